@@ -1,0 +1,100 @@
+import js from '@eslint/js';
+import tseslint from 'typescript-eslint';
+
+/**
+ * Who may import whom (docs/architecture.md): a folder knows the layers before its own, never a later one, and
+ * never a sibling of its own layer unless listed. Each outside library has exactly one home.
+ */
+const LAYERS = [
+  ['lib'],
+  ['proto'],
+  ['store', 'translate'],
+  ['docker', 'network', 'stats', 'logs'],
+  ['sync', 'streaming'],
+  ['server'],
+];
+const SIBLINGS_ALLOWED = { translate: ['store'] };
+const HOMES = {
+  dockerode: 'docker',
+  '@grpc/grpc-js': 'server',
+  'hpack.js': 'server',
+  winston: 'lib',
+  commander: 'cli',
+  protobufjs: 'proto',
+};
+
+function layerRule(folder, level) {
+  const later = LAYERS.slice(level + 1).flat();
+  const siblings = LAYERS[level].filter(
+    (other) => other !== folder && !(SIBLINGS_ALLOWED[folder] ?? []).includes(other),
+  );
+  const banned = [...later, ...siblings, 'cli', 'config', 'daemon'];
+  return {
+    files: [`src/${folder}/**/*.ts`],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: `^(\\.\\./)+(${banned.join('|')})(/|$)`,
+              message: `src/${folder} may not know this layer (docs/architecture.md).`,
+            },
+            ...Object.entries(HOMES)
+              .filter(([, home]) => home !== folder)
+              .map(([library, home]) => ({
+                regex: `^${library}(/|$)`,
+                message: `Only src/${home} imports ${library}.`,
+              })),
+          ],
+        },
+      ],
+    },
+  };
+}
+
+export default tseslint.config(
+  { ignores: ['dist', 'coverage', 'src/proto/gen', 'node_modules'] },
+  js.configs.recommended,
+  {
+    files: ['**/*.ts'],
+    extends: [...tseslint.configs.strictTypeChecked, ...tseslint.configs.stylisticTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      // CRI enums are open: an unknown number on the wire must reach our validation.
+      '@typescript-eslint/no-unsafe-enum-comparison': 'off',
+      // winston's own typings trip over this rule.
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
+      'no-restricted-exports': ['error', { restrictDefaultExports: { direct: true } }],
+      'max-lines': ['error', { max: 400 }],
+    },
+  },
+  ...LAYERS.flatMap((layer, level) => layer.map((folder) => layerRule(folder, level))),
+  {
+    files: ['test/**/*.ts'],
+    rules: {
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      'no-restricted-exports': 'off',
+      'max-lines': 'off',
+    },
+  },
+  {
+    files: ['**/*.js', '**/*.mjs'],
+    languageOptions: {
+      globals: {
+        require: 'readonly',
+        module: 'writable',
+        process: 'readonly',
+        console: 'readonly',
+        __dirname: 'readonly',
+      },
+    },
+  },
+);

@@ -1,0 +1,54 @@
+import { createLogger, format, transports } from 'winston';
+
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace';
+export type LogFields = Readonly<Record<string, unknown>>;
+
+export const LOG_LEVELS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug', 'trace'];
+
+/**
+ * What the rest of the code logs through. Debug and trace text is a closure: a line that is off costs one boolean
+ * (winston spends 4 µs on it otherwise).
+ */
+export interface Logger {
+  error(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  debug(message: () => string, fields?: () => LogFields): void;
+  trace(message: () => string, fields?: () => LogFields): void;
+  /** A logger that adds these fields to every line. */
+  with(fields: LogFields): Logger;
+}
+
+/** One JSON object a line on stderr; the journal or the container runtime adds host and unit. */
+export function createStderrLogger(level: LogLevel): Logger {
+  const levels = Object.fromEntries(LOG_LEVELS.map((name, index) => [name, index]));
+  const sink = createLogger({
+    levels,
+    level,
+    format: format.combine(format.timestamp(), format.json()),
+    transports: [new transports.Console({ stderrLevels: [...LOG_LEVELS] })],
+  });
+  return facade((name, message, fields) => sink.log(name, message, fields), level, {});
+}
+
+/** For tests and for one-shot commands. */
+export const silentLogger: Logger = facade(() => undefined, 'error', {});
+
+type Write = (level: LogLevel, message: string, fields: LogFields) => void;
+
+function facade(write: Write, level: LogLevel, base: LogFields): Logger {
+  const debugOn = LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf('debug');
+  const traceOn = level === 'trace';
+  return {
+    error: (message, fields) => write('error', message, { ...base, ...fields }),
+    warn: (message, fields) => write('warn', message, { ...base, ...fields }),
+    info: (message, fields) => write('info', message, { ...base, ...fields }),
+    debug: (message, fields) => {
+      if (debugOn) write('debug', message(), { ...base, ...fields?.() });
+    },
+    trace: (message, fields) => {
+      if (traceOn) write('trace', message(), { ...base, ...fields?.() });
+    },
+    with: (fields) => facade(write, level, { ...base, ...fields }),
+  };
+}

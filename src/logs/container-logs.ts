@@ -1,0 +1,27 @@
+/** One container's output: where the Engine spools it and where kubelet wants to read it. */
+export interface LogSource {
+  readonly containerId: string;
+  /** The Engine's json-file spool (`LogPath` of inspect); rotated files stand beside it as `.1`, `.2`, … */
+  readonly spoolPath: string;
+  /** Absolute path of the CRI log: `log_directory/log_path` of the CRI configuration. */
+  readonly logPath: string;
+}
+
+/**
+ * Turns the Engine's json-file spools into CRI log files (design: CRI logs are written by us).
+ * All methods are safe to call concurrently and repeatedly, for known and unknown ids.
+ */
+export interface ContainerLogs {
+  /** Follows a container from its saved position; resolves once the file at `logPath` exists. Idempotent. */
+  follow(source: LogSource): Promise<void>;
+  /** Resolves once all that the spool held when called is in the CRI log. Never rejects: a failure is logged. */
+  drain(containerId: string): Promise<void>;
+  /** After kubelet renamed the file: resolves once a new file exists at `logPath` and the old one is closed. */
+  reopen(containerId: string): Promise<void>;
+  /** The container is removed: stops following and deletes the saved position; the CRI log file stays. */
+  forget(containerId: string): Promise<void>;
+  /** Forgets saved positions of all containers but these (start-up, after a resync). */
+  retain(containerIds: ReadonlySet<string>): Promise<void>;
+  /** Stops everything, positions saved. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,138 @@
+import { messageOf } from '../lib/errors';
+import type { Decoded } from './decoded';
+import {
+  IMAGE_CODECS,
+  RUNTIME_CODECS,
+  type Codec,
+  type ImageMethods,
+  type MethodCodecs,
+  type RuntimeMethods,
+} from './methods';
+
+export type { ImageMethods, RuntimeMethods } from './methods';
+
+/**
+ * Stands in for a request that could not be decoded. grpc-js would answer INTERNAL if the deserializer threw; the call
+ * wrapper answers INVALID_ARGUMENT with `why`.
+ */
+export class MalformedMessage {
+  constructor(readonly why: string) {}
+}
+
+/** A response that is encoded already (cached frames of a list): goes out as it is. */
+export type Encoded = Uint8Array;
+
+/** What grpc-js's `MethodDefinition` wants, said without grpc-js. */
+export interface MethodDefinition<Request, Response> {
+  readonly path: string;
+  readonly requestStream: false;
+  readonly responseStream: boolean;
+  readonly requestSerialize: (message: Request) => Buffer;
+  readonly requestDeserialize: (bytes: Buffer) => Decoded<Request> | MalformedMessage;
+  readonly responseSerialize: (message: Response | Encoded) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => Decoded<Response>;
+}
+
+type Table = Readonly<Record<string, MethodCodecs<unknown, unknown, boolean>>>;
+
+/** Fits `grpc.Server.addService` and `grpc.makeClientConstructor`. */
+export type Service<Codecs> = {
+  readonly [Name in keyof Codecs]: Codecs[Name] extends MethodCodecs<infer Request, infer Response, boolean>
+    ? MethodDefinition<Request, Response>
+    : never;
+};
+
+/** grpc-js calls `.copy`, so a plain Uint8Array will not do; the bytes are shared, not copied. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function encode<Message>(codec: Codec<Message>, message: Message): Buffer {
+  return asBuffer(codec.encode(message).finish());
+}
+
+/** @throws Error of protobufjs when the bytes are no such message. */
+function decode<Message>(codec: Codec<Message>, bytes: Uint8Array): Decoded<Message> {
+  return codec.decode(bytes) as Decoded<Message>;
+}
+
+function defineMethod<Request, Response>(
+  path: string,
+  { request, response, streams }: MethodCodecs<Request, Response, boolean>,
+): MethodDefinition<Request, Response> {
+  return {
+    path,
+    requestStream: false,
+    responseStream: streams,
+    requestSerialize: (message) => encode(request, message),
+    requestDeserialize(bytes) {
+      try {
+        return decode(request, bytes);
+      } catch (error) {
+        return new MalformedMessage(`${path}: malformed request: ${messageOf(error)}`);
+      }
+    },
+    responseSerialize: (message) =>
+      message instanceof Uint8Array ? asBuffer(message) : encode(response, message),
+    responseDeserialize: (bytes) => decode(response, bytes),
+  };
+}
+
+function defineService<Codecs extends Table>(service: string, codecs: Codecs): Service<Codecs> {
+  const methods = Object.entries(codecs).map(([name, codec]) => [
+    name,
+    defineMethod(`/${service}/${name}`, codec),
+  ]);
+  return Object.fromEntries(methods) as Service<Codecs>;
+}
+
+function pick<T extends object, Name extends keyof T>(from: T, names: readonly Name[]): Pick<T, Name> {
+  return Object.fromEntries(names.map((name) => [name, from[name]])) as Pick<T, Name>;
+}
+
+/** What kubelets and crictl up to 1.25 call; the messages are a subset of v1's, field for field. */
+const ALPHA_RUNTIME_METHODS = [
+  'Version',
+  'RunPodSandbox',
+  'StopPodSandbox',
+  'RemovePodSandbox',
+  'PodSandboxStatus',
+  'ListPodSandbox',
+  'CreateContainer',
+  'StartContainer',
+  'StopContainer',
+  'RemoveContainer',
+  'ListContainers',
+  'ContainerStatus',
+  'UpdateContainerResources',
+  'ReopenContainerLog',
+  'ExecSync',
+  'Exec',
+  'Attach',
+  'PortForward',
+  'ContainerStats',
+  'ListContainerStats',
+  'PodSandboxStats',
+  'ListPodSandboxStats',
+  'UpdateRuntimeConfig',
+  'Status',
+] as const satisfies readonly (keyof RuntimeMethods)[];
+
+const ALPHA_IMAGE_METHODS = [
+  'ListImages',
+  'ImageStatus',
+  'PullImage',
+  'RemoveImage',
+  'ImageFsInfo',
+] as const satisfies readonly (keyof ImageMethods)[];
+
+export const RUNTIME_SERVICE = defineService('runtime.v1.RuntimeService', RUNTIME_CODECS);
+export const IMAGE_SERVICE = defineService('runtime.v1.ImageService', IMAGE_CODECS);
+export const ALPHA_RUNTIME_SERVICE = defineService(
+  'runtime.v1alpha2.RuntimeService',
+  pick(RUNTIME_CODECS, ALPHA_RUNTIME_METHODS),
+);
+export const ALPHA_IMAGE_SERVICE = defineService(
+  'runtime.v1alpha2.ImageService',
+  pick(IMAGE_CODECS, ALPHA_IMAGE_METHODS),
+);

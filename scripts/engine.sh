@@ -1,0 +1,382 @@
+#!/bin/bash
+# A private Docker Engine for tests and the demo: everything it makes lies below one directory or is written down
+# there, so that `stop` leaves the machine as it was. Needs root.
+#
+#   engine.sh start [--name NAME] [--owner PID] [-- DOCKERD OPTIONS]   prints DOCKER_HOST=unix://...
+#   engine.sh stop [--name NAME]             ends it and removes its data; fine when there is none
+#   engine.sh halt [--name NAME]             ends dockerd alone as `systemctl stop docker` does; data stays
+#   engine.sh relaunch [--name NAME]         starts a halted or killed Engine again, same data, same address
+#   engine.sh with [--name NAME] [--reuse] CMD...   runs CMD with DOCKER_HOST set, stops the Engine after it;
+#                                            --reuse: take $DOCKER_HOST or the machine's Engine if one answers
+#
+# --owner PID: once that process is gone, the next `start` of any name clears this Engine away.
+# DOCKERD names another dockerd binary; PATH may then hold its containerd. DOCKBRIDGE_ENGINE_ROOT: /var/tmp.
+#
+# Two Engines in one network namespace: a starting dockerd flushes the other's DOCKER chains. So an Engine that finds
+# itself alone runs with Docker's defaults ("full"); beside another one, or beside its traces, it runs as a "guest":
+# --iptables=false, a bridge and address pool of its own, and rules of its own that carry its name.
+set -euo pipefail
+shopt -s nullglob
+export PATH=$PATH:/usr/sbin:/sbin
+
+root=${DOCKBRIDGE_ENGINE_ROOT:-/var/tmp}
+name=default owner='' reuse='' options=() dir='' state=''
+
+say() { echo "engine: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+use() { # NAME
+  [[ $1 =~ ^[a-z0-9][a-z0-9-]{0,30}$ ]] || die "bad name '$1'"
+  name=$1 dir=$root/dockbridge-engine-$1 state=$root/dockbridge-engine-$1/state
+}
+
+# --- processes: a pid alone may be reused, so it is kept together with its start time
+
+start_time() { # PID
+  local line fields
+  { read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
+  read -ra fields <<<"${line##*) }"
+  [ "${fields[0]}" != Z ] && echo "${fields[19]}"
+}
+
+remember() { # FILE PID
+  echo "$2 $(start_time "$2" || echo gone)" >"$1"
+}
+
+alive() { # FILE: prints the pid if that very process still runs
+  local pid started
+  read -r pid started 2>/dev/null <"$1" || return 1
+  [ "$(start_time "$pid")" = "$started" ] && echo "$pid"
+}
+
+wait_gone() { # FILE SECONDS
+  local tries=$(($2 * 20))
+  while alive "$1" >/dev/null; do
+    ((tries-- > 0)) || return 1
+    sleep 0.05
+  done
+}
+
+own_processes() { # the Engine's helpers: all carry our directory in their command line
+  local process comm
+  for process in /proc/[0-9]*; do
+    { read -r comm <"$process/comm"; } 2>/dev/null || continue
+    case $comm in dockerd* | containerd* | docker-proxy* | runc*) ;; *) continue ;; esac
+    tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -qF "$dir/" && echo "${process#/proc/}"
+  done
+  return 0
+}
+
+container_ids() {
+  local path
+  for path in "$dir"/data/containers/*; do echo "${path##*/}"; done
+}
+
+container_processes() {
+  local ids
+  ids=$(container_ids)
+  [ -z "$ids" ] || grep -lF -e "$ids" /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3 || true
+}
+
+other_engines() { # prints pids of dockerd processes in our network namespace that manage iptables and are not ours
+  local process comm mine
+  mine=$(alive "$state/dockerd" || true)
+  for process in /proc/[0-9]*; do
+    { read -r comm <"$process/comm"; } 2>/dev/null || continue
+    [[ $comm == dockerd && ${process#/proc/} != "$mine" ]] || continue
+    [ "$process/ns/net" -ef /proc/self/ns/net ] || continue
+    tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -qe '--iptables=false' || echo "${process#/proc/}"
+  done
+}
+
+# --- network
+
+iptables_commands() {
+  local command
+  for command in iptables ip6tables; do
+    if command -v $command-save >/dev/null; then echo $command; fi
+  done
+}
+
+alone() {
+  local command
+  [ -z "$(other_engines)" ] && [ ! -e /sys/class/net/docker0 ] || return 1
+  for command in $(iptables_commands); do
+    ! "$command-save" 2>/dev/null | grep -q '^:DOCKER' || return 1
+  done
+}
+
+forward_policy() { # iptables|ip6tables
+  { "$1-save" 2>/dev/null || true; } | sed -n '/^[*]/h; /^:FORWARD/{x; /filter/{x; s/^:FORWARD \([A-Z]*\).*/\1/p; q}; x}'
+}
+
+guest_rules() { # -I|-D
+  local net
+  command -v iptables >/dev/null || return 0
+  for net in $(<"$state/nets"); do
+    iptables -w "$1" FORWARD -s "$net" -m comment --comment "dockbridge-engine-$name" -j ACCEPT
+    iptables -w "$1" FORWARD -d "$net" -m comment --comment "dockbridge-engine-$name" -j ACCEPT
+    iptables -w -t nat "$1" POSTROUTING -s "$net" ! -d "$net" -m comment --comment "dockbridge-engine-$name" -j MASQUERADE
+  done
+}
+
+prepare_guest() { # the daemon's --bridge must exist before it
+  local number bridge
+  bridge=dbe-$(printf %s "$name" | cksum | cut -d' ' -f1)
+  for ((number = 0; number < 256; number++)); do
+    ip -4 -o address | grep -q "inet 10\.21[34]\.$number\." || break
+  done
+  echo "$bridge" >"$state/bridge"
+  echo "10.213.$number.0/24 10.214.$number.0/24" >"$state/nets"
+  ip link add "$bridge" type bridge
+  ip address add "10.213.$number.1/24" dev "$bridge"
+  ip link set "$bridge" up
+  guest_rules -I
+  printf '%s\n' --bridge "$bridge" --iptables=false --default-address-pool "base=10.214.$number.0/24,size=27" >>"$state/args"
+}
+
+network_bridges() { # bridges of user-defined networks, from the Engine's own database: it may be dead
+  grep -aoE 'br-[0-9a-f]{12}' "$dir/data/network/files/local-kv.db" 2>/dev/null | sort -u || true
+}
+
+remove_docker_rules() { # what dockerd adds in "full" mode; rules of anybody else stay
+  local command hex='[0-9a-f]' bridge script
+  bridge="br-$(printf "$hex%.0s" {1..12})"
+  for command in $(iptables_commands); do
+    script=$("$command-save" 2>/dev/null | awk -v bridge="docker0|$bridge" '
+      /^\*/ { table = $0; flush = drop = undo = "" }
+      /^:DOCKER/ { chain = substr($1, 2); flush = flush "-F " chain "\n"; drop = drop "-X " chain "\n" }
+      /^-A/ && $2 !~ /^DOCKER/ && (/ -j DOCKER/ || $0 ~ bridge || ($3 == "-s" && $5 == "-d" && $4 == $6 && /MASQUERADE/)) {
+        sub(/^-A/, "-D"); undo = undo $0 "\n"
+      }
+      /^COMMIT/ && flush undo != "" { printf "%s\n%s%s%sCOMMIT\n", table, flush, undo, drop }')
+    [ -z "$script" ] || "$command-restore" -w -n <<<"$script" || say "could not remove Docker's $command rules"
+    [ "$(forward_policy "$command")" != DROP ] || [ "$(<"$state/forward-policy.$command")" = DROP ] ||
+      "$command" -w -P FORWARD ACCEPT
+  done
+}
+
+# --- cgroups
+
+ensure_cgroups() { # a machine without init has none mounted: as cgroupfs-mount does
+  local controller
+  grep -qE ' /sys/fs/cgroup[ /]' /proc/mounts && return
+  mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup
+  awk '!/^#/ && $4 == 1 { print $1 }' /proc/cgroups | while read -r controller; do
+    mkdir "/sys/fs/cgroup/$controller"
+    mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller" || rmdir "/sys/fs/cgroup/$controller"
+  done
+}
+
+cgroup_parents() { # where Docker and pods put their groups, at the top of each hierarchy
+  find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -type d \( -name docker -o -name 'kubepods*' -o -name 'dockbridge*' \)
+}
+
+remove_cgroups() { # IDS
+  local id group
+  for id in $1; do
+    find /sys/fs/cgroup -depth -type d -path "*$id*" -exec rmdir {} \; 2>/dev/null || true
+  done
+  [ -z "$(other_engines)" ] || return 0
+  # rmdir refuses a group that has processes or children: another Engine's survive.
+  cgroup_parents | grep -vxFf "$state/cgroups" | while read -r group; do
+    find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || true
+  done || true
+}
+
+# --- the Engine
+
+answers() { # ADDRESS SECONDS [PID]: until GET /_ping is answered, or PID has died
+  node -e '
+    const [address, seconds, pid] = process.argv.slice(1);
+    const url = new URL(address);
+    const target = url.protocol === "unix:" ? { socketPath: url.pathname } : { host: url.hostname, port: url.port || 2375 };
+    const end = Date.now() + seconds * 1000;
+    const again = () => {
+      try { if (pid) process.kill(Number(pid), 0); } catch { process.exit(1); }
+      if (Date.now() >= end) process.exit(1);
+      setTimeout(attempt, 50);
+    };
+    const attempt = () => {
+      const request = require("http").get({ ...target, path: "/_ping", timeout: 2000 }, (reply) => {
+        reply.resume();
+        if (reply.statusCode === 200) process.exit(0);
+        again();
+      });
+      request.on("timeout", () => request.destroy());
+      request.on("error", again);
+    };
+    attempt();
+  ' "$@" 2>/dev/null
+}
+
+launch() {
+  local pid args
+  mapfile -t args <"$state/args"
+  # Pid files of the dead: dockerd would take a zombie, or a stranger with the same pid, for a running Engine.
+  pid=$(cat "$dir/exec/containerd/containerd.pid" 2>/dev/null || echo 0)
+  start_time "$pid" >/dev/null || rm -f "$dir/exec/containerd/containerd.pid"
+  rm -f "$dir/docker.sock" "$dir/dockerd.pid"
+  setsid "${DOCKERD:-dockerd}" "${args[@]}" >>"$dir/dockerd.log" 2>&1 </dev/null 8>&- &
+  pid=$!
+  remember "$state/dockerd" $pid
+  disown
+  answers "unix://$dir/docker.sock" 60 $pid || { tail -5 "$dir/dockerd.log" >&2; return 1; }
+  echo "DOCKER_HOST=unix://$dir/docker.sock"
+}
+
+start() {
+  local mode=full command
+  [ "$(id -u)" = 0 ] || die 'must be root'
+  for command in "${DOCKERD:-dockerd}" containerd ip node; do
+    command -v "$command" >/dev/null || die "$command is missing (run: make setup)"
+  done
+  sweep
+  if alive "$state/dockerd" >/dev/null; then die "'$name' runs already"; fi
+  destroy
+  ensure_cgroups
+  mkdir -p "$state"
+  [ -z "$owner" ] || remember "$state/owner" "$owner"
+  cp /proc/sys/net/ipv4/ip_forward "$state/ip_forward"
+  cgroup_parents >"$state/cgroups"
+  [ ! -d /run/docker ] || touch "$state/run-docker"
+  for command in iptables ip6tables; do
+    forward_policy $command >"$state/forward-policy.$command"
+  done
+  # An empty configuration: the machine's /etc/docker/daemon.json belongs to the machine's Engine.
+  echo '{}' >"$dir/daemon.json"
+  printf '%s\n' --config-file "$dir/daemon.json" --data-root "$dir/data" --exec-root "$dir/exec" \
+    --pidfile "$dir/dockerd.pid" --host "unix://$dir/docker.sock" --group root >"$state/args"
+  alone || mode=guest
+  echo $mode >"$state/mode"
+  [ $mode = full ] || prepare_guest
+  [ ${#options[@]} = 0 ] || printf '%s\n' "${options[@]}" >>"$state/args"
+  say "starting '$name' ($mode) in $dir"
+  launch || { destroy; die "'$name' did not start"; }
+}
+
+halt() {
+  local pid
+  pid=$(alive "$state/dockerd") || return 0
+  kill -CONT "$pid" && kill -TERM "$pid"
+  wait_gone "$state/dockerd" 30 || die "'$name' does not end"
+}
+
+destroy() { # also of an Engine that was killed, or only half started
+  local pid ids bridges point link mode others
+  [ -d "$dir" ] || return 0
+  [ -f "$state/args" ] || { rm -rf "$dir"; return; }
+  ids=$(container_ids)
+  bridges=$(network_bridges)
+  mode=$(cat "$state/mode" 2>/dev/null || echo guest)
+  if pid=$(alive "$state/dockerd"); then
+    kill -CONT "$pid" 2>/dev/null || true
+    kill -TERM "$pid" 2>/dev/null || true
+    for _ in {1..100}; do
+      # dockerd gives containers 10 s and more; ours have nothing to lose.
+      container_processes | xargs -r kill -KILL 2>/dev/null || true
+      wait_gone "$state/dockerd" 0 && break
+      sleep 0.1
+    done
+    kill -KILL "$pid" 2>/dev/null || true
+  fi
+  for _ in {1..50}; do
+    pid="$(own_processes) $(container_processes)"
+    [ -n "${pid// /}" ] || break
+    # shellcheck disable=SC2086
+    kill -KILL $pid 2>/dev/null || true
+    sleep 0.1
+  done
+  for _ in 1 2 3; do
+    awk -v below="$dir/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | tac | while read -r point; do
+      umount "$point" 2>/dev/null || umount -l "$point" 2>/dev/null || true
+    done
+  done
+
+  others=$(other_engines)
+  if [ "$mode" = full ] && [ -z "$others" ]; then bridges="$bridges docker0"; fi
+  if [ -f "$state/bridge" ]; then link=$(<"$state/bridge") && bridges="$bridges $link"; fi
+  for link in $bridges; do ip link delete "$link" 2>/dev/null || true; done
+  if [ -f "$state/nets" ]; then guest_rules -D 2>/dev/null || true; fi
+  if [ "$mode" = full ] && [ -z "$others" ]; then
+    remove_docker_rules
+    cat "$state/ip_forward" >/proc/sys/net/ipv4/ip_forward
+  fi
+  remove_cgroups "$ids"
+  [ -e "$state/run-docker" ] || rmdir /run/docker/plugins /run/docker 2>/dev/null || true
+  rm -rf "$dir"
+}
+
+sweep() { # Engines whose owner died without stopping them
+  local keep=$name other
+  for other in "$root"/dockbridge-engine-*/state/owner; do
+    alive "$other" >/dev/null && continue
+    other=${other%/state/owner}
+    use "${other##*/dockbridge-engine-}"
+    say "clearing away '$name': its owner is gone"
+    destroy
+  done
+  use "$keep"
+}
+
+run_with() { # CMD...
+  local host code=0 child='' interrupted=''
+  if [ -n "$reuse" ]; then
+    for host in ${DOCKER_HOST:-} unix:///var/run/docker.sock; do
+      if answers "$host" 0; then
+        say "using the Engine at $host"
+        DOCKER_HOST=$host exec "$@"
+      fi
+    done
+  fi
+  # Ctrl-C reaches the command by itself: we stay to clear up. SIGTERM is ours alone: pass it on.
+  trap 'interrupted=yes' INT
+  trap 'interrupted=yes; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM HUP
+  host=$("$0" start --name "$name" --owner $$) || exit 1
+  if [ -z "$interrupted" ]; then
+    # A background command would ignore Ctrl-C.
+    DOCKER_HOST=${host#DOCKER_HOST=} env --default-signal=INT,QUIT "$@" <&0 &
+    child=$!
+    while :; do
+      interrupted=''
+      code=0
+      wait $child || code=$?
+      [ -n "$interrupted" ] || break
+    done
+  else
+    code=130
+  fi
+  trap '' INT TERM HUP
+  "$0" stop --name "$name"
+  exit $code
+}
+
+locked() { # one start or stop at a time on this machine: iptables, bridges and address choice are shared
+  (
+    exec 8>"$root/dockbridge-engine.lock"
+    flock 8
+    "$@"
+  )
+}
+
+command=${1:-}
+[ $# = 0 ] || shift
+use "$name"
+while [ $# -gt 0 ]; do
+  case $1 in
+    --name) use "${2:?--name needs a value}" && shift 2 ;;
+    --owner) owner=${2:?--owner needs a value} && shift 2 ;;
+    --reuse) reuse=yes && shift ;;
+    --) shift && options=("$@") && break ;;
+    -*) die "unknown option $1" ;;
+    *) break ;;
+  esac
+done
+case $command in
+  start) locked start ;;
+  stop) locked destroy ;;
+  halt) halt ;;
+  relaunch) [ -f "$state/args" ] || die "there is no '$name'"; halt; locked launch ;;
+  with) [ $# -gt 0 ] || die 'with: which command?'; run_with "$@" ;;
+  *) sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac

@@ -1,0 +1,45 @@
+#!/bin/bash
+# Installs what a fresh Debian 12 lacks to build, run and test dockbridge; does nothing, quickly, when all is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH=$PATH:/usr/sbin:/sbin
+
+say() { echo "setup: $*"; }
+die() { echo "setup: $*" >&2; exit 1; }
+
+missing=()
+need() { # PACKAGE TEST...
+  local package=$1
+  shift
+  "$@" >/dev/null 2>&1 || missing+=("$package")
+}
+need docker.io command -v dockerd
+need iptables command -v iptables
+need iproute2 command -v ip
+need busybox dpkg -L busybox # the dynamic one: test images are made of it
+need gcc command -v gcc
+need libc6-dev test -f /usr/include/unistd.h
+need make command -v make
+need ca-certificates test -f /etc/ssl/certs/ca-certificates.crt
+
+if [ ${#missing[@]} -gt 0 ]; then
+  grep -qsE '^ID(_LIKE)?=.*debian' /etc/os-release || die "not Debian: install by hand what answers to ${missing[*]}"
+  [ "$(id -u)" = 0 ] || die "must be root to install ${missing[*]} (sudo make setup)"
+  log=$(mktemp)
+  trap 'rm -f "$log"' EXIT
+  export DEBIAN_FRONTEND=noninteractive
+  say "refreshing the package lists"
+  apt-get update -qq >"$log" 2>&1 || { cat "$log" >&2; die 'apt-get update failed'; }
+  say "installing ${missing[*]}"
+  apt-get install -yqq --no-install-recommends "${missing[@]}" >"$log" 2>&1 </dev/null ||
+    { tail -20 "$log" >&2; die 'apt-get install failed'; }
+fi
+
+node -e 'const [major, minor] = process.versions.node.split(".").map(Number);
+  process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1);' 2>/dev/null || die 'Node.js 20.19 or newer is needed'
+
+if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  say 'installing npm packages'
+  npm ci --silent --no-progress </dev/null
+  touch node_modules/.package-lock.json
+fi

@@ -1,0 +1,88 @@
+#!/bin/bash
+# Loads the test images into the Engine at $DOCKER_HOST (a unix:// or http:// address), without a registry:
+#   dockbridge.test/busybox:1   Debian's busybox, CMD sh
+#   dockbridge.test/user:1      the same with USER 1000:1000 and a marker file
+# Quick when they are there already: a label holds the checksum of what they were made from.
+set -euo pipefail
+busybox=$(dpkg -L busybox 2>/dev/null | grep -m1 '/bin/busybox$') ||
+  { echo 'test-images: the package busybox is missing (run: make setup)' >&2; exit 1; }
+export DOCKER_HOST=${DOCKER_HOST:-unix:///var/run/docker.sock}
+recipe=$(cat "$0" "$busybox" | sha256sum | cut -c1-16)
+
+engine() { # METHOD PATH: the body comes from standard input; prints the reply; fails on HTTP >= 400
+  node -e '
+    const [method, path] = process.argv.slice(1);
+    const url = new URL(process.env.DOCKER_HOST.replace(/^tcp:/, "http:"));
+    const target = url.protocol === "unix:" ? { socketPath: url.pathname } : { host: url.hostname, port: url.port };
+    const request = require("http").request({ ...target, method, path, timeout: 60000 }, (reply) => {
+      let text = "";
+      reply.setEncoding("utf8").on("data", (chunk) => (text += chunk)).on("end", () => {
+        // An import that fails half way still answers 200.
+        const failed = reply.statusCode >= 400 || (method === "POST" && text.includes("errorDetail"));
+        (failed ? process.stderr : process.stdout).write(text);
+        process.exitCode = failed ? 1 : 0;
+      });
+    });
+    request.on("timeout", () => request.destroy(new Error("the Engine does not answer")));
+    request.on("error", (error) => { console.error("test-images: " + error.message); process.exitCode = 1; });
+    process.stdin.pipe(request);
+  ' "$@"
+}
+
+present() { # REF
+  engine GET "/images/$1/json" </dev/null 2>/dev/null | grep -qF "\"dockbridge.test.recipe\":\"$recipe\""
+}
+
+import() { # ROOT REF CHANGE...
+  local root=$1 ref=$2 change query
+  shift 2
+  query="fromSrc=-&repo=${ref%:*}&tag=${ref##*:}"
+  for change in 'ENV PATH=/bin:/sbin:/usr/bin:/usr/sbin' 'CMD ["sh"]' "LABEL dockbridge.test.recipe=$recipe" "$@"; do
+    query+="&changes=$(node -p 'encodeURIComponent(process.argv[1])' "$change")"
+  done
+  tar -C "$root" --owner=0 --group=0 --numeric-owner -c . | engine POST "/images/create?$query" >/dev/null
+  echo "test-images: $ref" >&2
+}
+
+if present dockbridge.test/busybox:1 && present dockbridge.test/user:1; then exit; fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+base=$work/base
+mkdir -p "$base"/{bin,etc,root,home,www,proc,sys,dev,var/run}
+chmod 755 "$base"
+mkdir -m 1777 "$base/tmp"
+
+# The dynamic busybox: the static one runs applets of its own even when their files are masked.
+# Applets are hard links: runc follows a symlink when it masks a path and would mask all of busybox.
+install "$busybox" "$base/bin/busybox"
+ldd "$busybox" | grep -o '/[^ ]*' | while read -r library; do install -D "$library" "$base$library"; done
+"$busybox" --list | while read -r applet; do
+  [ "$applet" = busybox ] || ln -f "$base/bin/busybox" "$base/bin/$applet"
+done
+
+# Debian's busybox lacks these two.
+cat >"$base/bin/pgrep" <<'S'
+#!/bin/sh
+found=1
+for f in /proc/[0-9]*/comm; do
+  read -r name 2>/dev/null < "$f" || continue
+  case "$name" in *"$1"*) p=${f#/proc/}; [ "${p%/comm}" = $$ ] || { echo "${p%/comm}"; found=0; };; esac
+done
+exit $found
+S
+printf '#!/bin/sh\ncat /proc/sysvipc/shm\n' >"$base/bin/ipcs"
+chmod 755 "$base/bin/pgrep" "$base/bin/ipcs"
+
+cat >"$base/etc/passwd" <<'S'
+root:x:0:0:root:/root:/bin/sh
+www-data:x:33:33:www-data:/www:/bin/sh
+tester:x:1000:1000:tester:/home:/bin/sh
+nobody:x:65534:65534:nobody:/home:/bin/false
+S
+printf '%s\n' root:x:0: www-data:x:33: tester:x:1000: nogroup:x:65534: >"$base/etc/group"
+echo ok >"$base/www/index.html"
+
+import "$base" dockbridge.test/busybox:1
+echo user >"$base/marker"
+import "$base" dockbridge.test/user:1 'USER 1000:1000'

@@ -67,6 +67,7 @@ export default tseslint.config(
         'error',
         { allowNumber: true, allowBoolean: true },
       ],
+      '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true }],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       // CRI enums are open: an unknown number on the wire must reach our validation.
       '@typescript-eslint/no-unsafe-enum-comparison': 'off',

@@ -1,0 +1,232 @@
+import type { Duplex, Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import type {
+  EngineAuth,
+  EngineContainerCreate,
+  EngineContainerInspect,
+  EngineContainerSummary,
+  EngineExecInspect,
+  EngineImageInspect,
+  EngineImageSummary,
+  EngineInfo,
+  EngineProgress,
+  EngineVersion,
+} from '../translate/engine';
+import type { CallOptions, DockerClient, Filters } from './client';
+import { connectDocker } from './endpoint';
+import { EngineError, hasStatus, toRuntimeError } from './errors';
+import { readJsonLines } from './ndjson';
+import { EngineTransport, type EngineRequest } from './transport';
+
+/** Connections that short calls share; a burst waits its turn instead of opening hundreds. */
+const MAX_SHORT_CALL_SOCKETS = 32;
+
+export interface DockerodeClientOptions {
+  readonly endpoint: string;
+  /** Limit of one short call, ms. */
+  readonly requestTimeoutMs: number;
+}
+
+/** The one DockerClient that talks to an Engine. Unversioned paths: each Engine answers in its own newest API. */
+export class DockerodeClient implements DockerClient {
+  private readonly short: EngineTransport;
+  private readonly long: EngineTransport;
+  private readonly requestTimeoutMs: number;
+
+  constructor(options: DockerodeClientOptions) {
+    this.short = new EngineTransport(connectDocker(options.endpoint, MAX_SHORT_CALL_SOCKETS));
+    this.long = new EngineTransport(connectDocker(options.endpoint, undefined));
+    this.requestTimeoutMs = options.requestTimeoutMs;
+  }
+
+  async ping(options: CallOptions = {}): Promise<void> {
+    // Not on the shared connections: a full pool of hung calls must not look like a hung Engine or hide one.
+    const response = await this.long.stream({ method: 'GET', path: '/_ping', ...options });
+    await finished(response.resume(), { signal: options.signal });
+  }
+
+  version(options: CallOptions = {}): Promise<EngineVersion> {
+    return this.call({ method: 'GET', path: '/version', ...options });
+  }
+
+  info(options: CallOptions = {}): Promise<EngineInfo> {
+    return this.call({ method: 'GET', path: '/info', ...options });
+  }
+
+  events(filters: Filters, options: CallOptions = {}): Promise<Readable> {
+    return this.long.stream({
+      method: 'GET',
+      path: '/events',
+      query: { filters: JSON.stringify(filters) },
+      ...options,
+    });
+  }
+
+  listContainers(filters: Filters, options: CallOptions = {}): Promise<EngineContainerSummary[]> {
+    const query = { all: '1', filters: JSON.stringify(filters) };
+    return this.call({ method: 'GET', path: '/containers/json', query, ...options });
+  }
+
+  inspectContainer(idOrName: string, options: CallOptions = {}): Promise<EngineContainerInspect> {
+    return this.call({ method: 'GET', path: containerPath(idOrName, 'json'), ...options });
+  }
+
+  async createContainer(
+    name: string,
+    body: EngineContainerCreate,
+    options: CallOptions = {},
+  ): Promise<string> {
+    const request = {
+      method: 'POST',
+      path: '/containers/create',
+      query: { name },
+      body,
+      ...options,
+    } as const;
+    return (await this.call<{ Id: string }>(request)).Id;
+  }
+
+  async startContainer(id: string, options: CallOptions = {}): Promise<void> {
+    await this.call({ method: 'POST', path: containerPath(id, 'start'), ...options });
+  }
+
+  async stopContainer(id: string, graceSeconds: number, options: CallOptions = {}): Promise<void> {
+    const query = { t: String(graceSeconds) };
+    const request = { method: 'POST', path: containerPath(id, 'stop'), query, ...options } as const;
+    // The Engine answers after the grace period: the time limit of a short call comes on top of it.
+    await this.long.json(request, graceSeconds * 1000 + this.requestTimeoutMs);
+  }
+
+  async removeContainer(id: string, options: CallOptions = {}): Promise<void> {
+    const query = { force: '1', v: '1' };
+    const request = { method: 'DELETE', path: containerPath(id), query, ...options } as const;
+    try {
+      await this.call(request);
+    } catch (error) {
+      // 409: another removal of it is under way (the CRI wants removal to be idempotent, cri-surface.md 3.1).
+      if (!hasStatus(error, 404) && !hasStatus(error, 409)) throw error;
+      if (hasStatus(error, 409)) await this.waitUntilGone(id, options);
+    }
+  }
+
+  listImages(options: CallOptions = {}): Promise<EngineImageSummary[]> {
+    return this.call({ method: 'GET', path: '/images/json', ...options });
+  }
+
+  inspectImage(reference: string, options: CallOptions = {}): Promise<EngineImageInspect> {
+    return this.call({ method: 'GET', path: imagePath(reference, 'json'), ...options });
+  }
+
+  imageHistory(reference: string, options: CallOptions = {}): Promise<unknown[]> {
+    return this.call({ method: 'GET', path: imagePath(reference, 'history'), ...options });
+  }
+
+  async pullImage(
+    reference: string,
+    auth: EngineAuth | undefined,
+    onProgress: (progress: EngineProgress) => void,
+    options: CallOptions = {},
+  ): Promise<void> {
+    const query = { fromImage: reference };
+    await this.followProgress(
+      { method: 'POST', path: '/images/create', query, auth, ...options },
+      onProgress,
+    );
+  }
+
+  async importImage(
+    tar: Readable,
+    reference: string,
+    changes: readonly string[],
+    options: CallOptions = {},
+  ): Promise<void> {
+    const [repo, tag] = splitTag(reference);
+    const query = { fromSrc: '-', repo, tag, changes };
+    await this.followProgress(
+      { method: 'POST', path: '/images/create', query, tar, ...options },
+      () => undefined,
+    );
+  }
+
+  async removeImage(reference: string, options: CallOptions = {}): Promise<void> {
+    try {
+      await this.call({ method: 'DELETE', path: imagePath(reference), ...options });
+    } catch (error) {
+      if (!hasStatus(error, 404)) throw error;
+    }
+  }
+
+  async createExec(
+    containerId: string,
+    command: readonly string[],
+    options: CallOptions = {},
+  ): Promise<string> {
+    const body = { Cmd: command, AttachStdout: true, AttachStderr: true };
+    const request = { method: 'POST', path: containerPath(containerId, 'exec'), body, ...options } as const;
+    return (await this.call<{ Id: string }>(request)).Id;
+  }
+
+  startExec(execId: string, options: CallOptions = {}): Promise<Duplex> {
+    const body = { Detach: false, Tty: false };
+    return this.long.hijack({
+      method: 'POST',
+      path: `/exec/${encodeURIComponent(execId)}/start`,
+      body,
+      ...options,
+    });
+  }
+
+  inspectExec(execId: string, options: CallOptions = {}): Promise<EngineExecInspect> {
+    return this.call({ method: 'GET', path: `/exec/${encodeURIComponent(execId)}/json`, ...options });
+  }
+
+  private call<T>(request: EngineRequest): Promise<T> {
+    return this.short.json<T>(request, this.requestTimeoutMs);
+  }
+
+  private async waitUntilGone(id: string, options: CallOptions): Promise<void> {
+    const path = containerPath(id, 'wait');
+    try {
+      await this.long.json(
+        { method: 'POST', path, query: { condition: 'removed' }, ...options },
+        this.requestTimeoutMs,
+      );
+    } catch (error) {
+      if (!hasStatus(error, 404)) throw error;
+    }
+  }
+
+  private async followProgress(
+    request: EngineRequest,
+    onProgress: (progress: EngineProgress) => void,
+  ): Promise<void> {
+    try {
+      for await (const line of readJsonLines<EngineProgress>(await this.long.stream(request))) {
+        const failure = line.errorDetail?.message ?? line.error;
+        if (failure !== undefined) {
+          throw new EngineError('UNKNOWN', line.errorDetail?.code ?? 500, failure);
+        }
+        onProgress(line);
+      }
+    } catch (error) {
+      throw toRuntimeError(error, request.signal);
+    }
+  }
+}
+
+function containerPath(idOrName: string, verb?: string): string {
+  return `/containers/${encodeURIComponent(idOrName)}${verb === undefined ? '' : `/${verb}`}`;
+}
+
+/** Slashes of a reference stay; everything else that could change the path is escaped. */
+function imagePath(reference: string, verb?: string): string {
+  const name = reference.split('/').map(encodeURIComponent).join('/');
+  return `/images/${name}${verb === undefined ? '' : `/${verb}`}`;
+}
+
+function splitTag(reference: string): [repo: string, tag: string] {
+  const colon = reference.lastIndexOf(':');
+  return colon > reference.lastIndexOf('/')
+    ? [reference.slice(0, colon), reference.slice(colon + 1)]
+    : [reference, 'latest'];
+}

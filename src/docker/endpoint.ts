@@ -1,0 +1,43 @@
+import http from 'node:http';
+import { inspect } from 'node:util';
+import Docker from 'dockerode';
+import { invalidArgument } from '../lib/errors';
+
+/**
+ * A dockerode for `endpoint`: `unix:///path`, `tcp://host:port`, or '' for the DOCKER_HOST, DOCKER_TLS_VERIFY and
+ * DOCKER_CERT_PATH environment (the way to TLS, as with cri-dockerd).
+ * @param maxSockets how many connections its calls may share; undefined leaves them alone and unpooled.
+ */
+export function connectDocker(endpoint: string, maxSockets: number | undefined): Docker {
+  if (endpoint === '') return new Docker();
+  const url = parse(endpoint);
+  // An own agent of docker-modem's would be walked by util.inspect at each request (ecosystem.md 1.3): hide it.
+  const agent =
+    maxSockets === undefined ? undefined : hidden(new http.Agent({ keepAlive: true, maxSockets }));
+  const common = { protocol: 'http' as const, ...(agent === undefined ? {} : { agent }) };
+  if (url.protocol === 'unix:') {
+    // `host: ''` keeps docker-modem from taking DOCKER_HOST instead of our path.
+    return new Docker({ ...common, host: '', socketPath: url.pathname });
+  }
+  return new Docker({ ...common, host: url.hostname, port: url.port });
+}
+
+/** Whether `endpoint` is on this machine: only then are its pids, cgroups and log files ours to read. */
+export function isLocalEndpoint(endpoint: string): boolean {
+  return (endpoint === '' ? (process.env.DOCKER_HOST ?? 'unix://') : endpoint).startsWith('unix:');
+}
+
+function parse(endpoint: string): URL {
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
+  if (url?.protocol === 'unix:' && url.pathname !== '' && url.hostname === '') return url;
+  if (url?.protocol === 'tcp:' && url.hostname !== '') return url;
+  throw invalidArgument(
+    '--docker-endpoint',
+    `"${endpoint}" is neither unix:///path/to/docker.sock nor tcp://host:port (for TLS set it to '' and use DOCKER_HOST)`,
+  );
+}
+
+function hidden<T extends http.Agent>(agent: T): T {
+  Object.defineProperty(agent, inspect.custom, { value: () => '[Agent]', enumerable: false });
+  return agent;
+}

@@ -1,0 +1,78 @@
+import { errnoOf, messageOf, RuntimeError, type ErrorCode } from '../lib/errors';
+
+/** An answer of the Engine that says no. `statusCode` is HTTP's. */
+export class EngineError extends RuntimeError {
+  constructor(
+    code: ErrorCode,
+    readonly statusCode: number,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(code, message, options);
+    this.name = 'EngineError';
+  }
+}
+
+const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
+  400: 'INVALID_ARGUMENT',
+  401: 'UNAUTHENTICATED',
+  403: 'PERMISSION_DENIED',
+  404: 'NOT_FOUND',
+  409: 'FAILED_PRECONDITION',
+  501: 'UNIMPLEMENTED',
+  502: 'UNAVAILABLE',
+  503: 'UNAVAILABLE',
+  504: 'UNAVAILABLE',
+};
+
+/** Errno names that mean: nobody, or not for long, at the other end of the Engine's socket. */
+const UNREACHABLE = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOENT',
+  'EPIPE',
+  'EACCES',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
+
+/** Anything that dockerode rejects with → RuntimeError, from status code and errno, never from text. */
+export function toRuntimeError(error: unknown, signal?: AbortSignal): RuntimeError {
+  if (error instanceof RuntimeError) return error;
+  if (signal?.aborted === true && signal.reason instanceof RuntimeError) return signal.reason;
+  const status = statusCodeOf(error);
+  if (status !== undefined) {
+    return new EngineError(CODE_OF_STATUS[status] ?? 'UNKNOWN', status, engineMessage(error), {
+      cause: error,
+    });
+  }
+  const errno = errnoOf(error);
+  if (errno !== undefined && UNREACHABLE.has(errno)) {
+    return new RuntimeError('UNAVAILABLE', `Docker Engine does not answer (${errno}): is dockerd running?`, {
+      cause: error,
+    });
+  }
+  return new RuntimeError('UNKNOWN', messageOf(error), { cause: error });
+}
+
+export function hasStatus(error: unknown, statusCode: number): boolean {
+  return error instanceof EngineError && error.statusCode === statusCode;
+}
+
+function statusCodeOf(error: unknown): number | undefined {
+  if (typeof error !== 'object' || error === null || !('statusCode' in error)) return undefined;
+  return typeof error.statusCode === 'number' ? error.statusCode : undefined;
+}
+
+/** dockerode wraps the Engine's text in "(HTTP code 404) reason - text": pods' events need only the text. */
+function engineMessage(error: unknown): string {
+  if (typeof error === 'object' && error !== null && 'json' in error) {
+    const json: unknown = error.json;
+    if (typeof json === 'object' && json !== null && 'message' in json && typeof json.message === 'string') {
+      return json.message;
+    }
+  }
+  return messageOf(error);
+}

@@ -1,0 +1,84 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex, Readable } from 'node:stream';
+import type Docker from 'dockerode';
+import { withDeadline } from '../lib/deadline';
+import { toRuntimeError } from './errors';
+
+export interface EngineRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  /** An array repeats its parameter. */
+  readonly query?: Readonly<Record<string, string | readonly string[]>>;
+  readonly body?: object;
+  readonly tar?: Readable;
+  readonly auth?: object | undefined;
+  readonly hijack?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const ACCEPTED = { 200: true, 201: true, 204: true, 304: true };
+
+/**
+ * Sends requests through dockerode's modem and always reads the response ourselves: the modem never answers when a
+ * response tears in the middle (dockerd killed), which would hang the caller to its deadline.
+ */
+export class EngineTransport {
+  constructor(private readonly docker: Docker) {}
+
+  /** Request and whole JSON answer; undefined for an empty one. */
+  async json<T>(request: EngineRequest, timeoutMs: number): Promise<T> {
+    return withDeadline(
+      `Docker Engine ${request.method} ${request.path}`,
+      timeoutMs,
+      request.signal,
+      async (signal) => {
+        const response = await this.stream({ ...request, signal });
+        try {
+          const chunks: Buffer[] = [];
+          for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+          const text = Buffer.concat(chunks).toString('utf8');
+          return (text === '' ? undefined : JSON.parse(text)) as T;
+        } catch (error) {
+          throw toRuntimeError(error, signal);
+        }
+      },
+    );
+  }
+
+  /** The response as it arrives; destroyed when the signal fires. */
+  async stream(request: EngineRequest): Promise<IncomingMessage> {
+    return (await this.dial(request)) as IncomingMessage;
+  }
+
+  /** The raw connection after the Engine's 101. */
+  async hijack(request: EngineRequest): Promise<Duplex> {
+    return (await this.dial({ ...request, hijack: true })) as Duplex;
+  }
+
+  private dial(request: EngineRequest): Promise<unknown> {
+    const { signal } = request;
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted === true) {
+        reject(toRuntimeError(signal.reason, signal));
+        return;
+      }
+      this.docker.modem.dial(
+        {
+          path: `${request.path}?`,
+          method: request.method,
+          options: { _query: request.query ?? {}, _body: request.body ?? {} },
+          statusCodes: ACCEPTED,
+          isStream: true,
+          ...(request.hijack === true ? { hijack: true, openStdin: true, allowEmpty: true } : {}),
+          ...(request.tar === undefined ? {} : { file: request.tar }),
+          ...(request.auth === undefined ? {} : { authconfig: request.auth }),
+          ...(signal === undefined ? {} : { abortSignal: signal }),
+        },
+        (error: unknown, result: unknown) => {
+          if (error !== null && error !== undefined) reject(toRuntimeError(error, signal));
+          else resolve(result);
+        },
+      );
+    });
+  }
+}

@@ -1,0 +1,76 @@
+import type { ImageRecord } from './records';
+
+/** Images by id and by every name they have. Replaced wholesale or one by one by the image sync. */
+export class ImageTable {
+  private readonly byId = new Map<string, ImageRecord>();
+  private readonly idByName = new Map<string, string>();
+  private revision = 0;
+
+  /** Grows with every change: a list taken before a newer change must not overwrite it. */
+  get now(): number {
+    return this.revision;
+  }
+
+  get size(): number {
+    return this.byId.size;
+  }
+
+  values(): IterableIterator<ImageRecord> {
+    return this.byId.values();
+  }
+
+  get(id: string): ImageRecord | undefined {
+    return this.byId.get(id);
+  }
+
+  /** @param name a tag or digest exactly as the Engine lists it (`RepoTags`, `RepoDigests`). */
+  byName(name: string): ImageRecord | undefined {
+    const id = this.idByName.get(name);
+    return id === undefined ? undefined : this.byId.get(id);
+  }
+
+  /** All images whose id starts with `prefix` (with or without `sha256:`). */
+  byIdPrefix(prefix: string): ImageRecord[] {
+    const wanted = prefix.startsWith('sha256:') ? prefix : `sha256:${prefix}`;
+    const exact = this.byId.get(wanted);
+    return exact !== undefined
+      ? [exact]
+      : [...this.byId.values()].filter((image) => image.id.startsWith(wanted));
+  }
+
+  put(image: ImageRecord): void {
+    const before = this.byId.get(image.id);
+    if (before !== undefined) this.forgetNames(before);
+    this.byId.set(image.id, image);
+    for (const name of [...image.repoTags, ...image.repoDigests]) this.takeName(name, image.id);
+    this.revision++;
+  }
+
+  delete(id: string): void {
+    const before = this.byId.get(id);
+    if (before === undefined) return;
+    this.forgetNames(before);
+    this.byId.delete(id);
+    this.revision++;
+  }
+
+  /** A tag moves: the image that had it before loses it. */
+  private takeName(name: string, id: string): void {
+    const formerId = this.idByName.get(name);
+    const former = formerId === undefined || formerId === id ? undefined : this.byId.get(formerId);
+    if (former !== undefined) {
+      this.byId.set(former.id, {
+        ...former,
+        repoTags: former.repoTags.filter((tag) => tag !== name),
+        repoDigests: former.repoDigests.filter((digest) => digest !== name),
+      });
+    }
+    this.idByName.set(name, id);
+  }
+
+  private forgetNames(image: ImageRecord): void {
+    for (const name of [...image.repoTags, ...image.repoDigests]) {
+      if (this.idByName.get(name) === image.id) this.idByName.delete(name);
+    }
+  }
+}

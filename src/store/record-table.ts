@@ -1,0 +1,103 @@
+import { BoundedSet } from '../lib/bounded-set';
+import { invalidArgument } from '../lib/errors';
+
+/** Ids that are gone are remembered so that a late list or inspect cannot bring them back. */
+const REMEMBERED_REMOVALS = 10_000;
+
+export interface TableRecord {
+  readonly id: string;
+  readonly engineName: string;
+}
+
+export type ChangeListener<R> = (now: R | undefined, before: R | undefined) => void;
+
+/** Records by id, unique id prefix and Engine name. Lookups by full id or name are O(1). */
+export class RecordTable<R extends TableRecord> {
+  private readonly byId = new Map<string, R>();
+  private readonly idByName = new Map<string, string>();
+  private readonly touched = new Map<string, number>();
+  private readonly removed = new BoundedSet<string>(REMEMBERED_REMOVALS);
+  private readonly listeners = new Set<ChangeListener<R>>();
+  private revision = 0;
+
+  get size(): number {
+    return this.byId.size;
+  }
+
+  values(): IterableIterator<R> {
+    return this.byId.values();
+  }
+
+  get(id: string): R | undefined {
+    return this.byId.get(id);
+  }
+
+  byName(engineName: string): R | undefined {
+    const id = this.idByName.get(engineName);
+    return id === undefined ? undefined : this.byId.get(id);
+  }
+
+  /**
+   * Full id or unique prefix, as crictl users type it.
+   * @param field the request field, for the error of an ambiguous prefix.
+   */
+  resolve(idOrPrefix: string, field: string): R | undefined {
+    const exact = this.byId.get(idOrPrefix);
+    if (exact !== undefined || idOrPrefix === '') return exact;
+    let found: R | undefined;
+    for (const [id, record] of this.byId) {
+      if (!id.startsWith(idOrPrefix)) continue;
+      if (found !== undefined)
+        throw invalidArgument(field, `id prefix "${idOrPrefix}" is ambiguous, give more of it`);
+      found = record;
+    }
+    return found;
+  }
+
+  /** Grows with every change: take it before a list call, give it to `isNewerThan` when the answer is there. */
+  get now(): number {
+    return this.revision;
+  }
+
+  isNewerThan(id: string, revision: number): boolean {
+    return (this.touched.get(id) ?? 0) > revision;
+  }
+
+  /** True for an id that was removed: Engine ids never come back. */
+  wasRemoved(id: string): boolean {
+    return this.removed.has(id);
+  }
+
+  /** Inserts or replaces; ignored for an id that was removed. */
+  put(record: R): void {
+    if (this.removed.has(record.id)) return;
+    const before = this.byId.get(record.id);
+    if (before !== undefined && before.engineName !== record.engineName)
+      this.idByName.delete(before.engineName);
+    this.byId.set(record.id, record);
+    this.idByName.set(record.engineName, record.id);
+    this.touched.set(record.id, ++this.revision);
+    this.announce(record, before);
+  }
+
+  delete(id: string): void {
+    this.removed.add(id);
+    const before = this.byId.get(id);
+    if (before === undefined) return;
+    this.byId.delete(id);
+    this.touched.delete(id);
+    if (this.idByName.get(before.engineName) === id) this.idByName.delete(before.engineName);
+    this.revision++;
+    this.announce(undefined, before);
+  }
+
+  /** Calls back after each change; the returned function ends it. */
+  subscribe(listener: ChangeListener<R>): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  protected announce(now: R | undefined, before: R | undefined): void {
+    for (const listener of this.listeners) listener(now, before);
+  }
+}

@@ -1,0 +1,135 @@
+import type Long from 'long';
+import type { MountPropagation, NamespaceMode } from '../proto/enums';
+
+/** Names of the Engine's container states (`State.Status`). */
+export type EngineState = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
+
+export type StringMap = Readonly<Record<string, string>>;
+
+/** CRI NamespaceMode numbers of a pod (proto/enums.ts). */
+export interface NamespaceModes {
+  readonly network: NamespaceMode;
+  readonly pid: NamespaceMode;
+  readonly ipc: NamespaceMode;
+  readonly targetId: string;
+}
+
+export interface SandboxMetadata {
+  readonly name: string;
+  readonly uid: string;
+  readonly namespace: string;
+  readonly attempt: number;
+}
+
+interface EngineContainerRecord {
+  /** The Engine's full container id: the CRI id. */
+  readonly id: string;
+  /** The Engine's container name, without the leading slash. */
+  readonly engineName: string;
+  readonly labels: StringMap;
+  readonly annotations: StringMap;
+  /** Nanoseconds since the epoch; never 0. */
+  readonly createdAt: Long;
+  readonly state: EngineState;
+  /** Host pid of the first process, 0 when not running. */
+  readonly pid: number;
+}
+
+/** A pod sandbox: the pause container and what CRI knows of it. Records are immutable; a change is a new record. */
+export interface SandboxRecord extends EngineContainerRecord {
+  readonly kind: 'sandbox';
+  readonly metadata: SandboxMetadata;
+  /** As requested; '' is the default handler. */
+  readonly runtimeHandler: string;
+  /** False between the start of the pause process and the end of its network setup. */
+  readonly networkReady: boolean;
+  readonly namespaces: NamespaceModes;
+  readonly hostname: string;
+  readonly logDirectory: string;
+  readonly cgroupParent: string;
+  readonly privileged: boolean;
+  /** Pod IPs, primary first; empty on the host's network. */
+  readonly ips: readonly string[];
+}
+
+/** A CRI mount as requested: ContainerStatus returns exactly these. */
+export interface MountRecord {
+  readonly containerPath: string;
+  readonly hostPath: string;
+  readonly readonly: boolean;
+  readonly selinuxRelabel: boolean;
+  readonly propagation: MountPropagation;
+  readonly recursiveReadOnly: boolean;
+}
+
+/** LinuxContainerResources as the Engine holds them; 0 or '' means not set. */
+export interface ResourcesRecord {
+  readonly cpuPeriod: number;
+  readonly cpuQuota: number;
+  readonly cpuShares: number;
+  /** Bytes. */
+  readonly memoryLimit: number;
+  /** Bytes, memory plus swap. */
+  readonly memorySwapLimit: number;
+  readonly oomScoreAdj: number;
+  readonly cpusetCpus: string;
+  readonly cpusetMems: string;
+}
+
+export interface ContainerRecord extends EngineContainerRecord {
+  readonly kind: 'container';
+  readonly sandboxId: string;
+  readonly metadata: { readonly name: string; readonly attempt: number };
+  /** Nanoseconds since the epoch; 0 until started. */
+  readonly startedAt: Long;
+  /** Nanoseconds since the epoch; 0 until exited. */
+  readonly finishedAt: Long;
+  readonly exitCode: number;
+  readonly oomKilled: boolean;
+  /** The Engine's `State.Error`: why a start failed. */
+  readonly error: string;
+  /** `image.image` of the CRI configuration. */
+  readonly image: string;
+  readonly userSpecifiedImage: string;
+  readonly imageAnnotations: StringMap;
+  /** The Engine's image id: equals Image.id. */
+  readonly imageId: string;
+  readonly mounts: readonly MountRecord[];
+  readonly resources: ResourcesRecord;
+  /** Absolute path of the CRI log, '' when none was asked for. */
+  readonly logPath: string;
+  /** The Engine's json-file, '' until known. */
+  readonly spoolPath: string;
+  readonly tty: boolean;
+  readonly stdin: boolean;
+  readonly stdinOnce: boolean;
+  /** Signal name such as SIGTERM; '' when neither image nor request names one. */
+  readonly stopSignal: string;
+}
+
+export interface ImageRecord {
+  /** `sha256:…`: Image.id, PullImage's image_ref and every image_id. */
+  readonly id: string;
+  readonly repoTags: readonly string[];
+  readonly repoDigests: readonly string[];
+  /** Bytes, all layers. */
+  readonly size: number;
+  /** `Config.User` of the image. */
+  readonly user: string;
+  readonly stopSignal: string;
+  readonly labels: StringMap;
+}
+
+/** What we know of the Engine itself, read at each connect. */
+export interface EngineFacts {
+  readonly engineVersion: string;
+  readonly apiVersion: string;
+  /** `DockerRootDir`. */
+  readonly rootDir: string;
+  readonly cgroupDriver: string;
+  readonly runtimes: readonly string[];
+  readonly securityOptions: readonly string[];
+  readonly storageDriver: string;
+  readonly operatingSystem: string;
+  readonly kernelVersion: string;
+}

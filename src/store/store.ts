@@ -1,0 +1,18 @@
+import { ContainerTable } from './container-table';
+import { ImageTable } from './image-table';
+import { RecordTable } from './record-table';
+import type { EngineFacts, SandboxRecord } from './records';
+
+/**
+ * All that reads are answered from. Two writers: the handler that caused a change, and the reconciler (sync/) for
+ * what happens outside us.
+ */
+export class Store {
+  readonly sandboxes = new RecordTable<SandboxRecord>();
+  readonly containers = new ContainerTable();
+  readonly images = new ImageTable();
+  /** Undefined until the Engine has answered once; kept while it is down. */
+  engine: EngineFacts | undefined;
+  /** The node's pod CIDR as kubelet last told (UpdateRuntimeConfig), '' until then. */
+  podCidr = '';
+}

@@ -1,0 +1,259 @@
+import { failedPrecondition, invalidArgument, unsupported } from '../lib/errors';
+import { posix } from 'node:path';
+import type { cri, Decoded } from '../proto';
+import { NamespaceMode } from '../proto/enums';
+import type { MountRecord, NamespaceModes, SandboxRecord, StringMap } from '../store/records';
+import { toEngineCgroupParent } from './cgroup-parent';
+import type { EngineContainerCreate } from './engine';
+import {
+  CONTAINER_TYPE,
+  encodeLabels,
+  EXTRA_LABEL,
+  LOG_PATH_LABEL,
+  SANDBOX_ID_LABEL,
+  TYPE_LABEL,
+} from './labels';
+import type { LabelKeys } from './labels';
+import { toEngineMounts, toMountRecords } from './mounts';
+import type { ContainerIdentity } from './names';
+import { containerNamespaces, POD_NAMESPACES, toNamespaceModes } from './namespaces';
+import { toEngineResources } from './resources';
+import { apparmorOption, containerSeccomp, selinuxOptions, toEngineGroups, toEngineUser } from './security';
+import type { SeccompChoice } from './security';
+import { toEngineSignal } from './signals';
+import { absolutePath, boundedMap, namePart, nonEmpty, required, withoutNul } from './validate';
+
+type Config = Decoded<cri.IContainerConfig>;
+type Context = Decoded<cri.ILinuxContainerSecurityContext>;
+
+/** What names and shared labels cannot hold of a container; the JSON under EXTRA_LABEL. */
+export interface ContainerExtra extends LabelKeys {
+  readonly v: 1;
+  readonly metadata: ContainerIdentity;
+  readonly image: { readonly image: string; readonly userSpecified: string; readonly annotations: StringMap };
+  readonly mounts: readonly MountRecord[];
+}
+
+export interface ContainerSurroundings {
+  /** What the Engine is to run: an image id where we know it. */
+  readonly image: string;
+  readonly cgroupDriver: string;
+  readonly oomFloor: number;
+  readonly apparmor: boolean;
+  readonly selinux: boolean;
+  readonly spool: { readonly maxSize: string; readonly maxFile: string };
+  /** Runtime of the sandbox; '' is the Engine's default. */
+  readonly runtime: string;
+}
+
+/** A CreateContainer request that passed all checks which need no I/O. */
+export interface CheckedContainer {
+  readonly config: Config;
+  readonly metadata: ContainerIdentity;
+  readonly namespaces: NamespaceModes;
+  readonly mounts: readonly MountRecord[];
+  readonly seccomp: SeccompChoice;
+  /** Absolute, '' for none. */
+  readonly logPath: string;
+}
+
+const FIELD = 'config.linux.security_context';
+
+/** @throws INVALID_ARGUMENT, FAILED_PRECONDITION or UNIMPLEMENTED, naming the field. */
+export function checkContainer(config: Config | null, sandbox: SandboxRecord): CheckedContainer {
+  const checked = required(config, 'config');
+  const { name, attempt } = required(checked.metadata, 'config.metadata');
+  nonEmpty(required(checked.image, 'config.image').image, 'config.image.image');
+  boundedMap(checked.labels, 'config.labels');
+  boundedMap(checked.annotations, 'config.annotations');
+  if (checked.windows !== null) throw unsupported('config.windows', 'this is a Linux node');
+  if (checked.CDI_devices.length > 0)
+    throw unsupported('config.CDI_devices', 'CDI devices are not offered yet');
+  const context = checked.linux?.security_context ?? null;
+  if (context?.privileged === true && !sandbox.privileged) {
+    throw failedPrecondition(`${FIELD}.privileged: the pod's sandbox was not created privileged`);
+  }
+  if ((context?.capabilities?.add_ambient_capabilities.length ?? 0) > 0) {
+    throw unsupported(
+      `${FIELD}.capabilities.add_ambient_capabilities`,
+      'Docker Engine cannot set ambient capabilities',
+    );
+  }
+  return {
+    config: checked,
+    metadata: { name: namePart(name, 'config.metadata.name'), attempt },
+    namespaces:
+      context === null
+        ? inherited(sandbox)
+        : toNamespaceModes(context.namespace_options, `${FIELD}.namespace_options`, 'container'),
+    mounts: toMountRecords(checked.mounts, 'config.mounts'),
+    // Without a security context nothing was said about seccomp: the Engine's own default is the safe reading.
+    seccomp: context === null ? { kind: 'engine-default' } : containerSeccomp(context, FIELD),
+    logPath: toLogPath(sandbox.logDirectory, checked.log_path),
+  };
+}
+
+/** The pod's own modes, when a container says nothing: it must at least share a host network. */
+function inherited(sandbox: SandboxRecord): NamespaceModes {
+  const host = sandbox.namespaces.network === NamespaceMode.NODE;
+  return host ? { ...POD_NAMESPACES, network: NamespaceMode.NODE } : POD_NAMESPACES;
+}
+
+/** `log_directory/log_path`, which must stay inside log_directory. */
+function toLogPath(directory: string, path: string): string {
+  if (path === '' || directory === '') return '';
+  withoutNul(path, 'config.log_path');
+  const joined = posix.join(directory, path);
+  if (!joined.startsWith(`${posix.normalize(directory).replace(/\/+$/, '')}/`)) {
+    throw invalidArgument('config.log_path', `${JSON.stringify(path)} leads out of the pod's log directory`);
+  }
+  return joined;
+}
+
+/** Checked request → body of the Engine's create call. */
+export function toContainerCreate(
+  checked: CheckedContainer,
+  sandbox: SandboxRecord,
+  surroundings: ContainerSurroundings,
+  seccompOptions: readonly string[],
+): EngineContainerCreate {
+  const { config } = checked;
+  const context = config.linux?.security_context ?? null;
+  const user = context === null ? undefined : toEngineUser(context, FIELD);
+  const stopSignal = toEngineSignal(config.stop_signal, 'config.stop_signal');
+  return {
+    Image: surroundings.image,
+    ...command(config),
+    Env: config.envs.map((env, index) => environment(env, `config.envs[${index}]`)),
+    Labels: toLabels(checked, sandbox),
+    ...(config.working_dir === ''
+      ? {}
+      : { WorkingDir: absolutePath(config.working_dir, 'config.working_dir') }),
+    ...(user === undefined ? {} : { User: user }),
+    ...(stopSignal === '' ? {} : { StopSignal: stopSignal }),
+    OpenStdin: config.stdin,
+    StdinOnce: config.stdin_once,
+    Tty: config.tty,
+    // kubelet probes; the image's own health check would only cost.
+    Healthcheck: { Test: ['NONE'] },
+    HostConfig: {
+      ...containerNamespaces(checked.namespaces, sandbox.id),
+      ...toEngineResources(config.linux?.resources ?? null, 'config.linux.resources', surroundings.oomFloor),
+      ...(context === null ? {} : security(context)),
+      ...(surroundings.runtime === '' ? {} : { Runtime: surroundings.runtime }),
+      SecurityOpt: securityOptions(context, surroundings, seccompOptions),
+      CgroupParent: toEngineCgroupParent(sandbox.cgroupParent, surroundings.cgroupDriver),
+      Mounts: mounts(checked.mounts, surroundings),
+      Devices: config.devices.map((device, index) => toEngineDevice(device, `config.devices[${index}]`)),
+      RestartPolicy: { Name: 'no' },
+      // Our log follower reads this spool, whatever driver the Engine defaults to (design.md, decision 3).
+      LogConfig: {
+        Type: 'json-file',
+        Config: { 'max-size': surroundings.spool.maxSize, 'max-file': surroundings.spool.maxFile },
+      },
+    },
+  };
+}
+
+/** Both empty: the image's defaults. A command without arguments drops the image's CMD (cri-surface.md 3.3). */
+function command(config: Config): Pick<EngineContainerCreate, 'Entrypoint' | 'Cmd'> {
+  const strings = (values: readonly string[], field: string): string[] =>
+    values.map((value, index) => withoutNul(value, `config.${field}[${index}]`));
+  return {
+    ...(config.command.length === 0 ? {} : { Entrypoint: strings(config.command, 'command') }),
+    ...(config.args.length === 0 && config.command.length === 0 ? {} : { Cmd: strings(config.args, 'args') }),
+  };
+}
+
+function environment(env: Decoded<cri.IKeyValue>, field: string): string {
+  const key = nonEmpty(env.key, `${field}.key`);
+  if (key.includes('=')) throw invalidArgument(`${field}.key`, `${JSON.stringify(key)} contains "="`);
+  let value: string;
+  try {
+    value = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(env.value);
+  } catch {
+    throw unsupported(`${field}.value`, 'is not UTF-8, and the Engine API carries nothing else');
+  }
+  return `${key}=${withoutNul(value, `${field}.value`)}`;
+}
+
+function toLabels(checked: CheckedContainer, sandbox: SandboxRecord): Record<string, string> {
+  const { config, metadata, mounts: mountRecords } = checked;
+  const own = {
+    [TYPE_LABEL]: CONTAINER_TYPE,
+    [SANDBOX_ID_LABEL]: sandbox.id,
+    [LOG_PATH_LABEL]: checked.logPath,
+  };
+  const encoded = encodeLabels(own, config.labels, config.annotations);
+  const extra: ContainerExtra = {
+    v: 1,
+    metadata,
+    image: {
+      image: config.image?.image ?? '',
+      userSpecified: config.image?.user_specified_image ?? '',
+      annotations: config.image?.annotations ?? {},
+    },
+    mounts: mountRecords,
+    ...encoded.keys,
+  };
+  return { ...encoded.labels, [EXTRA_LABEL]: JSON.stringify(extra) };
+}
+
+function security(context: Context): EngineContainerCreate['HostConfig'] {
+  return {
+    Privileged: context.privileged,
+    ReadonlyRootfs: context.readonly_rootfs,
+    CapAdd: context.capabilities?.add_capabilities ?? [],
+    CapDrop: context.capabilities?.drop_capabilities ?? [],
+    GroupAdd: toEngineGroups(context, FIELD),
+    // Complete lists: empty unmasks everything (procMount: Unmasked). Privileged containers are never masked.
+    ...(context.privileged
+      ? {}
+      : { MaskedPaths: [...context.masked_paths], ReadonlyPaths: [...context.readonly_paths] }),
+  };
+}
+
+function securityOptions(
+  context: Context | null,
+  surroundings: ContainerSurroundings,
+  seccompOptions: readonly string[],
+): string[] {
+  if (context === null) return [...seccompOptions];
+  return [
+    ...seccompOptions,
+    ...(context.no_new_privs ? ['no-new-privileges'] : []),
+    ...apparmorOption(context.apparmor, context.apparmor_profile, `${FIELD}.apparmor`, surroundings.apparmor),
+    ...selinuxOptions(context.selinux_options),
+  ];
+}
+
+function mounts(
+  records: readonly MountRecord[],
+  surroundings: ContainerSurroundings,
+): ReturnType<typeof toEngineMounts> {
+  const relabelled = records.findIndex((mount) => mount.selinuxRelabel);
+  if (surroundings.selinux && relabelled !== -1) {
+    throw unsupported(
+      `config.mounts[${relabelled}].selinux_relabel`,
+      'not offered yet on nodes with SELinux',
+    );
+  }
+  return toEngineMounts(records);
+}
+
+function toEngineDevice(
+  device: Decoded<cri.IDevice>,
+  field: string,
+): { PathOnHost: string; PathInContainer: string; CgroupPermissions: string } {
+  if (!/^[rwm]{1,3}$/.test(device.permissions)) {
+    throw invalidArgument(
+      `${field}.permissions`,
+      `${JSON.stringify(device.permissions)} is not made of r, w and m`,
+    );
+  }
+  return {
+    PathOnHost: absolutePath(device.host_path, `${field}.host_path`),
+    PathInContainer: absolutePath(device.container_path, `${field}.container_path`),
+    CgroupPermissions: device.permissions,
+  };
+}

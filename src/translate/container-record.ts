@@ -1,0 +1,51 @@
+import type { ContainerRecord, EngineState } from '../store/records';
+import type { ContainerExtra } from './container-create';
+import type { EngineContainerInspect } from './engine';
+import { decodeLabels, LOG_PATH_LABEL, readExtra, SANDBOX_ID_LABEL } from './labels';
+import { fromEngineMounts } from './mounts';
+import { parseEngineName } from './names';
+import { fromEngineResources } from './resources';
+import { nanosFromEngineTime } from './time';
+
+/**
+ * The Engine's inspect → record, for containers of ours and of cri-dockerd.
+ * @returns undefined for a container without metadata in label or name, or without a sandbox.
+ */
+export function containerFromInspect(container: EngineContainerInspect): ContainerRecord | undefined {
+  const engineLabels = container.Config.Labels ?? {};
+  const extra = readExtra(engineLabels) as ContainerExtra | undefined;
+  const engineName = container.Name.replace(/^\//, '');
+  const parsed = parseEngineName(engineName);
+  const metadata = extra?.metadata ?? (parsed && { name: parsed.first, attempt: parsed.attempt });
+  const sandboxId = engineLabels[SANDBOX_ID_LABEL];
+  if (metadata === undefined || sandboxId === undefined) return undefined;
+  const { State: state, Config: config } = container;
+  return {
+    kind: 'container',
+    id: container.Id,
+    engineName,
+    sandboxId,
+    metadata,
+    ...decodeLabels(engineLabels, extra),
+    createdAt: nanosFromEngineTime(container.Created),
+    startedAt: nanosFromEngineTime(state.StartedAt),
+    finishedAt: nanosFromEngineTime(state.FinishedAt),
+    state: state.Status as EngineState,
+    pid: state.Pid,
+    exitCode: state.ExitCode,
+    oomKilled: state.OOMKilled,
+    error: state.Error,
+    image: extra?.image.image ?? config.Image,
+    userSpecifiedImage: extra?.image.userSpecified ?? '',
+    imageAnnotations: extra?.image.annotations ?? {},
+    imageId: container.Image,
+    mounts: extra?.mounts ?? fromEngineMounts(container.HostConfig),
+    resources: fromEngineResources(container.HostConfig),
+    logPath: engineLabels[LOG_PATH_LABEL] ?? '',
+    spoolPath: container.LogPath ?? '',
+    tty: config.Tty ?? false,
+    stdin: config.OpenStdin ?? false,
+    stdinOnce: config.StdinOnce ?? false,
+    stopSignal: config.StopSignal ?? '',
+  };
+}

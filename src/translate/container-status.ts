@@ -1,0 +1,122 @@
+import Long from 'long';
+import type { cri } from '../proto';
+import { ContainerState } from '../proto/enums';
+import type { ContainerRecord, EngineState, ImageRecord } from '../store/records';
+import { toCriMount } from './mounts';
+import { toCriResources } from './resources';
+import { toCriSignal } from './signals';
+
+/**
+ *   created ──start──▶ running ⇄ paused          running, paused, restarting  → RUNNING
+ *      │                  │                      created                      → CREATED
+ *      └─start fails─▶ created, error set        exited, dead                 → EXITED
+ *                         ▼                      created with a start error   → EXITED, ContainerCannotRun
+ *                      exited / dead             removing                     → not listed
+ */
+const STATES: Readonly<Partial<Record<EngineState, ContainerState>>> = {
+  created: ContainerState.CONTAINER_CREATED,
+  running: ContainerState.CONTAINER_RUNNING,
+  paused: ContainerState.CONTAINER_RUNNING,
+  restarting: ContainerState.CONTAINER_RUNNING,
+  removing: ContainerState.CONTAINER_UNKNOWN,
+  exited: ContainerState.CONTAINER_EXITED,
+  dead: ContainerState.CONTAINER_EXITED,
+};
+
+export function containerState(container: ContainerRecord): ContainerState {
+  if (startFailed(container)) return ContainerState.CONTAINER_EXITED;
+  // A state that a future Engine may invent is UNKNOWN to CRI; kubelet stops such containers before removing them.
+  return STATES[container.state] ?? ContainerState.CONTAINER_UNKNOWN;
+}
+
+/** The Engine leaves such a container in `created` with an exit code; it never ran. */
+function startFailed(container: ContainerRecord): boolean {
+  return container.startedAt.isZero() && (container.exitCode !== 0 || container.error !== '');
+}
+
+/** Whether an element of ListContainers is due: what is being removed is gone for CRI. */
+export function isListed(container: ContainerRecord): boolean {
+  return container.state !== 'removing';
+}
+
+/** Record → element of ListContainers. */
+export function toCriContainer(container: ContainerRecord, image: ImageRecord | undefined): cri.IContainer {
+  return {
+    id: container.id,
+    pod_sandbox_id: container.sandboxId,
+    metadata: container.metadata,
+    image: requestedImage(container),
+    image_ref: imageRef(container, image),
+    image_id: container.imageId,
+    state: containerState(container),
+    created_at: container.createdAt,
+    labels: container.labels,
+    annotations: container.annotations,
+  };
+}
+
+/** Record → ContainerStatus. */
+export function toCriContainerStatus(
+  container: ContainerRecord,
+  image: ImageRecord | undefined,
+): cri.IContainerStatus {
+  const { pod_sandbox_id, ...shared } = toCriContainer(container, image);
+  return {
+    ...shared,
+    image: { ...requestedImage(container), image: statusImage(container, image) },
+    ...outcome(container),
+    mounts: container.mounts.map(toCriMount),
+    log_path: container.logPath,
+    resources: toCriResources(container.resources),
+    stop_signal: toCriSignal(container.stopSignal),
+  };
+}
+
+function requestedImage(container: ContainerRecord): cri.IImageSpec {
+  return {
+    image: container.image,
+    user_specified_image: container.userSpecifiedImage,
+    annotations: container.imageAnnotations,
+  };
+}
+
+/** A tag of the image, else what was asked for (cri-surface.md 3.3). */
+function statusImage(container: ContainerRecord, image: ImageRecord | undefined): string {
+  return image?.repoTags[0] ?? container.image;
+}
+
+/** The human digested reference where there is one, else the id: never empty. */
+function imageRef(container: ContainerRecord, image: ImageRecord | undefined): string {
+  return image?.repoDigests[0] ?? container.imageId;
+}
+
+type Outcome = Pick<cri.IContainerStatus, 'started_at' | 'finished_at' | 'exit_code' | 'reason' | 'message'>;
+
+/** Times, exit code and the reasons that kubelet knows: Completed, Error, OOMKilled, ContainerCannotRun. */
+function outcome(container: ContainerRecord): Outcome {
+  if (startFailed(container)) {
+    // Never ran: all times are the creation's (as dockershim did), so that kubelet can order it.
+    return {
+      started_at: container.createdAt,
+      finished_at: container.createdAt,
+      exit_code: container.exitCode,
+      reason: 'ContainerCannotRun',
+      message: container.error,
+    };
+  }
+  if (containerState(container) !== ContainerState.CONTAINER_EXITED) {
+    return { started_at: container.startedAt, finished_at: Long.ZERO, exit_code: 0, reason: '', message: '' };
+  }
+  return {
+    started_at: container.startedAt,
+    finished_at: container.finishedAt,
+    exit_code: container.exitCode,
+    reason: exitReason(container),
+    message: container.error,
+  };
+}
+
+function exitReason(container: ContainerRecord): string {
+  if (container.oomKilled) return 'OOMKilled';
+  return container.exitCode === 0 ? 'Completed' : 'Error';
+}

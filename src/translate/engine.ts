@@ -1,0 +1,199 @@
+/**
+ * The Engine API's JSON, just the parts we write or read (API 1.41 and later, names as on the wire). Optional means
+ * that some Engine version leaves it out or sends null.
+ */
+
+export interface EngineVersion {
+  Version: string;
+  ApiVersion: string;
+}
+
+export interface EngineInfo {
+  DockerRootDir: string;
+  CgroupDriver: string;
+  CgroupVersion?: string;
+  Driver: string;
+  DefaultRuntime: string;
+  Runtimes?: Record<string, unknown> | null;
+  SecurityOptions?: string[] | null;
+  OperatingSystem: string;
+  KernelVersion: string;
+}
+
+export interface EngineMount {
+  Type: 'bind';
+  Source: string;
+  Target: string;
+  ReadOnly: boolean;
+  BindOptions?: {
+    Propagation?: 'rshared' | 'rslave';
+    ReadOnlyNonRecursive?: boolean;
+  };
+}
+
+export interface EnginePortBinding {
+  HostIp: string;
+  HostPort: string;
+}
+
+export interface EngineHostConfig {
+  NetworkMode?: string;
+  IpcMode?: string;
+  PidMode?: string;
+  UTSMode?: string;
+  CgroupParent?: string;
+  Runtime?: string;
+  Privileged?: boolean;
+  ReadonlyRootfs?: boolean;
+  CapAdd?: string[] | null;
+  CapDrop?: string[] | null;
+  GroupAdd?: string[] | null;
+  SecurityOpt?: string[] | null;
+  MaskedPaths?: string[] | null;
+  ReadonlyPaths?: string[] | null;
+  Sysctls?: Record<string, string> | null;
+  Dns?: string[] | null;
+  DnsSearch?: string[] | null;
+  DnsOptions?: string[] | null;
+  PortBindings?: Record<string, EnginePortBinding[]> | null;
+  Mounts?: EngineMount[] | null;
+  Devices?: { PathOnHost: string; PathInContainer: string; CgroupPermissions: string }[] | null;
+  OomScoreAdj?: number;
+  Memory?: number;
+  MemorySwap?: number;
+  CpuShares?: number;
+  CpuPeriod?: number;
+  CpuQuota?: number;
+  CpusetCpus?: string;
+  CpusetMems?: string;
+  RestartPolicy?: { Name: string };
+  LogConfig?: { Type: string; Config: Record<string, string> };
+  ShmSize?: number;
+}
+
+/** Body of `POST /containers/create`. */
+export interface EngineContainerCreate {
+  Image: string;
+  Entrypoint?: string[] | null;
+  Cmd?: string[] | null;
+  Env?: string[];
+  WorkingDir?: string;
+  User?: string;
+  Hostname?: string;
+  Labels: Record<string, string>;
+  ExposedPorts?: Record<string, Record<string, never>>;
+  OpenStdin?: boolean;
+  StdinOnce?: boolean;
+  Tty?: boolean;
+  StopSignal?: string;
+  Healthcheck?: { Test: string[] };
+  HostConfig: EngineHostConfig;
+}
+
+/** `GET /containers/{id}/json`. */
+export interface EngineContainerInspect {
+  Id: string;
+  Name: string;
+  Created: string;
+  /** Image id, `sha256:…`. */
+  Image: string;
+  LogPath?: string;
+  ResolvConfPath?: string;
+  State: {
+    Status: string;
+    Pid: number;
+    ExitCode: number;
+    OOMKilled: boolean;
+    Error: string;
+    StartedAt: string;
+    FinishedAt: string;
+  };
+  Config: {
+    Image: string;
+    Hostname?: string;
+    User?: string;
+    Labels?: Record<string, string> | null;
+    Tty?: boolean;
+    OpenStdin?: boolean;
+    StdinOnce?: boolean;
+    StopSignal?: string;
+  };
+  HostConfig: EngineHostConfig;
+  NetworkSettings: {
+    SandboxKey?: string;
+    Networks?: Record<string, { IPAddress?: string; GlobalIPv6Address?: string }> | null;
+  };
+}
+
+/** One element of `GET /containers/json`. */
+export interface EngineContainerSummary {
+  Id: string;
+  Names: string[];
+  State: string;
+  Labels?: Record<string, string> | null;
+}
+
+/** One element of `GET /images/json`. */
+export interface EngineImageSummary {
+  Id: string;
+  RepoTags?: string[] | null;
+  RepoDigests?: string[] | null;
+  Size: number;
+  Labels?: Record<string, string> | null;
+}
+
+/** `GET /images/{name}/json`. */
+export interface EngineImageInspect {
+  Id: string;
+  RepoTags?: string[] | null;
+  RepoDigests?: string[] | null;
+  Size: number;
+  Architecture?: string;
+  Os?: string;
+  Created?: string;
+  Config?: {
+    User?: string;
+    StopSignal?: string;
+    Labels?: Record<string, string> | null;
+    Env?: string[] | null;
+    Entrypoint?: string[] | null;
+    Cmd?: string[] | null;
+    WorkingDir?: string;
+  } | null;
+}
+
+/** One message of `GET /events`. */
+export interface EngineEvent {
+  Type: string;
+  Action: string;
+  Actor: { ID: string; Attributes: Record<string, string> };
+  /** Nanoseconds since the epoch; above 2^53, so the last digits are rounded by JSON. */
+  timeNano: number;
+}
+
+/** One message of a pull's or import's progress stream. */
+export interface EngineProgress {
+  id?: string;
+  status?: string;
+  error?: string;
+  errorDetail?: { code?: number; message?: string };
+  progressDetail?: { current?: number; total?: number };
+}
+
+/** `GET /exec/{id}/json`. */
+export interface EngineExecInspect {
+  ID: string;
+  Running: boolean;
+  ExitCode: number | null;
+  /** Host pid; 0 before start. */
+  Pid: number;
+}
+
+/** Registry credentials in the form the Engine takes them (`X-Registry-Auth`). */
+export interface EngineAuth {
+  username?: string;
+  password?: string;
+  serveraddress?: string;
+  identitytoken?: string;
+  registrytoken?: string;
+}

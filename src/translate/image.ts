@@ -1,0 +1,39 @@
+import type { cri } from '../proto';
+import type { ImageRecord } from '../store/records';
+import type { EngineImageInspect } from './engine';
+
+/** The Engine's stand-ins for a missing name. */
+const isReal = (name: string): boolean => !name.includes('<none>');
+
+/** `GET /images/{id}/json` → record. */
+export function imageFromInspect(image: EngineImageInspect): ImageRecord {
+  return {
+    id: image.Id,
+    repoTags: (image.RepoTags ?? []).filter(isReal),
+    repoDigests: (image.RepoDigests ?? []).filter(isReal),
+    size: image.Size,
+    user: image.Config?.User ?? '',
+    stopSignal: image.Config?.StopSignal ?? '',
+    labels: image.Config?.Labels ?? {},
+  };
+}
+
+/** Record → CRI Image; the same record always gives the same message, however it was asked for. */
+export function toCriImage(image: ImageRecord, pinned: boolean): cri.IImage {
+  return {
+    id: image.id,
+    repo_tags: [...image.repoTags],
+    repo_digests: [...image.repoDigests],
+    size: image.size,
+    ...toCriUser(image.user),
+    spec: { image: image.repoTags[0] ?? image.repoDigests[0] ?? image.id },
+    pinned,
+  };
+}
+
+/** `Config.User` is `user[:group]`: CRI wants a uid or a name, never both, and no group (cri-surface.md 3.6). */
+function toCriUser(user: string): Pick<cri.IImage, 'uid' | 'username'> {
+  const name = user.split(':', 1)[0] ?? '';
+  if (name === '') return {};
+  return /^\d+$/.test(name) ? { uid: { value: Number(name) } } : { username: name };
+}

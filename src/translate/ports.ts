@@ -1,0 +1,39 @@
+import type { cri, Decoded } from '../proto';
+import { Protocol } from '../proto/enums';
+import { invalidArgument } from '../lib/errors';
+import type { EngineContainerCreate, EnginePortBinding } from './engine';
+import { oneOf } from './validate';
+
+const PROTOCOL_NAMES = ['tcp', 'udp', 'sctp'] as const;
+const MAX_PORT = 65_535;
+
+export interface EnginePorts {
+  readonly ExposedPorts: NonNullable<EngineContainerCreate['ExposedPorts']>;
+  readonly PortBindings: Record<string, EnginePortBinding[]>;
+}
+
+/** CRI port mappings → published ports. host_port 0 publishes nothing, never a random port (cri-surface.md 3.2). */
+export function toEnginePorts(mappings: readonly Decoded<cri.IPortMapping>[], field: string): EnginePorts {
+  const ports: EnginePorts = { ExposedPorts: {}, PortBindings: {} };
+  for (const [index, mapping] of mappings.entries()) {
+    const at = `${field}[${index}]`;
+    oneOf(
+      mapping.protocol,
+      [Protocol.TCP, Protocol.UDP, Protocol.SCTP],
+      `${at}.protocol`,
+      'TCP, UDP or SCTP',
+    );
+    checkPort(mapping.host_port, `${at}.host_port`, 0);
+    if (mapping.host_port === 0) continue;
+    checkPort(mapping.container_port, `${at}.container_port`, 1);
+    const key = `${mapping.container_port}/${PROTOCOL_NAMES[mapping.protocol]}`;
+    ports.ExposedPorts[key] = {};
+    (ports.PortBindings[key] ??= []).push({ HostIp: mapping.host_ip, HostPort: String(mapping.host_port) });
+  }
+  return ports;
+}
+
+function checkPort(port: number, field: string, min: number): void {
+  if (port < min || port > MAX_PORT)
+    throw invalidArgument(field, `${port} is not between ${min} and ${MAX_PORT}`);
+}

@@ -1,0 +1,161 @@
+import { invalidArgument, unsupported } from '../lib/errors';
+import type { cri, Decoded } from '../proto';
+import { NamespaceMode } from '../proto/enums';
+import type { NamespaceModes, SandboxMetadata } from '../store/records';
+import { toEngineCgroupParent } from './cgroup-parent';
+import type { EngineContainerCreate } from './engine';
+import { encodeLabels, EXTRA_LABEL, sandboxOwnLabels, type LabelKeys } from './labels';
+import { POD_NAMESPACES, sandboxNamespaces, toNamespaceModes } from './namespaces';
+import { toEnginePorts } from './ports';
+import { clampOomScore } from './resources';
+import { apparmorOption, sandboxSeccomp, selinuxOptions, toEngineGroups, toEngineUser } from './security';
+import type { SeccompChoice } from './security';
+import { boundedMap, namePart, nonEmpty, required, withoutNul } from './validate';
+
+type Config = Decoded<cri.IPodSandboxConfig>;
+
+/** What names and shared labels cannot hold of a sandbox; the JSON under EXTRA_LABEL. */
+export interface SandboxExtra extends LabelKeys {
+  readonly v: 1;
+  readonly metadata: SandboxMetadata;
+  readonly runtimeHandler: string;
+  readonly namespaces: NamespaceModes;
+  readonly logDirectory: string;
+  readonly cgroupParent: string;
+  readonly privileged: boolean;
+}
+
+/** The facts of node and Engine that a sandbox's translation depends on. */
+export interface SandboxSurroundings {
+  /** Image reference or id of the pause container. */
+  readonly image: string;
+  /** Engine network of pods with their own network. */
+  readonly networkMode: string;
+  readonly cgroupDriver: string;
+  readonly oomFloor: number;
+  readonly apparmor: boolean;
+  /** Runtime names that the Engine knows. */
+  readonly runtimes: readonly string[];
+}
+
+/** A RunPodSandbox request that passed all checks which need no I/O. */
+export interface CheckedSandbox {
+  readonly config: Config;
+  readonly metadata: SandboxMetadata;
+  readonly namespaces: NamespaceModes;
+  readonly seccomp: SeccompChoice;
+  readonly runtimeHandler: string;
+}
+
+/** Of pods' infrastructure: just above what must never be killed (dockershim's and cri-dockerd's value). */
+const SANDBOX_OOM_SCORE = -998;
+const SANDBOX_CPU_SHARES = 2;
+
+/** @throws INVALID_ARGUMENT or UNIMPLEMENTED, naming the field. */
+export function checkSandbox(config: Config | null, runtimeHandler: string): CheckedSandbox {
+  const checked = required(config, 'config');
+  const metadata = toSandboxMetadata(checked.metadata, 'config.metadata');
+  const context = checked.linux?.security_context ?? null;
+  const field = 'config.linux.security_context';
+  const namespaces =
+    context === null
+      ? POD_NAMESPACES
+      : toNamespaceModes(context.namespace_options, `${field}.namespace_options`, 'sandbox');
+  if (namespaces.network !== NamespaceMode.NODE)
+    nonEmpty(checked.hostname || metadata.name, 'config.hostname');
+  withoutNul(checked.hostname, 'config.hostname');
+  withoutNul(checked.log_directory, 'config.log_directory');
+  boundedMap(checked.labels, 'config.labels');
+  boundedMap(checked.annotations, 'config.annotations');
+  boundedMap(checked.linux?.sysctls ?? {}, 'config.linux.sysctls');
+  toEnginePorts(checked.port_mappings, 'config.port_mappings');
+  if (checked.windows !== null) throw unsupported('config.windows', 'this is a Linux node');
+  return {
+    config: checked,
+    metadata,
+    namespaces,
+    seccomp: context === null ? { kind: 'engine-default' } : sandboxSeccomp(context, field),
+    runtimeHandler: withoutNul(runtimeHandler, 'runtime_handler'),
+  };
+}
+
+export function toSandboxMetadata(
+  metadata: Decoded<cri.IPodSandboxMetadata> | null,
+  field: string,
+): SandboxMetadata {
+  const { name, namespace, uid, attempt } = required(metadata, field);
+  return {
+    name: namePart(name, `${field}.name`),
+    namespace: namePart(namespace, `${field}.namespace`),
+    uid: namePart(uid, `${field}.uid`),
+    attempt,
+  };
+}
+
+/** Checked request → body of the Engine's create call. */
+export function toSandboxCreate(
+  checked: CheckedSandbox,
+  surroundings: SandboxSurroundings,
+  seccompOptions: readonly string[],
+): EngineContainerCreate {
+  const { config, metadata, namespaces } = checked;
+  const hostNetwork = namespaces.network === NamespaceMode.NODE;
+  const context = config.linux?.security_context ?? null;
+  const field = 'config.linux.security_context';
+  const cgroupParent = config.linux?.cgroup_parent ?? '';
+  const encoded = encodeLabels(sandboxOwnLabels(), config.labels, config.annotations);
+  const extra: SandboxExtra = {
+    v: 1,
+    metadata,
+    runtimeHandler: checked.runtimeHandler,
+    namespaces,
+    logDirectory: config.log_directory,
+    cgroupParent,
+    privileged: context?.privileged ?? false,
+    ...encoded.keys,
+  };
+  const user = context === null ? undefined : toEngineUser(context, field);
+  const ports = hostNetwork ? undefined : toEnginePorts(config.port_mappings, 'config.port_mappings');
+  const handler = toEngineRuntime(checked.runtimeHandler, surroundings.runtimes);
+  return {
+    Image: surroundings.image,
+    Labels: { ...encoded.labels, [EXTRA_LABEL]: JSON.stringify(extra) },
+    ...(hostNetwork ? {} : { Hostname: config.hostname }),
+    ...(user === undefined ? {} : { User: user }),
+    ...(ports === undefined ? {} : { ExposedPorts: ports.ExposedPorts }),
+    Healthcheck: { Test: ['NONE'] },
+    HostConfig: {
+      ...sandboxNamespaces(namespaces, surroundings.networkMode),
+      ...(ports === undefined ? {} : { PortBindings: ports.PortBindings }),
+      ...(handler === undefined ? {} : { Runtime: handler }),
+      CgroupParent: toEngineCgroupParent(cgroupParent, surroundings.cgroupDriver),
+      Sysctls: config.linux?.sysctls ?? {},
+      ReadonlyRootfs: context?.readonly_rootfs ?? false,
+      GroupAdd: context === null ? [] : toEngineGroups(context, field),
+      SecurityOpt: [
+        'no-new-privileges',
+        ...seccompOptions,
+        ...apparmorOption(context?.apparmor ?? null, '', `${field}.apparmor`, surroundings.apparmor),
+        ...selinuxOptions(context?.selinux_options ?? null),
+      ],
+      Dns: config.dns_config?.servers ?? [],
+      DnsSearch: config.dns_config?.searches ?? [],
+      DnsOptions: config.dns_config?.options ?? [],
+      CpuShares: SANDBOX_CPU_SHARES,
+      OomScoreAdj: clampOomScore(SANDBOX_OOM_SCORE, surroundings.oomFloor),
+      RestartPolicy: { Name: 'no' },
+      // The pause process writes nothing; whatever driver the Engine defaults to shall not be bothered.
+      LogConfig: { Type: 'none', Config: {} },
+    },
+  };
+}
+
+/** '' and `docker` are the Engine's default runtime (as for cri-dockerd); others must be known to the Engine. */
+function toEngineRuntime(handler: string, runtimes: readonly string[]): string | undefined {
+  if (handler === '' || handler === 'docker') return undefined;
+  if (runtimes.includes(handler)) return handler;
+  throw invalidArgument(
+    'runtime_handler',
+    `"${handler}" is not among the Engine's runtimes (${runtimes.join(', ')}); add it to "runtimes" in daemon.json`,
+  );
+}

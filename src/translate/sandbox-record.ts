@@ -1,0 +1,58 @@
+import { NamespaceMode } from '../proto/enums';
+import type { EngineState, SandboxMetadata, SandboxRecord } from '../store/records';
+import type { EngineContainerInspect } from './engine';
+import { decodeLabels, readExtra } from './labels';
+import { parseEngineName } from './names';
+import { fromEngineNamespaces } from './namespaces';
+import type { SandboxExtra } from './sandbox-create';
+import { nanosFromEngineTime } from './time';
+
+/**
+ * The Engine's inspect → record, for sandboxes of ours and of cri-dockerd.
+ * @param ips of the pod, primary first: from its network, not from here.
+ * @returns undefined for a container that is nobody's sandbox (no metadata in label or name).
+ */
+export function sandboxFromInspect(
+  container: EngineContainerInspect,
+  ips: readonly string[],
+): SandboxRecord | undefined {
+  const engineLabels = container.Config.Labels ?? {};
+  const extra = readExtra(engineLabels) as SandboxExtra | undefined;
+  const engineName = container.Name.replace(/^\//, '');
+  const metadata = extra?.metadata ?? metadataFromName(engineName);
+  if (metadata === undefined) return undefined;
+  const namespaces = extra?.namespaces ?? fromEngineNamespaces(container.HostConfig);
+  return {
+    kind: 'sandbox',
+    id: container.Id,
+    engineName,
+    metadata,
+    ...decodeLabels(engineLabels, extra),
+    createdAt: nanosFromEngineTime(container.Created),
+    state: container.State.Status as EngineState,
+    pid: container.State.Pid,
+    runtimeHandler: extra?.runtimeHandler ?? '',
+    networkReady: true,
+    namespaces,
+    hostname: container.Config.Hostname ?? '',
+    logDirectory: extra?.logDirectory ?? '',
+    cgroupParent: extra?.cgroupParent ?? container.HostConfig.CgroupParent ?? '',
+    privileged: extra?.privileged ?? container.HostConfig.Privileged ?? false,
+    ips: namespaces.network === NamespaceMode.NODE ? [] : ips,
+  };
+}
+
+function metadataFromName(engineName: string): SandboxMetadata | undefined {
+  const parsed = parseEngineName(engineName);
+  return parsed === undefined ? undefined : { ...parsed.pod, attempt: parsed.attempt };
+}
+
+/** IPs that the Engine gave on its own networks, IPv4 first. */
+export function engineIps(container: EngineContainerInspect): string[] {
+  const networks = Object.values(container.NetworkSettings.Networks ?? {});
+  const all = [
+    ...networks.map((network) => network.IPAddress ?? ''),
+    ...networks.map((network) => network.GlobalIPv6Address ?? ''),
+  ];
+  return all.filter((ip) => ip !== '');
+}

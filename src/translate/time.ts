@@ -1,0 +1,25 @@
+import Long from 'long';
+
+const NANOS_PER_MILLI = 1_000_000;
+
+/** The Engine's word for "never": year 1. In CRI never is 0 (cri-surface.md 3.3). */
+const ENGINE_ZERO = '0001-';
+
+/** RFC 3339 with up to nine fractional digits, as the Engine writes times → nanoseconds since the epoch. */
+export function nanosFromEngineTime(time: string): Long {
+  if (time === '' || time.startsWith(ENGINE_ZERO)) return Long.ZERO;
+  const match = /^(.{19})(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/.exec(time);
+  const millis = match ? Date.parse(`${match[1] ?? ''}${match[3] ?? ''}`) : NaN;
+  if (Number.isNaN(millis)) return Long.ZERO;
+  return nanosFromMillis(millis).add(Number((match?.[2] ?? '').padEnd(9, '0')));
+}
+
+/** Milliseconds since the epoch (Date.now) → nanoseconds. */
+export function nanosFromMillis(millis: number): Long {
+  return Long.fromNumber(millis).mul(NANOS_PER_MILLI);
+}
+
+/** `timeNano` of an event: JSON.parse has rounded it to a multiple of 256 ns. */
+export function nanosFromNumber(nanos: number): Long {
+  return Long.fromNumber(nanos);
+}

@@ -1,3 +1,5 @@
+import type { LogStats } from './log-stats';
+
 /** One container's output: where the Engine spools it and where kubelet wants to read it. */
 export interface LogSource {
   readonly containerId: string;
@@ -12,11 +14,17 @@ export interface LogSource {
  * All methods are safe to call concurrently and repeatedly, for known and unknown ids.
  */
 export interface ContainerLogs {
-  /** Follows a container from its saved position; resolves once the file at `logPath` exists. Idempotent. */
+  /**
+   * Follows a container from its saved position; resolves once the file at `logPath` exists. Idempotent. Rejects
+   * (INTERNAL) when the file cannot be made, but goes on trying: the container stays followed until `forget`.
+   */
   follow(source: LogSource): Promise<void>;
   /** Resolves once all that the spool held when called is in the CRI log. Never rejects: a failure is logged. */
   drain(containerId: string): Promise<void>;
-  /** After kubelet renamed the file: resolves once a new file exists at `logPath` and the old one is closed. */
+  /**
+   * After kubelet renamed the file: resolves once a new file exists at `logPath` and the old one is closed.
+   * Rejects with NOT_FOUND when the container is not followed.
+   */
   reopen(containerId: string): Promise<void>;
   /** The container is removed: stops following and deletes the saved position; the CRI log file stays. */
   forget(containerId: string): Promise<void>;
@@ -24,4 +32,6 @@ export interface ContainerLogs {
   retain(containerIds: ReadonlySet<string>): Promise<void>;
   /** Stops everything, positions saved. */
   close(): Promise<void>;
+  /** Counters for the metrics endpoint. */
+  stats?(): Promise<LogStats>;
 }

@@ -1,0 +1,169 @@
+import { basename, dirname, join } from 'node:path';
+import { errnoOf } from '../lib/errors';
+import type { FileFacts, LogDisk } from './log-disk';
+import type { FilePosition } from './position';
+import { endsWithWindow, TailWindow } from './tail-window';
+
+const NEWLINE = 0x0a;
+/** More than the longest line of Docker's (16 KiB and its header). */
+const LAST_LINE_BYTES = 64 * 1024;
+
+interface OpenFile {
+  readonly fd: number;
+  readonly facts: FileFacts;
+}
+
+/** The CRI log file of one container: appended to by us, renamed by kubelet, removed by anybody. */
+export class CriLog {
+  private file: OpenFile | undefined;
+  private size = 0;
+  /** A write failed half-way and what it left could not be cut off yet. */
+  private torn = false;
+  private readonly window = new TailWindow();
+
+  constructor(
+    readonly path: string,
+    private readonly disk: LogDisk,
+  ) {}
+
+  get ino(): string | undefined {
+    return this.file?.facts.ino;
+  }
+
+  /** Where the log ends. The file must be open. */
+  position(): FilePosition | undefined {
+    if (this.file === undefined) return undefined;
+    const { ino, birth } = this.file.facts;
+    return { ino, birth, offset: this.size, window: this.window.save() };
+  }
+
+  /** Makes sure that we write to an existing file: one that was removed, or whose directory was, is made anew. */
+  prepare(): void {
+    if (this.file !== undefined) {
+      const facts = this.disk.facts(this.file.fd);
+      if (facts.links > 0) {
+        if (this.torn) this.disk.truncate(this.file.fd, this.size);
+        else this.size = facts.size;
+        this.torn = false;
+        return;
+      }
+    }
+    this.use(this.openPath());
+  }
+
+  /** Appends whole lines; after an error nothing of them is in the file. Call `prepare` first. */
+  append(lines: Buffer, length: number): void {
+    const file = this.file;
+    if (file === undefined) throw new Error(`${this.path} is not open`);
+    try {
+      for (let done = 0; done < length;) done += this.disk.write(file.fd, lines, done, length - done);
+    } catch (error) {
+      this.torn = true;
+      this.disk.truncate(file.fd, this.size);
+      this.torn = false;
+      throw error;
+    }
+    this.size += length;
+    this.window.push(lines, length);
+  }
+
+  /** Opens the file at the path; a half line that someone killed left at its end is cut off. */
+  open(): void {
+    const file = this.openPath();
+    const { fd } = file;
+    const tail = Buffer.alloc(Math.min(LAST_LINE_BYTES, file.facts.size));
+    this.disk.read(fd, tail, tail.length, file.facts.size - tail.length);
+    const end = tail.lastIndexOf(NEWLINE) + 1;
+    if (end > 0 && end < tail.length) this.disk.truncate(fd, file.facts.size - tail.length + end);
+    this.use({ fd, facts: this.disk.facts(fd) });
+  }
+
+  /** Cuts the file of a saved position back to it, wherever kubelet renamed it to, and opens the one at the path. */
+  resume(saved: FilePosition): void {
+    for (const path of this.candidates(saved.ino)) {
+      const file = this.openAt(path);
+      const found = this.cutBack(file, saved);
+      if (found && path === this.path) {
+        this.use({ fd: file.fd, facts: this.disk.facts(file.fd) });
+        this.window.restore(saved.window);
+        return;
+      }
+      this.disk.close(file.fd);
+    }
+    this.open();
+  }
+
+  /** Kubelet renamed the file: makes the new one. The old one is kept where the path still leads to it. */
+  reopen(): void {
+    // Leaves no half line behind in the old file.
+    this.prepare();
+    const opened = this.openPath();
+    if (opened.facts.ino === this.ino) this.disk.close(opened.fd);
+    else this.use(opened);
+  }
+
+  close(): void {
+    const file = this.file;
+    this.file = undefined;
+    if (file !== undefined) this.disk.close(file.fd);
+  }
+
+  private use(file: OpenFile): void {
+    this.close();
+    this.file = file;
+    this.size = file.facts.size;
+    this.torn = false;
+    this.window.clear();
+  }
+
+  private openPath(): OpenFile {
+    try {
+      return this.openAt(this.path);
+    } catch (error) {
+      if (errnoOf(error) !== 'ELOOP') throw error;
+      // cri-dockerd's symlink to the spool (a node that switched over): writing through it would corrupt the spool.
+      this.disk.remove(this.path);
+      return this.openAt(this.path);
+    }
+  }
+
+  private openAt(path: string): OpenFile {
+    const fd = this.disk.openAppend(path);
+    return { fd, facts: this.disk.facts(fd) };
+  }
+
+  private candidates(ino: string): string[] {
+    if (this.disk.inodeAt(this.path) === ino) return [this.path];
+    const directory = dirname(this.path);
+    let names: readonly string[];
+    try {
+      names = this.disk.list(directory);
+    } catch {
+      return [];
+    }
+    return names
+      .filter((name) => name !== basename(this.path) && !name.endsWith('.gz'))
+      .map((name) => join(directory, name))
+      .filter((path) => this.disk.inodeAt(path) === ino);
+  }
+
+  /** Undoes what was written after the position was saved; false when this is another file. */
+  private cutBack({ fd, facts }: OpenFile, saved: FilePosition): boolean {
+    try {
+      if (!this.isSaved(fd, facts, saved)) return false;
+      if (facts.size > saved.offset) this.disk.truncate(fd, saved.offset);
+      return true;
+    } catch (error) {
+      this.disk.close(fd);
+      throw error;
+    }
+  }
+
+  private isSaved(fd: number, facts: FileFacts, saved: FilePosition): boolean {
+    if (facts.ino !== saved.ino || facts.size < saved.offset) return false;
+    if (saved.window === '') return facts.birth === saved.birth;
+    return endsWithWindow(saved.window, saved.offset, (into, at) =>
+      this.disk.read(fd, into, into.length, at),
+    );
+  }
+}

@@ -1,0 +1,235 @@
+import type { Logger } from '../lib/logger';
+import type { LogSource } from './container-logs';
+import { formatNote } from './cri-line';
+import { CriLog } from './cri-log';
+import type { LogDisk } from './log-disk';
+import type { LogStats } from './log-stats';
+import type { PositionStore, SavedPosition } from './position';
+import { SpoolChain, type SpoolFile } from './spool-chain';
+import { TailWindow } from './tail-window';
+import type { TranslationBuffers } from './translation-buffers';
+
+/** How much may have to be read again after a kill. */
+const COMMIT_EVERY_MS = 250;
+
+export interface FollowerParts {
+  readonly disk: LogDisk;
+  readonly positions: PositionStore;
+  readonly buffers: TranslationBuffers;
+  readonly stats: LogStats;
+  readonly logger: Logger;
+}
+
+/** `more`: call again; `idle`: the end of the spool was reached. */
+export type StepOutcome = 'more' | 'idle';
+export interface SpoolTarget {
+  readonly ino: string;
+  readonly offset: number;
+}
+
+/**
+ * Copies one container's spool into its CRI log, a chunk a step. All of it is synchronous, so between two calls
+ * there is never a half-done step. What makes it exactly-once: the saved position pairs a spool offset with a CRI
+ * log size, and nothing is appended unless the saved position names this very spool file and this very log file;
+ * so after a kill, cutting the log back to its saved size undoes precisely what will be read again.
+ */
+export class Follower {
+  private readonly chain: SpoolChain;
+  private readonly log: CriLog;
+  private readonly spoolWindow = new TailWindow();
+  private offset = 0;
+  private attached = false;
+  private skipping = false;
+  private saved: SavedPosition | undefined;
+  private uncommitted = false;
+  private committedAt = 0;
+
+  constructor(
+    readonly source: LogSource,
+    private readonly parts: FollowerParts,
+  ) {
+    this.chain = new SpoolChain(source.spoolPath, parts.disk);
+    this.log = new CriLog(source.logPath, parts.disk);
+    this.saved = parts.positions.load(source.containerId);
+  }
+
+  /** Makes sure that the CRI log exists and goes to the saved position. Throws what the file system throws. */
+  start(): void {
+    if (!this.attach()) this.log.prepare();
+  }
+
+  /** What the spool holds now; undefined when there is no spool yet. */
+  target(): SpoolTarget | undefined {
+    if (!this.attach()) return undefined;
+    this.chain.refresh();
+    const newest = this.chain.newest;
+    return newest && { ino: newest.ino, offset: this.parts.disk.facts(newest.fd).size };
+  }
+
+  hasPassed(target: SpoolTarget): boolean {
+    return this.chain.current?.ino === target.ino
+      ? this.offset >= target.offset
+      : !this.chain.has(target.ino);
+  }
+
+  /** One chunk. Throws what the file system throws; nothing is lost or doubled when called again. */
+  step(): StepOutcome {
+    if (!this.attach()) return 'idle';
+    this.chain.refresh();
+    const file = this.chain.current;
+    if (file === undefined) return 'idle';
+    if (file.gapBefore) this.writeGap(file);
+    // Asked before reading: only then is an end of file the file's final end (SpoolChain).
+    const isFinal = this.chain.hasNext;
+    const { input } = this.parts.buffers;
+    const length = this.parts.disk.read(file.fd, input, input.length, this.offset);
+    if (length === 0) return this.atEnd(file, isFinal);
+    if (!this.take(file, length)) {
+      if (!isFinal) return 'idle';
+      this.note('the last record of a rotated file of the Engine was torn', file);
+      this.parts.stats.unreadable++;
+      this.advance();
+    }
+    if (performance.now() - this.committedAt >= COMMIT_EVERY_MS) this.commit();
+    return isFinal || length === input.length ? 'more' : 'idle';
+  }
+
+  /** Saves the position if it has changed. */
+  commit(): void {
+    if (this.uncommitted) this.save();
+  }
+
+  /** After kubelet's rename: a new file at the path, the position saved. */
+  reopen(): void {
+    this.start();
+    this.log.reopen();
+    this.uncommitted = true;
+    try {
+      this.save();
+    } catch {
+      // The old position still holds: nothing goes into the new file before it has been saved (append).
+    }
+  }
+
+  /** Lets go of the files; the caller commits before when it wants the position kept. */
+  close(): void {
+    this.chain.close();
+    this.log.close();
+    this.attached = false;
+  }
+
+  private attach(): boolean {
+    if (this.attached) return true;
+    const saved = this.saved;
+    const found = this.chain.open(saved?.spool);
+    if (found === undefined) return false;
+    if (saved !== undefined && found) this.log.resume(saved.log);
+    // The spool file of the saved position is gone: what the log has beyond that position cannot be read again.
+    else this.log.open();
+    if (saved?.spool !== undefined && found) {
+      this.offset = saved.spool.offset;
+      this.spoolWindow.restore(saved.spool.window);
+    }
+    this.attached = true;
+    return true;
+  }
+
+  /** Translates and appends what `input` holds; false when that is no whole record. */
+  private take(file: SpoolFile, length: number): boolean {
+    const { buffers, stats } = this.parts;
+    if (this.skipping) return this.skip(length);
+    const { consumed, written, records, unreadable } = buffers.translate(length);
+    if (consumed === 0) {
+      if (length < buffers.input.length) return false;
+      this.note('a record of the Engine was too long', file);
+      stats.unreadable++;
+      return this.skip(length);
+    }
+    this.append(file, buffers.output, written);
+    this.moveBy(consumed);
+    stats.records += records;
+    stats.bytes += consumed;
+    stats.unreadable += unreadable;
+    return true;
+  }
+
+  /** Passes over the rest of a record that does not fit into the buffer. */
+  private skip(length: number): boolean {
+    const end = this.parts.buffers.input.subarray(0, length).indexOf(0x0a);
+    this.skipping = end < 0;
+    this.moveBy(end < 0 ? length : end + 1);
+    return true;
+  }
+
+  private moveBy(consumed: number): void {
+    this.spoolWindow.push(this.parts.buffers.input, consumed);
+    this.offset += consumed;
+    this.uncommitted = true;
+  }
+
+  private atEnd(file: SpoolFile, isFinal: boolean): StepOutcome {
+    if (isFinal) {
+      this.advance();
+      return 'more';
+    }
+    if (this.parts.disk.facts(file.fd).size >= this.offset) return 'idle';
+    // Cut in place (max-file=1, or an admin): what was written since our last look may have gone with it.
+    file.gapBefore = true;
+    this.restart();
+    return 'more';
+  }
+
+  private advance(): void {
+    this.chain.advance();
+    this.restart();
+  }
+
+  private restart(): void {
+    this.offset = 0;
+    this.skipping = false;
+    this.spoolWindow.clear();
+    this.uncommitted = true;
+  }
+
+  private writeGap(file: SpoolFile): void {
+    const { stats, logger } = this.parts;
+    this.note("gap: the Engine discarded output before it could be copied here (its spool's max-size)", file);
+    file.gapBefore = false;
+    stats.gaps++;
+    this.save();
+    logger.warn('container output was discarded by the Engine before it was copied', {
+      container: this.source.containerId,
+    });
+  }
+
+  private note(text: string, file: SpoolFile): void {
+    const line = formatNote(text, new Date());
+    this.append(file, line, line.length);
+  }
+
+  private append(file: SpoolFile, lines: Buffer, length: number): void {
+    this.log.prepare();
+    if (this.saved?.spool?.ino !== file.ino || this.saved.log.ino !== this.log.ino) this.save();
+    this.log.append(lines, length);
+    this.uncommitted = true;
+  }
+
+  private save(): void {
+    const log = this.log.position();
+    if (log === undefined) return;
+    // The spool of the saved position has not shown up yet: until then it must stay as it is.
+    if (!this.attached && this.saved !== undefined) return;
+    const file = this.chain.current;
+    const spool = file && {
+      ino: file.ino,
+      birth: file.birth,
+      offset: this.offset,
+      window: this.spoolWindow.save(),
+    };
+    const position = { spool, log };
+    this.parts.positions.save(this.source.containerId, position);
+    this.saved = position;
+    this.uncommitted = false;
+    this.committedAt = performance.now();
+  }
+}

@@ -1,0 +1,141 @@
+import { internal, messageOf, notFound } from '../lib/errors';
+import type { Logger } from '../lib/logger';
+import type { ContainerLogs, LogSource } from './container-logs';
+import { FollowTask } from './follow-task';
+import { Follower, type FollowerParts } from './follower';
+import { nodeLogDisk, type LogDisk } from './log-disk';
+import { emptyLogStats, type LogStats } from './log-stats';
+import { PositionStore } from './position';
+import { RoundRobin } from './round-robin';
+import { TranslationBuffers } from './translation-buffers';
+
+export interface InProcessLogsOptions {
+  /** Where positions are kept; must outlive a reboot, as the spools do. Created when missing. */
+  readonly stateDir: string;
+  readonly logger: Logger;
+  readonly disk?: LogDisk;
+  /** Largest spool record and chunk, in bytes. */
+  readonly bufferBytes?: number;
+}
+
+/**
+ * Follows all containers on the calling thread, with synchronous file calls: the body of the log worker
+ * (worker-entry.ts). Tests use it directly.
+ */
+export class InProcessLogs implements ContainerLogs {
+  private readonly tasks = new Map<string, FollowTask>();
+  private readonly queue = new RoundRobin();
+  private readonly counters = emptyLogStats();
+  private readonly positions: PositionStore;
+  private readonly parts: FollowerParts;
+
+  constructor(options: InProcessLogsOptions) {
+    const disk = options.disk ?? nodeLogDisk;
+    this.positions = new PositionStore(options.stateDir, disk);
+    this.positions.prepare();
+    this.parts = {
+      disk,
+      positions: this.positions,
+      buffers: new TranslationBuffers(options.bufferBytes),
+      stats: this.counters,
+      logger: options.logger,
+    };
+  }
+
+  follow(source: LogSource): Promise<void> {
+    return settle(() => {
+      const known = this.tasks.get(source.containerId);
+      const task =
+        known !== undefined && isSame(known.follower.source, source) ? known : this.replace(source);
+      try {
+        task.follower.start();
+      } catch (error) {
+        task.fail(error);
+        throw internal(`cannot write the container's log ${source.logPath}: ${messageOf(error)}`, {
+          cause: error,
+        });
+      }
+      task.wake();
+    });
+  }
+
+  async drain(containerId: string): Promise<void> {
+    await this.tasks.get(containerId)?.drain();
+  }
+
+  reopen(containerId: string): Promise<void> {
+    return settle(() => {
+      const task = this.tasks.get(containerId);
+      if (task === undefined) throw notFound(`no log is followed for container ${containerId}`);
+      try {
+        task.follower.reopen();
+      } catch (error) {
+        task.wake();
+        throw internal(`cannot reopen the container's log: ${messageOf(error)}`, { cause: error });
+      }
+    });
+  }
+
+  forget(containerId: string): Promise<void> {
+    return settle(() => {
+      this.drop(containerId);
+      this.positions.remove(containerId);
+    });
+  }
+
+  retain(containerIds: ReadonlySet<string>): Promise<void> {
+    return settle(() => {
+      for (const id of [...this.tasks.keys(), ...this.positions.ids()]) {
+        if (containerIds.has(id)) continue;
+        this.drop(id);
+        this.positions.remove(id);
+      }
+    });
+  }
+
+  close(): Promise<void> {
+    return settle(() => {
+      for (const [id, task] of [...this.tasks]) {
+        try {
+          task.follower.commit();
+        } catch (error) {
+          this.parts.logger.warn('log position not saved', { container: id, error: messageOf(error) });
+        }
+        this.drop(id);
+      }
+    });
+  }
+
+  stats(): Promise<LogStats> {
+    return Promise.resolve({ ...this.counters, followed: this.tasks.size });
+  }
+
+  private replace(source: LogSource): FollowTask {
+    const known = this.tasks.get(source.containerId);
+    if (known !== undefined) {
+      known.follower.commit();
+      this.drop(source.containerId);
+    }
+    const follower = new Follower(source, this.parts);
+    const task = new FollowTask(follower, this.queue, this.counters, this.parts.logger);
+    this.tasks.set(source.containerId, task);
+    return task;
+  }
+
+  private drop(containerId: string): void {
+    const task = this.tasks.get(containerId);
+    if (task === undefined) return;
+    this.tasks.delete(containerId);
+    task.stop();
+    task.follower.close();
+  }
+}
+
+function isSame(left: LogSource, right: LogSource): boolean {
+  return left.spoolPath === right.spoolPath && left.logPath === right.logPath;
+}
+
+/** What throws inside rejects. */
+function settle(action: () => void): Promise<void> {
+  return Promise.resolve().then(action);
+}

@@ -1,0 +1,147 @@
+import { errnoOf } from '../lib/errors';
+import type { LogDisk } from './log-disk';
+import type { FilePosition } from './position';
+import { endsWithWindow } from './tail-window';
+
+export interface SpoolFile {
+  readonly fd: number;
+  readonly ino: string;
+  readonly birth: string;
+  /** Output before this file was discarded by the Engine before we could read it. */
+  gapBefore: boolean;
+}
+
+/** Files held open at once: the Engine's rotation of a container that outruns us must not keep its disk space. */
+const MAX_HELD = 8;
+const MAX_WALKS = 5;
+
+/**
+ * The spool files of one container from the one being read to the newest. moby rotates `name.2`→`name.3`,
+ * `name.1`→`name.2`, `name`→`name.1`, then creates `name`; it has closed a file before renaming it, so a file with
+ * a successor never grows. Holding all of them open makes their removal by further rotations harmless.
+ */
+export class SpoolChain {
+  private files: SpoolFile[] = [];
+
+  constructor(
+    private readonly path: string,
+    private readonly disk: LogDisk,
+  ) {}
+
+  /** The file being read. */
+  get current(): SpoolFile | undefined {
+    return this.files[0];
+  }
+
+  get newest(): SpoolFile | undefined {
+    return this.files.at(-1);
+  }
+
+  get hasNext(): boolean {
+    return this.files.length > 1;
+  }
+
+  has(ino: string): boolean {
+    return this.files.some((file) => file.ino === ino);
+  }
+
+  /**
+   * First look: opens everything from the saved position's file on. Undefined when there is no spool file yet;
+   * otherwise whether the saved file was found (true when nothing was saved: all files are read from their start).
+   */
+  open(saved: FilePosition | undefined): boolean | undefined {
+    const walk = this.walk((file) => saved !== undefined && this.isSaved(file, saved));
+    if (walk.files.length === 0) return undefined;
+    this.files = walk.files;
+    const found = saved === undefined || walk.found;
+    const oldest = this.files[0];
+    if (!found && oldest !== undefined) oldest.gapBefore = true;
+    return found;
+  }
+
+  /** Looks for files newer than the newest one known. */
+  refresh(): void {
+    const newest = this.newest;
+    if (newest === undefined || this.disk.inodeAt(this.path) === newest.ino) return;
+    const walk = this.walk((file) => file.ino === newest.ino);
+    if (walk.found) {
+      const [again, ...newer] = walk.files;
+      if (again !== undefined) this.disk.close(again.fd);
+      this.files.push(...newer);
+    } else if (this.disk.facts(newest.fd).links > 0) {
+      // Still there, so we looked in the middle of a rotation: the next look will see it.
+      for (const file of walk.files) this.disk.close(file.fd);
+    } else {
+      const oldest = walk.files[0];
+      if (oldest !== undefined) oldest.gapBefore = true;
+      this.files.push(...walk.files);
+    }
+    this.limit();
+  }
+
+  /** Gives up the current file for its successor. */
+  advance(): void {
+    const done = this.files.shift();
+    if (done !== undefined) this.disk.close(done.fd);
+  }
+
+  close(): void {
+    for (const file of this.files) this.disk.close(file.fd);
+    this.files = [];
+  }
+
+  private limit(): void {
+    while (this.files.length > MAX_HELD) {
+      const [dropped] = this.files.splice(1, 1);
+      if (dropped !== undefined) this.disk.close(dropped.fd);
+      const next = this.files[1];
+      if (next !== undefined) next.gapBefore = true;
+    }
+  }
+
+  private isSaved(file: SpoolFile, saved: FilePosition): boolean {
+    if (file.ino !== saved.ino) return false;
+    // Nothing taken yet means nothing to compare: then the birth must tell a reused inode.
+    if (saved.offset === 0) return file.birth === saved.birth;
+    return endsWithWindow(saved.window, saved.offset, (into, at) =>
+      this.disk.read(file.fd, into, into.length, at),
+    );
+  }
+
+  /** Oldest first, from the file that `isLast` accepts (or the oldest there is) to the newest, without repetition. */
+  private walk(isLast: (file: SpoolFile) => boolean): { files: SpoolFile[]; found: boolean } {
+    for (let attempt = 1; ; attempt++) {
+      const files: SpoolFile[] = [];
+      let found = false;
+      let missing = 0;
+      // While the Engine rotates, one number is missing for a moment: only two in a row are the end.
+      for (let number = 0; !found && missing < 2; number++) {
+        const file = this.openNumber(number);
+        missing = file === undefined ? missing + 1 : 0;
+        if (file === undefined) continue;
+        if (files.some((known) => known.ino === file.ino)) {
+          this.disk.close(file.fd);
+          continue;
+        }
+        files.unshift(file);
+        found = isLast(file);
+      }
+      const newest = files.at(-1);
+      const stable = newest === undefined || this.disk.inodeAt(this.path) === newest.ino;
+      if (found || stable || attempt >= MAX_WALKS) return { files, found };
+      for (const file of files) this.disk.close(file.fd);
+    }
+  }
+
+  private openNumber(number: number): SpoolFile | undefined {
+    let fd: number;
+    try {
+      fd = this.disk.openRead(number === 0 ? this.path : `${this.path}.${number}`);
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+    const { ino, birth } = this.disk.facts(fd);
+    return { fd, ino, birth, gapBefore: false };
+  }
+}

@@ -1,0 +1,39 @@
+/** Enough for the time stamp that ends a Docker record, which no other record shares. */
+const WINDOW_BYTES = 64;
+
+/** The last bytes before a position: they tell whether a file found later under the same inode is still the same. */
+export class TailWindow {
+  private bytes: Buffer = Buffer.alloc(0);
+
+  /** Takes over the end of `source[0..length]`, the bytes that now precede the position. */
+  push(source: Buffer, length: number): void {
+    const added = Buffer.from(source.subarray(Math.max(0, length - WINDOW_BYTES), length));
+    this.bytes =
+      added.length >= WINDOW_BYTES ? added : Buffer.concat([this.bytes, added]).subarray(-WINDOW_BYTES);
+  }
+
+  clear(): void {
+    this.bytes = Buffer.alloc(0);
+  }
+
+  restore(saved: string): void {
+    this.bytes = Buffer.from(saved, 'base64');
+  }
+
+  /** For the position record. */
+  save(): string {
+    return this.bytes.toString('base64');
+  }
+}
+
+/** Whether the bytes of `read` just before `position` are the saved ones. */
+export function endsWithWindow(
+  saved: string,
+  position: number,
+  read: (into: Buffer, at: number) => number,
+): boolean {
+  const expected = Buffer.from(saved, 'base64');
+  if (expected.length > position) return false;
+  const found = Buffer.alloc(expected.length);
+  return read(found, position - expected.length) === expected.length && found.equals(expected);
+}

@@ -1,0 +1,33 @@
+import type { ErrorCode } from '../lib/errors';
+import type { LogFields, LogLevel } from '../lib/logger';
+import type { LogSource } from './container-logs';
+import type { LogStats } from './log-stats';
+
+/** What the log worker is asked to do; one call of `ContainerLogs` each. */
+export type WorkerCall =
+  | { readonly method: 'follow'; readonly source: LogSource }
+  | { readonly method: 'drain' | 'reopen' | 'forget'; readonly containerId: string }
+  | { readonly method: 'retain'; readonly containerIds: ReadonlySet<string> }
+  | { readonly method: 'stats' | 'close' };
+
+export type WorkerRequest = WorkerCall & { readonly id: number };
+
+export interface WorkerReply {
+  readonly kind: 'reply';
+  readonly id: number;
+  readonly stats?: LogStats;
+  readonly error?: { readonly code: ErrorCode; readonly message: string };
+}
+
+export interface WorkerLogLine {
+  readonly kind: 'log';
+  readonly level: LogLevel;
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+export type WorkerMessage = WorkerReply | WorkerLogLine;
+
+export interface WorkerSettings {
+  readonly stateDir: string;
+}

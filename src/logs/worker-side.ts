@@ -1,0 +1,62 @@
+import type { MessagePort } from 'node:worker_threads';
+import { messageOf, RuntimeError } from '../lib/errors';
+import type { LogFields, Logger, LogLevel } from '../lib/logger';
+import { InProcessLogs } from './in-process-logs';
+import type { LogStats } from './log-stats';
+import type { WorkerMessage, WorkerRequest, WorkerSettings } from './worker-protocol';
+
+/** Answers the requests that arrive at the port. */
+export function serveLogWorker(port: MessagePort, settings: WorkerSettings): void {
+  const send = (message: WorkerMessage): void => port.postMessage(message);
+  const logs = new InProcessLogs({ stateDir: settings.stateDir, logger: loggerTo(send, {}) });
+  port.on('message', (request: WorkerRequest) => {
+    void handle(logs, request).then(
+      (stats) => {
+        send({ kind: 'reply', id: request.id, ...(stats && { stats }) });
+        if (request.method === 'close') port.close();
+      },
+      (error: unknown) =>
+        send({
+          kind: 'reply',
+          id: request.id,
+          error: { code: error instanceof RuntimeError ? error.code : 'INTERNAL', message: messageOf(error) },
+        }),
+    );
+  });
+}
+
+async function handle(logs: InProcessLogs, request: WorkerRequest): Promise<LogStats | undefined> {
+  switch (request.method) {
+    case 'follow':
+      await logs.follow(request.source);
+      return undefined;
+    case 'drain':
+    case 'reopen':
+    case 'forget':
+      await logs[request.method](request.containerId);
+      return undefined;
+    case 'retain':
+      await logs.retain(request.containerIds);
+      return undefined;
+    case 'close':
+      await logs.close();
+      return undefined;
+    case 'stats':
+      return logs.stats();
+  }
+}
+
+function loggerTo(send: (message: WorkerMessage) => void, base: LogFields): Logger {
+  const at =
+    (level: LogLevel) =>
+    (message: string, fields?: LogFields): void =>
+      send({ kind: 'log', level, message, fields: { ...base, ...fields } });
+  return {
+    error: at('error'),
+    warn: at('warn'),
+    info: at('info'),
+    debug: () => undefined,
+    trace: () => undefined,
+    with: (fields) => loggerTo(send, { ...base, ...fields }),
+  };
+}

@@ -1,0 +1,85 @@
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { LogFields, Logger } from '../../../../src/lib/logger';
+import { InProcessLogs, type InProcessLogsOptions } from '../../../../src/logs/in-process-logs';
+import { FakeDockerLog, type RotationOptions } from './fake-docker-log';
+
+export interface CriLine {
+  readonly time: string;
+  readonly stream: string;
+  readonly tag: string;
+  readonly text: string;
+}
+
+const LINE = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z) (stdout|stderr) ([FP]) (.*)$/s;
+
+/** Parses by the format's rules (cri-surface.md §3.4); throws on anything that is not a whole CRI line. */
+export function parseCri(content: string): CriLine[] {
+  if (content === '') return [];
+  if (!content.endsWith('\n')) throw new Error(`half line: ${content.slice(-80)}`);
+  return content
+    .slice(0, -1)
+    .split('\n')
+    .map((line) => {
+      const [, time, stream, tag, text] = LINE.exec(line) ?? [];
+      if (time === undefined) throw new Error(`no CRI line: ${line.slice(0, 120)}`);
+      return { time, stream: stream!, tag: tag!, text: text! };
+    });
+}
+
+/** A temporary place with Docker's directory, kubelet's directory and ours. */
+export class LogRoom {
+  readonly root = fs.mkdtempSync(join(tmpdir(), 'dockbridge-logs-'));
+  readonly spoolPath = join(this.root, 'docker/c1/c1-json.log');
+  readonly logPath = join(this.root, 'pods/ns_pod_uid/app/0.log');
+  readonly stateDir = join(this.root, 'state');
+  readonly source = { containerId: 'c1', spoolPath: this.spoolPath, logPath: this.logPath };
+  readonly messages: { level: string; message: string; fields: LogFields | undefined }[] = [];
+  private readonly open: InProcessLogs[] = [];
+
+  constructor() {
+    fs.mkdirSync(join(this.root, 'docker/c1'), { recursive: true });
+  }
+
+  docker(options: RotationOptions = {}): FakeDockerLog {
+    return new FakeDockerLog(this.spoolPath, options);
+  }
+
+  logs(options: Partial<InProcessLogsOptions> = {}): InProcessLogs {
+    const logs = new InProcessLogs({ stateDir: this.stateDir, logger: this.logger(), ...options });
+    this.open.push(logs);
+    return logs;
+  }
+
+  logger(): Logger {
+    const at = (level: string) => (message: string, fields?: LogFields) =>
+      void this.messages.push({ level, message, fields });
+    const none = (): void => undefined;
+    return {
+      error: at('error'),
+      warn: at('warn'),
+      info: at('info'),
+      debug: none,
+      trace: none,
+      with: () => this.logger(),
+    };
+  }
+
+  content(path = this.logPath): string {
+    return fs.readFileSync(path, 'latin1');
+  }
+
+  lines(path = this.logPath): CriLine[] {
+    return parseCri(this.content(path));
+  }
+
+  texts(path = this.logPath): string[] {
+    return this.lines(path).map((line) => line.text);
+  }
+
+  async dispose(): Promise<void> {
+    for (const logs of this.open) await logs.close();
+    fs.rmSync(this.root, { recursive: true, force: true });
+  }
+}

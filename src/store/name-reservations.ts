@@ -1,0 +1,29 @@
+import { KeyedLock } from '../lib/keyed-lock';
+
+/**
+ * Engine names that a handler is creating right now. A second request for the same name waits for the first; the
+ * reconciler leaves the events of a reserved name to its handler.
+ */
+export class NameReservations {
+  private readonly lock = new KeyedLock();
+  private readonly held = new Set<string>();
+
+  async hold<T>(engineName: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    return this.lock.run(
+      engineName,
+      async () => {
+        this.held.add(engineName);
+        try {
+          return await work();
+        } finally {
+          this.held.delete(engineName);
+        }
+      },
+      signal,
+    );
+  }
+
+  isHeld(engineName: string): boolean {
+    return this.held.has(engineName);
+  }
+}

@@ -1,0 +1,117 @@
+import Long from 'long';
+import { messageOf } from '../lib/errors';
+import type { Logger } from '../lib/logger';
+import type { NameReservations } from '../store/name-reservations';
+import type { EngineState } from '../store/records';
+import type { Store } from '../store/store';
+import type { EngineEvent } from '../translate/engine';
+import { TYPE_LABEL } from '../translate/labels';
+import { nanosFromNumber } from '../translate/time';
+import type { ContainerSync } from './container-sync';
+
+export interface ContainerEventsParts {
+  readonly sync: ContainerSync;
+  readonly store: Store;
+  readonly reservations: NameReservations;
+  readonly logger: Logger;
+}
+
+/**
+ * Engine events → records. A death carries all that a record needs (exit code, time), so it costs no Engine call;
+ * echoes of what a handler did find the record up to date and change nothing.
+ */
+export class ContainerEvents {
+  constructor(private readonly parts: ContainerEventsParts) {}
+
+  /** Returns at once; the work is queued behind whatever else is done to that container. */
+  handle(event: EngineEvent): void {
+    const { ID: id, Attributes: attributes } = event.Actor;
+    if (attributes[TYPE_LABEL] === undefined) return;
+    if (this.parts.reservations.isHeld(attributes.name ?? '')) return;
+    this.parts.sync.lock.run(id, () => this.apply(event)).catch((error: unknown) => {
+      // The next resync makes up for it.
+      this.parts.logger.warn('Engine event could not be applied', {
+        container: id,
+        event: event.Action,
+        error: messageOf(error),
+      });
+    });
+  }
+
+  private async apply(event: EngineEvent): Promise<void> {
+    const { sync } = this.parts;
+    const id = event.Actor.ID;
+    switch (event.Action) {
+      case 'create':
+        if (!this.isKnown(id)) await sync.refreshLocked(id);
+        return;
+      case 'start':
+        // Running already: the echo of our own start, whose handler has inspected it.
+        if (this.stateOf(id) !== 'running') await sync.refreshLocked(id);
+        return;
+      case 'die':
+        return this.died(event);
+      case 'oom':
+        this.ranOutOfMemory(id);
+        return;
+      case 'pause':
+        this.setState(id, 'running', 'paused');
+        return;
+      case 'unpause':
+        this.setState(id, 'paused', 'running');
+        return;
+      case 'destroy':
+        return sync.forget(id);
+      default:
+        // rename, update: rare, so ask.
+        await sync.refreshLocked(id);
+    }
+  }
+
+  private async died(event: EngineEvent): Promise<void> {
+    const { sync, store } = this.parts;
+    const id = event.Actor.ID;
+    const sandbox = store.sandboxes.get(id);
+    if (sandbox !== undefined) {
+      if (sandbox.state !== 'exited') store.sandboxes.put({ ...sandbox, state: 'exited', pid: 0 });
+      return;
+    }
+    const container = store.containers.get(id);
+    if (container === undefined) return sync.refreshLocked(id);
+    // Seen already by the inspect that followed the start of a short-lived container.
+    if (container.state === 'exited') return;
+    const exitCode = Number(event.Actor.Attributes.exitCode);
+    if (container.startedAt.isZero() || !Number.isInteger(exitCode)) return sync.refreshLocked(id);
+    const finishedAt = nanosFromNumber(event.timeNano);
+    await sync.putContainer({
+      ...container,
+      state: 'exited',
+      pid: 0,
+      exitCode,
+      // The Engine's event is stamped after the fact; clocks may also have been set back.
+      finishedAt: finishedAt.greaterThan(container.startedAt) ? finishedAt : container.startedAt.add(Long.ONE),
+    });
+  }
+
+  private ranOutOfMemory(id: string): void {
+    const container = this.parts.store.containers.get(id);
+    if (container !== undefined) this.parts.store.containers.put({ ...container, oomKilled: true });
+  }
+
+  private setState(id: string, from: EngineState, to: EngineState): void {
+    const { sandboxes, containers } = this.parts.store;
+    const sandbox = sandboxes.get(id);
+    if (sandbox?.state === from) sandboxes.put({ ...sandbox, state: to });
+    const container = containers.get(id);
+    if (container?.state === from) containers.put({ ...container, state: to });
+  }
+
+  private isKnown(id: string): boolean {
+    return this.stateOf(id) !== undefined;
+  }
+
+  private stateOf(id: string): EngineState | undefined {
+    const { sandboxes, containers } = this.parts.store;
+    return sandboxes.get(id)?.state ?? containers.get(id)?.state;
+  }
+}

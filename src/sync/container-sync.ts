@@ -1,0 +1,150 @@
+import type { DockerClient } from '../docker/client';
+import { hasStatus } from '../docker/errors';
+import { forEachLimited } from '../lib/concurrency';
+import { messageOf } from '../lib/errors';
+import { KeyedLock } from '../lib/keyed-lock';
+import type { Logger } from '../lib/logger';
+import type { ContainerLogs } from '../logs/container-logs';
+import type { PodNetwork } from '../network/pod-network';
+import type { NameReservations } from '../store/name-reservations';
+import type { ContainerRecord, SandboxRecord } from '../store/records';
+import type { Store } from '../store/store';
+import { containerFromInspect } from '../translate/container-record';
+import type { EngineContainerInspect, EngineContainerSummary } from '../translate/engine';
+import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/labels';
+import { sandboxFromInspect } from '../translate/sandbox-record';
+
+/** Inspects in flight during a resync: enough to be quick, few enough to leave the Engine some air. */
+const RESYNC_CONCURRENCY = 8;
+
+export interface ContainerSyncParts {
+  readonly docker: DockerClient;
+  readonly store: Store;
+  readonly logs: ContainerLogs;
+  readonly network: PodNetwork;
+  readonly reservations: NameReservations;
+  readonly logger: Logger;
+}
+
+/**
+ * Brings what the Engine says of sandboxes and containers into the store. Work on one container never overlaps: all of
+ * it runs under `lock` of its id, so a stale inspect cannot overwrite a newer one.
+ */
+export class ContainerSync {
+  readonly lock = new KeyedLock();
+
+  constructor(private readonly parts: ContainerSyncParts) {}
+
+  /**
+   * Inspects and absorbs one container; removes its record when the Engine does not know it.
+   * @param id the full id: it is also the lock's key.
+   */
+  async refresh(id: string, signal?: AbortSignal): Promise<void> {
+    await this.lock.run(id, () => this.refreshLocked(id, signal), signal);
+  }
+
+  /** The same for a caller that holds the lock. */
+  async refreshLocked(id: string, signal?: AbortSignal): Promise<void> {
+    try {
+      await this.absorb(await this.parts.docker.inspectContainer(id, { signal }));
+    } catch (error) {
+      if (!hasStatus(error, 404)) throw error;
+      await this.forget(id);
+    }
+  }
+
+  /** Finds a container that exists in the Engine but may not be known to us; its record, if it is one of pods'. */
+  async discover(name: string, signal?: AbortSignal): Promise<SandboxRecord | ContainerRecord | undefined> {
+    const { docker, store } = this.parts;
+    try {
+      const { Id: id } = await docker.inspectContainer(name, { signal });
+      await this.refresh(id, signal);
+      return store.sandboxes.get(id) ?? store.containers.get(id);
+    } catch (error) {
+      if (hasStatus(error, 404)) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Inspect → record; the caller holds the lock of its id. A container's CRI log exists when its record says running,
+   * and is complete when it says exited (critest.md 3.5).
+   */
+  async absorb(inspect: EngineContainerInspect): Promise<SandboxRecord | ContainerRecord | undefined> {
+    const { store, network } = this.parts;
+    const type = inspect.Config.Labels?.[TYPE_LABEL];
+    if (type === SANDBOX_TYPE) {
+      const sandbox = sandboxFromInspect(inspect, network.addressesOf(inspect));
+      if (sandbox !== undefined) store.sandboxes.put(sandbox);
+      return sandbox;
+    }
+    const container = type === CONTAINER_TYPE ? containerFromInspect(inspect) : undefined;
+    if (container !== undefined) await this.putContainer(container);
+    return container;
+  }
+
+  /** Stores a container once its log has caught up with its state. */
+  async putContainer(container: ContainerRecord): Promise<void> {
+    const { store, logs, logger } = this.parts;
+    const wasKnown = store.containers.get(container.id);
+    if (container.logPath !== '' && container.spoolPath !== '' && !container.startedAt.isZero()) {
+      const ended = container.finishedAt.greaterThanOrEqual(container.startedAt);
+      const alreadyComplete = wasKnown?.finishedAt.equals(container.finishedAt) ?? false;
+      if (!ended || !alreadyComplete) {
+        try {
+          const { id: containerId, spoolPath, logPath } = container;
+          await logs.follow({ containerId, spoolPath, logPath });
+          if (ended) await logs.drain(containerId);
+        } catch (error) {
+          logger.warn('CRI log of a container cannot be written', {
+            container: container.id,
+            log_path: container.logPath,
+            error: messageOf(error),
+          });
+        }
+      }
+    }
+    store.containers.put(container);
+  }
+
+  /** The container is gone from the Engine. */
+  async forget(id: string): Promise<void> {
+    const { store, logs } = this.parts;
+    store.sandboxes.delete(id);
+    if (store.containers.get(id) !== undefined) {
+      store.containers.delete(id);
+      await logs.forget(id);
+    }
+  }
+
+  /**
+   * Makes the store equal to the Engine. What a handler changed after the list was asked for is left alone.
+   * @param inspectAll after a reconnect; else only containers whose state differs from the record are inspected.
+   */
+  async resync(inspectAll: boolean, signal: AbortSignal): Promise<void> {
+    const { docker, store, logs, reservations } = this.parts;
+    const [sandboxRevision, containerRevision] = [store.sandboxes.now, store.containers.now];
+    const summaries = await docker.listContainers({ label: [TYPE_LABEL] }, { signal });
+    const listed = new Set(summaries.map((summary) => summary.Id));
+    const due = summaries.filter(
+      (summary) => !reservations.isHeld(engineName(summary)) && (inspectAll || this.differs(summary)),
+    );
+    await forEachLimited(due, RESYNC_CONCURRENCY, (summary) => this.refresh(summary.Id, signal));
+    for (const table of [store.sandboxes, store.containers]) {
+      const revision = table === store.sandboxes ? sandboxRevision : containerRevision;
+      const gone = [...table.values()].filter(({ id }) => !listed.has(id) && !table.isNewerThan(id, revision));
+      for (const { id } of gone) await this.lock.run(id, () => this.forget(id));
+    }
+    if (inspectAll) await logs.retain(new Set([...store.containers.values()].map((container) => container.id)));
+  }
+
+  private differs(summary: EngineContainerSummary): boolean {
+    const { store } = this.parts;
+    const known = store.sandboxes.get(summary.Id) ?? store.containers.get(summary.Id);
+    return known?.state !== summary.State || known.engineName !== engineName(summary);
+  }
+}
+
+function engineName(summary: EngineContainerSummary): string {
+  return (summary.Names[0] ?? '').replace(/^\//, '');
+}

@@ -1,0 +1,193 @@
+import { openEventFeed, type EventFeed } from '../docker/event-feed';
+import type { DockerClient } from '../docker/client';
+import { withDeadline } from '../lib/deadline';
+import { messageOf, unavailable } from '../lib/errors';
+import { abortable } from '../lib/keyed-lock';
+import type { Logger } from '../lib/logger';
+import type { EngineFacts } from '../store/records';
+import type { Store } from '../store/store';
+import type { EngineInfo, EngineVersion } from '../translate/engine';
+import type { ContainerEvents } from './container-events';
+import type { ContainerSync } from './container-sync';
+import type { ImageSync } from './image-sync';
+
+/** A stopped Engine is asked again this soon: its return must be noticed within 2 s (issue 3). */
+const RECONNECT_MS = 300;
+/** A healthy Engine answers these in milliseconds; one that does not is as good as down. */
+const PROBE_TIMEOUT_MS = 5_000;
+const HEARTBEAT_MS = 10_000;
+/** A net below the events, should the Engine drop one: a list, and inspects only where states differ. */
+const RESYNC_MS = 60_000;
+/** How long a write waits for an Engine that is just coming back before it is refused as UNAVAILABLE. */
+const WRITE_PATIENCE_MS = 2_000;
+
+export interface EngineLinkParts {
+  readonly docker: DockerClient;
+  readonly store: Store;
+  readonly containerSync: ContainerSync;
+  readonly containerEvents: ContainerEvents;
+  readonly imageSync: ImageSync;
+  readonly logger: Logger;
+}
+
+export type LinkState = { readonly ready: true } | { readonly ready: false; readonly reason: string };
+
+/**
+ * The connection to the Engine:
+ *
+ *   connect ──▶ facts ──▶ subscribe ──▶ full resync ──▶ ready ──┐
+ *      ▲                                                        │ stream ends, heartbeat fails
+ *      └──────────────── wait 0.3 s ◀── down (reason) ◀─────────┘
+ *
+ * Subscribed before the list, so nothing falls in between. The store keeps its last knowledge while down.
+ */
+export class EngineLink {
+  private current: LinkState = { ready: false, reason: 'Docker Engine has not answered yet' };
+  private waiters = new Set<() => void>();
+  private readonly stopped = new AbortController();
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(private readonly parts: EngineLinkParts) {}
+
+  get state(): LinkState {
+    return this.current;
+  }
+
+  /** Returns at once; `whenReady` tells when the first connection stands. */
+  start(): void {
+    this.running = this.run();
+  }
+
+  async stop(): Promise<void> {
+    this.stopped.abort(unavailable('dockbridge is shutting down'));
+    await this.running;
+  }
+
+  /** @throws UNAVAILABLE with the reason when the Engine is not there within 2 s. */
+  async whenReady(signal?: AbortSignal): Promise<void> {
+    if (this.current.ready) return;
+    await withDeadline('Docker Engine', WRITE_PATIENCE_MS, signal, (limit) => this.nextReady(limit)).catch(() => {
+      signal?.throwIfAborted();
+      if (!this.current.ready) throw unavailable(this.current.reason);
+    });
+  }
+
+  private async nextReady(signal: AbortSignal): Promise<void> {
+    let wake!: () => void;
+    const ready = new Promise<void>((resolve) => (wake = resolve));
+    this.waiters.add(wake);
+    try {
+      await abortable(ready, signal);
+    } finally {
+      this.waiters.delete(wake);
+    }
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.stopped;
+    let reported = '';
+    while (!signal.aborted) {
+      try {
+        await this.session();
+      } catch (error) {
+        const reason = messageOf(error);
+        // Once per reason, not once per attempt.
+        if (!signal.aborted && (this.current.ready || reason !== reported)) {
+          this.parts.logger.error('Docker Engine is not available', { reason });
+          reported = reason;
+        }
+        this.current = { ready: false, reason };
+      }
+      await pause(RECONNECT_MS, signal);
+    }
+  }
+
+  /** One connection, from connect to loss: always rejects. */
+  private async session(): Promise<never> {
+    const { docker, store, containerSync, imageSync, logger } = this.parts;
+    const controller = new AbortController();
+    const onStop = (): void => controller.abort(this.stopped.signal.reason);
+    this.stopped.signal.addEventListener('abort', onStop, { once: true });
+    try {
+      const { signal } = controller;
+      store.engine = await this.readFacts(signal);
+      // The limit is for the answer only: the feed itself lives as long as the session.
+      const feed = await withDeadline('Subscribing to Engine events', PROBE_TIMEOUT_MS, signal, (limit) =>
+        abortable(openEventFeed(docker, signal), limit),
+      );
+      const lost = this.follow(feed);
+      await Promise.race([lost, Promise.all([containerSync.resync(true, signal), imageSync.resync(signal)])]);
+      this.current = { ready: true };
+      logger.info('Connected to Docker Engine', {
+        version: store.engine.engineVersion,
+        sandboxes: store.sandboxes.size,
+        containers: store.containers.size,
+        images: store.images.size,
+      });
+      for (const wake of this.waiters) wake();
+      return await Promise.race([lost, this.heartbeat(signal)]);
+    } finally {
+      this.stopped.signal.removeEventListener('abort', onStop);
+      controller.abort(unavailable('the connection to Docker Engine was lost'));
+    }
+  }
+
+  private follow(feed: EventFeed): Promise<never> {
+    const { containerEvents, imageSync } = this.parts;
+    const lost = feed.consume((event) => {
+      if (event.Type === 'image') imageSync.requestResync();
+      else if (event.Type === 'container') containerEvents.handle(event);
+    });
+    // Also watched by a race that may have been decided already.
+    lost.catch(() => undefined);
+    return lost;
+  }
+
+  private async heartbeat(signal: AbortSignal): Promise<never> {
+    const { docker, containerSync } = this.parts;
+    let resyncAt = Date.now() + RESYNC_MS;
+    for (;;) {
+      await pause(HEARTBEAT_MS, signal);
+      await withDeadline('Docker Engine ping', PROBE_TIMEOUT_MS, signal, (limit) => docker.ping({ signal: limit }));
+      if (Date.now() < resyncAt) continue;
+      await containerSync.resync(false, signal);
+      resyncAt = Date.now() + RESYNC_MS;
+    }
+  }
+
+  private async readFacts(signal: AbortSignal): Promise<EngineFacts> {
+    const { docker } = this.parts;
+    const [version, info] = await withDeadline('Docker Engine', PROBE_TIMEOUT_MS, signal, (limit) =>
+      Promise.all([docker.version({ signal: limit }), docker.info({ signal: limit })]),
+    );
+    return toFacts(version, info);
+  }
+}
+
+function toFacts(version: EngineVersion, info: EngineInfo): EngineFacts {
+  return {
+    engineVersion: version.Version,
+    apiVersion: version.ApiVersion,
+    rootDir: info.DockerRootDir,
+    cgroupDriver: info.CgroupDriver,
+    runtimes: Object.keys(info.Runtimes ?? {}).sort(),
+    securityOptions: info.SecurityOptions ?? [],
+    storageDriver: info.Driver,
+    operatingSystem: info.OperatingSystem,
+    kernelVersion: info.KernelVersion,
+  };
+}
+
+/** Resolves after `ms` or as soon as the signal fires. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end, { once: true });
+  });
+}

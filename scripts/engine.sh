@@ -78,14 +78,16 @@ container_processes() {
   [ -z "$ids" ] || grep -lF -e "$ids" /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3 || true
 }
 
-other_engines() { # prints pids of dockerd processes in our network namespace that manage iptables and are not ours
+other_engines() { # [all]: pids of dockerd processes in our network namespace but ours; without `all`, no guests
   local process comm mine
   mine=$(alive "$state/dockerd" || true)
   for process in /proc/[0-9]*; do
     { read -r comm <"$process/comm"; } 2>/dev/null || continue
     [[ $comm == dockerd && ${process#/proc/} != "$mine" ]] || continue
     [ "$process/ns/net" -ef /proc/self/ns/net ] || continue
-    tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -qe '--iptables=false' || echo "${process#/proc/}"
+    if [ "${1:-}" != all ] && tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -qe '--iptables=false'; then continue; fi
+    # A zombie holds nothing.
+    if start_time "${process#/proc/}" >/dev/null; then echo "${process#/proc/}"; fi
   done
 }
 
@@ -132,7 +134,7 @@ prepare_guest() { # the daemon's --bridge must exist before it
   ip address add "10.213.$number.1/24" dev "$bridge"
   ip link set "$bridge" up
   guest_rules -I
-  printf '%s\n' --bridge "$bridge" --iptables=false --default-address-pool "base=10.214.$number.0/24,size=27" >>"$state/args"
+  printf '%s\n' --bridge "$bridge" --iptables=false --ip6tables=false --default-address-pool "base=10.214.$number.0/24,size=27" >>"$state/args"
 }
 
 network_bridges() { # bridges of user-defined networks, from the Engine's own database: it may be dead
@@ -300,7 +302,7 @@ destroy() { # also of an Engine that was killed, or only half started
   if [ -f "$state/nets" ]; then guest_rules -D 2>/dev/null || true; fi
   if [ "$mode" = full ] && [ -z "$others" ]; then
     remove_docker_rules
-    cat "$state/ip_forward" >/proc/sys/net/ipv4/ip_forward
+    [ -n "$(other_engines all)" ] || cat "$state/ip_forward" >/proc/sys/net/ipv4/ip_forward
   fi
   remove_cgroups "$ids"
   [ -e "$state/run-docker" ] || rmdir /run/docker/plugins /run/docker 2>/dev/null || true

@@ -25,8 +25,14 @@ need ca-certificates test -f /etc/ssl/certs/ca-certificates.crt
 if [ ${#missing[@]} -gt 0 ]; then
   grep -qsE '^ID(_LIKE)?=.*debian' /etc/os-release || die "not Debian: install by hand what answers to ${missing[*]}"
   [ "$(id -u)" = 0 ] || die "must be root to install ${missing[*]} (sudo make setup)"
-  log=$(mktemp)
-  trap 'rm -f "$log"' EXIT
+  log=$(mktemp) policy=''
+  trap 'rm -f "$log" $policy' EXIT
+  # Installing docker.io would start the machine's Engine for good; demo and tests start and stop one of their own.
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    policy=/usr/sbin/policy-rc.d
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod 755 $policy
+  fi
   export DEBIAN_FRONTEND=noninteractive
   say "refreshing the package lists"
   apt-get update -qq >"$log" 2>&1 || { cat "$log" >&2; die 'apt-get update failed'; }
@@ -40,6 +46,8 @@ node -e 'const [major, minor] = process.versions.node.split(".").map(Number);
 
 if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   say 'installing npm packages'
-  npm ci --silent --no-progress </dev/null
+  # The locked versions, as `npm ci` would; but that refuses a lock file without the binaries of other platforms, and
+  # a registry that mirrors only Linux's cannot write a fuller one.
+  npm install --no-save --no-progress --loglevel=error </dev/null
   touch node_modules/.package-lock.json
 fi

@@ -1,0 +1,65 @@
+# Every target does all that it needs; `make demo` or `make test` is enough on a fresh Debian 12.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+export PATH := $(PATH):/usr/sbin:/sbin
+# Where jest leaves its results as JSON, for .ci/run.
+JEST_JSON_DIR ?=
+jest_json = $(if $(JEST_JSON_DIR),--json --outputFile=$(JEST_JSON_DIR)/$(1).json)
+# What demo and run do with the Engine whose address is in DOCKER_HOST.
+image = dockbridge.test/busybox:1
+with_engine = bash scripts/engine.sh with --reuse --name $(1)-$$$$
+
+.PHONY: help setup proto build demo run test test-unit test-integration lint format check clean
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing: Debian packages (Docker Engine, gcc, busybox …), then npm's
+	@bash scripts/setup.sh
+
+proto: setup ## Generate the codecs from proto/runtime/v1/api.proto
+	@node scripts/generate-proto.mjs
+
+build: proto ## Compile to dist/, with our pause image
+	@node_modules/.bin/tsc -p tsconfig.build.json
+	@mkdir -p dist/proto/gen && cp src/proto/gen/*.js dist/proto/gen/
+	@bash docker/pause/build.sh dist/pause
+	@echo 'build: dist/ is ready'
+
+demo: build ## Run one pod through CRI and remove it; starts an Engine only if none answers
+	@$(call with_engine,demo) bash -c 'bash scripts/test-images.sh && \
+		exec node dist/main.js demo --image $(image) --docker-endpoint "$$DOCKER_HOST" $(ARGS)'
+
+run: build ## Serve until Ctrl-C; starts an Engine only if none answers
+	@$(call with_engine,run) bash -c 'bash scripts/test-images.sh && \
+		exec node dist/main.js serve --docker-endpoint "$$DOCKER_HOST" $(ARGS)'
+
+test: build ## Run unit and integration tests, the latter on an Engine of their own
+	@failed=0; \
+	$(MAKE) --no-print-directory -o build test-unit || failed=1; \
+	$(MAKE) --no-print-directory -o build test-integration || failed=1; \
+	exit $$failed
+
+test-unit: build ## Run the unit tests (no Docker): ARGS=… goes to jest
+	@node_modules/.bin/jest --selectProjects unit $(call jest_json,unit) $(ARGS)
+
+# Always an Engine of our own: tests kill it. Serial: they count its calls.
+test-integration: build ## Run the integration tests: ARGS=… goes to jest
+	@env -u DOCKBRIDGE_TEST_DOCKER_HOST node_modules/.bin/jest --selectProjects integration --runInBand $(call jest_json,integration) $(ARGS)
+
+lint: proto ## Check types, ESLint, formatting and shell syntax
+	@node_modules/.bin/tsc --noEmit
+	@node_modules/.bin/eslint .
+	@node_modules/.bin/prettier --check --log-level warn .
+	@for script in scripts/*.sh docker/pause/*.sh .ci/run; do bash -n "$$script" || exit 1; done
+	@echo 'lint: clean'
+
+format: setup ## Format and fix what can be fixed
+	@node_modules/.bin/prettier --write --log-level warn .
+	@node_modules/.bin/eslint --fix .
+
+check: lint test ## All that CI demands, but for the demo
+
+clean: ## Remove dist/, generated codecs and coverage
+	@rm -rf dist src/proto/gen coverage

@@ -1,0 +1,214 @@
+import { execFile } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const scripts = join(__dirname, '../../../scripts');
+const engineRoot = process.env.DOCKBRIDGE_ENGINE_ROOT ?? '/var/tmp';
+
+/** The dynamic busybox, `CMD sh`; applets are hard links, /www/index.html says `ok`. */
+export const TEST_IMAGE = 'dockbridge.test/busybox:1';
+/** The same with `USER 1000:1000` and /marker. */
+export const USER_IMAGE = 'dockbridge.test/user:1';
+
+/** An Engine of a test's own, to be killed and restarted at will beside the shared one. */
+export interface PrivateEngine {
+  /** unix:///…/docker.sock; the same after a restart. */
+  readonly dockerHost: string;
+  /** Ends dockerd as `systemctl stop docker` does; containers that ignore SIGTERM cost 10 s. Data stays. */
+  stop(): Promise<void>;
+  /** Starts it again after stop() or kill9(); resolves when it answers. */
+  start(): Promise<void>;
+  /** SIGKILL to dockerd: its containers live on until start(). */
+  kill9(): Promise<void>;
+  /** SIGSTOP: connections are accepted by the kernel, nothing answers. */
+  suspend(): Promise<void>;
+  resume(): Promise<void>;
+  /** Ends it whatever its state and removes all it left. */
+  destroy(): Promise<void>;
+}
+
+export interface PrivateEngineOptions {
+  /** More options for dockerd, e.g. `--live-restore`. */
+  dockerd?: readonly string[];
+  /** Load the test images (2 s); default true. */
+  images?: boolean;
+}
+
+/** Runs scripts/engine.sh; its complaints are in the rejection's message. */
+async function engineScript(command: string, name: string, more: readonly string[] = []): Promise<string> {
+  const { stdout } = await run('bash', [join(scripts, 'engine.sh'), command, '--name', name, ...more], {
+    timeout: 120_000,
+  });
+  return stdout.trim();
+}
+
+/** Starts an Engine that is cleared away by the next start should this process die; returns its address. */
+export async function startEngine(name: string, dockerd: readonly string[] = []): Promise<string> {
+  const reply = await engineScript('start', name, ['--owner', String(process.pid), '--', ...dockerd]);
+  return reply.replace(/^DOCKER_HOST=/, '');
+}
+
+export async function destroyEngine(name: string): Promise<void> {
+  await engineScript('stop', name);
+}
+
+export async function loadTestImages(dockerHost: string): Promise<void> {
+  await run('bash', [join(scripts, 'test-images.sh')], {
+    env: { ...process.env, DOCKER_HOST: dockerHost },
+    timeout: 120_000,
+  });
+}
+
+/** The address of the Engine that global-setup.ts started for all tests. */
+export function sharedDockerHost(): string {
+  const host = process.env.DOCKBRIDGE_TEST_DOCKER_HOST;
+  if (host === undefined)
+    throw new Error('DOCKBRIDGE_TEST_DOCKER_HOST is unset: not run by the integration project?');
+  return host;
+}
+
+/** Needs a call of destroy() in the test's end. `name`: a-z, 0-9 and `-`, at most 20 characters. */
+export async function startPrivateEngine(
+  name: string,
+  { dockerd = [], images = true }: PrivateEngineOptions = {},
+): Promise<PrivateEngine> {
+  const unique = `${name}-${process.pid}`;
+  const dockerHost = await startEngine(unique, dockerd);
+  const script = async (command: string): Promise<void> => {
+    await engineScript(command, unique);
+  };
+  const signal = async (what: NodeJS.Signals): Promise<number> => {
+    const recorded = await readFile(join(engineDirectory(unique), 'state/dockerd'), 'utf8');
+    const pid = Number(recorded.split(' ')[0]);
+    process.kill(pid, what);
+    return pid;
+  };
+  const engine: PrivateEngine = {
+    dockerHost,
+    stop: () => script('halt'),
+    start: () => script('relaunch'),
+    kill9: async () => waitForEnd(await signal('SIGKILL')),
+    suspend: async () => {
+      await signal('SIGSTOP');
+    },
+    resume: async () => {
+      await signal('SIGCONT');
+    },
+    destroy: () => destroyEngine(unique),
+  };
+  try {
+    if (images) await loadTestImages(dockerHost);
+  } catch (error) {
+    await engine.destroy();
+    throw error;
+  }
+  return engine;
+}
+
+export function engineDirectory(name: string): string {
+  return join(engineRoot, `dockbridge-engine-${name}`);
+}
+
+/** One GET of the Engine API, decoded; rejects on any status but 200 and after 10 s. */
+export async function engineGet(dockerHost: string, path: string): Promise<unknown> {
+  const url = new URL(dockerHost.replace(/^tcp:/, 'http:'));
+  const target =
+    url.protocol === 'unix:' ? { socketPath: url.pathname } : { host: url.hostname, port: url.port };
+  return new Promise((resolve, reject) => {
+    const call = request({ ...target, path, timeout: 10_000 }, (reply) => {
+      let text = '';
+      reply.setEncoding('utf8');
+      reply.on('data', (chunk: string) => (text += chunk));
+      reply.on('error', reject);
+      reply.on('end', () => {
+        if (reply.statusCode === 200) resolve(JSON.parse(text));
+        else reject(new Error(`GET ${path}: ${reply.statusCode ?? 0} ${text}`));
+      });
+    });
+    call.on('timeout', () => call.destroy(new Error(`GET ${path}: no answer`)));
+    call.on('error', reject);
+    call.end();
+  });
+}
+
+/** What tests forgot on an Engine: containers and networks of their own, by name. */
+export async function engineLeftovers(dockerHost: string): Promise<string[]> {
+  const containers = (await engineGet(dockerHost, '/containers/json?all=1')) as { Names: string[] }[];
+  const networks = (await engineGet(dockerHost, '/networks')) as { Name: string }[];
+  return [
+    ...containers.map((container) => `container ${container.Names.join(' ')}`),
+    ...networks
+      .filter(({ Name }) => !['bridge', 'host', 'none'].includes(Name))
+      .map(({ Name }) => `network ${Name}`),
+  ];
+}
+
+/**
+ * Docker's traces on the machine that belong to the Engine called `name` or to no running Engine: processes, mounts,
+ * network interfaces, control groups. Interfaces and groups are not told apart while another dockerd runs.
+ */
+export async function machineTraces(name: string): Promise<string[]> {
+  const directory = `${engineDirectory(name)}/`;
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8');
+  const processes = await listProcesses();
+  const traces = [
+    ...mounts
+      .split('\n')
+      .filter((line) => line.includes(` ${directory}`))
+      .map((line) => `mount ${line.split(' ')[4] ?? line}`),
+    ...processes
+      .filter(
+        ({ comm, args }) => /^(dockerd|containerd|docker-proxy|runc)/.test(comm) && args.includes(directory),
+      )
+      .map(({ pid, args }) => `process ${pid} ${args}`),
+  ];
+  if (processes.some(({ comm }) => comm === 'dockerd')) return traces;
+  const links = (await readdir('/sys/class/net')).filter((link) => /^(docker0$|br-|dbe-|veth)/.test(link));
+  const hierarchies = await readdir('/sys/fs/cgroup', { withFileTypes: true });
+  const groups = await Promise.all(
+    hierarchies
+      .filter((entry) => entry.isDirectory())
+      .map(async ({ name: hierarchy }) =>
+        (await readdir(join('/sys/fs/cgroup', hierarchy)).catch(() => []))
+          .filter((group) => /^(docker|kubepods)/.test(group))
+          .map((group) => `cgroup ${hierarchy}/${group}`),
+      ),
+  );
+  return [...traces, ...links.map((link) => `interface ${link}`), ...groups.flat()];
+}
+
+interface Process {
+  readonly pid: number;
+  readonly comm: string;
+  readonly args: string;
+}
+
+/** Zombies have no command line and are left out: whoever is PID 1 here reaps them in its own time. */
+async function listProcesses(): Promise<Process[]> {
+  const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry));
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      try {
+        const comm = await readFile(`/proc/${pid}/comm`, 'utf8');
+        const args = await readFile(`/proc/${pid}/cmdline`, 'utf8');
+        return { pid: Number(pid), comm: comm.trim(), args: args.replaceAll('\0', ' ').trim() };
+      } catch {
+        return undefined;
+      }
+    }),
+  );
+  return found.filter((entry) => entry !== undefined).filter(({ args }) => args !== '');
+}
+
+/** The process is nobody's child here, so the kernel tells nobody: poll. */
+async function waitForEnd(pid: number): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while ((await listProcesses()).some((entry) => entry.pid === pid)) {
+    if (Date.now() > deadline) throw new Error(`process ${pid} does not end`);
+    await delay(10);
+  }
+}

@@ -25,8 +25,8 @@ export interface GreetingOptions {
 /**
  * The first moments of a connection, until its first request tells whether it needs repair (design.md, decision 2).
  *
- * A socket that we put back unread costs nothing afterwards (Node reads it natively), one behind a Duplex costs about a
- * third more per call. So we hold the connection for as long as it has made no call. grpc-go makes none before it
+ * A socket that we put back unread costs nothing afterwards (Node reads it natively), one behind a Duplex costs half as
+ * much again per call. So we hold the connection for as long as it has made no call. grpc-go makes none before it
  * has the server's SETTINGS: we send an empty one ourselves, and keep its ACK from nghttp2, which knows of no such
  * frame. The server's own SETTINGS follow, as they may at any time.
  */

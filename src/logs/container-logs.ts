@@ -7,6 +7,11 @@ export interface LogSource {
   readonly spoolPath: string;
   /** Absolute path of the CRI log: `log_directory/log_path` of the CRI configuration. */
   readonly logPath: string;
+  /**
+   * `State.StartedAt` of inspect. Lets a first follow that comes late (we were down when the container started) see
+   * that the spool has wrapped before it, and say so in the log.
+   */
+  readonly startedAt?: string;
 }
 
 /**

@@ -6,7 +6,7 @@ import { endsWithWindow, TailWindow } from './tail-window';
 
 const NEWLINE = 0x0a;
 /** More than the longest line of Docker's (16 KiB and its header). */
-const LAST_LINE_BYTES = 64 * 1024;
+const LAST_LINES_BYTES = 64 * 1024;
 
 interface OpenFile {
   readonly fd: number;
@@ -43,7 +43,7 @@ export class CriLog {
       const facts = this.disk.facts(this.file.fd);
       if (facts.links > 0) {
         if (this.torn) this.disk.truncate(this.file.fd, this.size);
-        else this.size = facts.size;
+        else if (facts.size !== this.size) this.measure(this.file.fd, facts.size);
         this.torn = false;
         return;
       }
@@ -69,13 +69,22 @@ export class CriLog {
 
   /** Opens the file at the path; a half line that someone killed left at its end is cut off. */
   open(): void {
-    const file = this.openPath();
-    const { fd } = file;
-    const tail = Buffer.alloc(Math.min(LAST_LINE_BYTES, file.facts.size));
-    this.disk.read(fd, tail, tail.length, file.facts.size - tail.length);
+    const { fd, facts } = this.openPath();
+    this.use({ fd, facts });
+    const tail = this.tail();
     const end = tail.lastIndexOf(NEWLINE) + 1;
-    if (end > 0 && end < tail.length) this.disk.truncate(fd, file.facts.size - tail.length + end);
-    this.use({ fd, facts: this.disk.facts(fd) });
+    if (end === 0 || end === tail.length) return;
+    const size = facts.size - tail.length + end;
+    this.disk.truncate(fd, size);
+    this.measure(fd, size);
+  }
+
+  /** The last lines of the open file; the first of them may be cut. */
+  tail(): Buffer {
+    if (this.file === undefined) return Buffer.alloc(0);
+    const bytes = Buffer.alloc(Math.min(LAST_LINES_BYTES, this.size));
+    const length = this.disk.read(this.file.fd, bytes, bytes.length, this.size - bytes.length);
+    return bytes.subarray(0, length);
   }
 
   /** Cuts the file of a saved position back to it, wherever kubelet renamed it to, and opens the one at the path. */
@@ -85,7 +94,6 @@ export class CriLog {
       const found = this.cutBack(file, saved);
       if (found && path === this.path) {
         this.use({ fd: file.fd, facts: this.disk.facts(file.fd) });
-        this.window.restore(saved.window);
         return;
       }
       this.disk.close(file.fd);
@@ -111,9 +119,13 @@ export class CriLog {
   private use(file: OpenFile): void {
     this.close();
     this.file = file;
-    this.size = file.facts.size;
     this.torn = false;
-    this.window.clear();
+    this.measure(file.fd, file.facts.size);
+  }
+
+  private measure(fd: number, size: number): void {
+    this.size = size;
+    this.window.readBefore(size, (into, at) => this.disk.read(fd, into, into.length, at));
   }
 
   private openPath(): OpenFile {

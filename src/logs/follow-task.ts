@@ -1,8 +1,9 @@
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import type { Follower, SpoolTarget } from './follower';
+import type { Follower } from './follower';
 import type { LogStats } from './log-stats';
 import type { RoundRobin, Task } from './round-robin';
+import type { SpoolTarget } from './spool-chain';
 import { SpoolWatch } from './spool-watch';
 
 /** A spool that flows is looked at this often: a batch of lines costs one read and one write. */

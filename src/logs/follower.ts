@@ -2,10 +2,11 @@ import type { Logger } from '../lib/logger';
 import type { LogSource } from './container-logs';
 import { formatNote } from './cri-line';
 import { CriLog } from './cri-log';
+import { findLastLine } from './lost-position';
 import type { LogDisk } from './log-disk';
 import type { LogStats } from './log-stats';
 import type { PositionStore, SavedPosition } from './position';
-import { SpoolChain, type SpoolFile } from './spool-chain';
+import { SpoolChain, wasBornAfter, type SpoolFile, type SpoolTarget } from './spool-chain';
 import { TailWindow } from './tail-window';
 import type { TranslationBuffers } from './translation-buffers';
 
@@ -22,10 +23,6 @@ export interface FollowerParts {
 
 /** `more`: call again; `idle`: the end of the spool was reached. */
 export type StepOutcome = 'more' | 'idle';
-export interface SpoolTarget {
-  readonly ino: string;
-  readonly offset: number;
-}
 
 /**
  * Copies one container's spool into its CRI log, a chunk a step. All of it is synchronous, so between two calls
@@ -60,10 +57,7 @@ export class Follower {
 
   /** What the spool holds now; undefined when there is no spool yet. */
   target(): SpoolTarget | undefined {
-    if (!this.attach()) return undefined;
-    this.chain.refresh();
-    const newest = this.chain.newest;
-    return newest && { ino: newest.ino, offset: this.parts.disk.facts(newest.fd).size };
+    return this.attach() ? this.chain.end() : undefined;
   }
 
   hasPassed(target: SpoolTarget): boolean {
@@ -126,12 +120,26 @@ export class Follower {
     if (saved !== undefined && found) this.log.resume(saved.log);
     // The spool file of the saved position is gone: what the log has beyond that position cannot be read again.
     else this.log.open();
+    if (saved?.spool === undefined) this.beginWithout(saved);
     if (saved?.spool !== undefined && found) {
       this.offset = saved.spool.offset;
       this.spoolWindow.restore(saved.spool.window);
     }
     this.attached = true;
     return true;
+  }
+
+  /** No saved place: a log that ends with a record of this spool is continued after it, else all is taken. */
+  private beginWithout(saved: SavedPosition | undefined): void {
+    const place = saved === undefined && findLastLine(this.log.tail(), this.chain.all(), this.parts);
+    const oldest = this.chain.current;
+    if (place) {
+      this.chain.advanceTo(place.file);
+      this.offset = place.offset;
+      this.uncommitted = true;
+    } else if (oldest !== undefined && wasBornAfter(oldest.birth, this.source.startedAt)) {
+      oldest.gapBefore = true;
+    }
   }
 
   /** Translates and appends what `input` holds; false when that is no whole record. */

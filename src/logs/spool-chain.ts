@@ -11,6 +11,12 @@ export interface SpoolFile {
   gapBefore: boolean;
 }
 
+/** A place in a chain, to be reached by reading. */
+export interface SpoolTarget {
+  readonly ino: string;
+  readonly offset: number;
+}
+
 /** Files held open at once: the Engine's rotation of a container that outruns us must not keep its disk space. */
 const MAX_HELD = 8;
 const MAX_WALKS = 5;
@@ -70,7 +76,7 @@ export class SpoolChain {
       this.files.push(...newer);
     } else if (this.disk.facts(newest.fd).links > 0) {
       // Still there, so we looked in the middle of a rotation: the next look will see it.
-      for (const file of walk.files) this.disk.close(file.fd);
+      this.closeAll(walk.files);
     } else {
       const oldest = walk.files[0];
       if (oldest !== undefined) oldest.gapBefore = true;
@@ -79,15 +85,35 @@ export class SpoolChain {
     this.limit();
   }
 
+  /** Where the spool ends now. */
+  end(): SpoolTarget | undefined {
+    this.refresh();
+    const { newest } = this;
+    return newest && { ino: newest.ino, offset: this.disk.facts(newest.fd).size };
+  }
+
   /** Gives up the current file for its successor. */
   advance(): void {
     const done = this.files.shift();
     if (done !== undefined) this.disk.close(done.fd);
   }
 
+  /** Makes `file`, one of the chain's, the current one. */
+  advanceTo(file: SpoolFile): void {
+    while (this.files.length > 1 && this.files[0] !== file) this.advance();
+  }
+
+  all(): readonly SpoolFile[] {
+    return this.files;
+  }
+
   close(): void {
-    for (const file of this.files) this.disk.close(file.fd);
+    this.closeAll(this.files);
     this.files = [];
+  }
+
+  private closeAll(files: readonly SpoolFile[]): void {
+    for (const file of files) this.disk.close(file.fd);
   }
 
   private limit(): void {
@@ -111,9 +137,19 @@ export class SpoolChain {
   /** Oldest first, from the file that `isLast` accepts (or the oldest there is) to the newest, without repetition. */
   private walk(isLast: (file: SpoolFile) => boolean): { files: SpoolFile[]; found: boolean } {
     for (let attempt = 1; ; attempt++) {
-      const files: SpoolFile[] = [];
-      let found = false;
-      let missing = 0;
+      const { files, found } = this.walkOnce(isLast);
+      const newest = files.at(-1);
+      const stable = newest === undefined || this.disk.inodeAt(this.path) === newest.ino;
+      if (found || stable || attempt >= MAX_WALKS) return { files, found };
+      this.closeAll(files);
+    }
+  }
+
+  private walkOnce(isLast: (file: SpoolFile) => boolean): { files: SpoolFile[]; found: boolean } {
+    const files: SpoolFile[] = [];
+    let found = false;
+    let missing = 0;
+    try {
       // While the Engine rotates, one number is missing for a moment: only two in a row are the end.
       for (let number = 0; !found && missing < 2; number++) {
         const file = this.openNumber(number);
@@ -126,10 +162,10 @@ export class SpoolChain {
         files.unshift(file);
         found = isLast(file);
       }
-      const newest = files.at(-1);
-      const stable = newest === undefined || this.disk.inodeAt(this.path) === newest.ino;
-      if (found || stable || attempt >= MAX_WALKS) return { files, found };
-      for (const file of files) this.disk.close(file.fd);
+      return { files, found };
+    } catch (error) {
+      this.closeAll(files);
+      throw error;
     }
   }
 
@@ -144,4 +180,11 @@ export class SpoolChain {
     const { ino, birth } = this.disk.facts(fd);
     return { fd, ino, birth, gapBefore: false };
   }
+}
+
+/** The Engine makes the first spool file before it starts the container: one that is younger had a predecessor. */
+export function wasBornAfter(birth: string, startedAt: string | undefined): boolean {
+  const started = startedAt === undefined ? NaN : Date.parse(startedAt);
+  // A file system without births says 0; dates before the epoch are Docker's "never".
+  return birth !== '0' && started > 0 && Number(BigInt(birth) / 1_000_000n) > started;
 }

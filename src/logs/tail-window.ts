@@ -12,6 +12,12 @@ export class TailWindow {
       added.length >= WINDOW_BYTES ? added : Buffer.concat([this.bytes, added]).subarray(-WINDOW_BYTES);
   }
 
+  /** Fetches the window of a file of this size. */
+  readBefore(size: number, read: (into: Buffer, at: number) => number): void {
+    const bytes = Buffer.alloc(Math.min(WINDOW_BYTES, size));
+    this.bytes = bytes.subarray(0, bytes.length === 0 ? 0 : read(bytes, size - bytes.length));
+  }
+
   clear(): void {
     this.bytes = Buffer.alloc(0);
   }

@@ -1,6 +1,7 @@
+import { once } from 'node:events';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { LogFields, Logger } from '../../../../src/lib/logger';
 import { InProcessLogs, type InProcessLogsOptions } from '../../../../src/logs/in-process-logs';
 import { FakeDockerLog, type RotationOptions } from './fake-docker-log';
@@ -64,6 +65,16 @@ export class LogRoom {
       trace: none,
       with: () => this.logger(),
     };
+  }
+
+  /** Resolves when the CRI log satisfies the condition; woken by changes of kubelet's directory. */
+  async until(condition: () => boolean): Promise<void> {
+    const changed = fs.watch(dirname(this.logPath));
+    try {
+      while (!condition()) await once(changed, 'change');
+    } finally {
+      changed.close();
+    }
   }
 
   content(path = this.logPath): string {

@@ -1,0 +1,156 @@
+import * as fs from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { silentLogger } from '../../../src/lib/logger';
+import { Follower } from '../../../src/logs/follower';
+import { emptyLogStats } from '../../../src/logs/log-stats';
+import { PositionStore } from '../../../src/logs/position';
+import { TranslationBuffers } from '../../../src/logs/translation-buffers';
+import type { FakeDockerLog } from './support/fake-docker-log';
+import { LogRoom } from './support/log-room';
+import { Killed, MortalDisk, type Moment } from './support/mortal-disk';
+
+const ROUNDS = 14;
+const LINES_A_ROUND = 9;
+const buffers = new TranslationBuffers(4096);
+
+/** What kubelet does when ReopenContainerLog fails: renames back; or it dies as well and leaves things as they are. */
+type Kubelet = 'renames back' | 'gone too';
+
+/**
+ * A container that writes, a spool that rotates, a kubelet that rotates, a daemon that is killed once at the
+ * fatal-th change it makes on disk and then started again.
+ */
+class Story {
+  readonly room = new LogRoom();
+  private readonly docker: FakeDockerLog;
+  private disk: MortalDisk;
+  private follower: Follower | undefined;
+  private renames = 0;
+  written = 0;
+  deaths = 0;
+
+  constructor(
+    private readonly fatals: number[],
+    private readonly moment: Moment,
+    private readonly kubelet: Kubelet,
+  ) {
+    this.docker = this.room.docker({ maxSize: 900, maxFile: 4 });
+    this.disk = new MortalDisk(fatals.shift(), moment);
+  }
+
+  run(): number {
+    for (let round = 0; round < ROUNDS; round++) {
+      for (let i = 0; i < LINES_A_ROUND; i++)
+        this.docker.write(`line ${this.written++}`, i % 3 === 0 ? 'stderr' : 'stdout');
+      this.survive((follower) => this.readAll(follower));
+      if (round % 4 === 1) this.survive((follower) => follower.commit());
+      if (round % 3 === 2) this.rotateAsKubelet();
+    }
+    this.survive((follower) => this.readAll(follower));
+    const { changes } = this.disk;
+    this.disk.bury();
+    this.docker.close();
+    return changes;
+  }
+
+  /** All lines, old files first. */
+  texts(): string[] {
+    const directory = dirname(this.room.logPath);
+    const name = basename(this.room.logPath);
+    const rotated = fs.readdirSync(directory).filter((other) => other !== name);
+    return [...rotated.sort(), name].flatMap((file) => this.room.texts(join(directory, file)));
+  }
+
+  private survive(action: (follower: Follower) => void): void {
+    for (;;) {
+      try {
+        action((this.follower ??= this.start()));
+        return;
+      } catch (error) {
+        if (!(error instanceof Killed)) throw error;
+        this.die();
+      }
+    }
+  }
+
+  private rotateAsKubelet(): void {
+    const rotated = `${this.room.logPath}.${String(this.renames++).padStart(3, '0')}`;
+    fs.renameSync(this.room.logPath, rotated);
+    try {
+      (this.follower ??= this.start()).reopen();
+      expect(fs.existsSync(this.room.logPath)).toBe(true);
+    } catch (error) {
+      if (!(error instanceof Killed)) throw error;
+      this.die();
+      if (this.kubelet === 'renames back') fs.renameSync(rotated, this.room.logPath);
+    }
+  }
+
+  private start(): Follower {
+    const follower = new Follower(this.room.source, {
+      disk: this.disk,
+      positions: new PositionStore(this.room.stateDir, this.disk),
+      buffers,
+      stats: emptyLogStats(),
+      logger: silentLogger,
+    });
+    fs.mkdirSync(this.room.stateDir, { recursive: true });
+    follower.start();
+    return follower;
+  }
+
+  private readAll(follower: Follower): void {
+    while (follower.step() === 'more');
+  }
+
+  private die(): void {
+    this.deaths++;
+    this.disk.bury();
+    this.follower = undefined;
+    this.disk = new MortalDisk(this.fatals.shift(), this.moment);
+  }
+}
+
+const numbered = (count: number): string[] => Array.from({ length: count }, (_, i) => `line ${i}`);
+
+async function tell(
+  fatals: number[],
+  moment: Moment,
+  kubelet: Kubelet,
+): Promise<{ changes: number; deaths: number }> {
+  const story = new Story([...fatals], moment, kubelet);
+  try {
+    const changes = story.run();
+    expect({ fatals, texts: story.texts() }).toEqual({ fatals, texts: numbered(story.written) });
+    return { changes, deaths: story.deaths };
+  } finally {
+    await story.room.dispose();
+  }
+}
+
+describe('a killed follower', () => {
+  it('has a story without death', async () => {
+    const { changes, deaths } = await tell([], 'before', 'renames back');
+    expect(deaths).toBe(0);
+    expect(changes).toBeGreaterThan(40);
+  });
+
+  for (const kubelet of ['renames back', 'gone too'] as const) {
+    for (const moment of ['before', 'halfway', 'after'] as const) {
+      it(`writes every line once, killed ${moment} any change, kubelet ${kubelet}`, async () => {
+        for (let fatal = 1; ; fatal++) {
+          const { deaths } = await tell([fatal], moment, kubelet);
+          if (deaths === 0) break;
+        }
+      });
+    }
+  }
+
+  it('survives being killed again and again', async () => {
+    for (let seed = 1; seed <= 60; seed++) {
+      const fatals = Array.from({ length: 12 }, (_, i) => 1 + ((seed * 7919 + i * 104729) % 23));
+      const moment = (['before', 'halfway', 'after'] as const)[seed % 3]!;
+      await tell(fatals, moment, seed % 2 === 0 ? 'renames back' : 'gone too');
+    }
+  });
+});

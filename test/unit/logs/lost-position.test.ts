@@ -1,0 +1,76 @@
+import * as fs from 'node:fs';
+import { dirname } from 'node:path';
+import { LogRoom } from './support/log-room';
+
+describe('a follower whose saved position is lost', () => {
+  let room: LogRoom;
+  beforeEach(() => {
+    room = new LogRoom();
+  });
+  afterEach(() => room.dispose());
+
+  async function copyAll(): Promise<void> {
+    const logs = room.logs();
+    await logs.follow(room.source);
+    await logs.drain('c1');
+    await logs.close();
+  }
+
+  it.each([0, 1, 2, 3, 4, 5, 7, 10, 11])('goes on after the last of %d lines in the log', async (kept) => {
+    const docker = room.docker({ maxSize: 300, maxFile: 9 });
+    const expected: string[] = [];
+    for (let i = 0; i < 12; i++) {
+      expected.push(`line ${i}`);
+      docker.write(`line ${i}`, 'stdout', i % 3 === 1);
+    }
+    await copyAll();
+    const lines = room.content().split('\n').slice(0, kept);
+    fs.writeFileSync(
+      room.logPath,
+      lines.map((line) => `${line}\n`).join('') + (kept > 3 ? '2023-11-14T22:1' : ''),
+    );
+    fs.rmSync(room.stateDir, { recursive: true });
+    await copyAll();
+    expect(room.texts()).toEqual(expected);
+  });
+
+  it('counts parts that share a time', async () => {
+    const docker = room.docker();
+    const time = '2026-11-22T03:55:00.1Z';
+    for (const part of ['a', 'b', 'c', 'd\\n', 'e\\n']) {
+      docker.raw(`{"log":"${part}","stream":"stdout","time":"${time}"}\n`);
+    }
+    await copyAll();
+    const lines = room.content().split('\n');
+    fs.writeFileSync(room.logPath, `${lines.slice(0, 3).join('\n')}\n`);
+    fs.rmSync(room.stateDir, { recursive: true });
+    await copyAll();
+    expect(room.content()).toBe(lines.join('\n'));
+  });
+
+  it('appends to what an earlier container left at the path', async () => {
+    fs.mkdirSync(dirname(room.logPath), { recursive: true });
+    fs.writeFileSync(room.logPath, '2020-01-01T00:00:00.000000000Z stdout F earlier\n');
+    room.docker().write('mine');
+    await copyAll();
+    expect(room.texts()).toEqual(['earlier', 'mine']);
+  });
+
+  it('replaces a symlink to the spool, as cri-dockerd leaves it, and does not write through it', async () => {
+    const record = room.docker().write('one');
+    fs.mkdirSync(dirname(room.logPath), { recursive: true });
+    fs.symlinkSync(room.spoolPath, room.logPath);
+    await copyAll();
+    expect(fs.lstatSync(room.logPath).isFile()).toBe(true);
+    expect(room.texts()).toEqual(['one']);
+    expect(fs.readFileSync(room.spoolPath, 'utf8')).toBe(record);
+  });
+
+  it('takes a damaged position record for none', async () => {
+    room.docker().write('one');
+    await copyAll();
+    fs.writeFileSync(`${room.stateDir}/c1.json`, '{"version":1,"log":{"ino":3');
+    await copyAll();
+    expect(room.texts()).toEqual(['one']);
+  });
+});

@@ -1,0 +1,250 @@
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { dirname, join } from 'node:path';
+import { nodeLogDisk } from '../../../src/logs/log-disk';
+import type { FakeDockerLog } from './support/fake-docker-log';
+import { LogRoom } from './support/log-room';
+
+describe('a follower in trouble', () => {
+  let room: LogRoom;
+  let docker: FakeDockerLog;
+  beforeEach(() => {
+    room = new LogRoom();
+    docker = room.docker({ maxSize: 500, maxFile: 3 });
+  });
+  afterEach(() => room.dispose());
+
+  it('notices new lines by itself, while the spool flows and after it was idle', async () => {
+    const logs = room.logs();
+    await logs.follow(room.source);
+    for (let i = 0; i < 3; i++) {
+      docker.write(`line ${i}`);
+      await room.until(() => room.content().includes(`line ${i}`));
+    }
+    // The position is saved when the spool has gone quiet: from then on only inotify tells.
+    const size = room.content().length;
+    const saved = join(room.stateDir, 'c1.json');
+    const quiet = fs.watch(room.stateDir);
+    while (!fs.readFileSync(saved, 'utf8').includes(`"offset":${size},`)) {
+      await new Promise((resolve) => quiet.once('change', resolve));
+    }
+    quiet.close();
+    docker.write('after the silence');
+    await room.until(() => room.content().includes('after the silence'));
+  });
+
+  it('waits for the rest of a half-written record', async () => {
+    const logs = room.logs();
+    await logs.follow(room.source);
+    const record = docker.write('whole');
+    docker.raw(record.slice(0, 20));
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['whole']);
+    docker.raw(record.slice(20));
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['whole', 'whole']);
+  });
+
+  it('notes a torn record at the end of a rotated file', async () => {
+    const logs = room.logs();
+    await logs.follow(room.source);
+    docker.raw('{"log":"torn');
+    docker.rotate();
+    docker.write('next');
+    await logs.drain('c1');
+    expect(room.texts()).toEqual([expect.stringMatching(/^dockbridge: .* torn$/), 'next']);
+    expect(await logs.stats()).toMatchObject({ unreadable: 1 });
+  });
+
+  it('passes over a record that does not fit its memory, and notes it', async () => {
+    const logs = room.logs({ bufferBytes: 4096 });
+    await logs.follow(room.source);
+    docker.write('before');
+    docker.raw(`{"log":"${'x'.repeat(20_000)}\\n","stream":"stdout","time":"2026-01-01T00:00:00Z"}\n`);
+    docker.write('after');
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['before', expect.stringMatching(/^dockbridge: .* too long$/), 'after']);
+  });
+
+  it('writes a gap line when rotation passed by while nobody followed, and keeps what it had', async () => {
+    const first = room.logs();
+    await first.follow(room.source);
+    docker.write('seen');
+    await first.drain('c1');
+    await first.close();
+    for (let i = 0; i < 40; i++) docker.write(`line ${i}`);
+    const second = room.logs();
+    await second.follow(room.source);
+    await second.drain('c1');
+    const texts = room.texts();
+    expect(texts.slice(0, 2)).toEqual(['seen', expect.stringMatching(/^dockbridge: gap/)]);
+    const rest = texts.slice(2);
+    expect(rest.length).toBeGreaterThan(5);
+    expect(rest).toEqual(Array.from({ length: rest.length }, (_, i) => `line ${40 - rest.length + i}`));
+    expect(await second.stats()).toMatchObject({ gaps: 1 });
+    expect(room.messages).toContainEqual(expect.objectContaining({ level: 'warn' }));
+  });
+
+  it.each([
+    [-60_000, true],
+    [60_000, false],
+  ])(
+    'sees by the start %d ms from now whether the spool wrapped before the first follow',
+    async (ms, gap) => {
+      docker.write('line');
+      const logs = room.logs();
+      await logs.follow({ ...room.source, startedAt: new Date(Date.now() + ms).toISOString() });
+      await logs.drain('c1');
+      expect(room.texts().some((text) => text.startsWith('dockbridge: gap'))).toBe(gap);
+      expect(room.texts().at(-1)).toBe('line');
+    },
+  );
+
+  it('writes a gap line when the spool was cut in place', async () => {
+    const logs = room.logs();
+    await logs.follow(room.source);
+    docker.write('a longer line than the next one');
+    await logs.drain('c1');
+    fs.truncateSync(room.spoolPath, 0);
+    docker.write('short');
+    await logs.drain('c1');
+    expect(room.texts().slice(1)).toEqual([expect.stringMatching(/^dockbridge: gap/), 'short']);
+  });
+
+  it('makes the log anew when it or its directory was removed', async () => {
+    const logs = room.logs();
+    await logs.follow(room.source);
+    docker.write('one');
+    await logs.drain('c1');
+    fs.rmSync(join(room.root, 'pods'), { recursive: true });
+    docker.write('two');
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['two']);
+    fs.rmSync(room.logPath);
+    await logs.reopen('c1');
+    docker.write('three');
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['three']);
+  });
+
+  it('keeps the file when reopened without a rename', async () => {
+    const logs = room.logs();
+    await logs.follow(room.source);
+    docker.write('one');
+    await logs.drain('c1');
+    await logs.reopen('c1');
+    docker.write('two');
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['one', 'two']);
+  });
+
+  it('keeps writing to the renamed file until it is reopened', async () => {
+    const logs = room.logs();
+    await logs.follow(room.source);
+    docker.write('one');
+    await logs.drain('c1');
+    fs.renameSync(room.logPath, `${room.logPath}.old`);
+    docker.write('two');
+    await logs.drain('c1');
+    expect(fs.existsSync(room.logPath)).toBe(false);
+    expect(room.texts(`${room.logPath}.old`)).toEqual(['one', 'two']);
+  });
+
+  it('rejects where no file can be made, and goes on when it can', async () => {
+    fs.writeFileSync(join(room.root, 'pods'), 'in the way');
+    const logs = room.logs();
+    docker.write('one');
+    await expect(logs.follow(room.source)).rejects.toMatchObject({ code: 'INTERNAL' });
+    await logs.drain('c1');
+    fs.rmSync(join(room.root, 'pods'));
+    await logs.follow(room.source);
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['one']);
+  });
+
+  it('survives a full disk: reports once, loses and doubles nothing', async () => {
+    const small = join(room.root, 'small');
+    fs.mkdirSync(small);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', small]);
+    try {
+      const source = { ...room.source, logPath: join(small, 'app/0.log') };
+      const filler = join(small, 'filler');
+      const logs = room.logs();
+      await logs.follow(source);
+      docker = room.docker();
+      const expected = Array.from({ length: 400 }, (_, i) => `line ${i} ${'x'.repeat(60)}`);
+      fs.writeFileSync(filler, Buffer.alloc(40_000));
+      for (const text of expected) docker.write(text);
+      await logs.drain('c1');
+      const stalls = room.messages.filter(({ level }) => level === 'error');
+      expect(stalls).toHaveLength(1);
+      expect(stalls[0]?.fields).toMatchObject({
+        container: 'c1',
+        error: expect.stringContaining('ENOSPC') as unknown,
+      });
+      expect(expected.slice(0, room.texts(source.logPath).length)).toEqual(room.texts(source.logPath));
+      await logs.drain('c1');
+      expect(room.messages.filter(({ level }) => level === 'error')).toHaveLength(1);
+      fs.rmSync(filler);
+      await logs.drain('c1');
+      expect(room.texts(source.logPath)).toEqual(expected);
+      expect(room.messages.at(-1)).toMatchObject({ level: 'info' });
+      expect(await logs.stats()).toMatchObject({ stalls: 1 });
+      await logs.close();
+    } finally {
+      execFileSync('umount', [small]);
+    }
+  });
+
+  it('cuts off what a failed write left', async () => {
+    let fail = false;
+    const logs = room.logs({
+      disk: {
+        ...nodeLogDisk,
+        write: (fd, from, offset, length) => {
+          if (fail && offset > 0) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+          return nodeLogDisk.write(fd, from, offset, fail ? Math.ceil(length / 2) : length);
+        },
+      },
+    });
+    await logs.follow(room.source);
+    fail = true;
+    docker.write('one');
+    await logs.drain('c1');
+    expect(room.content()).toBe('');
+    fail = false;
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['one']);
+  });
+
+  it('keeps a saved position while the spool is out of sight, even through a reopen', async () => {
+    const first = room.logs();
+    await first.follow(room.source);
+    docker.write('one');
+    await first.drain('c1');
+    await first.close();
+    fs.renameSync(dirname(room.spoolPath), join(room.root, 'hidden'));
+    const second = room.logs();
+    await second.follow(room.source);
+    fs.renameSync(room.logPath, `${room.logPath}.old`);
+    await second.reopen('c1');
+    fs.renameSync(join(room.root, 'hidden'), dirname(room.spoolPath));
+    docker.write('two');
+    await second.drain('c1');
+    expect(room.texts(`${room.logPath}.old`)).toEqual(['one']);
+    expect(room.texts()).toEqual(['two']);
+  });
+
+  it('may be asked twice, and after its end', async () => {
+    const logs = room.logs();
+    await Promise.all([logs.follow(room.source), logs.follow(room.source)]);
+    docker.write('one');
+    await Promise.all([logs.drain('c1'), logs.drain('c1'), logs.reopen('c1'), logs.drain('c1')]);
+    expect(room.texts()).toEqual(['one']);
+    const pending = logs.drain('c1');
+    await logs.close();
+    await pending;
+    await logs.close();
+    await logs.drain('c1');
+  });
+});

@@ -1,0 +1,91 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { transformFileSync } from '@swc/core';
+import { createContainerLogs } from '../../../src/logs/create-container-logs';
+import { InProcessLogs } from '../../../src/logs/in-process-logs';
+import { WorkerLogs } from '../../../src/logs/worker-logs';
+import { LogRoom } from './support/log-room';
+
+const SRC = join(__dirname, '../../../src');
+
+/** A worker thread cannot load TypeScript: what it needs is compiled as `npm run build` would lay it out. */
+function compile(into: string): string {
+  const files = fs.readdirSync(join(SRC, 'logs')).map((name) => `logs/${name}`);
+  for (const file of [...files, 'lib/errors.ts']) {
+    const { code } = transformFileSync(join(SRC, file), {
+      jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
+      module: { type: 'commonjs' },
+    });
+    fs.mkdirSync(join(into, file, '..'), { recursive: true });
+    fs.writeFileSync(join(into, file.replace(/\.ts$/, '.js')), code);
+  }
+  return join(into, 'logs/worker-entry.js');
+}
+
+describe('WorkerLogs', () => {
+  let room: LogRoom;
+  let logs: WorkerLogs;
+  beforeEach(() => {
+    room = new LogRoom();
+    const entry = compile(join(room.root, 'dist'));
+    logs = new WorkerLogs({ stateDir: room.stateDir, logger: room.logger(), entry });
+  });
+  afterEach(async () => {
+    await logs.close();
+    await room.dispose();
+  });
+
+  it('does in a thread what it does in the process', async () => {
+    const docker = room.docker();
+    docker.write('one');
+    await logs.follow(room.source);
+    await logs.drain('c1');
+    fs.renameSync(room.logPath, `${room.logPath}.old`);
+    await logs.reopen('c1');
+    docker.write('two');
+    await logs.drain('c1');
+    expect(room.texts(`${room.logPath}.old`)).toEqual(['one']);
+    expect(room.texts()).toEqual(['two']);
+    expect(await logs.stats()).toMatchObject({ followed: 1, records: 2 });
+    await logs.retain(new Set());
+    expect(await logs.stats()).toMatchObject({ followed: 0 });
+    await logs.forget('c1');
+  });
+
+  it('carries error codes and log lines over', async () => {
+    await expect(logs.reopen('c1')).rejects.toMatchObject({ name: 'RuntimeError', code: 'NOT_FOUND' });
+    fs.writeFileSync(join(room.root, 'pods'), 'in the way');
+    await expect(logs.follow(room.source)).rejects.toMatchObject({ code: 'INTERNAL' });
+    expect(room.messages.map(({ level }) => level)).toContain('error');
+  });
+
+  it('replaces a worker that died, follows again and answers what was asked', async () => {
+    const docker = room.docker();
+    docker.write('one');
+    await logs.follow(room.source);
+    await logs.drain('c1');
+    await logs.crash();
+    docker.write('two');
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['one', 'two']);
+    expect(room.messages.filter(({ level }) => level === 'error')).toHaveLength(1);
+  });
+
+  it('refuses work after close, and closes twice', async () => {
+    await logs.close();
+    await logs.close();
+    await logs.drain('c1');
+    await expect(logs.follow(room.source)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+});
+
+describe('createContainerLogs', () => {
+  it('works in the process where only TypeScript sources are', async () => {
+    const room = new LogRoom();
+    const logs = createContainerLogs({ stateDir: room.stateDir, logger: room.logger() });
+    expect(logs).toBeInstanceOf(InProcessLogs);
+    expect(fs.existsSync(join(SRC, 'logs', 'worker-entry.ts'))).toBe(true);
+    await logs.close();
+    await room.dispose();
+  });
+});

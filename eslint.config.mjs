@@ -9,7 +9,7 @@ const LAYERS = [
   ['lib'],
   ['proto'],
   ['store', 'translate'],
-  ['docker', 'network', 'stats', 'logs'],
+  ['docker', 'network', 'stats', 'logs', 'system'],
   ['sync', 'streaming'],
   ['server'],
 ];

@@ -16,7 +16,11 @@ export function instrument(client: DockerClient, observe: EngineCallObserver): D
       const method: unknown = Reflect.get(target, property, target);
       if (typeof method !== 'function') return method;
       return (...args: unknown[]) =>
-        observed(property as keyof DockerClient, () => Reflect.apply(method, target, args) as Promise<unknown>, observe);
+        observed(
+          property as keyof DockerClient,
+          () => Reflect.apply(method, target, args) as Promise<unknown>,
+          observe,
+        );
     },
   });
 }

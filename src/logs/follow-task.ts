@@ -8,10 +8,12 @@ import { SpoolWatch } from './spool-watch';
 
 /** A spool that flows is looked at this often: a batch of lines costs one read and one write. */
 const BUSY_POLL_MS = 25;
-/** Fruitless looks after which a spool counts as idle and is left to inotify. */
+/** Events closer than this mean that it flows: dockerd writes once a line, and each event costs as much as a look. */
+const BUSY_GAP_MS = 100;
+/** Fruitless looks after which a spool counts as idle and is left to inotify again. */
 const QUIET_LOOKS = 4;
 /** The net under inotify, and the only means where a directory cannot be watched. */
-const WATCHED_POLL_MS = 30_000;
+const WATCHED_POLL_MS = 120_000;
 const UNWATCHED_POLL_MS = 1_000;
 const RETRY_FIRST_MS = 250;
 const RETRY_MOST_MS = 5_000;
@@ -21,11 +23,12 @@ interface Drain {
   readonly resolve: () => void;
 }
 
-/** Decides when a follower takes its steps: at once while there is data, by timer while it flows, by inotify after. */
+/** Decides when a follower takes its steps: at once while there is data, by timer while it flows, by inotify else. */
 export class FollowTask implements Task {
   private readonly watch: SpoolWatch;
   private timer: NodeJS.Timeout | undefined;
   private quietLooks = 0;
+  private lastEventAt = 0;
   private retryMs = RETRY_FIRST_MS;
   private failing = false;
   private stopped = false;
@@ -37,7 +40,7 @@ export class FollowTask implements Task {
     private readonly stats: LogStats,
     private readonly logger: Logger,
   ) {
-    this.watch = new SpoolWatch(follower.source.spoolPath, () => this.wake());
+    this.watch = new SpoolWatch(follower.source.spoolPath, () => this.onEvent());
   }
 
   wake(): void {
@@ -64,7 +67,6 @@ export class FollowTask implements Task {
     try {
       const outcome = this.follower.step();
       const moved = this.stats.bytes !== before;
-      if (outcome === 'idle' && !moved && this.quietLooks + 1 >= QUIET_LOOKS) this.follower.commit();
       if (outcome === 'idle' && this.drains.length > 0) this.follower.commit();
       this.recovered();
       this.finishDrains(outcome === 'idle');
@@ -98,20 +100,29 @@ export class FollowTask implements Task {
 
   /** At the end of the spool: true to look once more at once. */
   private rest(moved: boolean): boolean {
-    this.quietLooks = moved ? 0 : this.quietLooks + 1;
-    if (this.quietLooks < QUIET_LOOKS) {
-      this.watch.disarm();
-      this.sleep(BUSY_POLL_MS);
+    if (this.watch.armed) {
+      this.sleep(this.follower.dueIn ?? WATCHED_POLL_MS);
       return false;
     }
-    if (this.watch.armed) {
-      this.sleep(WATCHED_POLL_MS);
+    this.quietLooks = moved ? 0 : this.quietLooks + 1;
+    if (this.quietLooks < QUIET_LOOKS) {
+      this.sleep(BUSY_POLL_MS);
       return false;
     }
     // What was written just before the watch stood makes no event.
     if (this.watch.arm()) return true;
     this.sleep(UNWATCHED_POLL_MS);
     return false;
+  }
+
+  private onEvent(): void {
+    const now = performance.now();
+    if (now - this.lastEventAt < BUSY_GAP_MS) {
+      this.watch.disarm();
+      this.quietLooks = 0;
+    }
+    this.lastEventAt = now;
+    this.wake();
   }
 
   private sleep(ms: number): void {

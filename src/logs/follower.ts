@@ -10,8 +10,8 @@ import { SpoolChain, wasBornAfter, type SpoolFile, type SpoolTarget } from './sp
 import { TailWindow } from './tail-window';
 import type { TranslationBuffers } from './translation-buffers';
 
-/** How much may have to be read again after a kill. */
-const COMMIT_EVERY_MS = 250;
+/** How much may have to be read again after a kill; a save costs as much as a hundred lines. */
+const COMMIT_EVERY_MS = 1_000;
 
 export interface FollowerParts {
   readonly disk: LogDisk;
@@ -68,24 +68,14 @@ export class Follower {
 
   /** One chunk. Throws what the file system throws; nothing is lost or doubled when called again. */
   step(): StepOutcome {
-    if (!this.attach()) return 'idle';
-    this.chain.refresh();
-    const file = this.chain.current;
-    if (file === undefined) return 'idle';
-    if (file.gapBefore) this.writeGap(file);
-    // Asked before reading: only then is an end of file the file's final end (SpoolChain).
-    const isFinal = this.chain.hasNext;
-    const { input } = this.parts.buffers;
-    const length = this.parts.disk.read(file.fd, input, input.length, this.offset);
-    if (length === 0) return this.atEnd(file, isFinal);
-    if (!this.take(file, length)) {
-      if (!isFinal) return 'idle';
-      this.note('the last record of a rotated file of the Engine was torn', file);
-      this.parts.stats.unreadable++;
-      this.advance();
-    }
+    const outcome = this.copyChunk();
     if (performance.now() - this.committedAt >= COMMIT_EVERY_MS) this.commit();
-    return isFinal || length === input.length ? 'more' : 'idle';
+    return outcome;
+  }
+
+  /** In how many milliseconds `step` wants to be called though nothing happened, to save the position. */
+  get dueIn(): number | undefined {
+    return this.uncommitted ? COMMIT_EVERY_MS : undefined;
   }
 
   /** Saves the position if it has changed. */
@@ -110,6 +100,26 @@ export class Follower {
     this.chain.close();
     this.log.close();
     this.attached = false;
+  }
+
+  private copyChunk(): StepOutcome {
+    if (!this.attach()) return 'idle';
+    this.chain.refresh();
+    const file = this.chain.current;
+    if (file === undefined) return 'idle';
+    if (file.gapBefore) this.writeGap(file);
+    // Asked before reading: only then is an end of file the file's final end (SpoolChain).
+    const isFinal = this.chain.hasNext;
+    const { input } = this.parts.buffers;
+    const length = this.parts.disk.read(file.fd, input, input.length, this.offset);
+    if (length === 0) return this.atEnd(file, isFinal);
+    if (!this.take(file, length)) {
+      if (!isFinal) return 'idle';
+      this.note('the last record of a rotated file of the Engine was torn', file);
+      this.parts.stats.unreadable++;
+      this.advance();
+    }
+    return isFinal || length === input.length ? 'more' : 'idle';
   }
 
   private attach(): boolean {

@@ -1,10 +1,7 @@
 import { watch, type FSWatcher } from 'node:fs';
 import { basename, dirname } from 'node:path';
 
-/**
- * One inotify shot: tells once that something happened to a spool, then is gone. A watch that stayed would cost a
- * callback for every line that dockerd writes; a busy spool is looked at by timer instead (follow-task.ts).
- */
+/** inotify on the directory of a spool, so that renames and new files are seen as well. */
 export class SpoolWatch {
   private watcher: FSWatcher | undefined;
 
@@ -23,9 +20,7 @@ export class SpoolWatch {
     const name = basename(this.spoolPath);
     try {
       this.watcher = watch(dirname(this.spoolPath), { persistent: false }, (_event, changed) => {
-        if (changed?.startsWith(name) === false) return;
-        this.disarm();
-        this.onEvent();
+        if (changed?.startsWith(name) !== false) this.onEvent();
       });
     } catch {
       return false;

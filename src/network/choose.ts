@@ -12,9 +12,14 @@ import { UnsupportedCni } from './unsupported-cni';
 export async function choosePodNetwork(plugin: string, cniConfDir: string): Promise<PodNetwork> {
   if (plugin === 'no-op' || plugin === '') return new DockerBridge();
   if (plugin !== 'cni') {
-    throw invalidArgument('--network-plugin', `"${plugin}" is none of cni, no-op (CNI plugins such as calico run under cni)`);
+    throw invalidArgument(
+      '--network-plugin',
+      `"${plugin}" is none of cni, no-op (CNI plugins such as calico run under cni)`,
+    );
   }
-  const config = (await listDirectory(cniConfDir)).filter((name) => /\.(conf|conflist|json)$/.test(name)).sort()[0];
+  const config = (await listDirectory(cniConfDir))
+    .filter((name) => /\.(conf|conflist|json)$/.test(name))
+    .sort()[0];
   return config === undefined ? new DockerBridge() : new UnsupportedCni(join(cniConfDir, config));
 }
 

@@ -28,14 +28,16 @@ export class ContainerEvents {
     const { ID: id, Attributes: attributes } = event.Actor;
     if (attributes[TYPE_LABEL] === undefined) return;
     if (this.parts.reservations.isHeld(attributes.name ?? '')) return;
-    this.parts.sync.lock.run(id, () => this.apply(event)).catch((error: unknown) => {
-      // The next resync makes up for it.
-      this.parts.logger.warn('Engine event could not be applied', {
-        container: id,
-        event: event.Action,
-        error: messageOf(error),
+    this.parts.sync.lock
+      .run(id, () => this.apply(event))
+      .catch((error: unknown) => {
+        // The next resync makes up for it.
+        this.parts.logger.warn('Engine event could not be applied', {
+          container: id,
+          event: event.Action,
+          error: messageOf(error),
+        });
       });
-    });
   }
 
   private async apply(event: EngineEvent): Promise<void> {
@@ -89,7 +91,9 @@ export class ContainerEvents {
       pid: 0,
       exitCode,
       // The Engine's event is stamped after the fact; clocks may also have been set back.
-      finishedAt: finishedAt.greaterThan(container.startedAt) ? finishedAt : container.startedAt.add(Long.ONE),
+      finishedAt: finishedAt.greaterThan(container.startedAt)
+        ? finishedAt
+        : container.startedAt.add(Long.ONE),
     });
   }
 

@@ -132,10 +132,13 @@ export class ContainerSync {
     await forEachLimited(due, RESYNC_CONCURRENCY, (summary) => this.refresh(summary.Id, signal));
     for (const table of [store.sandboxes, store.containers]) {
       const revision = table === store.sandboxes ? sandboxRevision : containerRevision;
-      const gone = [...table.values()].filter(({ id }) => !listed.has(id) && !table.isNewerThan(id, revision));
+      const gone = [...table.values()].filter(
+        ({ id }) => !listed.has(id) && !table.isNewerThan(id, revision),
+      );
       for (const { id } of gone) await this.lock.run(id, () => this.forget(id));
     }
-    if (inspectAll) await logs.retain(new Set([...store.containers.values()].map((container) => container.id)));
+    if (inspectAll)
+      await logs.retain(new Set([...store.containers.values()].map((container) => container.id)));
   }
 
   private differs(summary: EngineContainerSummary): boolean {

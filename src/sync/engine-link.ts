@@ -43,7 +43,8 @@ export type LinkState = { readonly ready: true } | { readonly ready: false; read
  */
 export class EngineLink {
   private current: LinkState = { ready: false, reason: 'Docker Engine has not answered yet' };
-  private waiters = new Set<() => void>();
+  private everReady = false;
+  private readonly waiters = new Set<() => void>();
   private readonly stopped = new AbortController();
   private running: Promise<void> = Promise.resolve();
 
@@ -66,10 +67,20 @@ export class EngineLink {
   /** @throws UNAVAILABLE with the reason when the Engine is not there within 2 s. */
   async whenReady(signal?: AbortSignal): Promise<void> {
     if (this.current.ready) return;
-    await withDeadline('Docker Engine', WRITE_PATIENCE_MS, signal, (limit) => this.nextReady(limit)).catch(() => {
-      signal?.throwIfAborted();
-      if (!this.current.ready) throw unavailable(this.current.reason);
-    });
+    await withDeadline('Docker Engine', WRITE_PATIENCE_MS, signal, (limit) => this.nextReady(limit)).catch(
+      () => {
+        signal?.throwIfAborted();
+        if (!this.current.ready) throw unavailable(this.current.reason);
+      },
+    );
+  }
+
+  /**
+   * For reads: the store is an answer once it was filled, however long ago.
+   * @throws UNAVAILABLE when the Engine has not been read yet and does not come within 2 s.
+   */
+  async whenSyncedOnce(signal?: AbortSignal): Promise<void> {
+    if (!this.everReady) await this.whenReady(signal);
   }
 
   private async nextReady(signal: AbortSignal): Promise<void> {
@@ -85,14 +96,15 @@ export class EngineLink {
 
   private async run(): Promise<void> {
     const { signal } = this.stopped;
+    const isStopping = (): boolean => signal.aborted;
     let reported = '';
-    while (!signal.aborted) {
+    while (!isStopping()) {
       try {
         await this.session();
       } catch (error) {
         const reason = messageOf(error);
         // Once per reason, not once per attempt.
-        if (!signal.aborted && (this.current.ready || reason !== reported)) {
+        if (!isStopping() && (this.current.ready || reason !== reported)) {
           this.parts.logger.error('Docker Engine is not available', { reason });
           reported = reason;
         }
@@ -118,6 +130,7 @@ export class EngineLink {
       const lost = this.follow(feed);
       await Promise.race([lost, Promise.all([containerSync.resync(true, signal), imageSync.resync(signal)])]);
       this.current = { ready: true };
+      this.everReady = true;
       logger.info('Connected to Docker Engine', {
         version: store.engine.engineVersion,
         sandboxes: store.sandboxes.size,
@@ -148,7 +161,9 @@ export class EngineLink {
     let resyncAt = Date.now() + RESYNC_MS;
     for (;;) {
       await pause(HEARTBEAT_MS, signal);
-      await withDeadline('Docker Engine ping', PROBE_TIMEOUT_MS, signal, (limit) => docker.ping({ signal: limit }));
+      await withDeadline('Docker Engine ping', PROBE_TIMEOUT_MS, signal, (limit) =>
+        docker.ping({ signal: limit }),
+      );
       if (Date.now() < resyncAt) continue;
       await containerSync.resync(false, signal);
       resyncAt = Date.now() + RESYNC_MS;

@@ -98,7 +98,9 @@ export class ImageSync {
 
 function sameNames(known: ImageRecord | undefined, summary: EngineImageSummary): boolean {
   if (known === undefined) return false;
-  const named = [...(summary.RepoTags ?? []), ...(summary.RepoDigests ?? [])].filter((name) => !name.includes('<none>'));
+  const named = [...(summary.RepoTags ?? []), ...(summary.RepoDigests ?? [])].filter(
+    (name) => !name.includes('<none>'),
+  );
   const before = new Set([...known.repoTags, ...known.repoDigests]);
   return named.length === before.size && named.every((name) => before.has(name));
 }

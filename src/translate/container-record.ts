@@ -1,6 +1,7 @@
-import type { ContainerRecord, EngineState } from '../store/records';
+import { internal } from '../lib/errors';
+import type { ContainerRecord, EngineState, ImageRecord } from '../store/records';
 import type { ContainerExtra } from './container-create';
-import type { EngineContainerInspect } from './engine';
+import type { EngineContainerCreate, EngineContainerInspect } from './engine';
 import { decodeLabels, LOG_PATH_LABEL, readExtra, SANDBOX_ID_LABEL } from './labels';
 import { fromEngineMounts } from './mounts';
 import { parseEngineName } from './names';
@@ -48,4 +49,37 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     stdinOnce: config.StdinOnce ?? false,
     stopSignal: config.StopSignal ?? '',
   };
+}
+
+/**
+ * The record of a container that was just created, without asking the Engine: what inspect would say.
+ * @param nowMs milliseconds since the epoch; the first inspect, at start, brings the Engine's own time.
+ */
+export function createdContainer(
+  id: string,
+  engineName: string,
+  body: EngineContainerCreate,
+  image: ImageRecord,
+  nowMs: number,
+): ContainerRecord {
+  const record = containerFromInspect({
+    Id: id,
+    Name: engineName,
+    Created: new Date(nowMs).toISOString(),
+    Image: image.id,
+    State: {
+      Status: 'created',
+      Pid: 0,
+      ExitCode: 0,
+      OOMKilled: false,
+      Error: '',
+      StartedAt: '',
+      FinishedAt: '',
+    },
+    Config: { ...body, StopSignal: body.StopSignal ?? image.stopSignal },
+    HostConfig: body.HostConfig,
+    NetworkSettings: {},
+  });
+  if (record === undefined) throw internal(`the create body of ${engineName} lacks our labels`);
+  return record;
 }

@@ -68,7 +68,8 @@ export function toCriContainerStatus(
     mounts: container.mounts.map(toCriMount),
     log_path: container.logPath,
     resources: toCriResources(container.resources),
-    stop_signal: toCriSignal(container.stopSignal),
+    // The effective one: Docker's default is SIGTERM.
+    stop_signal: toCriSignal(container.stopSignal === '' ? 'SIGTERM' : container.stopSignal),
   };
 }
 

@@ -1,0 +1,115 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ContainerState } from '../proto/enums';
+import type { CriClient } from '../server/client/cri-client';
+
+export interface DemoPodOptions {
+  readonly image: string;
+  readonly logDirectory: string;
+}
+
+const NAMES = { name: 'demo', namespace: 'default', uid: `demo-${process.pid}`, attempt: 0 };
+const CONTAINERS = [
+  {
+    name: 'greeter',
+    script: 'for n in 1 2 3; do echo "hello $n from pod $(hostname)"; done; exec sleep 600',
+  },
+  { name: 'worker', script: 'echo "one job, done"; echo "and a word on stderr" >&2' },
+];
+
+/** Prints the story of one pod; removes it whatever happens. */
+export async function runDemoPod(client: CriClient, { image, logDirectory }: DemoPodOptions): Promise<void> {
+  const times: [step: string, ms: number][] = [];
+  const step = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    const start = performance.now();
+    const result = await work();
+    times.push([name, performance.now() - start]);
+    return result;
+  };
+  const config = { metadata: NAMES, hostname: 'demo', log_directory: logDirectory, linux: {} };
+
+  const { runtime_name, runtime_version } = await step('Version', () => client.call('Version', {}));
+  print(`Runtime   ${runtime_name} ${runtime_version}`);
+  const imageId = await step('image', () => ensureImage(client, image));
+  print(`Image     ${image} = ${imageId.slice(0, 19)}…`);
+  const { pod_sandbox_id } = await step('RunPodSandbox', () => client.call('RunPodSandbox', { config }));
+  try {
+    const { status } = await client.call('PodSandboxStatus', { pod_sandbox_id });
+    print(`Pod       ${pod_sandbox_id.slice(0, 12)}  ready, IP ${status?.network?.ip ?? ''}`);
+    const ids: string[] = [];
+    for (const { name, script } of CONTAINERS) {
+      const request = {
+        pod_sandbox_id,
+        sandbox_config: config,
+        config: {
+          metadata: { name, attempt: 0 },
+          image: { image: imageId, user_specified_image: image },
+          command: ['/bin/sh', '-c', script],
+          log_path: `${name}.log`,
+          linux: {},
+        },
+      };
+      const { container_id } = await step(`CreateContainer ${name}`, () =>
+        client.call('CreateContainer', request),
+      );
+      await step(`StartContainer ${name}`, () => client.call('StartContainer', { container_id }));
+      ids.push(container_id);
+    }
+    await untilExited(client, ids[1] ?? '');
+    await showContainers(client, pod_sandbox_id);
+    await showLogs(logDirectory);
+    const cmd = ['/bin/sh', '-c', 'echo "exec in $(hostname): $(uname -s), $(ls / | wc -l) entries in /"'];
+    const exec = await step('ExecSync', () =>
+      client.call('ExecSync', { container_id: ids[0] ?? '', cmd, timeout: 10 }),
+    );
+    print(`Exec      exit ${exec.exit_code}: ${exec.stdout.toString().trim()}`);
+    await step('StopContainer greeter', () =>
+      client.call('StopContainer', { container_id: ids[0] ?? '', timeout: 2 }),
+    );
+  } finally {
+    await step('StopPodSandbox', () => client.call('StopPodSandbox', { pod_sandbox_id }));
+    await step('RemovePodSandbox', () => client.call('RemovePodSandbox', { pod_sandbox_id }));
+    print('Removed   the pod and its containers');
+  }
+  print('\nTime per step');
+  for (const [name, ms] of times) print(`  ${name.padEnd(26)}${ms.toFixed(0).padStart(6)} ms`);
+}
+
+async function ensureImage(client: CriClient, image: string): Promise<string> {
+  const present = await client.call('ImageStatus', { image: { image } });
+  if (present.image !== null) return present.image.id;
+  print(`Pulling   ${image} …`);
+  return (await client.call('PullImage', { image: { image } }, 600_000)).image_ref;
+}
+
+/** The worker ends by itself within milliseconds; ten seconds are for a very slow machine. */
+async function untilExited(client: CriClient, container_id: string): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    const { status } = await client.call('ContainerStatus', { container_id });
+    if (status?.state === ContainerState.CONTAINER_EXITED) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+async function showContainers(client: CriClient, pod_sandbox_id: string): Promise<void> {
+  const { containers } = await client.call('ListContainers', { filter: { pod_sandbox_id } });
+  for (const { id } of containers) {
+    const { status } = await client.call('ContainerStatus', { container_id: id });
+    if (status === null) continue;
+    const running = status.state === ContainerState.CONTAINER_RUNNING;
+    const state = running ? 'running' : `exited ${status.exit_code} (${status.reason})`;
+    print(`Container ${id.slice(0, 12)}  ${(status.metadata?.name ?? '').padEnd(8)} ${state}`);
+  }
+}
+
+async function showLogs(directory: string): Promise<void> {
+  for (const { name } of CONTAINERS) {
+    print(`Log       ${name}`);
+    for (const line of (await readFile(join(directory, `${name}.log`), 'utf8')).trimEnd().split('\n'))
+      print(`  ${line}`);
+  }
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

@@ -1,0 +1,55 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { resolveSettings } from '../config/options';
+import { Daemon } from '../daemon';
+import { DockerodeClient } from '../docker/dockerode-client';
+import { failedPrecondition } from '../lib/errors';
+import { createStderrLogger } from '../lib/logger';
+import { CriClient } from '../server/client/cri-client';
+import { TYPE_LABEL } from '../translate/labels';
+import { runDemoPod } from './demo-pod';
+
+export interface DemoOptions {
+  readonly endpoint?: string;
+  readonly dockerEndpoint: string;
+  readonly image: string;
+}
+
+/** `dockbridge demo`: one pod from create to remove, with what each step took. */
+export async function demo(options: DemoOptions): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'dockbridge-demo-'));
+  const temporary =
+    options.endpoint === undefined ? await startTemporary(options.dockerEndpoint, directory) : undefined;
+  const client = new CriClient(options.endpoint ?? temporary?.address ?? '');
+  try {
+    await runDemoPod(client, { image: options.image, logDirectory: join(directory, 'logs') });
+  } finally {
+    client.close();
+    await temporary?.daemon.stop();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function startTemporary(
+  dockerEndpoint: string,
+  directory: string,
+): Promise<{ daemon: Daemon; address: string }> {
+  // A second bridge on the same pods would write their logs twice.
+  const engine = new DockerodeClient({ endpoint: dockerEndpoint, requestTimeoutMs: 10_000 });
+  const pods = await engine.listContainers({ label: [TYPE_LABEL] });
+  if (pods.length > 0) {
+    throw failedPrecondition(
+      `${dockerEndpoint} runs pods already (${pods.length} containers); run the demo through their bridge: --endpoint unix:///…`,
+    );
+  }
+  const given = {
+    'container-runtime-endpoint': `unix://${join(directory, 'cri.sock')}`,
+    'docker-endpoint': dockerEndpoint,
+    'state-dir': join(directory, 'state'),
+    'network-plugin': 'no-op',
+  };
+  const daemon = await Daemon.create(resolveSettings(given, {}), createStderrLogger('error'));
+  const address = await daemon.start();
+  return { daemon, address };
+}

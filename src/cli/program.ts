@@ -1,0 +1,62 @@
+import { Command } from 'commander';
+import { DOCKBRIDGE_VERSION } from '../version';
+import { addOptions, givenOptions } from './options';
+
+/** The command line: one file a command, loaded when it runs. */
+export function createProgram(): Command {
+  const program = new Command('dockbridge')
+    .description(
+      'Kubernetes on Docker Engine: serves CRI (runtime.v1) to kubelet and drives the Docker Engine API.',
+    )
+    .version(DOCKBRIDGE_VERSION, '--version', 'print the version')
+    .showHelpAfterError('(dockbridge --help explains all options)')
+    .enablePositionalOptions();
+
+  const serve = program
+    .command('serve', { isDefault: true })
+    .description('serve CRI until stopped (the default command)')
+    .option('--buildinfo', 'print version and platform, then exit')
+    .addHelpText(
+      'after',
+      '\nEach option can also be set by its environment variable; the command line wins.',
+    );
+  addOptions(serve);
+  serve.action(async (options: { buildinfo?: boolean }) => {
+    if (options.buildinfo === true) {
+      process.stdout.write(
+        `dockbridge ${DOCKBRIDGE_VERSION} node ${process.version} ${process.platform}/${process.arch}\n`,
+      );
+      return;
+    }
+    await (await import('./serve.js')).serve(givenOptions(serve));
+  });
+
+  program
+    .command('demo')
+    .description('run one pod with two containers through CRI, show what happens, and remove it all')
+    .option(
+      '--endpoint <URL>',
+      'a running dockbridge, such as unix:///var/run/cri-dockerd.sock; else a temporary one is started',
+    )
+    .option(
+      '--docker-endpoint <URL>',
+      'the Docker Engine of the temporary one',
+      'unix:///var/run/docker.sock',
+    )
+    .option(
+      '--image <IMAGE>',
+      'a small image with /bin/sh; pulled when absent',
+      'docker.io/library/busybox:stable',
+    )
+    .action(async (options: { endpoint?: string; dockerEndpoint: string; image: string }) => {
+      await (await import('./demo.js')).demo(options);
+    });
+
+  program
+    .command('version')
+    .description('print the version')
+    .action(() => {
+      process.stdout.write(`${DOCKBRIDGE_VERSION}\n`);
+    });
+  return program;
+}

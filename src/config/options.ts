@@ -1,0 +1,209 @@
+import { duration, flag, integerIn, logLevel, size, text, type Parse } from './parsers';
+
+/**
+ * One option: drives the command line, the environment (`DOCKBRIDGE_` and the name in capitals), `--help` and
+ * docs/options.md. All of cri-dockerd's flags are here under their names, so that units can be taken over as they are.
+ */
+export interface Option<T> {
+  /** Without the dashes. */
+  readonly name: string;
+  /** Shown in help; undefined for a switch. */
+  readonly value: string | undefined;
+  readonly fallback: string;
+  readonly parse: Parse<T>;
+  readonly help: string;
+  /** Why it changes nothing here: accepted for cri-dockerd's sake, and said so once when it is given. */
+  readonly ignored?: string;
+}
+
+const option = <T>(
+  name: string,
+  value: string | undefined,
+  fallback: string,
+  parse: Parse<T>,
+  help: string,
+  ignored?: string,
+): Option<T> => ({ name, value, fallback, parse, help, ...(ignored === undefined ? {} : { ignored }) });
+
+const CNI_LATER = 'CNI is not built yet: pods get the bridge network of the Engine';
+
+export const OPTIONS = {
+  endpoint: option(
+    'container-runtime-endpoint',
+    'URL',
+    'unix:///var/run/cri-dockerd.sock',
+    text,
+    "where kubelet and crictl connect: unix:///path, or fd:// for systemd's socket; the default is cri-dockerd's, which crictl finds by itself",
+  ),
+  dockerEndpoint: option(
+    'docker-endpoint',
+    'URL',
+    'unix:///var/run/docker.sock',
+    text,
+    "the Docker Engine: unix:///path or tcp://host:port; '' takes DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
+  ),
+  stateDir: option(
+    'state-dir',
+    'DIR',
+    '/var/lib/dockbridge',
+    text,
+    'what must outlive a restart: positions in container logs',
+  ),
+  podInfraContainerImage: option(
+    'pod-infra-container-image',
+    'IMAGE',
+    'registry.k8s.io/pause:3.10',
+    text,
+    'image of the pause containers; when it is neither on the node nor can be pulled, dockbridge imports its own',
+  ),
+  networkPlugin: option(
+    'network-plugin',
+    'NAME',
+    'cni',
+    text,
+    "cni: CNI where /etc/cni/net.d has a configuration, else the Engine's bridge; no-op: always the Engine's bridge",
+  ),
+  cniConfDir: option(
+    'cni-conf-dir',
+    'DIR',
+    '/etc/cni/net.d',
+    text,
+    'where CNI configurations are looked for',
+  ),
+  cniBinDir: option(
+    'cni-bin-dir',
+    'DIRS',
+    '/opt/cni/bin',
+    text,
+    'where CNI plugins are, comma-separated',
+    CNI_LATER,
+  ),
+  cniCacheDir: option(
+    'cni-cache-dir',
+    'DIR',
+    '/var/lib/cni/cache',
+    text,
+    'where CNI results are kept',
+    CNI_LATER,
+  ),
+  podCidr: option(
+    'pod-cidr',
+    'CIDR',
+    '',
+    text,
+    "the node's pod addresses, until kubelet tells them (UpdateRuntimeConfig)",
+  ),
+  runtimeRequestTimeout: option(
+    'runtime-request-timeout',
+    'TIME',
+    '1m59s',
+    duration,
+    'limit of one Engine call; pulls, exec and log streams have none; 0 is 1m59s',
+  ),
+  containerLogMaxSize: option(
+    'container-log-spool-size',
+    'SIZE',
+    '16m',
+    size,
+    "size of one file of the Engine's spool that container logs pass through",
+  ),
+  containerLogMaxFiles: option(
+    'container-log-spool-files',
+    'N',
+    '4',
+    integerIn(1, 100),
+    'files in that spool: together they bridge an outage of dockbridge',
+  ),
+  logLevel: option('log-level', 'LEVEL', 'info', logLevel, 'error, warn, info, debug or trace'),
+  imagePullProgressDeadline: option(
+    'image-pull-progress-deadline',
+    'TIME',
+    '1m0s',
+    duration,
+    'a pull without any progress for this long is cancelled',
+    'pulls are not timed yet: they end when the client cancels',
+  ),
+  streamingBindAddr: option(
+    'streaming-bind-addr',
+    'ADDR',
+    '',
+    text,
+    'address of the exec, attach and port-forward server',
+    'the streaming server is not built yet',
+  ),
+  ipv6DualStack: option(
+    'ipv6-dual-stack',
+    undefined,
+    'false',
+    flag,
+    'report IPv4 and IPv6 of a pod',
+    'both are always reported',
+  ),
+  networkPluginMtu: option(
+    'network-plugin-mtu',
+    'N',
+    '0',
+    integerIn(0, 65_536),
+    'MTU of kubenet',
+    'there is no kubenet',
+  ),
+  hairpinMode: option('hairpin-mode', 'MODE', 'none', text, 'hairpin of kubenet', 'there is no kubenet'),
+  criDockerdRootDirectory: option(
+    'cri-dockerd-root-directory',
+    'DIR',
+    '/var/lib/cri-dockerd',
+    text,
+    "cri-dockerd's checkpoints",
+    'dockbridge keeps no checkpoints: the Engine is the database',
+  ),
+  runtimeCgroups: option(
+    'runtime-cgroups',
+    'PATH',
+    '',
+    text,
+    'cgroup to move the Engine into',
+    "that is the Engine's service manager's business",
+  ),
+} as const;
+
+export type OptionKey = keyof typeof OPTIONS;
+
+/** Parsed values of all options. */
+export type Settings = {
+  readonly [Key in OptionKey]: (typeof OPTIONS)[Key] extends Option<infer T> ? T : never;
+};
+
+/** `DOCKBRIDGE_LOG_LEVEL` for `log-level`. */
+export function environmentName(name: string): string {
+  return `DOCKBRIDGE_${name.toUpperCase().replaceAll('-', '_')}`;
+}
+
+/** Values as given on the command line, by option name. */
+export type Given = Readonly<Partial<Record<string, string>>>;
+
+/**
+ * Command line before environment before default.
+ * @throws INVALID_ARGUMENT naming the option and, where it came from there, its variable.
+ */
+export function resolveSettings(given: Given, environment: NodeJS.ProcessEnv): Settings {
+  const entries = Object.entries(OPTIONS).map(([key, { name, fallback, parse }]) => {
+    const variable = environmentName(name);
+    const fromLine = given[name];
+    const fromEnvironment = environment[variable];
+    const source = fromLine === undefined && fromEnvironment !== undefined ? variable : `--${name}`;
+    return [key, parse(fromLine ?? fromEnvironment ?? fallback, source)];
+  });
+  return Object.fromEntries(entries) as Settings;
+}
+
+/** Options that were given but change nothing, with the reason. */
+export function ignoredOptions(
+  given: Given,
+  environment: NodeJS.ProcessEnv,
+): { name: string; why: string }[] {
+  const all: Option<unknown>[] = Object.values(OPTIONS);
+  return all.flatMap(({ name, ignored }) => {
+    const isGiven = given[name] !== undefined || environment[environmentName(name)] !== undefined;
+    return isGiven && ignored !== undefined ? [{ name, why: ignored }] : [];
+  });
+}

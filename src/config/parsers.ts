@@ -1,0 +1,49 @@
+import { invalidArgument } from '../lib/errors';
+import { LOG_LEVELS, type LogLevel } from '../lib/logger';
+
+/** Text of an option → value; throws INVALID_ARGUMENT naming `source` (the flag or the variable). */
+export type Parse<T> = (value: string, source: string) => T;
+
+export const text: Parse<string> = (value) => value;
+
+export const flag: Parse<boolean> = (value, source) => {
+  if (value === 'true' || value === 'false') return value === 'true';
+  throw invalidArgument(source, `"${value}" is neither true nor false`);
+};
+
+export function integerIn(min: number, max: number): Parse<number> {
+  return (value, source) => {
+    const number = Number(value);
+    if (/^\d+$/.test(value) && number >= min && number <= max) return number;
+    throw invalidArgument(source, `"${value}" is not a whole number from ${min} to ${max}`);
+  };
+}
+
+/** The Engine's notation for sizes: bytes, or a number with k, m or g. */
+export const size: Parse<string> = (value, source) => {
+  if (/^[1-9]\d*[kmg]?$/.test(value)) return value;
+  throw invalidArgument(source, `"${value}" is not a size such as 16m`);
+};
+
+/** Also accepts cri-dockerd's names: warning for warn, fatal and panic for error. */
+export const logLevel: Parse<LogLevel> = (value, source) => {
+  const alias = { warning: 'warn', fatal: 'error', panic: 'error' }[value] ?? value;
+  const level = LOG_LEVELS.find((name) => name === alias);
+  if (level === undefined) throw invalidArgument(source, `"${value}" is none of ${LOG_LEVELS.join(', ')}`);
+  return level;
+};
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** Go's notation (`1m59s`, `250ms`, `0`) → milliseconds. */
+export const duration: Parse<number> = (value, source) => {
+  if (value === '0') return 0;
+  const parts = [...value.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
+  if (parts.length === 0 || parts.map(([part]) => part).join('') !== value) {
+    throw invalidArgument(source, `"${value}" is not a time such as 1m30s`);
+  }
+  return parts.reduce(
+    (total, [, number = '0', unit = 's']) => total + Number(number) * (UNIT_MS[unit] ?? 0),
+    0,
+  );
+};

@@ -1,0 +1,121 @@
+import { join } from 'node:path';
+import type { Settings } from './config/options';
+import type { DockerClient } from './docker/client';
+import { DockerodeClient } from './docker/dockerode-client';
+import { isLocalEndpoint } from './docker/endpoint';
+import { instrument, type EngineCall } from './docker/instrument';
+import type { Logger } from './lib/logger';
+import type { ContainerLogs } from './logs/container-logs';
+import { createContainerLogs } from './logs/create-container-logs';
+import { choosePodNetwork } from './network/choose';
+import type { CallReport } from './server/call';
+import { GrpcServer } from './server/grpc-server';
+import { SandboxImage } from './server/image/sandbox-image';
+import { NameReservations } from './store/name-reservations';
+import { Store } from './store/store';
+import { ContainerEvents } from './sync/container-events';
+import { ContainerSync } from './sync/container-sync';
+import { EngineLink } from './sync/engine-link';
+import { ImageSync } from './sync/image-sync';
+import { notifySystemd } from './system/notify';
+import { readOomFloor } from './system/oom-floor';
+import { DOCKBRIDGE_VERSION } from './version';
+
+/** `0` of --runtime-request-timeout, as with cri-dockerd: just below kubelet's own two minutes. */
+const DEFAULT_REQUEST_TIMEOUT_MS = 119_000;
+
+/** What tests and metrics look at or put in the way. */
+export interface DaemonHooks {
+  readonly onEngineCall?: (call: EngineCall) => void;
+  readonly onCall?: (report: CallReport) => void;
+  /** Stands between us and the Engine: faults that a real one will not produce on demand. */
+  readonly wrapDocker?: (client: DockerClient) => DockerClient;
+}
+
+/** The composition root: the only place that constructs. Starts in order, stops in reverse. */
+export class Daemon {
+  private constructor(
+    private readonly link: EngineLink,
+    private readonly logs: ContainerLogs,
+    private readonly server: GrpcServer,
+    readonly store: Store,
+    private readonly logger: Logger,
+  ) {}
+
+  static async create(settings: Settings, logger: Logger, hooks: DaemonHooks = {}): Promise<Daemon> {
+    const requestTimeoutMs = settings.runtimeRequestTimeout || DEFAULT_REQUEST_TIMEOUT_MS;
+    const client = new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs });
+    const docker = instrument(hooks.wrapDocker?.(client) ?? client, hooks.onEngineCall ?? (() => undefined));
+    const network = await choosePodNetwork(settings.networkPlugin, settings.cniConfDir);
+    const store = new Store();
+    store.podCidr = settings.podCidr;
+    const reservations = new NameReservations();
+    const logs = createContainerLogs({ stateDir: join(settings.stateDir, 'logs'), logger });
+    const containerSync = new ContainerSync({ docker, store, logs, network, reservations, logger });
+    const containerEvents = new ContainerEvents({ sync: containerSync, store, reservations, logger });
+    const imageSync = new ImageSync({ docker, store, logger });
+    const link = new EngineLink({ docker, store, containerSync, containerEvents, imageSync, logger });
+    const oomFloor = await readOomFloor();
+    if (oomFloor > -1000)
+      logger.info('oom_score_adj of containers is clamped: no CAP_SYS_RESOURCE', { oomFloor });
+    const sandboxImage = new SandboxImage({
+      docker,
+      store,
+      imageSync,
+      logger,
+      configured: settings.podInfraContainerImage,
+      pauseTar: process.env.DOCKBRIDGE_PAUSE_TAR ?? join(__dirname, 'pause', 'pause.tar'),
+    });
+    const handlerSettings = {
+      spool: { maxSize: settings.containerLogMaxSize, maxFile: String(settings.containerLogMaxFiles) },
+      oomFloor,
+      localEngine: isLocalEndpoint(settings.dockerEndpoint),
+      dockbridgeVersion: DOCKBRIDGE_VERSION,
+    };
+    const server = new GrpcServer(
+      {
+        ...{
+          docker,
+          store,
+          reservations,
+          containerSync,
+          imageSync,
+          link,
+          network,
+          logs,
+          sandboxImage,
+          logger,
+        },
+        settings: handlerSettings,
+      },
+      { endpoint: settings.endpoint, logger, observe: hooks.onCall ?? (() => undefined) },
+    );
+    return new Daemon(link, logs, server, store, logger);
+  }
+
+  /**
+   * Listens first, then connects: while the Engine is down Status can say so. Until the first resync nothing is
+   * listed, for an empty list would tell kubelet that all its pods are gone.
+   * @returns the address that serves.
+   */
+  async start(): Promise<string> {
+    const address = await this.server.listen();
+    this.link.start();
+    this.logger.info('Serving CRI', { address, version: DOCKBRIDGE_VERSION });
+    await notifySystemd('--ready', this.logger);
+    return address;
+  }
+
+  /** Resolves once the Engine was read completely. */
+  async whenSynced(signal?: AbortSignal): Promise<void> {
+    await this.link.whenReady(signal);
+  }
+
+  async stop(): Promise<void> {
+    await notifySystemd('--stopping', this.logger);
+    await this.server.close();
+    await this.link.stop();
+    await this.logs.close();
+    this.logger.info('Stopped');
+  }
+}

@@ -1,0 +1,61 @@
+import { credentials, makeClientConstructor, type Client, type ServiceError } from '@grpc/grpc-js';
+import type { Decoded } from '../../proto';
+import { IMAGE_SERVICE, RUNTIME_SERVICE, type ImageMethods, type RuntimeMethods } from '../../proto/service';
+
+type Methods = RuntimeMethods & ImageMethods;
+/** What a caller may give: everything but what matters may be missing. */
+type Input<Name extends keyof Methods> =
+  Methods[Name]['request'] extends Decoded<infer Message> ? Message : never;
+type Output<Name extends keyof Methods> = Decoded<Methods[Name]['response']>;
+type UnaryCall = (
+  request: unknown,
+  options: { deadline: number },
+  callback: (error: ServiceError | null, response: unknown) => void,
+) => void;
+
+const DEFAULT_DEADLINE_MS = 120_000;
+
+/** A CRI client for `unix:///path`: the other end of our own wire, for `dockbridge demo` and the tests. */
+export class CriClient {
+  private readonly runtime: Client;
+  private readonly image: Client;
+
+  constructor(endpoint: string) {
+    const target = endpoint.replace(/^unix:\/\//, 'unix:');
+    const options = {
+      'grpc.max_receive_message_length': 16 * 1024 * 1024,
+      'grpc.max_send_message_length': 32 * 1024 * 1024,
+    };
+    this.runtime = new (makeClientConstructor(RUNTIME_SERVICE, 'RuntimeService'))(
+      target,
+      credentials.createInsecure(),
+      options,
+    );
+    this.image = new (makeClientConstructor(IMAGE_SERVICE, 'ImageService'))(
+      target,
+      credentials.createInsecure(),
+      options,
+    );
+  }
+
+  /** @throws ServiceError of grpc-js, with `code` and `details`. */
+  async call<Name extends keyof Methods>(
+    method: Name,
+    request: Input<Name>,
+    deadlineMs = DEFAULT_DEADLINE_MS,
+  ): Promise<Output<Name>> {
+    const client = method in RUNTIME_SERVICE ? this.runtime : this.image;
+    const send = (client as unknown as Record<string, UnaryCall>)[method];
+    return new Promise((resolve, reject) => {
+      send?.call(client, request, { deadline: Date.now() + deadlineMs }, (error, response) => {
+        if (error === null) resolve(response as Output<Name>);
+        else reject(error);
+      });
+    });
+  }
+
+  close(): void {
+    this.runtime.close();
+    this.image.close();
+  }
+}

@@ -1,0 +1,112 @@
+import type { ImageMethods, RuntimeMethods } from '../proto/service';
+import { unsupportedCall } from './unsupported-call';
+import { imageFsInfo } from './image/image-fs-info';
+import { imageStatus } from './image/image-status';
+import { listImages } from './image/list-images';
+import { pullImage } from './image/pull-image';
+import { removeImage } from './image/remove-image';
+import { containerStatus } from './runtime/container-status';
+import { createContainer } from './runtime/create-container';
+import { execSync } from './runtime/exec-sync';
+import { listContainers } from './runtime/list-containers';
+import { listPodSandbox } from './runtime/list-pod-sandbox';
+import { podSandboxStatus } from './runtime/pod-sandbox-status';
+import { removeContainer } from './runtime/remove-container';
+import { removePodSandbox } from './runtime/remove-pod-sandbox';
+import { runPodSandbox } from './runtime/run-pod-sandbox';
+import { runtimeConfig } from './runtime/runtime-config';
+import { startContainer } from './runtime/start-container';
+import { status } from './runtime/status';
+import { stopContainer } from './runtime/stop-container';
+import { stopPodSandbox } from './runtime/stop-pod-sandbox';
+import { updateRuntimeConfig } from './runtime/update-runtime-config';
+import { version } from './runtime/version';
+import type { CallContext, Services } from './services';
+
+interface Method {
+  request: unknown;
+  response: unknown;
+  streams: boolean;
+}
+
+/**
+ * How a method is served. `always`: whatever the Engine does or ever did. `read`: from the store, once that has been
+ * filled; an empty list before would tell kubelet that its pods are gone. `write`: needs a live Engine. The last two
+ * are UNAVAILABLE otherwise.
+ */
+export interface Route<Request, Response> {
+  readonly kind: 'always' | 'read' | 'write';
+  readonly handler: (services: Services, request: Request, context: CallContext) => Promise<Response>;
+}
+
+/** All unary methods of a service: a method that is missing here does not compile. */
+export type Routes<Methods extends Record<keyof Methods, Method>> = {
+  readonly [Name in keyof Methods as Methods[Name]['streams'] extends false ? Name : never]: Route<
+    Methods[Name]['request'],
+    Methods[Name]['response']
+  >;
+};
+
+type Handler<Request, Response> = Route<Request, Response>['handler'];
+
+const always = <Request, Response>(handler: Handler<Request, Response>): Route<Request, Response> => ({
+  kind: 'always',
+  handler,
+});
+const read = <Request, Response>(handler: Handler<Request, Response>): Route<Request, Response> => ({
+  kind: 'read',
+  handler,
+});
+const write = <Request, Response>(handler: Handler<Request, Response>): Route<Request, Response> => ({
+  kind: 'write',
+  handler,
+});
+const later = (why: string): Route<unknown, never> => ({
+  kind: 'always',
+  handler: unsupportedCall(why),
+});
+
+const STREAMING = 'the streaming server is not built yet';
+const STATS = 'stats are not built yet';
+
+export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
+  Version: read(version),
+  Status: always(status),
+  RuntimeConfig: read(runtimeConfig),
+  UpdateRuntimeConfig: always(updateRuntimeConfig),
+  RunPodSandbox: write(runPodSandbox),
+  StopPodSandbox: write(stopPodSandbox),
+  RemovePodSandbox: write(removePodSandbox),
+  PodSandboxStatus: read(podSandboxStatus),
+  ListPodSandbox: read(listPodSandbox),
+  CreateContainer: write(createContainer),
+  StartContainer: write(startContainer),
+  StopContainer: write(stopContainer),
+  RemoveContainer: write(removeContainer),
+  ListContainers: read(listContainers),
+  ContainerStatus: read(containerStatus),
+  ExecSync: write(execSync),
+  Exec: later(STREAMING),
+  Attach: later(STREAMING),
+  PortForward: later(STREAMING),
+  ReopenContainerLog: later('log rotation is not built yet'),
+  UpdateContainerResources: later('resource updates are not built yet'),
+  UpdatePodSandboxResources: later('resource updates are not built yet'),
+  ContainerStats: later(STATS),
+  ListContainerStats: later(STATS),
+  PodSandboxStats: later(STATS),
+  ListPodSandboxStats: later(STATS),
+  ListMetricDescriptors: later(STATS),
+  ListPodSandboxMetrics: later(STATS),
+  CheckpointContainer: later('checkpoints are not built yet'),
+  CheckpointPod: later('Docker Engine cannot checkpoint a pod as a whole'),
+  RestorePod: later('Docker Engine cannot restore a pod as a whole'),
+};
+
+export const IMAGE_ROUTES: Routes<ImageMethods> = {
+  ListImages: read(listImages),
+  ImageStatus: read(imageStatus),
+  PullImage: write(pullImage),
+  RemoveImage: write(removeImage),
+  ImageFsInfo: read(imageFsInfo),
+};

@@ -1,0 +1,88 @@
+import { createReadStream } from 'node:fs';
+import type { DockerClient } from '../../docker/client';
+import { withDeadline } from '../../lib/deadline';
+import { failedPrecondition, messageOf } from '../../lib/errors';
+import { abortable } from '../../lib/keyed-lock';
+import type { Logger } from '../../lib/logger';
+import type { ImageRecord } from '../../store/records';
+import type { Store } from '../../store/store';
+import type { ImageSync } from '../../sync/image-sync';
+import { familiarName, parseReference } from '../../translate/reference';
+
+/** Our own pause image: made from `docker/pause`, no registry needed. */
+const OWN_NAME = 'dockbridge.local/pause:1';
+/** A node without a way to the registry must not wait long for its first pod. */
+const PULL_LIMIT_MS = 30_000;
+
+export interface SandboxImageParts {
+  readonly docker: DockerClient;
+  readonly store: Store;
+  readonly imageSync: ImageSync;
+  readonly logger: Logger;
+  /** `--pod-infra-container-image`. */
+  readonly configured: string;
+  /** Root file system of our own pause image, built by `make build`. */
+  readonly pauseTar: string;
+}
+
+/** The image of the pause containers: the configured one, else our own (design.md, decision 8). */
+export class SandboxImage {
+  readonly configured: string;
+  private pending: Promise<string> | undefined;
+
+  constructor(private readonly parts: SandboxImageParts) {
+    this.configured = familiarName(parseReference(parts.configured, '--pod-infra-container-image'));
+  }
+
+  /**
+   * The name to create sandboxes with. Free when it is on the node, as it is after the first pod.
+   * @throws FAILED_PRECONDITION when there is neither the configured image nor ours.
+   */
+  async ensure(signal: AbortSignal): Promise<string> {
+    const present = this.present();
+    if (present !== undefined) return present;
+    // One attempt for all pods that wait; not with their signals, for the others go on waiting.
+    this.pending ??= this.obtain().finally(() => (this.pending = undefined));
+    return abortable(this.pending, signal);
+  }
+
+  /** kubelet's image GC must leave it alone. */
+  isPinned(image: ImageRecord): boolean {
+    const names = [...image.repoTags, ...image.repoDigests];
+    return names.includes(this.configured) || names.includes(OWN_NAME);
+  }
+
+  private present(): string | undefined {
+    return [this.configured, OWN_NAME].find((name) => this.parts.store.images.byName(name) !== undefined);
+  }
+
+  private async obtain(): Promise<string> {
+    const { docker, imageSync, logger } = this.parts;
+    try {
+      await withDeadline(`Pull of ${this.configured}`, PULL_LIMIT_MS, undefined, (signal) =>
+        docker.pullImage(this.configured, undefined, () => undefined, { signal }),
+      );
+      if ((await imageSync.refresh(this.configured)) !== undefined) return this.configured;
+    } catch (error) {
+      logger.warn('The configured sandbox image cannot be pulled; using our own pause image', {
+        image: this.configured,
+        own: OWN_NAME,
+        error: messageOf(error),
+      });
+    }
+    return this.importOwn();
+  }
+
+  private async importOwn(): Promise<string> {
+    const { docker, imageSync, pauseTar } = this.parts;
+    try {
+      await docker.importImage(createReadStream(pauseTar), OWN_NAME, ['ENTRYPOINT ["/pause"]']);
+    } catch (error) {
+      throw failedPrecondition(
+        `no sandbox image: ${this.configured} cannot be pulled, and our own from ${pauseTar} cannot be imported: ${messageOf(error)}`,
+      );
+    }
+    await imageSync.refresh(OWN_NAME);
+    return OWN_NAME;
+  }
+}

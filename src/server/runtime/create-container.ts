@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto';
+import { hasStatus } from '../../docker/errors';
+import { alreadyExists, failedPrecondition, notFound } from '../../lib/errors';
+import type { cri, Decoded } from '../../proto';
+import { NamespaceMode } from '../../proto/enums';
+import type { ContainerRecord, SandboxRecord } from '../../store/records';
+import { checkContainer, toContainerCreate, type CheckedContainer } from '../../translate/container-create';
+import { createdContainer } from '../../translate/container-record';
+import type { EngineContainerCreate } from '../../translate/engine';
+import { containerEngineName, uniqueEngineName } from '../../translate/names';
+import { familiarName, parseReference } from '../../translate/reference';
+import { isReady } from '../../translate/sandbox-status';
+import { hasSecurityOption } from '../engine-facts';
+import { findImage, getContainer, getSandbox } from '../lookup';
+import { loadSeccompOptions } from '../seccomp-profile';
+import type { CallContext, Services } from '../services';
+import { createLosingNothing } from './run-pod-sandbox';
+
+/**
+ * One Engine call: the record is made from what we asked for. A container of the same name and attempt that a lost
+ * call created in this sandbox is returned instead of a second one.
+ */
+export async function createContainer(
+  services: Services,
+  request: Decoded<cri.ICreateContainerRequest>,
+  { signal }: CallContext,
+): Promise<cri.ICreateContainerResponse> {
+  const sandbox = getSandbox(services.store, request.pod_sandbox_id);
+  const checked = withTarget(services, checkContainer(request.config, sandbox), sandbox);
+  if (!isReady(sandbox))
+    throw failedPrecondition(`pod sandbox ${sandbox.id} is not ready; containers need a running one`);
+  const name = containerEngineName(checked.metadata, sandbox.metadata);
+  const containerId = await services.reservations.hold(name, signal, async () => {
+    const holder = services.store.containers.byName(name);
+    if (holder !== undefined)
+      return existing(holder, sandbox) ?? create(services, checked, sandbox, unique(name), signal);
+    try {
+      return await create(services, checked, sandbox, name, signal);
+    } catch (error) {
+      if (!hasStatus(error, 409)) throw error;
+      const found = await services.containerSync.discover(name, signal);
+      const id = found?.kind === 'container' ? existing(found, sandbox) : undefined;
+      return id ?? create(services, checked, sandbox, unique(name), signal);
+    }
+  });
+  return { container_id: containerId };
+}
+
+function unique(name: string): string {
+  return uniqueEngineName(name, randomBytes(4).toString('hex'));
+}
+
+/**
+ * @returns the id of the container that a lost call created; undefined when the name's holder is another sandbox's,
+ * whose logs and status are not ours to destroy.
+ * @throws ALREADY_EXISTS when it was started: then the caller knows it, and wants a second one.
+ */
+function existing(holder: ContainerRecord, sandbox: SandboxRecord): string | undefined {
+  if (holder.sandboxId !== sandbox.id) return undefined;
+  if (holder.state === 'created' && holder.startedAt.isZero() && holder.error === '') return holder.id;
+  throw alreadyExists(
+    `container ${holder.metadata.name} attempt ${holder.metadata.attempt} exists in this sandbox as ${holder.id} (${holder.state})`,
+  );
+}
+
+/** pid=TARGET: the target must run, in the same pod. */
+function withTarget(services: Services, checked: CheckedContainer, sandbox: SandboxRecord): CheckedContainer {
+  if (checked.namespaces.pid !== NamespaceMode.TARGET) return checked;
+  const field = 'config.linux.security_context.namespace_options.target_id';
+  const target = getContainer(services.store, checked.namespaces.targetId);
+  if (target.sandboxId !== sandbox.id || target.state !== 'running') {
+    throw failedPrecondition(`${field}: container ${target.id} does not run in this pod`);
+  }
+  return { ...checked, namespaces: { ...checked.namespaces, targetId: target.id } };
+}
+
+async function create(
+  services: Services,
+  checked: CheckedContainer,
+  sandbox: SandboxRecord,
+  name: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const { store, settings, containerSync } = services;
+  const wanted = checked.config.image?.image ?? '';
+  const image = findImage(store, wanted, 'config.image.image');
+  const body = toContainerCreate(
+    checked,
+    sandbox,
+    {
+      image: image?.id ?? familiarName(parseReference(wanted, 'config.image.image')),
+      cgroupDriver: store.engine?.cgroupDriver ?? '',
+      oomFloor: settings.oomFloor,
+      apparmor: hasSecurityOption(store, 'apparmor'),
+      selinux: hasSecurityOption(store, 'selinux'),
+      spool: settings.spool,
+      runtime: sandbox.runtimeHandler === 'docker' ? '' : sandbox.runtimeHandler,
+    },
+    await loadSeccompOptions(checked.seccomp),
+  );
+  const id = await createLosingNothing(services, name, () =>
+    createCall(services, name, body, wanted, signal),
+  );
+  // An image we have not heard of yet: the Engine knows its id.
+  if (image === undefined) await containerSync.refresh(id, signal);
+  else store.containers.put(createdContainer(id, name, body, image, Date.now()));
+  return id;
+}
+
+async function createCall(
+  { docker }: Services,
+  name: string,
+  body: EngineContainerCreate,
+  wanted: string,
+  signal: AbortSignal,
+): Promise<string> {
+  try {
+    return await docker.createContainer(name, body, { signal });
+  } catch (error) {
+    if (hasStatus(error, 404))
+      throw notFound(`config.image.image: image "${wanted}" is not on this node; pull it first`);
+    throw error;
+  }
+}

@@ -1,0 +1,162 @@
+import { randomBytes } from 'node:crypto';
+import { hasStatus } from '../../docker/errors';
+import { alreadyExists, failedPrecondition, internal, messageOf } from '../../lib/errors';
+import type { cri, Decoded } from '../../proto';
+import { NamespaceMode } from '../../proto/enums';
+import type { ContainerRecord, SandboxMetadata, SandboxRecord } from '../../store/records';
+import { sandboxEngineName, uniqueEngineName } from '../../translate/names';
+import { checkSandbox, toSandboxCreate, type CheckedSandbox } from '../../translate/sandbox-create';
+import { isReady } from '../../translate/sandbox-status';
+import { hasSecurityOption } from '../engine-facts';
+import { loadSeccompOptions } from '../seccomp-profile';
+import type { CallContext, Services } from '../services';
+
+/**
+ * Create, start, inspect, connect: three Engine calls. A sandbox of the same identity that a lost call left behind is
+ * returned when it is ready, and replaced when it is not. On failure nothing stays behind.
+ */
+export async function runPodSandbox(
+  services: Services,
+  request: Decoded<cri.IRunPodSandboxRequest>,
+  { signal }: CallContext,
+): Promise<cri.IRunPodSandboxResponse> {
+  const checked = checkSandbox(request.config, request.runtime_handler);
+  const net = services.network.condition();
+  if (checked.namespaces.network !== NamespaceMode.NODE && !net.ready) throw failedPrecondition(net.message);
+  const name = sandboxEngineName(checked.metadata);
+  const sandboxId = await services.reservations.hold(name, signal, async () => {
+    const known = services.store.sandboxes.byName(name);
+    if (known !== undefined) {
+      const adopted = await adopt(services, known, checked.metadata);
+      if (adopted !== undefined) return adopted;
+    }
+    return createOrAdopt(services, checked, name, signal);
+  });
+  return { pod_sandbox_id: sandboxId };
+}
+
+/**
+ * What to do with the sandbox that has the name already.
+ * @returns its id when it is ready for use; undefined when it was a useless leftover, now removed.
+ */
+async function adopt(
+  { docker, store, containerSync }: Services,
+  holder: SandboxRecord,
+  wanted: SandboxMetadata,
+): Promise<string | undefined> {
+  if (isReady(holder)) return holder.id;
+  if (store.containers.ofSandbox(holder.id).length > 0) {
+    throw alreadyExists(
+      `sandbox ${holder.id} of attempt ${wanted.attempt} of pod ${wanted.namespace}/${wanted.name} exists, stopped and with containers; remove it or use another attempt`,
+    );
+  }
+  await docker.removeContainer(holder.id);
+  await containerSync.lock.run(holder.id, () => containerSync.forget(holder.id));
+  return undefined;
+}
+
+async function createOrAdopt(
+  services: Services,
+  checked: CheckedSandbox,
+  name: string,
+  signal: AbortSignal,
+): Promise<string> {
+  try {
+    return await create(services, checked, name, signal);
+  } catch (error) {
+    if (!hasStatus(error, 409)) throw error;
+    // Somebody has the name that we do not know of: our own lost call, cri-dockerd, or a stranger.
+    const holder = await services.containerSync.discover(name, signal);
+    if (isSamePod(holder, checked.metadata)) {
+      const adopted = await adopt(services, holder, checked.metadata);
+      if (adopted !== undefined) return adopted;
+      return create(services, checked, name, signal);
+    }
+    return create(services, checked, uniqueEngineName(name, randomBytes(4).toString('hex')), signal);
+  }
+}
+
+function isSamePod(
+  holder: SandboxRecord | ContainerRecord | undefined,
+  wanted: SandboxMetadata,
+): holder is SandboxRecord {
+  if (holder?.kind !== 'sandbox') return false;
+  const { name, namespace, uid, attempt } = holder.metadata;
+  return (
+    name === wanted.name && namespace === wanted.namespace && uid === wanted.uid && attempt === wanted.attempt
+  );
+}
+
+async function create(
+  services: Services,
+  checked: CheckedSandbox,
+  name: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const { docker, store, network, settings, sandboxImage, containerSync } = services;
+  const seccomp = await loadSeccompOptions(checked.seccomp);
+  const body = toSandboxCreate(
+    checked,
+    {
+      image: await sandboxImage.ensure(signal),
+      networkMode: network.networkMode,
+      cgroupDriver: store.engine?.cgroupDriver ?? '',
+      oomFloor: settings.oomFloor,
+      apparmor: hasSecurityOption(store, 'apparmor'),
+      runtimes: store.engine?.runtimes ?? [],
+    },
+    seccomp,
+  );
+  const id = await createLosingNothing(services, name, () => docker.createContainer(name, body, { signal }));
+  try {
+    await docker.startContainer(id, { signal });
+    await containerSync.lock.run(id, async () => {
+      const inspect = await docker.inspectContainer(id, { signal });
+      if (checked.namespaces.network !== NamespaceMode.NODE) await network.attach(inspect);
+      await containerSync.absorb(inspect);
+    });
+    const sandbox = store.sandboxes.get(id);
+    if (sandbox === undefined || !isReady(sandbox)) {
+      throw internal(
+        `the pause process of ${name} ended as soon as it was started; is ${body.Image} a pause image?`,
+      );
+    }
+    return id;
+  } catch (error) {
+    await discard(services, id);
+    throw error;
+  }
+}
+
+/**
+ * A create call that is cancelled or torn may have succeeded in the Engine all the same. Its event was left to us
+ * because we hold the name, so look: the store shows what is there, and kubelet's retry or GC deals with it.
+ */
+export async function createLosingNothing(
+  { containerSync, logger }: Services,
+  name: string,
+  createCall: () => Promise<string>,
+): Promise<string> {
+  try {
+    return await createCall();
+  } catch (error) {
+    if (!(error instanceof Error && 'statusCode' in error)) {
+      containerSync.discover(name).catch((failure: unknown) => {
+        logger.debug(() => `No look after the failed create of ${name}: ${messageOf(failure)}`);
+      });
+    }
+    throw error;
+  }
+}
+
+/** Not with the call's signal: a cancelled call must clean up too. */
+async function discard({ docker, containerSync, logger }: Services, id: string): Promise<void> {
+  try {
+    await docker.removeContainer(id);
+    await containerSync.lock.run(id, () => containerSync.forget(id));
+  } catch (error) {
+    // kubelet's GC finds it: the record says NOTREADY.
+    logger.warn('A failed sandbox could not be removed', { sandbox: id, error: messageOf(error) });
+    await containerSync.refresh(id).catch(() => undefined);
+  }
+}

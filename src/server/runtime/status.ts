@@ -1,0 +1,58 @@
+import type { cri, Decoded } from '../../proto';
+import type { Services } from '../services';
+
+/**
+ * RuntimeReady and NetworkReady, always both (the client library demands two). Never an error: a node whose Engine is
+ * down must say so here, with the reason.
+ */
+export function status(
+  services: Services,
+  request: Decoded<cri.IStatusRequest>,
+): Promise<cri.IStatusResponse> {
+  const { link, network, store } = services;
+  const net = network.condition();
+  return Promise.resolve({
+    status: {
+      conditions: [
+        {
+          type: 'RuntimeReady',
+          status: link.state.ready,
+          reason: link.state.ready ? '' : 'DockerDaemonNotReady',
+          message: link.state.ready ? '' : link.state.reason,
+        },
+        { type: 'NetworkReady', status: net.ready, reason: net.reason, message: net.message },
+      ],
+    },
+    // '' is the default handler. Features are claimed only where they are enforced: none yet.
+    runtime_handlers: ['', ...(store.engine?.runtimes ?? [])].map((name) => ({
+      name,
+      features: { recursive_read_only_mounts: false, user_namespaces: false },
+    })),
+    features: {
+      supplemental_groups_policy: false,
+      user_namespaces_host_network: false,
+      mount_options: false,
+    },
+    info: request.verbose ? verboseInfo(services) : {},
+  });
+}
+
+/** For `crictl info`: each value is JSON text. */
+function verboseInfo({ store, settings, sandboxImage, network }: Services): Record<string, string> {
+  return {
+    config: JSON.stringify({
+      sandboxImage: sandboxImage.configured,
+      containerLogSpool: settings.spool,
+      podNetworkMode: network.networkMode,
+      podCidr: store.podCidr,
+      oomScoreAdjFloor: settings.oomFloor,
+    }),
+    engine: JSON.stringify(store.engine ?? null),
+    dockbridge: JSON.stringify({
+      version: settings.dockbridgeVersion,
+      sandboxes: store.sandboxes.size,
+      containers: store.containers.size,
+      images: store.images.size,
+    }),
+  };
+}

@@ -1,0 +1,38 @@
+import { open } from 'node:fs/promises';
+import { failedPrecondition, invalidArgument, messageOf } from '../lib/errors';
+import { seccompOption, type SeccompChoice } from '../translate/security';
+
+const MAX_PROFILE_BYTES = 1024 * 1024;
+
+/**
+ * SecurityOpt for the chosen profile; a localhost profile is read, checked to be JSON and passed whole, for the Engine
+ * takes the text, not the path.
+ * @throws INVALID_ARGUMENT when the file is absent, too large or no JSON.
+ */
+export async function loadSeccompOptions(choice: SeccompChoice): Promise<string[]> {
+  if (choice.kind !== 'load') return seccompOption(choice, undefined);
+  const text = await readBounded(choice.path, choice.field);
+  try {
+    return seccompOption(choice, JSON.stringify(JSON.parse(text)));
+  } catch (error) {
+    throw invalidArgument(`${choice.field}.localhost_ref`, `${choice.path} is not JSON: ${messageOf(error)}`);
+  }
+}
+
+async function readBounded(path: string, field: string): Promise<string> {
+  try {
+    const file = await open(path, 'r');
+    try {
+      const { size } = await file.stat();
+      if (size > MAX_PROFILE_BYTES) throw failedPrecondition(`larger than ${MAX_PROFILE_BYTES} bytes`);
+      return await file.readFile('utf8');
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw invalidArgument(
+      `${field}.localhost_ref`,
+      `seccomp profile ${path} cannot be read: ${messageOf(error)}`,
+    );
+  }
+}

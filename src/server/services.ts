@@ -1,0 +1,41 @@
+import type { DockerClient } from '../docker/client';
+import type { Logger } from '../lib/logger';
+import type { ContainerLogs } from '../logs/container-logs';
+import type { PodNetwork } from '../network/pod-network';
+import type { NameReservations } from '../store/name-reservations';
+import type { Store } from '../store/store';
+import type { ContainerSync } from '../sync/container-sync';
+import type { EngineLink } from '../sync/engine-link';
+import type { ImageSync } from '../sync/image-sync';
+import type { SandboxImage } from './image/sandbox-image';
+
+/** Options that handlers act on. */
+export interface HandlerSettings {
+  /** Json-file spool of each container, as the Engine's log options. */
+  readonly spool: { readonly maxSize: string; readonly maxFile: string };
+  /** Lowest oom_score_adj that the kernel allows here. */
+  readonly oomFloor: number;
+  /** Whether the Engine runs on this machine: then its pids and files are ours to see. */
+  readonly localEngine: boolean;
+  readonly dockbridgeVersion: string;
+}
+
+/** All that handlers work with; made in daemon.ts. */
+export interface Services {
+  readonly docker: DockerClient;
+  readonly store: Store;
+  readonly reservations: NameReservations;
+  readonly containerSync: ContainerSync;
+  readonly imageSync: ImageSync;
+  readonly link: Pick<EngineLink, 'state' | 'whenReady' | 'whenSyncedOnce'>;
+  readonly network: PodNetwork;
+  readonly logs: ContainerLogs;
+  readonly sandboxImage: SandboxImage;
+  readonly settings: HandlerSettings;
+  readonly logger: Logger;
+}
+
+/** What one call brings along. `signal` fires when the client cancels or its deadline passes. */
+export interface CallContext {
+  readonly signal: AbortSignal;
+}

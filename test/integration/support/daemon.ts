@@ -1,0 +1,100 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { resolveSettings, type Given } from '../../../src/config/options';
+import { Daemon, type DaemonHooks } from '../../../src/daemon';
+import type { EngineCall } from '../../../src/docker/instrument';
+import { silentLogger, type Logger } from '../../../src/lib/logger';
+import { CriClient } from '../../../src/server/client/cri-client';
+import { sharedDockerHost } from './engine';
+
+export interface TestDaemonOptions {
+  /** Default: the Engine that all tests share. */
+  readonly dockerHost?: string;
+  readonly wrapDocker?: DaemonHooks['wrapDocker'];
+  /** More options by their command line names. */
+  readonly given?: Given;
+  readonly logger?: Logger;
+}
+
+/** A daemon in this process with a socket, a state and a log directory of its own, and a client for it. */
+export class TestDaemon {
+  readonly engineCalls: EngineCall[] = [];
+  client!: CriClient;
+  daemon!: Daemon;
+
+  private constructor(
+    readonly directory: string,
+    private readonly options: TestDaemonOptions,
+  ) {}
+
+  static async start(options: TestDaemonOptions = {}): Promise<TestDaemon> {
+    const test = new TestDaemon(await mkdtemp(join(tmpdir(), 'dockbridge-test-')), options);
+    await test.launch();
+    return test;
+  }
+
+  get endpoint(): string {
+    return `unix://${join(this.directory, 'cri.sock')}`;
+  }
+
+  get logDirectory(): string {
+    return join(this.directory, 'logs');
+  }
+
+  /** Stops the daemon and starts a new one on the same state: nothing in memory survives. */
+  async restart(): Promise<void> {
+    await this.halt();
+    await this.launch();
+  }
+
+  /** Resolves once the store is filled; for daemons that were started without an Engine. */
+  async synced(): Promise<void> {
+    await this.daemon.whenSynced();
+  }
+
+  /** Removes all pods, stops, and deletes the directory. */
+  async stop(): Promise<void> {
+    try {
+      const { items } = await this.client.call('ListPodSandbox', {});
+      await Promise.all(items.map(({ id }) => this.client.call('RemovePodSandbox', { pod_sandbox_id: id })));
+    } finally {
+      await this.halt();
+      await rm(this.directory, { recursive: true, force: true });
+    }
+  }
+
+  /** Runs `work` and returns the Engine calls made meanwhile, by operation; heartbeats are left out. */
+  async countEngineCalls(work: () => Promise<unknown>): Promise<Record<string, number>> {
+    const from = this.engineCalls.length;
+    await work();
+    const counts: Record<string, number> = {};
+    for (const { operation } of this.engineCalls.slice(from)) {
+      if (operation !== 'ping') counts[operation] = (counts[operation] ?? 0) + 1;
+    }
+    return counts;
+  }
+
+  private async launch(): Promise<void> {
+    process.env.DOCKBRIDGE_PAUSE_TAR ??= join(__dirname, '../../../dist/pause/pause.tar');
+    const given: Given = {
+      'container-runtime-endpoint': this.endpoint,
+      'docker-endpoint': this.options.dockerHost ?? sharedDockerHost(),
+      'state-dir': join(this.directory, 'state'),
+      'network-plugin': 'no-op',
+      'pod-infra-container-image': 'dockbridge.local/pause:1',
+      ...this.options.given,
+    };
+    this.daemon = await Daemon.create(resolveSettings(given, {}), this.options.logger ?? silentLogger, {
+      onEngineCall: (call) => this.engineCalls.push(call),
+      ...(this.options.wrapDocker === undefined ? {} : { wrapDocker: this.options.wrapDocker }),
+    });
+    await this.daemon.start();
+    this.client = new CriClient(this.endpoint);
+  }
+
+  private async halt(): Promise<void> {
+    this.client.close();
+    await this.daemon.stop();
+  }
+}

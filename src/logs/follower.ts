@@ -1,25 +1,16 @@
-import type { Logger } from '../lib/logger';
 import type { LogSource } from './container-logs';
 import { formatNote } from './cri-line';
 import { CriLog } from './cri-log';
+import type { FollowerParts } from './follower-parts';
 import { findLastLine } from './lost-position';
-import type { LogDisk } from './log-disk';
-import type { LogStats } from './log-stats';
-import type { PositionStore, SavedPosition } from './position';
+import type { SavedPosition } from './position';
 import { SpoolChain, wasBornAfter, type SpoolFile, type SpoolTarget } from './spool-chain';
 import { TailWindow } from './tail-window';
-import type { TranslationBuffers } from './translation-buffers';
 
 /** How much may have to be read again after a kill; a save costs as much as a hundred lines. */
-const COMMIT_EVERY_MS = 1_000;
-
-export interface FollowerParts {
-  readonly disk: LogDisk;
-  readonly positions: PositionStore;
-  readonly buffers: TranslationBuffers;
-  readonly stats: LogStats;
-  readonly logger: Logger;
-}
+const COMMIT_FLOOD_MS = 1_000;
+const COMMIT_TRICKLE_MS = 10_000;
+const FLOOD_BYTES = 64 * 1024;
 
 /** `more`: call again; `idle`: the end of the spool was reached. */
 export type StepOutcome = 'more' | 'idle';
@@ -39,6 +30,7 @@ export class Follower {
   private skipping = false;
   private saved: SavedPosition | undefined;
   private uncommitted = false;
+  private uncommittedBytes = 0;
   private committedAt = 0;
 
   constructor(
@@ -69,13 +61,14 @@ export class Follower {
   /** One chunk. Throws what the file system throws; nothing is lost or doubled when called again. */
   step(): StepOutcome {
     const outcome = this.copyChunk();
-    if (performance.now() - this.committedAt >= COMMIT_EVERY_MS) this.commit();
+    const every = this.uncommittedBytes > FLOOD_BYTES ? COMMIT_FLOOD_MS : COMMIT_TRICKLE_MS;
+    if (performance.now() - this.committedAt >= every) this.commit();
     return outcome;
   }
 
   /** In how many milliseconds `step` wants to be called though nothing happened, to save the position. */
   get dueIn(): number | undefined {
-    return this.uncommitted ? COMMIT_EVERY_MS : undefined;
+    return this.uncommitted ? COMMIT_TRICKLE_MS : undefined;
   }
 
   /** Saves the position if it has changed. */
@@ -182,6 +175,7 @@ export class Follower {
   private moveBy(consumed: number): void {
     this.spoolWindow.push(this.parts.buffers.input, consumed);
     this.offset += consumed;
+    this.uncommittedBytes += consumed;
     this.uncommitted = true;
   }
 
@@ -248,6 +242,7 @@ export class Follower {
     this.parts.positions.save(this.source.containerId, position);
     this.saved = position;
     this.uncommitted = false;
+    this.uncommittedBytes = 0;
     this.committedAt = performance.now();
   }
 }

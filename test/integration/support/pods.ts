@@ -1,5 +1,5 @@
 import type { cri } from '../../../src/proto';
-import { ContainerState } from '../../../src/proto/enums';
+import type { ContainerState } from '../../../src/proto/enums';
 import type { TestDaemon } from './daemon';
 import { TEST_IMAGE } from './engine';
 

@@ -1,16 +1,12 @@
 import type { LogSource } from './container-logs';
 import { formatNote } from './cri-line';
+import { CommitClock } from './commit-clock';
 import { CriLog } from './cri-log';
 import type { FollowerParts } from './follower-parts';
 import { findLastLine } from './lost-position';
 import type { SavedPosition } from './position';
 import { SpoolChain, wasBornAfter, type SpoolFile, type SpoolTarget } from './spool-chain';
 import { TailWindow } from './tail-window';
-
-/** How much may have to be read again after a kill; a save costs as much as a hundred lines. */
-const COMMIT_FLOOD_MS = 1_000;
-const COMMIT_TRICKLE_MS = 10_000;
-const FLOOD_BYTES = 64 * 1024;
 
 /** `more`: call again; `idle`: the end of the spool was reached. */
 export type StepOutcome = 'more' | 'idle';
@@ -29,9 +25,7 @@ export class Follower {
   private attached = false;
   private skipping = false;
   private saved: SavedPosition | undefined;
-  private uncommitted = false;
-  private uncommittedBytes = 0;
-  private committedAt = 0;
+  private readonly clock = new CommitClock();
 
   constructor(
     readonly source: LogSource,
@@ -61,26 +55,25 @@ export class Follower {
   /** One chunk. Throws what the file system throws; nothing is lost or doubled when called again. */
   step(): StepOutcome {
     const outcome = this.copyChunk();
-    const every = this.uncommittedBytes > FLOOD_BYTES ? COMMIT_FLOOD_MS : COMMIT_TRICKLE_MS;
-    if (performance.now() - this.committedAt >= every) this.commit();
+    if (this.clock.isDue) this.save();
     return outcome;
   }
 
   /** In how many milliseconds `step` wants to be called though nothing happened, to save the position. */
   get dueIn(): number | undefined {
-    return this.uncommitted ? COMMIT_TRICKLE_MS : undefined;
+    return this.clock.dueIn;
   }
 
   /** Saves the position if it has changed. */
   commit(): void {
-    if (this.uncommitted) this.save();
+    if (this.clock.hasChanged) this.save();
   }
 
   /** After kubelet's rename: a new file at the path, the position saved. */
   reopen(): void {
     this.start();
     this.log.reopen();
-    this.uncommitted = true;
+    this.clock.change();
     try {
       this.save();
     } catch {
@@ -139,7 +132,7 @@ export class Follower {
     if (place) {
       this.chain.advanceTo(place.file);
       this.offset = place.offset;
-      this.uncommitted = true;
+      this.clock.change();
     } else if (oldest !== undefined && wasBornAfter(oldest.birth, this.source.startedAt)) {
       oldest.gapBefore = true;
     }
@@ -175,8 +168,7 @@ export class Follower {
   private moveBy(consumed: number): void {
     this.spoolWindow.push(this.parts.buffers.input, consumed);
     this.offset += consumed;
-    this.uncommittedBytes += consumed;
-    this.uncommitted = true;
+    this.clock.change(consumed);
   }
 
   private atEnd(file: SpoolFile, isFinal: boolean): StepOutcome {
@@ -200,7 +192,7 @@ export class Follower {
     this.offset = 0;
     this.skipping = false;
     this.spoolWindow.clear();
-    this.uncommitted = true;
+    this.clock.change();
   }
 
   private writeGap(file: SpoolFile): void {
@@ -223,7 +215,7 @@ export class Follower {
     this.log.prepare();
     if (this.saved?.spool?.ino !== file.ino || this.saved.log.ino !== this.log.ino) this.save();
     this.log.append(lines, length);
-    this.uncommitted = true;
+    this.clock.change();
   }
 
   private save(): void {
@@ -241,8 +233,6 @@ export class Follower {
     const position = { spool, log };
     this.parts.positions.save(this.source.containerId, position);
     this.saved = position;
-    this.uncommitted = false;
-    this.uncommittedBytes = 0;
-    this.committedAt = performance.now();
+    this.clock.saved();
   }
 }

@@ -66,13 +66,9 @@ function statusCodeOf(error: unknown): number | undefined {
   return typeof error.statusCode === 'number' ? error.statusCode : undefined;
 }
 
-/** dockerode wraps the Engine's text in "(HTTP code 404) reason - text": pods' events need only the text. */
+/** dockerode says "(HTTP code 404) no such container - TEXT ": kubelet's events need only the Engine's text. */
 function engineMessage(error: unknown): string {
-  if (typeof error === 'object' && error !== null && 'json' in error) {
-    const json: unknown = error.json;
-    if (typeof json === 'object' && json !== null && 'message' in json && typeof json.message === 'string') {
-      return json.message;
-    }
-  }
-  return messageOf(error);
+  return messageOf(error)
+    .replace(/^\(HTTP code \d+\) .*? - /, '')
+    .trim();
 }

@@ -4,6 +4,7 @@ import { withDeadline } from '../lib/deadline';
 import { messageOf, unavailable } from '../lib/errors';
 import { abortable } from '../lib/keyed-lock';
 import type { Logger } from '../lib/logger';
+import { pause } from '../lib/pause';
 import type { EngineFacts } from '../store/records';
 import type { Store } from '../store/store';
 import type { EngineInfo, EngineVersion } from '../translate/engine';
@@ -127,7 +128,7 @@ export class EngineLink {
       const feed = await withDeadline('Subscribing to Engine events', PROBE_TIMEOUT_MS, signal, (limit) =>
         abortable(openEventFeed(docker, signal), limit),
       );
-      const lost = this.follow(feed);
+      const lost = this.follow(feed, signal);
       await Promise.race([lost, Promise.all([containerSync.resync(true, signal), imageSync.resync(signal)])]);
       this.current = { ready: true };
       this.everReady = true;
@@ -145,10 +146,10 @@ export class EngineLink {
     }
   }
 
-  private follow(feed: EventFeed): Promise<never> {
+  private follow(feed: EventFeed, signal: AbortSignal): Promise<never> {
     const { containerEvents, imageSync } = this.parts;
     const lost = feed.consume((event) => {
-      if (event.Type === 'image') imageSync.requestResync();
+      if (event.Type === 'image') imageSync.requestResync(signal);
       else if (event.Type === 'container') containerEvents.handle(event);
     });
     // Also watched by a race that may have been decided already.
@@ -157,7 +158,7 @@ export class EngineLink {
   }
 
   private async heartbeat(signal: AbortSignal): Promise<never> {
-    const { docker, containerSync } = this.parts;
+    const { docker, containerSync, imageSync } = this.parts;
     let resyncAt = Date.now() + RESYNC_MS;
     for (;;) {
       await pause(HEARTBEAT_MS, signal);
@@ -166,6 +167,7 @@ export class EngineLink {
       );
       if (Date.now() < resyncAt) continue;
       await containerSync.resync(false, signal);
+      imageSync.requestResync(signal);
       resyncAt = Date.now() + RESYNC_MS;
     }
   }
@@ -191,18 +193,4 @@ function toFacts(version: EngineVersion, info: EngineInfo): EngineFacts {
     operatingSystem: info.OperatingSystem,
     kernelVersion: info.KernelVersion,
   };
-}
-
-/** Resolves after `ms` or as soon as the signal fires. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end, { once: true });
-  });
 }

@@ -3,6 +3,7 @@ import { hasStatus } from '../docker/errors';
 import { forEachLimited } from '../lib/concurrency';
 import { messageOf } from '../lib/errors';
 import { KeyedLock } from '../lib/keyed-lock';
+import { pause } from '../lib/pause';
 import type { Logger } from '../lib/logger';
 import type { ImageRecord } from '../store/records';
 import type { Store } from '../store/store';
@@ -11,6 +12,8 @@ import { imageFromInspect } from '../translate/image';
 
 const INSPECT_CONCURRENCY = 8;
 const LOCK = 'images';
+/** The Engine fails a list while it removes an image ("layer does not exist"): ask again, at growing intervals. */
+const RETRY_MS = [200, 1_000, 5_000];
 
 export interface ImageSyncParts {
   readonly docker: DockerClient;
@@ -31,17 +34,15 @@ export class ImageSync {
     await this.lock.run(LOCK, () => this.resyncLocked(signal), signal);
   }
 
-  /** After an image event: a burst of them costs one or two lists. Returns at once. */
-  requestResync(): void {
+  /**
+   * After an image event: a burst of them costs one or two lists. Returns at once.
+   * @param signal of the connection that brought the event: the next one starts with a list of its own.
+   */
+  requestResync(signal: AbortSignal): void {
     this.refreshWanted = true;
     if (this.refreshing) return;
     this.refreshing = true;
-    this.resyncWhileWanted()
-      .catch((error: unknown) => {
-        // The next event or reconnect makes up for it.
-        this.parts.logger.warn('Images could not be listed', { error: messageOf(error) });
-      })
-      .finally(() => (this.refreshing = false));
+    void this.resyncWhileWanted(signal);
   }
 
   /** Inspects one image now; undefined, and no record, when the Engine does not have it. */
@@ -71,11 +72,24 @@ export class ImageSync {
     });
   }
 
-  private async resyncWhileWanted(): Promise<void> {
-    while (this.refreshWanted) {
+  /** Never rejects. */
+  private async resyncWhileWanted(signal: AbortSignal): Promise<void> {
+    const isOver = (): boolean => signal.aborted;
+    let failures = 0;
+    while (this.refreshWanted && !isOver()) {
       this.refreshWanted = false;
-      await this.resync();
+      try {
+        await this.resync(signal);
+        failures = 0;
+      } catch (error) {
+        if (isOver()) break;
+        const retryMs = RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)] ?? 0;
+        this.parts.logger.warn('Images could not be listed', { error: messageOf(error), retry_ms: retryMs });
+        await pause(retryMs, signal);
+        this.refreshWanted = true;
+      }
     }
+    this.refreshing = false;
   }
 
   private async resyncLocked(signal: AbortSignal | undefined): Promise<void> {

@@ -6,6 +6,9 @@ import { required } from '../../translate/validate';
 import { findImage } from '../lookup';
 import type { CallContext, Services } from '../services';
 
+/** After a half-done removal. */
+const RESYNC_LIMIT_MS = 30_000;
+
 /**
  * Removes the image with all its names, whichever one was given. Absent is success; an image that a container of a
  * pod uses is refused before anything is untagged.
@@ -27,7 +30,7 @@ export async function removeImage(
       await removeAllNames(services, image, signal);
     } catch (error) {
       // Whatever was untagged before the refusal must show.
-      imageSync.requestResync();
+      imageSync.requestResync(AbortSignal.timeout(RESYNC_LIMIT_MS));
       throw error;
     }
     await imageSync.forget(id);

@@ -1,8 +1,9 @@
 import type Long from 'long';
 import type { MountPropagation, NamespaceMode } from '../proto/enums';
 
-/** Names of the Engine's container states (`State.Status`). */
-export type EngineState = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
+/** Names of the Engine's container states (`State.Status`); `unknown` is ours, for one that cannot be inspected. */
+export type EngineState =
+  'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead' | 'unknown';
 
 export type StringMap = Readonly<Record<string, string>>;
 

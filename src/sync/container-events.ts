@@ -27,7 +27,9 @@ export class ContainerEvents {
   handle(event: EngineEvent): void {
     const { ID: id, Attributes: attributes } = event.Actor;
     if (attributes[TYPE_LABEL] === undefined) return;
-    if (this.parts.reservations.isHeld(attributes.name ?? '')) return;
+    // The handler that creates it inspects it after the start; its death, though, is news to the handler too.
+    const isBirth = event.Action === 'create' || event.Action === 'start';
+    if (isBirth && this.parts.reservations.isHeld(attributes.name ?? '')) return;
     this.parts.sync.lock
       .run(id, () => this.apply(event))
       .catch((error: unknown) => {
@@ -48,8 +50,7 @@ export class ContainerEvents {
         if (!this.isKnown(id)) await sync.refreshLocked(id);
         return;
       case 'start':
-        // Running already: the echo of our own start, whose handler has inspected it.
-        if (this.stateOf(id) !== 'running') await sync.refreshLocked(id);
+        if (!this.knowsStart(event)) await sync.refreshLocked(id);
         return;
       case 'die':
         return this.died(event);
@@ -108,6 +109,13 @@ export class ContainerEvents {
     if (sandbox?.state === from) sandboxes.put({ ...sandbox, state: to });
     const container = containers.get(id);
     if (container?.state === from) containers.put({ ...container, state: to });
+  }
+
+  /** The echo of our own start, whose handler has inspected it: it runs, or has ended since. */
+  private knowsStart(event: EngineEvent): boolean {
+    const id = event.Actor.ID;
+    const ended = this.parts.store.containers.get(id)?.finishedAt;
+    return this.stateOf(id) === 'running' || (ended?.greaterThan(nanosFromNumber(event.timeNano)) ?? false);
   }
 
   private isKnown(id: string): boolean {

@@ -1,7 +1,8 @@
 import type { DockerClient } from '../docker/client';
 import { hasStatus } from '../docker/errors';
 import { forEachLimited } from '../lib/concurrency';
-import { messageOf } from '../lib/errors';
+import { withDeadline } from '../lib/deadline';
+import { hasCode, messageOf } from '../lib/errors';
 import { KeyedLock } from '../lib/keyed-lock';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
@@ -13,9 +14,12 @@ import { containerFromInspect } from '../translate/container-record';
 import type { EngineContainerInspect, EngineContainerSummary } from '../translate/engine';
 import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/labels';
 import { sandboxFromInspect } from '../translate/sandbox-record';
+import { inspectFromSummary } from '../translate/summary';
 
 /** Inspects in flight during a resync: enough to be quick, few enough to leave the Engine some air. */
 const RESYNC_CONCURRENCY = 8;
+/** A healthy Engine inspects in milliseconds; a container that hangs one must not hold up the others. */
+const RESYNC_INSPECT_MS = 5_000;
 
 export interface ContainerSyncParts {
   readonly docker: DockerClient;
@@ -129,7 +133,7 @@ export class ContainerSync {
     const due = summaries.filter(
       (summary) => !reservations.isHeld(engineName(summary)) && (inspectAll || this.differs(summary)),
     );
-    await forEachLimited(due, RESYNC_CONCURRENCY, (summary) => this.refresh(summary.Id, signal));
+    await forEachLimited(due, RESYNC_CONCURRENCY, (summary) => this.refreshListed(summary, signal));
     for (const table of [store.sandboxes, store.containers]) {
       const revision = table === store.sandboxes ? sandboxRevision : containerRevision;
       const gone = [...table.values()].filter(
@@ -139,6 +143,25 @@ export class ContainerSync {
     }
     if (inspectAll)
       await logs.retain(new Set([...store.containers.values()].map((container) => container.id)));
+  }
+
+  /** One container that cannot be inspected must not keep the node from being served (k8s #94829). */
+  private async refreshListed(summary: EngineContainerSummary, signal: AbortSignal): Promise<void> {
+    const { store, logger } = this.parts;
+    const id = summary.Id;
+    try {
+      await withDeadline('inspect', RESYNC_INSPECT_MS, signal, (limit) => this.refresh(id, limit));
+    } catch (error) {
+      signal.throwIfAborted();
+      // No answer at all: the Engine is going down, and the next connection starts anew.
+      if (hasCode(error, 'UNAVAILABLE')) throw error;
+      logger.error('A container cannot be inspected; what is known of it may be old', {
+        container: id,
+        error: messageOf(error),
+      });
+      if (store.sandboxes.get(id) ?? store.containers.get(id)) return;
+      await this.lock.run(id, () => this.absorb(inspectFromSummary(summary)), signal);
+    }
   }
 
   private differs(summary: EngineContainerSummary): boolean {

@@ -21,6 +21,7 @@ const STATES: Readonly<Partial<Record<EngineState, ContainerState>>> = {
   removing: ContainerState.CONTAINER_UNKNOWN,
   exited: ContainerState.CONTAINER_EXITED,
   dead: ContainerState.CONTAINER_EXITED,
+  unknown: ContainerState.CONTAINER_UNKNOWN,
 };
 
 export function containerState(container: ContainerRecord): ContainerState {

@@ -129,8 +129,14 @@ export interface EngineContainerInspect {
 export interface EngineContainerSummary {
   Id: string;
   Names: string[];
+  ImageID: string;
+  Image: string;
+  /** Seconds since the epoch. */
+  Created: number;
   State: string;
   Labels?: Record<string, string> | null;
+  HostConfig?: { NetworkMode?: string };
+  NetworkSettings?: EngineContainerInspect['NetworkSettings'];
 }
 
 /** One element of `GET /images/json`. */

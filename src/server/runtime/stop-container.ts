@@ -23,8 +23,11 @@ export async function stopContainer(
   return {};
 }
 
+const STOPPED: readonly EngineState[] = ['created', 'exited', 'dead', 'removing'];
+
+/** Also true for a container whose state is unknown: stopping one that has ended does no harm. */
 export function isRunning(record: { readonly state: EngineState }): boolean {
-  return record.state === 'running' || record.state === 'paused' || record.state === 'restarting';
+  return !STOPPED.includes(record.state);
 }
 
 /** Stops a container and waits until the store knows, from the event or, when that does not come, by asking. */

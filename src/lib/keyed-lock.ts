@@ -15,19 +15,26 @@ export class KeyedLock {
     const mine = new Promise<void>((resolve) => (release = resolve));
     const tail = before.then(() => mine);
     this.tails.set(key, tail);
+    // When the whole queue has ended, not this turn: a waiter that gave up must not let the next one in early.
+    void tail.then(() => {
+      if (this.tails.get(key) === tail) this.tails.delete(key);
+    });
     try {
       await (signal ? abortable(before, signal) : before);
       return await work();
     } finally {
       release();
-      if (this.tails.get(key) === tail) this.tails.delete(key);
     }
   }
 }
 
 /** Settles as `promise` does, or rejects with the signal's reason when that comes first. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
+  if (signal.aborted) {
+    // Nobody will look at it any more: its failure must not count as unhandled.
+    promise.catch(() => undefined);
+    throw signal.reason;
+  }
   let onAbort!: () => void;
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => reject(signal.reason as Error);

@@ -1,0 +1,35 @@
+import { RuntimeError, type ErrorCode } from '../../../src/lib/errors';
+
+/** What `work` throws, as `CODE message`, for `toMatch` and table rows; fails when it throws nothing of ours. */
+export function thrownBy(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    return described(error);
+  }
+  throw new Error('nothing was thrown');
+}
+
+/** The same for a promise. */
+export async function rejectionOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+  } catch (error) {
+    return described(error);
+  }
+  throw new Error('the promise was not rejected');
+}
+
+/** Code and field path of an error of ours: `INVALID_ARGUMENT config.metadata`. */
+export function codeAndField(work: () => unknown): string {
+  return thrownBy(work).replace(/:.*$/s, '');
+}
+
+export function isCode(error: unknown, code: ErrorCode): boolean {
+  return error instanceof RuntimeError && error.code === code;
+}
+
+function described(error: unknown): string {
+  if (error instanceof RuntimeError) return `${error.code} ${error.message}`;
+  throw error;
+}

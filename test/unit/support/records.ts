@@ -1,0 +1,100 @@
+import Long from 'long';
+import { NamespaceMode } from '../../../src/proto/enums';
+import type { ContainerRecord, ImageRecord, SandboxRecord } from '../../../src/store/records';
+
+/** 64 hex digits that begin with `start`. */
+export function engineId(start: string): string {
+  return start.padEnd(64, '0');
+}
+
+export const CREATED = Long.fromString('1700000000000000001');
+export const STARTED = Long.fromString('1700000001000000002');
+export const FINISHED = Long.fromString('1700000002000000003');
+
+export function sandboxRecord(over: Partial<SandboxRecord> = {}): SandboxRecord {
+  const id = over.id ?? engineId('a1');
+  return {
+    kind: 'sandbox',
+    id,
+    engineName: `k8s_POD_web_shop_${id.slice(0, 8)}_0`,
+    metadata: { name: 'web', namespace: 'shop', uid: 'uid-1', attempt: 0 },
+    labels: {},
+    annotations: {},
+    createdAt: CREATED,
+    state: 'running',
+    pid: 100,
+    runtimeHandler: '',
+    networkReady: true,
+    namespaces: {
+      network: NamespaceMode.POD,
+      pid: NamespaceMode.CONTAINER,
+      ipc: NamespaceMode.POD,
+      targetId: '',
+    },
+    hostname: 'web',
+    logDirectory: '/var/log/pods/shop_web_uid-1',
+    cgroupParent: '/kubepods/poduid-1',
+    privileged: false,
+    ips: ['10.1.2.3'],
+    ...over,
+  };
+}
+
+export function containerRecord(over: Partial<ContainerRecord> = {}): ContainerRecord {
+  const id = over.id ?? engineId('c1');
+  return {
+    kind: 'container',
+    id,
+    engineName: `k8s_app_web_shop_${id.slice(0, 8)}_0`,
+    sandboxId: engineId('a1'),
+    metadata: { name: 'app', attempt: 0 },
+    labels: {},
+    annotations: {},
+    createdAt: CREATED,
+    startedAt: Long.ZERO,
+    finishedAt: Long.ZERO,
+    state: 'created',
+    pid: 0,
+    exitCode: 0,
+    oomKilled: false,
+    error: '',
+    image: 'busybox',
+    userSpecifiedImage: 'busybox',
+    imageAnnotations: {},
+    imageId: `sha256:${engineId('1')}`,
+    mounts: [],
+    resources: {
+      cpuPeriod: 0,
+      cpuQuota: 0,
+      cpuShares: 0,
+      memoryLimit: 0,
+      memorySwapLimit: 0,
+      oomScoreAdj: 0,
+      cpusetCpus: '',
+      cpusetMems: '',
+    },
+    logPath: '',
+    spoolPath: '',
+    tty: false,
+    stdin: false,
+    stdinOnce: false,
+    stopSignal: '',
+    ...over,
+  };
+}
+
+export const runningContainer = (over: Partial<ContainerRecord> = {}): ContainerRecord =>
+  containerRecord({ state: 'running', pid: 200, startedAt: STARTED, ...over });
+
+export function imageRecord(over: Partial<ImageRecord> = {}): ImageRecord {
+  return {
+    id: `sha256:${engineId('1')}`,
+    repoTags: ['busybox:latest'],
+    repoDigests: [`busybox@sha256:${engineId('d')}`],
+    size: 4_000_000,
+    user: '',
+    stopSignal: '',
+    labels: {},
+    ...over,
+  };
+}

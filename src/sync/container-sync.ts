@@ -15,6 +15,7 @@ import type { EngineContainerInspect, EngineContainerSummary } from '../translat
 import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/labels';
 import { sandboxFromInspect } from '../translate/sandbox-record';
 import { inspectFromSummary } from '../translate/summary';
+import { engineTimeFromNanos } from '../translate/time';
 
 /** Inspects in flight during a resync: enough to be quick, few enough to leave the Engine some air. */
 const RESYNC_CONCURRENCY = 8;
@@ -97,7 +98,8 @@ export class ContainerSync {
       if (!ended || !alreadyComplete) {
         try {
           const { id: containerId, spoolPath, logPath } = container;
-          await logs.follow({ containerId, spoolPath, logPath });
+          const startedAt = engineTimeFromNanos(container.startedAt);
+          await logs.follow({ containerId, spoolPath, logPath, startedAt });
           if (ended) await logs.drain(containerId);
         } catch (error) {
           logger.warn('CRI log of a container cannot be written', {

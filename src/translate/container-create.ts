@@ -149,7 +149,13 @@ export function toContainerCreate(
       // Our log follower reads this spool, whatever driver the Engine defaults to (design.md, decision 3).
       LogConfig: {
         Type: 'json-file',
-        Config: { 'max-size': surroundings.spool.maxSize, 'max-file': surroundings.spool.maxFile },
+        Config: {
+          'max-size': surroundings.spool.maxSize,
+          'max-file': surroundings.spool.maxFile,
+          // The Engine merges daemon.json's log-opts in: a compressed spool cannot be followed, a non-blocking one drops.
+          compress: 'false',
+          mode: 'blocking',
+        },
       },
     },
   };

@@ -1,6 +1,7 @@
 import Long from 'long';
 
 const NANOS_PER_MILLI = 1_000_000;
+const NANOS_PER_SECOND = 1_000_000_000;
 
 /** The Engine's word for "never": year 1. In CRI never is 0 (cri-surface.md 3.3). */
 const ENGINE_ZERO = '0001-';
@@ -12,6 +13,13 @@ export function nanosFromEngineTime(time: string): Long {
   const millis = match ? Date.parse(`${match[1] ?? ''}${match[3] ?? ''}`) : NaN;
   if (Number.isNaN(millis)) return Long.ZERO;
   return nanosFromMillis(millis).add(Number((match?.[2] ?? '').padEnd(9, '0')));
+}
+
+/** Nanoseconds since the epoch → RFC 3339 in UTC with nine fractional digits. */
+export function engineTimeFromNanos(nanos: Long): string {
+  const seconds = nanos.div(NANOS_PER_SECOND);
+  const fraction = nanos.sub(seconds.mul(NANOS_PER_SECOND)).toString().padStart(9, '0');
+  return new Date(seconds.toNumber() * 1000).toISOString().replace(/\.\d+Z$/, `.${fraction}Z`);
 }
 
 /** Milliseconds since the epoch (Date.now) → nanoseconds. */

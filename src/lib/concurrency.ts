@@ -6,8 +6,10 @@ export async function forEachLimited<T>(
 ): Promise<void> {
   const queue = [...items];
   const errors: unknown[] = [];
+  const rest = queue.values();
   const worker = async (): Promise<void> => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
+    // All workers draw from one iterator.
+    for (const item of rest) {
       try {
         await work(item);
       } catch (error) {

@@ -72,8 +72,7 @@ export class RecordTable<R extends TableRecord> {
   put(record: R): void {
     if (this.removed.has(record.id)) return;
     const before = this.byId.get(record.id);
-    if (before !== undefined && before.engineName !== record.engineName)
-      this.idByName.delete(before.engineName);
+    if (before !== undefined && before.engineName !== record.engineName) this.releaseName(before);
     this.byId.set(record.id, record);
     this.idByName.set(record.engineName, record.id);
     this.touched.set(record.id, ++this.revision);
@@ -86,7 +85,7 @@ export class RecordTable<R extends TableRecord> {
     if (before === undefined) return;
     this.byId.delete(id);
     this.touched.delete(id);
-    if (this.idByName.get(before.engineName) === id) this.idByName.delete(before.engineName);
+    this.releaseName(before);
     this.revision++;
     this.announce(undefined, before);
   }
@@ -95,6 +94,11 @@ export class RecordTable<R extends TableRecord> {
   subscribe(listener: ChangeListener<R>): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
+  }
+
+  /** Unless another record has taken the name since. */
+  private releaseName(holder: R): void {
+    if (this.idByName.get(holder.engineName) === holder.id) this.idByName.delete(holder.engineName);
   }
 
   protected announce(now: R | undefined, before: R | undefined): void {

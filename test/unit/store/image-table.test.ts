@@ -1,0 +1,64 @@
+import { ImageTable } from '../../../src/store/image-table';
+import { engineId, imageRecord } from '../support/records';
+
+const ID = { a: `sha256:${engineId('aa1')}`, b: `sha256:${engineId('aa2')}` };
+const image = (id: string, repoTags: string[], repoDigests: string[] = []) =>
+  imageRecord({ id, repoTags, repoDigests });
+
+function tableOf(...images: ReturnType<typeof image>[]): ImageTable {
+  const table = new ImageTable();
+  for (const one of images) table.put(one);
+  return table;
+}
+
+describe('ImageTable', () => {
+  it('finds by id, tag and digest', () => {
+    const table = tableOf(image(ID.a, ['app:1', 'app:2'], ['app@sha256:d1']));
+    expect(table.get(ID.a)?.id).toBe(ID.a);
+    const names = ['app:1', 'app:2', 'app@sha256:d1', 'app', 'app:3'];
+    expect(names.map((name) => table.byName(name)?.id)).toEqual([ID.a, ID.a, ID.a, undefined, undefined]);
+  });
+
+  it.each([
+    { desc: 'hex only', prefix: 'aa1', found: [ID.a] },
+    { desc: 'with algorithm', prefix: 'sha256:aa1', found: [ID.a] },
+    { desc: 'ambiguous', prefix: 'aa', found: [ID.a, ID.b] },
+    { desc: 'whole', prefix: ID.b, found: [ID.b] },
+    { desc: 'unknown', prefix: 'bb', found: [] },
+  ])('byIdPrefix: $desc', ({ prefix, found }) => {
+    const table = tableOf(image(ID.a, []), image(ID.b, []));
+    expect(table.byIdPrefix(prefix).map(({ id }) => id)).toEqual(found);
+  });
+
+  it('a tag that moves leaves the image that had it', () => {
+    const table = tableOf(image(ID.a, ['app:latest', 'app:1'], ['app@sha256:d1']));
+    table.put(image(ID.b, ['app:latest'], ['app@sha256:d2']));
+    expect(table.byName('app:latest')?.id).toBe(ID.b);
+    expect(table.get(ID.a)).toMatchObject({ repoTags: ['app:1'], repoDigests: ['app@sha256:d1'] });
+    table.delete(ID.a);
+    expect(table.byName('app:latest')?.id).toBe(ID.b);
+    expect(table.byName('app:1')).toBeUndefined();
+  });
+
+  it('a late record of the former owner does not keep a name that is gone from it', () => {
+    const table = tableOf(image(ID.a, ['app:latest']), image(ID.b, ['app:latest']));
+    table.put(image(ID.a, []));
+    expect(table.byName('app:latest')?.id).toBe(ID.b);
+  });
+
+  it('a name that an image lost is unknown', () => {
+    const table = tableOf(image(ID.a, ['app:1', 'app:2']));
+    table.put(image(ID.a, ['app:2']));
+    expect([table.byName('app:1'), table.byName('app:2')?.id]).toEqual([undefined, ID.a]);
+  });
+
+  it('deletes with all names; unknown ids change nothing', () => {
+    const table = tableOf(image(ID.a, ['app:1']));
+    const revision = table.now;
+    table.delete(ID.b);
+    expect([table.now, table.size]).toEqual([revision, 1]);
+    table.delete(ID.a);
+    expect([table.now, table.size]).toEqual([revision + 1, 0]);
+    expect([table.byName('app:1'), [...table.values()]]).toEqual([undefined, []]);
+  });
+});

@@ -1,0 +1,114 @@
+import { RecordTable, type TableRecord } from '../../../src/store/record-table';
+import { thrownBy } from '../support/errors';
+
+interface Row extends TableRecord {
+  readonly value?: number;
+}
+
+function tableOf(...rows: Row[]): RecordTable<Row> {
+  const table = new RecordTable<Row>();
+  for (const row of rows) table.put(row);
+  return table;
+}
+
+describe('RecordTable', () => {
+  const table = tableOf(
+    { id: 'abc1', engineName: 'one' },
+    { id: 'abc2', engineName: 'two' },
+    { id: 'abc', engineName: 'three' },
+    { id: 'd', engineName: 'four' },
+  );
+
+  it.each([
+    { desc: 'a full id', given: 'abc1', found: 'abc1' },
+    { desc: 'a full id that is also a prefix of others', given: 'abc', found: 'abc' },
+    { desc: 'a unique prefix', given: 'd', found: 'd' },
+    { desc: 'nothing like it', given: 'x', found: undefined },
+    { desc: 'longer than the id', given: 'dd', found: undefined },
+    { desc: 'the middle of an id', given: 'bc1', found: undefined },
+    { desc: 'nothing given', given: '', found: undefined },
+  ])('resolve: $desc', ({ given, found }) => expect(table.resolve(given, 'f')?.id).toBe(found));
+
+  it('resolve refuses an ambiguous prefix, naming the field', () => {
+    expect(thrownBy(() => table.resolve('ab', 'container_id'))).toMatch(
+      /^INVALID_ARGUMENT container_id: .*"ab" is ambiguous/,
+    );
+  });
+
+  it('finds by name, follows a rename, forgets with the record', () => {
+    const names = tableOf({ id: 'a', engineName: 'old' });
+    names.put({ id: 'a', engineName: 'new' });
+    expect([names.byName('old')?.id, names.byName('new')?.id]).toEqual([undefined, 'a']);
+    names.delete('a');
+    expect(names.byName('new')).toBeUndefined();
+  });
+
+  it.each([
+    { desc: 'renamed', change: (names: RecordTable<Row>) => names.put({ id: 'a', engineName: 'a-renamed' }) },
+    { desc: 'removed', change: (names: RecordTable<Row>) => names.delete('a') },
+  ])('a name that a newer record has taken stays with it when the former holder is $desc', ({ change }) => {
+    const names = tableOf({ id: 'a', engineName: 'name' }, { id: 'b', engineName: 'name' });
+    change(names);
+    expect(names.byName('name')?.id).toBe('b');
+  });
+
+  it('a removed id never comes back', () => {
+    const rows = tableOf({ id: 'a', engineName: 'one' });
+    rows.delete('a');
+    rows.put({ id: 'a', engineName: 'one' });
+    expect([rows.size, rows.get('a'), rows.byName('one'), rows.wasRemoved('a')]).toEqual([
+      0,
+      undefined,
+      undefined,
+      true,
+    ]);
+  });
+
+  it('nor does one that was removed before it was known', () => {
+    const rows = tableOf();
+    rows.delete('a');
+    rows.put({ id: 'a', engineName: 'one' });
+    expect(rows.size).toBe(0);
+  });
+
+  it('knows what is newer than a revision', () => {
+    const rows = tableOf({ id: 'a', engineName: 'one' }, { id: 'b', engineName: 'two' });
+    const revision = rows.now;
+    rows.put({ id: 'b', engineName: 'two', value: 1 });
+    rows.put({ id: 'c', engineName: 'three' });
+    const newer = (id: string) => rows.isNewerThan(id, revision);
+    expect(['a', 'b', 'c', 'unknown'].map(newer)).toEqual([false, true, true, false]);
+    expect(rows.isNewerThan('c', rows.now)).toBe(false);
+  });
+
+  it('grows its revision with every change, and only then', () => {
+    const rows = tableOf();
+    const seen = [rows.now];
+    const note = () => seen.push(rows.now);
+    rows.put({ id: 'a', engineName: 'one' });
+    note();
+    rows.delete('a');
+    note();
+    rows.delete('a');
+    rows.put({ id: 'a', engineName: 'one' });
+    expect(seen).toEqual([0, 1, 2]);
+    expect(rows.now).toBe(2);
+  });
+
+  it('tells listeners what is now and what was, until they leave', () => {
+    const rows = tableOf();
+    const heard: unknown[] = [];
+    const leave = rows.subscribe((now, before) => heard.push([now?.value, before?.value]));
+    rows.put({ id: 'a', engineName: 'one', value: 1 });
+    rows.put({ id: 'a', engineName: 'one', value: 2 });
+    rows.delete('a');
+    rows.delete('a');
+    leave();
+    rows.put({ id: 'b', engineName: 'two', value: 3 });
+    expect(heard).toEqual([
+      [1, undefined],
+      [2, 1],
+      [undefined, 2],
+    ]);
+  });
+});

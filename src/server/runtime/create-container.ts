@@ -7,7 +7,7 @@ import type { ContainerRecord, SandboxRecord } from '../../store/records';
 import { checkContainer, toContainerCreate, type CheckedContainer } from '../../translate/container-create';
 import { createdContainer } from '../../translate/container-record';
 import type { EngineContainerCreate } from '../../translate/engine';
-import { containerEngineName, uniqueEngineName } from '../../translate/names';
+import { containerEngineName, uniqueEngineName, type ContainerIdentity } from '../../translate/names';
 import { familiarName, parseReference } from '../../translate/reference';
 import { isReady } from '../../translate/sandbox-status';
 import { hasSecurityOption } from '../engine-facts';
@@ -31,16 +31,21 @@ export async function createContainer(
     throw failedPrecondition(`pod sandbox ${sandbox.id} is not ready; containers need a running one`);
   const name = containerEngineName(checked.metadata, sandbox.metadata);
   const containerId = await services.reservations.hold(name, signal, async () => {
-    const holder = services.store.containers.byName(name);
-    if (holder !== undefined)
-      return existing(holder, sandbox) ?? create(services, checked, sandbox, unique(name), signal);
+    // Not by name: one that had to go round another's carries a longer one.
+    const known = services.store.containers
+      .ofSandbox(sandbox.id)
+      .find((held) => isSameContainer(held, checked.metadata));
+    if (known !== undefined) return lostOne(known);
+    if (services.store.containers.byName(name) !== undefined)
+      return create(services, checked, sandbox, unique(name), signal);
     try {
       return await create(services, checked, sandbox, name, signal);
     } catch (error) {
       if (!hasStatus(error, 409)) throw error;
       const found = await services.containerSync.discover(name, signal);
-      const id = found?.kind === 'container' ? existing(found, sandbox) : undefined;
-      return id ?? create(services, checked, sandbox, unique(name), signal);
+      // Another sandbox's logs and status are not ours to destroy.
+      if (found?.kind === 'container' && found.sandboxId === sandbox.id) return lostOne(found);
+      return create(services, checked, sandbox, unique(name), signal);
     }
   });
   return { container_id: containerId };
@@ -50,16 +55,18 @@ function unique(name: string): string {
   return uniqueEngineName(name, randomBytes(4).toString('hex'));
 }
 
+function isSameContainer({ metadata }: ContainerRecord, wanted: ContainerIdentity): boolean {
+  return metadata.name === wanted.name && metadata.attempt === wanted.attempt;
+}
+
 /**
- * @returns the id of the container that a lost call created; undefined when the name's holder is another sandbox's,
- * whose logs and status are not ours to destroy.
+ * @returns the id of the container that a lost call created in this sandbox.
  * @throws ALREADY_EXISTS when it was started: then the caller knows it, and wants a second one.
  */
-function existing(holder: ContainerRecord, sandbox: SandboxRecord): string | undefined {
-  if (holder.sandboxId !== sandbox.id) return undefined;
-  if (holder.state === 'created' && holder.startedAt.isZero() && holder.error === '') return holder.id;
+function lostOne(held: ContainerRecord): string {
+  if (held.state === 'created' && held.startedAt.isZero() && held.error === '') return held.id;
   throw alreadyExists(
-    `container ${holder.metadata.name} attempt ${holder.metadata.attempt} exists in this sandbox as ${holder.id} (${holder.state})`,
+    `container ${held.metadata.name} attempt ${held.metadata.attempt} exists in this sandbox as ${held.id} (${held.state})`,
   );
 }
 

@@ -25,7 +25,8 @@ export async function runPodSandbox(
   if (checked.namespaces.network !== NamespaceMode.NODE && !net.ready) throw failedPrecondition(net.message);
   const name = sandboxEngineName(checked.metadata);
   const sandboxId = await services.reservations.hold(name, signal, async () => {
-    const known = services.store.sandboxes.byName(name);
+    // Not by name: one that had to go round a stranger's carries a longer one.
+    const known = [...services.store.sandboxes.values()].find((held) => isSamePod(held, checked.metadata));
     if (known !== undefined) {
       const adopted = await adopt(services, known, checked.metadata);
       if (adopted !== undefined) return adopted;

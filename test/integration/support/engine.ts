@@ -115,24 +115,56 @@ export function engineDirectory(name: string): string {
 
 /** One GET of the Engine API, decoded; rejects on any status but 200 and after 10 s. */
 export async function engineGet(dockerHost: string, path: string): Promise<unknown> {
+  return engineCall(dockerHost, 'GET', path);
+}
+
+export interface EngineCallBody {
+  readonly json?: unknown;
+  readonly tar?: Buffer;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/**
+ * One call of the Engine API, as `docker` would make it behind our back; the answer decoded where it is one JSON value.
+ * Rejects on a status of 400 and more, and after 30 s without an answer.
+ */
+export async function engineCall(
+  dockerHost: string,
+  method: 'GET' | 'POST' | 'DELETE',
+  path: string,
+  { json, tar, headers = {} }: EngineCallBody = {},
+): Promise<unknown> {
   const url = new URL(dockerHost.replace(/^tcp:/, 'http:'));
   const target =
     url.protocol === 'unix:' ? { socketPath: url.pathname } : { host: url.hostname, port: url.port };
+  const body = json === undefined ? tar : Buffer.from(JSON.stringify(json));
+  const type = json === undefined ? 'application/x-tar' : 'application/json';
   return new Promise((resolve, reject) => {
-    const call = request({ ...target, path, timeout: 10_000 }, (reply) => {
+    const all = { ...headers, ...(body === undefined ? {} : { 'Content-Type': type }) };
+    const call = request({ ...target, path, method, headers: all, timeout: 30_000 }, (reply) => {
       let text = '';
       reply.setEncoding('utf8');
       reply.on('data', (chunk: string) => (text += chunk));
       reply.on('error', reject);
       reply.on('end', () => {
-        if (reply.statusCode === 200) resolve(JSON.parse(text));
-        else reject(new Error(`GET ${path}: ${reply.statusCode ?? 0} ${text}`));
+        // A push or import that fails half way still answers 200.
+        if ((reply.statusCode ?? 0) < 400 && !text.includes('errorDetail')) resolve(decode(text));
+        else reject(new Error(`${method} ${path}: ${reply.statusCode ?? 0} ${text}`));
       });
     });
-    call.on('timeout', () => call.destroy(new Error(`GET ${path}: no answer`)));
+    call.on('timeout', () => call.destroy(new Error(`${method} ${path}: no answer`)));
     call.on('error', reject);
-    call.end();
+    call.end(body);
   });
+}
+
+/** Progress is a JSON value a line: of no use here. */
+function decode(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 /** What tests forgot on an Engine: containers and networks of their own, by name. */

@@ -1,4 +1,5 @@
-import type { cri } from '../../../src/proto';
+import { readFile } from 'node:fs/promises';
+import type { cri, Decoded } from '../../../src/proto';
 import type { ContainerState } from '../../../src/proto/enums';
 import type { TestDaemon } from './daemon';
 import { TEST_IMAGE } from './engine';
@@ -66,4 +67,101 @@ export async function untilExited(test: TestDaemon, id: string): Promise<void> {
 
 export async function stateOf(test: TestDaemon, container_id: string): Promise<ContainerState | undefined> {
   return (await test.client.call('ContainerStatus', { container_id })).status?.state;
+}
+
+export async function containerStatus(
+  test: TestDaemon,
+  container_id: string,
+): Promise<Decoded<cri.IContainerStatus>> {
+  const { status } = await test.client.call('ContainerStatus', { container_id });
+  if (status === null) throw new Error(`ContainerStatus of ${container_id} without a status`);
+  return status;
+}
+
+export async function sandboxStatus(
+  test: TestDaemon,
+  pod_sandbox_id: string,
+): Promise<Decoded<cri.IPodSandboxStatus>> {
+  const { status } = await test.client.call('PodSandboxStatus', { pod_sandbox_id });
+  if (status === null) throw new Error(`PodSandboxStatus of ${pod_sandbox_id} without a status`);
+  return status;
+}
+
+/** Resolves once `condition` holds of the store (no polling: asked after each change); rejects after 20 s. */
+export async function untilStore(test: TestDaemon, condition: () => boolean): Promise<void> {
+  const { sandboxes, containers } = test.daemon.store;
+  await new Promise<void>((resolve, reject) => {
+    const end = (settle: () => void): void => {
+      clearTimeout(timer);
+      for (const unsubscribe of unsubscribes) unsubscribe();
+      settle();
+    };
+    const check = (): void => {
+      if (condition()) end(resolve);
+    };
+    const timer = setTimeout(
+      () => end(() => reject(new Error('the store does not get there within 20 s'))),
+      20_000,
+    );
+    const unsubscribes = [sandboxes.subscribe(check), containers.subscribe(check)];
+    check();
+  });
+}
+
+export interface Executed {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `script` in the container's shell. */
+export async function exec(
+  test: TestDaemon,
+  container_id: string,
+  script: string,
+  timeoutSeconds = 20,
+): Promise<Executed> {
+  const { stdout, stderr, exit_code } = await test.client.call('ExecSync', {
+    container_id,
+    cmd: ['/bin/sh', '-c', script],
+    timeout: timeoutSeconds,
+  });
+  return { code: exit_code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+/** Standard output of a script that must succeed, without the last line's end. */
+export async function output(test: TestDaemon, container_id: string, script: string): Promise<string> {
+  const { code, stdout, stderr } = await exec(test, container_id, script);
+  if (code !== 0) throw new Error(`"${script}" exits ${code}: ${stderr}`);
+  return stdout.trimEnd();
+}
+
+/** A script that runs until it is stopped, and writes nothing. */
+export const FOREVER = 'exec sleep 1000';
+
+/** Runs `script` to its end and returns what the CRI log holds of stdout and stderr, decoded. */
+export async function logOf(
+  test: TestDaemon,
+  pod: string,
+  config: cri.IContainerConfig,
+): Promise<{ id: string; text: string }> {
+  const id = await startedContainer(test, pod, config);
+  await untilExited(test, id);
+  const { log_path } = await containerStatus(test, id);
+  return { id, text: await readLogText(log_path) };
+}
+
+/** The text of a CRI log, stream and time left out, P and F joined. */
+export async function readLogText(path: string): Promise<string> {
+  const lines = (await readFile(path, 'utf8')).split('\n').slice(0, -1);
+  return lines
+    .map((line) => {
+      const [, , tag] = line.split(' ', 3);
+      return line.split(' ').slice(3).join(' ') + (tag === 'F' ? '\n' : '');
+    })
+    .join('');
+}
+
+function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('utf8');
 }

@@ -1,0 +1,232 @@
+import type { DockerClient } from '../../src/docker/client';
+import type { cri } from '../../src/proto';
+import { PodSandboxState } from '../../src/proto/enums';
+import { TestDaemon } from './support/daemon';
+import { engineCall, engineGet, sharedDockerHost, TEST_IMAGE } from './support/engine';
+import { expectFailure, RawClient } from './support/grpc';
+import {
+  containerConfig,
+  createContainer,
+  podConfig,
+  runPod,
+  sandboxStatus,
+  untilStore,
+} from './support/pods';
+
+interface Body {
+  Id: string;
+  Config: { Image: string; Labels: Record<string, string> };
+}
+
+const engineName = ({ metadata }: cri.IPodSandboxConfig): string =>
+  `k8s_POD_${metadata?.name ?? ''}_${metadata?.namespace ?? ''}_${metadata?.uid ?? ''}_${metadata?.attempt ?? 0}`;
+
+const named = async (name: string): Promise<Body[]> => {
+  const filters = encodeURIComponent(JSON.stringify({ name: [`^/?${name}`] }));
+  return (await engineGet(sharedDockerHost(), `/containers/json?all=1&filters=${filters}`)) as Body[];
+};
+
+const createOnEngine = async (name: string, body: object): Promise<string> =>
+  ((await engineCall(sharedDockerHost(), 'POST', `/containers/create?name=${name}`, { json: body })) as Body)
+    .Id;
+
+const inspectOnEngine = async (id: string): Promise<Body> =>
+  (await engineGet(sharedDockerHost(), `/containers/${id}/json`)) as Body;
+
+type Faults = { [Name in 'createContainer' | 'startContainer']?: DockerClient[Name] | undefined };
+
+/** Stands between daemon and Engine; `faults` are set by a test for as long as it needs them. */
+function faulty(faults: Faults): (client: DockerClient) => DockerClient {
+  return (client) =>
+    new Proxy(client, {
+      get(target, property): unknown {
+        const fault: unknown = Reflect.get(faults, property);
+        if (fault !== undefined) return fault;
+        const value: unknown = Reflect.get(target, property, target);
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
+}
+
+describe('The identity of a pod sandbox', () => {
+  let test: TestDaemon;
+  let raw: RawClient;
+  let engine!: DockerClient;
+  const faults: Faults = {};
+  beforeAll(async () => {
+    test = await TestDaemon.start({
+      wrapDocker: (client) => {
+        engine = client;
+        return faulty(faults)(client);
+      },
+    });
+    raw = new RawClient(test.endpoint);
+  });
+  afterEach(() => {
+    faults.createContainer = undefined;
+    faults.startContainer = undefined;
+  });
+  afterAll(async () => {
+    raw.close();
+    await test.stop();
+  });
+
+  /** What a lost call would have created, made by hand. */
+  const leftoverOf = async (config: cri.IPodSandboxConfig): Promise<object> => {
+    const id = await runPod(test, config);
+    const { Config } = await inspectOnEngine(id);
+    await test.client.call('RemovePodSandbox', { pod_sandbox_id: id });
+    return { Image: Config.Image, Labels: Config.Labels };
+  };
+
+  it('gives the same id to the same request', async () => {
+    const config = podConfig(test);
+    const id = await runPod(test, config);
+    expect(await runPod(test, config)).toBe(id);
+    expect(await runPod(test, { ...config, metadata: { ...config.metadata, attempt: 1 } })).not.toBe(id);
+  });
+
+  it('makes one sandbox of identical requests at once', async () => {
+    const config = podConfig(test);
+    const ids = await Promise.all([1, 2, 3, 4, 5, 6].map(() => runPod(test, config)));
+    expect(new Set(ids).size).toBe(1);
+    expect(await named(engineName(config))).toHaveLength(1);
+  });
+
+  it('replaces one that was created and never started', async () => {
+    const config = podConfig(test);
+    const left = await createOnEngine(engineName(config), await leftoverOf(config));
+    await untilStore(test, () => test.daemon.store.sandboxes.get(left) !== undefined);
+    expect((await sandboxStatus(test, left)).state).toBe(PodSandboxState.SANDBOX_NOTREADY);
+    const id = await runPod(test, config);
+    expect(id).not.toBe(left);
+    expect((await named(engineName(config))).map(({ Id }) => Id)).toEqual([id]);
+    expect((await sandboxStatus(test, id)).state).toBe(PodSandboxState.SANDBOX_READY);
+  });
+
+  it.each([
+    { name: 'created', started: false },
+    { name: 'running', started: true },
+  ])('does the same with a $name one that it learns of by the conflict', async ({ started }) => {
+    const config = podConfig(test);
+    const body = await leftoverOf(config);
+    let left = '';
+    faults.createContainer = async (name, ...more) => {
+      faults.createContainer = undefined;
+      left = await createOnEngine(engineName(config), body);
+      if (started) await engineCall(sharedDockerHost(), 'POST', `/containers/${left}/start`);
+      return engine.createContainer(name, ...more);
+    };
+    const id = await runPod(test, config);
+    expect(left).not.toBe('');
+    if (started) expect(id).toBe(left);
+    else expect(id).not.toBe(left);
+    expect((await named(engineName(config))).map(({ Id }) => Id)).toEqual([id]);
+    expect((await sandboxStatus(test, id)).state).toBe(PodSandboxState.SANDBOX_READY);
+  });
+
+  it('refuses a stopped one that still has containers', async () => {
+    const config = podConfig(test);
+    const id = await runPod(test, config);
+    await createContainer(test, id, containerConfig('main', 'true'));
+    await test.client.call('StopPodSandbox', { pod_sandbox_id: id });
+    await expectFailure(runPod(test, config), 'ALREADY_EXISTS', id);
+  });
+
+  it('replaces a stopped one without containers', async () => {
+    const config = podConfig(test);
+    const id = await runPod(test, config);
+    await test.client.call('StopPodSandbox', { pod_sandbox_id: id });
+    const next = await runPod(test, config);
+    expect(next).not.toBe(id);
+    expect((await named(engineName(config))).map(({ Id }) => Id)).toEqual([next]);
+  });
+
+  it('goes round a stranger that has the name, and remembers after a restart', async () => {
+    const config = podConfig(test);
+    const stranger = await createOnEngine(engineName(config), { Image: TEST_IMAGE });
+    try {
+      const id = await runPod(test, config);
+      expect(await runPod(test, config)).toBe(id);
+      await test.restart();
+      expect((await sandboxStatus(test, id)).metadata).toMatchObject(config.metadata as object);
+      expect((await inspectOnEngine(stranger)).Id).toBe(stranger);
+      expect(await runPod(test, config)).toBe(id);
+    } finally {
+      await engineCall(sharedDockerHost(), 'DELETE', `/containers/${stranger}`);
+    }
+  });
+
+  describe('when the client gives up', () => {
+    /** Lets the Engine do `step`, then holds its answer back until the call is given up. */
+    const loseReplyOf = (step: 'createContainer' | 'startContainer'): { reached: Promise<void> } => {
+      let arrive!: () => void;
+      const reached = new Promise<void>((resolve) => (arrive = resolve));
+      const hold = async (signal: AbortSignal | undefined): Promise<never> => {
+        arrive();
+        return new Promise((_, reject) => {
+          signal?.addEventListener('abort', () => reject(signal.reason as Error));
+        });
+      };
+      if (step === 'createContainer')
+        faults.createContainer = async (name, body, options) => {
+          await engine.createContainer(name, body);
+          return hold(options?.signal);
+        };
+      else
+        faults.startContainer = async (id, options) => {
+          await engine.startContainer(id);
+          return hold(options?.signal);
+        };
+      return { reached };
+    };
+    const ready = async (config: cri.IPodSandboxConfig): Promise<string[]> => {
+      const { items } = await test.client.call('ListPodSandbox', {
+        filter: { state: { state: PodSandboxState.SANDBOX_READY } },
+      });
+      return items.filter(({ metadata }) => metadata?.uid === config.metadata?.uid).map(({ id }) => id);
+    };
+
+    it.each(['createContainer', 'startContainer'] as const)(
+      'during %s nothing READY is left, and a retry works',
+      async (step) => {
+        const config = podConfig(test);
+        const { reached } = loseReplyOf(step);
+        const call = raw.open('RunPodSandbox', { config });
+        await reached;
+        call.cancel();
+        await expectFailure(call.ended, 'CANCELLED');
+        faults[step] = undefined;
+        const id = await runPod(test, config);
+        expect(await ready(config)).toEqual([id]);
+        expect((await named(engineName(config))).map(({ Id }) => Id)).toEqual([id]);
+      },
+    );
+
+    it.each(['createContainer', 'startContainer'] as const)(
+      'without a retry, a deadline during %s leaves nothing READY',
+      async (step) => {
+        const config = podConfig(test);
+        const { reached } = loseReplyOf(step);
+        const ofPod = (): boolean =>
+          [...test.daemon.store.sandboxes.values()].some(
+            ({ metadata }) => metadata.uid === config.metadata?.uid,
+          );
+        const call = test.client.call('RunPodSandbox', { config }, 1500);
+        const failure = expectFailure(call, 'DEADLINE_EXCEEDED');
+        await reached;
+        await failure;
+        // A lost create becomes known, so that kubelet's GC finds it; a lost start is taken back.
+        if (step === 'createContainer') await untilStore(test, ofPod);
+        else await untilGoneFromEngine(engineName(config));
+        expect(await ready(config)).toEqual([]);
+      },
+    );
+  });
+});
+
+/** Asks again until there is none: the Engine itself is watched, not the daemon. */
+async function untilGoneFromEngine(name: string): Promise<void> {
+  const end = Date.now() + 5000;
+  while ((await named(name)).length > 0) if (Date.now() > end) throw new Error(`${name} stays`);
+}

@@ -7,6 +7,7 @@ import { instrument, type EngineCall } from './docker/instrument';
 import type { Logger } from './lib/logger';
 import type { ContainerLogs } from './logs/container-logs';
 import { createContainerLogs } from './logs/create-container-logs';
+import { LinkedLogs } from './logs/linked-logs';
 import { choosePodNetwork } from './network/choose';
 import type { CallReport } from './server/call';
 import { GrpcServer } from './server/grpc-server';
@@ -50,7 +51,10 @@ export class Daemon {
     const store = new Store();
     store.podCidr = settings.podCidr;
     const reservations = new NameReservations();
-    const logs = createContainerLogs({ stateDir: join(settings.stateDir, 'logs'), logger });
+    const logs =
+      settings.containerLogs === 'link'
+        ? new LinkedLogs(logger)
+        : createContainerLogs({ stateDir: join(settings.stateDir, 'logs'), logger });
     const containerSync = new ContainerSync({ docker, store, logs, network, reservations, logger });
     const containerEvents = new ContainerEvents({ sync: containerSync, store, reservations, logger });
     const imageSync = new ImageSync({ docker, store, logger });

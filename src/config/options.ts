@@ -1,4 +1,4 @@
-import { duration, flag, integerIn, logLevel, size, text, type Parse } from './parsers';
+import { duration, flag, integerIn, logLevel, oneOf, size, text, type Parse } from './parsers';
 
 /**
  * One option: drives the command line, the environment (`DOCKBRIDGE_` and the name in capitals), `--help` and
@@ -99,6 +99,13 @@ export const OPTIONS = {
     '1m59s',
     duration,
     'limit of one Engine call; pulls, exec and log streams have none; 0 is 1m59s',
+  ),
+  containerLogs: option(
+    'container-logs',
+    'MODE',
+    'cri',
+    oneOf('cri', 'link'),
+    "cri: dockbridge writes CRI log files; link: symlinks to the Engine's json-file, as cri-dockerd did (docs/logs.md)",
   ),
   containerLogMaxSize: option(
     'container-log-spool-size',

@@ -19,6 +19,14 @@ export function integerIn(min: number, max: number): Parse<number> {
   };
 }
 
+export function oneOf<Word extends string>(...words: readonly Word[]): Parse<Word> {
+  return (value, source) => {
+    const found = words.find((word) => word === value);
+    if (found === undefined) throw invalidArgument(source, `"${value}" is none of ${words.join(', ')}`);
+    return found;
+  };
+}
+
 /** The Engine's notation for sizes: bytes, or a number with k, m or g. */
 export const size: Parse<string> = (value, source) => {
   if (/^[1-9]\d*[kmg]?$/.test(value)) return value;

@@ -13,6 +13,7 @@ import { listPodSandbox } from './runtime/list-pod-sandbox';
 import { podSandboxStatus } from './runtime/pod-sandbox-status';
 import { removeContainer } from './runtime/remove-container';
 import { removePodSandbox } from './runtime/remove-pod-sandbox';
+import { reopenContainerLog } from './runtime/reopen-container-log';
 import { runPodSandbox } from './runtime/run-pod-sandbox';
 import { runtimeConfig } from './runtime/runtime-config';
 import { startContainer } from './runtime/start-container';
@@ -89,7 +90,7 @@ export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
   Exec: later(STREAMING),
   Attach: later(STREAMING),
   PortForward: later(STREAMING),
-  ReopenContainerLog: later('log rotation is not built yet'),
+  ReopenContainerLog: read(reopenContainerLog),
   UpdateContainerResources: later('resource updates are not built yet'),
   UpdatePodSandboxResources: later('resource updates are not built yet'),
   ContainerStats: later(STATS),

@@ -21,6 +21,7 @@ const HOMES = {
   winston: 'lib',
   commander: 'cli',
   protobufjs: 'proto',
+  ws: 'streaming',
 };
 
 function layerRule(folder, level) {

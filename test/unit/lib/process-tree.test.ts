@@ -1,12 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isInContainer, killProcessTree } from '../../../src/lib/process-tree';
 
 const DIR = mkdtempSync(join(tmpdir(), 'process-tree-'));
+// A script's file name is its process's name.
+writeFileSync(join(DIR, 'a) Z (b'), '#!/bin/sh\necho $$\nsleep 67; :', { mode: 0o755 });
 afterAll(() => rmSync(DIR, { recursive: true }));
 
 const SHELLS: ChildProcess[] = [];
@@ -78,7 +80,7 @@ describe('killProcessTree', () => {
     },
     {
       desc: 'a name with spaces and parentheses',
-      script: `cp /bin/sleep "${DIR}/a) Z (b"; echo $$; exec "${DIR}/a) Z (b" 67`,
+      script: `exec "${DIR}/a) Z (b"`,
       count: 1,
     },
   ])('$desc', async ({ script, count }) => {

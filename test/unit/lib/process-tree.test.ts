@@ -31,7 +31,7 @@ async function startTree(script: string, count: number): Promise<number[]> {
 async function isAlive(pid: number): Promise<boolean> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-    return !stat.includes(') Z');
+    return !stat.slice(stat.lastIndexOf(')')).startsWith(') Z');
   } catch {
     return false;
   }

@@ -8,13 +8,23 @@ import { parseEngineName } from './names';
 import { fromEngineResources } from './resources';
 import { nanosFromEngineTime } from './time';
 
+const EXTRA_EXAMPLE: ContainerExtra = {
+  v: 1,
+  metadata: { name: '', attempt: 0 },
+  image: { image: '', userSpecified: '', annotations: {} },
+  mounts: [],
+  labelKeys: [],
+  annotationKeys: [],
+  shadowed: {},
+};
+
 /**
  * The Engine's inspect → record, for containers of ours and of cri-dockerd.
  * @returns undefined for a container without metadata in label or name, or without a sandbox.
  */
 export function containerFromInspect(container: EngineContainerInspect): ContainerRecord | undefined {
   const engineLabels = container.Config.Labels ?? {};
-  const extra = readExtra(engineLabels) as ContainerExtra | undefined;
+  const extra = readExtra(engineLabels, EXTRA_EXAMPLE);
   const engineName = container.Name.replace(/^\//, '');
   const parsed = parseEngineName(engineName);
   const metadata = extra?.metadata ?? (parsed && { name: parsed.first, attempt: parsed.attempt });

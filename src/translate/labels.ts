@@ -85,14 +85,28 @@ function decodeKnown(engineLabels: StringMap, keys: LabelKeys): DecodedLabels {
   };
 }
 
-/** The JSON under EXTRA_LABEL; undefined when absent (cri-dockerd's container) or not ours to read. */
-export function readExtra(engineLabels: StringMap): object | undefined {
+/**
+ * The JSON under EXTRA_LABEL; undefined when absent (cri-dockerd's container) or not ours to read: anybody with access
+ * to the Engine can set labels, and one odd container must not stop a resync.
+ * @param example a value with all parts that must be there, of their types.
+ */
+export function readExtra<T extends object>(engineLabels: StringMap, example: T): T | undefined {
   const text = engineLabels[EXTRA_LABEL];
   if (text === undefined) return undefined;
   try {
     const extra: unknown = JSON.parse(text);
-    return typeof extra === 'object' && extra !== null && 'v' in extra && extra.v === 1 ? extra : undefined;
+    return hasShapeOf(extra, { v: 1, ...example }) && (extra as { v: unknown }).v === 1
+      ? (extra as T)
+      : undefined;
   } catch {
     return undefined;
   }
+}
+
+function hasShapeOf(value: unknown, example: unknown): boolean {
+  if (Array.isArray(example)) return Array.isArray(value);
+  if (typeof example !== 'object' || example === null) return typeof value === typeof example;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const parts = value as Readonly<Record<string, unknown>>;
+  return Object.entries(example).every(([key, part]) => hasShapeOf(parts[key], part));
 }

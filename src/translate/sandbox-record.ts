@@ -3,9 +3,22 @@ import type { EngineState, SandboxMetadata, SandboxRecord } from '../store/recor
 import type { EngineContainerInspect } from './engine';
 import { decodeLabels, readExtra } from './labels';
 import { parseEngineName } from './names';
-import { fromEngineNamespaces } from './namespaces';
+import { fromEngineNamespaces, POD_NAMESPACES } from './namespaces';
 import type { SandboxExtra } from './sandbox-create';
 import { nanosFromEngineTime } from './time';
+
+const EXTRA_EXAMPLE: SandboxExtra = {
+  v: 1,
+  metadata: { name: '', namespace: '', uid: '', attempt: 0 },
+  runtimeHandler: '',
+  namespaces: POD_NAMESPACES,
+  logDirectory: '',
+  cgroupParent: '',
+  privileged: false,
+  labelKeys: [],
+  annotationKeys: [],
+  shadowed: {},
+};
 
 /**
  * The Engine's inspect → record, for sandboxes of ours and of cri-dockerd.
@@ -17,7 +30,7 @@ export function sandboxFromInspect(
   ips: readonly string[],
 ): SandboxRecord | undefined {
   const engineLabels = container.Config.Labels ?? {};
-  const extra = readExtra(engineLabels) as SandboxExtra | undefined;
+  const extra = readExtra(engineLabels, EXTRA_EXAMPLE);
   const engineName = container.Name.replace(/^\//, '');
   const metadata = extra?.metadata ?? metadataFromName(engineName);
   if (metadata === undefined) return undefined;

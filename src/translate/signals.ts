@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { invalidArgument } from '../lib/errors';
 import { Signal } from '../proto/enums';
 
@@ -11,10 +12,14 @@ export function toEngineSignal(signal: number, field: string): string {
   return key.slice(PREFIX.length).replace('PLUS', '+').replace('MINUS', '-');
 }
 
-/** The Engine's name, with or without SIG → CRI Signal; 0 (runtime default) for '' and for what CRI has no name for. */
+/**
+ * The Engine's name, with or without SIG, or Linux's number, as Dockerfiles may give it → CRI Signal; 0 (runtime
+ * default) for '' and for what CRI has no name for.
+ */
 export function toCriSignal(name: string): Signal {
   if (name === '') return Signal.SIGNAL_RUNTIME_DEFAULT;
-  const upper = name.toUpperCase().replace('+', 'PLUS').replace('-', 'MINUS');
+  const numbered = Object.entries(constants.signals).find(([, number]) => String(number) === name)?.[0];
+  const upper = (numbered ?? name).toUpperCase().replace('+', 'PLUS').replace('-', 'MINUS');
   const key = PREFIX + (upper.startsWith('SIG') ? upper : `SIG${upper}`);
   return Object.entries(Signal).find(([known]) => known === key)?.[1] ?? Signal.SIGNAL_RUNTIME_DEFAULT;
 }

@@ -10,16 +10,13 @@ import { invalidArgument } from '../lib/errors';
  */
 export function connectDocker(endpoint: string, maxSockets: number | undefined): Docker {
   if (endpoint === '') return new Docker();
-  const url = parse(endpoint);
+  const target = parse(endpoint);
   // An own agent of docker-modem's would be walked by util.inspect at each request (ecosystem.md 1.3): hide it.
   const agent =
     maxSockets === undefined ? undefined : hidden(new http.Agent({ keepAlive: true, maxSockets }));
   const common = { protocol: 'http' as const, ...(agent === undefined ? {} : { agent }) };
-  if (url.protocol === 'unix:') {
-    // `host: ''` keeps docker-modem from taking DOCKER_HOST instead of our path.
-    return new Docker({ ...common, host: '', socketPath: url.pathname });
-  }
-  return new Docker({ ...common, host: url.hostname, port: url.port });
+  // `host: ''` keeps docker-modem from taking DOCKER_HOST instead of our path.
+  return new Docker({ ...common, host: '', ...target });
 }
 
 /** Whether `endpoint` is on this machine: only then are its pids, cgroups and log files ours to read. */
@@ -27,10 +24,13 @@ export function isLocalEndpoint(endpoint: string): boolean {
   return (endpoint === '' ? (process.env.DOCKER_HOST ?? 'unix://') : endpoint).startsWith('unix:');
 }
 
-function parse(endpoint: string): URL {
+type Endpoint = { readonly socketPath: string } | { readonly host: string; readonly port: string };
+
+function parse(endpoint: string): Endpoint {
+  // Not through URL: it would escape spaces and cut at `#`.
+  if (endpoint.startsWith('unix:///')) return { socketPath: endpoint.slice('unix://'.length) };
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-  if (url?.protocol === 'unix:' && url.pathname !== '' && url.hostname === '') return url;
-  if (url?.protocol === 'tcp:' && url.hostname !== '') return url;
+  if (url?.protocol === 'tcp:' && url.hostname !== '') return { host: url.hostname, port: url.port };
   throw invalidArgument(
     '--docker-endpoint',
     `"${endpoint}" is neither unix:///path/to/docker.sock nor tcp://host:port (for TLS set it to '' and use DOCKER_HOST)`,

@@ -1,4 +1,12 @@
+import { setMaxListeners } from 'node:events';
 import { deadlineExceeded } from './errors';
+
+/** For a signal that many calls share: Node takes more than ten listeners for a leak and warns on stderr. */
+export function sharedAbortController(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
+}
 
 /**
  * Runs `work` with a signal that fires after `ms` or when `parent` does, whichever comes first. The timer and the
@@ -11,7 +19,7 @@ export async function withDeadline<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   parent?.throwIfAborted();
-  const controller = new AbortController();
+  const controller = sharedAbortController();
   const onParent = (): void => controller.abort(parent?.reason);
   parent?.addEventListener('abort', onParent, { once: true });
   const timer = setTimeout(

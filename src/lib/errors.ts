@@ -58,8 +58,13 @@ export function hasCode(error: unknown, code: ErrorCode): boolean {
   return error instanceof RuntimeError && error.code === code;
 }
 
+/** Never throws, whatever was thrown: some objects cannot be made a string. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  try {
+    return String(error instanceof Error ? error.message : error);
+  } catch {
+    return 'an error that cannot be printed';
+  }
 }
 
 /** The errno name (`ENOENT`, …) of a Node system error, undefined for anything else. */

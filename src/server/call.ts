@@ -1,8 +1,12 @@
 import { status, type handleUnaryCall, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
-import { cancelled, hasCode, invalidArgument, RuntimeError, type ErrorCode } from '../lib/errors';
+import { sharedAbortController } from '../lib/deadline';
+import { cancelled, hasCode, invalidArgument, messageOf, RuntimeError, type ErrorCode } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { MalformedMessage } from '../proto/service';
 import type { CallContext } from './services';
+
+/** Characters; kubelet's events show about half of that. */
+const MAX_DETAILS = 2_000;
 
 /** One finished call, for metrics. */
 export interface CallReport {
@@ -41,7 +45,7 @@ async function answer<Request, Response>(
   callback: sendUnaryData<Response>,
 ): Promise<void> {
   const started = process.hrtime.bigint();
-  const controller = new AbortController();
+  const controller = sharedAbortController();
   // Emitted for the client's cancel and for a passed deadline alike: nobody waits for an answer any more.
   call.on('cancelled', () =>
     controller.abort(cancelled('the client cancelled the call or its deadline passed')),
@@ -58,7 +62,7 @@ async function answer<Request, Response>(
   } catch (error) {
     const failure = asRuntimeError(error, method, options.logger);
     code = failure.code;
-    callback({ code: status[failure.code], details: failure.message });
+    callback({ code: status[failure.code], details: toDetails(failure.message) });
   }
   const seconds = Number(process.hrtime.bigint() - started) / 1e9;
   options.observe({ method, code, seconds });
@@ -75,6 +79,16 @@ function asRuntimeError(error: unknown, method: string, logger: Logger): Runtime
     return error;
   }
   const stack = error instanceof Error ? error.stack : undefined;
-  logger.error('Call failed unexpectedly: this is a bug', { method, error: String(error), stack });
-  return new RuntimeError('INTERNAL', `${method}: unexpected error: ${String(error)}`, { cause: error });
+  const message = messageOf(error);
+  logger.error('Call failed unexpectedly: this is a bug', { method, error: message, stack });
+  return new RuntimeError('INTERNAL', `${method}: unexpected error: ${message}`, { cause: error });
+}
+
+/**
+ * The text travels in a trailer: clients limit those, and grpc-js never ends a call whose text is too long for one or
+ * holds half a surrogate pair.
+ */
+function toDetails(message: string): string {
+  const text = message.length > MAX_DETAILS ? `${message.slice(0, MAX_DETAILS)}…` : message;
+  return Buffer.from(text, 'utf8').toString('utf8');
 }

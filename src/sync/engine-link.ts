@@ -1,6 +1,6 @@
 import { openEventFeed, type EventFeed } from '../docker/event-feed';
 import type { DockerClient } from '../docker/client';
-import { withDeadline } from '../lib/deadline';
+import { sharedAbortController, withDeadline } from '../lib/deadline';
 import { messageOf, unavailable } from '../lib/errors';
 import { abortable } from '../lib/keyed-lock';
 import type { Logger } from '../lib/logger';
@@ -46,7 +46,7 @@ export class EngineLink {
   private current: LinkState = { ready: false, reason: 'Docker Engine has not answered yet' };
   private everReady = false;
   private readonly waiters = new Set<() => void>();
-  private readonly stopped = new AbortController();
+  private readonly stopped = sharedAbortController();
   private running: Promise<void> = Promise.resolve();
 
   constructor(private readonly parts: EngineLinkParts) {}
@@ -118,7 +118,7 @@ export class EngineLink {
   /** One connection, from connect to loss: always rejects. */
   private async session(): Promise<never> {
     const { docker, store, containerSync, imageSync, logger } = this.parts;
-    const controller = new AbortController();
+    const controller = sharedAbortController();
     const onStop = (): void => controller.abort(this.stopped.signal.reason);
     this.stopped.signal.addEventListener('abort', onStop, { once: true });
     try {

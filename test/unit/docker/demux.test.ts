@@ -1,0 +1,74 @@
+import { Demultiplexer, type StreamKind } from '../../../src/docker/demux';
+
+function frame(kind: number, data: Buffer | string): Buffer {
+  const payload = Buffer.from(data);
+  const header = Buffer.alloc(8);
+  header.writeUInt8(kind, 0);
+  header.writeUInt32BE(payload.length, 4);
+  return Buffer.concat([header, payload]);
+}
+
+function collect(chunks: Iterable<Buffer>): Record<StreamKind, string> {
+  const got: Record<StreamKind, string> = { 1: '', 2: '' };
+  const demultiplexer = new Demultiplexer((kind, data) => (got[kind] += data.toString('latin1')));
+  for (const chunk of chunks) demultiplexer.write(chunk);
+  return got;
+}
+
+const STREAM = Buffer.concat([
+  frame(1, 'out-1'),
+  frame(2, 'err'),
+  frame(1, ''),
+  frame(0, 'in'),
+  frame(1, 'out-2'),
+]);
+const WANTED = { 1: 'out-1out-2', 2: 'err' };
+
+describe('Demultiplexer', () => {
+  it.each(Array.from({ length: STREAM.length + 1 }, (_, at) => at))('takes a stream cut at byte %i', (at) => {
+    expect(collect([STREAM.subarray(0, at), STREAM.subarray(at)])).toEqual(WANTED);
+  });
+
+  it('takes single bytes', () => {
+    expect(collect(Array.from(STREAM, (byte) => Buffer.from([byte])))).toEqual(WANTED);
+  });
+
+  it('drops the echo of stdin and streams it does not know', () => {
+    expect(collect([frame(0, 'x'), frame(3, 'y'), frame(255, 'z'), frame(2, 'kept')])).toEqual({
+      1: '',
+      2: 'kept',
+    });
+  });
+
+  it('hands over what it has of a frame that is cut off, and nothing of a cut header', () => {
+    expect(collect([frame(1, 'abcdef').subarray(0, 11)])).toEqual({ 1: 'abc', 2: '' });
+    expect(collect([frame(1, 'abcdef').subarray(0, 7)])).toEqual({ 1: '', 2: '' });
+  });
+
+  it('takes a frame of 4 GiB as it comes, without holding it', () => {
+    const header = Buffer.from([1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+    const piece = Buffer.alloc(1024 * 1024);
+    let bytes = 0;
+    const demultiplexer = new Demultiplexer((_kind, data) => {
+      bytes += data.length;
+      // A slice of what came in, not a copy.
+      expect(data.buffer).toBe(piece.buffer);
+    });
+    demultiplexer.write(header);
+    for (let count = 0; count < 64; count++) demultiplexer.write(piece);
+    expect(bytes).toBe(64 * piece.length);
+  });
+
+  it('takes a million frames of one byte in one chunk, quickly', () => {
+    const count = 1_000_000;
+    const one = frame(1, 'x');
+    const chunk = Buffer.alloc(count * one.length, one);
+    let frames = 0;
+    const started = process.hrtime.bigint();
+    new Demultiplexer(() => frames++).write(chunk);
+    const ms = Number(process.hrtime.bigint() - started) / 1e6;
+    expect(frames).toBe(count);
+    // 0.1 s here; dockerode's own needs minutes or overflows the stack.
+    expect(ms).toBeLessThan(3_000);
+  });
+});

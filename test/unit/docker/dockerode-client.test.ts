@@ -1,0 +1,367 @@
+import { text } from 'node:stream/consumers';
+import { Readable } from 'node:stream';
+import type { DockerClient } from '../../../src/docker/client';
+import { DockerodeClient } from '../../../src/docker/dockerode-client';
+import { EngineError } from '../../../src/docker/errors';
+import { sharedAbortController } from '../../../src/lib/deadline';
+import { unavailable } from '../../../src/lib/errors';
+import {
+  chunks,
+  drop,
+  EngineServer,
+  hang,
+  reply,
+  stall,
+  tear,
+  upgrade,
+  type Answer,
+} from '../../fakes/engine-server';
+
+let engine: EngineServer;
+let client: DockerodeClient;
+
+beforeEach(async () => {
+  engine = await EngineServer.start();
+  client = new DockerodeClient({ endpoint: engine.endpoint, requestTimeoutMs: 30_000 });
+});
+
+afterEach(async () => {
+  await engine.close();
+});
+
+function impatient(ms: number): DockerodeClient {
+  return new DockerodeClient({ endpoint: engine.endpoint, requestTimeoutMs: ms });
+}
+
+const CREATE_BODY = { Image: 'x', HostConfig: {} } as Parameters<DockerClient['createContainer']>[1];
+
+/** Every call with arguments that would leave the path if they were not escaped. */
+const CALLS: Record<
+  string,
+  [call: (docker: DockerClient, signal?: AbortSignal) => Promise<unknown>, request: string]
+> = {
+  ping: [(docker, signal) => docker.ping({ signal }), 'GET /_ping'],
+  version: [(docker, signal) => docker.version({ signal }), 'GET /version'],
+  info: [(docker, signal) => docker.info({ signal }), 'GET /info'],
+  listContainers: [
+    (docker, signal) => docker.listContainers({ label: ['a'] }, { signal }),
+    'GET /containers/json',
+  ],
+  inspectContainer: [
+    (docker, signal) => docker.inspectContainer('a/../b?c', { signal }),
+    'GET /containers/a%2F..%2Fb%3Fc/json',
+  ],
+  createContainer: [
+    (docker, signal) => docker.createContainer('na me', CREATE_BODY, { signal }),
+    'POST /containers/create',
+  ],
+  startContainer: [(docker, signal) => docker.startContainer('id', { signal }), 'POST /containers/id/start'],
+  stopContainer: [(docker, signal) => docker.stopContainer('id', 7, { signal }), 'POST /containers/id/stop'],
+  removeContainer: [(docker, signal) => docker.removeContainer('id', { signal }), 'DELETE /containers/id'],
+  listImages: [(docker, signal) => docker.listImages({ signal }), 'GET /images/json'],
+  inspectImage: [
+    (docker, signal) => docker.inspectImage('r.io/a/b?c:1', { signal }),
+    'GET /images/r.io/a/b%3Fc%3A1/json',
+  ],
+  imageHistory: [(docker, signal) => docker.imageHistory('a', { signal }), 'GET /images/a/history'],
+  pullImage: [
+    (docker, signal) => docker.pullImage('a:1', undefined, () => undefined, { signal }),
+    'POST /images/create',
+  ],
+  removeImage: [(docker, signal) => docker.removeImage('a:1', { signal }), 'DELETE /images/a%3A1'],
+  createExec: [(docker, signal) => docker.createExec('id', ['sh'], { signal }), 'POST /containers/id/exec'],
+  inspectExec: [(docker, signal) => docker.inspectExec('id', { signal }), 'GET /exec/id/json'],
+  events: [async (docker, signal) => text(await docker.events({}, { signal })), 'GET /events'],
+};
+const NAMES = Object.keys(CALLS);
+/** Those that must end by themselves when the Engine hangs. */
+const SHORT = NAMES.filter((name) => !['ping', 'pullImage', 'events'].includes(name));
+
+describe.each(NAMES)('%s', (name) => {
+  const [call, request] = CALLS[name]!;
+
+  it('asks what the API documents', async () => {
+    engine.answers(reply(200, '{}'));
+    await call(client).catch(() => undefined);
+    const { method, path } = await engine.exchange();
+    expect(`${method} ${path}`).toBe(request);
+  });
+
+  it('rejects with the status of a refusal and nothing but the text of the Engine', async () => {
+    engine.answers(reply(500, { message: 'tüdelü: no space left' }));
+    await expect(call(client)).rejects.toEqual(
+      expect.objectContaining({ name: 'EngineError', statusCode: 500, message: 'tüdelü: no space left' }),
+    );
+  });
+
+  it('rejects when the connection is dropped before an answer, and in the middle of a refusal', async () => {
+    engine.answers(drop, tear(500, '{"message": "torn'));
+    await expect(call(client)).rejects.toMatchObject({ name: 'RuntimeError', code: 'UNAVAILABLE' });
+    await expect(call(client)).rejects.toMatchObject({ name: 'RuntimeError', code: 'UNAVAILABLE' });
+  });
+
+  it('rejects when nobody listens', async () => {
+    const nobody = new DockerodeClient({ endpoint: `${engine.endpoint}.none`, requestTimeoutMs: 1_000 });
+    await expect(call(nobody)).rejects.toMatchObject({ code: 'UNAVAILABLE', message: /is dockerd running/ });
+  });
+
+  it.each<[string, Answer]>([
+    ['before the headers', hang],
+    ['in the middle of the body', stall(200, '{"a')],
+    ['in the middle of a refusal', stall(500, '{"mess')],
+  ])('ends with its signal, and its connection with it, when the Engine hangs %s', async (_where, answer) => {
+    engine.answers(answer);
+    const controller = new AbortController();
+    const pending = call(client, controller.signal);
+    pending.catch(() => undefined);
+    const { closed } = await engine.exchange();
+    const reason = unavailable('the caller is gone');
+    controller.abort(reason);
+    await expect(pending).rejects.toBe(reason);
+    await closed;
+  });
+
+  it('asks nothing for a caller that is gone already', async () => {
+    const reason = unavailable('gone before');
+    await expect(call(client, AbortSignal.abort(reason))).rejects.toBe(reason);
+    expect(engine.exchanges).toEqual([]);
+  });
+});
+
+describe.each(SHORT)('%s', (name) => {
+  const [call] = CALLS[name]!;
+
+  it.each<[string, Answer]>([
+    ['before the headers', hang],
+    ['in the middle of the body', stall(200, '{"a')],
+    ['in the middle of a refusal', stall(500, '{"mess')],
+  ])('ends by its time limit when the Engine hangs %s', async (_where, answer) => {
+    engine.answers(answer);
+    // A stop has its grace period on top: none here.
+    const pending = name === 'stopContainer' ? impatient(100).stopContainer('id', 0) : call(impatient(100));
+    await expect(pending).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED', message: /100 ms/ });
+    await (
+      await engine.exchange()
+    ).closed;
+  });
+
+  it('rejects when a good answer is torn', async () => {
+    engine.answers(tear(200, '{"Id": "abc"'));
+    await expect(call(client)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+});
+
+describe('answers', () => {
+  it('are decoded, also when they come byte by byte and cut a character', async () => {
+    const bytes = Buffer.from(JSON.stringify({ Version: '20.10-ä€😀' }));
+    engine.answers(chunks(...Array.from(bytes, (byte) => Buffer.from([byte]))));
+    expect(await client.version()).toEqual({ Version: '20.10-ä€😀' });
+  });
+
+  it('that are no JSON reject with a code', async () => {
+    engine.answers(reply(200, '<html>proxy</html>'));
+    await expect(client.version()).rejects.toMatchObject({ name: 'RuntimeError', code: 'UNKNOWN' });
+  });
+
+  it('refusals without JSON keep their text, empty ones have some', async () => {
+    engine.answers(reply(404, 'page not found\n'), reply(500, ''));
+    await expect(client.version()).rejects.toMatchObject({ statusCode: 404, message: 'page not found' });
+    await expect(client.version()).rejects.toMatchObject({ statusCode: 500, message: /\S/ });
+  });
+
+  it.each([
+    [400, 'INVALID_ARGUMENT'],
+    [401, 'UNAUTHENTICATED'],
+    [403, 'PERMISSION_DENIED'],
+    [404, 'NOT_FOUND'],
+    [409, 'FAILED_PRECONDITION'],
+    [418, 'UNKNOWN'],
+    [500, 'UNKNOWN'],
+    [501, 'UNIMPLEMENTED'],
+    [503, 'UNAVAILABLE'],
+  ])('HTTP %i is %s', async (status, code) => {
+    engine.answers(reply(status, { message: 'no' }));
+    const failure = await client.info().catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(EngineError);
+    expect(failure).toMatchObject({ statusCode: status, code, message: 'no' });
+  });
+});
+
+describe('containers', () => {
+  it('create sends name and body and returns the id', async () => {
+    engine.answers(reply(201, { Id: 'abc', Warnings: [] }));
+    expect(await client.createContainer('k8s_ä', CREATE_BODY)).toBe('abc');
+    const { query, body, headers } = await engine.exchange();
+    expect(query.get('name')).toBe('k8s_ä');
+    expect(JSON.parse(body)).toEqual(CREATE_BODY);
+    expect(headers['content-type']).toBe('application/json');
+  });
+
+  it('start and stop of what runs or does not are success', async () => {
+    engine.answers(reply(304));
+    await client.startContainer('id');
+    await client.stopContainer('id', 5);
+    expect((await engine.exchange(1)).query.get('t')).toBe('5');
+  });
+
+  it('a stop may take its grace period on top of the time limit', async () => {
+    engine.answers(({ response }) => setTimeout(() => response.writeHead(204).end(), 300));
+    await impatient(100).stopContainer('id', 1);
+  });
+
+  it('removal of what is gone is success', async () => {
+    engine.answers(reply(404, { message: 'No such container' }));
+    await client.removeContainer('id');
+    expect(engine.exchanges).toHaveLength(1);
+  });
+
+  it('removal that is under way is awaited', async () => {
+    engine.answers(reply(409, { message: 'removal of container id is already in progress' }), hang);
+    const removal = client.removeContainer('id');
+    const wait = await engine.exchange(1);
+    expect([wait.method, wait.path, wait.query.get('condition')]).toEqual([
+      'POST',
+      '/containers/id/wait',
+      'removed',
+    ]);
+    wait.response.writeHead(200).end('{"StatusCode":0}');
+    await removal;
+  });
+
+  it('removal whose wait comes too late is success, one that hangs ends', async () => {
+    engine.answers(reply(409, {}), reply(404, { message: 'No such container' }), reply(409, {}), hang);
+    await client.removeContainer('id');
+    await expect(impatient(100).removeContainer('id')).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  });
+});
+
+describe('pull', () => {
+  it('reports progress and ends with the stream', async () => {
+    engine.answers(chunks('{"status":"Pull', 'ing"}\r\n{"status":"Done"}\r\n'));
+    const seen: unknown[] = [];
+    await client.pullImage('a:1', { username: 'u', password: 'ü' }, (progress) => seen.push(progress));
+    expect(seen).toEqual([{ status: 'Pulling' }, { status: 'Done' }]);
+    const { query, headers } = await engine.exchange();
+    expect(query.get('fromImage')).toBe('a:1');
+    const auth = Buffer.from(String(headers['x-registry-auth']), 'base64url').toString();
+    expect(JSON.parse(auth)).toEqual({ username: 'u', password: 'ü' });
+  });
+
+  it('rejects with an error that comes in the stream after 200', async () => {
+    engine.answers(
+      chunks('{"status":"x"}\n{"errorDetail":{"code":401,"message":"denied"},"error":"denied"}\n'),
+      chunks('{"error":"no space left on device"}\n'),
+    );
+    await expect(client.pullImage('a', undefined, () => undefined)).rejects.toMatchObject({
+      message: 'denied',
+    });
+    await expect(client.pullImage('a', undefined, () => undefined)).rejects.toMatchObject({
+      name: 'EngineError',
+      message: 'no space left on device',
+    });
+    // The rest is not read: the connections are gone.
+    await (
+      await engine.exchange(1)
+    ).closed;
+  });
+
+  it.each<[string, Answer]>([
+    ['is torn', tear(200, '{"status":"Pulling"}\n')],
+    ['ends in the middle of a line', chunks('{"status":"Pulling"}\n{"stat')],
+    ['is no JSON', chunks('{"status":"Pulling"}\n<html>\n')],
+  ])('rejects when the stream %s', async (_what, answer) => {
+    engine.answers(answer);
+    const seen: unknown[] = [];
+    await expect(client.pullImage('a', undefined, (progress) => seen.push(progress))).rejects.toMatchObject({
+      name: 'RuntimeError',
+    });
+    expect(seen).toEqual([{ status: 'Pulling' }]);
+  });
+});
+
+describe('import', () => {
+  it('sends the tar and the changes, each as a parameter of its own', async () => {
+    engine.answers(chunks('{"status":"sha256:1"}\n'));
+    await client.importImage(Readable.from(['ta', 'r']), 'host:5000/a/b:1', ['CMD ["x"]', 'USER 1']);
+    const { query, body } = await engine.exchange();
+    expect(body).toBe('tar');
+    expect([query.get('fromSrc'), query.get('repo'), query.get('tag')]).toEqual(['-', 'host:5000/a/b', '1']);
+    expect(query.getAll('changes')).toEqual(['CMD ["x"]', 'USER 1']);
+  });
+
+  it('rejects when the tar cannot be read', async () => {
+    engine.answers(hang);
+    const broken = new Readable({ read: () => broken.destroy(new Error('disk gone')) });
+    await expect(client.importImage(broken, 'a:1', [])).rejects.toMatchObject({ message: 'disk gone' });
+  });
+});
+
+describe('exec', () => {
+  it('gives the raw connection, with bytes that came along with the 101', async () => {
+    engine.answers(upgrade(Buffer.from('at once')));
+    expect(await text(await client.startExec('id'))).toBe('at once');
+    const { headers } = await engine.exchange();
+    expect(headers).toMatchObject({
+      connection: 'Upgrade',
+      upgrade: 'tcp',
+      'content-type': 'application/json',
+    });
+  });
+
+  it('rejects a refusal', async () => {
+    engine.answers(({ socket }) =>
+      socket.end('HTTP/1.1 409 Conflict\r\nContent-Length: 24\r\n\r\n{"message":"is paused"}\n'),
+    );
+    await expect(client.startExec('id')).rejects.toMatchObject({ statusCode: 409, message: 'is paused' });
+  });
+
+  it('rejects a dropped connection and a caller that is gone', async () => {
+    engine.answers(drop, hang);
+    await expect(client.startExec('id')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    const controller = new AbortController();
+    const pending = client.startExec('id', { signal: controller.signal });
+    pending.catch(() => undefined);
+    const { closed } = await engine.exchange(1);
+    controller.abort(unavailable('gone'));
+    await expect(pending).rejects.toMatchObject({ message: 'gone' });
+    await closed;
+  });
+});
+
+describe('connections', () => {
+  it('a hundred hung calls do not keep a ping, a pull or an event stream from the Engine', async () => {
+    engine.answers(({ path, response }) => {
+      if (path === '/_ping') response.end('OK');
+      if (path === '/images/create') response.end('{"status":"Done"}\n');
+      if (path === '/events') response.end('');
+    });
+    const controller = sharedAbortController();
+    const hung = Array.from({ length: 100 }, () => client.info({ signal: controller.signal }));
+    const all = Promise.allSettled(hung);
+    await engine.exchange(31);
+    await client.ping();
+    await client.pullImage('a', undefined, () => undefined);
+    await text(await client.events({}));
+    controller.abort(unavailable('enough'));
+    for (const result of await all)
+      expect(result).toMatchObject({ status: 'rejected', reason: { message: 'enough' } });
+  });
+
+  it('a burst shares a few connections', async () => {
+    engine.answers(reply(200, '{}'));
+    await Promise.all(Array.from({ length: 500 }, () => client.info()));
+    expect(engine.exchanges).toHaveLength(500);
+    expect(engine.connections).toBeLessThanOrEqual(32);
+  });
+
+  it('a connection that the Engine closed while it was idle costs no call', async () => {
+    engine.answers(reply(200, '{}'));
+    await client.info();
+    for (let round = 0; round < 20; round++) {
+      (await engine.exchange(2 * round)).socket.destroy();
+      // On a connection of its own, later than the other's end: once it is answered, the client knows of that.
+      await client.ping();
+      await client.info();
+    }
+  });
+});

@@ -1,0 +1,148 @@
+import { DockerodeClient } from '../../../src/docker/dockerode-client';
+import { openEventFeed } from '../../../src/docker/event-feed';
+import { unavailable } from '../../../src/lib/errors';
+import type { EngineEvent } from '../../../src/translate/engine';
+import { chunks, drop, EngineServer, hang, reply, stall, tear, type Answer } from '../../fakes/engine-server';
+
+let engine: EngineServer;
+let client: DockerodeClient;
+
+beforeEach(async () => {
+  engine = await EngineServer.start();
+  client = new DockerodeClient({ endpoint: engine.endpoint, requestTimeoutMs: 30_000 });
+});
+
+afterEach(async () => {
+  await engine.close();
+});
+
+const never = new AbortController().signal;
+const EVENT = {
+  Type: 'container',
+  Action: 'die',
+  Actor: { ID: 'ä', Attributes: { exitCode: '1' } },
+  timeNano: 1,
+};
+const LINE = `${JSON.stringify(EVENT)}\n`;
+
+async function consume(answer: Answer): Promise<{ events: EngineEvent[]; end: unknown }> {
+  engine.answers(answer);
+  const feed = await openEventFeed(client, never);
+  const events: EngineEvent[] = [];
+  const end: unknown = await feed.consume((event) => events.push(event)).catch((error: unknown) => error);
+  return { events, end };
+}
+
+it('asks for what changes a record, and for nothing that only costs', async () => {
+  engine.answers(chunks());
+  await openEventFeed(client, never);
+  const { path, query } = await engine.exchange();
+  const filters = JSON.parse(query.get('filters') ?? '') as Record<string, string[]>;
+  expect(path).toBe('/events');
+  expect(filters.type).toEqual(['container', 'image']);
+  expect(filters.event).toEqual(
+    expect.arrayContaining(['create', 'start', 'die', 'oom', 'destroy', 'untag']),
+  );
+  expect(filters.event?.join(' ')).not.toMatch(/exec|health|attach|top|resize/);
+});
+
+it('is open as soon as the Engine has accepted, before any event', async () => {
+  engine.answers(({ response }) => {
+    response.writeHead(200);
+    response.flushHeaders();
+  });
+  await openEventFeed(client, never);
+});
+
+it.each<[string, Answer]>([
+  ['refuses', reply(500, { message: 'no events today' })],
+  ['drops the connection', drop],
+])('does not open when the Engine %s', async (_what, answer) => {
+  engine.answers(answer);
+  await expect(openEventFeed(client, never)).rejects.toMatchObject({ name: /Error/ });
+});
+
+it('says that the Engine ended the stream', async () => {
+  expect(await consume(chunks(LINE, LINE))).toEqual({
+    events: [EVENT, EVENT],
+    end: expect.objectContaining({
+      code: 'UNAVAILABLE',
+      message: 'Docker Engine ended the event stream',
+    }) as unknown,
+  });
+});
+
+it('hands over a half-closed stream to its last event', async () => {
+  // The Engine's FIN without the end of the chunked body.
+  const { events, end } = await consume(({ response, socket }) => {
+    response.writeHead(200);
+    response.write(LINE, () => socket.end());
+  });
+  expect(events).toEqual([EVENT]);
+  expect(end).toMatchObject({ code: 'UNAVAILABLE' });
+});
+
+it('ends with UNAVAILABLE when the stream is torn', async () => {
+  const { events, end } = await consume(tear(200, LINE));
+  expect(events).toEqual([EVENT]);
+  expect(end).toMatchObject({ code: 'UNAVAILABLE', message: /ECONNRESET/ });
+});
+
+it.each([
+  ['is no JSON', '<html>\n'],
+  ['is cut off', LINE.slice(0, 40)],
+])('ends when a line %s: a resync makes up for what was missed', async (_what, garbage) => {
+  const { events, end } = await consume(chunks(LINE, garbage));
+  expect(events).toEqual([EVENT]);
+  expect(end).toMatchObject({ name: 'RuntimeError' });
+});
+
+it('ends at a line without end, without holding all of it', async () => {
+  const piece = Buffer.alloc(1024 * 1024, 'x');
+  let sent = 0;
+  const { end } = await consume(({ response }) => {
+    response.writeHead(200);
+    const more = (): void => {
+      for (sent++; sent < 200 && response.write(piece); sent++);
+    };
+    response.on('drain', more);
+    more();
+  });
+  expect(end).toMatchObject({ code: 'INTERNAL', message: /16777216/ });
+  await (
+    await engine.exchange()
+  ).closed;
+  // 16 of them, and what the socket's buffers hold.
+  expect(sent).toBeLessThan(40);
+});
+
+it('takes events of 1 MiB, and characters that arrive byte by byte', async () => {
+  const large = { ...EVENT, Actor: { ID: 'x', Attributes: { label: '€'.repeat(350_000) } } };
+  const bytes = Array.from(Buffer.from(LINE), (byte) => Buffer.from([byte]));
+  const { events } = await consume(chunks(`${JSON.stringify(large)}\n`, ...bytes));
+  expect(events).toEqual([large, EVENT]);
+});
+
+it('ends with its signal and closes the connection', async () => {
+  engine.answers(stall(200, LINE));
+  const controller = new AbortController();
+  const feed = await openEventFeed(client, controller.signal);
+  const reason = unavailable('the session is over');
+  const end = feed.consume(() => controller.abort(reason));
+  await expect(end).rejects.toBe(reason);
+  await (
+    await engine.exchange()
+  ).closed;
+});
+
+it('does not open after its signal', async () => {
+  engine.answers(hang);
+  const controller = new AbortController();
+  const opening = openEventFeed(client, controller.signal);
+  opening.catch(() => undefined);
+  const { closed } = await engine.exchange();
+  const reason = unavailable('enough');
+  controller.abort(reason);
+  await expect(opening).rejects.toBe(reason);
+  await closed;
+});

@@ -22,3 +22,8 @@ export function decoded<Name extends MessageName>(
   const codec = cri[name] as unknown as Codec;
   return codec.decode(codec.encode(message).finish()) as Decoded<Properties<Name>>;
 }
+
+/** A number that is none of an enum's, as a newer client may send it: the types would not let it through. */
+export function unknownEnum(number: number): never {
+  return number as never;
+}

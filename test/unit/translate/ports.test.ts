@@ -1,0 +1,65 @@
+import { Protocol } from '../../../src/proto/enums';
+import { toEnginePorts } from '../../../src/translate/ports';
+import { codeAndField } from '../support/errors';
+import { decoded, unknownEnum } from '../support/wire';
+
+type Given = Parameters<typeof decoded<'PortMapping'>>[1];
+const ports = (...given: Given[]) =>
+  toEnginePorts(
+    given.map((port) => decoded('PortMapping', port)),
+    'p',
+  );
+
+describe('toEnginePorts', () => {
+  it.each<{ desc: string; given: Given[]; bindings: object }>([
+    { desc: 'none', given: [], bindings: {} },
+    { desc: 'host port 0 publishes nothing', given: [{ container_port: 80 }], bindings: {} },
+    {
+      desc: 'TCP',
+      given: [{ container_port: 80, host_port: 8080 }],
+      bindings: { '80/tcp': [{ HostIp: '', HostPort: '8080' }] },
+    },
+    {
+      desc: 'UDP on one address',
+      given: [{ protocol: Protocol.UDP, container_port: 53, host_port: 53, host_ip: '10.0.0.1' }],
+      bindings: { '53/udp': [{ HostIp: '10.0.0.1', HostPort: '53' }] },
+    },
+    {
+      desc: 'SCTP',
+      given: [{ protocol: Protocol.SCTP, container_port: 9, host_port: 65_535 }],
+      bindings: { '9/sctp': [{ HostIp: '', HostPort: '65535' }] },
+    },
+    {
+      desc: 'one port on two addresses',
+      given: [
+        { container_port: 80, host_port: 80, host_ip: '10.0.0.1' },
+        { container_port: 80, host_port: 80, host_ip: 'fd00::1' },
+      ],
+      bindings: {
+        '80/tcp': [
+          { HostIp: '10.0.0.1', HostPort: '80' },
+          { HostIp: 'fd00::1', HostPort: '80' },
+        ],
+      },
+    },
+  ])('$desc', ({ given, bindings }) => {
+    const exposed = Object.fromEntries(Object.keys(bindings).map((key) => [key, {}]));
+    expect(ports(...given)).toEqual({ ExposedPorts: exposed, PortBindings: bindings });
+  });
+
+  it.each<{ desc: string; given: Given; error: string }>([
+    {
+      desc: 'an unknown protocol',
+      given: { protocol: unknownEnum(3), container_port: 1 },
+      error: 'INVALID_ARGUMENT p[0].protocol',
+    },
+    { desc: 'a negative host port', given: { host_port: -1 }, error: 'INVALID_ARGUMENT p[0].host_port' },
+    { desc: 'a host port too large', given: { host_port: 65_536 }, error: 'INVALID_ARGUMENT p[0].host_port' },
+    { desc: 'no container port', given: { host_port: 80 }, error: 'INVALID_ARGUMENT p[0].container_port' },
+    {
+      desc: 'a container port too large',
+      given: { host_port: 80, container_port: 65_536 },
+      error: 'INVALID_ARGUMENT p[0].container_port',
+    },
+  ])('refuses $desc', ({ given, error }) => expect(codeAndField(() => ports(given))).toBe(error));
+});

@@ -1,0 +1,147 @@
+import Long from 'long';
+import {
+  clampOomScore,
+  fromEngineResources,
+  toCriResources,
+  toEngineResources,
+} from '../../../src/translate/resources';
+import { codeAndField } from '../support/errors';
+import { decoded } from '../support/wire';
+
+type Given = Parameters<typeof decoded<'LinuxContainerResources'>>[1];
+const translate = (given: Given, floor = -1000) =>
+  toEngineResources(decoded('LinuxContainerResources', given), 'r', floor);
+
+const UNSET = {
+  CpuPeriod: 0,
+  CpuQuota: 0,
+  CpuShares: 0,
+  CpusetCpus: '',
+  CpusetMems: '',
+  Memory: 0,
+  MemorySwap: 0,
+  OomScoreAdj: 0,
+};
+
+describe('toEngineResources', () => {
+  it('says nothing when nothing was said', () => expect(toEngineResources(null, 'r', 0)).toEqual({}));
+
+  it.each<{ desc: string; given: Given; engine: object }>([
+    { desc: 'an empty message: 0 is not set', given: {}, engine: {} },
+    {
+      desc: 'all',
+      given: {
+        cpu_period: 100_000,
+        cpu_quota: 50_000,
+        cpu_shares: 512,
+        cpuset_cpus: '0-3',
+        cpuset_mems: '0',
+        memory_limit_in_bytes: 1 << 28,
+        memory_swap_limit_in_bytes: 1 << 29,
+        oom_score_adj: 937,
+      },
+      engine: {
+        CpuPeriod: 100_000,
+        CpuQuota: 50_000,
+        CpuShares: 512,
+        CpusetCpus: '0-3',
+        CpusetMems: '0',
+        Memory: 1 << 28,
+        MemorySwap: 1 << 29,
+        OomScoreAdj: 937,
+      },
+    },
+    {
+      desc: 'memory without swap means no swap',
+      given: { memory_limit_in_bytes: 4096 },
+      engine: { Memory: 4096, MemorySwap: 4096 },
+    },
+    {
+      desc: 'unlimited swap',
+      given: { memory_limit_in_bytes: 4096, memory_swap_limit_in_bytes: -1 },
+      engine: { Memory: 4096, MemorySwap: -1 },
+    },
+    { desc: 'no quota', given: { cpu_quota: -1 }, engine: { CpuQuota: -1 } },
+    {
+      desc: 'more than 4 GiB',
+      given: { memory_limit_in_bytes: Long.fromNumber(2 ** 40) },
+      engine: { Memory: 2 ** 40, MemorySwap: 2 ** 40 },
+    },
+    {
+      desc: 'huge pages of every size, all 0, as kubelet says',
+      given: { hugepage_limits: [{ page_size: '2MB' }, { page_size: '1GB', limit: 0 }] },
+      engine: {},
+    },
+  ])('$desc', ({ given, engine }) => expect(translate(given)).toEqual({ ...UNSET, ...engine }));
+
+  it.each<{ desc: string; given: Given; error: string }>([
+    {
+      desc: 'a negative memory limit',
+      given: { memory_limit_in_bytes: -1 },
+      error: 'INVALID_ARGUMENT r.memory_limit_in_bytes',
+    },
+    {
+      desc: 'a swap limit below -1',
+      given: { memory_swap_limit_in_bytes: -2 },
+      error: 'INVALID_ARGUMENT r.memory_swap_limit_in_bytes',
+    },
+    { desc: 'negative shares', given: { cpu_shares: -1 }, error: 'INVALID_ARGUMENT r.cpu_shares' },
+    { desc: 'a negative period', given: { cpu_period: -5 }, error: 'INVALID_ARGUMENT r.cpu_period' },
+    { desc: 'a quota below -1', given: { cpu_quota: -2 }, error: 'INVALID_ARGUMENT r.cpu_quota' },
+    {
+      desc: 'a limit beyond 2^53',
+      given: { memory_limit_in_bytes: Long.MAX_VALUE },
+      error: 'INVALID_ARGUMENT r.memory_limit_in_bytes',
+    },
+    {
+      desc: 'an impossible OOM score',
+      given: { oom_score_adj: 1001 },
+      error: 'INVALID_ARGUMENT r.oom_score_adj',
+    },
+    {
+      desc: 'an impossibly low one',
+      given: { oom_score_adj: -1001 },
+      error: 'INVALID_ARGUMENT r.oom_score_adj',
+    },
+    {
+      desc: 'huge pages',
+      given: { hugepage_limits: [{ page_size: '1GB' }, { page_size: '2MB', limit: 4096 }] },
+      error: 'UNIMPLEMENTED r.hugepage_limits[1]',
+    },
+    {
+      desc: 'raw cgroup values',
+      given: { unified: { 'memory.min': '1' } },
+      error: 'UNIMPLEMENTED r.unified',
+    },
+  ])('refuses $desc', ({ given, error }) => expect(codeAndField(() => translate(given))).toBe(error));
+
+  it.each([
+    { wanted: -998, floor: -1000, got: -998 },
+    { wanted: -998, floor: 0, got: 0 },
+    { wanted: -998, floor: -500, got: -500 },
+    { wanted: 1000, floor: 0, got: 1000 },
+  ])('oom_score_adj $wanted with the floor $floor is $got', ({ wanted, floor, got }) => {
+    expect(clampOomScore(wanted, floor)).toBe(got);
+    expect(translate({ oom_score_adj: wanted }, floor).OomScoreAdj).toBe(got);
+  });
+});
+
+describe('back', () => {
+  it('what the Engine was told is what CRI reads', () => {
+    const given = {
+      cpu_period: 100_000,
+      cpu_quota: 50_000,
+      cpu_shares: 512,
+      cpuset_cpus: '0-3',
+      cpuset_mems: '0',
+      memory_limit_in_bytes: 2 ** 33,
+      memory_swap_limit_in_bytes: 2 ** 34,
+      oom_score_adj: 937,
+    };
+    expect(toCriResources(fromEngineResources(translate(given)))).toEqual({ linux: given });
+  });
+
+  it('an Engine that says nothing means nothing is set', () => {
+    expect(Object.values(fromEngineResources({}))).toEqual([0, 0, 0, 0, 0, 0, '', '']);
+  });
+});

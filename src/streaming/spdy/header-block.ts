@@ -1,0 +1,117 @@
+import { constants, createInflate, type Inflate } from 'node:zlib';
+import { SPDY_DICTIONARY } from './dictionary';
+import { SpdyError } from './frames';
+
+/** By lower-case name; several values of one name are joined by NUL, as on the wire. */
+export type Headers = ReadonlyMap<string, string>;
+
+/** What a block may inflate to: 16 KiB of compressed zeros would be 16 MiB. */
+const MAX_INFLATED_BYTES = 64 * 1024;
+const MAX_HEADERS = 100;
+const MAX_STORED_BYTES = 0xffff;
+
+/**
+ * Writes header blocks as one zlib stream of stored blocks: what we say is short, and a compressor per connection is
+ * 256 KiB. An empty block follows each, or Go's inflater waits for more.
+ */
+export class HeaderEncoder {
+  private started = false;
+
+  encode(headers: Headers): Buffer {
+    const parts = [number(headers.size)];
+    for (const [name, value] of headers) {
+      const bytes = Buffer.from(value, 'utf8');
+      parts.push(number(Buffer.byteLength(name)), Buffer.from(name), number(bytes.length), bytes);
+    }
+    const body = Buffer.concat(parts);
+    if (body.length > MAX_STORED_BYTES) throw new SpdyError('headers to send are too long');
+    const head = this.started ? [] : [ZLIB_HEAD];
+    this.started = true;
+    const length = Buffer.alloc(5);
+    length.writeUInt16LE(body.length, 1);
+    length.writeUInt16LE(body.length ^ 0xffff, 3);
+    return Buffer.concat([...head, length, body, EMPTY_BLOCK]);
+  }
+}
+
+/** Reads header blocks, in the order of their frames: they are one zlib stream. Must be closed. */
+export class HeaderDecoder {
+  private inflate: Inflate | undefined;
+
+  /** @throws SpdyError for what is no header block or too big a one; no further call may follow then. */
+  async decode(block: Buffer): Promise<Headers> {
+    return parseBlock(await this.inflated(block));
+  }
+
+  close(): void {
+    this.inflate?.close();
+  }
+
+  private async inflated(block: Buffer): Promise<Buffer> {
+    const inflate = (this.inflate ??= createInflate({ dictionary: SPDY_DICTIONARY }));
+    const chunks: Buffer[] = [];
+    let size = 0;
+    return new Promise((resolve, reject) => {
+      const onData = (chunk: Buffer): void => {
+        size += chunk.length;
+        if (size > MAX_INFLATED_BYTES) onFailure();
+        else chunks.push(chunk);
+      };
+      const onFailure = (): void => {
+        inflate.off('data', onData).destroy();
+        reject(new SpdyError('a header block cannot be inflated or is too long'));
+      };
+      inflate.on('data', onData).once('error', onFailure).once('close', onFailure);
+      inflate.write(block);
+      inflate.flush(constants.Z_SYNC_FLUSH, () => {
+        inflate.off('data', onData).off('error', onFailure).off('close', onFailure);
+        resolve(Buffer.concat(chunks));
+      });
+    });
+  }
+}
+
+function parseBlock(block: Buffer): Headers {
+  let at = 0;
+  const readNumber = (): number => {
+    if (at + 4 > block.length) throw new SpdyError('a header block is cut off');
+    at += 4;
+    return block.readUInt32BE(at - 4);
+  };
+  const readText = (): string => {
+    const length = readNumber();
+    if (length > block.length - at) throw new SpdyError('a header is longer than its block');
+    at += length;
+    return block.toString('utf8', at - length, at);
+  };
+  const count = readNumber();
+  if (count > MAX_HEADERS) throw new SpdyError(`${count} headers are too many`);
+  const headers = new Map<string, string>();
+  for (let index = 0; index < count; index++) {
+    const name = readText().toLowerCase();
+    if (name === '' || headers.has(name)) throw new SpdyError('a header has no name or comes twice');
+    headers.set(name, readText());
+  }
+  if (at !== block.length) throw new SpdyError('a header block is longer than its headers');
+  return headers;
+}
+
+function number(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+function adler32(bytes: Buffer): number {
+  let low = 1;
+  let high = 0;
+  for (const byte of bytes) {
+    low = (low + byte) % 65521;
+    high = (high + low) % 65521;
+  }
+  return ((high << 16) | low) >>> 0;
+}
+
+/** Deflate with a 32 KiB window and a preset dictionary, named by its checksum. */
+const ZLIB_HEAD = Buffer.concat([Buffer.from([0x78, 0x20]), number(adler32(SPDY_DICTIONARY))]);
+const EMPTY_BLOCK = Buffer.from([0x00, 0x00, 0x00, 0xff, 0xff]);

@@ -1,0 +1,95 @@
+import { Duplex } from 'node:stream';
+import type { Headers } from './header-block';
+
+/** Bytes that a stream holds for its reader beside those that wait in its connection's budget. */
+const HIGH_WATER_MARK = 64 * 1024;
+/** Half of the window that SPDY/3 grants at the start. */
+const WINDOW_STEP = 32 * 1024;
+
+/** What a stream needs of its connection. */
+export interface StreamPort {
+  /** Calls back when the bytes have left for the peer, or the connection has gone. */
+  sendData(id: number, data: Buffer, fin: boolean, done: (error?: Error | null) => void): void;
+  sendReset(id: number): void;
+  /** The stream's reader has taken bytes off the queue. */
+  taken(bytes: number): void;
+  grant(id: number, bytes: number): void;
+  forget(stream: SpdyStream): void;
+}
+
+/** One SPDY stream as a Node stream: `end()` is its half-close, `destroy()` its reset. */
+export class SpdyStream extends Duplex {
+  private queue: Buffer[] = [];
+  private wanted = false;
+  private peerEnded = false;
+  private ungranted = 0;
+  /** Set when nothing must be sent for it any more: the peer reset it or is gone. */
+  private silent = false;
+
+  constructor(
+    readonly id: number,
+    readonly headers: Headers,
+    private readonly connection: StreamPort,
+  ) {
+    super({ readableHighWaterMark: HIGH_WATER_MARK, writableHighWaterMark: HIGH_WATER_MARK });
+    // A reset is an end like any other here: whoever cares listens, nobody has to.
+    this.on('error', () => undefined);
+  }
+
+  /** For the connection: data and end as they arrive. What a reader does not want yet counts as untaken. */
+  receive(data: Buffer, fin: boolean): void {
+    if (this.peerEnded) return;
+    if (data.length > 0) this.queue.push(data);
+    if (fin) this.peerEnded = true;
+    if (this.wanted) this.hand();
+  }
+
+  /** For the connection: the peer has reset the stream or is gone. */
+  abandon(why?: Error): void {
+    this.silent = true;
+    this.destroy(why);
+  }
+
+  override _read(): void {
+    this.wanted = true;
+    this.hand();
+  }
+
+  override _write(chunk: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.connection.sendData(this.id, chunk, false, done);
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.connection.sendData(this.id, Buffer.alloc(0), true, done);
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    const bytes = this.queue.reduce((total, chunk) => total + chunk.length, 0);
+    this.queue = [];
+    this.connection.taken(bytes);
+    const complete = this.peerEnded && this.writableFinished;
+    if (!this.silent && !complete) this.connection.sendReset(this.id);
+    this.connection.forget(this);
+    done(error);
+  }
+
+  private hand(): void {
+    for (let chunk = this.queue.shift(); chunk !== undefined; chunk = this.queue.shift()) {
+      this.connection.taken(chunk.length);
+      this.grant(chunk.length);
+      this.wanted = this.push(chunk);
+      if (!this.wanted) return;
+    }
+    if (this.peerEnded) {
+      this.wanted = false;
+      this.push(null);
+    }
+  }
+
+  private grant(bytes: number): void {
+    this.ungranted += bytes;
+    if (this.ungranted < WINDOW_STEP || this.peerEnded) return;
+    this.connection.grant(this.id, this.ungranted);
+    this.ungranted = 0;
+  }
+}

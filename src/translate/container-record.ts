@@ -31,6 +31,9 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
   const sandboxId = engineLabels[SANDBOX_ID_LABEL];
   if (metadata === undefined || sandboxId === undefined) return undefined;
   const { State: state, Config: config } = container;
+  const startedAt = nanosFromEngineTime(state.StartedAt);
+  const finishedAt = nanosFromEngineTime(state.FinishedAt);
+  const hasEnded = state.Status === 'exited' || state.Status === 'dead';
   return {
     kind: 'container',
     id: container.Id,
@@ -39,8 +42,9 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     metadata,
     ...decodeLabels(engineLabels, extra),
     createdAt: nanosFromEngineTime(container.Created),
-    startedAt: nanosFromEngineTime(state.StartedAt),
-    finishedAt: nanosFromEngineTime(state.FinishedAt),
+    startedAt,
+    // The Engine notes the start of a short-lived container after its end at times: kubelet must not see it reversed.
+    finishedAt: hasEnded && finishedAt.lessThan(startedAt) ? startedAt : finishedAt,
     state: state.Status as EngineState,
     pid: state.Pid,
     exitCode: state.ExitCode,

@@ -50,7 +50,7 @@ describe('Engine calls in steady state', () => {
   });
 
   it('the calls that change something make as few as promised', async () => {
-    let ids: [string, string] = ['', ''];
+    const ids: [string, string] = ['', ''];
     expect(await test.countEngineCalls(async () => (ids[0] = await runPod(test, podConfig(test))))).toEqual({
       createContainer: 1,
       startContainer: 1,

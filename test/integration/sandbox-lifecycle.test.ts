@@ -82,7 +82,7 @@ describe('The life of a pod sandbox', () => {
     ).toEqual([]);
     expect((await test.client.call('ListPodSandbox', { filter: { id: pod } })).items).toEqual([]);
     await expectFailure(sandboxStatus(test, pod), 'NOT_FOUND', pod);
-    await expectFailure(containerStatus(test, ids[0]!), 'NOT_FOUND', ids[0]);
+    await expectFailure(containerStatus(test, ids[0]), 'NOT_FOUND', ids[0]);
     await remove(pod);
     await stop(pod);
   });

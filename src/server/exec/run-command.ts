@@ -1,14 +1,24 @@
 import type { Duplex } from 'node:stream';
-import { toRuntimeError } from '../../docker/errors';
+import { hasStatus, toRuntimeError } from '../../docker/errors';
 import { withDeadline } from '../../lib/deadline';
-import { deadlineExceeded, hasCode, internal, messageOf } from '../../lib/errors';
+import {
+  deadlineExceeded,
+  failedPrecondition,
+  hasCode,
+  internal,
+  messageOf,
+  type RuntimeError,
+} from '../../lib/errors';
 import { isInContainer, killProcessTree } from '../../lib/process-tree';
+import { isRunning } from '../runtime/stop-container';
 import type { Services } from '../services';
 import { CapturedOutput } from './captured-output';
 
 /** For the Engine calls that follow an end of the call: nobody waits for them but us. */
 const CLEANUP_MS = 5_000;
 const LONGEST_MS = 2 ** 31 - 1;
+/** The Engine ends the streams of commands when their container has ended; if it does not within this, it never will. */
+const CONTAINER_END_GRACE_MS = 500;
 /** An exec whose output has ended may run on with its streams closed: asked again at growing intervals, ms. */
 const POLL_MS = [20, 50, 100, 200, 500, 1000];
 
@@ -18,7 +28,7 @@ export interface CommandResult {
   readonly exitCode: number;
 }
 
-type Parts = Pick<Services, 'docker' | 'logger' | 'settings'>;
+type Parts = Pick<Services, 'docker' | 'logger' | 'settings' | 'store'>;
 
 /**
  * create, start, inspect. Ends early by `timeoutSeconds` (0 = none; DEADLINE_EXCEEDED) or the signal; then the
@@ -34,8 +44,9 @@ export async function runCommand(
   const { docker } = parts;
   const limitMs = timeoutSeconds === 0 ? LONGEST_MS : timeoutSeconds * 1000;
   let execId: string | undefined;
+  const whileRunning = untilContainerEnds(parts, containerId, signal);
   try {
-    return await withDeadline('command', limitMs, signal, async (limit) => {
+    return await withDeadline('command', limitMs, whileRunning.signal, async (limit) => {
       execId = await docker.createExec(containerId, command, { signal: limit });
       const output = new CapturedOutput();
       await drain(await docker.startExec(execId, { signal: limit }), output, limit);
@@ -47,8 +58,44 @@ export async function runCommand(
     if (!signal.aborted && hasCode(error, 'DEADLINE_EXCEEDED') && timeoutSeconds > 0) {
       throw deadlineExceeded(`command ${JSON.stringify(command[0])} timed out after ${timeoutSeconds} s`);
     }
-    throw error;
+    throw execId !== undefined && hasStatus(error, 404) ? containerEnded(containerId) : error;
+  } finally {
+    whileRunning.release();
   }
+}
+
+/**
+ * A signal that follows `signal`, and fires when the container has ended: Engines (20.10 at least) may forget a command
+ * that ends together with its container, and then neither end its stream nor know its exit code.
+ */
+function untilContainerEnds(
+  { store }: Parts,
+  containerId: string,
+  signal: AbortSignal,
+): { readonly signal: AbortSignal; release(): void } {
+  const ended = new AbortController();
+  const released = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const fire = (): void => ended.abort(containerEnded(containerId));
+  store.containers
+    .waitFor(containerId, (container) => !isRunning(container), released.signal)
+    .then(
+      () => {
+        if (!released.signal.aborted) timer = setTimeout(fire, CONTAINER_END_GRACE_MS);
+      },
+      () => undefined,
+    );
+  return {
+    signal: AbortSignal.any([signal, ended.signal]),
+    release: () => {
+      released.abort();
+      clearTimeout(timer);
+    },
+  };
+}
+
+function containerEnded(containerId: string): RuntimeError {
+  return failedPrecondition(`container ${containerId} ended while the command ran in it`);
 }
 
 /** Reads to the end; the connection is destroyed whatever happens (a hijacked one ignores the request's signal). */
@@ -99,6 +146,7 @@ async function killCommand(
     const gone = await killProcessTree(Pid, (pid) => isInContainer(pid, containerId));
     if (!gone) logger.warn('Processes of a timed-out command survive SIGKILL', { containerId, pid: Pid });
   } catch (error) {
+    if (hasStatus(error, 404)) return;
     logger.warn('A timed-out command could not be killed', { containerId, error: messageOf(error) });
   }
 }

@@ -12,6 +12,7 @@ export interface TestDaemonOptions {
   /** Default: the Engine that all tests share. */
   readonly dockerHost?: string;
   readonly wrapDocker?: DaemonHooks['wrapDocker'];
+  readonly linkTimes?: DaemonHooks['linkTimes'];
   /** More options by their command line names. */
   readonly given?: Given;
   readonly logger?: Logger;
@@ -88,6 +89,7 @@ export class TestDaemon {
     this.daemon = await Daemon.create(resolveSettings(given, {}), this.options.logger ?? silentLogger, {
       onEngineCall: (call) => this.engineCalls.push(call),
       ...(this.options.wrapDocker === undefined ? {} : { wrapDocker: this.options.wrapDocker }),
+      ...(this.options.linkTimes === undefined ? {} : { linkTimes: this.options.linkTimes }),
     });
     await this.daemon.start();
     this.client = new CriClient(this.endpoint);

@@ -1,0 +1,324 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { cri } from '../../src/proto';
+import { ContainerState, MountPropagation, Signal } from '../../src/proto/enums';
+import { TestDaemon } from './support/daemon';
+import { TEST_IMAGE, USER_IMAGE } from './support/engine';
+import { expectFailure } from './support/grpc';
+import {
+  containerConfig,
+  containerStatus,
+  createContainer,
+  exec,
+  FOREVER,
+  logOf,
+  output,
+  runPod,
+  startedContainer,
+  stateOf,
+  untilExited,
+} from './support/pods';
+
+const run = promisify(execFile);
+
+describe('CreateContainer', () => {
+  let test: TestDaemon;
+  let pod: string;
+  let directory: string;
+  let names = 0;
+  beforeAll(async () => {
+    test = await TestDaemon.start();
+    pod = await runPod(test);
+    directory = await mkdtemp(join(tmpdir(), 'dockbridge-mounts-'));
+  });
+  afterAll(async () => {
+    await test.stop();
+    await rm(directory, { recursive: true });
+  });
+
+  /** A running container of this configuration. */
+  const started = (more: cri.IContainerConfig): Promise<string> =>
+    startedContainer(test, pod, containerConfig(`c${++names}`, FOREVER, more));
+  /** What it prints, running to its end. */
+  const printed = async (more: cri.IContainerConfig): Promise<string> =>
+    (await logOf(test, pod, containerConfig(`c${++names}`, '', more))).text;
+
+  describe('of little', () => {
+    it("runs the image's command without command, args and linux", async () => {
+      const id = await startedContainer(test, pod, {
+        metadata: { name: 'bare' },
+        image: { image: TEST_IMAGE },
+      });
+      await untilExited(test, id);
+      // `sh` without standard input ends at once, and well.
+      const status = await containerStatus(test, id);
+      expect(status).toMatchObject({ exit_code: 0, reason: 'Completed', log_path: '', labels: {} });
+      expect(status.mounts).toEqual([]);
+    });
+
+    it("keeps the image's shell waiting when stdin is open", async () => {
+      const id = await started({ command: [], stdin: true });
+      // PID 1 is the pause process of the pod: the image's shell is another.
+      expect(await output(test, id, 'grep -lx sh /proc/[0-9]*/comm | wc -l')).not.toBe('0');
+      expect(await stateOf(test, id)).toBe(ContainerState.CONTAINER_RUNNING);
+    });
+
+    it('runs without security context and without log path', async () => {
+      const id = await started({ linux: { resources: {} }, log_path: '' });
+      expect(await output(test, id, 'id -u')).toBe('0');
+      expect((await containerStatus(test, id)).log_path).toBe('');
+    });
+
+    it("keeps the image's labels to the image", async () => {
+      const labels = { own: 'yes' };
+      const id = await started({ labels });
+      const check = async (): Promise<void> => {
+        expect((await containerStatus(test, id)).labels).toEqual(labels);
+        const { containers } = await test.client.call('ListContainers', { filter: { id } });
+        expect(containers[0]!.labels).toEqual(labels);
+      };
+      await check();
+      await test.restart();
+      await check();
+    });
+
+    it('refuses what is not there', async () => {
+      const create = (config: cri.IContainerConfig): Promise<string> => createContainer(test, pod, config);
+      const image = { image: TEST_IMAGE };
+      await expectFailure(create({ image }), 'INVALID_ARGUMENT', /config\.metadata/);
+      await expectFailure(create({ metadata: { name: 'x' } }), 'INVALID_ARGUMENT', /config\.image/);
+      await expectFailure(create({ metadata: {}, image }), 'INVALID_ARGUMENT', /config\.metadata\.name/);
+      await expectFailure(
+        create({ metadata: { name: 'x' }, image: { image: 'dockbridge.test/absent:1' } }),
+        'NOT_FOUND',
+        /pull it first/,
+      );
+    });
+  });
+
+  describe('of a process', () => {
+    it('drops the CMD of the image when a command comes without args', async () => {
+      expect(await printed({ command: ['/bin/echo'] })).toBe('\n');
+    });
+
+    it('passes args to the command', async () => {
+      expect(await printed({ command: ['/bin/echo', '-n'], args: ['a b', '$HOME'] })).toBe('a b $HOME');
+    });
+
+    it("runs args alone in place of the image's CMD", async () => {
+      expect(await printed({ command: [], args: ['echo', 'only args'] })).toBe('only args\n');
+    });
+
+    it('sets the environment, also beyond ASCII', async () => {
+      const envs = [
+        { key: 'PLAIN', value: Buffer.from('one') },
+        { key: 'ODD', value: Buffer.from('a=b "c"\nd ü€') },
+        { key: 'EMPTY', value: Buffer.from('') },
+      ];
+      const id = await started({ envs });
+      expect(await output(test, id, 'echo "$PLAIN|$ODD|${EMPTY-unset}|"')).toBe('one|a=b "c"\nd ü€||');
+    });
+
+    it('refuses an environment that the Engine cannot carry', async () => {
+      const create = (key: string, value: Buffer): Promise<string> => started({ envs: [{ key, value }] });
+      await expectFailure(create('A', Buffer.from([0xff])), 'UNIMPLEMENTED', /envs\[0\]\.value/);
+      await expectFailure(create('A=B', Buffer.from('x')), 'INVALID_ARGUMENT', /envs\[0\]\.key/);
+      await expectFailure(create('A', Buffer.from('x\0y')), 'INVALID_ARGUMENT', /envs\[0\]\.value/);
+    });
+
+    it('starts in the working directory', async () => {
+      expect(await printed({ command: ['/bin/pwd'], working_dir: '/www' })).toBe('/www\n');
+    });
+
+    it('gives a terminal when asked, and only then', async () => {
+      const command = ['/bin/sh', '-c', 'if [ -t 1 ]; then echo tty; else echo pipe; fi'];
+      expect(await printed({ command, tty: true })).toMatch(/^tty\r?\n$/);
+      expect(await printed({ command })).toBe('pipe\n');
+    });
+
+    it('stops with the signal asked for', async () => {
+      const id = await started({
+        command: ['/bin/sh', '-c', 'trap "exit 7" USR1; touch /ready; while :; do sleep 0.1; done'],
+        stop_signal: Signal.SIGNAL_SIGUSR1,
+      });
+      expect((await containerStatus(test, id)).stop_signal).toBe(Signal.SIGNAL_SIGUSR1);
+      await output(test, id, 'until [ -e /ready ]; do :; done');
+      await test.client.call('StopContainer', { container_id: id, timeout: 20 });
+      expect(await containerStatus(test, id)).toMatchObject({ exit_code: 7, reason: 'Error' });
+    });
+
+    it('reports SIGTERM as the stop signal that works when none is asked for', async () => {
+      expect((await containerStatus(test, await started({}))).stop_signal).toBe(Signal.SIGNAL_SIGTERM);
+    });
+  });
+
+  describe('of a user', () => {
+    const ids = async (
+      security_context: cri.ILinuxContainerSecurityContext,
+      image = TEST_IMAGE,
+    ): Promise<string> => {
+      const id = await started({ image: { image }, linux: { security_context } });
+      return output(test, id, 'echo $(id -u) $(id -g) $(id -G)');
+    };
+
+    it('is root, the user of the image, or the one asked for', async () => {
+      expect(await ids({})).toBe('0 0 0');
+      expect(await ids({}, USER_IMAGE)).toBe('1000 1000 1000');
+      expect(await ids({ run_as_user: { value: 33 } }, USER_IMAGE)).toBe('33 33 33');
+      expect(await ids({ run_as_user: { value: 0 } }, USER_IMAGE)).toBe('0 0 0');
+      expect(await ids({ run_as_username: 'www-data' })).toBe('33 33 33');
+      expect(await ids({ run_as_user: { value: 1234 }, run_as_group: { value: 5678 } })).toBe(
+        '1234 5678 5678',
+      );
+    });
+
+    it('has the supplemental groups', async () => {
+      expect(await ids({ run_as_user: { value: 1000 }, supplemental_groups: [3000, 4000] })).toBe(
+        '1000 1000 1000 3000 4000',
+      );
+    });
+
+    it('is refused with a group alone', async () => {
+      await expectFailure(ids({ run_as_group: { value: 1 } }), 'INVALID_ARGUMENT', /run_as_group/);
+    });
+  });
+
+  describe('of mounts', () => {
+    const source = async (name: string): Promise<string> => {
+      const path = join(directory, name);
+      await mkdir(path);
+      await writeFile(join(path, 'file'), 'from the host');
+      return path;
+    };
+
+    it('binds directories read-only and read-write, and reports them as asked', async () => {
+      const [ro, rw] = [await source('ro'), await source('rw')];
+      const link = join(directory, 'link');
+      await symlink(rw, link);
+      const mounts = [
+        { container_path: '/ro', host_path: ro, readonly: true },
+        { container_path: '/rw', host_path: rw },
+        { container_path: '/linked', host_path: link },
+        { container_path: '/etc/one-file', host_path: join(ro, 'file'), readonly: true },
+      ];
+      const id = await started({ mounts });
+      const check = async (): Promise<void> => {
+        const status = await containerStatus(test, id);
+        expect(
+          status.mounts.map(({ container_path, host_path, readonly, propagation }) => ({
+            container_path,
+            host_path,
+            readonly,
+            propagation,
+          })),
+        ).toEqual(mounts.map((mount) => ({ readonly: false, propagation: 0, ...mount })));
+      };
+      await check();
+      expect(await output(test, id, 'cat /ro/file /etc/one-file')).toBe('from the hostfrom the host');
+      expect((await exec(test, id, 'echo x > /ro/new')).stderr).toMatch(/Read-only/);
+      await output(test, id, 'echo hello > /linked/new');
+      expect(await readFile(join(rw, 'new'), 'utf8')).toBe('hello\n');
+      await test.restart();
+      await check();
+    });
+
+    it('propagates mounts from the host, and to it when asked', async () => {
+      const shared = await source('shared');
+      const { PROPAGATION_PRIVATE, PROPAGATION_HOST_TO_CONTAINER, PROPAGATION_BIDIRECTIONAL } =
+        MountPropagation;
+      await run('mount', ['--bind', shared, shared]);
+      try {
+        await run('mount', ['--make-shared', shared]);
+        const asked = {
+          '/private': PROPAGATION_PRIVATE,
+          '/slave': PROPAGATION_HOST_TO_CONTAINER,
+          '/shared': PROPAGATION_BIDIRECTIONAL,
+        };
+        const id = await started({
+          mounts: Object.entries(asked).map(([container_path, propagation]) => ({
+            container_path,
+            propagation,
+            host_path: shared,
+          })),
+        });
+        await mkdir(join(shared, 'later'));
+        await run('mount', ['-t', 'tmpfs', 'dockbridge-test', join(shared, 'later')]);
+        await writeFile(join(shared, 'later', 'seen'), '');
+        const list = 'cd /; ls -d private/later/* slave/later/* shared/later/* 2>/dev/null; true';
+        expect(await output(test, id, list)).toBe('shared/later/seen\nslave/later/seen');
+        expect(
+          Object.fromEntries(
+            (await containerStatus(test, id)).mounts.map((mount) => [
+              mount.container_path,
+              mount.propagation,
+            ]),
+          ),
+        ).toEqual(asked);
+        await test.client.call('RemoveContainer', { container_id: id });
+      } finally {
+        await run('umount', ['--recursive', shared]);
+      }
+    });
+
+    it('refuses what it cannot honour', async () => {
+      const create = (mount: cri.IMount): Promise<string> => started({ mounts: [mount] });
+      const host_path = await source('refused');
+      const container_path = '/x';
+      await expectFailure(create({ container_path, host_path: '' }), 'INVALID_ARGUMENT', /host_path/);
+      await expectFailure(create({ container_path: 'x', host_path }), 'INVALID_ARGUMENT', /container_path/);
+      await expectFailure(
+        create({ container_path, host_path: join(directory, 'absent') }),
+        'INVALID_ARGUMENT',
+        /absent/,
+      );
+      await expectFailure(
+        create({ container_path, host_path, recursive_read_only: true }),
+        'INVALID_ARGUMENT',
+        /recursive_read_only/,
+      );
+      await expectFailure(
+        create({ container_path, host_path, recursive_read_only: true, readonly: true }),
+        'UNIMPLEMENTED',
+        /recursive_read_only/,
+      );
+      await expectFailure(
+        create({ container_path, image: { image: TEST_IMAGE } }),
+        'UNIMPLEMENTED',
+        /mounts\[0\]\.image/,
+      );
+    });
+  });
+
+  describe('of devices', () => {
+    it('hands a device of the host over, with the permissions given', async () => {
+      // Opening it for writing writes nothing; no container may do it by default.
+      const open = async (permissions: string): Promise<string> => {
+        const device = { host_path: '/dev/kmsg', container_path: '/dev/my-kmsg', permissions };
+        const id = await started({ devices: [device] });
+        return (await exec(test, id, 'test -c /dev/my-kmsg && : > /dev/my-kmsg && echo opened')).stdout;
+      };
+      expect(await open('rw')).toBe('opened\n');
+      expect(await open('r')).toBe('');
+    });
+
+    it('refuses absent devices, odd permissions and CDI', async () => {
+      const device = { host_path: '/dev/absent', container_path: '/dev/x', permissions: 'rwm' };
+      await expectFailure(
+        started({ devices: [{ ...device, permissions: 'x' }] }),
+        'INVALID_ARGUMENT',
+        /permissions/,
+      );
+      await expectFailure(
+        started({ CDI_devices: [{ name: 'vendor.com/gpu=0' }] }),
+        'UNIMPLEMENTED',
+        /CDI_devices/,
+      );
+      await expect(started({ devices: [device] })).rejects.toMatchObject({
+        details: expect.stringContaining('/dev/absent') as string,
+      });
+    });
+  });
+});

@@ -1,0 +1,324 @@
+import type Long from 'long';
+import type { cri, Decoded } from '../../src/proto';
+import { ContainerState, NamespaceMode } from '../../src/proto/enums';
+import { TestDaemon } from './support/daemon';
+import { engineCall, sharedDockerHost } from './support/engine';
+import { expectFailure } from './support/grpc';
+import {
+  containerConfig,
+  containerStatus,
+  createContainer,
+  FOREVER,
+  output,
+  runPod,
+  startedContainer,
+  stateOf,
+  untilExited,
+} from './support/pods';
+
+const { CONTAINER_CREATED, CONTAINER_RUNNING, CONTAINER_EXITED } = ContainerState;
+const UNKNOWN = 'e'.repeat(64);
+
+describe('The life of a container', () => {
+  let test: TestDaemon;
+  let pod: string;
+  beforeAll(async () => {
+    test = await TestDaemon.start();
+    pod = await runPod(test);
+  });
+  afterAll(() => test.stop());
+
+  const start = (container_id: string): Promise<unknown> =>
+    test.client.call('StartContainer', { container_id });
+  const stop = (container_id: string, timeout: number): Promise<unknown> =>
+    test.client.call('StopContainer', { container_id, timeout });
+  const remove = (container_id: string): Promise<unknown> =>
+    test.client.call('RemoveContainer', { container_id });
+  /** Ignores SIGTERM from its first moment on: PID 1 of its own namespace, without a handler. */
+  const stubborn = (name: string): cri.IContainerConfig =>
+    containerConfig(name, 'while :; do sleep 1; done', {
+      linux: { security_context: { namespace_options: { pid: NamespaceMode.CONTAINER } } },
+    });
+
+  it('goes from created by running to exited, with times in order', async () => {
+    const before = BigInt(Date.now()) * 1_000_000n;
+    const id = await createContainer(test, pod, containerConfig('life', FOREVER));
+    const created = await containerStatus(test, id);
+    expect(created).toMatchObject({ state: CONTAINER_CREATED, exit_code: 0, reason: '', message: '' });
+    expect([created.started_at, created.finished_at].map(String)).toEqual(['0', '0']);
+    await start(id);
+    const running = await containerStatus(test, id);
+    expect(running).toMatchObject({ state: CONTAINER_RUNNING, exit_code: 0, reason: '' });
+    expect(String(running.finished_at)).toBe('0');
+    await stop(id, 10);
+    const exited = await containerStatus(test, id);
+    expect(exited.state).toBe(CONTAINER_EXITED);
+    const now = BigInt(Date.now() + 1) * 1_000_000n;
+    // A millisecond for the clock's own grain.
+    expectOrder(before - 1_000_000n, created.created_at, now);
+    expectOrder(before - 1_000_000n, exited.created_at, exited.started_at, exited.finished_at, now);
+    expect(String(exited.started_at)).toBe(String(running.started_at));
+  });
+
+  it.each([
+    { exit_code: 0, reason: 'Completed' },
+    { exit_code: 1, reason: 'Error' },
+    { exit_code: 255, reason: 'Error' },
+  ])('ends with $exit_code as $reason', async ({ exit_code, reason }) => {
+    const id = await startedContainer(test, pod, containerConfig(`exit-${exit_code}`, `exit ${exit_code}`));
+    await untilExited(test, id);
+    const status = await containerStatus(test, id);
+    expect(status).toMatchObject({ state: CONTAINER_EXITED, exit_code, reason, message: '' });
+    expectOrder(0n, status.created_at, status.started_at, status.finished_at);
+  });
+
+  it('tells all of a container, the more when verbose', async () => {
+    const labels = { a: 'b', 'annotation.x': 'label' };
+    const annotations = { 'io.kubernetes.container.hash': '1a', multi: 'line\none' };
+    const config = containerConfig('full', FOREVER, { labels, annotations });
+    const image = { ...config.image, user_specified_image: 'busybox:latest', annotations: { k: 'v' } };
+    const id = await startedContainer(test, pod, { ...config, image });
+    const { image: known } = await test.client.call('ImageStatus', { image: { image: image.image! } });
+    const status = await containerStatus(test, id);
+    expect(status).toMatchObject({
+      id,
+      metadata: { name: 'full', attempt: 0 },
+      image: { image: image.image, user_specified_image: 'busybox:latest', annotations: { k: 'v' } },
+      image_id: known!.id,
+      labels,
+      annotations,
+    });
+    expect(status.image_ref).not.toBe('');
+    expect(status.log_path).toMatch(/^\/.*\/full\.log$/);
+    const { info } = await test.client.call('ContainerStatus', { container_id: id, verbose: true });
+    expect(JSON.parse(info.info ?? '')).toMatchObject({ sandboxID: pod, engineState: 'running' });
+  });
+
+  describe('started', () => {
+    it('is not started again, running or not', async () => {
+      const id = await startedContainer(test, pod, containerConfig('twice', FOREVER));
+      await expectFailure(start(id), 'FAILED_PRECONDITION', /started already/);
+      expect(await stateOf(test, id)).toBe(CONTAINER_RUNNING);
+      await stop(id, 10);
+      await expectFailure(start(id), 'FAILED_PRECONDITION', /started already/);
+      await expectFailure(start(UNKNOWN), 'NOT_FOUND', UNKNOWN);
+    });
+
+    it('is started once by several calls at once', async () => {
+      const id = await createContainer(test, pod, containerConfig('race', FOREVER));
+      const results = await Promise.allSettled([start(id), start(id), start(id)]);
+      expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected', 'rejected']);
+    });
+
+    it.each([
+      { name: 'absent', command: '/no/such/program', exit_code: 127 },
+      { name: 'no-program', command: '/etc/passwd', exit_code: 126 },
+    ])('says why a command that is $name cannot run', async ({ name, command, exit_code }) => {
+      const config = containerConfig(name, '', { command: [command] });
+      const id = await createContainer(test, pod, config);
+      await expect(start(id)).rejects.toMatchObject({ details: expect.stringContaining(command) as string });
+      const check = async (): Promise<void> => {
+        const status = await containerStatus(test, id);
+        expect(status).toMatchObject({
+          state: CONTAINER_EXITED,
+          reason: 'ContainerCannotRun',
+          message: expect.stringContaining(command) as string,
+          exit_code,
+        });
+        expect(status.created_at.greaterThan(0)).toBe(true);
+        expect([status.started_at, status.finished_at].map(String)).toEqual(
+          Array(2).fill(String(status.created_at)),
+        );
+      };
+      await check();
+      await expectFailure(start(id), 'FAILED_PRECONDITION');
+      await test.restart();
+      await check();
+      await remove(id);
+    });
+  });
+
+  describe('created again', () => {
+    it('is the same one while it has not been started', async () => {
+      const config = containerConfig('again', FOREVER);
+      const ids = await Promise.all([1, 2, 3].map(() => createContainer(test, pod, config)));
+      expect(new Set(ids).size).toBe(1);
+      expect(await createContainer(test, pod, config)).toBe(ids[0]);
+      await start(ids[0]!);
+      await expectFailure(createContainer(test, pod, config), 'ALREADY_EXISTS', ids[0]);
+      const next = { ...config, metadata: { name: 'again', attempt: 1 } };
+      expect(await createContainer(test, pod, next)).not.toBe(ids[0]);
+    });
+
+    it('is found though the call that made it was lost', async () => {
+      const config = containerConfig('lost', FOREVER);
+      const first = await createContainer(test, pod, config);
+      const { name, body } = await recipeOf(first);
+      await remove(first);
+      const left = await createOnEngine(name, body);
+      expect(await createContainer(test, pod, config)).toBe(left);
+      await start(left);
+      expect(await stateOf(test, left)).toBe(CONTAINER_RUNNING);
+    });
+
+    it('goes round a stranger that has the name, and stays one', async () => {
+      const config = containerConfig('guest', FOREVER);
+      const first = await createContainer(test, pod, config);
+      const { name, body } = await recipeOf(first);
+      await remove(first);
+      const stranger = await createOnEngine(name, { Image: body.Image });
+      try {
+        const id = await createContainer(test, pod, config);
+        expect(id).not.toBe(stranger);
+        expect(await createContainer(test, pod, config)).toBe(id);
+        await test.restart();
+        expect(await createContainer(test, pod, config)).toBe(id);
+        expect(await containerStatus(test, id)).toMatchObject({ metadata: { name: 'guest' } });
+      } finally {
+        await engineCall(sharedDockerHost(), 'DELETE', `/containers/${stranger}`);
+      }
+    });
+  });
+
+  describe('stopped', () => {
+    it('has its time to end well', async () => {
+      const script = 'trap "sleep 1; exit 5" TERM; touch /ready; while :; do sleep 0.1; done';
+      const id = await startedContainer(test, pod, containerConfig('graceful', script));
+      await output(test, id, 'until [ -e /ready ]; do :; done');
+      await stop(id, 20);
+      expect(await containerStatus(test, id)).toMatchObject({ state: CONTAINER_EXITED, exit_code: 5 });
+    });
+
+    it('is killed after its timeout, not before', async () => {
+      const id = await startedContainer(test, pod, stubborn('stubborn'));
+      const began = Date.now();
+      await stop(id, 2);
+      const took = Date.now() - began;
+      expect(took).toBeGreaterThanOrEqual(1900);
+      expect(took).toBeLessThan(6000);
+      expect(await containerStatus(test, id)).toMatchObject({
+        state: CONTAINER_EXITED,
+        exit_code: 137,
+        reason: 'Error',
+      });
+    });
+
+    it('is killed at once with a timeout of 0', async () => {
+      const id = await startedContainer(test, pod, stubborn('at-once'));
+      const began = Date.now();
+      await stop(id, 0);
+      expect(Date.now() - began).toBeLessThan(1900);
+      expect(await containerStatus(test, id)).toMatchObject({ state: CONTAINER_EXITED, exit_code: 137 });
+    });
+
+    it('by several calls at once, again, before it started, or unknown is fine', async () => {
+      const id = await startedContainer(test, pod, stubborn('several'));
+      await Promise.all([stop(id, 1), stop(id, 1), stop(id, 1)]);
+      expect(await stateOf(test, id)).toBe(CONTAINER_EXITED);
+      await stop(id, 5);
+      const created = await createContainer(test, pod, containerConfig('not-started', FOREVER));
+      await stop(created, 5);
+      expect(await stateOf(test, created)).toBe(CONTAINER_CREATED);
+      await stop(UNKNOWN, 5);
+      await expectFailure(stop('', 5), 'INVALID_ARGUMENT', /container_id/);
+      await expectFailure(stop(id, -1), 'INVALID_ARGUMENT', /timeout/);
+    });
+  });
+
+  describe('removed', () => {
+    it('running, exited or created is gone, and removing it again is fine', async () => {
+      const ids = await Promise.all([
+        startedContainer(test, pod, stubborn('r')),
+        startedContainer(test, pod, containerConfig('e', 'true')),
+        createContainer(test, pod, containerConfig('c', FOREVER)),
+      ]);
+      for (const id of ids) {
+        await Promise.all([remove(id), remove(id)]);
+        await expectFailure(containerStatus(test, id), 'NOT_FOUND', id);
+        expect((await test.client.call('ListContainers', { filter: { id } })).containers).toEqual([]);
+        await remove(id);
+      }
+      await remove(UNKNOWN);
+      await expectFailure(containerStatus(test, UNKNOWN), 'NOT_FOUND', UNKNOWN);
+      await expectFailure(remove(''), 'INVALID_ARGUMENT', /container_id/);
+    });
+
+    it('makes room for one of the same name and attempt', async () => {
+      const config = containerConfig('phoenix', 'exit 3');
+      const id = await startedContainer(test, pod, config);
+      await untilExited(test, id);
+      await remove(id);
+      expect(await startedContainer(test, pod, config)).not.toBe(id);
+    });
+  });
+
+  it('has the same record from a create as from a look after a restart', async () => {
+    const config = containerConfig('record', 'exit 4', {
+      labels: { l: '1' },
+      annotations: { a: '2' },
+      envs: [{ key: 'A', value: Buffer.from('b') }],
+      mounts: [{ container_path: '/m', host_path: '/tmp', readonly: true }],
+      tty: true,
+      linux: {
+        resources: {
+          cpu_shares: 512,
+          cpu_quota: 50_000,
+          cpu_period: 100_000,
+          memory_limit_in_bytes: 64 << 20,
+        },
+        security_context: { run_as_user: { value: 1000 } },
+      },
+    });
+    const id = await createContainer(test, pod, config);
+    const compare = async (): Promise<void> => {
+      const list = async (): Promise<Decoded<cri.IContainer>> =>
+        (await test.client.call('ListContainers', { filter: { id } })).containers[0]!;
+      const before = { status: await containerStatus(test, id), item: await list() };
+      await test.restart();
+      const after = { status: await containerStatus(test, id), item: await list() };
+      const { created_at, finished_at, ...rest } = before.status;
+      const later = after.status;
+      expect({ ...later, created_at: 0, finished_at: 0 }).toEqual({ ...rest, created_at: 0, finished_at: 0 });
+      expect({ ...after.item, created_at: 0 }).toEqual({ ...before.item, created_at: 0 });
+      // We note our own time of a create, and the event's of a death: both a little after the Engine's.
+      expectSameSecond(later.created_at, created_at);
+      expectSameSecond(later.finished_at, finished_at);
+      expectSameSecond(after.item.created_at, later.created_at);
+    };
+    await compare();
+    await start(id);
+    await untilExited(test, id);
+    await compare();
+  });
+});
+
+function expectOrder(...times: (Long | bigint)[]): void {
+  const numbers = times.map((time) => BigInt(time.toString()));
+  expect(numbers).toEqual([...numbers].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)));
+}
+
+function expectSameSecond(one: Long, other: Long): void {
+  const apart = BigInt(one.toString()) - BigInt(other.toString());
+  expect(Math.abs(Number(apart / 1_000_000n))).toBeLessThan(1000);
+}
+
+interface Inspect {
+  Name: string;
+  Config: { Image: string; Labels: Record<string, string>; Entrypoint: string[]; Cmd: string[] | null };
+  HostConfig: object;
+}
+
+/** What it takes to make the same container by hand. */
+async function recipeOf(id: string): Promise<{ name: string; body: Inspect['Config'] }> {
+  const { Name, Config, HostConfig } = (await engineCall(
+    sharedDockerHost(),
+    'GET',
+    `/containers/${id}/json`,
+  )) as Inspect;
+  return { name: Name.slice(1), body: { ...Config, ...{ HostConfig, Hostname: '' } } };
+}
+
+async function createOnEngine(name: string, json: object): Promise<string> {
+  const path = `/containers/create?name=${name}`;
+  return ((await engineCall(sharedDockerHost(), 'POST', path, { json })) as { Id: string }).Id;
+}

@@ -1,0 +1,181 @@
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { cri } from '../../src/proto';
+import { SecurityProfileType, SupplementalGroupsPolicy } from '../../src/proto/enums';
+import { TestDaemon } from './support/daemon';
+import { engineGet, sharedDockerHost } from './support/engine';
+import { expectFailure } from './support/grpc';
+import {
+  containerConfig,
+  createContainer,
+  exec,
+  FOREVER,
+  output,
+  podConfig,
+  runPod,
+  startedContainer,
+} from './support/pods';
+
+const CAP_CHOWN = 1n << 0n;
+const CAP_NET_ADMIN = 1n << 12n;
+const CAP_SYS_ADMIN = 1n << 21n;
+const CAP_MKNOD = 1n << 27n;
+
+describe('The security context of a container', () => {
+  let test: TestDaemon;
+  let pod: string;
+  let directory: string;
+  let names = 0;
+  beforeAll(async () => {
+    test = await TestDaemon.start();
+    pod = await runPod(test);
+    directory = await mkdtemp(join(tmpdir(), 'dockbridge-seccomp-'));
+  });
+  afterAll(async () => {
+    await test.stop();
+    await rm(directory, { recursive: true });
+  });
+
+  const started = (
+    security_context: cri.ILinuxContainerSecurityContext | null,
+    within = pod,
+  ): Promise<string> =>
+    startedContainer(
+      test,
+      within,
+      containerConfig(`c${++names}`, FOREVER, { linux: security_context && { security_context } }),
+    );
+  /** A line of /proc/PID/status of a process in the container. */
+  const processStatus = async (id: string, field: string): Promise<string> =>
+    (await output(test, id, `grep ^${field}: /proc/self/status`)).split(/\s+/)[1] ?? '';
+  /** Whether something is mounted over a path of /proc. */
+  const isMasked = async (id: string, path: string): Promise<boolean> =>
+    (await exec(test, id, `grep -q ' ${path} ' /proc/mounts`)).code === 0;
+  const capabilities = async (id: string): Promise<bigint> =>
+    BigInt(`0x${await processStatus(id, 'CapEff')}`);
+
+  it('can make the root file system read-only', async () => {
+    const id = await started({ readonly_rootfs: true });
+    expect((await exec(test, id, 'touch /x')).stderr).toMatch(/Read-only/);
+    expect((await exec(test, await started({}), 'touch /x')).code).toBe(0);
+  });
+
+  it("has Docker's default capabilities, less or more by name, or none", async () => {
+    const byDefault = await capabilities(await started({}));
+    expect(byDefault & (CAP_CHOWN | CAP_NET_ADMIN)).toBe(CAP_CHOWN);
+    const changed = await started({
+      capabilities: { add_capabilities: ['NET_ADMIN'], drop_capabilities: ['CHOWN', 'MKNOD'] },
+    });
+    expect(await capabilities(changed)).toBe((byDefault | CAP_NET_ADMIN) & ~(CAP_CHOWN | CAP_MKNOD));
+    expect(await capabilities(await started({ capabilities: { drop_capabilities: ['ALL'] } }))).toBe(0n);
+    const one = { add_capabilities: ['NET_ADMIN'], drop_capabilities: ['ALL'] };
+    expect(await capabilities(await started({ capabilities: one }))).toBe(CAP_NET_ADMIN);
+    await expectFailure(
+      started({ capabilities: { add_ambient_capabilities: ['NET_ADMIN'] } }),
+      'UNIMPLEMENTED',
+      /add_ambient_capabilities/,
+    );
+  });
+
+  it('is privileged only in a privileged pod', async () => {
+    await expectFailure(started({ privileged: true }), 'FAILED_PRECONDITION', /privileged/);
+    const privileged = await runPod(
+      test,
+      podConfig(test, { linux: { security_context: { privileged: true } } }),
+    );
+    expect((await capabilities(await started({}, privileged))) & CAP_SYS_ADMIN).toBe(0n);
+    const create = async (): Promise<unknown> => {
+      const linux = { security_context: { privileged: true } };
+      const config = containerConfig(`c${++names}`, FOREVER, { linux });
+      const id = await createContainer(test, privileged, config);
+      const inspect = await engineGet(sharedDockerHost(), `/containers/${id}/json`);
+      return (inspect as { HostConfig: { Privileged: boolean } }).HostConfig.Privileged;
+    };
+    expect(await create()).toBe(true);
+    // That the pod is privileged is written down in its label only.
+    await test.restart();
+    expect(await create()).toBe(true);
+  });
+
+  // runc cannot give what this machine itself has not: there a privileged container fails to start.
+  (allCapabilitiesAreOurs() ? it : it.skip)('has everything when privileged', async () => {
+    const linux = { security_context: { privileged: true } };
+    const id = await started({ privileged: true }, await runPod(test, podConfig(test, { linux })));
+    expect(await processStatus(id, 'CapEff')).toBe(capabilitiesOfOurs());
+    expect(await processStatus(id, 'Seccomp')).toBe('0');
+    expect(await isMasked(id, '/proc/keys')).toBe(false);
+  });
+
+  describe('of seccomp', () => {
+    const withProfile = (profile_type: SecurityProfileType, localhost_ref = ''): Promise<string> =>
+      started({ seccomp: { profile_type, localhost_ref } });
+
+    it('is unconfined when nil or said so, else filtered', async () => {
+      const mode = async (id: string): Promise<string> => processStatus(id, 'Seccomp');
+      expect(await mode(await started({}))).toBe('0');
+      expect(await mode(await withProfile(SecurityProfileType.Unconfined))).toBe('0');
+      expect(await mode(await withProfile(SecurityProfileType.RuntimeDefault))).toBe('2');
+      // Nothing said at all: the Engine's own default.
+      expect(await mode(await started(null))).toBe('2');
+    });
+
+    it('takes a profile from a file on the node', async () => {
+      const path = join(directory, 'no-mkdir.json');
+      const syscalls = [{ names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO' }];
+      await writeFile(path, JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', syscalls }));
+      const id = await withProfile(SecurityProfileType.Localhost, path);
+      expect(await processStatus(id, 'Seccomp')).toBe('2');
+      expect((await exec(test, id, 'mkdir /x')).stderr).toMatch(/not permitted/);
+      expect((await exec(test, id, 'touch /x')).code).toBe(0);
+    });
+
+    it('refuses profiles that are absent, broken or relative', async () => {
+      const broken = join(directory, 'broken.json');
+      await writeFile(broken, '{');
+      const { Localhost } = SecurityProfileType;
+      await expectFailure(withProfile(Localhost, `${broken}x`), 'INVALID_ARGUMENT', /localhost_ref.*cannot/);
+      await expectFailure(withProfile(Localhost, broken), 'INVALID_ARGUMENT', /localhost_ref.*not JSON/);
+      await expectFailure(withProfile(Localhost, 'x.json'), 'INVALID_ARGUMENT', /localhost_ref.*absolute/);
+      await expectFailure(withProfile(5 as SecurityProfileType), 'INVALID_ARGUMENT', /profile_type/);
+    });
+  });
+
+  it('can forbid new privileges', async () => {
+    expect(await processStatus(await started({ no_new_privs: true }), 'NoNewPrivs')).toBe('1');
+    expect(await processStatus(await started({}), 'NoNewPrivs')).toBe('0');
+  });
+
+  it('masks and write-protects exactly the paths given', async () => {
+    const id = await started({ masked_paths: ['/www', '/etc/passwd'], readonly_paths: ['/home'] });
+    expect(await output(test, id, 'ls /www; cat /etc/passwd')).toBe('');
+    expect((await exec(test, id, 'touch /home/x')).stderr).toMatch(/Read-only/);
+    // Docker's own lists must not come on top (procMount: Unmasked).
+    expect(await isMasked(id, '/proc/keys')).toBe(false);
+    expect(await isMasked(id, '/proc/sys')).toBe(false);
+    // Without a context it is Docker's lists that count.
+    const plain = await started(null);
+    expect(await isMasked(plain, '/proc/keys')).toBe(true);
+    expect(await isMasked(plain, '/proc/sys')).toBe(true);
+  });
+
+  it('refuses what this version cannot enforce', async () => {
+    await expectFailure(
+      started({ supplemental_groups_policy: SupplementalGroupsPolicy.Strict }),
+      'UNIMPLEMENTED',
+      /supplemental_groups_policy/,
+    );
+    await expectFailure(started({ apparmor_profile: 'nonsense' }), 'INVALID_ARGUMENT', /apparmor/);
+  });
+});
+
+/** Capabilities of this process as /proc writes them. */
+function capabilitiesOfOurs(): string {
+  return /^CapEff:\s*(\w+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '';
+}
+
+function allCapabilitiesAreOurs(): boolean {
+  const last = Number(readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8'));
+  return BigInt(`0x${capabilitiesOfOurs()}`) === (1n << BigInt(last + 1)) - 1n;
+}

@@ -1,0 +1,358 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ContainerState, PodSandboxState } from '../../src/proto/enums';
+import { TestDaemon } from './support/daemon';
+import { engineGet, startPrivateEngine, TEST_IMAGE, type PrivateEngine } from './support/engine';
+import { expectFailure } from './support/grpc';
+import { LogWatch } from './support/log-watch';
+import {
+  containerConfig,
+  containerStatus,
+  createContainer,
+  FOREVER,
+  podConfig,
+  readLogText,
+  runPod,
+  startedContainer,
+  untilExited,
+  untilStore,
+} from './support/pods';
+
+const { CONTAINER_RUNNING, CONTAINER_EXITED, CONTAINER_CREATED } = ContainerState;
+/** Ends by itself on SIGTERM, with a code that nothing else produces. */
+const EXITS_7 = "trap 'echo bye; exit 7' TERM; echo hello; while :; do sleep 1000 & wait $!; done";
+/** kubelet notices that an Engine is back by our answers: this soon after it does. */
+const BACK_WITHIN_MS = 2_000;
+const LOST = 'Docker Engine is not available';
+
+let engine: PrivateEngine;
+let log: LogWatch;
+let test: TestDaemon;
+
+interface Workload {
+  readonly pod: string;
+  readonly running: string;
+  readonly exited: string;
+  readonly created: string;
+}
+
+async function startWorkload(): Promise<Workload> {
+  const pod = await runPod(test);
+  const exited = await startedContainer(test, pod, containerConfig('exited', 'exit 3'));
+  await untilExited(test, exited);
+  return {
+    pod,
+    exited,
+    running: await startedContainer(test, pod, containerConfig('running', EXITS_7)),
+    created: await createContainer(test, pod, containerConfig('created', FOREVER)),
+  };
+}
+
+async function runtimeReady(): Promise<{ status: boolean; reason: string; message: string }> {
+  const { status } = await test.client.call('Status', {}, 1_000);
+  const ready = status?.conditions.find(({ type }) => type === 'RuntimeReady');
+  return { status: ready!.status, reason: ready!.reason, message: ready!.message };
+}
+
+/** All reads, from memory: at once and without a call of the Engine. */
+async function expectReads({ pod, running, exited, created }: Workload): Promise<void> {
+  const read = test.client;
+  const calls = await test.countEngineCalls(async () => {
+    expect((await read.call('ListPodSandbox', {}, 1_000)).items.map(({ id }) => id)).toEqual([pod]);
+    const { containers } = await read.call('ListContainers', {}, 1_000);
+    expect(new Set(containers.map(({ id }) => id))).toEqual(new Set([running, exited, created]));
+    expect((await read.call('PodSandboxStatus', { pod_sandbox_id: pod }, 1_000)).status?.id).toBe(pod);
+    const { status } = await read.call('ContainerStatus', { container_id: exited }, 1_000);
+    expect(status).toMatchObject({ state: CONTAINER_EXITED, exit_code: 3 });
+    expect((await read.call('ListImages', {}, 1_000)).images.length).toBeGreaterThan(1);
+    expect((await read.call('ImageStatus', { image: { image: TEST_IMAGE } }, 1_000)).image).not.toBeNull();
+    expect((await read.call('Version', {}, 1_000)).runtime_name).toBe('docker');
+    expect((await read.call('RuntimeConfig', {}, 1_000)).linux).not.toBeNull();
+    expect((await read.call('ImageFsInfo', {}, 1_000)).image_filesystems).toHaveLength(1);
+  });
+  // Whether and how often the link asks for the Engine meanwhile is its own affair.
+  expect({ ...calls, version: 0, info: 0 }).toEqual({ version: 0, info: 0 });
+}
+
+/** All writes, each with a client that waits 5 s. */
+async function expectWritesRefused({ pod, running, created }: Workload): Promise<void> {
+  const { client } = test;
+  const image = { image: TEST_IMAGE };
+  const writes = [
+    client.call('RunPodSandbox', { config: podConfig(test) }, 5_000),
+    client.call('StopPodSandbox', { pod_sandbox_id: pod }, 5_000),
+    client.call('RemovePodSandbox', { pod_sandbox_id: pod }, 5_000),
+    client.call('CreateContainer', { pod_sandbox_id: pod, config: containerConfig('more', FOREVER) }, 5_000),
+    client.call('StartContainer', { container_id: created }, 5_000),
+    client.call('StopContainer', { container_id: running }, 5_000),
+    client.call('RemoveContainer', { container_id: created }, 5_000),
+    client.call('ExecSync', { container_id: running, cmd: ['true'] }, 5_000),
+    client.call('PullImage', { image }, 5_000),
+    client.call('RemoveImage', { image }, 5_000),
+  ];
+  await Promise.all(writes.map((write) => expectFailure(write, 'UNAVAILABLE', /Docker Engine/)));
+}
+
+async function expectDown(workload: Workload): Promise<void> {
+  expect(await runtimeReady()).toMatchObject({
+    status: false,
+    reason: 'DockerDaemonNotReady',
+    message: /Engine/,
+  });
+  await expectReads(workload);
+  await expectWritesRefused(workload);
+  expect((await runtimeReady()).status).toBe(false);
+}
+
+/** From the Engine's first answer on. */
+async function expectBack(): Promise<void> {
+  await test.daemon.whenSynced(AbortSignal.timeout(BACK_WITHIN_MS));
+  expect(await runtimeReady()).toEqual({ status: true, reason: '', message: '' });
+}
+
+/** What we list is what the Engine has, with the same states. */
+async function expectStoreRight(): Promise<void> {
+  const all = (await engineGet(engine.dockerHost, '/containers/json?all=1')) as {
+    Id: string;
+    State: string;
+  }[];
+  const { sandboxes, containers } = test.daemon.store;
+  const ours = [...sandboxes.values(), ...containers.values()].map(({ id, state }) => `${id} ${state}`);
+  expect(ours.sort()).toEqual(all.map(({ Id, State }) => `${Id} ${State}`).sort());
+}
+
+async function stopEngine(how: 'stop' | 'kill9'): Promise<void> {
+  const lost = log.next(LOST);
+  await engine[how]();
+  await lost;
+}
+
+/** As if somebody had removed it while neither dockerd nor we could see it. */
+async function removeBehindDockerd(id: string): Promise<void> {
+  const info = (await engineInfo) as { DockerRootDir: string };
+  await rm(join(info.DockerRootDir, 'containers', id), { recursive: true });
+}
+
+let engineInfo: Promise<unknown>;
+
+async function prepare(name: string, dockerd: string[], times: object = {}): Promise<void> {
+  engine = await startPrivateEngine(name, { dockerd });
+  engineInfo = engineGet(engine.dockerHost, '/info');
+  await engineInfo;
+  log = new LogWatch();
+  test = await TestDaemon.start({ dockerHost: engine.dockerHost, logger: log.logger, linkTimes: times });
+  await test.synced();
+}
+
+async function cleanUp(): Promise<void> {
+  try {
+    await test.stop();
+  } finally {
+    await engine.destroy();
+  }
+}
+
+async function removePods(): Promise<void> {
+  const { items } = await test.client.call('ListPodSandbox', {});
+  for (const { id } of items) await test.client.call('RemovePodSandbox', { pod_sandbox_id: id });
+}
+
+describe('an Engine that ends its containers with itself', () => {
+  beforeAll(() => prepare('outage', []));
+  afterAll(cleanUp);
+  afterEach(removePods);
+
+  it.each([1, 2])(
+    'stopped and started: reads go on, writes are refused, then all is right (time %i)',
+    async () => {
+      const workload = await startWorkload();
+      await stopEngine('stop');
+      await expectDown(workload);
+      await removeBehindDockerd(workload.created);
+      await engine.start();
+      await expectBack();
+      await expectStoreRight();
+      expect(await containerStatus(test, workload.running)).toMatchObject({
+        state: CONTAINER_EXITED,
+        exit_code: 7,
+        reason: 'Error',
+      });
+      expect(await readLogText((await containerStatus(test, workload.running)).log_path)).toBe(
+        'hello\nbye\n',
+      );
+      expect(await containerStatus(test, workload.exited)).toMatchObject({
+        state: CONTAINER_EXITED,
+        exit_code: 3,
+      });
+      await expectFailure(
+        test.client.call('ContainerStatus', { container_id: workload.created }),
+        'NOT_FOUND',
+      );
+      const { status } = await test.client.call('PodSandboxStatus', { pod_sandbox_id: workload.pod });
+      expect(status?.state).toBe(PodSandboxState.SANDBOX_NOTREADY);
+      // And it works: a new pod, whose events arrive.
+      const fresh = await startedContainer(test, await runPod(test), containerConfig('fresh', 'exit 5'));
+      await untilExited(test, fresh);
+      expect((await containerStatus(test, fresh)).exit_code).toBe(5);
+    },
+  );
+
+  it.each([1, 2])('killed and started: what died with it is EXITED (time %i)', async () => {
+    const workload = await startWorkload();
+    await stopEngine('kill9');
+    await expectDown(workload);
+    // As far as anybody can know.
+    expect((await containerStatus(test, workload.running)).state).toBe(CONTAINER_RUNNING);
+    await engine.start();
+    await expectBack();
+    await expectStoreRight();
+    const status = await containerStatus(test, workload.running);
+    expect(status.state).toBe(CONTAINER_EXITED);
+    expect(status.exit_code).not.toBe(0);
+    expect(status.finished_at.greaterThan(status.started_at)).toBe(true);
+    expect((await containerStatus(test, workload.created)).state).toBe(CONTAINER_CREATED);
+  });
+
+  it('a write that the outage cuts off is UNAVAILABLE at once, not after its time limit', async () => {
+    const { running } = await startWorkload();
+    const exec = test.client.call('ExecSync', { container_id: running, cmd: ['sleep', '1000'] });
+    const refused = expectFailure(exec, 'UNAVAILABLE');
+    await untilEngineCalled('startExec');
+    await stopEngine('kill9');
+    await refused;
+    await engine.start();
+    await expectBack();
+  });
+});
+
+async function untilEngineCalled(operation: string): Promise<void> {
+  // Instrumented calls are reported when they have ended; no event tells a test, so look after each turn.
+  while (!test.engineCalls.some((call) => call.operation === operation))
+    await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+describe('an Engine with --live-restore', () => {
+  beforeAll(() => prepare('outage-live', ['--live-restore']));
+  afterAll(cleanUp);
+  afterEach(removePods);
+
+  it.each(['stop', 'kill9'] as const)(
+    '%s and start, twice: what runs is never anything but RUNNING',
+    async (how) => {
+      const workload = await startWorkload();
+      const states = new Set<string>();
+      const unsubscribe = test.daemon.store.containers.subscribe((now) => {
+        if (now?.id === workload.running) states.add(now.state);
+      });
+      const before = await containerStatus(test, workload.running);
+      for (let time = 0; time < 2; time++) {
+        await stopEngine(how);
+        await expectDown(workload);
+        await engine.start();
+        await expectBack();
+        await expectStoreRight();
+        expect(await containerStatus(test, workload.running)).toEqual(before);
+      }
+      unsubscribe();
+      expect([...states]).toEqual(['running']);
+      // Its death is noticed as ever.
+      await test.client.call('StopContainer', { container_id: workload.running, timeout: 20 });
+      expect(await containerStatus(test, workload.running)).toMatchObject({
+        state: CONTAINER_EXITED,
+        exit_code: 7,
+      });
+    },
+  );
+
+  it('a container that is killed during the outage is EXITED with its code after it', async () => {
+    const { running } = await startWorkload();
+    const { pid } = test.daemon.store.containers.get(running)!;
+    await stopEngine('kill9');
+    process.kill(pid, 'SIGKILL');
+    await engine.start();
+    await expectBack();
+    await expectStoreRight();
+    expect(await containerStatus(test, running)).toMatchObject({ state: CONTAINER_EXITED, exit_code: 137 });
+  });
+});
+
+describe('an Engine that hangs', () => {
+  beforeAll(() => prepare('outage-hang', [], { heartbeat: 200, probeTimeout: 500 }));
+  afterAll(cleanUp);
+  afterEach(removePods);
+
+  it.each([1, 2])('is noticed by the heartbeat and recovers without a restart (time %i)', async () => {
+    const workload = await startWorkload();
+    const lost = log.next(LOST);
+    await engine.suspend();
+    try {
+      // Before anybody could notice: accepted, and finished once the Engine goes on.
+      const early = test.client.call('StartContainer', { container_id: workload.created });
+      early.catch(() => undefined);
+      expect((await lost).fields.reason).toMatch(/Docker Engine ping took longer than 500 ms/);
+      await expectDown(workload);
+      await engine.resume();
+      await expectBack();
+      await early;
+    } finally {
+      await engine.resume();
+    }
+    await untilStore(test, () => test.daemon.store.containers.get(workload.created)?.state === 'running');
+    await expectStoreRight();
+  });
+});
+
+describe('a daemon that starts before the Engine', () => {
+  beforeAll(() => prepare('outage-late', ['--live-restore']));
+  afterAll(cleanUp);
+  afterEach(removePods);
+
+  it.each([1, 2])(
+    'says so in Status, lists nothing rather than an empty list, and catches up (time %i)',
+    async () => {
+      const workload = await startWorkload();
+      await stopEngine('stop');
+      await test.restart();
+      expect(await runtimeReady()).toMatchObject({
+        status: false,
+        reason: 'DockerDaemonNotReady',
+        message: /Engine/,
+      });
+      const { client } = test;
+      const container_id = workload.running;
+      const reads = [
+        client.call('ListPodSandbox', {}, 5_000),
+        client.call('ListContainers', {}, 5_000),
+        client.call('ListImages', {}, 5_000),
+        client.call('PodSandboxStatus', { pod_sandbox_id: workload.pod }, 5_000),
+        client.call('ContainerStatus', { container_id }, 5_000),
+        client.call('ImageStatus', { image: { image: TEST_IMAGE } }, 5_000),
+        client.call('ImageFsInfo', {}, 5_000),
+        client.call('Version', {}, 5_000),
+      ];
+      await Promise.all(reads.map((read) => expectFailure(read, 'UNAVAILABLE', /Docker Engine/)));
+      await expectWritesRefused(workload);
+      await engine.start();
+      await expectBack();
+      await expectReads(workload);
+      await expectStoreRight();
+      expect((await containerStatus(test, container_id)).state).toBe(CONTAINER_RUNNING);
+    },
+  );
+
+  it('a read that comes just before the Engine waits for it', async () => {
+    const workload = await startWorkload();
+    await stopEngine('stop');
+    await test.restart();
+    const started = engine.start();
+    // Asked again after each refusal, as kubelet does: the first answer is a full one.
+    for (;;) {
+      const listed = await test.client.call('ListContainers', {}).catch(() => undefined);
+      if (listed === undefined) continue;
+      expect(listed.containers).toHaveLength(3);
+      break;
+    }
+    await started;
+    expect((await containerStatus(test, workload.running)).state).toBe(CONTAINER_RUNNING);
+  });
+});

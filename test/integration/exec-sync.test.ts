@@ -1,0 +1,153 @@
+import { status } from '@grpc/grpc-js';
+import { TestDaemon } from './support/daemon';
+import { expectFailure, RawClient } from './support/grpc';
+import {
+  containerConfig,
+  createContainer,
+  exec,
+  FOREVER,
+  output,
+  runPod,
+  startedContainer,
+} from './support/pods';
+
+const MIB = 1024 * 1024;
+
+describe('ExecSync', () => {
+  let test: TestDaemon;
+  let pod: string;
+  let id: string;
+  let raw: RawClient;
+  beforeAll(async () => {
+    test = await TestDaemon.start();
+    raw = new RawClient(test.endpoint);
+    pod = await runPod(test);
+    // Not `sleep`: what is looked for below must be the command's.
+    id = await startedContainer(test, pod, containerConfig('main', 'exec tail -f /dev/null'));
+  });
+  afterAll(async () => {
+    raw.close();
+    await test.stop();
+  });
+
+  const call = (cmd: string[], timeout = 0, container_id = id): ReturnType<typeof send> =>
+    send({ container_id, cmd, timeout });
+  const send = (request: { container_id: string; cmd: string[]; timeout: number }) =>
+    test.client.call('ExecSync', request);
+  const sleepers = async (): Promise<string> => (await exec(test, id, 'pgrep sleep')).stdout;
+
+  it('answers with both outputs and the exit code', async () => {
+    expect(await exec(test, id, 'echo out; echo err >&2; exit 3')).toEqual({
+      code: 3,
+      stdout: 'out\n',
+      stderr: 'err\n',
+    });
+    expect(await exec(test, id, 'true')).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
+  it('passes words and bytes as they are', async () => {
+    const { stdout } = await call(['/bin/printf', '%s|%s|', '$HOME "x"', '']);
+    expect(Buffer.from(stdout).toString()).toBe('$HOME "x"||');
+    const bytes = await call(['/bin/sh', '-c', "printf '\\000\\377\\r\\n'"]);
+    expect([...bytes.stdout]).toEqual([0, 255, 13, 10]);
+  });
+
+  it('says by its exit code that a command is absent', async () => {
+    const { exit_code } = await call(['/no/such/program']);
+    expect([126, 127]).toContain(exit_code);
+  });
+
+  it('gives up at the timeout, promptly, and leaves no process', async () => {
+    const began = Date.now();
+    await expectFailure(
+      call(['/bin/sh', '-c', 'echo begun; sleep 987 & (sleep 986 &); sleep 985'], 1),
+      'DEADLINE_EXCEEDED',
+      /timed out after 1 s/,
+    );
+    const took = Date.now() - began;
+    expect(took).toBeGreaterThanOrEqual(1000);
+    expect(took).toBeLessThan(4000);
+    expect(await sleepers()).toBe('');
+  });
+
+  it('is not held up by one that ignores SIGTERM', async () => {
+    await expectFailure(
+      call(['/bin/sh', '-c', 'trap "" TERM HUP INT; while :; do sleep 984; done'], 1),
+      'DEADLINE_EXCEEDED',
+    );
+    expect(await sleepers()).toBe('');
+  });
+
+  it('leaves the container and other commands alone when one times out', async () => {
+    const other = call(['/bin/sh', '-c', 'until [ -e /go-on ]; do :; done; echo survived'], 30);
+    await expectFailure(call(['/bin/sleep', '983'], 1), 'DEADLINE_EXCEEDED');
+    await output(test, id, 'touch /go-on');
+    expect(Buffer.from((await other).stdout).toString()).toBe('survived\n');
+  });
+
+  it('ends the command when the client cancels', async () => {
+    const request = { container_id: id, cmd: ['/bin/sh', '-c', 'touch /begun; sleep 982'] };
+    const open = raw.open('ExecSync', request);
+    await output(test, id, 'until [ -e /begun ]; do :; done');
+    open.cancel();
+    await expectFailure(open.ended, 'CANCELLED');
+    expect(await output(test, id, 'while pgrep sleep >/dev/null; do :; done; echo gone')).toBe('gone');
+  });
+
+  it("ends the command when the call's own deadline passes", async () => {
+    const cmd = ['/bin/sleep', '981'];
+    await expectFailure(
+      test.client.call('ExecSync', { container_id: id, cmd, timeout: 0 }, 1000),
+      'DEADLINE_EXCEEDED',
+    );
+    expect(await output(test, id, 'while pgrep sleep >/dev/null; do :; done; echo gone')).toBe('gone');
+  });
+
+  it('cuts output that no message can carry, and does not fail', async () => {
+    const script = 'head -c 20000000 /dev/zero; echo done >/finished';
+    const { stdout, stderr, exit_code } = await call(['/bin/sh', '-c', script], 60);
+    expect(exit_code).toBe(0);
+    expect(stdout.length).toBeGreaterThan(15 * MIB);
+    expect(stdout.length + stderr.length).toBeLessThanOrEqual(16 * MIB);
+    expect(await output(test, id, 'cat /finished')).toBe('done');
+  });
+
+  it('runs many at once without mixing their outputs', async () => {
+    const all = await Promise.all(
+      Array.from({ length: 12 }, (_, at) =>
+        exec(test, id, `for i in 1 2 3; do echo ${at}; done; exit ${at}`),
+      ),
+    );
+    expect(all).toEqual(all.map((_, at) => ({ code: at, stdout: `${at}\n`.repeat(3), stderr: '' })));
+  });
+
+  it('answers when the container ends under the command', async () => {
+    // Engine 20.10 forgets about half of such commands, and leaves their streams open for ever.
+    const calls = [1, 2, 3, 4, 5, 6].map(async (at) => {
+      const config = containerConfig(`short-${at}`, 'until [ -e /stop ]; do :; done');
+      const short = await startedContainer(test, pod, config);
+      return call(['/bin/touch', '/stop'], 0, short);
+    });
+    for (const result of await Promise.allSettled(calls)) {
+      if (result.status === 'fulfilled') expect(result.value.exit_code).toBe(0);
+      else
+        expect(result.reason).toMatchObject({
+          code: status.FAILED_PRECONDITION,
+          details: expect.stringContaining('ended while the command ran') as string,
+        });
+    }
+  });
+
+  it('refuses containers that do not run, and requests that say nothing', async () => {
+    const created = await createContainer(test, pod, containerConfig('created', FOREVER));
+    await expectFailure(call(['true'], 0, created), 'FAILED_PRECONDITION', /not running/);
+    const stopped = await startedContainer(test, pod, containerConfig('stopped', FOREVER));
+    await test.client.call('StopContainer', { container_id: stopped, timeout: 0 });
+    await expectFailure(call(['true'], 0, stopped), 'FAILED_PRECONDITION', /not running/);
+    await expectFailure(call(['true'], 0, 'd'.repeat(64)), 'NOT_FOUND');
+    await expectFailure(call(['true'], 0, ''), 'INVALID_ARGUMENT', /container_id/);
+    await expectFailure(call([]), 'INVALID_ARGUMENT', /cmd/);
+    await expectFailure(call(['true'], -1), 'INVALID_ARGUMENT', /timeout/);
+    await expectFailure(call(['a\0b']), 'INVALID_ARGUMENT', /cmd\[0\]/);
+  });
+});

@@ -1,0 +1,34 @@
+import { silentLogger, type LogFields, type Logger } from '../../../src/lib/logger';
+
+export interface LogLine {
+  readonly level: 'error' | 'warn' | 'info';
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+/** A logger that remembers, and that a test can await: the daemon's own word on what it has noticed. */
+export class LogWatch {
+  readonly lines: LogLine[] = [];
+  private readonly waiting: (() => void)[] = [];
+  readonly logger: Logger = {
+    ...silentLogger,
+    error: (message, fields) => this.add('error', message, fields),
+    warn: (message, fields) => this.add('warn', message, fields),
+    info: (message, fields) => this.add('info', message, fields),
+    with: () => this.logger,
+  };
+
+  /** The next line with this text, from now on. */
+  async next(text: string): Promise<LogLine> {
+    for (let at = this.lines.length; ; at++) {
+      while (at >= this.lines.length) await new Promise<void>((resolve) => this.waiting.push(resolve));
+      const line = this.lines[at];
+      if (line?.message.includes(text) === true) return line;
+    }
+  }
+
+  private add(level: LogLine['level'], message: string, fields: LogFields = {}): void {
+    this.lines.push({ level, message, fields });
+    for (const wake of this.waiting.splice(0)) wake();
+  }
+}

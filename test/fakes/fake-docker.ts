@@ -1,0 +1,160 @@
+import { PassThrough, type Readable } from 'node:stream';
+import type { CallOptions, DockerClient } from '../../src/docker/client';
+import { EngineError } from '../../src/docker/errors';
+import { unavailable } from '../../src/lib/errors';
+import type {
+  EngineContainerInspect,
+  EngineContainerSummary,
+  EngineEvent,
+  EngineImageInspect,
+  EngineImageSummary,
+  EngineInfo,
+  EngineVersion,
+} from '../../src/translate/engine';
+
+/** A client of which only `methods` work; every other one throws. */
+export function fakeDocker(methods: Partial<DockerClient>): DockerClient {
+  return new Proxy(methods, {
+    get: (target, name): unknown =>
+      Reflect.get(target, name) ??
+      (() => {
+        throw new Error(`not implemented: ${String(name)}`);
+      }),
+  }) as DockerClient;
+}
+
+/**
+ * An Engine in memory: what it holds is what lists and inspects say, and `emit` tells all subscribers. Each call is
+ * noted; `gates` can hold or fail the next ones.
+ */
+export class FakeEngine {
+  readonly containers = new Map<string, EngineContainerInspect>();
+  readonly images = new Map<string, EngineImageInspect>();
+  /** `method argument`, in the order of arrival. */
+  readonly calls: string[] = [];
+  /** Awaited after a call has arrived and before it is answered, by `method argument` or `method`. */
+  readonly gates = new Map<string, () => Promise<void>>();
+  down = false;
+  private readonly feeds = new Set<PassThrough>();
+
+  readonly client: DockerClient = fakeDocker({
+    ping: (options) => this.answer('ping', '', options, () => undefined),
+    version: (options) =>
+      this.answer('version', '', options, (): EngineVersion => ({ Version: '20.10.24', ApiVersion: '1.41' })),
+    info: (options) => this.answer('info', '', options, () => INFO),
+    events: (_, options) => this.answer('events', '', options, () => this.subscribe(options?.signal)),
+    listContainers: (_, options) => this.answer('listContainers', '', options, () => this.summaries()),
+    inspectContainer: (id, options) => this.answer('inspectContainer', id, options, () => this.find(id)),
+    listImages: (options) => this.answer('listImages', '', options, () => this.imageSummaries()),
+    inspectImage: (id, options) => this.answer('inspectImage', id, options, () => this.findImage(id)),
+  });
+
+  /** Calls of one method so far. */
+  count(method: string): number {
+    return this.calls.filter((call) => call.split(' ')[0] === method).length;
+  }
+
+  /** Tells all subscribers what happened. */
+  emit(event: EngineEvent): void {
+    for (const feed of this.feeds) feed.write(`${JSON.stringify(event)}\n`);
+  }
+
+  get subscribers(): number {
+    return this.feeds.size;
+  }
+
+  /** dockerd is stopped: streams end, calls fail. */
+  stop(): void {
+    this.down = true;
+    for (const feed of this.feeds) feed.end();
+    this.feeds.clear();
+  }
+
+  start(): void {
+    this.down = false;
+  }
+
+  private async answer<T>(
+    method: string,
+    argument: string,
+    options: CallOptions | undefined,
+    work: () => T,
+  ): Promise<T> {
+    const call = `${method} ${argument}`.trim();
+    this.calls.push(call);
+    await new Promise((resolve) => setImmediate(resolve));
+    await this.untilAborted((this.gates.get(call) ?? this.gates.get(method))?.(), options?.signal);
+    options?.signal?.throwIfAborted();
+    if (this.down) throw unavailable('Docker Engine does not answer (ECONNREFUSED): is dockerd running?');
+    return work();
+  }
+
+  private async untilAborted(
+    gate: Promise<void> | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    if (gate === undefined) return;
+    await new Promise<void>((resolve, reject) => {
+      signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+      gate.then(resolve, reject);
+    });
+  }
+
+  private subscribe(signal: AbortSignal | undefined): Readable {
+    const feed = new PassThrough();
+    this.feeds.add(feed);
+    signal?.addEventListener('abort', () => {
+      this.feeds.delete(feed);
+      feed.destroy(signal.reason as Error);
+    });
+    return feed;
+  }
+
+  private summaries(): EngineContainerSummary[] {
+    return [...this.containers.values()].map((inspect) => ({
+      Id: inspect.Id,
+      Names: [inspect.Name],
+      ImageID: inspect.Image,
+      Image: inspect.Config.Image,
+      Created: Math.floor(Date.parse(inspect.Created) / 1000),
+      State: inspect.State.Status,
+      Labels: inspect.Config.Labels ?? null,
+    }));
+  }
+
+  private find(idOrName: string): EngineContainerInspect {
+    const found =
+      this.containers.get(idOrName) ??
+      [...this.containers.values()].find(({ Name }) => Name === `/${idOrName}`);
+    if (found === undefined) throw new EngineError('NOT_FOUND', 404, `No such container: ${idOrName}`);
+    return structuredClone(found);
+  }
+
+  private imageSummaries(): EngineImageSummary[] {
+    return [...this.images.values()].map(({ Id, RepoTags = null, RepoDigests = null, Size }) => ({
+      Id,
+      RepoTags,
+      RepoDigests,
+      Size,
+    }));
+  }
+
+  private findImage(reference: string): EngineImageInspect {
+    const found =
+      this.images.get(reference) ??
+      [...this.images.values()].find(({ RepoTags }) => RepoTags?.includes(reference) === true);
+    if (found === undefined) throw new EngineError('NOT_FOUND', 404, `No such image: ${reference}`);
+    return structuredClone(found);
+  }
+}
+
+export const INFO: EngineInfo = {
+  DockerRootDir: '/var/lib/docker',
+  CgroupDriver: 'systemd',
+  Driver: 'overlay2',
+  DefaultRuntime: 'runc',
+  Runtimes: { runc: {}, kata: {} },
+  SecurityOptions: ['name=apparmor', 'name=seccomp,profile=default'],
+  OperatingSystem: 'Debian GNU/Linux 12 (bookworm)',
+  KernelVersion: '6.1.0',
+};

@@ -1,0 +1,285 @@
+import { gate, settle, until } from '../support/async';
+import {
+  CONTAINER_ID,
+  containerEvent,
+  containerInspect,
+  CREATED_STATE,
+  EXITED_STATE,
+  SANDBOX_ID,
+  sandboxInspect,
+  syncRoom,
+} from './support/room';
+
+/** A room where container and sandbox run and are known, with the calls that this took forgotten. */
+async function roomOf(...inspects: ReturnType<typeof containerInspect>[]) {
+  const room = syncRoom();
+  for (const inspect of inspects) {
+    room.engine.containers.set(inspect.Id, inspect);
+    await room.sync.refresh(inspect.Id);
+  }
+  room.engine.calls.length = 0;
+  room.logs.calls.length = 0;
+  const container = () => room.store.containers.get(CONTAINER_ID);
+  const sandbox = () => room.store.sandboxes.get(SANDBOX_ID);
+  return { ...room, container, sandbox };
+}
+
+describe('ContainerEvents', () => {
+  it('the echo of our own start makes no Engine call', async () => {
+    const { told, engine, container } = await roomOf(containerInspect());
+    const before = container();
+    await told(containerEvent('start'));
+    expect(engine.calls).toEqual([]);
+    expect(container()).toBe(before);
+  });
+
+  it("somebody else's start is looked at", async () => {
+    const { told, engine, container } = await roomOf(containerInspect({ state: CREATED_STATE }));
+    engine.containers.set(CONTAINER_ID, containerInspect());
+    await told(containerEvent('start'));
+    expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`]);
+    expect(container()).toMatchObject({ state: 'running', pid: 4711 });
+  });
+
+  describe('die', () => {
+    it('of a known container: exited with its code, without an Engine call', async () => {
+      const { told, engine, container } = await roomOf(containerInspect());
+      await told(containerEvent('die', { exitCode: '137' }));
+      expect(engine.calls).toEqual([]);
+      expect(container()).toMatchObject({ state: 'exited', pid: 0, exitCode: 137 });
+      expect(container()?.finishedAt.toString()).toBe('1700000002000000000');
+    });
+
+    it('is told only once the log is complete', async () => {
+      const { events, logs, container } = await roomOf(containerInspect());
+      const drained = gate();
+      logs.onDrain = () => drained.promise;
+      events.handle(containerEvent('die', { exitCode: '0' }));
+      await until(() => logs.calls.includes(`drain ${CONTAINER_ID}`));
+      await settle();
+      expect(container()?.state).toBe('running');
+      drained.resolve();
+      await until(() => container()?.state === 'exited');
+      expect(logs.calls).toEqual([`follow ${CONTAINER_ID}`, `drain ${CONTAINER_ID}`]);
+    });
+
+    it.each(['follow', 'drain'])('is told even when the log fails (%s)', async (step) => {
+      const { told, logs, container, complaints } = await roomOf(containerInspect());
+      const fail = () => Promise.reject(new Error('disk full'));
+      if (step === 'follow') logs.onFollow = fail;
+      else logs.onDrain = fail;
+      await told(containerEvent('die', { exitCode: '1' }));
+      expect(container()?.state).toBe('exited');
+      expect(complaints).toEqual(['CRI log of a container cannot be written: disk full']);
+    });
+
+    it('needs no log when none was asked for', async () => {
+      const { told, logs, container } = await roomOf(containerInspect({ logPath: '' }));
+      await told(containerEvent('die', { exitCode: '1' }));
+      expect([container()?.state, logs.calls]).toEqual(['exited', []]);
+    });
+
+    it('after which the clock was set back still ends after the start', async () => {
+      const { told, container } = await roomOf(containerInspect());
+      await told(containerEvent('die', { exitCode: '0', timeNano: 1_600_000_000_000_000_000 }));
+      expect(container()?.finishedAt.sub(container()!.startedAt).toNumber()).toBe(1);
+    });
+
+    it.each([
+      { desc: 'an unknown container', known: [], event: { exitCode: '3' } },
+      {
+        desc: 'one whose start we have not seen',
+        known: [containerInspect({ state: CREATED_STATE })],
+        event: { exitCode: '3' },
+      },
+      { desc: 'an event without an exit code', known: [containerInspect()], event: {} },
+      { desc: 'an event with an odd exit code', known: [containerInspect()], event: { exitCode: 'x' } },
+    ])('of $desc asks the Engine', async ({ known, event }) => {
+      const { told, engine, container } = await roomOf(...known);
+      engine.containers.set(CONTAINER_ID, containerInspect({ state: EXITED_STATE }));
+      await told(containerEvent('die', event));
+      expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`]);
+      expect(container()).toMatchObject({ state: 'exited', exitCode: 3 });
+    });
+
+    it('that an inspect has told already changes nothing', async () => {
+      const { told, engine, container, logs } = await roomOf(containerInspect({ state: EXITED_STATE }));
+      const before = container();
+      await told(containerEvent('die', { exitCode: '3' }));
+      expect([engine.calls, logs.calls]).toEqual([[], []]);
+      expect(container()).toBe(before);
+    });
+
+    it('of a sandbox: not ready, without an Engine call', async () => {
+      const { told, engine, sandbox } = await roomOf(sandboxInspect());
+      await told(containerEvent('die', { id: SANDBOX_ID, exitCode: '0' }));
+      expect(engine.calls).toEqual([]);
+      expect(sandbox()).toMatchObject({ state: 'exited', pid: 0 });
+    });
+  });
+
+  describe('oom', () => {
+    it.each([
+      { desc: 'before die', actions: ['oom', 'die'] },
+      { desc: 'after die', actions: ['die', 'oom'] },
+    ])('$desc', async ({ actions }) => {
+      const { told, engine, container } = await roomOf(containerInspect());
+      for (const action of actions) await told(containerEvent(action, { exitCode: '137' }));
+      expect(container()).toMatchObject({ state: 'exited', oomKilled: true, exitCode: 137 });
+      expect(engine.calls).toEqual([]);
+    });
+
+    it('while the log of the death is drained is not lost', async () => {
+      const { events, logs, container } = await roomOf(containerInspect());
+      const drained = gate();
+      logs.onDrain = () => drained.promise;
+      events.handle(containerEvent('die', { exitCode: '137' }));
+      events.handle(containerEvent('oom'));
+      await settle();
+      drained.resolve();
+      await until(() => container()?.oomKilled === true);
+      expect(container()?.state).toBe('exited');
+    });
+
+    it('of an unknown container is nothing', async () => {
+      const { told, engine, store } = await roomOf();
+      await told(containerEvent('oom'));
+      expect([engine.calls, store.containers.size]).toEqual([[], 0]);
+    });
+  });
+
+  it.each([
+    { desc: 'a container', inspect: containerInspect(), id: CONTAINER_ID },
+    { desc: 'a sandbox', inspect: sandboxInspect(), id: SANDBOX_ID },
+  ])('pause and unpause of $desc', async ({ inspect, id }) => {
+    const { told, engine, store } = await roomOf(inspect);
+    const state = () => (store.containers.get(id) ?? store.sandboxes.get(id))?.state;
+    await told(containerEvent('pause', { id }));
+    expect(state()).toBe('paused');
+    await told(containerEvent('unpause', { id }));
+    expect(state()).toBe('running');
+    await told(containerEvent('die', { id, exitCode: '0' }));
+    await told(containerEvent('unpause', { id }));
+    expect(state()).toBe('exited');
+    expect(engine.calls).toEqual([]);
+  });
+
+  it('destroy forgets the record and the log, once and for all', async () => {
+    const { told, engine, logs, store } = await roomOf(containerInspect(), sandboxInspect());
+    await told(containerEvent('destroy'));
+    await told(containerEvent('destroy'));
+    await told(containerEvent('destroy', { id: SANDBOX_ID }));
+    expect([store.containers.size, store.sandboxes.size, engine.calls]).toEqual([0, 0, []]);
+    expect(logs.calls).toEqual([`forget ${CONTAINER_ID}`]);
+  });
+
+  describe('create', () => {
+    it('of an unknown container is looked at', async () => {
+      const { told, engine, container } = await roomOf();
+      engine.containers.set(CONTAINER_ID, containerInspect({ state: CREATED_STATE }));
+      await told(containerEvent('create'));
+      expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`]);
+      expect(container()?.state).toBe('created');
+    });
+
+    it('of one that a handler has recorded makes no call', async () => {
+      const { told, engine } = await roomOf(containerInspect({ state: CREATED_STATE }));
+      await told(containerEvent('create'));
+      expect(engine.calls).toEqual([]);
+    });
+
+    it('of a reserved name is left to the handler', async () => {
+      const { events, reservations, engine, store } = await roomOf();
+      engine.containers.set(CONTAINER_ID, containerInspect({ state: CREATED_STATE }));
+      const handler = gate();
+      const { signal } = new AbortController();
+      const held = reservations.hold('the-name', signal, () => handler.promise);
+      await settle();
+      events.handle(containerEvent('create', { name: 'the-name' }));
+      events.handle(containerEvent('start', { name: 'the-name' }));
+      await settle();
+      handler.resolve();
+      await held;
+      expect([engine.calls, store.containers.size]).toEqual([[], 0]);
+    });
+
+    it('of one that is gone already leaves nothing', async () => {
+      const { told, store, complaints } = await roomOf();
+      await told(containerEvent('create'));
+      expect([store.containers.size, complaints]).toEqual([0, []]);
+    });
+  });
+
+  it('a death under a reserved name is not lost: the handler has seen the container alive', async () => {
+    const { told, reservations, sandbox } = await roomOf(sandboxInspect());
+    const handler = gate();
+    const held = reservations.hold('the-name', new AbortController().signal, () => handler.promise);
+    await settle();
+    await told(containerEvent('die', { id: SANDBOX_ID, name: 'the-name', exitCode: '1' }));
+    expect(sandbox()?.state).toBe('exited');
+    handler.resolve();
+    await held;
+  });
+
+  it('a death while the handler looks at the container comes after the look', async () => {
+    const { events, sync, reservations, engine, sandbox } = await roomOf();
+    engine.containers.set(SANDBOX_ID, sandboxInspect());
+    const [handler, inspected] = [gate(), gate()];
+    engine.gates.set('inspectContainer', () => inspected.promise);
+    const held = reservations.hold('the-name', new AbortController().signal, () => handler.promise);
+    const looking = sync.refresh(SANDBOX_ID);
+    await settle();
+    events.handle(containerEvent('die', { id: SANDBOX_ID, name: 'the-name', exitCode: '1' }));
+    inspected.resolve();
+    await looking;
+    await until(() => sandbox()?.state === 'exited');
+    handler.resolve();
+    await held;
+  });
+
+  it.each(['rename', 'update', 'something-new'])('%s: the Engine is asked', async (action) => {
+    const { told, engine, container } = await roomOf(containerInspect());
+    engine.containers.set(CONTAINER_ID, containerInspect({ name: 'k8s_app_web_shop_u_0_12345678' }));
+    await told(containerEvent(action));
+    expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`]);
+    expect(container()?.engineName).toBe('k8s_app_web_shop_u_0_12345678');
+  });
+
+  it("containers that are not pods' are none of our business", async () => {
+    const { told, engine } = await roomOf();
+    await told(containerEvent('create', { type: undefined }));
+    await told(containerEvent('die', { type: undefined, exitCode: '1' }));
+    expect(engine.calls).toEqual([]);
+  });
+
+  it('a failed look is logged; the next event is not affected', async () => {
+    const { told, engine, container, complaints } = await roomOf();
+    engine.containers.set(CONTAINER_ID, containerInspect());
+    engine.down = true;
+    await told(containerEvent('start'));
+    expect(complaints).toEqual([expect.stringContaining('ECONNREFUSED')]);
+    engine.down = false;
+    await told(containerEvent('start'));
+    expect(container()?.state).toBe('running');
+  });
+
+  it('events of one container are applied in their order, of others at once', async () => {
+    const other = 'c2'.padEnd(64, '0');
+    const { events, engine, logs, container, store } = await roomOf(
+      containerInspect(),
+      containerInspect({ id: other }),
+    );
+    const drained = gate();
+    logs.onDrain = () =>
+      logs.calls.at(-1) === `drain ${CONTAINER_ID}` ? drained.promise : Promise.resolve();
+    events.handle(containerEvent('die', { exitCode: '0' }));
+    await until(() => logs.calls.includes(`drain ${CONTAINER_ID}`));
+    events.handle(containerEvent('destroy'));
+    events.handle(containerEvent('die', { id: other, exitCode: '0' }));
+    await until(() => store.containers.get(other)?.state === 'exited');
+    expect(container()?.state).toBe('running');
+    drained.resolve();
+    await until(() => container() === undefined);
+    expect(engine.calls).toEqual([]);
+  });
+});

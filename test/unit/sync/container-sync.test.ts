@@ -1,0 +1,260 @@
+import { EngineError } from '../../../src/docker/errors';
+import { engineId, sandboxRecord } from '../support/records';
+import { gate, settle, until } from '../support/async';
+import { rejectionOf } from '../support/errors';
+import {
+  CONTAINER_ID,
+  containerInspect,
+  CREATED_STATE,
+  EXITED_STATE,
+  SANDBOX_ID,
+  sandboxInspect,
+  syncRoom,
+  type SyncRoom,
+} from './support/room';
+
+const { signal } = new AbortController();
+
+function roomWith(...inspects: ReturnType<typeof containerInspect>[]): SyncRoom {
+  const room = syncRoom();
+  for (const inspect of inspects) room.engine.containers.set(inspect.Id, inspect);
+  return room;
+}
+
+describe('refresh', () => {
+  it('records sandboxes and containers', async () => {
+    const { sync, store } = roomWith(containerInspect(), sandboxInspect());
+    await Promise.all([sync.refresh(CONTAINER_ID), sync.refresh(SANDBOX_ID)]);
+    expect(store.containers.get(CONTAINER_ID)).toMatchObject({ state: 'running', sandboxId: SANDBOX_ID });
+    expect(store.sandboxes.get(SANDBOX_ID)).toMatchObject({ state: 'running', ips: ['172.17.0.2'] });
+  });
+
+  it('forgets what the Engine does not have any more', async () => {
+    const { sync, engine, store, logs } = roomWith(containerInspect());
+    await sync.refresh(CONTAINER_ID);
+    engine.containers.clear();
+    await sync.refresh(CONTAINER_ID);
+    expect([store.containers.size, logs.calls.at(-1)]).toEqual([0, `forget ${CONTAINER_ID}`]);
+  });
+
+  it('keeps what is known when the Engine does not answer', async () => {
+    const { sync, engine, store } = roomWith(containerInspect());
+    await sync.refresh(CONTAINER_ID);
+    engine.down = true;
+    expect(await rejectionOf(sync.refresh(CONTAINER_ID))).toMatch(/^UNAVAILABLE/);
+    expect(store.containers.get(CONTAINER_ID)?.state).toBe('running');
+  });
+
+  it.each([
+    { desc: 'no type', labels: {} },
+    { desc: 'an unknown type', labels: { 'io.kubernetes.docker.type': 'other' } },
+    { desc: 'a container of no sandbox', labels: { 'io.kubernetes.docker.type': 'container' } },
+    { desc: 'no labels at all', labels: null },
+  ])("ignores what is nobody's: $desc", async ({ labels }) => {
+    const inspect = containerInspect();
+    const { sync, store } = roomWith({ ...inspect, Config: { ...inspect.Config, Labels: labels } });
+    await sync.refresh(CONTAINER_ID);
+    expect([store.containers.size, store.sandboxes.size]).toEqual([0, 0]);
+  });
+
+  it('is given up with its signal while another holds the container', async () => {
+    const { sync } = roomWith(containerInspect());
+    const busy = gate();
+    const held = sync.lock.run(CONTAINER_ID, () => busy.promise);
+    const controller = new AbortController();
+    const refreshing = sync.refresh(CONTAINER_ID, controller.signal);
+    controller.abort(new Error('gone'));
+    await expect(refreshing).rejects.toThrow('gone');
+    busy.resolve();
+    await held;
+  });
+});
+
+describe('the log', () => {
+  it.each([
+    { desc: 'created: nothing yet', state: CREATED_STATE, calls: [] },
+    { desc: 'running: followed', state: {}, calls: [`follow ${CONTAINER_ID}`] },
+    {
+      desc: 'exited: followed and drained',
+      state: EXITED_STATE,
+      calls: [`follow ${CONTAINER_ID}`, `drain ${CONTAINER_ID}`],
+    },
+    {
+      desc: 'running again after an exit: followed',
+      state: { FinishedAt: '2023-11-14T22:13:20.9Z' },
+      calls: [`follow ${CONTAINER_ID}`],
+    },
+  ])('$desc', async ({ state, calls }) => {
+    const { sync, logs } = roomWith(containerInspect({ state }));
+    await sync.refresh(CONTAINER_ID);
+    expect(logs.calls).toEqual(calls);
+  });
+
+  it('is not drained again when nothing has changed', async () => {
+    const { sync, logs } = roomWith(containerInspect({ state: EXITED_STATE }));
+    await sync.refresh(CONTAINER_ID);
+    await sync.refresh(CONTAINER_ID);
+    expect(logs.calls).toHaveLength(2);
+  });
+
+  it('exists before the record says running', async () => {
+    const { sync, logs, store } = roomWith(containerInspect());
+    const followed = gate();
+    logs.onFollow = () => followed.promise;
+    const refreshing = sync.refresh(CONTAINER_ID);
+    await until(() => logs.calls.length === 1);
+    await settle();
+    expect(store.containers.size).toBe(0);
+    followed.resolve();
+    await refreshing;
+    expect(store.containers.get(CONTAINER_ID)?.state).toBe('running');
+  });
+});
+
+describe('discover', () => {
+  it.each([
+    { desc: 'a container', inspect: containerInspect({ name: 'n' }), kind: 'container' },
+    { desc: 'a sandbox', inspect: { ...sandboxInspect(), Name: '/k8s_POD_w_s_u_0' }, kind: 'sandbox' },
+  ])('$desc by name', async ({ inspect, kind }) => {
+    const named = kind === 'container' ? { ...inspect, Name: '/k8s_app_w_s_u_0' } : inspect;
+    const { sync } = roomWith(named);
+    expect((await sync.discover(named.Name.slice(1)))?.kind).toBe(kind);
+  });
+
+  it.each([
+    { desc: 'nobody', name: 'other' },
+    { desc: 'a stranger', name: 'stranger' },
+  ])('$desc: undefined', async ({ name }) => {
+    const inspect = containerInspect({ name: 'stranger' });
+    const { sync } = roomWith({ ...inspect, Config: { Image: 'x', Labels: {} } });
+    expect(await sync.discover(name)).toBeUndefined();
+  });
+});
+
+describe('resync', () => {
+  const other = engineId('c2');
+
+  it('fills an empty store, and tells the logs who is left', async () => {
+    const { sync, store, logs } = roomWith(
+      containerInspect(),
+      sandboxInspect(),
+      containerInspect({ id: other, state: EXITED_STATE }),
+    );
+    await sync.resync(true, signal);
+    expect([...store.containers.values()].map(({ id, state }) => [id, state])).toEqual([
+      [CONTAINER_ID, 'running'],
+      [other, 'exited'],
+    ]);
+    expect(store.sandboxes.size).toBe(1);
+    expect(logs.calls.at(-1)).toBe(`retain ${CONTAINER_ID},${other}`);
+  });
+
+  it('forgets what is not listed any more', async () => {
+    const { sync, engine, store, logs } = roomWith(containerInspect(), sandboxInspect());
+    await sync.resync(true, signal);
+    engine.containers.clear();
+    await sync.resync(true, signal);
+    expect([store.containers.size, store.sandboxes.size]).toEqual([0, 0]);
+    expect(logs.calls).toContain(`forget ${CONTAINER_ID}`);
+  });
+
+  it('keeps what a handler added while the list was on its way', async () => {
+    const { sync, engine, store } = roomWith();
+    const listed = gate();
+    engine.gates.set('listContainers', () => listed.promise);
+    const resyncing = sync.resync(true, signal);
+    await until(() => engine.count('listContainers') === 1);
+    store.sandboxes.put(sandboxRecord({ id: 'new' }));
+    listed.resolve();
+    await resyncing;
+    expect(store.sandboxes.get('new')).toBeDefined();
+    // The next list is younger than the record.
+    await sync.resync(false, signal);
+    expect(store.sandboxes.size).toBe(0);
+  });
+
+  it('does not bring back what was removed while the list was on its way', async () => {
+    const { sync, engine, store } = roomWith(containerInspect(), sandboxInspect());
+    await sync.resync(true, signal);
+    const inspected = gate();
+    engine.gates.set('inspectContainer', () => inspected.promise);
+    const resyncing = sync.resync(true, signal);
+    await until(() => engine.count('inspectContainer') === 4);
+    // A handler removed both; the Engine, slow, still describes them.
+    store.containers.delete(CONTAINER_ID);
+    store.sandboxes.delete(SANDBOX_ID);
+    inspected.resolve();
+    await resyncing;
+    expect([store.containers.size, store.sandboxes.size]).toEqual([0, 0]);
+  });
+
+  it.each([
+    { desc: 'as it is known', change: undefined, calls: 0 },
+    { desc: 'in another state', change: containerInspect({ state: EXITED_STATE }), calls: 1 },
+    { desc: 'under another name', change: containerInspect({ name: 'k8s_app_web_shop_u_9' }), calls: 1 },
+  ])('of differences only: $desc', async ({ change, calls }) => {
+    const { sync, engine, store } = roomWith(containerInspect(), sandboxInspect());
+    await sync.resync(true, signal);
+    if (change !== undefined) engine.containers.set(CONTAINER_ID, change);
+    const before = engine.count('inspectContainer');
+    await sync.resync(false, signal);
+    expect(engine.count('inspectContainer') - before).toBe(calls);
+    expect(store.containers.get(CONTAINER_ID)?.state).toBe(change?.State.Status ?? 'running');
+  });
+
+  it('leaves a reserved name to its handler', async () => {
+    const { sync, engine, reservations, store } = roomWith(containerInspect({ name: 'reserved' }));
+    const handler = gate();
+    const held = reservations.hold('reserved', signal, () => handler.promise);
+    await settle();
+    await sync.resync(true, signal);
+    expect([engine.count('inspectContainer'), store.containers.size]).toEqual([0, 0]);
+    handler.resolve();
+    await held;
+  });
+
+  it('inspects many at once, but not all', async () => {
+    const ids = Array.from({ length: 30 }, (_, index) => engineId(`f${index}x`));
+    const { sync, engine } = roomWith(...ids.map((id) => containerInspect({ id })));
+    const inspected = gate();
+    engine.gates.set('inspectContainer', () => inspected.promise);
+    const resyncing = sync.resync(true, signal);
+    await until(() => engine.count('inspectContainer') >= 8);
+    await settle();
+    expect(engine.count('inspectContainer')).toBe(8);
+    inspected.resolve();
+    await resyncing;
+    expect(engine.count('inspectContainer')).toBe(30);
+  });
+
+  it('one container that cannot be inspected does not keep the others from being known', async () => {
+    const { sync, engine, store, complaints } = roomWith(containerInspect(), containerInspect({ id: other }));
+    engine.gates.set(`inspectContainer ${CONTAINER_ID}`, () =>
+      Promise.reject(new EngineError('UNKNOWN', 500, 'broken')),
+    );
+    await sync.resync(true, signal);
+    expect(store.containers.get(other)?.state).toBe('running');
+    // What the list says is better than nothing: kubelet would start a second one.
+    expect(store.containers.get(CONTAINER_ID)).toMatchObject({ state: 'running', sandboxId: SANDBOX_ID });
+    expect(complaints.join()).toContain('broken');
+  });
+
+  it('one container with odd labels does not either', async () => {
+    const odd = containerInspect();
+    odd.Config.Labels!['io.dockbridge.cri'] = '{"v":1}';
+    const { sync, store } = roomWith(odd, containerInspect({ id: other }));
+    await sync.resync(true, signal);
+    expect(store.containers.size).toBe(2);
+  });
+
+  it('fails, and forgets nothing, when the Engine goes down meanwhile', async () => {
+    const { sync, engine, store } = roomWith(containerInspect(), containerInspect({ id: other }));
+    await sync.resync(true, signal);
+    engine.gates.set('inspectContainer', () => {
+      engine.down = true;
+      return Promise.resolve();
+    });
+    expect(await rejectionOf(sync.resync(true, signal))).toMatch(/^UNAVAILABLE/);
+    expect(store.containers.size).toBe(2);
+  });
+});

@@ -1,0 +1,153 @@
+import type { EngineImageInspect } from '../../../src/translate/engine';
+import { gate, settle, until } from '../support/async';
+import { rejectionOf } from '../support/errors';
+import { engineId } from '../support/records';
+import { syncRoom } from './support/room';
+
+const { signal } = new AbortController();
+const image = (start: string, ...RepoTags: string[]): EngineImageInspect => ({
+  Id: `sha256:${engineId(start)}`,
+  RepoTags,
+  RepoDigests: [],
+  Size: 10,
+});
+const [A, B] = [image('a', 'app:1'), image('b', 'db:1')];
+
+function roomWith(...images: EngineImageInspect[]) {
+  const room = syncRoom();
+  for (const one of images) room.engine.images.set(one.Id, one);
+  return room;
+}
+
+describe('resync', () => {
+  it('takes over what there is, and later only what has changed', async () => {
+    const { imageSync, engine, store } = roomWith(A, B);
+    await imageSync.resync(signal);
+    expect([...store.images.values()].map(({ id }) => id)).toEqual([A.Id, B.Id]);
+    engine.calls.length = 0;
+    await imageSync.resync(signal);
+    expect(engine.calls).toEqual(['listImages']);
+    engine.images.set(A.Id, { ...A, RepoTags: ['app:1', 'app:2'] });
+    await imageSync.resync(signal);
+    expect(engine.calls.slice(1)).toEqual(['listImages', `inspectImage ${A.Id}`]);
+    expect(store.images.byName('app:2')?.id).toBe(A.Id);
+  });
+
+  it.each([
+    { desc: 'a tag lost', now: { ...A, RepoTags: [] } },
+    { desc: 'all names null', now: { ...A, RepoTags: null, RepoDigests: null } },
+    { desc: 'only <none>', now: { ...A, RepoTags: ['<none>:<none>'] } },
+  ])('$desc', async ({ now }) => {
+    const { imageSync, engine, store } = roomWith(A);
+    await imageSync.resync(signal);
+    engine.images.set(A.Id, now);
+    await imageSync.resync(signal);
+    expect([store.images.byName('app:1'), store.images.size]).toEqual([undefined, 1]);
+    engine.calls.length = 0;
+    await imageSync.resync(signal);
+    expect(engine.calls).toEqual(['listImages']);
+  });
+
+  it('forgets what is not listed', async () => {
+    const { imageSync, engine, store } = roomWith(A, B);
+    await imageSync.resync(signal);
+    engine.images.delete(A.Id);
+    await imageSync.resync(signal);
+    expect([...store.images.values()].map(({ id }) => id)).toEqual([B.Id]);
+  });
+
+  it('an image that goes between list and inspect is just not there', async () => {
+    const { imageSync, engine, store } = roomWith(A, B);
+    engine.gates.set(`inspectImage ${A.Id}`, () => {
+      engine.images.delete(A.Id);
+      return Promise.resolve();
+    });
+    await imageSync.resync(signal);
+    expect([...store.images.values()].map(({ id }) => id)).toEqual([B.Id]);
+  });
+
+  it('a list that was asked for before a pull cannot undo it', async () => {
+    const { imageSync, engine, store } = roomWith(A);
+    const listed = gate();
+    engine.gates.set('listImages', () => listed.promise);
+    const resyncing = imageSync.resync(signal);
+    await until(() => engine.count('listImages') === 1);
+    const pulled = imageSync.refresh('db:1', signal);
+    await settle();
+    engine.images.set(B.Id, B);
+    listed.resolve();
+    await Promise.all([resyncing, pulled]);
+    expect(store.images.byName('db:1')?.id).toBe(B.Id);
+  });
+});
+
+describe('refresh and forget', () => {
+  it('one image by name', async () => {
+    const { imageSync, engine, store } = roomWith(A, B);
+    expect((await imageSync.refresh('db:1', signal))?.id).toBe(B.Id);
+    expect([engine.calls, store.images.size]).toEqual([['inspectImage db:1'], 1]);
+    await imageSync.forget(B.Id);
+    expect(store.images.size).toBe(0);
+  });
+
+  it('an absent one is undefined, a failure is one', async () => {
+    const { imageSync, engine } = roomWith();
+    expect(await imageSync.refresh('x:1', signal)).toBeUndefined();
+    engine.down = true;
+    expect(await rejectionOf(imageSync.refresh('x:1', signal))).toMatch(/^UNAVAILABLE/);
+  });
+});
+
+describe('requestResync', () => {
+  it('a burst costs two lists at most, and what the last event told is there', async () => {
+    const { imageSync, engine, store } = roomWith(A);
+    const listed = gate();
+    engine.gates.set('listImages', () => listed.promise);
+    for (let event = 0; event < 50; event++) imageSync.requestResync(signal);
+    await until(() => engine.count('listImages') === 1);
+    for (let event = 0; event < 50; event++) imageSync.requestResync(signal);
+    listed.resolve();
+    await until(() => engine.count('listImages') === 2);
+    engine.images.set(B.Id, B);
+    await until(() => store.images.size === 2);
+    await settle();
+    expect(engine.count('listImages')).toBe(2);
+  });
+
+  it('a request that comes just when the list ends is not lost', async () => {
+    const { imageSync, engine } = roomWith();
+    for (let delay = 0; delay < 30; delay++) {
+      engine.calls.length = 0;
+      imageSync.requestResync(signal);
+      await until(() => engine.count('listImages') === 1);
+      // The fake answers in the next turn: hit each microtask after that.
+      await new Promise((resolve) => setImmediate(resolve));
+      for (let microtask = 0; microtask < delay; microtask++) await Promise.resolve();
+      imageSync.requestResync(signal);
+      await settle();
+      await settle();
+      expect([delay, engine.count('listImages')]).toEqual([delay, 2]);
+    }
+  });
+
+  it('a failed list is tried again, as long as its connection stands', async () => {
+    const { imageSync, engine, store, complaints } = roomWith(A);
+    let failures = 1;
+    engine.gates.set('listImages', () =>
+      failures-- > 0 ? Promise.reject(new Error('busy')) : Promise.resolve(),
+    );
+    imageSync.requestResync(signal);
+    await until(() => store.images.size === 1);
+    expect(complaints).toEqual(['Images could not be listed: busy']);
+    engine.down = true;
+    const controller = new AbortController();
+    imageSync.requestResync(controller.signal);
+    await until(() => complaints.length === 2);
+    controller.abort(new Error('lost'));
+    engine.down = false;
+    await settle();
+    engine.images.set(B.Id, B);
+    imageSync.requestResync(signal);
+    await until(() => store.images.size === 2);
+  });
+});

@@ -1,0 +1,185 @@
+import { FakeEngine } from '../../../fakes/fake-docker';
+import { silentLogger, type LogFields, type Logger } from '../../../../src/lib/logger';
+import type { ContainerLogs } from '../../../../src/logs/container-logs';
+import type { PodNetwork } from '../../../../src/network/pod-network';
+import { NameReservations } from '../../../../src/store/name-reservations';
+import { Store } from '../../../../src/store/store';
+import { ContainerEvents } from '../../../../src/sync/container-events';
+import { ContainerSync } from '../../../../src/sync/container-sync';
+import { EngineLink } from '../../../../src/sync/engine-link';
+import { ImageSync } from '../../../../src/sync/image-sync';
+import type { EngineContainerInspect, EngineEvent } from '../../../../src/translate/engine';
+import { engineIps } from '../../../../src/translate/sandbox-record';
+import { until } from '../../support/async';
+import { engineId } from '../../support/records';
+
+/** Notes what is asked of the logs; `drained` can hold a drain. */
+export class FakeLogs implements ContainerLogs {
+  readonly calls: string[] = [];
+  onFollow: () => Promise<void> = () => Promise.resolve();
+  onDrain: () => Promise<void> = () => Promise.resolve();
+
+  follow({ containerId }: { containerId: string }): Promise<void> {
+    this.calls.push(`follow ${containerId}`);
+    return this.onFollow();
+  }
+
+  drain(containerId: string): Promise<void> {
+    this.calls.push(`drain ${containerId}`);
+    return this.onDrain();
+  }
+
+  forget(containerId: string): Promise<void> {
+    this.calls.push(`forget ${containerId}`);
+    return Promise.resolve();
+  }
+
+  retain(containerIds: ReadonlySet<string>): Promise<void> {
+    this.calls.push(`retain ${[...containerIds].join(',')}`);
+    return Promise.resolve();
+  }
+
+  reopen(): Promise<void> {
+    return Promise.reject(new Error('not implemented'));
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** Reads addresses as the Engine's bridge does, and has nothing else to do. */
+const NETWORK = {
+  networkMode: 'bridge',
+  addressesOf: engineIps,
+  stateOf: (sandbox: EngineContainerInspect) => Promise.resolve({ ready: true, ips: engineIps(sandbox) }),
+  heldSandboxes: () => [],
+  abandon: () => undefined,
+  collectGarbage: () => Promise.resolve(),
+} as Partial<PodNetwork> as PodNetwork;
+
+/** All of src/sync around a fake Engine. */
+export function syncRoom() {
+  const engine = new FakeEngine();
+  const [store, logs, reservations] = [new Store(), new FakeLogs(), new NameReservations()];
+  const complaints: string[] = [];
+  const note = (message: string, fields?: LogFields) =>
+    void complaints.push([message, fields?.error ?? fields?.reason].filter(Boolean).join(': '));
+  const logger: Logger = { ...silentLogger, warn: note, error: note };
+  const docker = engine.client;
+  const sync = new ContainerSync({ docker, store, logs, network: NETWORK, reservations, logger });
+  const events = new ContainerEvents({ sync, store, reservations, logger });
+  const imageSync = new ImageSync({ docker, store, logger });
+  const link = new EngineLink({
+    docker,
+    store,
+    containerSync: sync,
+    containerEvents: events,
+    imageSync,
+    logger,
+  });
+  /** Hands over an event and waits until it and all before it for that container have been dealt with. */
+  const told = async (event: EngineEvent) => {
+    events.handle(event);
+    await sync.lock.run(event.Actor.ID, () => Promise.resolve());
+  };
+  return { engine, docker, store, logs, reservations, complaints, sync, events, imageSync, link, told };
+}
+
+export type SyncRoom = ReturnType<typeof syncRoom>;
+
+export const SANDBOX_ID = engineId('a1');
+export const CONTAINER_ID = engineId('c1');
+
+/** A container of a pod as the Engine describes it. */
+export function containerInspect(
+  over: {
+    id?: string;
+    name?: string;
+    state?: Partial<EngineContainerInspect['State']>;
+    logPath?: string;
+  } = {},
+): EngineContainerInspect {
+  const id = over.id ?? CONTAINER_ID;
+  return {
+    Id: id,
+    Name: `/${over.name ?? `k8s_app_web_shop_${id.slice(0, 4)}_0`}`,
+    Created: '2023-11-14T22:13:20.000000001Z',
+    Image: `sha256:${engineId('1')}`,
+    LogPath: '/var/lib/docker/containers/c/c-json.log',
+    State: {
+      Status: 'running',
+      Pid: 4711,
+      ExitCode: 0,
+      OOMKilled: false,
+      Error: '',
+      StartedAt: '2023-11-14T22:13:21.000000002Z',
+      FinishedAt: '0001-01-01T00:00:00Z',
+      ...over.state,
+    },
+    Config: {
+      Image: 'busybox',
+      Labels: {
+        'io.kubernetes.docker.type': 'container',
+        'io.kubernetes.sandbox.id': SANDBOX_ID,
+        'io.kubernetes.container.logpath': over.logPath ?? '/var/log/pods/app/0.log',
+      },
+    },
+    HostConfig: {},
+    NetworkSettings: {},
+  };
+}
+
+export const CREATED_STATE = { Status: 'created', Pid: 0, StartedAt: '0001-01-01T00:00:00Z' };
+export const EXITED_STATE = {
+  Status: 'exited',
+  Pid: 0,
+  ExitCode: 3,
+  FinishedAt: '2023-11-14T22:13:22.000000003Z',
+};
+
+export function sandboxInspect(
+  over: { id?: string; state?: Partial<EngineContainerInspect['State']> } = {},
+): EngineContainerInspect {
+  const id = over.id ?? SANDBOX_ID;
+  const container = containerInspect({ id, name: `k8s_POD_web_shop_${id.slice(0, 4)}_0`, ...over });
+  return {
+    ...container,
+    Config: { Image: 'pause', Hostname: 'web', Labels: { 'io.kubernetes.docker.type': 'podsandbox' } },
+    NetworkSettings: { Networks: { bridge: { IPAddress: '172.17.0.2' } } },
+  };
+}
+
+export function containerEvent(
+  action: string,
+  over: { id?: string; name?: string; exitCode?: string; timeNano?: number; type?: string | undefined } = {},
+): EngineEvent {
+  const id = over.id ?? CONTAINER_ID;
+  return {
+    Type: 'container',
+    Action: action,
+    Actor: {
+      ID: id,
+      Attributes: {
+        name: over.name ?? `k8s_app_web_shop_${id.slice(0, 4)}_0`,
+        ...('type' in over ? {} : { 'io.kubernetes.docker.type': 'container' }),
+        ...(over.exitCode === undefined ? {} : { exitCode: over.exitCode }),
+      },
+    },
+    timeNano: over.timeNano ?? 1_700_000_002_000_000_000,
+  };
+}
+
+export const imageEvent: EngineEvent = {
+  Type: 'image',
+  Action: 'tag',
+  Actor: { ID: 'sha256:x', Attributes: {} },
+  timeNano: 0,
+};
+
+/** Starts the link and waits until it is ready. */
+export async function connected(room: SyncRoom): Promise<SyncRoom> {
+  room.link.start();
+  await until(() => room.link.state.ready, 'the link');
+  return room;
+}

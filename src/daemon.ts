@@ -16,7 +16,7 @@ import { NameReservations } from './store/name-reservations';
 import { Store } from './store/store';
 import { ContainerEvents } from './sync/container-events';
 import { ContainerSync } from './sync/container-sync';
-import { EngineLink } from './sync/engine-link';
+import { EngineLink, type LinkTimes } from './sync/engine-link';
 import { ImageSync } from './sync/image-sync';
 import { notifySystemd } from './system/notify';
 import { readOomFloor } from './system/oom-floor';
@@ -31,6 +31,7 @@ export interface DaemonHooks {
   readonly onCall?: (report: CallReport) => void;
   /** Stands between us and the Engine: faults that a real one will not produce on demand. */
   readonly wrapDocker?: (client: DockerClient) => DockerClient;
+  readonly linkTimes?: Partial<LinkTimes>;
 }
 
 /** The composition root: the only place that constructs. Starts in order, stops in reverse. */
@@ -47,7 +48,15 @@ export class Daemon {
     const requestTimeoutMs = settings.runtimeRequestTimeout || DEFAULT_REQUEST_TIMEOUT_MS;
     const client = new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs });
     const docker = instrument(hooks.wrapDocker?.(client) ?? client, hooks.onEngineCall ?? (() => undefined));
-    const network = await choosePodNetwork(settings.networkPlugin, settings.cniConfDir);
+    const network = await choosePodNetwork(settings.networkPlugin, {
+      confDir: settings.cniConfDir,
+      binDirs: settings.cniBinDir,
+      cacheDir: settings.cniCacheDir,
+      runDir: join(settings.runDir, 'netns'),
+      timeoutMs: settings.cniTimeout,
+      logger,
+    });
+    network.setPodCidr(settings.podCidr);
     const store = new Store();
     store.podCidr = settings.podCidr;
     const reservations = new NameReservations();
@@ -58,7 +67,10 @@ export class Daemon {
     const containerSync = new ContainerSync({ docker, store, logs, network, reservations, logger });
     const containerEvents = new ContainerEvents({ sync: containerSync, store, reservations, logger });
     const imageSync = new ImageSync({ docker, store, logger });
-    const link = new EngineLink({ docker, store, containerSync, containerEvents, imageSync, logger });
+    const link = new EngineLink({
+      ...{ docker, store, containerSync, containerEvents, imageSync, logger },
+      times: hooks.linkTimes ?? {},
+    });
     const oomFloor = await readOomFloor();
     if (oomFloor > -1000)
       logger.info('oom_score_adj of containers is clamped: no CAP_SYS_RESOURCE', { oomFloor });

@@ -12,15 +12,26 @@ import type { ContainerEvents } from './container-events';
 import type { ContainerSync } from './container-sync';
 import type { ImageSync } from './image-sync';
 
-/** A stopped Engine is asked again this soon: its return must be noticed within 2 s (issue 3). */
-const RECONNECT_MS = 300;
-/** A healthy Engine answers these in milliseconds; one that does not is as good as down. */
-const PROBE_TIMEOUT_MS = 5_000;
-const HEARTBEAT_MS = 10_000;
-/** A net below the events, should the Engine drop one: a list, and inspects only where states differ. */
-const RESYNC_MS = 60_000;
-/** How long a write waits for an Engine that is just coming back before it is refused as UNAVAILABLE. */
-const WRITE_PATIENCE_MS = 2_000;
+/** All in ms. */
+export interface LinkTimes {
+  /** A stopped Engine is asked again this soon: its return must be noticed within 2 s (issue 3). */
+  readonly reconnect: number;
+  /** A healthy Engine answers in milliseconds; one that does not is as good as down. */
+  readonly probeTimeout: number;
+  readonly heartbeat: number;
+  /** A net below the events, should the Engine drop one: a list, and inspects only where states differ. */
+  readonly resync: number;
+  /** How long a write waits for an Engine that is just coming back before it is refused as UNAVAILABLE. */
+  readonly writePatience: number;
+}
+
+const TIMES: LinkTimes = {
+  reconnect: 300,
+  probeTimeout: 5_000,
+  heartbeat: 10_000,
+  resync: 60_000,
+  writePatience: 2_000,
+};
 
 export interface EngineLinkParts {
   readonly docker: DockerClient;
@@ -29,6 +40,8 @@ export interface EngineLinkParts {
   readonly containerEvents: ContainerEvents;
   readonly imageSync: ImageSync;
   readonly logger: Logger;
+  /** Other times than usual, for tests. */
+  readonly times?: Partial<LinkTimes>;
 }
 
 export type LinkState = { readonly ready: true } | { readonly ready: false; readonly reason: string };
@@ -49,7 +62,11 @@ export class EngineLink {
   private readonly stopped = sharedAbortController();
   private running: Promise<void> = Promise.resolve();
 
-  constructor(private readonly parts: EngineLinkParts) {}
+  private readonly times: LinkTimes;
+
+  constructor(private readonly parts: EngineLinkParts) {
+    this.times = { ...TIMES, ...parts.times };
+  }
 
   get state(): LinkState {
     return this.current;
@@ -68,12 +85,12 @@ export class EngineLink {
   /** @throws UNAVAILABLE with the reason when the Engine is not there within 2 s. */
   async whenReady(signal?: AbortSignal): Promise<void> {
     if (this.current.ready) return;
-    await withDeadline('Docker Engine', WRITE_PATIENCE_MS, signal, (limit) => this.nextReady(limit)).catch(
-      () => {
-        signal?.throwIfAborted();
-        if (!this.current.ready) throw unavailable(this.current.reason);
-      },
-    );
+    await withDeadline('Docker Engine', this.times.writePatience, signal, (limit) =>
+      this.nextReady(limit),
+    ).catch(() => {
+      signal?.throwIfAborted();
+      if (!this.current.ready) throw unavailable(this.current.reason);
+    });
   }
 
   /**
@@ -111,7 +128,7 @@ export class EngineLink {
         }
         this.current = { ready: false, reason };
       }
-      await pause(RECONNECT_MS, signal);
+      await pause(this.times.reconnect, signal);
     }
   }
 
@@ -125,8 +142,11 @@ export class EngineLink {
       const { signal } = controller;
       store.engine = await this.readFacts(signal);
       // The limit is for the answer only: the feed itself lives as long as the session.
-      const feed = await withDeadline('Subscribing to Engine events', PROBE_TIMEOUT_MS, signal, (limit) =>
-        abortable(openEventFeed(docker, signal), limit),
+      const feed = await withDeadline(
+        'Subscribing to Engine events',
+        this.times.probeTimeout,
+        signal,
+        (limit) => abortable(openEventFeed(docker, signal), limit),
       );
       const lost = this.follow(feed, signal);
       await Promise.race([lost, Promise.all([containerSync.resync(true, signal), imageSync.resync(signal)])]);
@@ -159,22 +179,22 @@ export class EngineLink {
 
   private async heartbeat(signal: AbortSignal): Promise<never> {
     const { docker, containerSync, imageSync } = this.parts;
-    let resyncAt = Date.now() + RESYNC_MS;
+    let resyncAt = Date.now() + this.times.resync;
     for (;;) {
-      await pause(HEARTBEAT_MS, signal);
-      await withDeadline('Docker Engine ping', PROBE_TIMEOUT_MS, signal, (limit) =>
+      await pause(this.times.heartbeat, signal);
+      await withDeadline('Docker Engine ping', this.times.probeTimeout, signal, (limit) =>
         docker.ping({ signal: limit }),
       );
       if (Date.now() < resyncAt) continue;
       await containerSync.resync(false, signal);
       imageSync.requestResync(signal);
-      resyncAt = Date.now() + RESYNC_MS;
+      resyncAt = Date.now() + this.times.resync;
     }
   }
 
   private async readFacts(signal: AbortSignal): Promise<EngineFacts> {
     const { docker } = this.parts;
-    const [version, info] = await withDeadline('Docker Engine', PROBE_TIMEOUT_MS, signal, (limit) =>
+    const [version, info] = await withDeadline('Docker Engine', this.times.probeTimeout, signal, (limit) =>
       Promise.all([docker.version({ signal: limit }), docker.info({ signal: limit })]),
     );
     return toFacts(version, info);

@@ -43,9 +43,13 @@ export class TestDaemon {
     return join(this.directory, 'logs');
   }
 
-  /** Stops the daemon and starts a new one on the same state: nothing in memory survives. */
-  async restart(): Promise<void> {
+  /**
+   * Stops the daemon and starts a new one on the same state: nothing in memory survives.
+   * @param meanwhile happens while there is none.
+   */
+  async restart(meanwhile?: () => Promise<void>): Promise<void> {
     await this.halt();
+    await meanwhile?.();
     await this.launch();
   }
 

@@ -94,6 +94,7 @@ export class FakeEngine {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     if (gate === undefined) return;
+    signal?.throwIfAborted();
     await new Promise<void>((resolve, reject) => {
       signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
       gate.then(resolve, reject);

@@ -6,7 +6,7 @@ import { NameReservations } from '../../../../src/store/name-reservations';
 import { Store } from '../../../../src/store/store';
 import { ContainerEvents } from '../../../../src/sync/container-events';
 import { ContainerSync } from '../../../../src/sync/container-sync';
-import { EngineLink } from '../../../../src/sync/engine-link';
+import { EngineLink, type LinkTimes } from '../../../../src/sync/engine-link';
 import { ImageSync } from '../../../../src/sync/image-sync';
 import type { EngineContainerInspect, EngineEvent } from '../../../../src/translate/engine';
 import { engineIps } from '../../../../src/translate/sandbox-record';
@@ -59,7 +59,7 @@ const NETWORK = {
 } as Partial<PodNetwork> as PodNetwork;
 
 /** All of src/sync around a fake Engine. */
-export function syncRoom() {
+export function syncRoom(times: Partial<LinkTimes> = {}) {
   const engine = new FakeEngine();
   const [store, logs, reservations] = [new Store(), new FakeLogs(), new NameReservations()];
   const complaints: string[] = [];
@@ -77,6 +77,7 @@ export function syncRoom() {
     containerEvents: events,
     imageSync,
     logger,
+    times,
   });
   /** Hands over an event and waits until it and all before it for that container have been dealt with. */
   const told = async (event: EngineEvent) => {

@@ -1,0 +1,322 @@
+import type { LinkTimes } from '../../../src/sync/engine-link';
+import { gate, settle, until } from '../support/async';
+import { rejectionOf } from '../support/errors';
+import {
+  connected,
+  CONTAINER_ID,
+  containerEvent,
+  containerInspect,
+  EXITED_STATE,
+  imageEvent,
+  SANDBOX_ID,
+  sandboxInspect,
+  syncRoom,
+  type SyncRoom,
+} from './support/room';
+
+const QUICK: Partial<LinkTimes> = { reconnect: 2, writePatience: 30, probeTimeout: 200 };
+const rooms: SyncRoom[] = [];
+
+function room(times: Partial<LinkTimes> = {}): SyncRoom {
+  const made = syncRoom({ ...QUICK, ...times });
+  rooms.push(made);
+  return made;
+}
+
+afterEach(async () => {
+  await Promise.all(rooms.splice(0).map(({ link }) => link.stop()));
+});
+
+const isDown = ({ link }: SyncRoom) => until(() => !link.state.ready, 'the end of the link');
+const isReady = ({ link }: SyncRoom) => until(() => link.state.ready, 'the link');
+
+describe('connecting', () => {
+  it('is not ready before it was started', () => {
+    expect(room().link.state).toEqual({ ready: false, reason: 'Docker Engine has not answered yet' });
+  });
+
+  it('reads facts, subscribes before it lists, and then is ready', async () => {
+    const made = room();
+    made.engine.containers.set(CONTAINER_ID, containerInspect());
+    await connected(made);
+    const order = made.engine.calls.filter((call) => !call.startsWith('inspect'));
+    expect(order.slice(0, 3).sort()).toEqual(['events', 'info', 'version']);
+    expect(order[2]).toBe('events');
+    expect(order.slice(3).sort()).toEqual(['listContainers', 'listImages']);
+    expect(made.store.containers.get(CONTAINER_ID)?.state).toBe('running');
+    expect(made.store.engine).toEqual({
+      engineVersion: '20.10.24',
+      apiVersion: '1.41',
+      rootDir: '/var/lib/docker',
+      cgroupDriver: 'systemd',
+      runtimes: ['kata', 'runc'],
+      securityOptions: ['name=apparmor', 'name=seccomp,profile=default'],
+      storageDriver: 'overlay2',
+      operatingSystem: 'Debian GNU/Linux 12 (bookworm)',
+      kernelVersion: '6.1.0',
+    });
+  });
+
+  it('lists nothing before the subscription stands', async () => {
+    const made = room();
+    const subscribed = gate();
+    made.engine.gates.set('events', () => subscribed.promise);
+    made.link.start();
+    await until(() => made.engine.count('events') === 1);
+    await settle();
+    expect([made.engine.count('listContainers'), made.engine.count('listImages')]).toEqual([0, 0]);
+    subscribed.resolve();
+    await isReady(made);
+  });
+
+  it('what happens during the first list is not missed', async () => {
+    const made = room();
+    made.engine.containers.set(CONTAINER_ID, containerInspect());
+    const inspected = gate();
+    made.engine.gates.set(`inspectContainer ${CONTAINER_ID}`, () => inspected.promise);
+    made.link.start();
+    await until(() => made.engine.count('inspectContainer') === 1);
+    made.engine.emit(containerEvent('die', { exitCode: '9' }));
+    await settle();
+    inspected.resolve();
+    await until(() => made.store.containers.get(CONTAINER_ID)?.state === 'exited');
+    expect(made.store.containers.get(CONTAINER_ID)?.exitCode).toBe(9);
+  });
+
+  it.each(['version', 'info', 'events', 'listContainers', 'listImages'])(
+    'tries again when %s fails at first',
+    async (method) => {
+      const made = room();
+      let failures = 2;
+      made.engine.gates.set(method, () =>
+        failures-- > 0 ? Promise.reject(new Error(`no ${method}`)) : Promise.resolve(),
+      );
+      made.link.start();
+      await until(() => made.complaints.length > 0);
+      expect(made.link.state).toEqual({ ready: false, reason: `no ${method}` });
+      await isReady(made);
+      // Told once, not once per attempt.
+      expect(made.complaints).toEqual([`Docker Engine is not available: no ${method}`]);
+      expect(made.engine.subscribers).toBe(1);
+    },
+  );
+
+  it.each(['version', 'events'])('an Engine that hangs (%s) is as good as down', async (method) => {
+    const made = room({ probeTimeout: 10 });
+    const hanging = gate();
+    made.engine.gates.set(method, () => hanging.promise);
+    made.link.start();
+    await until(() => made.complaints.length > 0);
+    expect(made.link.state).toMatchObject({ reason: expect.stringContaining('longer than 10 ms') as string });
+    made.engine.gates.clear();
+    await isReady(made);
+  });
+});
+
+describe('ready', () => {
+  it('events reach the store', async () => {
+    const made = room();
+    made.engine.containers.set(CONTAINER_ID, containerInspect());
+    await connected(made);
+    const calls = made.engine.calls.length;
+    made.engine.emit(containerEvent('die', { exitCode: '4' }));
+    await until(() => made.store.containers.get(CONTAINER_ID)?.exitCode === 4);
+    expect(made.engine.calls).toHaveLength(calls);
+    made.engine.emit(imageEvent);
+    await until(() => made.engine.count('listImages') === 2);
+    made.engine.emit({ ...imageEvent, Type: 'network' });
+    await settle();
+    expect(made.engine.count('listImages')).toBe(2);
+  });
+
+  it('an idle link makes no calls but pings', async () => {
+    const made = await connected(room({ heartbeat: 3 }));
+    const calls = made.engine.calls.length;
+    await until(() => made.engine.count('ping') >= 3);
+    expect(new Set(made.engine.calls.slice(calls))).toEqual(new Set(['ping']));
+  });
+
+  it('now and then compares the lists, and mends what events did not tell', async () => {
+    const made = room({ heartbeat: 3, resync: 5 });
+    made.engine.containers.set(CONTAINER_ID, containerInspect());
+    await connected(made);
+    made.engine.containers.set(CONTAINER_ID, containerInspect({ state: EXITED_STATE }));
+    await until(() => made.store.containers.get(CONTAINER_ID)?.state === 'exited');
+  });
+});
+
+describe('loss', () => {
+  it.each<{ desc: string; lose: (made: SyncRoom) => void; reason: RegExp }>([
+    {
+      desc: 'the stream ends',
+      lose: ({ engine }) => engine.stop(),
+      reason: /ended the event stream|ECONNREFUSED/,
+    },
+    {
+      desc: 'a ping fails',
+      lose: ({ engine }) => void engine.gates.set('ping', () => Promise.reject(new Error('no ping'))),
+      reason: /no ping|has not|ECONNREFUSED/,
+    },
+    {
+      desc: 'a ping hangs',
+      lose: ({ engine }) => void engine.gates.set('ping', () => gate().promise),
+      reason: /longer than 200 ms/,
+    },
+  ])('$desc: down, then ready again', async ({ lose, reason }) => {
+    const made = await connected(room({ heartbeat: 5, reconnect: 50 }));
+    lose(made);
+    await isDown(made);
+    expect(made.link.state).toMatchObject({ reason: expect.stringMatching(reason) as string });
+    made.engine.gates.clear();
+    made.engine.start();
+    await isReady(made);
+    expect(made.engine.subscribers).toBe(1);
+  });
+
+  it('what is known stays known, and is put right after the return', async () => {
+    const made = room();
+    made.engine.containers.set(CONTAINER_ID, containerInspect());
+    made.engine.containers.set(SANDBOX_ID, sandboxInspect());
+    await connected(made);
+    made.engine.stop();
+    await isDown(made);
+    expect([made.store.containers.size, made.store.sandboxes.size]).toEqual([1, 1]);
+    expect(made.store.engine).toBeDefined();
+    await made.link.whenSyncedOnce();
+    made.engine.containers.delete(CONTAINER_ID);
+    made.engine.containers.set(SANDBOX_ID, sandboxInspect({ state: EXITED_STATE }));
+    made.engine.start();
+    await isReady(made);
+    expect(made.store.containers.size).toBe(0);
+    expect(made.store.sandboxes.get(SANDBOX_ID)?.state).toBe('exited');
+  });
+
+  it('during the first lists counts as not connected', async () => {
+    const made = room();
+    made.engine.gates.set('listImages', () => gate().promise);
+    made.link.start();
+    await until(() => made.engine.count('listImages') === 1);
+    made.engine.stop();
+    await until(() => made.complaints.length > 0);
+    expect(made.link.state.ready).toBe(false);
+    made.engine.gates.clear();
+    made.engine.start();
+    await isReady(made);
+  });
+
+  it('keeps complaining only when the reason changes', async () => {
+    const made = await connected(room());
+    made.engine.stop();
+    await isDown(made);
+    const attempts = made.engine.count('version');
+    await until(() => made.engine.count('version') > attempts + 5);
+    expect(made.complaints.length).toBeLessThanOrEqual(2);
+    expect(new Set(made.complaints).size).toBe(made.complaints.length);
+  });
+});
+
+describe('waiting', () => {
+  it('all waiters are woken', async () => {
+    const made = room({ writePatience: 5_000 });
+    const waiting = [made.link.whenReady(), made.link.whenReady(), made.link.whenSyncedOnce()];
+    made.link.start();
+    await Promise.all(waiting);
+    expect(made.link.state.ready).toBe(true);
+    await made.link.whenReady();
+  });
+
+  it('is refused with the reason after its patience', async () => {
+    const made = room();
+    made.engine.down = true;
+    made.link.start();
+    await until(() => made.complaints.length > 0);
+    for (const waiting of [made.link.whenReady(), made.link.whenSyncedOnce()]) {
+      expect(await rejectionOf(waiting)).toBe(
+        'UNAVAILABLE Docker Engine does not answer (ECONNREFUSED): is dockerd running?',
+      );
+    }
+  });
+
+  it('a write waits for an Engine that is just coming back', async () => {
+    const made = await connected(room({ writePatience: 5_000 }));
+    made.engine.stop();
+    await isDown(made);
+    const waiting = made.link.whenReady();
+    await settle();
+    made.engine.start();
+    await waiting;
+    expect(made.link.state.ready).toBe(true);
+  });
+
+  it("ends with the caller's reason when he gives up", async () => {
+    const made = room({ writePatience: 5_000 });
+    const controller = new AbortController();
+    const waiting = made.link.whenReady(controller.signal);
+    controller.abort(new Error('the client left'));
+    await expect(waiting).rejects.toThrow('the client left');
+  });
+});
+
+describe('stop', () => {
+  it.each<{ desc: string; before: (made: SyncRoom) => Promise<unknown> | undefined }>([
+    { desc: 'never started', before: () => undefined },
+    {
+      desc: 'just started',
+      before: ({ link }) => {
+        link.start();
+        return undefined;
+      },
+    },
+    {
+      desc: 'asking for facts',
+      before: async ({ engine, link }) => {
+        engine.gates.set('version', () => gate().promise);
+        link.start();
+        await until(() => engine.count('version') === 1);
+      },
+    },
+    {
+      desc: 'subscribing',
+      before: async ({ engine, link }) => {
+        engine.gates.set('events', () => gate().promise);
+        link.start();
+        await until(() => engine.count('events') === 1);
+      },
+    },
+    {
+      desc: 'listing',
+      before: async ({ engine, link }) => {
+        engine.gates.set('listContainers', () => gate().promise);
+        link.start();
+        await until(() => engine.count('listContainers') === 1);
+      },
+    },
+    { desc: 'ready', before: (made) => connected(made) },
+    {
+      desc: 'down',
+      before: async (made) => {
+        made.engine.down = true;
+        made.link.start();
+        await until(() => made.complaints.length > 0);
+      },
+    },
+  ])('$desc: ends, stays down, leaves no subscriber', async ({ before }) => {
+    const made = room({ reconnect: 60_000, probeTimeout: 60_000 });
+    await before(made);
+    await made.link.stop();
+    await settle();
+    expect(made.link.state.ready).toBe(false);
+    expect(made.engine.subscribers).toBe(0);
+    const calls = made.engine.calls.length;
+    await settle();
+    expect(made.engine.calls).toHaveLength(calls);
+    await made.link.stop();
+  });
+
+  it('is no fault of the Engine: nothing is logged', async () => {
+    const made = await connected(room());
+    await made.link.stop();
+    expect(made.complaints).toEqual([]);
+    expect(await rejectionOf(made.link.whenReady())).toBe('UNAVAILABLE dockbridge is shutting down');
+  });
+});

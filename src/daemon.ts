@@ -48,15 +48,7 @@ export class Daemon {
     const requestTimeoutMs = settings.runtimeRequestTimeout || DEFAULT_REQUEST_TIMEOUT_MS;
     const client = new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs });
     const docker = instrument(hooks.wrapDocker?.(client) ?? client, hooks.onEngineCall ?? (() => undefined));
-    const network = await choosePodNetwork(settings.networkPlugin, {
-      confDir: settings.cniConfDir,
-      binDirs: settings.cniBinDir,
-      cacheDir: settings.cniCacheDir,
-      runDir: join(settings.runDir, 'netns'),
-      timeoutMs: settings.cniTimeout,
-      logger,
-    });
-    network.setPodCidr(settings.podCidr);
+    const network = await choosePodNetwork(settings.networkPlugin, settings.cniConfDir);
     const store = new Store();
     store.podCidr = settings.podCidr;
     const reservations = new NameReservations();

@@ -9,6 +9,7 @@ import type { ContainerLogs } from './logs/container-logs';
 import { createContainerLogs } from './logs/create-container-logs';
 import { LinkedLogs } from './logs/linked-logs';
 import { choosePodNetwork } from './network/choose';
+import type { PodNetwork } from './network/pod-network';
 import type { CallReport } from './server/call';
 import { GrpcServer } from './server/grpc-server';
 import { SandboxImage } from './server/image/sandbox-image';
@@ -24,6 +25,8 @@ import { DOCKBRIDGE_VERSION } from './version';
 
 /** `0` of --runtime-request-timeout, as with cri-dockerd: just below kubelet's own two minutes. */
 const DEFAULT_REQUEST_TIMEOUT_MS = 119_000;
+/** `0` of --cni-timeout. */
+const DEFAULT_CNI_TIMEOUT_MS = 120_000;
 
 /** What tests and metrics look at or put in the way. */
 export interface DaemonHooks {
@@ -39,6 +42,7 @@ export class Daemon {
   private constructor(
     private readonly link: EngineLink,
     private readonly logs: ContainerLogs,
+    private readonly network: PodNetwork,
     private readonly server: GrpcServer,
     readonly store: Store,
     private readonly logger: Logger,
@@ -48,7 +52,15 @@ export class Daemon {
     const requestTimeoutMs = settings.runtimeRequestTimeout || DEFAULT_REQUEST_TIMEOUT_MS;
     const client = new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs });
     const docker = instrument(hooks.wrapDocker?.(client) ?? client, hooks.onEngineCall ?? (() => undefined));
-    const network = await choosePodNetwork(settings.networkPlugin, settings.cniConfDir);
+    const network = await choosePodNetwork(settings.networkPlugin, {
+      confDir: settings.cniConfDir,
+      binDirs: settings.cniBinDir,
+      cacheDir: settings.cniCacheDir,
+      runDir: join(settings.runDir, 'netns'),
+      timeoutMs: settings.cniTimeout || DEFAULT_CNI_TIMEOUT_MS,
+      logger,
+    });
+    network.setPodCidr(settings.podCidr);
     const store = new Store();
     store.podCidr = settings.podCidr;
     const reservations = new NameReservations();
@@ -98,7 +110,7 @@ export class Daemon {
       },
       { endpoint: settings.endpoint, logger, observe: hooks.onCall ?? (() => undefined) },
     );
-    return new Daemon(link, logs, server, store, logger);
+    return new Daemon(link, logs, network, server, store, logger);
   }
 
   /**
@@ -124,6 +136,7 @@ export class Daemon {
     await this.server.close();
     await this.link.stop();
     await this.logs.close();
+    await this.network.close();
     this.logger.info('Stopped');
   }
 }

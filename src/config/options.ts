@@ -1,4 +1,4 @@
-import { duration, flag, integerIn, logLevel, oneOf, size, text, type Parse } from './parsers';
+import { duration, flag, integerIn, list, logLevel, oneOf, size, text, type Parse } from './parsers';
 
 /**
  * One option: drives the command line, the environment (`DOCKBRIDGE_` and the name in capitals), `--help` and
@@ -25,8 +25,6 @@ const option = <T>(
   ignored?: string,
 ): Option<T> => ({ name, value, fallback, parse, help, ...(ignored === undefined ? {} : { ignored }) });
 
-const CNI_LATER = 'CNI is not built yet: pods get the bridge network of the Engine';
-
 export const OPTIONS = {
   endpoint: option(
     'container-runtime-endpoint',
@@ -49,6 +47,13 @@ export const OPTIONS = {
     text,
     'what must outlive a restart: positions in container logs',
   ),
+  runDir: option(
+    'run-dir',
+    'DIR',
+    '/run/dockbridge',
+    text,
+    'what a boot may clear away: handles of network namespaces; each dockbridge of a node needs its own',
+  ),
   podInfraContainerImage: option(
     'pod-infra-container-image',
     'IMAGE',
@@ -59,32 +64,31 @@ export const OPTIONS = {
   networkPlugin: option(
     'network-plugin',
     'NAME',
-    'cni',
+    'auto',
     text,
-    "cni: CNI where /etc/cni/net.d has a configuration, else the Engine's bridge; no-op: always the Engine's bridge",
+    "cni: CNI, and not ready without it; no-op: the Engine's bridge; auto: the bridge until the node has a CNI configuration or plugins, then CNI",
   ),
   cniConfDir: option(
     'cni-conf-dir',
     'DIR',
     '/etc/cni/net.d',
     text,
-    'where CNI configurations are looked for',
+    'where CNI configurations are looked for: the first valid one counts, and changes are noticed',
   ),
-  cniBinDir: option(
-    'cni-bin-dir',
-    'DIRS',
-    '/opt/cni/bin',
-    text,
-    'where CNI plugins are, comma-separated',
-    CNI_LATER,
-  ),
+  cniBinDir: option('cni-bin-dir', 'DIRS', '/opt/cni/bin', list, 'where CNI plugins are, comma-separated'),
   cniCacheDir: option(
     'cni-cache-dir',
     'DIR',
     '/var/lib/cni/cache',
     text,
-    'where CNI results are kept',
-    CNI_LATER,
+    "where CNI results are kept until the pod is gone, in libcni's format",
+  ),
+  cniTimeout: option(
+    'cni-timeout',
+    'TIME',
+    '2m',
+    duration,
+    'limit of one run of a CNI plugin; one that takes longer is killed; 0 is 2m',
   ),
   podCidr: option(
     'pod-cidr',

@@ -6,6 +6,16 @@ export type Parse<T> = (value: string, source: string) => T;
 
 export const text: Parse<string> = (value) => value;
 
+/** Comma-separated, at least one. */
+export const list: Parse<readonly string[]> = (value, source) => {
+  const items = value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+  if (items.length === 0) throw invalidArgument(source, 'is empty');
+  return items;
+};
+
 export const flag: Parse<boolean> = (value, source) => {
   if (value === 'true' || value === 'false') return value === 'true';
   throw invalidArgument(source, `"${value}" is neither true nor false`);

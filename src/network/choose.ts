@@ -1,33 +1,19 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { errnoOf, invalidArgument } from '../lib/errors';
-import { DockerBridge } from './docker-bridge';
+import { invalidArgument } from '../lib/errors';
+import { CniNetwork, type CniOptions } from './cni/cni-network';
+import { NodePods, type NetworkChoice } from './node-pods';
 import type { PodNetwork } from './pod-network';
-import { UnsupportedCni } from './unsupported-cni';
 
-/**
- * `cni` (default): CNI where a configuration is installed, else the Engine's bridge, so that a bare machine works with
- * no configuration (design.md, decision 7). `no-op` or '': always the bridge, as with cri-dockerd.
- */
-export async function choosePodNetwork(plugin: string, cniConfDir: string): Promise<PodNetwork> {
-  if (plugin === 'no-op' || plugin === '') return new DockerBridge();
-  if (plugin !== 'cni') {
-    throw invalidArgument(
-      '--network-plugin',
-      `"${plugin}" is none of cni, no-op (CNI plugins such as calico run under cni)`,
-    );
-  }
-  const config = (await listDirectory(cniConfDir))
-    .filter((name) => /\.(conf|conflist|json)$/.test(name))
-    .sort()[0];
-  return config === undefined ? new DockerBridge() : new UnsupportedCni(join(cniConfDir, config));
+/** @param plugin `--network-plugin`: auto, cni, or no-op and '' for the Engine's bridge, as with cri-dockerd. */
+export async function choosePodNetwork(plugin: string, cni: CniOptions): Promise<PodNetwork> {
+  const choice = toChoice(plugin);
+  return new NodePods(await CniNetwork.open(cni), choice);
 }
 
-async function listDirectory(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  }
+function toChoice(plugin: string): NetworkChoice {
+  if (plugin === 'no-op' || plugin === '') return 'bridge';
+  if (plugin === 'auto' || plugin === 'cni') return plugin;
+  throw invalidArgument(
+    '--network-plugin',
+    `"${plugin}" is none of auto, cni, no-op (CNI plugins such as calico run under cni)`,
+  );
 }

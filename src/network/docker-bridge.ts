@@ -1,8 +1,8 @@
 import type { EngineContainerInspect } from '../translate/engine';
 import { engineIps } from '../translate/sandbox-record';
-import type { NetworkCondition, PodNetwork } from './pod-network';
+import type { NetworkCondition, PodNetwork, PodNetworkState } from './pod-network';
 
-/** The Engine's own bridge: it connects, publishes ports and cleans up by itself. For nodes without a CNI config. */
+/** The Engine's own bridge: it connects, publishes ports and cleans up by itself. For nodes without CNI. */
 export class DockerBridge implements PodNetwork {
   readonly networkMode = 'bridge';
 
@@ -10,11 +10,35 @@ export class DockerBridge implements PodNetwork {
     return { ready: true, reason: '', message: '' };
   }
 
-  attach(sandbox: EngineContainerInspect): Promise<readonly string[]> {
-    return Promise.resolve(engineIps(sandbox));
+  attach(): Promise<void> {
+    return Promise.resolve();
   }
 
-  addressesOf(sandbox: EngineContainerInspect): readonly string[] {
-    return engineIps(sandbox);
+  detach(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  stateOf(sandbox: EngineContainerInspect): Promise<PodNetworkState> {
+    return Promise.resolve({ ready: true, ips: engineIps(sandbox) });
+  }
+
+  setPodCidr(): void {
+    // The Engine chooses addresses by its own configuration.
+  }
+
+  heldSandboxes(): readonly string[] {
+    return [];
+  }
+
+  abandon(): void {
+    // The Engine frees what it gave.
+  }
+
+  collectGarbage(): void {
+    // The Engine's own business.
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
   }
 }

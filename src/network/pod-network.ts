@@ -1,4 +1,5 @@
 import type { EngineContainerInspect } from '../translate/engine';
+import type { PodToAttach } from '../translate/pod-to-attach';
 
 /** One CRI condition's worth of readiness. `reason` is CamelCase, both are '' when ready. */
 export interface NetworkCondition {
@@ -7,16 +8,36 @@ export interface NetworkCondition {
   readonly message: string;
 }
 
+/** How a pod's network is found to be. */
+export interface PodNetworkState {
+  /** False: its setup was never finished, or its namespace is another than the one that was set up. */
+  readonly ready: boolean;
+  /** Primary first. */
+  readonly ips: readonly string[];
+}
+
 /** How pods that do not share the host's network are connected. */
 export interface PodNetwork {
-  /** `NetworkMode` of the pause container. */
+  /** `NetworkMode` of the pause container of the next pod. */
   readonly networkMode: string;
   condition(): NetworkCondition;
+  /** Connects a pod whose pause process runs. On failure nothing stays behind. */
+  attach(sandbox: EngineContainerInspect, pod: PodToAttach, signal?: AbortSignal): Promise<void>;
   /**
-   * Connects a pod whose pause process runs, or finds it connected.
-   * @returns its IPs, primary first.
+   * Frees all that attach took. Success when there is nothing (left) to free; works when the container, its namespace
+   * or the network's configuration is gone.
+   * @param pid of the pause process, 0 when it does not run.
    */
-  attach(sandbox: EngineContainerInspect): Promise<readonly string[]>;
-  /** Addresses of a pod that was attached before, without changing anything. */
-  addressesOf(sandbox: EngineContainerInspect): readonly string[];
+  detach(sandboxId: string, pid: number): Promise<void>;
+  /** Of a pod that was attached before, by us or by cri-dockerd; changes nothing. */
+  stateOf(sandbox: EngineContainerInspect): Promise<PodNetworkState>;
+  /** The node's pod addresses: one CIDR, or two with a comma. */
+  setPodCidr(podCidr: string): void;
+  /** Sandboxes that something is still held for: whose the Engine does not know are given to `abandon`. */
+  heldSandboxes(): readonly string[];
+  /** detach() of a sandbox that vanished: returns at once, tries until it succeeds. */
+  abandon(sandboxId: string): void;
+  /** Once, after the first look at the Engine: no sandbox but these exists. Returns at once; attach waits for its end. */
+  collectGarbage(existing: ReadonlySet<string>): void;
+  close(): Promise<void>;
 }

@@ -7,6 +7,7 @@ import { KeyedLock } from '../lib/keyed-lock';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
+import { keepResolvConf } from '../network/resolv-conf-file';
 import type { NameReservations } from '../store/name-reservations';
 import type { ContainerRecord, SandboxRecord } from '../store/records';
 import type { Store } from '../store/store';
@@ -37,6 +38,7 @@ export interface ContainerSyncParts {
  */
 export class ContainerSync {
   readonly lock = new KeyedLock();
+  private sawGarbage = false;
 
   constructor(private readonly parts: ContainerSyncParts) {}
 
@@ -51,7 +53,9 @@ export class ContainerSync {
   /** The same for a caller that holds the lock. */
   async refreshLocked(id: string, signal?: AbortSignal): Promise<void> {
     try {
-      await this.absorb(await this.parts.docker.inspectContainer(id, { signal }));
+      const inspect = await this.parts.docker.inspectContainer(id, { signal });
+      await this.keepDns(inspect);
+      await this.absorb(inspect);
     } catch (error) {
       if (!hasStatus(error, 404)) throw error;
       await this.forget(id);
@@ -79,7 +83,7 @@ export class ContainerSync {
     const { store, network } = this.parts;
     const type = inspect.Config.Labels?.[TYPE_LABEL];
     if (type === SANDBOX_TYPE) {
-      const sandbox = sandboxFromInspect(inspect, network.addressesOf(inspect));
+      const sandbox = sandboxFromInspect(inspect, await network.stateOf(inspect));
       if (sandbox !== undefined) store.sandboxes.put(sandbox);
       return sandbox;
     }
@@ -115,8 +119,9 @@ export class ContainerSync {
 
   /** The container is gone from the Engine. */
   async forget(id: string): Promise<void> {
-    const { store, logs } = this.parts;
+    const { store, logs, network } = this.parts;
     store.sandboxes.delete(id);
+    network.abandon(id);
     if (store.containers.get(id) !== undefined) {
       store.containers.delete(id);
       await logs.forget(id);
@@ -128,7 +133,7 @@ export class ContainerSync {
    * @param inspectAll after a reconnect; else only containers whose state differs from the record are inspected.
    */
   async resync(inspectAll: boolean, signal: AbortSignal): Promise<void> {
-    const { docker, store, logs, reservations } = this.parts;
+    const { docker, store, logs, network, reservations } = this.parts;
     const [sandboxRevision, containerRevision] = [store.sandboxes.now, store.containers.now];
     const summaries = await docker.listContainers({ label: [TYPE_LABEL] }, { signal });
     const listed = new Set(summaries.map((summary) => summary.Id));
@@ -143,8 +148,37 @@ export class ContainerSync {
       );
       for (const { id } of gone) await this.lock.run(id, () => this.forget(id));
     }
+    await this.freeVanished(listed, signal);
+    if (!this.sawGarbage) network.collectGarbage(listed);
+    this.sawGarbage = true;
     if (inspectAll)
       await logs.retain(new Set([...store.containers.values()].map((container) => container.id)));
+  }
+
+  /** Whatever started it, it starts with the Engine's idea of its DNS. */
+  private async keepDns(inspect: EngineContainerInspect): Promise<void> {
+    try {
+      await keepResolvConf(inspect);
+    } catch (error) {
+      this.parts.logger.warn('resolv.conf of a pod cannot be kept', {
+        sandbox: inspect.Id,
+        error: messageOf(error),
+      });
+    }
+  }
+
+  /** Networks held for sandboxes that vanished while nobody looked. One that is just being made is not listed either. */
+  private async freeVanished(listed: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    const { docker, network } = this.parts;
+    const unlisted = network.heldSandboxes().filter((id) => !listed.has(id));
+    await forEachLimited(unlisted, RESYNC_CONCURRENCY, async (id) => {
+      try {
+        await docker.inspectContainer(id, { signal });
+      } catch (error) {
+        if (!hasStatus(error, 404)) throw error;
+        network.abandon(id);
+      }
+    });
   }
 
   /** One container that cannot be inspected must not keep the node from being served (k8s #94829). */

@@ -6,6 +6,7 @@ import { toEngineCgroupParent } from './cgroup-parent';
 import type { EngineContainerCreate } from './engine';
 import { encodeLabels, EXTRA_LABEL, sandboxOwnLabels, type LabelKeys } from './labels';
 import { POD_NAMESPACES, sandboxNamespaces, toNamespaceModes } from './namespaces';
+import type { PodDns } from './pod-to-attach';
 import { toEnginePorts } from './ports';
 import { clampOomScore } from './resources';
 import { apparmorOption, sandboxSeccomp, selinuxOptions, toEngineGroups, toEngineUser } from './security';
@@ -23,6 +24,8 @@ export interface SandboxExtra extends LabelKeys {
   readonly logDirectory: string;
   readonly cgroupParent: string;
   readonly privileged: boolean;
+  /** Absent: none was given. */
+  readonly dns?: PodDns;
 }
 
 /** The facts of node and Engine that a sandbox's translation depends on. */
@@ -112,6 +115,7 @@ export function toSandboxCreate(
     logDirectory: config.log_directory,
     cgroupParent,
     privileged: context?.privileged ?? false,
+    ...(config.dns_config === null ? {} : { dns: config.dns_config }),
     ...encoded.keys,
   };
   const user = context === null ? undefined : toEngineUser(context, field);

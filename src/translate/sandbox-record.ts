@@ -22,12 +22,12 @@ const EXTRA_EXAMPLE: SandboxExtra = {
 
 /**
  * The Engine's inspect → record, for sandboxes of ours and of cri-dockerd.
- * @param ips of the pod, primary first: from its network, not from here.
+ * @param network of the pod as its network tells: whether it is set up, and its IPs, primary first.
  * @returns undefined for a container that is nobody's sandbox (no metadata in label or name).
  */
 export function sandboxFromInspect(
   container: EngineContainerInspect,
-  ips: readonly string[],
+  network: { readonly ready: boolean; readonly ips: readonly string[] },
 ): SandboxRecord | undefined {
   const engineLabels = container.Config.Labels ?? {};
   const extra = readExtra(engineLabels, EXTRA_EXAMPLE);
@@ -45,13 +45,13 @@ export function sandboxFromInspect(
     state: container.State.Status as EngineState,
     pid: container.State.Pid,
     runtimeHandler: extra?.runtimeHandler ?? '',
-    networkReady: true,
+    networkReady: namespaces.network === NamespaceMode.NODE || network.ready,
     namespaces,
     hostname: container.Config.Hostname ?? '',
     logDirectory: extra?.logDirectory ?? '',
     cgroupParent: extra?.cgroupParent ?? container.HostConfig.CgroupParent ?? '',
     privileged: extra?.privileged ?? container.HostConfig.Privileged ?? false,
-    ips: namespaces.network === NamespaceMode.NODE ? [] : ips,
+    ips: namespaces.network === NamespaceMode.NODE ? [] : network.ips,
   };
 }
 

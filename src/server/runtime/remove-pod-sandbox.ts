@@ -7,7 +7,7 @@ const CONCURRENT_REMOVALS = 8;
 
 /** Removes the pod's containers and its sandbox, running or not. Unknown is success. */
 export async function removePodSandbox(
-  { docker, store, containerSync }: Services,
+  { docker, store, network, containerSync }: Services,
   request: Decoded<cri.IRemovePodSandboxRequest>,
   { signal }: CallContext,
 ): Promise<cri.IRemovePodSandboxResponse> {
@@ -18,6 +18,7 @@ export async function removePodSandbox(
     await containerSync.lock.run(id, () => containerSync.forget(id));
   };
   await forEachLimited(store.containers.ofSandbox(sandbox.id), CONCURRENT_REMOVALS, remove);
+  await network.detach(sandbox.id, sandbox.pid);
   await remove(sandbox);
   return {};
 }

@@ -4,7 +4,9 @@ import { alreadyExists, failedPrecondition, internal, messageOf } from '../../li
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, SandboxMetadata, SandboxRecord } from '../../store/records';
+import { keepResolvConf } from '../../network/resolv-conf-file';
 import { sandboxEngineName, uniqueEngineName } from '../../translate/names';
+import { toPodToAttach } from '../../translate/pod-to-attach';
 import { checkSandbox, toSandboxCreate, type CheckedSandbox } from '../../translate/sandbox-create';
 import { isReady } from '../../translate/sandbox-status';
 import { hasSecurityOption } from '../engine-facts';
@@ -41,7 +43,7 @@ export async function runPodSandbox(
  * @returns its id when it is ready for use; undefined when it was a useless leftover, now removed.
  */
 async function adopt(
-  { docker, store, containerSync }: Services,
+  { docker, store, network, containerSync }: Services,
   holder: SandboxRecord,
   wanted: SandboxMetadata,
 ): Promise<string | undefined> {
@@ -51,6 +53,7 @@ async function adopt(
       `sandbox ${holder.id} of attempt ${wanted.attempt} of pod ${wanted.namespace}/${wanted.name} exists, stopped and with containers; remove it or use another attempt`,
     );
   }
+  await network.detach(holder.id, holder.pid);
   await docker.removeContainer(holder.id);
   await containerSync.lock.run(holder.id, () => containerSync.forget(holder.id));
   return undefined;
@@ -113,7 +116,9 @@ async function create(
     await docker.startContainer(id, { signal });
     await containerSync.lock.run(id, async () => {
       const inspect = await docker.inspectContainer(id, { signal });
-      if (checked.namespaces.network !== NamespaceMode.NODE) await network.attach(inspect);
+      if (services.settings.localEngine) await keepResolvConf(inspect);
+      if (checked.namespaces.network !== NamespaceMode.NODE)
+        await network.attach(inspect, toPodToAttach(checked), signal);
       await containerSync.absorb(inspect);
     });
     const sandbox = store.sandboxes.get(id);

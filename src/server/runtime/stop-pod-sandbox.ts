@@ -16,13 +16,19 @@ export async function stopPodSandbox(
   request: Decoded<cri.IStopPodSandboxRequest>,
   { signal }: CallContext,
 ): Promise<cri.IStopPodSandboxResponse> {
-  const { docker, store, containerSync } = services;
+  const { docker, store, network, containerSync } = services;
   const sandbox = findSandbox(store, request.pod_sandbox_id);
-  if (sandbox === undefined) return {};
+  if (sandbox === undefined) {
+    // It may have vanished behind our back: its network is still ours to free.
+    await network.detach(request.pod_sandbox_id, 0);
+    return {};
+  }
   const running = store.containers.ofSandbox(sandbox.id).filter(isRunning);
   await forEachLimited(running, CONCURRENT_STOPS, (container) =>
     stopAndSettle(services, container.id, CONTAINER_GRACE_SECONDS, signal),
   );
+  // While the pause process lives: plugins want to see the namespace.
+  await network.detach(sandbox.id, sandbox.pid);
   if (isRunning(sandbox)) {
     await docker.stopContainer(sandbox.id, PAUSE_GRACE_SECONDS, { signal });
     await containerSync.lock.run(sandbox.id, () => {

@@ -5,7 +5,7 @@ import type { Services } from '../services';
 
 /** Takes the node's pod CIDR: one, or two separated by a comma on dual-stack nodes. An absent message changes nothing. */
 export function updateRuntimeConfig(
-  { store }: Services,
+  { store, network }: Services,
   request: Decoded<cri.IUpdateRuntimeConfigRequest>,
 ): Promise<cri.IUpdateRuntimeConfigResponse> {
   const podCidr = request.runtime_config?.network_config?.pod_cidr ?? '';
@@ -17,7 +17,10 @@ export function updateRuntimeConfig(
       );
     }
   }
-  if (podCidr !== '') store.podCidr = podCidr;
+  if (podCidr !== '') {
+    store.podCidr = podCidr;
+    network.setPodCidr(podCidr);
+  }
   return Promise.resolve({});
 }
 

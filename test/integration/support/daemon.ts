@@ -86,7 +86,9 @@ export class TestDaemon {
       'container-runtime-endpoint': this.endpoint,
       'docker-endpoint': this.options.dockerHost ?? sharedDockerHost(),
       'state-dir': join(this.directory, 'state'),
+      'run-dir': join(this.directory, 'run'),
       'network-plugin': 'no-op',
+      'cni-cache-dir': join(this.directory, 'cni-cache'),
       'pod-infra-container-image': 'dockbridge.local/pause:1',
       ...this.options.given,
     };

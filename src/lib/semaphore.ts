@@ -1,0 +1,43 @@
+import { abortable } from './keyed-lock';
+
+/** At most `limit` pieces of work at a time, first come first served. */
+export class Semaphore {
+  private free: number;
+  private readonly waiting: (() => void)[] = [];
+
+  constructor(limit: number) {
+    this.free = limit;
+  }
+
+  /** @param signal gives up the wait (not the work) with the signal's reason. */
+  async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    if (this.free > 0) this.free--;
+    else await this.wait(signal);
+    try {
+      return await work();
+    } finally {
+      this.leave();
+    }
+  }
+
+  private leave(): void {
+    const next = this.waiting.shift();
+    if (next === undefined) this.free++;
+    else next();
+  }
+
+  private async wait(signal: AbortSignal | undefined): Promise<void> {
+    let enter!: () => void;
+    const turn = new Promise<void>((resolve) => (enter = resolve));
+    this.waiting.push(enter);
+    try {
+      await (signal === undefined ? turn : abortable(turn, signal));
+    } catch (error) {
+      const place = this.waiting.indexOf(enter);
+      if (place >= 0) this.waiting.splice(place, 1);
+      // The turn came in the same tick: hand it on.
+      else this.leave();
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import { invalidArgument } from '../../lib/errors';
+import type { PodPort, PodToAttach } from '../../translate/pod-to-attach';
+import type { JsonObject } from './json';
+
+const INGRESS = 'kubernetes.io/ingress-bandwidth';
+const EGRESS = 'kubernetes.io/egress-bandwidth';
+/** Bits per second that Kubernetes allows in these annotations. */
+const MIN_RATE = 1e3;
+const MAX_RATE = 1e15;
+/** Bits: as large as the plugins take, for the annotations know only a rate. */
+const BURST = 2 ** 31 - 1;
+
+/**
+ * What the runtime tells plugins about a pod, by capability; each plugin gets what it declares.
+ * @param podCidr one or two CIDRs, comma-separated; '' while unknown.
+ * @throws INVALID_ARGUMENT for a bandwidth annotation that is no bandwidth.
+ */
+export function capabilityArgs(pod: PodToAttach, podCidr: string): JsonObject {
+  const bandwidth = toBandwidth(pod.annotations);
+  const cidrs = podCidr.split(',').map((cidr) => cidr.trim());
+  return {
+    ...(pod.ports.length === 0 ? {} : { portMappings: pod.ports.map(toPortMapping) }),
+    ...(bandwidth === undefined ? {} : { bandwidth }),
+    ...(pod.dns === undefined ? {} : { dns: pod.dns }),
+    // One set of ranges a family: the plugin takes one address of each set.
+    ...(podCidr === '' ? {} : { ipRanges: cidrs.map((subnet) => [{ subnet }]) }),
+  };
+}
+
+function toPortMapping({ hostPort, containerPort, protocol, hostIp }: PodPort): JsonObject {
+  return { hostPort, containerPort, protocol, hostIP: hostIp };
+}
+
+function toBandwidth(annotations: Readonly<Record<string, string>>): JsonObject | undefined {
+  const ingress = toRate(annotations[INGRESS], INGRESS);
+  const egress = toRate(annotations[EGRESS], EGRESS);
+  if (ingress === undefined && egress === undefined) return undefined;
+  return {
+    ...(ingress === undefined ? {} : { ingressRate: ingress, ingressBurst: BURST }),
+    ...(egress === undefined ? {} : { egressRate: egress, egressBurst: BURST }),
+  };
+}
+
+const SUFFIXES: Readonly<Record<string, number>> = {
+  ...{ '': 1, m: 1e-3, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, E: 1e18 },
+  ...{ Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50, Ei: 2 ** 60 },
+};
+
+/** A Kubernetes quantity (`10M`, `1Mi`, `1e6`), in bits per second. */
+function toRate(quantity: string | undefined, annotation: string): number | undefined {
+  if (quantity === undefined) return undefined;
+  const parts = /^(\d+(?:\.\d*)?|\.\d+)(?:[eE]([+-]?\d+)|([mkMGTPE]|[KMGTPE]i)?)$/.exec(quantity.trim());
+  const rate = Math.ceil(
+    Number(parts?.[1] ?? NaN) * 10 ** Number(parts?.[2] ?? 0) * (SUFFIXES[parts?.[3] ?? ''] ?? NaN),
+  );
+  if (rate >= MIN_RATE && rate <= MAX_RATE) return rate;
+  throw invalidArgument(
+    `config.annotations["${annotation}"]`,
+    `${JSON.stringify(quantity)} is not a bandwidth from 1k to 1P (bits per second)`,
+  );
+}

@@ -1,0 +1,272 @@
+import { internal, messageOf } from '../../lib/errors';
+import { sharedAbortController } from '../../lib/deadline';
+import { KeyedLock } from '../../lib/keyed-lock';
+import type { Logger } from '../../lib/logger';
+import { Semaphore } from '../../lib/semaphore';
+import type { EngineContainerInspect } from '../../translate/engine';
+import type { PodToAttach } from '../../translate/pod-to-attach';
+import type { NetworkCondition, PodNetwork, PodNetworkState } from '../pod-network';
+import type { Attachment } from './attachment';
+import { capabilityArgs } from './capability-args';
+import { Cleanup } from './cleanup';
+import { parseNetworkList, type NetworkConfig } from './network-config';
+import { addressesOfProcess, isLoopbackUp } from './namespace-addresses';
+import { NamespaceHandles } from './namespace-handles';
+import { NodeNetwork } from './node-network';
+import { outliveOrphans } from './orphaned-plugins';
+import { PluginChain } from './plugin-chain';
+import { podIps } from './result';
+import { ResultCache, type CachedAttachment } from './result-cache';
+
+/** The interface that every pod has, as kubelet expects. */
+const IF_NAME = 'eth0';
+/** Pods whose plugins run at a time: they queue for iptables' and IPAM's locks anyway. */
+const CONCURRENT_PODS = 16;
+const NOT_ATTACHED: PodNetworkState = { ready: false, ips: [] };
+/** Up on most Engines already; elsewhere by the plugin that everybody installs. */
+const LOOPBACK = parseNetworkList(
+  JSON.stringify({ cniVersion: '0.3.1', name: 'cni-loopback', plugins: [{ type: 'loopback' }] }),
+);
+
+export interface CniOptions {
+  readonly confDir: string;
+  readonly binDirs: readonly string[];
+  readonly cacheDir: string;
+  /** Where namespace handles are: must not outlive a boot. */
+  readonly runDir: string;
+  /** Of one plugin's run. */
+  readonly timeoutMs: number;
+  readonly logger: Logger;
+}
+
+/**
+ * Pods on the node's CNI network. What ADD was called with is written down before it runs, so whatever ends us, somebody
+ * can undo it.
+ */
+export class CniNetwork implements PodNetwork {
+  readonly networkMode = 'none';
+  private readonly chain: PluginChain;
+  private readonly node: NodeNetwork;
+  private readonly cache: ResultCache;
+  private readonly handles: NamespaceHandles;
+  private readonly lock = new KeyedLock();
+  private readonly slots = new Semaphore(CONCURRENT_PODS);
+  private readonly cleanup: Cleanup;
+  private readonly stopped = sharedAbortController();
+  /** Sandboxes with a handle, of which the cache need not know. */
+  private held = new Set<string>();
+  private orphansGone: Promise<void> = Promise.resolve();
+  /** No plugin runs for a pod before this. */
+  private tidy: Promise<void> = Promise.resolve();
+
+  private constructor(private readonly options: CniOptions) {
+    const { confDir, binDirs, cacheDir, runDir, timeoutMs, logger } = options;
+    this.chain = new PluginChain(binDirs, timeoutMs);
+    this.node = new NodeNetwork({ confDir, binDirs, chain: this.chain, logger });
+    this.cache = new ResultCache(cacheDir);
+    this.handles = new NamespaceHandles(runDir);
+    this.cleanup = new Cleanup((id) => this.detach(id, 0), logger);
+  }
+
+  static async open(options: CniOptions): Promise<CniNetwork> {
+    const network = new CniNetwork(options);
+    await network.cache.load();
+    network.held = new Set(await network.handles.list());
+    network.orphansGone = outliveOrphans(
+      (netns) => network.handles.owns(netns),
+      options.logger,
+      network.stopped.signal,
+    ).catch((error: unknown) => {
+      options.logger.warn('Plugins of an earlier run could not be looked for', { error: messageOf(error) });
+    });
+    network.tidy = network.orphansGone;
+    await network.node.start();
+    return network;
+  }
+
+  get isInstalled(): boolean {
+    return this.node.isInstalled;
+  }
+
+  condition(): NetworkCondition {
+    return this.node.condition();
+  }
+
+  setPodCidr(podCidr: string): void {
+    this.node.setPodCidr(podCidr);
+  }
+
+  async attach(sandbox: EngineContainerInspect, pod: PodToAttach, signal?: AbortSignal): Promise<void> {
+    const id = sandbox.Id;
+    await this.exclusively(id, () => this.attachLocked(id, sandbox.State.Pid, pod, signal), signal);
+  }
+
+  async detach(sandboxId: string, pid: number): Promise<void> {
+    await this.exclusively(sandboxId, () => this.detachLocked(sandboxId, pid));
+    this.cleanup.done(sandboxId);
+  }
+
+  async stateOf(sandbox: EngineContainerInspect): Promise<PodNetworkState> {
+    const { Id: id } = sandbox;
+    const pid = sandbox.State.Pid;
+    if (pid === 0) return NOT_ATTACHED;
+    const entry = this.cache.of(id).find(({ ifName }) => ifName === IF_NAME);
+    if (entry !== undefined && entry.result === undefined) return NOT_ATTACHED;
+    if (await this.handles.isHeld(id)) {
+      // Another one after a restart of the container by hand: that has no network.
+      if (!(await this.handles.isOf(id, pid))) return NOT_ATTACHED;
+      if (entry?.result !== undefined) return { ready: true, ips: podIps(entry.result) };
+    }
+    // cri-dockerd's pod, or the cache was lost: what counts is what is there.
+    const ips = await addressesOfProcess(pid);
+    if (ips.length === 0) return NOT_ATTACHED;
+    await this.adopt(id, pid);
+    const known = entry?.result === undefined ? [] : podIps(entry.result);
+    return { ready: true, ips: known.length > 0 && known.every((ip) => ips.includes(ip)) ? known : ips };
+  }
+
+  /** @throws CniPluginError when the pod's network is not what ADD made of it any more. */
+  async check(sandboxId: string): Promise<void> {
+    await this.exclusively(sandboxId, async () => {
+      for (const entry of this.cache.of(sandboxId)) {
+        if (entry.result !== undefined) await this.chain.check(this.configOf(entry), entry, entry.result);
+      }
+    });
+  }
+
+  heldSandboxes(): readonly string[] {
+    const cached = this.cache.values().filter((entry) => this.isOurs(entry));
+    return [...new Set([...this.held, ...cached.map(({ containerId }) => containerId)])];
+  }
+
+  abandon(sandboxId: string): void {
+    if (this.held.has(sandboxId) || this.cache.of(sandboxId).length > 0) this.cleanup.request(sandboxId);
+  }
+
+  collectGarbage(existing: ReadonlySet<string>): void {
+    this.tidy = this.collect(existing);
+  }
+
+  private async collect(existing: ReadonlySet<string>): Promise<void> {
+    await this.orphansGone;
+    const config = this.node.lastConfig;
+    if (config === undefined) return;
+    const valid = this.cache
+      .values()
+      .filter(({ networkName, containerId }) => networkName === config.name && existing.has(containerId))
+      .map(({ containerId, ifName }) => ({ containerID: containerId, ifname: ifName }));
+    await this.chain.gc(config, valid).catch((error: unknown) => {
+      this.options.logger.warn('CNI plugins could not collect garbage', { error: messageOf(error) });
+    });
+  }
+
+  async close(): Promise<void> {
+    this.stopped.abort();
+    this.cleanup.close();
+    await this.node.close();
+    await this.tidy;
+  }
+
+  private async exclusively<T>(id: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    await this.tidy;
+    return this.lock.run(id, () => this.slots.run(work, signal), signal);
+  }
+
+  private async attachLocked(id: string, pid: number, pod: PodToAttach, signal?: AbortSignal): Promise<void> {
+    const config = this.node.required();
+    const args = capabilityArgs(pod, this.node.currentPodCidr);
+    this.held.add(id);
+    try {
+      const netns = await this.handles.hold(id, pid);
+      if (!(await isLoopbackUp(pid))) await this.chain.add(LOOPBACK, loopbackOf(id, netns), signal);
+      const entry: CachedAttachment = {
+        containerId: id,
+        networkName: config.name,
+        ifName: IF_NAME,
+        netns,
+        cniArgs: [
+          ['IgnoreUnknown', '1'],
+          ['K8S_POD_NAMESPACE', pod.namespace],
+          ['K8S_POD_NAME', pod.name],
+          ['K8S_POD_INFRA_CONTAINER_ID', id],
+          ['K8S_POD_UID', pod.uid],
+        ],
+        capabilityArgs: args,
+        config: config.json,
+        result: undefined,
+      };
+      await this.cache.put(entry);
+      const result = await this.chain.add(config, entry, signal);
+      await this.cache.put({ ...entry, result });
+      if (podIps(result).length === 0)
+        throw internal(`CNI network "${config.name}" gave pod ${pod.namespace}/${pod.name} no address`);
+    } catch (error) {
+      await this.undo(id, pid);
+      throw error;
+    }
+  }
+
+  /** After a failed ADD; what cannot be undone now is tried again until it can. */
+  private async undo(id: string, pid: number): Promise<void> {
+    try {
+      await this.detachLocked(id, pid);
+    } catch (error) {
+      this.options.logger.warn('A failed CNI ADD could not be undone yet', {
+        sandbox: id,
+        error: messageOf(error),
+      });
+      this.cleanup.request(id);
+    }
+  }
+
+  private async detachLocked(id: string, pid: number): Promise<void> {
+    const entries = this.cache.of(id);
+    if (entries.length === 0 && pid === 0 && !this.held.has(id)) return;
+    if (pid !== 0) await this.adopt(id, pid);
+    const netns = (await this.handles.isHeld(id)) ? this.handles.pathOf(id) : '';
+    for (const entry of entries.reverse()) {
+      await this.chain.del(this.configOf(entry), { ...entry, netns }, entry.result);
+      await this.cache.remove(entry);
+    }
+    if (entries.length === 0 && pid !== 0) await this.detachUnknown(id, pid, netns);
+    await this.handles.release(id);
+    this.held.delete(id);
+  }
+
+  /** A pod of which the cache knows nothing: whatever network the node has now is the best guess. */
+  private async detachUnknown(containerId: string, pid: number, netns: string): Promise<void> {
+    const config = this.node.lastConfig;
+    if (config === undefined || (await addressesOfProcess(pid)).length === 0) return;
+    const cniArgs: Attachment['cniArgs'] = [
+      ['IgnoreUnknown', '1'],
+      ['K8S_POD_INFRA_CONTAINER_ID', containerId],
+    ];
+    const attachment = { containerId, networkName: config.name, ifName: IF_NAME, netns, cniArgs };
+    await this.chain.del(config, { ...attachment, capabilityArgs: {} }, undefined);
+  }
+
+  /** Holds the namespace of a pod that runs but has no handle: cri-dockerd's. */
+  private async adopt(id: string, pid: number): Promise<void> {
+    if (await this.handles.isHeld(id)) return;
+    try {
+      await this.handles.hold(id, pid);
+      this.held.add(id);
+    } catch (error) {
+      this.options.logger.debug(() => `No handle for the network of ${id}: ${messageOf(error)}`);
+    }
+  }
+
+  private configOf(entry: CachedAttachment): NetworkConfig {
+    return parseNetworkList(entry.config);
+  }
+
+  /** Ours, or cri-dockerd's, which knows no handles; not that of another program with the same cache. */
+  private isOurs({ containerId, netns, cniArgs }: CachedAttachment): boolean {
+    if (netns !== '' && !netns.startsWith('/proc/')) return this.handles.owns(netns);
+    return cniArgs.some(([key, value]) => key === 'K8S_POD_INFRA_CONTAINER_ID' && value === containerId);
+  }
+}
+
+function loopbackOf(containerId: string, netns: string): Attachment {
+  return { containerId, networkName: LOOPBACK.name, ifName: 'lo', netns, cniArgs: [], capabilityArgs: {} };
+}

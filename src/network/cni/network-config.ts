@@ -1,0 +1,114 @@
+import { failedPrecondition } from '../../lib/errors';
+import { isObject, parseObject, text, type JsonObject } from './json';
+import { CNI_VERSIONS, isKnownVersion, UNNAMED_VERSION, type CniVersion } from './versions';
+
+/** One plugin of a network, as configured. */
+export interface PluginConfig {
+  /** The binary's name. */
+  readonly type: string;
+  /** Names under `capabilities` that are switched on: what the plugin wants in `runtimeConfig`. */
+  readonly capabilities: readonly string[];
+  readonly body: JsonObject;
+}
+
+/** A network configuration list: the plugins that together make one network. */
+export interface NetworkConfig {
+  readonly name: string;
+  readonly cniVersion: CniVersion;
+  readonly disableCheck: boolean;
+  readonly disableGc: boolean;
+  readonly plugins: readonly PluginConfig[];
+  /** The list as JSON text; what the result cache keeps for the DEL. */
+  readonly json: string;
+}
+
+const NETWORK_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+
+/**
+ * Text of a `.conflist`.
+ * @param inSubdirectory plugins that CNI 1.1 lets live in files of their own; appended to the list.
+ * @throws FAILED_PRECONDITION saying what is wrong, without the file's name.
+ */
+export function parseNetworkList(json: string, inSubdirectory: readonly JsonObject[] = []): NetworkConfig {
+  const list = parseJson(json);
+  if (list.plugins !== undefined && !Array.isArray(list.plugins)) throw broken('"plugins" is not a list');
+  const inline = (list.plugins ?? []) as readonly unknown[];
+  const whole = inSubdirectory.length === 0 ? list : { ...list, plugins: [...inline, ...inSubdirectory] };
+  const plugins = [...inline, ...inSubdirectory].map((plugin, index) =>
+    toPlugin(plugin, `plugins[${index}]`),
+  );
+  if (plugins.length === 0) throw broken('"plugins" is empty');
+  return {
+    name: toName(list.name),
+    cniVersion: toVersion(list),
+    disableCheck: toSwitch(list.disableCheck, 'disableCheck'),
+    disableGc: toSwitch(list.disableGC, 'disableGC'),
+    plugins,
+    json: inSubdirectory.length === 0 ? json : JSON.stringify(whole),
+  };
+}
+
+/** Text of a `.conf` or `.json`: one plugin, made a list of one. */
+export function parseSinglePlugin(json: string): NetworkConfig {
+  const plugin = parseJson(json);
+  if (plugin.plugins !== undefined) throw broken('has "plugins", so its name must end in .conflist');
+  const { name, cniVersion } = plugin;
+  return parseNetworkList(
+    JSON.stringify({ name, ...(cniVersion === undefined ? {} : { cniVersion }), plugins: [plugin] }),
+  );
+}
+
+/** Whether any plugin of the network declares the capability. */
+export function wantsCapability(config: NetworkConfig, capability: string): boolean {
+  return config.plugins.some(({ capabilities }) => capabilities.includes(capability));
+}
+
+function parseJson(json: string): JsonObject {
+  const object = parseObject(json);
+  if (object === undefined) throw broken('is not a JSON object');
+  return object;
+}
+
+function toName(name: unknown): string {
+  if (typeof name !== 'string' || name === '') throw broken('has no "name"');
+  if (!NETWORK_NAME.test(name)) throw broken(`"name": ${JSON.stringify(name)} is not a network name`);
+  return name;
+}
+
+/** `cniVersions` (CNI 1.1) offers several: the newest that we know. */
+function toVersion({ cniVersion, cniVersions }: JsonObject): CniVersion {
+  const offered = Array.isArray(cniVersions) ? cniVersions.map(text) : [];
+  if (text(cniVersion) !== '') offered.push(text(cniVersion));
+  if (offered.length === 0) return UNNAMED_VERSION;
+  const known = CNI_VERSIONS.filter((version) => offered.includes(version)).at(-1);
+  if (known !== undefined && isKnownVersion(known)) return known;
+  throw broken(
+    `CNI version ${offered.join(', ')} is not known; this runtime speaks ${CNI_VERSIONS[0]} to ${CNI_VERSIONS.at(-1) ?? ''}`,
+  );
+}
+
+/** Some writers quote it. */
+function toSwitch(value: unknown, key: string): boolean {
+  if (value === undefined || value === false || value === 'false') return false;
+  if (value === true || value === 'true') return true;
+  throw broken(`"${key}" is neither true nor false`);
+}
+
+function toPlugin(plugin: unknown, at: string): PluginConfig {
+  if (!isObject(plugin)) throw broken(`${at} is not an object`);
+  const type = text(plugin.type);
+  if (type === '') throw broken(`${at} has no "type"`);
+  if (type.includes('/') || type === '.' || type === '..')
+    throw broken(`${at}: "type" ${JSON.stringify(type)} is a path, not a name`);
+  const capabilities = plugin.capabilities ?? {};
+  if (!isObject(capabilities)) throw broken(`${at}: "capabilities" is not an object`);
+  return {
+    type,
+    capabilities: Object.keys(capabilities).filter((key) => capabilities[key] === true),
+    body: plugin,
+  };
+}
+
+function broken(why: string): Error {
+  return failedPrecondition(why);
+}

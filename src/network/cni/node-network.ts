@@ -1,0 +1,143 @@
+import { failedPrecondition, messageOf } from '../../lib/errors';
+import type { Logger } from '../../lib/logger';
+import type { NetworkCondition } from '../pod-network';
+import { findConfig, listDirectory } from './config-directory';
+import { DirectoryWatch } from './directory-watch';
+import { wantsCapability, type NetworkConfig } from './network-config';
+import type { PluginChain } from './plugin-chain';
+import { isAtLeast } from './versions';
+
+/** CNI 1.1: how old a plugin's STATUS may be when kubelet asks. */
+const STATUS_AGE_MS = 5_000;
+
+export interface NodeNetworkParts {
+  readonly confDir: string;
+  readonly binDirs: readonly string[];
+  readonly chain: PluginChain;
+  readonly logger: Logger;
+}
+
+/**
+ * The node's CNI network: the first valid configuration and whether its plugins are there and willing. Read again when
+ * a directory changes, never by the clock.
+ */
+export class NodeNetwork {
+  private config: NetworkConfig | undefined;
+  private problem = 'no CNI configuration has been looked for yet';
+  private podCidr = '';
+  private installed = false;
+  private statusAt = 0;
+  private reloading: Promise<void> | undefined;
+  private again = false;
+  private closed = false;
+  private readonly watches: DirectoryWatch[];
+
+  constructor(private readonly parts: NodeNetworkParts) {
+    this.watches = [parts.confDir, ...parts.binDirs].map(
+      (directory) => new DirectoryWatch(directory, () => void this.reload()),
+    );
+  }
+
+  /** Watches and reads. */
+  async start(): Promise<void> {
+    await Promise.all(this.watches.map((watch) => watch.start()));
+    await this.reload();
+  }
+
+  /** Whether this node is meant for CNI: it has, or had in this daemon's life, a configuration or plugins. */
+  get isInstalled(): boolean {
+    return this.installed;
+  }
+
+  get currentPodCidr(): string {
+    return this.podCidr;
+  }
+
+  setPodCidr(podCidr: string): void {
+    this.podCidr = podCidr;
+  }
+
+  condition(): NetworkCondition {
+    this.askAgain();
+    const message = this.problem === '' ? this.missingCidr() : this.problem;
+    if (message === '') return { ready: true, reason: '', message: '' };
+    return { ready: false, reason: 'NetworkPluginNotReady', message };
+  }
+
+  /** @throws FAILED_PRECONDITION when the network is not ready. */
+  required(): NetworkConfig {
+    const { ready, message } = this.condition();
+    if (this.config === undefined || !ready) throw failedPrecondition(message);
+    return this.config;
+  }
+
+  /** The network even when it is not ready, for want of anything better. */
+  get lastConfig(): NetworkConfig | undefined {
+    return this.config;
+  }
+
+  /** Reads configuration and plugins anew; a call during a reading makes it start over. */
+  async reload(): Promise<void> {
+    this.again = true;
+    this.reloading ??= this.reloadWhileWanted();
+    await this.reloading;
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    for (const watch of this.watches) watch.close();
+    await this.reloading;
+  }
+
+  private async reloadWhileWanted(): Promise<void> {
+    while (this.again && !this.closed) {
+      this.again = false;
+      const before = `${this.problem} ${this.config?.json ?? ''}`;
+      await this.read();
+      if (before === `${this.problem} ${this.config?.json ?? ''}`) continue;
+      if (this.problem === '') this.parts.logger.info('CNI network is ready', { network: this.config?.name });
+      else this.parts.logger.warn('CNI network is not ready', { reason: this.problem });
+    }
+    // In the same step as the last look at `again`, so no call falls in between.
+    this.reloading = undefined;
+  }
+
+  private async read(): Promise<void> {
+    const { confDir, binDirs, chain, logger } = this.parts;
+    try {
+      const { config, file, problems } = await findConfig(confDir);
+      const plugins = await Promise.all(binDirs.map(listDirectory));
+      this.installed ||= config !== undefined || problems.length > 0 || plugins.flat().length > 0;
+      this.config = config;
+      if (config === undefined) {
+        this.problem =
+          problems.length === 0
+            ? `no CNI configuration in ${confDir} (--cni-conf-dir)`
+            : `no valid CNI configuration: ${problems.join('; ')}`;
+        return;
+      }
+      for (const problem of problems)
+        logger.warn('A CNI configuration is passed over', { problem, taken: file });
+      await chain.validate(config);
+      await chain.status(config);
+      this.statusAt = Date.now();
+      this.problem = '';
+    } catch (error) {
+      this.problem = messageOf(error);
+    }
+  }
+
+  /** Plugins of CNI 1.1 change their mind without any file changing. The next question gets the answer. */
+  private askAgain(): void {
+    if (this.config === undefined || !isAtLeast(this.config.cniVersion, '1.1.0')) return;
+    if (Date.now() - this.statusAt < STATUS_AGE_MS) return;
+    this.statusAt = Date.now();
+    void this.reload();
+  }
+
+  private missingCidr(): string {
+    if (this.podCidr !== '' || this.config === undefined || !wantsCapability(this.config, 'ipRanges'))
+      return '';
+    return `CNI network "${this.config.name}" wants the node's pod CIDR, which kubelet has not told yet`;
+  }
+}

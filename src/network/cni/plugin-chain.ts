@@ -1,0 +1,195 @@
+import { constants } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { failedPrecondition } from '../../lib/errors';
+import type { Attachment } from './attachment';
+import { parseObject, type JsonObject } from './json';
+import type { NetworkConfig, PluginConfig } from './network-config';
+import { CniPluginError, garbageAnswer } from './plugin-error';
+import { convertResult, type CniResult } from './result';
+import { runPlugin } from './run-plugin';
+import { isAtLeast, NEWEST_VERSION, UNNAMED_VERSION } from './versions';
+
+/** Codes with which a plugin says that it does not know VERSION: it is of the first version then. */
+const INCOMPATIBLE_VERSION = 1;
+
+export interface ValidAttachment {
+  readonly containerID: string;
+  readonly ifname: string;
+}
+
+/** Runs the plugins of a network one after the other, as CNI's specification has it. */
+export class PluginChain {
+  constructor(
+    private readonly binDirs: readonly string[],
+    /** Of one plugin's run. */
+    private readonly timeoutMs: number,
+  ) {}
+
+  /** @returns the last plugin's result, in the configuration's version. */
+  async add(config: NetworkConfig, attachment: Attachment, signal?: AbortSignal): Promise<CniResult> {
+    let result: CniResult | undefined;
+    for (const plugin of config.plugins) {
+      const stdin = pluginInput(config, plugin, attachment.capabilityArgs, result);
+      const stdout = await this.run(plugin.type, 'ADD', environment(attachment), stdin, signal);
+      const answer = parseObject(stdout);
+      if (answer === undefined) throw garbageAnswer(plugin.type, 'ADD', stdout);
+      result = convertResult(answer, config.cniVersion);
+    }
+    return result ?? {};
+  }
+
+  /** @throws CniPluginError when the pod's network is not what ADD made. */
+  async check(config: NetworkConfig, attachment: Attachment, result: CniResult): Promise<void> {
+    if (config.disableCheck || !isAtLeast(config.cniVersion, '0.4.0')) return;
+    for (const plugin of config.plugins) {
+      const stdin = pluginInput(
+        config,
+        plugin,
+        attachment.capabilityArgs,
+        convertResult(result, config.cniVersion),
+      );
+      await this.run(plugin.type, 'CHECK', environment(attachment), stdin);
+    }
+  }
+
+  /** In reverse; stops at the first failure, because what follows would free what the failed plugin still refers to. */
+  async del(config: NetworkConfig, attachment: Attachment, result: CniResult | undefined): Promise<void> {
+    const before =
+      result !== undefined && isAtLeast(config.cniVersion, '0.4.0')
+        ? convertResult(result, config.cniVersion)
+        : undefined;
+    for (const plugin of [...config.plugins].reverse()) {
+      const stdin = pluginInput(config, plugin, attachment.capabilityArgs, before);
+      await this.run(plugin.type, 'DEL', environment(attachment), stdin);
+    }
+  }
+
+  /** CNI 1.1; earlier networks are always ready. */
+  async status(config: NetworkConfig): Promise<void> {
+    if (!isAtLeast(config.cniVersion, '1.1.0')) return;
+    for (const plugin of config.plugins) {
+      await this.run(plugin.type, 'STATUS', {}, pluginInput(config, plugin, {}, undefined));
+    }
+  }
+
+  /** CNI 1.1: plugins free what belongs to none of the attachments. All are asked; the first failure is thrown. */
+  async gc(config: NetworkConfig, valid: readonly ValidAttachment[]): Promise<void> {
+    if (config.disableGc || !isAtLeast(config.cniVersion, '1.1.0')) return;
+    const errors: unknown[] = [];
+    for (const plugin of config.plugins) {
+      const input = { 'cni.dev/valid-attachments': valid, 'cni.dev/attachments': valid };
+      await this.run(plugin.type, 'GC', {}, pluginInput(config, plugin, {}, undefined, input)).catch(
+        (error: unknown) => errors.push(error),
+      );
+    }
+    if (errors.length > 0) throw errors[0];
+  }
+
+  /**
+   * Asks each plugin whether it speaks the configuration's version.
+   * @throws FAILED_PRECONDITION when one is missing or does not.
+   */
+  async validate(config: NetworkConfig): Promise<void> {
+    for (const type of new Set(config.plugins.map((plugin) => plugin.type))) {
+      const versions = await this.versionsOf(type);
+      if (versions.includes(config.cniVersion)) continue;
+      throw failedPrecondition(
+        `CNI plugin "${type}" does not speak version ${config.cniVersion} of network "${config.name}", only ${versions.join(', ')}`,
+      );
+    }
+  }
+
+  private async versionsOf(type: string): Promise<string[]> {
+    // Plugins of the first version want the variables of an ADD before they say that they do not know VERSION.
+    const variables = { CNI_CONTAINERID: 'none', CNI_NETNS: 'none', CNI_IFNAME: 'none', CNI_ARGS: '' };
+    try {
+      const stdout = await this.run(
+        type,
+        'VERSION',
+        variables,
+        JSON.stringify({ cniVersion: NEWEST_VERSION }),
+      );
+      const versions = parseObject(stdout)?.supportedVersions;
+      if (!Array.isArray(versions)) throw garbageAnswer(type, 'VERSION', stdout);
+      return versions.map(String);
+    } catch (error) {
+      const unknownCommand =
+        error instanceof CniPluginError &&
+        /unknown CNI_COMMAND/i.test(error.message) &&
+        error.pluginCode !== undefined;
+      if (unknownCommand || (error instanceof CniPluginError && error.pluginCode === INCOMPATIBLE_VERSION))
+        return [UNNAMED_VERSION];
+      throw error;
+    }
+  }
+
+  private async run(
+    plugin: string,
+    command: string,
+    variables: Readonly<Record<string, string>>,
+    stdin: string,
+    signal?: AbortSignal,
+  ): Promise<string> {
+    const path = await this.find(plugin, command);
+    return runPlugin({
+      plugin,
+      path,
+      command,
+      environment: { ...variables, CNI_PATH: this.binDirs.join(':') },
+      stdin,
+      timeoutMs: this.timeoutMs,
+      signal,
+    });
+  }
+
+  private async find(plugin: string, command: string): Promise<string> {
+    for (const directory of this.binDirs) {
+      const path = join(directory, plugin);
+      try {
+        if (!(await stat(path)).isFile()) continue;
+        await access(path, constants.X_OK);
+        return path;
+      } catch {
+        // In the next one, perhaps.
+      }
+    }
+    throw new CniPluginError(
+      'FAILED_PRECONDITION',
+      plugin,
+      command,
+      `CNI plugin "${plugin}" is not installed in ${this.binDirs.join(', ')} (--cni-bin-dir)`,
+    );
+  }
+}
+
+function environment(attachment: Attachment): Record<string, string> {
+  return {
+    CNI_CONTAINERID: attachment.containerId,
+    CNI_NETNS: attachment.netns,
+    CNI_IFNAME: attachment.ifName,
+    CNI_ARGS: attachment.cniArgs.map(([key, value]) => `${key}=${value}`).join(';'),
+  };
+}
+
+/** The plugin's configuration with the list's name and version, its share of the capability arguments, and prevResult. */
+function pluginInput(
+  config: NetworkConfig,
+  plugin: PluginConfig,
+  capabilityArgs: JsonObject,
+  prevResult: CniResult | undefined,
+  more: JsonObject = {},
+): string {
+  const { capabilities: _capabilities, ...body } = plugin.body;
+  const runtimeConfig = Object.fromEntries(
+    Object.entries(capabilityArgs).filter(([capability]) => plugin.capabilities.includes(capability)),
+  );
+  return JSON.stringify({
+    ...body,
+    name: config.name,
+    cniVersion: config.cniVersion,
+    ...(Object.keys(runtimeConfig).length === 0 ? {} : { runtimeConfig }),
+    ...(prevResult === undefined ? {} : { prevResult }),
+    ...more,
+  });
+}

@@ -1,0 +1,125 @@
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Attachment } from './attachment';
+import { listDirectory } from './config-directory';
+import { isObject, parseObject, text, type JsonObject } from './json';
+import type { CniResult } from './result';
+
+/** An ADD that was begun, and its result once it has succeeded. */
+export interface CachedAttachment extends Attachment {
+  /** The network's configuration at the time of the ADD, as JSON text. */
+  readonly config: string;
+  /** Undefined: the ADD was never finished; what it did must be undone all the same. */
+  readonly result: CniResult | undefined;
+}
+
+const KIND = 'cniCacheV1';
+
+/**
+ * Attachments on disk, in the format and place of CNI's own Go library: cri-dockerd reads ours, we read its. All are in
+ * memory too; nobody else writes while we run.
+ */
+export class ResultCache {
+  private readonly directory: string;
+  private readonly byContainer = new Map<string, Map<string, CachedAttachment>>();
+
+  constructor(cacheDir: string) {
+    this.directory = join(cacheDir, 'results');
+  }
+
+  async load(): Promise<void> {
+    this.byContainer.clear();
+    for (const name of await listDirectory(this.directory)) {
+      // Half written, by a daemon that was killed.
+      if (name.startsWith('.')) {
+        if (name.endsWith('.dockbridge')) await rm(join(this.directory, name), { force: true });
+        continue;
+      }
+      const entry = decode(await readFile(join(this.directory, name), 'utf8').catch(() => ''));
+      if (entry !== undefined && fileName(entry) === name) this.remember(entry);
+    }
+  }
+
+  of(containerId: string): CachedAttachment[] {
+    return [...(this.byContainer.get(containerId)?.values() ?? [])];
+  }
+
+  values(): CachedAttachment[] {
+    return [...this.byContainer.values()].flatMap((entries) => [...entries.values()]);
+  }
+
+  /** On disk, whole or not at all, when it resolves. */
+  async put(entry: CachedAttachment): Promise<void> {
+    this.remember(entry);
+    const path = join(this.directory, fileName(entry));
+    const draft = join(this.directory, `.${fileName(entry)}.dockbridge`);
+    try {
+      await writeFile(draft, encode(entry), { mode: 0o600 });
+    } catch {
+      await mkdir(this.directory, { recursive: true, mode: 0o700 });
+      await writeFile(draft, encode(entry), { mode: 0o600 });
+    }
+    await rename(draft, path);
+  }
+
+  async remove(entry: Attachment): Promise<void> {
+    await rm(join(this.directory, fileName(entry)), { force: true });
+    const entries = this.byContainer.get(entry.containerId);
+    entries?.delete(fileName(entry));
+    if (entries?.size === 0) this.byContainer.delete(entry.containerId);
+  }
+
+  private remember(entry: CachedAttachment): void {
+    const entries = this.byContainer.get(entry.containerId) ?? new Map<string, CachedAttachment>();
+    this.byContainer.set(entry.containerId, entries.set(fileName(entry), entry));
+  }
+}
+
+function fileName({ networkName, containerId, ifName }: Attachment): string {
+  return `${networkName}-${containerId}-${ifName}`;
+}
+
+function encode(entry: CachedAttachment): string {
+  const { containerId, config, ifName, networkName, netns, cniArgs, capabilityArgs, result } = entry;
+  return JSON.stringify({
+    kind: KIND,
+    containerId,
+    config: Buffer.from(config).toString('base64'),
+    ifName,
+    networkName,
+    netns,
+    cniArgs,
+    ...(Object.keys(capabilityArgs).length === 0 ? {} : { capabilityArgs }),
+    ...(result === undefined ? {} : { result }),
+  });
+}
+
+/** Undefined for what is no attachment. Files of old library versions hold the bare result: they have no kind. */
+function decode(json: string): CachedAttachment | undefined {
+  const body = parseObject(json);
+  if (body?.kind !== KIND) return undefined;
+  // Go matches names of fields whatever their case.
+  const containerId = text(body.containerId ?? body.containerID);
+  if (containerId === '') return undefined;
+  return {
+    containerId,
+    networkName: text(body.networkName),
+    ifName: text(body.ifName),
+    netns: text(body.netns),
+    config: Buffer.from(text(body.config), 'base64').toString('utf8'),
+    cniArgs: toArgs(body.cniArgs),
+    capabilityArgs: toObject(body.capabilityArgs),
+    result: isObject(body.result) ? body.result : undefined,
+  };
+}
+
+function toObject(value: unknown): JsonObject {
+  return isObject(value) ? value : {};
+}
+
+function toArgs(value: unknown): [string, string][] {
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((pair: unknown): [string, string][] =>
+    Array.isArray(pair) && pair.length === 2 ? [[text(pair[0]), text(pair[1])]] : [],
+  );
+}

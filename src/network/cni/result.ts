@@ -1,0 +1,97 @@
+import { isIP } from 'node:net';
+import { isObject, objects, text, type JsonObject } from './json';
+import { isAtLeast, isKnownVersion, UNNAMED_VERSION, type CniVersion } from './versions';
+
+/** What ADD answered, in the shape of its `cniVersion`. */
+export type CniResult = JsonObject;
+
+/** Fields that came with 1.1 and that older plugins do not know. */
+const NEW_IN_1_1 = {
+  interfaces: ['mtu', 'socketPath', 'pciID'],
+  routes: ['mtu', 'advmss', 'priority', 'table', 'scope'],
+} as const;
+
+/**
+ * The result in another version's shape: plugins of a chain, and those who read the cache, get it in the version of
+ * their configuration.
+ */
+export function convertResult(result: CniResult, version: CniVersion): CniResult {
+  const named = text(result.cniVersion);
+  const from = isKnownVersion(named) ? named : named === '' ? version : UNNAMED_VERSION;
+  if (from === version) return { ...result, cniVersion: version };
+  const { ip4: _ip4, ip6: _ip6, ips: _ips, interfaces, routes, ...rest } = result;
+  const addresses = readAddresses(result);
+  if (!isAtLeast(version, '0.3.0')) {
+    const first = (family: number): JsonObject | undefined => {
+      const found = addresses.find(({ address }) => familyOf(address) === family);
+      if (found === undefined) return undefined;
+      const mine = objects(routes).filter(({ dst }) => familyOf(text(dst)) === family);
+      const { address: ip, gateway } = found;
+      return {
+        ip,
+        ...(gateway === undefined ? {} : { gateway }),
+        ...(mine.length === 0 ? {} : { routes: mine }),
+      };
+    };
+    const [ip4, ip6] = [first(4), first(6)];
+    return {
+      ...rest,
+      cniVersion: version,
+      ...(ip4 === undefined ? {} : { ip4 }),
+      ...(ip6 === undefined ? {} : { ip6 }),
+    };
+  }
+  const old = isAtLeast(from, '0.3.0') ? [] : [result.ip4, result.ip6].filter(isObject);
+  const allRoutes = old.length === 0 ? routes : old.flatMap((part) => objects(part.routes));
+  const keep11 = isAtLeast(version, '1.1.0');
+  return {
+    ...rest,
+    cniVersion: version,
+    ...(interfaces === undefined
+      ? {}
+      : { interfaces: keep11 ? interfaces : objects(interfaces).map(without(NEW_IN_1_1.interfaces)) }),
+    ips: addresses.map((ip) => {
+      const { version: _version, ...body } = ip;
+      return isAtLeast(version, '1.0.0') ? body : { version: String(familyOf(ip.address)), ...body };
+    }),
+    ...(allRoutes === undefined
+      ? {}
+      : { routes: keep11 ? allRoutes : objects(allRoutes).map(without(NEW_IN_1_1.routes)) }),
+  };
+}
+
+/** Addresses inside the pod, without prefix length, IPv4 first; the order within a family is the plugin's. */
+export function podIps(result: CniResult): string[] {
+  const interfaces = objects(result.interfaces);
+  const inPod = readAddresses(result).filter((ip) => {
+    // No index, or one that leads nowhere: older plugins name no interfaces.
+    const holder = typeof ip.interface === 'number' ? interfaces[ip.interface] : undefined;
+    return holder === undefined || text(holder.sandbox) !== '';
+  });
+  const bare = inPod
+    .map(({ address }) => address.split('/')[0] ?? '')
+    .filter((address) => isIP(address) !== 0);
+  return [...new Set([...bare.filter((ip) => isIP(ip) === 4), ...bare.filter((ip) => isIP(ip) === 6)])];
+}
+
+type Address = JsonObject & { readonly address: string };
+
+/** `ips` of 0.3 and later, `ip4` and `ip6` of before. */
+function readAddresses(result: CniResult): Address[] {
+  if (result.ips !== undefined) return objects(result.ips).flatMap((ip) => withAddress(ip, ip.address));
+  return [result.ip4, result.ip6]
+    .filter(isObject)
+    .flatMap(({ ip, gateway }) => withAddress(gateway === undefined ? {} : { gateway }, ip));
+}
+
+function withAddress(body: JsonObject, address: unknown): Address[] {
+  return typeof address === 'string' ? [{ ...body, address }] : [];
+}
+
+function familyOf(cidr: string): number {
+  return isIP(cidr.split('/')[0] ?? '');
+}
+
+function without(keys: readonly string[]): (object: JsonObject) => JsonObject {
+  return (object) => Object.fromEntries(Object.entries(object).filter(([key]) => !keys.includes(key)));
+}

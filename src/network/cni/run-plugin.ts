@@ -1,0 +1,150 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import { errnoOf, messageOf } from '../../lib/errors';
+import { pause } from '../../lib/pause';
+import { CniPluginError, failedRun } from './plugin-error';
+
+/** A result is a few hundred bytes; a plugin that floods us is stopped. */
+const MAX_STDOUT_BYTES = 1024 * 1024;
+const MAX_STDERR_BYTES = 64 * 1024;
+/** After SIGKILL the kernel may still have to end a system call. */
+const KILL_WAIT_MS = 5_000;
+/** A binary that is just being written cannot be run yet. */
+const BUSY_RETRIES = 10;
+const BUSY_RETRY_MS = 100;
+
+export interface PluginRun {
+  readonly plugin: string;
+  readonly path: string;
+  /** `CNI_COMMAND`. */
+  readonly command: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly stdin: string;
+  readonly timeoutMs: number;
+  /** Ends the plugin, as the timeout does. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Runs a plugin once, in a process group of its own that does not outlive the run.
+ * @returns its standard output.
+ * @throws CniPluginError naming the plugin, when it fails, floods or takes too long; the signal's reason.
+ */
+export async function runPlugin(run: PluginRun): Promise<string> {
+  for (let attempt = 0; ; attempt++) {
+    run.signal?.throwIfAborted();
+    try {
+      return await runOnce(run);
+    } catch (error) {
+      if (errnoOf(error) === 'ETXTBSY' && attempt < BUSY_RETRIES) {
+        await pause(BUSY_RETRY_MS, run.signal ?? new AbortController().signal);
+        continue;
+      }
+      if (errnoOf(error) === undefined) throw error;
+      const { plugin, command, path } = run;
+      throw new CniPluginError(
+        'FAILED_PRECONDITION',
+        plugin,
+        command,
+        `CNI plugin "${plugin}" cannot be run on ${command}: ${path}: ${messageOf(error)}`,
+      );
+    }
+  }
+}
+
+async function runOnce(run: PluginRun): Promise<string> {
+  const { plugin, command } = run;
+  const child = spawn(run.path, [], {
+    env: { ...process.env, ...run.environment, CNI_COMMAND: command },
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
+    cwd: '/',
+  });
+  let stopped: Error | undefined;
+  const stop = (why: Error): void => {
+    stopped ??= why;
+    killGroup(child);
+  };
+  const fail = (why: string): CniPluginError =>
+    new CniPluginError('UNKNOWN', plugin, command, `CNI plugin "${plugin}" ${why} on ${command}`);
+  const stdout = collect(child.stdout, MAX_STDOUT_BYTES, () =>
+    stop(fail(`wrote more than ${MAX_STDOUT_BYTES} bytes`)),
+  );
+  const stderr = collect(child.stderr, MAX_STDERR_BYTES, () => undefined);
+  const onAbort = (): void => stop(run.signal?.reason as Error);
+  run.signal?.addEventListener('abort', onAbort, { once: true });
+  const timer = setTimeout(
+    () =>
+      stop(
+        new CniPluginError(
+          'DEADLINE_EXCEEDED',
+          plugin,
+          command,
+          `CNI plugin "${plugin}" took longer than ${run.timeoutMs} ms on ${command} (--cni-timeout) and was killed`,
+        ),
+      ),
+    run.timeoutMs,
+  );
+  // One that does not read its input closes the pipe early.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(run.stdin);
+  try {
+    const exit = await ended(child);
+    if (stopped !== undefined) throw stopped;
+    if (exit !== '0')
+      throw failedRun({ plugin, command, exit: describe(exit), stdout: stdout(), stderr: stderr() });
+    return stdout();
+  } finally {
+    clearTimeout(timer);
+    run.signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/** Resolves with exit code or signal once the output is complete; rejects when the process could not be started. */
+async function ended(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let killTimer: NodeJS.Timeout | undefined;
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      clearTimeout(killTimer);
+      resolve(signal ?? String(code));
+    });
+    child.once('killed-group', () => {
+      killTimer = setTimeout(() => resolve('SIGKILL'), KILL_WAIT_MS);
+      killTimer.unref();
+    });
+  });
+}
+
+function killGroup(child: ChildProcess): void {
+  child.emit('killed-group');
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // All of it is gone already.
+  }
+  // A descendant that left the group may hold the pipes.
+  child.stdout?.destroy();
+  child.stderr?.destroy();
+}
+
+function collect(stream: Readable, limit: number, onOverflow: () => void): () => string {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  stream.on('data', (chunk: Buffer) => {
+    if (bytes + chunk.length > limit) {
+      if (bytes <= limit) onOverflow();
+      bytes = limit + 1;
+      return;
+    }
+    bytes += chunk.length;
+    chunks.push(chunk);
+  });
+  stream.on('error', () => undefined);
+  return () => Buffer.concat(chunks).toString('utf8');
+}
+
+function describe(exit: string): string {
+  return exit.startsWith('SIG') ? exit : `exit code ${exit}`;
+}

@@ -1,0 +1,75 @@
+import type { EngineContainerInspect } from '../translate/engine';
+import type { PodToAttach } from '../translate/pod-to-attach';
+import type { CniNetwork } from './cni/cni-network';
+import { DockerBridge } from './docker-bridge';
+import type { NetworkCondition, PodNetwork, PodNetworkState } from './pod-network';
+
+/**
+ * `cni`: always. `bridge`: always the Engine's. `auto`: the Engine's until the node has a CNI configuration or plugins
+ * (docs/adr/0010-which-pod-network.md).
+ */
+export type NetworkChoice = 'auto' | 'cni' | 'bridge';
+
+/**
+ * All pods of the node. Which network a new pod gets is the node's choice of the moment; which one a pod has is
+ * written in its pause container's network mode, so either kind lives on when the choice changes.
+ */
+export class NodePods implements PodNetwork {
+  private readonly bridge = new DockerBridge();
+
+  constructor(
+    private readonly cni: CniNetwork,
+    private readonly choice: NetworkChoice,
+  ) {}
+
+  get networkMode(): string {
+    return this.forNewPods().networkMode;
+  }
+
+  condition(): NetworkCondition {
+    return this.forNewPods().condition();
+  }
+
+  attach(sandbox: EngineContainerInspect, pod: PodToAttach, signal?: AbortSignal): Promise<void> {
+    return this.of(sandbox).attach(sandbox, pod, signal);
+  }
+
+  /** A pod that is on no CNI network has nothing there to free, and costs nothing. */
+  detach(sandboxId: string, pid: number): Promise<void> {
+    return this.cni.detach(sandboxId, pid);
+  }
+
+  stateOf(sandbox: EngineContainerInspect): Promise<PodNetworkState> {
+    return this.of(sandbox).stateOf(sandbox);
+  }
+
+  setPodCidr(podCidr: string): void {
+    this.cni.setPodCidr(podCidr);
+  }
+
+  /** A daemon that was told to stay off CNI keeps its hands off what another one may hold. */
+  heldSandboxes(): readonly string[] {
+    return this.choice === 'bridge' ? [] : this.cni.heldSandboxes();
+  }
+
+  abandon(sandboxId: string): void {
+    this.cni.abandon(sandboxId);
+  }
+
+  collectGarbage(existing: ReadonlySet<string>): void {
+    if (this.choice !== 'bridge') this.cni.collectGarbage(existing);
+  }
+
+  close(): Promise<void> {
+    return this.cni.close();
+  }
+
+  private of(sandbox: EngineContainerInspect): PodNetwork {
+    return sandbox.HostConfig.NetworkMode === this.cni.networkMode ? this.cni : this.bridge;
+  }
+
+  private forNewPods(): PodNetwork {
+    if (this.choice === 'cni') return this.cni;
+    return this.choice === 'auto' && this.cni.isInstalled ? this.cni : this.bridge;
+  }
+}

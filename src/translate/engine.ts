@@ -24,7 +24,8 @@ export interface EngineMount {
   Type: 'bind';
   Source: string;
   Target: string;
-  ReadOnly: boolean;
+  /** The Engine leaves false out when it answers. */
+  ReadOnly?: boolean;
   BindOptions?: {
     Propagation?: 'rshared' | 'rslave';
     ReadOnlyNonRecursive?: boolean;

@@ -69,7 +69,7 @@ export function fromEngineMounts(host: EngineHostConfig): MountRecord[] {
   return (host.Mounts ?? []).map((mount) => ({
     containerPath: mount.Target,
     hostPath: mount.Source,
-    readonly: mount.ReadOnly,
+    readonly: mount.ReadOnly ?? false,
     selinuxRelabel: false,
     propagation: fromEnginePropagation(mount.BindOptions?.Propagation),
     recursiveReadOnly: false,

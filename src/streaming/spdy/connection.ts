@@ -100,11 +100,12 @@ export class SpdyConnection {
   private async onControl({ type, flags, payload }: ControlFrame): Promise<void> {
     switch (type) {
       case FrameType.SYN_STREAM:
-        return this.onOpen(
+        this.onOpen(
           payload.readUInt32BE(0) & MAX_ID,
           await this.decoder.decode(payload.subarray(10)),
           (flags & FLAG_FIN) !== 0,
         );
+        return;
       case FrameType.SYN_REPLY:
       case FrameType.HEADERS:
         // Nobody needs them, but all header blocks are one zlib stream.

@@ -1,0 +1,136 @@
+import type { Duplex } from 'node:stream';
+import { deadlineExceeded } from '../../lib/errors';
+import { pause } from '../../lib/pause';
+import type { Wanted } from '../backend';
+import { SpdyConnection } from '../spdy/connection';
+import type { SpdyStream } from '../spdy/stream';
+import { ended, LINGER_MS, type CommandClient } from './client';
+import { statusText, type Outcome } from './status';
+import { TerminalSizes } from './terminal-sizes';
+
+type StreamName = 'error' | 'stdin' | 'stdout' | 'stderr' | 'resize';
+
+/** An exec or attach client that opens one SPDY stream for each of its streams, named in the header `streamtype`. */
+export class SpdyCommandClient implements CommandClient {
+  readonly sizes = new TerminalSizes();
+  private readonly streams = new Map<string, SpdyStream>();
+  private readonly expected: ReadonlySet<string>;
+  private readonly connection: SpdyConnection;
+  private readonly served: Promise<void>;
+  private readonly left = new AbortController();
+  private onProgress: () => void = () => undefined;
+
+  private constructor(
+    private readonly transport: Duplex,
+    wanted: Wanted,
+    private readonly version: number,
+  ) {
+    this.expected = new Set(expectedStreams(wanted, version));
+    this.connection = new SpdyConnection(transport, {
+      role: 'server',
+      onStream: (stream) => this.onStream(stream),
+    });
+    this.served = this.connection.run().then(() => {
+      this.left.abort(new Error('the client has left'));
+      this.onProgress();
+    });
+  }
+
+  /** Resolves when the client has opened all streams; @throws when that takes longer than `limitMs` or it leaves. */
+  static async accept(
+    transport: Duplex,
+    wanted: Wanted,
+    version: number,
+    limitMs: number,
+  ): Promise<SpdyCommandClient> {
+    const client = new SpdyCommandClient(transport, wanted, version);
+    try {
+      await client.complete(limitMs);
+    } catch (error) {
+      transport.destroy();
+      throw error;
+    }
+    return client;
+  }
+
+  get stdin(): SpdyStream | undefined {
+    return this.stream('stdin');
+  }
+
+  get stdout(): SpdyStream | undefined {
+    return this.stream('stdout');
+  }
+
+  get stderr(): SpdyStream | undefined {
+    return this.stream('stderr');
+  }
+
+  get gone(): AbortSignal {
+    return this.left.signal;
+  }
+
+  async finish(outcome: Outcome): Promise<void> {
+    // What the client still types has no reader any more; its end must be seen all the same.
+    this.stdin?.resume();
+    await Promise.all([ended(this.stdout), ended(this.stderr)]);
+    const error = this.stream('error');
+    const text = statusText(outcome, this.version);
+    if (text !== '') error?.write(text);
+    await ended(error);
+    await Promise.all([ended(this.stdin), ended(this.stream('resize'))]);
+    // The client closes when it has read all that. Closing before it does could cost it the tail of the output: a
+    // socket that is closed with unread input resets the connection.
+    await pause(LINGER_MS, this.gone);
+    this.connection.close();
+    await pause(LINGER_MS, this.gone);
+    this.transport.destroy();
+    await this.served;
+  }
+
+  private stream(name: StreamName): SpdyStream | undefined {
+    return this.streams.get(name);
+  }
+
+  private onStream(stream: SpdyStream): void {
+    const name = stream.headers.get('streamtype')?.toLowerCase() ?? '';
+    if (!this.expected.has(name) || this.streams.has(name)) {
+      stream.destroy();
+      return;
+    }
+    this.streams.set(name, stream);
+    if (name === 'resize') {
+      stream.setEncoding('utf8').on('data', (text: string) => this.sizes.write(text));
+    } else if (name !== 'stdin') {
+      stream.resume();
+    }
+    this.onProgress();
+  }
+
+  private async complete(limitMs: number): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(
+        () => reject(deadlineExceeded(`the client did not open its streams within ${limitMs} ms`)),
+        limitMs,
+      );
+      this.onProgress = () => {
+        if (this.streams.size < this.expected.size && !this.gone.aborted) return;
+        clearTimeout(timer);
+        if (this.gone.aborted) reject(this.gone.reason as Error);
+        else resolve();
+      };
+      this.onProgress();
+    });
+  }
+}
+
+/** Terminal sizes came with version 3. */
+function expectedStreams({ stdin, stdout, stderr, tty }: Wanted, version: number): StreamName[] {
+  const names: [StreamName, boolean][] = [
+    ['error', true],
+    ['stdin', stdin],
+    ['stdout', stdout],
+    ['stderr', stderr],
+    ['resize', tty && version >= 3],
+  ];
+  return names.flatMap(([name, expected]) => (expected ? [name] : []));
+}

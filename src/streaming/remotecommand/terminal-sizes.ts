@@ -1,0 +1,65 @@
+export interface TerminalSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A size is some 30 bytes of JSON. */
+const MAX_UNPARSED = 1024;
+const MAX_SIDE = 0xffff;
+
+/** Sizes of the client's terminal as they come: only the newest counts. */
+export class TerminalSizes {
+  private unparsed = '';
+  private latest: TerminalSize | undefined;
+  private listener: ((size: TerminalSize) => void) | undefined;
+
+  /** Takes JSON objects `{"Width":80,"Height":24}`, back to back and cut anywhere; nonsense is skipped. */
+  write(text: string): void {
+    this.unparsed += text;
+    const objects = this.unparsed.split('}');
+    this.unparsed = (objects.pop() ?? '').slice(0, MAX_UNPARSED);
+    for (const object of objects) {
+      const size = parseSize(`${object}}`);
+      if (size === undefined) continue;
+      this.latest = size;
+      this.listener?.(size);
+    }
+  }
+
+  /** Hears each new size from now on, and at once the one that is known already. */
+  listen(listener: (size: TerminalSize) => void): void {
+    this.listener = listener;
+    if (this.latest !== undefined) listener(this.latest);
+  }
+
+  /** The newest size, waiting for a first one at most `ms`: clients without a terminal never send any. */
+  async first(ms: number, signal: AbortSignal): Promise<TerminalSize | undefined> {
+    if (this.latest === undefined && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const end = (): void => {
+          clearTimeout(timer);
+          signal.removeEventListener('abort', end);
+          this.listener = undefined;
+          resolve();
+        };
+        const timer = setTimeout(end, ms);
+        signal.addEventListener('abort', end);
+        this.listener = end;
+      });
+    }
+    return this.latest;
+  }
+}
+
+function parseSize(json: string): TerminalSize | undefined {
+  try {
+    const { Width: width, Height: height } = JSON.parse(json) as { Width?: unknown; Height?: unknown };
+    return isSide(width) && isSide(height) ? { width, height } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isSide(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= MAX_SIDE;
+}

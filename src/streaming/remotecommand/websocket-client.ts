@@ -1,0 +1,53 @@
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import { pause } from '../../lib/pause';
+import type { Wanted } from '../backend';
+import { WebSocketChannels } from '../websocket/channels';
+import type { ChannelProtocol } from '../websocket/protocols';
+import { ended, LINGER_MS, type CommandClient } from './client';
+import { statusText, type Outcome } from './status';
+import { TerminalSizes } from './terminal-sizes';
+
+const Channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4 } as const;
+
+/** An exec or attach client whose streams are numbered channels of one WebSocket. */
+export class WebSocketCommandClient implements CommandClient {
+  readonly sizes = new TerminalSizes();
+  readonly stdin: Duplex | undefined;
+  readonly stdout: Duplex | undefined;
+  readonly stderr: Duplex | undefined;
+  private readonly error: Duplex;
+  private readonly channels: WebSocketChannels;
+
+  constructor(
+    private readonly socket: WebSocket,
+    wanted: Wanted,
+    private readonly protocol: ChannelProtocol,
+  ) {
+    this.channels = new WebSocketChannels(socket, protocol);
+    this.stdin = wanted.stdin ? this.channels.open(Channel.stdin) : undefined;
+    this.stdout = wanted.stdout ? this.channels.open(Channel.stdout) : undefined;
+    this.stderr = wanted.stderr ? this.channels.open(Channel.stderr) : undefined;
+    this.error = this.channels.open(Channel.error);
+    if (wanted.tty) {
+      const sizes = this.channels.open(Channel.resize).setEncoding('utf8');
+      sizes.on('data', (text: string) => this.sizes.write(text));
+    }
+    // An empty message tells clients that all is ready.
+    (this.stdout ?? this.stderr ?? this.error).write(Buffer.alloc(0));
+  }
+
+  get gone(): AbortSignal {
+    return this.channels.gone;
+  }
+
+  async finish(outcome: Outcome): Promise<void> {
+    await Promise.all([ended(this.stdout), ended(this.stderr)]);
+    const text = statusText(outcome, this.protocol.version);
+    if (text !== '') this.error.write(text);
+    await ended(this.error);
+    this.channels.close();
+    await pause(2 * LINGER_MS, this.gone);
+    this.socket.terminate();
+  }
+}

@@ -1,0 +1,157 @@
+import { readFile } from 'node:fs/promises';
+import http, { type IncomingMessage, type Server } from 'node:http';
+import https from 'node:https';
+import { isIPv6, type AddressInfo, type Socket } from 'node:net';
+import { errnoOf, messageOf, unavailable } from '../lib/errors';
+import type { Logger } from '../lib/logger';
+import type { AttachRequest, ExecRequest, PortForwardRequest, StreamingBackend } from './backend';
+import { Refusal, writeRefusal } from './refusal';
+import { serveSession, type Pending } from './sessions';
+import { TOKEN_LIMITS, Tokens, type TokenLimits } from './tokens';
+import { Upgrader } from './upgrade';
+import { CHANNEL_PROTOCOL_NAMES, TUNNEL_PROTOCOL } from './websocket/protocols';
+
+export interface StreamingOptions {
+  /** Port 0 takes any free one. */
+  readonly bind: { readonly host: string; readonly port: number };
+  /** Paths of PEM files; undefined for plain HTTP. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly backend: StreamingBackend;
+  readonly logger: Logger;
+  readonly idleTimeoutMs?: number;
+  readonly creationTimeoutMs?: number;
+  readonly tokenLimits?: TokenLimits;
+}
+
+/** What SPDY clients can ask for in X-Stream-Protocol-Version, newest first. */
+const COMMAND_PROTOCOLS = ['v4.channel.k8s.io', 'v3.channel.k8s.io', 'v2.channel.k8s.io', 'channel.k8s.io'];
+const FORWARD_PROTOCOLS = ['portforward.k8s.io'];
+/** As in Kubernetes' own streaming library. */
+const IDLE_TIMEOUT_MS = 4 * 3600 * 1000;
+const CREATION_TIMEOUT_MS = 30_000;
+/** For sessions to clean up after themselves when the server closes. */
+const CLOSE_MS = 5_000;
+
+/**
+ * Where kubelet sends the clients of exec, attach and port-forward. Knows neither CRI nor Docker: what is behind a
+ * session is the backend's business.
+ */
+export class StreamingServer {
+  private readonly tokens: Tokens<Pending>;
+  private readonly commands = new Upgrader(COMMAND_PROTOCOLS, CHANNEL_PROTOCOL_NAMES);
+  private readonly forwards = new Upgrader(FORWARD_PROTOCOLS, [TUNNEL_PROTOCOL, ...CHANNEL_PROTOCOL_NAMES]);
+  private readonly sockets = new Set<Socket>();
+  private readonly sessions = new Set<Promise<void>>();
+  private server: Server | undefined;
+  private base: string | undefined;
+
+  constructor(private readonly options: StreamingOptions) {
+    this.tokens = new Tokens(options.tokenLimits ?? TOKEN_LIMITS);
+  }
+
+  /** @returns the URL that all others begin with. Rejects when address, certificate or key are of no use. */
+  async listen(): Promise<string> {
+    const { bind, tls } = this.options;
+    const server: Server =
+      tls === undefined
+        ? http.createServer()
+        : https.createServer({ cert: await readFile(tls.certFile), key: await readFile(tls.keyFile) });
+    server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => this.track(socket));
+    server.on('request', (request, response) => {
+      response.writeHead(this.redeem(request) === undefined ? 404 : 400).end();
+    });
+    server.on('upgrade', (request, socket, head) => this.onUpgrade(request, socket as Socket, head));
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error) =>
+        reject(
+          unavailable(
+            `cannot listen for streaming on ${bind.host}:${bind.port} (${errnoOf(error) ?? error.message})`,
+            {
+              cause: error,
+            },
+          ),
+        ),
+      );
+      server.listen(bind.port, bind.host, resolve);
+    });
+    server.on('error', (error) => this.options.logger.error('Streaming server', { error: error.message }));
+    this.server = server;
+    const { port } = server.address() as AddressInfo;
+    this.base = `${tls === undefined ? 'http' : 'https'}://${urlHost(bind.host)}:${port}`;
+    return this.base;
+  }
+
+  /** @returns an absolute URL that is good for one client within a minute. */
+  execUrl(request: ExecRequest): string {
+    return this.urlOf({ kind: 'exec', request });
+  }
+
+  attachUrl(request: AttachRequest): string {
+    return this.urlOf({ kind: 'attach', request });
+  }
+
+  portForwardUrl(request: PortForwardRequest): string {
+    return this.urlOf({ kind: 'portforward', request });
+  }
+
+  /** Cuts all sessions and waits, 5 s at most, until they have cleaned up. */
+  async close(): Promise<void> {
+    const { server } = this;
+    if (server === undefined) return;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const socket of this.sockets) socket.destroy();
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSE_MS)));
+    await Promise.race([Promise.all([...this.sessions, closed]), limit]);
+    clearTimeout(timer);
+  }
+
+  private urlOf(pending: Pending): string {
+    if (this.base === undefined) throw unavailable('the streaming server does not listen yet');
+    return `${this.base}/${pending.kind}/${this.tokens.issue(pending)}`;
+  }
+
+  private track(socket: Socket): void {
+    this.sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.once('close', () => this.sockets.delete(socket));
+  }
+
+  private onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    const session = this.serve(request, socket, head).catch((error: unknown) => {
+      if (error instanceof Refusal) {
+        if (socket.writable) writeRefusal(socket, error);
+        return;
+      }
+      this.options.logger.error('A streaming session failed: this is a bug', { error: messageOf(error) });
+      socket.destroy();
+    });
+    this.sessions.add(session);
+    void session.then(() => this.sessions.delete(session));
+  }
+
+  private async serve(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    socket.setTimeout(this.options.idleTimeoutMs ?? IDLE_TIMEOUT_MS, () => socket.destroy());
+    socket.setNoDelay(true);
+    const pending = this.redeem(request);
+    if (pending === undefined) throw new Refusal(404, 'there is no such session');
+    const upgrader = pending.kind === 'portforward' ? this.forwards : this.commands;
+    const upgraded = await upgrader.upgrade(request, socket, head);
+    const { backend, logger, creationTimeoutMs = CREATION_TIMEOUT_MS } = this.options;
+    await serveSession({ backend, logger, creationTimeoutMs }, pending, upgraded);
+  }
+
+  private redeem({ method, url }: IncomingMessage): Pending | undefined {
+    if (method !== 'GET' && method !== 'POST') return undefined;
+    const [, kind, token = ''] = /^\/(\w+)\/([\w-]+)(?:\?.*)?$/.exec(url ?? '') ?? [];
+    const pending = this.tokens.redeem(token);
+    return pending?.kind === kind ? pending : undefined;
+  }
+}
+
+/** Where a client on this node connects: all addresses are loopback's too. */
+function urlHost(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return isIPv6(host) ? `[${host}]` : host;
+}

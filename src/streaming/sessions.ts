@@ -1,0 +1,93 @@
+import type { Duplex } from 'node:stream';
+import { createWebSocketStream } from 'ws';
+import { messageOf } from '../lib/errors';
+import type { Logger } from '../lib/logger';
+import type { AttachRequest, ExecRequest, PortForwardRequest, StreamingBackend, Wanted } from './backend';
+import { forwardOverSpdy } from './port-forward/spdy';
+import { forwardOverChannels } from './port-forward/websocket';
+import type { CommandClient } from './remotecommand/client';
+import { SpdyCommandClient } from './remotecommand/spdy-client';
+import type { Outcome } from './remotecommand/status';
+import { WebSocketCommandClient } from './remotecommand/websocket-client';
+import { versionOf, type Upgraded } from './upgrade';
+
+/** What a token stands for. */
+export type Pending =
+  | { readonly kind: 'exec'; readonly request: ExecRequest }
+  | { readonly kind: 'attach'; readonly request: AttachRequest }
+  | { readonly kind: 'portforward'; readonly request: PortForwardRequest };
+
+export interface SessionParts {
+  readonly backend: StreamingBackend;
+  readonly logger: Logger;
+  /** For a client to open its streams, ms. */
+  readonly creationTimeoutMs: number;
+}
+
+/** Serves one upgraded connection to its end. Never rejects. */
+export async function serveSession(parts: SessionParts, pending: Pending, upgraded: Upgraded): Promise<void> {
+  if (pending.kind === 'portforward') return servePortForward(parts, pending.request, upgraded);
+  const client = await acceptCommandClient(parts, pending.request, upgraded);
+  if (client === undefined) return;
+  await client.finish(await outcomeOf(parts, pending, client));
+}
+
+async function acceptCommandClient(
+  { logger, creationTimeoutMs }: SessionParts,
+  wanted: Wanted,
+  upgraded: Upgraded,
+): Promise<CommandClient | undefined> {
+  switch (upgraded.kind) {
+    case 'tunnel':
+      // Not among the protocols that exec and attach agree to.
+      upgraded.socket.terminate();
+      return undefined;
+    case 'channels':
+      return new WebSocketCommandClient(upgraded.socket, wanted, upgraded.protocol);
+    case 'spdy':
+      try {
+        const version = versionOf(upgraded.protocol);
+        return await SpdyCommandClient.accept(upgraded.transport, wanted, version, creationTimeoutMs);
+      } catch (error) {
+        logger.debug(() => `A streaming client did not open its streams: ${messageOf(error)}`);
+        return undefined;
+      }
+  }
+}
+
+async function outcomeOf(
+  { backend, logger }: SessionParts,
+  pending: Exclude<Pending, { kind: 'portforward' }>,
+  client: CommandClient,
+): Promise<Outcome> {
+  try {
+    if (pending.kind === 'exec') {
+      return { kind: 'exited', code: await backend.exec(pending.request, client) };
+    }
+    await backend.attach(pending.request, client);
+    return { kind: 'exited', code: 0 };
+  } catch (error) {
+    if (!client.gone.aborted) {
+      const { containerId } = pending.request;
+      logger.warn(`${pending.kind} failed`, { containerId, error: messageOf(error) });
+    }
+    return { kind: 'failed', message: messageOf(error) };
+  }
+}
+
+async function servePortForward(
+  { backend, creationTimeoutMs }: SessionParts,
+  { sandboxId, ports }: PortForwardRequest,
+  upgraded: Upgraded,
+): Promise<void> {
+  const connect = (port: number, signal: AbortSignal): Promise<Duplex> =>
+    backend.connect(sandboxId, port, signal);
+  switch (upgraded.kind) {
+    case 'spdy':
+      return forwardOverSpdy(upgraded.transport, connect, creationTimeoutMs);
+    case 'tunnel':
+      return forwardOverSpdy(createWebSocketStream(upgraded.socket), connect, creationTimeoutMs);
+    case 'channels':
+      return forwardOverChannels(upgraded.socket, upgraded.protocol, ports, connect);
+  }
+}

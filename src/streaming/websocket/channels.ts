@@ -1,0 +1,153 @@
+import { Duplex } from 'node:stream';
+import type { RawData, WebSocket } from 'ws';
+
+/** Version 5: a message `[255, channel]` says that the client has ended that channel. */
+const CLOSE_CHANNEL = 255;
+/** Bytes of all channels that wait for their readers before we stop reading from the client. */
+const RECEIVE_BUDGET = 1024 * 1024;
+const PROBE_MS = 250;
+
+export interface ChannelFormat {
+  /** Messages are text: the channel's digit, then base64. */
+  readonly base64: boolean;
+  /** The client may end its input (version 5). */
+  readonly closable: boolean;
+}
+
+/** Several byte streams over one WebSocket: the first byte of a message is the channel's number. */
+export class WebSocketChannels {
+  private readonly channels = new Map<number, Channel>();
+  private untaken = 0;
+  private probe: NodeJS.Timeout | undefined;
+  private readonly leaving = new AbortController();
+
+  constructor(
+    private readonly socket: WebSocket,
+    private readonly format: ChannelFormat,
+  ) {
+    socket.on('message', (data, isBinary) => this.onMessage(asBuffer(data), isBinary));
+    socket.on('error', () => undefined);
+    socket.once('close', () => this.onClose());
+  }
+
+  /** Fires when the connection is closed. */
+  get gone(): AbortSignal {
+    return this.leaving.signal;
+  }
+
+  /** Messages of channels that were not opened are dropped. */
+  open(number: number): Duplex {
+    const channel = new Channel(
+      (data, done) => this.send(number, data, done),
+      (bytes) => this.taken(bytes),
+    );
+    this.channels.set(number, channel);
+    return channel;
+  }
+
+  /** Tells the client that all is said; it answers by closing. */
+  close(): void {
+    this.unpause();
+    for (const channel of this.channels.values()) channel.resume();
+    this.socket.close(1000);
+  }
+
+  private send(number: number, data: Buffer, done: (error?: Error | null) => void): void {
+    const message = this.format.base64
+      ? `${number}${data.toString('base64')}`
+      : Buffer.concat([Buffer.from([number]), data]);
+    this.socket.send(message, { binary: !this.format.base64 }, (error) => done(error ?? null));
+  }
+
+  private onMessage(message: Buffer, isBinary: boolean): void {
+    if (message.length === 0) return;
+    if (isBinary && this.format.closable && message[0] === CLOSE_CHANNEL && message.length === 2) {
+      this.channels.get(message[1] ?? -1)?.receive(null);
+      return;
+    }
+    const number = this.format.base64 ? Number(message.toString('latin1', 0, 1)) : (message[0] ?? -1);
+    const channel = this.channels.get(number);
+    if (channel === undefined) return;
+    const rest = message.subarray(1);
+    const data = this.format.base64 ? Buffer.from(rest.toString('latin1'), 'base64') : rest;
+    if (data.length === 0) return;
+    this.untaken += data.length;
+    channel.receive(data);
+    if (this.untaken > RECEIVE_BUDGET) this.pause();
+  }
+
+  private taken(bytes: number): void {
+    this.untaken -= bytes;
+    if (this.untaken <= RECEIVE_BUDGET) this.unpause();
+  }
+
+  /** While we do not read, nobody answers the client's pings, and only a write shows that it has gone: pong unasked. */
+  private pause(): void {
+    if (this.probe !== undefined) return;
+    this.socket.pause();
+    this.probe = setInterval(() => {
+      if (this.socket.bufferedAmount === 0) this.socket.pong();
+    }, PROBE_MS);
+  }
+
+  private unpause(): void {
+    if (this.probe === undefined) return;
+    clearInterval(this.probe);
+    this.probe = undefined;
+    this.socket.resume();
+  }
+
+  private onClose(): void {
+    clearInterval(this.probe);
+    this.leaving.abort(new Error('the client has left'));
+    for (const channel of this.channels.values()) channel.destroy();
+  }
+}
+
+class Channel extends Duplex {
+  private queue: (Buffer | null)[] = [];
+  private wanted = false;
+  private inputEnded = false;
+
+  constructor(
+    private readonly send: (data: Buffer, done: (error?: Error | null) => void) => void,
+    private readonly taken: (bytes: number) => void,
+  ) {
+    super({ autoDestroy: false });
+    this.on('error', () => undefined);
+  }
+
+  receive(data: Buffer | null): void {
+    if (this.inputEnded || this.destroyed) {
+      this.taken(data?.length ?? 0);
+      return;
+    }
+    this.inputEnded = data === null;
+    this.queue.push(data);
+    if (this.wanted) this._read();
+  }
+
+  override _read(): void {
+    this.wanted = true;
+    while (this.wanted) {
+      const data = this.queue.shift();
+      if (data === undefined) return;
+      if (data !== null) this.taken(data.length);
+      this.wanted = this.push(data);
+    }
+  }
+
+  override _write(chunk: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.send(chunk, done);
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    for (const data of this.queue.splice(0)) this.taken(data?.length ?? 0);
+    done(error);
+  }
+}
+
+function asBuffer(data: RawData): Buffer {
+  if (Buffer.isBuffer(data)) return data;
+  return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
+}

@@ -16,6 +16,10 @@ export interface ContainerLogsOptions {
  */
 export function createContainerLogs(options: ContainerLogsOptions): ContainerLogs {
   const kind = extname(__filename);
-  if (kind === '.ts') return new InProcessLogs(options);
+  if (kind === '.ts') {
+    const logs = new InProcessLogs(options);
+    logs.resume();
+    return logs;
+  }
   return new WorkerLogs({ ...options, entry: join(__dirname, `worker-entry${kind}`) });
 }

@@ -30,6 +30,15 @@ export class CriLog {
     return this.file?.facts.ino;
   }
 
+  /** Someone removed the file that we write to, or renamed another one over it. */
+  get isGone(): boolean {
+    return this.file !== undefined && this.disk.facts(this.file.fd).links === 0;
+  }
+
+  get isAtPath(): boolean {
+    return this.disk.inodeAt(this.path) !== undefined;
+  }
+
   /** Where the log ends. The file must be open. */
   position(): FilePosition | undefined {
     if (this.file === undefined) return undefined;
@@ -87,18 +96,37 @@ export class CriLog {
     return bytes.subarray(0, length);
   }
 
-  /** Cuts the file of a saved position back to it, wherever kubelet renamed it to, and opens the one at the path. */
-  resume(saved: FilePosition): void {
-    for (const path of this.candidates(saved.ino)) {
-      const file = this.openAt(path);
-      const found = this.cutBack(file, saved);
-      if (found && path === this.path) {
-        this.use({ fd: file.fd, facts: this.disk.facts(file.fd) });
-        return;
+  /**
+   * Cuts the file of a saved position back to it, wherever kubelet renamed it to, and opens the one at the path.
+   * @param mayCreate otherwise nothing is made: a renamed log without a new one at the path is continued where it is.
+   * @returns false when nothing could be opened.
+   */
+  resume(saved: FilePosition, mayCreate: boolean): boolean {
+    const found = this.find(saved);
+    if (found === undefined && !mayCreate) return false;
+    let stays = false;
+    if (found !== undefined) {
+      try {
+        if (found.facts.size > saved.offset) this.disk.truncate(found.fd, saved.offset);
+        stays = found.path === this.path || !(mayCreate || this.isAtPath);
+        if (stays) this.use({ fd: found.fd, facts: this.disk.facts(found.fd) });
+      } finally {
+        if (!stays) this.disk.close(found.fd);
       }
-      this.disk.close(file.fd);
     }
-    this.open();
+    if (!stays) this.open();
+    return true;
+  }
+
+  /** Whether `previous` is at the path again, and the file that followed it nowhere: kubelet's rename-back. */
+  wasPutBack(saved: FilePosition, previous: FilePosition): boolean {
+    if (saved.ino === previous.ino || this.disk.inodeAt(this.path) !== previous.ino) return false;
+    const old = this.find(previous);
+    if (old !== undefined) this.disk.close(old.fd);
+    if (old?.path !== this.path) return false;
+    const replaced = this.find(saved);
+    if (replaced !== undefined) this.disk.close(replaced.fd);
+    return replaced === undefined;
   }
 
   /** Kubelet renamed the file: makes the new one. The old one is kept where the path still leads to it. */
@@ -159,16 +187,19 @@ export class CriLog {
       .filter((path) => this.disk.inodeAt(path) === ino);
   }
 
-  /** Undoes what was written after the position was saved; false when this is another file. */
-  private cutBack({ fd, facts }: OpenFile, saved: FilePosition): boolean {
-    try {
-      if (!this.isSaved(fd, facts, saved)) return false;
-      if (facts.size > saved.offset) this.disk.truncate(fd, saved.offset);
-      return true;
-    } catch (error) {
-      this.disk.close(fd);
-      throw error;
+  /** Opens the file of a saved position: the one at the path, or wherever beside it kubelet renamed it to. */
+  private find(saved: FilePosition): (OpenFile & { readonly path: string }) | undefined {
+    for (const path of this.candidates(saved.ino)) {
+      const { fd, facts } = this.openAt(path);
+      let isSaved = false;
+      try {
+        isSaved = this.isSaved(fd, facts, saved);
+      } finally {
+        if (!isSaved) this.disk.close(fd);
+      }
+      if (isSaved) return { fd, facts, path };
     }
+    return undefined;
   }
 
   private isSaved(fd: number, facts: FileFacts, saved: FilePosition): boolean {

@@ -4,7 +4,7 @@ import { CommitClock } from './commit-clock';
 import { CriLog } from './cri-log';
 import type { FollowerParts } from './follower-parts';
 import { findLastLine } from './lost-position';
-import type { SavedPosition } from './position';
+import type { FilePosition, Place, SavedPosition } from './position';
 import { SpoolChain, wasBornAfter, type SpoolFile, type SpoolTarget } from './spool-chain';
 import { TailWindow } from './tail-window';
 
@@ -24,7 +24,12 @@ export class Follower {
   private offset = 0;
   private attached = false;
   private skipping = false;
+  /** What is on disk. */
   private saved: SavedPosition | undefined;
+  /** Where the log ended before the last reopen, until the next one. */
+  private previous: Place | undefined;
+  /** Somebody asked for this log (`start`): files and directories may be made. */
+  private wanted = false;
   private readonly clock = new CommitClock();
 
   constructor(
@@ -34,11 +39,24 @@ export class Follower {
     this.chain = new SpoolChain(source.spoolPath, parts.disk);
     this.log = new CriLog(source.logPath, parts.disk);
     this.saved = parts.positions.load(source.containerId);
+    this.previous = this.saved?.previous;
   }
 
   /** Makes sure that the CRI log exists and goes to the saved position. Throws what the file system throws. */
   start(): void {
+    const isFirst = !this.wanted;
+    this.wanted = true;
+    const wasAttached = this.attached;
     if (!this.attach()) this.log.prepare();
+    else if (isFirst && wasAttached) this.makeAtPath();
+  }
+
+  /**
+   * Goes to the saved position though nobody has asked yet (the daemon is starting), in files that exist: the
+   * container may be gone, and its directory with it. False when there is nothing to go on with.
+   */
+  resume(): boolean {
+    return this.attach();
   }
 
   /** What the spool holds now; undefined when there is no spool yet. */
@@ -72,8 +90,7 @@ export class Follower {
   /** After kubelet's rename: a new file at the path, the position saved. */
   reopen(): void {
     this.start();
-    this.log.reopen();
-    this.clock.change();
+    this.switchLog();
     try {
       this.save();
     } catch {
@@ -88,8 +105,25 @@ export class Follower {
     this.attached = false;
   }
 
+  /** Opens the file at the path, new or not. */
+  private switchLog(): void {
+    // Leaves no half line behind in the old file.
+    this.log.prepare();
+    const before = this.attached ? this.place() : undefined;
+    this.log.reopen();
+    if (before?.spool !== undefined && before.log.ino !== this.log.ino) this.previous = before;
+    this.clock.change();
+  }
+
+  /** What a resume before the first `start` left out. */
+  private makeAtPath(): void {
+    if (this.log.isGone) this.log.prepare();
+    else if (!this.log.isAtPath) this.switchLog();
+  }
+
   private copyChunk(): StepOutcome {
     if (!this.attach()) return 'idle';
+    if (!this.wanted && this.log.isGone) return 'idle';
     this.chain.refresh();
     const file = this.chain.current;
     if (file === undefined) return 'idle';
@@ -109,24 +143,55 @@ export class Follower {
   }
 
   private attach(): boolean {
-    if (this.attached) return true;
-    const saved = this.saved;
-    const found = this.chain.open(saved?.spool);
+    if (this.attached) {
+      if (!this.wasPutBack()) return true;
+      this.close();
+    }
+    const place = this.lastPlace();
+    const found = this.chain.open(place?.spool);
     if (found === undefined) return false;
-    if (saved !== undefined && found) this.log.resume(saved.log);
-    // The spool file of the saved position is gone: what the log has beyond that position cannot be read again.
-    else this.log.open();
-    if (saved?.spool === undefined) this.beginWithout(saved);
-    if (saved?.spool !== undefined && found) {
-      this.offset = saved.spool.offset;
-      this.spoolWindow.restore(saved.spool.window);
+    if (!this.openLog(found ? place?.log : undefined)) {
+      this.chain.close();
+      return false;
+    }
+    if (place?.spool === undefined) this.beginWithout(place);
+    if (place?.spool !== undefined && found) {
+      this.offset = place.spool.offset;
+      this.spoolWindow.restore(place.spool.window);
     }
     this.attached = true;
     return true;
   }
 
+  private openLog(saved: FilePosition | undefined): boolean {
+    if (saved !== undefined) return this.log.resume(saved, this.wanted);
+    // The spool file of the saved position is gone: what the log has beyond that position cannot be read again.
+    if (!this.wanted && !this.log.isAtPath) return false;
+    this.log.open();
+    return true;
+  }
+
+  /** Kubelet renamed the old file over the one that we write to. */
+  private wasPutBack(): boolean {
+    return (
+      this.saved?.previous !== undefined &&
+      this.log.isGone &&
+      this.log.wasPutBack(this.saved.log, this.saved.previous.log)
+    );
+  }
+
+  private lastPlace(): Place | undefined {
+    const { saved } = this;
+    if (saved?.previous === undefined || !this.log.wasPutBack(saved.log, saved.previous.log)) return saved;
+    this.parts.logger.warn('container log was put back over its successor; copying the latter again', {
+      container: this.source.containerId,
+    });
+    this.previous = undefined;
+    return saved.previous;
+  }
+
   /** No saved place: a log that ends with a record of this spool is continued after it, else all is taken. */
-  private beginWithout(saved: SavedPosition | undefined): void {
+  private beginWithout(saved: Place | undefined): void {
     const place = saved === undefined && findLastLine(this.log.tail(), this.chain.all(), this.parts);
     const oldest = this.chain.current;
     if (place) {
@@ -219,10 +284,20 @@ export class Follower {
   }
 
   private save(): void {
-    const log = this.log.position();
-    if (log === undefined) return;
     // The spool of the saved position has not shown up yet: until then it must stay as it is.
     if (!this.attached && this.saved !== undefined) return;
+    const place = this.place();
+    if (place === undefined) return;
+    const { spoolPath, logPath } = this.source;
+    const position = { ...place, previous: this.previous, paths: { spoolPath, logPath } };
+    this.parts.positions.save(this.source.containerId, position);
+    this.saved = position;
+    this.clock.saved();
+  }
+
+  private place(): Place | undefined {
+    const log = this.log.position();
+    if (log === undefined) return undefined;
     const file = this.chain.current;
     const spool = file && {
       ino: file.ino,
@@ -230,9 +305,6 @@ export class Follower {
       offset: this.offset,
       window: this.spoolWindow.save(),
     };
-    const position = { spool, log };
-    this.parts.positions.save(this.source.containerId, position);
-    this.saved = position;
-    this.clock.saved();
+    return { spool, log };
   }
 }

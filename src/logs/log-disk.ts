@@ -30,6 +30,8 @@ export interface LogDisk {
   facts(fd: number): FileFacts;
   /** Undefined when there is no such file. */
   inodeAt(path: string): string | undefined;
+  /** Undefined when there is no such file. */
+  factsAt(path: string): FileFacts | undefined;
   list(directory: string): readonly string[];
   readText(path: string): string;
   /** Replaces the file in one step: whoever is killed meanwhile leaves the old or the new text, never a mix. */
@@ -37,6 +39,15 @@ export interface LogDisk {
   /** Succeeds when there is nothing. */
   remove(path: string): void;
   makeDirectory(path: string): void;
+}
+
+function toFacts(stat: fs.BigIntStats): FileFacts {
+  return {
+    ino: String(stat.ino),
+    birth: String(stat.birthtimeNs),
+    size: Number(stat.size),
+    links: Number(stat.nlink),
+  };
 }
 
 const APPEND = fs.constants.O_RDWR | fs.constants.O_APPEND | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW;
@@ -51,18 +62,14 @@ export const nodeLogDisk: LogDisk = {
   write: (fd, from, offset, length) => fs.writeSync(fd, from, offset, length),
   truncate: (fd, size) => fs.ftruncateSync(fd, size),
   close: (fd) => fs.closeSync(fd),
-  facts: (fd) => {
-    const stat = fs.fstatSync(fd, { bigint: true });
-    return {
-      ino: String(stat.ino),
-      birth: String(stat.birthtimeNs),
-      size: Number(stat.size),
-      links: Number(stat.nlink),
-    };
-  },
+  facts: (fd) => toFacts(fs.fstatSync(fd, { bigint: true })),
   inodeAt: (path) => {
     const stat = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
     return stat === undefined ? undefined : String(stat.ino);
+  },
+  factsAt: (path) => {
+    const stat = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    return stat && toFacts(stat);
   },
   list: (directory) => fs.readdirSync(directory),
   readText: (path) => fs.readFileSync(path, 'utf8'),

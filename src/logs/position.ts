@@ -9,10 +9,25 @@ export interface FilePosition extends FileIdentity {
   readonly window: string;
 }
 
-/** What is written together: up to `spool.offset` everything is in the CRI log, and that ends at `log.offset`. */
-export interface SavedPosition {
+/** Two ends that belong together: up to `spool.offset` everything is in the CRI log, and that ends at `log.offset`. */
+export interface Place {
   readonly spool: FilePosition | undefined;
   readonly log: FilePosition;
+}
+
+/** The paths of a container's log, so that it can be resumed before the Engine was asked. */
+export interface LogPaths {
+  readonly spoolPath: string;
+  readonly logPath: string;
+}
+
+export interface SavedPosition extends Place {
+  /**
+   * Where the log ended before the last reopen. Should kubelet not get our answer (we were killed), it renames the old
+   * file back over the new one, and with that what the new one had got: it is then copied again from here.
+   */
+  readonly previous?: Place | undefined;
+  readonly paths?: LogPaths | undefined;
 }
 
 const VERSION = 1;
@@ -38,11 +53,13 @@ export class PositionStore {
       return undefined;
     }
     if (typeof value !== 'object' || value === null) return undefined;
-    const fields = value as { version?: unknown; spool?: unknown; log?: unknown };
-    const log = readPosition(fields.log);
-    return fields.version === VERSION && log !== undefined
-      ? { spool: readPosition(fields.spool), log }
-      : undefined;
+    const { version, previous, paths } = value as { version?: unknown } & Record<
+      keyof SavedPosition,
+      unknown
+    >;
+    const place = readPlace(value);
+    if (version !== VERSION || place === undefined) return undefined;
+    return { ...place, previous: readPlace(previous), paths: readPaths(paths) };
   }
 
   save(containerId: string, position: SavedPosition): void {
@@ -63,6 +80,19 @@ export class PositionStore {
   private path(containerId: string): string {
     return join(this.directory, `${containerId}${SUFFIX}`);
   }
+}
+
+function readPlace(value: unknown): Place | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const fields = value as Record<keyof Place, unknown>;
+  const log = readPosition(fields.log);
+  return log && { spool: readPosition(fields.spool), log };
+}
+
+function readPaths(value: unknown): LogPaths | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { spoolPath, logPath } = value as Record<keyof LogPaths, unknown>;
+  return typeof spoolPath === 'string' && typeof logPath === 'string' ? { spoolPath, logPath } : undefined;
 }
 
 function readPosition(value: unknown): FilePosition | undefined {

@@ -9,6 +9,7 @@ import type { WorkerMessage, WorkerRequest, WorkerSettings } from './worker-prot
 export function serveLogWorker(port: MessagePort, settings: WorkerSettings): void {
   const send = (message: WorkerMessage): void => port.postMessage(message);
   const logs = new InProcessLogs({ stateDir: settings.stateDir, logger: loggerTo(send, {}) });
+  logs.resume();
   port.on('message', (request: WorkerRequest) => {
     void handle(logs, request).then(
       (stats) => {

@@ -13,8 +13,11 @@ const ROUNDS = 14;
 const LINES_A_ROUND = 9;
 const buffers = new TranslationBuffers(4096);
 
-/** What kubelet does when ReopenContainerLog fails: renames back; or it dies as well and leaves things as they are. */
-type Kubelet = 'renames back' | 'gone too';
+/**
+ * What kubelet does when ReopenContainerLog fails: renames back; or it dies as well and leaves things as they are. In
+ * the third story the answers get lost, and kubelet renames back when the new file has already been written to.
+ */
+type Kubelet = 'renames back' | 'gone too' | 'renames back late';
 
 /**
  * A container that writes, a spool that rotates, a kubelet that rotates, a daemon that is killed once at the
@@ -79,10 +82,18 @@ class Story {
     try {
       (this.follower ??= this.start()).reopen();
       expect(fs.existsSync(this.room.logPath)).toBe(true);
+      if (this.kubelet !== 'renames back late') return;
+      for (let i = 0; i < 3; i++) {
+        this.docker.write(`line ${this.written++}`);
+        this.readAll(this.follower);
+        this.follower.commit();
+      }
+      // Every other answer is lost though nobody dies.
+      if (this.renames % 2 === 0) fs.renameSync(rotated, this.room.logPath);
     } catch (error) {
       if (!(error instanceof Killed)) throw error;
       this.die();
-      if (this.kubelet === 'renames back') fs.renameSync(rotated, this.room.logPath);
+      if (this.kubelet !== 'gone too') fs.renameSync(rotated, this.room.logPath);
     }
   }
 
@@ -95,6 +106,8 @@ class Story {
       logger: silentLogger,
     });
     fs.mkdirSync(this.room.stateDir, { recursive: true });
+    // As the worker does before it is asked to follow.
+    if (this.deaths % 2 === 1 && follower.resume()) this.readAll(follower);
     follower.start();
     return follower;
   }
@@ -135,7 +148,7 @@ describe('a killed follower', () => {
     expect(changes).toBeGreaterThan(40);
   });
 
-  for (const kubelet of ['renames back', 'gone too'] as const) {
+  for (const kubelet of ['renames back', 'gone too', 'renames back late'] as const) {
     for (const moment of ['before', 'halfway', 'after'] as const) {
       it(`writes every line once, killed ${moment} any change, kubelet ${kubelet}`, async () => {
         for (let fatal = 1; ; fatal++) {
@@ -150,7 +163,9 @@ describe('a killed follower', () => {
     for (let seed = 1; seed <= 60; seed++) {
       const fatals = Array.from({ length: 12 }, (_, i) => 1 + ((seed * 7919 + i * 104729) % 23));
       const moment = (['before', 'halfway', 'after'] as const)[seed % 3]!;
-      await tell(fatals, moment, seed % 2 === 0 ? 'renames back' : 'gone too');
+      for (const kubelet of ['renames back', 'gone too', 'renames back late'] as const) {
+        await tell(fatals, moment, kubelet);
+      }
     }
   });
 });

@@ -45,6 +45,9 @@ export class MortalDisk implements LogDisk {
   inodeAt(path: string): string | undefined {
     return this.alive(() => nodeLogDisk.inodeAt(path));
   }
+  factsAt(path: string): ReturnType<LogDisk['factsAt']> {
+    return this.alive(() => nodeLogDisk.factsAt(path));
+  }
   list(directory: string): readonly string[] {
     return this.alive(() => nodeLogDisk.list(directory));
   }

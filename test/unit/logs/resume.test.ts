@@ -1,0 +1,187 @@
+import * as fs from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { FakeDockerLog } from './support/fake-docker-log';
+import type { InProcessLogs } from '../../../src/logs/in-process-logs';
+import { LogRoom } from './support/log-room';
+
+describe('resuming before anybody asks', () => {
+  let room: LogRoom;
+  let docker: FakeDockerLog;
+  beforeEach(async () => {
+    room = new LogRoom();
+    docker = room.docker({ maxSize: 500, maxFile: 4 });
+    const first = room.logs();
+    await first.follow(room.source);
+    docker.write('one');
+    await first.drain('c1');
+    await first.close();
+  });
+  afterEach(() => room.dispose());
+
+  function resumed(): InProcessLogs {
+    const logs = room.logs();
+    logs.resume();
+    return logs;
+  }
+  const followed = async (logs: InProcessLogs): Promise<number> => (await logs.stats()).followed;
+
+  it('copies what was written meanwhile; a later follow changes nothing', async () => {
+    docker.write('two');
+    const logs = resumed();
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['one', 'two']);
+    await logs.follow(room.source);
+    docker.write('three');
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['one', 'two', 'three']);
+    expect(await followed(logs)).toBe(1);
+  });
+
+  it('leaves a container alone that wrote nothing', async () => {
+    expect(await followed(resumed())).toBe(0);
+  });
+
+  it('leaves a container alone whose spool is gone', async () => {
+    docker.write('two');
+    fs.rmSync(dirname(room.spoolPath), { recursive: true });
+    expect(await followed(resumed())).toBe(0);
+    expect(room.texts()).toEqual(['one']);
+  });
+
+  it.each([
+    ['directory', () => fs.rmSync(dirname(room.logPath), { recursive: true })],
+    ['file', () => fs.rmSync(room.logPath)],
+  ])('makes nothing for a container whose log %s is gone, until it is asked', async (_, remove) => {
+    docker.write('two');
+    remove();
+    const logs = resumed();
+    await logs.drain('c1');
+    expect(await followed(logs)).toBe(0);
+    expect(fs.existsSync(room.logPath)).toBe(false);
+    await logs.follow(room.source);
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['two']);
+  });
+
+  it('makes nothing when the log goes after it was resumed, until it is asked', async () => {
+    docker.write('two');
+    const logs = resumed();
+    await logs.drain('c1');
+    fs.rmSync(join(room.root, 'pods'), { recursive: true });
+    docker.write('three');
+    await logs.drain('c1');
+    expect(fs.existsSync(join(room.root, 'pods'))).toBe(false);
+    await logs.follow(room.source);
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['three']);
+  });
+
+  it('goes on in a renamed log, and makes the new one when asked', async () => {
+    docker.write('two');
+    const old = `${room.logPath}.old`;
+    fs.renameSync(room.logPath, old);
+    const logs = resumed();
+    await logs.drain('c1');
+    expect(room.texts(old)).toEqual(['one', 'two']);
+    await logs.follow(room.source);
+    expect(room.content()).toBe('');
+    docker.write('three');
+    await logs.drain('c1');
+    expect(room.texts(old)).toEqual(['one', 'two']);
+    expect(room.texts()).toEqual(['three']);
+  });
+
+  it('goes on at the path where the spool has wrapped, with a gap', async () => {
+    for (let i = 0; i < 60; i++) docker.write(`line ${i}`);
+    const logs = resumed();
+    await logs.drain('c1');
+    const [one, gap, ...rest] = room.texts();
+    expect([one, gap]).toEqual(['one', expect.stringMatching(/^dockbridge: gap/)]);
+    expect(rest.at(-1)).toBe('line 59');
+  });
+
+  it('is ended by retain', async () => {
+    docker.write('two');
+    const logs = resumed();
+    await logs.retain(new Set());
+    expect(await followed(logs)).toBe(0);
+    expect(fs.readdirSync(room.stateDir)).toEqual([]);
+  });
+
+  it('survives a record without paths, as earlier versions wrote it', async () => {
+    docker.write('two');
+    const file = join(room.stateDir, 'c1.json');
+    const { paths: _, ...rest } = JSON.parse(fs.readFileSync(file, 'utf8')) as Record<string, unknown>;
+    fs.writeFileSync(file, JSON.stringify(rest));
+    const logs = resumed();
+    expect(await followed(logs)).toBe(0);
+    await logs.follow(room.source);
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['one', 'two']);
+  });
+});
+
+describe("kubelet's rename-back after a reopen that was done", () => {
+  let room: LogRoom;
+  let docker: FakeDockerLog;
+  let logs: InProcessLogs;
+  beforeEach(async () => {
+    room = new LogRoom();
+    docker = room.docker({ maxSize: 500, maxFile: 4 });
+    logs = room.logs();
+    await logs.follow(room.source);
+    docker.write('one');
+    await logs.drain('c1');
+    fs.renameSync(room.logPath, `${room.logPath}.old`);
+    await logs.reopen('c1');
+    docker.write('two');
+    await logs.drain('c1');
+  });
+  afterEach(() => room.dispose());
+
+  const putBack = (): void => fs.renameSync(`${room.logPath}.old`, room.logPath);
+
+  it('is noticed while running', async () => {
+    putBack();
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['one', 'two']);
+    docker.write('three');
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['one', 'two', 'three']);
+    expect(room.messages.filter(({ level }) => level === 'warn')).toHaveLength(1);
+  });
+
+  it('is noticed after a restart, and by the next reopen', async () => {
+    await logs.close();
+    putBack();
+    const second = room.logs();
+    second.resume();
+    await second.follow(room.source);
+    fs.renameSync(room.logPath, `${room.logPath}.old`);
+    await second.reopen('c1');
+    docker.write('three');
+    await second.drain('c1');
+    expect([...room.texts(`${room.logPath}.old`), ...room.texts()]).toEqual(['one', 'two', 'three']);
+  });
+
+  it('has a gap where the spool has gone on', async () => {
+    await logs.close();
+    for (let i = 0; i < 60; i++) docker.write(`line ${i}`);
+    putBack();
+    const second = room.logs();
+    await second.follow(room.source);
+    await second.drain('c1');
+    const [one, gap, ...rest] = room.texts();
+    expect([one, gap]).toEqual(['one', expect.stringMatching(/^dockbridge: gap/)]);
+    expect(rest.at(-1)).toBe('line 59');
+  });
+
+  it('is not mistaken for an old log that someone copied elsewhere', async () => {
+    fs.renameSync(room.logPath, `${room.logPath}.kept`);
+    putBack();
+    docker.write('three');
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['one']);
+    expect(room.texts(`${room.logPath}.kept`)).toEqual(['two', 'three']);
+  });
+});

@@ -58,6 +58,8 @@ export interface CheckedContainer {
 }
 
 const FIELD = 'config.linux.security_context';
+/** Of the kernel, with the terminating zero. */
+const PATH_MAX = 4096;
 
 /** @throws INVALID_ARGUMENT, FAILED_PRECONDITION or UNIMPLEMENTED, naming the field. */
 export function checkContainer(config: Config | null, sandbox: SandboxRecord): CheckedContainer {
@@ -104,6 +106,12 @@ function toLogPath(directory: string, path: string): string {
   if (path === '' || directory === '') return '';
   withoutNul(path, 'config.log_path');
   const joined = posix.join(directory, path);
+  if (Buffer.byteLength(joined) >= PATH_MAX) {
+    throw invalidArgument(
+      'config.log_path',
+      `with the log directory it is longer than ${PATH_MAX - 1} bytes`,
+    );
+  }
   if (!joined.startsWith(`${posix.normalize(directory).replace(/\/+$/, '')}/`)) {
     throw invalidArgument('config.log_path', `${JSON.stringify(path)} leads out of the pod's log directory`);
   }
@@ -163,12 +171,16 @@ export function toContainerCreate(
 
 /** Both empty: the image's defaults. A command without arguments drops the image's CMD (cri-surface.md 3.3). */
 function command(config: Config): Pick<EngineContainerCreate, 'Entrypoint' | 'Cmd'> {
-  const strings = (values: readonly string[], field: string): string[] =>
-    values.map((value, index) => withoutNul(value, `config.${field}[${index}]`));
   return {
-    ...(config.command.length === 0 ? {} : { Entrypoint: strings(config.command, 'command') }),
-    ...(config.args.length === 0 && config.command.length === 0 ? {} : { Cmd: strings(config.args, 'args') }),
+    ...(config.command.length === 0 ? {} : { Entrypoint: strings(config.command, 'config.command') }),
+    ...(config.args.length === 0 && config.command.length === 0
+      ? {}
+      : { Cmd: strings(config.args, 'config.args') }),
   };
+}
+
+function strings(values: readonly string[] | undefined, field: string): string[] {
+  return (values ?? []).map((value, index) => withoutNul(value, `${field}[${index}]`));
 }
 
 function environment(env: Decoded<cri.IKeyValue>, field: string): string {
@@ -209,8 +221,8 @@ function security(context: Context): EngineContainerCreate['HostConfig'] {
   return {
     Privileged: context.privileged,
     ReadonlyRootfs: context.readonly_rootfs,
-    CapAdd: context.capabilities?.add_capabilities ?? [],
-    CapDrop: context.capabilities?.drop_capabilities ?? [],
+    CapAdd: strings(context.capabilities?.add_capabilities, `${FIELD}.capabilities.add_capabilities`),
+    CapDrop: strings(context.capabilities?.drop_capabilities, `${FIELD}.capabilities.drop_capabilities`),
     GroupAdd: toEngineGroups(context, FIELD),
     // Complete lists: empty unmasks everything (procMount: Unmasked). Privileged containers are never masked.
     ...(context.privileged

@@ -1,4 +1,4 @@
-import { unsupported } from '../lib/errors';
+import { invalidArgument, unsupported } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
 import type { ResourcesRecord } from '../store/records';
 import type { EngineHostConfig } from './engine';
@@ -35,8 +35,8 @@ export function toEngineResources(
     CpuPeriod: positive(resources.cpu_period, 'cpu_period'),
     CpuQuota: integer(resources.cpu_quota, `${field}.cpu_quota`, -1, Number.MAX_SAFE_INTEGER),
     CpuShares: positive(resources.cpu_shares, 'cpu_shares'),
-    CpusetCpus: resources.cpuset_cpus,
-    CpusetMems: resources.cpuset_mems,
+    CpusetCpus: cpuset(resources.cpuset_cpus, `${field}.cpuset_cpus`),
+    CpusetMems: cpuset(resources.cpuset_mems, `${field}.cpuset_mems`),
     Memory: memory,
     // Without a word about swap a memory limit means no swap, as kubelet expects (and cri-dockerd does).
     MemorySwap: swap === 0 ? memory : swap,
@@ -45,6 +45,12 @@ export function toEngineResources(
       oomFloor,
     ),
   };
+}
+
+/** The Engine's own refusal would not name the field. */
+function cpuset(text: string, field: string): string {
+  if (/^[0-9,-]*$/.test(text)) return text;
+  throw invalidArgument(field, `${JSON.stringify(text.slice(0, 100))} is not a list of numbers like 0-3,6`);
 }
 
 export function clampOomScore(wanted: number, floor: number): number {

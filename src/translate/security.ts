@@ -1,7 +1,7 @@
 import { failedPrecondition, invalidArgument, unsupported } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
 import { SecurityProfileType, SupplementalGroupsPolicy } from '../proto/enums';
-import { absolutePath, integer, nonEmpty, oneOf } from './validate';
+import { absolutePath, integer, nonEmpty, oneOf, withoutNul } from './validate';
 
 type Profile = Decoded<cri.ISecurityProfile>;
 type SandboxContext = Decoded<cri.ILinuxSandboxSecurityContext>;
@@ -19,7 +19,7 @@ export function toEngineUser(
   context: Pick<ContainerContext, 'run_as_user' | 'run_as_group'> & { readonly run_as_username?: string },
   field: string,
 ): string | undefined {
-  const username = context.run_as_username ?? '';
+  const username = withoutNul(context.run_as_username ?? '', `${field}.run_as_username`);
   const group = context.run_as_group;
   if (context.run_as_user === null && username === '') {
     // The CRI demands an error here: a group without a user would silently change the image's user.

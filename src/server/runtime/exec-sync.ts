@@ -1,6 +1,6 @@
 import { failedPrecondition, invalidArgument } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
-import { integer, withoutNul } from '../../translate/validate';
+import { integer, nonEmpty, withoutNul } from '../../translate/validate';
 import { runCommand } from '../exec/run-command';
 import { getContainer } from '../lookup';
 import type { CallContext, Services } from '../services';
@@ -19,6 +19,7 @@ export async function execSync(
 ): Promise<cri.IExecSyncResponse> {
   const container = getContainer(services.store, request.container_id);
   if (request.cmd.length === 0) throw invalidArgument('cmd', 'is required');
+  nonEmpty(request.cmd[0] ?? '', 'cmd[0]');
   request.cmd.forEach((word, index) => withoutNul(word, `cmd[${index}]`));
   const timeoutSeconds = integer(request.timeout, 'timeout', 0, MAX_TIMEOUT_SECONDS);
   if (container.state !== 'running') {

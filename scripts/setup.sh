@@ -16,7 +16,9 @@ need() { # PACKAGE TEST...
 need docker.io command -v dockerd
 need iptables command -v iptables
 need iproute2 command -v ip
+need containernetworking-plugins test -x /usr/lib/cni/bridge
 need busybox dpkg -L busybox # the dynamic one: test images are made of it
+need docker-registry command -v docker-registry # tests pull from it
 need gcc command -v gcc
 need libc6-dev test -f /usr/include/unistd.h
 need make command -v make

@@ -9,7 +9,8 @@ const FILTERS = {
   type: ['container', 'image'],
   event: [
     ...['create', 'start', 'die', 'oom', 'destroy', 'pause', 'unpause', 'rename', 'update'],
-    ...['pull', 'tag', 'untag', 'delete', 'import', 'load'],
+    // A push gives an image its digest.
+    ...['pull', 'push', 'tag', 'untag', 'delete', 'import', 'load'],
   ],
 } as const;
 

@@ -1,0 +1,123 @@
+import { ContainerState, PodSandboxState } from '../../src/proto/enums';
+import { TestDaemon } from './support/daemon';
+import { engineCall, sharedDockerHost } from './support/engine';
+import { expectFailure } from './support/grpc';
+import {
+  containerConfig,
+  containerStatus,
+  createContainer,
+  FOREVER,
+  podConfig,
+  runPod,
+  sandboxStatus,
+  startedContainer,
+  stateOf,
+  untilExited,
+  untilStore,
+} from './support/pods';
+
+describe('What is done behind our back', () => {
+  let test: TestDaemon;
+  beforeAll(async () => (test = await TestDaemon.start()));
+  afterAll(() => test.stop());
+
+  const docker = async (method: 'POST' | 'DELETE', path: string): Promise<void> => {
+    await engineCall(sharedDockerHost(), method, `/containers/${path}`);
+  };
+  const listed = async (id: string): Promise<number> => {
+    const [pods, containers] = await Promise.all([
+      test.client.call('ListPodSandbox', { filter: { id } }),
+      test.client.call('ListContainers', { filter: { id } }),
+    ]);
+    return pods.items.length + containers.containers.length;
+  };
+  const inStore = (id: string): boolean =>
+    test.daemon.store.containers.get(id) !== undefined || test.daemon.store.sandboxes.get(id) !== undefined;
+  /** Runs `act` and waits for the store to say so, which must take no resync. */
+  const promptly = async (act: Promise<void>, condition: () => boolean): Promise<void> => {
+    await act;
+    const began = Date.now();
+    await untilStore(test, condition);
+    expect(Date.now() - began).toBeLessThan(2000);
+  };
+
+  it('a container removed with `docker rm -f` is gone from lists', async () => {
+    const pod = await runPod(test);
+    const id = await startedContainer(test, pod, containerConfig('main', FOREVER));
+    const other = await startedContainer(test, pod, containerConfig('other', FOREVER));
+    await promptly(docker('DELETE', `${id}?force=1`), () => !inStore(id));
+    expect(await listed(id)).toBe(0);
+    await expectFailure(containerStatus(test, id), 'NOT_FOUND');
+    await test.client.call('StopContainer', { container_id: id, timeout: 1 });
+    await test.client.call('RemoveContainer', { container_id: id });
+    expect(await stateOf(test, other)).toBe(ContainerState.CONTAINER_RUNNING);
+  });
+
+  it('a sandbox removed with `docker rm -f` is gone, its containers can still be removed', async () => {
+    const config = podConfig(test);
+    const pod = await runPod(test, config);
+    const id = await startedContainer(test, pod, containerConfig('main', FOREVER));
+    await promptly(docker('DELETE', `${pod}?force=1`), () => !inStore(pod));
+    expect(await listed(pod)).toBe(0);
+    await expectFailure(sandboxStatus(test, pod), 'NOT_FOUND');
+    expect(await listed(id)).toBe(1);
+    await test.client.call('StopContainer', { container_id: id, timeout: 0 });
+    await test.client.call('RemoveContainer', { container_id: id });
+    expect(await listed(id)).toBe(0);
+    expect(await runPod(test, config)).not.toBe(pod);
+  });
+
+  it('a killed container is EXITED with its code', async () => {
+    const id = await startedContainer(test, await runPod(test), containerConfig('main', FOREVER));
+    await docker('POST', `${id}/kill?signal=KILL`);
+    await untilExited(test, id);
+    expect(await containerStatus(test, id)).toMatchObject({
+      state: ContainerState.CONTAINER_EXITED,
+      exit_code: 137,
+      reason: 'Error',
+    });
+  });
+
+  it('a killed sandbox is NOTREADY', async () => {
+    const pod = await runPod(test);
+    await promptly(
+      docker('POST', `${pod}/kill?signal=KILL`),
+      () => test.daemon.store.sandboxes.get(pod)?.state === 'exited',
+    );
+    expect(await sandboxStatus(test, pod)).toMatchObject({ state: PodSandboxState.SANDBOX_NOTREADY });
+  });
+
+  it('a paused container still runs, as far as kubelet is concerned', async () => {
+    const id = await startedContainer(test, await runPod(test), containerConfig('main', FOREVER));
+    const state = (): string | undefined => test.daemon.store.containers.get(id)?.state;
+    await promptly(docker('POST', `${id}/pause`), () => state() === 'paused');
+    expect(await stateOf(test, id)).toBe(ContainerState.CONTAINER_RUNNING);
+    await promptly(docker('POST', `${id}/unpause`), () => state() === 'running');
+  });
+
+  it('a container started by hand is RUNNING, with its log', async () => {
+    const id = await createContainer(test, await runPod(test), containerConfig('main', 'echo hello'));
+    await docker('POST', `${id}/start`);
+    await untilStore(test, () => test.daemon.store.containers.get(id)?.state === 'exited');
+    expect(await containerStatus(test, id)).toMatchObject({ exit_code: 0, reason: 'Completed' });
+  });
+
+  it('while the daemon is away is found on its return', async () => {
+    const pod = await runPod(test);
+    const [removed, killed, kept] = await Promise.all(
+      ['removed', 'killed', 'kept'].map((name) =>
+        startedContainer(test, pod, containerConfig(name, FOREVER)),
+      ),
+    );
+    await test.restart(async () => {
+      await docker('DELETE', `${removed!}?force=1`);
+      await docker('POST', `${killed!}/kill?signal=KILL`);
+    });
+    expect(await listed(removed!)).toBe(0);
+    expect(await containerStatus(test, killed!)).toMatchObject({
+      state: ContainerState.CONTAINER_EXITED,
+      exit_code: 137,
+    });
+    expect(await stateOf(test, kept!)).toBe(ContainerState.CONTAINER_RUNNING);
+  });
+});

@@ -1,0 +1,40 @@
+import { connect, type Socket } from 'node:net';
+
+/** A connection over loopback is there at once or, with a full backlog, soon. */
+const LIMIT_MS = 10_000;
+/** Applications that listen on one family only are more often on IPv4. */
+const ADDRESSES = ['127.0.0.1', '::1'];
+
+/**
+ * Connects to a port of this network namespace's loopback interface: IPv4, then IPv6.
+ * @returns a paused socket from which nothing was read. Rejects with the first address' error.
+ */
+export async function dialLoopback(port: number): Promise<Socket> {
+  const errors: unknown[] = [];
+  for (const host of ADDRESSES) {
+    try {
+      return await dial(host, port);
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  throw errors[0];
+}
+
+async function dial(host: string, port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, allowHalfOpen: true });
+    // Before it connects: what the application says first must not be read by a process that hands the socket on.
+    socket.pause();
+    const timer = setTimeout(() => socket.destroy(new Error('no answer within 10 s')), LIMIT_MS);
+    const onError = (error: Error): void => {
+      clearTimeout(timer);
+      reject(error);
+    };
+    socket.once('error', onError).once('connect', () => {
+      clearTimeout(timer);
+      socket.off('error', onError);
+      resolve(socket);
+    });
+  });
+}

@@ -1,0 +1,139 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import type { FileHandle } from 'node:fs/promises';
+import { Socket } from 'node:net';
+import { extname, join } from 'node:path';
+import { internal, messageOf, unavailable } from '../../lib/errors';
+import type { DialReply, DialRequest } from './dial-protocol';
+
+/** A helper that nobody asked for so long ends: it holds its namespace and some 40 MB. */
+const IDLE_MS = 30_000;
+
+/** Compiled: run from TypeScript sources (jest), the one that `make build` made. */
+const HELPER =
+  extname(__filename) === '.ts'
+    ? join(__dirname, '../../../dist/streaming/port-forward/dial-helper.js')
+    : join(__dirname, 'dial-helper.js');
+
+/** Opens a network namespace; the caller closes the handle. */
+export type OpenNetns = () => Promise<FileHandle>;
+
+/** Connects inside network namespaces: one helper process each, started when needed and used for all connections. */
+export class NetnsDialers {
+  private readonly dialers = new Map<string, NetnsDialer>();
+
+  constructor(private readonly idleMs = IDLE_MS) {}
+
+  /** A connection to the loopback interface of the namespace that `openNetns` opens; `key` tells namespaces apart. */
+  async connect(key: string, port: number, openNetns: OpenNetns): Promise<Socket> {
+    let dialer = this.dialers.get(key);
+    if (dialer === undefined) {
+      dialer = new NetnsDialer(openNetns, this.idleMs, () => {
+        if (this.dialers.get(key) === dialer) this.dialers.delete(key);
+      });
+      this.dialers.set(key, dialer);
+    }
+    return dialer.connect(port);
+  }
+
+  /** The pod ends: its namespace must not be held. Connections that were made live on. */
+  async release(key: string): Promise<void> {
+    await this.dialers.get(key)?.close();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.dialers.values()].map((dialer) => dialer.close()));
+  }
+}
+
+interface Waiter {
+  resolve(socket: Socket): void;
+  reject(error: Error): void;
+}
+
+class NetnsDialer {
+  private readonly waiting = new Map<number, Waiter>();
+  private readonly child: Promise<ChildProcess>;
+  private idle: NodeJS.Timeout | undefined;
+  private lastId = 0;
+  private ended = false;
+
+  constructor(
+    openNetns: OpenNetns,
+    private readonly idleMs: number,
+    private readonly onEnd: () => void,
+  ) {
+    this.child = this.start(openNetns);
+    this.child.catch(() => this.end(unavailable('the namespace of the pod cannot be entered')));
+  }
+
+  async connect(port: number): Promise<Socket> {
+    clearTimeout(this.idle);
+    const id = ++this.lastId;
+    const answer = new Promise<Socket>((resolve, reject) => this.waiting.set(id, { resolve, reject }));
+    // Looked at below, but the child may fail first.
+    answer.catch(() => undefined);
+    try {
+      const child = await this.child;
+      const request: DialRequest = { id, port };
+      child.send(request, (error) => {
+        if (error !== null) this.end(unavailable(`the helper in the pod has ended: ${error.message}`));
+      });
+      return await answer;
+    } finally {
+      this.waiting.delete(id);
+      if (this.waiting.size === 0 && !this.ended) {
+        this.idle = setTimeout(() => void this.close(), this.idleMs);
+        this.idle.unref();
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.end(unavailable('the pod is stopped'));
+    const child = await this.child.catch(() => undefined);
+    if (child?.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exited;
+  }
+
+  private async start(openNetns: OpenNetns): Promise<ChildProcess> {
+    const netns = await openNetns();
+    try {
+      // By descriptor: a path through a pid could be another process' by now.
+      const child = spawn('nsenter', ['--net=/proc/self/fd/4', process.execPath, HELPER], {
+        stdio: ['ignore', 'ignore', 'inherit', 'ipc', netns.fd],
+        env: { PATH: process.env.PATH },
+      });
+      child.on('message', (reply, socket) => this.onReply(reply as DialReply, socket));
+      child.on('exit', () => this.end(unavailable('the helper in the pod has ended')));
+      await new Promise<void>((resolve, reject) => {
+        child.once('spawn', resolve);
+        child.once('error', (error) => reject(internal(`nsenter: ${messageOf(error)}`, { cause: error })));
+      });
+      return child;
+    } finally {
+      await netns.close();
+    }
+  }
+
+  private onReply({ id, error }: DialReply, socket: unknown): void {
+    const waiter = this.waiting.get(id);
+    if (socket instanceof Socket) {
+      socket.allowHalfOpen = true;
+      if (waiter === undefined) socket.destroy();
+      else waiter.resolve(socket);
+    } else {
+      waiter?.reject(unavailable(error ?? 'the connection was closed at once'));
+    }
+  }
+
+  private end(why: Error): void {
+    if (this.ended) return;
+    this.ended = true;
+    clearTimeout(this.idle);
+    this.onEnd();
+    for (const waiter of this.waiting.values()) waiter.reject(why);
+  }
+}

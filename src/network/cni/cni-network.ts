@@ -9,7 +9,8 @@ import type { NetworkCondition, PodNetwork, PodNetworkState } from '../pod-netwo
 import type { Attachment } from './attachment';
 import { capabilityArgs } from './capability-args';
 import { Cleanup } from './cleanup';
-import { parseNetworkList, type NetworkConfig } from './network-config';
+import { refusePortConflicts } from './host-ports';
+import { parseNetworkList, wantsCapability, type NetworkConfig } from './network-config';
 import { addressesOfProcess, isLoopbackUp } from './namespace-addresses';
 import { NamespaceHandles } from './namespace-handles';
 import { NodeNetwork } from './node-network';
@@ -195,6 +196,8 @@ export class CniNetwork implements PodNetwork {
         config: config.json,
         result: undefined,
       };
+      if (wantsCapability(config, 'portMappings')) refusePortConflicts(pod.ports, this.cache.values());
+      // In the same step, so that of two pods one sees the other's ports.
       await this.cache.put(entry);
       const result = await this.chain.add(config, entry, signal);
       await this.cache.put({ ...entry, result });

@@ -1,0 +1,136 @@
+import { randomInt } from 'node:crypto';
+import type { cri } from '../../src/proto';
+import { CniNode, NODE_IP } from './support/cni-node';
+import { TestDaemon } from './support/daemon';
+import {
+  containerConfig,
+  FOREVER,
+  output,
+  podConfig,
+  runPod,
+  sandboxStatus,
+  startedContainer,
+} from './support/pods';
+
+let node: CniNode;
+let test: TestDaemon;
+
+beforeAll(async () => {
+  node = await CniNode.create();
+  await node.configure(
+    node.network(['10.88.0.0/16', 'fd00:88::/64'], {
+      ipam: { routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }] },
+    }),
+  );
+  test = await TestDaemon.start({ given: node.options });
+});
+
+afterAll(async () => {
+  try {
+    await test.stop();
+  } finally {
+    await node.destroy();
+  }
+});
+
+interface Pod {
+  readonly id: string;
+  readonly ips: string[];
+}
+
+async function startPod(more: cri.IPodSandboxConfig = {}): Promise<Pod> {
+  const id = await runPod(test, podConfig(test, more));
+  return { id, ips: await ipsOf(id) };
+}
+
+async function ipsOf(id: string): Promise<string[]> {
+  const { network } = await sandboxStatus(test, id);
+  return [network?.ip ?? '', ...(network?.additional_ips ?? []).map(({ ip }) => ip)];
+}
+
+/** A web server in the pod that answers when this resolves. */
+async function serve({ id }: Pod): Promise<string> {
+  const web = await startedContainer(test, id, containerConfig('web', 'exec httpd -f -p 80 -h /www'));
+  await output(test, web, 'until wget -q -O - http://127.0.0.1/ 2>/dev/null; do :; done');
+  return web;
+}
+
+const fetchFromNode = (url: string): Promise<string> =>
+  node.run('busybox', 'timeout', '5', 'wget', '-q', '-O', '-', url);
+
+describe('Pods on a CNI bridge network', () => {
+  it('report both addresses, IPv4 first, and reach each other by either', async () => {
+    const [one, two] = [await startPod(), await startPod()];
+    expect(one.ips).toEqual([expect.stringMatching(/^10\.88\./), expect.stringMatching(/^fd00:88::/)]);
+    expect(new Set([...one.ips, ...two.ips]).size).toBe(4);
+    await serve(two);
+    const client = await startedContainer(test, one.id, containerConfig('client', FOREVER));
+    await output(test, client, `ping -c 1 -W 5 ${two.ips[0]!} && ping -6 -c 1 -W 5 ${two.ips[1]!}`);
+    expect(await output(test, client, `timeout 5 wget -q -O - http://${two.ips[0]!}/`)).toBe('ok');
+    expect(await output(test, client, `timeout 5 wget -q -O - 'http://[${two.ips[1]!}]/'`)).toBe('ok');
+    expect(await output(test, client, 'ip -o link show lo')).toContain('LOOPBACK,UP');
+    expect(await output(test, client, 'cat /proc/sys/net/ipv4/conf/all/log_martians')).toBe('1');
+  });
+
+  it('answer on a host port: over 127.0.0.1, over the node address, and to themselves', async () => {
+    const host_port = randomInt(20_000, 30_000);
+    const pod = await startPod({
+      port_mappings: [{ container_port: 80, host_port }, { container_port: 81 }],
+    });
+    const web = await serve(pod);
+    expect(await fetchFromNode(`http://127.0.0.1:${host_port}/`)).toBe('ok\n');
+    expect(await fetchFromNode(`http://${NODE_IP}:${host_port}/`)).toBe('ok\n');
+    expect(await output(test, web, `timeout 5 wget -q -O - http://${NODE_IP}:${host_port}/`)).toBe('ok');
+    await test.client.call('StopPodSandbox', { pod_sandbox_id: pod.id });
+    await expect(fetchFromNode(`http://${NODE_IP}:${host_port}/`)).rejects.toThrow();
+    expect(await node.run('iptables-save')).not.toContain(`dport ${host_port}`);
+  });
+
+  it('answer on a host port of one address only, and may share its number on another', async () => {
+    const host_port = randomInt(30_000, 32_000);
+    const mapping = { container_port: 80, host_port, host_ip: NODE_IP };
+    const pod = await startPod({ port_mappings: [mapping] });
+    await serve(pod);
+    expect(await fetchFromNode(`http://${NODE_IP}:${host_port}/`)).toBe('ok\n');
+    await expect(fetchFromNode(`http://127.0.0.1:${host_port}/`)).rejects.toThrow();
+    await startPod({ port_mappings: [{ ...mapping, host_ip: '127.0.0.1' }] });
+    const name = (await sandboxStatus(test, pod.id)).metadata!.name;
+    await expect(startPod({ port_mappings: [{ ...mapping, host_ip: '' }] })).rejects.toMatchObject({
+      details: `host port ${host_port}/tcp is taken by pod test/${name}`,
+    });
+  });
+
+  it('are limited by the bandwidth annotations', async () => {
+    const before = await node.run('tc', 'qdisc');
+    const pod = await startPod({
+      annotations: { 'kubernetes.io/ingress-bandwidth': '10M', 'kubernetes.io/egress-bandwidth': '20M' },
+    });
+    const added = (await node.run('tc', 'qdisc')).split('\n').filter((line) => !before.includes(line));
+    expect(added.filter((line) => line.includes('tbf')).join('\n')).toMatch(
+      /rate 10Mbit[^]*rate 20Mbit|rate 20Mbit[^]*rate 10Mbit/,
+    );
+    await test.client.call('StopPodSandbox', { pod_sandbox_id: pod.id });
+    expect(await node.run('tc', 'qdisc')).toBe(before);
+    await expect(
+      startPod({ annotations: { 'kubernetes.io/ingress-bandwidth': 'much' } }),
+    ).rejects.toMatchObject({
+      details: expect.stringContaining('kubernetes.io/ingress-bandwidth') as string,
+    });
+  });
+
+  it('keep their addresses over a restart of the daemon, and are freed by the new one', async () => {
+    const pod = await startPod();
+    await test.restart();
+    expect(await ipsOf(pod.id)).toEqual(pod.ips);
+    await test.client.call('RemovePodSandbox', { pod_sandbox_id: pod.id });
+    expect(await node.leases()).not.toContainEqual(expect.objectContaining({ ip: pod.ips[0] }));
+  });
+
+  it('leave nothing on the node', async () => {
+    const before = (await node.traces()).map((trace) => trace.split(' ')[0]);
+    expect([...new Set(before)].sort()).toEqual(['cache', 'lease', 'link', 'mount', 'netns', 'rule']);
+    const { items } = await test.client.call('ListPodSandbox', {});
+    await Promise.all(items.map(({ id }) => test.client.call('RemovePodSandbox', { pod_sandbox_id: id })));
+    expect(await node.traces()).toEqual([]);
+  });
+});

@@ -1,0 +1,168 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Given } from '../../../src/config/options';
+
+const run = promisify(execFile);
+/** Debian's containernetworking-plugins. */
+const PLUGINS = '/usr/lib/cni';
+/** Of the node in its network namespace. */
+export const NODE_IP = '198.51.100.1';
+export const BRIDGE = 'cni-test0';
+
+/**
+ * A node for CNI plugins: a network namespace of its own that the real plugins run in, so bridges, iptables rules and
+ * addresses are nobody else's, and gone with it. Plugins are put there by wrappers in the directory given as
+ * --cni-bin-dir; everything else is as on a real node.
+ */
+export class CniNode {
+  private constructor(readonly directory: string) {}
+
+  static async create(): Promise<CniNode> {
+    const node = new CniNode(await mkdtemp(join(tmpdir(), 'dockbridge-cni-')));
+    await Promise.all(['net.d', 'bin', 'leases'].map((name) => mkdir(join(node.directory, name))));
+    await writeFile(node.namespace, '');
+    await run('unshare', [`--net=${node.namespace}`, 'true']);
+    await node.run('ip', 'link', 'set', 'lo', 'up');
+    // Not of type dummy, which not every kernel has.
+    await node.run('ip', 'link', 'add', 'eth0', 'type', 'bridge');
+    await node.run('ip', 'address', 'add', `${NODE_IP}/24`, 'dev', 'eth0');
+    await node.run('ip', 'link', 'set', 'eth0', 'up');
+    for (const plugin of await readdir(PLUGINS)) {
+      const wrapper = `#!/bin/sh\nexec nsenter --net=${node.namespace} ${PLUGINS}/${plugin}\n`;
+      await writeFile(join(node.binDir, plugin), wrapper, { mode: 0o755 });
+    }
+    return node;
+  }
+
+  get namespace(): string {
+    return join(this.directory, 'node');
+  }
+
+  get binDir(): string {
+    return join(this.directory, 'bin');
+  }
+
+  get confDir(): string {
+    return join(this.directory, 'net.d');
+  }
+
+  /** Of host-local. */
+  get leaseDir(): string {
+    return join(this.directory, 'leases');
+  }
+
+  get cacheDir(): string {
+    return join(this.directory, 'cache');
+  }
+
+  get runDir(): string {
+    return join(this.directory, 'run');
+  }
+
+  /** Options of a daemon on this node. */
+  get options(): Given {
+    return {
+      'network-plugin': 'cni',
+      'cni-conf-dir': this.confDir,
+      'cni-bin-dir': this.binDir,
+      'cni-cache-dir': this.cacheDir,
+      'run-dir': this.runDir,
+    };
+  }
+
+  get arguments(): string[] {
+    return Object.entries(this.options).flatMap(([name, value]) => [`--${name}`, value ?? '']);
+  }
+
+  /** @returns standard output of a command in the node's network namespace. */
+  async run(command: string, ...args: string[]): Promise<string> {
+    const { stdout } = await run('nsenter', [`--net=${this.namespace}`, command, ...args], {
+      timeout: 30_000,
+    });
+    return stdout;
+  }
+
+  async configure(network: object, file = '10-test.conflist'): Promise<void> {
+    await writeFile(join(this.confDir, file), JSON.stringify(network));
+  }
+
+  /** A bridge network with all that a node usually has. */
+  network(ranges: readonly string[], { ipam = {}, version = '1.0.0' } = {}): object {
+    return {
+      cniVersion: version,
+      name: 'test-net',
+      plugins: [
+        {
+          type: 'bridge',
+          bridge: BRIDGE,
+          isGateway: true,
+          ipMasq: true,
+          hairpinMode: true,
+          ipam: {
+            type: 'host-local',
+            dataDir: this.leaseDir,
+            ...(ranges.length === 0 ? {} : { ranges: ranges.map((subnet) => [{ subnet }]) }),
+            routes: [{ dst: '0.0.0.0/0' }],
+            ...ipam,
+          },
+          ...(ranges.length === 0 ? { capabilities: { ipRanges: true } } : {}),
+        },
+        { type: 'portmap', snat: true, capabilities: { portMappings: true } },
+        { type: 'firewall' },
+        { type: 'bandwidth', capabilities: { bandwidth: true } },
+        { type: 'tuning', sysctl: { 'net.ipv4.conf.all.log_martians': '1' } },
+      ],
+    };
+  }
+
+  /** Leased addresses, with the container and interface that hold them. */
+  async leases(): Promise<{ ip: string; holder: string }[]> {
+    const names = await readdir(join(this.leaseDir, 'test-net')).catch(() => []);
+    const ips = names.filter((name) => /^[0-9a-f.:]+$/.test(name));
+    return Promise.all(
+      ips.map(async (ip) => ({ ip, holder: await readFile(join(this.leaseDir, 'test-net', ip), 'utf8') })),
+    );
+  }
+
+  /** All that pods have on this node: leases, links, cached results, namespaces, rules. Empty when none is left. */
+  async traces(): Promise<string[]> {
+    const links = (await this.run('ip', '-o', 'link'))
+      .split('\n')
+      .map((line) => line.split(/[:@]/)[1]?.trim() ?? '');
+    const rules = [...(await this.rules('iptables')), ...(await this.rules('ip6tables'))];
+    return [
+      ...(await this.leases()).map(({ ip, holder }) => `lease ${ip} ${holder.trim().split(/\s/)[0] ?? ''}`),
+      ...links.filter((link) => /^(veth|bwp)/.test(link)).map((link) => `link ${link}`),
+      ...(await readdir(join(this.cacheDir, 'results')).catch(() => [])).map((name) => `cache ${name}`),
+      ...(await readdir(join(this.runDir, 'netns')).catch(() => [])).map((name) => `netns ${name}`),
+      ...(await this.mounts()).map((path) => `mount ${path}`),
+      ...rules.map((rule) => `rule ${rule}`),
+    ];
+  }
+
+  async destroy(): Promise<void> {
+    for (const path of [...(await this.mounts()), this.namespace]) await run('umount', ['-l', path]);
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  private async mounts(): Promise<string[]> {
+    const mounts = await readFile('/proc/self/mountinfo', 'utf8');
+    const paths = mounts.split('\n').map((line) => line.split(' ')[4] ?? '');
+    return paths.filter((path) => path.startsWith(`${this.runDir}/`));
+  }
+
+  /** Rules of single pods: all but what plugins set up once for the node. */
+  private async rules(command: string): Promise<string[]> {
+    const all = (await this.run(`${command}-save`)).split('\n');
+    return all.filter(
+      (line) =>
+        line.startsWith('-A') &&
+        !/^-A (CNI-HOSTPORT-(SETMARK|MASQ)|CNI-FORWARD -m comment|FORWARD -m comment|OUTPUT|PREROUTING|POSTROUTING -m comment --comment "CNI portfwd)/.test(
+          line,
+        ),
+    );
+  }
+}

@@ -112,8 +112,11 @@ function toLogPath(directory: string, path: string): string {
       `with the log directory it is longer than ${PATH_MAX - 1} bytes`,
     );
   }
-  if (!joined.startsWith(`${posix.normalize(directory).replace(/\/+$/, '')}/`)) {
-    throw invalidArgument('config.log_path', `${JSON.stringify(path)} leads out of the pod's log directory`);
+  if (!joined.startsWith(`${posix.normalize(directory).replace(/\/+$/, '')}/`) || joined.endsWith('/')) {
+    throw invalidArgument(
+      'config.log_path',
+      `${JSON.stringify(path)} is no file inside the pod's log directory`,
+    );
   }
   return joined;
 }

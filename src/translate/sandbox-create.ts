@@ -11,7 +11,7 @@ import { toEnginePorts } from './ports';
 import { clampOomScore } from './resources';
 import { apparmorOption, sandboxSeccomp, selinuxOptions, toEngineGroups, toEngineUser } from './security';
 import type { SeccompChoice } from './security';
-import { boundedMap, namePart, nonEmpty, required, withoutNul } from './validate';
+import { absolutePath, boundedMap, namePart, required, withoutNul } from './validate';
 
 type Config = Decoded<cri.IPodSandboxConfig>;
 
@@ -64,10 +64,8 @@ export function checkSandbox(config: Config | null, runtimeHandler: string): Che
     context === null
       ? POD_NAMESPACES
       : toNamespaceModes(context.namespace_options, `${field}.namespace_options`, 'sandbox');
-  if (namespaces.network !== NamespaceMode.NODE)
-    nonEmpty(checked.hostname || metadata.name, 'config.hostname');
   withoutNul(checked.hostname, 'config.hostname');
-  withoutNul(checked.log_directory, 'config.log_directory');
+  if (checked.log_directory !== '') absolutePath(checked.log_directory, 'config.log_directory');
   boundedMap(checked.labels, 'config.labels');
   boundedMap(checked.annotations, 'config.annotations');
   boundedMap(checked.linux?.sysctls ?? {}, 'config.linux.sysctls');

@@ -1,0 +1,260 @@
+import Long from 'long';
+import { cri } from '../../../src/proto';
+import { ContainerState, MountPropagation, Signal } from '../../../src/proto/enums';
+import type { ContainerRecord, EngineState } from '../../../src/store/records';
+import {
+  containerState,
+  isListed,
+  toCriContainer,
+  toCriContainerStatus,
+} from '../../../src/translate/container-status';
+import { containerFromInspect } from '../../../src/translate/container-record';
+import { recordedInspect } from '../support/inspects';
+import { containerRecord, CREATED, engineId, FINISHED, imageRecord, STARTED } from '../support/records';
+
+const { CONTAINER_CREATED, CONTAINER_RUNNING, CONTAINER_EXITED, CONTAINER_UNKNOWN } = ContainerState;
+
+interface Row {
+  readonly state: EngineState;
+  readonly started?: boolean;
+  readonly exitCode?: number;
+  readonly oom?: boolean;
+  readonly error?: string;
+  readonly expected: ContainerState;
+  readonly reason?: string;
+  /** Expected exit code where it is not the record's. */
+  readonly code?: number;
+  readonly times: 'none' | 'started' | 'both' | 'creation';
+}
+
+const ROWS: Row[] = [
+  { state: 'created', expected: CONTAINER_CREATED, times: 'none' },
+  { state: 'created', oom: true, expected: CONTAINER_CREATED, times: 'none' },
+  {
+    state: 'created',
+    exitCode: 127,
+    error: 'no such file',
+    expected: CONTAINER_EXITED,
+    reason: 'ContainerCannotRun',
+    times: 'creation',
+  },
+  {
+    state: 'created',
+    exitCode: 128,
+    expected: CONTAINER_EXITED,
+    reason: 'ContainerCannotRun',
+    times: 'creation',
+  },
+  {
+    state: 'created',
+    error: 'no such file',
+    expected: CONTAINER_EXITED,
+    reason: 'ContainerCannotRun',
+    times: 'creation',
+  },
+  { state: 'running', started: true, expected: CONTAINER_RUNNING, times: 'started' },
+  // Leftovers of a former run, and an exec that was killed: it runs all the same.
+  {
+    state: 'running',
+    started: true,
+    exitCode: 137,
+    oom: true,
+    expected: CONTAINER_RUNNING,
+    code: 0,
+    times: 'started',
+  },
+  { state: 'paused', started: true, expected: CONTAINER_RUNNING, times: 'started' },
+  { state: 'restarting', started: true, exitCode: 1, expected: CONTAINER_RUNNING, code: 0, times: 'started' },
+  { state: 'exited', started: true, expected: CONTAINER_EXITED, reason: 'Completed', times: 'both' },
+  { state: 'exited', started: true, exitCode: 1, expected: CONTAINER_EXITED, reason: 'Error', times: 'both' },
+  {
+    state: 'exited',
+    started: true,
+    exitCode: 137,
+    oom: true,
+    expected: CONTAINER_EXITED,
+    reason: 'OOMKilled',
+    times: 'both',
+  },
+  {
+    state: 'exited',
+    started: true,
+    exitCode: 0,
+    oom: true,
+    expected: CONTAINER_EXITED,
+    reason: 'OOMKilled',
+    times: 'both',
+  },
+  {
+    state: 'exited',
+    started: true,
+    exitCode: 2,
+    error: 'disk full',
+    expected: CONTAINER_EXITED,
+    reason: 'Error',
+    times: 'both',
+  },
+  { state: 'dead', started: true, exitCode: 1, expected: CONTAINER_EXITED, reason: 'Error', times: 'both' },
+  { state: 'removing', started: true, expected: CONTAINER_UNKNOWN, times: 'started' },
+  { state: 'invented' as EngineState, started: true, expected: CONTAINER_UNKNOWN, times: 'started' },
+];
+
+const TIMES = {
+  none: [Long.ZERO, Long.ZERO],
+  started: [STARTED, Long.ZERO],
+  both: [STARTED, FINISHED],
+  creation: [CREATED, CREATED],
+};
+
+describe('state machine', () => {
+  it.each(ROWS)(
+    '$state, started: $started, exit code $exitCode, OOM: $oom, error: $error',
+    ({
+      state,
+      started = false,
+      exitCode = 0,
+      oom = false,
+      error = '',
+      expected,
+      reason = '',
+      code,
+      times,
+    }) => {
+      const record = containerRecord({
+        state,
+        startedAt: started ? STARTED : Long.ZERO,
+        finishedAt: state === 'exited' || state === 'dead' ? FINISHED : Long.ZERO,
+        exitCode,
+        oomKilled: oom,
+        error,
+      });
+      expect(containerState(record)).toBe(expected);
+      const status = toCriContainerStatus(record, undefined);
+      expect(status).toMatchObject({
+        state: expected,
+        created_at: CREATED,
+        exit_code: code ?? exitCode,
+        reason,
+        message: error,
+      });
+      expect([status.started_at, status.finished_at].map(String)).toEqual(TIMES[times].map(String));
+      expect(toCriContainer(record, undefined).state).toBe(expected);
+    },
+  );
+
+  it.each([
+    ['container-created', CONTAINER_CREATED, ''],
+    ['container-running', CONTAINER_RUNNING, ''],
+    ['container-paused', CONTAINER_RUNNING, ''],
+    ['container-exited', CONTAINER_EXITED, 'Completed'],
+    ['container-failed', CONTAINER_EXITED, 'Error'],
+    ['container-oom', CONTAINER_EXITED, 'OOMKilled'],
+    ['container-start-failed', CONTAINER_EXITED, 'ContainerCannotRun'],
+    ['container-dead', CONTAINER_EXITED, 'Error'],
+  ])('recorded %s', (name, state, reason) => {
+    const status = onTheWire(containerFromInspect(recordedInspect(name))!);
+    expect([status.state, status.reason]).toEqual([state, reason]);
+    // Never the Engine's year 1, and never before the creation.
+    for (const time of [status.started_at, status.finished_at]) {
+      const at = Long.fromValue(time);
+      expect(at.isZero() || at.greaterThanOrEqual(status.created_at)).toBe(true);
+    }
+  });
+
+  it.each([
+    ['removing', false],
+    ['dead', true],
+    ['created', true],
+  ] as [EngineState, boolean][])('%s is listed: %s', (state, listed) => {
+    expect(isListed(containerRecord({ state }))).toBe(listed);
+  });
+});
+
+function onTheWire(record: ContainerRecord) {
+  return cri.ContainerStatus.decode(
+    cri.ContainerStatus.encode(toCriContainerStatus(record, undefined)).finish(),
+  );
+}
+
+describe('images', () => {
+  const id = `sha256:${engineId('1')}`;
+  const record = containerRecord({ image: 'asked', userSpecifiedImage: 'pod said', imageId: id });
+
+  it.each([
+    {
+      desc: 'with names',
+      image: imageRecord(),
+      name: 'busybox:latest',
+      ref: `busybox@sha256:${engineId('d')}`,
+    },
+    { desc: 'without names', image: imageRecord({ repoTags: [], repoDigests: [] }), name: 'asked', ref: id },
+    { desc: 'gone', image: undefined, name: 'asked', ref: id },
+  ])('$desc', ({ image, name, ref }) => {
+    expect(toCriContainerStatus(record, image)).toMatchObject({
+      image: { image: name, user_specified_image: 'pod said', annotations: {} },
+      image_ref: ref,
+      image_id: id,
+    });
+    expect(toCriContainer(record, image)).toMatchObject({
+      image: { image: 'asked', user_specified_image: 'pod said' },
+      image_ref: ref,
+      image_id: id,
+    });
+  });
+});
+
+describe('the rest', () => {
+  const mount = {
+    containerPath: '/c',
+    hostPath: '/h',
+    readonly: true,
+    selinuxRelabel: true,
+    propagation: MountPropagation.PROPAGATION_BIDIRECTIONAL,
+    recursiveReadOnly: false,
+  };
+  const record = containerRecord({
+    labels: { app: 'web' },
+    annotations: { note: 'n' },
+    mounts: [mount],
+    logPath: '/log/0.log',
+    resources: { ...containerRecord().resources, memoryLimit: 2 ** 33 },
+    stopSignal: 'SIGQUIT',
+  });
+
+  it('is passed on', () => {
+    expect(toCriContainerStatus(record, undefined)).toMatchObject({
+      id: record.id,
+      metadata: { name: 'app', attempt: 0 },
+      labels: { app: 'web' },
+      annotations: { note: 'n' },
+      mounts: [
+        { container_path: '/c', host_path: '/h', readonly: true, selinux_relabel: true, propagation: 2 },
+      ],
+      log_path: '/log/0.log',
+      resources: { linux: { memory_limit_in_bytes: 2 ** 33 } },
+      stop_signal: Signal.SIGNAL_SIGQUIT,
+    });
+    expect(toCriContainer(record, undefined)).toMatchObject({
+      id: record.id,
+      pod_sandbox_id: record.sandboxId,
+      metadata: { name: 'app', attempt: 0 },
+      labels: { app: 'web' },
+      annotations: { note: 'n' },
+      created_at: CREATED,
+    });
+  });
+
+  it('the effective stop signal is TERM where nobody named one', () => {
+    expect(toCriContainerStatus(containerRecord(), undefined).stop_signal).toBe(Signal.SIGNAL_SIGTERM);
+  });
+
+  it('survives the wire, times to the nanosecond', () => {
+    const status = onTheWire(
+      containerRecord({ ...record, startedAt: STARTED, finishedAt: FINISHED, state: 'exited' }),
+    );
+    expect([status.created_at, status.started_at, status.finished_at].map(String)).toEqual(
+      [CREATED, STARTED, FINISHED].map(String),
+    );
+    expect(String(status.resources?.linux?.memory_limit_in_bytes)).toBe(String(2 ** 33));
+  });
+});

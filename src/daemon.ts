@@ -7,7 +7,6 @@ import { instrument, type EngineCall } from './docker/instrument';
 import type { Logger } from './lib/logger';
 import type { ContainerLogs } from './logs/container-logs';
 import { createContainerLogs } from './logs/create-container-logs';
-import { LinkedLogs } from './logs/linked-logs';
 import { choosePodNetwork } from './network/choose';
 import type { PodNetwork } from './network/pod-network';
 import type { CallReport } from './server/call';
@@ -48,7 +47,17 @@ export class Daemon {
     private readonly logger: Logger,
   ) {}
 
-  static async create(settings: Settings, logger: Logger, hooks: DaemonHooks = {}): Promise<Daemon> {
+  /** @param logs given when they run already: `serve` resumes them before it loads all this. */
+  static async create(
+    settings: Settings,
+    logger: Logger,
+    hooks: DaemonHooks = {},
+    logs: ContainerLogs = createContainerLogs({
+      mode: settings.containerLogs,
+      stateDir: join(settings.stateDir, 'logs'),
+      logger,
+    }),
+  ): Promise<Daemon> {
     const requestTimeoutMs = settings.runtimeRequestTimeout || DEFAULT_REQUEST_TIMEOUT_MS;
     const client = new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs });
     const docker = instrument(hooks.wrapDocker?.(client) ?? client, hooks.onEngineCall ?? (() => undefined));
@@ -64,10 +73,6 @@ export class Daemon {
     const store = new Store();
     store.podCidr = settings.podCidr;
     const reservations = new NameReservations();
-    const logs =
-      settings.containerLogs === 'link'
-        ? new LinkedLogs(logger)
-        : createContainerLogs({ stateDir: join(settings.stateDir, 'logs'), logger });
     const containerSync = new ContainerSync({ docker, store, logs, network, reservations, logger });
     const containerEvents = new ContainerEvents({ sync: containerSync, store, reservations, logger });
     const imageSync = new ImageSync({ docker, store, logger });

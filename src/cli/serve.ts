@@ -1,22 +1,49 @@
-import { ignoredOptions, resolveSettings, type Given } from '../config/options';
-import { Daemon } from '../daemon';
+import { join } from 'node:path';
+import { ignoredOptions, resolveSettings, type Given, type Settings } from '../config/options';
+import type { Daemon } from '../daemon';
 import { messageOf } from '../lib/errors';
-import { createStderrLogger, type Logger } from '../lib/logger';
+import { createLateLogger } from '../lib/late-logger';
+import type { Logger } from '../lib/logger';
+import type { ContainerLogs } from '../logs/container-logs';
+import { createContainerLogs } from '../logs/create-container-logs';
 
-/** `dockbridge serve`: until SIGTERM or SIGINT; a second one ends at once. */
+/**
+ * `dockbridge serve`: until SIGTERM or SIGINT; a second one ends at once. The logs are resumed before all else is even
+ * loaded: after a crash each tenth of a second counts for a container that floods (docs/logs.md).
+ */
 export async function serve(given: Given): Promise<void> {
   const settings = resolveSettings(given, process.env);
+  const late = createLateLogger();
+  const logs = createContainerLogs({
+    mode: settings.containerLogs,
+    stateDir: join(settings.stateDir, 'logs'),
+    logger: late.logger,
+  });
+  const { createStderrLogger } = await import('../lib/logger.js');
   const logger = createStderrLogger(settings.logLevel);
+  late.attach(logger);
   surviveBugs(logger);
   for (const { name, why } of ignoredOptions(given, process.env)) {
     logger.warn('An option changes nothing here', { option: `--${name}`, why });
   }
-  const daemon = await Daemon.create(settings, logger);
-  await daemon.start();
+  const daemon = await startDaemon(settings, logger, logs);
   const signal = await nextSignal();
   logger.info('Stopping', { signal });
   void nextSignal().then(() => process.exit(1));
   await daemon.stop();
+}
+
+async function startDaemon(settings: Settings, logger: Logger, logs: ContainerLogs): Promise<Daemon> {
+  try {
+    const { Daemon } = await import('../daemon.js');
+    const daemon = await Daemon.create(settings, logger, {}, logs);
+    await daemon.start();
+    return daemon;
+  } catch (error) {
+    // Its thread would keep the process alive.
+    await logs.close();
+    throw error;
+  }
 }
 
 /** A bug in one call must not take down the node's pods: it is logged, and the daemon goes on. */

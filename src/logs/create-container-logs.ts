@@ -2,24 +2,32 @@ import { extname, join } from 'node:path';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from './container-logs';
 import { InProcessLogs } from './in-process-logs';
+import { LinkedLogs } from './linked-logs';
+import { claimState } from './state-owner';
 import { WorkerLogs } from './worker-logs';
 
 export interface ContainerLogsOptions {
+  /** cri: we write CRI files; link: symlinks to the Engine's json-file. */
+  readonly mode: 'cri' | 'link';
   /** Directory of the saved positions; must outlive reboots (the spools do). Created (0700) when missing. */
   readonly stateDir: string;
   readonly logger: Logger;
 }
 
 /**
- * The followers, in a worker thread. Run from TypeScript sources (jest), where no compiled worker file stands
- * beside this one, they work on the calling thread instead: same code, same promises.
+ * The followers, in a worker thread, which resumes by itself what an earlier process was stopped at. Run from
+ * TypeScript sources (jest), where no compiled worker file stands beside this one, they work on the calling thread
+ * instead: same code, same promises.
+ * @throws FAILED_PRECONDITION when another process uses the state directory.
  */
-export function createContainerLogs(options: ContainerLogsOptions): ContainerLogs {
+export function createContainerLogs({ mode, stateDir, logger }: ContainerLogsOptions): ContainerLogs {
+  if (mode === 'link') return new LinkedLogs(logger);
+  claimState(stateDir);
   const kind = extname(__filename);
-  if (kind === '.ts') {
-    const logs = new InProcessLogs(options);
-    logs.resume();
-    return logs;
+  if (kind !== '.ts') {
+    return new WorkerLogs({ stateDir, logger, entry: join(__dirname, `worker-entry${kind}`) });
   }
-  return new WorkerLogs({ ...options, entry: join(__dirname, `worker-entry${kind}`) });
+  const logs = new InProcessLogs({ stateDir, logger });
+  logs.resume();
+  return logs;
 }

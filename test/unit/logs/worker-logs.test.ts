@@ -82,7 +82,7 @@ describe('WorkerLogs', () => {
 describe('createContainerLogs', () => {
   it('works in the process where only TypeScript sources are', async () => {
     const room = new LogRoom();
-    const logs = createContainerLogs({ stateDir: room.stateDir, logger: room.logger() });
+    const logs = createContainerLogs({ mode: 'cri', stateDir: room.stateDir, logger: room.logger() });
     expect(logs).toBeInstanceOf(InProcessLogs);
     expect(fs.existsSync(join(SRC, 'logs', 'worker-entry.ts'))).toBe(true);
     await logs.close();

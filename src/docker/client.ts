@@ -18,6 +18,32 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Characters. */
+export interface TerminalSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Which of a process' streams a connection carries. */
+export interface StreamSelection {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+}
+
+export interface CreateExecOptions extends CallOptions {
+  readonly tty?: boolean;
+  /** Default: both outputs. */
+  readonly streams?: StreamSelection;
+}
+
+export interface StartExecOptions extends CallOptions {
+  /** As it was created. */
+  readonly tty?: boolean;
+  /** Of the new terminal; Engines before 23 do not look at it. */
+  readonly size?: TerminalSize | undefined;
+}
+
 export type Filters = Readonly<Record<string, readonly string[]>>;
 
 /**
@@ -44,6 +70,10 @@ export interface DockerClient {
   /** Force-removes with its anonymous volumes. Absent, or being removed by somebody else, is success. */
   removeContainer(id: string, options?: CallOptions): Promise<void>;
 
+  /** @returns the hijacked connection, as that of startExec; what was written before is not on it. */
+  attachContainer(id: string, streams: StreamSelection, options?: CallOptions): Promise<Duplex>;
+  resizeContainer(id: string, size: TerminalSize, options?: CallOptions): Promise<void>;
+
   listImages(options?: CallOptions): Promise<EngineImageSummary[]>;
   inspectImage(reference: string, options?: CallOptions): Promise<EngineImageInspect>;
   imageHistory(reference: string, options?: CallOptions): Promise<unknown[]>;
@@ -64,8 +94,10 @@ export interface DockerClient {
   /** Removes one name, or by id the image. Absent is success. */
   removeImage(reference: string, options?: CallOptions): Promise<void>;
 
-  createExec(containerId: string, command: readonly string[], options?: CallOptions): Promise<string>;
-  /** @returns the hijacked connection; the caller owns and destroys it. */
-  startExec(execId: string, options?: CallOptions): Promise<Duplex>;
+  createExec(containerId: string, command: readonly string[], options?: CreateExecOptions): Promise<string>;
+  /** @returns the hijacked connection; the caller owns and destroys it. Multiplexed (demux.ts) unless on a terminal. */
+  startExec(execId: string, options?: StartExecOptions): Promise<Duplex>;
+  /** Waits, 10 s at most, for the exec to be started. */
+  resizeExec(execId: string, size: TerminalSize, options?: CallOptions): Promise<void>;
   inspectExec(execId: string, options?: CallOptions): Promise<EngineExecInspect>;
 }

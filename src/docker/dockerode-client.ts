@@ -12,7 +12,16 @@ import type {
   EngineProgress,
   EngineVersion,
 } from '../translate/engine';
-import type { CallOptions, DockerClient, Filters } from './client';
+import type {
+  CallOptions,
+  CreateExecOptions,
+  DockerClient,
+  Filters,
+  StartExecOptions,
+  StreamSelection,
+  TerminalSize,
+} from './client';
+import { DETACH_KEYS } from './detach-keys';
 import { connectDocker } from './endpoint';
 import { EngineError, hasStatus, toRuntimeError } from './errors';
 import { readJsonLines } from './ndjson';
@@ -109,6 +118,27 @@ export class DockerodeClient implements DockerClient {
     }
   }
 
+  attachContainer(
+    id: string,
+    { stdin, stdout, stderr }: StreamSelection,
+    options: CallOptions = {},
+  ): Promise<Duplex> {
+    const bit = (on: boolean): string => (on ? '1' : '0');
+    const query = {
+      stream: '1',
+      stdin: bit(stdin),
+      stdout: bit(stdout),
+      stderr: bit(stderr),
+      detachKeys: DETACH_KEYS,
+    };
+    return this.long.hijack({ method: 'POST', path: containerPath(id, 'attach'), query, ...options });
+  }
+
+  async resizeContainer(id: string, size: TerminalSize, options: CallOptions = {}): Promise<void> {
+    const path = containerPath(id, 'resize');
+    await this.call({ method: 'POST', path, query: sides(size), ...options });
+  }
+
   listImages(options: CallOptions = {}): Promise<EngineImageSummary[]> {
     return this.call({ method: 'GET', path: '/images/json', ...options });
   }
@@ -159,25 +189,32 @@ export class DockerodeClient implements DockerClient {
   async createExec(
     containerId: string,
     command: readonly string[],
-    options: CallOptions = {},
+    { tty = false, streams = OUTPUT, ...options }: CreateExecOptions = {},
   ): Promise<string> {
-    const body = { Cmd: command, AttachStdout: true, AttachStderr: true };
+    const body = {
+      Cmd: command,
+      AttachStdout: streams.stdout,
+      AttachStderr: streams.stderr,
+      ...(streams.stdin ? { AttachStdin: true } : {}),
+      ...(tty ? { Tty: true, DetachKeys: DETACH_KEYS } : {}),
+    };
     const request = { method: 'POST', path: containerPath(containerId, 'exec'), body, ...options } as const;
     return (await this.call<{ Id: string }>(request)).Id;
   }
 
-  startExec(execId: string, options: CallOptions = {}): Promise<Duplex> {
-    const body = { Detach: false, Tty: false };
-    return this.long.hijack({
-      method: 'POST',
-      path: `/exec/${encodeURIComponent(execId)}/start`,
-      body,
-      ...options,
-    });
+  startExec(execId: string, { tty = false, size, ...options }: StartExecOptions = {}): Promise<Duplex> {
+    const console = size === undefined ? {} : { ConsoleSize: [size.height, size.width] };
+    const body = { Detach: false, Tty: tty, ...(tty ? console : {}) };
+    return this.long.hijack({ method: 'POST', path: execPath(execId, 'start'), body, ...options });
+  }
+
+  async resizeExec(execId: string, size: TerminalSize, options: CallOptions = {}): Promise<void> {
+    const path = execPath(execId, 'resize');
+    await this.call({ method: 'POST', path, query: sides(size), ...options });
   }
 
   inspectExec(execId: string, options: CallOptions = {}): Promise<EngineExecInspect> {
-    return this.call({ method: 'GET', path: `/exec/${encodeURIComponent(execId)}/json`, ...options });
+    return this.call({ method: 'GET', path: execPath(execId, 'json'), ...options });
   }
 
   private call<T>(request: EngineRequest): Promise<T> {
@@ -212,6 +249,16 @@ export class DockerodeClient implements DockerClient {
       throw toRuntimeError(error, request.signal);
     }
   }
+}
+
+const OUTPUT: StreamSelection = { stdin: false, stdout: true, stderr: true };
+
+function sides({ width, height }: TerminalSize): { w: string; h: string } {
+  return { w: String(width), h: String(height) };
+}
+
+function execPath(execId: string, verb: string): string {
+  return `/exec/${encodeURIComponent(execId)}/${verb}`;
 }
 
 function containerPath(idOrName: string, verb?: string): string {

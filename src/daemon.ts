@@ -4,16 +4,21 @@ import type { DockerClient } from './docker/client';
 import { DockerodeClient } from './docker/dockerode-client';
 import { isLocalEndpoint } from './docker/endpoint';
 import { instrument, type EngineCall } from './docker/instrument';
+import { invalidArgument } from './lib/errors';
 import type { Logger } from './lib/logger';
 import type { ContainerLogs } from './logs/container-logs';
 import { createContainerLogs } from './logs/create-container-logs';
 import { choosePodNetwork } from './network/choose';
+import { NamespaceHandles } from './network/cni/namespace-handles';
 import type { PodNetwork } from './network/pod-network';
 import type { CallReport } from './server/call';
+import { EngineStreaming } from './server/exec/engine-streaming';
 import { GrpcServer } from './server/grpc-server';
 import { SandboxImage } from './server/image/sandbox-image';
 import { NameReservations } from './store/name-reservations';
 import { Store } from './store/store';
+import { NetnsDialers } from './streaming/port-forward/netns-dialer';
+import { StreamingServer } from './streaming/server';
 import { ContainerEvents } from './sync/container-events';
 import { ContainerSync } from './sync/container-sync';
 import { EngineLink, type LinkTimes } from './sync/engine-link';
@@ -43,6 +48,8 @@ export class Daemon {
     private readonly logs: ContainerLogs,
     private readonly network: PodNetwork,
     private readonly server: GrpcServer,
+    private readonly streaming: StreamingServer,
+    private readonly dialers: NetnsDialers,
     readonly store: Store,
     private readonly logger: Logger,
   ) {}
@@ -65,7 +72,7 @@ export class Daemon {
       confDir: settings.cniConfDir,
       binDirs: settings.cniBinDir,
       cacheDir: settings.cniCacheDir,
-      runDir: join(settings.runDir, 'netns'),
+      handles: new NamespaceHandles(join(settings.runDir, 'netns')),
       timeoutMs: settings.cniTimeout || DEFAULT_CNI_TIMEOUT_MS,
       logger,
     });
@@ -97,6 +104,13 @@ export class Daemon {
       localEngine: isLocalEndpoint(settings.dockerEndpoint),
       dockbridgeVersion: DOCKBRIDGE_VERSION,
     };
+    const dialers = new NetnsDialers();
+    const streaming = new StreamingServer({
+      bind: settings.streamingBindAddr,
+      tls: streamingTls(settings),
+      backend: new EngineStreaming({ docker, store, settings: handlerSettings, logger }, dialers),
+      logger,
+    });
     const server = new GrpcServer(
       {
         ...{
@@ -109,13 +123,14 @@ export class Daemon {
           network,
           logs,
           sandboxImage,
+          streaming,
           logger,
         },
         settings: handlerSettings,
       },
       { endpoint: settings.endpoint, logger, observe: hooks.onCall ?? (() => undefined) },
     );
-    return new Daemon(link, logs, network, server, store, logger);
+    return new Daemon(link, logs, network, server, streaming, dialers, store, logger);
   }
 
   /**
@@ -124,9 +139,10 @@ export class Daemon {
    * @returns the address that serves.
    */
   async start(): Promise<string> {
+    const streamingUrl = await this.streaming.listen();
     const address = await this.server.listen();
     this.link.start();
-    this.logger.info('Serving CRI', { address, version: DOCKBRIDGE_VERSION });
+    this.logger.info('Serving CRI', { address, streaming: streamingUrl, version: DOCKBRIDGE_VERSION });
     await notifySystemd('--ready', this.logger);
     return address;
   }
@@ -139,9 +155,25 @@ export class Daemon {
   async stop(): Promise<void> {
     await notifySystemd('--stopping', this.logger);
     await this.server.close();
+    await this.streaming.close();
+    await this.dialers.close();
     await this.link.stop();
     await this.logs.close();
     await this.network.close();
     this.logger.info('Stopped');
   }
+}
+
+function streamingTls({
+  streamingTlsCertFile: certFile,
+  streamingTlsPrivateKeyFile: keyFile,
+}: Settings): { certFile: string; keyFile: string } | undefined {
+  if (certFile === '' && keyFile === '') return undefined;
+  if (certFile === '' || keyFile === '') {
+    throw invalidArgument(
+      '--streaming-tls-cert-file',
+      'and --streaming-tls-private-key-file need each other',
+    );
+  }
+  return { certFile, keyFile };
 }

@@ -12,7 +12,7 @@ import { Cleanup } from './cleanup';
 import { refusePortConflicts } from './host-ports';
 import { parseNetworkList, wantsCapability, type NetworkConfig } from './network-config';
 import { addressesOfProcess, isLoopbackUp } from './namespace-addresses';
-import { NamespaceHandles } from './namespace-handles';
+import type { PodNamespaces } from './namespace-handles';
 import { NodeNetwork } from './node-network';
 import { outliveOrphans } from './orphaned-plugins';
 import { PluginChain } from './plugin-chain';
@@ -33,8 +33,7 @@ export interface CniOptions {
   readonly confDir: string;
   readonly binDirs: readonly string[];
   readonly cacheDir: string;
-  /** Where namespace handles are: must not outlive a boot. */
-  readonly runDir: string;
+  readonly handles: PodNamespaces;
   /** Of one plugin's run. */
   readonly timeoutMs: number;
   readonly logger: Logger;
@@ -49,7 +48,7 @@ export class CniNetwork implements PodNetwork {
   private readonly chain: PluginChain;
   private readonly node: NodeNetwork;
   private readonly cache: ResultCache;
-  private readonly handles: NamespaceHandles;
+  private readonly handles: PodNamespaces;
   private readonly lock = new KeyedLock();
   private readonly slots = new Semaphore(CONCURRENT_PODS);
   private readonly cleanup: Cleanup;
@@ -61,11 +60,11 @@ export class CniNetwork implements PodNetwork {
   private tidy: Promise<void> = Promise.resolve();
 
   private constructor(private readonly options: CniOptions) {
-    const { confDir, binDirs, cacheDir, runDir, timeoutMs, logger } = options;
+    const { confDir, binDirs, cacheDir, timeoutMs, logger } = options;
     this.chain = new PluginChain(binDirs, timeoutMs);
     this.node = new NodeNetwork({ confDir, binDirs, chain: this.chain, logger });
     this.cache = new ResultCache(cacheDir);
-    this.handles = new NamespaceHandles(runDir);
+    this.handles = options.handles;
     this.cleanup = new Cleanup((id) => this.detach(id, 0), logger);
   }
 

@@ -80,6 +80,9 @@ export class NamespaceHandles {
   }
 }
 
+/** What a network needs of them: tests have no namespaces. */
+export type PodNamespaces = Pick<NamespaceHandles, keyof NamespaceHandles>;
+
 async function isNamespace(path: string): Promise<boolean> {
   try {
     return (await statfs(path)).type === NSFS_MAGIC;

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
-import { errnoOf, messageOf } from '../../lib/errors';
+import { errnoOf, messageOf, RuntimeError } from '../../lib/errors';
 import { pause } from '../../lib/pause';
 import { CniPluginError, failedRun } from './plugin-error';
 
@@ -40,7 +40,7 @@ export async function runPlugin(run: PluginRun): Promise<string> {
         await pause(BUSY_RETRY_MS, run.signal ?? new AbortController().signal);
         continue;
       }
-      if (errnoOf(error) === undefined) throw error;
+      if (error instanceof RuntimeError || errnoOf(error) === undefined) throw error;
       const { plugin, command, path } = run;
       throw new CniPluginError(
         'FAILED_PRECONDITION',
@@ -61,9 +61,13 @@ async function runOnce(run: PluginRun): Promise<string> {
     cwd: '/',
   });
   let stopped: Error | undefined;
+  let giveUp!: (exit: string) => void;
+  const givenUp = new Promise<string>((resolve) => (giveUp = resolve));
+  let killTimer: NodeJS.Timeout | undefined;
   const stop = (why: Error): void => {
     stopped ??= why;
     killGroup(child);
+    killTimer ??= setTimeout(() => giveUp('SIGKILL'), KILL_WAIT_MS);
   };
   const fail = (why: string): CniPluginError =>
     new CniPluginError('UNKNOWN', plugin, command, `CNI plugin "${plugin}" ${why} on ${command}`);
@@ -89,13 +93,14 @@ async function runOnce(run: PluginRun): Promise<string> {
   child.stdin.on('error', () => undefined);
   child.stdin.end(run.stdin);
   try {
-    const exit = await ended(child);
+    const exit = await Promise.race([ended(child), givenUp]);
     if (stopped !== undefined) throw stopped;
     if (exit !== '0')
       throw failedRun({ plugin, command, exit: describe(exit), stdout: stdout(), stderr: stderr() });
     return stdout();
   } finally {
     clearTimeout(timer);
+    clearTimeout(killTimer);
     run.signal?.removeEventListener('abort', onAbort);
   }
 }
@@ -103,21 +108,12 @@ async function runOnce(run: PluginRun): Promise<string> {
 /** Resolves with exit code or signal once the output is complete; rejects when the process could not be started. */
 async function ended(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
-    let killTimer: NodeJS.Timeout | undefined;
     child.once('error', reject);
-    child.once('close', (code, signal) => {
-      clearTimeout(killTimer);
-      resolve(signal ?? String(code));
-    });
-    child.once('killed-group', () => {
-      killTimer = setTimeout(() => resolve('SIGKILL'), KILL_WAIT_MS);
-      killTimer.unref();
-    });
+    child.once('close', (code, signal) => resolve(signal ?? String(code)));
   });
 }
 
 function killGroup(child: ChildProcess): void {
-  child.emit('killed-group');
   if (child.pid === undefined) return;
   try {
     process.kill(-child.pid, 'SIGKILL');

@@ -1,0 +1,324 @@
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CniNetwork } from '../../../src/network/cni/cni-network';
+import type { EngineContainerInspect } from '../../../src/translate/engine';
+import type { PodToAttach } from '../../../src/translate/pod-to-attach';
+import { until } from '../support/async';
+import { rejectionOf } from '../support/errors';
+import { answer, FakeNode, listOf, RESULT } from './fake-plugins';
+
+let node: FakeNode;
+let network: CniNetwork;
+beforeEach(async () => {
+  node = await FakeNode.create();
+  await node.plugin('one', answer(RESULT));
+  await node.plugin('two', answer(RESULT));
+  await node.configure(listOf(['one', 'two']));
+  network = await node.open();
+});
+afterEach(async () => {
+  await network.close();
+  await node.remove();
+});
+
+/** A running sandbox; it is this process, whose namespace has a loopback interface. */
+function sandbox(id: string, pid = process.pid): EngineContainerInspect {
+  return { Id: id, State: { Pid: pid } } as EngineContainerInspect;
+}
+
+function pod(more: Partial<PodToAttach> = {}): PodToAttach {
+  return { name: 'web', namespace: 'shop', uid: 'u1', annotations: {}, ports: [], dns: undefined, ...more };
+}
+
+const cached = (): Promise<string[]> => readdir(join(node.cacheDir, 'results'));
+
+async function reopen(): Promise<void> {
+  await network.close();
+  network = await node.open();
+}
+
+async function expectNothingLeft(): Promise<void> {
+  expect(await cached()).toEqual([]);
+  expect([...node.namespaces.lives]).toEqual([]);
+  expect(network.heldSandboxes()).toEqual([]);
+}
+
+describe('A pod on a CNI network', () => {
+  it('is attached, has its addresses, and is freed without a trace', async () => {
+    await network.attach(sandbox('c1'), pod());
+    expect(await network.stateOf(sandbox('c1'))).toEqual({ ready: true, ips: ['10.1.0.2', 'fd00::2'] });
+    const [first] = await node.calls();
+    expect(first).toMatchObject({
+      ...{ command: 'ADD', containerId: 'c1', netns: '/handles/c1', ifName: 'eth0' },
+      args: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=c1;K8S_POD_UID=u1',
+    });
+    await network.detach('c1', process.pid);
+    expect(await node.story()).toEqual(['ADD one', 'ADD two', 'DEL two', 'DEL one']);
+    await expectNothingLeft();
+  });
+
+  it('is freed once, however often it is asked', async () => {
+    await network.attach(sandbox('c1'), pod());
+    await Promise.all([network.detach('c1', 0), network.detach('c1', 0)]);
+    await network.detach('c1', 0);
+    expect(await node.story()).toEqual(['ADD one', 'ADD two', 'DEL two', 'DEL one']);
+  });
+
+  it('has its result in the format and place of libcni', async () => {
+    await network.attach(
+      sandbox('c1'),
+      pod({ ports: [{ hostPort: 80, containerPort: 8080, protocol: 'tcp', hostIp: '' }] }),
+    );
+    const file = join(node.cacheDir, 'results/net-c1-eth0');
+    const entry = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
+    expect(entry).toMatchObject({
+      ...{ kind: 'cniCacheV1', containerId: 'c1', ifName: 'eth0', networkName: 'net', netns: '/handles/c1' },
+      capabilityArgs: { portMappings: [{ hostPort: 80, containerPort: 8080, protocol: 'tcp', hostIP: '' }] },
+      result: RESULT,
+    });
+    expect((entry.cniArgs as string[][])[1]).toEqual(['K8S_POD_NAMESPACE', 'shop']);
+    const config = Buffer.from(entry.config as string, 'base64').toString('utf8');
+    expect(JSON.parse(config)).toEqual(listOf(['one', 'two']));
+  });
+
+  it('keeps its addresses over a restart, and is freed with the configuration of its ADD when that is gone', async () => {
+    await network.attach(sandbox('c1'), pod());
+    await rm(join(node.confDir, '10-net.conflist'));
+    await reopen();
+    expect(network.condition().ready).toBe(false);
+    expect(await network.stateOf(sandbox('c1'))).toEqual({ ready: true, ips: ['10.1.0.2', 'fd00::2'] });
+    await network.detach('c1', 0);
+    const last = (await node.calls()).at(-1);
+    expect(last).toMatchObject({ command: 'DEL', plugin: 'one', netns: '/handles/c1' });
+    expect(last?.input.prevResult).toEqual(RESULT);
+    await expectNothingLeft();
+  });
+
+  it('is freed without a namespace when that went with a reboot', async () => {
+    await network.attach(sandbox('c1'), pod());
+    node.namespaces.lives.clear();
+    await reopen();
+    await network.detach('c1', 0);
+    expect((await node.calls()).at(-1)).toMatchObject({ command: 'DEL', netns: '' });
+    await expectNothingLeft();
+  });
+
+  it('is not ready when its container was started anew: that namespace has no network', async () => {
+    await network.attach(sandbox('c1'), pod());
+    node.namespaces.lives.set('c1', 1);
+    expect(await network.stateOf(sandbox('c1'))).toEqual({ ready: false, ips: [] });
+  });
+
+  it('is not ready when we were killed during its ADD, which is undone all the same', async () => {
+    await network.attach(sandbox('c1'), pod());
+    const file = join(node.cacheDir, 'results/net-c1-eth0');
+    const { result: _result, ...begun } = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
+    await writeFile(file, JSON.stringify(begun));
+    await writeFile(join(node.cacheDir, 'results/.net-c2-eth0.dockbridge'), '{"half');
+    await reopen();
+    expect(await network.stateOf(sandbox('c1'))).toEqual({ ready: false, ips: [] });
+    expect(network.heldSandboxes()).toEqual(['c1']);
+    await network.detach('c1', 0);
+    expect((await node.story()).slice(2)).toEqual(['DEL two', 'DEL one']);
+    await expectNothingLeft();
+  });
+
+  it('of cri-dockerd is freed too, loopback and all', async () => {
+    const entry = (networkName: string, ifName: string, config: object): string =>
+      JSON.stringify({
+        ...{ kind: 'cniCacheV1', containerId: 'd1', ifName, networkName },
+        config: Buffer.from(JSON.stringify(config)).toString('base64'),
+        cniArgs: [['K8S_POD_INFRA_CONTAINER_ID', 'd1']],
+        ...(ifName === 'lo' ? {} : { result: RESULT }),
+      });
+    await mkdir(join(node.cacheDir, 'results'), { recursive: true });
+    const put = (name: string, text: string): Promise<void> =>
+      writeFile(join(node.cacheDir, 'results', name), text);
+    await put('net-d1-eth0', entry('net', 'eth0', listOf(['one', 'two'])));
+    await put(
+      'cni-loopback-d1-lo',
+      entry('cni-loopback', 'lo', {
+        cniVersion: '0.2.0',
+        name: 'cni-loopback',
+        plugins: [{ type: 'loopback' }],
+      }),
+    );
+    await put(
+      'net-stranger-eth0',
+      JSON.stringify({
+        kind: 'cniCacheV1',
+        containerId: 'stranger',
+        ifName: 'eth0',
+        networkName: 'net',
+        netns: '/run/netns/x',
+      }),
+    );
+    await node.plugin('loopback', '');
+    await reopen();
+    expect(network.heldSandboxes()).toEqual(['d1']);
+    await network.detach('d1', 0);
+    expect((await node.story()).sort()).toEqual(['DEL loopback', 'DEL one', 'DEL two']);
+    expect(await cached()).toEqual(['net-stranger-eth0']);
+  });
+
+  it('whose sandbox vanished is freed as soon as the plugins can', async () => {
+    await network.attach(sandbox('c1'), pod());
+    await node.plugin(
+      'two',
+      `[ "$CNI_COMMAND" = DEL ] && ! [ -e $log.cured ] && touch $log.cured && exit 1; ${answer(RESULT)}`,
+    );
+    network.abandon('c1');
+    const left = async (): Promise<number> => (await cached()).length;
+    let count = await left();
+    while (count > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      count = await left();
+    }
+    await until(() => network.heldSandboxes().length === 0);
+    expect((await node.story()).slice(2)).toEqual(['DEL two', 'DEL two', 'DEL one']);
+  });
+
+  it('is refused a host port that another one has', async () => {
+    await node.configure(listOf(['one', { type: 'two', capabilities: { portMappings: true } }]));
+    await network.close();
+    network = await node.open();
+    const ports = [{ hostPort: 80, containerPort: 8080, protocol: 'tcp' as const, hostIp: '' }];
+    const results = await Promise.allSettled([
+      network.attach(sandbox('c1'), pod({ ports })),
+      network.attach(sandbox('c2'), pod({ name: 'other', ports })),
+    ]);
+    const failures = results.flatMap((result) =>
+      result.status === 'rejected' ? [String(result.reason)] : [],
+    );
+    expect(failures).toEqual([expect.stringMatching(/host port 80\/tcp is taken by pod shop\/(web|other)$/)]);
+    await network.attach(sandbox('c3'), pod({ ports: [{ ...ports[0]!, protocol: 'udp' }] }));
+  });
+});
+
+describe('An ADD that fails', () => {
+  it.each([
+    [
+      'with an error',
+      `echo '{"code":7,"msg":"broken"}'; exit 1`,
+      'CNI plugin "two" failed on ADD (code 7): broken',
+    ],
+    ['with garbage', 'echo hello', 'CNI plugin "two" answered ADD with what is not a JSON object: hello'],
+    [
+      'by hanging',
+      'sleep 1000',
+      'CNI plugin "two" took longer than 500 ms on ADD (--cni-timeout) and was killed',
+    ],
+    ['by giving no address', answer({ cniVersion: '1.0.0', ips: [] }), 'gave pod shop/web no address'],
+  ])('%s leaves nothing, and says which plugin it was', async (_, script, error) => {
+    await node.plugin('two', `[ "$CNI_COMMAND" = DEL ] && exit; ${script}`);
+    await network.close();
+    network = await node.open(500);
+    expect(await rejectionOf(network.attach(sandbox('c1'), pod()))).toContain(error);
+    expect(await node.story()).toEqual(['ADD one', 'ADD two', 'DEL two', 'DEL one']);
+    await expectNothingLeft();
+  });
+
+  it('for a bad annotation runs no plugin', async () => {
+    const annotations = { 'kubernetes.io/egress-bandwidth': '1' };
+    expect(await rejectionOf(network.attach(sandbox('c1'), pod({ annotations })))).toBe(
+      'INVALID_ARGUMENT config.annotations["kubernetes.io/egress-bandwidth"]: "1" is not a bandwidth from 1k to 1P (bits per second)',
+    );
+    expect(await node.story()).toEqual([]);
+  });
+
+  it('and cannot be undone at once is undone later', async () => {
+    await node.plugin('two', 'exit 1');
+    await expect(network.attach(sandbox('c1'), pod())).rejects.toThrow('CNI plugin "two"');
+    expect(await cached()).toEqual(['net-c1-eth0']);
+    await node.plugin('two', '');
+    await network.detach('c1', 0);
+    await expectNothingLeft();
+  });
+});
+
+describe('Readiness', () => {
+  const becomes = async (ready: boolean): Promise<number> => {
+    const started = Date.now();
+    await until(() => network.condition().ready === ready, `ready=${ready}`);
+    return Date.now() - started;
+  };
+
+  it('ends when the configuration goes and comes back within a second when it does', async () => {
+    expect(network.condition()).toEqual({ ready: true, reason: '', message: '' });
+    await rm(node.confDir, { recursive: true });
+    await becomes(false);
+    expect(network.condition()).toEqual({
+      ready: false,
+      reason: 'NetworkPluginNotReady',
+      message: `no CNI configuration in ${node.confDir} (--cni-conf-dir)`,
+    });
+    expect(await rejectionOf(network.attach(sandbox('c1'), pod()))).toMatch(
+      /^FAILED_PRECONDITION no CNI configuration/,
+    );
+    await mkdir(node.confDir);
+    await node.configure(listOf(['one']));
+    expect(await becomes(true)).toBeLessThan(1_000);
+  });
+
+  it('ends when a plugin goes and comes back within a second when it does', async () => {
+    await rm(join(node.binDir, 'two'));
+    await becomes(false);
+    expect(network.condition().message).toBe(
+      `CNI plugin "two" is not installed in ${node.binDir} (--cni-bin-dir)`,
+    );
+    await node.plugin('two', '');
+    expect(await becomes(true)).toBeLessThan(1_000);
+  });
+
+  it('says what is wrong with a configuration of a newer version, and takes the next valid file', async () => {
+    await node.configure(listOf(['one'], { cniVersion: '2.0.0' }));
+    await becomes(false);
+    expect(network.condition().message).toBe(
+      `no valid CNI configuration: ${join(node.confDir, '10-net.conflist')}: CNI version 2.0.0 is not known; this runtime speaks 0.1.0 to 1.1.0`,
+    );
+    await node.configure({ cniVersion: '0.4.0', name: 'second', type: 'one' }, '20-net.conf');
+    await becomes(true);
+    await network.attach(sandbox('c1'), pod());
+    expect(await cached()).toEqual(['second-c1-eth0']);
+  });
+
+  it('waits for the pod CIDR when a plugin wants it, and hands on both families and later changes', async () => {
+    await node.configure(listOf([{ type: 'one', capabilities: { ipRanges: true } }]));
+    await becomes(false);
+    expect(network.condition().message).toContain('pod CIDR');
+    network.setPodCidr('10.1.0.0/24,fd00::/64');
+    expect(network.condition().ready).toBe(true);
+    await network.attach(sandbox('c1'), pod());
+    expect((await node.calls())[0]?.input.runtimeConfig).toEqual({
+      ipRanges: [[{ subnet: '10.1.0.0/24' }], [{ subnet: 'fd00::/64' }]],
+    });
+    network.setPodCidr('10.2.0.0/24');
+    await network.attach(sandbox('c2'), pod());
+    expect((await node.calls())[1]?.input.runtimeConfig).toEqual({ ipRanges: [[{ subnet: '10.2.0.0/24' }]] });
+  });
+
+  it('is what STATUS of CNI 1.1 says', async () => {
+    await node.plugin(
+      'one',
+      `[ "$CNI_COMMAND" = STATUS ] && echo '{"code":50,"msg":"no leader"}' && exit 1; ${answer(RESULT)}`,
+    );
+    await node.configure(listOf(['one'], { cniVersion: '1.1.0' }));
+    await becomes(false);
+    expect(network.condition().message).toBe('CNI plugin "one" failed on STATUS (code 50): no leader');
+  });
+});
+
+describe('Garbage', () => {
+  it('is collected once by plugins of CNI 1.1, before the first ADD', async () => {
+    await node.configure(listOf(['one'], { cniVersion: '1.1.0' }));
+    await reopen();
+    await network.attach(sandbox('c1'), pod());
+    await reopen();
+    network.collectGarbage(new Set(['c1', 'c9']));
+    await network.attach(sandbox('c2'), pod({ name: 'second' }));
+    const story = (await node.story()).filter((call) => !call.startsWith('STATUS'));
+    expect(story).toEqual(['ADD one', 'GC one', 'ADD one']);
+    const gc = (await node.calls()).find(({ command }) => command === 'GC');
+    expect(gc?.input['cni.dev/valid-attachments']).toEqual([{ containerID: 'c1', ifname: 'eth0' }]);
+  });
+});

@@ -1,4 +1,15 @@
-import { duration, flag, integerIn, list, logLevel, oneOf, size, text, type Parse } from './parsers';
+import {
+  bindAddress,
+  duration,
+  flag,
+  integerIn,
+  list,
+  logLevel,
+  oneOf,
+  size,
+  text,
+  type Parse,
+} from './parsers';
 
 /**
  * One option: drives the command line, the environment (`DOCKBRIDGE_` and the name in capitals), `--help` and
@@ -137,10 +148,23 @@ export const OPTIONS = {
   streamingBindAddr: option(
     'streaming-bind-addr',
     'ADDR',
+    '127.0.0.1:0',
+    bindAddress,
+    'where the exec, attach and port-forward server listens; no host is 127.0.0.1, port 0 any free one',
+  ),
+  streamingTlsCertFile: option(
+    'streaming-tls-cert-file',
+    'FILE',
     '',
     text,
-    'address of the exec, attach and port-forward server',
-    'the streaming server is not built yet',
+    "PEM certificate of that server, with its chain; '' serves plain HTTP, which is fine on loopback",
+  ),
+  streamingTlsPrivateKeyFile: option(
+    'streaming-tls-private-key-file',
+    'FILE',
+    '',
+    text,
+    'PEM key of that certificate',
   ),
   ipv6DualStack: option(
     'ipv6-dual-stack',

@@ -65,3 +65,18 @@ export const duration: Parse<number> = (value, source) => {
     0,
   );
 };
+
+export interface BindAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `host:port`, `[v6]:port`, `:port` or ''. Without a host never all interfaces: only a token keeps strangers out. */
+export const bindAddress: Parse<BindAddress> = (value, source) => {
+  const [, v6, host, port = '0'] =
+    /^(?:\[([\da-fA-F:]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(value === '' ? ':0' : value) ?? [];
+  if ((v6 ?? host) === undefined || Number(port) > 65_535) {
+    throw invalidArgument(source, `"${value}" is not an address such as 127.0.0.1:10010`);
+  }
+  return { host: v6 ?? (host === '' ? '127.0.0.1' : (host ?? '')), port: Number(port) };
+};

@@ -5,12 +5,15 @@ import { imageStatus } from './image/image-status';
 import { listImages } from './image/list-images';
 import { pullImage } from './image/pull-image';
 import { removeImage } from './image/remove-image';
+import { attach } from './runtime/attach';
 import { containerStatus } from './runtime/container-status';
 import { createContainer } from './runtime/create-container';
+import { exec } from './runtime/exec';
 import { execSync } from './runtime/exec-sync';
 import { listContainers } from './runtime/list-containers';
 import { listPodSandbox } from './runtime/list-pod-sandbox';
 import { podSandboxStatus } from './runtime/pod-sandbox-status';
+import { portForward } from './runtime/port-forward';
 import { removeContainer } from './runtime/remove-container';
 import { removePodSandbox } from './runtime/remove-pod-sandbox';
 import { reopenContainerLog } from './runtime/reopen-container-log';
@@ -67,7 +70,6 @@ const later = (why: string): Route<unknown, never> => ({
   handler: unsupportedCall(why),
 });
 
-const STREAMING = 'the streaming server is not built yet';
 const STATS = 'stats are not built yet';
 
 export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
@@ -87,9 +89,9 @@ export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
   ListContainers: read(listContainers),
   ContainerStatus: read(containerStatus),
   ExecSync: write(execSync),
-  Exec: later(STREAMING),
-  Attach: later(STREAMING),
-  PortForward: later(STREAMING),
+  Exec: write(exec),
+  Attach: write(attach),
+  PortForward: read(portForward),
   ReopenContainerLog: read(reopenContainerLog),
   UpdateContainerResources: later('resource updates are not built yet'),
   UpdatePodSandboxResources: later('resource updates are not built yet'),

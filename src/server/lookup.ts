@@ -1,4 +1,4 @@
-import { invalidArgument, notFound } from '../lib/errors';
+import { failedPrecondition, invalidArgument, notFound } from '../lib/errors';
 import type { ContainerRecord, ImageRecord, SandboxRecord } from '../store/records';
 import type { Store } from '../store/store';
 import { asImageId, familiarName, looksLikeIdPrefix, tryParseReference } from '../translate/reference';
@@ -25,6 +25,15 @@ export function findContainer(store: Store, id: string): ContainerRecord | undef
 export function getContainer(store: Store, id: string): ContainerRecord {
   const container = findContainer(store, id);
   if (container === undefined) throw notFound(`container "${id}" does not exist`);
+  return container;
+}
+
+/** @throws NOT_FOUND, and FAILED_PRECONDITION when it does not run. */
+export function getRunningContainer(store: Store, id: string): ContainerRecord {
+  const container = getContainer(store, id);
+  if (container.state !== 'running') {
+    throw failedPrecondition(`container ${container.id} is not running (${container.state})`);
+  }
   return container;
 }
 

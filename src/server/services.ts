@@ -7,6 +7,7 @@ import type { Store } from '../store/store';
 import type { ContainerSync } from '../sync/container-sync';
 import type { EngineLink } from '../sync/engine-link';
 import type { ImageSync } from '../sync/image-sync';
+import type { StreamingServer } from '../streaming/server';
 import type { SandboxImage } from './image/sandbox-image';
 
 /** Options that handlers act on. */
@@ -31,6 +32,7 @@ export interface Services {
   readonly network: PodNetwork;
   readonly logs: ContainerLogs;
   readonly sandboxImage: SandboxImage;
+  readonly streaming: Pick<StreamingServer, 'execUrl' | 'attachUrl' | 'portForwardUrl'>;
   readonly settings: HandlerSettings;
   readonly logger: Logger;
 }

@@ -1,8 +1,8 @@
-import { failedPrecondition, invalidArgument } from '../../lib/errors';
+import { invalidArgument } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { integer, nonEmpty, withoutNul } from '../../translate/validate';
 import { runCommand } from '../exec/run-command';
-import { getContainer } from '../lookup';
+import { getRunningContainer } from '../lookup';
 import type { CallContext, Services } from '../services';
 
 /** Two weeks in seconds: the longest that a timer can be set to is a little more. */
@@ -17,14 +17,11 @@ export async function execSync(
   request: Decoded<cri.IExecSyncRequest>,
   { signal }: CallContext,
 ): Promise<cri.IExecSyncResponse> {
-  const container = getContainer(services.store, request.container_id);
   if (request.cmd.length === 0) throw invalidArgument('cmd', 'is required');
   nonEmpty(request.cmd[0] ?? '', 'cmd[0]');
   request.cmd.forEach((word, index) => withoutNul(word, `cmd[${index}]`));
   const timeoutSeconds = integer(request.timeout, 'timeout', 0, MAX_TIMEOUT_SECONDS);
-  if (container.state !== 'running') {
-    throw failedPrecondition(`container ${container.id} is not running (${container.state})`);
-  }
+  const container = getRunningContainer(services.store, request.container_id);
   const { stdout, stderr, exitCode } = await runCommand(
     services,
     container.id,

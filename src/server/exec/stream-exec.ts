@@ -1,0 +1,61 @@
+import type { Duplex } from 'node:stream';
+import type { TerminalSize } from '../../docker/client';
+import { hasStatus } from '../../docker/errors';
+import { messageOf } from '../../lib/errors';
+import type { ClientStreams, ExecRequest } from '../../streaming/backend';
+import type { Services } from '../services';
+import { converse, followSizes } from './conversation';
+import { exitCodeOf } from './exit-code';
+import { killCommand } from './kill-command';
+import { containerEnded, untilContainerEnds } from './until-container-ends';
+
+/** A client with a terminal tells its size as soon as it is connected. */
+const FIRST_SIZE_MS = 200;
+
+type Parts = Pick<Services, 'docker' | 'logger' | 'settings' | 'store'>;
+
+/**
+ * Runs a command for a streaming client to its end, or until the client has gone: then the command is killed.
+ * @returns the exit code.
+ */
+export async function streamExec(parts: Parts, request: ExecRequest, client: ClientStreams): Promise<number> {
+  const { docker, logger } = parts;
+  const { containerId, command, tty } = request;
+  const whileRunning = untilContainerEnds(parts, containerId, client.gone);
+  const { signal } = whileRunning;
+  // Both outputs, whatever was asked for: the end of the connection tells the end of the command.
+  const streams = { stdin: request.stdin, stdout: true, stderr: true };
+  let execId: string | undefined;
+  try {
+    const id = await docker.createExec(containerId, command, { tty, streams, signal });
+    execId = id;
+    const size = tty ? await client.sizes.first(FIRST_SIZE_MS, signal) : undefined;
+    const connection = await start(parts, id, tty, size, signal);
+    if (tty) followSizes(client, (size) => docker.resizeExec(id, size, { signal }), logger);
+    await converse(connection, client, signal, tty);
+    return await exitCodeOf(docker, id, signal);
+  } catch (error) {
+    if (execId !== undefined) await killCommand(parts, containerId, execId);
+    throw execId !== undefined && hasStatus(error, 404) ? containerEnded(containerId) : error;
+  } finally {
+    whileRunning.release();
+  }
+}
+
+/** The terminal has its size before anything is read from it: from the start, or on an old Engine right after it. */
+async function start(
+  { docker, logger }: Parts,
+  execId: string,
+  tty: boolean,
+  size: TerminalSize | undefined,
+  signal: AbortSignal,
+): Promise<Duplex> {
+  const starting = docker.startExec(execId, { tty, size, signal });
+  if (size !== undefined) {
+    const resized = docker.resizeExec(execId, size, { signal }).catch((error: unknown) => {
+      logger.debug(() => `A new terminal could not be resized: ${messageOf(error)}`);
+    });
+    await Promise.all([starting, resized]);
+  }
+  return starting;
+}

@@ -1,0 +1,40 @@
+import { failedPrecondition, type RuntimeError } from '../../lib/errors';
+import { isRunning } from '../runtime/stop-container';
+import type { Services } from '../services';
+
+/** The Engine ends the streams of commands when their container has ended; if it does not within this, it never will. */
+const CONTAINER_END_GRACE_MS = 500;
+
+/**
+ * A signal that follows `signal`, and fires when the container has ended: Engines (20.10 at least) may forget a command
+ * that ends together with its container, and then neither end its stream nor know its exit code.
+ */
+export function untilContainerEnds(
+  { store }: Pick<Services, 'store'>,
+  containerId: string,
+  signal: AbortSignal,
+): { readonly signal: AbortSignal; release(): void } {
+  const ended = new AbortController();
+  const released = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const fire = (): void => ended.abort(containerEnded(containerId));
+  store.containers
+    .waitFor(containerId, (container) => !isRunning(container), released.signal)
+    .then(
+      () => {
+        if (!released.signal.aborted) timer = setTimeout(fire, CONTAINER_END_GRACE_MS);
+      },
+      () => undefined,
+    );
+  return {
+    signal: AbortSignal.any([signal, ended.signal]),
+    release: () => {
+      released.abort();
+      clearTimeout(timer);
+    },
+  };
+}
+
+export function containerEnded(containerId: string): RuntimeError {
+  return failedPrecondition(`container ${containerId} ended while the command ran in it`);
+}

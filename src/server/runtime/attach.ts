@@ -1,0 +1,14 @@
+import type { cri, Decoded } from '../../proto';
+import { getRunningContainer } from '../lookup';
+import type { Services } from '../services';
+import { wantedStreams } from './wanted-streams';
+
+/** The URL where a client meets the container's first process. No Engine call. */
+export function attach(
+  { store, streaming }: Services,
+  request: Decoded<cri.IAttachRequest>,
+): Promise<cri.IAttachResponse> {
+  const wanted = wantedStreams(request);
+  const { id: containerId } = getRunningContainer(store, request.container_id);
+  return Promise.resolve({ url: streaming.attachUrl({ containerId, ...wanted }) });
+}

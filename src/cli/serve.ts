@@ -37,7 +37,13 @@ async function startDaemon(settings: Settings, logger: Logger, logs: ContainerLo
   try {
     const { Daemon } = await import('../daemon.js');
     const daemon = await Daemon.create(settings, logger, {}, logs);
+    try {
     await daemon.start();
+  } catch (error) {
+    // Its threads would keep the process alive: systemd must see it fail.
+    await daemon.stop();
+    throw error;
+  }
     return daemon;
   } catch (error) {
     // Its thread would keep the process alive.

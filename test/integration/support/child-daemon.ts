@@ -27,7 +27,12 @@ export class ChildDaemon {
       ...['--docker-endpoint', dockerHost, '--state-dir', join(directory, 'state')],
       ...['--network-plugin', 'no-op', '--pod-infra-container-image', 'dockbridge.local/pause:1', ...more],
     ]);
-    await daemon.launch();
+    try {
+      await daemon.launch();
+    } catch (error) {
+      await rm(directory, { recursive: true, force: true });
+      throw error;
+    }
     return daemon;
   }
 

@@ -33,8 +33,9 @@ export class WebSocketCommandClient implements CommandClient {
       const sizes = this.channels.open(Channel.resize).setEncoding('utf8');
       sizes.on('data', (text: string) => this.sizes.write(text));
     }
-    // An empty message tells clients that all is ready.
-    (this.stdout ?? this.stderr ?? this.error).write(Buffer.alloc(0));
+    // An empty message tells older clients that all is ready. Those of version 5 do not wait for it, and kubectl
+    // complains about it when it comes before it has set up its own side.
+    if (protocol.version < 5) (this.stdout ?? this.stderr ?? this.error).write(Buffer.alloc(0));
   }
 
   get gone(): AbortSignal {

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { failedPrecondition, invalidArgument, messageOf } from '../lib/errors';
 import { seccompOption, type SeccompChoice } from '../translate/security';
@@ -21,10 +22,12 @@ export async function loadSeccompOptions(choice: SeccompChoice): Promise<string[
 
 async function readBounded(path: string, field: string): Promise<string> {
   try {
-    const file = await open(path, 'r');
+    // Not blocking: a pipe that nobody writes to would hold a thread of libuv's few for ever.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      const { size } = await file.stat();
-      if (size > MAX_PROFILE_BYTES) throw failedPrecondition(`larger than ${MAX_PROFILE_BYTES} bytes`);
+      const info = await file.stat();
+      if (!info.isFile()) throw failedPrecondition('not a regular file');
+      if (info.size > MAX_PROFILE_BYTES) throw failedPrecondition(`larger than ${MAX_PROFILE_BYTES} bytes`);
       return await file.readFile('utf8');
     } finally {
       await file.close();

@@ -6,10 +6,14 @@ import type { Logger } from '../lib/logger';
  * Tells systemd a state such as `--ready` or `--stopping`; nothing where NOTIFY_SOCKET is not set. Through the
  * systemd-notify command, because Node has no datagram unix sockets (ecosystem.md 1.9).
  */
-export async function notifySystemd(state: '--ready' | '--stopping', logger: Logger): Promise<void> {
-  if (process.env.NOTIFY_SOCKET === undefined) return;
+export async function notifySystemd(
+  state: '--ready' | '--stopping',
+  logger: Logger,
+  env = process.env,
+): Promise<void> {
+  if (env.NOTIFY_SOCKET === undefined) return;
   await new Promise<void>((resolve) => {
-    execFile('systemd-notify', [state, `--pid=${process.pid}`], { timeout: 5_000 }, (error) => {
+    execFile('systemd-notify', [state, `--pid=${process.pid}`], { timeout: 5_000, env }, (error) => {
       if (error !== null) logger.warn('systemd could not be notified', { state, error: messageOf(error) });
       resolve();
     });

@@ -1,0 +1,57 @@
+import { environmentName, OPTIONS, type Option } from './options';
+
+const HEAD = `# Options of \`dockbridge serve\`
+
+Each option can be given as a flag or as an environment variable; the flag wins. This page is made from the option
+table (\`src/config/options.ts\`) and kept equal to it by a test.
+`;
+
+const IGNORED_HEAD = `## Accepted without effect
+
+So that units written for cri-dockerd can be taken over as they are. dockbridge says once, at its start, which of
+these it was given.
+`;
+
+/** docs/options.md: every option with its variable, default and help, as Prettier would format it. */
+export function renderOptionsDoc(): string {
+  const all: Option<unknown>[] = Object.values(OPTIONS);
+  const working = all.filter(({ ignored }) => ignored === undefined);
+  const ignored = all.filter(({ ignored: why }) => why !== undefined);
+  return [
+    HEAD,
+    table(
+      ['Option', 'Variable', 'Default', 'What it says'],
+      working.map((option) => [...columns(option), option.help]),
+    ),
+    IGNORED_HEAD,
+    table(
+      ['Option', 'Variable', 'Default', 'What it says in cri-dockerd', 'Why it has no effect'],
+      ignored.map((option) => [...columns(option), option.help, option.ignored ?? '']),
+    ),
+  ].join('\n');
+}
+
+function columns({ name, value, fallback }: Option<unknown>): string[] {
+  const shown = value === undefined ? `--${name}` : `--${name} ${value}`;
+  return [code(shown), code(environmentName(name)), fallback === '' ? '' : code(fallback)];
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = [head, ...rows].map((row) => row.map((cell) => cell.replaceAll('|', '\\|')));
+  const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[], fill: string): string =>
+    `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0, fill)).join(' | ')} |\n`;
+  const [first = [], ...rest] = cells;
+  return [
+    line(first, ' '),
+    line(
+      head.map(() => ''),
+      '-',
+    ),
+    ...rest.map((row) => line(row, ' ')),
+  ].join('');
+}

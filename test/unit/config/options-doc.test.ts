@@ -1,0 +1,23 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { environmentName, OPTIONS } from '../../../src/config/options';
+import { renderOptionsDoc } from '../../../src/config/options-doc';
+
+const FILE = join(__dirname, '../../../docs/options.md');
+const UPDATE = 'UPDATE_DOCS=1 npx jest test/unit/config/options-doc.test.ts';
+
+describe('docs/options.md', () => {
+  it(`is the option table (if not: ${UPDATE})`, () => {
+    if (process.env.UPDATE_DOCS === '1') writeFileSync(FILE, renderOptionsDoc());
+    expect(readFileSync(FILE, 'utf8')).toBe(renderOptionsDoc());
+  });
+
+  it.each(Object.values(OPTIONS))('tells all of --$name', (option) => {
+    const row = renderOptionsDoc()
+      .split('\n')
+      .find((line) => line.includes(`\`--${option.name}`) && line.includes(option.help));
+    expect(row).toContain(`\`${environmentName(option.name)}\``);
+    expect(row).toContain(option.fallback);
+    if ('ignored' in option) expect(row).toContain(option.ignored);
+  });
+});

@@ -1,0 +1,120 @@
+import { environmentName, ignoredOptions, OPTIONS, resolveSettings } from '../../../src/config/options';
+import { thrownBy } from '../support/errors';
+
+describe('the table', () => {
+  const names = Object.values(OPTIONS).map(({ name }) => name);
+
+  it('has each name once, in lower case with dashes', () => {
+    expect(new Set(names).size).toBe(names.length);
+    expect(names.filter((name) => !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name))).toEqual([]);
+  });
+
+  it.each(Object.values(OPTIONS))('--$name: its own default is valid', ({ parse, fallback, name }) => {
+    expect(() => parse(fallback, name)).not.toThrow();
+  });
+
+  it.each([
+    'container-runtime-endpoint',
+    'docker-endpoint',
+    'pod-infra-container-image',
+    'network-plugin',
+    'cni-conf-dir',
+    'cni-bin-dir',
+    'cni-cache-dir',
+    'pod-cidr',
+    'runtime-request-timeout',
+    'log-level',
+    'image-pull-progress-deadline',
+    'streaming-bind-addr',
+    'ipv6-dual-stack',
+    'network-plugin-mtu',
+    'hairpin-mode',
+    'cri-dockerd-root-directory',
+    'runtime-cgroups',
+  ])("has cri-dockerd's --%s", (name) => expect(names).toContain(name));
+});
+
+it('environmentName', () => expect(environmentName('log-level')).toBe('DOCKBRIDGE_LOG_LEVEL'));
+
+describe('resolveSettings', () => {
+  it.each([
+    { desc: 'default', given: {}, environment: {}, level: 'info' },
+    {
+      desc: 'environment over default',
+      given: {},
+      environment: { DOCKBRIDGE_LOG_LEVEL: 'debug' },
+      level: 'debug',
+    },
+    {
+      desc: 'flag over environment',
+      given: { 'log-level': 'error' },
+      environment: { DOCKBRIDGE_LOG_LEVEL: 'debug' },
+      level: 'error',
+    },
+    {
+      desc: 'flag over a bad environment',
+      given: { 'log-level': 'error' },
+      environment: { DOCKBRIDGE_LOG_LEVEL: 'x' },
+      level: 'error',
+    },
+    { desc: "somebody else's variable", given: {}, environment: { LOG_LEVEL: 'debug' }, level: 'info' },
+  ])('$desc', ({ given, environment, level }) => {
+    expect(resolveSettings(given, environment).logLevel).toBe(level);
+  });
+
+  it('parses', () => {
+    const settings = resolveSettings({ 'runtime-request-timeout': '5s', 'ipv6-dual-stack': 'true' }, {});
+    expect(settings).toMatchObject({
+      runtimeRequestTimeout: 5000,
+      ipv6DualStack: true,
+      containerLogMaxFiles: 4,
+    });
+  });
+
+  it("takes '' where it means something", () => {
+    expect(resolveSettings({ 'docker-endpoint': '' }, {}).dockerEndpoint).toBe('');
+    expect(resolveSettings({}, { DOCKBRIDGE_DOCKER_ENDPOINT: '' }).dockerEndpoint).toBe('');
+  });
+
+  it.each([
+    { desc: 'the flag', given: { 'log-level': 'x' }, environment: {}, source: '--log-level' },
+    {
+      desc: 'the variable',
+      given: {},
+      environment: { DOCKBRIDGE_LOG_LEVEL: 'x' },
+      source: 'DOCKBRIDGE_LOG_LEVEL',
+    },
+    {
+      desc: 'the flag over the variable',
+      given: { 'log-level': 'x' },
+      environment: { DOCKBRIDGE_LOG_LEVEL: 'y' },
+      source: '--log-level',
+    },
+  ])('an error names its source: $desc', ({ given, environment, source }) => {
+    expect(thrownBy(() => resolveSettings(given, environment))).toMatch(`INVALID_ARGUMENT ${source}: "x"`);
+  });
+});
+
+describe('ignoredOptions', () => {
+  it.each([
+    { desc: 'nothing given', given: {}, environment: {}, names: [] },
+    { desc: 'one that works', given: { 'log-level': 'debug' }, environment: {}, names: [] },
+    { desc: 'by flag', given: { 'hairpin-mode': 'none' }, environment: {}, names: ['hairpin-mode'] },
+    {
+      desc: 'by variable',
+      given: {},
+      environment: { DOCKBRIDGE_RUNTIME_CGROUPS: '' },
+      names: ['runtime-cgroups'],
+    },
+    {
+      desc: 'by both, once',
+      given: { 'hairpin-mode': 'none' },
+      environment: { DOCKBRIDGE_HAIRPIN_MODE: 'none' },
+      names: ['hairpin-mode'],
+    },
+  ])('$desc', ({ given, environment, names }) => {
+    const ignored = ignoredOptions(given, environment);
+    expect(ignored.map(({ name }) => name)).toEqual(names);
+    expect(ignored.every(({ why }) => why !== '')).toBe(true);
+  });
+});

@@ -1,0 +1,97 @@
+import * as parsers from '../../../src/config/parsers';
+import { thrownBy } from '../support/errors';
+
+type Row = [given: string, value: unknown];
+
+const TABLES: Record<string, { parse: parsers.Parse<unknown>; good: Row[]; bad: string[] }> = {
+  text: {
+    parse: parsers.text,
+    good: [
+      ['', ''],
+      [' a ', ' a '],
+    ],
+    bad: [],
+  },
+  flag: {
+    parse: parsers.flag,
+    good: [
+      ['true', true],
+      ['false', false],
+    ],
+    bad: ['', 'yes', '1', 'TRUE'],
+  },
+  integerIn: {
+    parse: parsers.integerIn(1, 100),
+    good: [
+      ['1', 1],
+      ['100', 100],
+      ['007', 7],
+    ],
+    bad: ['', '0', '101', '-1', '1.5', '1e1', ' 1', '0x10', 'x'],
+  },
+  list: {
+    parse: parsers.list,
+    good: [
+      ['/a', ['/a']],
+      ['/a,/b', ['/a', '/b']],
+    ],
+    bad: [],
+  },
+  oneOf: {
+    parse: parsers.oneOf('cri', 'link'),
+    good: [
+      ['cri', 'cri'],
+      ['link', 'link'],
+    ],
+    bad: ['', 'Cri', 'toString'],
+  },
+  size: {
+    parse: parsers.size,
+    good: [
+      ['1', '1'],
+      ['16m', '16m'],
+      ['512k', '512k'],
+      ['2g', '2g'],
+    ],
+    bad: ['', '0', '0m', '16M', '16mb', '-1', '1.5m', 'm'],
+  },
+  logLevel: {
+    parse: parsers.logLevel,
+    good: [
+      ['error', 'error'],
+      ['warn', 'warn'],
+      ['info', 'info'],
+      ['debug', 'debug'],
+      ['trace', 'trace'],
+      ['warning', 'warn'],
+      ['fatal', 'error'],
+      ['panic', 'error'],
+    ],
+    bad: ['', 'INFO', 'verbose', 'constructor', 'toString'],
+  },
+  duration: {
+    parse: parsers.duration,
+    good: [
+      ['0', 0],
+      ['0s', 0],
+      ['250ms', 250],
+      ['1m59s', 119_000],
+      ['1.5s', 1500],
+      ['2h45m0.5s', 9_900_500],
+      ['1m', 60_000],
+    ],
+    bad: ['', '5', '-1s', '1d', '1m 5s', 's', '1s2', '1.s', '1S', '1us'],
+  },
+};
+
+describe.each(Object.entries(TABLES))('%s', (_, { parse, good, bad }) => {
+  it.each(good)('%p is %p', (given, value) => expect(parse(given, '--x')).toEqual(value));
+
+  if (bad.length > 0) {
+    it.each(bad)('refuses %p, naming it and its source', (given) => {
+      const message = thrownBy(() => parse(given, 'DOCKBRIDGE_X'));
+      expect(message).toMatch(/^INVALID_ARGUMENT DOCKBRIDGE_X: "/);
+      expect(message).toContain(`"${given}"`);
+    });
+  }
+});

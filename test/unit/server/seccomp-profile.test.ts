@@ -1,0 +1,53 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadSeccompOptions } from '../../../src/server/seccomp-profile';
+import { rejectionOf } from '../support/errors';
+
+const DIR = mkdtempSync(join(tmpdir(), 'seccomp-'));
+afterAll(() => rmSync(DIR, { recursive: true }));
+
+const file = (name: string, text: string): string => {
+  const path = join(DIR, name);
+  writeFileSync(path, text);
+  return path;
+};
+const load = (path: string) => loadSeccompOptions({ kind: 'load', path, field: 'c.seccomp' });
+
+describe('loadSeccompOptions', () => {
+  it('needs no file for the others', async () => {
+    expect(await loadSeccompOptions({ kind: 'engine-default' })).toEqual([]);
+    expect(await loadSeccompOptions({ kind: 'unconfined' })).toEqual(['seccomp=unconfined']);
+  });
+
+  it('passes a profile whole, in one line', async () => {
+    const path = file('p.json', '{\n  "defaultAction": "SCMP_ACT_ERRNO"\n}\n');
+    expect(await load(path)).toEqual(['seccomp={"defaultAction":"SCMP_ACT_ERRNO"}']);
+  });
+
+  it.each([
+    { desc: 'a missing file', path: () => join(DIR, 'missing'), why: /ENOENT/ },
+    { desc: 'a directory', path: () => DIR, why: /cannot be read/ },
+    { desc: 'no JSON', path: () => file('bad.json', '{'), why: /is not JSON/ },
+    { desc: 'an empty file', path: () => file('empty.json', ''), why: /is not JSON/ },
+    { desc: 'a huge one', path: () => file('huge.json', `"${'x'.repeat(1 << 20)}"`), why: /larger than/ },
+    { desc: 'an endless one', path: () => '/dev/zero', why: /cannot be read/ },
+    {
+      desc: 'a pipe that nobody writes to',
+      path: () => {
+        execFileSync('mkfifo', [join(DIR, 'pipe')]);
+        return join(DIR, 'pipe');
+      },
+      why: /cannot be read/,
+    },
+  ])(
+    'refuses $desc',
+    async ({ path, why }) => {
+      const message = await rejectionOf(load(path()));
+      expect(message).toMatch(/^INVALID_ARGUMENT c\.seccomp\.localhost_ref: /);
+      expect(message).toMatch(why);
+    },
+    10_000,
+  );
+});

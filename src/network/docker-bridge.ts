@@ -22,6 +22,10 @@ export class DockerBridge implements PodNetwork {
     return Promise.resolve({ ready: true, ips: engineIps(sandbox) });
   }
 
+  rememberedIps(): readonly string[] {
+    return [];
+  }
+
   setPodCidr(): void {
     // The Engine chooses addresses by its own configuration.
   }

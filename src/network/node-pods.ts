@@ -34,13 +34,17 @@ export class NodePods implements PodNetwork {
     return this.of(sandbox).attach(sandbox, pod, signal);
   }
 
-  /** A pod that is on no CNI network has nothing there to free, and costs nothing. */
+  /** Of a pod that is on no CNI network nothing is held there. */
   detach(sandboxId: string, pid: number): Promise<void> {
     return this.cni.detach(sandboxId, pid);
   }
 
   stateOf(sandbox: EngineContainerInspect): Promise<PodNetworkState> {
     return this.of(sandbox).stateOf(sandbox);
+  }
+
+  rememberedIps(sandboxId: string): readonly string[] {
+    return this.cni.rememberedIps(sandboxId);
   }
 
   setPodCidr(podCidr: string): void {

@@ -31,6 +31,8 @@ export interface PodNetwork {
   detach(sandboxId: string, pid: number): Promise<void>;
   /** Of a pod that was attached before, by us or by cri-dockerd; changes nothing. */
   stateOf(sandbox: EngineContainerInspect): Promise<PodNetworkState>;
+  /** IPs that it was given, as far as we keep them ourselves; for a pod that cannot be asked. */
+  rememberedIps(sandboxId: string): readonly string[];
   /** The node's pod addresses: one CIDR, or two with a comma. */
   setPodCidr(podCidr: string): void;
   /** Sandboxes that something is still held for: whose the Engine does not know are given to `abandon`. */

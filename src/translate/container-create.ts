@@ -62,7 +62,11 @@ const FIELD = 'config.linux.security_context';
 const PATH_MAX = 4096;
 
 /** @throws INVALID_ARGUMENT, FAILED_PRECONDITION or UNIMPLEMENTED, naming the field. */
-export function checkContainer(config: Config | null, sandbox: SandboxRecord): CheckedContainer {
+export function checkContainer(
+  config: Config | null,
+  sandbox: SandboxRecord,
+  logDirectory: string,
+): CheckedContainer {
   const checked = required(config, 'config');
   const { name, attempt } = required(checked.metadata, 'config.metadata');
   nonEmpty(required(checked.image, 'config.image').image, 'config.image.image');
@@ -91,7 +95,7 @@ export function checkContainer(config: Config | null, sandbox: SandboxRecord): C
     mounts: toMountRecords(checked.mounts, 'config.mounts'),
     // Without a security context nothing was said about seccomp: the Engine's own default is the safe reading.
     seccomp: context === null ? { kind: 'engine-default' } : containerSeccomp(context, FIELD),
-    logPath: toLogPath(sandbox.logDirectory, checked.log_path),
+    logPath: toLogPath(sandbox.logDirectory === '' ? logDirectory : sandbox.logDirectory, checked.log_path),
   };
 }
 
@@ -148,7 +152,7 @@ export function toContainerCreate(
     // kubelet probes; the image's own health check would only cost.
     Healthcheck: { Test: ['NONE'] },
     HostConfig: {
-      ...containerNamespaces(checked.namespaces, sandbox.id),
+      ...containerNamespaces(checked.namespaces, sandbox.id, sandbox.namespaces.network),
       ...toEngineResources(config.linux?.resources ?? null, 'config.linux.resources', surroundings.oomFloor),
       ...(context === null ? {} : security(context)),
       ...(surroundings.runtime === '' ? {} : { Runtime: surroundings.runtime }),

@@ -40,10 +40,18 @@ export function sandboxNamespaces(modes: NamespaceModes, networkMode: string): E
   };
 }
 
-export function containerNamespaces(modes: NamespaceModes, sandboxId: string): EngineHostConfig {
+/**
+ * @param ofSandbox the sandbox's network mode. Where it is the host's already, a container joins the sandbox all the
+ * same: with the network it shares the pod's resolv.conf.
+ */
+export function containerNamespaces(
+  modes: NamespaceModes,
+  sandboxId: string,
+  ofSandbox: NamespaceMode = POD,
+): EngineHostConfig {
   const sandbox = `container:${sandboxId}`;
   return {
-    NetworkMode: modes.network === NODE ? 'host' : sandbox,
+    NetworkMode: modes.network === NODE && ofSandbox !== NODE ? 'host' : sandbox,
     IpcMode: modes.ipc === NODE ? 'host' : sandbox,
     PidMode: pidMode(modes, sandbox),
     ...(modes.network === NODE ? { UTSMode: 'host' } : {}),

@@ -99,11 +99,11 @@ const removeByHand = (pod: Pod): Promise<unknown> =>
 
 /** Runs `work` for all at once, while `count` kills come at moments that nobody chose. */
 async function underKills<T>(work: Promise<T>[], count: number): Promise<T[]> {
-  let over = false;
-  const all = Promise.all(work).finally(() => (over = true));
+  const all = Promise.all(work);
+  const over = all.then(() => 'over' as const);
   const kills = (async () => {
-    for (let done = 0; done < count && !over; done++) {
-      await Promise.race([delay(Math.random() * 2_000), all]);
+    for (let done = 0; done < count; done++) {
+      if ((await Promise.race([delay(Math.random() * 2_000), over])) === 'over') return;
       await kill();
     }
   })();

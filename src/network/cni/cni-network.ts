@@ -134,6 +134,11 @@ export class CniNetwork implements PodNetwork {
     });
   }
 
+  rememberedIps(sandboxId: string): readonly string[] {
+    const result = this.cache.of(sandboxId).find(({ ifName }) => ifName === IF_NAME)?.result;
+    return result === undefined ? [] : podIps(result);
+  }
+
   heldSandboxes(): readonly string[] {
     const cached = this.cache.values().filter((entry) => this.isOurs(entry));
     return [...new Set([...this.held, ...cached.map(({ containerId }) => containerId)])];
@@ -223,28 +228,34 @@ export class CniNetwork implements PodNetwork {
 
   private async detachLocked(id: string, pid: number): Promise<void> {
     const entries = this.cache.of(id);
-    if (entries.length === 0 && pid === 0 && !this.held.has(id)) return;
+    // Pods on other networks are asked about too.
+    if (entries.length === 0 && !this.held.has(id)) return;
     if (pid !== 0) await this.adopt(id, pid);
     const netns = (await this.handles.isHeld(id)) ? this.handles.pathOf(id) : '';
     for (const entry of entries.reverse()) {
       await this.chain.del(this.configOf(entry), { ...entry, netns }, entry.result);
       await this.cache.remove(entry);
     }
-    if (entries.length === 0 && pid !== 0) await this.detachUnknown(id, pid, netns);
+    if (entries.length === 0 && netns !== '') await this.detachUnknown(id, pid, netns);
     await this.handles.release(id);
     this.held.delete(id);
   }
 
-  /** A pod of which the cache knows nothing: whatever network the node has now is the best guess. */
+  /** A pod whose cache entry was lost: the node's network of today is the best guess, and may be wrong. */
   private async detachUnknown(containerId: string, pid: number, netns: string): Promise<void> {
     const config = this.node.lastConfig;
-    if (config === undefined || (await addressesOfProcess(pid)).length === 0) return;
+    if (config === undefined || (pid !== 0 && (await addressesOfProcess(pid)).length === 0)) return;
     const cniArgs: Attachment['cniArgs'] = [
       ['IgnoreUnknown', '1'],
       ['K8S_POD_INFRA_CONTAINER_ID', containerId],
     ];
     const attachment = { containerId, networkName: config.name, ifName: IF_NAME, netns, cniArgs };
-    await this.chain.del(config, { ...attachment, capabilityArgs: {} }, undefined);
+    await this.chain.del(config, { ...attachment, capabilityArgs: {} }, undefined).catch((error: unknown) => {
+      this.options.logger.warn('The network of a pod without a cached result may not be freed', {
+        sandbox: containerId,
+        error: messageOf(error),
+      });
+    });
   }
 
   /** Holds the namespace of a pod that runs but has no handle: cri-dockerd's. */

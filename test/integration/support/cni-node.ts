@@ -89,6 +89,13 @@ export class CniNode {
     await writeFile(join(this.confDir, file), JSON.stringify(network));
   }
 
+  /** A plugin of the test's own: a shell script that is not asked for VERSION. */
+  async plugin(name: string, script: string): Promise<void> {
+    const versions = `echo '{"cniVersion":"1.0.0","supportedVersions":["0.4.0","1.0.0"]}'`;
+    const text = `#!/bin/sh\nif [ "$CNI_COMMAND" = VERSION ]; then ${versions}; exit; fi\n${script}\n`;
+    await writeFile(join(this.binDir, name), text, { mode: 0o755 });
+  }
+
   /** A bridge network with all that a node usually has. */
   network(ranges: readonly string[], { ipam = {}, version = '1.0.0' } = {}): object {
     return {

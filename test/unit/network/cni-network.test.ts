@@ -64,6 +64,23 @@ describe('A pod on a CNI network', () => {
     expect(await node.story()).toEqual(['ADD one', 'ADD two', 'DEL two', 'DEL one']);
   });
 
+  it('is left alone when it is on another network', async () => {
+    await network.detach('bridged', process.pid);
+    expect(await node.story()).toEqual([]);
+  });
+
+  it('counts as what it is when its cached result is lost, and is freed with the configuration of today', async () => {
+    await network.attach(sandbox('c1'), pod());
+    await rm(join(node.cacheDir, 'results/net-c1-eth0'));
+    await reopen();
+    const { ready, ips } = await network.stateOf(sandbox('c1'));
+    expect(ready).toBe(true);
+    expect(ips).not.toEqual([]);
+    await network.detach('c1', process.pid);
+    expect((await node.story()).slice(2)).toEqual(['DEL two', 'DEL one']);
+    await expectNothingLeft();
+  });
+
   it('has its result in the format and place of libcni', async () => {
     await network.attach(
       sandbox('c1'),

@@ -245,7 +245,10 @@ describe('toContainerCreate', () => {
 
   it('without a context in a pod of the host’s network it has the host’s network', () => {
     const sandbox = { ...SANDBOX, namespaces: { ...SANDBOX.namespaces, network: NODE } };
-    expect(create(MINIMAL, { sandbox }).HostConfig).toMatchObject({ NetworkMode: 'host', UTSMode: 'host' });
+    expect(create(MINIMAL, { sandbox }).HostConfig).toMatchObject({
+      NetworkMode: 'container:s1',
+      UTSMode: 'host',
+    });
   });
 
   it('runtime, stop signal, terminal', () => {

@@ -1,0 +1,206 @@
+import { rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { cri } from '../../src/proto';
+import { NamespaceMode, PodSandboxState } from '../../src/proto/enums';
+import { CniNode } from './support/cni-node';
+import { TestDaemon } from './support/daemon';
+import { engineCall, engineLeftovers, sharedDockerHost } from './support/engine';
+import {
+  containerConfig,
+  FOREVER,
+  output,
+  podConfig,
+  runPod,
+  sandboxStatus,
+  startedContainer,
+  untilStore,
+} from './support/pods';
+
+const HOST_NETWORK = { linux: { security_context: { namespace_options: { network: NamespaceMode.NODE } } } };
+
+let node: CniNode;
+let test: TestDaemon;
+
+beforeEach(async () => (node = await CniNode.create()));
+afterEach(async () => {
+  await test.stop();
+  try {
+    expect(await node.traces()).toEqual([]);
+    expect(await engineLeftovers(sharedDockerHost())).toEqual([]);
+  } finally {
+    await node.destroy();
+  }
+});
+
+/** A bridge with addresses, and nothing else: quick. */
+function simple(plugins: readonly object[] = [], ipam: object = {}): object {
+  const { plugins: all, ...list } = node.network(['10.90.0.0/24'], { ipam }) as { plugins: object[] };
+  return { ...list, plugins: [...all.slice(0, 1), ...plugins] };
+}
+
+async function start(more: Record<string, string> = {}): Promise<void> {
+  test = await TestDaemon.start({ given: { ...node.options, ...more } });
+}
+
+async function networkReady(): Promise<{ status: boolean; message: string }> {
+  const { status } = await test.client.call('Status', {});
+  const { status: ready, message } = status!.conditions.find(({ type }) => type === 'NetworkReady')!;
+  return { status: ready, message };
+}
+
+/** Asks until it says so; @returns how long that took, in ms. */
+async function untilNetworkReady(wanted: boolean): Promise<number> {
+  const started = Date.now();
+  while ((await networkReady()).status !== wanted) {
+    if (Date.now() - started > 5_000) throw new Error(`NetworkReady does not become ${wanted}`);
+  }
+  return Date.now() - started;
+}
+
+const ipOf = async (pod: string): Promise<string> => (await sandboxStatus(test, pod)).network?.ip ?? '';
+
+describe('NetworkReady of a CNI node', () => {
+  it('is false with the reason until the configuration appears, and true within a second of it', async () => {
+    await rm(node.confDir, { recursive: true });
+    await start();
+    expect(await networkReady()).toEqual({
+      status: false,
+      message: `no CNI configuration in ${node.confDir} (--cni-conf-dir)`,
+    });
+    await expect(runPod(test)).rejects.toMatchObject({
+      details: expect.stringContaining('no CNI configuration') as string,
+    });
+    const hostPod = await runPod(test, podConfig(test, HOST_NETWORK));
+    expect((await sandboxStatus(test, hostPod)).state).toBe(PodSandboxState.SANDBOX_READY);
+    await node.run('mkdir', node.confDir);
+    await node.configure(simple());
+    expect(await untilNetworkReady(true)).toBeLessThan(1_000);
+    const pod = await runPod(test);
+    expect(await ipOf(pod)).toMatch(/^10\.90\.0\./);
+    await rm(node.confDir, { recursive: true });
+    await untilNetworkReady(false);
+    await test.client.call('StopPodSandbox', { pod_sandbox_id: pod });
+    expect(await node.leases()).toEqual([]);
+  });
+
+  it('is false while a plugin is missing', async () => {
+    await node.configure(simple([{ type: 'late' }]));
+    await start();
+    expect((await networkReady()).message).toContain('CNI plugin "late" is not installed');
+    await node.plugin('late', 'cat >/dev/null');
+    expect(await untilNetworkReady(true)).toBeLessThan(1_000);
+  });
+});
+
+describe('With --network-plugin=auto', () => {
+  it("pods have the Engine's bridge until CNI is installed; those that are there keep it", async () => {
+    const binDir = join(node.directory, 'later');
+    await start({ 'network-plugin': 'auto', 'cni-bin-dir': binDir });
+    const early = await runPod(test);
+    const ip = await ipOf(early);
+    expect(ip).toMatch(/^\d/);
+    await rename(node.binDir, binDir);
+    await untilNetworkReady(false);
+    await node.configure(simple());
+    await untilNetworkReady(true);
+    expect(await ipOf(await runPod(test))).toMatch(/^10\.90\.0\./);
+    await test.restart();
+    expect(await ipOf(early)).toBe(ip);
+    await test.client.call('StopPodSandbox', { pod_sandbox_id: early });
+  });
+});
+
+describe('Addresses of pods', () => {
+  it("are of the node's pod CIDR as kubelet tells it, in both families", async () => {
+    await node.configure(node.network([]));
+    await start();
+    expect((await networkReady()).message).toContain('pod CIDR');
+    const tell = (pod_cidr: string): Promise<unknown> =>
+      test.client.call('UpdateRuntimeConfig', { runtime_config: { network_config: { pod_cidr } } });
+    await tell('10.91.0.0/24,fd00:91::/64');
+    const { network } = await sandboxStatus(test, await runPod(test));
+    expect([network?.ip, network?.additional_ips[0]?.ip]).toEqual([
+      expect.stringMatching(/^10\.91\.0\./),
+      expect.stringMatching(/^fd00:91::/),
+    ]);
+  });
+
+  it('are given back when the sandbox is started anew by hand: that one has no network', async () => {
+    await node.configure(simple());
+    await start();
+    const pod = await runPod(test);
+    const notReady = untilStore(test, () => test.daemon.store.sandboxes.get(pod)?.networkReady === false);
+    await engineCall(sharedDockerHost(), 'POST', `/containers/${pod}/restart?t=0`);
+    await notReady;
+    expect((await sandboxStatus(test, pod)).state).toBe(PodSandboxState.SANDBOX_NOTREADY);
+    await test.client.call('StopPodSandbox', { pod_sandbox_id: pod });
+    expect(await node.leases()).toEqual([]);
+  });
+
+  it('are given back when the sandbox vanishes behind our back, without being asked', async () => {
+    await node.configure(simple());
+    await start();
+    const pod = await runPod(test);
+    expect(await node.leases()).toHaveLength(1);
+    await engineCall(sharedDockerHost(), 'DELETE', `/containers/${pod}?force=1`);
+    await test.client.call('StopPodSandbox', { pod_sandbox_id: pod });
+    expect(await node.leases()).toEqual([]);
+  });
+});
+
+describe('DNS of a pod', () => {
+  const DNS = {
+    servers: ['10.96.0.10', 'fd00::a'],
+    searches: ['a.local', 'b.local'],
+    options: ['ndots:5', 'rotate'],
+  };
+  const TEXT = 'search a.local b.local\nnameserver 10.96.0.10\nnameserver fd00::a\noptions ndots:5 rotate';
+  const cases: [string, cri.IDNSConfig, string][] = [
+    ['all that is given', DNS, TEXT],
+    ['only what is given', { searches: ['a.local'] }, 'search a.local'],
+    ['nothing when it is empty', {}, ''],
+  ];
+
+  async function resolvConf(pod: string): Promise<string> {
+    const id = await startedContainer(test, pod, containerConfig(`c${Math.random()}`, FOREVER));
+    return output(test, id, 'cat /etc/resolv.conf');
+  }
+
+  it.each(cases)('is %s, on whatever network', async (_, dns_config, text) => {
+    await node.configure(simple());
+    await start();
+    for (const more of [{}, HOST_NETWORK]) {
+      expect(await resolvConf(await runPod(test, podConfig(test, { ...more, dns_config })))).toBe(text);
+    }
+  });
+
+  it("is right on the Engine's bridge, and again after the sandbox was restarted by hand", async () => {
+    test = await TestDaemon.start();
+    const pod = await runPod(test, podConfig(test, { dns_config: { searches: ['a.local'] } }));
+    expect(await resolvConf(pod)).toBe('search a.local');
+    const states: string[] = [];
+    const restarted = untilStore(test, () => {
+      states.push(test.daemon.store.sandboxes.get(pod)?.state ?? 'gone');
+      return states.includes('exited') && states.at(-1) === 'running';
+    });
+    await engineCall(sharedDockerHost(), 'POST', `/containers/${pod}/restart?t=0`);
+    await restarted;
+    expect(await resolvConf(pod)).toBe('search a.local');
+  });
+});
+
+describe('A pod whose network cannot be made', () => {
+  it('is an error that names the plugin, and leaves neither sandbox nor network', async () => {
+    await node.plugin(
+      'broken',
+      `[ "$CNI_COMMAND" = DEL ] && exit; echo '{"code":7,"msg":"out of order"}'; exit 1`,
+    );
+    await node.configure(simple([{ type: 'broken' }]));
+    await start();
+    await expect(runPod(test)).rejects.toMatchObject({
+      details: 'CNI plugin "broken" failed on ADD (code 7): out of order',
+    });
+    expect(await node.traces()).toEqual([]);
+    expect(await engineLeftovers(sharedDockerHost())).toEqual([]);
+  });
+});

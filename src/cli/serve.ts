@@ -13,6 +13,8 @@ import { createContainerLogs } from '../logs/create-container-logs';
  */
 export async function serve(given: Given): Promise<void> {
   const settings = resolveSettings(given, process.env);
+  // Before anybody can see us: a signal that nobody awaits ends the process and leaves its socket.
+  const stopping = nextSignal();
   const late = createLateLogger();
   const logs = createContainerLogs({
     mode: settings.containerLogs,
@@ -27,27 +29,22 @@ export async function serve(given: Given): Promise<void> {
     logger.warn('An option changes nothing here', { option: `--${name}`, why });
   }
   const daemon = await startDaemon(settings, logger, logs);
-  const signal = await nextSignal();
+  const signal = await stopping;
   logger.info('Stopping', { signal });
   void nextSignal().then(() => process.exit(1));
   await daemon.stop();
 }
 
 async function startDaemon(settings: Settings, logger: Logger, logs: ContainerLogs): Promise<Daemon> {
+  let daemon: Daemon | undefined;
   try {
-    const { Daemon } = await import('../daemon.js');
-    const daemon = await Daemon.create(settings, logger, {}, logs);
-    try {
+    const loaded = await import('../daemon.js');
+    daemon = await loaded.Daemon.create(settings, logger, {}, logs);
     await daemon.start();
-  } catch (error) {
-    // Its threads would keep the process alive: systemd must see it fail.
-    await daemon.stop();
-    throw error;
-  }
     return daemon;
   } catch (error) {
-    // Its thread would keep the process alive.
-    await logs.close();
+    // Their threads would keep the process alive: systemd must see it fail.
+    await (daemon === undefined ? logs.close() : daemon.stop());
     throw error;
   }
 }

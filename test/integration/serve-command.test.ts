@@ -1,0 +1,406 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { lstat, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { OPTIONS, type Option } from '../../src/config/options';
+import { CriClient } from '../../src/server/client/cri-client';
+import { DOCKBRIDGE_VERSION } from '../../src/version';
+import { sharedDockerHost } from './support/engine';
+
+const MAIN = join(__dirname, '../../dist/main.js');
+
+let directory: string;
+const running = new Set<Command>();
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'dockbridge-cli-'));
+});
+afterEach(async () => {
+  for (const command of running) await command.kill();
+  await rm(directory, { recursive: true, force: true });
+});
+
+type Environment = Record<string, string>;
+
+interface Line {
+  readonly level: string;
+  readonly message: string;
+  readonly option?: string;
+}
+
+/** `node dist/main.js …` as a child; ended by the test or, at the latest, after it. */
+class Command {
+  stdout = '';
+  stderr = '';
+  private readonly child: ChildProcess;
+  private readonly exited: Promise<unknown>;
+  private readonly waiting: (() => void)[] = [];
+  private closed = false;
+
+  constructor(args: readonly string[], env: Environment = {}) {
+    const inherited = Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !/^(DOCKER_|DOCKBRIDGE_|NOTIFY_SOCKET)/.test(name)),
+    );
+    this.child = spawn(process.execPath, [MAIN, ...args], {
+      env: { ...inherited, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.exited = once(this.child, 'close');
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
+    const lines = createInterface({ input: this.child.stderr! });
+    lines.on('line', (line) => {
+      this.stderr += `${line}\n`;
+      this.wake();
+    });
+    void this.exited.then(() => {
+      this.closed = true;
+      running.delete(this);
+      this.wake();
+    });
+    running.add(this);
+  }
+
+  /** Resolves with the exit code, null for a signal. */
+  async exit(): Promise<number | null> {
+    await this.exited;
+    return this.child.exitCode;
+  }
+
+  get log(): Line[] {
+    return this.stderr
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as Line);
+  }
+
+  async says(message: string): Promise<Line> {
+    for (;;) {
+      const found = this.log.find((line) => line.message.includes(message));
+      if (found !== undefined) return found;
+      if (this.closed) throw new Error(`the command ended without saying "${message}":\n${this.stderr}`);
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
+    }
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.child.kill(name);
+  }
+
+  async kill(): Promise<void> {
+    this.child.kill('SIGKILL');
+    await this.exited;
+  }
+
+  private wake(): void {
+    for (const wake of this.waiting.splice(0)) wake();
+  }
+}
+
+const socket = (): string => join(directory, 'run', 'cri.sock');
+const basics = (): string[] => [
+  ...['--container-runtime-endpoint', `unix://${socket()}`, '--docker-endpoint', sharedDockerHost()],
+  ...['--state-dir', join(directory, 'state'), '--network-plugin', 'no-op'],
+];
+
+async function serve(more: readonly string[] = [], env: Environment = {}): Promise<Command> {
+  const command = new Command(['serve', ...basics(), ...more], env);
+  await command.says('Connected to Docker Engine');
+  return command;
+}
+
+async function expectServes(endpoint = `unix://${socket()}`): Promise<void> {
+  const client = new CriClient(endpoint);
+  try {
+    expect((await client.call('Version', {})).runtime_name).toBe('docker');
+  } finally {
+    client.close();
+  }
+}
+
+describe('words without a daemon', () => {
+  it.each([['--version'], ['version']])('%s prints the version', async (word) => {
+    const command = new Command([word]);
+    expect(await command.exit()).toBe(0);
+    expect([command.stdout, command.stderr]).toEqual([`${DOCKBRIDGE_VERSION}\n`, '']);
+  });
+
+  it('--buildinfo tells version, Node and platform', async () => {
+    const command = new Command(['--buildinfo']);
+    expect(await command.exit()).toBe(0);
+    expect(command.stdout).toContain(DOCKBRIDGE_VERSION);
+    expect(command.stdout).toContain(process.version);
+    expect(command.stdout).toContain(process.arch);
+  });
+
+  it('serve --help explains every option, its default and its variable', async () => {
+    const command = new Command(['serve', '--help']);
+    expect(await command.exit()).toBe(0);
+    const text = command.stdout.replace(/\s+/g, ' ');
+    for (const { name } of Object.values<Option<unknown>>(OPTIONS)) {
+      expect(text).toContain(`--${name}`);
+      expect(text.replaceAll(' ', '')).toContain(`DOCKBRIDGE_${name.toUpperCase().replaceAll('-', '_')}`);
+    }
+    expect(text).toContain('unix:///var/run/docker.sock');
+  });
+
+  it('--help names the commands', async () => {
+    const command = new Command(['--help']);
+    expect(await command.exit()).toBe(0);
+    for (const word of ['serve', 'demo', 'version']) expect(command.stdout).toContain(word);
+  });
+
+  it.each([
+    ['an unknown flag', ['--no-such-flag'], '--no-such-flag'],
+    ['an unknown command', ['no-such-command'], 'too many arguments'],
+    ['a flag without its value', ['serve', '--log-level'], '--log-level'],
+  ])('%s is refused, with a hint to --help', async (_what, words, text) => {
+    const command = new Command(words);
+    expect(await command.exit()).toBe(1);
+    expect(command.stderr).toContain(text);
+    expect(command.stderr).toContain('--help');
+    expect(existsSync(socket())).toBe(false);
+  });
+});
+
+describe('a bad value', () => {
+  const BAD: [flag: string, value: string][] = [
+    ['log-level', 'loud'],
+    ['runtime-request-timeout', 'soon'],
+    ['runtime-request-timeout', '10'],
+    ['runtime-request-timeout', '-1s'],
+    ['ipv6-dual-stack', 'maybe'],
+    ['network-plugin', 'calico'],
+    ['network-plugin-mtu', '-1'],
+    ['network-plugin-mtu', '1e3'],
+    ['container-log-spool-size', '0'],
+    ['container-log-spool-size', '1TB'],
+    ['container-log-spool-files', '0'],
+    ['container-log-spool-files', '101'],
+    ['image-pull-progress-deadline', ''],
+    ['docker-endpoint', 'http://engine'],
+    ['docker-endpoint', '/var/run/docker.sock'],
+    ['pod-infra-container-image', 'A B'],
+  ];
+
+  it.each(BAD)('of --%s (%j) ends the command, naming the flag', async (flag, value) => {
+    const command = new Command(['serve', ...basics(), `--${flag}=${value}`]);
+    expect(await command.exit()).toBe(1);
+    expect(command.stderr).toContain(`--${flag}`);
+    // One line for a human, no stack.
+    expect(command.stderr).not.toMatch(/^\s+at /m);
+    expect(existsSync(socket())).toBe(false);
+  });
+
+  it.each([
+    'relative.sock',
+    'tcp://0.0.0.0:1',
+    'unix://',
+    'npipe:////./pipe/x',
+    `unix:///${'x'.repeat(200)}`,
+    'fd://',
+  ])('of --container-runtime-endpoint (%s) ends the command', async (endpoint) => {
+    const command = new Command(['serve', ...basics(), '--container-runtime-endpoint', endpoint]);
+    expect(await command.exit()).toBe(1);
+    expect(command.stderr).toMatch(/endpoint|unix socket/);
+    expect(command.stderr).not.toMatch(/^\s+at /m);
+  });
+
+  it('of a variable names the variable', async () => {
+    const command = new Command(['serve', ...basics()], { DOCKBRIDGE_LOG_LEVEL: 'loud' });
+    expect(await command.exit()).toBe(1);
+    expect(command.stderr).toContain('DOCKBRIDGE_LOG_LEVEL');
+  });
+});
+
+describe('options', () => {
+  /** cri-dockerd.md 1.1, all of them but --version, --buildinfo and --help. */
+  const CRI_DOCKERD = (): Record<string, string> => ({
+    'container-runtime-endpoint': `unix://${socket()}`,
+    'docker-endpoint': sharedDockerHost(),
+    'network-plugin': 'no-op',
+    'cni-conf-dir': join(directory, 'net.d'),
+    'cni-bin-dir': '/opt/cni/bin,/usr/lib/cni',
+    'cni-cache-dir': join(directory, 'cni-cache'),
+    'pod-cidr': '10.244.0.0/24',
+    'ipv6-dual-stack': 'true',
+    'network-plugin-mtu': '1450',
+    'hairpin-mode': 'none',
+    'pod-infra-container-image': 'dockbridge.local/pause:1',
+    'image-pull-progress-deadline': '1m0s',
+    'runtime-request-timeout': '1m59s',
+    'streaming-bind-addr': '127.0.0.1:0',
+    'cri-dockerd-root-directory': join(directory, 'cri-dockerd'),
+    'runtime-cgroups': '/system.slice/docker.service',
+    'log-level': 'warning',
+  });
+  const ignored = (): string[] =>
+    Object.values<Option<unknown>>(OPTIONS).flatMap((option) =>
+      option.ignored === undefined ? [] : [`--${option.name}`],
+    );
+
+  it('of cri-dockerd are all taken, with and without `serve`, and those without effect are named once each', async () => {
+    const flags = Object.entries(CRI_DOCKERD()).flatMap(([name, value]) => [`--${name}`, value]);
+    const command = new Command([...flags, '--state-dir', join(directory, 'state'), '--log-level=info']);
+    await command.says('Connected to Docker Engine');
+    await expectServes();
+    const warned = command.log.filter(({ level, option }) => level === 'warn' && option !== undefined);
+    const given = Object.keys(CRI_DOCKERD()).map((name) => `--${name}`);
+    expect(warned.map(({ option }) => option).sort()).toEqual(
+      ignored()
+        .filter((name) => given.includes(name))
+        .sort(),
+    );
+    command.signal('SIGTERM');
+    expect(await command.exit()).toBe(0);
+  });
+
+  it('--name=value, and a switch without a value', async () => {
+    const flags = Object.entries(CRI_DOCKERD()).map(([name, value]) => `--${name}=${value}`);
+    const command = new Command([
+      'serve',
+      ...flags,
+      '--state-dir',
+      join(directory, 'state'),
+      '--log-level=info',
+      '--ipv6-dual-stack',
+    ]);
+    await command.says('Connected to Docker Engine');
+    await expectServes();
+  });
+
+  it('that are not given are not warned of', async () => {
+    const command = await serve();
+    expect(command.log.filter(({ option }) => option !== undefined)).toEqual([]);
+  });
+
+  it('can be set by variables; the command line wins', async () => {
+    const other = join(directory, 'other.sock');
+    const command = new Command(
+      ['serve', '--container-runtime-endpoint', `unix://${socket()}`, '--log-level', 'info'],
+      {
+        DOCKBRIDGE_CONTAINER_RUNTIME_ENDPOINT: `unix://${other}`,
+        DOCKBRIDGE_DOCKER_ENDPOINT: sharedDockerHost(),
+        DOCKBRIDGE_STATE_DIR: join(directory, 'from-variable'),
+        DOCKBRIDGE_NETWORK_PLUGIN: 'no-op',
+        DOCKBRIDGE_LOG_LEVEL: 'error',
+        DOCKBRIDGE_HAIRPIN_MODE: 'none',
+      },
+    );
+    await command.says('Connected to Docker Engine');
+    await expectServes();
+    expect(existsSync(other)).toBe(false);
+    expect(await readdir(directory)).toContain('from-variable');
+    expect(command.log.filter(({ option }) => option === '--hairpin-mode')).toHaveLength(1);
+  });
+
+  it('an empty --docker-endpoint takes DOCKER_HOST', async () => {
+    const command = new Command(['serve', ...basics(), '--docker-endpoint', ''], {
+      DOCKER_HOST: sharedDockerHost(),
+    });
+    await command.says('Connected to Docker Engine');
+    await expectServes();
+  });
+
+  it('--log-level error is quiet, debug tells each call', async () => {
+    const quiet = new Command(['serve', ...basics(), '--log-level', 'error']);
+    const loud = new Command([
+      ...['serve', ...basics(), '--log-level', 'debug', '--state-dir', join(directory, 'other')],
+      ...['--container-runtime-endpoint', `${socket()}2`],
+    ]);
+    await loud.says('Connected to Docker Engine');
+    await expectServes(`unix://${socket()}2`);
+    expect(await loud.says('Call')).toMatchObject({ level: 'debug', method: 'Version' });
+    loud.signal('SIGTERM');
+    expect(await loud.exit()).toBe(0);
+    quiet.signal('SIGTERM');
+    await quiet.exit();
+    expect(quiet.stderr).toBe('');
+  });
+});
+
+describe('the socket', () => {
+  it('is 0660 in a directory that is made, and gone after the end', async () => {
+    const command = await serve();
+    const stats = await lstat(socket());
+    expect([stats.isSocket(), stats.mode & 0o777]).toEqual([true, 0o660]);
+    expect(await readdir(join(directory, 'run'))).toEqual(['cri.sock']);
+    command.signal('SIGTERM');
+    expect(await command.exit()).toBe(0);
+    expect(await readdir(join(directory, 'run'))).toEqual([]);
+  });
+
+  it('replaces what a killed one left', async () => {
+    const killed = await serve();
+    await killed.kill();
+    expect(existsSync(socket())).toBe(true);
+    await serve();
+    await expectServes();
+  });
+
+  it.each([
+    [
+      'the socket of a live one',
+      () => ['--state-dir', join(directory, 'other')],
+      /another process already answers on .*cri\.sock/,
+    ],
+    [
+      'the state of a live one',
+      () => ['--container-runtime-endpoint', `${socket()}2`],
+      /another dockbridge.* uses .*state/,
+    ],
+    ['both', () => [], /another/],
+  ])('%s is refused, clearly and at once', async (_what, more, message) => {
+    await serve();
+    const second = new Command(['serve', ...basics(), ...more()]);
+    expect(await second.exit()).toBe(1);
+    expect(second.stderr).toMatch(message);
+    expect(second.stderr).not.toMatch(/^\s+at /m);
+    await expectServes();
+    expect(await readdir(join(directory, 'run'))).toEqual(['cri.sock']);
+  });
+
+  it('does not replace a file that is none', async () => {
+    const path = join(directory, 'precious');
+    await writeFile(path, 'data');
+    const command = new Command(['serve', ...basics(), '--container-runtime-endpoint', path]);
+    expect(await command.exit()).toBe(1);
+    expect(command.stderr).toContain('not a socket');
+    expect((await lstat(path)).size).toBe(4);
+  });
+});
+
+describe('the end', () => {
+  async function timed(command: Command, signal: NodeJS.Signals): Promise<number> {
+    const started = Date.now();
+    command.signal(signal);
+    expect(await command.exit()).toBe(0);
+    return Date.now() - started;
+  }
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('%s ends within 2 s, with clients connected', async (signal) => {
+    const command = await serve();
+    const client = new CriClient(`unix://${socket()}`);
+    await client.call('Version', {});
+    expect(await timed(command, signal)).toBeLessThan(2_000);
+    client.close();
+    expect(existsSync(socket())).toBe(false);
+    expect((await command.says('Stopped')).level).toBe('info');
+  });
+
+  it('ends within 2 s while there is no Engine', async () => {
+    const command = new Command(['serve', ...basics(), '--docker-endpoint', `unix://${directory}/none.sock`]);
+    await command.says('Docker Engine is not available');
+    expect(await timed(command, 'SIGTERM')).toBeLessThan(2_000);
+    expect(existsSync(socket())).toBe(false);
+  });
+
+  it('a signal as soon as it serves ends it as well', async () => {
+    const command = new Command(['serve', ...basics()]);
+    await command.says('Serving CRI');
+    expect(await timed(command, 'SIGTERM')).toBeLessThan(2_000);
+    expect(existsSync(socket())).toBe(false);
+  });
+});

@@ -1,0 +1,200 @@
+import { once } from 'node:events';
+import { readFileSync, watch } from 'node:fs';
+import { lstat, readdir, readFile, readlink, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { TestDaemon } from './support/daemon';
+import { expectFailure } from './support/grpc';
+import {
+  containerConfig,
+  containerStatus,
+  createContainer,
+  exec,
+  FOREVER,
+  output,
+  podConfig,
+  readLogText,
+  runPod,
+  startedContainer,
+  untilExited,
+} from './support/pods';
+
+/** Counts until /stop appears, then says end. */
+const COUNT = 'i=0; until [ -e /stop ]; do i=$((i+1)); echo $i; done; echo end';
+
+function expectCounted(texts: readonly string[]): void {
+  const lines = texts.join('').split('\n').slice(0, -1);
+  expect(lines.at(-1)).toBe('end');
+  expect(lines.length).toBeGreaterThan(100);
+  expect(lines.slice(0, -1).findIndex((line, at) => line !== String(at + 1))).toBe(-1);
+}
+
+/** Makes a file that the container's script waits for; in the background, as the container may end with it. */
+async function touch(test: TestDaemon, id: string, file: string): Promise<void> {
+  await exec(test, id, `(sleep 0.2; touch ${file}) >/dev/null 2>&1 &`);
+}
+
+/** Resolves when the log holds `word`; woken by inotify. */
+async function untilLogged(path: string, word: string): Promise<void> {
+  const changes = watch(path);
+  try {
+    while (!readFileSync(path, 'utf8').includes(word)) await once(changes, 'change');
+  } finally {
+    changes.close();
+  }
+}
+
+const reopen = (test: TestDaemon, container_id: string): Promise<unknown> =>
+  test.client.call('ReopenContainerLog', { container_id });
+const pathOf = async (test: TestDaemon, id: string): Promise<string> =>
+  (await containerStatus(test, id)).log_path;
+
+describe('ReopenContainerLog', () => {
+  let test: TestDaemon;
+  let pod: string;
+  beforeAll(async () => {
+    test = await TestDaemon.start();
+    pod = await runPod(test);
+  });
+  afterAll(() => test.stop());
+
+  it('makes the new file, leaves the old one alone, loses and doubles nothing', async () => {
+    const id = await startedContainer(test, pod, containerConfig('counter', COUNT));
+    const path = await pathOf(test, id);
+    const rotated: string[] = [];
+    for (let time = 0; time < 5; time++) {
+      await output(test, id, 'sleep 0.1');
+      const old = `${path}.${time}`;
+      await rename(path, old);
+      await reopen(test, id);
+      expect((await stat(path)).isFile()).toBe(true);
+      const { size } = await stat(old);
+      expect(size).toBeGreaterThan(0);
+      rotated.push(old);
+      await output(test, id, 'sleep 0.1');
+      expect((await stat(old)).size).toBe(size);
+    }
+    await touch(test, id, '/stop');
+    await untilExited(test, id);
+    expectCounted(await Promise.all([...rotated, path].map(readLogText)));
+  });
+
+  it('goes on in the same file where nothing was renamed, and in a new one where it is missing', async () => {
+    const id = await startedContainer(test, pod, containerConfig('kept', `echo one; ${FOREVER}`));
+    const path = await pathOf(test, id);
+    const { ino } = await stat(path);
+    await reopen(test, id);
+    expect((await stat(path)).ino).toBe(ino);
+    await rm(path);
+    await reopen(test, id);
+    expect((await stat(path)).size).toBe(0);
+  });
+
+  it('refuses what it does not know, what does not run, and what has no log', async () => {
+    await expectFailure(reopen(test, 'f'.repeat(64)), 'NOT_FOUND', 'does not exist');
+    const created = await createContainer(test, pod, containerConfig('created', FOREVER));
+    await expectFailure(reopen(test, created), 'FAILED_PRECONDITION', 'not running');
+    const exited = await startedContainer(test, pod, containerConfig('exited', 'echo done'));
+    await untilExited(test, exited);
+    const path = await pathOf(test, exited);
+    await rename(path, `${path}.1`);
+    await expectFailure(reopen(test, exited), 'FAILED_PRECONDITION', 'not running');
+    await expect(stat(path)).rejects.toMatchObject({ code: 'ENOENT' });
+    const silent = await startedContainer(test, pod, containerConfig('silent', FOREVER, { log_path: '' }));
+    await expectFailure(reopen(test, silent), 'FAILED_PRECONDITION', 'log_path');
+  });
+
+  it('works for a terminal, all of which is stdout', async () => {
+    const script = 'echo one; echo two >&2; until [ -e /go ]; do sleep 0.01; done; echo three';
+    const id = await startedContainer(test, pod, containerConfig('terminal', script, { tty: true }));
+    const path = await pathOf(test, id);
+    await untilLogged(path, 'two');
+    await rename(path, `${path}.1`);
+    await reopen(test, id);
+    await touch(test, id, '/go');
+    await untilExited(test, id);
+    const content = (await readFile(`${path}.1`, 'utf8')) + (await readFile(path, 'utf8'));
+    expect(content.split('\n').map((line) => line.split(' ').slice(1))).toEqual([
+      ['stdout', 'F', 'one\r'],
+      ['stdout', 'F', 'two\r'],
+      ['stdout', 'F', 'three\r'],
+      [],
+    ]);
+  });
+});
+
+describe('The files around a log', () => {
+  let test: TestDaemon;
+  beforeAll(async () => {
+    test = await TestDaemon.start();
+  });
+  afterAll(() => test.stop());
+
+  it('are made anew when the directory is removed while the container runs', async () => {
+    const config = podConfig(test);
+    const pod = await runPod(test, config);
+    const script = 'echo one; until [ -e /go ]; do sleep 0.01; done; echo two';
+    const id = await startedContainer(test, pod, containerConfig('homeless', script));
+    await untilLogged(await pathOf(test, id), 'one');
+    await rm(config.log_directory ?? '', { recursive: true });
+    await touch(test, id, '/go');
+    await untilExited(test, id);
+    expect(await readLogText(await pathOf(test, id))).toBe('two\n');
+  });
+
+  it("go with the container where they are ours, and stay with the sandbox where they are kubelet's", async () => {
+    const config = podConfig(test);
+    const pod = await runPod(test, config);
+    const id = await startedContainer(test, pod, containerConfig('short', 'echo kept'));
+    await untilExited(test, id);
+    const positions = join(test.directory, 'state/logs');
+    expect(await readdir(positions)).toContain(`${id}.json`);
+    await test.client.call('RemoveContainer', { container_id: id });
+    expect(await readdir(positions)).not.toContain(`${id}.json`);
+    const second = await startedContainer(test, pod, containerConfig('second', FOREVER));
+    await test.client.call('StopPodSandbox', { pod_sandbox_id: pod });
+    await test.client.call('RemovePodSandbox', { pod_sandbox_id: pod });
+    expect(await readdir(positions)).not.toContain(`${second}.json`);
+    expect((await readdir(config.log_directory ?? '')).sort()).toEqual(['second.log', 'short.log']);
+  });
+});
+
+describe('--container-logs=link', () => {
+  let test: TestDaemon;
+  let pod: string;
+  beforeAll(async () => {
+    test = await TestDaemon.start({ given: { 'container-logs': 'link' } });
+    pod = await runPod(test);
+  });
+  afterAll(() => test.stop());
+
+  const messages = async (path: string): Promise<string> =>
+    (await readFile(path, 'utf8'))
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => (JSON.parse(line) as { log: string }).log)
+      .join('');
+
+  it("links to the Engine's file, copies and truncates at rotation, and removes the link at the end", async () => {
+    const script = `echo one; until [ -e /go ]; do sleep 0.01; done; echo two; ${FOREVER}`;
+    const id = await startedContainer(test, pod, containerConfig('linked', script));
+    const path = await pathOf(test, id);
+    expect((await lstat(path)).isSymbolicLink()).toBe(true);
+    expect(basename(await readlink(path))).toBe(`${id}-json.log`);
+    await untilLogged(path, 'one');
+
+    const old = `${path}.20260101-000000`;
+    await rename(path, old);
+    await reopen(test, id);
+    expect((await lstat(old)).isFile()).toBe(true);
+    expect((await lstat(path)).isSymbolicLink()).toBe(true);
+    expect([await messages(old), await messages(path)]).toEqual(['one\n', '']);
+    await test.restart();
+    await touch(test, id, '/go');
+    await untilLogged(path, 'two');
+    await test.client.call('StopContainer', { container_id: id, timeout: 0 });
+    expect([await messages(old), await messages(path)]).toEqual(['one\n', 'two\n']);
+
+    await test.client.call('RemoveContainer', { container_id: id });
+    expect(await readdir(dirname(path))).toEqual([basename(old)]);
+  });
+});

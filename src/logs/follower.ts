@@ -265,10 +265,11 @@ export class Follower {
     this.note("gap: the Engine discarded output before it could be copied here (its spool's max-size)", file);
     file.gapBefore = false;
     stats.gaps++;
-    this.save();
     logger.warn('container output was discarded by the Engine before it was copied', {
       container: this.source.containerId,
+      logPath: this.source.logPath,
     });
+    this.save();
   }
 
   private note(text: string, file: SpoolFile): void {

@@ -90,7 +90,7 @@ async function copyAndTruncate({ spoolPath }: LogSource, renamedPath: string): P
     await copyFile(spoolPath, temporary);
     await rename(temporary, renamedPath);
   } catch (error) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => undefined);
     throw internal(`the log ${spoolPath} cannot be copied to ${renamedPath}: ${messageOf(error)}`, {
       cause: error,
     });

@@ -76,7 +76,13 @@ describe('a follower in trouble', () => {
     expect(rest.length).toBeGreaterThan(5);
     expect(rest).toEqual(Array.from({ length: rest.length }, (_, i) => `line ${40 - rest.length + i}`));
     expect(await second.stats()).toMatchObject({ gaps: 1 });
-    expect(room.messages).toContainEqual(expect.objectContaining({ level: 'warn' }));
+    expect(room.messages).toEqual([
+      {
+        level: 'warn',
+        message: expect.any(String) as string,
+        fields: { container: 'c1', logPath: room.logPath },
+      },
+    ]);
   });
 
   it.each([

@@ -25,9 +25,10 @@ function compile(into: string): string {
 describe('WorkerLogs', () => {
   let room: LogRoom;
   let logs: WorkerLogs;
+  let entry: string;
   beforeEach(() => {
     room = new LogRoom();
-    const entry = compile(join(room.root, 'dist'));
+    entry = compile(join(room.root, 'dist'));
     logs = new WorkerLogs({ stateDir: room.stateDir, logger: room.logger(), entry });
   });
   afterEach(async () => {
@@ -69,6 +70,18 @@ describe('WorkerLogs', () => {
     await logs.drain('c1');
     expect(room.texts()).toEqual(['one', 'two']);
     expect(room.messages.filter(({ level }) => level === 'error')).toHaveLength(1);
+  });
+
+  it('resumes by itself', async () => {
+    const docker = room.docker();
+    docker.write('one');
+    await logs.follow(room.source);
+    await logs.drain('c1');
+    await logs.close();
+    docker.write('two');
+    logs = new WorkerLogs({ stateDir: room.stateDir, logger: room.logger(), entry });
+    await room.until(() => room.texts().length === 2);
+    expect(room.texts()).toEqual(['one', 'two']);
   });
 
   it('refuses work after close, and closes twice', async () => {

@@ -1,0 +1,117 @@
+import * as fs from 'node:fs';
+import { dirname, join } from 'node:path';
+import { LinkedLogs } from '../../../src/logs/linked-logs';
+import { LogRoom } from './support/log-room';
+
+describe('LinkedLogs', () => {
+  let room: LogRoom;
+  let logs: LinkedLogs;
+  beforeEach(() => {
+    room = new LogRoom();
+    fs.writeFileSync(room.spoolPath, 'one\n');
+    logs = new LinkedLogs(room.logger());
+  });
+  afterEach(() => room.dispose());
+
+  const isLink = (path = room.logPath): boolean =>
+    fs.lstatSync(path).isSymbolicLink() && fs.readlinkSync(path) === room.spoolPath;
+  const names = (): string[] => fs.readdirSync(dirname(room.logPath)).sort();
+  const read = (path = room.logPath): string => fs.readFileSync(path, 'utf8');
+
+  it('links, however often it is asked', async () => {
+    await Promise.all([logs.follow(room.source), logs.follow(room.source)]);
+    await logs.follow(room.source);
+    expect(isLink()).toBe(true);
+    expect(names()).toEqual(['0.log']);
+    expect(read()).toBe('one\n');
+  });
+
+  it('links to a spool that does not exist yet', async () => {
+    fs.rmSync(room.spoolPath);
+    await logs.follow(room.source);
+    fs.writeFileSync(room.spoolPath, 'late\n');
+    expect(read()).toBe('late\n');
+  });
+
+  it('replaces the file of a node that had cri mode, and a link to elsewhere', async () => {
+    fs.mkdirSync(dirname(room.logPath), { recursive: true });
+    fs.writeFileSync(room.logPath, 'old\n');
+    await logs.follow(room.source);
+    expect(isLink()).toBe(true);
+    fs.rmSync(room.logPath);
+    fs.symlinkSync('/elsewhere', room.logPath);
+    await logs.follow(room.source);
+    expect(isLink()).toBe(true);
+  });
+
+  it('says which file cannot be made', async () => {
+    fs.writeFileSync(join(room.root, 'pods'), 'in the way');
+    await expect(logs.follow(room.source)).rejects.toMatchObject({
+      code: 'INTERNAL',
+      message: expect.stringContaining(room.logPath) as unknown,
+    });
+  });
+
+  it('copies what the renamed link led to, truncates, and links anew', async () => {
+    await logs.follow(room.source);
+    const writer = fs.openSync(room.spoolPath, 'a');
+    const renamed = `${room.logPath}.20260101-000000`;
+    fs.renameSync(room.logPath, renamed);
+    await logs.reopen('c1');
+    fs.writeSync(writer, 'two\n');
+    fs.closeSync(writer);
+    expect(fs.lstatSync(renamed).isFile()).toBe(true);
+    expect(read(renamed)).toBe('one\n');
+    expect(isLink()).toBe(true);
+    expect(read()).toBe('two\n');
+    expect(names()).toEqual(['0.log', '0.log.20260101-000000']);
+  });
+
+  it('truncates nothing when nothing was renamed, and makes a link that is missing', async () => {
+    await logs.follow(room.source);
+    fs.rmSync(room.logPath);
+    await logs.reopen('c1');
+    expect(isLink()).toBe(true);
+    expect(read()).toBe('one\n');
+  });
+
+  it('truncates nothing when the copy fails, and leaves nothing half-made', async () => {
+    await logs.follow(room.source);
+    const renamed = `${room.logPath}.20260101-000000`;
+    fs.renameSync(room.logPath, renamed);
+    fs.mkdirSync(`${renamed}.dockbridge-copy`);
+    fs.writeFileSync(join(`${renamed}.dockbridge-copy`, 'in the way'), '');
+    await expect(logs.reopen('c1')).rejects.toMatchObject({ code: 'INTERNAL' });
+    expect(read(room.spoolPath)).toBe('one\n');
+    expect(isLink(renamed)).toBe(true);
+  });
+
+  it('refuses to reopen what it does not know', async () => {
+    await expect(logs.reopen('c1')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await logs.follow(room.source);
+    await logs.retain(new Set());
+    await expect(logs.reopen('c1')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('removes its link with the container, and no file of others', async () => {
+    await logs.follow(room.source);
+    await logs.drain('c1');
+    await logs.forget('c1');
+    await logs.forget('c1');
+    expect(names()).toEqual([]);
+    await logs.follow(room.source);
+    fs.rmSync(room.logPath);
+    fs.writeFileSync(room.logPath, 'not ours');
+    await logs.forget('c1');
+    expect(names()).toEqual(['0.log']);
+    await logs.close();
+  });
+
+  it('does not fail a removal for a link that cannot be looked at', async () => {
+    await logs.follow(room.source);
+    fs.rmSync(dirname(room.logPath), { recursive: true });
+    fs.writeFileSync(dirname(room.logPath), 'in the way');
+    await logs.forget('c1');
+    expect(room.messages).toMatchObject([{ level: 'warn' }]);
+  });
+});

@@ -80,7 +80,16 @@ export class Daemon {
     const store = new Store();
     store.podCidr = settings.podCidr;
     const reservations = new NameReservations();
-    const containerSync = new ContainerSync({ docker, store, logs, network, reservations, logger });
+    const localEngine = isLocalEndpoint(settings.dockerEndpoint);
+    const containerSync = new ContainerSync({
+      docker,
+      store,
+      logs,
+      network,
+      reservations,
+      logger,
+      localEngine,
+    });
     const containerEvents = new ContainerEvents({ sync: containerSync, store, reservations, logger });
     const imageSync = new ImageSync({ docker, store, logger });
     const link = new EngineLink({
@@ -101,7 +110,7 @@ export class Daemon {
     const handlerSettings = {
       spool: { maxSize: settings.containerLogMaxSize, maxFile: String(settings.containerLogMaxFiles) },
       oomFloor,
-      localEngine: isLocalEndpoint(settings.dockerEndpoint),
+      localEngine,
       dockbridgeVersion: DOCKBRIDGE_VERSION,
     };
     const dialers = new NetnsDialers();

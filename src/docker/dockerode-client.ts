@@ -114,7 +114,7 @@ export class DockerodeClient implements DockerClient {
     } catch (error) {
       // 409: another removal of it is under way (the CRI wants removal to be idempotent, cri-surface.md 3.1).
       if (!hasStatus(error, 404) && !hasStatus(error, 409)) throw error;
-      if (hasStatus(error, 409)) await this.waitUntilGone(id, options);
+      if (hasStatus(error, 409)) await this.removeAfterOther(id, request);
     }
   }
 
@@ -221,13 +221,13 @@ export class DockerodeClient implements DockerClient {
     return this.short.json<T>(request, this.requestTimeoutMs);
   }
 
-  private async waitUntilGone(id: string, options: CallOptions): Promise<void> {
+  /** Waits for somebody else's removal; should that have failed, ours says why. */
+  private async removeAfterOther(id: string, request: EngineRequest): Promise<void> {
     const path = containerPath(id, 'wait');
+    const wait = { method: 'POST', path, query: { condition: 'removed' }, signal: request.signal } as const;
     try {
-      await this.long.json(
-        { method: 'POST', path, query: { condition: 'removed' }, ...options },
-        this.requestTimeoutMs,
-      );
+      await this.long.json(wait, this.requestTimeoutMs);
+      await this.call(request);
     } catch (error) {
       if (!hasStatus(error, 404)) throw error;
     }

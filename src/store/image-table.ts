@@ -4,12 +4,6 @@ import type { ImageRecord } from './records';
 export class ImageTable {
   private readonly byId = new Map<string, ImageRecord>();
   private readonly idByName = new Map<string, string>();
-  private revision = 0;
-
-  /** Grows with every change: a list taken before a newer change must not overwrite it. */
-  get now(): number {
-    return this.revision;
-  }
 
   get size(): number {
     return this.byId.size;
@@ -43,7 +37,6 @@ export class ImageTable {
     if (before !== undefined) this.forgetNames(before);
     this.byId.set(image.id, image);
     for (const name of [...image.repoTags, ...image.repoDigests]) this.takeName(name, image.id);
-    this.revision++;
   }
 
   delete(id: string): void {
@@ -51,7 +44,6 @@ export class ImageTable {
     if (before === undefined) return;
     this.forgetNames(before);
     this.byId.delete(id);
-    this.revision++;
   }
 
   /** A tag moves: the image that had it before loses it. */

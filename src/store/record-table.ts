@@ -16,7 +16,7 @@ export class RecordTable<R extends TableRecord> {
   private readonly byId = new Map<string, R>();
   private readonly idByName = new Map<string, string>();
   private readonly touched = new Map<string, number>();
-  private readonly removed = new BoundedSet<string>(REMEMBERED_REMOVALS);
+  private removed = new BoundedSet<string>(REMEMBERED_REMOVALS);
   private readonly listeners = new Set<ChangeListener<R>>();
   private revision = 0;
 
@@ -63,9 +63,14 @@ export class RecordTable<R extends TableRecord> {
     return (this.touched.get(id) ?? 0) > revision;
   }
 
-  /** True for an id that was removed: Engine ids never come back. */
+  /** True for an id that was removed: within one connection Engine ids do not come back. */
   wasRemoved(id: string): boolean {
     return this.removed.has(id);
+  }
+
+  /** At the start of a new connection to the Engine, whose first list is the truth again. */
+  forgetRemovals(): void {
+    this.removed = new BoundedSet(REMEMBERED_REMOVALS);
   }
 
   /** Inserts or replaces; ignored for an id that was removed. */

@@ -30,6 +30,8 @@ export interface ContainerSyncParts {
   readonly network: PodNetwork;
   readonly reservations: NameReservations;
   readonly logger: Logger;
+  /** Whether paths that the Engine names are on this machine. */
+  readonly localEngine: boolean;
 }
 
 /**
@@ -39,6 +41,8 @@ export interface ContainerSyncParts {
 export class ContainerSync {
   readonly lock = new KeyedLock();
   private sawGarbage = false;
+  /** Whose last inspect failed: asked again until one succeeds, whatever a list says. */
+  private readonly doubtful = new Set<string>();
 
   constructor(private readonly parts: ContainerSyncParts) {}
 
@@ -56,6 +60,7 @@ export class ContainerSync {
       const inspect = await this.parts.docker.inspectContainer(id, { signal });
       await this.keepDns(inspect);
       await this.absorb(inspect);
+      this.doubtful.delete(id);
     } catch (error) {
       if (!hasStatus(error, 404)) throw error;
       await this.forget(id);
@@ -120,11 +125,30 @@ export class ContainerSync {
   /** The container is gone from the Engine. */
   async forget(id: string): Promise<void> {
     const { store, logs, network } = this.parts;
+    this.doubtful.delete(id);
     store.sandboxes.delete(id);
     network.abandon(id);
-    if (store.containers.get(id) !== undefined) {
-      store.containers.delete(id);
-      await logs.forget(id);
+    if (store.containers.get(id) === undefined) return;
+    store.containers.delete(id);
+    await this.forLogs('forget', () => logs.forget(id));
+  }
+
+  /** Containers whose last inspect failed are asked for again. */
+  async retryDoubtful(signal: AbortSignal): Promise<void> {
+    await forEachLimited([...this.doubtful], RESYNC_CONCURRENCY, async (id) => {
+      await this.tryRefresh(id, signal);
+    });
+  }
+
+  /** Trouble with log positions (full or read-only disk) is no reason to refuse to serve pods. */
+  private async forLogs(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.parts.logger.warn('Positions in container logs cannot be tidied up', {
+        what,
+        error: messageOf(error),
+      });
     }
   }
 
@@ -134,6 +158,8 @@ export class ContainerSync {
    */
   async resync(inspectAll: boolean, signal: AbortSignal): Promise<void> {
     const { docker, store, logs, network, reservations } = this.parts;
+    // An Engine that lost sight of containers (its disk was not mounted) may have found them again.
+    if (inspectAll) for (const table of [store.sandboxes, store.containers]) table.forgetRemovals();
     const [sandboxRevision, containerRevision] = [store.sandboxes.now, store.containers.now];
     const summaries = await docker.listContainers({ label: [TYPE_LABEL] }, { signal });
     const listed = new Set(summaries.map((summary) => summary.Id));
@@ -146,17 +172,20 @@ export class ContainerSync {
       const gone = [...table.values()].filter(
         ({ id }) => !listed.has(id) && !table.isNewerThan(id, revision),
       );
-      for (const { id } of gone) await this.lock.run(id, () => this.forget(id));
+      // A list alone is weak evidence: the inspect's 404 decides.
+      for (const { id } of gone) await this.tryRefresh(id, signal);
     }
     await this.freeVanished(listed, signal);
     if (!this.sawGarbage) network.collectGarbage(listed);
     this.sawGarbage = true;
-    if (inspectAll)
-      await logs.retain(new Set([...store.containers.values()].map((container) => container.id)));
+    if (!inspectAll) return;
+    const known = new Set([...store.containers.values()].map((container) => container.id));
+    await this.forLogs('retain', () => logs.retain(known));
   }
 
   /** Whatever started it, it starts with the Engine's idea of its DNS. */
   private async keepDns(inspect: EngineContainerInspect): Promise<void> {
+    if (!this.parts.localEngine) return;
     try {
       await keepResolvConf(inspect);
     } catch (error) {
@@ -183,26 +212,47 @@ export class ContainerSync {
 
   /** One container that cannot be inspected must not keep the node from being served (k8s #94829). */
   private async refreshListed(summary: EngineContainerSummary, signal: AbortSignal): Promise<void> {
-    const { store, logger } = this.parts;
+    const { store, network } = this.parts;
     const id = summary.Id;
+    if ((await this.tryRefresh(id, signal)) || (store.sandboxes.get(id) ?? store.containers.get(id))) return;
+    await this.lock.run(
+      id,
+      async () => {
+        await this.absorb(inspectFromSummary(summary));
+        const sandbox = store.sandboxes.get(id);
+        // Doubt must not look like a dead pod: kubelet would replace a healthy one.
+        if (sandbox?.state !== 'running') return;
+        const ips = sandbox.ips.length > 0 ? sandbox.ips : network.rememberedIps(id);
+        store.sandboxes.put({ ...sandbox, networkReady: true, ips });
+      },
+      signal,
+    );
+  }
+
+  /** @returns false, with a log line, when the inspect failed: then the container is doubtful. */
+  private async tryRefresh(id: string, signal: AbortSignal): Promise<boolean> {
     try {
       await withDeadline('inspect', RESYNC_INSPECT_MS, signal, (limit) => this.refresh(id, limit));
+      return true;
     } catch (error) {
       signal.throwIfAborted();
       // No answer at all: the Engine is going down, and the next connection starts anew.
       if (hasCode(error, 'UNAVAILABLE')) throw error;
-      logger.error('A container cannot be inspected; what is known of it may be old', {
-        container: id,
-        error: messageOf(error),
-      });
-      if (store.sandboxes.get(id) ?? store.containers.get(id)) return;
-      await this.lock.run(id, () => this.absorb(inspectFromSummary(summary)), signal);
+      if (!this.doubtful.has(id)) {
+        this.parts.logger.error('A container cannot be inspected; what is known of it may be old', {
+          container: id,
+          error: messageOf(error),
+        });
+      }
+      this.doubtful.add(id);
+      return false;
     }
   }
 
   private differs(summary: EngineContainerSummary): boolean {
     const { store } = this.parts;
     const known = store.sandboxes.get(summary.Id) ?? store.containers.get(summary.Id);
+    if (this.doubtful.has(summary.Id)) return true;
     return known?.state !== summary.State || known.engineName !== engineName(summary);
   }
 }

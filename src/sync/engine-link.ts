@@ -1,7 +1,7 @@
 import { openEventFeed, type EventFeed } from '../docker/event-feed';
 import type { DockerClient } from '../docker/client';
 import { sharedAbortController, withDeadline } from '../lib/deadline';
-import { messageOf, unavailable } from '../lib/errors';
+import { hasCode, messageOf, unavailable } from '../lib/errors';
 import { abortable } from '../lib/keyed-lock';
 import type { Logger } from '../lib/logger';
 import { pause } from '../lib/pause';
@@ -149,7 +149,12 @@ export class EngineLink {
         (limit) => abortable(openEventFeed(docker, signal), limit),
       );
       const lost = this.follow(feed, signal);
-      await Promise.race([lost, Promise.all([containerSync.resync(true, signal), imageSync.resync(signal)])]);
+      const images = imageSync.resync(signal).catch((error: unknown) => {
+        // An Engine that cannot list its images still runs pods: asked again until it can.
+        if (signal.aborted || hasCode(error, 'UNAVAILABLE')) throw error;
+        imageSync.requestResync(signal);
+      });
+      await Promise.race([lost, Promise.all([containerSync.resync(true, signal), images])]);
       this.current = { ready: true };
       this.everReady = true;
       logger.info('Connected to Docker Engine', {
@@ -178,18 +183,30 @@ export class EngineLink {
   }
 
   private async heartbeat(signal: AbortSignal): Promise<never> {
-    const { docker, containerSync, imageSync } = this.parts;
+    const { containerSync, imageSync, logger } = this.parts;
     let resyncAt = Date.now() + this.times.resync;
     for (;;) {
       await pause(this.times.heartbeat, signal);
-      await withDeadline('Docker Engine ping', this.times.probeTimeout, signal, (limit) =>
-        docker.ping({ signal: limit }),
-      );
-      if (Date.now() < resyncAt) continue;
-      await containerSync.resync(false, signal);
-      imageSync.requestResync(signal);
-      resyncAt = Date.now() + this.times.resync;
+      // The event stream tells of a stopped Engine at once; one late answer on a busy node is no outage yet.
+      await this.ping(signal).catch(() => this.ping(signal));
+      try {
+        await containerSync.retryDoubtful(signal);
+        if (Date.now() < resyncAt) continue;
+        resyncAt = Date.now() + this.times.resync;
+        await containerSync.resync(false, signal);
+        imageSync.requestResync(signal);
+      } catch (error) {
+        if (signal.aborted || hasCode(error, 'UNAVAILABLE')) throw error;
+        logger.warn('The periodic comparison with the Engine failed', { error: messageOf(error) });
+      }
     }
+  }
+
+  private async ping(signal: AbortSignal): Promise<void> {
+    const { docker } = this.parts;
+    await withDeadline('Docker Engine ping', this.times.probeTimeout, signal, (limit) =>
+      docker.ping({ signal: limit }),
+    );
   }
 
   private async readFacts(signal: AbortSignal): Promise<EngineFacts> {

@@ -1,7 +1,7 @@
 import type { DockerClient } from '../docker/client';
 import { hasStatus } from '../docker/errors';
 import { forEachLimited } from '../lib/concurrency';
-import { messageOf } from '../lib/errors';
+import { hasCode, messageOf } from '../lib/errors';
 import { KeyedLock } from '../lib/keyed-lock';
 import { pause } from '../lib/pause';
 import type { Logger } from '../lib/logger';
@@ -93,7 +93,7 @@ export class ImageSync {
   }
 
   private async resyncLocked(signal: AbortSignal | undefined): Promise<void> {
-    const { docker, store } = this.parts;
+    const { docker, store, logger } = this.parts;
     const summaries = await docker.listImages({ signal });
     const listed = new Set(summaries.map((summary) => summary.Id));
     for (const { id } of [...store.images.values()]) if (!listed.has(id)) store.images.delete(id);
@@ -103,8 +103,10 @@ export class ImageSync {
         store.images.put(imageFromInspect(await docker.inspectImage(summary.Id, { signal })));
       } catch (error) {
         // Removed since the list was made.
-        if (!hasStatus(error, 404)) throw error;
-        store.images.delete(summary.Id);
+        if (hasStatus(error, 404)) store.images.delete(summary.Id);
+        // One damaged image must not hide the others, nor keep the node from being served.
+        else if (hasCode(error, 'UNAVAILABLE')) throw error;
+        else logger.warn('An image cannot be inspected', { image: summary.Id, error: messageOf(error) });
       }
     });
   }

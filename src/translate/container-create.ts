@@ -61,11 +61,14 @@ const FIELD = 'config.linux.security_context';
 /** Of the kernel, with the terminating zero. */
 const PATH_MAX = 4096;
 
-/** @throws INVALID_ARGUMENT, FAILED_PRECONDITION or UNIMPLEMENTED, naming the field. */
+/**
+ * @param logDirectory of the request: sandboxes of cri-dockerd do not tell theirs.
+ * @throws INVALID_ARGUMENT, FAILED_PRECONDITION or UNIMPLEMENTED, naming the field.
+ */
 export function checkContainer(
   config: Config | null,
   sandbox: SandboxRecord,
-  logDirectory: string,
+  logDirectory = '',
 ): CheckedContainer {
   const checked = required(config, 'config');
   const { name, attempt } = required(checked.metadata, 'config.metadata');

@@ -10,6 +10,13 @@ type Resources = Decoded<cri.ILinuxContainerResources>;
 const OOM_MIN = -1000;
 const OOM_MAX = 1000;
 
+const SWAP_KEY = 'memory.swap.max';
+/**
+ * kubelet sends these for every container on cgroup v2; refusing them would refuse every pod. `memory.oom.group` cannot
+ * be told to the Engine: the kernel's default, killing one process, stays.
+ */
+const KUBELET_KEYS: ReadonlySet<string> = new Set([SWAP_KEY, 'memory.oom.group']);
+
 /**
  * LinuxContainerResources → HostConfig. 0 and '' mean "not set".
  * @param oomFloor the lowest oom_score_adj that the kernel lets us set here (design.md, decision 9).
@@ -38,13 +45,31 @@ export function toEngineResources(
     CpusetCpus: cpuset(resources.cpuset_cpus, `${field}.cpuset_cpus`),
     CpusetMems: cpuset(resources.cpuset_mems, `${field}.cpuset_mems`),
     Memory: memory,
-    // Without a word about swap a memory limit means no swap, as kubelet expects (and cri-dockerd does).
-    MemorySwap: swap === 0 ? memory : swap,
+    MemorySwap: swapLimit(memory, swap, resources.unified, field),
     OomScoreAdj: clampOomScore(
       integer(resources.oom_score_adj, `${field}.oom_score_adj`, OOM_MIN, OOM_MAX),
       oomFloor,
     ),
   };
+}
+
+/**
+ * The Engine counts memory plus swap; cgroup v2's `memory.swap.max`, as kubelet sends it, counts swap alone. Without a
+ * word about swap a memory limit means no swap, as kubelet expects (and cri-dockerd does).
+ */
+function swapLimit(memory: number, swap: number, unified: Resources['unified'], field: string): number {
+  const only = unified[SWAP_KEY];
+  if (only === undefined || swap !== 0) return swap === 0 ? memory : swap;
+  if (only === 'max') return -1;
+  if (!/^\d{1,15}$/.test(only))
+    throw invalidArgument(`${field}.unified["${SWAP_KEY}"]`, `"${only}" is no size`);
+  if (memory === 0 && only !== '0') {
+    throw unsupported(
+      `${field}.unified["${SWAP_KEY}"]`,
+      'Docker Engine limits swap only together with memory',
+    );
+  }
+  return memory === 0 ? 0 : memory + Number(only);
 }
 
 /** The Engine's own refusal would not name the field. */
@@ -92,7 +117,9 @@ function refuseUnsupported(resources: Resources, field: string): void {
       throw unsupported(`${field}.hugepage_limits[${index}]`, 'Docker Engine cannot limit huge pages');
     }
   }
-  if (Object.keys(resources.unified).length > 0) {
-    throw unsupported(`${field}.unified`, 'Docker Engine takes no raw cgroup v2 values');
+  for (const key of Object.keys(resources.unified)) {
+    if (!KUBELET_KEYS.has(key)) {
+      throw unsupported(`${field}.unified["${key}"]`, 'Docker Engine takes no raw cgroup v2 values');
+    }
   }
 }

@@ -44,7 +44,8 @@ export function sandboxFromInspect(
     createdAt: nanosFromEngineTime(container.Created),
     state: container.State.Status as EngineState,
     pid: container.State.Pid,
-    runtimeHandler: extra?.runtimeHandler ?? '',
+    // cri-dockerd keeps no word of the handler: the runtime is what its pods' containers must have too.
+    runtimeHandler: extra?.runtimeHandler ?? container.HostConfig.Runtime ?? '',
     networkReady: namespaces.network === NamespaceMode.NODE || network.ready,
     namespaces,
     hostname: container.Config.Hostname ?? '',

@@ -53,16 +53,26 @@ export type SeccompChoice =
 /** nil means unconfined for a container (cri-surface.md 3.3). */
 export function containerSeccomp(context: ContainerContext, field: string): SeccompChoice {
   if (context.privileged) return { kind: 'unconfined' };
-  return profileChoice(context.seccomp, `${field}.seccomp`) ?? { kind: 'unconfined' };
+  return (
+    profileChoice(context.seccomp, context.seccomp_profile_path, `${field}.seccomp`) ?? { kind: 'unconfined' }
+  );
 }
 
 /** The pause process needs nothing that the Engine's default denies: nil stays with the default. */
 export function sandboxSeccomp(context: SandboxContext, field: string): SeccompChoice {
-  return profileChoice(context.seccomp, `${field}.seccomp`) ?? { kind: 'engine-default' };
+  return (
+    profileChoice(context.seccomp, context.seccomp_profile_path, `${field}.seccomp`) ?? {
+      kind: 'engine-default',
+    }
+  );
 }
 
-function profileChoice(profile: Profile | null, field: string): SeccompChoice | undefined {
-  if (profile === null) return undefined;
+function profileChoice(
+  profile: Profile | null,
+  deprecatedPath: string,
+  field: string,
+): SeccompChoice | undefined {
+  if (profile === null) return deprecatedChoice(deprecatedPath, field);
   oneOf(
     profile.profile_type,
     PROFILE_TYPES,
@@ -72,6 +82,21 @@ function profileChoice(profile: Profile | null, field: string): SeccompChoice | 
   if (profile.profile_type === SecurityProfileType.Unconfined) return { kind: 'unconfined' };
   if (profile.profile_type === SecurityProfileType.RuntimeDefault) return { kind: 'engine-default' };
   return { kind: 'load', path: absolutePath(profile.localhost_ref, `${field}.localhost_ref`), field };
+}
+
+/** The string that kubelets up to 1.21 send instead of the message. */
+function deprecatedChoice(name: string, field: string): SeccompChoice | undefined {
+  if (name === '') return undefined;
+  if (name === 'unconfined') return { kind: 'unconfined' };
+  if (name === 'runtime/default' || name === 'docker/default') return { kind: 'engine-default' };
+  if (!name.startsWith('localhost/')) {
+    throw invalidArgument(`${field}_profile_path`, `${JSON.stringify(name)} is no seccomp profile`);
+  }
+  return {
+    kind: 'load',
+    path: absolutePath(name.slice('localhost/'.length), `${field}_profile_path`),
+    field,
+  };
 }
 
 /** @param profileText of the file that a `load` choice named. */

@@ -6,7 +6,6 @@ import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
 import { checkContainer, toContainerCreate, type CheckedContainer } from '../../translate/container-create';
 import { createdContainer } from '../../translate/container-record';
-import type { EngineContainerCreate } from '../../translate/engine';
 import { containerEngineName, uniqueEngineName, type ContainerIdentity } from '../../translate/names';
 import { familiarName, parseReference } from '../../translate/reference';
 import { isReady } from '../../translate/sandbox-status';
@@ -26,7 +25,11 @@ export async function createContainer(
   { signal }: CallContext,
 ): Promise<cri.ICreateContainerResponse> {
   const sandbox = getSandbox(services.store, request.pod_sandbox_id);
-  const checked = withTarget(services, checkContainer(request.config, sandbox), sandbox);
+  const checked = withTarget(
+    services,
+    checkContainer(request.config, sandbox, request.sandbox_config?.log_directory ?? ''),
+    sandbox,
+  );
   if (!isReady(sandbox))
     throw failedPrecondition(`pod sandbox ${sandbox.id} is not ready; containers need a running one`);
   const name = containerEngineName(checked.metadata, sandbox.metadata);
@@ -88,7 +91,7 @@ async function create(
   name: string,
   signal: AbortSignal,
 ): Promise<string> {
-  const { store, settings, containerSync } = services;
+  const { docker, store, settings, containerSync } = services;
   const wanted = checked.config.image?.image ?? '';
   const image = findImage(store, wanted, 'config.image.image');
   const body = toContainerCreate(
@@ -106,26 +109,13 @@ async function create(
     await loadSeccompOptions(checked.seccomp),
   );
   const id = await createLosingNothing(services, name, () =>
-    createCall(services, name, body, wanted, signal),
-  );
+    docker.createContainer(name, body, { signal }),
+  ).catch((error: unknown) => {
+    if (!hasStatus(error, 404)) throw error;
+    throw notFound(`config.image.image: image "${wanted}" is not on this node; pull it first`);
+  });
   // An image we have not heard of yet: the Engine knows its id.
   if (image === undefined) await containerSync.refresh(id, signal);
   else store.containers.put(createdContainer(id, name, body, image, Date.now()));
   return id;
-}
-
-async function createCall(
-  { docker }: Services,
-  name: string,
-  body: EngineContainerCreate,
-  wanted: string,
-  signal: AbortSignal,
-): Promise<string> {
-  try {
-    return await docker.createContainer(name, body, { signal });
-  } catch (error) {
-    if (hasStatus(error, 404))
-      throw notFound(`config.image.image: image "${wanted}" is not on this node; pull it first`);
-    throw error;
-  }
 }

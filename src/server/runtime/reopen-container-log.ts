@@ -13,7 +13,8 @@ export async function reopenContainerLog(
   request: Decoded<cri.IReopenContainerLogRequest>,
 ): Promise<cri.IReopenContainerLogResponse> {
   const container = getContainer(store, request.container_id);
-  if (container.logPath === '') throw failedPrecondition(`container ${container.id} was created without a log_path`);
+  if (container.logPath === '')
+    throw failedPrecondition(`container ${container.id} was created without a log_path`);
   // Nothing will be written any more: a new file would only hide the complete one (cri-surface.md 3.4).
   if (!isRunning(container)) {
     throw failedPrecondition(`container ${container.id} is not running (${container.state})`);

@@ -1,6 +1,7 @@
+import { hasStatus } from '../../docker/errors';
 import { withDeadline } from '../../lib/deadline';
 import type { cri, Decoded } from '../../proto';
-import type { EngineState } from '../../store/records';
+import type { ContainerRecord, EngineState } from '../../store/records';
 import { integer } from '../../translate/validate';
 import { findContainer } from '../lookup';
 import type { CallContext, Services } from '../services';
@@ -16,7 +17,7 @@ export async function stopContainer(
   request: Decoded<cri.IStopContainerRequest>,
   { signal }: CallContext,
 ): Promise<cri.IStopContainerResponse> {
-  const container = findContainer(services.store, request.container_id);
+  const container = await afterStart(services, findContainer(services.store, request.container_id), signal);
   const graceSeconds = integer(request.timeout, 'timeout', 0, MAX_GRACE_SECONDS);
   if (container === undefined || !isRunning(container)) return {};
   await stopAndSettle(services, container.id, graceSeconds, signal);
@@ -30,6 +31,20 @@ export function isRunning(record: { readonly state: EngineState }): boolean {
   return !STOPPED.includes(record.state);
 }
 
+/**
+ * The record once a start that is under way has ended: it says `created` until then, and a container that starts after
+ * its stop would run on in a pod that kubelet believes stopped.
+ */
+export async function afterStart(
+  { store, containerSync }: Services,
+  container: ContainerRecord | undefined,
+  signal: AbortSignal,
+): Promise<ContainerRecord | undefined> {
+  if (container?.state !== 'created') return container;
+  await containerSync.lock.run(container.id, () => Promise.resolve(), signal);
+  return store.containers.get(container.id);
+}
+
 /** Stops a container and waits until the store knows, from the event or, when that does not come, by asking. */
 export async function stopAndSettle(
   { docker, store, containerSync }: Services,
@@ -37,7 +52,14 @@ export async function stopAndSettle(
   graceSeconds: number,
   signal: AbortSignal,
 ): Promise<void> {
-  await docker.stopContainer(id, graceSeconds, { signal });
+  try {
+    await docker.stopContainer(id, graceSeconds, { signal });
+  } catch (error) {
+    if (!hasStatus(error, 404)) throw error;
+    // It vanished behind our back: stopped enough.
+    await containerSync.refresh(id, signal);
+    return;
+  }
   try {
     await withDeadline('The event of a stopped container', SETTLE_MS, signal, (limit) =>
       store.containers.waitFor(id, (record) => !isRunning(record), limit),

@@ -1,8 +1,11 @@
+import { hasStatus } from '../../docker/errors';
 import { forEachLimited } from '../../lib/concurrency';
 import type { cri, Decoded } from '../../proto';
+import { NamespaceMode } from '../../proto/enums';
+import type { SandboxRecord } from '../../store/records';
 import { findSandbox } from '../lookup';
 import type { CallContext, Services } from '../services';
-import { isRunning, stopAndSettle } from './stop-container';
+import { afterStart, isRunning, stopAndSettle } from './stop-container';
 
 /** Containers are killed, not asked: kubelet has stopped them gracefully before (cri-surface.md 3.2). */
 const CONTAINER_GRACE_SECONDS = 0;
@@ -16,26 +19,46 @@ export async function stopPodSandbox(
   request: Decoded<cri.IStopPodSandboxRequest>,
   { signal }: CallContext,
 ): Promise<cri.IStopPodSandboxResponse> {
-  const { docker, store, network, containerSync } = services;
+  const { store, network } = services;
   const sandbox = findSandbox(store, request.pod_sandbox_id);
   if (sandbox === undefined) {
     // It may have vanished behind our back: its network is still ours to free.
     await network.detach(request.pod_sandbox_id, 0);
     return {};
   }
-  const running = store.containers.ofSandbox(sandbox.id).filter(isRunning);
-  await forEachLimited(running, CONCURRENT_STOPS, (container) =>
-    stopAndSettle(services, container.id, CONTAINER_GRACE_SECONDS, signal),
-  );
+  await forEachLimited(store.containers.ofSandbox(sandbox.id), CONCURRENT_STOPS, async (known) => {
+    const container = await afterStart(services, known, signal);
+    if (container === undefined || !isRunning(container)) return;
+    await stopAndSettle(services, container.id, CONTAINER_GRACE_SECONDS, signal);
+  });
   // While the pause process lives: plugins want to see the namespace.
   await network.detach(sandbox.id, sandbox.pid);
-  if (isRunning(sandbox)) {
-    await docker.stopContainer(sandbox.id, PAUSE_GRACE_SECONDS, { signal });
-    await containerSync.lock.run(sandbox.id, () => {
-      const now = store.sandboxes.get(sandbox.id);
-      if (now !== undefined && isRunning(now)) store.sandboxes.put({ ...now, state: 'exited', pid: 0 });
-      return Promise.resolve();
-    });
-  }
+  const isHost = sandbox.namespaces.network === NamespaceMode.NODE;
+  if (!isHost) await change(services, sandbox.id, { networkReady: false, ips: [] });
+  if (isRunning(sandbox)) await stopPause(services, sandbox.id, signal);
   return {};
+}
+
+async function stopPause(services: Services, id: string, signal: AbortSignal): Promise<void> {
+  try {
+    await services.docker.stopContainer(id, PAUSE_GRACE_SECONDS, { signal });
+  } catch (error) {
+    if (!hasStatus(error, 404)) throw error;
+    await services.containerSync.refresh(id, signal);
+    return;
+  }
+  await change(services, id, { state: 'exited', pid: 0 });
+}
+
+/** What we did to a sandbox, into its record; nothing when it is gone. */
+async function change(
+  { store, containerSync }: Services,
+  id: string,
+  what: Partial<SandboxRecord>,
+): Promise<void> {
+  await containerSync.lock.run(id, () => {
+    const now = store.sandboxes.get(id);
+    if (now !== undefined) store.sandboxes.put({ ...now, ...what });
+    return Promise.resolve();
+  });
 }

@@ -216,7 +216,8 @@ describe('containers', () => {
   });
 
   it('removal that is under way is awaited', async () => {
-    engine.answers(reply(409, { message: 'removal of container id is already in progress' }), hang);
+    const gone = reply(404, { message: 'No such container' });
+    engine.answers(reply(409, { message: 'removal of container id is already in progress' }), hang, gone);
     const removal = client.removeContainer('id');
     const wait = await engine.exchange(1);
     expect([wait.method, wait.path, wait.query.get('condition')]).toEqual([
@@ -226,6 +227,12 @@ describe('containers', () => {
     ]);
     wait.response.writeHead(200).end('{"StatusCode":0}');
     await removal;
+  });
+
+  it('removal by somebody else that failed is no success', async () => {
+    const failed = reply(200, { StatusCode: 0, Error: { Message: 'device or resource busy' } });
+    engine.answers(reply(409, {}), failed, reply(409, { message: 'device or resource busy' }));
+    await expect(client.removeContainer('id')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
   });
 
   it('removal whose wait comes too late is success, one that hangs ends', async () => {

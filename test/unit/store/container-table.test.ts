@@ -64,13 +64,15 @@ describe('ContainerTable', () => {
       expect(listenersOf(table)).toBe(0);
     });
 
-    it('ends with undefined when the container goes', async () => {
+    it('ends with undefined when the container goes, and lets go of the signal', async () => {
       const table = new ContainerTable();
+      const removed = jest.spyOn(signal, 'removeEventListener');
       table.put(containerRecord({ id: 'a' }));
       const waiting = table.waitFor('a', isRunning, signal);
       await settle();
       table.delete('a');
       await expect(waiting).resolves.toBeUndefined();
+      expect(removed).toHaveBeenCalledTimes(1);
       expect(listenersOf(table)).toBe(0);
     });
 

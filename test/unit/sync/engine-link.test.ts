@@ -83,7 +83,7 @@ describe('connecting', () => {
     expect(made.store.containers.get(CONTAINER_ID)?.exitCode).toBe(9);
   });
 
-  it.each(['version', 'info', 'events', 'listContainers', 'listImages'])(
+  it.each(['version', 'info', 'events', 'listContainers'])(
     'tries again when %s fails at first',
     async (method) => {
       const made = room();
@@ -92,8 +92,6 @@ describe('connecting', () => {
         failures-- > 0 ? Promise.reject(new Error(`no ${method}`)) : Promise.resolve(),
       );
       made.link.start();
-      await until(() => made.complaints.length > 0);
-      expect(made.link.state).toEqual({ ready: false, reason: `no ${method}` });
       await isReady(made);
       // Told once, not once per attempt.
       expect(made.complaints).toEqual([`Docker Engine is not available: no ${method}`]);
@@ -217,10 +215,12 @@ describe('loss', () => {
 
 describe('waiting', () => {
   it('all waiters are woken', async () => {
-    const made = room({ writePatience: 5_000 });
+    const made = room({ writePatience: 60_000 });
+    let woken = 0;
     const waiting = [made.link.whenReady(), made.link.whenReady(), made.link.whenSyncedOnce()];
+    for (const one of waiting) void one.then(() => woken++);
     made.link.start();
-    await Promise.all(waiting);
+    await until(() => woken === 3, 'the waking');
     expect(made.link.state.ready).toBe(true);
     await made.link.whenReady();
   });

@@ -116,12 +116,14 @@ describe('requestResync', () => {
 
   it('a request that comes just when the list ends is not lost', async () => {
     const { imageSync, engine } = roomWith();
-    for (let delay = 0; delay < 30; delay++) {
+    for (let delay = 0; delay < 60; delay++) {
       engine.calls.length = 0;
+      const listed = gate();
+      engine.gates.set('listImages', () => listed.promise);
       imageSync.requestResync(signal);
-      await until(() => engine.count('listImages') === 1);
-      // The fake answers in the next turn: hit each microtask after that.
-      await new Promise((resolve) => setImmediate(resolve));
+      await settle();
+      // Hit each microtask between the answer and the end of the work that follows from it.
+      listed.resolve();
       for (let microtask = 0; microtask < delay; microtask++) await Promise.resolve();
       imageSync.requestResync(signal);
       await settle();

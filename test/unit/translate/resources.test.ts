@@ -109,11 +109,29 @@ describe('toEngineResources', () => {
       error: 'UNIMPLEMENTED r.hugepage_limits[1]',
     },
     {
+      desc: 'swap without a memory limit',
+      given: { unified: { 'memory.swap.max': '4096' } },
+      error: 'UNIMPLEMENTED r.unified["memory.swap.max"]',
+    },
+    {
       desc: 'raw cgroup values',
       given: { unified: { 'memory.min': '1' } },
-      error: 'UNIMPLEMENTED r.unified',
+      error: 'UNIMPLEMENTED r.unified["memory.min"]',
     },
   ])('refuses $desc', ({ given, error }) => expect(codeAndField(() => translate(given))).toBe(error));
+
+  it.each([
+    { desc: 'for every container on cgroup v2', memory: 0, max: '0', got: 0 },
+    { desc: 'with a limit: no swap', memory: 100, max: '0', got: 100 },
+    { desc: 'with a limit and some swap', memory: 100, max: '50', got: 150 },
+    { desc: 'with a limit and all swap', memory: 100, max: 'max', got: -1 },
+  ])('takes what kubelet sends in unified $desc', ({ memory, max, got }) => {
+    const unified = { 'memory.oom.group': '1', 'memory.swap.max': max };
+    expect(translate({ unified, memory_limit_in_bytes: memory })).toMatchObject({
+      Memory: memory,
+      MemorySwap: got,
+    });
+  });
 
   it.each([
     { wanted: -998, floor: -1000, got: -998 },

@@ -53,9 +53,10 @@ const NETWORK = {
   networkMode: 'bridge',
   addressesOf: engineIps,
   stateOf: (sandbox: EngineContainerInspect) => Promise.resolve({ ready: true, ips: engineIps(sandbox) }),
+  rememberedIps: () => ['10.0.0.9'],
   heldSandboxes: () => [],
   abandon: () => undefined,
-  collectGarbage: () => Promise.resolve(),
+  collectGarbage: () => undefined,
 } as Partial<PodNetwork> as PodNetwork;
 
 /** All of src/sync around a fake Engine. */
@@ -67,7 +68,15 @@ export function syncRoom(times: Partial<LinkTimes> = {}) {
     void complaints.push([message, fields?.error ?? fields?.reason].filter(Boolean).join(': '));
   const logger: Logger = { ...silentLogger, warn: note, error: note };
   const docker = engine.client;
-  const sync = new ContainerSync({ docker, store, logs, network: NETWORK, reservations, logger });
+  const sync = new ContainerSync({
+    docker,
+    store,
+    logs,
+    network: NETWORK,
+    reservations,
+    logger,
+    localEngine: false,
+  });
   const events = new ContainerEvents({ sync, store, reservations, logger });
   const imageSync = new ImageSync({ docker, store, logger });
   const link = new EngineLink({

@@ -1,0 +1,92 @@
+import { EngineError } from '../../../src/docker/errors';
+import { until } from '../support/async';
+import {
+  connected,
+  CONTAINER_ID,
+  containerInspect,
+  SANDBOX_ID,
+  sandboxInspect,
+  syncRoom,
+} from './support/room';
+
+const { signal } = new AbortController();
+const broken = (): Promise<void> => Promise.reject(new EngineError('UNKNOWN', 500, 'layer does not exist'));
+
+it('a container that could not be inspected is asked for again until it can', async () => {
+  const room = syncRoom();
+  room.engine.containers.set(CONTAINER_ID, containerInspect());
+  room.engine.gates.set('inspectContainer', broken);
+  await room.sync.resync(true, signal);
+  expect(room.store.containers.get(CONTAINER_ID)).toMatchObject({ state: 'running', spoolPath: '' });
+  await room.sync.retryDoubtful(signal);
+  room.engine.gates.clear();
+  await room.sync.retryDoubtful(signal);
+  expect(room.store.containers.get(CONTAINER_ID)?.spoolPath).toBe(containerInspect().LogPath);
+  expect(room.logs.calls).toContain(`follow ${CONTAINER_ID}`);
+  const before = room.engine.count('inspectContainer');
+  await room.sync.retryDoubtful(signal);
+  expect(room.engine.count('inspectContainer')).toBe(before);
+});
+
+it('a running sandbox that cannot be inspected is not taken for dead', async () => {
+  const room = syncRoom();
+  room.engine.containers.set(SANDBOX_ID, sandboxInspect());
+  room.engine.gates.set('inspectContainer', broken);
+  await room.sync.resync(true, signal);
+  expect(room.store.sandboxes.get(SANDBOX_ID)).toMatchObject({ networkReady: true, ips: ['10.0.0.9'] });
+});
+
+it('containers that an Engine lost sight of come back with the next connection', async () => {
+  const room = syncRoom();
+  room.engine.containers.set(CONTAINER_ID, containerInspect());
+  await room.sync.resync(true, signal);
+  room.engine.containers.clear();
+  await room.sync.resync(true, signal);
+  expect(room.store.containers.size).toBe(0);
+  room.engine.containers.set(CONTAINER_ID, containerInspect());
+  await room.sync.resync(true, signal);
+  expect(room.store.containers.get(CONTAINER_ID)?.state).toBe('running');
+});
+
+it('a container that a list leaves out, but the Engine still knows, stays', async () => {
+  const room = syncRoom();
+  room.engine.containers.set(CONTAINER_ID, containerInspect());
+  await room.sync.resync(true, signal);
+  const client = { ...room.engine.client, listContainers: () => Promise.resolve([]) };
+  jest.spyOn(room.engine.client, 'listContainers').mockImplementation(client.listContainers);
+  await room.sync.resync(false, signal);
+  expect(room.store.containers.get(CONTAINER_ID)?.state).toBe('running');
+});
+
+it('one damaged image neither hides the others nor keeps the node down', async () => {
+  const room = syncRoom();
+  room.engine.images.set('sha256:a', { Id: 'sha256:a', RepoTags: ['a:1'], Size: 1 });
+  room.engine.images.set('sha256:b', { Id: 'sha256:b', RepoTags: ['b:1'], Size: 1 });
+  room.engine.gates.set('inspectImage sha256:b', broken);
+  await connected(room);
+  expect([...room.store.images.values()].map(({ id }) => id)).toEqual(['sha256:a']);
+  await room.link.stop();
+});
+
+it('an Engine that cannot list its images still runs pods; they are listed when it can', async () => {
+  const room = syncRoom();
+  room.engine.images.set('sha256:a', { Id: 'sha256:a', RepoTags: ['a:1'], Size: 1 });
+  let failures = 1;
+  room.engine.gates.set('listImages', () => (failures-- > 0 ? broken() : Promise.resolve()));
+  await connected(room);
+  await until(() => room.store.images.size === 1);
+  expect(room.engine.subscribers).toBe(1);
+  await room.link.stop();
+});
+
+it('positions of logs that cannot be tidied up are told, and no more', async () => {
+  const room = syncRoom();
+  room.logs.retain = () => Promise.reject(new Error('EROFS: read-only file system'));
+  room.logs.forget = () => Promise.reject(new Error('EROFS: read-only file system'));
+  room.engine.containers.set(CONTAINER_ID, containerInspect());
+  await connected(room);
+  await room.sync.lock.run(CONTAINER_ID, () => room.sync.forget(CONTAINER_ID));
+  expect(room.store.containers.size).toBe(0);
+  expect(room.complaints).toHaveLength(2);
+  await room.link.stop();
+});

@@ -1,11 +1,12 @@
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { ContainerLogs } from '../../../src/logs/container-logs';
 import { LinkedLogs } from '../../../src/logs/linked-logs';
 import { LogRoom } from './support/log-room';
 
 describe('LinkedLogs', () => {
   let room: LogRoom;
-  let logs: LinkedLogs;
+  let logs: ContainerLogs;
   beforeEach(() => {
     room = new LogRoom();
     fs.writeFileSync(room.spoolPath, 'one\n');

@@ -31,22 +31,23 @@ export async function runCommand(
 ): Promise<CommandResult> {
   const { docker } = parts;
   const limitMs = timeoutSeconds === 0 ? LONGEST_MS : timeoutSeconds * 1000;
-  let execId: string | undefined;
+  let startedId: string | undefined;
   const whileRunning = untilContainerEnds(parts, containerId, signal);
   try {
     return await withDeadline('command', limitMs, whileRunning.signal, async (limit) => {
-      execId = await docker.createExec(containerId, command, { signal: limit });
+      const execId = await docker.createExec(containerId, command, { signal: limit });
+      startedId = execId;
       const output = new CapturedOutput();
       await drain(await docker.startExec(execId, { signal: limit }), output, limit);
       const exitCode = await exitCodeOf(docker, execId, limit);
       return { stdout: output.stdout, stderr: output.stderr, exitCode };
     });
   } catch (error) {
-    if (execId !== undefined) await killCommand(parts, containerId, execId);
+    if (startedId !== undefined) await killCommand(parts, containerId, startedId);
     if (!signal.aborted && hasCode(error, 'DEADLINE_EXCEEDED') && timeoutSeconds > 0) {
       throw deadlineExceeded(`command ${JSON.stringify(command[0])} timed out after ${timeoutSeconds} s`);
     }
-    throw execId !== undefined && hasStatus(error, 404) ? containerEnded(containerId) : error;
+    throw startedId !== undefined && hasStatus(error, 404) ? containerEnded(containerId) : error;
   } finally {
     whileRunning.release();
   }

@@ -25,18 +25,18 @@ export async function streamExec(parts: Parts, request: ExecRequest, client: Cli
   const { signal } = whileRunning;
   // Both outputs, whatever was asked for: the end of the connection tells the end of the command.
   const streams = { stdin: request.stdin, stdout: true, stderr: true };
-  let execId: string | undefined;
+  let startedId: string | undefined;
   try {
     const id = await docker.createExec(containerId, command, { tty, streams, signal });
-    execId = id;
     const size = tty ? await client.sizes.first(FIRST_SIZE_MS, signal) : undefined;
+    startedId = id;
     const connection = await start(parts, id, tty, size, signal);
     if (tty) followSizes(client, (size) => docker.resizeExec(id, size, { signal }), logger);
     await converse(connection, client, signal, tty);
     return await exitCodeOf(docker, id, signal);
   } catch (error) {
-    if (execId !== undefined) await killCommand(parts, containerId, execId);
-    throw execId !== undefined && hasStatus(error, 404) ? containerEnded(containerId) : error;
+    if (startedId !== undefined) await killCommand(parts, containerId, startedId);
+    throw startedId !== undefined && hasStatus(error, 404) ? containerEnded(containerId) : error;
   } finally {
     whileRunning.release();
   }

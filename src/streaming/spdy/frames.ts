@@ -21,8 +21,6 @@ export const ResetStatus = { REFUSED_STREAM: 3, CANCEL: 5 } as const;
 
 export const FLAG_FIN = 1;
 export const HEADER_BYTES = 8;
-/** The length field has 24 bits. */
-export const MAX_DATA_BYTES = 2 ** 24 - 1;
 /** Header blocks of Kubernetes are some 100 bytes; control frames are held in memory whole. */
 export const MAX_CONTROL_BYTES = 16 * 1024;
 const VERSION = 3;

@@ -3,6 +3,8 @@ import type { Headers } from './header-block';
 
 /** Bytes that a stream holds for its reader beside those that wait in its connection's budget. */
 const HIGH_WATER_MARK = 64 * 1024;
+/** Of one data frame: streams take turns. */
+const MAX_PIECE = 64 * 1024;
 /** Half of the window that SPDY/3 grants at the start. */
 const WINDOW_STEP = 32 * 1024;
 
@@ -56,7 +58,11 @@ export class SpdyStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.connection.sendData(this.id, chunk, false, done);
+    const rest = chunk.subarray(MAX_PIECE);
+    this.connection.sendData(this.id, chunk.subarray(0, MAX_PIECE), false, (error) => {
+      if (rest.length === 0 || (error !== undefined && error !== null)) done(error);
+      else this._write(rest, _, done);
+    });
   }
 
   override _final(done: (error?: Error | null) => void): void {

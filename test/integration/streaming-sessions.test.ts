@@ -1,0 +1,405 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { performance } from 'node:perf_hooks';
+import { text } from 'node:stream/consumers';
+import { WebSocket } from 'ws';
+import type { cri } from '../../src/proto';
+import { forEachLimited } from '../../src/lib/concurrency';
+import { NamespaceMode } from '../../src/proto/enums';
+import { execOverSpdy, SpdyClient, upgradeToSpdy } from '../fakes/streaming-client';
+import { TestDaemon } from './support/daemon';
+import { sharedDockerHost } from './support/engine';
+import {
+  containerConfig,
+  exec,
+  output,
+  podConfig,
+  runPod,
+  startedContainer,
+  untilExited,
+} from './support/pods';
+
+const MEBIBYTE = 1024 * 1024;
+const SUCCESS = { metadata: {}, status: 'Success' };
+
+let test: TestDaemon;
+let pod: string;
+let main: string;
+
+beforeAll(async () => {
+  test = await TestDaemon.start();
+  pod = await runPod(test);
+  main = await startedContainer(test, pod, containerConfig('main', 'exec httpd -f -p 8080 -h /www'));
+});
+afterAll(() => test.stop());
+
+async function execUrl(script: string, more: cri.IExecRequest = {}): Promise<string> {
+  const wanted = { stdout: true, stdin: false, stderr: false, tty: false, ...more };
+  const cmd = ['/bin/sh', '-c', script];
+  return (await test.client.call('Exec', { container_id: main, cmd, ...wanted })).url;
+}
+
+async function forwardUrl(pod_sandbox_id: string): Promise<string> {
+  return (await test.client.call('PortForward', { pod_sandbox_id, port: [] })).url;
+}
+
+/** Looks after each turn of the loop that something outside us changes; for what no event tells. */
+async function until(
+  condition: () => Promise<boolean> | boolean,
+  limitMs: number,
+  what: string,
+): Promise<number> {
+  const start = performance.now();
+  while (!(await condition())) {
+    if (performance.now() - start > limitMs) throw new Error(`not within ${limitMs} ms: ${what}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return performance.now() - start;
+}
+
+/** Open descriptors, timers and children of this process, which is also the daemon's. */
+async function holdings(): Promise<{ descriptors: number; timers: number; children: number }> {
+  const resources = process.getActiveResourcesInfo();
+  const children = await readFile(`/proc/self/task/${process.pid}/children`, 'utf8');
+  return {
+    descriptors: (await readdir('/proc/self/fd')).length,
+    timers: resources.filter((name) => name === 'Timeout').length,
+    children: children.split(' ').filter((pid) => pid !== '').length,
+  };
+}
+
+describe('tokens', () => {
+  it('wrong and used ones are 404, and a URL is absolute and on loopback', async () => {
+    const url = await execUrl('true');
+    expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/exec\/[\w-]{22}$/);
+    const wrong = url.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'));
+    expect(await upgradeToSpdy(wrong, 'v4.channel.k8s.io')).toMatchObject({ status: 404 });
+    expect(await upgradeToSpdy(url.replace('/exec/', '/attach/'), 'v4.channel.k8s.io')).toMatchObject({
+      status: 404,
+    });
+    const once = await execUrl('true');
+    const session = await execOverSpdy(once);
+    expect(JSON.parse(await text(session.error))).toEqual(SUCCESS);
+    session.client.close();
+    expect(await upgradeToSpdy(once, 'v4.channel.k8s.io')).toMatchObject({ status: 404 });
+  });
+
+  it('protocols that we do not know are refused with those that we do', async () => {
+    expect(await upgradeToSpdy(await execUrl('true'), 'v9.channel.k8s.io')).toMatchObject({
+      status: 403,
+      headers: {
+        'x-accepted-stream-protocol-versions': expect.stringContaining('v4.channel.k8s.io') as string,
+      },
+    });
+    expect(await upgradeToSpdy(await execUrl('true'))).toMatchObject({ status: 400 });
+  });
+});
+
+describe('the calls themselves', () => {
+  it('make no Engine call', async () => {
+    const calls = await test.countEngineCalls(async () => {
+      await execUrl('true');
+      await forwardUrl(pod);
+      await test.client.call('Attach', { container_id: main, stdout: true });
+    });
+    expect(calls).toEqual({});
+  });
+
+  it('refuse what cannot be', async () => {
+    const call = (more: cri.IExecRequest): Promise<unknown> =>
+      test.client.call('Exec', { container_id: main, cmd: ['true'], ...more });
+    await expect(call({})).rejects.toMatchObject({ code: 3 });
+    await expect(call({ tty: true, stdout: true, stderr: true })).rejects.toMatchObject({ code: 3 });
+    await expect(call({ stdout: true, cmd: [] })).rejects.toMatchObject({ code: 3 });
+    await expect(call({ stdout: true, container_id: 'f'.repeat(64) })).rejects.toMatchObject({ code: 5 });
+  });
+
+  it('a stopped container is FAILED_PRECONDITION', async () => {
+    const container_id = await startedContainer(test, pod, containerConfig('ended', 'true'));
+    await untilExited(test, container_id);
+    const streams = { stdout: true };
+    await expect(test.client.call('Exec', { container_id, cmd: ['true'], ...streams })).rejects.toMatchObject(
+      { code: 9 },
+    );
+    await expect(test.client.call('Attach', { container_id, ...streams })).rejects.toMatchObject({ code: 9 });
+    await expect(
+      test.client.call('ExecSync', { container_id, cmd: ['true'], timeout: 5 }),
+    ).rejects.toMatchObject({ code: 9 });
+  });
+});
+
+describe('a client that leaves', () => {
+  it('takes its command along, children and all', async () => {
+    const { client, stdout } = await execOverSpdy(
+      await execUrl('sleep 4321 & setsid sleep 4322 & echo started; wait'),
+    );
+    await new Promise((resolve) => stdout.once('data', resolve));
+    expect((await output(test, main, 'pgrep sleep | wc -l')).trim()).toBe('2');
+    client.close();
+    const ms = await until(
+      async () => (await exec(test, main, 'pgrep sleep')).stdout === '',
+      5_000,
+      'sleeps end with their client',
+    );
+    console.log(`a command was gone ${ms.toFixed(0)} ms after its client`);
+  });
+
+  it('is noticed although nothing can be read from it: a command that does not read its input', async () => {
+    const session = await execOverSpdy(await execUrl('echo up; exec sleep 4323', { stdin: true }), [
+      'stdin',
+      'stdout',
+    ]);
+    await new Promise((resolve) => session.stdout.once('data', resolve));
+    // More than all buffers on the way hold.
+    session.stdin.write(Buffer.alloc(32 * MEBIBYTE));
+    await until(() => session.client.socket.writableLength > MEBIBYTE, 5_000, 'the way is full');
+    session.client.close();
+    await until(
+      async () => (await exec(test, main, 'pgrep sleep')).stdout === '',
+      5_000,
+      'the sleep ends with its client',
+    );
+  });
+});
+
+describe.each(['SPDY', 'WebSocket'])('a flood of output over %s that nobody reads', (wire) => {
+  it('costs bounded memory, disturbs nobody and is over within 1 s of the leaving', async () => {
+    global.gc?.();
+    const before = await holdings();
+    const url = await execUrl('exec yes 0123456789012345678901234567890123456789');
+    let leave: () => void;
+    if (wire === 'SPDY') {
+      // Its stream is never read: what our framing holds for it is bounded, too.
+      const session = await execOverSpdy(url);
+      leave = () => session.client.close();
+    } else {
+      const socket = new WebSocket(url.replace('http:', 'ws:'), 'v5.channel.k8s.io');
+      await new Promise((resolve) => socket.once('open', resolve));
+      socket.pause();
+      leave = () => socket.terminate();
+    }
+    const start = process.memoryUsage();
+    const memory = (): number => {
+      const { external, heapUsed } = process.memoryUsage();
+      return external + heapUsed - start.external - start.heapUsed;
+    };
+    let most = 0;
+    // Others go on meanwhile: as many sessions as fit into two seconds.
+    const end = performance.now() + 2_000;
+    let others = 0;
+    while (performance.now() < end) {
+      const session = await execOverSpdy(await execUrl('echo other'));
+      expect(await text(session.stdout)).toBe('other\n');
+      session.client.close();
+      others++;
+      most = Math.max(most, memory());
+    }
+    console.log(
+      `${wire}: ${(most / MEBIBYTE).toFixed(1)} MiB more at most beside a flood; ${others} other sessions`,
+    );
+    expect(most).toBeLessThan(32 * MEBIBYTE);
+    leave();
+    const ms = await until(
+      async () =>
+        (await holdings()).descriptors <= before.descriptors && (await commandsIn(main, 'yes')) === 0,
+      1_000,
+      'all of the flood is freed',
+    );
+    console.log(`${wire}: all freed after ${ms.toFixed(0)} ms`);
+  });
+});
+
+describe('port-forward', () => {
+  it('tells of a port where nobody listens; the session lives on', async () => {
+    const client = await SpdyClient.dial(await forwardUrl(pod), 'portforward.k8s.io');
+    const refused = client.forward(8099, 0);
+    expect(await text(refused.error)).toMatch(/8099.*ECONNREFUSED/);
+    const good = client.forward(8080, 1);
+    good.data.end('GET / HTTP/1.0\r\n\r\n');
+    expect(await text(good.data)).toMatch(/200 OK[^]*ok\n$/);
+    expect(await text(good.error)).toBe('');
+    client.close();
+  });
+
+  it('reaches listeners on ::1, and hears what they say first', async () => {
+    // The Engine switches IPv6 off in networks that have none.
+    const sysctls = { 'net.ipv6.conf.all.disable_ipv6': '0', 'net.ipv6.conf.lo.disable_ipv6': '0' };
+    const six = await runPod(test, podConfig(test, { linux: { sysctls } }));
+    const script = 'httpd -p [::1]:8091 -h /www; echo greeting | nc -l -p 8092 -s 127.0.0.1; exec sleep 1000';
+    const id = await startedContainer(test, six, containerConfig('six', script));
+    await until(
+      async () => (await output(test, id, 'netstat -ltn | grep -c 809[12]')) === '2',
+      5_000,
+      'both listen',
+    );
+    const client = await SpdyClient.dial(await forwardUrl(six), 'portforward.k8s.io');
+    const [web, greeter] = [client.forward(8091, 0), client.forward(8092, 1)];
+    web.data.end('GET / HTTP/1.0\r\n\r\n');
+    expect(await text(web.data)).toMatch(/ok\n$/);
+    greeter.data.end();
+    expect(await text(greeter.data)).toBe('greeting\n');
+    client.close();
+  });
+
+  it('uses one helper a pod, that goes with the pod', async () => {
+    const other = await runPod(test);
+    await startedContainer(test, other, containerConfig('web', 'exec httpd -f -p 8080 -h /www'));
+    const before = (await holdings()).children;
+    const client = await SpdyClient.dial(await forwardUrl(other), 'portforward.k8s.io');
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, async (_, id) => {
+        const { data } = client.forward(8080, id);
+        data.end('GET / HTTP/1.0\r\n\r\n');
+        return text(data);
+      }),
+    );
+    expect(answers.filter((answer) => !answer.endsWith('ok\n'))).toEqual([]);
+    expect((await holdings()).children).toBe(before + 1);
+    client.close();
+    await test.client.call('StopPodSandbox', { pod_sandbox_id: other });
+    await until(async () => (await holdings()).children === before, 2_000, 'the helper ends');
+  });
+
+  it("connects directly in a pod on the host's network", async () => {
+    const options = { namespace_options: { network: NamespaceMode.NODE } };
+    const host = await runPod(test, podConfig(test, { linux: { security_context: options } }));
+    await startedContainer(test, host, {
+      ...containerConfig('web', 'exec httpd -f -p 127.0.0.1:18943 -h /www'),
+      linux: { security_context: options },
+    });
+    const before = (await holdings()).children;
+    const client = await SpdyClient.dial(await forwardUrl(host), 'portforward.k8s.io');
+    const { data } = client.forward(18943, 0);
+    data.end('GET / HTTP/1.0\r\n\r\n');
+    expect(await text(data)).toMatch(/ok\n$/);
+    expect((await holdings()).children).toBe(before);
+    client.close();
+  });
+});
+
+describe('many sessions', () => {
+  it('500 execs leave nothing behind', async () => {
+    const sessions = async (count: number): Promise<void> => {
+      await forEachLimited(Array.from({ length: count }), 20, async () => {
+        const session = await execOverSpdy(await execUrl('exit 7'));
+        expect(await text(session.error)).toContain('"message":"7"');
+        session.client.close();
+      });
+    };
+    await sessions(20);
+    const before = await holdings();
+    const start = performance.now();
+    await sessions(500);
+    const seconds = (performance.now() - start) / 1000;
+    await until(async () => !isMore(await holdings(), before), 6_000, 'all is closed');
+    console.log(`500 sessions in ${seconds.toFixed(1)} s`, before, await holdings());
+  }, 120_000);
+
+  it('1000 ExecSync, 50 in parallel, leave nothing behind and cost what the Engine costs', async () => {
+    const sync = async (): Promise<number> => {
+      const start = performance.now();
+      await test.client.call('ExecSync', { container_id: main, cmd: ['true'], timeout: 60 });
+      return performance.now() - start;
+    };
+    const bare = async (): Promise<number> => {
+      const start = performance.now();
+      await bareExec(main);
+      return performance.now() - start;
+    };
+    const syncOnce = async (): Promise<void> => {
+      await sync();
+    };
+    await forEachLimited(Array.from({ length: 50 }), 50, syncOnce);
+    const before = await holdings();
+    await forEachLimited(Array.from({ length: 1000 }), 50, syncOnce);
+    await until(async () => !isMore(await holdings(), before), 6_000, 'all is closed');
+    console.log('after 1000 ExecSync', before, await holdings());
+    // In turns: what else the machine does hits both alike.
+    const times: Record<'sync' | 'bare', number[]> = { sync: [], bare: [] };
+    for (let round = 0; round < 60; round++) {
+      times.bare.push(await bare());
+      times.sync.push(await sync());
+    }
+    const [ours, theirs] = [median(times.sync), median(times.bare)];
+    console.log(`p50 of ExecSync ${ours.toFixed(1)} ms, of the bare Engine ${theirs.toFixed(1)} ms`);
+    expect(ours).toBeLessThan(1.1 * theirs);
+  }, 180_000);
+
+  it('timeouts leave neither processes nor timers', async () => {
+    const before = await holdings();
+    await forEachLimited(Array.from({ length: 100 }), 25, async () => {
+      await expect(
+        test.client.call('ExecSync', { container_id: main, cmd: ['sleep', '4324'], timeout: 1 }),
+      ).rejects.toMatchObject({ code: 4 });
+    });
+    // A busy Engine starts some of them after their end; they are killed all the same.
+    await until(async () => (await commandsIn(main, 'sleep')) === 0, 10_000, 'all sleeps end');
+    await until(async () => !isMore(await holdings(), before), 6_000, 'all is closed');
+  });
+});
+
+function isMore(now: Awaited<ReturnType<typeof holdings>>, before: typeof now): boolean {
+  return now.descriptors > before.descriptors || now.timers > before.timers || now.children > before.children;
+}
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[values.length >> 1] ?? NaN;
+}
+
+/** Processes of a container by their command's name, without asking anything inside. */
+async function commandsIn(id: string, name: string): Promise<number> {
+  const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry));
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      try {
+        const comm = await readFile(`/proc/${pid}/comm`, 'utf8');
+        return comm.trim() === name && (await readFile(`/proc/${pid}/cgroup`, 'utf8')).includes(id);
+      } catch {
+        return false;
+      }
+    }),
+  );
+  return found.filter(Boolean).length;
+}
+
+/** What an exec costs without us: create, start, read to the end, inspect, over kept connections where possible. */
+async function bareExec(id: string): Promise<void> {
+  const created = (await bareCall('POST', `/containers/${id}/exec`, {
+    Cmd: ['true'],
+    AttachStdout: true,
+    AttachStderr: true,
+  })) as { Id: string };
+  await new Promise<void>((resolve, reject) => {
+    const call = request({
+      socketPath: new URL(sharedDockerHost()).pathname,
+      path: `/exec/${created.Id}/start`,
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', Connection: 'Upgrade', Upgrade: 'tcp' },
+    });
+    call.on('upgrade', (_, socket) => {
+      socket.resume().on('close', resolve);
+      socket.on('end', () => socket.destroy());
+    });
+    call.on('error', reject);
+    call.end(JSON.stringify({ Detach: false, Tty: false }));
+  });
+  await bareCall('GET', `/exec/${created.Id}/json`);
+}
+
+async function bareCall(method: string, path: string, body?: object): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const call = request(
+      {
+        socketPath: new URL(sharedDockerHost()).pathname,
+        path,
+        method,
+        headers: { 'Content-Type': 'application/json' },
+      },
+      (reply) => {
+        text(reply).then((json) => resolve(JSON.parse(json)), reject);
+      },
+    );
+    call.on('error', reject);
+    call.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}

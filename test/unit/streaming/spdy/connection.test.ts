@@ -1,0 +1,172 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { SpdyConnection } from '../../../../src/streaming/spdy/connection';
+import { controlFrame, FrameType, words } from '../../../../src/streaming/spdy/frames';
+import type { SpdyStream } from '../../../../src/streaming/spdy/stream';
+import { until } from '../../support/async';
+import { socketPair } from '../support/sockets';
+
+interface Ends {
+  readonly client: SpdyConnection;
+  readonly clientSocket: Socket;
+  readonly serverSocket: Socket;
+  /** Streams as the server gets them. */
+  readonly accepted: SpdyStream[];
+  readonly accept: (count: number) => Promise<SpdyStream>;
+}
+
+let sockets: Socket[] = [];
+afterEach(() => {
+  for (const socket of sockets) socket.destroy();
+  sockets = [];
+});
+
+async function ends(): Promise<Ends> {
+  const { near, far } = await socketPair();
+  sockets.push(near, far);
+  const accepted: SpdyStream[] = [];
+  const server = new SpdyConnection(far, { role: 'server', onStream: (stream) => accepted.push(stream) });
+  const client = new SpdyConnection(near, { role: 'client', onStream: () => undefined });
+  void server.run();
+  void client.run();
+  return {
+    client,
+    clientSocket: near,
+    serverSocket: far,
+    accepted,
+    accept: async (count) => {
+      await until(() => accepted.length >= count, `${count} streams`);
+      return accepted[count - 1]!;
+    },
+  };
+}
+
+/** All that comes; unlike `for await`, it leaves the other direction open. */
+async function buffer(stream: SpdyStream): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  await once(stream, 'end');
+  return Buffer.concat(chunks);
+}
+
+async function text(stream: SpdyStream): Promise<string> {
+  return (await buffer(stream)).toString();
+}
+
+describe('SpdyConnection', () => {
+  it('carries streams with half-closes both ways', async () => {
+    const { client, accept } = await ends();
+    const near = client.open(new Map([['streamtype', 'data']]));
+    const far = await accept(1);
+    expect(far.headers.get('streamtype')).toBe('data');
+    near.end('question');
+    expect(await text(far)).toBe('question');
+    far.end('answer');
+    expect(await text(near)).toBe('answer');
+    await until(() => far.destroyed && near.destroyed, 'both ends close');
+  });
+
+  it('carries megabytes on many streams at once', async () => {
+    const { client, accepted, accept } = await ends();
+    const sent = Array.from({ length: 20 }, (_, index) => Buffer.alloc(1_000_000, index));
+    const streams = sent.map((bytes) => {
+      const stream = client.open(new Map([['n', '']]));
+      stream.end(bytes);
+      return stream;
+    });
+    await accept(20);
+    const got = await Promise.all(accepted.map((stream) => buffer(stream)));
+    expect(got.every((bytes, index) => bytes.equals(sent[index]!))).toBe(true);
+    for (const stream of accepted) stream.end('x');
+    expect(await Promise.all(streams.map((stream) => text(stream)))).toEqual(streams.map(() => 'x'));
+  });
+
+  it('echoes the peer’s PINGs, and only those', async () => {
+    const { near, far } = await socketPair();
+    sockets.push(near, far);
+    void new SpdyConnection(far, { role: 'server', onStream: () => undefined }).run();
+    near.write(controlFrame(FrameType.PING, 0, words(2)));
+    near.write(controlFrame(FrameType.PING, 0, words(5)));
+    const [echo] = (await once(near, 'data')) as [Buffer];
+    expect(echo).toEqual(controlFrame(FrameType.PING, 0, words(5)));
+  });
+
+  it('stops reading when nobody takes what came, and goes on when somebody does', async () => {
+    const { client, clientSocket, accept } = await ends();
+    const near = client.open(new Map());
+    const bytes = Buffer.alloc(64 * 1024 * 1024, 7);
+    near.end(bytes);
+    const far = await accept(1);
+    await until(() => clientSocket.writableNeedDrain, 'the sender is held');
+    const before = process.memoryUsage().arrayBuffers;
+    for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(8 * 1024 * 1024);
+    expect((await buffer(far)).equals(bytes)).toBe(true);
+  });
+
+  it('does not send faster than the peer reads', async () => {
+    const { client, clientSocket, serverSocket, accept } = await ends();
+    clientSocket.pause();
+    const near = client.open(new Map());
+    const far = await accept(1);
+    clientSocket.pause();
+    let accepted = 0;
+    const chunk = Buffer.alloc(65_536);
+    const produce = (): void => {
+      while (far.write(chunk)) accepted++;
+    };
+    far.on('drain', produce);
+    produce();
+    for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(serverSocket.writableLength).toBeLessThan(256 * 1024);
+    expect(accepted).toBeLessThan(1000);
+    near.destroy();
+  });
+
+  it('sees a reset as the end of one stream', async () => {
+    const { client, accept } = await ends();
+    const [first, second] = [client.open(new Map()), client.open(new Map())];
+    await accept(2);
+    const far = await accept(1);
+    const closed = new Promise((resolve) => far.once('close', resolve));
+    first.destroy();
+    await closed;
+    const other = await accept(2);
+    second.end('alive');
+    expect(await text(other)).toBe('alive');
+  });
+
+  it('ends all streams with the connection', async () => {
+    const { client, clientSocket, accept } = await ends();
+    const near = client.open(new Map());
+    const far = await accept(1);
+    const closed = Promise.all(
+      [far, near].map((stream) => new Promise((resolve) => stream.once('close', resolve))),
+    );
+    clientSocket.destroy();
+    await closed;
+  });
+
+  it('refuses more streams than it can hold, and keeps the others', async () => {
+    const { client, accepted, accept } = await ends();
+    const streams = Array.from({ length: 1001 }, () => client.open(new Map()));
+    const refused = new Promise((resolve) => streams[1000]!.once('close', resolve));
+    await accept(1000);
+    await refused;
+    expect(accepted).toHaveLength(1000);
+    expect(streams[0]!.destroyed).toBe(false);
+  });
+
+  it.each([
+    ['an even stream', words(2, 0)],
+    ['stream 0', words(0, 0)],
+  ])('closes on a peer that opens %s', async (_, ids) => {
+    const { near, far } = await socketPair();
+    sockets.push(near, far);
+    const done = new SpdyConnection(far, { role: 'server', onStream: () => undefined }).run();
+    const block = Buffer.from('7820e3c6a7c2000400fbff00000000000000ffff', 'hex');
+    near.write(controlFrame(FrameType.SYN_STREAM, 0, Buffer.concat([ids, Buffer.alloc(2), block])));
+    await done;
+    expect(far.destroyed).toBe(true);
+  });
+});

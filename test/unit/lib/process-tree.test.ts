@@ -8,7 +8,7 @@ import { isInContainer, killProcessTree } from '../../../src/lib/process-tree';
 
 const DIR = mkdtempSync(join(tmpdir(), 'process-tree-'));
 // A script's file name is its process's name.
-writeFileSync(join(DIR, 'a) Z (b'), '#!/bin/sh\necho $$\nsleep 67; :', { mode: 0o755 });
+writeFileSync(join(DIR, 'a) Z (b'), '#!/bin/sh\necho $$\nwhile :; do sleep 67; done', { mode: 0o755 });
 afterAll(() => rmSync(DIR, { recursive: true }));
 
 const SHELLS: ChildProcess[] = [];

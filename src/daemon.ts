@@ -10,6 +10,7 @@ import type { ContainerLogs } from './logs/container-logs';
 import { createContainerLogs } from './logs/create-container-logs';
 import { choosePodNetwork } from './network/choose';
 import { NamespaceHandles } from './network/cni/namespace-handles';
+import type { PluginObserver } from './network/cni/plugin-chain';
 import type { PodNetwork } from './network/pod-network';
 import type { CallReport } from './server/call';
 import { EngineStreaming } from './server/exec/engine-streaming';
@@ -36,6 +37,7 @@ const DEFAULT_CNI_TIMEOUT_MS = 120_000;
 export interface DaemonHooks {
   readonly onEngineCall?: (call: EngineCall) => void;
   readonly onCall?: (report: CallReport) => void;
+  readonly onPluginRun?: PluginObserver;
   /** Stands between us and the Engine: faults that a real one will not produce on demand. */
   readonly wrapDocker?: (client: DockerClient) => DockerClient;
   readonly linkTimes?: Partial<LinkTimes>;
@@ -74,6 +76,7 @@ export class Daemon {
       cacheDir: settings.cniCacheDir,
       handles: new NamespaceHandles(join(settings.runDir, 'netns')),
       timeoutMs: settings.cniTimeout || DEFAULT_CNI_TIMEOUT_MS,
+      ...(hooks.onPluginRun === undefined ? {} : { observe: hooks.onPluginRun }),
       logger,
     });
     network.setPodCidr(settings.podCidr);

@@ -15,7 +15,7 @@ import { addressesOfProcess, isLoopbackUp } from './namespace-addresses';
 import type { PodNamespaces } from './namespace-handles';
 import { NodeNetwork } from './node-network';
 import { outliveOrphans } from './orphaned-plugins';
-import { PluginChain } from './plugin-chain';
+import { PluginChain, type PluginObserver } from './plugin-chain';
 import { podIps } from './result';
 import { ResultCache, type CachedAttachment } from './result-cache';
 
@@ -36,6 +36,7 @@ export interface CniOptions {
   readonly handles: PodNamespaces;
   /** Of one plugin's run. */
   readonly timeoutMs: number;
+  readonly observe?: PluginObserver;
   readonly logger: Logger;
 }
 
@@ -61,7 +62,7 @@ export class CniNetwork implements PodNetwork {
 
   private constructor(private readonly options: CniOptions) {
     const { confDir, binDirs, cacheDir, timeoutMs, logger } = options;
-    this.chain = new PluginChain(binDirs, timeoutMs);
+    this.chain = new PluginChain(binDirs, timeoutMs, options.observe);
     this.node = new NodeNetwork({ confDir, binDirs, chain: this.chain, logger });
     this.cache = new ResultCache(cacheDir);
     this.handles = options.handles;

@@ -13,6 +13,15 @@ import { isAtLeast, NEWEST_VERSION, UNNAMED_VERSION } from './versions';
 /** Codes with which a plugin says that it does not know VERSION: it is of the first version then. */
 const INCOMPATIBLE_VERSION = 1;
 
+/** One finished run of a plugin, good or bad, for metrics. */
+export interface PluginReport {
+  readonly plugin: string;
+  readonly command: string;
+  readonly seconds: number;
+}
+
+export type PluginObserver = (report: PluginReport) => void;
+
 export interface ValidAttachment {
   readonly containerID: string;
   readonly ifname: string;
@@ -24,6 +33,7 @@ export class PluginChain {
     private readonly binDirs: readonly string[],
     /** Of one plugin's run. */
     private readonly timeoutMs: number,
+    private readonly observe: PluginObserver = () => undefined,
   ) {}
 
   /** @returns the last plugin's result, in the configuration's version. */
@@ -132,7 +142,8 @@ export class PluginChain {
     signal?: AbortSignal,
   ): Promise<string> {
     const path = await this.find(plugin, command);
-    return runPlugin({
+    const started = process.hrtime.bigint();
+    const run = runPlugin({
       plugin,
       path,
       command,
@@ -140,6 +151,9 @@ export class PluginChain {
       stdin,
       timeoutMs: this.timeoutMs,
       signal,
+    });
+    return run.finally(() => {
+      this.observe({ plugin, command, seconds: Number(process.hrtime.bigint() - started) / 1e9 });
     });
   }
 

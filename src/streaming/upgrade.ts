@@ -33,7 +33,6 @@ export class Upgrader {
       // Costs far more than bytes over loopback do.
       perMessageDeflate: false,
       maxPayload: MAX_MESSAGE_BYTES,
-      handleProtocols: (_, request) => this.chooseSubprotocol(request) ?? false,
     });
   }
 
@@ -70,12 +69,36 @@ export class Upgrader {
   ): Promise<Upgraded> {
     const name = this.chooseSubprotocol(request);
     if (name === undefined) throw new Refusal(400, 'none of the offered WebSocket protocols is known');
-    const socket = await new Promise<WebSocket>((resolve, reject) => {
-      transport.once('close', () => reject(new Refusal(400, 'the WebSocket handshake failed')));
-      this.webSockets.handleUpgrade(request, transport, head, resolve);
-    });
+    const socket = await this.shakeHands(request, transport, head, name);
     const protocol = channelProtocol(name);
     return protocol === undefined ? { kind: 'tunnel', socket } : { kind: 'channels', protocol, socket };
+  }
+
+  /**
+   * ws refuses `SPDY/3.1+portforward.k8s.io`, for a slash is no letter of a subprotocol: so it does not get to see what
+   * was offered, and we name the chosen one.
+   * @returns a paused socket: what came with the handshake waits for its reader.
+   */
+  private async shakeHands(
+    request: IncomingMessage,
+    transport: Duplex,
+    head: Buffer,
+    protocol: string,
+  ): Promise<WebSocket> {
+    delete request.headers['sec-websocket-protocol'];
+    const nameProtocol = (headers: string[]): void => {
+      if (protocol !== '') headers.push(`Sec-WebSocket-Protocol: ${protocol}`);
+    };
+    return new Promise((resolve, reject) => {
+      transport.once('close', () => reject(new Refusal(400, 'the WebSocket handshake failed')));
+      this.webSockets.on('headers', nameProtocol);
+      this.webSockets.handleUpgrade(request, transport, head, (socket) => {
+        // Now, not when the promise is looked at: a bad first message would be an error that nobody hears.
+        socket.on('error', () => undefined).pause();
+        resolve(socket);
+      });
+      this.webSockets.off('headers', nameProtocol);
+    });
   }
 
   /** '' for a client that offers none. */

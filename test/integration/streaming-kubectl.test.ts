@@ -179,6 +179,7 @@ describe.each<Wire>(['SPDY', 'WebSocket'])('kubectl over %s', (wire) => {
   });
 
   it('port-forward: 100 parallel requests of 1 MiB', async () => {
+    const from = api.spoken.length;
     const expected = sha(await fileIn('/www/mebibyte'));
     const child = kubectl.start(wire, 'port-forward', 'web', ':8080');
     const [, port = ''] = await lineOf(child.stdout!, /Forwarding from 127\.0\.0\.1:(\d+)/);
@@ -188,6 +189,8 @@ describe.each<Wire>(['SPDY', 'WebSocket'])('kubectl over %s', (wire) => {
     expect(bodies.filter((body) => sha(body) !== expected)).toEqual([]);
     child.kill();
     await once(child, 'close');
+    const wanted = wire === 'SPDY' ? /^SPDY\/3\.1 / : /^websocket SPDY\/3\.1\+portforward/;
+    expect(api.spoken.slice(from)).toEqual([expect.stringMatching(wanted)]);
   });
 
   it('cp: there and back', async () => {

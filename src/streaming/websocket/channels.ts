@@ -26,8 +26,9 @@ export class WebSocketChannels {
     private readonly format: ChannelFormat,
   ) {
     socket.on('message', (data, isBinary) => this.onMessage(asBuffer(data), isBinary));
-    socket.on('error', () => undefined);
     socket.once('close', () => this.onClose());
+    // It was handed over paused; nothing comes before its channels are open.
+    socket.resume();
   }
 
   /** Fires when the connection is closed. */

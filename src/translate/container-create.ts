@@ -112,6 +112,7 @@ function inherited(sandbox: SandboxRecord): NamespaceModes {
 function toLogPath(directory: string, path: string): string {
   if (path === '' || directory === '') return '';
   withoutNul(path, 'config.log_path');
+  absolutePath(directory, 'sandbox_config.log_directory');
   const joined = posix.join(directory, path);
   if (Buffer.byteLength(joined) >= PATH_MAX) {
     throw invalidArgument(

@@ -269,6 +269,30 @@ describe('toContainerCreate', () => {
 });
 
 describe('the log path', () => {
+  it.each([
+    {
+      desc: "cri-dockerd's sandbox",
+      known: '',
+      given: '/var/log/pods/p',
+      expected: '/var/log/pods/p/app/0.log',
+    },
+    {
+      desc: 'ours',
+      known: '/var/log/pods/q',
+      given: '/var/log/pods/p',
+      expected: '/var/log/pods/q/app/0.log',
+    },
+  ])('of a container in $desc', ({ known, given, expected }) => {
+    const config = decoded('ContainerConfig', { ...MINIMAL, log_path: 'app/0.log' });
+    expect(checkContainer(config, { ...SANDBOX, logDirectory: known }, given).logPath).toBe(expected);
+  });
+
+  it("refuses a relative directory for cri-dockerd's sandbox", () => {
+    const config = decoded('ContainerConfig', { ...MINIMAL, log_path: 'app/0.log' });
+    const check = () => checkContainer(config, { ...SANDBOX, logDirectory: '' }, '../p');
+    expect(codeAndField(check)).toBe('INVALID_ARGUMENT sandbox_config.log_directory');
+  });
+
   const logPath = (directory: string, path: string) =>
     checkContainer(decoded('ContainerConfig', { ...MINIMAL, log_path: path }), {
       ...SANDBOX,

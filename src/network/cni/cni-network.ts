@@ -69,7 +69,8 @@ export class CniNetwork implements PodNetwork {
     this.cleanup = new Cleanup((id) => this.detach(id, 0), logger);
   }
 
-  static async open(options: CniOptions): Promise<CniNetwork> {
+  /** @param forNewPods false: only pods that are on CNI already are served; configurations are not looked at. */
+  static async open(options: CniOptions, forNewPods = true): Promise<CniNetwork> {
     const network = new CniNetwork(options);
     await network.cache.load();
     network.held = new Set(await network.handles.list());
@@ -81,7 +82,7 @@ export class CniNetwork implements PodNetwork {
       options.logger.warn('Plugins of an earlier run could not be looked for', { error: messageOf(error) });
     });
     network.tidy = network.orphansGone;
-    await network.node.start();
+    if (forNewPods) await network.node.start();
     return network;
   }
 

@@ -96,7 +96,8 @@ export class NodeNetwork {
       await this.read();
       if (before === `${this.problem} ${this.config?.json ?? ''}`) continue;
       if (this.problem === '') this.parts.logger.info('CNI network is ready', { network: this.config?.name });
-      else this.parts.logger.warn('CNI network is not ready', { reason: this.problem });
+      // A machine without any of CNI lacks nothing.
+      else if (this.installed) this.parts.logger.warn('CNI network is not ready', { reason: this.problem });
     }
     // In the same step as the last look at `again`, so no call falls in between.
     this.reloading = undefined;

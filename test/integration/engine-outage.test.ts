@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ContainerState, PodSandboxState } from '../../src/proto/enums';
+import { ContainerState, NamespaceMode, PodSandboxState } from '../../src/proto/enums';
 import { TestDaemon } from './support/daemon';
 import { engineGet, startPrivateEngine, TEST_IMAGE, type PrivateEngine } from './support/engine';
 import { expectFailure } from './support/grpc';
@@ -10,6 +10,7 @@ import {
   containerStatus,
   createContainer,
   FOREVER,
+  output,
   podConfig,
   readLogText,
   runPod,
@@ -20,7 +21,8 @@ import {
 
 const { CONTAINER_RUNNING, CONTAINER_EXITED, CONTAINER_CREATED } = ContainerState;
 /** Ends by itself on SIGTERM, with a code that nothing else produces. */
-const EXITS_7 = "trap 'echo bye; exit 7' TERM; echo hello; while :; do sleep 1000 & wait $!; done";
+const EXITS_7 =
+  "trap 'echo bye; exit 7' TERM; echo hello; touch /ready; while :; do sleep 1000 & wait $!; done";
 /** kubelet notices that an Engine is back by our answers: this soon after it does. */
 const BACK_WITHIN_MS = 2_000;
 const LOST = 'Docker Engine is not available';
@@ -40,10 +42,15 @@ async function startWorkload(): Promise<Workload> {
   const pod = await runPod(test);
   const exited = await startedContainer(test, pod, containerConfig('exited', 'exit 3'));
   await untilExited(test, exited);
+  // Not in the pod's PID namespace: the end of the pause process would kill it before it can answer its SIGTERM.
+  const own = { security_context: { namespace_options: { pid: NamespaceMode.CONTAINER } } };
+  const running = await startedContainer(test, pod, containerConfig('running', EXITS_7, { linux: own }));
+  // The first process of a namespace gets only the signals it has asked for: wait until it has.
+  await output(test, running, 'until [ -e /ready ]; do sleep 0.01; done');
   return {
     pod,
     exited,
-    running: await startedContainer(test, pod, containerConfig('running', EXITS_7)),
+    running,
     created: await createContainer(test, pod, containerConfig('created', FOREVER)),
   };
 }
@@ -119,6 +126,12 @@ async function expectStoreRight(): Promise<void> {
   const { sandboxes, containers } = test.daemon.store;
   const ours = [...sandboxes.values(), ...containers.values()].map(({ id, state }) => `${id} ${state}`);
   expect(ours.sort()).toEqual(all.map(({ Id, State }) => `${Id} ${State}`).sort());
+  for (const { id, exitCode } of containers.values()) {
+    const inspect = (await engineGet(engine.dockerHost, `/containers/${id}/json`)) as {
+      State: { ExitCode: number };
+    };
+    expect(exitCode).toBe(inspect.State.ExitCode);
+  }
 }
 
 async function stopEngine(how: 'stop' | 'kill9'): Promise<void> {
@@ -215,9 +228,10 @@ describe('an Engine that ends its containers with itself', () => {
 
   it('a write that the outage cuts off is UNAVAILABLE at once, not after its time limit', async () => {
     const { running } = await startWorkload();
+    const before = test.engineCalls.length;
     const exec = test.client.call('ExecSync', { container_id: running, cmd: ['sleep', '1000'] });
     const refused = expectFailure(exec, 'UNAVAILABLE');
-    await untilEngineCalled('startExec');
+    await untilEngineCalled('startExec', before);
     await stopEngine('kill9');
     await refused;
     await engine.start();
@@ -225,9 +239,9 @@ describe('an Engine that ends its containers with itself', () => {
   });
 });
 
-async function untilEngineCalled(operation: string): Promise<void> {
+async function untilEngineCalled(operation: string, from: number): Promise<void> {
   // Instrumented calls are reported when they have ended; no event tells a test, so look after each turn.
-  while (!test.engineCalls.some((call) => call.operation === operation))
+  while (!test.engineCalls.slice(from).some((call) => call.operation === operation))
     await new Promise<void>((resolve) => setImmediate(resolve));
 }
 

@@ -10,7 +10,7 @@ jest_json = $(if $(JEST_JSON_DIR),--json --outputFile=$(JEST_JSON_DIR)/$(1).json
 image = dockbridge.test/busybox:1
 with_engine = bash scripts/engine.sh with --reuse --name $(1)-$$$$
 
-.PHONY: help setup proto build demo run test test-unit test-integration lint format check clean
+.PHONY: help setup proto build demo run test test-unit test-integration bench lint format check clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ test-unit: build ## Run the unit tests (no Docker): ARGS=… goes to jest
 # Always an Engine of our own: tests kill it. Serial: they count its calls.
 test-integration: build ## Run the integration tests: ARGS=… goes to jest
 	@env -u DOCKBRIDGE_TEST_DOCKER_HOST node_modules/.bin/jest --selectProjects integration --runInBand $(call jest_json,integration) $(ARGS)
+
+bench: build ## Measure: log throughput and CPU beside dockerd's (3 min, on an Engine of its own): ARGS=… goes to jest
+	@env -u DOCKBRIDGE_TEST_DOCKER_HOST node_modules/.bin/jest --selectProjects bench --runInBand $(ARGS)
 
 lint: proto ## Check types, ESLint, formatting and shell syntax
 	@node_modules/.bin/tsc --noEmit

@@ -21,7 +21,7 @@ describe('Semaphore', () => {
     await expect(work[0]).rejects.toThrow('failed');
     await settle();
     expect(entered).toEqual([0, 1, 2, 3]);
-    for (const { resolve } of gates) resolve();
+    for (const open of gates) open.resolve();
     await Promise.allSettled(work);
   });
 

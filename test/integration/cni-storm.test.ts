@@ -28,9 +28,14 @@ beforeAll(async () => {
 }, 120_000);
 
 afterAll(async () => {
-  await daemon.kill9();
-  await engine.destroy();
-  await node.destroy();
+  try {
+    // Removes what a failed test has left, its directory too.
+    await daemon.stop();
+  } finally {
+    await daemon.kill9();
+    await engine.destroy();
+    await node.destroy();
+  }
 }, 120_000);
 
 /** Does `harm` and makes all good again; calls that fail meanwhile wait for the end of it. */

@@ -70,6 +70,14 @@ const CALLS: Record<
   ],
   removeImage: [(docker, signal) => docker.removeImage('a:1', { signal }), 'DELETE /images/a%3A1'],
   createExec: [(docker, signal) => docker.createExec('id', ['sh'], { signal }), 'POST /containers/id/exec'],
+  resizeExec: [
+    (docker, signal) => docker.resizeExec('id', { width: 80, height: 24 }, { signal }),
+    'POST /exec/id/resize',
+  ],
+  resizeContainer: [
+    (docker, signal) => docker.resizeContainer('id', { width: 80, height: 24 }, { signal }),
+    'POST /containers/id/resize',
+  ],
   inspectExec: [(docker, signal) => docker.inspectExec('id', { signal }), 'GET /exec/id/json'],
   events: [async (docker, signal) => text(await docker.events({}, { signal })), 'GET /events'],
 };
@@ -320,6 +328,25 @@ describe('exec', () => {
       socket.end('HTTP/1.1 409 Conflict\r\nContent-Length: 24\r\n\r\n{"message":"is paused"}\n'),
     );
     await expect(client.startExec('id')).rejects.toMatchObject({ statusCode: 409, message: 'is paused' });
+  });
+
+  it('asks for a terminal with its size, and without detach keys that anybody types', async () => {
+    engine.answers(reply(201, { Id: 'e' }), upgrade(Buffer.alloc(0)), upgrade(Buffer.alloc(0)));
+    const streams = { stdin: true, stdout: true, stderr: false };
+    await client.createExec('c', ['sh'], { tty: true, streams });
+    expect(JSON.parse((await engine.exchange()).body)).toMatchObject({
+      Cmd: ['sh'],
+      AttachStdin: true,
+      AttachStdout: true,
+      AttachStderr: false,
+      Tty: true,
+      DetachKeys: expect.stringMatching(/^ctrl-\^(,ctrl-[\^@_]){15}$/) as string,
+    });
+    await client.startExec('e', { tty: true, size: { width: 80, height: 24 } });
+    await client.attachContainer('c', streams);
+    const { path, query } = await engine.exchange(2);
+    expect(path).toBe('/containers/c/attach');
+    expect(Object.fromEntries(query)).toMatchObject({ stream: '1', stdin: '1', stdout: '1', stderr: '0' });
   });
 
   it('rejects a dropped connection and a caller that is gone', async () => {

@@ -1,6 +1,6 @@
 import { EventEmitter, once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
@@ -130,5 +130,4 @@ test('two million lines survive rotation every second and ten kills, each once a
     }
   }
   expect(next).toEqual({ stdout: LINES_PER_STREAM + 1, stderr: LINES_PER_STREAM + 1 });
-  expect((await stat(logPath)).size).toBeGreaterThan(0);
 }, 300_000);

@@ -126,15 +126,16 @@ prepare_guest() { # the daemon's --bridge must exist before it
   local number bridge
   bridge=dbe-$(printf %s "$name" | cksum | cut -d' ' -f1)
   for ((number = 0; number < 256; number++)); do
-    ip -4 -o address | grep -q "inet 10\.21[34]\.$number\." || break
+    ip -4 -o address | grep -q "inet 10\.213\.$number\." || break
   done
   echo "$bridge" >"$state/bridge"
-  echo "10.213.$number.0/24 10.214.$number.0/24" >"$state/nets"
+  echo "10.213.$number.0/24" >"$state/nets"
   ip link add "$bridge" type bridge
   ip address add "10.213.$number.1/24" dev "$bridge"
   ip link set "$bridge" up
   guest_rules -I
-  printf '%s\n' --bridge "$bridge" --iptables=false --ip6tables=false --default-address-pool "base=10.214.$number.0/24,size=27" >>"$state/args"
+  # No --default-address-pool: with one, dockerd deletes docker0 at each restart, also another Engine's.
+  printf '%s\n' --bridge "$bridge" --iptables=false --ip6tables=false >>"$state/args"
 }
 
 network_bridges() { # bridges of user-defined networks, from the Engine's own database: it may be dead

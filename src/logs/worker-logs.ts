@@ -127,7 +127,12 @@ export class WorkerLogs implements ContainerLogs {
     worker.on('message', (message: WorkerMessage) => this.receive(message));
     worker.on('error', (error) => logger.error('log worker failed', { error: messageOf(error) }));
     worker.on('exit', () => {
-      if (this.worker === worker) this.restart();
+      if (this.worker !== worker) return;
+      if (this.closing === undefined) this.restart();
+      // Its own end after close, or a fault on the way there: positions are saved all along, so nothing waits for it.
+      else
+        for (const id of [...this.pending.keys()])
+          this.finish(id)?.reject(unavailable('the log worker ended'));
     });
   }
 

@@ -47,6 +47,7 @@ async function startTemporary(
     'container-runtime-endpoint': `unix://${join(directory, 'cri.sock')}`,
     'docker-endpoint': dockerEndpoint,
     'state-dir': join(directory, 'state'),
+    'run-dir': join(directory, 'run'),
     'network-plugin': 'no-op',
   };
   const daemon = await Daemon.create(resolveSettings(given, {}), createStderrLogger('error'));

@@ -1,3 +1,4 @@
+import { table } from '../lib/markdown';
 import { environmentName, OPTIONS, type Option } from './options';
 
 const HEAD = `# Options of \`dockbridge serve\`
@@ -38,20 +39,4 @@ function columns({ name, value, fallback }: Option<unknown>): string[] {
 
 function code(text: string): string {
   return `\`${text}\``;
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const cells = [head, ...rows].map((row) => row.map((cell) => cell.replaceAll('|', '\\|')));
-  const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[], fill: string): string =>
-    `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0, fill)).join(' | ')} |\n`;
-  const [first = [], ...rest] = cells;
-  return [
-    line(first, ' '),
-    line(
-      head.map(() => ''),
-      '-',
-    ),
-    ...rest.map((row) => line(row, ' ')),
-  ].join('');
 }

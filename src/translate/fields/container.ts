@@ -1,0 +1,69 @@
+import type { cri } from '../../proto';
+import type { FieldsOf } from './coverage';
+
+export const CREATE_CONTAINER_REQUEST: FieldsOf<cri.ICreateContainerRequest> = {
+  pod_sandbox_id: {
+    becomes: 'label `io.kubernetes.sandbox.id`, and the namespaces that the container joins',
+  },
+  config: { becomes: 'the body of the create call: see ContainerConfig' },
+  sandbox_config: {
+    informs:
+      'what RunPodSandbox was given decides; only the log directory of a pod that cri-dockerd made is taken from here',
+  },
+};
+
+export const CONTAINER_CONFIG: FieldsOf<cri.IContainerConfig> = {
+  metadata: {
+    becomes: 'the Engine name `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`; label `io.dockbridge.cri`',
+  },
+  image: { becomes: '`Image`: see ImageSpec' },
+  command: { becomes: '`Entrypoint`; without `args` the image’s CMD is dropped' },
+  args: { becomes: '`Cmd`' },
+  working_dir: { becomes: '`WorkingDir`', except: 'a relative path' },
+  envs: { becomes: '`Env`: see KeyValue' },
+  mounts: { becomes: '`HostConfig.Mounts`: see Mount; label `io.dockbridge.cri`' },
+  devices: { becomes: '`HostConfig.Devices`: see Device' },
+  labels: { becomes: '`Labels`, by the same keys' },
+  annotations: { becomes: '`Labels`, with the prefix `annotation.`' },
+  log_path: {
+    becomes: 'label `io.kubernetes.container.logpath`; the CRI log file',
+    except: 'a path that leaves the pod’s log directory',
+  },
+  stdin: { becomes: '`OpenStdin`' },
+  stdin_once: { becomes: '`StdinOnce`' },
+  tty: { becomes: '`Tty`' },
+  linux: { becomes: 'see LinuxContainerConfig' },
+  windows: { refused: 'this is a Linux node' },
+  CDI_devices: { refused: 'CDI devices are not offered yet' },
+  stop_signal: { becomes: '`StopSignal`; 0 is the image’s', except: 'an unknown number' },
+};
+
+export const CONTAINER_METADATA: FieldsOf<cri.IContainerMetadata> = {
+  name: { becomes: 'second part of the Engine name' },
+  attempt: { becomes: 'sixth part of the Engine name' },
+};
+
+/** Of a container; a mount’s image follows its own rules, told there. */
+export const IMAGE_SPEC: FieldsOf<cri.IImageSpec> = {
+  image: { becomes: '`Image`, as the id where it is known' },
+  annotations: { becomes: 'label `io.dockbridge.cri`; ContainerStatus gives them back' },
+  user_specified_image: { becomes: 'label `io.dockbridge.cri`; ContainerStatus gives it back' },
+  runtime_handler: { informs: 'the Engine keeps one set of images for all its runtimes' },
+  image_ref: { informs: 'only mounts are given one' },
+};
+
+export const KEY_VALUE: FieldsOf<cri.IKeyValue> = {
+  key: { becomes: 'the name in `Env`', except: 'empty, or with `=`' },
+  value: { becomes: 'the value in `Env`', except: 'bytes that are not UTF-8: the Engine API is JSON' },
+};
+
+export const DEVICE: FieldsOf<cri.IDevice> = {
+  container_path: { becomes: '`PathInContainer`', except: 'a relative path' },
+  host_path: { becomes: '`PathOnHost`', except: 'a relative path' },
+  permissions: { becomes: '`CgroupPermissions`', except: 'what is not made of r, w and m' },
+};
+
+export const LINUX_CONTAINER_CONFIG: FieldsOf<cri.ILinuxContainerConfig> = {
+  resources: { becomes: 'see LinuxContainerResources' },
+  security_context: { becomes: 'see LinuxContainerSecurityContext' },
+};

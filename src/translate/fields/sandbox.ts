@@ -1,0 +1,58 @@
+import type { cri } from '../../proto';
+import type { FieldsOf } from './coverage';
+
+export const RUN_POD_SANDBOX_REQUEST: FieldsOf<cri.IRunPodSandboxRequest> = {
+  config: { becomes: 'the pause container: see PodSandboxConfig' },
+  runtime_handler: {
+    becomes:
+      '`HostConfig.Runtime` of the pause container and of all containers of the pod; `""` and `docker` are the default runtime',
+    except: 'a name the Engine does not know',
+  },
+};
+
+export const POD_SANDBOX_CONFIG: FieldsOf<cri.IPodSandboxConfig> = {
+  metadata: {
+    becomes: 'the Engine name `k8s_POD_<pod>_<namespace>_<uid>_<attempt>`; label `io.dockbridge.cri`',
+  },
+  hostname: { becomes: '`Hostname`; with the node’s network the node’s name stays' },
+  log_directory: {
+    becomes: 'label `io.dockbridge.cri`; directory of the CRI logs of the pod’s containers',
+    except: 'a relative path',
+  },
+  dns_config: { becomes: '`HostConfig.Dns*`, and the `resolv.conf` of the pod' },
+  port_mappings: { becomes: '`HostConfig.PortBindings`, or the CNI plugin’s `portMappings`' },
+  labels: { becomes: '`Labels`, by the same keys' },
+  annotations: { becomes: '`Labels`, with the prefix `annotation.`; CNI and AppArmor see them too' },
+  linux: { becomes: 'see LinuxPodSandboxConfig' },
+  windows: { refused: 'this is a Linux node' },
+};
+
+export const POD_SANDBOX_METADATA: FieldsOf<cri.IPodSandboxMetadata> = {
+  name: { becomes: 'third part of the Engine name' },
+  uid: { becomes: 'fifth part of the Engine name' },
+  namespace: { becomes: 'fourth part of the Engine name' },
+  attempt: { becomes: 'sixth part of the Engine name' },
+};
+
+export const DNS_CONFIG: FieldsOf<cri.IDNSConfig> = {
+  servers: { becomes: '`HostConfig.Dns`' },
+  searches: { becomes: '`HostConfig.DnsSearch`' },
+  options: { becomes: '`HostConfig.DnsOptions`' },
+};
+
+export const PORT_MAPPING: FieldsOf<cri.IPortMapping> = {
+  protocol: { becomes: 'the protocol of a key of `HostConfig.PortBindings`', except: 'an unknown number' },
+  container_port: { becomes: 'the port of a key of `HostConfig.PortBindings`', except: 'not 1 to 65535' },
+  host_port: { becomes: '`HostPort`; 0 publishes nothing', except: 'not 0 to 65535' },
+  host_ip: { becomes: '`HostIp`' },
+};
+
+export const LINUX_POD_SANDBOX_CONFIG: FieldsOf<cri.ILinuxPodSandboxConfig> = {
+  cgroup_parent: {
+    becomes: '`HostConfig.CgroupParent` of all containers of the pod; with systemd’s driver the last slice',
+  },
+  security_context: { becomes: 'see LinuxSandboxSecurityContext' },
+  sysctls: { becomes: '`HostConfig.Sysctls` of the pause container, whose namespaces the pod shares' },
+  overhead: { informs: 'kubelet has counted it into the pod’s cgroup already, which it makes itself' },
+  resources: { informs: 'kubelet writes the pod’s cgroup, which it makes itself' },
+};

@@ -1,0 +1,93 @@
+import type { cri } from '../../proto';
+import type { FieldsOf } from './coverage';
+
+export const LINUX_SANDBOX_SECURITY_CONTEXT: FieldsOf<cri.ILinuxSandboxSecurityContext> = {
+  namespace_options: { becomes: 'see NamespaceOption' },
+  selinux_options: { becomes: '`SecurityOpt` `label=…`: see SELinuxOption' },
+  run_as_user: { becomes: '`User`', except: 'not 0 to 4294967294' },
+  run_as_group: { becomes: '`User`, after the colon', except: 'without `run_as_user`' },
+  readonly_rootfs: { becomes: '`ReadonlyRootfs`' },
+  supplemental_groups: { becomes: '`GroupAdd`' },
+  supplemental_groups_policy: {
+    refused: 'Strict is not offered yet (Status says so); Merge is what the Engine does',
+  },
+  privileged: {
+    becomes: 'label `io.dockbridge.cri`: containers of the pod may be privileged; the pause process never is',
+  },
+  seccomp: { becomes: '`SecurityOpt` `seccomp=…`: see SecurityProfile; nil is the Engine’s default profile' },
+  apparmor: {
+    becomes: '`SecurityOpt` `apparmor=…`: see SecurityProfile',
+    except: 'a profile on a node without AppArmor',
+  },
+  seccomp_profile_path: { becomes: 'as `seccomp`, which wins' },
+};
+
+export const LINUX_CONTAINER_SECURITY_CONTEXT: FieldsOf<cri.ILinuxContainerSecurityContext> = {
+  capabilities: { becomes: 'see Capability' },
+  privileged: { becomes: '`Privileged`', except: 'in a pod whose sandbox is not privileged' },
+  namespace_options: { becomes: 'see NamespaceOption' },
+  selinux_options: { becomes: '`SecurityOpt` `label=…`: see SELinuxOption' },
+  run_as_user: { becomes: '`User`', except: 'not 0 to 4294967294' },
+  run_as_group: { becomes: '`User`, after the colon', except: 'without `run_as_user` and `run_as_username`' },
+  run_as_username: { becomes: '`User`' },
+  readonly_rootfs: { becomes: '`ReadonlyRootfs`' },
+  supplemental_groups: { becomes: '`GroupAdd`' },
+  supplemental_groups_policy: {
+    refused: 'Strict is not offered yet (Status says so); Merge is what the Engine does',
+  },
+  no_new_privs: { becomes: '`SecurityOpt` `no-new-privileges`' },
+  masked_paths: { becomes: '`MaskedPaths`; an empty list masks nothing' },
+  readonly_paths: { becomes: '`ReadonlyPaths`; an empty list protects nothing' },
+  seccomp: { becomes: '`SecurityOpt` `seccomp=…`: see SecurityProfile; nil is unconfined' },
+  apparmor: {
+    becomes: '`SecurityOpt` `apparmor=…`: see SecurityProfile',
+    except: 'a profile on a node without AppArmor',
+  },
+  apparmor_profile: { becomes: 'as `apparmor`, which wins' },
+  seccomp_profile_path: { becomes: 'as `seccomp`, which wins' },
+};
+
+export const CAPABILITY: FieldsOf<cri.ICapability> = {
+  add_capabilities: { becomes: '`CapAdd`' },
+  drop_capabilities: { becomes: '`CapDrop`' },
+  add_ambient_capabilities: { refused: 'Docker Engine cannot set ambient capabilities' },
+};
+
+export const SECURITY_PROFILE: FieldsOf<cri.ISecurityProfile> = {
+  profile_type: { becomes: 'which profile `SecurityOpt` names', except: 'an unknown number' },
+  localhost_ref: {
+    becomes: 'AppArmor: the profile’s name; seccomp: the file whose text the Engine is given whole',
+    except: 'empty with Localhost; a seccomp profile that cannot be read',
+  },
+};
+
+export const SELINUX_OPTION: FieldsOf<cri.ISELinuxOption> = {
+  user: { becomes: '`SecurityOpt` `label=user:…`' },
+  role: { becomes: '`SecurityOpt` `label=role:…`' },
+  type: { becomes: '`SecurityOpt` `label=type:…`' },
+  level: { becomes: '`SecurityOpt` `label=level:…`' },
+};
+
+export const NAMESPACE_OPTION: FieldsOf<cri.INamespaceOption> = {
+  network: { becomes: '`NetworkMode`', except: 'CONTAINER and TARGET' },
+  pid: { becomes: '`PidMode`', except: 'TARGET for a sandbox' },
+  ipc: { becomes: '`IpcMode`', except: 'CONTAINER and TARGET' },
+  target_id: {
+    becomes: '`PidMode` `container:…` with pid TARGET',
+    except: 'no running container of the pod',
+  },
+  userns_options: {
+    becomes: 'mode NODE: the Engine’s own user namespace, which all containers share',
+    except: 'POD: Docker Engine has no user namespace per pod (Status says so)',
+  },
+};
+
+export const USER_NAMESPACE: FieldsOf<cri.IUserNamespace> = {
+  mode: { refused: 'all but NODE: Docker Engine has no user namespace per pod (Status says so)' },
+  uids: { informs: 'belongs to mode POD, which is refused' },
+  gids: { informs: 'belongs to mode POD, which is refused' },
+};
+
+export const INT64_VALUE: FieldsOf<cri.IInt64Value> = {
+  value: { becomes: 'the number of the field that holds it' },
+};

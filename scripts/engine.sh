@@ -10,7 +10,8 @@
 #                                            --reuse: take $DOCKER_HOST or the machine's Engine if one answers
 #
 # --owner PID: once that process is gone, the next `start` of any name clears this Engine away.
-# DOCKERD names another dockerd binary; PATH may then hold its containerd. DOCKBRIDGE_ENGINE_ROOT: /var/tmp.
+# DOCKBRIDGE_TEST_ENGINE=20.10|26.1|28.5[-containerd]: which Engine, by engine-version.sh; `-containerd`: with the
+# containerd image store. Otherwise the dockerd that is installed. DOCKBRIDGE_ENGINE_ROOT: /var/tmp.
 #
 # Two Engines in one network namespace: a starting dockerd flushes the other's DOCKER chains. So an Engine that finds
 # itself alone runs with Docker's defaults ("full"); beside another one, or beside its traces, it runs as a "guest":
@@ -220,7 +221,7 @@ launch() {
   pid=$(cat "$dir/exec/containerd/containerd.pid" 2>/dev/null || echo 0)
   start_time "$pid" >/dev/null || rm -f "$dir/exec/containerd/containerd.pid"
   rm -f "$dir/docker.sock" "$dir/dockerd.pid"
-  setsid "${DOCKERD:-dockerd}" "${args[@]}" >>"$dir/dockerd.log" 2>&1 </dev/null 8>&- &
+  PATH=$(<"$state/path") setsid dockerd "${args[@]}" >>"$dir/dockerd.log" 2>&1 </dev/null 8>&- &
   pid=$!
   remember "$state/dockerd" $pid
   disown
@@ -229,9 +230,10 @@ launch() {
 }
 
 start() {
-  local mode=full command
+  local mode=full command wanted=${DOCKBRIDGE_TEST_ENGINE:-} unpacked=''
   [ "$(id -u)" = 0 ] || die 'must be root'
-  for command in "${DOCKERD:-dockerd}" containerd ip node; do
+  [ -z "$wanted" ] || unpacked=$(bash "${BASH_SOURCE[0]%/*}/engine-version.sh" "${wanted%-containerd}")
+  for command in dockerd containerd ip node; do
     command -v "$command" >/dev/null || die "$command is missing (run: make setup)"
   done
   sweep
@@ -247,7 +249,12 @@ start() {
     forward_policy $command >"$state/forward-policy.$command"
   done
   # An empty configuration: the machine's /etc/docker/daemon.json belongs to the machine's Engine.
-  echo '{}' >"$dir/daemon.json"
+  if [[ $wanted == *-containerd ]]; then
+    echo '{"features":{"containerd-snapshotter":true}}' >"$dir/daemon.json"
+  else
+    echo '{}' >"$dir/daemon.json"
+  fi
+  echo "${unpacked:+$unpacked/usr/bin:$unpacked/usr/sbin:}$PATH" >"$state/path"
   printf '%s\n' --config-file "$dir/daemon.json" --data-root "$dir/data" --exec-root "$dir/exec" \
     --pidfile "$dir/dockerd.pid" --host "unix://$dir/docker.sock" --group root >"$state/args"
   alone || mode=guest

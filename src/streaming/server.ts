@@ -94,6 +94,11 @@ export class StreamingServer {
     return this.urlOf({ kind: 'portforward', request });
   }
 
+  /** Sessions that have begun and not yet cleaned up after themselves. */
+  get openSessions(): number {
+    return this.sessions.size;
+  }
+
   /** Cuts all sessions and waits, 5 s at most, until they have cleaned up. */
   async close(): Promise<void> {
     const { server } = this;

@@ -30,7 +30,7 @@ async function memoryMb(pid: number, field: 'VmHWM' | 'VmRSS'): Promise<number> 
 }
 
 async function dockerdPid(): Promise<number> {
-  const name = process.env.DOCKBRIDGE_TEST_ENGINE;
+  const name = process.env.DOCKBRIDGE_TEST_ENGINE_NAME;
   if (name === undefined) throw new Error("the bench needs an Engine of its own, to read dockerd's CPU");
   const recorded = await readFile(join(engineDirectory(name), 'state/dockerd'), 'utf8');
   return Number(recorded.split(' ')[0]);

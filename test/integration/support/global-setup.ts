@@ -14,7 +14,7 @@ export default async function setUp(): Promise<void> {
   process.env.DOCKBRIDGE_TEST_ENGINE_TRACES = JSON.stringify(await machineTraces(name));
   const dockerHost = await startEngine(name);
   // Set before anything can fail: teardown does not run after a failed setup, the next start's sweep does.
-  process.env.DOCKBRIDGE_TEST_ENGINE = name;
+  process.env.DOCKBRIDGE_TEST_ENGINE_NAME = name;
   process.env.DOCKBRIDGE_TEST_DOCKER_HOST = dockerHost;
   await loadTestImages(dockerHost);
 }

@@ -2,7 +2,7 @@ import { destroyEngine, engineLeftovers, machineTraces } from './engine';
 
 /** Stops the Engine that global-setup.ts started; the run fails if tests or the Engine left anything behind. */
 export default async function tearDown(): Promise<void> {
-  const name = process.env.DOCKBRIDGE_TEST_ENGINE;
+  const name = process.env.DOCKBRIDGE_TEST_ENGINE_NAME;
   const dockerHost = process.env.DOCKBRIDGE_TEST_DOCKER_HOST;
   if (name === undefined || dockerHost === undefined) return;
   const forgotten = await engineLeftovers(dockerHost).catch((error: unknown) => [

@@ -72,7 +72,9 @@ export function checkContainer(
 ): CheckedContainer {
   const checked = required(config, 'config');
   const { name, attempt } = required(checked.metadata, 'config.metadata');
-  nonEmpty(required(checked.image, 'config.image').image, 'config.image.image');
+  const image = required(checked.image, 'config.image');
+  nonEmpty(image.image, 'config.image.image');
+  ownHandler(image, sandbox.runtimeHandler, 'config.image');
   boundedMap(checked.labels, 'config.labels');
   boundedMap(checked.annotations, 'config.annotations');
   if (checked.windows !== null) throw unsupported('config.windows', 'this is a Linux node');
@@ -100,6 +102,16 @@ export function checkContainer(
     seccomp: context === null ? { kind: 'engine-default' } : containerSeccomp(context, FIELD),
     logPath: toLogPath(sandbox.logDirectory === '' ? logDirectory : sandbox.logDirectory, checked.log_path),
   };
+}
+
+/** The Engine has one set of images for all runtimes; a handler that is not the pod's would be a mistake. */
+function ownHandler(image: Decoded<cri.IImageSpec>, handler: string, field: string): void {
+  if (image.runtime_handler !== '' && image.runtime_handler !== handler) {
+    throw invalidArgument(
+      `${field}.runtime_handler`,
+      `${JSON.stringify(image.runtime_handler)} is not the pod's (${JSON.stringify(handler)})`,
+    );
+  }
 }
 
 /** The pod's own modes, when a container says nothing: it must at least share a host network. */

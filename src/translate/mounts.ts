@@ -17,6 +17,8 @@ function toMountRecord(mount: Decoded<cri.IMount>, field: string): MountRecord {
   if (mount.image !== null && mount.image.image !== '') {
     throw unsupported(`${field}.image`, 'image volumes are not offered yet');
   }
+  if (mount.image_sub_path !== '')
+    throw invalidArgument(`${field}.image_sub_path`, 'is only for image mounts');
   absolutePath(withoutNul(mount.host_path, `${field}.host_path`), `${field}.host_path`);
   oneOf(
     mount.propagation,
@@ -25,8 +27,9 @@ function toMountRecord(mount: Decoded<cri.IMount>, field: string): MountRecord {
     'PRIVATE, HOST_TO_CONTAINER or BIDIRECTIONAL',
   );
   if (mount.recursive_read_only) refuseRecursiveReadOnly(mount, field);
-  if (mount.uidMappings.length + mount.gidMappings.length > 0) {
-    throw unsupported(`${field}.uidMappings`, 'Docker Engine has no ID-mapped mounts');
+  for (const mappings of ['uidMappings', 'gidMappings'] as const) {
+    if (mount[mappings].length > 0)
+      throw unsupported(`${field}.${mappings}`, 'Docker Engine has no ID-mapped mounts');
   }
   if (mount.mount_options.length > 0) throw unsupported(`${field}.mount_options`, 'Docker Engine takes none');
   return {

@@ -24,6 +24,10 @@ export function toNamespaceModes(
   if (options.pid === TARGET && options.target_id === '') {
     throw invalidArgument(`${field}.target_id`, 'is required with pid=TARGET');
   }
+  // Without TARGET nobody would look at it.
+  if (options.pid !== TARGET && options.target_id !== '') {
+    throw invalidArgument(`${field}.target_id`, 'is only for pid=TARGET');
+  }
   refuseUserNamespace(options.userns_options, `${field}.userns_options`);
   return { network: options.network, pid: options.pid, ipc: options.ipc, targetId: options.target_id };
 }
@@ -75,7 +79,12 @@ function pidMode(modes: NamespaceModes, sandbox: string): string {
 }
 
 function refuseUserNamespace(userns: Decoded<cri.IUserNamespace> | null, field: string): void {
-  if (userns === null || userns.mode === NODE) return;
+  if (userns === null) return;
+  if (userns.mode === NODE) {
+    if (userns.uids.length > 0) throw invalidArgument(`${field}.uids`, 'mode NODE takes no mappings');
+    if (userns.gids.length > 0) throw invalidArgument(`${field}.gids`, 'mode NODE takes no mappings');
+    return;
+  }
   oneOf(userns.mode, [POD], `${field}.mode`, 'POD or NODE');
   throw unsupported(field, 'Docker Engine has no user namespace per pod (Status says so)');
 }

@@ -48,8 +48,8 @@ export const IMAGE_SPEC: FieldsOf<cri.IImageSpec> = {
   image: { becomes: '`Image`, as the id where it is known' },
   annotations: { becomes: 'label `io.dockbridge.cri`; ContainerStatus gives them back' },
   user_specified_image: { becomes: 'label `io.dockbridge.cri`; ContainerStatus gives it back' },
-  runtime_handler: { informs: 'the Engine keeps one set of images for all its runtimes' },
-  image_ref: { informs: 'only mounts are given one' },
+  runtime_handler: { refused: 'a handler other than the pod’s' },
+  image_ref: { informs: 'the runtime says it, in its answers' },
 };
 
 export const KEY_VALUE: FieldsOf<cri.IKeyValue> = {

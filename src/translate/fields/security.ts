@@ -74,7 +74,7 @@ export const NAMESPACE_OPTION: FieldsOf<cri.INamespaceOption> = {
   ipc: { becomes: '`IpcMode`', except: 'CONTAINER and TARGET' },
   target_id: {
     becomes: '`PidMode` `container:…` with pid TARGET',
-    except: 'no running container of the pod',
+    except: 'no running container of the pod; without pid TARGET',
   },
   userns_options: {
     becomes: 'mode NODE: the Engine’s own user namespace, which all containers share',
@@ -84,8 +84,8 @@ export const NAMESPACE_OPTION: FieldsOf<cri.INamespaceOption> = {
 
 export const USER_NAMESPACE: FieldsOf<cri.IUserNamespace> = {
   mode: { refused: 'all but NODE: Docker Engine has no user namespace per pod (Status says so)' },
-  uids: { informs: 'belongs to mode POD, which is refused' },
-  gids: { informs: 'belongs to mode POD, which is refused' },
+  uids: { refused: 'mode NODE takes no mappings, and POD is refused' },
+  gids: { refused: 'mode NODE takes no mappings, and POD is refused' },
 };
 
 export const INT64_VALUE: FieldsOf<cri.IInt64Value> = {

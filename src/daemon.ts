@@ -25,7 +25,7 @@ import { ContainerSync } from './sync/container-sync';
 import { EngineLink, type LinkTimes } from './sync/engine-link';
 import { ImageSync } from './sync/image-sync';
 import { notifySystemd } from './system/notify';
-import { readOomFloor } from './system/oom-floor';
+import { readNodeRights } from './system/node-rights';
 import { DOCKBRIDGE_VERSION } from './version';
 
 /** `0` of --runtime-request-timeout, as with cri-dockerd: just below kubelet's own two minutes. */
@@ -99,9 +99,15 @@ export class Daemon {
       ...{ docker, store, containerSync, containerEvents, imageSync, logger },
       times: hooks.linkTimes ?? {},
     });
-    const oomFloor = await readOomFloor();
-    if (oomFloor > -1000)
-      logger.info('oom_score_adj of containers is clamped: no CAP_SYS_RESOURCE', { oomFloor });
+    const rights = await readNodeRights();
+    if (rights.oomFloor > -1000)
+      logger.info('oom_score_adj of containers is clamped: no CAP_SYS_RESOURCE', {
+        oomFloor: rights.oomFloor,
+      });
+    if (rights.capabilities !== undefined)
+      logger.info('Privileged containers get what this node has, which is not every capability', {
+        capabilities: rights.capabilities.join(' '),
+      });
     const sandboxImage = new SandboxImage({
       docker,
       store,
@@ -112,7 +118,9 @@ export class Daemon {
     });
     const handlerSettings = {
       spool: { maxSize: settings.containerLogMaxSize, maxFile: String(settings.containerLogMaxFiles) },
-      oomFloor,
+      oomFloor: rights.oomFloor,
+      // Another machine's Engine has rights of its own.
+      capabilities: localEngine ? rights.capabilities : undefined,
       localEngine,
       dockbridgeVersion: DOCKBRIDGE_VERSION,
     };

@@ -8,14 +8,13 @@ import type { ContainerSync } from '../sync/container-sync';
 import type { EngineLink } from '../sync/engine-link';
 import type { ImageSync } from '../sync/image-sync';
 import type { StreamingServer } from '../streaming/server';
+import type { NodeRights } from '../system/node-rights';
 import type { SandboxImage } from './image/sandbox-image';
 
 /** Options that handlers act on. */
-export interface HandlerSettings {
+export interface HandlerSettings extends NodeRights {
   /** Json-file spool of each container, as the Engine's log options. */
   readonly spool: { readonly maxSize: string; readonly maxFile: string };
-  /** Lowest oom_score_adj that the kernel allows here. */
-  readonly oomFloor: number;
   /** Whether the Engine runs on this machine: then its pids and files are ours to see. */
   readonly localEngine: boolean;
   readonly dockbridgeVersion: string;

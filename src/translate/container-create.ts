@@ -17,14 +17,14 @@ import type { LabelKeys } from './labels';
 import { toEngineMounts, toMountRecords } from './mounts';
 import type { ContainerIdentity } from './names';
 import { containerNamespaces, POD_NAMESPACES, toNamespaceModes } from './namespaces';
+import { toEngineSecurity, type SecuritySurroundings } from './container-security';
 import { toEngineResources } from './resources';
-import { apparmorOption, containerSeccomp, selinuxOptions, toEngineGroups, toEngineUser } from './security';
-import type { SeccompChoice } from './security';
+import { containerSeccomp, type SeccompChoice } from './seccomp';
 import { toEngineSignal } from './signals';
+import { toEngineUser } from './user';
 import { absolutePath, boundedMap, namePart, nonEmpty, required, withoutNul } from './validate';
 
 type Config = Decoded<cri.IContainerConfig>;
-type Context = Decoded<cri.ILinuxContainerSecurityContext>;
 
 /** What names and shared labels cannot hold of a container; the JSON under EXTRA_LABEL. */
 export interface ContainerExtra extends LabelKeys {
@@ -34,12 +34,11 @@ export interface ContainerExtra extends LabelKeys {
   readonly mounts: readonly MountRecord[];
 }
 
-export interface ContainerSurroundings {
+export interface ContainerSurroundings extends SecuritySurroundings {
   /** What the Engine is to run: an image id where we know it. */
   readonly image: string;
   readonly cgroupDriver: string;
   readonly oomFloor: number;
-  readonly apparmor: boolean;
   readonly selinux: boolean;
   readonly spool: { readonly maxSize: string; readonly maxFile: string };
   /** Runtime of the sandbox; '' is the Engine's default. */
@@ -83,12 +82,6 @@ export function checkContainer(
   const context = checked.linux?.security_context ?? null;
   if (context?.privileged === true && !sandbox.privileged) {
     throw failedPrecondition(`${FIELD}.privileged: the pod's sandbox was not created privileged`);
-  }
-  if ((context?.capabilities?.add_ambient_capabilities.length ?? 0) > 0) {
-    throw unsupported(
-      `${FIELD}.capabilities.add_ambient_capabilities`,
-      'Docker Engine cannot set ambient capabilities',
-    );
   }
   return {
     config: checked,
@@ -152,6 +145,7 @@ export function toContainerCreate(
   const context = config.linux?.security_context ?? null;
   const user = context === null ? undefined : toEngineUser(context, FIELD);
   const stopSignal = toEngineSignal(config.stop_signal, 'config.stop_signal');
+  const security = toEngineSecurity(context, FIELD, surroundings, seccompOptions);
   return {
     Image: surroundings.image,
     ...command(config),
@@ -170,12 +164,14 @@ export function toContainerCreate(
     HostConfig: {
       ...containerNamespaces(checked.namespaces, sandbox.id, sandbox.namespaces.network),
       ...toEngineResources(config.linux?.resources ?? null, 'config.linux.resources', surroundings.oomFloor),
-      ...(context === null ? {} : security(context)),
+      ...security,
       ...(surroundings.runtime === '' ? {} : { Runtime: surroundings.runtime }),
-      SecurityOpt: securityOptions(context, surroundings, seccompOptions),
       CgroupParent: toEngineCgroupParent(sandbox.cgroupParent, surroundings.cgroupDriver),
       Mounts: mounts(checked.mounts, surroundings),
-      Devices: config.devices.map((device, index) => toEngineDevice(device, `config.devices[${index}]`)),
+      Devices: [
+        ...(security.Devices ?? []),
+        ...config.devices.map((device, index) => toEngineDevice(device, `config.devices[${index}]`)),
+      ],
       RestartPolicy: { Name: 'no' },
       // Our log follower reads this spool, whatever driver the Engine defaults to (design.md, decision 3).
       LogConfig: {
@@ -238,34 +234,6 @@ function toLabels(checked: CheckedContainer, sandbox: SandboxRecord): Record<str
     ...encoded.keys,
   };
   return { ...encoded.labels, [EXTRA_LABEL]: JSON.stringify(extra) };
-}
-
-function security(context: Context): EngineContainerCreate['HostConfig'] {
-  return {
-    Privileged: context.privileged,
-    ReadonlyRootfs: context.readonly_rootfs,
-    CapAdd: strings(context.capabilities?.add_capabilities, `${FIELD}.capabilities.add_capabilities`),
-    CapDrop: strings(context.capabilities?.drop_capabilities, `${FIELD}.capabilities.drop_capabilities`),
-    GroupAdd: toEngineGroups(context, FIELD),
-    // Complete lists: empty unmasks everything (procMount: Unmasked). Privileged containers are never masked.
-    ...(context.privileged
-      ? {}
-      : { MaskedPaths: [...context.masked_paths], ReadonlyPaths: [...context.readonly_paths] }),
-  };
-}
-
-function securityOptions(
-  context: Context | null,
-  surroundings: ContainerSurroundings,
-  seccompOptions: readonly string[],
-): string[] {
-  if (context === null) return [...seccompOptions];
-  return [
-    ...seccompOptions,
-    ...(context.no_new_privs ? ['no-new-privileges'] : []),
-    ...apparmorOption(context.apparmor, context.apparmor_profile, `${FIELD}.apparmor`, surroundings.apparmor),
-    ...selinuxOptions(context.selinux_options),
-  ];
 }
 
 function mounts(

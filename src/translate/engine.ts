@@ -59,6 +59,7 @@ export interface EngineHostConfig {
   PortBindings?: Record<string, EnginePortBinding[]> | null;
   Mounts?: EngineMount[] | null;
   Devices?: { PathOnHost: string; PathInContainer: string; CgroupPermissions: string }[] | null;
+  DeviceCgroupRules?: string[] | null;
   OomScoreAdj?: number;
   Memory?: number;
   MemorySwap?: number;

@@ -9,8 +9,10 @@ import { POD_NAMESPACES, sandboxNamespaces, toNamespaceModes } from './namespace
 import type { PodDns } from './pod-to-attach';
 import { toEnginePorts } from './ports';
 import { clampOomScore } from './resources';
-import { apparmorOption, sandboxSeccomp, selinuxOptions, toEngineGroups, toEngineUser } from './security';
-import type { SeccompChoice } from './security';
+import { apparmorOption } from './apparmor';
+import { sandboxSeccomp, type SeccompChoice } from './seccomp';
+import { selinuxOptions } from './selinux';
+import { toEngineGroups, toEngineUser } from './user';
 import { absolutePath, boundedMap, namePart, required, withoutNul } from './validate';
 
 type Config = Decoded<cri.IPodSandboxConfig>;
@@ -138,7 +140,7 @@ export function toSandboxCreate(
         'no-new-privileges',
         ...seccompOptions,
         ...apparmorOption(context?.apparmor ?? null, '', `${field}.apparmor`, surroundings.apparmor),
-        ...selinuxOptions(context?.selinux_options ?? null),
+        ...selinuxOptions(context?.selinux_options ?? null, `${field}.selinux_options`),
       ],
       Dns: config.dns_config?.servers ?? [],
       DnsSearch: config.dns_config?.searches ?? [],

@@ -2,7 +2,7 @@ import { readdir, readFile, readlink, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { cri } from '../../src/proto';
 import { NamespaceMode, PodSandboxState } from '../../src/proto/enums';
-import { readOomFloor } from '../../src/system/oom-floor';
+import { readNodeRights } from '../../src/system/node-rights';
 import { TestDaemon } from './support/daemon';
 import { engineGet, sharedDockerHost } from './support/engine';
 import { expectFailure } from './support/grpc';
@@ -185,7 +185,7 @@ describe('RunPodSandbox', () => {
   });
 
   it('clamps oom_score_adj to what the kernel allows, and keeps what it allows', async () => {
-    const floor = await readOomFloor();
+    const { oomFloor: floor } = await readNodeRights();
     const score = async (id: string): Promise<number> =>
       Number(await readFile(`/proc/${(await inspect(id)).State.Pid}/oom_score_adj`, 'utf8'));
     const pod = await runPod(test);

@@ -9,7 +9,9 @@ import { createdContainer } from '../../translate/container-record';
 import { containerEngineName, uniqueEngineName, type ContainerIdentity } from '../../translate/names';
 import { familiarName, parseReference } from '../../translate/reference';
 import { isReady } from '../../translate/sandbox-status';
+import { needsHostDevices } from '../../translate/container-security';
 import { hasSecurityOption } from '../engine-facts';
+import { listHostDevices } from '../host-devices';
 import { findImage, getContainer, getSandbox } from '../lookup';
 import { loadSeccompOptions } from '../seccomp-profile';
 import type { CallContext, Services } from '../services';
@@ -94,6 +96,7 @@ async function create(
   const { docker, store, settings, containerSync } = services;
   const wanted = checked.config.image?.image ?? '';
   const image = findImage(store, wanted, 'config.image.image');
+  const context = checked.config.linux?.security_context ?? null;
   const body = toContainerCreate(
     checked,
     sandbox,
@@ -102,6 +105,8 @@ async function create(
       cgroupDriver: store.engine?.cgroupDriver ?? '',
       oomFloor: settings.oomFloor,
       apparmor: hasSecurityOption(store, 'apparmor'),
+      capabilities: settings.capabilities,
+      hostDevices: needsHostDevices(context, settings.capabilities) ? await listHostDevices() : [],
       selinux: hasSecurityOption(store, 'selinux'),
       spool: settings.spool,
       runtime: sandbox.runtimeHandler === 'docker' ? '' : sandbox.runtimeHandler,

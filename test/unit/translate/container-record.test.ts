@@ -274,6 +274,8 @@ describe('createdContainer', () => {
           cgroupDriver: random.pick(['systemd', 'cgroupfs']),
           oomFloor: random.pick([0, -1000]),
           apparmor: true,
+          capabilities: undefined,
+          hostDevices: [],
           selinux: false,
           spool: { maxSize: '16m', maxFile: '4' },
           runtime: '',

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { readOomFloor } from '../../../src/system/oom-floor';
+import { readNodeRights } from '../../../src/system/node-rights';
 
 /** Whether the kernel lets a child of ours have that score. */
 async function mayHave(score: number): Promise<boolean> {
@@ -12,15 +12,15 @@ async function mayHave(score: number): Promise<boolean> {
   }
 }
 
-describe('readOomFloor', () => {
+describe('readNodeRights', () => {
   it('is a score that the kernel lets us set', async () => {
-    const floor = await readOomFloor();
+    const { oomFloor: floor } = await readNodeRights();
     expect(floor).toBeGreaterThanOrEqual(-1000);
     expect(floor).toBeLessThanOrEqual(1000);
     expect(await mayHave(floor)).toBe(true);
   });
 
   it('is all the way down with the right for it, and only then', async () => {
-    expect((await readOomFloor()) === -1000).toBe(await mayHave(-1000));
+    expect((await readNodeRights()).oomFloor === -1000).toBe(await mayHave(-1000));
   });
 });

@@ -1,0 +1,89 @@
+import type { cri, Decoded } from '../proto';
+import { apparmorOption } from './apparmor';
+import { toEngineCapabilities, type NodeCapabilities } from './capabilities';
+import type { EngineHostConfig } from './engine';
+import { selinuxOptions } from './selinux';
+import { toEngineGroups } from './user';
+
+type Context = Decoded<cri.ILinuxContainerSecurityContext>;
+
+/** The facts of node and Engine that a security context's translation depends on. */
+export interface SecuritySurroundings {
+  /** Whether the Engine enforces AppArmor. */
+  readonly apparmor: boolean;
+  readonly capabilities: NodeCapabilities;
+  /** Device nodes of the node, for a privileged container; only looked at where the Engine cannot give them itself. */
+  readonly hostDevices: readonly string[];
+}
+
+/** Whether a privileged container of this node is one without the Engine's own `Privileged` (ADR 0012). */
+export function needsHostDevices(context: Context | null, node: NodeCapabilities): boolean {
+  return context?.privileged === true && node !== undefined;
+}
+
+/** LinuxContainerSecurityContext → HostConfig, but for namespaces. @param seccomp SecurityOpt of the seccomp profile. */
+export function toEngineSecurity(
+  context: Context | null,
+  field: string,
+  surroundings: SecuritySurroundings,
+  seccomp: readonly string[],
+): EngineHostConfig {
+  // Without a context it is the Engine's defaults that count: its capabilities, its masked paths.
+  if (context === null) return { SecurityOpt: [...seccomp] };
+  const apparmor = apparmorOption(
+    context.apparmor,
+    context.apparmor_profile,
+    `${field}.apparmor`,
+    surroundings.apparmor,
+  );
+  const options = [
+    ...seccomp,
+    ...(context.no_new_privs ? ['no-new-privileges'] : []),
+    ...selinuxOptions(context.selinux_options, `${field}.selinux_options`),
+  ];
+  const shared = {
+    ReadonlyRootfs: context.readonly_rootfs,
+    GroupAdd: toEngineGroups(context, field),
+  };
+  if (!context.privileged) {
+    return {
+      ...shared,
+      ...toEngineCapabilities(context.capabilities, `${field}.capabilities`, surroundings.capabilities),
+      Privileged: false,
+      // Complete lists: empty unmasks everything (procMount: Unmasked).
+      MaskedPaths: [...context.masked_paths],
+      ReadonlyPaths: [...context.readonly_paths],
+      SecurityOpt: [...options, ...apparmor],
+    };
+  }
+  return {
+    ...shared,
+    ...privileged(surroundings),
+    SecurityOpt: [
+      ...options,
+      ...(surroundings.apparmor && apparmor.length === 0 ? ['apparmor=unconfined'] : apparmor),
+      ...(context.selinux_options === null ? ['label=disable'] : []),
+    ],
+  };
+}
+
+/**
+ * The Engine's `Privileged` is all capabilities there are, and fails on a node that has not all of them (ADR 0012).
+ * There the parts are asked for one by one; what stays away is what the node lacks, and writable /sys and cgroup mounts.
+ */
+function privileged({ capabilities, hostDevices }: SecuritySurroundings): EngineHostConfig {
+  if (capabilities === undefined) return { Privileged: true };
+  return {
+    Privileged: false,
+    CapAdd: [...capabilities],
+    CapDrop: [],
+    MaskedPaths: [],
+    ReadonlyPaths: [],
+    Devices: hostDevices.map((path) => ({
+      PathOnHost: path,
+      PathInContainer: path,
+      CgroupPermissions: 'rwm',
+    })),
+    DeviceCgroupRules: ['a *:* rwm'],
+  };
+}

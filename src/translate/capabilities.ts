@@ -4,8 +4,25 @@ import type { cri, Decoded } from '../proto';
 /** Linux capabilities in the order of their bits, without `CAP_`, as the CRI writes them. */
 const NAMES = [
   ...['CHOWN', 'DAC_OVERRIDE', 'DAC_READ_SEARCH', 'FOWNER', 'FSETID', 'KILL', 'SETGID', 'SETUID', 'SETPCAP'],
-  ...['LINUX_IMMUTABLE', 'NET_BIND_SERVICE', 'NET_BROADCAST', 'NET_ADMIN', 'NET_RAW', 'IPC_LOCK', 'IPC_OWNER'],
-  ...['SYS_MODULE', 'SYS_RAWIO', 'SYS_CHROOT', 'SYS_PTRACE', 'SYS_PACCT', 'SYS_ADMIN', 'SYS_BOOT', 'SYS_NICE'],
+  ...[
+    'LINUX_IMMUTABLE',
+    'NET_BIND_SERVICE',
+    'NET_BROADCAST',
+    'NET_ADMIN',
+    'NET_RAW',
+    'IPC_LOCK',
+    'IPC_OWNER',
+  ],
+  ...[
+    'SYS_MODULE',
+    'SYS_RAWIO',
+    'SYS_CHROOT',
+    'SYS_PTRACE',
+    'SYS_PACCT',
+    'SYS_ADMIN',
+    'SYS_BOOT',
+    'SYS_NICE',
+  ],
   ...['SYS_RESOURCE', 'SYS_TIME', 'SYS_TTY_CONFIG', 'MKNOD', 'LEASE', 'AUDIT_WRITE', 'AUDIT_CONTROL'],
   ...['SETFCAP', 'MAC_OVERRIDE', 'MAC_ADMIN', 'SYSLOG', 'WAKE_ALARM', 'BLOCK_SUSPEND', 'AUDIT_READ'],
   ...['PERFMON', 'BPF', 'CHECKPOINT_RESTORE'],
@@ -26,6 +43,15 @@ export function nodeCapabilities(bounding: bigint, lastBit: number): NodeCapabil
   const known = NAMES.slice(0, lastBit + 1);
   const given = known.filter((_, bit) => ((bounding >> BigInt(bit)) & 1n) === 1n);
   return given.length === known.length ? undefined : given;
+}
+
+/** The last capability before PERFMON, BPF and CHECKPOINT_RESTORE, which Engines of API 1.41 may not know of. */
+const LAST_OF_OLD_ENGINES = 'AUDIT_READ';
+
+/** Of a node that has not everything: what its Engine can be asked for by name. */
+export function knownToEngine(node: NodeCapabilities, apiVersion: string): NodeCapabilities {
+  if (Number(apiVersion.split('.')[1] ?? 0) >= 42) return node;
+  return node?.filter((name) => NAMES.indexOf(name) <= NAMES.indexOf(LAST_OF_OLD_ENGINES));
 }
 
 /**

@@ -10,7 +10,7 @@ import { containerEngineName, uniqueEngineName, type ContainerIdentity } from '.
 import { familiarName, parseReference } from '../../translate/reference';
 import { isReady } from '../../translate/sandbox-status';
 import { needsHostDevices } from '../../translate/container-security';
-import { hasSecurityOption } from '../engine-facts';
+import { grantable, hasSecurityOption } from '../engine-facts';
 import { listHostDevices } from '../host-devices';
 import { findImage, getContainer, getSandbox } from '../lookup';
 import { loadSeccompOptions } from '../seccomp-profile';
@@ -97,6 +97,7 @@ async function create(
   const wanted = checked.config.image?.image ?? '';
   const image = findImage(store, wanted, 'config.image.image');
   const context = checked.config.linux?.security_context ?? null;
+  const capabilities = grantable(store, settings.capabilities);
   const body = toContainerCreate(
     checked,
     sandbox,
@@ -105,8 +106,8 @@ async function create(
       cgroupDriver: store.engine?.cgroupDriver ?? '',
       oomFloor: settings.oomFloor,
       apparmor: hasSecurityOption(store, 'apparmor'),
-      capabilities: settings.capabilities,
-      hostDevices: needsHostDevices(context, settings.capabilities) ? await listHostDevices() : [],
+      capabilities,
+      hostDevices: needsHostDevices(context, capabilities) ? await listHostDevices() : [],
       selinux: hasSecurityOption(store, 'selinux'),
       spool: settings.spool,
       runtime: sandbox.runtimeHandler === 'docker' ? '' : sandbox.runtimeHandler,

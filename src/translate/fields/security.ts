@@ -24,12 +24,16 @@ export const LINUX_SANDBOX_SECURITY_CONTEXT: FieldsOf<cri.ILinuxSandboxSecurityC
 
 export const LINUX_CONTAINER_SECURITY_CONTEXT: FieldsOf<cri.ILinuxContainerSecurityContext> = {
   capabilities: { becomes: 'see Capability' },
-  privileged: { becomes: '`Privileged`', except: 'in a pod whose sandbox is not privileged' },
+  privileged: {
+    becomes:
+      '`Privileged`; on a node without some capability (which would fail it) all others, every device, no mask and no profile one by one (ADR 0012)',
+    except: 'in a pod whose sandbox is not privileged',
+  },
   namespace_options: { becomes: 'see NamespaceOption' },
   selinux_options: { becomes: '`SecurityOpt` `label=…`: see SELinuxOption' },
   run_as_user: { becomes: '`User`', except: 'not 0 to 4294967294' },
   run_as_group: { becomes: '`User`, after the colon', except: 'without `run_as_user` and `run_as_username`' },
-  run_as_username: { becomes: '`User`' },
+  run_as_username: { becomes: '`User`', except: 'beside `run_as_user`, or with a colon' },
   readonly_rootfs: { becomes: '`ReadonlyRootfs`' },
   supplemental_groups: { becomes: '`GroupAdd`' },
   supplemental_groups_policy: {
@@ -48,8 +52,11 @@ export const LINUX_CONTAINER_SECURITY_CONTEXT: FieldsOf<cri.ILinuxContainerSecur
 };
 
 export const CAPABILITY: FieldsOf<cri.ICapability> = {
-  add_capabilities: { becomes: '`CapAdd`' },
-  drop_capabilities: { becomes: '`CapDrop`' },
+  add_capabilities: {
+    becomes: '`CapAdd`; `ALL` is all that the node has',
+    except: 'an unknown name, or what the node itself has not',
+  },
+  drop_capabilities: { becomes: '`CapDrop`', except: 'an unknown name' },
   add_ambient_capabilities: { refused: 'Docker Engine cannot set ambient capabilities' },
 };
 
@@ -62,10 +69,10 @@ export const SECURITY_PROFILE: FieldsOf<cri.ISecurityProfile> = {
 };
 
 export const SELINUX_OPTION: FieldsOf<cri.ISELinuxOption> = {
-  user: { becomes: '`SecurityOpt` `label=user:…`' },
-  role: { becomes: '`SecurityOpt` `label=role:…`' },
-  type: { becomes: '`SecurityOpt` `label=type:…`' },
-  level: { becomes: '`SecurityOpt` `label=level:…`' },
+  user: { becomes: '`SecurityOpt` `label=user:…`', except: 'what is no SELinux user' },
+  role: { becomes: '`SecurityOpt` `label=role:…`', except: 'what is no SELinux role' },
+  type: { becomes: '`SecurityOpt` `label=type:…`', except: 'what is no SELinux type' },
+  level: { becomes: '`SecurityOpt` `label=level:…`', except: 'what is no SELinux level' },
 };
 
 export const NAMESPACE_OPTION: FieldsOf<cri.INamespaceOption> = {

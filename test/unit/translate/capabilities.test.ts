@@ -1,4 +1,4 @@
-import { nodeCapabilities, toEngineCapabilities } from '../../../src/translate/capabilities';
+import { knownToEngine, nodeCapabilities, toEngineCapabilities } from '../../../src/translate/capabilities';
 import { codeAndField } from '../support/errors';
 import { decoded } from '../support/wire';
 
@@ -21,6 +21,19 @@ describe('nodeCapabilities', () => {
     expect(names?.slice(0, 2)).toEqual(['CHOWN', 'DAC_OVERRIDE']);
     expect(names?.at(-1)).toBe('CHECKPOINT_RESTORE');
   });
+});
+
+describe('knownToEngine', () => {
+  const node = nodeCapabilities(EVERYTHING & ~SYS_RESOURCE, LAST);
+
+  it('leaves out what old Engines do not know', () => {
+    expect(knownToEngine(node, '1.41')?.at(-1)).toBe('AUDIT_READ');
+    expect(knownToEngine(node, '1.42')).toEqual(node);
+    expect(knownToEngine(node, '1.51')).toEqual(node);
+  });
+
+  it('has nothing to leave out of everything', () =>
+    expect(knownToEngine(undefined, '1.41')).toBeUndefined());
 });
 
 describe('toEngineCapabilities', () => {
@@ -89,7 +102,5 @@ describe('toEngineCapabilities', () => {
       given: { add_ambient_capabilities: ['KILL'] },
       error: 'UNIMPLEMENTED c.add_ambient_capabilities',
     },
-  ])('refuses $desc', ({ given, error }) =>
-    expect(codeAndField(() => translate(given, LESS))).toBe(error),
-  );
+  ])('refuses $desc', ({ given, error }) => expect(codeAndField(() => translate(given, LESS))).toBe(error));
 });

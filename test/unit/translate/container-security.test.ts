@@ -35,12 +35,16 @@ describe('toEngineSecurity', () => {
       ReadonlyPaths: [],
       Devices: [{ PathOnHost: '/dev/kvm', PathInContainer: '/dev/kvm', CgroupPermissions: 'rwm' }],
       DeviceCgroupRules: ['a *:* rwm'],
-      SecurityOpt: ['seccomp=x', 'label=disable', 'apparmor=unconfined'],
+      SecurityOpt: ['seccomp=x', 'apparmor=unconfined', 'label=disable'],
     });
   });
 
   it('keeps a profile and a label that a privileged container names', () => {
-    const given = { privileged: true, apparmor_profile: 'localhost/mine', selinux_options: { type: 'spc_t' } };
+    const given = {
+      privileged: true,
+      apparmor_profile: 'localhost/mine',
+      selinux_options: { type: 'spc_t' },
+    };
     expect(translate(given, undefined, true).SecurityOpt).toEqual([
       'seccomp=x',
       'label=type:spc_t',

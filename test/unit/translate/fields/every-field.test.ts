@@ -51,6 +51,9 @@ const VALUES: Readonly<Record<string, unknown>> = {
   'LinuxContainerSecurityContext.apparmor_profile': 'localhost/profile',
   'SecurityProfile.profile_type': SecurityProfileType.Unconfined,
   'SecurityProfile.localhost_ref': '/other',
+  'SELinuxOption.level': 's0:c1',
+  'Capability.add_capabilities': ['NET_ADMIN'],
+  'Capability.drop_capabilities': ['NET_RAW'],
   'NamespaceOption.network': NamespaceMode.NODE,
   'NamespaceOption.pid': NamespaceMode.NODE,
   'NamespaceOption.ipc': NamespaceMode.NODE,
@@ -126,7 +129,14 @@ function requestFor(place: Place, value?: unknown): Message {
   return request;
 }
 
-const SURROUNDINGS = { image: 'sha256:abc', cgroupDriver: 'cgroupfs', oomFloor: -1000, apparmor: true };
+const SURROUNDINGS = {
+  image: 'sha256:abc',
+  cgroupDriver: 'cgroupfs',
+  oomFloor: -1000,
+  apparmor: true,
+  capabilities: undefined,
+  hostDevices: [],
+};
 
 /** All that a request makes of the Engine's call and of the work around it, as text; or the error. */
 function outcome(root: Place['root'], request: Message): string | RuntimeError {

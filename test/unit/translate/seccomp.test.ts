@@ -33,9 +33,7 @@ describe('seccomp', () => {
       given: { privileged: true, seccomp: { profile_type: RuntimeDefault } },
       choice: { kind: 'unconfined' },
     },
-  ])('$desc', ({ given, choice }) =>
-    expect(containerSeccomp(container(given), 'c')).toEqual(choice),
-  );
+  ])('$desc', ({ given, choice }) => expect(containerSeccomp(container(given), 'c')).toEqual(choice));
 
   it.each([
     { desc: "nil is the Engine's default for a sandbox", given: {}, choice: { kind: 'engine-default' } },
@@ -73,7 +71,5 @@ describe('seccomp', () => {
     { desc: 'default', choice: { kind: 'engine-default' }, options: [] },
     { desc: 'unconfined', choice: { kind: 'unconfined' }, options: ['seccomp=unconfined'] },
     { desc: 'a profile', choice: { kind: 'load', path: '/p', field: 'f' }, options: ['seccomp={"a":1}'] },
-  ])('option: $desc', ({ choice, options }) =>
-    expect(seccompOption(choice, '{"a":1}')).toEqual(options),
-  );
+  ])('option: $desc', ({ choice, options }) => expect(seccompOption(choice, '{"a":1}')).toEqual(options));
 });

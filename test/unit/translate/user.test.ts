@@ -61,11 +61,7 @@ describe('toEngineUser', () => {
 
 describe('toEngineGroups', () => {
   it('passes them on', () => {
-    expect(toEngineGroups(container({ supplemental_groups: [0, 5, 2000] }), 'c')).toEqual([
-      '0',
-      '5',
-      '2000',
-    ]);
+    expect(toEngineGroups(container({ supplemental_groups: [0, 5, 2000] }), 'c')).toEqual(['0', '5', '2000']);
   });
 
   it.each<{ desc: string; given: ContainerContext; error: string }>([

@@ -1,0 +1,72 @@
+import { posix } from 'node:path';
+import type { Hierarchies, Hierarchy } from './hierarchies';
+
+/** A control group: where its files are. */
+export interface GroupPath {
+  /** As the kernel names it, `/kubepods/…/<id>`: cAdvisor's label `id`. */
+  readonly name: string;
+  /** The directory of a controller's files; undefined where the machine has not mounted it. */
+  directoryOf(controller: string): string | undefined;
+  /** The group above: for a pod that was given a cgroup parent, the pod's own. */
+  parent(): GroupPath;
+}
+
+/**
+ * The group of a container from /proc/<pid>/cgroup of its first process.
+ * @param id the container's full id: it names the group, so a reused pid is told from the container's, and a process
+ * that moved into a group of its own below it (systemd in a container) is led back.
+ * @returns undefined when the process is not the container's.
+ */
+export function groupOfContainer(
+  procCgroup: string,
+  id: string,
+  hierarchies: Hierarchies,
+): GroupPath | undefined {
+  const paths = new Map<string, string>();
+  for (const line of procCgroup.split('\n')) {
+    // `4:cpu,cpuacct:/path` on v1, `0::/path` on v2; the path itself may hold colons.
+    const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    const own = path === undefined ? undefined : upToContainer(path, id);
+    if (own !== undefined) for (const name of (controllers ?? '').split(',')) paths.set(name, own);
+  }
+  if (hierarchies.version === 2) {
+    const path = paths.get('');
+    return path === undefined ? undefined : groupAt(path, () => ({ hierarchy: hierarchies.unified, path }));
+  }
+  const name = paths.get('memory') ?? paths.get('cpuacct');
+  if (name === undefined) return undefined;
+  return groupAt(name, (controller) => {
+    const [hierarchy, path] = [hierarchies.controllers.get(controller), paths.get(controller)];
+    return hierarchy === undefined || path === undefined ? undefined : { hierarchy, path };
+  });
+}
+
+type Place = (controller: string) => { hierarchy: Hierarchy; path: string } | undefined;
+
+function groupAt(name: string, place: Place): GroupPath {
+  return {
+    name,
+    directoryOf: (controller) => {
+      const found = place(controller);
+      return found && posix.join(found.hierarchy.mountPoint, below(found.path, found.hierarchy.root));
+    },
+    parent: () =>
+      groupAt(posix.dirname(name), (controller) => {
+        const found = place(controller);
+        return found && { ...found, path: posix.dirname(found.path) };
+      }),
+  };
+}
+
+/** Cut behind the part that names the container: `/docker/<id>`, `/…/docker-<id>.scope`. */
+function upToContainer(path: string, id: string): string | undefined {
+  const parts = path.split('/');
+  const at = parts.findIndex((part) => part.includes(id));
+  return at === -1 ? undefined : parts.slice(0, at + 1).join('/');
+}
+
+/** A mount may show only a part of the tree (`root`), both as seen from our own cgroup namespace. */
+function below(path: string, root: string): string {
+  if (root === '/' || !(path === root || path.startsWith(`${root}/`))) return path;
+  return path.slice(root.length);
+}

@@ -1,0 +1,38 @@
+/** Where a controller's tree is mounted, and which group of it the mount shows as its top. */
+export interface Hierarchy {
+  readonly mountPoint: string;
+  readonly root: string;
+}
+
+/**
+ * The cgroup trees of this machine. A hybrid machine, whose controllers are on v1 and whose v2 tree has none, counts
+ * as v1.
+ */
+export type Hierarchies =
+  | { readonly version: 2; readonly unified: Hierarchy }
+  | { readonly version: 1; readonly controllers: ReadonlyMap<string, Hierarchy> };
+
+/** @param mountinfo text of /proc/self/mountinfo (proc(5)). @returns undefined when no cgroup tree is mounted. */
+export function findHierarchies(mountinfo: string): Hierarchies | undefined {
+  const controllers = new Map<string, Hierarchy>();
+  let unified: Hierarchy | undefined;
+  for (const line of mountinfo.split('\n')) {
+    const [before = '', after = ''] = line.split(' - ');
+    const [, , , root = '', mountPoint = ''] = before.split(' ');
+    const [type, , superOptions = ''] = after.split(' ');
+    const hierarchy = { mountPoint: unescape(mountPoint), root: unescape(root) };
+    if (type === 'cgroup2') unified ??= hierarchy;
+    if (type !== 'cgroup') continue;
+    // The controllers are among the options of the super block: `rw,cpu,cpuacct`.
+    for (const option of superOptions.split(',')) {
+      if (!controllers.has(option)) controllers.set(option, hierarchy);
+    }
+  }
+  if (controllers.has('memory') || controllers.has('cpuacct')) return { version: 1, controllers };
+  return unified === undefined ? undefined : { version: 2, unified };
+}
+
+/** proc(5): space, tab, line break and backslash are octal in mountinfo. */
+export function unescape(field: string): string {
+  return field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
+}

@@ -1,0 +1,15 @@
+import type { ReadingClock } from '../reading-clock';
+import type { GroupPath } from './group-path';
+import type { GroupReader } from './group-reader';
+import type { Hierarchies } from './hierarchies';
+import { V1Group } from './v1-group';
+import { V2Group } from './v2-group';
+
+/** Opens no file yet: the first reading does. */
+export function openGroup(
+  group: GroupPath,
+  version: Hierarchies['version'],
+  clock: ReadingClock,
+): GroupReader {
+  return version === 2 ? new V2Group(group, clock) : new V1Group(group, clock);
+}

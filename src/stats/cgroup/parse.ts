@@ -1,0 +1,112 @@
+import Long from 'long';
+import type { Pressure, PressureLine } from '../../translate/readings';
+
+const NANOS_PER_MICRO = 1_000;
+/** cgroup v1 says "no limit" with a number near 2^63; no machine has 2^60 bytes. */
+const UNLIMITED = 2 ** 60;
+
+/** `key value` lines (memory.stat, cpu.stat): the value of one key, undefined when the kernel does not tell it. */
+export function keyed(text: string, key: string): number | undefined {
+  const value = valueText(text, key);
+  return value === undefined ? undefined : Number(value);
+}
+
+/** The same for counters that may pass 2^53. */
+export function keyedLong(text: string, key: string): Long | undefined {
+  const value = valueText(text, key);
+  return value === undefined ? undefined : Long.fromString(value, true);
+}
+
+/** A hundred containers are read at once: a search is several times cheaper than a map of forty lines. */
+function valueText(text: string, key: string): string | undefined {
+  const at = text.startsWith(`${key} `) ? 0 : text.indexOf(`\n${key} `) + 1;
+  if (at === 0 && !text.startsWith(`${key} `)) return undefined;
+  const from = at + key.length + 1;
+  const end = text.indexOf('\n', from);
+  return text.slice(from, end === -1 ? undefined : end).trim();
+}
+
+/** A file of one number, or undefined: absent, `max`, or v1's way to say unlimited. */
+export function limit(text: string | undefined): number | undefined {
+  const value = number(text);
+  return value === undefined || value >= UNLIMITED ? undefined : value;
+}
+
+/** A file of one number. */
+export function number(text: string | undefined): number | undefined {
+  const trimmed = text?.trim() ?? '';
+  return /^\d+$/.test(trimmed) ? Number(trimmed) : undefined;
+}
+
+export function long(text: string | undefined): Long | undefined {
+  const trimmed = text?.trim() ?? '';
+  return /^\d+$/.test(trimmed) ? Long.fromString(trimmed, true) : undefined;
+}
+
+/** `some avg10=0.00 avg60=0.00 avg300=0.00 total=0` and the same with `full`; the kernel counts microseconds. */
+export function pressure(text: string | undefined): Pressure | undefined {
+  if (text === undefined) return undefined;
+  const some = pressureLine(text, 'some');
+  const full = pressureLine(text, 'full');
+  if (some === undefined && full === undefined) return undefined;
+  return { ...(some && { some }), ...(full && { full }) };
+}
+
+function pressureLine(text: string, kind: string): PressureLine | undefined {
+  const match = new RegExp(
+    `^${kind} avg10=([\\d.]+) avg60=([\\d.]+) avg300=([\\d.]+) total=(\\d+)`,
+    'm',
+  ).exec(text);
+  if (match === null) return undefined;
+  const [, avg10, avg60, avg300, total = '0'] = match;
+  return {
+    totalNanos: Long.fromString(total, true).mul(NANOS_PER_MICRO),
+    avg10: Number(avg10),
+    avg60: Number(avg60),
+    avg300: Number(avg300),
+  };
+}
+
+/** What one block device has done for a group. */
+export interface DeviceIo {
+  readonly major: string;
+  readonly minor: string;
+  readonly readBytes: number;
+  readonly writeBytes: number;
+  readonly reads: number;
+  readonly writes: number;
+}
+
+/** v2's io.stat: `8:0 rbytes=1 wbytes=2 rios=3 wios=4 …`; a device that was never used may have no values at all. */
+export function ioStat(text: string): DeviceIo[] {
+  return text.split('\n').flatMap((line) => {
+    const [device = '', ...pairs] = line.trim().split(' ');
+    const [major, minor] = device.split(':');
+    if (major === undefined || minor === undefined || pairs.length === 0) return [];
+    const values = new Map(pairs.map((pair) => pair.split('=') as [string, string]));
+    const of = (name: string): number => Number(values.get(name) ?? 0);
+    const [readBytes, writeBytes, reads, writes] = [of('rbytes'), of('wbytes'), of('rios'), of('wios')];
+    return [{ major, minor, readBytes, writeBytes, reads, writes }];
+  });
+}
+
+/** v1's blkio: `8:0 Read 1` lines in two files, bytes and operations. */
+export function blkio(bytes: string, operations: string): DeviceIo[] {
+  const read = (text: string): Map<string, number> => {
+    const lines = text.matchAll(/^(\d+:\d+) (Read|Write) (\d+)$/gm);
+    return new Map([...lines].map(([, device, kind, value]) => [`${device} ${kind}`, Number(value)]));
+  };
+  const [sizes, counts] = [read(bytes), read(operations)];
+  const devices = new Set([...sizes.keys(), ...counts.keys()].map((key) => key.split(' ')[0] ?? ''));
+  return [...devices].map((device) => {
+    const [major = '', minor = ''] = device.split(':');
+    return {
+      major,
+      minor,
+      readBytes: sizes.get(`${device} Read`) ?? 0,
+      writeBytes: sizes.get(`${device} Write`) ?? 0,
+      reads: counts.get(`${device} Read`) ?? 0,
+      writes: counts.get(`${device} Write`) ?? 0,
+    };
+  });
+}

@@ -1,0 +1,151 @@
+import { join } from 'node:path';
+import type Long from 'long';
+import type {
+  CpuReading,
+  IoReading,
+  MemoryReading,
+  SwapReading,
+  UsageReading,
+} from '../../translate/readings';
+import { CpuRate } from '../cpu-rate';
+import type { ReadingClock } from '../reading-clock';
+import type { GroupPath } from './group-path';
+import type { DetailReading, GroupReader, HugePages } from './group-reader';
+import { HeldFiles } from './held-files';
+import { hugePageSizes } from './huge-page-sizes';
+import { ioStat, keyed, keyedLong, limit, number, pressure } from './parse';
+
+const NANOS_PER_MICRO = 1_000;
+
+/**
+ * A group of cgroup v2 (kernel.org, admin-guide/cgroup-v2). A controller that the group's parent does not hand down
+ * has no files there; swap and pressure files come and go with kernel configuration.
+ */
+export class V2Group implements GroupReader {
+  readonly name: string;
+  private readonly files = new HeldFiles();
+  private readonly rate = new CpuRate();
+  private readonly directory: string;
+  private hugePageSizes: Promise<string[]> | undefined;
+
+  constructor(
+    group: GroupPath,
+    private readonly clock: ReadingClock,
+  ) {
+    this.name = group.name;
+    this.directory = group.directoryOf('') ?? '';
+  }
+
+  async usage(): Promise<UsageReading | undefined> {
+    const [cpu, memory, swap, io] = await Promise.all([this.cpu(), this.memory(), this.swap(), this.io()]);
+    // cpu.stat is in every group, whatever the controllers: without it the group is gone.
+    return cpu && { cpu, memory, swap, io };
+  }
+
+  async detail(): Promise<DetailReading | undefined> {
+    const [usage, cpuStat, memoryStat = '', events = '', peak, io = '', tasks, tasksLimit, hugePages] =
+      await Promise.all([
+        this.usage(),
+        this.read('cpu.stat'),
+        this.read('memory.stat'),
+        this.once('memory.events'),
+        this.once('memory.peak'),
+        this.once('io.stat'),
+        this.once('pids.current'),
+        this.once('pids.max'),
+        this.hugePages(),
+      ]);
+    if (usage === undefined || cpuStat === undefined) return undefined;
+    const kernel = keyed(memoryStat, 'kernel');
+    return {
+      usage,
+      userNanos: nanos(keyedLong(cpuStat, 'user_usec')),
+      systemNanos: nanos(keyedLong(cpuStat, 'system_usec')),
+      periods: keyed(cpuStat, 'nr_periods'),
+      throttledPeriods: keyed(cpuStat, 'nr_throttled'),
+      throttledNanos: nanos(keyedLong(cpuStat, 'throttled_usec')),
+      cache: keyed(memoryStat, 'file'),
+      mappedFile: keyed(memoryStat, 'file_mapped'),
+      // Kernels before 5.18 tell the parts only.
+      kernel: kernel ?? sum(keyed(memoryStat, 'kernel_stack'), keyed(memoryStat, 'slab')),
+      maxUsage: number(peak),
+      limitHits: keyed(events, 'max'),
+      oomKills: keyed(events, 'oom_kill'),
+      devices: ioStat(io),
+      tasks: number(tasks),
+      tasksLimit: limit(tasksLimit),
+      hugePages,
+    };
+  }
+
+  close(): Promise<void> {
+    return this.files.close();
+  }
+
+  private async cpu(): Promise<CpuReading | undefined> {
+    const [stat, stalled] = await Promise.all([this.read('cpu.stat'), this.read('cpu.pressure')]);
+    const usageNanos = stat === undefined ? undefined : nanos(keyedLong(stat, 'usage_usec'));
+    if (usageNanos === undefined) return undefined;
+    return {
+      timestamp: this.clock.now(),
+      usageNanos,
+      nanoCores: this.rate.next(process.hrtime.bigint(), usageNanos),
+      pressure: pressure(stalled),
+    };
+  }
+
+  private async memory(): Promise<MemoryReading | undefined> {
+    const names = ['memory.current', 'memory.stat', 'memory.max', 'memory.pressure'];
+    const [current, stat = '', max, stalled] = await Promise.all(names.map((name) => this.read(name)));
+    const usage = number(current);
+    if (usage === undefined) return undefined;
+    return {
+      timestamp: this.clock.now(),
+      usage,
+      // Read one after the other: the page cache may have grown between.
+      workingSet: Math.max(0, usage - (keyed(stat, 'inactive_file') ?? 0)),
+      limit: limit(max),
+      rss: keyed(stat, 'anon'),
+      pageFaults: keyed(stat, 'pgfault'),
+      majorPageFaults: keyed(stat, 'pgmajfault'),
+      pressure: pressure(stalled),
+    };
+  }
+
+  private async swap(): Promise<SwapReading | undefined> {
+    const [current, max] = await Promise.all([
+      this.read('memory.swap.current'),
+      this.read('memory.swap.max'),
+    ]);
+    const usage = number(current);
+    return usage === undefined ? undefined : { timestamp: this.clock.now(), usage, limit: limit(max) };
+  }
+
+  private async io(): Promise<IoReading | undefined> {
+    const psi = pressure(await this.read('io.pressure'));
+    return psi && { timestamp: this.clock.now(), pressure: psi };
+  }
+
+  private async hugePages(): Promise<HugePages[]> {
+    this.hugePageSizes ??= hugePageSizes(this.directory, 'current');
+    const sizes = await this.hugePageSizes;
+    const usages = await Promise.all(sizes.map((size) => this.once(`hugetlb.${size}.current`)));
+    return sizes.map((size, at) => ({ size, usage: number(usages[at]) ?? 0 }));
+  }
+
+  private read(name: string): Promise<string | undefined> {
+    return this.files.read(join(this.directory, name));
+  }
+
+  private once(name: string): Promise<string | undefined> {
+    return this.files.readOnce(join(this.directory, name));
+  }
+}
+
+function nanos(micros: Long | undefined): Long | undefined {
+  return micros?.mul(NANOS_PER_MICRO);
+}
+
+function sum(...parts: (number | undefined)[]): number | undefined {
+  return parts.reduce((total, part) => (part === undefined ? total : (total ?? 0) + part), undefined);
+}

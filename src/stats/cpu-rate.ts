@@ -1,0 +1,36 @@
+import type Long from 'long';
+
+/** Below this a rate says more of the scheduler's grain than of the load. */
+const SHORTEST_WINDOW_NANOS = 500_000_000n;
+
+interface Point {
+  readonly atNanos: bigint;
+  readonly usageNanos: Long;
+}
+
+/**
+ * Processor use from two readings. Several clients read at their own pace (kubelet each 10 s, a scraper between them),
+ * so the older point is replaced only once the newer one is far enough from it.
+ */
+export class CpuRate {
+  private older: Point | undefined;
+  private newer: Point | undefined;
+
+  /**
+   * @param atNanos monotonic (process.hrtime.bigint).
+   * @returns nanoseconds of processor time a second; undefined for the first reading, one too soon after it, or a
+   * counter that went back.
+   */
+  next(atNanos: bigint, usageNanos: Long): number | undefined {
+    if (this.newer === undefined || atNanos - this.newer.atNanos >= SHORTEST_WINDOW_NANOS) {
+      this.older = this.newer;
+      this.newer = { atNanos, usageNanos };
+    }
+    if (this.older === undefined) return undefined;
+    const used = usageNanos.sub(this.older.usageNanos).toNumber();
+    const elapsed = Number(atNanos - this.older.atNanos);
+    return elapsed <= 0 || usageNanos.lessThan(this.older.usageNanos)
+      ? undefined
+      : Math.round((used / elapsed) * 1e9);
+  }
+}

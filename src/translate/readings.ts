@@ -1,0 +1,93 @@
+import type Long from 'long';
+
+/**
+ * What was measured of a container or pod, whoever measured it: cgroup files (src/stats) or the Engine
+ * (translate/engine-stats.ts). Undefined means that nothing is known, never zero. Counters that may pass 2^53 are Long.
+ */
+export interface UsageReading {
+  readonly cpu?: CpuReading | undefined;
+  readonly memory?: MemoryReading | undefined;
+  readonly swap?: SwapReading | undefined;
+  readonly io?: IoReading | undefined;
+}
+
+export interface CpuReading {
+  /** Nanoseconds since the epoch, of this very reading; the same holds for all timestamps here. */
+  readonly timestamp: Long;
+  /** Nanoseconds of processor time so far. */
+  readonly usageNanos: Long;
+  /** Nanoseconds of processor time a second, from two readings. */
+  readonly nanoCores?: number | undefined;
+  readonly pressure?: Pressure | undefined;
+}
+
+/** All in bytes but the faults. */
+export interface MemoryReading {
+  readonly timestamp: Long;
+  readonly usage: number;
+  /** Usage without the page cache that the kernel would drop first: what kubelet evicts by. */
+  readonly workingSet: number;
+  /** Absent without a limit. */
+  readonly limit?: number | undefined;
+  readonly rss?: number | undefined;
+  readonly pageFaults?: number | undefined;
+  readonly majorPageFaults?: number | undefined;
+  readonly pressure?: Pressure | undefined;
+}
+
+/** Bytes. */
+export interface SwapReading {
+  readonly timestamp: Long;
+  readonly usage: number;
+  /** Absent without a limit. */
+  readonly limit?: number | undefined;
+}
+
+export interface IoReading {
+  readonly timestamp: Long;
+  readonly pressure: Pressure;
+}
+
+/** Pressure stall information: `some` task waited, or all (`full`). */
+export interface Pressure {
+  readonly some?: PressureLine | undefined;
+  readonly full?: PressureLine | undefined;
+}
+
+export interface PressureLine {
+  /** Nanoseconds stalled so far. */
+  readonly totalNanos: Long;
+  /** Percent of the last 10, 60 and 300 seconds. */
+  readonly avg10: number;
+  readonly avg60: number;
+  readonly avg300: number;
+}
+
+/** A container's writable layer. */
+export interface LayerReading {
+  readonly timestamp: Long;
+  /** Of the file system that holds it. */
+  readonly mountpoint: string;
+  readonly usedBytes: number;
+  /** Absent where only the Engine can tell: it counts no inodes. */
+  readonly inodesUsed?: number | undefined;
+}
+
+export interface InterfaceReading {
+  readonly name: string;
+  readonly rxBytes: number;
+  readonly rxPackets: number;
+  readonly rxErrors: number;
+  readonly rxDropped: number;
+  readonly txBytes: number;
+  readonly txPackets: number;
+  readonly txErrors: number;
+  readonly txDropped: number;
+}
+
+export interface NetworkReading {
+  readonly timestamp: Long;
+  /** Undefined when there is none but loopback. */
+  readonly defaultInterface?: InterfaceReading | undefined;
+  readonly others: readonly InterfaceReading[];
+}

@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { findHierarchies, type Hierarchies } from '../../../../src/stats/cgroup/hierarchies';
+import type { GroupPath } from '../../../../src/stats/cgroup/group-path';
+import { V2Group } from '../../../../src/stats/cgroup/v2-group';
+import { ReadingClock } from '../../../../src/stats/reading-clock';
+
+const RECORDED = join(__dirname, '../../../fixtures/cgroup-v2');
+
+export function recordedText(name: string): string {
+  return readFileSync(join(RECORDED, name), 'latin1');
+}
+
+export function recordedHierarchies(): Hierarchies {
+  const found = findHierarchies(recordedText('mountinfo'));
+  if (found === undefined) throw new Error('the recorded machine has no cgroups');
+  return found;
+}
+
+/** A group of the recorded machine (test/fixtures/cgroup-v2/README.md). */
+export function recordedGroup(name: string): V2Group {
+  const path: GroupPath = {
+    name: `/${name}`,
+    directoryOf: () => join(RECORDED, name),
+    parent: () => path,
+  };
+  return new V2Group(path, new ReadingClock(() => 1_700_000_000_000));
+}

@@ -10,6 +10,7 @@ import type {
   EngineImageSummary,
   EngineInfo,
   EngineProgress,
+  EngineResources,
   EngineVersion,
 } from '../translate/engine';
 
@@ -67,6 +68,8 @@ export interface DockerClient {
   startContainer(id: string, options?: CallOptions): Promise<void>;
   /** Stop signal, `graceSeconds`, SIGKILL; resolves when it has stopped. Already stopped is success. */
   stopContainer(id: string, graceSeconds: number, options?: CallOptions): Promise<void>;
+  /** Applied at once to a running container, else at its start. */
+  updateContainer(id: string, resources: EngineResources, options?: CallOptions): Promise<void>;
   /** Force-removes with its anonymous volumes. Absent, or being removed by somebody else, is success. */
   removeContainer(id: string, options?: CallOptions): Promise<void>;
 

@@ -10,6 +10,7 @@ import type {
   EngineImageSummary,
   EngineInfo,
   EngineProgress,
+  EngineResources,
   EngineVersion,
 } from '../translate/engine';
 import type {
@@ -104,6 +105,11 @@ export class DockerodeClient implements DockerClient {
     const request = { method: 'POST', path: containerPath(id, 'stop'), query, ...options } as const;
     // The Engine answers after the grace period: the time limit of a short call comes on top of it.
     await this.long.json(request, graceSeconds * 1000 + this.requestTimeoutMs);
+  }
+
+  async updateContainer(id: string, resources: EngineResources, options: CallOptions = {}): Promise<void> {
+    const path = containerPath(id, 'update');
+    await this.call({ method: 'POST', path, body: resources, ...options });
   }
 
   async removeContainer(id: string, options: CallOptions = {}): Promise<void> {

@@ -23,6 +23,8 @@ import { startContainer } from './runtime/start-container';
 import { status } from './runtime/status';
 import { stopContainer } from './runtime/stop-container';
 import { stopPodSandbox } from './runtime/stop-pod-sandbox';
+import { updateContainerResources } from './runtime/update-container-resources';
+import { updatePodSandboxResources } from './runtime/update-pod-sandbox-resources';
 import { updateRuntimeConfig } from './runtime/update-runtime-config';
 import { version } from './runtime/version';
 import type { CallContext, Services } from './services';
@@ -93,8 +95,8 @@ export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
   Attach: write(attach),
   PortForward: read(portForward),
   ReopenContainerLog: read(reopenContainerLog),
-  UpdateContainerResources: later('resource updates are not built yet'),
-  UpdatePodSandboxResources: later('resource updates are not built yet'),
+  UpdateContainerResources: write(updateContainerResources),
+  UpdatePodSandboxResources: read(updatePodSandboxResources),
   ContainerStats: later(STATS),
   ListContainerStats: later(STATS),
   PodSandboxStats: later(STATS),

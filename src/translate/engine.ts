@@ -37,7 +37,20 @@ export interface EnginePortBinding {
   HostPort: string;
 }
 
-export interface EngineHostConfig {
+/** What can be changed of a container; body of `POST /containers/{id}/update`, where absent leaves what is. */
+export interface EngineResources {
+  /** Bytes. */
+  Memory?: number;
+  /** Bytes, memory plus swap; -1 is unlimited. */
+  MemorySwap?: number;
+  CpuShares?: number;
+  CpuPeriod?: number;
+  CpuQuota?: number;
+  CpusetCpus?: string;
+  CpusetMems?: string;
+}
+
+export interface EngineHostConfig extends EngineResources {
   NetworkMode?: string;
   IpcMode?: string;
   PidMode?: string;
@@ -61,13 +74,6 @@ export interface EngineHostConfig {
   Devices?: { PathOnHost: string; PathInContainer: string; CgroupPermissions: string }[] | null;
   DeviceCgroupRules?: string[] | null;
   OomScoreAdj?: number;
-  Memory?: number;
-  MemorySwap?: number;
-  CpuShares?: number;
-  CpuPeriod?: number;
-  CpuQuota?: number;
-  CpusetCpus?: string;
-  CpusetMems?: string;
   RestartPolicy?: { Name: string };
   LogConfig?: { Type: string; Config: Record<string, string> };
   ShmSize?: number;

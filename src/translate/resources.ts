@@ -1,7 +1,7 @@
 import { invalidArgument, unsupported } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
 import type { ResourcesRecord } from '../store/records';
-import type { EngineHostConfig } from './engine';
+import type { EngineHostConfig, EngineResources } from './engine';
 import { integer } from './validate';
 
 type Resources = Decoded<cri.ILinuxContainerResources>;
@@ -27,25 +27,10 @@ export function toEngineResources(
   oomFloor: number,
 ): EngineHostConfig {
   if (resources === null) return {};
-  refuseUnsupported(resources, field);
-  const positive = (value: Resources['cpu_shares'], name: string): number =>
-    integer(value, `${field}.${name}`, 0, Number.MAX_SAFE_INTEGER);
-  const memory = positive(resources.memory_limit_in_bytes, 'memory_limit_in_bytes');
-  // -1 is "unlimited" to kernel and Engine alike.
-  const swap = integer(
-    resources.memory_swap_limit_in_bytes,
-    `${field}.memory_swap_limit_in_bytes`,
-    -1,
-    Number.MAX_SAFE_INTEGER,
-  );
+  const limits = toLimits(resources, field);
   return {
-    CpuPeriod: positive(resources.cpu_period, 'cpu_period'),
-    CpuQuota: integer(resources.cpu_quota, `${field}.cpu_quota`, -1, Number.MAX_SAFE_INTEGER),
-    CpuShares: positive(resources.cpu_shares, 'cpu_shares'),
-    CpusetCpus: cpuset(resources.cpuset_cpus, `${field}.cpuset_cpus`),
-    CpusetMems: cpuset(resources.cpuset_mems, `${field}.cpuset_mems`),
-    Memory: memory,
-    MemorySwap: swapLimit(memory, swap, resources.unified, field),
+    ...limits,
+    MemorySwap: swapLimit(limits.Memory, resources, field) ?? limits.Memory,
     OomScoreAdj: clampOomScore(
       integer(resources.oom_score_adj, `${field}.oom_score_adj`, OOM_MIN, OOM_MAX),
       oomFloor,
@@ -53,13 +38,59 @@ export function toEngineResources(
   };
 }
 
+/** All but swap, which depends on the memory limit that will be. */
+function toLimits(resources: Resources, field: string): Required<Omit<EngineResources, 'MemorySwap'>> {
+  refuseUnsupported(resources, field);
+  const positive = (value: Resources['cpu_shares'], name: string): number =>
+    integer(value, `${field}.${name}`, 0, Number.MAX_SAFE_INTEGER);
+  return {
+    CpuPeriod: positive(resources.cpu_period, 'cpu_period'),
+    // -1 is "unlimited" to kernel and Engine alike.
+    CpuQuota: integer(resources.cpu_quota, `${field}.cpu_quota`, -1, Number.MAX_SAFE_INTEGER),
+    CpuShares: positive(resources.cpu_shares, 'cpu_shares'),
+    CpusetCpus: cpuset(resources.cpuset_cpus, `${field}.cpuset_cpus`),
+    CpusetMems: cpuset(resources.cpuset_mems, `${field}.cpuset_mems`),
+    Memory: positive(resources.memory_limit_in_bytes, 'memory_limit_in_bytes'),
+  };
+}
+
+/**
+ * UpdateContainerResources → body of the Engine's update call: only what is to change, for 0 and '' leave what is. The
+ * Engine cannot change `oom_score_adj`.
+ * @returns undefined when nothing is to change.
+ */
+export function toEngineUpdate(
+  resources: Resources,
+  current: ResourcesRecord,
+  field: string,
+): EngineResources | undefined {
+  const limits = toLimits(resources, field);
+  const memory = limits.Memory === 0 ? current.memoryLimit : limits.Memory;
+  const unsaid = memory === current.memoryLimit ? 0 : withSameSwap(memory, current);
+  const update = { ...limits, MemorySwap: swapLimit(memory, resources, field) ?? unsaid };
+  const changes = Object.entries(update).filter(([, value]) => value !== 0 && value !== '');
+  return changes.length === 0 ? undefined : Object.fromEntries(changes);
+}
+
+/** What stays as it is when only the limit of memory changes is the swap beside it. */
+function withSameSwap(memory: number, { memoryLimit, memorySwapLimit }: ResourcesRecord): number {
+  if (memorySwapLimit === -1) return -1;
+  return memoryLimit === 0 ? memory : memory + Math.max(memorySwapLimit - memoryLimit, 0);
+}
+
 /**
  * The Engine counts memory plus swap; cgroup v2's `memory.swap.max`, as kubelet sends it, counts swap alone. Without a
- * word about swap a memory limit means no swap, as kubelet expects (and cri-dockerd does).
+ * word about swap (undefined) a new memory limit means no swap, as kubelet expects (and cri-dockerd does).
  */
-function swapLimit(memory: number, swap: number, unified: Resources['unified'], field: string): number {
-  const only = unified[SWAP_KEY];
-  if (only === undefined || swap !== 0) return swap === 0 ? memory : swap;
+function swapLimit(memory: number, resources: Resources, field: string): number | undefined {
+  const swap = integer(
+    resources.memory_swap_limit_in_bytes,
+    `${field}.memory_swap_limit_in_bytes`,
+    -1,
+    Number.MAX_SAFE_INTEGER,
+  );
+  const only = resources.unified[SWAP_KEY];
+  if (only === undefined || swap !== 0) return swap === 0 ? undefined : swap;
   if (only === 'max') return -1;
   if (!/^\d{1,15}$/.test(only))
     throw invalidArgument(`${field}.unified["${SWAP_KEY}"]`, `"${only}" is no size`);

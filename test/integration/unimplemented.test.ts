@@ -20,6 +20,8 @@ const BUILT = new Set([
   'RemoveContainer',
   'ListContainers',
   'ContainerStatus',
+  'UpdateContainerResources',
+  'UpdatePodSandboxResources',
   'ExecSync',
   'Exec',
   'Attach',

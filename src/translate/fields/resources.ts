@@ -26,14 +26,17 @@ export const HUGEPAGE_LIMIT: FieldsOf<cri.IHugepageLimit> = {
 };
 
 export const UPDATE_CONTAINER_RESOURCES_REQUEST: FieldsOf<cri.IUpdateContainerResourcesRequest> = {
-  container_id: { refused: 'UpdateContainerResources is not offered yet' },
-  linux: { refused: 'UpdateContainerResources is not offered yet' },
-  windows: { refused: 'UpdateContainerResources is not offered yet' },
-  annotations: { refused: 'UpdateContainerResources is not offered yet' },
+  container_id: { becomes: 'the container of `POST /containers/{id}/update`' },
+  linux: {
+    becomes:
+      'the body of the update: see LinuxContainerResources; what is 0 or empty stays as it is, nil changes nothing',
+  },
+  windows: { refused: 'this is a Linux node' },
+  annotations: { refused: 'nothing here would look at them; kubelet sends none' },
 };
 
 export const UPDATE_POD_SANDBOX_RESOURCES_REQUEST: FieldsOf<cri.IUpdatePodSandboxResourcesRequest> = {
-  pod_sandbox_id: { refused: 'UpdatePodSandboxResources is not offered yet' },
-  overhead: { refused: 'UpdatePodSandboxResources is not offered yet' },
-  resources: { refused: 'UpdatePodSandboxResources is not offered yet' },
+  pod_sandbox_id: { becomes: 'the pod, which must exist' },
+  overhead: { informs: 'kubelet has written the pod’s cgroup, which it makes itself, before it tells' },
+  resources: { informs: 'kubelet has written the pod’s cgroup, which it makes itself, before it tells' },
 };

@@ -4,6 +4,7 @@ import {
   fromEngineResources,
   toCriResources,
   toEngineResources,
+  toEngineUpdate,
 } from '../../../src/translate/resources';
 import { codeAndField } from '../support/errors';
 import { decoded } from '../support/wire';
@@ -162,4 +163,54 @@ describe('back', () => {
   it('an Engine that says nothing means nothing is set', () => {
     expect(Object.values(fromEngineResources({}))).toEqual([0, 0, 0, 0, 0, 0, '', '']);
   });
+});
+
+describe('toEngineUpdate', () => {
+  const CURRENT = fromEngineResources({ CpuShares: 100, Memory: 4096, MemorySwap: 6144 });
+  const update = (given: Given, current: object = {}) =>
+    toEngineUpdate(decoded('LinuxContainerResources', given), { ...CURRENT, ...current }, 'r');
+
+  it.each<{ desc: string; given: Given; current?: object; engine: object | undefined }>([
+    { desc: 'nothing', given: {}, engine: undefined },
+    { desc: 'what the Engine cannot change', given: { oom_score_adj: 5 }, engine: undefined },
+    {
+      desc: 'only what is set',
+      given: { cpu_shares: 200, cpuset_cpus: '1' },
+      engine: { CpuShares: 200, CpusetCpus: '1' },
+    },
+    { desc: 'no quota', given: { cpu_quota: -1 }, engine: { CpuQuota: -1 } },
+    {
+      desc: 'memory: swap beside it stays',
+      given: { memory_limit_in_bytes: 8192 },
+      engine: { Memory: 8192, MemorySwap: 10240 },
+    },
+    {
+      desc: 'memory: unlimited swap stays',
+      given: { memory_limit_in_bytes: 8192 },
+      current: { memorySwapLimit: -1 },
+      engine: { Memory: 8192, MemorySwap: -1 },
+    },
+    {
+      desc: 'memory where none was limited: no swap',
+      given: { memory_limit_in_bytes: 8192 },
+      current: { memoryLimit: 0, memorySwapLimit: 0 },
+      engine: { Memory: 8192, MemorySwap: 8192 },
+    },
+    {
+      desc: 'memory and swap',
+      given: { memory_limit_in_bytes: 8192, memory_swap_limit_in_bytes: 9000 },
+      engine: { Memory: 8192, MemorySwap: 9000 },
+    },
+    { desc: 'swap alone', given: { memory_swap_limit_in_bytes: 9000 }, engine: { MemorySwap: 9000 } },
+    {
+      desc: 'swap as cgroup v2 says it, beside the memory that is',
+      given: { unified: { 'memory.swap.max': '4' } },
+      engine: { MemorySwap: 4100 },
+    },
+    {
+      desc: 'the same limit again',
+      given: { memory_limit_in_bytes: 4096 },
+      engine: { Memory: 4096 },
+    },
+  ])('$desc', ({ given, current, engine }) => expect(update(given, current)).toEqual(engine));
 });

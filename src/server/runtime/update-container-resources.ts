@@ -1,0 +1,37 @@
+import { unsupported } from '../../lib/errors';
+import type { cri, Decoded } from '../../proto';
+import { toEngineUpdate } from '../../translate/resources';
+import { getContainer } from '../lookup';
+import type { CallContext, Services } from '../services';
+
+/**
+ * Update and inspect: two Engine calls, none when there is nothing to change. The record, and so ContainerStatus, then
+ * holds what the Engine says it is, also after a refusal.
+ */
+export async function updateContainerResources(
+  { docker, store, containerSync }: Services,
+  request: Decoded<cri.IUpdateContainerResourcesRequest>,
+  { signal }: CallContext,
+): Promise<cri.IUpdateContainerResourcesResponse> {
+  const { id } = getContainer(store, request.container_id);
+  if (request.windows !== null) throw unsupported('windows', 'this is a Linux node');
+  if (Object.keys(request.annotations).length > 0)
+    throw unsupported('annotations', 'nothing here would look at them');
+  const { linux } = request;
+  if (linux === null) return {};
+  await containerSync.lock.run(
+    id,
+    async () => {
+      const update = toEngineUpdate(linux, getContainer(store, id).resources, 'linux');
+      if (update === undefined) return;
+      try {
+        await docker.updateContainer(id, update, { signal });
+      } finally {
+        // Without the call's signal: a cancel may have come too late.
+        await containerSync.refreshLocked(id);
+      }
+    },
+    signal,
+  );
+  return {};
+}

@@ -48,7 +48,7 @@ test-unit: build ## Run the unit tests (no Docker): ARGS=… goes to jest
 test-integration: build ## Run the integration tests: ARGS=… goes to jest
 	@env -u DOCKBRIDGE_TEST_DOCKER_HOST node_modules/.bin/jest --selectProjects integration --runInBand $(call jest_json,integration) $(ARGS)
 
-bench: build ## Measure: log throughput and CPU beside dockerd's (3 min, on an Engine of its own): ARGS=… goes to jest
+bench: build ## Measure beside the bare Engine: logs, ExecSync, CNI … (on an Engine of its own): ARGS=… goes to jest
 	@env -u DOCKBRIDGE_TEST_DOCKER_HOST node_modules/.bin/jest --selectProjects bench --runInBand $(ARGS)
 
 lint: proto ## Check types, ESLint, formatting and shell syntax

@@ -23,6 +23,7 @@ need gcc command -v gcc
 need libc6-dev test -f /usr/include/unistd.h
 need make command -v make
 need ca-certificates test -f /etc/ssl/certs/ca-certificates.crt
+need openssl command -v openssl # a certificate for the tests
 
 if [ ${#missing[@]} -gt 0 ]; then
   grep -qsE '^ID(_LIKE)?=.*debian' /etc/os-release || die "not Debian: install by hand what answers to ${missing[*]}"

@@ -20,3 +20,11 @@ export async function forEachLimited<T>(
   await Promise.all(Array.from({ length: Math.min(limit, queue.length) }, worker));
   if (errors.length > 0) throw errors[0];
 }
+
+/** As Promise.all, but a rejection waits for the others: nothing goes on behind the caller's back. */
+export async function allSettled<T extends readonly unknown[] | []>(
+  work: T,
+): Promise<{ -readonly [P in keyof T]: Awaited<T[P]> }> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
+}

@@ -5,6 +5,7 @@ import { forEachLimited } from '../../src/lib/concurrency';
 import { ContainerState } from '../../src/proto/enums';
 import { ChildDaemon } from '../integration/support/child-daemon';
 import { engineDirectory, TEST_IMAGE } from '../integration/support/engine';
+import { print } from './measure';
 
 const TICKS_PER_SECOND = 100;
 const MB = 1_000_000;
@@ -14,8 +15,6 @@ const IDLE_CONTAINERS = 200;
 const IDLE_SECONDS = 30;
 /** Two hundred containers take a small machine a minute to start and another to remove. */
 const PATIENCE_MS = 600_000;
-
-const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /** Seconds of processor time, user and system, of all threads so far. */
 async function cpuSeconds(pid: number): Promise<number> {

@@ -56,6 +56,11 @@ export class SpdyClient {
     return new SpdyClient(reply.socket);
   }
 
+  /** On a connection that is upgraded already. */
+  static over(socket: Duplex): SpdyClient {
+    return new SpdyClient(socket);
+  }
+
   open(headers: Record<string, string>): SpdyStream {
     return this.connection.open(new Map(Object.entries(headers)));
   }

@@ -1,5 +1,4 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { request } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -9,7 +8,6 @@ import { forEachLimited } from '../../src/lib/concurrency';
 import { NamespaceMode } from '../../src/proto/enums';
 import { execOverSpdy, SpdyClient, upgradeToSpdy } from '../fakes/streaming-client';
 import { TestDaemon } from './support/daemon';
-import { sharedDockerHost } from './support/engine';
 import {
   containerConfig,
   exec,
@@ -316,44 +314,21 @@ describe('many sessions', () => {
     console.log(`500 sessions in ${seconds.toFixed(1)} s`, before, await holdings());
   }, 120_000);
 
-  it('1000 ExecSync, 50 in parallel, leave nothing behind and cost what the Engine costs', async () => {
-    const sync = async (): Promise<number> => {
-      const start = performance.now();
-      await test.client.call('ExecSync', { container_id: main, cmd: ['true'], timeout: 60 });
-      return performance.now() - start;
-    };
-    const bare = async (): Promise<number> => {
-      const start = performance.now();
-      await bareExec(main);
-      return performance.now() - start;
-    };
-    const syncOnce = async (): Promise<void> => {
-      await sync();
-    };
+  it('1000 ExecSync, 50 in parallel, leave nothing behind', async () => {
     await warmUp();
     const before = await holdings();
-    await forEachLimited(Array.from({ length: 1000 }), 50, syncOnce);
+    await forEachLimited(Array.from({ length: 1000 }), 50, async () => {
+      await test.client.call('ExecSync', { container_id: main, cmd: ['true'], timeout: 60 });
+    });
     await until(async () => !isMore(await holdings(), before), 20_000, 'all is closed');
     console.log('after 1000 ExecSync', before, await holdings());
-    // In turns: what else the machine does hits both alike.
-    const times: Record<'sync' | 'bare', number[]> = { sync: [], bare: [] };
-    for (let round = 0; round < 50; round++) {
-      times.bare.push(await bare());
-      times.sync.push(await sync());
-      times.sync.push(await sync());
-      times.bare.push(await bare());
-    }
-    const [ours, theirs] = [median(times.sync), median(times.bare)];
-    console.log(`p50 of ExecSync ${ours.toFixed(1)} ms, of the bare Engine ${theirs.toFixed(1)} ms`);
-    // Speed is shown, not asserted: a busy machine must not fail a test.
-    expect(times.sync).toHaveLength(100);
   }, 180_000);
 
   it('timeouts leave neither processes nor timers', async () => {
     await warmUp();
     const before = await holdings();
     let slowest = 0;
-    await forEachLimited(Array.from({ length: 100 }), 25, async () => {
+    await forEachLimited(Array.from({ length: 1000 }), 50, async () => {
       const start = performance.now();
       await expect(
         test.client.call('ExecSync', { container_id: main, cmd: ['sleep', '4324'], timeout: 1 }),
@@ -361,7 +336,7 @@ describe('many sessions', () => {
       slowest = Math.max(slowest, performance.now() - start);
     });
     console.log(
-      `the slowest of 100 timeouts of 1 s, 25 in parallel, was answered after ${slowest.toFixed(0)} ms`,
+      `the slowest of 1000 timeouts of 1 s, 50 in parallel, was answered after ${slowest.toFixed(0)} ms`,
     );
     // A busy Engine starts some of them after their end; they are killed all the same.
     await until(async () => (await commandsIn(main, 'sleep')) === 0, 30_000, 'all sleeps end');
@@ -380,10 +355,6 @@ function isMore(now: Awaited<ReturnType<typeof holdings>>, before: typeof now): 
   return now.descriptors > before.descriptors || now.timers > before.timers || now.children > before.children;
 }
 
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1] ?? NaN;
-}
-
 /** Processes of a container by their command's name, without asking anything inside. */
 async function commandsIn(id: string, name: string): Promise<number> {
   const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry));
@@ -398,46 +369,4 @@ async function commandsIn(id: string, name: string): Promise<number> {
     }),
   );
   return found.filter(Boolean).length;
-}
-
-/** What an exec costs without us: create, start, read to the end, inspect, over kept connections where possible. */
-async function bareExec(id: string): Promise<void> {
-  const created = (await bareCall('POST', `/containers/${id}/exec`, {
-    Cmd: ['true'],
-    AttachStdout: true,
-    AttachStderr: true,
-  })) as { Id: string };
-  await new Promise<void>((resolve, reject) => {
-    const call = request({
-      socketPath: new URL(sharedDockerHost()).pathname,
-      path: `/exec/${created.Id}/start`,
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', Connection: 'Upgrade', Upgrade: 'tcp' },
-    });
-    call.on('upgrade', (_, socket) => {
-      socket.resume().on('close', resolve);
-      socket.on('end', () => socket.destroy());
-    });
-    call.on('error', reject);
-    call.end(JSON.stringify({ Detach: false, Tty: false }));
-  });
-  await bareCall('GET', `/exec/${created.Id}/json`);
-}
-
-async function bareCall(method: string, path: string, body?: object): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const call = request(
-      {
-        socketPath: new URL(sharedDockerHost()).pathname,
-        path,
-        method,
-        headers: { 'Content-Type': 'application/json' },
-      },
-      (reply) => {
-        text(reply).then((json) => resolve(JSON.parse(json)), reject);
-      },
-    );
-    call.on('error', reject);
-    call.end(body === undefined ? undefined : JSON.stringify(body));
-  });
 }

@@ -1,4 +1,5 @@
 import { internal, messageOf } from '../../lib/errors';
+import { allSettled } from '../../lib/concurrency';
 import { sharedAbortController } from '../../lib/deadline';
 import { KeyedLock } from '../../lib/keyed-lock';
 import type { Logger } from '../../lib/logger';
@@ -181,35 +182,42 @@ export class CniNetwork implements PodNetwork {
 
   private async attachLocked(id: string, pid: number, pod: PodToAttach, signal?: AbortSignal): Promise<void> {
     const config = this.node.required();
-    const args = capabilityArgs(pod, this.node.currentPodCidr);
+    const entry: CachedAttachment = {
+      containerId: id,
+      networkName: config.name,
+      ifName: IF_NAME,
+      netns: this.handles.pathOf(id),
+      cniArgs: [
+        ['IgnoreUnknown', '1'],
+        ['K8S_POD_NAMESPACE', pod.namespace],
+        ['K8S_POD_NAME', pod.name],
+        ['K8S_POD_INFRA_CONTAINER_ID', id],
+        ['K8S_POD_UID', pod.uid],
+      ],
+      capabilityArgs: capabilityArgs(pod, this.node.currentPodCidr),
+      config: config.json,
+      result: undefined,
+    };
+    if (wantsCapability(config, 'portMappings')) refusePortConflicts(pod.ports, this.cache.values());
     this.held.add(id);
+    let begun = false;
     try {
-      const netns = await this.handles.hold(id, pid);
-      if (!(await isLoopbackUp(pid))) await this.chain.add(LOOPBACK, loopbackOf(id, netns), signal);
-      const entry: CachedAttachment = {
-        containerId: id,
-        networkName: config.name,
-        ifName: IF_NAME,
-        netns,
-        cniArgs: [
-          ['IgnoreUnknown', '1'],
-          ['K8S_POD_NAMESPACE', pod.namespace],
-          ['K8S_POD_NAME', pod.name],
-          ['K8S_POD_INFRA_CONTAINER_ID', id],
-          ['K8S_POD_UID', pod.uid],
-        ],
-        capabilityArgs: args,
-        config: config.json,
-        result: undefined,
-      };
-      if (wantsCapability(config, 'portMappings')) refusePortConflicts(pod.ports, this.cache.values());
-      // In the same step, so that of two pods one sees the other's ports.
-      await this.cache.put(entry);
+      // All that ADD needs, side by side: the handle costs a fork. `put` comes in the same step as the look for port
+      // conflicts, so that of two pods one sees the other's ports.
+      const [, , loopbackUp] = await allSettled([
+        this.cache.put(entry),
+        this.handles.hold(id, pid),
+        isLoopbackUp(pid),
+      ]);
+      begun = true;
+      if (!loopbackUp) await this.chain.add(LOOPBACK, loopbackOf(id, entry.netns), signal);
       const result = await this.chain.add(config, entry, signal);
       await this.cache.put({ ...entry, result });
       if (podIps(result).length === 0)
         throw internal(`CNI network "${config.name}" gave pod ${pod.namespace}/${pod.name} no address`);
     } catch (error) {
+      // Nothing to undo but the handle.
+      if (!begun) await this.cache.remove(entry);
       await this.undo(id, pid);
       throw error;
     }

@@ -13,6 +13,7 @@ export interface TestDaemonOptions {
   readonly dockerHost?: string;
   readonly wrapDocker?: DaemonHooks['wrapDocker'];
   readonly linkTimes?: DaemonHooks['linkTimes'];
+  readonly onPluginRun?: DaemonHooks['onPluginRun'];
   /** More options by their command line names. */
   readonly given?: Given;
   readonly logger?: Logger;
@@ -96,6 +97,7 @@ export class TestDaemon {
       onEngineCall: (call) => this.engineCalls.push(call),
       ...(this.options.wrapDocker === undefined ? {} : { wrapDocker: this.options.wrapDocker }),
       ...(this.options.linkTimes === undefined ? {} : { linkTimes: this.options.linkTimes }),
+      ...(this.options.onPluginRun === undefined ? {} : { onPluginRun: this.options.onPluginRun }),
     });
     await this.daemon.start();
     this.client = new CriClient(this.endpoint);

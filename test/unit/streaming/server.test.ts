@@ -1,0 +1,159 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { get, request } from 'node:https';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
+import { silentLogger } from '../../../src/lib/logger';
+import type { StreamingBackend } from '../../../src/streaming/backend';
+import { StreamingServer, type StreamingOptions } from '../../../src/streaming/server';
+import { execOverSpdy, SpdyClient, upgradeToSpdy } from '../../fakes/streaming-client';
+import { until } from '../support/async';
+
+const run = promisify(execFile);
+const WANTED = { containerId: 'c', command: ['x'], stdin: true, stdout: true, stderr: false, tty: false };
+
+/** Runs until its client leaves; repeats what it is told. */
+const backend: StreamingBackend = {
+  exec: async (_, { stdin, stdout, gone }) => {
+    stdin!.pipe(stdout!);
+    if (!gone.aborted) await once(gone, 'abort');
+    return 0;
+  },
+  attach: () => Promise.reject(new Error('no')),
+  connect: () => Promise.reject(new Error('nobody there')),
+};
+
+let server: StreamingServer | undefined;
+afterEach(() => server?.close());
+
+async function listen(more: Partial<StreamingOptions> = {}): Promise<StreamingServer> {
+  const bind = { host: '127.0.0.1', port: 0 };
+  server = new StreamingServer({ bind, backend, logger: silentLogger, ...more });
+  await server.listen();
+  return server;
+}
+
+describe('A client that does not go on', () => {
+  it('is let go when it opens no streams within the creation timeout', async () => {
+    const { execUrl } = bound(await listen({ creationTimeoutMs: 50 }));
+    const client = await SpdyClient.dial(execUrl(), 'v4.channel.k8s.io');
+    await client.closed;
+    await until(() => server!.openSessions === 0);
+  });
+
+  it('is let go when only some of its streams have come', async () => {
+    const { execUrl } = bound(await listen({ creationTimeoutMs: 50 }));
+    const client = await SpdyClient.dial(execUrl(), 'v4.channel.k8s.io');
+    client.open({ streamtype: 'error' });
+    await client.closed;
+    await until(() => server!.openSessions === 0);
+  });
+
+  it('is let go after the idle timeout, and its command ends', async () => {
+    const { execUrl } = bound(await listen({ idleTimeoutMs: 100 }));
+    const { client } = await execOverSpdy(execUrl(), ['stdin', 'stdout']);
+    await client.closed;
+    await until(() => server!.openSessions === 0);
+  });
+
+  it('is kept while bytes come, however slowly', async () => {
+    const { execUrl } = bound(await listen({ idleTimeoutMs: 1000 }));
+    const { client, stdin, stdout } = await execOverSpdy(execUrl(), ['stdin', 'stdout']);
+    let closed = false;
+    void client.closed.then(() => (closed = true));
+    const began = Date.now();
+    // More than two idle timeouts' worth of traffic, each byte awaited before the next.
+    while (Date.now() - began < 2500) {
+      const echo = once(stdout, 'data');
+      stdin.write('x');
+      await echo;
+    }
+    expect(closed).toBe(false);
+    client.close();
+  });
+
+  it('cannot hold more than 1000 URLs', async () => {
+    const { execUrl } = bound(await listen());
+    for (let count = 0; count < 1000; count++) execUrl();
+    expect(() => execUrl()).toThrow(expect.objectContaining({ code: 'RESOURCE_EXHAUSTED' }));
+  });
+
+  it('finds its URL expired', async () => {
+    const { execUrl } = bound(await listen({ tokenLimits: { lifetimeMs: 0, waiting: 10 } }));
+    expect(await upgradeToSpdy(execUrl(), 'v4.channel.k8s.io')).toMatchObject({ status: 404 });
+  });
+});
+
+describe('With a certificate', () => {
+  let directory: string;
+  let tls: { certFile: string; keyFile: string };
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'dockbridge-tls-'));
+    tls = { certFile: join(directory, 'cert.pem'), keyFile: join(directory, 'key.pem') };
+    await run('openssl', [
+      ...[
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:prime256v1',
+        '-nodes',
+        '-days',
+        '1',
+      ],
+      ...['-subj', '/CN=node', '-addext', 'subjectAltName=IP:127.0.0.1'],
+      ...['-keyout', tls.keyFile, '-out', tls.certFile],
+    ]);
+  });
+  afterAll(() => rm(directory, { recursive: true, force: true }));
+
+  it('sessions are encrypted, and the URL says so', async () => {
+    const { execUrl } = bound(await listen({ tls }));
+    const url = execUrl();
+    expect(url).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/exec\//);
+    const call = request(url, {
+      method: 'POST',
+      ca: await readFile(tls.certFile),
+      headers: {
+        Connection: 'Upgrade',
+        Upgrade: 'SPDY/3.1',
+        'X-Stream-Protocol-Version': 'v4.channel.k8s.io',
+      },
+    });
+    call.end();
+    const [reply, socket] = (await once(call, 'upgrade')) as [{ statusCode: number }, Socket];
+    expect(reply.statusCode).toBe(101);
+    const { stdin, stdout } = streamsOf(SpdyClient.over(socket));
+    const echo = once(stdout, 'data');
+    stdin.write('over TLS');
+    expect(String((await echo)[0])).toBe('over TLS');
+    socket.destroy();
+  });
+
+  it('plain HTTP is not answered, and others are told apart as without', async () => {
+    const { execUrl } = bound(await listen({ tls }));
+    const url = execUrl();
+    await expect(upgradeToSpdy(url.replace('https', 'http'), 'v4.channel.k8s.io')).rejects.toThrow();
+    const ca = await readFile(tls.certFile);
+    const status = new Promise<number | undefined>((resolve, reject) => {
+      get(url.replace(/[^/]+$/, 'wrong'), { ca }, (reply) => {
+        void text(reply).then(() => resolve(reply.statusCode), reject);
+      }).on('error', reject);
+    });
+    expect(await status).toBe(404);
+  });
+});
+
+function bound(of: StreamingServer): { execUrl: () => string } {
+  return { execUrl: () => of.execUrl(WANTED) };
+}
+
+function streamsOf(client: SpdyClient): Record<'stdin' | 'stdout', ReturnType<SpdyClient['open']>> {
+  client.open({ streamtype: 'error' });
+  return { stdin: client.open({ streamtype: 'stdin' }), stdout: client.open({ streamtype: 'stdout' }) };
+}

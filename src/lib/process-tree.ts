@@ -13,14 +13,18 @@ const ROUND_MS = 50;
 /**
  * Kills a process, its descendants and its session, and waits (1 s at most) until they are gone.
  * @param belongs asked for each process right before the signal: pids are reused, and a wrong one must never be hit.
+ * @param candidates the pids to look among; by default, and where it gives undefined, all of the machine's.
  * @returns whether all are gone.
  */
 export async function killProcessTree(
   root: number,
   belongs: (pid: number) => Promise<boolean>,
+  candidates: () => Promise<number[] | undefined> = () => Promise.resolve(undefined),
 ): Promise<boolean> {
   for (let round = 0; round < ROUNDS; round++) {
-    const members = treeOf(root, await listProcesses()).filter((entry) => entry.state !== 'Z');
+    const members = treeOf(root, await listProcesses(await candidates())).filter(
+      (entry) => entry.state !== 'Z',
+    );
     const ours = await filterAsync(members, (entry) => belongs(entry.pid));
     if (ours.length === 0) return true;
     for (const { pid } of ours) kill(pid);
@@ -55,8 +59,8 @@ function treeOf(root: number, all: readonly ProcessEntry[]): ProcessEntry[] {
   return [...members.values()];
 }
 
-async function listProcesses(): Promise<ProcessEntry[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+async function listProcesses(candidates: readonly number[] | undefined): Promise<ProcessEntry[]> {
+  const pids = candidates?.map(String) ?? (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const entries = await Promise.all(pids.map(readEntry));
   return entries.filter((entry) => entry !== undefined);
 }

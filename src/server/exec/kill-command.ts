@@ -1,4 +1,5 @@
 import { hasStatus } from '../../docker/errors';
+import { cgroupMembers } from '../../lib/cgroup-members';
 import { withDeadline } from '../../lib/deadline';
 import { messageOf } from '../../lib/errors';
 import { pause } from '../../lib/pause';
@@ -41,7 +42,11 @@ async function kill({ docker, logger }: Parts, containerId: string, execId: stri
       }
     });
     if (pid === undefined) return;
-    const gone = await killProcessTree(pid, (member) => isInContainer(member, containerId));
+    const gone = await killProcessTree(
+      pid,
+      (member) => isInContainer(member, containerId),
+      cgroupMembers(pid, containerId),
+    );
     if (!gone) logger.warn('Processes of an abandoned command survive SIGKILL', { containerId, pid });
   } catch (error) {
     if (hasStatus(error, 404)) return;

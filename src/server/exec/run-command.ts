@@ -36,6 +36,8 @@ export async function runCommand(
   try {
     return await withDeadline('command', limitMs, whileRunning.signal, async (limit) => {
       const execId = await docker.createExec(containerId, command, { signal: limit });
+      // One that was never told to start needs no killing.
+      limit.throwIfAborted();
       startedId = execId;
       const output = new CapturedOutput();
       await drain(await docker.startExec(execId, { signal: limit }), output, limit);

@@ -79,7 +79,7 @@ describe('A client that does not go on', () => {
   it('cannot hold more than 1000 URLs', async () => {
     const { execUrl } = bound(await listen());
     for (let count = 0; count < 1000; count++) execUrl();
-    expect(() => execUrl()).toThrow(expect.objectContaining({ code: 'RESOURCE_EXHAUSTED' }));
+    expect(() => execUrl()).toThrow(/1000/);
   });
 
   it('finds its URL expired', async () => {

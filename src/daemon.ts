@@ -15,6 +15,8 @@ import type { PodNetwork } from './network/pod-network';
 import type { CallReport } from './server/call';
 import { EngineStreaming } from './server/exec/engine-streaming';
 import { GrpcServer } from './server/grpc-server';
+import { ImagePulls } from './server/image/image-pulls';
+import { RegistryCredentials } from './server/image/registry-credentials';
 import { SandboxImage } from './server/image/sandbox-image';
 import { NameReservations } from './store/name-reservations';
 import { Store } from './store/store';
@@ -108,9 +110,16 @@ export class Daemon {
       logger.info('Privileged containers get what this node has, which is not every capability', {
         capabilities: rights.capabilities.join(' '),
       });
+    const imagePulls = new ImagePulls({
+      docker,
+      store,
+      credentials: new RegistryCredentials(settings.registryConfig, logger),
+      progressDeadlineMs: settings.imagePullProgressDeadline,
+    });
     const sandboxImage = new SandboxImage({
       docker,
       store,
+      imagePulls,
       imageSync,
       logger,
       configured: settings.podInfraContainerImage,
@@ -142,6 +151,7 @@ export class Daemon {
           link,
           network,
           logs,
+          imagePulls,
           sandboxImage,
           streaming,
           logger,

@@ -1,4 +1,5 @@
 import {
+  anyList,
   bindAddress,
   duration,
   flag,
@@ -72,6 +73,20 @@ export const OPTIONS = {
     text,
     'image of the pause containers; when it is neither on the node nor can be pulled, dockbridge imports its own',
   ),
+  imagePullProgressDeadline: option(
+    'image-pull-progress-deadline',
+    'TIME',
+    '1m0s',
+    duration,
+    'a pull in which no byte and no status moves for this long is cancelled, unpacking after ten times as long; 0 is never',
+  ),
+  registryConfig: option(
+    'registry-config',
+    'FILES',
+    '',
+    anyList,
+    "docker config files (config.json), comma-separated, with credentials for pulls that bring none, the sandbox image's among them",
+  ),
   networkPlugin: option(
     'network-plugin',
     'NAME',
@@ -137,14 +152,6 @@ export const OPTIONS = {
     'files in that spool: together they bridge an outage of dockbridge',
   ),
   logLevel: option('log-level', 'LEVEL', 'info', logLevel, 'error, warn, info, debug or trace'),
-  imagePullProgressDeadline: option(
-    'image-pull-progress-deadline',
-    'TIME',
-    '1m0s',
-    duration,
-    'a pull without any progress for this long is cancelled',
-    'pulls are not timed yet: they end when the client cancels',
-  ),
   streamingBindAddr: option(
     'streaming-bind-addr',
     'ADDR',

@@ -6,12 +6,16 @@ export type Parse<T> = (value: string, source: string) => T;
 
 export const text: Parse<string> = (value) => value;
 
-/** Comma-separated, at least one. */
-export const list: Parse<readonly string[]> = (value, source) => {
-  const items = value
+/** Comma-separated, perhaps none. */
+export const anyList: Parse<readonly string[]> = (value) =>
+  value
     .split(',')
     .map((item) => item.trim())
     .filter((item) => item !== '');
+
+/** Comma-separated, at least one. */
+export const list: Parse<readonly string[]> = (value, source) => {
+  const items = anyList(value, source);
   if (items.length === 0) throw invalidArgument(source, 'is empty');
   return items;
 };

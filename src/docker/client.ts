@@ -5,9 +5,11 @@ import type {
   EngineContainerCreate,
   EngineContainerInspect,
   EngineContainerSummary,
+  EngineDiskUsage,
   EngineExecInspect,
   EngineImageInspect,
   EngineImageSummary,
+  EngineManifest,
   EngineInfo,
   EngineProgress,
   EngineResources,
@@ -87,6 +89,12 @@ export interface DockerClient {
     onProgress: (progress: EngineProgress) => void,
     options?: CallOptions,
   ): Promise<void>;
+  /** Lets the Engine ask the registry for the manifest. Rejects with the registry's status, or 500 for all else. */
+  inspectManifest(
+    reference: string,
+    auth: EngineAuth | undefined,
+    options?: CallOptions,
+  ): Promise<EngineManifest>;
   /** Makes `reference` from a root file system tar. */
   importImage(
     tar: Readable,
@@ -96,6 +104,9 @@ export interface DockerClient {
   ): Promise<void>;
   /** Removes one name, or by id the image. Absent is success. */
   removeImage(reference: string, options?: CallOptions): Promise<void>;
+
+  /** The Engine walks the writable layers for it (before API 1.42 volumes too): takes long, costs much, ask rarely. */
+  diskUsage(options?: CallOptions): Promise<EngineDiskUsage>;
 
   createExec(containerId: string, command: readonly string[], options?: CreateExecOptions): Promise<string>;
   /** @returns the hijacked connection; the caller owns and destroys it. Multiplexed (demux.ts) unless on a terminal. */

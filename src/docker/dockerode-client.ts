@@ -5,9 +5,11 @@ import type {
   EngineContainerCreate,
   EngineContainerInspect,
   EngineContainerSummary,
+  EngineDiskUsage,
   EngineExecInspect,
   EngineImageInspect,
   EngineImageSummary,
+  EngineManifest,
   EngineInfo,
   EngineProgress,
   EngineResources,
@@ -30,6 +32,8 @@ import { EngineTransport, type EngineRequest } from './transport';
 
 /** Connections that short calls share; a burst waits its turn instead of opening hundreds. */
 const MAX_SHORT_CALL_SOCKETS = 32;
+/** Of the walk through all writable layers. */
+const DISK_USAGE_LIMIT_MS = 15 * 60_000;
 
 export interface DockerodeClientOptions {
   readonly endpoint: string;
@@ -170,6 +174,15 @@ export class DockerodeClient implements DockerClient {
     );
   }
 
+  inspectManifest(
+    reference: string,
+    auth: EngineAuth | undefined,
+    options: CallOptions = {},
+  ): Promise<EngineManifest> {
+    const path = imagePath(reference, 'json', 'distribution');
+    return this.call({ method: 'GET', path, auth, ...options });
+  }
+
   async importImage(
     tar: Readable,
     reference: string,
@@ -190,6 +203,11 @@ export class DockerodeClient implements DockerClient {
     } catch (error) {
       if (!hasStatus(error, 404)) throw error;
     }
+  }
+
+  diskUsage(options: CallOptions = {}): Promise<EngineDiskUsage> {
+    const query = { type: ['image', 'container'] };
+    return this.long.json({ method: 'GET', path: '/system/df', query, ...options }, DISK_USAGE_LIMIT_MS);
   }
 
   async createExec(
@@ -272,9 +290,9 @@ function containerPath(idOrName: string, verb?: string): string {
 }
 
 /** Slashes of a reference stay; everything else that could change the path is escaped. */
-function imagePath(reference: string, verb?: string): string {
+function imagePath(reference: string, verb?: string, root = 'images'): string {
   const name = reference.split('/').map(encodeURIComponent).join('/');
-  return `/images/${name}${verb === undefined ? '' : `/${verb}`}`;
+  return `/${root}/${name}${verb === undefined ? '' : `/${verb}`}`;
 }
 
 function splitTag(reference: string): [repo: string, tag: string] {

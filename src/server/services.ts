@@ -9,6 +9,7 @@ import type { EngineLink } from '../sync/engine-link';
 import type { ImageSync } from '../sync/image-sync';
 import type { StreamingServer } from '../streaming/server';
 import type { NodeRights } from '../system/node-rights';
+import type { ImagePulls } from './image/image-pulls';
 import type { SandboxImage } from './image/sandbox-image';
 
 /** Options that handlers act on. */
@@ -30,6 +31,7 @@ export interface Services {
   readonly link: Pick<EngineLink, 'state' | 'whenReady' | 'whenSyncedOnce'>;
   readonly network: PodNetwork;
   readonly logs: ContainerLogs;
+  readonly imagePulls: ImagePulls;
   readonly sandboxImage: SandboxImage;
   readonly streaming: Pick<StreamingServer, 'execUrl' | 'attachUrl' | 'portForwardUrl'>;
   readonly settings: HandlerSettings;

@@ -125,6 +125,8 @@ export interface ImageRecord {
 export interface EngineFacts {
   readonly engineVersion: string;
   readonly apiVersion: string;
+  /** The Engine's own, such as `linux/amd64`. */
+  readonly platform: string;
   /** `DockerRootDir`. */
   readonly rootDir: string;
   readonly cgroupDriver: string;

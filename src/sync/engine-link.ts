@@ -222,6 +222,7 @@ function toFacts(version: EngineVersion, info: EngineInfo): EngineFacts {
   return {
     engineVersion: version.Version,
     apiVersion: version.ApiVersion,
+    platform: `${version.Os}/${version.Arch}`,
     rootDir: info.DockerRootDir,
     cgroupDriver: info.CgroupDriver,
     runtimes: Object.keys(info.Runtimes ?? {}).sort(),

@@ -8,7 +8,7 @@ import type { Logger } from '../lib/logger';
 import type { ImageRecord } from '../store/records';
 import type { Store } from '../store/store';
 import type { EngineImageSummary } from '../translate/engine';
-import { imageFromInspect } from '../translate/image';
+import { imageFromInspect, namesOf } from '../translate/image';
 
 const INSPECT_CONCURRENCY = 8;
 const LOCK = 'images';
@@ -114,9 +114,8 @@ export class ImageSync {
 
 function sameNames(known: ImageRecord | undefined, summary: EngineImageSummary): boolean {
   if (known === undefined) return false;
-  const named = [...(summary.RepoTags ?? []), ...(summary.RepoDigests ?? [])].filter(
-    (name) => !name.includes('<none>'),
-  );
+  const { repoTags, repoDigests } = namesOf(summary);
+  const named = [...repoTags, ...repoDigests];
   const before = new Set([...known.repoTags, ...known.repoDigests]);
   return named.length === before.size && named.every((name) => before.has(name));
 }

@@ -1,11 +1,11 @@
-import { invalidArgument } from '../lib/errors';
+import { invalidArgument, messageOf } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
 import type { EngineAuth } from './engine';
 
 /** CRI AuthConfig → `X-Registry-Auth`; undefined without credentials. `auth` is base64 of `user:password`. */
 export function toEngineAuth(auth: Decoded<cri.IAuthConfig> | null): EngineAuth | undefined {
   if (auth === null) return undefined;
-  const fromAuth = auth.auth === '' ? undefined : decodeBasic(auth.auth);
+  const fromAuth = auth.auth === '' ? undefined : requestedBasic(auth.auth);
   const username = auth.username === '' ? fromAuth?.username : auth.username;
   const password = auth.password === '' ? fromAuth?.password : auth.password;
   const engineAuth: EngineAuth = {
@@ -18,10 +18,18 @@ export function toEngineAuth(auth: Decoded<cri.IAuthConfig> | null): EngineAuth 
   return Object.keys(engineAuth).length === 0 ? undefined : engineAuth;
 }
 
-function decodeBasic(auth: string): { username: string; password: string } {
+/** base64 of `user:password`; old docker logins padded it with NULs. @throws Error without the secret. */
+export function decodeBasic(auth: string): { username: string; password: string } {
   const text = Buffer.from(auth, 'base64').toString('utf8').replace(/\0+$/, '');
   const colon = text.indexOf(':');
-  // The value is a secret: the message must not repeat it.
-  if (colon === -1) throw invalidArgument('auth.auth', 'is not base64 of user:password');
+  if (colon === -1) throw new Error('is not base64 of user:password');
   return { username: text.slice(0, colon), password: text.slice(colon + 1) };
+}
+
+function requestedBasic(auth: string): { username: string; password: string } {
+  try {
+    return decodeBasic(auth);
+  } catch (error) {
+    throw invalidArgument('auth.auth', messageOf(error));
+  }
 }

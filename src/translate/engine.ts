@@ -6,6 +6,9 @@
 export interface EngineVersion {
   Version: string;
   ApiVersion: string;
+  /** In Go's words: `linux`, `amd64`. */
+  Os: string;
+  Arch: string;
 }
 
 export interface EngineInfo {
@@ -13,6 +16,8 @@ export interface EngineInfo {
   CgroupDriver: string;
   CgroupVersion?: string;
   Driver: string;
+  /** Pairs of name and value; `driver-type` `io.containerd.snapshotter.v1` is the containerd image store. */
+  DriverStatus?: [string, string][] | null;
   DefaultRuntime: string;
   Runtimes?: Record<string, unknown> | null;
   SecurityOptions?: string[] | null;
@@ -165,15 +170,33 @@ export interface EngineImageInspect {
   Architecture?: string;
   Os?: string;
   Created?: string;
-  Config?: {
-    User?: string;
-    StopSignal?: string;
-    Labels?: Record<string, string> | null;
-    Env?: string[] | null;
-    Entrypoint?: string[] | null;
-    Cmd?: string[] | null;
-    WorkingDir?: string;
-  } | null;
+  Config?: EngineImageConfig | null;
+}
+
+/** What the image says about containers made of it. */
+export interface EngineImageConfig {
+  User?: string;
+  StopSignal?: string;
+  Labels?: Record<string, string> | null;
+  Env?: string[] | null;
+  Entrypoint?: string[] | null;
+  Cmd?: string[] | null;
+  WorkingDir?: string;
+  ExposedPorts?: Record<string, object> | null;
+  Volumes?: Record<string, object> | null;
+}
+
+/** `GET /distribution/{name}/json`. */
+export interface EngineManifest {
+  /** Empty or of one unknown architecture where the registry does not say. */
+  Platforms?: { os?: string; architecture?: string }[] | null;
+}
+
+/** `GET /system/df`; bytes. */
+export interface EngineDiskUsage {
+  /** All layers of all images, each counted once; left out by Engines that no longer say so. */
+  LayersSize?: number;
+  Containers?: { SizeRw?: number }[] | null;
 }
 
 /** One message of `GET /events`. */

@@ -5,12 +5,23 @@ import type { EngineImageInspect } from './engine';
 /** The Engine's stand-ins for a missing name. */
 const isReal = (name: string): boolean => !name.includes('<none>');
 
+/** The names in the Engine's lists; with the containerd store a digest is among the tags too. */
+export function namesOf({ RepoTags, RepoDigests }: Pick<EngineImageInspect, 'RepoTags' | 'RepoDigests'>): {
+  repoTags: string[];
+  repoDigests: string[];
+} {
+  const names = [...new Set([...(RepoTags ?? []), ...(RepoDigests ?? [])].filter(isReal))];
+  return {
+    repoTags: names.filter((name) => !name.includes('@')),
+    repoDigests: names.filter((name) => name.includes('@')),
+  };
+}
+
 /** `GET /images/{id}/json` → record. */
 export function imageFromInspect(image: EngineImageInspect): ImageRecord {
   return {
     id: image.Id,
-    repoTags: (image.RepoTags ?? []).filter(isReal),
-    repoDigests: (image.RepoDigests ?? []).filter(isReal),
+    ...namesOf(image),
     size: image.Size,
     user: image.Config?.User ?? '',
     stopSignal: image.Config?.StopSignal ?? '',

@@ -47,6 +47,20 @@ export function familiarName(reference: ImageReference): string {
   return `${reference.repository}:${reference.tag ?? 'latest'}`;
 }
 
+export interface RegistryPath {
+  /** With the port, `docker.io` for Docker Hub. */
+  readonly host: string;
+  /** Within the registry: `library/busybox`. */
+  readonly path: string;
+}
+
+/** Where the registry of a reference is. */
+export function registryOf({ repository }: ImageReference): RegistryPath {
+  const [first = '', ...rest] = repository.split('/');
+  if (rest.length > 0 && isDomain(first)) return { host: first, path: rest.join('/') };
+  return { host: 'docker.io', path: rest.length === 0 ? `library/${first}` : repository };
+}
+
 /** Full image id, or undefined. */
 export function asImageId(text: string): string | undefined {
   if (/^sha256:[0-9a-f]{64}$/.test(text)) return text;
@@ -59,10 +73,13 @@ export function looksLikeIdPrefix(text: string): boolean {
 }
 
 /** A first component is a domain only with a dot, a port, or when it is localhost (or has capitals). */
+function isDomain(component: string): boolean {
+  return /[.:[]/.test(component) || component === 'localhost' || component !== component.toLowerCase();
+}
+
 function familiar(domain: string | undefined, path: string): string | undefined {
   if (domain === undefined) return path.replace(/^library\/(?=[^/]+$)/, '');
-  const isDomain = /[.:[]/.test(domain) || domain === 'localhost' || domain !== domain.toLowerCase();
-  if (!isDomain) {
+  if (!isDomain(domain)) {
     const full = `${domain}/${path}`;
     return full.startsWith('library/') && !path.includes('/') ? path : full;
   }

@@ -39,8 +39,7 @@ export class FakeEngine {
 
   readonly client: DockerClient = fakeDocker({
     ping: (options) => this.answer('ping', '', options, () => undefined),
-    version: (options) =>
-      this.answer('version', '', options, (): EngineVersion => ({ Version: '20.10.24', ApiVersion: '1.41' })),
+    version: (options) => this.answer('version', '', options, () => VERSION),
     info: (options) => this.answer('info', '', options, () => INFO),
     events: (_, options) => this.answer('events', '', options, () => this.subscribe(options?.signal)),
     listContainers: (_, options) => this.answer('listContainers', '', options, () => this.summaries()),
@@ -148,6 +147,8 @@ export class FakeEngine {
     return structuredClone(found);
   }
 }
+
+const VERSION: EngineVersion = { Version: '20.10.24', ApiVersion: '1.41', Os: 'linux', Arch: 'amd64' };
 
 export const INFO: EngineInfo = {
   DockerRootDir: '/var/lib/docker',

@@ -1,14 +1,22 @@
-import { EngineError } from '../../docker/errors';
 import { internal, invalidArgument } from '../../lib/errors';
+import type { Logger } from '../../lib/logger';
 import type { cri, Decoded } from '../../proto';
 import { toEngineAuth } from '../../translate/auth';
-import { asImageId, familiarName, parseReference } from '../../translate/reference';
+import { registryHost } from '../../translate/docker-config';
+import type { EngineAuth } from '../../translate/engine';
+import {
+  asImageId,
+  familiarName,
+  parseReference,
+  registryOf,
+  type ImageReference,
+} from '../../translate/reference';
 import { required } from '../../translate/validate';
 import type { CallContext, Services } from '../services';
 
 /** Pull and inspect. @returns the image's id, the same string as Image.id (CRI 1.36). */
 export async function pullImage(
-  { docker, store, imageSync }: Services,
+  { imagePulls, imageSync, logger, store }: Services,
   request: Decoded<cri.IPullImageRequest>,
   { signal }: CallContext,
 ): Promise<cri.IPullImageResponse> {
@@ -25,15 +33,25 @@ export async function pullImage(
       throw invalidArgument('image.image', `${id} is an id, not a name to pull`);
     return { image_ref: id };
   }
-  const name = familiarName(parseReference(spec.image, 'image.image'));
-  try {
-    await docker.pullImage(name, toEngineAuth(request.auth), () => undefined, { signal });
-  } catch (error) {
-    if (error instanceof EngineError)
-      throw new EngineError(error.code, error.statusCode, `${name}: ${error.message}`);
-    throw error;
-  }
+  const reference = parseReference(spec.image, 'image.image');
+  const auth = forRegistryOf(reference, toEngineAuth(request.auth), logger);
+  // The Engine chooses the platform of a manifest list: its own, which is the node's.
+  await imagePulls.pull(reference, auth, signal);
+  const name = familiarName(reference);
   const image = await imageSync.refresh(name, signal);
   if (image === undefined) throw internal(`${name} was pulled, but the Engine does not have it any more`);
   return { image_ref: image.id };
+}
+
+/** Credentials for a named server are for no other one. */
+function forRegistryOf(
+  reference: ImageReference,
+  auth: EngineAuth | undefined,
+  logger: Logger,
+): EngineAuth | undefined {
+  const server = auth?.serveraddress;
+  const { host } = registryOf(reference);
+  if (server === undefined || registryHost(server) === host.toLowerCase()) return auth;
+  logger.warn('Credentials of a pull are for another registry and are not used', { registry: host, server });
+  return undefined;
 }

@@ -7,7 +7,8 @@ import type { Logger } from '../../lib/logger';
 import type { ImageRecord } from '../../store/records';
 import type { Store } from '../../store/store';
 import type { ImageSync } from '../../sync/image-sync';
-import { familiarName, parseReference } from '../../translate/reference';
+import { familiarName, parseReference, type ImageReference } from '../../translate/reference';
+import type { ImagePulls } from './image-pulls';
 
 /** Our own pause image: made from `docker/pause`, no registry needed. */
 const OWN_NAME = 'dockbridge.local/pause:1';
@@ -18,6 +19,7 @@ export interface SandboxImageParts {
   readonly docker: DockerClient;
   readonly store: Store;
   readonly imageSync: ImageSync;
+  readonly imagePulls: ImagePulls;
   readonly logger: Logger;
   /** `--pod-infra-container-image`. */
   readonly configured: string;
@@ -28,10 +30,12 @@ export interface SandboxImageParts {
 /** The image of the pause containers: the configured one, else our own (design.md, decision 8). */
 export class SandboxImage {
   readonly configured: string;
+  private readonly reference: ImageReference;
   private pending: Promise<string> | undefined;
 
   constructor(private readonly parts: SandboxImageParts) {
-    this.configured = familiarName(parseReference(parts.configured, '--pod-infra-container-image'));
+    this.reference = parseReference(parts.configured, '--pod-infra-container-image');
+    this.configured = familiarName(this.reference);
   }
 
   /**
@@ -57,10 +61,10 @@ export class SandboxImage {
   }
 
   private async obtain(): Promise<string> {
-    const { docker, imageSync, logger } = this.parts;
+    const { imagePulls, imageSync, logger } = this.parts;
     try {
       await withDeadline(`Pull of ${this.configured}`, PULL_LIMIT_MS, undefined, (signal) =>
-        docker.pullImage(this.configured, undefined, () => undefined, { signal }),
+        imagePulls.pull(this.reference, undefined, signal),
       );
       if ((await imageSync.refresh(this.configured)) !== undefined) return this.configured;
     } catch (error) {

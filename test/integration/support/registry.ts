@@ -1,43 +1,55 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, request, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { engineCall, sharedDockerHost } from './engine';
 
+const run = promisify(execFile);
 const REGISTRY = 'docker-registry';
 /** What the test registry wants to hear at its private address. */
 export const CREDENTIALS = { username: 'puller', password: 'p:w' };
+/** The same for docker-registry: bcrypt, the only kind it takes. */
+const HTPASSWD = 'puller:$2y$05$dockbridgetestregistruvL.2v9YyJ772A3uHWGn4c7PTY3aUjXa\n';
 
-/** Debian's docker-registry on a loopback port, which the Engine takes without TLS. */
+/** Debian's docker-registry on two loopback ports, where the Engine takes plain HTTP and any certificate. */
 export class TestRegistry {
   private constructor(
     private readonly directory: string,
-    private readonly process: ChildProcess,
-    private readonly proxy: Server,
-    /** `127.0.0.1:PORT`, the domain of image references. */
+    private readonly processes: readonly ChildProcess[],
+    /** `127.0.0.1:PORT`, the domain of image references; open to all, plain HTTP. */
     readonly host: string,
-    /** The same registry behind a proxy that asks for CREDENTIALS. */
+    /** The same images for CREDENTIALS only, with TLS. */
     readonly privateHost: string,
   ) {}
 
   static async start(): Promise<TestRegistry> {
     const directory = await mkdtemp(join(tmpdir(), 'dockbridge-registry-'));
-    const config = join(directory, 'config.yml');
-    const storage = join(directory, 'data');
-    await writeFile(
-      config,
-      `version: 0.1\nhttp: {addr: "127.0.0.1:0"}\nstorage: {filesystem: {rootdirectory: ${storage}}}\n`,
+    const processes: ChildProcess[] = [];
+    const [key, certificate, users] = ['key.pem', 'cert.pem', 'htpasswd'].map((name) =>
+      join(directory, name),
     );
-    const child = spawn(REGISTRY, ['serve', config], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const serve = async (name: string, http: string, more = ''): Promise<string> => {
+      const config = join(directory, name);
+      const storage = `storage: {filesystem: {rootdirectory: ${join(directory, 'data')}}}`;
+      await writeFile(config, `version: 0.1\nhttp: {addr: "127.0.0.1:0"${http}}\n${storage}\n${more}`);
+      const child = spawn(REGISTRY, ['serve', config], { stdio: ['ignore', 'ignore', 'pipe'] });
+      processes.push(child);
+      return `127.0.0.1:${await listeningPort(child)}`;
+    };
     try {
-      const port = await listeningPort(child);
-      const proxy = await startProxy(port);
-      const privateHost = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-      return new TestRegistry(directory, child, proxy, `127.0.0.1:${port}`, privateHost);
+      await writeFile(users!, HTPASSWD);
+      await run('openssl', [
+        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
+        ...['-keyout', key!, '-out', certificate!, '-days', '2', '-subj', '/CN=127.0.0.1'],
+        ...['-addext', 'subjectAltName=IP:127.0.0.1'],
+      ]);
+      const open = await serve('open.yml', '');
+      const tls = `, tls: {certificate: ${certificate!}, key: ${key!}}`;
+      const closed = await serve('private.yml', tls, `auth: {htpasswd: {realm: test, path: ${users!}}}\n`);
+      return new TestRegistry(directory, processes, open, closed);
     } catch (error) {
-      child.kill();
+      for (const child of processes) child.kill();
       await rm(directory, { recursive: true });
       throw error;
     }
@@ -56,12 +68,28 @@ export class TestRegistry {
     return reference;
   }
 
+  /** A manifest as the registry keeps it, for tests that make another of it. */
+  async manifest(repository: string, tag: string): Promise<{ type: string; digest: string; body: string }> {
+    const types = ['docker.distribution.manifest.v2', 'oci.image.manifest.v1', 'oci.image.index.v1'];
+    const headers = { accept: types.map((type) => `application/vnd.${type}+json`).join(', ') };
+    const reply = await fetch(`http://${this.host}/v2/${repository}/manifests/${tag}`, { headers });
+    return {
+      type: reply.headers.get('content-type') ?? '',
+      digest: reply.headers.get('docker-content-digest') ?? '',
+      body: await reply.text(),
+    };
+  }
+
+  async putManifest(repository: string, tag: string, type: string, body: string): Promise<void> {
+    const url = `http://${this.host}/v2/${repository}/manifests/${tag}`;
+    const reply = await fetch(url, { method: 'PUT', headers: { 'content-type': type }, body });
+    if (!reply.ok) throw new Error(`PUT ${url}: ${reply.status} ${await reply.text()}`);
+  }
+
   async stop(): Promise<void> {
-    this.proxy.closeAllConnections();
-    await new Promise((resolve) => this.proxy.close(resolve));
-    const ended = new Promise((resolve) => this.process.once('exit', resolve));
-    this.process.kill();
-    await ended;
+    const ended = this.processes.map((child) => new Promise((resolve) => child.once('exit', resolve)));
+    for (const child of this.processes) child.kill();
+    await Promise.all(ended);
     await rm(this.directory, { recursive: true });
   }
 }
@@ -78,23 +106,4 @@ async function listeningPort(child: ChildProcess): Promise<number> {
       if (port !== undefined) resolve(Number(port));
     });
   });
-}
-
-async function startProxy(port: number): Promise<Server> {
-  const expected = Buffer.from(`${CREDENTIALS.username}:${CREDENTIALS.password}`).toString('base64');
-  const proxy = createServer((call, reply) => {
-    if (call.headers.authorization !== `Basic ${expected}`) {
-      reply.writeHead(401, { 'WWW-Authenticate': 'Basic realm="test"' }).end();
-      return;
-    }
-    const { method, headers, url: path } = call;
-    const onward = request({ host: '127.0.0.1', port, path, method, headers }, (answer) => {
-      reply.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.pipe(reply);
-    });
-    onward.on('error', () => reply.destroy());
-    call.pipe(onward);
-  });
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  return proxy;
 }

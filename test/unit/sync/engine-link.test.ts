@@ -47,6 +47,7 @@ describe('connecting', () => {
     expect(made.store.engine).toEqual({
       engineVersion: '20.10.24',
       apiVersion: '1.41',
+      platform: 'linux/amd64',
       rootDir: '/var/lib/docker',
       cgroupDriver: 'systemd',
       runtimes: ['kata', 'runc'],

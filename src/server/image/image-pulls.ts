@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto';
+import type { DockerClient } from '../../docker/client';
+import { Semaphore } from '../../lib/semaphore';
+import { SharedWork } from '../../lib/shared-work';
+import type { Store } from '../../store/store';
+import type { EngineAuth } from '../../translate/engine';
+import { familiarName, type ImageReference } from '../../translate/reference';
+import { explainPullFailure } from './pull-failure';
+import type { RegistryCredentials } from './registry-credentials';
+import { pullWhileItMoves } from './watched-pull';
+
+/** Engine pulls at a time; the Engine itself loads three layers of each. More wait their turn, untimed. */
+const MAX_PULLS = 32;
+
+export interface ImagePullsParts {
+  readonly docker: DockerClient;
+  readonly store: Pick<Store, 'engine'>;
+  readonly credentials: Pick<RegistryCredentials, 'find'>;
+  /** ms, 0 is none. */
+  readonly progressDeadlineMs: number;
+}
+
+/** All pulls of images pass here. */
+export class ImagePulls {
+  private readonly running = new SharedWork<void>();
+  private readonly turns = new Semaphore(MAX_PULLS);
+
+  constructor(private readonly parts: ImagePullsParts) {}
+
+  /**
+   * Resolves when the Engine has the image. Pulls of one reference share one Engine pull, but only with the same
+   * credentials: nobody may profit from another's. It ends when the last of them is cancelled.
+   * @param requested credentials; undefined are those of the node, if it has any.
+   * @throws NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE: what was at fault.
+   */
+  async pull(
+    reference: ImageReference,
+    requested: EngineAuth | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { docker, store, credentials, progressDeadlineMs } = this.parts;
+    const auth = requested ?? (await credentials.find(reference, signal));
+    const name = familiarName(reference);
+    await this.running.join(`${name} ${fingerprint(auth)}`, signal, (last) =>
+      this.turns.run(async () => {
+        const platform = store.engine?.platform;
+        try {
+          await pullWhileItMoves(docker, { name, auth, progressDeadlineMs }, last);
+        } catch (error) {
+          throw await explainPullFailure(docker, { reference, auth, platform }, error, last);
+        }
+      }, last),
+    );
+  }
+}
+
+/** So that no key of a map, which a heap dump or an error might show, is a secret. */
+function fingerprint(auth: EngineAuth | undefined): string {
+  return createHash('sha256')
+    .update(JSON.stringify(auth ?? null))
+    .digest('hex');
+}

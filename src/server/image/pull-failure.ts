@@ -1,0 +1,121 @@
+import type { DockerClient } from '../../docker/client';
+import { EngineError } from '../../docker/errors';
+import { withDeadline } from '../../lib/deadline';
+import { messageOf, RuntimeError, type ErrorCode } from '../../lib/errors';
+import type { EngineAuth, EngineManifest } from '../../translate/engine';
+import { familiarName, registryOf, type ImageReference } from '../../translate/reference';
+import { knockAtRegistry } from './registry-knock';
+
+/** Of one question to the registry; one that does not answer is as good as down. */
+const PROBE_MS = 10_000;
+/** What a registry said, rather than what befell the Engine on its way there. */
+const TELLING = new Set([401, 403, 404, 429]);
+
+export interface FailedPull {
+  readonly reference: ImageReference;
+  readonly auth: EngineAuth | undefined;
+  /** The Engine's, such as `linux/amd64`. */
+  readonly platform: string | undefined;
+}
+
+/** What the registry has, or the error of asking. */
+type Answer = EngineManifest | EngineError;
+type Ask = (name: string) => Promise<Answer>;
+
+/**
+ * What was at fault in a failed pull: name, tag, platform, credentials, rights or network (ADR 0014). Three say so by HTTP
+ * status, asked in turn while the answer is the Engine's 500 for everything: the pull, the Engine's look at the manifest,
+ * the registry itself. Never the text, which differs by Engine and registry and is only passed on.
+ */
+export async function explainPullFailure(
+  docker: DockerClient,
+  { reference, auth, platform }: FailedPull,
+  failure: unknown,
+  signal: AbortSignal,
+): Promise<Error> {
+  // Cancelled, stalled, or no Engine: that is explained already.
+  if (!(failure instanceof EngineError)) return failure as Error;
+  const ask: Ask = (wanted) => askForManifest(docker, wanted, auth, signal);
+  const name = familiarName(reference);
+  const { host } = registryOf(reference);
+  const explain = (code: ErrorCode, why: string, statusCode = failure.statusCode): EngineError =>
+    new EngineError(code, statusCode, `${name}: ${why} (${failure.message})`, { cause: failure });
+
+  const answer = TELLING.has(failure.statusCode) ? failure : await ask(name);
+  if (!(answer instanceof EngineError)) return explain(...presentButUnpullable(host, answer, platform));
+  if (answer.statusCode === 404)
+    return explain('NOT_FOUND', await whatIsMissing(reference, platform, ask), answer.statusCode);
+  const status = TELLING.has(answer.statusCode) ? answer.statusCode : await knockAtRegistry(host, signal);
+  switch (status) {
+    case 401:
+      return explain('UNAUTHENTICATED', wantsCredentials(host, auth), status);
+    case 403:
+      return explain('PERMISSION_DENIED', `registry ${host} denies access to it`, status);
+    case 429:
+      return explain('RESOURCE_EXHAUSTED', `registry ${host} refuses more pulls for now`, status);
+    case undefined:
+      return explain('UNAVAILABLE', `registry ${host} cannot be reached`);
+    default:
+      return explain('UNAVAILABLE', `registry ${host} does not answer as it should`);
+  }
+}
+
+function wantsCredentials(host: string, auth: EngineAuth | undefined): string {
+  return auth === undefined
+    ? `registry ${host} wants credentials and none were given`
+    : `registry ${host} refuses the credentials`;
+}
+
+function presentButUnpullable(
+  host: string,
+  manifest: EngineManifest,
+  platform: string | undefined,
+): [ErrorCode, string] {
+  return platform === undefined || isFor(manifest, platform)
+    ? ['UNKNOWN', `registry ${host} has it, but it cannot be pulled`]
+    : ['NOT_FOUND', nothingFor(platform)];
+}
+
+function nothingFor(platform: string | undefined): string {
+  return `it has nothing for this node's platform, ${platform ?? 'whatever that is'}`;
+}
+
+/** True also where the registry says nothing of platforms. */
+function isFor({ Platforms }: EngineManifest, platform: string): boolean {
+  const told = (Platforms ?? []).filter(({ architecture = '' }) => architecture !== '');
+  return told.length === 0 || told.some(({ os, architecture }) => `${os}/${architecture}` === platform);
+}
+
+/** Registries have one answer for an unknown name and an unknown tag: another tag tells them apart where it exists. */
+async function whatIsMissing(
+  reference: ImageReference,
+  platform: string | undefined,
+  ask: Ask,
+): Promise<string> {
+  // Newer Engines say 404 also when the platform is missing.
+  if (!((await ask(familiarName(reference))) instanceof EngineError)) return nothingFor(platform);
+  const { repository, tag = 'latest', digest } = reference;
+  const wanted = digest === undefined ? `tag ${tag}` : `digest ${digest}`;
+  const nothing = `the registry has no repository ${repository}, or no ${wanted} in it`;
+  if (digest === undefined && tag === 'latest') return nothing;
+  const latest = familiarName({ repository, tag: 'latest', digest: undefined });
+  return (await ask(latest)) instanceof EngineError ? nothing : `repository ${repository} has no ${wanted}`;
+}
+
+async function askForManifest(
+  docker: DockerClient,
+  name: string,
+  auth: EngineAuth | undefined,
+  signal: AbortSignal,
+): Promise<Answer> {
+  try {
+    return await withDeadline("The registry's answer", PROBE_MS, signal, (limit) =>
+      docker.inspectManifest(name, auth, { signal: limit }),
+    );
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof EngineError) return error;
+    if (error instanceof RuntimeError && error.code !== 'DEADLINE_EXCEEDED') throw error;
+    return new EngineError('UNAVAILABLE', 504, messageOf(error), { cause: error });
+  }
+}

@@ -1,0 +1,58 @@
+import { readFile, stat } from 'node:fs/promises';
+import { errnoOf, messageOf } from '../../lib/errors';
+import type { Logger } from '../../lib/logger';
+import { credentialSource, parseDockerConfig } from '../../translate/docker-config';
+import type { EngineAuth } from '../../translate/engine';
+import { registryOf, type ImageReference, type RegistryPath } from '../../translate/reference';
+import { askCredentialHelper } from './credential-helper';
+
+/** Hundreds of registries fit; it is no way to fill our memory. */
+const MAX_FILE_BYTES = 1024 * 1024;
+
+/**
+ * Credentials of the node: docker config files (`--registry-config`), read anew for each pull so that rotated ones
+ * count at once. For pulls whose request brings none, as those of the sandbox image.
+ */
+export class RegistryCredentials {
+  constructor(
+    private readonly files: readonly string[],
+    private readonly logger: Logger,
+  ) {}
+
+  /** From the first file that knows the registry. Trouble with one is logged: images that need no credentials go on. */
+  async find(reference: ImageReference, signal: AbortSignal): Promise<EngineAuth | undefined> {
+    for (const file of this.files) {
+      try {
+        const auth = await lookUp(file, registryOf(reference), signal);
+        if (auth !== undefined) return auth;
+      } catch (error) {
+        signal.throwIfAborted();
+        this.logger.warn('Registry credentials cannot be read', { file, error: messageOf(error) });
+      }
+    }
+    return undefined;
+  }
+}
+
+async function lookUp(
+  file: string,
+  image: RegistryPath,
+  signal: AbortSignal,
+): Promise<EngineAuth | undefined> {
+  const text = await readSmallFile(file);
+  const source = text === undefined ? undefined : credentialSource(parseDockerConfig(text), image);
+  if (source === undefined) return undefined;
+  return 'auth' in source ? source.auth : await askCredentialHelper(source.helper, source.server, signal);
+}
+
+/** @returns undefined when there is none, as on a node whose owner has not logged in yet. */
+async function readSmallFile(path: string): Promise<string | undefined> {
+  try {
+    if ((await stat(path)).size > MAX_FILE_BYTES)
+      throw new Error(`it is larger than ${MAX_FILE_BYTES} bytes`);
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}

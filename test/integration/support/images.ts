@@ -1,0 +1,97 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { cri, Decoded } from '../../../src/proto';
+import type { TestDaemon } from './daemon';
+import { engineCall, sharedDockerHost } from './engine';
+
+export type Image = Decoded<cri.IImage>;
+const run = promisify(execFile);
+let count = 0;
+
+/** A root file system of one file. */
+export async function tarOf(content: string | Buffer): Promise<Buffer> {
+  const directory = await mkdtemp(join(tmpdir(), 'dockbridge-image-'));
+  try {
+    await writeFile(join(directory, 'file'), content);
+    const maxBuffer = content.length + 1024 * 1024;
+    const { stdout } = await run('tar', ['-C', directory, '-c', 'file'], { encoding: 'buffer', maxBuffer });
+    return stdout;
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+/** The image calls of a daemon, and images made behind its back. */
+export class TestImages {
+  private constructor(
+    private readonly test: TestDaemon,
+    private readonly tar: Buffer,
+  ) {}
+
+  static async of(test: TestDaemon): Promise<TestImages> {
+    return new TestImages(test, await tarOf('content'));
+  }
+
+  async status(image: string): Promise<Image | null> {
+    return (await this.test.client.call('ImageStatus', { image: { image } })).image;
+  }
+
+  async list(image?: string): Promise<Image[]> {
+    const request = image === undefined ? {} : { filter: { image: { image } } };
+    return (await this.test.client.call('ListImages', request)).images;
+  }
+
+  async remove(image: string): Promise<void> {
+    await this.test.client.call('RemoveImage', { image: { image } });
+  }
+
+  async pull(image: string, auth?: cri.IAuthConfig): Promise<string> {
+    return (await this.test.client.call('PullImage', { image: { image }, ...(auth && { auth }) })).image_ref;
+  }
+
+  /** Asks again until it is so: the Engine's event needs a moment, and nothing else tells of it. */
+  async untilStatus(
+    name: string,
+    accept: (image: Image | null) => boolean,
+    limitMs = 2000,
+  ): Promise<Image | null> {
+    const end = Date.now() + limitMs;
+    for (;;) {
+      const image = await this.status(name);
+      if (accept(image)) return image;
+      if (Date.now() > end) throw new Error(`ImageStatus of ${name} does not get there within ${limitMs} ms`);
+    }
+  }
+
+  /** A new image, made behind our back and seen by us. `changes` are those of a Dockerfile. */
+  async make({ changes = [], tar = this.tar }: { changes?: readonly string[]; tar?: Buffer } = {}): Promise<{
+    name: string;
+    id: string;
+  }> {
+    const repo = `made.test/image-${++count}`;
+    const query = [`LABEL n=${process.pid}-${count}`, ...changes]
+      .map((change) => `&changes=${encodeURIComponent(change)}`)
+      .join('');
+    await engineCall(sharedDockerHost(), 'POST', `/images/create?fromSrc=-&repo=${repo}&tag=1${query}`, {
+      tar,
+    });
+    const image = await this.untilStatus(`${repo}:1`, (found) => found !== null, 10_000);
+    return { name: `${repo}:1`, id: image!.id };
+  }
+
+  /** Removes all images that tests made or pulled, whatever their registry. */
+  async removeMade(): Promise<void> {
+    const made = (await this.list()).filter(({ repo_tags, repo_digests }) =>
+      [...repo_tags, ...repo_digests].some((name) => /^(made\.test|127\.0\.0\.1:\d+)\//.test(name)),
+    );
+    for (const { id } of made) await this.remove(id);
+  }
+}
+
+/** `docker` behind our back, on the shared Engine. */
+export function dockerImages(method: 'POST' | 'DELETE', path: string): Promise<unknown> {
+  return engineCall(sharedDockerHost(), method, `/images/${path}`);
+}

@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { randomInt } from 'node:crypto';
 import type { cri } from '../../src/proto';
+import { Protocol } from '../../src/proto/enums';
 import { CniNode, NODE_IP } from './support/cni-node';
 import { TestDaemon } from './support/daemon';
 import {
@@ -58,6 +61,16 @@ async function serve({ id }: Pod): Promise<string> {
 const fetchFromNode = (url: string): Promise<string> =>
   node.run('busybox', 'timeout', '5', 'wget', '-q', '-O', '-', url);
 
+const UDP_SERVER = `
+  const socket = require('node:dgram').createSocket('udp4');
+  socket.on('message', (_, { port, address }) => socket.send('over UDP', port, address));
+  socket.bind(80, () => console.log('ready'));`;
+const UDP_CLIENT = `
+  const [port, address] = process.argv.slice(1);
+  const socket = require('node:dgram').createSocket('udp4');
+  socket.on('message', (text) => { console.log(String(text)); socket.close(); });
+  socket.send('ask', Number(port), address);`;
+
 describe('Pods on a CNI bridge network', () => {
   it('report both addresses, IPv4 first, and reach each other by either', async () => {
     const [one, two] = [await startPod(), await startPod()];
@@ -98,6 +111,39 @@ describe('Pods on a CNI bridge network', () => {
     await expect(startPod({ port_mappings: [{ ...mapping, host_ip: '' }] })).rejects.toMatchObject({
       details: `host port ${host_port}/tcp is taken by pod test/${name}`,
     });
+  });
+
+  it('answer over UDP, and have their SCTP ports forwarded, beside TCP on the same number', async () => {
+    const host_port = randomInt(30_000, 32_000);
+    const ports = [Protocol.TCP, Protocol.UDP, Protocol.SCTP].map((protocol) => ({
+      protocol,
+      container_port: 80,
+      host_port,
+    }));
+    const pod = await startPod({ port_mappings: ports });
+    await serve(pod);
+    const server = spawn('nsenter', [
+      `--net=${node.runDir}/netns/${pod.id}`,
+      process.execPath,
+      '-e',
+      UDP_SERVER,
+    ]);
+    try {
+      await once(server.stdout, 'data');
+      expect(await fetchFromNode(`http://${NODE_IP}:${host_port}/`)).toBe('ok\n');
+      expect(await node.run(process.execPath, '-e', UDP_CLIENT, String(host_port), NODE_IP)).toBe(
+        'over UDP\n',
+      );
+    } finally {
+      server.kill();
+    }
+    // This kernel has no SCTP sockets: what there is to see is the rule.
+    const rules = await node.run('iptables-save', '-t', 'nat');
+    expect(rules).toMatch(
+      new RegExp(`-p sctp .*--dport ${host_port} -j DNAT --to-destination ${pod.ips[0]!}:80`),
+    );
+    await test.client.call('RemovePodSandbox', { pod_sandbox_id: pod.id });
+    expect(await node.run('iptables-save', '-t', 'nat')).not.toContain(String(host_port));
   });
 
   it('are limited by the bandwidth annotations', async () => {

@@ -10,7 +10,7 @@ jest_json = $(if $(JEST_JSON_DIR),--json --outputFile=$(JEST_JSON_DIR)/$(1).json
 image = dockbridge.test/busybox:1
 with_engine = bash scripts/engine.sh with --reuse --name $(1)-$$$$
 
-.PHONY: help setup proto build demo run test test-unit test-integration bench lint format check clean
+.PHONY: help setup proto build demo run test test-unit test-integration conformance bench lint format check clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test-unit: build ## Run the unit tests (no Docker): ARGS=… goes to jest
 test-integration: build ## Run the integration tests: ARGS=… goes to jest
 	@env -u DOCKBRIDGE_TEST_DOCKER_HOST node_modules/.bin/jest --selectProjects integration --runInBand $(call jest_json,integration) $(ARGS)
 
+conformance: build ## Kubernetes' own clients against dockbridge: ENGINE=20.10|26.1|28.5|28.5-containerd or ENDPOINT=unix://…
+	@ENGINE='$(ENGINE)' ENDPOINT='$(ENDPOINT)' ARGS='$(ARGS)' bash test/conformance/run.sh
+
 bench: build ## Measure beside the bare Engine: logs, ExecSync, CNI … (on an Engine of its own): ARGS=… goes to jest
 	@env -u DOCKBRIDGE_TEST_DOCKER_HOST node_modules/.bin/jest --selectProjects bench --runInBand $(ARGS)
 
@@ -55,7 +58,8 @@ lint: proto ## Check types, ESLint, formatting and shell syntax
 	@node_modules/.bin/tsc --noEmit
 	@node_modules/.bin/eslint .
 	@node_modules/.bin/prettier --check --log-level warn .
-	@for script in scripts/*.sh docker/pause/*.sh .ci/run; do bash -n "$$script" || exit 1; done
+	@bash test/conformance/lint.sh
+	@for script in scripts/*.sh docker/pause/*.sh test/conformance/*.sh test/conformance/images/*.sh .ci/run; do bash -n "$$script" || exit 1; done
 	@echo 'lint: clean'
 
 format: setup ## Format and fix what can be fixed

@@ -4,10 +4,9 @@
 #   dockbridge.test/user:1      the same with USER 1000:1000 and a marker file
 # Quick when they are there already: a label holds the checksum of what they were made from.
 set -euo pipefail
-busybox=$(dpkg -L busybox 2>/dev/null | grep -m1 '/bin/busybox$') ||
-  { echo 'test-images: the package busybox is missing (run: make setup)' >&2; exit 1; }
+here=$(cd "$(dirname "$0")" && pwd)
 export DOCKER_HOST=${DOCKER_HOST:-unix:///var/run/docker.sock}
-recipe=$(cat "$0" "$busybox" | sha256sum | cut -c1-16)
+recipe=$({ cat "$0" "$here/busybox-root.sh" && dpkg-query -W busybox; } | sha256sum | cut -c1-16)
 
 engine() { # METHOD PATH: the body comes from standard input; prints the reply; fails on HTTP >= 400
   node -e '
@@ -49,39 +48,7 @@ if present dockbridge.test/busybox:1 && present dockbridge.test/user:1; then exi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 base=$work/base
-mkdir -p "$base"/{bin,etc,root,home,www,proc,sys,dev,var/run}
-chmod 755 "$base"
-mkdir -m 1777 "$base/tmp"
-
-# The dynamic busybox: the static one runs applets of its own even when their files are masked.
-# Applets are hard links: runc follows a symlink when it masks a path and would mask all of busybox.
-install "$busybox" "$base/bin/busybox"
-ldd "$busybox" | grep -o '/[^ ]*' | while read -r library; do install -D "$library" "$base$library"; done
-"$busybox" --list | while read -r applet; do
-  [ "$applet" = busybox ] || ln -f "$base/bin/busybox" "$base/bin/$applet"
-done
-
-# Debian's busybox lacks these two.
-cat >"$base/bin/pgrep" <<'S'
-#!/bin/sh
-found=1
-for f in /proc/[0-9]*/comm; do
-  read -r name 2>/dev/null < "$f" || continue
-  case "$name" in *"$1"*) p=${f#/proc/}; [ "${p%/comm}" = $$ ] || { echo "${p%/comm}"; found=0; };; esac
-done
-exit $found
-S
-printf '#!/bin/sh\ncat /proc/sysvipc/shm\n' >"$base/bin/ipcs"
-chmod 755 "$base/bin/pgrep" "$base/bin/ipcs"
-
-cat >"$base/etc/passwd" <<'S'
-root:x:0:0:root:/root:/bin/sh
-www-data:x:33:33:www-data:/www:/bin/sh
-tester:x:1000:1000:tester:/home:/bin/sh
-nobody:x:65534:65534:nobody:/home:/bin/false
-S
-printf '%s\n' root:x:0: www-data:x:33: tester:x:1000: nogroup:x:65534: >"$base/etc/group"
-echo ok >"$base/www/index.html"
+bash "$here/busybox-root.sh" "$base"
 
 import "$base" dockbridge.test/busybox:1
 echo user >"$base/marker"

@@ -1,0 +1,33 @@
+#!/bin/bash
+# debian-packages.sh SUITE DIR PACKAGE...: unpacks packages of another suite of Debian into DIR, without installing them;
+# quick when DIR is there. A killed run leaves no half DIR.
+set -euo pipefail
+
+suite=${1:?SUITE} target=${2:?DIR}
+shift 2
+die() { echo "debian-packages: $*" >&2; exit 1; }
+
+mkdir -p "$(dirname "$target")"
+exec 7>"$target.lock"
+flock 7
+[ ! -d "$target" ] || exit 0
+
+# The machine's own mirror of Debian, in either notation of apt's.
+mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null |
+  grep -E '^(URIs:|deb )' | grep -oE -m1 'https?://[^ ]+/debian/?( |$)' || true)
+[ -n "$mirror" ] || die 'no Debian mirror in /etc/apt: install by hand what is wanted here'
+work=$(mktemp -d "$(dirname "$target")/unpacking.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/root"
+echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror% } $suite main" >"$work/sources.list"
+apt=(apt-get -qq -o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=/dev/null
+  -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o "Dir::State::status=$work/status"
+  -o APT::Sandbox::User=root)
+touch "$work/status"
+echo "debian-packages: fetching $* of Debian $suite" >&2
+{
+  "${apt[@]}" update
+  cd "$work" && "${apt[@]}" download "$@"
+  for package in *.deb; do dpkg -x "$package" root; done
+} >"$work/log" 2>&1 || { cat "$work/log" >&2; die "cannot be had from Debian $suite: $*"; }
+mv "$work/root" "$target"

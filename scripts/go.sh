@@ -1,0 +1,15 @@
+#!/bin/bash
+# Prints the path of a Go that is new enough for test/conformance; where the machine has none, Debian testing's is
+# unpacked into a directory of ours, once. Debian 12's own is too old. $GO names another one to use instead.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+if [ -n "${GO:-}" ]; then echo "$GO" && exit; fi
+wanted=$(sed -n 's/^go //p' test/conformance/go.mod)
+found=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null || true)
+if [ -n "$found" ] && printf '%s\n' "$wanted" "${found#go}" | sort -V -C; then command -v go && exit; fi
+version=${wanted%.*}
+target=${DOCKBRIDGE_CACHE:-/var/cache/dockbridge}/go-$version
+bash scripts/debian-packages.sh forky "$target" "golang-$version-go" "golang-$version-src"
+[ -e "$target/go" ] || ln -s "usr/lib/go-$version/bin/go" "$target/go"
+echo "$target/go"

@@ -1,0 +1,54 @@
+package conformance
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"dockbridge.test/conformance/internal/check"
+	"dockbridge.test/conformance/internal/node"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// A device plugin's CDI device: the specification is a file on the node, the container asks for it by name.
+func TestDeviceByCDI(t *testing.T) {
+	const directory = "/var/run/cdi" // the standard's
+	n := env.New(t)
+	if err := os.Mkdir(directory, 0o755); err == nil {
+		t.Cleanup(func() { _ = os.Remove(directory) }) // not empty any more: somebody else's now
+	}
+	vendor := n.Name("vendor") + ".example.com"
+	path := filepath.Join(directory, vendor+".json")
+	text := `{"cdiVersion":"0.5.0","kind":"` + vendor + `/thing","devices":[{"name":"one","containerEdits":{
+		"env":["THING=one"],"deviceNodes":[{"path":"/dev/thing","hostPath":"/dev/null"}]}}]}`
+	check.NoError(t, os.WriteFile(path, []byte(text), 0o644), "specification")
+	t.Cleanup(func() {
+		if err := os.Remove(path); err != nil {
+			t.Error(err)
+		}
+	})
+	container := n.Pod().Start(func(config *cri.ContainerConfig) {
+		config.CDIDevices = []*cri.CDIDevice{{Name: vendor + "/thing=one"}}
+	})
+	check.Equal(t, "output", container.Sh("test -c /dev/thing && echo $THING").Stdout, "one\n")
+}
+
+func TestDeviceOfTheHost(t *testing.T) {
+	container := env.New(t).Pod().Start(func(config *cri.ContainerConfig) {
+		// Not one that every container may use.
+		config.Devices = []*cri.Device{{HostPath: "/dev/loop-control", ContainerPath: "/dev/thing", Permissions: "r"}}
+	})
+	check.Equal(t, "opening it for reading", container.Sh(": </dev/thing"), node.Output{})
+	check.Contains(t, "opening it for writing", container.Sh(": >/dev/thing").Stderr, "Operation not permitted")
+}
+
+func TestUnknownCDIDeviceIsRefused(t *testing.T) {
+	pod := env.New(t).Pod()
+	container, err := pod.TryCreate(func(config *cri.ContainerConfig) {
+		config.CDIDevices = []*cri.CDIDevice{{Name: "nobody.example.com/thing=one"}}
+	})
+	if err == nil {
+		err = pod.Runtime.StartContainer(pod.Context(), container.ID)
+	}
+	check.Refused(t, err, "a device that nobody has described")
+}

@@ -1,0 +1,205 @@
+// Package registry serves images that it makes itself, in memory, from Debian's busybox: no image comes from outside,
+// each test may have an image of its own, and the tests see what a runtime asks for.
+package registry
+
+import (
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Registry speaks as much of the distribution API as a pull needs.
+type Registry struct {
+	// Host is `address:port`, the domain of references; Alias is another name of it, as of a second registry.
+	Host, Alias string
+	// PrivateHost serves the same to who gives the credentials.
+	PrivateHost string
+	// Base and Nginx are layers; Nginx is nil where the machine has none.
+	Base, Nginx []byte
+
+	mutex     sync.Mutex
+	manifests map[string][]byte // by repository, a slash, and tag or digest
+	blobs     map[string][]byte
+	packed    map[string]descriptor
+	slow      map[string]Pace
+}
+
+// What PrivateHost wants to hear.
+const (
+	User     = "puller"
+	Password = "p:w"
+)
+
+// Pace is how a repository serves its layers.
+type Pace struct {
+	// Chunks of the layer are sent one each Every; after Stall chunks (0: never) nothing more comes.
+	Chunks, Stall int
+	Every         time.Duration
+	// Ended, with room for one, hears when a client that was being served has gone or has it all.
+	Ended chan struct{}
+}
+
+// Start builds the layers with images/build.sh below the directory of the suite and listens on address.
+func Start(suite, address string) (*Registry, error) {
+	work, err := os.MkdirTemp("", "conformance-images-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(work)
+	build := exec.Command("bash", filepath.Join(suite, "images", "build.sh"), work)
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return nil, err
+	}
+	base, err := os.ReadFile(filepath.Join(work, "base.tar"))
+	if err != nil {
+		return nil, err
+	}
+	nginx, _ := os.ReadFile(filepath.Join(work, "nginx.tar")) // may be absent
+
+	registry := &Registry{
+		Base: base, Nginx: nginx,
+		manifests: map[string][]byte{}, blobs: map[string][]byte{}, packed: map[string]descriptor{},
+		slow: map[string]Pace{},
+	}
+	if registry.Host, err = serve(address, registry); err != nil {
+		return nil, err
+	}
+	_, port, _ := net.SplitHostPort(registry.Host)
+	registry.Alias = "localhost:" + port
+	registry.PrivateHost, err = serve("127.0.0.1:0", http.HandlerFunc(registry.guard))
+	return registry, err
+}
+
+// serve answers as long as the process lives.
+func serve(address string, handler http.Handler) (string, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return "", err
+	}
+	go func() { panic(http.Serve(listener, handler)) }()
+	return listener.Addr().String(), nil
+}
+
+// Publish puts the image there under the tags and returns the references, `host/repository:tag`.
+func (r *Registry) Publish(image Image, repository string, tags ...string) []string {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	manifest := image.build(r.blobs, r.packed)
+	r.manifests[repository+"/"+digestOf(manifest)] = manifest
+	var references []string
+	for _, tag := range tags {
+		r.manifests[repository+"/"+tag] = manifest
+		references = append(references, r.Host+"/"+repository+":"+tag)
+	}
+	return references
+}
+
+// PublishIndex puts an index of one platform there and returns its reference by digest.
+func (r *Registry) PublishIndex(image Image, repository string) string {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	manifest := image.build(r.blobs, r.packed)
+	list := index(manifest)
+	r.manifests[repository+"/"+digestOf(manifest)] = manifest
+	r.manifests[repository+"/"+digestOf(list)] = list
+	return r.Host + "/" + repository + "@" + digestOf(list)
+}
+
+// Slow makes a repository serve its layers at a pace.
+func (r *Registry) Slow(repository string, pace Pace) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.slow[repository] = pace
+}
+
+var route = regexp.MustCompile(`^/v2/(.+)/(manifests|blobs)/([^/]+)$`)
+
+func (r *Registry) ServeHTTP(reply http.ResponseWriter, request *http.Request) {
+	reply.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
+	if request.URL.Path == "/v2/" {
+		return
+	}
+	parts := route.FindStringSubmatch(request.URL.Path)
+	if parts == nil {
+		http.NotFound(reply, request)
+		return
+	}
+	repository, kind, name := parts[1], parts[2], parts[3]
+	r.mutex.Lock()
+	content, found := r.blobs[name]
+	if kind == "manifests" {
+		content, found = r.manifests[repository+"/"+name]
+	}
+	pace := r.slow[repository]
+	r.mutex.Unlock()
+
+	if !found {
+		http.NotFound(reply, request)
+		return
+	}
+	reply.Header().Set("Content-Type", mediaTypeOf(kind, content))
+	reply.Header().Set("Content-Length", strconv.Itoa(len(content)))
+	reply.Header().Set("Docker-Content-Digest", digestOf(content))
+	if request.Method == http.MethodHead {
+		return
+	}
+	if pace.Chunks > 0 && kind == "blobs" && len(content) > 1<<20 {
+		pace.serve(reply, request, content)
+		return
+	}
+	_, _ = reply.Write(content) // a client that leaves is its own business
+}
+
+func (r *Registry) guard(reply http.ResponseWriter, request *http.Request) {
+	user, password, _ := request.BasicAuth()
+	if user != User || password != Password {
+		reply.Header().Set("WWW-Authenticate", `Basic realm="conformance"`)
+		reply.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	r.ServeHTTP(reply, request)
+}
+
+func (pace Pace) serve(reply http.ResponseWriter, request *http.Request, content []byte) {
+	defer func() {
+		select {
+		case pace.Ended <- struct{}{}:
+		default: // one has been told already
+		}
+	}()
+	size := len(content)/pace.Chunks + 1
+	for sent := 0; len(content) > 0; sent++ {
+		if pace.Stall > 0 && sent == pace.Stall {
+			<-request.Context().Done()
+			return
+		}
+		chunk := content[:min(size, len(content))]
+		if _, err := reply.Write(chunk); err != nil {
+			return
+		}
+		_ = http.NewResponseController(reply).Flush() // the next write fails if this does
+		content = content[len(chunk):]
+		select {
+		case <-request.Context().Done():
+			return
+		case <-time.After(pace.Every):
+		}
+	}
+}
+
+func mediaTypeOf(kind string, content []byte) string {
+	switch {
+	case kind == "blobs":
+		return "application/octet-stream"
+	case regexp.MustCompile(`"manifests":`).Match(content):
+		return indexType
+	}
+	return manifestType
+}

@@ -1,0 +1,154 @@
+#!/bin/bash
+# node.sh CMD...: runs CMD beside a container runtime and ends all it started. The node is a network and a mount
+# namespace: its addresses, firewall rules, mounts and /etc/hosts are nobody else's, and gone with it. Needs root.
+#
+#   ENGINE=20.10|26.1|28.5|28.5-containerd   dockbridge (dist/) on this Engine of Debian's; default: the one installed
+#   ENGINE=containerd|containerd-2           containerd's own CRI, to compare with: Debian's package, or that of the
+#                                            suite which has Engine 28.5
+# CMD finds in its environment: CONFORMANCE_ENDPOINT, CONFORMANCE_RUNTIME (ENGINE, with its default), CONFORMANCE_HOSTS
+# (its /etc/hosts), NODE_WORK (a directory that goes with the node), and DOCKER_HOST where there is an Engine.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+export PATH=$PATH:/usr/sbin:/sbin
+
+if [ "${CONFORMANCE_NODE:-}" != $PPID ]; then
+  [ "$(id -u)" = 0 ] || { echo 'node: must be root' >&2; exit 1; }
+  # Mounts that others take away go away here too; those made here stay here.
+  CONFORMANCE_NODE=$$ unshare --net --mount --propagation slave bash "$0" "$@"
+  exit
+fi
+
+say() { echo "node: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+runtime=${ENGINE:-installed}
+work=$(mktemp -d /var/tmp/dockbridge-conformance.XXXXXX)
+export NODE_WORK=$work CONFORMANCE_RUNTIME=$runtime CONFORMANCE_ENDPOINT=unix://$work/cri.sock
+daemon='' engine=''
+
+finish() {
+  local code=$?
+  trap '' INT TERM HUP
+  if [ -n "$daemon" ]; then
+    kill "$daemon" 2>/dev/null || true
+    wait "$daemon" 2>/dev/null || true
+  fi
+  case $runtime in
+    containerd*) end_containerd ;;
+    *) [ -z "$engine" ] || bash "$root/scripts/engine.sh" stop --name "$engine" || code=1 ;;
+  esac
+  if [ $code != 0 ] && [ -n "${CONFORMANCE_KEEP:-}" ]; then cp "$work"/*.log "$CONFORMANCE_KEEP/"; fi
+  awk -v below="$work/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | tac | xargs -r umount -l
+  rm -rf "$work"
+  exit $code
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+prepare_namespaces() {
+  # As systemd makes it: mounts of volumes must spread between pods and node.
+  mount --make-rshared /
+  ip link set lo up
+  # Not of type dummy, which not every kernel has.
+  ip link add eth0 type bridge
+  ip address add 198.51.100.1/24 dev eth0
+  ip -6 address add 2001:db8:10::1/64 dev eth0 nodad
+  ip link set eth0 up
+  ip route add default via 198.51.100.254
+  printf '127.0.0.1 localhost %s\n::1 localhost\n' "$(hostname)" >"$work/hosts"
+  mount --bind "$work/hosts" /etc/hosts
+  export CONFORMANCE_HOSTS=$work/hosts
+}
+
+write_cni() {
+  mkdir -p "$work/net.d"
+  cat >"$work/net.d/10-conformance.conflist" <<S
+{ "cniVersion": "1.0.0", "name": "conformance", "plugins": [
+  { "type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true, "hairpinMode": true,
+    "ipam": { "type": "host-local", "dataDir": "$work/leases",
+      "ranges": [[{ "subnet": "10.99.0.0/16" }], [{ "subnet": "fd00:99::/64" }]],
+      "routes": [{ "dst": "0.0.0.0/0" }, { "dst": "::/0" }] } },
+  { "type": "portmap", "snat": true, "capabilities": { "portMappings": true } } ] }
+S
+}
+
+start_dockbridge() {
+  [ -f "$root/dist/main.js" ] || die 'dist/ is missing (run: make build)'
+  engine=conformance-$$
+  host=$([ "$runtime" = installed ] || export DOCKBRIDGE_TEST_ENGINE=$runtime
+    exec bash "$root/scripts/engine.sh" start --name $engine --owner $$)
+  export DOCKER_HOST=${host#DOCKER_HOST=}
+  node "$root/dist/main.js" serve --container-runtime-endpoint "$CONFORMANCE_ENDPOINT" \
+    --docker-endpoint "$DOCKER_HOST" --state-dir "$work/state" --run-dir "$work/run" \
+    --network-plugin cni --cni-conf-dir "$work/net.d" --cni-bin-dir /usr/lib/cni --cni-cache-dir "$work/cni-cache" \
+    --image-pull-progress-deadline 5s >"$work/daemon.log" 2>&1 </dev/null &
+  daemon=$!
+  [ "$runtime" != installed ] || CONFORMANCE_RUNTIME=$(dockerd --version | grep -oE '[0-9]+\.[0-9]+' | head -1)
+  # The daemon removes a stalled pull after this long.
+  export CONFORMANCE_PULL_LIMIT=5s
+}
+
+# Its pause image comes from the registry of the suite, whose address is therefore known beforehand.
+start_containerd() {
+  local path=$PATH
+  [ "$runtime" = containerd ] || path=$(bash "$root/scripts/engine-version.sh" 28.5)/usr/bin:$PATH
+  export CONFORMANCE_REGISTRY=127.0.0.1:5000
+  cat >"$work/containerd.toml" <<S
+version = 2
+root = "$work/root"
+state = "$work/state"
+oom_score = 0
+[grpc]
+  address = "$work/cri.sock"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "$CONFORMANCE_REGISTRY/pause:1"
+  restrict_oom_score_adj = true
+  enable_cdi = true
+  cdi_spec_dirs = ["/etc/cdi", "/var/run/cdi"]
+  image_pull_progress_timeout = "5s"
+  stream_server_address = "127.0.0.1"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "$work/net.d"
+S
+  PATH=$path containerd --config "$work/containerd.toml" >"$work/daemon.log" 2>&1 </dev/null &
+  daemon=$!
+  [ "$runtime" = containerd ] || export CONFORMANCE_PULL_LIMIT=5s
+}
+
+end_containerd() {
+  local shim point
+  for shim in $(grep -laF "$work/" /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3); do
+    grep -qs '^containerd-shim' "/proc/$shim/comm" || continue
+    { pgrep -P "$shim" || true; } | xargs -r kill -KILL
+    kill -KILL "$shim"
+  done
+  for point in /sys/fs/cgroup/{,*/}k8s.io; do
+    [ ! -d "$point" ] || find "$point" -depth -type d -exec rmdir {} + 2>/dev/null || true
+  done
+}
+
+answers() {
+  local tries
+  for tries in {1..600}; do
+    [ ! -S "$work/cri.sock" ] || return 0
+    kill -0 "$daemon" 2>/dev/null || break
+    sleep 0.1
+  done
+  tail -5 "$work/daemon.log" >&2
+  die "the runtime did not start"
+}
+
+prepare_namespaces
+write_cni
+case $runtime in
+  containerd | containerd-2) start_containerd ;;
+  *) start_dockbridge ;;
+esac
+answers
+say "$runtime is ready"
+"$@"

@@ -1,0 +1,28 @@
+#!/bin/bash
+# run.sh: the conformance suite and the old clients against one runtime, and one table of the results. Exits 1 if a spec
+# failed.
+#   ENDPOINT=unix://…  a runtime that runs already, on this machine; ENGINE then only chooses the list's entries
+#   ENGINE=…           otherwise: which runtime node.sh starts
+#   ARGS=…             for `go test`, such as ARGS='-run TestExec'
+#   TOTALS=FILE        gets `N passed, N failed, N skipped`
+set -euo pipefail
+cd "$(dirname "$0")"
+go=$(bash ../../scripts/go.sh)
+
+if [ -n "${ENDPOINT:-}" ]; then
+  export CONFORMANCE_ENDPOINT=$ENDPOINT CONFORMANCE_RUNTIME=${ENGINE:-$ENDPOINT}
+elif [ -z "${NODE_WORK:-}" ]; then
+  # Built before the node is there; a failure shows when the tests run.
+  for module in . old; do (cd $module && "$go" test -run '^$' ./... >/dev/null 2>&1) || true; done
+  exec bash node.sh bash run.sh
+fi
+
+suite() {
+  # A spec mostly waits: more of them at a time than there are processors.
+  # shellcheck disable=SC2086 # several arguments
+  "$go" test -json -count=1 -timeout 15m -parallel 8 ${ARGS:-} . || true # the report tells a failure
+  # shellcheck disable=SC2016,SC2086 # the inner shell's; several arguments
+  "$go" run ./serve bash -c 'cd old && CONFORMANCE_IMAGE=$CONFORMANCE_IMAGES/base:1 exec "$@"' - \
+    "$go" test -json -count=1 -timeout 5m ${ARGS:-} . || true
+}
+suite | "$go" run ./report -skips skips.txt -runtime "$CONFORMANCE_RUNTIME" -totals "${TOTALS:-}"

@@ -18,6 +18,8 @@ import { GrpcServer } from './server/grpc-server';
 import { ImagePulls } from './server/image/image-pulls';
 import { RegistryCredentials } from './server/image/registry-credentials';
 import { SandboxImage } from './server/image/sandbox-image';
+import { createNodeStats } from './stats/create-node-stats';
+import type { NodeStats } from './stats/node-stats';
 import { NameReservations } from './store/name-reservations';
 import { Store } from './store/store';
 import { NetnsDialers } from './streaming/port-forward/netns-dialer';
@@ -50,6 +52,7 @@ export class Daemon {
   private constructor(
     private readonly link: EngineLink,
     private readonly logs: ContainerLogs,
+    private readonly stats: NodeStats,
     private readonly network: PodNetwork,
     private readonly server: GrpcServer,
     private readonly streaming: StreamingServer,
@@ -86,6 +89,11 @@ export class Daemon {
     store.podCidr = settings.podCidr;
     const reservations = new NameReservations();
     const localEngine = isLocalEndpoint(settings.dockerEndpoint);
+    const stats = await createNodeStats({
+      ...{ store, localEngine, logger },
+      engine: docker,
+      choice: settings.statsSource,
+    });
     const containerSync = new ContainerSync({
       docker,
       store,
@@ -152,6 +160,7 @@ export class Daemon {
           network,
           logs,
           imagePulls,
+          stats,
           sandboxImage,
           streaming,
           logger,
@@ -160,7 +169,7 @@ export class Daemon {
       },
       { endpoint: settings.endpoint, logger, observe: hooks.onCall ?? (() => undefined) },
     );
-    return new Daemon(link, logs, network, server, streaming, dialers, store, logger);
+    return new Daemon(link, logs, stats, network, server, streaming, dialers, store, logger);
   }
 
   /**
@@ -171,6 +180,7 @@ export class Daemon {
   async start(): Promise<string> {
     const streamingUrl = await this.streaming.listen();
     const address = await this.server.listen();
+    this.stats.start();
     this.link.start();
     this.logger.info('Serving CRI', { address, streaming: streamingUrl, version: DOCKBRIDGE_VERSION });
     await notifySystemd('--ready', this.logger);
@@ -188,6 +198,7 @@ export class Daemon {
     await this.streaming.close();
     await this.dialers.close();
     await this.link.stop();
+    await this.stats.close();
     await this.logs.close();
     await this.network.close();
     this.logger.info('Stopped');

@@ -151,6 +151,13 @@ export const OPTIONS = {
     integerIn(1, 100),
     'files in that spool: together they bridge an outage of dockbridge',
   ),
+  statsSource: option(
+    'stats-source',
+    'NAME',
+    'auto',
+    oneOf('auto', 'cgroup', 'engine'),
+    'where container and pod stats come from: cgroup files, or the Engine at a far higher price; auto: cgroup files where the Engine is on this machine',
+  ),
   logLevel: option('log-level', 'LEVEL', 'info', logLevel, 'error, warn, info, debug or trace'),
   streamingBindAddr: option(
     'streaming-bind-addr',

@@ -4,6 +4,7 @@ import type {
   EngineAuth,
   EngineContainerCreate,
   EngineContainerInspect,
+  EngineContainerStats,
   EngineContainerSummary,
   EngineDiskUsage,
   EngineExecInspect,
@@ -64,6 +65,10 @@ export interface DockerClient {
   /** All containers, running or not, that match. */
   listContainers(filters: Filters, options?: CallOptions): Promise<EngineContainerSummary[]>;
   inspectContainer(idOrName: string, options?: CallOptions): Promise<EngineContainerInspect>;
+  /** One reading, without the second one for a rate that would take the Engine a second. */
+  containerStats(id: string, options?: CallOptions): Promise<EngineContainerStats>;
+  /** Bytes of its writable layer: the Engine walks it, which may take long. */
+  containerSize(id: string, options?: CallOptions): Promise<number | undefined>;
   /** @returns the new container's id. Name taken: EngineError with statusCode 409. */
   createContainer(name: string, body: EngineContainerCreate, options?: CallOptions): Promise<string>;
   /** Already running is success. */

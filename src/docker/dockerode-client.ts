@@ -4,6 +4,7 @@ import type {
   EngineAuth,
   EngineContainerCreate,
   EngineContainerInspect,
+  EngineContainerStats,
   EngineContainerSummary,
   EngineDiskUsage,
   EngineExecInspect,
@@ -83,6 +84,22 @@ export class DockerodeClient implements DockerClient {
 
   inspectContainer(idOrName: string, options: CallOptions = {}): Promise<EngineContainerInspect> {
     return this.call({ method: 'GET', path: containerPath(idOrName, 'json'), ...options });
+  }
+
+  containerStats(id: string, options: CallOptions = {}): Promise<EngineContainerStats> {
+    const query = { stream: '0', 'one-shot': '1' };
+    return this.call({ method: 'GET', path: containerPath(id, 'stats'), query, ...options });
+  }
+
+  async containerSize(id: string, options: CallOptions = {}): Promise<number | undefined> {
+    const request = {
+      method: 'GET',
+      path: containerPath(id, 'json'),
+      query: { size: '1' },
+      ...options,
+    } as const;
+    // Not among the short calls: a walk of minutes must not hold one of their connections.
+    return (await this.long.json<{ SizeRw?: number }>(request, this.requestTimeoutMs)).SizeRw;
   }
 
   async createContainer(

@@ -28,3 +28,16 @@ export async function allSettled<T extends readonly unknown[] | []>(
   await Promise.allSettled(work);
   return Promise.all(work);
 }
+
+/** What `work` makes of each item, in their order, at most `limit` at a time; rejects as forEachLimited does. */
+export async function mapLimited<T, R>(
+  items: Iterable<T>,
+  limit: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  await forEachLimited([...items].entries(), limit, async ([at, item]) => {
+    results[at] = await work(item);
+  });
+  return results;
+}

@@ -6,12 +6,16 @@ import { listImages } from './image/list-images';
 import { pullImage } from './image/pull-image';
 import { removeImage } from './image/remove-image';
 import { attach } from './runtime/attach';
+import { containerStats } from './runtime/container-stats';
 import { containerStatus } from './runtime/container-status';
 import { createContainer } from './runtime/create-container';
 import { exec } from './runtime/exec';
 import { execSync } from './runtime/exec-sync';
+import { listContainerStats } from './runtime/list-container-stats';
 import { listContainers } from './runtime/list-containers';
+import { listPodSandboxStats } from './runtime/list-pod-sandbox-stats';
 import { listPodSandbox } from './runtime/list-pod-sandbox';
+import { podSandboxStats } from './runtime/pod-sandbox-stats';
 import { podSandboxStatus } from './runtime/pod-sandbox-status';
 import { portForward } from './runtime/port-forward';
 import { removeContainer } from './runtime/remove-container';
@@ -97,10 +101,10 @@ export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
   ReopenContainerLog: read(reopenContainerLog),
   UpdateContainerResources: write(updateContainerResources),
   UpdatePodSandboxResources: read(updatePodSandboxResources),
-  ContainerStats: later(STATS),
-  ListContainerStats: later(STATS),
-  PodSandboxStats: later(STATS),
-  ListPodSandboxStats: later(STATS),
+  ContainerStats: read(containerStats),
+  ListContainerStats: read(listContainerStats),
+  PodSandboxStats: read(podSandboxStats),
+  ListPodSandboxStats: read(listPodSandboxStats),
   ListMetricDescriptors: later(STATS),
   ListPodSandboxMetrics: later(STATS),
   CheckpointContainer: later('checkpoints are not built yet'),

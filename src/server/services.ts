@@ -2,6 +2,7 @@ import type { DockerClient } from '../docker/client';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
+import type { NodeStats } from '../stats/node-stats';
 import type { NameReservations } from '../store/name-reservations';
 import type { Store } from '../store/store';
 import type { ContainerSync } from '../sync/container-sync';
@@ -32,6 +33,7 @@ export interface Services {
   readonly network: PodNetwork;
   readonly logs: ContainerLogs;
   readonly imagePulls: ImagePulls;
+  readonly stats: Pick<NodeStats, 'ofContainer' | 'ofContainers' | 'ofPod' | 'ofPods'>;
   readonly sandboxImage: SandboxImage;
   readonly streaming: Pick<StreamingServer, 'execUrl' | 'attachUrl' | 'portForwardUrl'>;
   readonly settings: HandlerSettings;

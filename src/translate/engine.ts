@@ -138,6 +138,49 @@ export interface EngineContainerInspect {
   };
 }
 
+/** `GET /containers/{id}/stats?stream=0&one-shot=1`; of a container that does not run all is zero or missing. */
+export interface EngineContainerStats {
+  read: string;
+  cpu_stats: {
+    cpu_usage: { total_usage: number; usage_in_usermode?: number; usage_in_kernelmode?: number };
+    throttling_data?: { periods: number; throttled_periods: number; throttled_time: number };
+  };
+  memory_stats: {
+    usage?: number;
+    max_usage?: number;
+    failcnt?: number;
+    /** Without one: the machine's memory. */
+    limit?: number;
+    /** The lines of memory.stat, as the machine's cgroup version has them. */
+    stats?: Record<string, number>;
+  };
+  pids_stats?: { current?: number; limit?: number };
+  blkio_stats?: {
+    io_service_bytes_recursive?: EngineBlkioEntry[] | null;
+    io_serviced_recursive?: EngineBlkioEntry[] | null;
+  };
+  /** By interface; missing on the host's network and on one that the Engine did not set up. */
+  networks?: Record<string, EngineInterfaceStats>;
+}
+
+export interface EngineBlkioEntry {
+  major: number;
+  minor: number;
+  op: string;
+  value: number;
+}
+
+export interface EngineInterfaceStats {
+  rx_bytes: number;
+  rx_packets: number;
+  rx_errors: number;
+  rx_dropped: number;
+  tx_bytes: number;
+  tx_packets: number;
+  tx_errors: number;
+  tx_dropped: number;
+}
+
 /** One element of `GET /containers/json`. */
 export interface EngineContainerSummary {
   Id: string;

@@ -42,3 +42,25 @@ export function containerFilter(
     (state === undefined || containerState(container) === state) &&
     matchesLabels(container.labels, filter.label_selector);
 }
+
+/** A predicate for ListContainerStats: running containers by id and sandbox id prefixes and labels, all ANDed. */
+export function containerStatsFilter(
+  filter: Decoded<cri.IContainerStatsFilter> | null,
+): (container: ContainerRecord) => boolean {
+  return (container) =>
+    containerState(container) === ContainerState.CONTAINER_RUNNING &&
+    (filter === null ||
+      (container.id.startsWith(filter.id) &&
+        container.sandboxId.startsWith(filter.pod_sandbox_id) &&
+        matchesLabels(container.labels, filter.label_selector)));
+}
+
+/** A predicate for ListPodSandboxStats: ready sandboxes by id prefix and labels. */
+export function sandboxStatsFilter(
+  filter: Decoded<cri.IPodSandboxStatsFilter> | null,
+): (sandbox: SandboxRecord) => boolean {
+  return (sandbox) =>
+    sandboxState(sandbox) === PodSandboxState.SANDBOX_READY &&
+    (filter === null ||
+      (sandbox.id.startsWith(filter.id) && matchesLabels(sandbox.labels, filter.label_selector)));
+}

@@ -91,3 +91,48 @@ export interface NetworkReading {
   readonly defaultInterface?: InterfaceReading | undefined;
   readonly others: readonly InterfaceReading[];
 }
+
+/** What one block device has done for a container. */
+export interface DeviceIo {
+  readonly major: string;
+  readonly minor: string;
+  readonly readBytes: number;
+  readonly writeBytes: number;
+  readonly reads: number;
+  readonly writes: number;
+}
+
+/** What cAdvisor's metrics want beyond usage. Undefined means that the machine does not tell. */
+export interface DetailReading {
+  readonly usage: UsageReading;
+  readonly userNanos?: Long | undefined;
+  readonly systemNanos?: Long | undefined;
+  /** Of the CFS quota. */
+  readonly periods?: number | undefined;
+  readonly throttledPeriods?: number | undefined;
+  readonly throttledNanos?: Long | undefined;
+  /** Bytes, as all of memory but the counts. */
+  readonly cache?: number | undefined;
+  readonly mappedFile?: number | undefined;
+  readonly kernel?: number | undefined;
+  readonly maxUsage?: number | undefined;
+  /** How often usage hit the limit. */
+  readonly limitHits?: number | undefined;
+  /** Of the group itself, without groups below it. */
+  readonly ownPageFaults?: number | undefined;
+  readonly ownMajorPageFaults?: number | undefined;
+  readonly oomKills?: number | undefined;
+  readonly devices: readonly DeviceIo[];
+  /** Threads, in the kernel's words tasks. */
+  readonly tasks?: number | undefined;
+  readonly tasksLimit?: number | undefined;
+  readonly hugePages: readonly HugePages[];
+}
+
+export interface HugePages {
+  /** As in the file name: `2MB`, `1GB`. */
+  readonly size: string;
+  /** Bytes. */
+  readonly usage: number;
+  readonly maxUsage?: number | undefined;
+}

@@ -1,8 +1,8 @@
-import { readdir, readFile, readlink, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import type { cri } from '../../src/proto';
 import { NamespaceMode, PodSandboxState } from '../../src/proto/enums';
 import { readNodeRights } from '../../src/system/node-rights';
+import { removeCgroups } from './support/cgroups';
 import { TestDaemon } from './support/daemon';
 import { engineGet, sharedDockerHost } from './support/engine';
 import { expectFailure } from './support/grpc';
@@ -300,15 +300,3 @@ describe('RunPodSandbox', () => {
     });
   });
 });
-
-async function removeCgroups(top: string): Promise<void> {
-  const hierarchies = await readdir('/sys/fs/cgroup');
-  await Promise.all(hierarchies.map((hierarchy) => removeTree(join('/sys/fs/cgroup', hierarchy, top))));
-  await removeTree(join('/sys/fs/cgroup', top));
-}
-
-async function removeTree(directory: string): Promise<void> {
-  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
-  for (const entry of entries) if (entry.isDirectory()) await removeTree(join(directory, entry.name));
-  if (entries.length > 0) await rmdir(directory);
-}

@@ -31,6 +31,10 @@ const BUILT = new Set([
   'ListImages',
   'RemoveImage',
   'ImageFsInfo',
+  'ContainerStats',
+  'ListContainerStats',
+  'PodSandboxStats',
+  'ListPodSandboxStats',
 ]);
 const LATER = Object.entries({ ...RUNTIME_CODECS, ...IMAGE_CODECS })
   .map(([name, { streams }]) => ({ name, streams }))

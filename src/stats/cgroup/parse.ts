@@ -1,5 +1,5 @@
 import Long from 'long';
-import type { Pressure, PressureLine } from '../../translate/readings';
+import type { DeviceIo, Pressure, PressureLine } from '../../translate/readings';
 
 const NANOS_PER_MICRO = 1_000;
 /** cgroup v1 says "no limit" with a number near 2^63; no machine has 2^60 bytes. */
@@ -65,16 +65,6 @@ function pressureLine(text: string, kind: string): PressureLine | undefined {
     avg60: Number(avg60),
     avg300: Number(avg300),
   };
-}
-
-/** What one block device has done for a group. */
-export interface DeviceIo {
-  readonly major: string;
-  readonly minor: string;
-  readonly readBytes: number;
-  readonly writeBytes: number;
-  readonly reads: number;
-  readonly writes: number;
 }
 
 /** v2's io.stat: `8:0 rbytes=1 wbytes=2 rios=3 wios=4 …`; a device that was never used may have no values at all. */

@@ -1,9 +1,16 @@
 import { join } from 'node:path';
-import type { CpuReading, MemoryReading, SwapReading, UsageReading } from '../../translate/readings';
+import type {
+  CpuReading,
+  MemoryReading,
+  SwapReading,
+  UsageReading,
+  DetailReading,
+  HugePages,
+} from '../../translate/readings';
 import { CpuRate } from '../cpu-rate';
 import type { ReadingClock } from '../reading-clock';
 import type { GroupPath } from './group-path';
-import type { DetailReading, GroupReader, HugePages } from './group-reader';
+import type { GroupReader } from './group-reader';
 import { HeldFiles } from './held-files';
 import { hugePageSizes } from './huge-page-sizes';
 import { blkio, keyed, keyedLong, limit, long, number } from './parse';

@@ -6,11 +6,13 @@ import type {
   MemoryReading,
   SwapReading,
   UsageReading,
+  DetailReading,
+  HugePages,
 } from '../../translate/readings';
 import { CpuRate } from '../cpu-rate';
 import type { ReadingClock } from '../reading-clock';
 import type { GroupPath } from './group-path';
-import type { DetailReading, GroupReader, HugePages } from './group-reader';
+import type { GroupReader } from './group-reader';
 import { HeldFiles } from './held-files';
 import { hugePageSizes } from './huge-page-sizes';
 import { ioStat, keyed, keyedLong, limit, number, pressure } from './parse';

@@ -1,5 +1,5 @@
 import type { V2Group } from '../../../src/stats/cgroup/v2-group';
-import type { DetailReading } from '../../../src/stats/cgroup/group-reader';
+import type { DetailReading } from '../../../src/translate/readings';
 import { recordedGroup } from './support/v2-host';
 
 const MIB = 2 ** 20;

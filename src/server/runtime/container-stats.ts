@@ -1,0 +1,14 @@
+import type { cri, Decoded } from '../../proto';
+import { toCriContainerStats } from '../../translate/stats';
+import { getContainer } from '../lookup';
+import type { CallContext, Services } from '../services';
+
+/** Of a container that does not run: attributes and what is known of its layer. An unknown one is an error. */
+export async function containerStats(
+  { store, stats }: Services,
+  request: Decoded<cri.IContainerStatsRequest>,
+  { signal }: CallContext,
+): Promise<cri.IContainerStatsResponse> {
+  const container = getContainer(store, request.container_id);
+  return { stats: toCriContainerStats(await stats.ofContainer(container, signal)) };
+}

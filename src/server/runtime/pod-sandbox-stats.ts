@@ -1,0 +1,14 @@
+import type { cri, Decoded } from '../../proto';
+import { toCriPodStats } from '../../translate/stats';
+import { getSandbox } from '../lookup';
+import type { CallContext, Services } from '../services';
+
+/** Of a pod that does not run: its attributes alone. */
+export async function podSandboxStats(
+  { store, stats }: Services,
+  request: Decoded<cri.IPodSandboxStatsRequest>,
+  { signal }: CallContext,
+): Promise<cri.IPodSandboxStatsResponse> {
+  const sandbox = getSandbox(store, request.pod_sandbox_id);
+  return { stats: toCriPodStats(await stats.ofPod(sandbox, signal)) };
+}

@@ -1,0 +1,128 @@
+import { isInContainer } from '../../lib/process-tree';
+import { Semaphore } from '../../lib/semaphore';
+import type { InterfaceReading, UsageReading } from '../../translate/readings';
+import { parseNetDev } from '../interfaces';
+import type { ReadingClock } from '../reading-clock';
+import type { Target, TargetDetail, UsageSource } from '../usage-source';
+import { groupOfContainer, type GroupPath } from './group-path';
+import type { GroupReader } from './group-reader';
+import { readText } from './held-files';
+import type { Hierarchies } from './hierarchies';
+import { openGroup } from './open-group';
+import { processesBelow } from './processes';
+
+/** Groups read at the same time, of some three to nine small files each: libuv has four threads for all of them. */
+const CONCURRENCY = 8;
+
+interface Found {
+  readonly path: GroupPath;
+  readonly own: GroupReader;
+  /** The group above, opened when first asked for. */
+  above?: GroupReader;
+}
+
+interface Entry {
+  readonly pid: number;
+  readonly found: Promise<Found | undefined>;
+}
+
+/**
+ * Readings from cgroup files. The group of a container is looked up once, by its first process' /proc/<pid>/cgroup; its
+ * files stay open until it ends.
+ */
+export class CgroupSource implements UsageSource {
+  private readonly entries = new Map<string, Entry>();
+  private readonly slots = new Semaphore(CONCURRENCY);
+
+  constructor(
+    private readonly hierarchies: Hierarchies,
+    private readonly clock: ReadingClock,
+  ) {}
+
+  async usage(target: Target, signal?: AbortSignal): Promise<UsageReading | undefined> {
+    return this.slots.run(async () => (await this.find(target))?.own.usage(), signal);
+  }
+
+  async detail(target: Target, signal?: AbortSignal): Promise<TargetDetail | undefined> {
+    return this.slots.run(async () => withName((await this.find(target))?.own), signal);
+  }
+
+  async podUsage(sandbox: Target, signal?: AbortSignal): Promise<UsageReading | undefined> {
+    return this.slots.run(async () => (await this.above(sandbox))?.usage(), signal);
+  }
+
+  async podDetail(sandbox: Target, signal?: AbortSignal): Promise<TargetDetail | undefined> {
+    return this.slots.run(async () => withName(await this.above(sandbox)), signal);
+  }
+
+  async processes(target: Target, signal?: AbortSignal): Promise<readonly number[] | undefined> {
+    return this.slots.run(async () => {
+      const path = (await this.find(target))?.path;
+      const directory = path?.directoryOf('memory') ?? path?.directoryOf('cpuacct');
+      return directory === undefined ? undefined : processesBelow(directory);
+    }, signal);
+  }
+
+  async interfaces(
+    { id, pid }: Target,
+    signal?: AbortSignal,
+  ): Promise<readonly InterfaceReading[] | undefined> {
+    return this.slots.run(async () => {
+      const text = await readText(`/proc/${pid}/net/dev`);
+      // After the read: had the pid been reused before it, the cgroup would tell now.
+      return text !== undefined && (await isInContainer(pid, id)) ? parseNetDev(text) : undefined;
+    }, signal);
+  }
+
+  async watch(target: Target): Promise<void> {
+    await this.usage(target);
+  }
+
+  async forget(id: string): Promise<void> {
+    const entry = this.entries.get(id);
+    this.entries.delete(id);
+    await closeAll(entry);
+  }
+
+  async close(): Promise<void> {
+    const entries = [...this.entries.values()];
+    this.entries.clear();
+    for (const entry of entries) await closeAll(entry);
+  }
+
+  private async above(sandbox: Target): Promise<GroupReader | undefined> {
+    const found = await this.find(sandbox);
+    if (found === undefined) return undefined;
+    found.above ??= openGroup(found.path.parent(), this.hierarchies.version, this.clock);
+    return found.above;
+  }
+
+  private async find(target: Target): Promise<Found | undefined> {
+    const known = this.entries.get(target.id);
+    // Another pid is another life of the container (`docker restart`), in another group of the same name.
+    if (known?.pid === target.pid) return known.found;
+    const entry = { pid: target.pid, found: this.locate(target) };
+    this.entries.set(target.id, entry);
+    await closeAll(known);
+    const found = await entry.found;
+    if (found === undefined && this.entries.get(target.id) === entry) this.entries.delete(target.id);
+    return found;
+  }
+
+  private async locate({ id, pid }: Target): Promise<Found | undefined> {
+    const text = pid === 0 ? undefined : await readText(`/proc/${pid}/cgroup`);
+    const path = text === undefined ? undefined : groupOfContainer(text, id, this.hierarchies);
+    return path && { path, own: openGroup(path, this.hierarchies.version, this.clock) };
+  }
+}
+
+async function withName(group: GroupReader | undefined): Promise<TargetDetail | undefined> {
+  const detail = await group?.detail();
+  return detail && group && { ...detail, cgroup: group.name };
+}
+
+async function closeAll(entry: Entry | undefined): Promise<void> {
+  const found = await entry?.found;
+  await found?.own.close();
+  await found?.above?.close();
+}

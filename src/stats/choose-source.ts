@@ -1,0 +1,44 @@
+import type { Logger } from '../lib/logger';
+import { CgroupSource } from './cgroup/cgroup-source';
+import { readText } from './cgroup/held-files';
+import { findHierarchies } from './cgroup/hierarchies';
+import { EngineSource, type EngineStats } from './engine-source';
+import type { ReadingClock } from './reading-clock';
+import type { UsageSource } from './usage-source';
+
+/** `auto`: cgroup files of a local Engine, else the Engine. */
+export type StatsChoice = 'auto' | 'cgroup' | 'engine';
+
+export interface SourceParts {
+  readonly choice: StatsChoice;
+  /** Whether the Engine's processes are on this machine. */
+  readonly localEngine: boolean;
+  readonly engine: EngineStats;
+  readonly clock: ReadingClock;
+  readonly logger: Logger;
+}
+
+/** Made once, at start: a source that changed under way would make counters jump. */
+export async function chooseSource({
+  choice,
+  localEngine,
+  engine,
+  clock,
+  logger,
+}: SourceParts): Promise<UsageSource> {
+  const hierarchies = findHierarchies((await readText('/proc/self/mountinfo')) ?? '');
+  const why = whyNotCgroups(choice, localEngine, hierarchies !== undefined);
+  if (why === undefined && hierarchies !== undefined) {
+    logger.info('Stats are read from cgroup files', { cgroupVersion: hierarchies.version });
+    return new CgroupSource(hierarchies, clock);
+  }
+  logger.info("Stats are the Engine's one-shot stats, which cost it much more", { why });
+  return new EngineSource(engine, clock);
+}
+
+function whyNotCgroups(choice: StatsChoice, localEngine: boolean, areMounted: boolean): string | undefined {
+  if (choice === 'engine') return '--stats-source=engine';
+  if (!areMounted) return 'no cgroup file system is mounted';
+  if (choice === 'auto' && !localEngine) return 'the Engine is on another machine';
+  return undefined;
+}

@@ -1,0 +1,147 @@
+import { mapLimited } from '../lib/concurrency';
+import { messageOf } from '../lib/errors';
+import type { Logger } from '../lib/logger';
+import { NamespaceMode } from '../proto/enums';
+import type { ContainerRecord, SandboxRecord } from '../store/records';
+import type { Store } from '../store/store';
+import type { NetworkReading, UsageReading } from '../translate/readings';
+import type { ContainerUsage, PodUsage } from '../translate/stats';
+import { toNetworkReading } from './interfaces';
+import { PodSums } from './pod-sum';
+import type { ReadingClock } from './reading-clock';
+import type { UsageSource } from './usage-source';
+
+/** Objects of one call in flight; the source has a limit of its own for all calls together. */
+const CONCURRENCY = 16;
+
+export interface NodeStatsParts {
+  readonly store: Store;
+  readonly source: UsageSource;
+  readonly clock: ReadingClock;
+  readonly logger: Logger;
+}
+
+/** Readings of all that runs on this node. Follows the store: what starts gets its first reading, what ends is let go. */
+export class NodeStats {
+  private readonly sums = new PodSums();
+  private readonly unsubscribe: (() => void)[] = [];
+
+  constructor(private readonly parts: NodeStatsParts) {}
+
+  start(): void {
+    const { store } = this.parts;
+    this.unsubscribe.push(
+      store.containers.subscribe((now, before) => this.changed(now, before)),
+      store.sandboxes.subscribe((now, before) => this.changed(now, before)),
+    );
+  }
+
+  async close(): Promise<void> {
+    for (const end of this.unsubscribe.splice(0)) end();
+    await this.parts.source.close();
+  }
+
+  /** Readings of those that still run; none costs an Engine call where cgroup files are visible. */
+  async ofContainers(
+    containers: readonly ContainerRecord[],
+    signal?: AbortSignal,
+  ): Promise<ContainerUsage[]> {
+    const all = await mapLimited(containers, CONCURRENCY, (one) => this.ofContainer(one, signal));
+    return all.filter(({ usage }) => usage !== undefined);
+  }
+
+  /** Of one that does not run: what is known of its writable layer. */
+  async ofContainer(container: ContainerRecord, signal?: AbortSignal): Promise<ContainerUsage> {
+    const usage = hasProcess(container) ? await this.parts.source.usage(container, signal) : undefined;
+    return { container, usage };
+  }
+
+  async ofPods(sandboxes: readonly SandboxRecord[], signal?: AbortSignal): Promise<PodUsage[]> {
+    return mapLimited(sandboxes, CONCURRENCY, (one) => this.ofPod(one, signal));
+  }
+
+  async ofPod(sandbox: SandboxRecord, signal?: AbortSignal): Promise<PodUsage> {
+    if (!hasProcess(sandbox)) return { sandbox, containers: [] };
+    const running = this.parts.store.containers.ofSandbox(sandbox.id).filter(hasProcess);
+    const [containers, usage, network, processes] = await Promise.all([
+      this.ofContainers(running, signal),
+      this.ownUsage(sandbox, signal),
+      this.network(sandbox, signal),
+      this.processes([sandbox, ...running], signal),
+    ]);
+    return {
+      sandbox,
+      containers,
+      usage: usage ?? (await this.sum(sandbox, containers, signal)),
+      network,
+      processes,
+    };
+  }
+
+  /** Of the pod's own cgroup. Without a cgroup parent its containers are among all others of the Engine. */
+  private async ownUsage(
+    sandbox: SandboxRecord,
+    signal: AbortSignal | undefined,
+  ): Promise<UsageReading | undefined> {
+    return sandbox.cgroupParent === '' ? undefined : this.parts.source.podUsage(sandbox, signal);
+  }
+
+  private async sum(
+    sandbox: SandboxRecord,
+    containers: readonly ContainerUsage[],
+    signal: AbortSignal | undefined,
+  ): Promise<UsageReading> {
+    const pause = await this.parts.source.usage(sandbox, signal);
+    const members = new Map(pause === undefined ? [] : [[sandbox.id, pause]]);
+    for (const { container, usage } of containers) if (usage !== undefined) members.set(container.id, usage);
+    return this.sums.sum(sandbox.id, members);
+  }
+
+  private async network(
+    sandbox: SandboxRecord,
+    signal: AbortSignal | undefined,
+  ): Promise<NetworkReading | undefined> {
+    if (sandbox.namespaces.network === NamespaceMode.NODE) return undefined;
+    const interfaces = await this.parts.source.interfaces(sandbox, signal);
+    return interfaces && toNetworkReading(interfaces, this.parts.clock.now());
+  }
+
+  private async processes(
+    members: readonly (SandboxRecord | ContainerRecord)[],
+    signal: AbortSignal | undefined,
+  ): Promise<PodUsage['processes']> {
+    const pids = await mapLimited(members, CONCURRENCY, (one) => this.parts.source.processes(one, signal));
+    if (pids.every((some) => some === undefined)) return undefined;
+    const count = pids.reduce((sum, some) => sum + (some?.length ?? 0), 0);
+    return { timestamp: this.parts.clock.now(), count };
+  }
+
+  private changed(
+    now: SandboxRecord | ContainerRecord | undefined,
+    before: SandboxRecord | ContainerRecord | undefined,
+  ): void {
+    const { source } = this.parts;
+    if (now !== undefined && hasProcess(now)) {
+      if (before?.pid === now.pid) return;
+      this.inBackground(source.watch(now));
+      if (now.kind === 'sandbox') this.inBackground(this.ownUsage(now, undefined));
+    } else if (before !== undefined && hasProcess(before)) {
+      this.sums.end(before.id);
+      this.inBackground(source.forget(before.id));
+    }
+    if (now === undefined && before !== undefined) this.sums.forget(before.id);
+  }
+
+  private inBackground(work: Promise<unknown>): void {
+    work.catch((error: unknown) =>
+      this.parts.logger.debug(
+        () => 'A reading ahead of time failed',
+        () => ({ error: messageOf(error) }),
+      ),
+    );
+  }
+}
+
+function hasProcess({ state, pid }: SandboxRecord | ContainerRecord): boolean {
+  return pid !== 0 && (state === 'running' || state === 'paused');
+}

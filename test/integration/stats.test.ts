@@ -1,0 +1,183 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { cri, Decoded } from '../../src/proto';
+import { findHierarchies } from '../../src/stats/cgroup/hierarchies';
+import { groupOfContainer } from '../../src/stats/cgroup/group-path';
+import { TestDaemon } from './support/daemon';
+import { engineCall, engineGet, sharedDockerHost } from './support/engine';
+import { expectFailure } from './support/grpc';
+import {
+  containerConfig,
+  createContainer,
+  exec,
+  FOREVER,
+  podConfig,
+  runPod,
+  startedContainer,
+  untilExited,
+  untilStore,
+} from './support/pods';
+
+type ContainerStats = Decoded<cri.IContainerStats>;
+const MIB = 2 ** 20;
+
+describe('stats of containers', () => {
+  let test: TestDaemon;
+  let pod: string;
+  beforeAll(async () => {
+    test = await TestDaemon.start();
+    pod = await runPod(test);
+  });
+  afterAll(() => test.stop());
+
+  async function statsOf(container_id: string): Promise<ContainerStats> {
+    const { stats } = await test.client.call('ContainerStats', { container_id });
+    if (stats === null) throw new Error('no stats');
+    return stats;
+  }
+
+  /** What the kernel says, by files of the test's own choosing; cgroup v1 as these machines have it. */
+  async function truth(id: string, controller: string, file: string): Promise<string> {
+    const pid = test.daemon.store.containers.get(id)?.pid ?? 0;
+    const hierarchies = findHierarchies(await readFile('/proc/self/mountinfo', 'utf8'));
+    const text = await readFile(`/proc/${pid}/cgroup`, 'utf8');
+    const group = hierarchies && groupOfContainer(text, id, hierarchies);
+    return readFile(`${group?.directoryOf(controller) ?? ''}/${file}`, 'utf8');
+  }
+
+  it('say whose they are, and are younger each time', async () => {
+    const config = containerConfig('named', FOREVER, { labels: { app: 'x' }, annotations: { note: 'y' } });
+    const id = await startedContainer(test, pod, config);
+    const [first, second] = [await statsOf(id), await statsOf(id)];
+    expect(first.attributes).toMatchObject({
+      id,
+      metadata: { name: 'named', attempt: 0 },
+      labels: { app: 'x' },
+      annotations: { note: 'y' },
+    });
+    expect(Number(first.cpu?.timestamp) / 1e6).toBeGreaterThan(Date.now() - 60_000);
+    expect(second.cpu?.timestamp.greaterThan(first.cpu?.timestamp ?? 0)).toBe(true);
+    expect(second.memory?.timestamp.greaterThan(first.memory?.timestamp ?? 0)).toBe(true);
+  });
+
+  it('of a CPU burner at 20 %: usage and rate', async () => {
+    const id = await startedContainer(
+      test,
+      pod,
+      containerConfig('burner', 'while :; do :; done', {
+        linux: { resources: { cpu_period: 100_000, cpu_quota: 20_000 } },
+      }),
+    );
+    const before = await statsOf(id);
+    const burnt = Number(before.cpu?.usage_core_nano_seconds?.value) + 400_000_000;
+    while (Number(await truth(id, 'cpuacct', 'cpuacct.usage')) < burnt) await delay(50);
+    const low = Number(await truth(id, 'cpuacct', 'cpuacct.usage'));
+    const after = await statsOf(id);
+    const high = Number(await truth(id, 'cpuacct', 'cpuacct.usage'));
+    const usage = Number(after.cpu?.usage_core_nano_seconds?.value);
+    expect(usage).toBeGreaterThanOrEqual(low);
+    expect(usage).toBeLessThanOrEqual(high);
+    const elapsed = Number(after.cpu?.timestamp.sub(before.cpu?.timestamp ?? 0));
+    const share = (usage - Number(before.cpu?.usage_core_nano_seconds?.value)) / elapsed;
+    // A busy machine may leave it less; the quota leaves it no more.
+    expect(share).toBeGreaterThan(0);
+    expect(share).toBeLessThan(0.25);
+    expect(Number(after.cpu?.usage_nano_cores?.value) / 1e9 / share).toBeCloseTo(1, 0);
+  });
+
+  it('of 64 resident MiB and 10 MB of page cache: the cache is not in the working set', async () => {
+    // tail keeps what it may have to print; the file is read once: inactive page cache.
+    const script = `head -c 10000000 /dev/zero > /cached; sync; cat /cached > /dev/null;
+      { head -c ${64 * MIB} /dev/zero; touch /full; sleep 1000; } | tail -c ${64 * MIB}`;
+    const id = await startedContainer(
+      test,
+      pod,
+      containerConfig('resident', script, { linux: { resources: { memory_limit_in_bytes: 200 * MIB } } }),
+    );
+    await exec(test, id, 'until [ -e /full ]; do sleep 0.1; done');
+    const stat = await truth(id, 'memory', 'memory.stat');
+    const line = (key: string): number => Number(new RegExp(`^${key} (\\d+)$`, 'm').exec(stat)?.[1]);
+    const { memory } = await statsOf(id);
+    const value = (of: Decoded<cri.IUInt64Value> | null | undefined): number => Number(of?.value);
+    expect(value(memory?.rss_bytes) / MIB).toBeGreaterThan(64);
+    expect(value(memory?.rss_bytes) / MIB).toBeLessThan(70);
+    expect(value(memory?.rss_bytes)).toBe(line('total_rss'));
+    expect(line('total_inactive_file')).toBeGreaterThan(9_000_000);
+    expect(value(memory?.usage_bytes) - value(memory?.working_set_bytes)).toBe(line('total_inactive_file'));
+    expect(value(memory?.available_bytes)).toBe(200 * MIB - value(memory?.working_set_bytes));
+    expect(value(memory?.page_faults)).toBeGreaterThan((64 * MIB) / 4096);
+    const engine = (await engineGet(sharedDockerHost(), `/containers/${id}/stats?stream=0&one-shot=1`)) as {
+      memory_stats: { usage: number; stats: Record<string, number> };
+    };
+    const shown = engine.memory_stats.usage - (engine.memory_stats.stats.total_inactive_file ?? 0);
+    expect(Math.abs(value(memory?.working_set_bytes) - shown)).toBeLessThan(MIB);
+  });
+
+  it('without a limit say nothing of available memory', async () => {
+    const id = await startedContainer(test, pod, containerConfig('unlimited', FOREVER));
+    const { memory } = await statsOf(id);
+    expect(memory?.available_bytes).toBeNull();
+    expect(Number(memory?.usage_bytes?.value)).toBeGreaterThan(0);
+  });
+
+  it('of one that does not run are its attributes; of an unknown one an error', async () => {
+    const id = await createContainer(test, pod, containerConfig('short', 'exit 0'));
+    expect((await statsOf(id)).cpu).toBeNull();
+    await test.client.call('StartContainer', { container_id: id });
+    await untilExited(test, id);
+    const stats = await statsOf(id);
+    expect([stats.attributes?.id, stats.cpu, stats.memory]).toEqual([id, null, null]);
+    await expectFailure(test.client.call('ContainerStats', { container_id: 'beef' }), 'NOT_FOUND', /beef/);
+    await expectFailure(test.client.call('ContainerStats', {}), 'INVALID_ARGUMENT', /container_id/);
+  });
+
+  it('survive a restart of the container in its cgroup of the same name', async () => {
+    const id = await startedContainer(test, pod, containerConfig('again', FOREVER));
+    const before = await statsOf(id);
+    const { pid } = test.daemon.store.containers.get(id) ?? {};
+    await engineCall(sharedDockerHost(), 'POST', `/containers/${id}/restart?t=0`);
+    await untilStore(test, () => {
+      const now = test.daemon.store.containers.get(id);
+      return now?.state === 'running' && now.pid !== pid;
+    });
+    const after = await statsOf(id);
+    expect(after.cpu?.timestamp.greaterThan(before.cpu?.timestamp ?? 0)).toBe(true);
+    expect(after.memory?.usage_bytes).not.toBeNull();
+  });
+
+  describe('as a list', () => {
+    let other: string;
+    let ids: string[];
+    beforeAll(async () => {
+      other = await runPod(test, podConfig(test));
+      const start = (name: string, color: string): Promise<string> =>
+        startedContainer(test, other, containerConfig(name, FOREVER, { labels: { color } }));
+      ids = [await start('one', 'red'), await start('two', 'blue')];
+      await createContainer(test, other, containerConfig('idle', FOREVER, { labels: { color: 'red' } }));
+    });
+
+    async function list(filter: cri.IContainerStatsFilter | null): Promise<string[]> {
+      const { stats } = await test.client.call('ListContainerStats', { filter });
+      return stats.map(({ attributes }) => attributes?.id ?? '').sort();
+    }
+
+    it('holds what runs, filtered by id, pod and labels', async () => {
+      const [one = '', two = ''] = ids;
+      expect(await list({ pod_sandbox_id: other })).toEqual([one, two].sort());
+      expect(await list({ id: one.slice(0, 12) })).toEqual([one]);
+      expect(await list({ label_selector: { color: 'red' } })).toEqual([one]);
+      expect(await list({ id: one, label_selector: { color: 'blue' } })).toEqual([]);
+      expect(await list({ id: one, pod_sandbox_id: pod })).toEqual([]);
+      expect(await list(null)).toEqual(expect.arrayContaining(ids));
+    });
+
+    it('makes no Engine call', async () => {
+      expect(
+        await test.countEngineCalls(async () => {
+          await list(null);
+          await test.client.call('ContainerStats', { container_id: ids[0] ?? '' });
+        }),
+      ).toEqual({});
+    });
+  });
+});

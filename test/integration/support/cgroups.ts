@@ -1,5 +1,49 @@
-import { readdir, rmdir } from 'node:fs/promises';
+import { readFile, readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { engineGet, sharedDockerHost } from './engine';
+
+/** The node's pid of a container's first process. */
+export async function pidOf(id: string): Promise<number> {
+  const { State } = (await engineGet(sharedDockerHost(), `/containers/${id}/json`)) as {
+    State: { Pid: number };
+  };
+  return State.Pid;
+}
+
+/** The control group of a process, on cgroup v1: the machines that these tests run on have no other. */
+async function cgroupDirectory(pid: number, controller: string): Promise<string> {
+  for (const line of (await readFile(`/proc/${pid}/cgroup`, 'utf8')).split('\n')) {
+    const [, names = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    if (names.split(',').includes(controller)) return join('/sys/fs/cgroup', controller, path);
+  }
+  throw new Error(`no cgroup v1 of ${controller} for process ${pid}`);
+}
+
+/** What the kernel enforces for a running container. */
+export interface KernelLimits {
+  readonly memory: number;
+  /** Memory plus swap. */
+  readonly memorySwap: number;
+  readonly cpuShares: number;
+  readonly cpuQuota: number;
+  readonly cpuPeriod: number;
+  readonly cpusetCpus: string;
+}
+
+/** Read from the control group's files, not from the Engine. */
+export async function kernelLimits(id: string): Promise<KernelLimits> {
+  const pid = await pidOf(id);
+  const read = async (controller: string, file: string): Promise<string> =>
+    (await readFile(join(await cgroupDirectory(pid, controller), file), 'utf8')).trim();
+  return {
+    memory: Number(await read('memory', 'memory.limit_in_bytes')),
+    memorySwap: Number(await read('memory', 'memory.memsw.limit_in_bytes')),
+    cpuShares: Number(await read('cpu', 'cpu.shares')),
+    cpuQuota: Number(await read('cpu', 'cpu.cfs_quota_us')),
+    cpuPeriod: Number(await read('cpu', 'cpu.cfs_period_us')),
+    cpusetCpus: await read('cpuset', 'cpuset.cpus'),
+  };
+}
 
 /** Removes the group `top` and all below it from every hierarchy; it must have no processes. */
 export async function removeCgroups(top: string): Promise<void> {

@@ -53,14 +53,29 @@ export interface SandboxRecord extends EngineContainerRecord {
   readonly ips: readonly string[];
 }
 
+/** The image of an image mount. */
+export interface MountImageRecord {
+  /** As requested. */
+  readonly image: string;
+  readonly userSpecified: string;
+  readonly annotations: StringMap;
+  readonly subPath: string;
+  /** The Engine's image id; '' until it was looked up. */
+  readonly id: string;
+  /** What ContainerStatus says was mounted: a repo digest where there is one, else the id. */
+  readonly ref: string;
+}
+
 /** A CRI mount as requested: ContainerStatus returns exactly these. */
 export interface MountRecord {
   readonly containerPath: string;
+  /** '' for an image mount. */
   readonly hostPath: string;
   readonly readonly: boolean;
   readonly selinuxRelabel: boolean;
   readonly propagation: MountPropagation;
   readonly recursiveReadOnly: boolean;
+  readonly image?: MountImageRecord;
 }
 
 /** LinuxContainerResources as the Engine holds them; 0 or '' means not set. */
@@ -131,6 +146,11 @@ export interface EngineFacts {
   readonly rootDir: string;
   readonly cgroupDriver: string;
   readonly runtimes: readonly string[];
+  readonly defaultRuntime: string;
+  /** Runtimes that say they can mount recursively read-only. */
+  readonly recursiveReadOnlyRuntimes: readonly string[];
+  /** Whether CDI devices can be asked for. */
+  readonly cdi: boolean;
   readonly securityOptions: readonly string[];
   readonly storageDriver: string;
   readonly operatingSystem: string;

@@ -7,7 +7,7 @@ import type { Logger } from '../lib/logger';
 import { pause } from '../lib/pause';
 import type { EngineFacts } from '../store/records';
 import type { Store } from '../store/store';
-import type { EngineInfo, EngineVersion } from '../translate/engine';
+import { toFacts } from '../translate/engine-facts';
 import type { ContainerEvents } from './container-events';
 import type { ContainerSync } from './container-sync';
 import type { ImageSync } from './image-sync';
@@ -216,19 +216,4 @@ export class EngineLink {
     );
     return toFacts(version, info);
   }
-}
-
-function toFacts(version: EngineVersion, info: EngineInfo): EngineFacts {
-  return {
-    engineVersion: version.Version,
-    apiVersion: version.ApiVersion,
-    platform: `${version.Os}/${version.Arch}`,
-    rootDir: info.DockerRootDir,
-    cgroupDriver: info.CgroupDriver,
-    runtimes: Object.keys(info.Runtimes ?? {}).sort(),
-    securityOptions: info.SecurityOptions ?? [],
-    storageDriver: info.Driver,
-    operatingSystem: info.OperatingSystem,
-    kernelVersion: info.KernelVersion,
-  };
 }

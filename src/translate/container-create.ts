@@ -4,7 +4,9 @@ import type { cri, Decoded } from '../proto';
 import { NamespaceMode } from '../proto/enums';
 import type { MountRecord, NamespaceModes, SandboxRecord, StringMap } from '../store/records';
 import { toEngineCgroupParent } from './cgroup-parent';
+import { toEngineDevices } from './devices';
 import type { EngineContainerCreate } from './engine';
+import type { EngineFeatures } from './engine-facts';
 import {
   CONTAINER_TYPE,
   encodeLabels,
@@ -14,7 +16,8 @@ import {
   TYPE_LABEL,
 } from './labels';
 import type { LabelKeys } from './labels';
-import { toEngineMounts, toMountRecords } from './mounts';
+import { toEngineMounts } from './engine-mounts';
+import { toMountRecords } from './mounts';
 import type { ContainerIdentity } from './names';
 import { containerNamespaces, POD_NAMESPACES, toNamespaceModes } from './namespaces';
 import { toEngineSecurity, type SecuritySurroundings } from './container-security';
@@ -40,6 +43,7 @@ export interface ContainerSurroundings extends SecuritySurroundings {
   readonly cgroupDriver: string;
   readonly oomFloor: number;
   readonly selinux: boolean;
+  readonly features: EngineFeatures;
   readonly spool: { readonly maxSize: string; readonly maxFile: string };
   /** Runtime of the sandbox; '' is the Engine's default. */
   readonly runtime: string;
@@ -74,11 +78,13 @@ export function checkContainer(
   const image = required(checked.image, 'config.image');
   nonEmpty(image.image, 'config.image.image');
   ownHandler(image, sandbox.runtimeHandler, 'config.image');
+  checked.mounts.forEach((mount, index) => {
+    if (mount.image !== null)
+      ownHandler(mount.image, sandbox.runtimeHandler, `config.mounts[${index}].image`);
+  });
   boundedMap(checked.labels, 'config.labels');
   boundedMap(checked.annotations, 'config.annotations');
   if (checked.windows !== null) throw unsupported('config.windows', 'this is a Linux node');
-  if (checked.CDI_devices.length > 0)
-    throw unsupported('config.CDI_devices', 'CDI devices are not offered yet');
   const context = checked.linux?.security_context ?? null;
   if (context?.privileged === true && !sandbox.privileged) {
     throw failedPrecondition(`${FIELD}.privileged: the pod's sandbox was not created privileged`);
@@ -146,6 +152,7 @@ export function toContainerCreate(
   const user = context === null ? undefined : toEngineUser(context, FIELD);
   const stopSignal = toEngineSignal(config.stop_signal, 'config.stop_signal');
   const security = toEngineSecurity(context, FIELD, surroundings, seccompOptions);
+  const devices = toEngineDevices(config, surroundings.features, 'config');
   return {
     Image: surroundings.image,
     ...command(config),
@@ -167,11 +174,9 @@ export function toContainerCreate(
       ...security,
       ...(surroundings.runtime === '' ? {} : { Runtime: surroundings.runtime }),
       CgroupParent: toEngineCgroupParent(sandbox.cgroupParent, surroundings.cgroupDriver),
-      Mounts: mounts(checked.mounts, surroundings),
-      Devices: [
-        ...(security.Devices ?? []),
-        ...config.devices.map((device, index) => toEngineDevice(device, `config.devices[${index}]`)),
-      ],
+      ...toEngineMounts(checked.mounts, surroundings.features, surroundings.selinux, 'config.mounts'),
+      ...devices,
+      Devices: [...(security.Devices ?? []), ...devices.Devices],
       RestartPolicy: { Name: 'no' },
       // Our log follower reads this spool, whatever driver the Engine defaults to (design.md, decision 3).
       LogConfig: {
@@ -234,35 +239,4 @@ function toLabels(checked: CheckedContainer, sandbox: SandboxRecord): Record<str
     ...encoded.keys,
   };
   return { ...encoded.labels, [EXTRA_LABEL]: JSON.stringify(extra) };
-}
-
-function mounts(
-  records: readonly MountRecord[],
-  surroundings: ContainerSurroundings,
-): ReturnType<typeof toEngineMounts> {
-  const relabelled = records.findIndex((mount) => mount.selinuxRelabel);
-  if (surroundings.selinux && relabelled !== -1) {
-    throw unsupported(
-      `config.mounts[${relabelled}].selinux_relabel`,
-      'not offered yet on nodes with SELinux',
-    );
-  }
-  return toEngineMounts(records);
-}
-
-function toEngineDevice(
-  device: Decoded<cri.IDevice>,
-  field: string,
-): { PathOnHost: string; PathInContainer: string; CgroupPermissions: string } {
-  if (!/^[rwm]{1,3}$/.test(device.permissions)) {
-    throw invalidArgument(
-      `${field}.permissions`,
-      `${JSON.stringify(device.permissions)} is not made of r, w and m`,
-    );
-  }
-  return {
-    PathOnHost: absolutePath(device.host_path, `${field}.host_path`),
-    PathInContainer: absolutePath(device.container_path, `${field}.container_path`),
-    CgroupPermissions: device.permissions,
-  };
 }

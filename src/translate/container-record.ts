@@ -3,7 +3,7 @@ import type { ContainerRecord, EngineState, ImageRecord } from '../store/records
 import type { ContainerExtra } from './container-create';
 import type { EngineContainerCreate, EngineContainerInspect } from './engine';
 import { decodeLabels, LOG_PATH_LABEL, readExtra, SANDBOX_ID_LABEL } from './labels';
-import { fromEngineMounts } from './mounts';
+import { fromEngineMounts } from './engine-mounts';
 import { parseEngineName } from './names';
 import { fromEngineResources } from './resources';
 import { nanosFromEngineTime } from './time';

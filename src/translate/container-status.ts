@@ -5,12 +5,13 @@ import type { ContainerRecord, EngineState, ImageRecord } from '../store/records
 import { toCriMount } from './mounts';
 import { toCriResources } from './resources';
 import { toCriSignal } from './signals';
+import { explainStartError } from './start-error';
 
 /**
  *   created ──start──▶ running ⇄ paused          running, paused, restarting  → RUNNING
  *      │                  │                      created                      → CREATED
  *      └─start fails─▶ created, error set        exited, dead                 → EXITED
- *                         ▼                      created with a start error   → EXITED, ContainerCannotRun
+ *                         ▼                      created with a start error   → EXITED, StartError
  *                      exited / dead             removing                     → not listed
  */
 const STATES: Readonly<Partial<Record<EngineState, ContainerState>>> = {
@@ -23,6 +24,8 @@ const STATES: Readonly<Partial<Record<EngineState, ContainerState>>> = {
   dead: ContainerState.CONTAINER_EXITED,
   unknown: ContainerState.CONTAINER_UNKNOWN,
 };
+
+const START_FAILED = 128;
 
 export function containerState(container: ContainerRecord): ContainerState {
   if (startFailed(container)) return ContainerState.CONTAINER_EXITED;
@@ -94,16 +97,17 @@ function imageRef(container: ContainerRecord, image: ImageRecord | undefined): s
 
 type Outcome = Pick<cri.IContainerStatus, 'started_at' | 'finished_at' | 'exit_code' | 'reason' | 'message'>;
 
-/** Times, exit code and the reasons that kubelet knows: Completed, Error, OOMKilled, ContainerCannotRun. */
+/** Times, exit code and the reasons that kubelet knows: Completed, Error, OOMKilled, StartError. */
 function outcome(container: ContainerRecord): Outcome {
   if (startFailed(container)) {
     // Never ran: all times are the creation's (as dockershim did), so that kubelet can order it.
     return {
       started_at: container.createdAt,
       finished_at: container.createdAt,
-      exit_code: container.exitCode,
-      reason: 'ContainerCannotRun',
-      message: container.error,
+      // As containerd does; the Engine guesses 126 to 128 from the text.
+      exit_code: START_FAILED,
+      reason: 'StartError',
+      message: explainStartError(container.error),
     };
   }
   if (containerState(container) !== ContainerState.CONTAINER_EXITED) {

@@ -19,22 +19,30 @@ export interface EngineInfo {
   /** Pairs of name and value; `driver-type` `io.containerd.snapshotter.v1` is the containerd image store. */
   DriverStatus?: [string, string][] | null;
   DefaultRuntime: string;
-  Runtimes?: Record<string, unknown> | null;
+  /** `status` from API 1.44 on. */
+  Runtimes?: Record<string, { status?: Record<string, string> | null }> | null;
+  /** From API 1.44 on; empty while the feature `cdi` is off. */
+  CDISpecDirs?: string[] | null;
   SecurityOptions?: string[] | null;
   OperatingSystem: string;
   KernelVersion: string;
 }
 
 export interface EngineMount {
-  Type: 'bind';
+  /** `image` from API 1.48 on. */
+  Type: 'bind' | 'image';
+  /** A path of the host, or an image's id. */
   Source: string;
   Target: string;
   /** The Engine leaves false out when it answers. */
   ReadOnly?: boolean;
   BindOptions?: {
-    Propagation?: 'rshared' | 'rslave';
+    Propagation?: 'rprivate' | 'rshared' | 'rslave';
     ReadOnlyNonRecursive?: boolean;
+    /** From API 1.44 on, with rprivate only. */
+    ReadOnlyForceRecursive?: boolean;
   };
+  ImageOptions?: { Subpath?: string };
 }
 
 export interface EnginePortBinding {
@@ -76,8 +84,11 @@ export interface EngineHostConfig extends EngineResources {
   DnsOptions?: string[] | null;
   PortBindings?: Record<string, EnginePortBinding[]> | null;
   Mounts?: EngineMount[] | null;
+  /** `SOURCE:TARGET:OPTIONS`. */
+  Binds?: string[] | null;
   Devices?: { PathOnHost: string; PathInContainer: string; CgroupPermissions: string }[] | null;
   DeviceCgroupRules?: string[] | null;
+  DeviceRequests?: { Driver: string; DeviceIDs: string[] }[] | null;
   OomScoreAdj?: number;
   RestartPolicy?: { Name: string };
   LogConfig?: { Type: string; Config: Record<string, string> };

@@ -1,90 +1,83 @@
 import { invalidArgument, unsupported } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
 import { MountPropagation } from '../proto/enums';
-import type { MountRecord } from '../store/records';
-import type { EngineHostConfig, EngineMount } from './engine';
-import { absolutePath, oneOf, withoutNul } from './validate';
+import type { MountImageRecord, MountRecord } from '../store/records';
+import { absolutePath, nonEmpty, oneOf, withoutNul } from './validate';
 
 const { PROPAGATION_PRIVATE, PROPAGATION_HOST_TO_CONTAINER, PROPAGATION_BIDIRECTIONAL } = MountPropagation;
 
-/** CRI mounts → records, or an error for what cannot be honoured. */
+/** CRI mounts → records, or an error for what breaks the CRI's rules or no Engine can do. */
 export function toMountRecords(mounts: readonly Decoded<cri.IMount>[], field: string): MountRecord[] {
   return mounts.map((mount, index) => toMountRecord(mount, `${field}[${index}]`));
 }
 
 function toMountRecord(mount: Decoded<cri.IMount>, field: string): MountRecord {
-  absolutePath(mount.container_path, `${field}.container_path`);
-  if (mount.image !== null && mount.image.image !== '') {
-    throw unsupported(`${field}.image`, 'image volumes are not offered yet');
-  }
-  if (mount.image_sub_path !== '')
-    throw invalidArgument(`${field}.image_sub_path`, 'is only for image mounts');
-  absolutePath(withoutNul(mount.host_path, `${field}.host_path`), `${field}.host_path`);
+  absolutePath(withoutNul(mount.container_path, `${field}.container_path`), `${field}.container_path`);
   oneOf(
     mount.propagation,
     [PROPAGATION_PRIVATE, PROPAGATION_HOST_TO_CONTAINER, PROPAGATION_BIDIRECTIONAL],
     `${field}.propagation`,
     'PRIVATE, HOST_TO_CONTAINER or BIDIRECTIONAL',
   );
-  if (mount.recursive_read_only) refuseRecursiveReadOnly(mount, field);
+  if (mount.recursive_read_only) checkRecursiveReadOnly(mount, field);
   for (const mappings of ['uidMappings', 'gidMappings'] as const) {
     if (mount[mappings].length > 0)
       throw unsupported(`${field}.${mappings}`, 'Docker Engine has no ID-mapped mounts');
   }
   if (mount.mount_options.length > 0) throw unsupported(`${field}.mount_options`, 'Docker Engine takes none');
+  const image = toMountImage(mount, field);
+  if (image === undefined)
+    absolutePath(withoutNul(mount.host_path, `${field}.host_path`), `${field}.host_path`);
   return {
     containerPath: mount.container_path,
     hostPath: mount.host_path,
     readonly: mount.readonly,
     selinuxRelabel: mount.selinux_relabel,
     propagation: mount.propagation,
-    recursiveReadOnly: false,
+    recursiveReadOnly: mount.recursive_read_only,
+    ...(image === undefined ? {} : { image }),
   };
 }
 
-/** The CRI's own rules first, so that a wrong request is not mistaken for a missing feature. */
-function refuseRecursiveReadOnly(mount: Decoded<cri.IMount>, field: string): never {
+function checkRecursiveReadOnly(mount: Decoded<cri.IMount>, field: string): void {
   if (!mount.readonly) throw invalidArgument(`${field}.recursive_read_only`, 'needs readonly');
   if (mount.propagation !== PROPAGATION_PRIVATE) {
     throw invalidArgument(`${field}.recursive_read_only`, 'needs propagation PRIVATE');
   }
-  throw unsupported(`${field}.recursive_read_only`, 'not offered yet (Status says so)');
 }
 
-export function toEngineMounts(mounts: readonly MountRecord[]): EngineMount[] {
-  return mounts.map((mount) => ({
-    Type: 'bind',
-    Source: mount.hostPath,
-    Target: mount.containerPath,
-    ReadOnly: mount.readonly,
-    BindOptions: {
-      // Unset for PRIVATE: the Engine itself picks rslave where a source holds its data root and refuses rprivate.
-      ...(mount.propagation === PROPAGATION_HOST_TO_CONTAINER ? { Propagation: 'rslave' as const } : {}),
-      ...(mount.propagation === PROPAGATION_BIDIRECTIONAL ? { Propagation: 'rshared' as const } : {}),
-      // Engines from 25 on would make a read-only bind recursive, which CRI asks for by recursive_read_only only.
-      ...(mount.readonly ? { ReadOnlyNonRecursive: true } : {}),
-    },
-  }));
+/** An image mount has no host path, is never writable, and nothing is mounted below it that could propagate. */
+function toMountImage(mount: Decoded<cri.IMount>, field: string): MountImageRecord | undefined {
+  if (mount.image === null || mount.image.image === '') {
+    if (mount.image_sub_path !== '')
+      throw invalidArgument(`${field}.image_sub_path`, 'is only for image mounts');
+    return undefined;
+  }
+  if (mount.host_path !== '') throw invalidArgument(`${field}.host_path`, 'must be empty in an image mount');
+  if (!mount.readonly) throw invalidArgument(`${field}.readonly`, 'must be true in an image mount');
+  if (mount.propagation !== PROPAGATION_PRIVATE) {
+    throw invalidArgument(`${field}.propagation`, 'must be PRIVATE in an image mount');
+  }
+  return {
+    image: nonEmpty(mount.image.image, `${field}.image.image`),
+    userSpecified: mount.image.user_specified_image,
+    annotations: mount.image.annotations,
+    subPath: imageSubPath(mount.image_sub_path, `${field}.image_sub_path`),
+    id: '',
+    ref: '',
+  };
 }
 
-/** For containers that carry no label of ours. */
-export function fromEngineMounts(host: EngineHostConfig): MountRecord[] {
-  return (host.Mounts ?? []).map((mount) => ({
-    containerPath: mount.Target,
-    hostPath: mount.Source,
-    readonly: mount.ReadOnly ?? false,
-    selinuxRelabel: false,
-    propagation: fromEnginePropagation(mount.BindOptions?.Propagation),
-    recursiveReadOnly: false,
-  }));
-}
-
-function fromEnginePropagation(propagation: string | undefined): MountPropagation {
-  if (propagation === 'rshared') return PROPAGATION_BIDIRECTIONAL;
-  return propagation === 'rslave' ? PROPAGATION_HOST_TO_CONTAINER : PROPAGATION_PRIVATE;
+function imageSubPath(path: string, field: string): string {
+  withoutNul(path, field);
+  if (path.startsWith('/') || path.split('/').includes('..')) {
+    throw invalidArgument(field, `${JSON.stringify(path)} is no path inside the image`);
+  }
+  return path;
 }
 
 export function toCriMount(mount: MountRecord): cri.IMount {
+  const { image } = mount;
   return {
     container_path: mount.containerPath,
     host_path: mount.hostPath,
@@ -92,5 +85,16 @@ export function toCriMount(mount: MountRecord): cri.IMount {
     selinux_relabel: mount.selinuxRelabel,
     propagation: mount.propagation,
     recursive_read_only: mount.recursiveReadOnly,
+    ...(image === undefined
+      ? {}
+      : {
+          image: {
+            image: image.image,
+            user_specified_image: image.userSpecified,
+            annotations: image.annotations,
+            image_ref: image.ref,
+          },
+          image_sub_path: image.subPath,
+        }),
   };
 }

@@ -1,18 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { hasStatus } from '../../docker/errors';
-import { alreadyExists, failedPrecondition, notFound } from '../../lib/errors';
+import { alreadyExists, failedPrecondition } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
 import { checkContainer, toContainerCreate, type CheckedContainer } from '../../translate/container-create';
 import { createdContainer } from '../../translate/container-record';
+import { featuresFor } from '../../translate/engine-facts';
 import { containerEngineName, uniqueEngineName, type ContainerIdentity } from '../../translate/names';
 import { familiarName, parseReference } from '../../translate/reference';
 import { isReady } from '../../translate/sandbox-status';
 import { needsHostDevices } from '../../translate/container-security';
+import { explainCreateFailure } from '../create-failure';
 import { grantable, hasSecurityOption } from '../engine-facts';
 import { listHostDevices } from '../host-devices';
 import { findImage, getContainer, getSandbox } from '../lookup';
+import { withMountImages } from '../mount-images';
 import { loadSeccompOptions } from '../seccomp-profile';
 import type { CallContext, Services } from '../services';
 import { createLosingNothing } from './run-pod-sandbox';
@@ -27,11 +30,8 @@ export async function createContainer(
   { signal }: CallContext,
 ): Promise<cri.ICreateContainerResponse> {
   const sandbox = getSandbox(services.store, request.pod_sandbox_id);
-  const checked = withTarget(
-    services,
-    checkContainer(request.config, sandbox, request.sandbox_config?.log_directory ?? ''),
-    sandbox,
-  );
+  const asked = checkContainer(request.config, sandbox, request.sandbox_config?.log_directory ?? '');
+  const checked = withTarget(services, asked, sandbox);
   if (!isReady(sandbox))
     throw failedPrecondition(`pod sandbox ${sandbox.id} is not ready; containers need a running one`);
   const name = containerEngineName(checked.metadata, sandbox.metadata);
@@ -94,14 +94,20 @@ async function create(
   signal: AbortSignal,
 ): Promise<string> {
   const { docker, store, settings, containerSync } = services;
+  const features = featuresFor(store.engine, sandbox.runtimeHandler);
   const wanted = checked.config.image?.image ?? '';
   const image = findImage(store, wanted, 'config.image.image');
   const context = checked.config.linux?.security_context ?? null;
   const capabilities = grantable(store, settings.capabilities);
+  // An Engine that cannot mount images says so below, whether it has them or not.
+  const mounts = features.imageMounts
+    ? withMountImages(store, checked.mounts, 'config.mounts')
+    : checked.mounts;
   const body = toContainerCreate(
-    checked,
+    { ...checked, mounts },
     sandbox,
     {
+      features,
       image: image?.id ?? familiarName(parseReference(wanted, 'config.image.image')),
       cgroupDriver: store.engine?.cgroupDriver ?? '',
       oomFloor: settings.oomFloor,
@@ -116,9 +122,8 @@ async function create(
   );
   const id = await createLosingNothing(services, name, () =>
     docker.createContainer(name, body, { signal }),
-  ).catch((error: unknown) => {
-    if (!hasStatus(error, 404)) throw error;
-    throw notFound(`config.image.image: image "${wanted}" is not on this node; pull it first`);
+  ).catch(async (error: unknown) => {
+    throw await explainCreateFailure(error, checked, settings.localEngine);
   });
   // An image we have not heard of yet: the Engine knows its id.
   if (image === undefined) await containerSync.refresh(id, signal);

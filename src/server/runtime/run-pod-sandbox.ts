@@ -12,6 +12,7 @@ import { isReady } from '../../translate/sandbox-status';
 import { hasSecurityOption } from '../engine-facts';
 import { loadSeccompOptions } from '../seccomp-profile';
 import type { CallContext, Services } from '../services';
+import { startInEngine } from '../start-failure';
 
 /**
  * Create, start, inspect, connect: three Engine calls. A sandbox of the same identity that a lost call left behind is
@@ -113,7 +114,7 @@ async function create(
   );
   const id = await createLosingNothing(services, name, () => docker.createContainer(name, body, { signal }));
   try {
-    await docker.startContainer(id, { signal });
+    await startInEngine(docker, id, signal);
     await containerSync.lock.run(id, async () => {
       const inspect = await docker.inspectContainer(id, { signal });
       if (services.settings.localEngine) await keepResolvConf(inspect);

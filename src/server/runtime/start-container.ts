@@ -1,8 +1,10 @@
-import { failedPrecondition } from '../../lib/errors';
+import { failedPrecondition, hasCode, messageOf } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
+import type { Store } from '../../store/store';
 import { isReady } from '../../translate/sandbox-status';
 import { getContainer } from '../lookup';
 import type { CallContext, Services } from '../services';
+import { startInEngine } from '../start-failure';
 
 /** Start and inspect: two Engine calls. When it returns the record says running (or exited) and the CRI log exists. */
 export async function startContainer(
@@ -23,14 +25,23 @@ export async function startContainer(
         throw failedPrecondition(`pod sandbox ${container.sandboxId} of container ${id} is not ready`);
       }
       try {
-        await docker.startContainer(id, { signal });
-      } finally {
-        // Also after a failure, which the Engine has noted (ContainerCannotRun), and after a cancel, which may have
-        // come too late: so without the call's signal.
+        await startInEngine(docker, id, signal);
+      } catch (error) {
+        // The Engine has noted most failures, and a cancel may have come too late: so without the call's signal.
         await containerSync.refreshLocked(id);
+        noteFailure(store, id, error);
+        throw error;
       }
+      await containerSync.refreshLocked(id);
     },
     signal,
   );
   return {};
+}
+
+/** The Engine forgets a refusal that came before it tried, such as a mount's source that has gone; kubelet must not. */
+function noteFailure(store: Store, id: string, error: unknown): void {
+  const container = store.containers.get(id);
+  if (container?.state !== 'created' || container.error !== '') return;
+  if (hasCode(error, 'FAILED_PRECONDITION')) store.containers.put({ ...container, error: messageOf(error) });
 }

@@ -1,4 +1,5 @@
 import type { cri, Decoded } from '../../proto';
+import { featuresFor } from '../../translate/engine-facts';
 import type { Services } from '../services';
 
 /**
@@ -23,10 +24,13 @@ export function status(
         { type: 'NetworkReady', status: net.ready, reason: net.reason, message: net.message },
       ],
     },
-    // '' is the default handler. Features are claimed only where they are enforced: none yet.
+    // '' is the default handler. Features are claimed only where they are enforced.
     runtime_handlers: ['', ...(store.engine?.runtimes ?? [])].map((name) => ({
       name,
-      features: { recursive_read_only_mounts: false, user_namespaces: false },
+      features: {
+        recursive_read_only_mounts: featuresFor(store.engine, name).recursiveReadOnly,
+        user_namespaces: false,
+      },
     })),
     features: {
       supplemental_groups_policy: false,

@@ -34,7 +34,10 @@ export const CONTAINER_CONFIG: FieldsOf<cri.IContainerConfig> = {
   tty: { becomes: '`Tty`' },
   linux: { becomes: 'see LinuxContainerConfig' },
   windows: { refused: 'this is a Linux node' },
-  CDI_devices: { refused: 'CDI devices are not offered yet' },
+  CDI_devices: {
+    becomes: '`HostConfig.DeviceRequests` with the driver `cdi`',
+    needs: 'Engine 25.0 (API 1.44) with the feature `cdi`, on by default from 28.2 on',
+  },
   stop_signal: { becomes: '`StopSignal`; 0 is the image’s', except: 'an unknown number' },
 };
 
@@ -43,9 +46,9 @@ export const CONTAINER_METADATA: FieldsOf<cri.IContainerMetadata> = {
   attempt: { becomes: 'sixth part of the Engine name' },
 };
 
-/** Of a container; a mount’s image follows its own rules, told there. */
+/** Of a container or of an image mount. */
 export const IMAGE_SPEC: FieldsOf<cri.IImageSpec> = {
-  image: { becomes: '`Image`, as the id where it is known' },
+  image: { becomes: '`Image`, or `Source` of an image mount, as the id where it is known' },
   annotations: { becomes: 'label `io.dockbridge.cri`; ContainerStatus gives them back' },
   user_specified_image: { becomes: 'label `io.dockbridge.cri`; ContainerStatus gives it back' },
   runtime_handler: { refused: 'a handler other than the pod’s' },

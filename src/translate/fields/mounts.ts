@@ -3,21 +3,46 @@ import type { FieldsOf } from './coverage';
 
 export const MOUNT: FieldsOf<cri.IMount> = {
   container_path: { becomes: '`Target`', except: 'a relative path' },
-  host_path: { becomes: '`Source` of a bind', except: 'a relative path, or one that does not exist' },
-  readonly: { becomes: '`ReadOnly`, and `ReadOnlyNonRecursive` so that newer Engines keep to CRI’s meaning' },
-  selinux_relabel: {
-    becomes: 'nothing on nodes without SELinux',
-    except: 'on nodes with SELinux: not offered yet',
+  host_path: {
+    becomes: '`Source` of a bind, which follows symlinks',
+    except: 'a relative path, or one that does not exist; any beside `image`',
   },
-  propagation: { becomes: '`BindOptions.Propagation`', except: 'an unknown number' },
+  readonly: {
+    becomes: '`ReadOnly`, and `ReadOnlyNonRecursive` so that Engines from 25.0 on keep to CRI’s meaning',
+    except: 'false for an image mount',
+  },
+  selinux_relabel: {
+    becomes:
+      'on nodes with SELinux a bind in `HostConfig.Binds` with `Z`: relabelled for the pod, recursively read-only from Engine 25.0 on where it is read-only, and a missing source is made as a directory; on others nothing',
+    except: 'paths with a colon',
+  },
+  propagation: {
+    becomes: '`BindOptions.Propagation`; PRIVATE leaves it to the Engine, which says rprivate',
+    except: 'an unknown number; all but PRIVATE for an image mount',
+  },
   uidMappings: { refused: 'Docker Engine has no ID-mapped mounts' },
   gidMappings: { refused: 'Docker Engine has no ID-mapped mounts' },
-  recursive_read_only: { refused: 'not offered yet (Status says so)' },
-  image: { refused: 'image volumes are not offered yet' },
-  image_sub_path: { refused: 'image volumes are not offered yet' },
+  recursive_read_only: {
+    becomes: '`BindOptions.ReadOnlyForceRecursive`; Status says of each handler whether it can',
+    needs: 'Engine 25.0 (API 1.44), Linux 5.12, a runtime whose features name `rro`',
+    except: 'without `readonly`; with propagation',
+  },
+  image: {
+    becomes: 'a mount of type `image`: see ImageSpec; ContainerStatus adds `image_ref`',
+    needs: 'Engine 28.0 (API 1.48)',
+    except: 'an image that is not on the node',
+  },
+  image_sub_path: {
+    becomes: '`ImageOptions.Subpath`; one that is not in the image fails StartContainer',
+    needs: 'Engine 28.0 (API 1.48)',
+    except: 'without `image`; absolute, or with `..`',
+  },
   mount_options: { refused: 'Docker Engine takes none (Status says so)' },
 };
 
 export const CDI_DEVICE: FieldsOf<cri.ICDIDevice> = {
-  name: { refused: 'CDI devices are not offered yet' },
+  name: {
+    becomes: '`DeviceIDs` of the request; a name that no CDI specification knows fails StartContainer',
+    except: 'what is not `vendor/class=name`',
+  },
 };

@@ -1,5 +1,6 @@
 import Long from 'long';
 import { NamespaceMode } from '../../../src/proto/enums';
+import type { EngineFeatures } from '../../../src/translate/engine-facts';
 import type { ContainerRecord, ImageRecord, SandboxRecord } from '../../../src/store/records';
 
 /** 64 hex digits that begin with `start`. */
@@ -10,6 +11,18 @@ export function engineId(start: string): string {
 export const CREATED = Long.fromString('1700000000000000001');
 export const STARTED = Long.fromString('1700000001000000002');
 export const FINISHED = Long.fromString('1700000002000000003');
+
+/** Of an Engine 28.5, unless told otherwise. */
+export function engineFeatures(over: Partial<EngineFeatures> = {}): EngineFeatures {
+  return { version: '28.5.2', recursiveReadOnly: true, imageMounts: true, cdi: true, ...over };
+}
+
+export const NO_FEATURES = engineFeatures({
+  version: '20.10.24',
+  recursiveReadOnly: false,
+  imageMounts: false,
+  cdi: false,
+});
 
 export function sandboxRecord(over: Partial<SandboxRecord> = {}): SandboxRecord {
   const id = over.id ?? engineId('a1');

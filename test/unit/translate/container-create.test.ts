@@ -6,7 +6,7 @@ import {
 } from '../../../src/translate/container-create';
 import type { EngineContainerCreate } from '../../../src/translate/engine';
 import { codeAndField } from '../support/errors';
-import { sandboxRecord } from '../support/records';
+import { NO_FEATURES, sandboxRecord } from '../support/records';
 import { decoded, unknownEnum } from '../support/wire';
 
 type Given = Parameters<typeof decoded<'ContainerConfig'>>[1];
@@ -22,6 +22,7 @@ const NODE_FACTS: ContainerSurroundings = {
   capabilities: undefined,
   hostDevices: [],
   selinux: false,
+  features: NO_FEATURES,
   spool: { maxSize: '16m', maxFile: '4' },
   runtime: '',
 };
@@ -352,9 +353,17 @@ describe('checkContainer', () => {
     },
     { desc: 'Windows', given: { ...MINIMAL, windows: {} }, error: 'UNIMPLEMENTED config.windows' },
     {
-      desc: 'CDI devices',
-      given: { ...MINIMAL, CDI_devices: [{ name: 'a' }] },
-      error: 'UNIMPLEMENTED config.CDI_devices',
+      desc: "an image for another runtime than the pod's",
+      given: { ...MINIMAL, image: { image: 'busybox', runtime_handler: 'kata' } },
+      error: 'INVALID_ARGUMENT config.image.runtime_handler',
+    },
+    {
+      desc: "an image mount for another runtime than the pod's",
+      given: {
+        ...MINIMAL,
+        mounts: [{ container_path: '/i', readonly: true, image: { image: 'app', runtime_handler: 'kata' } }],
+      },
+      error: 'INVALID_ARGUMENT config.mounts[0].image.runtime_handler',
     },
     {
       desc: 'a bad mount',
@@ -455,10 +464,9 @@ describe('checkContainer', () => {
       error: `INVALID_ARGUMENT ${SECURITY}.apparmor_profile`,
     },
     {
-      desc: 'a relabel on a node with SELinux',
-      given: { ...MINIMAL, mounts: [{ host_path: '/a', container_path: '/a', selinux_relabel: true }] },
-      facts: { selinux: true },
-      error: 'UNIMPLEMENTED config.mounts[0].selinux_relabel',
+      desc: 'CDI devices where the Engine has none',
+      given: { ...MINIMAL, CDI_devices: [{ name: 'vendor.com/gpu=0' }] },
+      error: 'UNIMPLEMENTED config.CDI_devices[0].name',
     },
   ])('and the create refuses $desc', ({ given, facts = {}, error }) => {
     expect(codeAndField(() => create(given, { facts }))).toBe(error);

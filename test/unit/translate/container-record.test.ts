@@ -6,7 +6,7 @@ import { containerFromInspect, createdContainer } from '../../../src/translate/c
 import type { EngineContainerInspect } from '../../../src/translate/engine';
 import { recordedInspect } from '../support/inspects';
 import { Random } from '../support/random';
-import { imageRecord, sandboxRecord } from '../support/records';
+import { engineFeatures, imageRecord, sandboxRecord } from '../support/records';
 import { decoded } from '../support/wire';
 
 const UID = '6e0f3f5c-2a3b-4c4d-8e5f-607182930a1b';
@@ -277,6 +277,7 @@ describe('createdContainer', () => {
           capabilities: undefined,
           hostDevices: [],
           selinux: false,
+          features: engineFeatures(),
           spool: { maxSize: '16m', maxFile: '4' },
           runtime: '',
         },

@@ -6,42 +6,23 @@ import { decoded, unknownEnum } from '../support/wire';
 type Given = Parameters<typeof decoded<'Mount'>>[1];
 const { PROPAGATION_PRIVATE, PROPAGATION_HOST_TO_CONTAINER, PROPAGATION_BIDIRECTIONAL } = MountPropagation;
 const BIND = { container_path: '/data', host_path: '/srv/data' };
+const IMAGE = { container_path: '/data', image: { image: 'app:1' }, readonly: true };
 const records = (...given: Given[]) =>
   mounts.toMountRecords(
     given.map((mount) => decoded('Mount', mount)),
     'm',
   );
 
-const ROWS: { desc: string; given: Given; engine: object }[] = [
-  { desc: 'plain', given: {}, engine: { ReadOnly: false, BindOptions: {} } },
-  {
-    desc: 'read-only, not recursively',
-    given: { readonly: true },
-    engine: { ReadOnly: true, BindOptions: { ReadOnlyNonRecursive: true } },
-  },
-  {
-    desc: 'from the host',
-    given: { propagation: PROPAGATION_HOST_TO_CONTAINER },
-    engine: { ReadOnly: false, BindOptions: { Propagation: 'rslave' } },
-  },
-  {
-    desc: 'both ways',
-    given: { propagation: PROPAGATION_BIDIRECTIONAL, readonly: true },
-    engine: { ReadOnly: true, BindOptions: { Propagation: 'rshared', ReadOnlyNonRecursive: true } },
-  },
-];
-
 describe('mounts', () => {
-  it.each(ROWS)('$desc', ({ given, engine }) => {
-    expect(mounts.toEngineMounts(records({ ...BIND, ...given }))).toEqual([
-      { Type: 'bind', Source: '/srv/data', Target: '/data', ...engine },
-    ]);
-  });
-
-  it.each(ROWS)("$desc: read back, from cri-dockerd's containers too", ({ given }) => {
-    const record = records({ ...BIND, ...given });
-    expect(mounts.fromEngineMounts({ Mounts: mounts.toEngineMounts(record) })).toEqual(record);
-    expect(record.map(mounts.toCriMount)).toEqual([
+  it.each<{ desc: string; given: Given }>([
+    { desc: 'plain', given: {} },
+    { desc: 'read-only', given: { readonly: true } },
+    { desc: 'recursively read-only', given: { readonly: true, recursive_read_only: true } },
+    { desc: 'from the host', given: { propagation: PROPAGATION_HOST_TO_CONTAINER } },
+    { desc: 'both ways', given: { propagation: PROPAGATION_BIDIRECTIONAL, readonly: true } },
+    { desc: 'relabelled', given: { selinux_relabel: true } },
+  ])('$desc: comes back as requested', ({ given }) => {
+    expect(records({ ...BIND, ...given }).map(mounts.toCriMount)).toEqual([
       {
         ...BIND,
         readonly: false,
@@ -53,6 +34,22 @@ describe('mounts', () => {
     ]);
   });
 
+  it('of an image: comes back as requested, with what was mounted', () => {
+    const [record] = records({ ...IMAGE, image_sub_path: 'etc/app' });
+    expect(record?.image).toMatchObject({ id: '', ref: '' });
+    const found = { ...record!, image: { ...record!.image!, id: 'sha256:1', ref: 'app@sha256:2' } };
+    expect(mounts.toCriMount(found)).toEqual({
+      container_path: '/data',
+      host_path: '',
+      readonly: true,
+      selinux_relabel: false,
+      propagation: PROPAGATION_PRIVATE,
+      recursive_read_only: false,
+      image: { image: 'app:1', annotations: {}, user_specified_image: '', image_ref: 'app@sha256:2' },
+      image_sub_path: 'etc/app',
+    });
+  });
+
   it('keeps the order and the relabel wish', () => {
     const given = [
       { ...BIND, selinux_relabel: true },
@@ -62,15 +59,6 @@ describe('mounts', () => {
       ['/data', true],
       ['/b', false],
     ]);
-  });
-
-  it.each([{ Mounts: null }, {}])('none: %p', (host) => expect(mounts.fromEngineMounts(host)).toEqual([]));
-
-  it('reads what an Engine left out', () => {
-    const [mount] = mounts.fromEngineMounts({
-      Mounts: [{ Type: 'bind', Source: '/a', Target: '/b', ReadOnly: false }],
-    });
-    expect(mount?.propagation).toBe(PROPAGATION_PRIVATE);
   });
 
   it.each<{ desc: string; given: Given; error: string }>([
@@ -103,17 +91,32 @@ describe('mounts', () => {
       error: 'INVALID_ARGUMENT m[1].recursive_read_only',
     },
     {
-      desc: 'recursive_read_only',
-      given: { ...BIND, recursive_read_only: true, readonly: true },
-      error: 'UNIMPLEMENTED m[1].recursive_read_only',
+      desc: 'an image and a host path',
+      given: { ...IMAGE, host_path: '/a' },
+      error: 'INVALID_ARGUMENT m[1].host_path',
     },
     {
-      desc: 'an image volume',
-      given: { container_path: '/a', image: { image: 'app' } },
-      error: 'UNIMPLEMENTED m[1].image',
+      desc: 'a writable image',
+      given: { ...IMAGE, readonly: false },
+      error: 'INVALID_ARGUMENT m[1].readonly',
     },
+    {
+      desc: 'an image that propagates',
+      given: { ...IMAGE, propagation: PROPAGATION_BIDIRECTIONAL },
+      error: 'INVALID_ARGUMENT m[1].propagation',
+    },
+    {
+      desc: 'a sub-path without an image',
+      given: { ...BIND, image_sub_path: 'etc' },
+      error: 'INVALID_ARGUMENT m[1].image_sub_path',
+    },
+    ...['/etc', '../etc', 'a/../../b', 'a\0b'].map((image_sub_path) => ({
+      desc: `the sub-path ${JSON.stringify(image_sub_path)}`,
+      given: { ...IMAGE, image_sub_path },
+      error: 'INVALID_ARGUMENT m[1].image_sub_path',
+    })),
     { desc: 'mapped uids', given: { ...BIND, uidMappings: [{}] }, error: 'UNIMPLEMENTED m[1].uidMappings' },
-    { desc: 'mapped gids', given: { ...BIND, gidMappings: [{}] }, error: 'UNIMPLEMENTED m[1].uidMappings' },
+    { desc: 'mapped gids', given: { ...BIND, gidMappings: [{}] }, error: 'UNIMPLEMENTED m[1].gidMappings' },
     {
       desc: 'mount options',
       given: { ...BIND, mount_options: ['noexec'] },

@@ -1,10 +1,11 @@
 import { SecurityProfileType, NamespaceMode, Signal } from '../../../../src/proto/enums';
 import { RuntimeError } from '../../../../src/lib/errors';
+import type { MountRecord } from '../../../../src/store/records';
 import { checkContainer, toContainerCreate } from '../../../../src/translate/container-create';
 import { COVERAGE } from '../../../../src/translate/fields/table';
 import { checkSandbox, toSandboxCreate } from '../../../../src/translate/sandbox-create';
 import { readTable, type Row } from '../../proto/cri-table';
-import { sandboxRecord } from '../../support/records';
+import { engineFeatures, sandboxRecord } from '../../support/records';
 import { decoded } from '../../support/wire';
 
 type Message = Record<string, unknown>;
@@ -33,6 +34,7 @@ const VALID: Readonly<Record<string, Message>> = {
   KeyValue: { key: 'K' },
   Mount: { container_path: '/c', host_path: '/h' },
   Device: { container_path: '/dev/c', host_path: '/dev/h', permissions: 'r' },
+  CDIDevice: { name: 'vendor.com/class=1' },
   PortMapping: { host_port: 80, container_port: 80 },
   HugepageLimit: { page_size: '2MB' },
   SecurityProfile: { profile_type: SecurityProfileType.Localhost, localhost_ref: '/profile' },
@@ -61,6 +63,7 @@ const VALUES: Readonly<Record<string, unknown>> = {
   'ContainerConfig.log_path': 'c.log',
   'ContainerConfig.working_dir': '/work',
   'ContainerConfig.stop_signal': Signal.SIGNAL_SIGUSR1,
+  'CDIDevice.name': 'vendor.com/class=2',
   'Mount.container_path': '/other',
   'Mount.host_path': '/other',
   'Device.container_path': '/dev/other',
@@ -78,6 +81,8 @@ const BESIDE: Readonly<Record<string, Message>> = {
   'LinuxContainerSecurityContext.run_as_group': { run_as_user: { value: 1 } },
   'NamespaceOption.target_id': { pid: NamespaceMode.TARGET },
   'Mount.recursive_read_only': { readonly: true },
+  'Mount.image': { readonly: true, host_path: '' },
+  'Mount.image_sub_path': { readonly: true, host_path: '', image: { image: 'busybox' } },
 };
 
 /** Fields of a message that serves several, which one of them refuses though the table's row says what others do. */
@@ -155,12 +160,26 @@ function sandboxOutcome(request: Message): string {
   return JSON.stringify([checked.seccomp, toSandboxCreate(checked, facts, [])]);
 }
 
+/** As the handler looks images up. */
+function found(mount: MountRecord): MountRecord {
+  if (mount.image === undefined) return mount;
+  const id = `sha256:${Buffer.from(mount.image.image).toString('hex').padEnd(64, '0')}`;
+  return { ...mount, image: { ...mount.image, id, ref: id } };
+}
+
 function containerOutcome(request: Message): string {
   const { config, sandbox_config, pod_sandbox_id } = decoded('CreateContainerRequest', request);
   const sandbox = sandboxRecord({ id: pod_sandbox_id, privileged: true });
   const checked = checkContainer(config, sandbox, sandbox_config?.log_directory ?? '');
-  const facts = { ...SURROUNDINGS, selinux: false, spool: { maxSize: '1m', maxFile: '2' }, runtime: '' };
-  return JSON.stringify([checked.seccomp, toContainerCreate(checked, sandbox, facts, [])]);
+  const facts = {
+    ...SURROUNDINGS,
+    features: engineFeatures(),
+    selinux: true,
+    spool: { maxSize: '1m', maxFile: '2' },
+    runtime: '',
+  };
+  const mounts = checked.mounts.map(found);
+  return JSON.stringify([checked.seccomp, toContainerCreate({ ...checked, mounts }, sandbox, facts, [])]);
 }
 
 describe('every field of a request', () => {

@@ -1,0 +1,56 @@
+import { invalidArgument, unsupported } from '../lib/errors';
+import type { cri, Decoded } from '../proto';
+import type { EngineHostConfig } from './engine';
+import type { EngineFeatures } from './engine-facts';
+import { absolutePath, withoutNul } from './validate';
+
+type Config = Pick<Decoded<cri.IContainerConfig>, 'devices' | 'CDI_devices'>;
+
+interface EngineDevices extends Pick<EngineHostConfig, 'DeviceRequests'> {
+  readonly Devices: { PathOnHost: string; PathInContainer: string; CgroupPermissions: string }[];
+}
+
+/** `vendor.example/class=name`, as the Container Device Interface spells a device. */
+const CDI_NAME = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*=[A-Za-z0-9][\w.:-]*$/;
+
+export function toEngineDevices(config: Config, features: EngineFeatures, field: string): EngineDevices {
+  const names = config.CDI_devices.map(({ name }, index) =>
+    cdiName(name, features, `${field}.CDI_devices[${index}]`),
+  );
+  return {
+    Devices: config.devices.map((device, index) => toEngineDevice(device, `${field}.devices[${index}]`)),
+    ...(names.length === 0 ? {} : { DeviceRequests: [{ Driver: 'cdi', DeviceIDs: names }] }),
+  };
+}
+
+function toEngineDevice(
+  device: Decoded<cri.IDevice>,
+  field: string,
+): { PathOnHost: string; PathInContainer: string; CgroupPermissions: string } {
+  if (!/^[rwm]{1,3}$/.test(device.permissions)) {
+    throw invalidArgument(
+      `${field}.permissions`,
+      `${JSON.stringify(device.permissions)} is not made of r, w and m`,
+    );
+  }
+  const path = (name: 'host_path' | 'container_path'): string =>
+    absolutePath(withoutNul(device[name], `${field}.${name}`), `${field}.${name}`);
+  return {
+    PathOnHost: path('host_path'),
+    PathInContainer: path('container_path'),
+    CgroupPermissions: device.permissions,
+  };
+}
+
+function cdiName(name: string, features: EngineFeatures, field: string): string {
+  if (!CDI_NAME.test(name)) {
+    throw invalidArgument(`${field}.name`, `${JSON.stringify(name)} is no CDI device (vendor/class=name)`);
+  }
+  if (!features.cdi) {
+    throw unsupported(
+      `${field}.name`,
+      `needs Docker Engine 25.0 or newer with "features": {"cdi": true} in daemon.json (this is ${features.version})`,
+    );
+  }
+  return name;
+}

@@ -1,0 +1,197 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { cri } from '../../src/proto';
+import { ContainerState } from '../../src/proto/enums';
+import { featuresFor } from '../../src/translate/engine-facts';
+import { TestDaemon } from './support/daemon';
+import { TEST_IMAGE, USER_IMAGE } from './support/engine';
+import { expectFailure } from './support/grpc';
+import {
+  containerConfig,
+  containerStatus,
+  createContainer,
+  exec,
+  FOREVER,
+  output,
+  runPod,
+  startedContainer,
+} from './support/pods';
+
+const run = promisify(execFile);
+
+describe('mounts that not every Engine can do', () => {
+  let test: TestDaemon;
+  let pod: string;
+  let directory: string;
+  let names = 0;
+  beforeAll(async () => {
+    test = await TestDaemon.start();
+    pod = await runPod(test);
+    directory = await mkdtemp(join(tmpdir(), 'dockbridge-mounts-'));
+  });
+  afterAll(async () => {
+    await test.stop();
+    await rm(directory, { recursive: true });
+  });
+
+  const config = (mounts: cri.IMount[]): cri.IContainerConfig =>
+    containerConfig(`c${++names}`, FOREVER, { mounts });
+  const created = (...mounts: cri.IMount[]): Promise<string> => createContainer(test, pod, config(mounts));
+  const started = (...mounts: cri.IMount[]): Promise<string> => startedContainer(test, pod, config(mounts));
+  const features = () => featuresFor(test.daemon.store.engine, '');
+
+  describe('read-only', () => {
+    let source: string;
+    beforeAll(async () => {
+      source = join(directory, 'tree');
+      await mkdir(join(source, 'below'), { recursive: true });
+      await run('mount', ['-t', 'tmpfs', 'dockbridge-test', join(source, 'below')]);
+    });
+    afterAll(() => run('umount', [join(source, 'below')]));
+
+    it('leaves what is mounted below writable', async () => {
+      const id = await started({ container_path: '/m', host_path: source, readonly: true });
+      expect((await exec(test, id, 'touch /m/new')).stderr).toMatch(/Read-only/);
+      await output(test, id, 'touch /m/below/plain');
+      expect(await readdir(join(source, 'below'))).toContain('plain');
+      expect((await containerStatus(test, id)).mounts).toMatchObject([
+        { readonly: true, recursive_read_only: false },
+      ]);
+    });
+
+    it('recursively: protects that too, where Status says so, and is refused elsewhere', async () => {
+      const mount = { container_path: '/m', host_path: source, readonly: true, recursive_read_only: true };
+      const { runtime_handlers } = await test.client.call('Status', {});
+      const offered = runtime_handlers.find(({ name }) => name === '')?.features?.recursive_read_only_mounts;
+      // Engines from 25 on, with this machine's runc and kernel.
+      expect(offered).toBe(Number(test.daemon.store.engine?.engineVersion.split('.')[0]) >= 25);
+      if (offered !== true) {
+        await expectFailure(
+          created(mount),
+          'UNIMPLEMENTED',
+          /^RROUnsupported: config\.mounts\[0\]\.recursive_read_only: .*25\.0/,
+        );
+        return;
+      }
+      const id = await started(mount);
+      for (const place of ['/m', '/m/below'])
+        expect((await exec(test, id, `touch ${place}/recursive`)).stderr).toMatch(/Read-only/);
+      expect((await containerStatus(test, id)).mounts).toMatchObject([
+        { readonly: true, recursive_read_only: true, propagation: 0 },
+      ]);
+    });
+
+    it('recursively: breaks no rule of the CRI', async () => {
+      const mount = { container_path: '/m', host_path: source, recursive_read_only: true };
+      await expectFailure(created(mount), 'INVALID_ARGUMENT', /recursive_read_only: needs readonly/);
+      await expectFailure(
+        created({ ...mount, readonly: true, propagation: 1 }),
+        'INVALID_ARGUMENT',
+        /recursive_read_only: needs propagation/,
+      );
+    });
+  });
+
+  describe('of images', () => {
+    const ofImage = (image: string, container_path: string, image_sub_path = ''): cri.IMount => ({
+      container_path,
+      image: { image, user_specified_image: 'as/written:1', annotations: { note: 'kept' } },
+      image_sub_path,
+      readonly: true,
+    });
+
+    it('are there, read-only, executable, and reported with what was mounted', async () => {
+      const mounts = [
+        ofImage(USER_IMAGE, '/whole'),
+        ofImage(USER_IMAGE, '/web', 'www'),
+        ofImage(USER_IMAGE, '/one', 'marker'),
+      ];
+      if (!features().imageMounts) {
+        await expectFailure(
+          created(...mounts),
+          'UNIMPLEMENTED',
+          /^ImageVolumeMountFailed: config\.mounts\[0\]\.image: needs Docker Engine 28\.0/,
+        );
+        return;
+      }
+      const id = await started(...mounts);
+      expect(await output(test, id, 'cat /whole/marker /web/index.html /one')).toBe('user\nok\nuser');
+      expect(await output(test, id, '/whole/bin/echo runs')).toBe('runs');
+      for (const place of ['/whole/new', '/web/new'])
+        expect((await exec(test, id, `touch ${place}`)).stderr).toMatch(/Read-only/);
+      const { image } = await test.client.call('ImageStatus', { image: { image: USER_IMAGE } });
+      const check = async (): Promise<void> =>
+        expect((await containerStatus(test, id)).mounts).toMatchObject(
+          mounts.map((mount) => ({
+            ...mount,
+            host_path: '',
+            image: { ...mount.image, image_ref: image?.repo_digests[0] ?? image?.id },
+          })),
+        );
+      await check();
+      await test.restart();
+      await check();
+    });
+
+    it('must be on the node', async () => {
+      const failure = created(ofImage('dockbridge.test/absent:1', '/i'));
+      if (features().imageMounts)
+        await expectFailure(
+          failure,
+          'NOT_FOUND',
+          /^ImageVolumeMountFailed: config\.mounts\[0\]\.image.*pull/,
+        );
+      else await expectFailure(failure, 'UNIMPLEMENTED', /^ImageVolumeMountFailed/);
+    });
+
+    it('break no rule of the CRI', async () => {
+      const refused = (mount: cri.IMount, field: RegExp): Promise<void> =>
+        expectFailure(created(mount), 'INVALID_ARGUMENT', field);
+      await refused({ ...ofImage(TEST_IMAGE, '/i'), readonly: false }, /mounts\[0\]\.readonly/);
+      await refused({ ...ofImage(TEST_IMAGE, '/i'), host_path: '/etc' }, /mounts\[0\]\.host_path/);
+      await refused(ofImage(TEST_IMAGE, '/i', '../etc'), /mounts\[0\]\.image_sub_path/);
+    });
+
+    it('end a container whose sub-path is not in the image', async () => {
+      if (!features().imageMounts) {
+        expect(test.daemon.store.engine?.engineVersion).toMatch(/^2[0-7]\./);
+        return;
+      }
+      const container_id = await created(ofImage(TEST_IMAGE, '/i', 'absent'));
+      await expectFailure(
+        test.client.call('StartContainer', { container_id }),
+        'FAILED_PRECONDITION',
+        /absent/,
+      );
+      expect(await containerStatus(test, container_id)).toMatchObject({
+        state: ContainerState.CONTAINER_EXITED,
+        exit_code: 128,
+        reason: 'StartError',
+        message: expect.stringMatching(/absent/) as string,
+      });
+    });
+  });
+
+  describe('whose source is missing', () => {
+    it('are refused by field and path, and no container stays', async () => {
+      const host_path = join(directory, 'absent');
+      const link = join(directory, 'dangling');
+      await symlink(host_path, link);
+      await writeFile(join(directory, 'there'), '');
+      const there = { container_path: '/there', host_path: join(directory, 'there') };
+      for (const path of [host_path, link]) {
+        await expectFailure(
+          created(there, { container_path: '/m', host_path: path }),
+          'INVALID_ARGUMENT',
+          new RegExp(`^config\\.mounts\\[1\\]\\.host_path: "${path}" does not exist`),
+        );
+      }
+      const name = `c${names}`;
+      const { containers } = await test.client.call('ListContainers', {});
+      expect(containers.map(({ metadata }) => metadata?.name)).not.toContain(name);
+    });
+  });
+});

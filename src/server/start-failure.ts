@@ -1,20 +1,28 @@
 import type { DockerClient } from '../docker/client';
 import { EngineError } from '../docker/errors';
-import { failedPrecondition } from '../lib/errors';
+import { RuntimeError } from '../lib/errors';
 import { explainStartError } from '../translate/start-error';
 
 /** Where the container itself is at fault, or what it needs; 404 also says that something it joins is gone. */
 const ITS_OWN_FAULT: readonly number[] = [400, 404, 409, 500];
 
+/** FAILED_PRECONDITION, in words a person can act on. */
+export class StartFailure extends RuntimeError {
+  constructor(readonly engineText: string) {
+    super('FAILED_PRECONDITION', explainStartError(engineText));
+    this.name = 'StartFailure';
+  }
+}
+
 /**
  * Starts a container of the Engine.
- * @throws FAILED_PRECONDITION in words a person can act on, with the Engine's as its cause.
+ * @throws StartFailure when it is the container that cannot start; the Engine's own error otherwise.
  */
 export async function startInEngine(docker: DockerClient, id: string, signal: AbortSignal): Promise<void> {
   try {
     await docker.startContainer(id, { signal });
   } catch (error) {
     if (!(error instanceof EngineError) || !ITS_OWN_FAULT.includes(error.statusCode)) throw error;
-    throw failedPrecondition(explainStartError(error.message), { cause: error });
+    throw new StartFailure(error.message);
   }
 }

@@ -111,19 +111,20 @@ describe('The life of a container', () => {
     });
 
     it.each([
-      { name: 'absent', command: '/no/such/program', exit_code: 127 },
-      { name: 'no-program', command: '/etc/passwd', exit_code: 126 },
-    ])('says why a command that is $name cannot run', async ({ name, command, exit_code }) => {
-      const config = containerConfig(name, '', { command: [command] });
+      { name: 'absent', command: '/no/such/program', why: 'command not found: "/no/such/program"' },
+      { name: 'absent from PATH', command: 'no-such', why: 'command not found: "no-such"' },
+      { name: 'no program', command: '/etc/passwd', why: 'permission denied: "/etc/passwd"' },
+    ])('says why a command that is $name cannot run', async ({ name, command, why }) => {
+      const config = containerConfig(name.replaceAll(' ', '-'), '', { command: [command] });
       const id = await createContainer(test, pod, config);
-      await expect(start(id)).rejects.toMatchObject({ details: expect.stringContaining(command) as string });
+      await expectFailure(start(id), 'FAILED_PRECONDITION', why);
       const check = async (): Promise<void> => {
         const status = await containerStatus(test, id);
         expect(status).toMatchObject({
           state: CONTAINER_EXITED,
-          reason: 'ContainerCannotRun',
-          message: expect.stringContaining(command) as string,
-          exit_code,
+          reason: 'StartError',
+          message: expect.stringContaining(why) as string,
+          exit_code: 128,
         });
         expect(status.created_at.greaterThan(0)).toBe(true);
         expect([status.started_at, status.finished_at].map(String)).toEqual(

@@ -1,10 +1,10 @@
-import { failedPrecondition, hasCode, messageOf } from '../../lib/errors';
+import { failedPrecondition } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import type { Store } from '../../store/store';
 import { isReady } from '../../translate/sandbox-status';
 import { getContainer } from '../lookup';
 import type { CallContext, Services } from '../services';
-import { startInEngine } from '../start-failure';
+import { startInEngine, StartFailure } from '../start-failure';
 
 /** Start and inspect: two Engine calls. When it returns the record says running (or exited) and the CRI log exists. */
 export async function startContainer(
@@ -43,5 +43,5 @@ export async function startContainer(
 function noteFailure(store: Store, id: string, error: unknown): void {
   const container = store.containers.get(id);
   if (container?.state !== 'created' || container.error !== '') return;
-  if (hasCode(error, 'FAILED_PRECONDITION')) store.containers.put({ ...container, error: messageOf(error) });
+  if (error instanceof StartFailure) store.containers.put({ ...container, error: error.engineText });
 }

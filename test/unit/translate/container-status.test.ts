@@ -33,23 +33,25 @@ const ROWS: Row[] = [
   {
     state: 'created',
     exitCode: 127,
+    code: 128,
     error: 'no such file',
     expected: CONTAINER_EXITED,
-    reason: 'ContainerCannotRun',
+    reason: 'StartError',
     times: 'creation',
   },
   {
     state: 'created',
     exitCode: 128,
     expected: CONTAINER_EXITED,
-    reason: 'ContainerCannotRun',
+    reason: 'StartError',
     times: 'creation',
   },
   {
     state: 'created',
+    code: 128,
     error: 'no such file',
     expected: CONTAINER_EXITED,
-    reason: 'ContainerCannotRun',
+    reason: 'StartError',
     times: 'creation',
   },
   { state: 'running', started: true, expected: CONTAINER_RUNNING, times: 'started' },
@@ -149,7 +151,7 @@ describe('state machine', () => {
     ['container-exited', CONTAINER_EXITED, 'Completed'],
     ['container-failed', CONTAINER_EXITED, 'Error'],
     ['container-oom', CONTAINER_EXITED, 'OOMKilled'],
-    ['container-start-failed', CONTAINER_EXITED, 'ContainerCannotRun'],
+    ['container-start-failed', CONTAINER_EXITED, 'StartError'],
     ['container-dead', CONTAINER_EXITED, 'Error'],
   ])('recorded %s', (name, state, reason) => {
     const status = onTheWire(containerFromInspect(recordedInspect(name))!);

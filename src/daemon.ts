@@ -17,6 +17,7 @@ import { EngineStreaming } from './server/exec/engine-streaming';
 import { GrpcServer } from './server/grpc-server';
 import { ImagePulls } from './server/image/image-pulls';
 import { RegistryCredentials } from './server/image/registry-credentials';
+import { ImageAccounts } from './server/image/image-accounts';
 import { SandboxImage } from './server/image/sandbox-image';
 import { createNodeStats } from './stats/create-node-stats';
 import type { NodeStats } from './stats/node-stats';
@@ -162,6 +163,7 @@ export class Daemon {
           imagePulls,
           stats,
           sandboxImage,
+          imageAccounts: new ImageAccounts({ docker, logger }),
           streaming,
           logger,
         },

@@ -80,6 +80,11 @@ export interface DockerClient {
   /** Force-removes with its anonymous volumes. Absent, or being removed by somebody else, is success. */
   removeContainer(id: string, options?: CallOptions): Promise<void>;
 
+  /**
+   * A file of a container's root file system, links followed, whether it runs or not.
+   * @returns undefined when there is none, or what is there is no regular file of at most 1 MiB.
+   */
+  readFile(id: string, path: string, options?: CallOptions): Promise<string | undefined>;
   /** @returns the hijacked connection, as that of startExec; what was written before is not on it. */
   attachContainer(id: string, streams: StreamSelection, options?: CallOptions): Promise<Duplex>;
   resizeContainer(id: string, size: TerminalSize, options?: CallOptions): Promise<void>;

@@ -29,12 +29,16 @@ import { DETACH_KEYS } from './detach-keys';
 import { connectDocker } from './endpoint';
 import { EngineError, hasStatus, toRuntimeError } from './errors';
 import { readJsonLines } from './ndjson';
+import { firstTarEntry, linkTarget } from './tar-file';
 import { EngineTransport, type EngineRequest } from './transport';
 
 /** Connections that short calls share; a burst waits its turn instead of opening hundreds. */
 const MAX_SHORT_CALL_SOCKETS = 32;
 /** Of the walk through all writable layers. */
 const DISK_USAGE_LIMIT_MS = 15 * 60_000;
+/** Of an archive that holds one file: 1 MiB and some headers. */
+const MAX_ARCHIVE = (1 << 20) + 8192;
+const MAX_LINKS = 8;
 
 export interface DockerodeClientOptions {
   readonly endpoint: string;
@@ -143,6 +147,24 @@ export class DockerodeClient implements DockerClient {
       if (!hasStatus(error, 404) && !hasStatus(error, 409)) throw error;
       if (hasStatus(error, 409)) await this.removeAfterOther(id, request);
     }
+  }
+
+  async readFile(id: string, path: string, options: CallOptions = {}): Promise<string | undefined> {
+    let at = path;
+    for (let links = 0; links <= MAX_LINKS; links++) {
+      const query = { path: at };
+      const request = { method: 'GET', path: containerPath(id, 'archive'), query, ...options } as const;
+      try {
+        const entry = firstTarEntry(await this.short.bytes(request, this.requestTimeoutMs, MAX_ARCHIVE));
+        if (entry?.kind === 'file') return entry.content.toString('utf8');
+        if (entry?.kind !== 'link') return undefined;
+        at = linkTarget(at, entry.target);
+      } catch (error) {
+        if (hasStatus(error, 404)) return undefined;
+        throw error;
+      }
+    }
+    return undefined;
   }
 
   attachContainer(

@@ -27,6 +27,16 @@ export class EngineTransport {
 
   /** Request and whole JSON answer; undefined for an empty one. */
   async json<T>(request: EngineRequest, timeoutMs: number): Promise<T> {
+    const text = (await this.bytes(request, timeoutMs, Infinity)).toString('utf8');
+    try {
+      return (text === '' ? undefined : JSON.parse(text)) as T;
+    } catch (error) {
+      throw toRuntimeError(error);
+    }
+  }
+
+  /** Request and whole answer; empty when there is more than `limit`. */
+  async bytes(request: EngineRequest, timeoutMs: number, limit: number): Promise<Buffer> {
     return withDeadline(
       `Docker Engine ${request.method} ${request.path}`,
       timeoutMs,
@@ -35,9 +45,14 @@ export class EngineTransport {
         const response = await this.stream({ ...request, signal });
         try {
           const chunks: Buffer[] = [];
-          for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
-          const text = Buffer.concat(chunks).toString('utf8');
-          return (text === '' ? undefined : JSON.parse(text)) as T;
+          let size = 0;
+          for await (const chunk of response as AsyncIterable<Buffer>) {
+            size += chunk.length;
+            // Leaving the loop destroys the response.
+            if (size > limit) return Buffer.alloc(0);
+            chunks.push(chunk);
+          }
+          return Buffer.concat(chunks);
         } catch (error) {
           throw toRuntimeError(error, signal);
         }

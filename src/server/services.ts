@@ -11,6 +11,7 @@ import type { ImageSync } from '../sync/image-sync';
 import type { StreamingServer } from '../streaming/server';
 import type { NodeRights } from '../system/node-rights';
 import type { ImagePulls } from './image/image-pulls';
+import type { ImageAccounts } from './image/image-accounts';
 import type { SandboxImage } from './image/sandbox-image';
 
 /** Options that handlers act on. */
@@ -35,6 +36,7 @@ export interface Services {
   readonly imagePulls: ImagePulls;
   readonly stats: Pick<NodeStats, 'ofContainer' | 'ofContainers' | 'ofPod' | 'ofPods'>;
   readonly sandboxImage: SandboxImage;
+  readonly imageAccounts: ImageAccounts;
   readonly streaming: Pick<StreamingServer, 'execUrl' | 'attachUrl' | 'portForwardUrl'>;
   readonly settings: HandlerSettings;
   readonly logger: Logger;

@@ -92,6 +92,14 @@ export interface ResourcesRecord {
   readonly cpusetMems: string;
 }
 
+/** Whom a container's first process runs as. */
+export interface UserRecord {
+  readonly uid: number;
+  readonly gid: number;
+  /** Ascending, the primary group among them. */
+  readonly groups: readonly number[];
+}
+
 export interface ContainerRecord extends EngineContainerRecord {
   readonly kind: 'container';
   readonly sandboxId: string;
@@ -112,6 +120,8 @@ export interface ContainerRecord extends EngineContainerRecord {
   readonly imageId: string;
   readonly mounts: readonly MountRecord[];
   readonly resources: ResourcesRecord;
+  /** Undefined for containers that we did not make. */
+  readonly user: UserRecord | undefined;
   /** Absolute path of the CRI log, '' when none was asked for. */
   readonly logPath: string;
   /** The Engine's json-file, '' until known. */

@@ -5,7 +5,7 @@ import type { NameReservations } from '../store/name-reservations';
 import type { EngineState } from '../store/records';
 import type { Store } from '../store/store';
 import type { EngineEvent } from '../translate/engine';
-import { TYPE_LABEL } from '../translate/labels';
+import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/labels';
 import { nanosFromNumber } from '../translate/time';
 import type { ContainerSync } from './container-sync';
 
@@ -26,7 +26,7 @@ export class ContainerEvents {
   /** Returns at once; the work is queued behind whatever else is done to that container. */
   handle(event: EngineEvent): void {
     const { ID: id, Attributes: attributes } = event.Actor;
-    if (attributes[TYPE_LABEL] === undefined) return;
+    if (![SANDBOX_TYPE, CONTAINER_TYPE].includes(attributes[TYPE_LABEL] ?? '')) return;
     // The handler that creates it inspects it after the start; its death, though, is news to the handler too.
     const isBirth = event.Action === 'create' || event.Action === 'start';
     if (isBirth && this.parts.reservations.isHeld(attributes.name ?? '')) return;

@@ -2,7 +2,7 @@ import { failedPrecondition, invalidArgument, unsupported } from '../lib/errors'
 import { posix } from 'node:path';
 import type { cri, Decoded } from '../proto';
 import { NamespaceMode } from '../proto/enums';
-import type { MountRecord, NamespaceModes, SandboxRecord, StringMap } from '../store/records';
+import type { MountRecord, NamespaceModes, SandboxRecord, StringMap, UserRecord } from '../store/records';
 import { toEngineCgroupParent } from './cgroup-parent';
 import { toEngineDevices } from './devices';
 import type { EngineContainerCreate } from './engine';
@@ -21,10 +21,10 @@ import { toMountRecords } from './mounts';
 import type { ContainerIdentity } from './names';
 import { containerNamespaces, POD_NAMESPACES, toNamespaceModes } from './namespaces';
 import { toEngineSecurity, type SecuritySurroundings } from './container-security';
+import { toIdentity, type ImageIdentity } from './identity';
 import { toEngineResources } from './resources';
 import { containerSeccomp, type SeccompChoice } from './seccomp';
 import { toEngineSignal } from './signals';
-import { toEngineUser } from './user';
 import { absolutePath, boundedMap, namePart, nonEmpty, required, withoutNul } from './validate';
 
 type Config = Decoded<cri.IContainerConfig>;
@@ -35,9 +35,12 @@ export interface ContainerExtra extends LabelKeys {
   readonly metadata: ContainerIdentity;
   readonly image: { readonly image: string; readonly userSpecified: string; readonly annotations: StringMap };
   readonly mounts: readonly MountRecord[];
+  /** Absent in what older versions made. */
+  readonly user?: UserRecord;
 }
 
 export interface ContainerSurroundings extends SecuritySurroundings {
+  readonly imageIdentity: ImageIdentity;
   /** What the Engine is to run: an image id where we know it. */
   readonly image: string;
   readonly cgroupDriver: string;
@@ -149,7 +152,7 @@ export function toContainerCreate(
 ): EngineContainerCreate {
   const { config } = checked;
   const context = config.linux?.security_context ?? null;
-  const user = context === null ? undefined : toEngineUser(context, FIELD);
+  const user = toIdentity(context, surroundings.imageIdentity, FIELD);
   const stopSignal = toEngineSignal(config.stop_signal, 'config.stop_signal');
   const security = toEngineSecurity(context, FIELD, surroundings, seccompOptions);
   const devices = toEngineDevices(config, surroundings.features, 'config');
@@ -157,11 +160,12 @@ export function toContainerCreate(
     Image: surroundings.image,
     ...command(config),
     Env: config.envs.map((env, index) => environment(env, `config.envs[${index}]`)),
-    Labels: toLabels(checked, sandbox),
+    Labels: toLabels(checked, sandbox, user),
     ...(config.working_dir === ''
       ? {}
       : { WorkingDir: absolutePath(config.working_dir, 'config.working_dir') }),
-    ...(user === undefined ? {} : { User: user }),
+    // With an explicit group the Engine leaves the image's /etc/group alone: the groups are exactly those in GroupAdd.
+    User: `${user.uid}:${user.gid}`,
     ...(stopSignal === '' ? {} : { StopSignal: stopSignal }),
     OpenStdin: config.stdin,
     StdinOnce: config.stdin_once,
@@ -172,6 +176,7 @@ export function toContainerCreate(
       ...containerNamespaces(checked.namespaces, sandbox.id, sandbox.namespaces.network),
       ...toEngineResources(config.linux?.resources ?? null, 'config.linux.resources', surroundings.oomFloor),
       ...security,
+      GroupAdd: user.groups.filter((group) => group !== user.gid).map(String),
       ...(surroundings.runtime === '' ? {} : { Runtime: surroundings.runtime }),
       CgroupParent: toEngineCgroupParent(sandbox.cgroupParent, surroundings.cgroupDriver),
       ...toEngineMounts(checked.mounts, surroundings.features, surroundings.selinux, 'config.mounts'),
@@ -219,7 +224,11 @@ function environment(env: Decoded<cri.IKeyValue>, field: string): string {
   return `${key}=${withoutNul(value, `${field}.value`)}`;
 }
 
-function toLabels(checked: CheckedContainer, sandbox: SandboxRecord): Record<string, string> {
+function toLabels(
+  checked: CheckedContainer,
+  sandbox: SandboxRecord,
+  user: UserRecord,
+): Record<string, string> {
   const { config, metadata, mounts: mountRecords } = checked;
   const own = {
     [TYPE_LABEL]: CONTAINER_TYPE,
@@ -236,6 +245,7 @@ function toLabels(checked: CheckedContainer, sandbox: SandboxRecord): Record<str
       annotations: config.image?.annotations ?? {},
     },
     mounts: mountRecords,
+    user,
     ...encoded.keys,
   };
   return { ...encoded.labels, [EXTRA_LABEL]: JSON.stringify(extra) };

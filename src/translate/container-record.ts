@@ -1,5 +1,5 @@
 import { internal } from '../lib/errors';
-import type { ContainerRecord, EngineState, ImageRecord } from '../store/records';
+import type { ContainerRecord, EngineState, ImageRecord, UserRecord } from '../store/records';
 import type { ContainerExtra } from './container-create';
 import type { EngineContainerCreate, EngineContainerInspect } from './engine';
 import { decodeLabels, LOG_PATH_LABEL, readExtra, SANDBOX_ID_LABEL } from './labels';
@@ -56,6 +56,7 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     imageId: container.Image,
     mounts: extra?.mounts ?? fromEngineMounts(container.HostConfig),
     resources: fromEngineResources(container.HostConfig),
+    user: readUser(extra?.user),
     logPath: engineLabels[LOG_PATH_LABEL] ?? '',
     spoolPath: container.LogPath ?? '',
     tty: config.Tty ?? false,
@@ -63,6 +64,13 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     stdinOnce: config.StdinOnce ?? false,
     stopSignal: config.StopSignal ?? '',
   };
+}
+
+/** Anybody with access to the Engine can set labels. */
+function readUser(user: UserRecord | undefined): UserRecord | undefined {
+  if (typeof user !== 'object' || !Array.isArray(user.groups)) return undefined;
+  const ids: unknown[] = [user.uid, user.gid, ...(user.groups as unknown[])];
+  return ids.every((id) => Number.isSafeInteger(id)) ? user : undefined;
 }
 
 /**

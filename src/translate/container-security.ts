@@ -3,7 +3,6 @@ import { apparmorOption } from './apparmor';
 import { toEngineCapabilities, type NodeCapabilities } from './capabilities';
 import type { EngineHostConfig } from './engine';
 import { selinuxOptions } from './selinux';
-import { toEngineGroups } from './user';
 
 type Context = Decoded<cri.ILinuxContainerSecurityContext>;
 
@@ -21,7 +20,7 @@ export function needsHostDevices(context: Context | null, node: NodeCapabilities
   return context?.privileged === true && node !== undefined;
 }
 
-/** LinuxContainerSecurityContext → HostConfig, but for namespaces. @param seccomp SecurityOpt of the seccomp profile. */
+/** LinuxContainerSecurityContext → HostConfig, but for namespaces and groups. @param seccomp SecurityOpt of the seccomp profile. */
 export function toEngineSecurity(
   context: Context | null,
   field: string,
@@ -41,13 +40,9 @@ export function toEngineSecurity(
     ...(context.no_new_privs ? ['no-new-privileges'] : []),
     ...selinuxOptions(context.selinux_options, `${field}.selinux_options`),
   ];
-  const shared = {
-    ReadonlyRootfs: context.readonly_rootfs,
-    GroupAdd: toEngineGroups(context, field),
-  };
   if (!context.privileged) {
     return {
-      ...shared,
+      ReadonlyRootfs: context.readonly_rootfs,
       ...toEngineCapabilities(context.capabilities, `${field}.capabilities`, surroundings.capabilities),
       Privileged: false,
       // Complete lists: empty unmasks everything (procMount: Unmasked).
@@ -57,7 +52,7 @@ export function toEngineSecurity(
     };
   }
   return {
-    ...shared,
+    ReadonlyRootfs: context.readonly_rootfs,
     ...privileged(surroundings),
     SecurityOpt: [
       ...options,

@@ -1,7 +1,7 @@
 import Long from 'long';
 import type { cri } from '../proto';
 import { ContainerState } from '../proto/enums';
-import type { ContainerRecord, EngineState, ImageRecord } from '../store/records';
+import type { ContainerRecord, EngineState, ImageRecord, UserRecord } from '../store/records';
 import { toCriMount } from './mounts';
 import { toCriResources } from './resources';
 import { toCriSignal } from './signals';
@@ -72,9 +72,14 @@ export function toCriContainerStatus(
     mounts: container.mounts.map(toCriMount),
     log_path: container.logPath,
     resources: toCriResources(container.resources),
+    user: container.user === undefined ? null : toCriUser(container.user),
     // The effective one: Docker's default is SIGTERM.
     stop_signal: toCriSignal(container.stopSignal === '' ? 'SIGTERM' : container.stopSignal),
   };
+}
+
+function toCriUser({ uid, gid, groups }: UserRecord): cri.IContainerUser {
+  return { linux: { uid, gid, supplemental_groups: [...groups] } };
 }
 
 function requestedImage(container: ContainerRecord): cri.IImageSpec {

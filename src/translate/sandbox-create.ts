@@ -12,7 +12,7 @@ import { clampOomScore } from './resources';
 import { apparmorOption } from './apparmor';
 import { sandboxSeccomp, type SeccompChoice } from './seccomp';
 import { selinuxOptions } from './selinux';
-import { toEngineGroups, toEngineUser } from './user';
+import { toSandboxUser } from './user';
 import { absolutePath, boundedMap, namePart, required, withoutNul } from './validate';
 
 type Config = Decoded<cri.IPodSandboxConfig>;
@@ -118,7 +118,7 @@ export function toSandboxCreate(
     ...(config.dns_config === null ? {} : { dns: config.dns_config }),
     ...encoded.keys,
   };
-  const user = context === null ? undefined : toEngineUser(context, field);
+  const { user, groups } = toSandboxUser(context, field);
   const ports = hostNetwork ? undefined : toEnginePorts(config.port_mappings, 'config.port_mappings');
   const handler = toEngineRuntime(checked.runtimeHandler, surroundings.runtimes);
   return {
@@ -135,7 +135,7 @@ export function toSandboxCreate(
       CgroupParent: toEngineCgroupParent(cgroupParent, surroundings.cgroupDriver),
       Sysctls: config.linux?.sysctls ?? {},
       ReadonlyRootfs: context?.readonly_rootfs ?? false,
-      GroupAdd: context === null ? [] : toEngineGroups(context, field),
+      GroupAdd: groups,
       SecurityOpt: [
         'no-new-privileges',
         ...seccompOptions,

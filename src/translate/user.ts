@@ -1,18 +1,24 @@
-import { invalidArgument, unsupported } from '../lib/errors';
+import { invalidArgument } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
 import { SupplementalGroupsPolicy } from '../proto/enums';
 import { integer, oneOf, withoutNul } from './validate';
 
 type SandboxContext = Decoded<cri.ILinuxSandboxSecurityContext>;
 type ContainerContext = Decoded<cri.ILinuxContainerSecurityContext>;
+type UserFields = Pick<ContainerContext, 'run_as_user' | 'run_as_group'> & {
+  readonly run_as_username?: string;
+};
 
 const MAX_ID = 2 ** 32 - 2;
 
-/** `User` of the Engine: `uid[:gid]`, a name, or undefined for the image's. */
-export function toEngineUser(
-  context: Pick<ContainerContext, 'run_as_user' | 'run_as_group'> & { readonly run_as_username?: string },
-  field: string,
-): string | undefined {
+/** A uid or a name, and a gid. */
+export interface RequestedUser {
+  readonly user: string;
+  readonly group: number | undefined;
+}
+
+/** @returns undefined when the image's user is to be. */
+export function requestedUser(context: UserFields, field: string): RequestedUser | undefined {
   const username = withoutNul(context.run_as_username ?? '', `${field}.run_as_username`);
   const group = context.run_as_group;
   if (username.includes(':')) throw invalidArgument(`${field}.run_as_username`, 'is a name without a group');
@@ -24,21 +30,42 @@ export function toEngineUser(
       throw invalidArgument(`${field}.run_as_group`, 'needs run_as_user or run_as_username');
     return undefined;
   }
-  const user =
-    context.run_as_user === null ? username : String(id(context.run_as_user.value, `${field}.run_as_user`));
-  return group === null ? user : `${user}:${id(group.value, `${field}.run_as_group`)}`;
+  return {
+    user:
+      context.run_as_user === null ? username : String(id(context.run_as_user.value, `${field}.run_as_user`)),
+    group: group === null ? undefined : id(group.value, `${field}.run_as_group`),
+  };
 }
 
-export function toEngineGroups(context: SandboxContext | ContainerContext, field: string): string[] {
+/** @throws INVALID_ARGUMENT also for a policy that CRI does not know. */
+export function supplementalGroups(context: SandboxContext | ContainerContext, field: string): number[] {
   const policies = [SupplementalGroupsPolicy.Merge, SupplementalGroupsPolicy.Strict];
-  const policy = context.supplemental_groups_policy;
-  oneOf(policy, policies, `${field}.supplemental_groups_policy`, 'Merge or Strict');
-  if (policy === SupplementalGroupsPolicy.Strict) {
-    throw unsupported(`${field}.supplemental_groups_policy`, 'Strict is not offered yet (Status says so)');
-  }
-  return context.supplemental_groups.map((group, index) =>
-    String(id(group, `${field}.supplemental_groups[${index}]`)),
+  oneOf(
+    context.supplemental_groups_policy,
+    policies,
+    `${field}.supplemental_groups_policy`,
+    'Merge or Strict',
   );
+  return context.supplemental_groups.map((group, index) =>
+    id(group, `${field}.supplemental_groups[${index}]`),
+  );
+}
+
+/**
+ * User and groups of a pause process. It touches no file, so its image is not looked into: with Strict a uid gets the
+ * group 0 that it has where no /etc/passwd knows it, for with an explicit group the Engine adds none of the image's.
+ */
+export function toSandboxUser(
+  context: SandboxContext | null,
+  field: string,
+): { readonly user: string | undefined; readonly groups: string[] } {
+  if (context === null) return { user: undefined, groups: [] };
+  const groups = supplementalGroups(context, field).map(String);
+  const asked = requestedUser(context, field);
+  if (asked === undefined) return { user: undefined, groups };
+  const strict = context.supplemental_groups_policy === SupplementalGroupsPolicy.Strict;
+  const group = asked.group ?? (strict ? 0 : undefined);
+  return { user: group === undefined ? asked.user : `${asked.user}:${group}`, groups };
 }
 
 function id(value: { toNumber(): number }, field: string): number {

@@ -299,11 +299,6 @@ const SANDBOXES: Cases<cri.IPodSandboxConfig> = {
     field: /supplemental_groups\[1\]: /,
     config: () => sandboxContext({ supplemental_groups: [1, 2 ** 40] }),
   },
-  'strict groups': {
-    field: /supplemental_groups_policy: /,
-    code: 'UNIMPLEMENTED',
-    config: () => sandboxContext({ supplemental_groups_policy: 1 }),
-  },
   'an unknown groups policy': {
     field: /supplemental_groups_policy: /,
     config: () => sandboxContext({ supplemental_groups_policy: 5 as 1 }),

@@ -28,7 +28,7 @@ describe('Version, Status and configuration of the runtime', () => {
     expect(reply.runtime_handlers.map(({ name }) => name)).toEqual(['', ...Object.keys(Runtimes).sort()]);
     for (const { features } of reply.runtime_handlers)
       expect(features).toMatchObject({ recursive_read_only_mounts: false, user_namespaces: false });
-    expect(reply.features).toMatchObject({ supplemental_groups_policy: false });
+    expect(reply.features).toMatchObject({ supplemental_groups_policy: true });
     expect(reply.info).toEqual({});
   });
 

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { hasStatus } from '../../docker/errors';
-import { alreadyExists, failedPrecondition } from '../../lib/errors';
+import { alreadyExists, failedPrecondition, notFound } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
-import type { ContainerRecord, SandboxRecord } from '../../store/records';
+import type { ContainerRecord, ImageRecord, SandboxRecord } from '../../store/records';
 import { checkContainer, toContainerCreate, type CheckedContainer } from '../../translate/container-create';
 import { createdContainer } from '../../translate/container-record';
 import { featuresFor } from '../../translate/engine-facts';
@@ -93,40 +93,53 @@ async function create(
   name: string,
   signal: AbortSignal,
 ): Promise<string> {
-  const { docker, store, settings, containerSync } = services;
+  const { docker, store, settings } = services;
   const features = featuresFor(store.engine, sandbox.runtimeHandler);
-  const wanted = checked.config.image?.image ?? '';
-  const image = findImage(store, wanted, 'config.image.image');
   const context = checked.config.linux?.security_context ?? null;
   const capabilities = grantable(store, settings.capabilities);
   // An Engine that cannot mount images says so below, whether it has them or not.
   const mounts = features.imageMounts
     ? withMountImages(store, checked.mounts, 'config.mounts')
     : checked.mounts;
-  const body = toContainerCreate(
-    { ...checked, mounts },
-    sandbox,
-    {
+  const seccomp = await loadSeccompOptions(checked.seccomp);
+  const hostDevices = needsHostDevices(context, capabilities) ? await listHostDevices() : [];
+  const image = await imageToRun(services, checked.config.image?.image ?? '', signal);
+  try {
+    const surroundings = {
       features,
-      image: image?.id ?? familiarName(parseReference(wanted, 'config.image.image')),
+      image: image.id,
+      imageIdentity: { user: image.user, accounts: await services.imageAccounts.of(image.id, signal) },
       cgroupDriver: store.engine?.cgroupDriver ?? '',
       oomFloor: settings.oomFloor,
       apparmor: hasSecurityOption(store, 'apparmor'),
       capabilities,
-      hostDevices: needsHostDevices(context, capabilities) ? await listHostDevices() : [],
+      hostDevices,
       selinux: hasSecurityOption(store, 'selinux'),
       spool: settings.spool,
       runtime: sandbox.runtimeHandler === 'docker' ? '' : sandbox.runtimeHandler,
-    },
-    await loadSeccompOptions(checked.seccomp),
-  );
-  const id = await createLosingNothing(services, name, () =>
-    docker.createContainer(name, body, { signal }),
-  ).catch(async (error: unknown) => {
+    };
+    const body = toContainerCreate({ ...checked, mounts }, sandbox, surroundings, seccomp);
+    const id = await createLosingNothing(services, name, () =>
+      docker.createContainer(name, body, { signal }),
+    );
+    store.containers.put(createdContainer(id, name, body, image, Date.now()));
+    return id;
+  } catch (error) {
     throw await explainCreateFailure(error, checked, settings.localEngine);
-  });
-  // An image we have not heard of yet: the Engine knows its id.
-  if (image === undefined) await containerSync.refresh(id, signal);
-  else store.containers.put(createdContainer(id, name, body, image, Date.now()));
-  return id;
+  }
+}
+
+async function imageToRun(
+  { store, imageSync }: Services,
+  wanted: string,
+  signal: AbortSignal,
+): Promise<ImageRecord> {
+  const known = findImage(store, wanted, 'config.image.image');
+  if (known !== undefined) return known;
+  // One that we have not heard of yet: the Engine may have.
+  const name = familiarName(parseReference(wanted, 'config.image.image'));
+  const image = await imageSync.refresh(name, signal);
+  if (image === undefined)
+    throw notFound(`config.image.image: image "${wanted}" is not on this node; pull it first`);
+  return image;
 }

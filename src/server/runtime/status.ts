@@ -33,7 +33,7 @@ export function status(
       },
     })),
     features: {
-      supplemental_groups_policy: false,
+      supplemental_groups_policy: true,
       user_namespaces_host_network: false,
       mount_options: false,
     },

@@ -9,7 +9,8 @@ export const LINUX_SANDBOX_SECURITY_CONTEXT: FieldsOf<cri.ILinuxSandboxSecurityC
   readonly_rootfs: { becomes: '`ReadonlyRootfs`' },
   supplemental_groups: { becomes: '`GroupAdd`' },
   supplemental_groups_policy: {
-    refused: 'Strict is not offered yet (Status says so); Merge is what the Engine does',
+    becomes: 'Strict: a group in `User`, with which the Engine adds none of the image’s',
+    except: 'an unknown number',
   },
   privileged: {
     becomes: 'label `io.dockbridge.cri`: containers of the pod may be privileged; the pause process never is',
@@ -31,13 +32,21 @@ export const LINUX_CONTAINER_SECURITY_CONTEXT: FieldsOf<cri.ILinuxContainerSecur
   },
   namespace_options: { becomes: 'see NamespaceOption' },
   selinux_options: { becomes: '`SecurityOpt` `label=…`: see SELinuxOption' },
-  run_as_user: { becomes: '`User`', except: 'not 0 to 4294967294' },
+  run_as_user: {
+    becomes: '`User`, as `uid:gid` with the group that the image’s /etc/passwd has for it',
+    except: 'not 0 to 4294967294',
+  },
   run_as_group: { becomes: '`User`, after the colon', except: 'without `run_as_user` and `run_as_username`' },
-  run_as_username: { becomes: '`User`', except: 'beside `run_as_user`, or with a colon' },
+  run_as_username: {
+    becomes: '`User`, as `uid:gid` of the image’s /etc/passwd',
+    except: 'beside `run_as_user`, with a colon, or not in the image',
+  },
   readonly_rootfs: { becomes: '`ReadonlyRootfs`' },
   supplemental_groups: { becomes: '`GroupAdd`' },
   supplemental_groups_policy: {
-    refused: 'Strict is not offered yet (Status says so); Merge is what the Engine does',
+    becomes:
+      '`User` always as `uid:gid`, with which the Engine adds none of the image’s groups; Merge: they are in `GroupAdd`',
+    except: 'an unknown number',
   },
   no_new_privs: { becomes: '`SecurityOpt` `no-new-privileges`' },
   masked_paths: { becomes: '`MaskedPaths`; an empty list masks nothing' },

@@ -86,6 +86,7 @@ export function containerRecord(over: Partial<ContainerRecord> = {}): ContainerR
       cpusetCpus: '',
       cpusetMems: '',
     },
+    user: undefined,
     logPath: '',
     spoolPath: '',
     tty: false,

@@ -16,6 +16,7 @@ const MINIMAL: Given = { metadata: { name: 'app' }, image: { image: 'busybox' } 
 
 const NODE_FACTS: ContainerSurroundings = {
   image: 'sha256:abc',
+  imageIdentity: { user: '', accounts: { users: [{ name: 'root', uid: 0, gid: 0 }], groups: [] } },
   cgroupDriver: 'systemd',
   oomFloor: -1000,
   apparmor: true,
@@ -176,7 +177,7 @@ describe('toContainerCreate', () => {
         Devices: [],
       },
     });
-    for (const absent of ['Entrypoint', 'Cmd', 'User', 'WorkingDir', 'StopSignal']) {
+    for (const absent of ['Entrypoint', 'Cmd', 'WorkingDir', 'StopSignal']) {
       expect(body).not.toHaveProperty(absent);
     }
     // Not said is not "unmask everything", nor "no limits at all".

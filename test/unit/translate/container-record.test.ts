@@ -274,6 +274,7 @@ describe('createdContainer', () => {
           cgroupDriver: random.pick(['systemd', 'cgroupfs']),
           oomFloor: random.pick([0, -1000]),
           apparmor: true,
+          imageIdentity: { user: '', accounts: { users: [{ name: 'root', uid: 0, gid: 0 }], groups: [] } },
           capabilities: undefined,
           hostDevices: [],
           selinux: false,

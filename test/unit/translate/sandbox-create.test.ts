@@ -305,11 +305,6 @@ describe('checkSandbox', () => {
       error: 'INVALID_ARGUMENT config.linux.security_context.run_as_group',
     },
     {
-      desc: 'Strict groups',
-      given: context({ supplemental_groups_policy: 1 }),
-      error: 'UNIMPLEMENTED config.linux.security_context.supplemental_groups_policy',
-    },
-    {
       desc: 'an AppArmor profile without a name',
       given: context({ apparmor: { profile_type: SecurityProfileType.Localhost } }),
       error: 'INVALID_ARGUMENT config.linux.security_context.apparmor.localhost_ref',

@@ -79,6 +79,7 @@ const VALUES: Readonly<Record<string, unknown>> = {
 const BESIDE: Readonly<Record<string, Message>> = {
   'LinuxSandboxSecurityContext.run_as_group': { run_as_user: { value: 1 } },
   'LinuxContainerSecurityContext.run_as_group': { run_as_user: { value: 1 } },
+  'LinuxSandboxSecurityContext.supplemental_groups_policy': { run_as_user: { value: 1 } },
   'NamespaceOption.target_id': { pid: NamespaceMode.TARGET },
   'Mount.recursive_read_only': { readonly: true },
   'Mount.image': { readonly: true, host_path: '' },
@@ -141,6 +142,16 @@ const SURROUNDINGS = {
   apparmor: true,
   capabilities: undefined,
   hostDevices: [],
+  imageIdentity: {
+    user: '',
+    accounts: {
+      users: [
+        { name: 'root', uid: 0, gid: 0 },
+        { name: 'sample', uid: 5, gid: 5 },
+      ],
+      groups: [{ name: 'wheel', gid: 10, members: ['root'] }],
+    },
+  },
 };
 
 /** All that a request makes of the Engine's call and of the work around it, as text; or the error. */

@@ -13,6 +13,7 @@ import { NamespaceHandles } from './network/cni/namespace-handles';
 import type { PluginObserver } from './network/cni/plugin-chain';
 import type { PodNetwork } from './network/pod-network';
 import type { CallReport } from './server/call';
+import { PodEvents } from './server/events/pod-events';
 import { EngineStreaming } from './server/exec/engine-streaming';
 import { GrpcServer } from './server/grpc-server';
 import { ImagePulls } from './server/image/image-pulls';
@@ -110,6 +111,7 @@ export class Daemon {
       ...{ docker, store, containerSync, containerEvents, imageSync, logger },
       times: hooks.linkTimes ?? {},
     });
+    const podEvents = new PodEvents(store);
     const rights = await readNodeRights();
     if (rights.oomFloor > -1000)
       logger.info('oom_score_adj of containers is clamped: no CAP_SYS_RESOURCE', {
@@ -164,6 +166,7 @@ export class Daemon {
           stats,
           sandboxImage,
           imageAccounts: new ImageAccounts({ docker, logger }),
+          podEvents,
           streaming,
           logger,
         },

@@ -1,12 +1,18 @@
-import { status, type handleUnaryCall, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
+import {
+  Metadata,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  type sendUnaryData,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+} from '@grpc/grpc-js';
 import { sharedAbortController } from '../lib/deadline';
-import { cancelled, hasCode, invalidArgument, messageOf, RuntimeError, type ErrorCode } from '../lib/errors';
+import { cancelled, invalidArgument, type ErrorCode } from '../lib/errors';
+import { abortable } from '../lib/keyed-lock';
 import type { Logger } from '../lib/logger';
-import { MalformedMessage } from '../proto/service';
+import { MalformedMessage, type Encoded } from '../proto/service';
+import { asRuntimeError, toStatus } from './call-failure';
 import type { CallContext } from './services';
-
-/** Characters; kubelet's events show about half of that. */
-const MAX_DETAILS = 2_000;
 
 /** One finished call, for metrics. */
 export interface CallReport {
@@ -22,6 +28,16 @@ export interface WrapOptions {
   readonly observe: (report: CallReport) => void;
 }
 
+/** A stream ends by itself only when its client does: `closing` ends it when we do. */
+export interface StreamOptions extends WrapOptions {
+  readonly closing: AbortSignal;
+}
+
+/** What a stream is made of; encoded already where that is how its size is known. */
+export type Messages<Response> = AsyncIterable<Response | Encoded> | Iterable<Response | Encoded>;
+
+type Handler<Request, Result> = (request: Request, context: CallContext) => Result;
+
 /**
  * The one way from grpc-js to a handler. grpc-js never answers a handler that rejects, so everything passes here:
  * cancellation and deadline become the context's signal, typed errors become status codes, anything unexpected is
@@ -29,7 +45,7 @@ export interface WrapOptions {
  */
 export function wrapUnary<Request, Response>(
   method: string,
-  handler: (request: Request, context: CallContext) => Promise<Response>,
+  handler: Handler<Request, Promise<Response>>,
   options: WrapOptions,
 ): handleUnaryCall<Request | MalformedMessage, Response> {
   return (call, callback) => {
@@ -37,58 +53,111 @@ export function wrapUnary<Request, Response>(
   };
 }
 
+/**
+ * The same for a method that streams. One message is under way at a time: the handler is asked for the next one when
+ * the client's window has taken the last. The response's headers tell the client that the handler is at work; a handler
+ * that watches something therefore begins when it is called, not with the first message.
+ */
+export function wrapStream<Request, Response>(
+  method: string,
+  handler: Handler<Request, Messages<Response>>,
+  options: StreamOptions,
+): handleServerStreamingCall<Request | MalformedMessage, Response | Encoded> {
+  return (call) => {
+    void stream(method, handler, options, call);
+  };
+}
+
 async function answer<Request, Response>(
   method: string,
-  handler: (request: Request, context: CallContext) => Promise<Response>,
+  handler: Handler<Request, Promise<Response>>,
   options: WrapOptions,
   call: ServerUnaryCall<Request | MalformedMessage, Response>,
   callback: sendUnaryData<Response>,
 ): Promise<void> {
-  const started = process.hrtime.bigint();
+  await observed(method, options, async () => {
+    const controller = cancellationOf(call);
+    try {
+      const request = wellFormed(call.request);
+      const context = { signal: controller.signal };
+      await options.before?.(context);
+      callback(null, await handler(request, context));
+      return 'OK';
+    } catch (error) {
+      const failure = asRuntimeError(error, method, options.logger);
+      callback(toStatus(failure));
+      return failure.code;
+    }
+  });
+}
+
+async function stream<Request, Response>(
+  method: string,
+  handler: Handler<Request, Messages<Response>>,
+  options: StreamOptions,
+  call: ServerWritableStream<Request | MalformedMessage, Response | Encoded>,
+): Promise<void> {
+  await observed(method, options, async () => {
+    const { closing } = options;
+    const controller = cancellationOf(call);
+    const onClosing = (): void => controller.abort(closing.reason);
+    closing.addEventListener('abort', onClosing, { once: true });
+    try {
+      const { signal } = controller;
+      const request = wellFormed(call.request);
+      await options.before?.({ signal });
+      signal.throwIfAborted();
+      const messages = handler(request, { signal });
+      // Not before the handler has begun: nothing that happens after the client has seen this is missed.
+      call.sendMetadata(new Metadata());
+      for await (const message of messages) await abortable(written(call, message), signal);
+      call.end();
+      return 'OK';
+    } catch (error) {
+      const failure = asRuntimeError(error, method, options.logger);
+      call.emit('error', toStatus(failure));
+      return failure.code;
+    } finally {
+      closing.removeEventListener('abort', onClosing);
+    }
+  });
+}
+
+/** Emitted for the client's cancel and for a passed deadline alike: nobody waits for an answer any more. */
+function cancellationOf(call: { on(event: 'cancelled', listener: () => void): unknown }): AbortController {
   const controller = sharedAbortController();
-  // Emitted for the client's cancel and for a passed deadline alike: nobody waits for an answer any more.
   call.on('cancelled', () =>
     controller.abort(cancelled('the client cancelled the call or its deadline passed')),
   );
-  let code: CallReport['code'] = 'OK';
-  try {
-    const { request } = call;
-    if (request instanceof MalformedMessage)
-      throw invalidArgument('request', `cannot be decoded: ${request.why}`);
-    const context = { signal: controller.signal };
-    await options.before?.(context);
-    const response = await handler(request, context);
-    callback(null, response);
-  } catch (error) {
-    const failure = asRuntimeError(error, method, options.logger);
-    code = failure.code;
-    callback({ code: status[failure.code], details: toDetails(failure.message) });
-  }
+  return controller;
+}
+
+function wellFormed<Request>(request: Request | MalformedMessage): Request {
+  if (request instanceof MalformedMessage)
+    throw invalidArgument('request', `cannot be decoded: ${request.why}`);
+  return request;
+}
+
+function written<Message>(call: ServerWritableStream<unknown, Message>, message: Message): Promise<void> {
+  return new Promise((resolve, reject) => {
+    call.write(message, (error: Error | null | undefined) => {
+      if (error === null || error === undefined) resolve();
+      else reject(error);
+    });
+  });
+}
+
+async function observed(
+  method: string,
+  options: WrapOptions,
+  work: () => Promise<CallReport['code']>,
+): Promise<void> {
+  const started = process.hrtime.bigint();
+  const code = await work();
   const seconds = Number(process.hrtime.bigint() - started) / 1e9;
   options.observe({ method, code, seconds });
   options.logger.debug(
     () => 'Call',
     () => ({ method, code, ms: Math.round(seconds * 1000) }),
   );
-}
-
-function asRuntimeError(error: unknown, method: string, logger: Logger): RuntimeError {
-  if (error instanceof RuntimeError) {
-    if (hasCode(error, 'INTERNAL'))
-      logger.error('Call failed', { method, error: error.message, stack: error.stack });
-    return error;
-  }
-  const stack = error instanceof Error ? error.stack : undefined;
-  const message = messageOf(error);
-  logger.error('Call failed unexpectedly: this is a bug', { method, error: message, stack });
-  return new RuntimeError('INTERNAL', `${method}: unexpected error: ${message}`, { cause: error });
-}
-
-/**
- * The text travels in a trailer: clients limit those, and grpc-js never ends a call whose text is too long for one or
- * holds half a surrogate pair.
- */
-function toDetails(message: string): string {
-  const text = message.length > MAX_DETAILS ? `${message.slice(0, MAX_DETAILS)}…` : message;
-  return Buffer.from(text, 'utf8').toString('utf8');
 }

@@ -1,19 +1,22 @@
 import {
   Server,
-  type handleUnaryCall,
   type ServiceDefinition,
+  type UntypedHandleCall,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import { sharedAbortController } from '../lib/deadline';
+import { unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
+import { ALPHA_IMAGE_SERVICE, ALPHA_RUNTIME_SERVICE, IMAGE_SERVICE, RUNTIME_SERVICE } from '../proto/service';
+import { wrapStream, wrapUnary, type CallReport, type WrapOptions } from './call';
 import {
-  ALPHA_IMAGE_SERVICE,
-  ALPHA_RUNTIME_SERVICE,
-  IMAGE_SERVICE,
-  RUNTIME_SERVICE,
-  type MalformedMessage,
-} from '../proto/service';
-import { wrapUnary, type CallReport } from './call';
-import { IMAGE_ROUTES, RUNTIME_ROUTES, type Route } from './handlers';
+  IMAGE_ROUTES,
+  IMAGE_STREAMS,
+  RUNTIME_ROUTES,
+  RUNTIME_STREAMS,
+  type Route,
+  type StreamRoute,
+} from './handlers';
 import { SocketListener } from './listener/socket-listener';
 import type { CallContext, Services } from './services';
 
@@ -36,6 +39,7 @@ export class GrpcServer {
     'grpc.enable_channelz': 0,
   });
   private readonly listener: SocketListener;
+  private readonly closing = sharedAbortController();
 
   constructor(
     services: Services,
@@ -43,10 +47,10 @@ export class GrpcServer {
   ) {
     const { endpoint, logger } = options;
     this.listener = new SocketListener({ endpoint, logger });
-    const runtime = this.implement(services, RUNTIME_ROUTES);
-    const image = this.implement(services, IMAGE_ROUTES);
+    const runtime = this.implement(services, RUNTIME_ROUTES, RUNTIME_STREAMS);
+    const image = this.implement(services, IMAGE_ROUTES, IMAGE_STREAMS);
     const add = (definition: ServiceDefinition, all: UntypedServiceImplementation): void => {
-      // Methods without an implementation (the streams) answer UNIMPLEMENTED by grpc-js itself.
+      // v1alpha2 has fewer methods; grpc-js answers UNIMPLEMENTED to all others.
       this.server.addService(
         definition,
         Object.fromEntries(Object.entries(all).filter(([name]) => name in definition)),
@@ -63,9 +67,10 @@ export class GrpcServer {
     return (await this.listener.listen(this.server)).address;
   }
 
-  /** No new connections; calls in progress end or are cut after 10 s. */
+  /** No new connections; streams end at once, calls in progress do or are cut after 10 s. */
   async close(): Promise<void> {
     await this.listener.close();
+    this.closing.abort(unavailable('dockbridge is shutting down'));
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => this.server.forceShutdown(), SHUTDOWN_GRACE_MS);
       this.server.tryShutdown(() => {
@@ -75,25 +80,48 @@ export class GrpcServer {
     });
   }
 
-  private implement(services: Services, routes: object): UntypedServiceImplementation {
-    const entries = Object.entries(routes) as [string, Route<unknown, unknown>][];
-    return Object.fromEntries(entries.map(([name, route]) => [name, this.serve(services, name, route)]));
+  private implement(services: Services, routes: object, streams: object): UntypedServiceImplementation {
+    const unary = Object.entries(routes) as [string, Route<unknown, unknown>][];
+    const streaming = Object.entries(streams) as [string, StreamRoute<unknown, unknown>][];
+    return Object.fromEntries([
+      ...unary.map(([name, route]) => [name, this.serve(services, name, route)] as const),
+      ...streaming.map(([name, route]) => [name, this.serveStream(services, name, route)] as const),
+    ]);
   }
 
   private serve(
     services: Services,
     name: string,
     { kind, handler }: Route<unknown, unknown>,
-  ): handleUnaryCall<MalformedMessage, unknown> {
+  ): UntypedHandleCall {
+    return wrapUnary(
+      name,
+      async (request, context) => handler(services, request, context),
+      this.wrapOptions(services, kind),
+    );
+  }
+
+  private serveStream(
+    services: Services,
+    name: string,
+    { kind, handler }: StreamRoute<unknown, unknown>,
+  ): UntypedHandleCall {
+    return wrapStream(name, (request, context) => handler(services, request, context), {
+      ...this.wrapOptions(services, kind),
+      closing: this.closing.signal,
+    });
+  }
+
+  private wrapOptions({ link }: Services, kind: Route<unknown, unknown>['kind']): WrapOptions {
     const { logger, observe } = this.options;
-    return wrapUnary(name, async (request, context) => handler(services, request, context), {
+    return {
       logger,
       observe,
       before: {
         always: undefined,
-        read: ({ signal }: CallContext) => services.link.whenSyncedOnce(signal),
-        write: ({ signal }: CallContext) => services.link.whenReady(signal),
+        read: ({ signal }: CallContext) => link.whenSyncedOnce(signal),
+        write: ({ signal }: CallContext) => link.whenReady(signal),
       }[kind],
-    });
+    };
   }
 }

@@ -1,10 +1,12 @@
 import type { ImageMethods, RuntimeMethods } from '../proto/service';
-import { unsupportedCall } from './unsupported-call';
+import type { Messages } from './call';
+import { unsupportedCall, unsupportedStream } from './unsupported-call';
 import { imageFsInfo } from './image/image-fs-info';
 import { imageStatus } from './image/image-status';
 import { listImages } from './image/list-images';
 import { pullImage } from './image/pull-image';
 import { removeImage } from './image/remove-image';
+import { streamImages } from './image/stream-images';
 import { attach } from './runtime/attach';
 import { containerStats } from './runtime/container-stats';
 import { containerStatus } from './runtime/container-status';
@@ -12,6 +14,7 @@ import { createContainer } from './runtime/create-container';
 import { exec } from './runtime/exec';
 import { execSync } from './runtime/exec-sync';
 import { listContainerStats } from './runtime/list-container-stats';
+import { getContainerEvents } from './runtime/get-container-events';
 import { listContainers } from './runtime/list-containers';
 import { listPodSandboxStats } from './runtime/list-pod-sandbox-stats';
 import { listPodSandbox } from './runtime/list-pod-sandbox';
@@ -29,6 +32,8 @@ import { stopContainer } from './runtime/stop-container';
 import { stopPodSandbox } from './runtime/stop-pod-sandbox';
 import { updateContainerResources } from './runtime/update-container-resources';
 import { updatePodSandboxResources } from './runtime/update-pod-sandbox-resources';
+import { streamContainers } from './runtime/stream-containers';
+import { streamPodSandboxes } from './runtime/stream-pod-sandboxes';
 import { updateRuntimeConfig } from './runtime/update-runtime-config';
 import { version } from './runtime/version';
 import type { CallContext, Services } from './services';
@@ -57,6 +62,20 @@ export type Routes<Methods extends Record<keyof Methods, Method>> = {
   >;
 };
 
+/** The same for a method that streams; `read` or `always`: no stream changes anything. */
+export interface StreamRoute<Request, Response> {
+  readonly kind: 'always' | 'read';
+  readonly handler: (services: Services, request: Request, context: CallContext) => Messages<Response>;
+}
+
+/** All streams of a service, likewise complete. */
+export type StreamRoutes<Methods extends Record<keyof Methods, Method>> = {
+  readonly [Name in keyof Methods as Methods[Name]['streams'] extends true ? Name : never]: StreamRoute<
+    Methods[Name]['request'],
+    Methods[Name]['response']
+  >;
+};
+
 type Handler<Request, Response> = Route<Request, Response>['handler'];
 
 const always = <Request, Response>(handler: Handler<Request, Response>): Route<Request, Response> => ({
@@ -74,6 +93,11 @@ const write = <Request, Response>(handler: Handler<Request, Response>): Route<Re
 const later = (why: string): Route<unknown, never> => ({
   kind: 'always',
   handler: unsupportedCall(why),
+});
+
+const laterStream = (why: string): StreamRoute<unknown, never> => ({
+  kind: 'always',
+  handler: unsupportedStream(why),
 });
 
 const STATS = 'stats are not built yet';
@@ -112,10 +136,23 @@ export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
   RestorePod: later('Docker Engine cannot restore a pod as a whole'),
 };
 
+export const RUNTIME_STREAMS: StreamRoutes<RuntimeMethods> = {
+  GetContainerEvents: { kind: 'read', handler: getContainerEvents },
+  StreamPodSandboxes: { kind: 'read', handler: streamPodSandboxes },
+  StreamContainers: { kind: 'read', handler: streamContainers },
+  StreamContainerStats: laterStream(STATS),
+  StreamPodSandboxStats: laterStream(STATS),
+  StreamPodSandboxMetrics: laterStream(STATS),
+};
+
 export const IMAGE_ROUTES: Routes<ImageMethods> = {
   ListImages: read(listImages),
   ImageStatus: read(imageStatus),
   PullImage: write(pullImage),
   RemoveImage: write(removeImage),
   ImageFsInfo: read(imageFsInfo),
+};
+
+export const IMAGE_STREAMS: StreamRoutes<ImageMethods> = {
+  StreamImages: { kind: 'read', handler: streamImages },
 };

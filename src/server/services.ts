@@ -12,6 +12,7 @@ import type { StreamingServer } from '../streaming/server';
 import type { NodeRights } from '../system/node-rights';
 import type { ImagePulls } from './image/image-pulls';
 import type { ImageAccounts } from './image/image-accounts';
+import type { PodEvents } from './events/pod-events';
 import type { SandboxImage } from './image/sandbox-image';
 
 /** Options that handlers act on. */
@@ -37,6 +38,7 @@ export interface Services {
   readonly stats: Pick<NodeStats, 'ofContainer' | 'ofContainers' | 'ofPod' | 'ofPods'>;
   readonly sandboxImage: SandboxImage;
   readonly imageAccounts: ImageAccounts;
+  readonly podEvents: PodEvents;
   readonly streaming: Pick<StreamingServer, 'execUrl' | 'attachUrl' | 'portForwardUrl'>;
   readonly settings: HandlerSettings;
   readonly logger: Logger;

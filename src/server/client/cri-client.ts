@@ -1,4 +1,10 @@
-import { credentials, makeClientConstructor, type Client, type ServiceError } from '@grpc/grpc-js';
+import {
+  credentials,
+  makeClientConstructor,
+  type Client,
+  type ClientReadableStream,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import type { Decoded } from '../../proto';
 import { IMAGE_SERVICE, RUNTIME_SERVICE, type ImageMethods, type RuntimeMethods } from '../../proto/service';
 
@@ -12,6 +18,20 @@ type UnaryCall = (
   options: { deadline: number },
   callback: (error: ServiceError | null, response: unknown) => void,
 ) => void;
+
+type StreamName = {
+  [Name in keyof Methods]: Methods[Name]['streams'] extends true ? Name : never;
+}[keyof Methods];
+type StreamCall = (request: unknown) => ClientReadableStream<unknown>;
+
+/** A method that streams, under way. */
+export interface OpenStream<Message> {
+  /** Resolves when the server is at work on it; rejects when it refuses. */
+  readonly connected: Promise<void>;
+  /** Ends as the call does: throws ServiceError of grpc-js unless that was well. */
+  readonly messages: AsyncIterable<Message>;
+  cancel(): void;
+}
 
 const DEFAULT_DEADLINE_MS = 120_000;
 
@@ -52,6 +72,23 @@ export class CriClient {
         else reject(error);
       });
     });
+  }
+
+  /** Without a deadline: until the server ends it or `cancel` is called. */
+  stream<Name extends StreamName>(method: Name, request: Input<Name>): OpenStream<Output<Name>> {
+    const client = method in RUNTIME_SERVICE ? this.runtime : this.image;
+    const open = (client as unknown as Record<StreamName, StreamCall>)[method];
+    const messages = open.call(client, request);
+    const connected = new Promise<void>((resolve, reject) => {
+      messages.once('metadata', () => resolve());
+      messages.once('error', reject);
+    });
+    connected.catch(() => undefined);
+    return {
+      connected,
+      messages: messages as AsyncIterable<Output<Name>>,
+      cancel: () => messages.cancel(),
+    };
   }
 
   close(): void {

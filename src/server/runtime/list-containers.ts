@@ -1,15 +1,21 @@
+import { mapLazily } from '../../lib/map-lazily';
 import type { cri, Decoded } from '../../proto';
 import { toCriContainer } from '../../translate/container-status';
 import { containerFilter } from '../../translate/filters';
 import type { Services } from '../services';
 
 export function listContainers(
-  { store }: Services,
+  services: Services,
   request: Decoded<cri.IListContainersRequest>,
 ): Promise<cri.IListContainersResponse> {
-  const wanted = containerFilter(request.filter);
-  const containers = [...store.containers.values()]
-    .filter(wanted)
-    .map((container) => toCriContainer(container, store.images.get(container.imageId)));
-  return Promise.resolve({ containers });
+  return Promise.resolve({ containers: [...containersOf(services, request)] });
+}
+
+/** All that match now; each is made when it is asked for. */
+export function containersOf(
+  { store }: Services,
+  { filter }: Pick<Decoded<cri.IListContainersRequest>, 'filter'>,
+): Iterable<cri.IContainer> {
+  const records = [...store.containers.values()].filter(containerFilter(filter));
+  return mapLazily(records, (record) => toCriContainer(record, store.images.get(record.imageId)));
 }

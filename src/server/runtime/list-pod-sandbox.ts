@@ -1,12 +1,20 @@
+import { mapLazily } from '../../lib/map-lazily';
 import type { cri, Decoded } from '../../proto';
 import { sandboxFilter } from '../../translate/filters';
 import { toCriSandbox } from '../../translate/sandbox-status';
 import type { Services } from '../services';
 
 export function listPodSandbox(
-  { store }: Services,
+  services: Services,
   request: Decoded<cri.IListPodSandboxRequest>,
 ): Promise<cri.IListPodSandboxResponse> {
-  const wanted = sandboxFilter(request.filter);
-  return Promise.resolve({ items: [...store.sandboxes.values()].filter(wanted).map(toCriSandbox) });
+  return Promise.resolve({ items: [...sandboxesOf(services, request)] });
+}
+
+/** All that match now; each is made when it is asked for. */
+export function sandboxesOf(
+  { store }: Services,
+  { filter }: Pick<Decoded<cri.IListPodSandboxRequest>, 'filter'>,
+): Iterable<cri.IPodSandbox> {
+  return mapLazily([...store.sandboxes.values()].filter(sandboxFilter(filter)), toCriSandbox);
 }

@@ -1,0 +1,77 @@
+import Long from 'long';
+import { Broadcast, type BroadcastReader } from '../../lib/broadcast';
+import { RisingClock } from '../../lib/rising-clock';
+import type { ContainerRecord, SandboxRecord } from '../../store/records';
+import type { Store } from '../../store/store';
+import { removedSandbox, type PodEvent } from '../../translate/container-event';
+import { lifecycleEvents } from '../../translate/lifecycle';
+
+/**
+ * How far a consumer may be behind. An event shares its records with the store and its neighbours: this many cost some
+ * MB, and three hundred pods can come or go meanwhile.
+ */
+const MOST_BEHIND = 4_096;
+
+/** What metrics say of them. */
+export interface PodEventStats {
+  readonly published: number;
+  readonly consumers: number;
+  /** Consumers that were too slow, since the start. */
+  readonly cutOff: number;
+  /** Events that the slowest consumer has yet to take. */
+  readonly backlog: number;
+}
+
+/** The store's changes as CRI events, for any number of consumers. Nothing is polled, and nothing made for nobody. */
+export class PodEvents {
+  private readonly clock = new RisingClock();
+  private readonly broadcast: Broadcast<PodEvent>;
+  private published = 0;
+  private cutOff = 0;
+
+  constructor(
+    private readonly store: Store,
+    mostBehind = MOST_BEHIND,
+  ) {
+    this.broadcast = new Broadcast(mostBehind, () => this.cutOff++);
+    store.sandboxes.subscribe((now, before) => this.onChange(now, before));
+    store.containers.subscribe((now, before) => this.onChange(now, before));
+  }
+
+  /** All events from now on, each container's in order; the caller closes it. */
+  subscribe(): BroadcastReader<PodEvent> {
+    return this.broadcast.subscribe();
+  }
+
+  /** Comparable with the times of events: kubelet keeps the newer of two statuses. */
+  now(): Long {
+    return Long.fromBigInt(this.clock.now());
+  }
+
+  get stats(): PodEventStats {
+    const { readerCount: consumers, backlog } = this.broadcast;
+    return { published: this.published, consumers, cutOff: this.cutOff, backlog };
+  }
+
+  private onChange(now: SandboxRecord | ContainerRecord | undefined, before: typeof now): void {
+    const record = now ?? before;
+    if (record === undefined || this.broadcast.readerCount === 0) return;
+    for (const type of lifecycleEvents(now, before)) {
+      this.published++;
+      this.broadcast.publish({ containerId: record.id, type, at: this.now(), ...this.podOf(record, now) });
+    }
+  }
+
+  private podOf(
+    record: SandboxRecord | ContainerRecord,
+    now: typeof record | undefined,
+  ): Pick<PodEvent, 'sandbox' | 'containers'> {
+    const { sandboxes, containers } = this.store;
+    const sandboxId = record.kind === 'sandbox' ? record.id : record.sandboxId;
+    const isGone = record.kind === 'sandbox' && now === undefined;
+    return {
+      sandbox: isGone ? removedSandbox(record) : sandboxes.get(sandboxId),
+      containers: containers.ofSandbox(sandboxId),
+    };
+  }
+}

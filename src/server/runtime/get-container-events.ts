@@ -1,0 +1,25 @@
+import type { BroadcastReader } from '../../lib/broadcast';
+import type { cri } from '../../proto';
+import { toCriEvent, type PodEvent } from '../../translate/container-event';
+import type { CallContext, Services } from '../services';
+
+/** Until the client goes, or does not keep up: then it is told so, connects again and lists. */
+export function getContainerEvents(
+  services: Services,
+  _request: unknown,
+  { signal }: CallContext,
+): AsyncIterable<cri.IContainerEventResponse> {
+  return follow(services, services.podEvents.subscribe(), signal);
+}
+
+async function* follow(
+  { store }: Services,
+  events: BroadcastReader<PodEvent>,
+  signal: AbortSignal,
+): AsyncGenerator<cri.IContainerEventResponse> {
+  try {
+    for (;;) yield toCriEvent(await events.next(signal), (id) => store.images.get(id));
+  } finally {
+    events.close();
+  }
+}

@@ -1,0 +1,107 @@
+import { status, type ServiceError } from '@grpc/grpc-js';
+import { containerRecord, imageRecord, sandboxRecord } from '../unit/support/records';
+import { TestDaemon } from './support/daemon';
+import { containerConfig, createContainer, podConfig, runPod } from './support/pods';
+import { expectFailure } from './support/grpc';
+
+/** Together 20 MiB: more than the 16 MiB that one message may have. */
+const MANY = 5_000;
+const FILLER = { filler: 'x'.repeat(4_096) };
+
+async function all<Message>(messages: AsyncIterable<Message>): Promise<Message[]> {
+  const taken: Message[] = [];
+  for await (const message of messages) taken.push(message);
+  return taken;
+}
+
+describe('Lists as streams', () => {
+  let test: TestDaemon;
+  beforeEach(async () => {
+    test = await TestDaemon.start();
+    await test.synced();
+  });
+  afterEach(() => test.stop());
+
+  it('say what the lists say, with the same filters', async () => {
+    const pods = await Promise.all(
+      ['one', 'two'].map(async (name) => {
+        const labels = { name };
+        const pod = await runPod(test, podConfig(test, { labels }));
+        await createContainer(test, pod, containerConfig(name, 'exit 0', { labels }));
+        return pod;
+      }),
+    );
+    const { client } = test;
+    for (const filter of [null, { label_selector: { name: 'two' } }, { id: 'none' }]) {
+      const [sandboxes, containers, images] = [
+        await all(client.stream('StreamPodSandboxes', { filter }).messages),
+        await all(client.stream('StreamContainers', { filter }).messages),
+        await all(client.stream('StreamImages', {}).messages),
+      ];
+      expect(sandboxes.flatMap(({ pod_sandboxes }) => pod_sandboxes)).toEqual(
+        (await client.call('ListPodSandbox', { filter })).items,
+      );
+      expect(containers.flatMap((message) => message.containers)).toEqual(
+        (await client.call('ListContainers', { filter })).containers,
+      );
+      expect(images.flatMap((message) => message.images)).toEqual(
+        (await client.call('ListImages', {})).images,
+      );
+    }
+    const [chosen] = await all(client.stream('StreamPodSandboxes', { filter: { id: pods[1]! } }).messages);
+    expect(chosen?.pod_sandboxes.map(({ id }) => id)).toEqual([pods[1]]);
+  });
+
+  it('make no Engine call', async () => {
+    expect(
+      await test.countEngineCalls(async () => {
+        for (const method of ['StreamPodSandboxes', 'StreamContainers', 'StreamImages'] as const)
+          await all(test.client.stream(method, {}).messages);
+      }),
+    ).toEqual({});
+  });
+
+  it('refuse what the lists refuse', async () => {
+    const filter = { state: { state: 9 as never } };
+    await expectFailure(
+      all(test.client.stream('StreamContainers', { filter }).messages),
+      'INVALID_ARGUMENT',
+      /filter.state.state/,
+    );
+  });
+
+  it('carry more than one message can hold, each message bounded', async () => {
+    const { sandboxes, containers, images } = test.daemon.store;
+    const ids = Array.from({ length: MANY }, (_, at) => `many-${at}`);
+    for (const id of ids) {
+      sandboxes.put(sandboxRecord({ id, engineName: `pod-${id}`, annotations: FILLER }));
+      containers.put(containerRecord({ id, engineName: id, sandboxId: id, annotations: FILLER }));
+      images.put(imageRecord({ id, repoTags: [`${id}:${FILLER.filler}`], repoDigests: [] }));
+    }
+    const tooMuch = await test.client.call('ListContainers', {}).then(
+      () => undefined,
+      (error: unknown) => error as ServiceError,
+    );
+    expect(tooMuch?.code).toBe(status.RESOURCE_EXHAUSTED);
+    const lists = [
+      (await all(test.client.stream('StreamPodSandboxes', {}).messages)).map((one) => one.pod_sandboxes),
+      (await all(test.client.stream('StreamContainers', {}).messages)).map((one) => one.containers),
+      (await all(test.client.stream('StreamImages', {}).messages)).map((one) => one.images),
+    ];
+    for (const list of lists) {
+      expect(
+        list
+          .flat()
+          .map(({ id }) => id)
+          .filter((id) => id.startsWith('many-')),
+      ).toEqual(ids);
+      // 256 KiB a message.
+      expect(Math.max(...list.map(({ length }) => length))).toBeLessThan(70);
+    }
+    for (const id of ids) {
+      containers.delete(id);
+      sandboxes.delete(id);
+      images.delete(id);
+    }
+  });
+});

@@ -32,7 +32,9 @@ import { stopContainer } from './runtime/stop-container';
 import { stopPodSandbox } from './runtime/stop-pod-sandbox';
 import { updateContainerResources } from './runtime/update-container-resources';
 import { updatePodSandboxResources } from './runtime/update-pod-sandbox-resources';
+import { streamContainerStats } from './runtime/stream-container-stats';
 import { streamContainers } from './runtime/stream-containers';
+import { streamPodSandboxStats } from './runtime/stream-pod-sandbox-stats';
 import { streamPodSandboxes } from './runtime/stream-pod-sandboxes';
 import { updateRuntimeConfig } from './runtime/update-runtime-config';
 import { version } from './runtime/version';
@@ -140,8 +142,8 @@ export const RUNTIME_STREAMS: StreamRoutes<RuntimeMethods> = {
   GetContainerEvents: { kind: 'read', handler: getContainerEvents },
   StreamPodSandboxes: { kind: 'read', handler: streamPodSandboxes },
   StreamContainers: { kind: 'read', handler: streamContainers },
-  StreamContainerStats: laterStream(STATS),
-  StreamPodSandboxStats: laterStream(STATS),
+  StreamContainerStats: { kind: 'read', handler: streamContainerStats },
+  StreamPodSandboxStats: { kind: 'read', handler: streamPodSandboxStats },
   StreamPodSandboxMetrics: laterStream(STATS),
 };
 

@@ -1,7 +1,14 @@
 import { status, type ServiceError } from '@grpc/grpc-js';
 import { containerRecord, imageRecord, sandboxRecord } from '../unit/support/records';
 import { TestDaemon } from './support/daemon';
-import { containerConfig, createContainer, podConfig, runPod } from './support/pods';
+import {
+  containerConfig,
+  createContainer,
+  FOREVER,
+  podConfig,
+  runPod,
+  startedContainer,
+} from './support/pods';
 import { expectFailure } from './support/grpc';
 
 /** Together 20 MiB: more than the 16 MiB that one message may have. */
@@ -52,10 +59,34 @@ describe('Lists as streams', () => {
     expect(chosen?.pod_sandboxes.map(({ id }) => id)).toEqual([pods[1]]);
   });
 
+  it('of stats say what the lists of stats say', async () => {
+    const { client } = test;
+    const labels = { name: 'counted' };
+    const pod = await runPod(test, podConfig(test, { labels }));
+    const id = await startedContainer(test, pod, containerConfig('main', FOREVER, { labels }));
+    await startedContainer(test, pod, containerConfig('other', FOREVER));
+    const filter = { label_selector: labels };
+    const containers = await all(client.stream('StreamContainerStats', { filter }).messages);
+    const pods = await all(client.stream('StreamPodSandboxStats', { filter }).messages);
+    const containerStats = containers.flatMap(({ container_stats }) => container_stats);
+    const podStats = pods.flatMap(({ pod_sandbox_stats }) => pod_sandbox_stats);
+    const [listed] = (await client.call('ListContainerStats', { filter })).stats;
+    const [listedPod] = (await client.call('ListPodSandboxStats', { filter })).stats;
+    expect(containerStats.map(({ attributes }) => attributes)).toEqual([listed?.attributes]);
+    expect(containerStats).toMatchObject([{ attributes: { id }, cpu: {}, memory: {} }]);
+    expect(podStats.map(({ attributes }) => attributes)).toEqual([listedPod?.attributes]);
+    expect(podStats).toMatchObject([{ attributes: { id: pod }, linux: { cpu: {}, memory: {} } }]);
+  });
+
   it('make no Engine call', async () => {
     expect(
       await test.countEngineCalls(async () => {
-        for (const method of ['StreamPodSandboxes', 'StreamContainers', 'StreamImages'] as const)
+        for (const method of [
+          'StreamPodSandboxes',
+          'StreamContainers',
+          'StreamImages',
+          'StreamContainerStats',
+        ] as const)
           await all(test.client.stream(method, {}).messages);
       }),
     ).toEqual({});

@@ -8,6 +8,8 @@ const BUILT = new Set([
   'StreamPodSandboxes',
   'StreamContainers',
   'StreamImages',
+  'StreamContainerStats',
+  'StreamPodSandboxStats',
   'ReopenContainerLog',
   'Version',
   'Status',

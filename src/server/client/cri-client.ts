@@ -30,7 +30,7 @@ export interface OpenStream<Message> {
   readonly connected: Promise<void>;
   /** Ends as the call does: throws ServiceError of grpc-js unless that was well. */
   readonly messages: AsyncIterable<Message>;
-  cancel(): void;
+  readonly cancel: () => void;
 }
 
 const DEFAULT_DEADLINE_MS = 120_000;

@@ -3,12 +3,19 @@ import { containerStatsFilter } from '../../translate/filters';
 import { toCriContainerStats } from '../../translate/stats';
 import type { CallContext, Services } from '../services';
 
-/** Running containers only: kubelet takes an exited one's zeros for a reading. */
 export async function listContainerStats(
-  { store, stats }: Services,
+  services: Services,
   request: Decoded<cri.IListContainerStatsRequest>,
   { signal }: CallContext,
 ): Promise<cri.IListContainerStatsResponse> {
-  const wanted = [...store.containers.values()].filter(containerStatsFilter(request.filter));
-  return { stats: (await stats.ofContainers(wanted, signal)).map(toCriContainerStats) };
+  return { stats: (await statsOfContainers(services, request, signal)).map(toCriContainerStats) };
+}
+
+/** Running containers only: kubelet takes an exited one's zeros for a reading. */
+export async function statsOfContainers(
+  { store, stats }: Services,
+  { filter }: Pick<Decoded<cri.IListContainerStatsRequest>, 'filter'>,
+  signal: AbortSignal,
+): ReturnType<Services['stats']['ofContainers']> {
+  return stats.ofContainers([...store.containers.values()].filter(containerStatsFilter(filter)), signal);
 }

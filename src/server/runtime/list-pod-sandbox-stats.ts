@@ -4,10 +4,17 @@ import { toCriPodStats } from '../../translate/stats';
 import type { CallContext, Services } from '../services';
 
 export async function listPodSandboxStats(
-  { store, stats }: Services,
+  services: Services,
   request: Decoded<cri.IListPodSandboxStatsRequest>,
   { signal }: CallContext,
 ): Promise<cri.IListPodSandboxStatsResponse> {
-  const wanted = [...store.sandboxes.values()].filter(sandboxStatsFilter(request.filter));
-  return { stats: (await stats.ofPods(wanted, signal)).map(toCriPodStats) };
+  return { stats: (await statsOfPods(services, request, signal)).map(toCriPodStats) };
+}
+
+export async function statsOfPods(
+  { store, stats }: Services,
+  { filter }: Pick<Decoded<cri.IListPodSandboxStatsRequest>, 'filter'>,
+  signal: AbortSignal,
+): ReturnType<Services['stats']['ofPods']> {
+  return stats.ofPods([...store.sandboxes.values()].filter(sandboxStatsFilter(filter)), signal);
 }

@@ -1,0 +1,17 @@
+import { mapLazily } from '../../lib/map-lazily';
+import { cri, type Decoded } from '../../proto';
+import { encodeChunks } from '../../proto/chunks';
+import type { Encoded } from '../../proto/service';
+import { toCriPodStats } from '../../translate/stats';
+import type { CallContext, Services } from '../services';
+import { statsOfPods } from './list-pod-sandbox-stats';
+
+/** ListPodSandboxStats in messages of bounded size: one reading of all, at the call. */
+export async function* streamPodSandboxStats(
+  services: Services,
+  request: Decoded<cri.IStreamPodSandboxStatsRequest>,
+  { signal }: CallContext,
+): AsyncGenerator<Encoded> {
+  const readings = await statsOfPods(services, request, signal);
+  yield* encodeChunks(cri.PodSandboxStats, mapLazily(readings, toCriPodStats));
+}

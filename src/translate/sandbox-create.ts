@@ -1,4 +1,4 @@
-import { invalidArgument, unsupported } from '../lib/errors';
+import { unsupported } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
 import { NamespaceMode } from '../proto/enums';
 import type { NamespaceModes, SandboxMetadata } from '../store/records';
@@ -9,6 +9,7 @@ import { POD_NAMESPACES, sandboxNamespaces, toNamespaceModes } from './namespace
 import type { PodDns } from './pod-to-attach';
 import { toEnginePorts } from './ports';
 import { clampOomScore } from './resources';
+import { toEngineRuntime, type KnownRuntimes } from './runtime-handler';
 import { apparmorOption } from './apparmor';
 import { sandboxSeccomp, type SeccompChoice } from './seccomp';
 import { selinuxOptions } from './selinux';
@@ -31,7 +32,7 @@ export interface SandboxExtra extends LabelKeys {
 }
 
 /** The facts of node and Engine that a sandbox's translation depends on. */
-export interface SandboxSurroundings {
+export interface SandboxSurroundings extends KnownRuntimes {
   /** Image reference or id of the pause container. */
   readonly image: string;
   /** Engine network of pods with their own network. */
@@ -39,8 +40,6 @@ export interface SandboxSurroundings {
   readonly cgroupDriver: string;
   readonly oomFloor: number;
   readonly apparmor: boolean;
-  /** Runtime names that the Engine knows. */
-  readonly runtimes: readonly string[];
 }
 
 /** A RunPodSandbox request that passed all checks which need no I/O. */
@@ -120,7 +119,7 @@ export function toSandboxCreate(
   };
   const { user, groups } = toSandboxUser(context, field);
   const ports = hostNetwork ? undefined : toEnginePorts(config.port_mappings, 'config.port_mappings');
-  const handler = toEngineRuntime(checked.runtimeHandler, surroundings.runtimes);
+  const handler = toEngineRuntime(checked.runtimeHandler, surroundings, 'runtime_handler');
   return {
     Image: surroundings.image,
     Labels: { ...encoded.labels, [EXTRA_LABEL]: JSON.stringify(extra) },
@@ -152,14 +151,4 @@ export function toSandboxCreate(
       LogConfig: { Type: 'none', Config: {} },
     },
   };
-}
-
-/** '' and `docker` are the Engine's default runtime (as for cri-dockerd); others must be known to the Engine. */
-function toEngineRuntime(handler: string, runtimes: readonly string[]): string | undefined {
-  if (handler === '' || handler === 'docker') return undefined;
-  if (runtimes.includes(handler)) return handler;
-  throw invalidArgument(
-    'runtime_handler',
-    `"${handler}" is not among the Engine's runtimes (${runtimes.join(', ')}); add it to "runtimes" in daemon.json`,
-  );
 }

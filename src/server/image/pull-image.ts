@@ -11,6 +11,7 @@ import {
   registryOf,
   type ImageReference,
 } from '../../translate/reference';
+import { toEngineRuntime } from '../../translate/runtime-handler';
 import { required } from '../../translate/validate';
 import type { CallContext, Services } from '../services';
 
@@ -21,12 +22,9 @@ export async function pullImage(
   { signal }: CallContext,
 ): Promise<cri.IPullImageResponse> {
   const spec = required(request.image, 'image');
-  if (spec.runtime_handler !== '' && store.engine?.runtimes.includes(spec.runtime_handler) !== true) {
-    throw invalidArgument(
-      'image.runtime_handler',
-      `"${spec.runtime_handler}" is not a runtime of this Engine`,
-    );
-  }
+  const known = { runtimes: store.engine?.runtimes ?? [], apiVersion: store.engine?.apiVersion ?? '' };
+  // One set of images serves all runtimes; but a handler that no pod can have is a mistake.
+  toEngineRuntime(spec.runtime_handler, known, 'image.runtime_handler');
   const id = asImageId(spec.image);
   if (id !== undefined) {
     if (store.images.get(id) === undefined)

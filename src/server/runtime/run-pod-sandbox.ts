@@ -109,6 +109,7 @@ async function create(
       oomFloor: settings.oomFloor,
       apparmor: hasSecurityOption(store, 'apparmor'),
       runtimes: store.engine?.runtimes ?? [],
+      apiVersion: store.engine?.apiVersion ?? '',
     },
     seccomp,
   );

@@ -35,7 +35,8 @@ export const CONTAINER_CONFIG: FieldsOf<cri.IContainerConfig> = {
   linux: { becomes: 'see LinuxContainerConfig' },
   windows: { refused: 'this is a Linux node' },
   CDI_devices: {
-    becomes: '`HostConfig.DeviceRequests` with the driver `cdi`',
+    becomes:
+      '`HostConfig.DeviceRequests` with the driver `cdi`; variables that a specification adds reach the container, not what is executed in it',
     needs: 'Engine 25.0 (API 1.44) with the feature `cdi`, on by default from 28.2 on',
   },
   stop_signal: { becomes: '`StopSignal`; 0 is the image’s', except: 'an unknown number' },

@@ -22,6 +22,7 @@ const NODE_FACTS: SandboxSurroundings = {
   oomFloor: -1000,
   apparmor: true,
   runtimes: ['kata', 'runc'],
+  apiVersion: '1.41',
 };
 
 /** What kubelet sends for an ordinary pod. */

@@ -167,7 +167,7 @@ function outcome(root: Place['root'], request: Message): string | RuntimeError {
 function sandboxOutcome(request: Message): string {
   const { config, runtime_handler } = decoded('RunPodSandboxRequest', request);
   const checked = checkSandbox(config, runtime_handler);
-  const facts = { ...SURROUNDINGS, networkMode: 'bridge', runtimes: ['runc', 'crun'] };
+  const facts = { ...SURROUNDINGS, networkMode: 'bridge', runtimes: ['runc', 'crun'], apiVersion: '1.51' };
   return JSON.stringify([checked.seccomp, toSandboxCreate(checked, facts, [])]);
 }
 

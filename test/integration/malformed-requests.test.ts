@@ -460,10 +460,9 @@ const CONTAINERS: Cases<cri.IContainerConfig | undefined> = {
         devices: [{ host_path: 'null', container_path: '/dev/x', permissions: 'r' }],
       }),
   },
-  'CDI devices': {
-    field: /^config\.CDI_devices: /,
-    code: 'UNIMPLEMENTED',
-    config: () => containerConfig('c', FOREVER, { CDI_devices: [{ name: 'vendor.com/gpu=0' }] }),
+  'a CDI device without vendor': {
+    field: /^config\.CDI_devices\[0\]\.name: /,
+    config: () => containerConfig('c', FOREVER, { CDI_devices: [{ name: 'gpu=0' }] }),
   },
   'a Windows container': {
     field: /^config\.windows: /,
@@ -487,15 +486,13 @@ const CONTAINERS: Cases<cri.IContainerConfig | undefined> = {
     field: /^config\.mounts\[0\]\.propagation: /,
     config: () => withMount({ propagation: 9 as 0 }),
   },
-  'an image mount': {
-    field: /^config\.mounts\[0\]\.image: /,
-    code: 'UNIMPLEMENTED',
+  'a writable image mount': {
+    field: /^config\.mounts\[0\]\.readonly: /,
     config: () => withMount({ host_path: '', image: { image: TEST_IMAGE } }),
   },
-  'a recursive read-only mount': {
-    field: /recursive_read_only: /,
-    code: 'UNIMPLEMENTED',
-    config: () => withMount({ readonly: true, recursive_read_only: true }),
+  'a recursive read-only mount that propagates': {
+    field: /^config\.mounts\[0\]\.recursive_read_only: /,
+    config: () => withMount({ readonly: true, recursive_read_only: true, propagation: 1 }),
   },
   'a recursive read-only mount that is not read-only': {
     field: /recursive_read_only: .*readonly/,

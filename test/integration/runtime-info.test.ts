@@ -26,8 +26,9 @@ describe('Version, Status and configuration of the runtime', () => {
       { type: 'NetworkReady', status: true, reason: '', message: '' },
     ]);
     expect(reply.runtime_handlers.map(({ name }) => name)).toEqual(['', ...Object.keys(Runtimes).sort()]);
+    // Whether recursive_read_only_mounts is true of each: container-mounts.test.ts.
     for (const { features } of reply.runtime_handlers)
-      expect(features).toMatchObject({ recursive_read_only_mounts: false, user_namespaces: false });
+      expect(features).toMatchObject({ user_namespaces: false });
     expect(reply.features).toMatchObject({ supplemental_groups_policy: true });
     expect(reply.info).toEqual({});
   });

@@ -1,0 +1,110 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { cri } from '../../src/proto';
+import { ContainerState } from '../../src/proto/enums';
+import { TestDaemon } from './support/daemon';
+import { expectFailure } from './support/grpc';
+import { containerConfig, containerStatus, createContainer, FOREVER, runPod } from './support/pods';
+
+describe('a container that cannot start', () => {
+  let test: TestDaemon;
+  let pod: string;
+  let directory: string;
+  beforeAll(async () => {
+    test = await TestDaemon.start();
+    pod = await runPod(test);
+    directory = await mkdtemp(join(tmpdir(), 'dockbridge-start-'));
+    await mkdir(join(directory, 'directory'));
+    await writeFile(join(directory, 'file'), '');
+  });
+  afterAll(async () => {
+    await test.stop();
+    await rm(directory, { recursive: true });
+  });
+
+  const mount = (name: string, container_path: string): cri.IContainerConfig => ({
+    mounts: [{ host_path: join(directory, name), container_path }],
+  });
+
+  it.each<{ name: string; more: () => cri.IContainerConfig; why: RegExp; meanwhile?: () => Promise<void> }>([
+    {
+      name: 'command-of-path',
+      more: () => ({ command: ['/no/such'] }),
+      why: /^command not found: "\/no\/such" is not in the image/,
+    },
+    { name: 'command', more: () => ({ command: ['no-such'] }), why: /^command not found: "no-such"/ },
+    {
+      name: 'permission',
+      more: () => ({ command: ['/etc/passwd'] }),
+      why: /^permission denied: "\/etc\/passwd" is not executable/,
+    },
+    {
+      name: 'device',
+      more: () => ({
+        devices: [{ host_path: '/dev/absent', container_path: '/dev/x', permissions: 'r' }],
+      }),
+      why: /^device missing: "\/dev\/absent"/,
+    },
+    {
+      name: 'directory-on-file',
+      more: () => mount('directory', '/etc/passwd'),
+      why: /^cannot mount "\/.*\/directory" on "\/?etc\/passwd": one is a directory/,
+    },
+    {
+      name: 'file-on-directory',
+      more: () => mount('file', '/etc'),
+      why: /^cannot mount "\/.*\/file" on "\/?etc": one is a directory/,
+    },
+    {
+      name: 'source-gone',
+      more: () => mount('directory', '/m'),
+      meanwhile: () => rm(join(directory, 'directory'), { recursive: true }),
+      why: /^mount source missing: "\/.*\/directory" does not exist on the node/,
+    },
+  ])(
+    'says what is wrong, has exited, and leaves nothing behind: $name',
+    async ({ name, more, why, meanwhile }) => {
+      const container_id = await createContainer(test, pod, containerConfig(name, FOREVER, more()));
+      await meanwhile?.();
+      await expectFailure(test.client.call('StartContainer', { container_id }), 'FAILED_PRECONDITION', why);
+      const status = await containerStatus(test, container_id);
+      expect(status).toMatchObject({
+        state: ContainerState.CONTAINER_EXITED,
+        reason: 'StartError',
+        exit_code: 128,
+        message: expect.stringMatching(why) as string,
+      });
+      expect(status.finished_at.greaterThan(0)).toBe(true);
+      const { containers } = await test.client.call('ListContainers', { filter: { id: container_id } });
+      expect(containers.map(({ state }) => state)).toEqual([ContainerState.CONTAINER_EXITED]);
+      expect(await processesNaming(container_id)).toEqual([]);
+      // Stop is content with it, and Remove takes it away.
+      await test.client.call('StopContainer', { container_id, timeout: 1 });
+      await test.client.call('RemoveContainer', { container_id });
+      await expectFailure(test.client.call('ContainerStatus', { container_id }), 'NOT_FOUND');
+    },
+  );
+
+  it('makes room for its next attempt', async () => {
+    const config = containerConfig('again', FOREVER, { command: ['no-such'] });
+    const first = await createContainer(test, pod, config);
+    await expectFailure(
+      test.client.call('StartContainer', { container_id: first }),
+      'FAILED_PRECONDITION',
+      /^command not found/,
+    );
+    const metadata = { name: 'again', attempt: 1 };
+    const second = await createContainer(test, pod, { ...containerConfig('again', FOREVER), metadata });
+    await test.client.call('StartContainer', { container_id: second });
+    expect((await containerStatus(test, second)).state).toBe(ContainerState.CONTAINER_RUNNING);
+  });
+});
+
+/** Commands of processes that have the id in their command line: shims and runtimes do. */
+async function processesNaming(id: string): Promise<string[]> {
+  const commands = (await readdir('/proc'))
+    .filter((entry) => /^\d+$/.test(entry))
+    .map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''));
+  return (await Promise.all(commands)).filter((command) => command.includes(id));
+}

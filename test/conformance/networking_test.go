@@ -151,13 +151,12 @@ func TestPodIsReachedByIPv6(t *testing.T) {
 	server.Start(node.Shell("exec httpd -f -p '[::]:80' -h /www"))
 	_, v6 := addresses(server)
 	expectWeb(t, v6, 80)
-	client := n.Pod().Start()
-	got := container6(client, v6)
-	check.Equal(t, "GET from another pod", got, "ok\n")
+	check.Equal(t, "GET from another pod", get(n.Pod().Start(), "["+v6+"]"), "ok\n")
 }
 
-func container6(client *node.Container, address string) string {
-	return client.Sh("timeout 10 wget -q -O - 'http://[" + address + "]/'").Stdout
+// get asks a web server from within a container.
+func get(client *node.Container, host string) string {
+	return client.Sh("timeout 10 wget -q -O - 'http://" + host + "/'").Stdout
 }
 
 func TestPodsReachEachOther(t *testing.T) {
@@ -166,16 +165,14 @@ func TestPodsReachEachOther(t *testing.T) {
 	server.Start(webServer(80))
 	ip := server.IP()
 	expectWeb(t, ip, 80)
-	got := n.Pod().Start().Sh("timeout 10 wget -q -O - http://" + ip + "/").Stdout
-	check.Equal(t, "GET from another pod", got, "ok\n")
+	check.Equal(t, "GET from another pod", get(n.Pod().Start(), ip), "ok\n")
 }
 
 func TestContainersOfAPodShareItsNetwork(t *testing.T) {
 	pod := env.New(t).Pod()
 	pod.Start(webServer(80))
 	expectWeb(t, pod.IP(), 80)
-	got := pod.Start().Sh("timeout 10 wget -q -O - http://127.0.0.1/").Stdout
-	check.Equal(t, "GET from the other container", got, "ok\n")
+	check.Equal(t, "GET from the other container", get(pod.Start(), "127.0.0.1"), "ok\n")
 }
 
 func TestContainersOfAPodHaveTheirOwnLogs(t *testing.T) {

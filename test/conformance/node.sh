@@ -30,9 +30,10 @@ daemon='' engine=''
 finish() {
   local code=$?
   trap '' INT TERM HUP
+  set +e # whatever fails here, the rest must go too
   if [ -n "$daemon" ]; then
-    kill "$daemon" 2>/dev/null || true
-    wait "$daemon" 2>/dev/null || true
+    kill "$daemon" 2>/dev/null
+    wait "$daemon" 2>/dev/null
   fi
   case $runtime in
     containerd*) end_containerd ;;
@@ -92,7 +93,7 @@ start_dockbridge() {
 
 # Its pause image comes from the registry of the suite, whose address is therefore known beforehand.
 start_containerd() {
-  local path=$PATH
+  local path=$PATH host
   [ "$runtime" = containerd ] || path=$(bash "$root/scripts/engine-version.sh" 28.5)/usr/bin:$PATH
   export CONFORMANCE_REGISTRY=127.0.0.1:5000
   cat >"$work/containerd.toml" <<S
@@ -109,12 +110,18 @@ oom_score = 0
   cdi_spec_dirs = ["/etc/cdi", "/var/run/cdi"]
   image_pull_progress_timeout = "5s"
   stream_server_address = "127.0.0.1"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "$work/certs.d"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "$work/net.d"
 S
+  for host in registry.k8s.io k8s.gcr.io gcr.io; do
+    mkdir -p "$work/certs.d/$host"
+    printf 'server = "http://%s"\n[host."http://127.0.0.1:80"]\n' $host >"$work/certs.d/$host/hosts.toml"
+  done
   PATH=$path containerd --config "$work/containerd.toml" >"$work/daemon.log" 2>&1 </dev/null &
   daemon=$!
   [ "$runtime" = containerd ] || export CONFORMANCE_PULL_LIMIT=5s
@@ -124,8 +131,13 @@ end_containerd() {
   local shim point
   for shim in $(grep -laF "$work/" /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3); do
     grep -qs '^containerd-shim' "/proc/$shim/comm" || continue
-    { pgrep -P "$shim" || true; } | xargs -r kill -KILL
+    pgrep -P "$shim" | xargs -r kill -KILL
     kill -KILL "$shim"
+  done
+  # The killed leave their groups only when they are gone.
+  for _ in {1..50}; do
+    [ -z "$(cat /sys/fs/cgroup/{,*/}k8s.io/*/cgroup.procs 2>/dev/null)" ] && break
+    sleep 0.1
   done
   for point in /sys/fs/cgroup/{,*/}k8s.io; do
     [ ! -d "$point" ] || find "$point" -depth -type d -exec rmdir {} + 2>/dev/null || true

@@ -58,6 +58,15 @@ func TestSELinux(t *testing.T) {
 			check.Equal(t, "type", got[2], kind.domain)
 			check.Contains(t, "level", got[3], "s0")
 		})
+		t.Run(name+"/label of the files", func(t *testing.T) {
+			requireSELinux(t)
+			container := env.New(t).Pod(kind.pod).Start(kind.container, selinux(full))
+			mount := container.Sh("grep ' / overlay ' /proc/mounts").Stdout
+			check.Contains(t, "mount of the root", mount, "object_r:container_file_t:s0")
+			if name == "unprivileged" {
+				check.Contains(t, "mount of the root", mount, "c1,c2")
+			}
+		})
 		t.Run(name+"/containers of a pod have one label", func(t *testing.T) {
 			requireSELinux(t)
 			pod := env.New(t).Pod(kind.pod)

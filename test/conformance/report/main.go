@@ -20,15 +20,22 @@ func main() {
 	suite := flag.String("suite", ".", "directory of the tests, for the areas' names")
 	list := flag.String("skips", "", "list of skips")
 	runtime := flag.String("runtime", "", "what runs: an Engine's version, or containerd")
+	ginkgo := flag.Bool("ginkgo", false, "read a JSON report of ginkgo's, as critest writes it")
 	totals := flag.String("totals", "", "file for the line `N passed, N failed, N skipped`")
 	flag.Parse()
 
 	skips, err := readSkips(*list, conditions(*runtime))
 	if err == nil {
 		var results results
-		results, err = read(os.Stdin)
+		var names map[string]string
+		if *ginkgo {
+			results, names, err = readGinkgo(os.Stdin)
+		} else {
+			results, err = read(os.Stdin)
+			names = areas(*suite)
+		}
 		if err == nil {
-			err = results.report(*runtime, areas(*suite), skips, *totals)
+			err = results.report(*runtime, names, skips, *totals)
 		}
 	}
 	if err != nil {
@@ -117,7 +124,10 @@ func (r results) report(runtime string, areas map[string]string, skips []*skip, 
 	byArea := map[string]*count{}
 	var skipped, failed, needless []string
 	for _, test := range r.tests {
-		area := areas[strings.SplitN(test.name, "/", 2)[0]]
+		area, named := areas[test.name]
+		if !named {
+			area = areas[strings.SplitN(test.name, "/", 2)[0]]
+		}
 		if byArea[area] == nil {
 			byArea[area] = &count{}
 		}
@@ -133,6 +143,10 @@ func (r results) report(runtime string, areas map[string]string, skips []*skip, 
 			all.skipped++
 			byArea[area].skipped++
 			skipped = append(skipped, fmt.Sprintf("  %s: %s", test.name, entry))
+		case test.outcome == "skip":
+			all.skipped++
+			byArea[area].skipped++
+			skipped = append(skipped, fmt.Sprintf("  %s: %s", test.name, strings.TrimSpace(said(test.output))))
 		default:
 			all.failed++
 			byArea[area].failed++
@@ -151,11 +165,11 @@ func (r results) report(runtime string, areas map[string]string, skips []*skip, 
 	if len(failed) > 0 {
 		fmt.Printf("Failed:\n%s\n\n", strings.Join(failed, "\n"))
 	}
-	fmt.Printf("%-24s %6s %6s %7s\n", "on "+runtime, "passed", "failed", "skipped")
+	fmt.Printf("%-34s %6s %6s %7s\n", "on "+runtime, "passed", "failed", "skipped")
 	for _, area := range slices.Sorted(maps.Keys(byArea)) {
-		fmt.Printf("%-24s %6d %6d %7d\n", area, byArea[area].passed, byArea[area].failed, byArea[area].skipped)
+		fmt.Printf("%-34s %6d %6d %7d\n", area, byArea[area].passed, byArea[area].failed, byArea[area].skipped)
 	}
-	fmt.Printf("%-24s %6d %6d %7d\n", "all", all.passed, all.failed, all.skipped)
+	fmt.Printf("%-34s %6d %6d %7d\n", "all", all.passed, all.failed, all.skipped)
 	if totals != "" {
 		if err := os.WriteFile(totals, []byte(all.String()+"\n"), 0o644); err != nil {
 			return err

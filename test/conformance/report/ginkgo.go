@@ -1,0 +1,50 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+)
+
+// readGinkgo reads critest's -ginkgo.json-report, whose areas are the outermost containers of the specs.
+func readGinkgo(input io.Reader) (results, map[string]string, error) {
+	var suites []struct {
+		SpecReports []struct {
+			ContainerHierarchyTexts    []string
+			LeafNodeType, LeafNodeText string
+			State                      string
+			Failure                    struct{ Message string }
+		}
+	}
+	var all results
+	areas := map[string]string{}
+	if err := json.NewDecoder(input).Decode(&suites); err != nil {
+		return all, nil, err
+	}
+	if len(suites) == 0 {
+		return all, nil, errors.New("no suite in the report")
+	}
+	for _, suite := range suites {
+		for _, spec := range suite.SpecReports {
+			if spec.LeafNodeType != "It" {
+				continue
+			}
+			outcomes := map[string]string{"passed": "pass", "skipped": "skip"}
+			outcome, known := outcomes[spec.State]
+			if !known {
+				outcome = spec.State
+			}
+			path := append(spec.ContainerHierarchyTexts, spec.LeafNodeText)
+			area := strings.TrimPrefix(path[0], "[k8s.io] ")
+			name := strings.Join(path, " ")
+			areas[name] = area
+			message := spec.Failure.Message
+			if outcome == "skip" && message == "" {
+				message = "left out by the command line"
+			}
+			all.tests = append(all.tests, result{name, outcome, []string{message}})
+		}
+	}
+	return all, areas, nil
+}

@@ -1,0 +1,44 @@
+#!/bin/bash
+# upstream.sh: cri-tools' own suite and the crictl walk against one runtime that node.sh starts (ENGINE=…). The binaries
+# are not ours: https://github.com/kubernetes-sigs/cri-tools publishes them.
+#   CRITEST=FILE  CRICTL=FILE   the binaries; default: what PATH has. Without one of them its half is left out.
+#   ARGS=…                      for critest, such as ARGS='-websocket-exec -ginkgo.focus=streaming'
+#   PARALLEL=N                  specs at a time; builds the ginkgo command that critest wants for it (default 1)
+#   SEED=N                      the order of the specs, to repeat a run
+#   TOTALS=FILE                 gets `N passed, N failed, N skipped` of critest
+set -euo pipefail
+cd "$(dirname "$0")"
+go=$(bash ../../scripts/go.sh)
+CRITEST=${CRITEST:-$(command -v critest || true)} CRICTL=${CRICTL:-$(command -v crictl || true)}
+export CRITEST CRICTL
+[ -n "$CRITEST$CRICTL" ] || { echo 'upstream: neither critest nor crictl here: nothing to run (CRITEST=… CRICTL=…)' >&2; exit 1; }
+
+if [ -z "${NODE_WORK:-}" ]; then
+  "$go" build -o /dev/null ./serve
+  exec bash node.sh bash upstream.sh
+fi
+# The references of critest are constants: on this node these names are our registry.
+if [ -z "${CONFORMANCE_IMAGES:-}" ]; then
+  echo '127.0.0.1 registry.k8s.io k8s.gcr.io gcr.io' >>"$CONFORMANCE_HOSTS"
+  exec "$go" run ./serve -listen 127.0.0.1:80 bash upstream.sh
+fi
+
+failed=0
+if [ -n "$CRITEST" ]; then
+  command -v nginx >/dev/null || { echo 'upstream: critest wants an image with nginx (apt-get install nginx-light)' >&2; exit 1; }
+  if [ "${PARALLEL:-1}" != 1 ]; then
+    version=$("$go" version -m "$CRITEST" | awk '$2 == "github.com/onsi/ginkgo/v2" { print $3 }')
+    GOFLAGS=-mod=mod GOBIN=$NODE_WORK "$go" install "github.com/onsi/ginkgo/v2/ginkgo@$version"
+    export PATH=$NODE_WORK:$PATH ARGS="-parallel $PARALLEL ${ARGS:-}"
+  fi
+  # That digest's image is published by its project: nobody can make it again. Ours is in image_test.go.
+  # shellcheck disable=SC2086 # several arguments
+  (cd "$NODE_WORK" && "$CRITEST" -runtime-endpoint "$CONFORMANCE_ENDPOINT" -image-endpoint "$CONFORMANCE_ENDPOINT" \
+    -ginkgo.skip 'public image with digest' -ginkgo.no-color \
+    -ginkgo.json-report "$NODE_WORK/critest.json" ${SEED:+-ginkgo.seed $SEED} ${ARGS:-}) >"$NODE_WORK/critest.log" 2>&1 || failed=1
+  [ -s "$NODE_WORK/critest.json" ] || { tail -20 "$NODE_WORK/critest.log" >&2; exit 1; }
+  grep -F 'Random Seed' "$NODE_WORK/critest.log" || true
+  "$go" run ./report -ginkgo -runtime "$CONFORMANCE_RUNTIME" -totals "${TOTALS:-}" <"$NODE_WORK/critest.json" || failed=1
+fi
+if [ -n "$CRICTL" ]; then bash crictl.sh || failed=1; fi
+exit $failed

@@ -10,6 +10,8 @@ image=$CONFORMANCE_IMAGES/base:1
 failed=0 output='' background=()
 trap 'kill "${background[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
 
+: >"$work/crictl.yaml"
+export CRI_CONFIG_FILE=$work/crictl.yaml
 crictl() { "$CRICTL" --timeout 30s --runtime-endpoint "$CONFORMANCE_ENDPOINT" "$@"; }
 
 wrong() { echo "WRONG: $*" >&2; failed=1; }
@@ -17,8 +19,10 @@ wrong() { echo "WRONG: $*" >&2; failed=1; }
 types() { # ARGUMENTS...: output is what he sees
   echo "\$ crictl $*"
   output=$(crictl "$@" 2>"$work/errors" </dev/null) || wrong "crictl $1 failed: $(<"$work/errors")"
-  head -12 <<<"$output" | cut -c1-180
+  shows
 }
+
+shows() { head -12 <<<"$output" | cut -c1-180; }
 
 sees() { # PATTERN...
   local pattern
@@ -44,7 +48,7 @@ S
 container() { # NAME SCRIPT [MORE]: its configuration
   cat >"$work/$1.json" <<S
 { "metadata": { "name": "$1", "attempt": 0 }, "image": { "image": "$image" }, "command": ["sh", "-c", "$2"],
-  "labels": { "io.kubernetes.container.name": "$1", "io.kubernetes.pod.name": "walk" },
+  "labels": { "io.kubernetes.container.name": "$1", "io.kubernetes.pod.name": "walk", "io.kubernetes.pod.namespace": "default" },
   "log_path": "$1/0.log", "linux": { "resources": { "memory_limit_in_bytes": 100663296 } }${3:-} }
 S
 }
@@ -99,10 +103,12 @@ sees '^walk$'
 echo "\$ crictl exec -it ${web:0:13} sh"
 output=$(printf 'echo I am on $(hostname) with $(tty); exit\n' |
   script -qec "'$CRICTL' --timeout 30s --runtime-endpoint '$CONFORMANCE_ENDPOINT' exec -it $web sh" /dev/null) || wrong 'exec -it failed'
+shows
 sees 'I am on walk with /dev/pts/'
 echo "\$ echo 'echo hello' | crictl attach -i ${shell:0:13}"
 # Whoever attaches to a shell that goes on leaves by closing the connection.
 output=$({ echo 'echo hello from the shell'; sleep 2; echo exit; } | crictl attach -i "$shell") || wrong 'attach failed'
+shows
 sees '^hello from the shell$'
 echo "\$ crictl port-forward ${pod:0:13} 12080:80"
 crictl port-forward "$pod" 12080:80 >"$work/forward" 2>&1 </dev/null &

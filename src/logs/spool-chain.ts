@@ -182,9 +182,12 @@ export class SpoolChain {
   }
 }
 
-/** The Engine makes the first spool file before it starts the container: one that is younger had a predecessor. */
+/** Engines from 26 on take the time of the start before they make the first spool file; what lies between is short. */
+const START_TAKES_MS = 10_000;
+
+/** The Engine makes the first spool file as it starts the container: one that is younger had a predecessor. */
 export function wasBornAfter(birth: string, startedAt: string | undefined): boolean {
   const started = startedAt === undefined ? NaN : Date.parse(startedAt);
   // A file system without births says 0; dates before the epoch are Docker's "never".
-  return birth !== '0' && started > 0 && Number(BigInt(birth) / 1_000_000n) > started;
+  return birth !== '0' && started > 0 && Number(BigInt(birth) / 1_000_000n) > started + START_TAKES_MS;
 }

@@ -30,7 +30,9 @@ func TestDeviceByCDI(t *testing.T) {
 	container := n.Pod().Start(func(config *cri.ContainerConfig) {
 		config.CDIDevices = []*cri.CDIDevice{{Name: vendor + "/thing=one"}}
 	})
-	check.Equal(t, "output", container.Sh("test -c /dev/thing && echo $THING").Stdout, "one\n")
+	check.Equal(t, "what the device is", container.Exec("stat", "-c", "%F", "/dev/thing").Stdout, "character special file\n")
+	environment := container.Sh("tr '\\0' '\\n' </proc/1/environ").Stdout
+	check.Contains(t, "environment of the container", environment, "THING=one\n")
 }
 
 func TestDeviceOfTheHost(t *testing.T) {

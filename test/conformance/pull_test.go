@@ -82,14 +82,21 @@ func TestSlowPullDoesNotBlockOthers(t *testing.T) {
 func TestPullWithoutProgressEnds(t *testing.T) {
 	n := env.New(t)
 	check.True(t, os.Getenv("CONFORMANCE_PULL_LIMIT") != "", "the runtime's limit is not known (CONFORMANCE_PULL_LIMIT)")
-	ended := make(chan struct{}, 1)
-	reference := slowImage(n, registry.Pace{Chunks: 10, Stall: 3, Every: time.Millisecond, Ended: ended})
+	reference := slowImage(n, registry.Pace{Chunks: 10, Stall: 3, Every: time.Millisecond, Ended: make(chan struct{}, 1)})
 	ctx := withTimeout(t, check.Patience)
 	_, err := n.Images.PullImage(ctx, &cri.ImageSpec{Image: reference}, nil, nil)
 	check.True(t, err != nil && ctx.Err() == nil, "the pull did not end by itself: %v", err)
+}
+
+func TestPullOfWhoHasGoneEnds(t *testing.T) {
+	n := env.New(t)
+	ended := make(chan struct{}, 1)
+	reference := slowImage(n, registry.Pace{Chunks: 1000, Every: 100 * time.Millisecond, Ended: ended})
+	_, err := n.Images.PullImage(withTimeout(t, 2*time.Second), &cri.ImageSpec{Image: reference}, nil, nil)
+	check.True(t, err != nil, "the pull succeeded")
 	select {
 	case <-ended:
-	case <-ctx.Done():
+	case <-withTimeout(t, check.Patience).Done():
 		t.Fatal("the download goes on")
 	}
 }

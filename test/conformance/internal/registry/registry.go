@@ -141,7 +141,9 @@ func (r *Registry) ServeHTTP(reply http.ResponseWriter, request *http.Request) {
 	r.mutex.Unlock()
 
 	if !found {
-		http.NotFound(reply, request)
+		reply.Header().Set("Content-Type", "application/json")
+		reply.WriteHeader(http.StatusNotFound)
+		_, _ = reply.Write([]byte(`{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}`))
 		return
 	}
 	reply.Header().Set("Content-Type", mediaTypeOf(kind, content))

@@ -20,6 +20,7 @@ import { ImagePulls } from './server/image/image-pulls';
 import { RegistryCredentials } from './server/image/registry-credentials';
 import { ImageAccounts } from './server/image/image-accounts';
 import { SandboxImage } from './server/image/sandbox-image';
+import type { LayerTimes } from './stats/disk/layer-budget';
 import { createNodeStats } from './stats/create-node-stats';
 import type { NodeStats } from './stats/node-stats';
 import { NameReservations } from './store/name-reservations';
@@ -47,6 +48,7 @@ export interface DaemonHooks {
   /** Stands between us and the Engine: faults that a real one will not produce on demand. */
   readonly wrapDocker?: (client: DockerClient) => DockerClient;
   readonly linkTimes?: Partial<LinkTimes>;
+  readonly layerTimes?: Partial<LayerTimes>;
 }
 
 /** The composition root: the only place that constructs. Starts in order, stops in reverse. */
@@ -95,6 +97,7 @@ export class Daemon {
       ...{ store, localEngine, logger },
       engine: docker,
       choice: settings.statsSource,
+      layerTimes: hooks.layerTimes,
     });
     const containerSync = new ContainerSync({
       docker,

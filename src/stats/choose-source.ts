@@ -18,6 +18,12 @@ export interface SourceParts {
   readonly logger: Logger;
 }
 
+export interface ChosenSource {
+  readonly source: UsageSource;
+  /** Whether the Engine's processes and files can be seen from here. */
+  readonly visible: boolean;
+}
+
 /** Made once, at start: a source that changed under way would make counters jump. */
 export async function chooseSource({
   choice,
@@ -25,15 +31,15 @@ export async function chooseSource({
   engine,
   clock,
   logger,
-}: SourceParts): Promise<UsageSource> {
+}: SourceParts): Promise<ChosenSource> {
   const hierarchies = findHierarchies((await readText('/proc/self/mountinfo')) ?? '');
   const why = whyNotCgroups(choice, localEngine, hierarchies !== undefined);
   if (why === undefined && hierarchies !== undefined) {
     logger.info('Stats are read from cgroup files', { cgroupVersion: hierarchies.version });
-    return new CgroupSource(hierarchies, clock);
+    return { source: new CgroupSource(hierarchies, clock), visible: true };
   }
   logger.info("Stats are the Engine's one-shot stats, which cost it much more", { why });
-  return new EngineSource(engine, clock);
+  return { source: new EngineSource(engine, clock), visible: false };
 }
 
 function whyNotCgroups(choice: StatsChoice, localEngine: boolean, areMounted: boolean): string | undefined {

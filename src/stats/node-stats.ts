@@ -6,6 +6,7 @@ import type { ContainerRecord, SandboxRecord } from '../store/records';
 import type { Store } from '../store/store';
 import type { NetworkReading, UsageReading } from '../translate/readings';
 import type { ContainerUsage, PodUsage } from '../translate/stats';
+import type { LayerBudget } from './disk/layer-budget';
 import { toNetworkReading } from './interfaces';
 import { PodSums } from './pod-sum';
 import type { ReadingClock } from './reading-clock';
@@ -17,6 +18,9 @@ const CONCURRENCY = 16;
 export interface NodeStatsParts {
   readonly store: Store;
   readonly source: UsageSource;
+  readonly layers: LayerBudget;
+  /** Ends the threads behind it. */
+  readonly closeDisk: () => Promise<void>;
   readonly clock: ReadingClock;
   readonly logger: Logger;
 }
@@ -29,7 +33,8 @@ export class NodeStats {
   constructor(private readonly parts: NodeStatsParts) {}
 
   start(): void {
-    const { store } = this.parts;
+    const { store, layers } = this.parts;
+    layers.start();
     this.unsubscribe.push(
       store.containers.subscribe((now, before) => this.changed(now, before)),
       store.sandboxes.subscribe((now, before) => this.changed(now, before)),
@@ -38,7 +43,12 @@ export class NodeStats {
 
   async close(): Promise<void> {
     for (const end of this.unsubscribe.splice(0)) end();
-    await this.parts.source.close();
+    const { layers, closeDisk, source } = this.parts;
+    const measured = layers.close();
+    // A walk that is under way ends with its thread.
+    await closeDisk();
+    await measured;
+    await source.close();
   }
 
   /** Readings of those that still run; none costs an Engine call where cgroup files are visible. */
@@ -53,7 +63,7 @@ export class NodeStats {
   /** Of one that does not run: what is known of its writable layer. */
   async ofContainer(container: ContainerRecord, signal?: AbortSignal): Promise<ContainerUsage> {
     const usage = hasProcess(container) ? await this.parts.source.usage(container, signal) : undefined;
-    return { container, usage };
+    return { container, usage, layer: this.parts.layers.reading(container.id) };
   }
 
   async ofPods(sandboxes: readonly SandboxRecord[], signal?: AbortSignal): Promise<PodUsage[]> {
@@ -120,16 +130,21 @@ export class NodeStats {
     now: SandboxRecord | ContainerRecord | undefined,
     before: SandboxRecord | ContainerRecord | undefined,
   ): void {
-    const { source } = this.parts;
+    const { source, layers } = this.parts;
     if (now !== undefined && hasProcess(now)) {
       if (before?.pid === now.pid) return;
       this.inBackground(source.watch(now));
       if (now.kind === 'sandbox') this.inBackground(this.ownUsage(now, undefined));
+      else layers.add({ id: now.id, pid: now.pid });
     } else if (before !== undefined && hasProcess(before)) {
       this.sums.end(before.id);
+      layers.end(before.id);
       this.inBackground(source.forget(before.id));
     }
-    if (now === undefined && before !== undefined) this.sums.forget(before.id);
+    if (now === undefined && before !== undefined) {
+      this.sums.forget(before.id);
+      layers.forget(before.id);
+    }
   }
 
   private inBackground(work: Promise<unknown>): void {

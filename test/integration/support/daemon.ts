@@ -13,6 +13,7 @@ export interface TestDaemonOptions {
   readonly dockerHost?: string;
   readonly wrapDocker?: DaemonHooks['wrapDocker'];
   readonly linkTimes?: DaemonHooks['linkTimes'];
+  readonly layerTimes?: DaemonHooks['layerTimes'];
   readonly onPluginRun?: DaemonHooks['onPluginRun'];
   /** More options by their command line names. */
   readonly given?: Given;
@@ -97,6 +98,7 @@ export class TestDaemon {
       onEngineCall: (call) => this.engineCalls.push(call),
       ...(this.options.wrapDocker === undefined ? {} : { wrapDocker: this.options.wrapDocker }),
       ...(this.options.linkTimes === undefined ? {} : { linkTimes: this.options.linkTimes }),
+      ...(this.options.layerTimes === undefined ? {} : { layerTimes: this.options.layerTimes }),
       ...(this.options.onPluginRun === undefined ? {} : { onPluginRun: this.options.onPluginRun }),
     });
     await this.daemon.start();

@@ -1,0 +1,98 @@
+import { statfs } from 'node:fs/promises';
+import { withDeadline } from '../../lib/deadline';
+import { hasCode } from '../../lib/errors';
+import type { LayerReading } from '../../translate/readings';
+import type { ReadingClock } from '../reading-clock';
+import type { Target } from '../usage-source';
+import type { DiskWork } from './disk-work';
+import { upperDirectory } from './upper-directory';
+
+/** An Engine that takes longer than this for one layer is asked again much later. */
+const ENGINE_MS = 60_000;
+
+/** What layers that only the Engine can see need of it. */
+export interface EngineSizes {
+  containerSize(id: string, options: { signal: AbortSignal }): Promise<number | undefined>;
+}
+
+export interface LayerSourceParts {
+  readonly work: DiskWork;
+  readonly engine: EngineSizes;
+  readonly clock: ReadingClock;
+  /** Whether the Engine's files are on this machine. */
+  readonly visible: boolean;
+  /** The Engine's data root, '' until known. */
+  readonly rootDir: () => string;
+}
+
+export interface MeasuredLayer {
+  readonly reading: LayerReading;
+  /** What it cost us or the Engine, ms. */
+  readonly costMs: number;
+  /** The directory that was walked; undefined where the Engine was asked. */
+  readonly directory?: string;
+}
+
+/** Measures one container's writable layer: on disk where its directory can be seen, else by the Engine. */
+export class LayerSource {
+  constructor(private readonly parts: LayerSourceParts) {}
+
+  /** Undefined when the container is gone, or nobody can tell. */
+  async measure(target: Target, signal: AbortSignal): Promise<MeasuredLayer | undefined> {
+    const { visible, rootDir } = this.parts;
+    const directory = visible ? await upperDirectory(target, rootDir()) : undefined;
+    const onDisk = directory === undefined ? undefined : await this.onDisk(directory);
+    return onDisk ?? (await this.byEngine(target.id, signal));
+  }
+
+  private async onDisk(directory: string): Promise<MeasuredLayer | undefined> {
+    const { work, clock } = this.parts;
+    const measured = await work.measure(directory);
+    if (measured === undefined) return undefined;
+    const mountpoint = this.mountpointOf(directory);
+    const usedBytes = (await quotaUsage(directory, mountpoint)) ?? measured.bytes;
+    const { inodes: inodesUsed, busyMs: costMs } = measured;
+    return { reading: { timestamp: clock.now(), mountpoint, usedBytes, inodesUsed }, costMs, directory };
+  }
+
+  private async byEngine(id: string, signal: AbortSignal): Promise<MeasuredLayer | undefined> {
+    const { engine, clock, rootDir } = this.parts;
+    const start = performance.now();
+    try {
+      const usedBytes = await withDeadline(`The size of ${id}`, ENGINE_MS, signal, (limit) =>
+        engine.containerSize(id, { signal: limit }),
+      );
+      const costMs = performance.now() - start;
+      if (usedBytes === undefined) return undefined;
+      return { reading: { timestamp: clock.now(), mountpoint: rootDir(), usedBytes }, costMs };
+    } catch (error) {
+      if (hasCode(error, 'NOT_FOUND')) return undefined;
+      throw error;
+    }
+  }
+
+  /** The Engine's data root, as ImageFsInfo says: kubelet takes equal names for one file system. */
+  private mountpointOf(directory: string): string {
+    const root = this.parts.rootDir();
+    return root !== '' && directory.startsWith(`${root}/`) ? root : directory;
+  }
+}
+
+/**
+ * Bytes that a project quota (`overlay2.size`) has counted already: below such a directory statfs tells the quota's
+ * limit and use in place of the file system's (XFS and ext4 do; moby puts the quota on the layer's directory).
+ * @returns undefined without a quota.
+ */
+export async function quotaUsage(
+  directory: string,
+  filesystem: string,
+  read: (path: string) => Promise<{ blocks: number; bfree: number; bsize: number }> = statfs,
+): Promise<number | undefined> {
+  try {
+    const [own, whole] = await Promise.all([read(directory), read(filesystem)]);
+    if (own.blocks === whole.blocks || own.bsize !== whole.bsize) return undefined;
+    return (own.blocks - own.bfree) * own.bsize;
+  } catch {
+    return undefined;
+  }
+}

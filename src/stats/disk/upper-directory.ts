@@ -1,0 +1,30 @@
+import { isAbsolute, join } from 'node:path';
+import { isInContainer } from '../../lib/process-tree';
+import { readText } from '../cgroup/held-files';
+import { unescape } from '../cgroup/hierarchies';
+import type { Target } from '../usage-source';
+
+/**
+ * The directory on this machine that takes what a container writes: the upper one of the overlay that is its root. The
+ * kernel tells it for overlay2 and for the containerd image store alike, so no Engine call is needed.
+ * @param rootDir the Engine's data root, for option strings that were too long for absolute paths.
+ * @returns undefined for other storage drivers, and when the container does not run.
+ */
+export async function upperDirectory({ id, pid }: Target, rootDir: string): Promise<string | undefined> {
+  const text = await readText(`/proc/${pid}/mountinfo`);
+  const upper = text === undefined ? undefined : parseUpper(text);
+  // After the read: had the pid been reused before it, the cgroup would tell now.
+  if (upper === undefined || !(await isInContainer(pid, id))) return undefined;
+  return isAbsolute(upper) ? upper : join(rootDir, 'overlay2', upper);
+}
+
+export function parseUpper(mountinfo: string): string | undefined {
+  for (const line of mountinfo.split('\n')) {
+    const [before = '', after = ''] = line.split(' - ');
+    const [type, , options = ''] = after.split(' ');
+    if (before.split(' ')[4] !== '/' || type !== 'overlay') continue;
+    const upper = /(?:^|,)upperdir=((?:\\.|[^,\\])*)/.exec(options)?.[1];
+    if (upper !== undefined) return unescape(upper);
+  }
+  return undefined;
+}

@@ -1,0 +1,80 @@
+import { Worker } from 'node:worker_threads';
+import { internal, messageOf, unavailable } from '../../lib/errors';
+import type { Logger } from '../../lib/logger';
+import type { DiskWork, Measured } from './disk-work';
+import type { OpenFiles } from './open-files';
+import type { DiskCall, DiskReply } from './worker-protocol';
+
+/** Inodes of hard-linked files are remembered during a walk; little else is. */
+const HEAP_MB = 128;
+
+interface Pending {
+  readonly resolve: (reply: DiskReply) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** The work in a thread of its own, which is started with the first request and anew after it died. */
+export class WorkerDiskWork implements DiskWork {
+  private readonly pending = new Map<number, Pending>();
+  private worker: Worker | undefined;
+  private nextId = 1;
+  private closed = false;
+
+  constructor(
+    private readonly entry: string,
+    private readonly logger: Logger,
+  ) {}
+
+  async measure(directory: string): Promise<Measured | undefined> {
+    return (await this.call({ method: 'measure', directory })).measured;
+  }
+
+  async openFiles(pids: readonly number[]): Promise<OpenFiles> {
+    const { openFiles } = await this.call({ method: 'openFiles', pids });
+    if (openFiles === undefined) throw internal('the disk worker did not count');
+    return openFiles;
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.worker?.terminate();
+    this.fail('the disk worker is closed');
+  }
+
+  private call(call: DiskCall): Promise<DiskReply> {
+    if (this.closed) return Promise.reject(unavailable('the disk worker is closed'));
+    const worker = (this.worker ??= this.start());
+    const id = this.nextId++;
+    return new Promise((resolve, reject) => {
+      this.pending.set(id, { resolve, reject });
+      worker.postMessage({ ...call, id });
+    });
+  }
+
+  private start(): Worker {
+    const worker = new Worker(this.entry, {
+      name: 'dockbridge-disk',
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
+    });
+    // Nothing is lost with it: it must not keep the process alive.
+    worker.unref();
+    worker.on('message', (reply: DiskReply) => {
+      const pending = this.pending.get(reply.id);
+      this.pending.delete(reply.id);
+      if (reply.error === undefined) pending?.resolve(reply);
+      else pending?.reject(internal(reply.error));
+    });
+    worker.on('error', (error) => this.logger.error('disk worker failed', { error: messageOf(error) }));
+    worker.on('exit', () => {
+      if (this.worker !== worker) return;
+      this.worker = undefined;
+      this.fail('the disk worker ended');
+    });
+    return worker;
+  }
+
+  private fail(why: string): void {
+    for (const { reject } of this.pending.values()) reject(unavailable(why));
+    this.pending.clear();
+  }
+}

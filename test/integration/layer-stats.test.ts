@@ -1,0 +1,64 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { cri, Decoded } from '../../src/proto';
+import { TestDaemon } from './support/daemon';
+import { engineGet, sharedDockerHost } from './support/engine';
+import { containerConfig, FOREVER, output, runPod, startedContainer } from './support/pods';
+
+type Layer = Decoded<cri.IFilesystemUsage>;
+
+describe('writable layers', () => {
+  let test: TestDaemon;
+  let pod: string;
+  beforeAll(async () => {
+    test = await TestDaemon.start({ layerTimes: { shortest: 100, longest: 100 } });
+    pod = await runPod(test);
+  });
+  afterAll(() => test.stop());
+
+  /** The first reading that `accept` takes; rejects after 20 s. */
+  async function layerOf(container_id: string, accept: (layer: Layer) => boolean): Promise<Layer> {
+    for (const end = Date.now() + 20_000; Date.now() < end; await delay(50)) {
+      const { stats } = await test.client.call('ContainerStats', { container_id });
+      if (stats?.writable_layer && accept(stats.writable_layer)) return stats.writable_layer;
+    }
+    throw new Error('the layer does not get there within 20 s');
+  }
+  const bytes = (layer: Layer): number => Number(layer.used_bytes?.value);
+
+  it('grow by 5 MB and an inode with a file of 5 MB', async () => {
+    const id = await startedContainer(test, pod, containerConfig('writer', FOREVER));
+    const before = await layerOf(id, () => true);
+    await output(test, id, 'head -c 5000000 /dev/zero > /written; sync');
+    const after = await layerOf(id, (layer) => bytes(layer) - bytes(before) >= 5_000_000);
+    expect(bytes(after) - bytes(before)).toBeLessThan(5_100_000);
+    expect(Number(after.inodes_used?.value)).toBe(Number(before.inodes_used?.value) + 1);
+    expect(after.timestamp.greaterThan(before.timestamp)).toBe(true);
+    const { SizeRw } = (await engineGet(sharedDockerHost(), `/containers/${id}/json?size=1`)) as {
+      SizeRw: number;
+    };
+    expect(SizeRw).toBeGreaterThanOrEqual(5_000_000);
+    expect(bytes(after) - SizeRw).toBeLessThan(100_000);
+    // As ImageFsInfo names it: for kubelet the same name is the same file system.
+    const { image_filesystems } = await test.client.call('ImageFsInfo', {});
+    expect(after.fs_id?.mountpoint).toBe(image_filesystems[0]?.fs_id?.mountpoint);
+    await output(test, id, 'rm /written');
+    await layerOf(id, (layer) => bytes(layer) < bytes(after) - 4_900_000);
+  });
+
+  it('are measured without an Engine call', async () => {
+    const id = await startedContainer(test, pod, containerConfig('quiet', FOREVER));
+    const first = await layerOf(id, () => true);
+    const calls = await test.countEngineCalls(() =>
+      layerOf(id, ({ timestamp }) => timestamp.greaterThan(first.timestamp)),
+    );
+    expect(calls).toEqual({});
+  });
+
+  it('keep their last reading after the end', async () => {
+    const id = await startedContainer(test, pod, containerConfig('ended', FOREVER));
+    await output(test, id, 'head -c 100000 /dev/zero > /written; sync');
+    await layerOf(id, (layer) => bytes(layer) >= 100_000);
+    await test.client.call('StopContainer', { container_id: id, timeout: 0 });
+    expect(bytes(await layerOf(id, () => true))).toBeGreaterThanOrEqual(100_000);
+  });
+});

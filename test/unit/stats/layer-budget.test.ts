@@ -1,0 +1,103 @@
+import Long from 'long';
+import { LayerBudget, type LayerTimes } from '../../../src/stats/disk/layer-budget';
+import type { MeasuredLayer } from '../../../src/stats/disk/layer-source';
+import { silentLogger } from '../../../src/lib/logger';
+import { gate, settle, until, type Gate } from '../support/async';
+
+const target = (id: string): { id: string; pid: number } => ({ id, pid: 1 });
+
+function layer(usedBytes: number, costMs = 0): MeasuredLayer {
+  return { reading: { timestamp: Long.ONE, mountpoint: '/', usedBytes, inodesUsed: 1 }, costMs };
+}
+
+describe('LayerBudget', () => {
+  let asked: string[];
+  let open: Gate<MeasuredLayer | undefined>[];
+  let budget: LayerBudget;
+
+  function start(times: Partial<LayerTimes>, answer?: (id: string) => MeasuredLayer | undefined): void {
+    asked = [];
+    open = [];
+    budget = new LayerBudget(
+      ({ id }) => {
+        asked.push(id);
+        if (answer !== undefined) return Promise.resolve(answer(id));
+        const held = gate<MeasuredLayer | undefined>();
+        open.push(held);
+        return held.promise;
+      },
+      silentLogger,
+      times,
+    );
+    budget.start();
+  }
+  afterEach(async () => {
+    for (const held of open) held.resolve(undefined);
+    await budget.close();
+  });
+
+  it('measures two at a time, in the order in which they came', async () => {
+    start({});
+    for (const id of ['a', 'b', 'c', 'd']) budget.add(target(id));
+    await settle();
+    expect(asked).toEqual(['a', 'b']);
+    open[1]?.resolve(layer(2));
+    await until(() => asked.length === 3);
+    expect(asked).toEqual(['a', 'b', 'c']);
+    expect(budget.reading('b')?.usedBytes).toBe(2);
+    expect(budget.reading('a')).toBeUndefined();
+  });
+
+  it('does not measure what has ended, but keeps its reading until it is removed', async () => {
+    start({ shortest: 1, longest: 1 }, () => layer(5));
+    budget.add(target('a'));
+    await until(() => asked.length >= 2);
+    budget.end('a');
+    await settle();
+    const before = asked.length;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(asked.length).toBe(before);
+    expect(budget.reading('a')?.usedBytes).toBe(5);
+    budget.forget('a');
+    expect(budget.reading('a')).toBeUndefined();
+  });
+
+  it('tells who waits when the first measurement is there, or will never be', async () => {
+    start({});
+    for (const id of ['a', 'b', 'c']) budget.add(target(id));
+    await settle();
+    const { signal } = new AbortController();
+    const first = budget.whenMeasured('a', signal);
+    const never = budget.whenMeasured('c', signal);
+    open[0]?.resolve(layer(1));
+    budget.end('c');
+    await Promise.all([first, never, budget.whenMeasured('unknown', signal)]);
+    expect(budget.reading('a')?.usedBytes).toBe(1);
+    const hasty = budget.whenMeasured('b', AbortSignal.abort(new Error('no time')));
+    await expect(hasty).rejects.toThrow('no time');
+  });
+
+  it('looks often at a layer that grows, ever less at one that does not, and leaves a dear one alone', async () => {
+    let size = 0;
+    const seen: Record<string, number> = { still: 0, grows: 0, dear: 0 };
+    start({ shortest: 1, longest: 60_000 }, (id) => {
+      seen[id] = (seen[id] ?? 0) + 1;
+      if (id === 'grows') return layer(++size);
+      return layer(7, id === 'dear' ? 1_000 : 0);
+    });
+    for (const id of ['still', 'grows', 'dear']) budget.add(target(id));
+    await until(() => (seen.grows ?? 0) >= 60);
+    expect(seen.still).toBeLessThan(20);
+    expect(seen.dear).toBe(1);
+  });
+
+  it('goes on after a failure', async () => {
+    start({}, (id) => {
+      if (id === 'broken') throw new Error('disk');
+      return layer(1);
+    });
+    for (const id of ['broken', 'fine']) budget.add(target(id));
+    await until(() => budget.reading('fine') !== undefined);
+    expect(asked).toEqual(['broken', 'fine']);
+  });
+});

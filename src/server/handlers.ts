@@ -16,6 +16,8 @@ import { execSync } from './runtime/exec-sync';
 import { listContainerStats } from './runtime/list-container-stats';
 import { getContainerEvents } from './runtime/get-container-events';
 import { listContainers } from './runtime/list-containers';
+import { listMetricDescriptors } from './runtime/list-metric-descriptors';
+import { listPodSandboxMetrics } from './runtime/list-pod-sandbox-metrics';
 import { listPodSandboxStats } from './runtime/list-pod-sandbox-stats';
 import { listPodSandbox } from './runtime/list-pod-sandbox';
 import { podSandboxStats } from './runtime/pod-sandbox-stats';
@@ -102,8 +104,6 @@ const laterStream = (why: string): StreamRoute<unknown, never> => ({
   handler: unsupportedStream(why),
 });
 
-const STATS = 'stats are not built yet';
-
 export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
   Version: read(version),
   Status: always(status),
@@ -131,8 +131,8 @@ export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
   ListContainerStats: read(listContainerStats),
   PodSandboxStats: read(podSandboxStats),
   ListPodSandboxStats: read(listPodSandboxStats),
-  ListMetricDescriptors: later(STATS),
-  ListPodSandboxMetrics: later(STATS),
+  ListMetricDescriptors: always(listMetricDescriptors),
+  ListPodSandboxMetrics: read(listPodSandboxMetrics),
   CheckpointContainer: later('checkpoints are not built yet'),
   CheckpointPod: later('Docker Engine cannot checkpoint a pod as a whole'),
   RestorePod: later('Docker Engine cannot restore a pod as a whole'),
@@ -144,7 +144,7 @@ export const RUNTIME_STREAMS: StreamRoutes<RuntimeMethods> = {
   StreamContainers: { kind: 'read', handler: streamContainers },
   StreamContainerStats: { kind: 'read', handler: streamContainerStats },
   StreamPodSandboxStats: { kind: 'read', handler: streamPodSandboxStats },
-  StreamPodSandboxMetrics: laterStream(STATS),
+  StreamPodSandboxMetrics: laterStream('pod metrics are not streamed yet'),
 };
 
 export const IMAGE_ROUTES: Routes<ImageMethods> = {

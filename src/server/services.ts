@@ -35,7 +35,7 @@ export interface Services {
   readonly network: PodNetwork;
   readonly logs: ContainerLogs;
   readonly imagePulls: ImagePulls;
-  readonly stats: Pick<NodeStats, 'ofContainer' | 'ofContainers' | 'ofPod' | 'ofPods'>;
+  readonly stats: Pick<NodeStats, 'ofContainer' | 'ofContainers' | 'ofPod' | 'ofPods' | 'podMetrics'>;
   readonly sandboxImage: SandboxImage;
   readonly imageAccounts: ImageAccounts;
   readonly podEvents: PodEvents;

@@ -28,7 +28,7 @@ export async function createNodeStats(options: NodeStatsOptions): Promise<NodeSt
   const work = diskWork(logger);
   const sizes = new LayerSource({ work, engine, clock, visible, rootDir: () => store.engine?.rootDir ?? '' });
   const layers = new LayerBudget((target, signal) => sizes.measure(target, signal), logger, layerTimes);
-  return new NodeStats({ store, source, layers, clock, logger, closeDisk: () => work.close() });
+  return new NodeStats({ store, source, layers, work, clock, logger });
 }
 
 /** Run from TypeScript sources (jest), where no compiled worker file stands beside this one, on the calling thread. */

@@ -35,12 +35,16 @@ export class EngineSource implements UsageSource {
   async detail({ id }: Target, signal?: AbortSignal): Promise<TargetDetail | undefined> {
     const stats = await this.ask(id, signal);
     const usage = stats && this.toUsage(id, stats);
-    return usage && { ...detailFromEngine(stats, usage), cgroup: `/docker/${id}` };
+    return usage && { ...detailFromEngine(stats, usage), cgroup: defaultGroup(id) };
   }
 
   async interfaces({ id }: Target, signal?: AbortSignal): Promise<InterfaceReading[] | undefined> {
     const stats = await this.ask(id, signal);
     return stats && interfacesFromEngine(stats);
+  }
+
+  cgroupName({ id }: Target): Promise<string> {
+    return Promise.resolve(defaultGroup(id));
   }
 
   /** The Engine knows containers only. */
@@ -95,4 +99,9 @@ export class EngineSource implements UsageSource {
       throw error;
     }
   }
+}
+
+/** The Engine does not tell where a container's group is: this is its place unless somebody asked for another. */
+function defaultGroup(id: string): string {
+  return `/docker/${id}`;
 }

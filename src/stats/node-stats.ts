@@ -6,8 +6,12 @@ import type { ContainerRecord, SandboxRecord } from '../store/records';
 import type { Store } from '../store/store';
 import type { NetworkReading, UsageReading } from '../translate/readings';
 import type { ContainerUsage, PodUsage } from '../translate/stats';
+import type { DiskWork } from './disk/disk-work';
 import type { LayerBudget } from './disk/layer-budget';
+import { hasProcess } from './has-process';
 import { toNetworkReading } from './interfaces';
+import type { PodMetrics } from './metrics/metric';
+import { PodMetricsReader } from './metrics/pod-metrics';
 import { PodSums } from './pod-sum';
 import type { ReadingClock } from './reading-clock';
 import type { UsageSource } from './usage-source';
@@ -19,8 +23,7 @@ export interface NodeStatsParts {
   readonly store: Store;
   readonly source: UsageSource;
   readonly layers: LayerBudget;
-  /** Ends the threads behind it. */
-  readonly closeDisk: () => Promise<void>;
+  readonly work: DiskWork;
   readonly clock: ReadingClock;
   readonly logger: Logger;
 }
@@ -30,7 +33,11 @@ export class NodeStats {
   private readonly sums = new PodSums();
   private readonly unsubscribe: (() => void)[] = [];
 
-  constructor(private readonly parts: NodeStatsParts) {}
+  private readonly metrics: PodMetricsReader;
+
+  constructor(private readonly parts: NodeStatsParts) {
+    this.metrics = new PodMetricsReader(parts);
+  }
 
   start(): void {
     const { store, layers } = this.parts;
@@ -43,10 +50,10 @@ export class NodeStats {
 
   async close(): Promise<void> {
     for (const end of this.unsubscribe.splice(0)) end();
-    const { layers, closeDisk, source } = this.parts;
+    const { layers, work, source } = this.parts;
     const measured = layers.close();
     // A walk that is under way ends with its thread.
-    await closeDisk();
+    await work.close();
     await measured;
     await source.close();
   }
@@ -64,6 +71,11 @@ export class NodeStats {
   async ofContainer(container: ContainerRecord, signal?: AbortSignal): Promise<ContainerUsage> {
     const usage = hasProcess(container) ? await this.parts.source.usage(container, signal) : undefined;
     return { container, usage, layer: this.parts.layers.reading(container.id) };
+  }
+
+  /** What cAdvisor would have given: CRI's pod metrics, and for scraping. */
+  podMetrics(signal?: AbortSignal): Promise<readonly PodMetrics[]> {
+    return this.metrics.read(signal);
   }
 
   async ofPods(sandboxes: readonly SandboxRecord[], signal?: AbortSignal): Promise<PodUsage[]> {
@@ -155,8 +167,4 @@ export class NodeStats {
       ),
     );
   }
-}
-
-function hasProcess({ state, pid }: SandboxRecord | ContainerRecord): boolean {
-  return pid !== 0 && (state === 'running' || state === 'paused');
 }

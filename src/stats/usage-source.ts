@@ -12,6 +12,8 @@ export interface UsageSource {
   /** Resolves with undefined when it does not run any more. */
   usage(target: Target, signal?: AbortSignal): Promise<UsageReading | undefined>;
   detail(target: Target, signal?: AbortSignal): Promise<TargetDetail | undefined>;
+  /** The path of its cgroup: cAdvisor's label `id`. */
+  cgroupName(target: Target): Promise<string | undefined>;
   /**
    * Of the cgroup above a pause container: the pod's own, where the pod was given one.
    * Undefined where that cannot be read.
@@ -29,6 +31,6 @@ export interface UsageSource {
 }
 
 export interface TargetDetail extends DetailReading {
-  /** The cgroup's path: cAdvisor's label `id`. */
+  /** As cgroupName says. */
   readonly cgroup: string;
 }

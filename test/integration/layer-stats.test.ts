@@ -17,9 +17,11 @@ describe('writable layers', () => {
 
   /** The first reading that `accept` takes; rejects after 20 s. */
   async function layerOf(container_id: string, accept: (layer: Layer) => boolean): Promise<Layer> {
-    for (const end = Date.now() + 20_000; Date.now() < end; await delay(50)) {
+    const end = Date.now() + 20_000;
+    while (Date.now() < end) {
       const { stats } = await test.client.call('ContainerStats', { container_id });
       if (stats?.writable_layer && accept(stats.writable_layer)) return stats.writable_layer;
+      await delay(50);
     }
     throw new Error('the layer does not get there within 20 s');
   }

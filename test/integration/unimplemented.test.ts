@@ -41,6 +41,8 @@ const BUILT = new Set([
   'ListContainerStats',
   'PodSandboxStats',
   'ListPodSandboxStats',
+  'ListMetricDescriptors',
+  'ListPodSandboxMetrics',
 ]);
 const LATER = Object.entries({ ...RUNTIME_CODECS, ...IMAGE_CODECS })
   .map(([name, { streams }]) => ({ name, streams }))

@@ -47,6 +47,10 @@ export class CgroupSource implements UsageSource {
     return this.slots.run(async () => withName((await this.find(target))?.own), signal);
   }
 
+  async cgroupName(target: Target): Promise<string | undefined> {
+    return (await this.find(target))?.path.name;
+  }
+
   async podUsage(sandbox: Target, signal?: AbortSignal): Promise<UsageReading | undefined> {
     return this.slots.run(async () => (await this.above(sandbox))?.usage(), signal);
   }

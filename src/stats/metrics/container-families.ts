@@ -2,6 +2,7 @@ import type { ContainerRecord } from '../../store/records';
 import type { DeviceIo, InterfaceReading, LayerReading } from '../../translate/readings';
 import type { OpenFiles } from '../disk/open-files';
 import { familiesOf, type Family, type Values } from './family';
+import type { NamedDevice } from './group-families';
 
 /** The kernel's, where nothing was asked for. */
 const DEFAULT_CPU_SHARES = 1_024;
@@ -20,7 +21,7 @@ export interface FileSystem {
 export interface ContainerInput {
   readonly container: ContainerRecord;
   readonly nowSeconds: number;
-  readonly devices: readonly (DeviceIo & { readonly path: string })[];
+  readonly devices: readonly NamedDevice[];
   readonly layer?: LayerReading | undefined;
   readonly fileSystem?: FileSystem | undefined;
   readonly processes?: number | undefined;

@@ -1,11 +1,20 @@
 import type Long from 'long';
-import type { DetailReading, PressureLine } from '../../translate/readings';
+import type { DetailReading, DeviceIo, PressureLine } from '../../translate/readings';
 import { familiesOf, type Family, type Values } from './family';
 
-const { counter, gauge } = familiesOf<DetailReading>();
+export interface NamedDevice extends DeviceIo {
+  /** `/dev/…`. */
+  readonly path: string;
+}
+
+export interface GroupInput extends DetailReading {
+  readonly devices: readonly NamedDevice[];
+}
+
+const { counter, gauge } = familiesOf<GroupInput>();
 
 /** What a cgroup tells, of a container or of a pod; names and units are cAdvisor's (docs/stats.md). */
-export const GROUP_FAMILIES: readonly Family<DetailReading>[] = [
+export const GROUP_FAMILIES: readonly Family<GroupInput>[] = [
   counter(
     'cpu_usage_seconds_total',
     'Processor time used, in seconds.',
@@ -58,13 +67,10 @@ export const GROUP_FAMILIES: readonly Family<DetailReading>[] = [
     'blkio_device_usage_total',
     'Bytes read from and written to a block device.',
     ({ devices }) =>
-      devices.flatMap(({ major, minor, readBytes, writeBytes }): Values => {
-        const device = `${major}:${minor}`;
-        return [
-          [readBytes, device, major, minor, 'Read'],
-          [writeBytes, device, major, minor, 'Write'],
-        ];
-      }),
+      devices.flatMap(({ path, major, minor, readBytes, writeBytes }): Values => [
+        [readBytes, path, major, minor, 'Read'],
+        [writeBytes, path, major, minor, 'Write'],
+      ]),
     'device',
     'major',
     'minor',
@@ -98,7 +104,7 @@ function pressureFamilies(
   pick: (
     detail: DetailReading,
   ) => { some?: PressureLine | undefined; full?: PressureLine | undefined } | undefined,
-): Family<DetailReading>[] {
+): Family<GroupInput>[] {
   return [
     counter(
       `pressure_${what}_waiting_seconds_total`,

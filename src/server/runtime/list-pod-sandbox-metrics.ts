@@ -1,0 +1,43 @@
+import type { cri } from '../../proto';
+import { MetricType } from '../../proto/enums';
+import type { MetricSample } from '../../stats/metrics/metric';
+import { METRIC_DESCRIPTORS } from '../../stats/metrics/pod-metrics';
+import type { CallContext, Services } from '../services';
+
+const TYPES = new Map(
+  METRIC_DESCRIPTORS.map(({ name, kind }) => [
+    name,
+    kind === 'counter' ? MetricType.COUNTER : MetricType.GAUGE,
+  ]),
+);
+
+/** Of all pods that run: the request has no filter. */
+export async function listPodSandboxMetrics(
+  { stats }: Services,
+  _: unknown,
+  { signal }: CallContext,
+): Promise<cri.IListPodSandboxMetricsResponse> {
+  const pods = await stats.podMetrics(signal);
+  return {
+    pod_metrics: pods.map(({ sandboxId, samples, containers }) => ({
+      pod_sandbox_id: sandboxId,
+      metrics: samples.map(toCriMetric),
+      container_metrics: containers.map((container) => ({
+        container_id: container.containerId,
+        metrics: container.samples.map(toCriMetric),
+      })),
+    })),
+  };
+}
+
+/** CRI's values are unsigned integers: whole seconds of what cAdvisor has fractions of, and no -1 for unlimited. */
+function toCriMetric({ name, labelValues, value }: MetricSample): cri.IMetric {
+  return {
+    name,
+    // 0 says that it was sampled for this call.
+    timestamp: 0,
+    metric_type: TYPES.get(name) ?? MetricType.GAUGE,
+    label_values: [...labelValues],
+    value: { value: Math.max(0, Math.floor(value)) },
+  };
+}

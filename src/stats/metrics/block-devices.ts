@@ -1,0 +1,63 @@
+import { stat, statfs } from 'node:fs/promises';
+import { readText } from '../cgroup/held-files';
+import { unescape } from '../cgroup/hierarchies';
+import type { FileSystem } from './container-families';
+
+/** Names of this machine's block devices and mounts, as they are now: by `major:minor`. */
+export class BlockDevices {
+  private constructor(
+    private readonly disks: ReadonlyMap<string, string>,
+    private readonly mounts: ReadonlyMap<string, string>,
+  ) {}
+
+  static async read(): Promise<BlockDevices> {
+    const [diskstats = '', mountinfo = ''] = await Promise.all(
+      ['/proc/diskstats', '/proc/self/mountinfo'].map(readText),
+    );
+    return new BlockDevices(parseDiskstats(diskstats), parseMountSources(mountinfo));
+  }
+
+  pathOf(major: string, minor: string): string {
+    return this.disks.get(`${major}:${minor}`) ?? `${major}:${minor}`;
+  }
+
+  /** Undefined when the directory is gone. */
+  async fileSystemOf(directory: string): Promise<FileSystem | undefined> {
+    try {
+      const [{ dev }, { blocks, bsize, files, ffree }] = await Promise.all([
+        stat(directory),
+        statfs(directory),
+      ]);
+      const number = deviceNumber(dev);
+      // A file system over several disks (btrfs) has a number of its own, which only the mount table knows.
+      const device = this.disks.get(number) ?? this.mounts.get(number) ?? number;
+      return { device, totalBytes: blocks * bsize, totalInodes: files, freeInodes: ffree };
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** Lines of major, minor, name and counters. */
+export function parseDiskstats(text: string): Map<string, string> {
+  const lines = text.matchAll(/^\s*(\d+)\s+(\d+)\s+(\S+)/gm);
+  return new Map([...lines].map(([, major, minor, name = '']) => [`${major}:${minor}`, `/dev/${name}`]));
+}
+
+function parseMountSources(mountinfo: string): Map<string, string> {
+  const sources = new Map<string, string>();
+  for (const line of mountinfo.split('\n')) {
+    const [before = '', after = ''] = line.split(' - ');
+    const [number, source] = [before.split(' ')[2], after.split(' ')[1]];
+    if (number !== undefined && source !== undefined) sources.set(number, unescape(source));
+  }
+  return sources;
+}
+
+/** gnu_dev_major and gnu_dev_minor of glibc. */
+export function deviceNumber(dev: number): string {
+  const wide = BigInt(dev);
+  const major = ((wide >> 8n) & 0xfffn) | ((wide >> 32n) & ~0xfffn);
+  const minor = (wide & 0xffn) | ((wide >> 12n) & ~0xffn & 0xffffffffn);
+  return `${major}:${minor}`;
+}

@@ -1,0 +1,173 @@
+import { mapLimited } from '../../lib/concurrency';
+import { withDeadline } from '../../lib/deadline';
+import { abortable } from '../../lib/keyed-lock';
+import { NamespaceMode } from '../../proto/enums';
+import type { ContainerRecord, SandboxRecord } from '../../store/records';
+import type { Store } from '../../store/store';
+import { readText } from '../cgroup/held-files';
+import type { DiskWork } from '../disk/disk-work';
+import type { LayerBudget } from '../disk/layer-budget';
+import type { OpenFiles } from '../disk/open-files';
+import type { UsageSource } from '../usage-source';
+import { hasProcess } from '../has-process';
+import { BlockDevices } from './block-devices';
+import { CONTAINER_FAMILIES, NETWORK_FAMILIES } from './container-families';
+import { sample, type Identity } from './family';
+import { GROUP_FAMILIES } from './group-families';
+import type { ContainerMetrics, MetricDescriptor, MetricSample, PodMetrics } from './metric';
+
+/** Pods in flight; the source has a limit of its own. */
+const CONCURRENCY = 8;
+/** How long one call waits for layers that were never measured: those of containers that have just started. */
+const FIRST_LAYERS_MS = 1_000;
+const OPEN_FILES_MS = 5_000;
+
+/** All families there are; the same for the life of the process, as CRI wants it. */
+export const METRIC_DESCRIPTORS: readonly MetricDescriptor[] = [
+  ...GROUP_FAMILIES,
+  ...CONTAINER_FAMILIES,
+  ...NETWORK_FAMILIES,
+].map(({ name, help, kind, labelKeys }) => ({ name, help, kind, labelKeys }));
+
+export interface PodMetricsParts {
+  readonly store: Store;
+  readonly source: UsageSource;
+  readonly layers: LayerBudget;
+  readonly work: DiskWork;
+}
+
+/** Samples as cAdvisor would give them for the pods of this node. */
+export class PodMetricsReader {
+  constructor(private readonly parts: PodMetricsParts) {}
+
+  async read(signal?: AbortSignal): Promise<PodMetrics[]> {
+    const { store } = this.parts;
+    const sandboxes = [...store.sandboxes.values()].filter(hasProcess);
+    const [devices] = await Promise.all([BlockDevices.read(), this.firstLayers(signal)]);
+    return mapLimited(sandboxes, CONCURRENCY, async (sandbox) => {
+      const running = store.containers.ofSandbox(sandbox.id).filter(hasProcess);
+      const [own, network, containers] = await Promise.all([
+        this.ofGroup(sandbox, devices, signal),
+        this.ofNetwork(sandbox, signal),
+        mapLimited(running, CONCURRENCY, (one) => this.ofContainer(sandbox, one, devices, signal)),
+      ]);
+      return {
+        sandboxId: sandbox.id,
+        samples: [...own, ...network],
+        containers: containers.filter(({ samples }) => samples.length > 0),
+      };
+    });
+  }
+
+  private async firstLayers(signal: AbortSignal | undefined): Promise<void> {
+    const { store, layers } = this.parts;
+    const running = [...store.containers.values()].filter(hasProcess);
+    await withDeadline('The first look at layers', FIRST_LAYERS_MS, signal, (limit) =>
+      Promise.all(running.map(({ id }) => layers.whenMeasured(id, limit))),
+    ).catch(() => {
+      // Those samples are left out this time.
+      signal?.throwIfAborted();
+    });
+  }
+
+  /** The pod's own cgroup: in cAdvisor's words a container without a name. */
+  private async ofGroup(
+    sandbox: SandboxRecord,
+    devices: BlockDevices,
+    signal: AbortSignal | undefined,
+  ): Promise<MetricSample[]> {
+    if (sandbox.cgroupParent === '') return [];
+    const detail = await this.parts.source.podDetail(sandbox, signal);
+    if (detail === undefined) return [];
+    const identity = { ...identityOf(sandbox), container: '', name: '', id: detail.cgroup };
+    return sample(GROUP_FAMILIES, identity, { ...detail, devices: named(detail.devices, devices) });
+  }
+
+  /** The pause container's, as it owns the namespace: `POD`, which is what dashboards for Docker look for. */
+  private async ofNetwork(sandbox: SandboxRecord, signal: AbortSignal | undefined): Promise<MetricSample[]> {
+    if (sandbox.namespaces.network === NamespaceMode.NODE) return [];
+    const { source } = this.parts;
+    const interfaces = (await source.interfaces(sandbox, signal)) ?? [];
+    const identity = { ...identityOf(sandbox), id: (await source.cgroupName(sandbox)) ?? '' };
+    return sample(
+      NETWORK_FAMILIES,
+      identity,
+      interfaces.filter(({ name }) => name !== 'lo'),
+    );
+  }
+
+  private async ofContainer(
+    sandbox: SandboxRecord,
+    container: ContainerRecord,
+    devices: BlockDevices,
+    signal: AbortSignal | undefined,
+  ): Promise<ContainerMetrics> {
+    const { source, layers } = this.parts;
+    const containerId = container.id;
+    const directory = layers.directory(containerId);
+    const [detail, pids, openFilesLimit, fileSystem] = await Promise.all([
+      source.detail(container, signal),
+      source.processes(container, signal),
+      readOpenFilesLimit(container.pid),
+      directory === undefined ? undefined : devices.fileSystemOf(directory),
+    ]);
+    if (detail === undefined) return { containerId, samples: [] };
+    const identity: Identity = {
+      ...identityOf(sandbox),
+      container: container.metadata.name,
+      id: detail.cgroup,
+      image: container.userSpecifiedImage || container.image,
+      name: container.engineName,
+    };
+    const input = {
+      container,
+      nowSeconds: Math.floor(Date.now() / 1000),
+      devices: named(detail.devices, devices),
+      layer: layers.reading(containerId),
+      fileSystem,
+      processes: pids?.length,
+      openFiles: pids && (await this.openFiles(pids, signal)),
+      openFilesLimit: pids && openFilesLimit,
+    };
+    return {
+      containerId,
+      samples: [
+        ...sample(GROUP_FAMILIES, identity, { ...detail, devices: input.devices }),
+        ...sample(CONTAINER_FAMILIES, identity, input),
+      ],
+    };
+  }
+
+  private async openFiles(
+    pids: readonly number[],
+    signal: AbortSignal | undefined,
+  ): Promise<OpenFiles | undefined> {
+    try {
+      return await withDeadline('Counting open files', OPEN_FILES_MS, signal, (limit) =>
+        abortable(this.parts.work.openFiles(pids), limit),
+      );
+    } catch {
+      signal?.throwIfAborted();
+      return undefined;
+    }
+  }
+}
+
+function identityOf({ metadata, engineName }: SandboxRecord): Identity {
+  const { namespace, name: pod } = metadata;
+  return { container: 'POD', id: '', image: '', name: engineName, namespace, pod };
+}
+
+function named<Device extends { major: string; minor: string }>(
+  devices: readonly Device[],
+  names: BlockDevices,
+): (Device & { path: string })[] {
+  return devices.map((device) => ({ ...device, path: names.pathOf(device.major, device.minor) }));
+}
+
+/** RLIMIT_NOFILE of /proc/<pid>/limits: `Max open files  <soft>  <hard>  files`. */
+async function readOpenFilesLimit(pid: number): Promise<number | undefined> {
+  const soft = /^Max open files\s+(\S+)/m.exec((await readText(`/proc/${pid}/limits`)) ?? '')?.[1];
+  if (soft === undefined) return undefined;
+  return soft === 'unlimited' ? -1 : Number(soft);
+}

@@ -1,22 +1,29 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { failedPrecondition, invalidArgument, messageOf } from '../lib/errors';
-import { seccompOption, type SeccompChoice } from '../translate/seccomp';
+import { seccompOption, seccompProfileFault, type SeccompChoice } from '../translate/seccomp';
 
 const MAX_PROFILE_BYTES = 1024 * 1024;
 
 /**
- * SecurityOpt for the chosen profile; a localhost profile is read, checked to be JSON and passed whole, for the Engine
+ * SecurityOpt for the chosen profile; a localhost profile is read, checked and passed whole, for the Engine
  * takes the text, not the path.
- * @throws INVALID_ARGUMENT when the file is absent, too large or no JSON.
+ * @throws INVALID_ARGUMENT when the file is absent, too large or no profile.
  */
 export async function loadSeccompOptions(choice: SeccompChoice): Promise<string[]> {
   if (choice.kind !== 'load') return seccompOption(choice, undefined);
   const text = await readBounded(choice.path, choice.field);
+  const fault = faultOf(text);
+  if (fault !== undefined) throw invalidArgument(`${choice.field}.localhost_ref`, `${choice.path} ${fault}`);
+  // As it is: parsed and written anew, 64-bit argument values would lose their last digits.
+  return seccompOption(choice, text);
+}
+
+function faultOf(text: string): string | undefined {
   try {
-    return seccompOption(choice, JSON.stringify(JSON.parse(text)));
+    return seccompProfileFault(JSON.parse(text));
   } catch (error) {
-    throw invalidArgument(`${choice.field}.localhost_ref`, `${choice.path} is not JSON: ${messageOf(error)}`);
+    return `is not JSON: ${messageOf(error)}`;
   }
 }
 

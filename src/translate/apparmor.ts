@@ -13,7 +13,7 @@ export function apparmorOption(
   field: string,
   enabled: boolean,
 ): string[] {
-  const name = apparmorName(profile, deprecatedName, field);
+  const name = apparmorProfile(profile, deprecatedName, field);
   if (name === undefined) return [];
   if (!enabled && name !== 'unconfined') {
     throw failedPrecondition(
@@ -23,7 +23,12 @@ export function apparmorOption(
   return enabled ? [`apparmor=${name}`] : [];
 }
 
-function apparmorName(profile: Profile | null, deprecatedName: string, field: string): string | undefined {
+/** The name of the profile that is asked for; undefined is the runtime's default. The new field wins. */
+export function apparmorProfile(
+  profile: Profile | null,
+  deprecatedName: string,
+  field: string,
+): string | undefined {
   if (profile !== null) {
     const type = profileType(profile, field);
     if (type === SecurityProfileType.RuntimeDefault) return undefined;

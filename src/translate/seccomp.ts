@@ -64,3 +64,23 @@ export function seccompOption(choice: SeccompChoice, profileText: string | undef
   if (choice.kind === 'unconfined') return ['seccomp=unconfined'];
   return [`seccomp=${profileText ?? ''}`];
 }
+
+const ACTIONS: ReadonlySet<unknown> = new Set(
+  ['ALLOW', 'ERRNO', 'KILL', 'KILL_PROCESS', 'KILL_THREAD', 'LOG', 'NOTIFY', 'TRACE', 'TRAP'].map(
+    (action) => `SCMP_ACT_${action}`,
+  ),
+);
+
+/** What is wrong with a profile, in words; undefined: nothing that the Engine would trip over first thing at start. */
+export function seccompProfileFault(profile: unknown): string | undefined {
+  if (!isObject(profile)) return 'is not a JSON object';
+  if (!ACTIONS.has(profile.defaultAction)) return 'has no defaultAction that libseccomp knows';
+  const syscalls = profile.syscalls ?? [];
+  if (!Array.isArray(syscalls)) return 'has syscalls that are no list';
+  const bad = syscalls.findIndex((rule: unknown) => !isObject(rule) || !ACTIONS.has(rule.action));
+  return bad === -1 ? undefined : `has no action that libseccomp knows in syscalls[${bad}]`;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -4,6 +4,7 @@ import { alreadyExists, failedPrecondition, notFound } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, ImageRecord, SandboxRecord } from '../../store/records';
+import { apparmorProfile } from '../../translate/apparmor';
 import { checkContainer, toContainerCreate, type CheckedContainer } from '../../translate/container-create';
 import { createdContainer } from '../../translate/container-record';
 import { featuresFor } from '../../translate/engine-facts';
@@ -12,6 +13,7 @@ import { familiarName, parseReference } from '../../translate/reference';
 import { isReady } from '../../translate/sandbox-status';
 import { needsHostDevices } from '../../translate/container-security';
 import { explainCreateFailure } from '../create-failure';
+import { requireLoadedProfile } from '../apparmor-profile';
 import { grantable, hasSecurityOption } from '../engine-facts';
 import { listHostDevices } from '../host-devices';
 import { findImage, getContainer, getSandbox } from '../lookup';
@@ -102,6 +104,11 @@ async function create(
     ? withMountImages(store, checked.mounts, 'config.mounts')
     : checked.mounts;
   const seccomp = await loadSeccompOptions(checked.seccomp);
+  if (context !== null && settings.localEngine && hasSecurityOption(store, 'apparmor')) {
+    const field = 'config.linux.security_context.apparmor';
+    const profile = apparmorProfile(context.apparmor, context.apparmor_profile, field);
+    await requireLoadedProfile(profile, field);
+  }
   const hostDevices = needsHostDevices(context, capabilities) ? await listHostDevices() : [];
   const image = await imageToRun(services, checked.config.image?.image ?? '', signal);
   try {

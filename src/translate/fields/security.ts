@@ -18,7 +18,7 @@ export const LINUX_SANDBOX_SECURITY_CONTEXT: FieldsOf<cri.ILinuxSandboxSecurityC
   seccomp: { becomes: '`SecurityOpt` `seccomp=…`: see SecurityProfile; nil is the Engine’s default profile' },
   apparmor: {
     becomes: '`SecurityOpt` `apparmor=…`: see SecurityProfile',
-    except: 'a profile on a node without AppArmor',
+    except: 'a profile that is not loaded, or a node without AppArmor',
   },
   seccomp_profile_path: { becomes: 'as `seccomp`, which wins' },
 };
@@ -54,7 +54,7 @@ export const LINUX_CONTAINER_SECURITY_CONTEXT: FieldsOf<cri.ILinuxContainerSecur
   seccomp: { becomes: '`SecurityOpt` `seccomp=…`: see SecurityProfile; nil is unconfined' },
   apparmor: {
     becomes: '`SecurityOpt` `apparmor=…`: see SecurityProfile',
-    except: 'a profile on a node without AppArmor',
+    except: 'a profile that is not loaded, or a node without AppArmor',
   },
   apparmor_profile: { becomes: 'as `apparmor`, which wins' },
   seccomp_profile_path: { becomes: 'as `seccomp`, which wins' },
@@ -73,7 +73,7 @@ export const SECURITY_PROFILE: FieldsOf<cri.ISecurityProfile> = {
   profile_type: { becomes: 'which profile `SecurityOpt` names', except: 'an unknown number' },
   localhost_ref: {
     becomes: 'AppArmor: the profile’s name; seccomp: the file whose text the Engine is given whole',
-    except: 'empty with Localhost; a seccomp profile that cannot be read',
+    except: 'empty with Localhost; a seccomp profile that cannot be read, or is none',
   },
 };
 

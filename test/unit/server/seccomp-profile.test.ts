@@ -21,15 +21,28 @@ describe('loadSeccompOptions', () => {
     expect(await loadSeccompOptions({ kind: 'unconfined' })).toEqual(['seccomp=unconfined']);
   });
 
-  it('passes a profile whole, in one line', async () => {
-    const path = file('p.json', '{\n  "defaultAction": "SCMP_ACT_ERRNO"\n}\n');
-    expect(await load(path)).toEqual(['seccomp={"defaultAction":"SCMP_ACT_ERRNO"}']);
+  it('passes a profile whole, to the last digit', async () => {
+    const text = '{\n  "defaultAction": "SCMP_ACT_ERRNO", "x": 18446744073709551615\n}\n';
+    expect(await load(file('p.json', text))).toEqual([`seccomp=${text}`]);
   });
 
   it.each([
     { desc: 'a missing file', path: () => join(DIR, 'missing'), why: /ENOENT/ },
     { desc: 'a directory', path: () => DIR, why: /cannot be read/ },
     { desc: 'no JSON', path: () => file('bad.json', '{'), why: /is not JSON/ },
+    { desc: 'a list', path: () => file('list.json', '[]'), why: /not a JSON object/ },
+    { desc: 'no default', path: () => file('none.json', '{"syscalls":[]}'), why: /no defaultAction/ },
+    {
+      desc: 'an unknown action',
+      path: () =>
+        file('action.json', '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["a"],"action":"NO"}]}'),
+      why: /syscalls\[0\]/,
+    },
+    {
+      desc: 'syscalls of another kind',
+      path: () => file('syscalls.json', '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":{}}'),
+      why: /no list/,
+    },
     { desc: 'an empty file', path: () => file('empty.json', ''), why: /is not JSON/ },
     { desc: 'a huge one', path: () => file('huge.json', `"${'x'.repeat(1 << 20)}"`), why: /larger than/ },
     { desc: 'an endless one', path: () => '/dev/zero', why: /cannot be read/ },

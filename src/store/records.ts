@@ -78,8 +78,16 @@ export interface MountRecord {
   readonly image?: MountImageRecord;
 }
 
-/** LinuxContainerResources as the Engine holds them; 0 or '' means not set. */
-export interface ResourcesRecord {
+/** Values of a container's control group that the Engine API has no field for, as text. */
+export interface KernelValues {
+  /** Bytes by page size (`2MB`). */
+  readonly hugepages: StringMap;
+  /** cgroup v2 files and what is in them. */
+  readonly unified: StringMap;
+}
+
+/** LinuxContainerResources as Engine and kernel hold them; 0 or '' means not set. */
+export interface ResourcesRecord extends KernelValues {
   readonly cpuPeriod: number;
   readonly cpuQuota: number;
   readonly cpuShares: number;
@@ -90,6 +98,8 @@ export interface ResourcesRecord {
   readonly oomScoreAdj: number;
   readonly cpusetCpus: string;
   readonly cpusetMems: string;
+  /** 0: not limited. */
+  readonly pidsLimit: number;
 }
 
 /** Whom a container's first process runs as. */

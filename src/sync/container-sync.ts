@@ -11,6 +11,7 @@ import { keepResolvConf } from '../network/resolv-conf-file';
 import type { NameReservations } from '../store/name-reservations';
 import type { ContainerRecord, SandboxRecord } from '../store/records';
 import type { Store } from '../store/store';
+import { readKernelValues } from './kernel-values';
 import { containerFromInspect } from '../translate/container-record';
 import type { EngineContainerInspect, EngineContainerSummary } from '../translate/engine';
 import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/labels';
@@ -93,8 +94,11 @@ export class ContainerSync {
       return sandbox;
     }
     const container = type === CONTAINER_TYPE ? containerFromInspect(inspect) : undefined;
-    if (container !== undefined) await this.putContainer(container);
-    return container;
+    if (container === undefined) return undefined;
+    const resources = this.parts.localEngine ? await readKernelValues(container) : container.resources;
+    const record = { ...container, resources };
+    await this.putContainer(record);
+    return record;
   }
 
   /** Stores a container once its log has caught up with its state. */

@@ -2,7 +2,14 @@ import { failedPrecondition, invalidArgument, unsupported } from '../lib/errors'
 import { posix } from 'node:path';
 import type { cri, Decoded } from '../proto';
 import { NamespaceMode } from '../proto/enums';
-import type { MountRecord, NamespaceModes, SandboxRecord, StringMap, UserRecord } from '../store/records';
+import type {
+  KernelValues,
+  MountRecord,
+  NamespaceModes,
+  SandboxRecord,
+  StringMap,
+  UserRecord,
+} from '../store/records';
 import { toEngineCgroupParent } from './cgroup-parent';
 import { toEngineDevices } from './devices';
 import type { EngineContainerCreate } from './engine';
@@ -22,6 +29,7 @@ import type { ContainerIdentity } from './names';
 import { containerNamespaces, POD_NAMESPACES, toNamespaceModes } from './namespaces';
 import { toEngineSecurity, type SecuritySurroundings } from './container-security';
 import { toIdentity, type ImageIdentity } from './identity';
+import { hasKernelValues, toKernelValues } from './kernel-values';
 import { toEngineResources } from './resources';
 import { containerSeccomp, type SeccompChoice } from './seccomp';
 import { toEngineSignal } from './signals';
@@ -37,6 +45,8 @@ export interface ContainerExtra extends LabelKeys {
   readonly mounts: readonly MountRecord[];
   /** Absent in what older versions made. */
   readonly user?: UserRecord;
+  /** Absent where the Engine was told everything. */
+  readonly kernel?: KernelValues;
 }
 
 export interface ContainerSurroundings extends SecuritySurroundings {
@@ -59,6 +69,8 @@ export interface CheckedContainer {
   readonly namespaces: NamespaceModes;
   readonly mounts: readonly MountRecord[];
   readonly seccomp: SeccompChoice;
+  /** What is written to the container's control group once it runs. */
+  readonly kernel: KernelValues;
   /** Absolute, '' for none. */
   readonly logPath: string;
 }
@@ -102,6 +114,7 @@ export function checkContainer(
     mounts: toMountRecords(checked.mounts, 'config.mounts'),
     // Without a security context nothing was said about seccomp: the Engine's own default is the safe reading.
     seccomp: context === null ? { kind: 'engine-default' } : containerSeccomp(context, FIELD),
+    kernel: toKernelValues(checked.linux?.resources ?? null, 'config.linux.resources'),
     logPath: toLogPath(sandbox.logDirectory === '' ? logDirectory : sandbox.logDirectory, checked.log_path),
   };
 }
@@ -246,6 +259,7 @@ function toLabels(
     },
     mounts: mountRecords,
     user,
+    ...(hasKernelValues(checked.kernel) ? { kernel: checked.kernel } : {}),
     ...encoded.keys,
   };
   return { ...encoded.labels, [EXTRA_LABEL]: JSON.stringify(extra) };

@@ -1,5 +1,12 @@
 import { internal } from '../lib/errors';
-import type { ContainerRecord, EngineState, ImageRecord, UserRecord } from '../store/records';
+import type {
+  ContainerRecord,
+  EngineState,
+  ImageRecord,
+  KernelValues,
+  StringMap,
+  UserRecord,
+} from '../store/records';
 import type { ContainerExtra } from './container-create';
 import type { EngineContainerCreate, EngineContainerInspect } from './engine';
 import { decodeLabels, LOG_PATH_LABEL, readExtra, SANDBOX_ID_LABEL } from './labels';
@@ -55,7 +62,7 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     imageAnnotations: extra?.image.annotations ?? {},
     imageId: container.Image,
     mounts: extra?.mounts ?? fromEngineMounts(container.HostConfig),
-    resources: fromEngineResources(container.HostConfig),
+    resources: fromEngineResources(container.HostConfig, readKernel(extra?.kernel)),
     user: readUser(extra?.user),
     logPath: engineLabels[LOG_PATH_LABEL] ?? '',
     spoolPath: container.LogPath ?? '',
@@ -67,6 +74,18 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
 }
 
 /** Anybody with access to the Engine can set labels. */
+function readKernel(kernel: KernelValues | undefined): KernelValues {
+  const texts = (map: unknown): StringMap =>
+    Object.fromEntries(
+      Object.entries(map ?? {}).filter((pair): pair is [string, string] => typeof pair[1] === 'string'),
+    );
+  const isSize = ([, bytes]: [string, string]): boolean => /^\d{1,20}$/.test(bytes);
+  return {
+    hugepages: Object.fromEntries(Object.entries(texts(kernel?.hugepages)).filter(isSize)),
+    unified: texts(kernel?.unified),
+  };
+}
+
 function readUser(user: UserRecord | undefined): UserRecord | undefined {
   if (typeof user !== 'object' || !Array.isArray(user.groups)) return undefined;
   const ids: unknown[] = [user.uid, user.gid, ...(user.groups as unknown[])];

@@ -61,6 +61,8 @@ export interface EngineResources {
   CpuQuota?: number;
   CpusetCpus?: string;
   CpusetMems?: string;
+  /** -1 is unlimited. */
+  PidsLimit?: number | null;
 }
 
 export interface EngineHostConfig extends EngineResources {

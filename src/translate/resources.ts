@@ -1,7 +1,9 @@
+import Long from 'long';
 import { invalidArgument, unsupported } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
-import type { ResourcesRecord } from '../store/records';
+import type { KernelValues, ResourcesRecord } from '../store/records';
 import type { EngineHostConfig, EngineResources } from './engine';
+import { PIDS_KEY, SWAP_KEY } from './kernel-values';
 import { integer } from './validate';
 
 type Resources = Decoded<cri.ILinuxContainerResources>;
@@ -10,16 +12,9 @@ type Resources = Decoded<cri.ILinuxContainerResources>;
 const OOM_MIN = -1000;
 const OOM_MAX = 1000;
 
-const SWAP_KEY = 'memory.swap.max';
-/**
- * kubelet sends these for every container on cgroup v2; refusing them would refuse every pod. `memory.oom.group` cannot
- * be told to the Engine: the kernel's default, killing one process, stays.
- */
-const KUBELET_KEYS: ReadonlySet<string> = new Set([SWAP_KEY, 'memory.oom.group']);
-
 /**
  * LinuxContainerResources → HostConfig. 0 and '' mean "not set".
- * @param oomFloor the lowest oom_score_adj that the kernel lets us set here (design.md, decision 9).
+ * @param oomFloor the lowest oom_score_adj that the kernel lets us set here.
  */
 export function toEngineResources(
   resources: Resources | null,
@@ -39,8 +34,10 @@ export function toEngineResources(
 }
 
 /** All but swap, which depends on the memory limit that will be. */
-function toLimits(resources: Resources, field: string): Required<Omit<EngineResources, 'MemorySwap'>> {
-  refuseUnsupported(resources, field);
+function toLimits(
+  resources: Resources,
+  field: string,
+): Required<Omit<EngineResources, 'MemorySwap' | 'PidsLimit'>> & { PidsLimit?: number } {
   const positive = (value: Resources['cpu_shares'], name: string): number =>
     integer(value, `${field}.${name}`, 0, Number.MAX_SAFE_INTEGER);
   return {
@@ -51,7 +48,16 @@ function toLimits(resources: Resources, field: string): Required<Omit<EngineReso
     CpusetCpus: cpuset(resources.cpuset_cpus, `${field}.cpuset_cpus`),
     CpusetMems: cpuset(resources.cpuset_mems, `${field}.cpuset_mems`),
     Memory: positive(resources.memory_limit_in_bytes, 'memory_limit_in_bytes'),
+    ...pidsLimit(resources.unified[PIDS_KEY], `${field}.unified["${PIDS_KEY}"]`),
   };
+}
+
+/** The CRI has no field for it but cgroup v2's raw value; the Engine has, and on cgroup v1 too. */
+function pidsLimit(value: string | undefined, field: string): { PidsLimit?: number } {
+  if (value === undefined) return {};
+  if (value !== 'max' && !/^[1-9]\d{0,8}$/.test(value))
+    throw invalidArgument(field, 'is no number of processes');
+  return { PidsLimit: value === 'max' ? -1 : Number(value) };
 }
 
 /**
@@ -113,8 +119,14 @@ export function clampOomScore(wanted: number, floor: number): number {
   return Math.max(wanted, floor);
 }
 
-export function fromEngineResources(host: EngineHostConfig): ResourcesRecord {
+/** @param kernel what the Engine knows nothing of, from our label. */
+export function fromEngineResources(
+  host: EngineHostConfig,
+  kernel: KernelValues = { hugepages: {}, unified: {} },
+): ResourcesRecord {
   return {
+    ...kernel,
+    pidsLimit: Math.max(host.PidsLimit ?? 0, 0),
     cpuPeriod: host.CpuPeriod ?? 0,
     cpuQuota: host.CpuQuota ?? 0,
     cpuShares: host.CpuShares ?? 0,
@@ -137,20 +149,14 @@ export function toCriResources(resources: ResourcesRecord): cri.IContainerResour
       oom_score_adj: resources.oomScoreAdj,
       cpuset_cpus: resources.cpusetCpus,
       cpuset_mems: resources.cpusetMems,
+      hugepage_limits: Object.entries(resources.hugepages).map(([page_size, limit]) => ({
+        page_size,
+        limit: Long.fromString(limit, true),
+      })),
+      unified: {
+        ...resources.unified,
+        ...(resources.pidsLimit === 0 ? {} : { [PIDS_KEY]: String(resources.pidsLimit) }),
+      },
     },
   };
-}
-
-function refuseUnsupported(resources: Resources, field: string): void {
-  for (const [index, limit] of resources.hugepage_limits.entries()) {
-    // kubelet names every page size of the node, nearly always with 0 (cri-surface.md 3.3): nothing to enforce then.
-    if (!limit.limit.isZero()) {
-      throw unsupported(`${field}.hugepage_limits[${index}]`, 'Docker Engine cannot limit huge pages');
-    }
-  }
-  for (const key of Object.keys(resources.unified)) {
-    if (!KUBELET_KEYS.has(key)) {
-      throw unsupported(`${field}.unified["${key}"]`, 'Docker Engine takes no raw cgroup v2 values');
-    }
-  }
 }

@@ -505,20 +505,19 @@ const CONTAINERS: Cases<cri.IContainerConfig | undefined> = {
   },
 
   'huge pages': {
-    field: /^config\.linux\.resources\.hugepage_limits\[1\]: /,
-    code: 'UNIMPLEMENTED',
+    field: /^config\.linux\.resources\.hugepage_limits\[1\]\.page_size: /,
     config: () =>
       withResources({
         hugepage_limits: [
           { page_size: '2MB', limit: 0 },
-          { page_size: '1GB', limit: 1 },
+          { page_size: '../1GB', limit: 1 },
         ],
       }),
   },
   'raw cgroup values': {
     field: /^config\.linux\.resources\.unified/,
     code: 'UNIMPLEMENTED',
-    config: () => withResources({ unified: { 'memory.high': '1' } }),
+    config: () => withResources({ unified: { 'cgroup.freeze': '1' } }),
   },
   'negative memory': {
     field: /memory_limit_in_bytes: /,

@@ -3,11 +3,13 @@ import { hasStatus } from '../../docker/errors';
 import { alreadyExists, failedPrecondition, notFound } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
-import type { ContainerRecord, ImageRecord, SandboxRecord } from '../../store/records';
+import type { ContainerRecord, ImageRecord, KernelValues, SandboxRecord } from '../../store/records';
+import { readHierarchies } from '../../sync/kernel-values';
 import { apparmorProfile } from '../../translate/apparmor';
 import { checkContainer, toContainerCreate, type CheckedContainer } from '../../translate/container-create';
 import { createdContainer } from '../../translate/container-record';
 import { featuresFor } from '../../translate/engine-facts';
+import { hasKernelValues, requireWritable } from '../../translate/kernel-values';
 import { containerEngineName, uniqueEngineName, type ContainerIdentity } from '../../translate/names';
 import { familiarName, parseReference } from '../../translate/reference';
 import { isReady } from '../../translate/sandbox-status';
@@ -103,6 +105,7 @@ async function create(
   const mounts = features.imageMounts
     ? withMountImages(store, checked.mounts, 'config.mounts')
     : checked.mounts;
+  await requireKernelValues(checked.kernel, settings.localEngine);
   const seccomp = await loadSeccompOptions(checked.seccomp);
   if (context !== null && settings.localEngine && hasSecurityOption(store, 'apparmor')) {
     const field = 'config.linux.security_context.apparmor';
@@ -134,6 +137,17 @@ async function create(
   } catch (error) {
     throw await explainCreateFailure(error, checked, settings.localEngine);
   }
+}
+
+async function requireKernelValues(values: KernelValues, localEngine: boolean): Promise<void> {
+  if (!hasKernelValues(values)) return;
+  const found = await readHierarchies();
+  const node = {
+    localEngine,
+    cgroupVersion: found?.version,
+    hugetlb: found?.version === 2 || found?.controllers.has('hugetlb') === true,
+  };
+  requireWritable(values, node, 'config.linux.resources');
 }
 
 async function imageToRun(

@@ -1,6 +1,9 @@
-import { failedPrecondition } from '../../lib/errors';
+import { failedPrecondition, messageOf } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
+import type { KernelValues } from '../../store/records';
 import type { Store } from '../../store/store';
+import { readKernelValues, writeKernelValues } from '../../sync/kernel-values';
+import { hasKernelValues, vitalValues } from '../../translate/kernel-values';
 import { isReady } from '../../translate/sandbox-status';
 import { getContainer } from '../lookup';
 import type { CallContext, Services } from '../services';
@@ -8,10 +11,11 @@ import { startInEngine, StartFailure } from '../start-failure';
 
 /** Start and inspect: two Engine calls. When it returns the record says running (or exited) and the CRI log exists. */
 export async function startContainer(
-  { docker, store, containerSync }: Services,
+  services: Services,
   request: Decoded<cri.IStartContainerRequest>,
   { signal }: CallContext,
 ): Promise<cri.IStartContainerResponse> {
+  const { docker, store, containerSync } = services;
   const { id } = getContainer(store, request.container_id);
   await containerSync.lock.run(
     id,
@@ -33,10 +37,33 @@ export async function startContainer(
         throw error;
       }
       await containerSync.refreshLocked(id);
+      await limitInKernel(services, id, container.resources);
     },
     signal,
   );
   return {};
+}
+
+/** A container must not run without limits that it was given, and that only we can write. */
+async function limitInKernel(
+  { docker, store, containerSync, logger }: Services,
+  id: string,
+  values: KernelValues,
+): Promise<void> {
+  const started = store.containers.get(id);
+  if (started?.state !== 'running' || !hasKernelValues(values)) return;
+  try {
+    await writeKernelValues(started, values);
+  } catch (error) {
+    if (!hasKernelValues(vitalValues(values))) {
+      logger.warn('A value of a control group cannot be set', { container: id, error: messageOf(error) });
+      return;
+    }
+    await docker.stopContainer(id, 0);
+    await containerSync.refreshLocked(id);
+    throw error;
+  }
+  store.containers.put({ ...started, resources: await readKernelValues(started) });
 }
 
 /** The Engine forgets a refusal that came before it tried, such as a mount's source that has gone; kubelet must not. */

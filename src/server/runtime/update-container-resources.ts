@@ -1,5 +1,7 @@
-import { unsupported } from '../../lib/errors';
+import { failedPrecondition, unsupported } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
+import { writeKernelValues } from '../../sync/kernel-values';
+import { hasKernelValues, toKernelValues, updatedKernelValues } from '../../translate/kernel-values';
 import { toEngineUpdate } from '../../translate/resources';
 import { getContainer } from '../lookup';
 import type { CallContext, Services } from '../services';
@@ -22,10 +24,15 @@ export async function updateContainerResources(
   await containerSync.lock.run(
     id,
     async () => {
-      const update = toEngineUpdate(linux, getContainer(store, id).resources, 'linux');
-      if (update === undefined) return;
+      const container = getContainer(store, id);
+      const update = toEngineUpdate(linux, container.resources, 'linux');
+      const kernel = updatedKernelValues(toKernelValues(linux, 'linux'), container.resources, 'linux');
+      if (hasKernelValues(kernel) && container.state !== 'running')
+        throw failedPrecondition(`linux.unified, linux.hugepage_limits: container ${id} does not run`);
+      if (update === undefined && !hasKernelValues(kernel)) return;
       try {
-        await docker.updateContainer(id, update, { signal });
+        if (update !== undefined) await docker.updateContainer(id, update, { signal });
+        await writeKernelValues(container, kernel);
       } finally {
         // Without the call's signal: a cancel may have come too late.
         await containerSync.refreshLocked(id);

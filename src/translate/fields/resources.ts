@@ -12,24 +12,30 @@ export const LINUX_CONTAINER_RESOURCES: FieldsOf<cri.ILinuxContainerResources> =
   },
   cpuset_cpus: { becomes: '`CpusetCpus`', except: 'what is no list of numbers' },
   cpuset_mems: { becomes: '`CpusetMems`', except: 'what is no list of numbers' },
-  hugepage_limits: { refused: 'Docker Engine cannot limit huge pages (a limit of 0 asks for nothing)' },
+  hugepage_limits: {
+    becomes:
+      'the Engine API has no field: written to the container’s `hugetlb` control group once it has started; 0 is left to the pod’s group, which kubelet writes',
+    except: 'all but 0 on a node without `hugetlb` control groups, or for an Engine on another machine',
+  },
   unified: {
-    becomes: '`MemorySwap` for `memory.swap.max`; `memory.oom.group` is left to the kernel',
-    except: 'all other keys: Docker Engine takes no raw cgroup v2 values',
+    becomes:
+      '`MemorySwap` for `memory.swap.max`, `PidsLimit` for `pids.max`; others are written to the container’s control group once it has started',
+    needs: 'cgroup v2, but for those two',
+    except: '`cgroup.*`; a container whose values the kernel refuses is stopped, and its start fails',
   },
   memory_swap_limit_in_bytes: { becomes: '`MemorySwap`; 0 with a memory limit allows no swap' },
 };
 
 export const HUGEPAGE_LIMIT: FieldsOf<cri.IHugepageLimit> = {
-  page_size: { informs: 'names the limit beside it' },
-  limit: { refused: 'all but 0: Docker Engine cannot limit huge pages' },
+  page_size: { becomes: 'part of the file’s name', except: 'no size such as 2MB' },
+  limit: { becomes: 'the value of the file; 0 asks for nothing' },
 };
 
 export const UPDATE_CONTAINER_RESOURCES_REQUEST: FieldsOf<cri.IUpdateContainerResourcesRequest> = {
   container_id: { becomes: 'the container of `POST /containers/{id}/update`' },
   linux: {
     becomes:
-      'the body of the update: see LinuxContainerResources; what is 0 or empty stays as it is, nil changes nothing',
+      'the body of the update: see LinuxContainerResources; what is 0 or empty stays as it is, nil changes nothing; `oom_score_adj` is for the start',
   },
   windows: { refused: 'this is a Linux node' },
   annotations: { refused: 'nothing here would look at them; kubelet sends none' },

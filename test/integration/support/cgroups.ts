@@ -28,21 +28,30 @@ export interface KernelLimits {
   readonly cpuQuota: number;
   readonly cpuPeriod: number;
   readonly cpusetCpus: string;
+  readonly pids: string;
+}
+
+async function readValue(id: string, controller: string, file: string): Promise<string> {
+  const directory = await cgroupDirectory(await pidOf(id), controller);
+  return (await readFile(join(directory, file), 'utf8')).trim();
 }
 
 /** Read from the control group's files, not from the Engine. */
 export async function kernelLimits(id: string): Promise<KernelLimits> {
-  const pid = await pidOf(id);
-  const read = async (controller: string, file: string): Promise<string> =>
-    (await readFile(join(await cgroupDirectory(pid, controller), file), 'utf8')).trim();
   return {
-    memory: Number(await read('memory', 'memory.limit_in_bytes')),
-    memorySwap: Number(await read('memory', 'memory.memsw.limit_in_bytes')),
-    cpuShares: Number(await read('cpu', 'cpu.shares')),
-    cpuQuota: Number(await read('cpu', 'cpu.cfs_quota_us')),
-    cpuPeriod: Number(await read('cpu', 'cpu.cfs_period_us')),
-    cpusetCpus: await read('cpuset', 'cpuset.cpus'),
+    memory: Number(await readValue(id, 'memory', 'memory.limit_in_bytes')),
+    memorySwap: Number(await readValue(id, 'memory', 'memory.memsw.limit_in_bytes')),
+    cpuShares: Number(await readValue(id, 'cpu', 'cpu.shares')),
+    cpuQuota: Number(await readValue(id, 'cpu', 'cpu.cfs_quota_us')),
+    cpuPeriod: Number(await readValue(id, 'cpu', 'cpu.cfs_period_us')),
+    cpusetCpus: await readValue(id, 'cpuset', 'cpuset.cpus'),
+    pids: await readValue(id, 'pids', 'pids.max'),
   };
+}
+
+/** Bytes. @param size as in the kernel's file names: `2MB`. */
+export async function hugepageLimit(id: string, size: string): Promise<number> {
+  return Number(await readValue(id, 'hugetlb', `hugetlb.${size}.limit_in_bytes`));
 }
 
 /** Removes the group `top` and all below it from every hierarchy; it must have no processes. */

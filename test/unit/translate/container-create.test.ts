@@ -455,9 +455,9 @@ describe('checkContainer', () => {
       error: `INVALID_ARGUMENT ${SECURITY}.run_as_group`,
     },
     {
-      desc: 'huge pages',
+      desc: 'huge pages of no size',
       given: { ...MINIMAL, linux: { resources: { hugepage_limits: [{ limit: 1 }] } } },
-      error: 'UNIMPLEMENTED config.linux.resources.hugepage_limits[0]',
+      error: 'INVALID_ARGUMENT config.linux.resources.hugepage_limits[0].page_size',
     },
     {
       desc: 'an old AppArmor form',

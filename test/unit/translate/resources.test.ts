@@ -63,6 +63,8 @@ describe('toEngineResources', () => {
       engine: { Memory: 4096, MemorySwap: -1 },
     },
     { desc: 'no quota', given: { cpu_quota: -1 }, engine: { CpuQuota: -1 } },
+    { desc: 'processes', given: { unified: { 'pids.max': '100' } }, engine: { PidsLimit: 100 } },
+    { desc: 'all processes', given: { unified: { 'pids.max': 'max' } }, engine: { PidsLimit: -1 } },
     {
       desc: 'more than 4 GiB',
       given: { memory_limit_in_bytes: Long.fromNumber(2 ** 40) },
@@ -105,19 +107,14 @@ describe('toEngineResources', () => {
       error: 'INVALID_ARGUMENT r.oom_score_adj',
     },
     {
-      desc: 'huge pages',
-      given: { hugepage_limits: [{ page_size: '1GB' }, { page_size: '2MB', limit: 4096 }] },
-      error: 'UNIMPLEMENTED r.hugepage_limits[1]',
-    },
-    {
       desc: 'swap without a memory limit',
       given: { unified: { 'memory.swap.max': '4096' } },
       error: 'UNIMPLEMENTED r.unified["memory.swap.max"]',
     },
     {
-      desc: 'raw cgroup values',
-      given: { unified: { 'memory.min': '1' } },
-      error: 'UNIMPLEMENTED r.unified["memory.min"]',
+      desc: 'a number of processes that is none',
+      given: { unified: { 'pids.max': '-1' } },
+      error: 'INVALID_ARGUMENT r.unified["pids.max"]',
     },
   ])('refuses $desc', ({ given, error }) => expect(codeAndField(() => translate(given))).toBe(error));
 
@@ -157,11 +154,26 @@ describe('back', () => {
       memory_swap_limit_in_bytes: 2 ** 34,
       oom_score_adj: 937,
     };
-    expect(toCriResources(fromEngineResources(translate(given)))).toEqual({ linux: given });
+    expect(toCriResources(fromEngineResources(translate(given)))).toEqual({
+      linux: { ...given, hugepage_limits: [], unified: {} },
+    });
   });
 
   it('an Engine that says nothing means nothing is set', () => {
-    expect(Object.values(fromEngineResources({}))).toEqual([0, 0, 0, 0, 0, 0, '', '']);
+    expect(fromEngineResources({})).toEqual({
+      ...{ cpuPeriod: 0, cpuQuota: 0, cpuShares: 0, cpusetCpus: '', cpusetMems: '' },
+      ...{ memoryLimit: 0, memorySwapLimit: 0, oomScoreAdj: 0, pidsLimit: 0 },
+      ...{ hugepages: {}, unified: {} },
+    });
+  });
+});
+
+describe('toCriResources', () => {
+  it('tells what the kernel was given beside the Engine', () => {
+    const kernel = { hugepages: { '2MB': '18446744073709551615' }, unified: { 'memory.high': '5' } };
+    const { linux } = toCriResources(fromEngineResources({ PidsLimit: 7 }, kernel));
+    expect(linux?.hugepage_limits).toEqual([{ page_size: '2MB', limit: Long.MAX_UNSIGNED_VALUE }]);
+    expect(linux?.unified).toEqual({ 'memory.high': '5', 'pids.max': '7' });
   });
 });
 

@@ -36,7 +36,7 @@ const VALID: Readonly<Record<string, Message>> = {
   Device: { container_path: '/dev/c', host_path: '/dev/h', permissions: 'r' },
   CDIDevice: { name: 'vendor.com/class=1' },
   PortMapping: { host_port: 80, container_port: 80 },
-  HugepageLimit: { page_size: '2MB' },
+  HugepageLimit: { page_size: '2MB', limit: 4096 },
   SecurityProfile: { profile_type: SecurityProfileType.Localhost, localhost_ref: '/profile' },
   UserNamespace: { mode: NamespaceMode.NODE },
 };
@@ -71,6 +71,7 @@ const VALUES: Readonly<Record<string, unknown>> = {
   'Device.permissions': 'rw',
   'LinuxContainerResources.cpuset_cpus': '0',
   'LinuxContainerResources.cpuset_mems': '0',
+  'HugepageLimit.page_size': '1GB',
   'LinuxContainerResources.hugepage_limits': [{ page_size: '2MB', limit: 1 }],
   'LinuxContainerResources.unified': { 'memory.swap.max': 'max' },
 };

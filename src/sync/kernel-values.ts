@@ -1,0 +1,92 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf, failedPrecondition, messageOf } from '../lib/errors';
+import { groupOfContainer, type GroupPath } from '../stats/cgroup/group-path';
+import { findHierarchies, type Hierarchies } from '../stats/cgroup/hierarchies';
+import type { ContainerRecord, KernelValues, ResourcesRecord } from '../store/records';
+import { hasKernelValues, kernelFiles, type KernelFile } from '../translate/kernel-values';
+
+/** Where /proc is; tests have their own. */
+const PROC = '/proc';
+
+export async function readHierarchies(proc = PROC): Promise<Hierarchies | undefined> {
+  return findHierarchies(await readFile(join(proc, 'self/mountinfo'), 'utf8'));
+}
+
+interface Group {
+  readonly path: GroupPath;
+  readonly version: 1 | 2;
+}
+
+/** @returns undefined when the container's first process is gone: then there is nothing left to limit. */
+async function groupOf({ id, pid }: ContainerRecord, proc: string): Promise<Group | undefined> {
+  const hierarchies = await readHierarchies(proc);
+  try {
+    const text = await readFile(join(proc, String(pid), 'cgroup'), 'utf8');
+    const path = hierarchies && groupOfContainer(text, id, hierarchies);
+    if (hierarchies === undefined || path === undefined)
+      throw failedPrecondition(`the control group of container ${id} is not to be found`);
+    return { path, version: hierarchies.version };
+  } catch (error) {
+    const gone = ['ENOENT', 'ESRCH'].includes(errnoOf(error) ?? '');
+    if (gone) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Writes what the Engine API has no field for (huge page limits, raw cgroup v2 values) to the control group of a
+ * container that has just been started.
+ * @throws FAILED_PRECONDITION naming the file that refused.
+ */
+export async function writeKernelValues(
+  container: ContainerRecord,
+  values: KernelValues,
+  proc = PROC,
+): Promise<void> {
+  if (!hasKernelValues(values)) return;
+  const group = await groupOf(container, proc);
+  if (group === undefined) return;
+  for (const wanted of kernelFiles(values, group.version)) {
+    try {
+      await writeFile(placeOf(group.path, wanted), wanted.value);
+    } catch (error) {
+      if ((await groupOf(container, proc)) === undefined) return;
+      throw failedPrecondition(`${wanted.file} cannot be set to "${wanted.value}": ${messageOf(error)}`);
+    }
+  }
+}
+
+/** What the kernel says of the values that a running container was given; as they are known where it says nothing. */
+export async function readKernelValues(container: ContainerRecord, proc = PROC): Promise<ResourcesRecord> {
+  const { resources } = container;
+  if (container.pid === 0 || !hasKernelValues(resources)) return resources;
+  const group = await groupOf(container, proc).catch(() => undefined);
+  if (group === undefined) return resources;
+  const read = async (file: KernelFile, known: string): Promise<string> =>
+    readFile(placeOf(group.path, file), 'utf8').then(
+      (text) => text.trim(),
+      () => known,
+    );
+  const current = async (values: Readonly<Record<string, string>>, kind: 'hugepages' | 'unified') =>
+    Object.fromEntries(
+      await Promise.all(
+        Object.entries(values).map(async ([key, known]) => {
+          const one = { hugepages: {}, unified: {}, [kind]: { [key]: known } };
+          const [file] = kernelFiles(one, group.version);
+          return [key, file === undefined ? known : await read(file, known)] as const;
+        }),
+      ),
+    );
+  return {
+    ...resources,
+    hugepages: await current(resources.hugepages, 'hugepages'),
+    unified: await current(resources.unified, 'unified'),
+  };
+}
+
+function placeOf(group: GroupPath, { controller, file }: KernelFile): string {
+  const directory = group.directoryOf(controller);
+  if (directory === undefined) throw failedPrecondition(`controller ${controller} is not mounted`);
+  return join(directory, file);
+}

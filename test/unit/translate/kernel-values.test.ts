@@ -1,0 +1,109 @@
+import {
+  hasKernelValues,
+  kernelFiles,
+  requireWritable,
+  toKernelValues,
+  updatedKernelValues,
+  vitalValues,
+} from '../../../src/translate/kernel-values';
+import { fromEngineResources } from '../../../src/translate/resources';
+import { codeAndField } from '../support/errors';
+import { decoded } from '../support/wire';
+
+type Given = Parameters<typeof decoded<'LinuxContainerResources'>>[1];
+const values = (given: Given) => toKernelValues(decoded('LinuxContainerResources', given), 'r');
+const HUGE = { hugepages: { '2MB': '4096' }, unified: {} };
+const RAW = { hugepages: {}, unified: { 'memory.high': '5' } };
+const NONE = { hugepages: {}, unified: {} };
+
+describe('toKernelValues', () => {
+  it('takes what the Engine has no field for, and no more', () => {
+    expect(toKernelValues(null, 'r')).toEqual(NONE);
+    const unified = {
+      'memory.swap.max': '1',
+      'pids.max': '2',
+      'memory.high': '5',
+      'hugetlb.2MB.rsvd.max': '0',
+    };
+    expect(() => values({ unified })).toThrow(/hugetlb\.2MB/);
+    delete (unified as Record<string, string>)['hugetlb.2MB.rsvd.max'];
+    const hugepage_limits = [{ page_size: '2MB', limit: 4096 }, { page_size: '1GB' }];
+    expect(values({ unified, hugepage_limits })).toEqual({ ...HUGE, unified: RAW.unified });
+  });
+
+  it.each<{ desc: string; given: Given; error: string }>([
+    {
+      desc: 'a page size that is a way out',
+      given: { hugepage_limits: [{ page_size: '../x', limit: 1 }] },
+      error: 'INVALID_ARGUMENT r.hugepage_limits[0].page_size',
+    },
+    {
+      desc: 'a key that is a way out',
+      given: { unified: { '../memory.max': '1' } },
+      error: 'UNIMPLEMENTED r.unified["../memory.max"]',
+    },
+    {
+      desc: 'what would kill the container',
+      given: { unified: { 'cgroup.kill': '1' } },
+      error: 'UNIMPLEMENTED r.unified["cgroup.kill"]',
+    },
+    {
+      desc: 'no value',
+      given: { unified: { 'memory.high': '' } },
+      error: 'INVALID_ARGUMENT r.unified["memory.high"]',
+    },
+  ])('refuses $desc', ({ given, error }) => expect(codeAndField(() => values(given))).toBe(error));
+});
+
+describe('requireWritable', () => {
+  const V1 = { cgroupVersion: 1, localEngine: true, hugetlb: true } as const;
+  const V2 = { ...V1, cgroupVersion: 2 } as const;
+
+  it('is content where they can be written, or nothing is to be', () => {
+    requireWritable(NONE, { cgroupVersion: undefined, localEngine: false, hugetlb: false }, 'r');
+    requireWritable(HUGE, V1, 'r');
+    requireWritable(RAW, V2, 'r');
+    // kubelet's, for every container: better without it than not at all.
+    const oomGroup = { hugepages: {}, unified: { 'memory.oom.group': '1' } };
+    requireWritable(oomGroup, { ...V2, localEngine: false }, 'r');
+    expect(hasKernelValues(oomGroup)).toBe(true);
+    expect(hasKernelValues(vitalValues(oomGroup))).toBe(false);
+  });
+
+  it.each([
+    { desc: 'raw values on v1', wanted: RAW, node: V1, error: 'FAILED_PRECONDITION r.unified' },
+    {
+      desc: 'huge pages without their groups',
+      wanted: HUGE,
+      node: { ...V1, hugetlb: false },
+      error: 'FAILED_PRECONDITION r.hugepage_limits',
+    },
+    {
+      desc: 'another machine',
+      wanted: RAW,
+      node: { ...V2, localEngine: false },
+      error: 'UNIMPLEMENTED r.unified',
+    },
+  ])('refuses $desc', ({ wanted, node, error }) =>
+    expect(codeAndField(() => requireWritable(wanted, node, 'r'))).toBe(error),
+  );
+});
+
+it('kernelFiles have the names of their cgroup version', () => {
+  expect(kernelFiles(HUGE, 1)).toEqual([
+    { controller: 'hugetlb', file: 'hugetlb.2MB.limit_in_bytes', value: '4096' },
+  ]);
+  expect(kernelFiles({ ...HUGE, ...{ unified: RAW.unified } }, 2)).toEqual([
+    { controller: 'hugetlb', file: 'hugetlb.2MB.max', value: '4096' },
+    { controller: 'memory', file: 'memory.high', value: '5' },
+  ]);
+});
+
+it('updatedKernelValues changes only what was given at creation', () => {
+  const current = fromEngineResources({}, RAW);
+  const wanted = { hugepages: {}, unified: { 'memory.high': '6' } };
+  expect(updatedKernelValues(wanted, current, 'r')).toEqual(wanted);
+  expect(codeAndField(() => updatedKernelValues(HUGE, current, 'r'))).toBe(
+    'FAILED_PRECONDITION r.hugepage_limits',
+  );
+});

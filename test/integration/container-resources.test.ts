@@ -157,7 +157,7 @@ describe('The resources of a container', () => {
   });
 
   // The Engine API has no field for them. Where hugetlb groups are mounted (they need not be) the kernel is told.
-  (existsSync('/sys/fs/cgroup/hugetlb') ? it : it.skip)('limit huge pages', async () => {
+  (existsSync('/sys/fs/cgroup/hugetlb/cgroup.procs') ? it : it.skip)('limit huge pages', async () => {
     const hugepage_limits = [
       { page_size: '2MB', limit: 4 << 20 },
       { page_size: '1GB', limit: 0 },
@@ -192,7 +192,7 @@ describe('The resources of a container', () => {
   });
 
   it('refuse what this node cannot enforce', async () => {
-    if (!existsSync('/sys/fs/cgroup/hugetlb')) {
+    if (!existsSync('/sys/fs/cgroup/hugetlb/cgroup.procs')) {
       await expectFailure(
         started({ hugepage_limits: [{ page_size: '2MB', limit: 1 << 21 }] }),
         'FAILED_PRECONDITION',

@@ -9,7 +9,7 @@ const LAYERS = [
   ['lib'],
   ['proto'],
   ['store', 'translate'],
-  ['docker', 'network', 'stats', 'logs', 'system'],
+  ['docker', 'network', 'stats', 'logs', 'system', 'metrics'],
   ['sync', 'streaming'],
   ['server'],
 ];
@@ -22,6 +22,7 @@ const HOMES = {
   commander: 'cli',
   protobufjs: 'proto',
   ws: 'streaming',
+  'prom-client': 'metrics',
 };
 
 function layerRule(folder, level) {

@@ -23,6 +23,8 @@ import { SandboxImage } from './server/image/sandbox-image';
 import type { LayerTimes } from './stats/disk/layer-budget';
 import { createNodeStats } from './stats/create-node-stats';
 import type { NodeStats } from './stats/node-stats';
+import { DaemonMetrics } from './metrics/daemon-metrics';
+import { Observability } from './observability';
 import { NameReservations } from './store/name-reservations';
 import { Store } from './store/store';
 import { NetnsDialers } from './streaming/port-forward/netns-dialer';
@@ -61,6 +63,7 @@ export class Daemon {
     private readonly server: GrpcServer,
     private readonly streaming: StreamingServer,
     private readonly dialers: NetnsDialers,
+    private readonly observability: Observability,
     readonly store: Store,
     private readonly logger: Logger,
   ) {}
@@ -78,14 +81,25 @@ export class Daemon {
   ): Promise<Daemon> {
     const requestTimeoutMs = settings.runtimeRequestTimeout || DEFAULT_REQUEST_TIMEOUT_MS;
     const client = new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs });
-    const docker = instrument(hooks.wrapDocker?.(client) ?? client, hooks.onEngineCall ?? (() => undefined));
+    const metrics = new DaemonMetrics(DOCKBRIDGE_VERSION);
+    const docker = instrument(
+      hooks.wrapDocker?.(client) ?? client,
+      (call) => {
+        metrics.onEngineCall(call);
+        hooks.onEngineCall?.(call);
+      },
+      (operation) => metrics.onEngineCallBegun(operation),
+    );
     const network = await choosePodNetwork(settings.networkPlugin, {
       confDir: settings.cniConfDir,
       binDirs: settings.cniBinDir,
       cacheDir: settings.cniCacheDir,
       handles: new NamespaceHandles(join(settings.runDir, 'netns')),
       timeoutMs: settings.cniTimeout || DEFAULT_CNI_TIMEOUT_MS,
-      ...(hooks.onPluginRun === undefined ? {} : { observe: hooks.onPluginRun }),
+      observe: (report) => {
+        metrics.onPluginRun(report);
+        hooks.onPluginRun?.(report);
+      },
       logger,
     });
     network.setPodCidr(settings.podCidr);
@@ -108,7 +122,10 @@ export class Daemon {
       logger,
       localEngine,
     });
-    const containerEvents = new ContainerEvents({ sync: containerSync, store, reservations, logger });
+    const containerEvents = new ContainerEvents({
+      ...{ sync: containerSync, store, reservations, logger },
+      onApplied: (lagSeconds) => metrics.onEngineEvent(lagSeconds),
+    });
     const imageSync = new ImageSync({ docker, store, logger });
     const link = new EngineLink({
       ...{ docker, store, containerSync, containerEvents, imageSync, logger },
@@ -175,9 +192,19 @@ export class Daemon {
         },
         settings: handlerSettings,
       },
-      { endpoint: settings.endpoint, logger, observe: hooks.onCall ?? (() => undefined) },
+      {
+        endpoint: settings.endpoint,
+        logger,
+        observe: (report) => {
+          metrics.onCall(report);
+          hooks.onCall?.(report);
+        },
+      },
     );
-    return new Daemon(link, logs, stats, network, server, streaming, dialers, store, logger);
+    const observability = new Observability(settings, {
+      ...{ metrics, store, link, logs, podEvents, streaming, logger },
+    });
+    return new Daemon(link, logs, stats, network, server, streaming, dialers, observability, store, logger);
   }
 
   /**
@@ -190,7 +217,10 @@ export class Daemon {
     const address = await this.server.listen();
     this.stats.start();
     this.link.start();
-    this.logger.info('Serving CRI', { address, streaming: streamingUrl, version: DOCKBRIDGE_VERSION });
+    const metrics = await this.observability.start();
+    this.logger.info('Serving CRI', {
+      ...{ address, streaming: streamingUrl, metrics, version: DOCKBRIDGE_VERSION },
+    });
     await notifySystemd('--ready', this.logger);
     return address;
   }
@@ -202,6 +232,7 @@ export class Daemon {
 
   async stop(): Promise<void> {
     await notifySystemd('--stopping', this.logger);
+    await this.observability.stop();
     await this.server.close();
     await this.streaming.close();
     await this.dialers.close();

@@ -5,6 +5,7 @@ import {
   flag,
   integerIn,
   list,
+  localAddress,
   logLevel,
   oneOf,
   size,
@@ -179,6 +180,13 @@ export const OPTIONS = {
     '',
     text,
     'PEM key of that certificate',
+  ),
+  metricsAddress: option(
+    'metrics-address',
+    'ADDR',
+    'run-dir',
+    localAddress,
+    'where /metrics and /healthz are served: run-dir: on metrics.sock in --run-dir; unix:///path; host:port, where no host is 127.0.0.1; off',
   ),
   ipv6DualStack: option(
     'ipv6-dual-stack',

@@ -84,3 +84,19 @@ export const bindAddress: Parse<BindAddress> = (value, source) => {
   }
   return { host: v6 ?? (host === '' ? '127.0.0.1' : (host ?? '')), port: Number(port) };
 };
+
+export type LocalAddress = BindAddress | { readonly path: string } | 'off' | 'run-dir';
+
+/** `off`, `run-dir` (a socket there), `unix:///path`, or as `bindAddress`. */
+export const localAddress: Parse<LocalAddress> = (value, source) => {
+  if (value === 'off' || value === 'run-dir') return value;
+  const [, path] = /^unix:\/\/(\/.*[^/])$/.exec(value) ?? [];
+  if (path !== undefined) return { path };
+  if (value === '' || value.startsWith('unix:')) {
+    throw invalidArgument(
+      source,
+      `"${value}" is none of off, run-dir, unix:///path and an address such as 127.0.0.1:9300`,
+    );
+  }
+  return bindAddress(value, source);
+};

@@ -9,18 +9,24 @@ export interface EngineCall {
 
 export type EngineCallObserver = (call: EngineCall) => void;
 
-/** A client that reports each call: tests count them, metrics time them. */
-export function instrument(client: DockerClient, observe: EngineCallObserver): DockerClient {
+/**
+ * A client that reports each call: tests count them, metrics time them.
+ * @param onBegin called before the call is made.
+ */
+export function instrument(
+  client: DockerClient,
+  observe: EngineCallObserver,
+  onBegin: (operation: keyof DockerClient) => void = () => undefined,
+): DockerClient {
   return new Proxy(client, {
     get(target, property): unknown {
       const method: unknown = Reflect.get(target, property, target);
       if (typeof method !== 'function') return method;
-      return (...args: unknown[]) =>
-        observed(
-          property as keyof DockerClient,
-          () => Reflect.apply(method, target, args) as Promise<unknown>,
-          observe,
-        );
+      const operation = property as keyof DockerClient;
+      return (...args: unknown[]) => {
+        onBegin(operation);
+        return observed(operation, () => Reflect.apply(method, target, args) as Promise<unknown>, observe);
+      };
     },
   });
 }

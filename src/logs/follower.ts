@@ -64,6 +64,11 @@ export class Follower {
     return this.attach() ? this.chain.end() : undefined;
   }
 
+  /** Bytes that the spool files known so far hold beyond our position. */
+  get lagBytes(): number {
+    return this.attached ? Math.max(0, this.chain.size() - this.offset) : 0;
+  }
+
   hasPassed(target: SpoolTarget): boolean {
     return this.chain.current?.ino === target.ino
       ? this.offset >= target.offset

@@ -126,7 +126,9 @@ export class InProcessLogs implements ContainerLogs {
   }
 
   stats(): Promise<LogStats> {
-    return Promise.resolve({ ...this.counters, followed: this.tasks.size });
+    let lagBytes = 0;
+    for (const { follower } of this.tasks.values()) lagBytes += follower.lagBytes;
+    return Promise.resolve({ ...this.counters, lagBytes, followed: this.tasks.size });
   }
 
   private hasNews({ spool }: SavedPosition, { spoolPath }: LogPaths): boolean {

@@ -1,7 +1,9 @@
-/** Counters since the start of the process; kept by the follower engine. */
+/** Counters since the start of the process, kept by the follower engine. */
 export interface LogStats {
   /** Containers followed now. */
   followed: number;
+  /** Bytes of spools that are not in CRI logs yet; the only one that is looked up when asked for. */
+  lagBytes: number;
   /** Spool records copied. */
   records: number;
   /** Spool bytes read. */
@@ -15,5 +17,5 @@ export interface LogStats {
 }
 
 export function emptyLogStats(): LogStats {
-  return { followed: 0, records: 0, bytes: 0, gaps: 0, unreadable: 0, stalls: 0 };
+  return { followed: 0, lagBytes: 0, records: 0, bytes: 0, gaps: 0, unreadable: 0, stalls: 0 };
 }

@@ -92,6 +92,11 @@ export class SpoolChain {
     return newest && { ino: newest.ino, offset: this.disk.facts(newest.fd).size };
   }
 
+  /** Bytes of the current file and its successors. */
+  size(): number {
+    return this.files.reduce((sum, { fd }) => sum + this.disk.facts(fd).size, 0);
+  }
+
   /** Gives up the current file for its successor. */
   advance(): void {
     const done = this.files.shift();

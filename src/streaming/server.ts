@@ -99,6 +99,10 @@ export class StreamingServer {
     return this.sessions.size;
   }
 
+  get sessionCount(): number {
+    return this.sessions.size;
+  }
+
   /** Cuts all sessions and waits, 5 s at most, until they have cleaned up. */
   async close(): Promise<void> {
     const { server } = this;

@@ -14,6 +14,8 @@ export interface ContainerEventsParts {
   readonly store: Store;
   readonly reservations: NameReservations;
   readonly logger: Logger;
+  /** Told, for metrics, how many seconds after its stamp an event was in the store. */
+  readonly onApplied?: (lagSeconds: number) => void;
 }
 
 /**
@@ -31,7 +33,10 @@ export class ContainerEvents {
     const isBirth = event.Action === 'create' || event.Action === 'start';
     if (isBirth && this.parts.reservations.isHeld(attributes.name ?? '')) return;
     this.parts.sync.lock
-      .run(id, () => this.apply(event))
+      .run(id, async () => {
+        await this.apply(event);
+        this.parts.onApplied?.((Date.now() - event.timeNano / 1e6) / 1000);
+      })
       .catch((error: unknown) => {
         // The next resync makes up for it.
         this.parts.logger.warn('Engine event could not be applied', {

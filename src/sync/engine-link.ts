@@ -72,6 +72,11 @@ export class EngineLink {
     return this.current;
   }
 
+  /** Whether the store was ever filled. */
+  get hasSynced(): boolean {
+    return this.everReady;
+  }
+
   /** Returns at once; `whenReady` tells when the first connection stands. */
   start(): void {
     this.running = this.run();

@@ -6,8 +6,8 @@ import { failedPrecondition, messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import { parseEndpoint, type Endpoint } from './endpoint';
 import { Greeting } from './greeting';
-import { listening } from './listening';
-import { SocketFile } from './socket-file';
+import { listening } from '../../lib/listening';
+import { SocketFile } from '../../lib/socket-file';
 
 export interface SocketListenerOptions {
   /** `unix:///path`, `/path` or `fd://`. */

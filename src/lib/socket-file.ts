@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, rename, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { basename, dirname, join } from 'node:path';
-import { errnoOf, failedPrecondition, messageOf } from '../../lib/errors';
+import { errnoOf, failedPrecondition, messageOf } from './errors';
 import { listening } from './listening';
 
 const DIRECTORY_MODE = 0o750;

@@ -1,0 +1,83 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { messageOf } from '../lib/errors';
+import { listening } from '../lib/listening';
+import type { Logger } from '../lib/logger';
+import { SocketFile } from '../lib/socket-file';
+
+/** A scraper uses one; more than this are not for us. */
+const MAX_CONNECTIONS = 32;
+const REQUEST_MS = 10_000;
+
+export interface Page {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+export interface EndpointOptions {
+  readonly address: { readonly host: string; readonly port: number } | { readonly path: string };
+  /** By path; each is made when it is asked for. */
+  readonly pages: Readonly<Record<string, () => Promise<Page>>>;
+  readonly logger: Logger;
+}
+
+/** A small HTTP server for whoever watches the node: GET of a few pages, nothing else. */
+export class Endpoint {
+  private readonly server: Server;
+  private file: SocketFile | undefined;
+
+  constructor(private readonly options: EndpointOptions) {
+    this.server = createServer(
+      { requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS, keepAliveTimeout: 2 * REQUEST_MS },
+      (request, response) => void this.answer(request, response),
+    );
+    this.server.maxConnections = MAX_CONNECTIONS;
+  }
+
+  /** @returns where it is; rejects when the address is taken or makes no sense. */
+  async listen(): Promise<string> {
+    const { address, logger } = this.options;
+    if ('path' in address) this.file = await SocketFile.bind(this.server, address.path);
+    else {
+      this.server.listen(address.port, address.host);
+      await listening(this.server);
+    }
+    this.server.on('error', (error) => logger.error('Metrics endpoint', { error: messageOf(error) }));
+    if ('path' in address) return `unix://${address.path}`;
+    const { address: host, port, family } = this.server.address() as AddressInfo;
+    return `http://${family === 'IPv6' ? `[${host}]` : host}:${port}`;
+  }
+
+  /** Safe when it never listened. */
+  async close(): Promise<void> {
+    await this.file?.remove();
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    this.server.closeAllConnections();
+    await closed;
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { status, contentType, body } = await this.page(request);
+    response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) });
+    response.end(request.method === 'HEAD' ? undefined : body);
+  }
+
+  /** Never rejects. */
+  private async page({ method, url = '' }: IncomingMessage): Promise<Page> {
+    const { pages, logger } = this.options;
+    const path = url.replace(/\?.*$/, '');
+    if (!Object.hasOwn(pages, path)) return text(404, `pages: ${Object.keys(pages).join(' ')}\n`);
+    if (method !== 'GET' && method !== 'HEAD') return text(405, 'only GET\n');
+    try {
+      return (await pages[path]?.()) ?? text(404, '');
+    } catch (error) {
+      logger.error('A page of the metrics endpoint failed', { path, error: messageOf(error) });
+      return text(500, `${messageOf(error)}\n`);
+    }
+  }
+}
+
+export function text(status: number, body: string): Page {
+  return { status, contentType: 'text/plain; charset=utf-8', body };
+}

@@ -1,0 +1,37 @@
+import { table } from '../lib/markdown';
+import { createMetrics } from './registry';
+
+const HEAD = `# Metrics and health
+
+\`/metrics\` is in Prometheus' text format, \`/healthz\` says whether this daemon can serve. Where they are is
+\`--metrics-address\`: by default on the socket \`metrics.sock\` in \`--run-dir\`, which only root and its group can open
+(pod names and labels are nobody else's business) and which takes no port of the node:
+
+    curl --unix-socket /run/dockbridge/metrics.sock http://dockbridge/metrics
+
+For a Prometheus on the node or behind an authenticating proxy: \`--metrics-address 127.0.0.1:9300\`. There is no TLS and no
+authentication here, so keep it off other interfaces. \`off\` serves nothing. Should the address be taken, that is logged
+and the node goes on running pods.
+
+\`/healthz\` answers 200 when the Engine is connected and was read completely, else 503 with a line for each check and why it
+fails. It is what kubelet sees as RuntimeReady; a missing CNI configuration is NetworkReady's business, for pods on the
+host's network run without one.
+
+No scrape costs an Engine call. Counters begin at 0 with the process.
+`;
+
+/** docs/metrics.md: every series with its labels, from the registry itself, as Prettier would format it. */
+export function renderMetricsDoc(): string {
+  const all = Object.values(createMetrics()).flatMap((metric) =>
+    'inc' in metric || 'observe' in metric ? [metric] : [],
+  );
+  const rows = all.map((metric) => {
+    const { name, help, labelNames } = metric as unknown as {
+      name: string;
+      help: string;
+      labelNames: readonly string[];
+    };
+    return [`\`${name}\``, metric.constructor.name.toLowerCase(), labelNames.join(', '), help];
+  });
+  return [HEAD, table(['Series', 'Type', 'Labels', 'What it says'], rows)].join('\n');
+}

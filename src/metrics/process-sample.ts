@@ -1,0 +1,26 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { performance } from 'node:perf_hooks';
+import type { Metrics } from './registry';
+
+/** prom-client's own would read /proc synchronously and keep timers going. */
+export class ProcessSample {
+  private utilization = performance.eventLoopUtilization();
+
+  async into(metrics: Metrics): Promise<void> {
+    const { user, system } = process.cpuUsage();
+    metrics.cpuSeconds.reset();
+    metrics.cpuSeconds.inc((user + system) / 1e6);
+    const { rss, heapUsed, external } = process.memoryUsage();
+    metrics.residentBytes.set(rss);
+    metrics.heapBytes.set(heapUsed);
+    metrics.externalBytes.set(external);
+    metrics.startTime.set(performance.timeOrigin / 1000);
+    const now = performance.eventLoopUtilization();
+    metrics.loopUtilization.set(performance.eventLoopUtilization(now, this.utilization).utilization);
+    this.utilization = now;
+    metrics.openFds.set((await readdir('/proc/self/fd')).length);
+    const limits = await readFile('/proc/self/limits', 'utf8');
+    const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
+    if (soft !== undefined) metrics.maxFds.set(Number(soft));
+  }
+}

@@ -1,0 +1,108 @@
+import type { Counter } from 'prom-client';
+import { ContainerState } from '../proto/enums';
+import type { Store } from '../store/store';
+import { containerState } from '../translate/container-status';
+import { isReady } from '../translate/sandbox-status';
+import type { Metrics } from './registry';
+
+/** The log worker answers in milliseconds unless it is stuck: then a scrape goes without. */
+const LOGS_PATIENCE_MS = 2_000;
+
+interface LogCounters {
+  readonly followed: number;
+  readonly lagBytes: number;
+  readonly records: number;
+  readonly bytes: number;
+  readonly gaps: number;
+  readonly unreadable: number;
+  readonly stalls: number;
+}
+
+/** What is looked at when somebody asks. */
+export interface MetricSources {
+  readonly store: Store;
+  readonly link: { readonly state: { readonly ready: boolean } };
+  readonly logs: { stats?(): Promise<LogCounters> };
+  readonly podEvents: {
+    readonly stats: {
+      readonly published: number;
+      readonly consumers: number;
+      readonly cutOff: number;
+      readonly backlog: number;
+    };
+  };
+  readonly streaming: { readonly sessionCount: number };
+}
+
+const STATE_NAMES = new Map(
+  Object.entries(ContainerState).map(([name, state]) => [
+    state,
+    name.replace(/^CONTAINER_/, '').toLowerCase(),
+  ]),
+);
+
+export async function sampleSources(metrics: Metrics, sources: MetricSources): Promise<void> {
+  const { store, link, podEvents, streaming } = sources;
+  metrics.engineUp.set(link.state.ready ? 1 : 0);
+  sampleEngine(metrics, store);
+  const ready = [...store.sandboxes.values()].filter(isReady).length;
+  metrics.sandboxes.set({ state: 'ready' }, ready);
+  metrics.sandboxes.set({ state: 'notready' }, store.sandboxes.size - ready);
+  for (const state of STATE_NAMES.values()) metrics.containers.set({ state }, 0);
+  for (const container of store.containers.values())
+    metrics.containers.inc({ state: STATE_NAMES.get(containerState(container)) ?? 'unknown' });
+  metrics.images.set(store.images.size);
+  const { published, consumers, cutOff, backlog } = podEvents.stats;
+  setTotal(metrics.podEvents, published);
+  setTotal(metrics.eventCutOffs, cutOff);
+  metrics.eventConsumers.set(consumers);
+  metrics.eventBacklog.set(backlog);
+  metrics.streamingSessions.set(streaming.sessionCount);
+  await sampleLogs(metrics, sources);
+}
+
+function sampleEngine({ engineInfo }: Metrics, { engine }: Store): void {
+  engineInfo.reset();
+  if (engine === undefined) return;
+  const { engineVersion, apiVersion, storageDriver, cgroupDriver } = engine;
+  engineInfo.set(
+    {
+      version: engineVersion,
+      api_version: apiVersion,
+      storage_driver: storageDriver,
+      cgroup_driver: cgroupDriver,
+    },
+    1,
+  );
+}
+
+async function sampleLogs(metrics: Metrics, { logs }: MetricSources): Promise<void> {
+  const stats = await withinPatience(logs.stats?.());
+  if (stats === undefined) return;
+  metrics.logsFollowed.set(stats.followed);
+  metrics.logLag.set(stats.lagBytes);
+  setTotal(metrics.logRecords, stats.records);
+  setTotal(metrics.logBytes, stats.bytes);
+  setTotal(metrics.logGaps, stats.gaps);
+  setTotal(metrics.logUnreadable, stats.unreadable);
+  setTotal(metrics.logStalls, stats.stalls);
+}
+
+/** Undefined when there is none, or it fails, or does not come. */
+async function withinPatience<T>(promise: Promise<T> | undefined): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), LOGS_PATIENCE_MS);
+  });
+  try {
+    return await Promise.race([promise?.catch(() => undefined), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Something else counts; prom-client only knows how to add. */
+function setTotal(metric: Counter, total: number): void {
+  metric.reset();
+  metric.inc(total);
+}

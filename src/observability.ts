@@ -1,0 +1,64 @@
+import { join } from 'node:path';
+import type { Settings } from './config/options';
+import { messageOf } from './lib/errors';
+import type { Logger } from './lib/logger';
+import type { DaemonMetrics } from './metrics/daemon-metrics';
+import { Endpoint } from './metrics/endpoint';
+import { healthPage, type HealthCheck } from './metrics/health';
+import type { MetricSources } from './metrics/sources';
+import type { LinkState } from './sync/engine-link';
+
+export interface ObservabilityParts extends MetricSources {
+  readonly metrics: DaemonMetrics;
+  readonly link: { readonly state: LinkState; readonly hasSynced: boolean };
+  readonly logger: Logger;
+}
+
+/** /metrics and /healthz. A node that can run pods must not refuse to because of a taken port: that is logged. */
+export class Observability {
+  private readonly endpoint: Endpoint | undefined;
+
+  constructor(
+    { metricsAddress, runDir }: Pick<Settings, 'metricsAddress' | 'runDir'>,
+    private readonly parts: ObservabilityParts,
+  ) {
+    if (metricsAddress === 'off') return;
+    const { metrics, logger, link } = parts;
+    this.endpoint = new Endpoint({
+      address: metricsAddress === 'run-dir' ? { path: join(runDir, 'metrics.sock') } : metricsAddress,
+      pages: {
+        '/metrics': async () => ({
+          status: 200,
+          contentType: metrics.contentType,
+          body: await metrics.render(parts),
+        }),
+        '/healthz': () => Promise.resolve(healthPage(checks(link))),
+      },
+      logger,
+    });
+  }
+
+  /** @returns where they are; 'off' when nowhere. */
+  async start(): Promise<string> {
+    try {
+      return (await this.endpoint?.listen()) ?? 'off';
+    } catch (error) {
+      this.parts.logger.error('Metrics and health cannot be served; all else goes on', {
+        error: messageOf(error),
+      });
+      return 'off';
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.endpoint?.close();
+  }
+}
+
+/** The daemon serves once it has read the Engine, and while it can reach it. */
+function checks({ state, hasSynced }: ObservabilityParts['link']): HealthCheck[] {
+  return [
+    { name: 'engine', problem: state.ready ? undefined : state.reason },
+    { name: 'store', problem: hasSynced ? undefined : 'the Engine has not been read yet' },
+  ];
+}

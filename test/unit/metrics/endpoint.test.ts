@@ -1,0 +1,107 @@
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLogger } from '../../../src/lib/logger';
+import { Endpoint, text, type EndpointOptions } from '../../../src/metrics/endpoint';
+import { healthPage } from '../../../src/metrics/health';
+
+let directory: string;
+let endpoint: Endpoint;
+const complaints: string[] = [];
+const logger = { ...silentLogger, error: (message: string) => void complaints.push(message) };
+const pages: EndpointOptions['pages'] = {
+  '/good': () => Promise.resolve(text(200, 'gut\n')),
+  '/bad': () => Promise.reject(new Error('broken')),
+};
+
+beforeEach(async () => {
+  complaints.length = 0;
+  directory = await mkdtemp(join(tmpdir(), 'dockbridge-'));
+});
+afterEach(async () => {
+  await endpoint.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+function get(
+  address: string,
+  path: string,
+  method = 'GET',
+): Promise<{ status: number; type: string; body: string }> {
+  const target = address.startsWith('unix://')
+    ? { socketPath: address.slice('unix://'.length) }
+    : { host: new URL(address).hostname.replace(/[[\]]/g, ''), port: new URL(address).port };
+  return new Promise((resolve, reject) => {
+    request({ ...target, path, method, agent: false }, (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
+      response.on('end', () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          type: response.headers['content-type'] ?? '',
+          body,
+        }),
+      );
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+describe('Endpoint', () => {
+  it('serves its pages on a socket for its owner and group only', async () => {
+    const path = join(directory, 'metrics.sock');
+    endpoint = new Endpoint({ address: { path }, pages, logger });
+    const address = await endpoint.listen();
+    expect(address).toBe(`unix://${path}`);
+    expect((await stat(path)).mode & 0o777).toBe(0o660);
+    expect(await get(address, '/good')).toEqual({
+      status: 200,
+      type: 'text/plain; charset=utf-8',
+      body: 'gut\n',
+    });
+    await endpoint.close();
+    await expect(stat(path)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it.each(['127.0.0.1', '::1'])('serves on a port of %s', async (host) => {
+    endpoint = new Endpoint({ address: { host, port: 0 }, pages, logger });
+    expect(await get(await endpoint.listen(), '/good?x=1')).toMatchObject({ status: 200, body: 'gut\n' });
+  });
+
+  it.each([
+    ['GET', '/', 404, 'pages: /good /bad\n'],
+    ['GET', '/constructor', 404, 'pages: /good /bad\n'],
+    ['POST', '/good', 405, 'only GET\n'],
+    ['HEAD', '/good', 200, ''],
+    ['GET', '/bad', 500, 'broken\n'],
+  ])('answers %s %s with %d', async (method, path, status, body) => {
+    endpoint = new Endpoint({ address: { host: '127.0.0.1', port: 0 }, pages, logger });
+    expect(await get(await endpoint.listen(), path, method)).toMatchObject({ status, body });
+    expect(complaints).toHaveLength(status === 500 ? 1 : 0);
+  });
+
+  it('refuses an address that is taken, and closes all the same', async () => {
+    const path = join(directory, 'metrics.sock');
+    const first = new Endpoint({ address: { path }, pages, logger });
+    await first.listen();
+    endpoint = new Endpoint({ address: { path }, pages, logger });
+    await expect(endpoint.listen()).rejects.toThrow(/already answers/);
+    await endpoint.close();
+    expect(await get(`unix://${path}`, '/good')).toMatchObject({ status: 200 });
+    await first.close();
+  });
+});
+
+describe('healthPage', () => {
+  it('says which check fails and why', () => {
+    const well = { name: 'store', problem: undefined };
+    endpoint = new Endpoint({ address: { path: '/none' }, pages, logger });
+    expect(healthPage([well])).toMatchObject({ status: 200, body: '[+]store ok\nhealthz passed\n' });
+    expect(healthPage([well, { name: 'engine', problem: 'does not\nanswer' }])).toMatchObject({
+      status: 503,
+      body: '[+]store ok\n[-]engine failed: does not answer\nhealthz failed\n',
+    });
+  });
+});

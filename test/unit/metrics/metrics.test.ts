@@ -1,0 +1,139 @@
+import { notFound, unavailable } from '../../../src/lib/errors';
+import { DaemonMetrics } from '../../../src/metrics/daemon-metrics';
+import type { MetricSources } from '../../../src/metrics/sources';
+import { Store } from '../../../src/store/store';
+import { containerRecord, engineId, imageRecord, runningContainer, sandboxRecord } from '../support/records';
+
+const LOGS = { followed: 2, lagBytes: 300, records: 4, bytes: 500, gaps: 1, unreadable: 6, stalls: 7 };
+
+function sources(more: Partial<MetricSources> = {}): MetricSources {
+  return {
+    store: new Store(),
+    link: { state: { ready: true } },
+    logs: { stats: () => Promise.resolve(LOGS) },
+    podEvents: { stats: { published: 8, consumers: 1, cutOff: 2, backlog: 3 } },
+    streaming: { sessionCount: 5 },
+    ...more,
+  };
+}
+
+/** `name{labels}` → value. */
+async function series(metrics: DaemonMetrics, from = sources()): Promise<Map<string, number>> {
+  const lines = (await metrics.render(from)).split('\n').filter((line) => /^[a-z]/.test(line));
+  return new Map(
+    lines.map((line) => [
+      line.slice(0, line.lastIndexOf(' ')),
+      Number(line.slice(line.lastIndexOf(' ') + 1)),
+    ]),
+  );
+}
+
+describe('DaemonMetrics', () => {
+  it('counts and times CRI calls by method and code', async () => {
+    const metrics = new DaemonMetrics('1');
+    metrics.onCall({ method: 'Status', code: 'OK', seconds: 0.004 });
+    metrics.onCall({ method: 'Status', code: 'NOT_FOUND', seconds: 0.3 });
+    const now = await series(metrics);
+    expect(now.get('dockbridge_cri_calls_total{method="Status",code="OK"}')).toBe(1);
+    expect(now.get('dockbridge_cri_calls_total{method="Status",code="NOT_FOUND"}')).toBe(1);
+    expect(now.get('dockbridge_cri_call_duration_seconds_count{method="Status"}')).toBe(2);
+    expect(now.get('dockbridge_cri_call_duration_seconds_sum{method="Status"}')).toBeCloseTo(0.304);
+    expect(now.get('dockbridge_cri_call_duration_seconds_bucket{le="0.005",method="Status"}')).toBe(1);
+  });
+
+  it('counts Engine calls while and after they are made', async () => {
+    const metrics = new DaemonMetrics('1');
+    for (let call = 0; call < 3; call++) metrics.onEngineCallBegun('pullImage');
+    metrics.onEngineCall({ operation: 'pullImage', error: undefined, seconds: 1 });
+    metrics.onEngineCall({ operation: 'pullImage', error: notFound('x'), seconds: 1 });
+    metrics.onEngineCallBegun('ping');
+    metrics.onEngineCall({ operation: 'ping', error: new Error('x'), seconds: 1 });
+    const now = await series(metrics);
+    expect(now.get('dockbridge_engine_calls_in_flight{operation="pullImage"}')).toBe(1);
+    expect(now.get('dockbridge_engine_calls_in_flight{operation="ping"}')).toBe(0);
+    expect(now.get('dockbridge_engine_calls_total{operation="pullImage",code="OK"}')).toBe(1);
+    expect(now.get('dockbridge_engine_calls_total{operation="pullImage",code="NOT_FOUND"}')).toBe(1);
+    expect(now.get('dockbridge_engine_calls_total{operation="ping",code="UNKNOWN"}')).toBe(1);
+  });
+
+  it('looks at the store, the logs, the events and the process when asked', async () => {
+    const store = new Store();
+    store.sandboxes.put(sandboxRecord());
+    store.sandboxes.put(sandboxRecord({ id: engineId('a2'), engineName: 'two', networkReady: false }));
+    store.containers.put(runningContainer());
+    store.containers.put(containerRecord({ id: engineId('c2'), engineName: 'c2', state: 'unknown' }));
+    store.images.put(imageRecord());
+    const metrics = new DaemonMetrics('1.2.3');
+    const now = await series(metrics, sources({ store }));
+    expect(Object.fromEntries(now)).toMatchObject({
+      'dockbridge_sandboxes{state="ready"}': 1,
+      'dockbridge_sandboxes{state="notready"}': 1,
+      'dockbridge_containers{state="running"}': 1,
+      'dockbridge_containers{state="unknown"}': 1,
+      'dockbridge_containers{state="exited"}': 0,
+      dockbridge_images: 1,
+      dockbridge_engine_up: 1,
+      dockbridge_logs_followed: 2,
+      dockbridge_log_lag_bytes: 300,
+      dockbridge_log_records_total: 4,
+      dockbridge_log_bytes_total: 500,
+      dockbridge_log_gaps_total: 1,
+      dockbridge_log_unreadable_total: 6,
+      dockbridge_log_stalls_total: 7,
+      dockbridge_container_events_total: 8,
+      dockbridge_container_event_consumers: 1,
+      dockbridge_container_event_cut_offs_total: 2,
+      dockbridge_container_event_backlog: 3,
+      dockbridge_streaming_sessions: 5,
+    });
+    expect(now.get('process_resident_memory_bytes')).toBeGreaterThan(10_000_000);
+    expect(now.get('process_cpu_seconds_total')).toBeGreaterThan(0);
+    expect(now.get('process_open_fds')).toBeGreaterThan(2);
+    expect(now.get('process_max_fds')).toBeGreaterThan(now.get('process_open_fds') ?? Infinity);
+    const started = now.get('process_start_time_seconds') ?? 0;
+    expect(Math.abs(started - (Date.now() / 1000 - process.uptime()))).toBeLessThan(60);
+  });
+
+  it('follows what changes between two scrapes', async () => {
+    const store = new Store();
+    const metrics = new DaemonMetrics('1');
+    const running = 'dockbridge_containers{state="running"}';
+    store.containers.put(runningContainer());
+    expect((await series(metrics, sources({ store }))).get(running)).toBe(1);
+    store.containers.delete(runningContainer().id);
+    const logs = { stats: () => Promise.resolve({ ...LOGS, records: 9 }) };
+    const link = { state: { ready: false } };
+    const now = await series(metrics, sources({ store, logs, link }));
+    expect(now.get(running)).toBe(0);
+    expect(now.get('dockbridge_log_records_total')).toBe(9);
+    expect(now.get('dockbridge_engine_up')).toBe(0);
+  });
+
+  it('goes without the logs when they cannot be asked', async () => {
+    const logs = { stats: () => Promise.reject(unavailable('the logs are closed')) };
+    const now = await series(new DaemonMetrics('1'), sources({ logs }));
+    expect(now.get('dockbridge_logs_followed')).toBe(0);
+    const linked = await series(new DaemonMetrics('1'), sources({ logs: {} }));
+    expect(linked.get('dockbridge_engine_up')).toBe(1);
+  });
+
+  it('makes one page for scrapes that come together', async () => {
+    let asked = 0;
+    const logs = { stats: () => Promise.resolve({ ...LOGS, records: ++asked }) };
+    const metrics = new DaemonMetrics('1');
+    const all = sources({ logs });
+    const pages = await Promise.all([metrics.render(all), metrics.render(all), metrics.render(all)]);
+    expect([asked, new Set(pages).size]).toEqual([1, 1]);
+    await metrics.render(all);
+    expect(asked).toBe(2);
+  });
+
+  it('takes no negative lag from a clock that was set back', async () => {
+    const metrics = new DaemonMetrics('1');
+    metrics.onEngineEvent(-5);
+    metrics.onEngineEvent(0.3);
+    const now = await series(metrics);
+    expect(now.get('dockbridge_engine_event_lag_seconds_sum')).toBeCloseTo(0.3);
+    expect(now.get('dockbridge_engine_event_lag_seconds_count')).toBe(2);
+  });
+});

@@ -9,6 +9,7 @@ import { featuresFor } from '../../src/translate/engine-facts';
 import { TestDaemon } from './support/daemon';
 import { TEST_IMAGE, USER_IMAGE } from './support/engine';
 import { expectFailure } from './support/grpc';
+import { standingIn, type StandIns } from './support/stand-in';
 import {
   containerConfig,
   containerStatus,
@@ -192,6 +193,69 @@ describe('mounts that not every Engine can do', () => {
       const name = `c${names}`;
       const { containers } = await test.client.call('ListContainers', {});
       expect(containers.map(({ metadata }) => metadata?.name)).not.toContain(name);
+    });
+  });
+
+  // Last: the end of a daemon removes all pods of the Engine.
+  describe('to be relabelled', () => {
+    const relabelled = (host_path: string, more: cri.IMount = {}): cri.IMount => ({
+      ...more,
+      ...{ host_path, selinux_relabel: true },
+    });
+    let selinux: TestDaemon;
+    let source: string;
+    beforeAll(async () => {
+      source = join(directory, 'relabelled');
+      await mkdir(source);
+      await run('mount', ['-t', 'tmpfs', 'dockbridge-test', source]);
+      await run('mount', ['--make-shared', source]);
+      const standIns: StandIns = {};
+      // No machine of ours enforces SELinux. An Engine without it takes the same binds, and leaves the labels alone.
+      selinux = await TestDaemon.start({
+        wrapDocker: (client) => {
+          standIns.info = async (options) => ({
+            ...(await client.info(options)),
+            SecurityOptions: ['name=selinux'],
+          });
+          return standingIn(standIns)(client);
+        },
+      });
+      await selinux.synced();
+    });
+    afterAll(async () => {
+      await selinux.stop();
+      await run('umount', [source]);
+    });
+
+    it('are mounts like any other, on a node with SELinux and on one without', async () => {
+      for (const daemon of [selinux, test]) {
+        const mounts = [
+          relabelled(source, { container_path: '/rw' }),
+          relabelled(source, { container_path: '/ro', readonly: true }),
+          relabelled(source, { container_path: '/slave', propagation: 1 }),
+          { container_path: '/plain', host_path: source },
+        ];
+        const id = await startedContainer(daemon, await runPod(daemon), config(mounts));
+        expect((await exec(daemon, id, 'touch /ro/new')).stderr).toMatch(/Read-only/);
+        const name = daemon === selinux ? 'with' : 'without';
+        await output(daemon, id, `touch /rw/${name}`);
+        expect(await output(daemon, id, 'ls /ro /plain /slave')).toMatch(new RegExp(`(${name}[^]*){3}`));
+        const propagation =
+          'awk \'$5 == "/slave" { for (i = 7; $i != "-"; i++) print $i }\' /proc/self/mountinfo';
+        expect(await output(daemon, id, propagation)).toMatch(/^master:\d+$/);
+        expect((await containerStatus(daemon, id)).mounts).toMatchObject(mounts);
+      }
+    });
+
+    it('have no colon in their path where the Engine relabels', async () => {
+      const odd = { container_path: '/a:b', host_path: source, selinux_relabel: true };
+      await expectFailure(
+        createContainer(selinux, await runPod(selinux), config([odd])),
+        'INVALID_ARGUMENT',
+        /^config\.mounts\[0\]\.selinux_relabel/,
+      );
+      const id = await started(odd);
+      expect((await exec(test, id, 'ls -d /a:b')).stdout).toBe('/a:b\n');
     });
   });
 });

@@ -3,6 +3,7 @@ import type { cri } from '../../src/proto';
 import { PodSandboxState } from '../../src/proto/enums';
 import { TestDaemon } from './support/daemon';
 import { engineCall, engineGet, sharedDockerHost, TEST_IMAGE } from './support/engine';
+import { standingIn, type StandIns } from './support/stand-in';
 import { expectFailure, RawClient } from './support/grpc';
 import {
   containerConfig,
@@ -33,31 +34,16 @@ const createOnEngine = async (name: string, body: object): Promise<string> =>
 const inspectOnEngine = async (id: string): Promise<Body> =>
   (await engineGet(sharedDockerHost(), `/containers/${id}/json`)) as Body;
 
-type Faults = { [Name in 'createContainer' | 'startContainer']?: DockerClient[Name] | undefined };
-
-/** Stands between daemon and Engine; `faults` are set by a test for as long as it needs them. */
-function faulty(faults: Faults): (client: DockerClient) => DockerClient {
-  return (client) =>
-    new Proxy(client, {
-      get(target, property): unknown {
-        const fault: unknown = Reflect.get(faults, property);
-        if (fault !== undefined) return fault;
-        const value: unknown = Reflect.get(target, property, target);
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-      },
-    });
-}
-
 describe('The identity of a pod sandbox', () => {
   let test: TestDaemon;
   let raw: RawClient;
   let engine!: DockerClient;
-  const faults: Faults = {};
+  const faults: StandIns = {};
   beforeAll(async () => {
     test = await TestDaemon.start({
       wrapDocker: (client) => {
         engine = client;
-        return faulty(faults)(client);
+        return standingIn(faults)(client);
       },
     });
     raw = new RawClient(test.endpoint);

@@ -1,0 +1,16 @@
+import type { DockerClient } from '../../../src/docker/client';
+
+export type StandIns = { [Name in keyof DockerClient]?: DockerClient[Name] | undefined };
+
+/** For `wrapDocker`: stands between daemon and Engine, with `own` methods in place of the client's while they are set. */
+export function standingIn(own: StandIns): (client: DockerClient) => DockerClient {
+  return (client) =>
+    new Proxy(client, {
+      get(target, property): unknown {
+        const mine: unknown = Reflect.get(own, property);
+        if (mine !== undefined) return mine;
+        const value: unknown = Reflect.get(target, property, target);
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
+}

@@ -77,6 +77,17 @@ export interface DockerClient {
   stopContainer(id: string, graceSeconds: number, options?: CallOptions): Promise<void>;
   /** Applied at once to a running container, else at its start. */
   updateContainer(id: string, resources: EngineResources, options?: CallOptions): Promise<void>;
+  /**
+   * CRIU's images of all its processes go into `directory`/`name`; the container runs on. Only on experimental Engines.
+   * @param timeoutMs limit of the call.
+   */
+  checkpointContainer(
+    id: string,
+    directory: string,
+    name: string,
+    timeoutMs: number,
+    options?: CallOptions,
+  ): Promise<void>;
   /** Force-removes with its anonymous volumes. Absent, or being removed by somebody else, is success. */
   removeContainer(id: string, options?: CallOptions): Promise<void>;
 

@@ -137,6 +137,18 @@ export class DockerodeClient implements DockerClient {
     await this.call({ method: 'POST', path, body: resources, ...options });
   }
 
+  async checkpointContainer(
+    id: string,
+    directory: string,
+    name: string,
+    timeoutMs: number,
+    options: CallOptions = {},
+  ): Promise<void> {
+    const body = { CheckpointID: name, CheckpointDir: directory, Exit: false };
+    const request = { method: 'POST', path: containerPath(id, 'checkpoints'), body, ...options } as const;
+    await this.long.json(request, timeoutMs);
+  }
+
   async removeContainer(id: string, options: CallOptions = {}): Promise<void> {
     const query = { force: '1', v: '1' };
     const request = { method: 'DELETE', path: containerPath(id), query, ...options } as const;

@@ -8,6 +8,7 @@ import { pullImage } from './image/pull-image';
 import { removeImage } from './image/remove-image';
 import { streamImages } from './image/stream-images';
 import { attach } from './runtime/attach';
+import { checkpointContainer } from './runtime/checkpoint-container';
 import { containerStats } from './runtime/container-stats';
 import { containerStatus } from './runtime/container-status';
 import { createContainer } from './runtime/create-container';
@@ -133,7 +134,7 @@ export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
   ListPodSandboxStats: read(listPodSandboxStats),
   ListMetricDescriptors: always(listMetricDescriptors),
   ListPodSandboxMetrics: read(listPodSandboxMetrics),
-  CheckpointContainer: later('checkpoints are not built yet'),
+  CheckpointContainer: write(checkpointContainer),
   CheckpointPod: later('Docker Engine cannot checkpoint a pod as a whole'),
   RestorePod: later('Docker Engine cannot restore a pod as a whole'),
 };

@@ -175,4 +175,6 @@ export interface EngineFacts {
   readonly storageDriver: string;
   readonly operatingSystem: string;
   readonly kernelVersion: string;
+  /** Whether it runs with `experimental`, which checkpoints need. */
+  readonly experimental: boolean;
 }

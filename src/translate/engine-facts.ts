@@ -35,6 +35,7 @@ export function toFacts(version: EngineVersion, info: EngineInfo): EngineFacts {
     storageDriver: info.Driver,
     operatingSystem: info.OperatingSystem,
     kernelVersion: info.KernelVersion,
+    experimental: info.ExperimentalBuild ?? false,
   };
 }
 

@@ -26,6 +26,7 @@ export interface EngineInfo {
   SecurityOptions?: string[] | null;
   OperatingSystem: string;
   KernelVersion: string;
+  ExperimentalBuild?: boolean;
 }
 
 export interface EngineMount {

@@ -58,6 +58,7 @@ describe('connecting', () => {
       storageDriver: 'overlay2',
       operatingSystem: 'Debian GNU/Linux 12 (bookworm)',
       kernelVersion: '6.1.0',
+      experimental: false,
     });
   });
 

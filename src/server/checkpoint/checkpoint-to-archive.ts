@@ -1,0 +1,60 @@
+import { execFile } from 'node:child_process';
+import { chmod, mkdtemp, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import type { DockerClient } from '../../docker/client';
+import { withDeadline } from '../../lib/deadline';
+import { errnoOf, failedPrecondition, internal, messageOf } from '../../lib/errors';
+
+/** The directory in the archive, as other CRI runtimes call it. */
+const IMAGES = 'checkpoint';
+
+export interface CheckpointRequest {
+  readonly docker: Pick<DockerClient, 'checkpointContainer'>;
+  readonly id: string;
+  /** Absolute. */
+  readonly location: string;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Lets the Engine write its images beside `location` (they can be as large as the container's memory), packs them and puts
+ * the archive in place in one step. It holds all secrets of the processes: only root may read it. Leaves nothing else.
+ */
+export async function checkpointToArchive(request: CheckpointRequest): Promise<void> {
+  const { docker, id, location, timeoutMs, signal } = request;
+  const work = await makeWorkDirectory(location);
+  try {
+    await withDeadline(`The checkpoint of ${id}`, timeoutMs, signal, async (limit) => {
+      await docker.checkpointContainer(id, work, IMAGES, timeoutMs, { signal: limit });
+      const archive = join(work, basename(location));
+      await pack(work, archive, limit);
+      await chmod(archive, 0o600);
+      await rename(archive, location);
+    });
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function makeWorkDirectory(location: string): Promise<string> {
+  try {
+    return await mkdtemp(join(dirname(location), '.dockbridge-'));
+  } catch (error) {
+    throw failedPrecondition(`location: cannot write to ${dirname(location)} (${errnoOf(error) ?? ''})`, {
+      cause: error,
+    });
+  }
+}
+
+async function pack(work: string, archive: string, signal: AbortSignal): Promise<void> {
+  try {
+    await promisify(execFile)('tar', ['--create', '--file', archive, '--directory', work, IMAGES], {
+      signal,
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw internal(`the checkpoint cannot be packed: ${messageOf(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,91 @@
+import { execFile } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { DockerClient } from '../../../../src/docker/client';
+import { unavailable } from '../../../../src/lib/errors';
+import { checkpointToArchive } from '../../../../src/server/checkpoint/checkpoint-to-archive';
+import { hasProgram } from '../../../../src/server/checkpoint/has-program';
+import { rejectionOf } from '../../support/errors';
+
+let directory: string;
+beforeEach(async () => (directory = await mkdtemp(join(tmpdir(), 'dockbridge-'))));
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+type Checkpoint = DockerClient['checkpointContainer'];
+
+/** What an Engine with CRIU leaves behind. */
+const writesImages: Checkpoint = async (id, into, name) => {
+  await mkdir(join(into, name));
+  await writeFile(join(into, name, 'pages-1.img'), `memory of ${id}`);
+};
+
+const { signal } = new AbortController();
+
+function checkpoint(checkpointContainer: Checkpoint, more: { location?: string; timeoutMs?: number } = {}) {
+  return checkpointToArchive({
+    docker: { checkpointContainer },
+    id: 'c1',
+    location: join(directory, 'c1.tar'),
+    timeoutMs: 60_000,
+    signal,
+    ...more,
+  });
+}
+
+describe('checkpointToArchive', () => {
+  it('packs what the Engine writes, for root only, and leaves nothing else', async () => {
+    await writeFile(join(directory, 'c1.tar'), 'an older one');
+    await checkpoint(writesImages);
+    expect(await readdir(directory)).toEqual(['c1.tar']);
+    const file = join(directory, 'c1.tar');
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    const { stdout } = await promisify(execFile)('tar', ['-xOf', file, 'checkpoint/pages-1.img']);
+    expect(stdout).toBe('memory of c1');
+  });
+
+  it('leaves nothing when the Engine fails', async () => {
+    const failing: Checkpoint = async (...args) => {
+      await writesImages(...args);
+      throw unavailable('criu gave up');
+    };
+    expect(await rejectionOf(checkpoint(failing))).toBe('UNAVAILABLE criu gave up');
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  it('ends after the timeout', async () => {
+    const hanging: Checkpoint = (_id, _into, _name, _timeout, options) =>
+      new Promise((_resolve, reject) => {
+        options?.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error));
+      });
+    expect(await rejectionOf(checkpoint(hanging, { timeoutMs: 5 }))).toBe(
+      'DEADLINE_EXCEEDED The checkpoint of c1 took longer than 5 ms',
+    );
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  it('says that it cannot write there before it asks the Engine', async () => {
+    let asked = 0;
+    const counting: Checkpoint = () => {
+      asked++;
+      return Promise.resolve();
+    };
+    const location = join(directory, 'none', 'c1.tar');
+    expect(await rejectionOf(checkpoint(counting, { location }))).toMatch(
+      /^FAILED_PRECONDITION location: cannot write to .*none \(ENOENT\)/,
+    );
+    expect(asked).toBe(0);
+  });
+});
+
+describe('hasProgram', () => {
+  it('looks for something that can be run', async () => {
+    await writeFile(join(directory, 'criu'), '');
+    expect(await hasProgram('criu', directory, [])).toBe(false);
+    await chmod(join(directory, 'criu'), 0o755);
+    expect(await hasProgram('criu', `/none:${directory}`, [])).toBe(true);
+    expect(await hasProgram('criu', undefined, [directory])).toBe(true);
+    expect(await hasProgram('criu', '', [])).toBe(false);
+  });
+});

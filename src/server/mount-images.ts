@@ -17,6 +17,6 @@ export function withMountImages(store: Store, mounts: readonly MountRecord[], fi
         `ImageVolumeMountFailed: ${at}: image "${mount.image.image}" is not on this node; pull it first`,
       );
     }
-    return { ...mount, image: { ...mount.image, id: found.id, ref: found.repoDigests[0] ?? found.id } };
+    return { ...mount, image: { ...mount.image, id: found.id } };
   });
 }

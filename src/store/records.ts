@@ -60,10 +60,8 @@ export interface MountImageRecord {
   readonly userSpecified: string;
   readonly annotations: StringMap;
   readonly subPath: string;
-  /** The Engine's image id; '' until it was looked up. */
+  /** The Engine's image id, which is PullImage's image_ref and ContainerStatus' too; '' until it was looked up. */
   readonly id: string;
-  /** What ContainerStatus says was mounted: a repo digest where there is one, else the id. */
-  readonly ref: string;
 }
 
 /** A CRI mount as requested: ContainerStatus returns exactly these. */

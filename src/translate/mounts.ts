@@ -64,7 +64,6 @@ function toMountImage(mount: Decoded<cri.IMount>, field: string): MountImageReco
     annotations: mount.image.annotations,
     subPath: imageSubPath(mount.image_sub_path, `${field}.image_sub_path`),
     id: '',
-    ref: '',
   };
 }
 
@@ -92,7 +91,7 @@ export function toCriMount(mount: MountRecord): cri.IMount {
             image: image.image,
             user_specified_image: image.userSpecified,
             annotations: image.annotations,
-            image_ref: image.ref,
+            image_ref: image.id,
           },
           image_sub_path: image.subPath,
         }),

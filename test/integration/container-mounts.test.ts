@@ -129,7 +129,7 @@ describe('mounts that not every Engine can do', () => {
           mounts.map((mount) => ({
             ...mount,
             host_path: '',
-            image: { ...mount.image, image_ref: image?.repo_digests[0] ?? image?.id },
+            image: { ...mount.image, image_ref: image?.id },
           })),
         );
       await check();

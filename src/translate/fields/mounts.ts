@@ -28,7 +28,7 @@ export const MOUNT: FieldsOf<cri.IMount> = {
     except: 'without `readonly`; with propagation',
   },
   image: {
-    becomes: 'a mount of type `image`: see ImageSpec; ContainerStatus adds `image_ref`',
+    becomes: 'a mount of type `image`: see ImageSpec; ContainerStatus adds `image_ref`, the image’s id',
     needs: 'Engine 28.0 (API 1.48)',
     except: 'an image that is not on the node',
   },

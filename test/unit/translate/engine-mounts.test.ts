@@ -16,7 +16,7 @@ const BIND: MountRecord = {
 const ID = `sha256:${'0123456789abcdef'.repeat(4)}`;
 
 function imageMount(id = ID, subPath = ''): MountRecord {
-  const image = { image: 'app', userSpecified: '', annotations: {}, ref: id, id, subPath };
+  const image = { image: 'app', userSpecified: '', annotations: {}, id, subPath };
   return { ...BIND, hostPath: '', readonly: true, image };
 }
 

@@ -36,8 +36,8 @@ describe('mounts', () => {
 
   it('of an image: comes back as requested, with what was mounted', () => {
     const [record] = records({ ...IMAGE, image_sub_path: 'etc/app' });
-    expect(record?.image).toMatchObject({ id: '', ref: '' });
-    const found = { ...record!, image: { ...record!.image!, id: 'sha256:1', ref: 'app@sha256:2' } };
+    expect(record?.image?.id).toBe('');
+    const found = { ...record!, image: { ...record!.image!, id: 'sha256:1' } };
     expect(mounts.toCriMount(found)).toEqual({
       container_path: '/data',
       host_path: '',
@@ -45,7 +45,7 @@ describe('mounts', () => {
       selinux_relabel: false,
       propagation: PROPAGATION_PRIVATE,
       recursive_read_only: false,
-      image: { image: 'app:1', annotations: {}, user_specified_image: '', image_ref: 'app@sha256:2' },
+      image: { image: 'app:1', annotations: {}, user_specified_image: '', image_ref: 'sha256:1' },
       image_sub_path: 'etc/app',
     });
   });

@@ -176,7 +176,7 @@ function sandboxOutcome(request: Message): string {
 function found(mount: MountRecord): MountRecord {
   if (mount.image === undefined) return mount;
   const id = `sha256:${Buffer.from(mount.image.image).toString('hex').padEnd(64, '0')}`;
-  return { ...mount, image: { ...mount.image, id, ref: id } };
+  return { ...mount, image: { ...mount.image, id } };
 }
 
 function containerOutcome(request: Message): string {

@@ -18,6 +18,7 @@ import { explainCreateFailure } from '../create-failure';
 import { requireLoadedProfile } from '../apparmor-profile';
 import { grantable, hasSecurityOption } from '../engine-facts';
 import { listHostDevices } from '../host-devices';
+import { requireSubPaths } from '../image-sub-paths';
 import { findImage, getContainer, getSandbox } from '../lookup';
 import { withMountImages } from '../mount-images';
 import { loadSeccompOptions } from '../seccomp-profile';
@@ -132,6 +133,7 @@ async function create(
     const id = await createLosingNothing(services, name, () =>
       docker.createContainer(name, body, { signal }),
     );
+    await requireSubPaths(docker, id, mounts, 'config.mounts', signal);
     store.containers.put(createdContainer(id, name, body, image, Date.now()));
     return id;
   } catch (error) {

@@ -33,9 +33,9 @@ export const MOUNT: FieldsOf<cri.IMount> = {
     except: 'an image that is not on the node',
   },
   image_sub_path: {
-    becomes: '`ImageOptions.Subpath`; one that is not in the image fails StartContainer',
+    becomes: '`ImageOptions.Subpath`; costs CreateContainer a second call, to have it looked for',
     needs: 'Engine 28.0 (API 1.48)',
-    except: 'without `image`; absolute, or with `..`',
+    except: 'without `image`; absolute, or with `..`; one that is not in the image',
   },
   mount_options: { refused: 'Docker Engine takes none (Status says so)' },
 };

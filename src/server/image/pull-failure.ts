@@ -24,8 +24,7 @@ type Ask = (name: string) => Promise<Answer>;
 
 /**
  * What was at fault in a failed pull: name, tag, platform, credentials, rights or network (ADR 0014). Three say so by HTTP
- * status, asked in turn while the answer is the Engine's 500 for everything: the pull, the Engine's look at the manifest,
- * the registry itself. Never the text, which differs by Engine and registry and is only passed on.
+ * status where others have only a 500 for everything: the Engine's look at the manifest, the pull, the registry itself. Never the text, which differs by Engine and registry and is only passed on.
  */
 export async function explainPullFailure(
   docker: DockerClient,
@@ -41,11 +40,12 @@ export async function explainPullFailure(
   const explain = (code: ErrorCode, why: string, statusCode = failure.statusCode): EngineError =>
     new EngineError(code, statusCode, `${name}: ${why} (${failure.message})`, { cause: failure });
 
-  const answer = TELLING.has(failure.statusCode) ? failure : await ask(name);
+  const answer = await ask(name);
   if (!(answer instanceof EngineError)) return explain(...presentButUnpullable(host, answer, platform));
-  if (answer.statusCode === 404)
-    return explain('NOT_FOUND', await whatIsMissing(reference, platform, ask), answer.statusCode);
-  const status = TELLING.has(answer.statusCode) ? answer.statusCode : await knockAtRegistry(host, signal);
+  // The manifest's is the more exact one: a denied pull is 404 in the Engine's pull, 403 there.
+  const told = [answer.statusCode, failure.statusCode].find((status) => TELLING.has(status));
+  if (told === 404) return explain('NOT_FOUND', await whatIsMissing(reference, ask), told);
+  const status = told ?? (await knockAtRegistry(host, signal));
   switch (status) {
     case 401:
       return explain('UNAUTHENTICATED', wantsCredentials(host, auth), status);
@@ -73,11 +73,7 @@ function presentButUnpullable(
 ): [ErrorCode, string] {
   return platform === undefined || isFor(manifest, platform)
     ? ['UNKNOWN', `registry ${host} has it, but it cannot be pulled`]
-    : ['NOT_FOUND', nothingFor(platform)];
-}
-
-function nothingFor(platform: string | undefined): string {
-  return `it has nothing for this node's platform, ${platform ?? 'whatever that is'}`;
+    : ['NOT_FOUND', `it has nothing for this node's platform, ${platform}`];
 }
 
 /** True also where the registry says nothing of platforms. */
@@ -88,13 +84,9 @@ function isFor({ Platforms }: EngineManifest, platform: string): boolean {
 
 /** Registries have one answer for an unknown name and an unknown tag: another tag tells them apart where it exists. */
 async function whatIsMissing(
-  reference: ImageReference,
-  platform: string | undefined,
+  { repository, tag = 'latest', digest }: ImageReference,
   ask: Ask,
 ): Promise<string> {
-  // Newer Engines say 404 also when the platform is missing.
-  if (!((await ask(familiarName(reference))) instanceof EngineError)) return nothingFor(platform);
-  const { repository, tag = 'latest', digest } = reference;
   const wanted = digest === undefined ? `tag ${tag}` : `digest ${digest}`;
   const nothing = `the registry has no repository ${repository}, or no ${wanted} in it`;
   if (digest === undefined && tag === 'latest') return nothing;

@@ -19,8 +19,7 @@ export class RegistryProxy {
   private flow: Flow = { kind: 'free' };
   private readonly stalled: (() => void)[] = [];
   private readonly released: (() => void)[] = [];
-  private readonly dropped: (() => void)[] = [];
-  private stalls = 0;
+  private isStalled = false;
 
   private constructor(
     private readonly server: Server,
@@ -61,12 +60,7 @@ export class RegistryProxy {
 
   /** Resolves once some layer is stuck in the middle. */
   async untilStalled(): Promise<void> {
-    if (this.stalls === 0) await new Promise<void>((resolve) => this.stalled.push(resolve));
-  }
-
-  /** Resolves when the Engine hangs up on a stuck layer. */
-  async untilDropped(): Promise<void> {
-    if (this.stalls > 0) await new Promise<void>((resolve) => this.dropped.push(resolve));
+    if (!this.isStalled) await new Promise<void>((resolve) => this.stalled.push(resolve));
   }
 
   async stop(): Promise<void> {
@@ -103,21 +97,23 @@ export class RegistryProxy {
       return flow.bytes;
     }
     if (passed < flow.afterBytes) return flow.afterBytes - passed;
-    this.stalls++;
+    this.isStalled = true;
     for (const wake of this.stalled.splice(0)) wake();
     await new Promise<void>((resolve) => {
       this.released.push(resolve);
       reply.once('close', resolve);
     });
-    this.stalls--;
-    if (reply.destroyed) for (const wake of this.dropped.splice(0)) wake();
+    this.isStalled = false;
     return 0;
   }
 }
 
 async function drained(reply: ServerResponse): Promise<void> {
   await new Promise<void>((resolve) => {
-    reply.once('drain', resolve);
-    reply.once('close', resolve);
+    const end = (): void => {
+      reply.off('drain', end).off('close', end);
+      resolve();
+    };
+    reply.on('drain', end).on('close', end);
   });
 }

@@ -64,6 +64,11 @@ const CALLS: Record<
     'GET /images/r.io/a/b%3Fc%3A1/json',
   ],
   imageHistory: [(docker, signal) => docker.imageHistory('a', { signal }), 'GET /images/a/history'],
+  inspectManifest: [
+    (docker, signal) => docker.inspectManifest('r.io/a/b?c:1', { username: 'u' }, { signal }),
+    'GET /distribution/r.io/a/b%3Fc%3A1/json',
+  ],
+  diskUsage: [(docker, signal) => docker.diskUsage({ signal }), 'GET /system/df'],
   pullImage: [
     (docker, signal) => docker.pullImage('a:1', undefined, () => undefined, { signal }),
     'POST /images/create',
@@ -83,7 +88,7 @@ const CALLS: Record<
 };
 const NAMES = Object.keys(CALLS);
 /** Those that must end by themselves when the Engine hangs. */
-const SHORT = NAMES.filter((name) => !['ping', 'pullImage', 'events'].includes(name));
+const SHORT = NAMES.filter((name) => !['ping', 'pullImage', 'diskUsage', 'events'].includes(name));
 
 describe.each(NAMES)('%s', (name) => {
   const [call, request] = CALLS[name]!;
@@ -184,6 +189,7 @@ describe('answers', () => {
     [404, 'NOT_FOUND'],
     [409, 'FAILED_PRECONDITION'],
     [418, 'UNKNOWN'],
+    [429, 'RESOURCE_EXHAUSTED'],
     [500, 'UNKNOWN'],
     [501, 'UNIMPLEMENTED'],
     [503, 'UNAVAILABLE'],

@@ -1,0 +1,167 @@
+import { randomBytes } from 'node:crypto';
+import { TestDaemon } from './support/daemon';
+import { expectFailure, RawClient } from './support/grpc';
+import { tarOf, TestImages } from './support/images';
+import { RegistryProxy, type Interception } from './support/registry-proxy';
+import { TestRegistry } from './support/registry';
+import { until } from '../unit/support/async';
+
+const LAYER_BYTES = 2 * 1024 * 1024;
+/** Short enough to wait for, long enough for a busy machine to get a byte through. */
+const PROGRESS_DEADLINE = '3s';
+
+describe('Pulls from a registry in trouble', () => {
+  let test: TestDaemon;
+  let registry: TestRegistry;
+  let images: TestImages;
+  beforeAll(async () => {
+    registry = await TestRegistry.start();
+    test = await TestDaemon.start({ given: { 'image-pull-progress-deadline': PROGRESS_DEADLINE } });
+    images = await TestImages.of(test);
+  });
+  afterAll(async () => {
+    await images.removeMade();
+    await test.stop();
+    await registry.stop();
+  });
+
+  /** That have ended, well or not. */
+  const enginePulls = (): number =>
+    test.engineCalls.filter(({ operation }) => operation === 'pullImage').length;
+  const withProxy = async (work: (proxy: RegistryProxy) => Promise<void>): Promise<void> => {
+    const proxy = await RegistryProxy.start(registry.host);
+    try {
+      await work(proxy);
+    } finally {
+      await proxy.stop();
+    }
+  };
+  /** Of one layer that does not compress, in the registry only; seen through the proxy. */
+  const large = async (name: string, proxy: RegistryProxy): Promise<string> => {
+    const { id } = await images.make({ tar: await tarOf(randomBytes(LAYER_BYTES)) });
+    await registry.push(id, name);
+    await images.remove(id);
+    return `${proxy.host}/${name}`;
+  };
+  const stall = { kind: 'stall', afterBytes: LAYER_BYTES / 2 } as const;
+
+  it('that stalls in mid-layer end after the deadline, and can be tried again', () =>
+    withProxy(async (proxy) => {
+      const reference = await large('stalled:1', proxy);
+      proxy.let(stall);
+      await expectFailure(
+        images.pull(reference),
+        'UNAVAILABLE',
+        /stalled:1: .*no byte and no status moved for 3 s .*image-pull-progress-deadline.*0 of 1 layers/,
+      );
+      expect(await images.status(reference)).toBeNull();
+      proxy.let({ kind: 'free' });
+      expect(await images.pull(reference)).toMatch(/^sha256:/);
+    }));
+
+  it('that is slow are let be, however long they take', () =>
+    withProxy(async (proxy) => {
+      const reference = await large('slow:1', proxy);
+      // Twice the deadline in all; the Engine tells of each hundredth of a layer.
+      proxy.let({ kind: 'trickle', bytes: LAYER_BYTES / 60, everyMs: 100 });
+      expect(await images.pull(reference)).toMatch(/^sha256:/);
+    }));
+
+  it('cancelled in mid-layer stop the Engine, and can be tried again', () =>
+    withProxy(async (proxy) => {
+      const reference = await large('cancelled:1', proxy);
+      proxy.let(stall);
+      const before = enginePulls();
+      const raw = new RawClient(test.endpoint);
+      try {
+        const call = raw.open('PullImage', { image: { image: reference } });
+        await proxy.untilStalled();
+        call.cancel();
+        await expect(call.ended).rejects.toMatchObject({
+          details: expect.stringMatching(/cancel/i) as string,
+        });
+        await until(() => enginePulls() > before, "the end of the Engine's pull");
+      } finally {
+        raw.close();
+      }
+      proxy.let({ kind: 'free' });
+      expect(await images.pull(reference)).toMatch(/^sha256:/);
+      expect((await images.status(reference))?.repo_tags).toEqual([reference]);
+    }));
+
+  it('of one image, twenty at a time, are one pull of the Engine; who cancels leaves it to the others', () =>
+    withProxy(async (proxy) => {
+      const reference = await large('same:1', proxy);
+      proxy.let(stall);
+      const before = enginePulls();
+      const raw = new RawClient(test.endpoint);
+      try {
+        const impatient = raw.open('PullImage', { image: { image: reference } });
+        const pulls = Array.from({ length: 20 }, () => images.pull(reference));
+        await proxy.untilStalled();
+        impatient.cancel();
+        await expect(impatient.ended).rejects.toBeDefined();
+        proxy.let({ kind: 'free' });
+        const ids = await Promise.all(pulls);
+        expect(new Set(ids)).toEqual(new Set([(await images.status(reference))?.id]));
+      } finally {
+        raw.close();
+      }
+      expect(enginePulls() - before).toBe(1);
+      expect(new Set(proxy.downloads).size).toBe(proxy.downloads.length);
+    }));
+
+  it('of twenty different images at a time all arrive', () =>
+    withProxy(async (proxy) => {
+      const names = Array.from({ length: 20 }, (_, index) => `different-${index}:1`);
+      for (const name of names) {
+        const { id } = await images.make({ tar: await tarOf(name) });
+        await registry.push(id, name);
+        await images.remove(id);
+      }
+      const references = names.map((name) => `${proxy.host}/${name}`);
+      const ids = await Promise.all(references.map((reference) => images.pull(reference)));
+      expect(new Set(ids).size).toBe(20);
+      const listed = await images.list();
+      for (const [index, reference] of references.entries())
+        expect(listed.find(({ id }) => id === ids[index])?.repo_tags).toEqual([reference]);
+    }));
+
+  it('that is down are UNAVAILABLE', async () => {
+    const proxy = await RegistryProxy.start(registry.host);
+    await proxy.stop();
+    const reference = `${proxy.host}/down:1`;
+    await expectFailure(
+      images.pull(reference),
+      'UNAVAILABLE',
+      new RegExp(`down:1: registry ${proxy.host} cannot be reached`),
+    );
+    await expectFailure(
+      images.pull('absent.invalid/x:1'),
+      'UNAVAILABLE',
+      /absent\.invalid cannot be reached/,
+    );
+  });
+
+  const says =
+    (status: number, code: string): Interception =>
+    (_, reply) => {
+      reply.writeHead(status, { 'Content-Type': 'application/json' });
+      reply.end(JSON.stringify({ errors: [{ code, message: 'no' }] }));
+      return true;
+    };
+
+  it.each([
+    { status: 403, word: 'DENIED', code: 'PERMISSION_DENIED', says: /denies access/ },
+    { status: 429, word: 'TOOMANYREQUESTS', code: 'RESOURCE_EXHAUSTED', says: /refuses more pulls/ },
+    { status: 500, word: 'UNKNOWN', code: 'UNAVAILABLE', says: /does not answer as it should/ },
+    { status: 503, word: 'UNAVAILABLE', code: 'UNAVAILABLE', says: /does not answer as it should/ },
+  ] as const)('that answers $status are $code', async ({ status, word, code, says: text }) => {
+    const proxy = await RegistryProxy.start(registry.host, says(status, word));
+    try {
+      await expectFailure(images.pull(`${proxy.host}/refused:1`), code, text);
+    } finally {
+      await proxy.stop();
+    }
+  });
+});

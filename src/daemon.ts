@@ -31,7 +31,9 @@ import { NetnsDialers } from './streaming/port-forward/netns-dialer';
 import { StreamingServer } from './streaming/server';
 import { ContainerEvents } from './sync/container-events';
 import { ContainerSync } from './sync/container-sync';
+import { DiskUsage } from './sync/disk-usage';
 import { EngineLink, type LinkTimes } from './sync/engine-link';
+import { ForeignContainers } from './sync/foreign-containers';
 import { ImageSync } from './sync/image-sync';
 import { notifySystemd } from './system/notify';
 import { readNodeRights } from './system/node-rights';
@@ -129,6 +131,8 @@ export class Daemon {
     const imageSync = new ImageSync({ docker, store, logger });
     const link = new EngineLink({
       ...{ docker, store, containerSync, containerEvents, imageSync, logger },
+      foreignContainers: new ForeignContainers({ docker, store, logger }),
+      diskUsage: new DiskUsage({ docker, store, logger }),
       times: hooks.linkTimes ?? {},
     });
     const podEvents = new PodEvents(store);

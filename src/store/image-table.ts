@@ -5,6 +5,13 @@ export class ImageTable {
   private readonly byId = new Map<string, ImageRecord>();
   private readonly idByName = new Map<string, string>();
 
+  private revision = 0;
+
+  /** Grows with every change. */
+  get now(): number {
+    return this.revision;
+  }
+
   get size(): number {
     return this.byId.size;
   }
@@ -36,6 +43,7 @@ export class ImageTable {
     const before = this.byId.get(image.id);
     if (before !== undefined) this.forgetNames(before);
     this.byId.set(image.id, image);
+    this.revision++;
     for (const name of [...image.repoTags, ...image.repoDigests]) this.takeName(name, image.id);
   }
 
@@ -44,6 +52,7 @@ export class ImageTable {
     if (before === undefined) return;
     this.forgetNames(before);
     this.byId.delete(id);
+    this.revision++;
   }
 
   /** A tag moves: the image that had it before loses it. */

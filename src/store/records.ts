@@ -51,6 +51,15 @@ export interface SandboxRecord extends EngineContainerRecord {
   readonly privileged: boolean;
   /** Pod IPs, primary first; empty on the host's network. */
   readonly ips: readonly string[];
+  /** Of the pause container, as Image.id. */
+  readonly imageId: string;
+}
+
+/** A container that is no pod's: all that we want to know is which image it needs. */
+export interface ForeignRecord {
+  readonly id: string;
+  readonly engineName: string;
+  readonly imageId: string;
 }
 
 /** The image of an image mount. */
@@ -152,6 +161,16 @@ export interface ImageRecord {
   readonly user: string;
   readonly stopSignal: string;
   readonly labels: StringMap;
+  /** OCI image configuration, for people. */
+  readonly spec: object;
+}
+
+/** What images and containers take on the disk, as the Engine measured it; bytes. */
+export interface DiskUsageRecord {
+  /** Each layer once; undefined from an Engine that does not say. */
+  readonly imageBytes: number | undefined;
+  /** All writable layers. */
+  readonly containerBytes: number;
 }
 
 /** What we know of the Engine itself, read at each connect. */
@@ -171,6 +190,8 @@ export interface EngineFacts {
   readonly cdi: boolean;
   readonly securityOptions: readonly string[];
   readonly storageDriver: string;
+  /** Images are containerd's, below its root; else the Engine's, below `rootDir`. */
+  readonly containerdStore: boolean;
   readonly operatingSystem: string;
   readonly kernelVersion: string;
   /** Whether it runs with `experimental`, which checkpoints need. */

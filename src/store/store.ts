@@ -1,7 +1,7 @@
 import { ContainerTable } from './container-table';
 import { ImageTable } from './image-table';
 import { RecordTable } from './record-table';
-import type { EngineFacts, SandboxRecord } from './records';
+import type { DiskUsageRecord, EngineFacts, ForeignRecord, SandboxRecord } from './records';
 
 /**
  * All that reads are answered from. Two writers: the handler that caused a change, and the reconciler (sync/) for
@@ -10,7 +10,11 @@ import type { EngineFacts, SandboxRecord } from './records';
 export class Store {
   readonly sandboxes = new RecordTable<SandboxRecord>();
   readonly containers = new ContainerTable();
+  /** Containers that are no pods', for the images they need. */
+  readonly foreign = new RecordTable<ForeignRecord>();
   readonly images = new ImageTable();
+  /** Undefined until first measured. */
+  diskUsage: DiskUsageRecord | undefined;
   /** Undefined until the Engine has answered once; kept while it is down. */
   engine: EngineFacts | undefined;
   /** The node's pod CIDR as kubelet last told (UpdateRuntimeConfig), '' until then. */

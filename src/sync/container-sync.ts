@@ -18,6 +18,7 @@ import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/labels';
 import { sandboxFromInspect } from '../translate/sandbox-record';
 import { inspectFromSummary } from '../translate/summary';
 import { engineTimeFromNanos } from '../translate/time';
+import { keepForeign } from './foreign-containers';
 
 /** Inspects in flight during a resync: enough to be quick, few enough to leave the Engine some air. */
 const RESYNC_CONCURRENCY = 8;
@@ -163,9 +164,13 @@ export class ContainerSync {
   async resync(inspectAll: boolean, signal: AbortSignal): Promise<void> {
     const { docker, store, logs, network, reservations } = this.parts;
     // An Engine that lost sight of containers (its disk was not mounted) may have found them again.
-    if (inspectAll) for (const table of [store.sandboxes, store.containers]) table.forgetRemovals();
+    if (inspectAll)
+      for (const table of [store.sandboxes, store.containers, store.foreign]) table.forgetRemovals();
     const [sandboxRevision, containerRevision] = [store.sandboxes.now, store.containers.now];
-    const summaries = await docker.listContainers({ label: [TYPE_LABEL] }, { signal });
+    const foreignRevision = store.foreign.now;
+    const all = await docker.listContainers({}, { signal });
+    keepForeign(store, all, foreignRevision);
+    const summaries = all.filter(({ Labels }) => Labels?.[TYPE_LABEL] !== undefined);
     const listed = new Set(summaries.map((summary) => summary.Id));
     const due = summaries.filter(
       (summary) => !reservations.isHeld(engineName(summary)) && (inspectAll || this.differs(summary)),

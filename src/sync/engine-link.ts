@@ -10,6 +10,8 @@ import type { Store } from '../store/store';
 import { toFacts } from '../translate/engine-facts';
 import type { ContainerEvents } from './container-events';
 import type { ContainerSync } from './container-sync';
+import type { DiskUsage } from './disk-usage';
+import type { ForeignContainers } from './foreign-containers';
 import type { ImageSync } from './image-sync';
 
 /** All in ms. */
@@ -38,7 +40,9 @@ export interface EngineLinkParts {
   readonly store: Store;
   readonly containerSync: ContainerSync;
   readonly containerEvents: ContainerEvents;
+  readonly foreignContainers: ForeignContainers;
   readonly imageSync: ImageSync;
+  readonly diskUsage: Pick<DiskUsage, 'run'>;
   readonly logger: Logger;
   /** Other times than usual, for tests. */
   readonly times?: Partial<LinkTimes>;
@@ -139,7 +143,7 @@ export class EngineLink {
 
   /** One connection, from connect to loss: always rejects. */
   private async session(): Promise<never> {
-    const { docker, store, containerSync, imageSync, logger } = this.parts;
+    const { docker, store, containerSync, imageSync, diskUsage, logger } = this.parts;
     const controller = sharedAbortController();
     const onStop = (): void => controller.abort(this.stopped.signal.reason);
     this.stopped.signal.addEventListener('abort', onStop, { once: true });
@@ -169,6 +173,7 @@ export class EngineLink {
         images: store.images.size,
       });
       for (const wake of this.waiters) wake();
+      void diskUsage.run(signal);
       return await Promise.race([lost, this.heartbeat(signal)]);
     } finally {
       this.stopped.signal.removeEventListener('abort', onStop);
@@ -177,10 +182,12 @@ export class EngineLink {
   }
 
   private follow(feed: EventFeed, signal: AbortSignal): Promise<never> {
-    const { containerEvents, imageSync } = this.parts;
+    const { containerEvents, foreignContainers, imageSync } = this.parts;
     const lost = feed.consume((event) => {
       if (event.Type === 'image') imageSync.requestResync(signal);
-      else if (event.Type === 'container') containerEvents.handle(event);
+      if (event.Type !== 'container') return;
+      containerEvents.handle(event);
+      foreignContainers.handle(event, signal);
     });
     // Also watched by a race that may have been decided already.
     lost.catch(() => undefined);

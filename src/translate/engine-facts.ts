@@ -1,6 +1,9 @@
 import type { EngineFacts } from '../store/records';
 import type { EngineInfo, EngineVersion } from './engine';
 
+/** Among the driver's status lines when images are containerd's. */
+const CONTAINERD_STORE = 'io.containerd.snapshotter.v1';
+
 /** Under which an Engine from 25 on tells what a runtime can do, as `runc features` prints it. */
 const FEATURES_KEY = 'org.opencontainers.runtime-spec.features';
 
@@ -33,6 +36,9 @@ export function toFacts(version: EngineVersion, info: EngineInfo): EngineFacts {
     cdi: (info.CDISpecDirs ?? []).length > 0,
     securityOptions: info.SecurityOptions ?? [],
     storageDriver: info.Driver,
+    containerdStore: (info.DriverStatus ?? []).some(
+      ([name, value]) => name === 'driver-type' && value === CONTAINERD_STORE,
+    ),
     operatingSystem: info.OperatingSystem,
     kernelVersion: info.KernelVersion,
     experimental: info.ExperimentalBuild ?? false,

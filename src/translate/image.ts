@@ -26,7 +26,25 @@ export function imageFromInspect(image: EngineImageInspect): ImageRecord {
     user: image.Config?.User ?? '',
     stopSignal: image.Config?.StopSignal ?? '',
     labels: image.Config?.Labels ?? {},
+    spec: toImageSpec(image),
   };
+}
+
+/** What `crictl inspecti` shows: the image's OCI configuration under the name that containerd gives it. */
+export function toVerboseInfo({ labels, spec }: ImageRecord): object {
+  return { labels, imageSpec: spec };
+}
+
+/** The Engine's inspect → OCI image configuration; only what the image sets. */
+function toImageSpec({ Created, Architecture, Os, Config }: EngineImageInspect): object {
+  const config = Config ?? {};
+  const names = [
+    ...(['User', 'ExposedPorts', 'Env', 'Entrypoint', 'Cmd'] as const),
+    ...(['Volumes', 'WorkingDir', 'Labels', 'StopSignal'] as const),
+  ];
+  const isSet = (value: unknown): boolean => value !== undefined && value !== null && value !== '';
+  const set = names.filter((name) => isSet(config[name])).map((name) => [name, config[name]] as const);
+  return { created: Created, architecture: Architecture, os: Os, config: Object.fromEntries(set) };
 }
 
 /** Record → CRI Image; the same record always gives the same message, however it was asked for. */

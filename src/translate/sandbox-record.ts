@@ -53,6 +53,7 @@ export function sandboxFromInspect(
     cgroupParent: extra?.cgroupParent ?? container.HostConfig.CgroupParent ?? '',
     privileged: extra?.privileged ?? container.HostConfig.Privileged ?? false,
     ips: namespaces.network === NamespaceMode.NODE ? [] : network.ips,
+    imageId: container.Image,
   };
 }
 

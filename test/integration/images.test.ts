@@ -1,8 +1,11 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { until } from '../unit/support/async';
 import { TestDaemon } from './support/daemon';
-import { engineCall, sharedDockerHost, TEST_IMAGE, USER_IMAGE } from './support/engine';
+import { engineBytes, engineCall, sharedDockerHost, TEST_IMAGE, USER_IMAGE } from './support/engine';
 import { expectFailure } from './support/grpc';
-import { dockerImages, TestImages } from './support/images';
-import { containerConfig, createContainer, runPod } from './support/pods';
+import { dockerImages, tarOf, TestImages } from './support/images';
+import { containerConfig, createContainer, FOREVER, output, runPod, startedContainer } from './support/pods';
 import { TestRegistry } from './support/registry';
 
 describe('Images', () => {
@@ -59,13 +62,44 @@ describe('Images', () => {
 
     it('say more when verbose', async () => {
       const { info } = await test.client.call('ImageStatus', { image: { image: USER_IMAGE }, verbose: true });
-      expect(JSON.parse(info.info ?? '')).toMatchObject({ user: '1000:1000' });
+      expect(JSON.parse(info.info ?? '')).toMatchObject({
+        labels: { 'dockbridge.test.recipe': expect.any(String) as string },
+        imageSpec: { os: 'linux', config: { User: '1000:1000', Cmd: ['sh'] } },
+      });
+    });
+
+    it('by repository alone, in a list, are all of its tags', async () => {
+      const { id } = await images.make();
+      const { id: other } = await images.make();
+      await dockerImages('POST', `${id}/tag?repo=made.test/bare&tag=1`);
+      await dockerImages('POST', `${other}/tag?repo=made.test/bare&tag=2`);
+      await images.untilStatus('made.test/bare:2', (found) => found !== null);
+      expect((await images.list('made.test/bare')).map((image) => image.id).sort()).toEqual(
+        [id, other].sort(),
+      );
+      expect((await images.list('made.test/bare:1')).map((image) => image.id)).toEqual([id]);
+      expect(await images.list('made.test/ba')).toEqual([]);
     });
 
     it('are pinned when pods are made of them', async () => {
       await runPod(test);
       expect((await images.status('dockbridge.local/pause:1'))?.pinned).toBe(true);
       expect((await images.status(TEST_IMAGE))?.pinned).toBe(false);
+    });
+
+    it('are pinned while a container that is no pod has them', async () => {
+      const { id } = await images.make({ changes: ['CMD ["/file"]'] });
+      expect((await images.status(id))?.pinned).toBe(false);
+      const Id = await foreignContainer(id);
+      await images.untilStatus(id, (image) => image?.pinned === true);
+      await expectFailure(images.remove(id), 'FAILED_PRECONDITION', Id);
+      // Also those that were there before us.
+      await test.restart();
+      expect((await images.status(id))?.pinned).toBe(true);
+      expect((await images.list()).find((image) => image.id === id)?.pinned).toBe(true);
+      await engineCall(sharedDockerHost(), 'DELETE', `/containers/${Id}`);
+      await images.untilStatus(id, (image) => image?.pinned === false);
+      await images.remove(id);
     });
   });
 
@@ -101,28 +135,93 @@ describe('Images', () => {
     });
   });
 
-  it('changed behind our back are seen', async () => {
+  it('changed behind our back are seen within a second', async () => {
     const { name, id } = await images.make();
+    const listed = async (): Promise<string[]> =>
+      (await images.list()).flatMap((image) => (image.id === id ? image.repo_tags : [])).sort();
+    const within = (reference: string, isThere: boolean): Promise<unknown> =>
+      images.untilStatus(reference, (found) => (found !== null) === isThere, 1000);
+    const archive = await engineBytes(sharedDockerHost(), `/images/${name}/get`);
+
     await dockerImages('POST', `${id}/tag?repo=made.test/renamed&tag=x`);
-    const image = await images.untilStatus('made.test/renamed:x', (found) => found !== null);
-    expect([...image!.repo_tags].sort()).toEqual([name, 'made.test/renamed:x'].sort());
+    await within('made.test/renamed:x', true);
+    expect(await listed()).toEqual([name, 'made.test/renamed:x'].sort());
     await dockerImages('DELETE', 'made.test/renamed:x');
-    await images.untilStatus('made.test/renamed:x', (found) => found === null);
-    expect((await images.status(id))?.repo_tags).toEqual([name]);
+    await within('made.test/renamed:x', false);
+    expect(await listed()).toEqual([name]);
     await dockerImages('DELETE', name);
-    await images.untilStatus(id, (found) => found === null);
+    await within(id, false);
+    expect(await listed()).toEqual([]);
+    await engineCall(sharedDockerHost(), 'POST', '/images/load', { tar: archive });
+    await within(name, true);
+    expect(await listed()).toEqual([name]);
   });
 
-  it('take space, of which ImageFsInfo tells', async () => {
-    const { image_filesystems } = await test.client.call('ImageFsInfo', {});
-    expect(image_filesystems).toHaveLength(1);
-    const [filesystem] = image_filesystems;
-    const { DockerRootDir } = (await engineCall(sharedDockerHost(), 'GET', '/info')) as {
-      DockerRootDir: string;
+  describe('take space, of which ImageFsInfo tells', () => {
+    const usage = async () => {
+      const { image_filesystems, container_filesystems } = await test.client.call('ImageFsInfo', {});
+      expect([image_filesystems.length, container_filesystems.length]).toEqual([1, 1]);
+      return { images: image_filesystems[0]!, containers: container_filesystems[0]! };
     };
-    expect(filesystem!.fs_id?.mountpoint).toBe(DockerRootDir);
-    expect(Math.abs(Number(filesystem!.timestamp.toBigInt() / 1_000_000n) - Date.now())).toBeLessThan(10_000);
-    expect(filesystem!.used_bytes?.value.greaterThan(0)).toBe(true);
-    expect(filesystem!.inodes_used?.value.greaterThan(0)).toBe(true);
+
+    it('where it is, and the inodes of that file system', async () => {
+      const { images: ofImages, containers } = await usage();
+      const { DockerRootDir } = (await engineCall(sharedDockerHost(), 'GET', '/info')) as {
+        DockerRootDir: string;
+      };
+      const mountpoint = ofImages.fs_id?.mountpoint ?? '';
+      expect(mountpoint.startsWith(`${DockerRootDir}/`)).toBe(true);
+      // That of the layers: a running container's are below it.
+      const pod = await runPod(test);
+      const { pid } = test.daemon.store.sandboxes.get(pod)!;
+      const mounts = await readFile(`/proc/${pid}/mountinfo`, 'utf8');
+      expect(mounts.split('\n').find((line) => / \/ \/ /.test(line))).toContain(mountpoint);
+      expect(containers.fs_id?.mountpoint).toBe(mountpoint);
+      for (const { timestamp, inodes_used } of [ofImages, containers]) {
+        expect(Math.abs(Number(timestamp.toBigInt() / 1_000_000n) - Date.now())).toBeLessThan(10_000);
+        expect(inodes_used?.value.greaterThan(0)).toBe(true);
+      }
+    });
+
+    it('each layer once, and what containers have written', async () => {
+      const MIB = 1024 * 1024;
+      const tar = await tarOf(randomBytes(8 * MIB));
+      // The same layer in two images.
+      for (const change of ['LABEL a=1', 'LABEL a=2']) await images.make({ tar, changes: [change] });
+      const pod = await runPod(test);
+      const id = await startedContainer(
+        test,
+        pod,
+        containerConfig('writer', `dd if=/dev/zero of=/data bs=1M count=16 && ${FOREVER}`),
+      );
+      await untilOutput(test, id, 'du -m /data | cut -f1', '16');
+      // A daemon that starts measures at once.
+      await test.restart();
+      await untilMeasured(test);
+      const { images: ofImages, containers } = await usage();
+      const { LayersSize } = (await engineCall(sharedDockerHost(), 'GET', '/system/df')) as {
+        LayersSize: number;
+      };
+      expect(Number(ofImages.used_bytes?.value)).toBe(LayersSize);
+      const sizes = (await images.list()).map(({ size }) => Number(size));
+      expect(LayersSize).toBeLessThanOrEqual(sizes.reduce((sum, size) => sum + size, 0) - 7 * MIB);
+      expect(Number(containers.used_bytes?.value)).toBeGreaterThanOrEqual(16 * MIB);
+    });
   });
 });
+
+/** A stopped container as `docker create` makes it. */
+async function foreignContainer(Image: string): Promise<string> {
+  const made = await engineCall(sharedDockerHost(), 'POST', '/containers/create', { json: { Image } });
+  return (made as { Id: string }).Id;
+}
+
+async function untilMeasured({ daemon }: TestDaemon): Promise<void> {
+  await until(() => daemon.store.diskUsage !== undefined, 'the measurement of the disk');
+}
+
+async function untilOutput(test: TestDaemon, id: string, script: string, wanted: string): Promise<void> {
+  const end = Date.now() + 20_000;
+  while ((await output(test, id, script)) !== wanted)
+    if (Date.now() > end) throw new Error(`"${script}" does not say ${wanted}`);
+}

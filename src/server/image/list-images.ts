@@ -1,8 +1,11 @@
 import { mapLazily } from '../../lib/map-lazily';
 import type { cri, Decoded } from '../../proto';
+import type { ImageRecord } from '../../store/records';
 import { toCriImage } from '../../translate/image';
+import { familiarName, tryParseReference } from '../../translate/reference';
 import { findImage } from '../lookup';
 import type { Services } from '../services';
+import { pinnedImages } from './pinned-images';
 
 export function listImages(
   services: Services,
@@ -13,11 +16,24 @@ export function listImages(
 
 /** All that match now; each is made when it is asked for. */
 export function imagesOf(
-  { store, sandboxImage }: Services,
+  services: Services,
   { filter }: Pick<Decoded<cri.IListImagesRequest>, 'filter'>,
 ): Iterable<cri.IImage> {
   const name = filter?.image?.image ?? '';
-  const found =
-    name === '' ? [...store.images.values()] : [findImage(store, name, 'filter.image.image') ?? []].flat();
-  return mapLazily(found, (image) => toCriImage(image, sandboxImage.isPinned(image)));
+  const found = name === '' ? [...services.store.images.values()] : matching(services, name);
+  const isPinned = pinnedImages(services);
+  return mapLazily(found, (image) => toCriImage(image, isPinned(image)));
+}
+
+/** As ImageStatus finds it; a bare repository also stands for all its tags, as with cri-dockerd and `crictl images`. */
+function matching({ store }: Services, name: string): ImageRecord[] {
+  const image = findImage(store, name, 'filter.image.image');
+  const reference = tryParseReference(name);
+  const isBare = reference !== undefined && reference.tag === undefined && reference.digest === undefined;
+  if (!isBare) return image === undefined ? [] : [image];
+  const tags = familiarName({ ...reference, tag: 'x' }).slice(0, -1);
+  const ofRepository = [...store.images.values()].filter(({ repoTags }) =>
+    repoTags.some((tag) => tag.startsWith(tags)),
+  );
+  return [...new Set([...(image === undefined ? [] : [image]), ...ofRepository])];
 }

@@ -2,6 +2,7 @@ import { hasStatus } from '../../docker/errors';
 import { failedPrecondition } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import type { ImageRecord } from '../../store/records';
+import type { Store } from '../../store/store';
 import { required } from '../../translate/validate';
 import { findImage } from '../lookup';
 import type { CallContext, Services } from '../services';
@@ -10,8 +11,8 @@ import type { CallContext, Services } from '../services';
 const RESYNC_LIMIT_MS = 30_000;
 
 /**
- * Removes the image with all its names, whichever one was given. Absent is success; an image that a container of a
- * pod uses is refused before anything is untagged.
+ * Removes the image with all its names, whichever one was given. Absent is success; an image that a container uses is
+ * refused before anything is untagged, and nothing is forced.
  */
 export async function removeImage(
   services: Services,
@@ -25,7 +26,7 @@ export async function removeImage(
   await reservations.hold(id, signal, async () => {
     const image = store.images.get(id);
     if (image === undefined) return;
-    refuseWhileUsed(services, image);
+    refuseWhileUsed(store, image);
     try {
       await removeAllNames(services, image, signal);
     } catch (error) {
@@ -38,24 +39,29 @@ export async function removeImage(
   return {};
 }
 
-function refuseWhileUsed({ store }: Services, image: ImageRecord): void {
-  for (const container of store.containers.values()) {
-    if (container.imageId === image.id) {
-      throw failedPrecondition(
-        `image ${image.id} is used by container ${container.id} (${container.metadata.name})`,
-      );
+/** Also of other containers than those of pods, and of sandboxes. */
+function refuseWhileUsed({ containers, sandboxes, foreign }: Store, image: ImageRecord): void {
+  for (const table of [containers, sandboxes, foreign]) {
+    for (const { id, imageId, engineName } of table.values()) {
+      if (imageId === image.id)
+        throw failedPrecondition(`image ${image.id} is used by container ${id} (${engineName})`);
     }
   }
 }
 
-/** The last tag takes the image with it, unless digests of other repositories still hold it. */
+/**
+ * By id the Engine removes all or nothing, but refuses an image with names in several repositories: then one name after
+ * the other. The last one takes the image with it.
+ */
 async function removeAllNames({ docker }: Services, image: ImageRecord, signal: AbortSignal): Promise<void> {
-  for (const tag of image.repoTags) await docker.removeImage(tag, { signal });
-  try {
-    await docker.removeImage(image.id, { signal });
-  } catch (error) {
-    if (!hasStatus(error, 409)) throw error;
-    for (const digest of image.repoDigests) await docker.removeImage(digest, { signal });
-    await docker.removeImage(image.id, { signal });
+  const byId = (): Promise<void> => docker.removeImage(image.id, { signal });
+  const { repoTags, repoDigests } = image;
+  for (const names of [[], repoTags, repoDigests]) {
+    for (const name of names) await docker.removeImage(name, { signal });
+    try {
+      return await byId();
+    } catch (error) {
+      if (!hasStatus(error, 409) || names === repoDigests) throw error;
+    }
   }
 }

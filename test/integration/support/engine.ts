@@ -158,6 +158,21 @@ export async function engineCall(
   });
 }
 
+/** The body of a GET, as it is. */
+export async function engineBytes(dockerHost: string, path: string): Promise<Buffer> {
+  const { pathname: socketPath } = new URL(dockerHost);
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath, path, timeout: 30_000 }, (reply) => {
+      const chunks: Buffer[] = [];
+      reply.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', reject);
+      reply.on('end', () => resolve(Buffer.concat(chunks)));
+    });
+    call.on('timeout', () => call.destroy(new Error(`GET ${path}: no answer`)));
+    call.on('error', reject);
+    call.end();
+  });
+}
+
 /** Progress is a JSON value a line: of no use here. */
 function decode(text: string): unknown {
   try {

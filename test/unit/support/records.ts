@@ -49,6 +49,7 @@ export function sandboxRecord(over: Partial<SandboxRecord> = {}): SandboxRecord 
     cgroupParent: '/kubepods/poduid-1',
     privileged: false,
     ips: ['10.1.2.3'],
+    imageId: `sha256:${engineId('9')}`,
     ...over,
   };
 }
@@ -112,6 +113,7 @@ export function imageRecord(over: Partial<ImageRecord> = {}): ImageRecord {
     user: '',
     stopSignal: '',
     labels: {},
+    spec: {},
     ...over,
   };
 }

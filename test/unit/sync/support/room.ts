@@ -7,6 +7,7 @@ import { Store } from '../../../../src/store/store';
 import { ContainerEvents } from '../../../../src/sync/container-events';
 import { ContainerSync } from '../../../../src/sync/container-sync';
 import { EngineLink, type LinkTimes } from '../../../../src/sync/engine-link';
+import { ForeignContainers } from '../../../../src/sync/foreign-containers';
 import { ImageSync } from '../../../../src/sync/image-sync';
 import type { EngineContainerInspect, EngineEvent } from '../../../../src/translate/engine';
 import { engineIps } from '../../../../src/translate/sandbox-record';
@@ -84,7 +85,9 @@ export function syncRoom(times: Partial<LinkTimes> = {}) {
     store,
     containerSync: sync,
     containerEvents: events,
+    foreignContainers: new ForeignContainers({ docker, store, logger }),
     imageSync,
+    diskUsage: { run: () => Promise.resolve() },
     logger,
     times,
   });

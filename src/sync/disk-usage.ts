@@ -1,0 +1,63 @@
+import type { DockerClient } from '../docker/client';
+import { messageOf } from '../lib/errors';
+import type { Logger } from '../lib/logger';
+import { pause } from '../lib/pause';
+import type { Store } from '../store/store';
+
+/** All in ms. */
+export interface DiskUsageTimes {
+  /** How soon after a change of images, at best. */
+  readonly tick: number;
+  /** With no change of images, for containers write too. */
+  readonly quiet: number;
+}
+
+const TIMES: DiskUsageTimes = { tick: 10_000, quiet: 5 * 60_000 };
+/** The Engine walks through all writable layers: of its time this gets a twentieth at most. */
+const REST_PER_WORK = 20;
+
+export interface DiskUsageParts {
+  readonly docker: Pick<DockerClient, 'diskUsage'>;
+  readonly store: Store;
+  readonly logger: Logger;
+  readonly times?: Partial<DiskUsageTimes>;
+}
+
+/** Measures in the background what images and containers take, so that ImageFsInfo need not. */
+export class DiskUsage {
+  private readonly times: DiskUsageTimes;
+
+  constructor(private readonly parts: DiskUsageParts) {
+    this.times = { ...TIMES, ...parts.times };
+  }
+
+  /** Until the signal fires: with the connection to the Engine. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { images } = this.parts.store;
+    let [measuredAt, restMs, measuredImages] = [-Infinity, 0, -1];
+    while (!signal.aborted) {
+      const age = performance.now() - measuredAt;
+      const isStale = images.now !== measuredImages || age >= this.times.quiet;
+      if (isStale && age >= restMs) {
+        const started = performance.now();
+        measuredImages = images.now;
+        await this.measure(signal);
+        measuredAt = performance.now();
+        restMs = (measuredAt - started) * REST_PER_WORK;
+      }
+      await pause(this.times.tick, signal);
+    }
+  }
+
+  private async measure(signal: AbortSignal): Promise<void> {
+    const { docker, store, logger } = this.parts;
+    try {
+      const { LayersSize, Containers } = await docker.diskUsage({ signal });
+      const containerBytes = (Containers ?? []).reduce((sum, { SizeRw = 0 }) => sum + SizeRw, 0);
+      store.diskUsage = { imageBytes: LayersSize, containerBytes };
+    } catch (error) {
+      // Somebody else's `docker system df` is one reason. The last measurement stands.
+      if (!signal.aborted) logger.warn('Disk usage cannot be measured', { error: messageOf(error) });
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import type { DockerClient } from '../docker/client';
+import { hasStatus } from '../docker/errors';
+import { messageOf } from '../lib/errors';
+import type { Logger } from '../lib/logger';
+import { Semaphore } from '../lib/semaphore';
+import type { Store } from '../store/store';
+import type { EngineContainerSummary, EngineEvent } from '../translate/engine';
+import { TYPE_LABEL } from '../translate/labels';
+
+/** Somebody may start hundreds of containers at once, and none of them is urgent. */
+const INSPECT_CONCURRENCY = 4;
+
+export interface ForeignContainersParts {
+  readonly docker: DockerClient;
+  readonly store: Store;
+  readonly logger: Logger;
+}
+
+/**
+ * Keeps `store.foreign`: containers of `docker run` and the like. Their images are pinned, for kubelet's image GC only
+ * knows what its own pods use.
+ */
+export class ForeignContainers {
+  private readonly turns = new Semaphore(INSPECT_CONCURRENCY);
+
+  constructor(private readonly parts: ForeignContainersParts) {}
+
+  /** Returns at once. */
+  handle(event: EngineEvent, signal: AbortSignal): void {
+    const { ID: id, Attributes: attributes } = event.Actor;
+    if (attributes[TYPE_LABEL] !== undefined) return;
+    if (event.Action === 'destroy') this.parts.store.foreign.delete(id);
+    if (event.Action === 'create') void this.learn(id, signal);
+  }
+
+  /** Never rejects: the next list makes up for it. */
+  private async learn(id: string, signal: AbortSignal): Promise<void> {
+    const { docker, store, logger } = this.parts;
+    try {
+      const container = await this.turns.run(() => docker.inspectContainer(id, { signal }), signal);
+      store.foreign.put({ id, engineName: container.Name, imageId: container.Image });
+    } catch (error) {
+      if (signal.aborted || hasStatus(error, 404)) return;
+      logger.warn("A container that is no pod's cannot be inspected", {
+        container: id,
+        error: messageOf(error),
+      });
+    }
+  }
+}
+
+/**
+ * Makes `store.foreign` equal to a list of all containers.
+ * @param revision of the table before the list was asked for: what came later is left alone.
+ */
+export function keepForeign(
+  { foreign }: Store,
+  all: readonly EngineContainerSummary[],
+  revision: number,
+): void {
+  const listed = new Set(all.map(({ Id }) => Id));
+  for (const { id } of [...foreign.values()])
+    if (!listed.has(id) && !foreign.isNewerThan(id, revision)) foreign.delete(id);
+  for (const { Id: id, Names, ImageID: imageId, Labels } of all)
+    if (Labels?.[TYPE_LABEL] === undefined) foreign.put({ id, engineName: Names[0] ?? id, imageId });
+}

@@ -56,6 +56,7 @@ describe('connecting', () => {
       cdi: false,
       securityOptions: ['name=apparmor', 'name=seccomp,profile=default'],
       storageDriver: 'overlay2',
+      containerdStore: false,
       operatingSystem: 'Debian GNU/Linux 12 (bookworm)',
       kernelVersion: '6.1.0',
       experimental: false,

@@ -1,6 +1,6 @@
 import { cri } from '../../../src/proto';
 import type { EngineImageInspect } from '../../../src/translate/engine';
-import { imageFromInspect, toCriImage } from '../../../src/translate/image';
+import { imageFromInspect, toCriImage, toVerboseInfo } from '../../../src/translate/image';
 import { engineId, imageRecord } from '../support/records';
 
 const ID = `sha256:${engineId('1')}`;
@@ -33,12 +33,40 @@ describe('imageFromInspect', () => {
       record: { repoTags: [], repoDigests: [], user: '', stopSignal: '', labels: {} },
     },
     {
+      desc: 'a digest among the tags, as the containerd store lists it',
+      inspect: { RepoTags: ['app:1', 'app@sha256:d'], RepoDigests: ['app@sha256:d'] },
+      record: { repoTags: ['app:1'], repoDigests: ['app@sha256:d'], user: '', stopSignal: '', labels: {} },
+    },
+    {
       desc: 'null labels',
       inspect: { Config: { Labels: null } },
       record: { repoTags: [], repoDigests: [], user: '', stopSignal: '', labels: {} },
     },
   ])('$desc', ({ inspect, record }) => {
-    expect(imageFromInspect({ Id: ID, Size: 5, ...inspect })).toEqual({ id: ID, size: 5, ...record });
+    expect(imageFromInspect({ Id: ID, Size: 5, ...inspect })).toEqual({
+      id: ID,
+      size: 5,
+      spec: expect.any(Object) as object,
+      ...record,
+    });
+  });
+});
+
+describe('toVerboseInfo', () => {
+  it('is the OCI configuration, of what the image sets', () => {
+    const inspect = {
+      ...{ Id: ID, Size: 5, Architecture: 'amd64', Os: 'linux', Created: '2023-11-14T22:13:20Z' },
+      Config: { User: '7', Env: ['A=b'], Entrypoint: null, Cmd: ['sh'], WorkingDir: '', Labels: { a: 'b' } },
+    };
+    expect(toVerboseInfo(imageFromInspect(inspect))).toEqual({
+      labels: { a: 'b' },
+      imageSpec: {
+        created: '2023-11-14T22:13:20Z',
+        architecture: 'amd64',
+        os: 'linux',
+        config: { User: '7', Env: ['A=b'], Cmd: ['sh'], Labels: { a: 'b' } },
+      },
+    });
   });
 });
 

@@ -37,6 +37,7 @@ describe('sandboxFromInspect', () => {
       cgroupParent: '/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod6e0f3f5c.slice',
       privileged: false,
       ips: ['172.17.0.5'],
+      imageId: recordedInspect('sandbox-running').Image,
     });
   });
 

@@ -1,0 +1,89 @@
+import { cancelled } from '../../../../src/lib/errors';
+import { pullWhileItMoves } from '../../../../src/server/image/watched-pull';
+import type { EngineProgress } from '../../../../src/translate/engine';
+import { fakeDocker } from '../../../fakes/fake-docker';
+import { gate } from '../../support/async';
+
+const DEADLINE = 60_000;
+const at = (status: string, current?: number): EngineProgress => ({
+  id: 'a',
+  status,
+  progressDetail: current === undefined ? {} : { current },
+});
+
+/** A pull that says what it is told to. */
+function pulling(progressDeadlineMs = DEADLINE, signal = new AbortController().signal) {
+  const end = gate();
+  let say!: (message: EngineProgress) => void;
+  const docker = fakeDocker({
+    pullImage: (_name, _auth, onProgress, options) => {
+      say = onProgress;
+      options?.signal?.addEventListener('abort', () => end.reject(options.signal?.reason as Error));
+      return end.promise;
+    },
+  });
+  const done = pullWhileItMoves(docker, { name: 'r.io/app:1', auth: undefined, progressDeadlineMs }, signal);
+  const failed = done.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  return { end, done, failed, say: (message: EngineProgress) => say(message) };
+}
+
+/** A pull that was given up is rejected in the turn of its timer: whether that has happened by now. */
+const isOver = (failed: Promise<unknown>): Promise<boolean> =>
+  Promise.race([failed.then(() => true), jest.advanceTimersByTimeAsync(0).then(() => false)]);
+
+describe('a pull', () => {
+  beforeEach(() => jest.useFakeTimers());
+  afterEach(() => jest.useRealTimers());
+
+  it('is given up when nothing has moved for the deadline', async () => {
+    const { failed } = pulling();
+    jest.advanceTimersByTime(DEADLINE - 1);
+    expect(await isOver(failed)).toBe(false);
+    jest.advanceTimersByTime(1);
+    expect(await failed).toMatchObject({ code: 'UNAVAILABLE', message: /^r\.io\/app:1: .* for 60 s/ });
+  });
+
+  it('goes on while bytes move, but not while the Engine repeats itself', async () => {
+    const { failed, say } = pulling();
+    for (let bytes = 0; bytes < 10; bytes++) {
+      jest.advanceTimersByTime(DEADLINE - 1);
+      say(at('Downloading', bytes));
+    }
+    expect(await isOver(failed)).toBe(false);
+    jest.advanceTimersByTime(DEADLINE - 1);
+    say(at('Downloading', 9));
+    jest.advanceTimersByTime(1);
+    expect(await failed).toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it('may be silent ten times as long once all layers have come', async () => {
+    const { failed, say } = pulling();
+    say(at('Download complete'));
+    jest.advanceTimersByTime(10 * DEADLINE - 1);
+    expect(await isOver(failed)).toBe(false);
+    jest.advanceTimersByTime(1);
+    expect(await failed).toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it('is never given up with a deadline of 0, and leaves no timer', async () => {
+    const { done, end } = pulling(0);
+    expect(jest.getTimerCount()).toBe(0);
+    end.resolve();
+    await done;
+    const timed = pulling();
+    timed.end.resolve();
+    await timed.done;
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('ends with its caller', async () => {
+    const controller = new AbortController();
+    const { failed } = pulling(DEADLINE, controller.signal);
+    const reason = cancelled('gone');
+    controller.abort(reason);
+    expect(await failed).toBe(reason);
+  });
+});

@@ -1,0 +1,85 @@
+import type { LogFields, Logger } from '../../../src/lib/logger';
+import { silentLogger } from '../../../src/lib/logger';
+import { Store } from '../../../src/store/store';
+import { DiskUsage } from '../../../src/sync/disk-usage';
+import type { EngineDiskUsage } from '../../../src/translate/engine';
+import { imageRecord } from '../support/records';
+
+const TICK = 10_000;
+const QUIET = 300_000;
+
+function measuring(answer: () => Promise<EngineDiskUsage>) {
+  const store = new Store();
+  const complaints: unknown[] = [];
+  const logger: Logger = {
+    ...silentLogger,
+    warn: (_: string, fields?: LogFields) => complaints.push(fields),
+  };
+  let calls = 0;
+  const docker = {
+    diskUsage: () => {
+      calls++;
+      return answer();
+    },
+  };
+  const stop = new AbortController();
+  const done = new DiskUsage({ docker, store, logger }).run(stop.signal);
+  return { store, complaints, done, stop, calls: () => calls };
+}
+
+const after = (ms: number) => (): Promise<EngineDiskUsage> =>
+  new Promise((resolve) => setTimeout(() => resolve({ LayersSize: 5 }), ms));
+
+describe('DiskUsage', () => {
+  beforeEach(() => jest.useFakeTimers());
+  afterEach(() => jest.useRealTimers());
+
+  it('measures at once, then when images change, then now and then', async () => {
+    const { store, calls, stop, done } = measuring(() =>
+      Promise.resolve({ LayersSize: 70, Containers: [{ SizeRw: 3 }, {}, { SizeRw: 4 }] }),
+    );
+    await jest.advanceTimersByTimeAsync(0);
+    expect([store.diskUsage, calls()]).toEqual([{ imageBytes: 70, containerBytes: 7 }, 1]);
+    await jest.advanceTimersByTimeAsync(QUIET - TICK);
+    expect(calls()).toBe(1);
+    store.images.put(imageRecord());
+    await jest.advanceTimersByTimeAsync(TICK);
+    expect(calls()).toBe(2);
+    await jest.advanceTimersByTimeAsync(QUIET - TICK);
+    expect(calls()).toBe(2);
+    await jest.advanceTimersByTimeAsync(TICK);
+    expect(calls()).toBe(3);
+    stop.abort();
+    await done;
+    await jest.advanceTimersByTimeAsync(2 * QUIET);
+    expect(calls()).toBe(3);
+  });
+
+  it('rests twenty times as long as it worked, whatever changes', async () => {
+    const { store, calls, stop } = measuring(after(60_000));
+    await jest.advanceTimersByTimeAsync(60_000);
+    expect(store.diskUsage).toEqual({ imageBytes: 5, containerBytes: 0 });
+    for (let minute = 1; minute < 20; minute++) {
+      store.images.put(imageRecord({ size: minute }));
+      await jest.advanceTimersByTimeAsync(60_000);
+    }
+    expect(calls()).toBe(1);
+    await jest.advanceTimersByTimeAsync(60_000 + TICK);
+    expect(calls()).toBe(2);
+    stop.abort();
+  });
+
+  it('keeps the last measurement when one fails, and goes on', async () => {
+    let fails = false;
+    const { store, calls, stop, complaints } = measuring(() =>
+      fails ? Promise.reject(new Error('already running')) : Promise.resolve({ LayersSize: 1 }),
+    );
+    await jest.advanceTimersByTimeAsync(0);
+    fails = true;
+    await jest.advanceTimersByTimeAsync(2 * QUIET + TICK);
+    expect(calls()).toBe(3);
+    expect(store.diskUsage).toEqual({ imageBytes: 1, containerBytes: 0 });
+    expect(complaints).toEqual([{ error: 'already running' }, { error: 'already running' }]);
+    stop.abort();
+  });
+});

@@ -1,0 +1,54 @@
+import { until } from '../support/async';
+import { engineId } from '../support/records';
+import { connected, containerEvent, containerInspect, syncRoom, type SyncRoom } from './support/room';
+
+const ID = engineId('f0');
+const foreign = () => {
+  const inspect = containerInspect({ id: ID, name: 'db' });
+  return { ...inspect, Config: { Image: 'db', Labels: null } };
+};
+const event = (action: string) => containerEvent(action, { id: ID, name: 'db', type: undefined });
+const known = ({ store }: SyncRoom): string[] => [...store.foreign.values()].map(({ imageId }) => imageId);
+const IMAGE = foreign().Image;
+
+describe('containers that are no pods', () => {
+  it('are known from the list on, with their image and without an inspect', async () => {
+    const room = syncRoom();
+    room.engine.containers.set(ID, foreign());
+    room.engine.containers.set(containerInspect().Id, containerInspect());
+    await connected(room);
+    expect(known(room)).toEqual([IMAGE]);
+    expect(room.engine.calls).not.toContain(`inspectContainer ${ID}`);
+    room.engine.emit(event('destroy'));
+    await until(() => known(room).length === 0);
+    await room.link.stop();
+  });
+
+  it('are learnt of when they are made, and one that is gone again is nobody', async () => {
+    const room = await connected(syncRoom());
+    room.engine.containers.set(ID, foreign());
+    room.engine.emit(event('create'));
+    await until(() => known(room).length === 1);
+    room.engine.containers.delete(ID);
+    room.engine.emit(event('destroy'));
+    room.engine.emit(event('create'));
+    await until(() => room.engine.count('inspectContainer') === 2);
+    expect([known(room), room.complaints]).toEqual([[], []]);
+    await room.link.stop();
+  });
+
+  it('are not forgotten by a list that is older than they are, but by the next', async () => {
+    const room = await connected(syncRoom());
+    room.engine.gates.set('listContainers', async () => {
+      room.engine.gates.clear();
+      room.store.foreign.put({ id: ID, engineName: 'db', imageId: IMAGE });
+      await Promise.resolve();
+    });
+    const { signal } = new AbortController();
+    await room.sync.resync(false, signal);
+    expect(known(room)).toEqual([IMAGE]);
+    await room.sync.resync(false, signal);
+    expect(known(room)).toEqual([]);
+    await room.link.stop();
+  });
+});

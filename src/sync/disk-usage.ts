@@ -54,7 +54,10 @@ export class DiskUsage {
     try {
       const { LayersSize, Containers } = await docker.diskUsage({ signal });
       const containerBytes = (Containers ?? []).reduce((sum, { SizeRw = 0 }) => sum + SizeRw, 0);
-      store.diskUsage = { imageBytes: LayersSize, containerBytes };
+      // To the containerd store writable layers are snapshots like any other.
+      const withoutContainers = store.engine?.containerdStore === true ? containerBytes : 0;
+      const imageBytes = LayersSize === undefined ? undefined : Math.max(LayersSize - withoutContainers, 0);
+      store.diskUsage = { imageBytes, containerBytes };
     } catch (error) {
       // Somebody else's `docker system df` is one reason. The last measurement stands.
       if (!signal.aborted) logger.warn('Disk usage cannot be measured', { error: messageOf(error) });

@@ -6,7 +6,8 @@ import { RegistryProxy, type Interception } from './support/registry-proxy';
 import { TestRegistry } from './support/registry';
 import { until } from '../unit/support/async';
 
-const LAYER_BYTES = 2 * 1024 * 1024;
+/** The containerd store tells of progress by the MiB. */
+const LAYER_BYTES = 8 * 1024 * 1024;
 /** Short enough to wait for, long enough for a busy machine to get a byte through. */
 const PROGRESS_DEADLINE = '3s';
 
@@ -62,7 +63,7 @@ describe('Pulls from a registry in trouble', () => {
   it('that is slow are let be, however long they take', () =>
     withProxy(async (proxy) => {
       const reference = await large('slow:1', proxy);
-      // Twice the deadline in all; the Engine tells of each hundredth of a layer.
+      // Twice the deadline in all.
       proxy.let({ kind: 'trickle', bytes: LAYER_BYTES / 60, everyMs: 100 });
       expect(await images.pull(reference)).toMatch(/^sha256:/);
     }));

@@ -30,8 +30,10 @@ export async function removeImage(
     try {
       await removeAllNames(services, image, signal);
     } catch (error) {
-      // Whatever was untagged before the refusal must show.
-      imageSync.requestResync(AbortSignal.timeout(RESYNC_LIMIT_MS));
+      // Whatever was untagged before the refusal must show. An image without names that is the parent of others is kept
+      // by the Engine, but is none of its list any more: gone for all that CRI can see.
+      await imageSync.resync(AbortSignal.timeout(RESYNC_LIMIT_MS)).catch(() => undefined);
+      if (hasStatus(error, 409) && store.images.get(id) === undefined) return;
       throw error;
     }
     await imageSync.forget(id);
@@ -59,7 +61,8 @@ async function removeAllNames({ docker }: Services, image: ImageRecord, signal: 
   for (const names of [[], repoTags, repoDigests]) {
     for (const name of names) await docker.removeImage(name, { signal });
     try {
-      return await byId();
+      await byId();
+      return;
     } catch (error) {
       if (!hasStatus(error, 409) || names === repoDigests) throw error;
     }

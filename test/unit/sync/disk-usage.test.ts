@@ -1,5 +1,6 @@
 import type { LogFields, Logger } from '../../../src/lib/logger';
 import { silentLogger } from '../../../src/lib/logger';
+import type { EngineFacts } from '../../../src/store/records';
 import { Store } from '../../../src/store/store';
 import { DiskUsage } from '../../../src/sync/disk-usage';
 import type { EngineDiskUsage } from '../../../src/translate/engine';
@@ -53,6 +54,16 @@ describe('DiskUsage', () => {
     await done;
     await jest.advanceTimersByTimeAsync(2 * QUIET);
     expect(calls()).toBe(3);
+  });
+
+  it("leaves containers' layers out of what the containerd store says of images", async () => {
+    const { store, stop } = measuring(() =>
+      Promise.resolve({ LayersSize: 70, Containers: [{ SizeRw: 30 }] }),
+    );
+    store.engine = { containerdStore: true } as EngineFacts;
+    await jest.advanceTimersByTimeAsync(0);
+    expect(store.diskUsage).toEqual({ imageBytes: 40, containerBytes: 30 });
+    stop.abort();
   });
 
   it('rests twenty times as long as it worked, whatever changes', async () => {

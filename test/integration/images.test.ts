@@ -236,7 +236,9 @@ describe('Images', () => {
       for (const size of sizes) expect(size).toBeGreaterThanOrEqual(8 * MIB);
       const after = await measured();
       expect(after.ofImages).toBeGreaterThanOrEqual(8 * MIB);
-      expect(after.ofImages - before.ofImages).toBeLessThan(sizes[0]! + sizes[1]! - 7 * MIB);
+      // The containerd store keeps a layer packed and unpacked.
+      const copies = test.daemon.store.engine?.containerdStore === true ? 2 : 1;
+      expect(after.ofImages - before.ofImages).toBeLessThan((copies + 0.5) * 8 * MIB);
     });
   });
 });

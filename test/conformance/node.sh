@@ -84,11 +84,11 @@ start_dockbridge() {
   node "$root/dist/main.js" serve --container-runtime-endpoint "$CONFORMANCE_ENDPOINT" \
     --docker-endpoint "$DOCKER_HOST" --state-dir "$work/state" --run-dir "$work/run" \
     --network-plugin cni --cni-conf-dir "$work/net.d" --cni-bin-dir /usr/lib/cni --cni-cache-dir "$work/cni-cache" \
-    --image-pull-progress-deadline 5s >"$work/daemon.log" 2>&1 </dev/null &
+    --image-pull-progress-deadline 20s >"$work/daemon.log" 2>&1 </dev/null &
   daemon=$!
   [ "$runtime" != installed ] || CONFORMANCE_RUNTIME=$(dockerd --version | grep -oE '[0-9]+\.[0-9]+' | head -1)
   # The daemon removes a stalled pull after this long.
-  export CONFORMANCE_PULL_LIMIT=5s
+  export CONFORMANCE_PULL_LIMIT=20s
 }
 
 # Its pause image comes from the registry of the suite, whose address is therefore known beforehand.

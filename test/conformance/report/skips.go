@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// sometimes, as what lifts an entry, is said of a test that passes by chance.
+const sometimes = "sometimes"
+
 // skip is one line of the list: `test | where | lifted by | why`. A `*` in a test's name stands for anything, a
 // slash too.
 type skip struct {
@@ -14,8 +17,11 @@ type skip struct {
 }
 
 func (s *skip) String() string {
-	if s.until == "-" {
+	switch s.until {
+	case "-":
 		return s.why
+	case sometimes:
+		return s.why + " (sometimes)"
 	}
 	return s.why + " (lifted by " + s.until + ")"
 }

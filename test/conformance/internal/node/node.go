@@ -58,6 +58,10 @@ func Connect(ctx context.Context, endpoint, handler string, images *registry.Reg
 	env.Base = images.Publish(env.Image("base"), "base", "1")[0]
 	// For runtimes that are told to take their sandbox image from here.
 	images.Publish(registry.Image{Layers: [][]byte{images.Base}, Marker: "pause", Entrypoint: []string{"pause"}}, "pause", "1")
+	// Once, before all specs want it at the same time.
+	if _, err := imageService.PullImage(ctx, &cri.ImageSpec{Image: env.Base}, nil, nil); err != nil {
+		return nil, fmt.Errorf("PullImage %s: %w", env.Base, err)
+	}
 	return env, nil
 }
 

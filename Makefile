@@ -10,7 +10,7 @@ jest_json = $(if $(JEST_JSON_DIR),--json --outputFile=$(JEST_JSON_DIR)/$(1).json
 image = dockbridge.test/busybox:1
 with_engine = bash scripts/engine.sh with --reuse --name $(1)-$$$$
 
-.PHONY: help setup proto build demo run test test-unit test-integration conformance bench lint format check clean
+.PHONY: help setup proto build demo run test test-unit test-integration conformance conformance-upstream bench lint format check clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ test-integration: build ## Run the integration tests: ARGS=… goes to jest
 
 conformance: build ## Kubernetes' own clients against dockbridge: ENGINE=20.10|26.1|28.5|28.5-containerd or ENDPOINT=unix://…
 	@ENGINE='$(ENGINE)' ENDPOINT='$(ENDPOINT)' ARGS='$(ARGS)' bash test/conformance/run.sh
+
+# PARALLEL, SEED and TOTALS go through the environment.
+conformance-upstream: build ## cri-tools' critest and a walk with crictl: CRITEST=FILE CRICTL=FILE, ENGINE as above
+	@ENGINE='$(ENGINE)' ARGS='$(ARGS)' CRITEST='$(CRITEST)' CRICTL='$(CRICTL)' bash test/conformance/upstream.sh
 
 bench: build ## Measure beside the bare Engine: logs, ExecSync, CNI … (on an Engine of its own): ARGS=… goes to jest
 	@env -u DOCKBRIDGE_TEST_DOCKER_HOST node_modules/.bin/jest --selectProjects bench --runInBand $(ARGS)

@@ -77,9 +77,16 @@ S
 
 start_dockbridge() {
   [ -f "$root/dist/main.js" ] || die 'dist/ is missing (run: make build)'
+  local host options=()
   engine=conformance-$$
-  host=$([ "$runtime" = installed ] || export DOCKBRIDGE_TEST_ENGINE=$runtime
-    exec bash "$root/scripts/engine.sh" start --name $engine --owner $$)
+  if [ "$runtime" != installed ]; then
+    export DOCKBRIDGE_TEST_ENGINE=$runtime
+    # Engines before 28 must be told to look for CDI devices.
+    printf '{"features":{"cdi":true,"containerd-snapshotter":%s}}\n' \
+      "$([[ $runtime == *-containerd ]] && echo true || echo false)" >"$work/daemon.json"
+    [ "$runtime" = 20.10 ] || options=(-- --config-file "$work/daemon.json")
+  fi
+  host=$(bash "$root/scripts/engine.sh" start --name $engine --owner $$ "${options[@]}")
   export DOCKER_HOST=${host#DOCKER_HOST=}
   node "$root/dist/main.js" serve --container-runtime-endpoint "$CONFORMANCE_ENDPOINT" \
     --docker-endpoint "$DOCKER_HOST" --state-dir "$work/state" --run-dir "$work/run" \

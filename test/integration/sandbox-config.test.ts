@@ -1,4 +1,5 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
+import { posix } from 'node:path';
 import type { cri } from '../../src/proto';
 import { NamespaceMode, PodSandboxState } from '../../src/proto/enums';
 import { readNodeRights } from '../../src/system/node-rights';
@@ -169,20 +170,23 @@ describe('RunPodSandbox', () => {
     ).toBe('79\n1');
   });
 
-  it('puts sandbox and containers below cgroup_parent', async () => {
-    const parent = `/dockbridge-test-${process.pid}/pod1`;
-    const pod = await runPod(test, podConfig(test, { linux: { cgroup_parent: parent } }));
-    const container = await startedContainer(test, pod, containerConfig('main', FOREVER));
-    try {
-      for (const id of [pod, container]) {
-        const cgroups = await readFile(`/proc/${(await inspect(id)).State.Pid}/cgroup`, 'utf8');
-        expect(cgroups).toContain(`${parent}/${id}`);
+  it.each(['/pod1', '.slice', '.slice/'])(
+    'puts sandbox and containers below cgroup_parent …%s',
+    async (end) => {
+      const parent = `/dockbridge-test-${process.pid}${end}`;
+      const pod = await runPod(test, podConfig(test, { linux: { cgroup_parent: parent } }));
+      const container = await startedContainer(test, pod, containerConfig('main', FOREVER));
+      try {
+        for (const id of [pod, container]) {
+          const cgroups = await readFile(`/proc/${(await inspect(id)).State.Pid}/cgroup`, 'utf8');
+          expect(cgroups).toContain(`:${posix.join(parent, id)}\n`);
+        }
+      } finally {
+        await test.client.call('RemovePodSandbox', { pod_sandbox_id: pod });
+        await removeCgroups(parent.split('/')[1]!);
       }
-    } finally {
-      await test.client.call('RemovePodSandbox', { pod_sandbox_id: pod });
-      await removeCgroups(`dockbridge-test-${process.pid}`);
-    }
-  });
+    },
+  );
 
   it('clamps oom_score_adj to what the kernel allows, and keeps what it allows', async () => {
     const { oomFloor: floor } = await readNodeRights();

@@ -36,6 +36,7 @@ import { EngineLink, type LinkTimes } from './sync/engine-link';
 import { ForeignContainers } from './sync/foreign-containers';
 import { ImageSync } from './sync/image-sync';
 import { notifySystemd } from './system/notify';
+import { KernelLog } from './system/kernel-log';
 import { readNodeRights } from './system/node-rights';
 import { DOCKBRIDGE_VERSION } from './version';
 
@@ -66,6 +67,7 @@ export class Daemon {
     private readonly streaming: StreamingServer,
     private readonly dialers: NetnsDialers,
     private readonly observability: Observability,
+    private readonly kernelLog: KernelLog,
     readonly store: Store,
     private readonly logger: Logger,
   ) {}
@@ -115,6 +117,7 @@ export class Daemon {
       choice: settings.statsSource,
       layerTimes: hooks.layerTimes,
     });
+    const kernelLog = new KernelLog();
     const containerSync = new ContainerSync({
       docker,
       store,
@@ -123,6 +126,7 @@ export class Daemon {
       reservations,
       logger,
       localEngine,
+      kernelLog: localEngine ? kernelLog : undefined,
     });
     const containerEvents = new ContainerEvents({
       ...{ sync: containerSync, store, reservations, logger },
@@ -208,7 +212,10 @@ export class Daemon {
     const observability = new Observability(settings, {
       ...{ metrics, store, link, logs, podEvents, streaming, logger },
     });
-    return new Daemon(link, logs, stats, network, server, streaming, dialers, observability, store, logger);
+    return new Daemon(
+      ...([link, logs, stats, network, server, streaming] as const),
+      ...([dialers, observability, kernelLog, store, logger] as const),
+    );
   }
 
   /**
@@ -244,6 +251,7 @@ export class Daemon {
     await this.stats.close();
     await this.logs.close();
     await this.network.close();
+    await this.kernelLog.close();
     this.logger.info('Stopped');
   }
 }

@@ -11,6 +11,7 @@ import { keepResolvConf } from '../network/resolv-conf-file';
 import type { NameReservations } from '../store/name-reservations';
 import type { ContainerRecord, SandboxRecord } from '../store/records';
 import type { Store } from '../store/store';
+import type { KernelLog } from '../system/kernel-log';
 import { readKernelValues } from './kernel-values';
 import { containerFromInspect } from '../translate/container-record';
 import type { EngineContainerInspect, EngineContainerSummary } from '../translate/engine';
@@ -22,6 +23,7 @@ import { keepForeign } from './foreign-containers';
 
 /** Inspects in flight during a resync: enough to be quick, few enough to leave the Engine some air. */
 const RESYNC_CONCURRENCY = 8;
+const SIGKILL = 9;
 /** A healthy Engine inspects in milliseconds; a container that hangs one must not hold up the others. */
 const RESYNC_INSPECT_MS = 5_000;
 
@@ -34,6 +36,8 @@ export interface ContainerSyncParts {
   readonly logger: Logger;
   /** Whether paths that the Engine names are on this machine. */
   readonly localEngine: boolean;
+  /** Of the machine that the Engine runs on, where that is ours. */
+  readonly kernelLog?: Pick<KernelLog, 'killedForMemory'> | undefined;
 }
 
 /**
@@ -103,8 +107,9 @@ export class ContainerSync {
   }
 
   /** Stores a container once its log has caught up with its state. */
-  async putContainer(container: ContainerRecord): Promise<void> {
+  async putContainer(given: ContainerRecord): Promise<void> {
     const { store, logs, logger } = this.parts;
+    const container = { ...given, oomKilled: await this.wasOomKilled(given) };
     const wasKnown = store.containers.get(container.id);
     if (container.logPath !== '' && container.spoolPath !== '' && !container.startedAt.isZero()) {
       const ended = container.finishedAt.greaterThanOrEqual(container.startedAt);
@@ -125,6 +130,12 @@ export class ContainerSync {
       }
     }
     store.containers.put(container);
+  }
+
+  /** The Engine misses what happens right after the start; a SIGKILL that it knows no reason for is looked into. */
+  private async wasOomKilled({ id, oomKilled, state, exitCode }: ContainerRecord): Promise<boolean> {
+    if (oomKilled || state !== 'exited' || exitCode !== 128 + SIGKILL) return oomKilled;
+    return (await this.parts.kernelLog?.killedForMemory(id)) ?? false;
   }
 
   /** The container is gone from the Engine. */

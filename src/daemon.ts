@@ -210,7 +210,7 @@ export class Daemon {
       },
     );
     const observability = new Observability(settings, {
-      ...{ metrics, store, link, logs, podEvents, streaming, logger },
+      ...{ metrics, store, link, logs, stats, podEvents, streaming, logger },
     });
     return new Daemon(
       ...([link, logs, stats, network, server, streaming] as const),

@@ -1,20 +1,30 @@
 import { join } from 'node:path';
 import type { Settings } from './config/options';
+import { coalesce } from './lib/coalesce';
+import { withDeadline } from './lib/deadline';
 import { messageOf } from './lib/errors';
 import type { Logger } from './lib/logger';
 import type { DaemonMetrics } from './metrics/daemon-metrics';
 import { Endpoint } from './metrics/endpoint';
+import { exposition } from './metrics/exposition';
 import { healthPage, type HealthCheck } from './metrics/health';
 import type { MetricSources } from './metrics/sources';
+import type { MetricSample, PodMetrics } from './stats/metrics/metric';
+import { METRIC_DESCRIPTORS } from './stats/metrics/pod-metrics';
+import type { NodeStats } from './stats/node-stats';
 import type { LinkState } from './sync/engine-link';
 
+/** A scrape of a large node takes a tenth of that. */
+const POD_METRICS_MS = 30_000;
+
 export interface ObservabilityParts extends MetricSources {
+  readonly stats: Pick<NodeStats, 'podMetrics'>;
   readonly metrics: DaemonMetrics;
   readonly link: { readonly state: LinkState; readonly hasSynced: boolean };
   readonly logger: Logger;
 }
 
-/** /metrics and /healthz. A node that can run pods must not refuse to because of a taken port: that is logged. */
+/** /metrics, /metrics/cadvisor and /healthz. A node that can run pods must not refuse to because of a taken port: that is logged. */
 export class Observability {
   private readonly endpoint: Endpoint | undefined;
 
@@ -23,7 +33,10 @@ export class Observability {
     private readonly parts: ObservabilityParts,
   ) {
     if (metricsAddress === 'off') return;
-    const { metrics, logger, link } = parts;
+    const { metrics, logger, link, stats } = parts;
+    const podMetrics = coalesce(() =>
+      withDeadline('Reading pod metrics', POD_METRICS_MS, undefined, (limit) => stats.podMetrics(limit)),
+    );
     this.endpoint = new Endpoint({
       address: metricsAddress === 'run-dir' ? { path: join(runDir, 'metrics.sock') } : metricsAddress,
       pages: {
@@ -31,6 +44,11 @@ export class Observability {
           status: 200,
           contentType: metrics.contentType,
           body: await metrics.render(parts),
+        }),
+        '/metrics/cadvisor': async () => ({
+          status: 200,
+          contentType: metrics.contentType,
+          body: exposition(METRIC_DESCRIPTORS, (await podMetrics()).flatMap(samplesOf)),
         }),
         '/healthz': () => Promise.resolve(healthPage(checks(link))),
       },
@@ -53,6 +71,10 @@ export class Observability {
   async stop(): Promise<void> {
     await this.endpoint?.close();
   }
+}
+
+function samplesOf({ samples, containers }: PodMetrics): MetricSample[] {
+  return [...samples, ...containers.flatMap((container) => container.samples)];
 }
 
 /** The daemon serves once it has read the Engine, and while it can reach it. */

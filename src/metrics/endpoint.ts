@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../lib/errors';
 import { listening } from '../lib/listening';
 import type { Logger } from '../lib/logger';
@@ -12,7 +14,8 @@ const REQUEST_MS = 10_000;
 export interface Page {
   readonly status: number;
   readonly contentType: string;
-  readonly body: string;
+  /** In pieces where it is long: each goes out before the next is made. */
+  readonly body: string | Iterable<string>;
 }
 
 export interface EndpointOptions {
@@ -59,8 +62,11 @@ export class Endpoint {
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { status, contentType, body } = await this.page(request);
-    response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) });
-    response.end(request.method === 'HEAD' ? undefined : body);
+    response.writeHead(status, { 'content-type': contentType });
+    if (request.method === 'HEAD') response.end();
+    else if (typeof body === 'string') response.end(body);
+    // A scraper that has gone is nobody's trouble.
+    else await pipeline(Readable.from(body), response).catch(() => undefined);
   }
 
   /** Never rejects. */

@@ -3,7 +3,7 @@ import { createMetrics } from './registry';
 
 const HEAD = `# Metrics and health
 
-\`/metrics\` is in Prometheus' text format, \`/healthz\` says whether this daemon can serve. Where they are is
+\`/metrics\` tells of dockbridge itself in Prometheus' text format, \`/metrics/cadvisor\` of the pods, \`/healthz\` says whether this daemon can serve. Where they are is
 \`--metrics-address\`: by default on the socket \`metrics.sock\` in \`--run-dir\`, which only root and its group can open
 (pod names and labels are nobody else's business) and which takes no port of the node:
 
@@ -16,6 +16,10 @@ and the node goes on running pods.
 \`/healthz\` answers 200 when the Engine is connected and was read completely, else 503 with a line for each check and why it
 fails. It is what kubelet sees as RuntimeReady; a missing CNI configuration is NetworkReady's business, for pods on the
 host's network run without one.
+
+\`/metrics/cadvisor\` is what kubelet's page of that name should have for the pods of a Docker node: cAdvisor's container metrics
+with its names, labels and units, here with fractions of seconds. Scrape it instead of kubelet's; or let kubelet ask for
+them (ListPodSandboxMetrics, gate PodAndContainerStatsFromCRI), which takes integers only.
 
 No scrape costs an Engine call. Counters begin at 0 with the process.
 `;

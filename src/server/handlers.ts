@@ -1,6 +1,6 @@
 import type { ImageMethods, RuntimeMethods } from '../proto/service';
 import type { Messages } from './call';
-import { unsupportedCall, unsupportedStream } from './unsupported-call';
+import { unsupportedCall } from './unsupported-call';
 import { imageFsInfo } from './image/image-fs-info';
 import { imageStatus } from './image/image-status';
 import { listImages } from './image/list-images';
@@ -37,6 +37,7 @@ import { updateContainerResources } from './runtime/update-container-resources';
 import { updatePodSandboxResources } from './runtime/update-pod-sandbox-resources';
 import { streamContainerStats } from './runtime/stream-container-stats';
 import { streamContainers } from './runtime/stream-containers';
+import { streamPodSandboxMetrics } from './runtime/stream-pod-sandbox-metrics';
 import { streamPodSandboxStats } from './runtime/stream-pod-sandbox-stats';
 import { streamPodSandboxes } from './runtime/stream-pod-sandboxes';
 import { updateRuntimeConfig } from './runtime/update-runtime-config';
@@ -100,11 +101,6 @@ const later = (why: string): Route<unknown, never> => ({
   handler: unsupportedCall(why),
 });
 
-const laterStream = (why: string): StreamRoute<unknown, never> => ({
-  kind: 'always',
-  handler: unsupportedStream(why),
-});
-
 export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
   Version: read(version),
   Status: always(status),
@@ -145,7 +141,7 @@ export const RUNTIME_STREAMS: StreamRoutes<RuntimeMethods> = {
   StreamContainers: { kind: 'read', handler: streamContainers },
   StreamContainerStats: { kind: 'read', handler: streamContainerStats },
   StreamPodSandboxStats: { kind: 'read', handler: streamPodSandboxStats },
-  StreamPodSandboxMetrics: laterStream('pod metrics are not streamed yet'),
+  StreamPodSandboxMetrics: { kind: 'read', handler: streamPodSandboxMetrics },
 };
 
 export const IMAGE_ROUTES: Routes<ImageMethods> = {

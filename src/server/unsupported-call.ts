@@ -4,9 +4,3 @@ import { RuntimeError } from '../lib/errors';
 export function unsupportedCall(why: string): () => Promise<never> {
   return () => Promise.reject(new RuntimeError('UNIMPLEMENTED', why));
 }
-
-export function unsupportedStream(why: string): () => never {
-  return () => {
-    throw new RuntimeError('UNIMPLEMENTED', why);
-  };
-}

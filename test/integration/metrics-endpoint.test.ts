@@ -3,7 +3,7 @@ import { silentLogger } from '../../src/lib/logger';
 import { engineGet, startPrivateEngine } from './support/engine';
 import { TestDaemon } from './support/daemon';
 import { EventWatch } from './support/event-watch';
-import { containerConfig, FOREVER, runPod, startedContainer } from './support/pods';
+import { containerConfig, FOREVER, podConfig, runPod, startedContainer } from './support/pods';
 
 function addressOf(test: TestDaemon): string {
   return `unix://${join(test.directory, 'run', 'metrics.sock')}`;
@@ -67,11 +67,51 @@ describe('The metrics endpoint', () => {
     await watch.close();
   });
 
+  it('gives what cAdvisor would give of the pods, without kubelet', async () => {
+    const config = podConfig(test);
+    const pod = await runPod(test, config);
+    const id = await startedContainer(
+      test,
+      pod,
+      containerConfig('burner', 'while :; do :; done', {
+        linux: { resources: { cpu_quota: 20_000, cpu_period: 100_000, memory_limit_in_bytes: 64 << 20 } },
+      }),
+    );
+    const name = config.metadata?.name ?? '';
+    const valueOf = (text: string, series: string): number => {
+      const found = text
+        .split('\n')
+        .find((line) => line.startsWith(`${series}{`) && line.includes(`container="burner"`));
+      expect(found).toContain(`pod="${name}"`);
+      expect(found).toContain('namespace="test"');
+      expect(found).toContain(id);
+      return Number(found?.split(' ').at(-1));
+    };
+    const first = await page(test, '/metrics/cadvisor');
+    expect(valueOf(first, 'container_spec_memory_limit_bytes')).toBe(64 << 20);
+    expect(valueOf(first, 'container_memory_working_set_bytes')).toBeGreaterThan(0);
+    const before = valueOf(first, 'container_cpu_usage_seconds_total');
+    // Fractions of seconds, which CRI's integers cannot tell.
+    let now = before;
+    while (now - before < 0.05) {
+      now = valueOf(await page(test, '/metrics/cadvisor'), 'container_cpu_usage_seconds_total');
+    }
+    expect(first).toMatch(/^# TYPE container_cpu_usage_seconds_total counter$/m);
+    const network = first
+      .split('\n')
+      .filter((line) => line.startsWith('container_network_receive_bytes_total{'));
+    expect(network).toEqual([expect.stringContaining('interface="eth0"')]);
+    // A family is one block: its name is announced once.
+    const announced = first.match(/^# TYPE \S+/gm) ?? [];
+    expect(new Set(announced).size).toBe(announced.length);
+  });
+
   it('makes no Engine call', async () => {
     expect(
       await test.countEngineCalls(async () => {
         await page(test, '/metrics');
         await page(test, '/healthz');
+        await page(test, '/metrics/cadvisor');
       }),
     ).toEqual({});
   });

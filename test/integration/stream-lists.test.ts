@@ -75,6 +75,16 @@ describe('Lists as streams', () => {
     expect(containerStats.map(({ attributes }) => attributes)).toEqual([listed?.attributes]);
     expect(containerStats).toMatchObject([{ attributes: { id }, cpu: {}, memory: {} }]);
     expect(podStats.map(({ attributes }) => attributes)).toEqual([listedPod?.attributes]);
+    const metrics = await all(client.stream('StreamPodSandboxMetrics', {}).messages);
+    const podMetrics = metrics.flatMap(({ pod_sandbox_metrics }) => pod_sandbox_metrics);
+    const namesIn = (one: (typeof podMetrics)[number] | undefined): unknown => [
+      one?.pod_sandbox_id,
+      one?.metrics.map(({ name }) => name),
+      one?.container_metrics.map((of) => [of.container_id, of.metrics.map(({ name }) => name)]),
+    ];
+    const { pod_metrics } = await client.call('ListPodSandboxMetrics', {});
+    expect(podMetrics.map(namesIn)).toEqual(pod_metrics.map(namesIn));
+    expect(podMetrics.map(({ pod_sandbox_id }) => pod_sandbox_id)).toContain(pod);
     expect(podStats).toMatchObject([{ attributes: { id: pod }, linux: { cpu: {}, memory: {} } }]);
   });
 

@@ -1,6 +1,6 @@
 import type { cri } from '../../proto';
 import { MetricType } from '../../proto/enums';
-import type { MetricSample } from '../../stats/metrics/metric';
+import type { MetricSample, PodMetrics } from '../../stats/metrics/metric';
 import { METRIC_DESCRIPTORS } from '../../stats/metrics/pod-metrics';
 import type { CallContext, Services } from '../services';
 
@@ -17,15 +17,16 @@ export async function listPodSandboxMetrics(
   _: unknown,
   { signal }: CallContext,
 ): Promise<cri.IListPodSandboxMetricsResponse> {
-  const pods = await stats.podMetrics(signal);
+  return { pod_metrics: (await stats.podMetrics(signal)).map(toCriPodMetrics) };
+}
+
+export function toCriPodMetrics({ sandboxId, samples, containers }: PodMetrics): cri.IPodSandboxMetrics {
   return {
-    pod_metrics: pods.map(({ sandboxId, samples, containers }) => ({
-      pod_sandbox_id: sandboxId,
-      metrics: samples.map(toCriMetric),
-      container_metrics: containers.map((container) => ({
-        container_id: container.containerId,
-        metrics: container.samples.map(toCriMetric),
-      })),
+    pod_sandbox_id: sandboxId,
+    metrics: samples.map(toCriMetric),
+    container_metrics: containers.map((container) => ({
+      container_id: container.containerId,
+      metrics: container.samples.map(toCriMetric),
     })),
   };
 }

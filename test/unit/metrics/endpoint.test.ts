@@ -12,6 +12,11 @@ const complaints: string[] = [];
 const logger = { ...silentLogger, error: (message: string) => void complaints.push(message) };
 const pages: EndpointOptions['pages'] = {
   '/good': () => Promise.resolve(text(200, 'gut\n')),
+  '/long': () =>
+    Promise.resolve({
+      ...text(200, ''),
+      body: Array.from({ length: 1_000 }, (_, at) => `line ${at} ${'x'.repeat(1_000)}\n`),
+    }),
   '/bad': () => Promise.reject(new Error('broken')),
 };
 
@@ -71,8 +76,8 @@ describe('Endpoint', () => {
   });
 
   it.each([
-    ['GET', '/', 404, 'pages: /good /bad\n'],
-    ['GET', '/constructor', 404, 'pages: /good /bad\n'],
+    ['GET', '/', 404, 'pages: /good /long /bad\n'],
+    ['GET', '/constructor', 404, 'pages: /good /long /bad\n'],
     ['POST', '/good', 405, 'only GET\n'],
     ['HEAD', '/good', 200, ''],
     ['GET', '/bad', 500, 'broken\n'],
@@ -80,6 +85,13 @@ describe('Endpoint', () => {
     endpoint = new Endpoint({ address: { host: '127.0.0.1', port: 0 }, pages, logger });
     expect(await get(await endpoint.listen(), path, method)).toMatchObject({ status, body });
     expect(complaints).toHaveLength(status === 500 ? 1 : 0);
+  });
+
+  it('sends a long page piece by piece', async () => {
+    endpoint = new Endpoint({ address: { host: '127.0.0.1', port: 0 }, pages, logger });
+    const { body } = await get(await endpoint.listen(), '/long');
+    expect(body.split('\n')).toHaveLength(1_001);
+    expect(body).toMatch(/^line 0 x+\nline 1 /);
   });
 
   it('refuses an address that is taken, and closes all the same', async () => {

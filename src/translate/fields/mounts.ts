@@ -17,7 +17,8 @@ export const MOUNT: FieldsOf<cri.IMount> = {
     except: 'paths with a colon',
   },
   propagation: {
-    becomes: '`BindOptions.Propagation`; PRIVATE leaves it to the Engine, which says rprivate',
+    becomes:
+      '`BindOptions.Propagation`; PRIVATE leaves it to the Engine, which says rprivate, and rslave where the source holds its own data',
     except: 'an unknown number; all but PRIVATE for an image mount',
   },
   uidMappings: { refused: 'Docker Engine has no ID-mapped mounts' },

@@ -23,7 +23,10 @@ export const POD_SANDBOX_CONFIG: FieldsOf<cri.IPodSandboxConfig> = {
   dns_config: { becomes: '`HostConfig.Dns*`, and the `resolv.conf` of the pod' },
   port_mappings: { becomes: '`HostConfig.PortBindings`, or the CNI plugin’s `portMappings`' },
   labels: { becomes: '`Labels`, by the same keys' },
-  annotations: { becomes: '`Labels`, with the prefix `annotation.`; CNI and AppArmor see them too' },
+  annotations: {
+    becomes:
+      '`Labels`, with the prefix `annotation.`; CNI plugins are told the limits of the bandwidth annotations',
+  },
   linux: { becomes: 'see LinuxPodSandboxConfig' },
   windows: { refused: 'this is a Linux node' },
 };

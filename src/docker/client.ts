@@ -102,7 +102,6 @@ export interface DockerClient {
 
   listImages(options?: CallOptions): Promise<EngineImageSummary[]>;
   inspectImage(reference: string, options?: CallOptions): Promise<EngineImageInspect>;
-  imageHistory(reference: string, options?: CallOptions): Promise<unknown[]>;
   /** Resolves when the pull has ended well. */
   pullImage(
     reference: string,

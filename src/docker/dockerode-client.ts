@@ -208,10 +208,6 @@ export class DockerodeClient implements DockerClient {
     return this.call({ method: 'GET', path: imagePath(reference, 'json'), ...options });
   }
 
-  imageHistory(reference: string, options: CallOptions = {}): Promise<unknown[]> {
-    return this.call({ method: 'GET', path: imagePath(reference, 'history'), ...options });
-  }
-
   async pullImage(
     reference: string,
     auth: EngineAuth | undefined,

@@ -63,7 +63,6 @@ const CALLS: Record<
     (docker, signal) => docker.inspectImage('r.io/a/b?c:1', { signal }),
     'GET /images/r.io/a/b%3Fc%3A1/json',
   ],
-  imageHistory: [(docker, signal) => docker.imageHistory('a', { signal }), 'GET /images/a/history'],
   inspectManifest: [
     (docker, signal) => docker.inspectManifest('r.io/a/b?c:1', { username: 'u' }, { signal }),
     'GET /distribution/r.io/a/b%3Fc%3A1/json',

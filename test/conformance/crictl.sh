@@ -125,7 +125,7 @@ sees 'Exited +counter'
 types stats
 sees "^${web:0:13} +web +[0-9.]+ +[0-9.]+[kM]?B"
 types statsp
-sees "^${pod:0:13} +walk"
+sees "walk +${pod:0:13} +[0-9.]+ +[0-9.]+[kM]?B"
 types metricsp
 sees 'container_cpu_usage_seconds_total' 'container_memory_working_set_bytes'
 types update --memory 67108864 "$web"

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,13 +23,21 @@ func webServer(port int) func(*cri.ContainerConfig) {
 	return node.Shell(fmt.Sprintf("echo httpd starts; exec httpd -f -p %d -h /www", port))
 }
 
-// freePort is one that nobody has at the moment.
+// given are the ports that specs have: what a firewall rule forwards is not taken as far as the kernel knows.
+var given sync.Map
+
+// freePort is one that nobody has.
 func freePort(t *testing.T) int32 {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	check.NoError(t, err, "a free port")
-	defer listener.Close()
-	return int32(listener.Addr().(*net.TCPAddr).Port)
+	for {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		check.NoError(t, err, "a free port")
+		port := int32(listener.Addr().(*net.TCPAddr).Port)
+		check.NoError(t, listener.Close(), "close")
+		if _, taken := given.LoadOrStore(port, true); !taken {
+			return port
+		}
+	}
 }
 
 // expectWeb waits until the address answers as webServer does.

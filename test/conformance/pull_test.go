@@ -59,8 +59,8 @@ func slowImage(n *node.Node, pace registry.Pace) string {
 
 func TestSlowPullDoesNotBlockOthers(t *testing.T) {
 	n := env.New(t)
-	ended := make(chan struct{}, 1)
-	reference := slowImage(n, registry.Pace{Chunks: 30, Every: 100 * time.Millisecond, Ended: ended})
+	ended, release := make(chan struct{}, 1), make(chan struct{})
+	reference := slowImage(n, registry.Pace{Chunks: 1000, Every: 100 * time.Millisecond, Release: release, Ended: ended})
 	pulled := make(chan error, 1)
 	go func() {
 		_, err := n.Images.PullImage(n.Context(), &cri.ImageSpec{Image: reference}, nil, nil)
@@ -73,6 +73,7 @@ func TestSlowPullDoesNotBlockOthers(t *testing.T) {
 		t.Fatal("a pull waited for a slower one")
 	default:
 	}
+	close(release)
 	check.NoError(t, <-pulled, "the slow pull")
 	check.True(t, n.Image(reference) != nil, "the image is not there")
 }

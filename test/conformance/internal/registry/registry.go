@@ -41,6 +41,8 @@ type Pace struct {
 	// Chunks of the layer are sent one each Every; after Stall chunks (0: never) nothing more comes.
 	Chunks, Stall int
 	Every         time.Duration
+	// Release, when it is closed, ends the waiting.
+	Release chan struct{}
 	// Ended, with room for one, hears when a client that was being served has gone or has it all.
 	Ended chan struct{}
 }
@@ -191,6 +193,7 @@ func (pace Pace) serve(reply http.ResponseWriter, request *http.Request, content
 		select {
 		case <-request.Context().Done():
 			return
+		case <-pace.Release:
 		case <-time.After(pace.Every):
 		}
 	}

@@ -3,16 +3,18 @@ import { RuntimeError } from '../../../../src/lib/errors';
 import type { MountRecord } from '../../../../src/store/records';
 import { checkContainer, toContainerCreate } from '../../../../src/translate/container-create';
 import { COVERAGE } from '../../../../src/translate/fields/table';
+import { toKernelValues, updatedKernelValues } from '../../../../src/translate/kernel-values';
+import { toEngineUpdate } from '../../../../src/translate/resources';
 import { checkSandbox, toSandboxCreate } from '../../../../src/translate/sandbox-create';
 import { readTable, type Row } from '../../proto/cri-table';
-import { engineFeatures, sandboxRecord } from '../../support/records';
+import { containerRecord, engineFeatures, sandboxRecord } from '../../support/records';
 import { decoded } from '../../support/wire';
 
 type Message = Record<string, unknown>;
 
 /** A field of a request, by the way to it from the request's root. */
 interface Place {
-  readonly root: 'RunPodSandboxRequest' | 'CreateContainerRequest';
+  readonly root: keyof typeof OUTCOMES;
   readonly way: readonly Row[];
 }
 
@@ -92,6 +94,9 @@ const REFUSED_HERE = new Set([
   'RunPodSandboxRequest.config.linux.security_context.namespace_options.target_id',
 ]);
 
+/** The Engine sets it when a container starts; the row of `linux` says so. */
+const ONLY_AT_THE_START = 'UpdateContainerResourcesRequest.linux.oom_score_adj';
+
 function placesBelow(root: Place['root'], message: string, way: readonly Row[]): Place[] {
   return FIELDS.filter(({ parent }) => parent === message).flatMap((field) => {
     const place = { root, way: [...way, field] };
@@ -158,7 +163,7 @@ const SURROUNDINGS = {
 /** All that a request makes of the Engine's call and of the work around it, as text; or the error. */
 function outcome(root: Place['root'], request: Message): string | RuntimeError {
   try {
-    return root === 'RunPodSandboxRequest' ? sandboxOutcome(request) : containerOutcome(request);
+    return OUTCOMES[root](request);
   } catch (error) {
     if (error instanceof RuntimeError) return error;
     throw error;
@@ -194,13 +199,33 @@ function containerOutcome(request: Message): string {
   return JSON.stringify([checked.seccomp, toContainerCreate({ ...checked, mounts }, sandbox, facts, [])]);
 }
 
+/** Of the part that holds values; the handler's tests see to the rest. */
+function updateOutcome(request: Message): string {
+  const { linux } = decoded('UpdateContainerResourcesRequest', request);
+  const { resources } = containerRecord();
+  const current = { ...resources, hugepages: { '2MB': '0', '1GB': '0' } };
+  if (linux === null) return 'nothing';
+  const kernel = updatedKernelValues(toKernelValues(linux, 'linux'), current, 'linux');
+  return JSON.stringify([toEngineUpdate(linux, current, 'linux'), kernel]);
+}
+
+const OUTCOMES = {
+  RunPodSandboxRequest: sandboxOutcome,
+  CreateContainerRequest: containerOutcome,
+  UpdateContainerResourcesRequest: updateOutcome,
+};
+
 describe('every field of a request', () => {
   const places = [
     ...placesBelow('RunPodSandboxRequest', 'RunPodSandboxRequest', []),
     ...placesBelow('CreateContainerRequest', 'CreateContainerRequest', []),
+    ...placesBelow('UpdateContainerResourcesRequest', 'UpdateContainerResourcesRequest', []).filter(
+      ({ way }) => way[0]?.name === 'linux',
+    ),
   ];
   const kindOf = (place: Place): string => {
     if (REFUSED_HERE.has(nameOf(place))) return 'refused';
+    if (nameOf(place) === ONLY_AT_THE_START) return 'informs';
     const [message = '', field = ''] = keyOf(place).split('.');
     return Object.keys(COVERAGE[message]?.[field] ?? {})[0] ?? 'missing';
   };

@@ -4,10 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { forEachLimited } from '../../src/lib/concurrency';
 import { ContainerState } from '../../src/proto/enums';
 import { ChildDaemon } from '../integration/support/child-daemon';
-import { engineDirectory, TEST_IMAGE } from '../integration/support/engine';
+import { TEST_IMAGE } from '../integration/support/engine';
 import { print } from './measure';
+import { cpuSeconds, dockerdPid } from './processes';
 
-const TICKS_PER_SECOND = 100;
 const MB = 1_000_000;
 /** Above the idle daemon: two buffers of 256 KiB, and what V8 leaves lying about before it collects. */
 const MOST_GROWTH_MB = 64;
@@ -16,23 +16,9 @@ const IDLE_SECONDS = 30;
 /** Two hundred containers take a small machine a minute to start and another to remove. */
 const PATIENCE_MS = 600_000;
 
-/** Seconds of processor time, user and system, of all threads so far. */
-async function cpuSeconds(pid: number): Promise<number> {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8');
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
 async function memoryMb(pid: number, field: 'VmHWM' | 'VmRSS'): Promise<number> {
   const kib = new RegExp(`${field}:\\s+(\\d+)`).exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1];
   return (Number(kib) * 1024) / MB;
-}
-
-async function dockerdPid(): Promise<number> {
-  const name = process.env.DOCKBRIDGE_TEST_ENGINE_NAME;
-  if (name === undefined) throw new Error("the bench needs an Engine of its own, to read dockerd's CPU");
-  const recorded = await readFile(join(engineDirectory(name), 'state/dockerd'), 'utf8');
-  return Number(recorded.split(' ')[0]);
 }
 
 describe('container logs', () => {

@@ -1,7 +1,14 @@
 import { open, readFile, type FileHandle } from 'node:fs/promises';
 
-/** memory.stat, the longest of them, has 2 KiB. */
-const FIRST_BYTES = 4_096;
+/** Most files are a number. Up to 4 KiB a buffer comes from Node's pool and costs next to nothing. */
+const FIRST_BYTES = 256;
+
+interface Held {
+  /** Undefined: not there, or not to be opened. */
+  readonly opened: Promise<FileHandle | undefined>;
+  /** What its text fits into, as far as is known. */
+  bytes: number;
+}
 
 /**
  * Files of one control group that are read again and again, opened once: reading an open one costs a seventh of
@@ -9,16 +16,15 @@ const FIRST_BYTES = 4_096;
  * one takes its name; it does not keep the kernel from removing the group, and reads fail (ENODEV) after that.
  */
 export class HeldFiles {
-  /** By path; undefined: not there, or not to be opened. */
-  private readonly held = new Map<string, Promise<FileHandle | undefined>>();
+  private readonly held = new Map<string, Held>();
   private closed = false;
 
   /** Text of a kernel file; undefined when there is none or its group is gone. */
   async read(path: string): Promise<string | undefined> {
     if (this.closed) return undefined;
-    const handle = this.held.get(path) ?? this.hold(path);
+    const held = this.held.get(path) ?? this.hold(path);
     try {
-      return await readStart(await handle);
+      return await readStart(held);
     } catch {
       return undefined;
     }
@@ -32,15 +38,15 @@ export class HeldFiles {
   /** Reads that are under way end first. */
   async close(): Promise<void> {
     this.closed = true;
-    const handles = await Promise.all(this.held.values());
+    const all = [...this.held.values()];
     this.held.clear();
-    for (const handle of handles) await handle?.close();
+    for (const { opened } of all) await (await opened)?.close();
   }
 
-  private hold(path: string): Promise<FileHandle | undefined> {
-    const handle = open(path, 'r').catch(() => undefined);
-    this.held.set(path, handle);
-    return handle;
+  private hold(path: string): Held {
+    const held = { opened: open(path, 'r').catch(() => undefined), bytes: FIRST_BYTES };
+    this.held.set(path, held);
+    return held;
   }
 }
 
@@ -49,12 +55,14 @@ export async function readText(path: string): Promise<string | undefined> {
   return readFile(path, 'latin1').catch(() => undefined);
 }
 
-async function readStart(handle: FileHandle | undefined): Promise<string | undefined> {
+async function readStart(held: Held): Promise<string | undefined> {
+  const handle = await held.opened;
   if (handle === undefined) return undefined;
-  for (let size = FIRST_BYTES; ; size *= 4) {
-    const buffer = Buffer.allocUnsafe(size);
+  for (;;) {
+    const buffer = Buffer.allocUnsafe(held.bytes);
     // From the start: the kernel writes these files anew for each read there.
-    const { bytesRead } = await handle.read(buffer, 0, size, 0);
-    if (bytesRead < size) return buffer.toString('latin1', 0, bytesRead);
+    const { bytesRead } = await handle.read(buffer, 0, held.bytes, 0);
+    if (bytesRead < held.bytes) return buffer.toString('latin1', 0, bytesRead);
+    held.bytes *= 2;
   }
 }

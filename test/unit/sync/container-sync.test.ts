@@ -4,6 +4,7 @@ import { gate, settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';
 import {
   CONTAINER_ID,
+  containerEvent,
   containerInspect,
   CREATED_STATE,
   EXITED_STATE,
@@ -67,6 +68,36 @@ describe('refresh', () => {
     await expect(refreshing).rejects.toThrow('gone');
     busy.resolve();
     await held;
+  });
+});
+
+describe('a SIGKILL', () => {
+  const died = { ...EXITED_STATE, ExitCode: 137 };
+
+  it.each([
+    { desc: 'that nobody explains', state: died, named: false, oomKilled: false },
+    { desc: 'that the Engine explains', state: { ...died, OOMKilled: true }, named: false, oomKilled: true },
+    { desc: 'that only the kernel explains', state: died, named: true, oomKilled: true },
+  ])('$desc', async ({ state, named, oomKilled }) => {
+    const { sync, store, killedForMemory } = roomWith(containerInspect({ state }));
+    if (named) killedForMemory.add(CONTAINER_ID);
+    await sync.refresh(CONTAINER_ID);
+    expect(store.containers.get(CONTAINER_ID)?.oomKilled).toBe(oomKilled);
+  });
+
+  it('of a process of a container that ended by itself is not its end', async () => {
+    const { sync, store, killedForMemory } = roomWith(containerInspect({ state: EXITED_STATE }));
+    killedForMemory.add(CONTAINER_ID);
+    await sync.refresh(CONTAINER_ID);
+    expect(store.containers.get(CONTAINER_ID)?.oomKilled).toBe(false);
+  });
+
+  it('is explained in a death that an event tells, too', async () => {
+    const { sync, store, killedForMemory, told } = roomWith(containerInspect());
+    await sync.refresh(CONTAINER_ID);
+    killedForMemory.add(CONTAINER_ID);
+    await told(containerEvent('die', { exitCode: '137' }));
+    expect(store.containers.get(CONTAINER_ID)).toMatchObject({ state: 'exited', oomKilled: true });
   });
 });
 

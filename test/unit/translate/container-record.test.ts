@@ -314,6 +314,24 @@ describe('createdContainer', () => {
     }
   });
 
+  it.each([
+    {
+      desc: 'text for numbers',
+      user: { uid: '0', gid: 0, groups: [] },
+      kernel: { hugepages: { '2MB': 'x' } },
+    },
+    { desc: 'nothing where lists are', user: { uid: 0, gid: 0 }, kernel: { unified: { 'memory.high': 5 } } },
+    { desc: 'no objects', user: 7, kernel: 'x' },
+  ])('takes no user and no limits from a label with $desc: anybody may write one', ({ user, kernel }) => {
+    const inspect = recordedInspect('container-running');
+    const labels = inspect.Config.Labels ?? {};
+    const extra = { ...(JSON.parse(labels['io.dockbridge.cri'] ?? '{}') as object), user, kernel };
+    const Labels = { ...labels, 'io.dockbridge.cri': JSON.stringify(extra) };
+    const record = containerFromInspect({ ...inspect, Config: { ...inspect.Config, Labels } });
+    expect(record?.user).toBeUndefined();
+    expect(record?.resources).toMatchObject({ hugepages: {}, unified: {} });
+  });
+
   it('refuses a body that is not of ours', () => {
     const body = { Image: 'x', Labels: {}, HostConfig: {} };
     expect(() => createdContainer('c1', 'mine', body, imageRecord(), 0)).toThrow(/mine lacks our labels/);

@@ -69,6 +69,8 @@ export function syncRoom(times: Partial<LinkTimes> = {}) {
     void complaints.push([message, fields?.error ?? fields?.reason].filter(Boolean).join(': '));
   const logger: Logger = { ...silentLogger, warn: note, error: note };
   const docker = engine.client;
+  /** Ids of containers that the kernel's log names. */
+  const killedForMemory = new Set<string>();
   const sync = new ContainerSync({
     docker,
     store,
@@ -77,6 +79,7 @@ export function syncRoom(times: Partial<LinkTimes> = {}) {
     reservations,
     logger,
     localEngine: false,
+    kernelLog: { killedForMemory: (id) => Promise.resolve(killedForMemory.has(id)) },
   });
   const events = new ContainerEvents({ sync, store, reservations, logger });
   const imageSync = new ImageSync({ docker, store, logger });
@@ -96,7 +99,10 @@ export function syncRoom(times: Partial<LinkTimes> = {}) {
     events.handle(event);
     await sync.lock.run(event.Actor.ID, () => Promise.resolve());
   };
-  return { engine, docker, store, logs, reservations, complaints, sync, events, imageSync, link, told };
+  return {
+    ...{ engine, docker, store, logs, reservations, complaints, killedForMemory },
+    ...{ sync, events, imageSync, link, told },
+  };
 }
 
 export type SyncRoom = ReturnType<typeof syncRoom>;

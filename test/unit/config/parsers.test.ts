@@ -12,6 +12,17 @@ const TABLES: Record<string, { parse: parsers.Parse<unknown>; good: Row[]; bad: 
     ],
     bad: [],
   },
+  localAddress: {
+    parse: parsers.localAddress,
+    good: [
+      ['off', 'off'],
+      ['run-dir', 'run-dir'],
+      ['unix:///run/m.sock', { path: '/run/m.sock' }],
+      [':9300', { host: '127.0.0.1', port: 9300 }],
+      ['[::1]:9300', { host: '::1', port: 9300 }],
+    ],
+    bad: ['', 'unix://', 'unix://m.sock', 'unix:///run/', '/run/m.sock', 'localhost', '127.0.0.1:70000'],
+  },
   flag: {
     parse: parsers.flag,
     good: [

@@ -39,6 +39,21 @@ describe('InProcessLogs', () => {
     ]);
   });
 
+  it('tells how far it is behind', async () => {
+    const docker = room.docker();
+    const logs = room.logs();
+    await logs.follow(room.source);
+    docker.write('one');
+    await logs.drain('c1');
+    expect((await logs.stats()).lagBytes).toBe(0);
+    // Asked in the same turn, so before anything can be copied.
+    const behind = docker.write('two').length;
+    const stats = logs.stats();
+    expect((await stats).lagBytes).toBe(behind);
+    await logs.drain('c1');
+    expect(await logs.stats()).toMatchObject({ lagBytes: 0, records: 2 });
+  });
+
   it('goes on from the saved position after close', async () => {
     const docker = room.docker();
     const first = room.logs();

@@ -5,6 +5,7 @@
 #   ARGS=…                      for critest, such as ARGS='-websocket-exec -ginkgo.focus=streaming'
 #   PARALLEL=N                  specs at a time; builds the ginkgo command that critest wants for it (default 1)
 #   SEED=N                      the order of the specs, to repeat a run
+#   BENCHMARK=N                 critest's benchmarks instead, N samples of each, beside the bare Engine's figures
 #   TOTALS=FILE                 gets `N passed, N failed, N skipped` of critest
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -24,6 +25,18 @@ if [ -z "${CONFORMANCE_IMAGES:-}" ]; then
 fi
 
 failed=0
+if [ -n "${BENCHMARK:-}" ]; then
+  mkdir "$NODE_WORK/benchmark"
+  for what in containers pods images; do printf '%sNumber: %d\n%sNumberParallel: 1\n' $what "$BENCHMARK" $what; done >"$NODE_WORK/benchmark.yaml"
+  # One that no other benchmark uses: each sample removes it.
+  echo 'imagePullingBenchmarkImage: registry.k8s.io/e2e-test-images/httpd:2.4.39-4' >>"$NODE_WORK/benchmark.yaml"
+  (cd "$NODE_WORK" && "$CRITEST" -runtime-endpoint "$CONFORMANCE_ENDPOINT" -image-endpoint "$CONFORMANCE_ENDPOINT" -benchmark \
+    -benchmarking-params-file benchmark.yaml -benchmarking-output-dir "$NODE_WORK/benchmark" -ginkgo.no-color) >"$NODE_WORK/critest.log" 2>&1 ||
+    { tail -40 "$NODE_WORK/critest.log" >&2; failed=1; }
+  grep -E '^(Ran|SUCCESS|FAIL)' "$NODE_WORK/critest.log" || true
+  node benchmark.mjs "$NODE_WORK/benchmark"
+  exit $failed
+fi
 if [ -n "$CRITEST" ]; then
   command -v nginx >/dev/null || { echo 'upstream: critest wants an image with nginx (apt-get install nginx-light)' >&2; exit 1; }
   if [ "${PARALLEL:-1}" != 1 ]; then

@@ -1,0 +1,108 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { EngineError } from '../../../../src/docker/errors';
+import { cancelled, RuntimeError, unavailable } from '../../../../src/lib/errors';
+import { explainPullFailure } from '../../../../src/server/image/pull-failure';
+import type { EngineManifest } from '../../../../src/translate/engine';
+import { parseReference } from '../../../../src/translate/reference';
+import { fakeDocker } from '../../../fakes/fake-docker';
+
+const { signal } = new AbortController();
+const engineError = (status: number): EngineError => new EngineError('UNKNOWN', status, `text of ${status}`);
+
+/** What the Engine finds of manifests by reference: a status, or what there is. */
+type Manifests = (name: string) => number | EngineManifest;
+
+function explain(reference: string, failure: unknown, manifests: Manifests, auth?: object): Promise<Error> {
+  const docker = fakeDocker({
+    inspectManifest: (name) => {
+      const found = manifests(name);
+      return typeof found === 'number' ? Promise.reject(engineError(found)) : Promise.resolve(found);
+    },
+  });
+  const pull = { reference: parseReference(reference, 'image'), auth, platform: 'linux/amd64' };
+  return explainPullFailure(docker, pull, failure, signal);
+}
+
+/** A registry that says nothing but a status. */
+async function listening(status: number): Promise<{ server: Server; host: string }> {
+  const server = createServer((_, reply) => reply.writeHead(status).end());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { server, host: `127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+describe('a failed pull', () => {
+  it.each<{ pull: number; manifest: number | EngineManifest; code: string; says: RegExp }>([
+    {
+      pull: 404,
+      manifest: 404,
+      code: 'NOT_FOUND',
+      says: /no repository r\.io\/app, or no tag 1 in it \(text of 404\)/,
+    },
+    { pull: 404, manifest: 403, code: 'PERMISSION_DENIED', says: /denies access/ },
+    { pull: 500, manifest: 404, code: 'NOT_FOUND', says: /\(text of 500\)$/ },
+    { pull: 401, manifest: 500, code: 'UNAUTHENTICATED', says: /wants credentials and none were given/ },
+    { pull: 500, manifest: 401, code: 'UNAUTHENTICATED', says: /none were given/ },
+    { pull: 500, manifest: 429, code: 'RESOURCE_EXHAUSTED', says: /refuses more pulls/ },
+    { pull: 500, manifest: {}, code: 'UNKNOWN', says: /has it, but it cannot be pulled/ },
+    {
+      pull: 500,
+      manifest: { Platforms: [{ os: 'linux', architecture: 'amd64' }] },
+      code: 'UNKNOWN',
+      says: /cannot be pulled/,
+    },
+    { pull: 500, manifest: { Platforms: [{ architecture: '' }] }, code: 'UNKNOWN', says: /cannot be pulled/ },
+    {
+      pull: 404,
+      manifest: { Platforms: [{ os: 'linux', architecture: 'arm64' }] },
+      code: 'NOT_FOUND',
+      says: /nothing for this node's platform, linux\/amd64/,
+    },
+  ])('$pull, the manifest $manifest: $code', async ({ pull, manifest, code, says }) => {
+    const error = await explain('r.io/app:1', engineError(pull), () => manifest);
+    expect(error).toMatchObject({ code, message: says });
+    expect(error.message.startsWith('r.io/app:1: ')).toBe(true);
+  });
+
+  it('for its tag alone, when the repository has another', async () => {
+    const manifests: Manifests = (name) => (name === 'r.io/app:latest' ? {} : 404);
+    expect((await explain('r.io/app:1', engineError(404), manifests)).message).toMatch(
+      /r\.io\/app has no tag 1 /,
+    );
+  });
+
+  it.each([
+    { status: 401, code: 'UNAUTHENTICATED', says: /refuses the credentials/ },
+    { status: 403, code: 'PERMISSION_DENIED', says: /denies access/ },
+    { status: 404, code: 'UNAVAILABLE', says: /does not answer as it should/ },
+    { status: 200, code: 'UNAVAILABLE', says: /does not answer as it should/ },
+  ])(
+    'of which the Engine has nothing to say is told by the registry: $status',
+    async ({ status, code, says }) => {
+      const { server, host } = await listening(status);
+      try {
+        const error = await explain(`${host}/app:1`, engineError(500), () => 500, { username: 'u' });
+        expect(error).toMatchObject({ code, message: says });
+      } finally {
+        await new Promise((resolve) => server.close(resolve));
+      }
+    },
+  );
+
+  it('from a registry that nobody reaches is UNAVAILABLE', async () => {
+    const { server, host } = await listening(200);
+    await new Promise((resolve) => server.close(resolve));
+    const error = await explain(`${host}/app:1`, engineError(500), () => 500);
+    expect(error).toMatchObject({ code: 'UNAVAILABLE', message: /cannot be reached \(text of 500\)$/ });
+  });
+
+  it.each([cancelled('gone'), unavailable('no Engine'), new RuntimeError('UNKNOWN', 'torn')])(
+    'that is explained already stays as it is: %s',
+    async (failure) => {
+      const nobody: Manifests = () => {
+        throw new Error('not to be asked');
+      };
+      expect(await explain('r.io/app:1', failure, nobody)).toBe(failure);
+    },
+  );
+});

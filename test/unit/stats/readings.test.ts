@@ -1,0 +1,73 @@
+import Long from 'long';
+import { parseNetDev, toNetworkReading } from '../../../src/stats/interfaces';
+import { deviceNumber, parseDiskstats } from '../../../src/stats/metrics/block-devices';
+import { PodSums } from '../../../src/stats/pod-sum';
+import type { UsageReading } from '../../../src/translate/readings';
+
+const NET_DEV = `Inter-|   Receive                                                |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
+    lo:     100       1    0    0    0     0          0         0      100       1    0    0    0     0       0          0
+  net1:      11      12   13   14    0     0          0         0       15      16   17   18    0     0       0          0
+  eth0:21 22 23 24 0 0 0 0 25 26 27 28 0 0 0 0
+`;
+
+describe('parseNetDev', () => {
+  it('reads every interface, whether or not a space follows the colon', () => {
+    expect(parseNetDev(NET_DEV).map(({ name }) => name)).toEqual(['lo', 'net1', 'eth0']);
+    expect(parseNetDev(NET_DEV)[2]).toEqual({
+      ...{ name: 'eth0', rxBytes: 21, rxPackets: 22, rxErrors: 23, rxDropped: 24 },
+      ...{ txBytes: 25, txPackets: 26, txErrors: 27, txDropped: 28 },
+    });
+    expect(parseNetDev('')).toEqual([]);
+  });
+
+  it('takes eth0 for the default, else the first, and never loopback', () => {
+    const all = parseNetDev(NET_DEV);
+    const { defaultInterface, others } = toNetworkReading(all, Long.ONE);
+    expect([defaultInterface?.name, ...others.map(({ name }) => name)]).toEqual(['eth0', 'net1']);
+    expect(toNetworkReading(all.slice(0, 2), Long.ONE).defaultInterface?.name).toBe('net1');
+    expect(toNetworkReading(all.slice(0, 1), Long.ONE)).toMatchObject({
+      defaultInterface: undefined,
+      others: [],
+    });
+  });
+});
+
+describe('PodSums', () => {
+  const reading = (at: number, nanos: number, usage: number): UsageReading => ({
+    cpu: { timestamp: Long.fromNumber(at), usageNanos: Long.fromNumber(nanos, true) },
+    memory: { timestamp: Long.fromNumber(at), usage, workingSet: usage / 2 },
+  });
+
+  it('keeps what ended containers had used, until the pod is gone', () => {
+    const sums = new PodSums();
+    const both = new Map([
+      ['a', reading(1, 100, 10)],
+      ['b', reading(2, 50, 20)],
+    ]);
+    const first = sums.sum('pod', both);
+    expect(first.cpu?.usageNanos.toNumber()).toBe(150);
+    expect(first.cpu?.timestamp.toNumber()).toBe(2);
+    expect(first.memory).toMatchObject({ usage: 30, workingSet: 15 });
+    sums.end('a');
+    const second = sums.sum('pod', new Map([['b', reading(3, 60, 20)]]));
+    expect(second.cpu?.usageNanos.toNumber()).toBe(160);
+    expect(second.memory?.usage).toBe(20);
+    sums.forget('pod');
+    expect(sums.sum('pod', new Map([['b', reading(4, 60, 20)]])).cpu?.usageNanos.toNumber()).toBe(60);
+  });
+});
+
+describe('names of devices', () => {
+  it('come from diskstats', () => {
+    const names = parseDiskstats(' 259       0 nvme0n1 168 0 1\n   8       1 sda1 1 2 3\n');
+    expect(names.get('259:0')).toBe('/dev/nvme0n1');
+    expect(names.get('8:1')).toBe('/dev/sda1');
+  });
+
+  it.each([
+    [0x801, '8:1'],
+    [0x10300, '259:0'],
+    [0x100000 + 0x805, '8:261'],
+  ])('by the number of stat: %d', (dev, name) => expect(deviceNumber(dev)).toBe(name));
+});

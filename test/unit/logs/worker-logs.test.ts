@@ -1,26 +1,10 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { transformFileSync } from '@swc/core';
 import { createContainerLogs } from '../../../src/logs/create-container-logs';
 import { InProcessLogs } from '../../../src/logs/in-process-logs';
 import { WorkerLogs } from '../../../src/logs/worker-logs';
+import { compileWorker } from '../support/compile-worker';
 import { LogRoom } from './support/log-room';
-
-const SRC = join(__dirname, '../../../src');
-
-/** A worker thread cannot load TypeScript: what it needs is compiled as `npm run build` would lay it out. */
-function compile(into: string): string {
-  const files = fs.readdirSync(join(SRC, 'logs')).map((name) => `logs/${name}`);
-  for (const file of [...files, 'lib/errors.ts']) {
-    const { code } = transformFileSync(join(SRC, file), {
-      jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
-      module: { type: 'commonjs' },
-    });
-    fs.mkdirSync(join(into, file, '..'), { recursive: true });
-    fs.writeFileSync(join(into, file.replace(/\.ts$/, '.js')), code);
-  }
-  return join(into, 'logs/worker-entry.js');
-}
 
 describe('WorkerLogs', () => {
   let room: LogRoom;
@@ -28,7 +12,7 @@ describe('WorkerLogs', () => {
   let entry: string;
   beforeEach(() => {
     room = new LogRoom();
-    entry = compile(join(room.root, 'dist'));
+    entry = compileWorker('logs', join(room.root, 'dist'));
     logs = new WorkerLogs({ stateDir: room.stateDir, logger: room.logger(), entry });
   });
   afterEach(async () => {
@@ -97,7 +81,7 @@ describe('createContainerLogs', () => {
     const room = new LogRoom();
     const logs = createContainerLogs({ mode: 'cri', stateDir: room.stateDir, logger: room.logger() });
     expect(logs).toBeInstanceOf(InProcessLogs);
-    expect(fs.existsSync(join(SRC, 'logs', 'worker-entry.ts'))).toBe(true);
+    expect(fs.existsSync(join(__dirname, '../../../src/logs/worker-entry.ts'))).toBe(true);
     await logs.close();
     await room.dispose();
   });

@@ -71,7 +71,7 @@ export class LayerSource {
     }
   }
 
-  /** The Engine's data root, as ImageFsInfo says: kubelet takes equal names for one file system. */
+  /** The Engine's data root where the layer is below it: kubelet looks up the file system that holds the path. */
   private mountpointOf(directory: string): string {
     const root = this.parts.rootDir();
     return root !== '' && directory.startsWith(`${root}/`) ? root : directory;

@@ -157,14 +157,9 @@ func (r results) report(runtime string, areas map[string]string, skips []*skip, 
 		all.failed++
 		failed = append(failed, "  no test ran\n"+said(r.broken))
 	}
-	for title, lines := range map[string][]string{"Skipped": skipped, "Entries of the list that are needed no more": needless} {
-		if len(lines) > 0 {
-			fmt.Printf("%s:\n%s\n\n", title, strings.Join(lines, "\n"))
-		}
-	}
-	if len(failed) > 0 {
-		fmt.Printf("Failed:\n%s\n\n", strings.Join(failed, "\n"))
-	}
+	list("Skipped", skipped)
+	list("Entries of the list that are needed no more", needless)
+	list("Failed", failed)
 	fmt.Printf("%-34s %6s %6s %7s\n", "on "+runtime, "passed", "failed", "skipped")
 	for _, area := range slices.Sorted(maps.Keys(byArea)) {
 		fmt.Printf("%-34s %6d %6d %7d\n", area, byArea[area].passed, byArea[area].failed, byArea[area].skipped)
@@ -179,6 +174,12 @@ func (r results) report(runtime string, areas map[string]string, skips []*skip, 
 		return fmt.Errorf("conformance on %s: %s", runtime, all)
 	}
 	return nil
+}
+
+func list(title string, lines []string) {
+	if len(lines) > 0 {
+		fmt.Printf("%s:\n%s\n\n", title, strings.Join(lines, "\n"))
+	}
 }
 
 // said is what a test itself wrote, without what `go test` adds.

@@ -114,9 +114,20 @@ export class NodeStats {
     signal: AbortSignal | undefined,
   ): Promise<UsageReading> {
     const pause = await this.parts.source.usage(sandbox, signal);
+    // What ended meanwhile is in the sum already, as one that has ended; no await from here on.
+    if (!this.isStill(sandbox)) return {};
     const members = new Map(pause === undefined ? [] : [[sandbox.id, pause]]);
-    for (const { container, usage } of containers) if (usage !== undefined) members.set(container.id, usage);
+    for (const { container, usage } of containers) {
+      if (usage !== undefined && this.isStill(container)) members.set(container.id, usage);
+    }
     return this.sums.sum(sandbox.id, members);
+  }
+
+  /** Whether the process that was there when the record was taken is there now. */
+  private isStill({ kind, id, pid }: SandboxRecord | ContainerRecord): boolean {
+    const { containers, sandboxes } = this.parts.store;
+    const now = kind === 'sandbox' ? sandboxes.get(id) : containers.get(id);
+    return now?.pid === pid && hasProcess(now);
   }
 
   private async network(
@@ -145,6 +156,8 @@ export class NodeStats {
     const { source, layers } = this.parts;
     if (now !== undefined && hasProcess(now)) {
       if (before?.pid === now.pid) return;
+      // Restarted: its counters begin anew.
+      this.sums.end(now.id);
       this.inBackground(source.watch(now));
       if (now.kind === 'sandbox') this.inBackground(this.ownUsage(now, undefined));
       else layers.add({ id: now.id, pid: now.pid });

@@ -9,7 +9,7 @@ export class PodSums {
   private readonly ended = new Map<string, Long>();
   private readonly last = new Map<string, { readonly sandboxId: string; readonly usageNanos: Long }>();
 
-  /** @param members readings by container id. */
+  /** @param members readings by container id, of those that `end` was not called for. */
   sum(sandboxId: string, members: ReadonlyMap<string, UsageReading>): UsageReading {
     const all = [...members.values()];
     for (const [id, { cpu }] of members) {
@@ -37,6 +37,7 @@ export class PodSums {
   /** The sandbox is gone. */
   forget(sandboxId: string): void {
     this.ended.delete(sandboxId);
+    for (const [id, last] of this.last) if (last.sandboxId === sandboxId) this.last.delete(id);
   }
 }
 

@@ -1,10 +1,11 @@
 import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { errnoOf } from '../../lib/errors';
 
 /** Most files are a number. Up to 4 KiB a buffer comes from Node's pool and costs next to nothing. */
 const FIRST_BYTES = 256;
 
 interface Held {
-  /** Undefined: not there, or not to be opened. */
+  /** Undefined: not there. */
   readonly opened: Promise<FileHandle | undefined>;
   /** What its text fits into, as far as is known. */
   bytes: number;
@@ -44,7 +45,12 @@ export class HeldFiles {
   }
 
   private hold(path: string): Held {
-    const held = { opened: open(path, 'r').catch(() => undefined), bytes: FIRST_BYTES };
+    const opened = open(path, 'r').catch((error: unknown) => {
+      // What this kernel or controller does not have is not looked for again; EMFILE and the like pass.
+      if (errnoOf(error) !== 'ENOENT') this.held.delete(path);
+      return undefined;
+    });
+    const held = { opened, bytes: FIRST_BYTES };
     this.held.set(path, held);
     return held;
   }

@@ -1,0 +1,110 @@
+import Long from 'long';
+import { silentLogger } from '../../../src/lib/logger';
+import { NamespaceMode } from '../../../src/proto/enums';
+import { InThreadDiskWork } from '../../../src/stats/disk/disk-work';
+import { LayerBudget } from '../../../src/stats/disk/layer-budget';
+import { NodeStats } from '../../../src/stats/node-stats';
+import { ReadingClock } from '../../../src/stats/reading-clock';
+import type { Target, UsageSource } from '../../../src/stats/usage-source';
+import { Store } from '../../../src/store/store';
+import type { UsageReading } from '../../../src/translate/readings';
+import { containerRecord, sandboxRecord } from '../support/records';
+
+const clock = new ReadingClock(() => 1_700_000_000_000);
+
+/** Processor time as it is set; `onRead` happens while the reading is on its way. */
+class FakeSource implements UsageSource {
+  readonly used = new Map<string, number>();
+  onRead: ((id: string) => void) | undefined;
+
+  async usage({ id }: Target): Promise<UsageReading | undefined> {
+    const used = this.used.get(id);
+    await Promise.resolve();
+    this.onRead?.(id);
+    if (used === undefined) return undefined;
+    return { cpu: { timestamp: clock.now(), usageNanos: Long.fromNumber(used, true) } };
+  }
+
+  cgroupName = nothing;
+  detail = nothing;
+  podUsage = nothing;
+  podDetail = nothing;
+  processes = nothing;
+  interfaces = nothing;
+  watch = nothing;
+  forget = nothing;
+  close = nothing;
+}
+
+function nothing(): Promise<undefined> {
+  return Promise.resolve(undefined);
+}
+
+describe('a pod without a cgroup parent', () => {
+  const pod = sandboxRecord({ cgroupParent: '' });
+  const main = containerRecord({ sandboxId: pod.id, state: 'running', pid: 200 });
+  let store: Store;
+  let source: FakeSource;
+  let stats: NodeStats;
+
+  beforeEach(() => {
+    store = new Store();
+    source = new FakeSource();
+    const layers = new LayerBudget(() => Promise.resolve(undefined), silentLogger);
+    stats = new NodeStats({
+      store,
+      source,
+      layers,
+      work: new InThreadDiskWork(),
+      clock,
+      logger: silentLogger,
+    });
+    stats.start();
+    store.sandboxes.put(pod);
+    store.containers.put(main);
+    source.used.set(pod.id, 1);
+    source.used.set(main.id, 100);
+  });
+  afterEach(() => stats.close());
+
+  const used = async (): Promise<number | undefined> =>
+    (await stats.ofPod(pod)).usage?.cpu?.usageNanos.toNumber();
+
+  it('keeps what an ended container had used', async () => {
+    expect(await used()).toBe(101);
+    store.containers.put({ ...main, state: 'exited', pid: 0 });
+    expect(await used()).toBe(101);
+  });
+
+  it('counts one that ends during the reading once', async () => {
+    expect(await used()).toBe(101);
+    source.used.set(main.id, 110);
+    source.onRead = (id) => {
+      if (id === pod.id) store.containers.put({ ...main, state: 'exited', pid: 0 });
+    };
+    expect(await used()).toBe(101);
+    expect(await used()).toBe(101);
+  });
+
+  it('does not go back when a container is restarted', async () => {
+    expect(await used()).toBe(101);
+    store.containers.put({ ...main, pid: 201 });
+    source.used.set(main.id, 5);
+    expect(await used()).toBe(106);
+  });
+
+  it('has no use once it is gone, and begins anew', async () => {
+    expect(await used()).toBe(101);
+    source.onRead = () => store.sandboxes.delete(pod.id);
+    expect(await used()).toBeUndefined();
+    store.containers.put({ ...main, state: 'exited', pid: 0 });
+    const other = {
+      ...pod,
+      id: pod.id.replace(/0$/, '1'),
+      namespaces: { ...pod.namespaces, network: NamespaceMode.NODE },
+    };
+    store.sandboxes.put(other);
+    source.used.set(other.id, 3);
+    expect((await stats.ofPod(other)).usage?.cpu?.usageNanos.toNumber()).toBe(3);
+  });
+});

@@ -134,7 +134,7 @@ export class Daemon {
     });
     const imageSync = new ImageSync({ docker, store, logger });
     const link = new EngineLink({
-      ...{ docker, store, containerSync, containerEvents, imageSync, logger },
+      ...{ docker, store, containerSync, containerEvents, imageSync, localEngine, logger },
       foreignContainers: new ForeignContainers({ docker, store, logger }),
       diskUsage: new DiskUsage({ docker, store, logger }),
       times: hooks.linkTimes ?? {},

@@ -26,7 +26,11 @@ export async function createNodeStats(options: NodeStatsOptions): Promise<NodeSt
   const clock = new ReadingClock();
   const { source, visible } = await chooseSource({ ...options, clock });
   const work = diskWork(logger);
-  const sizes = new LayerSource({ work, engine, clock, visible, rootDir: () => store.engine?.rootDir ?? '' });
+  const sizes = new LayerSource({
+    ...{ work, engine, clock, visible },
+    rootDir: () => store.engine?.rootDir ?? '',
+    imageDirectory: () => store.engine?.imageDirectory ?? '',
+  });
   const layers = new LayerBudget((target, signal) => sizes.measure(target, signal), logger, layerTimes);
   return new NodeStats({ store, source, layers, work, clock, logger });
 }

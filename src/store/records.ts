@@ -181,6 +181,8 @@ export interface EngineFacts {
   readonly platform: string;
   /** `DockerRootDir`. */
   readonly rootDir: string;
+  /** Of images and writable layers, below which all of them are; `rootDir` where it cannot be seen. */
+  readonly imageDirectory: string;
   readonly cgroupDriver: string;
   readonly runtimes: readonly string[];
   readonly defaultRuntime: string;

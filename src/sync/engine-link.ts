@@ -7,6 +7,7 @@ import type { Logger } from '../lib/logger';
 import { pause } from '../lib/pause';
 import type { EngineFacts } from '../store/records';
 import type { Store } from '../store/store';
+import { findImageDirectory } from '../system/image-directory';
 import { toFacts } from '../translate/engine-facts';
 import type { ContainerEvents } from './container-events';
 import type { ContainerSync } from './container-sync';
@@ -44,6 +45,8 @@ export interface EngineLinkParts {
   readonly imageSync: ImageSync;
   readonly diskUsage: Pick<DiskUsage, 'run'>;
   readonly logger: Logger;
+  /** Whether the Engine's directories are ours to see. */
+  readonly localEngine: boolean;
   /** Other times than usual, for tests. */
   readonly times?: Partial<LinkTimes>;
 }
@@ -222,10 +225,11 @@ export class EngineLink {
   }
 
   private async readFacts(signal: AbortSignal): Promise<EngineFacts> {
-    const { docker } = this.parts;
+    const { docker, localEngine } = this.parts;
     const [version, info] = await withDeadline('Docker Engine', this.times.probeTimeout, signal, (limit) =>
       Promise.all([docker.version({ signal: limit }), docker.info({ signal: limit })]),
     );
-    return toFacts(version, info);
+    const facts = toFacts(version, info);
+    return localEngine ? { ...facts, imageDirectory: await findImageDirectory(facts) } : facts;
   }
 }

@@ -19,6 +19,7 @@ export interface EngineFeatures {
   readonly cdi: boolean;
 }
 
+/** `imageDirectory` is the root, until somebody has looked for it. */
 export function toFacts(version: EngineVersion, info: EngineInfo): EngineFacts {
   const runtimes = Object.entries(info.Runtimes ?? {});
   return {
@@ -26,6 +27,7 @@ export function toFacts(version: EngineVersion, info: EngineInfo): EngineFacts {
     apiVersion: version.ApiVersion,
     platform: `${version.Os}/${version.Arch}`,
     rootDir: info.DockerRootDir,
+    imageDirectory: info.DockerRootDir,
     cgroupDriver: info.CgroupDriver,
     runtimes: runtimes.map(([name]) => name).sort(),
     defaultRuntime: info.DefaultRuntime,

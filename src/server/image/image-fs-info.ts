@@ -6,7 +6,6 @@ import type { cri } from '../../proto';
 import type { Store } from '../../store/store';
 import { nanosFromMillis } from '../../translate/time';
 import type { Services } from '../services';
-import { imageDirectory } from './image-directory';
 
 /** statfs of a dead network disk never returns. */
 const STATFS_MS = 2_000;
@@ -20,7 +19,7 @@ export async function imageFsInfo({ store, link, settings }: Services): Promise<
   if (engine === undefined) {
     throw unavailable(link.state.ready ? 'Docker Engine has not answered yet' : link.state.reason);
   }
-  const mountpoint = await imageDirectory(engine, settings.localEngine);
+  const { imageDirectory: mountpoint } = engine;
   const inodes = settings.localEngine ? await usedInodes(mountpoint) : undefined;
   const usage = (bytes: number): cri.IFilesystemUsage => ({
     timestamp: nanosFromMillis(Date.now()),

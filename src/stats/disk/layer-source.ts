@@ -23,6 +23,8 @@ export interface LayerSourceParts {
   readonly visible: boolean;
   /** The Engine's data root, '' until known. */
   readonly rootDir: () => string;
+  /** Below which all layers are, '' until known. */
+  readonly imageDirectory: () => string;
 }
 
 export interface MeasuredLayer {
@@ -56,7 +58,7 @@ export class LayerSource {
   }
 
   private async byEngine(id: string, signal: AbortSignal): Promise<MeasuredLayer | undefined> {
-    const { engine, clock, rootDir } = this.parts;
+    const { engine, clock, imageDirectory } = this.parts;
     const start = performance.now();
     try {
       const usedBytes = await withDeadline(`The size of ${id}`, ENGINE_MS, signal, (limit) =>
@@ -64,16 +66,16 @@ export class LayerSource {
       );
       const costMs = performance.now() - start;
       if (usedBytes === undefined) return undefined;
-      return { reading: { timestamp: clock.now(), mountpoint: rootDir(), usedBytes }, costMs };
+      return { reading: { timestamp: clock.now(), mountpoint: imageDirectory(), usedBytes }, costMs };
     } catch (error) {
       if (hasCode(error, 'NOT_FOUND')) return undefined;
       throw error;
     }
   }
 
-  /** The Engine's data root where the layer is below it: kubelet looks up the file system that holds the path. */
+  /** As ImageFsInfo says: kubelet takes equal names for one file system. A containerd elsewhere only the layer knows. */
   private mountpointOf(directory: string): string {
-    const root = this.parts.rootDir();
+    const root = this.parts.imageDirectory();
     return root !== '' && directory.startsWith(`${root}/`) ? root : directory;
   }
 }

@@ -49,6 +49,7 @@ describe('connecting', () => {
       apiVersion: '1.41',
       platform: 'linux/amd64',
       rootDir: '/var/lib/docker',
+      imageDirectory: '/var/lib/docker',
       cgroupDriver: 'systemd',
       runtimes: ['kata', 'runc'],
       defaultRuntime: 'runc',

@@ -91,6 +91,7 @@ export function syncRoom(times: Partial<LinkTimes> = {}) {
     foreignContainers: new ForeignContainers({ docker, store, logger }),
     imageSync,
     diskUsage: { run: () => Promise.resolve() },
+    localEngine: false,
     logger,
     times,
   });

@@ -1,0 +1,42 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { withDeadline } from '../lib/deadline';
+import { abortable } from '../lib/keyed-lock';
+import type { EngineFacts } from '../store/records';
+
+/** Where containerd of distributions keeps everything. */
+const SYSTEM_CONTAINERD = '/var/lib/containerd';
+/** A dead network disk never answers. */
+const STAT_MS = 2_000;
+
+/**
+ * The directory with images and writable layers, whose file system kubelet watches. The Engine's own store has one below
+ * its root for each driver, which may be a disk of its own; containerd's is below the root of the containerd in use:
+ * the Engine's private one, else the system's. For Engines on this machine, once per connection: ImageFsInfo and the
+ * stats of each container must name the same directory, and must not wait for a disk.
+ * @returns the Engine's root when no such directory is found in time.
+ */
+export async function findImageDirectory(
+  {
+    rootDir,
+    storageDriver,
+    containerdStore,
+  }: Pick<EngineFacts, 'rootDir' | 'storageDriver' | 'containerdStore'>,
+  systemContainerd = SYSTEM_CONTAINERD,
+): Promise<string> {
+  const snapshotter = `io.containerd.snapshotter.v1.${storageDriver}`;
+  const candidates = containerdStore
+    ? [join(rootDir, 'containerd/daemon', snapshotter), join(systemContainerd, snapshotter)]
+    : [join(rootDir, storageDriver)];
+  for (const path of candidates) if (await isDirectory(path)) return path;
+  return rootDir;
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    const found = await withDeadline('stat', STAT_MS, undefined, (limit) => abortable(stat(path), limit));
+    return found.isDirectory();
+  } catch {
+    return false;
+  }
+}

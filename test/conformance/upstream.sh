@@ -3,7 +3,8 @@
 # are not ours: https://github.com/kubernetes-sigs/cri-tools publishes them.
 #   CRITEST=FILE  CRICTL=FILE   the binaries; default: what PATH has. Without one of them its half is left out.
 #   ARGS=…                      for critest, such as ARGS='-websocket-exec -ginkgo.focus=streaming'
-#   PARALLEL=N                  specs at a time; builds the ginkgo command that critest wants for it (default 1)
+#   PARALLEL=N                  specs at a time; builds the ginkgo command that critest wants for it (default 1):
+#   GINKGO=vX.Y.Z               its version, where critest's build does not tell
 #   SEED=N                      the order of the specs, to repeat a run
 #   BENCHMARK=N                 critest's benchmarks instead, N samples of each, beside the bare Engine's figures
 #   TOTALS=FILE                 gets `N passed, N failed, N skipped` of critest
@@ -40,8 +41,9 @@ fi
 if [ -n "$CRITEST" ]; then
   command -v nginx >/dev/null || { echo 'upstream: critest wants an image with nginx (apt-get install nginx-light)' >&2; exit 1; }
   if [ "${PARALLEL:-1}" != 1 ]; then
-    version=$("$go" version -m "$CRITEST" | awk '$2 == "github.com/onsi/ginkgo/v2" { print $3 }')
-    GOFLAGS=-mod=mod GOBIN=$NODE_WORK "$go" install "github.com/onsi/ginkgo/v2/ginkgo@$version"
+    version=${GINKGO:-$("$go" version -m "$CRITEST" | awk '$2 == "github.com/onsi/ginkgo/v2" { print $3 }')}
+    [ -n "$version" ] || { echo 'upstream: which ginkgo is critest built with? (GINKGO=v2.…)' >&2; exit 1; }
+    GOBIN=$NODE_WORK "$go" install "github.com/onsi/ginkgo/v2/ginkgo@$version"
     export PATH=$NODE_WORK:$PATH ARGS="-parallel $PARALLEL ${ARGS:-}"
   fi
   # That digest's image is published by its project: nobody can make it again. Ours is in image_test.go.

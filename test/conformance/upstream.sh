@@ -16,6 +16,14 @@ export CRITEST CRICTL
 [ -n "$CRITEST$CRICTL" ] || { echo 'upstream: neither critest nor crictl here: nothing to run (CRITEST=… CRICTL=…)' >&2; exit 1; }
 
 if [ -z "${NODE_WORK:-}" ]; then
+  # The node has no way out: what comes from outside comes now.
+  if [ "${PARALLEL:-1}" != 1 ]; then
+    version=${GINKGO:-$("$go" version -m "$CRITEST" | awk '$2 == "github.com/onsi/ginkgo/v2" { print $3 }')}
+    [ -n "$version" ] || { echo 'upstream: which ginkgo is critest built with? (GINKGO=v2.…)' >&2; exit 1; }
+    cache=${DOCKBRIDGE_CACHE:-/var/cache/dockbridge}/ginkgo-$version
+    GOBIN=$cache "$go" install "github.com/onsi/ginkgo/v2/ginkgo@$version"
+    export PATH=$cache:$PATH
+  fi
   "$go" build -o /dev/null ./serve
   exec bash node.sh bash upstream.sh
 fi
@@ -40,12 +48,7 @@ if [ -n "${BENCHMARK:-}" ]; then
 fi
 if [ -n "$CRITEST" ]; then
   command -v nginx >/dev/null || { echo 'upstream: critest wants an image with nginx (apt-get install nginx-light)' >&2; exit 1; }
-  if [ "${PARALLEL:-1}" != 1 ]; then
-    version=${GINKGO:-$("$go" version -m "$CRITEST" | awk '$2 == "github.com/onsi/ginkgo/v2" { print $3 }')}
-    [ -n "$version" ] || { echo 'upstream: which ginkgo is critest built with? (GINKGO=v2.…)' >&2; exit 1; }
-    GOBIN=$NODE_WORK "$go" install "github.com/onsi/ginkgo/v2/ginkgo@$version"
-    export PATH=$NODE_WORK:$PATH ARGS="-parallel $PARALLEL ${ARGS:-}"
-  fi
+  [ "${PARALLEL:-1}" = 1 ] || ARGS="-parallel $PARALLEL ${ARGS:-}"
   # That digest's image is published by its project: nobody can make it again. Ours is in image_test.go.
   # shellcheck disable=SC2086 # several arguments
   (cd "$NODE_WORK" && "$CRITEST" -runtime-endpoint "$CONFORMANCE_ENDPOINT" -image-endpoint "$CONFORMANCE_ENDPOINT" \

@@ -3,6 +3,9 @@ import type { EngineProgress } from './engine';
 /** A layer that the Engine's own disk works on: the registry has done its part. */
 const AT_WORK = new Set(['Verifying Checksum', 'Download complete', 'Extracting']);
 const DONE = new Set(['Pull complete', 'Already exists']);
+const HAVE_COME = new Set([...AT_WORK, ...DONE]);
+/** Of a layer that waits for its turn in the Engine, and until its first byte. */
+const QUEUED = 'Waiting';
 /** Not of a layer: its id is the tag. */
 const ABOUT_THE_IMAGE = 'Pulling from';
 
@@ -27,10 +30,20 @@ export class PullProgress {
 
   /** Whether all layers have come and the Engine unpacks them, of which it need not say anything for minutes. */
   get isUnpacking(): boolean {
+    return this.layersAre((status) => AT_WORK.has(status), DONE);
+  }
+
+  /** Whether all layers that have not come wait behind those of other pulls. */
+  get isQueued(): boolean {
+    return this.layersAre((status) => status === QUEUED, HAVE_COME);
+  }
+
+  /** Whether some layers are as `wanted`, and all others in one of these states. */
+  private layersAre(wanted: (status: string) => boolean, others: ReadonlySet<string>): boolean {
     const all = [...this.layers.values()];
     return (
-      all.some(({ status }) => AT_WORK.has(status)) &&
-      all.every(({ status }) => AT_WORK.has(status) || DONE.has(status))
+      all.some(({ status }) => wanted(status)) &&
+      all.every(({ status }) => wanted(status) || others.has(status))
     );
   }
 

@@ -7,9 +7,9 @@ import type { EngineAuth } from '../../translate/engine';
 import { familiarName, type ImageReference } from '../../translate/reference';
 import { explainPullFailure } from './pull-failure';
 import type { RegistryCredentials } from './registry-credentials';
-import { pullWhileItMoves } from './watched-pull';
+import { pullWhileItMoves, SharedMovement } from './watched-pull';
 
-/** Engine pulls at a time; the Engine itself loads three layers of each. More wait their turn, untimed. */
+/** Engine pulls at a time, of which the Engine loads three layers at a time in all. More wait their turn, untimed. */
 const MAX_PULLS = 32;
 
 export interface ImagePullsParts {
@@ -24,6 +24,7 @@ export interface ImagePullsParts {
 export class ImagePulls {
   private readonly running = new SharedWork<void>();
   private readonly turns = new Semaphore(MAX_PULLS);
+  private readonly movement = new SharedMovement();
 
   constructor(private readonly parts: ImagePullsParts) {}
 
@@ -45,7 +46,7 @@ export class ImagePulls {
       this.turns.run(async () => {
         const platform = store.engine?.platform;
         try {
-          await pullWhileItMoves(docker, { name, auth, progressDeadlineMs }, last);
+          await pullWhileItMoves(docker, { name, auth, progressDeadlineMs }, this.movement, last);
         } catch (error) {
           throw await explainPullFailure(docker, { reference, auth, platform }, error, last);
         }

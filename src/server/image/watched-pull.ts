@@ -1,11 +1,13 @@
 import type { DockerClient } from '../../docker/client';
 import { sharedAbortController } from '../../lib/deadline';
 import { unavailable } from '../../lib/errors';
-import type { EngineAuth } from '../../translate/engine';
+import type { EngineAuth, EngineProgress } from '../../translate/engine';
 import { PullProgress } from '../../translate/pull-progress';
 
 /** An unpacking Engine is silent while its disk is slow: that is no stall of the registry. */
 const UNPACKING_PATIENCE = 10;
+/** In deadlines, for a pull behind others: those that hold it up are given up first. */
+const QUEUE_PATIENCE = 2;
 /** setTimeout fires at once above it. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -16,18 +18,36 @@ export interface WatchedPull {
   readonly progressDeadlineMs: number;
 }
 
+/** When any of all pulls has moved last, or ended: the Engine has one limit of layers at a time for all of them. */
+export class SharedMovement {
+  at = -Infinity;
+
+  note(): void {
+    this.at = performance.now();
+  }
+}
+
 /**
  * Pulls, for as long as bytes or statuses move, however slowly.
- * @throws UNAVAILABLE when nothing has moved for the deadline (ten times as long once all layers have come).
+ * @throws UNAVAILABLE when nothing has moved for the deadline: ten times as long once all layers have come; while they
+ * wait behind those of other pulls, when no pull at all has moved for twice as long.
  */
 export async function pullWhileItMoves(
   docker: DockerClient,
   { name, auth, progressDeadlineMs }: WatchedPull,
+  movement: SharedMovement,
   signal: AbortSignal,
 ): Promise<void> {
   const controller = sharedAbortController();
   const onAbort = (): void => controller.abort(signal.reason);
   const progress = new PullProgress();
+  let timer: NodeJS.Timeout | undefined;
+  const onTimer = (): void => {
+    const queuedUntil = movement.at + progressDeadlineMs * QUEUE_PATIENCE;
+    const restMs = progress.isQueued ? queuedUntil - performance.now() : 0;
+    if (restMs > 0) timer = setTimeout(onTimer, Math.min(restMs, LONGEST_TIMER_MS));
+    else giveUp();
+  };
   const giveUp = (): void =>
     controller.abort(
       unavailable(
@@ -35,22 +55,26 @@ export async function pullWhileItMoves(
           `(--image-pull-progress-deadline); ${progress.describe()}`,
       ),
     );
-  let timer: NodeJS.Timeout | undefined;
   const wind = (): void => {
     clearTimeout(timer);
     if (progressDeadlineMs === 0) return;
     const patience = progress.isUnpacking ? UNPACKING_PATIENCE : 1;
-    timer = setTimeout(giveUp, Math.min(progressDeadlineMs * patience, LONGEST_TIMER_MS));
+    timer = setTimeout(onTimer, Math.min(progressDeadlineMs * patience, LONGEST_TIMER_MS));
   };
   signal.throwIfAborted();
   signal.addEventListener('abort', onAbort, { once: true });
+  const onProgress = (message: EngineProgress): void => {
+    if (!progress.note(message)) return;
+    movement.note();
+    wind();
+  };
   wind();
   try {
-    await docker.pullImage(name, auth, (message) => progress.note(message) && wind(), {
-      signal: controller.signal,
-    });
+    await docker.pullImage(name, auth, onProgress, { signal: controller.signal });
   } finally {
     clearTimeout(timer);
+    // Its place is free.
+    movement.note();
     signal.removeEventListener('abort', onAbort);
   }
 }

@@ -1,5 +1,5 @@
 import { cancelled } from '../../../../src/lib/errors';
-import { pullWhileItMoves } from '../../../../src/server/image/watched-pull';
+import { pullWhileItMoves, SharedMovement } from '../../../../src/server/image/watched-pull';
 import type { EngineProgress } from '../../../../src/translate/engine';
 import { fakeDocker } from '../../../fakes/fake-docker';
 import { gate } from '../../support/async';
@@ -12,7 +12,11 @@ const at = (status: string, current?: number): EngineProgress => ({
 });
 
 /** A pull that says what it is told to. */
-function pulling(progressDeadlineMs = DEADLINE, signal = new AbortController().signal) {
+function pulling(
+  progressDeadlineMs = DEADLINE,
+  signal = new AbortController().signal,
+  movement = new SharedMovement(),
+) {
   const end = gate();
   let say!: (message: EngineProgress) => void;
   const docker = fakeDocker({
@@ -22,7 +26,12 @@ function pulling(progressDeadlineMs = DEADLINE, signal = new AbortController().s
       return end.promise;
     },
   });
-  const done = pullWhileItMoves(docker, { name: 'r.io/app:1', auth: undefined, progressDeadlineMs }, signal);
+  const done = pullWhileItMoves(
+    docker,
+    { name: 'r.io/app:1', auth: undefined, progressDeadlineMs },
+    movement,
+    signal,
+  );
   const failed = done.then(
     () => undefined,
     (error: unknown) => error,
@@ -66,6 +75,47 @@ describe('a pull', () => {
     expect(await isOver(failed)).toBe(false);
     jest.advanceTimersByTime(1);
     expect(await failed).toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  describe('behind others', () => {
+    const two = () => {
+      const movement = new SharedMovement();
+      const [first, second] = [0, 1].map(() => pulling(DEADLINE, undefined, movement));
+      second!.say(at('Waiting'));
+      second!.say({ id: 'b', status: 'Download complete' });
+      return { first: first!, second: second! };
+    };
+
+    it('waits for as long as those move, however long', async () => {
+      const { first, second } = two();
+      for (let bytes = 0; bytes < 10; bytes++) {
+        jest.advanceTimersByTime(DEADLINE - 1);
+        first.say(at('Downloading', bytes));
+      }
+      expect(await isOver(second.failed)).toBe(false);
+      second.end.resolve();
+      expect(await second.failed).toBeUndefined();
+    });
+
+    it('is given up after one that stalls', async () => {
+      const { first, second } = two();
+      first.say(at('Downloading', 1));
+      jest.advanceTimersByTime(DEADLINE);
+      expect(await first.failed).toMatchObject({ code: 'UNAVAILABLE' });
+      jest.advanceTimersByTime(2 * DEADLINE - 1);
+      expect(await isOver(second.failed)).toBe(false);
+      jest.advanceTimersByTime(1);
+      expect(await second.failed).toMatchObject({ code: 'UNAVAILABLE' });
+    });
+
+    it('is timed as any other once one of its layers has its turn', async () => {
+      const { first, second } = two();
+      second.say(at('Downloading', 1));
+      jest.advanceTimersByTime(DEADLINE - 1);
+      first.say(at('Downloading', 1));
+      jest.advanceTimersByTime(1);
+      expect(await second.failed).toMatchObject({ code: 'UNAVAILABLE' });
+    });
   });
 
   it('is never given up with a deadline of 0, and leaves no timer', async () => {

@@ -1,5 +1,7 @@
 import { Worker } from 'node:worker_threads';
-import { internal, messageOf, unavailable } from '../../lib/errors';
+import { withDeadline } from '../../lib/deadline';
+import { internal, messageOf, RuntimeError, unavailable } from '../../lib/errors';
+import { abortable } from '../../lib/keyed-lock';
 import type { Logger } from '../../lib/logger';
 import type { DiskWork, Measured } from './disk-work';
 import type { OpenFiles } from './open-files';
@@ -7,6 +9,10 @@ import type { DiskCall, DiskReply } from './worker-protocol';
 
 /** Inodes of hard-linked files are remembered during a walk; little else is. */
 const HEAP_MB = 128;
+/** Unanswered requests; four times as many as one scrape makes at once. Callers that gave up count: the thread does not know. */
+const MAX_PENDING = 256;
+/** A thread in a system call that hangs (a dead network disk) cannot be ended. */
+const TERMINATE_MS = 2_000;
 
 interface Pending {
   readonly resolve: (reply: DiskReply) => void;
@@ -23,6 +29,8 @@ export class WorkerDiskWork implements DiskWork {
   constructor(
     private readonly entry: string,
     private readonly logger: Logger,
+    private readonly maxPending = MAX_PENDING,
+    private readonly terminateMs = TERMINATE_MS,
   ) {}
 
   async measure(directory: string): Promise<Measured | undefined> {
@@ -37,12 +45,18 @@ export class WorkerDiskWork implements DiskWork {
 
   async close(): Promise<void> {
     this.closed = true;
-    await this.worker?.terminate();
+    const ended = this.worker?.terminate();
     this.fail('the disk worker is closed');
+    if (ended === undefined) return;
+    await withDeadline('The end of the disk worker', this.terminateMs, undefined, (limit) =>
+      abortable(ended, limit),
+    ).catch((error: unknown) => this.logger.warn('The disk worker is stuck', { error: messageOf(error) }));
   }
 
   private call(call: DiskCall): Promise<DiskReply> {
     if (this.closed) return Promise.reject(unavailable('the disk worker is closed'));
+    if (this.pending.size >= this.maxPending)
+      return Promise.reject(new RuntimeError('RESOURCE_EXHAUSTED', 'the disk worker does not keep up'));
     const worker = (this.worker ??= this.start());
     const id = this.nextId++;
     return new Promise((resolve, reject) => {

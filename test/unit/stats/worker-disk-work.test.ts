@@ -1,9 +1,13 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { silentLogger } from '../../../src/lib/logger';
 import { WorkerDiskWork } from '../../../src/stats/disk/worker-disk-work';
+import { until } from '../support/async';
 import { compileWorker } from '../support/compile-worker';
 import { rejectionOf } from '../support/errors';
 
@@ -29,6 +33,44 @@ describe('WorkerDiskWork', () => {
     expect(measured?.bytes).toBeGreaterThan(1_000_000);
     expect(after.sockets).toBe(before.sockets + 1);
     expect(await work.measure('/no/such/directory')).toBeUndefined();
+  });
+
+  describe('that is stuck', () => {
+    let stuck: WorkerDiskWork;
+    beforeEach(async () => {
+      const fifo = join(root, 'fifo');
+      await promisify(execFile)('mkfifo', [fifo]);
+      const entry = join(root, 'stuck.js');
+      // A system call that hangs, as on a dead disk: open of a FIFO that nobody writes to.
+      await writeFile(
+        entry,
+        `const { openSync, writeFileSync } = require('node:fs');
+        require('node:worker_threads').parentPort.once('message', () => {
+          writeFileSync(${JSON.stringify(join(root, 'here'))}, '');
+          openSync(${JSON.stringify(fifo)}, 'r');
+        });`,
+      );
+      stuck = new WorkerDiskWork(entry, silentLogger, 3, 10);
+    });
+    afterEach(async () => {
+      await stuck.close();
+      // Its thread may end now.
+      await (await open(join(root, 'fifo'), 'r+')).close();
+    });
+
+    it('gets a few requests and no more', async () => {
+      const first = [1, 2, 3].map((pid) => rejectionOf(stuck.openFiles([pid])));
+      expect(await rejectionOf(stuck.openFiles([4]))).toMatch(/^RESOURCE_EXHAUSTED/);
+      await stuck.close();
+      expect(await Promise.all(first)).toEqual(Array(3).fill('UNAVAILABLE the disk worker is closed'));
+    });
+
+    it('does not keep close waiting', async () => {
+      const asked = rejectionOf(stuck.measure(root));
+      await until(() => existsSync(join(root, 'here')));
+      await stuck.close();
+      expect(await asked).toMatch(/^UNAVAILABLE/);
+    });
   });
 
   it('refuses work once it is closed', async () => {

@@ -80,13 +80,14 @@ const FIELD = 'config.linux.security_context';
 const PATH_MAX = 4096;
 
 /**
- * @param logDirectory of the request: sandboxes of cri-dockerd do not tell theirs.
+ * @param podConfig of the request: sandboxes of cri-dockerd do not tell their log directory, and kubelet makes it anew
+ * for each container: with an ephemeral one the pod may have become privileged (`kubectl debug --profile=sysadmin`).
  * @throws INVALID_ARGUMENT, FAILED_PRECONDITION or UNIMPLEMENTED, naming the field.
  */
 export function checkContainer(
   config: Config | null,
   sandbox: SandboxRecord,
-  logDirectory = '',
+  podConfig: Decoded<cri.IPodSandboxConfig> | null = null,
 ): CheckedContainer {
   const checked = required(config, 'config');
   const { name, attempt } = required(checked.metadata, 'config.metadata');
@@ -101,9 +102,10 @@ export function checkContainer(
   boundedMap(checked.annotations, 'config.annotations');
   if (checked.windows !== null) throw unsupported('config.windows', 'this is a Linux node');
   const context = checked.linux?.security_context ?? null;
-  if (context?.privileged === true && !sandbox.privileged) {
+  const mayBePrivileged = sandbox.privileged || podConfig?.linux?.security_context?.privileged === true;
+  if (context?.privileged === true && !mayBePrivileged)
     throw failedPrecondition(`${FIELD}.privileged: the pod's sandbox was not created privileged`);
-  }
+  const logDirectory = sandbox.logDirectory === '' ? (podConfig?.log_directory ?? '') : sandbox.logDirectory;
   return {
     config: checked,
     metadata: { name: namePart(name, 'config.metadata.name'), attempt },
@@ -115,7 +117,7 @@ export function checkContainer(
     // Without a security context nothing was said about seccomp: the Engine's own default is the safe reading.
     seccomp: context === null ? { kind: 'engine-default' } : containerSeccomp(context, FIELD),
     kernel: toKernelValues(checked.linux?.resources ?? null, 'config.linux.resources'),
-    logPath: toLogPath(sandbox.logDirectory === '' ? logDirectory : sandbox.logDirectory, checked.log_path),
+    logPath: toLogPath(logDirectory, checked.log_path),
   };
 }
 

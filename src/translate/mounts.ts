@@ -46,13 +46,13 @@ function checkRecursiveReadOnly(mount: Decoded<cri.IMount>, field: string): void
   }
 }
 
-/** An image mount has no host path, is never writable, and nothing is mounted below it that could propagate. */
+/**
+ * An image mount has no host path, is never writable, and nothing is mounted below it that could propagate. Elsewhere
+ * image_sub_path says nothing: in a pod with an image volume kubelet gives it to every mount that has a subPath, which
+ * host_path holds already.
+ */
 function toMountImage(mount: Decoded<cri.IMount>, field: string): MountImageRecord | undefined {
-  if (mount.image === null || mount.image.image === '') {
-    if (mount.image_sub_path !== '')
-      throw invalidArgument(`${field}.image_sub_path`, 'is only for image mounts');
-    return undefined;
-  }
+  if (mount.image === null || mount.image.image === '') return undefined;
   if (mount.host_path !== '') throw invalidArgument(`${field}.host_path`, 'must be empty in an image mount');
   if (!mount.readonly) throw invalidArgument(`${field}.readonly`, 'must be true in an image mount');
   if (mount.propagation !== PROPAGATION_PRIVATE) {

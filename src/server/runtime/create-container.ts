@@ -35,7 +35,7 @@ export async function createContainer(
   { signal }: CallContext,
 ): Promise<cri.ICreateContainerResponse> {
   const sandbox = getSandbox(services.store, request.pod_sandbox_id);
-  const asked = checkContainer(request.config, sandbox, request.sandbox_config?.log_directory ?? '');
+  const asked = checkContainer(request.config, sandbox, request.sandbox_config);
   const checked = withTarget(services, asked, sandbox);
   if (!isReady(sandbox))
     throw failedPrecondition(`pod sandbox ${sandbox.id} is not ready; containers need a running one`);

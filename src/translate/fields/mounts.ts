@@ -36,7 +36,7 @@ export const MOUNT: FieldsOf<cri.IMount> = {
   image_sub_path: {
     becomes: '`ImageOptions.Subpath`; costs CreateContainer a second call, to have it looked for',
     needs: 'Engine 28.0 (API 1.48)',
-    except: 'without `image`; absolute, or with `..`; one that is not in the image',
+    except: 'absolute, or with `..`; one that is not in the image. Without `image` it says nothing',
   },
   mount_options: { refused: 'Docker Engine takes none (Status says so)' },
 };

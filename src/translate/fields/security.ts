@@ -28,7 +28,7 @@ export const LINUX_CONTAINER_SECURITY_CONTEXT: FieldsOf<cri.ILinuxContainerSecur
   privileged: {
     becomes:
       '`Privileged`; on a node without some capability (which would fail it) all others, every device, no mask and no profile one by one (ADR 0012)',
-    except: 'in a pod whose sandbox is not privileged',
+    except: 'in a pod that is privileged neither by its sandbox nor by `sandbox_config` of this request',
   },
   namespace_options: { becomes: 'see NamespaceOption' },
   selinux_options: { becomes: '`SecurityOpt` `label=…`: see SELinuxOption' },

@@ -288,12 +288,14 @@ describe('the log path', () => {
     },
   ])('of a container in $desc', ({ known, given, expected }) => {
     const config = decoded('ContainerConfig', { ...MINIMAL, log_path: 'app/0.log' });
-    expect(checkContainer(config, { ...SANDBOX, logDirectory: known }, given).logPath).toBe(expected);
+    const podConfig = decoded('PodSandboxConfig', { log_directory: given });
+    expect(checkContainer(config, { ...SANDBOX, logDirectory: known }, podConfig).logPath).toBe(expected);
   });
 
   it("refuses a relative directory for cri-dockerd's sandbox", () => {
     const config = decoded('ContainerConfig', { ...MINIMAL, log_path: 'app/0.log' });
-    const check = () => checkContainer(config, { ...SANDBOX, logDirectory: '' }, '../p');
+    const podConfig = decoded('PodSandboxConfig', { log_directory: '../p' });
+    const check = () => checkContainer(config, { ...SANDBOX, logDirectory: '' }, podConfig);
     expect(codeAndField(check)).toBe('INVALID_ARGUMENT sandbox_config.log_directory');
   });
 
@@ -323,6 +325,19 @@ describe('the log path', () => {
 describe('checkContainer', () => {
   const check = (given: Given) => checkContainer(decoded('ContainerConfig', given), SANDBOX);
   const SECURITY = 'config.linux.security_context';
+
+  it('lets a debug container be privileged in a pod that kubelet says has become so', () => {
+    const config = decoded('ContainerConfig', context({ privileged: true }));
+    const pod = (privileged: boolean) =>
+      decoded('PodSandboxConfig', { linux: { security_context: { privileged } } });
+    for (const podConfig of [null, pod(false)]) {
+      const refused = codeAndField(() => checkContainer(config, SANDBOX, podConfig));
+      expect(refused).toBe(`FAILED_PRECONDITION ${SECURITY}.privileged`);
+    }
+    const allowed = [checkContainer(config, SANDBOX, pod(true))];
+    allowed.push(checkContainer(config, { ...SANDBOX, privileged: true }, pod(false)));
+    for (const { config: checked } of allowed) expect(checked.linux?.security_context?.privileged).toBe(true);
+  });
 
   it('refuses no config at all', () => {
     expect(codeAndField(() => checkContainer(null, SANDBOX))).toBe('INVALID_ARGUMENT config');

@@ -187,7 +187,7 @@ function found(mount: MountRecord): MountRecord {
 function containerOutcome(request: Message): string {
   const { config, sandbox_config, pod_sandbox_id } = decoded('CreateContainerRequest', request);
   const sandbox = sandboxRecord({ id: pod_sandbox_id, privileged: true });
-  const checked = checkContainer(config, sandbox, sandbox_config?.log_directory ?? '');
+  const checked = checkContainer(config, sandbox, sandbox_config);
   const facts = {
     ...SURROUNDINGS,
     features: engineFeatures(),

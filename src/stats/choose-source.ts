@@ -1,7 +1,6 @@
 import type { Logger } from '../lib/logger';
 import { CgroupSource } from './cgroup/cgroup-source';
-import { readText } from './cgroup/held-files';
-import { findHierarchies } from './cgroup/hierarchies';
+import { readHierarchies } from '../lib/cgroup/hierarchies';
 import { EngineSource, type EngineStats } from './engine-source';
 import type { ReadingClock } from './reading-clock';
 import type { UsageSource } from './usage-source';
@@ -32,7 +31,7 @@ export async function chooseSource({
   clock,
   logger,
 }: SourceParts): Promise<ChosenSource> {
-  const hierarchies = findHierarchies((await readText('/proc/self/mountinfo')) ?? '');
+  const hierarchies = await readHierarchies();
   const why = whyNotCgroups(choice, localEngine, hierarchies !== undefined);
   if (why === undefined && hierarchies !== undefined) {
     logger.info('Stats are read from cgroup files', { cgroupVersion: hierarchies.version });

@@ -1,17 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, failedPrecondition, messageOf } from '../lib/errors';
-import { groupOfContainer, type GroupPath } from '../stats/cgroup/group-path';
-import { findHierarchies, type Hierarchies } from '../stats/cgroup/hierarchies';
+import { groupOfContainer, type GroupPath } from '../lib/cgroup/group-path';
+import { readHierarchies } from '../lib/cgroup/hierarchies';
 import type { ContainerRecord, KernelValues, ResourcesRecord } from '../store/records';
 import { hasKernelValues, kernelFiles, type KernelFile } from '../translate/kernel-values';
 
 /** Where /proc is; tests have their own. */
 const PROC = '/proc';
-
-export async function readHierarchies(proc = PROC): Promise<Hierarchies | undefined> {
-  return findHierarchies(await readFile(join(proc, 'self/mountinfo'), 'utf8'));
-}
 
 interface Group {
   readonly path: GroupPath;

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { cri, Decoded } from '../../src/proto';
-import { findHierarchies } from '../../src/stats/cgroup/hierarchies';
-import { groupOfContainer } from '../../src/stats/cgroup/group-path';
+import { findHierarchies } from '../../src/lib/cgroup/hierarchies';
+import { groupOfContainer } from '../../src/lib/cgroup/group-path';
 import { TestDaemon } from './support/daemon';
 import { engineCall, engineGet, sharedDockerHost } from './support/engine';
 import { expectFailure } from './support/grpc';

@@ -1,5 +1,5 @@
 import { hasStatus } from '../../docker/errors';
-import { cgroupMembers } from '../../lib/cgroup-members';
+import { cgroupMembers } from '../../lib/cgroup/members';
 import { withDeadline } from '../../lib/deadline';
 import { messageOf } from '../../lib/errors';
 import { pause } from '../../lib/pause';

@@ -4,7 +4,7 @@ import { alreadyExists, failedPrecondition, notFound } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, ImageRecord, KernelValues, SandboxRecord } from '../../store/records';
-import { readHierarchies } from '../../sync/kernel-values';
+import { readHierarchies } from '../../lib/cgroup/hierarchies';
 import { apparmorProfile } from '../../translate/apparmor';
 import { checkContainer, toContainerCreate, type CheckedContainer } from '../../translate/container-create';
 import { createdContainer } from '../../translate/container-record';

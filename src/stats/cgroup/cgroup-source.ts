@@ -4,10 +4,10 @@ import type { InterfaceReading, UsageReading } from '../../translate/readings';
 import { parseNetDev } from '../interfaces';
 import type { ReadingClock } from '../reading-clock';
 import type { Target, TargetDetail, UsageSource } from '../usage-source';
-import { groupOfContainer, type GroupPath } from './group-path';
+import { groupOfContainer, type GroupPath } from '../../lib/cgroup/group-path';
 import type { GroupReader } from './group-reader';
 import { readText } from './held-files';
-import type { Hierarchies } from './hierarchies';
+import type { Hierarchies } from '../../lib/cgroup/hierarchies';
 import { openGroup } from './open-group';
 import { processesBelow } from './processes';
 

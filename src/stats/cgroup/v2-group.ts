@@ -11,7 +11,7 @@ import type {
 } from '../../translate/readings';
 import { CpuRate } from '../cpu-rate';
 import type { ReadingClock } from '../reading-clock';
-import type { GroupPath } from './group-path';
+import type { GroupPath } from '../../lib/cgroup/group-path';
 import type { GroupReader } from './group-reader';
 import { HeldFiles } from './held-files';
 import { hugePageSizes } from './huge-page-sizes';

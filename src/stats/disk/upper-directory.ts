@@ -1,7 +1,7 @@
 import { isAbsolute, join } from 'node:path';
 import { isInContainer } from '../../lib/process-tree';
 import { readText } from '../cgroup/held-files';
-import { unescape } from '../cgroup/hierarchies';
+import { unescape } from '../../lib/cgroup/hierarchies';
 import type { Target } from '../usage-source';
 
 /**

@@ -1,6 +1,6 @@
 import { stat, statfs } from 'node:fs/promises';
 import { readText } from '../cgroup/held-files';
-import { unescape } from '../cgroup/hierarchies';
+import { unescape } from '../../lib/cgroup/hierarchies';
 import type { FileSystem } from './container-families';
 
 /** Names of this machine's block devices and mounts, as they are now: by `major:minor`. */

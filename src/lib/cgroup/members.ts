@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-
-const CGROUP_ROOT = '/sys/fs/cgroup';
+import { groupOfContainer } from './group-path';
+import { readHierarchies } from './hierarchies';
 
 /**
  * Lists a container's processes by the control group that one of them is in, with the groups below it (an init system
@@ -18,25 +18,13 @@ export function cgroupMembers(pid: number, containerId: string): () => Promise<n
 }
 
 async function findDirectory(pid: number, containerId: string): Promise<string | undefined> {
-  const groups = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '');
-  for (const directory of cgroupDirectories(groups, containerId)) {
-    if ((await membersBelow(directory)).includes(pid)) return directory;
-  }
-  return undefined;
-}
-
-/**
- * Where a container's own groups are, by the text of `/proc/<pid>/cgroup`: a line is `number:controllers:path`; without
- * controllers it is of version 2. Named hierarchies are passed over.
- */
-export function cgroupDirectories(text: string, containerId: string): string[] {
-  return text.split('\n').flatMap((line) => {
-    const [, controllers = '', ...rest] = line.split(':');
-    const parts = rest.join(':').split('/');
-    const own = parts.findIndex((part) => part.includes(containerId));
-    if (own < 0 || controllers.startsWith('name=')) return [];
-    return [join(CGROUP_ROOT, controllers, ...parts.slice(0, own + 1))];
-  });
+  const hierarchies = await readHierarchies().catch(() => undefined);
+  const text = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '');
+  const group = hierarchies && groupOfContainer(text, containerId, hierarchies);
+  const directory = group?.directoryOf('memory') ?? group?.directoryOf('cpuacct');
+  // A tree that shows less than all would hide processes.
+  const isWhole = directory !== undefined && (await membersBelow(directory)).includes(pid);
+  return isWhole ? directory : undefined;
 }
 
 async function membersBelow(directory: string): Promise<number[]> {

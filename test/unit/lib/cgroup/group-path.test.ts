@@ -1,7 +1,7 @@
-import { groupOfContainer } from '../../../src/stats/cgroup/group-path';
-import { findHierarchies, type Hierarchies } from '../../../src/stats/cgroup/hierarchies';
-import { engineId } from '../support/records';
-import { recordedHierarchies, recordedText } from './support/v2-host';
+import { groupOfContainer } from '../../../../src/lib/cgroup/group-path';
+import { findHierarchies, type Hierarchies } from '../../../../src/lib/cgroup/hierarchies';
+import { engineId } from '../../support/records';
+import { recordedHierarchies, recordedText } from '../../stats/support/v2-host';
 
 const ID = engineId('c1');
 const V1_MOUNTS = `31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755

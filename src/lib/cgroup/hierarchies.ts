@@ -1,3 +1,6 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
 /** Where a controller's tree is mounted, and which group of it the mount shows as its top. */
 export interface Hierarchy {
   readonly mountPoint: string;
@@ -30,6 +33,11 @@ export function findHierarchies(mountinfo: string): Hierarchies | undefined {
   }
   if (controllers.has('memory') || controllers.has('cpuacct')) return { version: 1, controllers };
   return unified === undefined ? undefined : { version: 2, unified };
+}
+
+/** The same from this machine's own mounts. @param proc where /proc is; tests have their own. */
+export async function readHierarchies(proc = '/proc'): Promise<Hierarchies | undefined> {
+  return findHierarchies(await readFile(join(proc, 'self/mountinfo'), 'utf8'));
 }
 
 /** proc(5): space, tab, line break and backslash are octal in mountinfo. */

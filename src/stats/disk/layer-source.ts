@@ -1,4 +1,4 @@
-import { statfs } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
 import { withDeadline } from '../../lib/deadline';
 import { hasCode } from '../../lib/errors';
 import type { LayerReading } from '../../translate/readings';
@@ -52,7 +52,7 @@ export class LayerSource {
     const measured = await work.measure(directory);
     if (measured === undefined) return undefined;
     const mountpoint = this.mountpointOf(directory);
-    const usedBytes = (await quotaUsage(directory, mountpoint)) ?? measured.bytes;
+    const usedBytes = (await quotaUsage(directory, this.parts.imageDirectory())) ?? measured.bytes;
     const { inodes: inodesUsed, busyMs: costMs } = measured;
     return { reading: { timestamp: clock.now(), mountpoint, usedBytes, inodesUsed }, costMs, directory };
   }
@@ -80,21 +80,40 @@ export class LayerSource {
   }
 }
 
+/** File systems with project quotas that moby uses: XFS, ext4. On others the size may change at any time (ZFS). */
+const WITH_QUOTAS: ReadonlySet<number> = new Set([0x58465342, 0xef53]);
+
+export interface Space {
+  readonly dev: number;
+  readonly type: number;
+  readonly blocks: number;
+  readonly bfree: number;
+  readonly bsize: number;
+}
+
 /**
  * Bytes that a project quota (`overlay2.size`) has counted already: below such a directory statfs tells the quota's
  * limit and use in place of the file system's (XFS and ext4 do; moby puts the quota on the layer's directory).
+ * @param whole a directory above it without a quota; nothing follows from one on another disk.
  * @returns undefined without a quota.
  */
 export async function quotaUsage(
   directory: string,
-  filesystem: string,
-  read: (path: string) => Promise<{ blocks: number; bfree: number; bsize: number }> = statfs,
+  whole: string,
+  read: (path: string) => Promise<Space> = readSpace,
 ): Promise<number | undefined> {
   try {
-    const [own, whole] = await Promise.all([read(directory), read(filesystem)]);
-    if (own.blocks === whole.blocks || own.bsize !== whole.bsize) return undefined;
+    const [own, all] = await Promise.all([read(directory), read(whole)]);
+    if (own.dev !== all.dev || !WITH_QUOTAS.has(own.type)) return undefined;
+    if (own.blocks === all.blocks || own.bsize !== all.bsize) return undefined;
     return (own.blocks - own.bfree) * own.bsize;
   } catch {
     return undefined;
   }
+}
+
+async function readSpace(path: string): Promise<Space> {
+  const { dev } = await stat(path);
+  const { type, blocks, bfree, bsize } = await statfs(path);
+  return { dev, type, blocks, bfree, bsize };
 }

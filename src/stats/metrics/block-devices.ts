@@ -3,6 +3,9 @@ import { readText } from '../cgroup/held-files';
 import { unescape } from '../../lib/cgroup/hierarchies';
 import type { FileSystem } from './container-families';
 
+/** A file system, and the number of its device. */
+export type NumberedFileSystem = Omit<FileSystem, 'device'> & { readonly dev: number };
+
 /** Names of this machine's block devices and mounts, as they are now: by `major:minor`. */
 export class BlockDevices {
   private constructor(
@@ -21,21 +24,19 @@ export class BlockDevices {
     return this.disks.get(`${major}:${minor}`) ?? `${major}:${minor}`;
   }
 
-  /** Undefined when the directory is gone. */
-  async fileSystemOf(directory: string): Promise<FileSystem | undefined> {
-    try {
-      const [{ dev }, { blocks, bsize, files, ffree }] = await Promise.all([
-        stat(directory),
-        statfs(directory),
-      ]);
-      const number = deviceNumber(dev);
-      // A file system over several disks (btrfs) has a number of its own, which only the mount table knows.
-      const device = this.disks.get(number) ?? this.mounts.get(number) ?? number;
-      return { device, totalBytes: blocks * bsize, totalInodes: files, freeInodes: ffree };
-    } catch {
-      return undefined;
-    }
+  named({ dev, ...fileSystem }: NumberedFileSystem): FileSystem {
+    const number = deviceNumber(dev);
+    // A file system over several disks (btrfs) has a number of its own, which only the mount table knows.
+    const device = this.disks.get(number) ?? this.mounts.get(number) ?? number;
+    return { device, ...fileSystem };
   }
+}
+
+/** Of the file system that holds `directory`. */
+export async function readFileSystem(directory: string): Promise<NumberedFileSystem> {
+  const { dev } = await stat(directory);
+  const { blocks, bsize, files, ffree } = await statfs(directory);
+  return { dev, totalBytes: blocks * bsize, totalInodes: files, freeInodes: ffree };
 }
 
 /** Lines of major, minor, name and counters. */

@@ -1,6 +1,7 @@
 import { mapLimited } from '../../lib/concurrency';
 import { withDeadline } from '../../lib/deadline';
 import { abortable } from '../../lib/keyed-lock';
+import { LastAnswers } from '../../lib/last-answers';
 import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
 import type { Store } from '../../store/store';
@@ -10,7 +11,7 @@ import type { LayerBudget } from '../disk/layer-budget';
 import type { OpenFiles } from '../disk/open-files';
 import type { UsageSource } from '../usage-source';
 import { hasProcess } from '../has-process';
-import { BlockDevices } from './block-devices';
+import { BlockDevices, readFileSystem } from './block-devices';
 import { CONTAINER_FAMILIES, NETWORK_FAMILIES } from './container-families';
 import { sample, type Identity } from './family';
 import { GROUP_FAMILIES } from './group-families';
@@ -21,6 +22,9 @@ const CONCURRENCY = 8;
 /** How long one call waits for layers that were never measured: those of containers that have just started. */
 const FIRST_LAYERS_MS = 1_000;
 const OPEN_FILES_MS = 5_000;
+/** Of libuv's four threads. */
+const FILE_SYSTEM_THREADS = 2;
+const FILE_SYSTEM_MS = 1_000;
 
 /** All families there are; the same for the life of the process, as CRI wants it. */
 export const METRIC_DESCRIPTORS: readonly MetricDescriptor[] = [
@@ -38,6 +42,8 @@ export interface PodMetricsParts {
 
 /** Samples as cAdvisor would give them for the pods of this node. */
 export class PodMetricsReader {
+  private readonly fileSystems = new LastAnswers(readFileSystem, FILE_SYSTEM_THREADS, FILE_SYSTEM_MS);
+
   constructor(private readonly parts: PodMetricsParts) {}
 
   async read(signal?: AbortSignal): Promise<PodMetrics[]> {
@@ -62,6 +68,7 @@ export class PodMetricsReader {
   private async firstLayers(signal: AbortSignal | undefined): Promise<void> {
     const { store, layers } = this.parts;
     const running = [...store.containers.values()].filter(hasProcess);
+    this.fileSystems.retain(new Set(running.flatMap(({ id }) => layers.directory(id) ?? [])));
     await withDeadline('The first look at layers', FIRST_LAYERS_MS, signal, (limit) =>
       Promise.all(running.map(({ id }) => layers.whenMeasured(id, limit))),
     ).catch(() => {
@@ -109,7 +116,7 @@ export class PodMetricsReader {
       source.detail(container, signal),
       source.processes(container, signal),
       readOpenFilesLimit(container.pid),
-      directory === undefined ? undefined : devices.fileSystemOf(directory),
+      directory === undefined ? undefined : this.fileSystems.get(directory),
     ]);
     if (detail === undefined) return { containerId, samples: [] };
     const identity: Identity = {
@@ -124,7 +131,7 @@ export class PodMetricsReader {
       nowSeconds: Math.floor(Date.now() / 1000),
       devices: named(detail.devices, devices),
       layer: layers.reading(containerId),
-      fileSystem,
+      fileSystem: fileSystem && devices.named(fileSystem),
       processes: pids?.length,
       openFiles: pids && (await this.openFiles(pids, signal)),
       openFilesLimit: pids && openFilesLimit,

@@ -105,12 +105,22 @@ describe('parseUpper', () => {
 });
 
 describe('quotaUsage', () => {
-  const disk = { blocks: 1000, bfree: 900, bsize: 4096 };
+  const disk = { dev: 1, type: 0x58465342, blocks: 1000, bfree: 900, bsize: 4096 };
+  const below = { ...disk, blocks: 100, bfree: 60 };
+  const reading =
+    (layer: typeof disk, whole: typeof disk) =>
+    (path: string): Promise<typeof disk> =>
+      Promise.resolve(path === '/layer' ? layer : whole);
 
   it('is what a project quota counts', async () => {
-    const below = { blocks: 100, bfree: 60, bsize: 4096 };
-    const read = (path: string): Promise<typeof disk> => Promise.resolve(path === '/layer' ? below : disk);
-    expect(await quotaUsage('/layer', '/', read)).toBe(40 * 4096);
+    expect(await quotaUsage('/layer', '/', reading(below, disk))).toBe(40 * 4096);
+  });
+
+  it('is not the use of a disk of its own, nor of a pool that shrinks as it fills', async () => {
+    expect(await quotaUsage('/layer', '/', reading({ ...below, dev: 2 }, disk))).toBeUndefined();
+    const zfs = 0x2fc12fc1;
+    const read = reading({ ...below, type: zfs }, { ...disk, type: zfs });
+    expect(await quotaUsage('/layer', '/', read)).toBeUndefined();
   });
 
   it('is nothing without one, or without the directory', async () => {

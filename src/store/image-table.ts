@@ -7,7 +7,7 @@ export class ImageTable {
 
   private revision = 0;
 
-  /** Grows with every change. */
+  /** Grows with every change of ids, names and sizes. */
   get now(): number {
     return this.revision;
   }
@@ -43,7 +43,7 @@ export class ImageTable {
     const before = this.byId.get(image.id);
     if (before !== undefined) this.forgetNames(before);
     this.byId.set(image.id, image);
-    this.revision++;
+    if (before === undefined || !isSame(before, image)) this.revision++;
     for (const name of [...image.repoTags, ...image.repoDigests]) this.takeName(name, image.id);
   }
 
@@ -74,4 +74,10 @@ export class ImageTable {
       if (this.idByName.get(name) === image.id) this.idByName.delete(name);
     }
   }
+}
+
+function isSame(a: ImageRecord, b: ImageRecord): boolean {
+  const names = ({ repoTags, repoDigests }: ImageRecord): string =>
+    [...repoTags, ...repoDigests].sort().join(' ');
+  return a.size === b.size && names(a) === names(b);
 }

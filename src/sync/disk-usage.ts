@@ -26,6 +26,10 @@ export interface DiskUsageParts {
 /** Measures in the background what images and containers take, so that ImageFsInfo need not. */
 export class DiskUsage {
   private readonly times: DiskUsageTimes;
+  // Of the last measurement: kept over reconnects, which an Engine in trouble has many of.
+  private measuredAt = -Infinity;
+  private restMs = 0;
+  private measuredImages = -1;
 
   constructor(private readonly parts: DiskUsageParts) {
     this.times = { ...TIMES, ...parts.times };
@@ -34,16 +38,15 @@ export class DiskUsage {
   /** Until the signal fires: with the connection to the Engine. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { images } = this.parts.store;
-    let [measuredAt, restMs, measuredImages] = [-Infinity, 0, -1];
     while (!signal.aborted) {
-      const age = performance.now() - measuredAt;
-      const isStale = images.now !== measuredImages || age >= this.times.quiet;
-      if (isStale && age >= restMs) {
+      const age = performance.now() - this.measuredAt;
+      const isStale = images.now !== this.measuredImages || age >= this.times.quiet;
+      if (isStale && age >= this.restMs) {
         const started = performance.now();
-        measuredImages = images.now;
+        this.measuredImages = images.now;
         await this.measure(signal);
-        measuredAt = performance.now();
-        restMs = (measuredAt - started) * REST_PER_WORK;
+        this.measuredAt = performance.now();
+        this.restMs = (this.measuredAt - started) * REST_PER_WORK;
       }
       await pause(this.times.tick, signal);
     }

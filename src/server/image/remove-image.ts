@@ -1,5 +1,5 @@
 import { hasStatus } from '../../docker/errors';
-import { failedPrecondition } from '../../lib/errors';
+import { failedPrecondition, messageOf } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import type { ImageRecord } from '../../store/records';
 import type { Store } from '../../store/store';
@@ -9,6 +9,8 @@ import type { CallContext, Services } from '../services';
 
 /** After a half-done removal. */
 const RESYNC_LIMIT_MS = 30_000;
+/** Of the reasons for 409 (in use, a parent, several repositories) only the text tells which. */
+const IN_USE = /\bused by (running|stopped) container|\bcontainer \S+ is using\b/;
 
 /**
  * Removes the image with all its names, whichever one was given. Absent is success; an image that a container uses is
@@ -52,8 +54,9 @@ function refuseWhileUsed({ containers, sandboxes, foreign }: Store, image: Image
 }
 
 /**
- * By id the Engine removes all or nothing, but refuses an image with names in several repositories: then one name after
- * the other. The last one takes the image with it.
+ * By id the Engine removes all or nothing, but refuses an image with names in several repositories and one that others
+ * were built from: then one name after the other. The last one takes the image with it. An image that a container has
+ * taken since we looked keeps its names.
  */
 async function removeAllNames({ docker }: Services, image: ImageRecord, signal: AbortSignal): Promise<void> {
   const byId = (): Promise<void> => docker.removeImage(image.id, { signal });
@@ -64,7 +67,7 @@ async function removeAllNames({ docker }: Services, image: ImageRecord, signal: 
       await byId();
       return;
     } catch (error) {
-      if (!hasStatus(error, 409) || names === repoDigests) throw error;
+      if (!hasStatus(error, 409) || IN_USE.test(messageOf(error)) || names === repoDigests) throw error;
     }
   }
 }

@@ -52,6 +52,20 @@ describe('ImageTable', () => {
     expect([table.byName('app:1'), table.byName('app:2')?.id]).toEqual([undefined, ID.a]);
   });
 
+  it('tells of a change only when ids, names or sizes change', () => {
+    const table = tableOf(image(ID.a, ['app:1', 'app:2'], ['app@sha256:d1']));
+    const changes = (change: () => void): boolean => {
+      const before = table.now;
+      change();
+      return table.now !== before;
+    };
+    expect(changes(() => table.put(image(ID.a, ['app:2', 'app:1'], ['app@sha256:d1'])))).toBe(false);
+    expect(changes(() => table.put(image(ID.a, ['app:1'], ['app@sha256:d1'])))).toBe(true);
+    expect(changes(() => table.put({ ...image(ID.a, ['app:1'], ['app@sha256:d1']), size: 7 }))).toBe(true);
+    expect(changes(() => table.put(image(ID.b, ['app:1'])))).toBe(true);
+    expect(changes(() => table.delete(ID.b))).toBe(true);
+  });
+
   it('deletes with all names; unknown ids change nothing', () => {
     const table = tableOf(image(ID.a, ['app:1']));
     table.delete(ID.b);

@@ -24,8 +24,9 @@ function measuring(answer: () => Promise<EngineDiskUsage>) {
     },
   };
   const stop = new AbortController();
-  const done = new DiskUsage({ docker, store, logger }).run(stop.signal);
-  return { store, complaints, done, stop, calls: () => calls };
+  const usage = new DiskUsage({ docker, store, logger });
+  const done = usage.run(stop.signal);
+  return { usage, store, complaints, done, stop, calls: () => calls };
 }
 
 const after = (ms: number) => (): Promise<EngineDiskUsage> =>
@@ -78,6 +79,23 @@ describe('DiskUsage', () => {
     await jest.advanceTimersByTimeAsync(60_000 + TICK);
     expect(calls()).toBe(2);
     stop.abort();
+  });
+
+  it('rests over a lost connection too', async () => {
+    const { usage, store, calls, stop, done } = measuring(after(60_000));
+    await jest.advanceTimersByTimeAsync(60_000);
+    stop.abort();
+    await done;
+    store.images.put(imageRecord());
+    const again = new AbortController();
+    const second = usage.run(again.signal);
+    await jest.advanceTimersByTimeAsync(19 * 60_000);
+    expect(calls()).toBe(1);
+    await jest.advanceTimersByTimeAsync(60_000 + TICK);
+    expect(calls()).toBe(2);
+    again.abort();
+    await jest.advanceTimersByTimeAsync(60_000);
+    await second;
   });
 
   it('keeps the last measurement when one fails, and goes on', async () => {

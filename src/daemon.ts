@@ -31,7 +31,7 @@ import { NetnsDialers } from './streaming/port-forward/netns-dialer';
 import { StreamingServer } from './streaming/server';
 import { ContainerEvents } from './sync/container-events';
 import { ContainerSync } from './sync/container-sync';
-import { DiskUsage } from './sync/disk-usage';
+import { DiskUsage, type DiskUsageTimes } from './sync/disk-usage';
 import { EngineLink, type LinkTimes } from './sync/engine-link';
 import { ForeignContainers } from './sync/foreign-containers';
 import { ImageSync } from './sync/image-sync';
@@ -54,6 +54,7 @@ export interface DaemonHooks {
   readonly wrapDocker?: (client: DockerClient) => DockerClient;
   readonly linkTimes?: Partial<LinkTimes>;
   readonly layerTimes?: Partial<LayerTimes>;
+  readonly diskUsageTimes?: Partial<DiskUsageTimes>;
 }
 
 /** The composition root: the only place that constructs. Starts in order, stops in reverse. */
@@ -136,7 +137,7 @@ export class Daemon {
     const link = new EngineLink({
       ...{ docker, store, containerSync, containerEvents, imageSync, localEngine, logger },
       foreignContainers: new ForeignContainers({ docker, store, logger }),
-      diskUsage: new DiskUsage({ docker, store, logger }),
+      diskUsage: new DiskUsage({ docker, store, logger, times: hooks.diskUsageTimes ?? {} }),
       times: hooks.linkTimes ?? {},
     });
     const podEvents = new PodEvents(store);

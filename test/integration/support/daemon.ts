@@ -6,7 +6,10 @@ import { Daemon, type DaemonHooks } from '../../../src/daemon';
 import type { EngineCall } from '../../../src/docker/instrument';
 import { silentLogger, type Logger } from '../../../src/lib/logger';
 import { CriClient } from '../../../src/server/client/cri-client';
+import { until } from '../../unit/support/async';
 import { sharedDockerHost } from './engine';
+
+const HOUR_MS = 3_600_000;
 
 export interface TestDaemonOptions {
   /** Default: the Engine that all tests share. */
@@ -25,6 +28,8 @@ export class TestDaemon {
   readonly engineCalls: EngineCall[] = [];
   client!: CriClient;
   daemon!: Daemon;
+  /** Those of the daemons before this one. */
+  private callsBefore = 0;
 
   private constructor(
     readonly directory: string,
@@ -72,20 +77,27 @@ export class TestDaemon {
   }
 
   /**
-   * Runs `work` and returns the Engine calls made meanwhile, by operation. Those of the clock are left out: heartbeats
-   * and measurements of the disk.
+   * Runs `work` and returns the Engine calls made meanwhile, by operation, without heartbeats. The disk is measured
+   * before, and then not for an hour.
    */
   async countEngineCalls(work: () => Promise<unknown>): Promise<Record<string, number>> {
+    if (this.daemon.store.engine !== undefined)
+      await until(() => this.hasMeasured(), 'the first measurement of the disk');
     const from = this.engineCalls.length;
     await work();
     const counts: Record<string, number> = {};
     for (const { operation } of this.engineCalls.slice(from)) {
-      if (operation !== 'ping' && operation !== 'diskUsage') counts[operation] = (counts[operation] ?? 0) + 1;
+      if (operation !== 'ping') counts[operation] = (counts[operation] ?? 0) + 1;
     }
     return counts;
   }
 
+  private hasMeasured(): boolean {
+    return this.engineCalls.slice(this.callsBefore).some(({ operation }) => operation === 'diskUsage');
+  }
+
   private async launch(): Promise<void> {
+    this.callsBefore = this.engineCalls.length;
     process.env.DOCKBRIDGE_PAUSE_TAR ??= join(__dirname, '../../../dist/pause/pause.tar');
     const given: Given = {
       'container-runtime-endpoint': this.endpoint,
@@ -99,6 +111,7 @@ export class TestDaemon {
     };
     this.daemon = await Daemon.create(resolveSettings(given, {}), this.options.logger ?? silentLogger, {
       onEngineCall: (call) => this.engineCalls.push(call),
+      diskUsageTimes: { tick: HOUR_MS, quiet: HOUR_MS },
       ...(this.options.wrapDocker === undefined ? {} : { wrapDocker: this.options.wrapDocker }),
       ...(this.options.linkTimes === undefined ? {} : { linkTimes: this.options.linkTimes }),
       ...(this.options.layerTimes === undefined ? {} : { layerTimes: this.options.layerTimes }),

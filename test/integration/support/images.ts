@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { cri, Decoded } from '../../../src/proto';
 import type { TestDaemon } from './daemon';
@@ -10,6 +11,8 @@ import { engineCall, sharedDockerHost } from './engine';
 export type Image = Decoded<cri.IImage>;
 const run = promisify(execFile);
 let count = 0;
+/** No promise of ours: so that a test ends. */
+const LIMIT_MS = 15_000;
 
 /** A root file system of one file. */
 export async function tarOf(content: string | Buffer): Promise<Buffer> {
@@ -53,16 +56,14 @@ export class TestImages {
   }
 
   /** Asks again until it is so: the Engine's event needs a moment, and nothing else tells of it. */
-  async untilStatus(
-    name: string,
-    accept: (image: Image | null) => boolean,
-    limitMs = 2000,
-  ): Promise<Image | null> {
-    const end = Date.now() + limitMs;
+  async untilStatus(name: string, accept: (image: Image | null) => boolean): Promise<Image | null> {
+    const end = Date.now() + LIMIT_MS;
     for (;;) {
       const image = await this.status(name);
       if (accept(image)) return image;
-      if (Date.now() > end) throw new Error(`ImageStatus of ${name} does not get there within ${limitMs} ms`);
+      if (Date.now() > end)
+        throw new Error(`ImageStatus of ${name} does not get there within ${LIMIT_MS} ms`);
+      await delay(20);
     }
   }
 
@@ -78,7 +79,7 @@ export class TestImages {
     await engineCall(sharedDockerHost(), 'POST', `/images/create?fromSrc=-&repo=${repo}&tag=1${query}`, {
       tar,
     });
-    const image = await this.untilStatus(`${repo}:1`, (found) => found !== null, 10_000);
+    const image = await this.untilStatus(`${repo}:1`, (found) => found !== null);
     return { name: `${repo}:1`, id: image!.id };
   }
 

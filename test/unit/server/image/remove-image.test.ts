@@ -1,6 +1,6 @@
 import { EngineError } from '../../../../src/docker/errors';
 import { removeImage } from '../../../../src/server/image/remove-image';
-import type { CallContext, Services } from '../../../../src/server/services';
+import type { Services } from '../../../../src/server/services';
 import { NameReservations } from '../../../../src/store/name-reservations';
 import { Store } from '../../../../src/store/store';
 import { fakeDocker } from '../../../fakes/fake-docker';
@@ -27,7 +27,7 @@ function removing(refusal: string) {
   const services = { store, docker, imageSync, reservations: new NameReservations() } as unknown as Services;
   const { signal } = new AbortController();
   const request = { image: { image: image.id } } as Parameters<typeof removeImage>[1];
-  return { untagged, done: removeImage(services, request, { signal } as CallContext) };
+  return { untagged, done: removeImage(services, request, { signal }) };
 }
 
 describe('the removal of an image with names in several repositories', () => {

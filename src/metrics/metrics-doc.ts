@@ -21,7 +21,8 @@ host's network run without one.
 with its names, labels and units, here with fractions of seconds. Scrape it instead of kubelet's; or let kubelet ask for
 them (ListPodSandboxMetrics, gate PodAndContainerStatsFromCRI), which takes integers only.
 
-No scrape costs an Engine call. Counters begin at 0 with the process.
+No scrape costs an Engine call, but for \`/metrics/cadvisor\` where stats are the Engine's (\`--stats-source=engine\`, or a remote
+Engine): one of its readings for each pod and each container, four at a time. Counters begin at 0 with the process.
 `;
 
 /** docs/metrics.md: every series with its labels, from the registry itself, as Prettier would format it. */

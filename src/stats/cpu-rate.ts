@@ -2,6 +2,8 @@ import type Long from 'long';
 
 /** Below this a rate says more of the scheduler's grain than of the load. */
 const SHORTEST_WINDOW_NANOS = 500_000_000n;
+/** Above this it says nothing of now: the next reading will. A scraper that comes each minute gets its rate. */
+const LONGEST_WINDOW_NANOS = 90_000_000_000n;
 
 interface Point {
   readonly atNanos: bigint;
@@ -18,8 +20,8 @@ export class CpuRate {
 
   /**
    * @param atNanos monotonic (process.hrtime.bigint).
-   * @returns nanoseconds of processor time a second; undefined for the first reading, one too soon after it, or a
-   * counter that went back.
+   * @returns nanoseconds of processor time a second; undefined for the first reading, one too soon or too long
+   * after the one before, or a counter that went back.
    */
   next(atNanos: bigint, usageNanos: Long): number | undefined {
     if (this.newer === undefined || atNanos - this.newer.atNanos >= SHORTEST_WINDOW_NANOS) {
@@ -27,6 +29,7 @@ export class CpuRate {
       this.newer = { atNanos, usageNanos };
     }
     if (this.older === undefined) return undefined;
+    if (atNanos - this.older.atNanos > LONGEST_WINDOW_NANOS) return undefined;
     const used = usageNanos.sub(this.older.usageNanos).toNumber();
     const elapsed = Number(atNanos - this.older.atNanos);
     return elapsed <= 0 || usageNanos.lessThan(this.older.usageNanos)

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdtemp, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { chmod, mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { DockerClient } from '../../docker/client';
 import { withDeadline } from '../../lib/deadline';
@@ -8,6 +8,8 @@ import { errnoOf, failedPrecondition, internal, messageOf } from '../../lib/erro
 
 /** The directory in the archive, as other CRI runtimes call it. */
 const IMAGES = 'checkpoint';
+/** The archive while it is written, beside that directory. */
+const ARCHIVE = 'archive.tar';
 
 export interface CheckpointRequest {
   readonly docker: Pick<DockerClient, 'checkpointContainer'>;
@@ -24,11 +26,12 @@ export interface CheckpointRequest {
  */
 export async function checkpointToArchive(request: CheckpointRequest): Promise<void> {
   const { docker, id, location, timeoutMs, signal } = request;
+  if (await isDirectory(location)) throw failedPrecondition(`location: ${location} is a directory`);
   const work = await makeWorkDirectory(location);
   try {
     await withDeadline(`The checkpoint of ${id}`, timeoutMs, signal, async (limit) => {
       await docker.checkpointContainer(id, work, IMAGES, timeoutMs, { signal: limit });
-      const archive = join(work, basename(location));
+      const archive = join(work, ARCHIVE);
       await pack(work, archive, limit);
       await chmod(archive, 0o600);
       await rename(archive, location);
@@ -36,6 +39,13 @@ export async function checkpointToArchive(request: CheckpointRequest): Promise<v
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
 
 async function makeWorkDirectory(location: string): Promise<string> {

@@ -21,6 +21,14 @@ describe('CpuRate', () => {
     expect(rate.next(10n * SECOND + 1_000_000n, used(1001))).toBe(100_089_991);
   });
 
+  it('does not take the average of an idle hour for the load of now', () => {
+    const rate = new CpuRate();
+    rate.next(0n, used(0));
+    expect(rate.next(3600n * SECOND, used(1000))).toBeUndefined();
+    expect(rate.next(3601n * SECOND, used(1500))).toBe(500_000_000);
+    expect(rate.next(3661n * SECOND, used(31_500))).toBe(500_000_000);
+  });
+
   it('says nothing of a counter that went back', () => {
     const rate = new CpuRate();
     rate.next(0n, used(100));

@@ -79,6 +79,22 @@ describe('checkpointToArchive', () => {
   });
 });
 
+describe('the name of the archive', () => {
+  it.each(['checkpoint', 'archive.tar'])('may be %s', async (name) => {
+    await checkpoint(writesImages, { location: join(directory, name) });
+    expect(await readdir(directory)).toEqual([name]);
+    expect((await stat(join(directory, name))).isFile()).toBe(true);
+  });
+
+  it('may not be that of a directory', async () => {
+    await mkdir(join(directory, 'here'));
+    expect(await rejectionOf(checkpoint(writesImages, { location: join(directory, 'here') }))).toMatch(
+      /^FAILED_PRECONDITION location: .*here is a directory$/,
+    );
+    expect(await readdir(directory)).toEqual(['here']);
+  });
+});
+
 describe('hasProgram', () => {
   it('looks for something that can be run', async () => {
     await writeFile(join(directory, 'criu'), '');

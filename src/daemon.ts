@@ -38,6 +38,7 @@ import { ImageSync } from './sync/image-sync';
 import { notifySystemd } from './system/notify';
 import { KernelLog } from './system/kernel-log';
 import { readNodeRights } from './system/node-rights';
+import { UsedInodes } from './system/used-inodes';
 import { DOCKBRIDGE_VERSION } from './version';
 
 /** `0` of --runtime-request-timeout, as with cri-dockerd: just below kubelet's own two minutes. */
@@ -194,6 +195,7 @@ export class Daemon {
           imagePulls,
           stats,
           sandboxImage,
+          usedInodes: new UsedInodes(),
           imageAccounts: new ImageAccounts({ docker, logger }),
           podEvents,
           streaming,

@@ -14,6 +14,7 @@ import type { ImagePulls } from './image/image-pulls';
 import type { ImageAccounts } from './image/image-accounts';
 import type { PodEvents } from './events/pod-events';
 import type { SandboxImage } from './image/sandbox-image';
+import type { UsedInodes } from '../system/used-inodes';
 
 /** Options that handlers act on. */
 export interface HandlerSettings extends NodeRights {
@@ -38,6 +39,7 @@ export interface Services {
   readonly stats: Pick<NodeStats, 'ofContainer' | 'ofContainers' | 'ofPod' | 'ofPods' | 'podMetrics'>;
   readonly sandboxImage: SandboxImage;
   readonly imageAccounts: ImageAccounts;
+  readonly usedInodes: UsedInodes;
   readonly podEvents: PodEvents;
   readonly streaming: Pick<StreamingServer, 'execUrl' | 'attachUrl' | 'portForwardUrl'>;
   readonly settings: HandlerSettings;

@@ -11,6 +11,8 @@ import { pullWhileItMoves, SharedMovement } from './watched-pull';
 
 /** Engine pulls at a time, of which the Engine loads three layers at a time in all. More wait their turn, untimed. */
 const MAX_PULLS = 32;
+/** For credentials of the node at a time: each may be a process. */
+const MAX_LOOK_UPS = 4;
 
 export interface ImagePullsParts {
   readonly docker: DockerClient;
@@ -23,6 +25,7 @@ export interface ImagePullsParts {
 /** All pulls of images pass here. */
 export class ImagePulls {
   private readonly running = new SharedWork<void>();
+  private readonly lookUps = new Semaphore(MAX_LOOK_UPS);
   private readonly turns = new Semaphore(MAX_PULLS);
   private readonly movement = new SharedMovement();
 
@@ -40,7 +43,7 @@ export class ImagePulls {
     signal: AbortSignal,
   ): Promise<void> {
     const { docker, store, credentials, progressDeadlineMs } = this.parts;
-    const auth = requested ?? (await credentials.find(reference, signal));
+    const auth = requested ?? (await this.lookUps.run(() => credentials.find(reference, signal), signal));
     const name = familiarName(reference);
     await this.running.join(`${name} ${fingerprint(auth)}`, signal, (last) =>
       this.turns.run(async () => {

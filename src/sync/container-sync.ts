@@ -15,6 +15,7 @@ import type { KernelLog } from '../system/kernel-log';
 import { readKernelValues } from './kernel-values';
 import { containerFromInspect } from '../translate/container-record';
 import type { EngineContainerInspect, EngineContainerSummary } from '../translate/engine';
+import { mergedKernelValues } from '../translate/kernel-values';
 import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/labels';
 import { sandboxFromInspect } from '../translate/sandbox-record';
 import { inspectFromSummary } from '../translate/summary';
@@ -100,10 +101,19 @@ export class ContainerSync {
     }
     const container = type === CONTAINER_TYPE ? containerFromInspect(inspect) : undefined;
     if (container === undefined) return undefined;
-    const resources = this.parts.localEngine ? await readKernelValues(container) : container.resources;
-    const record = { ...container, resources };
+    const record = await this.withMemory(container);
     await this.putContainer(record);
     return record;
+  }
+
+  /** With what only we know of it: values that an update brought, and why the Engine refused to start it. */
+  private async withMemory(container: ContainerRecord): Promise<ContainerRecord> {
+    const known = this.parts.store.containers.get(container.id);
+    const kernel = mergedKernelValues(container.resources, known?.resources ?? container.resources);
+    const record = { ...container, resources: { ...container.resources, ...kernel } };
+    if (record.state === 'created' && record.error === '' && known?.state === 'created')
+      record.error = known.error;
+    return this.parts.localEngine ? { ...record, resources: await readKernelValues(record) } : record;
   }
 
   /** Stores a container once its log has caught up with its state. */

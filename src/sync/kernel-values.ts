@@ -3,8 +3,15 @@ import { join } from 'node:path';
 import { errnoOf, failedPrecondition, messageOf } from '../lib/errors';
 import { groupOfContainer, type GroupPath } from '../lib/cgroup/group-path';
 import { readHierarchies } from '../lib/cgroup/hierarchies';
+import type { Logger } from '../lib/logger';
 import type { ContainerRecord, KernelValues, ResourcesRecord } from '../store/records';
-import { hasKernelValues, kernelFiles, type KernelFile } from '../translate/kernel-values';
+import {
+  hasKernelValues,
+  isOptional,
+  kernelFiles,
+  vitalValues,
+  type KernelFile,
+} from '../translate/kernel-values';
 
 /** Where /proc is; tests have their own. */
 const PROC = '/proc';
@@ -20,6 +27,7 @@ async function groupOf({ id, pid }: ContainerRecord, proc: string): Promise<Grou
   try {
     const text = await readFile(join(proc, String(pid), 'cgroup'), 'utf8');
     const path = hierarchies && groupOfContainer(text, id, hierarchies);
+    if (path === undefined && (await hasEnded(pid, proc))) return undefined;
     if (hierarchies === undefined || path === undefined)
       throw failedPrecondition(`the control group of container ${id} is not to be found`);
     return { path, version: hierarchies.version };
@@ -30,26 +38,47 @@ async function groupOf({ id, pid }: ContainerRecord, proc: string): Promise<Grou
   }
 }
 
+/** Of a process that nobody has waited for yet the kernel shows the root group on cgroup v1. */
+async function hasEnded(pid: number, proc: string): Promise<boolean> {
+  const stat = await readFile(join(proc, String(pid), 'stat'), 'utf8');
+  // The name in parentheses may hold anything.
+  return ['Z', 'X'].includes(stat.charAt(stat.lastIndexOf(')') + 2));
+}
+
 /**
  * Writes what the Engine API has no field for (huge page limits, raw cgroup v2 values) to the control group of a
- * container that has just been started.
+ * running container. What it may run without (see isOptional) costs a log line where it cannot be written.
  * @throws FAILED_PRECONDITION naming the file that refused.
  */
 export async function writeKernelValues(
   container: ContainerRecord,
   values: KernelValues,
+  logger: Pick<Logger, 'warn'>,
   proc = PROC,
 ): Promise<void> {
   if (!hasKernelValues(values)) return;
-  const group = await groupOf(container, proc);
-  if (group === undefined) return;
-  for (const wanted of kernelFiles(values, group.version)) {
-    try {
-      await writeFile(placeOf(group.path, wanted), wanted.value);
-    } catch (error) {
-      if ((await groupOf(container, proc)) === undefined) return;
-      throw failedPrecondition(`${wanted.file} cannot be set to "${wanted.value}": ${messageOf(error)}`);
+  const skip = (error: unknown): void =>
+    logger.warn('A value of a control group cannot be set', {
+      container: container.id,
+      error: messageOf(error),
+    });
+  try {
+    const group = await groupOf(container, proc);
+    if (group === undefined) return;
+    for (const wanted of kernelFiles(values, group.version)) {
+      try {
+        // Never made: a file that is missing is one that this kernel does not have.
+        await writeFile(placeOf(group.path, wanted), wanted.value, { flag: 'r+' });
+      } catch (error) {
+        if ((await groupOf(container, proc)) === undefined) return;
+        const text = `${wanted.file} cannot be set to "${wanted.value}": ${messageOf(error)}`;
+        if (!isOptional(wanted, errnoOf(error))) throw failedPrecondition(text);
+        skip(text);
+      }
     }
+  } catch (error) {
+    if (hasKernelValues(vitalValues(values))) throw error;
+    skip(error);
   }
 }
 

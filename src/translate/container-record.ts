@@ -11,6 +11,7 @@ import type { ContainerExtra } from './container-create';
 import type { EngineContainerCreate, EngineContainerInspect } from './engine';
 import { decodeLabels, LOG_PATH_LABEL, readExtra, SANDBOX_ID_LABEL } from './labels';
 import { fromEngineMounts } from './engine-mounts';
+import { isKey, isPageSize } from './kernel-values';
 import { parseEngineName } from './names';
 import { fromEngineResources } from './resources';
 import { nanosFromEngineTime } from './time';
@@ -73,16 +74,16 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
   };
 }
 
-/** Anybody with access to the Engine can set labels. */
+/** Anybody with access to the Engine can set labels: a key is part of a path. */
 function readKernel(kernel: KernelValues | undefined): KernelValues {
   const texts = (map: unknown): StringMap =>
     Object.fromEntries(
       Object.entries(map ?? {}).filter((pair): pair is [string, string] => typeof pair[1] === 'string'),
     );
-  const isSize = ([, bytes]: [string, string]): boolean => /^\d{1,20}$/.test(bytes);
+  const isLimit = ([size, bytes]: [string, string]): boolean => isPageSize(size) && /^\d{1,20}$/.test(bytes);
   return {
-    hugepages: Object.fromEntries(Object.entries(texts(kernel?.hugepages)).filter(isSize)),
-    unified: texts(kernel?.unified),
+    hugepages: Object.fromEntries(Object.entries(texts(kernel?.hugepages)).filter(isLimit)),
+    unified: Object.fromEntries(Object.entries(texts(kernel?.unified)).filter(([key]) => isKey(key))),
   };
 }
 

@@ -1,6 +1,6 @@
 import { failedPrecondition, invalidArgument, unsupported } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
-import type { KernelValues, ResourcesRecord } from '../store/records';
+import type { KernelValues } from '../store/records';
 
 type Resources = Decoded<cri.ILinuxContainerResources>;
 
@@ -12,29 +12,49 @@ export const PIDS_KEY = 'pids.max';
  * one process instead of all: no reason to run no containers at all.
  */
 const OPTIONAL_KEY = 'memory.oom.group';
+/** Of control groups without accounting of swap this file is missing; kubelet says 0 for every container of a NoSwap node. */
+const NO_SWAP = '0';
 const KEY = /^[a-z]+(\.[a-z0-9_]+)+$/;
 const PAGE_SIZE = /^\d+[KMG]B$/;
 
-/** Huge page limits and raw cgroup v2 values that are asked for, checked; what the Engine has a field for is left out. */
-export function toKernelValues(resources: Resources | null, field: string): KernelValues {
+/**
+ * Huge page limits and raw cgroup v2 values that are asked for, checked; what the Engine has a field for is left out.
+ * @param memoryLimit that the container has already, in bytes; without one the Engine cannot limit swap.
+ */
+export function toKernelValues(resources: Resources | null, field: string, memoryLimit = 0): KernelValues {
   const hugepages: Record<string, string> = {};
   const unified: Record<string, string> = {};
   for (const [index, { page_size, limit }] of (resources?.hugepage_limits ?? []).entries()) {
-    if (!PAGE_SIZE.test(page_size))
+    if (!isPageSize(page_size))
       throw invalidArgument(`${field}.hugepage_limits[${index}].page_size`, 'is no size like 2MB');
     // kubelet names every page size of the node, nearly always with 0, and writes that to the pod's group itself.
     if (!limit.isZero()) hugepages[page_size] = limit.toString();
   }
   for (const [key, value] of Object.entries(resources?.unified ?? {})) {
-    if (key === SWAP_KEY || key === PIDS_KEY) continue;
+    if (key === PIDS_KEY) continue;
+    if (key === SWAP_KEY && (value === 'max' || saysSwapToEngine(resources, memoryLimit))) continue;
     const name = `${field}.unified[${JSON.stringify(key.slice(0, 100))}]`;
-    // `cgroup.*` would freeze, kill or move the container behind the Engine's back.
-    if (!KEY.test(key) || key.startsWith('cgroup.')) throw unsupported(name, 'is no limit of cgroup v2');
+    if (!isKey(key)) throw unsupported(name, 'is no limit of cgroup v2');
     if (value === '' || value.length > 4096 || /[\0\n]/.test(value))
       throw invalidArgument(name, 'is no value of one line');
     unified[key] = value;
   }
   return { hugepages, unified };
+}
+
+/** The Engine counts memory plus swap, so it needs a limit of memory; its own field wins. */
+function saysSwapToEngine(resources: Resources | null, memoryLimit: number): boolean {
+  if (resources?.memory_swap_limit_in_bytes.isZero() !== true) return true;
+  return memoryLimit > 0 || !resources.memory_limit_in_bytes.isZero();
+}
+
+export function isPageSize(size: string): boolean {
+  return PAGE_SIZE.test(size);
+}
+
+/** `cgroup.*` would freeze, kill or move the container behind the Engine's back. */
+export function isKey(key: string): boolean {
+  return KEY.test(key) && !key.startsWith('cgroup.');
 }
 
 /** What kind of control groups this machine has, as far as these values need to know. */
@@ -51,8 +71,15 @@ export function hasKernelValues({ hugepages, unified }: KernelValues): boolean {
 
 /** Without these a container must not run. */
 export function vitalValues({ hugepages, unified }: KernelValues): KernelValues {
-  const { [OPTIONAL_KEY]: _, ...vital } = unified;
-  return { hugepages, unified: vital };
+  const vital = Object.entries(unified).filter(
+    ([key, value]) => key !== OPTIONAL_KEY && !(key === SWAP_KEY && value === NO_SWAP),
+  );
+  return { hugepages, unified: Object.fromEntries(vital) };
+}
+
+/** Whether a container may run without this, which could not be written. @param errno why. */
+export function isOptional({ file, value }: KernelFile, errno: string | undefined): boolean {
+  return file === OPTIONAL_KEY || (file === SWAP_KEY && value === NO_SWAP && errno === 'ENOENT');
 }
 
 /** @throws when the values could not be written: the Engine API has no field for them, so we must. */
@@ -91,24 +118,10 @@ export function kernelFiles({ hugepages, unified }: KernelValues, cgroupVersion:
   ];
 }
 
-/**
- * The values of an update, over those that are. Only what was given at creation can be changed: the label of the
- * container, which cannot change, tells the next daemon which files to read.
- */
-export function updatedKernelValues(
-  wanted: KernelValues,
-  { hugepages, unified }: ResourcesRecord,
-  field: string,
-): KernelValues {
-  for (const [kind, now, then] of [
-    ['hugepage_limits', wanted.hugepages, hugepages],
-    ['unified', wanted.unified, unified],
-  ] as const) {
-    const added = Object.keys(now).find((key) => !(key in then));
-    if (added !== undefined)
-      throw failedPrecondition(
-        `${field}.${kind}: "${added}" can be changed only where it was given at creation`,
-      );
-  }
-  return wanted;
+/** `added` over what is known: an update may bring keys that the container's label, which cannot change, lacks. */
+export function mergedKernelValues(known: KernelValues, added: KernelValues): KernelValues {
+  return {
+    hugepages: { ...known.hugepages, ...added.hugepages },
+    unified: { ...known.unified, ...added.unified },
+  };
 }

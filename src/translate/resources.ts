@@ -1,5 +1,5 @@
 import Long from 'long';
-import { invalidArgument, unsupported } from '../lib/errors';
+import { invalidArgument } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
 import type { KernelValues, ResourcesRecord } from '../store/records';
 import type { EngineHostConfig, EngineResources } from './engine';
@@ -100,12 +100,7 @@ function swapLimit(memory: number, resources: Resources, field: string): number 
   if (only === 'max') return -1;
   if (!/^\d{1,15}$/.test(only))
     throw invalidArgument(`${field}.unified["${SWAP_KEY}"]`, `"${only}" is no size`);
-  if (memory === 0 && only !== '0') {
-    throw unsupported(
-      `${field}.unified["${SWAP_KEY}"]`,
-      'Docker Engine limits swap only together with memory',
-    );
-  }
+  // Without a limit of memory it is not the Engine's: translate/kernel-values.ts.
   return memory === 0 ? 0 : memory + Number(only);
 }
 

@@ -3,13 +3,11 @@ import { hasStatus } from '../../docker/errors';
 import { alreadyExists, failedPrecondition, notFound } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
-import type { ContainerRecord, ImageRecord, KernelValues, SandboxRecord } from '../../store/records';
-import { readHierarchies } from '../../lib/cgroup/hierarchies';
+import type { ContainerRecord, ImageRecord, SandboxRecord } from '../../store/records';
 import { apparmorProfile } from '../../translate/apparmor';
 import { checkContainer, toContainerCreate, type CheckedContainer } from '../../translate/container-create';
 import { createdContainer } from '../../translate/container-record';
 import { featuresFor } from '../../translate/engine-facts';
-import { hasKernelValues, requireWritable } from '../../translate/kernel-values';
 import { containerEngineName, uniqueEngineName, type ContainerIdentity } from '../../translate/names';
 import { familiarName, parseReference } from '../../translate/reference';
 import { isReady } from '../../translate/sandbox-status';
@@ -19,6 +17,7 @@ import { requireLoadedProfile } from '../apparmor-profile';
 import { grantable, hasSecurityOption } from '../engine-facts';
 import { listHostDevices } from '../host-devices';
 import { requireSubPaths } from '../image-sub-paths';
+import { requireKernelValues } from '../kernel-values';
 import { findImage, getContainer, getSandbox } from '../lookup';
 import { withMountImages } from '../mount-images';
 import { loadSeccompOptions } from '../seccomp-profile';
@@ -106,7 +105,7 @@ async function create(
   const mounts = features.imageMounts
     ? withMountImages(store, checked.mounts, 'config.mounts')
     : checked.mounts;
-  await requireKernelValues(checked.kernel, settings.localEngine);
+  await requireKernelValues(checked.kernel, settings.localEngine, 'config.linux.resources');
   const seccomp = await loadSeccompOptions(checked.seccomp);
   if (context !== null && settings.localEngine && hasSecurityOption(store, 'apparmor')) {
     const field = 'config.linux.security_context.apparmor';
@@ -139,17 +138,6 @@ async function create(
   } catch (error) {
     throw await explainCreateFailure(error, checked, settings.localEngine);
   }
-}
-
-async function requireKernelValues(values: KernelValues, localEngine: boolean): Promise<void> {
-  if (!hasKernelValues(values)) return;
-  const found = await readHierarchies();
-  const node = {
-    localEngine,
-    cgroupVersion: found?.version,
-    hugetlb: found?.version === 2 || found?.controllers.has('hugetlb') === true,
-  };
-  requireWritable(values, node, 'config.linux.resources');
 }
 
 async function imageToRun(

@@ -1,9 +1,9 @@
-import { failedPrecondition, messageOf } from '../../lib/errors';
+import { failedPrecondition } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import type { KernelValues } from '../../store/records';
 import type { Store } from '../../store/store';
 import { readKernelValues, writeKernelValues } from '../../sync/kernel-values';
-import { hasKernelValues, vitalValues } from '../../translate/kernel-values';
+import { hasKernelValues } from '../../translate/kernel-values';
 import { isReady } from '../../translate/sandbox-status';
 import { getContainer } from '../lookup';
 import type { CallContext, Services } from '../services';
@@ -34,6 +34,8 @@ export async function startContainer(
         // The Engine has noted most failures, and a cancel may have come too late: so without the call's signal.
         await containerSync.refreshLocked(id);
         noteFailure(store, id, error);
+        // What runs though its start was cut off must not run without its limits either.
+        await limitInKernel(services, id, container.resources);
         throw error;
       }
       await containerSync.refreshLocked(id);
@@ -53,12 +55,8 @@ async function limitInKernel(
   const started = store.containers.get(id);
   if (started?.state !== 'running' || !hasKernelValues(values)) return;
   try {
-    await writeKernelValues(started, values);
+    await writeKernelValues(started, values, logger);
   } catch (error) {
-    if (!hasKernelValues(vitalValues(values))) {
-      logger.warn('A value of a control group cannot be set', { container: id, error: messageOf(error) });
-      return;
-    }
     await docker.stopContainer(id, 0);
     await containerSync.refreshLocked(id);
     throw error;

@@ -1,8 +1,14 @@
 import { failedPrecondition, unsupported } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { writeKernelValues } from '../../sync/kernel-values';
-import { hasKernelValues, toKernelValues, updatedKernelValues } from '../../translate/kernel-values';
+import {
+  hasKernelValues,
+  mergedKernelValues,
+  toKernelValues,
+  vitalValues,
+} from '../../translate/kernel-values';
 import { toEngineUpdate } from '../../translate/resources';
+import { requireKernelValues } from '../kernel-values';
 import { getContainer } from '../lookup';
 import type { CallContext, Services } from '../services';
 
@@ -11,7 +17,7 @@ import type { CallContext, Services } from '../services';
  * holds what the Engine says it is, also after a refusal.
  */
 export async function updateContainerResources(
-  { docker, store, containerSync }: Services,
+  { docker, store, containerSync, settings, logger }: Services,
   request: Decoded<cri.IUpdateContainerResourcesRequest>,
   { signal }: CallContext,
 ): Promise<cri.IUpdateContainerResourcesResponse> {
@@ -26,13 +32,16 @@ export async function updateContainerResources(
     async () => {
       const container = getContainer(store, id);
       const update = toEngineUpdate(linux, container.resources, 'linux');
-      const kernel = updatedKernelValues(toKernelValues(linux, 'linux'), container.resources, 'linux');
-      if (hasKernelValues(kernel) && container.state !== 'running')
+      const kernel = toKernelValues(linux, 'linux', container.resources.memoryLimit);
+      await requireKernelValues(kernel, settings.localEngine, 'linux');
+      if (hasKernelValues(vitalValues(kernel)) && container.state !== 'running')
         throw failedPrecondition(`linux.unified, linux.hugepage_limits: container ${id} does not run`);
       if (update === undefined && !hasKernelValues(kernel)) return;
       try {
         if (update !== undefined) await docker.updateContainer(id, update, { signal });
-        await writeKernelValues(container, kernel);
+        await writeKernelValues(container, kernel, logger);
+        const resources = { ...container.resources, ...mergedKernelValues(container.resources, kernel) };
+        store.containers.put({ ...container, resources });
       } finally {
         // Without the call's signal: a cancel may have come too late.
         await containerSync.refreshLocked(id);

@@ -19,9 +19,10 @@ export const LINUX_CONTAINER_RESOURCES: FieldsOf<cri.ILinuxContainerResources> =
   },
   unified: {
     becomes:
-      '`MemorySwap` for `memory.swap.max`, `PidsLimit` for `pids.max`; others are written to the container’s control group once it has started',
+      '`PidsLimit` for `pids.max`; with a memory limit `MemorySwap` for `memory.swap.max`; others are written to the container’s control group once it has started',
     needs: 'cgroup v2, but for those two',
-    except: '`cgroup.*`; a container whose values the kernel refuses is stopped, and its start fails',
+    except:
+      '`cgroup.*`; a container whose values the kernel refuses is stopped, and its start fails. Only `memory.oom.group`, and `memory.swap.max` of 0 where the kernel has no such file, may stay unset: a log line tells',
   },
   memory_swap_limit_in_bytes: { becomes: '`MemorySwap`; 0 with a memory limit allows no swap' },
 };

@@ -71,6 +71,29 @@ describe('refresh', () => {
   });
 });
 
+describe('what only we know of a container', () => {
+  it('outlives a look at it: why its start was refused, until it starts', async () => {
+    const { sync, store, engine } = roomWith(containerInspect({ state: CREATED_STATE }));
+    await sync.refresh(CONTAINER_ID);
+    store.containers.put({ ...store.containers.get(CONTAINER_ID)!, error: 'no such mount' });
+    await sync.refresh(CONTAINER_ID);
+    expect(store.containers.get(CONTAINER_ID)?.error).toBe('no such mount');
+    engine.containers.set(CONTAINER_ID, containerInspect());
+    await sync.refresh(CONTAINER_ID);
+    expect(store.containers.get(CONTAINER_ID)).toMatchObject({ state: 'running', error: '' });
+  });
+
+  it('outlives a look at it: values that its label does not name', async () => {
+    const { sync, store } = roomWith(containerInspect());
+    await sync.refresh(CONTAINER_ID);
+    const known = store.containers.get(CONTAINER_ID)!;
+    const unified = { 'memory.high': '4096' };
+    store.containers.put({ ...known, resources: { ...known.resources, unified } });
+    await sync.refresh(CONTAINER_ID);
+    expect(store.containers.get(CONTAINER_ID)?.resources.unified).toEqual(unified);
+  });
+});
+
 describe('a SIGKILL', () => {
   const died = { ...EXITED_STATE, ExitCode: 137 };
 

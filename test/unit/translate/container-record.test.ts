@@ -322,6 +322,11 @@ describe('createdContainer', () => {
     },
     { desc: 'nothing where lists are', user: { uid: 0, gid: 0 }, kernel: { unified: { 'memory.high': 5 } } },
     { desc: 'no objects', user: 7, kernel: 'x' },
+    {
+      desc: 'files of others',
+      user: 7,
+      kernel: { hugepages: { '../2MB': '1' }, unified: { '../memory.max': '1', 'cgroup.kill': '1' } },
+    },
   ])('takes no user and no limits from a label with $desc: anybody may write one', ({ user, kernel }) => {
     const inspect = recordedInspect('container-running');
     const labels = inspect.Config.Labels ?? {};

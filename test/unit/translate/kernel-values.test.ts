@@ -1,12 +1,12 @@
 import {
   hasKernelValues,
+  isOptional,
   kernelFiles,
+  mergedKernelValues,
   requireWritable,
   toKernelValues,
-  updatedKernelValues,
   vitalValues,
 } from '../../../src/translate/kernel-values';
-import { fromEngineResources } from '../../../src/translate/resources';
 import { codeAndField } from '../support/errors';
 import { decoded } from '../support/wire';
 
@@ -20,7 +20,7 @@ describe('toKernelValues', () => {
   it('takes what the Engine has no field for, and no more', () => {
     expect(toKernelValues(null, 'r')).toEqual(NONE);
     const unified = {
-      'memory.swap.max': '1',
+      'memory.swap.max': 'max',
       'pids.max': '2',
       'memory.high': '5',
       'hugetlb.2MB.rsvd.max': '0',
@@ -99,11 +99,36 @@ it('kernelFiles have the names of their cgroup version', () => {
   ]);
 });
 
-it('updatedKernelValues changes only what was given at creation', () => {
-  const current = fromEngineResources({}, RAW);
-  const wanted = { hugepages: {}, unified: { 'memory.high': '6' } };
-  expect(updatedKernelValues(wanted, current, 'r')).toEqual(wanted);
-  expect(codeAndField(() => updatedKernelValues(HUGE, current, 'r'))).toBe(
-    'FAILED_PRECONDITION r.hugepage_limits',
-  );
+it('mergedKernelValues adds and replaces', () => {
+  const known = { ...HUGE, unified: { 'memory.high': '6', 'memory.low': '1' } };
+  expect(mergedKernelValues(known, RAW)).toEqual({
+    ...HUGE,
+    unified: { 'memory.high': '5', 'memory.low': '1' },
+  });
+});
+
+describe('memory.swap.max', () => {
+  const swap = (max: string, over: Given = {}, memory = 0) =>
+    toKernelValues(
+      decoded('LinuxContainerResources', { unified: { 'memory.swap.max': max }, ...over }),
+      'r',
+      memory,
+    ).unified;
+
+  it('is ours to write without a memory limit, which the Engine needs', () => {
+    expect(swap('0')).toEqual({ 'memory.swap.max': '0' });
+    expect(swap('4096')).toEqual({ 'memory.swap.max': '4096' });
+    expect(swap('max')).toEqual({});
+    expect(swap('4096', { memory_limit_in_bytes: 1 << 23 })).toEqual({});
+    expect(swap('4096', {}, 1 << 23)).toEqual({});
+    expect(swap('4096', { memory_swap_limit_in_bytes: -1 })).toEqual({});
+  });
+
+  it('may stay unset only where 0 is asked for and there is no file', () => {
+    const file = (value: string) => ({ controller: 'memory', file: 'memory.swap.max', value });
+    expect(hasKernelValues(vitalValues({ hugepages: {}, unified: swap('0') }))).toBe(false);
+    expect(isOptional(file('0'), 'ENOENT')).toBe(true);
+    expect(isOptional(file('0'), 'EACCES')).toBe(false);
+    expect(isOptional(file('1'), 'ENOENT')).toBe(false);
+  });
 });

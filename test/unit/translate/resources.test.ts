@@ -107,9 +107,9 @@ describe('toEngineResources', () => {
       error: 'INVALID_ARGUMENT r.oom_score_adj',
     },
     {
-      desc: 'swap without a memory limit',
-      given: { unified: { 'memory.swap.max': '4096' } },
-      error: 'UNIMPLEMENTED r.unified["memory.swap.max"]',
+      desc: 'a size of swap that is none',
+      given: { unified: { 'memory.swap.max': '-4096' } },
+      error: 'INVALID_ARGUMENT r.unified["memory.swap.max"]',
     },
     {
       desc: 'a number of processes that is none',
@@ -120,6 +120,7 @@ describe('toEngineResources', () => {
 
   it.each([
     { desc: 'for every container on cgroup v2', memory: 0, max: '0', got: 0 },
+    { desc: 'with some swap and no limit, which is not the Engine’s', memory: 0, max: '4096', got: 0 },
     { desc: 'with a limit: no swap', memory: 100, max: '0', got: 100 },
     { desc: 'with a limit and some swap', memory: 100, max: '50', got: 150 },
     { desc: 'with a limit and all swap', memory: 100, max: 'max', got: -1 },

@@ -3,7 +3,7 @@ import { RuntimeError } from '../../../../src/lib/errors';
 import type { MountRecord } from '../../../../src/store/records';
 import { checkContainer, toContainerCreate } from '../../../../src/translate/container-create';
 import { COVERAGE } from '../../../../src/translate/fields/table';
-import { toKernelValues, updatedKernelValues } from '../../../../src/translate/kernel-values';
+import { toKernelValues } from '../../../../src/translate/kernel-values';
 import { toEngineUpdate } from '../../../../src/translate/resources';
 import { checkSandbox, toSandboxCreate } from '../../../../src/translate/sandbox-create';
 import { readTable, type Row } from '../../proto/cri-table';
@@ -75,7 +75,7 @@ const VALUES: Readonly<Record<string, unknown>> = {
   'LinuxContainerResources.cpuset_mems': '0',
   'HugepageLimit.page_size': '1GB',
   'LinuxContainerResources.hugepage_limits': [{ page_size: '2MB', limit: 1 }],
-  'LinuxContainerResources.unified': { 'memory.swap.max': 'max' },
+  'LinuxContainerResources.unified': { 'memory.high': '4096' },
 };
 
 /** What else must be said for a field to mean something. */
@@ -196,7 +196,11 @@ function containerOutcome(request: Message): string {
     runtime: '',
   };
   const mounts = checked.mounts.map(found);
-  return JSON.stringify([checked.seccomp, toContainerCreate({ ...checked, mounts }, sandbox, facts, [])]);
+  return JSON.stringify([
+    checked.seccomp,
+    checked.kernel,
+    toContainerCreate({ ...checked, mounts }, sandbox, facts, []),
+  ]);
 }
 
 /** Of the part that holds values; the handler's tests see to the rest. */
@@ -205,7 +209,7 @@ function updateOutcome(request: Message): string {
   const { resources } = containerRecord();
   const current = { ...resources, hugepages: { '2MB': '0', '1GB': '0' } };
   if (linux === null) return 'nothing';
-  const kernel = updatedKernelValues(toKernelValues(linux, 'linux'), current, 'linux');
+  const kernel = toKernelValues(linux, 'linux', current.memoryLimit);
   return JSON.stringify([toEngineUpdate(linux, current, 'linux'), kernel]);
 }
 

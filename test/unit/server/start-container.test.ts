@@ -1,0 +1,57 @@
+import { unavailable } from '../../../src/lib/errors';
+import { KeyedLock } from '../../../src/lib/keyed-lock';
+import { silentLogger } from '../../../src/lib/logger';
+import { startContainer } from '../../../src/server/runtime/start-container';
+import type { Services } from '../../../src/server/services';
+import { Store } from '../../../src/store/store';
+import { fakeDocker } from '../../fakes/fake-docker';
+import { rejectionOf } from '../support/errors';
+import { containerRecord, runningContainer, sandboxRecord } from '../support/records';
+import { decoded } from '../support/wire';
+
+/** A container with limits that only we can write, whose start the Engine answers with an error. */
+function startCutOff(unified: Record<string, string>, runs: boolean) {
+  const store = new Store();
+  const resources = { ...containerRecord().resources, unified };
+  const created = containerRecord({ resources });
+  store.sandboxes.put(sandboxRecord());
+  store.containers.put(created);
+  const stopped: string[] = [];
+  const services: Partial<Services> = {
+    store,
+    logger: silentLogger,
+    docker: fakeDocker({
+      startContainer: () => Promise.reject(unavailable('torn')),
+      stopContainer: (id) => Promise.resolve(void stopped.push(id)),
+    }),
+    containerSync: {
+      lock: new KeyedLock(),
+      refreshLocked: () => {
+        // This process' own group carries no container's id: nothing can be written there.
+        if (runs) store.containers.put(runningContainer({ resources, pid: process.pid }));
+        return Promise.resolve();
+      },
+    } as unknown as Services['containerSync'],
+  };
+  const request = decoded('StartContainerRequest', { container_id: created.id });
+  const { signal } = new AbortController();
+  return { id: created.id, stopped, start: () => startContainer(services as Services, request, { signal }) };
+}
+
+describe('a start whose answer is lost', () => {
+  it('leaves no container running without its limits', async () => {
+    const { id, stopped, start } = startCutOff({ 'memory.high': '4096' }, true);
+    expect(await rejectionOf(start())).toMatch(/^FAILED_PRECONDITION the control group/);
+    expect(stopped).toEqual([id]);
+  });
+
+  it.each([
+    { desc: 'that does not run', unified: { 'memory.high': '4096' }, runs: false },
+    { desc: 'that may run without them', unified: { 'memory.oom.group': '1' }, runs: true },
+    { desc: 'that has none', unified: {}, runs: true },
+  ])('does nothing to one $desc', async ({ unified, runs }) => {
+    const { stopped, start } = startCutOff(unified, runs);
+    expect(await rejectionOf(start())).toBe('UNAVAILABLE torn');
+    expect(stopped).toEqual([]);
+  });
+});

@@ -65,8 +65,8 @@ describe('Engine calls in steady state', () => {
       startContainer: 1,
       inspectContainer: 1,
     });
-    // Its layer is measured by then: that of a container that ends meanwhile only the Engine can tell.
-    await test.client.call('ContainerStats', { container_id });
+    // Waits for the first measurement of its layer: for a container that ends meanwhile the Engine is asked.
+    await test.client.call('ListPodSandboxMetrics', {});
     expect(
       await test.countEngineCalls(() => test.client.call('StopContainer', { container_id, timeout: 10 })),
     ).toEqual({ stopContainer: 1 });

@@ -1,6 +1,6 @@
 import type { DockerClient } from '../docker/client';
 import { hasStatus } from '../docker/errors';
-import { invalidArgument, RuntimeError } from '../lib/errors';
+import { invalidArgument, messageOf, RuntimeError } from '../lib/errors';
 import type { MountRecord } from '../store/records';
 
 /** Any path will do: to read it, the Engine mounts all that the container has. */
@@ -28,7 +28,10 @@ export async function requireSubPaths(
     await docker.removeContainer(id);
     if (!hasStatus(error, 500)) throw error;
     const [what, where] = [asked.map(({ image }) => `"${image.subPath}"`), asked.map(({ at }) => at)];
-    const { code, message } = invalidArgument(where.join(' or '), `${what.join(' or ')} is not in the image`);
+    const { code, message } = invalidArgument(
+      where.join(' or '),
+      `${what.join(' or ')} is not in the image (${messageOf(error)})`,
+    );
     throw new RuntimeError(code, `ImageVolumeMountFailed: ${message}`, { cause: error });
   }
 }

@@ -40,6 +40,8 @@ type Config = Decoded<cri.IContainerConfig>;
 /** What names and shared labels cannot hold of a container; the JSON under EXTRA_LABEL. */
 export interface ContainerExtra extends LabelKeys {
   readonly v: 1;
+  /** As in the label that all share: what an image brings in its own labels cannot know it. */
+  readonly sandboxId: string;
   readonly metadata: ContainerIdentity;
   readonly image: { readonly image: string; readonly userSpecified: string; readonly annotations: StringMap };
   readonly mounts: readonly MountRecord[];
@@ -253,6 +255,7 @@ function toLabels(
   const encoded = encodeLabels(own, config.labels, config.annotations);
   const extra: ContainerExtra = {
     v: 1,
+    sandboxId: sandbox.id,
     metadata,
     image: {
       image: config.image?.image ?? '',

@@ -18,6 +18,7 @@ import { nanosFromEngineTime } from './time';
 
 const EXTRA_EXAMPLE: ContainerExtra = {
   v: 1,
+  sandboxId: '',
   metadata: { name: '', attempt: 0 },
   image: { image: '', userSpecified: '', annotations: {} },
   mounts: [],
@@ -32,7 +33,9 @@ const EXTRA_EXAMPLE: ContainerExtra = {
  */
 export function containerFromInspect(container: EngineContainerInspect): ContainerRecord | undefined {
   const engineLabels = container.Config.Labels ?? {};
-  const extra = readExtra(engineLabels, EXTRA_EXAMPLE);
+  const written = readExtra(engineLabels, EXTRA_EXAMPLE);
+  // An image may carry such a label itself, and cri-dockerd's containers take it over.
+  const extra = written?.sandboxId === engineLabels[SANDBOX_ID_LABEL] ? written : undefined;
   const engineName = container.Name.replace(/^\//, '');
   const parsed = parseEngineName(engineName);
   const metadata = extra?.metadata ?? (parsed && { name: parsed.first, attempt: parsed.attempt });

@@ -2,7 +2,7 @@ import { NamespaceMode } from '../proto/enums';
 import type { EngineState, SandboxMetadata, SandboxRecord } from '../store/records';
 import type { EngineContainerInspect } from './engine';
 import { decodeLabels, readExtra } from './labels';
-import { parseEngineName } from './names';
+import { parseEngineName, sandboxEngineName } from './names';
 import { fromEngineNamespaces, POD_NAMESPACES } from './namespaces';
 import type { SandboxExtra } from './sandbox-create';
 import { nanosFromEngineTime } from './time';
@@ -30,8 +30,8 @@ export function sandboxFromInspect(
   network: { readonly ready: boolean; readonly ips: readonly string[] },
 ): SandboxRecord | undefined {
   const engineLabels = container.Config.Labels ?? {};
-  const extra = readExtra(engineLabels, EXTRA_EXAMPLE);
   const engineName = container.Name.replace(/^\//, '');
+  const extra = ownExtra(readExtra(engineLabels, EXTRA_EXAMPLE), engineName);
   const metadata = extra?.metadata ?? metadataFromName(engineName);
   if (metadata === undefined) return undefined;
   const namespaces = extra?.namespaces ?? fromEngineNamespaces(container.HostConfig);
@@ -55,6 +55,15 @@ export function sandboxFromInspect(
     ips: namespaces.network === NamespaceMode.NODE ? [] : network.ips,
     imageId: container.Image,
   };
+}
+
+/** A pause image may carry such a label itself, but does not know the pod that its container's name tells of. */
+function ownExtra(extra: SandboxExtra | undefined, engineName: string): SandboxExtra | undefined {
+  const isForged =
+    extra !== undefined &&
+    parseEngineName(engineName) !== undefined &&
+    !engineName.startsWith(sandboxEngineName(extra.metadata));
+  return isForged ? undefined : extra;
 }
 
 function metadataFromName(engineName: string): SandboxMetadata | undefined {

@@ -9,8 +9,6 @@ import { TYPE_LABEL } from '../../translate/labels';
 /** Images remembered; each is some kilobytes. */
 const MAX_IMAGES = 500;
 const PROBE_LABEL = 'io.dockbridge.probe';
-/** A probe lives for some ten milliseconds: an older one was left by a daemon that was killed. */
-const STALE_PROBE_S = 300;
 
 export interface ImageAccountsParts {
   readonly docker: DockerClient;
@@ -24,6 +22,8 @@ export interface ImageAccountsParts {
 export class ImageAccounts {
   private readonly known = new Map<string, Promise<Accounts>>();
   private swept = false;
+  /** Of this process: probes of any other were left by a daemon that was killed. */
+  private readonly owner = randomBytes(8).toString('hex');
 
   constructor(private readonly parts: ImageAccountsParts) {}
 
@@ -46,14 +46,14 @@ export class ImageAccounts {
 
   /** One reading for all who wait, so not with a caller's signal: each Engine call has its own deadline. */
   private async read(imageId: string): Promise<Accounts> {
-    const { docker } = this.parts;
+    const { docker, logger } = this.parts;
     await this.sweep();
     const id = await docker.createContainer(`dockbridge-probe-${randomBytes(6).toString('hex')}`, {
       Image: imageId,
       // Never run; an image without a command needs some.
       Entrypoint: ['-'],
       // An image that was made of a pod's container carries its labels.
-      Labels: { [PROBE_LABEL]: imageId, [TYPE_LABEL]: 'probe' },
+      Labels: { [PROBE_LABEL]: this.owner, [TYPE_LABEL]: 'probe' },
       HostConfig: { NetworkMode: 'none', LogConfig: { Type: 'none', Config: {} } },
     });
     try {
@@ -63,7 +63,13 @@ export class ImageAccounts {
       ]);
       return parseAccounts(passwd ?? '', group ?? '');
     } finally {
-      await docker.removeContainer(id);
+      // The next daemon's sweep finds what stays: no reason to fail a container.
+      await docker.removeContainer(id).catch((error: unknown) => {
+        logger.warn('A probe of an image cannot be removed', {
+          container: id,
+          error: messageOf(error),
+        });
+      });
     }
   }
 
@@ -72,9 +78,8 @@ export class ImageAccounts {
     this.swept = true;
     const { docker, logger } = this.parts;
     try {
-      const old = Date.now() / 1000 - STALE_PROBE_S;
-      for (const { Id, Created } of await docker.listContainers({ label: [PROBE_LABEL] }))
-        if (Created < old) await docker.removeContainer(Id);
+      for (const { Id, Labels } of await docker.listContainers({ label: [PROBE_LABEL] }))
+        if (Labels?.[PROBE_LABEL] !== this.owner) await docker.removeContainer(Id);
     } catch (error) {
       logger.debug(() => `No look for old probes: ${messageOf(error)}`);
     }

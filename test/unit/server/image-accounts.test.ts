@@ -61,18 +61,19 @@ describe('ImageAccounts', () => {
     expect(engine.created).toBe(1);
   });
 
-  it('removes what a killed daemon left, but no probe that may be another daemon’s at work', async () => {
-    const now = Date.now() / 1000;
-    const probe = (Id: string, age: number) => ({
-      Id,
-      Created: now - age,
-      Names: [],
-      ImageID: '',
-      Image: '',
-      State: '',
-    });
-    const engine = probes({ listContainers: () => Promise.resolve([probe('old', 3600), probe('new', 1)]) });
+  it('removes what a killed daemon left, however young', async () => {
+    const left = { Id: 'left', Created: Date.now() / 1000, Names: [], ImageID: '', Image: '', State: '' };
+    const Labels = { 'io.dockbridge.probe': 'another' };
+    const engine = probes({ listContainers: () => Promise.resolve([{ ...left, Labels }]) });
     await new ImageAccounts({ docker: engine.docker, logger: silentLogger }).of('sha256:a', never);
-    expect(engine.removed).toEqual(['old', 'p1']);
+    expect(engine.removed).toEqual(['left', 'p1']);
+  });
+
+  it('says what it read though the probe cannot be removed', async () => {
+    const engine = probes({ removeContainer: () => Promise.reject(new Error('busy')) });
+    const warn = jest.fn();
+    const accounts = new ImageAccounts({ docker: engine.docker, logger: { ...silentLogger, warn } });
+    expect((await accounts.of('sha256:a', never)).users).toHaveLength(1);
+    expect(warn).toHaveBeenCalledWith(expect.any(String), { container: 'p1', error: 'busy' });
   });
 });

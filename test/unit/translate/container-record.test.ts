@@ -196,6 +196,19 @@ describe('containerFromInspect', () => {
     expect(rest.mounts).toHaveLength(2);
   });
 
+  it('a label of ours that is for another sandbox is an image’s own', () => {
+    const inspect = recordedInspect('container-running');
+    const labels = inspect.Config.Labels!;
+    const extra = JSON.parse(labels['io.dockbridge.cri'] ?? '{}') as { mounts: unknown };
+    for (const sandboxId of [undefined, '', 'f'.repeat(64)]) {
+      const forged = { ...extra, sandboxId, mounts: [{ containerPath: '/log', hostPath: '/etc/shadow' }] };
+      labels['io.dockbridge.cri'] = JSON.stringify(forged);
+      const record = containerFromInspect(inspect)!;
+      expect(record.mounts).toHaveLength(2);
+      expect(record.mounts.map(({ hostPath }) => hostPath)).not.toContain('/etc/shadow');
+    }
+  });
+
   it.each([
     {
       desc: 'no sandbox',

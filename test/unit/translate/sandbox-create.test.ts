@@ -5,6 +5,8 @@ import {
   toSandboxCreate,
   type SandboxSurroundings,
 } from '../../../src/translate/sandbox-create';
+import { sandboxEngineName } from '../../../src/translate/names';
+import type { SandboxMetadata } from '../../../src/store/records';
 import { sandboxFromInspect } from '../../../src/translate/sandbox-record';
 import { codeAndField, thrownBy } from '../support/errors';
 import { recordedInspect } from '../support/inspects';
@@ -60,10 +62,15 @@ function create(
 }
 
 /** What becomes of a body: the record of the sandbox that the Engine made of it. */
-function recordOf(body: EngineContainerCreate) {
+function recordOf(body: EngineContainerCreate, name = 'mine') {
   const said = recordedInspect('sandbox-running');
   const config = { ...said.Config, ...body, Labels: { vendor: "the image's", ...body.Labels } };
-  const inspect = { ...said, Config: config, HostConfig: { ...said.HostConfig, ...body.HostConfig } };
+  const inspect = {
+    ...said,
+    Name: `/${name}`,
+    Config: config,
+    HostConfig: { ...said.HostConfig, ...body.HostConfig },
+  };
   return sandboxFromInspect(inspect, { ready: true, ips: ['10.0.0.1'] });
 }
 
@@ -202,8 +209,10 @@ describe('toSandboxCreate', () => {
     },
   ])('comes back from the Engine: $desc', ({ given, handler }) => {
     const config = decoded('PodSandboxConfig', given);
-    expect(recordOf(create(given, { handler }))).toMatchObject({
-      metadata: { ...METADATA, ...given.metadata },
+    const metadata = { ...METADATA, ...given.metadata };
+    const body = create(given, { handler });
+    expect(recordOf(body, sandboxEngineName(metadata as SandboxMetadata))).toMatchObject({
+      metadata,
       labels: config.labels,
       annotations: config.annotations,
       logDirectory: config.log_directory,

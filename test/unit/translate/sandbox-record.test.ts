@@ -85,6 +85,19 @@ describe('sandboxFromInspect', () => {
     });
   });
 
+  it('a label of ours that tells of another pod than the name is an image’s own', () => {
+    const inspect = recordedInspect('sandbox-running');
+    const labels = inspect.Config.Labels!;
+    const text = labels['io.dockbridge.cri'] ?? '';
+    labels['io.dockbridge.cri'] = text
+      .replaceAll(UID, 'other')
+      .replace('"privileged":false', '"privileged":true');
+    expect(sandboxFromInspect(inspect, { ready: true, ips: [] })).toMatchObject({
+      metadata: { uid: UID },
+      privileged: false,
+    });
+  });
+
   it('neither label nor name: nobody’s', () => {
     const inspect = { ...recordedInspect('sandbox-cri-dockerd'), Name: '/mine' };
     expect(sandboxFromInspect(inspect, { ready: true, ips: [] })).toBeUndefined();

@@ -120,6 +120,7 @@ export class Daemon {
       layerTimes: hooks.layerTimes,
     });
     const kernelLog = new KernelLog();
+    const imageAccounts = new ImageAccounts({ docker, logger });
     const containerSync = new ContainerSync({
       docker,
       store,
@@ -129,6 +130,7 @@ export class Daemon {
       logger,
       localEngine,
       kernelLog: localEngine ? kernelLog : undefined,
+      onFirstList: (all) => void imageAccounts.removeLeftovers(all),
     });
     const containerEvents = new ContainerEvents({
       ...{ sync: containerSync, store, reservations, logger },
@@ -196,7 +198,7 @@ export class Daemon {
           stats,
           sandboxImage,
           usedInodes: new UsedInodes(),
-          imageAccounts: new ImageAccounts({ docker, logger }),
+          imageAccounts,
           podEvents,
           streaming,
           logger,

@@ -37,6 +37,8 @@ export interface ContainerSyncParts {
   readonly logger: Logger;
   /** Whether paths that the Engine names are on this machine. */
   readonly localEngine: boolean;
+  /** Told once of all of the Engine's containers, before the first resync ends. */
+  readonly onFirstList?: ((all: readonly EngineContainerSummary[]) => void) | undefined;
   /** Of the machine that the Engine runs on, where that is ours. */
   readonly kernelLog?: Pick<KernelLog, 'killedForMemory'> | undefined;
 }
@@ -206,7 +208,10 @@ export class ContainerSync {
       for (const { id } of gone) await this.tryRefresh(id, signal);
     }
     await this.freeVanished(listed, signal);
-    if (!this.sawGarbage) network.collectGarbage(listed);
+    if (!this.sawGarbage) {
+      network.collectGarbage(listed);
+      this.parts.onFirstList?.(all);
+    }
     this.sawGarbage = true;
     if (!inspectAll) return;
     const known = new Set([...store.containers.values()].map((container) => container.id));

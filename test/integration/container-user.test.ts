@@ -170,7 +170,6 @@ describe('The user of a container', () => {
     await test.synced();
     const first = await test.countEngineCalls(() => started({}));
     expect(first).toEqual({
-      listContainers: 1,
       createContainer: 2,
       readFile: 2,
       removeContainer: 1,

@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { DockerClient } from '../../docker/client';
+import { forEachLimited } from '../../lib/concurrency';
 import { messageOf } from '../../lib/errors';
 import { abortable } from '../../lib/keyed-lock';
 import type { Logger } from '../../lib/logger';
 import { parseAccounts, type Accounts } from '../../translate/accounts';
+import type { EngineContainerSummary } from '../../translate/engine';
 import { TYPE_LABEL } from '../../translate/labels';
 
 /** Images remembered; each is some kilobytes. */
 const MAX_IMAGES = 500;
+const PROBE_NAME = 'dockbridge-probe-';
 const PROBE_LABEL = 'io.dockbridge.probe';
 
 export interface ImageAccountsParts {
@@ -21,7 +24,6 @@ export interface ImageAccountsParts {
  */
 export class ImageAccounts {
   private readonly known = new Map<string, Promise<Accounts>>();
-  private swept = false;
   /** Of this process: probes of any other were left by a daemon that was killed. */
   private readonly owner = randomBytes(8).toString('hex');
 
@@ -30,6 +32,18 @@ export class ImageAccounts {
   /** @param imageId not a name, which may mean another image later. */
   of(imageId: string, signal: AbortSignal): Promise<Accounts> {
     return abortable(this.known.get(imageId) ?? this.remember(imageId), signal);
+  }
+
+  /** Probes that a killed daemon left. Never rejects. @param all the Engine's containers. */
+  async removeLeftovers(all: readonly EngineContainerSummary[]): Promise<void> {
+    const left = all.filter(
+      ({ Labels, Names, State }) =>
+        ![undefined, this.owner].includes(Labels?.[PROBE_LABEL]) &&
+        // Labels may be the image's own; a name is not, and a probe never runs.
+        State === 'created' &&
+        Names.some((name) => name.startsWith(`/${PROBE_NAME}`)),
+    );
+    await forEachLimited(left, 1, ({ Id }) => this.remove(Id));
   }
 
   private remember(imageId: string): Promise<Accounts> {
@@ -46,9 +60,8 @@ export class ImageAccounts {
 
   /** One reading for all who wait, so not with a caller's signal: each Engine call has its own deadline. */
   private async read(imageId: string): Promise<Accounts> {
-    const { docker, logger } = this.parts;
-    await this.sweep();
-    const id = await docker.createContainer(`dockbridge-probe-${randomBytes(6).toString('hex')}`, {
+    const { docker } = this.parts;
+    const id = await docker.createContainer(`${PROBE_NAME}${randomBytes(6).toString('hex')}`, {
       Image: imageId,
       // Never run; an image without a command needs some.
       Entrypoint: ['-'],
@@ -63,25 +76,19 @@ export class ImageAccounts {
       ]);
       return parseAccounts(passwd ?? '', group ?? '');
     } finally {
-      // The next daemon's sweep finds what stays: no reason to fail a container.
-      await docker.removeContainer(id).catch((error: unknown) => {
-        logger.warn('A probe of an image cannot be removed', {
-          container: id,
-          error: messageOf(error),
-        });
-      });
+      await this.remove(id);
     }
   }
 
-  private async sweep(): Promise<void> {
-    if (this.swept) return;
-    this.swept = true;
-    const { docker, logger } = this.parts;
+  /** What stays is the next daemon's to remove: no reason to fail a container. */
+  private async remove(probe: string): Promise<void> {
     try {
-      for (const { Id, Labels } of await docker.listContainers({ label: [PROBE_LABEL] }))
-        if (Labels?.[PROBE_LABEL] !== this.owner) await docker.removeContainer(Id);
+      await this.parts.docker.removeContainer(probe);
     } catch (error) {
-      logger.debug(() => `No look for old probes: ${messageOf(error)}`);
+      this.parts.logger.warn('A probe of an image cannot be removed', {
+        container: probe,
+        error: messageOf(error),
+      });
     }
   }
 }

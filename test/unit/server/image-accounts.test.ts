@@ -16,7 +16,6 @@ function probes(methods: Partial<DockerClient> = {}): Probes {
     removed: [],
     created: 0,
     docker: fakeDocker({
-      listContainers: () => Promise.resolve([]),
       createContainer: () => Promise.resolve(`p${++all.created}`),
       readFile: (_, path) => Promise.resolve(path === '/etc/passwd' ? 'root:x:0:0' : undefined),
       removeContainer: (id) => Promise.resolve(void all.removed.push(id)),
@@ -62,11 +61,19 @@ describe('ImageAccounts', () => {
   });
 
   it('removes what a killed daemon left, however young', async () => {
-    const left = { Id: 'left', Created: Date.now() / 1000, Names: [], ImageID: '', Image: '', State: '' };
-    const Labels = { 'io.dockbridge.probe': 'another' };
-    const engine = probes({ listContainers: () => Promise.resolve([{ ...left, Labels }]) });
-    await new ImageAccounts({ docker: engine.docker, logger: silentLogger }).of('sha256:a', never);
-    expect(engine.removed).toEqual(['left', 'p1']);
+    const left = {
+      ...{ Id: 'left', Names: ['/dockbridge-probe-0123456789ab'], State: 'created' },
+      ...{ Created: Date.now() / 1000, ImageID: '', Image: '' },
+      Labels: { 'io.dockbridge.probe': 'another' },
+    };
+    const engine = probes();
+    await new ImageAccounts({ docker: engine.docker, logger: silentLogger }).removeLeftovers([
+      left,
+      { ...left, Id: 'no label', Labels: {} },
+      { ...left, Id: 'runs', State: 'running' },
+      { ...left, Id: 'an image with our label', Names: ['/k8s_app'] },
+    ]);
+    expect(engine.removed).toEqual(['left']);
   });
 
   it('says what it read though the probe cannot be removed', async () => {

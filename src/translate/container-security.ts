@@ -51,6 +51,8 @@ export function toEngineSecurity(
       SecurityOpt: [...options, ...apparmor],
     };
   }
+  // It has them all, whatever is asked; what nobody could have is still an error.
+  toEngineCapabilities(context.capabilities, `${field}.capabilities`, undefined);
   return {
     ReadonlyRootfs: context.readonly_rootfs,
     ...privileged(surroundings),

@@ -9,7 +9,8 @@ type UserFields = Pick<ContainerContext, 'run_as_user' | 'run_as_group'> & {
   readonly run_as_username?: string;
 };
 
-const MAX_ID = 2 ** 32 - 2;
+/** Docker refuses more, though the kernel has twice as many. */
+const MAX_ID = 2 ** 31 - 1;
 
 /** A uid or a name, and a gid. */
 export interface RequestedUser {

@@ -2,10 +2,13 @@ import type { cri } from '../../proto';
 import type { FieldsOf } from './coverage';
 
 export const LINUX_CONTAINER_RESOURCES: FieldsOf<cri.ILinuxContainerResources> = {
-  cpu_period: { becomes: '`CpuPeriod`' },
-  cpu_quota: { becomes: '`CpuQuota`' },
-  cpu_shares: { becomes: '`CpuShares`' },
-  memory_limit_in_bytes: { becomes: '`Memory`' },
+  cpu_period: { becomes: '`CpuPeriod`', except: 'a negative number' },
+  cpu_quota: { becomes: '`CpuQuota`; -1 is no quota', except: 'less than -1' },
+  cpu_shares: { becomes: '`CpuShares`', except: 'a negative number' },
+  memory_limit_in_bytes: {
+    becomes: '`Memory`',
+    except: 'a negative number; the Engine refuses less than 6 MiB',
+  },
   oom_score_adj: {
     becomes: '`OomScoreAdj`, raised to what dockbridge itself may set',
     except: 'not -1000 to 1000',
@@ -37,6 +40,7 @@ export const UPDATE_CONTAINER_RESOURCES_REQUEST: FieldsOf<cri.IUpdateContainerRe
   linux: {
     becomes:
       'the body of the update: see LinuxContainerResources; what is 0 or empty stays as it is, nil changes nothing; `oom_score_adj` is for the start',
+    except: 'what the Engine or the kernel refuses, by the file’s name',
   },
   windows: { refused: 'this is a Linux node' },
   annotations: { refused: 'nothing here would look at them; kubelet sends none' },

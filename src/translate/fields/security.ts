@@ -4,7 +4,7 @@ import type { FieldsOf } from './coverage';
 export const LINUX_SANDBOX_SECURITY_CONTEXT: FieldsOf<cri.ILinuxSandboxSecurityContext> = {
   namespace_options: { becomes: 'see NamespaceOption' },
   selinux_options: { becomes: '`SecurityOpt` `label=…`: see SELinuxOption' },
-  run_as_user: { becomes: '`User`', except: 'not 0 to 4294967294' },
+  run_as_user: { becomes: '`User`', except: 'not 0 to 2147483647' },
   run_as_group: { becomes: '`User`, after the colon', except: 'without `run_as_user`' },
   readonly_rootfs: { becomes: '`ReadonlyRootfs`' },
   supplemental_groups: { becomes: '`GroupAdd`' },
@@ -24,7 +24,7 @@ export const LINUX_SANDBOX_SECURITY_CONTEXT: FieldsOf<cri.ILinuxSandboxSecurityC
 };
 
 export const LINUX_CONTAINER_SECURITY_CONTEXT: FieldsOf<cri.ILinuxContainerSecurityContext> = {
-  capabilities: { becomes: 'see Capability' },
+  capabilities: { becomes: 'see Capability; a privileged container has all, whatever is asked' },
   privileged: {
     becomes:
       '`Privileged`; on a node without some capability (which would fail it) all others, every device, no mask and no profile one by one (ADR 0012)',
@@ -34,7 +34,7 @@ export const LINUX_CONTAINER_SECURITY_CONTEXT: FieldsOf<cri.ILinuxContainerSecur
   selinux_options: { becomes: '`SecurityOpt` `label=…`: see SELinuxOption' },
   run_as_user: {
     becomes: '`User`, as `uid:gid` with the group that the image’s /etc/passwd has for it',
-    except: 'not 0 to 4294967294',
+    except: 'not 0 to 2147483647',
   },
   run_as_group: { becomes: '`User`, after the colon', except: 'without `run_as_user` and `run_as_username`' },
   run_as_username: {
@@ -49,8 +49,10 @@ export const LINUX_CONTAINER_SECURITY_CONTEXT: FieldsOf<cri.ILinuxContainerSecur
     except: 'an unknown number',
   },
   no_new_privs: { becomes: '`SecurityOpt` `no-new-privileges`' },
-  masked_paths: { becomes: '`MaskedPaths`; an empty list masks nothing' },
-  readonly_paths: { becomes: '`ReadonlyPaths`; an empty list protects nothing' },
+  masked_paths: { becomes: '`MaskedPaths`; an empty list masks nothing, nor does a privileged container' },
+  readonly_paths: {
+    becomes: '`ReadonlyPaths`; an empty list protects nothing, nor does a privileged container',
+  },
   seccomp: { becomes: '`SecurityOpt` `seccomp=…`: see SecurityProfile; nil is unconfined' },
   apparmor: {
     becomes: '`SecurityOpt` `apparmor=…`: see SecurityProfile',

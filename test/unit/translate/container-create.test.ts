@@ -247,6 +247,17 @@ describe('toContainerCreate', () => {
     expect(host).not.toHaveProperty('ReadonlyPaths');
   });
 
+  it('privileged: capabilities that nobody can have are refused all the same', () => {
+    const sandbox = { ...SANDBOX, privileged: true };
+    for (const capabilities of [{ add_capabilities: ['FLYING'] }, { add_ambient_capabilities: ['CHOWN'] }])
+      expect(() => create(context({ privileged: true, capabilities }), { sandbox })).toThrow(/_capabilities/);
+    const { HostConfig: host } = create(
+      context({ privileged: true, capabilities: { drop_capabilities: ['ALL'] } }),
+      { sandbox },
+    );
+    expect(host).not.toHaveProperty('CapDrop');
+  });
+
   it('without a context in a pod of the host’s network it has the host’s network', () => {
     const sandbox = { ...SANDBOX, namespaces: { ...SANDBOX.namespaces, network: NODE } };
     expect(create(MINIMAL, { sandbox }).HostConfig).toMatchObject({

@@ -29,8 +29,8 @@ describe('requestedUser', () => {
     },
     {
       desc: 'the largest id',
-      given: { run_as_user: value(2 ** 32 - 2) },
-      user: { user: '4294967294', group: undefined },
+      given: { run_as_user: value(2 ** 31 - 1) },
+      user: { user: '2147483647', group: undefined },
     },
   ])('$desc', ({ given, user }) => expect(requestedUser(container(given), 'c')).toEqual(user));
 
@@ -58,7 +58,7 @@ describe('requestedUser', () => {
     },
     {
       desc: 'the kernel’s "no id"',
-      given: { run_as_user: value(2 ** 32 - 1) },
+      given: { run_as_user: value(2 ** 31) },
       error: 'INVALID_ARGUMENT c.run_as_user',
     },
     {

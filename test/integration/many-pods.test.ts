@@ -69,14 +69,15 @@ describe('Twenty pods at once', () => {
 
   it('survive a restart in the middle of their creation: what is tried again is there once', async () => {
     const configs = numbers.map(() => podConfig(test));
-    let done = 0;
+    let sandboxes = 0;
     let reachMiddle!: () => void;
     const middle = new Promise<void>((resolve) => (reachMiddle = resolve));
     const run = async (config: (typeof configs)[number]): Promise<string> => {
       const pod = await runPod(test, config);
+      // The daemon that stops ends what it has begun: the other pods' next calls find nobody.
+      if (++sandboxes === PODS / 4) reachMiddle();
       const id = await createContainer(test, pod, containerConfig('main', FOREVER));
       await test.client.call('StartContainer', { container_id: id });
-      if (++done === PODS / 4) reachMiddle();
       return id;
     };
     const first = numbers.map(() => undefined as unknown);

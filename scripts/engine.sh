@@ -176,16 +176,31 @@ cgroup_parents() { # where Docker and pods put their groups, at the top of each 
   find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -type d \( -name docker -o -name 'kubepods*' -o -name 'dockbridge*' \)
 }
 
-remove_cgroups() { # IDS
-  local id group
-  for id in $1; do
-    find /sys/fs/cgroup -depth -type d -path "*$id*" -exec rmdir {} \; 2>/dev/null || true
+container_cgroups() { # IDS, one a line: the deepest first
+  [ -z "$1" ] || find /sys/fs/cgroup -depth -type d | grep -F -e "$1" || true
+}
+
+remove_cgroups() { # IDS, one a line
+  local group tries
+  # The killed leave their groups a moment after they are gone.
+  for tries in {1..50}; do
+    container_cgroups "$1" | xargs -r rmdir 2>/dev/null || true
+    [ -n "$(container_cgroups "$1")" ] || break
+    sleep 0.1
   done
   [ -z "$(other_engines)" ] || return 0
   # rmdir refuses a group that has processes or children: another Engine's survive.
   cgroup_parents | grep -vxFf "$state/cgroups" | while read -r group; do
     find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || true
   done || true
+}
+
+remove_shim_sockets() { # IDS: shims that were killed leave theirs, named by a hash, in a directory of all containerds
+  local id address
+  for id in $1; do
+    address=$(printf %s "$dir/exec/containerd/containerd.sock/moby/$id" | sha256sum)
+    rm -f "/run/containerd/s/${address%% *}"
+  done
 }
 
 # --- the Engine
@@ -313,6 +328,7 @@ destroy() { # also of an Engine that was killed, or only half started
     [ -n "$(other_engines all)" ] || cat "$state/ip_forward" >/proc/sys/net/ipv4/ip_forward
   fi
   remove_cgroups "$ids"
+  remove_shim_sockets "$ids"
   [ -e "$state/run-docker" ] || rmdir /run/docker/plugins /run/docker 2>/dev/null || true
   rm -rf "$dir"
 }

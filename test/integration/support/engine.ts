@@ -194,15 +194,12 @@ export async function engineLeftovers(dockerHost: string): Promise<string[]> {
   ];
 }
 
-/**
- * Docker's traces on the machine that belong to the Engine called `name` or to no running Engine: processes, mounts,
- * network interfaces, control groups. Interfaces and groups are not told apart while another dockerd runs.
- */
-export async function machineTraces(name: string): Promise<string[]> {
+/** Processes and mounts of the Engine called `name`. */
+export async function engineTraces(name: string): Promise<string[]> {
   const directory = `${engineDirectory(name)}/`;
   const mounts = await readFile('/proc/self/mountinfo', 'utf8');
   const processes = await listProcesses();
-  const traces = [
+  return [
     ...mounts
       .split('\n')
       .filter((line) => line.includes(` ${directory}`))
@@ -213,7 +210,10 @@ export async function machineTraces(name: string): Promise<string[]> {
       )
       .map(({ pid, args }) => `process ${pid} ${args}`),
   ];
-  if (processes.some(({ comm }) => comm === 'dockerd')) return traces;
+}
+
+/** Network interfaces and control groups of Docker's: nothing tells whose they are. */
+export async function machineTraces(): Promise<string[]> {
   const links = (await readdir('/sys/class/net')).filter((link) => /^(docker0$|br-|dbe-|veth)/.test(link));
   const hierarchies = await readdir('/sys/fs/cgroup', { withFileTypes: true });
   const groups = await Promise.all(
@@ -225,7 +225,12 @@ export async function machineTraces(name: string): Promise<string[]> {
           .map((group) => `cgroup ${hierarchy}/${group}`),
       ),
   );
-  return [...traces, ...links.map((link) => `interface ${link}`), ...groups.flat()];
+  return [...links.map((link) => `interface ${link}`), ...groups.flat()];
+}
+
+/** Whether any dockerd runs on the machine. */
+export async function engineRuns(): Promise<boolean> {
+  return (await listProcesses()).some(({ comm }) => comm === 'dockerd');
 }
 
 interface Process {

@@ -11,7 +11,7 @@ export default async function setUp(): Promise<void> {
     return;
   }
   const name = `test-${process.pid}`;
-  process.env.DOCKBRIDGE_TEST_ENGINE_TRACES = JSON.stringify(await machineTraces(name));
+  process.env.DOCKBRIDGE_TEST_ENGINE_TRACES = JSON.stringify(await machineTraces());
   const dockerHost = await startEngine(name);
   // Set before anything can fail: teardown does not run after a failed setup, the next start's sweep does.
   process.env.DOCKBRIDGE_TEST_ENGINE_NAME = name;

@@ -45,7 +45,7 @@ class Command {
       Object.entries(process.env).filter(([name]) => !/^(DOCKER_|DOCKBRIDGE_|NOTIFY_SOCKET)/.test(name)),
     );
     this.child = spawn(process.execPath, [MAIN, ...args], {
-      env: { ...inherited, ...env },
+      env: { ...inherited, DOCKBRIDGE_RUN_DIR: join(directory, 'run-dir'), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.exited = once(this.child, 'close');

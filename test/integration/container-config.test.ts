@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { cri } from '../../src/proto';
@@ -9,11 +8,11 @@ import { TestDaemon } from './support/daemon';
 import { TEST_IMAGE, USER_IMAGE } from './support/engine';
 import { expectFailure } from './support/grpc';
 import {
-  containerConfig,
   containerStatus,
   createContainer,
   exec,
   FOREVER,
+  freshConfig,
   logOf,
   output,
   runPod,
@@ -27,24 +26,18 @@ const run = promisify(execFile);
 describe('CreateContainer', () => {
   let test: TestDaemon;
   let pod: string;
-  let directory: string;
-  let names = 0;
   beforeAll(async () => {
     test = await TestDaemon.start();
     pod = await runPod(test);
-    directory = await mkdtemp(join(tmpdir(), 'dockbridge-mounts-'));
   });
-  afterAll(async () => {
-    await test.stop();
-    await rm(directory, { recursive: true });
-  });
+  afterAll(() => test.stop());
 
   /** A running container of this configuration. */
   const started = (more: cri.IContainerConfig): Promise<string> =>
-    startedContainer(test, pod, containerConfig(`c${++names}`, FOREVER, more));
+    startedContainer(test, pod, freshConfig(FOREVER, more));
   /** What it prints, running to its end. */
   const printed = async (more: cri.IContainerConfig): Promise<string> =>
-    (await logOf(test, pod, containerConfig(`c${++names}`, '', more))).text;
+    (await logOf(test, pod, freshConfig('', more))).text;
 
   describe('of little', () => {
     it("runs the image's command without command, args and linux", async () => {
@@ -188,7 +181,7 @@ describe('CreateContainer', () => {
 
   describe('of mounts', () => {
     const source = async (name: string): Promise<string> => {
-      const path = join(directory, name);
+      const path = join(test.directory, name);
       await mkdir(path);
       await writeFile(join(path, 'file'), 'from the host');
       return path;
@@ -196,7 +189,7 @@ describe('CreateContainer', () => {
 
     it('binds directories read-only and read-write, and reports them as asked', async () => {
       const [ro, rw] = [await source('ro'), await source('rw')];
-      const link = join(directory, 'link');
+      const link = join(test.directory, 'link');
       await symlink(rw, link);
       const mounts = [
         { container_path: '/ro', host_path: ro, readonly: true },

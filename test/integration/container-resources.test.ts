@@ -7,10 +7,10 @@ import { hugepageLimit, kernelLimits } from './support/cgroups';
 import { TestDaemon } from './support/daemon';
 import { expectFailure } from './support/grpc';
 import {
-  containerConfig,
   containerStatus,
   createContainer,
   FOREVER,
+  freshConfig,
   output,
   runPod,
   startedContainer,
@@ -20,7 +20,6 @@ import {
 describe('The resources of a container', () => {
   let test: TestDaemon;
   let pod: string;
-  let names = 0;
   beforeAll(async () => {
     test = await TestDaemon.start();
     pod = await runPod(test);
@@ -28,7 +27,7 @@ describe('The resources of a container', () => {
   afterAll(() => test.stop());
 
   const started = (resources: cri.ILinuxContainerResources, script = FOREVER): Promise<string> =>
-    startedContainer(test, pod, containerConfig(`c${++names}`, script, { linux: { resources } }));
+    startedContainer(test, pod, freshConfig(script, { linux: { resources } }));
 
   /** ContainerStatus.resources, numbers as such. */
   const reported = async (id: string): Promise<Record<string, unknown>> => {
@@ -104,7 +103,7 @@ describe('The resources of a container', () => {
     });
 
     it('before the container is started', async () => {
-      const config = containerConfig(`c${++names}`, FOREVER, { linux: { resources: INITIAL } });
+      const config = freshConfig(FOREVER, { linux: { resources: INITIAL } });
       const id = await createContainer(test, pod, config);
       await update(id, { cpuset_cpus: '1' });
       expect(await reported(id)).toMatchObject({ cpuset_cpus: '1' });
@@ -175,7 +174,7 @@ describe('The resources of a container', () => {
     await test.restart();
     await check();
     // 512 kB is no page size of this machine: the container must not run without its limit.
-    const odd = containerConfig(`c${++names}`, FOREVER, {
+    const odd = freshConfig(FOREVER, {
       linux: { resources: { hugepage_limits: [{ page_size: '512KB', limit: 1 }] } },
     });
     const other = await createContainer(test, pod, odd);

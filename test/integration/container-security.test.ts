@@ -1,13 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { cri } from '../../src/proto';
 import { SecurityProfileType } from '../../src/proto/enums';
 import { listHostDevices } from '../../src/server/host-devices';
 import { TestDaemon } from './support/daemon';
 import { expectFailure } from './support/grpc';
-import { containerConfig, exec, FOREVER, output, podConfig, runPod, startedContainer } from './support/pods';
+import { exec, FOREVER, freshConfig, output, podConfig, runPod, startedContainer } from './support/pods';
 
 const CAP_CHOWN = 1n << 0n;
 const CAP_NET_ADMIN = 1n << 12n;
@@ -17,27 +16,17 @@ const CAP_MKNOD = 1n << 27n;
 describe('The security context of a container', () => {
   let test: TestDaemon;
   let pod: string;
-  let directory: string;
-  let names = 0;
   beforeAll(async () => {
     test = await TestDaemon.start();
     pod = await runPod(test);
-    directory = await mkdtemp(join(tmpdir(), 'dockbridge-seccomp-'));
   });
-  afterAll(async () => {
-    await test.stop();
-    await rm(directory, { recursive: true });
-  });
+  afterAll(() => test.stop());
 
   const started = (
     security_context: cri.ILinuxContainerSecurityContext | null,
     within = pod,
   ): Promise<string> =>
-    startedContainer(
-      test,
-      within,
-      containerConfig(`c${++names}`, FOREVER, { linux: security_context && { security_context } }),
-    );
+    startedContainer(test, within, freshConfig(FOREVER, { linux: security_context && { security_context } }));
   /** A line of /proc/PID/status of a process in the container. */
   const processStatus = async (id: string, field: string): Promise<string> =>
     (await output(test, id, `grep ^${field}: /proc/self/status`)).split(/\s+/)[1] ?? '';
@@ -130,7 +119,7 @@ describe('The security context of a container', () => {
     });
 
     it('takes a profile from a file on the node', async () => {
-      const path = join(directory, 'no-mkdir.json');
+      const path = join(test.directory, 'no-mkdir.json');
       const syscalls = [{ names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO' }];
       await writeFile(path, JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', syscalls }));
       const id = await withProfile(SecurityProfileType.Localhost, path);
@@ -140,7 +129,7 @@ describe('The security context of a container', () => {
     });
 
     it('refuses profiles that are absent, broken or relative', async () => {
-      const broken = join(directory, 'broken.json');
+      const broken = join(test.directory, 'broken.json');
       await writeFile(broken, '{');
       const { Localhost } = SecurityProfileType;
       await expectFailure(withProfile(Localhost, `${broken}x`), 'INVALID_ARGUMENT', /localhost_ref.*cannot/);

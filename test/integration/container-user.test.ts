@@ -10,6 +10,7 @@ import {
   containerStatus,
   exec,
   FOREVER,
+  freshConfig,
   output,
   podConfig,
   runPod,
@@ -31,7 +32,6 @@ interface Case {
 describe('The user of a container', () => {
   let test: TestDaemon;
   let pod: string;
-  let names = 0;
   beforeAll(async () => {
     test = await TestDaemon.start();
     pod = await runPod(test);
@@ -59,7 +59,7 @@ describe('The user of a container', () => {
     startedContainer(
       test,
       pod,
-      containerConfig(`c${++names}`, FOREVER, {
+      freshConfig(FOREVER, {
         image: { image },
         linux: security_context && { security_context },
       }),

@@ -38,6 +38,11 @@ export function containerConfig(
   };
 }
 
+/** The same under a name of its own, for tests that do not care for it. */
+export function freshConfig(script: string, more: cri.IContainerConfig = {}): cri.IContainerConfig {
+  return containerConfig(`c${++counter}`, script, more);
+}
+
 export async function createContainer(
   test: TestDaemon,
   pod_sandbox_id: string,

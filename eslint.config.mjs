@@ -86,6 +86,13 @@ export default tseslint.config(
       '@typescript-eslint/no-non-null-assertion': 'off',
       'no-restricted-exports': 'off',
       'max-lines': 'off',
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'CallExpression[callee.property.name="toMatchObject"] Property > Literal[regex]',
+          message: 'toMatchObject takes any value for a RegExp: use expect.stringMatching.',
+        },
+      ],
     },
   },
   {

@@ -45,7 +45,7 @@ export function toRuntimeError(error: unknown, signal?: AbortSignal): RuntimeErr
   if (signal?.aborted === true && signal.reason instanceof RuntimeError) return signal.reason;
   const status = statusCodeOf(error);
   if (status !== undefined) {
-    return new EngineError(CODE_OF_STATUS[status] ?? 'UNKNOWN', status, engineMessage(error), {
+    return new EngineError(CODE_OF_STATUS[status] ?? 'UNKNOWN', status, engineMessage(error, status), {
       cause: error,
     });
   }
@@ -68,8 +68,7 @@ function statusCodeOf(error: unknown): number | undefined {
 }
 
 /** dockerode says "(HTTP code 404) no such container - TEXT ": kubelet's events need only the Engine's text. */
-function engineMessage(error: unknown): string {
-  return messageOf(error)
-    .replace(/^\(HTTP code \d+\) .*? - /, '')
-    .trim();
+function engineMessage(error: unknown, status: number): string {
+  const text = messageOf(error).replace(/^\(HTTP code \d+\) .*? - /, '');
+  return text.trim() || `Docker Engine answers HTTP ${status} without a reason`;
 }

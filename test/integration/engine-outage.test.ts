@@ -104,7 +104,7 @@ async function expectDown(workload: Workload): Promise<void> {
   expect(await runtimeReady()).toMatchObject({
     status: false,
     reason: 'DockerDaemonNotReady',
-    message: /Engine/,
+    message: expect.stringMatching(/Engine/) as string,
   });
   await expectReads(workload);
   await expectWritesRefused(workload);
@@ -330,7 +330,7 @@ describe('a daemon that starts before the Engine', () => {
       expect(await runtimeReady()).toMatchObject({
         status: false,
         reason: 'DockerDaemonNotReady',
-        message: /Engine/,
+        message: expect.stringMatching(/Engine/) as string,
       });
       const { client } = test;
       const container_id = workload.running;

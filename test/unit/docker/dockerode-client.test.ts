@@ -114,7 +114,10 @@ describe.each(NAMES)('%s', (name) => {
 
   it('rejects when nobody listens', async () => {
     const nobody = new DockerodeClient({ endpoint: `${engine.endpoint}.none`, requestTimeoutMs: 1_000 });
-    await expect(call(nobody)).rejects.toMatchObject({ code: 'UNAVAILABLE', message: /is dockerd running/ });
+    await expect(call(nobody)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringMatching(/is dockerd running/) as string,
+    });
   });
 
   it.each<[string, Answer]>([
@@ -151,7 +154,10 @@ describe.each(SHORT)('%s', (name) => {
     engine.answers(answer);
     // A stop has its grace period on top: none here.
     const pending = name === 'stopContainer' ? impatient(100).stopContainer('id', 0) : call(impatient(100));
-    await expect(pending).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED', message: /100 ms/ });
+    await expect(pending).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+      message: expect.stringMatching(/100 ms/) as string,
+    });
     await (
       await engine.exchange()
     ).closed;
@@ -178,7 +184,10 @@ describe('answers', () => {
   it('refusals without JSON keep their text, empty ones have some', async () => {
     engine.answers(reply(404, 'page not found\n'), reply(500, ''));
     await expect(client.version()).rejects.toMatchObject({ statusCode: 404, message: 'page not found' });
-    await expect(client.version()).rejects.toMatchObject({ statusCode: 500, message: /\S/ });
+    await expect(client.version()).rejects.toMatchObject({
+      statusCode: 500,
+      message: 'Docker Engine answers HTTP 500 without a reason',
+    });
   });
 
   it.each([

@@ -54,12 +54,12 @@ it('is open as soon as the Engine has accepted, before any event', async () => {
   await openEventFeed(client, never);
 });
 
-it.each<[string, Answer]>([
-  ['refuses', reply(500, { message: 'no events today' })],
-  ['drops the connection', drop],
-])('does not open when the Engine %s', async (_what, answer) => {
+it.each<[string, Answer, string]>([
+  ['refuses', reply(500, { message: 'no events today' }), 'no events today'],
+  ['drops the connection', drop, 'Docker Engine does not answer (ECONNRESET): is dockerd running?'],
+])('does not open when the Engine %s', async (_what, answer, message) => {
   engine.answers(answer);
-  await expect(openEventFeed(client, never)).rejects.toMatchObject({ name: /Error/ });
+  await expect(openEventFeed(client, never)).rejects.toMatchObject({ message });
 });
 
 it('says that the Engine ended the stream', async () => {
@@ -85,7 +85,7 @@ it('hands over a half-closed stream to its last event', async () => {
 it('ends with UNAVAILABLE when the stream is torn', async () => {
   const { events, end } = await consume(tear(200, LINE));
   expect(events).toEqual([EVENT]);
-  expect(end).toMatchObject({ code: 'UNAVAILABLE', message: /ECONNRESET/ });
+  expect(end).toMatchObject({ code: 'UNAVAILABLE', message: expect.stringMatching(/ECONNRESET/) as string });
 });
 
 it.each([
@@ -108,7 +108,7 @@ it('ends at a line without end, without holding all of it', async () => {
     response.on('drain', more);
     more();
   });
-  expect(end).toMatchObject({ code: 'INTERNAL', message: /16777216/ });
+  expect(end).toMatchObject({ code: 'INTERNAL', message: expect.stringMatching(/16777216/) as string });
   await (
     await engine.exchange()
   ).closed;

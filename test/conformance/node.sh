@@ -81,8 +81,9 @@ start_dockbridge() {
   engine=conformance-$$
   if [ "$runtime" != installed ]; then
     export DOCKBRIDGE_TEST_ENGINE=$runtime
-    # Engines before 28 must be told to look for CDI devices.
-    printf '{"features":{"cdi":true,"containerd-snapshotter":%s}}\n' \
+    # Engines before 28 must be told to look for CDI devices; the containerd image store does not see for itself that
+    # upstream.sh's names of registries are this machine.
+    printf '{"features":{"cdi":true,"containerd-snapshotter":%s},"insecure-registries":["registry.k8s.io","k8s.gcr.io","gcr.io"]}\n' \
       "$([[ $runtime == *-containerd ]] && echo true || echo false)" >"$work/daemon.json"
     [ "$runtime" = 20.10 ] || options=(-- --config-file "$work/daemon.json")
   fi
@@ -114,6 +115,7 @@ oom_score = 0
   sandbox_image = "$CONFORMANCE_REGISTRY/pause:1"
   restrict_oom_score_adj = true
   enable_cdi = true
+  netns_mounts_under_state_dir = true
   cdi_spec_dirs = ["/etc/cdi", "/var/run/cdi"]
   image_pull_progress_timeout = "5s"
   stream_server_address = "127.0.0.1"

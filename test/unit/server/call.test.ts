@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import { failedPrecondition, internal, notFound, unavailable } from '../../../src/lib/errors';
 import { abortable } from '../../../src/lib/keyed-lock';
@@ -9,12 +6,11 @@ import { RUNTIME_SERVICE } from '../../../src/proto/service';
 import { wrapUnary, type CallReport, type WrapOptions } from '../../../src/server/call';
 import type { CallContext } from '../../../src/server/services';
 import { RawHttp2Client } from '../../fakes/raw-http2-client';
+import { same, startOneMethodServer, type OneMethodServer } from './one-method-server';
 
 type Handler = (request: { version: string }, context: CallContext) => Promise<{ version: string }>;
 
-let directory: string;
-let server: grpc.Server;
-let client: grpc.Client;
+let server: OneMethodServer;
 let handler: Handler;
 let before: WrapOptions['before'];
 let reports: CallReport[];
@@ -25,8 +21,6 @@ const echo: Handler = ({ version }) => Promise.resolve({ version });
 
 beforeEach(async () => {
   [handler, before, reports, errors, onReport] = [echo, undefined, [], [], () => undefined];
-  directory = await mkdtemp(join(tmpdir(), 'dockbridge-'));
-  server = new grpc.Server({ 'grpc.max_receive_message_length': 1024 * 1024, 'grpc.enable_channelz': 0 });
   const wrapped = wrapUnary<{ version: string }, { version: string }>(
     'Version',
     (request, context) => handler(request, context),
@@ -39,27 +33,14 @@ beforeEach(async () => {
       },
     },
   );
-  server.addService(
+  server = await startOneMethodServer(
     { Version: RUNTIME_SERVICE.Version },
-    {
-      Version: wrapped as grpc.UntypedHandleCall,
-    },
+    wrapped as grpc.UntypedHandleCall,
+    { 'grpc.max_receive_message_length': 1024 * 1024 },
   );
-  const target = `unix:${join(directory, 'sock')}`;
-  await new Promise<void>((resolve, reject) =>
-    server.bindAsync(target, grpc.ServerCredentials.createInsecure(), (error) => {
-      if (error) reject(error);
-      else resolve();
-    }),
-  );
-  client = new grpc.Client(target, grpc.credentials.createInsecure());
 });
 
-afterEach(async () => {
-  client.close();
-  server.forceShutdown();
-  await rm(directory, { recursive: true, force: true });
-});
+afterEach(() => server.stop());
 
 interface Running {
   readonly call: grpc.ClientUnaryCall;
@@ -68,10 +49,9 @@ interface Running {
 
 /** Bytes in, bytes out: what is on the wire. */
 function send(request: Buffer, options: grpc.CallOptions = {}): Running {
-  const same = (bytes: Buffer): Buffer => bytes;
   let call!: grpc.ClientUnaryCall;
   const answer = new Promise<Buffer>((resolve, reject) => {
-    call = client.makeUnaryRequest(
+    call = server.client.makeUnaryRequest(
       RUNTIME_SERVICE.Version.path,
       same,
       same,
@@ -154,9 +134,10 @@ describe.each<[string, unknown]>([
   ['a symbol', Symbol('x')],
   ['an object that cannot be printed', unprintable],
 ])('%s', (_what, thrown) => {
+  // Whatever it is, a handler may reject with it.
+  const reason = thrown as Error;
   it.each<[string, Handler]>([
-    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the point of the test
-    ['rejected with', () => Promise.reject(thrown)],
+    ['rejected with', () => Promise.reject(reason)],
     [
       'thrown synchronously',
       () => {
@@ -274,7 +255,7 @@ describe('the signal of a call', () => {
 
   it('fires when the client dies', async () => {
     const { begun, ended } = patient();
-    const dying = new RawHttp2Client(join(directory, 'sock'));
+    const dying = new RawHttp2Client(server.socketPath);
     dying.greet();
     await dying.settings;
     const call = dying.call(RUNTIME_SERVICE.Version.path, HELLO, { authority: 'localhost' });

@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import { notFound, unavailable } from '../../../src/lib/errors';
 import { silentLogger } from '../../../src/lib/logger';
@@ -10,13 +7,12 @@ import { wrapStream, type CallReport, type Messages, type StreamOptions } from '
 import type { CallContext } from '../../../src/server/services';
 import { StalledClient } from '../../fakes/stalled-client';
 import { gate, until } from '../support/async';
+import { same, startOneMethodServer, type OneMethodServer } from './one-method-server';
 
 type Response = cri.IStreamContainersResponse;
 type Handler = (request: unknown, context: CallContext) => Messages<Response>;
 
-let directory: string;
-let server: grpc.Server;
-let client: grpc.Client;
+let server: OneMethodServer;
 let handler: Handler;
 let before: StreamOptions['before'];
 let closing: AbortController;
@@ -25,8 +21,6 @@ let errors: string[];
 
 beforeEach(async () => {
   [before, reports, errors, closing] = [undefined, [], [], new AbortController()];
-  directory = await mkdtemp(join(tmpdir(), 'dockbridge-'));
-  server = new grpc.Server({ 'grpc.enable_channelz': 0, 'grpc.max_send_message_length': 1024 * 1024 });
   const wrapped = wrapStream<unknown, Response>(
     'StreamContainers',
     (request, context) => handler(request, context),
@@ -37,29 +31,22 @@ beforeEach(async () => {
       closing: closing.signal,
     },
   );
-  server.addService(
+  server = await startOneMethodServer(
     { StreamContainers: RUNTIME_SERVICE.StreamContainers },
-    { StreamContainers: wrapped as grpc.UntypedHandleCall },
+    wrapped as grpc.UntypedHandleCall,
+    { 'grpc.max_send_message_length': 1024 * 1024 },
   );
-  const target = `unix:${join(directory, 'sock')}`;
-  await new Promise<void>((resolve, reject) =>
-    server.bindAsync(target, grpc.ServerCredentials.createInsecure(), (error) => {
-      if (error) reject(error);
-      else resolve();
-    }),
-  );
-  client = new grpc.Client(target, grpc.credentials.createInsecure());
 });
 
-afterEach(async () => {
-  client.close();
-  server.forceShutdown();
-  await rm(directory, { recursive: true, force: true });
-});
+afterEach(() => server.stop());
 
 function open(request = Buffer.alloc(0)): grpc.ClientReadableStream<Buffer> {
-  const same = (bytes: Buffer): Buffer => bytes;
-  const call = client.makeServerStreamRequest(RUNTIME_SERVICE.StreamContainers.path, same, same, request);
+  const call = server.client.makeServerStreamRequest(
+    RUNTIME_SERVICE.StreamContainers.path,
+    same,
+    same,
+    request,
+  );
   call.on('error', () => undefined);
   return call;
 }
@@ -184,7 +171,7 @@ describe('wrapStream', () => {
           cleaned.resolve();
         }
       })();
-    const stalled = await StalledClient.open(join(directory, 'sock'), RUNTIME_SERVICE.StreamContainers.path);
+    const stalled = await StalledClient.open(server.socketPath, RUNTIME_SERVICE.StreamContainers.path);
     // Another client of the same server gets a thousand messages meanwhile: more time than the stalled one's would need.
     const call = open();
     let taken = 0;

@@ -111,7 +111,7 @@ describe('a pull', () => {
       expect(await second.failed).toMatchObject({ code: 'UNAVAILABLE' });
     });
 
-    it('is timed as any other once one of its layers has its turn', async () => {
+    it('is given up after the plain deadline once one of its layers has its turn', async () => {
       const { first, second } = two();
       second.say(at('Downloading', 1));
       jest.advanceTimersByTime(DEADLINE - 1);

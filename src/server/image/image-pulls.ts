@@ -34,7 +34,7 @@ export class ImagePulls {
   /**
    * Resolves when the Engine has the image. Pulls of one reference share one Engine pull, but only with the same
    * credentials: nobody may profit from another's. It ends when the last of them is cancelled.
-   * @param requested credentials; undefined are those of the node, if it has any.
+   * @param requested credentials; undefined means those of the node, or none.
    * @throws NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE: what was at fault.
    */
   async pull(

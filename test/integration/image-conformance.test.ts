@@ -1,7 +1,7 @@
-import { TestDaemon } from './support/daemon';
-import { TestImages } from './support/images';
+import type { TestDaemon } from './support/daemon';
+import { startImageTest, type TestImages } from './support/images';
 import { containerConfig, containerStatus, createContainer, podConfig, runPod } from './support/pods';
-import { TestRegistry } from './support/registry';
+import type { TestRegistry } from './support/registry';
 
 /**
  * What critest demands of images ("Image Manager", "image consistency", "image id consistency", idempotence), restated:
@@ -11,16 +11,11 @@ describe('Image conformance', () => {
   let test: TestDaemon;
   let registry: TestRegistry;
   let images: TestImages;
+  let stop: () => Promise<void>;
   beforeAll(async () => {
-    registry = await TestRegistry.start();
-    test = await TestDaemon.start();
-    images = await TestImages.of(test);
+    ({ test, registry, images, stop } = await startImageTest());
   });
-  afterAll(async () => {
-    await images.removeMade();
-    await test.stop();
-    await registry.stop();
-  });
+  afterAll(() => stop());
 
   /** Images of their own that only the registry has, under all these names. */
   const pushed = async (...names: string[]): Promise<string[]> => {

@@ -4,25 +4,20 @@ import { join } from 'node:path';
 import type { cri } from '../../src/proto';
 import { TestDaemon } from './support/daemon';
 import { expectFailure } from './support/grpc';
-import { TestImages } from './support/images';
+import { startImageTest, type TestImages } from './support/images';
 import { containerConfig, createContainer, runPod } from './support/pods';
-import { CREDENTIALS, TestRegistry } from './support/registry';
+import { CREDENTIALS, type TestRegistry } from './support/registry';
 import { startTokenProxy, TOKENS } from './support/token-proxy';
 
 describe('Pulls', () => {
   let test: TestDaemon;
   let registry: TestRegistry;
   let images: TestImages;
+  let stop: () => Promise<void>;
   beforeAll(async () => {
-    registry = await TestRegistry.start();
-    test = await TestDaemon.start();
-    images = await TestImages.of(test);
+    ({ test, registry, images, stop } = await startImageTest());
   });
-  afterAll(async () => {
-    await images.removeMade();
-    await test.stop();
-    await registry.stop();
-  });
+  afterAll(() => stop());
 
   /** A new image that only the registry has. */
   const pushed = async (name: string, host?: string): Promise<{ id: string; reference: string }> => {

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { TestDaemon } from './support/daemon';
 import { expectFailure, RawClient } from './support/grpc';
-import { tarOf, TestImages } from './support/images';
+import { startImageTest, tarOf, TestImages } from './support/images';
 import { RegistryProxy, type Interception } from './support/registry-proxy';
-import { TestRegistry } from './support/registry';
+import type { TestRegistry } from './support/registry';
 import { until } from '../unit/support/async';
 
 /** The containerd store tells of progress by the MiB. */
@@ -15,16 +15,13 @@ describe('Pulls from a registry in trouble', () => {
   let test: TestDaemon;
   let registry: TestRegistry;
   let images: TestImages;
+  let stop: () => Promise<void>;
   beforeAll(async () => {
-    registry = await TestRegistry.start();
-    test = await TestDaemon.start({ given: { 'image-pull-progress-deadline': PROGRESS_DEADLINE } });
-    images = await TestImages.of(test);
+    ({ test, registry, images, stop } = await startImageTest({
+      given: { 'image-pull-progress-deadline': PROGRESS_DEADLINE },
+    }));
   });
-  afterAll(async () => {
-    await images.removeMade();
-    await test.stop();
-    await registry.stop();
-  });
+  afterAll(() => stop());
 
   /** That have ended, well or not. */
   const enginePulls = (): number =>

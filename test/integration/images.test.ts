@@ -1,27 +1,22 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { until } from '../unit/support/async';
-import { TestDaemon } from './support/daemon';
+import type { TestDaemon } from './support/daemon';
 import { engineBytes, engineCall, sharedDockerHost, TEST_IMAGE, USER_IMAGE } from './support/engine';
 import { expectFailure } from './support/grpc';
-import { dockerImages, tarOf, TestImages } from './support/images';
+import { dockerImages, startImageTest, tarOf, type TestImages } from './support/images';
 import { containerConfig, createContainer, FOREVER, output, runPod, startedContainer } from './support/pods';
-import { TestRegistry } from './support/registry';
+import type { TestRegistry } from './support/registry';
 
 describe('Images', () => {
   let test: TestDaemon;
   let registry: TestRegistry;
   let images: TestImages;
+  let stop: () => Promise<void>;
   beforeAll(async () => {
-    registry = await TestRegistry.start();
-    test = await TestDaemon.start();
-    images = await TestImages.of(test);
+    ({ test, registry, images, stop } = await startImageTest());
   });
-  afterAll(async () => {
-    await images.removeMade();
-    await test.stop();
-    await registry.stop();
-  });
+  afterAll(() => stop());
 
   describe('looked up', () => {
     it('are the same by id, prefix, tag and digest', async () => {

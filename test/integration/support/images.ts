@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { cri, Decoded } from '../../../src/proto';
-import type { TestDaemon } from './daemon';
+import { TestDaemon } from './daemon';
 import { engineCall, sharedDockerHost } from './engine';
+import { TestRegistry } from './registry';
 
 export type Image = Decoded<cri.IImage>;
 const run = promisify(execFile);
@@ -90,6 +91,26 @@ export class TestImages {
     );
     for (const { id } of made) await this.remove(id);
   }
+}
+
+export interface ImageTest {
+  readonly test: TestDaemon;
+  readonly registry: TestRegistry;
+  readonly images: TestImages;
+  readonly stop: () => Promise<void>;
+}
+
+/** A daemon, a registry to pull from, and images that `stop` removes again. */
+export async function startImageTest(options?: Parameters<typeof TestDaemon.start>[0]): Promise<ImageTest> {
+  const registry = await TestRegistry.start();
+  const test = await TestDaemon.start(options);
+  const images = await TestImages.of(test);
+  const stop = async (): Promise<void> => {
+    await images.removeMade();
+    await test.stop();
+    await registry.stop();
+  };
+  return { test, registry, images, stop };
 }
 
 /** `docker` behind our back, on the shared Engine. */

@@ -23,7 +23,7 @@ export class Follower {
   private readonly spoolWindow = new TailWindow();
   private offset = 0;
   private attached = false;
-  private skipping = false;
+  private passingOver = false;
   /** What is on disk. */
   private saved: SavedPosition | undefined;
   /** Where the log ended before the last reopen, until the next one. */
@@ -211,13 +211,13 @@ export class Follower {
   /** Translates and appends what `input` holds; false when that is no whole record. */
   private take(file: SpoolFile, length: number): boolean {
     const { buffers, stats } = this.parts;
-    if (this.skipping) return this.skip(length);
+    if (this.passingOver) return this.passOver(length);
     const { consumed, written, records, unreadable } = buffers.translate(length);
     if (consumed === 0) {
       if (length < buffers.input.length) return false;
       this.note('a record of the Engine was too long', file);
       stats.unreadable++;
-      return this.skip(length);
+      return this.passOver(length);
     }
     this.append(file, buffers.output, written);
     this.moveBy(consumed);
@@ -228,9 +228,9 @@ export class Follower {
   }
 
   /** Passes over the rest of a record that does not fit into the buffer. */
-  private skip(length: number): boolean {
+  private passOver(length: number): boolean {
     const end = this.parts.buffers.input.subarray(0, length).indexOf(0x0a);
-    this.skipping = end < 0;
+    this.passingOver = end < 0;
     this.moveBy(end < 0 ? length : end + 1);
     return true;
   }
@@ -260,7 +260,7 @@ export class Follower {
 
   private restart(): void {
     this.offset = 0;
-    this.skipping = false;
+    this.passingOver = false;
     this.spoolWindow.clear();
     this.clock.change();
   }

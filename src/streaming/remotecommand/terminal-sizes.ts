@@ -13,7 +13,7 @@ export class TerminalSizes {
   private latest: TerminalSize | undefined;
   private listener: ((size: TerminalSize) => void) | undefined;
 
-  /** Takes JSON objects `{"Width":80,"Height":24}`, back to back and cut anywhere; nonsense is skipped. */
+  /** Takes JSON objects `{"Width":80,"Height":24}`, back to back and cut anywhere; nonsense is passed over. */
   write(text: string): void {
     this.unparsed += text;
     const objects = this.unparsed.split('}');

@@ -10,7 +10,7 @@ interface HalfPair {
 }
 
 /**
- * Port-forward over SPDY: any number of connections, each a pair of streams with the headers `streamtype` (error,
+ * Port-forward over SPDY: a client opens a pair of streams for each connection, with the headers `streamtype` (error,
  * data), `port` and `requestid`. Resolves when the client has left.
  */
 export async function forwardOverSpdy(transport: Duplex, connect: Connect, limitMs: number): Promise<void> {

@@ -1,15 +1,28 @@
 import { readdir } from 'node:fs/promises';
 
-/**
- * Sizes of huge pages that a group accounts for, as in its file names: `2MB` of `hugetlb.2MB.current`.
- * @param suffix of the file that tells usage: `current` on v2, `usage_in_bytes` on v1.
- */
-export async function hugePageSizes(directory: string | undefined, suffix: string): Promise<string[]> {
-  if (directory === undefined) return [];
-  const names = await readdir(directory).catch(() => []);
-  return names.flatMap((name) => {
-    const [controller, size, last, ...more] = name.split('.');
-    const fits = controller === 'hugetlb' && last === suffix && more.length === 0;
-    return fits && size !== undefined ? [size] : [];
-  });
+/** Sizes of huge pages that a group accounts for, as in its file names: `2MB` of `hugetlb.2MB.current`. */
+export class HugePageSizes {
+  private sizes: Promise<string[]> | undefined;
+
+  /** @param suffix of the file that tells usage: `current` on v2, `usage_in_bytes` on v1. */
+  constructor(
+    private readonly directory: string | undefined,
+    private readonly suffix: string,
+  ) {}
+
+  /** They do not change: looked up once. */
+  all(): Promise<readonly string[]> {
+    this.sizes ??= this.lookUp();
+    return this.sizes;
+  }
+
+  private async lookUp(): Promise<string[]> {
+    if (this.directory === undefined) return [];
+    const names = await readdir(this.directory).catch(() => []);
+    return names.flatMap((name) => {
+      const [controller, size, last, ...more] = name.split('.');
+      const fits = controller === 'hugetlb' && last === this.suffix && more.length === 0;
+      return fits && size !== undefined ? [size] : [];
+    });
+  }
 }

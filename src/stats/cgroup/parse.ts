@@ -38,6 +38,11 @@ export function number(text: string | undefined): number | undefined {
   return /^\d+$/.test(trimmed) ? Number(trimmed) : undefined;
 }
 
+/** Memory in use without inactive page cache. @param inactive was read after `usage`: the cache may have grown. */
+export function workingSet(usage: number, inactive: number | undefined): number {
+  return Math.max(0, usage - (inactive ?? 0));
+}
+
 export function long(text: string | undefined): Long | undefined {
   const trimmed = text?.trim() ?? '';
   return /^\d+$/.test(trimmed) ? Long.fromString(trimmed, true) : undefined;

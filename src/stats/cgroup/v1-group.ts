@@ -1,19 +1,12 @@
 import { join } from 'node:path';
-import type {
-  CpuReading,
-  MemoryReading,
-  SwapReading,
-  UsageReading,
-  DetailReading,
-  HugePages,
-} from '../../translate/readings';
-import { CpuRate } from '../cpu-rate';
+import type { DetailReading, HugePages, UsageReading } from '../../translate/readings';
 import type { ReadingClock } from '../reading-clock';
 import type { GroupPath } from '../../lib/cgroup/group-path';
+import { CpuMeter } from './cpu-meter';
 import type { GroupReader } from './group-reader';
 import { HeldFiles } from './held-files';
-import { hugePageSizes } from './huge-page-sizes';
-import { blkio, keyed, keyedLong, limit, long, number } from './parse';
+import { HugePageSizes } from './huge-page-sizes';
+import { blkio, keyed, keyedLong, limit, long, number, workingSet } from './parse';
 
 /** cpuacct.stat counts in USER_HZ, which is 100 on every Linux of today. */
 const NANOS_PER_TICK = 10_000_000;
@@ -24,14 +17,16 @@ const NANOS_PER_TICK = 10_000_000;
 export class V1Group implements GroupReader {
   readonly name: string;
   private readonly files = new HeldFiles();
-  private readonly rate = new CpuRate();
-  private hugePageSizes: Promise<string[]> | undefined;
+  private readonly meter: CpuMeter;
+  private readonly hugePageSizes: HugePageSizes;
 
   constructor(
     private readonly group: GroupPath,
     private readonly clock: ReadingClock,
   ) {
     this.name = group.name;
+    this.meter = new CpuMeter(clock);
+    this.hugePageSizes = new HugePageSizes(group.directoryOf('hugetlb'), 'usage_in_bytes');
   }
 
   async usage(): Promise<UsageReading | undefined> {
@@ -88,15 +83,13 @@ export class V1Group implements GroupReader {
     return this.files.close();
   }
 
-  private async cpu(): Promise<CpuReading | undefined> {
+  private async cpu(): Promise<UsageReading['cpu']> {
     const usageNanos = long(await this.read('cpuacct', 'cpuacct.usage'));
-    if (usageNanos === undefined) return undefined;
-    const nanoCores = this.rate.next(process.hrtime.bigint(), usageNanos);
-    return { timestamp: this.clock.now(), usageNanos, nanoCores };
+    return usageNanos && this.meter.reading(usageNanos);
   }
 
   /** Limit and swap are lines of memory.stat too. */
-  private async memory(): Promise<{ memory?: MemoryReading; swap?: SwapReading }> {
+  private async memory(): Promise<Pick<UsageReading, 'memory' | 'swap'>> {
     const [current, stat = ''] = await Promise.all([
       this.read('memory', 'memory.usage_in_bytes'),
       this.read('memory', 'memory.stat'),
@@ -108,8 +101,7 @@ export class V1Group implements GroupReader {
     const memory = {
       timestamp,
       usage,
-      // Read one after the other: the page cache may have grown between.
-      workingSet: Math.max(0, usage - (keyed(stat, 'total_inactive_file') ?? 0)),
+      workingSet: workingSet(usage, keyed(stat, 'total_inactive_file')),
       limit: most,
       rss: keyed(stat, 'total_rss'),
       pageFaults: keyed(stat, 'total_pgfault'),
@@ -124,8 +116,7 @@ export class V1Group implements GroupReader {
   }
 
   private async hugePages(): Promise<HugePages[]> {
-    this.hugePageSizes ??= hugePageSizes(this.group.directoryOf('hugetlb'), 'usage_in_bytes');
-    const sizes = await this.hugePageSizes;
+    const sizes = await this.hugePageSizes.all();
     return Promise.all(
       sizes.map(async (size) => {
         const [usage, max] = await Promise.all([

@@ -1,21 +1,13 @@
 import { join } from 'node:path';
 import type Long from 'long';
-import type {
-  CpuReading,
-  IoReading,
-  MemoryReading,
-  SwapReading,
-  UsageReading,
-  DetailReading,
-  HugePages,
-} from '../../translate/readings';
-import { CpuRate } from '../cpu-rate';
+import type { DetailReading, HugePages, UsageReading } from '../../translate/readings';
 import type { ReadingClock } from '../reading-clock';
 import type { GroupPath } from '../../lib/cgroup/group-path';
+import { CpuMeter } from './cpu-meter';
 import type { GroupReader } from './group-reader';
 import { HeldFiles } from './held-files';
-import { hugePageSizes } from './huge-page-sizes';
-import { ioStat, keyed, keyedLong, limit, number, pressure } from './parse';
+import { HugePageSizes } from './huge-page-sizes';
+import { ioStat, keyed, keyedLong, limit, number, pressure, workingSet } from './parse';
 
 const NANOS_PER_MICRO = 1_000;
 
@@ -26,16 +18,18 @@ const NANOS_PER_MICRO = 1_000;
 export class V2Group implements GroupReader {
   readonly name: string;
   private readonly files = new HeldFiles();
-  private readonly rate = new CpuRate();
+  private readonly meter: CpuMeter;
   private readonly directory: string;
-  private hugePageSizes: Promise<string[]> | undefined;
+  private readonly hugePageSizes: HugePageSizes;
 
   constructor(
     group: GroupPath,
     private readonly clock: ReadingClock,
   ) {
     this.name = group.name;
+    this.meter = new CpuMeter(clock);
     this.directory = group.directoryOf('') ?? '';
+    this.hugePageSizes = new HugePageSizes(this.directory, 'current');
   }
 
   async usage(): Promise<UsageReading | undefined> {
@@ -84,19 +78,13 @@ export class V2Group implements GroupReader {
     return this.files.close();
   }
 
-  private async cpu(): Promise<CpuReading | undefined> {
+  private async cpu(): Promise<UsageReading['cpu']> {
     const [stat, stalled] = await Promise.all([this.read('cpu.stat'), this.read('cpu.pressure')]);
     const usageNanos = stat === undefined ? undefined : nanos(keyedLong(stat, 'usage_usec'));
-    if (usageNanos === undefined) return undefined;
-    return {
-      timestamp: this.clock.now(),
-      usageNanos,
-      nanoCores: this.rate.next(process.hrtime.bigint(), usageNanos),
-      pressure: pressure(stalled),
-    };
+    return usageNanos && { ...this.meter.reading(usageNanos), pressure: pressure(stalled) };
   }
 
-  private async memory(): Promise<MemoryReading | undefined> {
+  private async memory(): Promise<UsageReading['memory']> {
     const names = ['memory.current', 'memory.stat', 'memory.max', 'memory.pressure'];
     const [current, stat = '', max, stalled] = await Promise.all(names.map((name) => this.read(name)));
     const usage = number(current);
@@ -104,8 +92,7 @@ export class V2Group implements GroupReader {
     return {
       timestamp: this.clock.now(),
       usage,
-      // Read one after the other: the page cache may have grown between.
-      workingSet: Math.max(0, usage - (keyed(stat, 'inactive_file') ?? 0)),
+      workingSet: workingSet(usage, keyed(stat, 'inactive_file')),
       limit: limit(max),
       rss: keyed(stat, 'anon'),
       pageFaults: keyed(stat, 'pgfault'),
@@ -114,7 +101,7 @@ export class V2Group implements GroupReader {
     };
   }
 
-  private async swap(): Promise<SwapReading | undefined> {
+  private async swap(): Promise<UsageReading['swap']> {
     const [current, max] = await Promise.all([
       this.read('memory.swap.current'),
       this.read('memory.swap.max'),
@@ -123,14 +110,13 @@ export class V2Group implements GroupReader {
     return usage === undefined ? undefined : { timestamp: this.clock.now(), usage, limit: limit(max) };
   }
 
-  private async io(): Promise<IoReading | undefined> {
+  private async io(): Promise<UsageReading['io']> {
     const psi = pressure(await this.read('io.pressure'));
     return psi && { timestamp: this.clock.now(), pressure: psi };
   }
 
   private async hugePages(): Promise<HugePages[]> {
-    this.hugePageSizes ??= hugePageSizes(this.directory, 'current');
-    const sizes = await this.hugePageSizes;
+    const sizes = await this.hugePageSizes.all();
     const usages = await Promise.all(sizes.map((size) => this.once(`hugetlb.${size}.current`)));
     return sizes.map((size, at) => ({ size, usage: number(usages[at]) ?? 0 }));
   }

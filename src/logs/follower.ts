@@ -152,19 +152,26 @@ export class Follower {
       if (!this.wasPutBack()) return true;
       this.close();
     }
+    try {
+      this.attached = this.openBoth();
+    } finally {
+      // It is tried again, from the saved position: nothing may stay open from each time.
+      if (!this.attached) this.chain.close();
+    }
+    return this.attached;
+  }
+
+  /** Spool and log, each at the saved position; false when either is not there. */
+  private openBoth(): boolean {
     const place = this.lastPlace();
     const found = this.chain.open(place?.spool);
-    if (found === undefined) return false;
-    if (!this.openLog(found ? place?.log : undefined)) {
-      this.chain.close();
-      return false;
-    }
+    if (found === undefined || !this.openLog(found ? place?.log : undefined)) return false;
+    this.toStart();
     if (place?.spool === undefined) this.beginWithout(place);
-    if (place?.spool !== undefined && found) {
+    else if (found) {
       this.offset = place.spool.offset;
       this.spoolWindow.restore(place.spool.window);
     }
-    this.attached = true;
     return true;
   }
 
@@ -259,10 +266,14 @@ export class Follower {
   }
 
   private restart(): void {
+    this.toStart();
+    this.clock.change();
+  }
+
+  private toStart(): void {
     this.offset = 0;
     this.passingOver = false;
     this.spoolWindow.clear();
-    this.clock.change();
   }
 
   private writeGap(file: SpoolFile): void {

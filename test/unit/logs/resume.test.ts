@@ -176,6 +176,18 @@ describe("kubelet's rename-back after a reopen that was done", () => {
     expect(rest.at(-1)).toBe('line 59');
   });
 
+  it('has a gap, and all that the spool still holds, where that went on while running', async () => {
+    for (let i = 0; i < 60; i++) docker.write(`line ${i}`);
+    await logs.drain('c1');
+    const written = [...room.texts(), 'last'];
+    putBack();
+    docker.write('last');
+    await logs.drain('c1');
+    const [one, gap, ...rest] = room.texts();
+    expect([one, gap]).toEqual(['one', expect.stringMatching(/^dockbridge: gap/)]);
+    expect(rest).toEqual(written.slice(-room.spooled().length));
+  });
+
   it('is not mistaken for an old log that someone copied elsewhere', async () => {
     fs.renameSync(room.logPath, `${room.logPath}.kept`);
     putBack();

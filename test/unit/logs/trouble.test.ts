@@ -5,6 +5,15 @@ import { nodeLogDisk } from '../../../src/logs/log-disk';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom } from './support/log-room';
 
+/** '' for a descriptor that is closed meanwhile. */
+function linkTarget(path: string): string {
+  try {
+    return fs.readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
+
 describe('a follower in trouble', () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
@@ -162,6 +171,17 @@ describe('a follower in trouble', () => {
     await logs.follow(room.source);
     await logs.drain('c1');
     expect(room.texts()).toEqual(['one']);
+  });
+
+  it('keeps no spool open while it cannot go on', async () => {
+    fs.writeFileSync(join(room.root, 'pods'), 'in the way');
+    const logs = room.logs();
+    docker.write('one');
+    await expect(logs.follow(room.source)).rejects.toMatchObject({ code: 'INTERNAL' });
+    for (let retry = 0; retry < 5; retry++) await logs.drain('c1');
+    const open = fs.readdirSync('/proc/self/fd').map((fd) => linkTarget(`/proc/self/fd/${fd}`));
+    // The Engine's own, which is this process too.
+    expect(open.filter((path) => path === room.spoolPath)).toHaveLength(1);
   });
 
   it('survives a full disk: reports once, loses and doubles nothing', async () => {

@@ -89,6 +89,15 @@ export class LogRoom {
     return this.lines(path).map((line) => line.text);
   }
 
+  /** All records in the Engine's files, in no order. */
+  spooled(): string[] {
+    const directory = dirname(this.spoolPath);
+    return fs.readdirSync(directory).flatMap((name) => {
+      const lines = fs.readFileSync(join(directory, name), 'latin1').split('\n');
+      return lines.slice(0, -1);
+    });
+  }
+
   async dispose(): Promise<void> {
     for (const logs of this.open) await logs.close();
     fs.rmSync(this.root, { recursive: true, force: true });

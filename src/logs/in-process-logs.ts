@@ -50,13 +50,13 @@ export class InProcessLogs implements ContainerLogs {
   resume(): void {
     for (const containerId of this.positions.ids()) {
       const saved = this.positions.load(containerId);
-      if (saved?.paths === undefined || !this.hasNews(saved, saved.paths)) continue;
-      const task = this.replace({ containerId, ...saved.paths });
+      if (saved?.paths === undefined) continue;
       try {
-        if (!task.follower.resume()) this.drop(containerId);
-        else task.wake();
+        if (this.hasNews(saved, saved.paths)) this.resumeOne({ containerId, ...saved.paths });
       } catch (error) {
-        task.fail(error);
+        // `follow` meets the same error; the other containers must not wait for it.
+        const fields = { container: containerId, error: messageOf(error) };
+        this.parts.logger.warn('container log not resumed', fields);
       }
     }
   }
@@ -129,6 +129,16 @@ export class InProcessLogs implements ContainerLogs {
     let lagBytes = 0;
     for (const { follower } of this.tasks.values()) lagBytes += follower.lagBytes;
     return Promise.resolve({ ...this.counters, lagBytes, followed: this.tasks.size });
+  }
+
+  private resumeOne(source: LogSource): void {
+    const task = this.replace(source);
+    try {
+      if (task.follower.resume()) task.wake();
+      else this.drop(source.containerId);
+    } catch (error) {
+      task.fail(error);
+    }
   }
 
   private hasNews({ spool }: SavedPosition, { spoolPath }: LogPaths): boolean {

@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import type { InProcessLogs } from '../../../src/logs/in-process-logs';
+import { nodeLogDisk } from '../../../src/logs/log-disk';
 import { LogRoom } from './support/log-room';
 
 describe('resuming before anybody asks', () => {
@@ -98,6 +99,27 @@ describe('resuming before anybody asks', () => {
     const [one, gap, ...rest] = room.texts();
     expect([one, gap]).toEqual(['one', expect.stringMatching(/^dockbridge: gap/)]);
     expect(rest.at(-1)).toBe('line 59');
+  });
+
+  it('goes on with the others when one cannot be looked at', async () => {
+    const broken = join(room.root, 'docker/c0/c0-json.log');
+    const other = JSON.parse(fs.readFileSync(join(room.stateDir, 'c1.json'), 'utf8')) as object;
+    const paths = { spoolPath: broken, logPath: `${room.logPath}.c0` };
+    fs.writeFileSync(join(room.stateDir, 'c0.json'), JSON.stringify({ ...other, paths }));
+    docker.write('two');
+    const logs = room.logs({
+      disk: {
+        ...nodeLogDisk,
+        factsAt: (path) => {
+          if (path === broken) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+          return nodeLogDisk.factsAt(path);
+        },
+      },
+    });
+    logs.resume();
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['one', 'two']);
+    expect(room.messages).toMatchObject([{ level: 'warn', fields: { container: 'c0' } }]);
   });
 
   it('is ended by retain', async () => {

@@ -38,9 +38,15 @@ export class SpdyStream extends Duplex {
     this.on('error', () => undefined);
   }
 
-  /** For the connection: data and end as they arrive. What a reader does not want yet counts as untaken. */
+  /**
+   * For the connection: data and end as they arrive. What a reader does not want yet counts as untaken; what comes after
+   * the end is dropped.
+   */
   receive(data: Buffer, fin: boolean): void {
-    if (this.peerEnded) return;
+    if (this.peerEnded) {
+      this.connection.taken(data.length);
+      return;
+    }
     if (data.length > 0) this.queue.push(data);
     if (fin) this.peerEnded = true;
     if (this.wanted) this.hand();

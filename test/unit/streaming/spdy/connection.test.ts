@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { SpdyConnection } from '../../../../src/streaming/spdy/connection';
-import { controlFrame, FrameType, words } from '../../../../src/streaming/spdy/frames';
+import { controlFrame, dataHeader, FLAG_FIN, FrameType, words } from '../../../../src/streaming/spdy/frames';
+import { HeaderEncoder } from '../../../../src/streaming/spdy/header-block';
 import type { SpdyStream } from '../../../../src/streaming/spdy/stream';
 import { until } from '../../support/async';
 import { socketPair } from '../support/sockets';
@@ -121,6 +122,29 @@ describe('SpdyConnection', () => {
     expect(serverSocket.writableLength).toBeLessThan(256 * 1024);
     expect(accepted).toBeLessThan(1000);
     near.destroy();
+  });
+
+  it('goes on with other streams when a peer sends on after the end of one', async () => {
+    const { near, far } = await socketPair();
+    sockets.push(near, far);
+    const accepted: SpdyStream[] = [];
+    const server = new SpdyConnection(far, { role: 'server', onStream: (stream) => accepted.push(stream) });
+    void server.run();
+    const encoder = new HeaderEncoder();
+    const open = (id: number, flags: number): boolean =>
+      near.write(
+        controlFrame(
+          FrameType.SYN_STREAM,
+          flags,
+          Buffer.concat([words(id, 0), Buffer.alloc(2), encoder.encode(new Map())]),
+        ),
+      );
+    open(1, FLAG_FIN);
+    // More than may wait for readers.
+    const data = Buffer.alloc(2 * 1024 * 1024);
+    near.write(Buffer.concat([dataHeader(1, false, data.length), data]));
+    open(3, 0);
+    await until(() => accepted.length === 2, 'the second stream');
   });
 
   it('sees a reset as the end of one stream', async () => {

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { LINGER_MS } from './remotecommand/client';
 
 /** An upgrade request that gets a plain HTTP answer instead. */
 export class Refusal extends Error {
@@ -23,6 +24,8 @@ export function writeRefusal(socket: Duplex, { status, message, headers }: Refus
   socket.end(body);
   // What the client had already said is of no interest, but unread it would turn our answer into a reset.
   socket.resume();
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(timer));
 }
 
 export function writeHead(socket: Duplex, status: number, headers: Readonly<Record<string, string>>): void {

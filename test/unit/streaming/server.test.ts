@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { get, request } from 'node:https';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -42,7 +42,7 @@ describe('A client that does not go on', () => {
     const { execUrl } = bound(await listen({ creationTimeoutMs: 50 }));
     const client = await SpdyClient.dial(execUrl(), 'v4.channel.k8s.io');
     await client.closed;
-    await until(() => server!.openSessions === 0);
+    await until(() => server!.sessionCount === 0);
   });
 
   it('is let go when only some of its streams have come', async () => {
@@ -50,14 +50,14 @@ describe('A client that does not go on', () => {
     const client = await SpdyClient.dial(execUrl(), 'v4.channel.k8s.io');
     client.open({ streamtype: 'error' });
     await client.closed;
-    await until(() => server!.openSessions === 0);
+    await until(() => server!.sessionCount === 0);
   });
 
   it('is let go after the idle timeout, and its command ends', async () => {
     const { execUrl } = bound(await listen({ idleTimeoutMs: 100 }));
     const { client } = await execOverSpdy(execUrl(), ['stdin', 'stdout']);
     await client.closed;
-    await until(() => server!.openSessions === 0);
+    await until(() => server!.sessionCount === 0);
   });
 
   it('is kept while bytes come, however slowly', async () => {
@@ -75,6 +75,18 @@ describe('A client that does not go on', () => {
     expect(closed).toBe(false);
     client.close();
   });
+
+  it('is let go when it was refused and does not leave', async () => {
+    const { port, pathname } = new URL(bound(await listen()).execUrl());
+    const client = connect({ host: '127.0.0.1', port: Number(port), allowHalfOpen: true });
+    const closed = new Promise((resolve) => client.on('error', resolve).once('close', resolve));
+    client.write(`POST ${pathname}x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n`);
+    expect(String((await once(client, 'data'))[0])).toMatch(/^HTTP\/1\.1 404 /);
+    // A write to one that has gone is answered with a reset.
+    const talk = setInterval(() => client.write('still here'), 50);
+    await closed;
+    clearInterval(talk);
+  }, 10_000);
 
   it('cannot hold more than 1000 URLs', async () => {
     const { execUrl } = bound(await listen());

@@ -3,6 +3,7 @@ import http, { type IncomingMessage, type Server } from 'node:http';
 import https from 'node:https';
 import { isIPv6, type AddressInfo, type Socket } from 'node:net';
 import { errnoOf, messageOf, unavailable } from '../lib/errors';
+import { listening } from '../lib/listening';
 import type { Logger } from '../lib/logger';
 import type { AttachRequest, ExecRequest, PortForwardRequest, StreamingBackend } from './backend';
 import { Refusal, writeRefusal } from './refusal';
@@ -61,18 +62,12 @@ export class StreamingServer {
       response.writeHead(this.redeem(request) === undefined ? 404 : 400).end();
     });
     server.on('upgrade', (request, socket, head) => this.onUpgrade(request, socket as Socket, head));
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', (error) =>
-        reject(
-          unavailable(
-            `cannot listen for streaming on ${bind.host}:${bind.port} (${errnoOf(error) ?? error.message})`,
-            {
-              cause: error,
-            },
-          ),
-        ),
-      );
-      server.listen(bind.port, bind.host, resolve);
+    server.listen(bind.port, bind.host);
+    await listening(server).catch((error: unknown) => {
+      const why = errnoOf(error) ?? messageOf(error);
+      throw unavailable(`cannot listen for streaming on ${bind.host}:${bind.port} (${why})`, {
+        cause: error,
+      });
     });
     server.on('error', (error) => this.options.logger.error('Streaming server', { error: error.message }));
     this.server = server;
@@ -95,10 +90,6 @@ export class StreamingServer {
   }
 
   /** Sessions that have begun and not yet cleaned up after themselves. */
-  get openSessions(): number {
-    return this.sessions.size;
-  }
-
   get sessionCount(): number {
     return this.sessions.size;
   }

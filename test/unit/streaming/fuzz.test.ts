@@ -148,7 +148,7 @@ function spoilRarely(random: Random, head: string): Buffer {
 
 /** What is still held once every session has ended, those too that wait 500 ms for streams that never come. */
 async function memoryInUse(): Promise<number> {
-  await until(() => server.openSessions === 0);
+  await until(() => server.sessionCount === 0);
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   let held = Infinity;

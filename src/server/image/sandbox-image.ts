@@ -1,4 +1,5 @@
-import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import type { DockerClient } from '../../docker/client';
 import { withDeadline } from '../../lib/deadline';
 import { failedPrecondition, messageOf } from '../../lib/errors';
@@ -14,6 +15,8 @@ import type { ImagePulls } from './image-pulls';
 const OWN_NAME = 'dockbridge.local/pause:1';
 /** A node without a way to the registry must not wait long for its first pod. */
 const PULL_LIMIT_MS = 30_000;
+/** It is a few KiB, and no registry is asked. */
+const IMPORT_LIMIT_MS = 30_000;
 
 export interface SandboxImageParts {
   readonly docker: DockerClient;
@@ -27,7 +30,7 @@ export interface SandboxImageParts {
   readonly pauseTar: string;
 }
 
-/** The image of the pause containers: the configured one, else our own (design.md, decision 8). */
+/** The image of the pause containers: the configured one, else our own. */
 export class SandboxImage {
   readonly configured: string;
   private readonly reference: ImageReference;
@@ -80,7 +83,11 @@ export class SandboxImage {
   private async importOwn(): Promise<string> {
     const { docker, imageSync, pauseTar } = this.parts;
     try {
-      await docker.importImage(createReadStream(pauseTar), OWN_NAME, ['ENTRYPOINT ["/pause"]']);
+      // Read first: that it is missing must not look like trouble with the Engine.
+      const tar = Readable.from(await readFile(pauseTar));
+      await withDeadline(`Import of ${OWN_NAME}`, IMPORT_LIMIT_MS, undefined, (signal) =>
+        docker.importImage(tar, OWN_NAME, ['ENTRYPOINT ["/pause"]'], { signal }),
+      );
     } catch (error) {
       throw failedPrecondition(
         `no sandbox image: ${this.configured} cannot be pulled, and our own from ${pauseTar} cannot be imported: ${messageOf(error)}`,

@@ -1,0 +1,89 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { DockerClient } from '../../../../src/docker/client';
+import { notFound } from '../../../../src/lib/errors';
+import { silentLogger } from '../../../../src/lib/logger';
+import { SandboxImage, type SandboxImageParts } from '../../../../src/server/image/sandbox-image';
+import { Store } from '../../../../src/store/store';
+import { fakeDocker } from '../../../fakes/fake-docker';
+import { gate } from '../../support/async';
+import { rejectionOf } from '../../support/errors';
+import { imageRecord } from '../../support/records';
+
+const OWN = 'dockbridge.local/pause:1';
+const { signal } = new AbortController();
+
+let directory: string;
+let pauseTar: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'dockbridge-'));
+  pauseTar = join(directory, 'pause.tar');
+  await writeFile(pauseTar, 'a root file system');
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+/** On a node that cannot pull. */
+function offline(importImage: DockerClient['importImage'], tar = pauseTar) {
+  const store = new Store();
+  const parts = {
+    docker: fakeDocker({ importImage }),
+    store,
+    imageSync: { refresh: (name: string) => Promise.resolve(store.images.byName(name)) },
+    imagePulls: { pull: () => Promise.reject(notFound('no such image')) },
+    logger: silentLogger,
+    configured: 'registry.test/pause:3',
+    pauseTar: tar,
+  };
+  return { store, image: new SandboxImage(parts as unknown as SandboxImageParts) };
+}
+
+describe('The sandbox image', () => {
+  it('is our own where the configured one cannot be pulled, made once for all pods that wait', async () => {
+    const imported: string[] = [];
+    const { image } = offline(async (tar, name) => {
+      imported.push(`${name} ${await text(tar)}`);
+    });
+    expect(await Promise.all([image.ensure(signal), image.ensure(signal)])).toEqual([OWN, OWN]);
+    expect(imported).toEqual([`${OWN} a root file system`]);
+  });
+
+  it('costs no call once it is on the node', async () => {
+    const { image, store } = offline(() => Promise.reject(new Error('not to be asked')));
+    store.images.put(imageRecord({ repoTags: ['registry.test/pause:3'] }));
+    expect(await image.ensure(signal)).toBe('registry.test/pause:3');
+  });
+
+  it('is not asked of the Engine when our own is missing: the error names the file', async () => {
+    const importImage = jest.fn();
+    const { image } = offline(importImage, join(directory, 'absent.tar'));
+    expect(await rejectionOf(image.ensure(signal))).toMatch(
+      /^FAILED_PRECONDITION no sandbox image: .*absent\.tar cannot be imported: .*ENOENT/,
+    );
+    expect(importImage).not.toHaveBeenCalled();
+  });
+
+  it('does not keep pods waiting for an Engine that never answers: the next one tries again', async () => {
+    const asked = gate();
+    let hangs = true;
+    const { image } = offline((_tar, _name, _changes, options) => {
+      if (!hangs) return Promise.resolve();
+      asked.resolve();
+      return new Promise((_resolve, reject) => {
+        options?.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error));
+      });
+    });
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'] });
+    try {
+      const refused = rejectionOf(image.ensure(signal));
+      await asked.promise;
+      jest.advanceTimersByTime(60_000);
+      expect(await refused).toMatch(/^FAILED_PRECONDITION no sandbox image: .* took longer than/);
+    } finally {
+      jest.useRealTimers();
+    }
+    hangs = false;
+    expect(await image.ensure(signal)).toBe(OWN);
+  });
+});

@@ -1,5 +1,5 @@
 import { failedPrecondition, type RuntimeError } from '../../lib/errors';
-import { isRunning } from '../runtime/stop-container';
+import { isRunning } from '../container/state';
 import type { Services } from '../services';
 
 /** The Engine ends the streams of commands when their container has ended; if it does not within this, it never will. */

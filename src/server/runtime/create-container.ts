@@ -12,17 +12,18 @@ import { containerEngineName, uniqueEngineName, type ContainerIdentity } from '.
 import { familiarName, parseReference } from '../../translate/reference';
 import { isReady } from '../../translate/sandbox-status';
 import { needsHostDevices } from '../../translate/container-security';
-import { explainCreateFailure } from '../create-failure';
-import { requireLoadedProfile } from '../apparmor-profile';
+import { requireLoadedProfile } from '../container/apparmor-profile';
+import { explainCreateFailure } from '../container/create-failure';
+import { createInEngine } from '../container/create-in-engine';
+import { listHostDevices } from '../container/host-devices';
+import { requireSubPaths } from '../container/image-sub-paths';
+import { requireKernelValues } from '../container/kernel-values';
+import { withMountImages } from '../container/mount-images';
+import { loadSeccompOptions } from '../container/seccomp-profile';
+import { wasStarted } from '../container/state';
 import { grantable, hasSecurityOption } from '../engine-facts';
-import { listHostDevices } from '../host-devices';
-import { requireSubPaths } from '../image-sub-paths';
-import { requireKernelValues } from '../kernel-values';
 import { findImage, getContainer, getSandbox } from '../lookup';
-import { withMountImages } from '../mount-images';
-import { loadSeccompOptions } from '../seccomp-profile';
 import type { CallContext, Services } from '../services';
-import { createLosingNothing } from './run-pod-sandbox';
 
 /**
  * One Engine call: the record is made from what we asked for. A container of the same name and attempt that a lost
@@ -73,7 +74,7 @@ function isSameContainer({ metadata }: ContainerRecord, wanted: ContainerIdentit
  * @throws ALREADY_EXISTS when it was started: then the caller knows it, and wants a second one.
  */
 function lostOne(held: ContainerRecord): string {
-  if (held.state === 'created' && held.startedAt.isZero() && held.error === '') return held.id;
+  if (!wasStarted(held)) return held.id;
   throw alreadyExists(
     `container ${held.metadata.name} attempt ${held.metadata.attempt} exists in this sandbox as ${held.id} (${held.state})`,
   );
@@ -129,9 +130,7 @@ async function create(
       runtime: sandbox.runtimeHandler === 'docker' ? '' : sandbox.runtimeHandler,
     };
     const body = toContainerCreate({ ...checked, mounts }, sandbox, surroundings, seccomp);
-    const id = await createLosingNothing(services, name, () =>
-      docker.createContainer(name, body, { signal }),
-    );
+    const id = await createInEngine(services, name, body, signal);
     await requireSubPaths(docker, id, mounts, 'config.mounts', signal);
     store.containers.put(createdContainer(id, name, body, image, Date.now()));
     return id;

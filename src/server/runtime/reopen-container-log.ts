@@ -1,8 +1,8 @@
 import { failedPrecondition } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
+import { isRunning } from '../container/state';
 import { getContainer } from '../lookup';
 import type { Services } from '../services';
-import { isRunning } from './stop-container';
 
 /**
  * After kubelet renamed the log: the new file exists when this returns, the old one grows no more, and every line is
@@ -15,7 +15,7 @@ export async function reopenContainerLog(
   const container = getContainer(store, request.container_id);
   if (container.logPath === '')
     throw failedPrecondition(`container ${container.id} was created without a log_path`);
-  // Nothing will be written any more: a new file would only hide the complete one (cri-surface.md 3.4).
+  // Nothing will be written any more: a new file would only hide the complete one.
   if (!isRunning(container)) {
     throw failedPrecondition(`container ${container.id} is not running (${container.state})`);
   }

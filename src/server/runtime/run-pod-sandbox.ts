@@ -9,10 +9,12 @@ import { sandboxEngineName, uniqueEngineName } from '../../translate/names';
 import { toPodToAttach } from '../../translate/pod-to-attach';
 import { checkSandbox, toSandboxCreate, type CheckedSandbox } from '../../translate/sandbox-create';
 import { isReady } from '../../translate/sandbox-status';
+import { createInEngine } from '../container/create-in-engine';
+import { removeFromEngine } from '../container/remove-from-engine';
+import { loadSeccompOptions } from '../container/seccomp-profile';
+import { startInEngine } from '../container/start-in-engine';
 import { hasSecurityOption } from '../engine-facts';
-import { loadSeccompOptions } from '../seccomp-profile';
 import type { CallContext, Services } from '../services';
-import { startInEngine } from '../start-failure';
 
 /**
  * Create, start, inspect, connect: three Engine calls. A sandbox of the same identity that a lost call left behind is
@@ -44,19 +46,18 @@ export async function runPodSandbox(
  * @returns its id when it is ready for use; undefined when it was a useless leftover, now removed.
  */
 async function adopt(
-  { docker, store, network, containerSync }: Services,
+  services: Services,
   holder: SandboxRecord,
   wanted: SandboxMetadata,
 ): Promise<string | undefined> {
   if (isReady(holder)) return holder.id;
-  if (store.containers.ofSandbox(holder.id).length > 0) {
+  if (services.store.containers.ofSandbox(holder.id).length > 0) {
     throw alreadyExists(
       `sandbox ${holder.id} of attempt ${wanted.attempt} of pod ${wanted.namespace}/${wanted.name} exists, stopped and with containers; remove it or use another attempt`,
     );
   }
-  await network.detach(holder.id, holder.pid);
-  await docker.removeContainer(holder.id);
-  await containerSync.lock.run(holder.id, () => containerSync.forget(holder.id));
+  await services.network.detach(holder.id, holder.pid);
+  await removeFromEngine(services, holder.id);
   return undefined;
 }
 
@@ -113,7 +114,7 @@ async function create(
     },
     seccomp,
   );
-  const id = await createLosingNothing(services, name, () => docker.createContainer(name, body, { signal }));
+  const id = await createInEngine(services, name, body, signal);
   try {
     await startInEngine(docker, id, signal);
     await containerSync.lock.run(id, async () => {
@@ -136,35 +137,13 @@ async function create(
   }
 }
 
-/**
- * A create call that is cancelled or torn may have succeeded in the Engine all the same. Its event was left to us
- * because we hold the name, so look: the store shows what is there, and kubelet's retry or GC deals with it.
- */
-export async function createLosingNothing(
-  { containerSync, logger }: Services,
-  name: string,
-  createCall: () => Promise<string>,
-): Promise<string> {
-  try {
-    return await createCall();
-  } catch (error) {
-    if (!(error instanceof Error && 'statusCode' in error)) {
-      containerSync.discover(name).catch((failure: unknown) => {
-        logger.debug(() => `No look after the failed create of ${name}: ${messageOf(failure)}`);
-      });
-    }
-    throw error;
-  }
-}
-
 /** Not with the call's signal: a cancelled call must clean up too. */
-async function discard({ docker, containerSync, logger }: Services, id: string): Promise<void> {
+async function discard(services: Services, id: string): Promise<void> {
   try {
-    await docker.removeContainer(id);
-    await containerSync.lock.run(id, () => containerSync.forget(id));
+    await removeFromEngine(services, id);
   } catch (error) {
     // kubelet's GC finds it: the record says NOTREADY.
-    logger.warn('A failed sandbox could not be removed', { sandbox: id, error: messageOf(error) });
-    await containerSync.refresh(id).catch(() => undefined);
+    services.logger.warn('A failed sandbox could not be removed', { sandbox: id, error: messageOf(error) });
+    await services.containerSync.refresh(id).catch(() => undefined);
   }
 }

@@ -5,9 +5,10 @@ import type { Store } from '../../store/store';
 import { readKernelValues, writeKernelValues } from '../../sync/kernel-values';
 import { hasKernelValues } from '../../translate/kernel-values';
 import { isReady } from '../../translate/sandbox-status';
+import { startInEngine, StartFailure } from '../container/start-in-engine';
+import { wasStarted } from '../container/state';
 import { getContainer } from '../lookup';
 import type { CallContext, Services } from '../services';
-import { startInEngine, StartFailure } from '../start-failure';
 
 /** Start and inspect: two Engine calls. When it returns the record says running (or exited) and the CRI log exists. */
 export async function startContainer(
@@ -21,9 +22,8 @@ export async function startContainer(
     id,
     async () => {
       const container = getContainer(store, id);
-      if (container.state !== 'created' || !container.startedAt.isZero() || container.error !== '') {
+      if (wasStarted(container))
         throw failedPrecondition(`container ${id} was started already (${container.state})`);
-      }
       const sandbox = store.sandboxes.get(container.sandboxId);
       if (sandbox === undefined || !isReady(sandbox)) {
         throw failedPrecondition(`pod sandbox ${container.sandboxId} of container ${id} is not ready`);

@@ -1,13 +1,13 @@
-import { hasStatus } from '../../docker/errors';
 import { forEachLimited } from '../../lib/concurrency';
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
 import type { SandboxRecord } from '../../store/records';
+import { isRunning } from '../container/state';
+import { afterStart, stopAndSettle, stopInEngine } from '../container/stop-in-engine';
 import { findSandbox } from '../lookup';
 import type { CallContext, Services } from '../services';
-import { afterStart, isRunning, stopAndSettle } from './stop-container';
 
-/** Containers are killed, not asked: kubelet has stopped them gracefully before (cri-surface.md 3.2). */
+/** Containers are killed, not asked: kubelet has stopped them gracefully before. */
 const CONTAINER_GRACE_SECONDS = 0;
 /** A pause process ends at once; this is for one that hangs. */
 const PAUSE_GRACE_SECONDS = 5;
@@ -35,19 +35,9 @@ export async function stopPodSandbox(
   await network.detach(sandbox.id, sandbox.pid);
   const isHost = sandbox.namespaces.network === NamespaceMode.NODE;
   if (!isHost) await change(services, sandbox.id, { networkReady: false, ips: [] });
-  if (isRunning(sandbox)) await stopPause(services, sandbox.id, signal);
+  if (isRunning(sandbox) && (await stopInEngine(services, sandbox.id, PAUSE_GRACE_SECONDS, signal)))
+    await change(services, sandbox.id, { state: 'exited', pid: 0 });
   return {};
-}
-
-async function stopPause(services: Services, id: string, signal: AbortSignal): Promise<void> {
-  try {
-    await services.docker.stopContainer(id, PAUSE_GRACE_SECONDS, { signal });
-  } catch (error) {
-    if (!hasStatus(error, 404)) throw error;
-    await services.containerSync.refresh(id, signal);
-    return;
-  }
-  await change(services, id, { state: 'exited', pid: 0 });
 }
 
 /** What we did to a sandbox, into its record; nothing when it is gone. */

@@ -8,7 +8,7 @@ import {
   vitalValues,
 } from '../../translate/kernel-values';
 import { toEngineUpdate } from '../../translate/resources';
-import { requireKernelValues } from '../kernel-values';
+import { requireKernelValues } from '../container/kernel-values';
 import { getContainer } from '../lookup';
 import type { CallContext, Services } from '../services';
 

@@ -1,7 +1,7 @@
-import type { DockerClient } from '../../../src/docker/client';
-import { silentLogger } from '../../../src/lib/logger';
-import { ImageAccounts } from '../../../src/server/image/image-accounts';
-import { fakeDocker } from '../../fakes/fake-docker';
+import type { DockerClient } from '../../../../src/docker/client';
+import { silentLogger } from '../../../../src/lib/logger';
+import { ImageAccounts } from '../../../../src/server/image/image-accounts';
+import { fakeDocker } from '../../../fakes/fake-docker';
 
 const never = new AbortController().signal;
 

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadSeccompOptions } from '../../../src/server/seccomp-profile';
-import { rejectionOf } from '../support/errors';
+import { loadSeccompOptions } from '../../../../src/server/container/seccomp-profile';
+import { rejectionOf } from '../../support/errors';
 
 const DIR = mkdtempSync(join(tmpdir(), 'seccomp-'));
 afterAll(() => rmSync(DIR, { recursive: true }));

@@ -1,13 +1,13 @@
-import { unavailable } from '../../../src/lib/errors';
-import { KeyedLock } from '../../../src/lib/keyed-lock';
-import { silentLogger } from '../../../src/lib/logger';
-import { startContainer } from '../../../src/server/runtime/start-container';
-import type { Services } from '../../../src/server/services';
-import { Store } from '../../../src/store/store';
-import { fakeDocker } from '../../fakes/fake-docker';
-import { rejectionOf } from '../support/errors';
-import { containerRecord, runningContainer, sandboxRecord } from '../support/records';
-import { decoded } from '../support/wire';
+import { unavailable } from '../../../../src/lib/errors';
+import { KeyedLock } from '../../../../src/lib/keyed-lock';
+import { silentLogger } from '../../../../src/lib/logger';
+import { startContainer } from '../../../../src/server/runtime/start-container';
+import type { Services } from '../../../../src/server/services';
+import { Store } from '../../../../src/store/store';
+import { fakeDocker } from '../../../fakes/fake-docker';
+import { rejectionOf } from '../../support/errors';
+import { containerRecord, runningContainer, sandboxRecord } from '../../support/records';
+import { decoded } from '../../support/wire';
 
 /** A container with limits that only we can write, whose start the Engine answers with an error. */
 function startCutOff(unified: Record<string, string>, runs: boolean) {

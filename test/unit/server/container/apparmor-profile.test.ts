@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { requireLoadedProfile } from '../../../src/server/apparmor-profile';
-import { rejectionOf } from '../support/errors';
+import { requireLoadedProfile } from '../../../../src/server/container/apparmor-profile';
+import { rejectionOf } from '../../support/errors';
 
 describe('requireLoadedProfile', () => {
   const directory = mkdtempSync(join(tmpdir(), 'apparmor-'));

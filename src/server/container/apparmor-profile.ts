@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { failedPrecondition } from '../lib/errors';
+import { failedPrecondition } from '../../lib/errors';
 
 /**
  * The Engine would notice only at start: a pod that names a profile which is not loaded must not be created (kubelet

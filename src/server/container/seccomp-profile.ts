@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { failedPrecondition, invalidArgument, messageOf } from '../lib/errors';
-import { seccompOption, seccompProfileFault, type SeccompChoice } from '../translate/seccomp';
+import { failedPrecondition, invalidArgument, messageOf } from '../../lib/errors';
+import { seccompOption, seccompProfileFault, type SeccompChoice } from '../../translate/seccomp';
 
 const MAX_PROFILE_BYTES = 1024 * 1024;
 

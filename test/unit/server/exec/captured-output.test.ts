@@ -1,4 +1,4 @@
-import { CapturedOutput } from '../../../src/server/exec/captured-output';
+import { CapturedOutput } from '../../../../src/server/exec/captured-output';
 
 /** A frame as the Engine sends it. */
 function frame(kind: number, text: string | Buffer): Buffer {

@@ -1,7 +1,7 @@
-import type { DockerClient } from '../docker/client';
-import { hasStatus } from '../docker/errors';
-import { invalidArgument, messageOf, RuntimeError } from '../lib/errors';
-import type { MountRecord } from '../store/records';
+import type { DockerClient } from '../../docker/client';
+import { hasStatus } from '../../docker/errors';
+import { invalidArgument, messageOf, RuntimeError } from '../../lib/errors';
+import type { MountRecord } from '../../store/records';
 
 /** Any path will do: to read it, the Engine mounts all that the container has. */
 const ANY_PATH = '/etc/passwd';

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { listHostDevices } from '../../../src/server/host-devices';
+import { listHostDevices } from '../../../../src/server/container/host-devices';
 
 const run = promisify(execFile);
 

@@ -1,13 +1,17 @@
 import { watch, type FSWatcher } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { errnoOf } from '../../lib/errors';
 
 /** Writers create, fill and rename: look once, when they have had this long. */
 const SETTLE_MS = 50;
+/** As often as kubelet asks for the network's condition. */
+const UNWATCHED_MS = 5_000;
 
 /**
  * Tells of changes in a directory through inotify, also when it appears, disappears or is replaced later: then the
- * nearest directory above that exists is watched. Nothing runs while nothing happens.
+ * nearest directory above that exists is watched. Nothing runs while nothing happens, but on a node that is out of
+ * watches: there a change is supposed by the clock.
  */
 export class DirectoryWatch {
   private watcher: FSWatcher | undefined;
@@ -41,23 +45,23 @@ export class DirectoryWatch {
       this.watcher = watch(place.path, { persistent: false }, () => this.poke());
       this.watcher.on('error', () => this.poke());
       this.watched = place.key;
-    } catch {
-      // Gone between stat and watch.
-      this.poke();
+    } catch (error) {
+      // ENOENT: gone between stat and watch.
+      this.poke(errnoOf(error) === 'ENOENT' ? SETTLE_MS : UNWATCHED_MS);
       return;
     }
     // What happened between the stat and the watch was not told.
     if ((await nearestDirectory(this.directory)).key !== place.key) this.poke();
   }
 
-  private poke(): void {
+  private poke(afterMs = SETTLE_MS): void {
     if (this.closed || this.timer !== undefined) return;
     this.timer = setTimeout(() => {
       this.timer = undefined;
       void this.arm().then(() => {
         if (!this.closed) this.onChange();
       });
-    }, SETTLE_MS);
+    }, afterMs);
     this.timer.unref();
   }
 }

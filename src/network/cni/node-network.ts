@@ -19,7 +19,7 @@ export interface NodeNetworkParts {
 
 /**
  * The node's CNI network: the first valid configuration and whether its plugins are there and willing. Read again when
- * a directory changes, never by the clock.
+ * a directory changes.
  */
 export class NodeNetwork {
   private config: NetworkConfig | undefined;

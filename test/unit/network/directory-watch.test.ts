@@ -1,0 +1,40 @@
+import fs from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DirectoryWatch } from '../../../src/network/cni/directory-watch';
+import { until } from '../support/async';
+
+describe('DirectoryWatch', () => {
+  let root: string;
+  let watch: DirectoryWatch;
+  let changes: number;
+  beforeEach(async () => {
+    root = await mkdtemp(join(tmpdir(), 'dockbridge-watch-'));
+    changes = 0;
+    watch = new DirectoryWatch(join(root, 'net.d'), () => (changes += 1));
+  });
+  afterEach(async () => {
+    watch.close();
+    jest.restoreAllMocks();
+    await rm(root, { recursive: true });
+  });
+
+  it('tells of a directory that appears, and of what then happens in it', async () => {
+    await watch.start();
+    await mkdir(join(root, 'net.d'));
+    await until(() => changes > 0, 'the directory');
+    const before = changes;
+    await writeFile(join(root, 'net.d/10.conf'), '{}');
+    await until(() => changes > before, 'the file');
+  });
+
+  it('looks by the clock, and seldom, on a node that is out of watches', async () => {
+    jest.spyOn(fs, 'watch').mockImplementation(() => {
+      throw Object.assign(new Error('ENOSPC: System limit for number of file watchers'), { code: 'ENOSPC' });
+    });
+    const timers = jest.spyOn(global, 'setTimeout');
+    await watch.start();
+    expect(timers.mock.calls.map(([, ms]) => ms)).toEqual([5_000]);
+  });
+});

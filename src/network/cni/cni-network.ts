@@ -1,7 +1,7 @@
 import { internal, messageOf } from '../../lib/errors';
 import { allSettled } from '../../lib/concurrency';
 import { sharedAbortController } from '../../lib/deadline';
-import { KeyedLock } from '../../lib/keyed-lock';
+import { abortable, KeyedLock } from '../../lib/keyed-lock';
 import type { Logger } from '../../lib/logger';
 import { Semaphore } from '../../lib/semaphore';
 import type { EngineContainerInspect } from '../../translate/engine';
@@ -176,7 +176,7 @@ export class CniNetwork implements PodNetwork {
   }
 
   private async exclusively<T>(id: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    await this.tidy;
+    await (signal === undefined ? this.tidy : abortable(this.tidy, signal));
     return this.lock.run(id, () => this.slots.run(work, signal), signal);
   }
 

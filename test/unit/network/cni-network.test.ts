@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CniNetwork } from '../../../src/network/cni/cni-network';
@@ -209,6 +210,24 @@ describe('A pod on a CNI network', () => {
     );
     expect(failures).toEqual([expect.stringMatching(/host port 80\/tcp is taken by pod shop\/(web|other)$/)]);
     await network.attach(sandbox('c3'), pod({ ports: [{ ...ports[0]!, protocol: 'udp' }] }));
+  });
+});
+
+describe('A caller that has gone', () => {
+  it('does not wait for plugins of an earlier run', async () => {
+    const env = { ...process.env, CNI_NETNS: '/handles/earlier' };
+    const orphan = spawn('sleep', ['1000'], { env });
+    try {
+      await reopen();
+      const gone = new AbortController();
+      const adding = network.attach(sandbox('c1'), pod(), gone.signal);
+      gone.abort(new Error('cancelled'));
+      await expect(adding).rejects.toThrow('cancelled');
+      // Not after 10 s, when it is killed.
+      expect(orphan.signalCode).toBeNull();
+    } finally {
+      orphan.kill('SIGKILL');
+    }
   });
 });
 

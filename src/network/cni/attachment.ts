@@ -1,6 +1,6 @@
 import type { JsonObject } from './json';
 
-/** One interface of one pod on one network: what its ADD was, and its DEL will be, called with. */
+/** One interface of one pod on one network: what its ADD was, and its CHECK and DEL will be, called with. */
 export interface Attachment {
   readonly containerId: string;
   readonly networkName: string;

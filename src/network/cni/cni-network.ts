@@ -128,6 +128,15 @@ export class CniNetwork implements PodNetwork {
     return { ready: true, ips: known.length > 0 && known.every((ip) => ips.includes(ip)) ? known : ips };
   }
 
+  /** @throws CniPluginError when the pod's network is not what ADD made of it any more. */
+  async check(sandboxId: string): Promise<void> {
+    await this.exclusively(sandboxId, async () => {
+      for (const entry of this.cache.of(sandboxId)) {
+        if (entry.result !== undefined) await this.chain.check(this.configOf(entry), entry, entry.result);
+      }
+    });
+  }
+
   rememberedIps(sandboxId: string): readonly string[] {
     const result = this.cache.of(sandboxId).find(({ ifName }) => ifName === IF_NAME)?.result;
     return result === undefined ? [] : podIps(result);

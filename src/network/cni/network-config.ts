@@ -15,6 +15,7 @@ export interface PluginConfig {
 export interface NetworkConfig {
   readonly name: string;
   readonly cniVersion: CniVersion;
+  readonly disableCheck: boolean;
   readonly disableGc: boolean;
   readonly plugins: readonly PluginConfig[];
   /** The list as JSON text; what the result cache keeps for the DEL. */
@@ -40,6 +41,7 @@ export function parseNetworkList(json: string, inSubdirectory: readonly JsonObje
   return {
     name: toName(list.name),
     cniVersion: toVersion(list),
+    disableCheck: toSwitch(list.disableCheck, 'disableCheck'),
     disableGc: toSwitch(list.disableGC, 'disableGC'),
     plugins,
     json: inSubdirectory.length === 0 ? json : JSON.stringify(whole),

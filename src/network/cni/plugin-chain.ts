@@ -49,6 +49,20 @@ export class PluginChain {
     return result ?? {};
   }
 
+  /** @throws CniPluginError when the pod's network is not what ADD made. */
+  async check(config: NetworkConfig, attachment: Attachment, result: CniResult): Promise<void> {
+    if (config.disableCheck || !isAtLeast(config.cniVersion, '0.4.0')) return;
+    for (const plugin of config.plugins) {
+      const stdin = pluginInput(
+        config,
+        plugin,
+        attachment.capabilityArgs,
+        convertResult(result, config.cniVersion),
+      );
+      await this.run(plugin.type, 'CHECK', environment(attachment), stdin);
+    }
+  }
+
   /** In reverse; stops at the first failure, because what follows would free what the failed plugin still refers to. */
   async del(config: NetworkConfig, attachment: Attachment, result: CniResult | undefined): Promise<void> {
     const before =

@@ -32,7 +32,7 @@ describe('A network configuration', () => {
       listOf([{ type: 'a', capabilities: [] }]),
       'plugins[0]: "capabilities" is not an object',
     ],
-    ['an odd switch', listOf(['a'], { disableGC: 1 }), '"disableGC" is neither true nor false'],
+    ['an odd switch', listOf(['a'], { disableCheck: 1 }), '"disableCheck" is neither true nor false'],
     [
       'a version of the future',
       listOf(['a'], { cniVersion: '9.9.9' }),

@@ -66,6 +66,15 @@ describe('A chain of plugins', () => {
     expect(one?.input).not.toHaveProperty('capabilities');
   });
 
+  it('is checked forward, unless it is too old or says not to', async () => {
+    for (const name of ['one', 'two']) await node.plugin(name, '');
+    await chain.check(network(['one', 'two']), ATTACHMENT, RESULT);
+    expect(await node.story()).toEqual(['CHECK one', 'CHECK two']);
+    await chain.check(network(['one'], { cniVersion: '0.3.1' }), ATTACHMENT, RESULT);
+    await chain.check(network(['one'], { disableCheck: true }), ATTACHMENT, RESULT);
+    expect(await node.story()).toHaveLength(2);
+  });
+
   it('is asked for STATUS and GC from 1.1 on', async () => {
     await node.plugin('one', '');
     const valid = [{ containerID: 'c1', ifname: 'eth0' }];

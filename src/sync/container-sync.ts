@@ -96,13 +96,18 @@ export class ContainerSync {
   async absorb(inspect: EngineContainerInspect): Promise<SandboxRecord | ContainerRecord | undefined> {
     const { store, network } = this.parts;
     const type = inspect.Config.Labels?.[TYPE_LABEL];
-    if (type === SANDBOX_TYPE) {
-      const sandbox = sandboxFromInspect(inspect, await network.stateOf(inspect));
-      if (sandbox !== undefined) store.sandboxes.put(sandbox);
+    const sandbox =
+      type === SANDBOX_TYPE ? sandboxFromInspect(inspect, await network.stateOf(inspect)) : undefined;
+    if (sandbox !== undefined) {
+      store.sandboxes.put(sandbox);
       return sandbox;
     }
     const container = type === CONTAINER_TYPE ? containerFromInspect(inspect) : undefined;
-    if (container === undefined) return undefined;
+    if (container === undefined) {
+      // Its labels are an image's: what it needs of images is needed all the same.
+      store.foreign.put({ id: inspect.Id, engineName: inspect.Name, imageId: inspect.Image });
+      return undefined;
+    }
     const record = await this.withMemory(container);
     await this.putContainer(record);
     return record;
@@ -288,6 +293,7 @@ export class ContainerSync {
     const { store } = this.parts;
     const known = store.sandboxes.get(summary.Id) ?? store.containers.get(summary.Id);
     if (this.doubtful.has(summary.Id)) return true;
+    if (store.foreign.get(summary.Id) !== undefined) return false;
     return known?.state !== summary.State || known.engineName !== engineName(summary);
   }
 }

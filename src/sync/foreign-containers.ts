@@ -28,9 +28,9 @@ export class ForeignContainers {
   /** Returns at once. */
   handle(event: EngineEvent, signal: AbortSignal): void {
     const { ID: id, Attributes: attributes } = event.Actor;
-    if (attributes[TYPE_LABEL] !== undefined) return;
     if (event.Action === 'destroy') this.parts.store.foreign.delete(id);
-    if (event.Action === 'create') void this.learn(id, signal);
+    // One that only looks like a pod's is found out when it is inspected as such.
+    if (event.Action === 'create' && attributes[TYPE_LABEL] === undefined) void this.learn(id, signal);
   }
 
   /** Never rejects: the next list makes up for it. */

@@ -4,16 +4,19 @@ import type {
   EngineState,
   ImageRecord,
   KernelValues,
+  MountImageRecord,
+  MountRecord,
   StringMap,
   UserRecord,
 } from '../store/records';
 import type { ContainerExtra } from './container-create';
-import type { EngineContainerCreate, EngineContainerInspect } from './engine';
+import type { EngineContainerCreate, EngineContainerInspect, EngineHostConfig } from './engine';
 import { decodeLabels, LOG_PATH_LABEL, readExtra, SANDBOX_ID_LABEL } from './labels';
 import { fromEngineMounts } from './engine-mounts';
 import { isKey, isPageSize } from './kernel-values';
-import { parseEngineName } from './names';
+import { parseEngineName, withoutSlash } from './names';
 import { fromEngineResources } from './resources';
+import { hasShapeOf } from './shape';
 import { nanosFromEngineTime } from './time';
 
 const EXTRA_EXAMPLE: ContainerExtra = {
@@ -21,26 +24,36 @@ const EXTRA_EXAMPLE: ContainerExtra = {
   sandboxId: '',
   metadata: { name: '', attempt: 0 },
   image: { image: '', userSpecified: '', annotations: {} },
-  mounts: [],
-  labelKeys: [],
-  annotationKeys: [],
+  mounts: [
+    {
+      containerPath: '',
+      hostPath: '',
+      readonly: false,
+      selinuxRelabel: false,
+      propagation: 0,
+      recursiveReadOnly: false,
+    },
+  ],
+  labelKeys: [''],
+  annotationKeys: [''],
   shadowed: {},
 };
 
 /**
  * The Engine's inspect → record, for containers of ours and of cri-dockerd.
- * @returns undefined for a container without metadata in label or name, or without a sandbox.
+ * @returns undefined for a container without metadata in label or name, or of no pod's sandbox.
  */
 export function containerFromInspect(container: EngineContainerInspect): ContainerRecord | undefined {
   const engineLabels = container.Config.Labels ?? {};
   const written = readExtra(engineLabels, EXTRA_EXAMPLE);
   // An image may carry such a label itself, and cri-dockerd's containers take it over.
   const extra = written?.sandboxId === engineLabels[SANDBOX_ID_LABEL] ? written : undefined;
-  const engineName = container.Name.replace(/^\//, '');
+  const engineName = withoutSlash(container.Name);
   const parsed = parseEngineName(engineName);
   const metadata = extra?.metadata ?? (parsed && { name: parsed.first, attempt: parsed.attempt });
   const sandboxId = engineLabels[SANDBOX_ID_LABEL];
   if (metadata === undefined || sandboxId === undefined) return undefined;
+  if (parsed === undefined && !joins(container.HostConfig, sandboxId)) return undefined;
   const { State: state, Config: config } = container;
   const startedAt = nanosFromEngineTime(state.StartedAt);
   const finishedAt = nanosFromEngineTime(state.FinishedAt);
@@ -65,7 +78,7 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     userSpecifiedImage: extra?.image.userSpecified ?? '',
     imageAnnotations: extra?.image.annotations ?? {},
     imageId: container.Image,
-    mounts: extra?.mounts ?? fromEngineMounts(container.HostConfig),
+    mounts: readMounts(extra?.mounts) ?? fromEngineMounts(container.HostConfig),
     resources: fromEngineResources(container.HostConfig, readKernel(extra?.kernel)),
     user: readUser(extra?.user),
     logPath: engineLabels[LOG_PATH_LABEL] ?? '',
@@ -75,6 +88,14 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     stdinOnce: config.StdinOnce ?? false,
     stopSignal: config.StopSignal ?? '',
   };
+}
+
+/**
+ * A container with neither a pod's name nor a namespace of its sandbox has its labels from an image, made of a pod's
+ * container (`docker commit`) or to deceive: they tell where to write a log.
+ */
+function joins({ NetworkMode, IpcMode, PidMode }: EngineHostConfig, sandboxId: string): boolean {
+  return [NetworkMode, IpcMode, PidMode].includes(`container:${sandboxId}`);
 }
 
 /** Anybody with access to the Engine can set labels: a key is part of a path. */
@@ -88,6 +109,14 @@ function readKernel(kernel: KernelValues | undefined): KernelValues {
     hugepages: Object.fromEntries(Object.entries(texts(kernel?.hugepages)).filter(isLimit)),
     unified: Object.fromEntries(Object.entries(texts(kernel?.unified)).filter(([key]) => isKey(key))),
   };
+}
+
+/** As an example: what may be missing is looked at by itself. */
+const MOUNT_IMAGE: MountImageRecord = { image: '', userSpecified: '', annotations: {}, subPath: '', id: '' };
+
+function readMounts(mounts: readonly MountRecord[] | undefined): readonly MountRecord[] | undefined {
+  const isWhole = ({ image }: MountRecord): boolean => image === undefined || hasShapeOf(image, MOUNT_IMAGE);
+  return mounts?.every(isWhole) === true ? mounts : undefined;
 }
 
 function readUser(user: UserRecord | undefined): UserRecord | undefined {

@@ -1,4 +1,5 @@
 import type { StringMap } from '../store/records';
+import { hasShapeOf } from './shape';
 
 /** Engine labels shared with cri-dockerd (cri-dockerd.md 2.1). */
 export const TYPE_LABEL = 'io.kubernetes.docker.type';
@@ -88,7 +89,7 @@ function decodeKnown(engineLabels: StringMap, keys: LabelKeys): DecodedLabels {
 /**
  * The JSON under EXTRA_LABEL; undefined when absent (cri-dockerd's container) or not ours to read: anybody with access
  * to the Engine can set labels, and one odd container must not stop a resync.
- * @param example a value with all parts that must be there, of their types.
+ * @param example see hasShapeOf.
  */
 export function readExtra<T extends object>(engineLabels: StringMap, example: T): T | undefined {
   const text = engineLabels[EXTRA_LABEL];
@@ -101,12 +102,4 @@ export function readExtra<T extends object>(engineLabels: StringMap, example: T)
   } catch {
     return undefined;
   }
-}
-
-function hasShapeOf(value: unknown, example: unknown): boolean {
-  if (Array.isArray(example)) return Array.isArray(value);
-  if (typeof example !== 'object' || example === null) return typeof value === typeof example;
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  const parts = value as Readonly<Record<string, unknown>>;
-  return Object.entries(example).every(([key, part]) => hasShapeOf(parts[key], part));
 }

@@ -21,9 +21,19 @@ export function containerEngineName(container: ContainerIdentity, pod: SandboxMe
   return [PREFIX, container.name, pod.name, pod.namespace, pod.uid, container.attempt].join('_');
 }
 
+/** The Engine gives names with a slash before them. */
+export function withoutSlash(name: string): string {
+  return name.replace(/^\//, '');
+}
+
 /** @param suffix eight hex digits. */
 export function uniqueEngineName(name: string, suffix: string): string {
   return `${name}_${suffix}`;
+}
+
+/** Whether `engineName` is `name`, perhaps made unique. */
+export function isMadeOf(engineName: string, name: string): boolean {
+  return engineName === name || engineName.startsWith(`${name}_`);
 }
 
 export interface ParsedName {

@@ -53,7 +53,7 @@ export interface CheckedSandbox {
 
 /** Of pods' infrastructure: just above what must never be killed (dockershim's and cri-dockerd's value). */
 const SANDBOX_OOM_SCORE = -998;
-const SANDBOX_CPU_SHARES = 2;
+export const SANDBOX_CPU_SHARES = 2;
 
 /** @throws INVALID_ARGUMENT or UNIMPLEMENTED, naming the field. */
 export function checkSandbox(config: Config | null, runtimeHandler: string): CheckedSandbox {

@@ -1,13 +1,13 @@
 import { NamespaceMode } from '../proto/enums';
 import type { EngineState, SandboxMetadata, SandboxRecord } from '../store/records';
 import type { EngineContainerInspect } from './engine';
-import { decodeLabels, readExtra } from './labels';
-import { parseEngineName, sandboxEngineName } from './names';
+import { decodeLabels, readExtra, SANDBOX_TYPE, TYPE_LABEL } from './labels';
+import { isMadeOf, parseEngineName, sandboxEngineName, withoutSlash } from './names';
 import { fromEngineNamespaces, POD_NAMESPACES } from './namespaces';
-import type { SandboxExtra } from './sandbox-create';
+import { SANDBOX_CPU_SHARES, type SandboxExtra } from './sandbox-create';
 import { nanosFromEngineTime } from './time';
 
-const EXTRA_EXAMPLE: SandboxExtra = {
+export const SANDBOX_EXTRA_EXAMPLE: SandboxExtra = {
   v: 1,
   metadata: { name: '', namespace: '', uid: '', attempt: 0 },
   runtimeHandler: '',
@@ -15,8 +15,8 @@ const EXTRA_EXAMPLE: SandboxExtra = {
   logDirectory: '',
   cgroupParent: '',
   privileged: false,
-  labelKeys: [],
-  annotationKeys: [],
+  labelKeys: [''],
+  annotationKeys: [''],
   shadowed: {},
 };
 
@@ -29,9 +29,8 @@ export function sandboxFromInspect(
   container: EngineContainerInspect,
   network: { readonly ready: boolean; readonly ips: readonly string[] },
 ): SandboxRecord | undefined {
-  const engineLabels = container.Config.Labels ?? {};
-  const engineName = container.Name.replace(/^\//, '');
-  const extra = ownExtra(readExtra(engineLabels, EXTRA_EXAMPLE), engineName);
+  const engineName = withoutSlash(container.Name);
+  const extra = ownSandboxExtra(container, SANDBOX_EXTRA_EXAMPLE);
   const metadata = extra?.metadata ?? metadataFromName(engineName);
   if (metadata === undefined) return undefined;
   const namespaces = extra?.namespaces ?? fromEngineNamespaces(container.HostConfig);
@@ -40,7 +39,7 @@ export function sandboxFromInspect(
     id: container.Id,
     engineName,
     metadata,
-    ...decodeLabels(engineLabels, extra),
+    ...decodeLabels(container.Config.Labels ?? {}, extra),
     createdAt: nanosFromEngineTime(container.Created),
     state: container.State.Status as EngineState,
     pid: container.State.Pid,
@@ -57,13 +56,23 @@ export function sandboxFromInspect(
   };
 }
 
-/** A pause image may carry such a label itself, but does not know the pod that its container's name tells of. */
-function ownExtra(extra: SandboxExtra | undefined, engineName: string): SandboxExtra | undefined {
-  const isForged =
-    extra !== undefined &&
-    parseEngineName(engineName) !== undefined &&
-    !engineName.startsWith(sandboxEngineName(extra.metadata));
-  return isForged ? undefined : extra;
+/**
+ * What our own label says of a sandbox that we made. Labels alone prove nothing, for an image brings its own into all
+ * that is made of it; but it cannot know the name, nor has it a say in the HostConfig of one that was renamed since.
+ */
+export function ownSandboxExtra<T extends SandboxExtra>(
+  { Name, Config, HostConfig: host }: EngineContainerInspect,
+  example: T,
+): T | undefined {
+  const labels = Config.Labels ?? {};
+  const extra = labels[TYPE_LABEL] === SANDBOX_TYPE ? readExtra(labels, example) : undefined;
+  if (extra === undefined) return undefined;
+  const engineName = withoutSlash(Name);
+  if (isMadeOf(engineName, sandboxEngineName(extra.metadata))) return extra;
+  const isRenamed = parseEngineName(engineName) === undefined;
+  return isRenamed && host.CpuShares === SANDBOX_CPU_SHARES && host.LogConfig?.Type === 'none'
+    ? extra
+    : undefined;
 }
 
 function metadataFromName(engineName: string): SandboxMetadata | undefined {

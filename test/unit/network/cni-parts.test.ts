@@ -7,7 +7,6 @@ import { parseFibTrie, parseInet6 } from '../../../src/network/cni/namespace-add
 import { parseNetworkList, parseSinglePlugin } from '../../../src/network/cni/network-config';
 import { convertResult, podIps } from '../../../src/network/cni/result';
 import type { PodPort } from '../../../src/translate/pod-to-attach';
-import { toResolvConf } from '../../../src/translate/resolv-conf';
 import { thrownBy } from '../support/errors';
 import { ATTACHMENT, FakeNode, listOf, RESULT } from './fake-plugins';
 
@@ -203,14 +202,5 @@ fd000088000000000000000000000002 02 40 00 80     eth0
 00000000000000000000000000000001 01 80 10 80       lo
 `;
     expect(parseInet6(inet6)).toEqual(['fd00:88::2']);
-  });
-});
-
-describe('resolv.conf', () => {
-  it('says what is given and nothing else', () => {
-    expect(
-      toResolvConf({ servers: ['1.1.1.1', 'fd00::1'], searches: ['a', 'b'], options: ['ndots:5'] }),
-    ).toBe('search a b\nnameserver 1.1.1.1\nnameserver fd00::1\noptions ndots:5\n');
-    expect(toResolvConf({ servers: [], searches: [], options: [] })).toBe('');
   });
 });

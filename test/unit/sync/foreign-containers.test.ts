@@ -37,6 +37,19 @@ describe('containers that are no pods', () => {
     await room.link.stop();
   });
 
+  it('are also those that have a pod’s labels from their image, as of `docker commit`', async () => {
+    const room = syncRoom();
+    room.engine.containers.set(ID, containerInspect({ id: ID, name: 'quirky_noether' }));
+    await connected(room);
+    expect([known(room), room.store.containers.size]).toEqual([[IMAGE], 0]);
+    const { signal } = new AbortController();
+    await room.sync.resync(false, signal);
+    expect(room.engine.calls.filter((call) => call === `inspectContainer ${ID}`)).toHaveLength(1);
+    room.engine.emit(containerEvent('destroy', { id: ID, name: 'quirky_noether' }));
+    await until(() => known(room).length === 0);
+    await room.link.stop();
+  });
+
   it('are not forgotten by a list that is older than they are, but by the next', async () => {
     const room = await connected(syncRoom());
     room.engine.gates.set('listContainers', async () => {

@@ -210,6 +210,27 @@ describe('containerFromInspect', () => {
   });
 
   it.each([
+    { desc: 'is none', image: null },
+    { desc: 'is in part', image: { image: 'data', annotations: {} } },
+  ])('mounts of a label whose image $desc are as good as none', ({ image }) => {
+    const inspect = recordedInspect('container-running');
+    const labels = inspect.Config.Labels!;
+    const extra = JSON.parse(labels['io.dockbridge.cri'] ?? '{}') as { mounts: object[] };
+    const mounts = [{ ...extra.mounts[0], image }];
+    labels['io.dockbridge.cri'] = JSON.stringify({ ...extra, mounts });
+    expect(containerFromInspect(inspect)?.mounts).toHaveLength(2);
+  });
+
+  it('all labels may be an image’s, as of `docker commit`: its containers join no sandbox', () => {
+    const inspect = { ...recordedInspect('container-running'), Name: '/quirky_noether' };
+    expect(containerFromInspect(inspect)?.metadata.name).toBe('app');
+    const HostConfig = { NetworkMode: 'bridge', IpcMode: 'private', PidMode: '' };
+    expect(containerFromInspect({ ...inspect, HostConfig })).toBeUndefined();
+    const joined = { ...HostConfig, NetworkMode: `container:${'f'.repeat(64)}` };
+    expect(containerFromInspect({ ...inspect, HostConfig: joined })).toBeUndefined();
+  });
+
+  it.each([
     {
       desc: 'no sandbox',
       change: (inspect: EngineContainerInspect) => delete inspect.Config.Labels!['io.kubernetes.sandbox.id'],

@@ -110,7 +110,7 @@ describe('labels', () => {
 
 describe('readExtra', () => {
   const example = {
-    labelKeys: [] as string[],
+    labelKeys: [''],
     metadata: { name: '', attempt: 0 },
     flag: false,
     shadowed: {},
@@ -143,6 +143,8 @@ describe('readExtra', () => {
     { desc: 'only the version', text: '{"v":1}' },
     { desc: 'a missing part', text: JSON.stringify({ ...good, metadata: undefined }) },
     { desc: 'a part of another type', text: JSON.stringify({ ...good, labelKeys: 'a' }) },
+    { desc: 'another type in a list', text: JSON.stringify({ ...good, labelKeys: ['a', 5] }) },
+    { desc: 'another type in a map', text: JSON.stringify({ ...good, shadowed: { a: 5 } }) },
     { desc: 'an object for a list', text: JSON.stringify({ ...good, labelKeys: {} }) },
     { desc: 'a list for an object', text: JSON.stringify({ ...good, shadowed: [] }) },
     { desc: 'null for an object', text: JSON.stringify({ ...good, shadowed: null }) },

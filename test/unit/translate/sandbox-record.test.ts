@@ -98,6 +98,29 @@ describe('sandboxFromInspect', () => {
     });
   });
 
+  it('all labels may be an image’s: what `docker run` makes of it is nobody’s', () => {
+    const inspect = recordedInspect('sandbox-running');
+    const HostConfig = { ...inspect.HostConfig, CpuShares: 0, LogConfig: { Type: 'json-file', Config: {} } };
+    const run = { ...inspect, Name: '/quirky_noether', HostConfig };
+    expect(sandboxFromInspect(run, { ready: true, ips: [] })).toBeUndefined();
+  });
+
+  it('a label of ours that tells of another attempt is not this sandbox’s', () => {
+    const inspect = recordedInspect('sandbox-running');
+    const labels = inspect.Config.Labels!;
+    labels['io.dockbridge.cri'] = (labels['io.dockbridge.cri'] ?? '').replace(
+      '"privileged":false',
+      '"privileged":true',
+    );
+    const later = { ...inspect, Name: `${inspect.Name}0` };
+    expect(sandboxFromInspect(later, { ready: true, ips: [] })).toMatchObject({
+      metadata: { attempt: 20 },
+      privileged: false,
+    });
+    const unique = { ...inspect, Name: `${inspect.Name}_0a1b2c3d` };
+    expect(sandboxFromInspect(unique, { ready: true, ips: [] })?.privileged).toBe(true);
+  });
+
   it('neither label nor name: nobody’s', () => {
     const inspect = { ...recordedInspect('sandbox-cri-dockerd'), Name: '/mine' };
     expect(sandboxFromInspect(inspect, { ready: true, ips: [] })).toBeUndefined();

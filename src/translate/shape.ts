@@ -1,0 +1,16 @@
+/**
+ * Whether a value of unknown origin has all parts of the example, of their types. A list's first element stands for all
+ * of them, and an empty object for texts by any key.
+ */
+export function hasShapeOf(value: unknown, example: unknown): boolean {
+  if (Array.isArray(example)) {
+    const [element] = example as readonly unknown[];
+    return Array.isArray(value) && value.every((one) => hasShapeOf(one, element));
+  }
+  if (typeof example !== 'object' || example === null) return typeof value === typeof example;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const parts = value as Readonly<Record<string, unknown>>;
+  const expected = Object.entries(example);
+  if (expected.length === 0) return Object.values(parts).every((part) => typeof part === 'string');
+  return expected.every(([key, part]) => hasShapeOf(parts[key], part));
+}

@@ -12,15 +12,15 @@ import type { NameReservations } from '../store/name-reservations';
 import type { ContainerRecord, SandboxRecord } from '../store/records';
 import type { Store } from '../store/store';
 import type { KernelLog } from '../system/kernel-log';
-import { readKernelValues } from './kernel-values';
 import { containerFromInspect } from '../translate/container-record';
 import type { EngineContainerInspect, EngineContainerSummary } from '../translate/engine';
-import { mergedKernelValues } from '../translate/kernel-values';
+import { hasKernelValues, mergedKernelValues } from '../translate/kernel-values';
 import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/labels';
 import { sandboxFromInspect } from '../translate/sandbox-record';
 import { inspectFromSummary } from '../translate/summary';
 import { engineTimeFromNanos } from '../translate/time';
 import { keepForeign } from './foreign-containers';
+import { readKernelValues, readLostValues, writeKernelValues } from './kernel-values';
 
 /** Inspects in flight during a resync: enough to be quick, few enough to leave the Engine some air. */
 const RESYNC_CONCURRENCY = 8;
@@ -39,6 +39,8 @@ export interface ContainerSyncParts {
   readonly localEngine: boolean;
   /** Told once of all of the Engine's containers, before the first resync ends. */
   readonly onFirstList?: ((all: readonly EngineContainerSummary[]) => void) | undefined;
+  /** Where /proc is; tests have their own. */
+  readonly proc?: string | undefined;
   /** Of the machine that the Engine runs on, where that is ours. */
   readonly kernelLog?: Pick<KernelLog, 'killedForMemory'> | undefined;
 }
@@ -65,10 +67,23 @@ export class ContainerSync {
 
   /** The same for a caller that holds the lock. */
   async refreshLocked(id: string, signal?: AbortSignal): Promise<void> {
+    await this.look(id, (inspect) => this.absorb(inspect), signal);
+  }
+
+  /** The same after a start of ours, whose caller writes the kernel's limits: it can take the start back. */
+  async refreshStarted(id: string): Promise<void> {
+    await this.look(id, (inspect) => this.absorb(inspect, false));
+  }
+
+  private async look(
+    id: string,
+    absorb: (inspect: EngineContainerInspect) => Promise<unknown>,
+    signal?: AbortSignal,
+  ): Promise<void> {
     try {
       const inspect = await this.parts.docker.inspectContainer(id, { signal });
       await this.keepDns(inspect);
-      await this.absorb(inspect);
+      await absorb(inspect);
       this.doubtful.delete(id);
     } catch (error) {
       if (!hasStatus(error, 404)) throw error;
@@ -92,8 +107,12 @@ export class ContainerSync {
   /**
    * Inspect → record; the caller holds the lock of its id. A container's CRI log exists when its record says running,
    * and is complete when it says exited (critest.md 3.5).
+   * @param keepLimits whether to write limits that a container lacks.
    */
-  async absorb(inspect: EngineContainerInspect): Promise<SandboxRecord | ContainerRecord | undefined> {
+  async absorb(
+    inspect: EngineContainerInspect,
+    keepLimits = true,
+  ): Promise<SandboxRecord | ContainerRecord | undefined> {
     const { store, network } = this.parts;
     const type = inspect.Config.Labels?.[TYPE_LABEL];
     const sandbox =
@@ -108,19 +127,37 @@ export class ContainerSync {
       store.foreign.put({ id: inspect.Id, engineName: inspect.Name, imageId: inspect.Image });
       return undefined;
     }
-    const record = await this.withMemory(container);
+    const record = await this.withMemory(container, keepLimits);
     await this.putContainer(record);
     return record;
   }
 
   /** With what only we know of it: values that an update brought, and why the Engine refused to start it. */
-  private async withMemory(container: ContainerRecord): Promise<ContainerRecord> {
+  private async withMemory(container: ContainerRecord, keepLimits: boolean): Promise<ContainerRecord> {
     const known = this.parts.store.containers.get(container.id);
     const kernel = mergedKernelValues(container.resources, known?.resources ?? container.resources);
     const record = { ...container, resources: { ...container.resources, ...kernel } };
     if (record.state === 'created' && record.error === '' && known?.state === 'created')
       record.error = known.error;
-    return this.parts.localEngine ? { ...record, resources: await readKernelValues(record) } : record;
+    if (!this.parts.localEngine) return record;
+    if (keepLimits && known?.startedAt.equals(record.startedAt) !== true) await this.limitAgain(record);
+    return { ...record, resources: await readKernelValues(record, this.parts.proc) };
+  }
+
+  /** Of a run that was begun by others, or by a daemon that did not live to see it: the Engine knows nothing of these. */
+  private async limitAgain(container: ContainerRecord): Promise<void> {
+    const { logger, proc } = this.parts;
+    try {
+      const lost = await readLostValues(container, proc);
+      if (!hasKernelValues(lost)) return;
+      await writeKernelValues(container, lost, logger, proc);
+      logger.info('Limits that a container had lost were written again', { container: container.id });
+    } catch (error) {
+      logger.error('A container runs without limits that it was given', {
+        container: container.id,
+        error: messageOf(error),
+      });
+    }
   }
 
   /** Stores a container once its log has caught up with its state. */

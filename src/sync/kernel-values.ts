@@ -9,6 +9,7 @@ import {
   hasKernelValues,
   isOptional,
   kernelFiles,
+  lostValues,
   vitalValues,
   type KernelFile,
 } from '../translate/kernel-values';
@@ -80,6 +81,11 @@ export async function writeKernelValues(
     if (hasKernelValues(vitalValues(values))) throw error;
     skip(error);
   }
+}
+
+/** The values of a running container that its control group has lost, or never had. */
+export async function readLostValues(container: ContainerRecord, proc = PROC): Promise<KernelValues> {
+  return lostValues(container.resources, await readKernelValues(container, proc));
 }
 
 /** What the kernel says of the values that a running container was given; as they are known where it says nothing. */

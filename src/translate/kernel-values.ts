@@ -1,6 +1,6 @@
 import { failedPrecondition, invalidArgument, unsupported } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
-import type { KernelValues } from '../store/records';
+import type { KernelValues, StringMap } from '../store/records';
 
 type Resources = Decoded<cri.ILinuxContainerResources>;
 
@@ -55,6 +55,37 @@ export function isPageSize(size: string): boolean {
 /** `cgroup.*` would freeze, kill or move the container behind the Engine's back. */
 export function isKey(key: string): boolean {
   return KEY.test(key) && !key.startsWith('cgroup.');
+}
+
+/**
+ * Those of `wanted` that nobody has written to this group: the kernel has its own default there. Another value than the
+ * wanted one is of a later update.
+ */
+export function lostValues(wanted: KernelValues, current: KernelValues): KernelValues {
+  const lost = (
+    values: StringMap,
+    now: StringMap,
+    isDefault: (key: string, value: string) => boolean,
+  ): StringMap =>
+    Object.fromEntries(
+      Object.entries(values).filter(([key, value]) => {
+        const present = now[key] ?? value;
+        return present !== value && isDefault(key, present);
+      }),
+    );
+  return {
+    hugepages: lost(wanted.hugepages, current.hugepages, (_, value) => isNoLimit(value)),
+    unified: lost(wanted.unified, current.unified, isKernelDefault),
+  };
+}
+
+/** v2's word, v1's greatest number (rounded to pages), and that of a limit that has a period or none at all. */
+function isNoLimit(value: string): boolean {
+  return /^(max( \d+)?|\d{19,}|)$/.test(value);
+}
+
+function isKernelDefault(key: string, value: string): boolean {
+  return /\.(max|high)$/.test(key) ? isNoLimit(value) : ['', '0', 'default 100'].includes(value);
 }
 
 /** What kind of control groups this machine has, as far as these values need to know. */

@@ -32,13 +32,13 @@ export async function startContainer(
         await startInEngine(docker, id, signal);
       } catch (error) {
         // The Engine has noted most failures, and a cancel may have come too late: so without the call's signal.
-        await containerSync.refreshLocked(id);
+        await containerSync.refreshStarted(id);
         noteFailure(store, id, error);
         // What runs though its start was cut off must not run without its limits either.
         await limitInKernel(services, id, container.resources);
         throw error;
       }
-      await containerSync.refreshLocked(id);
+      await containerSync.refreshStarted(id);
       await limitInKernel(services, id, container.resources);
     },
     signal,

@@ -1,6 +1,6 @@
 import { failedPrecondition, unsupported } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
-import { writeKernelValues } from '../../sync/kernel-values';
+import { readLostValues, writeKernelValues } from '../../sync/kernel-values';
 import {
   hasKernelValues,
   mergedKernelValues,
@@ -39,7 +39,9 @@ export async function updateContainerResources(
       if (update === undefined && !hasKernelValues(kernel)) return;
       try {
         if (update !== undefined) await docker.updateContainer(id, update, { signal });
-        await writeKernelValues(container, kernel, logger);
+        // systemd, where it is the Engine's cgroup driver, resets what the update does not name.
+        const lost = await readLostValues(container);
+        await writeKernelValues(container, mergedKernelValues(lost, kernel), logger);
         const resources = { ...container.resources, ...mergedKernelValues(container.resources, kernel) };
         store.containers.put({ ...container, resources });
       } finally {

@@ -1,4 +1,7 @@
 import { EngineError } from '../../../src/docker/errors';
+import type { ContainerExtra } from '../../../src/translate/container-create';
+import type { EngineContainerInspect } from '../../../src/translate/engine';
+import { EXTRA_LABEL } from '../../../src/translate/labels';
 import { engineId, sandboxRecord } from '../support/records';
 import { gate, settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';
@@ -13,6 +16,7 @@ import {
   syncRoom,
   type SyncRoom,
 } from './support/room';
+import { V2Machine } from './support/v2-machine';
 
 const { signal } = new AbortController();
 
@@ -91,6 +95,71 @@ describe('what only we know of a container', () => {
     store.containers.put({ ...known, resources: { ...known.resources, unified } });
     await sync.refresh(CONTAINER_ID);
     expect(store.containers.get(CONTAINER_ID)?.resources.unified).toEqual(unified);
+  });
+});
+
+describe('limits that only the kernel was told', () => {
+  const limited = (state: Partial<EngineContainerInspect['State']> = {}) => {
+    const inspect = containerInspect({ state: { Pid: 42, ...state } });
+    const extra: ContainerExtra = {
+      ...{ v: 1, sandboxId: SANDBOX_ID, metadata: { name: 'app', attempt: 0 }, mounts: [] },
+      image: { image: 'busybox', userSpecified: '', annotations: {} },
+      ...{ labelKeys: [], annotationKeys: [], shadowed: {} },
+      kernel: { hugepages: {}, unified: { 'memory.high': '4096' } },
+    };
+    const Labels = { ...inspect.Config.Labels, [EXTRA_LABEL]: JSON.stringify(extra) };
+    return { ...inspect, Config: { ...inspect.Config, Labels } };
+  };
+  const AGAIN = { StartedAt: '2023-11-14T22:14:00Z', FinishedAt: '2023-11-14T22:13:30Z' };
+  let machine: V2Machine;
+  beforeEach(() => {
+    machine = new V2Machine(CONTAINER_ID, 42, ['memory.high']);
+    machine.write('memory.high', 'max\n');
+  });
+  afterEach(() => machine.remove());
+
+  function room(inspect: EngineContainerInspect): SyncRoom {
+    const made = syncRoom({}, { localEngine: true, proc: machine.proc });
+    made.engine.containers.set(CONTAINER_ID, inspect);
+    return made;
+  }
+  const recorded = ({ store }: SyncRoom) => store.containers.get(CONTAINER_ID)?.resources.unified;
+
+  it('are written by who finds them missing: the daemon that was to do so was killed', async () => {
+    const made = room(limited());
+    await made.sync.refresh(CONTAINER_ID);
+    expect(machine.read('memory.high')).toBe('4096');
+    expect(recorded(made)).toEqual({ 'memory.high': '4096' });
+  });
+
+  it('are left as a later update set them', async () => {
+    machine.write('memory.high', '8192\n');
+    const made = room(limited());
+    await made.sync.refresh(CONTAINER_ID);
+    expect(machine.read('memory.high')).toBe('8192\n');
+    expect(recorded(made)).toEqual({ 'memory.high': '8192' });
+  });
+
+  it('are written again when somebody else starts the container again, as an update left them', async () => {
+    machine.write('memory.high', '8192\n');
+    const made = room(limited());
+    await made.sync.refresh(CONTAINER_ID);
+    // A new group.
+    machine.write('memory.high', 'max\n');
+    made.engine.containers.set(CONTAINER_ID, limited(AGAIN));
+    await made.told(containerEvent('die', { exitCode: '0' }));
+    await made.told(containerEvent('start', { timeNano: Date.parse(AGAIN.StartedAt) * 1e6 }));
+    expect(machine.read('memory.high')).toBe('8192');
+    expect(recorded(made)).toEqual({ 'memory.high': '8192' });
+  });
+
+  it('are looked at once in a run, and left to who starts the container', async () => {
+    const made = room(limited({ ...CREATED_STATE }));
+    await made.sync.refresh(CONTAINER_ID);
+    made.engine.containers.set(CONTAINER_ID, limited());
+    await made.sync.refreshStarted(CONTAINER_ID);
+    await made.sync.refresh(CONTAINER_ID);
+    expect(machine.read('memory.high')).toBe('max\n');
   });
 });
 

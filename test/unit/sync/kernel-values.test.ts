@@ -1,35 +1,23 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readKernelValues, writeKernelValues } from '../../../src/sync/kernel-values';
 import type { KernelValues } from '../../../src/store/records';
 import { fromEngineResources } from '../../../src/translate/resources';
 import { rejectionOf } from '../support/errors';
 import { containerRecord, engineId } from '../support/records';
+import { V2Machine } from './support/v2-machine';
 
 const ID = engineId('c1');
 const VALUES = { hugepages: { '2MB': '4096' }, unified: { 'memory.high': '5', 'memory.oom.group': '1' } };
 
-/** A machine with cgroup v2 in a directory: its /proc, and the group of container ID, whose process is 42. */
 describe('kernel values on cgroup v2', () => {
-  let root: string;
-  let group: string;
+  let machine: V2Machine;
   beforeEach(() => {
-    root = mkdtempSync(join(tmpdir(), 'kernel-values-'));
-    group = join(root, 'cgroup/kubepods/pod1', ID);
-    for (const directory of ['proc/self', 'proc/42']) mkdirSync(join(root, directory), { recursive: true });
-    mkdirSync(group, { recursive: true });
-    const mount = `30 1 0:26 / ${join(root, 'cgroup')} rw - cgroup2 cgroup rw\n`;
-    writeFileSync(join(root, 'proc/self/mountinfo'), mount);
-    writeFileSync(join(root, 'proc/42/cgroup'), `0::/kubepods/pod1/${ID}\n`);
-    writeFileSync(join(root, 'proc/42/stat'), '42 (a) Z b) S 1 42');
-    for (const name of ['hugetlb.2MB.max', 'memory.high', 'memory.oom.group'])
-      writeFileSync(join(group, name), '');
+    machine = new V2Machine(ID, 42, ['hugetlb.2MB.max', 'memory.high', 'memory.oom.group']);
     logger.warn.mockClear();
   });
-  afterEach(() => rmSync(root, { recursive: true }));
+  afterEach(() => machine.remove());
 
-  const proc = (): string => join(root, 'proc');
   const record = (pid = 42) =>
     containerRecord({
       id: ID,
@@ -39,8 +27,8 @@ describe('kernel values on cgroup v2', () => {
     });
   const logger = { warn: jest.fn() };
   const write = (values: KernelValues = VALUES, pid = 42) =>
-    writeKernelValues(record(pid), values, logger, proc());
-  const file = (name: string): string => readFileSync(join(group, name), 'utf8');
+    writeKernelValues(record(pid), values, logger, machine.proc);
+  const file = (name: string): string => machine.read(name);
 
   it('are written to the files of the container’s group', async () => {
     await write();
@@ -52,10 +40,10 @@ describe('kernel values on cgroup v2', () => {
   });
 
   it('are read back as the kernel has them', async () => {
-    rmSync(join(group, 'memory.oom.group'));
-    writeFileSync(join(group, 'memory.high'), '4096\n');
-    writeFileSync(join(group, 'hugetlb.2MB.max'), '0\n');
-    expect(await readKernelValues(record(), proc())).toEqual({
+    rmSync(join(machine.group, 'memory.oom.group'));
+    machine.write('memory.high', '4096\n');
+    machine.write('hugetlb.2MB.max', '0\n');
+    expect(await readKernelValues(record(), machine.proc)).toEqual({
       ...fromEngineResources({ CpuShares: 2 }),
       hugepages: { '2MB': '0' },
       // Cannot be read: as it is known.
@@ -66,24 +54,24 @@ describe('kernel values on cgroup v2', () => {
   it('of a container that has ended are of no interest', async () => {
     await write(VALUES, 43);
     expect(file('memory.high')).toBe('');
-    expect(await readKernelValues(record(43), proc())).toEqual(record().resources);
+    expect(await readKernelValues(record(43), machine.proc)).toEqual(record().resources);
   });
 
   it('never go to another process’ group: pids are used again', async () => {
-    writeFileSync(join(root, 'proc/42/cgroup'), '0::/system.slice\n');
+    writeFileSync(join(machine.proc, '42/cgroup'), '0::/system.slice\n');
     expect(await rejectionOf(write())).toMatch(/^FAILED_PRECONDITION/);
-    expect(await readKernelValues(record(), proc())).toEqual(record().resources);
+    expect(await readKernelValues(record(), machine.proc)).toEqual(record().resources);
   });
 
   it('of a process that has ended but was not waited for are of no interest', async () => {
-    writeFileSync(join(root, 'proc/42/cgroup'), '0::/\n');
-    writeFileSync(join(root, 'proc/42/stat'), '42 (a) S b) Z 1 42');
+    writeFileSync(join(machine.proc, '42/cgroup'), '0::/\n');
+    writeFileSync(join(machine.proc, '42/stat'), '42 (a) S b) Z 1 42');
     await write();
     expect([file('memory.high'), logger.warn.mock.calls]).toEqual(['', []]);
   });
 
   it('that a container may run without are written where they can be, and told of elsewhere', async () => {
-    rmSync(join(group, 'memory.oom.group'));
+    rmSync(join(machine.group, 'memory.oom.group'));
     const unified = { 'memory.oom.group': '1', 'memory.swap.max': '0', 'memory.high': '7' };
     await write({ hugepages: {}, unified });
     expect(file('memory.high')).toBe('7');
@@ -94,8 +82,8 @@ describe('kernel values on cgroup v2', () => {
   });
 
   it('that the kernel refuses are an error that names the file', async () => {
-    rmSync(join(group, 'memory.high'));
-    mkdirSync(join(group, 'memory.high'));
+    rmSync(join(machine.group, 'memory.high'));
+    mkdirSync(join(machine.group, 'memory.high'));
     expect(await rejectionOf(write())).toMatch(/^FAILED_PRECONDITION memory\.high cannot be set to "5"/);
   });
 });

@@ -2,6 +2,7 @@ import {
   hasKernelValues,
   isOptional,
   kernelFiles,
+  lostValues,
   mergedKernelValues,
   requireWritable,
   toKernelValues,
@@ -104,6 +105,29 @@ it('mergedKernelValues adds and replaces', () => {
   expect(mergedKernelValues(known, RAW)).toEqual({
     ...HUGE,
     unified: { 'memory.high': '5', 'memory.low': '1' },
+  });
+});
+
+describe('lostValues', () => {
+  it.each([
+    { key: 'memory.high', wanted: '4096', now: 'max' },
+    { key: 'memory.swap.max', wanted: '0', now: 'max' },
+    { key: 'io.max', wanted: '8:0 rbps=1', now: '' },
+    { key: 'memory.min', wanted: '4096', now: '0' },
+    { key: 'io.weight', wanted: 'default 50', now: 'default 100' },
+  ])('are those where the kernel has its default: $key', ({ key, wanted, now }) => {
+    const values = (value: string) => ({ hugepages: {}, unified: { [key]: value } });
+    expect(lostValues(values(wanted), values(now))).toEqual(values(wanted));
+    expect(lostValues(values(wanted), values(wanted))).toEqual(NONE);
+    // Of an update, or as the kernel rounds it.
+    expect(lostValues(values(wanted), values('8192'))).toEqual(NONE);
+  });
+
+  it.each(['max', '9223372036854771712'])('are huge page limits of %s', (now) => {
+    const current = { hugepages: { '2MB': now }, unified: {} };
+    expect(lostValues(HUGE, current)).toEqual(HUGE);
+    expect(lostValues(HUGE, { ...current, hugepages: { '2MB': '0' } })).toEqual(NONE);
+    expect(lostValues(HUGE, NONE)).toEqual(NONE);
   });
 });
 

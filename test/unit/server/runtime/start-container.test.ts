@@ -26,11 +26,12 @@ function startCutOff(unified: Record<string, string>, runs: boolean) {
     }),
     containerSync: {
       lock: new KeyedLock(),
-      refreshLocked: () => {
+      refreshStarted: () => {
         // This process' own group carries no container's id: nothing can be written there.
         if (runs) store.containers.put(runningContainer({ resources, pid: process.pid }));
         return Promise.resolve();
       },
+      refreshLocked: () => Promise.resolve(),
     } as unknown as Services['containerSync'],
   };
   const request = decoded('StartContainerRequest', { container_id: created.id });

@@ -5,7 +5,7 @@ import type { PodNetwork } from '../../../../src/network/pod-network';
 import { NameReservations } from '../../../../src/store/name-reservations';
 import { Store } from '../../../../src/store/store';
 import { ContainerEvents } from '../../../../src/sync/container-events';
-import { ContainerSync } from '../../../../src/sync/container-sync';
+import { ContainerSync, type ContainerSyncParts } from '../../../../src/sync/container-sync';
 import { EngineLink, type LinkTimes } from '../../../../src/sync/engine-link';
 import { ForeignContainers } from '../../../../src/sync/foreign-containers';
 import { ImageSync } from '../../../../src/sync/image-sync';
@@ -61,7 +61,7 @@ const NETWORK = {
 } as Partial<PodNetwork> as PodNetwork;
 
 /** All of src/sync around a fake Engine. */
-export function syncRoom(times: Partial<LinkTimes> = {}) {
+export function syncRoom(times: Partial<LinkTimes> = {}, parts: Partial<ContainerSyncParts> = {}) {
   const engine = new FakeEngine();
   const [store, logs, reservations] = [new Store(), new FakeLogs(), new NameReservations()];
   const complaints: string[] = [];
@@ -80,6 +80,7 @@ export function syncRoom(times: Partial<LinkTimes> = {}) {
     logger,
     localEngine: false,
     kernelLog: { killedForMemory: (id) => Promise.resolve(killedForMemory.has(id)) },
+    ...parts,
   });
   const events = new ContainerEvents({ sync, store, reservations, logger });
   const imageSync = new ImageSync({ docker, store, logger });

@@ -30,6 +30,7 @@ import { Store } from './store/store';
 import { NetnsDialers } from './streaming/port-forward/netns-dialer';
 import { StreamingServer } from './streaming/server';
 import { ContainerEvents } from './sync/container-events';
+import { ContainerResync } from './sync/container-resync';
 import { ContainerSync } from './sync/container-sync';
 import { DiskUsage, type DiskUsageTimes } from './sync/disk-usage';
 import { EngineLink, type LinkTimes } from './sync/engine-link';
@@ -126,10 +127,12 @@ export class Daemon {
       store,
       logs,
       network,
-      reservations,
       logger,
       localEngine,
       kernelLog: localEngine ? kernelLog : undefined,
+    });
+    const containerResync = new ContainerResync({
+      ...{ docker, store, sync: containerSync, logs, network, reservations, logger },
       onFirstList: (all) => void imageAccounts.removeLeftovers(all),
     });
     const containerEvents = new ContainerEvents({
@@ -138,7 +141,7 @@ export class Daemon {
     });
     const imageSync = new ImageSync({ docker, store, logger });
     const link = new EngineLink({
-      ...{ docker, store, containerSync, containerEvents, imageSync, localEngine, logger },
+      ...{ docker, store, containerResync, containerEvents, imageSync, localEngine, logger },
       foreignContainers: new ForeignContainers({ docker, store, logger }),
       diskUsage: new DiskUsage({ docker, store, logger, times: hooks.diskUsageTimes ?? {} }),
       times: hooks.linkTimes ?? {},

@@ -21,7 +21,10 @@ export function connectDocker(endpoint: string, maxSockets: number | undefined):
 
 /** Whether `endpoint` is on this machine: only then are its pids, cgroups and log files ours to read. */
 export function isLocalEndpoint(endpoint: string): boolean {
-  return (endpoint === '' ? (process.env.DOCKER_HOST ?? 'unix://') : endpoint).startsWith('unix:');
+  const { DOCKER_HOST: host = '' } = process.env;
+  const meant = endpoint === '' ? host : endpoint;
+  // An empty DOCKER_HOST is as good as none, also to dockerode.
+  return meant === '' || meant.startsWith('unix:');
 }
 
 type Endpoint = { readonly socketPath: string } | { readonly host: string; readonly port: string };
@@ -30,7 +33,8 @@ function parse(endpoint: string): Endpoint {
   // Not through URL: it would escape spaces and cut at `#`.
   if (endpoint.startsWith('unix:///')) return { socketPath: endpoint.slice('unix://'.length) };
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-  if (url?.protocol === 'tcp:' && url.hostname !== '') return { host: url.hostname, port: url.port };
+  if (url?.protocol === 'tcp:' && url.hostname !== '' && url.port !== '')
+    return { host: url.hostname, port: url.port };
   throw invalidArgument(
     '--docker-endpoint',
     `"${endpoint}" is neither unix:///path/to/docker.sock nor tcp://host:port (for TLS set it to '' and use DOCKER_HOST)`,

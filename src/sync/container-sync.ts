@@ -1,44 +1,32 @@
 import type { DockerClient } from '../docker/client';
 import { hasStatus } from '../docker/errors';
-import { forEachLimited } from '../lib/concurrency';
-import { withDeadline } from '../lib/deadline';
-import { hasCode, messageOf } from '../lib/errors';
+import { messageOf } from '../lib/errors';
 import { KeyedLock } from '../lib/keyed-lock';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
 import { keepResolvConf } from '../network/resolv-conf-file';
-import type { NameReservations } from '../store/name-reservations';
 import type { ContainerRecord, SandboxRecord } from '../store/records';
 import type { Store } from '../store/store';
 import type { KernelLog } from '../system/kernel-log';
 import { containerFromInspect } from '../translate/container-record';
-import type { EngineContainerInspect, EngineContainerSummary } from '../translate/engine';
+import type { EngineContainerInspect } from '../translate/engine';
 import { hasKernelValues, mergedKernelValues } from '../translate/kernel-values';
 import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/labels';
 import { sandboxFromInspect } from '../translate/sandbox-record';
-import { inspectFromSummary } from '../translate/summary';
 import { engineTimeFromNanos } from '../translate/time';
-import { keepForeign } from './foreign-containers';
 import { readKernelValues, readLostValues, writeKernelValues } from './kernel-values';
 
-/** Inspects in flight during a resync: enough to be quick, few enough to leave the Engine some air. */
-const RESYNC_CONCURRENCY = 8;
 const SIGKILL = 9;
-/** A healthy Engine inspects in milliseconds; a container that hangs one must not hold up the others. */
-const RESYNC_INSPECT_MS = 5_000;
 
 export interface ContainerSyncParts {
   readonly docker: DockerClient;
   readonly store: Store;
   readonly logs: ContainerLogs;
   readonly network: PodNetwork;
-  readonly reservations: NameReservations;
   readonly logger: Logger;
   /** Whether paths that the Engine names are on this machine. */
   readonly localEngine: boolean;
-  /** Told once of all of the Engine's containers, before the first resync ends. */
-  readonly onFirstList?: ((all: readonly EngineContainerSummary[]) => void) | undefined;
   /** Where /proc is; tests have their own. */
   readonly proc?: string | undefined;
   /** Of the machine that the Engine runs on, where that is ours. */
@@ -51,9 +39,6 @@ export interface ContainerSyncParts {
  */
 export class ContainerSync {
   readonly lock = new KeyedLock();
-  private sawGarbage = false;
-  /** Whose last inspect failed: asked again until one succeeds, whatever a list says. */
-  private readonly doubtful = new Set<string>();
 
   constructor(private readonly parts: ContainerSyncParts) {}
 
@@ -84,7 +69,6 @@ export class ContainerSync {
       const inspect = await this.parts.docker.inspectContainer(id, { signal });
       await this.keepDns(inspect);
       await absorb(inspect);
-      this.doubtful.delete(id);
     } catch (error) {
       if (!hasStatus(error, 404)) throw error;
       await this.forget(id);
@@ -194,70 +178,18 @@ export class ContainerSync {
 
   /** The container is gone from the Engine. */
   async forget(id: string): Promise<void> {
-    const { store, logs, network } = this.parts;
-    this.doubtful.delete(id);
+    const { store, logs, network, logger } = this.parts;
     store.sandboxes.delete(id);
     network.abandon(id);
     if (store.containers.get(id) === undefined) return;
     store.containers.delete(id);
-    await this.forLogs('forget', () => logs.forget(id));
-  }
-
-  /** Containers whose last inspect failed are asked for again. */
-  async retryDoubtful(signal: AbortSignal): Promise<void> {
-    await forEachLimited([...this.doubtful], RESYNC_CONCURRENCY, async (id) => {
-      await this.tryRefresh(id, signal);
-    });
-  }
-
-  /** Trouble with log positions (full or read-only disk) is no reason to refuse to serve pods. */
-  private async forLogs(what: string, work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      this.parts.logger.warn('Positions in container logs cannot be tidied up', {
-        what,
+    // Trouble with log positions (full or read-only disk) is no reason to refuse to serve pods.
+    await logs.forget(id).catch((error: unknown) => {
+      logger.warn("A container's position in its log cannot be forgotten", {
+        container: id,
         error: messageOf(error),
       });
-    }
-  }
-
-  /**
-   * Makes the store equal to the Engine. What a handler changed after the list was asked for is left alone.
-   * @param inspectAll after a reconnect; else only containers whose state differs from the record are inspected.
-   */
-  async resync(inspectAll: boolean, signal: AbortSignal): Promise<void> {
-    const { docker, store, logs, network, reservations } = this.parts;
-    // An Engine that lost sight of containers (its disk was not mounted) may have found them again.
-    if (inspectAll)
-      for (const table of [store.sandboxes, store.containers, store.foreign]) table.forgetRemovals();
-    const [sandboxRevision, containerRevision] = [store.sandboxes.now, store.containers.now];
-    const foreignRevision = store.foreign.now;
-    const all = await docker.listContainers({}, { signal });
-    keepForeign(store, all, foreignRevision);
-    const summaries = all.filter(({ Labels }) => Labels?.[TYPE_LABEL] !== undefined);
-    const listed = new Set(summaries.map((summary) => summary.Id));
-    const due = summaries.filter(
-      (summary) => !reservations.isHeld(engineName(summary)) && (inspectAll || this.differs(summary)),
-    );
-    await forEachLimited(due, RESYNC_CONCURRENCY, (summary) => this.refreshListed(summary, signal));
-    for (const table of [store.sandboxes, store.containers]) {
-      const revision = table === store.sandboxes ? sandboxRevision : containerRevision;
-      const gone = [...table.values()].filter(
-        ({ id }) => !listed.has(id) && !table.isNewerThan(id, revision),
-      );
-      // A list alone is weak evidence: the inspect's 404 decides.
-      for (const { id } of gone) await this.tryRefresh(id, signal);
-    }
-    await this.freeVanished(listed, signal);
-    if (!this.sawGarbage) {
-      network.collectGarbage(listed);
-      this.parts.onFirstList?.(all);
-    }
-    this.sawGarbage = true;
-    if (!inspectAll) return;
-    const known = new Set([...store.containers.values()].map((container) => container.id));
-    await this.forLogs('retain', () => logs.retain(known));
+    });
   }
 
   /** Whatever started it, it starts with the Engine's idea of its DNS. */
@@ -272,69 +204,4 @@ export class ContainerSync {
       });
     }
   }
-
-  /** Networks held for sandboxes that vanished while nobody looked. One that is just being made is not listed either. */
-  private async freeVanished(listed: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
-    const { docker, network } = this.parts;
-    const unlisted = network.heldSandboxes().filter((id) => !listed.has(id));
-    await forEachLimited(unlisted, RESYNC_CONCURRENCY, async (id) => {
-      try {
-        await docker.inspectContainer(id, { signal });
-      } catch (error) {
-        if (!hasStatus(error, 404)) throw error;
-        network.abandon(id);
-      }
-    });
-  }
-
-  /** One container that cannot be inspected must not keep the node from being served (k8s #94829). */
-  private async refreshListed(summary: EngineContainerSummary, signal: AbortSignal): Promise<void> {
-    const { store, network } = this.parts;
-    const id = summary.Id;
-    if ((await this.tryRefresh(id, signal)) || (store.sandboxes.get(id) ?? store.containers.get(id))) return;
-    await this.lock.run(
-      id,
-      async () => {
-        await this.absorb(inspectFromSummary(summary));
-        const sandbox = store.sandboxes.get(id);
-        // Doubt must not look like a dead pod: kubelet would replace a healthy one.
-        if (sandbox?.state !== 'running') return;
-        const ips = sandbox.ips.length > 0 ? sandbox.ips : network.rememberedIps(id);
-        store.sandboxes.put({ ...sandbox, networkReady: true, ips });
-      },
-      signal,
-    );
-  }
-
-  /** @returns false, with a log line, when the inspect failed: then the container is doubtful. */
-  private async tryRefresh(id: string, signal: AbortSignal): Promise<boolean> {
-    try {
-      await withDeadline('inspect', RESYNC_INSPECT_MS, signal, (limit) => this.refresh(id, limit));
-      return true;
-    } catch (error) {
-      signal.throwIfAborted();
-      // No answer at all: the Engine is going down, and the next connection starts anew.
-      if (hasCode(error, 'UNAVAILABLE')) throw error;
-      if (!this.doubtful.has(id)) {
-        this.parts.logger.error('A container cannot be inspected; what is known of it may be old', {
-          container: id,
-          error: messageOf(error),
-        });
-      }
-      this.doubtful.add(id);
-      return false;
-    }
-  }
-
-  private differs(summary: EngineContainerSummary): boolean {
-    const { store } = this.parts;
-    const known = store.sandboxes.get(summary.Id) ?? store.containers.get(summary.Id);
-    if (this.doubtful.has(summary.Id)) return true;
-    if (store.foreign.get(summary.Id) !== undefined) return false;
-    return known?.state !== summary.State || known.engineName !== engineName(summary);
-  }
-}
-
-function engineName(summary: EngineContainerSummary): string {
-  return (summary.Names[0] ?? '').replace(/^\//, '');
 }

@@ -10,7 +10,7 @@ import type { Store } from '../store/store';
 import { findImageDirectory } from '../system/image-directory';
 import { toFacts } from '../translate/engine-facts';
 import type { ContainerEvents } from './container-events';
-import type { ContainerSync } from './container-sync';
+import type { ContainerResync } from './container-resync';
 import type { DiskUsage } from './disk-usage';
 import type { ForeignContainers } from './foreign-containers';
 import type { ImageSync } from './image-sync';
@@ -39,7 +39,7 @@ const TIMES: LinkTimes = {
 export interface EngineLinkParts {
   readonly docker: DockerClient;
   readonly store: Store;
-  readonly containerSync: ContainerSync;
+  readonly containerResync: ContainerResync;
   readonly containerEvents: ContainerEvents;
   readonly foreignContainers: ForeignContainers;
   readonly imageSync: ImageSync;
@@ -146,7 +146,7 @@ export class EngineLink {
 
   /** One connection, from connect to loss: always rejects. */
   private async session(): Promise<never> {
-    const { docker, store, containerSync, imageSync, diskUsage, logger } = this.parts;
+    const { docker, store, containerResync, imageSync, diskUsage, logger } = this.parts;
     const controller = sharedAbortController();
     const onStop = (): void => controller.abort(this.stopped.signal.reason);
     this.stopped.signal.addEventListener('abort', onStop, { once: true });
@@ -166,7 +166,7 @@ export class EngineLink {
         if (signal.aborted || hasCode(error, 'UNAVAILABLE')) throw error;
         imageSync.requestResync(signal);
       });
-      await Promise.race([lost, Promise.all([containerSync.resync(true, signal), images])]);
+      await Promise.race([lost, Promise.all([containerResync.run(true, signal), images])]);
       this.current = { ready: true };
       this.everReady = true;
       logger.info('Connected to Docker Engine', {
@@ -198,17 +198,17 @@ export class EngineLink {
   }
 
   private async heartbeat(signal: AbortSignal): Promise<never> {
-    const { containerSync, imageSync, logger } = this.parts;
+    const { containerResync, imageSync, logger } = this.parts;
     let resyncAt = Date.now() + this.times.resync;
     for (;;) {
       await pause(this.times.heartbeat, signal);
       // The event stream tells of a stopped Engine at once; one late answer on a busy node is no outage yet.
       await this.ping(signal).catch(() => this.ping(signal));
       try {
-        await containerSync.retryDoubtful(signal);
+        await containerResync.retryDoubtful(signal);
         if (Date.now() < resyncAt) continue;
         resyncAt = Date.now() + this.times.resync;
-        await containerSync.resync(false, signal);
+        await containerResync.run(false, signal);
         imageSync.requestResync(signal);
       } catch (error) {
         if (signal.aborted || hasCode(error, 'UNAVAILABLE')) throw error;

@@ -39,6 +39,8 @@ describe('connectDocker', () => {
     'npipe:////./pipe/docker',
     'tcp://',
     'tcp:///path',
+    // Node would take port 80.
+    'tcp://engine',
     'x',
   ])('refuses %s, naming the flag and what is allowed', (endpoint) => {
     expect(() => connectDocker(endpoint, undefined)).toThrow(
@@ -60,6 +62,7 @@ describe('isLocalEndpoint', () => {
     ['unix:///run/docker.sock', undefined, true],
     ['tcp://127.0.0.1:2375', undefined, false],
     ['', undefined, true],
+    ['', '', true],
     ['', 'unix:///run/docker.sock', true],
     ['', 'tcp://engine:2376', false],
   ])('%j with DOCKER_HOST=%j: %j', (endpoint, host, wanted) => {

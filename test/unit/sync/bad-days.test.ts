@@ -16,15 +16,15 @@ it('a container that could not be inspected is asked for again until it can', as
   const room = syncRoom();
   room.engine.containers.set(CONTAINER_ID, containerInspect());
   room.engine.gates.set('inspectContainer', broken);
-  await room.sync.resync(true, signal);
+  await room.resync.run(true, signal);
   expect(room.store.containers.get(CONTAINER_ID)).toMatchObject({ state: 'running', spoolPath: '' });
-  await room.sync.retryDoubtful(signal);
+  await room.resync.retryDoubtful(signal);
   room.engine.gates.clear();
-  await room.sync.retryDoubtful(signal);
+  await room.resync.retryDoubtful(signal);
   expect(room.store.containers.get(CONTAINER_ID)?.spoolPath).toBe(containerInspect().LogPath);
   expect(room.logs.calls).toContain(`follow ${CONTAINER_ID}`);
   const before = room.engine.count('inspectContainer');
-  await room.sync.retryDoubtful(signal);
+  await room.resync.retryDoubtful(signal);
   expect(room.engine.count('inspectContainer')).toBe(before);
 });
 
@@ -32,29 +32,29 @@ it('a running sandbox that cannot be inspected is not taken for dead', async () 
   const room = syncRoom();
   room.engine.containers.set(SANDBOX_ID, sandboxInspect());
   room.engine.gates.set('inspectContainer', broken);
-  await room.sync.resync(true, signal);
+  await room.resync.run(true, signal);
   expect(room.store.sandboxes.get(SANDBOX_ID)).toMatchObject({ networkReady: true, ips: ['10.0.0.9'] });
 });
 
 it('containers that an Engine lost sight of come back with the next connection', async () => {
   const room = syncRoom();
   room.engine.containers.set(CONTAINER_ID, containerInspect());
-  await room.sync.resync(true, signal);
+  await room.resync.run(true, signal);
   room.engine.containers.clear();
-  await room.sync.resync(true, signal);
+  await room.resync.run(true, signal);
   expect(room.store.containers.size).toBe(0);
   room.engine.containers.set(CONTAINER_ID, containerInspect());
-  await room.sync.resync(true, signal);
+  await room.resync.run(true, signal);
   expect(room.store.containers.get(CONTAINER_ID)?.state).toBe('running');
 });
 
 it('a container that a list leaves out, but the Engine still knows, stays', async () => {
   const room = syncRoom();
   room.engine.containers.set(CONTAINER_ID, containerInspect());
-  await room.sync.resync(true, signal);
+  await room.resync.run(true, signal);
   const client = { ...room.engine.client, listContainers: () => Promise.resolve([]) };
   jest.spyOn(room.engine.client, 'listContainers').mockImplementation(client.listContainers);
-  await room.sync.resync(false, signal);
+  await room.resync.run(false, signal);
   expect(room.store.containers.get(CONTAINER_ID)?.state).toBe('running');
 });
 

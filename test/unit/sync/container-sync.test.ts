@@ -1,8 +1,6 @@
-import { EngineError } from '../../../src/docker/errors';
 import type { ContainerExtra } from '../../../src/translate/container-create';
 import type { EngineContainerInspect } from '../../../src/translate/engine';
 import { EXTRA_LABEL } from '../../../src/translate/labels';
-import { engineId, sandboxRecord } from '../support/records';
 import { gate, settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';
 import {
@@ -11,20 +9,13 @@ import {
   containerInspect,
   CREATED_STATE,
   EXITED_STATE,
+  roomWith,
   SANDBOX_ID,
   sandboxInspect,
   syncRoom,
   type SyncRoom,
 } from './support/room';
 import { V2Machine } from './support/v2-machine';
-
-const { signal } = new AbortController();
-
-function roomWith(...inspects: ReturnType<typeof containerInspect>[]): SyncRoom {
-  const room = syncRoom();
-  for (const inspect of inspects) room.engine.containers.set(inspect.Id, inspect);
-  return room;
-}
 
 describe('refresh', () => {
   it('records sandboxes and containers', async () => {
@@ -251,133 +242,5 @@ describe('discover', () => {
     const inspect = containerInspect({ name: 'stranger' });
     const { sync } = roomWith({ ...inspect, Config: { Image: 'x', Labels: {} } });
     expect(await sync.discover(name)).toBeUndefined();
-  });
-});
-
-describe('resync', () => {
-  const other = engineId('c2');
-
-  it('fills an empty store, and tells the logs who is left', async () => {
-    const { sync, store, logs } = roomWith(
-      containerInspect(),
-      sandboxInspect(),
-      containerInspect({ id: other, state: EXITED_STATE }),
-    );
-    await sync.resync(true, signal);
-    expect([...store.containers.values()].map(({ id, state }) => [id, state])).toEqual([
-      [CONTAINER_ID, 'running'],
-      [other, 'exited'],
-    ]);
-    expect(store.sandboxes.size).toBe(1);
-    expect(logs.calls.at(-1)).toBe(`retain ${CONTAINER_ID},${other}`);
-  });
-
-  it('forgets what is not listed any more', async () => {
-    const { sync, engine, store, logs } = roomWith(containerInspect(), sandboxInspect());
-    await sync.resync(true, signal);
-    engine.containers.clear();
-    await sync.resync(true, signal);
-    expect([store.containers.size, store.sandboxes.size]).toEqual([0, 0]);
-    expect(logs.calls).toContain(`forget ${CONTAINER_ID}`);
-  });
-
-  it('keeps what a handler added while the list was on its way', async () => {
-    const { sync, engine, store } = roomWith();
-    const listed = gate();
-    engine.gates.set('listContainers', () => listed.promise);
-    const resyncing = sync.resync(true, signal);
-    await until(() => engine.count('listContainers') === 1);
-    store.sandboxes.put(sandboxRecord({ id: 'new' }));
-    listed.resolve();
-    await resyncing;
-    expect(store.sandboxes.get('new')).toBeDefined();
-    // The next list is younger than the record.
-    await sync.resync(false, signal);
-    expect(store.sandboxes.size).toBe(0);
-  });
-
-  it('does not bring back what was removed while the list was on its way', async () => {
-    const { sync, engine, store } = roomWith(containerInspect(), sandboxInspect());
-    await sync.resync(true, signal);
-    const inspected = gate();
-    engine.gates.set('inspectContainer', () => inspected.promise);
-    const resyncing = sync.resync(true, signal);
-    await until(() => engine.count('inspectContainer') === 4);
-    // A handler removed both; the Engine, slow, still describes them.
-    store.containers.delete(CONTAINER_ID);
-    store.sandboxes.delete(SANDBOX_ID);
-    inspected.resolve();
-    await resyncing;
-    expect([store.containers.size, store.sandboxes.size]).toEqual([0, 0]);
-  });
-
-  it.each([
-    { desc: 'as it is known', change: undefined, calls: 0 },
-    { desc: 'in another state', change: containerInspect({ state: EXITED_STATE }), calls: 1 },
-    { desc: 'under another name', change: containerInspect({ name: 'k8s_app_web_shop_u_9' }), calls: 1 },
-  ])('of differences only: $desc', async ({ change, calls }) => {
-    const { sync, engine, store } = roomWith(containerInspect(), sandboxInspect());
-    await sync.resync(true, signal);
-    if (change !== undefined) engine.containers.set(CONTAINER_ID, change);
-    const before = engine.count('inspectContainer');
-    await sync.resync(false, signal);
-    expect(engine.count('inspectContainer') - before).toBe(calls);
-    expect(store.containers.get(CONTAINER_ID)?.state).toBe(change?.State.Status ?? 'running');
-  });
-
-  it('leaves a reserved name to its handler', async () => {
-    const { sync, engine, reservations, store } = roomWith(containerInspect({ name: 'reserved' }));
-    const handler = gate();
-    const held = reservations.hold('reserved', signal, () => handler.promise);
-    await settle();
-    await sync.resync(true, signal);
-    expect([engine.count('inspectContainer'), store.containers.size]).toEqual([0, 0]);
-    handler.resolve();
-    await held;
-  });
-
-  it('inspects many at once, but not all', async () => {
-    const ids = Array.from({ length: 30 }, (_, index) => engineId(`f${index}x`));
-    const { sync, engine } = roomWith(...ids.map((id) => containerInspect({ id })));
-    const inspected = gate();
-    engine.gates.set('inspectContainer', () => inspected.promise);
-    const resyncing = sync.resync(true, signal);
-    await until(() => engine.count('inspectContainer') >= 8);
-    await settle();
-    expect(engine.count('inspectContainer')).toBe(8);
-    inspected.resolve();
-    await resyncing;
-    expect(engine.count('inspectContainer')).toBe(30);
-  });
-
-  it('one container that cannot be inspected does not keep the others from being known', async () => {
-    const { sync, engine, store, complaints } = roomWith(containerInspect(), containerInspect({ id: other }));
-    engine.gates.set(`inspectContainer ${CONTAINER_ID}`, () =>
-      Promise.reject(new EngineError('UNKNOWN', 500, 'broken')),
-    );
-    await sync.resync(true, signal);
-    expect(store.containers.get(other)?.state).toBe('running');
-    // What the list says is better than nothing: kubelet would start a second one.
-    expect(store.containers.get(CONTAINER_ID)).toMatchObject({ state: 'running', sandboxId: SANDBOX_ID });
-    expect(complaints.join()).toContain('broken');
-  });
-
-  it('one container with odd labels does not either', async () => {
-    const odd = containerInspect();
-    odd.Config.Labels!['io.dockbridge.cri'] = '{"v":1}';
-    const { sync, store } = roomWith(odd, containerInspect({ id: other }));
-    await sync.resync(true, signal);
-    expect(store.containers.size).toBe(2);
-  });
-
-  it('fails, and forgets nothing, when the Engine goes down meanwhile', async () => {
-    const { sync, engine, store } = roomWith(containerInspect(), containerInspect({ id: other }));
-    await sync.resync(true, signal);
-    engine.gates.set('inspectContainer', () => {
-      engine.down = true;
-      return Promise.resolve();
-    });
-    expect(await rejectionOf(sync.resync(true, signal))).toMatch(/^UNAVAILABLE/);
-    expect(store.containers.size).toBe(2);
   });
 });

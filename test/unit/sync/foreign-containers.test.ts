@@ -43,7 +43,7 @@ describe('containers that are no pods', () => {
     await connected(room);
     expect([known(room), room.store.containers.size]).toEqual([[IMAGE], 0]);
     const { signal } = new AbortController();
-    await room.sync.resync(false, signal);
+    await room.resync.run(false, signal);
     expect(room.engine.calls.filter((call) => call === `inspectContainer ${ID}`)).toHaveLength(1);
     room.engine.emit(containerEvent('destroy', { id: ID, name: 'quirky_noether' }));
     await until(() => known(room).length === 0);
@@ -58,9 +58,9 @@ describe('containers that are no pods', () => {
       await Promise.resolve();
     });
     const { signal } = new AbortController();
-    await room.sync.resync(false, signal);
+    await room.resync.run(false, signal);
     expect(known(room)).toEqual([IMAGE]);
-    await room.sync.resync(false, signal);
+    await room.resync.run(false, signal);
     expect(known(room)).toEqual([]);
     await room.link.stop();
   });

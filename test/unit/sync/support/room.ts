@@ -5,6 +5,7 @@ import type { PodNetwork } from '../../../../src/network/pod-network';
 import { NameReservations } from '../../../../src/store/name-reservations';
 import { Store } from '../../../../src/store/store';
 import { ContainerEvents } from '../../../../src/sync/container-events';
+import { ContainerResync } from '../../../../src/sync/container-resync';
 import { ContainerSync, type ContainerSyncParts } from '../../../../src/sync/container-sync';
 import { EngineLink, type LinkTimes } from '../../../../src/sync/engine-link';
 import { ForeignContainers } from '../../../../src/sync/foreign-containers';
@@ -50,7 +51,7 @@ export class FakeLogs implements ContainerLogs {
 }
 
 /** Reads addresses as the Engine's bridge does, and has nothing else to do. */
-const NETWORK = {
+export const NETWORK = {
   networkMode: 'bridge',
   addressesOf: engineIps,
   stateOf: (sandbox: EngineContainerInspect) => Promise.resolve({ ready: true, ips: engineIps(sandbox) }),
@@ -76,18 +77,19 @@ export function syncRoom(times: Partial<LinkTimes> = {}, parts: Partial<Containe
     store,
     logs,
     network: NETWORK,
-    reservations,
     logger,
     localEngine: false,
     kernelLog: { killedForMemory: (id) => Promise.resolve(killedForMemory.has(id)) },
     ...parts,
   });
+  const network = parts.network ?? NETWORK;
+  const resync = new ContainerResync({ docker, store, sync, logs, network, reservations, logger });
   const events = new ContainerEvents({ sync, store, reservations, logger });
   const imageSync = new ImageSync({ docker, store, logger });
   const link = new EngineLink({
     docker,
     store,
-    containerSync: sync,
+    containerResync: resync,
     containerEvents: events,
     foreignContainers: new ForeignContainers({ docker, store, logger }),
     imageSync,
@@ -103,11 +105,18 @@ export function syncRoom(times: Partial<LinkTimes> = {}, parts: Partial<Containe
   };
   return {
     ...{ engine, docker, store, logs, reservations, complaints, killedForMemory },
-    ...{ sync, events, imageSync, link, told },
+    ...{ sync, resync, events, imageSync, link, told },
   };
 }
 
 export type SyncRoom = ReturnType<typeof syncRoom>;
+
+/** With an Engine that has these containers. */
+export function roomWith(...inspects: EngineContainerInspect[]): SyncRoom {
+  const room = syncRoom();
+  for (const inspect of inspects) room.engine.containers.set(inspect.Id, inspect);
+  return room;
+}
 
 export const SANDBOX_ID = engineId('a1');
 export const CONTAINER_ID = engineId('c1');

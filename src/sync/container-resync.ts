@@ -1,0 +1,161 @@
+import type { DockerClient } from '../docker/client';
+import { hasStatus } from '../docker/errors';
+import { forEachLimited } from '../lib/concurrency';
+import { withDeadline } from '../lib/deadline';
+import { hasCode, messageOf } from '../lib/errors';
+import type { Logger } from '../lib/logger';
+import type { ContainerLogs } from '../logs/container-logs';
+import type { PodNetwork } from '../network/pod-network';
+import type { NameReservations } from '../store/name-reservations';
+import type { Store } from '../store/store';
+import type { EngineContainerSummary } from '../translate/engine';
+import { TYPE_LABEL } from '../translate/labels';
+import { withoutSlash } from '../translate/names';
+import { inspectFromSummary } from '../translate/summary';
+import type { ContainerSync } from './container-sync';
+import { keepForeign } from './foreign-containers';
+
+/** Inspects in flight: enough to be quick, few enough to leave the Engine some air. */
+const CONCURRENCY = 8;
+/** A healthy Engine inspects in milliseconds; a container that hangs one must not hold up the others. */
+const INSPECT_MS = 5_000;
+
+export interface ContainerResyncParts {
+  readonly docker: DockerClient;
+  readonly store: Store;
+  readonly sync: ContainerSync;
+  readonly logs: Pick<ContainerLogs, 'retain'>;
+  readonly network: PodNetwork;
+  readonly reservations: NameReservations;
+  readonly logger: Logger;
+  /** Told once of all of the Engine's containers, before the first resync ends. */
+  readonly onFirstList?: ((all: readonly EngineContainerSummary[]) => void) | undefined;
+}
+
+/** Makes the store equal to the Engine's list of containers, whatever events were missed. */
+export class ContainerResync {
+  private hasTidied = false;
+  /** Whose last inspect failed: asked again until one succeeds, whatever a list says. */
+  private readonly doubtful = new Set<string>();
+
+  constructor(private readonly parts: ContainerResyncParts) {}
+
+  /**
+   * What a handler changed after the list was asked for is left alone.
+   * @param inspectAll after a reconnect; else only containers whose state differs from the record are inspected.
+   */
+  async run(inspectAll: boolean, signal: AbortSignal): Promise<void> {
+    const { docker, store, logs, network, reservations, logger, onFirstList } = this.parts;
+    // An Engine that lost sight of containers (its disk was not mounted) may have found them again.
+    if (inspectAll)
+      for (const table of [store.sandboxes, store.containers, store.foreign]) table.forgetRemovals();
+    const [sandboxRevision, containerRevision] = [store.sandboxes.now, store.containers.now];
+    const foreignRevision = store.foreign.now;
+    const all = await docker.listContainers({}, { signal });
+    keepForeign(store, all, foreignRevision);
+    const summaries = all.filter(({ Labels }) => Labels?.[TYPE_LABEL] !== undefined);
+    const listed = new Set(summaries.map((summary) => summary.Id));
+    const due = summaries.filter(
+      (summary) => !reservations.isHeld(engineName(summary)) && (inspectAll || this.differs(summary)),
+    );
+    await forEachLimited(due, CONCURRENCY, (summary) => this.refreshListed(summary, signal));
+    for (const table of [store.sandboxes, store.containers]) {
+      const revision = table === store.sandboxes ? sandboxRevision : containerRevision;
+      const gone = [...table.values()].filter(
+        ({ id }) => !listed.has(id) && !table.isNewerThan(id, revision),
+      );
+      // A list alone is weak evidence: the inspect's 404 decides.
+      for (const { id } of gone) await this.tryRefresh(id, signal);
+    }
+    await this.freeVanished(listed, signal);
+    if (!this.hasTidied) {
+      network.collectGarbage(listed);
+      onFirstList?.(all);
+    }
+    this.hasTidied = true;
+    if (!inspectAll) return;
+    const known = new Set([...store.containers.values()].map((container) => container.id));
+    // A full or read-only disk must not keep the node from being served.
+    await logs.retain(known).catch((error: unknown) => {
+      logger.warn('Positions in container logs cannot be tidied up', { error: messageOf(error) });
+    });
+  }
+
+  /** Containers whose last inspect failed are asked for again. */
+  async retryDoubtful(signal: AbortSignal): Promise<void> {
+    await forEachLimited([...this.doubtful], CONCURRENCY, async (id) => {
+      await this.tryRefresh(id, signal);
+    });
+  }
+
+  /** Networks held for sandboxes that vanished while nobody looked. One that is just being made is not listed either. */
+  private async freeVanished(listed: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    const { docker, network } = this.parts;
+    const unlisted = network.heldSandboxes().filter((id) => !listed.has(id));
+    await forEachLimited(unlisted, CONCURRENCY, async (id) => {
+      try {
+        await withDeadline('inspect', INSPECT_MS, signal, (limit) =>
+          docker.inspectContainer(id, { signal: limit }),
+        );
+      } catch (error) {
+        signal.throwIfAborted();
+        if (hasCode(error, 'UNAVAILABLE')) throw error;
+        // In doubt it stays: the next comparison looks again.
+        if (hasStatus(error, 404)) network.abandon(id);
+      }
+    });
+  }
+
+  /** One container that cannot be inspected must not keep the node from being served (k8s #94829). */
+  private async refreshListed(summary: EngineContainerSummary, signal: AbortSignal): Promise<void> {
+    const { store, network, sync } = this.parts;
+    const id = summary.Id;
+    if ((await this.tryRefresh(id, signal)) || (store.sandboxes.get(id) ?? store.containers.get(id))) return;
+    await sync.lock.run(
+      id,
+      async () => {
+        await sync.absorb(inspectFromSummary(summary));
+        const sandbox = store.sandboxes.get(id);
+        // Doubt must not look like a dead pod: kubelet would replace a healthy one.
+        if (sandbox?.state !== 'running') return;
+        const ips = sandbox.ips.length > 0 ? sandbox.ips : network.rememberedIps(id);
+        store.sandboxes.put({ ...sandbox, networkReady: true, ips });
+      },
+      signal,
+    );
+  }
+
+  /** @returns false, with a log line, when the inspect failed: then the container is doubtful. */
+  private async tryRefresh(id: string, signal: AbortSignal): Promise<boolean> {
+    const { sync, logger } = this.parts;
+    try {
+      await withDeadline('inspect', INSPECT_MS, signal, (limit) => sync.refresh(id, limit));
+      this.doubtful.delete(id);
+      return true;
+    } catch (error) {
+      signal.throwIfAborted();
+      // No answer at all: the Engine is going down, and the next connection starts anew.
+      if (hasCode(error, 'UNAVAILABLE')) throw error;
+      if (!this.doubtful.has(id)) {
+        logger.error('A container cannot be inspected; what is known of it may be old', {
+          container: id,
+          error: messageOf(error),
+        });
+      }
+      this.doubtful.add(id);
+      return false;
+    }
+  }
+
+  private differs(summary: EngineContainerSummary): boolean {
+    const { store } = this.parts;
+    const known = store.sandboxes.get(summary.Id) ?? store.containers.get(summary.Id);
+    if (this.doubtful.has(summary.Id)) return true;
+    if (known === undefined) return store.foreign.get(summary.Id) === undefined;
+    return known.state !== summary.State || known.engineName !== engineName(summary);
+  }
+}
+
+function engineName(summary: EngineContainerSummary): string {
+  return withoutSlash(summary.Names[0] ?? '');
+}

@@ -1,0 +1,169 @@
+import { EngineError } from '../../../src/docker/errors';
+import { engineId, sandboxRecord } from '../support/records';
+import { gate, settle, until } from '../support/async';
+import { rejectionOf } from '../support/errors';
+import {
+  CONTAINER_ID,
+  containerInspect,
+  EXITED_STATE,
+  NETWORK,
+  roomWith,
+  SANDBOX_ID,
+  sandboxInspect,
+  syncRoom,
+} from './support/room';
+
+const { signal } = new AbortController();
+
+describe('ContainerResync', () => {
+  const other = engineId('c2');
+
+  it('fills an empty store, and tells the logs who is left', async () => {
+    const { resync, store, logs } = roomWith(
+      containerInspect(),
+      sandboxInspect(),
+      containerInspect({ id: other, state: EXITED_STATE }),
+    );
+    await resync.run(true, signal);
+    expect([...store.containers.values()].map(({ id, state }) => [id, state])).toEqual([
+      [CONTAINER_ID, 'running'],
+      [other, 'exited'],
+    ]);
+    expect(store.sandboxes.size).toBe(1);
+    expect(logs.calls.at(-1)).toBe(`retain ${CONTAINER_ID},${other}`);
+  });
+
+  it('forgets what is not listed any more', async () => {
+    const { resync, engine, store, logs } = roomWith(containerInspect(), sandboxInspect());
+    await resync.run(true, signal);
+    engine.containers.clear();
+    await resync.run(true, signal);
+    expect([store.containers.size, store.sandboxes.size]).toEqual([0, 0]);
+    expect(logs.calls).toContain(`forget ${CONTAINER_ID}`);
+  });
+
+  it('keeps what a handler added while the list was on its way', async () => {
+    const { resync, engine, store } = roomWith();
+    const listed = gate();
+    engine.gates.set('listContainers', () => listed.promise);
+    const resyncing = resync.run(true, signal);
+    await until(() => engine.count('listContainers') === 1);
+    store.sandboxes.put(sandboxRecord({ id: 'new' }));
+    listed.resolve();
+    await resyncing;
+    expect(store.sandboxes.get('new')).toBeDefined();
+    // The next list is younger than the record.
+    await resync.run(false, signal);
+    expect(store.sandboxes.size).toBe(0);
+  });
+
+  it('does not bring back what was removed while the list was on its way', async () => {
+    const { resync, engine, store } = roomWith(containerInspect(), sandboxInspect());
+    await resync.run(true, signal);
+    const inspected = gate();
+    engine.gates.set('inspectContainer', () => inspected.promise);
+    const resyncing = resync.run(true, signal);
+    await until(() => engine.count('inspectContainer') === 4);
+    // A handler removed both; the Engine, slow, still describes them.
+    store.containers.delete(CONTAINER_ID);
+    store.sandboxes.delete(SANDBOX_ID);
+    inspected.resolve();
+    await resyncing;
+    expect([store.containers.size, store.sandboxes.size]).toEqual([0, 0]);
+  });
+
+  it.each([
+    { desc: 'as it is known', change: undefined, calls: 0 },
+    { desc: 'in another state', change: containerInspect({ state: EXITED_STATE }), calls: 1 },
+    { desc: 'under another name', change: containerInspect({ name: 'k8s_app_web_shop_u_9' }), calls: 1 },
+  ])('of differences only: $desc', async ({ change, calls }) => {
+    const { resync, engine, store } = roomWith(containerInspect(), sandboxInspect());
+    await resync.run(true, signal);
+    if (change !== undefined) engine.containers.set(CONTAINER_ID, change);
+    const before = engine.count('inspectContainer');
+    await resync.run(false, signal);
+    expect(engine.count('inspectContainer') - before).toBe(calls);
+    expect(store.containers.get(CONTAINER_ID)?.state).toBe(change?.State.Status ?? 'running');
+  });
+
+  it('leaves a reserved name to its handler', async () => {
+    const { resync, engine, reservations, store } = roomWith(containerInspect({ name: 'reserved' }));
+    const handler = gate();
+    const held = reservations.hold('reserved', signal, () => handler.promise);
+    await settle();
+    await resync.run(true, signal);
+    expect([engine.count('inspectContainer'), store.containers.size]).toEqual([0, 0]);
+    handler.resolve();
+    await held;
+  });
+
+  it('inspects many at once, but not all', async () => {
+    const ids = Array.from({ length: 30 }, (_, index) => engineId(`f${index}x`));
+    const { resync, engine } = roomWith(...ids.map((id) => containerInspect({ id })));
+    const inspected = gate();
+    engine.gates.set('inspectContainer', () => inspected.promise);
+    const resyncing = resync.run(true, signal);
+    await until(() => engine.count('inspectContainer') >= 8);
+    await settle();
+    expect(engine.count('inspectContainer')).toBe(8);
+    inspected.resolve();
+    await resyncing;
+    expect(engine.count('inspectContainer')).toBe(30);
+  });
+
+  it('one container that cannot be inspected does not keep the others from being known', async () => {
+    const { resync, engine, store, complaints } = roomWith(
+      containerInspect(),
+      containerInspect({ id: other }),
+    );
+    engine.gates.set(`inspectContainer ${CONTAINER_ID}`, () =>
+      Promise.reject(new EngineError('UNKNOWN', 500, 'broken')),
+    );
+    await resync.run(true, signal);
+    expect(store.containers.get(other)?.state).toBe('running');
+    // What the list says is better than nothing: kubelet would start a second one.
+    expect(store.containers.get(CONTAINER_ID)).toMatchObject({ state: 'running', sandboxId: SANDBOX_ID });
+    expect(complaints.join()).toContain('broken');
+  });
+
+  it('one container with odd labels does not either', async () => {
+    const odd = containerInspect();
+    odd.Config.Labels!['io.dockbridge.cri'] = '{"v":1}';
+    const { resync, store } = roomWith(odd, containerInspect({ id: other }));
+    await resync.run(true, signal);
+    expect(store.containers.size).toBe(2);
+  });
+
+  it('fails, and forgets nothing, when the Engine goes down meanwhile', async () => {
+    const { resync, engine, store } = roomWith(containerInspect(), containerInspect({ id: other }));
+    await resync.run(true, signal);
+    engine.gates.set('inspectContainer', () => {
+      engine.down = true;
+      return Promise.resolve();
+    });
+    expect(await rejectionOf(resync.run(true, signal))).toMatch(/^UNAVAILABLE/);
+    expect(store.containers.size).toBe(2);
+  });
+
+  it('a network whose sandbox cannot be inspected is kept, and one whose sandbox is gone is freed', async () => {
+    const abandoned: string[] = [];
+    const network = {
+      ...NETWORK,
+      heldSandboxes: () => [engineId('a8'), engineId('a9')],
+      abandon: (id: string) => void abandoned.push(id),
+    };
+    const { resync, engine } = syncRoom({}, { network });
+    engine.gates.set(`inspectContainer ${engineId('a8')}`, () =>
+      Promise.reject(new EngineError('UNKNOWN', 500, 'broken')),
+    );
+    await resync.run(true, signal);
+    expect(abandoned).toEqual([engineId('a9')]);
+  });
+
+  it('goes on when the logs cannot be tidied up', async () => {
+    const { resync, logs, complaints, store } = roomWith(containerInspect());
+    logs.retain = () => Promise.reject(new Error('disk full'));
+    await resync.run(true, signal);
+    expect([store.containers.size, complaints.join()]).toEqual([1, expect.stringContaining('disk full')]);
+  });
+});

@@ -13,7 +13,7 @@ with_engine = bash scripts/engine.sh with --reuse --name $(1)-$$$$
 .PHONY: help setup proto build demo run test test-unit test-integration conformance conformance-upstream bench lint format check clean
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing: Debian packages (Docker Engine, gcc, busybox …), then npm's
 	@bash scripts/setup.sh
@@ -70,7 +70,7 @@ format: setup ## Format and fix what can be fixed
 	@node_modules/.bin/prettier --write --log-level warn .
 	@node_modules/.bin/eslint --fix .
 
-check: lint test ## All that CI demands, but for the demo
+check: lint test ## All that CI demands, but for the demo and conformance
 
 clean: ## Remove dist/, generated codecs and coverage
 	@rm -rf dist src/proto/gen coverage

@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 /**
- * Who may import whom (docs/architecture.md): a folder knows the layers before its own, never a later one, and
+ * Who may import whom (CONTRIBUTING.md): a folder knows the layers before its own, never a later one, and
  * never a sibling of its own layer unless listed. Each outside library has exactly one home.
  */
 const LAYERS = [
@@ -40,7 +40,7 @@ function layerRule(folder, level) {
           patterns: [
             {
               regex: `^(\\.\\./)+(${banned.join('|')})(/|$)`,
-              message: `src/${folder} may not know this layer (docs/architecture.md).`,
+              message: `src/${folder} may not know this layer (CONTRIBUTING.md).`,
             },
             ...Object.entries(HOMES)
               .filter(([, home]) => home !== folder)

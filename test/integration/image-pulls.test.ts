@@ -1,5 +1,4 @@
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { cri } from '../../src/proto';
 import { TestDaemon } from './support/daemon';
@@ -150,22 +149,17 @@ describe('Pulls', () => {
   });
 
   describe("with the node's credentials", () => {
-    let directory: string;
     let node: TestDaemon;
     let path: string | undefined;
     const config = (content: object): Promise<void> =>
-      writeFile(join(directory, 'config.json'), JSON.stringify(content));
+      writeFile(join(test.directory, 'config.json'), JSON.stringify(content));
     const auth = Buffer.from(`${CREDENTIALS.username}:${CREDENTIALS.password}`).toString('base64');
     beforeAll(async () => {
-      directory = await mkdtemp(join(tmpdir(), 'dockbridge-config-'));
+      const { directory } = test;
       const { username: Username, password: Secret } = CREDENTIALS;
       const answer = JSON.stringify({ ServerURL: '', Username, Secret });
-      const helper = join(directory, 'docker-credential-test');
-      await writeFile(
-        helper,
-        `#!/bin/sh\nserver=$(cat)\n[ "$1 $server" = "get ${registry.privateHost}" ] && echo '${answer}'\n`,
-      );
-      await chmod(helper, 0o755);
+      const helper = `#!/bin/sh\nserver=$(cat)\n[ "$1 $server" = "get ${registry.privateHost}" ] && echo '${answer}'\n`;
+      await writeFile(join(directory, 'docker-credential-test'), helper, { mode: 0o755 });
       path = process.env.PATH;
       process.env.PATH = `${directory}:${path ?? ''}`;
       const files = [join(directory, 'none.json'), join(directory, 'config.json')];
@@ -174,7 +168,6 @@ describe('Pulls', () => {
     afterAll(async () => {
       process.env.PATH = path;
       await node.stop();
-      await rm(directory, { recursive: true });
     });
     const pullFromNode = async (reference: string, own?: cri.IAuthConfig): Promise<string> => {
       const request = { image: { image: reference }, ...(own && { auth: own }) };
@@ -208,7 +201,7 @@ describe('Pulls', () => {
 
     it('that are broken do not stop pulls that need none', async () => {
       const { reference } = await pushed('open:1');
-      await writeFile(join(directory, 'config.json'), '{"auths": [');
+      await writeFile(join(test.directory, 'config.json'), '{"auths": [');
       expect(await pullFromNode(reference)).toMatch(/^sha256:/);
     });
   });

@@ -1,5 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { cri } from '../../src/proto';
 import { ContainerState } from '../../src/proto/enums';
@@ -10,21 +9,16 @@ import { containerConfig, containerStatus, createContainer, FOREVER, runPod } fr
 describe('a container that cannot start', () => {
   let test: TestDaemon;
   let pod: string;
-  let directory: string;
   beforeAll(async () => {
     test = await TestDaemon.start();
     pod = await runPod(test);
-    directory = await mkdtemp(join(tmpdir(), 'dockbridge-start-'));
-    await mkdir(join(directory, 'directory'));
-    await writeFile(join(directory, 'file'), '');
+    await mkdir(join(test.directory, 'directory'));
+    await writeFile(join(test.directory, 'file'), '');
   });
-  afterAll(async () => {
-    await test.stop();
-    await rm(directory, { recursive: true });
-  });
+  afterAll(() => test.stop());
 
   const mount = (name: string, container_path: string): cri.IContainerConfig => ({
-    mounts: [{ host_path: join(directory, name), container_path }],
+    mounts: [{ host_path: join(test.directory, name), container_path }],
   });
 
   it.each<{ name: string; more: () => cri.IContainerConfig; why: RegExp; meanwhile?: () => Promise<void> }>([
@@ -59,7 +53,7 @@ describe('a container that cannot start', () => {
     {
       name: 'source-gone',
       more: () => mount('directory', '/m'),
-      meanwhile: () => rm(join(directory, 'directory'), { recursive: true }),
+      meanwhile: () => rm(join(test.directory, 'directory'), { recursive: true }),
       why: /^mount source missing: "\/.*\/directory" does not exist on the node/,
     },
   ])(

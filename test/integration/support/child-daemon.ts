@@ -25,15 +25,8 @@ export class ChildDaemon {
     const daemon = new ChildDaemon(directory, [
       ...['serve', '--container-runtime-endpoint', `unix://${join(directory, 'cri.sock')}`],
       ...['--docker-endpoint', dockerHost, '--state-dir', join(directory, 'state')],
-      ...[
-        '--run-dir',
-        join(directory, 'run'),
-        '--network-plugin',
-        'no-op',
-        '--pod-infra-container-image',
-        'dockbridge.local/pause:1',
-        ...more,
-      ],
+      ...['--run-dir', join(directory, 'run'), '--network-plugin', 'no-op'],
+      ...['--pod-infra-container-image', 'dockbridge.local/pause:1', ...more],
     ]);
     try {
       await daemon.launch();

@@ -10,7 +10,7 @@ const run = promisify(execFile);
 const PLUGINS = '/usr/lib/cni';
 /** Of the node in its network namespace. */
 export const NODE_IP = '198.51.100.1';
-export const BRIDGE = 'cni-test0';
+const BRIDGE = 'cni-test0';
 
 /**
  * A node for CNI plugins: a network namespace of its own that the real plugins run in, so bridges, iptables rules and

@@ -11,13 +11,11 @@ import { sharedDockerHost } from './engine';
 
 const HOUR_MS = 3_600_000;
 
-export interface TestDaemonOptions {
+type Hooks = Pick<DaemonHooks, 'wrapDocker' | 'linkTimes' | 'layerTimes' | 'onPluginRun'>;
+
+export interface TestDaemonOptions extends Hooks {
   /** Default: the Engine that all tests share. */
   readonly dockerHost?: string;
-  readonly wrapDocker?: DaemonHooks['wrapDocker'];
-  readonly linkTimes?: DaemonHooks['linkTimes'];
-  readonly layerTimes?: DaemonHooks['layerTimes'];
-  readonly onPluginRun?: DaemonHooks['onPluginRun'];
   /** More options by their command line names. */
   readonly given?: Given;
   readonly logger?: Logger;
@@ -98,24 +96,22 @@ export class TestDaemon {
 
   private async launch(): Promise<void> {
     this.callsBefore = this.engineCalls.length;
+    const { dockerHost = sharedDockerHost(), given: more, logger = silentLogger, ...hooks } = this.options;
     process.env.DOCKBRIDGE_PAUSE_TAR ??= join(__dirname, '../../../dist/pause/pause.tar');
     const given: Given = {
       'container-runtime-endpoint': this.endpoint,
-      'docker-endpoint': this.options.dockerHost ?? sharedDockerHost(),
+      'docker-endpoint': dockerHost,
       'state-dir': join(this.directory, 'state'),
       'run-dir': join(this.directory, 'run'),
       'network-plugin': 'no-op',
       'cni-cache-dir': join(this.directory, 'cni-cache'),
       'pod-infra-container-image': 'dockbridge.local/pause:1',
-      ...this.options.given,
+      ...more,
     };
-    this.daemon = await Daemon.create(resolveSettings(given, {}), this.options.logger ?? silentLogger, {
+    this.daemon = await Daemon.create(resolveSettings(given, {}), logger, {
       onEngineCall: (call) => this.engineCalls.push(call),
       diskUsageTimes: { tick: HOUR_MS, quiet: HOUR_MS },
-      ...(this.options.wrapDocker === undefined ? {} : { wrapDocker: this.options.wrapDocker }),
-      ...(this.options.linkTimes === undefined ? {} : { linkTimes: this.options.linkTimes }),
-      ...(this.options.layerTimes === undefined ? {} : { layerTimes: this.options.layerTimes }),
-      ...(this.options.onPluginRun === undefined ? {} : { onPluginRun: this.options.onPluginRun }),
+      ...hooks,
     });
     await this.daemon.start();
     this.client = new CriClient(this.endpoint);

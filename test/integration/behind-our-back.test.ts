@@ -7,7 +7,9 @@ import {
   containerStatus,
   createContainer,
   FOREVER,
+  output,
   podConfig,
+  readLogText,
   runPod,
   sandboxStatus,
   startedContainer,
@@ -95,11 +97,18 @@ describe('What is done behind our back', () => {
     await promptly(docker('POST', `${id}/unpause`), () => state() === 'running');
   });
 
-  it('a container started by hand is RUNNING, with its log', async () => {
-    const id = await createContainer(test, await runPod(test), containerConfig('main', 'echo hello'));
-    await docker('POST', `${id}/start`);
-    await untilStore(test, () => test.daemon.store.containers.get(id)?.state === 'exited');
-    expect(await containerStatus(test, id)).toMatchObject({ exit_code: 0, reason: 'Completed' });
+  it('a container started by hand is RUNNING, and has its log', async () => {
+    const script = 'echo hello; until [ -e /go ]; do sleep 0.01; done';
+    const id = await createContainer(test, await runPod(test), containerConfig('main', script));
+    await promptly(
+      docker('POST', `${id}/start`),
+      () => test.daemon.store.containers.get(id)?.state === 'running',
+    );
+    expect(await stateOf(test, id)).toBe(ContainerState.CONTAINER_RUNNING);
+    await output(test, id, '(sleep 0.2; touch /go) >/dev/null 2>&1 &');
+    await untilExited(test, id);
+    const { exit_code, reason, log_path } = await containerStatus(test, id);
+    expect([exit_code, reason, await readLogText(log_path)]).toEqual([0, 'Completed', 'hello\n']);
   });
 
   it('while the daemon is away is found on its return', async () => {

@@ -28,6 +28,7 @@ const BACK_WITHIN_MS = 2_000;
 const LOST = 'Docker Engine is not available';
 
 let engine: PrivateEngine;
+let engineRoot: string;
 let log: LogWatch;
 let test: TestDaemon;
 
@@ -142,16 +143,12 @@ async function stopEngine(how: 'stop' | 'kill9'): Promise<void> {
 
 /** As if somebody had removed it while neither dockerd nor we could see it. */
 async function removeBehindDockerd(id: string): Promise<void> {
-  const info = (await engineInfo) as { DockerRootDir: string };
-  await rm(join(info.DockerRootDir, 'containers', id), { recursive: true });
+  await rm(join(engineRoot, 'containers', id), { recursive: true });
 }
-
-let engineInfo: Promise<unknown>;
 
 async function prepare(name: string, dockerd: string[], times: object = {}): Promise<void> {
   engine = await startPrivateEngine(name, { dockerd });
-  engineInfo = engineGet(engine.dockerHost, '/info');
-  await engineInfo;
+  engineRoot = ((await engineGet(engine.dockerHost, '/info')) as { DockerRootDir: string }).DockerRootDir;
   log = new LogWatch();
   test = await TestDaemon.start({ dockerHost: engine.dockerHost, logger: log.logger, linkTimes: times });
   await test.synced();
@@ -354,12 +351,11 @@ describe('a daemon that starts before the Engine', () => {
     },
   );
 
-  it('a read that comes just before the Engine waits for it', async () => {
+  it('is asked again and again while the Engine starts: the first list it gives is a full one', async () => {
     const workload = await startWorkload();
     await stopEngine('stop');
     await test.restart();
     const started = engine.start();
-    // Asked again after each refusal, as kubelet does: the first answer is a full one.
     for (;;) {
       const listed = await test.client.call('ListContainers', {}).catch(() => undefined);
       if (listed === undefined) continue;

@@ -9,7 +9,7 @@ import { CriClient } from '../../src/server/client/cri-client';
 import { RawHttp2Client, type RawResponse } from '../fakes/raw-http2-client';
 import { TestDaemon } from './support/daemon';
 import { TEST_IMAGE } from './support/engine';
-import { containerConfig, FOREVER, podConfig, runPod, startedContainer } from './support/pods';
+import { containerConfig, FOREVER, output, podConfig, runPod, startedContainer } from './support/pods';
 
 let test: TestDaemon;
 let pod: string;
@@ -200,12 +200,13 @@ it('an old client that dies in the middle of a call takes its call with it, not 
   const staying = await oldClient();
   const request = RUNTIME_SERVICE.ExecSync.requestSerialize({
     container_id: container,
-    cmd: ['sleep', '1000'],
+    cmd: ['tail', '-f', '/dev/null'],
   });
   const lost = dying.call(RUNTIME_SERVICE.ExecSync.path, request);
   lost.catch(() => undefined);
-  await dying.ping();
+  await output(test, container, 'until pgrep tail; do :; done');
   dying.socket.destroy();
   await expect(lost).rejects.toThrow('connection closed');
+  await output(test, container, 'while pgrep tail; do :; done');
   ok(await staying.call(RUNTIME_SERVICE.Version.path, EMPTY));
 });

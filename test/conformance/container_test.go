@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -179,35 +180,46 @@ func TestContainerStats(t *testing.T) {
 		check.True(t, stats.Memory.WorkingSetBytes.GetValue() > 0, "no working set: %v", stats.Memory)
 		check.True(t, stats.Cpu.UsageCoreNanoSeconds.GetValue() > 0, "no CPU: %v", stats.Cpu)
 	})
-	for name, filter := range map[string]*cri.ContainerStatsFilter{
-		"listed by id":    {Id: first.ID},
-		"listed by pod":   {PodSandboxId: pod.ID},
-		"listed by label": {LabelSelector: label},
-		"listed all":      nil,
-		"listed by a label nobody has": {LabelSelector: map[string]string{
-			"spec": "nobody",
-		}},
+	nobody := map[string]string{"spec": "nobody"}
+	for name, spec := range map[string]struct {
+		filter *cri.ContainerStatsFilter
+		want   []*node.Container
+	}{
+		"listed by id":                 {&cri.ContainerStatsFilter{Id: first.ID}, containers[:1]},
+		"listed by pod":                {&cri.ContainerStatsFilter{PodSandboxId: pod.ID}, containers},
+		"listed by label":              {&cri.ContainerStatsFilter{LabelSelector: label}, containers},
+		"listed by a label nobody has": {&cri.ContainerStatsFilter{LabelSelector: nobody}, nil},
+		"listed all":                   {nil, containers},
 	} {
 		t.Run(name, func(t *testing.T) {
-			all, err := n.Runtime.ListContainerStats(n.Context(), filter)
+			all, err := n.Runtime.ListContainerStats(n.Context(), spec.filter)
 			check.NoError(t, err, "ListContainerStats")
 			found := map[string]bool{}
 			for _, stats := range all {
 				found[stats.Attributes.Id] = true
 			}
-			wanted := containers
-			switch name {
-			case "listed by id":
-				wanted = containers[:1]
-			case "listed by a label nobody has":
-				wanted = nil
-			}
-			for _, container := range wanted {
+			for _, container := range spec.want {
 				check.True(t, found[container.ID], "no stats of %s", container.ID)
 			}
-			if filter != nil {
-				check.Equal(t, "number of containers", len(all), len(wanted))
+			if spec.filter != nil { // other specs have containers too
+				check.Equal(t, "number of containers", len(all), len(spec.want))
 			}
 		})
 	}
+}
+
+// The text of a CRI log line is its fourth word and the rest.
+func logText(line string) string {
+	parts := strings.SplitN(line, " ", 4)
+	return parts[len(parts)-1]
+}
+
+func firstLine(log string) string {
+	line, _, _ := strings.Cut(log, "\n")
+	return logText(line)
+}
+
+func lastLine(log string) string {
+	lines := strings.Split(strings.TrimSuffix(log, "\n"), "\n")
+	return logText(lines[len(lines)-1])
 }

@@ -3,6 +3,7 @@
 package registry
 
 import (
+	"bytes"
 	"net"
 	"net/http"
 	"os"
@@ -203,7 +204,7 @@ func mediaTypeOf(kind string, content []byte) string {
 	switch {
 	case kind == "blobs":
 		return "application/octet-stream"
-	case regexp.MustCompile(`"manifests":`).Match(content):
+	case bytes.Contains(content, []byte(`"manifests":`)):
 		return indexType
 	}
 	return manifestType

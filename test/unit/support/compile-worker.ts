@@ -5,7 +5,7 @@ import { transformFileSync } from '@swc/core';
 const SRC = join(__dirname, '../../../src');
 
 /**
- * A worker thread cannot load TypeScript: the folder of src/ that it lives in is compiled as `npm run build` would lay it out.
+ * A worker thread cannot load TypeScript: the folder of src/ that it lives in is compiled as `make build` would lay it out.
  * @returns the path of its worker-entry.js.
  */
 export function compileWorker(folder: string, into: string): string {

@@ -1,7 +1,6 @@
 import { request } from 'node:http';
-import { text } from 'node:stream/consumers';
 import { TestDaemon } from '../integration/support/daemon';
-import { sharedDockerHost } from '../integration/support/engine';
+import { engineCall, sharedDockerHost } from '../integration/support/engine';
 import { containerConfig, FOREVER, runPod, startedContainer } from '../integration/support/pods';
 import { median, print, timed } from './measure';
 
@@ -35,14 +34,12 @@ it('ExecSync beside the bare Engine API', async () => {
 
 /** What an exec costs without us: create, start, read to the end, inspect, over kept connections where possible. */
 async function bareExec(id: string): Promise<void> {
-  const created = (await bareCall('POST', `/containers/${id}/exec`, {
-    Cmd: ['true'],
-    AttachStdout: true,
-    AttachStderr: true,
-  })) as { Id: string };
+  const engine = sharedDockerHost();
+  const json = { Cmd: ['true'], AttachStdout: true, AttachStderr: true };
+  const created = (await engineCall(engine, 'POST', `/containers/${id}/exec`, { json })) as { Id: string };
   await new Promise<void>((resolve, reject) => {
     const call = request({
-      socketPath: new URL(sharedDockerHost()).pathname,
+      socketPath: new URL(engine).pathname,
       path: `/exec/${created.Id}/start`,
       method: 'POST',
       headers: { 'Content-Type': 'application/json', Connection: 'Upgrade', Upgrade: 'tcp' },
@@ -54,23 +51,5 @@ async function bareExec(id: string): Promise<void> {
     call.on('error', reject);
     call.end(JSON.stringify({ Detach: false, Tty: false }));
   });
-  await bareCall('GET', `/exec/${created.Id}/json`);
-}
-
-async function bareCall(method: string, path: string, body?: object): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const call = request(
-      {
-        socketPath: new URL(sharedDockerHost()).pathname,
-        path,
-        method,
-        headers: { 'Content-Type': 'application/json' },
-      },
-      (reply) => {
-        text(reply).then((json) => resolve(JSON.parse(json)), reject);
-      },
-    );
-    call.on('error', reject);
-    call.end(body === undefined ? undefined : JSON.stringify(body));
-  });
+  await engineCall(engine, 'GET', `/exec/${created.Id}/json`);
 }

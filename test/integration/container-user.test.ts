@@ -80,12 +80,23 @@ describe('The user of a container', () => {
     { desc: 'root of an image without a user', context: {}, image: TEST_IMAGE, is: [0, 0, [0]] },
     { desc: 'uid and gid of an image', context: {}, image: USER_IMAGE, is: [1000, 1000, [1000]] },
     {
+      desc: 'root, though the image has another',
+      context: { run_as_user: value(0) },
+      image: USER_IMAGE,
+      is: [0, 0, [0]],
+    },
+    {
       desc: 'a uid with the group that the image has for it',
       context: { run_as_user: value(33) },
       is: [33, 33, [33]],
     },
     { desc: 'a uid that the image does not know', context: { run_as_user: value(1234) }, is: [1234, 0, [0]] },
     { desc: 'a name', context: { run_as_username: 'www-data' }, is: [33, 33, [33]] },
+    {
+      desc: 'a uid and a group',
+      context: { run_as_user: value(1234), run_as_group: value(5678) },
+      is: [1234, 5678, [5678]],
+    },
     {
       desc: 'a name and a group',
       context: { run_as_username: 'www-data', run_as_group: value(7) },

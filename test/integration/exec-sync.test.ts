@@ -30,10 +30,8 @@ describe('ExecSync', () => {
     await test.stop();
   });
 
-  const call = (cmd: string[], timeout = 0, container_id = id): ReturnType<typeof send> =>
-    send({ container_id, cmd, timeout });
-  const send = (request: { container_id: string; cmd: string[]; timeout: number }) =>
-    test.client.call('ExecSync', request);
+  const call = (cmd: string[], timeout = 0, container_id = id) =>
+    test.client.call('ExecSync', { container_id, cmd, timeout });
   const sleepers = async (): Promise<string> => (await exec(test, id, 'pgrep sleep')).stdout;
 
   it('answers with both outputs and the exit code', async () => {

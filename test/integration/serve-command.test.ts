@@ -1,102 +1,29 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { lstat, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { OPTIONS, type Option } from '../../src/config/options';
 import { CriClient } from '../../src/server/client/cri-client';
 import { DOCKBRIDGE_VERSION } from '../../src/version';
+import { Command, type Environment } from './support/command';
 import { sharedDockerHost } from './support/engine';
 
-const MAIN = join(__dirname, '../../dist/main.js');
-
 let directory: string;
-const running = new Set<Command>();
+let running: Command[] = [];
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'dockbridge-cli-'));
 });
 afterEach(async () => {
   for (const command of running) await command.kill();
+  running = [];
   await rm(directory, { recursive: true, force: true });
 });
 
-type Environment = Record<string, string>;
-
-interface Line {
-  readonly level: string;
-  readonly message: string;
-  readonly option?: string;
-}
-
-/** `node dist/main.js …` as a child; ended by the test or, at the latest, after it. */
-class Command {
-  stdout = '';
-  stderr = '';
-  private readonly child: ChildProcess;
-  private readonly exited: Promise<unknown>;
-  private readonly waiting: (() => void)[] = [];
-  private closed = false;
-
-  constructor(args: readonly string[], env: Environment = {}) {
-    const inherited = Object.fromEntries(
-      Object.entries(process.env).filter(([name]) => !/^(DOCKER_|DOCKBRIDGE_|NOTIFY_SOCKET)/.test(name)),
-    );
-    this.child = spawn(process.execPath, [MAIN, ...args], {
-      env: { ...inherited, DOCKBRIDGE_RUN_DIR: join(directory, 'run-dir'), ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.exited = once(this.child, 'close');
-    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
-    const lines = createInterface({ input: this.child.stderr! });
-    lines.on('line', (line) => {
-      this.stderr += `${line}\n`;
-      this.wake();
-    });
-    void this.exited.then(() => {
-      this.closed = true;
-      running.delete(this);
-      this.wake();
-    });
-    running.add(this);
-  }
-
-  /** Resolves with the exit code, null for a signal. */
-  async exit(): Promise<number | null> {
-    await this.exited;
-    return this.child.exitCode;
-  }
-
-  get log(): Line[] {
-    return this.stderr
-      .split('\n')
-      .filter((line) => line.startsWith('{'))
-      .map((line) => JSON.parse(line) as Line);
-  }
-
-  async says(message: string): Promise<Line> {
-    for (;;) {
-      const found = this.log.find((line) => line.message.includes(message));
-      if (found !== undefined) return found;
-      if (this.closed) throw new Error(`the command ended without saying "${message}":\n${this.stderr}`);
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
-    }
-  }
-
-  signal(name: NodeJS.Signals): void {
-    this.child.kill(name);
-  }
-
-  async kill(): Promise<void> {
-    this.child.kill('SIGKILL');
-    await this.exited;
-  }
-
-  private wake(): void {
-    for (const wake of this.waiting.splice(0)) wake();
-  }
+function start(args: readonly string[], env: Environment = {}): Command {
+  const command = new Command(args, { DOCKBRIDGE_RUN_DIR: join(directory, 'run-dir'), ...env });
+  running.push(command);
+  return command;
 }
 
 const socket = (): string => join(directory, 'run', 'cri.sock');
@@ -106,7 +33,7 @@ const basics = (): string[] => [
 ];
 
 async function serve(more: readonly string[] = [], env: Environment = {}): Promise<Command> {
-  const command = new Command(['serve', ...basics(), ...more], env);
+  const command = start(['serve', ...basics(), ...more], env);
   await command.says('Connected to Docker Engine');
   return command;
 }
@@ -122,13 +49,13 @@ async function expectServes(endpoint = `unix://${socket()}`): Promise<void> {
 
 describe('words without a daemon', () => {
   it.each([['--version'], ['version']])('%s prints the version', async (word) => {
-    const command = new Command([word]);
+    const command = start([word]);
     expect(await command.exit()).toBe(0);
     expect([command.stdout, command.stderr]).toEqual([`${DOCKBRIDGE_VERSION}\n`, '']);
   });
 
   it('--buildinfo tells version, Node and platform', async () => {
-    const command = new Command(['--buildinfo']);
+    const command = start(['--buildinfo']);
     expect(await command.exit()).toBe(0);
     expect(command.stdout).toContain(DOCKBRIDGE_VERSION);
     expect(command.stdout).toContain(process.version);
@@ -136,7 +63,7 @@ describe('words without a daemon', () => {
   });
 
   it('serve --help explains every option, its default and its variable', async () => {
-    const command = new Command(['serve', '--help']);
+    const command = start(['serve', '--help']);
     expect(await command.exit()).toBe(0);
     const text = command.stdout.replace(/\s+/g, ' ');
     for (const { name } of Object.values<Option<unknown>>(OPTIONS)) {
@@ -147,7 +74,7 @@ describe('words without a daemon', () => {
   });
 
   it('--help names the commands', async () => {
-    const command = new Command(['--help']);
+    const command = start(['--help']);
     expect(await command.exit()).toBe(0);
     for (const word of ['serve', 'demo', 'version']) expect(command.stdout).toContain(word);
   });
@@ -157,7 +84,7 @@ describe('words without a daemon', () => {
     ['an unknown command', ['no-such-command'], 'too many arguments'],
     ['a flag without its value', ['serve', '--log-level'], '--log-level'],
   ])('%s is refused, with a hint to --help', async (_what, words, text) => {
-    const command = new Command(words);
+    const command = start(words);
     expect(await command.exit()).toBe(1);
     expect(command.stderr).toContain(text);
     expect(command.stderr).toContain('--help');
@@ -186,7 +113,7 @@ describe('a bad value', () => {
   ];
 
   it.each(BAD)('of --%s (%j) ends the command, naming the flag', async (flag, value) => {
-    const command = new Command(['serve', ...basics(), `--${flag}=${value}`]);
+    const command = start(['serve', ...basics(), `--${flag}=${value}`]);
     expect(await command.exit()).toBe(1);
     expect(command.stderr).toContain(`--${flag}`);
     // One line for a human, no stack.
@@ -202,14 +129,14 @@ describe('a bad value', () => {
     `unix:///${'x'.repeat(200)}`,
     'fd://',
   ])('of --container-runtime-endpoint (%s) ends the command', async (endpoint) => {
-    const command = new Command(['serve', ...basics(), '--container-runtime-endpoint', endpoint]);
+    const command = start(['serve', ...basics(), '--container-runtime-endpoint', endpoint]);
     expect(await command.exit()).toBe(1);
     expect(command.stderr).toMatch(/endpoint|unix socket/);
     expect(command.stderr).not.toMatch(/^\s+at /m);
   });
 
   it('of a variable names the variable', async () => {
-    const command = new Command(['serve', ...basics()], { DOCKBRIDGE_LOG_LEVEL: 'loud' });
+    const command = start(['serve', ...basics()], { DOCKBRIDGE_LOG_LEVEL: 'loud' });
     expect(await command.exit()).toBe(1);
     expect(command.stderr).toContain('DOCKBRIDGE_LOG_LEVEL');
   });
@@ -243,7 +170,7 @@ describe('options', () => {
 
   it('of cri-dockerd are all taken, with and without `serve`, and those without effect are named once each', async () => {
     const flags = Object.entries(CRI_DOCKERD()).flatMap(([name, value]) => [`--${name}`, value]);
-    const command = new Command([...flags, '--state-dir', join(directory, 'state'), '--log-level=info']);
+    const command = start([...flags, '--state-dir', join(directory, 'state'), '--log-level=info']);
     await command.says('Connected to Docker Engine');
     await expectServes();
     const warned = command.log.filter(({ level, option }) => level === 'warn' && option !== undefined);
@@ -259,7 +186,7 @@ describe('options', () => {
 
   it('--name=value, and a switch without a value', async () => {
     const flags = Object.entries(CRI_DOCKERD()).map(([name, value]) => `--${name}=${value}`);
-    const command = new Command([
+    const command = start([
       'serve',
       ...flags,
       '--state-dir',
@@ -278,7 +205,7 @@ describe('options', () => {
 
   it('can be set by variables; the command line wins', async () => {
     const other = join(directory, 'other.sock');
-    const command = new Command(
+    const command = start(
       ['serve', '--container-runtime-endpoint', `unix://${socket()}`, '--log-level', 'info'],
       {
         DOCKBRIDGE_CONTAINER_RUNTIME_ENDPOINT: `unix://${other}`,
@@ -297,7 +224,7 @@ describe('options', () => {
   });
 
   it('an empty --docker-endpoint takes DOCKER_HOST', async () => {
-    const command = new Command(['serve', ...basics(), '--docker-endpoint', ''], {
+    const command = start(['serve', ...basics(), '--docker-endpoint', ''], {
       DOCKER_HOST: sharedDockerHost(),
     });
     await command.says('Connected to Docker Engine');
@@ -305,8 +232,8 @@ describe('options', () => {
   });
 
   it('--log-level error is quiet, debug tells each call', async () => {
-    const quiet = new Command(['serve', ...basics(), '--log-level', 'error']);
-    const loud = new Command([
+    const quiet = start(['serve', ...basics(), '--log-level', 'error']);
+    const loud = start([
       ...['serve', ...basics(), '--log-level', 'debug', '--state-dir', join(directory, 'other')],
       ...['--container-runtime-endpoint', `${socket()}2`],
     ]);
@@ -354,7 +281,7 @@ describe('the socket', () => {
     ['both', () => [], /another/],
   ])('%s is refused, clearly and at once', async (_what, more, message) => {
     await serve();
-    const second = new Command(['serve', ...basics(), ...more()]);
+    const second = start(['serve', ...basics(), ...more()]);
     expect(await second.exit()).toBe(1);
     expect(second.stderr).toMatch(message);
     expect(second.stderr).not.toMatch(/^\s+at /m);
@@ -365,7 +292,7 @@ describe('the socket', () => {
   it('does not replace a file that is none', async () => {
     const path = join(directory, 'precious');
     await writeFile(path, 'data');
-    const command = new Command(['serve', ...basics(), '--container-runtime-endpoint', path]);
+    const command = start(['serve', ...basics(), '--container-runtime-endpoint', path]);
     expect(await command.exit()).toBe(1);
     expect(command.stderr).toContain('not a socket');
     expect((await lstat(path)).size).toBe(4);
@@ -391,14 +318,14 @@ describe('the end', () => {
   });
 
   it('ends within 2 s while there is no Engine', async () => {
-    const command = new Command(['serve', ...basics(), '--docker-endpoint', `unix://${directory}/none.sock`]);
+    const command = start(['serve', ...basics(), '--docker-endpoint', `unix://${directory}/none.sock`]);
     await command.says('Docker Engine is not available');
     expect(await timed(command, 'SIGTERM')).toBeLessThan(2_000);
     expect(existsSync(socket())).toBe(false);
   });
 
   it('a signal as soon as it serves ends it as well', async () => {
-    const command = new Command(['serve', ...basics()]);
+    const command = start(['serve', ...basics()]);
     await command.says('Serving CRI');
     expect(await timed(command, 'SIGTERM')).toBeLessThan(2_000);
     expect(existsSync(socket())).toBe(false);

@@ -1,18 +1,14 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { CriClient } from '../../../src/server/client/cri-client';
+import { Command } from './command';
 import { sharedDockerHost } from './engine';
-
-const MAIN = join(__dirname, '../../../dist/main.js');
 
 /** A daemon as operators run it, `node dist/main.js serve`, to be killed at will. Needs `make build`. */
 export class ChildDaemon {
   client!: CriClient;
-  private child!: ChildProcess;
+  private command!: Command;
 
   private constructor(
     readonly directory: string,
@@ -46,33 +42,20 @@ export class ChildDaemon {
   }
 
   get pid(): number {
-    return this.child.pid ?? 0;
+    return this.command.pid;
   }
 
   /** Starts it, again after a kill; resolves once it has read the Engine. */
   async launch(): Promise<void> {
-    this.child = spawn(process.execPath, [MAIN, ...this.arguments_], { stdio: ['ignore', 'ignore', 'pipe'] });
-    const { stderr } = this.child;
-    if (stderr === null) throw new Error('no stderr');
-    const lines = createInterface({ input: stderr });
-    const seen: string[] = [];
-    await new Promise<void>((resolve, reject) => {
-      lines.on('line', (line) => {
-        seen.push(line);
-        if (line.includes('Connected to Docker Engine')) resolve();
-      });
-      lines.on('close', () => reject(new Error(`the daemon ended:\n${seen.join('\n')}`)));
-    });
+    this.command = new Command(this.arguments_);
+    await this.command.says('Connected to Docker Engine');
     this.client = new CriClient(this.endpoint);
   }
 
   /** SIGKILL; resolves when the process is gone. */
   async kill9(): Promise<void> {
     this.client.close();
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    const gone = once(this.child, 'exit');
-    this.child.kill('SIGKILL');
-    await gone;
+    await this.command.kill();
   }
 
   /** Removes all pods, ends by SIGTERM and deletes the directory. @returns the exit code. */
@@ -80,10 +63,9 @@ export class ChildDaemon {
     const { items } = await this.client.call('ListPodSandbox', {});
     await Promise.all(items.map(({ id }) => this.client.call('RemovePodSandbox', { pod_sandbox_id: id })));
     this.client.close();
-    const gone = once(this.child, 'exit');
-    this.child.kill('SIGTERM');
-    await gone;
+    this.command.signal('SIGTERM');
+    const code = await this.command.exit();
     await rm(this.directory, { recursive: true, force: true });
-    return this.child.exitCode;
+    return code;
   }
 }

@@ -1,0 +1,88 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const MAIN = join(__dirname, '../../../dist/main.js');
+
+export type Environment = Record<string, string>;
+
+export interface Line {
+  readonly level: string;
+  readonly message: string;
+  readonly option?: string;
+}
+
+/** `node dist/main.js …` as a child, with nothing of ours in its environment but what it is given. Needs `make build`. */
+export class Command {
+  stdout = '';
+  stderr = '';
+  private readonly child: ChildProcess;
+  private readonly gone: Promise<unknown>;
+  private readonly closing: Promise<unknown>;
+  private readonly waiting: (() => void)[] = [];
+  private closed = false;
+
+  constructor(args: readonly string[], env: Environment = {}) {
+    const inherited = Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !/^(DOCKER_|DOCKBRIDGE_|NOTIFY_SOCKET)/.test(name)),
+    );
+    this.child = spawn(process.execPath, [MAIN, ...args], {
+      env: { ...inherited, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.gone = once(this.child, 'exit');
+    this.closing = once(this.child, 'close');
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
+    const lines = createInterface({ input: this.child.stderr! });
+    lines.on('line', (line) => {
+      this.stderr += `${line}\n`;
+      this.wake();
+    });
+    void this.closing.then(() => {
+      this.closed = true;
+      this.wake();
+    });
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  /** Resolves with the exit code, null for a signal, when all that it wrote is here. */
+  async exit(): Promise<number | null> {
+    await this.closing;
+    return this.child.exitCode;
+  }
+
+  get log(): Line[] {
+    return this.stderr
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as Line);
+  }
+
+  /** The first line of its log that holds `message`, as soon as it is there. */
+  async says(message: string): Promise<Line> {
+    for (;;) {
+      const found = this.log.find((line) => line.message.includes(message));
+      if (found !== undefined) return found;
+      if (this.closed) throw new Error(`the command ended without saying "${message}":\n${this.stderr}`);
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
+    }
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.child.kill(name);
+  }
+
+  /** SIGKILL, if it still runs; resolves when it is gone. */
+  async kill(): Promise<void> {
+    this.child.kill('SIGKILL');
+    await this.gone;
+  }
+
+  private wake(): void {
+    for (const wake of this.waiting.splice(0)) wake();
+  }
+}

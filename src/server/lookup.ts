@@ -4,7 +4,7 @@ import type { Store } from '../store/store';
 import { asImageId, familiarName, looksLikeIdPrefix, tryParseReference } from '../translate/reference';
 import { nonEmpty } from '../translate/validate';
 
-/** By full id or unique prefix; undefined when unknown (Stop and Remove succeed then, cri-surface.md 3.1). */
+/** By full id or unique prefix; undefined when unknown: Stop and Remove succeed then. */
 export function findSandbox(store: Store, id: string): SandboxRecord | undefined {
   return store.sandboxes.resolve(nonEmpty(id, 'pod_sandbox_id'), 'pod_sandbox_id');
 }
@@ -17,8 +17,12 @@ export function getSandbox(store: Store, id: string): SandboxRecord {
 }
 
 /** By full id or unique prefix; undefined when unknown. */
-export function findContainer(store: Store, id: string): ContainerRecord | undefined {
-  return store.containers.resolve(nonEmpty(id, 'container_id'), 'container_id');
+export function findContainer(
+  store: Store,
+  id: string,
+  field = 'container_id',
+): ContainerRecord | undefined {
+  return store.containers.resolve(nonEmpty(id, field), field);
 }
 
 /** @throws NOT_FOUND */

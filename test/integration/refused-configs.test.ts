@@ -402,7 +402,7 @@ const CONTAINERS: Cases<cri.IContainerConfig | undefined> = {
     config: () => withContext({ namespace_options: { pid: NamespaceMode.TARGET } }),
   },
   'pid TARGET with an unknown target': {
-    field: /no-such/,
+    field: /target_id: container "no-such"/,
     code: 'NOT_FOUND',
     config: () => withContext({ namespace_options: { pid: NamespaceMode.TARGET, target_id: 'no-such' } }),
   },

@@ -22,7 +22,7 @@ import { withMountImages } from '../container/mount-images';
 import { loadSeccompOptions } from '../container/seccomp-profile';
 import { wasStarted } from '../container/state';
 import { grantable, hasSecurityOption } from '../engine-facts';
-import { findImage, getContainer, getSandbox } from '../lookup';
+import { findContainer, findImage, getSandbox } from '../lookup';
 import type { CallContext, Services } from '../services';
 
 /**
@@ -84,7 +84,9 @@ function lostOne(held: ContainerRecord): string {
 function withTarget(services: Services, checked: CheckedContainer, sandbox: SandboxRecord): CheckedContainer {
   if (checked.namespaces.pid !== NamespaceMode.TARGET) return checked;
   const field = 'config.linux.security_context.namespace_options.target_id';
-  const target = getContainer(services.store, checked.namespaces.targetId);
+  const { targetId } = checked.namespaces;
+  const target = findContainer(services.store, targetId, field);
+  if (target === undefined) throw notFound(`${field}: container "${targetId}" does not exist`);
   if (target.sandboxId !== sandbox.id || target.state !== 'running') {
     throw failedPrecondition(`${field}: container ${target.id} does not run in this pod`);
   }

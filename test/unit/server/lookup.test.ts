@@ -30,6 +30,11 @@ describe('sandboxes and containers', () => {
       error: 'INVALID_ARGUMENT pod_sandbox_id',
     },
     { desc: 'no container id', work: () => findContainer(store, ''), error: 'INVALID_ARGUMENT container_id' },
+    {
+      desc: 'an ambiguous prefix in another field',
+      work: () => findContainer(store, 'c', 'target_id'),
+      error: 'INVALID_ARGUMENT target_id',
+    },
     { desc: 'NUL', work: () => findContainer(store, 'c1\0'), error: 'INVALID_ARGUMENT container_id' },
     {
       desc: 'an unknown sandbox',
@@ -41,7 +46,7 @@ describe('sandboxes and containers', () => {
       work: () => getContainer(store, 'x'),
       error: 'NOT_FOUND container "x" does not exist',
     },
-  ])('$desc', ({ work, error }) => expect(codeAndField(work)).toBe(error));
+  ])('are refused for $desc', ({ work, error }) => expect(codeAndField(work)).toBe(error));
 });
 
 describe('findImage', () => {

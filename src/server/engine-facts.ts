@@ -1,5 +1,14 @@
+import { unavailable } from '../lib/errors';
+import type { EngineFacts } from '../store/records';
 import type { Store } from '../store/store';
 import { knownToEngine, type NodeCapabilities } from '../translate/capabilities';
+import type { Services } from './services';
+
+/** @throws UNAVAILABLE before the Engine's first answer. */
+export function engineFacts({ store, link }: Pick<Services, 'store' | 'link'>): EngineFacts {
+  if (store.engine !== undefined) return store.engine;
+  throw unavailable(link.state.ready ? 'Docker Engine has not answered yet' : link.state.reason);
+}
 
 /** Whether the Engine enforces `apparmor`, `selinux`, `seccomp` (elements such as `name=seccomp,profile=default`). */
 export function hasSecurityOption(store: Store, name: string): boolean {

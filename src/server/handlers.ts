@@ -1,6 +1,6 @@
+import { RuntimeError } from '../lib/errors';
 import type { ImageMethods, RuntimeMethods } from '../proto/service';
 import type { Messages } from './call';
-import { unsupportedCall } from './unsupported-call';
 import { imageFsInfo } from './image/image-fs-info';
 import { imageStatus } from './image/image-status';
 import { listImages } from './image/list-images';
@@ -14,13 +14,13 @@ import { containerStatus } from './runtime/container-status';
 import { createContainer } from './runtime/create-container';
 import { exec } from './runtime/exec';
 import { execSync } from './runtime/exec-sync';
-import { listContainerStats } from './runtime/list-container-stats';
 import { getContainerEvents } from './runtime/get-container-events';
+import { listContainerStats } from './runtime/list-container-stats';
 import { listContainers } from './runtime/list-containers';
 import { listMetricDescriptors } from './runtime/list-metric-descriptors';
+import { listPodSandbox } from './runtime/list-pod-sandbox';
 import { listPodSandboxMetrics } from './runtime/list-pod-sandbox-metrics';
 import { listPodSandboxStats } from './runtime/list-pod-sandbox-stats';
-import { listPodSandbox } from './runtime/list-pod-sandbox';
 import { podSandboxStats } from './runtime/pod-sandbox-stats';
 import { podSandboxStatus } from './runtime/pod-sandbox-status';
 import { portForward } from './runtime/port-forward';
@@ -33,13 +33,13 @@ import { startContainer } from './runtime/start-container';
 import { status } from './runtime/status';
 import { stopContainer } from './runtime/stop-container';
 import { stopPodSandbox } from './runtime/stop-pod-sandbox';
-import { updateContainerResources } from './runtime/update-container-resources';
-import { updatePodSandboxResources } from './runtime/update-pod-sandbox-resources';
 import { streamContainerStats } from './runtime/stream-container-stats';
 import { streamContainers } from './runtime/stream-containers';
 import { streamPodSandboxMetrics } from './runtime/stream-pod-sandbox-metrics';
 import { streamPodSandboxStats } from './runtime/stream-pod-sandbox-stats';
 import { streamPodSandboxes } from './runtime/stream-pod-sandboxes';
+import { updateContainerResources } from './runtime/update-container-resources';
+import { updatePodSandboxResources } from './runtime/update-pod-sandbox-resources';
 import { updateRuntimeConfig } from './runtime/update-runtime-config';
 import { version } from './runtime/version';
 import type { CallContext, Services } from './services';
@@ -84,22 +84,15 @@ export type StreamRoutes<Methods extends Record<keyof Methods, Method>> = {
 
 type Handler<Request, Response> = Route<Request, Response>['handler'];
 
-const always = <Request, Response>(handler: Handler<Request, Response>): Route<Request, Response> => ({
-  kind: 'always',
-  handler,
-});
-const read = <Request, Response>(handler: Handler<Request, Response>): Route<Request, Response> => ({
-  kind: 'read',
-  handler,
-});
-const write = <Request, Response>(handler: Handler<Request, Response>): Route<Request, Response> => ({
-  kind: 'write',
-  handler,
-});
-const later = (why: string): Route<unknown, never> => ({
-  kind: 'always',
-  handler: unsupportedCall(why),
-});
+const route =
+  (kind: Route<unknown, unknown>['kind']) =>
+  <Request, Response>(handler: Handler<Request, Response>): Route<Request, Response> => ({ kind, handler });
+const always = route('always');
+const read = route('read');
+const write = route('write');
+/** UNIMPLEMENTED: kubelet falls back or does without, as it does with runtimes that never had the call. */
+const unimplemented = (why: string): Route<unknown, never> =>
+  always(() => Promise.reject(new RuntimeError('UNIMPLEMENTED', why)));
 
 export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
   Version: read(version),
@@ -131,8 +124,8 @@ export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
   ListMetricDescriptors: always(listMetricDescriptors),
   ListPodSandboxMetrics: read(listPodSandboxMetrics),
   CheckpointContainer: write(checkpointContainer),
-  CheckpointPod: later('Docker Engine cannot checkpoint a pod as a whole'),
-  RestorePod: later('Docker Engine cannot restore a pod as a whole'),
+  CheckpointPod: unimplemented('Docker Engine cannot checkpoint a pod as a whole'),
+  RestorePod: unimplemented('Docker Engine cannot restore a pod as a whole'),
 };
 
 export const RUNTIME_STREAMS: StreamRoutes<RuntimeMethods> = {

@@ -1,24 +1,16 @@
-import { unavailable } from '../../lib/errors';
 import type { cri } from '../../proto';
 import type { Store } from '../../store/store';
 import { nanosFromMillis } from '../../translate/time';
+import { engineFacts } from '../engine-facts';
 import type { Services } from '../services';
 
 /**
  * Images and writable layers, which Docker keeps on one file system. Bytes are the last measurement (sync/disk-usage.ts),
  * inodes are those of the whole file system, as one statfs tells them: no Engine call, no walk.
  */
-export async function imageFsInfo({
-  store,
-  link,
-  settings,
-  usedInodes,
-}: Services): Promise<cri.IImageFsInfoResponse> {
-  const { engine, diskUsage } = store;
-  if (engine === undefined) {
-    throw unavailable(link.state.ready ? 'Docker Engine has not answered yet' : link.state.reason);
-  }
-  const { imageDirectory: mountpoint } = engine;
+export async function imageFsInfo(services: Services): Promise<cri.IImageFsInfoResponse> {
+  const { store, settings, usedInodes } = services;
+  const { imageDirectory: mountpoint } = engineFacts(services);
   const inodes = settings.localEngine ? await usedInodes.of(mountpoint) : undefined;
   const usage = (bytes: number): cri.IFilesystemUsage => ({
     // Of the inodes, and of the space that kubelet reads itself: it passes over thresholds whose time stands still.
@@ -28,8 +20,8 @@ export async function imageFsInfo({
     ...(inodes === undefined ? {} : { inodes_used: { value: inodes } }),
   });
   return {
-    image_filesystems: [usage(diskUsage?.imageBytes ?? atMost(store))],
-    container_filesystems: [usage(diskUsage?.containerBytes ?? 0)],
+    image_filesystems: [usage(store.diskUsage?.imageBytes ?? atMost(store))],
+    container_filesystems: [usage(store.diskUsage?.containerBytes ?? 0)],
   };
 }
 

@@ -9,7 +9,7 @@ import type { Decoded } from '../../proto';
 import { IMAGE_SERVICE, RUNTIME_SERVICE, type ImageMethods, type RuntimeMethods } from '../../proto/service';
 
 type Methods = RuntimeMethods & ImageMethods;
-/** What a caller may give: everything but what matters may be missing. */
+/** What a caller may give: any field may be missing. */
 type Input<Name extends keyof Methods> =
   Methods[Name]['request'] extends Decoded<infer Message> ? Message : never;
 type Output<Name extends keyof Methods> = Decoded<Methods[Name]['response']>;
@@ -22,6 +22,7 @@ type UnaryCall = (
 type StreamName = {
   [Name in keyof Methods]: Methods[Name]['streams'] extends true ? Name : never;
 }[keyof Methods];
+type UnaryName = Exclude<keyof Methods, StreamName>;
 type StreamCall = (request: unknown) => ClientReadableStream<unknown>;
 
 /** A method that streams, under way. */
@@ -34,6 +35,8 @@ export interface OpenStream<Message> {
 }
 
 const DEFAULT_DEADLINE_MS = 120_000;
+/** As kubelet takes them. */
+const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
 /** A CRI client for `unix:///path`: the other end of our own wire, for `dockbridge demo` and the tests. */
 export class CriClient {
@@ -42,32 +45,22 @@ export class CriClient {
 
   constructor(endpoint: string) {
     const target = endpoint.replace(/^unix:\/\//, 'unix:');
-    const options = {
-      'grpc.max_receive_message_length': 16 * 1024 * 1024,
-      'grpc.max_send_message_length': 32 * 1024 * 1024,
-    };
-    this.runtime = new (makeClientConstructor(RUNTIME_SERVICE, 'RuntimeService'))(
-      target,
-      credentials.createInsecure(),
-      options,
-    );
-    this.image = new (makeClientConstructor(IMAGE_SERVICE, 'ImageService'))(
-      target,
-      credentials.createInsecure(),
-      options,
-    );
+    const options = { 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES };
+    const insecure = credentials.createInsecure();
+    this.runtime = new (makeClientConstructor(RUNTIME_SERVICE, 'RuntimeService'))(target, insecure, options);
+    this.image = new (makeClientConstructor(IMAGE_SERVICE, 'ImageService'))(target, insecure, options);
   }
 
   /** @throws ServiceError of grpc-js, with `code` and `details`. */
-  async call<Name extends keyof Methods>(
+  call<Name extends UnaryName>(
     method: Name,
     request: Input<Name>,
     deadlineMs = DEFAULT_DEADLINE_MS,
   ): Promise<Output<Name>> {
-    const client = method in RUNTIME_SERVICE ? this.runtime : this.image;
-    const send = (client as unknown as Record<string, UnaryCall>)[method];
+    const client = this.clientOf(method);
+    const send = (client as unknown as Record<UnaryName, UnaryCall>)[method];
     return new Promise((resolve, reject) => {
-      send?.call(client, request, { deadline: Date.now() + deadlineMs }, (error, response) => {
+      send.call(client, request, { deadline: Date.now() + deadlineMs }, (error, response) => {
         if (error === null) resolve(response as Output<Name>);
         else reject(error);
       });
@@ -76,7 +69,7 @@ export class CriClient {
 
   /** Without a deadline: until the server ends it or `cancel` is called. */
   stream<Name extends StreamName>(method: Name, request: Input<Name>): OpenStream<Output<Name>> {
-    const client = method in RUNTIME_SERVICE ? this.runtime : this.image;
+    const client = this.clientOf(method);
     const open = (client as unknown as Record<StreamName, StreamCall>)[method];
     const messages = open.call(client, request);
     const connected = new Promise<void>((resolve, reject) => {
@@ -94,5 +87,9 @@ export class CriClient {
   close(): void {
     this.runtime.close();
     this.image.close();
+  }
+
+  private clientOf(method: keyof Methods): Client {
+    return method in RUNTIME_SERVICE ? this.runtime : this.image;
   }
 }

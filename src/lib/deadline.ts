@@ -1,6 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import { deadlineExceeded } from './errors';
 
+/** ms: setTimeout fires at once above it. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** For a signal that many calls share: Node takes more than ten listeners for a leak and warns on stderr. */
 export function sharedAbortController(): AbortController {
   const controller = new AbortController();
@@ -24,8 +27,7 @@ export async function withDeadline<T>(
   parent?.addEventListener('abort', onParent, { once: true });
   const timer = setTimeout(
     () => controller.abort(deadlineExceeded(`${what} took longer than ${ms} ms`)),
-    // setTimeout fires at once above 2^31-1 ms.
-    Math.min(ms, 2 ** 31 - 1),
+    Math.min(ms, LONGEST_TIMER_MS),
   );
   try {
     return await work(controller.signal);

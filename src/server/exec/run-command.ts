@@ -1,14 +1,12 @@
 import type { Duplex } from 'node:stream';
 import { hasStatus, toRuntimeError } from '../../docker/errors';
-import { withDeadline } from '../../lib/deadline';
+import { LONGEST_TIMER_MS, withDeadline } from '../../lib/deadline';
 import { deadlineExceeded, hasCode } from '../../lib/errors';
 import type { Services } from '../services';
 import { CapturedOutput } from './captured-output';
 import { exitCodeOf } from './exit-code';
 import { killCommand } from './kill-command';
 import { containerEnded, untilContainerEnds } from './until-container-ends';
-
-const LONGEST_MS = 2 ** 31 - 1;
 
 export interface CommandResult {
   readonly stdout: Buffer;
@@ -30,7 +28,7 @@ export async function runCommand(
   signal: AbortSignal,
 ): Promise<CommandResult> {
   const { docker } = parts;
-  const limitMs = timeoutSeconds === 0 ? LONGEST_MS : timeoutSeconds * 1000;
+  const limitMs = timeoutSeconds === 0 ? LONGEST_TIMER_MS : timeoutSeconds * 1000;
   let startedId: string | undefined;
   const whileRunning = untilContainerEnds(parts, containerId, signal);
   try {

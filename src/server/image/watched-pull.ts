@@ -1,5 +1,5 @@
 import type { DockerClient } from '../../docker/client';
-import { sharedAbortController } from '../../lib/deadline';
+import { LONGEST_TIMER_MS, sharedAbortController } from '../../lib/deadline';
 import { unavailable } from '../../lib/errors';
 import type { EngineAuth, EngineProgress } from '../../translate/engine';
 import { PullProgress } from '../../translate/pull-progress';
@@ -8,8 +8,6 @@ import { PullProgress } from '../../translate/pull-progress';
 const UNPACKING_PATIENCE = 10;
 /** In deadlines, for a pull behind others: those that hold it up are given up first. */
 const QUEUE_PATIENCE = 2;
-/** setTimeout fires at once above it. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export interface WatchedPull {
   readonly name: string;

@@ -1,7 +1,7 @@
 import type { cri, Decoded } from '../../proto';
+import { wantedStreams } from '../exec/wanted-streams';
 import { getRunningContainer } from '../lookup';
 import type { Services } from '../services';
-import { wantedStreams } from './wanted-streams';
 
 /** The URL where a client meets the container's first process. No Engine call. */
 export function attach(

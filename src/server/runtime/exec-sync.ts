@@ -1,6 +1,6 @@
-import { invalidArgument } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
-import { integer, nonEmpty, withoutNul } from '../../translate/validate';
+import { integer } from '../../translate/validate';
+import { commandWords } from '../exec/command-words';
 import { runCommand } from '../exec/run-command';
 import { getRunningContainer } from '../lookup';
 import type { CallContext, Services } from '../services';
@@ -17,15 +17,13 @@ export async function execSync(
   request: Decoded<cri.IExecSyncRequest>,
   { signal }: CallContext,
 ): Promise<cri.IExecSyncResponse> {
-  if (request.cmd.length === 0) throw invalidArgument('cmd', 'is required');
-  nonEmpty(request.cmd[0] ?? '', 'cmd[0]');
-  request.cmd.forEach((word, index) => withoutNul(word, `cmd[${index}]`));
+  const command = commandWords(request.cmd);
   const timeoutSeconds = integer(request.timeout, 'timeout', 0, MAX_TIMEOUT_SECONDS);
   const container = getRunningContainer(services.store, request.container_id);
   const { stdout, stderr, exitCode } = await runCommand(
     services,
     container.id,
-    request.cmd,
+    command,
     timeoutSeconds,
     signal,
   );

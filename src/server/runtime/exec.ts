@@ -1,20 +1,17 @@
-import { invalidArgument } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
-import { nonEmpty, withoutNul } from '../../translate/validate';
+import { commandWords } from '../exec/command-words';
+import { wantedStreams } from '../exec/wanted-streams';
 import { getRunningContainer } from '../lookup';
 import type { Services } from '../services';
-import { wantedStreams } from './wanted-streams';
 
 /** The URL of a command that starts when its client comes there. No Engine call. */
 export function exec(
   { store, streaming }: Services,
   request: Decoded<cri.IExecRequest>,
 ): Promise<cri.IExecResponse> {
-  if (request.cmd.length === 0) throw invalidArgument('cmd', 'is required');
-  nonEmpty(request.cmd[0] ?? '', 'cmd[0]');
-  request.cmd.forEach((word, index) => withoutNul(word, `cmd[${index}]`));
+  const command = commandWords(request.cmd);
   const wanted = wantedStreams(request);
   const { id: containerId } = getRunningContainer(store, request.container_id);
-  const url = streaming.execUrl({ containerId, command: request.cmd, ...wanted });
+  const url = streaming.execUrl({ containerId, command, ...wanted });
   return Promise.resolve({ url });
 }

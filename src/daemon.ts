@@ -13,6 +13,7 @@ import { NamespaceHandles } from './network/cni/namespace-handles';
 import type { PluginObserver } from './network/cni/plugin-chain';
 import type { PodNetwork } from './network/pod-network';
 import type { CallReport } from './server/call';
+import { Probes } from './server/container/probes';
 import { PodEvents } from './server/events/pod-events';
 import { EngineStreaming } from './server/exec/engine-streaming';
 import { GrpcServer } from './server/grpc-server';
@@ -121,7 +122,7 @@ export class Daemon {
       layerTimes: hooks.layerTimes,
     });
     const kernelLog = new KernelLog();
-    const imageAccounts = new ImageAccounts({ docker, logger });
+    const probes = new Probes({ docker, logger });
     const containerSync = new ContainerSync({
       docker,
       store,
@@ -133,7 +134,7 @@ export class Daemon {
     });
     const containerResync = new ContainerResync({
       ...{ docker, store, sync: containerSync, logs, network, reservations, logger },
-      onFirstList: (all) => void imageAccounts.removeLeftovers(all),
+      onFirstList: (all) => void probes.removeLeftovers(all),
     });
     const containerEvents = new ContainerEvents({
       ...{ sync: containerSync, store, reservations, logger },
@@ -201,7 +202,8 @@ export class Daemon {
           stats,
           sandboxImage,
           usedInodes: new UsedInodes(),
-          imageAccounts,
+          imageAccounts: new ImageAccounts(docker, probes),
+          probes,
           podEvents,
           streaming,
           logger,

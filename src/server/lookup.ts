@@ -17,11 +17,7 @@ export function getSandbox(store: Store, id: string): SandboxRecord {
 }
 
 /** By full id or unique prefix; undefined when unknown. */
-export function findContainer(
-  store: Store,
-  id: string,
-  field = 'container_id',
-): ContainerRecord | undefined {
+export function findContainer(store: Store, id: string, field = 'container_id'): ContainerRecord | undefined {
   return store.containers.resolve(nonEmpty(id, field), field);
 }
 

@@ -10,11 +10,12 @@ import type { EngineLink } from '../sync/engine-link';
 import type { ImageSync } from '../sync/image-sync';
 import type { StreamingServer } from '../streaming/server';
 import type { NodeRights } from '../system/node-rights';
-import type { ImagePulls } from './image/image-pulls';
-import type { ImageAccounts } from './image/image-accounts';
-import type { PodEvents } from './events/pod-events';
-import type { SandboxImage } from './image/sandbox-image';
 import type { UsedInodes } from '../system/used-inodes';
+import type { Probes } from './container/probes';
+import type { PodEvents } from './events/pod-events';
+import type { ImageAccounts } from './image/image-accounts';
+import type { ImagePulls } from './image/image-pulls';
+import type { SandboxImage } from './image/sandbox-image';
 
 /** Options that handlers act on. */
 export interface HandlerSettings extends NodeRights {
@@ -39,6 +40,7 @@ export interface Services {
   readonly stats: Pick<NodeStats, 'ofContainer' | 'ofContainers' | 'ofPod' | 'ofPods' | 'podMetrics'>;
   readonly sandboxImage: SandboxImage;
   readonly imageAccounts: ImageAccounts;
+  readonly probes: Probes;
   readonly usedInodes: UsedInodes;
   readonly podEvents: PodEvents;
   readonly streaming: Pick<StreamingServer, 'execUrl' | 'attachUrl' | 'portForwardUrl'>;

@@ -26,7 +26,8 @@ import { findContainer, findImage, getSandbox } from '../lookup';
 import type { CallContext, Services } from '../services';
 
 /**
- * One Engine call: the record is made from what we asked for. A container of the same name and attempt that a lost
+ * One Engine call, but for the first look into an image (ADR 0012) and into one that is mounted by a sub-path: the record
+ * is made from what we asked for. A container of the same name and attempt that a lost
  * call created in this sandbox is returned instead of a second one.
  */
 export async function createContainer(
@@ -100,7 +101,7 @@ async function create(
   name: string,
   signal: AbortSignal,
 ): Promise<string> {
-  const { docker, store, settings } = services;
+  const { store, settings } = services;
   const features = featuresFor(store.engine, sandbox.runtimeHandler);
   const context = checked.config.linux?.security_context ?? null;
   const capabilities = grantable(store, settings.capabilities);
@@ -133,7 +134,7 @@ async function create(
     };
     const body = toContainerCreate({ ...checked, mounts }, sandbox, surroundings, seccomp);
     const id = await createInEngine(services, name, body, signal);
-    await requireSubPaths(docker, id, mounts, 'config.mounts', signal);
+    await requireSubPaths(services, id, body, mounts, 'config.mounts', signal);
     store.containers.put(createdContainer(id, name, body, image, Date.now()));
     return id;
   } catch (error) {

@@ -1,18 +1,19 @@
 import type { DockerClient } from '../../../../src/docker/client';
 import { silentLogger } from '../../../../src/lib/logger';
+import { Probes } from '../../../../src/server/container/probes';
 import { ImageAccounts } from '../../../../src/server/image/image-accounts';
 import { fakeDocker } from '../../../fakes/fake-docker';
 
 const never = new AbortController().signal;
 
-interface Probes {
+interface ProbeEngine {
   readonly docker: DockerClient;
   readonly removed: string[];
   created: number;
 }
 
-function probes(methods: Partial<DockerClient> = {}): Probes {
-  const all: Probes = {
+function probes(methods: Partial<DockerClient> = {}): ProbeEngine {
+  const all: ProbeEngine = {
     removed: [],
     created: 0,
     docker: fakeDocker({
@@ -25,10 +26,13 @@ function probes(methods: Partial<DockerClient> = {}): Probes {
   return all;
 }
 
+const accountsOf = (docker: DockerClient): ImageAccounts =>
+  new ImageAccounts(docker, new Probes({ docker, logger: silentLogger }));
+
 describe('ImageAccounts', () => {
   it('looks into an image once, however many ask, and clears the probe away', async () => {
     const engine = probes();
-    const accounts = new ImageAccounts({ docker: engine.docker, logger: silentLogger });
+    const accounts = accountsOf(engine.docker);
     const found = await Promise.all([1, 2, 3].map(() => accounts.of('sha256:a', never)));
     expect(found[0]).toEqual({ users: [{ name: 'root', uid: 0, gid: 0 }], groups: [] });
     await accounts.of('sha256:b', never);
@@ -42,7 +46,7 @@ describe('ImageAccounts', () => {
     const engine = probes({
       readFile: () => (failures-- > 0 ? Promise.reject(new Error('torn')) : Promise.resolve('')),
     });
-    const accounts = new ImageAccounts({ docker: engine.docker, logger: silentLogger });
+    const accounts = accountsOf(engine.docker);
     await expect(accounts.of('sha256:a', never)).rejects.toThrow('torn');
     expect(await accounts.of('sha256:a', never)).toEqual({ users: [], groups: [] });
     expect(engine.removed).toEqual(['p1', 'p2']);
@@ -50,7 +54,7 @@ describe('ImageAccounts', () => {
 
   it('goes on for others when one caller gives up', async () => {
     const engine = probes();
-    const accounts = new ImageAccounts({ docker: engine.docker, logger: silentLogger });
+    const accounts = accountsOf(engine.docker);
     const gone = new AbortController();
     const givesUp = accounts.of('sha256:a', gone.signal);
     const waits = accounts.of('sha256:a', never);
@@ -58,29 +62,5 @@ describe('ImageAccounts', () => {
     await expect(givesUp).rejects.toThrow('cancelled');
     expect((await waits).users).toHaveLength(1);
     expect(engine.created).toBe(1);
-  });
-
-  it('removes what a killed daemon left, however young', async () => {
-    const left = {
-      ...{ Id: 'left', Names: ['/dockbridge-probe-0123456789ab'], State: 'created' },
-      ...{ Created: Date.now() / 1000, ImageID: '', Image: '' },
-      Labels: { 'io.dockbridge.probe': 'another' },
-    };
-    const engine = probes();
-    await new ImageAccounts({ docker: engine.docker, logger: silentLogger }).removeLeftovers([
-      left,
-      { ...left, Id: 'no label', Labels: {} },
-      { ...left, Id: 'runs', State: 'running' },
-      { ...left, Id: 'an image with our label', Names: ['/k8s_app'] },
-    ]);
-    expect(engine.removed).toEqual(['left']);
-  });
-
-  it('says what it read though the probe cannot be removed', async () => {
-    const engine = probes({ removeContainer: () => Promise.reject(new Error('busy')) });
-    const warn = jest.fn();
-    const accounts = new ImageAccounts({ docker: engine.docker, logger: { ...silentLogger, warn } });
-    expect((await accounts.of('sha256:a', never)).users).toHaveLength(1);
-    expect(warn).toHaveBeenCalledWith(expect.any(String), { container: 'p1', error: 'busy' });
   });
 });

@@ -1,0 +1,64 @@
+import type { DockerClient } from '../../../../src/docker/client';
+import { silentLogger } from '../../../../src/lib/logger';
+import { Probes } from '../../../../src/server/container/probes';
+import type { EngineContainerCreate } from '../../../../src/translate/engine';
+import { fakeDocker } from '../../../fakes/fake-docker';
+
+function room(removeContainer: DockerClient['removeContainer'] = () => Promise.resolve()) {
+  const created: EngineContainerCreate[] = [];
+  const removed: string[] = [];
+  const warn = jest.fn();
+  const docker = fakeDocker({
+    createContainer: (_name, body) => Promise.resolve(`p${created.push(body)}`),
+    removeContainer: (id) => {
+      removed.push(id);
+      return removeContainer(id);
+    },
+  });
+  return { created, removed, warn, probes: new Probes({ docker, logger: { ...silentLogger, warn } }) };
+}
+
+describe('Probes', () => {
+  it('are gone after the look, however that ends', async () => {
+    const { probes, created, removed } = room();
+    expect(await probes.with({ Image: 'a' }, (id) => Promise.resolve(`saw ${id}`))).toBe('saw p1');
+    await expect(probes.with({ Image: 'a' }, () => Promise.reject(new Error('torn')))).rejects.toThrow(
+      'torn',
+    );
+    expect(created).toHaveLength(2);
+    expect(removed).toEqual(['p1', 'p2']);
+  });
+
+  it('have the mounts they are given, and nothing of a pod', async () => {
+    const { probes, created } = room();
+    const Mounts = [{ Type: 'image', Source: 'b', Target: '/b' }] as const;
+    await probes.with({ Image: 'a', HostConfig: { Mounts: [...Mounts] } }, () => Promise.resolve());
+    expect(created[0]).toMatchObject({
+      Image: 'a',
+      HostConfig: { NetworkMode: 'none', Mounts },
+      Labels: { 'io.kubernetes.docker.type': 'probe' },
+    });
+  });
+
+  it('answer though they cannot be removed: a log line tells', async () => {
+    const { probes, warn } = room(() => Promise.reject(new Error('busy')));
+    expect(await probes.with({ Image: 'a' }, () => Promise.resolve('seen'))).toBe('seen');
+    expect(warn).toHaveBeenCalledWith(expect.any(String), { container: 'p1', error: 'busy' });
+  });
+
+  it('that a killed daemon left are removed, however young', async () => {
+    const left = {
+      ...{ Id: 'left', Names: ['/dockbridge-probe-0123456789ab'], State: 'created' },
+      ...{ Created: Date.now() / 1000, ImageID: '', Image: '' },
+      Labels: { 'io.dockbridge.probe': 'another' },
+    };
+    const { probes, removed } = room();
+    await probes.removeLeftovers([
+      left,
+      { ...left, Id: 'no label', Labels: {} },
+      { ...left, Id: 'runs', State: 'running' },
+      { ...left, Id: 'an image with our label', Names: ['/k8s_app'] },
+    ]);
+    expect(removed).toEqual(['left']);
+  });
+});

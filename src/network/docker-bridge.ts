@@ -22,6 +22,10 @@ export class DockerBridge implements PodNetwork {
     return Promise.resolve({ ready: true, ips: engineIps(sandbox) });
   }
 
+  troubleOf(): Promise<string> {
+    return Promise.resolve('');
+  }
+
   rememberedIps(): readonly string[] {
     return [];
   }

@@ -43,6 +43,11 @@ export class NodePods implements PodNetwork {
     return this.of(sandbox).stateOf(sandbox);
   }
 
+  /** Of a pod that is on no CNI network nothing is known there. */
+  troubleOf(sandboxId: string, signal?: AbortSignal): Promise<string> {
+    return this.cni.troubleOf(sandboxId, signal);
+  }
+
   rememberedIps(sandboxId: string): readonly string[] {
     return this.cni.rememberedIps(sandboxId);
   }

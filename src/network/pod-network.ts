@@ -31,6 +31,11 @@ export interface PodNetwork {
   detach(sandboxId: string, pid: number): Promise<void>;
   /** Of a pod that was attached before, by us or by cri-dockerd; changes nothing. */
   stateOf(sandbox: EngineContainerInspect): Promise<PodNetworkState>;
+  /**
+   * For people: runs CNI's CHECK, which costs as much as attach.
+   * @returns why the pod's network is not as attach made it, '' when it is or nothing can tell.
+   */
+  troubleOf(sandboxId: string, signal?: AbortSignal): Promise<string>;
   /** IPs that it was given, as far as we keep them ourselves; for a pod that cannot be asked. */
   rememberedIps(sandboxId: string): readonly string[];
   /** The node's pod addresses: one CIDR, or two with a comma. */

@@ -148,6 +148,32 @@ describe('Addresses of pods', () => {
   });
 });
 
+describe('A pod whose network was damaged', () => {
+  async function trouble(pod: string): Promise<string> {
+    const { info } = await test.client.call('PodSandboxStatus', { pod_sandbox_id: pod, verbose: true });
+    return (JSON.parse(info.info!) as { networkTrouble: string }).networkTrouble;
+  }
+
+  it('tells a person who asks what the plugins find', async () => {
+    await node.configure(simple());
+    await start();
+    const pod = await runPod(test);
+    expect(await trouble(pod)).toBe('');
+    const ip = await ipOf(pod);
+    const address = (command: string): Promise<string> =>
+      node.run(
+        ...['nsenter', `--net=${join(node.runDir, 'netns', pod)}`],
+        ...['ip', 'address', command, `${ip}/24`, 'dev', 'eth0'],
+      );
+    await address('del');
+    expect(await trouble(pod)).toMatch(/^CNI plugin "bridge" failed on CHECK .*10\.90\.0\./);
+    // Its DEL finds its own rules by what the interface has.
+    await address('add');
+    await test.client.call('StopPodSandbox', { pod_sandbox_id: pod });
+    expect(await trouble(pod)).toBe('');
+  });
+});
+
 describe('DNS of a pod', () => {
   const DNS = {
     servers: ['10.96.0.10', 'fd00::a'],

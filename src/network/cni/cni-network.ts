@@ -128,13 +128,20 @@ export class CniNetwork implements PodNetwork {
     return { ready: true, ips: known.length > 0 && known.every((ip) => ips.includes(ip)) ? known : ips };
   }
 
-  /** @throws CniPluginError when the pod's network is not what ADD made of it any more. */
-  async check(sandboxId: string): Promise<void> {
-    await this.exclusively(sandboxId, async () => {
-      for (const entry of this.cache.of(sandboxId)) {
-        if (entry.result !== undefined) await this.chain.check(this.configOf(entry), entry, entry.result);
+  async troubleOf(sandboxId: string, signal?: AbortSignal): Promise<string> {
+    const check = async (): Promise<string> => {
+      try {
+        for (const entry of this.cache.of(sandboxId)) {
+          if (entry.result === undefined) continue;
+          await this.chain.check(this.configOf(entry), entry, entry.result, signal);
+        }
+        return '';
+      } catch (error) {
+        signal?.throwIfAborted();
+        return messageOf(error);
       }
-    });
+    };
+    return this.exclusively(sandboxId, check, signal);
   }
 
   rememberedIps(sandboxId: string): readonly string[] {

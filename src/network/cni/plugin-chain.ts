@@ -50,7 +50,12 @@ export class PluginChain {
   }
 
   /** @throws CniPluginError when the pod's network is not what ADD made. */
-  async check(config: NetworkConfig, attachment: Attachment, result: CniResult): Promise<void> {
+  async check(
+    config: NetworkConfig,
+    attachment: Attachment,
+    result: CniResult,
+    signal?: AbortSignal,
+  ): Promise<void> {
     if (config.disableCheck || !isAtLeast(config.cniVersion, '0.4.0')) return;
     for (const plugin of config.plugins) {
       const stdin = pluginInput(
@@ -59,7 +64,7 @@ export class PluginChain {
         attachment.capabilityArgs,
         convertResult(result, config.cniVersion),
       );
-      await this.run(plugin.type, 'CHECK', environment(attachment), stdin);
+      await this.run(plugin.type, 'CHECK', environment(attachment), stdin, signal);
     }
   }
 

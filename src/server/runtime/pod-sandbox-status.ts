@@ -1,26 +1,40 @@
 import type { cri, Decoded } from '../../proto';
 import { containerStatuses } from '../../translate/container-event';
 import { toCriSandboxStatus } from '../../translate/sandbox-status';
+import { isRunning } from '../container/state';
 import { getSandbox } from '../lookup';
-import type { Services } from '../services';
+import type { CallContext, Services } from '../services';
 
 /** With `timestamp` and the containers' statuses, which kubelet's evented PLEG compares with those of events. */
-export function podSandboxStatus(
-  { store, podEvents }: Services,
+export async function podSandboxStatus(
+  services: Services,
   request: Decoded<cri.IPodSandboxStatusRequest>,
+  { signal }: CallContext,
 ): Promise<cri.IPodSandboxStatusResponse> {
+  const { store, podEvents } = services;
+  const info = request.verbose ? { info: await details(services, request.pod_sandbox_id, signal) } : {};
   const sandbox = getSandbox(store, request.pod_sandbox_id);
-  const { pid, state, engineName, cgroupParent, hostname, logDirectory } = sandbox;
-  return Promise.resolve({
+  return {
     status: toCriSandboxStatus(sandbox),
     containers_statuses: containerStatuses(store.containers.ofSandbox(sandbox.id), (image) =>
       store.images.get(image),
     ),
     timestamp: podEvents.now(),
-    info: request.verbose
-      ? {
-          info: JSON.stringify({ pid, engineState: state, engineName, cgroupParent, hostname, logDirectory }),
-        }
-      : {},
+    info,
+  };
+}
+
+/** For people, as JSON; kubelet never asks. */
+async function details(
+  { store, network }: Services,
+  podSandboxId: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const sandbox = getSandbox(store, podSandboxId);
+  const { id, pid, state, engineName, cgroupParent, hostname, logDirectory } = sandbox;
+  const networkTrouble = isRunning(sandbox) ? await network.troubleOf(id, signal) : '';
+  return JSON.stringify({
+    ...{ pid, engineState: state, engineName, cgroupParent, hostname, logDirectory },
+    networkTrouble,
   });
 }

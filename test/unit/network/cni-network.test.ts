@@ -65,6 +65,24 @@ describe('A pod on a CNI network', () => {
     expect(await node.story()).toEqual(['ADD one', 'ADD two', 'DEL two', 'DEL one']);
   });
 
+  it('is looked at by its plugins, which say what became of it', async () => {
+    await network.attach(sandbox('c1'), pod());
+    expect(await network.troubleOf('c1')).toBe('');
+    await node.plugin('two', `echo '{"code":102,"msg":"no address on eth0"}'; exit 1`);
+    expect(await network.troubleOf('c1')).toBe(
+      'CNI plugin "two" failed on CHECK (code 102): no address on eth0',
+    );
+    expect(await network.troubleOf('bridged')).toBe('');
+    expect(await node.story()).toEqual([
+      'ADD one',
+      'ADD two',
+      'CHECK one',
+      'CHECK two',
+      'CHECK one',
+      'CHECK two',
+    ]);
+  });
+
   it('is left alone when it is on another network', async () => {
     await network.detach('bridged', process.pid);
     expect(await node.story()).toEqual([]);

@@ -111,6 +111,24 @@ describe('What is done behind our back', () => {
     expect([exit_code, reason, await readLogText(log_path)]).toEqual([0, 'Completed', 'hello\n']);
   });
 
+  it('what is run of an image that was made of a pod’s container is no pod’s', async () => {
+    const id = await startedContainer(test, await runPod(test), containerConfig('main', FOREVER));
+    const engine = sharedDockerHost();
+    const made = async (path: string, json: object): Promise<string> =>
+      ((await engineCall(engine, 'POST', path, { json })) as { Id: string }).Id;
+    const image = await made(`/commit?container=${id}&repo=dockbridge.test/committed`, {});
+    const copy = await made('/containers/create', { Image: image });
+    try {
+      await docker('POST', `${copy}/start`);
+      await untilStore(test, () => test.daemon.store.foreign.get(copy) !== undefined);
+      await test.restart();
+      expect([await listed(copy), await listed(id)]).toEqual([0, 1]);
+    } finally {
+      await docker('DELETE', `${copy}?force=1`);
+      await engineCall(engine, 'DELETE', `/images/${image}`);
+    }
+  });
+
   it('while the daemon is away is found on its return', async () => {
     const pod = await runPod(test);
     const [removed, killed, kept] = await Promise.all(

@@ -223,11 +223,9 @@ export const OPTIONS = {
   ),
 } as const;
 
-export type OptionKey = keyof typeof OPTIONS;
-
 /** Parsed values of all options. */
 export type Settings = {
-  readonly [Key in OptionKey]: (typeof OPTIONS)[Key] extends Option<infer T> ? T : never;
+  readonly [Key in keyof typeof OPTIONS]: (typeof OPTIONS)[Key] extends Option<infer T> ? T : never;
 };
 
 /** `DOCKBRIDGE_LOG_LEVEL` for `log-level`. */

@@ -1,5 +1,6 @@
 import { failedPrecondition, invalidArgument, unsupported } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
+import { isAtLeast } from './engine-facts';
 
 /** Linux capabilities in the order of their bits, without `CAP_`, as the CRI writes them. */
 const NAMES = [
@@ -50,7 +51,7 @@ const LAST_OF_OLD_ENGINES = 'AUDIT_READ';
 
 /** Of a node that has not everything: what its Engine can be asked for by name. */
 export function knownToEngine(node: NodeCapabilities, apiVersion: string): NodeCapabilities {
-  if (Number(apiVersion.split('.')[1] ?? 0) >= 42) return node;
+  if (isAtLeast(apiVersion, '1.42')) return node;
   return node?.filter((name) => NAMES.indexOf(name) <= NAMES.indexOf(LAST_OF_OLD_ENGINES));
 }
 

@@ -85,8 +85,9 @@ function withSameSwap(memory: number, { memoryLimit, memorySwapLimit }: Resource
 }
 
 /**
- * The Engine counts memory plus swap; cgroup v2's `memory.swap.max`, as kubelet sends it, counts swap alone. Without a
- * word about swap (undefined) a new memory limit means no swap, as kubelet expects (and cri-dockerd does).
+ * The Engine counts memory plus swap; cgroup v2's `memory.swap.max`, as kubelet sends it, counts swap alone.
+ * @returns undefined without a word about swap: a new container then has none beside its memory limit, as kubelet expects
+ * (and cri-dockerd does), and an update leaves it as it is.
  */
 function swapLimit(memory: number, resources: Resources, field: string): number | undefined {
   const swap = integer(

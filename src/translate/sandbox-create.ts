@@ -81,7 +81,7 @@ export function checkSandbox(config: Config | null, runtimeHandler: string): Che
   };
 }
 
-export function toSandboxMetadata(
+function toSandboxMetadata(
   metadata: Decoded<cri.IPodSandboxMetadata> | null,
   field: string,
 ): SandboxMetadata {

@@ -3,7 +3,7 @@ import { hasStatus } from '../../docker/errors';
 import { withDeadline } from '../../lib/deadline';
 import { errnoOf, invalidArgument, messageOf, notFound } from '../../lib/errors';
 import { abortable } from '../../lib/keyed-lock';
-import type { CheckedContainer } from '../../translate/container-create';
+import type { CheckedContainer } from '../../translate/container-check';
 
 /** A path on a dead network file system must not hold the answer up. */
 const LOOK_MS = 1_000;

@@ -1,7 +1,8 @@
 import Long from 'long';
 import { MountPropagation } from '../../../src/proto/enums';
 import type { cri } from '../../../src/proto';
-import { checkContainer, toContainerCreate } from '../../../src/translate/container-create';
+import { checkContainer } from '../../../src/translate/container-check';
+import { toContainerCreate } from '../../../src/translate/container-create';
 import { containerFromInspect, createdContainer } from '../../../src/translate/container-record';
 import type { EngineContainerInspect } from '../../../src/translate/engine';
 import { recordedInspect } from '../support/inspects';

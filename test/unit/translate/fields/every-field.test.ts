@@ -1,7 +1,8 @@
 import { SecurityProfileType, NamespaceMode, Signal } from '../../../../src/proto/enums';
 import { RuntimeError } from '../../../../src/lib/errors';
 import type { MountRecord } from '../../../../src/store/records';
-import { checkContainer, toContainerCreate } from '../../../../src/translate/container-create';
+import { checkContainer } from '../../../../src/translate/container-check';
+import { toContainerCreate } from '../../../../src/translate/container-create';
 import { COVERAGE } from '../../../../src/translate/fields/table';
 import { toKernelValues } from '../../../../src/translate/kernel-values';
 import { toEngineUpdate } from '../../../../src/translate/resources';

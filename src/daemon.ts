@@ -4,6 +4,7 @@ import type { DockerClient } from './docker/client';
 import { DockerodeClient } from './docker/dockerode-client';
 import { isLocalEndpoint } from './docker/endpoint';
 import { instrument, type EngineCall } from './docker/instrument';
+import { claimDirectory } from './lib/claim-directory';
 import { invalidArgument } from './lib/errors';
 import type { Logger } from './lib/logger';
 import type { ContainerLogs } from './logs/container-logs';
@@ -76,7 +77,10 @@ export class Daemon {
     private readonly logger: Logger,
   ) {}
 
-  /** @param logs given when they run already: `serve` resumes them before it loads all this. */
+  /**
+   * @param logs given when they run already: `serve` resumes them before it loads all this.
+   * @throws FAILED_PRECONDITION when another daemon uses a directory of the settings.
+   */
   static async create(
     settings: Settings,
     logger: Logger,
@@ -87,6 +91,8 @@ export class Daemon {
       logger,
     }),
   ): Promise<Daemon> {
+    // Another one's plugins and handles would be taken for those of an earlier run of ours.
+    claimDirectory(settings.runDir, 'run-dir', 0o750);
     const requestTimeoutMs = settings.runtimeRequestTimeout || DEFAULT_REQUEST_TIMEOUT_MS;
     const client = new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs });
     const metrics = new DaemonMetrics(DOCKBRIDGE_VERSION);

@@ -1,9 +1,9 @@
 import { extname, join } from 'node:path';
+import { claimDirectory } from '../lib/claim-directory';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from './container-logs';
 import { InProcessLogs } from './in-process-logs';
 import { LinkedLogs } from './linked-logs';
-import { claimState } from './state-owner';
 import { WorkerLogs } from './worker-logs';
 
 export interface ContainerLogsOptions {
@@ -22,7 +22,8 @@ export interface ContainerLogsOptions {
  */
 export function createContainerLogs({ mode, stateDir, logger }: ContainerLogsOptions): ContainerLogs {
   if (mode === 'link') return new LinkedLogs(logger);
-  claimState(stateDir);
+  // Two would write and cut the same logs.
+  claimDirectory(stateDir, 'state-dir', 0o700);
   const kind = extname(__filename);
   if (kind !== '.ts') {
     return new WorkerLogs({ stateDir, logger, entry: join(__dirname, `worker-entry${kind}`) });

@@ -235,7 +235,7 @@ describe('options', () => {
     const quiet = start(['serve', ...basics(), '--log-level', 'error']);
     const loud = start([
       ...['serve', ...basics(), '--log-level', 'debug', '--state-dir', join(directory, 'other')],
-      ...['--container-runtime-endpoint', `${socket()}2`],
+      ...['--container-runtime-endpoint', `${socket()}2`, '--run-dir', join(directory, 'other-run')],
     ]);
     await loud.says('Connected to Docker Engine');
     await expectServes(`unix://${socket()}2`);
@@ -270,7 +270,7 @@ describe('the socket', () => {
   it.each([
     [
       'the socket of a live one',
-      () => ['--state-dir', join(directory, 'other')],
+      () => ['--state-dir', join(directory, 'other'), '--run-dir', join(directory, 'other-run')],
       /another process already answers on .*cri\.sock/,
     ],
     [
@@ -278,7 +278,12 @@ describe('the socket', () => {
       () => ['--container-runtime-endpoint', `${socket()}2`],
       /another dockbridge.* uses .*state/,
     ],
-    ['both', () => [], /another/],
+    [
+      'the handles of a live one',
+      () => ['--state-dir', join(directory, 'other'), '--container-runtime-endpoint', `${socket()}2`],
+      /another dockbridge.* uses .*run-dir: stop it first, or give --run-dir/,
+    ],
+    ['all of it', () => [], /another/],
   ])('%s is refused, clearly and at once', async (_what, more, message) => {
     await serve();
     const second = start(['serve', ...basics(), ...more()]);

@@ -33,15 +33,6 @@ export async function killProcessTree(
   return false;
 }
 
-/** Whether the cgroup path of `pid` names the container: true for each of its processes and for nobody else's. */
-export async function isInContainer(pid: number, containerId: string): Promise<boolean> {
-  try {
-    return (await readFile(`/proc/${pid}/cgroup`, 'utf8')).includes(containerId);
-  } catch {
-    return false;
-  }
-}
-
 function treeOf(root: number, all: readonly ProcessEntry[]): ProcessEntry[] {
   const members = new Map<number, ProcessEntry>();
   let grew = true;

@@ -7,6 +7,8 @@ export interface GroupPath {
   readonly name: string;
   /** The directory of a controller's files; undefined where the machine has not mounted it. */
   directoryOf(controller: string): string | undefined;
+  /** Where its processes are listed. */
+  readonly processDirectory: string | undefined;
   /** The group above: for a pod that was given a cgroup parent, the pod's own. */
   parent(): GroupPath;
 }
@@ -44,12 +46,14 @@ export function groupOfContainer(
 type Place = (controller: string) => { hierarchy: Hierarchy; path: string } | undefined;
 
 function groupAt(name: string, place: Place): GroupPath {
+  const directoryOf = (controller: string): string | undefined => {
+    const found = place(controller);
+    return found && posix.join(found.hierarchy.mountPoint, below(found.path, found.hierarchy.root));
+  };
   return {
     name,
-    directoryOf: (controller) => {
-      const found = place(controller);
-      return found && posix.join(found.hierarchy.mountPoint, below(found.path, found.hierarchy.root));
-    },
+    directoryOf,
+    processDirectory: directoryOf('memory') ?? directoryOf('cpuacct'),
     parent: () =>
       groupAt(posix.dirname(name), (controller) => {
         const found = place(controller);

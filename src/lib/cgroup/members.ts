@@ -1,11 +1,16 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readText } from '../read-text';
 import { groupOfContainer } from './group-path';
 import { readHierarchies } from './hierarchies';
+import { processesBelow } from './processes';
+
+/** Whether the cgroup path of `pid` names the container: true for each of its processes and for nobody else's. */
+export async function isInContainer(pid: number, containerId: string): Promise<boolean> {
+  return (await readText(`/proc/${pid}/cgroup`))?.includes(containerId) ?? false;
+}
 
 /**
- * Lists a container's processes by the control group that one of them is in, with the groups below it (an init system
- * inside makes some): a few small files instead of all of /proc. The group is looked up once, at the first call.
+ * Lists a container's processes by the control group that one of them is in. The group is looked up once, at the first
+ * call.
  * @returns undefined where it cannot be seen: the process had ended, or cgroups are mounted elsewhere.
  */
 export function cgroupMembers(pid: number, containerId: string): () => Promise<number[] | undefined> {
@@ -13,27 +18,17 @@ export function cgroupMembers(pid: number, containerId: string): () => Promise<n
   return async () => {
     directory ??= findDirectory(pid, containerId);
     const found = await directory;
-    return found === undefined ? undefined : membersBelow(found);
+    // A group that is gone has no members.
+    return found === undefined ? undefined : ((await processesBelow(found)) ?? []);
   };
 }
 
 async function findDirectory(pid: number, containerId: string): Promise<string | undefined> {
   const hierarchies = await readHierarchies().catch(() => undefined);
-  const text = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '');
+  const text = (await readText(`/proc/${pid}/cgroup`)) ?? '';
   const group = hierarchies && groupOfContainer(text, containerId, hierarchies);
-  const directory = group?.directoryOf('memory') ?? group?.directoryOf('cpuacct');
+  const directory = group?.processDirectory;
   // A tree that shows less than all would hide processes.
-  const isWhole = directory !== undefined && (await membersBelow(directory)).includes(pid);
+  const isWhole = directory !== undefined && (await processesBelow(directory))?.includes(pid) === true;
   return isWhole ? directory : undefined;
-}
-
-async function membersBelow(directory: string): Promise<number[]> {
-  const [own, entries] = await Promise.all([
-    readFile(join(directory, 'cgroup.procs'), 'utf8').catch(() => ''),
-    readdir(directory, { withFileTypes: true }).catch(() => []),
-  ]);
-  const pids = own.split('\n').filter((line) => line !== '');
-  const below = entries.filter((entry) => entry.isDirectory());
-  const more = await Promise.all(below.map(({ name }) => membersBelow(join(directory, name))));
-  return [...pids.map(Number), ...more.flat()];
 }

@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { mkdir, open, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { isInContainer } from '../../lib/cgroup/members';
 import { failedPrecondition } from '../../lib/errors';
-import { isInContainer } from '../../lib/process-tree';
 import { listDirectory } from './config-directory';
 
 const run = promisify(execFile);

@@ -1,7 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
+import { isInContainer } from '../../lib/cgroup/members';
 import { failedPrecondition, unavailable, unsupported } from '../../lib/errors';
-import { isInContainer } from '../../lib/process-tree';
 import { NamespaceMode } from '../../proto/enums';
 import type { SandboxRecord } from '../../store/records';
 import { dialLoopback } from '../../streaming/port-forward/dial';

@@ -1,9 +1,9 @@
 import { hasStatus } from '../../docker/errors';
-import { cgroupMembers } from '../../lib/cgroup/members';
+import { cgroupMembers, isInContainer } from '../../lib/cgroup/members';
 import { withDeadline } from '../../lib/deadline';
 import { messageOf } from '../../lib/errors';
 import { pause } from '../../lib/pause';
-import { isInContainer, killProcessTree } from '../../lib/process-tree';
+import { killProcessTree } from '../../lib/process-tree';
 import type { Services } from '../services';
 
 /** How long a busy Engine may take to start a command that nobody waits for any more. */

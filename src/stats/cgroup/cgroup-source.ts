@@ -1,15 +1,15 @@
-import { isInContainer } from '../../lib/process-tree';
+import { groupOfContainer, type GroupPath } from '../../lib/cgroup/group-path';
+import type { Hierarchies } from '../../lib/cgroup/hierarchies';
+import { isInContainer } from '../../lib/cgroup/members';
+import { processesBelow } from '../../lib/cgroup/processes';
+import { readText } from '../../lib/read-text';
 import { Semaphore } from '../../lib/semaphore';
 import type { InterfaceReading, UsageReading } from '../../translate/readings';
 import { parseNetDev } from '../interfaces';
 import type { ReadingClock } from '../reading-clock';
 import type { Target, TargetDetail, UsageSource } from '../usage-source';
-import { groupOfContainer, type GroupPath } from '../../lib/cgroup/group-path';
 import type { GroupReader } from './group-reader';
-import { readText } from './held-files';
-import type { Hierarchies } from '../../lib/cgroup/hierarchies';
 import { openGroup } from './open-group';
-import { processesBelow } from './processes';
 
 /** Groups read at the same time, of some three to nine small files each: libuv has four threads for all of them. */
 const CONCURRENCY = 8;
@@ -61,8 +61,7 @@ export class CgroupSource implements UsageSource {
 
   async processes(target: Target, signal?: AbortSignal): Promise<readonly number[] | undefined> {
     return this.slots.run(async () => {
-      const path = (await this.find(target))?.path;
-      const directory = path?.directoryOf('memory') ?? path?.directoryOf('cpuacct');
+      const directory = (await this.find(target))?.path.processDirectory;
       return directory === undefined ? undefined : processesBelow(directory);
     }, signal);
   }

@@ -1,5 +1,6 @@
-import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { errnoOf } from '../../lib/errors';
+import { readText } from '../../lib/read-text';
 
 /** Most files are a number. Up to 4 KiB a buffer comes from Node's pool and costs next to nothing. */
 const FIRST_BYTES = 256;
@@ -54,11 +55,6 @@ export class HeldFiles {
     this.held.set(path, held);
     return held;
   }
-}
-
-/** Undefined when it cannot be read. */
-export async function readText(path: string): Promise<string | undefined> {
-  return readFile(path, 'latin1').catch(() => undefined);
 }
 
 async function readStart(held: Held): Promise<string | undefined> {

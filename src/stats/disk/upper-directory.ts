@@ -1,6 +1,6 @@
 import { isAbsolute, join } from 'node:path';
-import { isInContainer } from '../../lib/process-tree';
-import { readText } from '../cgroup/held-files';
+import { isInContainer } from '../../lib/cgroup/members';
+import { readText } from '../../lib/read-text';
 import { unescape } from '../../lib/cgroup/hierarchies';
 import type { Target } from '../usage-source';
 

@@ -1,5 +1,5 @@
 import { stat, statfs } from 'node:fs/promises';
-import { readText } from '../cgroup/held-files';
+import { readText } from '../../lib/read-text';
 import { unescape } from '../../lib/cgroup/hierarchies';
 import type { FileSystem } from './container-families';
 

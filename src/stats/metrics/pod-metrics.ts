@@ -5,7 +5,7 @@ import { LastAnswers } from '../../lib/last-answers';
 import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
 import type { Store } from '../../store/store';
-import { readText } from '../cgroup/held-files';
+import { readText } from '../../lib/read-text';
 import type { DiskWork } from '../disk/disk-work';
 import type { LayerBudget } from '../disk/layer-budget';
 import type { OpenFiles } from '../disk/open-files';

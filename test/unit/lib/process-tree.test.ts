@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isInContainer, killProcessTree } from '../../../src/lib/process-tree';
+import { killProcessTree } from '../../../src/lib/process-tree';
 
 const DIR = mkdtempSync(join(tmpdir(), 'process-tree-'));
 // A script's file name is its process's name.
@@ -126,15 +126,5 @@ describe('killProcessTree', () => {
     kill.mockRestore();
     expect(belongs.mock.calls.length).toBeGreaterThan(10);
     expect(await aliveOf([root])).toEqual([root]);
-  });
-});
-
-describe('isInContainer', () => {
-  it.each([
-    { desc: 'a part of our own cgroup path', pid: process.pid, id: '/', is: true },
-    { desc: "a stranger's id", pid: process.pid, id: 'f'.repeat(64), is: false },
-    { desc: 'a pid that does not exist', pid: 2 ** 30, id: '/', is: false },
-  ])('$desc', async ({ pid, id, is }) => {
-    await expect(isInContainer(pid, id)).resolves.toBe(is);
   });
 });

@@ -65,6 +65,7 @@ describe('groupOfContainer', () => {
     expect(group?.directoryOf('cpuacct')).toBe(`/sys/fs/cgroup/cpu,cpuacct/kubepods/pod1/${ID}`);
     expect(group?.directoryOf('memory')).toBe(`/sys/fs/cgroup/memory/kubepods/pod1/${ID}`);
     expect(group?.directoryOf('pids')).toBeUndefined();
+    expect(group?.processDirectory).toBe(group?.directoryOf('memory'));
     expect(group?.parent().name).toBe('/kubepods/pod1');
     expect(group?.parent().directoryOf('memory')).toBe('/sys/fs/cgroup/memory/kubepods/pod1');
   });

@@ -1,7 +1,21 @@
-import { cgroupMembers } from '../../../../src/lib/cgroup/members';
+import { cgroupMembers, isInContainer } from '../../../../src/lib/cgroup/members';
 
-// That it finds them is seen where commands time out in real containers: exec-sync, streaming-sessions.
-it('Members are not known of a process that has ended, nor of one that is somebody else’s', async () => {
-  await expect(cgroupMembers(2 ** 22 + 1, 'c0ffee')()).resolves.toBeUndefined();
-  await expect(cgroupMembers(process.pid, 'c0ffee')()).resolves.toBeUndefined();
+describe('isInContainer', () => {
+  it.each([
+    { desc: 'a part of our own cgroup path', pid: process.pid, id: '/', is: true },
+    { desc: "a stranger's id", pid: process.pid, id: 'f'.repeat(64), is: false },
+    { desc: 'a pid that does not exist', pid: 2 ** 30, id: '/', is: false },
+  ])('$desc', async ({ pid, id, is }) => {
+    await expect(isInContainer(pid, id)).resolves.toBe(is);
+  });
+});
+
+describe('cgroupMembers', () => {
+  // That it finds them is seen where commands time out in real containers: exec-sync, streaming-sessions.
+  it.each([
+    { desc: 'has ended', pid: 2 ** 22 + 1 },
+    { desc: 'is somebody else’s', pid: process.pid },
+  ])('knows none where the process $desc', async ({ pid }) => {
+    await expect(cgroupMembers(pid, 'c0ffee')()).resolves.toBeUndefined();
+  });
 });

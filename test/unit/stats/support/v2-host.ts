@@ -22,6 +22,7 @@ export function recordedGroup(name: string): V2Group {
   const path: GroupPath = {
     name: `/${name}`,
     directoryOf: () => join(RECORDED, name),
+    processDirectory: undefined,
     parent: () => path,
   };
   return new V2Group(path, new ReadingClock(() => 1_700_000_000_000));

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parseMountinfo } from '../mountinfo';
 
 /** Where a controller's tree is mounted, and which group of it the mount shows as its top. */
 export interface Hierarchy {
@@ -19,11 +20,8 @@ export type Hierarchies =
 export function findHierarchies(mountinfo: string): Hierarchies | undefined {
   const controllers = new Map<string, Hierarchy>();
   let unified: Hierarchy | undefined;
-  for (const line of mountinfo.split('\n')) {
-    const [before = '', after = ''] = line.split(' - ');
-    const [, , , root = '', mountPoint = ''] = before.split(' ');
-    const [type, , superOptions = ''] = after.split(' ');
-    const hierarchy = { mountPoint: unescape(mountPoint), root: unescape(root) };
+  for (const { type, mountPoint, root, superOptions } of parseMountinfo(mountinfo)) {
+    const hierarchy = { mountPoint, root };
     if (type === 'cgroup2') unified ??= hierarchy;
     if (type !== 'cgroup') continue;
     // The controllers are among the options of the super block: `rw,cpu,cpuacct`.
@@ -38,9 +36,4 @@ export function findHierarchies(mountinfo: string): Hierarchies | undefined {
 /** The same from this machine's own mounts. @param proc where /proc is; tests have their own. */
 export async function readHierarchies(proc = '/proc'): Promise<Hierarchies | undefined> {
   return findHierarchies(await readFile(join(proc, 'self/mountinfo'), 'utf8'));
-}
-
-/** proc(5): space, tab, line break and backslash are octal in mountinfo. */
-export function unescape(field: string): string {
-  return field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
 }

@@ -1,7 +1,7 @@
 import { isAbsolute, join } from 'node:path';
 import { isInContainer } from '../../lib/cgroup/members';
 import { readText } from '../../lib/read-text';
-import { unescape } from '../../lib/cgroup/hierarchies';
+import { parseMountinfo, unescape } from '../../lib/mountinfo';
 import type { Target } from '../usage-source';
 
 /**
@@ -19,12 +19,9 @@ export async function upperDirectory({ id, pid }: Target, rootDir: string): Prom
 }
 
 export function parseUpper(mountinfo: string): string | undefined {
-  for (const line of mountinfo.split('\n')) {
-    const [before = '', after = ''] = line.split(' - ');
-    const [type, , options = ''] = after.split(' ');
-    if (before.split(' ')[4] !== '/' || type !== 'overlay') continue;
-    const upper = /(?:^|,)upperdir=((?:\\.|[^,\\])*)/.exec(options)?.[1];
-    if (upper !== undefined) return unescape(upper);
-  }
-  return undefined;
+  const root = parseMountinfo(mountinfo).find(
+    ({ mountPoint, type }) => mountPoint === '/' && type === 'overlay',
+  );
+  const upper = /(?:^|,)upperdir=((?:\\.|[^,\\])*)/.exec(root?.superOptions ?? '')?.[1];
+  return upper && unescape(upper);
 }

@@ -1,6 +1,6 @@
 import { stat, statfs } from 'node:fs/promises';
 import { readText } from '../../lib/read-text';
-import { unescape } from '../../lib/cgroup/hierarchies';
+import { parseMountinfo } from '../../lib/mountinfo';
 import type { FileSystem } from './container-families';
 
 /** A file system, and the number of its device. */
@@ -17,7 +17,8 @@ export class BlockDevices {
     const [diskstats = '', mountinfo = ''] = await Promise.all(
       ['/proc/diskstats', '/proc/self/mountinfo'].map(readText),
     );
-    return new BlockDevices(parseDiskstats(diskstats), parseMountSources(mountinfo));
+    const mounts = parseMountinfo(mountinfo).map(({ device, source }) => [device, source] as const);
+    return new BlockDevices(parseDiskstats(diskstats), new Map(mounts));
   }
 
   pathOf(major: string, minor: string): string {
@@ -43,16 +44,6 @@ export async function readFileSystem(directory: string): Promise<NumberedFileSys
 export function parseDiskstats(text: string): Map<string, string> {
   const lines = text.matchAll(/^\s*(\d+)\s+(\d+)\s+(\S+)/gm);
   return new Map([...lines].map(([, major, minor, name = '']) => [`${major}:${minor}`, `/dev/${name}`]));
-}
-
-function parseMountSources(mountinfo: string): Map<string, string> {
-  const sources = new Map<string, string>();
-  for (const line of mountinfo.split('\n')) {
-    const [before = '', after = ''] = line.split(' - ');
-    const [number, source] = [before.split(' ')[2], after.split(' ')[1]];
-    if (number !== undefined && source !== undefined) sources.set(number, unescape(source));
-  }
-  return sources;
 }
 
 /** gnu_dev_major and gnu_dev_minor of glibc. */

@@ -1,0 +1,28 @@
+/** One line of /proc/<pid>/mountinfo (proc(5)). */
+export interface Mount {
+  /** `major:minor`. */
+  readonly device: string;
+  /** What of the file system is mounted. */
+  readonly root: string;
+  readonly mountPoint: string;
+  readonly type: string;
+  readonly source: string;
+  /** Of the super block, as they stand there: an escaped comma separates nothing. */
+  readonly superOptions: string;
+}
+
+export function parseMountinfo(text: string): Mount[] {
+  return text.split('\n').flatMap((line) => {
+    const [before = '', after] = line.split(' - ');
+    if (after === undefined) return [];
+    const [, , device = '', root = '', mountPoint = ''] = before.split(' ');
+    const [type = '', source = '', superOptions = ''] = after.split(' ');
+    const named = { root: unescape(root), mountPoint: unescape(mountPoint), source: unescape(source) };
+    return [{ device, type, superOptions, ...named }];
+  });
+}
+
+/** Space, tab, line break and backslash are octal in mountinfo. */
+export function unescape(field: string): string {
+  return field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
+}

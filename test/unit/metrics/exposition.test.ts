@@ -1,6 +1,4 @@
-import { coalesce } from '../../../src/lib/coalesce';
 import { exposition, type Family } from '../../../src/metrics/exposition';
-import { gate } from '../support/async';
 
 const CPU: Family = {
   name: 'cpu_seconds_total',
@@ -35,19 +33,4 @@ describe('exposition', () => {
     const [page] = exposition([RSS], [{ name: 'rss_bytes', labelValues: ['a"b\\c\nd'], value: 1 }]);
     expect(page).toContain('rss_bytes{pod="a\\"b\\\\c\\nd"} 1\n');
   });
-});
-
-it('coalesce shares what is under way, and starts anew after it', async () => {
-  let started = 0;
-  const done = gate<number>();
-  const shared = coalesce(() => {
-    started++;
-    return done.promise;
-  });
-  const calls = [shared(), shared()];
-  done.resolve(7);
-  expect(await Promise.all(calls)).toEqual([7, 7]);
-  expect(started).toBe(1);
-  await shared();
-  expect(started).toBe(2);
 });

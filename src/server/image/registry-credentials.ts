@@ -1,6 +1,6 @@
-import { readFile, stat } from 'node:fs/promises';
 import { errnoOf, messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
+import { readSmallFile } from '../../lib/small-file';
 import { credentialSource, parseDockerConfig } from '../../translate/docker-config';
 import type { EngineAuth } from '../../translate/engine';
 import { registryOf, type ImageReference, type RegistryPath } from '../../translate/reference';
@@ -39,18 +39,16 @@ async function lookUp(
   image: RegistryPath,
   signal: AbortSignal,
 ): Promise<EngineAuth | undefined> {
-  const text = await readSmallFile(file);
+  const text = await readIfPresent(file, signal);
   const source = text === undefined ? undefined : credentialSource(parseDockerConfig(text), image);
   if (source === undefined) return undefined;
   return 'auth' in source ? source.auth : await askCredentialHelper(source.helper, source.server, signal);
 }
 
 /** @returns undefined when there is none, as on a node whose owner has not logged in yet. */
-async function readSmallFile(path: string): Promise<string | undefined> {
+async function readIfPresent(path: string, signal: AbortSignal): Promise<string | undefined> {
   try {
-    if ((await stat(path)).size > MAX_FILE_BYTES)
-      throw new Error(`it is larger than ${MAX_FILE_BYTES} bytes`);
-    return await readFile(path, 'utf8');
+    return await readSmallFile(path, MAX_FILE_BYTES, signal);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;

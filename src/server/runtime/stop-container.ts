@@ -14,8 +14,8 @@ export async function stopContainer(
   request: Decoded<cri.IStopContainerRequest>,
   { signal }: CallContext,
 ): Promise<cri.IStopContainerResponse> {
-  const container = await afterStart(services, findContainer(services.store, request.container_id), signal);
   const graceSeconds = integer(request.timeout, 'timeout', 0, MAX_GRACE_SECONDS);
+  const container = await afterStart(services, findContainer(services.store, request.container_id), signal);
   if (container === undefined || !isRunning(container)) return {};
   await stopAndSettle(services, container.id, graceSeconds, signal);
   return {};

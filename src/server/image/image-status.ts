@@ -5,7 +5,7 @@ import { findImage } from '../lookup';
 import type { Services } from '../services';
 import { pinnedImages } from './pinned-images';
 
-/** An absent image is an answer without `image`, not an error (cri-surface.md 3.1). */
+/** An absent image is an answer without `image`, not an error. */
 export function imageStatus(
   services: Services,
   request: Decoded<cri.IImageStatusRequest>,

@@ -23,8 +23,9 @@ type Answer = EngineManifest | EngineError;
 type Ask = (name: string) => Promise<Answer>;
 
 /**
- * What was at fault in a failed pull: name, tag, platform, credentials, rights or network (ADR 0014). Three say so by HTTP
- * status where others have only a 500 for everything: the Engine's look at the manifest, the pull, the registry itself. Never the text, which differs by Engine and registry and is only passed on.
+ * What was at fault in a failed pull: name, tag, platform, credentials, rights or network (ADR 0014). It is told by HTTP
+ * status: of the Engine's look at the manifest, of the pull, of the registry itself, as each of them may have only a 500
+ * for everything. Never by the text, which differs by Engine and registry and is only passed on.
  */
 export async function explainPullFailure(
   docker: DockerClient,

@@ -23,7 +23,7 @@ export interface GreetingOptions {
 }
 
 /**
- * The first moments of a connection, until its first request tells whether it needs repair (design.md, decision 2).
+ * The first moments of a connection, until its first request tells whether it needs repair (ADR 0002).
  *
  * A socket that we put back unread costs nothing afterwards (Node reads it natively), one behind a Duplex costs half as
  * much again per call. So we hold the connection for as long as it has made no call. grpc-go makes none before it

@@ -248,7 +248,7 @@ describe('the signal of a call', () => {
     await expect(send(HELLO, { deadline: Date.now() + 50 }).answer).rejects.toMatchObject({
       code: grpc.status.DEADLINE_EXCEEDED,
     });
-    expect(await ended).toMatchObject({ name: 'RuntimeError' });
+    expect(await ended).toMatchObject({ code: 'CANCELLED' });
     await report;
     await expectAlive();
   });

@@ -141,7 +141,7 @@ types stopp "$pod"
 sees "Stopped sandbox $pod"
 types rmp "$pod"
 sees "Removed sandbox $pod"
-types rmi --prune
+types rmi "$image"
 sees "Deleted: $image"
 types images
 if grep -q "^$CONFORMANCE_IMAGES/base " <<<"$output"; then wrong 'a removed image is listed'; fi

@@ -13,7 +13,7 @@ const ZED = 0x5a;
 const SECONDS_BYTES = 19;
 
 /**
- * Writes the header of a CRI log line (cri-surface.md §3.4) at `target[to]`. The time is Docker's own text between
+ * Writes the header of a CRI log line (docs/logs.md) at `target[to]`. The time is Docker's own text between
  * `from` and `until`; false when it is not UTC in RFC 3339 with at most nine digits: such times are kept as given.
  */
 export function writeHeader(

@@ -4,7 +4,7 @@ import type { Logger } from '../lib/logger';
 
 /**
  * Tells systemd a state such as `--ready` or `--stopping`; nothing where NOTIFY_SOCKET is not set. Through the
- * systemd-notify command, because Node has no datagram unix sockets (ecosystem.md 1.9).
+ * systemd-notify command, because Node has no datagram unix sockets.
  */
 export async function notifySystemd(
   state: '--ready' | '--stopping',

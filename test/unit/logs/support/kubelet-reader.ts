@@ -14,8 +14,8 @@ export interface Output {
 const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{9})Z$/;
 
 /**
- * Reads a CRI log by the rules of kubelet (cri-surface.md §3.4): bytes up to the line break after the third blank are the
- * text, whatever they are; tags are separated by `:`, the first is P or F; P has no line break of its own.
+ * Reads a CRI log as kubelet does: bytes up to the line break after the third blank are the text, whatever they are;
+ * tags are separated by `:`, the first is P or F; P has no line break of its own.
  * @throws on anything that kubelet would pass over with an error.
  */
 export function readAsKubelet(file: Buffer, { tail, since }: ReadOptions = {}): Output {

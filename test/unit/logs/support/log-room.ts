@@ -15,7 +15,7 @@ export interface CriLine {
 
 const LINE = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z) (stdout|stderr) ([FP]) (.*)$/s;
 
-/** Parses by the format's rules (cri-surface.md §3.4); throws on anything that is not a whole CRI line. */
+/** Throws on anything that is not a whole CRI line. */
 export function parseCri(content: string): CriLine[] {
   if (content === '') return [];
   if (!content.endsWith('\n')) throw new Error(`half line: ${content.slice(-80)}`);

@@ -1,3 +1,5 @@
+import { abortable } from './abortable';
+
 /**
  * One holder per key at a time, first come first served; different keys never wait for each other. Keys cost
  * nothing once nobody holds them.
@@ -25,24 +27,5 @@ export class KeyedLock {
     } finally {
       release();
     }
-  }
-}
-
-/** Settles as `promise` does, or rejects with the signal's reason when that comes first. */
-export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) {
-    // Nobody will look at it any more: its failure must not count as unhandled.
-    promise.catch(() => undefined);
-    throw signal.reason;
-  }
-  let onAbort!: () => void;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }

@@ -1,5 +1,5 @@
+import { abortable } from './abortable';
 import { withDeadline } from './deadline';
-import { abortable } from './keyed-lock';
 import { Semaphore } from './semaphore';
 
 interface Asked<T> {

@@ -1,4 +1,4 @@
-import { abortable } from './keyed-lock';
+import { abortable } from './abortable';
 
 /** At most `limit` pieces of work at a time, first come first served. */
 export class Semaphore {

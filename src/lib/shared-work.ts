@@ -1,6 +1,6 @@
+import { abortable } from './abortable';
 import { sharedAbortController } from './deadline';
 import { cancelled } from './errors';
-import { abortable } from './keyed-lock';
 
 interface Shared<T> {
   readonly result: Promise<T>;

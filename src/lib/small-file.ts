@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { withDeadline } from './deadline';
 import { failedPrecondition } from './errors';
-import { abortable } from './keyed-lock';
+import { abortable } from './abortable';
 
 /** A file on a dead network file system must not hold its reader up. */
 const LIMIT_MS = 5_000;

@@ -6,9 +6,9 @@ import {
   type ServerUnaryCall,
   type ServerWritableStream,
 } from '@grpc/grpc-js';
+import { abortable } from '../lib/abortable';
 import { sharedAbortController } from '../lib/deadline';
 import { cancelled, invalidArgument, type ErrorCode } from '../lib/errors';
-import { abortable } from '../lib/keyed-lock';
 import type { Logger } from '../lib/logger';
 import { MalformedMessage, type Encoded } from '../proto/service';
 import { asRuntimeError, toStatus } from './call-failure';

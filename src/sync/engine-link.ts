@@ -1,8 +1,8 @@
 import { openEventFeed, type EventFeed } from '../docker/event-feed';
 import type { DockerClient } from '../docker/client';
+import { abortable } from '../lib/abortable';
 import { sharedAbortController, withDeadline } from '../lib/deadline';
 import { hasCode, messageOf, unavailable } from '../lib/errors';
-import { abortable } from '../lib/keyed-lock';
 import type { Logger } from '../lib/logger';
 import { pause } from '../lib/pause';
 import type { EngineFacts } from '../store/records';

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { abortable } from '../lib/abortable';
 import { withDeadline } from '../lib/deadline';
-import { abortable } from '../lib/keyed-lock';
 import type { EngineFacts } from '../store/records';
 
 /** Where containerd of distributions keeps everything. */

@@ -1,7 +1,8 @@
+import { abortable } from '../../lib/abortable';
 import { internal, messageOf } from '../../lib/errors';
 import { allSettled } from '../../lib/concurrency';
 import { sharedAbortController } from '../../lib/deadline';
-import { abortable, KeyedLock } from '../../lib/keyed-lock';
+import { KeyedLock } from '../../lib/keyed-lock';
 import type { Logger } from '../../lib/logger';
 import { Semaphore } from '../../lib/semaphore';
 import type { EngineContainerInspect } from '../../translate/engine';

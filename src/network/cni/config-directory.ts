@@ -1,6 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { errnoOf, messageOf } from '../../lib/errors';
+import { messageOf } from '../../lib/errors';
+import { listDirectory } from '../../lib/list-directory';
 import { parseObject, type JsonObject } from './json';
 import { parseNetworkList, parseSinglePlugin, type NetworkConfig } from './network-config';
 
@@ -52,14 +53,4 @@ async function droppedPlugins(directory: string): Promise<JsonObject[]> {
 
 async function configNames(directory: string): Promise<string[]> {
   return (await listDirectory(directory)).filter((name) => ENDINGS.includes(extname(name))).sort();
-}
-
-/** Empty for a directory that does not exist or is none. */
-export async function listDirectory(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return [];
-    throw error;
-  }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { isInContainer } from '../../lib/cgroup/members';
 import { failedPrecondition } from '../../lib/errors';
-import { listDirectory } from './config-directory';
+import { listDirectory } from '../../lib/list-directory';
 
 const run = promisify(execFile);
 const MOUNT_TIMEOUT_MS = 10_000;

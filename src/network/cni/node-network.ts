@@ -1,7 +1,8 @@
 import { failedPrecondition, messageOf } from '../../lib/errors';
+import { listDirectory } from '../../lib/list-directory';
 import type { Logger } from '../../lib/logger';
 import type { NetworkCondition } from '../pod-network';
-import { findConfig, listDirectory } from './config-directory';
+import { findConfig } from './config-directory';
 import { DirectoryWatch } from './directory-watch';
 import { wantsCapability, type NetworkConfig } from './network-config';
 import type { PluginChain } from './plugin-chain';

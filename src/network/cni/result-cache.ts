@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { listDirectory } from '../../lib/list-directory';
 import type { Attachment } from './attachment';
-import { listDirectory } from './config-directory';
 import { isObject, parseObject, text, type JsonObject } from './json';
 import type { CniResult } from './result';
 

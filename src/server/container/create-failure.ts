@@ -1,8 +1,8 @@
 import { access } from 'node:fs/promises';
 import { hasStatus } from '../../docker/errors';
+import { abortable } from '../../lib/abortable';
 import { withDeadline } from '../../lib/deadline';
 import { errnoOf, invalidArgument, messageOf, notFound } from '../../lib/errors';
-import { abortable } from '../../lib/keyed-lock';
 import type { CheckedContainer } from '../../translate/container-check';
 
 /** A path on a dead network file system must not hold the answer up. */

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { DockerClient } from '../../docker/client';
+import { abortable } from '../../lib/abortable';
 import { withDeadline } from '../../lib/deadline';
 import { failedPrecondition, messageOf } from '../../lib/errors';
-import { abortable } from '../../lib/keyed-lock';
 import type { Logger } from '../../lib/logger';
 import type { ImageRecord } from '../../store/records';
 import type { Store } from '../../store/store';

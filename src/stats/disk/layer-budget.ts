@@ -1,5 +1,5 @@
+import { abortable } from '../../lib/abortable';
 import { messageOf } from '../../lib/errors';
-import { abortable } from '../../lib/keyed-lock';
 import type { Logger } from '../../lib/logger';
 import { pause } from '../../lib/pause';
 import type { LayerReading } from '../../translate/readings';

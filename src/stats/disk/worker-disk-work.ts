@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
+import { abortable } from '../../lib/abortable';
 import { withDeadline } from '../../lib/deadline';
 import { internal, messageOf, RuntimeError, unavailable } from '../../lib/errors';
-import { abortable } from '../../lib/keyed-lock';
 import type { Logger } from '../../lib/logger';
 import type { DiskWork, Measured } from './disk-work';
 import type { OpenFiles } from './open-files';

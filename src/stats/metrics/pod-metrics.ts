@@ -1,6 +1,6 @@
+import { abortable } from '../../lib/abortable';
 import { mapLimited } from '../../lib/concurrency';
 import { withDeadline } from '../../lib/deadline';
-import { abortable } from '../../lib/keyed-lock';
 import { LastAnswers } from '../../lib/last-answers';
 import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';

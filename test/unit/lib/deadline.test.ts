@@ -1,5 +1,5 @@
+import { abortable } from '../../../src/lib/abortable';
 import { withDeadline } from '../../../src/lib/deadline';
-import { abortable } from '../../../src/lib/keyed-lock';
 import { gate } from '../support/async';
 import { rejectionOf } from '../support/errors';
 

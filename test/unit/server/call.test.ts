@@ -1,6 +1,6 @@
 import * as grpc from '@grpc/grpc-js';
+import { abortable } from '../../../src/lib/abortable';
 import { failedPrecondition, internal, notFound, unavailable } from '../../../src/lib/errors';
-import { abortable } from '../../../src/lib/keyed-lock';
 import { silentLogger, type LogFields } from '../../../src/lib/logger';
 import { RUNTIME_SERVICE } from '../../../src/proto/service';
 import { wrapUnary, type CallReport, type WrapOptions } from '../../../src/server/call';

@@ -64,7 +64,7 @@ describe('a failed pull', () => {
     expect(error.message.startsWith('r.io/app:1: ')).toBe(true);
   });
 
-  it('for its tag alone, when the repository has another', async () => {
+  it('is blamed on the tag alone when the repository has another', async () => {
     const manifests: Manifests = (name) => (name === 'r.io/app:latest' ? {} : 404);
     expect((await explain('r.io/app:1', engineError(404), manifests)).message).toMatch(
       /r\.io\/app has no tag 1 /,
@@ -77,7 +77,7 @@ describe('a failed pull', () => {
     { status: 404, code: 'UNAVAILABLE', says: /does not answer as it should/ },
     { status: 200, code: 'UNAVAILABLE', says: /does not answer as it should/ },
   ])(
-    'of which the Engine has nothing to say is told by the registry: $status',
+    'is told by the registry where the Engine has nothing to say: $status',
     async ({ status, code, says }) => {
       const { server, host } = await listening(status);
       try {

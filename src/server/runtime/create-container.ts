@@ -3,14 +3,13 @@ import { hasStatus } from '../../docker/errors';
 import { alreadyExists, failedPrecondition, notFound } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
-import type { ContainerRecord, ImageRecord, SandboxRecord } from '../../store/records';
+import type { ContainerRecord, SandboxRecord } from '../../store/records';
 import { apparmorProfile } from '../../translate/apparmor';
 import { checkContainer, type CheckedContainer } from '../../translate/container-check';
 import { toContainerCreate } from '../../translate/container-create';
 import { createdContainer } from '../../translate/container-record';
 import { featuresFor } from '../../translate/engine-facts';
 import { containerEngineName, uniqueEngineName, type ContainerIdentity } from '../../translate/names';
-import { familiarName, parseReference } from '../../translate/reference';
 import { isReady } from '../../translate/sandbox-status';
 import { needsHostDevices } from '../../translate/container-security';
 import { requireLoadedProfile } from '../container/apparmor-profile';
@@ -18,18 +17,19 @@ import { explainCreateFailure } from '../container/create-failure';
 import { createInEngine } from '../container/create-in-engine';
 import { listHostDevices } from '../container/host-devices';
 import { requireSubPaths } from '../container/image-sub-paths';
+import { imageToRun } from '../container/image-to-run';
 import { requireKernelValues } from '../container/kernel-values';
 import { withMountImages } from '../container/mount-images';
 import { loadSeccompOptions } from '../container/seccomp-profile';
 import { wasStarted } from '../container/state';
 import { grantable, hasSecurityOption } from '../engine-facts';
-import { findContainer, findImage, getSandbox } from '../lookup';
+import { findContainer, getSandbox } from '../lookup';
 import type { CallContext, Services } from '../services';
 
 /**
- * One Engine call, but for the first look into an image (ADR 0012) and into one that is mounted by a sub-path: the record
- * is made from what we asked for. A container of the same name and attempt that a lost
- * call created in this sandbox is returned instead of a second one.
+ * One Engine call, but for the first look into an image (ADR 0012) and for sub-paths of image mounts: the record is made
+ * from what we asked for. A container of the same name and attempt that a lost call created in this sandbox is returned
+ * instead of a second one.
  */
 export async function createContainer(
   services: Services,
@@ -118,7 +118,7 @@ async function create(
     await requireLoadedProfile(profile, field);
   }
   const hostDevices = needsHostDevices(context, capabilities) ? await listHostDevices() : [];
-  const image = await imageToRun(services, checked.config.image?.image ?? '', signal);
+  const image = await imageToRun(services, checked.config.image?.image ?? '', 'config.image.image', signal);
   try {
     const surroundings = {
       features,
@@ -141,19 +141,4 @@ async function create(
   } catch (error) {
     throw await explainCreateFailure(error, checked, settings.localEngine);
   }
-}
-
-async function imageToRun(
-  { store, imageSync }: Services,
-  wanted: string,
-  signal: AbortSignal,
-): Promise<ImageRecord> {
-  const known = findImage(store, wanted, 'config.image.image');
-  if (known !== undefined) return known;
-  // One that we have not heard of yet: the Engine may have.
-  const name = familiarName(parseReference(wanted, 'config.image.image'));
-  const image = await imageSync.refresh(name, signal);
-  if (image === undefined)
-    throw notFound(`config.image.image: image "${wanted}" is not on this node; pull it first`);
-  return image;
 }

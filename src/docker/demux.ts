@@ -5,7 +5,7 @@ const HEADER_BYTES = 8;
 
 /**
  * Splits the Engine's multiplexed stream (8-byte header: kind, 3 zero bytes, big-endian length) in one pass without
- * recursion or copying: dockerode's own overflows the stack on many small frames and is quadratic (ecosystem.md 1.3).
+ * recursion or copying: dockerode's own overflows the stack on many small frames and is quadratic.
  */
 export class Demultiplexer {
   private readonly header = Buffer.alloc(HEADER_BYTES);

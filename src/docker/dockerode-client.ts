@@ -155,7 +155,7 @@ export class DockerodeClient implements DockerClient {
     try {
       await this.call(request);
     } catch (error) {
-      // 409: another removal of it is under way (the CRI wants removal to be idempotent, cri-surface.md 3.1).
+      // 409: another removal of it is under way (the CRI wants removal to be idempotent).
       if (!hasStatus(error, 404) && !hasStatus(error, 409)) throw error;
       if (hasStatus(error, 409)) await this.removeAfterOther(id, request);
     }

@@ -11,7 +11,7 @@ import { invalidArgument } from '../lib/errors';
 export function connectDocker(endpoint: string, maxSockets: number | undefined): Docker {
   if (endpoint === '') return new Docker();
   const target = parse(endpoint);
-  // An own agent of docker-modem's would be walked by util.inspect at each request (ecosystem.md 1.3): hide it.
+  // An own agent of docker-modem's would be walked by util.inspect at each request: hide it.
   const agent =
     maxSockets === undefined ? undefined : hidden(new http.Agent({ keepAlive: true, maxSockets }));
   const common = { protocol: 'http' as const, ...(agent === undefined ? {} : { agent }) };

@@ -90,7 +90,7 @@ export class ContainerSync {
 
   /**
    * Inspect → record; the caller holds the lock of its id. A container's CRI log exists when its record says running,
-   * and is complete when it says exited (critest.md 3.5).
+   * and is complete when it says exited.
    * @param keepLimits whether to write limits that a container lacks.
    */
   async absorb(

@@ -17,7 +17,7 @@ import type { ImageSync } from './image-sync';
 
 /** All in ms. */
 export interface LinkTimes {
-  /** A stopped Engine is asked again this soon: its return must be noticed within 2 s (issue 3). */
+  /** A stopped Engine is asked again this soon: its return must be noticed within 2 s. */
   readonly reconnect: number;
   /** A healthy Engine answers in milliseconds; one that does not is as good as down. */
   readonly probeTimeout: number;

@@ -95,7 +95,7 @@ export function toContainerCreate(
       ...devices,
       Devices: [...(security.Devices ?? []), ...devices.Devices],
       RestartPolicy: { Name: 'no' },
-      // Our log follower reads this spool, whatever driver the Engine defaults to (design.md, decision 3).
+      // Our log follower reads this spool, whatever driver the Engine defaults to (ADR 0007).
       LogConfig: {
         Type: 'json-file',
         Config: {
@@ -110,7 +110,7 @@ export function toContainerCreate(
   };
 }
 
-/** Both empty: the image's defaults. A command without arguments drops the image's CMD (cri-surface.md 3.3). */
+/** Both empty: the image's defaults. A command without arguments drops the image's CMD. */
 function command(config: Config): Pick<EngineContainerCreate, 'Entrypoint' | 'Cmd'> {
   return {
     ...(config.command.length === 0 ? {} : { Entrypoint: strings(config.command, 'config.command') }),

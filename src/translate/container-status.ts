@@ -90,7 +90,7 @@ function requestedImage(container: ContainerRecord): cri.IImageSpec {
   };
 }
 
-/** A tag of the image, else what was asked for (cri-surface.md 3.3). */
+/** A tag of the image, else what was asked for. */
 function statusImage(container: ContainerRecord, image: ImageRecord | undefined): string {
   return image?.repoTags[0] ?? container.image;
 }

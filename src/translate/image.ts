@@ -60,7 +60,7 @@ export function toCriImage(image: ImageRecord, pinned: boolean): cri.IImage {
   };
 }
 
-/** `Config.User` is `user[:group]`: CRI wants a uid or a name, never both, and no group (cri-surface.md 3.6). */
+/** `Config.User` is `user[:group]`: CRI wants a uid or a name, never both, and no group. */
 function toCriUser(user: string): Pick<cri.IImage, 'uid' | 'username'> {
   const name = user.split(':', 1)[0] ?? '';
   if (name === '') return {};

@@ -1,7 +1,7 @@
 import type { StringMap } from '../store/records';
 import { hasShapeOf } from './shape';
 
-/** Engine labels shared with cri-dockerd (cri-dockerd.md 2.1). */
+/** Engine labels shared with cri-dockerd. */
 export const TYPE_LABEL = 'io.kubernetes.docker.type';
 export const SANDBOX_TYPE = 'podsandbox';
 export const CONTAINER_TYPE = 'container';
@@ -10,7 +10,7 @@ export const LOG_PATH_LABEL = 'io.kubernetes.container.logpath';
 const CONTAINER_NAME_LABEL = 'io.kubernetes.container.name';
 const ANNOTATION_PREFIX = 'annotation.';
 
-/** Our own label: JSON of what names and the shared labels cannot hold (design.md, decision 1). */
+/** Our own label: JSON of what names and the shared labels cannot hold (ADR 0003). */
 export const EXTRA_LABEL = 'io.dockbridge.cri';
 
 const RESERVED: ReadonlySet<string> = new Set([TYPE_LABEL, SANDBOX_ID_LABEL, LOG_PATH_LABEL, EXTRA_LABEL]);

@@ -3,7 +3,7 @@ import type { SandboxMetadata } from '../store/records';
 /**
  * Engine container names, the same as cri-dockerd's, so that either bridge sees the other's pods:
  * `k8s_POD_<pod>_<namespace>_<uid>_<attempt>` and `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`; a seventh
- * field makes a name unique when the sixth is taken by something else (cri-dockerd.md 2.1).
+ * field makes a name unique when the sixth is taken by something else.
  */
 const PREFIX = 'k8s';
 const SANDBOX_FIELD = 'POD';

@@ -7,7 +7,7 @@ import { oneOf } from './validate';
 
 const { POD, CONTAINER, NODE, TARGET } = NamespaceMode;
 
-/** What nil options mean: 0 is POD (cri-surface.md 3.2). */
+/** What nil options mean: 0 is POD. */
 export const POD_NAMESPACES: NamespaceModes = { network: POD, pid: POD, ipc: POD, targetId: '' };
 
 /** Checks CRI NamespaceOption: network and ipc are POD or NODE, pid also CONTAINER, and TARGET in a container. */

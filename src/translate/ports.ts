@@ -12,7 +12,7 @@ export interface EnginePorts {
   readonly PortBindings: Record<string, EnginePortBinding[]>;
 }
 
-/** CRI port mappings → published ports. host_port 0 publishes nothing, never a random port (cri-surface.md 3.2). */
+/** CRI port mappings → published ports. host_port 0 publishes nothing, never a random port. */
 export function toEnginePorts(mappings: readonly Decoded<cri.IPortMapping>[], field: string): EnginePorts {
   const ports: EnginePorts = { ExposedPorts: {}, PortBindings: {} };
   for (const [index, mapping] of mappings.entries()) {

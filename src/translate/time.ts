@@ -3,7 +3,7 @@ import Long from 'long';
 const NANOS_PER_MILLI = 1_000_000;
 const NANOS_PER_SECOND = 1_000_000_000;
 
-/** The Engine's word for "never": year 1. In CRI never is 0 (cri-surface.md 3.3). */
+/** The Engine's word for "never": year 1. In CRI never is 0. */
 const ENGINE_ZERO = '0001-';
 
 /** RFC 3339 with up to nine fractional digits, as the Engine writes times → nanoseconds since the epoch. */

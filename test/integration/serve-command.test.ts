@@ -143,7 +143,7 @@ describe('a bad value', () => {
 });
 
 describe('options', () => {
-  /** cri-dockerd.md 1.1, all of them but --version, --buildinfo and --help. */
+  /** cri-dockerd's flags, all but --version, --buildinfo and --help. */
   const CRI_DOCKERD = (): Record<string, string> => ({
     'container-runtime-endpoint': `unix://${socket()}`,
     'docker-endpoint': sharedDockerHost(),

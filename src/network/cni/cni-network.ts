@@ -171,8 +171,10 @@ export class CniNetwork implements PodNetwork {
       .values()
       .filter(({ networkName, containerId }) => networkName === config.name && existing.has(containerId))
       .map(({ containerId, ifName }) => ({ containerID: containerId, ifname: ifName }));
-    await this.chain.gc(config, valid).catch((error: unknown) => {
-      this.options.logger.warn('CNI plugins could not collect garbage', { error: messageOf(error) });
+    const { signal } = this.stopped;
+    await this.chain.gc(config, valid, signal).catch((error: unknown) => {
+      if (!signal.aborted)
+        this.options.logger.warn('CNI plugins could not collect garbage', { error: messageOf(error) });
     });
   }
 

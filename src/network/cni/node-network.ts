@@ -30,7 +30,7 @@ export class NodeNetwork {
   private statusAt = 0;
   private reloading: Promise<void> | undefined;
   private again = false;
-  private closed = false;
+  private readonly stopped = new AbortController();
   private readonly watches: DirectoryWatch[];
 
   constructor(private readonly parts: NodeNetworkParts) {
@@ -85,16 +85,17 @@ export class NodeNetwork {
   }
 
   async close(): Promise<void> {
-    this.closed = true;
+    this.stopped.abort();
     for (const watch of this.watches) watch.close();
     await this.reloading;
   }
 
   private async reloadWhileWanted(): Promise<void> {
-    while (this.again && !this.closed) {
+    const { signal } = this.stopped;
+    while (this.again && !signal.aborted) {
       this.again = false;
       const before = `${this.problem} ${this.config?.json ?? ''}`;
-      await this.read();
+      await this.read(signal);
       if (before === `${this.problem} ${this.config?.json ?? ''}`) continue;
       if (this.problem === '') this.parts.logger.info('CNI network is ready', { network: this.config?.name });
       // A machine without any of CNI lacks nothing.
@@ -104,7 +105,7 @@ export class NodeNetwork {
     this.reloading = undefined;
   }
 
-  private async read(): Promise<void> {
+  private async read(signal: AbortSignal): Promise<void> {
     const { confDir, binDirs, chain, logger } = this.parts;
     try {
       const { config, file, problems } = await findConfig(confDir);
@@ -120,12 +121,12 @@ export class NodeNetwork {
       }
       for (const problem of problems)
         logger.warn('A CNI configuration is passed over', { problem, taken: file });
-      await chain.validate(config);
-      await chain.status(config);
+      await chain.validate(config, signal);
+      await chain.status(config, signal);
       this.statusAt = Date.now();
       this.problem = '';
     } catch (error) {
-      this.problem = messageOf(error);
+      if (!signal.aborted) this.problem = messageOf(error);
     }
   }
 

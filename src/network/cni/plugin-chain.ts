@@ -81,22 +81,21 @@ export class PluginChain {
   }
 
   /** CNI 1.1; earlier networks are always ready. */
-  async status(config: NetworkConfig): Promise<void> {
+  async status(config: NetworkConfig, signal?: AbortSignal): Promise<void> {
     if (!isAtLeast(config.cniVersion, '1.1.0')) return;
     for (const plugin of config.plugins) {
-      await this.run(plugin.type, 'STATUS', {}, pluginInput(config, plugin, {}, undefined));
+      await this.run(plugin.type, 'STATUS', {}, pluginInput(config, plugin, {}, undefined), signal);
     }
   }
 
   /** CNI 1.1: plugins free what belongs to none of the attachments. All are asked; the first failure is thrown. */
-  async gc(config: NetworkConfig, valid: readonly ValidAttachment[]): Promise<void> {
+  async gc(config: NetworkConfig, valid: readonly ValidAttachment[], signal?: AbortSignal): Promise<void> {
     if (config.disableGc || !isAtLeast(config.cniVersion, '1.1.0')) return;
     const errors: unknown[] = [];
     for (const plugin of config.plugins) {
       const input = { 'cni.dev/valid-attachments': valid, 'cni.dev/attachments': valid };
-      await this.run(plugin.type, 'GC', {}, pluginInput(config, plugin, {}, undefined, input)).catch(
-        (error: unknown) => errors.push(error),
-      );
+      const stdin = pluginInput(config, plugin, {}, undefined, input);
+      await this.run(plugin.type, 'GC', {}, stdin, signal).catch((error: unknown) => errors.push(error));
     }
     if (errors.length > 0) throw errors[0];
   }
@@ -105,9 +104,9 @@ export class PluginChain {
    * Asks each plugin whether it speaks the configuration's version.
    * @throws FAILED_PRECONDITION when one is missing or does not.
    */
-  async validate(config: NetworkConfig): Promise<void> {
+  async validate(config: NetworkConfig, signal?: AbortSignal): Promise<void> {
     for (const type of new Set(config.plugins.map((plugin) => plugin.type))) {
-      const versions = await this.versionsOf(type);
+      const versions = await this.versionsOf(type, signal);
       if (versions.includes(config.cniVersion)) continue;
       throw failedPrecondition(
         `CNI plugin "${type}" does not speak version ${config.cniVersion} of network "${config.name}", only ${versions.join(', ')}`,
@@ -115,16 +114,12 @@ export class PluginChain {
     }
   }
 
-  private async versionsOf(type: string): Promise<string[]> {
+  private async versionsOf(type: string, signal: AbortSignal | undefined): Promise<string[]> {
     // Plugins of the first version want the variables of an ADD before they say that they do not know VERSION.
     const variables = { CNI_CONTAINERID: 'none', CNI_NETNS: 'none', CNI_IFNAME: 'none', CNI_ARGS: '' };
     try {
-      const stdout = await this.run(
-        type,
-        'VERSION',
-        variables,
-        JSON.stringify({ cniVersion: NEWEST_VERSION }),
-      );
+      const stdin = JSON.stringify({ cniVersion: NEWEST_VERSION });
+      const stdout = await this.run(type, 'VERSION', variables, stdin, signal);
       const versions = parseObject(stdout)?.supportedVersions;
       if (!Array.isArray(versions)) throw garbageAnswer(type, 'VERSION', stdout);
       return versions.map(String);

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CniNetwork } from '../../../src/network/cni/cni-network';
@@ -246,6 +247,21 @@ describe('A caller that has gone', () => {
     } finally {
       orphan.kill('SIGKILL');
     }
+  });
+});
+
+describe('Close', () => {
+  it.each(['STATUS', 'GC'])('does not wait for a plugin that hangs in %s', async (command) => {
+    await node.plugin('one', `[ "$CNI_COMMAND" = STATUS ] || ${answer(RESULT)}`);
+    await node.configure(listOf(['one'], { cniVersion: '1.1.0' }));
+    await reopen();
+    await node.plugin('one', `[ "$CNI_COMMAND" = ${command} ] && touch $log.hangs && sleep 1000`);
+    if (command === 'GC') network.collectGarbage(new Set());
+    await until(() => existsSync(join(node.root, 'calls.hangs')), `a hanging ${command}`);
+    const started = Date.now();
+    await network.close();
+    // Its time is up after 10 s.
+    expect(Date.now() - started).toBeLessThan(5_000);
   });
 });
 

@@ -9,6 +9,7 @@ import type { PodNetwork } from '../network/pod-network';
 import type { NameReservations } from '../store/name-reservations';
 import type { Store } from '../store/store';
 import type { EngineContainerSummary } from '../translate/engine';
+import { toEngineState } from '../translate/engine-state';
 import { TYPE_LABEL } from '../translate/labels';
 import { withoutSlash } from '../translate/names';
 import { inspectFromSummary } from '../translate/summary';
@@ -152,7 +153,7 @@ export class ContainerResync {
     const known = store.sandboxes.get(summary.Id) ?? store.containers.get(summary.Id);
     if (this.doubtful.has(summary.Id)) return true;
     if (known === undefined) return store.foreign.get(summary.Id) === undefined;
-    return known.state !== summary.State || known.engineName !== engineName(summary);
+    return known.state !== toEngineState(summary.State) || known.engineName !== engineName(summary);
   }
 }
 

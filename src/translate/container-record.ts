@@ -1,7 +1,6 @@
 import { internal } from '../lib/errors';
 import type {
   ContainerRecord,
-  EngineState,
   ImageRecord,
   KernelValues,
   MountImageRecord,
@@ -13,6 +12,7 @@ import type { ContainerExtra } from './container-create';
 import type { EngineContainerCreate, EngineContainerInspect, EngineHostConfig } from './engine';
 import { decodeLabels, LOG_PATH_LABEL, readExtra, SANDBOX_ID_LABEL } from './labels';
 import { fromEngineMounts } from './engine-mounts';
+import { toEngineState } from './engine-state';
 import { isKey, isPageSize } from './kernel-values';
 import { parseEngineName, withoutSlash } from './names';
 import { fromEngineResources } from './resources';
@@ -69,7 +69,7 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     startedAt,
     // The Engine notes the start of a short-lived container after its end at times: kubelet must not see it reversed.
     finishedAt: hasEnded && finishedAt.lessThan(startedAt) ? startedAt : finishedAt,
-    state: state.Status as EngineState,
+    state: toEngineState(state.Status),
     pid: state.Pid,
     exitCode: state.ExitCode,
     oomKilled: state.OOMKilled,

@@ -14,7 +14,7 @@ import { explainStartError } from './start-error';
  *                         ▼                      created with a start error   → EXITED, StartError
  *                      exited / dead             removing                     → not listed
  */
-const STATES: Readonly<Partial<Record<EngineState, ContainerState>>> = {
+const STATES: Readonly<Record<EngineState, ContainerState>> = {
   created: ContainerState.CONTAINER_CREATED,
   running: ContainerState.CONTAINER_RUNNING,
   paused: ContainerState.CONTAINER_RUNNING,
@@ -28,9 +28,7 @@ const STATES: Readonly<Partial<Record<EngineState, ContainerState>>> = {
 const START_FAILED = 128;
 
 export function containerState(container: ContainerRecord): ContainerState {
-  if (startFailed(container)) return ContainerState.CONTAINER_EXITED;
-  // A state that a future Engine may invent is UNKNOWN to CRI; kubelet stops such containers before removing them.
-  return STATES[container.state] ?? ContainerState.CONTAINER_UNKNOWN;
+  return startFailed(container) ? ContainerState.CONTAINER_EXITED : STATES[container.state];
 }
 
 /** The Engine leaves such a container in `created` with an exit code; it never ran. */

@@ -1,6 +1,7 @@
 import { NamespaceMode } from '../proto/enums';
-import type { EngineState, SandboxMetadata, SandboxRecord } from '../store/records';
+import type { SandboxMetadata, SandboxRecord } from '../store/records';
 import type { EngineContainerInspect } from './engine';
+import { toEngineState } from './engine-state';
 import { decodeLabels, readExtra, SANDBOX_TYPE, TYPE_LABEL } from './labels';
 import { isMadeOf, parseEngineName, sandboxEngineName, withoutSlash } from './names';
 import { fromEngineNamespaces, POD_NAMESPACES } from './namespaces';
@@ -41,7 +42,7 @@ export function sandboxFromInspect(
     metadata,
     ...decodeLabels(container.Config.Labels ?? {}, extra),
     createdAt: nanosFromEngineTime(container.Created),
-    state: container.State.Status as EngineState,
+    state: toEngineState(container.State.Status),
     pid: container.State.Pid,
     // cri-dockerd keeps no word of the handler: the runtime is what its pods' containers must have too.
     runtimeHandler: extra?.runtimeHandler ?? container.HostConfig.Runtime ?? '',

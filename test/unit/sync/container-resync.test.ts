@@ -86,6 +86,14 @@ describe('ContainerResync', () => {
     expect(store.containers.get(CONTAINER_ID)?.state).toBe(change?.State.Status ?? 'running');
   });
 
+  it('does not inspect again and again what is in a state that we have not heard of', async () => {
+    const { resync, engine, store } = roomWith(containerInspect({ state: { Status: 'invented' } }));
+    await resync.run(true, signal);
+    await resync.run(false, signal);
+    expect(engine.count('inspectContainer')).toBe(1);
+    expect(store.containers.get(CONTAINER_ID)?.state).toBe('unknown');
+  });
+
   it('leaves a reserved name to its handler', async () => {
     const { resync, engine, reservations, store } = roomWith(containerInspect({ name: 'reserved' }));
     const handler = gate();

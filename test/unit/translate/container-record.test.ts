@@ -176,6 +176,12 @@ describe('containerFromInspect', () => {
     expect(record.error !== '').toBe(name === 'container-start-failed');
   });
 
+  it('a state that we have not heard of is unknown', () => {
+    const inspect = recordedInspect('container-running');
+    inspect.State.Status = 'invented';
+    expect(containerFromInspect(inspect)?.state).toBe('unknown');
+  });
+
   it('an end that was noted before the start is not told reversed', () => {
     const inspect = recordedInspect('container-exited');
     inspect.State.FinishedAt = '2023-11-14T22:13:21Z';

@@ -98,7 +98,7 @@ const ROWS: Row[] = [
   },
   { state: 'dead', started: true, exitCode: 1, expected: CONTAINER_EXITED, reason: 'Error', times: 'both' },
   { state: 'removing', started: true, expected: CONTAINER_UNKNOWN, times: 'started' },
-  { state: 'invented' as EngineState, started: true, expected: CONTAINER_UNKNOWN, times: 'started' },
+  { state: 'unknown', started: true, expected: CONTAINER_UNKNOWN, times: 'started' },
 ];
 
 const TIMES = {

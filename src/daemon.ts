@@ -1,20 +1,14 @@
 import { join } from 'node:path';
 import type { Settings } from './config/options';
-import type { DockerClient } from './docker/client';
-import { DockerodeClient } from './docker/dockerode-client';
-import { isLocalEndpoint } from './docker/endpoint';
-import { instrument, type EngineCall } from './docker/instrument';
 import { claimDirectory } from './lib/claim-directory';
+import { createEngineSide, type EngineSide, type EngineSideHooks } from './engine-side';
 import { invalidArgument } from './lib/errors';
 import type { Logger } from './lib/logger';
 import type { ContainerLogs } from './logs/container-logs';
 import { createContainerLogs } from './logs/create-container-logs';
-import { choosePodNetwork } from './network/choose';
-import { NamespaceHandles } from './network/cni/namespace-handles';
-import type { PluginObserver } from './network/cni/plugin-chain';
-import type { PodNetwork } from './network/pod-network';
+import { DaemonMetrics } from './metrics/daemon-metrics';
+import { Observability } from './observability';
 import type { CallReport } from './server/call';
-import { Probes } from './server/container/probes';
 import { PodEvents } from './server/events/pod-events';
 import { EngineStreaming } from './server/exec/engine-streaming';
 import { GrpcServer } from './server/grpc-server';
@@ -22,60 +16,39 @@ import { ImagePulls } from './server/image/image-pulls';
 import { RegistryCredentials } from './server/image/registry-credentials';
 import { ImageAccounts } from './server/image/image-accounts';
 import { SandboxImage } from './server/image/sandbox-image';
-import type { LayerTimes } from './stats/disk/layer-budget';
-import { createNodeStats } from './stats/create-node-stats';
-import type { NodeStats } from './stats/node-stats';
-import { DaemonMetrics } from './metrics/daemon-metrics';
-import { Observability } from './observability';
-import { NameReservations } from './store/name-reservations';
-import { Store } from './store/store';
+import type { Store } from './store/store';
 import { NetnsDialers } from './streaming/port-forward/netns-dialer';
 import { StreamingServer } from './streaming/server';
-import { ContainerEvents } from './sync/container-events';
-import { ContainerResync } from './sync/container-resync';
-import { ContainerSync } from './sync/container-sync';
-import { DiskUsage, type DiskUsageTimes } from './sync/disk-usage';
-import { EngineLink, type LinkTimes } from './sync/engine-link';
-import { ForeignContainers } from './sync/foreign-containers';
-import { ImageSync } from './sync/image-sync';
 import { notifySystemd } from './system/notify';
-import { KernelLog } from './system/kernel-log';
-import { readNodeRights } from './system/node-rights';
+import { readNodeRights, type NodeRights } from './system/node-rights';
 import { UsedInodes } from './system/used-inodes';
 import { DOCKBRIDGE_VERSION } from './version';
 
-/** `0` of --runtime-request-timeout, as with cri-dockerd: just below kubelet's own two minutes. */
-const DEFAULT_REQUEST_TIMEOUT_MS = 119_000;
-/** `0` of --cni-timeout. */
-const DEFAULT_CNI_TIMEOUT_MS = 120_000;
-
 /** What tests and metrics look at or put in the way. */
-export interface DaemonHooks {
-  readonly onEngineCall?: (call: EngineCall) => void;
+export interface DaemonHooks extends EngineSideHooks {
   readonly onCall?: (report: CallReport) => void;
-  readonly onPluginRun?: PluginObserver;
-  /** Stands between us and the Engine: faults that a real one will not produce on demand. */
-  readonly wrapDocker?: (client: DockerClient) => DockerClient;
-  readonly linkTimes?: Partial<LinkTimes>;
-  readonly layerTimes?: Partial<LayerTimes>;
-  readonly diskUsageTimes?: Partial<DiskUsageTimes>;
 }
 
-/** The composition root: the only place that constructs. Starts in order, stops in reverse. */
+/** The half that kubelet sees. */
+interface KubeletSide {
+  readonly server: GrpcServer;
+  readonly streaming: StreamingServer;
+  readonly dialers: NetnsDialers;
+  readonly observability: Observability;
+}
+
+/** The composition root, which with engine-side.ts is the only place that constructs. Starts in order, stops in reverse. */
 export class Daemon {
   private constructor(
-    private readonly link: EngineLink,
+    private readonly engineSide: EngineSide,
+    private readonly kubeletSide: KubeletSide,
     private readonly logs: ContainerLogs,
-    private readonly stats: NodeStats,
-    private readonly network: PodNetwork,
-    private readonly server: GrpcServer,
-    private readonly streaming: StreamingServer,
-    private readonly dialers: NetnsDialers,
-    private readonly observability: Observability,
-    private readonly kernelLog: KernelLog,
-    readonly store: Store,
     private readonly logger: Logger,
   ) {}
+
+  get store(): Store {
+    return this.engineSide.store;
+  }
 
   /**
    * @param logs given when they run already: `serve` resumes them before it loads all this.
@@ -93,76 +66,12 @@ export class Daemon {
   ): Promise<Daemon> {
     // Another one's plugins and handles would be taken for those of an earlier run of ours.
     claimDirectory(settings.runDir, 'run-dir', 0o750);
-    const requestTimeoutMs = settings.runtimeRequestTimeout || DEFAULT_REQUEST_TIMEOUT_MS;
-    const client = new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs });
     const metrics = new DaemonMetrics(DOCKBRIDGE_VERSION);
-    const docker = instrument(
-      hooks.wrapDocker?.(client) ?? client,
-      (call) => {
-        metrics.onEngineCall(call);
-        hooks.onEngineCall?.(call);
-      },
-      (operation) => metrics.onEngineCallBegun(operation),
-    );
-    const network = await choosePodNetwork(settings.networkPlugin, {
-      confDir: settings.cniConfDir,
-      binDirs: settings.cniBinDir,
-      cacheDir: settings.cniCacheDir,
-      handles: new NamespaceHandles(join(settings.runDir, 'netns')),
-      timeoutMs: settings.cniTimeout || DEFAULT_CNI_TIMEOUT_MS,
-      observe: (report) => {
-        metrics.onPluginRun(report);
-        hooks.onPluginRun?.(report);
-      },
-      logger,
-    });
-    network.setPodCidr(settings.podCidr);
-    const store = new Store();
-    store.podCidr = settings.podCidr;
-    const reservations = new NameReservations();
-    const localEngine = isLocalEndpoint(settings.dockerEndpoint);
-    const stats = await createNodeStats({
-      ...{ store, localEngine, logger },
-      engine: docker,
-      choice: settings.statsSource,
-      layerTimes: hooks.layerTimes,
-    });
-    const kernelLog = new KernelLog();
-    const probes = new Probes({ docker, logger });
-    const containerSync = new ContainerSync({
-      docker,
-      store,
-      logs,
-      network,
-      logger,
-      localEngine,
-      kernelLog: localEngine ? kernelLog : undefined,
-    });
-    const containerResync = new ContainerResync({
-      ...{ docker, store, sync: containerSync, logs, network, reservations, logger },
-      onFirstList: (all) => void probes.removeLeftovers(all),
-    });
-    const containerEvents = new ContainerEvents({
-      ...{ sync: containerSync, store, reservations, logger },
-      onApplied: (lagSeconds) => metrics.onEngineEvent(lagSeconds),
-    });
-    const imageSync = new ImageSync({ docker, store, logger });
-    const link = new EngineLink({
-      ...{ docker, store, containerResync, containerEvents, imageSync, localEngine, logger },
-      foreignContainers: new ForeignContainers({ docker, store, logger }),
-      diskUsage: new DiskUsage({ docker, store, logger, times: hooks.diskUsageTimes ?? {} }),
-      times: hooks.linkTimes ?? {},
-    });
+    const engineSide = await createEngineSide(settings, { logger, logs, metrics }, hooks);
+    const { docker, localEngine, store, probes, stats, imageSync, link } = engineSide;
     const podEvents = new PodEvents(store);
     const rights = await readNodeRights();
-    if (rights.oomFloor > -1000)
-      logger.info('oom_score_adj of containers is clamped: no CAP_SYS_RESOURCE', {
-        oomFloor: rights.oomFloor,
-      });
-    if (rights.capabilities !== undefined)
-      logger.info('Privileged containers get what this node has, which is not every capability', {
-        capabilities: rights.capabilities.join(' '),
-      });
+    tellRights(rights, logger);
     const imagePulls = new ImagePulls({
       docker,
       store,
@@ -195,25 +104,10 @@ export class Daemon {
     });
     const server = new GrpcServer(
       {
-        ...{
-          docker,
-          store,
-          reservations,
-          containerSync,
-          imageSync,
-          link,
-          network,
-          logs,
-          imagePulls,
-          stats,
-          sandboxImage,
-          usedInodes: new UsedInodes(),
-          imageAccounts: new ImageAccounts(docker, probes),
-          probes,
-          podEvents,
-          streaming,
-          logger,
-        },
+        ...engineSide,
+        ...{ logs, imagePulls, sandboxImage, podEvents, streaming, logger },
+        usedInodes: new UsedInodes(),
+        imageAccounts: new ImageAccounts(docker, probes),
         settings: handlerSettings,
       },
       {
@@ -228,10 +122,7 @@ export class Daemon {
     const observability = new Observability(settings, {
       ...{ metrics, store, link, logs, stats, podEvents, streaming, logger },
     });
-    return new Daemon(
-      ...([link, logs, stats, network, server, streaming] as const),
-      ...([dialers, observability, kernelLog, store, logger] as const),
-    );
+    return new Daemon(engineSide, { server, streaming, dialers, observability }, logs, logger);
   }
 
   /**
@@ -240,11 +131,12 @@ export class Daemon {
    * @returns the address that serves.
    */
   async start(): Promise<string> {
-    const streamingUrl = await this.streaming.listen();
-    const address = await this.server.listen();
-    this.stats.start();
-    this.link.start();
-    const metrics = await this.observability.start();
+    const { streaming, server, observability } = this.kubeletSide;
+    const streamingUrl = await streaming.listen();
+    const address = await server.listen();
+    this.engineSide.stats.start();
+    this.engineSide.link.start();
+    const metrics = await observability.start();
     this.logger.info('Serving CRI', {
       ...{ address, streaming: streamingUrl, metrics, version: DOCKBRIDGE_VERSION },
     });
@@ -254,22 +146,33 @@ export class Daemon {
 
   /** Resolves once the Engine was read completely. */
   async whenSynced(signal?: AbortSignal): Promise<void> {
-    await this.link.whenReady(signal);
+    await this.engineSide.link.whenReady(signal);
   }
 
   async stop(): Promise<void> {
+    const { server, streaming, dialers, observability } = this.kubeletSide;
+    const { link, stats, network, kernelLog } = this.engineSide;
     await notifySystemd('--stopping', this.logger);
-    await this.observability.stop();
-    await this.server.close();
-    await this.streaming.close();
-    await this.dialers.close();
-    await this.link.stop();
-    await this.stats.close();
+    await observability.stop();
+    await server.close();
+    await streaming.close();
+    await dialers.close();
+    await link.stop();
+    await stats.close();
     await this.logs.close();
-    await this.network.close();
-    await this.kernelLog.close();
+    await network.close();
+    await kernelLog.close();
     this.logger.info('Stopped');
   }
+}
+
+function tellRights({ oomFloor, capabilities }: NodeRights, logger: Logger): void {
+  if (oomFloor > -1000)
+    logger.info('oom_score_adj of containers is clamped: no CAP_SYS_RESOURCE', { oomFloor });
+  if (capabilities !== undefined)
+    logger.info('Privileged containers get what this node has, which is not every capability', {
+      capabilities: capabilities.join(' '),
+    });
 }
 
 function streamingTls({

@@ -1,4 +1,5 @@
 import { EngineError } from '../../../src/docker/errors';
+import { sharedAbortController } from '../../../src/lib/deadline';
 import { engineId, sandboxRecord } from '../support/records';
 import { gate, settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';
@@ -13,7 +14,7 @@ import {
   syncRoom,
 } from './support/room';
 
-const { signal } = new AbortController();
+const { signal } = sharedAbortController();
 
 describe('ContainerResync', () => {
   const other = engineId('c2');

@@ -1,0 +1,149 @@
+import { join } from 'node:path';
+import type { Settings } from './config/options';
+import type { DockerClient } from './docker/client';
+import { DockerodeClient } from './docker/dockerode-client';
+import { isLocalEndpoint } from './docker/endpoint';
+import { instrument, type EngineCall } from './docker/instrument';
+import type { Logger } from './lib/logger';
+import type { ContainerLogs } from './logs/container-logs';
+import type { DaemonMetrics } from './metrics/daemon-metrics';
+import { choosePodNetwork } from './network/choose';
+import { NamespaceHandles } from './network/cni/namespace-handles';
+import type { PluginObserver } from './network/cni/plugin-chain';
+import type { PodNetwork } from './network/pod-network';
+import { Probes } from './server/container/probes';
+import { createNodeStats } from './stats/create-node-stats';
+import type { LayerTimes } from './stats/disk/layer-budget';
+import type { NodeStats } from './stats/node-stats';
+import { NameReservations } from './store/name-reservations';
+import { Store } from './store/store';
+import { ContainerEvents } from './sync/container-events';
+import { ContainerResync } from './sync/container-resync';
+import { ContainerSync } from './sync/container-sync';
+import { DiskUsage, type DiskUsageTimes } from './sync/disk-usage';
+import { EngineLink, type LinkTimes } from './sync/engine-link';
+import { ForeignContainers } from './sync/foreign-containers';
+import { ImageSync } from './sync/image-sync';
+import { KernelLog } from './system/kernel-log';
+
+/** `0` of --runtime-request-timeout, as with cri-dockerd: just below kubelet's own two minutes. */
+const DEFAULT_REQUEST_TIMEOUT_MS = 119_000;
+/** `0` of --cni-timeout. */
+const DEFAULT_CNI_TIMEOUT_MS = 120_000;
+
+/** What tests and metrics look at or put in the way. */
+export interface EngineSideHooks {
+  readonly onEngineCall?: (call: EngineCall) => void;
+  readonly onPluginRun?: PluginObserver;
+  /** Stands between us and the Engine: faults that a real one will not produce on demand. */
+  readonly wrapDocker?: (client: DockerClient) => DockerClient;
+  readonly linkTimes?: Partial<LinkTimes>;
+  readonly layerTimes?: Partial<LayerTimes>;
+  readonly diskUsageTimes?: Partial<DiskUsageTimes>;
+}
+
+/** The daemon's half that faces the Engine and the node: all that fills the store. */
+export interface EngineSide {
+  readonly docker: DockerClient;
+  readonly localEngine: boolean;
+  readonly store: Store;
+  readonly reservations: NameReservations;
+  readonly network: PodNetwork;
+  readonly stats: NodeStats;
+  readonly kernelLog: KernelLog;
+  readonly probes: Probes;
+  readonly containerSync: ContainerSync;
+  readonly imageSync: ImageSync;
+  readonly link: EngineLink;
+}
+
+interface Observers {
+  readonly logger: Logger;
+  readonly logs: ContainerLogs;
+  readonly metrics: DaemonMetrics;
+}
+
+export async function createEngineSide(
+  settings: Settings,
+  { logger, logs, metrics }: Observers,
+  hooks: EngineSideHooks,
+): Promise<EngineSide> {
+  const docker = createClient(settings, metrics, hooks);
+  const network = await createNetwork(settings, logger, (report) => {
+    metrics.onPluginRun(report);
+    hooks.onPluginRun?.(report);
+  });
+  const store = new Store();
+  store.podCidr = settings.podCidr;
+  const reservations = new NameReservations();
+  const localEngine = isLocalEndpoint(settings.dockerEndpoint);
+  const stats = await createNodeStats({
+    ...{ store, localEngine, logger },
+    engine: docker,
+    choice: settings.statsSource,
+    layerTimes: hooks.layerTimes,
+  });
+  const kernelLog = new KernelLog();
+  const probes = new Probes({ docker, logger });
+  const containerSync = new ContainerSync({
+    docker,
+    store,
+    logs,
+    network,
+    logger,
+    localEngine,
+    kernelLog: localEngine ? kernelLog : undefined,
+  });
+  const containerResync = new ContainerResync({
+    ...{ docker, store, sync: containerSync, logs, network, reservations, logger },
+    onFirstList: (all) => void probes.removeLeftovers(all),
+  });
+  const containerEvents = new ContainerEvents({
+    ...{ sync: containerSync, store, reservations, logger },
+    onApplied: (lagSeconds) => metrics.onEngineEvent(lagSeconds),
+  });
+  const imageSync = new ImageSync({ docker, store, logger });
+  const link = new EngineLink({
+    ...{ docker, store, containerResync, containerEvents, imageSync, localEngine, logger },
+    foreignContainers: new ForeignContainers({ docker, store, logger }),
+    diskUsage: new DiskUsage({ docker, store, logger, times: hooks.diskUsageTimes ?? {} }),
+    times: hooks.linkTimes ?? {},
+  });
+  return {
+    ...{ docker, localEngine, store, reservations, network, stats, kernelLog, probes },
+    ...{ containerSync, imageSync, link },
+  };
+}
+
+function createClient(settings: Settings, metrics: DaemonMetrics, hooks: EngineSideHooks): DockerClient {
+  const client = new DockerodeClient({
+    endpoint: settings.dockerEndpoint,
+    requestTimeoutMs: settings.runtimeRequestTimeout || DEFAULT_REQUEST_TIMEOUT_MS,
+  });
+  return instrument(
+    hooks.wrapDocker?.(client) ?? client,
+    (call) => {
+      metrics.onEngineCall(call);
+      hooks.onEngineCall?.(call);
+    },
+    (operation) => metrics.onEngineCallBegun(operation),
+  );
+}
+
+async function createNetwork(
+  settings: Settings,
+  logger: Logger,
+  observe: PluginObserver,
+): Promise<PodNetwork> {
+  const network = await choosePodNetwork(settings.networkPlugin, {
+    confDir: settings.cniConfDir,
+    binDirs: settings.cniBinDir,
+    cacheDir: settings.cniCacheDir,
+    handles: new NamespaceHandles(join(settings.runDir, 'netns')),
+    timeoutMs: settings.cniTimeout || DEFAULT_CNI_TIMEOUT_MS,
+    observe,
+    logger,
+  });
+  network.setPodCidr(settings.podCidr);
+  return network;
+}

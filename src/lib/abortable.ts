@@ -1,5 +1,6 @@
 /** Settles as `promise` does, or rejects with the signal's reason when that comes first. */
-export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
   if (signal.aborted) {
     // Nobody will look at it any more: its failure must not count as unhandled.
     promise.catch(() => undefined);

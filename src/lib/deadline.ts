@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { abortable } from './abortable';
 import { deadlineExceeded } from './errors';
 
 /** ms: setTimeout fires at once above it. */
@@ -35,4 +36,16 @@ export async function withDeadline<T>(
     clearTimeout(timer);
     parent?.removeEventListener('abort', onParent);
   }
+}
+
+/** The same for work that is under way and cannot be ended: only the wait for it is. */
+export async function waitAtMost<T>(
+  what: string,
+  ms: number,
+  work: Promise<T>,
+  parent?: AbortSignal,
+): Promise<T> {
+  // It may fail when nobody waits any more, or before anybody does.
+  work.catch(() => undefined);
+  return withDeadline(what, ms, parent, (signal) => abortable(work, signal));
 }

@@ -22,7 +22,7 @@ export class KeyedLock {
       if (this.tails.get(key) === tail) this.tails.delete(key);
     });
     try {
-      await (signal ? abortable(before, signal) : before);
+      await abortable(before, signal);
       return await work();
     } finally {
       release();

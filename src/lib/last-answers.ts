@@ -1,5 +1,4 @@
-import { abortable } from './abortable';
-import { withDeadline } from './deadline';
+import { waitAtMost } from './deadline';
 import { Semaphore } from './semaphore';
 
 interface Asked<T> {
@@ -30,7 +29,7 @@ export class LastAnswers<T> {
     const asked = this.asked.get(key) ?? this.start(key);
     if (asked.isLate) return this.last.get(key);
     try {
-      return await withDeadline(key, this.waitMs, undefined, (limit) => abortable(asked.answer, limit));
+      return await waitAtMost(key, this.waitMs, asked.answer);
     } catch {
       asked.isLate = true;
       return this.last.get(key);

@@ -31,7 +31,7 @@ export class Semaphore {
     const turn = new Promise<void>((resolve) => (enter = resolve));
     this.waiting.push(enter);
     try {
-      await (signal === undefined ? turn : abortable(turn, signal));
+      await abortable(turn, signal);
     } catch (error) {
       const place = this.waiting.indexOf(enter);
       if (place >= 0) this.waiting.splice(place, 1);

@@ -1,8 +1,7 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { withDeadline } from './deadline';
+import { waitAtMost } from './deadline';
 import { failedPrecondition } from './errors';
-import { abortable } from './abortable';
 
 /** A file on a dead network file system must not hold its reader up. */
 const LIMIT_MS = 5_000;
@@ -12,7 +11,7 @@ const LIMIT_MS = 5_000;
  * @throws the system's error, FAILED_PRECONDITION for what is no such file, DEADLINE_EXCEEDED after 5 s.
  */
 export async function readSmallFile(path: string, maxBytes: number, signal?: AbortSignal): Promise<string> {
-  return withDeadline(`Reading ${path}`, LIMIT_MS, signal, (limit) => abortable(read(path, maxBytes), limit));
+  return waitAtMost(`Reading ${path}`, LIMIT_MS, read(path, maxBytes), signal);
 }
 
 async function read(path: string, maxBytes: number): Promise<string> {

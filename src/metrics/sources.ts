@@ -1,4 +1,5 @@
 import type { Counter } from 'prom-client';
+import { waitAtMost } from '../lib/deadline';
 import { ContainerState } from '../proto/enums';
 import type { Store } from '../store/store';
 import { containerState } from '../translate/container-status';
@@ -77,7 +78,9 @@ function sampleEngine({ engineInfo }: Metrics, { engine }: Store): void {
 }
 
 async function sampleLogs(metrics: Metrics, { logs }: MetricSources): Promise<void> {
-  const stats = await withinPatience(logs.stats?.());
+  const asked = logs.stats?.();
+  const stats =
+    asked && (await waitAtMost('The log counters', LOGS_PATIENCE_MS, asked).catch(() => undefined));
   if (stats === undefined) return;
   metrics.logsFollowed.set(stats.followed);
   metrics.logLag.set(stats.lagBytes);
@@ -86,19 +89,6 @@ async function sampleLogs(metrics: Metrics, { logs }: MetricSources): Promise<vo
   setTotal(metrics.logGaps, stats.gaps);
   setTotal(metrics.logUnreadable, stats.unreadable);
   setTotal(metrics.logStalls, stats.stalls);
-}
-
-/** Undefined when there is none, or it fails, or does not come. */
-async function withinPatience<T>(promise: Promise<T> | undefined): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), LOGS_PATIENCE_MS);
-  });
-  try {
-    return await Promise.race([promise?.catch(() => undefined), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Something else counts; prom-client only knows how to add. */

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import http, { type IncomingMessage, type Server } from 'node:http';
 import https from 'node:https';
 import { isIPv6, type AddressInfo, type Socket } from 'node:net';
+import { waitAtMost } from '../lib/deadline';
 import { errnoOf, messageOf, unavailable } from '../lib/errors';
 import { listening } from '../lib/listening';
 import type { Logger } from '../lib/logger';
@@ -100,10 +101,10 @@ export class StreamingServer {
     if (server === undefined) return;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const socket of this.sockets) socket.destroy();
-    let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSE_MS)));
-    await Promise.race([Promise.all([...this.sessions, closed]), limit]);
-    clearTimeout(timer);
+    const all = Promise.all([...this.sessions, closed]);
+    await waitAtMost('The end of streaming', CLOSE_MS, all).catch((error: unknown) => {
+      this.options.logger.warn('Streaming sessions have not cleaned up', { error: messageOf(error) });
+    });
   }
 
   private urlOf(pending: Pending): string {

@@ -1,7 +1,7 @@
 import { openEventFeed, type EventFeed } from '../docker/event-feed';
 import type { DockerClient } from '../docker/client';
 import { abortable } from '../lib/abortable';
-import { sharedAbortController, withDeadline } from '../lib/deadline';
+import { sharedAbortController, waitAtMost, withDeadline } from '../lib/deadline';
 import { hasCode, messageOf, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { pause } from '../lib/pause';
@@ -154,11 +154,11 @@ export class EngineLink {
       const { signal } = controller;
       store.engine = await this.readFacts(signal);
       // The limit is for the answer only: the feed itself lives as long as the session.
-      const feed = await withDeadline(
+      const feed = await waitAtMost(
         'Subscribing to Engine events',
         this.times.probeTimeout,
+        openEventFeed(docker, signal),
         signal,
-        (limit) => abortable(openEventFeed(docker, signal), limit),
       );
       const lost = this.follow(feed, signal);
       const images = imageSync.resync(signal).catch((error: unknown) => {

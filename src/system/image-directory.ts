@@ -1,7 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { abortable } from '../lib/abortable';
-import { withDeadline } from '../lib/deadline';
+import { waitAtMost } from '../lib/deadline';
 import type { EngineFacts } from '../store/records';
 
 /** Where containerd of distributions keeps everything. */
@@ -34,8 +33,7 @@ export async function findImageDirectory(
 
 async function isDirectory(path: string): Promise<boolean> {
   try {
-    const found = await withDeadline('stat', STAT_MS, undefined, (limit) => abortable(stat(path), limit));
-    return found.isDirectory();
+    return (await waitAtMost('stat', STAT_MS, stat(path))).isDirectory();
   } catch {
     return false;
   }

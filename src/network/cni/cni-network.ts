@@ -186,7 +186,7 @@ export class CniNetwork implements PodNetwork {
   }
 
   private async exclusively<T>(id: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    await (signal === undefined ? this.tidy : abortable(this.tidy, signal));
+    await abortable(this.tidy, signal);
     return this.lock.run(id, () => this.slots.run(work, signal), signal);
   }
 

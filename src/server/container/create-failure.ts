@@ -1,7 +1,6 @@
 import { access } from 'node:fs/promises';
 import { hasStatus } from '../../docker/errors';
-import { abortable } from '../../lib/abortable';
-import { withDeadline } from '../../lib/deadline';
+import { waitAtMost } from '../../lib/deadline';
 import { errnoOf, invalidArgument, messageOf, notFound } from '../../lib/errors';
 import type { CheckedContainer } from '../../translate/container-check';
 
@@ -36,7 +35,7 @@ export async function explainCreateFailure(
 /** Follows symlinks: one that leads nowhere is missing too. */
 async function isMissing(path: string): Promise<boolean> {
   try {
-    await withDeadline('a look at a path', LOOK_MS, undefined, (signal) => abortable(access(path), signal));
+    await waitAtMost('a look at a path', LOOK_MS, access(path));
     return false;
   } catch (error) {
     return errnoOf(error) === 'ENOENT';

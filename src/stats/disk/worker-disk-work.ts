@@ -1,6 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { abortable } from '../../lib/abortable';
-import { withDeadline } from '../../lib/deadline';
+import { waitAtMost } from '../../lib/deadline';
 import { internal, messageOf, RuntimeError, unavailable } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import type { DiskWork, Measured } from './disk-work';
@@ -48,9 +47,9 @@ export class WorkerDiskWork implements DiskWork {
     const ended = this.worker?.terminate();
     this.fail('the disk worker is closed');
     if (ended === undefined) return;
-    await withDeadline('The end of the disk worker', this.terminateMs, undefined, (limit) =>
-      abortable(ended, limit),
-    ).catch((error: unknown) => this.logger.warn('The disk worker is stuck', { error: messageOf(error) }));
+    await waitAtMost('The end of the disk worker', this.terminateMs, ended).catch((error: unknown) =>
+      this.logger.warn('The disk worker is stuck', { error: messageOf(error) }),
+    );
   }
 
   private call(call: DiskCall): Promise<DiskReply> {

@@ -1,6 +1,5 @@
-import { abortable } from '../../lib/abortable';
 import { mapLimited } from '../../lib/concurrency';
-import { withDeadline } from '../../lib/deadline';
+import { waitAtMost, withDeadline } from '../../lib/deadline';
 import { LastAnswers } from '../../lib/last-answers';
 import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
@@ -150,9 +149,7 @@ export class PodMetricsReader {
     signal: AbortSignal | undefined,
   ): Promise<OpenFiles | undefined> {
     try {
-      return await withDeadline('Counting open files', OPEN_FILES_MS, signal, (limit) =>
-        abortable(this.parts.work.openFiles(pids), limit),
-      );
+      return await waitAtMost('Counting open files', OPEN_FILES_MS, this.parts.work.openFiles(pids), signal);
     } catch {
       signal?.throwIfAborted();
       return undefined;

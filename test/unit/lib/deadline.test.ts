@@ -1,6 +1,6 @@
 import { abortable } from '../../../src/lib/abortable';
-import { withDeadline } from '../../../src/lib/deadline';
-import { gate } from '../support/async';
+import { waitAtMost, withDeadline } from '../../../src/lib/deadline';
+import { gate, settle } from '../support/async';
 import { rejectionOf } from '../support/errors';
 
 /** Work that ends only by its signal. */
@@ -56,5 +56,27 @@ describe('withDeadline', () => {
     await new Promise((resolve) => setTimeout(resolve, 10));
     begun.resolve();
     await expect(work).resolves.toBe(false);
+  });
+});
+
+describe('waitAtMost', () => {
+  it('gives what the work gives in time', async () => {
+    await expect(waitAtMost('work', 1e9, Promise.resolve(3))).resolves.toBe(3);
+    await expect(waitAtMost('work', 1e9, Promise.reject(new Error('its own')))).rejects.toThrow('its own');
+  });
+
+  it('waits no longer than it may, and for nobody who has gone', async () => {
+    const unhandled = jest.fn();
+    process.on('unhandledRejection', unhandled);
+    const work = gate<never>();
+    expect(await rejectionOf(waitAtMost('Ping', 5, work.promise))).toBe(
+      'DEADLINE_EXCEEDED Ping took longer than 5 ms',
+    );
+    const gone = waitAtMost('Ping', 1e9, work.promise, AbortSignal.abort(new Error('gone')));
+    await expect(gone).rejects.toThrow('gone');
+    work.reject(new Error('late'));
+    await settle();
+    process.off('unhandledRejection', unhandled);
+    expect(unhandled).not.toHaveBeenCalled();
   });
 });

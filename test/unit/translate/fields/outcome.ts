@@ -1,0 +1,91 @@
+import { RuntimeError } from '../../../../src/lib/errors';
+import type { MountRecord } from '../../../../src/store/records';
+import { checkContainer } from '../../../../src/translate/container-check';
+import { toContainerCreate } from '../../../../src/translate/container-create';
+import { toKernelValues } from '../../../../src/translate/kernel-values';
+import { toEngineUpdate } from '../../../../src/translate/resources';
+import { checkSandbox, toSandboxCreate } from '../../../../src/translate/sandbox-create';
+import { containerRecord, engineFeatures, sandboxRecord } from '../../support/records';
+import { decoded } from '../../support/wire';
+import type { Message } from './samples';
+
+const SURROUNDINGS = {
+  image: 'sha256:abc',
+  cgroupDriver: 'cgroupfs',
+  oomFloor: -1000,
+  apparmor: true,
+  capabilities: undefined,
+  hostDevices: [],
+  imageIdentity: {
+    user: '',
+    accounts: {
+      users: [
+        { name: 'root', uid: 0, gid: 0 },
+        { name: 'sample', uid: 5, gid: 5 },
+      ],
+      groups: [{ name: 'wheel', gid: 10, members: ['root'] }],
+    },
+  },
+};
+
+/** All that a request makes of the Engine's call and of the work around it, as text; or the error. */
+export function outcome(root: Root, request: Message): string | RuntimeError {
+  try {
+    return OUTCOMES[root](request);
+  } catch (error) {
+    if (error instanceof RuntimeError) return error;
+    throw error;
+  }
+}
+
+function sandboxOutcome(request: Message): string {
+  const { config, runtime_handler } = decoded('RunPodSandboxRequest', request);
+  const checked = checkSandbox(config, runtime_handler);
+  const facts = { ...SURROUNDINGS, networkMode: 'bridge', runtimes: ['runc', 'crun'], apiVersion: '1.51' };
+  return JSON.stringify([checked.seccomp, toSandboxCreate(checked, facts, [])]);
+}
+
+/** As the handler looks images up. */
+function found(mount: MountRecord): MountRecord {
+  if (mount.image === undefined) return mount;
+  const id = `sha256:${Buffer.from(mount.image.image).toString('hex').padEnd(64, '0')}`;
+  return { ...mount, image: { ...mount.image, id } };
+}
+
+function containerOutcome(request: Message): string {
+  const { config, sandbox_config, pod_sandbox_id } = decoded('CreateContainerRequest', request);
+  const sandbox = sandboxRecord({ id: pod_sandbox_id, privileged: true });
+  const checked = checkContainer(config, sandbox, sandbox_config);
+  const facts = {
+    ...SURROUNDINGS,
+    features: engineFeatures(),
+    selinux: true,
+    spool: { maxSize: '1m', maxFile: '2' },
+    runtime: '',
+  };
+  const mounts = checked.mounts.map(found);
+  return JSON.stringify([
+    checked.seccomp,
+    checked.kernel,
+    toContainerCreate({ ...checked, mounts }, sandbox, facts, []),
+  ]);
+}
+
+/** Of the part that holds values; the handler's tests see to the rest. */
+function updateOutcome(request: Message): string {
+  const { linux } = decoded('UpdateContainerResourcesRequest', request);
+  const { resources } = containerRecord();
+  const current = { ...resources, hugepages: { '2MB': '0', '1GB': '0' } };
+  if (linux === null) return 'nothing';
+  const kernel = toKernelValues(linux, 'linux', current.memoryLimit);
+  return JSON.stringify([toEngineUpdate(linux, current, 'linux'), kernel]);
+}
+
+const OUTCOMES = {
+  RunPodSandboxRequest: sandboxOutcome,
+  CreateContainerRequest: containerOutcome,
+  UpdateContainerResourcesRequest: updateOutcome,
+};
+
+/** Requests of which outcomes are known. */
+export type Root = keyof typeof OUTCOMES;

@@ -30,7 +30,7 @@ function layerRule(folder, level) {
   const siblings = LAYERS[level].filter(
     (other) => other !== folder && !(SIBLINGS_ALLOWED[folder] ?? []).includes(other),
   );
-  const banned = [...later, ...siblings, 'cli', 'config', 'daemon', 'observability'];
+  const banned = [...later, ...siblings, 'cli', 'config', 'daemon', 'engine-side', 'observability'];
   return {
     files: [`src/${folder}/**/*.ts`],
     rules: {

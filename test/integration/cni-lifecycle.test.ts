@@ -6,8 +6,8 @@ import { CniNode } from './support/cni-node';
 import { TestDaemon } from './support/daemon';
 import { engineCall, engineLeftovers, sharedDockerHost } from './support/engine';
 import {
-  containerConfig,
   FOREVER,
+  freshConfig,
   output,
   podConfig,
   runPod,
@@ -188,7 +188,7 @@ describe('DNS of a pod', () => {
   ];
 
   async function resolvConf(pod: string): Promise<string> {
-    const id = await startedContainer(test, pod, containerConfig(`c${Math.random()}`, FOREVER));
+    const id = await startedContainer(test, pod, freshConfig(FOREVER));
     return output(test, id, 'cat /etc/resolv.conf');
   }
 

@@ -145,11 +145,7 @@ describe('bytes that are no message', () => {
   it.each(UNARY)('to $name', async ({ path }) => {
     for (const [what, bytes] of GARBAGE) {
       const error = await failureOf(send(path, bytes));
-      expect({ what, code: status[error.code], details: error.details }).toMatchObject({
-        what,
-        // Methods that are not built say so whatever they are sent.
-        code: expect.stringMatching(/^(INVALID_ARGUMENT|UNIMPLEMENTED)$/) as string,
-      });
+      expect([what, status[error.code]]).toEqual([what, 'INVALID_ARGUMENT']);
     }
   });
 

@@ -205,14 +205,9 @@ describe('A pod on a CNI network', () => {
       `[ "$CNI_COMMAND" = DEL ] && ! [ -e $log.cured ] && touch $log.cured && exit 1; ${answer(RESULT)}`,
     );
     network.abandon('c1');
-    const left = async (): Promise<number> => (await cached()).length;
-    let count = await left();
-    while (count > 0) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      count = await left();
-    }
-    await until(() => network.heldSandboxes().length === 0);
+    await until(() => network.heldSandboxes().length === 0, 'the end of the cleanup');
     expect((await node.story()).slice(2)).toEqual(['DEL two', 'DEL two', 'DEL one']);
+    await expectNothingLeft();
   });
 
   it('is refused a host port that another one has', async () => {

@@ -81,11 +81,6 @@ export class WorkerLogs implements ContainerLogs {
     return this.closing;
   }
 
-  /** For tests: ends the worker as a fault would, without a word to it. */
-  async crash(): Promise<void> {
-    await this.worker?.terminate();
-  }
-
   private async shutDown(): Promise<void> {
     try {
       await this.call({ method: 'close' });

@@ -45,8 +45,9 @@ export class KernelLog {
         const id = killedBy(buffer.toString('utf8', 0, length));
         if (id !== undefined) this.killed.add(id);
       }
-    } catch {
-      this.unreadable = true;
+    } catch (error) {
+      // Not there, or not for us: that stays so. Others (EMFILE) pass.
+      this.unreadable ||= ['ENOENT', 'EACCES', 'EPERM'].includes(errnoOf(error) ?? '');
     }
   }
 

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KernelLog } from '../../../src/system/kernel-log';
@@ -21,6 +21,19 @@ describe('KernelLog', () => {
     expect(await log.killedForMemory(B)).toBe(true);
     appendFileSync(path, `6,3,4,-;Memory cgroup out of memory: Killed process 9 (${C})\n`);
     expect(await log.killedForMemory(C)).toBe(false);
+    await log.close();
+  });
+
+  it('looks again when the log could not be opened for a reason that passes', async () => {
+    const place = join(directory, 'place');
+    const log = new KernelLog(join(place, 'kmsg'));
+    // ENOTDIR stands for EMFILE, which cannot be made here without taking this process' descriptors away.
+    writeFileSync(place, '');
+    expect(await log.killedForMemory(A)).toBe(false);
+    rmSync(place);
+    mkdirSync(place);
+    writeFileSync(join(place, 'kmsg'), kill(`/docker/${A}`));
+    expect(await log.killedForMemory(A)).toBe(true);
     await log.close();
   });
 

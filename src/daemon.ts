@@ -27,6 +27,8 @@ import { DOCKBRIDGE_VERSION } from './version';
 /** What tests and metrics look at or put in the way. */
 export interface DaemonHooks extends EngineSideHooks {
   readonly onCall?: (report: CallReport) => void;
+  /** Where the build has put the image of our own pause container, for code that was not built. */
+  readonly pauseTar?: string;
 }
 
 /** The half that kubelet sees. */
@@ -85,7 +87,7 @@ export class Daemon {
       imageSync,
       logger,
       configured: settings.podInfraContainerImage,
-      pauseTar: process.env.DOCKBRIDGE_PAUSE_TAR ?? join(__dirname, 'pause', 'pause.tar'),
+      pauseTar: hooks.pauseTar ?? join(__dirname, 'pause', 'pause.tar'),
     });
     const handlerSettings = {
       spool: { maxSize: settings.containerLogMaxSize, maxFile: String(settings.containerLogMaxFiles) },

@@ -19,22 +19,25 @@ export interface DemoOptions {
 /** `dockbridge demo`: one pod from create to remove, with what each step took. */
 export async function demo(options: DemoOptions): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-demo-'));
-  const temporary =
-    options.endpoint === undefined ? await startTemporary(options.dockerEndpoint, directory) : undefined;
-  const client = new CriClient(options.endpoint ?? temporary?.address ?? '');
   try {
-    await runDemoPod(client, { image: options.image, logDirectory: join(directory, 'logs') });
+    if (options.endpoint === undefined) await withTemporary(options, directory);
+    else await runAt(options.endpoint, options, directory);
   } finally {
-    client.close();
-    await temporary?.daemon.stop();
     await rm(directory, { recursive: true, force: true });
   }
 }
 
-async function startTemporary(
-  dockerEndpoint: string,
-  directory: string,
-): Promise<{ daemon: Daemon; address: string }> {
+async function runAt(endpoint: string, { image }: DemoOptions, directory: string): Promise<void> {
+  const client = new CriClient(endpoint);
+  try {
+    await runDemoPod(client, { image, logDirectory: join(directory, 'logs') });
+  } finally {
+    client.close();
+  }
+}
+
+async function withTemporary(options: DemoOptions, directory: string): Promise<void> {
+  const { dockerEndpoint } = options;
   // A second bridge on the same pods would write their logs twice.
   const engine = new DockerodeClient({ endpoint: dockerEndpoint, requestTimeoutMs: 10_000 });
   const pods = await engine.listContainers({ label: [TYPE_LABEL] });
@@ -51,6 +54,10 @@ async function startTemporary(
     'network-plugin': 'no-op',
   };
   const daemon = await Daemon.create(resolveSettings(given, {}), createStderrLogger('error'));
-  const address = await daemon.start();
-  return { daemon, address };
+  try {
+    await runAt(await daemon.start(), options, directory);
+  } finally {
+    // Also after a start that failed: its threads would keep this process alive.
+    await daemon.stop();
+  }
 }

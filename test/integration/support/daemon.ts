@@ -97,7 +97,6 @@ export class TestDaemon {
   private async launch(): Promise<void> {
     this.callsBefore = this.engineCalls.length;
     const { dockerHost = sharedDockerHost(), given: more, logger = silentLogger, ...hooks } = this.options;
-    process.env.DOCKBRIDGE_PAUSE_TAR ??= join(__dirname, '../../../dist/pause/pause.tar');
     const given: Given = {
       'container-runtime-endpoint': this.endpoint,
       'docker-endpoint': dockerHost,
@@ -111,6 +110,7 @@ export class TestDaemon {
     this.daemon = await Daemon.create(resolveSettings(given, {}), logger, {
       onEngineCall: (call) => this.engineCalls.push(call),
       diskUsageTimes: { tick: HOUR_MS, quiet: HOUR_MS },
+      pauseTar: join(__dirname, '../../../dist/pause/pause.tar'),
       ...hooks,
     });
     await this.daemon.start();

@@ -1,12 +1,5 @@
 import { Demultiplexer, type StreamKind } from '../../../src/docker/demux';
-
-function frame(kind: number, data: Buffer | string): Buffer {
-  const payload = Buffer.from(data);
-  const header = Buffer.alloc(8);
-  header.writeUInt8(kind, 0);
-  header.writeUInt32BE(payload.length, 4);
-  return Buffer.concat([header, payload]);
-}
+import { engineFrame } from '../support/engine-frame';
 
 function collect(chunks: Iterable<Buffer>): Record<StreamKind, string> {
   const got: Record<StreamKind, string> = { 1: '', 2: '' };
@@ -16,11 +9,11 @@ function collect(chunks: Iterable<Buffer>): Record<StreamKind, string> {
 }
 
 const STREAM = Buffer.concat([
-  frame(1, 'out-1'),
-  frame(2, 'err'),
-  frame(1, ''),
-  frame(0, 'in'),
-  frame(1, 'out-2'),
+  engineFrame(1, 'out-1'),
+  engineFrame(2, 'err'),
+  engineFrame(1, ''),
+  engineFrame(0, 'in'),
+  engineFrame(1, 'out-2'),
 ]);
 const WANTED = { 1: 'out-1out-2', 2: 'err' };
 
@@ -34,15 +27,17 @@ describe('Demultiplexer', () => {
   });
 
   it('drops the echo of stdin and streams it does not know', () => {
-    expect(collect([frame(0, 'x'), frame(3, 'y'), frame(255, 'z'), frame(2, 'kept')])).toEqual({
+    expect(
+      collect([engineFrame(0, 'x'), engineFrame(3, 'y'), engineFrame(255, 'z'), engineFrame(2, 'kept')]),
+    ).toEqual({
       1: '',
       2: 'kept',
     });
   });
 
   it('hands over what it has of a frame that is cut off, and nothing of a cut header', () => {
-    expect(collect([frame(1, 'abcdef').subarray(0, 11)])).toEqual({ 1: 'abc', 2: '' });
-    expect(collect([frame(1, 'abcdef').subarray(0, 7)])).toEqual({ 1: '', 2: '' });
+    expect(collect([engineFrame(1, 'abcdef').subarray(0, 11)])).toEqual({ 1: 'abc', 2: '' });
+    expect(collect([engineFrame(1, 'abcdef').subarray(0, 7)])).toEqual({ 1: '', 2: '' });
   });
 
   it('takes a frame of 4 GiB as it comes, without holding it', () => {
@@ -61,7 +56,7 @@ describe('Demultiplexer', () => {
 
   it('takes a million frames of one byte in one chunk, quickly', () => {
     const count = 1_000_000;
-    const one = frame(1, 'x');
+    const one = engineFrame(1, 'x');
     const chunk = Buffer.alloc(count * one.length, one);
     let frames = 0;
     const started = process.hrtime.bigint();

@@ -1,13 +1,5 @@
 import { CapturedOutput } from '../../../../src/server/exec/captured-output';
-
-/** A frame as the Engine sends it. */
-function frame(kind: number, text: string | Buffer): Buffer {
-  const body = Buffer.from(text);
-  const header = Buffer.alloc(8);
-  header.writeUInt8(kind, 0);
-  header.writeUInt32BE(body.length, 4);
-  return Buffer.concat([header, body]);
-}
+import { engineFrame } from '../../support/engine-frame';
 
 function capture(...chunks: Buffer[]): CapturedOutput {
   const output = new CapturedOutput();
@@ -17,7 +9,12 @@ function capture(...chunks: Buffer[]): CapturedOutput {
 
 describe('CapturedOutput', () => {
   it('keeps the streams apart and in order', () => {
-    const output = capture(frame(1, 'a'), frame(2, 'x'), frame(1, 'b'), frame(2, 'y'));
+    const output = capture(
+      engineFrame(1, 'a'),
+      engineFrame(2, 'x'),
+      engineFrame(1, 'b'),
+      engineFrame(2, 'y'),
+    );
     expect([output.stdout.toString(), output.stderr.toString()]).toEqual(['ab', 'xy']);
   });
 
@@ -27,10 +24,10 @@ describe('CapturedOutput', () => {
 
   it('is whole however the chunks are cut', () => {
     const whole = Buffer.concat([
-      frame(1, 'hello'),
-      frame(2, ''),
-      frame(2, 'wörld'),
-      frame(1, Buffer.from([0, 255])),
+      engineFrame(1, 'hello'),
+      engineFrame(2, ''),
+      engineFrame(2, 'wörld'),
+      engineFrame(1, Buffer.from([0, 255])),
     ]);
     for (let size = 1; size <= whole.length; size++) {
       const chunks = Array.from({ length: Math.ceil(whole.length / size) }, (_, index) =>
@@ -46,8 +43,8 @@ describe('CapturedOutput', () => {
     const mebibyte = Buffer.alloc(1 << 20, 'x');
     const output = new CapturedOutput();
     for (let index = 0; index < 20; index++) {
-      output.write(frame(1, mebibyte));
-      output.write(frame(2, mebibyte));
+      output.write(engineFrame(1, mebibyte));
+      output.write(engineFrame(2, mebibyte));
     }
     const total = output.stdout.length + output.stderr.length;
     expect(total).toBeGreaterThan(16 * (1 << 20) - 4096);

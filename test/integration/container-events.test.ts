@@ -64,7 +64,7 @@ describe('GetContainerEvents', () => {
     }
   });
 
-  it('says the same as PodSandboxStatus, which can be told older or newer', async () => {
+  it('says the same as PodSandboxStatus, which is not stamped: kubelets misread it then', async () => {
     const pod = await runPod(test);
     const id = await startedContainer(test, pod, containerConfig('main', 'exit 3'));
     await watch.untilSaid(id, 'stopped');
@@ -75,7 +75,7 @@ describe('GetContainerEvents', () => {
     expect(last.containers_statuses).toMatchObject([
       { id, exit_code: 3, reason: 'Error', image_ref: expect.stringMatching(/./) as string },
     ]);
-    expect(reply.timestamp.greaterThan(last.created_at)).toBe(true);
+    expect(reply.timestamp.isZero()).toBe(true);
     const now = BigInt(Date.now()) * 1_000_000n;
     expect(now - BigInt(last.created_at.toString())).toBeLessThan(60_000_000_000n);
   });

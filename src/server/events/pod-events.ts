@@ -43,11 +43,6 @@ export class PodEvents {
     return this.broadcast.subscribe();
   }
 
-  /** Comparable with the times of events: kubelet keeps the newer of two statuses. */
-  now(): Long {
-    return Long.fromBigInt(this.clock.now());
-  }
-
   get stats(): PodEventStats {
     const { readerCount: consumers, backlog } = this.broadcast;
     return { published: this.published, consumers, cutOff: this.cutOff, backlog };
@@ -58,7 +53,12 @@ export class PodEvents {
     if (record === undefined || this.broadcast.readerCount === 0) return;
     for (const type of lifecycleEvents(now, before)) {
       this.published++;
-      this.broadcast.publish({ containerId: record.id, type, at: this.now(), ...this.podOf(record, now) });
+      this.broadcast.publish({
+        containerId: record.id,
+        type,
+        at: Long.fromBigInt(this.clock.now()),
+        ...this.podOf(record, now),
+      });
     }
   }
 

@@ -5,13 +5,16 @@ import { isRunning } from '../container/state';
 import { getSandbox } from '../lookup';
 import type { CallContext, Services } from '../services';
 
-/** With `timestamp` and the containers' statuses, which kubelet's evented PLEG compares with those of events. */
+/**
+ * Without `timestamp`: a kubelet with evented PLEG that finds one takes the pod from this answer alone, in which it then
+ * misses init containers (1.37) or takes nanoseconds for seconds (1.26 to 1.30); unstamped, it asks for each container.
+ */
 export async function podSandboxStatus(
   services: Services,
   request: Decoded<cri.IPodSandboxStatusRequest>,
   { signal }: CallContext,
 ): Promise<cri.IPodSandboxStatusResponse> {
-  const { store, podEvents } = services;
+  const { store } = services;
   const info = request.verbose ? { info: await details(services, request.pod_sandbox_id, signal) } : {};
   const sandbox = getSandbox(store, request.pod_sandbox_id);
   return {
@@ -19,7 +22,6 @@ export async function podSandboxStatus(
     containers_statuses: containerStatuses(store.containers.ofSandbox(sandbox.id), (image) =>
       store.images.get(image),
     ),
-    timestamp: podEvents.now(),
     info,
   };
 }

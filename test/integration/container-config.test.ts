@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { cri } from '../../src/proto';
 import { ContainerState, MountPropagation, Signal } from '../../src/proto/enums';
-import { TestDaemon } from './support/daemon';
+import type { TestDaemon } from './support/daemon';
 import { TEST_IMAGE } from './support/engine';
 import { expectFailure } from './support/grpc';
 import {
@@ -15,8 +15,8 @@ import {
   freshConfig,
   logOf,
   output,
-  runPod,
   startedContainer,
+  startPodTest,
   stateOf,
   untilExited,
 } from './support/pods';
@@ -27,8 +27,7 @@ describe('CreateContainer', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
-    test = await TestDaemon.start();
-    pod = await runPod(test);
+    ({ test, pod } = await startPodTest());
   });
   afterAll(() => test.stop());
 

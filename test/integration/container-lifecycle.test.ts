@@ -1,7 +1,7 @@
 import type Long from 'long';
 import type { cri, Decoded } from '../../src/proto';
 import { ContainerState, NamespaceMode } from '../../src/proto/enums';
-import { TestDaemon } from './support/daemon';
+import type { TestDaemon } from './support/daemon';
 import { engineCall, sharedDockerHost } from './support/engine';
 import { expectFailure } from './support/grpc';
 import {
@@ -10,8 +10,8 @@ import {
   createContainer,
   FOREVER,
   output,
-  runPod,
   startedContainer,
+  startPodTest,
   stateOf,
   untilExited,
 } from './support/pods';
@@ -23,8 +23,7 @@ describe('The life of a container', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
-    test = await TestDaemon.start();
-    pod = await runPod(test);
+    ({ test, pod } = await startPodTest());
   });
   afterAll(() => test.stop());
 

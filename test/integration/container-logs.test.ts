@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { TestDaemon } from './support/daemon';
+import type { TestDaemon } from './support/daemon';
 import {
   containerConfig,
   containerStatus,
@@ -10,6 +10,7 @@ import {
   readLogText,
   runPod,
   startedContainer,
+  startPodTest,
   untilExited,
 } from './support/pods';
 
@@ -19,8 +20,7 @@ describe('The log of a container', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
-    test = await TestDaemon.start();
-    pod = await runPod(test);
+    ({ test, pod } = await startPodTest());
   });
   afterAll(() => test.stop());
 

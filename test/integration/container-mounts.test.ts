@@ -17,6 +17,7 @@ import {
   output,
   runPod,
   startedContainer,
+  startPodTest,
 } from './support/pods';
 
 const run = promisify(execFile);
@@ -25,8 +26,7 @@ describe('mounts that not every Engine can do', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
-    test = await TestDaemon.start();
-    pod = await runPod(test);
+    ({ test, pod } = await startPodTest());
   });
   afterAll(() => test.stop());
 

@@ -4,7 +4,7 @@ import type { cri } from '../../src/proto';
 import { ContainerState } from '../../src/proto/enums';
 import { readHierarchies } from '../../src/lib/cgroup/hierarchies';
 import { hugepageLimit, kernelLimits } from './support/cgroups';
-import { TestDaemon } from './support/daemon';
+import type { TestDaemon } from './support/daemon';
 import { expectFailure } from './support/grpc';
 import {
   containerStatus,
@@ -12,8 +12,8 @@ import {
   FOREVER,
   freshConfig,
   output,
-  runPod,
   startedContainer,
+  startPodTest,
   untilExited,
 } from './support/pods';
 
@@ -21,8 +21,7 @@ describe('The resources of a container', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
-    test = await TestDaemon.start();
-    pod = await runPod(test);
+    ({ test, pod } = await startPodTest());
   });
   afterAll(() => test.stop());
 

@@ -4,9 +4,18 @@ import { join } from 'node:path';
 import type { cri } from '../../src/proto';
 import { SecurityProfileType } from '../../src/proto/enums';
 import { listHostDevices } from '../../src/server/container/host-devices';
-import { TestDaemon } from './support/daemon';
+import type { TestDaemon } from './support/daemon';
 import { expectFailure } from './support/grpc';
-import { exec, FOREVER, freshConfig, output, podConfig, runPod, startedContainer } from './support/pods';
+import {
+  exec,
+  FOREVER,
+  freshConfig,
+  output,
+  podConfig,
+  runPod,
+  startedContainer,
+  startPodTest,
+} from './support/pods';
 
 const CAP_CHOWN = 1n << 0n;
 const CAP_NET_ADMIN = 1n << 12n;
@@ -17,8 +26,7 @@ describe('The security context of a container', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
-    test = await TestDaemon.start();
-    pod = await runPod(test);
+    ({ test, pod } = await startPodTest());
   });
   afterAll(() => test.stop());
 

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { cri, Decoded } from '../../src/proto';
-import { TestDaemon } from './support/daemon';
+import type { TestDaemon } from './support/daemon';
 import { engineGet, sharedDockerHost } from './support/engine';
-import { containerConfig, FOREVER, output, runPod, startedContainer } from './support/pods';
+import { containerConfig, FOREVER, output, startedContainer, startPodTest } from './support/pods';
 
 type Layer = Decoded<cri.IFilesystemUsage>;
 
@@ -10,8 +10,7 @@ describe('writable layers', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
-    test = await TestDaemon.start({ layerTimes: { shortest: 100, longest: 100 } });
-    pod = await runPod(test);
+    ({ test, pod } = await startPodTest({ layerTimes: { shortest: 100, longest: 100 } }));
   });
   afterAll(() => test.stop());
 

@@ -1,11 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { TestDaemon } from './support/daemon';
+import type { TestDaemon } from './support/daemon';
 import {
   containerConfig,
   containerStatus,
-  podConfig,
-  runPod,
   startedContainer,
+  startPodTest,
   untilExited,
 } from './support/pods';
 
@@ -17,8 +16,7 @@ describe('Bytes that are not UTF-8 (docs/adr/0007)', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
-    test = await TestDaemon.start();
-    pod = await runPod(test, podConfig(test));
+    ({ test, pod } = await startPodTest());
   });
   afterAll(() => test.stop());
 

@@ -15,6 +15,7 @@ import {
   readLogText,
   runPod,
   startedContainer,
+  startPodTest,
   untilExited,
 } from './support/pods';
 
@@ -52,8 +53,7 @@ describe('ReopenContainerLog', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
-    test = await TestDaemon.start();
-    pod = await runPod(test);
+    ({ test, pod } = await startPodTest());
   });
   afterAll(() => test.stop());
 
@@ -162,8 +162,7 @@ describe('--container-logs=link', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
-    test = await TestDaemon.start({ given: { 'container-logs': 'link' } });
-    pod = await runPod(test);
+    ({ test, pod } = await startPodTest({ given: { 'container-logs': 'link' } }));
   });
   afterAll(() => test.stop());
 

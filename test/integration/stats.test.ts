@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { cri, Decoded } from '../../src/proto';
 import { findHierarchies } from '../../src/lib/cgroup/hierarchies';
 import { groupOfContainer } from '../../src/lib/cgroup/group-path';
-import { TestDaemon } from './support/daemon';
+import type { TestDaemon } from './support/daemon';
 import { engineCall, engineGet, sharedDockerHost } from './support/engine';
 import { expectFailure } from './support/grpc';
 import {
@@ -14,6 +14,7 @@ import {
   podConfig,
   runPod,
   startedContainer,
+  startPodTest,
   untilExited,
   untilStore,
 } from './support/pods';
@@ -27,8 +28,7 @@ describe('stats of containers', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
-    test = await TestDaemon.start();
-    pod = await runPod(test);
+    ({ test, pod } = await startPodTest());
   });
   afterAll(() => test.stop());
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { cri, Decoded } from '../../../src/proto';
 import type { ContainerState } from '../../../src/proto/enums';
-import type { TestDaemon } from './daemon';
+import { TestDaemon, type TestDaemonOptions } from './daemon';
 import { TEST_IMAGE } from './engine';
 
 let counter = 0;
@@ -20,6 +20,17 @@ export function podConfig(test: TestDaemon, more: cri.IPodSandboxConfig = {}): c
 
 export async function runPod(test: TestDaemon, config = podConfig(test)): Promise<string> {
   return (await test.client.call('RunPodSandbox', { config })).pod_sandbox_id;
+}
+
+/** For suites whose tests share a daemon and a pod. */
+export async function startPodTest(options?: TestDaemonOptions): Promise<{ test: TestDaemon; pod: string }> {
+  const test = await TestDaemon.start(options);
+  try {
+    return { test, pod: await runPod(test) };
+  } catch (error) {
+    await test.stop();
+    throw error;
+  }
 }
 
 /** A container of the test image that runs `script` in a shell; trap-free scripts end at once on SIGTERM. */

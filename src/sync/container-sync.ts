@@ -12,8 +12,8 @@ import type { KernelLog } from '../system/kernel-log';
 import { containerFromInspect } from '../translate/container-record';
 import type { EngineContainerInspect } from '../translate/engine';
 import { hasKernelValues, mergedKernelValues } from '../translate/kernel-values';
-import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/labels';
-import { sandboxFromInspect } from '../translate/sandbox-record';
+import { CONTAINER_TYPE, TYPE_LABEL } from '../translate/labels';
+import { isSandbox, sandboxFromInspect } from '../translate/sandbox-record';
 import { engineTimeFromNanos } from '../translate/time';
 import { readKernelValues, readLostValues, writeKernelValues } from './kernel-values';
 
@@ -98,13 +98,15 @@ export class ContainerSync {
     keepLimits = true,
   ): Promise<SandboxRecord | ContainerRecord | undefined> {
     const { store, network } = this.parts;
-    const type = inspect.Config.Labels?.[TYPE_LABEL];
-    const sandbox =
-      type === SANDBOX_TYPE ? sandboxFromInspect(inspect, await network.stateOf(inspect)) : undefined;
+    // First of all whose it is: of a sandbox's network a handle is kept.
+    const sandbox = isSandbox(inspect)
+      ? sandboxFromInspect(inspect, await network.stateOf(inspect))
+      : undefined;
     if (sandbox !== undefined) {
       store.sandboxes.put(sandbox);
       return sandbox;
     }
+    const type = inspect.Config.Labels?.[TYPE_LABEL];
     const container = type === CONTAINER_TYPE ? containerFromInspect(inspect) : undefined;
     if (container === undefined) {
       // Its labels are an image's: what it needs of images is needed all the same.

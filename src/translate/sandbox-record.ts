@@ -57,6 +57,13 @@ export function sandboxFromInspect(
   };
 }
 
+/** Whether a container is a pod's sandbox, of ours or of cri-dockerd, and not one with an image's labels. */
+export function isSandbox(container: EngineContainerInspect): boolean {
+  if (container.Config.Labels?.[TYPE_LABEL] !== SANDBOX_TYPE) return false;
+  const isNamed = metadataFromName(withoutSlash(container.Name)) !== undefined;
+  return isNamed || ownSandboxExtra(container, SANDBOX_EXTRA_EXAMPLE) !== undefined;
+}
+
 /**
  * What our own label says of a sandbox that we made. Labels alone prove nothing, for an image brings its own into all
  * that is made of it; but it cannot know the name, nor has it a say in the HostConfig of one that was renamed since.

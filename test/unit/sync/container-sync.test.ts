@@ -9,6 +9,7 @@ import {
   containerInspect,
   CREATED_STATE,
   EXITED_STATE,
+  NETWORK,
   roomWith,
   SANDBOX_ID,
   sandboxInspect,
@@ -51,6 +52,14 @@ describe('refresh', () => {
     const { sync, store } = roomWith({ ...inspect, Config: { ...inspect.Config, Labels: labels } });
     await sync.refresh(CONTAINER_ID);
     expect([store.containers.size, store.sandboxes.size]).toEqual([0, 0]);
+  });
+
+  it('holds no network for a container that has a sandbox’s labels from its image', async () => {
+    const stateOf = jest.fn(() => Promise.resolve({ ready: true, ips: [] }));
+    const { sync, engine, store } = syncRoom({}, { network: { ...NETWORK, stateOf } });
+    engine.containers.set(SANDBOX_ID, { ...sandboxInspect(), Name: '/quirky_noether' });
+    await sync.refresh(SANDBOX_ID);
+    expect([stateOf.mock.calls.length, store.sandboxes.size, store.foreign.size]).toEqual([0, 0, 1]);
   });
 
   it('is given up with its signal while another holds the container', async () => {

@@ -45,9 +45,11 @@ describe('the signal of a call', () => {
   });
 
   it('fires when the deadline of the client passes', async () => {
+    // Connected before: the deadline is to pass in the handler.
+    await room.expectAlive();
     const { ended } = patient();
     const report = room.reported();
-    await expect(room.send(HELLO, { deadline: Date.now() + 50 }).answer).rejects.toMatchObject({
+    await expect(room.send(HELLO, { deadline: Date.now() + 500 }).answer).rejects.toMatchObject({
       code: grpc.status.DEADLINE_EXCEEDED,
     });
     expect(await ended).toMatchObject({ code: 'CANCELLED' });

@@ -1,10 +1,11 @@
+import { sharedAbortController } from '../../../src/lib/deadline';
 import type { EngineImageInspect } from '../../../src/translate/engine';
 import { gate, settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';
 import { engineId } from '../support/records';
 import { syncRoom } from './support/room';
 
-const { signal } = new AbortController();
+const { signal } = sharedAbortController();
 const image = (start: string, ...RepoTags: string[]): EngineImageInspect => ({
   Id: `sha256:${engineId(start)}`,
   RepoTags,

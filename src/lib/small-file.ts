@@ -1,21 +1,36 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { coalesce } from './coalesce';
 import { waitAtMost } from './deadline';
 import { failedPrecondition } from './errors';
 
 /** A file on a dead network file system must not hold its reader up. */
 const LIMIT_MS = 5_000;
 
-/**
- * The text of a regular file of at most `maxBytes`.
- * @throws the system's error, FAILED_PRECONDITION for what is no such file, DEADLINE_EXCEEDED after 5 s.
- */
-export async function readSmallFile(path: string, maxBytes: number, signal?: AbortSignal): Promise<string> {
-  return waitAtMost(`Reading ${path}`, LIMIT_MS, read(path, maxBytes), signal);
+type Read = (path: string, maxBytes: number) => Promise<string>;
+
+/** A regular file of at most `maxBytes`, read anew each time. */
+export class SmallFile {
+  private readonly read: () => Promise<string>;
+
+  constructor(
+    readonly path: string,
+    maxBytes: number,
+    read: Read = readRegular,
+    private readonly limitMs = LIMIT_MS,
+  ) {
+    // A read that hangs keeps one of libuv's four threads: whoever comes meanwhile must not take another.
+    this.read = coalesce(() => read(path, maxBytes));
+  }
+
+  /** @throws the system's error, FAILED_PRECONDITION for what is no such file, DEADLINE_EXCEEDED after 5 s. */
+  async text(signal?: AbortSignal): Promise<string> {
+    return waitAtMost(`Reading ${this.path}`, this.limitMs, this.read(), signal);
+  }
 }
 
-async function read(path: string, maxBytes: number): Promise<string> {
-  // Not blocking: a pipe that nobody writes to would hold a thread of libuv's few for ever.
+async function readRegular(path: string, maxBytes: number): Promise<string> {
+  // Not blocking: a pipe that nobody writes to would hold a thread for ever.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const info = await file.stat();

@@ -1,5 +1,5 @@
-import { invalidArgument, messageOf } from '../../lib/errors';
-import { readSmallFile } from '../../lib/small-file';
+import { hasCode, invalidArgument, messageOf } from '../../lib/errors';
+import { SmallFile } from '../../lib/small-file';
 import { seccompOption, seccompProfileFault, type SeccompChoice } from '../../translate/seccomp';
 
 const MAX_PROFILE_BYTES = 1024 * 1024;
@@ -7,7 +7,7 @@ const MAX_PROFILE_BYTES = 1024 * 1024;
 /**
  * SecurityOpt for the chosen profile; a localhost profile is read, checked and passed whole, for the Engine
  * takes the text, not the path.
- * @throws INVALID_ARGUMENT when the file is absent, too large or no profile.
+ * @throws INVALID_ARGUMENT when the file is absent, too large or no profile; DEADLINE_EXCEEDED when its disk hangs.
  */
 export async function loadSeccompOptions(choice: SeccompChoice): Promise<string[]> {
   if (choice.kind !== 'load') return seccompOption(choice, undefined);
@@ -28,8 +28,9 @@ function faultOf(text: string): string | undefined {
 
 async function readProfile(path: string, field: string): Promise<string> {
   try {
-    return await readSmallFile(path, MAX_PROFILE_BYTES);
+    return await new SmallFile(path, MAX_PROFILE_BYTES).text();
   } catch (error) {
+    if (hasCode(error, 'DEADLINE_EXCEEDED')) throw error;
     throw invalidArgument(
       `${field}.localhost_ref`,
       `seccomp profile ${path} cannot be read: ${messageOf(error)}`,

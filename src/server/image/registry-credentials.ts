@@ -1,6 +1,6 @@
 import { errnoOf, messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
-import { readSmallFile } from '../../lib/small-file';
+import { SmallFile } from '../../lib/small-file';
 import { credentialSource, parseDockerConfig } from '../../translate/docker-config';
 import type { EngineAuth } from '../../translate/engine';
 import { registryOf, type ImageReference, type RegistryPath } from '../../translate/reference';
@@ -14,10 +14,14 @@ const MAX_FILE_BYTES = 1024 * 1024;
  * count at once. For pulls whose request brings none, as those of the sandbox image.
  */
 export class RegistryCredentials {
+  private readonly files: readonly SmallFile[];
+
   constructor(
-    private readonly files: readonly string[],
+    paths: readonly string[],
     private readonly logger: Logger,
-  ) {}
+  ) {
+    this.files = paths.map((path) => new SmallFile(path, MAX_FILE_BYTES));
+  }
 
   /** From the first file that knows the registry. Trouble with one is logged: images that need no credentials go on. */
   async find(reference: ImageReference, signal: AbortSignal): Promise<EngineAuth | undefined> {
@@ -27,7 +31,7 @@ export class RegistryCredentials {
         if (auth !== undefined) return auth;
       } catch (error) {
         signal.throwIfAborted();
-        this.logger.warn('Registry credentials cannot be read', { file, error: messageOf(error) });
+        this.logger.warn('Registry credentials cannot be read', { file: file.path, error: messageOf(error) });
       }
     }
     return undefined;
@@ -35,7 +39,7 @@ export class RegistryCredentials {
 }
 
 async function lookUp(
-  file: string,
+  file: SmallFile,
   image: RegistryPath,
   signal: AbortSignal,
 ): Promise<EngineAuth | undefined> {
@@ -46,9 +50,9 @@ async function lookUp(
 }
 
 /** @returns undefined when there is none, as on a node whose owner has not logged in yet. */
-async function readIfPresent(path: string, signal: AbortSignal): Promise<string | undefined> {
+async function readIfPresent(file: SmallFile, signal: AbortSignal): Promise<string | undefined> {
   try {
-    return await readSmallFile(path, MAX_FILE_BYTES, signal);
+    return await file.text(signal);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;

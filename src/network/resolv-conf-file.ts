@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { wantedResolvConf } from '../translate/resolv-conf';
 import type { EngineContainerInspect } from '../translate/engine';
 
@@ -14,16 +14,25 @@ const MAX_BYTES = 64 * 1024;
 export async function keepResolvConf(sandbox: EngineContainerInspect): Promise<void> {
   const wanted = wantedResolvConf(sandbox);
   if (wanted === undefined) return;
-  const file = await open(wanted.path, constants.O_RDWR | constants.O_NOFOLLOW);
+  const present = await withFile(wanted.path, constants.O_RDONLY, readStart);
+  if (present !== undefined && meaning(present) === meaning(wanted.text)) return;
+  // Only now: where the Engine's files are mounted read-only, most of them are right.
+  await withFile(wanted.path, constants.O_WRONLY | constants.O_TRUNC, (file) => file.write(wanted.text, 0));
+}
+
+async function withFile<T>(path: string, flags: number, work: (file: FileHandle) => Promise<T>): Promise<T> {
+  const file = await open(path, flags | constants.O_NOFOLLOW);
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_BYTES + 1), 0, MAX_BYTES + 1, 0);
-    const present = buffer.toString('utf8', 0, bytesRead);
-    if (bytesRead <= MAX_BYTES && meaning(present) === meaning(wanted.text)) return;
-    await file.truncate();
-    await file.write(wanted.text, 0);
+    return await work(file);
   } finally {
     await file.close();
   }
+}
+
+/** Undefined when it is too large to be one of ours. */
+async function readStart(file: FileHandle): Promise<string | undefined> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_BYTES + 1), 0, MAX_BYTES + 1, 0);
+  return bytesRead > MAX_BYTES ? undefined : buffer.toString('utf8', 0, bytesRead);
 }
 
 /** Lines in any order: only that of the servers matters, and the Engine keeps it. */

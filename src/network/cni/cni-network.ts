@@ -132,9 +132,12 @@ export class CniNetwork implements PodNetwork {
   async troubleOf(sandboxId: string, signal?: AbortSignal): Promise<string> {
     const check = async (): Promise<string> => {
       try {
+        // Like DEL: never in the namespace of whatever process has the pid of an adopted pod by now.
+        if (!(await this.handles.isHeld(sandboxId))) return 'its network namespace is not held';
+        const netns = this.handles.pathOf(sandboxId);
         for (const entry of this.cache.of(sandboxId)) {
           if (entry.result === undefined) continue;
-          await this.chain.check(this.configOf(entry), entry, entry.result, signal);
+          await this.chain.check(this.configOf(entry), { ...entry, netns }, entry.result, signal);
         }
         return '';
       } catch (error) {
@@ -142,7 +145,7 @@ export class CniNetwork implements PodNetwork {
         return messageOf(error);
       }
     };
-    return this.exclusively(sandboxId, check, signal);
+    return this.cache.of(sandboxId).length === 0 ? '' : this.exclusively(sandboxId, check, signal);
   }
 
   rememberedIps(sandboxId: string): readonly string[] {

@@ -74,6 +74,8 @@ describe('A pod on a CNI network', () => {
       'CNI plugin "two" failed on CHECK (code 102): no address on eth0',
     );
     expect(await network.troubleOf('bridged')).toBe('');
+    await node.namespaces.release('c1');
+    expect(await network.troubleOf('c1')).toBe('its network namespace is not held');
     expect(await node.story()).toEqual([
       'ADD one',
       'ADD two',

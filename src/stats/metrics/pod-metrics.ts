@@ -148,6 +148,8 @@ export class PodMetricsReader {
     pids: readonly number[],
     signal: AbortSignal | undefined,
   ): Promise<OpenFiles | undefined> {
+    // Before the question is asked: the rest of a list that is late would fill the queue.
+    signal?.throwIfAborted();
     try {
       return await waitAtMost('Counting open files', OPEN_FILES_MS, this.parts.work.openFiles(pids), signal);
     } catch {

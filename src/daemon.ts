@@ -53,21 +53,19 @@ export class Daemon {
   }
 
   /**
-   * @param logs given when they run already: `serve` resumes them before it loads all this.
+   * @param given logs that run already: `serve` resumes them before it loads all this.
    * @throws FAILED_PRECONDITION when another daemon uses a directory of the settings.
    */
   static async create(
     settings: Settings,
     logger: Logger,
     hooks: DaemonHooks = {},
-    logs: ContainerLogs = createContainerLogs({
-      mode: settings.containerLogs,
-      stateDir: join(settings.stateDir, 'logs'),
-      logger,
-    }),
+    given?: ContainerLogs,
   ): Promise<Daemon> {
     // Another one's plugins and handles would be taken for those of an earlier run of ours.
     claimDirectory(settings.runDir, 'run-dir', 0o750);
+    const { containerLogs: mode, stateDir } = settings;
+    const logs = given ?? createContainerLogs({ mode, stateDir: join(stateDir, 'logs'), logger });
     const metrics = new DaemonMetrics(DOCKBRIDGE_VERSION);
     const engineSide = await createEngineSide(settings, { logger, logs, metrics }, hooks);
     const { docker, localEngine, store, probes, stats, imageSync, link } = engineSide;

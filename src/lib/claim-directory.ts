@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { failedPrecondition } from './errors';
+import { failedPrecondition, messageOf } from './errors';
 
 const FILE = 'owner';
 
@@ -12,7 +12,14 @@ const FILE = 'owner';
  * @throws FAILED_PRECONDITION
  */
 export function claimDirectory(directory: string, option: string, mode: number): void {
-  fs.mkdirSync(directory, { recursive: true, mode });
+  const change = (work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      throw failedPrecondition(`${directory} (--${option}) cannot be used: ${messageOf(error)}`);
+    }
+  };
+  change(() => fs.mkdirSync(directory, { recursive: true, mode }));
   const path = join(directory, FILE);
   const owner = readText(path);
   const [pid = ''] = owner.split(' ');
@@ -21,8 +28,10 @@ export function claimDirectory(directory: string, option: string, mode: number):
       `another dockbridge, process ${pid}, uses ${directory}: stop it first, or give --${option}`,
     );
   }
-  fs.writeFileSync(`${path}.tmp`, nameOf(String(process.pid)) ?? '', { mode: 0o600 });
-  fs.renameSync(`${path}.tmp`, path);
+  change(() => {
+    fs.writeFileSync(`${path}.tmp`, nameOf(String(process.pid)) ?? '', { mode: 0o600 });
+    fs.renameSync(`${path}.tmp`, path);
+  });
 }
 
 /**

@@ -40,6 +40,13 @@ describe('claimDirectory', () => {
     expect(owner()).toBe(`${process.pid} ${startOf(process.pid)} ${BOOT}`);
   });
 
+  it('says which option gives a directory that cannot be used', () => {
+    fs.writeFileSync(join(directory, 'file'), '');
+    expect(thrownBy(() => claim(join(directory, 'file/below')))).toMatch(
+      /^FAILED_PRECONDITION .*\/file\/below \(--some-dir\) cannot be used: .*ENOTDIR/,
+    );
+  });
+
   it.each([
     ['nobody', ''],
     ['nonsense', 'nonsense'],

@@ -14,9 +14,11 @@ export async function stopContainer(
   request: Decoded<cri.IStopContainerRequest>,
   { signal }: CallContext,
 ): Promise<cri.IStopContainerResponse> {
-  const graceSeconds = integer(request.timeout, 'timeout', 0, Number.MAX_SAFE_INTEGER);
+  const graceSeconds = request.timeout.greaterThan(MAX_GRACE_SECONDS)
+    ? MAX_GRACE_SECONDS
+    : integer(request.timeout, 'timeout', 0, MAX_GRACE_SECONDS);
   const container = await afterStart(services, findContainer(services.store, request.container_id), signal);
   if (container === undefined || !isRunning(container)) return {};
-  await stopAndSettle(services, container.id, Math.min(graceSeconds, MAX_GRACE_SECONDS), signal);
+  await stopAndSettle(services, container.id, graceSeconds, signal);
   return {};
 }

@@ -64,7 +64,7 @@ describe('GetContainerEvents', () => {
     }
   });
 
-  it('says the same as PodSandboxStatus, which is not stamped: kubelets misread it then', async () => {
+  it('says the same as PodSandboxStatus, which is not stamped: kubelet 1.37 misreads it then', async () => {
     const pod = await runPod(test);
     const id = await startedContainer(test, pod, containerConfig('main', 'exit 3'));
     await watch.untilSaid(id, 'stopped');

@@ -6,8 +6,8 @@ import { getSandbox } from '../lookup';
 import type { CallContext, Services } from '../services';
 
 /**
- * Without `timestamp`: a kubelet with evented PLEG that finds one takes the pod from this answer alone, in which it then
- * misses init containers (1.37) or takes nanoseconds for seconds (1.26 to 1.30); unstamped, it asks for each container.
+ * Without `timestamp`: a kubelet with evented PLEG that finds one takes the pod from this answer alone, in which that of
+ * 1.37 misses init containers; unstamped, it asks for each container (docs/adr/0016-being-watched.md).
  */
 export async function podSandboxStatus(
   services: Services,

@@ -11,11 +11,11 @@ import type { Store } from '../store/store';
 import type { KernelLog } from '../system/kernel-log';
 import { containerFromInspect } from '../translate/container-record';
 import type { EngineContainerInspect } from '../translate/engine';
-import { hasKernelValues, mergedKernelValues } from '../translate/kernel-values';
+import { mergedKernelValues } from '../translate/kernel-values';
 import { CONTAINER_TYPE, TYPE_LABEL } from '../translate/labels';
 import { isSandbox, sandboxFromInspect } from '../translate/sandbox-record';
 import { engineTimeFromNanos } from '../translate/time';
-import { readKernelValues, readLostValues, writeKernelValues } from './kernel-values';
+import { readKernelValues, restoreLostValues } from './kernel-values';
 
 const SIGKILL = 9;
 
@@ -125,25 +125,15 @@ export class ContainerSync {
     const record = { ...container, resources: { ...container.resources, ...kernel } };
     if (record.state === 'created' && record.error === '' && known?.state === 'created')
       record.error = known.error;
-    if (!this.parts.localEngine) return record;
-    if (keepLimits && known?.startedAt.equals(record.startedAt) !== true) await this.limitAgain(record);
-    return { ...record, resources: await readKernelValues(record, this.parts.proc) };
-  }
-
-  /** Of a run that was begun by others, or by a daemon that did not live to see it: the Engine knows nothing of these. */
-  private async limitAgain(container: ContainerRecord): Promise<void> {
-    const { logger, proc } = this.parts;
-    try {
-      const lost = await readLostValues(container, proc);
-      if (!hasKernelValues(lost)) return;
-      await writeKernelValues(container, lost, logger, proc);
-      logger.info('Limits that a container had lost were written again', { container: container.id });
-    } catch (error) {
-      logger.error('A container runs without limits that it was given', {
-        container: container.id,
-        error: messageOf(error),
-      });
-    }
+    const { localEngine, logger, proc } = this.parts;
+    if (!localEngine) return record;
+    // A run that was begun by others, or by a daemon that did not live to see it: the Engine knows nothing of these.
+    const isUnseen = known?.startedAt.equals(record.startedAt) !== true;
+    const resources =
+      keepLimits && isUnseen
+        ? await restoreLostValues(record, logger, proc)
+        : await readKernelValues(record, proc);
+    return { ...record, resources };
   }
 
   /** Stores a container once its log has caught up with its state. */

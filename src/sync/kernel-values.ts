@@ -83,9 +83,29 @@ export async function writeKernelValues(
   }
 }
 
-/** The values of a running container that its control group has lost, or never had. */
-export async function readLostValues(container: ContainerRecord, proc = PROC): Promise<KernelValues> {
-  return lostValues(container.resources, await readKernelValues(container, proc));
+/**
+ * Writes those values of a running container again that its control group has lost, or never had. What cannot be written
+ * is logged: the container runs already.
+ * @returns what the kernel says of all values afterwards.
+ */
+export async function restoreLostValues(
+  container: ContainerRecord,
+  logger: Logger,
+  proc = PROC,
+): Promise<ResourcesRecord> {
+  const present = await readKernelValues(container, proc);
+  const lost = lostValues(container.resources, present);
+  if (!hasKernelValues(lost)) return present;
+  try {
+    await writeKernelValues(container, lost, logger, proc);
+    logger.info('Limits that a container had lost were written again', { container: container.id });
+  } catch (error) {
+    logger.error('A container runs without limits that it was given', {
+      container: container.id,
+      error: messageOf(error),
+    });
+  }
+  return readKernelValues(container, proc);
 }
 
 /** What the kernel says of the values that a running container was given; as they are known where it says nothing. */

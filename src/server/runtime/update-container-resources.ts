@@ -1,6 +1,6 @@
 import { failedPrecondition, unsupported } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
-import { readLostValues, writeKernelValues } from '../../sync/kernel-values';
+import { restoreLostValues, writeKernelValues } from '../../sync/kernel-values';
 import {
   hasKernelValues,
   mergedKernelValues,
@@ -39,11 +39,11 @@ export async function updateContainerResources(
       if (update === undefined && !hasKernelValues(kernel)) return;
       try {
         if (update !== undefined) await docker.updateContainer(id, update, { signal });
-        // systemd, where it is the Engine's cgroup driver, resets what the update does not name.
-        const lost = await readLostValues(container);
-        await writeKernelValues(container, mergedKernelValues(lost, kernel), logger);
+        await writeKernelValues(container, kernel, logger);
         const resources = { ...container.resources, ...mergedKernelValues(container.resources, kernel) };
         store.containers.put({ ...container, resources });
+        // systemd, where it is the Engine's cgroup driver, resets what the update does not name.
+        await restoreLostValues({ ...container, resources }, logger);
       } finally {
         // Without the call's signal: a cancel may have come too late.
         await containerSync.refreshLocked(id);

@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readKernelValues, writeKernelValues } from '../../../src/sync/kernel-values';
+import { readKernelValues, restoreLostValues, writeKernelValues } from '../../../src/sync/kernel-values';
+import { silentLogger } from '../../../src/lib/logger';
 import type { KernelValues } from '../../../src/store/records';
 import { fromEngineResources } from '../../../src/translate/resources';
 import { rejectionOf } from '../support/errors';
@@ -49,6 +50,15 @@ describe('kernel values on cgroup v2', () => {
       // Cannot be read: as it is known.
       unified: { 'memory.high': '4096', 'memory.oom.group': '1' },
     });
+  });
+
+  it('are written again where they were lost; those that were changed since stay', async () => {
+    machine.write('hugetlb.2MB.max', 'max\n');
+    machine.write('memory.high', '4096\n');
+    machine.write('memory.oom.group', '0\n');
+    const { hugepages, unified } = await restoreLostValues(record(), silentLogger, machine.proc);
+    expect(hugepages).toEqual({ '2MB': '4096' });
+    expect(unified).toEqual({ 'memory.high': '4096', 'memory.oom.group': '1' });
   });
 
   it('of a container that has ended are of no interest', async () => {

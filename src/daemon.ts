@@ -64,8 +64,24 @@ export class Daemon {
   ): Promise<Daemon> {
     // Another one's plugins and handles would be taken for those of an earlier run of ours.
     claimDirectory(settings.runDir, 'run-dir', 0o750);
+    if (given !== undefined) return Daemon.construct(settings, logger, hooks, given);
     const { containerLogs: mode, stateDir } = settings;
-    const logs = given ?? createContainerLogs({ mode, stateDir: join(stateDir, 'logs'), logger });
+    const logs = createContainerLogs({ mode, stateDir: join(stateDir, 'logs'), logger });
+    try {
+      return await Daemon.construct(settings, logger, hooks, logs);
+    } catch (error) {
+      // Their threads would keep the process alive.
+      await logs.close();
+      throw error;
+    }
+  }
+
+  private static async construct(
+    settings: Settings,
+    logger: Logger,
+    hooks: DaemonHooks,
+    logs: ContainerLogs,
+  ): Promise<Daemon> {
     const metrics = new DaemonMetrics(DOCKBRIDGE_VERSION);
     const engineSide = await createEngineSide(settings, { logger, logs, metrics }, hooks);
     const { docker, localEngine, store, probes, stats, imageSync, link } = engineSide;

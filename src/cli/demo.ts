@@ -51,6 +51,7 @@ async function withTemporary(options: DemoOptions, directory: string): Promise<v
     'docker-endpoint': dockerEndpoint,
     'state-dir': join(directory, 'state'),
     'run-dir': join(directory, 'run'),
+    'cni-cache-dir': join(directory, 'cni'),
     'network-plugin': 'no-op',
   };
   const daemon = await Daemon.create(resolveSettings(given, {}), createStderrLogger('error'));

@@ -105,7 +105,7 @@ export async function sandboxStatus(
 
 /** Resolves once `condition` holds of the store (no polling: asked after each change); rejects after 20 s. */
 export async function untilStore(test: TestDaemon, condition: () => boolean): Promise<void> {
-  const { sandboxes, containers } = test.daemon.store;
+  const { sandboxes, containers, foreign } = test.daemon.store;
   await new Promise<void>((resolve, reject) => {
     const end = (settle: () => void): void => {
       clearTimeout(timer);
@@ -119,7 +119,7 @@ export async function untilStore(test: TestDaemon, condition: () => boolean): Pr
       () => end(() => reject(new Error('the store does not get there within 20 s'))),
       20_000,
     );
-    const unsubscribes = [sandboxes.subscribe(check), containers.subscribe(check)];
+    const unsubscribes = [sandboxes, containers, foreign].map((table) => table.subscribe(check));
     check();
   });
 }

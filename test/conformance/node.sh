@@ -5,8 +5,9 @@
 #   ENGINE=20.10|26.1|28.5|28.5-containerd   dockbridge (dist/) on this Engine of Debian's; default: the one installed
 #   ENGINE=containerd|containerd-2           containerd's own CRI, to compare with: Debian's package, or that of the
 #                                            suite which has Engine 28.5
-# CMD finds in its environment: CONFORMANCE_ENDPOINT, CONFORMANCE_RUNTIME (ENGINE, with its default), CONFORMANCE_HOSTS
-# (its /etc/hosts), NODE_WORK (a directory that goes with the node), and DOCKER_HOST where there is an Engine.
+#   NODE_NAMES=NAME...                       more names of the node, in its /etc/hosts before the runtime reads that
+# CMD finds in its environment: CONFORMANCE_ENDPOINT, CONFORMANCE_RUNTIME (ENGINE, with its default), NODE_WORK (a directory
+# that goes with the node), and DOCKER_HOST where there is an Engine.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -58,14 +59,13 @@ prepare_namespaces() {
   ip -6 address add 2001:db8:10::1/64 dev eth0 nodad
   ip link set eth0 up
   ip route add default via 198.51.100.254
-  printf '127.0.0.1 localhost %s\n::1 localhost\n' "$(hostname)" >"$work/hosts"
+  printf '127.0.0.1 localhost %s %s\n::1 localhost\n' "$(hostname)" "${NODE_NAMES:-}" >"$work/hosts"
   mount --bind "$work/hosts" /etc/hosts
   # Nobody answers here, and says so at once: an Engine that waits for a name holds up all its pulls meanwhile.
   if [ -e /etc/resolv.conf ]; then
     echo 'nameserver 127.0.0.1' >"$work/resolv.conf"
     mount --bind "$work/resolv.conf" /etc/resolv.conf
   fi
-  export CONFORMANCE_HOSTS=$work/hosts
 }
 
 write_cni() {

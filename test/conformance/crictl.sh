@@ -145,6 +145,11 @@ types rmi "$image"
 sees "Deleted: $image"
 types images
 if grep -q "^$CONFORMANCE_IMAGES/base " <<<"$output"; then wrong 'a removed image is listed'; fi
+types pull "$image"
+types rmi --prune
+sees "Deleted: $image"
+types images
+sees '/pause '
 for kind in CREATED STARTED STOPPED DELETED; do
   eventually grep -q "CONTAINER_${kind}_EVENT" "$work/events"
 done

@@ -79,14 +79,15 @@ container_processes() {
   [ -z "$ids" ] || grep -lF -e "$ids" /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3 || true
 }
 
-other_engines() { # [all]: pids of dockerd processes in our network namespace but ours; without `all`, no guests
+# Pids of dockerd processes but ours. `machine`: all; `all`: in our network namespace; without either: no guests either.
+other_engines() { # [all|machine]
   local process comm mine
   mine=$(alive "$state/dockerd" || true)
   for process in /proc/[0-9]*; do
     { read -r comm <"$process/comm"; } 2>/dev/null || continue
     [[ $comm == dockerd && ${process#/proc/} != "$mine" ]] || continue
-    [ "$process/ns/net" -ef /proc/self/ns/net ] || continue
-    if [ "${1:-}" != all ] && tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -qe '--iptables=false'; then continue; fi
+    [[ ${1:-} == machine || $process/ns/net -ef /proc/self/ns/net ]] || continue
+    if [ -z "${1:-}" ] && tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -qe '--iptables=false'; then continue; fi
     # A zombie holds nothing.
     if start_time "${process#/proc/}" >/dev/null; then echo "${process#/proc/}"; fi
   done
@@ -188,7 +189,8 @@ remove_cgroups() { # IDS, one a line
     [ -n "$(container_cgroups "$1")" ] || break
     sleep 0.1
   done
-  [ -z "$(other_engines)" ] || return 0
+  # Network namespaces share them: whoever goes last removes them.
+  [ -z "$(other_engines machine)" ] || return 0
   # rmdir refuses a group that has processes or children: another Engine's survive.
   cgroup_parents | grep -vxFf "$state/cgroups" | while read -r group; do
     find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || true
@@ -258,7 +260,8 @@ start() {
   mkdir -p "$state"
   [ -z "$owner" ] || remember "$state/owner" "$owner"
   cp /proc/sys/net/ipv4/ip_forward "$state/ip_forward"
-  cgroup_parents >"$state/cgroups"
+  # An empty group of Docker's may be another private Engine's, which leaves it to us; a real one makes it again.
+  cgroup_parents | grep -v '/docker$' >"$state/cgroups" || true
   [ ! -d /run/docker ] || touch "$state/run-docker"
   for command in iptables ip6tables; do
     forward_policy $command >"$state/forward-policy.$command"

@@ -205,13 +205,11 @@ describe('bytes that are no message', () => {
 });
 
 describe('other requests', () => {
-  it.each([-1, '-9223372036854775808', '9223372036854775807'])(
-    'StopContainer with a timeout of %s',
-    async (timeout) => {
-      const request = { container_id: busy.container, timeout } as cri.IStopContainerRequest;
-      await expectFailure(busy.client.call('StopContainer', request), 'INVALID_ARGUMENT', /^timeout: /);
-    },
-  );
+  // The greatest number is no mistake: it is given a year.
+  it.each([-1, '-9223372036854775808'])('StopContainer with a timeout of %s', async (timeout) => {
+    const request = { container_id: busy.container, timeout } as cri.IStopContainerRequest;
+    await expectFailure(busy.client.call('StopContainer', request), 'INVALID_ARGUMENT', /^timeout: /);
+  });
 
   it.each([-1, '-9223372036854775808', '9223372036854775807'])(
     'ExecSync with a timeout of %s',

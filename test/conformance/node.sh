@@ -136,6 +136,9 @@ S
     mkdir -p "$work/certs.d/$host"
     printf 'server = "http://%s"\n[host."http://127.0.0.1:80"]\n' $host >"$work/certs.d/$host/hosts.toml"
   done
+  # It has no setting for the results of CNI: what it leaves when it is killed must go with the node.
+  mkdir -p /var/lib/cni "$work/cni"
+  mount --bind "$work/cni" /var/lib/cni
   PATH=$path containerd --config "$work/containerd.toml" >"$work/daemon.log" 2>&1 </dev/null &
   daemon=$!
   [ "$runtime" = containerd ] || export CONFORMANCE_PULL_LIMIT=5s
@@ -143,6 +146,8 @@ S
 
 end_containerd() {
   local shim point
+  umount -l /var/lib/cni 2>/dev/null
+  rmdir /var/lib/cni 2>/dev/null
   for shim in $(grep -laF "$work/" /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3); do
     grep -qs '^containerd-shim' "/proc/$shim/comm" || continue
     pgrep -P "$shim" | xargs -r kill -KILL

@@ -9,7 +9,7 @@ import type { Decoded } from '../../proto';
 import { IMAGE_SERVICE, RUNTIME_SERVICE, type ImageMethods, type RuntimeMethods } from '../../proto/service';
 
 type Methods = RuntimeMethods & ImageMethods;
-/** What a caller may give: any field may be missing. */
+/** What a caller may give: each field may be missing. */
 type Input<Name extends keyof Methods> =
   Methods[Name]['request'] extends Decoded<infer Message> ? Message : never;
 type Output<Name extends keyof Methods> = Decoded<Methods[Name]['response']>;

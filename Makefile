@@ -10,7 +10,7 @@ jest_json = $(if $(JEST_JSON_DIR),--json --outputFile=$(JEST_JSON_DIR)/$(1).json
 image = dockbridge.test/busybox:1
 with_engine = bash scripts/engine.sh with --reuse --name $(1)-$$$$
 
-.PHONY: help setup proto build demo run test test-unit test-integration conformance conformance-upstream bench lint format check clean
+.PHONY: help setup proto build demo run test test-unit test-integration churn conformance conformance-upstream bench lint format check clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ test-unit: build ## Run the unit tests (no Docker): ARGS=… goes to jest
 # Always an Engine of our own: tests kill it. Serial: they count its calls.
 test-integration: build ## Run the integration tests: ARGS=… goes to jest
 	@env -u DOCKBRIDGE_TEST_DOCKER_HOST node_modules/.bin/jest --selectProjects integration --runInBand $(call jest_json,integration) $(ARGS)
+
+# SEED and LIVES go through the environment.
+churn: build ## Live and end many pods under kills and faults: SEED=N repeats a run, LIVES=N (40), DOCKBRIDGE_TEST_ENGINE=28.5
+	@node_modules/.bin/jest --selectProjects churn --runInBand $(call jest_json,churn) $(ARGS)
 
 conformance: build ## Kubernetes' own clients against dockbridge: ENGINE=20.10|26.1|28.5|28.5-containerd or ENDPOINT=unix://…
 	@ENGINE='$(ENGINE)' ENDPOINT='$(ENDPOINT)' ARGS='$(ARGS)' bash test/conformance/run.sh

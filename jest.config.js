@@ -24,6 +24,7 @@ module.exports = {
       testMatch: ['<rootDir>/test/integration/**/*.test.ts'],
       ...withEngine,
     },
+    { ...common, displayName: 'churn', testMatch: ['<rootDir>/test/churn/**/*.churn.ts'] },
     { ...common, ...withEngine, displayName: 'bench', testMatch: ['<rootDir>/test/bench/**/*.bench.ts'] },
   ],
   testTimeout: 60_000,

@@ -58,13 +58,18 @@ export class ChildDaemon {
     await this.command.kill();
   }
 
+  /** SIGTERM; resolves with the exit code when the process is gone. */
+  async terminate(): Promise<number | null> {
+    this.client.close();
+    this.command.signal('SIGTERM');
+    return this.command.exit();
+  }
+
   /** Removes all pods, ends by SIGTERM and deletes the directory. @returns the exit code. */
   async stop(): Promise<number | null> {
     const { items } = await this.client.call('ListPodSandbox', {});
     await Promise.all(items.map(({ id }) => this.client.call('RemovePodSandbox', { pod_sandbox_id: id })));
-    this.client.close();
-    this.command.signal('SIGTERM');
-    const code = await this.command.exit();
+    const code = await this.terminate();
     await rm(this.directory, { recursive: true, force: true });
     return code;
   }

@@ -1,0 +1,159 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { print } from '../bench/measure';
+import { collectGarbage, expectInvariants } from './invariants';
+import { emptyLedger, PodLife, type Ledger } from './kubelet';
+import { planLife } from './plan';
+import { Random } from './random';
+import { EventsWatch, ListWatch } from './watchers';
+import { World } from './world';
+
+const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
+const LIVES = Number(process.env.LIVES ?? 40);
+const WORKERS = 6;
+/** Lives between two looks at everything. */
+const ROUND = 30;
+/** In 300 lives. */
+const PER_300 = { daemonKills: 20, daemonStops: 4, engineKills: 5, engineStops: 2, faults: 400 };
+/** Chance of a fault for each call of the Engine, until all faults are spent. */
+const FAULT_CHANCE = 0.05;
+const LONGEST_MS = 4 * 3_600_000;
+
+const share = (of300: number): number => Math.max(1, Math.round((of300 * LIVES) / 300));
+
+interface Blow {
+  /** After so many lives have begun. */
+  readonly after: number;
+  readonly pauseMs: number;
+  readonly strike: (world: World) => Promise<void>;
+}
+
+function planBlows(random: Random): Blow[] {
+  const strikes = [
+    ...Array.from({ length: share(PER_300.daemonKills) }, () => (world: World) => world.killDaemon()),
+    ...Array.from({ length: share(PER_300.daemonStops) }, () => (world: World) => world.stopDaemon()),
+    ...Array.from({ length: share(PER_300.engineKills) }, () => (world: World) => world.killEngine()),
+    ...Array.from({ length: share(PER_300.engineStops) }, () => (world: World) => world.stopEngine()),
+  ];
+  return strikes
+    .map((strike) => ({ after: random.below(LIVES), pauseMs: random.below(1_500), strike }))
+    .sort((one, other) => one.after - other.after);
+}
+
+function percentile(values: readonly number[], share_: number): string {
+  const sorted = [...values].sort((one, other) => one - other);
+  return (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share_))] ?? NaN).toFixed(1);
+}
+
+/** Lives `numbers`, some at a time; the last pods stay for the look at everything. */
+async function liveRound(
+  world: World,
+  ledger: Ledger,
+  numbers: readonly number[],
+  random: Random,
+  onBegin: () => void,
+): Promise<PodLife[]> {
+  const waiting = [...numbers];
+  const kept: PodLife[] = [];
+  const work = async (): Promise<void> => {
+    for (let number = waiting.shift(); number !== undefined; number = waiting.shift()) {
+      const life = new PodLife(world, ledger, planLife(number, random.fork(`life ${number}`)));
+      onBegin();
+      await life.grow();
+      if (waiting.length === 0) kept.push(life);
+      else await life.end();
+    }
+  };
+  await Promise.all(Array.from({ length: WORKERS }, work));
+  return kept;
+}
+
+it(
+  `${LIVES} lives of pods under kills and faults (SEED=${SEED})`,
+  async () => {
+    const random = new Random(SEED);
+    // Both kinds of node: one where containers outlive dockerd, and one where they end with it.
+    const world = await World.create(random.chance(0.5) ? ['--live-restore'] : []);
+    const ledger = emptyLedger();
+    const begun = Date.now();
+    let lists: ListWatch | undefined;
+    let events: EventsWatch | undefined;
+    try {
+      lists = new ListWatch(world);
+      events = new EventsWatch(world);
+      const blows = planBlows(random.fork('blows'));
+      const faults = random.fork('faults');
+      let lives = 0;
+      let struck: Promise<void> = Promise.resolve();
+      const strikeWhenDue = (): void => {
+        lives++;
+        for (let blow = blows[0]; blow !== undefined && blow.after < lives; blow = blows[0]) {
+          blows.shift();
+          const { pauseMs, strike } = blow;
+          struck = struck.then(async () => {
+            await delay(pauseMs);
+            await strike(world);
+          });
+        }
+      };
+      for (let first = 0; first < LIVES && world.violations.length === 0; first += ROUND) {
+        const numbers = Array.from({ length: Math.min(ROUND, LIVES - first) }, (_, at) => first + at);
+        world.makeTrouble(faults, FAULT_CHANCE, share(PER_300.faults) - spent(world));
+        const kept = await liveRound(world, ledger, numbers, random, strikeWhenDue);
+        await struck;
+        world.proxy.heal();
+        await expectCollected(world, ledger);
+        await expectInvariants(world, ledger, `after ${first + numbers.length} lives`);
+        print(
+          `churn: ${first + numbers.length} lives, ${spent(world)} faults, ${Math.round((Date.now() - begun) / 1000)} s`,
+        );
+        await Promise.all(kept.map((life) => life.end()));
+      }
+      await expectInvariants(world, ledger, 'at the end');
+    } finally {
+      await lists?.stop();
+      await events?.stop();
+      await world.destroy();
+    }
+    report(world, ledger, lists, events, Date.now() - begun);
+    expect(world.violations).toEqual([]);
+  },
+  LONGEST_MS,
+);
+
+function spent({ faults }: World): number {
+  return Object.values(faults).reduce((sum, count) => sum + count, 0);
+}
+
+/** Right after the last fault a call may still fail: the link to the Engine may have been cut by it. */
+async function expectCollected(world: World, ledger: Ledger): Promise<void> {
+  const end = Date.now() + 60_000;
+  for (;;) {
+    try {
+      await collectGarbage(world, ledger);
+      return;
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await delay(500);
+    }
+  }
+}
+
+function report(world: World, ledger: Ledger, lists: ListWatch, events: EventsWatch, tookMs: number): void {
+  const counts = (all: Readonly<Record<string, number>>): string =>
+    Object.entries(all)
+      .sort(([, one], [, other]) => other - one)
+      .map(([name, count]) => `${name} ${count}`)
+      .join(', ');
+  print(`churn: SEED=${SEED} LIVES=${LIVES}: ${Math.round(tookMs / 1000)} s`);
+  print(
+    `  ${world.daemonKills} kills -9 and ${world.daemonStops} stops of the daemon, ${world.engineKills} kills -9 and ${world.engineStops} restarts of dockerd`,
+  );
+  print(`  faults: ${counts(world.faults)}`);
+  print(`  calls: ${counts(ledger.calls)}`);
+  print(`  failures that were made good: ${counts(ledger.failures)}`);
+  print(`  ${ledger.logsCompared} logs with ${ledger.linesCompared} lines compared, ${events.events} events`);
+  print(
+    `  ListContainers: p50 ${percentile(lists.tookMs, 0.5)} ms, p99 ${percentile(lists.tookMs, 0.99)} ms, of ${lists.tookMs.length}`,
+  );
+  for (const violation of world.violations) print(`  BROKEN: ${violation}`);
+}

@@ -1,0 +1,51 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { engineBytes } from '../integration/support/engine';
+
+/** Lines by stream, in order. */
+export interface StreamLines {
+  readonly stdout: readonly string[];
+  readonly stderr: readonly string[];
+}
+
+const FRAME_HEADER = 8;
+
+/** What the Engine itself kept of a container's output. */
+export async function engineLog(dockerHost: string, id: string): Promise<StreamLines> {
+  const bytes = await engineBytes(dockerHost, `/containers/${id}/logs?stdout=1&stderr=1`);
+  const texts = { stdout: '', stderr: '' };
+  for (let at = 0; at + FRAME_HEADER <= bytes.length;) {
+    const length = bytes.readUInt32BE(at + 4);
+    const stream = bytes[at] === 2 ? 'stderr' : 'stdout';
+    texts[stream] += bytes.subarray(at + FRAME_HEADER, at + FRAME_HEADER + length).toString('utf8');
+    at += FRAME_HEADER + length;
+  }
+  return { stdout: linesOf(texts.stdout), stderr: linesOf(texts.stderr) };
+}
+
+/** What a reader of the CRI log finds, in the rotated files first. */
+export async function criLog(path: string): Promise<StreamLines> {
+  const names = await readdir(dirname(path)).catch(() => []);
+  const rotated = names.filter((name) => name.startsWith(`${basename(path)}.`)).sort();
+  const lines = { stdout: [] as string[], stderr: [] as string[] };
+  for (const file of [...rotated.map((name) => join(dirname(path), name)), path]) {
+    for (const line of linesOf(await readFile(file, 'utf8').catch(() => ''))) {
+      const [, stream, , ...words] = line.split(' ');
+      if (stream === 'stdout' || stream === 'stderr') lines[stream].push(words.join(' '));
+    }
+  }
+  return lines;
+}
+
+/** Where two logs part first, in words; undefined when they are alike. */
+export function firstDifference(got: readonly string[], wanted: readonly string[]): string | undefined {
+  const at = wanted.findIndex((line, index) => got[index] !== line);
+  if (at >= 0) return `line ${at} is "${got[at] ?? 'missing'}" instead of "${wanted[at] ?? ''}"`;
+  return got.length > wanted.length ? `${got.length - wanted.length} lines too many` : undefined;
+}
+
+function linesOf(text: string): string[] {
+  const lines = text.split('\n');
+  if (lines.at(-1) === '') lines.pop();
+  return lines;
+}

@@ -1,0 +1,65 @@
+import type { Random } from './random';
+
+/** What one container does, and what is done to it. */
+export interface ContainerPlan {
+  readonly name: string;
+  /** Numbered lines that it writes to each of its streams before anything else. */
+  readonly lines: number;
+  /** It ends by itself with this code; undefined: it runs until it is stopped. */
+  readonly exitCode: number | undefined;
+  readonly exec: boolean;
+  /** An ExecSync that never ends by itself, with a timeout of a second. */
+  readonly hungExec: boolean;
+  readonly update: boolean;
+  readonly rotate: boolean;
+}
+
+/** One pod's life. */
+export interface LifePlan {
+  readonly number: number;
+  readonly hostPort: number | undefined;
+  readonly containers: readonly ContainerPlan[];
+  /** Containers are removed one by one before their sandbox, as kubelet's garbage collection does. */
+  readonly removesContainers: boolean;
+}
+
+const FIRST_HOST_PORT = 21_000;
+const MOST_LINES = 400;
+
+export function planLife(number: number, random: Random): LifePlan {
+  const containers = Array.from({ length: 1 + random.below(3) }, (_, at): ContainerPlan => {
+    const ends = random.chance(0.5);
+    return {
+      name: `c${at}`,
+      lines: random.below(MOST_LINES),
+      exitCode: ends ? random.pick([0, 1, 7, 42]) : undefined,
+      exec: !ends && random.chance(0.5),
+      hungExec: !ends && random.chance(0.2),
+      update: !ends && random.chance(0.3),
+      rotate: random.chance(0.3),
+    };
+  });
+  return {
+    number,
+    hostPort: random.chance(0.4) ? FIRST_HOST_PORT + number : undefined,
+    containers,
+    removesContainers: random.chance(0.3),
+  };
+}
+
+/** The shell script of a container: `o N` and `e N` on its two streams, a breath after each twenty lines. */
+export function scriptOf({ lines, exitCode }: ContainerPlan): string {
+  const write = 'echo "o $i"; echo "e $i" >&2; i=$((i+1)); [ $((i % 20)) != 0 ] || sleep 0.1';
+  const end = exitCode === undefined ? 'exec sleep 100000' : `exit ${exitCode}`;
+  return `i=0; while [ $i -lt ${lines} ]; do ${write}; done; ${end}`;
+}
+
+/** What a container that nobody killed has written to one stream. */
+export function expectedLines({ lines }: ContainerPlan, stream: 'stdout' | 'stderr'): string[] {
+  return Array.from({ length: lines }, (_, at) => `${stream === 'stdout' ? 'o' : 'e'} ${at}`);
+}
+
+/** The argument of `sleep` in hung ExecSyncs, by which their processes are found. */
+export function hungExecSeconds(life: number): string {
+  return String(5_000_000 + life);
+}

@@ -11,6 +11,7 @@ import { choosePodNetwork } from './network/choose';
 import { NamespaceHandles } from './network/cni/namespace-handles';
 import type { PluginObserver } from './network/cni/plugin-chain';
 import type { PodNetwork } from './network/pod-network';
+import { SandboxCheckpoints } from './network/sandbox-checkpoints';
 import { Probes } from './server/container/probes';
 import { createNodeStats } from './stats/create-node-stats';
 import type { LayerTimes } from './stats/disk/layer-budget';
@@ -24,6 +25,7 @@ import { DiskUsage, type DiskUsageTimes } from './sync/disk-usage';
 import { EngineLink, type LinkTimes } from './sync/engine-link';
 import { ForeignContainers } from './sync/foreign-containers';
 import { ImageSync } from './sync/image-sync';
+import { isCriDockerdAt } from './system/cri-dockerd-process';
 import { KernelLog } from './system/kernel-log';
 
 /** `0` of --runtime-request-timeout, as with cri-dockerd: just below kubelet's own two minutes. */
@@ -49,6 +51,7 @@ export interface EngineSide {
   readonly store: Store;
   readonly reservations: NameReservations;
   readonly network: PodNetwork;
+  readonly checkpoints: SandboxCheckpoints;
   readonly stats: NodeStats;
   readonly kernelLog: KernelLog;
   readonly probes: Probes;
@@ -73,6 +76,7 @@ export async function createEngineSide(
     metrics.onPluginRun(report);
     hooks.onPluginRun?.(report);
   });
+  const checkpoints = createCheckpoints(settings, logger);
   const store = new Store();
   store.podCidr = settings.podCidr;
   const reservations = new NameReservations();
@@ -90,12 +94,13 @@ export async function createEngineSide(
     store,
     logs,
     network,
+    checkpoints,
     logger,
     localEngine,
     kernelLog: localEngine ? kernelLog : undefined,
   });
   const containerResync = new ContainerResync({
-    ...{ docker, store, sync: containerSync, logs, network, reservations, logger },
+    ...{ docker, store, sync: containerSync, logs, network, checkpoints, reservations, logger },
     onFirstList: (all) => void probes.removeLeftovers(all),
   });
   const containerEvents = new ContainerEvents({
@@ -110,7 +115,7 @@ export async function createEngineSide(
     times: hooks.linkTimes ?? {},
   });
   return {
-    ...{ docker, localEngine, store, reservations, network, stats, kernelLog, probes },
+    ...{ docker, localEngine, store, reservations, network, checkpoints, stats, kernelLog, probes },
     ...{ containerSync, imageSync, link },
   };
 }
@@ -146,4 +151,10 @@ async function createNetwork(
   });
   network.setPodCidr(settings.podCidr);
   return network;
+}
+
+function createCheckpoints(settings: Settings, logger: Logger): SandboxCheckpoints {
+  const { criDockerdRootDirectory: root, dockershimRootDirectory: dockershimRoot } = settings;
+  const isInUse = (): Promise<boolean> => isCriDockerdAt(root);
+  return new SandboxCheckpoints({ mode: settings.sandboxCheckpoints, root, dockershimRoot, isInUse, logger });
 }

@@ -52,6 +52,8 @@ async function withTemporary(options: DemoOptions, directory: string): Promise<v
     'state-dir': join(directory, 'state'),
     'run-dir': join(directory, 'run'),
     'cni-cache-dir': join(directory, 'cni'),
+    'cri-dockerd-root-directory': join(directory, 'cri-dockerd'),
+    'dockershim-root-directory': join(directory, 'dockershim'),
     'network-plugin': 'no-op',
   };
   const daemon = await Daemon.create(resolveSettings(given, {}), createStderrLogger('error'));

@@ -210,8 +210,21 @@ export const OPTIONS = {
     'DIR',
     '/var/lib/cri-dockerd',
     text,
-    "cri-dockerd's checkpoints",
-    'dockbridge keeps no checkpoints: the Engine is the database',
+    'where cri-dockerd has its checkpoints, in sandbox/: see --sandbox-checkpoints',
+  ),
+  dockershimRootDirectory: option(
+    'dockershim-root-directory',
+    'DIR',
+    '/var/lib/dockershim',
+    text,
+    'where dockershim had its checkpoints, in sandbox/: they go away with their pods',
+  ),
+  sandboxCheckpoints: option(
+    'sandbox-checkpoints',
+    'MODE',
+    'auto',
+    oneOf('auto', 'on', 'off'),
+    "whether to keep cri-dockerd's checkpoint of each pod, without which it leaves host ports behind after a return to it: auto: where its directory exists; hand-over writes them in any case",
   ),
   runtimeCgroups: option(
     'runtime-cgroups',

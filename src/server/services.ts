@@ -2,6 +2,7 @@ import type { DockerClient } from '../docker/client';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
+import type { SandboxCheckpoints } from '../network/sandbox-checkpoints';
 import type { NodeStats } from '../stats/node-stats';
 import type { NameReservations } from '../store/name-reservations';
 import type { Store } from '../store/store';
@@ -35,6 +36,7 @@ export interface Services {
   readonly imageSync: ImageSync;
   readonly link: Pick<EngineLink, 'state' | 'whenReady' | 'whenSyncedOnce'>;
   readonly network: PodNetwork;
+  readonly checkpoints: Pick<SandboxCheckpoints, 'write'>;
   readonly logs: ContainerLogs;
   readonly imagePulls: ImagePulls;
   readonly stats: Pick<NodeStats, 'ofContainer' | 'ofContainers' | 'ofPod' | 'ofPods' | 'podMetrics'>;

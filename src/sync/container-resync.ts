@@ -6,6 +6,7 @@ import { hasCode, messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
+import type { SandboxCheckpoints } from '../network/sandbox-checkpoints';
 import type { NameReservations } from '../store/name-reservations';
 import type { Store } from '../store/store';
 import type { EngineContainerSummary } from '../translate/engine';
@@ -27,6 +28,7 @@ export interface ContainerResyncParts {
   readonly sync: ContainerSync;
   readonly logs: Pick<ContainerLogs, 'retain'>;
   readonly network: PodNetwork;
+  readonly checkpoints: Pick<SandboxCheckpoints, 'sandboxes' | 'removeOrphan'>;
   readonly reservations: NameReservations;
   readonly logger: Logger;
   /** Told once of all of the Engine's containers, before the first resync ends. */
@@ -89,10 +91,14 @@ export class ContainerResync {
     });
   }
 
-  /** Networks held for sandboxes that vanished while nobody looked. One that is just being made is not listed either. */
+  /**
+   * Networks held for sandboxes that vanished while nobody looked, and their checkpoints. One that is just being made is
+   * not listed either.
+   */
   private async freeVanished(listed: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
-    const { docker, network } = this.parts;
-    const unlisted = network.heldSandboxes().filter((id) => !listed.has(id));
+    const { docker, network, checkpoints } = this.parts;
+    const held = new Set([...network.heldSandboxes(), ...(await checkpoints.sandboxes())]);
+    const unlisted = [...held].filter((id) => !listed.has(id));
     await forEachLimited(unlisted, CONCURRENCY, async (id) => {
       try {
         await withDeadline('inspect', INSPECT_MS, signal, (limit) =>
@@ -102,7 +108,9 @@ export class ContainerResync {
         signal.throwIfAborted();
         if (hasCode(error, 'UNAVAILABLE')) throw error;
         // In doubt it stays: the next comparison looks again.
-        if (hasStatus(error, 404)) network.abandon(id);
+        if (!hasStatus(error, 404)) return;
+        network.abandon(id);
+        await checkpoints.removeOrphan(id);
       }
     });
   }

@@ -5,6 +5,7 @@ import { KeyedLock } from '../lib/keyed-lock';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
+import type { SandboxCheckpoints } from '../network/sandbox-checkpoints';
 import { keepResolvConf } from '../network/resolv-conf-file';
 import type { ContainerRecord, SandboxRecord } from '../store/records';
 import type { Store } from '../store/store';
@@ -24,6 +25,7 @@ export interface ContainerSyncParts {
   readonly store: Store;
   readonly logs: ContainerLogs;
   readonly network: PodNetwork;
+  readonly checkpoints: Pick<SandboxCheckpoints, 'complete' | 'remove'>;
   readonly logger: Logger;
   /** Whether paths that the Engine names are on this machine. */
   readonly localEngine: boolean;
@@ -69,6 +71,8 @@ export class ContainerSync {
       const inspect = await this.parts.docker.inspectContainer(id, { signal });
       await this.keepDns(inspect);
       await absorb(inspect);
+      const sandbox = this.parts.store.sandboxes.get(id);
+      if (sandbox !== undefined) await this.parts.checkpoints.complete(sandbox, inspect.HostConfig);
     } catch (error) {
       if (!hasStatus(error, 404)) throw error;
       await this.forget(id);
@@ -170,9 +174,10 @@ export class ContainerSync {
 
   /** The container is gone from the Engine. */
   async forget(id: string): Promise<void> {
-    const { store, logs, network, logger } = this.parts;
+    const { store, logs, network, checkpoints, logger } = this.parts;
     store.sandboxes.delete(id);
     network.abandon(id);
+    await checkpoints.remove(id);
     if (store.containers.get(id) === undefined) return;
     store.containers.delete(id);
     // Trouble with log positions (full or read-only disk) is no reason to refuse to serve pods.

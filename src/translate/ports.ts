@@ -1,7 +1,7 @@
 import type { cri, Decoded } from '../proto';
 import { Protocol } from '../proto/enums';
 import { invalidArgument } from '../lib/errors';
-import type { EngineContainerCreate, EnginePortBinding } from './engine';
+import type { EngineContainerCreate, EngineHostConfig, EnginePortBinding } from './engine';
 import { oneOf } from './validate';
 
 const PROTOCOL_NAMES = ['tcp', 'udp', 'sctp'] as const;
@@ -10,6 +10,15 @@ const MAX_PORT = 65_535;
 export interface EnginePorts {
   readonly ExposedPorts: NonNullable<EngineContainerCreate['ExposedPorts']>;
   readonly PortBindings: Record<string, EnginePortBinding[]>;
+}
+
+/** One port of a pod and where the node has it; `hostPort` 0 is nowhere. */
+export interface PublishedPort {
+  readonly protocol: string;
+  readonly containerPort: number;
+  readonly hostPort: number;
+  /** '' for all addresses of the node. */
+  readonly hostIp: string;
 }
 
 /** CRI port mappings → published ports. host_port 0 publishes nothing, never a random port. */
@@ -31,6 +40,24 @@ export function toEnginePorts(mappings: readonly Decoded<cri.IPortMapping>[], fi
     (ports.PortBindings[key] ??= []).push({ HostIp: mapping.host_ip, HostPort: String(mapping.host_port) });
   }
   return ports;
+}
+
+/** The reverse, as far as the Engine keeps it: what was published, in no order that means anything. */
+export function fromEnginePorts(bindings: EngineHostConfig['PortBindings']): PublishedPort[] {
+  return Object.entries(bindings ?? {}).flatMap(([key, published]) => {
+    const [port = '', protocol = 'tcp'] = key.split('/');
+    return published.map(({ HostIp, HostPort }) => ({
+      protocol,
+      containerPort: Number(port),
+      hostPort: Number(HostPort),
+      hostIp: HostIp,
+    }));
+  });
+}
+
+/** @param protocol one that `toEnginePorts` has accepted. */
+export function protocolName(protocol: Protocol): string {
+  return PROTOCOL_NAMES[protocol];
 }
 
 function checkPort(port: number, field: string, min: number): void {

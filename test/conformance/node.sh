@@ -97,6 +97,7 @@ start_dockbridge() {
   node "$root/dist/main.js" serve --container-runtime-endpoint "$CONFORMANCE_ENDPOINT" \
     --docker-endpoint "$DOCKER_HOST" --state-dir "$work/state" --run-dir "$work/run" \
     --network-plugin cni --cni-conf-dir "$work/net.d" --cni-bin-dir /usr/lib/cni --cni-cache-dir "$work/cni-cache" \
+    --cri-dockerd-root-directory "$work/cri-dockerd" --dockershim-root-directory "$work/dockershim" \
     --image-pull-progress-deadline 20s >"$work/daemon.log" 2>&1 </dev/null &
   daemon=$!
   [ "$runtime" != installed ] || CONFORMANCE_RUNTIME=$(dockerd --version | grep -oE '[0-9]+\.[0-9]+' | head -1)

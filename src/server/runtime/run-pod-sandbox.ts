@@ -5,6 +5,7 @@ import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, SandboxMetadata, SandboxRecord } from '../../store/records';
 import { keepResolvConf } from '../../network/resolv-conf-file';
+import { toCheckpoint } from '../../translate/cri-dockerd-checkpoint';
 import { sandboxEngineName, uniqueEngineName } from '../../translate/names';
 import { toPodToAttach } from '../../translate/pod-to-attach';
 import { checkSandbox, toSandboxCreate, type CheckedSandbox } from '../../translate/sandbox-create';
@@ -99,7 +100,7 @@ async function create(
   name: string,
   signal: AbortSignal,
 ): Promise<string> {
-  const { docker, store, network, settings, sandboxImage, containerSync } = services;
+  const { docker, store, network, checkpoints, settings, sandboxImage, containerSync } = services;
   const seccomp = await loadSeccompOptions(checked.seccomp);
   const body = toSandboxCreate(
     checked,
@@ -116,6 +117,7 @@ async function create(
   );
   const id = await createInEngine(services, name, body, signal);
   try {
+    await checkpoints.write(id, toCheckpoint(checked));
     await startInEngine(docker, id, signal);
     await containerSync.lock.run(id, async () => {
       const inspect = await docker.inspectContainer(id, { signal });

@@ -22,6 +22,8 @@ export class ChildDaemon {
       ...['serve', '--container-runtime-endpoint', `unix://${join(directory, 'cri.sock')}`],
       ...['--docker-endpoint', dockerHost, '--state-dir', join(directory, 'state')],
       ...['--run-dir', join(directory, 'run'), '--network-plugin', 'no-op'],
+      ...['--cri-dockerd-root-directory', join(directory, 'cri-dockerd')],
+      ...['--dockershim-root-directory', join(directory, 'dockershim')],
       ...['--pod-infra-container-image', 'dockbridge.local/pause:1', ...more],
     ]);
     try {

@@ -104,6 +104,8 @@ export class TestDaemon {
       'run-dir': join(this.directory, 'run'),
       'network-plugin': 'no-op',
       'cni-cache-dir': join(this.directory, 'cni-cache'),
+      'cri-dockerd-root-directory': join(this.directory, 'cri-dockerd'),
+      'dockershim-root-directory': join(this.directory, 'dockershim'),
       'pod-infra-container-image': 'dockbridge.local/pause:1',
       ...more,
     };

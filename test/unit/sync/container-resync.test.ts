@@ -34,6 +34,17 @@ describe('ContainerResync', () => {
     expect(logs.calls.at(-1)).toBe(`retain ${CONTAINER_ID},${other}`);
   });
 
+  it('completes the checkpoints of sandboxes, and removes those of what the Engine does not know', async () => {
+    const { resync, engine, checkpoints } = roomWith(containerInspect(), sandboxInspect());
+    const [gone, beingMade] = [engineId('a8'), engineId('a9')];
+    checkpoints.held = [SANDBOX_ID, gone, beingMade];
+    const known = engine.client.inspectContainer.bind(engine.client);
+    engine.client.inspectContainer = (id, options) =>
+      id === beingMade ? Promise.resolve(sandboxInspect({ id })) : known(id, options);
+    await resync.run(true, signal);
+    expect(checkpoints.calls).toEqual([`complete ${SANDBOX_ID}`, `orphan ${gone}`]);
+  });
+
   it('forgets what is not listed any more', async () => {
     const { resync, engine, store, logs } = roomWith(containerInspect(), sandboxInspect());
     await resync.run(true, signal);

@@ -61,10 +61,39 @@ export const NETWORK = {
   collectGarbage: () => undefined,
 } as Partial<PodNetwork> as PodNetwork;
 
+/** Notes which checkpoints are completed and removed. */
+export class FakeCheckpoints {
+  readonly calls: string[] = [];
+  /** Sandboxes that have one. */
+  held: string[] = [];
+
+  complete({ id }: { id: string }): Promise<void> {
+    return this.note(`complete ${id}`);
+  }
+
+  remove(id: string): Promise<void> {
+    return this.note(`remove ${id}`);
+  }
+
+  removeOrphan(id: string): Promise<void> {
+    return this.note(`orphan ${id}`);
+  }
+
+  sandboxes(): Promise<string[]> {
+    return Promise.resolve(this.held);
+  }
+
+  private note(call: string): Promise<void> {
+    this.calls.push(call);
+    return Promise.resolve();
+  }
+}
+
 /** All of src/sync around a fake Engine. */
 export function syncRoom(times: Partial<LinkTimes> = {}, parts: Partial<ContainerSyncParts> = {}) {
   const engine = new FakeEngine();
   const [store, logs, reservations] = [new Store(), new FakeLogs(), new NameReservations()];
+  const checkpoints = new FakeCheckpoints();
   const complaints: string[] = [];
   const note = (message: string, fields?: LogFields) =>
     void complaints.push([message, fields?.error ?? fields?.reason].filter(Boolean).join(': '));
@@ -77,13 +106,16 @@ export function syncRoom(times: Partial<LinkTimes> = {}, parts: Partial<Containe
     store,
     logs,
     network: NETWORK,
+    checkpoints,
     logger,
     localEngine: false,
     kernelLog: { killedForMemory: (id) => Promise.resolve(killedForMemory.has(id)) },
     ...parts,
   });
   const network = parts.network ?? NETWORK;
-  const resync = new ContainerResync({ docker, store, sync, logs, network, reservations, logger });
+  const resync = new ContainerResync({
+    ...{ docker, store, sync, logs, network, checkpoints, reservations, logger },
+  });
   const events = new ContainerEvents({ sync, store, reservations, logger });
   const imageSync = new ImageSync({ docker, store, logger });
   const link = new EngineLink({
@@ -104,7 +136,7 @@ export function syncRoom(times: Partial<LinkTimes> = {}, parts: Partial<Containe
     await sync.lock.run(event.Actor.ID, () => Promise.resolve());
   };
   return {
-    ...{ engine, docker, store, logs, reservations, complaints, killedForMemory },
+    ...{ engine, docker, store, logs, checkpoints, reservations, complaints, killedForMemory },
     ...{ sync, resync, events, imageSync, link, told },
   };
 }

@@ -1,0 +1,176 @@
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { waitAtMost } from '../lib/deadline';
+import { errnoOf, messageOf } from '../lib/errors';
+import { listDirectory } from '../lib/list-directory';
+import type { Logger } from '../lib/logger';
+import type { SandboxRecord } from '../store/records';
+import {
+  checkpointOf,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  type ReadCheckpoint,
+  type SandboxCheckpoint,
+} from '../translate/cri-dockerd-checkpoint';
+import type { EngineHostConfig } from '../translate/engine';
+
+/** `auto`: where cri-dockerd has made its directory; `on`: it is made; `off`: none is written. */
+export type CheckpointMode = 'auto' | 'on' | 'off';
+
+export interface SandboxCheckpointsOptions {
+  readonly mode: CheckpointMode;
+  /** cri-dockerd's root directory. */
+  readonly root: string;
+  /** dockershim's, whose checkpoints are read and cleared away. */
+  readonly dockershimRoot: string;
+  /** Whether a cri-dockerd runs with that root directory: then what belongs to no sandbox of ours may be its own. */
+  readonly isInUse: () => Promise<boolean>;
+  readonly logger: Logger;
+}
+
+/** A file on a disk that hangs must not hold a pod up. */
+const LIMIT_MS = 5_000;
+const SANDBOX_ID = /^[0-9a-f]{64}$/;
+const DRAFT = /^\.[0-9a-f]{64}\.dockbridge$/;
+
+/**
+ * cri-dockerd's checkpoints, one file a sandbox (docs/adr/0024-cri-dockerds-checkpoints.md). Nothing here reads them but
+ * to complete them: they are for the way back. No trouble with them keeps a pod from anything.
+ */
+export class SandboxCheckpoints {
+  private readonly directory: string;
+  private readonly oldDirectory: string;
+  /** Sandboxes with a sound checkpoint, as far as we have looked. */
+  private readonly kept = new Set<string>();
+  /** Drafts that are being written now. */
+  private readonly drafts = new Set<string>();
+  private readonly failing = new Set<string>();
+
+  constructor(private readonly options: SandboxCheckpointsOptions) {
+    this.directory = join(options.root, 'sandbox');
+    this.oldDirectory = join(options.dockershimRoot, 'sandbox');
+  }
+
+  /** Of a sandbox that is about to start. Never rejects. */
+  async write(sandboxId: string, checkpoint: SandboxCheckpoint): Promise<void> {
+    if (this.options.mode === 'off') return;
+    try {
+      await waitAtMost('Writing a checkpoint', LIMIT_MS, this.replace(sandboxId, checkpoint, false));
+      this.succeeded('written');
+    } catch (error) {
+      this.failed('written', error);
+    }
+  }
+
+  /** Of a sandbox that is there already: one that is missing or that cri-dockerd would reject is written. Never rejects. */
+  async complete(sandbox: SandboxRecord, host: EngineHostConfig): Promise<void> {
+    if (this.options.mode === 'off' || this.kept.has(sandbox.id)) return;
+    try {
+      await waitAtMost('Completing a checkpoint', LIMIT_MS, this.ensure(sandbox, host, false));
+      this.succeeded('written');
+    } catch (error) {
+      this.failed('written', error);
+    }
+  }
+
+  /**
+   * The same whatever the mode is, for a node that is handed over; its trouble is told.
+   * @returns whether one had to be written.
+   */
+  async ensure(sandbox: SandboxRecord, host: EngineHostConfig, mayMakeDirectory = true): Promise<boolean> {
+    const { id } = sandbox;
+    if ((await this.read(this.directory, id))?.isSound === true) {
+      this.kept.add(id);
+      return false;
+    }
+    const old = await this.read(this.oldDirectory, id);
+    return this.replace(id, old ?? checkpointOf(sandbox, host), mayMakeDirectory);
+  }
+
+  /** The sandbox is gone; absent is success. Never rejects. */
+  async remove(sandboxId: string): Promise<void> {
+    this.kept.delete(sandboxId);
+    const paths = [this.directory, this.oldDirectory].map((directory) => join(directory, sandboxId));
+    try {
+      const removal = Promise.all(paths.map((path) => rm(path, { force: true })));
+      await waitAtMost('Removing a checkpoint', LIMIT_MS, removal);
+      this.succeeded('removed');
+    } catch (error) {
+      this.failed('removed', error);
+    }
+  }
+
+  /**
+   * Sandboxes that have a checkpoint, ours or others'. What a killed daemon left half written is removed. Never rejects.
+   */
+  async sandboxes(): Promise<string[]> {
+    try {
+      const names = await waitAtMost(
+        'Listing checkpoints',
+        LIMIT_MS,
+        Promise.all([listDirectory(this.directory), listDirectory(this.oldDirectory)]),
+      );
+      const drafts = names[0].filter((name) => DRAFT.test(name) && !this.drafts.has(name));
+      await Promise.all(drafts.map((name) => rm(join(this.directory, name), { force: true })));
+      return [...new Set(names.flat().filter((name) => SANDBOX_ID.test(name)))];
+    } catch (error) {
+      this.failed('listed', error);
+      return [];
+    }
+  }
+
+  /** The same of a sandbox that the Engine does not know, unless somebody else may. Never rejects. */
+  async removeOrphan(sandboxId: string): Promise<void> {
+    const isInUse = await this.options.isInUse().catch(() => true);
+    if (!isInUse) await this.remove(sandboxId);
+  }
+
+  /** @returns false when there is no directory, and none is to be made. */
+  private async replace(
+    id: string,
+    checkpoint: SandboxCheckpoint,
+    mayMakeDirectory: boolean,
+  ): Promise<boolean> {
+    const name = `.${id}.dockbridge`;
+    const draft = join(this.directory, name);
+    this.drafts.add(name);
+    try {
+      if (mayMakeDirectory || this.options.mode === 'on')
+        await mkdir(this.directory, { recursive: true, mode: 0o755 });
+      await writeFile(draft, encodeCheckpoint(checkpoint), { mode: 0o600 });
+      await rename(draft, join(this.directory, id));
+      this.kept.add(id);
+      return true;
+    } catch (error) {
+      if (!mayMakeDirectory && this.options.mode === 'auto' && errnoOf(error) === 'ENOENT') return false;
+      await rm(draft, { force: true }).catch(() => undefined);
+      throw error;
+    } finally {
+      this.drafts.delete(name);
+    }
+  }
+
+  private async read(directory: string, id: string): Promise<ReadCheckpoint | undefined> {
+    try {
+      return decodeCheckpoint(await readFile(join(directory, id), 'utf8'));
+    } catch (error) {
+      if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined;
+      throw error;
+    }
+  }
+
+  /** Once per trouble, not once per pod. */
+  private failed(what: string, error: unknown): void {
+    if (this.failing.has(what)) return;
+    this.failing.add(what);
+    this.options.logger.warn(
+      `Checkpoints for cri-dockerd cannot be ${what}; pods run on, but after a return to cri-dockerd their host ports may outlive them`,
+      { directory: this.directory, error: messageOf(error) },
+    );
+  }
+
+  private succeeded(what: string): void {
+    if (this.failing.delete(what))
+      this.options.logger.info(`Checkpoints for cri-dockerd can be ${what} again`);
+  }
+}

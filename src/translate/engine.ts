@@ -85,7 +85,7 @@ export interface EngineHostConfig extends EngineResources {
   Dns?: string[] | null;
   DnsSearch?: string[] | null;
   DnsOptions?: string[] | null;
-  PortBindings?: Record<string, EnginePortBinding[]> | null;
+  PortBindings?: Record<string, EnginePortBinding[] | null> | null;
   Mounts?: EngineMount[] | null;
   /** `SOURCE:TARGET:OPTIONS`. */
   Binds?: string[] | null;

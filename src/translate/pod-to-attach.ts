@@ -1,5 +1,8 @@
 import { Protocol } from '../proto/enums';
 import type { StringMap } from '../store/records';
+import type { EngineContainerInspect } from './engine';
+import { parseEngineName, withoutSlash } from './names';
+import { fromEnginePorts } from './ports';
 import type { CheckedSandbox } from './sandbox-create';
 
 /** A published port; `hostPort` is never 0. */
@@ -46,4 +49,11 @@ export function toPodToAttach({ config, metadata }: CheckedSandbox): PodToAttach
       })),
     dns: config.dns_config ?? undefined,
   };
+}
+
+/** What a sandbox's name and port bindings still tell of its pod; undefined for a container of another name. */
+export function podFromSandbox({ Name, HostConfig }: EngineContainerInspect): PodToAttach | undefined {
+  const parsed = parseEngineName(withoutSlash(Name));
+  if (parsed === undefined) return undefined;
+  return { ...parsed.pod, annotations: {}, ports: fromEnginePorts(HostConfig.PortBindings), dns: undefined };
 }

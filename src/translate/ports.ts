@@ -2,6 +2,7 @@ import type { cri, Decoded } from '../proto';
 import { Protocol } from '../proto/enums';
 import { invalidArgument } from '../lib/errors';
 import type { EngineContainerCreate, EngineHostConfig, EnginePortBinding } from './engine';
+import type { PodPort } from './pod-to-attach';
 import { oneOf } from './validate';
 
 const PROTOCOL_NAMES = ['tcp', 'udp', 'sctp'] as const;
@@ -43,21 +44,29 @@ export function toEnginePorts(mappings: readonly Decoded<cri.IPortMapping>[], fi
 }
 
 /** The reverse, as far as the Engine keeps it: what was published, in no order that means anything. */
-export function fromEnginePorts(bindings: EngineHostConfig['PortBindings']): PublishedPort[] {
-  return Object.entries(bindings ?? {}).flatMap(([key, published]) => {
-    const [port = '', protocol = 'tcp'] = key.split('/');
-    return published.map(({ HostIp, HostPort }) => ({
-      protocol,
-      containerPort: Number(port),
-      hostPort: Number(HostPort),
-      hostIp: HostIp,
-    }));
+export function fromEnginePorts(bindings: EngineHostConfig['PortBindings']): PodPort[] {
+  return Object.entries(bindings ?? {}).flatMap(([key, hosts]) => {
+    const [port = '', name = 'tcp'] = key.split('/');
+    const protocol = PROTOCOL_NAMES.find((known) => known === name);
+    if (protocol === undefined) return [];
+    return (hosts ?? [])
+      .map(({ HostIp, HostPort }) => ({
+        hostPort: Number(HostPort),
+        containerPort: Number(port),
+        protocol,
+        hostIp: HostIp,
+      }))
+      .filter(({ hostPort, containerPort }) => isPort(hostPort) && isPort(containerPort));
   });
 }
 
 /** @param protocol one that `toEnginePorts` has accepted. */
 export function protocolName(protocol: Protocol): string {
   return PROTOCOL_NAMES[protocol];
+}
+
+function isPort(port: number): boolean {
+  return Number.isInteger(port) && port > 0 && port <= MAX_PORT;
 }
 
 function checkPort(port: number, field: string, min: number): void {

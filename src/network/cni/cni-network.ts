@@ -6,23 +6,22 @@ import { KeyedLock } from '../../lib/keyed-lock';
 import type { Logger } from '../../lib/logger';
 import { Semaphore } from '../../lib/semaphore';
 import type { EngineContainerInspect } from '../../translate/engine';
-import type { PodToAttach } from '../../translate/pod-to-attach';
+import { podFromSandbox, type PodToAttach } from '../../translate/pod-to-attach';
 import type { NetworkCondition, PodNetwork, PodNetworkState } from '../pod-network';
 import type { Attachment } from './attachment';
 import { capabilityArgs } from './capability-args';
 import { Cleanup } from './cleanup';
-import { refusePortConflicts } from './host-ports';
-import { parseNetworkList, wantsCapability, type NetworkConfig } from './network-config';
+import { refusePortConflicts, type Publisher } from './host-ports';
+import { parseNetworkList, wantsCapability } from './network-config';
 import { addressesOfProcess, isLoopbackUp } from './namespace-addresses';
 import type { PodNamespaces } from './namespace-handles';
 import { NodeNetwork } from './node-network';
 import { outliveOrphans } from './orphaned-plugins';
 import { PluginChain, type PluginObserver } from './plugin-chain';
-import { podIps } from './result';
+import { cniArgs, configOf, IF_NAME, ipsOf, isOfPodNetwork, podEntry } from './pod-entry';
+import { podIps, resultOf } from './result';
 import { ResultCache, type CachedAttachment } from './result-cache';
 
-/** The interface that every pod has, as kubelet expects. */
-const IF_NAME = 'eth0';
 /** Pods whose plugins run at a time: they queue for iptables' and IPAM's locks anyway. */
 const CONCURRENT_PODS = 16;
 const NOT_ATTACHED: PodNetworkState = { ready: false, ips: [] };
@@ -30,6 +29,11 @@ const NOT_ATTACHED: PodNetworkState = { ready: false, ips: [] };
 const LOOPBACK = parseNetworkList(
   JSON.stringify({ cniVersion: '0.3.1', name: 'cni-loopback', plugins: [{ type: 'loopback' }] }),
 );
+
+interface UnfiledPod {
+  readonly pod: PodToAttach | undefined;
+  readonly ips: readonly string[];
+}
 
 export interface CniOptions {
   readonly confDir: string;
@@ -58,6 +62,8 @@ export class CniNetwork implements PodNetwork {
   private readonly stopped = sharedAbortController();
   /** Sandboxes with a handle, of which the cache need not know. */
   private held = new Set<string>();
+  /** Pods of this network that the cache does not know: what the Engine and the kernel say of them. */
+  private readonly unfiled = new Map<string, UnfiledPod>();
   private orphansGone: Promise<void> = Promise.resolve();
   /** No plugin runs for a pod before this. */
   private tidy: Promise<void> = Promise.resolve();
@@ -114,18 +120,19 @@ export class CniNetwork implements PodNetwork {
     const { Id: id } = sandbox;
     const pid = sandbox.State.Pid;
     if (pid === 0) return NOT_ATTACHED;
-    const entry = this.cache.of(id).find(({ ifName }) => ifName === IF_NAME);
+    const entry = this.entryOf(id);
     if (entry !== undefined && entry.result === undefined) return NOT_ATTACHED;
     if (await this.handles.isHeld(id)) {
       // Another one after a restart of the container by hand: that has no network.
       if (!(await this.handles.isOf(id, pid))) return NOT_ATTACHED;
-      if (entry?.result !== undefined) return { ready: true, ips: podIps(entry.result) };
+      if (entry !== undefined) return { ready: true, ips: ipsOf(entry) };
     }
     // cri-dockerd's pod, or the cache was lost: what counts is what is there.
-    const ips = await addressesOfProcess(pid);
+    const ips = await addressesOfProcess(pid, IF_NAME);
     if (ips.length === 0) return NOT_ATTACHED;
+    if (entry === undefined) this.unfiled.set(id, { pod: podFromSandbox(sandbox), ips });
     await this.adopt(id, pid);
-    const known = entry?.result === undefined ? [] : podIps(entry.result);
+    const known = entry === undefined ? [] : ipsOf(entry);
     return { ready: true, ips: known.length > 0 && known.every((ip) => ips.includes(ip)) ? known : ips };
   }
 
@@ -137,7 +144,10 @@ export class CniNetwork implements PodNetwork {
         const netns = this.handles.pathOf(sandboxId);
         for (const entry of this.cache.of(sandboxId)) {
           if (entry.result === undefined) continue;
-          await this.chain.check(this.configOf(entry), { ...entry, netns }, entry.result, signal);
+          const config = configOf(entry);
+          if (config === undefined)
+            return `the configuration of network "${entry.networkName}" cannot be read`;
+          await this.chain.check(config, { ...entry, netns }, entry.result, signal);
         }
         return '';
       } catch (error) {
@@ -149,8 +159,8 @@ export class CniNetwork implements PodNetwork {
   }
 
   rememberedIps(sandboxId: string): readonly string[] {
-    const result = this.cache.of(sandboxId).find(({ ifName }) => ifName === IF_NAME)?.result;
-    return result === undefined ? [] : podIps(result);
+    const entry = this.entryOf(sandboxId);
+    return entry === undefined ? [] : ipsOf(entry);
   }
 
   heldSandboxes(): readonly string[] {
@@ -159,7 +169,7 @@ export class CniNetwork implements PodNetwork {
   }
 
   abandon(sandboxId: string): void {
-    if (this.held.has(sandboxId) || this.cache.of(sandboxId).length > 0) this.cleanup.request(sandboxId);
+    if (this.holdsFor(sandboxId)) this.cleanup.request(sandboxId);
   }
 
   collectGarbage(existing: ReadonlySet<string>): void {
@@ -200,18 +210,12 @@ export class CniNetwork implements PodNetwork {
       networkName: config.name,
       ifName: IF_NAME,
       netns: this.handles.pathOf(id),
-      cniArgs: [
-        ['IgnoreUnknown', '1'],
-        ['K8S_POD_NAMESPACE', pod.namespace],
-        ['K8S_POD_NAME', pod.name],
-        ['K8S_POD_INFRA_CONTAINER_ID', id],
-        ['K8S_POD_UID', pod.uid],
-      ],
+      cniArgs: cniArgs(id, pod),
       capabilityArgs: capabilityArgs(pod, this.node.currentPodCidr),
       config: config.json,
       result: undefined,
     };
-    if (wantsCapability(config, 'portMappings')) refusePortConflicts(pod.ports, this.cache.values());
+    if (wantsCapability(config, 'portMappings')) refusePortConflicts(pod.ports, this.publishers());
     this.held.add(id);
     let begun = false;
     try {
@@ -226,7 +230,7 @@ export class CniNetwork implements PodNetwork {
       if (!loopbackUp) await this.chain.add(LOOPBACK, loopbackOf(id, entry.netns), signal);
       const result = await this.chain.add(config, entry, signal);
       await this.cache.put({ ...entry, result });
-      if (podIps(result).length === 0)
+      if (podIps(result, IF_NAME).length === 0)
         throw internal(`CNI network "${config.name}" gave pod ${pod.namespace}/${pod.name} no address`);
     } catch (error) {
       // Nothing to undo but the handle.
@@ -234,6 +238,16 @@ export class CniNetwork implements PodNetwork {
       await this.undo(id, pid);
       throw error;
     }
+  }
+
+  /** What pods have taken of the node's ports. */
+  private publishers(): Publisher[] {
+    const unfiled = [...this.unfiled].map(([containerId, { pod }]) => ({
+      containerId,
+      cniArgs: cniArgs(containerId, pod),
+      capabilityArgs: pod === undefined ? {} : capabilityArgs(pod, ''),
+    }));
+    return [...this.cache.values(), ...unfiled];
   }
 
   /** After a failed ADD; what cannot be undone now is tried again until it can. */
@@ -250,30 +264,56 @@ export class CniNetwork implements PodNetwork {
   }
 
   private async detachLocked(id: string, pid: number): Promise<void> {
-    const entries = this.cache.of(id);
     // Pods on other networks are asked about too.
-    if (entries.length === 0 && !this.held.has(id)) return;
+    if (!this.holdsFor(id)) return;
     if (pid !== 0) await this.adopt(id, pid);
     const netns = (await this.handles.isHeld(id)) ? this.handles.pathOf(id) : '';
+    const entries = this.cache.of(id);
+    const isFiled = entries.some(isOfPodNetwork);
     for (const entry of entries.reverse()) {
-      await this.chain.del(this.configOf(entry), { ...entry, netns }, entry.result);
+      const config = configOf(entry);
+      if (config !== undefined) await this.chain.del(config, { ...entry, netns }, entry.result);
+      else if (isOfPodNetwork(entry)) await this.detachUnfiled(id, pid, netns, entry);
       await this.cache.remove(entry);
     }
-    if (entries.length === 0 && netns !== '') await this.detachUnknown(id, pid, netns);
+    if (!isFiled) await this.detachUnfiled(id, pid, netns);
+    await this.cache.removeUnreadable(id);
     await this.handles.release(id);
     this.held.delete(id);
+    this.unfiled.delete(id);
   }
 
-  /** A pod whose cache entry was lost: the node's network of today is the best guess, and may be wrong. */
-  private async detachUnknown(containerId: string, pid: number, netns: string): Promise<void> {
+  private holdsFor(id: string): boolean {
+    const filed = this.cache.of(id).length + this.cache.unreadableOf(id).length;
+    return filed > 0 || this.held.has(id) || this.unfiled.has(id);
+  }
+
+  /**
+   * A pod whose cache entry was lost or cannot be read: the node's network of today is the best guess, and may be wrong.
+   * @param entry what can be read of it.
+   */
+  private async detachUnfiled(
+    containerId: string,
+    pid: number,
+    netns: string,
+    entry?: CachedAttachment,
+  ): Promise<void> {
     const config = this.node.lastConfig;
-    if (config === undefined || (pid !== 0 && (await addressesOfProcess(pid)).length === 0)) return;
-    const cniArgs: Attachment['cniArgs'] = [
-      ['IgnoreUnknown', '1'],
-      ['K8S_POD_INFRA_CONTAINER_ID', containerId],
-    ];
-    const attachment = { containerId, networkName: config.name, ifName: IF_NAME, netns, cniArgs };
-    await this.chain.del(config, { ...attachment, capabilityArgs: {} }, undefined).catch((error: unknown) => {
+    if (config === undefined) return;
+    const { pod, ips = [] } = this.unfiled.get(containerId) ?? {};
+    const found = pid === 0 ? ips : await addressesOfProcess(pid, IF_NAME);
+    if (pid !== 0 && found.length === 0) return;
+    const attachment: Attachment = {
+      ...{ containerId, networkName: config.name, ifName: IF_NAME, netns },
+      cniArgs: entry?.cniArgs ?? cniArgs(containerId, pod),
+      capabilityArgs:
+        entry?.capabilityArgs ?? (pod === undefined ? {} : capabilityArgs(pod, this.node.currentPodCidr)),
+    };
+    const bare = this.cache
+      .unreadableOf(containerId)
+      .find((result) => result !== undefined && podIps(result, IF_NAME).length > 0);
+    const guess = found.length === 0 ? undefined : resultOf(found, IF_NAME, netns);
+    await this.chain.del(config, attachment, entry?.result ?? bare ?? guess).catch((error: unknown) => {
       this.options.logger.warn('The network of a pod without a cached result may not be freed', {
         sandbox: containerId,
         error: messageOf(error),
@@ -292,13 +332,15 @@ export class CniNetwork implements PodNetwork {
     }
   }
 
-  private configOf(entry: CachedAttachment): NetworkConfig {
-    return parseNetworkList(entry.config);
+  private entryOf(id: string): CachedAttachment | undefined {
+    return podEntry(this.cache.of(id), this.node.lastConfig?.name);
   }
 
   /** Ours, or cri-dockerd's, which knows no handles; not that of another program with the same cache. */
-  private isOurs({ containerId, netns, cniArgs }: CachedAttachment): boolean {
+  private isOurs({ containerId, netns, networkName, cniArgs }: CachedAttachment): boolean {
     if (netns !== '' && !netns.startsWith('/proc/')) return this.handles.owns(netns);
+    // kubenet gives no arguments.
+    if (networkName === 'kubenet' || networkName === 'kubenet-loopback') return true;
     return cniArgs.some(([key, value]) => key === 'K8S_POD_INFRA_CONTAINER_ID' && value === containerId);
   }
 }

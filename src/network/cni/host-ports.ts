@@ -1,14 +1,17 @@
 import { isIP } from 'node:net';
 import { failedPrecondition } from '../../lib/errors';
 import type { PodPort } from '../../translate/pod-to-attach';
+import type { Attachment } from './attachment';
 import { objects, text } from './json';
-import type { CachedAttachment } from './result-cache';
+
+/** Who may have taken a port. */
+export type Publisher = Pick<Attachment, 'containerId' | 'cniArgs' | 'capabilityArgs'>;
 
 /**
  * Plugins publish a port twice without a word, and the first pod keeps it.
  * @throws FAILED_PRECONDITION naming the port and the pod that has it.
  */
-export function refusePortConflicts(wanted: readonly PodPort[], attached: readonly CachedAttachment[]): void {
+export function refusePortConflicts(wanted: readonly PodPort[], attached: readonly Publisher[]): void {
   if (wanted.length === 0) return;
   for (const other of attached) {
     for (const taken of objects(other.capabilityArgs.portMappings)) {
@@ -39,7 +42,7 @@ function familyOf(hostIp: string): number {
   return isIP(hostIp);
 }
 
-function podName({ cniArgs, containerId }: CachedAttachment): string {
+function podName({ cniArgs, containerId }: Publisher): string {
   const args = new Map(cniArgs);
   const [namespace, name] = [args.get('K8S_POD_NAMESPACE'), args.get('K8S_POD_NAME')];
   return namespace === undefined || name === undefined ? containerId : `${namespace}/${name}`;

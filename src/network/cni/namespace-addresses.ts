@@ -2,13 +2,38 @@ import { readFile } from 'node:fs/promises';
 
 /**
  * Addresses in the network namespace of a process, as the kernel tells without our entering it: for pods whose CNI
- * result is lost. IPv4 first; loopback and link-local ones are left out.
+ * result is lost. IPv4 first; loopback and link-local ones are left out, and those of other interfaces than `ifName`
+ * where that has some.
  */
-export async function addressesOfProcess(pid: number): Promise<string[]> {
-  const [trie, inet6] = await Promise.all(
-    ['fib_trie', 'if_inet6'].map((name) => readFile(`/proc/${pid}/net/${name}`, 'utf8').catch(() => '')),
+export async function addressesOfProcess(pid: number, ifName: string): Promise<string[]> {
+  const [trie = '', inet6 = '', routes = ''] = await Promise.all(
+    ['fib_trie', 'if_inet6', 'route'].map((name) =>
+      readFile(`/proc/${pid}/net/${name}`, 'utf8').catch(() => ''),
+    ),
   );
-  return [...parseFibTrie(trie ?? ''), ...parseInet6(inet6 ?? '')].filter((ip) => !isLoopback(ip));
+  const v4 = parseFibTrie(trie).filter((ip) => !isLoopback(ip));
+  const found = [
+    ...v4.map((ip) => ({ ip, holder: holderByRoute(ip, routes) ?? ifName })),
+    ...parseInet6(inet6).map(({ ip, name }) => ({ ip, holder: name })),
+  ];
+  const own = found.filter(({ holder }) => holder === ifName);
+  return (own.length > 0 ? own : found).map(({ ip }) => ip);
+}
+
+/**
+ * The interface whose subnet an IPv4 address is in: the table of addresses does not name it.
+ * @param routes lines of interface, destination, gateway, flags, three counters, mask; addresses are little-endian.
+ * @returns undefined when it is in none, as with single addresses (/32).
+ */
+export function holderByRoute(ip: string, routes: string): string | undefined {
+  const address = ip.split('.').reduceRight((value, byte) => value * 256 + Number(byte), 0);
+  const subnets = routes.split('\n').flatMap((line) => {
+    const [name = '', destination = '', gateway = '', , , , , mask = ''] = line.trim().split(/\s+/);
+    if (gateway !== '00000000' || mask === '00000000' || !/^[0-9A-F]{8}$/.test(mask)) return [];
+    const covers = (address & parseInt(mask, 16)) >>> 0 === parseInt(destination, 16);
+    return covers ? [{ name, bits: parseInt(mask, 16).toString(2).replaceAll('0', '').length }] : [];
+  });
+  return subnets.sort((a, b) => b.bits - a.bits)[0]?.name;
 }
 
 /** Whether the loopback interface is up: a local address is in the table only then. */
@@ -29,12 +54,12 @@ export function parseFibTrie(text: string): string[] {
 }
 
 /** Lines of address, interface index, prefix length, scope, flags, name: scope 00 is global. */
-export function parseInet6(text: string): string[] {
+export function parseInet6(text: string): { readonly ip: string; readonly name: string }[] {
   return text.split('\n').flatMap((line) => {
-    const [address = '', , , scope, , name] = line.trim().split(/\s+/);
+    const [address = '', , , scope, , name = ''] = line.trim().split(/\s+/);
     if (scope !== '00' || name === 'lo' || !/^[0-9a-f]{32}$/.test(address)) return [];
     const groups = address.match(/.{4}/g) ?? [];
-    return [new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1)];
+    return [{ ip: new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1), name }];
   });
 }
 

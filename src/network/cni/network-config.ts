@@ -58,6 +58,11 @@ export function parseSinglePlugin(json: string): NetworkConfig {
   );
 }
 
+/** What a result cache keeps as a network's configuration: a list, or with kubenet's pods a single plugin. */
+export function parseCachedConfig(json: string): NetworkConfig {
+  return parseObject(json)?.plugins === undefined ? parseSinglePlugin(json) : parseNetworkList(json);
+}
+
 /** Whether any plugin of the network declares the capability. */
 export function wantsCapability(config: NetworkConfig, capability: string): boolean {
   return config.plugins.some(({ capabilities }) => capabilities.includes(capability));

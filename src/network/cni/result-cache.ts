@@ -22,6 +22,8 @@ const KIND = 'cniCacheV1';
 export class ResultCache {
   private readonly directory: string;
   private readonly byContainer = new Map<string, Map<string, CachedAttachment>>();
+  /** Files that are no entries, by name: damaged ones, and the bare results of old library versions. */
+  private readonly unreadable = new Map<string, CniResult | undefined>();
 
   constructor(cacheDir: string) {
     this.directory = join(cacheDir, 'results');
@@ -29,19 +31,34 @@ export class ResultCache {
 
   async load(): Promise<void> {
     this.byContainer.clear();
+    this.unreadable.clear();
     for (const name of await listDirectory(this.directory)) {
       // Half written, by a daemon that was killed.
       if (name.startsWith('.')) {
         if (name.endsWith('.dockbridge')) await rm(join(this.directory, name), { force: true });
         continue;
       }
-      const entry = decode(await readFile(join(this.directory, name), 'utf8').catch(() => ''));
+      const json = await readFile(join(this.directory, name), 'utf8').catch(() => '');
+      const entry = decode(json);
       if (entry !== undefined && fileName(entry) === name) this.remember(entry);
+      else this.unreadable.set(name, entry === undefined ? bareResult(json) : entry.result);
     }
   }
 
   of(containerId: string): CachedAttachment[] {
     return [...(this.byContainer.get(containerId)?.values() ?? [])];
+  }
+
+  /** What is filed for a container but is no entry: the results in it, as far as they can be read. */
+  unreadableOf(containerId: string): (CniResult | undefined)[] {
+    return this.unreadableNames(containerId).map((name) => this.unreadable.get(name));
+  }
+
+  async removeUnreadable(containerId: string): Promise<void> {
+    for (const name of this.unreadableNames(containerId)) {
+      await rm(join(this.directory, name), { force: true });
+      this.unreadable.delete(name);
+    }
   }
 
   values(): CachedAttachment[] {
@@ -69,6 +86,10 @@ export class ResultCache {
     if (entries?.size === 0) this.byContainer.delete(entry.containerId);
   }
 
+  private unreadableNames(containerId: string): string[] {
+    return [...this.unreadable.keys()].filter((name) => name.includes(`-${containerId}-`));
+  }
+
   private remember(entry: CachedAttachment): void {
     const entries = this.byContainer.get(entry.containerId) ?? new Map<string, CachedAttachment>();
     this.byContainer.set(entry.containerId, entries.set(fileName(entry), entry));
@@ -94,7 +115,13 @@ function encode(entry: CachedAttachment): string {
   });
 }
 
-/** Undefined for what is no attachment. Files of old library versions hold the bare result: they have no kind. */
+/** Of a file without a kind, which libraries before 0.8 wrote. */
+function bareResult(json: string): CniResult | undefined {
+  const body = parseObject(json);
+  return body !== undefined && body.kind === undefined ? body : undefined;
+}
+
+/** Undefined for what is no attachment. */
 function decode(json: string): CachedAttachment | undefined {
   const body = parseObject(json);
   if (body?.kind !== KIND) return undefined;

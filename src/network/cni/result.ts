@@ -60,18 +60,38 @@ export function convertResult(result: CniResult, version: CniVersion): CniResult
   };
 }
 
-/** Addresses inside the pod, without prefix length, IPv4 first; the order within a family is the plugin's. */
-export function podIps(result: CniResult): string[] {
+/**
+ * A pod's addresses without prefix length, IPv4 first; the order within a family is the plugin's. Other interfaces that
+ * plugins put into the pod have addresses too, which are not the pod's: those of `ifName` count, and those of no interface.
+ * @param ifName of the call: `CNI_IFNAME`.
+ */
+export function podIps(result: CniResult, ifName: string): string[] {
   const interfaces = objects(result.interfaces);
-  const inPod = readAddresses(result).filter((ip) => {
+  const inside = interfaces.filter(({ sandbox }) => text(sandbox) !== '');
+  const named = inside.filter(({ name }) => name === ifName);
+  // Plugins of clouds name none inside the pod, some name it otherwise: then what they say counts as it is.
+  const counts = named.length > 0 ? named : inside.length > 0 ? inside : interfaces;
+  const own = readAddresses(result).filter((ip) => {
     // No index, or one that leads nowhere: older plugins name no interfaces.
     const holder = typeof ip.interface === 'number' ? interfaces[ip.interface] : undefined;
-    return holder === undefined || text(holder.sandbox) !== '';
+    return holder === undefined || counts.includes(holder);
   });
-  const bare = inPod
-    .map(({ address }) => address.split('/')[0] ?? '')
-    .filter((address) => isIP(address) !== 0);
+  const bare = own.map(({ address }) => address.split('/')[0] ?? '').filter(isReachable);
   return [...new Set([...bare.filter((ip) => isIP(ip) === 4), ...bare.filter((ip) => isIP(ip) === 6)])];
+}
+
+/** The little that can still be said of an ADD whose result is lost: plugins find a pod's rules by its addresses. */
+export function resultOf(ips: readonly string[], ifName: string, netns: string): CniResult {
+  return {
+    cniVersion: '1.0.0',
+    interfaces: [{ name: ifName, sandbox: netns }],
+    ips: ips.map((ip) => ({ address: `${ip}/${isIP(ip) === 4 ? 32 : 128}`, interface: 0 })),
+  };
+}
+
+/** The loopback plugin answers too, with addresses that every pod has. */
+function isReachable(ip: string): boolean {
+  return isIP(ip) !== 0 && !ip.startsWith('127.') && ip !== '::1';
 }
 
 type Address = JsonObject & { readonly address: string };

@@ -28,6 +28,21 @@ function sandbox(id: string, pid = process.pid): EngineContainerInspect {
   return { Id: id, State: { Pid: pid } } as EngineContainerInspect;
 }
 
+/** A sandbox that another runtime made, as the Engine tells of it. */
+function othersSandbox(id: string, pid = process.pid): EngineContainerInspect {
+  return {
+    ...sandbox(id, pid),
+    Name: '/k8s_POD_web_shop_u1_3_0a1b2c3d',
+    HostConfig: {
+      NetworkMode: 'none',
+      PortBindings: {
+        '8080/tcp': [{ HostIp: '', HostPort: '80' }],
+        '53/udp': [{ HostIp: '::1', HostPort: '' }],
+      },
+    },
+  };
+}
+
 function pod(more: Partial<PodToAttach> = {}): PodToAttach {
   return { name: 'web', namespace: 'shop', uid: 'u1', annotations: {}, ports: [], dns: undefined, ...more };
 }
@@ -95,7 +110,7 @@ describe('A pod on a CNI network', () => {
     await network.attach(sandbox('c1'), pod());
     await rm(join(node.cacheDir, 'results/net-c1-eth0'));
     await reopen();
-    const { ready, ips } = await network.stateOf(sandbox('c1'));
+    const { ready, ips } = await network.stateOf(othersSandbox('c1'));
     expect(ready).toBe(true);
     expect(ips).not.toEqual([]);
     await network.detach('c1', process.pid);
@@ -162,6 +177,16 @@ describe('A pod on a CNI network', () => {
     await expectNothingLeft();
   });
 
+  it('is refused a host port of a pod that the cache does not know', async () => {
+    await node.configure(listOf(['one', { type: 'two', capabilities: { portMappings: true } }]));
+    await reopen();
+    await network.stateOf(othersSandbox('c1'));
+    const ports = [{ hostPort: 80, containerPort: 80, protocol: 'tcp' as const, hostIp: '' }];
+    expect(await rejectionOf(network.attach(sandbox('c2'), pod({ name: 'other', ports })))).toMatch(
+      /host port 80\/tcp is taken by pod shop\/web$/,
+    );
+  });
+
   it('of cri-dockerd is freed too, loopback and all', async () => {
     const entry = (networkName: string, ifName: string, config: object): string =>
       JSON.stringify({
@@ -226,6 +251,132 @@ describe('A pod on a CNI network', () => {
     );
     expect(failures).toEqual([expect.stringMatching(/host port 80\/tcp is taken by pod shop\/(web|other)$/)]);
     await network.attach(sandbox('c3'), pod({ ports: [{ ...ports[0]!, protocol: 'udp' }] }));
+  });
+});
+
+describe("A pod of another runtime's", () => {
+  const LOOPBACK_LIST = { cniVersion: '0.2.0', name: 'cni-loopback', plugins: [{ type: 'loopback' }] };
+  const LOOPBACK_RESULT = { cniVersion: '0.2.0', ip4: { ip: '127.0.0.1/8' } };
+  const ARGS = { cniArgs: [['K8S_POD_INFRA_CONTAINER_ID', 'd1']] };
+
+  async function file(name: string, body: object | string): Promise<void> {
+    await mkdir(join(node.cacheDir, 'results'), { recursive: true });
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    await writeFile(join(node.cacheDir, 'results', name), text);
+  }
+
+  function entry(networkName: string, config: object | string, more: object = ARGS): object {
+    const text = typeof config === 'string' ? config : JSON.stringify(config);
+    return {
+      ...{ kind: 'cniCacheV1', containerId: 'd1', ifName: 'eth0', networkName, ...more },
+      config: Buffer.from(text).toString('base64'),
+    };
+  }
+
+  beforeEach(() => node.plugin('loopback', ''));
+
+  it('has the addresses of its network, not of loopback or of what shares the cache', async () => {
+    const delegate = { cniVersion: '1.0.0', ips: [{ address: '192.168.7.7/24' }] };
+    await file('a-delegate-d1-eth0', { ...entry('a-delegate', listOf(['one'])), result: delegate });
+    await file('cni-loopback-d1-eth0', {
+      ...entry('cni-loopback', LOOPBACK_LIST),
+      result: LOOPBACK_RESULT,
+    });
+    await file('net-d1-eth0', { ...entry('net', listOf(['one', 'two'])), result: RESULT });
+    await reopen();
+    node.namespaces.lives.set('d1', process.pid);
+    expect(await network.stateOf(othersSandbox('d1'))).toEqual({ ready: true, ips: ['10.1.0.2', 'fd00::2'] });
+    expect(network.rememberedIps('d1')).toEqual(['10.1.0.2', 'fd00::2']);
+  });
+
+  it('has its addresses when the node has another network by now', async () => {
+    await file('cni-loopback-d1-eth0', {
+      ...entry('cni-loopback', LOOPBACK_LIST),
+      result: LOOPBACK_RESULT,
+    });
+    await file('net-d1-eth0', { ...entry('net', listOf(['one', 'two'])), result: RESULT });
+    await node.configure({ ...listOf(['one']), name: 'a-new-one' });
+    await reopen();
+    expect(network.rememberedIps('d1')).toEqual(['10.1.0.2', 'fd00::2']);
+    await network.detach('d1', 0);
+    expect(await node.story()).toEqual(['DEL two', 'DEL one', 'DEL loopback']);
+    await expectNothingLeft();
+  });
+
+  it('is not ready while an ADD of ours is unfinished, whatever else is filed for it', async () => {
+    await file('cni-loopback-d1-eth0', { ...entry('cni-loopback', LOOPBACK_LIST), result: RESULT });
+    await file('net-d1-eth0', entry('net', listOf(['one', 'two'])));
+    await reopen();
+    expect(await network.stateOf(othersSandbox('d1'))).toEqual({ ready: false, ips: [] });
+    expect(network.rememberedIps('d1')).toEqual([]);
+  });
+
+  it("is freed of kubenet's network, whose configuration is a single plugin", async () => {
+    const kubenet = { cniVersion: '0.1.0', name: 'kubenet', type: 'one' };
+    const lo = { cniVersion: '0.1.0', name: 'kubenet-loopback', type: 'loopback' };
+    const result = { cniVersion: '0.1.0', ip4: { ip: '10.95.0.2/24' } };
+    await file('kubenet-d1-eth0', { ...entry('kubenet', kubenet, {}), result });
+    await file('kubenet-loopback-d1-lo', {
+      ...entry('kubenet-loopback', lo, { ifName: 'lo' }),
+      result: LOOPBACK_RESULT,
+    });
+    await reopen();
+    expect(network.heldSandboxes()).toEqual(['d1']);
+    expect(network.rememberedIps('d1')).toEqual(['10.95.0.2']);
+    await network.detach('d1', 0);
+    expect((await node.story()).sort()).toEqual(['DEL loopback', 'DEL one']);
+    await expectNothingLeft();
+  });
+
+  it.each<[string, string | object, object | undefined]>([
+    ['the bare result of an old library', RESULT, RESULT],
+    ['damaged', '{"kind":"cniCacheV1","contai', undefined],
+    ['of a kind that nobody knows', { kind: 'cniCacheV9', result: RESULT }, undefined],
+  ])('is freed by what the Engine knows of it when its entry is %s', async (_, body, prevResult) => {
+    await node.configure(listOf([{ type: 'one', capabilities: { portMappings: true } }]));
+    await file('cni-loopback-d1-eth0', {
+      ...entry('cni-loopback', LOOPBACK_LIST),
+      result: LOOPBACK_RESULT,
+    });
+    await file('net-d1-eth0', body);
+    await file('net-stranger-eth0', 'damaged too');
+    await reopen();
+    const { ready, ips } = await network.stateOf(othersSandbox('d1'));
+    expect(ready).toBe(true);
+    await network.detach('d1', process.pid);
+    const del = (await node.calls()).find(({ plugin }) => plugin === 'one');
+    expect(del).toMatchObject({
+      ...{ command: 'DEL', containerId: 'd1', netns: '/handles/d1', ifName: 'eth0' },
+      args: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=d1;K8S_POD_UID=u1',
+    });
+    expect(del?.input.runtimeConfig).toEqual({
+      portMappings: [{ hostPort: 80, containerPort: 8080, protocol: 'tcp', hostIP: '' }],
+    });
+    expect(del?.input.prevResult).toEqual(
+      prevResult ?? {
+        cniVersion: '1.0.0',
+        interfaces: [{ name: 'eth0', sandbox: '/handles/d1' }],
+        ips: ips.map((ip) => ({ address: expect.stringContaining(`${ip}/`) as string, interface: 0 })),
+      },
+    );
+    expect(await cached()).toEqual(['net-stranger-eth0']);
+    expect(network.heldSandboxes()).toEqual([]);
+    await network.detach('d1', 0);
+    expect((await node.story()).filter((call) => call === 'DEL one')).toHaveLength(1);
+  });
+
+  it('is freed by what can be read of an entry whose configuration cannot', async () => {
+    await node.configure(listOf([{ type: 'one', capabilities: { portMappings: true } }]));
+    const capabilityArgs = { portMappings: [{ hostPort: 81, containerPort: 81, protocol: 'tcp' }] };
+    await file('net-d1-eth0', {
+      ...entry('net', 'no configuration', { ...ARGS, capabilityArgs }),
+      result: RESULT,
+    });
+    await reopen();
+    await network.detach('d1', 0);
+    const [del] = await node.calls();
+    expect(del?.input).toMatchObject({ runtimeConfig: capabilityArgs, prevResult: RESULT });
+    await expectNothingLeft();
   });
 });
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { capabilityArgs } from '../../../src/network/cni/capability-args';
 import { findConfig } from '../../../src/network/cni/config-directory';
 import { refusePortConflicts } from '../../../src/network/cni/host-ports';
-import { parseFibTrie, parseInet6 } from '../../../src/network/cni/namespace-addresses';
+import { holderByRoute, parseFibTrie, parseInet6 } from '../../../src/network/cni/namespace-addresses';
 import { parseNetworkList, parseSinglePlugin } from '../../../src/network/cni/network-config';
 import { convertResult, podIps } from '../../../src/network/cni/result';
 import type { PodPort } from '../../../src/translate/pod-to-attach';
@@ -92,19 +92,62 @@ describe('A configuration directory', () => {
 
 describe('A result', () => {
   it('has the addresses inside the pod, IPv4 first', () => {
-    expect(podIps(RESULT)).toEqual(['10.1.0.2', 'fd00::2']);
+    expect(podIps(RESULT, 'eth0')).toEqual(['10.1.0.2', 'fd00::2']);
+    // Some plugins name the node's side only.
     const onHost = { interfaces: [{ name: 'br0' }], ips: [{ address: '10.0.0.1/8', interface: 0 }] };
-    expect(podIps(onHost)).toEqual([]);
-    expect(podIps({ ip4: { ip: '10.0.0.2/8' }, ip6: { ip: 'fd00::3/64' } })).toEqual(['10.0.0.2', 'fd00::3']);
-    expect(podIps({ ips: 'none' })).toEqual([]);
+    expect(podIps(onHost, 'eth0')).toEqual(['10.0.0.1']);
+    expect(podIps({ ip4: { ip: '10.0.0.2/8' }, ip6: { ip: 'fd00::3/64' } }, 'eth0')).toEqual([
+      '10.0.0.2',
+      'fd00::3',
+    ]);
+    expect(podIps({ ips: 'none' }, 'eth0')).toEqual([]);
+  });
+
+  it('has those of the interface that was asked for, not of others inside the pod', () => {
+    const result = {
+      interfaces: [
+        { name: 'net1', sandbox: '/ns' },
+        { name: 'eth0' },
+        { name: 'eth0', sandbox: '/ns' },
+        { name: 'lo', sandbox: '/ns' },
+      ],
+      ips: [
+        { address: '192.168.7.5/24', interface: 0 },
+        { address: '10.0.0.1/24', interface: 1 },
+        { address: '10.1.0.2/24', interface: 2 },
+        { address: '127.0.0.1/8', interface: 3 },
+        { address: 'fd00::2/64' },
+      ],
+    };
+    expect(podIps(result, 'eth0')).toEqual(['10.1.0.2', 'fd00::2']);
+    expect(podIps(result, 'net1')).toEqual(['192.168.7.5', 'fd00::2']);
+  });
+
+  it('has those of whatever is inside the pod where nothing has the name that was asked for', () => {
+    const interfaces = [{ name: 'br0' }, { name: 'ib0', sandbox: '/ns' }];
+    const ips = [
+      { address: '10.0.0.1/24', interface: 0 },
+      { address: '10.1.0.2/24', interface: 1 },
+    ];
+    expect(podIps({ interfaces, ips }, 'eth0')).toEqual(['10.1.0.2']);
+  });
+
+  it("has none when it is loopback's", () => {
+    const lo = { name: 'lo', sandbox: '/ns' };
+    const ips = [
+      { address: '127.0.0.1/8', interface: 0 },
+      { address: '::1/128', interface: 0 },
+    ];
+    expect(podIps({ interfaces: [lo], ips }, 'eth0')).toEqual([]);
+    expect(podIps({ ip4: { ip: '127.0.0.1/8' } }, 'eth0')).toEqual([]);
   });
 
   it('keeps its meaning in every version', () => {
     for (const version of ['0.1.0', '0.2.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const) {
       const there = convertResult(RESULT, version);
       expect(there.cniVersion).toBe(version);
-      expect(podIps(there)).toEqual(['10.1.0.2', 'fd00::2']);
-      expect(podIps(convertResult(there, '1.0.0'))).toEqual(['10.1.0.2', 'fd00::2']);
+      expect(podIps(there, 'eth0')).toEqual(['10.1.0.2', 'fd00::2']);
+      expect(podIps(convertResult(there, '1.0.0'), 'eth0')).toEqual(['10.1.0.2', 'fd00::2']);
     }
     expect(
       convertResult(
@@ -201,6 +244,17 @@ Local:
 fd000088000000000000000000000002 02 40 00 80     eth0
 00000000000000000000000000000001 01 80 10 80       lo
 `;
-    expect(parseInet6(inet6)).toEqual(['fd00:88::2']);
+    expect(parseInet6(inet6)).toEqual([{ ip: 'fd00:88::2', name: 'eth0' }]);
+  });
+
+  it('belong to the interface with the closest subnet', () => {
+    const routes = `Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+eth0\t00000000\t0100010A\t0003\t0\t0\t0\t00000000\t0\t0\t0
+eth0\t0000010A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
+net1\t0007010A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
+`;
+    expect(holderByRoute('10.1.0.2', routes)).toBe('eth0');
+    expect(holderByRoute('10.1.7.2', routes)).toBe('net1');
+    expect(holderByRoute('192.168.0.2', routes)).toBeUndefined();
   });
 });

@@ -1,5 +1,5 @@
 import { Protocol } from '../../../src/proto/enums';
-import { toEnginePorts } from '../../../src/translate/ports';
+import { fromEnginePorts, toEnginePorts } from '../../../src/translate/ports';
 import { codeAndField } from '../support/errors';
 import { decoded, unknownEnum } from '../support/wire';
 
@@ -62,4 +62,30 @@ describe('toEnginePorts', () => {
       error: 'INVALID_ARGUMENT p[0].container_port',
     },
   ])('refuses $desc', ({ given, error }) => expect(codeAndField(() => ports(given))).toBe(error));
+});
+
+describe('fromEnginePorts', () => {
+  it('reads back what was published', () => {
+    const { PortBindings } = ports(
+      { container_port: 80, host_port: 8080 },
+      { container_port: 80, host_port: 8081, host_ip: '10.0.0.1' },
+      { protocol: Protocol.UDP, container_port: 53, host_port: 53, host_ip: '::1' },
+    );
+    expect(fromEnginePorts(PortBindings)).toEqual([
+      { hostPort: 8080, containerPort: 80, protocol: 'tcp', hostIp: '' },
+      { hostPort: 8081, containerPort: 80, protocol: 'tcp', hostIp: '10.0.0.1' },
+      { hostPort: 53, containerPort: 53, protocol: 'udp', hostIp: '::1' },
+    ]);
+  });
+
+  it('leaves out what is no host port of a pod', () => {
+    const PortBindings = {
+      '80/tcp': null,
+      '81/tcp': [{ HostIp: '', HostPort: '' }],
+      '82/tcp': [{ HostIp: '', HostPort: '90-95' }],
+      '83/icmp': [{ HostIp: '', HostPort: '83' }],
+    };
+    expect(fromEnginePorts(PortBindings)).toEqual([]);
+    expect(fromEnginePorts(undefined)).toEqual([]);
+  });
 });

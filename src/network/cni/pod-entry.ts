@@ -1,0 +1,57 @@
+import type { PodToAttach } from '../../translate/pod-to-attach';
+import type { Attachment } from './attachment';
+import { parseCachedConfig, type NetworkConfig } from './network-config';
+import { podIps } from './result';
+import type { CachedAttachment } from './result-cache';
+
+/** The interface that every pod has, as kubelet expects. */
+export const IF_NAME = 'eth0';
+
+/**
+ * The entry that says what a pod's addresses are. There may be several for the same interface: cri-dockerd and
+ * dockershim file the loopback network as `cni-loopback-<id>-eth0`, and a plugin that calls others may share the cache.
+ * @param network that the node has today: its entry is preferred.
+ * @returns undefined when none of them names an address of the pod.
+ */
+export function podEntry(
+  entries: readonly CachedAttachment[],
+  network: string | undefined,
+): CachedAttachment | undefined {
+  const own = entries.filter(({ ifName }) => ifName === IF_NAME);
+  // Nobody but us writes an entry before its ADD has succeeded: while there is one, the pod is not set up.
+  const begun = own.find(({ result }) => result === undefined);
+  const telling = own.filter((entry) => ipsOf(entry).length > 0);
+  return begun ?? telling.find(({ networkName }) => networkName === network) ?? telling[0];
+}
+
+/** Addresses by the entry; none while its ADD is not finished. */
+export function ipsOf({ result, ifName }: CachedAttachment): string[] {
+  return result === undefined ? [] : podIps(result, ifName);
+}
+
+/** Undefined for what was damaged, or was never a configuration. */
+export function configOf(entry: CachedAttachment): NetworkConfig | undefined {
+  try {
+    return parseCachedConfig(entry.config);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether it is more than loopback, which needs no undoing. */
+export function isOfPodNetwork(entry: CachedAttachment): boolean {
+  const isLoopback = configOf(entry)?.plugins.every(({ type }) => type === 'loopback') ?? false;
+  return entry.ifName === IF_NAME && !isLoopback;
+}
+
+/** `CNI_ARGS`. @param pod undefined: nobody knows any more. */
+export function cniArgs(sandboxId: string, pod: PodToAttach | undefined): Attachment['cniArgs'] {
+  const { namespace, name, uid } = pod ?? {};
+  return [
+    ['IgnoreUnknown', '1'],
+    ...(namespace === undefined ? [] : [['K8S_POD_NAMESPACE', namespace] as const]),
+    ...(name === undefined ? [] : [['K8S_POD_NAME', name] as const]),
+    ['K8S_POD_INFRA_CONTAINER_ID', sandboxId],
+    ...(uid === undefined ? [] : [['K8S_POD_UID', uid] as const]),
+  ];
+}

@@ -23,6 +23,11 @@ export class NameReservations {
     );
   }
 
+  /** Resolves when those who hold the name, or wait for it, are done with it. */
+  async whenFree(engineName: string): Promise<void> {
+    await this.lock.run(engineName, () => Promise.resolve());
+  }
+
   isHeld(engineName: string): boolean {
     return this.held.has(engineName);
   }

@@ -29,9 +29,17 @@ export class ContainerEvents {
   handle(event: EngineEvent): void {
     const { ID: id, Attributes: attributes } = event.Actor;
     if (![SANDBOX_TYPE, CONTAINER_TYPE].includes(attributes[TYPE_LABEL] ?? '')) return;
-    // The handler that creates it inspects it after the start; its death, though, is news to the handler too.
+    const { reservations } = this.parts;
+    const { name = '' } = attributes;
     const isBirth = event.Action === 'create' || event.Action === 'start';
-    if (isBirth && this.parts.reservations.isHeld(attributes.name ?? '')) return;
+    // The handler that creates it inspects it after the start; its death, though, is news to the handler too. After the
+    // handler, for the birth may be that of an earlier call's container, of which this call knows nothing.
+    if (isBirth && reservations.isHeld(name)) void reservations.whenFree(name).then(() => this.queue(event));
+    else this.queue(event);
+  }
+
+  private queue(event: EngineEvent): void {
+    const { ID: id } = event.Actor;
     this.parts.sync.lock
       .run(id, async () => {
         await this.apply(event);

@@ -35,6 +35,12 @@ export interface ContainerSyncParts {
   readonly kernelLog?: Pick<KernelLog, 'killedForMemory'> | undefined;
 }
 
+/** What has a name in the Engine; without a record when it is not a pod's. */
+export interface Discovery {
+  readonly exists: boolean;
+  readonly record: SandboxRecord | ContainerRecord | undefined;
+}
+
 /**
  * Brings what the Engine says of sandboxes and containers into the store. Work on one container never overlaps: all of
  * it runs under `lock` of its id, so a stale inspect cannot overwrite a newer one.
@@ -79,15 +85,16 @@ export class ContainerSync {
     }
   }
 
-  /** Finds a container that exists in the Engine but may not be known to us; its record, if it is one of pods'. */
-  async discover(name: string, signal?: AbortSignal): Promise<SandboxRecord | ContainerRecord | undefined> {
+  /** Finds a container that exists in the Engine but may not be known to us. */
+  async discover(name: string, signal?: AbortSignal): Promise<Discovery> {
     const { docker, store } = this.parts;
     try {
       const { Id: id } = await docker.inspectContainer(name, { signal });
       await this.refresh(id, signal);
-      return store.sandboxes.get(id) ?? store.containers.get(id);
+      const record = store.sandboxes.get(id) ?? store.containers.get(id);
+      return { exists: record !== undefined || store.foreign.get(id) !== undefined, record };
     } catch (error) {
-      if (hasStatus(error, 404)) return undefined;
+      if (hasStatus(error, 404)) return { exists: false, record: undefined };
       throw error;
     }
   }

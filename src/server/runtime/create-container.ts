@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import { hasStatus } from '../../docker/errors';
 import { alreadyExists, failedPrecondition, notFound } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
@@ -9,12 +7,13 @@ import { checkContainer, type CheckedContainer } from '../../translate/container
 import { toContainerCreate } from '../../translate/container-create';
 import { createdContainer } from '../../translate/container-record';
 import { featuresFor } from '../../translate/engine-facts';
-import { containerEngineName, uniqueEngineName, type ContainerIdentity } from '../../translate/names';
+import { containerEngineName, type ContainerIdentity } from '../../translate/names';
 import { isReady } from '../../translate/sandbox-status';
 import { needsHostDevices } from '../../translate/container-security';
 import { requireLoadedProfile } from '../container/apparmor-profile';
 import { explainCreateFailure } from '../container/create-failure';
 import { createInEngine } from '../container/create-in-engine';
+import { createOnce, type Creation } from '../container/create-once';
 import { listHostDevices } from '../container/host-devices';
 import { requireSubPaths } from '../container/image-sub-paths';
 import { imageToRun } from '../container/image-to-run';
@@ -48,23 +47,24 @@ export async function createContainer(
       .ofSandbox(sandbox.id)
       .find((held) => isSameContainer(held, checked.metadata));
     if (known !== undefined) return lostOne(known);
-    if (services.store.containers.byName(name) !== undefined)
-      return create(services, checked, sandbox, unique(name), signal);
-    try {
-      return await create(services, checked, sandbox, name, signal);
-    } catch (error) {
-      if (!hasStatus(error, 409)) throw error;
-      const found = await services.containerSync.discover(name, signal);
-      // Another sandbox's logs and status are not ours to destroy.
-      if (found?.kind === 'container' && found.sandboxId === sandbox.id) return lostOne(found);
-      return create(services, checked, sandbox, unique(name), signal);
-    }
+    return createOnce(services, name, creationIn(services, checked, sandbox, signal), signal);
   });
   return { container_id: containerId };
 }
 
-function unique(name: string): string {
-  return uniqueEngineName(name, randomBytes(4).toString('hex'));
+function creationIn(
+  services: Services,
+  checked: CheckedContainer,
+  sandbox: SandboxRecord,
+  signal: AbortSignal,
+): Creation {
+  return {
+    create: (engineName) => create(services, checked, sandbox, engineName, signal),
+    judge: async (holder) =>
+      // Another sandbox's logs and status are not ours to destroy.
+      holder?.kind === 'container' && holder.sandboxId === sandbox.id ? { id: lostOne(holder) } : 'stranger',
+    owner: sandbox.id,
+  };
 }
 
 function isSameContainer({ metadata }: ContainerRecord, wanted: ContainerIdentity): boolean {

@@ -1,16 +1,15 @@
-import { randomBytes } from 'node:crypto';
-import { hasStatus } from '../../docker/errors';
 import { alreadyExists, failedPrecondition, internal, messageOf } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, SandboxMetadata, SandboxRecord } from '../../store/records';
 import { keepResolvConf } from '../../network/resolv-conf-file';
 import { toCheckpoint } from '../../translate/cri-dockerd-checkpoint';
-import { sandboxEngineName, uniqueEngineName } from '../../translate/names';
+import { sandboxEngineName } from '../../translate/names';
 import { toPodToAttach } from '../../translate/pod-to-attach';
 import { checkSandbox, toSandboxCreate, type CheckedSandbox } from '../../translate/sandbox-create';
 import { isReady } from '../../translate/sandbox-status';
 import { createInEngine } from '../container/create-in-engine';
+import { createOnce, type Creation } from '../container/create-once';
 import { removeFromEngine } from '../container/remove-from-engine';
 import { loadSeccompOptions } from '../container/seccomp-profile';
 import { startInEngine } from '../container/start-in-engine';
@@ -37,7 +36,7 @@ export async function runPodSandbox(
       const adopted = await adopt(services, known, checked.metadata);
       if (adopted !== undefined) return adopted;
     }
-    return createOrAdopt(services, checked, name, signal);
+    return createOnce(services, name, creationOf(services, checked, signal), signal);
   });
   return { pod_sandbox_id: sandboxId };
 }
@@ -62,25 +61,17 @@ async function adopt(
   return undefined;
 }
 
-async function createOrAdopt(
-  services: Services,
-  checked: CheckedSandbox,
-  name: string,
-  signal: AbortSignal,
-): Promise<string> {
-  try {
-    return await create(services, checked, name, signal);
-  } catch (error) {
-    if (!hasStatus(error, 409)) throw error;
-    // Somebody has the name that we do not know of: our own lost call, cri-dockerd, or a stranger.
-    const holder = await services.containerSync.discover(name, signal);
-    if (isSamePod(holder, checked.metadata)) {
+function creationOf(services: Services, checked: CheckedSandbox, signal: AbortSignal): Creation {
+  return {
+    create: (engineName) => create(services, checked, engineName, signal),
+    // Who has a name that we do not know of: our own lost call, cri-dockerd, or a stranger.
+    judge: async (holder) => {
+      if (!isSamePod(holder, checked.metadata)) return 'stranger';
       const adopted = await adopt(services, holder, checked.metadata);
-      if (adopted !== undefined) return adopted;
-      return create(services, checked, name, signal);
-    }
-    return create(services, checked, uniqueEngineName(name, randomBytes(4).toString('hex')), signal);
-  }
+      return adopted === undefined ? 'removed' : { id: adopted };
+    },
+    owner: checked.metadata.uid,
+  };
 }
 
 function isSamePod(

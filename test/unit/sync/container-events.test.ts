@@ -41,6 +41,38 @@ describe('ContainerEvents', () => {
     expect(container()).toMatchObject({ state: 'running', pid: 4711 });
   });
 
+  describe('a birth under a name that a handler holds', () => {
+    const { signal } = new AbortController();
+
+    it.each(['create', 'start'])(
+      "is looked at after the handler: it may be an earlier call's (%s)",
+      async (action) => {
+        const { engine, events, reservations, store } = syncRoom();
+        const handler = gate();
+        const held = reservations.hold('k8s_app_w_s_u_0', signal, () => handler.promise);
+        await settle();
+        engine.containers.set(CONTAINER_ID, containerInspect({ name: 'k8s_app_w_s_u_0' }));
+        events.handle(containerEvent(action, { name: 'k8s_app_w_s_u_0' }));
+        await settle();
+        expect(engine.calls).toEqual([]);
+        handler.resolve();
+        await held;
+        await until(() => store.containers.get(CONTAINER_ID) !== undefined);
+      },
+    );
+
+    it("costs nothing when it is the handler's own", async () => {
+      const { engine, events, reservations, sync } = syncRoom();
+      engine.containers.set(CONTAINER_ID, containerInspect({ name: 'k8s_app_w_s_u_0' }));
+      await reservations.hold('k8s_app_w_s_u_0', signal, async () => {
+        events.handle(containerEvent('create', { name: 'k8s_app_w_s_u_0' }));
+        await sync.refresh(CONTAINER_ID);
+      });
+      await settle();
+      expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`]);
+    });
+  });
+
   describe('die', () => {
     it('of a known container: exited with its code, without an Engine call', async () => {
       const { told, engine, container } = await roomOf(containerInspect());

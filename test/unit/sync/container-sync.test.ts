@@ -241,15 +241,15 @@ describe('discover', () => {
   ])('$desc by name', async ({ inspect, kind }) => {
     const named = kind === 'container' ? { ...inspect, Name: '/k8s_app_w_s_u_0' } : inspect;
     const { sync } = roomWith(named);
-    expect((await sync.discover(named.Name.slice(1)))?.kind).toBe(kind);
+    expect(await sync.discover(named.Name.slice(1))).toMatchObject({ exists: true, record: { kind } });
   });
 
   it.each([
-    { desc: 'nobody', name: 'other' },
-    { desc: 'a stranger', name: 'stranger' },
-  ])('$desc: undefined', async ({ name }) => {
+    { desc: 'nobody', name: 'other', exists: false },
+    { desc: 'a stranger', name: 'stranger', exists: true },
+  ])('$desc: no record', async ({ name, exists }) => {
     const inspect = containerInspect({ name: 'stranger' });
     const { sync } = roomWith({ ...inspect, Config: { Image: 'x', Labels: {} } });
-    expect(await sync.discover(name)).toBeUndefined();
+    expect(await sync.discover(name)).toEqual({ exists, record: undefined });
   });
 });

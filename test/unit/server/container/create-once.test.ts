@@ -1,0 +1,99 @@
+import { EngineError } from '../../../../src/docker/errors';
+import { cancelled, unavailable } from '../../../../src/lib/errors';
+import { createOnce, type Creation, type Verdict } from '../../../../src/server/container/create-once';
+import type { Services } from '../../../../src/server/services';
+import type { Discovery } from '../../../../src/sync/container-sync';
+import { rejectionOf } from '../../support/errors';
+import { containerRecord } from '../../support/records';
+
+const NAME = 'k8s_app_w_s_u_0';
+const MINE = containerRecord();
+const ABSENT: Discovery = { exists: false, record: undefined };
+const STRANGER: Discovery = { exists: true, record: undefined };
+const taken = () => new EngineError('FAILED_PRECONDITION', 409, 'Conflict. The container name is in use');
+
+/**
+ * An Engine where `creates` are the answers to the creates of one name after the other, `looks` those to what has the
+ * name; the last one is given again and again.
+ */
+function engineThat(creates: (string | Error)[], looks: Discovery[], verdict: Verdict = { id: MINE.id }) {
+  const calls: string[] = [];
+  const next = <T>(answers: T[]): T => (answers.length > 1 ? answers.shift() : answers[0]) as T;
+  const creation: Creation = {
+    create: async (name) => {
+      calls.push(`create ${name}`);
+      const answer = next(creates);
+      if (typeof answer === 'string') return Promise.resolve(answer);
+      throw answer;
+    },
+    judge: (holder) => Promise.resolve(holder === undefined ? 'stranger' : verdict),
+    owner: 'sandbox',
+    patienceMs: 300,
+  };
+  const discover = (name: string) => {
+    calls.push(`look ${name}`);
+    return Promise.resolve(next(looks));
+  };
+  const services = { containerSync: { discover } } as unknown as Services;
+  const controller = new AbortController();
+  return { calls, controller, run: () => createOnce(services, NAME, creation, controller.signal) };
+}
+
+describe('a name that is taken by a container that does not exist', () => {
+  it('is waited for until the Engine has finished the lost create, which is then ours', async () => {
+    const { run, calls } = engineThat([taken()], [ABSENT, ABSENT, { exists: true, record: MINE }]);
+    expect(await run()).toBe(MINE.id);
+    expect(calls).toEqual(Array.from({ length: 3 }, () => [`create ${NAME}`, `look ${NAME}`]).flat());
+  });
+
+  it('is used when the lost create failed, or a removal has ended', async () => {
+    const { run, calls } = engineThat([taken(), taken(), 'new'], [ABSENT]);
+    expect(await run()).toBe('new');
+    expect(new Set(calls)).toEqual(new Set([`create ${NAME}`, `look ${NAME}`]));
+  });
+
+  it('never gets a second container under another name: UNAVAILABLE in the end', async () => {
+    const { run, calls } = engineThat([taken()], [ABSENT]);
+    expect(await rejectionOf(run())).toMatch(
+      /^UNAVAILABLE Docker Engine says that the name k8s_app_w_s_u_0 is taken/,
+    );
+    expect(new Set(calls)).toEqual(new Set([`create ${NAME}`, `look ${NAME}`]));
+  });
+
+  it('is waited for no longer than the caller waits', async () => {
+    const { run, controller } = engineThat([taken()], [ABSENT]);
+    const running = rejectionOf(run());
+    controller.abort(cancelled('gone'));
+    expect(await running).toBe('CANCELLED gone');
+  });
+});
+
+describe('a name that somebody has', () => {
+  it('is gone round, always in the same way', async () => {
+    const names = async () => {
+      const { run, calls } = engineThat([taken(), 'new'], [STRANGER]);
+      expect(await run()).toBe('new');
+      return calls;
+    };
+    const calls = await names();
+    expect(calls).toEqual([`create ${NAME}`, `look ${NAME}`, expect.stringMatching(/_[0-9a-f]{8}$/)]);
+    expect(await names()).toEqual(calls);
+  });
+
+  it('is tried again when it was a leftover that is removed now', async () => {
+    const { run, calls } = engineThat([taken(), 'new'], [{ exists: true, record: MINE }], 'removed');
+    expect(await run()).toBe('new');
+    expect(calls).toEqual([`create ${NAME}`, `look ${NAME}`, `create ${NAME}`]);
+  });
+
+  it('fails when strangers have both names', async () => {
+    const { run } = engineThat([taken()], [STRANGER]);
+    expect(await rejectionOf(run())).toMatch(/Conflict/);
+  });
+});
+
+it('passes on whatever else is wrong', async () => {
+  const { run, calls } = engineThat([unavailable('torn')], [ABSENT]);
+  expect(await rejectionOf(run())).toBe('UNAVAILABLE torn');
+  expect(calls).toEqual([`create ${NAME}`]);
+});

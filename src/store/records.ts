@@ -44,6 +44,8 @@ export interface SandboxRecord extends EngineContainerRecord {
   readonly runtimeHandler: string;
   /** False between the start of the pause process and the end of its network setup. */
   readonly networkReady: boolean;
+  /** Whether a stop or a removal of the pod was begun: from then on nothing starts in it, whatever becomes of that call. */
+  readonly stopping: boolean;
   readonly namespaces: NamespaceModes;
   readonly hostname: string;
   readonly logDirectory: string;

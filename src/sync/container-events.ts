@@ -27,7 +27,7 @@ export class ContainerEvents {
 
   /** Returns at once; the work is queued behind whatever else is done to that container. */
   handle(event: EngineEvent): void {
-    const { ID: id, Attributes: attributes } = event.Actor;
+    const { Attributes: attributes } = event.Actor;
     if (![SANDBOX_TYPE, CONTAINER_TYPE].includes(attributes[TYPE_LABEL] ?? '')) return;
     const { reservations } = this.parts;
     const { name = '' } = attributes;

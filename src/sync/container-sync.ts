@@ -114,8 +114,11 @@ export class ContainerSync {
       ? sandboxFromInspect(inspect, await network.stateOf(inspect))
       : undefined;
     if (sandbox !== undefined) {
-      store.sandboxes.put(sandbox);
-      return sandbox;
+      // The Engine does not know that its pod is being stopped.
+      const stopping = store.sandboxes.get(sandbox.id)?.stopping ?? false;
+      const known = { ...sandbox, stopping };
+      store.sandboxes.put(known);
+      return known;
     }
     const type = inspect.Config.Labels?.[TYPE_LABEL];
     const container = type === CONTAINER_TYPE ? containerFromInspect(inspect) : undefined;
@@ -126,7 +129,18 @@ export class ContainerSync {
     }
     const record = await this.withMemory(container, keepLimits);
     await this.putContainer(record);
+    await this.endStray(record);
     return record;
+  }
+
+  /** A start whose caller has given up may come after the stop of its pod, which kubelet believes dead by then. */
+  private async endStray({ id, state, sandboxId }: ContainerRecord): Promise<void> {
+    const { docker, store, logger } = this.parts;
+    if (state !== 'running' || store.sandboxes.get(sandboxId)?.stopping !== true) return;
+    logger.warn('A container that started in a stopped pod is ended', { container: id, sandbox: sandboxId });
+    await docker.stopContainer(id, 0).catch((error: unknown) => {
+      logger.error('A container runs on in a stopped pod', { container: id, error: messageOf(error) });
+    });
   }
 
   /** With what only we know of it: values that an update brought, and why the Engine refused to start it. */

@@ -46,6 +46,7 @@ export function sandboxFromInspect(
     pid: container.State.Pid,
     // cri-dockerd keeps no word of the handler: the runtime is what its pods' containers must have too.
     runtimeHandler: extra?.runtimeHandler ?? container.HostConfig.Runtime ?? '',
+    stopping: false,
     networkReady: namespaces.network === NamespaceMode.NODE || network.ready,
     namespaces,
     hostname: container.Config.Hostname ?? '',

@@ -2,9 +2,9 @@ import type { cri } from '../proto';
 import { NamespaceMode, PodSandboxState } from '../proto/enums';
 import type { SandboxRecord } from '../store/records';
 
-/** READY is a running pause process with its network done; everything else is NOTREADY. */
-export function isReady(sandbox: SandboxRecord): boolean {
-  return (sandbox.state === 'running' || sandbox.state === 'paused') && sandbox.networkReady;
+/** READY is a running pause process with its network done that nobody has begun to stop; everything else is NOTREADY. */
+export function isReady({ state, networkReady, stopping }: SandboxRecord): boolean {
+  return (state === 'running' || state === 'paused') && networkReady && !stopping;
 }
 
 export function sandboxState(sandbox: SandboxRecord): PodSandboxState {

@@ -23,7 +23,7 @@ export type Verdict =
 export interface Creation {
   readonly create: (engineName: string) => Promise<string>;
   /** @param holder undefined for a container that is not a pod's. */
-  readonly judge: (holder: SandboxRecord | ContainerRecord | undefined) => Promise<Verdict>;
+  readonly judge: (holder: SandboxRecord | ContainerRecord | undefined) => Verdict | Promise<Verdict>;
   /** Tells this container's longer name from that of any other with the same name. */
   readonly owner: string;
   /** Other limits than usual, for tests. */

@@ -19,6 +19,7 @@ import { requireSubPaths } from '../container/image-sub-paths';
 import { imageToRun } from '../container/image-to-run';
 import { requireKernelValues } from '../container/kernel-values';
 import { withMountImages } from '../container/mount-images';
+import { removeFromEngine } from '../container/remove-from-engine';
 import { loadSeccompOptions } from '../container/seccomp-profile';
 import { wasStarted } from '../container/state';
 import { grantable, hasSecurityOption } from '../engine-facts';
@@ -60,8 +61,8 @@ function creationIn(
 ): Creation {
   return {
     create: (engineName) => create(services, checked, sandbox, engineName, signal),
-    judge: async (holder) =>
-      // Another sandbox's logs and status are not ours to destroy.
+    // Another sandbox's logs and status are not ours to destroy.
+    judge: (holder) =>
       holder?.kind === 'container' && holder.sandboxId === sandbox.id ? { id: lostOne(holder) } : 'stranger',
     owner: sandbox.id,
   };
@@ -137,8 +138,17 @@ async function create(
     const id = await createInEngine(services, name, body, signal);
     await requireSubPaths(services, id, body, mounts, 'config.mounts', signal);
     store.containers.put(createdContainer(id, name, body, image, Date.now()));
+    await requireLivingPod(services, sandbox.id, id);
     return id;
   } catch (error) {
     throw await explainCreateFailure(error, checked, settings.localEngine);
   }
+}
+
+/** The pod may have been stopped or removed while the Engine was creating: nobody would ever remove this container. */
+async function requireLivingPod(services: Services, sandboxId: string, id: string): Promise<void> {
+  const sandbox = services.store.sandboxes.get(sandboxId);
+  if (sandbox !== undefined && !sandbox.stopping) return;
+  await removeFromEngine(services, id);
+  throw failedPrecondition(`pod sandbox ${sandboxId} was stopped while its container was created`);
 }

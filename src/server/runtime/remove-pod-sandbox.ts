@@ -1,10 +1,8 @@
-import { forEachLimited } from '../../lib/concurrency';
 import type { cri, Decoded } from '../../proto';
 import { removeFromEngine } from '../container/remove-from-engine';
+import { markStopping, removeContainersOf } from '../container/sandbox-containers';
 import { findSandbox } from '../lookup';
 import type { CallContext, Services } from '../services';
-
-const CONCURRENT_REMOVALS = 8;
 
 /** Removes the pod's containers and its sandbox, running or not. Unknown is success. */
 export async function removePodSandbox(
@@ -15,10 +13,11 @@ export async function removePodSandbox(
   const { store, network } = services;
   const sandbox = findSandbox(store, request.pod_sandbox_id);
   if (sandbox === undefined) return {};
-  await forEachLimited(store.containers.ofSandbox(sandbox.id), CONCURRENT_REMOVALS, ({ id }) =>
-    removeFromEngine(services, id, signal),
-  );
+  markStopping(services, sandbox.id);
+  await removeContainersOf(services, sandbox.id, signal);
   await network.detach(sandbox.id, sandbox.pid);
+  // What a create that had begun before the mark has made meanwhile.
+  await removeContainersOf(services, sandbox.id, signal);
   await removeFromEngine(services, sandbox.id, signal);
   return {};
 }

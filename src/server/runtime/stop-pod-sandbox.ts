@@ -1,17 +1,14 @@
-import { forEachLimited } from '../../lib/concurrency';
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
 import type { SandboxRecord } from '../../store/records';
+import { markStopping, stopContainersOf } from '../container/sandbox-containers';
 import { isRunning } from '../container/state';
-import { afterStart, stopAndSettle, stopInEngine } from '../container/stop-in-engine';
+import { stopInEngine } from '../container/stop-in-engine';
 import { findSandbox } from '../lookup';
 import type { CallContext, Services } from '../services';
 
-/** Containers are killed, not asked: kubelet has stopped them gracefully before. */
-const CONTAINER_GRACE_SECONDS = 0;
 /** A pause process ends at once; this is for one that hangs. */
 const PAUSE_GRACE_SECONDS = 5;
-const CONCURRENT_STOPS = 16;
 
 /** Stops the pod's containers, then its sandbox. Unknown or stopped already is success. */
 export async function stopPodSandbox(
@@ -26,13 +23,12 @@ export async function stopPodSandbox(
     await network.detach(request.pod_sandbox_id, 0);
     return {};
   }
-  await forEachLimited(store.containers.ofSandbox(sandbox.id), CONCURRENT_STOPS, async (known) => {
-    const container = await afterStart(services, known, signal);
-    if (container === undefined || !isRunning(container)) return;
-    await stopAndSettle(services, container.id, CONTAINER_GRACE_SECONDS, signal);
-  });
+  markStopping(services, sandbox.id);
+  await stopContainersOf(services, sandbox.id, signal);
   // While the pause process lives: plugins want to see the namespace.
   await network.detach(sandbox.id, sandbox.pid);
+  // A start that was cut off before the mark may have gone on in the Engine meanwhile.
+  await stopContainersOf(services, sandbox.id, signal);
   const isHost = sandbox.namespaces.network === NamespaceMode.NODE;
   if (!isHost) await change(services, sandbox.id, { networkReady: false, ips: [] });
   if (isRunning(sandbox) && (await stopInEngine(services, sandbox.id, PAUSE_GRACE_SECONDS, signal)))

@@ -38,6 +38,7 @@ export function sandboxRecord(over: Partial<SandboxRecord> = {}): SandboxRecord 
     pid: 100,
     runtimeHandler: '',
     networkReady: true,
+    stopping: false,
     namespaces: {
       network: NamespaceMode.POD,
       pid: NamespaceMode.CONTAINER,

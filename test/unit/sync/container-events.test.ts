@@ -73,6 +73,20 @@ describe('ContainerEvents', () => {
     });
   });
 
+  it('a start in a pod that was told to stop is ended', async () => {
+    const { told, engine, store } = await roomOf(
+      sandboxInspect(),
+      containerInspect({ state: CREATED_STATE }),
+    );
+    store.sandboxes.put({ ...store.sandboxes.get(SANDBOX_ID)!, stopping: true });
+    engine.containers.set(CONTAINER_ID, containerInspect());
+    await told(containerEvent('start'));
+    expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`, `stopContainer ${CONTAINER_ID}`]);
+    // The sandbox's next inspect knows nothing of the stop.
+    await told(containerEvent('rename', { id: SANDBOX_ID }));
+    expect(store.sandboxes.get(SANDBOX_ID)?.stopping).toBe(true);
+  });
+
   describe('die', () => {
     it('of a known container: exited with its code, without an Engine call', async () => {
       const { told, engine, container } = await roomOf(containerInspect());

@@ -31,6 +31,7 @@ describe('sandboxFromInspect', () => {
       pid: 31415,
       runtimeHandler: '',
       networkReady: true,
+      stopping: false,
       namespaces: { network: POD, pid: CONTAINER, ipc: POD, targetId: '' },
       hostname: 'web-0',
       logDirectory: `/var/log/pods/shop_web-0_${UID}`,

@@ -11,8 +11,8 @@ import type {
 import type { ContainerExtra } from './container-create';
 import type { EngineContainerCreate, EngineContainerInspect, EngineHostConfig } from './engine';
 import { decodeLabels, LOG_PATH_LABEL, readExtra, SANDBOX_ID_LABEL } from './labels';
-import { fromEngineMounts } from './engine-mounts';
 import { toEngineState } from './engine-state';
+import { fromEngineMounts } from './inspected-mounts';
 import { isKey, isPageSize } from './kernel-values';
 import { parseEngineName, withoutSlash } from './names';
 import { fromEngineResources } from './resources';
@@ -78,7 +78,7 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     userSpecifiedImage: extra?.image.userSpecified ?? '',
     imageAnnotations: extra?.image.annotations ?? {},
     imageId: container.Image,
-    mounts: readMounts(extra?.mounts) ?? fromEngineMounts(container.HostConfig),
+    mounts: readMounts(extra?.mounts) ?? fromEngineMounts(container),
     resources: fromEngineResources(container.HostConfig, readKernel(extra?.kernel)),
     user: readUser(extra?.user),
     logPath: engineLabels[LOG_PATH_LABEL] ?? '',

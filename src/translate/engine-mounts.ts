@@ -4,7 +4,7 @@ import type { MountImageRecord, MountRecord } from '../store/records';
 import type { EngineHostConfig, EngineMount } from './engine';
 import type { EngineFeatures } from './engine-facts';
 
-const { PROPAGATION_PRIVATE, PROPAGATION_HOST_TO_CONTAINER, PROPAGATION_BIDIRECTIONAL } = MountPropagation;
+const { PROPAGATION_HOST_TO_CONTAINER, PROPAGATION_BIDIRECTIONAL } = MountPropagation;
 
 type Propagation = NonNullable<NonNullable<EngineMount['BindOptions']>['Propagation']>;
 
@@ -125,21 +125,4 @@ function imageMount(
 /** kubelet looks for these words at the start of a message. */
 function prefixed(word: 'RROUnsupported' | 'ImageVolumeMountFailed', error: RuntimeError): RuntimeError {
   return new RuntimeError(error.code, `${word}: ${error.message}`);
-}
-
-/** For containers that carry no label of ours: cri-dockerd makes binds only. */
-export function fromEngineMounts(host: EngineHostConfig): MountRecord[] {
-  return (host.Mounts ?? []).map((mount) => ({
-    containerPath: mount.Target,
-    hostPath: mount.Source,
-    readonly: mount.ReadOnly ?? false,
-    selinuxRelabel: false,
-    propagation: fromEnginePropagation(mount.BindOptions?.Propagation),
-    recursiveReadOnly: mount.BindOptions?.ReadOnlyForceRecursive ?? false,
-  }));
-}
-
-function fromEnginePropagation(propagation: string | undefined): MountPropagation {
-  if (propagation === 'rshared') return PROPAGATION_BIDIRECTIONAL;
-  return propagation === 'rslave' ? PROPAGATION_HOST_TO_CONTAINER : PROPAGATION_PRIVATE;
 }

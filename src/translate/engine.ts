@@ -30,10 +30,10 @@ export interface EngineInfo {
 }
 
 export interface EngineMount {
-  /** `image` from API 1.48 on. */
-  Type: 'bind' | 'image';
-  /** A path of the host, or an image's id. */
-  Source: string;
+  /** `image` from API 1.48 on; of the last two are only mounts that others asked for. */
+  Type: 'bind' | 'image' | 'volume' | 'tmpfs';
+  /** A path of the host, an image's id, or a volume's name; none for tmpfs and a nameless volume. */
+  Source?: string;
   Target: string;
   /** The Engine leaves false out when it answers. */
   ReadOnly?: boolean;
@@ -44,6 +44,17 @@ export interface EngineMount {
     ReadOnlyForceRecursive?: boolean;
   };
   ImageOptions?: { Subpath?: string };
+}
+
+/** A mount as it was made, of whatever kind. */
+export interface EngineMountPoint {
+  Type: string;
+  /** Where it is on the Engine's machine, a volume's directory too; none for tmpfs. */
+  Source?: string;
+  Destination: string;
+  /** The options of a bind as given. */
+  Mode?: string;
+  RW: boolean;
 }
 
 export interface EnginePortBinding {
@@ -89,6 +100,8 @@ export interface EngineHostConfig extends EngineResources {
   Mounts?: EngineMount[] | null;
   /** `SOURCE:TARGET:OPTIONS`. */
   Binds?: string[] | null;
+  /** Options by path. */
+  Tmpfs?: Record<string, string> | null;
   Devices?: { PathOnHost: string; PathInContainer: string; CgroupPermissions: string }[] | null;
   DeviceCgroupRules?: string[] | null;
   DeviceRequests?: { Driver: string; DeviceIDs: string[] }[] | null;
@@ -146,6 +159,7 @@ export interface EngineContainerInspect {
     StopSignal?: string;
   };
   HostConfig: EngineHostConfig;
+  Mounts?: EngineMountPoint[] | null;
   NetworkSettings: {
     SandboxKey?: string;
     Networks?: Record<string, { IPAddress?: string; GlobalIPv6Address?: string }> | null;

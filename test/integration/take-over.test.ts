@@ -1,13 +1,27 @@
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { NamespaceMode, PodSandboxState, Protocol } from '../../src/proto/enums';
+import {
+  ContainerState,
+  MountPropagation,
+  NamespaceMode,
+  PodSandboxState,
+  Protocol,
+} from '../../src/proto/enums';
 import { CniNode } from './support/cni-node';
 import { TestDaemon } from './support/daemon';
 import { engineCall, engineLeftovers, startPrivateEngine, type PrivateEngine } from './support/engine';
 import { Incumbent, type IncumbentKind, type IncumbentOptions } from './support/incumbent';
-import { podConfig, sandboxStatus, untilStore } from './support/pods';
+import {
+  containerConfig,
+  containerStatus,
+  FOREVER,
+  podConfig,
+  sandboxStatus,
+  untilStore,
+} from './support/pods';
 
+const { PROPAGATION_PRIVATE, PROPAGATION_HOST_TO_CONTAINER } = MountPropagation;
 const KINDS: IncumbentKind[] = ['dockershim', 'cri-dockerd-0.4', 'cri-dockerd-master'];
 const HOST_NETWORK = { linux: { security_context: { namespace_options: { network: NamespaceMode.NODE } } } };
 const PORTS = [{ protocol: Protocol.TCP, container_port: 80, host_port: 8080, host_ip: '' }];
@@ -157,6 +171,59 @@ describe.each(KINDS)('A pod that %s made', (kind) => {
     await test.client.call('StopPodSandbox', { pod_sandbox_id: pod });
     await test.client.call('RemovePodSandbox', { pod_sandbox_id: pod });
     expect((await test.client.call('ListPodSandbox', {})).items).toEqual([]);
+  });
+});
+
+describe.each(KINDS)('A container that %s made', (kind) => {
+  const identity = {
+    metadata: { name: 'app', attempt: 2 },
+    labels: { 'io.kubernetes.container.name': 'app' },
+    annotations: {
+      'io.kubernetes.container.hash': 'abc123',
+      'io.kubernetes.container.restartCount': '2',
+      'io.kubernetes.container.terminationMessagePath': '/dev/termination-log',
+    },
+  };
+
+  it('keeps its identity, state, times and mounts, running or ended or never started', async () => {
+    const source = await mkdtemp(join(test.directory, 'volumes-'));
+    await writeFile(join(source, 'message'), '');
+    const mounts = [
+      { container_path: '/dev/termination-log', host_path: join(source, 'message') },
+      { container_path: '/etc/config', host_path: source, readonly: true },
+      { container_path: '/late', host_path: source, propagation: PROPAGATION_HOST_TO_CONTAINER },
+    ];
+    const made = await takeOver({ kind }, async (incumbent) => {
+      const pod = await incumbent.runPod(
+        podConfig(test, { metadata: { name: 'web', namespace: 'shop', uid: 'u' } }),
+      );
+      const config = containerConfig('app', FOREVER, { ...identity, mounts });
+      const done = containerConfig('done', 'exit 3', { metadata: { name: 'done', attempt: 0 } });
+      const name = 'k8s_waits_web_shop_u_7_0a1b2c3d';
+      const waits = containerConfig('waits', FOREVER, { metadata: { name: 'waits', attempt: 7 } });
+      const ended = await incumbent.runContainer(pod, done);
+      await engineCall(engine.dockerHost, 'POST', `/containers/${ended}/wait`);
+      return {
+        ended,
+        running: await incumbent.runContainer(pod, config, { Tmpfs: { '/scratch': 'size=1m' } }),
+        created: await incumbent.createContainer(pod, waits, {}, name),
+      };
+    });
+    const status = await containerStatus(test, made.running);
+    expect(status).toMatchObject({ ...identity, state: ContainerState.CONTAINER_RUNNING });
+    const plain = { readonly: false, propagation: PROPAGATION_PRIVATE };
+    expect(status.mounts).toEqual(
+      [...mounts, { container_path: '/scratch', host_path: '' }].map(
+        (mount) => expect.objectContaining({ ...plain, ...mount }) as object,
+      ),
+    );
+    expect(await containerStatus(test, made.ended)).toMatchObject({
+      ...{ state: ContainerState.CONTAINER_EXITED, exit_code: 3, reason: 'Error' },
+    });
+    expect(await containerStatus(test, made.created)).toMatchObject({
+      ...{ state: ContainerState.CONTAINER_CREATED, metadata: { name: 'waits', attempt: 7 } },
+    });
+    await expectSteady([]);
   });
 });
 

@@ -1,6 +1,7 @@
 import { MountPropagation } from '../../../src/proto/enums';
 import type { MountRecord } from '../../../src/store/records';
-import { fromEngineMounts, toEngineMounts } from '../../../src/translate/engine-mounts';
+import { toEngineMounts } from '../../../src/translate/engine-mounts';
+import { fromEngineMounts } from '../../../src/translate/inspected-mounts';
 import { codeAndField, thrownBy } from '../support/errors';
 import { engineFeatures, NO_FEATURES } from '../support/records';
 
@@ -53,14 +54,8 @@ describe('a bind', () => {
 
   it.each(ROWS)('$desc: read back', ({ given }) => {
     const record = { ...BIND, ...given };
-    expect(fromEngineMounts(toEngineMounts([record], engineFeatures(), false, 'm'))).toEqual([record]);
-  });
-
-  it.each([{ Mounts: null }, {}])('none: %p', (host) => expect(fromEngineMounts(host)).toEqual([]));
-
-  it('is read back where an Engine left things out', () => {
-    const host = { Mounts: [{ Type: 'bind' as const, Source: '/srv/data', Target: '/data' }] };
-    expect(fromEngineMounts(host)).toEqual([BIND]);
+    const HostConfig = toEngineMounts([record], engineFeatures(), false, 'm');
+    expect(fromEngineMounts({ HostConfig })).toEqual([record]);
   });
 
   it('is not made recursively read-only by an Engine that cannot', () => {

@@ -84,7 +84,7 @@ export class Daemon {
   ): Promise<Daemon> {
     const metrics = new DaemonMetrics(DOCKBRIDGE_VERSION);
     const engineSide = await createEngineSide(settings, { logger, logs, metrics }, hooks);
-    const { docker, localEngine, store, probes, stats, imageSync, link } = engineSide;
+    const { docker, localEngine, store, probes, stats, imageSync, link, lanes } = engineSide;
     const podEvents = new PodEvents(store);
     const rights = await readNodeRights();
     tellRights(rights, logger);
@@ -136,7 +136,7 @@ export class Daemon {
       },
     );
     const observability = new Observability(settings, {
-      ...{ metrics, store, link, logs, stats, podEvents, streaming, logger },
+      ...{ metrics, store, link, lanes, logs, stats, podEvents, streaming, logger },
     });
     return new Daemon(engineSide, { server, streaming, dialers, observability }, logs, logger);
   }

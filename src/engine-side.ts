@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Settings } from './config/options';
+import { CallLanes } from './docker/call-lanes';
 import type { DockerClient } from './docker/client';
 import { DockerodeClient } from './docker/dockerode-client';
 import { isLocalEndpoint } from './docker/endpoint';
@@ -23,6 +24,7 @@ import { ContainerResync } from './sync/container-resync';
 import { ContainerSync } from './sync/container-sync';
 import { DiskUsage, type DiskUsageTimes } from './sync/disk-usage';
 import { EngineLink, type LinkTimes } from './sync/engine-link';
+import { EngineWatch } from './sync/engine-watch';
 import { ForeignContainers } from './sync/foreign-containers';
 import { ImageSync } from './sync/image-sync';
 import { isCriDockerdAt } from './system/cri-dockerd-process';
@@ -58,6 +60,7 @@ export interface EngineSide {
   readonly containerSync: ContainerSync;
   readonly imageSync: ImageSync;
   readonly link: EngineLink;
+  readonly lanes: CallLanes;
 }
 
 interface Observers {
@@ -71,7 +74,8 @@ export async function createEngineSide(
   { logger, logs, metrics }: Observers,
   hooks: EngineSideHooks,
 ): Promise<EngineSide> {
-  const docker = createClient(settings, metrics, hooks);
+  const lanes = new CallLanes();
+  const docker = createClient(settings, lanes, metrics, hooks);
   const network = await createNetwork(settings, logger, (report) => {
     metrics.onPluginRun(report);
     hooks.onPluginRun?.(report);
@@ -105,6 +109,7 @@ export async function createEngineSide(
   });
   const containerEvents = new ContainerEvents({
     ...{ sync: containerSync, store, reservations, logger },
+    onDoubt: (id) => containerResync.doubt(id),
     onApplied: (lagSeconds) => metrics.onEngineEvent(lagSeconds),
   });
   const imageSync = new ImageSync({ docker, store, logger });
@@ -112,18 +117,25 @@ export async function createEngineSide(
     ...{ docker, store, containerResync, containerEvents, imageSync, localEngine, logger },
     foreignContainers: new ForeignContainers({ docker, store, logger }),
     diskUsage: new DiskUsage({ docker, store, logger, times: hooks.diskUsageTimes ?? {} }),
+    watch: new EngineWatch({ docker, lanes, store, logger }),
     times: hooks.linkTimes ?? {},
   });
   return {
     ...{ docker, localEngine, store, reservations, network, checkpoints, stats, kernelLog, probes },
-    ...{ containerSync, imageSync, link },
+    ...{ containerSync, imageSync, link, lanes },
   };
 }
 
-function createClient(settings: Settings, metrics: DaemonMetrics, hooks: EngineSideHooks): DockerClient {
+function createClient(
+  settings: Settings,
+  lanes: CallLanes,
+  metrics: DaemonMetrics,
+  hooks: EngineSideHooks,
+): DockerClient {
   const client = new DockerodeClient({
     endpoint: settings.dockerEndpoint,
     requestTimeoutMs: settings.runtimeRequestTimeout || DEFAULT_REQUEST_TIMEOUT_MS,
+    lanes,
   });
   return instrument(
     hooks.wrapDocker?.(client) ?? client,

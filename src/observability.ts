@@ -13,6 +13,7 @@ import type { MetricSample, PodMetrics } from './stats/metrics/metric';
 import { METRIC_DESCRIPTORS } from './stats/metrics/pod-metrics';
 import type { NodeStats } from './stats/node-stats';
 import type { LinkState } from './sync/engine-link';
+import type { EngineTrouble } from './sync/engine-watch';
 
 /** A scrape of a large node takes a tenth of that. */
 const POD_METRICS_MS = 30_000;
@@ -20,7 +21,11 @@ const POD_METRICS_MS = 30_000;
 export interface ObservabilityParts extends MetricSources {
   readonly stats: Pick<NodeStats, 'podMetrics'>;
   readonly metrics: DaemonMetrics;
-  readonly link: { readonly state: LinkState; readonly hasSynced: boolean };
+  readonly link: {
+    readonly state: LinkState;
+    readonly trouble: EngineTrouble | undefined;
+    readonly hasSynced: boolean;
+  };
   readonly logger: Logger;
 }
 
@@ -78,9 +83,10 @@ function samplesOf({ samples, containers }: PodMetrics): MetricSample[] {
 }
 
 /** The daemon serves once it has read the Engine, and while it can reach it. */
-function checks({ state, hasSynced }: ObservabilityParts['link']): HealthCheck[] {
+function checks({ state, trouble, hasSynced }: ObservabilityParts['link']): HealthCheck[] {
+  const stuck = trouble?.isStuck === true ? trouble.message : undefined;
   return [
-    { name: 'engine', problem: state.ready ? undefined : state.reason },
+    { name: 'engine', problem: state.ready ? stuck : state.reason },
     { name: 'store', problem: hasSynced ? undefined : 'the Engine has not been read yet' },
   ];
 }

@@ -62,6 +62,9 @@ export interface DockerClient {
   /** One JSON message per line, until the Engine or the signal ends it. */
   events(filters: Filters, options?: CallOptions): Promise<Readable>;
 
+  /** Names of the Engine's networks: a question that hangs when its network controller is locked. */
+  listNetworks(options?: CallOptions): Promise<readonly string[]>;
+
   /** All containers, running or not, that match. */
   listContainers(filters: Filters, options?: CallOptions): Promise<EngineContainerSummary[]>;
   inspectContainer(idOrName: string, options?: CallOptions): Promise<EngineContainerInspect>;

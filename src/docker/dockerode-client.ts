@@ -16,6 +16,8 @@ import type {
   EngineResources,
   EngineVersion,
 } from '../translate/engine';
+import { withDeadline } from '../lib/deadline';
+import { CallLanes, type LaneCall, type LaneName } from './call-lanes';
 import type {
   CallOptions,
   CreateExecOptions,
@@ -32,8 +34,8 @@ import { readJsonLines } from './ndjson';
 import { firstTarEntry, linkTarget } from './tar-file';
 import { EngineTransport, type EngineRequest } from './transport';
 
-/** Connections that short calls share; a burst waits its turn instead of opening hundreds. */
-const MAX_SHORT_CALL_SOCKETS = 32;
+/** Connections kept for the next short call. How many there are at once is for the lanes to say. */
+const MAX_IDLE_SOCKETS = 32;
 /** Of the walk through all writable layers. */
 const DISK_USAGE_LIMIT_MS = 15 * 60_000;
 /** Of an archive that holds one file: 1 MiB and some headers. */
@@ -44,6 +46,8 @@ export interface DockerodeClientOptions {
   readonly endpoint: string;
   /** Limit of one short call, ms. */
   readonly requestTimeoutMs: number;
+  /** Default: lanes of its own. */
+  readonly lanes?: CallLanes;
 }
 
 /** The one DockerClient that talks to an Engine. Unversioned paths: each Engine answers in its own newest API. */
@@ -51,25 +55,27 @@ export class DockerodeClient implements DockerClient {
   private readonly short: EngineTransport;
   private readonly long: EngineTransport;
   private readonly requestTimeoutMs: number;
+  private readonly lanes: CallLanes;
 
   constructor(options: DockerodeClientOptions) {
-    this.short = new EngineTransport(connectDocker(options.endpoint, MAX_SHORT_CALL_SOCKETS));
+    this.short = new EngineTransport(connectDocker(options.endpoint, MAX_IDLE_SOCKETS));
     this.long = new EngineTransport(connectDocker(options.endpoint, undefined));
     this.requestTimeoutMs = options.requestTimeoutMs;
+    this.lanes = options.lanes ?? new CallLanes();
   }
 
   async ping(options: CallOptions = {}): Promise<void> {
-    // Not on the shared connections: a full pool of hung calls must not look like a hung Engine or hide one.
+    // In no lane: one that is full of hung calls must not look like a hung Engine or hide one.
     const response = await this.long.stream({ method: 'GET', path: '/_ping', ...options });
     await finished(response.resume(), { signal: options.signal });
   }
 
   version(options: CallOptions = {}): Promise<EngineVersion> {
-    return this.call({ method: 'GET', path: '/version', ...options });
+    return this.call('facts', { method: 'GET', path: '/version', ...options });
   }
 
   info(options: CallOptions = {}): Promise<EngineInfo> {
-    return this.call({ method: 'GET', path: '/info', ...options });
+    return this.call('facts', { method: 'GET', path: '/info', ...options });
   }
 
   events(filters: Filters, options: CallOptions = {}): Promise<Readable> {
@@ -81,18 +87,24 @@ export class DockerodeClient implements DockerClient {
     });
   }
 
+  async listNetworks(options: CallOptions = {}): Promise<readonly string[]> {
+    const request = { method: 'GET', path: '/networks', ...options } as const;
+    return (await this.call<{ Name: string }[]>('facts', request)).map(({ Name }) => Name);
+  }
+
   listContainers(filters: Filters, options: CallOptions = {}): Promise<EngineContainerSummary[]> {
     const query = { all: '1', filters: JSON.stringify(filters) };
-    return this.call({ method: 'GET', path: '/containers/json', query, ...options });
+    return this.call('facts', { method: 'GET', path: '/containers/json', query, ...options });
   }
 
   inspectContainer(idOrName: string, options: CallOptions = {}): Promise<EngineContainerInspect> {
-    return this.call({ method: 'GET', path: containerPath(idOrName, 'json'), ...options });
+    const path = containerPath(idOrName, 'json');
+    return this.call('inspect', { method: 'GET', path, ...options }, idOrName);
   }
 
   containerStats(id: string, options: CallOptions = {}): Promise<EngineContainerStats> {
     const query = { stream: '0', 'one-shot': '1' };
-    return this.call({ method: 'GET', path: containerPath(id, 'stats'), query, ...options });
+    return this.call('inspect', { method: 'GET', path: containerPath(id, 'stats'), query, ...options }, id);
   }
 
   async containerSize(id: string, options: CallOptions = {}): Promise<number | undefined> {
@@ -118,23 +130,23 @@ export class DockerodeClient implements DockerClient {
       body,
       ...options,
     } as const;
-    return (await this.call<{ Id: string }>(request)).Id;
+    return (await this.call<{ Id: string }>('lifecycle', request, name)).Id;
   }
 
   async startContainer(id: string, options: CallOptions = {}): Promise<void> {
-    await this.call({ method: 'POST', path: containerPath(id, 'start'), ...options });
+    await this.call('lifecycle', { method: 'POST', path: containerPath(id, 'start'), ...options }, id);
   }
 
   async stopContainer(id: string, graceSeconds: number, options: CallOptions = {}): Promise<void> {
     const query = { t: String(graceSeconds) };
     const request = { method: 'POST', path: containerPath(id, 'stop'), query, ...options } as const;
     // The Engine answers after the grace period: the time limit of a short call comes on top of it.
-    await this.long.json(request, graceSeconds * 1000 + this.requestTimeoutMs);
+    await this.call('stop', request, id, graceSeconds * 1000 + this.requestTimeoutMs);
   }
 
   async updateContainer(id: string, resources: EngineResources, options: CallOptions = {}): Promise<void> {
     const path = containerPath(id, 'update');
-    await this.call({ method: 'POST', path, body: resources, ...options });
+    await this.call('lifecycle', { method: 'POST', path, body: resources, ...options }, id);
   }
 
   async checkpointContainer(
@@ -153,7 +165,7 @@ export class DockerodeClient implements DockerClient {
     const query = { force: '1', v: '1' };
     const request = { method: 'DELETE', path: containerPath(id), query, ...options } as const;
     try {
-      await this.call(request);
+      await this.call('lifecycle', request, id);
     } catch (error) {
       // 409: another removal of it is under way (the CRI wants removal to be idempotent).
       if (!hasStatus(error, 404) && !hasStatus(error, 409)) throw error;
@@ -167,7 +179,11 @@ export class DockerodeClient implements DockerClient {
       const query = { path: at };
       const request = { method: 'GET', path: containerPath(id, 'archive'), query, ...options } as const;
       try {
-        const entry = firstTarEntry(await this.short.bytes(request, this.requestTimeoutMs, MAX_ARCHIVE));
+        const entry = firstTarEntry(
+          await this.inLane({ lane: 'inspect', container: id }, request, this.requestTimeoutMs, (limited) =>
+            this.short.bytes(limited, this.requestTimeoutMs, MAX_ARCHIVE),
+          ),
+        );
         if (entry?.kind === 'file') return entry.content.toString('utf8');
         if (entry?.kind !== 'link') return undefined;
         at = linkTarget(at, entry.target);
@@ -197,15 +213,15 @@ export class DockerodeClient implements DockerClient {
 
   async resizeContainer(id: string, size: TerminalSize, options: CallOptions = {}): Promise<void> {
     const path = containerPath(id, 'resize');
-    await this.call({ method: 'POST', path, query: sides(size), ...options });
+    await this.call('exec', { method: 'POST', path, query: sides(size), ...options }, id);
   }
 
   listImages(options: CallOptions = {}): Promise<EngineImageSummary[]> {
-    return this.call({ method: 'GET', path: '/images/json', ...options });
+    return this.call('image', { method: 'GET', path: '/images/json', ...options });
   }
 
   inspectImage(reference: string, options: CallOptions = {}): Promise<EngineImageInspect> {
-    return this.call({ method: 'GET', path: imagePath(reference, 'json'), ...options });
+    return this.call('image', { method: 'GET', path: imagePath(reference, 'json'), ...options });
   }
 
   async pullImage(
@@ -227,7 +243,7 @@ export class DockerodeClient implements DockerClient {
     options: CallOptions = {},
   ): Promise<EngineManifest> {
     const path = imagePath(reference, 'json', 'distribution');
-    return this.call({ method: 'GET', path, auth, ...options });
+    return this.call('image', { method: 'GET', path, auth, ...options });
   }
 
   async importImage(
@@ -246,7 +262,7 @@ export class DockerodeClient implements DockerClient {
 
   async removeImage(reference: string, options: CallOptions = {}): Promise<void> {
     try {
-      await this.call({ method: 'DELETE', path: imagePath(reference), ...options });
+      await this.call('image', { method: 'DELETE', path: imagePath(reference), ...options });
     } catch (error) {
       if (!hasStatus(error, 404)) throw error;
     }
@@ -270,7 +286,7 @@ export class DockerodeClient implements DockerClient {
       ...(tty ? { Tty: true, DetachKeys: DETACH_KEYS } : {}),
     };
     const request = { method: 'POST', path: containerPath(containerId, 'exec'), body, ...options } as const;
-    return (await this.call<{ Id: string }>(request)).Id;
+    return (await this.call<{ Id: string }>('exec', request, containerId)).Id;
   }
 
   startExec(execId: string, { tty = false, size, ...options }: StartExecOptions = {}): Promise<Duplex> {
@@ -281,15 +297,35 @@ export class DockerodeClient implements DockerClient {
 
   async resizeExec(execId: string, size: TerminalSize, options: CallOptions = {}): Promise<void> {
     const path = execPath(execId, 'resize');
-    await this.call({ method: 'POST', path, query: sides(size), ...options });
+    await this.call('exec', { method: 'POST', path, query: sides(size), ...options }, execId);
   }
 
   inspectExec(execId: string, options: CallOptions = {}): Promise<EngineExecInspect> {
-    return this.call({ method: 'GET', path: execPath(execId, 'json'), ...options });
+    return this.call('exec', { method: 'GET', path: execPath(execId, 'json'), ...options }, execId);
   }
 
-  private call<T>(request: EngineRequest): Promise<T> {
-    return this.short.json<T>(request, this.requestTimeoutMs);
+  private call<T>(
+    lane: LaneName,
+    request: EngineRequest,
+    container?: string,
+    timeoutMs = this.requestTimeoutMs,
+  ): Promise<T> {
+    return this.inLane({ lane, container }, request, timeoutMs, (limited) =>
+      this.short.json<T>(limited, timeoutMs),
+    );
+  }
+
+  /** The time limit counts from now: a call that waits for its turn waits no longer than one that was sent. */
+  private inLane<T>(
+    call: Omit<LaneCall, 'what'>,
+    request: EngineRequest,
+    timeoutMs: number,
+    send: (request: EngineRequest) => Promise<T>,
+  ): Promise<T> {
+    const what = `${request.method} ${request.path}`;
+    return withDeadline(`Docker Engine ${what}`, timeoutMs, request.signal, (signal) =>
+      this.lanes.run({ ...call, what }, signal, () => send({ ...request, signal })),
+    );
   }
 
   /** Waits for somebody else's removal; should that have failed, ours says why. */
@@ -298,7 +334,7 @@ export class DockerodeClient implements DockerClient {
     const wait = { method: 'POST', path, query: { condition: 'removed' }, signal: request.signal } as const;
     try {
       await this.long.json(wait, this.requestTimeoutMs);
-      await this.call(request);
+      await this.call('lifecycle', request, id);
     } catch (error) {
       if (!hasStatus(error, 404)) throw error;
     }

@@ -6,14 +6,14 @@ import { invalidArgument } from '../lib/errors';
 /**
  * A dockerode for `endpoint`: `unix:///path`, `tcp://host:port`, or '' for the DOCKER_HOST, DOCKER_TLS_VERIFY and
  * DOCKER_CERT_PATH environment (the way to TLS, as with cri-dockerd).
- * @param maxSockets how many connections its calls may share; undefined leaves them alone and unpooled.
+ * @param maxIdle how many connections are kept for the next call; undefined leaves them alone and unpooled.
  */
-export function connectDocker(endpoint: string, maxSockets: number | undefined): Docker {
+export function connectDocker(endpoint: string, maxIdle: number | undefined): Docker {
   if (endpoint === '') return new Docker();
   const target = parse(endpoint);
   // An own agent of docker-modem's would be walked by util.inspect at each request: hide it.
   const agent =
-    maxSockets === undefined ? undefined : hidden(new http.Agent({ keepAlive: true, maxSockets }));
+    maxIdle === undefined ? undefined : hidden(new http.Agent({ keepAlive: true, maxFreeSockets: maxIdle }));
   const common = { protocol: 'http' as const, ...(agent === undefined ? {} : { agent }) };
   // `host: ''` keeps docker-modem from taking DOCKER_HOST instead of our path.
   return new Docker({ ...common, host: '', ...target });

@@ -38,6 +38,30 @@ export function createMetrics() {
       'method',
     ),
     engineUp: gauge('dockbridge_engine_up', '1 while Docker Engine is connected and was read completely.'),
+    engineStuck: gauge(
+      'dockbridge_engine_stuck',
+      '1 while Docker Engine answers pings but can run no pods: its networks hang, or calls wait too long for their turn.',
+    ),
+    laneSlow: gauge(
+      'dockbridge_engine_calls_slow',
+      'Engine calls under way that take unusually long, by kind of call.',
+      'lane',
+    ),
+    laneWaiting: gauge(
+      'dockbridge_engine_calls_waiting',
+      'Engine calls that wait for their turn, by kind of call.',
+      'lane',
+    ),
+    laneOldestWait: gauge(
+      'dockbridge_engine_oldest_wait_seconds',
+      'How long the first of them has waited.',
+      'lane',
+    ),
+    laneOldestCall: gauge(
+      'dockbridge_engine_oldest_call_seconds',
+      'Age of the oldest Engine call under way, by kind of call.',
+      'lane',
+    ),
     engineInfo: gauge(
       'dockbridge_engine_info',
       'Always 1; the Engine as it was at the last connection.',

@@ -19,10 +19,22 @@ interface LogCounters {
   readonly stalls: number;
 }
 
+interface LaneCounters {
+  readonly lane: string;
+  readonly slow: number;
+  readonly waiting: number;
+  readonly oldestWaitMs: number;
+  readonly oldestCallMs: number;
+}
+
 /** What is looked at when somebody asks. */
 export interface MetricSources {
   readonly store: Store;
-  readonly link: { readonly state: { readonly ready: boolean } };
+  readonly link: {
+    readonly state: { readonly ready: boolean };
+    readonly trouble: { readonly isStuck: boolean } | undefined;
+  };
+  readonly lanes: { readonly load: readonly LaneCounters[] };
   readonly logs: { stats?(): Promise<LogCounters> };
   readonly podEvents: {
     readonly stats: {
@@ -45,7 +57,9 @@ const STATE_NAMES = new Map(
 export async function sampleSources(metrics: Metrics, sources: MetricSources): Promise<void> {
   const { store, link, podEvents, streaming } = sources;
   metrics.engineUp.set(link.state.ready ? 1 : 0);
+  metrics.engineStuck.set(link.trouble?.isStuck === true ? 1 : 0);
   sampleEngine(metrics, store);
+  sampleLanes(metrics, sources);
   const ready = [...store.sandboxes.values()].filter(isReady).length;
   metrics.sandboxes.set({ state: 'ready' }, ready);
   metrics.sandboxes.set({ state: 'notready' }, store.sandboxes.size - ready);
@@ -75,6 +89,15 @@ function sampleEngine({ engineInfo }: Metrics, { engine }: Store): void {
     },
     1,
   );
+}
+
+function sampleLanes(metrics: Metrics, { lanes }: MetricSources): void {
+  for (const { lane, slow, waiting, oldestWaitMs, oldestCallMs } of lanes.load) {
+    metrics.laneSlow.set({ lane }, slow);
+    metrics.laneWaiting.set({ lane }, waiting);
+    metrics.laneOldestWait.set({ lane }, oldestWaitMs / 1000);
+    metrics.laneOldestCall.set({ lane }, oldestCallMs / 1000);
+  }
 }
 
 async function sampleLogs(metrics: Metrics, { logs }: MetricSources): Promise<void> {

@@ -120,6 +120,7 @@ export class GrpcServer {
       before: {
         always: undefined,
         read: ({ signal }: CallContext) => link.whenSyncedOnce(signal),
+        images: ({ signal }: CallContext) => link.whenImagesSyncedOnce(signal),
         write: ({ signal }: CallContext) => link.whenReady(signal),
       }[kind],
     };

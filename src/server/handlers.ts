@@ -52,11 +52,11 @@ interface Method {
 
 /**
  * How a method is served. `always`: whatever the Engine does or ever did. `read`: from the store, once that has been
- * filled; an empty list before would tell kubelet that its pods are gone. `write`: needs a live Engine. The last two
- * are UNAVAILABLE otherwise.
+ * filled; an empty list before would tell kubelet that its pods are gone. `images`: the same for images, which are read
+ * apart. `write`: needs a live Engine. The last three are UNAVAILABLE otherwise.
  */
 export interface Route<Request, Response> {
-  readonly kind: 'always' | 'read' | 'write';
+  readonly kind: 'always' | 'read' | 'images' | 'write';
   readonly handler: (services: Services, request: Request, context: CallContext) => Promise<Response>;
 }
 
@@ -68,9 +68,9 @@ export type Routes<Methods extends Record<keyof Methods, Method>> = {
   >;
 };
 
-/** The same for a method that streams; `read` or `always`: no stream changes anything. */
+/** The same for a method that streams; none changes anything. */
 export interface StreamRoute<Request, Response> {
-  readonly kind: 'always' | 'read';
+  readonly kind: 'always' | 'read' | 'images';
   readonly handler: (services: Services, request: Request, context: CallContext) => Messages<Response>;
 }
 
@@ -89,6 +89,7 @@ const route =
   <Request, Response>(handler: Handler<Request, Response>): Route<Request, Response> => ({ kind, handler });
 const always = route('always');
 const read = route('read');
+const images = route('images');
 const write = route('write');
 /** UNIMPLEMENTED: kubelet falls back or does without, as it does with runtimes that never had the call. */
 const unimplemented = (why: string): Route<unknown, never> =>
@@ -138,13 +139,13 @@ export const RUNTIME_STREAMS: StreamRoutes<RuntimeMethods> = {
 };
 
 export const IMAGE_ROUTES: Routes<ImageMethods> = {
-  ListImages: read(listImages),
-  ImageStatus: read(imageStatus),
+  ListImages: images(listImages),
+  ImageStatus: images(imageStatus),
   PullImage: write(pullImage),
   RemoveImage: write(removeImage),
   ImageFsInfo: read(imageFsInfo),
 };
 
 export const IMAGE_STREAMS: StreamRoutes<ImageMethods> = {
-  StreamImages: { kind: 'read', handler: streamImages },
+  StreamImages: { kind: 'images', handler: streamImages },
 };

@@ -34,7 +34,10 @@ export interface Services {
   readonly reservations: NameReservations;
   readonly containerSync: ContainerSync;
   readonly imageSync: ImageSync;
-  readonly link: Pick<EngineLink, 'state' | 'whenReady' | 'whenSyncedOnce'>;
+  readonly link: Pick<
+    EngineLink,
+    'state' | 'trouble' | 'whenReady' | 'whenSyncedOnce' | 'whenImagesSyncedOnce'
+  >;
   readonly network: PodNetwork;
   readonly checkpoints: Pick<SandboxCheckpoints, 'write'>;
   readonly logs: ContainerLogs;

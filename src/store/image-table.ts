@@ -1,11 +1,17 @@
 import type { ImageRecord } from './records';
 
+/** Images that are gone are remembered so that a late answer cannot bring them back. */
+const REMEMBERED = 1_000;
+
 /** Images by id and by every name they have. Replaced wholesale or one by one by the image sync. */
 export class ImageTable {
   private readonly byId = new Map<string, ImageRecord>();
   private readonly idByName = new Map<string, string>();
 
   private revision = 0;
+  private changes = 0;
+  /** By id, of images that are gone too. */
+  private readonly touched = new Map<string, number>();
 
   /** Grows with every change of ids, names and sizes. */
   get now(): number {
@@ -14,6 +20,16 @@ export class ImageTable {
 
   get size(): number {
     return this.byId.size;
+  }
+
+  /** Grows with every put and delete: take it before the Engine is asked, give it to `isNewerThan` with the answer. */
+  get clock(): number {
+    return this.changes;
+  }
+
+  /** Whether what is known of the image, or that it is gone, is news of after `clock`. */
+  isNewerThan(id: string, clock: number): boolean {
+    return (this.touched.get(id) ?? 0) > clock;
   }
 
   values(): IterableIterator<ImageRecord> {
@@ -40,6 +56,7 @@ export class ImageTable {
   }
 
   put(image: ImageRecord): void {
+    this.touch(image.id);
     const before = this.byId.get(image.id);
     if (before !== undefined) this.forgetNames(before);
     this.byId.set(image.id, image);
@@ -48,11 +65,20 @@ export class ImageTable {
   }
 
   delete(id: string): void {
+    this.touch(id);
     const before = this.byId.get(id);
     if (before === undefined) return;
     this.forgetNames(before);
     this.byId.delete(id);
     this.revision++;
+  }
+
+  private touch(id: string): void {
+    this.touched.delete(id);
+    this.touched.set(id, ++this.changes);
+    // The first is the oldest.
+    if (this.touched.size > REMEMBERED + this.byId.size)
+      for (const oldest of this.touched.keys()) return void this.touched.delete(oldest);
   }
 
   /** A tag moves: the image that had it before loses it. */

@@ -15,6 +15,8 @@ export class Store {
   readonly images = new ImageTable();
   /** Undefined until first measured. */
   diskUsage: DiskUsageRecord | undefined;
+  /** Known before the facts, which an Engine may be slow to tell. */
+  engineVersion: string | undefined;
   /** Undefined until the Engine has answered once; kept while it is down. */
   engine: EngineFacts | undefined;
   /** The node's pod CIDR as kubelet last told (UpdateRuntimeConfig), '' until then. */

@@ -1,4 +1,5 @@
 import Long from 'long';
+import { withDeadline } from '../lib/deadline';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { NameReservations } from '../store/name-reservations';
@@ -9,11 +10,16 @@ import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/labels';
 import { nanosFromNumber } from '../translate/time';
 import type { ContainerSync } from './container-sync';
 
+/** A healthy Engine inspects in milliseconds. While we wait, the container's next events wait too. */
+const INSPECT_MS = 10_000;
+
 export interface ContainerEventsParts {
   readonly sync: ContainerSync;
   readonly store: Store;
   readonly reservations: NameReservations;
   readonly logger: Logger;
+  /** Told of a container whose event could not be applied: it has to be asked for until an inspect succeeds. */
+  readonly onDoubt: (id: string) => void;
   /** Told, for metrics, how many seconds after its stamp an event was in the store. */
   readonly onApplied?: (lagSeconds: number) => void;
 }
@@ -46,7 +52,7 @@ export class ContainerEvents {
         this.parts.onApplied?.((Date.now() - event.timeNano / 1e6) / 1000);
       })
       .catch((error: unknown) => {
-        // The next resync makes up for it.
+        this.parts.onDoubt(id);
         this.parts.logger.warn('Engine event could not be applied', {
           container: id,
           event: event.Action,
@@ -60,10 +66,10 @@ export class ContainerEvents {
     const id = event.Actor.ID;
     switch (event.Action) {
       case 'create':
-        if (!this.isKnown(id)) await sync.refreshLocked(id);
+        if (!this.isKnown(id)) await this.ask(id);
         return;
       case 'start':
-        if (!this.knowsStart(event)) await sync.refreshLocked(id);
+        if (!this.knowsStart(event)) await this.ask(id);
         return;
       case 'die':
         return this.died(event);
@@ -80,8 +86,14 @@ export class ContainerEvents {
         return sync.forget(id);
       default:
         // rename, update: rare, so ask.
-        await sync.refreshLocked(id);
+        await this.ask(id);
     }
+  }
+
+  private async ask(id: string): Promise<void> {
+    await withDeadline('Inspecting a container', INSPECT_MS, undefined, (limit) =>
+      this.parts.sync.refreshLocked(id, limit),
+    );
   }
 
   private async died(event: EngineEvent): Promise<void> {
@@ -93,11 +105,11 @@ export class ContainerEvents {
       return;
     }
     const container = store.containers.get(id);
-    if (container === undefined) return sync.refreshLocked(id);
+    if (container === undefined) return this.ask(id);
     // Seen already by the inspect that followed the start of a short-lived container.
     if (container.state === 'exited') return;
     const exitCode = Number(event.Actor.Attributes.exitCode);
-    if (container.startedAt.isZero() || !Number.isInteger(exitCode)) return sync.refreshLocked(id);
+    if (container.startedAt.isZero() || !Number.isInteger(exitCode)) return this.ask(id);
     const finishedAt = nanosFromNumber(event.timeNano);
     await sync.putContainer({
       ...container,

@@ -18,9 +18,20 @@ import type { ContainerSync } from './container-sync';
 import { keepForeign } from './foreign-containers';
 
 /** Inspects in flight: enough to be quick, few enough to leave the Engine some air. */
-const CONCURRENCY = 8;
+const CONCURRENCY = 16;
 /** A healthy Engine inspects in milliseconds; a container that hangs one must not hold up the others. */
 const INSPECT_MS = 5_000;
+
+/**
+ * How long a doubtful container is left alone after so many failures, ms: each inspect of one that hangs stays with the
+ * Engine, which does not notice that we have left.
+ */
+const PATIENCE_MS = [0, 0, 30_000, 60_000, 300_000];
+
+interface Doubt {
+  readonly failures: number;
+  readonly askAgainAt: number;
+}
 
 export interface ContainerResyncParts {
   readonly docker: DockerClient;
@@ -38,8 +49,8 @@ export interface ContainerResyncParts {
 /** Makes the store equal to the Engine's list of containers, whatever events were missed. */
 export class ContainerResync {
   private hasTidied = false;
-  /** Whose last inspect failed: asked again until one succeeds, whatever a list says. */
-  private readonly doubtful = new Set<string>();
+  /** Containers whose last inspect or event failed: asked again until one succeeds, whatever a list says. */
+  private readonly doubtful = new Map<string, Doubt>();
 
   constructor(private readonly parts: ContainerResyncParts) {}
 
@@ -68,7 +79,9 @@ export class ContainerResync {
         ({ id }) => !listed.has(id) && !table.isNewerThan(id, revision),
       );
       // A list alone is weak evidence: the inspect's 404 decides.
-      for (const { id } of gone) await this.tryRefresh(id, signal);
+      await forEachLimited(gone, CONCURRENCY, async ({ id }) => {
+        await this.tryRefresh(id, signal);
+      });
     }
     await this.freeVanished(listed, signal);
     if (!this.hasTidied) {
@@ -84,9 +97,17 @@ export class ContainerResync {
     });
   }
 
-  /** Containers whose last inspect failed are asked for again. */
+  /** Notes a container of which something was missed. */
+  doubt(id: string): void {
+    const failures = (this.doubtful.get(id)?.failures ?? 0) + 1;
+    const patience = PATIENCE_MS[Math.min(failures, PATIENCE_MS.length) - 1] ?? 0;
+    this.doubtful.set(id, { failures, askAgainAt: performance.now() + patience });
+  }
+
+  /** Doubtful containers are asked for again: soon at first, then less and less often. */
   async retryDoubtful(signal: AbortSignal): Promise<void> {
-    await forEachLimited([...this.doubtful], CONCURRENCY, async (id) => {
+    const due = [...this.doubtful.keys()].filter((id) => this.isDue(id));
+    await forEachLimited(due, CONCURRENCY, async (id) => {
       await this.tryRefresh(id, signal);
     });
   }
@@ -151,15 +172,19 @@ export class ContainerResync {
           error: messageOf(error),
         });
       }
-      this.doubtful.add(id);
+      this.doubt(id);
       return false;
     }
+  }
+
+  private isDue(id: string): boolean {
+    return performance.now() >= (this.doubtful.get(id)?.askAgainAt ?? 0);
   }
 
   private differs(summary: EngineContainerSummary): boolean {
     const { store } = this.parts;
     const known = store.sandboxes.get(summary.Id) ?? store.containers.get(summary.Id);
-    if (this.doubtful.has(summary.Id)) return true;
+    if (this.doubtful.has(summary.Id)) return this.isDue(summary.Id);
     if (known === undefined) return store.foreign.get(summary.Id) === undefined;
     return known.state !== toEngineState(summary.State) || known.engineName !== engineName(summary);
   }

@@ -5,13 +5,12 @@ import { sharedAbortController, waitAtMost, withDeadline } from '../lib/deadline
 import { hasCode, messageOf, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { pause } from '../lib/pause';
-import type { EngineFacts } from '../store/records';
 import type { Store } from '../store/store';
-import { findImageDirectory } from '../system/image-directory';
-import { toFacts } from '../translate/engine-facts';
 import type { ContainerEvents } from './container-events';
 import type { ContainerResync } from './container-resync';
 import type { DiskUsage } from './disk-usage';
+import type { EngineTrouble, EngineWatch } from './engine-watch';
+import { FactsReader } from './facts-reader';
 import type { ForeignContainers } from './foreign-containers';
 import type { ImageSync } from './image-sync';
 
@@ -26,6 +25,8 @@ export interface LinkTimes {
   readonly resync: number;
   /** How long a write waits for an Engine that is just coming back before it is refused as UNAVAILABLE. */
   readonly writePatience: number;
+  /** How long the first list of images may keep the node from being served: pods run without it. */
+  readonly imagePatience: number;
 }
 
 const TIMES: LinkTimes = {
@@ -34,6 +35,7 @@ const TIMES: LinkTimes = {
   heartbeat: 10_000,
   resync: 60_000,
   writePatience: 2_000,
+  imagePatience: 2_000,
 };
 
 export interface EngineLinkParts {
@@ -44,6 +46,7 @@ export interface EngineLinkParts {
   readonly foreignContainers: ForeignContainers;
   readonly imageSync: ImageSync;
   readonly diskUsage: Pick<DiskUsage, 'run'>;
+  readonly watch: Pick<EngineWatch, 'trouble' | 'look'>;
   readonly logger: Logger;
   /** Whether the Engine's directories are ours to see. */
   readonly localEngine: boolean;
@@ -56,15 +59,17 @@ export type LinkState = { readonly ready: true } | { readonly ready: false; read
 /**
  * The connection to the Engine:
  *
- *   connect ──▶ facts ──▶ subscribe ──▶ full resync ──▶ ready ──┐
+ *   connect ──▶ subscribe ──▶ facts and full resync ──▶ ready ──┐
  *      ▲                                                        │ stream ends, heartbeat fails
  *      └──────────────── wait 0.3 s ◀── down (reason) ◀─────────┘
  *
- * Subscribed before the list, so nothing falls in between. The store keeps its last knowledge while down.
+ * Subscribed before the list, so nothing falls in between. The store keeps its last knowledge while down. Facts of the
+ * same Engine, and images, are read beside: neither keeps the node from being served.
  */
 export class EngineLink {
   private current: LinkState = { ready: false, reason: 'Docker Engine has not answered yet' };
-  private everReady = false;
+  private synced = false;
+  private readonly facts: FactsReader;
   private readonly waiters = new Set<() => void>();
   private readonly stopped = sharedAbortController();
   private running: Promise<void> = Promise.resolve();
@@ -73,15 +78,21 @@ export class EngineLink {
 
   constructor(private readonly parts: EngineLinkParts) {
     this.times = { ...TIMES, ...parts.times };
+    this.facts = new FactsReader(parts);
   }
 
   get state(): LinkState {
     return this.current;
   }
 
+  /** What is wrong with the Engine although it is connected. */
+  get trouble(): EngineTrouble | undefined {
+    return this.current.ready ? this.parts.watch.trouble : undefined;
+  }
+
   /** Whether the store was ever filled. */
   get hasSynced(): boolean {
-    return this.everReady;
+    return this.synced;
   }
 
   /** Returns at once; `whenReady` tells when the first connection stands. */
@@ -96,13 +107,7 @@ export class EngineLink {
 
   /** @throws UNAVAILABLE with the reason when the Engine is not there within 2 s. */
   async whenReady(signal?: AbortSignal): Promise<void> {
-    if (this.current.ready) return;
-    await withDeadline('Docker Engine', this.times.writePatience, signal, (limit) =>
-      this.nextReady(limit),
-    ).catch(() => {
-      signal?.throwIfAborted();
-      if (!this.current.ready) throw unavailable(this.current.reason);
-    });
+    await this.when(() => this.current.ready, signal);
   }
 
   /**
@@ -110,15 +115,42 @@ export class EngineLink {
    * @throws UNAVAILABLE when the Engine has not been read yet and does not come within 2 s.
    */
   async whenSyncedOnce(signal?: AbortSignal): Promise<void> {
-    if (!this.everReady) await this.whenReady(signal);
+    await this.when(() => this.synced, signal);
   }
 
-  private async nextReady(signal: AbortSignal): Promise<void> {
+  /** The same for reads of images, which are listed apart. */
+  async whenImagesSyncedOnce(signal?: AbortSignal): Promise<void> {
+    const { imageSync } = this.parts;
+    await this.whenSyncedOnce(signal);
+    if (imageSync.hasListed) return;
+    await withDeadline('Docker Engine', this.times.writePatience, signal, (limit) =>
+      imageSync.whenListed(limit),
+    ).catch(() => {
+      signal?.throwIfAborted();
+      if (!imageSync.hasListed)
+        throw unavailable(
+          this.current.ready ? 'Docker Engine has not listed its images yet' : this.current.reason,
+        );
+    });
+  }
+
+  private async when(condition: () => boolean, signal: AbortSignal | undefined): Promise<void> {
+    if (condition()) return;
+    await withDeadline('Docker Engine', this.times.writePatience, signal, async (limit) => {
+      while (!condition()) await this.nextStep(limit);
+    }).catch(() => {
+      signal?.throwIfAborted();
+      if (condition()) return;
+      throw unavailable(this.current.ready ? 'Docker Engine was lost' : this.current.reason);
+    });
+  }
+
+  private async nextStep(signal: AbortSignal): Promise<void> {
     let wake!: () => void;
-    const ready = new Promise<void>((resolve) => (wake = resolve));
+    const stepped = new Promise<void>((resolve) => (wake = resolve));
     this.waiters.add(wake);
     try {
-      await abortable(ready, signal);
+      await abortable(stepped, signal);
     } finally {
       this.waiters.delete(wake);
     }
@@ -152,7 +184,11 @@ export class EngineLink {
     this.stopped.signal.addEventListener('abort', onStop, { once: true });
     try {
       const { signal } = controller;
-      store.engine = await this.readFacts(signal);
+      const version = await withDeadline('Docker Engine', this.times.probeTimeout, signal, (limit) =>
+        docker.version({ signal: limit }),
+      );
+      const facts = this.facts.read(version, signal, this.stopped.signal);
+      facts.catch(() => undefined);
       // The limit is for the answer only: the feed itself lives as long as the session.
       const feed = await waitAtMost(
         'Subscribing to Engine events',
@@ -161,27 +197,34 @@ export class EngineLink {
         signal,
       );
       const lost = this.follow(feed, signal);
-      const images = imageSync.resync(signal).catch((error: unknown) => {
-        // An Engine that cannot list its images still runs pods: asked again until it can.
-        if (signal.aborted || hasCode(error, 'UNAVAILABLE')) throw error;
-        imageSync.requestResync(signal);
+      // An Engine that cannot list its images still runs pods: asked again until it can.
+      imageSync.requestResync(signal);
+      const resynced = containerResync.run(true, signal).then(() => {
+        this.synced = true;
+        this.stepped();
+        if (!this.current.ready)
+          this.current = { ready: false, reason: 'Docker Engine has not said yet what it is (/info)' };
       });
-      await Promise.race([lost, Promise.all([containerResync.run(true, signal), images])]);
+      const images = Promise.race([imageSync.whenListed(signal), pause(this.times.imagePatience, signal)]);
+      await Promise.race([lost, Promise.all([facts, resynced, images])]);
       this.current = { ready: true };
-      this.everReady = true;
       logger.info('Connected to Docker Engine', {
-        version: store.engine.engineVersion,
+        version: version.Version,
         sandboxes: store.sandboxes.size,
         containers: store.containers.size,
         images: store.images.size,
       });
-      for (const wake of this.waiters) wake();
+      this.stepped();
       void diskUsage.run(signal);
       return await Promise.race([lost, this.heartbeat(signal)]);
     } finally {
       this.stopped.signal.removeEventListener('abort', onStop);
       controller.abort(unavailable('the connection to Docker Engine was lost'));
     }
+  }
+
+  private stepped(): void {
+    for (const wake of [...this.waiters]) wake();
   }
 
   private follow(feed: EventFeed, signal: AbortSignal): Promise<never> {
@@ -198,12 +241,13 @@ export class EngineLink {
   }
 
   private async heartbeat(signal: AbortSignal): Promise<never> {
-    const { containerResync, imageSync, logger } = this.parts;
+    const { containerResync, imageSync, watch, logger } = this.parts;
     let resyncAt = Date.now() + this.times.resync;
     for (;;) {
       await pause(this.times.heartbeat, signal);
       // The event stream tells of a stopped Engine at once; one late answer on a busy node is no outage yet.
       await this.ping(signal).catch(() => this.ping(signal));
+      watch.look(signal);
       try {
         await containerResync.retryDoubtful(signal);
         if (Date.now() < resyncAt) continue;
@@ -222,14 +266,5 @@ export class EngineLink {
     await withDeadline('Docker Engine ping', this.times.probeTimeout, signal, (limit) =>
       docker.ping({ signal: limit }),
     );
-  }
-
-  private async readFacts(signal: AbortSignal): Promise<EngineFacts> {
-    const { docker, localEngine } = this.parts;
-    const [version, info] = await withDeadline('Docker Engine', this.times.probeTimeout, signal, (limit) =>
-      Promise.all([docker.version({ signal: limit }), docker.info({ signal: limit })]),
-    );
-    const facts = toFacts(version, info);
-    return localEngine ? { ...facts, imageDirectory: await findImageDirectory(facts) } : facts;
   }
 }

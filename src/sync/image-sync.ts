@@ -1,8 +1,9 @@
 import type { DockerClient } from '../docker/client';
 import { hasStatus } from '../docker/errors';
+import { abortable } from '../lib/abortable';
 import { forEachLimited } from '../lib/concurrency';
+import { withDeadline } from '../lib/deadline';
 import { hasCode, messageOf } from '../lib/errors';
-import { KeyedLock } from '../lib/keyed-lock';
 import { pause } from '../lib/pause';
 import type { Logger } from '../lib/logger';
 import type { ImageRecord } from '../store/records';
@@ -11,7 +12,10 @@ import type { EngineImageSummary } from '../translate/engine';
 import { imageFromInspect, namesOf } from '../translate/image';
 
 const INSPECT_CONCURRENCY = 8;
-const LOCK = 'images';
+/** A healthy Engine lists a thousand images in a second. */
+const LIST_MS = 30_000;
+/** One image that hangs must not hold up the others. */
+const INSPECT_MS = 10_000;
 /** The Engine fails a list while it removes an image ("layer does not exist"): ask again, at growing intervals. */
 const RETRY_MS = [200, 1_000, 5_000];
 
@@ -21,17 +25,30 @@ export interface ImageSyncParts {
   readonly logger: Logger;
 }
 
-/** Keeps the image table equal to the Engine's. One change at a time, so no older list overwrites a newer answer. */
+/**
+ * Keeps the image table equal to the Engine's. Lists and single looks go on side by side, for either may hang: an answer
+ * is left unused where the table has learned something since it was asked for.
+ */
 export class ImageSync {
-  private readonly lock = new KeyedLock();
   private refreshWanted = false;
   private refreshing = false;
+  /** The signal of the connection that asked last. */
+  private connection: AbortSignal | undefined;
+  private listed = false;
+  private tellListed!: () => void;
+  private readonly firstList = new Promise<void>((resolve) => (this.tellListed = resolve));
+  /** Images whose last inspect failed: told of once, and asked for with each list. */
+  private readonly damaged = new Set<string>();
 
   constructor(private readonly parts: ImageSyncParts) {}
 
-  /** Lists all images and inspects the new and the changed ones. */
-  async resync(signal?: AbortSignal): Promise<void> {
-    await this.lock.run(LOCK, () => this.resyncLocked(signal), signal);
+  /** Whether the images were ever listed: before, an image that is not in the store may be on the node. */
+  get hasListed(): boolean {
+    return this.listed;
+  }
+
+  async whenListed(signal: AbortSignal): Promise<void> {
+    if (!this.listed) await abortable(this.firstList, signal);
   }
 
   /**
@@ -40,49 +57,43 @@ export class ImageSync {
    */
   requestResync(signal: AbortSignal): void {
     this.refreshWanted = true;
+    this.connection = signal;
     if (this.refreshing) return;
     this.refreshing = true;
-    void this.resyncWhileWanted(signal);
+    void this.resyncWhileWanted();
   }
 
   /** Inspects one image now; undefined, and no record, when the Engine does not have it. */
   async refresh(reference: string, signal?: AbortSignal): Promise<ImageRecord | undefined> {
     const { docker, store } = this.parts;
-    return this.lock.run(
-      LOCK,
-      async () => {
-        try {
-          const image = imageFromInspect(await docker.inspectImage(reference, { signal }));
-          store.images.put(image);
-          return image;
-        } catch (error) {
-          if (hasStatus(error, 404)) return undefined;
-          throw error;
-        }
-      },
-      signal,
-    );
+    const asked = store.images.clock;
+    try {
+      const image = imageFromInspect(await docker.inspectImage(reference, { signal }));
+      if (!store.images.isNewerThan(image.id, asked)) store.images.put(image);
+      return store.images.get(image.id);
+    } catch (error) {
+      if (hasStatus(error, 404)) return undefined;
+      throw error;
+    }
   }
 
   /** The Engine has confirmed that the image is gone. */
-  async forget(id: string): Promise<void> {
-    await this.lock.run(LOCK, () => {
-      this.parts.store.images.delete(id);
-      return Promise.resolve();
-    });
+  forget(id: string): void {
+    this.parts.store.images.delete(id);
   }
 
   /** Never rejects. */
-  private async resyncWhileWanted(signal: AbortSignal): Promise<void> {
-    const isOver = (): boolean => signal.aborted;
+  private async resyncWhileWanted(): Promise<void> {
     let failures = 0;
-    while (this.refreshWanted && !isOver()) {
+    while (this.refreshWanted && this.connection?.aborted === false) {
+      const signal = this.connection;
       this.refreshWanted = false;
       try {
         await this.resync(signal);
         failures = 0;
       } catch (error) {
-        if (isOver()) break;
+        // A new connection has asked for a list of its own.
+        if (signal.aborted) continue;
         const retryMs = RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)] ?? 0;
         this.parts.logger.warn('Images could not be listed', { error: messageOf(error), retry_ms: retryMs });
         await pause(retryMs, signal);
@@ -92,23 +103,41 @@ export class ImageSync {
     this.refreshing = false;
   }
 
-  private async resyncLocked(signal: AbortSignal | undefined): Promise<void> {
-    const { docker, store, logger } = this.parts;
-    const summaries = await docker.listImages({ signal });
+  /** Lists all images and inspects the new and the changed ones. */
+  async resync(parent?: AbortSignal): Promise<void> {
+    const { docker, store } = this.parts;
+    const asked = store.images.clock;
+    const summaries = await withDeadline('The list of images', LIST_MS, parent, (signal) =>
+      docker.listImages({ signal }),
+    );
     const listed = new Set(summaries.map((summary) => summary.Id));
-    for (const { id } of [...store.images.values()]) if (!listed.has(id)) store.images.delete(id);
+    for (const { id } of [...store.images.values()])
+      if (!listed.has(id) && !store.images.isNewerThan(id, asked)) store.images.delete(id);
+    for (const id of this.damaged) if (!listed.has(id)) this.damaged.delete(id);
     const changed = summaries.filter((summary) => !sameNames(store.images.get(summary.Id), summary));
-    await forEachLimited(changed, INSPECT_CONCURRENCY, async (summary) => {
-      try {
-        store.images.put(imageFromInspect(await docker.inspectImage(summary.Id, { signal })));
-      } catch (error) {
-        // Removed since the list was made.
-        if (hasStatus(error, 404)) store.images.delete(summary.Id);
-        // One damaged image must not hide the others, nor keep the node from being served.
-        else if (hasCode(error, 'UNAVAILABLE')) throw error;
-        else logger.warn('An image cannot be inspected', { image: summary.Id, error: messageOf(error) });
-      }
-    });
+    await forEachLimited(changed, INSPECT_CONCURRENCY, ({ Id }) => this.look(Id, parent));
+    this.listed = true;
+    this.tellListed();
+  }
+
+  /** One damaged image must not hide the others, nor keep the node from being served. */
+  private async look(id: string, parent: AbortSignal | undefined): Promise<void> {
+    const { store, logger } = this.parts;
+    const asked = store.images.clock;
+    try {
+      const found = await withDeadline('Inspecting an image', INSPECT_MS, parent, (signal) =>
+        this.refresh(id, signal),
+      );
+      // Removed since the list was made.
+      if (found === undefined && !store.images.isNewerThan(id, asked)) store.images.delete(id);
+      this.damaged.delete(id);
+    } catch (error) {
+      parent?.throwIfAborted();
+      if (hasCode(error, 'UNAVAILABLE')) throw error;
+      if (!this.damaged.has(id))
+        logger.warn('An image cannot be inspected', { image: id, error: messageOf(error) });
+      this.damaged.add(id);
+    }
   }
 }
 

@@ -82,3 +82,13 @@ function knowsMountOption(text: string | undefined, option: string): boolean {
     return false;
   }
 }
+
+/**
+ * Whether the Engine's libnetwork takes the locks of network and controller in both orders when containers end
+ * (moby/moby#42545). Mended in 23.0, and for 20.10 in 20.10.27. What is no such version has other bugs.
+ */
+export function hasNetworkDeadlock(version: string): boolean {
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map((part) => parseInt(part, 10));
+  if (!(major > 0)) return false;
+  return major < 20 || (major === 20 && (minor < 10 || (minor === 10 && patch < 27)));
+}

@@ -38,7 +38,7 @@ export async function removeImage(
       if (hasStatus(error, 409) && store.images.get(id) === undefined) return;
       throw error;
     }
-    await imageSync.forget(id);
+    imageSync.forget(id);
   });
   return {};
 }

@@ -65,6 +65,10 @@ export class SandboxImage {
 
   private async obtain(): Promise<string> {
     const { imagePulls, imageSync, logger } = this.parts;
+    // The store does not know yet what is on the node: ask before going to a registry.
+    if (!imageSync.hasListed)
+      for (const name of [this.configured, OWN_NAME])
+        if ((await imageSync.refresh(name)) !== undefined) return name;
     try {
       await withDeadline(`Pull of ${this.configured}`, PULL_LIMIT_MS, undefined, (signal) =>
         imagePulls.pull(this.reference, undefined, signal),

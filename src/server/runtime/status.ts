@@ -15,12 +15,7 @@ export function status(
   return Promise.resolve({
     status: {
       conditions: [
-        {
-          type: 'RuntimeReady',
-          status: link.state.ready,
-          reason: link.state.ready ? '' : 'DockerDaemonNotReady',
-          message: link.state.ready ? '' : link.state.reason,
-        },
+        runtimeCondition(link),
         { type: 'NetworkReady', status: net.ready, reason: net.reason, message: net.message },
       ],
     },
@@ -39,6 +34,14 @@ export function status(
     },
     info: request.verbose ? verboseInfo(services) : {},
   });
+}
+
+/** An Engine that is slow is still ready, and the reason tells; one that can run no pods is not. */
+function runtimeCondition({ state, trouble }: Services['link']): cri.IRuntimeCondition {
+  if (!state.ready)
+    return { type: 'RuntimeReady', status: false, reason: 'DockerDaemonNotReady', message: state.reason };
+  const { isStuck = false, reason = '', message = '' } = trouble ?? {};
+  return { type: 'RuntimeReady', status: !isStuck, reason, message };
 }
 
 /** For `crictl info`: each value is JSON text. */

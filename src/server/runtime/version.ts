@@ -12,7 +12,7 @@ export function version(services: Services): Promise<cri.IVersionResponse> {
   return Promise.resolve({
     version: KUBELET_API_VERSION,
     runtime_name: RUNTIME_NAME,
-    runtime_version: engineFacts(services).engineVersion,
+    runtime_version: services.store.engineVersion ?? engineFacts(services).engineVersion,
     runtime_api_version: 'v1',
   });
 }

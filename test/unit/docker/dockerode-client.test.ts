@@ -43,6 +43,7 @@ const CALLS: Record<
   ping: [(docker, signal) => docker.ping({ signal }), 'GET /_ping'],
   version: [(docker, signal) => docker.version({ signal }), 'GET /version'],
   info: [(docker, signal) => docker.info({ signal }), 'GET /info'],
+  listNetworks: [(docker, signal) => docker.listNetworks({ signal }), 'GET /networks'],
   listContainers: [
     (docker, signal) => docker.listContainers({ label: ['a'] }, { signal }),
     'GET /containers/json',

@@ -1,3 +1,4 @@
+import { CallLanes } from '../../../src/docker/call-lanes';
 import { notFound, unavailable } from '../../../src/lib/errors';
 import { DaemonMetrics } from '../../../src/metrics/daemon-metrics';
 import type { MetricSources } from '../../../src/metrics/sources';
@@ -9,7 +10,8 @@ const LOGS = { followed: 2, lagBytes: 300, records: 4, bytes: 500, gaps: 1, unre
 function sources(more: Partial<MetricSources> = {}): MetricSources {
   return {
     store: new Store(),
-    link: { state: { ready: true } },
+    link: { state: { ready: true }, trouble: undefined },
+    lanes: new CallLanes(),
     logs: { stats: () => Promise.resolve(LOGS) },
     podEvents: { stats: { published: 8, consumers: 1, cutOff: 2, backlog: 3 } },
     streaming: { sessionCount: 5 },
@@ -102,7 +104,7 @@ describe('DaemonMetrics', () => {
     expect((await series(metrics, sources({ store }))).get(running)).toBe(1);
     store.containers.delete(runningContainer().id);
     const logs = { stats: () => Promise.resolve({ ...LOGS, records: 9 }) };
-    const link = { state: { ready: false } };
+    const link = { state: { ready: false }, trouble: undefined };
     const now = await series(metrics, sources({ store, logs, link }));
     expect(now.get(running)).toBe(0);
     expect(now.get('dockbridge_log_records_total')).toBe(9);

@@ -123,9 +123,9 @@ describe('ContainerResync', () => {
     const inspected = gate();
     engine.gates.set('inspectContainer', () => inspected.promise);
     const resyncing = resync.run(true, signal);
-    await until(() => engine.count('inspectContainer') >= 8);
+    await until(() => engine.count('inspectContainer') >= 16);
     await settle();
-    expect(engine.count('inspectContainer')).toBe(8);
+    expect(engine.count('inspectContainer')).toBe(16);
     inspected.resolve();
     await resyncing;
     expect(engine.count('inspectContainer')).toBe(30);

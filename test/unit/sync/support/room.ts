@@ -116,7 +116,13 @@ export function syncRoom(times: Partial<LinkTimes> = {}, parts: Partial<Containe
   const resync = new ContainerResync({
     ...{ docker, store, sync, logs, network, checkpoints, reservations, logger },
   });
-  const events = new ContainerEvents({ sync, store, reservations, logger });
+  const events = new ContainerEvents({
+    sync,
+    store,
+    reservations,
+    logger,
+    onDoubt: (id) => resync.doubt(id),
+  });
   const imageSync = new ImageSync({ docker, store, logger });
   const link = new EngineLink({
     docker,
@@ -126,6 +132,7 @@ export function syncRoom(times: Partial<LinkTimes> = {}, parts: Partial<Containe
     foreignContainers: new ForeignContainers({ docker, store, logger }),
     imageSync,
     diskUsage: { run: () => Promise.resolve() },
+    watch: { trouble: undefined, look: () => undefined },
     localEngine: false,
     logger,
     times,

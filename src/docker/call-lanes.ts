@@ -1,0 +1,210 @@
+import { abortable } from '../lib/abortable';
+import { unavailable } from '../lib/errors';
+
+/** Kinds of calls of which none may wait for another: each has connections of its own. */
+export type LaneName = 'facts' | 'inspect' | 'exec' | 'lifecycle' | 'image' | 'stop';
+
+export interface LaneLimits {
+  /** Calls under way that are not slow. */
+  readonly atOnce: number;
+  /** ms after which a call counts as slow and leaves its place to the next one. */
+  readonly slowMs: number;
+}
+
+/**
+ * The bounds keep a burst from opening hundreds of connections; they are wide enough for 32 calls that hang at once to
+ * leave places free until they count as slow. Starts take seconds on a node that boots: letting in more of them would
+ * only make all slower. Stops take as long as their containers like.
+ */
+const LIMITS: Readonly<Record<LaneName, LaneLimits>> = {
+  facts: { atOnce: 8, slowMs: 2_000 },
+  inspect: { atOnce: 48, slowMs: 2_000 },
+  exec: { atOnce: 48, slowMs: 2_000 },
+  lifecycle: { atOnce: 48, slowMs: 10_000 },
+  image: { atOnce: 16, slowMs: 2_000 },
+  stop: { atOnce: 256, slowMs: 30_000 },
+};
+/** Slow calls of a lane: a bound on connections, for they do no work in us. */
+const MAX_SLOW = 128;
+const MAX_WAITING = 2_000;
+/** Of one container in one lane: what hangs for the first two calls hangs for the third. */
+const PER_CONTAINER = 2;
+
+/** How things stand in a lane. Times in ms. */
+export interface LaneLoad {
+  readonly lane: LaneName;
+  readonly underWay: number;
+  readonly slow: number;
+  /** Without those that wait for other calls of their own container. */
+  readonly waiting: number;
+  readonly oldestWaitMs: number;
+  readonly oldestCallMs: number;
+  /** `POST /containers/…/start`; '' when none is under way. */
+  readonly oldestCall: string;
+}
+
+export interface LaneCall {
+  readonly lane: LaneName;
+  /** The container that may hang; undefined for a call that names none. */
+  readonly container?: string | undefined;
+  /** For people. */
+  readonly what: string;
+}
+
+/** Shares the Engine out among our calls: bounded, first come first served, and no hung call in a healthy one's way. */
+export class CallLanes {
+  private readonly lanes: Readonly<Record<LaneName, Lane>>;
+
+  /** @param limits other than usual, for tests. */
+  constructor(limits: Partial<Record<LaneName, LaneLimits>> = {}) {
+    const lane = (name: LaneName): Lane => new Lane(name, limits[name] ?? LIMITS[name]);
+    this.lanes = {
+      facts: lane('facts'),
+      inspect: lane('inspect'),
+      exec: lane('exec'),
+      lifecycle: lane('lifecycle'),
+      image: lane('image'),
+      stop: lane('stop'),
+    };
+  }
+
+  /**
+   * Runs `work` when its turn has come.
+   * @param signal ends the wait with its reason; `work` has to look at it by itself.
+   */
+  async run<T>(call: LaneCall, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    return this.lanes[call.lane].run(call, signal, work);
+  }
+
+  get load(): readonly LaneLoad[] {
+    return Object.values(this.lanes).map((lane) => lane.load);
+  }
+}
+
+interface Waiting {
+  readonly container: string | undefined;
+  readonly since: number;
+  readonly enter: () => void;
+}
+
+interface Running {
+  readonly what: string;
+  readonly since: number;
+  slow: boolean;
+}
+
+class Lane {
+  private readonly waiting: Waiting[] = [];
+  private readonly running = new Set<Running>();
+  private readonly ofContainer = new Map<string, number>();
+  private slow = 0;
+  /** Places given away whose calls have not begun yet: they do within the same turn of the event loop. */
+  private reserved = 0;
+
+  constructor(
+    private readonly name: LaneName,
+    private readonly limits: LaneLimits,
+  ) {}
+
+  async run<T>({ container, what }: LaneCall, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
+    if (this.waiting.length > 0 || !this.hasRoom(container)) await this.wait(container, signal);
+    else this.take(container);
+    const call: Running = { what, since: performance.now(), slow: false };
+    this.reserved--;
+    this.running.add(call);
+    const timer = setTimeout(() => this.callIsSlow(call), this.limits.slowMs).unref();
+    try {
+      return await work();
+    } finally {
+      clearTimeout(timer);
+      this.running.delete(call);
+      if (call.slow) this.slow--;
+      this.leave(container);
+    }
+  }
+
+  get load(): LaneLoad {
+    const now = performance.now();
+    const waiting = this.waiting.filter(({ container }) => !this.isBusy(container));
+    const oldest = [...this.running].reduce<Running | undefined>(
+      (first, call) => (first === undefined || call.since < first.since ? call : first),
+      undefined,
+    );
+    return {
+      lane: this.name,
+      underWay: this.running.size,
+      slow: this.slow,
+      waiting: waiting.length,
+      oldestWaitMs: waiting[0] === undefined ? 0 : now - waiting[0].since,
+      oldestCallMs: oldest === undefined ? 0 : now - oldest.since,
+      oldestCall: oldest?.what ?? '',
+    };
+  }
+
+  private hasRoom(container: string | undefined): boolean {
+    return this.running.size - this.slow + this.reserved < this.limits.atOnce && !this.isBusy(container);
+  }
+
+  private isBusy(container: string | undefined): boolean {
+    return container !== undefined && (this.ofContainer.get(container) ?? 0) >= PER_CONTAINER;
+  }
+
+  private take(container: string | undefined): void {
+    this.reserved++;
+    if (container !== undefined) this.ofContainer.set(container, (this.ofContainer.get(container) ?? 0) + 1);
+  }
+
+  private leave(container: string | undefined): void {
+    if (container !== undefined) {
+      const left = (this.ofContainer.get(container) ?? 1) - 1;
+      if (left > 0) this.ofContainer.set(container, left);
+      else this.ofContainer.delete(container);
+    }
+    this.admit();
+  }
+
+  private callIsSlow(call: Running): void {
+    if (this.slow >= MAX_SLOW) return;
+    call.slow = true;
+    this.slow++;
+    this.admit();
+  }
+
+  /** Lets in whoever has room now, in their order; those of a busy container let the others pass. */
+  private admit(): void {
+    for (let at = 0; at < this.waiting.length;) {
+      const next = this.waiting[at];
+      if (next === undefined || this.running.size - this.slow + this.reserved >= this.limits.atOnce) return;
+      if (this.isBusy(next.container)) at++;
+      else {
+        this.waiting.splice(at, 1);
+        this.take(next.container);
+        next.enter();
+      }
+    }
+  }
+
+  private async wait(container: string | undefined, signal: AbortSignal): Promise<void> {
+    if (this.waiting.length >= MAX_WAITING)
+      throw unavailable(`Docker Engine does not keep up: ${MAX_WAITING} calls wait for their turn`);
+    let enter!: () => void;
+    const turn = new Promise<void>((resolve) => (enter = resolve));
+    const one = { container, since: performance.now(), enter };
+    this.waiting.push(one);
+    // Room for it may be there already: only others' containers are in its way.
+    this.admit();
+    try {
+      await abortable(turn, signal);
+    } catch (error) {
+      const place = this.waiting.indexOf(one);
+      if (place >= 0) this.waiting.splice(place, 1);
+      else {
+        // The turn came in the same tick: hand it on.
+        this.reserved--;
+        this.leave(container);
+      }
+      throw error;
+    }
+  }
+}

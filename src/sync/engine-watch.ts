@@ -1,0 +1,115 @@
+import type { CallLanes } from '../docker/call-lanes';
+import type { DockerClient } from '../docker/client';
+import type { Logger } from '../lib/logger';
+import type { Store } from '../store/store';
+import { hasNetworkDeadlock } from '../translate/engine-facts';
+
+/** A call that is older than this is told of. Stops are not: they take as long as their containers like. */
+const OLD_CALL_MS = 10_000;
+/** When even the wait for a turn takes this long, the node cannot do its work. */
+const OLD_WAIT_MS = 30_000;
+/** A call that changes containers and is older than this makes us ask whether the Engine's networks answer. */
+const SUSPICIOUS_MS = 20_000;
+/** The list of networks takes milliseconds, on the busiest node a second. */
+const NETWORKS_MS = 15_000;
+
+/** What is wrong with an Engine that answers. `isStuck`: it cannot run pods, though it answers pings. */
+export interface EngineTrouble {
+  readonly isStuck: boolean;
+  /** CamelCase, for a CRI condition. */
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface EngineWatchParts {
+  readonly docker: Pick<DockerClient, 'listNetworks'>;
+  readonly lanes: Pick<CallLanes, 'load'>;
+  readonly store: Pick<Store, 'engine'>;
+  readonly logger: Logger;
+}
+
+/** Notices that the Engine answers pings and little else: calls that hang, queues that grow old, networks that are locked. */
+export class EngineWatch {
+  private told = '';
+  /** When the question that is still open was asked; 0 when none is. */
+  private networksAskedAt = 0;
+
+  constructor(private readonly parts: EngineWatchParts) {}
+
+  get trouble(): EngineTrouble | undefined {
+    return this.lockedNetworks() ?? this.oldQueue() ?? this.oldCall();
+  }
+
+  /** At each heartbeat that the Engine has answered. */
+  look(signal: AbortSignal): void {
+    const { lanes, logger } = this.parts;
+    const isSuspicious = lanes.load.some(
+      ({ lane, oldestCallMs }) => lane !== 'image' && lane !== 'exec' && oldestCallMs > SUSPICIOUS_MS,
+    );
+    if (isSuspicious && this.networksAskedAt === 0) void this.askNetworks(signal);
+    const { trouble } = this;
+    const kind = trouble?.reason ?? '';
+    if (kind === this.told) return;
+    this.told = kind;
+    if (trouble === undefined) logger.info('Docker Engine keeps up again');
+    else
+      logger[trouble.isStuck ? 'error' : 'warn']('Docker Engine does not keep up', {
+        reason: trouble.message,
+      });
+  }
+
+  /** One question at a time, however long it takes: each would wait for ever behind the same lock. */
+  private async askNetworks(signal: AbortSignal): Promise<void> {
+    this.networksAskedAt = performance.now();
+    try {
+      await this.parts.docker.listNetworks({ signal });
+    } catch (error) {
+      this.parts.logger.debug(() => `The Engine's networks could not be listed: ${String(error)}`);
+    } finally {
+      this.networksAskedAt = 0;
+    }
+  }
+
+  private lockedNetworks(): EngineTrouble | undefined {
+    if (this.networksAskedAt === 0) return undefined;
+    const waited = performance.now() - this.networksAskedAt;
+    if (waited < NETWORKS_MS) return undefined;
+    const version = this.parts.store.engine?.engineVersion ?? '';
+    const known = hasNetworkDeadlock(version)
+      ? ' (this version can deadlock when containers end: moby/moby#42545, mended in 20.10.27 and 23.0)'
+      : '';
+    return {
+      isStuck: true,
+      reason: 'DockerNetworksHang',
+      message: `Docker Engine ${version} answers pings, but its networks have not answered for ${seconds(waited)}${known}: pods can neither start nor end until dockerd is restarted`,
+    };
+  }
+
+  private oldQueue(): EngineTrouble | undefined {
+    const old = this.parts.lanes.load.find(({ oldestWaitMs }) => oldestWaitMs > OLD_WAIT_MS);
+    if (old === undefined) return undefined;
+    return {
+      isStuck: true,
+      reason: 'DockerDaemonHangs',
+      message: `Docker Engine does not keep up: ${old.waiting} ${old.lane} calls wait for their turn, the oldest for ${seconds(old.oldestWaitMs)}, behind ${old.underWay} that it has not answered, the oldest ${old.oldestCall} for ${seconds(old.oldestCallMs)}`,
+    };
+  }
+
+  private oldCall(): EngineTrouble | undefined {
+    const old = this.parts.lanes.load.filter(
+      ({ lane, oldestCallMs }) => lane !== 'stop' && oldestCallMs > OLD_CALL_MS,
+    );
+    if (old.length === 0) return undefined;
+    const slow = old.reduce((sum, { slow: calls }) => sum + calls, 0);
+    const [oldest] = old.sort((one, other) => other.oldestCallMs - one.oldestCallMs);
+    return {
+      isStuck: false,
+      reason: 'DockerDaemonSlow',
+      message: `${slow} calls of Docker Engine hang, the oldest, ${oldest?.oldestCall}, for ${seconds(oldest?.oldestCallMs ?? 0)}`,
+    };
+  }
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1000)} s`;
+}

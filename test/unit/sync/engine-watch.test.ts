@@ -1,0 +1,121 @@
+import type { LaneLoad } from '../../../src/docker/call-lanes';
+import { silentLogger } from '../../../src/lib/logger';
+import { Store } from '../../../src/store/store';
+import { EngineWatch } from '../../../src/sync/engine-watch';
+import { hasNetworkDeadlock } from '../../../src/translate/engine-facts';
+import { gate, settle } from '../support/async';
+
+const QUIET: LaneLoad = {
+  ...{ lane: 'lifecycle', underWay: 0, slow: 0, waiting: 0 },
+  ...{ oldestWaitMs: 0, oldestCallMs: 0, oldestCall: '' },
+};
+
+function watch(): {
+  lines: string[];
+  questions: number;
+  answer: () => void;
+  readonly now: (load: Partial<LaneLoad>, ms?: number) => EngineWatch;
+} {
+  let load: LaneLoad = QUIET;
+  let clock = 1_000;
+  jest.spyOn(performance, 'now').mockImplementation(() => clock);
+  const lines: string[] = [];
+  const note = (message: string): void => void lines.push(message);
+  const open: (() => void)[] = [];
+  const store = new Store();
+  store.engine = { engineVersion: '20.10.24' } as never;
+  const made = new EngineWatch({
+    docker: {
+      listNetworks: async () => {
+        room.questions++;
+        const held = gate();
+        open.push(() => held.resolve());
+        await held.promise;
+        return [];
+      },
+    },
+    lanes: {
+      get load() {
+        return [load];
+      },
+    },
+    store,
+    logger: { ...silentLogger, warn: note, error: note, info: note },
+  });
+  const room = {
+    lines,
+    questions: 0,
+    answer: () => open.splice(0).forEach((resolve) => resolve()),
+    now: (next: Partial<LaneLoad>, ms = 10_000) => {
+      load = { ...QUIET, ...next };
+      clock += ms;
+      made.look(new AbortController().signal);
+      return made;
+    },
+  };
+  return room;
+}
+
+afterEach(() => jest.restoreAllMocks());
+
+it('says nothing of an Engine that keeps up', () => {
+  const room = watch();
+  expect(room.now({ underWay: 5, oldestCallMs: 9_000 }).trouble).toBeUndefined();
+  expect(room.lines).toEqual([]);
+});
+
+it('tells of calls that hang, once, and when they do no more', () => {
+  const room = watch();
+  const hung = { underWay: 3, slow: 2, oldestCallMs: 15_000, oldestCall: 'POST /containers/c/start' };
+  expect(room.now(hung).trouble).toEqual({
+    isStuck: false,
+    reason: 'DockerDaemonSlow',
+    message: '2 calls of Docker Engine hang, the oldest, POST /containers/c/start, for 15 s',
+  });
+  room.now({ ...hung, oldestCallMs: 19_000 });
+  expect(room.now({}).trouble).toBeUndefined();
+  expect(room.lines).toEqual(['Docker Engine does not keep up', 'Docker Engine keeps up again']);
+});
+
+it('takes a queue that is old for an Engine that can run no pods', () => {
+  const trouble = watch().now({
+    underWay: 176,
+    waiting: 9,
+    oldestWaitMs: 31_000,
+    oldestCallMs: 50_000,
+  }).trouble;
+  expect(trouble).toMatchObject({ isStuck: true, reason: 'DockerDaemonHangs' });
+  expect(trouble?.message).toMatch(/9 lifecycle calls wait for their turn, the oldest for 31 s/);
+});
+
+it('tells networks that hang from calls that only take long, with one question', async () => {
+  const room = watch();
+  const hung = { underWay: 1, slow: 1, oldestCallMs: 30_000, oldestCall: 'DELETE /containers/c' };
+  expect(room.now(hung).trouble?.reason).toBe('DockerDaemonSlow');
+  room.answer();
+  await settle();
+  expect(room.now(hung).trouble?.reason).toBe('DockerDaemonSlow');
+  room.now(hung, 10_000);
+  const { trouble } = room.now(hung, 10_000);
+  expect(trouble).toMatchObject({ isStuck: true, reason: 'DockerNetworksHang' });
+  expect(trouble?.message).toMatch(
+    /20\.10\.24 answers pings.*for 20 s.*moby#42545.*until dockerd is restarted/,
+  );
+  expect(room.questions).toBe(2);
+  // dockerd was restarted: the question fails, and all is well.
+  room.answer();
+  await settle();
+  expect(room.now({}).trouble).toBeUndefined();
+});
+
+it.each([
+  ['20.10.24', true],
+  ['20.10.24+dfsg1', true],
+  ['19.03.15', true],
+  ['20.10.27', false],
+  ['23.0.1', false],
+  ['28.5.2', false],
+  ['dev', false],
+])('%s has the deadlock: %s', (version, has) => {
+  expect(hasNetworkDeadlock(version)).toBe(has);
+});

@@ -202,11 +202,14 @@ export class EngineLink {
       const resynced = containerResync.run(true, signal).then(() => {
         this.synced = true;
         this.stepped();
-        if (!this.current.ready)
-          this.current = { ready: false, reason: 'Docker Engine has not said yet what it is (/info)' };
       });
       const images = Promise.race([imageSync.whenListed(signal), pause(this.times.imagePatience, signal)]);
-      await Promise.race([lost, Promise.all([facts, resynced, images])]);
+      images.catch(() => undefined);
+      await Promise.race([lost, resynced]);
+      this.current = { ready: false, reason: 'Docker Engine has not said yet what it is (/info)' };
+      await Promise.race([lost, facts]);
+      this.current = { ready: false, reason: 'Docker Engine has not listed its images yet' };
+      await Promise.race([lost, images]);
       this.current = { ready: true };
       logger.info('Connected to Docker Engine', {
         version: version.Version,

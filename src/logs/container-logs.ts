@@ -7,6 +7,10 @@ export interface LogSource {
   readonly spoolPath: string;
   /** Absolute path of the CRI log: `log_directory/log_path` of the CRI configuration. */
   readonly logPath: string;
+  /** `log_directory` of the pod; '' where it is not known. */
+  readonly logDirectory?: string | undefined;
+  /** The container had ended when it was first seen: a link in its log's place stays. */
+  readonly hasEnded?: boolean;
   /**
    * `State.StartedAt` of inspect. Lets a first follow that comes late (we were down when the container started) see
    * that the spool has wrapped before it, and say so in the log.
@@ -22,6 +26,7 @@ export interface ContainerLogs {
   /**
    * Follows a container from its saved position; resolves once the file at `logPath` exists. Idempotent. Rejects
    * (INTERNAL) when the file cannot be made, but goes on trying: the container stays followed until `forget`.
+   * A link to the spool in the log's place (cri-dockerd's, ADR 0021) stays until `reopen` or `drain`.
    */
   follow(source: LogSource): Promise<void>;
   /** Resolves once all that the spool held when called is in the CRI log. Never rejects: a failure is logged. */

@@ -1,6 +1,8 @@
-import { basename, dirname, join } from 'node:path';
+import { basename } from 'node:path';
 import { errnoOf } from '../lib/errors';
+import { logDirectoryOf, type LogDirectory } from './log-directory';
 import type { FileFacts, LogDisk } from './log-disk';
+import { keptBesideAs, linkedName, TEMPORARY } from './log-link';
 import type { FilePosition } from './position';
 import { endsWithWindow, TailWindow } from './tail-window';
 
@@ -20,11 +22,18 @@ export class CriLog {
   /** A write failed half-way and what it left could not be cut off yet. */
   private torn = false;
   private readonly window = new TailWindow();
+  private readonly directory: LogDirectory;
+  private readonly name: string;
 
+  /** @param logDirectory the pod's, where it is known: which part of the path is to be trusted. */
   constructor(
     readonly path: string,
     private readonly disk: LogDisk,
-  ) {}
+    logDirectory?: string,
+  ) {
+    this.directory = logDirectoryOf(path, logDirectory);
+    this.name = basename(path);
+  }
 
   get ino(): string | undefined {
     return this.file?.facts.ino;
@@ -36,7 +45,7 @@ export class CriLog {
   }
 
   get isAtPath(): boolean {
-    return this.disk.inodeAt(this.path) !== undefined;
+    return this.inodeAtPath() !== undefined;
   }
 
   /** Where the log ends. The file must be open. */
@@ -108,7 +117,7 @@ export class CriLog {
     if (found !== undefined) {
       try {
         if (found.facts.size > saved.offset) this.disk.truncate(found.fd, saved.offset);
-        stays = found.path === this.path || !(mayCreate || this.isAtPath);
+        stays = found.isAtPath || !(mayCreate || this.isAtPath);
         if (stays) this.use({ fd: found.fd, facts: this.disk.facts(found.fd) });
       } finally {
         if (!stays) this.disk.close(found.fd);
@@ -118,12 +127,18 @@ export class CriLog {
     return true;
   }
 
+  /** Whether another file than the saved one is at the path, and something is in it. */
+  hasSuccessor({ ino }: FilePosition): boolean {
+    const now = this.ifThere((held) => this.disk.factsAt(`${held}/${this.name}`));
+    return now !== undefined && now.ino !== ino && now.size > 0;
+  }
+
   /** Whether `previous` is at the path again, and the file that followed it nowhere: kubelet's rename-back. */
   wasPutBack(saved: FilePosition, previous: FilePosition): boolean {
-    if (saved.ino === previous.ino || this.disk.inodeAt(this.path) !== previous.ino) return false;
+    if (saved.ino === previous.ino || this.inodeAtPath() !== previous.ino) return false;
     const old = this.find(previous);
     if (old !== undefined) this.disk.close(old.fd);
-    if (old?.path !== this.path) return false;
+    if (old?.isAtPath !== true) return false;
     const replaced = this.find(saved);
     if (replaced !== undefined) this.disk.close(replaced.fd);
     return replaced === undefined;
@@ -136,6 +151,56 @@ export class CriLog {
     const opened = this.openPath();
     if (opened.facts.ino === this.ino) this.disk.close(opened.fd);
     else this.use(opened);
+  }
+
+  /**
+   * The name of the link to the spool that stands for the log: at the path, or beside it while kubelet rotates.
+   * Undefined when there is none.
+   */
+  linkTo(spoolPath: string): string | undefined {
+    return this.ifThere((held) => linkedName(this.disk, held, this.name, spoolPath));
+  }
+
+  hasLinkAtPath(spoolPath: string): boolean {
+    return this.linkTo(spoolPath) === this.name;
+  }
+
+  removeLink(spoolPath: string): void {
+    this.ifThere((held) => {
+      const path = `${held}/${this.name}`;
+      if (this.disk.linkAt(path) === spoolPath) this.disk.remove(path);
+    });
+  }
+
+  /** Whether a link to the spool stands for the log; one that kubelet renamed without telling us is put back. */
+  isLinkTo(spoolPath: string): boolean {
+    const found = this.linkTo(spoolPath);
+    if (found === undefined || found === this.name) return found !== undefined;
+    if (this.isAtPath) return false;
+    this.ifThere((held) => this.disk.rename(`${held}/${found}`, `${held}/${this.name}`));
+    return true;
+  }
+
+  /**
+   * Puts a file of ours, which begins with `first`, in the place of the link to the spool (or at the path, where there is no
+   * link), and opens it.
+   * @param commit saves the position: the file is complete, but does not yet stand in for the link.
+   */
+  replaceLink(spoolPath: string, first: Buffer, commit: () => void): void {
+    this.disk.inDirectory(this.directory, true, (held) => {
+      const place = `${held}/${linkedName(this.disk, held, this.name, spoolPath) ?? this.name}`;
+      const temporary = `${place}${TEMPORARY}`;
+      this.disk.remove(temporary);
+      this.use(this.openAt(temporary));
+      try {
+        this.append(first, first.length);
+        commit();
+        this.disk.rename(temporary, place);
+      } catch (error) {
+        this.disk.remove(temporary);
+        throw error;
+      }
+    });
   }
 
   close(): void {
@@ -157,49 +222,48 @@ export class CriLog {
   }
 
   private openPath(): OpenFile {
-    try {
-      return this.openAt(this.path);
-    } catch (error) {
-      if (errnoOf(error) !== 'ELOOP') throw error;
-      // cri-dockerd's symlink to the spool (a node that switched over): writing through it would corrupt the spool.
-      this.disk.remove(this.path);
-      return this.openAt(this.path);
-    }
+    return this.disk.inDirectory(this.directory, true, (held) => this.openAt(`${held}/${this.name}`));
   }
 
   private openAt(path: string): OpenFile {
-    const fd = this.disk.openAppend(path);
+    return this.opened(this.disk.openAppend(path));
+  }
+
+  private opened(fd: number): OpenFile {
     return { fd, facts: this.disk.facts(fd) };
   }
 
-  private candidates(ino: string): string[] {
-    if (this.disk.inodeAt(this.path) === ino) return [this.path];
-    const directory = dirname(this.path);
-    let names: readonly string[];
+  private inodeAtPath(): string | undefined {
+    return this.ifThere((held) => this.disk.inodeAt(`${held}/${this.name}`));
+  }
+
+  /** Works in the log's directory; undefined when there is none. */
+  private ifThere<T>(work: (held: string) => T): T | undefined {
     try {
-      names = this.disk.list(directory);
-    } catch {
-      return [];
+      return this.disk.inDirectory(this.directory, false, work);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      return undefined;
     }
-    return names
-      .filter((name) => name !== basename(this.path) && !name.endsWith('.gz'))
-      .map((name) => join(directory, name))
-      .filter((path) => this.disk.inodeAt(path) === ino);
   }
 
   /** Opens the file of a saved position: the one at the path, or wherever beside it kubelet renamed it to. */
-  private find(saved: FilePosition): (OpenFile & { readonly path: string }) | undefined {
-    for (const path of this.candidates(saved.ino)) {
-      const { fd, facts } = this.openAt(path);
-      let isSaved = false;
-      try {
-        isSaved = this.isSaved(fd, facts, saved);
-      } finally {
-        if (!isSaved) this.disk.close(fd);
+  private find(saved: FilePosition): (OpenFile & { readonly isAtPath: boolean }) | undefined {
+    return this.ifThere((held) => {
+      for (const name of keptBesideAs(this.disk, held, this.name, saved.ino)) {
+        const fd = this.disk.openExisting(`${held}/${name}`);
+        if (fd === undefined) continue;
+        let isSaved = false;
+        try {
+          const file = this.opened(fd);
+          isSaved = this.isSaved(fd, file.facts, saved);
+          if (isSaved) return { ...file, isAtPath: name === this.name };
+        } finally {
+          if (!isSaved) this.disk.close(fd);
+        }
       }
-      if (isSaved) return { fd, facts, path };
-    }
-    return undefined;
+      return undefined;
+    });
   }
 
   private isSaved(fd: number, facts: FileFacts, saved: FilePosition): boolean {

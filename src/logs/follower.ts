@@ -4,9 +4,14 @@ import { CommitClock } from './commit-clock';
 import { CriLog } from './cri-log';
 import type { FollowerParts } from './follower-parts';
 import { findLastLine } from './lost-position';
-import type { FilePosition, Place, SavedPosition } from './position';
+import type { Place, SavedPosition } from './position';
 import { SpoolChain, wasBornAfter, type SpoolFile, type SpoolTarget } from './spool-chain';
-import { TailWindow } from './tail-window';
+import { SpoolCursor } from './spool-cursor';
+
+/** What a container of others brings of its past into the log that we make for it. */
+const MOST_BACK_BYTES = 50 * 1024 * 1024;
+const EARLIER_ELSEWHERE =
+  'earlier output is not in this file; what Docker still has of it, `docker logs` shows';
 
 /** `more`: call again; `idle`: the end of the spool was reached. */
 export type StepOutcome = 'more' | 'idle';
@@ -20,10 +25,10 @@ export type StepOutcome = 'more' | 'idle';
 export class Follower {
   private readonly chain: SpoolChain;
   private readonly log: CriLog;
-  private readonly spoolWindow = new TailWindow();
-  private offset = 0;
+  private readonly cursor = new SpoolCursor();
   private attached = false;
-  private passingOver = false;
+  /** A link to the spool stands in the log's place, as cri-dockerd makes it, and is left alone. */
+  private linked = false;
   /** What is on disk. */
   private saved: SavedPosition | undefined;
   /** Where the log ended before the last reopen, until the next one. */
@@ -37,7 +42,7 @@ export class Follower {
     private readonly parts: FollowerParts,
   ) {
     this.chain = new SpoolChain(source.spoolPath, parts.disk);
-    this.log = new CriLog(source.logPath, parts.disk);
+    this.log = new CriLog(source.logPath, parts.disk, source.logDirectory);
     this.saved = parts.positions.load(source.containerId);
     this.previous = this.saved?.previous;
   }
@@ -47,8 +52,43 @@ export class Follower {
     const isFirst = !this.wanted;
     this.wanted = true;
     const wasAttached = this.attached;
-    if (!this.attach()) this.log.prepare();
-    else if (isFirst && wasAttached) this.makeAtPath();
+    if (this.attach()) {
+      if (isFirst && wasAttached) this.makeAtPath();
+    } else if (!this.linked) {
+      this.log.prepare();
+    }
+  }
+
+  get isLinked(): boolean {
+    return this.linked;
+  }
+
+  get hasLinkAtPath(): boolean {
+    return this.log.hasLinkAtPath(this.source.spoolPath);
+  }
+
+  removeLink(): void {
+    if (this.linked) this.log.removeLink(this.source.spoolPath);
+  }
+
+  /**
+   * Makes a log of our own in the place of the link, wherever kubelet renamed that to. It begins where our last one ended,
+   * but at most 50 MiB back; the usual steps fill it. Throws what the file system throws: then the link stays.
+   */
+  takeOver(): void {
+    const start = this.chain.openBack(this.saved?.spool, MOST_BACK_BYTES);
+    try {
+      const file = this.chain.current;
+      this.cursor.toStart();
+      if (file !== undefined && start !== undefined) this.cursor.jump(file, start.offset, this.parts.disk);
+      const note = start?.isCut ? formatNote(EARLIER_ELSEWHERE, new Date()) : Buffer.alloc(0);
+      this.previous = undefined;
+      this.log.replaceLink(this.source.spoolPath, note, () => this.saveStrictly());
+      [this.linked, this.attached] = [false, file !== undefined];
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /**
@@ -56,7 +96,7 @@ export class Follower {
    * container may be gone, and its directory with it. False when there is nothing to go on with.
    */
   resume(): boolean {
-    return this.attach();
+    return this.log.linkTo(this.source.spoolPath) === undefined && this.attach();
   }
 
   /** What the spool holds now; undefined when there is no spool yet. */
@@ -66,12 +106,12 @@ export class Follower {
 
   /** Bytes that the spool files known so far hold beyond our position. */
   get lagBytes(): number {
-    return this.attached ? Math.max(0, this.chain.size() - this.offset) : 0;
+    return this.attached ? Math.max(0, this.chain.size() - this.cursor.offset) : 0;
   }
 
   hasPassed(target: SpoolTarget): boolean {
     return this.chain.current?.ino === target.ino
-      ? this.offset >= target.offset
+      ? this.cursor.offset >= target.offset
       : !this.chain.has(target.ino);
   }
 
@@ -136,8 +176,10 @@ export class Follower {
     // Asked before reading: only then is an end of file the file's final end (SpoolChain).
     const isFinal = this.chain.hasNext;
     const { input } = this.parts.buffers;
-    const length = this.parts.disk.read(file.fd, input, input.length, this.offset);
-    if (length === 0) return this.atEnd(file, isFinal);
+    const length = this.parts.disk.read(file.fd, input, input.length, this.cursor.offset);
+    // Asked after reading: what was read before a cut is then read again, behind a line that says so.
+    if (!this.cursor.isStillIn(file, this.parts.disk)) return this.wasCut(file);
+    if (length === 0) return this.atEnd(isFinal);
     if (!this.take(file, length)) {
       if (!isFinal) return 'idle';
       this.note('the last record of a rotated file of the Engine was torn', file);
@@ -148,6 +190,7 @@ export class Follower {
   }
 
   private attach(): boolean {
+    if (this.linked) return false;
     if (this.attached) {
       if (!this.wasPutBack()) return true;
       this.close();
@@ -161,25 +204,30 @@ export class Follower {
     return this.attached;
   }
 
-  /** Spool and log, each at the saved position; false when either is not there. */
+  /** Spool and log, each at the saved position; false when either is not there, or a link stands for the log. */
   private openBoth(): boolean {
+    if (this.wanted && this.log.isLinkTo(this.source.spoolPath)) {
+      this.linked = true;
+      return false;
+    }
     const place = this.lastPlace();
     const found = this.chain.open(place?.spool);
-    if (found === undefined || !this.openLog(found ? place?.log : undefined)) return false;
-    this.toStart();
-    if (place?.spool === undefined) this.beginWithout(place);
-    else if (found) {
-      this.offset = place.spool.offset;
-      this.spoolWindow.restore(place.spool.window);
+    if (found === undefined) return false;
+    this.cursor.toStart();
+    if (place === undefined || !found) {
+      if (!this.wanted && !this.log.isAtPath) return false;
+      this.log.open();
+      if (!this.goOnAfterLastLine() && place === undefined) this.suspectWrap();
+      return true;
     }
-    return true;
-  }
-
-  private openLog(saved: FilePosition | undefined): boolean {
-    if (saved !== undefined) return this.log.resume(saved, this.wanted);
-    // The spool file of the saved position is gone: what the log has beyond that position cannot be read again.
-    if (!this.wanted && !this.log.isAtPath) return false;
-    this.log.open();
+    // The position is older than the file at the path: it could not be saved any more (a full disk) before we were killed.
+    if (this.log.hasSuccessor(place.log)) {
+      this.log.open();
+      if (this.goOnAfterLastLine()) return true;
+    }
+    if (!this.log.resume(place.log, this.wanted)) return false;
+    if (place.spool === undefined) this.suspectWrap();
+    else this.cursor.restore(place.spool);
     return true;
   }
 
@@ -202,23 +250,26 @@ export class Follower {
     return saved.previous;
   }
 
-  /** No saved place: a log that ends with a record of this spool is continued after it, else all is taken. */
-  private beginWithout(saved: Place | undefined): void {
-    const place = saved === undefined && findLastLine(this.log.tail(), this.chain.all(), this.parts);
+  /** Without a saved place that holds: true when the log ends with a record of this spool. */
+  private goOnAfterLastLine(): boolean {
+    const place = findLastLine(this.log.tail(), this.chain.all(), this.parts);
+    if (place === undefined) return false;
+    this.chain.advanceTo(place.file);
+    place.file.gapBefore = false;
+    this.cursor.jump(place.file, place.offset, this.parts.disk);
+    this.clock.change();
+    return true;
+  }
+
+  private suspectWrap(): void {
     const oldest = this.chain.current;
-    if (place) {
-      this.chain.advanceTo(place.file);
-      this.offset = place.offset;
-      this.clock.change();
-    } else if (oldest !== undefined && wasBornAfter(oldest.birth, this.source.startedAt)) {
-      oldest.gapBefore = true;
-    }
+    if (oldest !== undefined && wasBornAfter(oldest.birth, this.source.startedAt)) oldest.gapBefore = true;
   }
 
   /** Translates and appends what `input` holds; false when that is no whole record. */
   private take(file: SpoolFile, length: number): boolean {
     const { buffers, stats } = this.parts;
-    if (this.passingOver) return this.passOver(length);
+    if (this.cursor.passingOver) return this.passOver(length);
     const { consumed, written, records, unreadable } = buffers.translate(length);
     if (consumed === 0) {
       if (length < buffers.input.length) return false;
@@ -237,24 +288,24 @@ export class Follower {
   /** Passes over the rest of a record that does not fit into the buffer. */
   private passOver(length: number): boolean {
     const end = this.parts.buffers.input.subarray(0, length).indexOf(0x0a);
-    this.passingOver = end < 0;
+    this.cursor.passingOver = end < 0;
     this.moveBy(end < 0 ? length : end + 1);
     return true;
   }
 
   private moveBy(consumed: number): void {
-    this.spoolWindow.push(this.parts.buffers.input, consumed);
-    this.offset += consumed;
+    this.cursor.moveBy(this.parts.buffers.input, consumed);
     this.clock.change(consumed);
   }
 
-  private atEnd(file: SpoolFile, isFinal: boolean): StepOutcome {
-    if (isFinal) {
-      this.advance();
-      return 'more';
-    }
-    if (this.parts.disk.facts(file.fd).size >= this.offset) return 'idle';
-    // Cut in place (max-file=1, or an admin): what was written since our last look may have gone with it.
+  private atEnd(isFinal: boolean): StepOutcome {
+    if (!isFinal) return 'idle';
+    this.advance();
+    return 'more';
+  }
+
+  /** Cut in place (max-file=1, copytruncate, an administrator): what was written since our last look may have gone with it. */
+  private wasCut(file: SpoolFile): StepOutcome {
     file.gapBefore = true;
     this.restart();
     return 'more';
@@ -266,14 +317,8 @@ export class Follower {
   }
 
   private restart(): void {
-    this.toStart();
+    this.cursor.toStart();
     this.clock.change();
-  }
-
-  private toStart(): void {
-    this.offset = 0;
-    this.passingOver = false;
-    this.spoolWindow.clear();
   }
 
   private writeGap(file: SpoolFile): void {
@@ -301,27 +346,35 @@ export class Follower {
   }
 
   private save(): void {
-    // The spool of the saved position has not shown up yet: until then it must stay as it is.
-    if (!this.attached && this.saved !== undefined) return;
-    const place = this.place();
-    if (place === undefined) return;
-    const { spoolPath, logPath } = this.source;
-    const position = { ...place, previous: this.previous, paths: { spoolPath, logPath } };
+    const position = this.toSave();
+    if (position === undefined) return;
+    this.saved = position;
+    this.clock.saved();
+    // It holds in memory until it can be saved.
+    if (!this.parts.positions.keep(this.source.containerId, position)) this.clock.change();
+  }
+
+  /** Throws when the position does not get to disk. */
+  private saveStrictly(): void {
+    const position = this.toSave(true);
+    if (position === undefined) return;
     this.parts.positions.save(this.source.containerId, position);
     this.saved = position;
     this.clock.saved();
   }
 
+  private toSave(isFirst = false): SavedPosition | undefined {
+    // The spool of the saved position has not shown up yet: until then it must stay as it is.
+    if (!this.attached && this.saved !== undefined && !isFirst) return undefined;
+    const place = this.place();
+    if (place === undefined) return undefined;
+    const { spoolPath, logPath, logDirectory } = this.source;
+    return { ...place, previous: this.previous, paths: { spoolPath, logPath, logDirectory } };
+  }
+
   private place(): Place | undefined {
     const log = this.log.position();
-    if (log === undefined) return undefined;
     const file = this.chain.current;
-    const spool = file && {
-      ino: file.ino,
-      birth: file.birth,
-      offset: this.offset,
-      window: this.spoolWindow.save(),
-    };
-    return { spool, log };
+    return log && { spool: file && this.cursor.save(file), log };
   }
 }

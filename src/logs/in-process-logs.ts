@@ -32,7 +32,7 @@ export class InProcessLogs implements ContainerLogs {
 
   constructor(options: InProcessLogsOptions) {
     const disk = options.disk ?? nodeLogDisk;
-    this.positions = new PositionStore(options.stateDir, disk);
+    this.positions = new PositionStore(options.stateDir, disk, options.logger);
     this.positions.prepare();
     this.parts = {
       disk,
@@ -74,29 +74,47 @@ export class InProcessLogs implements ContainerLogs {
           cause: error,
         });
       }
-      task.wake();
+      if (!task.follower.isLinked) task.wake();
     });
   }
 
   async drain(containerId: string): Promise<void> {
-    await this.tasks.get(containerId)?.drain();
+    const task = this.tasks.get(containerId);
+    if (task?.follower.isLinked !== true) return task?.drain();
+    // It ended before we came: copying would fill the disk and hold up the start, and the link shows all there is.
+    if (task.follower.source.hasEnded === true) return;
+    try {
+      task.follower.takeOver();
+    } catch (error) {
+      const fields = { container: containerId, error: messageOf(error) };
+      this.parts.logger.warn('The log of a container stays a link to the file of Docker', fields);
+      return;
+    }
+    await task.drain();
   }
 
-  reopen(containerId: string): Promise<void> {
-    return settle(() => {
-      const task = this.tasks.get(containerId);
-      if (task === undefined) throw notFound(`no log is followed for container ${containerId}`);
-      try {
-        task.follower.reopen();
-      } catch (error) {
-        task.wake();
-        throw internal(`cannot reopen the container's log: ${messageOf(error)}`, { cause: error });
+  async reopen(containerId: string): Promise<void> {
+    const task = this.tasks.get(containerId);
+    if (task === undefined) throw notFound(`no log is followed for container ${containerId}`);
+    try {
+      if (task.follower.isLinked) {
+        // Nobody renamed it: `crictl logs --reopen` for instance.
+        if (task.follower.hasLinkAtPath) return;
+        task.follower.takeOver();
+        // What was written until now belongs into the renamed file.
+        await task.drain();
       }
-    });
+      task.follower.reopen();
+    } catch (error) {
+      if (!task.follower.isLinked) task.wake();
+      throw internal(`cannot reopen the container's log: ${messageOf(error)}`, { cause: error });
+    }
   }
 
   forget(containerId: string): Promise<void> {
     return settle(() => {
+      // The Engine's file is gone, and with it what the link leads to.
+      this.tasks.get(containerId)?.follower.removeLink();
       this.drop(containerId);
       this.positions.remove(containerId);
     });

@@ -1,5 +1,7 @@
 import * as fs from 'node:fs';
-import { dirname } from 'node:path';
+import { errnoOf } from '../lib/errors';
+import { inDirectory, type LogDirectory } from './log-directory';
+import { openForAppend, openRegular } from './open-regular';
 
 /** What identifies a file through renames. `birth` (ns, '0' where the file system has none) tells reused inodes. */
 export interface FileIdentity {
@@ -20,8 +22,12 @@ export interface FileFacts extends FileIdentity {
  */
 export interface LogDisk {
   openRead(path: string): number;
-  /** Opens for appending, creating the file (0640) and missing directories (0755); never follows a symlink. */
+  /** Runs `work` with a path for the directory through which nobody can lead us elsewhere (log-directory.ts). */
+  inDirectory<T>(directory: LogDirectory, mayCreate: boolean, work: (held: string) => T): T;
+  /** Opens a regular file for appending, makes it (0640) when missing; a symlink, FIFO or device in its place is removed. */
   openAppend(path: string): number;
+  /** The same for a file that exists; undefined when there is none, or something else than a regular file. */
+  openExisting(path: string): number | undefined;
   read(fd: number, into: Uint8Array, length: number, position: number): number;
   /** One write(2): may write less than asked. */
   write(fd: number, from: Uint8Array, offset: number, length: number): number;
@@ -32,10 +38,13 @@ export interface LogDisk {
   inodeAt(path: string): string | undefined;
   /** Undefined when there is no such file. */
   factsAt(path: string): FileFacts | undefined;
+  /** Where a symlink leads; undefined when there is none at this path. */
+  linkAt(path: string): string | undefined;
   list(directory: string): readonly string[];
   readText(path: string): string;
-  /** Replaces the file in one step: whoever is killed meanwhile leaves the old or the new text, never a mix. */
+  /** Replaces the file in one step: whoever is killed meanwhile leaves the old or the new text, never a mix; after an error nothing is left beside it. */
   replace(path: string, text: string): void;
+  rename(from: string, to: string): void;
   /** Succeeds when there is nothing. */
   remove(path: string): void;
   makeDirectory(path: string): void;
@@ -50,14 +59,11 @@ function toFacts(stat: fs.BigIntStats): FileFacts {
   };
 }
 
-const APPEND = fs.constants.O_RDWR | fs.constants.O_APPEND | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW;
-
 export const nodeLogDisk: LogDisk = {
   openRead: (path) => fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW),
-  openAppend: (path) => {
-    fs.mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-    return fs.openSync(path, APPEND, 0o640);
-  },
+  inDirectory,
+  openAppend: openForAppend,
+  openExisting: openRegular,
   read: (fd, into, length, position) => fs.readSync(fd, into, 0, length, position),
   write: (fd, from, offset, length) => fs.writeSync(fd, from, offset, length),
   truncate: (fd, size) => fs.ftruncateSync(fd, size),
@@ -71,12 +77,28 @@ export const nodeLogDisk: LogDisk = {
     const stat = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
     return stat && toFacts(stat);
   },
+  linkAt: (path) => {
+    try {
+      return fs.readlinkSync(path);
+    } catch (error) {
+      // EINVAL: something else than a link.
+      if (['ENOENT', 'EINVAL', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined;
+      throw error;
+    }
+  },
   list: (directory) => fs.readdirSync(directory),
   readText: (path) => fs.readFileSync(path, 'utf8'),
   replace: (path, text) => {
-    fs.writeFileSync(`${path}.tmp`, text, { mode: 0o600 });
-    fs.renameSync(`${path}.tmp`, path);
+    try {
+      fs.writeFileSync(`${path}.tmp`, text, { mode: 0o600 });
+      fs.renameSync(`${path}.tmp`, path);
+    } catch (error) {
+      // On a full disk it takes what little there is.
+      fs.rmSync(`${path}.tmp`, { force: true });
+      throw error;
+    }
   },
+  rename: (from, to) => fs.renameSync(from, to),
   remove: (path) => fs.rmSync(path, { force: true }),
   makeDirectory: (path) => void fs.mkdirSync(path, { recursive: true, mode: 0o700 }),
 };

@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { errnoOf, messageOf } from '../lib/errors';
+import type { Logger } from '../lib/logger';
 import type { FileIdentity, LogDisk } from './log-disk';
 
 /** A place in a file that is found again after a restart, though the file may have been renamed meanwhile. */
@@ -19,6 +21,7 @@ export interface Place {
 export interface LogPaths {
   readonly spoolPath: string;
   readonly logPath: string;
+  readonly logDirectory?: string | undefined;
 }
 
 export interface SavedPosition extends Place {
@@ -32,16 +35,33 @@ export interface SavedPosition extends Place {
 
 const VERSION = 1;
 const SUFFIX = '.json';
+/** What `LogDisk.replace` writes first. */
+const TEMPORARY = '.tmp';
 
-/** The saved positions of all containers: one small file each, replaced atomically. */
+/**
+ * The saved positions of all containers: one small file each, replaced atomically. A disk that is full or read-only
+ * stops no log: positions are then held by the followers, which try again to save them.
+ */
 export class PositionStore {
+  /** Containers whose position could not be saved. */
+  private readonly unsaved = new Set<string>();
+
   constructor(
     private readonly directory: string,
     private readonly disk: LogDisk,
+    private readonly logger: Logger,
   ) {}
 
+  /** Makes the directory, and removes what a kill in the middle of a save has left. */
   prepare(): void {
-    this.disk.makeDirectory(this.directory);
+    try {
+      this.disk.makeDirectory(this.directory);
+      for (const name of this.disk.list(this.directory))
+        if (name.endsWith(`${SUFFIX}${TEMPORARY}`)) this.disk.remove(join(this.directory, name));
+    } catch (error) {
+      const fields = { directory: this.directory, error: messageOf(error) };
+      this.logger.warn('The directory of log positions cannot be prepared', fields);
+    }
   }
 
   /** Undefined when there is none; one that cannot be read counts as none. */
@@ -66,15 +86,42 @@ export class PositionStore {
     this.disk.replace(this.path(containerId), `${JSON.stringify({ version: VERSION, ...position })}\n`);
   }
 
+  /** @returns false when it cannot be saved now, which is logged once for all containers. */
+  keep(containerId: string, position: SavedPosition): boolean {
+    try {
+      this.save(containerId, position);
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      if (this.unsaved.size === 0) {
+        const fields = { directory: this.directory, error: messageOf(error) };
+        this.logger.warn('Log positions cannot be saved; logs go on, and saving is tried again', fields);
+      }
+      this.unsaved.add(containerId);
+      return false;
+    }
+    this.saved(containerId);
+    return true;
+  }
+
   remove(containerId: string): void {
+    this.saved(containerId);
     this.disk.remove(this.path(containerId));
   }
 
   ids(): readonly string[] {
-    return this.disk
-      .list(this.directory)
-      .filter((name) => name.endsWith(SUFFIX))
-      .map((name) => name.slice(0, -SUFFIX.length));
+    let names: readonly string[] = [];
+    try {
+      names = this.disk.list(this.directory);
+    } catch (error) {
+      // A directory that could not even be made holds nothing.
+      if (errnoOf(error) !== 'ENOENT') throw error;
+    }
+    return names.filter((name) => name.endsWith(SUFFIX)).map((name) => name.slice(0, -SUFFIX.length));
+  }
+
+  private saved(containerId: string): void {
+    if (this.unsaved.delete(containerId) && this.unsaved.size === 0)
+      this.logger.info('All log positions are saved again');
   }
 
   private path(containerId: string): string {
@@ -91,8 +138,9 @@ function readPlace(value: unknown): Place | undefined {
 
 function readPaths(value: unknown): LogPaths | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
-  const { spoolPath, logPath } = value as Record<keyof LogPaths, unknown>;
-  return typeof spoolPath === 'string' && typeof logPath === 'string' ? { spoolPath, logPath } : undefined;
+  const { spoolPath, logPath, logDirectory } = value as Record<keyof LogPaths, unknown>;
+  if (typeof spoolPath !== 'string' || typeof logPath !== 'string') return undefined;
+  return { spoolPath, logPath, ...(typeof logDirectory === 'string' && { logDirectory }) };
 }
 
 function readPosition(value: unknown): FilePosition | undefined {

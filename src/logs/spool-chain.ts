@@ -20,6 +20,8 @@ export interface SpoolTarget {
 /** Files held open at once: the Engine's rotation of a container that outruns us must not keep its disk space. */
 const MAX_HELD = 8;
 const MAX_WALKS = 5;
+const LOOK_BYTES = 64 * 1024;
+const NEWLINE = 0x0a;
 
 /**
  * The spool files of one container from the one being read to the newest. moby rotates `name.2`→`name.3`,
@@ -63,6 +65,35 @@ export class SpoolChain {
     const oldest = this.files[0];
     if (!found && oldest !== undefined) oldest.gapBefore = true;
     return found;
+  }
+
+  /**
+   * Opens everything from the saved position on, but no more than the last `bytes`.
+   * @returns where to begin in the oldest file, and whether output before that is passed over; undefined when there is no
+   *   spool file.
+   */
+  openBack(saved: FilePosition | undefined, bytes: number): { offset: number; isCut: boolean } | undefined {
+    const found = this.open(saved);
+    if (found === undefined) return undefined;
+    const isKnown = found && saved !== undefined;
+    let from = isKnown ? saved.offset : 0;
+    let isCut = !found;
+    let over = this.size() - from - bytes;
+    for (;;) {
+      const oldest = this.current;
+      if (oldest === undefined) return undefined;
+      const length = this.disk.facts(oldest.fd).size - from;
+      if (!this.hasNext || over < length) {
+        oldest.gapBefore = false;
+        return over > 0
+          ? { offset: this.nextRecord(oldest, from + over), isCut: true }
+          : { offset: from, isCut };
+      }
+      over -= length;
+      from = 0;
+      isCut = true;
+      this.advance();
+    }
   }
 
   /** Looks for files newer than the newest one known. */
@@ -115,6 +146,17 @@ export class SpoolChain {
   close(): void {
     this.closeAll(this.files);
     this.files = [];
+  }
+
+  /** The first start of a record at or behind `offset`. */
+  private nextRecord(file: SpoolFile, offset: number): number {
+    const chunk = Buffer.alloc(LOOK_BYTES);
+    for (let at = Math.max(0, offset - 1); ; at += chunk.length) {
+      const length = this.disk.read(file.fd, chunk, chunk.length, at);
+      const end = chunk.subarray(0, length).indexOf(NEWLINE);
+      if (end >= 0) return at + end + 1;
+      if (length < chunk.length) return at + length;
+    }
   }
 
   private closeAll(files: readonly SpoolFile[]): void {

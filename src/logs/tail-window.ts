@@ -18,6 +18,11 @@ export class TailWindow {
     this.bytes = bytes.subarray(0, bytes.length === 0 ? 0 : read(bytes, size - bytes.length));
   }
 
+  /** Whether the bytes of `read` just before `position` are still these. */
+  precedes(position: number, read: (into: Buffer, at: number) => number): boolean {
+    return precedes(this.bytes, position, read);
+  }
+
   clear(): void {
     this.bytes = Buffer.alloc(0);
   }
@@ -38,8 +43,12 @@ export function endsWithWindow(
   position: number,
   read: (into: Buffer, at: number) => number,
 ): boolean {
-  const expected = Buffer.from(saved, 'base64');
+  return precedes(Buffer.from(saved, 'base64'), position, read);
+}
+
+function precedes(expected: Buffer, position: number, read: (into: Buffer, at: number) => number): boolean {
   if (expected.length > position) return false;
+  if (expected.length === 0) return true;
   const found = Buffer.alloc(expected.length);
   return read(found, position - expected.length) === expected.length && found.equals(expected);
 }

@@ -19,6 +19,9 @@ const buffers = new TranslationBuffers(4096);
  */
 type Kubelet = 'renames back' | 'gone too' | 'renames back late';
 
+/** A link to the spool is what cri-dockerd leaves in the log's place: it stays until kubelet rotates. */
+type Beginning = 'no log' | 'a link';
+
 /**
  * A container that writes, a spool that rotates, a kubelet that rotates, a daemon that is killed once at the
  * fatal-th change it makes on disk and then started again.
@@ -36,8 +39,13 @@ class Story {
     private readonly fatals: number[],
     private readonly moment: Moment,
     private readonly kubelet: Kubelet,
+    beginning: Beginning,
   ) {
-    this.docker = this.room.docker({ maxSize: 900, maxFile: 4 });
+    this.docker = this.room.docker({ maxSize: 900, maxFile: beginning === 'a link' ? 40 : 4 });
+    if (beginning === 'a link') {
+      fs.mkdirSync(dirname(this.room.logPath), { recursive: true });
+      fs.symlinkSync(this.room.spoolPath, this.room.logPath);
+    }
     this.disk = new MortalDisk(fatals.shift(), moment);
   }
 
@@ -49,7 +57,11 @@ class Story {
       if (round % 4 === 1) this.survive((follower) => follower.commit());
       if (round % 3 === 2) this.rotateAsKubelet();
     }
-    this.survive((follower) => this.readAll(follower));
+    this.survive((follower) => {
+      // It ends.
+      if (follower.isLinked) follower.takeOver();
+      this.readAll(follower);
+    });
     const { changes } = this.disk;
     this.disk.bury();
     this.docker.close();
@@ -60,7 +72,7 @@ class Story {
   texts(): string[] {
     const directory = dirname(this.room.logPath);
     const name = basename(this.room.logPath);
-    const rotated = fs.readdirSync(directory).filter((other) => other !== name);
+    const rotated = fs.readdirSync(directory).filter((other) => other !== name && !other.endsWith('.tmp'));
     return [...rotated.sort(), name].flatMap((file) => this.room.texts(join(directory, file)));
   }
 
@@ -80,7 +92,14 @@ class Story {
     const rotated = `${this.room.logPath}.${String(this.renames++).padStart(3, '0')}`;
     fs.renameSync(this.room.logPath, rotated);
     try {
-      (this.follower ??= this.start()).reopen();
+      this.follower ??= this.start();
+      // In the second story the link was put back by us.
+      if (this.follower.isLinked && this.follower.hasLinkAtPath) fs.renameSync(this.room.logPath, rotated);
+      if (this.follower.isLinked) {
+        this.follower.takeOver();
+        this.readAll(this.follower);
+      }
+      this.follower.reopen();
       expect(fs.existsSync(this.room.logPath)).toBe(true);
       if (this.kubelet !== 'renames back late') return;
       for (let i = 0; i < 3; i++) {
@@ -100,7 +119,7 @@ class Story {
   private start(): Follower {
     const follower = new Follower(this.room.source, {
       disk: this.disk,
-      positions: new PositionStore(this.room.stateDir, this.disk),
+      positions: new PositionStore(this.room.stateDir, this.disk, silentLogger),
       buffers,
       stats: emptyLogStats(),
       logger: silentLogger,
@@ -130,8 +149,9 @@ async function tell(
   fatals: number[],
   moment: Moment,
   kubelet: Kubelet,
+  beginning: Beginning = 'no log',
 ): Promise<{ changes: number; deaths: number }> {
-  const story = new Story([...fatals], moment, kubelet);
+  const story = new Story([...fatals], moment, kubelet, beginning);
   try {
     const changes = story.run();
     expect({ fatals, texts: story.texts() }).toEqual({ fatals, texts: numbered(story.written) });
@@ -159,13 +179,24 @@ describe('a killed follower', () => {
     }
   }
 
-  it('survives being killed again and again', async () => {
-    for (let seed = 1; seed <= 60; seed++) {
-      const fatals = Array.from({ length: 12 }, (_, i) => 1 + ((seed * 7919 + i * 104729) % 23));
-      const moment = (['before', 'halfway', 'after'] as const)[seed % 3]!;
-      for (const kubelet of ['renames back', 'gone too', 'renames back late'] as const) {
-        await tell(fatals, moment, kubelet);
+  it('does the same where a link to the spool stands for the log at first', async () => {
+    for (const kubelet of ['renames back', 'gone too', 'renames back late'] as const) {
+      for (const moment of ['before', 'halfway', 'after'] as const) {
+        for (let fatal = 1; fatal <= 24; fatal++) await tell([fatal], moment, kubelet, 'a link');
       }
     }
   });
+
+  it.each(['no log', 'a link'] as const)(
+    'survives being killed again and again, from %s',
+    async (beginning) => {
+      for (let seed = 1; seed <= 60; seed++) {
+        const fatals = Array.from({ length: 12 }, (_, i) => 1 + ((seed * 7919 + i * 104729) % 23));
+        const moment = (['before', 'halfway', 'after'] as const)[seed % 3]!;
+        for (const kubelet of ['renames back', 'gone too', 'renames back late'] as const) {
+          await tell(fatals, moment, kubelet, beginning);
+        }
+      }
+    },
+  );
 });

@@ -20,6 +20,19 @@ export class MortalDisk implements LogDisk {
   openRead(path: string): number {
     return this.opened(this.alive(() => nodeLogDisk.openRead(path)));
   }
+  inDirectory<T>(...[directory, mayCreate, work]: Parameters<typeof nodeLogDisk.inDirectory<T>>): T {
+    return this.alive(() => nodeLogDisk.inDirectory(directory, mayCreate, work));
+  }
+  openExisting(path: string): number | undefined {
+    const fd = this.alive(() => nodeLogDisk.openExisting(path));
+    return fd === undefined ? undefined : this.opened(fd);
+  }
+  linkAt(path: string): string | undefined {
+    return this.alive(() => nodeLogDisk.linkAt(path));
+  }
+  rename(from: string, to: string): void {
+    this.change(() => nodeLogDisk.rename(from, to));
+  }
   openAppend(path: string): number {
     return this.change(() => this.opened(nodeLogDisk.openAppend(path)));
   }

@@ -1,0 +1,80 @@
+import * as fs from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { errnoOf } from '../lib/errors';
+
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
+
+/** The directory of a container's log, and how much of its path can be trusted. */
+export interface LogDirectory {
+  readonly path: string;
+  /** A directory above `path` whose own path may lead through symlinks. What lies below it may be changed by pods. */
+  readonly trusted: string;
+}
+
+/**
+ * kubelet's `log_directory` is one pod's directory in /var/log/pods. A pod that mounts /var/log/pods can replace that
+ * directory and all that lies in it, by a symlink for instance; what leads there is the administrator's.
+ * @param logDirectory of the pod, '' when it is not known: then kubelet's layout `<pod>/<container>/<attempt>.log` is assumed.
+ */
+export function logDirectoryOf(logPath: string, logDirectory = ''): LogDirectory {
+  const path = dirname(logPath);
+  const isAbove = logDirectory !== '' && `${path}/`.startsWith(`${logDirectory}/`);
+  return { path, trusted: dirname(isAbove ? logDirectory : dirname(path)) };
+}
+
+/**
+ * Runs `work` with a path that means this very directory, whatever is renamed meanwhile: Node has no openat(2), and
+ * /proc/self/fd stands in for it.
+ * @param mayCreate makes what is missing (0755).
+ * @throws ENOENT where it is missing; ENOTDIR or ELOOP where a part of the path below `trusted` is a symlink.
+ */
+export function inDirectory<T>(
+  { path, trusted }: LogDirectory,
+  mayCreate: boolean,
+  work: (held: string) => T,
+): T {
+  if (mayCreate) fs.mkdirSync(trusted, { recursive: true, mode: 0o755 });
+  let fd = fs.openSync(trusted, O_RDONLY | O_DIRECTORY);
+  let reached = trusted;
+  try {
+    for (const name of relative(trusted, path).split('/')) {
+      if (name === '') continue;
+      reached = join(reached, name);
+      const next = openBelow(fd, name, mayCreate, reached);
+      fs.closeSync(fd);
+      fd = next;
+    }
+    return work(`/proc/self/fd/${fd}`);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function openBelow(fd: number, name: string, mayCreate: boolean, shown: string): number {
+  const path = `/proc/self/fd/${fd}/${name}`;
+  const flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+  try {
+    return fs.openSync(path, flags);
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === 'ENOENT' && mayCreate) {
+      makeOnce(path);
+      return fs.openSync(path, flags);
+    }
+    throw Object.assign(new Error(`${code ?? 'error'}: ${shown} ${whyNot(code)}`), { code });
+  }
+}
+
+function whyNot(code: string | undefined): string {
+  if (code === 'ENOTDIR' || code === 'ELOOP')
+    return 'is not a directory; a symlink in its place is not followed, for a pod may have put it there';
+  return 'cannot be opened';
+}
+
+function makeOnce(path: string): void {
+  try {
+    fs.mkdirSync(path, 0o755);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+  }
+}

@@ -1,14 +1,18 @@
 import type { LogStats } from './log-stats';
 
-/** One container's output: where the Engine spools it and where kubelet wants to read it. */
-export interface LogSource {
+/** Where kubelet wants to read a container's output. */
+export interface LogPlace {
   readonly containerId: string;
-  /** The Engine's json-file spool (`LogPath` of inspect); rotated files stand beside it as `.1`, `.2`, … */
-  readonly spoolPath: string;
   /** Absolute path of the CRI log: `log_directory/log_path` of the CRI configuration. */
   readonly logPath: string;
   /** `log_directory` of the pod; '' where it is not known. */
   readonly logDirectory?: string | undefined;
+}
+
+/** One container's output: where the Engine spools it and where kubelet wants to read it. */
+export interface LogSource extends LogPlace {
+  /** The Engine's json-file spool (`LogPath` of inspect); rotated files stand beside it as `.1`, `.2`, … */
+  readonly spoolPath: string;
   /** The container had ended when it was first seen: a link in its log's place stays. */
   readonly hasEnded?: boolean;
   /**
@@ -26,11 +30,15 @@ export interface ContainerLogs {
   /**
    * Follows a container from its saved position; resolves once the file at `logPath` exists. Idempotent. Rejects
    * (INTERNAL) when the file cannot be made, but goes on trying: the container stays followed until `forget`.
-   * A link to the spool in the log's place (cri-dockerd's, ADR 0021) stays until `reopen` or `drain`.
+   * A link to the spool in the log's place (cri-dockerd's, ADR 0028) stays until `reopen` or `drain`.
    */
   follow(source: LogSource): Promise<void>;
   /** Resolves once all that the spool held when called is in the CRI log. Never rejects: a failure is logged. */
   drain(containerId: string): Promise<void>;
+  /** Follows and drains a container that the Engine says never started, if there is output of it all the same. */
+  salvage(source: LogSource): Promise<void>;
+  /** Says in the log's place why there is no log, unless something is there already. */
+  note(place: LogPlace, text: string): Promise<void>;
   /**
    * After kubelet renamed the file: resolves once a new file exists at `logPath` and the old one is closed.
    * Rejects with NOT_FOUND when the container is not followed.

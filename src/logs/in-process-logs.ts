@@ -1,6 +1,8 @@
 import { internal, messageOf, notFound } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import type { ContainerLogs, LogSource } from './container-logs';
+import type { ContainerLogs, LogPlace, LogSource } from './container-logs';
+import { formatNote } from './cri-line';
+import { CriLog } from './cri-log';
 import { FollowTask } from './follow-task';
 import { Follower } from './follower';
 import type { FollowerParts } from './follower-parts';
@@ -91,6 +93,27 @@ export class InProcessLogs implements ContainerLogs {
       return;
     }
     await task.drain();
+  }
+
+  async salvage(source: LogSource): Promise<void> {
+    const spool = this.parts.disk.factsAt(source.spoolPath);
+    if (spool === undefined || spool.size === 0) return;
+    await this.follow({ ...source, hasEnded: true });
+    await this.drain(source.containerId);
+  }
+
+  note({ logPath, logDirectory }: LogPlace, text: string): Promise<void> {
+    return settle(() => {
+      const log = new CriLog(logPath, this.parts.disk, logDirectory);
+      if (log.isAtPath) return;
+      const line = formatNote(text, new Date());
+      try {
+        log.open();
+        log.append(line, line.length);
+      } finally {
+        log.close();
+      }
+    });
   }
 
   async reopen(containerId: string): Promise<void> {

@@ -1,9 +1,26 @@
-import { copyFile, lstat, mkdir, readdir, readlink, rename, rm, symlink, truncate } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import type { Stats } from 'node:fs';
+import {
+  copyFile,
+  link as hardLink,
+  lstat,
+  open,
+  readdir,
+  readlink,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { errnoOf, internal, messageOf, notFound } from '../lib/errors';
 import { KeyedLock } from '../lib/keyed-lock';
 import type { Logger } from '../lib/logger';
-import type { ContainerLogs, LogSource } from './container-logs';
+import type { ContainerLogs, LogPlace, LogSource } from './container-logs';
+import { formatNote } from './cri-line';
+import { inHeldDirectory, pathOf } from './held-directory';
+import { logDirectoryOf } from './log-directory';
+import { TEMPORARY } from './log-link';
 
 /**
  * `--container-logs=link`: the CRI log path is a symlink to the Engine's json-file, as with cri-dockerd. Costs nothing,
@@ -35,11 +52,26 @@ export class LinkedLogs implements ContainerLogs {
     const source = this.sources.get(containerId);
     if (source === undefined) throw notFound(`the log of container ${containerId} is not followed`);
     await this.lock.run(containerId, async () => {
-      const renamed = await renamedLinks(source);
-      // kubelet renames one link before each call; without one there is nothing to cut off.
-      const [first] = renamed;
-      if (first !== undefined) await copyAndTruncate(source, first);
+      await within(source, async (held, name) => {
+        // kubelet renames one link before each call; without one there is nothing to cut off.
+        const [first] = await renamedLinks(held, name, source.spoolPath);
+        if (first !== undefined) await copyAndTruncate(source, first);
+      });
       await link(source);
+    });
+  }
+
+  async salvage(source: LogSource): Promise<void> {
+    if (((await statOf(source.spoolPath))?.size ?? 0) > 0) await this.follow(source);
+  }
+
+  async note(place: LogPlace, text: string): Promise<void> {
+    await within(place, async (held, name) => {
+      try {
+        await writeFile(`${held}/${name}`, formatNote(text, new Date()), { flag: 'wx', mode: 0o640 });
+      } catch (error) {
+        if (errnoOf(error) !== 'EEXIST') throw error;
+      }
     });
   }
 
@@ -48,7 +80,9 @@ export class LinkedLogs implements ContainerLogs {
     this.sources.delete(containerId);
     if (source === undefined) return;
     try {
-      if (await isLinkTo(source.logPath, source.spoolPath)) await rm(source.logPath, { force: true });
+      await within(source, async (held, name) => {
+        if (await isLinkTo(`${held}/${name}`, source.spoolPath)) await rm(`${held}/${name}`, { force: true });
+      });
     } catch (error) {
       this.logger.warn('A log link could not be removed', { path: source.logPath, error: messageOf(error) });
     }
@@ -64,39 +98,83 @@ export class LinkedLogs implements ContainerLogs {
   }
 }
 
+function within<T>(
+  { logPath, logDirectory }: LogPlace,
+  work: (held: string, name: string) => Promise<T>,
+): Promise<T> {
+  return inHeldDirectory(logDirectoryOf(logPath, logDirectory), (held) => work(held, basename(logPath)));
+}
+
 /** Makes or replaces the link in one step: a reader never finds nothing. */
-async function link({ logPath, spoolPath }: LogSource): Promise<void> {
-  if (await isLinkTo(logPath, spoolPath)) return;
-  await mkdir(dirname(logPath), { recursive: true, mode: 0o755 });
-  const temporary = `${logPath}.dockbridge-link`;
-  await rm(temporary, { force: true });
-  await symlink(spoolPath, temporary);
-  await rename(temporary, logPath);
+async function link(source: LogSource): Promise<void> {
+  await within(source, async (held, name) => {
+    if (await isLinkTo(`${held}/${name}`, source.spoolPath)) return;
+    const temporary = `${held}/${name}${TEMPORARY}`;
+    await rm(temporary, { force: true });
+    await symlink(source.spoolPath, temporary);
+    await keepFile(held, name);
+    await rename(temporary, `${held}/${name}`);
+  });
+}
+
+/** A log that we wrote when the node had `--container-logs=cri` stays, under a name that kubelet's rotation knows. */
+async function keepFile(held: string, name: string): Promise<void> {
+  const found = await statOf(`${held}/${name}`);
+  if (found?.isFile() !== true || found.size === 0) return;
+  for (let at = Date.now(); ; at += 1000) {
+    try {
+      // link(2) and not rename(2), which would replace what is there.
+      await hardLink(`${held}/${name}`, `${held}/${name}.${rotationStamp(new Date(at))}`);
+      return;
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw error;
+    }
+  }
+}
+
+/** kubelet's own form, `20060102-150405`. */
+function rotationStamp(time: Date): string {
+  const [date = '', clock = ''] = time.toISOString().split(/[T.]/);
+  return `${date.replaceAll('-', '')}-${clock.replaceAll(':', '')}`;
 }
 
 /** Links to our spool beside the log path, under the names that kubelet's rotation gave them. */
-async function renamedLinks({ logPath, spoolPath }: LogSource): Promise<string[]> {
-  const directory = dirname(logPath);
-  const prefix = `${basename(logPath)}.`;
-  const names = (await readdir(directory)).filter((name) => name.startsWith(prefix));
-  const paths = names.map((name) => join(directory, name));
+async function renamedLinks(held: string, name: string, spoolPath: string): Promise<string[]> {
+  const names = (await readdir(held)).filter((other) => other.startsWith(`${name}.`));
+  const paths = names.map((other) => join(held, other));
   const ours = await Promise.all(paths.map((path) => isLinkTo(path, spoolPath)));
   return paths.filter((_, index) => ours[index]);
 }
 
-async function copyAndTruncate({ spoolPath }: LogSource, renamedPath: string): Promise<void> {
-  const temporary = `${renamedPath}.dockbridge-copy`;
+async function copyAndTruncate({ spoolPath, logPath }: LogSource, renamedPath: string): Promise<void> {
+  const temporary = `${renamedPath}${TEMPORARY}`;
   try {
-    await copyFile(spoolPath, temporary);
+    await rm(temporary, { force: true });
+    // A file that we make, and nothing that somebody has put there for us to write through.
+    const copy = await open(temporary, 'wx', 0o640);
+    try {
+      await copyFile(spoolPath, pathOf(copy));
+    } finally {
+      await copy.close();
+    }
     await rename(temporary, renamedPath);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
-    throw internal(`the log ${spoolPath} cannot be copied to ${renamedPath}: ${messageOf(error)}`, {
+    throw internal(`the log ${spoolPath} cannot be copied beside ${logPath}: ${messageOf(error)}`, {
       cause: error,
     });
   }
   // The Engine appends (O_APPEND), so it goes on at the new end.
   await truncate(spoolPath, 0);
+}
+
+async function statOf(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 async function isLinkTo(path: string, target: string): Promise<boolean> {

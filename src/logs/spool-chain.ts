@@ -77,7 +77,7 @@ export class SpoolChain {
     if (found === undefined) return undefined;
     const isKnown = found && saved !== undefined;
     let from = isKnown ? saved.offset : 0;
-    let isCut = !found;
+    let isCut = !found || (!isKnown && this.isCompressed);
     let over = this.size() - from - bytes;
     for (;;) {
       const oldest = this.current;
@@ -146,6 +146,11 @@ export class SpoolChain {
   close(): void {
     this.closeAll(this.files);
     this.files = [];
+  }
+
+  /** With `compress=true`, which others may give to their containers, rotated files cannot be read here. */
+  private get isCompressed(): boolean {
+    return [1, 2].some((number) => this.disk.inodeAt(`${this.path}.${number}.gz`) !== undefined);
   }
 
   /** The first start of a record at or behind `offset`. */

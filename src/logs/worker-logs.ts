@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { deadlineExceeded, messageOf, RuntimeError, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import type { ContainerLogs, LogSource } from './container-logs';
+import type { ContainerLogs, LogPlace, LogSource } from './container-logs';
 import { emptyLogStats, type LogStats } from './log-stats';
 import type { WorkerCall, WorkerLogLine, WorkerMessage, WorkerReply, WorkerRequest } from './worker-protocol';
 
@@ -56,6 +56,14 @@ export class WorkerLogs implements ContainerLogs {
         error: messageOf(error),
       });
     }
+  }
+
+  async salvage(source: LogSource): Promise<void> {
+    await this.call({ method: 'salvage', source });
+  }
+
+  async note(place: LogPlace, text: string): Promise<void> {
+    await this.call({ method: 'note', place, text });
   }
 
   async reopen(containerId: string): Promise<void> {

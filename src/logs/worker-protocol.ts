@@ -1,11 +1,12 @@
 import type { ErrorCode } from '../lib/errors';
 import type { LogFields, LogLevel } from '../lib/logger';
-import type { LogSource } from './container-logs';
+import type { LogPlace, LogSource } from './container-logs';
 import type { LogStats } from './log-stats';
 
 /** What the log worker is asked to do; one call of `ContainerLogs` each. */
 export type WorkerCall =
-  | { readonly method: 'follow'; readonly source: LogSource }
+  | { readonly method: 'follow' | 'salvage'; readonly source: LogSource }
+  | { readonly method: 'note'; readonly place: LogPlace; readonly text: string }
   | { readonly method: 'drain' | 'reopen' | 'forget'; readonly containerId: string }
   | { readonly method: 'retain'; readonly containerIds: ReadonlySet<string> }
   | { readonly method: 'stats' | 'close' };

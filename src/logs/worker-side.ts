@@ -29,7 +29,11 @@ export function serveLogWorker(port: MessagePort, settings: WorkerSettings): voi
 async function handle(logs: InProcessLogs, request: WorkerRequest): Promise<LogStats | undefined> {
   switch (request.method) {
     case 'follow':
-      await logs.follow(request.source);
+    case 'salvage':
+      await logs[request.method](request.source);
+      return undefined;
+    case 'note':
+      await logs.note(request.place, request.text);
       return undefined;
     case 'drain':
     case 'reopen':

@@ -15,7 +15,7 @@ import type { EngineContainerInspect } from '../translate/engine';
 import { mergedKernelValues } from '../translate/kernel-values';
 import { CONTAINER_TYPE, TYPE_LABEL } from '../translate/labels';
 import { isSandbox, sandboxFromInspect } from '../translate/sandbox-record';
-import { engineTimeFromNanos } from '../translate/time';
+import { keepLog } from './container-log';
 import { readKernelValues, restoreLostValues } from './kernel-values';
 
 const SIGKILL = 9;
@@ -163,27 +163,9 @@ export class ContainerSync {
 
   /** Stores a container once its log has caught up with its state. */
   async putContainer(given: ContainerRecord): Promise<void> {
-    const { store, logs, logger } = this.parts;
+    const { store } = this.parts;
     const container = { ...given, oomKilled: await this.wasOomKilled(given) };
-    const wasKnown = store.containers.get(container.id);
-    if (container.logPath !== '' && container.spoolPath !== '' && !container.startedAt.isZero()) {
-      const ended = container.finishedAt.greaterThanOrEqual(container.startedAt);
-      const alreadyComplete = wasKnown?.finishedAt.equals(container.finishedAt) ?? false;
-      if (!ended || !alreadyComplete) {
-        try {
-          const { id: containerId, spoolPath, logPath } = container;
-          const startedAt = engineTimeFromNanos(container.startedAt);
-          await logs.follow({ containerId, spoolPath, logPath, startedAt });
-          if (ended) await logs.drain(containerId);
-        } catch (error) {
-          logger.warn('CRI log of a container cannot be written', {
-            container: container.id,
-            log_path: container.logPath,
-            error: messageOf(error),
-          });
-        }
-      }
-    }
+    await keepLog(this.parts, container);
     store.containers.put(container);
   }
 

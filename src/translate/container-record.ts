@@ -83,6 +83,7 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     user: readUser(extra?.user),
     logPath: engineLabels[LOG_PATH_LABEL] ?? '',
     spoolPath: container.LogPath ?? '',
+    logDriver: container.HostConfig.LogConfig?.Type ?? '',
     tty: config.Tty ?? false,
     stdin: config.OpenStdin ?? false,
     stdinOnce: config.StdinOnce ?? false,

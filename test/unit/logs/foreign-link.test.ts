@@ -109,6 +109,13 @@ describe('a link to the spool in the place of a log, as cri-dockerd leaves it', 
     expect(kept).toBeLessThan(51 * 1024 * 1024);
   });
 
+  it('says so where Docker compressed what it rotated', async () => {
+    fs.writeFileSync(`${room.spoolPath}.1.gz`, '');
+    await logs.follow(room.source);
+    await logs.drain('c1');
+    expect(room.texts()).toEqual([expect.stringMatching(/^dockbridge: earlier output/), ...numbered(0, 3)]);
+  });
+
   it('is put back by kubelet when the reopen fails, or by us when kubelet is gone too', async () => {
     await logs.follow(room.source);
     fs.renameSync(room.logPath, rotated());

@@ -34,15 +34,53 @@ describe('LinkedLogs', () => {
     expect(read()).toBe('late\n');
   });
 
-  it('replaces the file of a node that had cri mode, and a link to elsewhere', async () => {
+  it('keeps the log of a node that had cri mode as a rotated file, and replaces a link to elsewhere', async () => {
     fs.mkdirSync(dirname(room.logPath), { recursive: true });
-    fs.writeFileSync(room.logPath, 'old\n');
-    await logs.follow(room.source);
-    expect(isLink()).toBe(true);
+    for (const text of ['old\n', 'of another switch\n']) {
+      fs.rmSync(room.logPath, { force: true });
+      fs.writeFileSync(room.logPath, text);
+      await logs.follow(room.source);
+      expect(isLink()).toBe(true);
+    }
+    const kept = names().filter((name) => /^0\.log\.\d{8}-\d{6}$/.test(name));
+    expect(kept.map((name) => read(join(dirname(room.logPath), name)))).toEqual([
+      'old\n',
+      'of another switch\n',
+    ]);
     fs.rmSync(room.logPath);
     fs.symlinkSync('/elsewhere', room.logPath);
     await logs.follow(room.source);
     expect(isLink()).toBe(true);
+  });
+
+  it.each(['.tmp', '.dockbridge-copy'])('writes through no symlink that a pod put at %s', async (suffix) => {
+    const precious = join(room.root, 'precious');
+    fs.writeFileSync(precious, 'precious');
+    await logs.follow(room.source);
+    const renamed = `${room.logPath}.20260101-000000`;
+    fs.renameSync(room.logPath, renamed);
+    fs.symlinkSync(precious, `${renamed}${suffix}`);
+    await logs.reopen('c1');
+    expect([read(precious), read(renamed), fs.lstatSync(renamed).isFile()]).toEqual([
+      'precious',
+      'one\n',
+      true,
+    ]);
+  });
+
+  it('follows no symlink that a pod put in the place of a directory', async () => {
+    const elsewhere = join(room.root, 'elsewhere');
+    fs.mkdirSync(elsewhere);
+    fs.mkdirSync(join(room.root, 'pods'), { recursive: true });
+    fs.symlinkSync(elsewhere, dirname(dirname(room.logPath)));
+    await expect(logs.follow(room.source)).rejects.toMatchObject({ code: 'INTERNAL' });
+    expect(fs.readdirSync(elsewhere)).toEqual([]);
+  });
+
+  it('says why there is no log, once', async () => {
+    await logs.note(room.source, 'no log');
+    await logs.note(room.source, 'no log');
+    expect(room.texts()).toEqual(['dockbridge: no log']);
   });
 
   it('says which file cannot be made', async () => {
@@ -80,8 +118,8 @@ describe('LinkedLogs', () => {
     await logs.follow(room.source);
     const renamed = `${room.logPath}.20260101-000000`;
     fs.renameSync(room.logPath, renamed);
-    fs.mkdirSync(`${renamed}.dockbridge-copy`);
-    fs.writeFileSync(join(`${renamed}.dockbridge-copy`, 'in the way'), '');
+    fs.mkdirSync(`${renamed}.tmp`);
+    fs.writeFileSync(join(`${renamed}.tmp`, 'in the way'), '');
     await expect(logs.reopen('c1')).rejects.toMatchObject({ code: 'INTERNAL' });
     expect(read(room.spoolPath)).toBe('one\n');
     expect(isLink(renamed)).toBe(true);

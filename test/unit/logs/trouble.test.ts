@@ -122,6 +122,96 @@ describe('a follower in trouble', () => {
     expect(room.texts().slice(1)).toEqual([expect.stringMatching(/^dockbridge: gap/), 'short']);
   });
 
+  it.each(['while it runs', 'while nobody follows'])(
+    'writes a gap line when the spool was cut %s and grew beyond our place',
+    async (when) => {
+      let logs = room.logs();
+      docker = room.docker();
+      await logs.follow(room.source);
+      docker.write('first');
+      await logs.drain('c1');
+      if (when !== 'while it runs') await logs.close();
+      fs.truncateSync(room.spoolPath, 0);
+      for (let i = 0; i < 20; i++) docker.write(`line ${i}`);
+      if (when !== 'while it runs') {
+        logs = room.logs();
+        await logs.follow(room.source);
+      }
+      await logs.drain('c1');
+      const [first, gap, ...rest] = room.texts();
+      expect([first, gap]).toEqual(['first', expect.stringMatching(/^dockbridge: gap/)]);
+      expect(rest).toEqual(Array.from({ length: 20 }, (_, i) => `line ${i}`));
+      expect(await logs.stats()).toMatchObject({ gaps: 1 });
+    },
+  );
+
+  it('sees a spool that was cut and grew to the very same length', async () => {
+    const logs = room.logs();
+    docker = room.docker();
+    await logs.follow(room.source);
+    docker.write('first');
+    await logs.drain('c1');
+    fs.truncateSync(room.spoolPath, 0);
+    docker.write('other');
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['first', expect.stringMatching(/^dockbridge: gap/), 'other']);
+  });
+
+  it.each([
+    ['a FIFO', (path: string) => execFileSync('mkfifo', [path])],
+    ['a device', (path: string) => execFileSync('mknod', [path, 'c', '1', '3'])],
+    ['a symlink', (path: string) => fs.symlinkSync('/dev/null', path)],
+  ])('makes the log anew when a pod put %s in its place, and is not held by it', async (_, put) => {
+    const logs = room.logs();
+    await logs.follow(room.source);
+    docker.write('one');
+    await logs.drain('c1');
+    put(`${room.logPath}.planted`);
+    fs.renameSync(`${room.logPath}.planted`, room.logPath);
+    docker.write('two');
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['two']);
+    put(`${room.logPath}.planted`);
+    fs.renameSync(`${room.logPath}.planted`, room.logPath);
+    await logs.close();
+    const second = room.logs();
+    second.resume();
+    await second.follow(room.source);
+    docker.write('three');
+    await second.drain('c1');
+    expect(room.texts()).toEqual(['three']);
+  });
+
+  it.each(['pods/ns_pod_uid', 'pods/ns_pod_uid/app'])(
+    'follows no symlink in the place of %s, where pods may write',
+    async (part) => {
+      const elsewhere = join(room.root, 'elsewhere');
+      fs.mkdirSync(elsewhere);
+      fs.mkdirSync(dirname(join(room.root, part)), { recursive: true });
+      fs.symlinkSync(elsewhere, join(room.root, part));
+      const logs = room.logs();
+      docker.write('one');
+      await expect(logs.follow(room.source)).rejects.toMatchObject({
+        code: 'INTERNAL',
+        message: expect.stringContaining(`${part} is not a directory; a symlink`) as unknown,
+      });
+      expect(fs.readdirSync(elsewhere)).toEqual([]);
+      fs.unlinkSync(join(room.root, part));
+      await logs.drain('c1');
+      expect(room.texts()).toEqual(['one']);
+    },
+  );
+
+  it('follows symlinks above the directory of the pod: an administrator moved /var/log/pods', async () => {
+    fs.mkdirSync(join(room.root, 'elsewhere'));
+    fs.symlinkSync(join(room.root, 'elsewhere'), join(room.root, 'pods'));
+    const logs = room.logs();
+    docker.write('one');
+    await logs.follow(room.source);
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['one']);
+  });
+
   it('makes the log anew when it or its directory was removed', async () => {
     const logs = room.logs();
     await logs.follow(room.source);

@@ -195,7 +195,11 @@ describe('a SIGKILL', () => {
 
 describe('the log', () => {
   it.each([
-    { desc: 'created: nothing yet', state: CREATED_STATE, calls: [] },
+    {
+      desc: 'created: only what a start left that the Engine did not survive',
+      state: CREATED_STATE,
+      calls: [`salvage ${CONTAINER_ID}`],
+    },
     { desc: 'running: followed', state: {}, calls: [`follow ${CONTAINER_ID}`] },
     {
       desc: 'exited: followed and drained',

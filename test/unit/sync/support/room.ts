@@ -31,6 +31,16 @@ export class FakeLogs implements ContainerLogs {
     return this.onDrain();
   }
 
+  salvage({ containerId }: { containerId: string }): Promise<void> {
+    this.calls.push(`salvage ${containerId}`);
+    return Promise.resolve();
+  }
+
+  note({ containerId }: { containerId: string }, text: string): Promise<void> {
+    this.calls.push(`note ${containerId} ${text}`);
+    return Promise.resolve();
+  }
+
   forget(containerId: string): Promise<void> {
     this.calls.push(`forget ${containerId}`);
     return Promise.resolve();

@@ -70,7 +70,25 @@ export class EngineTransport {
     return (await this.dial({ ...request, hijack: true })) as Duplex;
   }
 
-  private dial(request: EngineRequest): Promise<unknown> {
+  private async dial(request: EngineRequest): Promise<unknown> {
+    if (request.hijack !== true) return this.send(request);
+    // The modem leaves the request open for what is to follow the upgrade. One that is refused has no other end.
+    const unused = new AbortController();
+    const { signal } = request;
+    const onAbort = (): void => unused.abort(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      signal?.throwIfAborted();
+      return await this.send({ ...request, signal: unused.signal });
+    } catch (error) {
+      unused.abort();
+      throw toRuntimeError(error, signal);
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  private send(request: EngineRequest): Promise<unknown> {
     const { signal } = request;
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) {

@@ -16,6 +16,7 @@ import {
   upgrade,
   type Answer,
 } from '../../fakes/engine-server';
+import { until } from '../support/async';
 
 let engine: EngineServer;
 let client: DockerodeClient;
@@ -343,6 +344,19 @@ describe('exec', () => {
       socket.end('HTTP/1.1 409 Conflict\r\nContent-Length: 24\r\n\r\n{"message":"is paused"}\n'),
     );
     await expect(client.startExec('id')).rejects.toMatchObject({ statusCode: 409, message: 'is paused' });
+  });
+
+  it('leaves no connection of a refused one behind', async () => {
+    // As dockerd does, which waits for the rest of what the client has to say.
+    engine.answers(({ socket }) =>
+      socket.write('HTTP/1.1 409 Conflict\r\nContent-Length: 24\r\n\r\n{"message":"is paused"}\n'),
+    );
+    const calls = [
+      client.startExec('id'),
+      client.attachContainer('id', { stdin: true, stdout: true, stderr: true }),
+    ];
+    for (const call of calls) await expect(call).rejects.toMatchObject({ statusCode: 409 });
+    await until(() => engine.connections === 0);
   });
 
   it('asks for a terminal with its size, and without detach keys that anybody types', async () => {

@@ -10,6 +10,8 @@ import { DaemonMetrics } from './metrics/daemon-metrics';
 import { Observability } from './observability';
 import type { CallReport } from './server/call';
 import { PodEvents } from './server/events/pod-events';
+import { OutputBudget } from './server/exec/captured-output';
+import { ContainerSessions } from './server/exec/container-sessions';
 import { EngineStreaming } from './server/exec/engine-streaming';
 import { GrpcServer } from './server/grpc-server';
 import { ImagePulls } from './server/image/image-pulls';
@@ -112,16 +114,18 @@ export class Daemon {
       dockbridgeVersion: DOCKBRIDGE_VERSION,
     };
     const dialers = new NetnsDialers();
+    const sessions = new ContainerSessions();
     const streaming = new StreamingServer({
       bind: settings.streamingBindAddr,
       tls: streamingTls(settings),
-      backend: new EngineStreaming({ docker, store, settings: handlerSettings, logger }, dialers),
+      backend: new EngineStreaming({ docker, store, settings: handlerSettings, logger, sessions }, dialers),
       logger,
     });
     const server = new GrpcServer(
       {
         ...engineSide,
-        ...{ logs, imagePulls, sandboxImage, podEvents, streaming, logger },
+        ...{ logs, imagePulls, sandboxImage, podEvents, streaming, sessions, logger },
+        outputBudget: new OutputBudget(),
         usedInodes: new UsedInodes(),
         imageAccounts: new ImageAccounts(docker, probes),
         settings: handlerSettings,

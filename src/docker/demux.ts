@@ -15,6 +15,11 @@ export class Demultiplexer {
 
   constructor(private readonly onData: (kind: StreamKind, data: Buffer) => void) {}
 
+  /** Whether all that was written is whole frames. */
+  get isWhole(): boolean {
+    return this.headerFilled === 0 && this.remaining === 0;
+  }
+
   /** Takes the next chunk, cut anywhere; hands over slices of it. */
   write(chunk: Buffer): void {
     let at = 0;

@@ -14,6 +14,8 @@ import type { NodeRights } from '../system/node-rights';
 import type { UsedInodes } from '../system/used-inodes';
 import type { Probes } from './container/probes';
 import type { PodEvents } from './events/pod-events';
+import type { OutputBudget } from './exec/captured-output';
+import type { ContainerSessions } from './exec/container-sessions';
 import type { ImageAccounts } from './image/image-accounts';
 import type { ImagePulls } from './image/image-pulls';
 import type { SandboxImage } from './image/sandbox-image';
@@ -49,6 +51,9 @@ export interface Services {
   readonly usedInodes: UsedInodes;
   readonly podEvents: PodEvents;
   readonly streaming: Pick<StreamingServer, 'execUrl' | 'attachUrl' | 'portForwardUrl'>;
+  readonly sessions: ContainerSessions;
+  /** Of ExecSync. */
+  readonly outputBudget: OutputBudget;
   readonly settings: HandlerSettings;
   readonly logger: Logger;
 }

@@ -1,4 +1,8 @@
+import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import { Readable, type Duplex } from 'node:stream';
 import { status } from '@grpc/grpc-js';
+import type { DockerClient } from '../../src/docker/client';
 import { TestDaemon } from './support/daemon';
 import { expectFailure, RawClient } from './support/grpc';
 import {
@@ -10,6 +14,7 @@ import {
   runPod,
   startedContainer,
 } from './support/pods';
+import { standingIn } from './support/stand-in';
 
 const MIB = 1024 * 1024;
 
@@ -74,6 +79,12 @@ describe('ExecSync', () => {
       'DEADLINE_EXCEEDED',
     );
     expect(await sleepers()).toBe('');
+  });
+
+  it('is no timeout when the command itself has ended, whatever it left running', async () => {
+    const { exit_code, stdout } = await call(['/bin/sh', '-c', 'sleep 302 & echo ok'], 1);
+    expect([exit_code, Buffer.from(stdout).toString()]).toEqual([0, 'ok\n']);
+    await output(test, id, 'pkill sleep');
   });
 
   it('leaves the container and other commands alone when one times out', async () => {
@@ -147,5 +158,60 @@ describe('ExecSync', () => {
     await expectFailure(call([]), 'INVALID_ARGUMENT', /cmd/);
     await expectFailure(call(['true'], -1), 'INVALID_ARGUMENT', /timeout/);
     await expectFailure(call(['a\0b']), 'INVALID_ARGUMENT', /cmd\[0\]/);
+  });
+});
+
+describe('ExecSync in trouble', () => {
+  let trouble: { startExec?: DockerClient['startExec'] } = {};
+  let engine: DockerClient;
+  let test: TestDaemon;
+  let id: string;
+  beforeAll(async () => {
+    test = await TestDaemon.start({
+      wrapDocker: (client) => standingIn((trouble = {}))((engine = client)),
+    });
+    id = await startedContainer(test, await runPod(test), containerConfig('main', 'exec tail -f /dev/null'));
+  });
+  afterAll(() => test.stop());
+
+  const call = (script: string, timeout = 0) =>
+    test.client.call('ExecSync', { container_id: id, cmd: ['/bin/sh', '-c', script], timeout });
+  const descriptors = async (): Promise<number> => (await readdir('/proc/self/fd')).length;
+
+  it('a start that the Engine refuses leaves nothing open, and is not waited for', async () => {
+    const all = Array.from({ length: 60 });
+    await Promise.all(all.map(() => call('true')));
+    const before = await descriptors();
+    trouble.startExec = (_, options) => engine.startExec('f'.repeat(64), options);
+    const began = performance.now();
+    for (let refusal = 0; refusal < 20; refusal++) await expectFailure(call('true'), 'FAILED_PRECONDITION');
+    // 2 s each, before.
+    expect(performance.now() - began).toBeLessThan(30_000);
+    await Promise.all(all.map(() => expectFailure(call('true'), 'FAILED_PRECONDITION')));
+    while ((await descriptors()) > before) await new Promise((resolve) => setImmediate(resolve));
+    delete trouble.startExec;
+  });
+
+  it('a connection that is cut is an error, and ends the command', async () => {
+    trouble.startExec = async (execId, options) => {
+      const stream = await engine.startExec(execId, options);
+      // As much as tells that the command has begun.
+      await once(stream, 'data');
+      stream.destroy();
+      return Readable.from([]) as Duplex;
+    };
+    await expectFailure(call('echo begun; sleep 303; echo ended'), 'UNAVAILABLE', /was cut/);
+    delete trouble.startExec;
+    expect((await exec(test, id, 'pgrep sleep')).stdout).toBe('');
+  });
+
+  it('an Engine that is slow to start a command makes no timeout', async () => {
+    trouble.startExec = async (execId, options) => {
+      await new Promise((resolve) => setTimeout(resolve, 2_500));
+      return engine.startExec(execId, options);
+    };
+    const { stdout } = await call('echo late', 2);
+    expect(Buffer.from(stdout).toString()).toBe('late\n');
+    delete trouble.startExec;
   });
 });

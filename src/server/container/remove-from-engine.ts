@@ -2,10 +2,10 @@ import type { Services } from '../services';
 
 /** Removes a container or sandbox, running or not, and its record. Absent is success. */
 export async function removeFromEngine(
-  { docker, containerSync }: Pick<Services, 'docker' | 'containerSync'>,
+  { docker, containerSync, sessions }: Pick<Services, 'docker' | 'containerSync' | 'sessions'>,
   id: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  await docker.removeContainer(id, { signal });
+  await sessions.hurryDuring(id, () => docker.removeContainer(id, { signal }));
   await containerSync.lock.run(id, () => containerSync.forget(id));
 }

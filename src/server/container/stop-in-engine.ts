@@ -26,13 +26,13 @@ export async function afterStart(
  * @returns false when it had vanished behind our back: stopped enough, and its record is up to date.
  */
 export async function stopInEngine(
-  { docker, containerSync }: Services,
+  { docker, containerSync, sessions }: Services,
   id: string,
   graceSeconds: number,
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
-    await docker.stopContainer(id, graceSeconds, { signal });
+    await sessions.hurryDuring(id, () => docker.stopContainer(id, graceSeconds, { signal }));
     return true;
   } catch (error) {
     if (!hasStatus(error, 404)) throw error;

@@ -1,52 +1,110 @@
 import { Demultiplexer, type StreamKind } from '../../docker/demux';
+import { RuntimeError } from '../../lib/errors';
 
 /** kubelet takes messages of 16 MiB at most; the rest of an ExecSync answer needs a few bytes. */
 const MESSAGE_BYTES = 16 * 1024 * 1024 - 1024;
 
 const FIRST_BYTES = 4 * 1024;
+const LARGEST_BYTES = 256 * 1024;
+/** Of all commands that run at a time, beyond what each may keep anyway. */
+const ALL_BYTES = 128 * 1024 * 1024;
+/** What a command may always keep: kubelet reads 10 KiB of a probe's output, and no other command may fail one. */
+const SHARE_BYTES = 64 * 1024;
 
-/** Grows by doubling: a command that writes single bytes must not cost an object each. */
-class GrowingBuffer {
-  private bytes = Buffer.allocUnsafe(0);
+/** Memory that the outputs of all ExecSync calls share. */
+export class OutputBudget {
   private used = 0;
 
-  append(data: Buffer): void {
-    const needed = this.used + data.length;
-    if (needed > this.bytes.length) {
-      const grown = Buffer.allocUnsafe(Math.max(needed, this.bytes.length * 2, FIRST_BYTES));
-      this.bytes.copy(grown, 0, 0, this.used);
-      this.bytes = grown;
+  constructor(private readonly limit = ALL_BYTES) {}
+
+  /** @returns false when there is not that much left. */
+  take(bytes: number): boolean {
+    if (this.used + bytes > this.limit) return false;
+    this.used += bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.used -= bytes;
+  }
+}
+
+/** Pieces of growing size: a command that writes single bytes must not cost an object each. */
+class Pieces {
+  private readonly pieces: Buffer[] = [];
+  private last = Buffer.alloc(0);
+  private used = 0;
+
+  /** @param allow is asked before memory is taken; without it the rest of the data is dropped. */
+  append(data: Buffer, allow: (bytes: number) => boolean): void {
+    let at = 0;
+    while (at < data.length) {
+      if (this.used === this.last.length) {
+        const size = Math.min(Math.max(2 * this.last.length, FIRST_BYTES), LARGEST_BYTES);
+        if (!allow(size)) return;
+        this.pieces.push((this.last = Buffer.allocUnsafe(size)));
+        this.used = 0;
+      }
+      const copied = data.copy(this.last, this.used, at);
+      this.used += copied;
+      at += copied;
     }
-    this.used += data.copy(this.bytes, this.used);
   }
 
   get content(): Buffer {
-    return this.bytes.subarray(0, this.used);
+    return Buffer.concat([...this.pieces.slice(0, -1), this.last.subarray(0, this.used)]);
   }
 }
 
 /** stdout and stderr of a command, together at most what one CRI message can carry; what is beyond is dropped. */
 export class CapturedOutput {
-  private readonly streams: Record<StreamKind, GrowingBuffer> = {
-    1: new GrowingBuffer(),
-    2: new GrowingBuffer(),
-  };
+  private readonly streams: Record<StreamKind, Pieces> = { 1: new Pieces(), 2: new Pieces() };
   private room = MESSAGE_BYTES;
+  private taken = 0;
+  private borrowed = 0;
+  private isShort = false;
   private readonly demultiplexer = new Demultiplexer((kind, data) => {
     const kept = data.subarray(0, this.room);
     this.room -= kept.length;
-    this.streams[kind].append(kept);
+    this.streams[kind].append(kept, this.allow);
   });
+
+  constructor(private readonly budget: OutputBudget) {}
 
   write(chunk: Buffer): void {
     this.demultiplexer.write(chunk);
   }
 
-  get stdout(): Buffer {
-    return this.streams[1].content;
+  /** Whether what has been written ends where one of the Engine's frames does. */
+  get isWhole(): boolean {
+    return this.demultiplexer.isWhole;
   }
 
-  get stderr(): Buffer {
-    return this.streams[2].content;
+  /**
+   * What was kept.
+   * @throws RESOURCE_EXHAUSTED when the outputs of all commands together left no room for this one.
+   */
+  finish(): { stdout: Buffer; stderr: Buffer } {
+    if (this.isShort)
+      throw new RuntimeError(
+        'RESOURCE_EXHAUSTED',
+        'the outputs of all commands that run now take too much memory: this one did not fit',
+      );
+    return { stdout: this.streams[1].content, stderr: this.streams[2].content };
   }
+
+  /** Gives the memory back to the budget; nothing may be written any more. */
+  release(): void {
+    this.budget.give(this.borrowed);
+    this.borrowed = 0;
+  }
+
+  private readonly allow = (bytes: number): boolean => {
+    const borrow = this.taken + bytes > SHARE_BYTES;
+    this.isShort ||= borrow && !this.budget.take(bytes);
+    if (this.isShort) return false;
+    this.taken += bytes;
+    if (borrow) this.borrowed += bytes;
+    return true;
+  };
 }

@@ -1,23 +1,26 @@
-import type { Duplex, Writable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import type { TerminalSize } from '../../docker/client';
 import { Demultiplexer, type StreamKind } from '../../docker/demux';
 import { toRuntimeError } from '../../docker/errors';
 import { messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import type { ClientStreams } from '../../streaming/backend';
+import type { ClientOutput } from './client-output';
+import { torn } from './exit-code';
 
 /**
  * Joins a client with a hijacked Engine connection until the Engine ends it; the connection is destroyed whatever
- * happens, also when the signal fires. What the client does not take is not read from the Engine.
+ * happens, also when the signal fires.
+ * @param output decides how long the client is waited for.
  * @param raw a terminal's connection, which is not multiplexed.
  */
 export async function converse(
   connection: Duplex,
-  client: ClientStreams,
+  { stdin }: Pick<ClientStreams, 'stdin'>,
+  output: ClientOutput,
   signal: AbortSignal,
   raw: boolean,
 ): Promise<void> {
-  const { stdin } = client;
   // A hijacked connection ignores the signal of its request.
   const onAbort = (): void => {
     connection.destroy(signal.reason as Error);
@@ -33,7 +36,7 @@ export async function converse(
   stdin?.once('close', endInput);
   try {
     signal.throwIfAborted();
-    await copyOutput(connection, client, raw);
+    await copyOutput(connection, output, signal, raw);
   } catch (error) {
     throw toRuntimeError(error, signal);
   } finally {
@@ -43,29 +46,20 @@ export async function converse(
   }
 }
 
-async function copyOutput(connection: Duplex, client: ClientStreams, raw: boolean): Promise<void> {
+async function copyOutput(
+  connection: Duplex,
+  output: ClientOutput,
+  signal: AbortSignal,
+  raw: boolean,
+): Promise<void> {
   const pieces: [StreamKind, Buffer][] = [];
   const demultiplexer = new Demultiplexer((kind, data) => pieces.push([kind, data]));
   for await (const chunk of connection as AsyncIterable<Buffer>) {
     if (raw) pieces.push([1, chunk]);
     else demultiplexer.write(chunk);
-    for (const [kind, data] of pieces.splice(0)) {
-      const target = kind === 1 ? client.stdout : client.stderr;
-      if (target !== undefined) await put(target, data);
-    }
+    for (const [kind, data] of pieces.splice(0)) await output.put(kind, data, signal);
   }
-}
-
-/** Waits while the target is full; one that the client has closed drops what comes. */
-async function put(target: Writable, data: Buffer): Promise<void> {
-  if (target.destroyed || target.write(data)) return;
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      target.off('drain', done).off('close', done);
-      resolve();
-    };
-    target.on('drain', done).on('close', done);
-  });
+  if (!demultiplexer.isWhole) throw torn();
 }
 
 /** Hands on terminal sizes one after the other; those that were overtaken meanwhile are left out. */

@@ -3,31 +3,43 @@ import type { AttachRequest, ClientStreams, ExecRequest, StreamingBackend } from
 import type { NetnsDialers } from '../../streaming/port-forward/netns-dialer';
 import { isReady } from '../../translate/sandbox-status';
 import type { Services } from '../services';
+import { Backlog } from './client-output';
 import { connectToPod } from './connect-to-pod';
+import { PodConnections } from './pod-connections';
 import { streamAttach } from './stream-attach';
 import { streamExec } from './stream-exec';
 
+export type StreamingParts = Pick<Services, 'docker' | 'store' | 'settings' | 'logger' | 'sessions'> & {
+  readonly backlog: Backlog;
+};
+
 /** What the streaming server does with its clients: the Engine's execs and attaches, the pods' ports. */
 export class EngineStreaming implements StreamingBackend {
+  private readonly parts: StreamingParts;
+  private readonly connections = new PodConnections();
+
   constructor(
-    private readonly services: Pick<Services, 'docker' | 'store' | 'settings' | 'logger'>,
+    private readonly services: Omit<StreamingParts, 'backlog'>,
     private readonly dialers: NetnsDialers,
   ) {
-    // A helper would keep the namespace of a pod alive that has ended.
+    this.parts = { ...services, backlog: new Backlog() };
+    // A helper or a connection would keep the namespace of a pod alive that has ended.
     services.store.sandboxes.subscribe((now, before) => {
-      if (before !== undefined && (now === undefined || !isReady(now))) void dialers.release(before.id);
+      if (before === undefined || (now !== undefined && isReady(now))) return;
+      void dialers.release(before.id);
+      this.connections.close(before.id);
     });
   }
 
   exec(request: ExecRequest, client: ClientStreams): Promise<number> {
-    return streamExec(this.services, request, client);
+    return streamExec(this.parts, request, client);
   }
 
   attach(request: AttachRequest, client: ClientStreams): Promise<void> {
-    return streamAttach(this.services, request, client);
+    return streamAttach(this.parts, request, client);
   }
 
-  connect(sandboxId: string, port: number): Promise<Duplex> {
-    return connectToPod(this.services, this.dialers, sandboxId, port);
+  async connect(sandboxId: string, port: number): Promise<Duplex> {
+    return this.connections.open(sandboxId, () => connectToPod(this.services, this.dialers, sandboxId, port));
   }
 }

@@ -1,19 +1,43 @@
-import type { DockerClient } from '../../docker/client';
-import { internal } from '../../lib/errors';
+import { isInContainer } from '../../lib/cgroup/members';
+import { unavailable } from '../../lib/errors';
 import { pause } from '../../lib/pause';
+import { holdsOutput } from '../../lib/process-age';
+import type { Services } from '../services';
 
 /** An exec whose output has ended may run on with its streams closed: asked again at growing intervals, ms. */
 const POLL_MS = [20, 50, 100, 200, 500, 1000];
 
-/** The exit code of an exec whose output has ended. */
-export async function exitCodeOf(docker: DockerClient, execId: string, signal: AbortSignal): Promise<number> {
+type Parts = Pick<Services, 'docker' | 'settings'>;
+
+/**
+ * The exit code of an exec whose output has ended.
+ * @throws UNAVAILABLE when the output has not ended, but the connection that carried it.
+ */
+export async function exitCodeOf(
+  { docker, settings }: Parts,
+  containerId: string,
+  execId: string,
+  signal: AbortSignal,
+): Promise<number> {
   for (let attempt = 0; ; attempt++) {
-    const exec = await docker.inspectExec(execId, { signal });
-    if (!exec.Running) {
-      if (exec.ExitCode === null) throw internal('the Engine reports an ended command without an exit code');
-      return exec.ExitCode;
+    const { Running, Pid, ExitCode } = await docker.inspectExec(execId, { signal });
+    if (!Running) {
+      if (ExitCode === null) throw torn();
+      return ExitCode;
     }
+    // The Engine says the same of a command that has closed its outputs and of one whose connection was cut.
+    if (
+      settings.localEngine &&
+      Pid !== 0 &&
+      (await isInContainer(Pid, containerId)) &&
+      (await holdsOutput(Pid))
+    )
+      throw torn();
     await pause(POLL_MS[Math.min(attempt, POLL_MS.length - 1)] ?? 1000, signal);
     signal.throwIfAborted();
   }
+}
+
+export function torn(): Error {
+  return unavailable("the connection that carries the command's output was cut before the command ended");
 }

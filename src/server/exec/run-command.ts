@@ -1,11 +1,12 @@
 import type { Duplex } from 'node:stream';
-import { hasStatus, toRuntimeError } from '../../docker/errors';
-import { LONGEST_TIMER_MS, withDeadline } from '../../lib/deadline';
-import { deadlineExceeded, hasCode } from '../../lib/errors';
+import { EngineError, hasStatus, toRuntimeError } from '../../docker/errors';
+import { sharedAbortController, withDeadline } from '../../lib/deadline';
+import { cancelled, deadlineExceeded, hasCode, messageOf, unavailable } from '../../lib/errors';
 import type { Services } from '../services';
 import { CapturedOutput } from './captured-output';
-import { exitCodeOf } from './exit-code';
+import { exitCodeOf, torn } from './exit-code';
 import { killCommand } from './kill-command';
+import { ENGINE_MS, RanTooLong, watchLimit } from './time-limit';
 import { containerEnded, untilContainerEnds } from './until-container-ends';
 
 export interface CommandResult {
@@ -14,11 +15,17 @@ export interface CommandResult {
   readonly exitCode: number;
 }
 
-type Parts = Pick<Services, 'docker' | 'logger' | 'settings' | 'store'>;
+type Parts = Pick<Services, 'docker' | 'logger' | 'settings' | 'store' | 'outputBudget'>;
+
+/** What was told to start, as far as it is known to run. */
+interface Started {
+  execId?: string;
+}
 
 /**
- * create, start, inspect. Ends early by `timeoutSeconds` (0 = none; DEADLINE_EXCEEDED) or the signal; then the
- * command's processes are killed before this rejects, for the Engine has no call that would.
+ * create, start, inspect. Ends early when the command has run for `timeoutSeconds` (0 = no limit; DEADLINE_EXCEEDED,
+ * which is said of nothing else: kubelet restarts containers for it) or by the signal; then the command's processes are
+ * killed before this rejects, for the Engine has no call that would.
  */
 export async function runCommand(
   parts: Parts,
@@ -27,29 +34,82 @@ export async function runCommand(
   timeoutSeconds: number,
   signal: AbortSignal,
 ): Promise<CommandResult> {
-  const { docker } = parts;
-  const limitMs = timeoutSeconds === 0 ? LONGEST_TIMER_MS : timeoutSeconds * 1000;
-  let startedId: string | undefined;
   const whileRunning = untilContainerEnds(parts, containerId, signal);
+  const output = new CapturedOutput(parts.outputBudget);
+  const started: Started = {};
   try {
-    return await withDeadline('command', limitMs, whileRunning.signal, async (limit) => {
-      const execId = await docker.createExec(containerId, command, { signal: limit });
-      // One that was never told to start needs no killing.
-      limit.throwIfAborted();
-      startedId = execId;
-      const output = new CapturedOutput();
-      await drain(await docker.startExec(execId, { signal: limit }), output, limit);
-      const exitCode = await exitCodeOf(docker, execId, limit);
-      return { stdout: output.stdout, stderr: output.stderr, exitCode };
-    });
+    const stream = await start(parts, containerId, command, started, whileRunning.signal);
+    const { execId = '' } = started;
+    const limitMs = timeoutSeconds * 1000;
+    const exitCode = await join(parts, { containerId, execId, limitMs, stream, output }, whileRunning.signal);
+    return { ...output.finish(), exitCode };
   } catch (error) {
-    if (startedId !== undefined) await killCommand(parts, containerId, startedId);
-    if (!signal.aborted && hasCode(error, 'DEADLINE_EXCEEDED') && timeoutSeconds > 0) {
-      throw deadlineExceeded(`command ${JSON.stringify(command[0])} timed out after ${timeoutSeconds} s`);
-    }
-    throw startedId !== undefined && hasStatus(error, 404) ? containerEnded(containerId) : error;
+    if (started.execId !== undefined && !hasCode(error, 'RESOURCE_EXHAUSTED'))
+      await killCommand(parts, containerId, started.execId);
+    if (started.execId !== undefined && hasStatus(error, 404)) throw containerEnded(containerId);
+    const name = JSON.stringify(command[0]);
+    if (error instanceof RanTooLong)
+      throw deadlineExceeded(`command ${name} timed out after ${timeoutSeconds} s`);
+    if (signal.aborted || !hasCode(error, 'DEADLINE_EXCEEDED')) throw error;
+    throw unavailable(`command ${name}: ${messageOf(error)}`, { cause: error });
   } finally {
+    output.release();
     whileRunning.release();
+  }
+}
+
+/** Its time on the Engine's side of the start is not the command's own. */
+async function start(
+  { docker }: Parts,
+  containerId: string,
+  command: readonly string[],
+  started: Started,
+  parent: AbortSignal,
+): Promise<Duplex> {
+  return withDeadline('the start of a command', ENGINE_MS, parent, async (signal) => {
+    const execId = await docker.createExec(containerId, command, { signal });
+    // One that was never told to start needs no killing.
+    signal.throwIfAborted();
+    started.execId = execId;
+    try {
+      return await docker.startExec(execId, { signal });
+    } catch (error) {
+      // A refusal: there is nothing to kill, and the Engine would not tell of an end either.
+      if (error instanceof EngineError) delete started.execId;
+      throw error;
+    }
+  });
+}
+
+interface Running {
+  readonly containerId: string;
+  readonly execId: string;
+  /** 0 = none. */
+  readonly limitMs: number;
+  readonly stream: Duplex;
+  readonly output: CapturedOutput;
+}
+
+/** Waits for the end of a command and of its output, or for the end of its time. @returns its exit code. */
+async function join(
+  parts: Parts,
+  { containerId, execId, limitMs, stream, output }: Running,
+  parent: AbortSignal,
+): Promise<number> {
+  const over = sharedAbortController();
+  const onParent = (): void => over.abort(parent.reason);
+  parent.addEventListener('abort', onParent, { once: true });
+  if (parent.aborted) onParent();
+  const outputEnd = drain(stream, output, over.signal);
+  const ends = [outputEnd.then(() => exitCodeOf(parts, containerId, execId, over.signal))];
+  if (limitMs > 0) ends.push(watchLimit(parts, { containerId, execId, limitMs, outputEnd }, over.signal));
+  try {
+    return await Promise.race(ends);
+  } finally {
+    parent.removeEventListener('abort', onParent);
+    over.abort(cancelled('the command has ended'));
+    // Nothing goes on behind the caller's back.
+    await Promise.allSettled(ends);
   }
 }
 
@@ -62,6 +122,7 @@ async function drain(stream: Duplex, output: CapturedOutput, signal: AbortSignal
   try {
     signal.throwIfAborted();
     for await (const chunk of stream as AsyncIterable<Buffer>) output.write(chunk);
+    if (!output.isWhole) throw torn();
   } catch (error) {
     throw toRuntimeError(error, signal);
   } finally {

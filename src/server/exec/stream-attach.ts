@@ -1,23 +1,54 @@
-import { failedPrecondition } from '../../lib/errors';
+import { withDeadline } from '../../lib/deadline';
+import { failedPrecondition, unavailable } from '../../lib/errors';
 import type { AttachRequest, ClientStreams } from '../../streaming/backend';
-import type { Services } from '../services';
+import { ClientOutput } from './client-output';
 import { converse, followSizes } from './conversation';
+import type { StreamingParts } from './engine-streaming';
+import { untilContainerEnds } from './until-container-ends';
+
+/** The Engine ends an attach before it tells of the container's death. */
+const DEATH_MS = 5_000;
 
 /**
  * Joins a client with a container's first process until that ends or the client leaves. The end of the client's
  * input is the container's only if it was created with stdin_once: the Engine sees to that.
  */
 export async function streamAttach(
-  { docker, store, logger }: Pick<Services, 'docker' | 'store' | 'logger'>,
+  parts: StreamingParts,
   { containerId, stdin }: AttachRequest,
   client: ClientStreams,
 ): Promise<void> {
+  const { docker, store, logger, sessions, backlog } = parts;
   const container = store.containers.get(containerId);
   if (container?.state !== 'running') throw failedPrecondition(`container ${containerId} is not running`);
-  const signal = client.gone;
-  const streams = { stdin: stdin && container.stdin, stdout: true, stderr: true };
-  const connection = await docker.attachContainer(containerId, streams, { signal });
-  if (container.tty)
-    followSizes(client, (size) => docker.resizeContainer(containerId, size, { signal }), logger);
-  await converse(connection, client, signal, container.tty);
+  const place = sessions.join(containerId);
+  // The Engine lets a container write only what all its attached clients have read (ADR 0027). Only a container that
+  // was made for one client's session may wait for that client.
+  if (!(stdin && container.stdin && container.stdinOnce)) place.hurry();
+  const whileRunning = untilContainerEnds(parts, containerId, client.gone, () => place.hurry());
+  const { signal } = whileRunning;
+  try {
+    const streams = { stdin: stdin && container.stdin, stdout: true, stderr: true };
+    const connection = await docker.attachContainer(containerId, streams, { signal });
+    if (container.tty)
+      followSizes(client, (size) => docker.resizeContainer(containerId, size, { signal }), logger);
+    const output = new ClientOutput(client, place.hurried, backlog);
+    await converse(connection, client, output, signal, container.tty);
+    await expectDeath(parts, containerId, client.gone);
+  } finally {
+    whileRunning.release();
+    place.leave();
+  }
+}
+
+/** @throws UNAVAILABLE when the container runs on: then it was the connection that ended. */
+async function expectDeath({ store }: StreamingParts, containerId: string, gone: AbortSignal): Promise<void> {
+  try {
+    await withDeadline('The death of an attached container', DEATH_MS, gone, (limit) =>
+      store.containers.waitFor(containerId, ({ state }) => state !== 'running', limit),
+    );
+  } catch {
+    gone.throwIfAborted();
+    throw unavailable(`the Engine has ended the session, but container ${containerId} runs on`);
+  }
 }

@@ -1,10 +1,11 @@
 import type { Duplex } from 'node:stream';
 import type { TerminalSize } from '../../docker/client';
-import { hasStatus } from '../../docker/errors';
+import { EngineError, hasStatus } from '../../docker/errors';
 import { messageOf } from '../../lib/errors';
 import type { ClientStreams, ExecRequest } from '../../streaming/backend';
-import type { Services } from '../services';
+import { ClientOutput } from './client-output';
 import { converse, followSizes } from './conversation';
+import type { StreamingParts } from './engine-streaming';
 import { exitCodeOf } from './exit-code';
 import { killCommand } from './kill-command';
 import { containerEnded, untilContainerEnds } from './until-container-ends';
@@ -12,16 +13,19 @@ import { containerEnded, untilContainerEnds } from './until-container-ends';
 /** A client with a terminal tells its size as soon as it is connected. */
 const FIRST_SIZE_MS = 200;
 
-type Parts = Pick<Services, 'docker' | 'logger' | 'settings' | 'store'>;
-
 /**
  * Runs a command for a streaming client to its end, or until the client has gone: then the command is killed.
  * @returns the exit code.
  */
-export async function streamExec(parts: Parts, request: ExecRequest, client: ClientStreams): Promise<number> {
-  const { docker, logger } = parts;
+export async function streamExec(
+  parts: StreamingParts,
+  request: ExecRequest,
+  client: ClientStreams,
+): Promise<number> {
+  const { docker, logger, sessions, backlog } = parts;
   const { containerId, command, tty } = request;
-  const whileRunning = untilContainerEnds(parts, containerId, client.gone);
+  const place = sessions.join(containerId);
+  const whileRunning = untilContainerEnds(parts, containerId, client.gone, () => place.hurry());
   const { signal } = whileRunning;
   // Both outputs, whatever was asked for: the end of the connection tells the end of the command.
   const streams = { stdin: request.stdin, stdout: true, stderr: true };
@@ -30,21 +34,27 @@ export async function streamExec(parts: Parts, request: ExecRequest, client: Cli
     const id = await docker.createExec(containerId, command, { tty, streams, signal });
     const size = tty ? await client.sizes.first(FIRST_SIZE_MS, signal) : undefined;
     startedId = id;
-    const connection = await start(parts, id, tty, size, signal);
+    const connection = await start(parts, id, tty, size, signal).catch((error: unknown) => {
+      // A refusal: there is nothing to kill.
+      if (error instanceof EngineError) startedId = undefined;
+      throw error;
+    });
     if (tty) followSizes(client, (size) => docker.resizeExec(id, size, { signal }), logger);
-    await converse(connection, client, signal, tty);
-    return await exitCodeOf(docker, id, signal);
+    const output = new ClientOutput(client, place.hurried, backlog);
+    await converse(connection, client, output, signal, tty);
+    return await exitCodeOf(parts, containerId, id, signal);
   } catch (error) {
     if (startedId !== undefined) await killCommand(parts, containerId, startedId);
     throw startedId !== undefined && hasStatus(error, 404) ? containerEnded(containerId) : error;
   } finally {
     whileRunning.release();
+    place.leave();
   }
 }
 
 /** The terminal has its size before anything is read from it: from the start, or on an old Engine right after it. */
 async function start(
-  { docker, logger }: Parts,
+  { docker, logger }: StreamingParts,
   execId: string,
   tty: boolean,
   size: TerminalSize | undefined,

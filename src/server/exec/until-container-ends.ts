@@ -8,11 +8,13 @@ const CONTAINER_END_GRACE_MS = 500;
 /**
  * A signal that follows `signal`, and fires when the container has ended: Engines (20.10 at least) may forget a command
  * that ends together with its container, and then neither end its stream nor know its exit code.
+ * @param onEnd called at once when the container has ended.
  */
 export function untilContainerEnds(
   { store }: Pick<Services, 'store'>,
   containerId: string,
   signal: AbortSignal,
+  onEnd: () => void = () => undefined,
 ): { readonly signal: AbortSignal; release(): void } {
   const ended = new AbortController();
   const released = new AbortController();
@@ -22,7 +24,9 @@ export function untilContainerEnds(
     .waitFor(containerId, (container) => !isRunning(container), released.signal)
     .then(
       () => {
-        if (!released.signal.aborted) timer = setTimeout(fire, CONTAINER_END_GRACE_MS);
+        if (released.signal.aborted) return;
+        onEnd();
+        timer = setTimeout(fire, CONTAINER_END_GRACE_MS);
       },
       () => undefined,
     );

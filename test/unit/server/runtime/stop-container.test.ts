@@ -2,6 +2,7 @@ import Long from 'long';
 import { EngineError } from '../../../../src/docker/errors';
 import { KeyedLock } from '../../../../src/lib/keyed-lock';
 import { stopContainer } from '../../../../src/server/runtime/stop-container';
+import { ContainerSessions } from '../../../../src/server/exec/container-sessions';
 import type { Services } from '../../../../src/server/services';
 import { Store } from '../../../../src/store/store';
 import { fakeDocker } from '../../../fakes/fake-docker';
@@ -20,6 +21,7 @@ function room(record = RUNNING, stop: () => Promise<void> = () => Promise.resolv
   const lock = new KeyedLock();
   const services = {
     store,
+    sessions: new ContainerSessions(),
     docker: fakeDocker({
       stopContainer: async (_id, graceSeconds) => {
         graces.push(graceSeconds);

@@ -1,0 +1,120 @@
+import type { Writable } from 'node:stream';
+import type { StreamKind } from '../../docker/demux';
+import { RuntimeError } from '../../lib/errors';
+import type { ClientStreams } from '../../streaming/backend';
+
+/** Beside its bytes, what a piece of output costs while it waits. */
+const PIECE_BYTES = 256;
+/** What may wait for a client that is waited for: enough to keep the way to it busy. */
+const WAITING_BYTES = 64 * 1024;
+
+/** Bytes of output that wait for clients. */
+export interface BacklogLimits {
+  /** Of one session that is always read from. */
+  readonly session: number;
+  /** Of all sessions together; a session that holds less than `share` may go on all the same. */
+  readonly all: number;
+  readonly share: number;
+}
+
+export const BACKLOG_LIMITS: BacklogLimits = {
+  session: 8 * 1024 * 1024,
+  all: 64 * 1024 * 1024,
+  share: 256 * 1024,
+};
+
+/** What waits for the clients of all sessions together. */
+export class Backlog {
+  used = 0;
+
+  constructor(readonly limits: BacklogLimits = BACKLOG_LIMITS) {}
+}
+
+interface Pending {
+  bytes: number;
+  isClosed: boolean;
+}
+
+/**
+ * Hands the output of a command or container on to its client. A client that is slow is waited for, and the Engine with
+ * it; once `hurried` has fired the Engine is read from in any case, and a client that falls too far behind is let go.
+ */
+export class ClientOutput {
+  private waiting = 0;
+  private readonly pending = new Map<Writable, Pending>();
+  private wake: () => void = () => undefined;
+
+  constructor(
+    private readonly client: Pick<ClientStreams, 'stdout' | 'stderr'>,
+    private readonly hurried: AbortSignal,
+    private readonly all: Backlog,
+  ) {}
+
+  /**
+   * Resolves when the next piece may be read.
+   * @throws RESOURCE_EXHAUSTED when too much waits for the client; the signal's reason when that fires.
+   */
+  async put(kind: StreamKind, data: Buffer, signal: AbortSignal): Promise<void> {
+    const target = kind === 1 ? this.client.stdout : this.client.stderr;
+    // One that the client has closed drops what comes.
+    if (target === undefined || target.destroyed) return;
+    this.write(target, data);
+    if (this.waiting <= WAITING_BYTES) return;
+    if (!this.hurried.aborted) await this.drained(signal);
+    if (this.hurried.aborted) this.check();
+  }
+
+  private write(target: Writable, data: Buffer): void {
+    const cost = data.length + PIECE_BYTES;
+    const pending = this.pendingOf(target);
+    pending.bytes += cost;
+    this.change(cost);
+    target.write(data, () => {
+      if (pending.isClosed) return;
+      pending.bytes -= cost;
+      this.change(-cost);
+    });
+  }
+
+  /** A stream that is destroyed does not call back for what it has not written. */
+  private pendingOf(target: Writable): Pending {
+    const known = this.pending.get(target);
+    if (known !== undefined) return known;
+    const pending: Pending = { bytes: 0, isClosed: false };
+    this.pending.set(target, pending);
+    target.once('close', () => {
+      pending.isClosed = true;
+      this.change(-pending.bytes);
+    });
+    return pending;
+  }
+
+  private change(bytes: number): void {
+    this.waiting += bytes;
+    this.all.used += bytes;
+    if (this.waiting <= WAITING_BYTES) this.wake();
+  }
+
+  private check(): void {
+    const { session, all, share } = this.all.limits;
+    if (this.waiting <= session && (this.all.used <= all || this.waiting <= share)) return;
+    throw new RuntimeError(
+      'RESOURCE_EXHAUSTED',
+      `the client did not read its output: ${this.waiting} bytes waited for it, and the container must not`,
+    );
+  }
+
+  /** Until the client has taken enough, or nobody waits for it any more. */
+  private async drained(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const ends = [signal, this.hurried];
+    await new Promise<void>((resolve) => {
+      this.wake = resolve;
+      for (const end of ends) end.addEventListener('abort', this.onEnd);
+    });
+    for (const end of ends) end.removeEventListener('abort', this.onEnd);
+    signal.throwIfAborted();
+  }
+
+  private readonly onEnd = (): void => this.wake();
+}

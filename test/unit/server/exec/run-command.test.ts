@@ -1,0 +1,119 @@
+import { PassThrough, type Duplex } from 'node:stream';
+import type { DockerClient } from '../../../../src/docker/client';
+import { EngineError } from '../../../../src/docker/errors';
+import { deadlineExceeded, unavailable } from '../../../../src/lib/errors';
+import { silentLogger } from '../../../../src/lib/logger';
+import { OutputBudget } from '../../../../src/server/exec/captured-output';
+import { runCommand } from '../../../../src/server/exec/run-command';
+import type { HandlerSettings } from '../../../../src/server/services';
+import { Store } from '../../../../src/store/store';
+import { fakeDocker } from '../../../fakes/fake-docker';
+import { engineFrame } from '../../support/engine-frame';
+import { containerRecord } from '../../support/records';
+
+const RUNNING = containerRecord({ state: 'running' });
+const NOT_STARTED = { ID: 'e', Running: false, ExitCode: null, Pid: 0 };
+const RUNS = { ID: 'e', Running: true, ExitCode: null, Pid: 4711 };
+const ENDED = { ID: 'e', Running: false, ExitCode: 0, Pid: 4711 };
+
+interface Room {
+  readonly run: (timeoutSeconds?: number) => ReturnType<typeof runCommand>;
+  readonly stream: Duplex;
+  readonly inspects: () => number;
+}
+
+/** An Engine whose answers to inspects come in this order, the last one for all that follow. */
+function room(
+  methods: Partial<DockerClient>,
+  ...answers: (typeof RUNS | typeof ENDED | typeof NOT_STARTED)[]
+): Room {
+  const store = new Store();
+  store.containers.put(RUNNING);
+  const stream = new PassThrough();
+  let inspects = 0;
+  const docker = fakeDocker({
+    createExec: () => Promise.resolve('e'),
+    startExec: () => Promise.resolve(stream),
+    inspectExec: () => Promise.resolve(answers[Math.min(inspects++, answers.length - 1)]!),
+    ...methods,
+  });
+  const parts = {
+    docker,
+    store,
+    logger: silentLogger,
+    // Nothing of a fake's can be looked up on this machine.
+    settings: { localEngine: false } as HandlerSettings,
+    outputBudget: new OutputBudget(),
+  };
+  const { signal } = new AbortController();
+  return {
+    run: (timeoutSeconds = 0) => runCommand(parts, RUNNING.id, ['probe'], timeoutSeconds, signal),
+    stream,
+    inspects: () => inspects,
+  };
+}
+
+describe('the timeout of ExecSync', () => {
+  it('is for a command that has run so long', async () => {
+    const { run, stream } = room({}, RUNS);
+    await expect(run(0.05)).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+      message: 'command "probe" timed out after 0.05 s',
+    });
+    expect(stream.destroyed).toBe(true);
+  });
+
+  it.each(['createExec', 'startExec'] as const)('is not for a slow %s', async (slow) => {
+    const { run } = room(
+      { [slow]: () => Promise.reject(deadlineExceeded('the Engine took longer')) },
+      NOT_STARTED,
+    );
+    await expect(run(0.01)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it('begins when the command does', async () => {
+    const { run, stream } = room({}, NOT_STARTED, NOT_STARTED, RUNS, ENDED);
+    const result = run(1);
+    stream.write(engineFrame(1, 'ok'));
+    expect(await result).toMatchObject({ exitCode: 0, stdout: Buffer.from('ok') });
+  });
+
+  it('is not for a command that has ended and whose output is held by another process', async () => {
+    const { run, stream } = room({}, ENDED);
+    stream.write(engineFrame(1, 'ok\n'));
+    const { exitCode, stdout } = await run(0.05);
+    expect([exitCode, stdout.toString()]).toEqual([0, 'ok\n']);
+    expect(stream.destroyed).toBe(true);
+  });
+});
+
+describe('a connection that is cut', () => {
+  it('inside a frame is an error', async () => {
+    const { run, stream } = room({}, ENDED);
+    stream.end(engineFrame(1, 'lost').subarray(0, 10));
+    await expect(run()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it('before the command has started is an error', async () => {
+    const { run, stream } = room({}, NOT_STARTED, ENDED);
+    stream.end();
+    await expect(run()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it('with an Engine that is gone is one, too', async () => {
+    const gone = (): Promise<never> => Promise.reject(unavailable('ECONNREFUSED'));
+    const { run, stream } = room({ inspectExec: gone });
+    stream.end(engineFrame(1, 'lost'));
+    await expect(run()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+});
+
+describe('a refused start', () => {
+  it('is answered at once: there is nothing to kill', async () => {
+    const refuse = (): Promise<never> =>
+      Promise.reject(new EngineError('FAILED_PRECONDITION', 409, 'is paused'));
+    const { run, inspects } = room({ startExec: refuse }, NOT_STARTED);
+    await expect(run()).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    expect(inspects()).toBe(0);
+  });
+});

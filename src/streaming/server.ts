@@ -7,8 +7,11 @@ import { errnoOf, messageOf, unavailable } from '../lib/errors';
 import { listening } from '../lib/listening';
 import type { Logger } from '../lib/logger';
 import type { AttachRequest, ExecRequest, PortForwardRequest, StreamingBackend } from './backend';
+import { PLACE_LIMITS, Places, type PlaceLimits } from './places';
 import { Refusal, writeRefusal } from './refusal';
+import { REASON_MS } from './remotecommand/client';
 import { serveSession, type Pending } from './sessions';
+import { watchStall } from './stall';
 import { TOKEN_LIMITS, Tokens, type TokenLimits } from './tokens';
 import { Upgrader } from './upgrade';
 import { CHANNEL_PROTOCOL_NAMES, TUNNEL_PROTOCOL } from './websocket/protocols';
@@ -21,8 +24,11 @@ export interface StreamingOptions {
   readonly backend: StreamingBackend;
   readonly logger: Logger;
   readonly idleTimeoutMs?: number;
+  readonly stallTimeoutMs?: number;
   readonly creationTimeoutMs?: number;
   readonly tokenLimits?: TokenLimits;
+  readonly placeLimits?: PlaceLimits;
+  readonly stuckMs?: number;
 }
 
 /** What SPDY clients can ask for in X-Stream-Protocol-Version, newest first. */
@@ -31,6 +37,14 @@ const FORWARD_PROTOCOLS = ['portforward.k8s.io'];
 /** As in Kubernetes' own streaming library. */
 const IDLE_TIMEOUT_MS = 4 * 3600 * 1000;
 const CREATION_TIMEOUT_MS = 30_000;
+/** As long as the kernel waits for a peer that acknowledges nothing (tcp_retries2). */
+const STALL_TIMEOUT_MS = 15 * 60_000;
+/** For one forwarded connection to hold up the others of its client. */
+const STUCK_MS = 30_000;
+/** Connections that are no sessions: they are on their way to become one, or are being told why they do not. */
+const MORE_CONNECTIONS = 100;
+/** For a request to come. */
+const REQUEST_MS = 30_000;
 /** For sessions to clean up after themselves when the server closes. */
 const CLOSE_MS = 5_000;
 
@@ -43,12 +57,14 @@ export class StreamingServer {
   private readonly commands = new Upgrader(COMMAND_PROTOCOLS, CHANNEL_PROTOCOL_NAMES);
   private readonly forwards = new Upgrader(FORWARD_PROTOCOLS, [TUNNEL_PROTOCOL, ...CHANNEL_PROTOCOL_NAMES]);
   private readonly sockets = new Set<Socket>();
+  private readonly places: Places;
   private readonly sessions = new Set<Promise<void>>();
   private server: Server | undefined;
   private base: string | undefined;
 
   constructor(private readonly options: StreamingOptions) {
     this.tokens = new Tokens(options.tokenLimits ?? TOKEN_LIMITS);
+    this.places = new Places(options.placeLimits ?? PLACE_LIMITS);
   }
 
   /** @returns the URL that all others begin with. Rejects when address, certificate or key are of no use. */
@@ -58,6 +74,8 @@ export class StreamingServer {
       tls === undefined
         ? http.createServer()
         : https.createServer({ cert: await readFile(tls.certFile), key: await readFile(tls.keyFile) });
+    server.maxConnections = (this.options.placeLimits ?? PLACE_LIMITS).all + MORE_CONNECTIONS;
+    server.headersTimeout = server.requestTimeout = REQUEST_MS;
     server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => this.track(socket));
     server.on('request', (request, response) => {
       response.writeHead(this.redeem(request) === undefined ? 404 : 400).end();
@@ -136,10 +154,21 @@ export class StreamingServer {
     socket.setNoDelay(true);
     const pending = this.redeem(request);
     if (pending === undefined) throw new Refusal(404, 'there is no such session');
+    await this.places.take(targetOf(pending), () => this.serveSession(request, socket, head, pending));
+  }
+
+  private async serveSession(
+    request: IncomingMessage,
+    socket: Socket,
+    head: Buffer,
+    pending: Pending,
+  ): Promise<void> {
     const upgrader = pending.kind === 'portforward' ? this.forwards : this.commands;
     const upgraded = await upgrader.upgrade(request, socket, head);
     const { backend, logger, creationTimeoutMs = CREATION_TIMEOUT_MS } = this.options;
-    await serveSession({ backend, logger, creationTimeoutMs }, pending, upgraded);
+    const { stallTimeoutMs = STALL_TIMEOUT_MS, stuckMs = STUCK_MS } = this.options;
+    const stalled = watchStall(socket, stallTimeoutMs, REASON_MS);
+    await serveSession({ backend, logger, creationTimeoutMs, stalled, stuckMs }, pending, upgraded);
   }
 
   private redeem({ method, url }: IncomingMessage): Pending | undefined {
@@ -148,6 +177,10 @@ export class StreamingServer {
     const pending = this.tokens.redeem(token);
     return pending?.kind === kind ? pending : undefined;
   }
+}
+
+function targetOf({ kind, request }: Pending): string {
+  return kind === 'portforward' ? request.sandboxId : request.containerId;
 }
 
 /** Where a client on this node connects: all addresses are loopback's too. */

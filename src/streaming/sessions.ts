@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { createWebSocketStream } from 'ws';
-import { messageOf } from '../lib/errors';
+import { hasCode, messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { AttachRequest, ExecRequest, PortForwardRequest, StreamingBackend, Wanted } from './backend';
 import { forwardOverSpdy } from './port-forward/spdy';
@@ -22,6 +22,10 @@ export interface SessionParts {
   readonly logger: Logger;
   /** For a client to open its streams, ms. */
   readonly creationTimeoutMs: number;
+  /** Fires when the client has taken nothing for too long. */
+  readonly stalled: AbortSignal;
+  /** For one forwarded connection to hold up the others of its client, ms. */
+  readonly stuckMs: number;
 }
 
 /** Serves one upgraded connection to its end. Never rejects. */
@@ -33,7 +37,7 @@ export async function serveSession(parts: SessionParts, pending: Pending, upgrad
 }
 
 async function acceptCommandClient(
-  { logger, creationTimeoutMs }: SessionParts,
+  { logger, creationTimeoutMs, stalled }: SessionParts,
   wanted: Wanted,
   upgraded: Upgraded,
 ): Promise<CommandClient | undefined> {
@@ -43,11 +47,17 @@ async function acceptCommandClient(
       upgraded.socket.terminate();
       return undefined;
     case 'channels':
-      return new WebSocketCommandClient(upgraded.socket, wanted, upgraded.protocol);
+      return new WebSocketCommandClient(upgraded.socket, wanted, upgraded.protocol, stalled);
     case 'spdy':
       try {
         const version = versionOf(upgraded.protocol);
-        return await SpdyCommandClient.accept(upgraded.transport, wanted, version, creationTimeoutMs);
+        return await SpdyCommandClient.accept(
+          upgraded.transport,
+          wanted,
+          version,
+          creationTimeoutMs,
+          stalled,
+        );
       } catch (error) {
         logger.debug(() => `A streaming client did not open its streams: ${messageOf(error)}`);
         return undefined;
@@ -56,7 +66,7 @@ async function acceptCommandClient(
 }
 
 async function outcomeOf(
-  { backend, logger }: SessionParts,
+  { backend, logger, stalled }: SessionParts,
   pending: Exclude<Pending, { kind: 'portforward' }>,
   client: CommandClient,
 ): Promise<Outcome> {
@@ -67,27 +77,29 @@ async function outcomeOf(
     await backend.attach(pending.request, client);
     return { kind: 'exited', code: 0 };
   } catch (error) {
-    if (!client.gone.aborted) {
+    // One that has left knows.
+    if (!client.gone.aborted || stalled.aborted) {
       const { containerId } = pending.request;
       logger.warn(`${pending.kind} failed`, { containerId, error: messageOf(error) });
     }
-    return { kind: 'failed', message: messageOf(error) };
+    return { kind: 'failed', message: messageOf(error), dropped: hasCode(error, 'RESOURCE_EXHAUSTED') };
   }
 }
 
 async function servePortForward(
-  { backend, creationTimeoutMs }: SessionParts,
+  { backend, creationTimeoutMs, stalled, stuckMs }: SessionParts,
   { sandboxId, ports }: PortForwardRequest,
   upgraded: Upgraded,
 ): Promise<void> {
   const connect = (port: number, signal: AbortSignal): Promise<Duplex> =>
     backend.connect(sandboxId, port, signal);
+  const times = { openMs: creationTimeoutMs, stuckMs, stalled };
   switch (upgraded.kind) {
     case 'spdy':
-      return forwardOverSpdy(upgraded.transport, connect, creationTimeoutMs);
+      return forwardOverSpdy(upgraded.transport, connect, times);
     case 'tunnel':
-      return forwardOverSpdy(createWebSocketStream(upgraded.socket), connect, creationTimeoutMs);
+      return forwardOverSpdy(createWebSocketStream(upgraded.socket), connect, times);
     case 'channels':
-      return forwardOverChannels(upgraded.socket, upgraded.protocol, ports, connect);
+      return forwardOverChannels(upgraded.socket, upgraded.protocol, ports, connect, stalled);
   }
 }

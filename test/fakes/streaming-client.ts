@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { request } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -46,7 +45,7 @@ export class SpdyClient {
 
   private constructor(readonly socket: Duplex) {
     this.connection = new SpdyConnection(socket, { role: 'client', onStream: (stream) => stream.destroy() });
-    this.closed = once(socket, 'close');
+    this.closed = new Promise((resolve) => socket.once('close', resolve));
     void this.connection.run();
   }
 

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { messageOf } from '../../lib/errors';
+import { messageOf, RuntimeError } from '../../lib/errors';
 import { ended } from '../remotecommand/client';
 
 /** Connects to one port. */
@@ -33,5 +33,7 @@ export async function forward(connect: Connect, port: number, data: Duplex, erro
 async function splice(data: Duplex, socket: Duplex): Promise<void> {
   const both = await Promise.allSettled([pipeline(data, socket), pipeline(socket, data)]);
   socket.destroy();
+  // Ours to end it, and to tell why.
+  if (data.errored instanceof RuntimeError) throw data.errored;
   if (both.some(({ status }) => status === 'rejected')) data.destroy();
 }

@@ -1,4 +1,5 @@
 import type { WebSocket } from 'ws';
+import { messageOf } from '../../lib/errors';
 import { WebSocketChannels } from '../websocket/channels';
 import type { ChannelProtocol } from '../websocket/protocols';
 import { forward, type Connect } from './forward';
@@ -12,8 +13,11 @@ export async function forwardOverChannels(
   protocol: ChannelProtocol,
   ports: readonly number[],
   connect: Connect,
+  stalled: AbortSignal,
 ): Promise<void> {
   const channels = new WebSocketChannels(socket, protocol);
+  const letGo = (): void => channels.close(messageOf(stalled.reason));
+  stalled.addEventListener('abort', letGo, { once: true });
   const forwarded = ports.map(async (port, index) => {
     const number = Buffer.alloc(2);
     number.writeUInt16LE(port);

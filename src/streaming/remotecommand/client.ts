@@ -1,4 +1,6 @@
 import { finished, type Writable } from 'node:stream';
+import { LONGEST_TIMER_MS } from '../../lib/deadline';
+import { pause } from '../../lib/pause';
 import type { ClientStreams } from '../backend';
 import type { Outcome } from './status';
 
@@ -11,6 +13,9 @@ export interface CommandClient extends ClientStreams {
 /** How long a client that was told everything may take to close the connection itself. */
 export const LINGER_MS = 2_000;
 
+/** How long a client that took nothing may take to read why it is let go. */
+export const REASON_MS = 30_000;
+
 /** Ends the stream; resolves when the last byte has left or nobody takes it any more. */
 export async function ended(stream: Writable | undefined): Promise<void> {
   if (stream === undefined) return;
@@ -18,4 +23,35 @@ export async function ended(stream: Writable | undefined): Promise<void> {
     finished(stream, { readable: false }, () => resolve());
     stream.end();
   });
+}
+
+/**
+ * Ends the outputs before the outcome is told, so that none is missing. A client that is waited for no longer (it has
+ * stalled, or the session has failed and some time has passed) is spared the rest: they are cut.
+ */
+export async function endOutputs(
+  outputs: readonly (Writable | undefined)[],
+  outcome: Outcome,
+  stalled: AbortSignal,
+): Promise<void> {
+  const over = new AbortController();
+  const giveUp = (): void => over.abort();
+  stalled.addEventListener('abort', giveUp, { once: true });
+  if (stalled.aborted) giveUp();
+  const timer = outcome.kind === 'failed' ? setTimeout(giveUp, LINGER_MS) : undefined;
+  try {
+    await Promise.race([Promise.all(outputs.map(ended)), pause(LONGEST_TIMER_MS, over.signal)]);
+  } finally {
+    clearTimeout(timer);
+    stalled.removeEventListener('abort', giveUp);
+    over.abort();
+  }
+  for (const output of outputs) if (output?.writableFinished === false) output.destroy();
+}
+
+/** As `ended`, but for a client that takes nothing it is over after a while: half a minute for it to read why. */
+export async function endedSoon(stream: Writable | undefined): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([ended(stream), pause(REASON_MS, over.signal)]);
+  over.abort();
 }

@@ -4,7 +4,7 @@ import { pause } from '../../lib/pause';
 import type { Wanted } from '../backend';
 import { SpdyConnection } from '../spdy/connection';
 import type { SpdyStream } from '../spdy/stream';
-import { ended, LINGER_MS, type CommandClient } from './client';
+import { ended, endedSoon, endOutputs, LINGER_MS, type CommandClient } from './client';
 import { statusText, type Outcome } from './status';
 import { TerminalSizes } from './terminal-sizes';
 
@@ -13,6 +13,7 @@ type StreamName = 'error' | 'stdin' | 'stdout' | 'stderr' | 'resize';
 /** An exec or attach client that opens one SPDY stream for each of its streams, named in the header `streamtype`. */
 export class SpdyCommandClient implements CommandClient {
   readonly sizes = new TerminalSizes();
+  readonly gone: AbortSignal;
   private readonly streams = new Map<string, SpdyStream>();
   private readonly expected: ReadonlySet<string>;
   private readonly connection: SpdyConnection;
@@ -24,7 +25,9 @@ export class SpdyCommandClient implements CommandClient {
     private readonly transport: Duplex,
     wanted: Wanted,
     private readonly version: number,
+    private readonly stalled: AbortSignal,
   ) {
+    this.gone = AbortSignal.any([this.left.signal, stalled]);
     this.expected = new Set(expectedStreams(wanted, version));
     this.connection = new SpdyConnection(transport, {
       role: 'server',
@@ -42,8 +45,9 @@ export class SpdyCommandClient implements CommandClient {
     wanted: Wanted,
     version: number,
     limitMs: number,
+    stalled: AbortSignal,
   ): Promise<SpdyCommandClient> {
-    const client = new SpdyCommandClient(transport, wanted, version);
+    const client = new SpdyCommandClient(transport, wanted, version, stalled);
     try {
       await client.complete(limitMs);
     } catch (error) {
@@ -65,24 +69,20 @@ export class SpdyCommandClient implements CommandClient {
     return this.stream('stderr');
   }
 
-  get gone(): AbortSignal {
-    return this.left.signal;
-  }
-
   async finish(outcome: Outcome): Promise<void> {
     // What the client still types has no reader any more; its end must be seen all the same.
     this.stdin?.resume();
-    await Promise.all([ended(this.stdout), ended(this.stderr)]);
+    await endOutputs([this.stdout, this.stderr], outcome, this.stalled);
     const error = this.stream('error');
     const text = statusText(outcome, this.version);
     if (text !== '') error?.write(text);
-    await ended(error);
-    await Promise.all([ended(this.stdin), ended(this.stream('resize'))]);
+    await endedSoon(error);
+    for (const input of [this.stdin, this.stream('resize')]) void ended(input);
     // The client closes when it has read all that. Closing before it does could cost it the tail of the output: a
     // socket that is closed with unread input resets the connection.
-    await pause(LINGER_MS, this.gone);
+    await pause(LINGER_MS, this.left.signal);
     this.connection.close();
-    await pause(LINGER_MS, this.gone);
+    await pause(LINGER_MS, this.left.signal);
     this.transport.destroy();
     await this.served;
   }

@@ -1,6 +1,12 @@
 /** How a session ended, for its client. */
 export type Outcome =
-  { readonly kind: 'exited'; readonly code: number } | { readonly kind: 'failed'; readonly message: string };
+  | { readonly kind: 'exited'; readonly code: number }
+  | {
+      readonly kind: 'failed';
+      readonly message: string;
+      /** The client itself was the reason: it did not take what was there for it. */
+      readonly dropped?: boolean;
+    };
 
 /**
  * What the error stream says: since version 4 a Kubernetes `Status` as JSON, always; before, text and only when there

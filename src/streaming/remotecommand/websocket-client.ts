@@ -4,7 +4,7 @@ import { pause } from '../../lib/pause';
 import type { Wanted } from '../backend';
 import { WebSocketChannels } from '../websocket/channels';
 import type { ChannelProtocol } from '../websocket/protocols';
-import { ended, LINGER_MS, type CommandClient } from './client';
+import { endedSoon, endOutputs, LINGER_MS, REASON_MS, type CommandClient } from './client';
 import { statusText, type Outcome } from './status';
 import { TerminalSizes } from './terminal-sizes';
 
@@ -13,6 +13,7 @@ const Channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4 } as const
 /** An exec or attach client whose streams are numbered channels of one WebSocket. */
 export class WebSocketCommandClient implements CommandClient {
   readonly sizes = new TerminalSizes();
+  readonly gone: AbortSignal;
   readonly stdin: Duplex | undefined;
   readonly stdout: Duplex | undefined;
   readonly stderr: Duplex | undefined;
@@ -23,8 +24,10 @@ export class WebSocketCommandClient implements CommandClient {
     private readonly socket: WebSocket,
     wanted: Wanted,
     private readonly protocol: ChannelProtocol,
+    private readonly stalled: AbortSignal,
   ) {
     this.channels = new WebSocketChannels(socket, protocol);
+    this.gone = AbortSignal.any([this.channels.gone, stalled]);
     this.stdin = wanted.stdin ? this.channels.open(Channel.stdin) : undefined;
     this.stdout = wanted.stdout ? this.channels.open(Channel.stdout) : undefined;
     this.stderr = wanted.stderr ? this.channels.open(Channel.stderr) : undefined;
@@ -38,17 +41,14 @@ export class WebSocketCommandClient implements CommandClient {
     if (protocol.version < 5) (this.stdout ?? this.stderr ?? this.error).write(Buffer.alloc(0));
   }
 
-  get gone(): AbortSignal {
-    return this.channels.gone;
-  }
-
   async finish(outcome: Outcome): Promise<void> {
-    await Promise.all([ended(this.stdout), ended(this.stderr)]);
+    await endOutputs([this.stdout, this.stderr], outcome, this.stalled);
     const text = statusText(outcome, this.protocol.version);
     if (text !== '') this.error.write(text);
-    await ended(this.error);
-    this.channels.close();
-    await pause(2 * LINGER_MS, this.gone);
+    await endedSoon(this.error);
+    const dropped = outcome.kind === 'failed' && outcome.dropped;
+    this.channels.close(dropped ? outcome.message : undefined);
+    await pause(dropped ? REASON_MS : 2 * LINGER_MS, this.channels.gone);
     this.socket.terminate();
   }
 }

@@ -19,6 +19,9 @@ export interface SpdyOptions {
   readonly role: 'server' | 'client';
   /** A stream that the peer opened; it was replied to already. */
   readonly onStream: (stream: SpdyStream) => void;
+  /** Told, again and again, of the stream that has kept us from reading for `stuckMs`: most waits for its reader. */
+  readonly onStuck?: (stream: SpdyStream) => void;
+  readonly stuckMs?: number;
 }
 
 const MAX_STREAMS = 1000;
@@ -163,12 +166,19 @@ export class SpdyConnection {
 
   /** Until a reader takes something, the peer reads, or it is gone. */
   private async relief(): Promise<void> {
+    const began = performance.now();
     const probe = setInterval(() => {
       if (this.transport.writableLength === 0) this.say(FrameType.SETTINGS, 0);
+      if (performance.now() - began >= (this.options.stuckMs ?? Infinity)) this.tellStuck();
     }, PROBE_MS);
     await new Promise<void>((resolve) => (this.wake = resolve));
     this.wake = undefined;
     clearInterval(probe);
+  }
+
+  private tellStuck(): void {
+    const [fullest] = [...this.streams.values()].sort((one, other) => other.untaken - one.untaken);
+    if (fullest !== undefined && fullest.untaken > 0) this.options.onStuck?.(fullest);
   }
 
   private say(type: ControlFrame['type'], ...numbers: number[]): void {

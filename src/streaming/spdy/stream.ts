@@ -38,6 +38,11 @@ export class SpdyStream extends Duplex {
     this.on('error', () => undefined);
   }
 
+  /** Bytes that wait for the reader. */
+  get untaken(): number {
+    return this.queue.reduce((total, chunk) => total + chunk.length, 0);
+  }
+
   /**
    * For the connection: data and end as they arrive. What a reader does not want yet counts as untaken; what comes after
    * the end is dropped.
@@ -76,9 +81,9 @@ export class SpdyStream extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    const bytes = this.queue.reduce((total, chunk) => total + chunk.length, 0);
+    const { untaken } = this;
     this.queue = [];
-    this.connection.taken(bytes);
+    this.connection.taken(untaken);
     const complete = this.peerEnded && this.writableFinished;
     if (!this.silent && !complete) this.connection.sendReset(this.id);
     this.connection.forget(this);

@@ -6,6 +6,10 @@ const CLOSE_CHANNEL = 255;
 /** Bytes of all channels that wait for their readers before we stop reading from the client. */
 const RECEIVE_BUDGET = 1024 * 1024;
 const PROBE_MS = 250;
+/** Of RFC 6455, section 7.4.1; a reason shares a control frame of 125 bytes with its code. */
+const NORMAL = 1000;
+const POLICY_VIOLATION = 1008;
+const MAX_REASON_BYTES = 123;
 
 export interface ChannelFormat {
   /** Messages are text: the channel's digit, then base64. */
@@ -46,11 +50,15 @@ export class WebSocketChannels {
     return channel;
   }
 
-  /** Tells the client that all is said; it answers by closing. */
-  close(): void {
+  /**
+   * Tells the client that all is said; it answers by closing.
+   * @param why for a client that is let go for what it did: the policy violation of RFC 6455.
+   */
+  close(why?: string): void {
     this.unpause();
     for (const channel of this.channels.values()) channel.resume();
-    this.socket.close(1000);
+    if (why === undefined) this.socket.close(NORMAL);
+    else this.socket.close(POLICY_VIOLATION, Buffer.from(why).subarray(0, MAX_REASON_BYTES));
   }
 
   private send(number: number, data: Buffer, done: (error?: Error | null) => void): void {

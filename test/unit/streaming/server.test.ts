@@ -5,6 +5,7 @@ import { get, request } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Duplex, PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { silentLogger } from '../../../src/lib/logger';
@@ -88,6 +89,41 @@ describe('A client that does not go on', () => {
     clearInterval(talk);
   }, 10_000);
 
+  it('is let go when it takes nothing, and told why when it reads after all', async () => {
+    const flood: StreamingBackend = {
+      ...backend,
+      exec: async (_, { stdout, gone }) => {
+        const left = once(gone, 'abort');
+        while (!gone.aborted)
+          if (!stdout!.write(Buffer.alloc(65_536)))
+            await Promise.race([once(stdout!, 'drain'), left]);
+        throw gone.reason;
+      },
+    };
+    const { execUrl } = bound(await listen({ backend: flood, stallTimeoutMs: 300 }));
+    const { client, error, stdout } = await execOverSpdy(execUrl(), ['stdin', 'stdout']);
+    client.socket.pause();
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    client.socket.resume();
+    stdout.resume();
+    expect(await text(error)).toMatch(/"status":"Failure".*has read nothing for 0.3 s/);
+    await client.closed;
+    await until(() => server!.sessionCount === 0);
+  }, 20_000);
+
+  it('finds no place when there are too many sessions, in all or to its container', async () => {
+    const { execUrl } = bound(await listen({ placeLimits: { all: 3, each: 2 } }));
+    const refused = { status: 503, body: expect.stringMatching(/sessions are open/) as string };
+    const sessions = [await execOverSpdy(execUrl()), await execOverSpdy(execUrl())];
+    expect(await upgradeToSpdy(execUrl(), 'v4.channel.k8s.io')).toMatchObject(refused);
+    const other = (): string => server!.execUrl({ ...WANTED, containerId: 'd' });
+    sessions.push(await execOverSpdy(other()));
+    expect(await upgradeToSpdy(other(), 'v4.channel.k8s.io')).toMatchObject(refused);
+    for (const { client } of sessions) client.close();
+    await until(() => server!.sessionCount === 0);
+    (await execOverSpdy(execUrl())).client.close();
+  });
+
   it('cannot hold more than 1000 URLs', async () => {
     const { execUrl } = bound(await listen());
     for (let count = 0; count < 1000; count++) execUrl();
@@ -97,6 +133,27 @@ describe('A client that does not go on', () => {
   it('finds its URL expired', async () => {
     const { execUrl } = bound(await listen({ tokenLimits: { lifetimeMs: 0, waiting: 10 } }));
     expect(await upgradeToSpdy(execUrl(), 'v4.channel.k8s.io')).toMatchObject({ status: 404 });
+  });
+});
+
+describe('A forwarded connection whose application does not read', () => {
+  it('holds up the others of its client for a while only, and is told so', async () => {
+    const connect = (_: string, port: number): Promise<Duplex> =>
+      Promise.resolve(
+        port === 1 ? new Duplex({ read: () => undefined, write: () => undefined }) : new PassThrough(),
+      );
+    await listen({ backend: { ...backend, connect }, stuckMs: 300 });
+    const client = await SpdyClient.dial(
+      server!.portForwardUrl({ sandboxId: 's', ports: [] }),
+      'portforward.k8s.io',
+    );
+    const [stuck, echo] = [client.forward(1, 0), client.forward(2, 1)];
+    stuck.data.write(Buffer.alloc(4 * 1024 * 1024));
+    const why = text(stuck.error);
+    echo.data.write('after all');
+    expect(String((await once(echo.data, 'data'))[0])).toBe('after all');
+    expect(await why).toMatch(/port 1: the application does not read/);
+    client.close();
   });
 });
 

@@ -13,6 +13,7 @@ import { PodEvents } from './server/events/pod-events';
 import { OutputBudget } from './server/exec/captured-output';
 import { ContainerSessions } from './server/exec/container-sessions';
 import { EngineStreaming } from './server/exec/engine-streaming';
+import { StartedCommands } from './server/exec/started-commands';
 import { GrpcServer } from './server/grpc-server';
 import { ImagePulls } from './server/image/image-pulls';
 import { RegistryCredentials } from './server/image/registry-credentials';
@@ -85,7 +86,8 @@ export class Daemon {
     logs: ContainerLogs,
   ): Promise<Daemon> {
     const metrics = new DaemonMetrics(DOCKBRIDGE_VERSION);
-    const engineSide = await createEngineSide(settings, { logger, logs, metrics }, hooks);
+    const startedCommands = await StartedCommands.open(join(settings.runDir, 'commands'), logger);
+    const engineSide = await createEngineSide(settings, { logger, logs, metrics, startedCommands }, hooks);
     const { docker, localEngine, store, probes, stats, imageSync, link, lanes } = engineSide;
     const podEvents = new PodEvents(store);
     const rights = await readNodeRights();
@@ -115,16 +117,17 @@ export class Daemon {
     };
     const dialers = new NetnsDialers();
     const sessions = new ContainerSessions();
+    const exec = { docker, store, settings: handlerSettings, logger, sessions, startedCommands };
     const streaming = new StreamingServer({
       bind: settings.streamingBindAddr,
       tls: streamingTls(settings),
-      backend: new EngineStreaming({ docker, store, settings: handlerSettings, logger, sessions }, dialers),
+      backend: new EngineStreaming(exec, dialers),
       logger,
     });
     const server = new GrpcServer(
       {
         ...engineSide,
-        ...{ logs, imagePulls, sandboxImage, podEvents, streaming, sessions, logger },
+        ...{ logs, imagePulls, sandboxImage, podEvents, streaming, sessions, startedCommands, logger },
         outputBudget: new OutputBudget(),
         usedInodes: new UsedInodes(),
         imageAccounts: new ImageAccounts(docker, probes),

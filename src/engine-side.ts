@@ -14,6 +14,8 @@ import type { PluginObserver } from './network/cni/plugin-chain';
 import type { PodNetwork } from './network/pod-network';
 import { SandboxCheckpoints } from './network/sandbox-checkpoints';
 import { Probes } from './server/container/probes';
+import { endLeftCommands } from './server/exec/end-left-commands';
+import type { StartedCommands } from './server/exec/started-commands';
 import { createNodeStats } from './stats/create-node-stats';
 import type { LayerTimes } from './stats/disk/layer-budget';
 import type { NodeStats } from './stats/node-stats';
@@ -67,11 +69,12 @@ interface Observers {
   readonly logger: Logger;
   readonly logs: ContainerLogs;
   readonly metrics: DaemonMetrics;
+  readonly startedCommands: StartedCommands;
 }
 
 export async function createEngineSide(
   settings: Settings,
-  { logger, logs, metrics }: Observers,
+  { logger, logs, metrics, startedCommands }: Observers,
   hooks: EngineSideHooks,
 ): Promise<EngineSide> {
   const lanes = new CallLanes();
@@ -105,7 +108,10 @@ export async function createEngineSide(
   });
   const containerResync = new ContainerResync({
     ...{ docker, store, sync: containerSync, logs, network, checkpoints, reservations, logger },
-    onFirstList: (all) => void probes.removeLeftovers(all),
+    onFirstList: (all) => {
+      void probes.removeLeftovers(all);
+      void endLeftCommands({ docker, logger, startedCommands, settings: { localEngine } });
+    },
   });
   const containerEvents = new ContainerEvents({
     ...{ sync: containerSync, store, reservations, logger },

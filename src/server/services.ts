@@ -16,6 +16,7 @@ import type { Probes } from './container/probes';
 import type { PodEvents } from './events/pod-events';
 import type { OutputBudget } from './exec/captured-output';
 import type { ContainerSessions } from './exec/container-sessions';
+import type { StartedCommands } from './exec/started-commands';
 import type { ImageAccounts } from './image/image-accounts';
 import type { ImagePulls } from './image/image-pulls';
 import type { SandboxImage } from './image/sandbox-image';
@@ -52,6 +53,7 @@ export interface Services {
   readonly podEvents: PodEvents;
   readonly streaming: Pick<StreamingServer, 'execUrl' | 'attachUrl' | 'portForwardUrl'>;
   readonly sessions: ContainerSessions;
+  readonly startedCommands: StartedCommands;
   /** Of ExecSync. */
   readonly outputBudget: OutputBudget;
   readonly settings: HandlerSettings;

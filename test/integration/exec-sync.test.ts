@@ -84,7 +84,7 @@ describe('ExecSync', () => {
   it('is no timeout when the command itself has ended, whatever it left running', async () => {
     const { exit_code, stdout } = await call(['/bin/sh', '-c', 'sleep 302 & echo ok'], 1);
     expect([exit_code, Buffer.from(stdout).toString()]).toEqual([0, 'ok\n']);
-    await output(test, id, 'pkill sleep');
+    await output(test, id, 'kill $(pgrep sleep)');
   });
 
   it('leaves the container and other commands alone when one times out', async () => {

@@ -85,6 +85,8 @@ async function untilBlocked(container_id: string): Promise<void> {
   for (;;) {
     const now = await writtenBy('yes', container_id);
     if (before !== '' && (now === before || now === '')) return;
+    // It has ended before we could see it.
+    if ((await writtenBy('cat', container_id)) !== '') return;
     before = now;
     await delay(500);
   }
@@ -119,7 +121,7 @@ describe.each<Wire>(['SPDY', 'WebSocket'])('an attached client over %s that does
   }, 120_000);
 
   it('does not hold up StopContainer', async () => {
-    const script = `until [ -e /go ]; do sleep 0.1; done; yes 0123456789012345678901234567890 | head -c ${FLOOD}; exec tail -f /dev/null`;
+    const script = `until [ -e /go ]; do sleep 0.1; done; yes 0123456789012345678901234567890 | head -c ${FLOOD}; mkfifo /end; exec cat /end`;
     const id = await startedContainer(test, pod, freshConfig(script));
     const client = await stalledClient(await attachUrl(id), wire);
     await touch(id, '/go');

@@ -8,6 +8,9 @@ const PIECE_BYTES = 256;
 /** What may wait for a client that is waited for: enough to keep the way to it busy. */
 const WAITING_BYTES = 64 * 1024;
 
+/** Between two looks at what is held up meanwhile. */
+const WAIT_MS = 1_000;
+
 /** Bytes of output that wait for clients. */
 export interface BacklogLimits {
   /** Of one session that is always read from. */
@@ -44,10 +47,12 @@ export class ClientOutput {
   private readonly pending = new Map<Writable, Pending>();
   private wake: () => void = () => undefined;
 
+  /** @param onWait called once a second while the client is waited for. */
   constructor(
     private readonly client: Pick<ClientStreams, 'stdout' | 'stderr'>,
     private readonly hurried: AbortSignal,
     private readonly all: Backlog,
+    private readonly onWait: () => void = () => undefined,
   ) {}
 
   /**
@@ -108,10 +113,12 @@ export class ClientOutput {
   private async drained(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const ends = [signal, this.hurried];
+    const watch = setInterval(this.onWait, WAIT_MS);
     await new Promise<void>((resolve) => {
       this.wake = resolve;
       for (const end of ends) end.addEventListener('abort', this.onEnd);
     });
+    clearInterval(watch);
     for (const end of ends) end.removeEventListener('abort', this.onEnd);
     signal.throwIfAborted();
   }

@@ -9,7 +9,10 @@ import { PodConnections } from './pod-connections';
 import { streamAttach } from './stream-attach';
 import { streamExec } from './stream-exec';
 
-export type StreamingParts = Pick<Services, 'docker' | 'store' | 'settings' | 'logger' | 'sessions'> & {
+export type StreamingParts = Pick<
+  Services,
+  'docker' | 'store' | 'settings' | 'logger' | 'sessions' | 'startedCommands'
+> & {
   readonly backlog: Backlog;
 };
 

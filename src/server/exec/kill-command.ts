@@ -4,7 +4,7 @@ import { withDeadline } from '../../lib/deadline';
 import { messageOf } from '../../lib/errors';
 import { pause } from '../../lib/pause';
 import { killProcessTree } from '../../lib/process-tree';
-import type { Services } from '../services';
+import type { HandlerSettings, Services } from '../services';
 
 /** How long a busy Engine may take to start a command that nobody waits for any more. */
 const START_MS = 30_000;
@@ -12,7 +12,9 @@ const START_MS = 30_000;
 const ANSWER_MS = 2_000;
 const POLL_MS = [20, 50, 100, 250];
 
-type Parts = Pick<Services, 'docker' | 'logger' | 'settings'>;
+type Parts = Pick<Services, 'docker' | 'logger'> & {
+  readonly settings: Pick<HandlerSettings, 'localEngine'>;
+};
 
 /**
  * Ends an exec that was told to start, with all its processes: the Engine has no call that would, and goes on starting

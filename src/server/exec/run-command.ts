@@ -15,11 +15,14 @@ export interface CommandResult {
   readonly exitCode: number;
 }
 
-type Parts = Pick<Services, 'docker' | 'logger' | 'settings' | 'store' | 'outputBudget'>;
+type Parts = Pick<Services, 'docker' | 'logger' | 'settings' | 'store' | 'outputBudget' | 'startedCommands'>;
 
-/** What was told to start, as far as it is known to run. */
+/** What was told to start. */
 interface Started {
   execId?: string;
+  /** Then there is nothing to kill, and the Engine would not tell of an end either. */
+  isRefused?: boolean;
+  forget?: () => void;
 }
 
 /**
@@ -44,7 +47,7 @@ export async function runCommand(
     const exitCode = await join(parts, { containerId, execId, limitMs, stream, output }, whileRunning.signal);
     return { ...output.finish(), exitCode };
   } catch (error) {
-    if (started.execId !== undefined && !hasCode(error, 'RESOURCE_EXHAUSTED'))
+    if (started.execId !== undefined && started.isRefused !== true && !hasCode(error, 'RESOURCE_EXHAUSTED'))
       await killCommand(parts, containerId, started.execId);
     if (started.execId !== undefined && hasStatus(error, 404)) throw containerEnded(containerId);
     const name = JSON.stringify(command[0]);
@@ -54,13 +57,14 @@ export async function runCommand(
     throw unavailable(`command ${name}: ${messageOf(error)}`, { cause: error });
   } finally {
     output.release();
+    started.forget?.();
     whileRunning.release();
   }
 }
 
 /** Its time on the Engine's side of the start is not the command's own. */
 async function start(
-  { docker }: Parts,
+  { docker, startedCommands }: Parts,
   containerId: string,
   command: readonly string[],
   started: Started,
@@ -71,11 +75,11 @@ async function start(
     // One that was never told to start needs no killing.
     signal.throwIfAborted();
     started.execId = execId;
+    started.forget = startedCommands.note({ containerId, execId });
     try {
       return await docker.startExec(execId, { signal });
     } catch (error) {
-      // A refusal: there is nothing to kill, and the Engine would not tell of an end either.
-      if (error instanceof EngineError) delete started.execId;
+      started.isRefused = error instanceof EngineError;
       throw error;
     }
   });

@@ -4,7 +4,7 @@ import type { AttachRequest, ClientStreams } from '../../streaming/backend';
 import { ClientOutput } from './client-output';
 import { converse, followSizes } from './conversation';
 import type { StreamingParts } from './engine-streaming';
-import { untilContainerEnds } from './until-container-ends';
+import { lookForDeath, untilContainerEnds } from './until-container-ends';
 
 /** The Engine ends an attach before it tells of the container's death. */
 const DEATH_MS = 5_000;
@@ -32,7 +32,9 @@ export async function streamAttach(
     const connection = await docker.attachContainer(containerId, streams, { signal });
     if (container.tty)
       followSizes(client, (size) => docker.resizeContainer(containerId, size, { signal }), logger);
-    const output = new ClientOutput(client, place.hurried, backlog);
+    const output = new ClientOutput(client, place.hurried, backlog, () => {
+      void lookForDeath(parts, containerId, () => place.hurry());
+    });
     await converse(connection, client, output, signal, container.tty);
     await expectDeath(parts, containerId, client.gone);
   } finally {

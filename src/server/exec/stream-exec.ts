@@ -8,7 +8,7 @@ import { converse, followSizes } from './conversation';
 import type { StreamingParts } from './engine-streaming';
 import { exitCodeOf } from './exit-code';
 import { killCommand } from './kill-command';
-import { containerEnded, untilContainerEnds } from './until-container-ends';
+import { containerEnded, lookForDeath, untilContainerEnds } from './until-container-ends';
 
 /** A client with a terminal tells its size as soon as it is connected. */
 const FIRST_SIZE_MS = 200;
@@ -22,7 +22,7 @@ export async function streamExec(
   request: ExecRequest,
   client: ClientStreams,
 ): Promise<number> {
-  const { docker, logger, sessions, backlog } = parts;
+  const { docker, logger, sessions, backlog, startedCommands } = parts;
   const { containerId, command, tty } = request;
   const place = sessions.join(containerId);
   const whileRunning = untilContainerEnds(parts, containerId, client.gone, () => place.hurry());
@@ -30,25 +30,30 @@ export async function streamExec(
   // Both outputs, whatever was asked for: the end of the connection tells the end of the command.
   const streams = { stdin: request.stdin, stdout: true, stderr: true };
   let startedId: string | undefined;
+  const told = { isRefused: false };
+  let forget = (): void => undefined;
   try {
     const id = await docker.createExec(containerId, command, { tty, streams, signal });
     const size = tty ? await client.sizes.first(FIRST_SIZE_MS, signal) : undefined;
     startedId = id;
+    forget = startedCommands.note({ containerId, execId: id });
     const connection = await start(parts, id, tty, size, signal).catch((error: unknown) => {
-      // A refusal: there is nothing to kill.
-      if (error instanceof EngineError) startedId = undefined;
+      told.isRefused = error instanceof EngineError;
       throw error;
     });
     if (tty) followSizes(client, (size) => docker.resizeExec(id, size, { signal }), logger);
-    const output = new ClientOutput(client, place.hurried, backlog);
+    const output = new ClientOutput(client, place.hurried, backlog, () => {
+      void lookForDeath(parts, containerId, () => place.hurry());
+    });
     await converse(connection, client, output, signal, tty);
     return await exitCodeOf(parts, containerId, id, signal);
   } catch (error) {
-    if (startedId !== undefined) await killCommand(parts, containerId, startedId);
+    if (startedId !== undefined && !told.isRefused) await killCommand(parts, containerId, startedId);
     throw startedId !== undefined && hasStatus(error, 404) ? containerEnded(containerId) : error;
   } finally {
     whileRunning.release();
     place.leave();
+    forget();
   }
 }
 

@@ -1,3 +1,4 @@
+import { isInContainer } from '../../lib/cgroup/members';
 import { failedPrecondition, type RuntimeError } from '../../lib/errors';
 import { isRunning } from '../container/state';
 import type { Services } from '../services';
@@ -37,6 +38,19 @@ export function untilContainerEnds(
       clearTimeout(timer);
     },
   };
+}
+
+/**
+ * Calls `onDeath` when the container's first process has ended. Engines (28.5 at least) do not tell so as long as nobody
+ * reads what one of the container's commands has written.
+ */
+export async function lookForDeath(
+  { store, settings }: Pick<Services, 'store' | 'settings'>,
+  containerId: string,
+  onDeath: () => void,
+): Promise<void> {
+  const pid = store.containers.get(containerId)?.pid ?? 0;
+  if (settings.localEngine && (pid === 0 || !(await isInContainer(pid, containerId)))) onDeath();
 }
 
 export function containerEnded(containerId: string): RuntimeError {

@@ -95,8 +95,7 @@ describe('A client that does not go on', () => {
       exec: async (_, { stdout, gone }) => {
         const left = once(gone, 'abort');
         while (!gone.aborted)
-          if (!stdout!.write(Buffer.alloc(65_536)))
-            await Promise.race([once(stdout!, 'drain'), left]);
+          if (!stdout!.write(Buffer.alloc(65_536))) await Promise.race([once(stdout!, 'drain'), left]);
         throw gone.reason;
       },
     };

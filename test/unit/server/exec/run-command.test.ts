@@ -5,6 +5,7 @@ import { deadlineExceeded, unavailable } from '../../../../src/lib/errors';
 import { silentLogger } from '../../../../src/lib/logger';
 import { OutputBudget } from '../../../../src/server/exec/captured-output';
 import { runCommand } from '../../../../src/server/exec/run-command';
+import type { StartedCommands } from '../../../../src/server/exec/started-commands';
 import type { HandlerSettings } from '../../../../src/server/services';
 import { Store } from '../../../../src/store/store';
 import { fakeDocker } from '../../../fakes/fake-docker';
@@ -44,6 +45,7 @@ function room(
     // Nothing of a fake's can be looked up on this machine.
     settings: { localEngine: false } as HandlerSettings,
     outputBudget: new OutputBudget(),
+    startedCommands: { left: [], note: () => () => undefined } as unknown as StartedCommands,
   };
   const { signal } = new AbortController();
   return {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Settings } from './config/options';
+import { BoundedStop } from './lib/bounded-stop';
 import { claimDirectory } from './lib/claim-directory';
 import { createEngineSide, type EngineSide, type EngineSideHooks } from './engine-side';
 import { invalidArgument } from './lib/errors';
@@ -26,6 +27,9 @@ import { notifySystemd } from './system/notify';
 import { readNodeRights, type NodeRights } from './system/node-rights';
 import { UsedInodes } from './system/used-inodes';
 import { DOCKBRIDGE_VERSION } from './version';
+
+/** What a stop may take in all, ms: systemd kills after 90 s, kubelet waits for the next one. */
+export const STOP_MS = 10_000;
 
 /** What tests and metrics look at or put in the way. */
 export interface DaemonHooks extends EngineSideHooks {
@@ -172,19 +176,30 @@ export class Daemon {
     await this.engineSide.link.whenReady(signal);
   }
 
+  /**
+   * In reverse, within 10 s whatever hangs: an Engine that does not answer, a plugin, a disk. Never rejects. The socket
+   * goes first, so that nobody calls, and the logs have their time even when all before them was left behind.
+   */
   async stop(): Promise<void> {
     const { server, streaming, dialers, observability } = this.kubeletSide;
     const { link, stats, network, kernelLog } = this.engineSide;
-    await notifySystemd('--stopping', this.logger);
-    await observability.stop();
-    await server.close();
-    await streaming.close();
-    await dialers.close();
-    await link.stop();
-    await stats.close();
-    await this.logs.close();
-    await network.close();
-    await kernelLog.close();
+    const stop = new BoundedStop(STOP_MS, this.logger);
+    await stop.step('The notice to systemd', 1_000, () => notifySystemd('--stopping', this.logger));
+    await Promise.all([
+      stop.step('The metrics endpoint', 2_000, () => observability.stop()),
+      stop.step('The CRI server', 4_000, () => server.close()),
+    ]);
+    await Promise.all([
+      stop.step('The streaming server', 1_500, () => streaming.close()),
+      stop.step('The dialers of port-forward', 1_500, () => dialers.close()),
+      stop.step('The connection to Docker Engine', 1_500, () => link.stop()),
+      stop.step('Stats', 1_500, () => stats.close()),
+    ]);
+    await stop.step('The logs', 3_000, () => this.logs.close());
+    await Promise.all([
+      stop.step('The pod network', 1_000, () => network.close()),
+      stop.step("The kernel's log", 1_000, () => kernelLog.close()),
+    ]);
     this.logger.info('Stopped');
   }
 }

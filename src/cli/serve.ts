@@ -1,11 +1,20 @@
 import { join } from 'node:path';
 import { ignoredOptions, resolveSettings, type Given, type Settings } from '../config/options';
 import type { Daemon } from '../daemon';
+import { announceStop } from '../lib/claim-directory';
+import { waitAtMost } from '../lib/deadline';
 import { messageOf } from '../lib/errors';
 import { createLateLogger } from '../lib/late-logger';
 import type { Logger } from '../lib/logger';
+import { untilReleased } from '../lib/released-directory';
 import type { ContainerLogs } from '../logs/container-logs';
 import { createContainerLogs } from '../logs/create-container-logs';
+
+/** What a stop may take; the daemon's own limit is below it. */
+const STOP_MS = 11_000;
+
+/** For what is still to be written when a start that hangs is given up. */
+const LAST_LINES_MS = 1_000;
 
 /**
  * `dockbridge serve`: until SIGTERM or SIGINT; a second one ends at once. The logs are resumed before all else is even
@@ -15,10 +24,13 @@ export async function serve(given: Given): Promise<void> {
   const settings = resolveSettings(given, process.env);
   // Before anybody can see us: a signal that nobody awaits ends the process and leaves its socket.
   const stopping = nextSignal();
+  const logDirectory = join(settings.stateDir, 'logs');
+  const claimed = [logDirectory, settings.runDir];
+  await Promise.race([untilReleased(claimed, STOP_MS), stopping]);
   const late = createLateLogger();
   const logs = createContainerLogs({
     mode: settings.containerLogs,
-    stateDir: join(settings.stateDir, 'logs'),
+    stateDir: logDirectory,
     logger: late.logger,
   });
   const { createStderrLogger } = await import('../lib/logger.js');
@@ -28,11 +40,22 @@ export async function serve(given: Given): Promise<void> {
   for (const { name, why } of ignoredOptions(given, process.env)) {
     logger.warn('An option changes nothing here', { option: `--${name}`, why });
   }
-  const daemon = await startDaemon(settings, logger, logs);
-  const signal = await stopping;
-  logger.info('Stopping', { signal });
-  void nextSignal().then(() => process.exit(1));
+  void stopping.then((signal) => {
+    logger.info('Stopping', { signal });
+    for (const directory of claimed) announceStop(directory);
+    void nextSignal().then(() => process.exit(1));
+  });
+  const starting = startDaemon(settings, logger, logs);
+  await Promise.race([starting, stopping]);
+  await stopping;
+  // A start that hangs must not keep us from stopping.
+  const daemon = await waitAtMost('The start', STOP_MS, starting).catch((error: unknown) => {
+    setTimeout(() => process.exit(1), LAST_LINES_MS).unref();
+    throw error;
+  });
   await daemon.stop();
+  // Nothing that is left behind may keep the process alive.
+  process.exit(0);
 }
 
 async function startDaemon(settings: Settings, logger: Logger, logs: ContainerLogs): Promise<Daemon> {

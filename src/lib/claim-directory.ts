@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { failedPrecondition, messageOf } from './errors';
 
 const FILE = 'owner';
+const STOPPING = ' stopping';
 
 /**
  * Makes sure that no second daemon works in this directory. A killed owner needs no clearing away: the file names a
@@ -21,9 +22,8 @@ export function claimDirectory(directory: string, option: string, mode: number):
   };
   change(() => fs.mkdirSync(directory, { recursive: true, mode }));
   const path = join(directory, FILE);
-  const owner = readText(path);
-  const [pid = ''] = owner.split(' ');
-  if (Number(pid) !== process.pid && /^\d+$/.test(pid) && nameOf(pid) === owner) {
+  if (claimOf(directory) !== 'none') {
+    const [pid] = readText(path).split(' ');
     throw failedPrecondition(
       `another dockbridge, process ${pid}, uses ${directory}: stop it first, or give --${option}`,
     );
@@ -32,6 +32,24 @@ export function claimDirectory(directory: string, option: string, mode: number):
     fs.writeFileSync(`${path}.tmp`, nameOf(String(process.pid)) ?? '', { mode: 0o600 });
     fs.renameSync(`${path}.tmp`, path);
   });
+}
+
+/** Whether another daemon that lives has the directory, and whether it has said that it is about to leave. */
+export function claimOf(directory: string): 'none' | 'claimed' | 'stopping' {
+  const text = readText(join(directory, FILE));
+  const owner = text.replace(STOPPING, '');
+  const [pid = ''] = owner.split(' ');
+  if (Number(pid) === process.pid || !/^\d+$/.test(pid) || nameOf(pid) !== owner) return 'none';
+  return owner === text ? 'claimed' : 'stopping';
+}
+
+/** Tells a daemon that starts meanwhile to wait for our end. */
+export function announceStop(directory: string): void {
+  try {
+    fs.appendFileSync(join(directory, FILE), STOPPING);
+  } catch {
+    // A full disk: the next daemon is refused and comes again.
+  }
 }
 
 /**

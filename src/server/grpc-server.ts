@@ -22,8 +22,8 @@ import type { CallContext, Services } from './services';
 
 /** kubelet's cap for a CRI message, both ways. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
-/** Calls in progress at shutdown may take this long to end. */
-const SHUTDOWN_GRACE_MS = 10_000;
+/** Calls in progress at shutdown may take this long to end: of the 10 s that the whole stop has. */
+const SHUTDOWN_GRACE_MS = 3_000;
 
 export interface GrpcServerOptions {
   readonly endpoint: string;
@@ -67,7 +67,7 @@ export class GrpcServer {
     return (await this.listener.listen(this.server)).address;
   }
 
-  /** No new connections; streams end at once, calls in progress do or are cut after 10 s. */
+  /** No new connections; streams end at once, calls in progress do or are cut after 3 s. */
   async close(): Promise<void> {
     await this.listener.close();
     this.closing.abort(unavailable('dockbridge is shutting down'));

@@ -7,6 +7,7 @@ import { CriClient } from '../../src/server/client/cri-client';
 import { DOCKBRIDGE_VERSION } from '../../src/version';
 import { Command, type Environment } from './support/command';
 import { sharedDockerHost } from './support/engine';
+import { EngineProxy } from './support/engine-proxy';
 
 let directory: string;
 let running: Command[] = [];
@@ -327,6 +328,43 @@ describe('the end', () => {
     await command.says('Docker Engine is not available');
     expect(await timed(command, 'SIGTERM')).toBeLessThan(2_000);
     expect(existsSync(socket())).toBe(false);
+  });
+
+  describe('with an Engine that hangs', () => {
+    /** Far more than the 10 s of a stop, far less than the two minutes of an Engine call. */
+    const STOPS_WITHIN_MS = 30_000;
+    let proxy: EngineProxy;
+    beforeEach(async () => (proxy = await EngineProxy.start(sharedDockerHost())));
+    afterEach(() => proxy.stop());
+
+    /** A daemon that has connected, and whose every call of the Engine from now on hangs; one is under way. */
+    async function hungDaemon(): Promise<{ command: Command; client: CriClient }> {
+      const command = start(['serve', ...basics(), '--docker-endpoint', proxy.dockerHost]);
+      await command.says('Connected to Docker Engine');
+      proxy.obey(() => ({ kind: 'hang', when: 'before' }));
+      const client = new CriClient(`unix://${socket()}`);
+      client.call('PullImage', { image: { image: 'dockbridge.test/none:1' } }).catch(() => undefined);
+      await proxy.until(({ hanging }) => hanging.length > 0);
+      return { command, client };
+    }
+
+    it('SIGTERM ends it all the same, and the socket is gone', async () => {
+      const { command, client } = await hungDaemon();
+      expect(await timed(command, 'SIGTERM')).toBeLessThan(STOPS_WITHIN_MS);
+      expect(existsSync(socket())).toBe(false);
+      client.close();
+    });
+
+    it('a daemon that is started while it stops waits for its end, and then serves', async () => {
+      const { command, client } = await hungDaemon();
+      command.signal('SIGTERM');
+      await command.says('Stopping');
+      const next = start(['serve', ...basics()]);
+      await next.says('Connected to Docker Engine');
+      expect(await command.exit()).toBe(0);
+      await expectServes();
+      client.close();
+    });
   });
 
   it('a signal as soon as it serves ends it as well', async () => {

@@ -107,7 +107,7 @@ export async function createEngineSide(
     kernelLog: localEngine ? kernelLog : undefined,
   });
   const containerResync = new ContainerResync({
-    ...{ docker, store, sync: containerSync, logs, network, checkpoints, reservations, logger },
+    ...{ docker, store, sync: containerSync, logs, network, checkpoints, reservations, logger, localEngine },
     onFirstList: (all) => {
       void probes.removeLeftovers(all);
       void endLeftCommands({ docker, logger, startedCommands, settings: { localEngine } });

@@ -38,6 +38,10 @@ export class DockerBridge implements PodNetwork {
     return [];
   }
 
+  livingSandboxes(): Promise<ReadonlySet<string>> {
+    return Promise.resolve(new Set());
+  }
+
   abandon(): void {
     // The Engine frees what it gave.
   }

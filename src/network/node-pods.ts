@@ -61,6 +61,10 @@ export class NodePods implements PodNetwork {
     return this.choice === 'bridge' ? [] : this.cni.heldSandboxes();
   }
 
+  async livingSandboxes(): Promise<ReadonlySet<string>> {
+    return this.choice === 'bridge' ? new Set() : this.cni.livingSandboxes();
+  }
+
   abandon(sandboxId: string): void {
     this.cni.abandon(sandboxId);
   }

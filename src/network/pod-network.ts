@@ -42,6 +42,8 @@ export interface PodNetwork {
   setPodCidr(podCidr: string): void;
   /** Sandboxes that something is still held for: whose the Engine does not know are given to `abandon`. */
   heldSandboxes(): readonly string[];
+  /** Held sandboxes in whose networks processes live. */
+  livingSandboxes(): Promise<ReadonlySet<string>>;
   /** detach() of a sandbox that vanished: returns at once, tries until it succeeds. */
   abandon(sandboxId: string): void;
   /** Once, after the first look at the Engine: no sandbox but these exists. Returns at once; attach waits for its end. */

@@ -2,7 +2,8 @@ import type { DockerClient } from '../docker/client';
 import { hasStatus } from '../docker/errors';
 import { forEachLimited } from '../lib/concurrency';
 import { withDeadline } from '../lib/deadline';
-import { hasCode, messageOf } from '../lib/errors';
+import { isInContainer } from '../lib/cgroup/members';
+import { hasCode, messageOf, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
@@ -42,6 +43,8 @@ export interface ContainerResyncParts {
   readonly checkpoints: Pick<SandboxCheckpoints, 'sandboxes' | 'removeOrphan'>;
   readonly reservations: NameReservations;
   readonly logger: Logger;
+  /** Whether pids that the Engine names are of this machine. */
+  readonly localEngine?: boolean;
   /** Told once of all of the Engine's containers, before the first resync ends. */
   readonly onFirstList?: ((all: readonly EngineContainerSummary[]) => void) | undefined;
 }
@@ -65,9 +68,11 @@ export class ContainerResync {
       for (const table of [store.sandboxes, store.containers, store.foreign]) table.forgetRemovals();
     const [sandboxRevision, containerRevision] = [store.sandboxes.now, store.containers.now];
     const foreignRevision = store.foreign.now;
+    const before = this.knownSandboxes();
     const all = await docker.listContainers({}, { signal });
-    keepForeign(store, all, foreignRevision);
     const summaries = all.filter(({ Labels }) => Labels?.[TYPE_LABEL] !== undefined);
+    if (summaries.length === 0) await this.refuseEmptyEngine(before);
+    keepForeign(store, all, foreignRevision);
     const listed = new Set(summaries.map((summary) => summary.Id));
     const due = summaries.filter(
       (summary) => !reservations.isHeld(engineName(summary)) && (inspectAll || this.differs(summary)),
@@ -85,7 +90,7 @@ export class ContainerResync {
     }
     await this.freeVanished(listed, signal);
     if (!this.hasTidied) {
-      network.collectGarbage(listed);
+      network.collectGarbage(new Set([...listed, ...(await network.livingSandboxes())]));
       onFirstList?.(all);
     }
     this.hasTidied = true;
@@ -95,6 +100,32 @@ export class ContainerResync {
     await logs.retain(known).catch((error: unknown) => {
       logger.warn('Positions in container logs cannot be tidied up', { error: messageOf(error) });
     });
+  }
+
+  /** Sandboxes that run or hold a network, with the pids of those we have a record of. */
+  private knownSandboxes(): ReadonlyMap<string, number> {
+    const running = [...this.parts.store.sandboxes.values()].filter(({ state }) => state === 'running');
+    return new Map([
+      ...this.parts.network.heldSandboxes().map((id) => [id, 0] as const),
+      ...running.map(({ id, pid }) => [id, pid] as const),
+    ]);
+  }
+
+  /**
+   * An Engine that was started without its data (a mount is missing) knows no pod, while the pods of before run on. What
+   * it says of them would have us take their networks away, and kubelet start them once more.
+   * @throws UNAVAILABLE while processes of sandboxes live that were known before the list was asked for.
+   */
+  private async refuseEmptyEngine(before: ReadonlyMap<string, number>): Promise<void> {
+    if (before.size === 0) return;
+    const { network, store, localEngine = false } = this.parts;
+    const living = new Set([...(await network.livingSandboxes())].filter((id) => before.has(id)));
+    if (localEngine)
+      for (const [id, pid] of before) if (pid > 0 && (await isInContainer(pid, id))) living.add(id);
+    if (living.size === 0) return;
+    throw unavailable(
+      `Docker Engine knows no pod, but the processes of ${living.size} live: is its data (${store.engine?.rootDir ?? 'data-root'}) mounted? Their networks are left alone until it knows them or they have ended`,
+    );
   }
 
   /** Notes a container of which something was missed. */
@@ -147,7 +178,7 @@ export class ContainerResync {
         await sync.absorb(inspectFromSummary(summary));
         const sandbox = store.sandboxes.get(id);
         // Doubt must not look like a dead pod: kubelet would replace a healthy one.
-        if (sandbox?.state !== 'running') return;
+        if (sandbox?.state !== 'running' || sync.isUnfinished(id)) return;
         const ips = sandbox.ips.length > 0 ? sandbox.ips : network.rememberedIps(id);
         store.sandboxes.put({ ...sandbox, networkReady: true, ips });
       },

@@ -1,6 +1,7 @@
 import type { DockerClient } from '../docker/client';
 import { hasStatus } from '../docker/errors';
 import { messageOf } from '../lib/errors';
+import { BoundedSet } from '../lib/bounded-set';
 import { KeyedLock } from '../lib/keyed-lock';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
@@ -19,6 +20,7 @@ import { keepLog } from './container-log';
 import { readKernelValues, restoreLostValues } from './kernel-values';
 
 const SIGKILL = 9;
+const REMEMBERED_UNFINISHED = 1_000;
 
 export interface ContainerSyncParts {
   readonly docker: DockerClient;
@@ -47,6 +49,8 @@ export interface Discovery {
  */
 export class ContainerSync {
   readonly lock = new KeyedLock();
+  /** Sandboxes that were begun and not finished, and that could not be removed: nobody knows what is wrong with them. */
+  private readonly unfinished = new BoundedSet<string>(REMEMBERED_UNFINISHED);
 
   constructor(private readonly parts: ContainerSyncParts) {}
 
@@ -66,6 +70,17 @@ export class ContainerSync {
   /** The same after a start of ours, whose caller writes the kernel's limits: it can take the start back. */
   async refreshStarted(id: string): Promise<void> {
     await this.look(id, (inspect) => this.absorb(inspect, false));
+  }
+
+  /** Whatever the Engine says of the sandbox later, it is not ready: kubelet makes another one and removes this. */
+  neverReady(id: string): void {
+    this.unfinished.add(id);
+    const sandbox = this.parts.store.sandboxes.get(id);
+    if (sandbox !== undefined) this.parts.store.sandboxes.put({ ...sandbox, networkReady: false });
+  }
+
+  isUnfinished(id: string): boolean {
+    return this.unfinished.has(id);
   }
 
   private async look(
@@ -116,7 +131,8 @@ export class ContainerSync {
     if (sandbox !== undefined) {
       // The Engine does not know that its pod is being stopped.
       const stopping = store.sandboxes.get(sandbox.id)?.stopping ?? false;
-      const known = { ...sandbox, stopping };
+      const networkReady = sandbox.networkReady && !this.isUnfinished(sandbox.id);
+      const known = { ...sandbox, stopping, networkReady };
       store.sandboxes.put(known);
       return known;
     }

@@ -1,5 +1,6 @@
 import { abortable } from '../../lib/abortable';
-import { internal, messageOf } from '../../lib/errors';
+import { coalesce } from '../../lib/coalesce';
+import { failedPrecondition, internal, messageOf } from '../../lib/errors';
 import { allSettled } from '../../lib/concurrency';
 import { sharedAbortController } from '../../lib/deadline';
 import { KeyedLock } from '../../lib/keyed-lock';
@@ -60,6 +61,7 @@ export class CniNetwork implements PodNetwork {
   private readonly slots = new Semaphore(CONCURRENT_PODS);
   private readonly cleanup: Cleanup;
   private readonly stopped = sharedAbortController();
+  private readonly inUse = coalesce(() => this.handles.inUse());
   /** Sandboxes with a handle, of which the cache need not know. */
   private held = new Set<string>();
   /** Pods of this network that the cache does not know: what the Engine and the kernel say of them. */
@@ -74,7 +76,7 @@ export class CniNetwork implements PodNetwork {
     this.node = new NodeNetwork({ confDir, binDirs, chain: this.chain, logger });
     this.cache = new ResultCache(cacheDir);
     this.handles = options.handles;
-    this.cleanup = new Cleanup((id) => this.detach(id, 0), logger);
+    this.cleanup = new Cleanup((id) => this.detachVanished(id), logger);
   }
 
   /** @param forNewPods false: only pods that are on CNI already are served; configurations are not looked at. */
@@ -168,6 +170,10 @@ export class CniNetwork implements PodNetwork {
     return [...new Set([...this.held, ...cached.map(({ containerId }) => containerId)])];
   }
 
+  livingSandboxes(): Promise<ReadonlySet<string>> {
+    return this.inUse();
+  }
+
   abandon(sandboxId: string): void {
     if (this.holdsFor(sandboxId)) this.cleanup.request(sandboxId);
   }
@@ -189,6 +195,13 @@ export class CniNetwork implements PodNetwork {
       if (!signal.aborted)
         this.options.logger.warn('CNI plugins could not collect garbage', { error: messageOf(error) });
     });
+  }
+
+  /** Its address must not go to another pod while a process uses it: then this is tried again until none does. */
+  private async detachVanished(id: string): Promise<void> {
+    if ((await this.inUse()).has(id))
+      throw failedPrecondition('processes still live in it, though the Engine does not know the pod');
+    await this.detach(id, 0);
   }
 
   async close(): Promise<void> {

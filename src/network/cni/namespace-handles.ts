@@ -1,13 +1,15 @@
 import { execFile } from 'node:child_process';
-import { mkdir, open, rm, stat, statfs } from 'node:fs/promises';
+import { mkdir, open, readlink, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { isInContainer } from '../../lib/cgroup/members';
+import { mapLimited } from '../../lib/concurrency';
 import { failedPrecondition } from '../../lib/errors';
 import { listDirectory } from '../../lib/list-directory';
 
 const run = promisify(execFile);
 const MOUNT_TIMEOUT_MS = 10_000;
+const CONCURRENT_LOOKS = 16;
 /** `f_type` of a namespace file. */
 const NSFS_MAGIC = 0x6e736673;
 
@@ -74,6 +76,19 @@ export class NamespaceHandles {
     await rm(path, { force: true });
   }
 
+  /** Sandboxes in whose namespaces processes live, whatever the Engine says of them: one look through /proc. */
+  async inUse(): Promise<ReadonlySet<string>> {
+    const inodes = await inodesInUse();
+    const ids = await this.list();
+    const living = await Promise.all(
+      ids.map(async (id) => {
+        const handle = await stat(this.pathOf(id)).catch(() => undefined);
+        return handle !== undefined && inodes.has(`net:[${handle.ino}]`);
+      }),
+    );
+    return new Set(ids.filter((_, at) => living[at]));
+  }
+
   /** Sandboxes with a handle. */
   async list(): Promise<string[]> {
     return listDirectory(this.directory);
@@ -82,6 +97,16 @@ export class NamespaceHandles {
 
 /** What a network needs of them: tests have no namespaces. */
 export type PodNamespaces = Pick<NamespaceHandles, keyof NamespaceHandles>;
+
+/** As the links below /proc write them: `net:[4026531840]`. */
+async function inodesInUse(): Promise<ReadonlySet<string>> {
+  const pids = (await listDirectory('/proc')).filter((name) => /^\d+$/.test(name));
+  // A process that has ended has no link any more.
+  const links = await mapLimited(pids, CONCURRENT_LOOKS, (pid) =>
+    readlink(`/proc/${pid}/ns/net`).catch(() => ''),
+  );
+  return new Set(links);
+}
 
 async function isNamespace(path: string): Promise<boolean> {
   try {

@@ -135,7 +135,8 @@ async function discard(services: Services, id: string): Promise<void> {
   try {
     await removeFromEngine(services, id);
   } catch (error) {
-    // kubelet's GC finds it: the record says NOTREADY.
+    // kubelet's GC finds it: the record says NOTREADY, also should the Engine come back and call it running.
+    services.containerSync.neverReady(id);
     services.logger.warn('A failed sandbox could not be removed', { sandbox: id, error: messageOf(error) });
     await services.containerSync.refresh(id).catch(() => undefined);
   }

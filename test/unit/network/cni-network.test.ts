@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { CniNetwork } from '../../../src/network/cni/cni-network';
 import type { EngineContainerInspect } from '../../../src/translate/engine';
 import type { PodToAttach } from '../../../src/translate/pod-to-attach';
-import { until } from '../support/async';
+import { settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';
 import { answer, FakeNode, listOf, RESULT } from './fake-plugins';
 
@@ -174,6 +174,28 @@ describe('A pod on a CNI network', () => {
     expect(network.heldSandboxes()).toEqual(['c1']);
     await network.detach('c1', 0);
     expect((await node.story()).slice(2)).toEqual(['DEL two', 'DEL one']);
+    await expectNothingLeft();
+  });
+
+  it('whose sandbox vanished keeps its network while processes live in it', async () => {
+    await network.attach(sandbox('c1'), pod());
+    node.namespaces.living.add('c1');
+    let looks = 0;
+    const look = jest.spyOn(node.namespaces, 'inUse').mockImplementation(() => {
+      looks++;
+      return Promise.resolve(new Set(node.namespaces.living));
+    });
+    network.abandon('c1');
+    await until(() => looks === 1);
+    expect(await network.livingSandboxes()).toEqual(new Set(['c1']));
+    await settle();
+    expect((await node.story()).slice(2)).toEqual([]);
+    expect(network.heldSandboxes()).toEqual(['c1']);
+    // The next try comes by itself.
+    node.namespaces.living.clear();
+    await until(() => network.heldSandboxes().length === 0, 'the end of the cleanup');
+    expect((await node.story()).slice(2)).toEqual(['DEL two', 'DEL one']);
+    look.mockRestore();
     await expectNothingLeft();
   });
 

@@ -111,6 +111,13 @@ export class FakeNamespaces implements PodNamespaces {
     return Promise.resolve(this.lives.has(id));
   }
 
+  /** Sandboxes in whose namespaces processes live. */
+  readonly living = new Set<string>();
+
+  inUse(): Promise<ReadonlySet<string>> {
+    return Promise.resolve(this.living);
+  }
+
   isOf(id: string, pid: number): Promise<boolean> {
     return Promise.resolve(this.lives.get(id) === pid);
   }

@@ -54,6 +54,30 @@ describe('ContainerResync', () => {
     expect(logs.calls).toContain(`forget ${CONTAINER_ID}`);
   });
 
+  it('believes no Engine that knows no pod while the processes of pods live', async () => {
+    const abandoned: string[] = [];
+    let living = new Set([SANDBOX_ID]);
+    const network = {
+      ...NETWORK,
+      heldSandboxes: () => [SANDBOX_ID],
+      livingSandboxes: () => Promise.resolve(living),
+      abandon: (id: string) => void abandoned.push(id),
+    };
+    const { resync, engine, store } = syncRoom({}, { network });
+    for (const inspect of [containerInspect(), sandboxInspect()]) engine.containers.set(inspect.Id, inspect);
+    await resync.run(true, signal);
+    engine.containers.clear();
+    expect(await rejectionOf(resync.run(true, signal))).toMatch(
+      /^UNAVAILABLE Docker Engine knows no pod, but the processes of 1 live: is its data .* mounted\?/,
+    );
+    expect([store.containers.size, store.sandboxes.size, abandoned]).toEqual([1, 1, []]);
+    // They have ended: now its word counts.
+    living = new Set();
+    await resync.run(true, signal);
+    expect([store.containers.size, store.sandboxes.size]).toEqual([0, 0]);
+    expect(abandoned).toContain(SANDBOX_ID);
+  });
+
   it('keeps what a handler added while the list was on its way', async () => {
     const { resync, engine, store } = roomWith();
     const listed = gate();

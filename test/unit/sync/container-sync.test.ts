@@ -256,4 +256,14 @@ describe('discover', () => {
     const { sync } = roomWith({ ...inspect, Config: { Image: 'x', Labels: {} } });
     expect(await sync.discover(name)).toEqual({ exists, record: undefined });
   });
+
+  it('calls a sandbox that was never finished not ready, whatever the Engine says of it', async () => {
+    const { sync, store } = roomWith(sandboxInspect());
+    await sync.refresh(SANDBOX_ID);
+    expect(store.sandboxes.get(SANDBOX_ID)).toMatchObject({ state: 'running', networkReady: true });
+    sync.neverReady(SANDBOX_ID);
+    expect(store.sandboxes.get(SANDBOX_ID)?.networkReady).toBe(false);
+    await sync.refresh(SANDBOX_ID);
+    expect(store.sandboxes.get(SANDBOX_ID)).toMatchObject({ state: 'running', networkReady: false });
+  });
 });

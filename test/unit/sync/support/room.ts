@@ -67,6 +67,7 @@ export const NETWORK = {
   stateOf: (sandbox: EngineContainerInspect) => Promise.resolve({ ready: true, ips: engineIps(sandbox) }),
   rememberedIps: () => ['10.0.0.9'],
   heldSandboxes: () => [],
+  livingSandboxes: () => Promise.resolve(new Set()),
   abandon: () => undefined,
   collectGarbage: () => undefined,
 } as Partial<PodNetwork> as PodNetwork;

@@ -110,7 +110,7 @@ export async function createEngineSide(
     ...{ docker, store, sync: containerSync, logs, network, checkpoints, reservations, logger, localEngine },
     onFirstList: (all) => {
       void probes.removeLeftovers(all);
-      void endLeftCommands({ docker, logger, startedCommands, settings: { localEngine } });
+      void endLeftCommands({ docker, store, logger, startedCommands, settings: { localEngine } });
     },
   });
   const containerEvents = new ContainerEvents({

@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { Readable, type Duplex } from 'node:stream';
 import { status } from '@grpc/grpc-js';
 import type { DockerClient } from '../../src/docker/client';
+import { NamespaceMode } from '../../src/proto/enums';
 import { TestDaemon } from './support/daemon';
 import { expectFailure, RawClient } from './support/grpc';
 import {
@@ -71,6 +72,23 @@ describe('ExecSync', () => {
     expect(took).toBeGreaterThanOrEqual(1000);
     expect(took).toBeLessThan(4000);
     expect(await sleepers()).toBe('');
+  });
+
+  it('leaves no zombies by and by, although the first process reaps none', async () => {
+    // Where the pod shares its pids, the pause process reaps.
+    const namespace_options = { pid: NamespaceMode.CONTAINER };
+    const config = containerConfig('reapless', 'exec tail -f /dev/null', {
+      linux: { security_context: { namespace_options } },
+    });
+    const reapless = await startedContainer(test, pod, config);
+    for (let round = 0; round < 8; round++) {
+      const probe = call(['/bin/sh', '-c', 'sleep 980; true'], 1, reapless);
+      await expectFailure(probe, 'DEADLINE_EXCEEDED');
+    }
+    const states = 'cat /proc/[0-9]*/stat 2>/dev/null | grep -c ") Z "';
+    // The first one tells that nobody reaps; the scheduler of a busy machine may cost us some.
+    const { stdout: zombies } = await exec(test, reapless, states);
+    expect(Number(zombies)).toBeLessThanOrEqual(4);
   });
 
   it('is not held up by one that ignores SIGTERM', async () => {

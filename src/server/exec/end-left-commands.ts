@@ -11,7 +11,7 @@ const CONCURRENT_KILLS = 4;
  * the connection with that daemon. Never rejects.
  */
 export async function endLeftCommands(
-  parts: Pick<Services, 'docker' | 'logger' | 'startedCommands'> & {
+  parts: Pick<Services, 'docker' | 'logger' | 'store' | 'startedCommands'> & {
     readonly settings: Pick<HandlerSettings, 'localEngine'>;
   },
 ): Promise<void> {

@@ -3,7 +3,7 @@ import { cgroupMembers, isInContainer } from '../../lib/cgroup/members';
 import { withDeadline } from '../../lib/deadline';
 import { messageOf } from '../../lib/errors';
 import { pause } from '../../lib/pause';
-import { killProcessTree } from '../../lib/process-tree';
+import { hasUnreapedChildren, killProcessTree } from '../../lib/process-tree';
 import type { HandlerSettings, Services } from '../services';
 
 /** How long a busy Engine may take to start a command that nobody waits for any more. */
@@ -12,7 +12,7 @@ const START_MS = 30_000;
 const ANSWER_MS = 2_000;
 const POLL_MS = [20, 50, 100, 250];
 
-type Parts = Pick<Services, 'docker' | 'logger'> & {
+type Parts = Pick<Services, 'docker' | 'logger' | 'store'> & {
   readonly settings: Pick<HandlerSettings, 'localEngine'>;
 };
 
@@ -32,7 +32,7 @@ export async function killCommand(parts: Parts, containerId: string, execId: str
   await pause(ANSWER_MS, killed.signal);
 }
 
-async function kill({ docker, logger }: Parts, containerId: string, execId: string): Promise<void> {
+async function kill({ docker, logger, store }: Parts, containerId: string, execId: string): Promise<void> {
   try {
     const pid = await withDeadline('start of an abandoned command', START_MS, undefined, async (signal) => {
       for (let attempt = 0; ; attempt++) {
@@ -44,10 +44,15 @@ async function kill({ docker, logger }: Parts, containerId: string, execId: stri
       }
     });
     if (pid === undefined) return;
+    // The orphans of a killed parent become children of the container's first process. Where that does not reap, each
+    // would keep a place below the container's pids limit.
+    const first = store.containers.get(containerId)?.pid ?? 0;
+    const childrenFirst = first !== 0 && (await hasUnreapedChildren(first));
     const gone = await killProcessTree(
       pid,
       (member) => isInContainer(member, containerId),
       cgroupMembers(pid, containerId),
+      childrenFirst,
     );
     if (!gone) logger.warn('Processes of an abandoned command survive SIGKILL', { containerId, pid });
   } catch (error) {

@@ -21,6 +21,8 @@ export class CriLog {
   private size = 0;
   /** A write failed half-way and what it left could not be cut off yet. */
   private torn = false;
+  /** Bytes behind our end that a run before us wrote after its last saved position: ours again, if they come out the same. */
+  private ahead = 0;
   private readonly window = new TailWindow();
   private readonly directory: LogDirectory;
   private readonly name: string;
@@ -61,7 +63,7 @@ export class CriLog {
       const facts = this.disk.facts(this.file.fd);
       if (facts.links > 0) {
         if (this.torn) this.disk.truncate(this.file.fd, this.size);
-        else if (facts.size !== this.size) this.measure(this.file.fd, facts.size);
+        else if (facts.size !== this.size + this.ahead) this.wasChanged(this.file.fd, facts.size);
         this.torn = false;
         return;
       }
@@ -73,16 +75,26 @@ export class CriLog {
   append(lines: Buffer, length: number): void {
     const file = this.file;
     if (file === undefined) throw new Error(`${this.path} is not open`);
+    const written = this.recognize(file.fd, lines, length);
     try {
-      for (let done = 0; done < length;) done += this.disk.write(file.fd, lines, done, length - done);
+      for (let done = written; done < length;) done += this.disk.write(file.fd, lines, done, length - done);
     } catch (error) {
       this.torn = true;
+      this.ahead = 0;
       this.disk.truncate(file.fd, this.size);
       this.torn = false;
       throw error;
     }
     this.size += length;
+    this.ahead -= written;
     this.window.push(lines, length);
+  }
+
+  /** The spool is read to its end: what a run before us wrote and did not come again (a note with its time) goes. */
+  cutAhead(): void {
+    if (this.ahead === 0 || this.file === undefined) return;
+    this.disk.truncate(this.file.fd, this.size);
+    this.ahead = 0;
   }
 
   /** Opens the file at the path; a half line that someone killed left at its end is cut off. */
@@ -106,7 +118,9 @@ export class CriLog {
   }
 
   /**
-   * Cuts the file of a saved position back to it, wherever kubelet renamed it to, and opens the one at the path.
+   * Goes on in the file of a saved position, wherever kubelet renamed it to, or cuts that back to the position and opens the
+   * one at the path. What it holds behind the position stays while the same bytes come again: a shipper that saw the file
+   * shrink would take it for a new one and send all of it once more.
    * @param mayCreate otherwise nothing is made: a renamed log without a new one at the path is continued where it is.
    * @returns false when nothing could be opened.
    */
@@ -116,9 +130,9 @@ export class CriLog {
     let stays = false;
     if (found !== undefined) {
       try {
-        if (found.facts.size > saved.offset) this.disk.truncate(found.fd, saved.offset);
         stays = found.isAtPath || !(mayCreate || this.isAtPath);
-        if (stays) this.use({ fd: found.fd, facts: this.disk.facts(found.fd) });
+        if (stays) this.use({ fd: found.fd, facts: found.facts }, saved.offset);
+        else if (found.facts.size > saved.offset) this.disk.truncate(found.fd, saved.offset);
       } finally {
         if (!stays) this.disk.close(found.fd);
       }
@@ -146,8 +160,9 @@ export class CriLog {
 
   /** Kubelet renamed the file: makes the new one. The old one is kept where the path still leads to it. */
   reopen(): void {
-    // Leaves no half line behind in the old file.
+    // Leaves no half line behind in the old file, and nothing that will be in the new one.
     this.prepare();
+    this.cutAhead();
     const opened = this.openPath();
     if (opened.facts.ino === this.ino) this.disk.close(opened.fd);
     else this.use(opened);
@@ -209,11 +224,30 @@ export class CriLog {
     if (file !== undefined) this.disk.close(file.fd);
   }
 
-  private use(file: OpenFile): void {
+  /** @param end where to go on, if that is not the file's end. */
+  private use(file: OpenFile, end = file.facts.size): void {
     this.close();
     this.file = file;
     this.torn = false;
-    this.measure(file.fd, file.facts.size);
+    this.ahead = file.facts.size - end;
+    this.measure(file.fd, end);
+  }
+
+  /** How many of these bytes are in the file already; what differs from them is cut off. */
+  private recognize(fd: number, lines: Buffer, length: number): number {
+    if (this.ahead === 0) return 0;
+    const found = Buffer.alloc(Math.min(length, this.ahead));
+    const read = this.disk.read(fd, found, found.length, this.size);
+    if (read === found.length && found.equals(lines.subarray(0, read))) return read;
+    this.cutAhead();
+    return 0;
+  }
+
+  /** By somebody else: we go on at the end that it has now. */
+  private wasChanged(fd: number, size: number): void {
+    if (size > this.size) this.cutAhead();
+    this.ahead = 0;
+    this.measure(fd, Math.min(size, this.disk.facts(fd).size));
   }
 
   private measure(fd: number, size: number): void {

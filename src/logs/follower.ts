@@ -181,12 +181,12 @@ export class Follower {
     if (!this.cursor.isStillIn(file, this.parts.disk)) return this.wasCut(file);
     if (length === 0) return this.atEnd(isFinal);
     if (!this.take(file, length)) {
-      if (!isFinal) return 'idle';
+      if (!isFinal) return this.idle();
       this.note('the last record of a rotated file of the Engine was torn', file);
       this.parts.stats.unreadable++;
       this.advance();
     }
-    return isFinal || length === input.length ? 'more' : 'idle';
+    return isFinal || length === input.length ? 'more' : this.idle();
   }
 
   private attach(): boolean {
@@ -299,9 +299,14 @@ export class Follower {
   }
 
   private atEnd(isFinal: boolean): StepOutcome {
-    if (!isFinal) return 'idle';
+    if (!isFinal) return this.idle();
     this.advance();
     return 'more';
+  }
+
+  private idle(): StepOutcome {
+    this.log.cutAhead();
+    return 'idle';
   }
 
   /** Cut in place (max-file=1, copytruncate, an administrator): what was written since our last look may have gone with it. */

@@ -122,6 +122,75 @@ describe('resuming before anybody asks', () => {
     expect(room.messages).toMatchObject([{ level: 'warn', fields: { container: 'c0' } }]);
   });
 
+  describe('after a kill, with lines behind the last saved position', () => {
+    let truncated: number[];
+    beforeEach(async () => {
+      const position = join(room.stateDir, 'c1.json');
+      const saved = fs.readFileSync(position);
+      const killed = room.logs();
+      await killed.follow(room.source);
+      docker.write('two');
+      await killed.drain('c1');
+      await killed.close();
+      fs.writeFileSync(position, saved);
+      truncated = [];
+    });
+    const watched = (): InProcessLogs => {
+      const logs = room.logs({
+        disk: {
+          ...nodeLogDisk,
+          truncate: (fd, size) => {
+            truncated.push(size);
+            nodeLogDisk.truncate(fd, size);
+          },
+        },
+      });
+      logs.resume();
+      return logs;
+    };
+
+    it('leaves them in place: to a shipper a file that shrinks is a new one', async () => {
+      docker.write('three');
+      await watched().drain('c1');
+      expect(room.texts()).toEqual(['one', 'two', 'three']);
+      expect(truncated).toEqual([]);
+    });
+
+    it('completes one that the kill tore', async () => {
+      fs.truncateSync(room.logPath, room.content().length - 3);
+      await watched().drain('c1');
+      expect(room.texts()).toEqual(['one', 'two']);
+      expect(truncated).toEqual([]);
+    });
+
+    it('cuts what does not come again', async () => {
+      fs.appendFileSync(
+        room.logPath,
+        '2026-11-28T12:00:00.000000000Z stderr F dockbridge: gap: of that time\n',
+      );
+      docker.write('three');
+      await watched().drain('c1');
+      expect(room.texts()).toEqual(['one', 'two', 'three']);
+      expect(truncated).toHaveLength(1);
+    });
+
+    it('cuts them at the end of the spool', async () => {
+      fs.appendFileSync(room.logPath, 'half a line');
+      await watched().drain('c1');
+      expect(room.texts()).toEqual(['one', 'two']);
+      expect(truncated).toHaveLength(1);
+    });
+
+    it('never has them in two files when kubelet rotates first', async () => {
+      const logs = watched();
+      await logs.follow(room.source);
+      fs.renameSync(room.logPath, `${room.logPath}.old`);
+      await logs.reopen('c1');
+      await logs.drain('c1');
+      expect([...room.texts(`${room.logPath}.old`), ...room.texts()]).toEqual(['one', 'two']);
+    });
+  });
+
   it('is ended by retain', async () => {
     docker.write('two');
     const logs = resumed();

@@ -25,8 +25,8 @@ export interface ContainerEventsParts {
 }
 
 /**
- * Engine events → records. A death carries all that a record needs (exit code, time), so it costs no Engine call;
- * echoes of what a handler did find the record up to date and change nothing.
+ * Engine events → records. Of a container's death the Engine is asked, for its event is stamped after the fact; echoes of
+ * what a handler did find the record up to date and change nothing.
  */
 export class ContainerEvents {
   constructor(private readonly parts: ContainerEventsParts) {}
@@ -110,13 +110,15 @@ export class ContainerEvents {
     if (container.state === 'exited') return;
     const exitCode = Number(event.Actor.Attributes.exitCode);
     if (container.startedAt.isZero() || !Number.isInteger(exitCode)) return this.ask(id);
+    if (await sync.refreshEnded(id)) return;
+    // It cannot be asked, as when it goes down with its containers: then its event has to do, and counts from now on.
     const finishedAt = nanosFromNumber(event.timeNano);
     await sync.putContainer({
       ...container,
       state: 'exited',
       pid: 0,
       exitCode,
-      // The Engine's event is stamped after the fact; clocks may also have been set back.
+      // Clocks may have been set back.
       finishedAt: finishedAt.greaterThan(container.startedAt)
         ? finishedAt
         : container.startedAt.add(Long.ONE),

@@ -1,5 +1,6 @@
 import type { DockerClient } from '../docker/client';
 import { hasStatus } from '../docker/errors';
+import { withDeadline } from '../lib/deadline';
 import { messageOf } from '../lib/errors';
 import { BoundedSet } from '../lib/bounded-set';
 import { KeyedLock } from '../lib/keyed-lock';
@@ -8,11 +9,12 @@ import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
 import type { SandboxCheckpoints } from '../network/sandbox-checkpoints';
 import { keepResolvConf } from '../network/resolv-conf-file';
-import type { ContainerRecord, SandboxRecord } from '../store/records';
+import type { ContainerRecord, EngineState, SandboxRecord } from '../store/records';
 import type { Store } from '../store/store';
 import type { KernelLog } from '../system/kernel-log';
 import { containerFromInspect } from '../translate/container-record';
 import type { EngineContainerInspect } from '../translate/engine';
+import { toEngineState } from '../translate/engine-state';
 import { mergedKernelValues } from '../translate/kernel-values';
 import { CONTAINER_TYPE, TYPE_LABEL } from '../translate/labels';
 import { isSandbox, sandboxFromInspect } from '../translate/sandbox-record';
@@ -21,6 +23,8 @@ import { readKernelValues, restoreLostValues } from './kernel-values';
 
 const SIGKILL = 9;
 const REMEMBERED_UNFINISHED = 1_000;
+/** Its log is waited for as well; an Engine that is well answers in milliseconds. */
+const ENDED_INSPECT_MS = 2_000;
 
 export interface ContainerSyncParts {
   readonly docker: DockerClient;
@@ -81,6 +85,25 @@ export class ContainerSync {
 
   isUnfinished(id: string): boolean {
     return this.unfinished.has(id);
+  }
+
+  /**
+   * After a death, for a caller that holds the lock: what is told first of its end is what a later look would tell.
+   * @returns false when the Engine does not answer, or does not say that it has ended.
+   */
+  async refreshEnded(id: string): Promise<boolean> {
+    const { docker, logger } = this.parts;
+    try {
+      const inspect = await withDeadline('inspect', ENDED_INSPECT_MS, undefined, (signal) =>
+        docker.inspectContainer(id, { signal }),
+      );
+      if (!hasEnded(toEngineState(inspect.State.Status))) return false;
+      await this.absorb(inspect);
+      return true;
+    } catch (error) {
+      logger.debug(() => `The end of ${id} cannot be inspected: ${messageOf(error)}`);
+      return false;
+    }
   }
 
   private async look(
@@ -166,6 +189,11 @@ export class ContainerSync {
     const record = { ...container, resources: { ...container.resources, ...kernel } };
     if (record.state === 'created' && record.error === '' && known?.state === 'created')
       record.error = known.error;
+    if (known?.startedAt.equals(record.startedAt) === true) {
+      // An event may have told of this end, with a time of its own: kubelet must not see it change.
+      if (hasEnded(known.state) && hasEnded(record.state)) record.finishedAt = known.finishedAt;
+      record.oomKilled ||= known.oomKilled;
+    }
     const { localEngine, logger, proc } = this.parts;
     if (!localEngine) return record;
     // A run that was begun by others, or by a daemon that did not live to see it: the Engine knows nothing of these.
@@ -220,4 +248,8 @@ export class ContainerSync {
       });
     }
   }
+}
+
+function hasEnded(state: EngineState): boolean {
+  return state === 'exited' || state === 'dead';
 }

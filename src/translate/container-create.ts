@@ -23,6 +23,7 @@ import type { ContainerIdentity } from './names';
 import { containerNamespaces } from './namespaces';
 import { toEngineResources } from './resources';
 import { toEngineSignal } from './signals';
+import { nanosFromMillis } from './time';
 import { absolutePath, nonEmpty, withoutNul } from './validate';
 
 type Config = Decoded<cri.IContainerConfig>;
@@ -39,6 +40,11 @@ export interface ContainerExtra extends LabelKeys {
   readonly user?: UserRecord;
   /** Absent where the Engine was told everything. */
   readonly kernel?: KernelValues;
+  /**
+   * Nanoseconds since the epoch. The Engine's own time comes with the first inspect only, and what kubelet was told before
+   * must not change then. Absent in what older versions made.
+   */
+  readonly createdAt?: string;
 }
 
 export interface ContainerSurroundings extends SecuritySurroundings {
@@ -52,6 +58,8 @@ export interface ContainerSurroundings extends SecuritySurroundings {
   readonly spool: { readonly maxSize: string; readonly maxFile: string };
   /** Runtime of the sandbox; '' is the Engine's default. */
   readonly runtime: string;
+  /** Milliseconds since the epoch. */
+  readonly nowMs: number;
 }
 
 const FIELD = 'config.linux.security_context';
@@ -72,7 +80,7 @@ export function toContainerCreate(
     Image: surroundings.image,
     ...command(config),
     Env: config.envs.map((env, index) => environment(env, `config.envs[${index}]`)),
-    Labels: toLabels(checked, sandbox, user),
+    Labels: toLabels(checked, sandbox, user, surroundings.nowMs),
     ...(config.working_dir === ''
       ? {}
       : { WorkingDir: absolutePath(config.working_dir, 'config.working_dir') }),
@@ -140,6 +148,7 @@ function toLabels(
   checked: CheckedContainer,
   sandbox: SandboxRecord,
   user: UserRecord,
+  nowMs: number,
 ): Record<string, string> {
   const { config, metadata, mounts: mountRecords } = checked;
   const own = {
@@ -160,6 +169,7 @@ function toLabels(
     mounts: mountRecords,
     user,
     ...(hasKernelValues(checked.kernel) ? { kernel: checked.kernel } : {}),
+    createdAt: nanosFromMillis(nowMs).toString(),
     ...encoded.keys,
   };
   return { ...encoded.labels, [EXTRA_LABEL]: JSON.stringify(extra) };

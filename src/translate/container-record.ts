@@ -1,3 +1,4 @@
+import Long from 'long';
 import { internal } from '../lib/errors';
 import type {
   ContainerRecord,
@@ -65,7 +66,7 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     sandboxId,
     metadata,
     ...decodeLabels(engineLabels, extra),
-    createdAt: nanosFromEngineTime(container.Created),
+    createdAt: readCreatedAt(extra?.createdAt) ?? nanosFromEngineTime(container.Created),
     startedAt,
     // The Engine notes the start of a short-lived container after its end at times: kubelet must not see it reversed.
     finishedAt: hasEnded && finishedAt.lessThan(startedAt) ? startedAt : finishedAt,
@@ -120,6 +121,10 @@ function readMounts(mounts: readonly MountRecord[] | undefined): readonly MountR
   return mounts?.every(isWhole) === true ? mounts : undefined;
 }
 
+function readCreatedAt(nanos: unknown): Long | undefined {
+  return typeof nanos === 'string' && /^[1-9]\d{0,18}$/.test(nanos) ? Long.fromString(nanos) : undefined;
+}
+
 function readUser(user: UserRecord | undefined): UserRecord | undefined {
   if (typeof user !== 'object' || !Array.isArray(user.groups)) return undefined;
   const ids: unknown[] = [user.uid, user.gid, ...(user.groups as unknown[])];
@@ -128,7 +133,7 @@ function readUser(user: UserRecord | undefined): UserRecord | undefined {
 
 /**
  * The record of a container that was just created, without asking the Engine: what inspect would say.
- * @param nowMs milliseconds since the epoch; the first inspect, at start, brings the Engine's own time.
+ * @param nowMs milliseconds since the epoch, as in the body's label.
  */
 export function createdContainer(
   id: string,

@@ -69,7 +69,7 @@ describe('Engine calls in steady state', () => {
     await test.client.call('ListPodSandboxMetrics', {});
     expect(
       await test.countEngineCalls(() => test.client.call('StopContainer', { container_id, timeout: 10 })),
-    ).toEqual({ stopContainer: 1 });
+    ).toEqual({ stopContainer: 1, inspectContainer: 1 });
     expect(
       await test.countEngineCalls(() => test.client.call('StopContainer', { container_id, timeout: 10 })),
     ).toEqual({});
@@ -89,7 +89,7 @@ describe('Engine calls in steady state', () => {
     ).toEqual({ removeContainer: 1 });
   });
 
-  it('a container that ends by itself makes none', async () => {
+  it('a container that ends by itself makes one, for the time of its end', async () => {
     const id = await startedContainer(
       test,
       pod,
@@ -102,6 +102,6 @@ describe('Engine calls in steady state', () => {
         await exec();
         await untilExited(test, id);
       }),
-    ).toEqual({ createExec: 1, startExec: 1, inspectExec: 1 });
+    ).toEqual({ createExec: 1, startExec: 1, inspectExec: 1, inspectContainer: 1 });
   });
 });

@@ -120,6 +120,7 @@ async function create(
   }
   const hostDevices = needsHostDevices(context, capabilities) ? await listHostDevices() : [];
   const image = await imageToRun(services, checked.config.image?.image ?? '', 'config.image.image', signal);
+  const nowMs = Date.now();
   try {
     const surroundings = {
       features,
@@ -133,11 +134,12 @@ async function create(
       selinux: hasSecurityOption(store, 'selinux'),
       spool: settings.spool,
       runtime: sandbox.runtimeHandler === 'docker' ? '' : sandbox.runtimeHandler,
+      nowMs,
     };
     const body = toContainerCreate({ ...checked, mounts }, sandbox, surroundings, seccomp);
     const id = await createInEngine(services, name, body, signal);
     await requireSubPaths(services, id, body, mounts, 'config.mounts', signal);
-    store.containers.put(createdContainer(id, name, body, image, Date.now()));
+    store.containers.put(createdContainer(id, name, body, image, nowMs));
     await requireLivingPod(services, sandbox.id, id);
     return id;
   } catch (error) {

@@ -88,10 +88,32 @@ describe('ContainerEvents', () => {
   });
 
   describe('die', () => {
-    it('of a known container: exited with its code, without an Engine call', async () => {
+    it("of a known container: with the Engine's own time, which a later look would tell too", async () => {
+      const { told, engine, container, sync } = await roomOf(containerInspect());
+      engine.containers.set(CONTAINER_ID, containerInspect({ state: EXITED_STATE }));
+      await told(containerEvent('die', { exitCode: '3' }));
+      expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`]);
+      const first = container();
+      expect(first).toMatchObject({ state: 'exited', pid: 0, exitCode: 3 });
+      expect(first?.finishedAt.toString()).toBe('1700000002000000003');
+      await sync.refresh(CONTAINER_ID);
+      expect(container()?.finishedAt).toEqual(first?.finishedAt);
+    });
+
+    it('while the Engine cannot be asked: with the time of the event, which then stays', async () => {
+      const { told, engine, container, sync } = await roomOf(containerInspect());
+      engine.containers.delete(CONTAINER_ID);
+      await told(containerEvent('die', { exitCode: '3' }));
+      expect(container()?.finishedAt.toString()).toBe('1700000002000000000');
+      engine.containers.set(CONTAINER_ID, containerInspect({ state: EXITED_STATE }));
+      await sync.refresh(CONTAINER_ID);
+      expect(container()?.finishedAt.toString()).toBe('1700000002000000000');
+    });
+
+    it('of a known container that the Engine still calls running: exited with its code', async () => {
       const { told, engine, container } = await roomOf(containerInspect());
       await told(containerEvent('die', { exitCode: '137' }));
-      expect(engine.calls).toEqual([]);
+      expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`]);
       expect(container()).toMatchObject({ state: 'exited', pid: 0, exitCode: 137 });
       expect(container()?.finishedAt.toString()).toBe('1700000002000000000');
     });
@@ -172,7 +194,15 @@ describe('ContainerEvents', () => {
       const { told, engine, container } = await roomOf(containerInspect());
       for (const action of actions) await told(containerEvent(action, { exitCode: '137' }));
       expect(container()).toMatchObject({ state: 'exited', oomKilled: true, exitCode: 137 });
-      expect(engine.calls).toEqual([]);
+      expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`]);
+    });
+
+    it('is not lost by a look at a container that the Engine did not see killed for memory', async () => {
+      const { told, engine, container, sync } = await roomOf(containerInspect());
+      engine.containers.set(CONTAINER_ID, containerInspect({ state: EXITED_STATE }));
+      for (const action of ['oom', 'die']) await told(containerEvent(action, { exitCode: '3' }));
+      await sync.refresh(CONTAINER_ID);
+      expect(container()).toMatchObject({ state: 'exited', oomKilled: true });
     });
 
     it('while the log of the death is drained is not lost', async () => {
@@ -204,10 +234,10 @@ describe('ContainerEvents', () => {
     expect(state()).toBe('paused');
     await told(containerEvent('unpause', { id }));
     expect(state()).toBe('running');
+    expect(engine.calls).toEqual([]);
     await told(containerEvent('die', { id, exitCode: '0' }));
     await told(containerEvent('unpause', { id }));
     expect(state()).toBe('exited');
-    expect(engine.calls).toEqual([]);
   });
 
   it('destroy forgets the record and the log, once and for all', async () => {
@@ -326,6 +356,6 @@ describe('ContainerEvents', () => {
     expect(container()?.state).toBe('running');
     drained.resolve();
     await until(() => container() === undefined);
-    expect(engine.calls).toEqual([]);
+    expect(engine.calls).toEqual([CONTAINER_ID, other].map((id) => `inspectContainer ${id}`));
   });
 });

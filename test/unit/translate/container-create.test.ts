@@ -23,6 +23,7 @@ const NODE_FACTS: ContainerSurroundings = {
   features: NO_FEATURES,
   spool: { maxSize: '16m', maxFile: '4' },
   runtime: '',
+  nowMs: 1_700_000_000_500,
 };
 
 /** What kubelet sends for an ordinary container. */

@@ -327,6 +327,7 @@ describe('createdContainer', () => {
           features: engineFeatures(),
           spool: { maxSize: '16m', maxFile: '4' },
           runtime: '',
+          nowMs: 1_700_000_000_123,
         },
         [],
       );
@@ -379,6 +380,18 @@ describe('createdContainer', () => {
     expect(record?.user).toBeUndefined();
     expect(record?.resources).toMatchObject({ hugepages: {}, unified: {} });
   });
+
+  it.each(['', '0', '-5', '1e18', '99999999999999999999', 5])(
+    'takes no creation time %p from a label: the Engine has one',
+    (createdAt) => {
+      const inspect = recordedInspect('container-running');
+      const labels = inspect.Config.Labels ?? {};
+      const extra = { ...(JSON.parse(labels['io.dockbridge.cri'] ?? '{}') as object), createdAt };
+      const Labels = { ...labels, 'io.dockbridge.cri': JSON.stringify(extra) };
+      const record = containerFromInspect({ ...inspect, Config: { ...inspect.Config, Labels } });
+      expect(record?.createdAt).toEqual(containerFromInspect(inspect)?.createdAt);
+    },
+  );
 
   it('refuses a body that is not of ours', () => {
     const body = { Image: 'x', Labels: {}, HostConfig: {} };

@@ -62,6 +62,7 @@ function containerOutcome(request: Message): string {
     selinux: true,
     spool: { maxSize: '1m', maxFile: '2' },
     runtime: '',
+    nowMs: 1_700_000_000_000,
   };
   const mounts = checked.mounts.map(found);
   return JSON.stringify([

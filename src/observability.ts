@@ -55,7 +55,7 @@ export class Observability {
           contentType: metrics.contentType,
           body: exposition(METRIC_DESCRIPTORS, (await podMetrics()).flatMap(samplesOf)),
         }),
-        '/healthz': () => Promise.resolve(healthPage(checks(link))),
+        '/healthz': () => Promise.resolve(healthPage(checks(link, parts.logs))),
       },
       logger,
     });
@@ -83,10 +83,14 @@ function samplesOf({ samples, containers }: PodMetrics): MetricSample[] {
 }
 
 /** The daemon serves once it has read the Engine, and while it can reach it. */
-function checks({ state, trouble, hasSynced }: ObservabilityParts['link']): HealthCheck[] {
+function checks(
+  { state, trouble, hasSynced }: ObservabilityParts['link'],
+  logs: ObservabilityParts['logs'],
+): HealthCheck[] {
   const stuck = trouble?.isStuck === true ? trouble.message : undefined;
   return [
     { name: 'engine', problem: state.ready ? stuck : state.reason },
     { name: 'store', problem: hasSynced ? undefined : 'the Engine has not been read yet' },
+    { name: 'logs', problem: logs.problem },
   ];
 }

@@ -54,6 +54,8 @@ export async function serve(given: Given): Promise<void> {
     throw error;
   });
   await daemon.stop();
+  // A thread in a file call that does not return would hold up any other end for ever.
+  if (logs.problem !== undefined) process.kill(process.pid, 'SIGKILL');
   // Nothing that is left behind may keep the process alive.
   process.exit(0);
 }

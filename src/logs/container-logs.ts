@@ -50,6 +50,8 @@ export interface ContainerLogs {
   retain(containerIds: ReadonlySet<string>): Promise<void>;
   /** Stops everything, positions saved. */
   close(): Promise<void>;
+  /** What hinders logs that an operator should know of; undefined when all is well. */
+  readonly problem?: string | undefined;
   /** Counters for the metrics endpoint. */
   stats?(): Promise<LogStats>;
 }

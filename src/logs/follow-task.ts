@@ -5,6 +5,7 @@ import type { LogStats } from './log-stats';
 import type { RoundRobin, Task } from './round-robin';
 import type { SpoolTarget } from './spool-chain';
 import { SpoolWatch } from './spool-watch';
+import type { WorkMarker } from './work-marker';
 
 /** A spool that flows is looked at this often: a batch of lines costs one read and one write. */
 const BUSY_POLL_MS = 25;
@@ -39,6 +40,7 @@ export class FollowTask implements Task {
     private readonly queue: RoundRobin,
     private readonly stats: LogStats,
     private readonly logger: Logger,
+    private readonly marker: WorkMarker,
   ) {
     this.watch = new SpoolWatch(follower.source.spoolPath, () => this.onEvent());
   }
@@ -62,7 +64,10 @@ export class FollowTask implements Task {
   }
 
   turn(): boolean {
-    if (this.stopped) return false;
+    return !this.stopped && this.marker.during(this.follower.source.containerId, () => this.takeTurn());
+  }
+
+  private takeTurn(): boolean {
     const before = this.stats.bytes;
     try {
       const outcome = this.follower.step();
@@ -101,7 +106,10 @@ export class FollowTask implements Task {
   /** At the end of the spool: true to look once more at once. */
   private rest(moved: boolean): boolean {
     if (this.watch.armed) {
-      this.sleep(this.follower.dueIn ?? WATCHED_POLL_MS);
+      const { dueIn } = this.follower;
+      // Nothing to come, nothing to save: a node's many quiet and ended containers hold no descriptors.
+      if (dueIn === undefined) this.follower.release();
+      this.sleep(dueIn ?? WATCHED_POLL_MS);
       return false;
     }
     this.quietLooks = moved ? 0 : this.quietLooks + 1;
@@ -150,7 +158,7 @@ export class FollowTask implements Task {
 
   private targetNow(): SpoolTarget | undefined {
     try {
-      return this.follower.target();
+      return this.marker.during(this.follower.source.containerId, () => this.follower.target());
     } catch {
       // The step that follows meets the same error and reports it.
       return undefined;

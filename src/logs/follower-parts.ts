@@ -3,6 +3,7 @@ import type { LogDisk } from './log-disk';
 import type { LogStats } from './log-stats';
 import type { PositionStore } from './position';
 import type { TranslationBuffers } from './translation-buffers';
+import type { WorkMarker } from './work-marker';
 
 /** What all followers of a thread share. */
 export interface FollowerParts {
@@ -11,4 +12,5 @@ export interface FollowerParts {
   readonly buffers: TranslationBuffers;
   readonly stats: LogStats;
   readonly logger: Logger;
+  readonly marker: WorkMarker;
 }

@@ -143,6 +143,12 @@ export class Follower {
     }
   }
 
+  /** Lets go of the files at the end of a spool that is quiet; the next step opens them again, at the saved position. */
+  release(): void {
+    if (this.attached && !this.clock.hasChanged && this.saved !== undefined && !this.chain.hasNext)
+      this.close();
+  }
+
   /** Lets go of the files; the caller commits before when it wants the position kept. */
   close(): void {
     this.chain.close();

@@ -11,6 +11,7 @@ import { emptyLogStats, type LogStats } from './log-stats';
 import { PositionStore, type LogPaths, type SavedPosition } from './position';
 import { RoundRobin } from './round-robin';
 import { TranslationBuffers } from './translation-buffers';
+import { WorkMarker } from './work-marker';
 
 export interface InProcessLogsOptions {
   /** Where positions are kept; must outlive a reboot, as the spools do. Created when missing. */
@@ -19,6 +20,7 @@ export interface InProcessLogsOptions {
   readonly disk?: LogDisk;
   /** Largest spool record and chunk, in bytes. */
   readonly bufferBytes?: number;
+  readonly marker?: WorkMarker;
 }
 
 /**
@@ -42,19 +44,24 @@ export class InProcessLogs implements ContainerLogs {
       buffers: new TranslationBuffers(options.bufferBytes),
       stats: this.counters,
       logger: options.logger,
+      marker: options.marker ?? new WorkMarker(),
     };
   }
 
   /**
    * Goes on where the last process was stopped, before anybody asks: each second counts while output floods. `follow`
    * takes over, `retain` ends what is gone. Costs two small reads a container that wrote nothing meanwhile.
+   * @param setAside containers at whose logs another worker hangs.
    */
-  resume(): void {
+  resume(setAside: ReadonlySet<string> = new Set()): void {
     for (const containerId of this.positions.ids()) {
-      const saved = this.positions.load(containerId);
-      if (saved?.paths === undefined) continue;
+      if (setAside.has(containerId)) continue;
       try {
-        if (this.hasNews(saved, saved.paths)) this.resumeOne({ containerId, ...saved.paths });
+        this.during(containerId, () => {
+          const saved = this.positions.load(containerId);
+          if (saved?.paths !== undefined && this.hasNews(saved, saved.paths))
+            this.resumeOne({ containerId, ...saved.paths });
+        });
       } catch (error) {
         // `follow` meets the same error; the other containers must not wait for it.
         const fields = { container: containerId, error: messageOf(error) };
@@ -69,7 +76,7 @@ export class InProcessLogs implements ContainerLogs {
       const task =
         known !== undefined && isSame(known.follower.source, source) ? known : this.replace(source);
       try {
-        task.follower.start();
+        this.during(source.containerId, () => task.follower.start());
       } catch (error) {
         task.fail(error);
         throw internal(`cannot write the container's log ${source.logPath}: ${messageOf(error)}`, {
@@ -86,7 +93,7 @@ export class InProcessLogs implements ContainerLogs {
     // It ended before we came: copying would fill the disk and hold up the start, and the link shows all there is.
     if (task.follower.source.hasEnded === true) return;
     try {
-      task.follower.takeOver();
+      this.during(containerId, () => task.follower.takeOver());
     } catch (error) {
       const fields = { container: containerId, error: messageOf(error) };
       this.parts.logger.warn('The log of a container stays a link to the file of Docker', fields);
@@ -102,18 +109,20 @@ export class InProcessLogs implements ContainerLogs {
     await this.drain(source.containerId);
   }
 
-  note({ logPath, logDirectory }: LogPlace, text: string): Promise<void> {
-    return settle(() => {
-      const log = new CriLog(logPath, this.parts.disk, logDirectory);
-      if (log.isAtPath) return;
-      const line = formatNote(text, new Date());
-      try {
-        log.open();
-        log.append(line, line.length);
-      } finally {
-        log.close();
-      }
-    });
+  note({ containerId, logPath, logDirectory }: LogPlace, text: string): Promise<void> {
+    return settle(() =>
+      this.during(containerId, () => {
+        const log = new CriLog(logPath, this.parts.disk, logDirectory);
+        if (log.isAtPath) return;
+        const line = formatNote(text, new Date());
+        try {
+          log.open();
+          log.append(line, line.length);
+        } finally {
+          log.close();
+        }
+      }),
+    );
   }
 
   async reopen(containerId: string): Promise<void> {
@@ -122,12 +131,12 @@ export class InProcessLogs implements ContainerLogs {
     try {
       if (task.follower.isLinked) {
         // Nobody renamed it: `crictl logs --reopen` for instance.
-        if (task.follower.hasLinkAtPath) return;
-        task.follower.takeOver();
+        if (this.during(containerId, () => task.follower.hasLinkAtPath)) return;
+        this.during(containerId, () => task.follower.takeOver());
         // What was written until now belongs into the renamed file.
         await task.drain();
       }
-      task.follower.reopen();
+      this.during(containerId, () => task.follower.reopen());
     } catch (error) {
       if (!task.follower.isLinked) task.wake();
       throw internal(`cannot reopen the container's log: ${messageOf(error)}`, { cause: error });
@@ -136,10 +145,12 @@ export class InProcessLogs implements ContainerLogs {
 
   forget(containerId: string): Promise<void> {
     return settle(() => {
-      // The Engine's file is gone, and with it what the link leads to.
-      this.tasks.get(containerId)?.follower.removeLink();
-      this.drop(containerId);
-      this.positions.remove(containerId);
+      this.during(containerId, () => {
+        // The Engine's file is gone, and with it what the link leads to.
+        this.tasks.get(containerId)?.follower.removeLink();
+        this.drop(containerId);
+        this.positions.remove(containerId);
+      });
     });
   }
 
@@ -147,8 +158,10 @@ export class InProcessLogs implements ContainerLogs {
     return settle(() => {
       for (const id of [...this.tasks.keys(), ...this.positions.ids()]) {
         if (containerIds.has(id)) continue;
-        this.drop(id);
-        this.positions.remove(id);
+        this.during(id, () => {
+          this.drop(id);
+          this.positions.remove(id);
+        });
       }
     });
   }
@@ -157,7 +170,7 @@ export class InProcessLogs implements ContainerLogs {
     return settle(() => {
       for (const [id, task] of [...this.tasks]) {
         try {
-          task.follower.commit();
+          this.during(id, () => task.follower.commit());
         } catch (error) {
           this.parts.logger.warn('log position not saved', { container: id, error: messageOf(error) });
         }
@@ -170,6 +183,10 @@ export class InProcessLogs implements ContainerLogs {
     let lagBytes = 0;
     for (const { follower } of this.tasks.values()) lagBytes += follower.lagBytes;
     return Promise.resolve({ ...this.counters, lagBytes, followed: this.tasks.size });
+  }
+
+  private during<T>(containerId: string, work: () => T): T {
+    return this.parts.marker.during(containerId, work);
   }
 
   private resumeOne(source: LogSource): void {
@@ -194,7 +211,7 @@ export class InProcessLogs implements ContainerLogs {
       this.drop(source.containerId);
     }
     const follower = new Follower(source, this.parts);
-    const task = new FollowTask(follower, this.queue, this.counters, this.parts.logger);
+    const task = new FollowTask(follower, this.queue, this.counters, this.parts.logger, this.parts.marker);
     this.tasks.set(source.containerId, task);
     return task;
   }

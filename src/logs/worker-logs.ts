@@ -1,21 +1,39 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { deadlineExceeded, messageOf, RuntimeError, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs, LogPlace, LogSource } from './container-logs';
+import { HANG_TIMES, HangWatch, type HangTimes } from './hang-watch';
 import { emptyLogStats, type LogStats } from './log-stats';
-import type { WorkerCall, WorkerLogLine, WorkerMessage, WorkerReply, WorkerRequest } from './worker-protocol';
+import { WorkMarker } from './work-marker';
+import type {
+  WorkerCall,
+  WorkerLogLine,
+  WorkerMessage,
+  WorkerReply,
+  WorkerRequest,
+  WorkerSettings,
+} from './worker-protocol';
 
 const CALL_DEADLINE_MS = 30_000;
+/** The positions are saved all along: nothing but the last lines waits for an orderly end. */
+const CLOSE_MS = 5_000;
+const TERMINATE_MS = 1_000;
+/** Threads that hang at once, each at another container's log, before no more are started. */
+const MOST_HUNG = 4;
 const RESTART_FIRST_MS = 100;
 const RESTART_MOST_MS = 10_000;
 /** The worker's own heap stays at some MiB (its buffers are outside); a leak must not take the node down. */
 const WORKER_HEAP_MB = 128;
+
+const NO_ANSWER = "the file system of the container's log does not answer";
 
 export interface WorkerLogsOptions {
   readonly stateDir: string;
   readonly logger: Logger;
   /** The compiled worker-entry.js. */
   readonly entry: string;
+  readonly hangTimes?: HangTimes;
 }
 
 interface Pending {
@@ -27,12 +45,16 @@ interface Pending {
 
 /**
  * The followers in a worker thread. A worker that dies is replaced: it goes on from the saved positions, follows
- * again what was followed, and open calls (all of them may be repeated) are made again.
+ * again what was followed, and open calls (all of them may be repeated) are made again. So is one that hangs at the log of a
+ * container, which is set aside until the hanging call has ended: its late effects are then seen and undone.
  */
 export class WorkerLogs implements ContainerLogs {
   private readonly followed = new Map<string, LogSource>();
   private readonly pending = new Map<number, Pending>();
   private worker: Worker | undefined;
+  private watch: HangWatch | undefined;
+  /** Workers that were replaced but whose file call has not ended, and the container at whose log each is. */
+  private readonly hung = new Map<Worker, string>();
   private restartTimer: NodeJS.Timeout | undefined;
   private restartMs = RESTART_FIRST_MS;
   private nextId = 1;
@@ -80,6 +102,14 @@ export class WorkerLogs implements ContainerLogs {
     await this.call({ method: 'retain', containerIds });
   }
 
+  /** What an operator should know; undefined when all is well. */
+  get problem(): string | undefined {
+    if (this.hung.size === 0) return undefined;
+    const containers = [...new Set(this.hung.values())].map((id) => id.slice(0, 12)).join(', ');
+    const rest = this.hung.size < MOST_HUNG ? '' : '; no log is written until one of them answers';
+    return `the file system of a container's log does not answer (container ${containers})${rest}`;
+  }
+
   async stats(): Promise<LogStats> {
     return (await this.call({ method: 'stats' })).stats ?? emptyLogStats();
   }
@@ -99,17 +129,24 @@ export class WorkerLogs implements ContainerLogs {
     this.worker = undefined;
     clearTimeout(this.restartTimer);
     for (const id of [...this.pending.keys()]) this.finish(id)?.reject(unavailable('the logs are closed'));
-    await worker?.terminate();
+    this.watch?.stop();
+    // One that hangs in a file call does not end before that.
+    const ended = worker?.terminate();
+    if (ended !== undefined) await Promise.race([ended, pause(TERMINATE_MS, undefined, { ref: false })]);
   }
 
   private call(call: WorkerCall): Promise<WorkerReply> {
     if (this.closing !== undefined && call.method !== 'close')
       return Promise.reject(unavailable('the logs are closed'));
+    if (this.isSetAside(call)) return Promise.reject(unavailable(NO_ANSWER));
     return new Promise((resolve, reject) => {
       const id = this.nextId++;
-      const deadline = setTimeout(() => {
-        this.finish(id)?.reject(deadlineExceeded(`the log worker did not answer ${call.method} in time`));
-      }, CALL_DEADLINE_MS);
+      const deadline = setTimeout(
+        () => {
+          this.finish(id)?.reject(deadlineExceeded(`the log worker did not answer ${call.method} in time`));
+        },
+        call.method === 'close' ? CLOSE_MS : CALL_DEADLINE_MS,
+      );
       this.pending.set(id, { call, resolve, reject, deadline });
       this.post({ ...call, id });
     });
@@ -121,33 +158,98 @@ export class WorkerLogs implements ContainerLogs {
 
   private start(): void {
     const { entry, stateDir, logger } = this.options;
-    const worker = new Worker(entry, {
-      name: 'dockbridge-logs',
-      workerData: { stateDir },
-      resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP_MB },
-    });
+    const marker = new WorkMarker();
+    const settings: WorkerSettings = { stateDir, marker: marker.memory, setAside: [...this.hung.values()] };
+    let worker: Worker;
+    try {
+      worker = new Worker(entry, {
+        name: 'dockbridge-logs',
+        workerData: settings,
+        resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP_MB },
+      });
+    } catch (error) {
+      // No thread can be had (TasksMax).
+      logger.error('The log worker cannot be started', { error: messageOf(error) });
+      this.restart();
+      return;
+    }
     this.worker = worker;
-    worker.on('message', (message: WorkerMessage) => this.receive(message));
-    worker.on('error', (error) => logger.error('log worker failed', { error: messageOf(error) }));
-    worker.on('exit', () => {
-      if (this.worker !== worker) return;
-      if (this.closing === undefined) this.restart();
-      // Its own end after close, or a fault on the way there: positions are saved all along, so nothing waits for it.
-      else
-        for (const id of [...this.pending.keys()])
-          this.finish(id)?.reject(unavailable('the log worker ended'));
+    this.watch = new HangWatch(marker, this.options.hangTimes ?? HANG_TIMES, (containerId) => {
+      marker.dismiss();
+      this.abandon(worker, containerId);
     });
+    worker.on('message', (message: WorkerMessage) => {
+      if (this.worker === worker) this.receive(message);
+    });
+    worker.on('error', (error) => logger.error('log worker failed', { error: messageOf(error) }));
+    worker.on('exit', () => this.ended(worker));
+  }
+
+  private ended(worker: Worker): void {
+    const containerId = this.hung.get(worker);
+    if (containerId !== undefined) {
+      this.hung.delete(worker);
+      this.answersAgain(containerId);
+      return;
+    }
+    if (this.worker !== worker) return;
+    this.watch?.stop();
+    if (this.closing === undefined) this.restart();
+    // Its own end after close, or a fault on the way there: positions are saved all along, so nothing waits for it.
+    else
+      for (const id of [...this.pending.keys()]) this.finish(id)?.reject(unavailable('the log worker ended'));
+  }
+
+  /** The worker hangs in a file call, which nothing can end; it does nothing more when that returns. */
+  private abandon(worker: Worker, containerId: string): void {
+    this.options.logger.error('The log of a container hangs; another log worker takes over the others', {
+      container: containerId,
+      logPath: this.followed.get(containerId)?.logPath,
+    });
+    this.hung.set(worker, containerId);
+    this.worker = undefined;
+    void worker.terminate();
+    for (const [id, { call }] of [...this.pending])
+      if (this.isSetAside(call)) this.finish(id)?.reject(unavailable(NO_ANSWER));
+    if (this.hung.size < MOST_HUNG && this.closing === undefined) this.startAgain();
+  }
+
+  private answersAgain(containerId: string): void {
+    if (this.closing !== undefined) return;
+    this.options.logger.info('The log of a container can be written again', { container: containerId });
+    const source = this.followed.get(containerId);
+    if (this.worker === undefined) {
+      if (this.restartTimer === undefined) this.startAgain();
+    } else if (source !== undefined && !this.isHung(containerId)) {
+      this.post({ method: 'follow', source, id: 0 });
+    }
+  }
+
+  private isSetAside(call: WorkerCall): boolean {
+    if (call.method === 'follow' || call.method === 'salvage') return this.isHung(call.source.containerId);
+    if (call.method === 'note') return this.isHung(call.place.containerId);
+    return (call.method === 'drain' || call.method === 'reopen') && this.isHung(call.containerId);
+  }
+
+  private isHung(containerId: string): boolean {
+    return [...this.hung.values()].includes(containerId);
   }
 
   private restart(): void {
     this.worker = undefined;
     this.options.logger.error('log worker ended; starting another', { inMs: this.restartMs });
     this.restartTimer = setTimeout(() => {
-      this.start();
-      for (const source of this.followed.values()) this.post({ method: 'follow', source, id: 0 });
-      for (const [id, { call }] of this.pending) this.post({ ...call, id });
+      this.restartTimer = undefined;
+      this.startAgain();
     }, this.restartMs);
     this.restartMs = Math.min(this.restartMs * 2, RESTART_MOST_MS);
+  }
+
+  private startAgain(): void {
+    this.start();
+    for (const source of this.followed.values())
+      if (!this.isHung(source.containerId)) this.post({ method: 'follow', source, id: 0 });
+    for (const [id, { call }] of this.pending) this.post({ ...call, id });
   }
 
   private receive(message: WorkerMessage): void {

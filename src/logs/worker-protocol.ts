@@ -31,4 +31,8 @@ export type WorkerMessage = WorkerReply | WorkerLogLine;
 
 export interface WorkerSettings {
   readonly stateDir: string;
+  /** Of a WorkMarker. */
+  readonly marker: SharedArrayBuffer;
+  /** Containers at whose logs an earlier worker still hangs. */
+  readonly setAside: readonly string[];
 }

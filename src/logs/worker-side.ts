@@ -1,15 +1,20 @@
 import type { MessagePort } from 'node:worker_threads';
 import { messageOf, RuntimeError } from '../lib/errors';
 import type { LogFields, Logger, LogLevel } from '../lib/logger';
+import { dismissibleDisk } from './dismissible-disk';
 import { InProcessLogs } from './in-process-logs';
+import { nodeLogDisk } from './log-disk';
 import type { LogStats } from './log-stats';
+import { WorkMarker } from './work-marker';
 import type { WorkerMessage, WorkerRequest, WorkerSettings } from './worker-protocol';
 
 /** Answers the requests that arrive at the port. */
 export function serveLogWorker(port: MessagePort, settings: WorkerSettings): void {
   const send = (message: WorkerMessage): void => port.postMessage(message);
-  const logs = new InProcessLogs({ stateDir: settings.stateDir, logger: loggerTo(send, {}) });
-  logs.resume();
+  const marker = new WorkMarker(settings.marker);
+  const disk = dismissibleDisk(nodeLogDisk, marker);
+  const logs = new InProcessLogs({ stateDir: settings.stateDir, logger: loggerTo(send, {}), disk, marker });
+  logs.resume(new Set(settings.setAside));
   port.on('message', (request: WorkerRequest) => {
     void handle(logs, request).then(
       (stats) => {

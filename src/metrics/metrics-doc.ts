@@ -13,7 +13,7 @@ For a Prometheus on the node or behind an authenticating proxy: \`--metrics-addr
 authentication here, so keep it off other interfaces. \`off\` serves nothing. Should the address be taken, that is logged
 and the node goes on running pods.
 
-\`/healthz\` answers 200 when the Engine is connected and was read completely, else 503 with a line for each check and why it
+\`/healthz\` answers 200 when the Engine is connected and was read completely, and no log hangs, else 503 with a line for each check and why it
 fails. It is what kubelet sees as RuntimeReady; a missing CNI configuration is NetworkReady's business, for pods on the
 host's network run without one.
 

@@ -118,6 +118,7 @@ export function createMetrics() {
       'dockbridge_log_stalls_total',
       'Times that a log stood still because of a file system error.',
     ),
+    logsHung: gauge('dockbridge_logs_hung', '1 while the file system of a log does not answer.'),
     streamingSessions: gauge(
       'dockbridge_streaming_sessions',
       'Sessions of exec, attach and port-forward that are open.',

@@ -35,7 +35,7 @@ export interface MetricSources {
     readonly trouble: { readonly isStuck: boolean } | undefined;
   };
   readonly lanes: { readonly load: readonly LaneCounters[] };
-  readonly logs: { stats?(): Promise<LogCounters> };
+  readonly logs: { readonly problem?: string | undefined; stats?(): Promise<LogCounters> };
   readonly podEvents: {
     readonly stats: {
       readonly published: number;
@@ -101,6 +101,7 @@ function sampleLanes(metrics: Metrics, { lanes }: MetricSources): void {
 }
 
 async function sampleLogs(metrics: Metrics, { logs }: MetricSources): Promise<void> {
+  metrics.logsHung.set(logs.problem === undefined ? 0 : 1);
   const asked = logs.stats?.();
   const stats =
     asked && (await waitAtMost('The log counters', LOGS_PATIENCE_MS, asked).catch(() => undefined));

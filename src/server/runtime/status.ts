@@ -10,12 +10,12 @@ export function status(
   services: Services,
   request: Decoded<cri.IStatusRequest>,
 ): Promise<cri.IStatusResponse> {
-  const { link, network, store } = services;
+  const { network, store } = services;
   const net = network.condition();
   return Promise.resolve({
     status: {
       conditions: [
-        runtimeCondition(link),
+        runtimeCondition(services),
         { type: 'NetworkReady', status: net.ready, reason: net.reason, message: net.message },
       ],
     },
@@ -36,10 +36,13 @@ export function status(
   });
 }
 
-/** An Engine that is slow is still ready, and the reason tells; one that can run no pods is not. */
-function runtimeCondition({ state, trouble }: Services['link']): cri.IRuntimeCondition {
+/** An Engine that is slow, or a log that hangs, leaves it ready, and the reason tells; one that can run no pods does not. */
+function runtimeCondition({ link, logs }: Pick<Services, 'link' | 'logs'>): cri.IRuntimeCondition {
+  const { state, trouble } = link;
   if (!state.ready)
     return { type: 'RuntimeReady', status: false, reason: 'DockerDaemonNotReady', message: state.reason };
+  if (trouble === undefined && logs.problem !== undefined)
+    return { type: 'RuntimeReady', status: true, reason: 'LogsHang', message: logs.problem };
   const { isStuck = false, reason = '', message = '' } = trouble ?? {};
   return { type: 'RuntimeReady', status: !isStuck, reason, message };
 }

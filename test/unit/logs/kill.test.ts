@@ -5,6 +5,7 @@ import { Follower } from '../../../src/logs/follower';
 import { emptyLogStats } from '../../../src/logs/log-stats';
 import { PositionStore } from '../../../src/logs/position';
 import { TranslationBuffers } from '../../../src/logs/translation-buffers';
+import { WorkMarker } from '../../../src/logs/work-marker';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom } from './support/log-room';
 import { Killed, MortalDisk, type Moment } from './support/mortal-disk';
@@ -123,6 +124,7 @@ class Story {
       buffers,
       stats: emptyLogStats(),
       logger: silentLogger,
+      marker: new WorkMarker(),
     });
     fs.mkdirSync(this.room.stateDir, { recursive: true });
     // As the worker does before it is asked to follow.

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
-import { nodeLogDisk } from '../../../src/logs/log-disk';
+import { nodeLogDisk, type LogDisk } from '../../../src/logs/log-disk';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom } from './support/log-room';
 
@@ -272,6 +272,111 @@ describe('a follower in trouble', () => {
     const open = fs.readdirSync('/proc/self/fd').map((fd) => linkTarget(`/proc/self/fd/${fd}`));
     // The Engine's own, which is this process too.
     expect(open.filter((path) => path === room.spoolPath)).toHaveLength(1);
+  });
+
+  it('holds no descriptor of a container that is quiet', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
+    try {
+      const logs = room.logs();
+      await logs.follow(room.source);
+      docker.write('one');
+      await logs.drain('c1');
+      const ours = (): number =>
+        fs
+          .readdirSync('/proc/self/fd')
+          .map((fd) => linkTarget(`/proc/self/fd/${fd}`))
+          .filter((path) => path === room.spoolPath || path === room.logPath).length;
+      // The drain has saved the position; the quiet looks that follow arm inotify and let go.
+      for (let look = 0; look < 8; look++) {
+        await jest.advanceTimersByTimeAsync(30);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      // The Engine's own, which is this process too.
+      expect(ours()).toBe(1);
+      docker.write('two');
+      await logs.drain('c1');
+      expect(room.texts()).toEqual(['one', 'two']);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it.each(['ENOSPC', 'EROFS'])(
+    'goes on when positions cannot be saved (%s), and catches up',
+    async (code) => {
+      let full = true;
+      const disk: LogDisk = {
+        ...nodeLogDisk,
+        replace: (path, text) => {
+          if (full) throw Object.assign(new Error(`${code}: no`), { code });
+          nodeLogDisk.replace(path, text);
+        },
+      };
+      docker = room.docker();
+      const logs = room.logs({ disk });
+      await logs.follow(room.source);
+      docker.write('one');
+      await logs.drain('c1');
+      fs.renameSync(room.logPath, `${room.logPath}.old`);
+      await logs.reopen('c1');
+      docker.write('two');
+      await logs.drain('c1');
+      expect([room.texts(`${room.logPath}.old`), room.texts()]).toEqual([['one'], ['two']]);
+      expect(room.messages.map(({ level }) => level)).toEqual(['warn']);
+      // Killed now, without a saved position: the last line tells where to go on.
+      docker.write('three');
+      const second = room.logs({ disk });
+      second.resume();
+      await second.follow(room.source);
+      await second.drain('c1');
+      expect(room.texts()).toEqual(['two', 'three']);
+      full = false;
+      docker.write('four');
+      await second.drain('c1');
+      await second.close();
+      expect(fs.readdirSync(room.stateDir)).toEqual(['c1.json']);
+      expect(room.messages.at(-1)).toMatchObject({ level: 'info' });
+    },
+  );
+
+  it('doubles nothing when killed with a position older than a rotation by kubelet', async () => {
+    let full = false;
+    const disk: LogDisk = {
+      ...nodeLogDisk,
+      replace: (path, text) => {
+        if (full) throw Object.assign(new Error('ENOSPC: no'), { code: 'ENOSPC' });
+        nodeLogDisk.replace(path, text);
+      },
+    };
+    docker = room.docker();
+    const logs = room.logs({ disk });
+    await logs.follow(room.source);
+    docker.write('one');
+    await logs.drain('c1');
+    full = true;
+    docker.write('two');
+    await logs.drain('c1');
+    fs.renameSync(room.logPath, `${room.logPath}.old`);
+    await logs.reopen('c1');
+    docker.write('three');
+    await logs.drain('c1');
+    // As after a kill: the first one is not asked any more.
+    const second = room.logs();
+    docker.write('four');
+    second.resume();
+    await second.follow(room.source);
+    await second.drain('c1');
+    expect([room.texts(`${room.logPath}.old`), room.texts()]).toEqual([
+      ['one', 'two'],
+      ['three', 'four'],
+    ]);
+  });
+
+  it('removes half-written position files', () => {
+    fs.mkdirSync(room.stateDir, { recursive: true });
+    fs.writeFileSync(join(room.stateDir, 'c9.json.tmp'), '{');
+    room.logs();
+    expect(fs.readdirSync(room.stateDir)).toEqual([]);
   });
 
   it('survives a full disk: reports once, loses and doubles nothing', async () => {

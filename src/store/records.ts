@@ -145,6 +145,8 @@ export interface ContainerRecord extends EngineContainerRecord {
   readonly logPath: string;
   /** The Engine's json-file, '' until known. */
   readonly spoolPath: string;
+  /** By cri-dockerd or dockershim, which have said already how it ended. */
+  readonly madeByOthers: boolean;
   /** The Engine's log driver; '' until known. */
   readonly logDriver: string;
   readonly tty: boolean;

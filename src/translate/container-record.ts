@@ -84,6 +84,7 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     user: readUser(extra?.user),
     logPath: engineLabels[LOG_PATH_LABEL] ?? '',
     spoolPath: container.LogPath ?? '',
+    madeByOthers: extra === undefined,
     logDriver: container.HostConfig.LogConfig?.Type ?? '',
     tty: config.Tty ?? false,
     stdin: config.OpenStdin ?? false,

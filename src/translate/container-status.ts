@@ -104,14 +104,14 @@ type Outcome = Pick<cri.IContainerStatus, 'started_at' | 'finished_at' | 'exit_c
 function outcome(container: ContainerRecord): Outcome {
   if (startFailed(container)) {
     // Never ran: all times are the creation's (as dockershim did), so that kubelet can order it.
-    return {
-      started_at: container.createdAt,
-      finished_at: container.createdAt,
-      // As containerd does; the Engine guesses 126 to 128 from the text.
-      exit_code: START_FAILED,
-      reason: 'StartError',
-      message: explainStartError(container.error),
-    };
+    const times = { started_at: container.createdAt, finished_at: container.createdAt };
+    const { exitCode, error, madeByOthers } = container;
+    if (madeByOthers && exitCode !== 0) {
+      // In cri-dockerd's words: a switch changes no status, and kubelet restarts by exit code where the pod says so.
+      return { ...times, exit_code: exitCode, reason: 'ContainerCannotRun', message: error };
+    }
+    // As containerd does; the Engine guesses 126 to 128 from the text.
+    return { ...times, exit_code: START_FAILED, reason: 'StartError', message: explainStartError(error) };
   }
   if (containerState(container) !== ContainerState.CONTAINER_EXITED) {
     return { started_at: container.startedAt, finished_at: Long.ZERO, exit_code: 0, reason: '', message: '' };

@@ -94,6 +94,7 @@ export function containerRecord(over: Partial<ContainerRecord> = {}): ContainerR
     user: undefined,
     logPath: '',
     spoolPath: '',
+    madeByOthers: false,
     logDriver: 'json-file',
     tty: false,
     stdin: false,

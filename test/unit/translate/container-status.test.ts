@@ -20,6 +20,7 @@ interface Row {
   readonly exitCode?: number;
   readonly oom?: boolean;
   readonly error?: string;
+  readonly others?: boolean;
   readonly expected: ContainerState;
   readonly reason?: string;
   /** Expected exit code where it is not the record's. */
@@ -52,6 +53,16 @@ const ROWS: Row[] = [
     error: 'no such file',
     expected: CONTAINER_EXITED,
     reason: 'StartError',
+    times: 'creation',
+  },
+  // As cri-dockerd has reported it.
+  {
+    state: 'created',
+    others: true,
+    exitCode: 127,
+    error: 'OCI runtime create failed: no such file',
+    expected: CONTAINER_EXITED,
+    reason: 'ContainerCannotRun',
     times: 'creation',
   },
   { state: 'running', started: true, expected: CONTAINER_RUNNING, times: 'started' },
@@ -117,6 +128,7 @@ describe('state machine', () => {
       exitCode = 0,
       oom = false,
       error = '',
+      others = false,
       expected,
       reason = '',
       code,
@@ -129,6 +141,7 @@ describe('state machine', () => {
         exitCode,
         oomKilled: oom,
         error,
+        madeByOthers: others,
       });
       expect(containerState(record)).toBe(expected);
       const status = toCriContainerStatus(record, undefined);

@@ -14,6 +14,7 @@ import type { PluginObserver } from './network/cni/plugin-chain';
 import type { PodNetwork } from './network/pod-network';
 import { SandboxCheckpoints } from './network/sandbox-checkpoints';
 import { Probes } from './server/container/probes';
+import { Teardowns } from './server/container/teardowns';
 import { endLeftCommands } from './server/exec/end-left-commands';
 import type { StartedCommands } from './server/exec/started-commands';
 import { createNodeStats } from './stats/create-node-stats';
@@ -59,6 +60,7 @@ export interface EngineSide {
   readonly stats: NodeStats;
   readonly kernelLog: KernelLog;
   readonly probes: Probes;
+  readonly teardowns: Teardowns;
   readonly containerSync: ContainerSync;
   readonly imageSync: ImageSync;
   readonly link: EngineLink;
@@ -128,7 +130,7 @@ export async function createEngineSide(
   });
   return {
     ...{ docker, localEngine, store, reservations, network, checkpoints, stats, kernelLog, probes },
-    ...{ containerSync, imageSync, link, lanes },
+    ...{ teardowns: new Teardowns(store), containerSync, imageSync, link, lanes },
   };
 }
 

@@ -121,7 +121,8 @@ export class GrpcServer {
         always: undefined,
         read: ({ signal }: CallContext) => link.whenSyncedOnce(signal),
         images: ({ signal }: CallContext) => link.whenImagesSyncedOnce(signal),
-        write: ({ signal }: CallContext) => link.whenReady(signal),
+        write: ({ signal }: CallContext) => link.whenConnected(signal),
+        make: ({ signal }: CallContext) => link.whenReady(signal),
       }[kind],
     };
   }

@@ -53,10 +53,10 @@ interface Method {
 /**
  * How a method is served. `always`: whatever the Engine does or ever did. `read`: from the store, once that has been
  * filled; an empty list before would tell kubelet that its pods are gone. `images`: the same for images, which are read
- * apart. `write`: needs a live Engine. The last three are UNAVAILABLE otherwise.
+ * apart. `write`: needs a live Engine; `make`: one that has also said what it is. All but `always` are UNAVAILABLE otherwise.
  */
 export interface Route<Request, Response> {
-  readonly kind: 'always' | 'read' | 'images' | 'write';
+  readonly kind: 'always' | 'read' | 'images' | 'write' | 'make';
   readonly handler: (services: Services, request: Request, context: CallContext) => Promise<Response>;
 }
 
@@ -91,6 +91,7 @@ const always = route('always');
 const read = route('read');
 const images = route('images');
 const write = route('write');
+const make = route('make');
 /** UNIMPLEMENTED: kubelet falls back or does without, as it does with runtimes that never had the call. */
 const unimplemented = (why: string): Route<unknown, never> =>
   always(() => Promise.reject(new RuntimeError('UNIMPLEMENTED', why)));
@@ -100,12 +101,12 @@ export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
   Status: always(status),
   RuntimeConfig: read(runtimeConfig),
   UpdateRuntimeConfig: always(updateRuntimeConfig),
-  RunPodSandbox: write(runPodSandbox),
+  RunPodSandbox: make(runPodSandbox),
   StopPodSandbox: write(stopPodSandbox),
   RemovePodSandbox: write(removePodSandbox),
   PodSandboxStatus: read(podSandboxStatus),
   ListPodSandbox: read(listPodSandbox),
-  CreateContainer: write(createContainer),
+  CreateContainer: make(createContainer),
   StartContainer: write(startContainer),
   StopContainer: write(stopContainer),
   RemoveContainer: write(removeContainer),
@@ -124,7 +125,7 @@ export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
   ListPodSandboxStats: read(listPodSandboxStats),
   ListMetricDescriptors: always(listMetricDescriptors),
   ListPodSandboxMetrics: read(listPodSandboxMetrics),
-  CheckpointContainer: write(checkpointContainer),
+  CheckpointContainer: make(checkpointContainer),
   CheckpointPod: unimplemented('Docker Engine cannot checkpoint a pod as a whole'),
   RestorePod: unimplemented('Docker Engine cannot restore a pod as a whole'),
 };
@@ -141,7 +142,7 @@ export const RUNTIME_STREAMS: StreamRoutes<RuntimeMethods> = {
 export const IMAGE_ROUTES: Routes<ImageMethods> = {
   ListImages: images(listImages),
   ImageStatus: images(imageStatus),
-  PullImage: write(pullImage),
+  PullImage: make(pullImage),
   RemoveImage: write(removeImage),
   ImageFsInfo: read(imageFsInfo),
 };

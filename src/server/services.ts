@@ -13,6 +13,7 @@ import type { StreamingServer } from '../streaming/server';
 import type { NodeRights } from '../system/node-rights';
 import type { UsedInodes } from '../system/used-inodes';
 import type { Probes } from './container/probes';
+import type { Teardowns } from './container/teardowns';
 import type { PodEvents } from './events/pod-events';
 import type { OutputBudget } from './exec/captured-output';
 import type { ContainerSessions } from './exec/container-sessions';
@@ -39,7 +40,7 @@ export interface Services {
   readonly imageSync: ImageSync;
   readonly link: Pick<
     EngineLink,
-    'state' | 'trouble' | 'whenReady' | 'whenSyncedOnce' | 'whenImagesSyncedOnce'
+    'state' | 'trouble' | 'whenReady' | 'whenConnected' | 'whenSyncedOnce' | 'whenImagesSyncedOnce'
   >;
   readonly network: PodNetwork;
   readonly checkpoints: Pick<SandboxCheckpoints, 'write'>;
@@ -49,6 +50,7 @@ export interface Services {
   readonly sandboxImage: SandboxImage;
   readonly imageAccounts: ImageAccounts;
   readonly probes: Probes;
+  readonly teardowns: Teardowns;
   readonly usedInodes: UsedInodes;
   readonly podEvents: PodEvents;
   readonly streaming: Pick<StreamingServer, 'execUrl' | 'attachUrl' | 'portForwardUrl'>;

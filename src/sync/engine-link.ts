@@ -69,6 +69,8 @@ export type LinkState = { readonly ready: true } | { readonly ready: false; read
 export class EngineLink {
   private current: LinkState = { ready: false, reason: 'Docker Engine has not answered yet' };
   private synced = false;
+  /** Events are followed and containers were read: all but what needs the facts can be done. */
+  private connected = false;
   private readonly facts: FactsReader;
   private readonly waiters = new Set<() => void>();
   private readonly stopped = sharedAbortController();
@@ -105,7 +107,15 @@ export class EngineLink {
     await this.running;
   }
 
-  /** @throws UNAVAILABLE with the reason when the Engine is not there within 2 s. */
+  /**
+   * For writes that need no facts: a pod can be stopped on an Engine that is slow to say what it is.
+   * @throws UNAVAILABLE with the reason when the Engine is not there within 2 s.
+   */
+  async whenConnected(signal?: AbortSignal): Promise<void> {
+    await this.when(() => this.connected, signal);
+  }
+
+  /** The same for writes that need to know what the Engine is. */
   async whenReady(signal?: AbortSignal): Promise<void> {
     await this.when(() => this.current.ready, signal);
   }
@@ -201,6 +211,7 @@ export class EngineLink {
       imageSync.requestResync(signal);
       const resynced = containerResync.run(true, signal).then(() => {
         this.synced = true;
+        this.connected = !signal.aborted;
         this.stepped();
       });
       const images = Promise.race([imageSync.whenListed(signal), pause(this.times.imagePatience, signal)]);
@@ -221,6 +232,7 @@ export class EngineLink {
       void diskUsage.run(signal);
       return await Promise.race([lost, this.heartbeat(signal)]);
     } finally {
+      this.connected = false;
       this.stopped.signal.removeEventListener('abort', onStop);
       controller.abort(unavailable('the connection to Docker Engine was lost'));
     }

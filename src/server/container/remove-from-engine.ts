@@ -9,3 +9,12 @@ export async function removeFromEngine(
   await sessions.hurryDuring(id, () => docker.removeContainer(id, { signal }));
   await containerSync.lock.run(id, () => containerSync.forget(id));
 }
+
+/** The same for a sandbox, whose end takes down its network in the Engine. */
+export async function removeSandboxFromEngine(
+  services: Pick<Services, 'docker' | 'containerSync' | 'teardowns'>,
+  id: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  await services.teardowns.run(() => removeFromEngine(services, id, signal), signal);
+}

@@ -1,5 +1,5 @@
 import type { cri, Decoded } from '../../proto';
-import { removeFromEngine } from '../container/remove-from-engine';
+import { removeSandboxFromEngine } from '../container/remove-from-engine';
 import { markStopping, removeContainersOf } from '../container/sandbox-containers';
 import { findSandbox } from '../lookup';
 import type { CallContext, Services } from '../services';
@@ -18,6 +18,6 @@ export async function removePodSandbox(
   await network.detach(sandbox.id, sandbox.pid);
   // What a create that had begun before the mark has made meanwhile.
   await removeContainersOf(services, sandbox.id, signal);
-  await removeFromEngine(services, sandbox.id, signal);
+  await removeSandboxFromEngine(services, sandbox.id, signal);
   return {};
 }

@@ -10,7 +10,7 @@ import { checkSandbox, toSandboxCreate, type CheckedSandbox } from '../../transl
 import { isReady } from '../../translate/sandbox-status';
 import { createInEngine } from '../container/create-in-engine';
 import { createOnce, type Creation } from '../container/create-once';
-import { removeFromEngine } from '../container/remove-from-engine';
+import { removeSandboxFromEngine } from '../container/remove-from-engine';
 import { loadSeccompOptions } from '../container/seccomp-profile';
 import { startInEngine } from '../container/start-in-engine';
 import { hasSecurityOption } from '../engine-facts';
@@ -57,7 +57,7 @@ async function adopt(
     );
   }
   await services.network.detach(holder.id, holder.pid);
-  await removeFromEngine(services, holder.id);
+  await removeSandboxFromEngine(services, holder.id);
   return undefined;
 }
 
@@ -133,7 +133,7 @@ async function create(
 /** Not with the call's signal: a cancelled call must clean up too. */
 async function discard(services: Services, id: string): Promise<void> {
   try {
-    await removeFromEngine(services, id);
+    await removeSandboxFromEngine(services, id);
   } catch (error) {
     // kubelet's GC finds it: the record says NOTREADY, also should the Engine come back and call it running.
     services.containerSync.neverReady(id);

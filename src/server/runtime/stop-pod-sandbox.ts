@@ -31,7 +31,9 @@ export async function stopPodSandbox(
   await stopContainersOf(services, sandbox.id, signal);
   const isHost = sandbox.namespaces.network === NamespaceMode.NODE;
   if (!isHost) await change(services, sandbox.id, { networkReady: false, ips: [] });
-  if (isRunning(sandbox) && (await stopInEngine(services, sandbox.id, PAUSE_GRACE_SECONDS, signal)))
+  if (!isRunning(sandbox)) return {};
+  const stop = (): Promise<boolean> => stopInEngine(services, sandbox.id, PAUSE_GRACE_SECONDS, signal);
+  if (await services.teardowns.run(stop, signal))
     await change(services, sandbox.id, { state: 'exited', pid: 0 });
   return {};
 }

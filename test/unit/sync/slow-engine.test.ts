@@ -32,6 +32,8 @@ describe('an Engine whose /info hangs', () => {
     expect(made.store.containers.size).toBe(1);
     expect(made.store.engineVersion).toBe('20.10.24');
     await until(() => JSON.stringify(made.link.state).includes('/info'));
+    // Pods can be stopped, but not made.
+    await made.link.whenConnected();
     expect(await rejectionOf(made.link.whenReady())).toMatch(/^UNAVAILABLE .*\/info/);
     expect(made.engine.count('info')).toBe(1);
     info.resolve();
@@ -45,6 +47,7 @@ describe('an Engine whose /info hangs', () => {
       const times = made.engine.count('listContainers');
       made.engine.stop();
       await until(() => !made.link.state.ready);
+      expect(await rejectionOf(made.link.whenConnected())).toMatch(/^UNAVAILABLE/);
       made.engine.start();
       await until(() => made.engine.count('listContainers') > times && made.link.state.ready);
     }

@@ -4,6 +4,7 @@ import { PodSandboxState } from '../../../../src/proto/enums';
 import { removePodSandbox } from '../../../../src/server/runtime/remove-pod-sandbox';
 import { startContainer } from '../../../../src/server/runtime/start-container';
 import { stopPodSandbox } from '../../../../src/server/runtime/stop-pod-sandbox';
+import { Teardowns } from '../../../../src/server/container/teardowns';
 import type { Services } from '../../../../src/server/services';
 import { Store } from '../../../../src/store/store';
 import { sandboxState } from '../../../../src/translate/sandbox-status';
@@ -30,6 +31,7 @@ function podWith(duringDetach: (services: Services) => Promise<void>) {
   const services = {
     store,
     logger: silentLogger,
+    teardowns: new Teardowns(store),
     docker: fakeDocker({
       startContainer: (id) => Promise.resolve(void calls.push(`start ${id}`)),
       stopContainer: (id) => {

@@ -1,0 +1,21 @@
+import { Semaphore } from '../../lib/semaphore';
+import type { Store } from '../../store/store';
+import { hasNetworkDeadlock } from '../../translate/engine-facts';
+
+/** The deadlock needs two sandboxes that end in the same instant: the fewer at once, the rarer. One would make a node's drain long. */
+const AT_ONCE = 4;
+
+/**
+ * Ends sandboxes a few at a time on Engines whose networks can deadlock when many end at once (docs/adr/0021); all at once
+ * on others. Only sandboxes count: the other containers of a pod have no network of their own.
+ */
+export class Teardowns {
+  private readonly turns = new Semaphore(AT_ONCE);
+
+  constructor(private readonly store: Pick<Store, 'engineVersion'>) {}
+
+  /** @param signal gives up the wait, not the work. */
+  async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return hasNetworkDeadlock(this.store.engineVersion ?? '') ? this.turns.run(work, signal) : work();
+  }
+}

@@ -1,0 +1,20 @@
+import { runtimeConfig } from '../../../../src/server/runtime/runtime-config';
+import type { Services } from '../../../../src/server/services';
+import { version } from '../../../../src/server/runtime/version';
+import { Store } from '../../../../src/store/store';
+import { thrownBy } from '../../support/errors';
+
+/** An Engine that has been listed, and has not answered /info yet. */
+function services(): Services {
+  const store = new Store();
+  store.engineVersion = '20.10.24';
+  return { store, link: { state: { ready: false, reason: 'no /info yet' } } } as unknown as Services;
+}
+
+it('RuntimeConfig waits for the facts: kubelet asks once, and would believe its own configuration', () => {
+  expect(thrownBy(() => runtimeConfig(services()))).toBe('UNAVAILABLE no /info yet');
+});
+
+it('Version needs none', async () => {
+  expect((await version(services())).runtime_version).toBe('20.10.24');
+});

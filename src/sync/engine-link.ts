@@ -25,6 +25,8 @@ export interface LinkTimes {
   readonly resync: number;
   /** How long a write waits for an Engine that is just coming back before it is refused as UNAVAILABLE. */
   readonly writePatience: number;
+  /** The same for an Engine that is connected and is slow to say what it is: kubelet would only come again later. */
+  readonly factsPatience: number;
   /** How long the first list of images may keep the node from being served: pods run without it. */
   readonly imagePatience: number;
 }
@@ -35,6 +37,7 @@ const TIMES: LinkTimes = {
   heartbeat: 10_000,
   resync: 60_000,
   writePatience: 2_000,
+  factsPatience: 15_000,
   imagePatience: 2_000,
 };
 
@@ -117,7 +120,10 @@ export class EngineLink {
 
   /** The same for writes that need to know what the Engine is. */
   async whenReady(signal?: AbortSignal): Promise<void> {
-    await this.when(() => this.current.ready, signal);
+    const { writePatience, factsPatience } = this.times;
+    await this.when(() => this.current.ready || this.connected, signal);
+    await this.when(() => this.current.ready || !this.connected, signal, factsPatience);
+    await this.when(() => this.current.ready, signal, writePatience);
   }
 
   /**
@@ -144,9 +150,13 @@ export class EngineLink {
     });
   }
 
-  private async when(condition: () => boolean, signal: AbortSignal | undefined): Promise<void> {
+  private async when(
+    condition: () => boolean,
+    signal: AbortSignal | undefined,
+    patienceMs = this.times.writePatience,
+  ): Promise<void> {
     if (condition()) return;
-    await withDeadline('Docker Engine', this.times.writePatience, signal, async (limit) => {
+    await withDeadline('Docker Engine', patienceMs, signal, async (limit) => {
       while (!condition()) await this.nextStep(limit);
     }).catch(() => {
       signal?.throwIfAborted();
@@ -233,6 +243,7 @@ export class EngineLink {
       return await Promise.race([lost, this.heartbeat(signal)]);
     } finally {
       this.connected = false;
+      this.stepped();
       this.stopped.signal.removeEventListener('abort', onStop);
       controller.abort(unavailable('the connection to Docker Engine was lost'));
     }

@@ -12,7 +12,7 @@ export async function removeFromEngine(
 
 /** The same for a sandbox, whose end takes down its network in the Engine. */
 export async function removeSandboxFromEngine(
-  services: Pick<Services, 'docker' | 'containerSync' | 'teardowns'>,
+  services: Parameters<typeof removeFromEngine>[0] & Pick<Services, 'teardowns'>,
   id: string,
   signal?: AbortSignal,
 ): Promise<void> {

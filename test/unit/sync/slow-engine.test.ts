@@ -9,7 +9,7 @@ import {
   type SyncRoom,
 } from './support/room';
 
-const QUICK = { reconnect: 2, writePatience: 30, probeTimeout: 200, imagePatience: 5 };
+const QUICK = { reconnect: 2, writePatience: 30, factsPatience: 30, probeTimeout: 200, imagePatience: 5 };
 const IMAGE = { Id: 'sha256:1', RepoTags: ['app:1'], RepoDigests: [], Size: 1 };
 let made: SyncRoom;
 

@@ -10,6 +10,7 @@ import { createContainerLogs } from './logs/create-container-logs';
 import { DaemonMetrics } from './metrics/daemon-metrics';
 import { Observability } from './observability';
 import type { CallReport } from './server/call';
+import { SpoolMode } from './server/container/spool-mode';
 import { PodEvents } from './server/events/pod-events';
 import { OutputBudget } from './server/exec/captured-output';
 import { ContainerSessions } from './server/exec/container-sessions';
@@ -114,6 +115,7 @@ export class Daemon {
     const handlerSettings = {
       spool: { maxSize: settings.containerLogMaxSize, maxFile: String(settings.containerLogMaxFiles) },
       oomFloor: rights.oomFloor,
+      ipv6: rights.ipv6,
       // Another machine's Engine has rights of its own.
       capabilities: localEngine ? rights.capabilities : undefined,
       localEngine,

@@ -6,6 +6,7 @@ import type { CheckedContainer } from './container-check';
 import { toEngineSecurity, type SecuritySurroundings } from './container-security';
 import { toEngineDevices } from './devices';
 import type { EngineContainerCreate } from './engine';
+import { explicitDefaults } from './engine-defaults';
 import type { EngineFeatures } from './engine-facts';
 import { toEngineMounts } from './engine-mounts';
 import { toIdentity, type ImageIdentity } from './identity';
@@ -52,6 +53,7 @@ export interface ContainerSurroundings extends SecuritySurroundings {
   /** What the Engine is to run: an image id where we know it. */
   readonly image: string;
   readonly cgroupDriver: string;
+  readonly cgroupVersion: string;
   readonly oomFloor: number;
   readonly selinux: boolean;
   readonly features: EngineFeatures;
@@ -94,6 +96,7 @@ export function toContainerCreate(
     Healthcheck: { Test: ['NONE'] },
     HostConfig: {
       ...containerNamespaces(checked.namespaces, sandbox.id, sandbox.namespaces.network),
+      ...explicitDefaults(context?.privileged ?? false, surroundings.cgroupVersion),
       ...toEngineResources(config.linux?.resources ?? null, 'config.linux.resources', surroundings.oomFloor),
       ...security,
       GroupAdd: user.groups.filter((group) => group !== user.gid).map(String),

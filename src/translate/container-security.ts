@@ -2,6 +2,7 @@ import type { cri, Decoded } from '../proto';
 import { apparmorOption } from './apparmor';
 import { toEngineCapabilities, type NodeCapabilities } from './capabilities';
 import type { EngineHostConfig } from './engine';
+import { noNewPrivileges } from './engine-defaults';
 import { selinuxOptions } from './selinux';
 
 type Context = Decoded<cri.ILinuxContainerSecurityContext>;
@@ -28,7 +29,7 @@ export function toEngineSecurity(
   seccomp: readonly string[],
 ): EngineHostConfig {
   // Without a context it is the Engine's defaults that count: its capabilities, its masked paths.
-  if (context === null) return { SecurityOpt: [...seccomp] };
+  if (context === null) return { SecurityOpt: [...seccomp, noNewPrivileges(false)] };
   const apparmor = apparmorOption(
     context.apparmor,
     context.apparmor_profile,
@@ -37,7 +38,7 @@ export function toEngineSecurity(
   );
   const options = [
     ...seccomp,
-    ...(context.no_new_privs ? ['no-new-privileges'] : []),
+    noNewPrivileges(context.no_new_privs),
     ...selinuxOptions(context.selinux_options, `${field}.selinux_options`),
   ];
   if (!context.privileged) {

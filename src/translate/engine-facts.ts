@@ -44,6 +44,7 @@ export function toFacts(version: EngineVersion, info: EngineInfo): EngineFacts {
     operatingSystem: info.OperatingSystem,
     kernelVersion: info.KernelVersion,
     experimental: info.ExperimentalBuild ?? false,
+    cgroupVersion: info.CgroupVersion ?? '1',
   };
 }
 

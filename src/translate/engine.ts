@@ -109,6 +109,9 @@ export interface EngineHostConfig extends EngineResources {
   RestartPolicy?: { Name: string };
   LogConfig?: { Type: string; Config: Record<string, string> };
   ShmSize?: number;
+  Init?: boolean;
+  UsernsMode?: string;
+  CgroupnsMode?: string;
 }
 
 /** Body of `POST /containers/create`. */

@@ -22,8 +22,15 @@ export interface PublishedPort {
   readonly hostIp: string;
 }
 
-/** CRI port mappings → published ports. host_port 0 publishes nothing, never a random port. */
-export function toEnginePorts(mappings: readonly Decoded<cri.IPortMapping>[], field: string): EnginePorts {
+/**
+ * CRI port mappings → published ports. host_port 0 publishes nothing, never a random port.
+ * @param everyAddress what a mapping without `host_ip` is bound to.
+ */
+export function toEnginePorts(
+  mappings: readonly Decoded<cri.IPortMapping>[],
+  field: string,
+  everyAddress: readonly string[],
+): EnginePorts {
   const ports: EnginePorts = { ExposedPorts: {}, PortBindings: {} };
   for (const [index, mapping] of mappings.entries()) {
     const at = `${field}[${index}]`;
@@ -38,7 +45,9 @@ export function toEnginePorts(mappings: readonly Decoded<cri.IPortMapping>[], fi
     checkPort(mapping.container_port, `${at}.container_port`, 1);
     const key = `${mapping.container_port}/${PROTOCOL_NAMES[mapping.protocol]}`;
     ports.ExposedPorts[key] = {};
-    (ports.PortBindings[key] ??= []).push({ HostIp: mapping.host_ip, HostPort: String(mapping.host_port) });
+    const addresses = mapping.host_ip === '' ? everyAddress : [mapping.host_ip];
+    const bindings = addresses.map((HostIp) => ({ HostIp, HostPort: String(mapping.host_port) }));
+    (ports.PortBindings[key] ??= []).push(...bindings);
   }
   return ports;
 }

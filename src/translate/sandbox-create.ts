@@ -4,6 +4,7 @@ import { NamespaceMode } from '../proto/enums';
 import type { NamespaceModes, SandboxMetadata } from '../store/records';
 import { toEngineCgroupParent } from './cgroup-parent';
 import type { EngineContainerCreate } from './engine';
+import { everyAddress, explicitDefaults, noNewPrivileges, SHM_BYTES } from './engine-defaults';
 import { encodeLabels, EXTRA_LABEL, sandboxOwnLabels, type LabelKeys } from './labels';
 import { POD_NAMESPACES, sandboxNamespaces, toNamespaceModes } from './namespaces';
 import type { PodDns } from './pod-to-attach';
@@ -38,6 +39,9 @@ export interface SandboxSurroundings extends KnownRuntimes {
   /** Engine network of pods with their own network. */
   readonly networkMode: string;
   readonly cgroupDriver: string;
+  readonly cgroupVersion: string;
+  /** Whether the node has IPv6. */
+  readonly ipv6: boolean;
   readonly oomFloor: number;
   readonly apparmor: boolean;
 }
@@ -70,7 +74,7 @@ export function checkSandbox(config: Config | null, runtimeHandler: string): Che
   boundedMap(checked.labels, 'config.labels');
   boundedMap(checked.annotations, 'config.annotations');
   boundedMap(checked.linux?.sysctls ?? {}, 'config.linux.sysctls');
-  toEnginePorts(checked.port_mappings, 'config.port_mappings');
+  toEnginePorts(checked.port_mappings, 'config.port_mappings', []);
   if (checked.windows !== null) throw unsupported('config.windows', 'this is a Linux node');
   return {
     config: checked,
@@ -118,7 +122,10 @@ export function toSandboxCreate(
     ...encoded.keys,
   };
   const { user, groups } = toSandboxUser(context, field);
-  const ports = hostNetwork ? undefined : toEnginePorts(config.port_mappings, 'config.port_mappings');
+  const addresses = everyAddress(surroundings.networkMode, surroundings.ipv6);
+  const ports = hostNetwork
+    ? undefined
+    : toEnginePorts(config.port_mappings, 'config.port_mappings', addresses);
   const handler = toEngineRuntime(checked.runtimeHandler, surroundings, 'runtime_handler');
   return {
     Image: surroundings.image,
@@ -129,6 +136,8 @@ export function toSandboxCreate(
     Healthcheck: { Test: ['NONE'] },
     HostConfig: {
       ...sandboxNamespaces(namespaces, surroundings.networkMode),
+      ...explicitDefaults(context?.privileged ?? false, surroundings.cgroupVersion),
+      ShmSize: SHM_BYTES,
       ...(ports === undefined ? {} : { PortBindings: ports.PortBindings }),
       ...(handler === undefined ? {} : { Runtime: handler }),
       CgroupParent: toEngineCgroupParent(cgroupParent, surroundings.cgroupDriver),
@@ -136,7 +145,7 @@ export function toSandboxCreate(
       ReadonlyRootfs: context?.readonly_rootfs ?? false,
       GroupAdd: groups,
       SecurityOpt: [
-        'no-new-privileges',
+        noNewPrivileges(true),
         ...seccompOptions,
         ...apparmorOption(context?.apparmor ?? null, '', `${field}.apparmor`, surroundings.apparmor),
         ...selinuxOptions(context?.selinux_options ?? null, `${field}.selinux_options`),

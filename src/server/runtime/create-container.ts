@@ -127,6 +127,7 @@ async function create(
       image: image.id,
       imageIdentity: { user: image.user, accounts: await services.imageAccounts.of(image.id, signal) },
       cgroupDriver: store.engine?.cgroupDriver ?? '',
+      cgroupVersion: store.engine?.cgroupVersion ?? '',
       oomFloor: settings.oomFloor,
       apparmor: hasSecurityOption(store, 'apparmor'),
       capabilities,

@@ -99,6 +99,8 @@ async function create(
       image: await sandboxImage.ensure(signal),
       networkMode: network.networkMode,
       cgroupDriver: store.engine?.cgroupDriver ?? '',
+      cgroupVersion: store.engine?.cgroupVersion ?? '',
+      ipv6: settings.ipv6,
       oomFloor: settings.oomFloor,
       apparmor: hasSecurityOption(store, 'apparmor'),
       runtimes: store.engine?.runtimes ?? [],

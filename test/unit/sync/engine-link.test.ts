@@ -61,6 +61,7 @@ describe('connecting', () => {
       operatingSystem: 'Debian GNU/Linux 12 (bookworm)',
       kernelVersion: '6.1.0',
       experimental: false,
+      cgroupVersion: '1',
     });
   });
 

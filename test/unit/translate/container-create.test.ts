@@ -15,6 +15,7 @@ const NODE_FACTS: ContainerSurroundings = {
   image: 'sha256:abc',
   imageIdentity: { user: '', accounts: { users: [{ name: 'root', uid: 0, gid: 0 }], groups: [] } },
   cgroupDriver: 'systemd',
+  cgroupVersion: '2',
   oomFloor: -1000,
   apparmor: true,
   capabilities: undefined,
@@ -104,6 +105,9 @@ describe('toContainerCreate', () => {
         NetworkMode: 'container:s1',
         IpcMode: 'container:s1',
         PidMode: '',
+        Init: false,
+        UsernsMode: 'host',
+        CgroupnsMode: 'private',
         CpuShares: 102,
         CpuPeriod: 100_000,
         CpuQuota: 20_000,
@@ -170,7 +174,7 @@ describe('toContainerCreate', () => {
         NetworkMode: 'container:s1',
         IpcMode: 'container:s1',
         PidMode: 'container:s1',
-        SecurityOpt: [],
+        SecurityOpt: ['no-new-privileges=false'],
         Mounts: [],
         Devices: [],
       },
@@ -218,12 +222,12 @@ describe('toContainerCreate', () => {
     {
       desc: 'AppArmor, the old way',
       given: context({ apparmor_profile: 'localhost/mine' }),
-      expected: { SecurityOpt: ['apparmor=mine'] },
+      expected: { SecurityOpt: ['no-new-privileges=false', 'apparmor=mine'] },
     },
     {
       desc: 'SELinux',
       given: context({ selinux_options: { type: 't' } }),
-      expected: { SecurityOpt: ['label=type:t'] },
+      expected: { SecurityOpt: ['no-new-privileges=false', 'label=type:t'] },
     },
   ])('security: $desc', ({ given, expected }) => expect(create(given).HostConfig).toMatchObject(expected));
 
@@ -232,6 +236,7 @@ describe('toContainerCreate', () => {
     expect(host.SecurityOpt).toEqual(['seccomp=unconfined', 'no-new-privileges']);
     expect(create(MINIMAL, { seccomp: ['seccomp=unconfined'] }).HostConfig.SecurityOpt).toEqual([
       'seccomp=unconfined',
+      'no-new-privileges=false',
     ]);
   });
 

@@ -320,6 +320,7 @@ describe('createdContainer', () => {
         {
           image: image.id,
           cgroupDriver: random.pick(['systemd', 'cgroupfs']),
+          cgroupVersion: random.pick(['1', '2']),
           oomFloor: random.pick([0, -1000]),
           apparmor: true,
           imageIdentity: { user: '', accounts: { users: [{ name: 'root', uid: 0, gid: 0 }], groups: [] } },

@@ -11,7 +11,7 @@ function translate(given: Given | null, capabilities?: readonly string[], apparm
 
 describe('toEngineSecurity', () => {
   it("leaves the Engine's defaults alone without a context", () => {
-    expect(translate(null)).toEqual({ SecurityOpt: ['seccomp=x'] });
+    expect(translate(null)).toEqual({ SecurityOpt: ['seccomp=x', 'no-new-privileges=false'] });
   });
 
   it('sends empty lists of paths: they unmask', () => {
@@ -20,7 +20,10 @@ describe('toEngineSecurity', () => {
 
   it("is the Engine's own privileged where the node has everything", () => {
     const host = translate({ privileged: true });
-    expect(host).toMatchObject({ Privileged: true, SecurityOpt: ['seccomp=x', 'label=disable'] });
+    expect(host).toMatchObject({
+      Privileged: true,
+      SecurityOpt: ['seccomp=x', 'no-new-privileges=false', 'label=disable'],
+    });
     expect(host).not.toHaveProperty('CapAdd');
     // The Engine unmasks by itself, and refuses to be told which paths.
     expect(host).not.toHaveProperty('MaskedPaths');
@@ -35,7 +38,7 @@ describe('toEngineSecurity', () => {
       ReadonlyPaths: [],
       Devices: [{ PathOnHost: '/dev/kvm', PathInContainer: '/dev/kvm', CgroupPermissions: 'rwm' }],
       DeviceCgroupRules: ['a *:* rwm'],
-      SecurityOpt: ['seccomp=x', 'apparmor=unconfined', 'label=disable'],
+      SecurityOpt: ['seccomp=x', 'no-new-privileges=false', 'apparmor=unconfined', 'label=disable'],
     });
   });
 
@@ -47,6 +50,7 @@ describe('toEngineSecurity', () => {
     };
     expect(translate(given, undefined, true).SecurityOpt).toEqual([
       'seccomp=x',
+      'no-new-privileges=false',
       'label=type:spc_t',
       'apparmor=mine',
     ]);

@@ -8,6 +8,7 @@ const ports = (...given: Given[]) =>
   toEnginePorts(
     given.map((port) => decoded('PortMapping', port)),
     'p',
+    ['0.0.0.0', '::'],
   );
 
 describe('toEnginePorts', () => {
@@ -17,7 +18,12 @@ describe('toEnginePorts', () => {
     {
       desc: 'TCP',
       given: [{ container_port: 80, host_port: 8080 }],
-      bindings: { '80/tcp': [{ HostIp: '', HostPort: '8080' }] },
+      bindings: {
+        '80/tcp': [
+          { HostIp: '0.0.0.0', HostPort: '8080' },
+          { HostIp: '::', HostPort: '8080' },
+        ],
+      },
     },
     {
       desc: 'UDP on one address',
@@ -27,7 +33,12 @@ describe('toEnginePorts', () => {
     {
       desc: 'SCTP',
       given: [{ protocol: Protocol.SCTP, container_port: 9, host_port: 65_535 }],
-      bindings: { '9/sctp': [{ HostIp: '', HostPort: '65535' }] },
+      bindings: {
+        '9/sctp': [
+          { HostIp: '0.0.0.0', HostPort: '65535' },
+          { HostIp: '::', HostPort: '65535' },
+        ],
+      },
     },
     {
       desc: 'one port on two addresses',

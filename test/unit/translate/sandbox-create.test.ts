@@ -21,6 +21,8 @@ const NODE_FACTS: SandboxSurroundings = {
   image: 'registry.k8s.io/pause:3.10',
   networkMode: 'bridge',
   cgroupDriver: 'systemd',
+  cgroupVersion: '2',
+  ipv6: true,
   oomFloor: -1000,
   apparmor: true,
   runtimes: ['kata', 'runc'],
@@ -86,7 +88,16 @@ describe('toSandboxCreate', () => {
       HostConfig: {
         NetworkMode: 'bridge',
         IpcMode: 'shareable',
-        PortBindings: { '80/tcp': [{ HostIp: '', HostPort: '8080' }] },
+        Init: false,
+        UsernsMode: 'host',
+        CgroupnsMode: 'private',
+        ShmSize: 67_108_864,
+        PortBindings: {
+          '80/tcp': [
+            { HostIp: '0.0.0.0', HostPort: '8080' },
+            { HostIp: '::', HostPort: '8080' },
+          ],
+        },
         CgroupParent: 'kubepods-burstable-pod1.slice',
         Sysctls: { 'net.ipv4.ip_unprivileged_port_start': '0' },
         ReadonlyRootfs: true,
@@ -122,6 +133,10 @@ describe('toSandboxCreate', () => {
       HostConfig: {
         NetworkMode: 'bridge',
         IpcMode: 'shareable',
+        Init: false,
+        UsernsMode: 'host',
+        CgroupnsMode: 'private',
+        ShmSize: 67_108_864,
         PortBindings: {},
         CgroupParent: '',
         Sysctls: {},

@@ -12,6 +12,8 @@ import type { Message } from './samples';
 const SURROUNDINGS = {
   image: 'sha256:abc',
   cgroupDriver: 'cgroupfs',
+  cgroupVersion: '2',
+  ipv6: true,
   oomFloor: -1000,
   apparmor: true,
   capabilities: undefined,

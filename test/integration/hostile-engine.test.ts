@@ -1,0 +1,127 @@
+import { ContainerState } from '../../src/proto/enums';
+import { TestDaemon } from './support/daemon';
+import { engineGet, startPrivateEngine, type PrivateEngine } from './support/engine';
+import {
+  containerConfig,
+  containerStatus,
+  createContainer,
+  FOREVER,
+  podConfig,
+  readLogText,
+  runPod,
+  sandboxStatus,
+  startedContainer,
+  untilExited,
+} from './support/pods';
+
+/** Defaults of dockerd that contradict CRI, as flags; daemon.json has the same keys. */
+const HOSTILE = [
+  '--init',
+  '--no-new-privileges',
+  ...['--default-shm-size', '8m'],
+  ...['--ip', '127.0.0.1'],
+  ...['--default-ipc-mode', 'private'],
+  ...['--log-driver', 'json-file'],
+  ...['--log-opt', 'mode=non-blocking', '--log-opt', 'max-buffer-size=4m'],
+  ...['--log-opt', 'max-size=10k', '--log-opt', 'max-file=9', '--log-opt', 'compress=true'],
+  ...['--log-opt', 'labels=app', '--log-opt', 'env=COLOUR', '--log-opt', 'tag={{.Name}}'],
+];
+const HOST_PORT = 23_480;
+
+let engine: PrivateEngine;
+let test: TestDaemon;
+let pod: string;
+
+beforeAll(async () => {
+  engine = await startPrivateEngine('hostile', { dockerd: HOSTILE });
+  test = await TestDaemon.start({ dockerHost: engine.dockerHost });
+  pod = await runPod(
+    test,
+    podConfig(test, { port_mappings: [{ container_port: 80, host_port: HOST_PORT }] }),
+  );
+}, 120_000);
+
+afterAll(async () => {
+  try {
+    await test.stop();
+  } finally {
+    await engine.destroy();
+  }
+}, 120_000);
+
+async function output(script: string, more = {}): Promise<string> {
+  const id = await startedContainer(
+    test,
+    pod,
+    containerConfig(`c${Date.now()}`, script, {
+      labels: { app: 'hostile' },
+      envs: [{ key: 'COLOUR', value: Buffer.from('red') }],
+      ...more,
+    }),
+  );
+  await untilExited(test, id);
+  return readLogText((await containerStatus(test, id)).log_path);
+}
+
+describe('an Engine whose configuration contradicts CRI', () => {
+  it('runs pods and containers all the same, and keeps every line of theirs', async () => {
+    const lines = Array.from({ length: 3_000 }, (_, at) => `line ${at}`);
+    const text = await output('i=0; while [ $i -lt 3000 ]; do echo "line $i"; i=$((i+1)); done');
+    expect(text.split('\n').slice(0, -1)).toEqual(lines);
+  });
+
+  it('has the container’s own process as PID 1, in the pause container too', async () => {
+    expect(await output("tr '\\0' ' ' </proc/1/cmdline", pidOf('CONTAINER'))).toMatch(/^\/bin\/sh -c/);
+    const { HostConfig } = (await engineGet(engine.dockerHost, `/containers/${pod}/json`)) as {
+      HostConfig: { Init: boolean };
+    };
+    expect(HostConfig.Init).toBe(false);
+  });
+
+  it.each([
+    { wanted: false, seen: '0' },
+    { wanted: true, seen: '1' },
+  ])('no_new_privs $wanted is what the process has', async ({ wanted, seen }) => {
+    const linux = { security_context: { no_new_privs: wanted } };
+    expect(await output('grep NoNewPrivs /proc/self/status', { linux })).toBe(`NoNewPrivs:\t${seen}\n`);
+  });
+
+  it('a privileged container is not held back by the Engine’s no-new-privileges', async () => {
+    const privileged = await runPod(
+      test,
+      podConfig(test, { linux: { security_context: { privileged: true } } }),
+    );
+    const linux = { security_context: { privileged: true } };
+    const id = await createContainer(test, privileged, containerConfig('main', FOREVER, { linux }));
+    await test.client.call('StartContainer', { container_id: id });
+    const { stdout } = await test.client.call('ExecSync', {
+      container_id: id,
+      cmd: ['grep', 'NoNewPrivs', '/proc/1/status'],
+      timeout: 10,
+    });
+    expect(Buffer.from(stdout).toString()).toBe('NoNewPrivs:\t0\n');
+  });
+
+  it('/dev/shm has the size that Kubernetes’ pods have', async () => {
+    expect(await output("df -k /dev/shm | awk 'NR==2 {print $2}'")).toBe('65536\n');
+  });
+
+  it('a host port is bound to every address', async () => {
+    const { NetworkSettings } = (await engineGet(engine.dockerHost, `/containers/${pod}/json`)) as {
+      NetworkSettings: { Ports: Record<string, { HostIp: string; HostPort: string }[]> };
+    };
+    const bound = NetworkSettings.Ports['80/tcp'] ?? [];
+    expect(bound).toContainEqual({ HostIp: '0.0.0.0', HostPort: String(HOST_PORT) });
+    expect(bound.map(({ HostIp }) => HostIp)).not.toContain('127.0.0.1');
+  });
+
+  it('keeps the states that CRI reports', async () => {
+    const id = await startedContainer(test, pod, containerConfig('running', FOREVER));
+    expect((await containerStatus(test, id)).state).toBe(ContainerState.CONTAINER_RUNNING);
+    expect((await sandboxStatus(test, pod)).network?.ip).toMatch(/^\d+\./);
+  });
+});
+
+function pidOf(mode: 'CONTAINER'): object {
+  return { linux: { security_context: { namespace_options: { pid: mode === 'CONTAINER' ? 1 : 0 } } } };
+}

@@ -137,6 +137,7 @@ export class Daemon {
         outputBudget: new OutputBudget(),
         usedInodes: new UsedInodes(),
         imageAccounts: new ImageAccounts(docker, probes),
+        spoolMode: new SpoolMode(logger),
         settings: handlerSettings,
       },
       {

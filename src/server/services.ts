@@ -14,6 +14,7 @@ import type { NodeRights } from '../system/node-rights';
 import type { UsedInodes } from '../system/used-inodes';
 import type { Probes } from './container/probes';
 import type { Teardowns } from './container/teardowns';
+import type { SpoolMode } from './container/spool-mode';
 import type { PodEvents } from './events/pod-events';
 import type { OutputBudget } from './exec/captured-output';
 import type { ContainerSessions } from './exec/container-sessions';
@@ -51,6 +52,7 @@ export interface Services {
   readonly imageAccounts: ImageAccounts;
   readonly probes: Probes;
   readonly teardowns: Teardowns;
+  readonly spoolMode: SpoolMode;
   readonly usedInodes: UsedInodes;
   readonly podEvents: PodEvents;
   readonly streaming: Pick<StreamingServer, 'execUrl' | 'attachUrl' | 'portForwardUrl'>;

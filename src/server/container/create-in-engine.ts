@@ -11,13 +11,18 @@ import type { Services } from '../services';
  * @returns its id.
  */
 export async function createInEngine(
-  { docker, containerSync, logger }: Pick<Services, 'docker' | 'containerSync' | 'logger'>,
+  {
+    docker,
+    containerSync,
+    logger,
+    spoolMode,
+  }: Pick<Services, 'docker' | 'containerSync' | 'logger' | 'spoolMode'>,
   name: string,
   body: EngineContainerCreate,
   signal: AbortSignal,
 ): Promise<string> {
   try {
-    return await docker.createContainer(name, body, { signal });
+    return await spoolMode.create(body, (sent) => docker.createContainer(name, sent, { signal }));
   } catch (error) {
     if (!(error instanceof EngineError)) {
       containerSync.discover(name).catch((failure: unknown) => {

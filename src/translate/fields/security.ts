@@ -48,7 +48,7 @@ export const LINUX_CONTAINER_SECURITY_CONTEXT: FieldsOf<cri.ILinuxContainerSecur
       '`User` always as `uid:gid`, with which the Engine adds none of the image’s groups; Merge: they are in `GroupAdd`',
     except: 'an unknown number',
   },
-  no_new_privs: { becomes: '`SecurityOpt` `no-new-privileges`' },
+  no_new_privs: { becomes: '`SecurityOpt` `no-new-privileges`, also when it is false' },
   masked_paths: { becomes: '`MaskedPaths`; an empty list masks nothing, nor does a privileged container' },
   readonly_paths: {
     becomes: '`ReadonlyPaths`; an empty list protects nothing, nor does a privileged container',

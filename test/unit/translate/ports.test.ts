@@ -4,12 +4,15 @@ import { codeAndField } from '../support/errors';
 import { decoded, unknownEnum } from '../support/wire';
 
 type Given = Parameters<typeof decoded<'PortMapping'>>[1];
-const ports = (...given: Given[]) =>
-  toEnginePorts(
+const ports = (...given: Given[]) => published(['0.0.0.0', '::'], given);
+
+function published(everyAddress: readonly string[], given: readonly Given[]) {
+  return toEnginePorts(
     given.map((port) => decoded('PortMapping', port)),
     'p',
-    ['0.0.0.0', '::'],
+    everyAddress,
   );
+}
 
 describe('toEnginePorts', () => {
   it.each<{ desc: string; given: Given[]; bindings: object }>([
@@ -77,10 +80,14 @@ describe('toEnginePorts', () => {
 
 describe('fromEnginePorts', () => {
   it('reads back what was published', () => {
-    const { PortBindings } = ports(
-      { container_port: 80, host_port: 8080 },
-      { container_port: 80, host_port: 8081, host_ip: '10.0.0.1' },
-      { protocol: Protocol.UDP, container_port: 53, host_port: 53, host_ip: '::1' },
+    // Pods of CNI, whose ports are read back, have what was asked for.
+    const { PortBindings } = published(
+      [''],
+      [
+        { container_port: 80, host_port: 8080 },
+        { container_port: 80, host_port: 8081, host_ip: '10.0.0.1' },
+        { protocol: Protocol.UDP, container_port: 53, host_port: 53, host_ip: '::1' },
+      ],
     );
     expect(fromEnginePorts(PortBindings)).toEqual([
       { hostPort: 8080, containerPort: 80, protocol: 'tcp', hostIp: '' },

@@ -5,6 +5,7 @@ import { removePodSandbox } from '../../../../src/server/runtime/remove-pod-sand
 import { startContainer } from '../../../../src/server/runtime/start-container';
 import { stopPodSandbox } from '../../../../src/server/runtime/stop-pod-sandbox';
 import { Teardowns } from '../../../../src/server/container/teardowns';
+import { ContainerSessions } from '../../../../src/server/exec/container-sessions';
 import type { Services } from '../../../../src/server/services';
 import { Store } from '../../../../src/store/store';
 import { sandboxState } from '../../../../src/translate/sandbox-status';
@@ -30,6 +31,7 @@ function podWith(duringDetach: (services: Services) => Promise<void>) {
   };
   const services = {
     store,
+    sessions: new ContainerSessions(),
     logger: silentLogger,
     teardowns: new Teardowns(store),
     docker: fakeDocker({

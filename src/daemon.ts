@@ -35,6 +35,8 @@ export const STOP_MS = 10_000;
 /** What tests and metrics look at or put in the way. */
 export interface DaemonHooks extends EngineSideHooks {
   readonly onCall?: (report: CallReport) => void;
+  /** Lines of our own log that nobody read. */
+  readonly droppedLogLines?: () => number;
   /** Where the build has put the image of our own pause container, for code that was not built. */
   readonly pauseTar?: string;
 }
@@ -151,6 +153,7 @@ export class Daemon {
     );
     const observability = new Observability(settings, {
       ...{ metrics, store, link, lanes, logs, stats, podEvents, streaming, logger },
+      droppedLogLines: hooks.droppedLogLines ?? (() => 0),
     });
     return new Daemon(engineSide, { server, streaming, dialers, observability }, logs, logger);
   }

@@ -5,7 +5,8 @@ import { resolveSettings } from '../config/options';
 import { Daemon } from '../daemon';
 import { DockerodeClient } from '../docker/dockerode-client';
 import { failedPrecondition } from '../lib/errors';
-import { createStderrLogger } from '../lib/logger';
+import { standardError } from '../lib/log-output';
+import { createLineLogger } from '../lib/logger';
 import { CriClient } from '../server/client/cri-client';
 import { TYPE_LABEL } from '../translate/labels';
 import { runDemoPod } from './demo-pod';
@@ -56,7 +57,7 @@ async function withTemporary(options: DemoOptions, directory: string): Promise<v
     'dockershim-root-directory': join(directory, 'dockershim'),
     'network-plugin': 'no-op',
   };
-  const daemon = await Daemon.create(resolveSettings(given, {}), createStderrLogger('error'));
+  const daemon = await Daemon.create(resolveSettings(given, {}), createLineLogger('error', standardError()));
   try {
     await runAt(await daemon.start(), options, directory);
   } finally {

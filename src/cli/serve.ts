@@ -5,6 +5,7 @@ import { announceStop } from '../lib/claim-directory';
 import { waitAtMost } from '../lib/deadline';
 import { messageOf } from '../lib/errors';
 import { createLateLogger } from '../lib/late-logger';
+import { standardError, type LogOutput } from '../lib/log-output';
 import type { Logger } from '../lib/logger';
 import { untilReleased } from '../lib/released-directory';
 import type { ContainerLogs } from '../logs/container-logs';
@@ -13,7 +14,7 @@ import { createContainerLogs } from '../logs/create-container-logs';
 /** What a stop may take; the daemon's own limit is below it. */
 const STOP_MS = 11_000;
 
-/** For what is still to be written when a start that hangs is given up. */
+/** How long the end waits for a reader of the last lines. */
 const LAST_LINES_MS = 1_000;
 
 /**
@@ -33,8 +34,9 @@ export async function serve(given: Given): Promise<void> {
     stateDir: logDirectory,
     logger: late.logger,
   });
-  const { createStderrLogger } = await import('../lib/logger.js');
-  const logger = createStderrLogger(settings.logLevel);
+  const { createLineLogger } = await import('../lib/logger.js');
+  const output = standardError();
+  const logger = createLineLogger(settings.logLevel, output);
   late.attach(logger);
   surviveBugs(logger);
   for (const { name, why } of ignoredOptions(given, process.env)) {
@@ -45,7 +47,10 @@ export async function serve(given: Given): Promise<void> {
     for (const directory of claimed) announceStop(directory);
     void nextSignal().then(() => process.exit(1));
   });
-  const starting = startDaemon(settings, logger, logs);
+  const starting = startDaemon(settings, logger, logs, output).catch(async (error: unknown) => {
+    await output.flush(LAST_LINES_MS);
+    throw error;
+  });
   await Promise.race([starting, stopping]);
   await stopping;
   // A start that hangs must not keep us from stopping.
@@ -54,17 +59,23 @@ export async function serve(given: Given): Promise<void> {
     throw error;
   });
   await daemon.stop();
+  await output.flush(LAST_LINES_MS);
   // A thread in a file call that does not return would hold up any other end for ever.
   if (logs.problem !== undefined) process.kill(process.pid, 'SIGKILL');
   // Nothing that is left behind may keep the process alive.
   process.exit(0);
 }
 
-async function startDaemon(settings: Settings, logger: Logger, logs: ContainerLogs): Promise<Daemon> {
+async function startDaemon(
+  settings: Settings,
+  logger: Logger,
+  logs: ContainerLogs,
+  output: LogOutput,
+): Promise<Daemon> {
   let daemon: Daemon | undefined;
   try {
     const loaded = await import('../daemon.js');
-    daemon = await loaded.Daemon.create(settings, logger, {}, logs);
+    daemon = await loaded.Daemon.create(settings, logger, { droppedLogLines: () => output.dropped }, logs);
     await daemon.start();
     return daemon;
   } catch (error) {
@@ -82,6 +93,9 @@ function surviveBugs(logger: Logger): void {
   };
   process.on('uncaughtException', report('Uncaught exception'));
   process.on('unhandledRejection', report('Unhandled rejection'));
+  // Node's own listener prints past the logger.
+  process.removeAllListeners('warning');
+  process.on('warning', (warning) => logger.warn('Node.js warns', { error: messageOf(warning) }));
 }
 
 async function nextSignal(): Promise<NodeJS.Signals> {

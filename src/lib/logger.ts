@@ -1,4 +1,6 @@
+import { Writable } from 'node:stream';
 import { createLogger, format, transports } from 'winston';
+import type { LogOutput } from './log-output';
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace';
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -19,16 +21,33 @@ export interface Logger {
   with(fields: LogFields): Logger;
 }
 
-/** One JSON object a line on stderr; the journal or the container runtime adds host and unit. */
-export function createStderrLogger(level: LogLevel): Logger {
+/** One JSON object a line; the journal or the container runtime adds host and unit. */
+export function createLineLogger(level: LogLevel, output: LogOutput): Logger {
   const levels = Object.fromEntries(LOG_LEVELS.map((name, index) => [name, index]));
   const sink = createLogger({
     levels,
     level,
     format: format.combine(format.timestamp(), format.json()),
-    transports: [new transports.Console({ stderrLevels: [...LOG_LEVELS] })],
+    transports: [new transports.Stream({ stream: intoOutput(output) })],
   });
-  return facade((name, message, fields) => sink.log(name, message, fields), level, {});
+  const write: Write = (name, message, fields) => {
+    const lines = output.takeLost();
+    if (lines > 0)
+      sink.log('warn', 'Log lines were dropped: nobody read them, or the disk was full', { lines });
+    sink.log(name, message, fields);
+  };
+  return facade(write, level, {});
+}
+
+/** Never makes winston wait. */
+function intoOutput(output: LogOutput): Writable {
+  return new Writable({
+    decodeStrings: false,
+    write: (line: string, _encoding, done) => {
+      output.write(line);
+      done();
+    },
+  });
 }
 
 /** For tests and for one-shot commands. */

@@ -119,6 +119,10 @@ export function createMetrics() {
       'Times that a log stood still because of a file system error.',
     ),
     logsHung: gauge('dockbridge_logs_hung', '1 while the file system of a log does not answer.'),
+    ownLogDropped: counter(
+      'dockbridge_own_log_lines_dropped_total',
+      "Lines of dockbridge's own log that were dropped, because nobody read them or the disk was full.",
+    ),
     streamingSessions: gauge(
       'dockbridge_streaming_sessions',
       'Sessions of exec, attach and port-forward that are open.',

@@ -45,6 +45,7 @@ export interface MetricSources {
     };
   };
   readonly streaming: { readonly sessionCount: number };
+  readonly droppedLogLines: () => number;
 }
 
 const STATE_NAMES = new Map(
@@ -73,6 +74,7 @@ export async function sampleSources(metrics: Metrics, sources: MetricSources): P
   metrics.eventConsumers.set(consumers);
   metrics.eventBacklog.set(backlog);
   metrics.streamingSessions.set(streaming.sessionCount);
+  setTotal(metrics.ownLogDropped, sources.droppedLogLines());
   await sampleLogs(metrics, sources);
 }
 

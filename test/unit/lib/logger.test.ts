@@ -1,28 +1,24 @@
-import { createStderrLogger, LOG_LEVELS, silentLogger, type LogLevel } from '../../../src/lib/logger';
+import { LogOutput } from '../../../src/lib/log-output';
+import {
+  createLineLogger,
+  LOG_LEVELS,
+  silentLogger,
+  type Logger,
+  type LogLevel,
+} from '../../../src/lib/logger';
 
-/** What a logger of that level writes; winston's console transport writes through `console._stderr`. */
-function linesOf(level: LogLevel, log: (logger: ReturnType<typeof createStderrLogger>) => void): object[] {
+/** What a logger of that level writes. */
+function linesOf(level: LogLevel, log: (logger: Logger) => void): object[] {
   const written: string[] = [];
-  const { _stderr: stderr } = console as unknown as { _stderr?: NodeJS.WriteStream };
-  const spies = [process.stderr, ...(stderr === undefined ? [] : [stderr])].map((stream) =>
-    jest.spyOn(stream, 'write').mockImplementation((text) => {
-      written.push(String(text));
-      return true;
-    }),
-  );
-  const stdout = jest.spyOn(process.stdout, 'write').mockImplementation(() => {
-    throw new Error('stdout belongs to commands, not to the log');
+  const output = new LogOutput((text, done) => {
+    written.push(...text.trimEnd().split('\n'));
+    done(undefined);
   });
-  const fallback = jest.spyOn(console, 'error').mockImplementation((text) => void written.push(`${text}\n`));
-  try {
-    log(createStderrLogger(level));
-  } finally {
-    for (const spy of [...spies, stdout, fallback]) spy.mockRestore();
-  }
+  log(createLineLogger(level, output));
   return written.map((line) => JSON.parse(line) as object);
 }
 
-const logAll = (logger: ReturnType<typeof createStderrLogger>) => {
+const logAll = (logger: Logger) => {
   logger.error('e');
   logger.warn('w');
   logger.info('i');
@@ -72,5 +68,26 @@ describe('logger', () => {
     });
     expect(text).not.toHaveBeenCalled();
     expect(fields).not.toHaveBeenCalled();
+  });
+
+  it('says how many lines were lost once they get through again', () => {
+    const ends: ((error?: Error) => void)[] = [];
+    const written: string[] = [];
+    const output = new LogOutput((text, done) => {
+      written.push(text);
+      ends.push(done);
+    });
+    const logger = createLineLogger('info', output);
+    logger.info('lost');
+    ends[0]?.(new Error('write EPIPE'));
+    expect(output.dropped).toBe(1);
+    logger.info('read');
+    ends[1]?.();
+    expect(written.map((text) => text.replace(/.*"message":"([^"]*)".*/, '$1').trim())).toEqual([
+      'lost',
+      'Log lines were dropped: nobody read them, or the disk was full',
+      'read',
+    ]);
+    expect(written[1]).toContain('"lines":1');
   });
 });

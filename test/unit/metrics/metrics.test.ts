@@ -15,6 +15,7 @@ function sources(more: Partial<MetricSources> = {}): MetricSources {
     logs: { stats: () => Promise.resolve(LOGS) },
     podEvents: { stats: { published: 8, consumers: 1, cutOff: 2, backlog: 3 } },
     streaming: { sessionCount: 5 },
+    droppedLogLines: () => 6,
     ...more,
   };
 }

@@ -1,0 +1,121 @@
+import { constants, fstatSync, open, write } from 'node:fs';
+
+/** Characters that may wait for a reader: seconds of a daemon that is in trouble. */
+const MOST_WAITING = 1024 * 1024;
+
+/** Takes text, and tells when it is written. */
+export type WriteText = (text: string, done: (error: Error | null | undefined) => void) => void;
+
+/**
+ * Where log lines go. A reader that is slow, stalled or dead never holds anybody up, nor does a full disk: lines wait, up
+ * to a limit, and after that they are dropped and counted.
+ */
+export class LogOutput {
+  private waiting: string[] = [];
+  private waitingLength = 0;
+  private busy = false;
+  private lost = 0;
+  private unreported = 0;
+  private readonly idle = new Set<() => void>();
+
+  constructor(
+    private readonly writeText: WriteText,
+    private readonly mostWaiting = MOST_WAITING,
+  ) {}
+
+  /** Lines lost so far. */
+  get dropped(): number {
+    return this.lost;
+  }
+
+  /** Returns at once. */
+  write(line: string): void {
+    if (this.waitingLength + line.length > this.mostWaiting) {
+      this.drop(1);
+      return;
+    }
+    this.waiting.push(line);
+    this.waitingLength += line.length;
+    this.pump();
+  }
+
+  /** How many lines were lost since the last call, once lines get through again; 0 before. */
+  takeLost(): number {
+    if (this.busy) return 0;
+    const lost = this.unreported;
+    this.unreported = 0;
+    return lost;
+  }
+
+  /** Resolves when all is written, or cannot be, and after `ms` at the latest. */
+  async flush(ms: number): Promise<void> {
+    if (!this.busy) return;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        this.idle.delete(end);
+        resolve();
+      };
+      const timer = setTimeout(end, ms);
+      this.idle.add(end);
+    });
+  }
+
+  private pump(): void {
+    if (this.busy) return;
+    if (this.waiting.length === 0) {
+      for (const tell of this.idle) tell();
+      return;
+    }
+    const lines = this.waiting;
+    this.waiting = [];
+    this.waitingLength = 0;
+    this.busy = true;
+    this.writeText(lines.join(''), (error) => {
+      this.busy = false;
+      if (error !== null && error !== undefined) this.drop(lines.length);
+      this.pump();
+    });
+  }
+
+  private drop(lines: number): void {
+    this.lost += lines;
+    this.unreported += lines;
+  }
+}
+
+/**
+ * Standard error, whatever it is. Node writes to pipes and sockets without blocking; to files and terminals it does not,
+ * so these are written to by a thread, and terminals without waiting for one that was stopped (Ctrl-S).
+ */
+export function standardError(): LogOutput {
+  const { stderr } = process;
+  // Each write hears of its own failure; without a listener a dead reader would be an uncaught exception.
+  stderr.on('error', () => undefined);
+  const kind = fstatSync(2);
+  if (kind.isFIFO() || kind.isSocket()) return new LogOutput((text, done) => stderr.write(text, done));
+  return new LogOutput(toDescriptor());
+}
+
+function toDescriptor(): WriteText {
+  let descriptor: number | undefined;
+  return (text, done) => {
+    if (descriptor !== undefined) {
+      writeAll(descriptor, Buffer.from(text), done);
+      return;
+    }
+    // A description of our own: what is set on it is not set for those who share ours.
+    const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK | constants.O_NOCTTY;
+    open('/proc/self/fd/2', flags, (error, opened) => {
+      descriptor = error === null ? opened : 2;
+      writeAll(descriptor, Buffer.from(text), done);
+    });
+  };
+}
+
+function writeAll(descriptor: number, bytes: Buffer, done: Parameters<WriteText>[1]): void {
+  write(descriptor, bytes, 0, bytes.length, null, (error, written) => {
+    if (error !== null || written >= bytes.length) done(error);
+    else writeAll(descriptor, bytes.subarray(written), done);
+  });
+}

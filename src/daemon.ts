@@ -73,7 +73,9 @@ export class Daemon {
     given?: ContainerLogs,
   ): Promise<Daemon> {
     // Another one's plugins and handles would be taken for those of an earlier run of ours.
-    claimDirectory(settings.runDir, 'run-dir', 0o750);
+    const trouble = claimDirectory(settings.runDir, 'run-dir', 0o750);
+    if (trouble !== '')
+      logger.warn('The run directory cannot be written to', { directory: settings.runDir, error: trouble });
     if (given !== undefined) return Daemon.construct(settings, logger, hooks, given);
     const { containerLogs: mode, stateDir } = settings;
     const logs = createContainerLogs({ mode, stateDir: join(stateDir, 'logs'), logger });

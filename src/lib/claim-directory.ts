@@ -1,6 +1,8 @@
 import * as fs from 'node:fs';
-import { join } from 'node:path';
-import { failedPrecondition, messageOf } from './errors';
+import { dirname, join } from 'node:path';
+import { isDiskTrouble } from './disk-trouble';
+import { errnoOf, failedPrecondition, messageOf } from './errors';
+import { processNameSync } from './process-name';
 
 const FILE = 'owner';
 const STOPPING = ' stopping';
@@ -10,28 +12,44 @@ const STOPPING = ' stopping';
  * process by boot, pid and start time. Synchronous: it comes first at start.
  * @param option that gives the directory.
  * @param mode of the directory, which is made when missing.
+ * @returns '', or why it could not be written down that the directory is ours: a full or read-only disk is no reason to
+ * leave the node without its runtime, which may be what frees the disk.
  * @throws FAILED_PRECONDITION
  */
-export function claimDirectory(directory: string, option: string, mode: number): void {
-  const change = (work: () => void): void => {
-    try {
-      work();
-    } catch (error) {
-      throw failedPrecondition(`${directory} (--${option}) cannot be used: ${messageOf(error)}`);
-    }
-  };
-  change(() => fs.mkdirSync(directory, { recursive: true, mode }));
+export function claimDirectory(directory: string, option: string, mode: number): string {
   const path = join(directory, FILE);
+  try {
+    makeDirectory(directory, mode);
+    refuseIfOwned(path, directory, option);
+    write(path, processNameSync(process.pid) ?? '');
+    return '';
+  } catch (error) {
+    if (isDiskTrouble(error)) return messageOf(error);
+    if (error instanceof Error && !('syscall' in error)) throw error;
+    throw failedPrecondition(`${directory} (--${option}) cannot be used: ${messageOf(error)}`);
+  }
+}
+
+/** As mkdir's `recursive`, which says ENOENT of a read-only disk. */
+function makeDirectory(directory: string, mode: number): void {
+  try {
+    fs.mkdirSync(directory, { mode });
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'EEXIST') return;
+    if (errno !== 'ENOENT' || dirname(directory) === directory) throw error;
+    makeDirectory(dirname(directory), mode);
+    fs.mkdirSync(directory, { mode });
+  }
+}
+
+function refuseIfOwned(path: string, directory: string, option: string): void {
   if (claimOf(directory) !== 'none') {
     const [pid] = readText(path).split(' ');
     throw failedPrecondition(
       `another dockbridge, process ${pid}, uses ${directory}: stop it first, or give --${option}`,
     );
   }
-  change(() => {
-    fs.writeFileSync(`${path}.tmp`, nameOf(String(process.pid)) ?? '', { mode: 0o600 });
-    fs.renameSync(`${path}.tmp`, path);
-  });
 }
 
 /** Whether another daemon that lives has the directory, and whether it has said that it is about to leave. */
@@ -39,7 +57,7 @@ export function claimOf(directory: string): 'none' | 'claimed' | 'stopping' {
   const text = readText(join(directory, FILE));
   const owner = text.replace(STOPPING, '');
   const [pid = ''] = owner.split(' ');
-  if (Number(pid) === process.pid || !/^\d+$/.test(pid) || nameOf(pid) !== owner) return 'none';
+  if (Number(pid) === process.pid || !/^\d+$/.test(pid) || processNameSync(pid) !== owner) return 'none';
   return owner === text ? 'claimed' : 'stopping';
 }
 
@@ -52,17 +70,25 @@ export function announceStop(directory: string): void {
   }
 }
 
-/**
- * What no other process is ever called: pids are reused, and start times (in clock ticks since the boot) are after
- * another boot. Undefined when no such process runs.
- */
-function nameOf(pid: string): string | undefined {
-  const stat = readText(`/proc/${pid}/stat`);
-  // The second field is the command, which may hold blanks and parentheses.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const started = fields[19];
-  if (started === undefined || fields[0] === 'Z') return undefined;
-  return `${pid} ${started} ${readText('/proc/sys/kernel/random/boot_id').trim()}`;
+/** Whole or not at all, and nothing half written stays. */
+function write(path: string, text: string): void {
+  const draft = `${path}.tmp`;
+  try {
+    fs.writeFileSync(draft, text, { mode: 0o600 });
+    fs.renameSync(draft, path);
+  } catch (error) {
+    discard(draft);
+    throw error;
+  }
+}
+
+/** What is wrong with the disk was said already. */
+function discard(draft: string): void {
+  try {
+    fs.rmSync(draft, { force: true });
+  } catch {
+    // It never came to be.
+  }
 }
 
 function readText(path: string): string {

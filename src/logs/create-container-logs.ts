@@ -23,7 +23,9 @@ export interface ContainerLogsOptions {
 export function createContainerLogs({ mode, stateDir, logger }: ContainerLogsOptions): ContainerLogs {
   if (mode === 'link') return new LinkedLogs(logger);
   // Two would write and cut the same logs.
-  claimDirectory(stateDir, 'state-dir', 0o700);
+  const trouble = claimDirectory(stateDir, 'state-dir', 0o700);
+  if (trouble !== '')
+    logger.warn('The state directory cannot be written to', { directory: stateDir, error: trouble });
   const kind = extname(__filename);
   if (kind !== '.ts') {
     return new WorkerLogs({ stateDir, logger, entry: join(__dirname, `worker-entry${kind}`) });

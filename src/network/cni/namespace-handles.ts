@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { isInContainer } from '../../lib/cgroup/members';
 import { mapLimited } from '../../lib/concurrency';
+import { isDiskTrouble } from '../../lib/disk-trouble';
 import { failedPrecondition } from '../../lib/errors';
 import { listDirectory } from '../../lib/list-directory';
 
@@ -73,7 +74,10 @@ export class NamespaceHandles {
     const path = this.pathOf(sandboxId);
     // One on top of another, if a daemon died in between.
     while (await isNamespace(path)) await run('umount', ['-l', path], { timeout: MOUNT_TIMEOUT_MS });
-    await rm(path, { force: true });
+    // On a disk that takes no change the empty file stays, until the next start finds it among the handles.
+    await rm(path, { force: true }).catch((error: unknown) => {
+      if (!isDiskTrouble(error)) throw error;
+    });
   }
 
   /** Sandboxes in whose namespaces processes live, whatever the Engine says of them: one look through /proc. */

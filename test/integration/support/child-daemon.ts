@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CriClient } from '../../../src/server/client/cri-client';
-import { Command } from './command';
+import { Command, type Line } from './command';
 import { sharedDockerHost } from './engine';
 
 /** A daemon as operators run it, `node dist/main.js serve`, to be killed at will. Needs `make build`. */
@@ -41,6 +41,10 @@ export class ChildDaemon {
 
   get logDirectory(): string {
     return join(this.directory, 'logs');
+  }
+
+  get log(): readonly Line[] {
+    return this.command.log;
   }
 
   get pid(): number {

@@ -19,7 +19,7 @@ describe('claimDirectory', () => {
     fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[19] ?? '';
   const owned = (text: string): void => fs.writeFileSync(join(directory, 'owner'), text);
   const owner = (): string => fs.readFileSync(join(directory, 'owner'), 'utf8');
-  const claim = (of = directory): void => claimDirectory(of, 'some-dir', 0o700);
+  const claim = (of = directory): string => claimDirectory(of, 'some-dir', 0o700);
 
   it('makes the directory, and lets its owner come again', () => {
     const state = join(directory, 'a/b');

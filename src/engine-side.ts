@@ -11,6 +11,7 @@ import type { DaemonMetrics } from './metrics/daemon-metrics';
 import { choosePodNetwork } from './network/choose';
 import { NamespaceHandles } from './network/cni/namespace-handles';
 import type { PluginObserver } from './network/cni/plugin-chain';
+import { RunningPlugins } from './network/cni/running-plugins';
 import type { PodNetwork } from './network/pod-network';
 import { SandboxCheckpoints } from './network/sandbox-checkpoints';
 import { Probes } from './server/container/probes';
@@ -165,6 +166,7 @@ async function createNetwork(
     binDirs: settings.cniBinDir,
     cacheDir: settings.cniCacheDir,
     handles: new NamespaceHandles(join(settings.runDir, 'netns')),
+    running: new RunningPlugins(join(settings.runDir, 'plugins'), logger),
     timeoutMs: settings.cniTimeout || DEFAULT_CNI_TIMEOUT_MS,
     observe,
     logger,

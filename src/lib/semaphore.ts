@@ -4,8 +4,9 @@ import { abortable } from './abortable';
 export class Semaphore {
   private free: number;
   private readonly waiting: (() => void)[] = [];
+  private readonly waitingForAll: (() => void)[] = [];
 
-  constructor(limit: number) {
+  constructor(private readonly limit: number) {
     this.free = limit;
   }
 
@@ -20,10 +21,39 @@ export class Semaphore {
     }
   }
 
+  /** Runs `work` at a moment when nothing else runs, and keeps everything else waiting meanwhile; never first in line. */
+  async runAlone<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    if (this.free < this.limit) {
+      let enter!: () => void;
+      const turn = new Promise<void>((resolve) => (enter = resolve));
+      this.waitingForAll.push(enter);
+      await abortable(turn, signal).catch((error: unknown) => {
+        const place = this.waitingForAll.indexOf(enter);
+        if (place >= 0) this.waitingForAll.splice(place, 1);
+        else this.leaveAll();
+        throw error;
+      });
+    } else this.free = 0;
+    try {
+      return await work();
+    } finally {
+      this.leaveAll();
+    }
+  }
+
+  private leaveAll(): void {
+    for (let turn = 0; turn < this.limit; turn++) this.leave();
+  }
+
   private leave(): void {
     const next = this.waiting.shift();
-    if (next === undefined) this.free++;
-    else next();
+    if (next !== undefined) next();
+    else if (++this.free === this.limit) {
+      const alone = this.waitingForAll.shift();
+      if (alone === undefined) return;
+      this.free = 0;
+      alone();
+    }
   }
 
   private async wait(signal: AbortSignal | undefined): Promise<void> {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,6 +39,8 @@ function names(directory: string): string[] {
 
 describe.each(Object.entries(TROUBLES))('a daemon whose directory is %s', (_, trouble) => {
   it.each(['--state-dir', '--run-dir'])('serves all the same (%s)', async (option) => {
+    // As a daemon that ran before left it.
+    mkdirSync(join(place, 'dir/logs'), { recursive: true });
     trouble();
     const daemon = await ChildDaemon.start([option, join(place, 'dir')]);
     try {

@@ -1,8 +1,7 @@
-import { abortable } from '../../lib/abortable';
 import { coalesce } from '../../lib/coalesce';
 import { failedPrecondition, internal, messageOf } from '../../lib/errors';
 import { allSettled } from '../../lib/concurrency';
-import { sharedAbortController } from '../../lib/deadline';
+import { sharedAbortController, withDeadline } from '../../lib/deadline';
 import { KeyedLock } from '../../lib/keyed-lock';
 import type { Logger } from '../../lib/logger';
 import { Semaphore } from '../../lib/semaphore';
@@ -17,14 +16,16 @@ import { parseNetworkList, wantsCapability } from './network-config';
 import { addressesOfProcess, isLoopbackUp } from './namespace-addresses';
 import type { PodNamespaces } from './namespace-handles';
 import { NodeNetwork } from './node-network';
-import { outliveOrphans } from './orphaned-plugins';
 import { PluginChain, type PluginObserver } from './plugin-chain';
 import { cniArgs, configOf, IF_NAME, ipsOf, isOfPodNetwork, podEntry } from './pod-entry';
 import { podIps, resultOf } from './result';
 import { ResultCache, type CachedAttachment } from './result-cache';
+import type { RunningPlugins } from './running-plugins';
 
 /** Pods whose plugins run at a time: they queue for iptables' and IPAM's locks anyway. */
 const CONCURRENT_PODS = 16;
+/** Pods wait meanwhile. */
+const GC_MS = 30_000;
 const NOT_ATTACHED: PodNetworkState = { ready: false, ips: [] };
 /** Up on most Engines already; elsewhere by the plugin that everybody installs. */
 const LOOPBACK = parseNetworkList(
@@ -41,6 +42,7 @@ export interface CniOptions {
   readonly binDirs: readonly string[];
   readonly cacheDir: string;
   readonly handles: PodNamespaces;
+  readonly running: RunningPlugins;
   /** Of one plugin's run. */
   readonly timeoutMs: number;
   readonly observe?: PluginObserver;
@@ -66,13 +68,14 @@ export class CniNetwork implements PodNetwork {
   private held = new Set<string>();
   /** Pods of this network that the cache does not know: what the Engine and the kernel say of them. */
   private readonly unfiled = new Map<string, UnfiledPod>();
-  private orphansGone: Promise<void> = Promise.resolve();
-  /** No plugin runs for a pod before this. */
+  /** Pods that the cache knew at the start; those that came later live. */
+  private loaded: ReadonlySet<string> = new Set();
+  private orphansGone: Promise<boolean> = Promise.resolve(true);
   private tidy: Promise<void> = Promise.resolve();
 
   private constructor(private readonly options: CniOptions) {
     const { confDir, binDirs, cacheDir, timeoutMs, logger } = options;
-    this.chain = new PluginChain(binDirs, timeoutMs, options.observe);
+    this.chain = new PluginChain(binDirs, timeoutMs, options.observe, options.running);
     this.node = new NodeNetwork({ confDir, binDirs, chain: this.chain, logger });
     this.cache = new ResultCache(cacheDir);
     this.handles = options.handles;
@@ -84,14 +87,9 @@ export class CniNetwork implements PodNetwork {
     const network = new CniNetwork(options);
     await network.cache.load();
     network.held = new Set(await network.handles.list());
-    network.orphansGone = outliveOrphans(
-      (netns) => network.handles.owns(netns),
-      options.logger,
-      network.stopped.signal,
-    ).catch((error: unknown) => {
-      options.logger.warn('Plugins of an earlier run could not be looked for', { error: messageOf(error) });
-    });
-    network.tidy = network.orphansGone;
+    network.loaded = new Set(network.cache.values().map(({ containerId }) => containerId));
+    await options.running.load();
+    network.orphansGone = options.running.settle(network.stopped.signal);
     if (forNewPods) await network.node.start();
     return network;
   }
@@ -182,19 +180,36 @@ export class CniNetwork implements PodNetwork {
     this.tidy = this.collect(existing);
   }
 
+  /** Alone, so that no address is taken while plugins look for those that nobody has. */
   private async collect(existing: ReadonlySet<string>): Promise<void> {
-    await this.orphansGone;
-    const config = this.node.lastConfig;
-    if (config === undefined) return;
-    const valid = this.cache
-      .values()
-      .filter(({ networkName, containerId }) => networkName === config.name && existing.has(containerId))
-      .map(({ containerId, ifName }) => ({ containerID: containerId, ifname: ifName }));
+    const { logger } = this.options;
+    if (!(await this.orphansGone)) {
+      logger.warn('No garbage of CNI plugins is collected: one of an earlier run is still at work');
+      return;
+    }
     const { signal } = this.stopped;
-    await this.chain.gc(config, valid, signal).catch((error: unknown) => {
-      if (!signal.aborted)
-        this.options.logger.warn('CNI plugins could not collect garbage', { error: messageOf(error) });
-    });
+    await this.slots
+      .runAlone(async () => {
+        const config = this.node.lastConfig;
+        if (config === undefined) return;
+        const valid = this.cache
+          .values()
+          .filter((entry) => entry.networkName === config.name && this.isValid(entry, existing))
+          .map(({ containerId, ifName }) => ({ containerID: containerId, ifname: ifName }));
+        await withDeadline('The garbage collection of CNI plugins', GC_MS, signal, (limit) =>
+          this.chain.gc(config, valid, limit),
+        );
+      }, signal)
+      .catch((error: unknown) => {
+        if (!signal.aborted)
+          logger.warn('CNI plugins could not collect garbage', { error: messageOf(error) });
+      });
+  }
+
+  /** All that is not ours is somebody's: only what we know to be gone is garbage. */
+  private isValid(entry: CachedAttachment, existing: ReadonlySet<string>): boolean {
+    const { containerId } = entry;
+    return existing.has(containerId) || !this.loaded.has(containerId) || !this.isOurs(entry);
   }
 
   /** Its address must not go to another pod while a process uses it: then this is tried again until none does. */
@@ -212,8 +227,14 @@ export class CniNetwork implements PodNetwork {
   }
 
   private async exclusively<T>(id: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    await abortable(this.tidy, signal);
-    return this.lock.run(id, () => this.slots.run(work, signal), signal);
+    return this.lock.run(
+      id,
+      async () => {
+        await this.options.running.whenQuiet(id, signal);
+        return this.slots.run(work, signal);
+      },
+      signal,
+    );
   }
 
   private async attachLocked(id: string, pid: number, pod: PodToAttach, signal?: AbortSignal): Promise<void> {

@@ -7,11 +7,14 @@ import { parseObject, type JsonObject } from './json';
 import type { NetworkConfig, PluginConfig } from './network-config';
 import { CniPluginError, garbageAnswer } from './plugin-error';
 import { convertResult, type CniResult } from './result';
-import { runPlugin } from './run-plugin';
+import { runPlugin, type PluginRun } from './run-plugin';
+import type { RunningPlugins } from './running-plugins';
 import { isAtLeast, NEWEST_VERSION, UNNAMED_VERSION } from './versions';
 
 /** Codes with which a plugin says that it does not know VERSION: it is of the first version then. */
 const INCOMPATIBLE_VERSION = 1;
+
+const POD_COMMANDS: readonly string[] = ['ADD', 'CHECK', 'DEL'];
 
 /** One finished run of a plugin, good or bad, for metrics. */
 export interface PluginReport {
@@ -34,6 +37,7 @@ export class PluginChain {
     /** Of one plugin's run. */
     private readonly timeoutMs: number,
     private readonly observe: PluginObserver = () => undefined,
+    private readonly running: Pick<RunningPlugins, 'begin'> | undefined = undefined,
   ) {}
 
   /** @returns the last plugin's result, in the configuration's version. */
@@ -151,10 +155,18 @@ export class PluginChain {
       stdin,
       timeoutMs: this.timeoutMs,
       signal,
+      // What works on no pod crosses with nothing.
+      onStarted: this.noting(plugin, command, variables.CNI_CONTAINERID),
     });
     return run.finally(() => {
       this.observe({ plugin, command, seconds: Number(process.hrtime.bigint() - started) / 1e9 });
     });
+  }
+
+  private noting(plugin: string, command: string, sandboxId: string | undefined): PluginRun['onStarted'] {
+    const { running } = this;
+    if (running === undefined || sandboxId === undefined || !POD_COMMANDS.includes(command)) return undefined;
+    return (pid) => running.begin(pid, { sandboxId, plugin, command });
   }
 
   private async find(plugin: string, command: string): Promise<string> {

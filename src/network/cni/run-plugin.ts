@@ -9,6 +9,7 @@ const MAX_STDOUT_BYTES = 1024 * 1024;
 const MAX_STDERR_BYTES = 64 * 1024;
 /** After SIGKILL the kernel may still have to end a system call. */
 const KILL_WAIT_MS = 5_000;
+const GIVEN_UP = 'given up';
 /** A binary that is just being written cannot be run yet. */
 const BUSY_RETRIES = 10;
 const BUSY_RETRY_MS = 100;
@@ -23,6 +24,11 @@ export interface PluginRun {
   readonly timeoutMs: number;
   /** Ends the plugin, as the timeout does. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Told its pid before it is given its input, which plugins read before all else. What it returns is told the end:
+   * `false` when it did not end although it was killed.
+   */
+  readonly onStarted?: ((pid: number) => Promise<(ended: boolean) => Promise<void>>) | undefined;
 }
 
 /**
@@ -67,7 +73,7 @@ async function runOnce(run: PluginRun): Promise<string> {
   const stop = (why: Error): void => {
     stopped ??= why;
     killGroup(child);
-    killTimer ??= setTimeout(() => giveUp('SIGKILL'), KILL_WAIT_MS);
+    killTimer ??= setTimeout(() => giveUp(GIVEN_UP), KILL_WAIT_MS);
   };
   const fail = (why: string): CniPluginError =>
     new CniPluginError('UNKNOWN', plugin, command, `CNI plugin "${plugin}" ${why} on ${command}`);
@@ -91,9 +97,14 @@ async function runOnce(run: PluginRun): Promise<string> {
   );
   // One that does not read its input closes the pipe early.
   child.stdin.on('error', () => undefined);
-  child.stdin.end(run.stdin);
+  const end = ended(child);
+  let hasEnded = false;
+  let onEnded: ((ended: boolean) => Promise<void>) | undefined;
   try {
-    const exit = await Promise.race([ended(child), givenUp]);
+    if (child.pid !== undefined) onEnded = await run.onStarted?.(child.pid);
+    child.stdin.end(run.stdin);
+    const exit = await Promise.race([end, givenUp]);
+    hasEnded = exit !== GIVEN_UP;
     if (stopped !== undefined) throw stopped;
     if (exit !== '0')
       throw failedRun({ plugin, command, exit: describe(exit), stdout: stdout(), stderr: stderr() });
@@ -102,15 +113,19 @@ async function runOnce(run: PluginRun): Promise<string> {
     clearTimeout(timer);
     clearTimeout(killTimer);
     run.signal?.removeEventListener('abort', onAbort);
+    await onEnded?.(hasEnded);
   }
 }
 
 /** Resolves with exit code or signal once the output is complete; rejects when the process could not be started. */
 async function ended(child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
+  const end = new Promise<string>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => resolve(signal ?? String(code)));
   });
+  // It may fail before anybody waits for it.
+  end.catch(() => undefined);
+  return end;
 }
 
 function killGroup(child: ChildProcess): void {

@@ -39,4 +39,46 @@ describe('Semaphore', () => {
     expect(await next).toBe('in');
     expect(await semaphore.run(() => Promise.resolve('again'))).toBe('again');
   });
+
+  it('alone: when all have ended, with all others waiting', async () => {
+    const semaphore = new Semaphore(2);
+    const [first, alone] = [gate(), gate()];
+    const entered: string[] = [];
+    const enter =
+      (name: string, until: Promise<void> = Promise.resolve()) =>
+      async () => {
+        entered.push(name);
+        await until;
+      };
+    const work = [
+      semaphore.run(enter('first', first.promise)),
+      semaphore.runAlone(enter('alone', alone.promise)),
+      semaphore.run(enter('second')),
+    ];
+    await settle();
+    // It is nobody's turn that keeps others waiting.
+    expect(entered).toEqual(['first', 'second']);
+    first.resolve();
+    await settle();
+    work.push(semaphore.run(enter('third')), semaphore.run(enter('fourth')));
+    await settle();
+    expect(entered).toEqual(['first', 'second', 'alone']);
+    alone.resolve();
+    await Promise.all(work);
+    await semaphore.runAlone(enter('again'));
+    expect(entered).toEqual(['first', 'second', 'alone', 'third', 'fourth', 'again']);
+  });
+
+  it('alone: nothing waits for one that gave up', async () => {
+    const semaphore = new Semaphore(1);
+    const first = gate();
+    const holder = semaphore.run(() => first.promise);
+    const controller = new AbortController();
+    const quitter = semaphore.runAlone(() => Promise.reject(new Error('must not run')), controller.signal);
+    controller.abort(new Error('gave up'));
+    await expect(quitter).rejects.toThrow('gave up');
+    first.resolve();
+    await holder;
+    expect(await semaphore.run(() => Promise.resolve('in'))).toBe('in');
+  });
 });

@@ -1,5 +1,4 @@
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CniNetwork } from '../../../src/network/cni/cni-network';
@@ -402,21 +401,28 @@ describe("A pod of another runtime's", () => {
   });
 });
 
-describe('A caller that has gone', () => {
-  it('does not wait for plugins of an earlier run', async () => {
-    const env = { ...process.env, CNI_NETNS: '/handles/earlier' };
-    const orphan = spawn('sleep', ['1000'], { env });
-    try {
-      await reopen();
-      const gone = new AbortController();
-      const adding = network.attach(sandbox('c1'), pod(), gone.signal);
-      gone.abort(new Error('cancelled'));
-      await expect(adding).rejects.toThrow('cancelled');
-      // Not after 10 s, when it is killed.
-      expect(orphan.signalCode).toBeNull();
-    } finally {
-      orphan.kill('SIGKILL');
-    }
+describe('Plugins of an earlier run', () => {
+  it('keep their own pod waiting, and no other', async () => {
+    await node.plugin(
+      'one',
+      `[ "$CNI_CONTAINERID$CNI_COMMAND" = c1ADD ] && touch $log.hangs && exec sleep 1000`,
+    );
+    const adding = network.attach(sandbox('c1'), pod());
+    adding.catch(() => undefined);
+    await until(() => existsSync(join(node.root, 'calls.hangs')), 'a plugin at work');
+    // As after a kill -9: nobody waits for the plugin any more, but it works on.
+    node.patience = { patience: 60_000 };
+    await node.plugin('one', answer(RESULT));
+    const next = await node.open();
+    await next.attach(sandbox('c2'), pod({ name: 'other' }));
+    const gone = new AbortController();
+    const waiting = next.attach(sandbox('c1'), pod(), gone.signal);
+    gone.abort(new Error('cancelled'));
+    await expect(waiting).rejects.toThrow('cancelled');
+    await next.close();
+    for (const name of readdirSync(join(node.root, 'plugins')))
+      process.kill(Number(name.split('-')[0]), 'SIGKILL');
+    await expect(adding).rejects.toThrow();
   });
 });
 

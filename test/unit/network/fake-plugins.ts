@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
 import { CniNetwork } from '../../../src/network/cni/cni-network';
+import { RunningPlugins, type RunningPluginsTimes } from '../../../src/network/cni/running-plugins';
 import type { Attachment } from '../../../src/network/cni/attachment';
 import type { PodNamespaces } from '../../../src/network/cni/namespace-handles';
 
@@ -74,12 +75,16 @@ ${script}
     return (await this.calls()).map(({ command, plugin }) => `${command} ${plugin}`);
   }
 
+  /** How long plugins of an earlier run may go on, ms. */
+  patience: Partial<RunningPluginsTimes> = {};
+
   async open(timeoutMs = 10_000): Promise<CniNetwork> {
     return CniNetwork.open({
       confDir: this.confDir,
       binDirs: [this.binDir],
       cacheDir: this.cacheDir,
       handles: this.namespaces,
+      running: new RunningPlugins(join(this.root, 'plugins'), silentLogger, this.patience),
       timeoutMs,
       logger: silentLogger,
     });

@@ -1,0 +1,173 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf, unavailable } from '../../lib/errors';
+import { listDirectory } from '../../lib/list-directory';
+import type { Logger } from '../../lib/logger';
+import { pause } from '../../lib/pause';
+import { processName } from '../../lib/process-name';
+import { parseObject, text } from './json';
+
+/** How long a plugin that a killed daemon left at work may go on. */
+const PATIENCE_MS = 10_000;
+/** How long a killed one may need to end; more, and it hangs in the kernel. */
+const KILL_WAIT_MS = 5_000;
+const POLL_MS = 20;
+
+/** A plugin that was started for a pod. */
+interface RunningPlugin {
+  readonly sandboxId: string;
+  readonly plugin: string;
+  readonly command: string;
+  readonly pid: number;
+  /** See processName: pids are reused. */
+  readonly process: string;
+}
+
+export interface RunningPluginsTimes {
+  readonly patience: number;
+  readonly killWait: number;
+}
+
+/**
+ * The plugins that work on pods, on disk before they are given anything to do: what one of them does after us, or after
+ * we gave it up, must not cross with what we do next for the same pod. An ADD that ends after our DEL would leave what
+ * nobody frees. Nothing but a plugin that we started ourselves is ever waited for or killed; its children may live on.
+ */
+export class RunningPlugins {
+  /** Those of an earlier daemon, and those that did not end when they were killed. */
+  private readonly leftBehind = new Set<RunningPlugin>();
+  private readonly times: RunningPluginsTimes;
+  private complained = false;
+
+  constructor(
+    private readonly directory: string,
+    private readonly logger: Logger,
+    times: Partial<RunningPluginsTimes> = {},
+  ) {
+    this.times = { patience: PATIENCE_MS, killWait: KILL_WAIT_MS, ...times };
+  }
+
+  /** Finds those that an earlier daemon left at work. */
+  async load(): Promise<void> {
+    for (const name of await listDirectory(this.directory)) {
+      const plugin = decode(await readFile(join(this.directory, name), 'utf8').catch(() => ''));
+      // Half written: it was never told what to do.
+      if (plugin === undefined) await rm(join(this.directory, name), { force: true }).catch(() => undefined);
+      else this.leftBehind.add(plugin);
+    }
+    const pids = (await this.alive()).map(({ pid }) => pid);
+    if (pids.length > 0) this.logger.info('CNI plugins of an earlier run are still at work', { pids });
+  }
+
+  /**
+   * Notes one that has just been started.
+   * @returns to be told its end: `false` when it did not end although it was killed.
+   */
+  async begin(
+    pid: number,
+    { sandboxId, plugin, command }: Pick<RunningPlugin, 'sandboxId' | 'plugin' | 'command'>,
+  ): Promise<(ended: boolean) => Promise<void>> {
+    const name = await processName(pid);
+    if (name === undefined) return () => Promise.resolve();
+    const running: RunningPlugin = { sandboxId, plugin, command, pid, process: name };
+    try {
+      await this.write(running);
+    } catch (error) {
+      // A disk that takes nothing must not keep pods from the network.
+      if (!this.complained)
+        this.logger.warn('Running CNI plugins cannot be written down', { error: messageOf(error) });
+      this.complained = true;
+    }
+    return async (ended) => {
+      if (ended) await this.forget(running);
+      else this.leftBehind.add(running);
+    };
+  }
+
+  /**
+   * Waits until nothing that was left behind works on this pod, and kills what takes too long.
+   * @throws UNAVAILABLE when one cannot be killed; that is this pod's trouble alone.
+   */
+  async whenQuiet(sandboxId: string, signal: AbortSignal | undefined): Promise<void> {
+    const ofPod = (plugin: RunningPlugin): boolean => plugin.sandboxId === sandboxId;
+    if ([...this.leftBehind].some(ofPod)) await this.outlive(ofPod, signal);
+  }
+
+  /** The same for all pods. @returns whether all are gone. */
+  async settle(signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.outlive(() => true, signal);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  private async outlive(which: (plugin: RunningPlugin) => boolean, signal?: AbortSignal): Promise<void> {
+    const { patience, killWait } = this.times;
+    const never = new AbortController().signal;
+    const began = performance.now();
+    for (;;) {
+      const left = (await this.alive()).filter(which);
+      const [first] = left;
+      if (first === undefined) return;
+      signal?.throwIfAborted();
+      const waited = performance.now() - began;
+      if (waited >= patience) for (const { pid } of left) killGroup(pid);
+      if (waited >= patience + killWait) {
+        const { plugin, command, pid } = first;
+        throw unavailable(
+          `CNI plugin "${plugin}" is still at work on ${command} of an earlier call and cannot be killed (process ${pid})`,
+        );
+      }
+      // They are nobody's children here: no event tells of their end.
+      await pause(POLL_MS, signal ?? never);
+    }
+  }
+
+  private async alive(): Promise<RunningPlugin[]> {
+    const found = [];
+    for (const plugin of this.leftBehind) {
+      if ((await processName(plugin.pid)) === plugin.process) found.push(plugin);
+      else await this.forget(plugin);
+    }
+    return found;
+  }
+
+  private async write(plugin: RunningPlugin): Promise<void> {
+    const path = this.pathOf(plugin);
+    const body = JSON.stringify(plugin);
+    try {
+      await writeFile(path, body, { mode: 0o600 });
+    } catch {
+      await mkdir(this.directory, { recursive: true, mode: 0o700 });
+      await writeFile(path, body, { mode: 0o600 });
+    }
+  }
+
+  private async forget(plugin: RunningPlugin): Promise<void> {
+    this.leftBehind.delete(plugin);
+    // What stays names a process that is gone: the next start removes it.
+    await rm(this.pathOf(plugin), { force: true }).catch(() => undefined);
+  }
+
+  private pathOf({ process: name }: RunningPlugin): string {
+    return join(this.directory, name.split(' ').slice(0, 2).join('-'));
+  }
+}
+
+function decode(json: string): RunningPlugin | undefined {
+  const body = parseObject(json);
+  if (body === undefined || typeof body.pid !== 'number' || body.pid <= 1) return undefined;
+  const [sandboxId, plugin] = [text(body.sandboxId), text(body.plugin)];
+  return { sandboxId, plugin, command: text(body.command), pid: body.pid, process: text(body.process) };
+}
+
+/** It was started as the leader of a group of its own. */
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Ended just now.
+  }
+}

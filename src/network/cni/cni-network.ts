@@ -19,6 +19,7 @@ import { NodeNetwork } from './node-network';
 import { PluginChain, type PluginObserver } from './plugin-chain';
 import { cniArgs, configOf, IF_NAME, ipsOf, isOfPodNetwork, podEntry } from './pod-entry';
 import { podIps, resultOf } from './result';
+import { deadHolders, isOfOtherRunDir } from './port-holders';
 import { ResultCache, type CachedAttachment } from './result-cache';
 import type { RunningPlugins } from './running-plugins';
 
@@ -192,10 +193,15 @@ export class CniNetwork implements PodNetwork {
       .runAlone(async () => {
         const config = this.node.lastConfig;
         if (config === undefined) return;
-        const valid = this.cache
+        const filed = this.cache
           .values()
           .filter((entry) => entry.networkName === config.name && this.isValid(entry, existing))
           .map(({ containerId, ifName }) => ({ containerID: containerId, ifname: ifName }));
+        // A pod whose entry was lost has its addresses all the same.
+        const unfiled = [...existing]
+          .filter((id) => this.cache.of(id).length === 0)
+          .map((id) => ({ containerID: id, ifname: IF_NAME }));
+        const valid = [...filed, ...unfiled];
         await withDeadline('The garbage collection of CNI plugins', GC_MS, signal, (limit) =>
           this.chain.gc(config, valid, limit),
         );
@@ -249,7 +255,8 @@ export class CniNetwork implements PodNetwork {
       config: config.json,
       result: undefined,
     };
-    if (wantsCapability(config, 'portMappings')) refusePortConflicts(pod.ports, this.publishers());
+    const dead = await this.passOverDead(pod);
+    if (wantsCapability(config, 'portMappings')) refusePortConflicts(pod.ports, this.publishers(dead));
     this.held.add(id);
     let begun = false;
     try {
@@ -274,14 +281,31 @@ export class CniNetwork implements PodNetwork {
     }
   }
 
+  /** Holders of the pod's ports that do not exist any more; those of a former --run-dir are undone, rules and all. */
+  private async passOverDead({ ports }: PodToAttach): Promise<CachedAttachment[]> {
+    const others = ports.length === 0 ? [] : this.cache.values().filter((entry) => !this.isOurs(entry));
+    const dead = await deadHolders(ports, others);
+    for (const entry of dead) {
+      const { logger } = this.options;
+      logger.info('A host port is free: the pod that has it in the CNI cache does not exist', {
+        sandbox: entry.containerId,
+      });
+      const config = isOfOtherRunDir(entry) ? configOf(entry) : undefined;
+      if (config === undefined) continue;
+      await this.chain.del(config, { ...entry, netns: '' }, entry.result);
+      await this.cache.remove(entry);
+    }
+    return dead;
+  }
+
   /** What pods have taken of the node's ports. */
-  private publishers(): Publisher[] {
+  private publishers(dead: readonly CachedAttachment[]): Publisher[] {
     const unfiled = [...this.unfiled].map(([containerId, { pod }]) => ({
       containerId,
       cniArgs: cniArgs(containerId, pod),
       capabilityArgs: pod === undefined ? {} : capabilityArgs(pod, ''),
     }));
-    return [...this.cache.values(), ...unfiled];
+    return [...this.cache.values().filter((entry) => !dead.includes(entry)), ...unfiled];
   }
 
   /** After a failed ADD; what cannot be undone now is tried again until it can. */

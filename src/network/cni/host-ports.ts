@@ -12,22 +12,30 @@ export type Publisher = Pick<Attachment, 'containerId' | 'cniArgs' | 'capability
  * @throws FAILED_PRECONDITION naming the port and the pod that has it.
  */
 export function refusePortConflicts(wanted: readonly PodPort[], attached: readonly Publisher[]): void {
-  if (wanted.length === 0) return;
   for (const other of attached) {
-    for (const taken of objects(other.capabilityArgs.portMappings)) {
-      const port = wanted.find(
-        ({ hostPort, protocol, hostIp }) =>
-          hostPort === taken.hostPort &&
-          protocol === text(taken.protocol).toLowerCase() &&
-          overlap(hostIp, text(taken.hostIP)),
-      );
-      if (port === undefined) continue;
-      const address = port.hostIp === '' ? '' : ` of ${port.hostIp}`;
-      throw failedPrecondition(
-        `host port ${port.hostPort}/${port.protocol}${address} is taken by pod ${podName(other)}`,
-      );
-    }
+    const port = conflictOf(wanted, other);
+    if (port === undefined) continue;
+    const address = port.hostIp === '' ? '' : ` of ${port.hostIp}`;
+    throw failedPrecondition(
+      `host port ${port.hostPort}/${port.protocol}${address} is taken by pod ${podName(other)}`,
+    );
   }
+}
+
+/** The first wanted port that the other one has. */
+export function conflictOf(
+  wanted: readonly PodPort[],
+  { capabilityArgs }: Pick<Publisher, 'capabilityArgs'>,
+): PodPort | undefined {
+  const taken = wanted.length === 0 ? [] : objects(capabilityArgs.portMappings);
+  return wanted.find(({ hostPort, protocol, hostIp }) =>
+    taken.some(
+      (other) =>
+        hostPort === other.hostPort &&
+        protocol === text(other.protocol).toLowerCase() &&
+        overlap(hostIp, text(other.hostIP)),
+    ),
+  );
 }
 
 function overlap(one: string, other: string): boolean {

@@ -1,5 +1,5 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CniNetwork } from '../../../src/network/cni/cni-network';
 import type { EngineContainerInspect } from '../../../src/translate/engine';
@@ -554,6 +554,56 @@ describe('Readiness', () => {
   });
 });
 
+/** An entry as another program files it, with a namespace of its own. */
+async function fileOfOther(containerId: string, netns: string): Promise<void> {
+  await mkdir(join(node.cacheDir, 'results'), { recursive: true });
+  const body = {
+    ...{ kind: 'cniCacheV1', containerId, ifName: 'eth0', networkName: 'net', netns, result: RESULT },
+    cniArgs: [['K8S_POD_INFRA_CONTAINER_ID', containerId]],
+    capabilityArgs: { portMappings: [{ hostPort: 80, containerPort: 8080, protocol: 'tcp', hostIP: '' }] },
+    config: Buffer.from(JSON.stringify(listOf(['one'], { cniVersion: '1.1.0' }))).toString('base64'),
+  };
+  await writeFile(join(node.cacheDir, 'results', `net-${containerId}-eth0`), JSON.stringify(body));
+}
+
+describe("Another program's entries in the cache", () => {
+  const ports = [{ hostPort: 80, containerPort: 8080, protocol: 'tcp' as const, hostIp: '' }];
+  const published = () => network.attach(sandbox('c1'), pod({ ports }));
+
+  beforeEach(() => node.configure(listOf([{ type: 'one', capabilities: { portMappings: true } }])));
+
+  it('are no garbage', async () => {
+    await node.configure(listOf(['one'], { cniVersion: '1.1.0' }));
+    await fileOfOther('x1', '/var/run/netns/cni-5');
+    await reopen();
+    network.collectGarbage(new Set());
+    await until(() => /^GC/m.test(readFileSync(join(node.root, 'calls'), 'utf8')), 'the collection');
+    const gc = (await node.calls()).find(({ command }) => command === 'GC');
+    expect(gc?.input['cni.dev/valid-attachments']).toEqual([{ containerID: 'x1', ifname: 'eth0' }]);
+  });
+
+  it('hold their host port while something lives in their namespace', async () => {
+    await fileOfOther('x1', '/var/run/netns/cni-5');
+    await reopen();
+    await published();
+    await network.detach('c1', 0);
+    const inhabited = join(node.root, 'cni-6');
+    await symlink('/proc/self/ns/net', inhabited);
+    await fileOfOther('x2', inhabited);
+    await reopen();
+    expect(await rejectionOf(published())).toMatch(/host port 80\/tcp is taken by pod x2/);
+  });
+
+  it('of a former --run-dir whose namespace is gone are undone, so that no rule of theirs stays', async () => {
+    await fileOfOther('x1', '/former/netns/x1');
+    await reopen();
+    await published();
+    const story = (await node.calls()).map(({ command, containerId }) => `${command} ${containerId}`);
+    expect(story.filter((call) => !/VERSION|STATUS/.test(call))).toEqual(['DEL x1', 'ADD c1']);
+    expect(await cached()).toEqual(['net-c1-eth0']);
+  });
+});
+
 describe('Garbage', () => {
   it('is collected once by plugins of CNI 1.1, before the first ADD', async () => {
     await node.configure(listOf(['one'], { cniVersion: '1.1.0' }));
@@ -565,6 +615,10 @@ describe('Garbage', () => {
     const story = (await node.story()).filter((call) => !call.startsWith('STATUS'));
     expect(story).toEqual(['ADD one', 'GC one', 'ADD one']);
     const gc = (await node.calls()).find(({ command }) => command === 'GC');
-    expect(gc?.input['cni.dev/valid-attachments']).toEqual([{ containerID: 'c1', ifname: 'eth0' }]);
+    expect(gc?.input['cni.dev/valid-attachments']).toEqual([
+      { containerID: 'c1', ifname: 'eth0' },
+      // A pod whose entry was lost.
+      { containerID: 'c9', ifname: 'eth0' },
+    ]);
   });
 });

@@ -8,16 +8,31 @@ const MAX_BYTES = 64 * 1024;
 
 /**
  * Makes a running sandbox's resolv.conf say what its pod was given. In place, not by rename: it is bound into the
- * pod's containers.
+ * pod's containers. For right after a start: later it is the pod's own file, which it may have changed.
+ * @param untouchedOnly leaves a file alone that was written to since the start, for a start that nobody saw.
  * @throws the system's error when the file is not there, as with an Engine on another machine.
  */
-export async function keepResolvConf(sandbox: EngineContainerInspect): Promise<void> {
+export async function keepResolvConf(sandbox: EngineContainerInspect, untouchedOnly = false): Promise<void> {
   const wanted = wantedResolvConf(sandbox);
   if (wanted === undefined) return;
-  const present = await withFile(wanted.path, constants.O_RDONLY, readStart);
-  if (present !== undefined && meaning(present) === meaning(wanted.text)) return;
+  const isRight = await withFile(wanted.path, constants.O_RDONLY, async (file) => {
+    // The Engine writes it before it starts the process.
+    if (untouchedOnly && (await file.stat()).mtimeMs > Date.parse(sandbox.State.StartedAt)) return true;
+    const present = await readStart(file);
+    return present !== undefined && meaning(present) === meaning(wanted.text);
+  });
   // Only now: where the Engine's files are mounted read-only, most of them are right.
-  await withFile(wanted.path, constants.O_WRONLY | constants.O_TRUNC, (file) => file.write(wanted.text, 0));
+  if (!isRight) await withFile(wanted.path, constants.O_WRONLY, (file) => replaceText(file, wanted.text));
+}
+
+/** In one write, so that nobody ever reads an empty file or half a one; blank lines mean nothing. */
+async function replaceText(file: FileHandle, text: string): Promise<void> {
+  const { size } = await file.stat();
+  if (size > MAX_BYTES) await file.truncate();
+  const bytes = Buffer.alloc(Math.max(Buffer.byteLength(text), Math.min(size, MAX_BYTES)), '\n');
+  bytes.write(text);
+  await file.write(bytes, 0, bytes.length, 0);
+  await file.truncate(Buffer.byteLength(text));
 }
 
 async function withFile<T>(path: string, flags: number, work: (file: FileHandle) => Promise<T>): Promise<T> {

@@ -236,11 +236,13 @@ export class ContainerSync {
     });
   }
 
-  /** Whatever started it, it starts with the Engine's idea of its DNS. */
+  /** Whatever started it, it starts with the Engine's idea of its DNS. Later the file is the pod's own. */
   private async keepDns(inspect: EngineContainerInspect): Promise<void> {
-    if (!this.parts.localEngine) return;
+    const known = this.parts.store.sandboxes.get(inspect.Id);
+    const isSameRun = known !== undefined && known.pid === inspect.State.Pid;
+    if (!this.parts.localEngine || isSameRun) return;
     try {
-      await keepResolvConf(inspect);
+      await keepResolvConf(inspect, known === undefined);
     } catch (error) {
       this.parts.logger.warn('resolv.conf of a pod cannot be kept', {
         sandbox: inspect.Id,

@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { keepResolvConf } from '../../../src/network/resolv-conf-file';
@@ -41,6 +50,33 @@ describe('resolv.conf of a sandbox', () => {
     writeFileSync(path, inOtherOrder);
     await keepResolvConf(sandbox);
     expect(text()).toBe(inOtherOrder);
+  });
+
+  it('of a start that nobody saw is left alone when it was written to since', async () => {
+    const started = Date.parse(sandbox.State.StartedAt) / 1000;
+    utimesSync(path, started + 1, started + 1);
+    await keepResolvConf(sandbox, true);
+    expect(text()).toBe(OTHER);
+    utimesSync(path, started - 1, started - 1);
+    await keepResolvConf(sandbox, true);
+    expect(text()).toBe(WANTED);
+  });
+
+  it('is never seen empty, nor with a rest of the old text', async () => {
+    const old = `${'# long\n'.repeat(50)}nameserver 1.1.1.1\n`;
+    const seen = new Set<string>();
+    for (let round = 0; round < 50; round++) {
+      writeFileSync(path, old);
+      const keeping = keepResolvConf(sandbox);
+      let done = false;
+      void keeping.then(() => (done = true));
+      while (!done) {
+        seen.add(text().trimEnd());
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect(text()).toBe(WANTED);
+    }
+    expect([...seen].filter((content) => ![old.trimEnd(), WANTED.trimEnd()].includes(content))).toEqual([]);
   });
 
   it('is written anew, unread, when a pod has filled it', async () => {

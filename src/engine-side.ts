@@ -111,10 +111,9 @@ export async function createEngineSide(
   });
   const containerResync = new ContainerResync({
     ...{ docker, store, sync: containerSync, logs, network, checkpoints, reservations, logger, localEngine },
-    onFirstList: (all) => {
-      void probes.removeLeftovers(all);
-      void endLeftCommands({ docker, store, logger, startedCommands, settings: { localEngine } });
-    },
+    onFirstList: () =>
+      void endLeftCommands({ docker, store, logger, startedCommands, settings: { localEngine } }),
+    onList: (all) => void probes.removeLeftovers(all),
   });
   const containerEvents = new ContainerEvents({
     ...{ sync: containerSync, store, reservations, logger },

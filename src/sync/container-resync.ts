@@ -45,8 +45,10 @@ export interface ContainerResyncParts {
   readonly logger: Logger;
   /** Whether pids that the Engine names are of this machine. */
   readonly localEngine?: boolean;
-  /** Told once of all of the Engine's containers, before the first resync ends. */
-  readonly onFirstList?: ((all: readonly EngineContainerSummary[]) => void) | undefined;
+  /** Told once, before the first resync ends. */
+  readonly onFirstList?: (() => void) | undefined;
+  /** Told of all of the Engine's containers, before each resync ends. */
+  readonly onList?: ((all: readonly EngineContainerSummary[]) => void) | undefined;
 }
 
 /** Makes the store equal to the Engine's list of containers, whatever events were missed. */
@@ -62,7 +64,7 @@ export class ContainerResync {
    * @param inspectAll after a reconnect; else only containers whose state differs from the record are inspected.
    */
   async run(inspectAll: boolean, signal: AbortSignal): Promise<void> {
-    const { docker, store, logs, network, reservations, logger, onFirstList } = this.parts;
+    const { docker, store, logs, network, reservations, logger, onFirstList, onList } = this.parts;
     // An Engine that lost sight of containers (its disk was not mounted) may have found them again.
     if (inspectAll)
       for (const table of [store.sandboxes, store.containers, store.foreign]) table.forgetRemovals();
@@ -91,9 +93,10 @@ export class ContainerResync {
     await this.freeVanished(listed, signal);
     if (!this.hasTidied) {
       network.collectGarbage(new Set([...listed, ...(await network.livingSandboxes())]));
-      onFirstList?.(all);
+      onFirstList?.();
     }
     this.hasTidied = true;
+    onList?.(all);
     if (!inspectAll) return;
     const known = new Set([...store.containers.values()].map((container) => container.id));
     // A full or read-only disk must not keep the node from being served.

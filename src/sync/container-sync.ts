@@ -239,7 +239,7 @@ export class ContainerSync {
   /** Whatever started it, it starts with the Engine's idea of its DNS. Later the file is the pod's own. */
   private async keepDns(inspect: EngineContainerInspect): Promise<void> {
     const known = this.parts.store.sandboxes.get(inspect.Id);
-    const isSameRun = known !== undefined && known.pid === inspect.State.Pid;
+    const isSameRun = known?.pid === inspect.State.Pid;
     if (!this.parts.localEngine || isSameRun) return;
     try {
       await keepResolvConf(inspect, known === undefined);

@@ -37,7 +37,7 @@ export class PluginChain {
     /** Of one plugin's run. */
     private readonly timeoutMs: number,
     private readonly observe: PluginObserver = () => undefined,
-    private readonly running: Pick<RunningPlugins, 'begin'> | undefined = undefined,
+    private readonly running?: Pick<RunningPlugins, 'begin'>,
   ) {}
 
   /** @returns the last plugin's result, in the configuration's version. */

@@ -5,6 +5,7 @@ import { messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import type { EngineContainerCreate, EngineContainerSummary } from '../../translate/engine';
 import { TYPE_LABEL } from '../../translate/labels';
+import { withoutSlash } from '../../translate/names';
 
 const PROBE_NAME = 'dockbridge-probe-';
 const PROBE_LABEL = 'io.dockbridge.probe';
@@ -23,12 +24,28 @@ export interface ProbeBody extends Pick<EngineContainerCreate, 'Image'> {
 export class Probes {
   /** Of this process: probes of any other were left by a daemon that was killed. */
   private readonly owner = randomBytes(8).toString('hex');
+  /** Names of those that are being made or looked into. */
+  private readonly active = new Set<string>();
 
   constructor(private readonly parts: ProbesParts) {}
 
   /** Gives `look` the id of a probe, which is removed after it. Each Engine call has its own deadline. */
-  async with<T>({ Image, HostConfig }: ProbeBody, look: (id: string) => Promise<T>): Promise<T> {
-    const id = await this.parts.docker.createContainer(`${PROBE_NAME}${randomBytes(6).toString('hex')}`, {
+  async with<T>(body: ProbeBody, look: (id: string) => Promise<T>): Promise<T> {
+    const name = `${PROBE_NAME}${randomBytes(6).toString('hex')}`;
+    this.active.add(name);
+    try {
+      return await this.withNamed(name, body, look);
+    } finally {
+      this.active.delete(name);
+    }
+  }
+
+  private async withNamed<T>(
+    name: string,
+    { Image, HostConfig = {} }: ProbeBody,
+    look: (id: string) => Promise<T>,
+  ): Promise<T> {
+    const id = await this.parts.docker.createContainer(name, {
       Image,
       // Never run; an image without a command needs some.
       Entrypoint: ['-'],
@@ -43,11 +60,15 @@ export class Probes {
     }
   }
 
-  /** Probes that a killed daemon left. Never rejects. @param all the Engine's containers. */
+  /**
+   * Probes that a killed daemon left, and those of ours whose create was torn or that could not be removed. Never rejects.
+   * @param all the Engine's containers.
+   */
   async removeLeftovers(all: readonly EngineContainerSummary[]): Promise<void> {
     const left = all.filter(
       ({ Labels, Names, State }) =>
-        ![undefined, this.owner].includes(Labels?.[PROBE_LABEL]) &&
+        Labels?.[PROBE_LABEL] !== undefined &&
+        !Names.some((name) => this.active.has(withoutSlash(name))) &&
         // Labels may be the image's own; a name is not, and a probe never runs.
         State === 'created' &&
         Names.some((name) => name.startsWith(`/${PROBE_NAME}`)),
@@ -55,7 +76,7 @@ export class Probes {
     await forEachLimited(left, 1, ({ Id }) => this.remove(Id));
   }
 
-  /** What stays is the next daemon's to remove: no reason to fail a container. */
+  /** What stays is removed after the next list: no reason to fail a container. */
   private async remove(probe: string): Promise<void> {
     try {
       await this.parts.docker.removeContainer(probe);

@@ -68,9 +68,9 @@ describe('resolv.conf of a sandbox', () => {
     for (let round = 0; round < 50; round++) {
       writeFileSync(path, old);
       const keeping = keepResolvConf(sandbox);
-      let done = false;
-      void keeping.then(() => (done = true));
-      while (!done) {
+      const progress = { done: false };
+      void keeping.then(() => (progress.done = true));
+      while (!progress.done) {
         seen.add(text().trimEnd());
         await new Promise((resolve) => setImmediate(resolve));
       }

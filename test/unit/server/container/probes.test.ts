@@ -1,4 +1,5 @@
 import type { DockerClient } from '../../../../src/docker/client';
+import { unavailable } from '../../../../src/lib/errors';
 import { silentLogger } from '../../../../src/lib/logger';
 import { Probes } from '../../../../src/server/container/probes';
 import type { EngineContainerCreate } from '../../../../src/translate/engine';
@@ -60,5 +61,28 @@ describe('Probes', () => {
       { ...left, Id: 'an image with our label', Names: ['/k8s_app'] },
     ]);
     expect(removed).toEqual(['left']);
+  });
+
+  it('of a create whose answer was lost are removed after the next list, but none that is looked into', async () => {
+    const names: string[] = [];
+    const removed: string[] = [];
+    let owner = '';
+    const docker = fakeDocker({
+      createContainer: (name, body) => {
+        owner = body.Labels['io.dockbridge.probe'] ?? '';
+        return names.push(name) === 1 ? Promise.reject(unavailable('torn')) : Promise.resolve('second');
+      },
+      removeContainer: (id) => Promise.resolve(void removed.push(id)),
+    });
+    const probes = new Probes({ docker, logger: silentLogger });
+    await expect(probes.with({ Image: 'a' }, () => Promise.resolve())).rejects.toThrow('torn');
+    await probes.with({ Image: 'a' }, async () => {
+      const listed = names.map((name) => ({
+        ...{ Id: name, Names: [`/${name}`], State: 'created', Created: 1, ImageID: '', Image: '' },
+        Labels: { 'io.dockbridge.probe': owner },
+      }));
+      await probes.removeLeftovers(listed);
+    });
+    expect(removed).toEqual([names[0], 'second']);
   });
 });

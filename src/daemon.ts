@@ -24,6 +24,7 @@ import { SandboxImage } from './server/image/sandbox-image';
 import type { Store } from './store/store';
 import { NetnsDialers } from './streaming/port-forward/netns-dialer';
 import { StreamingServer } from './streaming/server';
+import { tellFileLimit } from './system/file-limit';
 import { notifySystemd } from './system/notify';
 import { readNodeRights, type NodeRights } from './system/node-rights';
 import { UsedInodes } from './system/used-inodes';
@@ -101,6 +102,7 @@ export class Daemon {
     const podEvents = new PodEvents(store);
     const rights = await readNodeRights();
     tellRights(rights, logger);
+    await tellFileLimit(logger);
     const imagePulls = new ImagePulls({
       docker,
       store,

@@ -10,6 +10,7 @@ import type { Logger } from '../lib/logger';
 import { untilReleased } from '../lib/released-directory';
 import type { ContainerLogs } from '../logs/container-logs';
 import { createContainerLogs } from '../logs/create-container-logs';
+import { nextEndSignal, outliveOtherSignals } from './signals';
 
 /** What a stop may take; the daemon's own limit is below it. */
 const STOP_MS = 11_000;
@@ -18,17 +19,18 @@ const STOP_MS = 11_000;
 const LAST_LINES_MS = 1_000;
 
 /**
- * `dockbridge serve`: until SIGTERM or SIGINT; a second one ends at once. The logs are resumed before all else is even
- * loaded: after a crash each tenth of a second counts for a container that floods (docs/logs.md).
+ * `dockbridge serve`: until SIGTERM, SIGINT or SIGQUIT; a second one ends at once. The logs are resumed before all else is
+ * even loaded: after a crash each tenth of a second counts for a container that floods (docs/logs.md).
  */
 export async function serve(given: Given): Promise<void> {
   const settings = resolveSettings(given, process.env);
   // Before anybody can see us: a signal that nobody awaits ends the process and leaves its socket.
-  const stopping = nextSignal();
+  const stopping = nextEndSignal();
+  const late = createLateLogger();
+  outliveOtherSignals(late.logger);
   const logDirectory = join(settings.stateDir, 'logs');
   const claimed = [logDirectory, settings.runDir];
   await Promise.race([untilReleased(claimed, STOP_MS), stopping]);
-  const late = createLateLogger();
   const logs = createContainerLogs({
     mode: settings.containerLogs,
     stateDir: logDirectory,
@@ -45,7 +47,7 @@ export async function serve(given: Given): Promise<void> {
   void stopping.then((signal) => {
     logger.info('Stopping', { signal });
     for (const directory of claimed) announceStop(directory);
-    void nextSignal().then(() => process.exit(1));
+    void nextEndSignal().then(() => process.exit(1));
   });
   const starting = startDaemon(settings, logger, logs, output).catch(async (error: unknown) => {
     await output.flush(LAST_LINES_MS);
@@ -96,11 +98,4 @@ function surviveBugs(logger: Logger): void {
   // Node's own listener prints past the logger.
   process.removeAllListeners('warning');
   process.on('warning', (warning) => logger.warn('Node.js warns', { error: messageOf(warning) }));
-}
-
-async function nextSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
-  });
 }

@@ -1,4 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { mapLimited } from './concurrency';
 
 interface ProcessEntry {
   readonly pid: number;
@@ -7,6 +8,8 @@ interface ProcessEntry {
   readonly state: string;
 }
 
+/** A node has thousands of processes: all their files open at once would be more than a process may have. */
+const CONCURRENT_READS = 16;
 const ROUNDS = 20;
 const ROUND_MS = 50;
 /** For parents to reap the children that are killed before them. */
@@ -95,7 +98,7 @@ function treeOf(root: number, all: readonly ProcessEntry[]): ProcessEntry[] {
 
 async function listProcesses(candidates: readonly number[] | undefined): Promise<ProcessEntry[]> {
   const pids = candidates?.map(String) ?? (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const entries = await Promise.all(pids.map(readEntry));
+  const entries = await mapLimited(pids, CONCURRENT_READS, readEntry);
   return entries.filter((entry) => entry !== undefined);
 }
 

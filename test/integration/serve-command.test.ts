@@ -367,6 +367,17 @@ describe('the end', () => {
     });
   });
 
+  it('is not brought about by signals that mean nothing to it', async () => {
+    const command = await serve();
+    for (const signal of ['SIGUSR2', 'SIGALRM', 'SIGHUP'] as const) command.signal(signal);
+    await command.says('SIGHUP changes nothing');
+    const client = new CriClient(`unix://${socket()}`);
+    await client.call('Version', {});
+    client.close();
+    expect(await timed(command, 'SIGQUIT')).toBeLessThan(10_000);
+    expect(existsSync(socket())).toBe(false);
+  });
+
   it('a signal as soon as it serves ends it as well', async () => {
     const command = start(['serve', ...basics()]);
     await command.says('Serving CRI');

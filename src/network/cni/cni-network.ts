@@ -195,13 +195,12 @@ export class CniNetwork implements PodNetwork {
         if (config === undefined) return;
         const filed = this.cache
           .values()
-          .filter((entry) => entry.networkName === config.name && this.isValid(entry, existing))
-          .map(({ containerId, ifName }) => ({ containerID: containerId, ifname: ifName }));
+          .filter((entry) => entry.networkName === config.name && this.isValid(entry, existing));
         // A pod whose entry was lost has its addresses all the same.
-        const unfiled = [...existing]
-          .filter((id) => this.cache.of(id).length === 0)
-          .map((id) => ({ containerID: id, ifname: IF_NAME }));
-        const valid = [...filed, ...unfiled];
+        const lost = [...existing].filter((id) => this.cache.of(id).length === 0);
+        const valid = [...filed, ...lost.map((containerId) => ({ containerId, ifName: IF_NAME }))].map(
+          ({ containerId, ifName }) => ({ containerID: containerId, ifname: ifName }),
+        );
         await withDeadline('The garbage collection of CNI plugins', GC_MS, signal, (limit) =>
           this.chain.gc(config, valid, limit),
         );
@@ -286,10 +285,6 @@ export class CniNetwork implements PodNetwork {
     const others = ports.length === 0 ? [] : this.cache.values().filter((entry) => !this.isOurs(entry));
     const dead = await deadHolders(ports, others);
     for (const entry of dead) {
-      const { logger } = this.options;
-      logger.info('A host port is free: the pod that has it in the CNI cache does not exist', {
-        sandbox: entry.containerId,
-      });
       const config = isOfOtherRunDir(entry) ? configOf(entry) : undefined;
       if (config === undefined) continue;
       await this.chain.del(config, { ...entry, netns: '' }, entry.result);

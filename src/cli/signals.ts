@@ -1,0 +1,29 @@
+import type { Logger } from '../lib/logger';
+
+/** What ends a process that does not listen, and means nothing to this one. */
+const MEANINGLESS: readonly NodeJS.Signals[] = [
+  ...(['SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGIO', 'SIGPWR', 'SIGSTKFLT'] as const),
+];
+
+/** Resolves with the next signal that asks for an orderly end. */
+export async function nextEndSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) process.once(name, resolve);
+  });
+}
+
+/** So that none of them ends the daemon without a shutdown, from its first moment on. */
+export function outliveOtherSignals(logger: Logger): void {
+  for (const name of MEANINGLESS)
+    process.on(name, () =>
+      logger.debug(
+        () => 'A signal is ignored',
+        () => ({ signal: name }),
+      ),
+    );
+  process.on('SIGHUP', () => {
+    logger.info(
+      'SIGHUP changes nothing: CNI configuration and registry credentials are read by themselves when they change, options and certificates at the start',
+    );
+  });
+}

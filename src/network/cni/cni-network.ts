@@ -12,9 +12,10 @@ import type { Attachment } from './attachment';
 import { capabilityArgs } from './capability-args';
 import { Cleanup } from './cleanup';
 import { refusePortConflicts, type Publisher } from './host-ports';
-import { parseNetworkList, wantsCapability } from './network-config';
+import { wantsCapability } from './network-config';
 import { addressesOfProcess, isLoopbackUp } from './namespace-addresses';
 import type { PodNamespaces } from './namespace-handles';
+import { LOOPBACK, loopbackOf } from './loopback';
 import { NodeNetwork } from './node-network';
 import { PluginChain, type PluginObserver } from './plugin-chain';
 import { cniArgs, configOf, IF_NAME, ipsOf, isOfPodNetwork, podEntry } from './pod-entry';
@@ -28,11 +29,6 @@ const CONCURRENT_PODS = 16;
 /** Pods wait meanwhile. */
 const GC_MS = 30_000;
 const NOT_ATTACHED: PodNetworkState = { ready: false, ips: [] };
-/** Up on most Engines already; elsewhere by the plugin that everybody installs. */
-const LOOPBACK = parseNetworkList(
-  JSON.stringify({ cniVersion: '0.3.1', name: 'cni-loopback', plugins: [{ type: 'loopback' }] }),
-);
-
 interface UnfiledPod {
   readonly pod: PodToAttach | undefined;
   readonly ips: readonly string[];
@@ -396,8 +392,4 @@ export class CniNetwork implements PodNetwork {
     if (networkName === 'kubenet' || networkName === 'kubenet-loopback') return true;
     return cniArgs.some(([key, value]) => key === 'K8S_POD_INFRA_CONTAINER_ID' && value === containerId);
   }
-}
-
-function loopbackOf(containerId: string, netns: string): Attachment {
-  return { containerId, networkName: LOOPBACK.name, ifName: 'lo', netns, cniArgs: [], capabilityArgs: {} };
 }

@@ -1,4 +1,5 @@
 import type { LogStats } from './log-stats';
+import type { RelinkedLog } from './relink';
 
 /** Where kubelet wants to read a container's output. */
 export interface LogPlace {
@@ -48,6 +49,12 @@ export interface ContainerLogs {
   forget(containerId: string): Promise<void>;
   /** Forgets saved positions of all containers but these (start-up, after a resync). */
   retain(containerIds: ReadonlySet<string>): Promise<void>;
+  /**
+   * Gives the log of a running container back to whoever comes after us: it becomes a link to the spool, and what was
+   * copied stays beside it (relink.ts). From then on nothing is done for this container. Repeatable, for containers that
+   * are not followed too. Rejects when it cannot be done, or when the copy lacks something.
+   */
+  handOver(source: LogSource): Promise<RelinkedLog>;
   /** Stops everything, positions saved. */
   close(): Promise<void>;
   /** What hinders logs that an operator should know of; undefined when all is well. */

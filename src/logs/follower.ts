@@ -13,6 +13,9 @@ const MOST_BACK_BYTES = 50 * 1024 * 1024;
 const EARLIER_ELSEWHERE =
   'earlier output is not in this file; what Docker still has of it, `docker logs` shows';
 
+/** Some GB: enough for all that a spool holds, and an end if the Engine is faster than we are. */
+const MOST_STEPS = 10_000;
+
 /** `more`: call again; `idle`: the end of the spool was reached. */
 export type StepOutcome = 'more' | 'idle';
 
@@ -147,6 +150,16 @@ export class Follower {
   release(): void {
     if (this.attached && !this.clock.hasChanged && this.saved !== undefined && !this.chain.hasNext)
       this.close();
+  }
+
+  /** Copies what the Engine has rotated away, however little of the newest file that leaves to be copied. */
+  copyRotated(): void {
+    for (let steps = 0; steps < MOST_STEPS; steps++) {
+      const end = this.target();
+      if (end === undefined || end.ino === this.chain.current?.ino) break;
+      this.step();
+    }
+    this.commit();
   }
 
   /** Lets go of the files; the caller commits before when it wants the position kept. */

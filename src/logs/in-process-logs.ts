@@ -9,6 +9,7 @@ import type { FollowerParts } from './follower-parts';
 import { nodeLogDisk, type LogDisk } from './log-disk';
 import { emptyLogStats, type LogStats } from './log-stats';
 import { PositionStore, type LogPaths, type SavedPosition } from './position';
+import { standingOf, relinkContainerLog, type RelinkedLog } from './relink';
 import { RoundRobin } from './round-robin';
 import { TranslationBuffers } from './translation-buffers';
 import { WorkMarker } from './work-marker';
@@ -29,6 +30,8 @@ export interface InProcessLogsOptions {
  */
 export class InProcessLogs implements ContainerLogs {
   private readonly tasks = new Map<string, FollowTask>();
+  /** Somebody else's by now. */
+  private readonly handedOver = new Set<string>();
   private readonly queue = new RoundRobin();
   private readonly counters = emptyLogStats();
   private readonly positions: PositionStore;
@@ -72,6 +75,7 @@ export class InProcessLogs implements ContainerLogs {
 
   follow(source: LogSource): Promise<void> {
     return settle(() => {
+      if (this.handedOver.has(source.containerId)) return;
       const known = this.tasks.get(source.containerId);
       const task =
         known !== undefined && isSame(known.follower.source, source) ? known : this.replace(source);
@@ -166,6 +170,17 @@ export class InProcessLogs implements ContainerLogs {
     });
   }
 
+  async handOver(source: LogSource): Promise<RelinkedLog> {
+    const { containerId } = source;
+    // Only a copy that was begun is completed: a link has nothing to lose, and nobody's log is made for this.
+    const hasCopy = this.during(containerId, () => standingOf(source)) === 'file';
+    if (hasCopy) {
+      await this.follow(source);
+      await this.drain(containerId);
+    }
+    return this.during(containerId, () => this.relinkNow(source, hasCopy));
+  }
+
   close(): Promise<void> {
     return settle(() => {
       for (const [id, task] of [...this.tasks]) {
@@ -187,6 +202,32 @@ export class InProcessLogs implements ContainerLogs {
 
   private during<T>(containerId: string, work: () => T): T {
     return this.parts.marker.during(containerId, work);
+  }
+
+  private relinkNow(source: LogSource, hasCopy: boolean): RelinkedLog {
+    const { containerId } = source;
+    const follower = this.tasks.get(containerId)?.follower;
+    // A follower of a quiet log holds no files, and would find the link in the place of its copy afterwards.
+    if (hasCopy) follower?.start();
+    const relinked = this.relink(source);
+    this.handedOver.add(containerId);
+    try {
+      // Between the last copied record and the link the Engine may have rotated: the link does not lead there.
+      if (relinked.changed) follower?.copyRotated();
+    } catch (error) {
+      throw internal(`${source.logPath} is a link, but its copy lacks something: ${messageOf(error)}`);
+    } finally {
+      this.drop(containerId);
+    }
+    return relinked;
+  }
+
+  private relink(source: LogSource): RelinkedLog {
+    try {
+      return relinkContainerLog(source, new Date());
+    } catch (error) {
+      throw internal(`${source.logPath} cannot be made a link: ${messageOf(error)}`, { cause: error });
+    }
   }
 
   private resumeOne(source: LogSource): void {

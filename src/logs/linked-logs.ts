@@ -20,7 +20,8 @@ import type { ContainerLogs, LogPlace, LogSource } from './container-logs';
 import { formatNote } from './cri-line';
 import { inHeldDirectory, pathOf } from './held-directory';
 import { logDirectoryOf } from './log-directory';
-import { TEMPORARY } from './log-link';
+import { rotationStamp, TEMPORARY } from './log-link';
+import type { RelinkedLog } from './relink';
 
 /**
  * `--container-logs=link`: the CRI log path is a symlink to the Engine's json-file, as with cri-dockerd. Costs nothing,
@@ -88,6 +89,12 @@ export class LinkedLogs implements ContainerLogs {
     }
   }
 
+  async handOver(source: LogSource): Promise<RelinkedLog> {
+    const wasLink = await within(source, (held, name) => isLinkTo(`${held}/${name}`, source.spoolPath));
+    await this.follow(source);
+    return { changed: !wasLink, keptAs: '' };
+  }
+
   retain(containerIds: ReadonlySet<string>): Promise<void> {
     for (const id of this.sources.keys()) if (!containerIds.has(id)) this.sources.delete(id);
     return Promise.resolve();
@@ -130,12 +137,6 @@ async function keepFile(held: string, name: string): Promise<void> {
       if (errnoOf(error) !== 'EEXIST') throw error;
     }
   }
-}
-
-/** kubelet's own form, `20060102-150405`. */
-function rotationStamp(time: Date): string {
-  const [date = '', clock = ''] = time.toISOString().split(/[T.]/);
-  return `${date.replaceAll('-', '')}-${clock.replaceAll(':', '')}`;
 }
 
 /** Links to our spool beside the log path, under the names that kubelet's rotation gave them. */

@@ -30,3 +30,10 @@ export function keptBesideAs(disk: Names, directory: string, name: string, ino: 
   if (isIt(name)) return [name];
   return disk.list(directory).filter((other) => other !== name && !other.endsWith('.gz') && isIt(other));
 }
+
+/** `20261128-160300`, local time: the suffix that kubelet gives to a log it rotates. */
+export function rotationStamp(at: Date): string {
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const day = `${at.getFullYear()}${two(at.getMonth() + 1)}${two(at.getDate())}`;
+  return `${day}-${two(at.getHours())}${two(at.getMinutes())}${two(at.getSeconds())}`;
+}

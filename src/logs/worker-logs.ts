@@ -1,10 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { deadlineExceeded, messageOf, RuntimeError, unavailable } from '../lib/errors';
+import { deadlineExceeded, internal, messageOf, RuntimeError, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs, LogPlace, LogSource } from './container-logs';
 import { HANG_TIMES, HangWatch, type HangTimes } from './hang-watch';
 import { emptyLogStats, type LogStats } from './log-stats';
+import type { RelinkedLog } from './relink';
 import { WorkMarker } from './work-marker';
 import type {
   WorkerCall,
@@ -95,6 +96,14 @@ export class WorkerLogs implements ContainerLogs {
   async forget(containerId: string): Promise<void> {
     this.followed.delete(containerId);
     await this.call({ method: 'forget', containerId });
+  }
+
+  async handOver(source: LogSource): Promise<RelinkedLog> {
+    const { relinked } = await this.call({ method: 'handOver', source });
+    // A worker that takes the place of this one must not begin again.
+    this.followed.delete(source.containerId);
+    if (relinked === undefined) throw internal('the log worker did not say what became of the log');
+    return relinked;
   }
 
   async retain(containerIds: ReadonlySet<string>): Promise<void> {
@@ -226,7 +235,8 @@ export class WorkerLogs implements ContainerLogs {
   }
 
   private isSetAside(call: WorkerCall): boolean {
-    if (call.method === 'follow' || call.method === 'salvage') return this.isHung(call.source.containerId);
+    if (call.method === 'follow' || call.method === 'salvage' || call.method === 'handOver')
+      return this.isHung(call.source.containerId);
     if (call.method === 'note') return this.isHung(call.place.containerId);
     return (call.method === 'drain' || call.method === 'reopen') && this.isHung(call.containerId);
   }

@@ -2,10 +2,11 @@ import type { ErrorCode } from '../lib/errors';
 import type { LogFields, LogLevel } from '../lib/logger';
 import type { LogPlace, LogSource } from './container-logs';
 import type { LogStats } from './log-stats';
+import type { RelinkedLog } from './relink';
 
 /** What the log worker is asked to do; one call of `ContainerLogs` each. */
 export type WorkerCall =
-  | { readonly method: 'follow' | 'salvage'; readonly source: LogSource }
+  | { readonly method: 'follow' | 'salvage' | 'handOver'; readonly source: LogSource }
   | { readonly method: 'note'; readonly place: LogPlace; readonly text: string }
   | { readonly method: 'drain' | 'reopen' | 'forget'; readonly containerId: string }
   | { readonly method: 'retain'; readonly containerIds: ReadonlySet<string> }
@@ -17,6 +18,7 @@ export interface WorkerReply {
   readonly kind: 'reply';
   readonly id: number;
   readonly stats?: LogStats;
+  readonly relinked?: RelinkedLog;
   readonly error?: { readonly code: ErrorCode; readonly message: string };
 }
 

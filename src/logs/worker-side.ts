@@ -6,7 +6,7 @@ import { InProcessLogs } from './in-process-logs';
 import { nodeLogDisk } from './log-disk';
 import type { LogStats } from './log-stats';
 import { WorkMarker } from './work-marker';
-import type { WorkerMessage, WorkerRequest, WorkerSettings } from './worker-protocol';
+import type { WorkerMessage, WorkerReply, WorkerRequest, WorkerSettings } from './worker-protocol';
 
 /** Answers the requests that arrive at the port. */
 export function serveLogWorker(port: MessagePort, settings: WorkerSettings): void {
@@ -17,8 +17,8 @@ export function serveLogWorker(port: MessagePort, settings: WorkerSettings): voi
   logs.resume(new Set(settings.setAside));
   port.on('message', (request: WorkerRequest) => {
     void handle(logs, request).then(
-      (stats) => {
-        send({ kind: 'reply', id: request.id, ...(stats && { stats }) });
+      (answer) => {
+        send({ kind: 'reply', id: request.id, ...answer });
         if (request.method === 'close') port.close();
       },
       (error: unknown) =>
@@ -31,28 +31,33 @@ export function serveLogWorker(port: MessagePort, settings: WorkerSettings): voi
   });
 }
 
-async function handle(logs: InProcessLogs, request: WorkerRequest): Promise<LogStats | undefined> {
+async function handle(
+  logs: InProcessLogs,
+  request: WorkerRequest,
+): Promise<Pick<WorkerReply, 'stats' | 'relinked'>> {
   switch (request.method) {
     case 'follow':
     case 'salvage':
       await logs[request.method](request.source);
-      return undefined;
+      return {};
     case 'note':
       await logs.note(request.place, request.text);
-      return undefined;
+      return {};
+    case 'handOver':
+      return { relinked: await logs.handOver(request.source) };
     case 'drain':
     case 'reopen':
     case 'forget':
       await logs[request.method](request.containerId);
-      return undefined;
+      return {};
     case 'retain':
       await logs.retain(request.containerIds);
-      return undefined;
+      return {};
     case 'close':
       await logs.close();
-      return undefined;
+      return {};
     case 'stats':
-      return logs.stats();
+      return { stats: await logs.stats() };
   }
 }
 

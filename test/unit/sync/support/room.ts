@@ -1,6 +1,7 @@
 import { FakeEngine } from '../../../fakes/fake-docker';
 import { silentLogger, type LogFields, type Logger } from '../../../../src/lib/logger';
 import type { ContainerLogs } from '../../../../src/logs/container-logs';
+import type { RelinkedLog } from '../../../../src/logs/relink';
 import type { PodNetwork } from '../../../../src/network/pod-network';
 import { NameReservations } from '../../../../src/store/name-reservations';
 import { Store } from '../../../../src/store/store';
@@ -49,6 +50,11 @@ export class FakeLogs implements ContainerLogs {
   retain(containerIds: ReadonlySet<string>): Promise<void> {
     this.calls.push(`retain ${[...containerIds].join(',')}`);
     return Promise.resolve();
+  }
+
+  handOver({ containerId }: { containerId: string }): Promise<RelinkedLog> {
+    this.calls.push(`hand over ${containerId}`);
+    return Promise.resolve({ changed: true, keptAs: '/kept' });
   }
 
   reopen(): Promise<void> {

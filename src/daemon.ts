@@ -5,12 +5,14 @@ import { claimDirectory } from './lib/claim-directory';
 import { createEngineSide, type EngineSide, type EngineSideHooks } from './engine-side';
 import { invalidArgument } from './lib/errors';
 import type { Logger } from './lib/logger';
+import { WorkGate } from './lib/work-gate';
 import type { ContainerLogs } from './logs/container-logs';
 import { createContainerLogs } from './logs/create-container-logs';
 import { DaemonMetrics } from './metrics/daemon-metrics';
 import { Observability } from './observability';
 import type { CallReport } from './server/call';
 import { SpoolMode } from './server/container/spool-mode';
+import { controlPath, ControlSocket } from './server/control-socket';
 import { PodEvents } from './server/events/pod-events';
 import { OutputBudget } from './server/exec/captured-output';
 import { ContainerSessions } from './server/exec/container-sessions';
@@ -22,6 +24,7 @@ import { RegistryCredentials } from './server/image/registry-credentials';
 import { ImageAccounts } from './server/image/image-accounts';
 import { SandboxImage } from './server/image/sandbox-image';
 import type { Store } from './store/store';
+import { handOverPods, type HandOverStep } from './sync/hand-over';
 import { NetnsDialers } from './streaming/port-forward/netns-dialer';
 import { StreamingServer } from './streaming/server';
 import { tellFileLimit } from './system/file-limit';
@@ -48,16 +51,31 @@ interface KubeletSide {
   readonly streaming: StreamingServer;
   readonly dialers: NetnsDialers;
   readonly observability: Observability;
+  readonly gate: WorkGate;
 }
+
+/** Calls in progress are given this long to end before a hand-over goes on. */
+const CALLS_MS = 30_000;
+const HANDED_OVER =
+  'the node was handed over (dockbridge hand-over): stop this daemon and start the other runtime, or restart dockbridge to keep the node';
 
 /** The composition root, which with engine-side.ts is the only place that constructs. Starts in order, stops in reverse. */
 export class Daemon {
+  private readonly control: ControlSocket;
+
   private constructor(
     private readonly engineSide: EngineSide,
     private readonly kubeletSide: KubeletSide,
     private readonly logs: ContainerLogs,
     private readonly logger: Logger,
-  ) {}
+    settings: Settings,
+  ) {
+    this.control = new ControlSocket({
+      path: controlPath(settings.runDir),
+      handOver: () => this.handOver(),
+      logger,
+    });
+  }
 
   get store(): Store {
     return this.engineSide.store;
@@ -130,6 +148,7 @@ export class Daemon {
     const dialers = new NetnsDialers();
     const sessions = new ContainerSessions();
     const exec = { docker, store, settings: handlerSettings, logger, sessions, startedCommands };
+    const gate = new WorkGate();
     const streaming = new StreamingServer({
       bind: settings.streamingBindAddr,
       tls: streamingTls(settings),
@@ -149,6 +168,7 @@ export class Daemon {
       {
         endpoint: settings.endpoint,
         logger,
+        gate,
         observe: (report) => {
           metrics.onCall(report);
           hooks.onCall?.(report);
@@ -159,7 +179,13 @@ export class Daemon {
       ...{ metrics, store, link, lanes, logs, stats, podEvents, streaming, logger },
       droppedLogLines: hooks.droppedLogLines ?? (() => 0),
     });
-    return new Daemon(engineSide, { server, streaming, dialers, observability }, logs, logger);
+    return new Daemon(
+      engineSide,
+      { server, streaming, dialers, observability, gate },
+      logs,
+      logger,
+      settings,
+    );
   }
 
   /**
@@ -174,6 +200,7 @@ export class Daemon {
     this.engineSide.stats.start();
     this.engineSide.link.start();
     const metrics = await observability.start();
+    await this.control.listen();
     this.logger.info('Serving CRI', {
       ...{ address, streaming: streamingUrl, metrics, version: DOCKBRIDGE_VERSION },
     });
@@ -187,6 +214,28 @@ export class Daemon {
   }
 
   /**
+   * Leaves the node to another runtime: refuses new work, waits for what is in progress, sees and hears nothing of the
+   * Engine any more, and leaves the pods as cri-dockerd expects them. Reads go on with what is known.
+   */
+  async *handOver(): AsyncGenerator<HandOverStep> {
+    const { logs, logger } = this;
+    const { gate } = this.kubeletSide;
+    const { docker, link, network, checkpoints } = this.engineSide;
+    logger.warn('Handing the node over: new work is refused from now on');
+    gate.close(HANDED_OVER);
+    for (const name of await gate.whenIdle(CALLS_MS))
+      yield {
+        what: 'call',
+        of: name,
+        outcome: 'failed',
+        detail: 'is still in progress: repeat the hand-over',
+      };
+    await link.end('HandedOver', HANDED_OVER);
+    yield* handOverPods({ docker, logs, network, checkpoints });
+    logger.info('Handed over');
+  }
+
+  /**
    * In reverse, within 10 s whatever hangs: an Engine that does not answer, a plugin, a disk. Never rejects. The socket
    * goes first, so that nobody calls, and the logs have their time even when all before them was left behind.
    */
@@ -196,6 +245,7 @@ export class Daemon {
     const stop = new BoundedStop(STOP_MS, this.logger);
     await stop.step('The notice to systemd', 1_000, () => notifySystemd('--stopping', this.logger));
     await Promise.all([
+      stop.step('The control socket', 1_000, () => this.control.close()),
       stop.step('The metrics endpoint', 2_000, () => observability.stop()),
       stop.step('The CRI server', 4_000, () => server.close()),
     ]);

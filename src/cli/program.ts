@@ -31,6 +31,16 @@ export function createProgram(): Command {
     await (await import('./serve.js')).serve(givenOptions(serve));
   });
 
+  const handOver = program
+    .command('hand-over')
+    .description(
+      "leave this node's pods as cri-dockerd expects them, whether dockbridge runs or not; give it the options that serve is given",
+    );
+  addOptions(handOver);
+  handOver.action(async () => {
+    await (await import('./hand-over.js')).handOver(givenOptions(handOver));
+  });
+
   program
     .command('demo')
     .description('run one pod with two containers through CRI, show what happens, and remove it all')

@@ -6,8 +6,6 @@ import { errnoOf, failedPrecondition, messageOf } from './errors';
 import { listening } from './listening';
 
 const DIRECTORY_MODE = 0o750;
-/** What umask has to take from 0777 so that the socket is born 0660. */
-const SOCKET_UMASK = 0o117;
 
 /** The socket file we made, as long as nobody has put another one in its place. */
 export class SocketFile {
@@ -18,17 +16,17 @@ export class SocketFile {
   ) {}
 
   /**
-   * Binds the server to `path`, mode 0660 from the first moment on, replacing a socket nobody answers on.
+   * Binds the server to `path`, with its mode from the first moment on, replacing a socket nobody answers on.
    *
    * It is bound under another name and renamed: libuv unlinks the name it bound when the server closes, be that by
    * then another daemon's socket or not.
    * @throws RuntimeError FAILED_PRECONDITION when something lives at `path`.
    */
-  static async bind(server: Server, path: string): Promise<SocketFile> {
+  static async bind(server: Server, path: string, mode = 0o660): Promise<SocketFile> {
     await mkdir(dirname(path), { recursive: true, mode: DIRECTORY_MODE });
     await refuseIfTaken(path);
     const temporary = join(dirname(path), temporaryName(basename(path)));
-    await bindPrivately(server, temporary);
+    await bindPrivately(server, temporary, mode);
     const { dev, ino } = await lstat(temporary, { bigint: true });
     await rename(temporary, path);
     return new SocketFile(path, dev, ino);
@@ -54,8 +52,8 @@ function temporaryName(name: string): string {
 }
 
 /** bind(2) happens inside `listen`, synchronously, so the changed umask is seen by nothing else on this thread. */
-async function bindPrivately(server: Server, path: string): Promise<void> {
-  const before = process.umask(SOCKET_UMASK);
+async function bindPrivately(server: Server, path: string, mode: number): Promise<void> {
+  const before = process.umask(0o777 & ~mode);
   try {
     server.listen(path);
   } finally {

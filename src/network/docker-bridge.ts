@@ -50,6 +50,10 @@ export class DockerBridge implements PodNetwork {
     // The Engine's own business.
   }
 
+  letGo(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }

@@ -73,6 +73,10 @@ export class NodePods implements PodNetwork {
     if (this.choice !== 'bridge') this.cni.collectGarbage(existing);
   }
 
+  letGo(): Promise<readonly string[]> {
+    return this.cni.letGo();
+  }
+
   close(): Promise<void> {
     return this.cni.close();
   }

@@ -48,5 +48,7 @@ export interface PodNetwork {
   abandon(sandboxId: string): void;
   /** Once, after the first look at the Engine: no sandbox but these exists. Returns at once; attach waits for its end. */
   collectGarbage(existing: ReadonlySet<string>): void;
+  /** Lets go of all that is held only for us, and frees nothing: somebody else sees to the pods from now on. @returns whose it was. */
+  letGo(): Promise<readonly string[]>;
   close(): Promise<void>;
 }

@@ -7,6 +7,7 @@ import {
 import { sharedAbortController } from '../lib/deadline';
 import { unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
+import type { WorkGate } from '../lib/work-gate';
 import { ALPHA_IMAGE_SERVICE, ALPHA_RUNTIME_SERVICE, IMAGE_SERVICE, RUNTIME_SERVICE } from '../proto/service';
 import { wrapStream, wrapUnary, type CallReport, type WrapOptions } from './call';
 import {
@@ -25,10 +26,17 @@ const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 /** Calls in progress at shutdown may take this long to end: of the 10 s that the whole stop has. */
 const SHUTDOWN_GRACE_MS = 3_000;
 
+/** Calls that may take long and leave nothing half done: a hand-over does not wait for them. */
+const LASTING: ReadonlySet<string> = new Set([
+  ...['PullImage', 'ExecSync', 'StopContainer', 'CheckpointContainer'],
+]);
+
 export interface GrpcServerOptions {
   readonly endpoint: string;
   readonly logger: Logger;
   readonly observe: (report: CallReport) => void;
+  /** Closed when somebody else is to serve the node: calls that change it are refused then. */
+  readonly gate: WorkGate;
 }
 
 /** The CRI endpoint: both services as `runtime.v1` and, for kubelets up to 1.25, as `runtime.v1alpha2`. */
@@ -94,11 +102,22 @@ export class GrpcServer {
     name: string,
     { kind, handler }: Route<unknown, unknown>,
   ): UntypedHandleCall {
-    return wrapUnary(
-      name,
-      async (request, context) => handler(services, request, context),
-      this.wrapOptions(services, kind),
-    );
+    const options = this.wrapOptions(services, kind);
+    if (kind !== 'write' && name !== 'ReopenContainerLog')
+      return wrapUnary(name, async (request, context) => handler(services, request, context), options);
+    const { gate } = this.options;
+    const before = async (context: CallContext): Promise<void> => {
+      gate.check();
+      await options.before?.(context);
+    };
+    const work: typeof handler = (all, request, context) =>
+      LASTING.has(name)
+        ? handler(all, request, context)
+        : gate.run(name, () => handler(all, request, context));
+    return wrapUnary(name, async (request, context) => work(services, request, context), {
+      ...options,
+      before,
+    });
   }
 
   private serveStream(

@@ -57,7 +57,14 @@ export interface EngineLinkParts {
   readonly times?: Partial<LinkTimes>;
 }
 
-export type LinkState = { readonly ready: true } | { readonly ready: false; readonly reason: string };
+export type LinkState =
+  | { readonly ready: true }
+  | {
+      readonly ready: false;
+      readonly reason: string;
+      /** Why in one CamelCase word, where it is not that the Engine does not answer. */
+      readonly word?: string;
+    };
 
 /**
  * The connection to the Engine:
@@ -108,6 +115,16 @@ export class EngineLink {
   async stop(): Promise<void> {
     this.stopped.abort(unavailable('dockbridge is shutting down'));
     await this.running;
+  }
+
+  /**
+   * Ends the connection for good while the daemon lives: the store keeps its last knowledge, and `state` says why.
+   * @param word the reason in one CamelCase word.
+   */
+  async end(word: string, reason: string): Promise<void> {
+    this.stopped.abort(unavailable(reason));
+    await this.running;
+    this.current = { ready: false, reason, word };
   }
 
   /**

@@ -61,6 +61,7 @@ export class CniNetwork implements PodNetwork {
   private readonly cleanup: Cleanup;
   private readonly stopped = sharedAbortController();
   private readonly inUse = coalesce(() => this.handles.inUse());
+  private isLetGo = false;
   /** Sandboxes with a handle, of which the cache need not know. */
   private held = new Set<string>();
   /** Pods of this network that the cache does not know: what the Engine and the kernel say of them. */
@@ -220,6 +221,21 @@ export class CniNetwork implements PodNetwork {
     await this.detach(id, 0);
   }
 
+  async letGo(): Promise<readonly string[]> {
+    this.isLetGo = true;
+    this.cleanup.close();
+    const ids = new Set([...this.held, ...(await this.handles.list())]);
+    const released: string[] = [];
+    for (const id of ids) {
+      await this.exclusively(id, async () => {
+        if (await this.handles.isHeld(id)) released.push(id);
+        await this.handles.release(id);
+        this.held.delete(id);
+      });
+    }
+    return released;
+  }
+
   async close(): Promise<void> {
     this.stopped.abort();
     this.cleanup.close();
@@ -372,7 +388,7 @@ export class CniNetwork implements PodNetwork {
 
   /** Holds the namespace of a pod that runs but has no handle: cri-dockerd's. */
   private async adopt(id: string, pid: number): Promise<void> {
-    if (await this.handles.isHeld(id)) return;
+    if (this.isLetGo || (await this.handles.isHeld(id))) return;
     try {
       await this.handles.hold(id, pid);
       this.held.add(id);

@@ -93,6 +93,13 @@ export class NamespaceHandles {
     return new Set(ids.filter((_, at) => living[at]));
   }
 
+  /** Releases all. @returns whose they were. */
+  async letGo(): Promise<readonly string[]> {
+    const ids = await this.list();
+    for (const id of ids) await this.release(id);
+    return ids;
+  }
+
   /** Sandboxes with a handle. */
   async list(): Promise<string[]> {
     return listDirectory(this.directory);
@@ -100,7 +107,7 @@ export class NamespaceHandles {
 }
 
 /** What a network needs of them: tests have no namespaces. */
-export type PodNamespaces = Pick<NamespaceHandles, keyof NamespaceHandles>;
+export type PodNamespaces = Pick<NamespaceHandles, Exclude<keyof NamespaceHandles, 'letGo'>>;
 
 /** As the links below /proc write them: `net:[4026531840]`. */
 async function inodesInUse(): Promise<ReadonlySet<string>> {

@@ -39,8 +39,10 @@ export function status(
 /** An Engine that is slow, or a log that hangs, leaves it ready, and the reason tells; one that can run no pods does not. */
 function runtimeCondition({ link, logs }: Pick<Services, 'link' | 'logs'>): cri.IRuntimeCondition {
   const { state, trouble } = link;
-  if (!state.ready)
-    return { type: 'RuntimeReady', status: false, reason: 'DockerDaemonNotReady', message: state.reason };
+  if (!state.ready) {
+    const { word = 'DockerDaemonNotReady', reason } = state;
+    return { type: 'RuntimeReady', status: false, reason: word, message: reason };
+  }
   if (trouble === undefined && logs.problem !== undefined)
     return { type: 'RuntimeReady', status: true, reason: 'LogsHang', message: logs.problem };
   const { isStuck = false, reason = '', message = '' } = trouble ?? {};

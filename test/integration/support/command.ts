@@ -33,7 +33,10 @@ export class Command {
     });
     this.gone = once(this.child, 'exit');
     this.closing = once(this.child, 'close');
-    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text;
+      this.wake();
+    });
     const lines = createInterface({ input: this.child.stderr! });
     lines.on('line', (line) => {
       this.stderr += `${line}\n`;
@@ -68,6 +71,14 @@ export class Command {
       const found = this.log.find((line) => line.message.includes(message));
       if (found !== undefined) return found;
       if (this.closed) throw new Error(`the command ended without saying "${message}":\n${this.stderr}`);
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
+    }
+  }
+
+  /** Resolves as soon as standard output holds `text`. */
+  async prints(text: string): Promise<void> {
+    while (!this.stdout.includes(text)) {
+      if (this.closed) throw new Error(`the command ended without printing "${text}":\n${this.stdout}`);
       await new Promise<void>((resolve) => this.waiting.push(resolve));
     }
   }

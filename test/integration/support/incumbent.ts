@@ -136,8 +136,10 @@ export class Incumbent {
       for (const network of (await this.networks(node)).reverse()) {
         const attachment = { ...network.attachment(id, netns), ...this.podArguments(id, name, namespace) };
         const capabilityArgs = { portMappings: await this.checkpointPorts(id) };
-        await this.chain(node).del(network.config, { ...attachment, capabilityArgs }, undefined);
-        await rm(cacheFile(node, attachment), { force: true });
+        const file = cacheFile(node, attachment);
+        const cached = JSON.parse(await readFile(file, 'utf8').catch(() => '{}')) as { result?: CniResult };
+        await this.chain(node).del(network.config, { ...attachment, capabilityArgs }, cached.result);
+        await rm(file, { force: true });
       }
     }
     await this.call('POST', `/containers/${id}/stop?t=10`);

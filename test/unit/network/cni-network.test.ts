@@ -59,6 +59,20 @@ async function expectNothingLeft(): Promise<void> {
   expect(network.heldSandboxes()).toEqual([]);
 }
 
+describe('A network that is handed over', () => {
+  it('holds nothing any more, adopts nothing, and frees no pod', async () => {
+    await network.attach(sandbox('c1'), pod());
+    expect(await network.letGo()).toEqual(['c1']);
+    expect([...node.namespaces.lives]).toEqual([]);
+    await network.stateOf(sandbox('c1'));
+    network.abandon('c1');
+    expect(await network.letGo()).toEqual([]);
+    expect([...node.namespaces.lives]).toEqual([]);
+    expect(await node.story()).toEqual(['ADD one', 'ADD two']);
+    expect(await cached()).toHaveLength(1);
+  });
+});
+
 describe('A pod on a CNI network', () => {
   it('is attached, has its addresses, and is freed without a trace', async () => {
     await network.attach(sandbox('c1'), pod());

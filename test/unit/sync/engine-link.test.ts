@@ -30,6 +30,23 @@ afterEach(async () => {
 const isDown = ({ link }: SyncRoom) => until(() => !link.state.ready, 'the end of the link');
 const isReady = ({ link }: SyncRoom) => until(() => link.state.ready, 'the link');
 
+describe('ending', () => {
+  it('says why, keeps what is known, hears nothing more, and refuses writes but no reads', async () => {
+    const made = room();
+    made.engine.containers.set(CONTAINER_ID, containerInspect());
+    await connected(made);
+    await made.link.end('HandedOver', 'the node was handed over');
+    expect(made.link.state).toEqual({
+      ...{ ready: false, reason: 'the node was handed over', word: 'HandedOver' },
+    });
+    made.engine.emit(containerEvent('die', { exitCode: '3' }));
+    await settle();
+    expect(made.store.containers.get(CONTAINER_ID)?.state).toBe('running');
+    expect(await rejectionOf(made.link.whenReady())).toBe('UNAVAILABLE the node was handed over');
+    await made.link.whenSyncedOnce();
+  });
+});
+
 describe('connecting', () => {
   it('is not ready before it was started', () => {
     expect(room().link.state).toEqual({ ready: false, reason: 'Docker Engine has not answered yet' });

@@ -1,0 +1,65 @@
+import { join } from 'node:path';
+import { resolveSettings, type Given, type Settings } from '../config/options';
+import { DockerodeClient } from '../docker/dockerode-client';
+import { claimDirectory } from '../lib/claim-directory';
+import { standardError } from '../lib/log-output';
+import { createLineLogger } from '../lib/logger';
+import { createContainerLogs } from '../logs/create-container-logs';
+import { NamespaceHandles } from '../network/cni/namespace-handles';
+import { SandboxCheckpoints } from '../network/sandbox-checkpoints';
+import { askToHandOver } from '../server/client/control-client';
+import { controlPath } from '../server/control-socket';
+import { handOverPods, type HandOverStep } from '../sync/hand-over';
+
+const ENGINE_MS = 30_000;
+const MARKS = { done: '+', nothing: ' ', failed: '!' };
+
+/**
+ * `dockbridge hand-over`: by the daemon that runs with these options, else by itself, so that never two write at once.
+ * Prints a line a step; the exit code is 1 when something is left to do.
+ */
+export async function handOver(given: Given): Promise<void> {
+  const settings = resolveSettings(given, process.env);
+  const running = await askToHandOver(controlPath(settings.runDir));
+  const counts = { done: 0, nothing: 0, failed: 0 };
+  for await (const step of running ?? alone(settings)) {
+    counts[step.outcome]++;
+    process.stdout.write(`${MARKS[step.outcome]} ${step.what} ${step.of}: ${step.detail}\n`);
+  }
+  const { done, nothing, failed } = counts;
+  const next =
+    failed > 0
+      ? 'Not all could be handed over: see the lines with "!", and repeat the command.'
+      : running === undefined
+        ? 'The other runtime can be started.'
+        : 'The daemon refuses new work now: stop it and start the other runtime.';
+  process.stdout.write(`${done} done, ${nothing} were as they should be, ${failed} failed. ${next}\n`);
+  if (failed > 0) process.exitCode = 1;
+}
+
+async function* alone(settings: Settings): AsyncGenerator<HandOverStep> {
+  const logger = createLineLogger('warn', standardError());
+  // Keeps a daemon from being started meanwhile, and refuses beside one that has no control socket.
+  claimDirectory(settings.runDir, 'run-dir', 0o750);
+  const logs = createContainerLogs({
+    mode: settings.containerLogs,
+    stateDir: join(settings.stateDir, 'logs'),
+    logger,
+  });
+  try {
+    yield* handOverPods({
+      docker: new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs: ENGINE_MS }),
+      logs,
+      network: new NamespaceHandles(join(settings.runDir, 'netns')),
+      checkpoints: new SandboxCheckpoints({
+        mode: settings.sandboxCheckpoints,
+        root: settings.criDockerdRootDirectory,
+        dockershimRoot: settings.dockershimRootDirectory,
+        isInUse: () => Promise.resolve(true),
+        logger,
+      }),
+    });
+  } finally {
+    await logs.close();
+  }
+}

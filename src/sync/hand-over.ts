@@ -1,0 +1,122 @@
+import type { DockerClient } from '../docker/client';
+import { hasStatus } from '../docker/errors';
+import { withDeadline } from '../lib/deadline';
+import { messageOf } from '../lib/errors';
+import type { ContainerLogs } from '../logs/container-logs';
+import type { PodNetwork } from '../network/pod-network';
+import type { SandboxCheckpoints } from '../network/sandbox-checkpoints';
+import { containerFromInspect } from '../translate/container-record';
+import type { EngineContainerInspect } from '../translate/engine';
+import { TYPE_LABEL } from '../translate/labels';
+import { isSandbox, sandboxFromInspect } from '../translate/sandbox-record';
+import { engineTimeFromNanos } from '../translate/time';
+
+/** `failed`: cri-dockerd would miss it; `nothing`: there was nothing to do, or nothing that could be done. */
+export type Outcome = 'done' | 'nothing' | 'failed';
+
+/** One thing that was seen to. */
+export interface HandOverStep {
+  readonly what: 'log' | 'checkpoint' | 'namespace' | 'container' | 'call';
+  /** The Engine's name of the container, or its id. */
+  readonly of: string;
+  readonly outcome: Outcome;
+  readonly detail: string;
+}
+
+export interface HandOverParts {
+  readonly docker: DockerClient;
+  readonly logs: Pick<ContainerLogs, 'handOver'>;
+  readonly network: Pick<PodNetwork, 'letGo'>;
+  readonly checkpoints: Pick<SandboxCheckpoints, 'ensure'>;
+}
+
+const INSPECT_MS = 10_000;
+
+/**
+ * Leaves the Engine's pods as cri-dockerd wants to find them: logs of running containers are links again, its checkpoints are
+ * complete, and no network namespace is held any more. Asks the Engine, not our records, which may be none. Whatever was
+ * done before, by whom and how far, the end is the same.
+ */
+export async function* handOverPods(
+  { docker, logs, network, checkpoints }: HandOverParts,
+  signal?: AbortSignal,
+): AsyncGenerator<HandOverStep> {
+  const all = await docker.listContainers({ label: [TYPE_LABEL] }, { signal });
+  for (const { Id: id } of all) {
+    const inspect = await look(docker, id, signal);
+    if (inspect === undefined) continue;
+    if ('outcome' in inspect) yield inspect;
+    else if (isSandbox(inspect)) yield await completeCheckpoint(checkpoints, inspect);
+    else yield* handOverLog(logs, inspect);
+  }
+  try {
+    for (const id of await network.letGo())
+      yield { what: 'namespace', of: id, outcome: 'done', detail: 'is not held any more' };
+  } catch (error) {
+    yield { what: 'namespace', of: 'all pods', outcome: 'failed', detail: messageOf(error) };
+  }
+}
+
+/** Undefined: it has gone meanwhile. */
+async function look(
+  docker: DockerClient,
+  id: string,
+  signal?: AbortSignal,
+): Promise<EngineContainerInspect | HandOverStep | undefined> {
+  try {
+    return await withDeadline('inspect', INSPECT_MS, signal, (limit) =>
+      docker.inspectContainer(id, { signal: limit }),
+    );
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (hasStatus(error, 404)) return undefined;
+    return { what: 'container', of: id, outcome: 'failed', detail: messageOf(error) };
+  }
+}
+
+async function completeCheckpoint(
+  checkpoints: HandOverParts['checkpoints'],
+  inspect: EngineContainerInspect,
+): Promise<HandOverStep> {
+  const step = { what: 'checkpoint', of: nameOf(inspect) } as const;
+  const sandbox = sandboxFromInspect(inspect, { ready: false, ips: [] });
+  if (sandbox === undefined) return { ...step, outcome: 'nothing', detail: 'is no pod of ours' };
+  try {
+    const isWritten = await checkpoints.ensure(sandbox, inspect.HostConfig);
+    return isWritten
+      ? { ...step, outcome: 'done', detail: 'written' }
+      : { ...step, outcome: 'nothing', detail: 'was complete' };
+  } catch (error) {
+    return { ...step, outcome: 'failed', detail: messageOf(error) };
+  }
+}
+
+async function* handOverLog(
+  logs: HandOverParts['logs'],
+  inspect: EngineContainerInspect,
+): AsyncGenerator<HandOverStep> {
+  const container = containerFromInspect(inspect);
+  // The log of one that has ended is complete, whoever wrote it: a file can be read as well as a link.
+  if (container === undefined || !['running', 'paused'].includes(container.state)) return;
+  const { id: containerId, logPath, spoolPath } = container;
+  if (logPath === '') return;
+  const step = { what: 'log', of: nameOf(inspect) } as const;
+  if (spoolPath === '') {
+    const driver = inspect.HostConfig.LogConfig?.Type ?? 'unknown';
+    yield { ...step, outcome: 'nothing', detail: `its log driver, ${driver}, has no file to link to` };
+    return;
+  }
+  try {
+    const startedAt = engineTimeFromNanos(container.startedAt);
+    const { changed, keptAs } = await logs.handOver({ containerId, spoolPath, logPath, startedAt });
+    if (!changed) yield { ...step, outcome: 'nothing', detail: 'was a link' };
+    else if (keptAs === '') yield { ...step, outcome: 'done', detail: `${logPath} is a link` };
+    else yield { ...step, outcome: 'done', detail: `${logPath} is a link, the copy is ${keptAs}` };
+  } catch (error) {
+    yield { ...step, outcome: 'failed', detail: messageOf(error) };
+  }
+}
+
+function nameOf(inspect: EngineContainerInspect): string {
+  return inspect.Name.replace(/^\//, '');
+}

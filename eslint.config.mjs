@@ -13,6 +13,8 @@ const LAYERS = [
   ['sync', 'streaming'],
   ['server'],
 ];
+/** The composition root. */
+const ROOT = ['daemon', 'engine-side', 'observability', 'node-parts', 'acting', 'observing', 'start-logs'];
 const SIBLINGS_ALLOWED = { translate: ['store'] };
 const HOMES = {
   dockerode: 'docker',
@@ -30,7 +32,7 @@ function layerRule(folder, level) {
   const siblings = LAYERS[level].filter(
     (other) => other !== folder && !(SIBLINGS_ALLOWED[folder] ?? []).includes(other),
   );
-  const banned = [...later, ...siblings, 'cli', 'config', 'daemon', 'engine-side', 'observability'];
+  const banned = [...later, ...siblings, 'cli', 'config', ...ROOT];
   return {
     files: [`src/${folder}/**/*.ts`],
     rules: {

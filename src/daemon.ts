@@ -1,32 +1,34 @@
 import { join } from 'node:path';
+import { actingParts } from './acting';
 import type { Settings } from './config/options';
-import { BoundedStop } from './lib/bounded-stop';
-import { claimDirectory } from './lib/claim-directory';
 import { createEngineSide, type EngineSide, type EngineSideHooks } from './engine-side';
+import { BoundedStop } from './lib/bounded-stop';
 import { invalidArgument } from './lib/errors';
 import type { Logger } from './lib/logger';
 import { WorkGate } from './lib/work-gate';
 import type { ContainerLogs } from './logs/container-logs';
-import { createContainerLogs } from './logs/create-container-logs';
 import { DaemonMetrics } from './metrics/daemon-metrics';
+import type { NodeParts } from './node-parts';
 import { Observability } from './observability';
+import { observingParts } from './observing';
 import type { CallReport } from './server/call';
 import { SpoolMode } from './server/container/spool-mode';
-import { controlPath, ControlSocket } from './server/control-socket';
+import { ControlSocket } from './server/control-socket';
 import { PodEvents } from './server/events/pod-events';
 import { OutputBudget } from './server/exec/captured-output';
 import { ContainerSessions } from './server/exec/container-sessions';
 import { EngineStreaming } from './server/exec/engine-streaming';
-import { StartedCommands } from './server/exec/started-commands';
 import { GrpcServer } from './server/grpc-server';
 import { ImagePulls } from './server/image/image-pulls';
 import { RegistryCredentials } from './server/image/registry-credentials';
 import { ImageAccounts } from './server/image/image-accounts';
 import { SandboxImage } from './server/image/sandbox-image';
+import { startLogs } from './start-logs';
 import type { Store } from './store/store';
-import { handOverPods, type HandOverStep } from './sync/hand-over';
+import type { Streaming } from './streaming/no-streaming';
 import { NetnsDialers } from './streaming/port-forward/netns-dialer';
 import { StreamingServer } from './streaming/server';
+import { handOverPods, type HandOverStep } from './sync/hand-over';
 import { tellFileLimit } from './system/file-limit';
 import { notifySystemd } from './system/notify';
 import { readNodeRights, type NodeRights } from './system/node-rights';
@@ -48,7 +50,7 @@ export interface DaemonHooks extends EngineSideHooks {
 /** The half that kubelet sees. */
 interface KubeletSide {
   readonly server: GrpcServer;
-  readonly streaming: StreamingServer;
+  readonly streaming: Streaming;
   readonly dialers: NetnsDialers;
   readonly observability: Observability;
   readonly gate: WorkGate;
@@ -61,20 +63,17 @@ const HANDED_OVER =
 
 /** The composition root, which with engine-side.ts is the only place that constructs. Starts in order, stops in reverse. */
 export class Daemon {
-  private readonly control: ControlSocket;
+  private readonly control: ControlSocket | undefined;
 
   private constructor(
     private readonly engineSide: EngineSide,
     private readonly kubeletSide: KubeletSide,
     private readonly logs: ContainerLogs,
     private readonly logger: Logger,
-    settings: Settings,
+    controlPath: string | undefined,
   ) {
-    this.control = new ControlSocket({
-      path: controlPath(settings.runDir),
-      handOver: () => this.handOver(),
-      logger,
-    });
+    if (controlPath !== undefined)
+      this.control = new ControlSocket({ path: controlPath, handOver: () => this.handOver(), logger });
   }
 
   get store(): Store {
@@ -91,15 +90,11 @@ export class Daemon {
     hooks: DaemonHooks = {},
     given?: ContainerLogs,
   ): Promise<Daemon> {
-    // Another one's plugins and handles would be taken for those of an earlier run of ours.
-    const trouble = claimDirectory(settings.runDir, 'run-dir', 0o750);
-    if (trouble !== '')
-      logger.warn('The run directory cannot be written to', { directory: settings.runDir, error: trouble });
-    if (given !== undefined) return Daemon.construct(settings, logger, hooks, given);
-    const { containerLogs: mode, stateDir } = settings;
-    const logs = createContainerLogs({ mode, stateDir: join(stateDir, 'logs'), logger });
+    const parts = settings.observe ? observingParts(settings, logger) : actingParts(settings, logger);
+    if (given !== undefined) return Daemon.construct(settings, parts, logger, hooks, given);
+    const logs = startLogs(settings, logger);
     try {
-      return await Daemon.construct(settings, logger, hooks, logs);
+      return await Daemon.construct(settings, parts, logger, hooks, logs);
     } catch (error) {
       // Their threads would keep the process alive.
       await logs.close();
@@ -109,13 +104,15 @@ export class Daemon {
 
   private static async construct(
     settings: Settings,
+    parts: NodeParts,
     logger: Logger,
     hooks: DaemonHooks,
     logs: ContainerLogs,
   ): Promise<Daemon> {
     const metrics = new DaemonMetrics(DOCKBRIDGE_VERSION);
-    const startedCommands = await StartedCommands.open(join(settings.runDir, 'commands'), logger);
-    const engineSide = await createEngineSide(settings, { logger, logs, metrics, startedCommands }, hooks);
+    const startedCommands = await parts.openCommands();
+    const observers = { logger, logs, metrics, startedCommands };
+    const engineSide = await createEngineSide(settings, parts, observers, hooks);
     const { docker, localEngine, store, probes, stats, imageSync, link, lanes } = engineSide;
     const podEvents = new PodEvents(store);
     const rights = await readNodeRights();
@@ -149,12 +146,15 @@ export class Daemon {
     const sessions = new ContainerSessions();
     const exec = { docker, store, settings: handlerSettings, logger, sessions, startedCommands };
     const gate = new WorkGate();
-    const streaming = new StreamingServer({
-      bind: settings.streamingBindAddr,
-      tls: streamingTls(settings),
-      backend: new EngineStreaming(exec, dialers),
-      logger,
-    });
+    const streaming = parts.streaming(
+      () =>
+        new StreamingServer({
+          bind: settings.streamingBindAddr,
+          tls: streamingTls(settings),
+          backend: new EngineStreaming(exec, dialers),
+          logger,
+        }),
+    );
     const server = new GrpcServer(
       {
         ...engineSide,
@@ -169,6 +169,7 @@ export class Daemon {
         endpoint: settings.endpoint,
         logger,
         gate,
+        refusal: parts.refusal,
         observe: (report) => {
           metrics.onCall(report);
           hooks.onCall?.(report);
@@ -184,7 +185,7 @@ export class Daemon {
       { server, streaming, dialers, observability, gate },
       logs,
       logger,
-      settings,
+      parts.controlPath,
     );
   }
 
@@ -200,7 +201,7 @@ export class Daemon {
     this.engineSide.stats.start();
     this.engineSide.link.start();
     const metrics = await observability.start();
-    await this.control.listen();
+    await this.control?.listen();
     this.logger.info('Serving CRI', {
       ...{ address, streaming: streamingUrl, metrics, version: DOCKBRIDGE_VERSION },
     });
@@ -245,7 +246,7 @@ export class Daemon {
     const stop = new BoundedStop(STOP_MS, this.logger);
     await stop.step('The notice to systemd', 1_000, () => notifySystemd('--stopping', this.logger));
     await Promise.all([
-      stop.step('The control socket', 1_000, () => this.control.close()),
+      stop.step('The control socket', 1_000, async () => this.control?.close()),
       stop.step('The metrics endpoint', 2_000, () => observability.stop()),
       stop.step('The CRI server', 4_000, () => server.close()),
     ]);

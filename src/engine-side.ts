@@ -1,19 +1,17 @@
-import { join } from 'node:path';
 import type { Settings } from './config/options';
 import { CallLanes } from './docker/call-lanes';
 import type { DockerClient } from './docker/client';
 import { DockerodeClient } from './docker/dockerode-client';
 import { isLocalEndpoint } from './docker/endpoint';
 import { instrument, type EngineCall } from './docker/instrument';
+import { messageOf } from './lib/errors';
 import type { Logger } from './lib/logger';
 import type { ContainerLogs } from './logs/container-logs';
 import type { DaemonMetrics } from './metrics/daemon-metrics';
-import { choosePodNetwork } from './network/choose';
-import { NamespaceHandles } from './network/cni/namespace-handles';
 import type { PluginObserver } from './network/cni/plugin-chain';
-import { RunningPlugins } from './network/cni/running-plugins';
 import type { PodNetwork } from './network/pod-network';
-import { SandboxCheckpoints } from './network/sandbox-checkpoints';
+import type { Checkpoints } from './network/sandbox-checkpoints';
+import type { NodeParts } from './node-parts';
 import { Probes } from './server/container/probes';
 import { Teardowns } from './server/container/teardowns';
 import { endLeftCommands } from './server/exec/end-left-commands';
@@ -31,13 +29,10 @@ import { EngineLink, type LinkTimes } from './sync/engine-link';
 import { EngineWatch } from './sync/engine-watch';
 import { ForeignContainers } from './sync/foreign-containers';
 import { ImageSync } from './sync/image-sync';
-import { isCriDockerdAt } from './system/cri-dockerd-process';
 import { KernelLog } from './system/kernel-log';
 
 /** `0` of --runtime-request-timeout, as with cri-dockerd: just below kubelet's own two minutes. */
 const DEFAULT_REQUEST_TIMEOUT_MS = 119_000;
-/** `0` of --cni-timeout. */
-const DEFAULT_CNI_TIMEOUT_MS = 120_000;
 
 /** What tests and metrics look at or put in the way. */
 export interface EngineSideHooks {
@@ -57,7 +52,7 @@ export interface EngineSide {
   readonly store: Store;
   readonly reservations: NameReservations;
   readonly network: PodNetwork;
-  readonly checkpoints: SandboxCheckpoints;
+  readonly checkpoints: Checkpoints;
   readonly stats: NodeStats;
   readonly kernelLog: KernelLog;
   readonly probes: Probes;
@@ -77,16 +72,21 @@ interface Observers {
 
 export async function createEngineSide(
   settings: Settings,
+  parts: NodeParts,
   { logger, logs, metrics, startedCommands }: Observers,
   hooks: EngineSideHooks,
 ): Promise<EngineSide> {
   const lanes = new CallLanes();
-  const docker = createClient(settings, lanes, metrics, hooks);
-  const network = await createNetwork(settings, logger, (report) => {
-    metrics.onPluginRun(report);
-    hooks.onPluginRun?.(report);
-  });
-  const checkpoints = createCheckpoints(settings, logger);
+  const docker = createClient(settings, parts, lanes, metrics, hooks);
+  const network = await parts.openNetwork(
+    (report) => {
+      metrics.onPluginRun(report);
+      hooks.onPluginRun?.(report);
+    },
+    (sandboxId) => void refresh(sandboxId),
+  );
+  const { checkpoints } = parts;
+  network.setPodCidr(settings.podCidr);
   const store = new Store();
   store.podCidr = settings.podCidr;
   const reservations = new NameReservations();
@@ -107,13 +107,18 @@ export async function createEngineSide(
     checkpoints,
     logger,
     localEngine,
+    upkeep: parts.upkeep,
     kernelLog: localEngine ? kernelLog : undefined,
   });
+  const refresh = (sandboxId: string): Promise<void> =>
+    containerSync.refresh(sandboxId).catch((error: unknown) => {
+      logger.warn('A sandbox cannot be looked at again', { sandbox: sandboxId, error: messageOf(error) });
+    });
   const containerResync = new ContainerResync({
     ...{ docker, store, sync: containerSync, logs, network, checkpoints, reservations, logger, localEngine },
     onFirstList: () =>
       void endLeftCommands({ docker, store, logger, startedCommands, settings: { localEngine } }),
-    onList: (all) => void probes.removeLeftovers(all),
+    onList: (all) => void parts.tidyProbes(probes, all),
   });
   const containerEvents = new ContainerEvents({
     ...{ sync: containerSync, store, reservations, logger },
@@ -136,6 +141,7 @@ export async function createEngineSide(
 
 function createClient(
   settings: Settings,
+  parts: NodeParts,
   lanes: CallLanes,
   metrics: DaemonMetrics,
   hooks: EngineSideHooks,
@@ -146,36 +152,11 @@ function createClient(
     lanes,
   });
   return instrument(
-    hooks.wrapDocker?.(client) ?? client,
+    parts.door(hooks.wrapDocker?.(client) ?? client),
     (call) => {
       metrics.onEngineCall(call);
       hooks.onEngineCall?.(call);
     },
     (operation) => metrics.onEngineCallBegun(operation),
   );
-}
-
-async function createNetwork(
-  settings: Settings,
-  logger: Logger,
-  observe: PluginObserver,
-): Promise<PodNetwork> {
-  const network = await choosePodNetwork(settings.networkPlugin, {
-    confDir: settings.cniConfDir,
-    binDirs: settings.cniBinDir,
-    cacheDir: settings.cniCacheDir,
-    handles: new NamespaceHandles(join(settings.runDir, 'netns')),
-    running: new RunningPlugins(join(settings.runDir, 'plugins'), logger),
-    timeoutMs: settings.cniTimeout || DEFAULT_CNI_TIMEOUT_MS,
-    observe,
-    logger,
-  });
-  network.setPodCidr(settings.podCidr);
-  return network;
-}
-
-function createCheckpoints(settings: Settings, logger: Logger): SandboxCheckpoints {
-  const { criDockerdRootDirectory: root, dockershimRootDirectory: dockershimRoot } = settings;
-  const isInUse = (): Promise<boolean> => isCriDockerdAt(root);
-  return new SandboxCheckpoints({ mode: settings.sandboxCheckpoints, root, dockershimRoot, isInUse, logger });
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { resolveSettings, type Given, type Settings } from '../config/options';
 import { DockerodeClient } from '../docker/dockerode-client';
 import { claimDirectory } from '../lib/claim-directory';
+import { invalidArgument } from '../lib/errors';
 import { standardError } from '../lib/log-output';
 import { createLineLogger } from '../lib/logger';
 import { createContainerLogs } from '../logs/create-container-logs';
@@ -20,6 +21,7 @@ const MARKS = { done: '+', nothing: ' ', failed: '!' };
  */
 export async function handOver(given: Given): Promise<void> {
   const settings = resolveSettings(given, process.env);
+  if (settings.observe) throw invalidArgument('--observe', 'has nothing to hand over');
   const running = await askToHandOver(controlPath(settings.runDir));
   const counts = { done: 0, nothing: 0, failed: 0 };
   for await (const step of running ?? alone(settings)) {

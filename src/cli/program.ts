@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { DOCKBRIDGE_VERSION } from '../version';
 import { addOptions, givenOptions } from './options';
 
@@ -61,6 +61,21 @@ export function createProgram(): Command {
     .action(async (options: { endpoint?: string; dockerEndpoint: string; image: string }) => {
       await (await import('./demo.js')).demo(options);
     });
+
+  const check = program
+    .command('switch')
+    .description('take over a node from another runtime, or prepare to (docs/switching.md)')
+    .command('check')
+    .description(
+      'say what is on this node and what a switch to dockbridge will do to each pod; changes nothing. ' +
+        'Exit code 0: all as it is; 1: warnings; 2: problems, or the check could not be made',
+    )
+    .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'));
+  addOptions(check);
+  check.action(async (options: { output: 'text' | 'json' }) => {
+    const { output: _output, ...given } = givenOptions(check);
+    process.exitCode = await (await import('./switch-check.js')).switchCheck(given, options.output);
+  });
 
   program
     .command('version')

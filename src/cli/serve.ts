@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { ignoredOptions, resolveSettings, type Given, type Settings } from '../config/options';
 import type { Daemon } from '../daemon';
 import { announceStop } from '../lib/claim-directory';
@@ -9,7 +8,7 @@ import { standardError, type LogOutput } from '../lib/log-output';
 import type { Logger } from '../lib/logger';
 import { untilReleased } from '../lib/released-directory';
 import type { ContainerLogs } from '../logs/container-logs';
-import { createContainerLogs } from '../logs/create-container-logs';
+import { claimedDirectories, startLogs } from '../start-logs';
 import { nextEndSignal, outliveOtherSignals } from './signals';
 
 /** What a stop may take; the daemon's own limit is below it. */
@@ -28,14 +27,9 @@ export async function serve(given: Given): Promise<void> {
   const stopping = nextEndSignal();
   const late = createLateLogger();
   outliveOtherSignals(late.logger);
-  const logDirectory = join(settings.stateDir, 'logs');
-  const claimed = [logDirectory, settings.runDir];
+  const claimed = claimedDirectories(settings);
   await Promise.race([untilReleased(claimed, STOP_MS), stopping]);
-  const logs = createContainerLogs({
-    mode: settings.containerLogs,
-    stateDir: logDirectory,
-    logger: late.logger,
-  });
+  const logs = startLogs(settings, late.logger);
   const { createLineLogger } = await import('../lib/logger.js');
   const output = standardError();
   const logger = createLineLogger(settings.logLevel, output);

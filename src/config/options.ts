@@ -23,6 +23,8 @@ export interface Option<T> {
   /** Shown in help; undefined for a switch. */
   readonly value: string | undefined;
   readonly fallback: string;
+  /** Default of `--observe`, where that must be another. */
+  readonly observing?: string;
   readonly parse: Parse<T>;
   readonly help: string;
   /** Why it changes nothing here: accepted for cri-dockerd's sake, and said so once when it is given. */
@@ -38,13 +40,30 @@ const option = <T>(
   ignored?: string,
 ): Option<T> => ({ name, value, fallback, parse, help, ...(ignored === undefined ? {} : { ignored }) });
 
+/** With a default of its own under `--observe`. */
+const whenObserving = <T>(observing: string, given: Option<T>): Option<T> => ({
+  ...given,
+  observing,
+  help: `${given.help}; with --observe ${observing}`,
+});
+
 export const OPTIONS = {
-  endpoint: option(
-    'container-runtime-endpoint',
-    'URL',
-    'unix:///var/run/cri-dockerd.sock',
-    text,
-    "where kubelet and crictl connect: unix:///path, or fd:// for systemd's socket; the default is cri-dockerd's, which crictl finds by itself",
+  observe: option(
+    'observe',
+    undefined,
+    'false',
+    flag,
+    'answer beside the runtime that serves this node, and change nothing: lists, statuses and stats only (docs/switching.md)',
+  ),
+  endpoint: whenObserving(
+    'unix:///run/dockbridge-observe.sock',
+    option(
+      'container-runtime-endpoint',
+      'URL',
+      'unix:///var/run/cri-dockerd.sock',
+      text,
+      "where kubelet and crictl connect: unix:///path, or fd:// for systemd's socket; the default is cri-dockerd's, which crictl finds by itself",
+    ),
   ),
   dockerEndpoint: option(
     'docker-endpoint',
@@ -181,12 +200,15 @@ export const OPTIONS = {
     text,
     'PEM key of that certificate',
   ),
-  metricsAddress: option(
-    'metrics-address',
-    'ADDR',
-    'run-dir',
-    localAddress,
-    'where /metrics and /healthz are served: run-dir: on metrics.sock in --run-dir; unix:///path; host:port, where no host is 127.0.0.1; off',
+  metricsAddress: whenObserving(
+    'off',
+    option(
+      'metrics-address',
+      'ADDR',
+      'run-dir',
+      localAddress,
+      'where /metrics and /healthz are served: run-dir: on metrics.sock in --run-dir; unix:///path; host:port, where no host is 127.0.0.1; off',
+    ),
   ),
   ipv6DualStack: option(
     'ipv6-dual-stack',
@@ -254,12 +276,17 @@ export type Given = Readonly<Partial<Record<string, string>>>;
  * @throws INVALID_ARGUMENT naming the option and, where it came from there, its variable.
  */
 export function resolveSettings(given: Given, environment: NodeJS.ProcessEnv): Settings {
-  const entries = Object.entries(OPTIONS).map(([key, { name, fallback, parse }]) => {
+  const valueOf = <T>({ name, parse }: Option<T>, fallback: string): T => {
     const variable = environmentName(name);
     const fromLine = given[name];
     const fromEnvironment = environment[variable];
     const source = fromLine === undefined && fromEnvironment !== undefined ? variable : `--${name}`;
-    return [key, parse(fromLine ?? fromEnvironment ?? fallback, source)];
+    return parse(fromLine ?? fromEnvironment ?? fallback, source);
+  };
+  const observes = valueOf(OPTIONS.observe, OPTIONS.observe.fallback);
+  const entries = Object.entries<Option<unknown>>(OPTIONS).map(([key, option]) => {
+    const { fallback, observing = fallback } = option;
+    return [key, valueOf(option, observes ? observing : fallback)];
   });
   return Object.fromEntries(entries) as Settings;
 }

@@ -4,11 +4,12 @@ import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from './container-logs';
 import { InProcessLogs } from './in-process-logs';
 import { LinkedLogs } from './linked-logs';
+import { UntouchedLogs } from './untouched-logs';
 import { WorkerLogs } from './worker-logs';
 
 export interface ContainerLogsOptions {
-  /** cri: we write CRI files; link: symlinks to the Engine's json-file. */
-  readonly mode: 'cri' | 'link';
+  /** cri: we write CRI files; link: symlinks to the Engine's json-file; untouched: neither, somebody else does. */
+  readonly mode: 'cri' | 'link' | 'untouched';
   /** Directory of the saved positions; must outlive reboots (the spools do). Created (0700) when missing. */
   readonly stateDir: string;
   readonly logger: Logger;
@@ -21,6 +22,7 @@ export interface ContainerLogsOptions {
  * @throws FAILED_PRECONDITION when another process uses the state directory.
  */
 export function createContainerLogs({ mode, stateDir, logger }: ContainerLogsOptions): ContainerLogs {
+  if (mode === 'untouched') return new UntouchedLogs();
   if (mode === 'link') return new LinkedLogs(logger);
   // Two would write and cut the same logs.
   const trouble = claimDirectory(stateDir, 'state-dir', 0o700);

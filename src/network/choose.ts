@@ -1,5 +1,6 @@
 import { invalidArgument } from '../lib/errors';
 import { CniNetwork, type CniOptions } from './cni/cni-network';
+import { ObservedCni, type ObservedCniOptions } from './cni/observed-cni';
 import { NodePods, type NetworkChoice } from './node-pods';
 import type { PodNetwork } from './pod-network';
 
@@ -7,6 +8,12 @@ import type { PodNetwork } from './pod-network';
 export async function choosePodNetwork(plugin: string, cni: CniOptions): Promise<PodNetwork> {
   const choice = toChoice(plugin);
   return new NodePods(await CniNetwork.open(cni, choice !== 'bridge'), choice);
+}
+
+/** The same for a daemon that changes nothing. */
+export async function observePodNetwork(plugin: string, cni: ObservedCniOptions): Promise<PodNetwork> {
+  const choice = toChoice(plugin);
+  return new NodePods(await ObservedCni.open(cni, choice !== 'bridge'), choice);
 }
 
 function toChoice(plugin: string): NetworkChoice {

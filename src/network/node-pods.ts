@@ -1,6 +1,5 @@
 import type { EngineContainerInspect } from '../translate/engine';
 import type { PodToAttach } from '../translate/pod-to-attach';
-import type { CniNetwork } from './cni/cni-network';
 import { DockerBridge } from './docker-bridge';
 import type { NetworkCondition, PodNetwork, PodNetworkState } from './pod-network';
 
@@ -10,6 +9,12 @@ import type { NetworkCondition, PodNetwork, PodNetworkState } from './pod-networ
  */
 export type NetworkChoice = 'auto' | 'cni' | 'bridge';
 
+/** CNI, as a daemon has it: with its hands, or only with its eyes. */
+export interface NodeCni extends PodNetwork {
+  /** Whether the node is meant for CNI. */
+  readonly isInstalled: boolean;
+}
+
 /**
  * All pods of the node. Which network a new pod gets is the node's choice of the moment; which one a pod has is
  * written in its pause container's network mode, so either kind lives on when the choice changes.
@@ -18,7 +23,7 @@ export class NodePods implements PodNetwork {
   private readonly bridge = new DockerBridge();
 
   constructor(
-    private readonly cni: CniNetwork,
+    private readonly cni: NodeCni,
     private readonly choice: NetworkChoice,
   ) {}
 

@@ -28,6 +28,12 @@ export interface SandboxCheckpointsOptions {
   readonly logger: Logger;
 }
 
+/** What a daemon does with checkpoints. */
+export type Checkpoints = Pick<
+  SandboxCheckpoints,
+  'write' | 'complete' | 'ensure' | 'remove' | 'sandboxes' | 'removeOrphan'
+>;
+
 /** A file on a disk that hangs must not hold a pod up. */
 const LIMIT_MS = 5_000;
 const SANDBOX_ID = /^[0-9a-f]{64}$/;

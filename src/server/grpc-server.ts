@@ -5,7 +5,7 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { sharedAbortController } from '../lib/deadline';
-import { unavailable } from '../lib/errors';
+import { unavailable, type RuntimeError } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { WorkGate } from '../lib/work-gate';
 import { ALPHA_IMAGE_SERVICE, ALPHA_RUNTIME_SERVICE, IMAGE_SERVICE, RUNTIME_SERVICE } from '../proto/service';
@@ -37,6 +37,8 @@ export interface GrpcServerOptions {
   readonly observe: (report: CallReport) => void;
   /** Closed when somebody else is to serve the node: calls that change it are refused then. */
   readonly gate: WorkGate;
+  /** Asked before each call that does more than answer. @returns why it is refused, undefined when it is not. */
+  readonly refusal?: () => RuntimeError | undefined;
 }
 
 /** The CRI endpoint: both services as `runtime.v1` and, for kubelets up to 1.25, as `runtime.v1alpha2`. */
@@ -100,24 +102,28 @@ export class GrpcServer {
   private serve(
     services: Services,
     name: string,
-    { kind, handler }: Route<unknown, unknown>,
+    { kind, acts, handler }: Route<unknown, unknown>,
   ): UntypedHandleCall {
     const options = this.wrapOptions(services, kind);
-    if (kind !== 'write' && name !== 'ReopenContainerLog')
-      return wrapUnary(name, async (request, context) => handler(services, request, context), options);
+    const run = (request: unknown, context: CallContext): Promise<unknown> =>
+      handler(services, request, context);
+    if (!acts) return wrapUnary(name, run, options);
     const { gate } = this.options;
-    const before = async (context: CallContext): Promise<void> => {
-      gate.check();
-      await options.before?.(context);
-    };
-    const work: typeof handler = (all, request, context) =>
-      LASTING.has(name)
-        ? handler(all, request, context)
-        : gate.run(name, () => handler(all, request, context));
-    return wrapUnary(name, async (request, context) => work(services, request, context), {
+    const work: typeof run = LASTING.has(name)
+      ? run
+      : (request, context) => gate.run(name, () => run(request, context));
+    return wrapUnary(name, work, {
       ...options,
-      before,
+      before: (context) => this.admit(context, options.before),
     });
+  }
+
+  /** A call that is refused does not wait for an Engine first. */
+  private async admit(context: CallContext, before: WrapOptions['before']): Promise<void> {
+    const refused = this.options.refusal?.();
+    if (refused !== undefined) throw refused;
+    this.options.gate.check();
+    await before?.(context);
   }
 
   private serveStream(

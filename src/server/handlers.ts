@@ -57,6 +57,8 @@ interface Method {
  */
 export interface Route<Request, Response> {
   readonly kind: 'always' | 'read' | 'images' | 'write' | 'make';
+  /** Whether it does more than answer: to the Engine, a log, a pod, or what we know. */
+  readonly acts: boolean;
   readonly handler: (services: Services, request: Request, context: CallContext) => Promise<Response>;
 }
 
@@ -85,13 +87,17 @@ export type StreamRoutes<Methods extends Record<keyof Methods, Method>> = {
 type Handler<Request, Response> = Route<Request, Response>['handler'];
 
 const route =
-  (kind: Route<unknown, unknown>['kind']) =>
-  <Request, Response>(handler: Handler<Request, Response>): Route<Request, Response> => ({ kind, handler });
-const always = route('always');
-const read = route('read');
-const images = route('images');
-const write = route('write');
-const make = route('make');
+  (kind: Route<unknown, unknown>['kind'], acts: boolean) =>
+  <Request, Response>(handler: Handler<Request, Response>): Route<Request, Response> => ({
+    ...{ kind, acts, handler },
+  });
+const always = route('always', false);
+const read = route('read', false);
+const images = route('images', false);
+const write = route('write', true);
+const make = route('make', true);
+/** Needs no Engine, but is no mere question either. */
+const act = route('read', true);
 /** UNIMPLEMENTED: kubelet falls back or does without, as it does with runtimes that never had the call. */
 const unimplemented = (why: string): Route<unknown, never> =>
   always(() => Promise.reject(new RuntimeError('UNIMPLEMENTED', why)));
@@ -100,7 +106,7 @@ export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
   Version: read(version),
   Status: always(status),
   RuntimeConfig: read(runtimeConfig),
-  UpdateRuntimeConfig: always(updateRuntimeConfig),
+  UpdateRuntimeConfig: route('always', true)(updateRuntimeConfig),
   RunPodSandbox: make(runPodSandbox),
   StopPodSandbox: write(stopPodSandbox),
   RemovePodSandbox: write(removePodSandbox),
@@ -115,10 +121,10 @@ export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
   ExecSync: write(execSync),
   Exec: write(exec),
   Attach: write(attach),
-  PortForward: read(portForward),
-  ReopenContainerLog: read(reopenContainerLog),
+  PortForward: act(portForward),
+  ReopenContainerLog: act(reopenContainerLog),
   UpdateContainerResources: write(updateContainerResources),
-  UpdatePodSandboxResources: read(updatePodSandboxResources),
+  UpdatePodSandboxResources: act(updatePodSandboxResources),
   ContainerStats: read(containerStats),
   ListContainerStats: read(listContainerStats),
   PodSandboxStats: read(podSandboxStats),

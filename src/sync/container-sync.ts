@@ -7,8 +7,7 @@ import { KeyedLock } from '../lib/keyed-lock';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
-import type { SandboxCheckpoints } from '../network/sandbox-checkpoints';
-import { keepResolvConf } from '../network/resolv-conf-file';
+import type { Checkpoints } from '../network/sandbox-checkpoints';
 import type { ContainerRecord, EngineState, SandboxRecord } from '../store/records';
 import type { Store } from '../store/store';
 import type { KernelLog } from '../system/kernel-log';
@@ -19,7 +18,7 @@ import { mergedKernelValues } from '../translate/kernel-values';
 import { CONTAINER_TYPE, TYPE_LABEL } from '../translate/labels';
 import { isSandbox, sandboxFromInspect } from '../translate/sandbox-record';
 import { keepLog } from './container-log';
-import { readKernelValues, restoreLostValues } from './kernel-values';
+import type { Upkeep } from './upkeep';
 
 const SIGKILL = 9;
 const REMEMBERED_UNFINISHED = 1_000;
@@ -31,12 +30,12 @@ export interface ContainerSyncParts {
   readonly store: Store;
   readonly logs: ContainerLogs;
   readonly network: PodNetwork;
-  readonly checkpoints: Pick<SandboxCheckpoints, 'complete' | 'remove'>;
+  readonly checkpoints: Pick<Checkpoints, 'complete' | 'remove'>;
   readonly logger: Logger;
   /** Whether paths that the Engine names are on this machine. */
   readonly localEngine: boolean;
-  /** Where /proc is; tests have their own. */
-  readonly proc?: string | undefined;
+  /** Undefined where they are not. */
+  readonly upkeep?: Upkeep | undefined;
   /** Of the machine that the Engine runs on, where that is ours. */
   readonly kernelLog?: Pick<KernelLog, 'killedForMemory'> | undefined;
 }
@@ -194,14 +193,12 @@ export class ContainerSync {
       if (hasEnded(known.state) && hasEnded(record.state)) record.finishedAt = known.finishedAt;
       record.oomKilled ||= known.oomKilled;
     }
-    const { localEngine, logger, proc } = this.parts;
-    if (!localEngine) return record;
+    const { upkeep } = this.parts;
+    if (upkeep === undefined) return record;
     // A run that was begun by others, or by a daemon that did not live to see it: the Engine knows nothing of these.
     const isUnseen = known?.startedAt.equals(record.startedAt) !== true;
     const resources =
-      keepLimits && isUnseen
-        ? await restoreLostValues(record, logger, proc)
-        : await readKernelValues(record, proc);
+      keepLimits && isUnseen ? await upkeep.keepLimits(record) : await upkeep.limitsOf(record);
     return { ...record, resources };
   }
 
@@ -240,15 +237,7 @@ export class ContainerSync {
   private async keepDns(inspect: EngineContainerInspect): Promise<void> {
     const known = this.parts.store.sandboxes.get(inspect.Id);
     const isSameRun = known?.pid === inspect.State.Pid;
-    if (!this.parts.localEngine || isSameRun) return;
-    try {
-      await keepResolvConf(inspect, known === undefined);
-    } catch (error) {
-      this.parts.logger.warn('resolv.conf of a pod cannot be kept', {
-        sandbox: inspect.Id,
-        error: messageOf(error),
-      });
-    }
+    if (!isSameRun) await this.parts.upkeep?.keepDns(inspect, known === undefined);
   }
 }
 

@@ -4,7 +4,7 @@ import { withDeadline } from '../lib/deadline';
 import { messageOf } from '../lib/errors';
 import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
-import type { SandboxCheckpoints } from '../network/sandbox-checkpoints';
+import type { Checkpoints } from '../network/sandbox-checkpoints';
 import { containerFromInspect } from '../translate/container-record';
 import type { EngineContainerInspect } from '../translate/engine';
 import { TYPE_LABEL } from '../translate/labels';
@@ -27,7 +27,7 @@ export interface HandOverParts {
   readonly docker: DockerClient;
   readonly logs: Pick<ContainerLogs, 'handOver'>;
   readonly network: Pick<PodNetwork, 'letGo'>;
-  readonly checkpoints: Pick<SandboxCheckpoints, 'ensure'>;
+  readonly checkpoints: Pick<Checkpoints, 'ensure'>;
 }
 
 const INSPECT_MS = 10_000;

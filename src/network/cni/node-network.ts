@@ -14,7 +14,7 @@ const STATUS_AGE_MS = 5_000;
 export interface NodeNetworkParts {
   readonly confDir: string;
   readonly binDirs: readonly string[];
-  readonly chain: PluginChain;
+  readonly chain: Pick<PluginChain, 'validate' | 'status'>;
   readonly logger: Logger;
 }
 

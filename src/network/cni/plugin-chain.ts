@@ -118,6 +118,14 @@ export class PluginChain {
     }
   }
 
+  /**
+   * Looks whether each plugin is there, and runs none.
+   * @throws FAILED_PRECONDITION when one is missing.
+   */
+  async findAll(config: NetworkConfig): Promise<void> {
+    for (const { type } of config.plugins) await this.find(type, 'VERSION');
+  }
+
   private async versionsOf(type: string, signal: AbortSignal | undefined): Promise<string[]> {
     // Plugins of the first version want the variables of an ADD before they say that they do not know VERSION.
     const variables = { CNI_CONTAINERID: 'none', CNI_NETNS: 'none', CNI_IFNAME: 'none', CNI_ARGS: '' };

@@ -96,6 +96,17 @@ export class ResultCache {
   }
 }
 
+/** What is on disk of one container just now; for those who keep no cache of their own. */
+export async function readAttachments(cacheDir: string, containerId: string): Promise<CachedAttachment[]> {
+  const directory = join(cacheDir, 'results');
+  const names = (await listDirectory(directory)).filter((name) => name.includes(`-${containerId}-`));
+  const entries = await Promise.all(
+    // Removed just now.
+    names.map(async (name) => decode(await readFile(join(directory, name), 'utf8').catch(() => ''))),
+  );
+  return entries.filter((entry) => entry !== undefined).filter((entry) => entry.containerId === containerId);
+}
+
 function fileName({ networkName, containerId, ifName }: Attachment): string {
   return `${networkName}-${containerId}-${ifName}`;
 }

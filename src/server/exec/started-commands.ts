@@ -18,7 +18,7 @@ export class StartedCommands {
   private hasFailed = false;
 
   private constructor(
-    private readonly directory: string,
+    private readonly directory: string | undefined,
     private readonly logger: Logger,
     /** Those of a daemon before this one. */
     readonly left: readonly StartedCommand[],
@@ -41,11 +41,16 @@ export class StartedCommands {
     return new StartedCommands(directory, logger, left);
   }
 
+  /** For a daemon that starts none, and ends none of others. */
+  static none(logger: Logger): StartedCommands {
+    return new StartedCommands(undefined, logger, []);
+  }
+
   /** Returns at once: no command waits for a disk. @returns what is called when the command has ended. */
   note({ containerId, execId }: StartedCommand): () => void {
     const name = `${containerId}.${execId}`;
     // A path of ours is made of nothing that the Engine could choose.
-    if (!NAME.test(name)) return () => undefined;
+    if (this.directory === undefined || !NAME.test(name)) return () => undefined;
     const path = join(this.directory, name);
     const written = this.try(() => writeFile(path, ''));
     return () => void written.then(() => this.try(() => rm(path, { force: true })));

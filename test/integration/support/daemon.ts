@@ -63,14 +63,19 @@ export class TestDaemon {
     await this.daemon.whenSynced();
   }
 
+  /** Stops and deletes the directory; what the Engine has stays. */
+  async leave(): Promise<void> {
+    await this.halt();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
   /** Removes all pods, stops, and deletes the directory. */
   async stop(): Promise<void> {
     try {
       const { items } = await this.client.call('ListPodSandbox', {});
       await Promise.all(items.map(({ id }) => this.client.call('RemovePodSandbox', { pod_sandbox_id: id })));
     } finally {
-      await this.halt();
-      await rm(this.directory, { recursive: true, force: true });
+      await this.leave();
     }
   }
 

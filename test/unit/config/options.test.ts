@@ -71,6 +71,17 @@ describe('resolveSettings', () => {
     });
   });
 
+  it('keeps an observer away from the socket and the directories of the runtime that serves', () => {
+    const plain = resolveSettings({}, {});
+    const observing = resolveSettings({ observe: 'true' }, {});
+    expect([plain.observe, observing.observe]).toEqual([false, true]);
+    expect(plain.endpoint).toBe('unix:///var/run/cri-dockerd.sock');
+    expect(observing.endpoint).toBe('unix:///run/dockbridge-observe.sock');
+    expect(observing.metricsAddress).toBe('off');
+    const given = { observe: 'true', 'container-runtime-endpoint': 'unix:///x' };
+    expect(resolveSettings(given, {}).endpoint).toBe('unix:///x');
+  });
+
   it("takes '' where it means something", () => {
     expect(resolveSettings({ 'docker-endpoint': '' }, {}).dockerEndpoint).toBe('');
     expect(resolveSettings({}, { DOCKBRIDGE_DOCKER_ENDPOINT: '' }).dockerEndpoint).toBe('');

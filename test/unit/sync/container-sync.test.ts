@@ -1,3 +1,5 @@
+import { silentLogger } from '../../../src/lib/logger';
+import { NodeUpkeep, NoUpkeep, type Upkeep } from '../../../src/sync/upkeep';
 import type { ContainerExtra } from '../../../src/translate/container-create';
 import type { EngineContainerInspect } from '../../../src/translate/engine';
 import { EXTRA_LABEL } from '../../../src/translate/labels';
@@ -118,8 +120,11 @@ describe('limits that only the kernel was told', () => {
   });
   afterEach(() => machine.remove());
 
-  function room(inspect: EngineContainerInspect): SyncRoom {
-    const made = syncRoom({}, { localEngine: true, proc: machine.proc });
+  function room(
+    inspect: EngineContainerInspect,
+    upkeep: Upkeep = new NodeUpkeep(silentLogger, machine.proc),
+  ): SyncRoom {
+    const made = syncRoom({}, { upkeep });
     made.engine.containers.set(CONTAINER_ID, inspect);
     return made;
   }
@@ -130,6 +135,13 @@ describe('limits that only the kernel was told', () => {
     await made.sync.refresh(CONTAINER_ID);
     expect(machine.read('memory.high')).toBe('4096');
     expect(recorded(made)).toEqual({ 'memory.high': '4096' });
+  });
+
+  it('are not written by a daemon that only observes, which tells what the kernel has', async () => {
+    const made = room(limited(), new NoUpkeep(machine.proc));
+    await made.sync.refresh(CONTAINER_ID);
+    expect(machine.read('memory.high')).toBe('max\n');
+    expect(recorded(made)).toEqual({ 'memory.high': 'max' });
   });
 
   it('are left as a later update set them', async () => {

@@ -1,0 +1,55 @@
+import { join } from 'node:path';
+import type { Settings } from './config/options';
+import { isLocalEndpoint } from './docker/endpoint';
+import { claimDirectory } from './lib/claim-directory';
+import type { Logger } from './lib/logger';
+import { choosePodNetwork } from './network/choose';
+import { NamespaceHandles } from './network/cni/namespace-handles';
+import { RunningPlugins } from './network/cni/running-plugins';
+import { SandboxCheckpoints } from './network/sandbox-checkpoints';
+import type { NodeParts } from './node-parts';
+import { controlPath } from './server/control-socket';
+import { StartedCommands } from './server/exec/started-commands';
+import { NodeUpkeep } from './sync/upkeep';
+import { isCriDockerdAt } from './system/cri-dockerd-process';
+
+/** `0` of --cni-timeout. */
+const DEFAULT_CNI_TIMEOUT_MS = 120_000;
+
+/**
+ * The parts of a daemon that serves its node.
+ * @throws FAILED_PRECONDITION when another daemon uses the run directory.
+ */
+export function actingParts(settings: Settings, logger: Logger): NodeParts {
+  // Another one's plugins and handles would be taken for those of an earlier run of ours.
+  const trouble = claimDirectory(settings.runDir, 'run-dir', 0o750);
+  if (trouble !== '')
+    logger.warn('The run directory cannot be written to', { directory: settings.runDir, error: trouble });
+  return {
+    door: (client) => client,
+    openNetwork: (observe) =>
+      choosePodNetwork(settings.networkPlugin, {
+        confDir: settings.cniConfDir,
+        binDirs: settings.cniBinDir,
+        cacheDir: settings.cniCacheDir,
+        handles: new NamespaceHandles(join(settings.runDir, 'netns')),
+        running: new RunningPlugins(join(settings.runDir, 'plugins'), logger),
+        timeoutMs: settings.cniTimeout || DEFAULT_CNI_TIMEOUT_MS,
+        observe,
+        logger,
+      }),
+    checkpoints: createCheckpoints(settings, logger),
+    openCommands: () => StartedCommands.open(join(settings.runDir, 'commands'), logger),
+    upkeep: isLocalEndpoint(settings.dockerEndpoint) ? new NodeUpkeep(logger) : undefined,
+    tidyProbes: (probes, all) => probes.removeLeftovers(all),
+    streaming: (open) => open(),
+    controlPath: controlPath(settings.runDir),
+    refusal: () => undefined,
+  };
+}
+
+function createCheckpoints(settings: Settings, logger: Logger): SandboxCheckpoints {
+  const { criDockerdRootDirectory: root, dockershimRootDirectory: dockershimRoot } = settings;
+  const isInUse = (): Promise<boolean> => isCriDockerdAt(root);
+  return new SandboxCheckpoints({ mode: settings.sandboxCheckpoints, root, dockershimRoot, isInUse, logger });
+}

@@ -1,0 +1,39 @@
+import { resolveSettings, type Given } from '../config/options';
+import { DockerodeClient } from '../docker/dockerode-client';
+import { readOnly } from '../docker/read-only';
+import { messageOf } from '../lib/errors';
+import { assess } from './switch-check/assess';
+import { knownFlags } from './switch-check/flags';
+import { gather } from './switch-check/gather';
+import { findProcesses } from './switch-check/processes';
+import { renderReport } from './switch-check/render';
+import { exitCodeOf } from './switch-check/report';
+
+const REQUEST_MS = 30_000;
+
+/**
+ * `dockbridge switch check`: what a switch to dockbridge would do to this node; changes nothing. Where an option is not
+ * given, the flag of the cri-dockerd that runs here counts, for a switch keeps its flags.
+ * @returns the exit code: 0, 1 for warnings, 2 for problems, also when the check could not be made.
+ */
+export async function switchCheck(given: Given, output: 'text' | 'json'): Promise<number> {
+  try {
+    const processes = await findProcesses();
+    const incumbent = processes.find(({ name }) => name === 'cri-dockerd');
+    const adopted = incumbent === undefined ? {} : knownFlags(incumbent.args);
+    // kubenet is told as a problem: dockbridge itself would refuse to start.
+    const { 'network-plugin': plugin, ...flags } = adopted;
+    const sane = plugin === undefined || plugin === 'kubenet' ? flags : adopted;
+    const settings = resolveSettings({ ...sane, ...given }, process.env);
+    const docker = readOnly(
+      new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs: REQUEST_MS }),
+      'a check changes nothing',
+    );
+    const report = assess(await gather({ docker, settings, processes, adopted }));
+    process.stdout.write(output === 'json' ? `${JSON.stringify(report, null, 2)}\n` : renderReport(report));
+    return exitCodeOf(report);
+  } catch (error) {
+    process.stderr.write(`dockbridge switch check: ${messageOf(error)}\n`);
+    return 2;
+  }
+}

@@ -1,0 +1,54 @@
+import { failedPrecondition } from '../lib/errors';
+import type { DockerClient } from './client';
+
+/** Whether a call only asks, which is a GET of the Engine's API. A call that is missing here does not compile. */
+const ASKS: Readonly<Record<keyof DockerClient, boolean>> = {
+  ping: true,
+  version: true,
+  info: true,
+  events: true,
+  listContainers: true,
+  inspectContainer: true,
+  containerStats: true,
+  containerSize: true,
+  readFile: true,
+  listNetworks: true,
+  listImages: true,
+  inspectImage: true,
+  diskUsage: true,
+  inspectExec: true,
+  // A GET as well, but one that sends the Engine to a registry.
+  inspectManifest: false,
+  createContainer: false,
+  startContainer: false,
+  stopContainer: false,
+  updateContainer: false,
+  checkpointContainer: false,
+  removeContainer: false,
+  attachContainer: false,
+  resizeContainer: false,
+  pullImage: false,
+  importImage: false,
+  removeImage: false,
+  createExec: false,
+  startExec: false,
+  resizeExec: false,
+};
+
+/**
+ * A client that lets through what only asks. All else rejects with FAILED_PRECONDITION before a byte is sent, whoever
+ * calls it.
+ * @param why the end of the message, which says who does not allow it.
+ */
+export function readOnly(client: DockerClient, why: string): DockerClient {
+  return new Proxy(client, {
+    get(target, property): unknown {
+      const method: unknown = Reflect.get(target, property, target);
+      if (typeof method !== 'function') return method;
+      const operation = property as keyof DockerClient;
+      // What is no call of the table is refused as well.
+      if (ASKS[operation]) return method.bind(target) as unknown;
+      return () => Promise.reject(failedPrecondition(`the Engine is not asked to ${operation}: ${why}`));
+    },
+  });
+}

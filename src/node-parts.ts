@@ -1,0 +1,36 @@
+import type { DockerClient } from './docker/client';
+import type { RuntimeError } from './lib/errors';
+import type { PluginObserver } from './network/cni/plugin-chain';
+import type { PodNetwork } from './network/pod-network';
+import type { Checkpoints } from './network/sandbox-checkpoints';
+import type { Probes } from './server/container/probes';
+import type { StartedCommands } from './server/exec/started-commands';
+import type { Streaming } from './streaming/no-streaming';
+import type { Upkeep } from './sync/upkeep';
+import type { EngineContainerSummary } from './translate/engine';
+
+/**
+ * The parts of a daemon that can touch its node. `serve` is made with those of acting.ts, `serve --observe` with those of
+ * observing.ts; nothing else knows which of them it is (docs/adr/0023-observing-beside-another-runtime.md).
+ */
+export interface NodeParts {
+  /** Stands between us and the Engine. */
+  readonly door: (client: DockerClient) => DockerClient;
+  /** @param refresh looks at a sandbox again, after something that no event of the Engine tells of. */
+  readonly openNetwork: (
+    observe: PluginObserver,
+    refresh: (sandboxId: string) => void,
+  ) => Promise<PodNetwork>;
+  readonly checkpoints: Checkpoints;
+  /** Commands in containers, those of a killed daemon among them. */
+  readonly openCommands: () => Promise<StartedCommands>;
+  /** Undefined where the Engine is on another machine. */
+  readonly upkeep: Upkeep | undefined;
+  /** Once, with all of the Engine's containers. Never rejects. */
+  readonly tidyProbes: (probes: Probes, all: readonly EngineContainerSummary[]) => Promise<void>;
+  readonly streaming: (open: () => Streaming) => Streaming;
+  /** Of the socket where a hand-over of the node is asked for; undefined where there is nothing to hand over. */
+  readonly controlPath: string | undefined;
+  /** Why a call that does more than answer is refused. */
+  readonly refusal: () => RuntimeError | undefined;
+}

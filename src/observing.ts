@@ -1,0 +1,55 @@
+import { resolve } from 'node:path';
+import type { Settings } from './config/options';
+import { isLocalEndpoint } from './docker/endpoint';
+import { readOnly } from './docker/read-only';
+import { failedPrecondition, invalidArgument } from './lib/errors';
+import type { Logger } from './lib/logger';
+import { observePodNetwork } from './network/choose';
+import { UntouchedCheckpoints } from './network/untouched-checkpoints';
+import type { NodeParts } from './node-parts';
+import { StartedCommands } from './server/exec/started-commands';
+import { NoStreaming } from './streaming/no-streaming';
+import { NoUpkeep } from './sync/upkeep';
+
+const WHY =
+  'it was started with --observe, to watch beside the runtime that serves this node, and changes nothing';
+/** Where kubelets expect the runtime that serves them. */
+const TAKEN = ['/run/cri-dockerd.sock', '/run/dockershim.sock'];
+
+/**
+ * The parts of a daemon that only watches.
+ * @throws INVALID_ARGUMENT for a socket where kubelet looks for its runtime.
+ */
+export function observingParts(settings: Settings, logger: Logger): NodeParts {
+  refuseKubeletsSocket(settings.endpoint);
+  return {
+    door: (client) => readOnly(client, `this dockbridge only observes (--observe)`),
+    openNetwork: (_observe, onAttached) =>
+      observePodNetwork(settings.networkPlugin, {
+        confDir: settings.cniConfDir,
+        binDirs: settings.cniBinDir,
+        cacheDir: settings.cniCacheDir,
+        onAttached,
+        logger,
+      }),
+    checkpoints: new UntouchedCheckpoints(),
+    openCommands: () => Promise.resolve(StartedCommands.none(logger)),
+    upkeep: isLocalEndpoint(settings.dockerEndpoint) ? new NoUpkeep() : undefined,
+    tidyProbes: () => Promise.resolve(),
+    streaming: () => new NoStreaming(),
+    controlPath: undefined,
+    refusal: () => failedPrecondition(`this dockbridge only answers: ${WHY}`),
+  };
+}
+
+function refuseKubeletsSocket(endpoint: string): void {
+  // systemd's sockets are somebody's whose clients expect a runtime.
+  const isTaken =
+    endpoint.startsWith('fd:') ||
+    TAKEN.includes(resolve(endpoint.replace(/^unix:\/\//, '')).replace(/^\/var\/run\//, '/run/'));
+  if (isTaken)
+    throw invalidArgument(
+      '--container-runtime-endpoint',
+      `"${endpoint}" is where kubelet looks for its runtime: give --observe a socket of its own, or none for the default`,
+    );
+}

@@ -1,0 +1,67 @@
+import { messageOf } from '../lib/errors';
+import type { Logger } from '../lib/logger';
+import { keepResolvConf } from '../network/resolv-conf-file';
+import type { ContainerRecord, ResourcesRecord } from '../store/records';
+import type { EngineContainerInspect } from '../translate/engine';
+import { readKernelValues, restoreLostValues } from './kernel-values';
+
+/** What a daemon sees to at containers that were started without it, where it can reach their files. */
+export interface Upkeep {
+  /**
+   * Right after a start of a sandbox: gives it the DNS of its pod. Never rejects.
+   * @param untouchedOnly leaves a file alone that was written to since, for a start that nobody saw.
+   */
+  keepDns(sandbox: EngineContainerInspect, untouchedOnly: boolean): Promise<void>;
+  /**
+   * Of a run that was begun by others, or by a daemon that did not live to see it: writes limits that it lacks.
+   * @returns what the kernel says of all its values then.
+   */
+  keepLimits(container: ContainerRecord): Promise<ResourcesRecord>;
+  /** @returns what the kernel says; for a run whose limits have been seen to. */
+  limitsOf(container: ContainerRecord): Promise<ResourcesRecord>;
+}
+
+/** Of a node that is this machine. */
+export class NodeUpkeep implements Upkeep {
+  /** @param proc where /proc is; tests have their own. */
+  constructor(
+    private readonly logger: Logger,
+    private readonly proc?: string,
+  ) {}
+
+  async keepDns(sandbox: EngineContainerInspect, untouchedOnly: boolean): Promise<void> {
+    try {
+      await keepResolvConf(sandbox, untouchedOnly);
+    } catch (error) {
+      this.logger.warn('resolv.conf of a pod cannot be kept', {
+        sandbox: sandbox.Id,
+        error: messageOf(error),
+      });
+    }
+  }
+
+  keepLimits(container: ContainerRecord): Promise<ResourcesRecord> {
+    return restoreLostValues(container, this.logger, this.proc);
+  }
+
+  limitsOf(container: ContainerRecord): Promise<ResourcesRecord> {
+    return readKernelValues(container, this.proc);
+  }
+}
+
+/** Of a node that is somebody else's to see to: nothing is written, what is there is told. */
+export class NoUpkeep implements Upkeep {
+  constructor(private readonly proc?: string) {}
+
+  keepDns(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  keepLimits(container: ContainerRecord): Promise<ResourcesRecord> {
+    return this.limitsOf(container);
+  }
+
+  limitsOf(container: ContainerRecord): Promise<ResourcesRecord> {
+    return readKernelValues(container, this.proc);
+  }
+}

@@ -27,7 +27,7 @@ const LIMITS: Readonly<Record<LaneName, LaneLimits>> = {
 /** Slow calls of a lane: a bound on connections, for they do no work in us. */
 const MAX_SLOW = 128;
 const MAX_WAITING = 2_000;
-/** Of one container in one lane: what hangs for the first two calls hangs for the third. */
+/** Calls for one container in one lane: what hangs for the first two would hang for the third. */
 const PER_CONTAINER = 2;
 
 /** How things stand in a lane. Times in ms. */

@@ -47,6 +47,10 @@ export function padTimestamp(time: string): string {
   return match?.[1] === undefined ? time : `${match[1]}.${(match[2] ?? '').padEnd(9, '0')}Z`;
 }
 
+/** The note at the start of a log that goes back only so far. */
+export const EARLIER_ELSEWHERE =
+  'earlier output is not in this file; what Docker still has of it, `docker logs` shows';
+
 /** A line of our own in a container's log: stderr, complete, recognisable by its first word. */
 export function formatNote(text: string, now: Date): Buffer {
   return Buffer.from(`${padTimestamp(now.toISOString())} stderr F dockbridge: ${text}\n`);

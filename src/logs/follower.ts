@@ -1,5 +1,5 @@
 import type { LogSource } from './container-logs';
-import { formatNote } from './cri-line';
+import { EARLIER_ELSEWHERE, formatNote } from './cri-line';
 import { CommitClock } from './commit-clock';
 import { CriLog } from './cri-log';
 import type { FollowerParts } from './follower-parts';
@@ -10,10 +10,7 @@ import { SpoolCursor } from './spool-cursor';
 
 /** What a container of others brings of its past into the log that we make for it. */
 const MOST_BACK_BYTES = 50 * 1024 * 1024;
-const EARLIER_ELSEWHERE =
-  'earlier output is not in this file; what Docker still has of it, `docker logs` shows';
-
-/** Some GB: enough for all that a spool holds, and an end if the Engine is faster than we are. */
+/** Chunks of some GB: all that a spool holds, and an end if the Engine is faster than we are. */
 const MOST_STEPS = 10_000;
 
 /** `more`: call again; `idle`: the end of the spool was reached. */

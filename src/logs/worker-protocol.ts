@@ -33,7 +33,7 @@ export type WorkerMessage = WorkerReply | WorkerLogLine;
 
 export interface WorkerSettings {
   readonly stateDir: string;
-  /** Of a WorkMarker. */
+  /** The shared memory of the worker's WorkMarker. */
   readonly marker: SharedArrayBuffer;
   /** Containers at whose logs an earlier worker still hangs. */
   readonly setAside: readonly string[];

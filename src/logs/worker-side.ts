@@ -4,7 +4,6 @@ import type { LogFields, Logger, LogLevel } from '../lib/logger';
 import { dismissibleDisk } from './dismissible-disk';
 import { InProcessLogs } from './in-process-logs';
 import { nodeLogDisk } from './log-disk';
-import type { LogStats } from './log-stats';
 import { WorkMarker } from './work-marker';
 import type { WorkerMessage, WorkerReply, WorkerRequest, WorkerSettings } from './worker-protocol';
 

@@ -57,7 +57,7 @@ export class SandboxCheckpoints {
     this.oldDirectory = join(options.dockershimRoot, 'sandbox');
   }
 
-  /** Of a sandbox that is about to start. Never rejects. */
+  /** Writes the checkpoint of a sandbox that is about to start. Never rejects. */
   async write(sandboxId: string, checkpoint: SandboxCheckpoint): Promise<void> {
     if (this.options.mode === 'off') return;
     try {
@@ -68,7 +68,10 @@ export class SandboxCheckpoints {
     }
   }
 
-  /** Of a sandbox that is there already: one that is missing or that cri-dockerd would reject is written. Never rejects. */
+  /**
+   * Looks at the checkpoint of a sandbox that exists already, and writes one that is missing or that cri-dockerd would
+   * reject. Never rejects.
+   */
   async complete(sandbox: SandboxRecord, host: EngineHostConfig): Promise<void> {
     if (this.options.mode === 'off' || this.kept.has(sandbox.id)) return;
     try {

@@ -204,6 +204,6 @@ export interface EngineFacts {
   readonly kernelVersion: string;
   /** Whether it runs with `experimental`, which checkpoints need. */
   readonly experimental: boolean;
-  /** Of the Engine's machine: `1` or `2`. */
+  /** The cgroup version of the Engine's machine: `1` or `2`. */
   readonly cgroupVersion: string;
 }

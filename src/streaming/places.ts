@@ -2,7 +2,7 @@ import { Refusal } from './refusal';
 
 export interface PlaceLimits {
   readonly all: number;
-  /** Of one container or pod: one that is besieged leaves the others theirs. */
+  /** Sessions of one container or pod: one that is besieged leaves the others their places. */
   readonly each: number;
 }
 

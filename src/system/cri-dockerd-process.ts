@@ -21,7 +21,7 @@ export async function isCriDockerdAt(root: string, proc = '/proc'): Promise<bool
   return false;
 }
 
-/** Of a command line, in which pflag takes either form. */
+/** The value of a flag on a command line; pflag takes `--flag value` and `--flag=value`. */
 function rootOf(words: readonly string[]): string {
   const at = words.findLastIndex((word) => word === OPTION || word.startsWith(`${OPTION}=`));
   const word = words[at];

@@ -278,7 +278,7 @@ export class PodLife {
         return await client.call('ReopenContainerLog', { container_id }, DEADLINE_MS);
       } catch (error) {
         const { status } = await client.call('ContainerStatus', { container_id }, DEADLINE_MS);
-        // Of a container that has ended kubelet does not rotate the log.
+        // kubelet does not rotate the log of a container that has ended.
         const isOver = status?.state !== ContainerState.CONTAINER_RUNNING;
         await rename(rotated, logPath);
         if (isOver) return {};

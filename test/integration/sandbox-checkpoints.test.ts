@@ -23,7 +23,7 @@ let atStart: Map<string, string>;
 const directory = (): string => join(test.directory, 'cri-dockerd/sandbox');
 const textOf = (id: string): Promise<string> => readFile(join(directory(), id), 'utf8').catch(() => '');
 
-/** Of a node on which cri-dockerd was. */
+/** The root directory of a cri-dockerd that was on the node. */
 async function start(): Promise<TestDaemon> {
   atStart = new Map();
   return TestDaemon.start({

@@ -110,7 +110,8 @@ async function expectSteady(pods: readonly string[]): Promise<void> {
 async function untilSynced(): Promise<void> {
   for (const started = Date.now(); ;) {
     try {
-      return await test.daemon.whenSynced();
+      await test.daemon.whenSynced();
+      return;
     } catch (error) {
       if (Date.now() - started > 60_000) throw error;
     }

@@ -9,16 +9,15 @@ import type { EngineContainerInspect } from '../../translate/engine';
 import { podFromSandbox, type PodToAttach } from '../../translate/pod-to-attach';
 import type { NetworkCondition, PodNetwork, PodNetworkState } from '../pod-network';
 import type { Attachment } from './attachment';
-import { capabilityArgs } from './capability-args';
 import { Cleanup } from './cleanup';
-import { refusePortConflicts, type Publisher } from './host-ports';
+import { publishersOf, refusePortConflicts } from './host-ports';
 import { wantsCapability } from './network-config';
 import { addressesOfProcess, isLoopbackUp } from './namespace-addresses';
 import type { PodNamespaces } from './namespace-handles';
 import { LOOPBACK, loopbackOf } from './loopback';
 import { NodeNetwork } from './node-network';
 import { PluginChain, type PluginObserver } from './plugin-chain';
-import { cniArgs, configOf, IF_NAME, ipsOf, isOfPodNetwork, podEntry } from './pod-entry';
+import { askedFor, configOf, IF_NAME, ipsOf, isOfPodNetwork, podEntry, type UnfiledPod } from './pod-entry';
 import { podIps, resultOf } from './result';
 import { deadHolders, isOfOtherRunDir } from './port-holders';
 import { ResultCache, type CachedAttachment } from './result-cache';
@@ -29,10 +28,6 @@ const CONCURRENT_PODS = 16;
 /** Pods wait meanwhile. */
 const GC_MS = 30_000;
 const NOT_ATTACHED: PodNetworkState = { ready: false, ips: [] };
-interface UnfiledPod {
-  readonly pod: PodToAttach | undefined;
-  readonly ips: readonly string[];
-}
 
 export interface CniOptions {
   readonly confDir: string;
@@ -261,13 +256,15 @@ export class CniNetwork implements PodNetwork {
       networkName: config.name,
       ifName: IF_NAME,
       netns: this.handles.pathOf(id),
-      cniArgs: cniArgs(id, pod),
-      capabilityArgs: capabilityArgs(pod, this.node.currentPodCidr),
+      ...askedFor(id, pod, this.node.currentPodCidr),
       config: config.json,
       result: undefined,
     };
     const dead = await this.passOverDead(pod);
-    if (wantsCapability(config, 'portMappings')) refusePortConflicts(pod.ports, this.publishers(dead));
+    if (wantsCapability(config, 'portMappings')) {
+      const living = this.cache.values().filter((other) => !dead.includes(other));
+      refusePortConflicts(pod.ports, publishersOf(living, this.unfiled));
+    }
     this.held.add(id);
     let begun = false;
     try {
@@ -303,16 +300,6 @@ export class CniNetwork implements PodNetwork {
       await this.cache.remove(entry);
     }
     return dead;
-  }
-
-  /** What pods have taken of the node's ports. */
-  private publishers(dead: readonly CachedAttachment[]): Publisher[] {
-    const unfiled = [...this.unfiled].map(([containerId, { pod }]) => ({
-      containerId,
-      cniArgs: cniArgs(containerId, pod),
-      capabilityArgs: pod === undefined ? {} : capabilityArgs(pod, ''),
-    }));
-    return [...this.cache.values().filter((entry) => !dead.includes(entry)), ...unfiled];
   }
 
   /** After a failed ADD; what cannot be undone now is tried again until it can. */
@@ -370,9 +357,8 @@ export class CniNetwork implements PodNetwork {
     if (pid !== 0 && found.length === 0) return;
     const attachment: Attachment = {
       ...{ containerId, networkName: config.name, ifName: IF_NAME, netns },
-      cniArgs: entry?.cniArgs ?? cniArgs(containerId, pod),
-      capabilityArgs:
-        entry?.capabilityArgs ?? (pod === undefined ? {} : capabilityArgs(pod, this.node.currentPodCidr)),
+      ...askedFor(containerId, pod, this.node.currentPodCidr),
+      ...(entry === undefined ? {} : { cniArgs: entry.cniArgs, capabilityArgs: entry.capabilityArgs }),
     };
     const bare = this.cache
       .unreadableOf(containerId)

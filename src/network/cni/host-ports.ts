@@ -3,9 +3,25 @@ import { failedPrecondition } from '../../lib/errors';
 import type { PodPort } from '../../translate/pod-to-attach';
 import type { Attachment } from './attachment';
 import { objects, text } from './json';
+import { askedFor, type UnfiledPod } from './pod-entry';
 
 /** Who may have taken a port. */
 export type Publisher = Pick<Attachment, 'containerId' | 'cniArgs' | 'capabilityArgs'>;
+
+/**
+ * Everybody who may have taken ports of the node.
+ * @param unfiled pods without a cache entry, by the ids of their sandboxes.
+ */
+export function publishersOf(
+  filed: readonly Publisher[],
+  unfiled: ReadonlyMap<string, UnfiledPod>,
+): Publisher[] {
+  const others = [...unfiled].map(([containerId, { pod }]) => ({
+    containerId,
+    ...askedFor(containerId, pod, ''),
+  }));
+  return [...filed, ...others];
+}
 
 /**
  * Plugins publish a port twice without a word, and the first pod keeps it.

@@ -1,11 +1,18 @@
 import type { PodToAttach } from '../../translate/pod-to-attach';
 import type { Attachment } from './attachment';
+import { capabilityArgs } from './capability-args';
 import { parseCachedConfig, type NetworkConfig } from './network-config';
 import { podIps } from './result';
 import type { CachedAttachment } from './result-cache';
 
 /** The interface that every pod has, as kubelet expects. */
 export const IF_NAME = 'eth0';
+
+/** A pod that the cache does not know: what the Engine and the kernel say of it. */
+export interface UnfiledPod {
+  readonly pod: PodToAttach | undefined;
+  readonly ips: readonly string[];
+}
 
 /**
  * The entry that says what a pod's addresses are. There may be several for the same interface: cri-dockerd and
@@ -54,4 +61,16 @@ export function cniArgs(sandboxId: string, pod: PodToAttach | undefined): Attach
     ['K8S_POD_INFRA_CONTAINER_ID', sandboxId],
     ...(uid === undefined ? [] : [['K8S_POD_UID', uid] as const]),
   ];
+}
+
+/** What a pod without a cache entry was attached with, as far as the Engine tells. */
+export function askedFor(
+  sandboxId: string,
+  pod: PodToAttach | undefined,
+  podCidr: string,
+): Pick<Attachment, 'cniArgs' | 'capabilityArgs'> {
+  return {
+    cniArgs: cniArgs(sandboxId, pod),
+    capabilityArgs: pod === undefined ? {} : capabilityArgs(pod, podCidr),
+  };
 }

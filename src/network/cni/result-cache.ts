@@ -126,7 +126,7 @@ function encode(entry: CachedAttachment): string {
   });
 }
 
-/** Of a file without a kind, which libraries before 0.8 wrote. */
+/** The result in a file without a kind; libraries before 0.8 wrote such files. */
 function bareResult(json: string): CniResult | undefined {
   const body = parseObject(json);
   return body !== undefined && body.kind === undefined ? body : undefined;

@@ -6,7 +6,7 @@ const MESSAGE_BYTES = 16 * 1024 * 1024 - 1024;
 
 const FIRST_BYTES = 4 * 1024;
 const LARGEST_BYTES = 256 * 1024;
-/** Of all commands that run at a time, beyond what each may keep anyway. */
+/** What all running commands may keep together, beyond what each may keep anyway. */
 const ALL_BYTES = 128 * 1024 * 1024;
 /** What a command may always keep: kubelet reads 10 KiB of a probe's output, and no other command may fail one. */
 const SHARE_BYTES = 64 * 1024;

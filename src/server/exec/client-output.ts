@@ -13,9 +13,9 @@ const WAIT_MS = 1_000;
 
 /** Bytes of output that wait for clients. */
 export interface BacklogLimits {
-  /** Of one session that is always read from. */
+  /** Bytes that one session may hold which is always read from. */
   readonly session: number;
-  /** Of all sessions together; a session that holds less than `share` may go on all the same. */
+  /** Bytes that all sessions may hold together; a session that holds less than `share` may go on all the same. */
   readonly all: number;
   readonly share: number;
 }

@@ -87,7 +87,7 @@ describe('refresh and forget', () => {
     const { imageSync, engine, store } = roomWith(A, B);
     expect((await imageSync.refresh('db:1', signal))?.id).toBe(B.Id);
     expect([engine.calls, store.images.size]).toEqual([['inspectImage db:1'], 1]);
-    await imageSync.forget(B.Id);
+    imageSync.forget(B.Id);
     expect(store.images.size).toBe(0);
   });
 

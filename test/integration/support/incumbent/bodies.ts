@@ -19,7 +19,7 @@ export function containerName(pod: cri.IPodSandboxConfig, container: cri.IContai
 
 export interface SandboxSurroundings {
   readonly image: string;
-  /** Of pods that are not on the host's network. */
+  /** The network of pods that are not on the host's. */
   readonly networkMode: string;
   /** What this machine refuses to go below; theirs would fail there. */
   readonly oomFloor: number;

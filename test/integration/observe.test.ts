@@ -58,14 +58,21 @@ const methodsSeen = (): Set<string> => new Set(engine.calls.map(({ method }) => 
 
 async function answersOf({ client }: TestDaemon): Promise<object> {
   const { items } = await client.call('ListPodSandbox', {});
-  const containers = (await client.call('ListContainers', {})).containers.sort((a, b) =>
-    a.id.localeCompare(b.id),
-  );
-  const statuses = [
-    ...items.map(({ id }) => client.call('PodSandboxStatus', { pod_sandbox_id: id })),
-    ...containers.map(({ id }) => client.call('ContainerStatus', { container_id: id })),
-  ];
-  return { items, containers, statuses: await Promise.all<object>(statuses) };
+  const containers = byId((await client.call('ListContainers', {})).containers);
+  const sandboxes = items.map(async ({ id }) => {
+    const answer = await client.call('PodSandboxStatus', { pod_sandbox_id: id });
+    return { ...answer, containers_statuses: byId(answer.containers_statuses) };
+  });
+  const statuses = containers.map(({ id }) => client.call('ContainerStatus', { container_id: id }));
+  return {
+    ...{ items: byId(items), containers },
+    statuses: await Promise.all<object>([...sandboxes, ...statuses]),
+  };
+}
+
+/** CRI's lists have no order. */
+function byId<T extends { id: string }>(all: readonly T[]): T[] {
+  return [...all].sort((a, b) => a.id.localeCompare(b.id));
 }
 
 it('finds a node as it is, says so, and leaves it alone', async () => {

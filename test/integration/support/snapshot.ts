@@ -1,5 +1,5 @@
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { CniNode } from './cni-node';
 import { engineGet } from './engine';
 
@@ -13,7 +13,7 @@ export async function snapshotOf(
   return [
     ...files.flat(),
     ...(await rulesOf(node)),
-    ...(await readFile('/proc/self/mountinfo', 'utf8')).split('\n').sort(),
+    ...(await mounts(node, dockerHost)),
     ...(await containersOf(dockerHost)),
   ];
 }
@@ -27,6 +27,16 @@ export async function filesBelow(path: string): Promise<string[]> {
   if (!stats.isDirectory()) return [own];
   const names = (await readdir(path)).sort();
   return [own, ...(await Promise.all(names.map((name) => filesBelow(join(path, name))))).flat()];
+}
+
+/** All but those of Engines and nodes of other tests, which may run on this machine at the same time. */
+async function mounts(node: CniNode, dockerHost: string): Promise<string[]> {
+  const own = [node.directory, dirname(new URL(dockerHost).pathname)];
+  const lines = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').sort();
+  return lines.filter((line) => {
+    const [, , , , place = ''] = line.split(' ');
+    return !/\/dockbridge-(engine|cni)-/.test(place) || own.some((path) => place.startsWith(`${path}/`));
+  });
 }
 
 /** Rules without their counters, links without the states that they come and go with. */

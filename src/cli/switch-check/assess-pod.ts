@@ -68,10 +68,15 @@ function networkOf(sandbox: EngineContainerInspect, found: PodNetworkFound | und
       ? 'unknown'
       : found.networkName.startsWith('kubenet')
         ? 'kubenet'
-        : found.source === 'cache'
+        : isKnownToCache(found)
           ? 'CNI'
           : 'CNI, no usable cache entry';
   return { kind, state, notes: networkNotes(kind, state.ready) };
+}
+
+/** Of a pod that does not run, no namespace tells whether the entry is right. */
+function isKnownToCache({ source, ips, networkName }: PodNetworkFound): boolean {
+  return source === 'cache' || (ips.length === 0 && networkName !== '');
 }
 
 function networkNotes(kind: NetworkKind, ready: boolean): Note[] {

@@ -23,8 +23,16 @@ export function asNodeProcess(pid: number, words: readonly string[]): NodeProces
   const [command = '', script = '', ...rest] = words;
   const name = basename(command);
   if (name === 'cri-dockerd' || name === 'kubelet') return { name, pid, args: words.slice(1) };
-  if (name === 'dockbridge') return { name, pid, args: words.slice(1) };
-  // Under Node.js, from wherever it was built to.
-  const isOurs = name === 'node' && /dockbridge|dist\/main\.js$/.test(script);
-  return isOurs && rest[0] !== 'switch' ? { name: 'dockbridge', pid, args: rest } : undefined;
+  if (name === 'dockbridge') return asDaemon(pid, words.slice(1));
+  // Under Node.js, from wherever it was built to; many programs have a dist/main.js.
+  const isOurs = /\/dockbridge(-[^/]*)?(\/dist\/main\.js)?$/.test(script);
+  const isLikely = /(^|\/)dist\/main\.js$/.test(script) && rest[0] === 'serve';
+  return name === 'node' && (isOurs || isLikely) ? asDaemon(pid, rest) : undefined;
+}
+
+/** Our other commands serve nobody. */
+function asDaemon(pid: number, args: readonly string[]): NodeProcess | undefined {
+  return args[0] === undefined || args[0] === 'serve' || args[0].startsWith('-')
+    ? { name: 'dockbridge', pid, args }
+    : undefined;
 }

@@ -120,6 +120,12 @@ describe('a pod', () => {
     expect(exitCodeOf(assess(given))).toBe(1);
   });
 
+  it('that does not run has the entry that its network will be freed by', () => {
+    const found = { ready: false, ips: [], source: 'namespace' as const, networkName: 'net' };
+    const given = facts({ containers: [sandbox({}, 'exited')], networks: new Map([[SANDBOX, found]]) });
+    expect(only(given)).toMatchObject({ network: 'CNI', state: 'not ready', ips: [], notes: [] });
+  });
+
   it('whose network is not set up will be replaced', () => {
     const found = { ready: false, ips: [], source: 'namespace' as const, networkName: '' };
     const given = facts({ networks: new Map([[SANDBOX, found]]) });
@@ -294,6 +300,11 @@ it.each([
     { name: 'dockbridge', pid: 5, args: ['serve'] },
   ],
   [['node', '/opt/dockbridge/dist/main.js', 'switch', 'check'], undefined],
+  [['node', '/usr/bin/dockbridge'], { name: 'dockbridge', pid: 5, args: [] }],
+  [['node', '/usr/bin/dockbridge', 'hand-over'], undefined],
+  [['node', 'dist/main.js', 'serve'], { name: 'dockbridge', pid: 5, args: ['serve'] }],
+  [['node', 'dist/main.js'], undefined],
+  [['node', '/src/dockbridge/node_modules/.bin/jest'], undefined],
   [['node', 'server.js'], undefined],
   [[], undefined],
 ])('a process %j', (words, found) => expect(asNodeProcess(5, words)).toEqual(found));

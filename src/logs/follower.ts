@@ -19,8 +19,7 @@ export type StepOutcome = 'more' | 'idle';
 /**
  * Copies one container's spool into its CRI log, a chunk a step. All of it is synchronous, so between two calls
  * there is never a half-done step. What makes it exactly-once: the saved position pairs a spool offset with a CRI
- * log size, and nothing is appended unless the saved position names this very spool file and this very log file;
- * so after a kill, cutting the log back to its saved size undoes precisely what will be read again.
+ * log size, and nothing is appended unless the saved position names this very spool file and this very log file.
  */
 export class Follower {
   private readonly chain: SpoolChain;

@@ -307,7 +307,12 @@ describe('many sessions', () => {
     await forEachLimited(Array.from({ length: 1000 }), 50, async () => {
       await test.client.call('ExecSync', { container_id: main, cmd: ['true'], timeout: 60 });
     });
-    await until(async () => !isMore(await holdings(), before), 20_000, 'all is closed');
+    let now = before;
+    await until(
+      async () => !isMore((now = await holdings()), before),
+      20_000,
+      () => `all is closed: ${JSON.stringify({ before, now })}`,
+    );
   }, 180_000);
 
   it('timeouts leave neither processes nor timers', async () => {

@@ -1,6 +1,7 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-
+import { promisify } from 'node:util';
 import {
   ContainerState,
   MountPropagation,
@@ -25,6 +26,7 @@ import {
   untilStore,
 } from './support/pods';
 
+const run = promisify(execFile);
 const { PROPAGATION_PRIVATE, PROPAGATION_HOST_TO_CONTAINER } = MountPropagation;
 const KINDS: IncumbentKind[] = ['dockershim', 'cri-dockerd-0.4', 'cri-dockerd-master'];
 const HOST_NETWORK = { linux: { security_context: { namespace_options: { network: NamespaceMode.NODE } } } };
@@ -205,8 +207,17 @@ describe.each(KINDS)('A container that %s made', (kind) => {
     },
   };
 
+  let source: string;
+
+  // A machine without systemd shares no mounts, and the Engine refuses propagation from those that are not shared.
+  beforeEach(async () => {
+    source = await mkdtemp(join(test.directory, 'volumes-'));
+    await run('mount', ['--bind', source, source]);
+    await run('mount', ['--make-rshared', source]);
+  });
+  afterEach(() => run('umount', ['-l', source]));
+
   it('keeps its identity, state, times and mounts, running or ended or never started', async () => {
-    const source = await mkdtemp(join(test.directory, 'volumes-'));
     await writeFile(join(source, 'message'), '');
     const mounts = [
       { container_path: '/dev/termination-log', host_path: join(source, 'message') },

@@ -58,7 +58,7 @@ export function fromEnginePorts(bindings: EngineHostConfig['PortBindings']): Pod
     const [port = '', name = 'tcp'] = key.split('/');
     const protocol = PROTOCOL_NAMES.find((known) => known === name);
     if (protocol === undefined) return [];
-    return (hosts ?? [])
+    return mergeFamilies(hosts ?? [])
       .map(({ HostIp, HostPort }) => ({
         hostPort: Number(HostPort),
         containerPort: Number(port),
@@ -67,6 +67,15 @@ export function fromEnginePorts(bindings: EngineHostConfig['PortBindings']): Pod
       }))
       .filter(({ hostPort, containerPort }) => isPort(hostPort) && isPort(containerPort));
   });
+}
+
+/** A port on all addresses of both families (engine-defaults.ts) was asked for without an address. */
+function mergeFamilies(hosts: readonly EnginePortBinding[]): EnginePortBinding[] {
+  const has = (ip: string, { HostPort }: EnginePortBinding): boolean =>
+    hosts.some((other) => other.HostIp === ip && other.HostPort === HostPort);
+  return hosts
+    .filter((host) => !(host.HostIp === '::' && has('0.0.0.0', host)))
+    .map((host) => (host.HostIp === '0.0.0.0' && has('::', host) ? { ...host, HostIp: '' } : host));
 }
 
 /** @param protocol one that `toEnginePorts` has accepted. */

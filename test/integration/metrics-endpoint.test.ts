@@ -137,7 +137,7 @@ it('says that the daemon cannot serve while the Engine is gone, and why', async 
   const test = await TestDaemon.start({ dockerHost: engine.dockerHost, linkTimes: { reconnect: 50 } });
   try {
     await test.synced();
-    expect(await page(test, '/healthz')).toBe('[+]engine ok\n[+]store ok\nhealthz passed\n');
+    expect(await page(test, '/healthz')).toBe('[+]engine ok\n[+]store ok\n[+]logs ok\nhealthz passed\n');
     await engine.stop();
     await expect(page(test, '/healthz')).rejects.toThrow(/503 \[-\]engine failed: .+\n\[\+\]store ok/);
     expect(await lines(test, 'dockbridge_engine_up')).toEqual(['dockbridge_engine_up 0']);

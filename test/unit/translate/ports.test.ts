@@ -79,16 +79,15 @@ describe('toEnginePorts', () => {
 });
 
 describe('fromEnginePorts', () => {
-  it('reads back what was published', () => {
-    // Pods of CNI, whose ports are read back, have what was asked for.
-    const { PortBindings } = published(
-      [''],
-      [
-        { container_port: 80, host_port: 8080 },
-        { container_port: 80, host_port: 8081, host_ip: '10.0.0.1' },
-        { protocol: Protocol.UDP, container_port: 53, host_port: 53, host_ip: '::1' },
-      ],
-    );
+  it.each([
+    { desc: 'by CNI', everyAddress: [''] },
+    { desc: 'by the Engine', everyAddress: ['0.0.0.0', '::'] },
+  ])('reads back what was published $desc', ({ everyAddress }) => {
+    const { PortBindings } = published(everyAddress, [
+      { container_port: 80, host_port: 8080 },
+      { container_port: 80, host_port: 8081, host_ip: '10.0.0.1' },
+      { protocol: Protocol.UDP, container_port: 53, host_port: 53, host_ip: '::1' },
+    ]);
     expect(fromEnginePorts(PortBindings)).toEqual([
       { hostPort: 8080, containerPort: 80, protocol: 'tcp', hostIp: '' },
       { hostPort: 8081, containerPort: 80, protocol: 'tcp', hostIp: '10.0.0.1' },

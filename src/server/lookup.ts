@@ -37,12 +37,15 @@ export function getRunningContainer(store: Store, id: string): ContainerRecord {
   return container;
 }
 
+/** cri-dockerd and dockershim put these before an image id and a digest in the status of a container; clients keep them. */
+const INCUMBENTS_SCHEME = /^docker(?:-pullable)?:\/\//;
+
 /**
- * By id, unique id prefix, tag or digest.
+ * By id, unique id prefix, tag or digest; also in the form of cri-dockerd's container statuses.
  * @throws INVALID_ARGUMENT for what is neither, and for an ambiguous prefix.
  */
-export function findImage(store: Store, name: string, field: string): ImageRecord | undefined {
-  nonEmpty(name, field);
+export function findImage(store: Store, asked: string, field: string): ImageRecord | undefined {
+  const name = nonEmpty(asked, field).replace(INCUMBENTS_SCHEME, '');
   const id = asImageId(name);
   if (id !== undefined) return store.images.get(id);
   const reference = tryParseReference(name);

@@ -68,6 +68,8 @@ describe('findImage', () => {
     { desc: 'the tag of another registry', name: 'quay.io/app:2', found: app.id },
     { desc: 'digest', name: `docker.io/app@${digest}`, found: app.id },
     { desc: 'tag and digest', name: `app:9@${digest}`, found: app.id },
+    { desc: "cri-dockerd's image of a container", name: `docker://${app.id}`, found: app.id },
+    { desc: "cri-dockerd's digest of a container", name: `docker-pullable://app@${digest}`, found: app.id },
     { desc: 'latest, not said', name: 'cafe', found: other.id },
     { desc: 'too short a prefix', name: 'sha256:ab1', found: undefined },
     { desc: 'a long enough prefix', name: 'ab10', found: app.id },
@@ -86,6 +88,7 @@ describe('findImage', () => {
   it.each([
     { desc: 'nothing', name: '', error: /^INVALID_ARGUMENT f: is required/ },
     { desc: 'NUL', name: 'a\0', error: /^INVALID_ARGUMENT f: contains a NUL/ },
+    { desc: 'a scheme alone', name: 'docker://', error: /^INVALID_ARGUMENT f: "" is not an image reference/ },
     { desc: 'no reference', name: 'A B', error: /^INVALID_ARGUMENT f: "A B" is not an image reference/ },
     {
       desc: 'an ambiguous prefix',

@@ -12,6 +12,7 @@ import {
 import { CniNode } from './support/cni-node';
 import { TestDaemon } from './support/daemon';
 import { engineCall, engineLeftovers, startPrivateEngine, type PrivateEngine } from './support/engine';
+import { untilEngineIsMissed, untilSynced } from './support/engine-link';
 import { Incumbent, type IncumbentKind, type IncumbentOptions } from './support/incumbent';
 import {
   containerConfig,
@@ -45,7 +46,7 @@ beforeEach(async () => {
   node = await CniNode.create();
   await node.configure(node.network(['10.90.0.0/24']));
   test = await TestDaemon.start({ dockerHost: engine.dockerHost, given: { ...node.options } });
-  await untilSynced();
+  await untilSynced(test);
 });
 afterEach(async () => {
   await test.stop();
@@ -68,7 +69,7 @@ async function takeOver<T>(
     made.push(await make(await Incumbent.start({ ...options, root, dockerHost: engine.dockerHost })));
   });
   await rm(root, { recursive: true });
-  await untilSynced();
+  await untilSynced(test);
   return made[0]!;
 }
 
@@ -91,33 +92,21 @@ async function answers(): Promise<object> {
 async function expectSteady(pods: readonly string[]): Promise<void> {
   const before = await answers();
   await test.restart();
-  await untilSynced();
+  await untilSynced(test);
   expect(await answers()).toEqual(before);
   for (const pod of pods) await update(pod);
   expect(await answers()).toEqual(before);
   await engine.stop();
-  await untilEngineIsMissed();
+  await untilEngineIsMissed(test);
   await engine.start();
-  await untilSynced();
+  await untilSynced(test);
   expect(await answers()).toEqual(before);
   await test.restart(async () => {
     await engine.stop();
     await engine.start();
   });
-  await untilSynced();
+  await untilSynced(test);
   expect(await answers()).toEqual(before);
-}
-
-/** A slow machine may need longer than a call waits. */
-async function untilSynced(): Promise<void> {
-  for (const started = Date.now(); ;) {
-    try {
-      await test.daemon.whenSynced();
-      return;
-    } catch (error) {
-      if (Date.now() - started > 60_000) throw error;
-    }
-  }
 }
 
 /** Resolves once we have heard of it: events of one container are dealt with in order, and a new name can be seen. */
@@ -128,15 +117,6 @@ async function update(id: string): Promise<void> {
     await engineCall(engine.dockerHost, 'POST', `/containers/${id}/update`, { json: { CpuShares: 3 } });
     await engineCall(engine.dockerHost, 'POST', `/containers/${id}/rename?name=${name}${suffix}`);
     await untilStore(test, () => sandboxes.get(id)?.engineName === name + suffix);
-  }
-}
-
-async function untilEngineIsMissed(): Promise<void> {
-  for (const started = Date.now(); ;) {
-    const { status } = await test.client.call('Status', {});
-    if (status?.conditions.some(({ type, status: good }) => type === 'RuntimeReady' && !good) === true)
-      return;
-    if (Date.now() - started > 60_000) throw new Error('nobody misses the Engine');
   }
 }
 

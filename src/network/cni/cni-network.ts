@@ -12,7 +12,7 @@ import type { Attachment } from './attachment';
 import { Cleanup } from './cleanup';
 import { publishersOf, refusePortConflicts } from './host-ports';
 import { wantsCapability } from './network-config';
-import { addressesOfProcess, isLoopbackUp } from './namespace-addresses';
+import { addressesOfProcess, guessedResult, isLoopbackUp } from './namespace-addresses';
 import type { PodNamespaces } from './namespace-handles';
 import { LOOPBACK, loopbackOf } from './loopback';
 import { NodeNetwork } from './node-network';
@@ -324,7 +324,9 @@ export class CniNetwork implements PodNetwork {
     const isFiled = entries.some(isOfPodNetwork);
     for (const entry of entries.reverse()) {
       const config = configOf(entry);
-      if (config !== undefined) await this.chain.del(config, { ...entry, netns }, entry.result);
+      // An ADD that was cut off has no result, and may have made rules all the same.
+      const result = entry.result ?? (await guessedResult(pid, entry.ifName, netns));
+      if (config !== undefined) await this.chain.del(config, { ...entry, netns }, result);
       else if (isOfPodNetwork(entry)) await this.detachUnfiled(id, pid, netns, entry);
       await this.cache.remove(entry);
     }

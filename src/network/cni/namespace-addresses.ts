@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { resultOf, type CniResult } from './result';
 
 /**
  * Addresses in the network namespace of a process, as the kernel tells without our entering it: for pods whose CNI
@@ -65,4 +66,17 @@ export function parseInet6(text: string): { readonly ip: string; readonly name: 
 
 function isLoopback(ip: string): boolean {
   return ip.startsWith('127.') || ip === '::1';
+}
+
+/**
+ * What plugins can find a pod's rules by when the result of its ADD was never written down.
+ * @param pid of a process in the namespace; 0: there is none.
+ */
+export async function guessedResult(
+  pid: number,
+  ifName: string,
+  netns: string,
+): Promise<CniResult | undefined> {
+  const ips = pid === 0 ? [] : await addressesOfProcess(pid, ifName);
+  return ips.length === 0 ? undefined : resultOf(ips, ifName, netns);
 }

@@ -75,11 +75,9 @@ it(
     const world = await World.create(random.chance(0.5) ? ['--live-restore'] : []);
     const ledger = emptyLedger();
     const begun = Date.now();
-    let lists: ListWatch | undefined;
-    let events: EventsWatch | undefined;
+    const lists = new ListWatch(world);
+    const events = new EventsWatch(world);
     try {
-      lists = new ListWatch(world);
-      events = new EventsWatch(world);
       const blows = planBlows(random.fork('blows'));
       const faults = random.fork('faults');
       let lives = 0;
@@ -109,9 +107,11 @@ it(
         await Promise.all(kept.map((life) => life.end()));
       }
       await expectInvariants(world, ledger, 'at the end');
+    } catch (error) {
+      world.violate(`${String(error)}\n${world.daemon.lastWords()}`);
     } finally {
-      await lists?.stop();
-      await events?.stop();
+      await lists.stop();
+      await events.stop();
       await world.destroy();
     }
     report(world, ledger, lists, events, Date.now() - begun);

@@ -128,7 +128,8 @@ export class World {
       await before;
       this.generation++;
       const late = setTimeout(
-        () => this.violate(`${what}: not back within ${BACK_WITHIN_MS / 1000} s`),
+        () =>
+          this.violate(`${what}: not back within ${BACK_WITHIN_MS / 1000} s:\n${this.daemon.lastWords()}`),
         BACK_WITHIN_MS,
       );
       try {

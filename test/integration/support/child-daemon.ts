@@ -64,6 +64,11 @@ export class ChildDaemon {
     await this.command.kill();
   }
 
+  /** The last lines of what the present process has logged, for a failure's message. */
+  lastWords(lines = 15): string {
+    return this.command.stderr.split('\n').slice(-lines).join('\n');
+  }
+
   /** SIGTERM; resolves with the exit code when the process is gone. */
   async terminate(): Promise<number | null> {
     this.client.close();

@@ -53,6 +53,8 @@ prepare_namespaces() {
   # As systemd makes it: mounts of volumes must spread between pods and node.
   mount --make-rshared /
   ip link set lo up
+  # As every node of Kubernetes has it. An Engine that has to switch it on closes the node's FORWARD chain, also between pods.
+  echo 1 >/proc/sys/net/ipv4/ip_forward
   # Not of type dummy, which not every kernel has.
   ip link add eth0 type bridge
   ip address add 198.51.100.1/24 dev eth0

@@ -29,7 +29,7 @@ export interface NodeParts {
   /** Once, with all of the Engine's containers. Never rejects. */
   readonly tidyProbes: (probes: Probes, all: readonly EngineContainerSummary[]) => Promise<void>;
   readonly streaming: (open: () => Streaming) => Streaming;
-  /** Of the socket where a hand-over of the node is asked for; undefined where there is nothing to hand over. */
+  /** The socket where a hand-over of the node is asked for; undefined where there is nothing to hand over. */
   readonly controlPath: string | undefined;
   /** Why a call that does more than answer is refused. */
   readonly refusal: () => RuntimeError | undefined;

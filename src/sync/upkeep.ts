@@ -13,7 +13,7 @@ export interface Upkeep {
    */
   keepDns(sandbox: EngineContainerInspect, untouchedOnly: boolean): Promise<void>;
   /**
-   * Of a run that was begun by others, or by a daemon that did not live to see it: writes limits that it lacks.
+   * Writes the limits that a run lacks which others began, or a daemon that did not live to see it.
    * @returns what the kernel says of all its values then.
    */
   keepLimits(container: ContainerRecord): Promise<ResourcesRecord>;
@@ -21,7 +21,7 @@ export interface Upkeep {
   limitsOf(container: ContainerRecord): Promise<ResourcesRecord>;
 }
 
-/** Of a node that is this machine. */
+/** The upkeep of a node that is this machine. */
 export class NodeUpkeep implements Upkeep {
   /** @param proc where /proc is; tests have their own. */
   constructor(
@@ -49,7 +49,7 @@ export class NodeUpkeep implements Upkeep {
   }
 }
 
-/** Of a node that is somebody else's to see to: nothing is written, what is there is told. */
+/** The upkeep of a node that is somebody else's to see to: nothing is written, what is there is told. */
 export class NoUpkeep implements Upkeep {
   constructor(private readonly proc?: string) {}
 

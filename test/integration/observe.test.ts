@@ -20,7 +20,7 @@ import {
 import { filesBelow, snapshotOf } from './support/snapshot';
 
 const CHURN_MS = 10_000;
-/** Of the Engine's first answer, on a busy machine. */
+/** How long the Engine's first answer may take on a busy machine. */
 const PATIENT = { writePatience: 40_000 };
 const DNS = { servers: ['192.0.2.53'], searches: [], options: [] };
 

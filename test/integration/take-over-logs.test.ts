@@ -42,7 +42,7 @@ const counting = (name: string, quick = 0): string =>
 
 interface Wanted {
   readonly script: string;
-  /** Of the Engine's HostConfig; default: what the Engine gives. */
+  /** LogConfig of the Engine's HostConfig; default: what the Engine gives. */
   readonly LogConfig?: { readonly Type: string; readonly Config?: Readonly<Record<string, string>> };
   /** Awaited before we come: it has ended, or what its spool must look like. */
   readonly until?: 'ended' | ((spool: string) => Promise<void>);

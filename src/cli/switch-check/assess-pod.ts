@@ -74,7 +74,7 @@ function networkOf(sandbox: EngineContainerInspect, found: PodNetworkFound | und
   return { kind, state, notes: networkNotes(kind, state.ready) };
 }
 
-/** Of a pod that does not run, no namespace tells whether the entry is right. */
+/** A pod that does not run has no namespace that would tell whether the entry is right. */
 function isKnownToCache({ source, ips, networkName }: PodNetworkFound): boolean {
   return source === 'cache' || (ips.length === 0 && networkName !== '');
 }

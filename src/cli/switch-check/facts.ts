@@ -12,9 +12,9 @@ export interface NodeProcess {
 /** All that `switch check` has read; nothing is judged yet. */
 export interface SwitchFacts {
   readonly engine: { readonly endpoint: string; readonly version: string; readonly cgroupDriver: string };
-  /** Of pods: sandboxes and containers, whoever made them. */
+  /** Sandboxes and containers of pods, whoever made them. */
   readonly containers: readonly EngineContainerInspect[];
-  /** Of running sandboxes on no network of the Engine's, by id. */
+  /** What is known of running sandboxes on no network of the Engine's, by id. */
   readonly networks: ReadonlyMap<string, PodNetworkFound>;
   readonly processes: readonly NodeProcess[];
   /** Known sockets, unit files and kubelet's files that exist here. */
@@ -23,7 +23,7 @@ export interface SwitchFacts {
   readonly checkpoints: ReadonlyMap<string, readonly string[]>;
   /** Why a pod of today would get no CNI network, '' when it would. */
   readonly cniProblem: string;
-  /** Whose flags were taken over, with those that have no effect in dockbridge. */
+  /** The process whose flags were taken over, with those that have no effect in dockbridge. */
   readonly ignoredFlags: readonly { readonly name: string; readonly why: string }[];
   readonly settings: {
     readonly endpoint: string;

@@ -49,7 +49,7 @@ export interface SwitchReport {
     readonly leftover: readonly string[];
   }[];
   readonly pods: readonly PodPlan[];
-  /** Of the node as a whole. */
+  /** Findings about the node as a whole. */
   readonly notes: readonly Note[];
   readonly summary: {
     readonly pods: number;

@@ -15,7 +15,7 @@ import { readAttachments } from './result-cache';
 export interface PodNetworkFound extends PodNetworkState {
   /** Whether the addresses are those of CNI's cache, or only what the pod's namespace has. */
   readonly source: 'cache' | 'namespace';
-  /** Of the cache entry; '' where there is none. */
+  /** The name in the cache entry; '' where there is none. */
   readonly networkName: string;
 }
 

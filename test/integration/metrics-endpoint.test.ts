@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { silentLogger } from '../../src/lib/logger';
 import { engineGet, startPrivateEngine } from './support/engine';
 import { TestDaemon } from './support/daemon';
+import { untilEngineIsMissed, untilSynced } from './support/engine-link';
 import { EventWatch } from './support/event-watch';
 import { containerConfig, FOREVER, podConfig, runPod, startedContainer } from './support/pods';
 
@@ -139,10 +140,11 @@ it('says that the daemon cannot serve while the Engine is gone, and why', async 
     await test.synced();
     expect(await page(test, '/healthz')).toBe('[+]engine ok\n[+]store ok\n[+]logs ok\nhealthz passed\n');
     await engine.stop();
+    await untilEngineIsMissed(test);
     await expect(page(test, '/healthz')).rejects.toThrow(/503 \[-\]engine failed: .+\n\[\+\]store ok/);
     expect(await lines(test, 'dockbridge_engine_up')).toEqual(['dockbridge_engine_up 0']);
     await engine.start();
-    await test.synced();
+    await untilSynced(test);
     expect(await page(test, '/healthz')).toContain('healthz passed');
   } finally {
     await test.stop();

@@ -44,7 +44,7 @@ export interface CreateExecOptions extends CallOptions {
 export interface StartExecOptions extends CallOptions {
   /** As it was created. */
   readonly tty?: boolean;
-  /** Of the new terminal; Engines before 23 do not look at it. */
+  /** The size of the new terminal; Engines before 23 do not look at it. */
   readonly size?: TerminalSize | undefined;
 }
 

@@ -36,9 +36,9 @@ import { EngineTransport, type EngineRequest } from './transport';
 
 /** Connections kept for the next short call. How many there are at once is for the lanes to say. */
 const MAX_IDLE_SOCKETS = 32;
-/** Of the walk through all writable layers. */
+/** How long the Engine may walk through all writable layers. */
 const DISK_USAGE_LIMIT_MS = 15 * 60_000;
-/** Of an archive that holds one file: 1 MiB and some headers. */
+/** The size, in bytes, that an archive with one file may have: 1 MiB and some headers. */
 const MAX_ARCHIVE = (1 << 20) + 8192;
 const MAX_LINKS = 8;
 

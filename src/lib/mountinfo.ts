@@ -7,7 +7,7 @@ export interface Mount {
   readonly mountPoint: string;
   readonly type: string;
   readonly source: string;
-  /** Of the super block, as they stand there: an escaped comma separates nothing. */
+  /** The super block's options as they stand there: an escaped comma separates nothing. */
   readonly superOptions: string;
 }
 

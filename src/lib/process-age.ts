@@ -2,7 +2,7 @@ import { uptime } from 'node:os';
 import { readlink } from 'node:fs/promises';
 import { readText } from './read-text';
 
-/** Of /proc/PID/stat: USER_HZ, the same on all architectures that we run on. */
+/** The unit of times in /proc/PID/stat: USER_HZ, the same on all architectures that we run on. */
 const TICKS_PER_SECOND = 100;
 /** Fields of /proc/PID/stat after the command's name: state is the first of them, starttime the twentieth. */
 const START_TIME = 19;

@@ -39,7 +39,7 @@ export class NodePods implements PodNetwork {
     return this.of(sandbox).attach(sandbox, pod, signal);
   }
 
-  /** Of a pod that is on no CNI network nothing is held there. */
+  /** Nothing is held on a CNI network for a pod that is on none. */
   detach(sandboxId: string, pid: number): Promise<void> {
     return this.cni.detach(sandboxId, pid);
   }
@@ -48,7 +48,7 @@ export class NodePods implements PodNetwork {
     return this.of(sandbox).stateOf(sandbox);
   }
 
-  /** Of a pod that is on no CNI network nothing is known there. */
+  /** No CNI network knows anything of a pod that is on none. */
   troubleOf(sandboxId: string, signal?: AbortSignal): Promise<string> {
     return this.cni.troubleOf(sandboxId, signal);
   }

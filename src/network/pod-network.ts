@@ -29,7 +29,7 @@ export interface PodNetwork {
    * @param pid of the pause process, 0 when it does not run.
    */
   detach(sandboxId: string, pid: number): Promise<void>;
-  /** Of a pod that was attached before, by us or by cri-dockerd, whose network stays as it is. */
+  /** Tells the state of a pod that was attached before, by us or by cri-dockerd, and leaves its network as it is. */
   stateOf(sandbox: EngineContainerInspect): Promise<PodNetworkState>;
   /**
    * For people: runs CNI's CHECK, which costs as much as attach.

@@ -58,7 +58,7 @@ export interface Services {
   readonly streaming: Pick<StreamingServer, 'execUrl' | 'attachUrl' | 'portForwardUrl'>;
   readonly sessions: ContainerSessions;
   readonly startedCommands: StartedCommands;
-  /** Of ExecSync. */
+  /** Bounds the output that all calls of ExecSync hold together. */
   readonly outputBudget: OutputBudget;
   readonly settings: HandlerSettings;
   readonly logger: Logger;

@@ -67,7 +67,7 @@ export class NodeStats {
     return all.filter(({ usage }) => usage !== undefined);
   }
 
-  /** Of one that does not run: what is known of its writable layer. */
+  /** A container that does not run is answered with what is known of its writable layer. */
   async ofContainer(container: ContainerRecord, signal?: AbortSignal): Promise<ContainerUsage> {
     const usage = hasProcess(container) ? await this.parts.source.usage(container, signal) : undefined;
     return { container, usage, layer: this.parts.layers.reading(container.id) };
@@ -100,7 +100,7 @@ export class NodeStats {
     };
   }
 
-  /** Of the pod's own cgroup. Without a cgroup parent its containers are among all others of the Engine. */
+  /** Reads the pod's own cgroup. Without a cgroup parent its containers are among all others of the Engine. */
   private async ownUsage(
     sandbox: SandboxRecord,
     signal: AbortSignal | undefined,

@@ -15,14 +15,14 @@ export interface UsageSource {
   /** The path of its cgroup: cAdvisor's label `id`. */
   cgroupName(target: Target): Promise<string | undefined>;
   /**
-   * Of the cgroup above a pause container: the pod's own, where the pod was given one.
+   * Reads the cgroup above a pause container: the pod's own, where the pod was given one.
    * Undefined where that cannot be read.
    */
   podUsage(sandbox: Target, signal?: AbortSignal): Promise<UsageReading | undefined>;
   podDetail(sandbox: Target, signal?: AbortSignal): Promise<TargetDetail | undefined>;
   /** Host pids of all its processes; undefined where they cannot be seen. */
   processes(target: Target, signal?: AbortSignal): Promise<readonly number[] | undefined>;
-  /** Of a pod's network namespace, loopback included; undefined where it cannot be seen. */
+  /** Reads the interfaces of a pod's network namespace, loopback included; undefined where it cannot be seen. */
   interfaces(sandbox: Target, signal?: AbortSignal): Promise<readonly InterfaceReading[] | undefined>;
   /** Makes its first reading at once, so that the next one has a rate. */
   watch(target: Target): Promise<void>;

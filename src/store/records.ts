@@ -53,7 +53,7 @@ export interface SandboxRecord extends EngineContainerRecord {
   readonly privileged: boolean;
   /** Pod IPs, primary first; empty on the host's network. */
   readonly ips: readonly string[];
-  /** Of the pause container, as Image.id. */
+  /** The pause container's image, as Image.id. */
   readonly imageId: string;
 }
 
@@ -111,7 +111,7 @@ export interface ResourcesRecord extends KernelValues {
   readonly pidsLimit: number;
 }
 
-/** Whom a container's first process runs as. */
+/** The user and groups that a container's first process runs as. */
 export interface UserRecord {
   readonly uid: number;
   readonly gid: number;
@@ -187,7 +187,7 @@ export interface EngineFacts {
   readonly platform: string;
   /** `DockerRootDir`. */
   readonly rootDir: string;
-  /** Of images and writable layers, below which all of them are; `rootDir` where it cannot be seen. */
+  /** The directory that holds all images and writable layers; `rootDir` where it cannot be seen. */
   readonly imageDirectory: string;
   readonly cgroupDriver: string;
   readonly runtimes: readonly string[];

@@ -36,7 +36,7 @@ export interface ContainerSyncParts {
   readonly localEngine: boolean;
   /** Undefined where they are not. */
   readonly upkeep?: Upkeep | undefined;
-  /** Of the machine that the Engine runs on, where that is ours. */
+  /** The log of the machine that the Engine runs on, where that machine is ours. */
   readonly kernelLog?: Pick<KernelLog, 'killedForMemory'> | undefined;
 }
 

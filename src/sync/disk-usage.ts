@@ -26,7 +26,7 @@ export interface DiskUsageParts {
 /** Measures in the background what images and containers take, so that ImageFsInfo need not. */
 export class DiskUsage {
   private readonly times: DiskUsageTimes;
-  // Of the last measurement: kept over reconnects, which an Engine in trouble has many of.
+  // The time of the last measurement is kept over reconnects, because an Engine in trouble has many of them.
   private measuredAt = -Infinity;
   private restMs = 0;
   private measuredImages = -1;

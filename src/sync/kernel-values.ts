@@ -39,7 +39,7 @@ async function groupOf({ id, pid }: ContainerRecord, proc: string): Promise<Grou
   }
 }
 
-/** Of a process that nobody has waited for yet the kernel shows the root group on cgroup v1. */
+/** On cgroup v1 the kernel shows the root group for a process that nobody has waited for yet. */
 async function hasEnded(pid: number, proc: string): Promise<boolean> {
   const stat = await readFile(join(proc, String(pid), 'stat'), 'utf8');
   // The name in parentheses may hold anything.

@@ -6,12 +6,12 @@ import { KeyedLock } from '../lib/keyed-lock';
 
 /** Longer than any record of the kernel (dev-kmsg in the kernel's ABI documentation). */
 const RECORD_BYTES = 8192;
-/** Of one look: more than the kernel's buffer holds by default. */
+/** One look reads at most this many records: more than the kernel's buffer holds by default. */
 const MAX_RECORDS = 20_000;
 const REMEMBERED = 1_000;
 
 /**
- * Whom the kernel killed for want of memory, from its own log. The Engine learns of it from containerd, whose watch on a
+ * Tells whom the kernel killed for want of memory, from its own log. The Engine learns of it from containerd, whose watch on a
  * container's group begins after the start: what a container does in its first tenths of a second is missed. The kernel
  * writes ten such lines in 5 s at most.
  */

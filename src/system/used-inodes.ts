@@ -3,7 +3,7 @@ import { LastAnswers } from '../lib/last-answers';
 
 /** statfs of a dead network disk never returns. */
 const STATFS_MS = 2_000;
-/** Of libuv's four threads: a node has its images on one or two disks. */
+/** How many of libuv's four threads may look at a time: a node has its images on one or two disks. */
 const THREADS = 2;
 
 type ReadStatfs = (path: string) => Promise<{ readonly files: number; readonly ffree: number }>;

@@ -49,7 +49,7 @@ export function nodeCapabilities(bounding: bigint, lastBit: number): NodeCapabil
 /** The last capability before PERFMON, BPF and CHECKPOINT_RESTORE, which Engines of API 1.41 may not know of. */
 const LAST_OF_OLD_ENGINES = 'AUDIT_READ';
 
-/** Of a node that has not everything: what its Engine can be asked for by name. */
+/** Returns those capabilities of the node that its Engine knows by name. */
 export function knownToEngine(node: NodeCapabilities, apiVersion: string): NodeCapabilities {
   if (isAtLeast(apiVersion, '1.42')) return node;
   return node?.filter((name) => NAMES.indexOf(name) <= NAMES.indexOf(LAST_OF_OLD_ENGINES));

@@ -26,7 +26,7 @@ export interface CheckedContainer {
 }
 
 const FIELD = 'config.linux.security_context';
-/** Of the kernel, with the terminating zero. */
+/** The kernel's limit, which includes the terminating zero. */
 const PATH_MAX = 4096;
 
 /**

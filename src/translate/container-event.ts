@@ -30,7 +30,7 @@ export function toCriEvent(
   };
 }
 
-/** Of all containers of a pod that CRI lists. */
+/** Returns the statuses of all containers of a pod that CRI lists. */
 export function containerStatuses(
   containers: readonly ContainerRecord[],
   imageOf: (id: string) => ImageRecord | undefined,

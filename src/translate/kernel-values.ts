@@ -12,7 +12,7 @@ export const PIDS_KEY = 'pids.max';
  * one process instead of all: no reason to run no containers at all.
  */
 const OPTIONAL_KEY = 'memory.oom.group';
-/** Of control groups without accounting of swap this file is missing; kubelet says 0 for every container of a NoSwap node. */
+/** Control groups without accounting of swap lack this file; kubelet says 0 for every container of a NoSwap node. */
 const NO_SWAP = '0';
 const KEY = /^[a-z]+(\.[a-z0-9_]+)+$/;
 const PAGE_SIZE = /^\d+[KMG]B$/;

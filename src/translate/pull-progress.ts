@@ -4,7 +4,7 @@ import type { EngineProgress } from './engine';
 const AT_WORK = new Set(['Verifying Checksum', 'Download complete', 'Extracting']);
 const DONE = new Set(['Pull complete', 'Already exists']);
 const HAVE_COME = new Set([...AT_WORK, ...DONE]);
-/** Of a layer that waits for its turn in the Engine, and until its first byte. */
+/** The Engine says this of a layer that waits for its turn, and until its first byte. */
 const QUEUED = 'Waiting';
 /** Not of a layer: its id is the tag. */
 const ABOUT_THE_IMAGE = 'Pulling from';

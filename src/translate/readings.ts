@@ -66,7 +66,7 @@ export interface PressureLine {
 /** A container's writable layer. */
 export interface LayerReading {
   readonly timestamp: Long;
-  /** Of the file system that holds it. */
+  /** The mount point of the file system that holds it. */
   readonly mountpoint: string;
   readonly usedBytes: number;
   /** Absent where only the Engine can tell: it counts no inodes. */
@@ -107,7 +107,7 @@ export interface DetailReading {
   readonly usage: UsageReading;
   readonly userNanos?: Long | undefined;
   readonly systemNanos?: Long | undefined;
-  /** Of the CFS quota. */
+  /** Enforcement periods of the CFS quota that have passed. */
   readonly periods?: number | undefined;
   readonly throttledPeriods?: number | undefined;
   readonly throttledNanos?: Long | undefined;
@@ -118,7 +118,7 @@ export interface DetailReading {
   readonly maxUsage?: number | undefined;
   /** How often usage hit the limit. */
   readonly limitHits?: number | undefined;
-  /** Of the group itself, without groups below it. */
+  /** Page faults of the group itself, without groups below it. */
   readonly ownPageFaults?: number | undefined;
   readonly ownMajorPageFaults?: number | undefined;
   readonly oomKills?: number | undefined;

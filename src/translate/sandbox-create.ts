@@ -55,7 +55,7 @@ export interface CheckedSandbox {
   readonly runtimeHandler: string;
 }
 
-/** Of pods' infrastructure: just above what must never be killed (dockershim's and cri-dockerd's value). */
+/** Pause containers are just above what must never be killed; the value is dockershim's and cri-dockerd's. */
 const SANDBOX_OOM_SCORE = -998;
 export const SANDBOX_CPU_SHARES = 2;
 

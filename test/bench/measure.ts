@@ -1,4 +1,4 @@
-/** Of a bench: what it shows goes to the terminal as it is, without jest's frame. */
+/** Prints a line of a bench to the terminal as it is, without jest's frame. */
 export const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
 export function median(values: readonly number[]): number {

@@ -11,7 +11,7 @@ export async function cpuSeconds(pid: number): Promise<number> {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-/** Of the Engine that the bench runs on. */
+/** Returns the pid of the Engine that the bench runs on. */
 export async function dockerdPid(): Promise<number> {
   const name = process.env.DOCKBRIDGE_TEST_ENGINE_NAME;
   if (name === undefined) throw new Error("the bench needs an Engine of its own, to read dockerd's CPU");

@@ -64,7 +64,7 @@ describe('The user of a container', () => {
         linux: security_context && { security_context },
       }),
     );
-  /** Of a process: the effective uid and gid, and the groups, as the kernel has them. */
+  /** Reads a process's effective uid and gid, and its groups, as the kernel has them. */
   const identityIn = (status: string): [number, number, number[]] => {
     const line = (name: string): number[] =>
       (new RegExp(`^${name}:(.*)$`, 'm').exec(status)?.[1] ?? '')

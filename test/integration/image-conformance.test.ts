@@ -156,7 +156,7 @@ describe('Image conformance', () => {
     expect(created).toMatchObject({ image_id: id, image: { user_specified_image: reference } });
     const { containers } = await test.client.call('ListContainers', { filter: { id: container_id } });
     expect(containers).toMatchObject([{ image_id: id }]);
-    // Of the container itself, not of our record.
+    // What counts is the container itself, not our record.
     await test.restart();
     expect(await containerStatus(test, container_id)).toMatchObject({ image_id: id });
     await test.client.call('RemoveContainer', { container_id });

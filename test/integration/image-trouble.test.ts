@@ -34,7 +34,7 @@ describe('Pulls from a registry in trouble', () => {
       await proxy.stop();
     }
   };
-  /** Of one layer that does not compress, in the registry only; seen through the proxy. */
+  /** Publishes an image of one layer that does not compress, in the registry only; it is seen through the proxy. */
   const large = async (name: string, proxy: RegistryProxy): Promise<string> => {
     const { id } = await images.make({ tar: await tarOf(randomBytes(LAYER_BYTES)) });
     await registry.push(id, name);

@@ -8,7 +8,7 @@ import { engineGet, sharedDockerHost, TEST_IMAGE } from './support/engine';
 
 const PODS = 5;
 const KILLS = 12;
-/** Of the moments at which we kill. To repeat a failure, put in the one it printed. */
+/** Seeds the moments at which we kill. To repeat a failure, put in the one it printed. */
 const SEED = Number(process.env.DOCKBRIDGE_TEST_SEED ?? Date.now() % 1_000_000);
 const OURS = encodeURIComponent(JSON.stringify({ label: ['io.kubernetes.docker.type'] }));
 

@@ -35,7 +35,7 @@ export interface CniOptions {
   readonly cacheDir: string;
   readonly handles: PodNamespaces;
   readonly running: RunningPlugins;
-  /** Of one plugin's run. */
+  /** How long one run of a plugin may take. */
   readonly timeoutMs: number;
   readonly observe?: PluginObserver;
   readonly logger: Logger;

@@ -6,7 +6,7 @@ import { parseObject, type JsonObject } from './json';
 import { parseNetworkList, parseSinglePlugin, type NetworkConfig } from './network-config';
 
 export interface FoundConfig {
-  /** Of the first valid file in lexical order. */
+  /** The configuration in the first valid file, in lexical order. */
   readonly config: NetworkConfig | undefined;
   /** Its path. */
   readonly file: string;

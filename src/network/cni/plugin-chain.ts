@@ -34,7 +34,7 @@ export interface ValidAttachment {
 export class PluginChain {
   constructor(
     private readonly binDirs: readonly string[],
-    /** Of one plugin's run. */
+    /** How long one run of a plugin may take. */
     private readonly timeoutMs: number,
     private readonly observe: PluginObserver = () => undefined,
     private readonly running?: Pick<RunningPlugins, 'begin'>,

@@ -29,7 +29,7 @@ export interface FailedRun {
   readonly stderr: string;
 }
 
-/** Of a plugin that exited badly: its JSON error where it wrote one, else what it printed. */
+/** Describes a plugin that exited badly: its JSON error where it wrote one, else what it printed. */
 export function failedRun({ plugin, command, exit, stdout, stderr }: FailedRun): CniPluginError {
   const answer = parseObject(stdout);
   const msg = text(answer?.msg);

@@ -22,7 +22,7 @@ export interface ProbeBody extends Pick<EngineContainerCreate, 'Image'> {
 
 /** Containers that are made to be looked into and are never started: the Engine API has no other way to an image. */
 export class Probes {
-  /** Of this process: probes of any other were left by a daemon that was killed. */
+  /** Names this process: probes of any other owner were left by a daemon that was killed. */
   private readonly owner = randomBytes(8).toString('hex');
   /** Names of those that are being made or looked into. */
   private readonly active = new Set<string>();

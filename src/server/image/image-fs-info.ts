@@ -13,7 +13,7 @@ export async function imageFsInfo(services: Services): Promise<cri.IImageFsInfoR
   const { imageDirectory: mountpoint } = engineFacts(services);
   const inodes = settings.localEngine ? await usedInodes.of(mountpoint) : undefined;
   const usage = (bytes: number): cri.IFilesystemUsage => ({
-    // Of the inodes, and of the space that kubelet reads itself: it passes over thresholds whose time stands still.
+    // The time is that of the inodes, and of the space that kubelet reads itself: it skips thresholds whose time stands still.
     timestamp: nanosFromMillis(Date.now()),
     fs_id: { mountpoint },
     used_bytes: { value: bytes },

@@ -6,7 +6,7 @@ import type { EngineAuth, EngineManifest } from '../../translate/engine';
 import { familiarName, registryOf, type ImageReference } from '../../translate/reference';
 import { knockAtRegistry } from './registry-knock';
 
-/** Of one question to the registry; one that does not answer is as good as down. */
+/** How long one question to the registry may take; a registry that does not answer is as good as down. */
 const PROBE_MS = 10_000;
 /** What a registry said, rather than what befell the Engine on its way there. */
 const TELLING = new Set([401, 403, 404, 429]);

@@ -9,7 +9,7 @@ import type { CallContext, Services } from '../services';
 
 /** After a half-done removal. */
 const RESYNC_LIMIT_MS = 30_000;
-/** Of the reasons for 409 (in use, a parent, several repositories) only the text tells which. */
+/** Only the text tells which of the reasons for a 409 it is: in use, a parent, or several repositories. */
 const IN_USE = /\bused by (running|stopped) container|\bcontainer \S+ is using\b/;
 
 /**

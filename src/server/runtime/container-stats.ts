@@ -3,7 +3,7 @@ import { toCriContainerStats } from '../../translate/stats';
 import { getContainer } from '../lookup';
 import type { CallContext, Services } from '../services';
 
-/** Of a container that does not run: attributes and what is known of its layer. An unknown one is an error. */
+/** A container that does not run is answered with its attributes and what is known of its layer; an unknown one is an error. */
 export async function containerStats(
   { store, stats }: Services,
   request: Decoded<cri.IContainerStatsRequest>,

@@ -11,7 +11,7 @@ const TYPES = new Map(
   ]),
 );
 
-/** Of all pods that run: the request has no filter. */
+/** Answers for all pods that run: the request has no filter. */
 export async function listPodSandboxMetrics(
   { stats }: Services,
   _: unknown,

@@ -3,7 +3,7 @@ import { toCriPodStats } from '../../translate/stats';
 import { getSandbox } from '../lookup';
 import type { CallContext, Services } from '../services';
 
-/** Of a pod that does not run: its attributes alone. */
+/** A pod that does not run is answered with its attributes alone. */
 export async function podSandboxStats(
   { store, stats }: Services,
   request: Decoded<cri.IPodSandboxStatsRequest>,

@@ -1,4 +1,4 @@
-/** Of one processor, for all walks together. */
+/** The share of one processor that all walks may use together. */
 const SHARE = 0.05;
 
 /** Lets bursts of work pass one at a time, and rests after each so that all together stay below SHARE. */

@@ -1,7 +1,7 @@
 import { lstatSync, opendirSync, type Dir, type Stats } from 'node:fs';
 import { join } from 'node:path';
 
-/** Of st_blocks. */
+/** The unit of st_blocks, in bytes. */
 const BLOCK = 512;
 /** Entries between two looks at the clock. */
 const BATCH = 64;

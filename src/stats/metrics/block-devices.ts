@@ -33,7 +33,7 @@ export class BlockDevices {
   }
 }
 
-/** Of the file system that holds `directory`. */
+/** Reads the file system that holds `directory`. */
 export async function readFileSystem(directory: string): Promise<NumberedFileSystem> {
   const { dev } = await stat(directory);
   const { blocks, bsize, files, ffree } = await statfs(directory);

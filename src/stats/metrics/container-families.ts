@@ -145,7 +145,7 @@ const traffic = (
 ): Family<readonly InterfaceReading[]> =>
   network.counter(`network_${name}_total`, help, perInterface(pick), 'interface');
 
-/** Of a pod. */
+/** These are reported once for each pod, not for each container. */
 export const NETWORK_FAMILIES: readonly Family<readonly InterfaceReading[]>[] = [
   traffic('receive_bytes', 'Bytes received.', ({ rxBytes }) => rxBytes),
   traffic('receive_packets', 'Packets received.', ({ rxPackets }) => rxPackets),

@@ -3,7 +3,7 @@ import type { MetricDescriptor, MetricSample } from './metric';
 /** Labels of every family, as kubelet's /metrics/cadvisor has them. */
 export const BASE_LABELS = ['container', 'id', 'image', 'name', 'namespace', 'pod'] as const;
 
-/** Whom samples are about: a value for each base label. */
+/** Says what samples are about: a value for each base label. */
 export type Identity = Readonly<Record<(typeof BASE_LABELS)[number], string>>;
 
 /** Values of a family's own labels, and the number; nothing where it is not known. */

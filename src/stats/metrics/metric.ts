@@ -24,7 +24,7 @@ export interface ContainerMetrics {
 /** All samples of one pod. */
 export interface PodMetrics {
   readonly sandboxId: string;
-  /** Of the pod as a whole: its cgroup, where it has one, and its network. */
+  /** Samples of the pod as a whole: its cgroup, where it has one, and its network. */
   readonly samples: readonly MetricSample[];
   readonly containers: readonly ContainerMetrics[];
 }

@@ -21,7 +21,7 @@ const CONCURRENCY = 8;
 /** How long one call waits for layers that were never measured: those of containers that have just started. */
 const FIRST_LAYERS_MS = 1_000;
 const OPEN_FILES_MS = 5_000;
-/** Of libuv's four threads. */
+/** How many of libuv's four threads may read files for metrics at a time. */
 const FILE_SYSTEM_THREADS = 2;
 const FILE_SYSTEM_MS = 1_000;
 

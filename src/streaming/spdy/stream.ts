@@ -3,7 +3,7 @@ import type { Headers } from './header-block';
 
 /** Bytes that a stream holds for its reader beside those that wait in its connection's budget. */
 const HIGH_WATER_MARK = 64 * 1024;
-/** Of one data frame: streams take turns. */
+/** The largest payload of one data frame, in bytes, so that streams take turns. */
 const MAX_PIECE = 64 * 1024;
 /** Half of the window that SPDY/3 grants at the start. */
 const WINDOW_STEP = 32 * 1024;

@@ -6,7 +6,7 @@ const CLOSE_CHANNEL = 255;
 /** Bytes of all channels that wait for their readers before we stop reading from the client. */
 const RECEIVE_BUDGET = 1024 * 1024;
 const PROBE_MS = 250;
-/** Of RFC 6455, section 7.4.1; a reason shares a control frame of 125 bytes with its code. */
+/** Status codes are those of RFC 6455, section 7.4.1; a reason shares a control frame of 125 bytes with its code. */
 const NORMAL = 1000;
 const POLICY_VIOLATION = 1008;
 const MAX_REASON_BYTES = 123;

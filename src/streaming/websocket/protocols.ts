@@ -2,7 +2,7 @@
 export interface ChannelProtocol {
   /** As negotiated; '' when the client named none. */
   readonly name: string;
-  /** Of the remote command protocol: decides the form of the final status. */
+  /** The version of the remote command protocol, which decides the form of the final status. */
   readonly version: number;
   readonly base64: boolean;
   readonly closable: boolean;

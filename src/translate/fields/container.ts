@@ -47,7 +47,7 @@ export const CONTAINER_METADATA: FieldsOf<cri.IContainerMetadata> = {
   attempt: { becomes: 'sixth part of the Engine name' },
 };
 
-/** Of a container or of an image mount. */
+/** The image of a container or of an image mount. */
 export const IMAGE_SPEC: FieldsOf<cri.IImageSpec> = {
   image: { becomes: '`Image`, or `Source` of an image mount, as the id where it is known' },
   annotations: { becomes: 'label `io.dockbridge.cri`; ContainerStatus gives them back' },

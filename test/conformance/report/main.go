@@ -52,7 +52,7 @@ type result struct {
 
 type results struct {
 	tests []result
-	// Of the package as a whole: a crash, a failed build.
+	// broken says what befell the package as a whole: a crash, a failed build.
 	broken []string
 }
 

@@ -8,7 +8,7 @@ import type { Given } from '../../../src/config/options';
 const run = promisify(execFile);
 /** Debian's containernetworking-plugins. */
 const PLUGINS = '/usr/lib/cni';
-/** Of the node in its network namespace. */
+/** The address that the node has in its network namespace. */
 export const NODE_IP = '198.51.100.1';
 const BRIDGE = 'cni-test0';
 
@@ -49,7 +49,7 @@ export class CniNode {
     return join(this.directory, 'net.d');
   }
 
-  /** Of host-local. */
+  /** The directory where host-local keeps its leases. */
   get leaseDir(): string {
     return join(this.directory, 'leases');
   }

@@ -12,7 +12,7 @@ export const CREATED = Long.fromString('1700000000000000001');
 export const STARTED = Long.fromString('1700000001000000002');
 export const FINISHED = Long.fromString('1700000002000000003');
 
-/** Of an Engine 28.5, unless told otherwise. */
+/** The features are those of an Engine 28.5, unless told otherwise. */
 export function engineFeatures(over: Partial<EngineFeatures> = {}): EngineFeatures {
   return { version: '28.5.2', recursiveReadOnly: true, imageMounts: true, cdi: true, ...over };
 }

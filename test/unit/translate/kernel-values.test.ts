@@ -119,7 +119,7 @@ describe('lostValues', () => {
     const values = (value: string) => ({ hugepages: {}, unified: { [key]: value } });
     expect(lostValues(values(wanted), values(now))).toEqual(values(wanted));
     expect(lostValues(values(wanted), values(wanted))).toEqual(NONE);
-    // Of an update, or as the kernel rounds it.
+    // The value is an update's, or is as the kernel rounds it.
     expect(lostValues(values(wanted), values('8192'))).toEqual(NONE);
   });
 

@@ -100,7 +100,7 @@ describe('labels', () => {
       labels: { app: 'web', 'io.kubernetes.container.name': 'app' },
       annotations: { note: 'n' },
     });
-    // Of a sandbox the name POD is hidden.
+    // The name POD, which a sandbox has as its container's name, is hidden.
     expect(decodeLabels({ ...sandboxOwnLabels(), app: 'web' }, undefined)).toEqual({
       labels: { app: 'web' },
       annotations: {},

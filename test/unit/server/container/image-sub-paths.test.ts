@@ -22,7 +22,7 @@ const engineMount = (Subpath: string): EngineMount => ({
   ImageOptions: { Subpath },
 });
 
-/** Of a container that was created; `canMount` is the Engine's answer when it is made to mount. */
+/** Looks at a container that was created; `canMount` is the Engine's answer when it is made to mount. */
 function look(subPaths: string[], canMount: (mounts: readonly EngineMount[]) => boolean) {
   const made = new Map<string, EngineContainerCreate>();
   const removed: string[] = [];

@@ -74,7 +74,7 @@ function containerOutcome(request: Message): string {
   ]);
 }
 
-/** Of the part that holds values; the handler's tests see to the rest. */
+/** Tells what becomes of the part that holds values; the handler's tests see to the rest. */
 function updateOutcome(request: Message): string {
   const { linux } = decoded('UpdateContainerResourcesRequest', request);
   const { resources } = containerRecord();

@@ -56,7 +56,7 @@ conformance: build ## Kubernetes' own clients against dockbridge: ENGINE=20.10|2
 	@ENGINE='$(ENGINE)' ENDPOINT='$(ENDPOINT)' ARGS='$(ARGS)' bash test/conformance/run.sh
 
 # PARALLEL, SEED and TOTALS go through the environment.
-conformance-upstream: build ## cri-tools' critest and a walk with crictl: CRITEST=FILE CRICTL=FILE, ENGINE as above
+conformance-upstream: build ## cri-tools' critest and a walk with crictl: ENGINE as above
 	@ENGINE='$(ENGINE)' ARGS='$(ARGS)' CRITEST='$(CRITEST)' CRICTL='$(CRICTL)' bash test/conformance/upstream.sh
 
 bench: build ## Measure beside the bare Engine: logs, ExecSync, CNI … (on an Engine of its own): ARGS=… goes to jest

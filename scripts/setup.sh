@@ -21,6 +21,7 @@ need busybox dpkg -L busybox # the dynamic one: test images are made of it
 need docker-registry command -v docker-registry # tests pull from it
 need crun command -v crun # a second runtime, for tests of RuntimeClass
 need runsc command -v runsc # gVisor, for the same
+need nginx-light command -v nginx # in an image of critest's
 need gcc command -v gcc
 need libc6-dev test -f /usr/include/unistd.h
 need make command -v make

@@ -1,6 +1,6 @@
 module dockbridge.test/conformance
 
-go 1.26.0
+go 1.26.6
 
 require (
 	github.com/go-logr/logr v1.4.3

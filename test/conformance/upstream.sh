@@ -1,7 +1,6 @@
 #!/bin/bash
-# upstream.sh: cri-tools' own suite and the crictl walk against one runtime that node.sh starts (ENGINE=…). The binaries
-# are not ours: https://github.com/kubernetes-sigs/cri-tools publishes them.
-#   CRITEST=FILE  CRICTL=FILE   the binaries; default: what PATH has. Without one of them its half is left out.
+# upstream.sh: cri-tools' own suite and the crictl walk against one runtime that node.sh starts (ENGINE=…).
+#   CRITEST=FILE  CRICTL=FILE   binaries to use instead of those that are built from cri-tools' Go module
 #   ARGS=…                      for critest, such as ARGS='-websocket-exec -ginkgo.focus=streaming'
 #   PARALLEL=N                  specs at a time; builds the ginkgo command that critest wants for it (default 1):
 #   GINKGO=vX.Y.Z               its version, where critest's build does not tell
@@ -11,12 +10,18 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 go=$(bash ../../scripts/go.sh)
-CRITEST=${CRITEST:-$(command -v critest || true)} CRICTL=${CRICTL:-$(command -v crictl || true)}
-export CRITEST CRICTL
-[ -n "$CRITEST$CRICTL" ] || { echo 'upstream: neither critest nor crictl here: nothing to run (CRITEST=… CRICTL=…)' >&2; exit 1; }
 
 if [ -z "${NODE_WORK:-}" ]; then
   # The node has no way out: what comes from outside comes now.
+  if [ -z "${CRITEST:-}" ] || [ -z "${CRICTL:-}" ]; then
+    version=v1.37.0
+    tools=${DOCKBRIDGE_CACHE:-/var/cache/dockbridge}/cri-tools-$version
+    bash ../../scripts/go-programs.sh "$tools" sigs.k8s.io/cri-tools $version \
+      h1:BmTImEoTX3KPXCLwmIU9mfCC8umUqF4R8WibY9eVU9Y= critest=test:./cmd/critest crictl=./cmd/crictl -- \
+      -ldflags "-s -w -X sigs.k8s.io/cri-tools/pkg/version.Version=$version"
+    CRITEST=${CRITEST:-$tools/critest} CRICTL=${CRICTL:-$tools/crictl}
+  fi
+  export CRITEST CRICTL
   if [ "${PARALLEL:-1}" != 1 ]; then
     version=${GINKGO:-$("$go" version -m "$CRITEST" | awk '$2 == "github.com/onsi/ginkgo/v2" { print $3 }')}
     [ -n "$version" ] || { echo 'upstream: which ginkgo is critest built with? (GINKGO=v2.…)' >&2; exit 1; }
@@ -45,17 +50,15 @@ if [ -n "${BENCHMARK:-}" ]; then
   node benchmark.mjs "$NODE_WORK/benchmark"
   exit $failed
 fi
-if [ -n "$CRITEST" ]; then
-  command -v nginx >/dev/null || { echo 'upstream: critest wants an image with nginx (apt-get install nginx-light)' >&2; exit 1; }
-  [ "${PARALLEL:-1}" = 1 ] || ARGS="-parallel $PARALLEL ${ARGS:-}"
-  # That digest's image is published by its project: nobody can make it again. Ours is in image_test.go.
-  # shellcheck disable=SC2086 # several arguments
-  (cd "$NODE_WORK" && "$CRITEST" -runtime-endpoint "$CONFORMANCE_ENDPOINT" -image-endpoint "$CONFORMANCE_ENDPOINT" \
-    -ginkgo.skip 'public image with digest' -ginkgo.no-color \
-    -ginkgo.json-report "$NODE_WORK/critest.json" ${SEED:+-ginkgo.seed $SEED} ${ARGS:-}) >"$NODE_WORK/critest.log" 2>&1 || failed=1
-  [ -s "$NODE_WORK/critest.json" ] || { tail -20 "$NODE_WORK/critest.log" >&2; exit 1; }
-  grep -F 'Random Seed' "$NODE_WORK/critest.log" || true
-  "$go" run ./report -ginkgo -runtime "$CONFORMANCE_RUNTIME" -totals "${TOTALS:-}" <"$NODE_WORK/critest.json" || failed=1
-fi
-if [ -n "$CRICTL" ]; then bash crictl.sh || failed=1; fi
+command -v nginx >/dev/null || { echo 'upstream: critest wants an image with nginx (make setup)' >&2; exit 1; }
+[ "${PARALLEL:-1}" = 1 ] || ARGS="-parallel $PARALLEL ${ARGS:-}"
+# That digest's image is published by its project: nobody can make it again. Ours is in image_test.go.
+# shellcheck disable=SC2086 # several arguments
+(cd "$NODE_WORK" && "$CRITEST" -runtime-endpoint "$CONFORMANCE_ENDPOINT" -image-endpoint "$CONFORMANCE_ENDPOINT" \
+  -ginkgo.skip 'public image with digest' -ginkgo.no-color \
+  -ginkgo.json-report "$NODE_WORK/critest.json" ${SEED:+-ginkgo.seed $SEED} ${ARGS:-}) >"$NODE_WORK/critest.log" 2>&1 || failed=1
+[ -s "$NODE_WORK/critest.json" ] || { tail -20 "$NODE_WORK/critest.log" >&2; exit 1; }
+grep -F 'Random Seed' "$NODE_WORK/critest.log" || true
+"$go" run ./report -ginkgo -runtime "$CONFORMANCE_RUNTIME" -totals "${TOTALS:-}" <"$NODE_WORK/critest.json" || failed=1
+bash crictl.sh || failed=1
 exit $failed

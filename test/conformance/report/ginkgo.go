@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 )
@@ -14,6 +15,7 @@ func readGinkgo(input io.Reader) (results, map[string]string, error) {
 			ContainerHierarchyTexts    []string
 			LeafNodeType, LeafNodeText string
 			State                      string
+			NumAttempts                int
 			Failure                    struct{ Message string }
 		}
 	}
@@ -39,6 +41,9 @@ func readGinkgo(input io.Reader) (results, map[string]string, error) {
 			area := strings.TrimPrefix(path[0], "[k8s.io] ")
 			name := strings.Join(path, " ")
 			areas[name] = area
+			if outcome == "pass" && spec.NumAttempts > 1 {
+				all.retried = append(all.retried, fmt.Sprintf("  %s: attempt %d", name, spec.NumAttempts))
+			}
 			message := spec.Failure.Message
 			if outcome == "skip" && message == "" {
 				message = "left out by the command line"

@@ -52,6 +52,8 @@ type result struct {
 
 type results struct {
 	tests []result
+	// retried has a line for each test that passed, but not at once.
+	retried []string
 	// broken says what befell the package as a whole: a crash, a failed build.
 	broken []string
 }
@@ -159,6 +161,7 @@ func (r results) report(runtime string, areas map[string]string, skips []*skip, 
 	}
 	list("Skipped", skipped)
 	list("Entries of the list that are needed no more", needless)
+	list("Passed, but not at the first attempt", r.retried)
 	list("Failed", failed)
 	fmt.Printf("%-34s %6s %6s %7s\n", "on "+runtime, "passed", "failed", "skipped")
 	for _, area := range slices.Sorted(maps.Keys(byArea)) {

@@ -1,0 +1,52 @@
+#!/bin/bash
+# go-programs.sh DIR MODULE VERSION SUM PROGRAM=PACKAGE... [-- BUILD FLAGS]: builds programs of a Go module that the
+# module proxy serves, with the versions of its own go.mod, into DIR; quick when DIR is there. A killed run leaves no half
+# DIR. SUM is the module's `h1:…`, as go.sum would hold it. A package whose program is a test binary is PROGRAM=test:PACKAGE.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+target=${1:?DIR} module=${2:?MODULE} version=${3:?VERSION} sum=${4:?SUM}
+shift 4
+programs=()
+while [ $# -gt 0 ] && [ "$1" != -- ]; do programs+=("$1") && shift; done
+[ $# = 0 ] || shift
+say() { echo "go-programs: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+mkdir -p "$(dirname "$target")"
+exec 7>"$target.lock"
+flock 7
+[ ! -d "$target" ] || exit 0
+
+go=$(bash scripts/go.sh)
+work=$(mktemp -d "$(dirname "$target")/building.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+field() { sed -n "s/^\t\"$1\": \"\(.*\)\",\{0,1\}\$/\1/p" "$work/module"; }
+
+thrice() { # COMMAND...: a proxy, or the way to it, may fail for a moment
+  local try
+  for try in 1 2 3; do
+    "$@" >"$work/out" 2>"$work/log" && return
+    say "attempt $try: $(tail -qn 1 "$work/out" "$work/log")"
+    sleep $((try * 5))
+  done
+  tail -qn 20 "$work/out" "$work/log" >&2
+  return 1
+}
+
+say "fetching $module $version from the Go module proxy"
+thrice "$go" -C "$work" mod download -json "$module@$version" ||
+  die "the Go module proxy does not give $module $version: check the way to it (go env GOPROXY), then try again"
+mv "$work/out" "$work/module"
+[ "$(field Sum)" = "$sum" ] || die "$module $version is not what it was: $(field Sum), expected $sum"
+
+for program in "${programs[@]}"; do
+  package=${program#*=}
+  build=(build)
+  [[ $package != test:* ]] || { build=(test -c) && package=${package#test:}; }
+  say "building ${program%%=*} of $module $version"
+  # The module's directory is nobody's to write; what it needs stands in its own go.mod and go.sum.
+  GOFLAGS=-mod=readonly thrice "$go" -C "$(field Dir)" "${build[@]}" -trimpath "$@" -o "$work/built/${program%%=*}" "$package" ||
+    die "${program%%=*} of $module $version cannot be built here"
+done
+mv "$work/built" "$target"

@@ -21,9 +21,8 @@ setup: ## Install what is missing: Debian packages (Docker Engine, gcc, busybox 
 proto: setup ## Generate the codecs from proto/runtime/v1/api.proto
 	@node scripts/generate-proto.mjs
 
-build: proto ## Compile to dist/, with our pause image
-	@node_modules/.bin/tsc -p tsconfig.build.json
-	@mkdir -p dist/proto/gen && cp src/proto/gen/*.js dist/proto/gen/
+build: setup ## Compile to dist/, with our pause image
+	@node scripts/build.mjs
 	@bash docker/pause/build.sh dist/pause
 	@echo 'build: dist/ is ready'
 
@@ -52,7 +51,7 @@ test-integration: build ## Run the integration tests: ARGS=… goes to jest
 churn: build ## Live and end many pods under kills and faults: SEED=N repeats a run, LIVES=N (40), DOCKBRIDGE_TEST_ENGINE=28.5
 	@node_modules/.bin/jest --selectProjects churn --runInBand $(call jest_json,churn) $(ARGS)
 
-conformance: build ## Kubernetes' own clients against dockbridge: ENGINE=20.10|26.1|28.5|28.5-containerd or ENDPOINT=unix://…
+conformance: build ## Kubernetes' own clients against dockbridge: ENGINE=20.10|26.1|28.5|29 or ENDPOINT=unix://…
 	@ENGINE='$(ENGINE)' ENDPOINT='$(ENDPOINT)' ARGS='$(ARGS)' bash test/conformance/run.sh
 
 # PARALLEL, SEED and TOTALS go through the environment.

@@ -52,8 +52,7 @@ node -e 'const [major, minor] = process.versions.node.split(".").map(Number);
 
 if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   say 'installing npm packages'
-  # The locked versions, as `npm ci` would; but that refuses a lock file without the binaries of other platforms, and
-  # a registry that mirrors only Linux's cannot write a fuller one.
+  # These are the locked versions, as with `npm ci`, which would take away first what is there.
   npm install --no-save --no-progress --loglevel=error </dev/null
   touch node_modules/.package-lock.json
 fi

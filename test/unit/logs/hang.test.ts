@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { WorkerLogs } from '../../../src/logs/worker-logs';
 import { compileWorker } from '../support/compile-worker';
+import { describeAsRoot } from '../support/root';
 import { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom } from './support/log-room';
 
@@ -39,7 +40,7 @@ class FrozenDisk {
   }
 }
 
-describe('a log on a file system that hangs', () => {
+describeAsRoot('a log on a file system that hangs', () => {
   let room: LogRoom;
   let logs: WorkerLogs;
   let disk: FrozenDisk;

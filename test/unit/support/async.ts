@@ -20,11 +20,11 @@ export async function settle(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Resolves as soon as `condition` holds; looks after each turn of the event loop, and gives up after 5 s. */
+/** Resolves as soon as `condition` holds; looks after each turn of the event loop, and gives up after 30 s. */
 export async function until(condition: () => boolean, what = 'the condition'): Promise<void> {
-  const end = Date.now() + 5_000;
+  const end = Date.now() + 30_000;
   while (!condition()) {
-    if (Date.now() > end) throw new Error(`${what} did not come true within 5 s`);
+    if (Date.now() > end) throw new Error(`${what} did not come true within 30 s`);
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { listHostDevices } from '../../../../src/server/container/host-devices';
+import { describeAsRoot } from '../../support/root';
 
 const run = promisify(execFile);
 
-describe('listHostDevices', () => {
+describeAsRoot('listHostDevices', () => {
   let dev: string;
   beforeAll(async () => {
     dev = await mkdtemp(join(tmpdir(), 'dockbridge-dev-'));

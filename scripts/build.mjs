@@ -1,0 +1,15 @@
+// Compiles to dist/ with nothing but npm's packages, on any platform: what `npm run build` and `make build` do first. The
+// pause image, which is Linux's and wants a C compiler, is made by `make build` alone.
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const run = (...script) => execFileSync(process.execPath, script, { cwd: root, stdio: 'inherit' });
+
+run('scripts/generate-proto.mjs');
+run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json');
+// tsc leaves the generated JavaScript where it is.
+mkdirSync(join(root, 'dist/proto/gen'), { recursive: true });
+copyFileSync(join(root, 'src/proto/gen/cri.js'), join(root, 'dist/proto/gen/cri.js'));

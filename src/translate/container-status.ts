@@ -5,6 +5,7 @@ import type { ContainerRecord, EngineState, ImageRecord, UserRecord } from '../s
 import { toCriMount } from './mounts';
 import { toCriResources } from './resources';
 import { toCriSignal } from './signals';
+import { asImageId } from './reference';
 import { explainStartError } from './start-error';
 
 /**
@@ -47,7 +48,7 @@ export function toCriContainer(container: ContainerRecord, image: ImageRecord | 
     id: container.id,
     pod_sandbox_id: container.sandboxId,
     metadata: container.metadata,
-    image: requestedImage(container),
+    image: statusImage(container, image),
     image_ref: imageRef(container, image),
     image_id: container.imageId,
     state: containerState(container),
@@ -65,7 +66,6 @@ export function toCriContainerStatus(
   const { pod_sandbox_id, ...shared } = toCriContainer(container, image);
   return {
     ...shared,
-    image: { ...requestedImage(container), image: statusImage(container, image) },
     ...outcome(container),
     mounts: container.mounts.map(toCriMount),
     log_path: container.logPath,
@@ -80,17 +80,28 @@ function toCriUser({ uid, gid, groups }: UserRecord): cri.IContainerUser {
   return { linux: { uid, gid, supplemental_groups: [...groups] } };
 }
 
-function requestedImage(container: ContainerRecord): cri.IImageSpec {
+/** The name is the one that the pod gave, whatever tags the image has, had, or shares with another. */
+function statusImage(container: ContainerRecord, image: ImageRecord | undefined): cri.IImageSpec {
   return {
-    image: container.image,
+    image: askedImageName(container) ?? image?.repoTags[0] ?? container.image,
     user_specified_image: container.userSpecifiedImage,
     annotations: container.imageAnnotations,
   };
 }
 
-/** A tag of the image, else what was asked for. */
-function statusImage(container: ContainerRecord, image: ImageRecord | undefined): string {
-  return image?.repoTags[0] ?? container.image;
+/**
+ * The name by which a pod asked for its image; undefined where only the id was told, as kubelets before 1.29 and
+ * cri-dockerd do.
+ */
+export function askedImageName({
+  userSpecifiedImage,
+  image,
+  imageId,
+}: Pick<ContainerRecord, 'userSpecifiedImage' | 'image' | 'imageId'>): string | undefined {
+  if (userSpecifiedImage !== '') return userSpecifiedImage;
+  const isId =
+    asImageId(image) !== undefined || imageId.replace('sha256:', '').startsWith(image.replace('sha256:', ''));
+  return isId ? undefined : image;
 }
 
 /** The human digested reference where there is one, else the id: never empty. */

@@ -47,15 +47,18 @@ function toImageSpec({ Created, Architecture, Os, Config }: EngineImageInspect):
   return { created: Created, architecture: Architecture, os: Os, config: Object.fromEntries(set) };
 }
 
-/** Record → CRI Image; the same record always gives the same message, however it was asked for. */
-export function toCriImage(image: ImageRecord, pinned: boolean): cri.IImage {
+/**
+ * Record → CRI Image; the same record always gives the same message, however it was asked for.
+ * @param askedName by which pods ask for it, undefined for an image of none.
+ */
+export function toCriImage(image: ImageRecord, pinned: boolean, askedName?: string): cri.IImage {
   return {
     id: image.id,
     repo_tags: [...image.repoTags],
     repo_digests: [...image.repoDigests],
     size: image.size,
     ...toCriUser(image.user),
-    spec: { image: image.repoTags[0] ?? image.repoDigests[0] ?? image.id },
+    spec: { image: askedName ?? image.repoTags[0] ?? image.repoDigests[0] ?? image.id },
     pinned,
   };
 }

@@ -82,7 +82,7 @@ describe('The life of a container', () => {
     expect(status).toMatchObject({
       id,
       metadata: { name: 'full', attempt: 0 },
-      image: { image: image.image, user_specified_image: 'busybox:latest', annotations: { k: 'v' } },
+      image: { image: 'busybox:latest', user_specified_image: 'busybox:latest', annotations: { k: 'v' } },
       image_id: known!.id,
       labels,
       annotations,
@@ -275,6 +275,7 @@ describe('The life of a container', () => {
         (await test.client.call('ListContainers', { filter: { id } })).containers[0]!;
       const before = { status: await containerStatus(test, id), item: await list() };
       await test.restart();
+      await test.synced();
       const after = { status: await containerStatus(test, id), item: await list() };
       const { created_at, finished_at, ...rest } = before.status;
       const later = after.status;

@@ -5,6 +5,7 @@ import { toCriImage } from '../../translate/image';
 import { familiarName, tryParseReference } from '../../translate/reference';
 import { findImage } from '../lookup';
 import type { Services } from '../services';
+import { askedNames } from './asked-names';
 import { pinnedImages } from './pinned-images';
 
 export function listImages(
@@ -22,7 +23,8 @@ export function imagesOf(
   const name = filter?.image?.image ?? '';
   const found = name === '' ? [...services.store.images.values()] : matching(services, name);
   const isPinned = pinnedImages(services);
-  return mapLazily(found, (image) => toCriImage(image, isPinned(image)));
+  const names = askedNames(services.store);
+  return mapLazily(found, (image) => toCriImage(image, isPinned(image), names.get(image.id)));
 }
 
 /** As ImageStatus finds it; a bare repository also stands for all its tags, as with cri-dockerd and `crictl images`. */

@@ -193,28 +193,52 @@ function onTheWire(record: ContainerRecord) {
 
 describe('images', () => {
   const id = `sha256:${engineId('1')}`;
-  const record = containerRecord({ image: 'asked', userSpecifiedImage: 'pod said', imageId: id });
+  const ref = `busybox@sha256:${engineId('d')}`;
+  const named = imageRecord();
+  const nameless = imageRecord({ repoTags: [], repoDigests: [] });
 
   it.each([
+    { desc: 'what the pod said', userSpecifiedImage: 'app:2', asked: id, image: named, name: 'app:2' },
+    { desc: 'the name asked for', userSpecifiedImage: '', asked: 'app:2', image: named, name: 'app:2' },
+    { desc: 'a name that is all digits', userSpecifiedImage: '', asked: 'cafe', image: named, name: 'cafe' },
+    { desc: 'a tag, for an id', userSpecifiedImage: '', asked: id, image: named, name: 'busybox:latest' },
     {
-      desc: 'with names',
-      image: imageRecord(),
+      desc: 'a tag, for the beginning of an id',
+      userSpecifiedImage: '',
+      asked: '10000',
+      image: named,
       name: 'busybox:latest',
-      ref: `busybox@sha256:${engineId('d')}`,
     },
-    { desc: 'without names', image: imageRecord({ repoTags: [], repoDigests: [] }), name: 'asked', ref: id },
-    { desc: 'gone', image: undefined, name: 'asked', ref: id },
-  ])('$desc', ({ image, name, ref }) => {
-    expect(toCriContainerStatus(record, image)).toMatchObject({
-      image: { image: name, user_specified_image: 'pod said', annotations: {} },
-      image_ref: ref,
+    {
+      desc: 'what the pod said of an image without names',
+      userSpecifiedImage: 'app:2',
+      asked: id,
+      image: nameless,
+      name: 'app:2',
+    },
+    {
+      desc: 'what the pod said of an image that is gone',
+      userSpecifiedImage: 'app:2',
+      asked: id,
+      image: undefined,
+      name: 'app:2',
+    },
+    {
+      desc: 'the id, of an image without names',
+      userSpecifiedImage: '',
+      asked: id,
+      image: nameless,
+      name: id,
+    },
+  ])('are called $desc', ({ userSpecifiedImage, asked, image, name }) => {
+    const record = containerRecord({ image: asked, userSpecifiedImage, imageId: id });
+    const expected = {
+      image: { image: name, user_specified_image: userSpecifiedImage, annotations: {} },
+      image_ref: image === named ? ref : id,
       image_id: id,
-    });
-    expect(toCriContainer(record, image)).toMatchObject({
-      image: { image: 'asked', user_specified_image: 'pod said' },
-      image_ref: ref,
-      image_id: id,
-    });
+    };
+    expect(toCriContainerStatus(record, image)).toMatchObject(expected);
+    expect(toCriContainer(record, image)).toMatchObject(expected);
   });
 });
 

@@ -90,7 +90,10 @@ describe('toCriImage', () => {
     { desc: 'by tag', record: imageRecord(), image: 'busybox:latest' },
     { desc: 'by digest', record: imageRecord({ repoTags: [] }), image: `busybox@sha256:${engineId('d')}` },
     { desc: 'by id', record: imageRecord({ repoTags: [], repoDigests: [] }), image: ID },
-  ])('is named $desc', ({ record, image }) => expect(decodedImage(record).spec?.image).toBe(image));
+    { desc: 'as pods ask for it', record: imageRecord(), asked: 'app:2', image: 'app:2' },
+  ])('is named $desc', ({ record, asked, image }) =>
+    expect(decodedImage(record, asked).spec?.image).toBe(image),
+  );
 
   it('passes on the rest', () => {
     expect(toCriImage(imageRecord({ size: 2 ** 40 }), true)).toMatchObject({
@@ -104,6 +107,6 @@ describe('toCriImage', () => {
   });
 });
 
-function decodedImage(record: ReturnType<typeof imageRecord>) {
-  return cri.Image.decode(cri.Image.encode(toCriImage(record, false)).finish());
+function decodedImage(record: ReturnType<typeof imageRecord>, askedName?: string) {
+  return cri.Image.decode(cri.Image.encode(toCriImage(record, false, askedName)).finish());
 }

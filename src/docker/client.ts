@@ -48,6 +48,11 @@ export interface StartExecOptions extends CallOptions {
   readonly size?: TerminalSize | undefined;
 }
 
+export interface RemoveOptions extends CallOptions {
+  /** One that runs, or is being removed, is left alone: EngineError with statusCode 409. */
+  readonly ifStopped?: boolean;
+}
+
 export type Filters = Readonly<Record<string, readonly string[]>>;
 
 /**
@@ -91,8 +96,8 @@ export interface DockerClient {
     timeoutMs: number,
     options?: CallOptions,
   ): Promise<void>;
-  /** Force-removes with its anonymous volumes. Absent, or being removed by somebody else, is success. */
-  removeContainer(id: string, options?: CallOptions): Promise<void>;
+  /** Removes it, running or not, with its anonymous volumes. Absent, or being removed by somebody else, is success. */
+  removeContainer(id: string, options?: RemoveOptions): Promise<void>;
 
   /**
    * A file of a container's root file system, links followed, whether it runs or not.

@@ -23,6 +23,7 @@ import type {
   CreateExecOptions,
   DockerClient,
   Filters,
+  RemoveOptions,
   StartExecOptions,
   StreamSelection,
   TerminalSize,
@@ -161,14 +162,14 @@ export class DockerodeClient implements DockerClient {
     await this.long.json(request, timeoutMs);
   }
 
-  async removeContainer(id: string, options: CallOptions = {}): Promise<void> {
-    const query = { force: '1', v: '1' };
+  async removeContainer(id: string, { ifStopped = false, ...options }: RemoveOptions = {}): Promise<void> {
+    const query = { force: ifStopped ? '0' : '1', v: '1' };
     const request = { method: 'DELETE', path: containerPath(id), query, ...options } as const;
     try {
       await this.call('lifecycle', request, id);
     } catch (error) {
       // 409: another removal of it is under way (the CRI wants removal to be idempotent).
-      if (!hasStatus(error, 404) && !hasStatus(error, 409)) throw error;
+      if (!hasStatus(error, 404) && (!hasStatus(error, 409) || ifStopped)) throw error;
       if (hasStatus(error, 409)) await this.removeAfterOther(id, request);
     }
   }

@@ -34,6 +34,8 @@ interface EngineContainerRecord {
   readonly state: EngineState;
   /** Host pid of the first process, 0 when not running. */
   readonly pid: number;
+  /** Digests of the fields it was made from, by path; undefined for what cri-dockerd or an older version made. */
+  readonly contents: StringMap | undefined;
 }
 
 /** A pod sandbox: the pause container and what CRI knows of it. Records are immutable; a change is a new record. */

@@ -3,6 +3,7 @@ import { failedPrecondition, invalidArgument, unsupported } from '../lib/errors'
 import type { cri, Decoded } from '../proto';
 import { NamespaceMode } from '../proto/enums';
 import type { KernelValues, MountRecord, NamespaceModes, SandboxRecord } from '../store/records';
+import { contentsOfContainer, type Contents } from './contents';
 import { toKernelValues } from './kernel-values';
 import { toMountRecords } from './mounts';
 import type { ContainerIdentity } from './names';
@@ -23,6 +24,7 @@ export interface CheckedContainer {
   readonly kernel: KernelValues;
   /** Absolute, '' for none. */
   readonly logPath: string;
+  readonly contents: Contents;
 }
 
 const FIELD = 'config.linux.security_context';
@@ -56,6 +58,7 @@ export function checkContainer(
   if (context?.privileged === true && !mayBePrivileged)
     throw failedPrecondition(`${FIELD}.privileged: the pod's sandbox was not created privileged`);
   const logDirectory = sandbox.logDirectory === '' ? (podConfig?.log_directory ?? '') : sandbox.logDirectory;
+  const logPath = toLogPath(logDirectory, checked.log_path);
   return {
     config: checked,
     metadata: { name: namePart(name, 'config.metadata.name'), attempt },
@@ -67,7 +70,8 @@ export function checkContainer(
     // Without a security context nothing was said about seccomp: the Engine's own default is the safe reading.
     seccomp: context === null ? { kind: 'engine-default' } : containerSeccomp(context, FIELD),
     kernel: toKernelValues(checked.linux?.resources ?? null, 'config.linux.resources'),
-    logPath: toLogPath(logDirectory, checked.log_path),
+    logPath,
+    contents: contentsOfContainer(checked, logPath),
   };
 }
 

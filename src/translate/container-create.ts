@@ -3,6 +3,7 @@ import type { cri, Decoded } from '../proto';
 import type { KernelValues, MountRecord, SandboxRecord, StringMap, UserRecord } from '../store/records';
 import { toEngineCgroupParent } from './cgroup-parent';
 import type { CheckedContainer } from './container-check';
+import type { Contents } from './contents';
 import { toEngineSecurity, type SecuritySurroundings } from './container-security';
 import { toEngineDevices } from './devices';
 import type { EngineContainerCreate } from './engine';
@@ -46,6 +47,8 @@ export interface ContainerExtra extends LabelKeys {
    * must not change then. Absent in what older versions made.
    */
   readonly createdAt?: string;
+  /** Absent in what older versions made. */
+  readonly contents?: Contents;
 }
 
 export interface ContainerSurroundings extends SecuritySurroundings {
@@ -173,6 +176,7 @@ function toLabels(
     user,
     ...(hasKernelValues(checked.kernel) ? { kernel: checked.kernel } : {}),
     createdAt: nanosFromMillis(nowMs).toString(),
+    contents: checked.contents,
     ...encoded.keys,
   };
   return { ...encoded.labels, [EXTRA_LABEL]: JSON.stringify(extra) };

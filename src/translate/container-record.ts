@@ -11,7 +11,7 @@ import type {
 } from '../store/records';
 import type { ContainerExtra } from './container-create';
 import type { EngineContainerCreate, EngineContainerInspect, EngineHostConfig } from './engine';
-import { decodeLabels, LOG_PATH_LABEL, readExtra, SANDBOX_ID_LABEL } from './labels';
+import { decodeLabels, LOG_PATH_LABEL, readContents, readExtra, SANDBOX_ID_LABEL } from './labels';
 import { toEngineState } from './engine-state';
 import { fromEngineMounts } from './inspected-mounts';
 import { isKey, isPageSize } from './kernel-values';
@@ -85,6 +85,7 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     logPath: engineLabels[LOG_PATH_LABEL] ?? '',
     spoolPath: container.LogPath ?? '',
     madeByOthers: extra === undefined,
+    contents: readContents(extra?.contents),
     logDriver: container.HostConfig.LogConfig?.Type ?? '',
     tty: config.Tty ?? false,
     stdin: config.OpenStdin ?? false,

@@ -103,3 +103,8 @@ export function readExtra<T extends object>(engineLabels: StringMap, example: T)
     return undefined;
   }
 }
+
+/** What the label says of an object's contents; undefined where it says nothing that can be read. */
+export function readContents(contents: unknown): StringMap | undefined {
+  return hasShapeOf(contents, {}) ? (contents as StringMap) : undefined;
+}

@@ -3,6 +3,7 @@ import type { cri, Decoded } from '../proto';
 import { NamespaceMode } from '../proto/enums';
 import type { NamespaceModes, SandboxMetadata } from '../store/records';
 import { toEngineCgroupParent } from './cgroup-parent';
+import { contentsOfSandbox, type Contents } from './contents';
 import type { EngineContainerCreate } from './engine';
 import { everyAddress, explicitDefaults, noNewPrivileges, SHM_BYTES } from './engine-defaults';
 import { encodeLabels, EXTRA_LABEL, sandboxOwnLabels, type LabelKeys } from './labels';
@@ -30,6 +31,8 @@ export interface SandboxExtra extends LabelKeys {
   readonly privileged: boolean;
   /** Absent: none was given. */
   readonly dns?: PodDns;
+  /** Absent in what older versions made. */
+  readonly contents?: Contents;
 }
 
 /** The facts of node and Engine that a sandbox's translation depends on. */
@@ -53,6 +56,7 @@ export interface CheckedSandbox {
   readonly namespaces: NamespaceModes;
   readonly seccomp: SeccompChoice;
   readonly runtimeHandler: string;
+  readonly contents: Contents;
 }
 
 /** Pause containers are just above what must never be killed; the value is dockershim's and cri-dockerd's. */
@@ -82,6 +86,7 @@ export function checkSandbox(config: Config | null, runtimeHandler: string): Che
     namespaces,
     seccomp: context === null ? { kind: 'engine-default' } : sandboxSeccomp(context, field),
     runtimeHandler: withoutNul(runtimeHandler, 'runtime_handler'),
+    contents: contentsOfSandbox(checked, runtimeHandler),
   };
 }
 
@@ -119,6 +124,7 @@ export function toSandboxCreate(
     cgroupParent,
     privileged: context?.privileged ?? false,
     ...(config.dns_config === null ? {} : { dns: config.dns_config }),
+    contents: checked.contents,
     ...encoded.keys,
   };
   const { user, groups } = toSandboxUser(context, field);

@@ -2,7 +2,7 @@ import { NamespaceMode } from '../proto/enums';
 import type { SandboxMetadata, SandboxRecord } from '../store/records';
 import type { EngineContainerInspect } from './engine';
 import { toEngineState } from './engine-state';
-import { decodeLabels, readExtra, SANDBOX_TYPE, TYPE_LABEL } from './labels';
+import { decodeLabels, readContents, readExtra, SANDBOX_TYPE, TYPE_LABEL } from './labels';
 import { isMadeOf, parseEngineName, sandboxEngineName, withoutSlash } from './names';
 import { fromEngineNamespaces, POD_NAMESPACES } from './namespaces';
 import { SANDBOX_CPU_SHARES, type SandboxExtra } from './sandbox-create';
@@ -55,6 +55,7 @@ export function sandboxFromInspect(
     privileged: extra?.privileged ?? container.HostConfig.Privileged ?? false,
     ips: namespaces.network === NamespaceMode.NODE ? [] : network.ips,
     imageId: container.Image,
+    contents: readContents(extra?.contents),
   };
 }
 

@@ -1,4 +1,4 @@
-import { alreadyExists, failedPrecondition, notFound } from '../../lib/errors';
+import { failedPrecondition, notFound } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
@@ -16,20 +16,20 @@ import { createInEngine } from '../container/create-in-engine';
 import { createOnce, type Creation } from '../container/create-once';
 import { listHostDevices } from '../container/host-devices';
 import { requireSubPaths } from '../container/image-sub-paths';
+import { settleHeld } from '../container/held-container';
 import { imageToRun } from '../container/image-to-run';
 import { requireKernelValues } from '../container/kernel-values';
 import { withMountImages } from '../container/mount-images';
 import { removeFromEngine } from '../container/remove-from-engine';
 import { loadSeccompOptions } from '../container/seccomp-profile';
-import { wasStarted } from '../container/state';
 import { grantable, hasSecurityOption } from '../engine-facts';
 import { findContainer, getSandbox } from '../lookup';
 import type { CallContext, Services } from '../services';
 
 /**
  * One Engine call, but for the first look into an image (ADR 0012) and for sub-paths of image mounts: the record is made
- * from what we asked for. A container of the same name and attempt that a lost call created in this sandbox is returned
- * instead of a second one.
+ * from what we asked for. A container of the same name, attempt and contents that a lost call created in this sandbox is
+ * returned instead of a second one.
  */
 export async function createContainer(
   services: Services,
@@ -47,8 +47,8 @@ export async function createContainer(
     const known = services.store.containers
       .ofSandbox(sandbox.id)
       .find((held) => isSameContainer(held, checked.metadata));
-    if (known !== undefined) return lostOne(known);
-    return createOnce(services, name, creationIn(services, checked, sandbox, signal), signal);
+    const held = known && (await settleHeld(services, known, checked, signal));
+    return held ?? createOnce(services, name, creationIn(services, checked, sandbox, signal), signal);
   });
   return { container_id: containerId };
 }
@@ -62,25 +62,17 @@ function creationIn(
   return {
     create: (engineName) => create(services, checked, sandbox, engineName, signal),
     // Another sandbox's logs and status are not ours to destroy.
-    judge: (holder) =>
-      holder?.kind === 'container' && holder.sandboxId === sandbox.id ? { id: lostOne(holder) } : 'stranger',
+    judge: async (holder) => {
+      if (holder?.kind !== 'container' || holder.sandboxId !== sandbox.id) return 'stranger';
+      const id = await settleHeld(services, holder, checked, signal);
+      return id === undefined ? 'removed' : { id };
+    },
     owner: sandbox.id,
   };
 }
 
 function isSameContainer({ metadata }: ContainerRecord, wanted: ContainerIdentity): boolean {
   return metadata.name === wanted.name && metadata.attempt === wanted.attempt;
-}
-
-/**
- * @returns the id of the container that a lost call created in this sandbox.
- * @throws ALREADY_EXISTS when it was started: then the caller knows it, and wants a second one.
- */
-function lostOne(held: ContainerRecord): string {
-  if (!wasStarted(held)) return held.id;
-  throw alreadyExists(
-    `container ${held.metadata.name} attempt ${held.metadata.attempt} exists in this sandbox as ${held.id} (${held.state})`,
-  );
 }
 
 /** pid=TARGET: the target must run, in the same pod. */

@@ -5,6 +5,7 @@ import type { ContainerRecord, SandboxMetadata, SandboxRecord } from '../../stor
 import { keepResolvConf } from '../../network/resolv-conf-file';
 import { toCheckpoint } from '../../translate/cri-dockerd-checkpoint';
 import { sandboxEngineName } from '../../translate/names';
+import { differences } from '../../translate/contents';
 import { toPodToAttach } from '../../translate/pod-to-attach';
 import { checkSandbox, toSandboxCreate, type CheckedSandbox } from '../../translate/sandbox-create';
 import { isReady } from '../../translate/sandbox-status';
@@ -17,8 +18,8 @@ import { hasSecurityOption } from '../engine-facts';
 import type { CallContext, Services } from '../services';
 
 /**
- * Create, start, inspect, connect: three Engine calls. A sandbox of the same identity that a lost call left behind is
- * returned when it is ready, and replaced when it is not. On failure nothing stays behind.
+ * Create, start, inspect, connect: three Engine calls. A sandbox of the same identity and contents that a lost call left
+ * behind is returned when it is ready; one that is not ready is replaced. On failure nothing stays behind.
  */
 export async function runPodSandbox(
   services: Services,
@@ -33,7 +34,7 @@ export async function runPodSandbox(
     // Not by name: one that had to go round a stranger's carries a longer one.
     const known = [...services.store.sandboxes.values()].find((held) => isSamePod(held, checked.metadata));
     if (known !== undefined) {
-      const adopted = await adopt(services, known, checked.metadata);
+      const adopted = await adopt(services, known, checked);
       if (adopted !== undefined) return adopted;
     }
     return createOnce(services, name, creationOf(services, checked, signal), signal);
@@ -44,13 +45,21 @@ export async function runPodSandbox(
 /**
  * What to do with the sandbox that has the name already.
  * @returns its id when it is ready for use; undefined when it was a useless leftover, now removed.
+ * @throws ALREADY_EXISTS when it is in use, or ready and not what is asked for now.
  */
 async function adopt(
   services: Services,
   holder: SandboxRecord,
-  wanted: SandboxMetadata,
+  { metadata: wanted, contents }: CheckedSandbox,
 ): Promise<string | undefined> {
-  if (isReady(holder)) return holder.id;
+  if (isReady(holder)) {
+    // One of cri-dockerd or an older version does not tell: it is the pod's, as its name says.
+    const others = differences(holder.contents ?? contents, contents);
+    if (others.length === 0) return holder.id;
+    throw alreadyExists(
+      `sandbox ${holder.id} of attempt ${wanted.attempt} of pod ${wanted.namespace}/${wanted.name} exists, with another ${others.join(', ')}; remove it or use another attempt`,
+    );
+  }
   if (services.store.containers.ofSandbox(holder.id).length > 0) {
     throw alreadyExists(
       `sandbox ${holder.id} of attempt ${wanted.attempt} of pod ${wanted.namespace}/${wanted.name} exists, stopped and with containers; remove it or use another attempt`,
@@ -67,7 +76,7 @@ function creationOf(services: Services, checked: CheckedSandbox, signal: AbortSi
     // Who has a name that we do not know of: our own lost call, cri-dockerd, or a stranger.
     judge: async (holder) => {
       if (!isSamePod(holder, checked.metadata)) return 'stranger';
-      const adopted = await adopt(services, holder, checked.metadata);
+      const adopted = await adopt(services, holder, checked);
       return adopted === undefined ? 'removed' : { id: adopted };
     },
     owner: checked.metadata.uid,

@@ -5,7 +5,11 @@ export const CREATE_CONTAINER_REQUEST: FieldsOf<cri.ICreateContainerRequest> = {
   pod_sandbox_id: {
     becomes: 'label `io.kubernetes.sandbox.id`, and the namespaces that the container joins',
   },
-  config: { becomes: 'the body of the create call: see ContainerConfig' },
+  config: {
+    becomes:
+      'the body of the create call: see ContainerConfig; label `io.dockbridge.cri`: a digest of each field. A container of this name and attempt that was never started is returned when it has the same contents, else replaced',
+    except: 'a name and attempt that was started: ALREADY_EXISTS, which names the fields that differ',
+  },
   sandbox_config: {
     informs:
       'what RunPodSandbox was given decides; only the log directory of a pod that cri-dockerd made is taken from here',
@@ -51,7 +55,10 @@ export const CONTAINER_METADATA: FieldsOf<cri.IContainerMetadata> = {
 export const IMAGE_SPEC: FieldsOf<cri.IImageSpec> = {
   image: { becomes: '`Image`, or `Source` of an image mount, as the id where it is known' },
   annotations: { becomes: 'label `io.dockbridge.cri`; ContainerStatus gives them back' },
-  user_specified_image: { becomes: 'label `io.dockbridge.cri`; ContainerStatus gives it back' },
+  user_specified_image: {
+    becomes:
+      'label `io.dockbridge.cri`; ContainerStatus and ListContainers give it back, also as `image.image`',
+  },
   runtime_handler: { refused: 'a handler other than the pod’s' },
   image_ref: { informs: 'the runtime says it, in its answers' },
 };

@@ -2,7 +2,11 @@ import type { cri } from '../../proto';
 import type { FieldsOf } from './coverage';
 
 export const RUN_POD_SANDBOX_REQUEST: FieldsOf<cri.IRunPodSandboxRequest> = {
-  config: { becomes: 'the pause container: see PodSandboxConfig' },
+  config: {
+    becomes:
+      'the pause container: see PodSandboxConfig; label `io.dockbridge.cri`: a digest of each field. A ready sandbox of this name, uid and attempt with the same contents is returned; one that is not ready and empty is replaced',
+    except: 'other contents than those of a ready one: ALREADY_EXISTS, which names the fields that differ',
+  },
   runtime_handler: {
     becomes:
       '`HostConfig.Runtime` of the pause container and of all containers of the pod; `""` and `docker` are the default runtime',

@@ -51,6 +51,7 @@ export function sandboxRecord(over: Partial<SandboxRecord> = {}): SandboxRecord 
     privileged: false,
     ips: ['10.1.2.3'],
     imageId: `sha256:${engineId('9')}`,
+    contents: undefined,
     ...over,
   };
 }
@@ -95,6 +96,7 @@ export function containerRecord(over: Partial<ContainerRecord> = {}): ContainerR
     logPath: '',
     spoolPath: '',
     madeByOthers: false,
+    contents: undefined,
     logDriver: 'json-file',
     tty: false,
     stdin: false,

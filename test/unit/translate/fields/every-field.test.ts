@@ -1,7 +1,7 @@
 import { RuntimeError } from '../../../../src/lib/errors';
 import { COVERAGE } from '../../../../src/translate/fields/table';
 import { readTable, type Row } from '../../proto/cri-table';
-import { outcome, type Root } from './outcome';
+import { differentFields, outcome, type Root } from './outcome';
 import { BESIDE, VALID, VALUES, type Message } from './samples';
 
 /** A field of a request, by the way to it from the request's root. */
@@ -82,6 +82,17 @@ describe('every field of a request', () => {
   const namesOf = (kind: string): [string, Place][] =>
     places.filter((place) => kindOf(place) === kind).map((place) => [nameOf(place), place]);
 
+  const fieldsThatDiffer = (place: Place): readonly string[] => {
+    const value = VALUES[keyOf(place)] ?? sample(place.way.at(-1)!);
+    return differentFields(place.root, requestFor(place), requestFor(place, value));
+  };
+  /** Fields that tell one object from another, or belong to no object of their own. */
+  const isContent = ({ root, way }: Place): boolean =>
+    root !== 'UpdateContainerResourcesRequest' &&
+    !way.some(
+      ({ parent, name }) => /Metadata$/.test(parent) || name === 'metadata' || name === 'pod_sandbox_id',
+    );
+
   const outcomes = (place: Place): { without: string | RuntimeError; with: string | RuntimeError } => {
     const value = VALUES[keyOf(place)] ?? sample(place.way.at(-1)!);
     return {
@@ -99,6 +110,10 @@ describe('every field of a request', () => {
     const { without, with: changed } = outcomes(place);
     expect(typeof changed === 'string' ? 'accepted' : changed.message).toBe('accepted');
     expect(changed).not.toEqual(without);
+    if (isContent(place)) {
+      const itself = fieldsThatDiffer(place).filter((field) => nameOf(place).includes(`.${field}`));
+      expect(itself).toHaveLength(1);
+    }
   });
 
   it.each(namesOf('refused'))('%s is refused by name', (_name, place) => {
@@ -114,5 +129,6 @@ describe('every field of a request', () => {
     const { without, with: changed } = outcomes(place);
     expect(changed).toEqual(without);
     expect(typeof changed).toBe('string');
+    expect(fieldsThatDiffer(place)).toEqual([]);
   });
 });

@@ -2,6 +2,7 @@ import { RuntimeError } from '../../../../src/lib/errors';
 import type { MountRecord } from '../../../../src/store/records';
 import { checkContainer } from '../../../../src/translate/container-check';
 import { toContainerCreate } from '../../../../src/translate/container-create';
+import { differences, type Contents } from '../../../../src/translate/contents';
 import { toKernelValues } from '../../../../src/translate/kernel-values';
 import { toEngineUpdate } from '../../../../src/translate/resources';
 import { checkSandbox, toSandboxCreate } from '../../../../src/translate/sandbox-create';
@@ -30,6 +31,20 @@ const SURROUNDINGS = {
   },
 };
 
+/** Paths of the fields in which the contents of two requests differ; a request that is refused has none. */
+export function differentFields(root: Root, one: Message, other: Message): readonly string[] {
+  return differences(contentsOf(root, one), contentsOf(root, other));
+}
+
+function contentsOf(root: Root, request: Message): Contents {
+  try {
+    return CONTENTS[root]?.(request) ?? {};
+  } catch (error) {
+    if (error instanceof RuntimeError) return {};
+    throw error;
+  }
+}
+
 /** All that a request makes of the Engine's call and of the work around it, as text; or the error. */
 export function outcome(root: Root, request: Message): string | RuntimeError {
   try {
@@ -44,7 +59,8 @@ function sandboxOutcome(request: Message): string {
   const { config, runtime_handler } = decoded('RunPodSandboxRequest', request);
   const checked = checkSandbox(config, runtime_handler);
   const facts = { ...SURROUNDINGS, networkMode: 'bridge', runtimes: ['runc', 'crun'], apiVersion: '1.51' };
-  return JSON.stringify([checked.seccomp, toSandboxCreate(checked, facts, [])]);
+  // Digests are different for every field: they must not hide that nothing else is.
+  return JSON.stringify([checked.seccomp, toSandboxCreate({ ...checked, contents: {} }, facts, [])]);
 }
 
 /** As the handler looks images up. */
@@ -70,7 +86,7 @@ function containerOutcome(request: Message): string {
   return JSON.stringify([
     checked.seccomp,
     checked.kernel,
-    toContainerCreate({ ...checked, mounts }, sandbox, facts, []),
+    toContainerCreate({ ...checked, mounts, contents: {} }, sandbox, facts, []),
   ]);
 }
 
@@ -83,6 +99,18 @@ function updateOutcome(request: Message): string {
   const kernel = toKernelValues(linux, 'linux', current.memoryLimit);
   return JSON.stringify([toEngineUpdate(linux, current, 'linux'), kernel]);
 }
+
+const CONTENTS: Readonly<Partial<Record<Root, (request: Message) => Contents>>> = {
+  RunPodSandboxRequest: (request) => {
+    const { config, runtime_handler } = decoded('RunPodSandboxRequest', request);
+    return checkSandbox(config, runtime_handler).contents;
+  },
+  CreateContainerRequest: (request) => {
+    const { config, sandbox_config, pod_sandbox_id } = decoded('CreateContainerRequest', request);
+    const sandbox = sandboxRecord({ id: pod_sandbox_id, privileged: true });
+    return checkContainer(config, sandbox, sandbox_config).contents;
+  },
+};
 
 const OUTCOMES = {
   RunPodSandboxRequest: sandboxOutcome,

@@ -1,10 +1,10 @@
 import { constants } from 'node:fs';
-import { mkdir, open, type FileHandle } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { relative } from 'node:path';
-import { errnoOf } from '../lib/errors';
+import { makeBelow, pathOf } from '../lib/make-directory';
 import type { LogDirectory } from './log-directory';
 
-const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+const { O_RDONLY, O_DIRECTORY } = constants;
 
 /**
  * `inDirectory` (log-directory.ts) for code outside the log worker: runs `work` with a path that means this very directory,
@@ -18,7 +18,7 @@ export async function inHeldDirectory<T>(
   let directory = await open(trusted, O_RDONLY | O_DIRECTORY);
   try {
     for (const name of relative(trusted, path).split('/').filter(Boolean)) {
-      const next = await openBelow(directory, name);
+      const next = await makeBelow(directory, name);
       await directory.close();
       directory = next;
     }
@@ -26,18 +26,4 @@ export async function inHeldDirectory<T>(
   } finally {
     await directory.close();
   }
-}
-
-async function openBelow(directory: FileHandle, name: string): Promise<FileHandle> {
-  const path = `${pathOf(directory)}/${name}`;
-  try {
-    await mkdir(path, 0o755);
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw error;
-  }
-  return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-}
-
-export function pathOf({ fd }: FileHandle): string {
-  return `/proc/self/fd/${fd}`;
 }

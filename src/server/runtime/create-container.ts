@@ -1,3 +1,4 @@
+import { hasStatus } from '../../docker/errors';
 import { failedPrecondition, notFound } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
@@ -20,6 +21,7 @@ import { settleHeld } from '../container/held-container';
 import { imageToRun } from '../container/image-to-run';
 import { requireKernelValues } from '../container/kernel-values';
 import { withMountImages } from '../container/mount-images';
+import { makeMissingSources } from '../container/mount-sources';
 import { removeFromEngine } from '../container/remove-from-engine';
 import { loadSeccompOptions } from '../container/seccomp-profile';
 import { grantable, hasSecurityOption } from '../engine-facts';
@@ -130,13 +132,33 @@ async function create(
       nowMs,
     };
     const body = toContainerCreate({ ...checked, mounts }, sandbox, surroundings, seccomp);
-    const id = await createInEngine(services, name, body, signal);
+    const id = await createWithSources(services, checked, () => createInEngine(services, name, body, signal));
     await requireSubPaths(services, id, body, mounts, 'config.mounts', signal);
     store.containers.put(createdContainer(id, name, body, image, nowMs));
     await requireLivingPod(services, sandbox.id, id);
     return id;
   } catch (error) {
-    throw await explainCreateFailure(error, checked, settings.localEngine);
+    throw explainCreateFailure(error, checked);
+  }
+}
+
+/**
+ * Looks at the mounts' sources only once the Engine has refused the request: a look before each create would cost a
+ * system call a mount, and the Engine's own look is the one that counts.
+ */
+async function createWithSources(
+  { settings, logger }: Services,
+  { mounts }: CheckedContainer,
+  send: () => Promise<string>,
+): Promise<string> {
+  try {
+    return await send();
+  } catch (error) {
+    const isOurs = settings.localEngine && mounts.some(({ hostPath }) => hostPath !== '');
+    if (!hasStatus(error, 400) || !isOurs) throw error;
+    await makeMissingSources(mounts, 'config.mounts', logger);
+    // Also where none is missing: another container's call may have made it since the Engine looked.
+    return send();
   }
 }
 

@@ -4,8 +4,9 @@ import type { FieldsOf } from './coverage';
 export const MOUNT: FieldsOf<cri.IMount> = {
   container_path: { becomes: '`Target`', except: 'a relative path' },
   host_path: {
-    becomes: '`Source` of a bind, which follows symlinks',
-    except: 'a relative path, or one that does not exist; any beside `image`',
+    becomes: '`Source` of a bind, which follows symlinks; a missing directory is made (0755)',
+    except:
+      'a relative path; one that is missing and cannot be made: below a file, a symlink that leads nowhere, a read-only file system; any beside `image`',
   },
   readonly: {
     becomes: '`ReadOnly`, and `ReadOnlyNonRecursive` so that Engines from 25.0 on keep to CRI’s meaning',

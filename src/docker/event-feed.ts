@@ -6,8 +6,10 @@ import { readJsonLines } from './ndjson';
 
 /** What changes a record; exec and health events of other containers would only cost. */
 const FILTERS = {
-  type: ['container', 'image'],
+  type: ['container', 'image', 'daemon'],
   event: [
+    // Of the Engine's configuration.
+    'reload',
     ...['create', 'start', 'die', 'oom', 'destroy', 'pause', 'unpause', 'rename', 'update'],
     // A push gives an image its digest.
     ...['pull', 'push', 'tag', 'untag', 'delete', 'import', 'load'],

@@ -41,7 +41,13 @@ export interface Services {
   readonly imageSync: ImageSync;
   readonly link: Pick<
     EngineLink,
-    'state' | 'trouble' | 'whenReady' | 'whenConnected' | 'whenSyncedOnce' | 'whenImagesSyncedOnce'
+    | 'state'
+    | 'trouble'
+    | 'whenReady'
+    | 'whenConnected'
+    | 'whenSyncedOnce'
+    | 'whenImagesSyncedOnce'
+    | 'readFactsAgain'
   >;
   readonly network: PodNetwork;
   readonly checkpoints: Pick<SandboxCheckpoints, 'write'>;

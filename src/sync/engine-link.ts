@@ -144,6 +144,16 @@ export class EngineLink {
   }
 
   /**
+   * Asks the Engine again what it is, for who is about to refuse something because of what it said.
+   * @throws DEADLINE_EXCEEDED when it does not answer in time.
+   */
+  async readFactsAgain(signal: AbortSignal): Promise<void> {
+    await withDeadline('Docker Engine (/info)', this.times.probeTimeout, signal, (limit) =>
+      this.facts.readAgain(limit),
+    );
+  }
+
+  /**
    * For reads: the store is an answer once it was filled, however long ago.
    * @throws UNAVAILABLE when the Engine has not been read yet and does not come within 2 s.
    */
@@ -274,6 +284,7 @@ export class EngineLink {
     const { containerEvents, foreignContainers, imageSync } = this.parts;
     const lost = feed.consume((event) => {
       if (event.Type === 'image') imageSync.requestResync(signal);
+      if (event.Type === 'daemon') this.reread(signal);
       if (event.Type !== 'container') return;
       containerEvents.handle(event);
       foreignContainers.handle(event, signal);
@@ -281,6 +292,16 @@ export class EngineLink {
     // Also watched by a race that may have been decided already.
     lost.catch(() => undefined);
     return lost;
+  }
+
+  /** daemon.json was read again: other runtimes, another default of them. */
+  private reread(signal: AbortSignal): void {
+    this.facts.readAgain(signal).catch((error: unknown) => {
+      if (signal.aborted) return;
+      this.parts.logger.warn('Docker Engine was reloaded, and does not say what it is now', {
+        error: messageOf(error),
+      });
+    });
   }
 
   private async heartbeat(signal: AbortSignal): Promise<never> {

@@ -22,6 +22,9 @@ export interface FactsReaderParts {
  */
 export class FactsReader {
   private asking: Promise<EngineInfo> | undefined;
+  private latest: EngineInfo | undefined;
+  /** Of the last connection. */
+  private connection: { readonly version: EngineVersion; readonly stopped: AbortSignal } | undefined;
 
   constructor(private readonly parts: FactsReaderParts) {}
 
@@ -33,6 +36,7 @@ export class FactsReader {
   async read(version: EngineVersion, signal: AbortSignal, stopped: AbortSignal): Promise<void> {
     const { store, logger } = this.parts;
     store.engineVersion = version.Version;
+    this.connection = { version, stopped };
     const learned = this.learn(version, stopped);
     if (!isSame(store.engine, version)) return abortable(learned, signal);
     learned.catch((error: unknown) => {
@@ -43,11 +47,26 @@ export class FactsReader {
     });
   }
 
+  /**
+   * Asks again, for somebody who has reason to doubt what was said: an answer that is under way may be older than that.
+   * @param signal ends the wait.
+   */
+  async readAgain(signal: AbortSignal): Promise<void> {
+    if (this.connection === undefined) return;
+    const { version, stopped } = this.connection;
+    await abortable(Promise.allSettled([this.asking]), signal);
+    await abortable(this.learn(version, stopped), signal);
+  }
+
   private async learn(version: EngineVersion, stopped: AbortSignal): Promise<void> {
     const { store, localEngine } = this.parts;
     this.asking ??= this.ask(stopped);
-    const facts = toFacts(version, await this.asking);
-    store.engine = localEngine ? { ...facts, imageDirectory: await findImageDirectory(facts) } : facts;
+    const info = await this.asking;
+    this.latest = info;
+    const facts = toFacts(version, info);
+    const imageDirectory = localEngine ? await findImageDirectory(facts) : facts.imageDirectory;
+    // Looking took time: there may be a newer answer.
+    if (this.latest === info) store.engine = { ...facts, imageDirectory };
   }
 
   private async ask(signal: AbortSignal): Promise<EngineInfo> {

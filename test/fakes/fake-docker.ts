@@ -34,13 +34,15 @@ export class FakeEngine {
   readonly calls: string[] = [];
   /** Awaited after a call has arrived and before it is answered, by `method argument` or `method`. */
   readonly gates = new Map<string, () => Promise<void>>();
+  /** What `/info` says. */
+  facts: EngineInfo = INFO;
   down = false;
   private readonly feeds = new Set<PassThrough>();
 
   readonly client: DockerClient = fakeDocker({
     ping: (options) => this.answer('ping', '', options, () => undefined),
     version: (options) => this.answer('version', '', options, () => VERSION),
-    info: (options) => this.answer('info', '', options, () => INFO),
+    info: (options) => this.answer('info', '', options, () => this.facts),
     events: (_, options) => this.answer('events', '', options, () => this.subscribe(options?.signal)),
     listContainers: (_, options) => this.answer('listContainers', '', options, () => this.summaries()),
     inspectContainer: (id, options) => this.answer('inspectContainer', id, options, () => this.find(id)),

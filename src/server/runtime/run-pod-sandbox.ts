@@ -7,6 +7,7 @@ import { toCheckpoint } from '../../translate/cri-dockerd-checkpoint';
 import { sandboxEngineName } from '../../translate/names';
 import { differences } from '../../translate/contents';
 import { toPodToAttach } from '../../translate/pod-to-attach';
+import { toEngineRuntime, type KnownRuntimes } from '../../translate/runtime-handler';
 import { checkSandbox, toSandboxCreate, type CheckedSandbox } from '../../translate/sandbox-create';
 import { isReady } from '../../translate/sandbox-status';
 import { createInEngine } from '../container/create-in-engine';
@@ -102,6 +103,7 @@ async function create(
 ): Promise<string> {
   const { docker, store, network, checkpoints, settings, sandboxImage, containerSync } = services;
   const seccomp = await loadSeccompOptions(checked.seccomp);
+  await lookForHandler(services, checked.runtimeHandler, signal);
   const body = toSandboxCreate(
     checked,
     {
@@ -112,8 +114,7 @@ async function create(
       ipv6: settings.ipv6,
       oomFloor: settings.oomFloor,
       apparmor: hasSecurityOption(store, 'apparmor'),
-      runtimes: store.engine?.runtimes ?? [],
-      apiVersion: store.engine?.apiVersion ?? '',
+      ...knownRuntimes(store),
     },
     seccomp,
   );
@@ -138,6 +139,26 @@ async function create(
   } catch (error) {
     await discard(services, id);
     throw error;
+  }
+}
+
+function knownRuntimes({ engine }: Services['store']): KnownRuntimes {
+  return { runtimes: engine?.runtimes ?? [], apiVersion: engine?.apiVersion ?? '' };
+}
+
+/** A handler that daemon.json has only just got is refused by nobody: the Engine is asked once more. */
+async function lookForHandler(
+  { store, link, logger }: Pick<Services, 'store' | 'link' | 'logger'>,
+  handler: string,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    toEngineRuntime(handler, knownRuntimes(store), 'runtime_handler');
+  } catch {
+    await link.readFactsAgain(signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      logger.debug(() => `The Engine does not say what its runtimes are: ${messageOf(error)}`);
+    });
   }
 }
 

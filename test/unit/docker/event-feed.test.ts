@@ -39,9 +39,9 @@ it('asks for what changes a record, and for nothing that only costs', async () =
   const { path, query } = await engine.exchange();
   const filters = JSON.parse(query.get('filters') ?? '') as Record<string, string[]>;
   expect(path).toBe('/events');
-  expect(filters.type).toEqual(['container', 'image']);
+  expect(filters.type).toEqual(['container', 'image', 'daemon']);
   expect(filters.event).toEqual(
-    expect.arrayContaining(['create', 'start', 'die', 'oom', 'destroy', 'untag']),
+    expect.arrayContaining(['reload', 'create', 'start', 'die', 'oom', 'destroy', 'untag']),
   );
   expect(filters.event?.join(' ')).not.toMatch(/exec|health|attach|top|resize/);
 });

@@ -47,6 +47,55 @@ describe('ending', () => {
   });
 });
 
+describe('an Engine whose daemon.json is read again', () => {
+  const reloaded = { Type: 'daemon', Action: 'reload', Actor: { ID: 'e', Attributes: {} }, timeNano: 1 };
+  const knows = ({ store }: SyncRoom, name: string): boolean =>
+    store.engine?.runtimes.includes(name) ?? false;
+  const withRuntimes = ({ engine }: SyncRoom, ...names: string[]): void => {
+    engine.facts = { ...engine.facts, Runtimes: Object.fromEntries(names.map((name) => [name, {}])) };
+  };
+
+  it('is asked again what it is', async () => {
+    const made = room();
+    await connected(made);
+    withRuntimes(made, 'runc', 'kata');
+    made.engine.emit(reloaded);
+    await until(() => knows(made, 'kata'));
+    withRuntimes(made, 'runc');
+    made.engine.emit(reloaded);
+    await until(() => !knows(made, 'kata'));
+  });
+
+  it('is asked once more where an answer was under way, and by all who doubt together', async () => {
+    const made = room();
+    await connected(made);
+    const before = made.engine.count('info');
+    const info = gate();
+    made.engine.gates.set('info', () => info.promise);
+    made.engine.emit(reloaded);
+    await until(() => made.engine.count('info') === before + 1);
+    const { signal } = new AbortController();
+    const doubts = [1, 2, 3].map(() => made.link.readFactsAgain(signal));
+    withRuntimes(made, 'runc', 'kata');
+    info.resolve();
+    await Promise.all(doubts);
+    expect(knows(made, 'kata')).toBe(true);
+    expect(made.engine.count('info')).toBe(before + 2);
+  });
+
+  it('that does not answer keeps nobody for ever, and what it said counts', async () => {
+    const made = room();
+    await connected(made);
+    made.engine.gates.set('info', () => gate().promise);
+    made.engine.emit(reloaded);
+    expect(await rejectionOf(made.link.readFactsAgain(new AbortController().signal))).toMatch(
+      /^DEADLINE_EXCEEDED/,
+    );
+    expect(made.link.state.ready).toBe(true);
+    expect(made.store.engine?.engineVersion).toBe('20.10.24');
+  });
+});
+
 describe('connecting', () => {
   it('is not ready before it was started', () => {
     expect(room().link.state).toEqual({ ready: false, reason: 'Docker Engine has not answered yet' });

@@ -32,7 +32,7 @@ export function actingParts(settings: Settings, logger: Logger): NodeParts {
         confDir: settings.cniConfDir,
         binDirs: settings.cniBinDir,
         cacheDir: settings.cniCacheDir,
-        handles: new NamespaceHandles(join(settings.runDir, 'netns')),
+        handles: NamespaceHandles.of(settings.runDir),
         running: new RunningPlugins(join(settings.runDir, 'plugins'), logger),
         timeoutMs: settings.cniTimeout || DEFAULT_CNI_TIMEOUT_MS,
         observe,

@@ -52,7 +52,7 @@ async function* alone(settings: Settings): AsyncGenerator<HandOverStep> {
     yield* handOverPods({
       docker: new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs: ENGINE_MS }),
       logs,
-      network: new NamespaceHandles(join(settings.runDir, 'netns')),
+      network: NamespaceHandles.of(settings.runDir),
       checkpoints: new SandboxCheckpoints({
         mode: settings.sandboxCheckpoints,
         root: settings.criDockerdRootDirectory,

@@ -162,7 +162,7 @@ describe('A pod whose network was damaged', () => {
     const ip = await ipOf(pod);
     const address = (command: string): Promise<string> =>
       node.run(
-        ...['nsenter', `--net=${join(node.runDir, 'netns', pod)}`],
+        ...['nsenter', `--net=${node.handles.pathOf(pod)}`],
         ...['ip', 'address', command, `${ip}/24`, 'dev', 'eth0'],
       );
     await address('del');

@@ -123,7 +123,7 @@ describe('Pods on a CNI bridge network', () => {
     const pod = await startPod({ port_mappings: ports });
     await serve(pod);
     const server = spawn('nsenter', [
-      `--net=${node.runDir}/netns/${pod.id}`,
+      `--net=${node.handles.pathOf(pod.id)}`,
       process.execPath,
       '-e',
       UDP_SERVER,

@@ -1,32 +1,33 @@
 import { coalesce } from '../../lib/coalesce';
 import { failedPrecondition, internal, messageOf } from '../../lib/errors';
 import { allSettled } from '../../lib/concurrency';
-import { sharedAbortController, withDeadline } from '../../lib/deadline';
+import { sharedAbortController } from '../../lib/deadline';
 import { KeyedLock } from '../../lib/keyed-lock';
 import type { Logger } from '../../lib/logger';
 import { Semaphore } from '../../lib/semaphore';
 import type { EngineContainerInspect } from '../../translate/engine';
 import { podFromSandbox, type PodToAttach } from '../../translate/pod-to-attach';
+import type { NetworkChoice } from '../node-pods';
 import type { NetworkCondition, PodNetwork, PodNetworkState } from '../pod-network';
 import type { Attachment } from './attachment';
 import { Cleanup } from './cleanup';
+import { freeGarbage } from './garbage';
 import { publishersOf, refusePortConflicts } from './host-ports';
 import { wantsCapability } from './network-config';
 import { addressesOfProcess, guessedResult, isLoopbackUp } from './namespace-addresses';
 import type { PodNamespaces } from './namespace-handles';
 import { LOOPBACK, loopbackOf } from './loopback';
 import { NodeNetwork } from './node-network';
+import { isOfOtherRunDir, isOurs } from './ownership';
 import { PluginChain, type PluginObserver } from './plugin-chain';
 import { askedFor, configOf, IF_NAME, ipsOf, isOfPodNetwork, podEntry, type UnfiledPod } from './pod-entry';
 import { podIps, resultOf } from './result';
-import { deadHolders, isOfOtherRunDir } from './port-holders';
+import { deadHolders } from './port-holders';
 import { ResultCache, type CachedAttachment } from './result-cache';
 import type { RunningPlugins } from './running-plugins';
 
 /** Pods whose plugins run at a time: they queue for iptables' and IPAM's locks anyway. */
 const CONCURRENT_PODS = 16;
-/** Pods wait meanwhile. */
-const GC_MS = 30_000;
 const NOT_ATTACHED: PodNetworkState = { ready: false, ips: [] };
 
 export interface CniOptions {
@@ -75,15 +76,16 @@ export class CniNetwork implements PodNetwork {
     this.cleanup = new Cleanup((id) => this.detachVanished(id), logger);
   }
 
-  /** @param forNewPods false: only pods that are on CNI already are served; configurations are not looked at. */
-  static async open(options: CniOptions, forNewPods = true): Promise<CniNetwork> {
+  /** @param choice bridge: only pods that are on CNI already are served; configurations are not looked at. */
+  static async open(options: CniOptions, choice: NetworkChoice = 'cni'): Promise<CniNetwork> {
     const network = new CniNetwork(options);
     await network.cache.load();
     network.held = new Set(await network.handles.list());
     network.loaded = new Set(network.cache.values().map(({ containerId }) => containerId));
     await options.running.load();
     network.orphansGone = options.running.settle(network.stopped.signal);
-    if (forNewPods) await network.node.start();
+    if (choice !== 'bridge') await network.node.start();
+    if (choice === 'cni' || network.isInstalled) await network.prepareHandles();
     return network;
   }
 
@@ -115,7 +117,7 @@ export class CniNetwork implements PodNetwork {
     if (pid === 0) return NOT_ATTACHED;
     const entry = this.entryOf(id);
     if (entry !== undefined && entry.result === undefined) return NOT_ATTACHED;
-    if (await this.handles.isHeld(id)) {
+    if ((await this.handles.heldPath(id)) !== '') {
       // Another one after a restart of the container by hand: that has no network.
       if (!(await this.handles.isOf(id, pid))) return NOT_ATTACHED;
       if (entry !== undefined) return { ready: true, ips: ipsOf(entry) };
@@ -133,8 +135,8 @@ export class CniNetwork implements PodNetwork {
     const check = async (): Promise<string> => {
       try {
         // Like DEL: never in the namespace of whatever process has the pid of an adopted pod by now.
-        if (!(await this.handles.isHeld(sandboxId))) return 'its network namespace is not held';
-        const netns = this.handles.pathOf(sandboxId);
+        const netns = await this.handles.heldPath(sandboxId);
+        if (netns === '') return 'its network namespace is not held';
         for (const entry of this.cache.of(sandboxId)) {
           if (entry.result === undefined) continue;
           const config = configOf(entry);
@@ -185,17 +187,9 @@ export class CniNetwork implements PodNetwork {
       .runAlone(async () => {
         const config = this.node.lastConfig;
         if (config === undefined) return;
-        const filed = this.cache
-          .values()
-          .filter((entry) => entry.networkName === config.name && this.isValid(entry, existing));
-        // A pod whose entry was lost has its addresses all the same.
+        const filed = this.cache.values().filter((entry) => this.isValid(entry, existing));
         const lost = [...existing].filter((id) => this.cache.of(id).length === 0);
-        const valid = [...filed, ...lost.map((containerId) => ({ containerId, ifName: IF_NAME }))].map(
-          ({ containerId, ifName }) => ({ containerID: containerId, ifname: ifName }),
-        );
-        await withDeadline('The garbage collection of CNI plugins', GC_MS, signal, (limit) =>
-          this.chain.gc(config, valid, limit),
-        );
+        await freeGarbage(this.chain, config, { filed, lost }, signal);
       }, signal)
       .catch((error: unknown) => {
         if (!signal.aborted)
@@ -223,7 +217,7 @@ export class CniNetwork implements PodNetwork {
     const released: string[] = [];
     for (const id of ids) {
       await this.exclusively(id, async () => {
-        if (await this.handles.isHeld(id)) released.push(id);
+        if ((await this.handles.heldPath(id)) !== '') released.push(id);
         await this.handles.release(id);
         this.held.delete(id);
       });
@@ -319,7 +313,7 @@ export class CniNetwork implements PodNetwork {
     // Pods on other networks are asked about too.
     if (!this.holdsFor(id)) return;
     if (pid !== 0) await this.adopt(id, pid);
-    const netns = (await this.handles.isHeld(id)) ? this.handles.pathOf(id) : '';
+    const netns = await this.handles.heldPath(id);
     const entries = this.cache.of(id);
     const isFiled = entries.some(isOfPodNetwork);
     for (const entry of entries.reverse()) {
@@ -374,9 +368,18 @@ export class CniNetwork implements PodNetwork {
     });
   }
 
+  /** A pod that needs it tries again, and says why it cannot have it. */
+  private async prepareHandles(): Promise<void> {
+    await this.handles.prepare().catch((error: unknown) => {
+      this.options.logger.warn('The directory of network namespaces cannot be prepared', {
+        error: messageOf(error),
+      });
+    });
+  }
+
   /** Holds the namespace of a pod that runs but has no handle: cri-dockerd's. */
   private async adopt(id: string, pid: number): Promise<void> {
-    if (this.isLetGo || (await this.handles.isHeld(id))) return;
+    if (this.isLetGo || (await this.handles.heldPath(id)) !== '') return;
     try {
       await this.handles.hold(id, pid);
       this.held.add(id);
@@ -389,11 +392,7 @@ export class CniNetwork implements PodNetwork {
     return podEntry(this.cache.of(id), this.node.lastConfig?.name);
   }
 
-  /** Ours, or cri-dockerd's, which knows no handles; not that of another program with the same cache. */
-  private isOurs({ containerId, netns, networkName, cniArgs }: CachedAttachment): boolean {
-    if (netns !== '' && !netns.startsWith('/proc/')) return this.handles.owns(netns);
-    // kubenet gives no arguments.
-    if (networkName === 'kubenet' || networkName === 'kubenet-loopback') return true;
-    return cniArgs.some(([key, value]) => key === 'K8S_POD_INFRA_CONTAINER_ID' && value === containerId);
+  private isOurs(entry: CachedAttachment): boolean {
+    return isOurs(entry, this.handles);
   }
 }

@@ -1,12 +1,15 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { realpathSync } from 'node:fs';
 import { mkdir, open, readlink, rm, stat, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { isInContainer } from '../../lib/cgroup/members';
 import { mapLimited } from '../../lib/concurrency';
 import { isDiskTrouble } from '../../lib/disk-trouble';
-import { failedPrecondition } from '../../lib/errors';
+import { errnoOf, failedPrecondition } from '../../lib/errors';
 import { listDirectory } from '../../lib/list-directory';
+import { NAMESPACE_DIRECTORY, shareDirectory } from './namespace-directory';
 
 const run = promisify(execFile);
 const MOUNT_TIMEOUT_MS = 10_000;
@@ -14,20 +17,58 @@ const CONCURRENT_LOOKS = 16;
 /** `f_type` of a namespace file. */
 const NSFS_MAGIC = 0x6e736673;
 
+/** Of all daemons; the mark says which one it is of. */
+const NAME = /^cni-dockbridge-[0-9a-f]{8}-(.+)$/;
+
+/** Where a daemon's handles are. */
+export interface HandlePlaces {
+  /** Shared with other daemons and other programs. */
+  readonly directory: string;
+  /** What the names of this daemon's handles begin with. */
+  readonly prefix: string;
+  /** Where earlier versions kept handles, named by the sandbox alone: those of running pods stay there until they end. */
+  readonly former: string;
+}
+
 /**
  * Names for pods' network namespaces that neither end with the pod's processes nor ever mean another namespace:
  * `/proc/<pid>/ns/net` bound to a file. Plugins get only these, so a reused pid cannot lead them to the node's own.
  */
 export class NamespaceHandles {
-  constructor(private readonly directory: string) {}
+  private isShared = false;
 
+  constructor(private readonly places: HandlePlaces) {}
+
+  /**
+   * Those of the daemon with this run directory, which no two daemons share. Synchronous: for the start.
+   * @param directory tests have one of their own.
+   */
+  static of(runDir: string, directory = NAMESPACE_DIRECTORY): NamespaceHandles {
+    const mark = createHash('sha256').update(realPath(runDir)).digest('hex').slice(0, 8);
+    return new NamespaceHandles({
+      directory,
+      prefix: `cni-dockbridge-${mark}-`,
+      former: join(runDir, 'netns'),
+    });
+  }
+
+  /** Where the handle of a new sandbox will be. */
   pathOf(sandboxId: string): string {
-    return join(this.directory, sandboxId);
+    return join(this.places.directory, this.places.prefix + sandboxId);
   }
 
   /** Whether the path is one of ours, of this or of an earlier run. */
   owns(path: string): boolean {
-    return path.startsWith(`${this.directory}/`);
+    const { directory, prefix, former } = this.places;
+    return path.startsWith(join(directory, prefix)) || path.startsWith(`${former}/`);
+  }
+
+  /** Makes the directory, so that agents in pods can mount it before there is a handle in it. */
+  async prepare(): Promise<void> {
+    const made = await mkdir(this.places.directory, { recursive: true, mode: 0o755 });
+    if (this.isShared && made === undefined) return;
+    await shareDirectory(this.places.directory);
+    this.isShared = true;
   }
 
   /**
@@ -35,14 +76,15 @@ export class NamespaceHandles {
    * @throws FAILED_PRECONDITION when the process is not the sandbox's, or lives in the node's own namespace.
    */
   async hold(sandboxId: string, pid: number): Promise<string> {
-    const path = this.pathOf(sandboxId);
     const source = `/proc/${pid}/ns/net`;
-    if (await this.isHeld(sandboxId)) {
-      if (await isSame(path, source)) return path;
+    const held = await this.heldPath(sandboxId);
+    if (held !== '') {
+      if (await isSame(held, source)) return held;
       // Left by an earlier life of this container: its namespace is gone, or about to go.
       await this.release(sandboxId);
     }
-    await mkdir(this.directory, { recursive: true, mode: 0o711 });
+    await this.prepare();
+    const path = this.pathOf(sandboxId);
     await (await open(path, 'a', 0o600)).close();
     try {
       await run('mount', ['--bind', source, path], { timeout: MOUNT_TIMEOUT_MS });
@@ -60,24 +102,28 @@ export class NamespaceHandles {
     return path;
   }
 
-  async isHeld(sandboxId: string): Promise<boolean> {
-    return isNamespace(this.pathOf(sandboxId));
+  /** Its handle, '' when its namespace is not held. */
+  async heldPath(sandboxId: string): Promise<string> {
+    for (const path of this.pathsOf(sandboxId)) if (await isNamespace(path)) return path;
+    return '';
   }
 
-  /** Whether the handle is of the namespace that `pid` is in. */
+  /** Whether there is a handle of the namespace that `pid` is in. */
   async isOf(sandboxId: string, pid: number): Promise<boolean> {
-    return isSame(this.pathOf(sandboxId), `/proc/${pid}/ns/net`);
+    return isSame(await this.heldPath(sandboxId), `/proc/${pid}/ns/net`);
   }
 
   /** Lets the namespace go; absent is success. */
   async release(sandboxId: string): Promise<void> {
-    const path = this.pathOf(sandboxId);
-    // One on top of another, if a daemon died in between.
-    while (await isNamespace(path)) await run('umount', ['-l', path], { timeout: MOUNT_TIMEOUT_MS });
-    // On a disk that takes no change the empty file stays, until the next start finds it among the handles.
-    await rm(path, { force: true }).catch((error: unknown) => {
-      if (!isDiskTrouble(error)) throw error;
-    });
+    for (const path of this.pathsOf(sandboxId)) {
+      // One on top of another, if a daemon died in between.
+      while (await isNamespace(path)) await run('umount', ['-l', path], { timeout: MOUNT_TIMEOUT_MS });
+      // On a disk that takes no change, and below a mount that hides it, the file stays until the next start finds it
+      // among the handles.
+      await rm(path, { force: true }).catch((error: unknown) => {
+        if (!isDiskTrouble(error) && errnoOf(error) !== 'EBUSY') throw error;
+      });
+    }
   }
 
   /** Sandboxes in whose namespaces processes live, whatever the Engine says of them: one look through /proc. */
@@ -86,7 +132,7 @@ export class NamespaceHandles {
     const ids = await this.list();
     const living = await Promise.all(
       ids.map(async (id) => {
-        const handle = await stat(this.pathOf(id)).catch(() => undefined);
+        const handle = await stat(await this.heldPath(id)).catch(() => undefined);
         return handle !== undefined && inodes.has(`net:[${handle.ino}]`);
       }),
     );
@@ -100,10 +146,23 @@ export class NamespaceHandles {
     return ids;
   }
 
-  /** Sandboxes with a handle. */
+  /** Sandboxes with a handle of this daemon. */
   async list(): Promise<string[]> {
-    return listDirectory(this.directory);
+    const { directory, prefix, former } = this.places;
+    const names = (await listDirectory(directory)).filter((name) => name.startsWith(prefix));
+    return [
+      ...new Set([...names.map((name) => name.slice(prefix.length)), ...(await listDirectory(former))]),
+    ];
   }
+
+  private pathsOf(sandboxId: string): [string, string] {
+    return [this.pathOf(sandboxId), join(this.places.former, sandboxId)];
+  }
+}
+
+/** Whose handle it is, by its path; undefined when it is no dockbridge's. */
+export function holderOf(path: string): string | undefined {
+  return NAME.exec(basename(path))?.[1];
 }
 
 /** What a network needs of them: tests have no namespaces. */
@@ -134,5 +193,14 @@ async function isSame(one: string, other: string): Promise<boolean> {
     return a.dev === b.dev && a.ino === b.ino;
   } catch {
     return false;
+  }
+}
+
+/** A link to the run directory means the same daemon. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return resolve(path);
   }
 }

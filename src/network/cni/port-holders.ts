@@ -1,5 +1,4 @@
 import { stat, statfs } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
 import { forEachLimited } from '../../lib/concurrency';
 import { listDirectory } from '../../lib/list-directory';
 import type { PodPort } from '../../translate/pod-to-attach';
@@ -24,11 +23,6 @@ export async function deadHolders(
     if (conflictOf(wanted, entry) !== undefined && !(await isInhabited(entry.netns))) dead.push(entry);
   }
   return dead;
-}
-
-/** Whether the entry is of a dockbridge with another --run-dir: nobody else names a handle after its sandbox. */
-export function isOfOtherRunDir({ netns, containerId }: CachedAttachment): boolean {
-  return basename(netns) === containerId && basename(dirname(netns)) === 'netns';
 }
 
 async function isInhabited(netns: string): Promise<boolean> {

@@ -1,9 +1,12 @@
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Given } from '../../../src/config/options';
+import { NAMESPACE_DIRECTORY } from '../../../src/network/cni/namespace-directory';
+import { NamespaceHandles } from '../../../src/network/cni/namespace-handles';
+import { DirectoryAsFound } from './directory-as-found';
 
 const run = promisify(execFile);
 /** Debian's containernetworking-plugins. */
@@ -18,10 +21,14 @@ const BRIDGE = 'cni-test0';
  * --cni-bin-dir; everything else is as on a real node.
  */
 export class CniNode {
-  private constructor(readonly directory: string) {}
+  private constructor(
+    readonly directory: string,
+    private readonly namespacesBefore: DirectoryAsFound,
+  ) {}
 
   static async create(): Promise<CniNode> {
-    const node = new CniNode(await mkdtemp(join(tmpdir(), 'dockbridge-cni-')));
+    const namespaces = await DirectoryAsFound.look(NAMESPACE_DIRECTORY);
+    const node = new CniNode(await mkdtemp(join(tmpdir(), 'dockbridge-cni-')), namespaces);
     await Promise.all(['net.d', 'bin', 'leases'].map((name) => mkdir(join(node.directory, name))));
     await writeFile(node.namespace, '');
     await run('unshare', [`--net=${node.namespace}`, 'true']);
@@ -60,6 +67,11 @@ export class CniNode {
 
   get runDir(): string {
     return join(this.directory, 'run');
+  }
+
+  /** The handles of a daemon that runs with `options`. */
+  get handles(): NamespaceHandles {
+    return NamespaceHandles.of(this.runDir);
   }
 
   /** Options of a daemon on this node. */
@@ -144,21 +156,24 @@ export class CniNode {
       ...(await this.leases()).map(({ ip, holder }) => `lease ${ip} ${holder.trim().split(/\s/)[0] ?? ''}`),
       ...links.filter((link) => /^(veth|bwp)/.test(link)).map((link) => `link ${link}`),
       ...(await readdir(join(this.cacheDir, 'results')).catch(() => [])).map((name) => `cache ${name}`),
-      ...(await readdir(join(this.runDir, 'netns')).catch(() => [])).map((name) => `netns ${name}`),
+      ...(await this.handles.list()).map((id) => `netns ${id}`),
       ...(await this.mounts()).map((path) => `mount ${path}`),
       ...rules.map((rule) => `rule ${rule}`),
     ];
   }
 
   async destroy(): Promise<void> {
+    await this.handles.letGo();
     for (const path of [...(await this.mounts()), this.namespace]) await run('umount', ['-l', path]);
+    await this.namespacesBefore.restore();
     await rm(this.directory, { recursive: true, force: true });
   }
 
   private async mounts(): Promise<string[]> {
     const mounts = await readFile('/proc/self/mountinfo', 'utf8');
     const paths = mounts.split('\n').map((line) => line.split(' ')[4] ?? '');
-    return paths.filter((path) => path.startsWith(`${this.runDir}/`));
+    const handle = basename(this.handles.pathOf(''));
+    return paths.filter((path) => path.startsWith(`${this.runDir}/`) || basename(path).startsWith(handle));
   }
 
   /** Rules of single pods: all but what plugins set up once for the node. */

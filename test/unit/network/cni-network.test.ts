@@ -608,8 +608,11 @@ describe("Another program's entries in the cache", () => {
     expect(await rejectionOf(published())).toMatch(/host port 80\/tcp is taken by pod x2/);
   });
 
-  it('of a former --run-dir whose namespace is gone are undone, so that no rule of theirs stays', async () => {
-    await fileOfOther('x1', '/former/netns/x1');
+  it.each([
+    ['of today', '/run/netns/cni-dockbridge-0123abcd-x1'],
+    ['of an earlier version', '/former/netns/x1'],
+  ])('of a former --run-dir, %s, whose namespace is gone are undone with their rules', async (_, netns) => {
+    await fileOfOther('x1', netns);
     await reopen();
     await published();
     const story = (await node.calls()).map(({ command, containerId }) => `${command} ${containerId}`);

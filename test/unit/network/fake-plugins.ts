@@ -112,8 +112,12 @@ export class FakeNamespaces implements PodNamespaces {
     return Promise.resolve(this.pathOf(id));
   }
 
-  isHeld(id: string): Promise<boolean> {
-    return Promise.resolve(this.lives.has(id));
+  heldPath(id: string): Promise<string> {
+    return Promise.resolve(this.lives.has(id) ? this.pathOf(id) : '');
+  }
+
+  prepare(): Promise<void> {
+    return Promise.resolve();
   }
 
   /** Sandboxes in whose namespaces processes live. */

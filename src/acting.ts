@@ -27,7 +27,7 @@ export function actingParts(settings: Settings, logger: Logger): NodeParts {
     logger.warn('The run directory cannot be written to', { directory: settings.runDir, error: trouble });
   return {
     door: (client) => client,
-    openNetwork: (observe) =>
+    openNetwork: ({ observe, onUnserved }) =>
       choosePodNetwork(settings.networkPlugin, {
         confDir: settings.cniConfDir,
         binDirs: settings.cniBinDir,
@@ -36,6 +36,7 @@ export function actingParts(settings: Settings, logger: Logger): NodeParts {
         running: new RunningPlugins(join(settings.runDir, 'plugins'), logger),
         timeoutMs: settings.cniTimeout || DEFAULT_CNI_TIMEOUT_MS,
         observe,
+        onUnserved,
         logger,
       }),
     checkpoints: createCheckpoints(settings, logger),

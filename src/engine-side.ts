@@ -79,9 +79,12 @@ export async function createEngineSide(
   const lanes = new CallLanes();
   const docker = createClient(settings, parts, lanes, metrics, hooks);
   const network = await parts.openNetwork(
-    (report) => {
-      metrics.onPluginRun(report);
-      hooks.onPluginRun?.(report);
+    {
+      observe: (report) => {
+        metrics.onPluginRun(report);
+        hooks.onPluginRun?.(report);
+      },
+      onUnserved: (capability) => metrics.onUnserved(capability),
     },
     (sandboxId) => void refresh(sandboxId),
   );

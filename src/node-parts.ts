@@ -9,6 +9,13 @@ import type { Streaming } from './streaming/no-streaming';
 import type { Upkeep } from './sync/upkeep';
 import type { EngineContainerSummary } from './translate/engine';
 
+/** Told of what happens on the pods' network. */
+export interface NetworkObservers {
+  readonly observe: PluginObserver;
+  /** A new pod asked for that capability of CNI, and no plugin has it. */
+  readonly onUnserved: (capability: string) => void;
+}
+
 /**
  * The parts of a daemon that can touch its node. `serve` is made with those of acting.ts, `serve --observe` with those of
  * observing.ts; nothing else knows which of them it is (docs/adr/0023-observing-beside-another-runtime.md).
@@ -18,7 +25,7 @@ export interface NodeParts {
   readonly door: (client: DockerClient) => DockerClient;
   /** @param refresh looks at a sandbox again, after something that no event of the Engine tells of. */
   readonly openNetwork: (
-    observe: PluginObserver,
+    observers: NetworkObservers,
     refresh: (sandboxId: string) => void,
   ) => Promise<PodNetwork>;
   readonly checkpoints: Checkpoints;

@@ -24,7 +24,7 @@ export function observingParts(settings: Settings, logger: Logger): NodeParts {
   refuseKubeletsSocket(settings.endpoint);
   return {
     door: (client) => readOnly(client, `this dockbridge only observes (--observe)`),
-    openNetwork: (_observe, onAttached) =>
+    openNetwork: (_observers, onAttached) =>
       observePodNetwork(settings.networkPlugin, {
         confDir: settings.cniConfDir,
         binDirs: settings.cniBinDir,

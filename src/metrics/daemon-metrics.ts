@@ -42,6 +42,11 @@ export class DaemonMetrics {
     this.metrics.pluginSeconds.observe({ plugin, command }, seconds);
   }
 
+  /** @param capability of CNI that a new pod asked for and no plugin has. */
+  onUnserved(capability: string): void {
+    this.metrics.unserved.inc({ capability });
+  }
+
   /** Prometheus' text format. Scrapes that come while one is made share it. */
   async render(sources: MetricSources): Promise<string> {
     this.rendering ??= this.sampled(sources).finally(() => (this.rendering = undefined));

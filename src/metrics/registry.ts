@@ -134,6 +134,11 @@ export function createMetrics() {
       'plugin',
       'command',
     ),
+    unserved: counter(
+      'dockbridge_cni_unserved_requests_total',
+      'Pods that asked for host ports or bandwidth limits which no plugin of their network provides.',
+      'capability',
+    ),
     cpuSeconds: counter('process_cpu_seconds_total', 'Processor time, user and system, of all threads.'),
     residentBytes: gauge('process_resident_memory_bytes', 'Resident memory.'),
     startTime: gauge('process_start_time_seconds', 'Start of the process since the epoch.'),

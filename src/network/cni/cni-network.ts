@@ -13,18 +13,20 @@ import type { Attachment } from './attachment';
 import { Cleanup } from './cleanup';
 import { freeGarbage } from './garbage';
 import { publishersOf, refusePortConflicts } from './host-ports';
-import { wantsCapability } from './network-config';
 import { addressesOfProcess, guessedResult, isLoopbackUp } from './namespace-addresses';
 import type { PodNamespaces } from './namespace-handles';
 import { LOOPBACK, loopbackOf } from './loopback';
+import type { NetworkConfig } from './network-config';
 import { NodeNetwork } from './node-network';
 import { isOfOtherRunDir, isOurs } from './ownership';
 import { PluginChain, type PluginObserver } from './plugin-chain';
 import { askedFor, configOf, IF_NAME, ipsOf, isOfPodNetwork, podEntry, type UnfiledPod } from './pod-entry';
+import { checkAll, unservedOf } from './pod-trouble';
 import { podIps, resultOf } from './result';
 import { deadHolders } from './port-holders';
 import { ResultCache, type CachedAttachment } from './result-cache';
 import type { RunningPlugins } from './running-plugins';
+import { unservedBy } from './unserved';
 
 /** Pods whose plugins run at a time: they queue for iptables' and IPAM's locks anyway. */
 const CONCURRENT_PODS = 16;
@@ -39,6 +41,8 @@ export interface CniOptions {
   /** How long one run of a plugin may take. */
   readonly timeoutMs: number;
   readonly observe?: PluginObserver;
+  /** Told of each thing that a new pod asked for and no plugin does. */
+  readonly onUnserved?: (capability: string) => void;
   readonly logger: Logger;
 }
 
@@ -132,25 +136,11 @@ export class CniNetwork implements PodNetwork {
   }
 
   async troubleOf(sandboxId: string, signal?: AbortSignal): Promise<string> {
-    const check = async (): Promise<string> => {
-      try {
-        // Like DEL: never in the namespace of whatever process has the pid of an adopted pod by now.
-        const netns = await this.handles.heldPath(sandboxId);
-        if (netns === '') return 'its network namespace is not held';
-        for (const entry of this.cache.of(sandboxId)) {
-          if (entry.result === undefined) continue;
-          const config = configOf(entry);
-          if (config === undefined)
-            return `the configuration of network "${entry.networkName}" cannot be read`;
-          await this.chain.check(config, { ...entry, netns }, entry.result, signal);
-        }
-        return '';
-      } catch (error) {
-        signal?.throwIfAborted();
-        return messageOf(error);
-      }
-    };
-    return this.cache.of(sandboxId).length === 0 ? '' : this.exclusively(sandboxId, check, signal);
+    if (this.cache.of(sandboxId).length === 0) return '';
+    const { chain, handles, cache } = this;
+    const check = (): Promise<string> => checkAll(chain, handles, sandboxId, cache.of(sandboxId), signal);
+    const found = await this.exclusively(sandboxId, check, signal);
+    return [found, ...unservedOf(cache.of(sandboxId))].filter((text) => text !== '').join('; ');
   }
 
   rememberedIps(sandboxId: string): readonly string[] {
@@ -255,10 +245,8 @@ export class CniNetwork implements PodNetwork {
       result: undefined,
     };
     const dead = await this.passOverDead(pod);
-    if (wantsCapability(config, 'portMappings')) {
-      const living = this.cache.values().filter((other) => !dead.includes(other));
-      refusePortConflicts(pod.ports, publishersOf(living, this.unfiled));
-    }
+    const living = this.cache.values().filter((other) => !dead.includes(other));
+    refusePortConflicts(pod.ports, publishersOf(living, this.unfiled));
     this.held.add(id);
     let begun = false;
     try {
@@ -275,11 +263,20 @@ export class CniNetwork implements PodNetwork {
       await this.cache.put({ ...entry, result });
       if (podIps(result, IF_NAME).length === 0)
         throw internal(`CNI network "${config.name}" gave pod ${pod.namespace}/${pod.name} no address`);
+      this.tellUnserved(config, entry, pod);
     } catch (error) {
       // Nothing to undo but the handle.
       if (!begun) await this.cache.remove(entry);
       await this.undo(id, pid);
       throw error;
+    }
+  }
+
+  private tellUnserved(config: NetworkConfig, entry: CachedAttachment, pod: PodToAttach): void {
+    for (const { capability, message } of unservedBy(config, entry.capabilityArgs)) {
+      const of = { sandbox: entry.containerId, pod: `${pod.namespace}/${pod.name}` };
+      this.options.logger.warn('A pod does not get what it asks of its network', { ...of, reason: message });
+      this.options.onUnserved?.(capability);
     }
   }
 

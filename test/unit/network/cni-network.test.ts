@@ -272,8 +272,11 @@ describe('A pod on a CNI network', () => {
     await expectNothingLeft();
   });
 
-  it('is refused a host port that another one has', async () => {
-    await node.configure(listOf(['one', { type: 'two', capabilities: { portMappings: true } }]));
+  it.each([
+    ['the network publishes', { portMappings: true }],
+    ['nobody publishes', {}],
+  ])('is refused a host port that another one has, where %s', async (_, capabilities) => {
+    await node.configure(listOf(['one', { type: 'two', capabilities }]));
     await network.close();
     network = await node.open();
     const ports = [{ hostPort: 80, containerPort: 8080, protocol: 'tcp' as const, hostIp: '' }];

@@ -78,6 +78,11 @@ ${script}
   /** How long plugins of an earlier run may go on, ms. */
   patience: Partial<RunningPluginsTimes> = {};
 
+  /** What the network could not give to pods. */
+  readonly unserved: string[] = [];
+  /** Reasons in the warnings of its log. */
+  readonly warnings: unknown[] = [];
+
   async open(timeoutMs = 10_000): Promise<CniNetwork> {
     return CniNetwork.open({
       confDir: this.confDir,
@@ -86,7 +91,8 @@ ${script}
       handles: this.namespaces,
       running: new RunningPlugins(join(this.root, 'plugins'), silentLogger, this.patience),
       timeoutMs,
-      logger: silentLogger,
+      onUnserved: (capability) => this.unserved.push(capability),
+      logger: { ...silentLogger, warn: (_, fields) => this.warnings.push(fields?.reason) },
     });
   }
 

@@ -1,0 +1,39 @@
+import { messageOf } from '../../lib/errors';
+import type { PodNamespaces } from './namespace-handles';
+import type { PluginChain } from './plugin-chain';
+import { configOf, isOfPodNetwork } from './pod-entry';
+import type { CachedAttachment } from './result-cache';
+import { unservedBy } from './unserved';
+
+/** What the pod asked for at its ADD and no plugin of that network does, for people. */
+export function unservedOf(entries: readonly CachedAttachment[]): string[] {
+  return entries.filter(isOfPodNetwork).flatMap((entry) => {
+    const config = configOf(entry);
+    return config === undefined ? [] : unservedBy(config, entry.capabilityArgs).map(({ message }) => message);
+  });
+}
+
+/** @returns what CHECK finds wrong with the pod's attachments, '' when all is well. */
+export async function checkAll(
+  chain: PluginChain,
+  handles: PodNamespaces,
+  sandboxId: string,
+  entries: readonly CachedAttachment[],
+  signal?: AbortSignal,
+): Promise<string> {
+  try {
+    // Like DEL: never in the namespace of whatever process has the pid of an adopted pod by now.
+    const netns = await handles.heldPath(sandboxId);
+    if (netns === '') return 'its network namespace is not held';
+    for (const entry of entries) {
+      if (entry.result === undefined) continue;
+      const config = configOf(entry);
+      if (config === undefined) return `the configuration of network "${entry.networkName}" cannot be read`;
+      await chain.check(config, { ...entry, netns }, entry.result, signal);
+    }
+    return '';
+  } catch (error) {
+    signal?.throwIfAborted();
+    return messageOf(error);
+  }
+}

@@ -1,0 +1,67 @@
+import type { CniNetwork } from '../../../src/network/cni/cni-network';
+import type { EngineContainerInspect } from '../../../src/translate/engine';
+import { answer, FakeNode, listOf, RESULT } from './fake-plugins';
+
+const PORTS =
+  'host port 80/tcp, 53/udp: no plugin of CNI network "net" has the capability "portMappings"; ' +
+  'add the portmap plugin, unless something else on the node sees to that';
+const BANDWIDTH =
+  'the limits of the bandwidth annotations: no plugin of CNI network "net" has the capability "bandwidth"; ' +
+  'add the bandwidth plugin, unless something else on the node sees to that';
+const ASKING = {
+  ...{ name: 'web', namespace: 'shop', uid: 'u1' },
+  annotations: { 'kubernetes.io/ingress-bandwidth': '10M' },
+  ports: [
+    { hostPort: 80, containerPort: 8080, protocol: 'tcp' as const, hostIp: '' },
+    { hostPort: 53, containerPort: 53, protocol: 'udp' as const, hostIp: '' },
+  ],
+  // Its resolv.conf says it.
+  dns: { servers: ['10.96.0.10'], searches: [], options: [] },
+};
+
+let node: FakeNode;
+let network: CniNetwork;
+beforeEach(async () => {
+  node = await FakeNode.create();
+  await node.plugin('one', answer(RESULT));
+});
+afterEach(async () => {
+  await network.close();
+  await node.remove();
+});
+
+/** A network of one plugin with a pod that asks for all there is. */
+async function attach(capabilities: Record<string, boolean>, pod = ASKING): Promise<void> {
+  await node.configure(listOf([{ type: 'one', capabilities }]));
+  network = await node.open();
+  await network.attach({ Id: 'c1', State: { Pid: process.pid } } as EngineContainerInspect, pod);
+}
+
+describe('What a pod asks for and no plugin does', () => {
+  it('is said in the log, counted, and told to who asks, after a restart too', async () => {
+    await attach({});
+    expect(node.warnings).toEqual([PORTS, BANDWIDTH]);
+    expect(node.unserved).toEqual(['portMappings', 'bandwidth']);
+    expect(await network.troubleOf('c1')).toBe(`${PORTS}; ${BANDWIDTH}`);
+    await network.close();
+    network = await node.open();
+    expect(await network.troubleOf('c1')).toBe(`${PORTS}; ${BANDWIDTH}`);
+    expect(node.unserved).toHaveLength(2);
+  });
+
+  it('is only what is missing', async () => {
+    await attach({ portMappings: true });
+    expect(node.warnings).toEqual([BANDWIDTH]);
+    expect(await network.troubleOf('c1')).toBe(BANDWIDTH);
+  });
+
+  it.each([
+    ['a plugin does all of it', { portMappings: true, bandwidth: true }, ASKING],
+    ['the pod asks for nothing', {}, { ...ASKING, annotations: {}, ports: [] }],
+  ])('is nothing where %s', async (_, capabilities, pod) => {
+    await attach(capabilities as Record<string, boolean>, pod as typeof ASKING);
+    expect(node.warnings).toEqual([]);
+    expect(node.unserved).toEqual([]);
+    expect(await network.troubleOf('c1')).toBe('');
+  });
+});

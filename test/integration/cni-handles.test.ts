@@ -12,6 +12,7 @@ import { parseMountinfo } from '../../src/lib/mountinfo';
 import { CniNode } from './support/cni-node';
 import { TestDaemon } from './support/daemon';
 import { engineCall, sharedDockerHost } from './support/engine';
+import { untilSynced } from './support/engine-link';
 import {
   freshConfig,
   FOREVER,
@@ -91,6 +92,7 @@ describe('The namespace of a pod', () => {
         `[ "$CNI_COMMAND" = ADD ] || exit 0\nexec ${process.execPath} -e '${PASS_ON}'`,
     );
     test = await TestDaemon.start({ given: node.options });
+    await untilSynced(test);
   });
   afterEach(async () => {
     try {
@@ -151,6 +153,7 @@ describe('The namespace of a pod', () => {
       const text = await readFile(path, 'utf8');
       await writeFile(path, text.replace(node.handles.pathOf(pod), former));
     });
+    await untilSynced(test);
     const { state, network } = await sandboxStatus(test, pod);
     expect([state, network?.ip]).toEqual([PodSandboxState.SANDBOX_READY, ip]);
     await expect(stat(node.handles.pathOf(pod))).rejects.toThrow('ENOENT');
@@ -178,13 +181,7 @@ describe('The namespace of a pod', () => {
     } finally {
       await other.release(kept);
     }
-    // What comes after the test asks the daemon for its pods.
-    const isSynced = (): Promise<boolean> =>
-      test.synced().then(
-        () => true,
-        () => false,
-      );
-    while (!(await isSynced())) await delay(50);
+    await untilSynced(test);
   });
 });
 

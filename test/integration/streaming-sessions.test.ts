@@ -15,6 +15,7 @@ import {
   output,
   podConfig,
   runPod,
+  sandboxStatus,
   startedContainer,
   untilExited,
 } from './support/pods';
@@ -221,7 +222,13 @@ describe('port-forward', () => {
   it('tells of a port where nobody listens; the session lives on', async () => {
     const client = await SpdyClient.dial(await forwardUrl(pod), 'portforward.k8s.io');
     const refused = client.forward(8099, 0);
-    expect(await text(refused.error)).toMatch(/8099.*ECONNREFUSED/);
+    const { metadata } = await sandboxStatus(test, pod);
+    expect(await text(refused.error)).toMatch(
+      new RegExp(
+        `cannot connect to port 8099 of pod test/${metadata!.name} in the network namespace of sandbox ${pod}: ` +
+          '127\\.0\\.0\\.1: connection refused \\(ECONNREFUSED\\); ::1: ',
+      ),
+    );
     const good = client.forward(8080, 1);
     good.data.end('GET / HTTP/1.0\r\n\r\n');
     expect(await text(good.data)).toMatch(/200 OK[^]*ok\n$/);

@@ -1,7 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { isInContainer } from '../../lib/cgroup/members';
-import { failedPrecondition, unavailable, unsupported } from '../../lib/errors';
+import { failedPrecondition, messageOf, unavailable, unsupported } from '../../lib/errors';
 import { NamespaceMode } from '../../proto/enums';
 import type { SandboxRecord } from '../../store/records';
 import { dialLoopback } from '../../streaming/port-forward/dial';
@@ -9,7 +9,10 @@ import type { NetnsDialers } from '../../streaming/port-forward/netns-dialer';
 import { isReady } from '../../translate/sandbox-status';
 import type { Services } from '../services';
 
-/** A connection to a port of the pod's loopback interface. */
+/**
+ * A connection to a port of the pod's loopback interface.
+ * @throws UNAVAILABLE naming pod, port and what each address of the interface says.
+ */
 export async function connectToPod(
   { store, settings }: Pick<Services, 'store' | 'settings'>,
   dialers: NetnsDialers,
@@ -21,8 +24,20 @@ export async function connectToPod(
     throw failedPrecondition(`pod sandbox ${sandboxId} is not ready`);
   if (!settings.localEngine)
     throw unsupported('port_forward', 'the pods of a remote Engine are out of reach');
-  if (sandbox.namespaces.network === NamespaceMode.NODE) return dialLoopback(port);
-  return dialers.connect(sandbox.id, port, () => openNetns(sandbox));
+  const isOnNode = sandbox.namespaces.network === NamespaceMode.NODE;
+  try {
+    if (isOnNode) return await dialLoopback(port);
+    return await dialers.connect(sandbox.id, port, () => openNetns(sandbox));
+  } catch (error) {
+    const { namespace, name } = sandbox.metadata;
+    const where = isOnNode
+      ? "the node's network, which the pod shares"
+      : `the network namespace of sandbox ${sandbox.id}`;
+    throw unavailable(
+      `cannot connect to port ${port} of pod ${namespace}/${name} in ${where}: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
 }
 
 /** The check comes after: what the handle names cannot change any more, only whose pid it was. */

@@ -48,10 +48,12 @@ export class ImagePulls {
     await this.running.join(`${name} ${fingerprint(auth)}`, signal, (last) =>
       this.turns.run(async () => {
         const platform = store.engine?.platform;
+        const begunAt = performance.now();
         try {
           await pullWhileItMoves(docker, { name, auth, progressDeadlineMs }, this.movement, last);
         } catch (error) {
-          throw await explainPullFailure(docker, { reference, auth, platform }, error, last);
+          const tookMs = performance.now() - begunAt;
+          throw await explainPullFailure(docker, { reference, auth, platform, tookMs }, error, last);
         }
       }, last),
     );

@@ -1,13 +1,17 @@
 import type { DockerClient } from '../../docker/client';
 import { EngineError } from '../../docker/errors';
-import { withDeadline } from '../../lib/deadline';
+import { sharedAbortController, withDeadline } from '../../lib/deadline';
 import { messageOf, RuntimeError, type ErrorCode } from '../../lib/errors';
 import type { EngineAuth, EngineManifest } from '../../translate/engine';
 import { familiarName, registryOf, type ImageReference } from '../../translate/reference';
 import { knockAtRegistry } from './registry-knock';
 
-/** How long one question to the registry may take; a registry that does not answer is as good as down. */
-const PROBE_MS = 10_000;
+/**
+ * For all questions together, which kubelet's other pulls wait for: a registry that keeps an Engine waiting is not asked
+ * for long. One that answers the Engine soon has as long again, for on a busy node all takes longer.
+ */
+const PATIENCE_MS = 1_000;
+const SOON_MS = 5_000;
 /** What a registry said, rather than what befell the Engine on its way there. */
 const TELLING = new Set([401, 403, 404, 429]);
 
@@ -16,6 +20,8 @@ export interface FailedPull {
   readonly auth: EngineAuth | undefined;
   /** The Engine's, such as `linux/amd64`. */
   readonly platform: string | undefined;
+  /** How long the pull took to fail, ms. */
+  readonly tookMs: number;
 }
 
 /** What the registry has, or the error of asking. */
@@ -29,35 +35,75 @@ type Ask = (name: string) => Promise<Answer>;
  */
 export async function explainPullFailure(
   docker: DockerClient,
-  { reference, auth, platform }: FailedPull,
+  pull: FailedPull,
   failure: unknown,
   signal: AbortSignal,
 ): Promise<Error> {
   // Cancelled, stalled, or no Engine: that is explained already.
   if (!(failure instanceof EngineError)) return failure as Error;
-  const ask: Ask = (wanted) => askForManifest(docker, wanted, auth, signal);
+  const patienceMs = pull.tookMs < SOON_MS ? Math.max(pull.tookMs, PATIENCE_MS) : PATIENCE_MS;
+  return withDeadline("The registry's answer", patienceMs, signal, async (limit) => {
+    const done = sharedAbortController();
+    const { host } = registryOf(pull.reference);
+    // At the same time as the other questions: one after the other would take as long again.
+    const knocking = TELLING.has(failure.statusCode)
+      ? Promise.resolve(undefined)
+      : knockAtRegistry(host, done.signal);
+    const onLimit = (): void => done.abort();
+    limit.addEventListener('abort', onLimit, { once: true });
+    try {
+      return await explain(docker, pull, failure, { limit, knocking, signal });
+    } finally {
+      limit.removeEventListener('abort', onLimit);
+      done.abort();
+    }
+  });
+}
+
+interface Questions {
+  /** Ends all of them. */
+  readonly limit: AbortSignal;
+  /** The status of the registry's own answer; undefined when there is none. */
+  readonly knocking: Promise<number | undefined>;
+  /** The caller's. */
+  readonly signal: AbortSignal;
+}
+
+async function explain(
+  docker: DockerClient,
+  { reference, auth, platform }: FailedPull,
+  failure: EngineError,
+  { limit, knocking, signal }: Questions,
+): Promise<EngineError> {
+  const ask: Ask = (wanted) => askForManifest(docker, wanted, auth, limit, signal);
   const name = familiarName(reference);
   const { host } = registryOf(reference);
-  const explain = (code: ErrorCode, why: string, statusCode = failure.statusCode): EngineError =>
+  const because = (code: ErrorCode, why: string, statusCode = failure.statusCode): EngineError =>
     new EngineError(code, statusCode, `${name}: ${why} (${failure.message})`, { cause: failure });
 
   const answer = await ask(name);
-  if (!(answer instanceof EngineError)) return explain(...presentButUnpullable(host, answer, platform));
+  if (!(answer instanceof EngineError)) return because(...presentButUnpullable(host, answer, platform));
   // The manifest's is the more exact one: a denied pull is 404 in the Engine's pull, 403 there.
   const told = [answer.statusCode, failure.statusCode].find((status) => TELLING.has(status));
-  if (told === 404) return explain('NOT_FOUND', await whatIsMissing(reference, ask), told);
-  const status = told ?? (await knockAtRegistry(host, signal));
+  if (told === 404) return because('NOT_FOUND', await whatIsMissing(reference, ask), told);
+  const knocked = told ?? (await knocking);
+  signal.throwIfAborted();
+  // It asks strangers for credentials in any case: that says nothing of ours when the Engine was not answered in time.
+  const status = told === undefined && knocked === 401 && limit.aborted ? undefined : knocked;
   switch (status) {
     case 401:
-      return explain('UNAUTHENTICATED', wantsCredentials(host, auth), status);
+      return because('UNAUTHENTICATED', wantsCredentials(host, auth), status);
     case 403:
-      return explain('PERMISSION_DENIED', `registry ${host} denies access to it`, status);
+      return because('PERMISSION_DENIED', `registry ${host} denies access to it`, status);
     case 429:
-      return explain('RESOURCE_EXHAUSTED', `registry ${host} refuses more pulls for now`, status);
+      return because('RESOURCE_EXHAUSTED', `registry ${host} refuses more pulls for now`, status);
     case undefined:
-      return explain('UNAVAILABLE', `registry ${host} cannot be reached`);
+      return because(
+        'UNAVAILABLE',
+        limit.aborted ? `registry ${host} does not answer in time` : `registry ${host} cannot be reached`,
+      );
     default:
-      return explain('UNAVAILABLE', `registry ${host} does not answer as it should`);
+      return because('UNAVAILABLE', `registry ${host} does not answer as it should`);
   }
 }
 
@@ -99,12 +145,11 @@ async function askForManifest(
   docker: DockerClient,
   name: string,
   auth: EngineAuth | undefined,
+  limit: AbortSignal,
   signal: AbortSignal,
 ): Promise<Answer> {
   try {
-    return await withDeadline("The registry's answer", PROBE_MS, signal, (limit) =>
-      docker.inspectManifest(name, auth, { signal: limit }),
-    );
+    return await docker.inspectManifest(name, auth, { signal: limit });
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof EngineError) return error;

@@ -1,12 +1,12 @@
 import http from 'node:http';
 import https from 'node:https';
 
-const LIMIT_MS = 5_000;
 const HUB = 'registry-1.docker.io';
 
 /**
  * The HTTP status with which a registry answers a stranger's `GET /v2/`: 401 when it wants credentials. Nothing secret
  * is sent and nothing else is believed, so any certificate will do, and plain HTTP where there is no TLS.
+ * @param signal ends it, for a registry may never answer.
  * @returns undefined when nothing answers.
  */
 export async function knockAtRegistry(host: string, signal: AbortSignal): Promise<number | undefined> {
@@ -23,18 +23,11 @@ function statusOf(
   signal: AbortSignal,
 ): Promise<number | undefined> {
   return new Promise((resolve) => {
-    const options = { signal, timeout: LIMIT_MS, rejectUnauthorized: false, agent: false };
-    const request = library.get(url, options, (reply) => {
+    const request = library.get(url, { signal, rejectUnauthorized: false, agent: false }, (reply) => {
       reply.destroy();
       resolve(reply.statusCode);
     });
-    request.on('timeout', () => request.destroy());
     request.on('error', () => resolve(undefined));
-    // `timeout` is of silence: a lookup that hangs is not in it.
-    const timer = setTimeout(() => request.destroy(), LIMIT_MS);
-    request.on('close', () => {
-      clearTimeout(timer);
-      resolve(undefined);
-    });
+    request.on('close', () => resolve(undefined));
   });
 }

@@ -1,12 +1,12 @@
 /* A process of its own, started inside a pod's network namespace: connects and hands the sockets back. */
-import { errnoOf, messageOf } from '../../lib/errors';
+import { messageOf } from '../../lib/errors';
 import { dialLoopback } from './dial';
 import type { DialReply, DialRequest } from './dial-protocol';
 
 process.on('message', ({ id, port }: DialRequest) => {
   dialLoopback(port).then(
     (socket) => process.send?.({ id } satisfies DialReply, socket),
-    (error: unknown) => process.send?.({ id, error: errnoOf(error) ?? messageOf(error) } satisfies DialReply),
+    (error: unknown) => process.send?.({ id, error: messageOf(error) } satisfies DialReply),
   );
 });
 // The daemon is done with us, or gone.

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { errnoOf, messageOf } from '../../lib/errors';
 
 /** A connection over loopback is there at once or, with a full backlog, soon. */
 const LIMIT_MS = 10_000;
@@ -7,18 +8,25 @@ const ADDRESSES = ['127.0.0.1', '::1'];
 
 /**
  * Connects to a port of this network namespace's loopback interface: IPv4, then IPv6.
- * @returns a paused socket from which nothing was read. Rejects with the first address' error.
+ * @returns a paused socket from which nothing was read. Rejects with what each address says, such as
+ * `127.0.0.1: connection refused (ECONNREFUSED); ::1: connection refused (ECONNREFUSED)`.
  */
 export async function dialLoopback(port: number): Promise<Socket> {
-  const errors: unknown[] = [];
+  const refusals: string[] = [];
   for (const host of ADDRESSES) {
     try {
       return await dial(host, port);
     } catch (error) {
-      errors.push(error);
+      refusals.push(`${host}: ${explain(error)}`);
     }
   }
-  throw errors[0];
+  throw new Error(refusals.join('; '));
+}
+
+function explain(error: unknown): string {
+  const errno = errnoOf(error);
+  if (errno === undefined) return messageOf(error);
+  return errno === 'ECONNREFUSED' ? `connection refused (${errno})` : errno;
 }
 
 async function dial(host: string, port: number): Promise<Socket> {

@@ -6,6 +6,7 @@ import { explainPullFailure } from '../../../../src/server/image/pull-failure';
 import type { EngineManifest } from '../../../../src/translate/engine';
 import { parseReference } from '../../../../src/translate/reference';
 import { fakeDocker } from '../../../fakes/fake-docker';
+import { gate } from '../../support/async';
 
 const { signal } = new AbortController();
 const engineError = (status: number): EngineError => new EngineError('UNKNOWN', status, `text of ${status}`);
@@ -20,7 +21,7 @@ function explain(reference: string, failure: unknown, manifests: Manifests, auth
       return typeof found === 'number' ? Promise.reject(engineError(found)) : Promise.resolve(found);
     },
   });
-  const pull = { reference: parseReference(reference, 'image'), auth, platform: 'linux/amd64' };
+  const pull = { reference: parseReference(reference, 'image'), auth, platform: 'linux/amd64', tookMs: 0 };
   return explainPullFailure(docker, pull, failure, signal);
 }
 
@@ -97,6 +98,60 @@ describe('a failed pull', () => {
       code: 'UNAVAILABLE',
       message: expect.stringMatching(/cannot be reached \(text of 500\)$/) as string,
     });
+  });
+
+  it('of a registry that accepts and never answers is told after a second, by all questions at once', async () => {
+    const knocked = gate();
+    const server = createServer().on('connection', () => knocked.resolve());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    let isAnswered = false;
+    const docker = fakeDocker({
+      inspectManifest: (_name, _auth, options) =>
+        new Promise((_, reject) =>
+          options?.signal?.addEventListener('abort', () => {
+            isAnswered = true;
+            reject(options.signal?.reason as Error);
+          }),
+        ),
+    });
+    const reference = parseReference(`${host}/app:1`, 'image');
+    const pull = { reference, auth: undefined, platform: 'linux/amd64', tookMs: 15_000 };
+    const begunAt = performance.now();
+    try {
+      const explained = explainPullFailure(docker, pull, engineError(500), signal);
+      await knocked.promise;
+      expect(isAnswered).toBe(false);
+      expect(await explained).toMatchObject({
+        code: 'UNAVAILABLE',
+        message: expect.stringMatching(/does not answer in time \(text of 500\)$/) as string,
+      });
+      // 20 s with one question after the other.
+      expect(performance.now() - begunAt).toBeLessThan(10_000);
+    } finally {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+
+  it('is not blamed on the credentials because a slow registry asks strangers for some', async () => {
+    const { server, host } = await listening(401);
+    const docker = fakeDocker({
+      inspectManifest: (_name, _auth, options) =>
+        new Promise((_, reject) =>
+          options?.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error)),
+        ),
+    });
+    const reference = parseReference(`${host}/app:1`, 'image');
+    const pull = { reference, auth: { username: 'u' }, platform: 'linux/amd64', tookMs: 15_000 };
+    try {
+      expect(await explainPullFailure(docker, pull, engineError(500), signal)).toMatchObject({
+        code: 'UNAVAILABLE',
+        message: expect.stringMatching(/does not answer in time/) as string,
+      });
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
   });
 
   it.each([cancelled('gone'), unavailable('no Engine'), new RuntimeError('UNKNOWN', 'torn')])(

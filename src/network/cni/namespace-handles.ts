@@ -17,7 +17,7 @@ const CONCURRENT_LOOKS = 16;
 /** `f_type` of a namespace file. */
 const NSFS_MAGIC = 0x6e736673;
 
-/** Of all daemons; the mark says which one it is of. */
+/** The names of all daemons' handles: the mark says which daemon it is. */
 const NAME = /^cni-dockbridge-[0-9a-f]{8}-(.+)$/;
 
 /** Where a daemon's handles are. */
@@ -160,7 +160,7 @@ export class NamespaceHandles {
   }
 }
 
-/** Whose handle it is, by its path; undefined when it is no dockbridge's. */
+/** The sandbox that a handle is for, by its path; undefined when no dockbridge made it. */
 export function holderOf(path: string): string | undefined {
   return NAME.exec(basename(path))?.[1];
 }

@@ -22,6 +22,11 @@ import { keepForeign } from './foreign-containers';
 const CONCURRENCY = 16;
 /** A healthy Engine inspects in milliseconds; a container that hangs one must not hold up the others. */
 const INSPECT_MS = 5_000;
+/**
+ * How long the list may take, ms: at first, and at most after it was not answered in time again and again, for an Engine
+ * with hundreds of containers on a busy disk needs a while. The node is not served before the first list.
+ */
+const LIST_MS = { first: 10_000, longest: 115_000 };
 
 /**
  * How long a doubtful container is left alone after so many failures, ms: each inspect of one that hangs stays with the
@@ -49,6 +54,8 @@ export interface ContainerResyncParts {
   readonly onFirstList?: (() => void) | undefined;
   /** Told of all of the Engine's containers, before each resync ends. */
   readonly onList?: ((all: readonly EngineContainerSummary[]) => void) | undefined;
+  /** Other limits than usual, for tests. */
+  readonly listMs?: typeof LIST_MS;
 }
 
 /** Makes the store equal to the Engine's list of containers, whatever events were missed. */
@@ -56,22 +63,27 @@ export class ContainerResync {
   private hasTidied = false;
   /** Containers whose last inspect or event failed: asked again until one succeeds, whatever a list says. */
   private readonly doubtful = new Map<string, Doubt>();
+  private readonly listMs: typeof LIST_MS;
+  private listPatienceMs: number;
 
-  constructor(private readonly parts: ContainerResyncParts) {}
+  constructor(private readonly parts: ContainerResyncParts) {
+    this.listMs = parts.listMs ?? LIST_MS;
+    this.listPatienceMs = this.listMs.first;
+  }
 
   /**
    * What a handler changed after the list was asked for is left alone.
    * @param inspectAll after a reconnect; else only containers whose state differs from the record are inspected.
    */
   async run(inspectAll: boolean, signal: AbortSignal): Promise<void> {
-    const { docker, store, logs, network, reservations, logger, onFirstList, onList } = this.parts;
+    const { store, logs, network, reservations, logger, onFirstList, onList } = this.parts;
     // An Engine that lost sight of containers (its disk was not mounted) may have found them again.
     if (inspectAll)
       for (const table of [store.sandboxes, store.containers, store.foreign]) table.forgetRemovals();
     const [sandboxRevision, containerRevision] = [store.sandboxes.now, store.containers.now];
     const foreignRevision = store.foreign.now;
     const before = this.knownSandboxes();
-    const all = await docker.listContainers({}, { signal });
+    const all = await this.list(signal);
     const summaries = all.filter(({ Labels }) => Labels?.[TYPE_LABEL] !== undefined);
     if (summaries.length === 0) await this.refuseEmptyEngine(before);
     keepForeign(store, all, foreignRevision);
@@ -103,6 +115,22 @@ export class ContainerResync {
     await logs.retain(known).catch((error: unknown) => {
       logger.warn('Positions in container logs cannot be tidied up', { error: messageOf(error) });
     });
+  }
+
+  /** One list that hangs must not keep the node from being served: the next connection asks again, with more patience. */
+  private async list(signal: AbortSignal): Promise<EngineContainerSummary[]> {
+    const { docker } = this.parts;
+    try {
+      const all = await withDeadline('The list of containers', this.listPatienceMs, signal, (limit) =>
+        docker.listContainers({}, { signal: limit }),
+      );
+      this.listPatienceMs = this.listMs.first;
+      return all;
+    } catch (error) {
+      if (hasCode(error, 'DEADLINE_EXCEEDED'))
+        this.listPatienceMs = Math.min(2 * this.listPatienceMs, this.listMs.longest);
+      throw error;
+    }
   }
 
   /** Sandboxes that run or hold a network, with the pids of those we have a record of. */

@@ -1,26 +1,19 @@
-import { mkdir, rename } from 'node:fs/promises';
+import { link, mkdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { status as codes, type ServiceError } from '@grpc/grpc-js';
 import type { cri, Decoded } from '../../src/proto';
 import { ContainerState, PodSandboxState } from '../../src/proto/enums';
-import type { CriClient } from '../../src/server/client/cri-client';
 import { TEST_IMAGE } from '../integration/support/engine';
+import { BACK_OFF_MS, Caller, DEADLINE_MS, PATIENCE_MS, type Call, type Method } from './caller';
+import type { Ledger } from './ledger';
 import { criLog, engineLog, firstDifference } from './log-truth';
 import { expectedLines, hungExecSeconds, scriptOf, type ContainerPlan, type LifePlan } from './plan';
 import type { World } from './world';
 
-/** A call's deadline (ms): shorter than kubelet's, so that hung calls reach it. */
-const DEADLINE_MS = 20_000;
-/** How much later than its deadline a call may be answered (ms). */
-const GRACE_MS = 2_000;
-/** A step that has no success for so long makes no progress (ms). */
-const PATIENCE_MS = 240_000;
-/** Between two tries, as kubelet's back-off of pod workers, only shorter (ms). */
-const BACK_OFF_MS = 300;
 const GRACE_OF_STOP_S = 1;
-
-type Method = Parameters<CriClient['call']>[0];
+/** Exit codes of what SIGKILL or SIGTERM has ended. */
+const KILLED = [128 + 9, 128 + 15];
 
 interface Sandbox {
   readonly id: string;
@@ -38,26 +31,12 @@ interface Running {
 /** The pod was lost, by a restart of dockerd for instance: kubelet makes the next attempt of it. */
 class PodLost extends Error {}
 
-/** What the driver has been told, for the invariants. */
-export interface Ledger {
-  /** Sandboxes and containers whose removal was acknowledged. */
-  readonly removed: Set<string>;
-  /** Sandboxes in use, with their containers in use. */
-  readonly live: Map<string, Set<string>>;
-  readonly calls: Record<string, number>;
-  readonly failures: Record<string, number>;
-  /** Exited containers whose log was compared with the Engine's. */
-  logsCompared: number;
-  linesCompared: number;
-}
-
-export function emptyLedger(): Ledger {
-  return { removed: new Set(), live: new Map(), calls: {}, failures: {}, logsCompared: 0, linesCompared: 0 };
-}
-
 /** One pod's life as kubelet leads it: each step is repeated until it succeeds, and what is found is taken over. */
 export class PodLife {
   private readonly name: string;
+  private readonly caller: Caller;
+  /** The containers of the sandbox, as far as they were started. */
+  private readonly containers = new Map<string, Running>();
   private attempt = 0;
   private sandbox: Sandbox | undefined;
 
@@ -67,6 +46,7 @@ export class PodLife {
     private readonly plan: LifePlan,
   ) {
     this.name = `life-${plan.number}`;
+    this.caller = new Caller(world, ledger, this.name);
   }
 
   /** Up to the point where all containers have done what they do; the pod stays. */
@@ -88,28 +68,36 @@ export class PodLife {
     }
   }
 
+  /** Makes a pod anew that did not survive what was done to it since it grew. */
+  async mend(): Promise<void> {
+    const { sandbox } = this;
+    if (sandbox === undefined) return;
+    try {
+      await this.expectReady(sandbox);
+    } catch (error) {
+      if (!(error instanceof PodLost)) throw error;
+      await this.abandon();
+      await this.grow();
+    }
+  }
+
   /** Stops and removes the pod. */
   async end(): Promise<void> {
     const { sandbox } = this;
     if (sandbox === undefined) return;
-    const { client } = this.world;
-    const listed = await this.insist('ListContainers', () =>
+    const listed = await this.caller.insist('ListContainers', (client) =>
       client.call('ListContainers', { filter: { pod_sandbox_id: sandbox.id } }, DEADLINE_MS),
     );
-    for (const { id, metadata, state } of listed.containers) {
-      const plan = this.plan.containers.find(({ name }) => name === metadata?.name);
-      if (plan === undefined || state !== ContainerState.CONTAINER_RUNNING) continue;
-      await this.stopContainer(sandbox, id, plan);
+    for (const { id, state } of listed.containers) {
+      const container = this.containers.get(id);
+      if (container !== undefined && state === ContainerState.CONTAINER_RUNNING)
+        await this.stopContainer(container);
     }
     if (this.plan.removesContainers)
       for (const { id } of listed.containers) {
-        await this.send('RemoveContainer', { container_id: id });
-        this.ledger.removed.add(id);
+        await this.removeContainer(id);
       }
-    await this.removeSandbox(
-      sandbox.id,
-      listed.containers.map(({ id }) => id),
-    );
+    await this.removeSandbox(sandbox.id);
     this.sandbox = undefined;
   }
 
@@ -132,12 +120,12 @@ export class PodLife {
   private async ensureSandbox(): Promise<Sandbox> {
     for (const end = Date.now() + PATIENCE_MS; ;) {
       try {
-        const { pod_sandbox_id: id } = await this.attemptOnce('RunPodSandbox', (client) =>
+        const { pod_sandbox_id: id } = await this.caller.once('RunPodSandbox', (client) =>
           client.call('RunPodSandbox', { config: this.config() }, DEADLINE_MS),
         );
         return this.adopt({ id, attempt: this.attempt });
       } catch (error) {
-        this.expectPatience(end, 'RunPodSandbox', error);
+        this.caller.expectPatience(end, 'RunPodSandbox', error);
       }
       const found = await this.sandboxes();
       const ready = found.find(({ state }) => state === PodSandboxState.SANDBOX_READY);
@@ -145,7 +133,7 @@ export class PodLife {
         this.attempt = ready.metadata?.attempt ?? 0;
         return this.adopt({ id: ready.id, attempt: this.attempt });
       }
-      for (const { id } of found) await this.send('StopPodSandbox', { pod_sandbox_id: id });
+      for (const { id } of found) await this.caller.send('StopPodSandbox', { pod_sandbox_id: id });
       if (found.length > 0)
         this.attempt = 1 + Math.max(...found.map(({ metadata }) => metadata?.attempt ?? 0));
     }
@@ -153,14 +141,16 @@ export class PodLife {
 
   private adopt(sandbox: Sandbox): Sandbox {
     this.sandbox = sandbox;
-    this.ledger.live.set(sandbox.id, this.ledger.live.get(sandbox.id) ?? new Set());
+    const { hostPort } = this.plan;
+    this.ledger.created.set(sandbox.id, sandbox.id);
+    this.ledger.live.set(sandbox.id, { containers: new Set(), hostPort });
     return sandbox;
   }
 
   private async sandboxes(): Promise<readonly Decoded<cri.IPodSandbox>[]> {
     const filter = { label_selector: { life: String(this.plan.number) } };
-    const { items } = await this.insist('ListPodSandbox', () =>
-      this.world.client.call('ListPodSandbox', { filter }, DEADLINE_MS),
+    const { items } = await this.caller.insist('ListPodSandbox', (client) =>
+      client.call('ListPodSandbox', { filter }, DEADLINE_MS),
     );
     return items;
   }
@@ -171,11 +161,14 @@ export class PodLife {
       const log_path = `${plan.name}-${sandbox.attempt}-${attempt}.log`;
       const { engineGeneration } = this.world;
       const running = (id: string): Running => {
-        this.ledger.live.get(sandbox.id)?.add(id);
-        return { id, plan, logPath: join(this.logDirectory(), log_path), engineGeneration };
+        const found = { id, plan, logPath: join(this.logDirectory(), log_path), engineGeneration };
+        this.ledger.created.set(id, sandbox.id);
+        this.ledger.live.get(sandbox.id)?.containers.add(id);
+        this.containers.set(id, found);
+        return found;
       };
       try {
-        const { container_id } = await this.attemptOnce('CreateContainer', (client) =>
+        const { container_id } = await this.caller.once('CreateContainer', (client) =>
           client.call(
             'CreateContainer',
             {
@@ -193,16 +186,17 @@ export class PodLife {
             DEADLINE_MS,
           ),
         );
-        await this.attemptOnce('StartContainer', (client) =>
+        this.ledger.created.set(container_id, sandbox.id);
+        await this.caller.once('StartContainer', (client) =>
           client.call('StartContainer', { container_id }, DEADLINE_MS),
         );
         return running(container_id);
       } catch (error) {
-        this.expectPatience(end, `CreateContainer and StartContainer of ${plan.name}`, error);
+        this.caller.expectPatience(end, `CreateContainer and StartContainer of ${plan.name}`, error);
       }
       await this.expectReady(sandbox);
-      const { containers } = await this.insist('ListContainers', () =>
-        this.world.client.call('ListContainers', { filter: { pod_sandbox_id: sandbox.id } }, DEADLINE_MS),
+      const { containers } = await this.caller.insist('ListContainers', (client) =>
+        client.call('ListContainers', { filter: { pod_sandbox_id: sandbox.id } }, DEADLINE_MS),
       );
       const mine = containers.filter(({ metadata }) => metadata?.name === plan.name);
       const attempts = mine.map(({ metadata }) => metadata?.attempt ?? 0);
@@ -243,14 +237,14 @@ export class PodLife {
     const cmd = ['sleep', hungExecSeconds(this.plan.number)];
     for (const end = Date.now() + PATIENCE_MS; ;) {
       try {
-        await this.attemptOnce('ExecSync', (client) =>
+        await this.caller.once('ExecSync', (client) =>
           client.call('ExecSync', { container_id, cmd, timeout: 1 }, DEADLINE_MS),
         );
         this.world.violate(`${this.name}: an ExecSync of a command that never ends answered OK`);
         return;
       } catch (error) {
         if ((error as ServiceError).code === codes.DEADLINE_EXCEEDED) return;
-        this.expectPatience(end, 'ExecSync', error);
+        this.caller.expectPatience(end, 'ExecSync', error);
       }
       await this.expectReady(sandbox);
     }
@@ -269,83 +263,101 @@ export class PodLife {
       this.world.violate(`${this.name}: an update to ${cpu_shares} shares shows ${shown}`);
   }
 
-  /** As kubelet rotates: rename, reopen; the name is given back when the reopening fails. */
+  /**
+   * As kubelet rotates: rename, reopen; the name is given back when the reopening fails. Unless it is taken: a daemon that
+   * was started meanwhile has found no log there and goes on in a new one.
+   */
   private async rotate(sandbox: Sandbox, container_id: string, logPath: string): Promise<void> {
-    const rotated = `${logPath}.20260101-000000`;
-    await this.insistOn(sandbox, 'ReopenContainerLog', async (client) => {
+    for (let attempt = 0, end = Date.now() + PATIENCE_MS; ; attempt++) {
+      const rotated = `${logPath}.20260101-${String(attempt).padStart(6, '0')}`;
       await rename(logPath, rotated);
       try {
-        return await client.call('ReopenContainerLog', { container_id }, DEADLINE_MS);
+        await this.caller.once('ReopenContainerLog', async (client) => {
+          try {
+            return await client.call('ReopenContainerLog', { container_id }, DEADLINE_MS);
+          } catch (error) {
+            await link(rotated, logPath).then(
+              () => unlink(rotated),
+              () => undefined,
+            );
+            throw error;
+          }
+        });
+        return;
       } catch (error) {
-        const { status } = await client.call('ContainerStatus', { container_id }, DEADLINE_MS);
-        // kubelet does not rotate the log of a container that has ended.
-        const isOver = status?.state !== ContainerState.CONTAINER_RUNNING;
-        await rename(rotated, logPath);
-        if (isOver) return {};
-        throw error;
+        this.caller.expectPatience(end, 'ReopenContainerLog', error);
       }
-    });
+      const { status } = await this.insistOn(sandbox, 'ContainerStatus', (client) =>
+        client.call('ContainerStatus', { container_id }, DEADLINE_MS),
+      );
+      // kubelet does not rotate the log of a container that has ended.
+      if (status?.state !== ContainerState.CONTAINER_RUNNING) return;
+    }
   }
 
-  private async expectEnd(sandbox: Sandbox, { id, plan, logPath, engineGeneration }: Running): Promise<void> {
+  private async expectEnd(sandbox: Sandbox, container: Running): Promise<void> {
+    const { id, plan } = container;
     for (const end = Date.now() + PATIENCE_MS; ;) {
       const { status } = await this.insistOn(sandbox, 'ContainerStatus', (client) =>
         client.call('ContainerStatus', { container_id: id }, DEADLINE_MS),
       );
       if (status?.state === ContainerState.CONTAINER_EXITED) {
-        const disturbed = engineGeneration !== this.world.engineGeneration;
-        if (status.exit_code !== plan.exitCode && !disturbed)
+        if (status.exit_code !== plan.exitCode && !this.wasDisturbed(container))
           this.world.violate(
             `${this.name} ${plan.name}: exit code ${status.exit_code}, not ${plan.exitCode ?? -1}`,
           );
-        await this.compareLog(id, plan, logPath, disturbed ? 'disturbed' : 'complete');
+        await this.compareLog(container, 'complete');
         return;
       }
-      this.expectPatience(end, `the end of ${plan.name}`, new Error(`it is in state ${status?.state ?? -1}`));
+      this.caller.expectPatience(
+        end,
+        `the end of ${plan.name}`,
+        new Error(`it is in state ${status?.state ?? -1}`),
+      );
       await delay(BACK_OFF_MS);
     }
   }
 
-  private async stopContainer(sandbox: Sandbox, container_id: string, plan: ContainerPlan): Promise<void> {
-    await this.send('StopContainer', { container_id, timeout: GRACE_OF_STOP_S });
-    const { status } = await this.insist('ContainerStatus', () =>
-      this.world.client.call('ContainerStatus', { container_id }, DEADLINE_MS),
+  private async stopContainer(container: Running): Promise<void> {
+    const { id: container_id, plan } = container;
+    await this.caller.send('StopContainer', { container_id, timeout: GRACE_OF_STOP_S });
+    const { status } = await this.caller.insist('ContainerStatus', (client) =>
+      client.call('ContainerStatus', { container_id }, DEADLINE_MS),
     );
     if (status?.state !== ContainerState.CONTAINER_EXITED)
       this.world.violate(`${this.name} ${plan.name}: state ${status?.state ?? -1} after StopContainer`);
-    if (status !== null && this.ledger.live.get(sandbox.id)?.has(container_id) === true)
-      await this.compareLog(container_id, plan, status.log_path, 'stopped');
+    else if (!KILLED.includes(status.exit_code) && !this.wasDisturbed(container))
+      this.world.violate(`${this.name} ${plan.name}: exit code ${status.exit_code} after StopContainer`);
+    await this.compareLog(container, 'stopped');
+  }
+
+  /** A dockerd that went may have ended the container, or lost what it had read of its output. */
+  private wasDisturbed({ engineGeneration }: Running): boolean {
+    return engineGeneration !== this.world.engineGeneration;
   }
 
   /** The CRI log of a container that has ended holds what the Engine kept, each line once and in order. */
-  private async compareLog(
-    id: string,
-    plan: ContainerPlan,
-    logPath: string,
-    how: 'complete' | 'stopped' | 'disturbed',
-  ): Promise<void> {
+  private async compareLog(container: Running, how: 'complete' | 'stopped'): Promise<void> {
+    const { id, plan, logPath } = container;
     const got = await criLog(logPath);
     await this.world.calm;
     const kept = await engineLog(this.world.engine.dockerHost, id).catch(() => undefined);
     for (const stream of ['stdout', 'stderr'] as const) {
       const all = expectedLines(plan, stream);
-      // A dockerd that is killed may lose what it had read: then the lines are those up to some point.
+      const lines = got[stream];
+      // What dockerd had read when it was killed is lost to all: then some lines are missing, and none comes twice.
       const wanted =
-        how === 'complete'
-          ? all
-          : how === 'stopped'
-            ? (kept?.[stream] ?? all)
-            : all.slice(0, got[stream].length);
-      const difference = firstDifference(got[stream], wanted);
-      if (difference !== undefined)
-        this.world.violate(
-          `${this.name} ${plan.name} (${id.slice(0, 12)}, ${how}): ${stream}: ${difference}`,
-        );
-      if (kept !== undefined && got[stream].length < kept[stream].length)
-        this.world.violate(
-          `${this.name} ${plan.name} (${id.slice(0, 12)}, ${how}): ${stream}: ${got[stream].length} of the Engine's ${kept[stream].length} lines`,
-        );
-      this.ledger.linesCompared += got[stream].length;
+        this.wasDisturbed(container) || (how === 'stopped' && kept === undefined)
+          ? all.filter((line) => lines.includes(line))
+          : how === 'complete'
+            ? all
+            : (kept?.[stream] ?? all);
+      const difference = firstDifference(lines, wanted);
+      const what = `${this.name} ${plan.name} (${id.slice(0, 12)}, ${how}): ${stream}`;
+      if (difference !== undefined) this.world.violate(`${what}: ${difference}`);
+      if (kept !== undefined && lines.length < kept[stream].length)
+        this.world.violate(`${what}: ${lines.length} of the Engine's ${kept[stream].length} lines`);
+      this.ledger.linesCompared += lines.length;
     }
     this.ledger.logsCompared++;
   }
@@ -354,19 +366,36 @@ export class PodLife {
   private async abandon(): Promise<void> {
     const { sandbox } = this;
     this.sandbox = undefined;
+    this.containers.clear();
     if (sandbox !== undefined) this.ledger.live.delete(sandbox.id);
-    for (const { id } of await this.sandboxes()) {
-      await this.send('StopPodSandbox', { pod_sandbox_id: id });
-      await this.removeSandbox(id, []);
-    }
+    for (const { id } of await this.sandboxes()) await this.removeSandbox(id);
     this.attempt++;
   }
 
-  private async removeSandbox(pod_sandbox_id: string, containers: readonly string[]): Promise<void> {
-    await this.send('StopPodSandbox', { pod_sandbox_id });
-    await this.send('RemovePodSandbox', { pod_sandbox_id });
-    for (const id of [pod_sandbox_id, ...containers]) this.ledger.removed.add(id);
-    this.ledger.live.delete(pod_sandbox_id);
+  private async removeContainer(container_id: string): Promise<void> {
+    await this.caller.send('RemoveContainer', { container_id });
+    this.ledger.noteRemoved(container_id);
+    const { containers } = await this.caller.insist('ListContainers', (client) =>
+      client.call('ListContainers', { filter: { id: container_id } }, DEADLINE_MS),
+    );
+    if (containers.length > 0)
+      this.world.violate(`${this.name}: ${container_id.slice(0, 12)} is listed after RemoveContainer`);
+  }
+
+  private async removeSandbox(pod_sandbox_id: string): Promise<void> {
+    await this.caller.send('StopPodSandbox', { pod_sandbox_id });
+    await this.caller.send('RemovePodSandbox', { pod_sandbox_id });
+    this.ledger.noteRemoved(pod_sandbox_id);
+    const { items } = await this.caller.insist('ListPodSandbox', (client) =>
+      client.call('ListPodSandbox', { filter: { id: pod_sandbox_id } }, DEADLINE_MS),
+    );
+    const { containers } = await this.caller.insist('ListContainers', (client) =>
+      client.call('ListContainers', { filter: { pod_sandbox_id } }, DEADLINE_MS),
+    );
+    if (items.length + containers.length > 0)
+      this.world.violate(
+        `${this.name}: after RemovePodSandbox ${items.length} sandboxes and ${containers.length} containers of it are listed`,
+      );
   }
 
   private async expectReady(sandbox: Sandbox): Promise<void> {
@@ -376,16 +405,12 @@ export class PodLife {
   }
 
   /** A call that only a lost pod may keep from succeeding. */
-  private async insistOn<T>(
-    sandbox: Sandbox,
-    method: Method,
-    call: (client: CriClient) => Promise<T>,
-  ): Promise<T> {
+  private async insistOn<T>(sandbox: Sandbox, method: Method, call: Call<T>): Promise<T> {
     for (const end = Date.now() + PATIENCE_MS; ;) {
       try {
-        return await this.attemptOnce(method, call);
+        return await this.caller.once(method, call);
       } catch (error) {
-        this.expectPatience(end, method, error);
+        this.caller.expectPatience(end, method, error);
         await this.expectReady(sandbox);
         if (
           (error as ServiceError).code === codes.FAILED_PRECONDITION ||
@@ -396,49 +421,5 @@ export class PodLife {
         }
       }
     }
-  }
-
-  /** Stop and remove calls: they must succeed in the end, whatever there is. */
-  private async send(
-    method: 'StopPodSandbox' | 'RemovePodSandbox' | 'StopContainer' | 'RemoveContainer',
-    request: object,
-  ): Promise<void> {
-    await this.insist(method, (client) => client.call(method, request, DEADLINE_MS));
-  }
-
-  private async insist<T>(method: Method, call: (client: CriClient) => Promise<T>): Promise<T> {
-    for (const end = Date.now() + PATIENCE_MS; ;) {
-      try {
-        return await this.attemptOnce(method, call);
-      } catch (error) {
-        this.expectPatience(end, method, error);
-      }
-    }
-  }
-
-  /** One call, counted; when it fails, after a pause and when no blow is under way any more. */
-  private async attemptOnce<T>(method: Method, call: (client: CriClient) => Promise<T>): Promise<T> {
-    await this.world.calm;
-    const { calls, failures } = this.ledger;
-    calls[method] = (calls[method] ?? 0) + 1;
-    const begun = Date.now();
-    try {
-      return await call(this.world.client);
-    } catch (error) {
-      const code = codes[(error as ServiceError).code] as string | undefined;
-      const name = `${method} ${code ?? String(error)}`;
-      failures[name] = (failures[name] ?? 0) + 1;
-      await delay(BACK_OFF_MS);
-      await this.world.calm;
-      throw error;
-    } finally {
-      const took = Date.now() - begun;
-      if (took > DEADLINE_MS + GRACE_MS) this.world.violate(`${this.name}: ${method} took ${took} ms`);
-    }
-  }
-
-  private expectPatience(end: number, what: string, error: unknown): void {
-    if (Date.now() > end)
-      throw new Error(`${this.name}: no progress with ${what} for ${PATIENCE_MS / 1000} s: ${String(error)}`);
   }
 }

@@ -59,7 +59,14 @@ export function expectedLines({ lines }: ContainerPlan, stream: 'stdout' | 'stde
   return Array.from({ length: lines }, (_, at) => `${stream === 'stdout' ? 'o' : 'e'} ${at}`);
 }
 
-/** The argument of `sleep` in hung ExecSyncs, by which their processes are found. */
+const FIRST_HUNG_SECONDS = 5_000_000 + (process.pid % 100_000) * 10_000;
+
+/** The argument of `sleep` in hung ExecSyncs, by which this run's processes are found. */
 export function hungExecSeconds(life: number): string {
-  return String(5_000_000 + life);
+  return String(FIRST_HUNG_SECONDS + life);
+}
+
+export function isHungExec([command, seconds]: readonly string[]): boolean {
+  const life = Number(seconds) - FIRST_HUNG_SECONDS;
+  return command === 'sleep' && life >= 0 && life < 10_000;
 }

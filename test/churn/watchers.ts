@@ -1,15 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { status as codes, type ServiceError } from '@grpc/grpc-js';
 import { ContainerEventType, ContainerState } from '../../src/proto/enums';
-import { EventWatch } from '../integration/support/event-watch';
+import { EventWatch, typeName, type CriEvent } from '../integration/support/event-watch';
 import type { World } from './world';
 
 const PERIOD_MS = 250;
-/** A list that takes longer, while no blow is under way, was held up by something (ms). */
-const SLOW_LIST_MS = 2_000;
+/** A list that is not answered by then waits for something, however busy the machine is (ms). */
+const STUCK_LIST_MS = 15_000;
 
-/** Asks for lists all the time, as PLEG does: however the Engine hangs, they are answered from memory. */
+/** Asks for lists all the time, as PLEG does: however the Engine hangs, or is gone, they are answered from memory. */
 export class ListWatch {
+  /** While a call of the Engine hung. */
+  readonly hungMs: number[] = [];
   readonly tookMs: number[] = [];
   private over = false;
   private readonly done: Promise<void>;
@@ -24,21 +25,20 @@ export class ListWatch {
   }
 
   private async watch(): Promise<void> {
+    const { world } = this;
     while (!this.over) {
-      await this.world.calm;
-      const { generation } = this.world;
+      await world.reachable;
+      const { daemonGeneration } = world;
+      const hung = world.proxy.hanging.length > 0;
       const begun = performance.now();
       try {
-        await this.world.client.call('ListContainers', {}, 10_000);
-      } catch (error) {
-        const { code } = error as ServiceError;
-        if (generation === this.world.generation && code !== codes.UNAVAILABLE)
-          this.world.violate(`ListContainers: ${String(error)}`);
-      }
-      const took = performance.now() - begun;
-      if (generation === this.world.generation) {
+        await world.client.call('ListContainers', {}, STUCK_LIST_MS);
+        world.lists++;
+        const took = performance.now() - begun;
         this.tookMs.push(took);
-        if (took > SLOW_LIST_MS) this.world.violate(`ListContainers took ${Math.round(took)} ms`);
+        if (hung) this.hungMs.push(took);
+      } catch (error) {
+        if (daemonGeneration === world.daemonGeneration) world.violate(`ListContainers: ${String(error)}`);
       }
       await delay(PERIOD_MS);
     }
@@ -62,28 +62,37 @@ export class EventsWatch {
     await this.done;
   }
 
+  /** The last event of each container and sandbox that the present daemon has told of, by id. */
+  lastWords(): ReadonlyMap<string, string> {
+    return new Map(this.open?.events.map((event) => [event.container_id, typeName(event)]));
+  }
+
   private async watch(): Promise<void> {
     while (!this.over) {
-      await this.world.calm;
+      await this.world.reachable;
       try {
         this.open = await EventWatch.open(this.world.client);
-        await this.open.ended;
-        this.check(this.open);
+        const how = await this.open.ended;
+        this.check(this.open.events, how);
       } catch {
         // A daemon that goes takes its streams along: the next one is asked.
       }
+      this.open = undefined;
       await delay(PERIOD_MS);
     }
   }
 
   /** An event never says that a container is in a state before the one that the event tells of. */
-  private check({ events }: EventWatch): void {
+  private check(events: readonly CriEvent[], how: string): void {
     this.events += events.length;
+    // A consumer that is cut off has missed something.
+    if (how === 'RESOURCE_EXHAUSTED') this.world.violate('the consumer of events was cut off');
     const ended = new Set<string>();
     for (const { container_id, container_event_type: type, containers_statuses } of events) {
       const state = containers_statuses.find(({ id }) => id === container_id)?.state;
       const name = container_id.slice(0, 12);
       if (type === ContainerEventType.CONTAINER_STOPPED_EVENT) {
+        if (ended.has(container_id)) this.world.violate(`a second STOPPED event of ${name}`);
         ended.add(container_id);
         if (state !== undefined && state !== ContainerState.CONTAINER_EXITED)
           this.world.violate(`a STOPPED event of ${name} has it in state ${state}`);

@@ -1,3 +1,6 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CriClient } from '../../src/server/client/cri-client';
 import { ChildDaemon } from '../integration/support/child-daemon';
@@ -7,24 +10,38 @@ import { EngineProxy, type Fault, type SeenCall } from '../integration/support/e
 import type { Random } from './random';
 
 /** How long the daemon or the Engine may take to be back after a blow (ms). */
-const BACK_WITHIN_MS = 120_000;
+const BACK_WITHIN_MS = 180_000;
 /** Calls that only watch: a fault of theirs is drawn like any other's, but they come too often to be counted. */
 const HEARTBEAT = /^GET (\/v[\d.]+)?\/_ping/;
+const IDS = /[0-9a-f]{64}/g;
+
+/** Nothing can go on: the daemon or the Engine did not come back. */
+export class WorldBroken extends Error {}
 
 /** Everything that a pod lives in, and the means to harm it: a node for CNI, an Engine behind a proxy, a daemon. */
 export class World {
   readonly violations: string[] = [];
   readonly faults: Record<string, number> = {};
+  /** What was done and what the daemons said, for whoever looks into a failure. */
+  readonly story: string[] = [];
   daemonKills = 0;
   daemonStops = 0;
   engineKills = 0;
   engineStops = 0;
-  /** Changes with each blow, at its start and its end. */
-  generation = 0;
+  /** Changes when the daemon goes and when it is back. */
+  daemonGeneration = 0;
   /** The number of times that dockerd went, which ends containers where it does not restore them. */
   engineGeneration = 0;
   /** Resolves when no blow is under way. */
   calm: Promise<void> = Promise.resolve();
+  /** Resolves when there is a daemon to call; the Engine may be gone. */
+  reachable: Promise<void> = Promise.resolve();
+  /** Lists that were answered so far; a call that hangs is let go after one more. */
+  lists = 0;
+  /** As the looks at everything have found them (bytes; open files). */
+  mostMemory = 0;
+  mostDescriptors = 0;
+  private broken: WorldBroken | undefined;
 
   private constructor(
     readonly node: CniNode,
@@ -47,19 +64,34 @@ export class World {
   }
 
   get client(): CriClient {
+    if (this.broken !== undefined) throw this.broken;
     return this.daemon.client;
   }
 
   /** Notes that a promise of dockbridge was broken; the run goes on and fails at its end. */
   violate(what: string): void {
+    this.tell(`BROKEN: ${what}`);
     this.violations.push(what);
+  }
+
+  tell(what: string): void {
+    this.story.push(`${new Date().toISOString()} churn: ${what}`);
+  }
+
+  /** @returns the file with all that was done and said, in the order of time as far as each line tells it. */
+  async writeStory(name: string): Promise<string> {
+    const path = join(await mkdtemp(join(tmpdir(), 'dockbridge-churn-')), `${name}.log`);
+    await writeFile(path, `${this.story.join('\n')}\n${this.daemon.lastWords(Infinity)}\n`);
+    return path;
   }
 
   async destroy(): Promise<void> {
     try {
       this.proxy.heal();
-      const code = await this.daemon.stop();
-      if (code !== 0) this.violate(`the daemon ended with ${String(code)} at SIGTERM`);
+      if (this.broken === undefined) {
+        const code = await this.daemon.stop();
+        if (code !== 0) this.violate(`the daemon ended with ${String(code)} at SIGTERM`);
+      }
     } finally {
       await this.daemon.kill9();
       await this.proxy.stop();
@@ -70,17 +102,14 @@ export class World {
 
   killDaemon(): Promise<void> {
     this.daemonKills++;
-    return this.blow('kill -9 of the daemon', async () => {
-      await this.daemon.kill9();
-      await this.daemon.launch();
-    });
+    return this.blowToDaemon('kill -9 of the daemon', () => this.daemon.kill9());
   }
 
   stopDaemon(): Promise<void> {
     this.daemonStops++;
-    return this.blow('SIGTERM to the daemon', async () => {
-      await this.daemon.terminate();
-      await this.daemon.launch();
+    return this.blowToDaemon('SIGTERM to the daemon', async () => {
+      const code = await this.daemon.terminate();
+      if (code !== 0) this.violate(`the daemon ended with ${String(code)} at SIGTERM`);
     });
   }
 
@@ -102,48 +131,92 @@ export class World {
     });
   }
 
-  /** From now on each call has a chance of one of the faults, `most` in all. */
-  makeTrouble(random: Random, probability: number, most: number): void {
-    let left = most;
+  /**
+   * From now on each call has a chance of one of the faults. Which it is depends on the seed, the kind of call and how
+   * many of that kind there were, and on nothing else: so a seed means the same faults in each run, at much the same
+   * moments of pods' lives.
+   */
+  makeTrouble(random: Random, probability: number): void {
+    const seen = new Map<string, number>();
     this.proxy.obey((call) => {
-      if (left <= 0 || HEARTBEAT.test(`${call.method} ${call.path}`) || !random.chance(probability))
-        return undefined;
-      left--;
-      const fault = drawFault(call, random);
+      if (HEARTBEAT.test(`${call.method} ${call.path}`)) return undefined;
+      const kind = `${call.method} ${call.path.replace(IDS, '*').replace(/^\/v[\d.]+/, '')}`;
+      const number = seen.get(kind) ?? 0;
+      seen.set(kind, number + 1);
+      const drawn = random.fork(`${kind} ${number}`);
+      if (!drawn.chance(probability)) return undefined;
+      const fault = drawFault(call, drawn);
       const name = fault.kind === 'hang' ? `hang ${fault.when}` : fault.kind;
       this.faults[name] = (this.faults[name] ?? 0) + 1;
-      if (fault.kind === 'hang') void this.releaseAfter(call, 1_000 + random.below(8_000));
+      this.tell(`${name} (${JSON.stringify(fault)}) for ${call.method} ${call.path}`);
+      if (fault.kind === 'hang' && !drawn.chance(FOR_EVER))
+        void this.releaseAfter(call, 1_000 + drawn.below(6_000));
       return fault;
     });
   }
 
+  get spent(): number {
+    return Object.values(this.faults).reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Lists are answered while a call hangs: so it hangs until one was. */
   private async releaseAfter(call: SeenCall, ms: number): Promise<void> {
+    const { lists } = this;
     await delay(ms, undefined, { ref: false });
+    // The one that was under way may have been asked for before.
+    while (this.lists < lists + 2 && this.proxy.hanging.includes(call))
+      await delay(100, undefined, { ref: false });
     this.proxy.release((held) => held === call);
+  }
+
+  private blowToDaemon(what: string, harm: () => Promise<void>): Promise<void> {
+    let back!: () => void;
+    return this.blow(what, async () => {
+      const before = this.reachable;
+      this.reachable = before.then(() => new Promise<void>((resolve) => (back = resolve)));
+      await before;
+      this.daemonGeneration++;
+      try {
+        await harm();
+        this.story.push(this.daemon.lastWords(Infinity));
+        await this.daemon.launch();
+      } finally {
+        this.daemonGeneration++;
+        back();
+      }
+    });
   }
 
   private async blow(what: string, harm: () => Promise<void>): Promise<void> {
     const before = this.calm;
     this.calm = (async () => {
       await before;
-      this.generation++;
-      const late = setTimeout(
-        () =>
-          this.violate(`${what}: not back within ${BACK_WITHIN_MS / 1000} s:\n${this.daemon.lastWords()}`),
-        BACK_WITHIN_MS,
-      );
+      if (this.broken !== undefined) return;
+      this.tell(what);
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<never>((_, reject) => {
+        timer = setTimeout(
+          () => reject(new Error(`not back within ${BACK_WITHIN_MS / 1000} s`)),
+          BACK_WITHIN_MS,
+        );
+      });
       try {
-        await harm();
+        await Promise.race([harm(), late]);
       } catch (error) {
-        this.violate(`${what}: ${String(error)}`);
+        const words = `${what}: ${String(error)}:\n${this.daemon.lastWords()}`;
+        this.violate(words);
+        this.broken = new WorldBroken(words);
       } finally {
-        clearTimeout(late);
+        clearTimeout(timer);
       }
-      this.generation++;
+      this.tell(`${what} is over`);
     })();
     await this.calm;
   }
 }
+
+/** The share of calls that hang until whoever made them gives up. */
+const FOR_EVER = 0.15;
 
 /** Streams are torn, not failed half-way; an exec is never duplicated, for its command would run twice by right. */
 function drawFault({ method, path }: SeenCall, random: Random): Fault {

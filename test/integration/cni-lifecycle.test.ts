@@ -1,4 +1,4 @@
-import { rename, rm } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { cri } from '../../src/proto';
 import { NamespaceMode, PodSandboxState } from '../../src/proto/enums';
@@ -228,5 +228,28 @@ describe('A pod whose network cannot be made', () => {
     });
     expect(await node.traces()).toEqual([]);
     expect(await engineLeftovers(sharedDockerHost())).toEqual([]);
+  });
+
+  it('leaves no rule of a plugin that was killed after it had made them', async () => {
+    const pids = join(node.directory, 'pids');
+    await node.run('mkfifo', pids);
+    const real = `nsenter --net=${node.namespace} /usr/lib/cni/firewall`;
+    await node.plugin(
+      'firewall',
+      `[ "$CNI_COMMAND" = ADD ] || exec ${real}\n${real} >/dev/null; echo $$ >${pids}; exec sleep 1000`,
+    );
+    await node.configure(simple([{ type: 'firewall' }]));
+    await start();
+    const refused = runPod(test).then(
+      () => 'made',
+      (error: unknown) => String(error),
+    );
+    const pid = Number(await readFile(pids, 'utf8'));
+    const rules = (await node.traces()).filter((trace) => trace.startsWith('rule '));
+    process.kill(pid, 'SIGKILL');
+    expect(await refused).toContain('firewall');
+    // Its ADD has told nobody what it did: the rules are found by the address in the pod's namespace.
+    expect(rules).not.toEqual([]);
+    expect(await node.traces()).toEqual([]);
   });
 });

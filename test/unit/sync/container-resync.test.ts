@@ -1,4 +1,5 @@
 import { EngineError } from '../../../src/docker/errors';
+import { abortable } from '../../../src/lib/abortable';
 import { sharedAbortController } from '../../../src/lib/deadline';
 import { engineId, sandboxRecord } from '../support/records';
 import { gate, settle, until } from '../support/async';
@@ -52,6 +53,22 @@ describe('ContainerResync', () => {
     await resync.run(true, signal);
     expect([store.containers.size, store.sandboxes.size]).toEqual([0, 0]);
     expect(logs.calls).toContain(`forget ${CONTAINER_ID}`);
+  });
+
+  it('waits for no list that hangs, and more patiently each time until one is answered', async () => {
+    const { resync, engine, store } = syncRoom({}, { listMs: { first: 10, longest: 30 } });
+    engine.containers.set(CONTAINER_ID, containerInspect());
+    const list = engine.client.listContainers.bind(engine.client);
+    engine.client.listContainers = (_, options) => abortable(gate<never>().promise, options!.signal!);
+    for (const patience of [10, 20, 30, 30])
+      expect(await rejectionOf(resync.run(true, signal))).toBe(
+        `DEADLINE_EXCEEDED The list of containers took longer than ${patience} ms`,
+      );
+    engine.client.listContainers = list;
+    await resync.run(true, signal);
+    expect(store.containers.size).toBe(1);
+    engine.client.listContainers = (_, options) => abortable(gate<never>().promise, options!.signal!);
+    expect(await rejectionOf(resync.run(true, signal))).toContain('longer than 10 ms');
   });
 
   it('believes no Engine that knows no pod while the processes of pods live', async () => {

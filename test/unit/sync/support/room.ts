@@ -6,7 +6,7 @@ import type { PodNetwork } from '../../../../src/network/pod-network';
 import { NameReservations } from '../../../../src/store/name-reservations';
 import { Store } from '../../../../src/store/store';
 import { ContainerEvents } from '../../../../src/sync/container-events';
-import { ContainerResync } from '../../../../src/sync/container-resync';
+import { ContainerResync, type ContainerResyncParts } from '../../../../src/sync/container-resync';
 import { ContainerSync, type ContainerSyncParts } from '../../../../src/sync/container-sync';
 import { EngineLink, type LinkTimes } from '../../../../src/sync/engine-link';
 import { ForeignContainers } from '../../../../src/sync/foreign-containers';
@@ -107,7 +107,10 @@ export class FakeCheckpoints {
 }
 
 /** All of src/sync around a fake Engine. */
-export function syncRoom(times: Partial<LinkTimes> = {}, parts: Partial<ContainerSyncParts> = {}) {
+export function syncRoom(
+  times: Partial<LinkTimes> = {},
+  parts: Partial<ContainerSyncParts & Pick<ContainerResyncParts, 'listMs'>> = {},
+) {
   const engine = new FakeEngine();
   const [store, logs, reservations] = [new Store(), new FakeLogs(), new NameReservations()];
   const checkpoints = new FakeCheckpoints();
@@ -132,6 +135,7 @@ export function syncRoom(times: Partial<LinkTimes> = {}, parts: Partial<Containe
   const network = parts.network ?? NETWORK;
   const resync = new ContainerResync({
     ...{ docker, store, sync, logs, network, checkpoints, reservations, logger },
+    ...(parts.listMs === undefined ? {} : { listMs: parts.listMs }),
   });
   const events = new ContainerEvents({
     sync,

@@ -1,0 +1,37 @@
+/** What a pod in use is made of. */
+export interface LivePod {
+  readonly containers: Set<string>;
+  readonly hostPort: number | undefined;
+}
+
+/** What the driver has been told by dockbridge, for the invariants. */
+export class Ledger {
+  /** Sandboxes and containers whose creation was acknowledged, each with its sandbox. */
+  readonly created = new Map<string, string>();
+  /** Sandboxes and containers whose removal was acknowledged. */
+  readonly removed = new Set<string>();
+  /** Sandboxes in use. */
+  readonly live = new Map<string, LivePod>();
+  readonly calls: Record<string, number> = {};
+  readonly failures: Record<string, number> = {};
+  /** Exited containers whose log was compared with the Engine's. */
+  logsCompared = 0;
+  linesCompared = 0;
+
+  noteRemoved(id: string): void {
+    this.removed.add(id);
+    this.live.delete(id);
+    // A sandbox takes its containers along.
+    for (const [container, sandbox] of this.created) if (sandbox === id) this.removed.add(container);
+    for (const { containers } of this.live.values()) containers.delete(id);
+  }
+
+  get liveContainers(): Set<string> {
+    return new Set([...this.live.values()].flatMap(({ containers }) => [...containers]));
+  }
+
+  /** Acknowledged, and not removed since. */
+  get owed(): string[] {
+    return [...this.created.keys()].filter((id) => !this.removed.has(id));
+  }
+}

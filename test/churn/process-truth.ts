@@ -1,0 +1,75 @@
+import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
+import { request, type IncomingMessage } from 'node:http';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { Ledger } from './ledger';
+import { isHungExec } from './plan';
+import type { World } from './world';
+
+/** What a daemon without pods may hold, and what more for each container and sandbox; beyond that it leaks. */
+const DESCRIPTORS = { atRest: 75, each: 6 };
+/** Of the whole process, with 30 pods or without (bytes). */
+const MOST_MEMORY = 400 * 1024 * 1024;
+/** A call whose caller gave up after 20 s is over by then, for the Engine's own calls are bounded too. */
+const LONGEST_CALL_S = '60';
+
+/** No command of an ExecSync that timed out, and no plugin, is left. */
+export async function processesAreWrong({ node, daemon }: World): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
+    if (isHungExec(words)) wrong.push(`process ${pid} of a timed-out ExecSync runs on: ${words.join(' ')}`);
+    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+    if (environment.includes(`CNI_PATH=${node.binDir}`))
+      wrong.push(`plugin ${pid} is at work: ${words.join(' ')}`);
+  }
+  const children = await readFile(`/proc/${daemon.pid}/task/${daemon.pid}/children`, 'utf8');
+  if (children.trim() !== '') wrong.push(`the daemon has children: ${children.trim()}`);
+  return wrong;
+}
+
+/** Descriptors and memory stay flat, and nothing is under way any more: no call was forgotten. */
+export async function daemonIsWrong(world: World, ledger: Ledger): Promise<string[]> {
+  const { daemon, node } = world;
+  const wrong: string[] = [];
+  const descriptors = (await readdir(`/proc/${daemon.pid}/fd`)).length;
+  const most = DESCRIPTORS.atRest + DESCRIPTORS.each * (ledger.live.size + ledger.liveContainers.size);
+  if (descriptors > most) wrong.push(`the daemon holds ${descriptors} descriptors, more than ${most}`);
+  const [, resident = '0'] = (await readFile(`/proc/${daemon.pid}/statm`, 'utf8')).split(' ');
+  const memory = Number(resident) * 4096;
+  if (memory > MOST_MEMORY) wrong.push(`the daemon takes ${memory >> 20} MiB`);
+  world.tell(`the daemon holds ${descriptors} descriptors and ${memory >> 20} MiB`);
+  world.mostMemory = Math.max(world.mostMemory, memory);
+  world.mostDescriptors = Math.max(world.mostDescriptors, descriptors);
+  const metrics = await metricsOf(join(node.runDir, 'metrics.sock'));
+  for (const [series, value] of metrics) {
+    if (series.startsWith('dockbridge_engine_calls_in_flight{') && value !== 0)
+      wrong.push(`an Engine call is under way at rest: ${series}`);
+    // The Engine's spool is never so far ahead here that it discards what we have not read.
+    if (series === 'dockbridge_log_gaps_total' && value !== 0) wrong.push(`${value} gaps in logs`);
+    if (series === 'dockbridge_log_lag_bytes' && value !== 0)
+      wrong.push(`${value} bytes of logs were not copied`);
+    const long = /^dockbridge_cri_call_duration_seconds_count\{method="(.*)"\}$/.exec(series);
+    const method = long?.[1] ?? 'GetContainerEvents';
+    const inTime = metrics.get(
+      `dockbridge_cri_call_duration_seconds_bucket{le="${LONGEST_CALL_S}",method="${method}"}`,
+    );
+    if (method !== 'GetContainerEvents' && inTime !== value)
+      wrong.push(`${value - (inTime ?? 0)} calls of ${method} took longer than ${LONGEST_CALL_S} s`);
+  }
+  return wrong;
+}
+
+async function metricsOf(socketPath: string): Promise<ReadonlyMap<string, number>> {
+  const call = request({ socketPath, path: '/metrics' });
+  call.end();
+  const [reply] = (await once(call, 'response')) as [IncomingMessage];
+  const lines = (await text(reply)).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(
+    lines.map((line) => {
+      const at = line.lastIndexOf(' ');
+      return [line.slice(0, at), Number(line.slice(at + 1))];
+    }),
+  );
+}

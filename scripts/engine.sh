@@ -58,14 +58,24 @@ wait_gone() { # FILE SECONDS
   done
 }
 
-own_processes() { # the Engine's helpers: all carry our directory in their command line
+own_processes() { # the Engine's helpers: all carry our directory in their command line, but for those of a cut off start
   local process comm
   for process in /proc/[0-9]*; do
     { read -r comm <"$process/comm"; } 2>/dev/null || continue
     case $comm in dockerd* | containerd* | docker-proxy* | runc*) ;; *) continue ;; esac
-    tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -qF "$dir/" && echo "${process#/proc/}"
+    if tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -qF "$dir/" || is_own_init "$process"; then
+      echo "${process#/proc/}"
+    fi
   done
   return 0
+}
+
+# `runc init`, which waits to become a container's first process, and waits for ever where dockerd was killed and its
+# container is gone. runc tells it below which directory its state is, and newer ones have only the FIFO there open.
+is_own_init() { # /proc/PID
+  [ "$(tr '\0' ' ' 2>/dev/null <"$1/cmdline")" = 'runc init ' ] || return 1
+  grep -qzF "_LIBCONTAINER_STATEDIR=$dir/" "$1/environ" 2>/dev/null ||
+    find "$1/fd" -lname "$dir/*/exec.fifo" 2>/dev/null | grep -q .
 }
 
 container_ids() {

@@ -67,6 +67,8 @@ function hasRun(now: AnyRecord): boolean {
 function isAnotherRun(now: AnyRecord, before: AnyRecord, from: Stage, to: Stage): boolean {
   if (from < Stage.started || to < Stage.started) return false;
   if (from === Stage.stopped && to === Stage.started) return true;
+  // All that is known of it is a list's word, whose start time is a guess: it could not be inspected.
+  if (from === Stage.started && before.pid === 0) return false;
   if (now.kind === 'container' && before.kind === 'container') return !now.startedAt.equals(before.startedAt);
   return now.pid !== before.pid && now.pid !== 0 && before.pid !== 0;
 }

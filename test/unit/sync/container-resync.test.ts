@@ -59,7 +59,7 @@ describe('ContainerResync', () => {
     const { resync, engine, store } = syncRoom({}, { listMs: { first: 10, longest: 30 } });
     engine.containers.set(CONTAINER_ID, containerInspect());
     const list = engine.client.listContainers.bind(engine.client);
-    engine.client.listContainers = (_, options) => abortable(gate<never>().promise, options!.signal!);
+    engine.client.listContainers = (_, options) => abortable(gate<never>().promise, options!.signal);
     for (const patience of [10, 20, 30, 30])
       expect(await rejectionOf(resync.run(true, signal))).toBe(
         `DEADLINE_EXCEEDED The list of containers took longer than ${patience} ms`,
@@ -67,7 +67,7 @@ describe('ContainerResync', () => {
     engine.client.listContainers = list;
     await resync.run(true, signal);
     expect(store.containers.size).toBe(1);
-    engine.client.listContainers = (_, options) => abortable(gate<never>().promise, options!.signal!);
+    engine.client.listContainers = (_, options) => abortable(gate<never>().promise, options!.signal);
     expect(await rejectionOf(resync.run(true, signal))).toContain('longer than 10 ms');
   });
 

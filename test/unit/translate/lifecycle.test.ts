@@ -9,6 +9,7 @@ const RUNNING = runningContainer();
 const PAUSED = runningContainer({ state: 'paused' });
 const EXITED = runningContainer({ state: 'exited', pid: 0, finishedAt: FINISHED });
 const FAILED = containerRecord({ exitCode: 127, error: 'no such file' });
+const LISTED = runningContainer({ pid: 0, startedAt: STARTED.subtract(Long.fromNumber(5)) });
 const LATER = STARTED.add(Long.fromNumber(5));
 const SANDBOX = sandboxRecord();
 const STOPPED_SANDBOX = sandboxRecord({ state: 'exited', pid: 0, networkReady: false });
@@ -40,6 +41,8 @@ it.each<[string, AnyRecord, AnyRecord, string[]]>([
   ['is removed while it runs', RUNNING, undefined, ['stopped', 'deleted']],
   ['is started again', EXITED, { ...RUNNING, startedAt: LATER }, ['started']],
   ['was restarted unseen', RUNNING, { ...RUNNING, startedAt: LATER }, ['stopped', 'started']],
+  ['was only listed as running, and is inspected', LISTED, RUNNING, []],
+  ['was only listed as running, and has ended', LISTED, EXITED, ['stopped']],
   ['ran again unseen', EXITED, { ...EXITED, startedAt: LATER }, ['started', 'stopped']],
   [
     'was restarted unseen and ended',

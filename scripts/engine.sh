@@ -252,7 +252,7 @@ launch() {
   pid=$!
   remember "$state/dockerd" $pid
   disown
-  answers "unix://$dir/docker.sock" 60 $pid || { tail -5 "$dir/dockerd.log" >&2; return 1; }
+  answers "unix://$dir/docker.sock" 180 $pid || { tail -5 "$dir/dockerd.log" >&2; return 1; }
   echo "DOCKER_HOST=unix://$dir/docker.sock"
 }
 

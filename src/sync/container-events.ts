@@ -109,7 +109,9 @@ export class ContainerEvents {
     // Seen already by the inspect that followed the start of a short-lived container.
     if (container.state === 'exited') return;
     const exitCode = Number(event.Actor.Attributes.exitCode);
-    if (container.startedAt.isZero() || !Number.isInteger(exitCode)) return this.ask(id);
+    // Of one that could only be listed so far neither the start nor the log is known: the event alone would not do.
+    const isListedOnly = container.pid === 0;
+    if (isListedOnly || container.startedAt.isZero() || !Number.isInteger(exitCode)) return this.ask(id);
     if (await sync.refreshEnded(id)) return;
     // It cannot be asked, as when it goes down with its containers: then its event has to do, and counts from now on.
     const finishedAt = nanosFromNumber(event.timeNano);

@@ -7,7 +7,7 @@ import type { EventsWatch } from './watchers';
 import type { World } from './world';
 
 /** How long cleaning up behind our back may take (ms). */
-const SETTLED_WITHIN_MS = 120_000;
+const SETTLED_WITHIN_MS = 240_000;
 
 /**
  * Looks until nothing is wrong any more, for work in the background is no fault; what is still wrong then is one.

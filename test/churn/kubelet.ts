@@ -5,31 +5,16 @@ import { status as codes, type ServiceError } from '@grpc/grpc-js';
 import type { cri, Decoded } from '../../src/proto';
 import { ContainerState, PodSandboxState } from '../../src/proto/enums';
 import { TEST_IMAGE } from '../integration/support/engine';
-import { BACK_OFF_MS, Caller, DEADLINE_MS, PATIENCE_MS, type Call, type Method } from './caller';
+import { BACK_OFF_MS, Caller, PATIENCE_MS, type Call, type Method } from './caller';
 import type { Ledger } from './ledger';
-import { criLog, engineLog, firstDifference } from './log-truth';
-import { expectedLines, hungExecSeconds, scriptOf, type ContainerPlan, type LifePlan } from './plan';
+import { criLog, engineLog, logIsWrong } from './log-truth';
+import { hungExecSeconds, scriptOf, type ContainerPlan, type LifePlan } from './plan';
+import { PodLost, type Running, type Sandbox } from './pod';
 import type { World } from './world';
 
 const GRACE_OF_STOP_S = 1;
 /** Exit codes of what SIGKILL or SIGTERM has ended. */
 const KILLED = [128 + 9, 128 + 15];
-
-interface Sandbox {
-  readonly id: string;
-  readonly attempt: number;
-}
-
-interface Running {
-  readonly id: string;
-  readonly plan: ContainerPlan;
-  readonly logPath: string;
-  /** Changes of the Engine that it may have been killed by are counted from here. */
-  readonly engineGeneration: number;
-}
-
-/** The pod was lost, by a restart of dockerd for instance: kubelet makes the next attempt of it. */
-class PodLost extends Error {}
 
 /** One pod's life as kubelet leads it: each step is repeated until it succeeds, and what is found is taken over. */
 export class PodLife {
@@ -85,8 +70,8 @@ export class PodLife {
   async end(): Promise<void> {
     const { sandbox } = this;
     if (sandbox === undefined) return;
-    const listed = await this.caller.insist('ListContainers', (client) =>
-      client.call('ListContainers', { filter: { pod_sandbox_id: sandbox.id } }, DEADLINE_MS),
+    const listed = await this.caller.insist('ListContainers', (client, limit) =>
+      client.call('ListContainers', { filter: { pod_sandbox_id: sandbox.id } }, limit),
     );
     for (const { id, state } of listed.containers) {
       const container = this.containers.get(id);
@@ -120,8 +105,8 @@ export class PodLife {
   private async ensureSandbox(): Promise<Sandbox> {
     for (const end = Date.now() + PATIENCE_MS; ;) {
       try {
-        const { pod_sandbox_id: id } = await this.caller.once('RunPodSandbox', (client) =>
-          client.call('RunPodSandbox', { config: this.config() }, DEADLINE_MS),
+        const { pod_sandbox_id: id } = await this.caller.once('RunPodSandbox', (client, limit) =>
+          client.call('RunPodSandbox', { config: this.config() }, limit),
         );
         return this.adopt({ id, attempt: this.attempt });
       } catch (error) {
@@ -149,8 +134,8 @@ export class PodLife {
 
   private async sandboxes(): Promise<readonly Decoded<cri.IPodSandbox>[]> {
     const filter = { label_selector: { life: String(this.plan.number) } };
-    const { items } = await this.caller.insist('ListPodSandbox', (client) =>
-      client.call('ListPodSandbox', { filter }, DEADLINE_MS),
+    const { items } = await this.caller.insist('ListPodSandbox', (client, limit) =>
+      client.call('ListPodSandbox', { filter }, limit),
     );
     return items;
   }
@@ -168,7 +153,7 @@ export class PodLife {
         return found;
       };
       try {
-        const { container_id } = await this.caller.once('CreateContainer', (client) =>
+        const { container_id } = await this.caller.once('CreateContainer', (client, limit) =>
           client.call(
             'CreateContainer',
             {
@@ -183,20 +168,20 @@ export class PodLife {
                 linux: {},
               },
             },
-            DEADLINE_MS,
+            limit,
           ),
         );
         this.ledger.created.set(container_id, sandbox.id);
-        await this.caller.once('StartContainer', (client) =>
-          client.call('StartContainer', { container_id }, DEADLINE_MS),
+        await this.caller.once('StartContainer', (client, limit) =>
+          client.call('StartContainer', { container_id }, limit),
         );
         return running(container_id);
       } catch (error) {
         this.caller.expectPatience(end, `CreateContainer and StartContainer of ${plan.name}`, error);
       }
       await this.expectReady(sandbox);
-      const { containers } = await this.caller.insist('ListContainers', (client) =>
-        client.call('ListContainers', { filter: { pod_sandbox_id: sandbox.id } }, DEADLINE_MS),
+      const { containers } = await this.caller.insist('ListContainers', (client, limit) =>
+        client.call('ListContainers', { filter: { pod_sandbox_id: sandbox.id } }, limit),
       );
       const mine = containers.filter(({ metadata }) => metadata?.name === plan.name);
       const attempts = mine.map(({ metadata }) => metadata?.attempt ?? 0);
@@ -222,11 +207,11 @@ export class PodLife {
 
   private async execEcho(sandbox: Sandbox, container_id: string): Promise<void> {
     const word = `echo-${this.plan.number}`;
-    const reply = await this.insistOn(sandbox, 'ExecSync', (client) =>
+    const reply = await this.insistOn(sandbox, 'ExecSync', (client, limit) =>
       client.call(
         'ExecSync',
         { container_id, cmd: ['sh', '-c', `echo ${word}; exit 7`], timeout: 10 },
-        DEADLINE_MS,
+        limit,
       ),
     );
     const got = `${reply.exit_code} ${Buffer.from(reply.stdout).toString()}`;
@@ -237,8 +222,8 @@ export class PodLife {
     const cmd = ['sleep', hungExecSeconds(this.plan.number)];
     for (const end = Date.now() + PATIENCE_MS; ;) {
       try {
-        await this.caller.once('ExecSync', (client) =>
-          client.call('ExecSync', { container_id, cmd, timeout: 1 }, DEADLINE_MS),
+        await this.caller.once('ExecSync', (client, limit) =>
+          client.call('ExecSync', { container_id, cmd, timeout: 1 }, limit),
         );
         this.world.violate(`${this.name}: an ExecSync of a command that never ends answered OK`);
         return;
@@ -252,11 +237,11 @@ export class PodLife {
 
   private async update(sandbox: Sandbox, container_id: string): Promise<void> {
     const cpu_shares = 512;
-    await this.insistOn(sandbox, 'UpdateContainerResources', (client) =>
-      client.call('UpdateContainerResources', { container_id, linux: { cpu_shares } }, DEADLINE_MS),
+    await this.insistOn(sandbox, 'UpdateContainerResources', (client, limit) =>
+      client.call('UpdateContainerResources', { container_id, linux: { cpu_shares } }, limit),
     );
-    const { status } = await this.insistOn(sandbox, 'ContainerStatus', (client) =>
-      client.call('ContainerStatus', { container_id }, DEADLINE_MS),
+    const { status } = await this.insistOn(sandbox, 'ContainerStatus', (client, limit) =>
+      client.call('ContainerStatus', { container_id }, limit),
     );
     const shown = status?.resources?.linux?.cpu_shares.toString() ?? 'none';
     if (shown !== String(cpu_shares))
@@ -272,9 +257,9 @@ export class PodLife {
       const rotated = `${logPath}.20260101-${String(attempt).padStart(6, '0')}`;
       await rename(logPath, rotated);
       try {
-        await this.caller.once('ReopenContainerLog', async (client) => {
+        await this.caller.once('ReopenContainerLog', async (client, limit) => {
           try {
-            return await client.call('ReopenContainerLog', { container_id }, DEADLINE_MS);
+            return await client.call('ReopenContainerLog', { container_id }, limit);
           } catch (error) {
             await link(rotated, logPath).then(
               () => unlink(rotated),
@@ -287,8 +272,8 @@ export class PodLife {
       } catch (error) {
         this.caller.expectPatience(end, 'ReopenContainerLog', error);
       }
-      const { status } = await this.insistOn(sandbox, 'ContainerStatus', (client) =>
-        client.call('ContainerStatus', { container_id }, DEADLINE_MS),
+      const { status } = await this.insistOn(sandbox, 'ContainerStatus', (client, limit) =>
+        client.call('ContainerStatus', { container_id }, limit),
       );
       // kubelet does not rotate the log of a container that has ended.
       if (status?.state !== ContainerState.CONTAINER_RUNNING) return;
@@ -298,8 +283,8 @@ export class PodLife {
   private async expectEnd(sandbox: Sandbox, container: Running): Promise<void> {
     const { id, plan } = container;
     for (const end = Date.now() + PATIENCE_MS; ;) {
-      const { status } = await this.insistOn(sandbox, 'ContainerStatus', (client) =>
-        client.call('ContainerStatus', { container_id: id }, DEADLINE_MS),
+      const { status } = await this.insistOn(sandbox, 'ContainerStatus', (client, limit) =>
+        client.call('ContainerStatus', { container_id: id }, limit),
       );
       if (status?.state === ContainerState.CONTAINER_EXITED) {
         if (status.exit_code !== plan.exitCode && !this.wasDisturbed(container))
@@ -321,8 +306,8 @@ export class PodLife {
   private async stopContainer(container: Running): Promise<void> {
     const { id: container_id, plan } = container;
     await this.caller.send('StopContainer', { container_id, timeout: GRACE_OF_STOP_S });
-    const { status } = await this.caller.insist('ContainerStatus', (client) =>
-      client.call('ContainerStatus', { container_id }, DEADLINE_MS),
+    const { status } = await this.caller.insist('ContainerStatus', (client, limit) =>
+      client.call('ContainerStatus', { container_id }, limit),
     );
     if (status?.state !== ContainerState.CONTAINER_EXITED)
       this.world.violate(`${this.name} ${plan.name}: state ${status?.state ?? -1} after StopContainer`);
@@ -336,29 +321,15 @@ export class PodLife {
     return engineGeneration !== this.world.engineGeneration;
   }
 
-  /** The CRI log of a container that has ended holds what the Engine kept, each line once and in order. */
   private async compareLog(container: Running, how: 'complete' | 'stopped'): Promise<void> {
     const { id, plan, logPath } = container;
     const got = await criLog(logPath);
     await this.world.calm;
     const kept = await engineLog(this.world.engine.dockerHost, id).catch(() => undefined);
-    for (const stream of ['stdout', 'stderr'] as const) {
-      const all = expectedLines(plan, stream);
-      const lines = got[stream];
-      // What dockerd had read when it was killed is lost to all: then some lines are missing, and none comes twice.
-      const wanted =
-        this.wasDisturbed(container) || (how === 'stopped' && kept === undefined)
-          ? all.filter((line) => lines.includes(line))
-          : how === 'complete'
-            ? all
-            : (kept?.[stream] ?? all);
-      const difference = firstDifference(lines, wanted);
-      const what = `${this.name} ${plan.name} (${id.slice(0, 12)}, ${how}): ${stream}`;
-      if (difference !== undefined) this.world.violate(`${what}: ${difference}`);
-      if (kept !== undefined && lines.length < kept[stream].length)
-        this.world.violate(`${what}: ${lines.length} of the Engine's ${kept[stream].length} lines`);
-      this.ledger.linesCompared += lines.length;
-    }
+    const isHoley = this.wasDisturbed(container) || (how === 'stopped' && kept === undefined);
+    for (const what of logIsWrong(plan, got, kept, isHoley ? 'holey' : how))
+      this.world.violate(`${this.name} ${plan.name} (${id.slice(0, 12)}, ${how}): ${what}`);
+    this.ledger.linesCompared += got.stdout.length + got.stderr.length;
     this.ledger.logsCompared++;
   }
 
@@ -375,8 +346,8 @@ export class PodLife {
   private async removeContainer(container_id: string): Promise<void> {
     await this.caller.send('RemoveContainer', { container_id });
     this.ledger.noteRemoved(container_id);
-    const { containers } = await this.caller.insist('ListContainers', (client) =>
-      client.call('ListContainers', { filter: { id: container_id } }, DEADLINE_MS),
+    const { containers } = await this.caller.insist('ListContainers', (client, limit) =>
+      client.call('ListContainers', { filter: { id: container_id } }, limit),
     );
     if (containers.length > 0)
       this.world.violate(`${this.name}: ${container_id.slice(0, 12)} is listed after RemoveContainer`);
@@ -386,11 +357,11 @@ export class PodLife {
     await this.caller.send('StopPodSandbox', { pod_sandbox_id });
     await this.caller.send('RemovePodSandbox', { pod_sandbox_id });
     this.ledger.noteRemoved(pod_sandbox_id);
-    const { items } = await this.caller.insist('ListPodSandbox', (client) =>
-      client.call('ListPodSandbox', { filter: { id: pod_sandbox_id } }, DEADLINE_MS),
+    const { items } = await this.caller.insist('ListPodSandbox', (client, limit) =>
+      client.call('ListPodSandbox', { filter: { id: pod_sandbox_id } }, limit),
     );
-    const { containers } = await this.caller.insist('ListContainers', (client) =>
-      client.call('ListContainers', { filter: { pod_sandbox_id } }, DEADLINE_MS),
+    const { containers } = await this.caller.insist('ListContainers', (client, limit) =>
+      client.call('ListContainers', { filter: { pod_sandbox_id } }, limit),
     );
     if (items.length + containers.length > 0)
       this.world.violate(

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { engineBytes } from '../integration/support/engine';
+import { expectedLines, type ContainerPlan } from './plan';
 
 /** Lines by stream, in order. */
 export interface StreamLines {
@@ -37,8 +38,38 @@ export async function criLog(path: string): Promise<StreamLines> {
   return lines;
 }
 
+/**
+ * The CRI log of a container that has ended holds what the Engine kept, each line once and in order.
+ * @param got what is in the CRI log.
+ * @param kept what the Engine has, where it could be asked.
+ * @param how `complete`: the container ended by itself; `stopped`: it may have been ended while it wrote; `holey`: what
+ * dockerd had read when it was killed is lost to all, so some lines may be missing, and none comes twice.
+ */
+export function logIsWrong(
+  plan: ContainerPlan,
+  got: StreamLines,
+  kept: StreamLines | undefined,
+  how: 'complete' | 'stopped' | 'holey',
+): string[] {
+  return (['stdout', 'stderr'] as const).flatMap((stream) => {
+    const all = expectedLines(plan, stream);
+    const lines = got[stream];
+    const wanted = {
+      complete: all,
+      stopped: kept?.[stream] ?? all,
+      holey: all.filter((line) => lines.includes(line)),
+    }[how];
+    const difference = firstDifference(lines, wanted);
+    const missing = (kept?.[stream].length ?? 0) - lines.length;
+    return [
+      ...(difference === undefined ? [] : [`${stream}: ${difference}`]),
+      ...(missing > 0 ? [`${stream}: ${missing} of the Engine's lines are missing`] : []),
+    ];
+  });
+}
+
 /** Where two logs part first, in words; undefined when they are alike. */
-export function firstDifference(got: readonly string[], wanted: readonly string[]): string | undefined {
+function firstDifference(got: readonly string[], wanted: readonly string[]): string | undefined {
   const at = wanted.findIndex((line, index) => got[index] !== line);
   if (at >= 0) return `line ${at} is "${got[at] ?? 'missing'}" instead of "${wanted[at] ?? ''}"`;
   return got.length > wanted.length ? `${got.length - wanted.length} lines too many` : undefined;

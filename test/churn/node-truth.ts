@@ -9,7 +9,7 @@ import type { World } from './world';
 
 const run = promisify(execFile);
 const ENGINE_ID = /[0-9a-f]{64}/;
-const LOOK_MS = 10_000;
+const LOOK_MS = 30_000;
 
 interface PodAddress {
   readonly id: string;

@@ -11,8 +11,8 @@ import type { World } from './world';
 const DESCRIPTORS = { atRest: 75, each: 6 };
 /** Of the whole process, with 30 pods or without (bytes). */
 const MOST_MEMORY = 400 * 1024 * 1024;
-/** A call whose caller gave up after 20 s is over by then, for the Engine's own calls are bounded too. */
-const LONGEST_CALL_S = '60';
+/** A call whose caller gave up is over by then, for its calls of the Engine are bounded too. */
+const LONGEST_CALL_S = '300';
 
 /** No command of an ExecSync that timed out, and no plugin, is left. */
 export async function processesAreWrong({ node, daemon }: World): Promise<string[]> {

@@ -4,7 +4,7 @@ import type { Ledger } from './ledger';
 import type { EventsWatch } from './watchers';
 import type { World } from './world';
 
-const LOOK_MS = 10_000;
+const LOOK_MS = 30_000;
 
 interface Summary {
   readonly Id: string;

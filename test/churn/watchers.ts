@@ -5,7 +5,7 @@ import type { World } from './world';
 
 const PERIOD_MS = 250;
 /** A list that is not answered by then waits for something, however busy the machine is (ms). */
-const STUCK_LIST_MS = 15_000;
+const STUCK_LIST_MS = 30_000;
 
 /** Asks for lists all the time, as PLEG does: however the Engine hangs, or is gone, they are answered from memory. */
 export class ListWatch {

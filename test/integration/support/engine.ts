@@ -40,10 +40,13 @@ export interface PrivateEngineOptions {
   images?: boolean;
 }
 
+/** For an Engine that starts or ends on a busy machine, after others that do the same. */
+const SCRIPT_MS = 600_000;
+
 /** Runs scripts/engine.sh; its complaints are in the rejection's message. */
 async function engineScript(command: string, name: string, more: readonly string[] = []): Promise<string> {
   const { stdout } = await run('bash', [join(scripts, 'engine.sh'), command, '--name', name, ...more], {
-    timeout: 120_000,
+    timeout: SCRIPT_MS,
   });
   return stdout.trim();
 }

@@ -1,3 +1,5 @@
+import { ContainerEventType } from '../../../src/proto/enums';
+import { lifecycleEvents } from '../../../src/translate/lifecycle';
 import { gate, settle, until } from '../support/async';
 import {
   CONTAINER_ID,
@@ -168,6 +170,22 @@ describe('ContainerEvents', () => {
       await told(containerEvent('die', event));
       expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`]);
       expect(container()).toMatchObject({ state: 'exited', exitCode: 3 });
+    });
+
+    it('of one that was only listed so far waits until it can be inspected', async () => {
+      const { told, engine, sync, store, container, complaints } = await roomOf();
+      await sync.absorb(containerInspect({ state: { Pid: 0 } }));
+      engine.down = true;
+      await told(containerEvent('die', { exitCode: '3' }));
+      // Its start is a guess, and where its log is nobody has told.
+      expect(container()?.state).toBe('running');
+      expect(complaints).toEqual([expect.stringContaining('ECONNREFUSED')]);
+      const events: ContainerEventType[] = [];
+      store.containers.subscribe((now, before) => void events.push(...lifecycleEvents(now, before)));
+      engine.down = false;
+      engine.containers.set(CONTAINER_ID, containerInspect({ state: EXITED_STATE }));
+      await sync.refresh(CONTAINER_ID);
+      expect(events).toEqual([ContainerEventType.CONTAINER_STOPPED_EVENT]);
     });
 
     it('that an inspect has told already changes nothing', async () => {

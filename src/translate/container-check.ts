@@ -58,10 +58,11 @@ export function checkContainer(
   if (context?.privileged === true && !mayBePrivileged)
     throw failedPrecondition(`${FIELD}.privileged: the pod's sandbox was not created privileged`);
   const logDirectory = sandbox.logDirectory === '' ? (podConfig?.log_directory ?? '') : sandbox.logDirectory;
+  const metadata = { name: namePart(name, 'config.metadata.name'), attempt };
   const logPath = toLogPath(logDirectory, checked.log_path);
   return {
     config: checked,
-    metadata: { name: namePart(name, 'config.metadata.name'), attempt },
+    metadata,
     namespaces:
       context === null
         ? inherited(sandbox)

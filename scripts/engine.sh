@@ -60,12 +60,15 @@ wait_gone() { # FILE SECONDS
 
 own_processes() { # the Engine's helpers: all carry our directory in their command line, but for those of a cut off start
   local process comm
-  for process in /proc/[0-9]*; do
+  # One grep for all of them: a node with a thousand processes would otherwise cost thousands of forks.
+  for process in $(grep -laF "$dir/" /proc/[0-9]*/cmdline 2>/dev/null); do
+    process=${process%/cmdline}
     { read -r comm <"$process/comm"; } 2>/dev/null || continue
-    case $comm in dockerd* | containerd* | docker-proxy* | runc*) ;; *) continue ;; esac
-    if tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -qF "$dir/" || is_own_init "$process"; then
-      echo "${process#/proc/}"
-    fi
+    case $comm in dockerd* | containerd* | docker-proxy* | runc*) echo "${process#/proc/}" ;; esac
+  done
+  for process in $(grep -lzxF init /proc/[0-9]*/cmdline 2>/dev/null); do
+    process=${process%/cmdline}
+    ! is_own_init "$process" || echo "${process#/proc/}"
   done
   return 0
 }

@@ -3,6 +3,7 @@ import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { pause } from '../lib/pause';
 import type { Store } from '../store/store';
+import type { EngineDiskUsage } from '../translate/engine';
 
 /** All in ms. */
 export interface DiskUsageTimes {
@@ -55,15 +56,26 @@ export class DiskUsage {
   private async measure(signal: AbortSignal): Promise<void> {
     const { docker, store, logger } = this.parts;
     try {
-      const { LayersSize, Containers } = await docker.diskUsage({ signal });
-      const containerBytes = (Containers ?? []).reduce((sum, { SizeRw = 0 }) => sum + SizeRw, 0);
+      const { layers, containers } = sizes(await docker.diskUsage({ signal }));
       // To the containerd store writable layers are snapshots like any other.
-      const withoutContainers = store.engine?.containerdStore === true ? containerBytes : 0;
-      const imageBytes = LayersSize === undefined ? undefined : Math.max(LayersSize - withoutContainers, 0);
-      store.diskUsage = { imageBytes, containerBytes };
+      const withoutContainers = store.engine?.containerdStore === true ? containers : 0;
+      const imageBytes = layers === undefined ? undefined : Math.max(layers - withoutContainers, 0);
+      store.diskUsage = { imageBytes, containerBytes: containers };
     } catch (error) {
       // Somebody else's `docker system df` is one reason. The last measurement stands.
       if (!signal.aborted) logger.warn('Disk usage cannot be measured', { error: messageOf(error) });
     }
   }
+}
+
+/** Bytes; `layers` is undefined where the Engine does not say. */
+function sizes(usage: EngineDiskUsage): { layers: number | undefined; containers: number } {
+  const { ImageUsage, ContainerUsage, LayersSize, Containers } = usage;
+  return {
+    layers: ImageUsage === undefined ? LayersSize : (ImageUsage.TotalSize ?? 0),
+    containers:
+      ContainerUsage === undefined
+        ? (Containers ?? []).reduce((sum, { SizeRw = 0 }) => sum + SizeRw, 0)
+        : (ContainerUsage.TotalSize ?? 0),
+  };
 }

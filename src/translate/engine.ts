@@ -266,11 +266,16 @@ export interface EngineManifest {
   Platforms?: { os?: string; architecture?: string }[] | null;
 }
 
-/** `GET /system/df`; bytes. */
+/**
+ * `GET /system/df`; bytes. From API 1.52 (Engine 29) on it has sums, beside which `LayersSize` and `Containers` are only
+ * kept for a while; a sum of 0 is left out.
+ */
 export interface EngineDiskUsage {
   /** All layers of all images, each counted once; left out by Engines that no longer say so. */
   LayersSize?: number;
   Containers?: { SizeRw?: number }[] | null;
+  ImageUsage?: { TotalSize?: number };
+  ContainerUsage?: { TotalSize?: number };
 }
 
 /** One message of `GET /events`. */

@@ -57,6 +57,30 @@ describe('DiskUsage', () => {
     expect(calls()).toBe(3);
   });
 
+  it.each<[string, EngineDiskUsage, object]>([
+    [
+      'sums alone',
+      { ImageUsage: { TotalSize: 70 }, ContainerUsage: { TotalSize: 7 } },
+      { imageBytes: 70, containerBytes: 7 },
+    ],
+    [
+      'sums beside the older fields',
+      {
+        LayersSize: 70,
+        Containers: [{ SizeRw: 7 }],
+        ImageUsage: { TotalSize: 70 },
+        ContainerUsage: { TotalSize: 7 },
+      },
+      { imageBytes: 70, containerBytes: 7 },
+    ],
+    ['sums of nothing', { ImageUsage: {}, ContainerUsage: {} }, { imageBytes: 0, containerBytes: 0 }],
+  ])('reads what Engines from 29 on say: %s', async (_, answer, expected) => {
+    const { store, stop } = measuring(() => Promise.resolve(answer));
+    await jest.advanceTimersByTimeAsync(0);
+    expect(store.diskUsage).toEqual(expected);
+    stop.abort();
+  });
+
   it("leaves containers' layers out of what the containerd store says of images", async () => {
     const { store, stop } = measuring(() =>
       Promise.resolve({ LayersSize: 70, Containers: [{ SizeRw: 30 }] }),

@@ -1,25 +1,67 @@
 #!/bin/bash
-# Unpacks one version of Docker Engine beside the machine's own and prints the directory; quick when it is there.
+# Puts one version of Docker Engine beside the machine's own and prints the directories to put before PATH, with a colon
+# after each; quick when it is there.
 #
-#   engine-version.sh 20.10|26.1|28.5        20.10 is Debian 12's docker.io: prints nothing, it is installed
+#   engine-version.sh NAME            20.10, which is Debian 12's docker.io: prints nothing, it is installed
+#                                     26.1, 28.5, 29: fetched or built, not installed
+#   engine-version.sh daemon.json NAME   prints what such an Engine is configured with: CDI, which some must be told
+#                                     to look for, and an image store: NAME-containerd or NAME-graphdriver; without either its default
 #
-# The newer ones are Debian's packages of later suites, unpacked, not installed: Debian 12's runc and libc serve all
-# three, the packages' own runc wants a newer libc. DOCKBRIDGE_CACHE: where they are kept, /var/cache/dockbridge.
+# 26.1 and 28.5 are Debian's packages of later suites: Debian 12's runc and libc serve them, the packages' own runc wants
+# a newer libc. 29 is in no suite: it is built from its Go module, with a runc that knows time namespaces, beside the containerd
+# of 28.5's suite. DOCKBRIDGE_CACHE: where they are kept, /var/cache/dockbridge.
 set -euo pipefail
+here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
+cache=${DOCKBRIDGE_CACHE:-/var/cache/dockbridge}
+engine=29.8.1
 
 say() { echo "engine-version: $*" >&2; }
 die() { say "$*"; exit 1; }
 
-version=${1:-}
-case $version in
-  20.10) exit 0 ;;
-  26.1) suite=trixie ;;
-  28.5) suite=forky ;;
-  *) die "unknown version '$version': 20.10, 26.1 or 28.5" ;;
+config() { # NAME
+  local features='"cdi":true'
+  case $1 in
+    *-containerd) features+=',"containerd-snapshotter":true' ;;
+    *-graphdriver) features+=',"containerd-snapshotter":false' ;;
+  esac
+  case $1 in
+    '' | 20.10) echo '{}' ;;
+    *) echo "{\"features\":{$features}}" ;;
+  esac
+}
+
+debian() { # VERSION SUITE: prints the directory
+  local found target=$cache/engine-$1
+  bash "$here/debian-packages.sh" "$2" "$target" docker.io containerd
+  found=$("$target/usr/sbin/dockerd" --version)
+  [[ $found == *" $1."* ]] || say "Debian $2 has another version by now: $found"
+  echo "$target"
+}
+
+moby() { # prints the directory
+  local target=$cache/moby-$engine
+  CGO_ENABLED=0 bash "$here/go-programs.sh" "$target" github.com/moby/moby/v2 v2.0.0-beta.24 \
+    h1:sWv7EckkDJhpraR9yUjkw1XeVf39+MWd58E22PYloNA= dockerd=./cmd/dockerd docker-proxy=./cmd/docker-proxy -- \
+    -tags 'exclude_graphdriver_btrfs no_systemd' \
+    -ldflags "-s -w -X github.com/moby/moby/v2/dockerversion.Version=$engine"
+  echo "$target"
+}
+
+runc() { # prints the directory
+  local target=$cache/runc-1.5.3
+  CGO_ENABLED=1 bash "$here/go-programs.sh" "$target" github.com/opencontainers/runc v1.5.3 \
+    h1:y3GUIW7J0Gxd+tCFfWR6L1YDnhHiNR1BGRx1J50+VnA= runc=. -- -tags seccomp -ldflags '-s -w -X main.version=1.5.3'
+  echo "$target"
+}
+
+[ "${1:-}" != daemon.json ] || { config "${2:-}"; exit; }
+case ${1:-} in
+  20.10) ;;
+  26.1 | 26.1-containerd) directory=$(debian 26.1 trixie) && echo "$directory/usr/bin:$directory/usr/sbin:" ;;
+  28.5 | 28.5-containerd) directory=$(debian 28.5 forky) && echo "$directory/usr/bin:$directory/usr/sbin:" ;;
+  29 | 29-graphdriver)
+    directory=$(moby) && runc=$(runc) && containerd=$(debian 28.5 forky)
+    echo "$directory:$runc:$containerd/usr/bin:"
+    ;;
+  *) die "unknown version '${1:-}': 20.10, 26.1, 28.5, 28.5-containerd, 29 or 29-graphdriver" ;;
 esac
-cache=${DOCKBRIDGE_CACHE:-/var/cache/dockbridge}
-target=$cache/engine-$version
-bash "${BASH_SOURCE[0]%/*}/debian-packages.sh" $suite "$target" docker.io containerd
-found=$("$target/usr/sbin/dockerd" --version)
-[[ $found == *" $version."* ]] || say "Debian $suite has another version by now: $found"
-echo "$target"

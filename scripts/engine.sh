@@ -10,8 +10,8 @@
 #                                            --reuse: take $DOCKER_HOST or the machine's Engine if one answers
 #
 # --owner PID: once that process is gone, the next `start` of any name clears this Engine away.
-# DOCKBRIDGE_TEST_ENGINE=20.10|26.1|28.5[-containerd]: which Engine, by engine-version.sh; `-containerd`: with the
-# containerd image store. Otherwise the dockerd that is installed. DOCKBRIDGE_ENGINE_ROOT: /var/tmp.
+# DOCKBRIDGE_TEST_ENGINE=20.10|26.1|28.5[-containerd]|29[-graphdriver]: which Engine and image store, by engine-version.sh.
+# Otherwise the dockerd that is installed. DOCKBRIDGE_ENGINE_ROOT: /var/tmp.
 #
 # Two Engines in one network namespace: a starting dockerd flushes the other's DOCKER chains. So an Engine that finds
 # itself alone runs with Docker's defaults ("full"); beside another one, or beside its traces, it runs as a "guest":
@@ -260,9 +260,10 @@ launch() {
 }
 
 start() {
-  local mode=full command wanted=${DOCKBRIDGE_TEST_ENGINE:-} unpacked=''
+  local mode=full command wanted=${DOCKBRIDGE_TEST_ENGINE:-} path=''
+  local version=${BASH_SOURCE[0]%/*}/engine-version.sh
   [ "$(id -u)" = 0 ] || die 'must be root'
-  [ -z "$wanted" ] || unpacked=$(bash "${BASH_SOURCE[0]%/*}/engine-version.sh" "${wanted%-containerd}")
+  [ -z "$wanted" ] || path=$(bash "$version" "$wanted")
   for command in dockerd containerd ip node; do
     command -v "$command" >/dev/null || die "$command is missing (run: make setup)"
   done
@@ -279,13 +280,9 @@ start() {
   for command in iptables ip6tables; do
     forward_policy $command >"$state/forward-policy.$command"
   done
-  # An empty configuration: the machine's /etc/docker/daemon.json belongs to the machine's Engine.
-  if [[ $wanted == *-containerd ]]; then
-    echo '{"features":{"containerd-snapshotter":true}}' >"$dir/daemon.json"
-  else
-    echo '{}' >"$dir/daemon.json"
-  fi
-  echo "${unpacked:+$unpacked/usr/bin:$unpacked/usr/sbin:}$PATH" >"$state/path"
+  # The machine's /etc/docker/daemon.json belongs to the machine's Engine.
+  bash "$version" daemon.json "$wanted" >"$dir/daemon.json"
+  echo "$path$PATH" >"$state/path"
   printf '%s\n' --config-file "$dir/daemon.json" --data-root "$dir/data" --exec-root "$dir/exec" \
     --pidfile "$dir/dockerd.pid" --host "unix://$dir/docker.sock" --group root >"$state/args"
   alone || mode=guest

@@ -22,6 +22,8 @@ need docker-registry command -v docker-registry # tests pull from it
 need crun command -v crun # a second runtime, for tests of RuntimeClass
 need runsc command -v runsc # gVisor, for the same
 need nginx-light command -v nginx # in an image of critest's
+need libseccomp-dev test -f /usr/include/seccomp.h # runc for Engine 29 is built with it
+need pkg-config command -v pkg-config
 need gcc command -v gcc
 need libc6-dev test -f /usr/include/unistd.h
 need make command -v make

@@ -2,7 +2,8 @@
 # node.sh CMD...: runs CMD beside a container runtime and ends all it started. The node is a network and a mount
 # namespace: its addresses, firewall rules, mounts and /etc/hosts are nobody else's, and gone with it. Needs root.
 #
-#   ENGINE=20.10|26.1|28.5|28.5-containerd   dockbridge (dist/) on this Engine of Debian's; default: the one installed
+#   ENGINE=20.10|26.1|28.5|28.5-containerd|29|29-graphdriver   dockbridge (dist/) on this Engine (engine-version.sh);
+#                                            default: the one installed
 #   ENGINE=containerd|containerd-2           containerd's own CRI, to compare with: Debian's package, or that of the
 #                                            suite which has Engine 28.5
 #   NODE_NAMES=NAME...                       more names of the node, in its /etc/hosts before the runtime reads that
@@ -88,11 +89,8 @@ start_dockbridge() {
   engine=conformance-$$
   if [ "$runtime" != installed ]; then
     export DOCKBRIDGE_TEST_ENGINE=$runtime
-    # Engines before 28 must be told to look for CDI devices; the containerd image store does not see for itself that
-    # upstream.sh's names of registries are this machine.
-    printf '{"features":{"cdi":true,"containerd-snapshotter":%s},"insecure-registries":["registry.k8s.io","k8s.gcr.io","gcr.io"]}\n' \
-      "$([[ $runtime == *-containerd ]] && echo true || echo false)" >"$work/daemon.json"
-    [ "$runtime" = 20.10 ] || options=(-- --config-file "$work/daemon.json")
+    # The containerd image store does not see for itself that upstream.sh's names of registries are this machine.
+    options=(-- --insecure-registry registry.k8s.io --insecure-registry k8s.gcr.io --insecure-registry gcr.io)
   fi
   host=$(bash "$root/scripts/engine.sh" start --name $engine --owner $$ "${options[@]}")
   export DOCKER_HOST=${host#DOCKER_HOST=}
@@ -110,7 +108,7 @@ start_dockbridge() {
 # Its pause image comes from the registry of the suite, whose address is therefore known beforehand.
 start_containerd() {
   local path=$PATH host
-  [ "$runtime" = containerd ] || path=$(bash "$root/scripts/engine-version.sh" 28.5)/usr/bin:$PATH
+  [ "$runtime" = containerd ] || path=$(bash "$root/scripts/engine-version.sh" 28.5)$PATH
   export CONFORMANCE_REGISTRY=127.0.0.1:5000
   cat >"$work/containerd.toml" <<S
 version = 2

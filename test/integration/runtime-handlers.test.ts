@@ -32,7 +32,7 @@ describe('runtime handlers', () => {
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'dockbridge-runtimes-'));
     runtimes = await otherRuntimes(directory);
-    const cdi = IS_OLD ? [] : ['--config-file', await cdiFeature(directory), '--cdi-spec-dir', directory];
+    const cdi = IS_OLD ? [] : ['--cdi-spec-dir', await cdiDevice(directory)];
     engine = await startPrivateEngine('runtimes', { dockerd: [...runtimes.dockerd, ...cdi] });
     test = await TestDaemon.start({ dockerHost: engine.dockerHost });
     await test.synced();
@@ -152,14 +152,11 @@ function limited(mebibytes: number): cri.IContainerConfig {
   return { linux: { resources: { memory_limit_in_bytes: mebibytes << 20 } } };
 }
 
-/** A dockerd configuration with CDI, which Engine 26 needs to be told, and a specification with one device. */
-async function cdiFeature(directory: string): Promise<string> {
+/** Writes a CDI specification with one device; returns its directory. */
+async function cdiDevice(directory: string): Promise<string> {
   const edits = { env: ['THING=a'], deviceNodes: [{ path: '/dev/thing', hostPath: '/dev/null' }] };
   const kind = 'dockbridge.test/thing';
   const spec = { cdiVersion: '0.5.0', kind, devices: [{ name: 'a', containerEdits: edits }] };
   await writeFile(join(directory, 'thing.json'), JSON.stringify(spec));
-  const features = { cdi: true, 'containerd-snapshotter': WANTED.endsWith('-containerd') };
-  const path = join(directory, 'daemon.json');
-  await writeFile(path, JSON.stringify({ features }));
-  return path;
+  return directory;
 }

@@ -18,6 +18,9 @@ import {
 
 const HOST_NETWORK = { linux: { security_context: { namespace_options: { network: NamespaceMode.NODE } } } };
 
+/** The first pod of an Engine may wait for a pull that fails, on a machine that is busy with other things. */
+jest.setTimeout(240_000);
+
 let node: CniNode;
 let test: TestDaemon;
 

@@ -4,6 +4,7 @@ import { toEngineCapabilities, type NodeCapabilities } from './capabilities';
 import type { EngineHostConfig } from './engine';
 import { noNewPrivileges } from './engine-defaults';
 import { selinuxOptions } from './selinux';
+import { absolutePath, withoutNul } from './validate';
 
 type Context = Decoded<cri.ILinuxContainerSecurityContext>;
 
@@ -47,8 +48,8 @@ export function toEngineSecurity(
       ...toEngineCapabilities(context.capabilities, `${field}.capabilities`, surroundings.capabilities),
       Privileged: false,
       // Complete lists: empty unmasks everything (procMount: Unmasked).
-      MaskedPaths: [...context.masked_paths],
-      ReadonlyPaths: [...context.readonly_paths],
+      MaskedPaths: absolutePaths(context.masked_paths, `${field}.masked_paths`),
+      ReadonlyPaths: absolutePaths(context.readonly_paths, `${field}.readonly_paths`),
       SecurityOpt: [...options, ...apparmor],
     };
   }
@@ -84,4 +85,10 @@ function privileged({ capabilities, hostDevices }: SecuritySurroundings): Engine
     })),
     DeviceCgroupRules: ['a *:* rwm'],
   };
+}
+
+function absolutePaths(paths: readonly string[], field: string): string[] {
+  return paths.map((path, index) =>
+    absolutePath(withoutNul(path, `${field}[${index}]`), `${field}[${index}]`),
+  );
 }

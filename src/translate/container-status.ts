@@ -122,7 +122,12 @@ function outcome(container: ContainerRecord): Outcome {
       return { ...times, exit_code: exitCode, reason: 'ContainerCannotRun', message: error };
     }
     // As containerd does; the Engine guesses 126 to 128 from the text.
-    return { ...times, exit_code: START_FAILED, reason: 'StartError', message: explainStartError(error) };
+    return {
+      ...times,
+      exit_code: START_FAILED,
+      reason: 'StartError',
+      message: explainStartError(error, container.mounts),
+    };
   }
   if (containerState(container) !== ContainerState.CONTAINER_EXITED) {
     return { started_at: container.startedAt, finished_at: Long.ZERO, exit_code: 0, reason: '', message: '' };

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { invalidArgument, unsupported } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
 import { MountPropagation } from '../proto/enums';
@@ -8,7 +9,18 @@ const { PROPAGATION_PRIVATE, PROPAGATION_HOST_TO_CONTAINER, PROPAGATION_BIDIRECT
 
 /** CRI mounts → records, or an error for what breaks the CRI's rules or no Engine can do. */
 export function toMountRecords(mounts: readonly Decoded<cri.IMount>[], field: string): MountRecord[] {
-  return mounts.map((mount, index) => toMountRecord(mount, `${field}[${index}]`));
+  const records = mounts.map((mount, index) => toMountRecord(mount, `${field}[${index}]`));
+  const firstOf = new Map<string, number>();
+  records.forEach(({ containerPath }, index) => {
+    const at = `${field}[${index}].container_path`;
+    const target = posix.join('/', containerPath, '/');
+    if (target === '/') throw invalidArgument(at, `"${containerPath}" is the root of the container`);
+    const first = firstOf.get(target);
+    if (first !== undefined)
+      throw invalidArgument(at, `"${containerPath}" is the target of ${field}[${first}] already`);
+    firstOf.set(target, index);
+  });
+  return records;
 }
 
 function toMountRecord(mount: Decoded<cri.IMount>, field: string): MountRecord {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { cri, Decoded } from '../proto';
 import { Protocol } from '../proto/enums';
 import { invalidArgument } from '../lib/errors';
@@ -32,6 +33,7 @@ export function toEnginePorts(
   everyAddress: readonly string[],
 ): EnginePorts {
   const ports: EnginePorts = { ExposedPorts: {}, PortBindings: {} };
+  const taken: (PublishedPort & { readonly at: string })[] = [];
   for (const [index, mapping] of mappings.entries()) {
     const at = `${field}[${index}]`;
     oneOf(
@@ -43,6 +45,18 @@ export function toEnginePorts(
     checkPort(mapping.host_port, `${at}.host_port`, 0);
     if (mapping.host_port === 0) continue;
     checkPort(mapping.container_port, `${at}.container_port`, 1);
+    if (mapping.host_ip !== '' && isIP(mapping.host_ip) === 0)
+      throw invalidArgument(`${at}.host_ip`, `${JSON.stringify(mapping.host_ip)} is no IP address`);
+    const published = {
+      protocol: PROTOCOL_NAMES[mapping.protocol] ?? '',
+      containerPort: mapping.container_port,
+      hostPort: mapping.host_port,
+      hostIp: mapping.host_ip,
+    };
+    const rival = taken.find((other) => areRivals(other, published));
+    if (rival !== undefined)
+      throw invalidArgument(`${at}.host_port`, `${mapping.host_port} is published by ${rival.at} already`);
+    taken.push({ ...published, at });
     const key = `${mapping.container_port}/${PROTOCOL_NAMES[mapping.protocol]}`;
     ports.ExposedPorts[key] = {};
     const addresses = mapping.host_ip === '' ? everyAddress : [mapping.host_ip];
@@ -50,6 +64,11 @@ export function toEnginePorts(
     (ports.PortBindings[key] ??= []).push(...bindings);
   }
   return ports;
+}
+
+/** On two addresses of the node a port may lead to two places; where it cannot, only the network knows. */
+function areRivals(one: PublishedPort, other: PublishedPort): boolean {
+  return one.protocol === other.protocol && one.hostPort === other.hostPort && one.hostIp === other.hostIp;
 }
 
 /** The reverse, as far as the Engine keeps it: what was published, in no order that means anything. */

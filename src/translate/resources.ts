@@ -23,15 +23,22 @@ export function toEngineResources(
 ): EngineHostConfig {
   if (resources === null) return {};
   const limits = toLimits(resources, field);
+  const swap = swapLimit(limits.Memory, resources, field) ?? limits.Memory;
+  if (swap > 0 && limits.Memory === 0)
+    throw invalidArgument(`${field}.memory_swap_limit_in_bytes`, 'needs memory_limit_in_bytes');
   return {
     ...limits,
-    MemorySwap: swapLimit(limits.Memory, resources, field) ?? limits.Memory,
+    MemorySwap: swap,
     OomScoreAdj: clampOomScore(
       integer(resources.oom_score_adj, `${field}.oom_score_adj`, OOM_MIN, OOM_MAX),
       oomFloor,
     ),
   };
 }
+
+/** Of the kernel's scheduler, in microseconds. */
+const [MIN_PERIOD, MAX_PERIOD, MIN_QUOTA] = [1_000, 1_000_000, 1_000];
+const [MIN_SHARES, MAX_SHARES] = [2, 262_144];
 
 /** All but swap, which depends on the memory limit that will be. */
 function toLimits(
@@ -41,15 +48,28 @@ function toLimits(
   const positive = (value: Resources['cpu_shares'], name: string): number =>
     integer(value, `${field}.${name}`, 0, Number.MAX_SAFE_INTEGER);
   return {
-    CpuPeriod: positive(resources.cpu_period, 'cpu_period'),
-    // -1 is "unlimited" to kernel and Engine alike.
-    CpuQuota: integer(resources.cpu_quota, `${field}.cpu_quota`, -1, Number.MAX_SAFE_INTEGER),
-    CpuShares: positive(resources.cpu_shares, 'cpu_shares'),
+    CpuPeriod: isSet(resources.cpu_period)
+      ? integer(resources.cpu_period, `${field}.cpu_period`, MIN_PERIOD, MAX_PERIOD)
+      : 0,
+    CpuQuota: cpuQuota(resources.cpu_quota, `${field}.cpu_quota`),
+    CpuShares: isSet(resources.cpu_shares)
+      ? integer(resources.cpu_shares, `${field}.cpu_shares`, MIN_SHARES, MAX_SHARES)
+      : 0,
     CpusetCpus: cpuset(resources.cpuset_cpus, `${field}.cpuset_cpus`),
     CpusetMems: cpuset(resources.cpuset_mems, `${field}.cpuset_mems`),
     Memory: positive(resources.memory_limit_in_bytes, 'memory_limit_in_bytes'),
     ...pidsLimit(resources.unified[PIDS_KEY], `${field}.unified["${PIDS_KEY}"]`),
   };
+}
+
+function isSet(value: Resources['cpu_shares']): boolean {
+  return value.toNumber() !== 0;
+}
+
+/** 0 is "not set"; -1 is "unlimited" to kernel and Engine alike. */
+function cpuQuota(value: Resources['cpu_quota'], field: string): number {
+  const quota = integer(value, field, -1, Number.MAX_SAFE_INTEGER);
+  return quota <= 0 ? quota : integer(value, field, MIN_QUOTA, Number.MAX_SAFE_INTEGER);
 }
 
 /** The CRI has no field for it but cgroup v2's raw value; the Engine has, and on cgroup v1 too. */
@@ -97,6 +117,12 @@ function swapLimit(memory: number, resources: Resources, field: string): number 
     Number.MAX_SAFE_INTEGER,
   );
   const only = resources.unified[SWAP_KEY];
+  if (swap > 0 && swap < memory) {
+    throw invalidArgument(
+      `${field}.memory_swap_limit_in_bytes`,
+      `${swap} is memory and swap together, and less than the memory alone (${memory})`,
+    );
+  }
   if (only === undefined || swap !== 0) return swap === 0 ? undefined : swap;
   if (only === 'max') return -1;
   if (!/^\d{1,15}$/.test(only))
@@ -107,7 +133,11 @@ function swapLimit(memory: number, resources: Resources, field: string): number 
 
 /** The Engine's own refusal would not name the field. */
 function cpuset(text: string, field: string): string {
-  if (/^[0-9,-]*$/.test(text)) return text;
+  const isRange = (part: string): boolean => {
+    const [, low, high] = /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(part) ?? [];
+    return low !== undefined && Number(low) <= Number(high ?? low);
+  };
+  if (text === '' || text.split(',').every(isRange)) return text;
   throw invalidArgument(field, `${JSON.stringify(text.slice(0, 100))} is not a list of numbers like 0-3,6`);
 }
 

@@ -6,6 +6,7 @@ import { toEngineCgroupParent } from './cgroup-parent';
 import { contentsOfSandbox, type Contents } from './contents';
 import type { EngineContainerCreate } from './engine';
 import { everyAddress, explicitDefaults, noNewPrivileges, SHM_BYTES } from './engine-defaults';
+import { checkDns, hostName } from './host-names';
 import { encodeLabels, EXTRA_LABEL, sandboxOwnLabels, type LabelKeys } from './labels';
 import { POD_NAMESPACES, sandboxNamespaces, toNamespaceModes } from './namespaces';
 import type { PodDns } from './pod-to-attach';
@@ -74,6 +75,8 @@ export function checkSandbox(config: Config | null, runtimeHandler: string): Che
       ? POD_NAMESPACES
       : toNamespaceModes(context.namespace_options, `${field}.namespace_options`, 'sandbox');
   withoutNul(checked.hostname, 'config.hostname');
+  if (namespaces.network !== NamespaceMode.NODE) hostName(checked.hostname, 'config.hostname');
+  if (checked.dns_config !== null) checkDns(checked.dns_config, 'config.dns_config');
   if (checked.log_directory !== '') absolutePath(checked.log_directory, 'config.log_directory');
   boundedMap(checked.labels, 'config.labels');
   boundedMap(checked.annotations, 'config.annotations');

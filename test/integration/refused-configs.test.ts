@@ -12,7 +12,7 @@ afterEach(() => busy.expectUntouched());
 
 interface Case {
   readonly field: RegExp;
-  readonly code?: 'INVALID_ARGUMENT' | 'UNIMPLEMENTED' | 'FAILED_PRECONDITION' | 'NOT_FOUND';
+  readonly code?: 'INVALID_ARGUMENT' | 'UNIMPLEMENTED' | 'FAILED_PRECONDITION' | 'NOT_FOUND' | 'UNKNOWN';
 }
 type Cases<Config> = Record<string, Case & { config: () => Config }>;
 
@@ -46,6 +46,59 @@ const SANDBOXES: Cases<cri.IPodSandboxConfig> = {
   'NUL in the host name': {
     field: /^config\.hostname: /,
     config: () => ({ metadata: METADATA, hostname: 'a\0' }),
+  },
+  'a host name of 65 characters': {
+    field: /^config\.hostname: .* has 65 characters/,
+    config: () => ({ metadata: METADATA, hostname: `${'a'.repeat(32)}.${'b'.repeat(32)}` }),
+  },
+  'a host name with a part of 64 characters': {
+    field: /^config\.hostname: .*63/,
+    config: () => ({ metadata: METADATA, hostname: 'a'.repeat(64) }),
+  },
+  'a host name of two words': {
+    field: /^config\.hostname: "a b" is no host name/,
+    config: () => ({ metadata: METADATA, hostname: 'a b' }),
+  },
+  'a host name of two lines': {
+    field: /^config\.hostname: "a\\nb" is no host name/,
+    config: () => ({ metadata: METADATA, hostname: 'a\nb' }),
+  },
+  'a DNS server that is no address': {
+    field: /^config\.dns_config\.servers\[1\]: "nope" is no IP address/,
+    config: () => ({ metadata: METADATA, dns_config: { servers: ['10.0.0.10', 'nope'] } }),
+  },
+  'an empty DNS server': {
+    field: /^config\.dns_config\.servers\[0\]: ""/,
+    config: () => ({ metadata: METADATA, dns_config: { servers: [''] } }),
+  },
+  'a search domain that adds a line': {
+    field: /^config\.dns_config\.searches\[0\]: /,
+    config: () => ({ metadata: METADATA, dns_config: { searches: ['a\nnameserver 192.0.2.1'] } }),
+  },
+  'a search domain of two words': {
+    field: /^config\.dns_config\.searches\[0\]: "a b"/,
+    config: () => ({ metadata: METADATA, dns_config: { searches: ['a b'] } }),
+  },
+  'an empty DNS option': {
+    field: /^config\.dns_config\.options\[1\]: ""/,
+    config: () => ({ metadata: METADATA, dns_config: { options: ['ndots:5', ''] } }),
+  },
+  'a host address that is none': {
+    field: /^config\.port_mappings\[0\]\.host_ip: "nope" is no IP address/,
+    config: () => ({
+      metadata: METADATA,
+      port_mappings: [{ container_port: 80, host_port: 8099, host_ip: 'nope' }],
+    }),
+  },
+  'one host port twice': {
+    field: /^config\.port_mappings\[1\]\.host_port: 8099 is published by config\.port_mappings\[0\]/,
+    config: () => ({
+      metadata: METADATA,
+      port_mappings: [
+        { container_port: 80, host_port: 8099 },
+        { container_port: 81, host_port: 8099 },
+      ],
+    }),
   },
   'NUL in the log directory': {
     field: /^config\.log_directory: /,
@@ -312,6 +365,83 @@ const CONTAINERS: Cases<cri.IContainerConfig | undefined> = {
   'NUL in a mount': {
     field: /^config\.mounts\[0\]\.container_path: .*NUL/,
     config: () => withMount({ container_path: '/a\0' }),
+  },
+  'a mount on the root': {
+    field: /^config\.mounts\[0\]\.container_path: "\/a\/\.\." is the root/,
+    config: () => withMount({ container_path: '/a/..' }),
+  },
+  'two mounts on one path': {
+    field: /^config\.mounts\[1\]\.container_path: "\/data\/" is the target of config\.mounts\[0\]/,
+    config: () =>
+      containerConfig('c', FOREVER, {
+        mounts: ['/data', '/data/'].map((container_path) => ({ container_path, host_path: '/tmp' })),
+      }),
+  },
+  'a mount whose source is below a file': {
+    field: /^config\.mounts\[0\]\.host_path: "\/etc\/passwd\/x" .*\/etc\/passwd is no directory/,
+    code: 'FAILED_PRECONDITION',
+    config: () => withMount({ host_path: '/etc/passwd/x' }),
+  },
+  'a masked path that is relative': {
+    field: /^config\.linux\.security_context\.masked_paths\[0\]: /,
+    config: () => withContext({ masked_paths: ['a'] }),
+  },
+  'a read-only path that is relative': {
+    field: /^config\.linux\.security_context\.readonly_paths\[0\]: /,
+    config: () => withContext({ readonly_paths: ['a'] }),
+  },
+  'a working directory that is a file': {
+    field: /^config\.working_dir: /,
+    code: 'UNKNOWN',
+    config: () => containerConfig('c', FOREVER, { working_dir: '/etc/passwd' }),
+  },
+  'CPUs that no machine has': {
+    field: /^config\.linux\.resources\.cpuset_cpus: /,
+    config: () => withResources({ cpuset_cpus: '9999' }),
+  },
+  'CPUs that this machine has not': {
+    field: /^config\.linux\.resources\.cpuset_cpus: /,
+    config: () => withResources({ cpuset_cpus: '0,4095' }),
+  },
+  'CPUs in the wrong order': {
+    field: /^config\.linux\.resources\.cpuset_cpus: "1-0" is not a list/,
+    config: () => withResources({ cpuset_cpus: '1-0' }),
+  },
+  'CPUs with a gap in the list': {
+    field: /^config\.linux\.resources\.cpuset_cpus: "0,,1" is not a list/,
+    config: () => withResources({ cpuset_cpus: '0,,1' }),
+  },
+  'memory nodes that this machine has not': {
+    field: /^config\.linux\.resources\.cpuset_mems: /,
+    config: () => withResources({ cpuset_mems: '99' }),
+  },
+  'a quota below a millisecond': {
+    field: /^config\.linux\.resources\.cpu_quota: 500 is not between 1000/,
+    config: () => withResources({ cpu_quota: 500, cpu_period: 100_000 }),
+  },
+  'a period below a millisecond': {
+    field: /^config\.linux\.resources\.cpu_period: 500 is not between 1000 and 1000000/,
+    config: () => withResources({ cpu_period: 500 }),
+  },
+  'a period above a second': {
+    field: /^config\.linux\.resources\.cpu_period: /,
+    config: () => withResources({ cpu_period: 2_000_000 }),
+  },
+  'shares below the least': {
+    field: /^config\.linux\.resources\.cpu_shares: 1 is not between 2 and 262144/,
+    config: () => withResources({ cpu_shares: 1 }),
+  },
+  'swap below memory': {
+    field: /^config\.linux\.resources\.memory_swap_limit_in_bytes: .*less than the memory/,
+    config: () => withResources({ memory_limit_in_bytes: 64 << 20, memory_swap_limit_in_bytes: 32 << 20 }),
+  },
+  'swap without memory': {
+    field: /^config\.linux\.resources\.memory_swap_limit_in_bytes: needs memory_limit_in_bytes/,
+    config: () => withResources({ memory_swap_limit_in_bytes: 64 << 20 }),
+  },
+  'too little memory': {
+    field: /^config\.linux\.resources\.memory_limit_in_bytes: /,
+    config: () => withResources({ memory_limit_in_bytes: 1 << 20 }),
   },
   'an unknown propagation': {
     field: /^config\.mounts\[0\]\.propagation: /,

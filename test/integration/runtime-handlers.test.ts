@@ -68,7 +68,7 @@ describe('runtime handlers', () => {
 
   it('run a pod and its containers with crun', async () => {
     if (!IS_OLD) {
-      await noPodStays(runWith('crun'), /^unknown version specified/);
+      await noPodStays(runWith('crun'), /^OCI runtime create failed: unknown version specified/);
       return;
     }
     const pod = await runWith('crun');

@@ -1,10 +1,21 @@
+import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { cri } from '../../src/proto';
-import { ContainerState } from '../../src/proto/enums';
+import { ContainerState, NamespaceMode } from '../../src/proto/enums';
 import { TestDaemon } from './support/daemon';
 import { expectFailure } from './support/grpc';
-import { containerConfig, containerStatus, createContainer, FOREVER, runPod } from './support/pods';
+import {
+  containerConfig,
+  containerStatus,
+  createContainer,
+  FOREVER,
+  podConfig,
+  runPod,
+} from './support/pods';
+
+const run = promisify(execFile);
 
 describe('a container that cannot start', () => {
   let test: TestDaemon;
@@ -14,8 +25,14 @@ describe('a container that cannot start', () => {
     pod = await runPod(test);
     await mkdir(join(test.directory, 'directory'));
     await writeFile(join(test.directory, 'file'), '');
+    await mkdir(join(test.directory, 'private'));
+    await run('mount', ['-t', 'tmpfs', 'dockbridge-test', join(test.directory, 'private')]);
+    await run('mount', ['--make-private', join(test.directory, 'private')]);
   });
-  afterAll(() => test.stop());
+  afterAll(async () => {
+    await run('umount', [join(test.directory, 'private')]);
+    await test.stop();
+  });
 
   const mount = (name: string, container_path: string): cri.IContainerConfig => ({
     mounts: [{ host_path: join(test.directory, name), container_path }],
@@ -38,7 +55,24 @@ describe('a container that cannot start', () => {
       more: () => ({
         devices: [{ host_path: '/dev/absent', container_path: '/dev/x', permissions: 'r' }],
       }),
-      why: /^device missing: "\/dev\/absent"/,
+      why: /^device missing: "\/dev\/absent".*, see config\.devices \(/,
+    },
+    {
+      name: 'kernel-target',
+      more: () => mount('directory', '/proc'),
+      why: /^cannot mount "\/.*\/directory" on "\/proc": .* kernel, see config\.mounts\[0\]\.container_path/,
+    },
+    {
+      name: 'target-below-file',
+      more: () => mount('directory', '/etc/passwd/x'),
+      why: /^cannot mount "\/.*\/directory" on "\/etc\/passwd\/x": a part of that path is a file.*, see config\.mounts\[0\]\.container_path/,
+    },
+    {
+      name: 'propagation',
+      more: () => ({
+        mounts: [{ host_path: join(test.directory, 'private'), container_path: '/m', propagation: 2 }],
+      }),
+      why: /^mount propagation: "\/.*\/private" is on no shared mount.*, see config\.mounts\[0\]\.propagation/,
     },
     {
       name: 'directory-on-file',
@@ -54,7 +88,7 @@ describe('a container that cannot start', () => {
       name: 'source-gone',
       more: () => mount('directory', '/m'),
       meanwhile: () => rm(join(test.directory, 'directory'), { recursive: true }),
-      why: /^mount source missing: "\/.*\/directory" does not exist on the node/,
+      why: /^mount source missing: "\/.*\/directory" does not exist on the node, see config\.mounts\[0\]\.host_path/,
     },
   ])(
     'says what is wrong, has exited, and leaves nothing behind: $name',
@@ -92,6 +126,50 @@ describe('a container that cannot start', () => {
     const second = await createContainer(test, pod, { ...containerConfig('again', FOREVER), metadata });
     await test.client.call('StartContainer', { container_id: second });
     expect((await containerStatus(test, second)).state).toBe(ContainerState.CONTAINER_RUNNING);
+  });
+});
+
+describe('a pod that cannot start', () => {
+  let test: TestDaemon;
+  beforeAll(async () => {
+    test = await TestDaemon.start();
+  });
+  afterAll(() => test.stop());
+
+  const host = { namespace_options: { network: NamespaceMode.NODE } };
+  it.each<{ what: string; sysctls: Record<string, string>; more?: object; why: RegExp }>([
+    { what: 'of the node', sysctls: { 'vm.swappiness': '1' }, why: /^sysctl refused: vm\.swappiness/ },
+    { what: 'that nobody knows', sysctls: { 'net.ipv4.nope': '1' }, why: /^sysctl unknown: net\.ipv4\.nope/ },
+    {
+      what: 'with a value that is none',
+      sysctls: { 'net.ipv4.ip_forward': 'abc' },
+      why: /^sysctl refused: the kernel does not take that value for net\.ipv4\.ip_forward/,
+    },
+    {
+      what: 'of the network, which is the node’s',
+      sysctls: { 'net.ipv4.ip_forward': '1' },
+      more: { security_context: host },
+      why: /^sysctl refused: net\.ipv4\.ip_forward/,
+    },
+  ])('names the field of a sysctl $what, and leaves nothing', async ({ sysctls, more, why }) => {
+    const config = podConfig(test, { linux: { sysctls, ...more } });
+    const failure = test.client.call('RunPodSandbox', { config });
+    await expectFailure(
+      failure,
+      'FAILED_PRECONDITION',
+      new RegExp(`${why.source}.*, see config.linux.sysctls`),
+    );
+    expect((await test.client.call('ListPodSandbox', {})).items).toEqual([]);
+  });
+
+  it('names the field of a host port that another pod has', async () => {
+    const port_mappings = [{ container_port: 80, host_port: 18_099 }];
+    await runPod(test, podConfig(test, { port_mappings }));
+    await expectFailure(
+      runPod(test, podConfig(test, { port_mappings })),
+      'FAILED_PRECONDITION',
+      /^host port taken: .*18099.*, see config\.port_mappings/,
+    );
   });
 });
 

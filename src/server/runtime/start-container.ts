@@ -29,7 +29,7 @@ export async function startContainer(
         throw failedPrecondition(`pod sandbox ${container.sandboxId} of container ${id} is not ready`);
       }
       try {
-        await startInEngine(docker, id, signal);
+        await startInEngine(docker, id, signal, container.mounts);
       } catch (error) {
         // The Engine has noted most failures, and a cancel may have come too late: so without the call's signal.
         await containerSync.refreshStarted(id);

@@ -8,6 +8,7 @@ import {
   vitalValues,
 } from '../../translate/kernel-values';
 import { toEngineUpdate } from '../../translate/resources';
+import { withField } from '../container/create-failure';
 import { requireKernelValues } from '../container/kernel-values';
 import { getContainer } from '../lookup';
 import type { CallContext, Services } from '../services';
@@ -38,7 +39,7 @@ export async function updateContainerResources(
         throw failedPrecondition(`linux.unified, linux.hugepage_limits: container ${id} does not run`);
       if (update === undefined && !hasKernelValues(kernel)) return;
       try {
-        if (update !== undefined) await docker.updateContainer(id, update, { signal });
+        if (update !== undefined) await docker.updateContainer(id, update, { signal }).catch(refused);
         await writeKernelValues(container, kernel, logger);
         const resources = { ...container.resources, ...mergedKernelValues(container.resources, kernel) };
         store.containers.put({ ...container, resources });
@@ -52,4 +53,8 @@ export async function updateContainerResources(
     signal,
   );
   return {};
+}
+
+function refused(error: unknown): never {
+  throw withField(error, 'linux', '');
 }

@@ -2,7 +2,10 @@ import type { cri } from '../../proto';
 import type { FieldsOf } from './coverage';
 
 export const MOUNT: FieldsOf<cri.IMount> = {
-  container_path: { becomes: '`Target`', except: 'a relative path' },
+  container_path: {
+    becomes: '`Target`',
+    except: 'a relative path, the root, a path that another mount has (`/data` and `/data/` are one)',
+  },
   host_path: {
     becomes: '`Source` of a bind, which follows symlinks; a missing directory is made (0755)',
     except:

@@ -2,9 +2,9 @@ import type { cri } from '../../proto';
 import type { FieldsOf } from './coverage';
 
 export const LINUX_CONTAINER_RESOURCES: FieldsOf<cri.ILinuxContainerResources> = {
-  cpu_period: { becomes: '`CpuPeriod`', except: 'a negative number' },
-  cpu_quota: { becomes: '`CpuQuota`; -1 is no quota', except: 'less than -1' },
-  cpu_shares: { becomes: '`CpuShares`', except: 'a negative number' },
+  cpu_period: { becomes: '`CpuPeriod`; 0 says nothing', except: 'not 1000 to 1000000' },
+  cpu_quota: { becomes: '`CpuQuota`; -1 is no quota', except: '1 to 999, and less than -1' },
+  cpu_shares: { becomes: '`CpuShares`; 0 says nothing', except: 'not 2 to 262144' },
   memory_limit_in_bytes: {
     becomes: '`Memory`',
     except: 'a negative number; the Engine refuses less than 6 MiB',
@@ -13,8 +13,14 @@ export const LINUX_CONTAINER_RESOURCES: FieldsOf<cri.ILinuxContainerResources> =
     becomes: '`OomScoreAdj`, raised to what dockbridge itself may set',
     except: 'not -1000 to 1000',
   },
-  cpuset_cpus: { becomes: '`CpusetCpus`', except: 'what is no list of numbers' },
-  cpuset_mems: { becomes: '`CpusetMems`', except: 'what is no list of numbers' },
+  cpuset_cpus: {
+    becomes: '`CpusetCpus`',
+    except: 'what is no list of numbers and ranges; the Engine refuses CPUs that it has not',
+  },
+  cpuset_mems: {
+    becomes: '`CpusetMems`',
+    except: 'what is no list of numbers and ranges; the Engine refuses nodes that it has not',
+  },
   hugepage_limits: {
     becomes:
       'the Engine API has no field: written to the container’s `hugetlb` control group once it has started; 0 is left to the pod’s group, which kubelet writes',
@@ -27,7 +33,10 @@ export const LINUX_CONTAINER_RESOURCES: FieldsOf<cri.ILinuxContainerResources> =
     except:
       '`cgroup.*`; a container whose values the kernel refuses is stopped, and its start fails. Only `memory.oom.group`, and `memory.swap.max` of 0 where the kernel has no such file, may stay unset: a log line tells',
   },
-  memory_swap_limit_in_bytes: { becomes: '`MemorySwap`; 0 with a memory limit allows no swap' },
+  memory_swap_limit_in_bytes: {
+    becomes: '`MemorySwap`; 0 with a memory limit allows no swap',
+    except: 'less than the memory limit, or without one',
+  },
 };
 
 export const HUGEPAGE_LIMIT: FieldsOf<cri.IHugepageLimit> = {

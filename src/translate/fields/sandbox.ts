@@ -19,7 +19,10 @@ export const POD_SANDBOX_CONFIG: FieldsOf<cri.IPodSandboxConfig> = {
   metadata: {
     becomes: 'the Engine name `k8s_POD_<pod>_<namespace>_<uid>_<attempt>`; label `io.dockbridge.cri`',
   },
-  hostname: { becomes: '`Hostname`; with the node’s network the node’s name stays' },
+  hostname: {
+    becomes: '`Hostname`; with the node’s network the node’s name stays',
+    except: 'what is no host name, more than 64 characters, a part of more than 63',
+  },
   log_directory: {
     becomes: 'label `io.dockbridge.cri`; directory of the CRI logs of the pod’s containers',
     except: 'a relative path',
@@ -43,16 +46,19 @@ export const POD_SANDBOX_METADATA: FieldsOf<cri.IPodSandboxMetadata> = {
 };
 
 export const DNS_CONFIG: FieldsOf<cri.IDNSConfig> = {
-  servers: { becomes: '`HostConfig.Dns`' },
-  searches: { becomes: '`HostConfig.DnsSearch`' },
-  options: { becomes: '`HostConfig.DnsOptions`' },
+  servers: { becomes: '`HostConfig.Dns`', except: 'what is no IP address' },
+  searches: { becomes: '`HostConfig.DnsSearch`', except: 'empty, or with a blank' },
+  options: { becomes: '`HostConfig.DnsOptions`', except: 'empty, or with a blank' },
 };
 
 export const PORT_MAPPING: FieldsOf<cri.IPortMapping> = {
   protocol: { becomes: 'the protocol of a key of `HostConfig.PortBindings`', except: 'an unknown number' },
   container_port: { becomes: 'the port of a key of `HostConfig.PortBindings`', except: 'not 1 to 65535' },
-  host_port: { becomes: '`HostPort`; 0 publishes nothing', except: 'not 0 to 65535' },
-  host_ip: { becomes: '`HostIp`' },
+  host_port: {
+    becomes: '`HostPort`; 0 publishes nothing',
+    except: 'not 0 to 65535; a port that another mapping has on the same address',
+  },
+  host_ip: { becomes: '`HostIp`', except: 'what is no IP address' },
 };
 
 export const LINUX_POD_SANDBOX_CONFIG: FieldsOf<cri.ILinuxPodSandboxConfig> = {

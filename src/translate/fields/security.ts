@@ -49,9 +49,13 @@ export const LINUX_CONTAINER_SECURITY_CONTEXT: FieldsOf<cri.ILinuxContainerSecur
     except: 'an unknown number',
   },
   no_new_privs: { becomes: '`SecurityOpt` `no-new-privileges`, also when it is false' },
-  masked_paths: { becomes: '`MaskedPaths`; an empty list masks nothing, nor does a privileged container' },
+  masked_paths: {
+    becomes: '`MaskedPaths`; an empty list masks nothing, nor does a privileged container',
+    except: 'a relative path',
+  },
   readonly_paths: {
     becomes: '`ReadonlyPaths`; an empty list protects nothing, nor does a privileged container',
+    except: 'a relative path',
   },
   seccomp: { becomes: '`SecurityOpt` `seccomp=…`: see SecurityProfile; nil is unconfined' },
   apparmor: {

@@ -268,6 +268,8 @@ describe('createdContainer', () => {
   const path = () => `/${random.text('abc/', 10, 1)}`;
   const maybe = <T>(make: () => T): T | undefined => (random.chance(0.5) ? make() : undefined);
 
+  let targets = 0;
+
   /** Any request that the translation takes. */
   function randomConfig(): cri.IContainerConfig {
     const given: Record<string, unknown> = {
@@ -285,7 +287,8 @@ describe('createdContainer', () => {
       tty: random.chance(0.5),
       stop_signal: random.below(66),
       mounts: random.list(3, () => ({
-        container_path: path(),
+        // One target a container, and never the root.
+        container_path: `${path()}/${++targets}`,
         host_path: path(),
         readonly: random.chance(0.5),
         selinux_relabel: random.chance(0.5),
@@ -293,10 +296,10 @@ describe('createdContainer', () => {
       })),
       linux: maybe(() => ({
         resources: maybe(() => ({
-          cpu_shares: random.below(2000),
-          cpu_quota: random.below(2000) - 1,
+          cpu_shares: random.pick([0, 2 + random.below(2000)]),
+          cpu_quota: random.pick([-1, 0, 1000 + random.below(2000)]),
           memory_limit_in_bytes: Long.fromNumber(random.below(2 ** 40)),
-          memory_swap_limit_in_bytes: random.below(5) - 1,
+          memory_swap_limit_in_bytes: random.pick([-1, 0, 2 ** 41]),
           oom_score_adj: random.below(2001) - 1000,
           cpuset_cpus: random.pick(['', '0-1']),
         })),

@@ -1,9 +1,11 @@
 import { explainStartError } from '../../../src/translate/start-error';
 
-/** What Engines 20.10 to 28.5 and the runtimes runc 1.1 and crun 1.8 said. */
+/** What Engines 20.10 to 28.5 and the runtimes runc 1.0 to 1.3 and crun 1.8 say. */
 const SHIM = 'failed to create shim task: OCI runtime create failed: ';
 const NEWER = `failed to create task for container: ${SHIM}`;
 const RUNC = 'runc create failed: unable to start container process: ';
+const OLD_RUNC = 'container_linux.go:380: starting container process caused: ';
+const NO_LOG = 'unable to retrieve OCI runtime error (open /run/x/log.json: no such file or directory): ';
 
 describe('a failed start, in words', () => {
   it.each([
@@ -64,17 +66,73 @@ describe('a failed start, in words', () => {
       'failed to start shim: failed to resolve runtime path: runtime "io.containerd.runsc.v1" binary not installed "containerd-shim-runsc-v1": file does not exist',
       'runtime "io.containerd.runsc.v1" is not installed: dockerd finds no containerd-shim-runsc-v1',
     ],
+    [
+      `OCI runtime create failed: ${OLD_RUNC}exec: "nosuch": executable file not found in $PATH: unknown`,
+      'command not found: "nosuch" is not in the image',
+    ],
+    [
+      `${NEWER}${RUNC}error during container init: exec: "nosuch": executable file not found in $PATH`,
+      'command not found: "nosuch" is not in the image',
+    ],
+    [
+      `OCI runtime create failed: ${OLD_RUNC}process_linux.go:545: container init caused: rootfs_linux.go:76: mounting "/a" to rootfs at "/b" caused: mount through procfd: not a directory: unknown`,
+      'cannot mount "/a" on "/b": one is a directory',
+    ],
+    [
+      `${SHIM}${RUNC}error during container init: error mounting "/a" to rootfs at "/etc/passwd/x": create mountpoint for /etc/passwd/x mount: cannot create subdirectories in "/merged/etc/passwd": not a directory: unknown`,
+      'cannot mount "/a" on "/etc/passwd/x": a part of that path is a file',
+    ],
+    [
+      `OCI runtime create failed: ${RUNC}error during container init: error mounting "/a" to rootfs at "/etc/passwd/x": open o_path procfd: open /merged/etc/passwd/x: not a directory: Are you trying to mount a directory onto a file`,
+      'cannot mount "/a" on "/etc/passwd/x": a part of that path is a file',
+    ],
+    [`${SHIM}open \`/proc/sys/net/nope\`: No such file or directory: unknown`, 'sysctl unknown: net.nope'],
+    [
+      `${SHIM}${NO_LOG}exec: "crun": executable file not found in $PATH: unknown`,
+      'the OCI runtime is not installed: the node has no "crun"',
+    ],
+    [
+      `${SHIM}${NO_LOG}fork/exec /opt/crun: no such file or directory: unknown`,
+      'the OCI runtime is not installed: the node has no "/opt/crun"',
+    ],
+    [
+      'AppArmor enabled on system but the docker-default profile could not be loaded: running `apparmor_parser apparmor_parser --version` failed with output: \nerror: exec: "apparmor_parser": executable file not found in $PATH',
+      'the node lacks apparmor_parser: install its AppArmor tools',
+    ],
+    [
+      'driver failed programming external connectivity on endpoint k8s_POD (1a): exec: "docker-proxy": executable file not found in $PATH',
+      'the node lacks "docker-proxy", which the Engine',
+    ],
+    ['exec: "docker-init": executable file not found in $PATH', 'the node lacks "docker-init"'],
+    [
+      `${SHIM}${RUNC}error during container init: error running hook #0: error running prestart hook #0: fork/exec /usr/bin/nvidia-container-runtime-hook: no such file or directory: unknown`,
+      'the node lacks "/usr/bin/nvidia-container-runtime-hook"',
+    ],
+    [
+      'failed to start shim: start failed: exec: "containerd-shim-runc-v2": executable file not found in $PATH: unknown',
+      'the node lacks "containerd-shim-runc-v2"',
+    ],
   ])('%s', (text, meaning) => {
     const told = explainStartError(text);
     expect(told.startsWith(meaning)).toBe(true);
     // The Engine's own words stay, for whoever searches for them.
-    expect(told).toMatch(/ \(.+\)$/);
+    expect(told).toMatch(/ \([^]+\)$/);
+    expect(told).toContain(text.replace(/^.*shim task: /, '').replace(/: unknown$/, ''));
     expect(told).not.toContain('shim task');
   });
 
   it('leaves alone what it does not know, but for the words that every failure has', () => {
     expect(explainStartError('a new trouble')).toBe('a new trouble');
-    expect(explainStartError(`${NEWER}unknown version specified: unknown`)).toBe('unknown version specified');
+    expect(explainStartError(`${NEWER}unknown version specified: unknown`)).toBe(
+      'OCI runtime create failed: unknown version specified',
+    );
+    // Nothing of the image's, of the node's programs or of the pod's sysctls.
+    for (const other of [
+      'failed to set up network: open /proc/sys/net/ipv6/conf/eth0/disable_ipv6: no such file or directory',
+      `OCI runtime create failed: ${RUNC}error during container init: error mounting "proc" to rootfs at "/proc": no such file or directory`,
+      `OCI runtime create failed: ${RUNC}error during container init: error mounting "/a" to rootfs at "/b": create mountpoint for /b mount: openat /b: no such file or directory`,
+    ])
+      expect(explainStartError(other)).toBe(other);
     expect(explainStartError('')).toBe('');
   });
 });

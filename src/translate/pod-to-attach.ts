@@ -3,7 +3,7 @@ import type { StringMap } from '../store/records';
 import type { EngineContainerInspect } from './engine';
 import { parseEngineName, withoutSlash } from './names';
 import { fromEnginePorts } from './ports';
-import type { CheckedSandbox } from './sandbox-create';
+import { podDns, type CheckedSandbox } from './sandbox-create';
 
 /** A published port; `hostPort` is never 0. */
 export interface PodPort {
@@ -47,7 +47,7 @@ export function toPodToAttach({ config, metadata }: CheckedSandbox): PodToAttach
         protocol: PROTOCOLS[protocol as keyof typeof PROTOCOLS],
         hostIp: host_ip,
       })),
-    dns: config.dns_config ?? undefined,
+    dns: podDns(config),
   };
 }
 

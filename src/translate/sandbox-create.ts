@@ -106,6 +106,25 @@ function toSandboxMetadata(
   };
 }
 
+/** What resolv.conf shall say; undefined, for none and for one with nothing in it: what the node's says (docs/networking.md). */
+export function podDns({ dns_config }: Config): Decoded<cri.IDNSConfig> | undefined {
+  if (dns_config === null) return undefined;
+  const { servers, searches, options } = dns_config;
+  return servers.length + searches.length + options.length === 0 ? undefined : dns_config;
+}
+
+const LOOPBACK_IPV6 = 'net.ipv6.conf.lo.disable_ipv6';
+
+/**
+ * Engine 20.10 switches IPv6 off in networks without it, and `::1` with it, which all other runtimes' pods have.
+ * @param ipv6 whether the node has IPv6 and the pod a network of its own.
+ */
+function sandboxSysctls(asked: Readonly<Record<string, string>>, ipv6: boolean): Record<string, string> {
+  // They are set in no order: one for all interfaces must not meet one for this.
+  const isAsked = LOOPBACK_IPV6 in asked || 'net.ipv6.conf.all.disable_ipv6' in asked;
+  return ipv6 && !isAsked ? { ...asked, [LOOPBACK_IPV6]: '0' } : { ...asked };
+}
+
 /** Checked request → body of the Engine's create call. */
 export function toSandboxCreate(
   checked: CheckedSandbox,
@@ -118,6 +137,7 @@ export function toSandboxCreate(
   const field = 'config.linux.security_context';
   const cgroupParent = config.linux?.cgroup_parent ?? '';
   const encoded = encodeLabels(sandboxOwnLabels(), config.labels, config.annotations);
+  const dns = podDns(config);
   const extra: SandboxExtra = {
     v: 1,
     metadata,
@@ -126,7 +146,7 @@ export function toSandboxCreate(
     logDirectory: config.log_directory,
     cgroupParent,
     privileged: context?.privileged ?? false,
-    ...(config.dns_config === null ? {} : { dns: config.dns_config }),
+    ...(dns === undefined ? {} : { dns }),
     contents: checked.contents,
     ...encoded.keys,
   };
@@ -150,7 +170,7 @@ export function toSandboxCreate(
       ...(ports === undefined ? {} : { PortBindings: ports.PortBindings }),
       ...(handler === undefined ? {} : { Runtime: handler }),
       CgroupParent: toEngineCgroupParent(cgroupParent, surroundings.cgroupDriver),
-      Sysctls: config.linux?.sysctls ?? {},
+      Sysctls: sandboxSysctls(config.linux?.sysctls ?? {}, !hostNetwork && surroundings.ipv6),
       ReadonlyRootfs: context?.readonly_rootfs ?? false,
       GroupAdd: groups,
       SecurityOpt: [
@@ -159,9 +179,9 @@ export function toSandboxCreate(
         ...apparmorOption(context?.apparmor ?? null, '', `${field}.apparmor`, surroundings.apparmor),
         ...selinuxOptions(context?.selinux_options ?? null, `${field}.selinux_options`),
       ],
-      Dns: config.dns_config?.servers ?? [],
-      DnsSearch: config.dns_config?.searches ?? [],
-      DnsOptions: config.dns_config?.options ?? [],
+      Dns: dns?.servers ?? [],
+      DnsSearch: dns?.searches ?? [],
+      DnsOptions: dns?.options ?? [],
       CpuShares: SANDBOX_CPU_SHARES,
       OomScoreAdj: clampOomScore(SANDBOX_OOM_SCORE, surroundings.oomFloor),
       RestartPolicy: { Name: 'no' },

@@ -187,7 +187,6 @@ describe('DNS of a pod', () => {
   const cases: [string, cri.IDNSConfig, string][] = [
     ['all that is given', DNS, TEXT],
     ['only what is given', { searches: ['a.local'] }, 'search a.local'],
-    ['nothing when it is empty', {}, ''],
   ];
 
   async function resolvConf(pod: string): Promise<string> {
@@ -203,6 +202,17 @@ describe('DNS of a pod', () => {
     }
   });
 
+  it("is the node's where nothing is asked, as with containerd and CRI-O, however that is said", async () => {
+    await node.configure(simple());
+    await start();
+    for (const more of [{}, HOST_NETWORK]) {
+      const unsaid = await resolvConf(await runPod(test, podConfig(test, { ...more })));
+      expect(await resolvConf(await runPod(test, podConfig(test, { ...more, dns_config: {} })))).toBe(unsaid);
+      // The Engine has public servers for a node that has none.
+      expect(unsaid).toContain('nameserver');
+    }
+  });
+
   it("is right on the Engine's bridge, and again after the sandbox was restarted by hand", async () => {
     test = await TestDaemon.start();
     const pod = await runPod(test, podConfig(test, { dns_config: { searches: ['a.local'] } }));
@@ -215,6 +225,28 @@ describe('DNS of a pod', () => {
     await engineCall(sharedDockerHost(), 'POST', `/containers/${pod}/restart?t=0`);
     await restarted;
     expect(await resolvConf(pod)).toBe('search a.local');
+  });
+});
+
+describe('The loopback interface of a pod', () => {
+  it('has ::1, on whatever network, also where that has no IPv6', async () => {
+    await node.configure(simple());
+    for (const more of [{}, { 'network-plugin': 'no-op' }]) {
+      await start(more);
+      const pod = await runPod(test);
+      const id = await startedContainer(test, pod, freshConfig(FOREVER));
+      expect(await output(test, id, 'ip -6 -o address show dev lo')).toContain('::1/128');
+      if (Object.keys(more).length === 0) await test.stop();
+    }
+  });
+
+  it('has none where the pod wants none', async () => {
+    await node.configure(simple());
+    await start();
+    const linux = { sysctls: { 'net.ipv6.conf.all.disable_ipv6': '1' } };
+    const pod = await runPod(test, podConfig(test, { linux }));
+    const id = await startedContainer(test, pod, freshConfig(FOREVER));
+    expect(await output(test, id, 'ip -6 -o address show dev lo')).toBe('');
   });
 });
 

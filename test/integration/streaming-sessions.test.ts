@@ -237,9 +237,7 @@ describe('port-forward', () => {
   });
 
   it('reaches listeners on ::1, and hears what they say first', async () => {
-    // The Engine switches IPv6 off in networks that have none.
-    const sysctls = { 'net.ipv6.conf.all.disable_ipv6': '0', 'net.ipv6.conf.lo.disable_ipv6': '0' };
-    const six = await runPod(test, podConfig(test, { linux: { sysctls } }));
+    const six = await runPod(test);
     const script = 'httpd -p [::1]:8091 -h /www; echo greeting | nc -l -p 8092; exec sleep 1000';
     const id = await startedContainer(test, six, containerConfig('six', script));
     await until(

@@ -99,7 +99,7 @@ describe('toSandboxCreate', () => {
           ],
         },
         CgroupParent: 'kubepods-burstable-pod1.slice',
-        Sysctls: { 'net.ipv4.ip_unprivileged_port_start': '0' },
+        Sysctls: { 'net.ipv4.ip_unprivileged_port_start': '0', 'net.ipv6.conf.lo.disable_ipv6': '0' },
         ReadonlyRootfs: true,
         GroupAdd: ['3000'],
         SecurityOpt: ['no-new-privileges', 'label=level:s0:c1'],
@@ -123,6 +123,36 @@ describe('toSandboxCreate', () => {
     expect(JSON.parse(ours!)).toMatchObject({ v: 1, metadata: METADATA });
   });
 
+  it.each([
+    ['on a node without IPv6', {}, { ipv6: false }, {}],
+    [
+      'where the pod says it',
+      { 'net.ipv6.conf.lo.disable_ipv6': '1' },
+      {},
+      { 'net.ipv6.conf.lo.disable_ipv6': '1' },
+    ],
+    [
+      'where the pod wants no IPv6',
+      { 'net.ipv6.conf.all.disable_ipv6': '1' },
+      {},
+      { 'net.ipv6.conf.all.disable_ipv6': '1' },
+    ],
+  ])('::1 is left alone %s', (_, sysctls, facts, expected) => {
+    const { HostConfig } = create({ ...MINIMAL, linux: { sysctls: { ...sysctls } } }, { facts });
+    expect(HostConfig?.Sysctls).toEqual(expected);
+  });
+
+  it('::1 is left alone on the network of the node', () => {
+    const linux = { security_context: { namespace_options: { network: NODE } } };
+    expect(create({ ...MINIMAL, linux }).HostConfig?.Sysctls).toEqual({});
+  });
+
+  it('a dns_config with nothing in it is none', () => {
+    const { HostConfig, Labels } = create({ ...MINIMAL, dns_config: {} });
+    expect(HostConfig).toMatchObject({ Dns: [], DnsSearch: [], DnsOptions: [] });
+    expect(JSON.parse(Labels!['io.dockbridge.cri']!)).not.toHaveProperty('dns');
+  });
+
   it('the minimal request', () => {
     const { Labels: labels, ...body } = create(MINIMAL, { facts: { cgroupDriver: 'cgroupfs' } });
     expect(body).toEqual({
@@ -139,7 +169,7 @@ describe('toSandboxCreate', () => {
         ShmSize: 67_108_864,
         PortBindings: {},
         CgroupParent: '',
-        Sysctls: {},
+        Sysctls: { 'net.ipv6.conf.lo.disable_ipv6': '0' },
         ReadonlyRootfs: false,
         GroupAdd: [],
         SecurityOpt: ['no-new-privileges'],

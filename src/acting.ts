@@ -8,8 +8,10 @@ import { NamespaceHandles } from './network/cni/namespace-handles';
 import { RunningPlugins } from './network/cni/running-plugins';
 import { SandboxCheckpoints } from './network/sandbox-checkpoints';
 import type { NodeParts } from './node-parts';
+import { engineClaims, engineMemory } from './start-logs';
 import { controlPath } from './server/control-socket';
 import { StartedCommands } from './server/exec/started-commands';
+import { OneDaemon } from './sync/engine-claim';
 import { NodeUpkeep } from './sync/upkeep';
 import { isCriDockerdAt } from './system/cri-dockerd-process';
 
@@ -26,6 +28,12 @@ export function actingParts(settings: Settings, logger: Logger): NodeParts {
   if (trouble !== '')
     logger.warn('The run directory cannot be written to', { directory: settings.runDir, error: trouble });
   return {
+    engineClaim: new OneDaemon({
+      claims: engineClaims(settings),
+      endpoint: settings.dockerEndpoint,
+      memory: engineMemory(settings),
+      logger,
+    }),
     door: (client) => client,
     openNetwork: ({ observe, onUnserved }) =>
       choosePodNetwork(settings.networkPlugin, {

@@ -92,7 +92,7 @@ export class Daemon {
   ): Promise<Daemon> {
     const parts = settings.observe ? observingParts(settings, logger) : actingParts(settings, logger);
     if (given !== undefined) return Daemon.construct(settings, parts, logger, hooks, given);
-    const logs = startLogs(settings, logger);
+    const logs = await startLogs(settings, logger);
     try {
       return await Daemon.construct(settings, parts, logger, hooks, logs);
     } catch (error) {
@@ -242,7 +242,7 @@ export class Daemon {
    */
   async stop(): Promise<void> {
     const { server, streaming, dialers, observability } = this.kubeletSide;
-    const { link, stats, network, kernelLog } = this.engineSide;
+    const { link, stats, network, kernelLog, claim } = this.engineSide;
     const stop = new BoundedStop(STOP_MS, this.logger);
     await stop.step('The notice to systemd', 1_000, () => notifySystemd('--stopping', this.logger));
     await Promise.all([
@@ -261,6 +261,8 @@ export class Daemon {
       stop.step('The pod network', 1_000, () => network.close()),
       stop.step("The kernel's log", 1_000, () => kernelLog.close()),
     ]);
+    // What is left behind may still write: then the claim lasts until the process ends.
+    if (!stop.hasLeftSomething) await stop.step('The claim of Docker Engine', 500, () => claim.release());
     this.logger.info('Stopped');
   }
 }

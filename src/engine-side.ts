@@ -25,6 +25,7 @@ import { ContainerEvents } from './sync/container-events';
 import { ContainerResync } from './sync/container-resync';
 import { ContainerSync } from './sync/container-sync';
 import { DiskUsage, type DiskUsageTimes } from './sync/disk-usage';
+import type { EngineClaim } from './sync/engine-claim';
 import { EngineLink, type LinkTimes } from './sync/engine-link';
 import { EngineWatch } from './sync/engine-watch';
 import { ForeignContainers } from './sync/foreign-containers';
@@ -60,6 +61,7 @@ export interface EngineSide {
   readonly containerSync: ContainerSync;
   readonly imageSync: ImageSync;
   readonly link: EngineLink;
+  readonly claim: EngineClaim;
   readonly lanes: CallLanes;
 }
 
@@ -134,11 +136,12 @@ export async function createEngineSide(
     foreignContainers: new ForeignContainers({ docker, store, logger }),
     diskUsage: new DiskUsage({ docker, store, logger, times: hooks.diskUsageTimes ?? {} }),
     watch: new EngineWatch({ docker, lanes, store, logger }),
+    claim: parts.engineClaim,
     times: hooks.linkTimes ?? {},
   });
   return {
     ...{ docker, localEngine, store, reservations, network, checkpoints, stats, kernelLog, probes },
-    ...{ teardowns: new Teardowns(store), containerSync, imageSync, link, lanes },
+    ...{ teardowns: new Teardowns(store), containerSync, imageSync, link, lanes, claim: parts.engineClaim },
   };
 }
 

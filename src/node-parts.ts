@@ -6,6 +6,7 @@ import type { Checkpoints } from './network/sandbox-checkpoints';
 import type { Probes } from './server/container/probes';
 import type { StartedCommands } from './server/exec/started-commands';
 import type { Streaming } from './streaming/no-streaming';
+import type { EngineClaim } from './sync/engine-claim';
 import type { Upkeep } from './sync/upkeep';
 import type { EngineContainerSummary } from './translate/engine';
 
@@ -21,6 +22,8 @@ export interface NetworkObservers {
  * observing.ts; nothing else knows which of them it is (docs/adr/0023-observing-beside-another-runtime.md).
  */
 export interface NodeParts {
+  /** Keeps two that serve from one Engine. */
+  readonly engineClaim: EngineClaim;
   /** Stands between us and the Engine. */
   readonly door: (client: DockerClient) => DockerClient;
   /** @param refresh looks at a sandbox again, after something that no event of the Engine tells of. */

@@ -9,6 +9,7 @@ import { UntouchedCheckpoints } from './network/untouched-checkpoints';
 import type { NodeParts } from './node-parts';
 import { StartedCommands } from './server/exec/started-commands';
 import { NoStreaming } from './streaming/no-streaming';
+import { NoClaim } from './sync/engine-claim';
 import { NoUpkeep } from './sync/upkeep';
 
 const WHY =
@@ -23,6 +24,7 @@ const TAKEN = ['/run/cri-dockerd.sock', '/run/dockershim.sock'];
 export function observingParts(settings: Settings, logger: Logger): NodeParts {
   refuseKubeletsSocket(settings.endpoint);
   return {
+    engineClaim: new NoClaim(),
     door: (client) => readOnly(client, `this dockbridge only observes (--observe)`),
     openNetwork: (_observers, onAttached) =>
       observePodNetwork(settings.networkPlugin, {

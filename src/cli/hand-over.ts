@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { resolveSettings, type Given, type Settings } from '../config/options';
 import { DockerodeClient } from '../docker/dockerode-client';
 import { claimDirectory } from '../lib/claim-directory';
-import { invalidArgument } from '../lib/errors';
+import { failedPrecondition, invalidArgument } from '../lib/errors';
 import { standardError } from '../lib/log-output';
 import { createLineLogger } from '../lib/logger';
 import { createContainerLogs } from '../logs/create-container-logs';
@@ -10,6 +10,8 @@ import { NamespaceHandles } from '../network/cni/namespace-handles';
 import { SandboxCheckpoints } from '../network/sandbox-checkpoints';
 import { askToHandOver } from '../server/client/control-client';
 import { controlPath } from '../server/control-socket';
+import { engineClaims } from '../start-logs';
+import { engineKey, wayKey } from '../sync/engine-claim';
 import { handOverPods, type HandOverStep } from '../sync/hand-over';
 
 const ENGINE_MS = 30_000;
@@ -41,8 +43,10 @@ export async function handOver(given: Given): Promise<void> {
 
 async function* alone(settings: Settings): AsyncGenerator<HandOverStep> {
   const logger = createLineLogger('warn', standardError());
+  const docker = new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs: ENGINE_MS });
   // Keeps a daemon from being started meanwhile, and refuses beside one that has no control socket.
   claimDirectory(settings.runDir, 'run-dir', 0o750);
+  const release = await claimEngine(settings, docker);
   const logs = createContainerLogs({
     mode: settings.containerLogs,
     stateDir: join(settings.stateDir, 'logs'),
@@ -50,7 +54,7 @@ async function* alone(settings: Settings): AsyncGenerator<HandOverStep> {
   });
   try {
     yield* handOverPods({
-      docker: new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs: ENGINE_MS }),
+      docker,
       logs,
       network: NamespaceHandles.of(settings.runDir),
       checkpoints: new SandboxCheckpoints({
@@ -63,5 +67,25 @@ async function* alone(settings: Settings): AsyncGenerator<HandOverStep> {
     });
   } finally {
     await logs.close();
+    await release();
   }
+}
+
+/** One that was started with other directories would not hear of it, and would go on with what it has. */
+async function claimEngine(settings: Settings, docker: DockerodeClient): Promise<() => Promise<void>> {
+  const claims = engineClaims(settings);
+  const { ID: id = '', DockerRootDir: rootDir } = await docker.info();
+  const keys = [await wayKey(settings.dockerEndpoint), engineKey({ id, rootDir })];
+  const release = async (): Promise<void> => {
+    for (const key of keys) await claims.release(key);
+  };
+  for (const key of keys) {
+    const other = await claims.take(key);
+    if (other === undefined) continue;
+    await release();
+    throw failedPrecondition(
+      `a dockbridge with another --run-dir serves this Docker Engine (${other.words}): give hand-over the options that it was started with`,
+    );
+  }
+  return release;
 }

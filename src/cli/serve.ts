@@ -29,7 +29,7 @@ export async function serve(given: Given): Promise<void> {
   outliveOtherSignals(late.logger);
   const claimed = claimedDirectories(settings);
   await Promise.race([untilReleased(claimed, STOP_MS), stopping]);
-  const logs = startLogs(settings, late.logger);
+  const logs = await startLogs(settings, late.logger);
   const { createLineLogger } = await import('../lib/logger.js');
   const output = standardError();
   const logger = createLineLogger(settings.logLevel, output);

@@ -12,6 +12,8 @@ export interface ContainerLogsOptions {
   readonly mode: 'cri' | 'link' | 'untouched';
   /** Directory of the saved positions; must outlive reboots (the spools do). Created (0700) when missing. */
   readonly stateDir: string;
+  /** Whether to go on at once where an earlier process was stopped; default true. */
+  readonly resume?: boolean;
   readonly logger: Logger;
 }
 
@@ -21,7 +23,12 @@ export interface ContainerLogsOptions {
  * instead: same code, same promises.
  * @throws FAILED_PRECONDITION when another process uses the state directory.
  */
-export function createContainerLogs({ mode, stateDir, logger }: ContainerLogsOptions): ContainerLogs {
+export function createContainerLogs({
+  mode,
+  stateDir,
+  resume = true,
+  logger,
+}: ContainerLogsOptions): ContainerLogs {
   if (mode === 'untouched') return new UntouchedLogs();
   if (mode === 'link') return new LinkedLogs(logger);
   // Two would write and cut the same logs.
@@ -30,9 +37,9 @@ export function createContainerLogs({ mode, stateDir, logger }: ContainerLogsOpt
     logger.warn('The state directory cannot be written to', { directory: stateDir, error: trouble });
   const kind = extname(__filename);
   if (kind !== '.ts') {
-    return new WorkerLogs({ stateDir, logger, entry: join(__dirname, `worker-entry${kind}`) });
+    return new WorkerLogs({ stateDir, resume, logger, entry: join(__dirname, `worker-entry${kind}`) });
   }
   const logs = new InProcessLogs({ stateDir, logger });
-  logs.resume();
+  if (resume) logs.resume();
   return logs;
 }

@@ -31,6 +31,8 @@ const NO_ANSWER = "the file system of the container's log does not answer";
 
 export interface WorkerLogsOptions {
   readonly stateDir: string;
+  /** Whether to go on at once where an earlier process was stopped; default true. */
+  readonly resume?: boolean;
   readonly logger: Logger;
   /** The compiled worker-entry.js. */
   readonly entry: string;
@@ -166,9 +168,10 @@ export class WorkerLogs implements ContainerLogs {
   }
 
   private start(): void {
-    const { entry, stateDir, logger } = this.options;
+    const { entry, stateDir, resume = true, logger } = this.options;
     const marker = new WorkMarker();
-    const settings: WorkerSettings = { stateDir, marker: marker.memory, setAside: [...this.hung.values()] };
+    const setAside = [...this.hung.values()];
+    const settings: WorkerSettings = { stateDir, resume, marker: marker.memory, setAside };
     let worker: Worker;
     try {
       worker = new Worker(entry, {

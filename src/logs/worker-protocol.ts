@@ -33,6 +33,8 @@ export type WorkerMessage = WorkerReply | WorkerLogLine;
 
 export interface WorkerSettings {
   readonly stateDir: string;
+  /** Whether to go on at once where an earlier process was stopped. */
+  readonly resume: boolean;
   /** The shared memory of the worker's WorkMarker. */
   readonly marker: SharedArrayBuffer;
   /** Containers at whose logs an earlier worker still hangs. */

@@ -13,7 +13,7 @@ export function serveLogWorker(port: MessagePort, settings: WorkerSettings): voi
   const marker = new WorkMarker(settings.marker);
   const disk = dismissibleDisk(nodeLogDisk, marker);
   const logs = new InProcessLogs({ stateDir: settings.stateDir, logger: loggerTo(send, {}), disk, marker });
-  logs.resume(new Set(settings.setAside));
+  if (settings.resume) logs.resume(new Set(settings.setAside));
   port.on('message', (request: WorkerRequest) => {
     void handle(logs, request).then(
       (answer) => {

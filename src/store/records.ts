@@ -183,6 +183,8 @@ export interface DiskUsageRecord {
 
 /** What we know of the Engine itself, read at each connect. */
 export interface EngineFacts {
+  /** Stays over restarts, with the data; '' when it has none. */
+  readonly id: string;
   readonly engineVersion: string;
   readonly apiVersion: string;
   /** The Engine's own, such as `linux/amd64`. */

@@ -10,6 +10,7 @@ import type { ContainerEvents } from './container-events';
 import type { ContainerResync } from './container-resync';
 import type { DiskUsage } from './disk-usage';
 import type { EngineTrouble, EngineWatch } from './engine-watch';
+import { EngineTaken, type EngineClaim } from './engine-claim';
 import { FactsReader } from './facts-reader';
 import type { ForeignContainers } from './foreign-containers';
 import type { ImageSync } from './image-sync';
@@ -50,6 +51,7 @@ export interface EngineLinkParts {
   readonly imageSync: ImageSync;
   readonly diskUsage: Pick<DiskUsage, 'run'>;
   readonly watch: Pick<EngineWatch, 'trouble' | 'look'>;
+  readonly claim: Pick<EngineClaim, 'hold' | 'holdWay'>;
   readonly logger: Logger;
   /** Whether the Engine's directories are ours to see. */
   readonly localEngine: boolean;
@@ -69,11 +71,11 @@ export type LinkState =
 /**
  * The connection to the Engine:
  *
- *   connect ──▶ subscribe ──▶ facts and full resync ──▶ ready ──┐
- *      ▲                                                        │ stream ends, heartbeat fails
- *      └──────────────── wait 0.3 s ◀── down (reason) ◀─────────┘
+ *   connect ──▶ claim ──▶ subscribe ──▶ facts and full resync ──▶ ready ──┐
+ *      ▲                                                                  │ stream ends, heartbeat fails
+ *      └──────────────── wait 0.3 s ◀── down (reason) ◀───────────────────┘
  *
- * Subscribed before the list, so nothing falls in between. The store keeps its last knowledge while down. Facts of the
+ * Nothing is changed before the Engine is claimed. Subscribed before the list, so nothing falls in between. The store keeps its last knowledge while down. Facts of the
  * same Engine, and images, are read beside: neither keeps the node from being served.
  */
 export class EngineLink {
@@ -212,12 +214,17 @@ export class EngineLink {
         await this.session();
       } catch (error) {
         const reason = messageOf(error);
-        // Once per reason, not once per attempt.
-        if (!isStopping() && (this.current.ready || reason !== reported)) {
-          this.parts.logger.error('Docker Engine is not available', { reason });
-          reported = reason;
+        if (error instanceof EngineTaken) {
+          // Whoever asked for it has told.
+          this.refuse(reason);
+        } else {
+          // Once per reason, not once per attempt.
+          if (!isStopping() && (this.current.ready || reason !== reported)) {
+            this.parts.logger.error('Docker Engine is not available', { reason });
+            reported = reason;
+          }
+          this.current = { ready: false, reason };
         }
-        this.current = { ready: false, reason };
       }
       await pause(this.times.reconnect, signal);
     }
@@ -225,17 +232,19 @@ export class EngineLink {
 
   /** One connection, from connect to loss: always rejects. */
   private async session(): Promise<never> {
-    const { docker, store, containerResync, imageSync, diskUsage, logger } = this.parts;
+    const { docker, store, containerResync, imageSync, diskUsage, claim, logger } = this.parts;
     const controller = sharedAbortController();
     const onStop = (): void => controller.abort(this.stopped.signal.reason);
     this.stopped.signal.addEventListener('abort', onStop, { once: true });
     try {
       const { signal } = controller;
+      const onTaken = (reason: string): void => this.refuse(reason);
+      await claim.holdWay(signal, onTaken);
       const version = await withDeadline('Docker Engine', this.times.probeTimeout, signal, (limit) =>
         docker.version({ signal: limit }),
       );
       const facts = this.facts.read(version, signal, this.stopped.signal);
-      facts.catch(() => undefined);
+      const { displaced } = await claim.hold(facts.learned, signal, onTaken);
       // The limit is for the answer only: the feed itself lives as long as the session.
       const feed = await waitAtMost(
         'Subscribing to Engine events',
@@ -243,7 +252,7 @@ export class EngineLink {
         openEventFeed(docker, signal),
         signal,
       );
-      const lost = this.follow(feed, signal);
+      const lost = firstEnd(this.follow(feed, signal), displaced);
       // An Engine that cannot list its images still runs pods: asked again until it can.
       imageSync.requestResync(signal);
       const resynced = containerResync.run(true, signal).then(() => {
@@ -255,7 +264,7 @@ export class EngineLink {
       images.catch(() => undefined);
       await Promise.race([lost, resynced]);
       this.current = { ready: false, reason: 'Docker Engine has not said yet what it is (/info)' };
-      await Promise.race([lost, facts]);
+      await Promise.race([lost, facts.usable]);
       this.current = { ready: false, reason: 'Docker Engine has not listed its images yet' };
       await Promise.race([lost, images]);
       this.current = { ready: true };
@@ -276,6 +285,10 @@ export class EngineLink {
     }
   }
 
+  private refuse(reason: string): void {
+    this.current = { ready: false, reason, word: 'EngineTaken' };
+  }
+
   private stepped(): void {
     for (const wake of [...this.waiters]) wake();
   }
@@ -289,8 +302,6 @@ export class EngineLink {
       containerEvents.handle(event);
       foreignContainers.handle(event, signal);
     });
-    // Also watched by a race that may have been decided already.
-    lost.catch(() => undefined);
     return lost;
   }
 
@@ -331,4 +342,11 @@ export class EngineLink {
       docker.ping({ signal: limit }),
     );
   }
+}
+
+function firstEnd(...ends: Promise<never>[]): Promise<never> {
+  const end = Promise.race(ends);
+  // Also watched by a race that may have been decided already.
+  end.catch(() => undefined);
+  return end;
 }

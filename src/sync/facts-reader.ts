@@ -16,6 +16,13 @@ export interface FactsReaderParts {
   readonly localEngine: boolean;
 }
 
+export interface FactsReading {
+  /** Resolves once `store.engine` is about an Engine of this version. */
+  readonly usable: Promise<void>;
+  /** What the Engine answers this time. */
+  readonly learned: Promise<EngineFacts>;
+}
+
 /**
  * Reads what the Engine is. `/info` may take long (it counts, and asks all plugins) or hang: there is one question at a
  * time, which outlives the connection that asked it, and facts of the same version serve until its answer is there.
@@ -29,22 +36,24 @@ export class FactsReader {
   constructor(private readonly parts: FactsReaderParts) {}
 
   /**
-   * Resolves once `store.engine` is about an Engine of this version.
    * @param signal ends the wait.
    * @param stopped ends the question.
    */
-  async read(version: EngineVersion, signal: AbortSignal, stopped: AbortSignal): Promise<void> {
+  read(version: EngineVersion, signal: AbortSignal, stopped: AbortSignal): FactsReading {
     const { store, logger } = this.parts;
     store.engineVersion = version.Version;
     this.connection = { version, stopped };
+    const isFirst = !isSame(store.engine, version);
     const learned = this.learn(version, stopped);
-    if (!isSame(store.engine, version)) return abortable(learned, signal);
+    const usable = isFirst ? abortable(learned, signal).then(() => undefined) : Promise.resolve();
+    usable.catch(() => undefined);
     learned.catch((error: unknown) => {
-      if (!stopped.aborted)
+      if (!isFirst && !stopped.aborted)
         logger.warn('Docker Engine does not say what it is; what it said before still counts', {
           error: messageOf(error),
         });
     });
+    return { usable, learned };
   }
 
   /**
@@ -58,15 +67,17 @@ export class FactsReader {
     await abortable(this.learn(version, stopped), signal);
   }
 
-  private async learn(version: EngineVersion, stopped: AbortSignal): Promise<void> {
+  private async learn(version: EngineVersion, stopped: AbortSignal): Promise<EngineFacts> {
     const { store, localEngine } = this.parts;
     this.asking ??= this.ask(stopped);
     const info = await this.asking;
     this.latest = info;
-    const facts = toFacts(version, info);
-    const imageDirectory = localEngine ? await findImageDirectory(facts) : facts.imageDirectory;
+    const told = toFacts(version, info);
+    const imageDirectory = localEngine ? await findImageDirectory(told) : told.imageDirectory;
+    const facts = { ...told, imageDirectory };
     // Looking took time: there may be a newer answer.
-    if (this.latest === info) store.engine = { ...facts, imageDirectory };
+    if (this.latest === info) store.engine = facts;
+    return facts;
   }
 
   private async ask(signal: AbortSignal): Promise<EngineInfo> {

@@ -23,6 +23,7 @@ export interface EngineFeatures {
 export function toFacts(version: EngineVersion, info: EngineInfo): EngineFacts {
   const runtimes = Object.entries(info.Runtimes ?? {});
   return {
+    id: info.ID ?? '',
     engineVersion: version.Version,
     apiVersion: version.ApiVersion,
     platform: `${version.Os}/${version.Arch}`,

@@ -12,6 +12,8 @@ export interface EngineVersion {
 }
 
 export interface EngineInfo {
+  /** None from what only speaks the Engine's API. */
+  ID?: string;
   DockerRootDir: string;
   CgroupDriver: string;
   CgroupVersion?: string;

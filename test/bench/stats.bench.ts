@@ -47,7 +47,7 @@ describe(`stats of ${CONTAINERS} running containers`, () => {
       );
       await daemon.client.call('StartContainer', { container_id }, 60_000);
     });
-    fallback = await ChildDaemon.start(['--stats-source', 'engine']);
+    fallback = await ChildDaemon.start(['--observe', '--stats-source', 'engine']);
   }, PATIENCE_MS);
   afterAll(async () => {
     // Not stop(): the pods are the other daemon's to remove.

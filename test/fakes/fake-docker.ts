@@ -154,6 +154,7 @@ export class FakeEngine {
 const VERSION: EngineVersion = { Version: '20.10.24', ApiVersion: '1.41', Os: 'linux', Arch: 'amd64' };
 
 export const INFO: EngineInfo = {
+  ID: 'ENGINE',
   DockerRootDir: '/var/lib/docker',
   CgroupDriver: 'systemd',
   Driver: 'overlay2',

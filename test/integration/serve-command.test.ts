@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { lstat, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { OPTIONS, type Option } from '../../src/config/options';
 import { CriClient } from '../../src/server/client/cri-client';
 import { DOCKBRIDGE_VERSION } from '../../src/version';
@@ -46,6 +47,11 @@ async function expectServes(endpoint = `unix://${socket()}`): Promise<void> {
   } finally {
     client.close();
   }
+}
+
+async function isReady(client: CriClient): Promise<boolean> {
+  const answer = await client.call('Status', {}).catch(() => undefined);
+  return answer?.status?.conditions.every(({ status }) => status) === true;
 }
 
 describe('words without a daemon', () => {
@@ -233,16 +239,16 @@ describe('options', () => {
   });
 
   it('--log-level error is quiet, debug tells each call', async () => {
-    const quiet = start(['serve', ...basics(), '--log-level', 'error']);
-    const loud = start([
-      ...['serve', ...basics(), '--log-level', 'debug', '--state-dir', join(directory, 'other')],
-      ...['--container-runtime-endpoint', `${socket()}2`, '--run-dir', join(directory, 'other-run')],
-    ]);
-    await loud.says('Connected to Docker Engine');
-    await expectServes(`unix://${socket()}2`);
+    const loud = await serve(['--log-level', 'debug']);
+    await expectServes();
     expect(await loud.says('Call')).toMatchObject({ level: 'debug', method: 'Version' });
     loud.signal('SIGTERM');
     expect(await loud.exit()).toBe(0);
+    const quiet = start(['serve', ...basics(), '--log-level', 'error']);
+    const client = new CriClient(`unix://${socket()}`);
+    // It says nothing when it serves.
+    while (!(await isReady(client))) await delay(100);
+    client.close();
     quiet.signal('SIGTERM');
     await quiet.exit();
     expect(quiet.stderr).toBe('');

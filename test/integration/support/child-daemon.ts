@@ -5,6 +5,8 @@ import { CriClient } from '../../../src/server/client/cri-client';
 import { Command, type Line } from './command';
 import { sharedDockerHost } from './engine';
 
+const CONNECTED = 'Connected to Docker Engine';
+
 /** A daemon as operators run it, `node dist/main.js serve`, to be killed at will. Needs `make build`. */
 export class ChildDaemon {
   client!: CriClient;
@@ -15,8 +17,15 @@ export class ChildDaemon {
     private readonly arguments_: readonly string[],
   ) {}
 
-  /** @param more further command line arguments. */
-  static async start(more: readonly string[] = [], dockerHost = sharedDockerHost()): Promise<ChildDaemon> {
+  /**
+   * @param more further command line arguments.
+   * @param saying what its log says when it is there.
+   */
+  static async start(
+    more: readonly string[] = [],
+    dockerHost = sharedDockerHost(),
+    saying = CONNECTED,
+  ): Promise<ChildDaemon> {
     const directory = await mkdtemp(join(tmpdir(), 'dockbridge-child-'));
     const daemon = new ChildDaemon(directory, [
       ...['serve', '--container-runtime-endpoint', `unix://${join(directory, 'cri.sock')}`],
@@ -27,7 +36,7 @@ export class ChildDaemon {
       ...['--pod-infra-container-image', 'dockbridge.local/pause:1', ...more],
     ]);
     try {
-      await daemon.launch();
+      await daemon.launch(saying);
     } catch (error) {
       await rm(directory, { recursive: true, force: true });
       throw error;
@@ -51,11 +60,16 @@ export class ChildDaemon {
     return this.command.pid;
   }
 
-  /** Starts it, again after a kill; resolves once it has read the Engine. */
-  async launch(): Promise<void> {
+  /** Starts it, again after a kill; resolves once it has read the Engine, or as soon as its log says something else. */
+  async launch(saying = CONNECTED): Promise<void> {
     this.command = new Command(this.arguments_);
-    await this.command.says('Connected to Docker Engine');
+    await this.command.says(saying);
     this.client = new CriClient(this.endpoint);
+  }
+
+  /** The first line of the present process' log that holds `message`, as soon as it is there. */
+  async says(message = CONNECTED): Promise<Line> {
+    return this.command.says(message);
   }
 
   /** SIGKILL; resolves when the process is gone. */

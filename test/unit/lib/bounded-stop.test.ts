@@ -8,6 +8,8 @@ describe('BoundedStop', () => {
     const lines: unknown[] = [];
     const stop = new BoundedStop(60_000, { ...silentLogger, warn: (_, fields) => void lines.push(fields) });
     const done: string[] = [];
+    await stop.step('zero', 1_000, () => Promise.resolve());
+    expect(stop.hasLeftSomething).toBe(false);
     await stop.step('one', 1_000, () => Promise.reject(new Error('failed')));
     await stop.step('two', 1_000, () => {
       throw new Error('thrown');
@@ -15,6 +17,7 @@ describe('BoundedStop', () => {
     await stop.step('three', 5, never);
     await stop.step('four', 1_000, () => Promise.resolve(done.push('four')));
     expect(done).toEqual(['four']);
+    expect(stop.hasLeftSomething).toBe(true);
     expect(lines).toEqual([
       { what: 'one', error: 'failed' },
       { what: 'two', error: 'thrown' },

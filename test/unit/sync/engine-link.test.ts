@@ -111,6 +111,7 @@ describe('connecting', () => {
     expect(order.slice(3).sort()).toEqual(['listContainers', 'listImages']);
     expect(made.store.containers.get(CONTAINER_ID)?.state).toBe('running');
     expect(made.store.engine).toEqual({
+      id: 'ENGINE',
       engineVersion: '20.10.24',
       apiVersion: '1.41',
       platform: 'linux/amd64',

@@ -8,6 +8,7 @@ import { Store } from '../../../../src/store/store';
 import { ContainerEvents } from '../../../../src/sync/container-events';
 import { ContainerResync, type ContainerResyncParts } from '../../../../src/sync/container-resync';
 import { ContainerSync, type ContainerSyncParts } from '../../../../src/sync/container-sync';
+import { NoClaim, type EngineClaim } from '../../../../src/sync/engine-claim';
 import { EngineLink, type LinkTimes } from '../../../../src/sync/engine-link';
 import { ForeignContainers } from '../../../../src/sync/foreign-containers';
 import { ImageSync } from '../../../../src/sync/image-sync';
@@ -110,6 +111,7 @@ export class FakeCheckpoints {
 export function syncRoom(
   times: Partial<LinkTimes> = {},
   parts: Partial<ContainerSyncParts & Pick<ContainerResyncParts, 'listMs'>> = {},
+  claim: EngineClaim = new NoClaim(),
 ) {
   const engine = new FakeEngine();
   const [store, logs, reservations] = [new Store(), new FakeLogs(), new NameReservations()];
@@ -154,6 +156,7 @@ export function syncRoom(
     imageSync,
     diskUsage: { run: () => Promise.resolve() },
     watch: { trouble: undefined, look: () => undefined },
+    claim,
     localEngine: false,
     logger,
     times,

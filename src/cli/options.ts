@@ -1,17 +1,25 @@
 import { Option as CommanderOption, type Command } from 'commander';
 import { environmentName, OPTIONS, type Given, type Option } from '../config/options';
 
-/** Adds the whole option table to a command. Values stay text: config/options.ts parses them, wherever they are from. */
-export function addOptions(command: Command): void {
+/**
+ * Adds the whole option table to a command. Values stay text: config/options.ts parses them, wherever they are from.
+ * @param used the options that the command does something with; the help tells of them alone. The others are taken all the
+ * same, so that a command can be given what `serve` is given.
+ */
+export function addOptions(
+  command: Command,
+  used: readonly Option<unknown>[] = Object.values(OPTIONS),
+): void {
   const all: Option<unknown>[] = Object.values(OPTIONS);
-  for (const { name, value, fallback, help, ignored } of all) {
+  for (const option of all) {
+    const { name, value, fallback, help, ignored } = option;
     const note = ignored === undefined ? '' : ` [no effect: ${ignored}]`;
     const shown = fallback === '' ? '' : ` (default: ${fallback})`;
     // cri-dockerd's switches can be given as --name or --name=false.
     const flags = value === undefined ? `--${name} [true|false]` : `--${name} <${value}>`;
     const added = new CommanderOption(flags, `${help}${shown}${note}; env ${environmentName(name)}`);
     if (value === undefined) added.preset('true');
-    command.addOption(added);
+    command.addOption(added.hideHelp(!used.includes(option)));
   }
 }
 

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { OPTIONS } from '../config/options';
 import { DOCKBRIDGE_VERSION } from '../version';
 import { addOptions, givenOptions } from './options';
 
@@ -35,8 +36,17 @@ export function createProgram(): Command {
     .command('hand-over')
     .description(
       "leave this node's pods as cri-dockerd expects them, whether dockbridge runs or not; give it the options that serve is given",
-    );
-  addOptions(handOver);
+    )
+    .addHelpText('after', '\nThe other options of serve are taken as well and change nothing here.');
+  addOptions(handOver, [
+    OPTIONS.dockerEndpoint,
+    OPTIONS.stateDir,
+    OPTIONS.runDir,
+    OPTIONS.containerLogs,
+    OPTIONS.criDockerdRootDirectory,
+    OPTIONS.dockershimRootDirectory,
+    OPTIONS.sandboxCheckpoints,
+  ]);
   handOver.action(async () => {
     await (await import('./hand-over.js')).handOver(givenOptions(handOver));
   });

@@ -80,6 +80,27 @@ describe('words without a daemon', () => {
     expect(text).toContain('unix:///var/run/docker.sock');
   });
 
+  it('hand-over --help explains the options that it does something with, and no others', async () => {
+    const command = start(['hand-over', '--help']);
+    expect(await command.exit()).toBe(0);
+    const named = [...command.stdout.matchAll(/^ {2}--([a-z-]+)/gm)].map(([, name]) => name);
+    expect(named.sort()).toEqual([
+      'container-logs',
+      'cri-dockerd-root-directory',
+      'docker-endpoint',
+      'dockershim-root-directory',
+      'run-dir',
+      'sandbox-checkpoints',
+      'state-dir',
+    ]);
+  });
+
+  it('hand-over takes what serve is given, but not --observe', async () => {
+    const command = start(['hand-over', ...basics(), '--log-level', 'debug', '--observe']);
+    expect(await command.exit()).toBe(1);
+    expect(command.stderr).toContain('--observe: has nothing to hand over');
+  });
+
   it('--help names the commands', async () => {
     const command = start(['--help']);
     expect(await command.exit()).toBe(0);

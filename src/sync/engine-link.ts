@@ -317,7 +317,7 @@ export class EngineLink {
 
   private async heartbeat(signal: AbortSignal): Promise<never> {
     const { containerResync, imageSync, watch, logger } = this.parts;
-    let resyncAt = Date.now() + this.times.resync;
+    let resyncAt = performance.now() + this.times.resync;
     for (;;) {
       await pause(this.times.heartbeat, signal);
       // The event stream tells of a stopped Engine at once; one late answer on a busy node is no outage yet.
@@ -325,8 +325,8 @@ export class EngineLink {
       watch.look(signal);
       try {
         await containerResync.retryDoubtful(signal);
-        if (Date.now() < resyncAt) continue;
-        resyncAt = Date.now() + this.times.resync;
+        if (performance.now() < resyncAt) continue;
+        resyncAt = performance.now() + this.times.resync;
         await containerResync.run(false, signal);
         imageSync.requestResync(signal);
       } catch (error) {

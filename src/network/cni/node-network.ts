@@ -27,7 +27,7 @@ export class NodeNetwork {
   private problem = 'no CNI configuration has been looked for yet';
   private podCidr = '';
   private installed = false;
-  private statusAt = 0;
+  private statusAt = -Infinity;
   private reloading: Promise<void> | undefined;
   private again = false;
   private readonly stopped = new AbortController();
@@ -123,7 +123,7 @@ export class NodeNetwork {
         logger.warn('A CNI configuration is passed over', { problem, taken: file });
       await chain.validate(config, signal);
       await chain.status(config, signal);
-      this.statusAt = Date.now();
+      this.statusAt = performance.now();
       this.problem = '';
     } catch (error) {
       if (!signal.aborted) this.problem = messageOf(error);
@@ -133,8 +133,8 @@ export class NodeNetwork {
   /** Plugins of CNI 1.1 change their mind without any file changing. The next question gets the answer. */
   private askAgain(): void {
     if (this.config === undefined || !isAtLeast(this.config.cniVersion, '1.1.0')) return;
-    if (Date.now() - this.statusAt < STATUS_AGE_MS) return;
-    this.statusAt = Date.now();
+    if (performance.now() - this.statusAt < STATUS_AGE_MS) return;
+    this.statusAt = performance.now();
     void this.reload();
   }
 

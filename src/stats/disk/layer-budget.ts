@@ -102,7 +102,7 @@ export class LayerBudget {
     const { signal } = this.stopped;
     while (!signal.aborted) {
       const entry = this.nextDue();
-      const waitMs = entry === undefined ? this.times.longest : entry.dueAt - Date.now();
+      const waitMs = entry === undefined ? this.times.longest : entry.dueAt - performance.now();
       if (entry === undefined || waitMs > 0) {
         await this.untilWoken(waitMs);
         continue;
@@ -139,7 +139,7 @@ export class LayerBudget {
         });
       }
     }
-    entry.dueAt = Date.now() + entry.periodMs;
+    entry.dueAt = performance.now() + entry.periodMs;
     answer(entry);
   }
 

@@ -3,6 +3,7 @@ import { LayerBudget, type LayerTimes } from '../../../src/stats/disk/layer-budg
 import type { MeasuredLayer } from '../../../src/stats/disk/layer-source';
 import { silentLogger } from '../../../src/lib/logger';
 import { gate, settle, until, type Gate } from '../support/async';
+import { setClockBack } from '../support/clock';
 
 const target = (id: string): { id: string; pid: number } => ({ id, pid: 1 });
 
@@ -46,6 +47,19 @@ describe('LayerBudget', () => {
     expect(asked).toEqual(['a', 'b', 'c']);
     expect(budget.reading('b')?.usedBytes).toBe(2);
     expect(budget.reading('a')).toBeUndefined();
+  });
+
+  it('goes on when the clock is set back by hours', async () => {
+    start({ shortest: 1, longest: 1 }, () => layer(5));
+    budget.add(target('a'));
+    await until(() => asked.length >= 2);
+    const clock = setClockBack();
+    try {
+      const before = asked.length;
+      await until(() => asked.length > before + 2, 'the next measurements');
+    } finally {
+      clock.restore();
+    }
   });
 
   it('does not measure what has ended, but keeps its reading until it is removed', async () => {

@@ -1,5 +1,6 @@
 import type { LinkTimes } from '../../../src/sync/engine-link';
 import { gate, settle, until } from '../support/async';
+import { setClockBack } from '../support/clock';
 import { rejectionOf } from '../support/errors';
 import {
   connected,
@@ -216,6 +217,18 @@ describe('ready', () => {
     await connected(made);
     made.engine.containers.set(CONTAINER_ID, containerInspect({ state: EXITED_STATE }));
     await until(() => made.store.containers.get(CONTAINER_ID)?.state === 'exited');
+  });
+
+  it('goes on to do so when the clock is set back by hours', async () => {
+    const made = room({ heartbeat: 3, resync: 5 });
+    await connected(made);
+    const clock = setClockBack();
+    try {
+      const lists = made.engine.count('listContainers');
+      await until(() => made.engine.count('listContainers') > lists + 2, 'the next comparisons');
+    } finally {
+      clock.restore();
+    }
   });
 });
 

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { deadlineExceeded, internal, messageOf, RuntimeError, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs, LogPlace, LogSource } from './container-logs';
@@ -37,6 +37,8 @@ export interface WorkerLogsOptions {
   /** The compiled worker-entry.js. */
   readonly entry: string;
   readonly hangTimes?: HangTimes;
+  /** Makes the thread; tests have others. Throws when none can be had. */
+  readonly startWorker?: (entry: string, options: WorkerOptions) => Worker;
 }
 
 interface Pending {
@@ -55,6 +57,8 @@ export class WorkerLogs implements ContainerLogs {
   private readonly followed = new Map<string, LogSource>();
   private readonly pending = new Map<number, Pending>();
   private worker: Worker | undefined;
+  /** Why the node has no thread for us (TasksMax, a pids cgroup, memory); '' as long as it has. */
+  private threadless = '';
   private watch: HangWatch | undefined;
   /** Workers that were replaced but whose file call has not ended, and the container at whose log each is. */
   private readonly hung = new Map<Worker, string>();
@@ -115,6 +119,7 @@ export class WorkerLogs implements ContainerLogs {
 
   /** What an operator should know; undefined when all is well. */
   get problem(): string | undefined {
+    if (this.threadless !== '') return this.threadless;
     if (this.hung.size === 0) return undefined;
     const containers = [...new Set(this.hung.values())].map((id) => id.slice(0, 12)).join(', ');
     const rest = this.hung.size < MOST_HUNG ? '' : '; no log is written until one of them answers';
@@ -139,6 +144,7 @@ export class WorkerLogs implements ContainerLogs {
     const { worker } = this;
     this.worker = undefined;
     clearTimeout(this.restartTimer);
+    this.threadless = '';
     for (const id of [...this.pending.keys()]) this.finish(id)?.reject(unavailable('the logs are closed'));
     this.watch?.stop();
     // One that hangs in a file call does not end before that.
@@ -150,6 +156,8 @@ export class WorkerLogs implements ContainerLogs {
     if (this.closing !== undefined && call.method !== 'close')
       return Promise.reject(unavailable('the logs are closed'));
     if (this.isSetAside(call)) return Promise.reject(unavailable(NO_ANSWER));
+    // What is followed is followed again once there is a thread; nobody is kept waiting for that.
+    if (this.threadless !== '') return Promise.reject(unavailable(this.threadless));
     return new Promise((resolve, reject) => {
       const id = this.nextId++;
       const deadline = setTimeout(
@@ -174,17 +182,17 @@ export class WorkerLogs implements ContainerLogs {
     const settings: WorkerSettings = { stateDir, resume, marker: marker.memory, setAside };
     let worker: Worker;
     try {
-      worker = new Worker(entry, {
+      worker = (this.options.startWorker ?? startThread)(entry, {
         name: 'dockbridge-logs',
         workerData: settings,
         resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP_MB },
       });
     } catch (error) {
-      // No thread can be had (TasksMax).
-      logger.error('The log worker cannot be started', { error: messageOf(error) });
-      this.restart();
+      this.goWithout(messageOf(error));
       return;
     }
+    if (this.threadless !== '') logger.info('Container logs have a thread again and catch up');
+    this.threadless = '';
     this.worker = worker;
     this.watch = new HangWatch(marker, this.options.hangTimes ?? HANG_TIMES, (containerId) => {
       marker.dismiss();
@@ -248,9 +256,22 @@ export class WorkerLogs implements ContainerLogs {
     return [...this.hung.values()].includes(containerId);
   }
 
+  /** Says so once, answers whoever waits, and tries again for as long as it takes. */
+  private goWithout(error: string): void {
+    const isFirst = this.threadless === '';
+    this.threadless = `no thread can be had for container logs (${error}): raise TasksMax= of the service or the limit of pids; the logs are caught up then`;
+    if (isFirst) this.options.logger.error('Container logs are not written', { reason: this.threadless });
+    for (const id of [...this.pending.keys()]) this.finish(id)?.reject(unavailable(this.threadless));
+    this.startLater();
+  }
+
   private restart(): void {
-    this.worker = undefined;
     this.options.logger.error('log worker ended; starting another', { inMs: this.restartMs });
+    this.startLater();
+  }
+
+  private startLater(): void {
+    this.worker = undefined;
     this.restartTimer = setTimeout(() => {
       this.restartTimer = undefined;
       this.startAgain();
@@ -287,4 +308,8 @@ export class WorkerLogs implements ContainerLogs {
     const { logger } = this.options;
     if (level === 'error' || level === 'warn' || level === 'info') logger[level](message, fields);
   }
+}
+
+function startThread(entry: string, options: WorkerOptions): Worker {
+  return new Worker(entry, options);
 }

@@ -56,7 +56,13 @@ export class WorkerDiskWork implements DiskWork {
     if (this.closed) return Promise.reject(unavailable('the disk worker is closed'));
     if (this.pending.size >= this.maxPending)
       return Promise.reject(new RuntimeError('RESOURCE_EXHAUSTED', 'the disk worker does not keep up'));
-    const worker = (this.worker ??= this.start());
+    let worker: Worker;
+    try {
+      worker = this.worker ??= this.start();
+    } catch (error) {
+      // The next call tries again.
+      return Promise.reject(unavailable(`no thread can be had to measure disks: ${messageOf(error)}`));
+    }
     const id = this.nextId++;
     return new Promise((resolve, reject) => {
       this.pending.set(id, { resolve, reject });

@@ -1,11 +1,14 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import type { Worker } from 'node:worker_threads';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import { createContainerLogs } from '../../../src/logs/create-container-logs';
 import { InProcessLogs } from '../../../src/logs/in-process-logs';
 import { WorkerLogs } from '../../../src/logs/worker-logs';
 import { compileWorker } from '../support/compile-worker';
 import { LogRoom } from './support/log-room';
+
+const NO_THREAD = { code: 'ERR_WORKER_INIT_FAILED' };
 
 /** Ends the worker as a fault would, without a word to it. */
 async function crash(logs: WorkerLogs): Promise<void> {
@@ -79,6 +82,48 @@ describe('WorkerLogs', () => {
     await logs.close();
     await logs.drain('c1');
     await expect(logs.follow(room.source)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+});
+
+async function comesTrue(condition: () => boolean): Promise<void> {
+  while (!condition()) await delay(5);
+}
+
+describe('A node that has no thread for the logs (TasksMax)', () => {
+  it('is said once, keeps nobody waiting, and is caught up with when there is one', async () => {
+    const room = new LogRoom();
+    const entry = compileWorker('logs', join(room.root, 'dist'));
+    let tries = 0;
+    let isFull = true;
+    const logs = new WorkerLogs({
+      ...{ stateDir: room.stateDir, logger: room.logger(), entry },
+      startWorker: (path, options) => {
+        tries++;
+        if (isFull) throw Object.assign(new Error('Worker initialization failure: EAGAIN'), NO_THREAD);
+        return new Worker(path, options);
+      },
+    });
+    try {
+      const docker = room.docker();
+      docker.write('one');
+      await expect(logs.follow(room.source)).rejects.toMatchObject({
+        code: 'UNAVAILABLE',
+        message: expect.stringMatching(/no thread can be had .*EAGAIN.*TasksMax/) as string,
+      });
+      await logs.drain('c1');
+      expect(logs.problem).toMatch(/^no thread can be had/);
+      await comesTrue(() => tries > 2);
+      const said = (): string[] => room.messages.map(({ message }) => message);
+      expect(said().filter((message) => message === 'Container logs are not written')).toHaveLength(1);
+      isFull = false;
+      await comesTrue(() => logs.problem === undefined);
+      await comesTrue(() => fs.existsSync(room.logPath) && room.texts().length === 1);
+      expect(room.texts()).toEqual(['one']);
+      expect(said()).toContain('Container logs have a thread again and catch up');
+    } finally {
+      await logs.close();
+      await room.dispose();
+    }
   });
 });
 

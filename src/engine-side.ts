@@ -42,6 +42,8 @@ export interface EngineSideHooks {
   /** Stands between us and the Engine: faults that a real one will not produce on demand. */
   readonly wrapDocker?: (client: DockerClient) => DockerClient;
   readonly linkTimes?: Partial<LinkTimes>;
+  /** How long one inspect of a resync may take, ms. */
+  readonly inspectMs?: number;
   readonly layerTimes?: Partial<LayerTimes>;
   readonly diskUsageTimes?: Partial<DiskUsageTimes>;
 }
@@ -121,6 +123,7 @@ export async function createEngineSide(
     });
   const containerResync = new ContainerResync({
     ...{ docker, store, sync: containerSync, logs, network, checkpoints, reservations, logger, localEngine },
+    inspectMs: hooks.inspectMs,
     onFirstList: () =>
       void endLeftCommands({ docker, store, logger, startedCommands, settings: { localEngine } }),
     onList: (all) => void parts.tidyProbes(probes, all),

@@ -4,9 +4,17 @@ export async function forEachLimited<T>(
   limit: number,
   work: (item: T) => Promise<void>,
 ): Promise<void> {
-  const queue = [...items];
+  const all = [...items];
+  await drawLimited(all.values(), Math.min(limit, all.length), work);
+}
+
+/** The same for items that come up one by one: the next is drawn when there is room for it. */
+export async function drawLimited<T>(
+  rest: IterableIterator<T>,
+  limit: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
   const errors: unknown[] = [];
-  const rest = queue.values();
   const worker = async (): Promise<void> => {
     // All workers draw from one iterator.
     for (const item of rest) {
@@ -17,7 +25,7 @@ export async function forEachLimited<T>(
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(limit, queue.length) }, worker));
+  await Promise.all(Array.from({ length: limit }, worker));
   if (errors.length > 0) throw errors[0];
 }
 

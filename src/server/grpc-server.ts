@@ -144,6 +144,11 @@ export class GrpcServer {
       observe,
       before: {
         always: undefined,
+        answer: ({ signal }: CallContext) => link.whenAnswered(signal),
+        pods: ({ signal }: CallContext) => link.whenListed('sandbox', signal),
+        containers: ({ signal }: CallContext) => link.whenListed('container', signal),
+        // Their handlers wait for what is asked for.
+        one: undefined,
         read: ({ signal }: CallContext) => link.whenSyncedOnce(signal),
         images: ({ signal }: CallContext) => link.whenImagesSyncedOnce(signal),
         write: ({ signal }: CallContext) => link.whenConnected(signal),

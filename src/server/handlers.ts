@@ -52,11 +52,13 @@ interface Method {
 
 /**
  * How a method is served. `always`: whatever the Engine does or ever did. `read`: from the store, once that has been
- * filled; an empty list before would tell kubelet that its pods are gone. `images`: the same for images, which are read
- * apart. `write`: needs a live Engine; `make`: one that has also said what it is. All but `always` are UNAVAILABLE otherwise.
+ * filled; an empty list before would tell kubelet that its pods are gone. What needs less waits for less: `answer` for the
+ * Engine's first list, `pods` and `containers` (lists) for what that does not tell, `one` for a single pod or container.
+ * `images`: once the images were listed, which are read apart. `write`: needs a live Engine; `make`: one that has also said
+ * what it is. All but `always` are UNAVAILABLE otherwise.
  */
 export interface Route<Request, Response> {
-  readonly kind: 'always' | 'read' | 'images' | 'write' | 'make';
+  readonly kind: 'always' | 'answer' | 'pods' | 'containers' | 'one' | 'read' | 'images' | 'write' | 'make';
   /** Whether it does more than answer: to the Engine, a log, a pod, or what we know. */
   readonly acts: boolean;
   readonly handler: (services: Services, request: Request, context: CallContext) => Promise<Response>;
@@ -72,7 +74,7 @@ export type Routes<Methods extends Record<keyof Methods, Method>> = {
 
 /** The same for a method that streams; none changes anything. */
 export interface StreamRoute<Request, Response> {
-  readonly kind: 'always' | 'read' | 'images';
+  readonly kind: 'pods' | 'containers' | 'read' | 'images';
   readonly handler: (services: Services, request: Request, context: CallContext) => Messages<Response>;
 }
 
@@ -92,6 +94,10 @@ const route =
     ...{ kind, acts, handler },
   });
 const always = route('always', false);
+const answer = route('answer', false);
+const pods = route('pods', false);
+const containers = route('containers', false);
+const one = route('one', false);
 const read = route('read', false);
 const images = route('images', false);
 const write = route('write', true);
@@ -103,21 +109,21 @@ const unimplemented = (why: string): Route<unknown, never> =>
   always(() => Promise.reject(new RuntimeError('UNIMPLEMENTED', why)));
 
 export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
-  Version: read(version),
+  Version: answer(version),
   Status: always(status),
   RuntimeConfig: read(runtimeConfig),
   UpdateRuntimeConfig: route('always', true)(updateRuntimeConfig),
   RunPodSandbox: make(runPodSandbox),
   StopPodSandbox: write(stopPodSandbox),
   RemovePodSandbox: write(removePodSandbox),
-  PodSandboxStatus: read(podSandboxStatus),
-  ListPodSandbox: read(listPodSandbox),
+  PodSandboxStatus: one(podSandboxStatus),
+  ListPodSandbox: pods(listPodSandbox),
   CreateContainer: make(createContainer),
   StartContainer: write(startContainer),
   StopContainer: write(stopContainer),
   RemoveContainer: write(removeContainer),
-  ListContainers: read(listContainers),
-  ContainerStatus: read(containerStatus),
+  ListContainers: containers(listContainers),
+  ContainerStatus: one(containerStatus),
   ExecSync: write(execSync),
   Exec: write(exec),
   Attach: write(attach),
@@ -138,8 +144,8 @@ export const RUNTIME_ROUTES: Routes<RuntimeMethods> = {
 
 export const RUNTIME_STREAMS: StreamRoutes<RuntimeMethods> = {
   GetContainerEvents: { kind: 'read', handler: getContainerEvents },
-  StreamPodSandboxes: { kind: 'read', handler: streamPodSandboxes },
-  StreamContainers: { kind: 'read', handler: streamContainers },
+  StreamPodSandboxes: { kind: 'pods', handler: streamPodSandboxes },
+  StreamContainers: { kind: 'containers', handler: streamContainers },
   StreamContainerStats: { kind: 'read', handler: streamContainerStats },
   StreamPodSandboxStats: { kind: 'read', handler: streamPodSandboxStats },
   StreamPodSandboxMetrics: { kind: 'read', handler: streamPodSandboxMetrics },

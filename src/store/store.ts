@@ -1,5 +1,6 @@
 import { ContainerTable } from './container-table';
 import { ImageTable } from './image-table';
+import { ListedTable } from './listed-table';
 import { RecordTable } from './record-table';
 import type { DiskUsageRecord, EngineFacts, ForeignRecord, SandboxRecord } from './records';
 
@@ -10,6 +11,8 @@ import type { DiskUsageRecord, EngineFacts, ForeignRecord, SandboxRecord } from 
 export class Store {
   readonly sandboxes = new RecordTable<SandboxRecord>();
   readonly containers = new ContainerTable();
+  /** What the first list told, and no inspect yet. */
+  readonly listed = new ListedTable();
   /** Containers that are no pods', for the images they need. */
   readonly foreign = new RecordTable<ForeignRecord>();
   readonly images = new ImageTable();

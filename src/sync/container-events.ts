@@ -35,8 +35,9 @@ export class ContainerEvents {
   handle(event: EngineEvent): void {
     const { Attributes: attributes } = event.Actor;
     if (![SANDBOX_TYPE, CONTAINER_TYPE].includes(attributes[TYPE_LABEL] ?? '')) return;
-    const { reservations } = this.parts;
+    const { reservations, store } = this.parts;
     const { name = '' } = attributes;
+    store.listed.distrust(event.Actor.ID);
     const isBirth = event.Action === 'create' || event.Action === 'start';
     // The handler that creates it inspects it after the start; its death, though, is news to the handler too. After the
     // handler, for the birth may be that of an earlier call's container, of which this call knows nothing.

@@ -1,6 +1,6 @@
 import type { DockerClient } from '../docker/client';
 import { hasStatus } from '../docker/errors';
-import { forEachLimited } from '../lib/concurrency';
+import { drawLimited, forEachLimited } from '../lib/concurrency';
 import { withDeadline } from '../lib/deadline';
 import { isInContainer } from '../lib/cgroup/members';
 import { hasCode, messageOf, unavailable } from '../lib/errors';
@@ -12,14 +12,14 @@ import type { NameReservations } from '../store/name-reservations';
 import type { Store } from '../store/store';
 import type { EngineContainerSummary } from '../translate/engine';
 import { toEngineState } from '../translate/engine-state';
-import { TYPE_LABEL } from '../translate/labels';
+import { SANDBOX_TYPE, TYPE_LABEL } from '../translate/labels';
 import { withoutSlash } from '../translate/names';
-import { inspectFromSummary } from '../translate/summary';
+import { inspectFromSummary, listedFromSummary } from '../translate/summary';
 import type { ContainerSync } from './container-sync';
 import { keepForeign } from './foreign-containers';
 
-/** Inspects in flight: enough to be quick, few enough to leave the Engine some air. */
-const CONCURRENCY = 16;
+/** Inspects in flight: enough to be quick where each takes seconds, few enough to leave others a place in their lane. */
+const CONCURRENCY = 40;
 /** A healthy Engine inspects in milliseconds; a container that hangs one must not hold up the others. */
 const INSPECT_MS = 5_000;
 /**
@@ -50,6 +50,8 @@ export interface ContainerResyncParts {
   readonly logger: Logger;
   /** Whether pids that the Engine names are of this machine. */
   readonly localEngine?: boolean;
+  /** How long one inspect may take, ms, where it is other than usual: for tests. */
+  readonly inspectMs?: number | undefined;
   /** Told once, before the first resync ends. */
   readonly onFirstList?: (() => void) | undefined;
   /** Told of all of the Engine's containers, before each resync ends. */
@@ -60,22 +62,26 @@ export interface ContainerResyncParts {
 
 /** Makes the store equal to the Engine's list of containers, whatever events were missed. */
 export class ContainerResync {
-  private hasTidied = false;
+  private hasRun = false;
   /** Containers whose last inspect or event failed: asked again until one succeeds, whatever a list says. */
   private readonly doubtful = new Map<string, Doubt>();
   private readonly listMs: typeof LIST_MS;
   private listPatienceMs: number;
 
+  private readonly inspectMs: number;
+
   constructor(private readonly parts: ContainerResyncParts) {
     this.listMs = parts.listMs ?? LIST_MS;
     this.listPatienceMs = this.listMs.first;
+    this.inspectMs = parts.inspectMs ?? INSPECT_MS;
   }
 
   /**
    * What a handler changed after the list was asked for is left alone.
    * @param inspectAll after a reconnect; else only containers whose state differs from the record are inspected.
+   * @param onListed called once `store.listed` tells of all containers that the store does not know yet.
    */
-  async run(inspectAll: boolean, signal: AbortSignal): Promise<void> {
+  async run(inspectAll: boolean, signal: AbortSignal, onListed: () => void = () => undefined): Promise<void> {
     const { store, logs, network, reservations, logger, onFirstList, onList } = this.parts;
     // An Engine that lost sight of containers (its disk was not mounted) may have found them again.
     if (inspectAll)
@@ -83,6 +89,7 @@ export class ContainerResync {
     const [sandboxRevision, containerRevision] = [store.sandboxes.now, store.containers.now];
     const foreignRevision = store.foreign.now;
     const before = this.knownSandboxes();
+    if (!this.hasRun) store.listed.expect();
     const all = await this.list(signal);
     const summaries = all.filter(({ Labels }) => Labels?.[TYPE_LABEL] !== undefined);
     if (summaries.length === 0) await this.refuseEmptyEngine(before);
@@ -91,7 +98,14 @@ export class ContainerResync {
     const due = summaries.filter(
       (summary) => !reservations.isHeld(engineName(summary)) && (inspectAll || this.differs(summary)),
     );
-    await forEachLimited(due, CONCURRENCY, (summary) => this.refreshListed(summary, signal));
+    if (!this.hasRun)
+      store.listed.replace(due.filter((summary) => this.isNew(summary)).map(listedFromSummary));
+    onListed();
+    await drawLimited(this.inTurn(due), Math.min(CONCURRENCY, due.length), (summary) =>
+      this.refreshListed(summary, signal),
+    );
+    // From here on the list is of no use: had one been passed over, it would keep lists waiting.
+    store.listed.close();
     for (const table of [store.sandboxes, store.containers]) {
       const revision = table === store.sandboxes ? sandboxRevision : containerRevision;
       const gone = [...table.values()].filter(
@@ -103,11 +117,11 @@ export class ContainerResync {
       });
     }
     await this.freeVanished(listed, signal);
-    if (!this.hasTidied) {
+    if (!this.hasRun) {
       network.collectGarbage(new Set([...listed, ...(await network.livingSandboxes())]));
       onFirstList?.();
     }
-    this.hasTidied = true;
+    this.hasRun = true;
     onList?.(all);
     if (!inspectAll) return;
     const known = new Set([...store.containers.values()].map((container) => container.id));
@@ -130,6 +144,31 @@ export class ContainerResync {
       if (hasCode(error, 'DEADLINE_EXCEEDED'))
         this.listPatienceMs = Math.min(2 * this.listPatienceMs, this.listMs.longest);
       throw error;
+    }
+  }
+
+  /** Neither known already nor removed since the list was asked for. */
+  private isNew({ Id: id }: EngineContainerSummary): boolean {
+    const { sandboxes, containers } = this.parts.store;
+    return [sandboxes, containers].every((table) => table.get(id) === undefined && !table.wasRemoved(id));
+  }
+
+  /** Those first that somebody waits for, then the few containers that cannot be listed before, then sandboxes. */
+  private *inTurn(due: readonly EngineContainerSummary[]): Generator<EngineContainerSummary> {
+    const { listed } = this.parts.store;
+    const told = new Set([...listed.records()].map(({ id }) => id));
+    const urgency = ({ Id, Labels }: EngineContainerSummary): number =>
+      told.has(Id) ? 2 : Number(Labels?.[TYPE_LABEL] === SANDBOX_TYPE);
+    const sorted = [...due].sort((one, other) => urgency(one) - urgency(other));
+    const left = new Map(sorted.map((summary) => [summary.Id, summary]));
+    const wasListed = new Set(due.filter(({ Id }) => listed.has(Id)).map(({ Id }) => Id));
+    while (left.size > 0) {
+      const [first] = left.keys();
+      const id = listed.takeWanted() ?? first ?? '';
+      const summary = left.get(id);
+      left.delete(id);
+      // Inspected already, for an event told of it.
+      if (summary !== undefined && (!wasListed.has(id) || listed.has(id))) yield summary;
     }
   }
 
@@ -184,7 +223,7 @@ export class ContainerResync {
     const unlisted = [...held].filter((id) => !listed.has(id));
     await forEachLimited(unlisted, CONCURRENCY, async (id) => {
       try {
-        await withDeadline('inspect', INSPECT_MS, signal, (limit) =>
+        await withDeadline('inspect', this.inspectMs, signal, (limit) =>
           docker.inspectContainer(id, { signal: limit }),
         );
       } catch (error) {
@@ -200,9 +239,18 @@ export class ContainerResync {
 
   /** One container that cannot be inspected must not keep the node from being served (k8s #94829). */
   private async refreshListed(summary: EngineContainerSummary, signal: AbortSignal): Promise<void> {
+    const { store } = this.parts;
+    const id = summary.Id;
+    const isKnown =
+      (await this.tryRefresh(id, signal)) ||
+      (store.sandboxes.get(id) ?? store.containers.get(id)) !== undefined;
+    if (!isKnown) await this.absorbListed(summary, signal);
+    store.listed.delete(id);
+  }
+
+  private async absorbListed(summary: EngineContainerSummary, signal: AbortSignal): Promise<void> {
     const { store, network, sync } = this.parts;
     const id = summary.Id;
-    if ((await this.tryRefresh(id, signal)) || (store.sandboxes.get(id) ?? store.containers.get(id))) return;
     await sync.lock.run(
       id,
       async () => {
@@ -221,7 +269,7 @@ export class ContainerResync {
   private async tryRefresh(id: string, signal: AbortSignal): Promise<boolean> {
     const { sync, logger } = this.parts;
     try {
-      await withDeadline('inspect', INSPECT_MS, signal, (limit) => sync.refresh(id, limit));
+      await withDeadline('inspect', this.inspectMs, signal, (limit) => sync.refresh(id, limit));
       this.doubtful.delete(id);
       return true;
     } catch (error) {

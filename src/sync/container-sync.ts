@@ -116,6 +116,7 @@ export class ContainerSync {
       await absorb(inspect);
       const sandbox = this.parts.store.sandboxes.get(id);
       if (sandbox !== undefined) await this.parts.checkpoints.complete(sandbox, inspect.HostConfig);
+      this.parts.store.listed.delete(id);
     } catch (error) {
       if (!hasStatus(error, 404)) throw error;
       await this.forget(id);
@@ -219,6 +220,7 @@ export class ContainerSync {
   /** The container is gone from the Engine. */
   async forget(id: string): Promise<void> {
     const { store, logs, network, checkpoints, logger } = this.parts;
+    store.listed.delete(id);
     store.sandboxes.delete(id);
     network.abandon(id);
     await checkpoints.remove(id);

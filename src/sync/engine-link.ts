@@ -26,7 +26,10 @@ export interface LinkTimes {
   readonly resync: number;
   /** How long a write waits for an Engine that is just coming back before it is refused as UNAVAILABLE. */
   readonly writePatience: number;
-  /** The same for an Engine that is connected and is slow to say what it is: kubelet would only come again later. */
+  /**
+   * The same for an Engine that is connected and is slow to say what it is, or what one of its containers is: kubelet would
+   * only come again later.
+   */
   readonly factsPatience: number;
   /** How long the first list of images may keep the node from being served: pods run without it. */
   readonly imagePatience: number;
@@ -81,6 +84,10 @@ export type LinkState =
 export class EngineLink {
   private current: LinkState = { ready: false, reason: 'Docker Engine has not answered yet' };
   private synced = false;
+  /** `store.listed` or the store knows all containers. */
+  private listed = false;
+  /** All of them are being inspected. */
+  private inspecting = false;
   /** Events are followed and containers were read: all but what needs the facts can be done. */
   private connected = false;
   private readonly facts: FactsReader;
@@ -93,6 +100,7 @@ export class EngineLink {
   constructor(private readonly parts: EngineLinkParts) {
     this.times = { ...TIMES, ...parts.times };
     this.facts = new FactsReader(parts);
+    parts.store.listed.subscribe(() => this.stepped());
   }
 
   get state(): LinkState {
@@ -161,6 +169,45 @@ export class EngineLink {
    */
   async whenSyncedOnce(signal?: AbortSignal): Promise<void> {
     await this.when(() => this.synced, signal);
+  }
+
+  /** For reads of what the Engine tells first of all: which containers it has, and its version. */
+  async whenAnswered(signal?: AbortSignal): Promise<void> {
+    await this.when(() => this.listed, signal);
+  }
+
+  /**
+   * For lists, which need not know all of each container. They are never short: all are listed or none.
+   * @throws UNAVAILABLE when the Engine has not listed its containers within 2 s, or is slow to tell of those of which its list
+   * does not tell enough.
+   */
+  async whenListed(kind: 'sandbox' | 'container', signal?: AbortSignal): Promise<void> {
+    const { listed } = this.parts.store;
+    await this.whenAnswered(signal);
+    await this.whenInspected(() => listed.missing(kind) === 0, signal);
+  }
+
+  /** For reads of one container; it is inspected before the others. */
+  async whenContainerKnown(id: string, signal?: AbortSignal): Promise<void> {
+    const { listed } = this.parts.store;
+    if (!isWhole(id)) return this.whenSyncedOnce(signal);
+    await this.whenAnswered(signal);
+    listed.want(id);
+    await this.whenInspected(() => !listed.has(id), signal);
+  }
+
+  /** The same for reads of one sandbox and its containers. */
+  async whenPodKnown(sandboxId: string, signal?: AbortSignal): Promise<void> {
+    const { listed } = this.parts.store;
+    if (!isWhole(sandboxId)) return this.whenSyncedOnce(signal);
+    await this.whenAnswered(signal);
+    listed.wantPod(sandboxId);
+    await this.whenInspected(() => !listed.hasPod(sandboxId), signal);
+  }
+
+  private async whenInspected(condition: () => boolean, signal: AbortSignal | undefined): Promise<void> {
+    await this.when(() => condition() || !this.inspecting, signal, this.times.factsPatience);
+    await this.when(condition, signal);
   }
 
   /** The same for reads of images, which are listed apart. */
@@ -255,13 +302,20 @@ export class EngineLink {
       const lost = firstEnd(this.follow(feed, signal), displaced);
       // An Engine that cannot list its images still runs pods: asked again until it can.
       imageSync.requestResync(signal);
-      const resynced = containerResync.run(true, signal).then(() => {
+      const images = Promise.race([imageSync.whenListed(signal), pause(this.times.imagePatience, signal)]);
+      images.catch(() => undefined);
+      const onListed = (): void =>
+        void images.then(
+          () => this.areListed(signal),
+          () => undefined,
+        );
+      const resynced = containerResync.run(true, signal, onListed).then(() => {
         this.synced = true;
+        this.listed = true;
+        this.inspecting = false;
         this.connected = !signal.aborted;
         this.stepped();
       });
-      const images = Promise.race([imageSync.whenListed(signal), pause(this.times.imagePatience, signal)]);
-      images.catch(() => undefined);
       await Promise.race([lost, resynced]);
       this.current = { ready: false, reason: 'Docker Engine has not said yet what it is (/info)' };
       await Promise.race([lost, facts.usable]);
@@ -278,6 +332,7 @@ export class EngineLink {
       void diskUsage.run(signal);
       return await Promise.race([lost, this.heartbeat(signal)]);
     } finally {
+      this.inspecting = false;
       this.connected = false;
       this.stepped();
       this.stopped.signal.removeEventListener('abort', onStop);
@@ -287,6 +342,15 @@ export class EngineLink {
 
   private refuse(reason: string): void {
     this.current = { ready: false, reason, word: 'EngineTaken' };
+  }
+
+  /** A list names a container's image by what the images say: they have their time before the first one. */
+  private areListed(signal: AbortSignal): void {
+    if (signal.aborted || this.synced) return;
+    this.listed = true;
+    this.inspecting = true;
+    this.current = { ready: false, reason: 'Docker Engine has not told yet how each container is' };
+    this.stepped();
   }
 
   private stepped(): void {
@@ -349,4 +413,9 @@ function firstEnd(...ends: Promise<never>[]): Promise<never> {
   // Also watched by a race that may have been decided already.
   end.catch(() => undefined);
   return end;
+}
+
+/** What is shorter may be a prefix, and which one it means is known when all are. */
+function isWhole(id: string): boolean {
+  return /^[0-9a-f]{64}$/.test(id);
 }

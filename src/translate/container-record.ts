@@ -66,7 +66,7 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     sandboxId,
     metadata,
     ...decodeLabels(engineLabels, extra),
-    createdAt: readCreatedAt(extra?.createdAt) ?? nanosFromEngineTime(container.Created),
+    createdAt: createdAtOf(extra) ?? nanosFromEngineTime(container.Created),
     startedAt,
     // The Engine notes the start of a short-lived container after its end at times: kubelet must not see it reversed.
     finishedAt: hasEnded && finishedAt.lessThan(startedAt) ? startedAt : finishedAt,
@@ -92,6 +92,16 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     stdinOnce: config.StdinOnce ?? false,
     stopSignal: config.StopSignal ?? '',
   };
+}
+
+/** Whether name and labels alone tell what and whose a container is, and when it was made. */
+export function isToldByLabels(engineName: string, engineLabels: StringMap): boolean {
+  const extra = readExtra(engineLabels, EXTRA_EXAMPLE);
+  return (
+    parseEngineName(engineName) !== undefined &&
+    extra?.sandboxId === engineLabels[SANDBOX_ID_LABEL] &&
+    createdAtOf(extra) !== undefined
+  );
 }
 
 /**
@@ -123,7 +133,8 @@ function readMounts(mounts: readonly MountRecord[] | undefined): readonly MountR
   return mounts?.every(isWhole) === true ? mounts : undefined;
 }
 
-function readCreatedAt(nanos: unknown): Long | undefined {
+function createdAtOf(extra: ContainerExtra | undefined): Long | undefined {
+  const nanos: unknown = extra?.createdAt;
   return typeof nanos === 'string' && /^[1-9]\d{0,18}$/.test(nanos) ? Long.fromString(nanos) : undefined;
 }
 

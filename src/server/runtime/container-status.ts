@@ -1,15 +1,17 @@
 import type { cri, Decoded } from '../../proto';
 import { toCriContainerStatus } from '../../translate/container-status';
 import { getContainer } from '../lookup';
-import type { Services } from '../services';
+import type { CallContext, Services } from '../services';
 
-export function containerStatus(
-  { store }: Services,
+export async function containerStatus(
+  { store, link }: Services,
   request: Decoded<cri.IContainerStatusRequest>,
+  { signal }: CallContext,
 ): Promise<cri.IContainerStatusResponse> {
+  await link.whenContainerKnown(request.container_id, signal);
   const container = getContainer(store, request.container_id);
   const { pid, state, engineName, sandboxId, spoolPath, tty, stdin } = container;
-  return Promise.resolve({
+  return {
     status: toCriContainerStatus(container, store.images.get(container.imageId)),
     info: request.verbose
       ? {
@@ -24,5 +26,5 @@ export function containerStatus(
           }),
         }
       : {},
-  });
+  };
 }

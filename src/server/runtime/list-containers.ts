@@ -11,11 +11,15 @@ export function listContainers(
   return Promise.resolve({ containers: [...containersOf(services, request)] });
 }
 
-/** All that match now; each is made when it is asked for. */
+/**
+ * All that match now; each is made when it is asked for. Right after the start some are only known from the Engine's list,
+ * which tells enough for this answer.
+ */
 export function containersOf(
   { store }: Services,
   { filter }: Pick<Decoded<cri.IListContainersRequest>, 'filter'>,
 ): Iterable<cri.IContainer> {
-  const records = [...store.containers.values()].filter(containerFilter(filter));
+  const listed = [...store.listed.records()].filter(({ id }) => store.containers.get(id) === undefined);
+  const records = [...store.containers.values(), ...listed].filter(containerFilter(filter));
   return mapLazily(records, (record) => toCriContainer(record, store.images.get(record.imageId)));
 }

@@ -14,7 +14,8 @@ export async function podSandboxStatus(
   request: Decoded<cri.IPodSandboxStatusRequest>,
   { signal }: CallContext,
 ): Promise<cri.IPodSandboxStatusResponse> {
-  const { store } = services;
+  const { store, link } = services;
+  await link.whenPodKnown(request.pod_sandbox_id, signal);
   const info = request.verbose ? { info: await details(services, request.pod_sandbox_id, signal) } : {};
   const sandbox = getSandbox(store, request.pod_sandbox_id);
   return {

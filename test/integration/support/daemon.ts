@@ -11,7 +11,7 @@ import { sharedDockerHost } from './engine';
 
 const HOUR_MS = 3_600_000;
 
-type Hooks = Pick<DaemonHooks, 'wrapDocker' | 'linkTimes' | 'layerTimes' | 'onPluginRun'>;
+type Hooks = Pick<DaemonHooks, 'wrapDocker' | 'linkTimes' | 'inspectMs' | 'layerTimes' | 'onPluginRun'>;
 
 export interface TestDaemonOptions extends Hooks {
   /** Default: the Engine that all tests share. */

@@ -159,17 +159,17 @@ describe('ContainerResync', () => {
   });
 
   it('inspects many at once, but not all', async () => {
-    const ids = Array.from({ length: 30 }, (_, index) => engineId(`f${index}x`));
+    const ids = Array.from({ length: 60 }, (_, index) => engineId(`f${index}x`));
     const { resync, engine } = roomWith(...ids.map((id) => containerInspect({ id })));
     const inspected = gate();
     engine.gates.set('inspectContainer', () => inspected.promise);
     const resyncing = resync.run(true, signal);
-    await until(() => engine.count('inspectContainer') >= 16);
+    await until(() => engine.count('inspectContainer') >= 40);
     await settle();
-    expect(engine.count('inspectContainer')).toBe(16);
+    expect(engine.count('inspectContainer')).toBe(40);
     inspected.resolve();
     await resyncing;
-    expect(engine.count('inspectContainer')).toBe(30);
+    expect(engine.count('inspectContainer')).toBe(60);
   });
 
   it('one container that cannot be inspected does not keep the others from being known', async () => {

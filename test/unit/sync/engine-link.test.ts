@@ -107,8 +107,8 @@ describe('connecting', () => {
     made.engine.containers.set(CONTAINER_ID, containerInspect());
     await connected(made);
     const order = made.engine.calls.filter((call) => !call.startsWith('inspect'));
+    // What it is is asked beside: a slow Engine's answers are not added up.
     expect(order.slice(0, 3).sort()).toEqual(['events', 'info', 'version']);
-    expect(order[2]).toBe('events');
     expect(order.slice(3).sort()).toEqual(['listContainers', 'listImages']);
     expect(made.store.containers.get(CONTAINER_ID)?.state).toBe('running');
     expect(made.store.engine).toEqual({

@@ -112,6 +112,7 @@ export function syncRoom(
   times: Partial<LinkTimes> = {},
   parts: Partial<ContainerSyncParts & Pick<ContainerResyncParts, 'listMs'>> = {},
   claim: EngineClaim = new NoClaim(),
+  resyncParts: Partial<ContainerResyncParts> = {},
 ) {
   const engine = new FakeEngine();
   const [store, logs, reservations] = [new Store(), new FakeLogs(), new NameReservations()];
@@ -138,6 +139,7 @@ export function syncRoom(
   const resync = new ContainerResync({
     ...{ docker, store, sync, logs, network, checkpoints, reservations, logger },
     ...(parts.listMs === undefined ? {} : { listMs: parts.listMs }),
+    ...resyncParts,
   });
   const events = new ContainerEvents({
     sync,
@@ -221,6 +223,21 @@ export function containerInspect(
     HostConfig: {},
     NetworkSettings: {},
   };
+}
+
+/** The same with our own label, which tells all that an element of ListContainers needs but the state. */
+export function ownContainerInspect(
+  over: Parameters<typeof containerInspect>[0] & { sandboxId?: string } = {},
+): EngineContainerInspect {
+  const container = containerInspect(over);
+  const sandboxId = over.sandboxId ?? SANDBOX_ID;
+  const extra = {
+    ...{ v: 1, sandboxId, metadata: { name: 'app', attempt: 0 }, mounts: [] },
+    image: { image: 'busybox:1', userSpecified: 'busybox', annotations: {} },
+    ...{ labelKeys: [], annotationKeys: [], shadowed: {}, createdAt: '1700000000000000009' },
+  };
+  const labels = { 'io.kubernetes.sandbox.id': sandboxId, 'io.dockbridge.cri': JSON.stringify(extra) };
+  return { ...container, Config: { ...container.Config, Labels: { ...container.Config.Labels, ...labels } } };
 }
 
 export const CREATED_STATE = { Status: 'created', Pid: 0, StartedAt: '0001-01-01T00:00:00Z' };

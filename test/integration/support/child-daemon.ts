@@ -15,6 +15,7 @@ export class ChildDaemon {
   private constructor(
     readonly directory: string,
     private readonly arguments_: readonly string[],
+    private dockerHost: string,
   ) {}
 
   /**
@@ -27,14 +28,18 @@ export class ChildDaemon {
     saying = CONNECTED,
   ): Promise<ChildDaemon> {
     const directory = await mkdtemp(join(tmpdir(), 'dockbridge-child-'));
-    const daemon = new ChildDaemon(directory, [
-      ...['serve', '--container-runtime-endpoint', `unix://${join(directory, 'cri.sock')}`],
-      ...['--docker-endpoint', dockerHost, '--state-dir', join(directory, 'state')],
-      ...['--run-dir', join(directory, 'run'), '--network-plugin', 'no-op'],
-      ...['--cri-dockerd-root-directory', join(directory, 'cri-dockerd')],
-      ...['--dockershim-root-directory', join(directory, 'dockershim')],
-      ...['--pod-infra-container-image', 'dockbridge.local/pause:1', ...more],
-    ]);
+    const daemon = new ChildDaemon(
+      directory,
+      [
+        ...['serve', '--container-runtime-endpoint', `unix://${join(directory, 'cri.sock')}`],
+        ...['--state-dir', join(directory, 'state')],
+        ...['--run-dir', join(directory, 'run'), '--network-plugin', 'no-op'],
+        ...['--cri-dockerd-root-directory', join(directory, 'cri-dockerd')],
+        ...['--dockershim-root-directory', join(directory, 'dockershim')],
+        ...['--pod-infra-container-image', 'dockbridge.local/pause:1', ...more],
+      ],
+      dockerHost,
+    );
     try {
       await daemon.launch(saying);
     } catch (error) {
@@ -60,9 +65,13 @@ export class ChildDaemon {
     return this.command.pid;
   }
 
-  /** Starts it, again after a kill; resolves once it has read the Engine, or as soon as its log says something else. */
-  async launch(saying = CONNECTED): Promise<void> {
-    this.command = new Command(this.arguments_);
+  /**
+   * Starts it, again after a kill; resolves once it has read the Engine, or as soon as its log says something else.
+   * @param dockerHost from now on another way to the same Engine.
+   */
+  async launch(saying = CONNECTED, dockerHost = this.dockerHost): Promise<void> {
+    this.dockerHost = dockerHost;
+    this.command = new Command([...this.arguments_, '--docker-endpoint', dockerHost]);
     await this.command.says(saying);
     this.client = new CriClient(this.endpoint);
   }

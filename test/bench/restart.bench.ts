@@ -1,0 +1,145 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { ChildDaemon } from '../integration/support/child-daemon';
+import { engineGet, sharedDockerHost, TEST_IMAGE } from '../integration/support/engine';
+import { EngineProxy } from '../integration/support/engine-proxy';
+import { FOREVER } from '../integration/support/pods';
+import { median, print, timed } from './measure';
+
+/** 500 containers for the Engine. RESTART_PODS=… for fewer. */
+const PODS = Number(process.env.RESTART_PODS ?? 100);
+const PER_POD = 4;
+const MADE_AT_ONCE = 6;
+const ROUNDS = 5;
+/** What each Engine call takes when the Engine is slow, ms. */
+const SLOW_MS = 2_000;
+
+interface Resources {
+  /** MiB. */
+  readonly memory: number;
+  readonly descriptors: number;
+}
+
+interface Answers {
+  /** ms from exec of the process. */
+  readonly serving: number;
+  readonly containers: number;
+  readonly pods: number;
+  readonly status: number;
+  readonly ready: number;
+}
+
+it('the first answers after a restart, memory and descriptors, with hundreds of idle containers', async () => {
+  const proxy = await EngineProxy.start(sharedDockerHost());
+  const daemon = await ChildDaemon.start();
+  try {
+    const empty = await resourcesOf(daemon.pid);
+    await makePods(daemon);
+    const full = PODS * (PER_POD + 1);
+    const bare = await times(ROUNDS, () =>
+      timed(() => engineGet(sharedDockerHost(), '/containers/json?all=1')),
+    );
+    print(`${PODS} pods with ${PER_POD} containers each: ${full} containers for the Engine, all running`);
+    const rounds = await times(ROUNDS, () => restart(daemon));
+    tell('', rounds);
+    const lists = median(rounds.map(({ containers, pods }) => Math.max(containers, pods)));
+    print(
+      `the Engine's own list (docker ps -a) p50 ${median(bare).toFixed(0)} ms: both lists, with the start of the process, take ${(lists / median(bare)).toFixed(0)} times that`,
+    );
+    const used = await resourcesOf(daemon.pid);
+    const each = (one: keyof Resources): string => ((used[one] - empty[one]) / full).toFixed(2);
+    print(
+      `memory ${used.memory.toFixed(0)} MiB, of which ${each('memory')} MiB a container; without any ${empty.memory.toFixed(0)} MiB`,
+    );
+    print(
+      `descriptors ${used.descriptors}, of which ${each('descriptors')} a container; without any ${empty.descriptors}`,
+    );
+    proxy.obey(() => ({ kind: 'delay', ms: SLOW_MS }));
+    tell(`each Engine call takes ${SLOW_MS} ms: `, [await restart(daemon, proxy.dockerHost)]);
+    proxy.heal();
+  } finally {
+    proxy.heal();
+    await daemon.stop();
+    await proxy.stop();
+  }
+}, 1_800_000);
+
+function tell(how: string, rounds: readonly Answers[]): void {
+  const p50 = (one: keyof Answers): string => median(rounds.map((answers) => answers[one])).toFixed(0);
+  print(
+    `${how}p50 of ${rounds.length}, ms after exec: serves ${p50('serving')}, ListContainers ${p50('containers')}, ListPodSandbox ${p50('pods')}, ContainerStatus ${p50('status')}, ready ${p50('ready')}`,
+  );
+}
+
+async function restart(daemon: ChildDaemon, dockerHost = sharedDockerHost()): Promise<Answers> {
+  await daemon.terminate();
+  const start = performance.now();
+  const since = (): number => performance.now() - start;
+  await daemon.launch('Serving CRI', dockerHost);
+  const serving = since();
+  const { client } = daemon;
+  const containers = async () => {
+    const { containers: all } = await answered(() => client.call('ListContainers', {}));
+    expect(all.filter(({ state }) => state === 1)).toHaveLength(PODS * PER_POD);
+    return { at: since(), id: all.at(-1)?.id ?? '' };
+  };
+  const pods = async () => {
+    const { items } = await answered(() => client.call('ListPodSandbox', {}));
+    expect(items.filter(({ state }) => state === 0)).toHaveLength(PODS);
+    return since();
+  };
+  const [listed, podsAt] = await Promise.all([containers(), pods()]);
+  await answered(() => client.call('ContainerStatus', { container_id: listed.id }));
+  const status = since();
+  await daemon.says();
+  return { serving, containers: listed.at, pods: podsAt, status, ready: since() };
+}
+
+/** As kubelet: what is UNAVAILABLE is asked again. */
+async function answered<T>(ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!String(error).includes('UNAVAILABLE')) throw error;
+    }
+  }
+}
+
+async function makePods({ client, logDirectory }: ChildDaemon): Promise<void> {
+  const left = Array.from({ length: PODS }, (_, at) => at).values();
+  const one = async (at: number): Promise<void> => {
+    const name = `idle-${at}`;
+    const config = {
+      metadata: { name, uid: `uid-${name}`, namespace: 'bench', attempt: 0 },
+      ...{ hostname: name, log_directory: `${logDirectory}/${name}`, linux: {} },
+    };
+    const { pod_sandbox_id } = await client.call('RunPodSandbox', { config });
+    for (let number = 0; number < PER_POD; number++) {
+      const container = {
+        metadata: { name: `c${number}`, attempt: 0 },
+        image: { image: TEST_IMAGE },
+        command: ['/bin/sh', '-c', `echo ready; ${FOREVER}00`],
+        ...{ log_path: `c${number}.log`, labels: { at: String(at) }, linux: {} },
+      };
+      const request = { pod_sandbox_id, config: container, sandbox_config: config };
+      const { container_id } = await client.call('CreateContainer', request);
+      await client.call('StartContainer', { container_id });
+    }
+  };
+  const worker = async (): Promise<void> => {
+    for (const at of left) await one(at);
+  };
+  await Promise.all(Array.from({ length: MADE_AT_ONCE }, worker));
+}
+
+async function times<T>(count: number, work: () => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  for (let round = 0; round < count; round++) results.push(await work());
+  return results;
+}
+
+async function resourcesOf(pid: number): Promise<Resources> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  const kibibytes = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]);
+  return { memory: kibibytes / 1024, descriptors: (await readdir(`/proc/${pid}/fd`)).length };
+}

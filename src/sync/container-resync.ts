@@ -67,7 +67,6 @@ export class ContainerResync {
   private readonly doubtful = new Map<string, Doubt>();
   private readonly listMs: typeof LIST_MS;
   private listPatienceMs: number;
-
   private readonly inspectMs: number;
 
   constructor(private readonly parts: ContainerResyncParts) {

@@ -88,7 +88,7 @@ it('lists all running containers after one call, while all inspects hang', async
   expect(listed[0]).toMatchObject({
     pod_sandbox_id: SANDBOX_ID,
     metadata: { name: 'app', attempt: 0 },
-    image: { image: 'busybox:1', user_specified_image: 'busybox' },
+    image: { image: 'busybox:1', user_specified_image: 'busybox:1' },
     image_id: `sha256:${engineId('1')}`,
     state: ContainerState.CONTAINER_RUNNING,
   });

@@ -233,7 +233,7 @@ export function ownContainerInspect(
   const sandboxId = over.sandboxId ?? SANDBOX_ID;
   const extra = {
     ...{ v: 1, sandboxId, metadata: { name: 'app', attempt: 0 }, mounts: [] },
-    image: { image: 'busybox:1', userSpecified: 'busybox', annotations: {} },
+    image: { image: 'busybox:1', userSpecified: 'busybox:1', annotations: {} },
     ...{ labelKeys: [], annotationKeys: [], shadowed: {}, createdAt: '1700000000000000009' },
   };
   const labels = { 'io.kubernetes.sandbox.id': sandboxId, 'io.dockbridge.cri': JSON.stringify(extra) };

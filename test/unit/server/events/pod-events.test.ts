@@ -78,7 +78,7 @@ describe('PodEvents', () => {
     expect(told[6]?.containers_statuses?.[0]).toMatchObject({
       exit_code: 3,
       reason: 'Error',
-      image: { image: 'busybox:latest' },
+      image: { image: 'busybox' },
     });
     // kubelet forgets the pod's status by the sandbox id in here.
     expect(told[11]?.pod_sandbox_status).toMatchObject({ id: SANDBOX.id, metadata: SANDBOX.metadata });

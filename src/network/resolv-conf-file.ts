@@ -25,7 +25,11 @@ export async function keepResolvConf(sandbox: EngineContainerInspect, untouchedO
   if (!isRight) await withFile(wanted.path, constants.O_WRONLY, (file) => replaceText(file, wanted.text));
 }
 
-/** In one write, so that nobody ever reads an empty file or half a one; blank lines mean nothing. */
+/**
+ * In one write and cut only afterwards, so that nobody reads an empty file; blank lines mean nothing. A reader in the very
+ * moment in which the kernel copies these few hundred bytes may see some of both texts: a file that is bound into
+ * containers cannot be replaced as a whole.
+ */
 async function replaceText(file: FileHandle, text: string): Promise<void> {
   const { size } = await file.stat();
   if (size > MAX_BYTES) await file.truncate();

@@ -207,7 +207,8 @@ export async function rememberedEngine(memory: string): Promise<string> {
 /** Known before the Engine says a word. */
 export async function wayKey(endpoint: string): Promise<string> {
   // As dockerode understands an endpoint that is not given.
-  const meant = endpoint || process.env.DOCKER_HOST || 'unix:///var/run/docker.sock';
+  const given = [endpoint, process.env.DOCKER_HOST].find((one) => one !== undefined && one !== '');
+  const meant = given ?? 'unix:///var/run/docker.sock';
   const path = meant.replace(/^unix:\/\//, '');
   return hash(`endpoint ${path === meant ? meant : await realpath(path).catch(() => path)}`);
 }

@@ -14,36 +14,7 @@ import { EngineTaken, type EngineClaim } from './engine-claim';
 import { FactsReader } from './facts-reader';
 import type { ForeignContainers } from './foreign-containers';
 import type { ImageSync } from './image-sync';
-
-/** All in ms. */
-export interface LinkTimes {
-  /** A stopped Engine is asked again this soon: its return must be noticed within 2 s. */
-  readonly reconnect: number;
-  /** A healthy Engine answers in milliseconds; one that does not is as good as down. */
-  readonly probeTimeout: number;
-  readonly heartbeat: number;
-  /** A net below the events, should the Engine drop one: a list, and inspects only where states differ. */
-  readonly resync: number;
-  /** How long a write waits for an Engine that is just coming back before it is refused as UNAVAILABLE. */
-  readonly writePatience: number;
-  /**
-   * The same for an Engine that is connected and is slow to say what it is, or what one of its containers is: kubelet would
-   * only come again later.
-   */
-  readonly factsPatience: number;
-  /** How long the first list of images may keep the node from being served: pods run without it. */
-  readonly imagePatience: number;
-}
-
-const TIMES: LinkTimes = {
-  reconnect: 300,
-  probeTimeout: 5_000,
-  heartbeat: 10_000,
-  resync: 60_000,
-  writePatience: 2_000,
-  factsPatience: 15_000,
-  imagePatience: 2_000,
-};
+import { LINK_TIMES, type LinkTimes } from './link-times';
 
 export interface EngineLinkParts {
   readonly docker: DockerClient;
@@ -78,8 +49,9 @@ export type LinkState =
  *      ▲                                                                  │ stream ends, heartbeat fails
  *      └──────────────── wait 0.3 s ◀── down (reason) ◀───────────────────┘
  *
- * Nothing is changed before the Engine is claimed. Subscribed before the list, so nothing falls in between. The store keeps its last knowledge while down. Facts of the
- * same Engine, and images, are read beside: neither keeps the node from being served.
+ * Nothing is changed before the Engine is claimed. Subscribed before the list, so nothing falls in between. The store
+ * keeps its last knowledge while down. Facts of the same Engine, and images, are read beside: neither keeps the node from
+ * being served.
  */
 export class EngineLink {
   private current: LinkState = { ready: false, reason: 'Docker Engine has not answered yet' };
@@ -98,7 +70,7 @@ export class EngineLink {
   private readonly times: LinkTimes;
 
   constructor(private readonly parts: EngineLinkParts) {
-    this.times = { ...TIMES, ...parts.times };
+    this.times = { ...LINK_TIMES, ...parts.times };
     this.facts = new FactsReader(parts);
     parts.store.listed.subscribe(() => this.stepped());
   }

@@ -48,7 +48,7 @@ export function toEnginePorts(
     if (mapping.host_ip !== '' && isIP(mapping.host_ip) === 0)
       throw invalidArgument(`${at}.host_ip`, `${JSON.stringify(mapping.host_ip)} is no IP address`);
     const published = {
-      protocol: PROTOCOL_NAMES[mapping.protocol] ?? '',
+      protocol: PROTOCOL_NAMES[mapping.protocol],
       containerPort: mapping.container_port,
       hostPort: mapping.host_port,
       hostIp: mapping.host_ip,

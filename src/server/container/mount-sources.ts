@@ -19,7 +19,9 @@ export async function makeMissingSources(
 ): Promise<void> {
   const results = await Promise.allSettled(
     mounts.map(({ hostPath }) =>
-      hostPath === '' ? false : waitAtMost('making a directory', PATIENCE_MS, makeDirectory(hostPath)),
+      hostPath === ''
+        ? Promise.resolve(false)
+        : waitAtMost('making a directory', PATIENCE_MS, makeDirectory(hostPath)),
     ),
   );
   const made = mounts.filter((_, index) => isTrue(results[index])).map(({ hostPath }) => hostPath);
@@ -27,7 +29,7 @@ export async function makeMissingSources(
     logger.info('Directories that a container mounts were missing, and are made', { made });
   results.forEach((result, index) => {
     if (result.status === 'fulfilled' || hasCode(result.reason, 'DEADLINE_EXCEEDED')) return;
-    const { reason }: { reason: unknown } = result;
+    const reason: unknown = result.reason;
     if (!(reason instanceof NoDirectory)) throw reason;
     throw failedPrecondition(
       `${field}[${index}].host_path: ${JSON.stringify(mounts[index]?.hostPath)} does not exist on this node and ${reason.message}`,

@@ -59,7 +59,7 @@ describe('What a pod asks for and no plugin does', () => {
     ['a plugin does all of it', { portMappings: true, bandwidth: true }, ASKING],
     ['the pod asks for nothing', {}, { ...ASKING, annotations: {}, ports: [] }],
   ])('is nothing where %s', async (_, capabilities, pod) => {
-    await attach(capabilities as Record<string, boolean>, pod as typeof ASKING);
+    await attach(capabilities, pod as typeof ASKING);
     expect(node.warnings).toEqual([]);
     expect(node.unserved).toEqual([]);
     expect(await network.troubleOf('c1')).toBe('');

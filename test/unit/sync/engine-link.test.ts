@@ -1,4 +1,4 @@
-import type { LinkTimes } from '../../../src/sync/engine-link';
+import type { LinkTimes } from '../../../src/sync/link-times';
 import { gate, settle, until } from '../support/async';
 import { setClockBack } from '../support/clock';
 import { rejectionOf } from '../support/errors';

@@ -139,18 +139,18 @@ describe('toSandboxCreate', () => {
     ],
   ])('::1 is left alone %s', (_, sysctls, facts, expected) => {
     const { HostConfig } = create({ ...MINIMAL, linux: { sysctls: { ...sysctls } } }, { facts });
-    expect(HostConfig?.Sysctls).toEqual(expected);
+    expect(HostConfig.Sysctls).toEqual(expected);
   });
 
   it('::1 is left alone on the network of the node', () => {
     const linux = { security_context: { namespace_options: { network: NODE } } };
-    expect(create({ ...MINIMAL, linux }).HostConfig?.Sysctls).toEqual({});
+    expect(create({ ...MINIMAL, linux }).HostConfig.Sysctls).toEqual({});
   });
 
   it('a dns_config with nothing in it is none', () => {
     const { HostConfig, Labels } = create({ ...MINIMAL, dns_config: {} });
     expect(HostConfig).toMatchObject({ Dns: [], DnsSearch: [], DnsOptions: [] });
-    expect(JSON.parse(Labels!['io.dockbridge.cri']!)).not.toHaveProperty('dns');
+    expect(JSON.parse(Labels['io.dockbridge.cri']!)).not.toHaveProperty('dns');
   });
 
   it('the minimal request', () => {

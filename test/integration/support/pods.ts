@@ -4,6 +4,9 @@ import type { ContainerState } from '../../../src/proto/enums';
 import { TestDaemon, type TestDaemonOptions } from './daemon';
 import { TEST_IMAGE } from './engine';
 
+/** Far more than a busy machine needs. */
+const LIMIT_MS = 60_000;
+
 let counter = 0;
 
 /** A pod configuration with a fresh name; logs go below the daemon's directory. */
@@ -72,12 +75,12 @@ export async function startedContainer(
   return container_id;
 }
 
-/** Resolves once the store says exited (no polling); rejects after 20 s. */
+/** Resolves once the store says exited (no polling); rejects after 60 s. */
 export async function untilExited(test: TestDaemon, id: string): Promise<void> {
   await test.daemon.store.containers.waitFor(
     id,
     ({ state }) => state === 'exited' || state === 'dead',
-    AbortSignal.timeout(20_000),
+    AbortSignal.timeout(LIMIT_MS),
   );
 }
 
@@ -103,7 +106,7 @@ export async function sandboxStatus(
   return status;
 }
 
-/** Resolves once `condition` holds of the store (no polling: asked after each change); rejects after 20 s. */
+/** Resolves once `condition` holds of the store (no polling: asked after each change); rejects after 60 s. */
 export async function untilStore(test: TestDaemon, condition: () => boolean): Promise<void> {
   const { sandboxes, containers, foreign } = test.daemon.store;
   await new Promise<void>((resolve, reject) => {
@@ -116,8 +119,8 @@ export async function untilStore(test: TestDaemon, condition: () => boolean): Pr
       if (condition()) end(resolve);
     };
     const timer = setTimeout(
-      () => end(() => reject(new Error('the store does not get there within 20 s'))),
-      20_000,
+      () => end(() => reject(new Error(`the store does not get there within ${LIMIT_MS} ms`))),
+      LIMIT_MS,
     );
     const unsubscribes = [sandboxes, containers, foreign].map((table) => table.subscribe(check));
     check();

@@ -8,7 +8,7 @@ import { readJsonLines } from './ndjson';
 const FILTERS = {
   type: ['container', 'image', 'daemon'],
   event: [
-    // Of the Engine's configuration.
+    // dockerd has read its configuration anew.
     'reload',
     ...['create', 'start', 'die', 'oom', 'destroy', 'pause', 'unpause', 'rename', 'update'],
     // A push gives an image its digest.

@@ -110,7 +110,7 @@ export class ContainerEvents {
     // Seen already by the inspect that followed the start of a short-lived container.
     if (container.state === 'exited') return;
     const exitCode = Number(event.Actor.Attributes.exitCode);
-    // Of one that could only be listed so far neither the start nor the log is known: the event alone would not do.
+    // Neither start nor log is known of a container that could only be listed so far: the event alone would not do.
     const isListedOnly = container.pid === 0;
     if (isListedOnly || container.startedAt.isZero() || !Number.isInteger(exitCode)) return this.ask(id);
     if (await sync.refreshEnded(id)) return;

@@ -141,7 +141,7 @@ export class OneDaemon implements EngineClaim {
       this.tell(key, other, reason);
       onTaken(reason);
       if (performance.now() - since >= ms) throw new EngineTaken(reason);
-      // Of two that come at once and refuse each other, one must come back first.
+      // When two come at once and refuse each other, one must come back first.
       await pause(lookAgain * (0.5 + Math.random()), signal);
       signal.throwIfAborted();
     }

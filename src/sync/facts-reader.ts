@@ -30,7 +30,7 @@ export interface FactsReading {
 export class FactsReader {
   private asking: Promise<EngineInfo> | undefined;
   private latest: EngineInfo | undefined;
-  /** Of the last connection. */
+  /** What the last connection was told. */
   private connection: { readonly version: EngineVersion; readonly stopped: AbortSignal } | undefined;
 
   constructor(private readonly parts: FactsReaderParts) {}

@@ -2,9 +2,9 @@ import { isIP } from 'node:net';
 import { invalidArgument } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
 
-/** Of the kernel. */
+/** The kernel takes no longer name. */
 const MAX_NAME = 64;
-/** Of one part of a name (RFC 1123). */
+/** No part of a name may be longer (RFC 1123). */
 const MAX_LABEL = 63;
 
 /**

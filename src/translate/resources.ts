@@ -36,7 +36,7 @@ export function toEngineResources(
   };
 }
 
-/** Of the kernel's scheduler, in microseconds. */
+/** The limits of the kernel's scheduler, in microseconds. */
 const [MIN_PERIOD, MAX_PERIOD, MIN_QUOTA] = [1_000, 1_000_000, 1_000];
 const [MIN_SHARES, MAX_SHARES] = [2, 262_144];
 

@@ -9,7 +9,7 @@ import type { World } from './world';
 
 /** What a daemon without pods may hold, and what more for each container and sandbox; beyond that it leaks. */
 const DESCRIPTORS = { atRest: 75, each: 6 };
-/** Of the whole process, with 30 pods or without (bytes). */
+/** The most that the whole process may use, in bytes, with 30 pods or without. */
 const MOST_MEMORY = 400 * 1024 * 1024;
 /** A call whose caller gave up is over by then, for its calls of the Engine are bounded too. */
 const LONGEST_CALL_S = '300';

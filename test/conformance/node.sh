@@ -53,6 +53,9 @@ trap 'exit 143' TERM HUP
 prepare_namespaces() {
   # As systemd makes it: mounts of volumes must spread between pods and node.
   mount --make-rshared /
+  # The handles of pods' namespaces are this node's too: what a killed runtime leaves of them goes with the node.
+  mkdir -p /run/netns
+  mount -t tmpfs netns /run/netns
   ip link set lo up
   # As every node of Kubernetes has it. An Engine that has to switch it on closes the node's FORWARD chain, also between pods.
   echo 1 >/proc/sys/net/ipv4/ip_forward

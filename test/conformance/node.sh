@@ -8,7 +8,8 @@
 #                                            suite which has Engine 28.5
 #   NODE_NAMES=NAME...                       more names of the node, in its /etc/hosts before the runtime reads that
 # CMD finds in its environment: CONFORMANCE_ENDPOINT, CONFORMANCE_RUNTIME (ENGINE, with its default), NODE_WORK (a directory
-# that goes with the node), and DOCKER_HOST where there is an Engine.
+# that goes with the node), and where there is an Engine, DOCKER_HOST, NODE_ENGINE (its name, for engine.sh) and NODE_DAEMON
+# (a file with dockbridge's pid: one that was killed with -9 is started again).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -49,6 +50,20 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
+
+# As systemd does it, but for what ends by itself: that shall be seen.
+serve_again() { # COMMAND...
+  local child code
+  trap 'trap "" TERM; kill "$child"; wait "$child"; exit' TERM
+  while :; do
+    "$@" &
+    child=$!
+    echo $child >"$NODE_DAEMON"
+    code=0
+    wait $child || code=$?
+    [ $code = 137 ] || exit $code
+  done
+}
 
 prepare_namespaces() {
   # As systemd makes it: mounts of volumes must spread between pods and node.
@@ -96,8 +111,8 @@ start_dockbridge() {
     options=(-- --insecure-registry registry.k8s.io --insecure-registry k8s.gcr.io --insecure-registry gcr.io)
   fi
   host=$(bash "$root/scripts/engine.sh" start --name $engine --owner $$ "${options[@]}")
-  export DOCKER_HOST=${host#DOCKER_HOST=}
-  node "$root/dist/main.js" serve --container-runtime-endpoint "$CONFORMANCE_ENDPOINT" \
+  export DOCKER_HOST=${host#DOCKER_HOST=} NODE_ENGINE=$engine NODE_DAEMON=$work/daemon.pid
+  serve_again node "$root/dist/main.js" serve --container-runtime-endpoint "$CONFORMANCE_ENDPOINT" \
     --docker-endpoint "$DOCKER_HOST" --state-dir "$work/state" --run-dir "$work/run" \
     --network-plugin cni --cni-conf-dir "$work/net.d" --cni-bin-dir /usr/lib/cni --cni-cache-dir "$work/cni-cache" \
     --cri-dockerd-root-directory "$work/cri-dockerd" --dockershim-root-directory "$work/dockershim" \

@@ -85,7 +85,8 @@ type Terminal struct {
 	Stdout io.Writer
 }
 
-func (terminal Terminal) stream(ctx context.Context, transport Transport, ask func() (string, error)) (Output, error) {
+// Stream has a session at the URL that ask gives, until the command ends.
+func (terminal Terminal) Stream(ctx context.Context, transport Transport, ask func() (string, error)) (Output, error) {
 	var executor remotecommand.Executor = asking{transport, ask}
 	if transport == Fallback {
 		var err error
@@ -111,7 +112,7 @@ func (terminal Terminal) stream(ctx context.Context, transport Transport, ask fu
 // Session is `kubectl exec`.
 func (c *Container) Session(ctx context.Context, transport Transport, terminal Terminal, command ...string) (Output, error) {
 	c.T.Helper()
-	return terminal.stream(ctx, transport, func() (string, error) {
+	return terminal.Stream(ctx, transport, func() (string, error) {
 		reply, err := c.Runtime.Exec(ctx, &cri.ExecRequest{
 			ContainerId: c.ID, Cmd: command, Tty: terminal.Tty, Stdin: terminal.Stdin != nil, Stdout: true, Stderr: !terminal.Tty,
 		})
@@ -122,7 +123,7 @@ func (c *Container) Session(ctx context.Context, transport Transport, terminal T
 // Attach is `kubectl attach`.
 func (c *Container) Attach(ctx context.Context, transport Transport, terminal Terminal) (Output, error) {
 	c.T.Helper()
-	return terminal.stream(ctx, transport, func() (string, error) {
+	return terminal.Stream(ctx, transport, func() (string, error) {
 		reply, err := c.Runtime.Attach(ctx, &cri.AttachRequest{
 			ContainerId: c.ID, Tty: terminal.Tty, Stdin: terminal.Stdin != nil, Stdout: true, Stderr: !terminal.Tty,
 		})

@@ -1,0 +1,19 @@
+#!/bin/bash
+# replace.sh VERSION: makes this module want Kubernetes VERSION (v1.37.2), and its staging modules in the version that is
+# published with it (v0.37.2). Kubernetes' own go.mod asks for v0.0.0 of each and replaces that by a directory of its
+# repository, which the module that the proxy serves does not have. Run it to go to another version.
+set -euo pipefail
+cd "$(dirname "$0")"
+version=${1:?which version of Kubernetes? such as v1.37.2}
+go=$(bash ../../../scripts/go.sh)
+
+# An old set of replacements would keep go from reading the new one.
+sed -i '/ => k8s\.io\//d' go.mod
+own=$("$go" mod download -json "k8s.io/kubernetes@$version" | sed -n 's/^\t"GoMod": "\(.*\)",$/\1/p')
+edits=(-require "k8s.io/kubernetes@$version")
+# Modules with a version of their own stay as they are.
+for module in $(awk '$2 == "v0.0.0" { print $1 }' "$own"); do
+  edits+=(-replace "$module=$module@v0.${version#v1.}")
+done
+"$go" mod edit "${edits[@]}"
+"$go" mod tidy

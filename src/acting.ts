@@ -8,10 +8,11 @@ import { NamespaceHandles } from './network/cni/namespace-handles';
 import { RunningPlugins } from './network/cni/running-plugins';
 import { SandboxCheckpoints } from './network/sandbox-checkpoints';
 import type { NodeParts } from './node-parts';
-import { engineClaims, engineMemory } from './start-logs';
+import { engineClaims, engineMemory, factsFile } from './start-logs';
 import { controlPath } from './server/control-socket';
 import { StartedCommands } from './server/exec/started-commands';
 import { OneDaemon } from './sync/engine-claim';
+import { FactsFile } from './sync/facts-memory';
 import { NodeUpkeep } from './sync/upkeep';
 import { isCriDockerdAt } from './system/cri-dockerd-process';
 
@@ -34,6 +35,7 @@ export function actingParts(settings: Settings, logger: Logger): NodeParts {
       memory: engineMemory(settings),
       logger,
     }),
+    factsMemory: new FactsFile(factsFile(settings), settings.dockerEndpoint, logger),
     door: (client) => client,
     openNetwork: ({ observe, onUnserved }) =>
       choosePodNetwork(settings.networkPlugin, {

@@ -31,6 +31,7 @@ import type { LinkTimes } from './sync/link-times';
 import { EngineWatch } from './sync/engine-watch';
 import { ForeignContainers } from './sync/foreign-containers';
 import { ImageSync } from './sync/image-sync';
+import { mostHeldFiles, readFileLimit } from './system/file-limit';
 import { KernelLog } from './system/kernel-log';
 
 /** `0` of --runtime-request-timeout, as with cri-dockerd: just below kubelet's own two minutes. */
@@ -103,6 +104,7 @@ export async function createEngineSide(
     ...{ store, localEngine, logger },
     engine: docker,
     choice: settings.statsSource,
+    heldFiles: mostHeldFiles(await readFileLimit()),
     layerTimes: hooks.layerTimes,
   });
   const kernelLog = new KernelLog();
@@ -141,6 +143,7 @@ export async function createEngineSide(
     diskUsage: new DiskUsage({ docker, store, logger, times: hooks.diskUsageTimes ?? {} }),
     watch: new EngineWatch({ docker, lanes, store, logger }),
     claim: parts.engineClaim,
+    factsMemory: parts.factsMemory,
     times: hooks.linkTimes ?? {},
   });
   return {

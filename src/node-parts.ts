@@ -7,6 +7,7 @@ import type { Probes } from './server/container/probes';
 import type { StartedCommands } from './server/exec/started-commands';
 import type { Streaming } from './streaming/no-streaming';
 import type { EngineClaim } from './sync/engine-claim';
+import type { FactsMemory } from './sync/facts-memory';
 import type { Upkeep } from './sync/upkeep';
 import type { EngineContainerSummary } from './translate/engine';
 
@@ -24,6 +25,8 @@ export interface NetworkObservers {
 export interface NodeParts {
   /** Keeps two that serve from one Engine. */
   readonly engineClaim: EngineClaim;
+  /** What the Engine said it is to an earlier process. */
+  readonly factsMemory: FactsMemory;
   /** Stands between us and the Engine. */
   readonly door: (client: DockerClient) => DockerClient;
   /** @param refresh looks at a sandbox again, after something that no event of the Engine tells of. */

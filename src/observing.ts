@@ -10,6 +10,7 @@ import type { NodeParts } from './node-parts';
 import { StartedCommands } from './server/exec/started-commands';
 import { NoStreaming } from './streaming/no-streaming';
 import { NoClaim } from './sync/engine-claim';
+import { NoFactsMemory } from './sync/facts-memory';
 import { NoUpkeep } from './sync/upkeep';
 
 const WHY =
@@ -25,6 +26,7 @@ export function observingParts(settings: Settings, logger: Logger): NodeParts {
   refuseKubeletsSocket(settings.endpoint);
   return {
     engineClaim: new NoClaim(),
+    factsMemory: new NoFactsMemory(),
     door: (client) => readOnly(client, `this dockbridge only observes (--observe)`),
     openNetwork: (_observers, onAttached) =>
       observePodNetwork(settings.networkPlugin, {

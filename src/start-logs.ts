@@ -31,6 +31,11 @@ export function engineMemory({ stateDir }: Pick<Settings, 'stateDir'>): string {
   return join(stateDir, 'engine');
 }
 
+/** What that Engine said it is. */
+export function factsFile({ stateDir }: Pick<Settings, 'stateDir'>): string {
+  return join(stateDir, 'engine.json');
+}
+
 /** With what another daemon is told of the one with these settings. */
 export function engineClaims({ runDir, endpoint }: Pick<Settings, 'runDir' | 'endpoint'>): ProcessClaims {
   return new ProcessClaims(ENGINE_CLAIMS, [`run directory ${runDir}`, `socket ${endpoint}`]);

@@ -14,6 +14,8 @@ export interface SourceParts {
   readonly localEngine: boolean;
   readonly engine: EngineStats;
   readonly clock: ReadingClock;
+  /** How many files of control groups may stay open. */
+  readonly heldFiles: number;
   readonly logger: Logger;
 }
 
@@ -29,13 +31,14 @@ export async function chooseSource({
   localEngine,
   engine,
   clock,
+  heldFiles,
   logger,
 }: SourceParts): Promise<ChosenSource> {
   const hierarchies = await readHierarchies();
   const why = whyNotCgroups(choice, localEngine, hierarchies !== undefined);
   if (why === undefined && hierarchies !== undefined) {
     logger.info('Stats are read from cgroup files', { cgroupVersion: hierarchies.version });
-    return { source: new CgroupSource(hierarchies, clock), visible: true };
+    return { source: new CgroupSource(hierarchies, clock, heldFiles), visible: true };
   }
   logger.info("Stats are the Engine's one-shot stats, which cost it much more", { why });
   return { source: new EngineSource(engine, clock), visible: false };

@@ -15,6 +15,8 @@ export interface NodeStatsOptions {
   readonly localEngine: boolean;
   readonly store: Store;
   readonly engine: EngineStats & EngineSizes;
+  /** How many files of control groups may stay open. */
+  readonly heldFiles: number;
   readonly logger: Logger;
   /** Other times than usual, for tests. */
   readonly layerTimes?: Partial<LayerTimes> | undefined;

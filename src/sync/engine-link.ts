@@ -11,6 +11,7 @@ import type { ContainerResync } from './container-resync';
 import type { DiskUsage } from './disk-usage';
 import type { EngineTrouble, EngineWatch } from './engine-watch';
 import { EngineTaken, type EngineClaim } from './engine-claim';
+import type { FactsMemory } from './facts-memory';
 import { FactsReader } from './facts-reader';
 import type { ForeignContainers } from './foreign-containers';
 import type { ImageSync } from './image-sync';
@@ -26,6 +27,7 @@ export interface EngineLinkParts {
   readonly diskUsage: Pick<DiskUsage, 'run'>;
   readonly watch: Pick<EngineWatch, 'trouble' | 'look'>;
   readonly claim: Pick<EngineClaim, 'hold' | 'holdWay'>;
+  readonly factsMemory?: FactsMemory;
   readonly logger: Logger;
   /** Whether the Engine's directories are ours to see. */
   readonly localEngine: boolean;
@@ -71,7 +73,7 @@ export class EngineLink {
 
   constructor(private readonly parts: EngineLinkParts) {
     this.times = { ...LINK_TIMES, ...parts.times };
-    this.facts = new FactsReader(parts);
+    this.facts = new FactsReader(parts, this.times);
     parts.store.listed.subscribe(() => this.stepped());
   }
 
@@ -81,7 +83,9 @@ export class EngineLink {
 
   /** What is wrong with the Engine although it is connected. */
   get trouble(): EngineTrouble | undefined {
-    return this.current.ready ? this.parts.watch.trouble : undefined;
+    if (!this.current.ready) return undefined;
+    const { trouble } = this.parts.watch;
+    return trouble?.isStuck === true ? trouble : (this.facts.trouble ?? trouble);
   }
 
   /** Whether the store was ever filled. */
@@ -359,6 +363,7 @@ export class EngineLink {
       // The event stream tells of a stopped Engine at once; one late answer on a busy node is no outage yet.
       await this.ping(signal).catch(() => this.ping(signal));
       watch.look(signal);
+      this.facts.retry();
       try {
         await containerResync.retryDoubtful(signal);
         if (performance.now() < resyncAt) continue;

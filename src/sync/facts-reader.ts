@@ -1,12 +1,20 @@
 import type { DockerClient } from '../docker/client';
 import { abortable } from '../lib/abortable';
+import { sharedAbortController } from '../lib/deadline';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
+import { pause } from '../lib/pause';
 import type { EngineFacts } from '../store/records';
 import type { Store } from '../store/store';
 import { findImageDirectory } from '../system/image-directory';
 import type { EngineInfo, EngineVersion } from '../translate/engine';
 import { toFacts } from '../translate/engine-facts';
+import type { EngineTrouble } from './engine-watch';
+import { NoFactsMemory, type FactsMemory } from './facts-memory';
+import type { LinkTimes } from './link-times';
+
+/** Each further question waits this much longer than the one before: what hangs keeps all of them. */
+const LATER = 4;
 
 export interface FactsReaderParts {
   readonly docker: Pick<DockerClient, 'info'>;
@@ -14,45 +22,75 @@ export interface FactsReaderParts {
   readonly logger: Logger;
   /** Whether the Engine's directories are ours to see. */
   readonly localEngine: boolean;
+  /** What an earlier process was told; none by default. */
+  readonly factsMemory?: FactsMemory;
 }
 
 export interface FactsReading {
   /** Resolves once `store.engine` is about an Engine of this version. */
   readonly usable: Promise<void>;
-  /** What the Engine answers this time. */
+  /** What the Engine answers in this connection, however late; never rejects. */
   readonly learned: Promise<EngineFacts>;
 }
 
+interface Connection {
+  readonly version: EngineVersion;
+  readonly stopped: AbortSignal;
+  readonly since: number;
+  readonly hear: (facts: EngineFacts) => void;
+  hasLearned: boolean;
+}
+
 /**
- * Reads what the Engine is. `/info` may take long (it counts, and asks all plugins) or hang: there is one question at a
- * time, which outlives the connection that asked it, and facts of the same version serve until its answer is there.
+ * Reads what the Engine is. `/info` may take long (it counts, and asks all plugins) or hang. Questions outlive the
+ * connection that asked them, and facts of the same version serve until an answer is there: those of an earlier
+ * connection, or of an earlier process. An Engine that lost a question is asked once more beside it, one that hangs ever
+ * more rarely, for it keeps all of them.
  */
 export class FactsReader {
   private asking: Promise<EngineInfo> | undefined;
   private latest: EngineInfo | undefined;
-  /** What the last connection was told. */
-  private connection: { readonly version: EngineVersion; readonly stopped: AbortSignal } | undefined;
+  private connection: Connection | undefined;
+  private askBeside: number;
+  private retryAt = 0;
 
-  constructor(private readonly parts: FactsReaderParts) {}
+  constructor(
+    private readonly parts: FactsReaderParts,
+    private readonly times: Pick<LinkTimes, 'askBeside' | 'recallAfter'>,
+  ) {
+    this.askBeside = times.askBeside;
+  }
+
+  /** While pods are made by what the Engine said in an earlier connection. */
+  get trouble(): EngineTrouble | undefined {
+    const { connection } = this;
+    if (connection === undefined || connection.hasLearned) return undefined;
+    const waited = performance.now() - connection.since;
+    if (waited < this.times.askBeside) return undefined;
+    return {
+      isStuck: false,
+      reason: 'DockerInfoHangs',
+      message: `Docker Engine has not said for ${Math.round(waited / 1000)} s what it is (/info): until it does, what it said before counts, and runtimes or settings that are new since are not known`,
+    };
+  }
 
   /**
    * @param signal ends the wait.
    * @param stopped ends the question.
    */
   read(version: EngineVersion, signal: AbortSignal, stopped: AbortSignal): FactsReading {
-    const { store, logger } = this.parts;
+    const { store } = this.parts;
     store.engineVersion = version.Version;
-    this.connection = { version, stopped };
+    let hear!: (facts: EngineFacts) => void;
+    const learned = new Promise<EngineFacts>((resolve) => (hear = resolve));
+    this.connection = { ...{ version, stopped, hear, hasLearned: false }, since: performance.now() };
     const isFirst = !isSame(store.engine, version);
-    const learned = this.learn(version, stopped);
-    const usable = isFirst ? abortable(learned, signal).then(() => undefined) : Promise.resolve();
-    usable.catch(() => undefined);
-    learned.catch((error: unknown) => {
-      if (!isFirst && !stopped.aborted)
-        logger.warn('Docker Engine does not say what it is; what it said before still counts', {
-          error: messageOf(error),
-        });
+    const answer = this.learn(this.connection);
+    answer.catch((error: unknown) => {
+      if (isSame(store.engine, version) && !stopped.aborted) this.tellOfOld(messageOf(error));
     });
+    const usable = isFirst ? this.firstFacts(version, answer, signal) : Promise.resolve();
+    usable.catch(() => undefined);
     return { usable, learned };
   }
 
@@ -61,34 +99,94 @@ export class FactsReader {
    * @param signal ends the wait.
    */
   async readAgain(signal: AbortSignal): Promise<void> {
-    if (this.connection === undefined) return;
-    const { version, stopped } = this.connection;
+    const { connection } = this;
+    if (connection === undefined) return;
     await abortable(Promise.allSettled([this.asking]), signal);
-    await abortable(this.learn(version, stopped), signal);
+    await abortable(this.learn(connection), signal);
   }
 
-  private async learn(version: EngineVersion, stopped: AbortSignal): Promise<EngineFacts> {
-    const { store, localEngine } = this.parts;
-    this.asking ??= this.ask(stopped);
+  /** At each heartbeat: a question that failed is asked again. */
+  retry(): void {
+    const { connection } = this;
+    if (connection === undefined || connection.hasLearned || this.asking !== undefined) return;
+    if (performance.now() >= this.retryAt) void this.learn(connection).catch(() => undefined);
+  }
+
+  private async firstFacts(
+    version: EngineVersion,
+    answer: Promise<EngineFacts>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { store, factsMemory = new NoFactsMemory() } = this.parts;
+    const first = await Promise.race([
+      answer.catch(() => undefined),
+      pause(this.times.recallAfter, signal).then(() => undefined),
+    ]);
+    if (first !== undefined) return;
+    const recalled = await factsMemory.recall();
+    if (isSame(store.engine, version)) return;
+    if (isSame(recalled, version)) {
+      store.engine = recalled;
+      this.tellOfOld(`/info has not answered within ${this.times.recallAfter} ms`);
+    } else await abortable(answer, signal);
+  }
+
+  private tellOfOld(error: string): void {
+    this.parts.logger.warn('Docker Engine does not say what it is; what it said before still counts', {
+      error,
+    });
+  }
+
+  private async learn(connection: Connection): Promise<EngineFacts> {
+    const { store, localEngine, factsMemory } = this.parts;
+    this.asking ??= this.ask(connection.stopped);
     const info = await this.asking;
     this.latest = info;
-    const told = toFacts(version, info);
+    const told = toFacts(connection.version, info);
     const imageDirectory = localEngine ? await findImageDirectory(told) : told.imageDirectory;
     const facts = { ...told, imageDirectory };
     // Looking took time: there may be a newer answer.
-    if (this.latest === info) store.engine = facts;
+    if (this.latest === info) {
+      store.engine = facts;
+      void factsMemory?.keep(facts);
+    }
+    connection.hasLearned = true;
+    connection.hear(facts);
     return facts;
   }
 
-  private async ask(signal: AbortSignal): Promise<EngineInfo> {
+  private async ask(stopped: AbortSignal): Promise<EngineInfo> {
+    const answered = sharedAbortController();
+    const onStop = (): void => answered.abort(stopped.reason);
+    stopped.addEventListener('abort', onStop, { once: true });
     try {
-      return await this.parts.docker.info({ signal });
+      const info = await this.firstAnswer(answered.signal);
+      this.askBeside = this.times.askBeside;
+      return info;
     } finally {
       this.asking = undefined;
+      this.retryAt = performance.now() + this.askBeside;
+      stopped.removeEventListener('abort', onStop);
+      answered.abort();
+    }
+  }
+
+  private async firstAnswer(signal: AbortSignal): Promise<EngineInfo> {
+    const questions: Promise<EngineInfo>[] = [];
+    for (;;) {
+      questions.push(this.parts.docker.info({ signal }));
+      const late = pause(this.askBeside, signal).then(() => undefined);
+      const info = await Promise.race([...questions, late]);
+      if (info !== undefined) return info;
+      signal.throwIfAborted();
+      this.askBeside *= LATER;
     }
   }
 }
 
-function isSame(facts: EngineFacts | undefined, { Version, ApiVersion }: EngineVersion): boolean {
+function isSame(
+  facts: EngineFacts | undefined,
+  { Version, ApiVersion }: EngineVersion,
+): facts is EngineFacts {
   return facts?.engineVersion === Version && facts.apiVersion === ApiVersion;
 }

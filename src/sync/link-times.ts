@@ -16,6 +16,10 @@ export interface LinkTimes {
   readonly factsPatience: number;
   /** How long the first list of images may keep the node from being served: pods run without it. */
   readonly imagePatience: number;
+  /** An /info that takes longer is asked for once more beside it: it may have been lost. */
+  readonly askBeside: number;
+  /** How long /info may take before what an earlier process was told of the same Engine serves. */
+  readonly recallAfter: number;
 }
 
 /** What a daemon uses unless it is told otherwise. */
@@ -27,4 +31,6 @@ export const LINK_TIMES: LinkTimes = {
   writePatience: 2_000,
   factsPatience: 15_000,
   imagePatience: 2_000,
+  askBeside: 5_000,
+  recallAfter: 1_000,
 };

@@ -3,11 +3,25 @@ import type { Logger } from '../lib/logger';
 
 /** A few hundred containers, with their logs and streams. */
 const ENOUGH = 4_096;
+/** Files of control groups that stay open for as many as two hundred containers and pods. */
+const MOST_HELD = 1_024;
+/** Calls, logs and streams need the rest. */
+const HELD_SHARE = 1 / 8;
 
-/** Says at start how many files this process may have open, so that nobody has to find out by what fails. */
-export async function tellFileLimit(logger: Logger, path = '/proc/self/limits'): Promise<void> {
+/** How many files this process may have open. Node.js has raised the soft limit to the hard one when it started. */
+export async function readFileLimit(path = '/proc/self/limits'): Promise<number> {
   const limits = await readFile(path, 'utf8').catch(() => '');
-  const limit = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Infinity);
+  return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Infinity);
+}
+
+/** What may stay open only to be read faster. */
+export function mostHeldFiles(limit: number): number {
+  return Math.min(MOST_HELD, Math.floor(limit * HELD_SHARE));
+}
+
+/** Says at start how low the limit is, so that nobody has to find out by what fails. */
+export async function tellFileLimit(logger: Logger, path?: string): Promise<void> {
+  const limit = await readFileLimit(path);
   if (limit < ENOUGH)
     logger.warn('The limit of open files is low: with many containers logs and calls will fail', {
       limit,

@@ -9,6 +9,7 @@ import { parseNetDev } from '../interfaces';
 import type { ReadingClock } from '../reading-clock';
 import type { Target, TargetDetail, UsageSource } from '../usage-source';
 import type { GroupReader } from './group-reader';
+import { FilePlaces } from './held-files';
 import { openGroup } from './open-group';
 
 /** Groups read at the same time, of some three to nine small files each: libuv has four threads for all of them. */
@@ -28,16 +29,20 @@ interface Entry {
 
 /**
  * Readings from cgroup files. The group of a container is looked up once, by its first process' /proc/<pid>/cgroup; its
- * files stay open until it ends.
+ * files stay open until it ends, as far as there are places.
  */
 export class CgroupSource implements UsageSource {
   private readonly entries = new Map<string, Entry>();
   private readonly slots = new Semaphore(CONCURRENCY);
+  private readonly places: FilePlaces;
 
   constructor(
     private readonly hierarchies: Hierarchies,
     private readonly clock: ReadingClock,
-  ) {}
+    heldFiles: number,
+  ) {
+    this.places = new FilePlaces(heldFiles);
+  }
 
   async usage(target: Target, signal?: AbortSignal): Promise<UsageReading | undefined> {
     return this.slots.run(async () => (await this.find(target))?.own.usage(), signal);
@@ -96,7 +101,7 @@ export class CgroupSource implements UsageSource {
   private async above(sandbox: Target): Promise<GroupReader | undefined> {
     const found = await this.find(sandbox);
     if (found === undefined) return undefined;
-    found.above ??= openGroup(found.path.parent(), this.hierarchies.version, this.clock);
+    found.above ??= this.open(found.path.parent());
     return found.above;
   }
 
@@ -115,7 +120,11 @@ export class CgroupSource implements UsageSource {
   private async locate({ id, pid }: Target): Promise<Found | undefined> {
     const text = pid === 0 ? undefined : await readText(`/proc/${pid}/cgroup`);
     const path = text === undefined ? undefined : groupOfContainer(text, id, this.hierarchies);
-    return path && { path, own: openGroup(path, this.hierarchies.version, this.clock) };
+    return path && { path, own: this.open(path) };
+  }
+
+  private open(path: GroupPath): GroupReader {
+    return openGroup(path, this.hierarchies.version, this.clock, this.places);
   }
 }
 

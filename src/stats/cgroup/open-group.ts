@@ -2,6 +2,7 @@ import type { ReadingClock } from '../reading-clock';
 import type { GroupPath } from '../../lib/cgroup/group-path';
 import type { GroupReader } from './group-reader';
 import type { Hierarchies } from '../../lib/cgroup/hierarchies';
+import type { FilePlaces } from './held-files';
 import { V1Group } from './v1-group';
 import { V2Group } from './v2-group';
 
@@ -10,6 +11,7 @@ export function openGroup(
   group: GroupPath,
   version: Hierarchies['version'],
   clock: ReadingClock,
+  places: FilePlaces,
 ): GroupReader {
-  return version === 2 ? new V2Group(group, clock) : new V1Group(group, clock);
+  return version === 2 ? new V2Group(group, clock, places) : new V1Group(group, clock, places);
 }

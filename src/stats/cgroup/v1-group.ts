@@ -4,7 +4,7 @@ import type { ReadingClock } from '../reading-clock';
 import type { GroupPath } from '../../lib/cgroup/group-path';
 import { CpuMeter } from './cpu-meter';
 import type { GroupReader } from './group-reader';
-import { HeldFiles } from './held-files';
+import { HeldFiles, type FilePlaces } from './held-files';
 import { HugePageSizes } from './huge-page-sizes';
 import { blkio, keyed, keyedLong, limit, long, number, workingSet } from './parse';
 
@@ -16,14 +16,16 @@ const NANOS_PER_TICK = 10_000_000;
  */
 export class V1Group implements GroupReader {
   readonly name: string;
-  private readonly files = new HeldFiles();
+  private readonly files: HeldFiles;
   private readonly meter: CpuMeter;
   private readonly hugePageSizes: HugePageSizes;
 
   constructor(
     private readonly group: GroupPath,
     private readonly clock: ReadingClock,
+    places: FilePlaces,
   ) {
+    this.files = new HeldFiles(places);
     this.name = group.name;
     this.meter = new CpuMeter(clock);
     this.hugePageSizes = new HugePageSizes(group.directoryOf('hugetlb'), 'usage_in_bytes');

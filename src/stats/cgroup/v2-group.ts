@@ -5,7 +5,7 @@ import type { ReadingClock } from '../reading-clock';
 import type { GroupPath } from '../../lib/cgroup/group-path';
 import { CpuMeter } from './cpu-meter';
 import type { GroupReader } from './group-reader';
-import { HeldFiles } from './held-files';
+import { HeldFiles, type FilePlaces } from './held-files';
 import { HugePageSizes } from './huge-page-sizes';
 import { ioStat, keyed, keyedLong, limit, number, pressure, workingSet } from './parse';
 
@@ -17,7 +17,7 @@ const NANOS_PER_MICRO = 1_000;
  */
 export class V2Group implements GroupReader {
   readonly name: string;
-  private readonly files = new HeldFiles();
+  private readonly files: HeldFiles;
   private readonly meter: CpuMeter;
   private readonly directory: string;
   private readonly hugePageSizes: HugePageSizes;
@@ -25,7 +25,9 @@ export class V2Group implements GroupReader {
   constructor(
     group: GroupPath,
     private readonly clock: ReadingClock,
+    places: FilePlaces,
   ) {
+    this.files = new HeldFiles(places);
     this.name = group.name;
     this.meter = new CpuMeter(clock);
     this.directory = group.directoryOf('') ?? '';

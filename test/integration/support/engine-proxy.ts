@@ -62,7 +62,8 @@ export class EngineProxy {
   /** @param dockerHost `unix:///path` of the real Engine. */
   static async start(dockerHost: string): Promise<EngineProxy> {
     const directory = await mkdtemp(join(tmpdir(), 'dockbridge-proxy-'));
-    const server = createServer({ requestTimeout: 0, headersTimeout: 0 });
+    // dockerd closes no idle connection either: a call could be on its way into one that is being closed.
+    const server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 });
     const proxy = new EngineProxy(directory, server, dockerHost);
     server.on('connection', (socket) => socket.on('error', () => undefined));
     server.on('request', (call, reply) => void proxy.serve(call, reply));

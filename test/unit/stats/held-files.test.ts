@@ -1,14 +1,16 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HeldFiles } from '../../../src/stats/cgroup/held-files';
+import { FilePlaces, HeldFiles } from '../../../src/stats/cgroup/held-files';
 
 describe('HeldFiles', () => {
   let directory: string;
   let files: HeldFiles;
+  let places: FilePlaces;
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'dockbridge-'));
-    files = new HeldFiles();
+    places = new FilePlaces(2);
+    files = new HeldFiles(places);
   });
   afterEach(async () => {
     await files.close();
@@ -32,5 +34,37 @@ describe('HeldFiles', () => {
     await mkdir(group);
     await writeFile(path, 'usage_usec 1');
     expect(await files.read(path)).toBe('usage_usec 1');
+  });
+
+  /** Files of the directory that this process has open. */
+  async function opened(): Promise<number> {
+    const links = await readdir('/proc/self/fd');
+    const targets = await Promise.all(links.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
+    return targets.filter((target) => target.startsWith(directory)).length;
+  }
+
+  it('holds no more files than there are places, and reads the others all the same', async () => {
+    const paths = ['a', 'b', 'c', 'd'].map((name) => join(directory, name));
+    await Promise.all(paths.map((path) => writeFile(path, path)));
+    const other = new HeldFiles(places);
+    for (let round = 0; round < 2; round++) {
+      expect(await Promise.all(paths.slice(0, 3).map((path) => files.read(path)))).toEqual(paths.slice(0, 3));
+      expect(await other.read(paths[3] ?? '')).toBe(paths[3]);
+      expect(await opened()).toBe(2);
+    }
+    // What a group held when it ended is another one's to hold.
+    await files.close();
+    expect(await opened()).toBe(0);
+    await other.read(paths[3] ?? '');
+    expect(await opened()).toBe(1);
+    await other.close();
+  });
+
+  it('has no place taken by what is not there', async () => {
+    for (const name of ['x', 'y', 'z']) expect(await files.read(join(directory, name))).toBeUndefined();
+    const path = join(directory, 'there');
+    await writeFile(path, '1');
+    await files.read(path);
+    expect(await opened()).toBe(1);
   });
 });

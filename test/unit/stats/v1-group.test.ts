@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import type { GroupPath } from '../../../src/lib/cgroup/group-path';
 import { V1Group } from '../../../src/stats/cgroup/v1-group';
 import { ReadingClock } from '../../../src/stats/reading-clock';
+import { FilePlaces } from '../../../src/stats/cgroup/held-files';
 
 const MIB = 2 ** 20;
 const UNLIMITED = '9223372036854771712';
@@ -55,7 +56,7 @@ describe('a group of a v1 machine', () => {
       processDirectory: undefined,
       parent: () => path,
     };
-    group = new V1Group(path, new ReadingClock(() => 1_700_000_000_000));
+    group = new V1Group(path, new ReadingClock(() => 1_700_000_000_000), new FilePlaces(100));
   });
   afterEach(async () => {
     await group.close();

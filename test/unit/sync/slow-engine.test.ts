@@ -1,3 +1,5 @@
+import type { EngineFacts } from '../../../src/store/records';
+import { toFacts } from '../../../src/translate/engine-facts';
 import { gate, settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';
 import {
@@ -10,6 +12,7 @@ import {
 } from './support/room';
 
 const QUICK = { reconnect: 2, writePatience: 30, factsPatience: 30, probeTimeout: 200, imagePatience: 5 };
+const VERSION = { Version: '20.10.24', ApiVersion: '1.41', Os: 'linux', Arch: 'amd64' };
 const IMAGE = { Id: 'sha256:1', RepoTags: ['app:1'], RepoDigests: [], Size: 1 };
 let made: SyncRoom;
 
@@ -38,6 +41,93 @@ describe('an Engine whose /info hangs', () => {
     expect(made.engine.count('info')).toBe(1);
     info.resolve();
     await isReady();
+  });
+
+  it('is asked once more when the question was lost', async () => {
+    const lost = gate();
+    let asked = 0;
+    made = syncRoom({ ...QUICK, askBeside: 5 });
+    made.engine.gates.set('info', () => (asked++ === 0 ? lost.promise : Promise.resolve()));
+    await connected(made);
+    expect(made.engine.count('info')).toBe(2);
+    expect(made.link.trouble).toBeUndefined();
+  });
+
+  it('is asked ever more rarely', async () => {
+    const asked: number[] = [];
+    made = syncRoom({ ...QUICK, askBeside: 5 });
+    made.engine.gates.set('info', () => {
+      asked.push(performance.now());
+      return gate().promise;
+    });
+    made.link.start();
+    await until(() => asked.length === 4);
+    const [, , third = 0, fourth = 0] = asked;
+    // 5 ms, 20 ms, 80 ms: a timer is late at times, and never earlier than by a fraction of one.
+    expect(fourth - third).toBeGreaterThan(75);
+  });
+
+  it('is served on what it said to an earlier process, and says so', async () => {
+    await connected(made);
+    const said = made.store.engine!;
+    await made.link.stop();
+    const kept: EngineFacts[] = [];
+    made = syncRoom(
+      { ...QUICK, heartbeat: 3, askBeside: 5, recallAfter: 3 },
+      {},
+      undefined,
+      {},
+      {
+        recall: () => Promise.resolve({ ...said, runtimes: ['old'] }),
+        keep: (facts) => Promise.resolve(void kept.push(facts)),
+      },
+    );
+    const info = gate();
+    made.engine.gates.set('info', () => info.promise);
+    await connected(made);
+    expect(made.store.engine?.runtimes).toEqual(['old']);
+    await until(() => made.link.trouble !== undefined);
+    expect(made.link.trouble).toMatchObject({ isStuck: false, reason: 'DockerInfoHangs' });
+    expect(made.complaints).toHaveLength(1);
+    info.resolve();
+    await until(() => made.link.trouble === undefined);
+    expect(made.store.engine).toEqual(said);
+    expect(kept).toEqual([said]);
+  });
+
+  it('is not taken for one of another version', async () => {
+    const recall = jest.fn(() =>
+      Promise.resolve({ ...toFacts(VERSION, made.engine.facts), engineVersion: '19' }),
+    );
+    made = syncRoom({ ...QUICK, recallAfter: 1 }, {}, undefined, {}, { recall, keep: jest.fn() });
+    const info = gate();
+    made.engine.gates.set('info', () => info.promise);
+    made.link.start();
+    await until(() => recall.mock.calls.length > 0);
+    await settle();
+    expect(made.link.state.ready).toBe(false);
+    info.resolve();
+    await isReady();
+  });
+
+  it('is asked again by the heartbeat when the question failed', async () => {
+    await connected(made);
+    const said = made.store.engine!;
+    await made.link.stop();
+    made = syncRoom(
+      { ...QUICK, heartbeat: 3, askBeside: 3, recallAfter: 1 },
+      {},
+      undefined,
+      {},
+      { recall: () => Promise.resolve(said), keep: () => Promise.resolve() },
+    );
+    let failures = 2;
+    made.engine.gates.set('info', () =>
+      failures-- > 0 ? Promise.reject(new Error('not now')) : Promise.resolve(),
+    );
+    await connected(made);
+    await until(() => made.engine.count('info') === 3 && made.link.trouble === undefined);
+    expect(made.complaints).toHaveLength(1);
   });
 
   it('serves again after a cut of the event stream, on what it said before', async () => {

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
-import { tellFileLimit } from '../../../src/system/file-limit';
+import { mostHeldFiles, tellFileLimit } from '../../../src/system/file-limit';
 
 it.each([
   { limit: '1024', warned: 1024 },
@@ -21,4 +21,14 @@ it.each([
     warned === undefined ? [] : [warned],
   );
   await rm(directory, { recursive: true });
+});
+
+it.each([
+  [256, 32],
+  [1_024, 128],
+  [4_096, 512],
+  [1_048_576, 1_024],
+  [Infinity, 1_024],
+])('of %i files %i may stay open to be read again', (limit, held) => {
+  expect(mostHeldFiles(limit)).toBe(held);
 });

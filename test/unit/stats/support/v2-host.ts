@@ -4,6 +4,7 @@ import { findHierarchies, type Hierarchies } from '../../../../src/lib/cgroup/hi
 import type { GroupPath } from '../../../../src/lib/cgroup/group-path';
 import { V2Group } from '../../../../src/stats/cgroup/v2-group';
 import { ReadingClock } from '../../../../src/stats/reading-clock';
+import { FilePlaces } from '../../../../src/stats/cgroup/held-files';
 
 const RECORDED = join(__dirname, '../../../fixtures/cgroup-v2');
 
@@ -25,5 +26,5 @@ export function recordedGroup(name: string): V2Group {
     processDirectory: undefined,
     parent: () => path,
   };
-  return new V2Group(path, new ReadingClock(() => 1_700_000_000_000));
+  return new V2Group(path, new ReadingClock(() => 1_700_000_000_000), new FilePlaces(100));
 }

@@ -10,6 +10,7 @@ import { ContainerResync, type ContainerResyncParts } from '../../../../src/sync
 import { ContainerSync, type ContainerSyncParts } from '../../../../src/sync/container-sync';
 import { NoClaim, type EngineClaim } from '../../../../src/sync/engine-claim';
 import { EngineLink } from '../../../../src/sync/engine-link';
+import { NoFactsMemory, type FactsMemory } from '../../../../src/sync/facts-memory';
 import type { LinkTimes } from '../../../../src/sync/link-times';
 import { ForeignContainers } from '../../../../src/sync/foreign-containers';
 import { ImageSync } from '../../../../src/sync/image-sync';
@@ -114,6 +115,7 @@ export function syncRoom(
   parts: Partial<ContainerSyncParts & Pick<ContainerResyncParts, 'listMs'>> = {},
   claim: EngineClaim = new NoClaim(),
   resyncParts: Partial<ContainerResyncParts> = {},
+  factsMemory: FactsMemory = new NoFactsMemory(),
 ) {
   const engine = new FakeEngine();
   const [store, logs, reservations] = [new Store(), new FakeLogs(), new NameReservations()];
@@ -160,6 +162,7 @@ export function syncRoom(
     diskUsage: { run: () => Promise.resolve() },
     watch: { trouble: undefined, look: () => undefined },
     claim,
+    factsMemory,
     localEngine: false,
     logger,
     times,

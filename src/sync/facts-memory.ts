@@ -1,0 +1,76 @@
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { messageOf } from '../lib/errors';
+import type { Logger } from '../lib/logger';
+import type { EngineFacts } from '../store/records';
+import { hasShapeOf } from '../translate/shape';
+import { wayKey } from './engine-claim';
+
+const BOOT_ID = '/proc/sys/kernel/random/boot_id';
+
+/** A file without one of these was written by another dockbridge. */
+const EXAMPLE: EngineFacts = {
+  ...{ id: '', engineVersion: '', apiVersion: '', platform: '', rootDir: '', imageDirectory: '' },
+  ...{ cgroupDriver: '', runtimes: [''], defaultRuntime: '', recursiveReadOnlyRuntimes: [''], cdi: false },
+  ...{ securityOptions: [''], storageDriver: '', containerdStore: false, operatingSystem: '' },
+  ...{ kernelVersion: '', experimental: false, cgroupVersion: '' },
+};
+
+/** What an Engine said it is, for a daemon that starts when it does not say so. */
+export interface FactsMemory {
+  /** Undefined when nothing is known that can still hold: never of another endpoint, or from before a boot. */
+  recall(): Promise<EngineFacts | undefined>;
+  /** Never rejects: without it a later start may have to wait. */
+  keep(facts: EngineFacts): Promise<void>;
+}
+
+export class NoFactsMemory implements FactsMemory {
+  recall(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  keep(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+export class FactsFile implements FactsMemory {
+  private kept = '';
+
+  constructor(
+    private readonly path: string,
+    /** --docker-endpoint. */
+    private readonly endpoint: string,
+    private readonly logger: Logger,
+  ) {}
+
+  async recall(): Promise<EngineFacts | undefined> {
+    try {
+      const value: unknown = JSON.parse(await readFile(this.path, 'utf8'));
+      if (!hasShapeOf(value, { circumstances: '', facts: EXAMPLE })) return undefined;
+      const { circumstances, facts } = value as { circumstances: string; facts: EngineFacts };
+      return circumstances === (await this.circumstances()) ? facts : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async keep(facts: EngineFacts): Promise<void> {
+    const draft = `${this.path}.tmp`;
+    try {
+      const text = `${JSON.stringify({ circumstances: await this.circumstances(), facts })}\n`;
+      if (text === this.kept) return;
+      await writeFile(draft, text, { mode: 0o600 });
+      await rename(draft, this.path);
+      this.kept = text;
+    } catch (error) {
+      this.logger.debug(() => `What the Engine is cannot be remembered: ${messageOf(error)}`);
+      await rm(draft, { force: true }).catch(() => undefined);
+    }
+  }
+
+  /** A boot may bring another kernel, other control groups, another security module. */
+  private async circumstances(): Promise<string> {
+    const boot = await readFile(BOOT_ID, 'utf8');
+    return `${await wayKey(this.endpoint)} ${boot.trim()}`;
+  }
+}

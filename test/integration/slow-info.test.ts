@@ -1,0 +1,76 @@
+import { ChildDaemon } from './support/child-daemon';
+import { sharedDockerHost } from './support/engine';
+import { EngineProxy, onCalls } from './support/engine-proxy';
+
+const INFO = /^GET (\/v[\d.]+)?\/info$/;
+const HANG = { kind: 'hang', when: 'before' } as const;
+
+// A busy machine takes its time, but not as long as a call of the Engine that hangs may take.
+jest.setTimeout(110_000);
+
+describe('an Engine that does not say what it is', () => {
+  let proxy: EngineProxy;
+  let daemon: ChildDaemon;
+
+  beforeEach(async () => {
+    proxy = await EngineProxy.start(sharedDockerHost());
+  });
+  afterEach(async () => {
+    proxy.heal();
+    await daemon.stop();
+    await proxy.stop();
+  });
+
+  async function runtimeReady() {
+    const { status } = await daemon.client.call('Status', {});
+    return status?.conditions.find(({ type }) => type === 'RuntimeReady');
+  }
+
+  const runPod = async (name: string): Promise<string> => {
+    const config = { metadata: { name, uid: name, namespace: 'info', attempt: 0 }, linux: {} };
+    return (await daemon.client.call('RunPodSandbox', { config })).pod_sandbox_id;
+  };
+
+  it('because the first question was lost: it is asked again, and the node is served', async () => {
+    proxy.obey(onCalls(INFO, HANG, 1));
+    daemon = await ChildDaemon.start([], proxy.dockerHost);
+    expect(await runtimeReady()).toMatchObject({ status: true, reason: '', message: '' });
+    await runPod('lost');
+  });
+
+  it('to the first daemon of a node: Status says what is missing, and what needs no facts goes on', async () => {
+    proxy.obey(onCalls(INFO, HANG));
+    daemon = await ChildDaemon.start([], proxy.dockerHost, 'Serving CRI');
+    expect((await daemon.client.call('ListContainers', {})).containers).toEqual([]);
+    await proxy.until(({ hanging }) => hanging.length === 2);
+    expect(await runtimeReady()).toMatchObject({
+      status: false,
+      reason: 'DockerDaemonNotReady',
+      message: 'Docker Engine has not said yet what it is (/info)',
+    });
+    proxy.heal();
+    await daemon.says();
+    await runPod('late');
+  });
+
+  it('to the next daemon: what it said to the one before counts', async () => {
+    daemon = await ChildDaemon.start([], proxy.dockerHost);
+    const before = await runPod('before');
+    await daemon.kill9();
+    proxy.obey(onCalls(INFO, HANG));
+    await daemon.launch();
+    const after = await runPod('after');
+    const { items } = await daemon.client.call('ListPodSandbox', {});
+    expect(items.map(({ id }) => id).sort()).toEqual([before, after].sort());
+    expect((await daemon.client.call('RuntimeConfig', {})).linux?.cgroup_driver).toBeDefined();
+    await proxy.until(({ hanging }) => hanging.length === 2);
+    expect(await runtimeReady()).toMatchObject({
+      status: true,
+      reason: 'DockerInfoHangs',
+      message: expect.stringContaining('/info') as string,
+    });
+    expect(daemon.log.filter(({ message }) => message.includes('what it said before'))).toHaveLength(1);
+    proxy.heal();
+    await proxy.until(({ hanging }) => hanging.length === 0);
+  });
+});

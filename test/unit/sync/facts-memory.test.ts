@@ -1,0 +1,51 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLogger } from '../../../src/lib/logger';
+import { FactsFile } from '../../../src/sync/facts-memory';
+import { toFacts } from '../../../src/translate/engine-facts';
+import { FakeEngine } from '../../fakes/fake-docker';
+
+const FACTS = toFacts(
+  { Version: '28.5.2', ApiVersion: '1.51', Os: 'linux', Arch: 'amd64' },
+  new FakeEngine().facts,
+);
+let directory: string;
+const file = (endpoint = 'tcp://one:2375'): FactsFile =>
+  new FactsFile(join(directory, 'engine.json'), endpoint, silentLogger);
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'dockbridge-'));
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+it('another process is told what this one was told', async () => {
+  expect(await file().recall()).toBeUndefined();
+  await file().keep(FACTS);
+  expect(await file().recall()).toEqual(FACTS);
+  expect(await readdir(directory)).toEqual(['engine.json']);
+});
+
+it('nothing is told of another endpoint, from before a boot, or by another dockbridge', async () => {
+  await file().keep(FACTS);
+  expect(await file('tcp://two:2375').recall()).toBeUndefined();
+  const path = join(directory, 'engine.json');
+  const { circumstances } = JSON.parse(await readFile(path, 'utf8')) as { circumstances: string };
+  const { storageDriver: _, ...older } = FACTS;
+  for (const text of [
+    JSON.stringify({ circumstances: `${circumstances.split(' ')[0]} other-boot`, facts: FACTS }),
+    JSON.stringify({ circumstances, facts: older }),
+    '{"circ',
+  ]) {
+    await writeFile(path, text);
+    expect(await file().recall()).toBeUndefined();
+  }
+});
+
+it('a directory that cannot be written to keeps nobody from serving', async () => {
+  await rm(directory, { recursive: true });
+  await file().keep(FACTS);
+  await writeFile(directory, '');
+  await file().keep(FACTS);
+  expect(await file().recall()).toBeUndefined();
+});

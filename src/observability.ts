@@ -91,6 +91,6 @@ function checks(
   return [
     { name: 'engine', problem: state.ready ? stuck : state.reason },
     { name: 'store', problem: hasSynced ? undefined : 'the Engine has not been read yet' },
-    { name: 'logs', problem: logs.problem },
+    { name: 'logs', problem: logs.trouble?.message },
   ];
 }

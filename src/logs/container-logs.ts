@@ -23,6 +23,12 @@ export interface LogSource extends LogPlace {
   readonly startedAt?: string;
 }
 
+export interface LogTrouble {
+  /** CamelCase, for a CRI condition. */
+  readonly reason: 'LogsHang' | 'LogsWithoutThread';
+  readonly message: string;
+}
+
 /**
  * Turns the Engine's json-file spools into CRI log files (design: CRI logs are written by us).
  * All methods are safe to call concurrently and repeatedly, for known and unknown ids.
@@ -58,7 +64,7 @@ export interface ContainerLogs {
   /** Stops everything, positions saved. */
   close(): Promise<void>;
   /** What hinders logs that an operator should know of; undefined when all is well. */
-  readonly problem?: string | undefined;
+  readonly trouble?: LogTrouble | undefined;
   /** Counters for the metrics endpoint. */
   stats?(): Promise<LogStats>;
 }

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { deadlineExceeded, internal, messageOf, RuntimeError, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import type { ContainerLogs, LogPlace, LogSource } from './container-logs';
+import type { ContainerLogs, LogPlace, LogSource, LogTrouble } from './container-logs';
 import { HANG_TIMES, HangWatch, type HangTimes } from './hang-watch';
 import { emptyLogStats, type LogStats } from './log-stats';
 import type { RelinkedLog } from './relink';
@@ -118,12 +118,13 @@ export class WorkerLogs implements ContainerLogs {
   }
 
   /** What an operator should know; undefined when all is well. */
-  get problem(): string | undefined {
-    if (this.threadless !== '') return this.threadless;
+  get trouble(): LogTrouble | undefined {
+    if (this.threadless !== '') return { reason: 'LogsWithoutThread', message: this.threadless };
     if (this.hung.size === 0) return undefined;
     const containers = [...new Set(this.hung.values())].map((id) => id.slice(0, 12)).join(', ');
     const rest = this.hung.size < MOST_HUNG ? '' : '; no log is written until one of them answers';
-    return `the file system of a container's log does not answer (container ${containers})${rest}`;
+    const message = `the file system of a container's log does not answer (container ${containers})${rest}`;
+    return { reason: 'LogsHang', message };
   }
 
   async stats(): Promise<LogStats> {

@@ -119,6 +119,10 @@ export function createMetrics() {
       'Times that a log stood still because of a file system error.',
     ),
     logsHung: gauge('dockbridge_logs_hung', '1 while the file system of a log does not answer.'),
+    logsWithoutThread: gauge(
+      'dockbridge_logs_without_thread',
+      '1 while no log is written because the node has no thread for it.',
+    ),
     ownLogDropped: counter(
       'dockbridge_own_log_lines_dropped_total',
       "Lines of dockbridge's own log that were dropped, because nobody read them or the disk was full.",

@@ -35,7 +35,10 @@ export interface MetricSources {
     readonly trouble: { readonly isStuck: boolean } | undefined;
   };
   readonly lanes: { readonly load: readonly LaneCounters[] };
-  readonly logs: { readonly problem?: string | undefined; stats?(): Promise<LogCounters> };
+  readonly logs: {
+    readonly trouble?: { readonly reason: string; readonly message: string } | undefined;
+    stats?(): Promise<LogCounters>;
+  };
   readonly podEvents: {
     readonly stats: {
       readonly published: number;
@@ -103,7 +106,8 @@ function sampleLanes(metrics: Metrics, { lanes }: MetricSources): void {
 }
 
 async function sampleLogs(metrics: Metrics, { logs }: MetricSources): Promise<void> {
-  metrics.logsHung.set(logs.problem === undefined ? 0 : 1);
+  metrics.logsHung.set(logs.trouble?.reason === 'LogsHang' ? 1 : 0);
+  metrics.logsWithoutThread.set(logs.trouble?.reason === 'LogsWithoutThread' ? 1 : 0);
   const asked = logs.stats?.();
   const stats =
     asked && (await waitAtMost('The log counters', LOGS_PATIENCE_MS, asked).catch(() => undefined));

@@ -36,17 +36,15 @@ export function status(
   });
 }
 
-/** An Engine that is slow, or a log that hangs, leaves it ready, and the reason tells; one that can run no pods does not. */
+/** An Engine that is slow, or logs in trouble, leave it ready, and the reason tells; one that can run no pods does not. */
 function runtimeCondition({ link, logs }: Pick<Services, 'link' | 'logs'>): cri.IRuntimeCondition {
   const { state, trouble } = link;
   if (!state.ready) {
     const { word = 'DockerDaemonNotReady', reason } = state;
     return { type: 'RuntimeReady', status: false, reason: word, message: reason };
   }
-  if (trouble === undefined && logs.problem !== undefined)
-    return { type: 'RuntimeReady', status: true, reason: 'LogsHang', message: logs.problem };
-  const { isStuck = false, reason = '', message = '' } = trouble ?? {};
-  return { type: 'RuntimeReady', status: !isStuck, reason, message };
+  const { reason = '', message = '' } = trouble ?? logs.trouble ?? {};
+  return { type: 'RuntimeReady', status: trouble?.isStuck !== true, reason, message };
 }
 
 /** For `crictl info`: each value is JSON text. */

@@ -84,7 +84,10 @@ describeAsRoot('a log on a file system that hangs', () => {
     hanging.write('line 1');
     // Its own drain waits for the hanging call until that is noticed.
     await logs.drain('c2');
-    expect(logs.problem).toMatch(/does not answer \(container c2\)$/);
+    expect(logs.trouble).toEqual({
+      reason: 'LogsHang',
+      message: expect.stringMatching(/does not answer \(container c2\)$/) as string,
+    });
     healthy.write('healthy');
     await logs.drain('c1');
     expect(room.texts()).toEqual(['healthy']);
@@ -101,7 +104,7 @@ describeAsRoot('a log on a file system that hangs', () => {
     }
     await logs.drain('c2');
     expect(room.texts(path)).toEqual(['line 0', 'line 1', 'line 2']);
-    expect(logs.problem).toBeUndefined();
+    expect(logs.trouble).toBeUndefined();
     healthy.write('still healthy');
     await logs.drain('c1');
     expect(room.texts()).toEqual(['healthy', 'still healthy']);
@@ -113,7 +116,7 @@ describeAsRoot('a log on a file system that hangs', () => {
     await logs.drain('c2');
     healthy.write('last words');
     await logs.close();
-    expect(logs.problem).toBeDefined();
+    expect(logs.trouble).toBeDefined();
     await disk.thaw();
     expect(room.texts(hung().logPath)[0]).toBe('line 0');
   });

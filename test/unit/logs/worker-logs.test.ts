@@ -111,12 +111,15 @@ describe('A node that has no thread for the logs (TasksMax)', () => {
         message: expect.stringMatching(/no thread can be had .*EAGAIN.*TasksMax/) as string,
       });
       await logs.drain('c1');
-      expect(logs.problem).toMatch(/^no thread can be had/);
+      expect(logs.trouble).toMatchObject({
+        reason: 'LogsWithoutThread',
+        message: expect.stringMatching(/^no thread can be had/) as string,
+      });
       await comesTrue(() => tries > 2);
       const said = (): string[] => room.messages.map(({ message }) => message);
       expect(said().filter((message) => message === 'Container logs are not written')).toHaveLength(1);
       isFull = false;
-      await comesTrue(() => logs.problem === undefined);
+      await comesTrue(() => logs.trouble === undefined);
       await comesTrue(() => fs.existsSync(room.logPath) && room.texts().length === 1);
       expect(room.texts()).toEqual(['one']);
       expect(said()).toContain('Container logs have a thread again and catch up');

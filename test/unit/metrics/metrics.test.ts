@@ -112,6 +112,17 @@ describe('DaemonMetrics', () => {
     expect(now.get('dockbridge_engine_up')).toBe(0);
   });
 
+  it.each([
+    ['LogsHang', 1, 0],
+    ['LogsWithoutThread', 0, 1],
+    [undefined, 0, 0],
+  ])('tells %s from other troubles of logs', async (reason, hung, threadless) => {
+    const trouble = reason === undefined ? undefined : { reason, message: '' };
+    const now = await series(new DaemonMetrics('1'), sources({ logs: { trouble } }));
+    expect(now.get('dockbridge_logs_hung')).toBe(hung);
+    expect(now.get('dockbridge_logs_without_thread')).toBe(threadless);
+  });
+
   it('goes without the logs when they cannot be asked', async () => {
     const logs = { stats: () => Promise.reject(unavailable('the logs are closed')) };
     const now = await series(new DaemonMetrics('1'), sources({ logs }));

@@ -1,10 +1,13 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, internal } from './errors';
 import { processName } from './process-name';
 
 /** `KEY PID START BOOT`, dots for blanks: what no other process is ever called (process-name.ts). */
 const CLAIM = /^([0-9a-f]+)\.(\d+)\.(\d+)\.([0-9a-f-]+)$/;
+
+/** How the line begins that is for other daemons, not for people. */
+const NAMESPACE = 'namespace ';
 
 /** Another process that has what was asked for. */
 export interface OtherClaim {
@@ -57,13 +60,29 @@ export class ProcessClaims {
     return undefined;
   }
 
+  /**
+   * Removes what killed processes left of any key. Those of another PID namespace stay: whether they live cannot be seen
+   * from here. Never rejects: what stays is in nobody's way.
+   */
+  async sweep(): Promise<void> {
+    const ours = await pidNamespace();
+    if (ours === '') return;
+    for (const file of await this.files().catch(() => [])) {
+      const [, , pid = '', start, boot] = CLAIM.exec(file) ?? [];
+      if (pid === '' || (await processName(pid)) === `${pid} ${start} ${boot}`) continue;
+      const path = join(this.directory, file);
+      const text = await readFile(path, 'utf8').catch(() => '');
+      if (text.split('\n').includes(ours)) await rm(path, { force: true }).catch(() => undefined);
+    }
+  }
+
   /** Nothing happens when it is not ours. */
   async release(key: string): Promise<void> {
     await rm(await this.pathOf(key), { force: true });
   }
 
   private async putUp(path: string): Promise<void> {
-    const text = [`process ${process.pid}`, ...this.about, ''].join('\n');
+    const text = [`process ${process.pid}`, ...this.about, await pidNamespace(), ''].join('\n');
     try {
       await writeFile(path, text, { mode: 0o640, flag: 'wx' });
     } catch (error) {
@@ -88,6 +107,13 @@ export class ProcessClaims {
 
   private async wordsOf(file: string, pid: string): Promise<string> {
     const text = await readFile(join(this.directory, file), 'utf8').catch(() => '');
-    return text.trim().replaceAll('\n', ', ') || `process ${pid}`;
+    const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith(NAMESPACE));
+    return lines.join(', ') || `process ${pid}`;
   }
+}
+
+/** '' where it cannot be told. */
+async function pidNamespace(): Promise<string> {
+  const link = await readlink('/proc/self/ns/pid').catch(() => '');
+  return link && `${NAMESPACE}${link}`;
 }

@@ -52,7 +52,7 @@ export interface EngineClaim {
 }
 
 export interface OneDaemonParts {
-  readonly claims: Pick<ProcessClaims, 'take' | 'release'>;
+  readonly claims: Pick<ProcessClaims, 'take' | 'release' | 'sweep'>;
   /** --docker-endpoint. */
   readonly endpoint: string;
   /** Where the key of the Engine is remembered over restarts; see rememberedEngine. */
@@ -75,6 +75,8 @@ export class OneDaemon implements EngineClaim {
   }
 
   async holdWay(signal: AbortSignal, onTaken: (reason: string) => void): Promise<void> {
+    // Those of Engines that nobody serves any more would stay until the next boot.
+    if (this.way === '') await this.parts.claims.sweep();
     this.way = await wayKey(this.parts.endpoint);
     this.engine ||= await rememberedEngine(this.parts.memory);
     await this.until(this.way, signal, Infinity, onTaken);

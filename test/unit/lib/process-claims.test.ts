@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ProcessClaims } from '../../../src/lib/process-claims';
@@ -24,6 +24,8 @@ afterEach(async () => {
   await rm(root, { recursive: true });
 });
 
+const namespaceLine = async (): Promise<string> => `namespace ${await readlink('/proc/self/ns/pid')}`;
+
 const fileOf = async (pid: number | undefined, key = KEY): Promise<string> =>
   [key, ...((await processName(pid ?? 0)) ?? '').split(' ')].join('.');
 
@@ -40,7 +42,7 @@ it('are put up with what the process says of itself, as often as it likes, and t
   const own = await fileOf(process.pid);
   expect(await readdir(directory)).toEqual([own]);
   expect(await readFile(join(directory, own), 'utf8')).toBe(
-    `process ${process.pid}\nrun directory /r\nsocket unix:///s\n`,
+    `process ${process.pid}\nrun directory /r\nsocket unix:///s\n${await namespaceLine()}\n`,
   );
   await claims.release(KEY);
   await claims.release(KEY);
@@ -56,6 +58,30 @@ it('of another process that lives are told, and keep ours from staying', async (
   expect((await readdir(directory)).filter((name) => name.startsWith(KEY))).toEqual([file]);
   // Another thing is nobody's.
   expect(await claims.take('0a1b')).toBeUndefined();
+});
+
+it('of killed processes are swept away, whatever they were for, and no others', async () => {
+  const [boot = ''] = ((await processName(process.pid)) ?? '').split(' ').slice(2);
+  const names = {
+    dead: `aa.${other.pid}.1.${boot}`,
+    elsewhere: `bb.${other.pid}.1.${boot}`,
+    old: `cc.${other.pid}.1.${boot}`,
+    living: await fileOf(other.pid, 'dd'),
+    nothingOfOurs: 'readme',
+  };
+  await claims.take('ee');
+  const write = (name: string, text: string): Promise<void> => writeFile(join(directory, name), text);
+  await write(names.dead, `process ${other.pid}\n${await namespaceLine()}\n`);
+  await write(names.elsewhere, `process ${other.pid}\nnamespace pid:[1]\n`);
+  await write(names.old, `process ${other.pid}\n`);
+  await write(names.living, `process ${other.pid}\n${await namespaceLine()}\n`);
+  await write(names.nothingOfOurs, await namespaceLine());
+  await claims.sweep();
+  const { dead: _, ...rest } = names;
+  expect(await readdir(directory)).toEqual([...Object.values(rest), await fileOf(process.pid, 'ee')].sort());
+  expect(await claims.otherWith('dd')).toMatchObject({ words: `process ${other.pid}` });
+  // Where nobody has ever claimed anything.
+  await new ProcessClaims(join(root, 'none'), []).sweep();
 });
 
 it('without words tell the process at least: the disk was full', async () => {

@@ -31,6 +31,7 @@ const claims = {
     if (other === undefined) held.add(key);
     return Promise.resolve(other);
   },
+  sweep: (): Promise<void> => Promise.resolve(),
   release: (key: string): Promise<void> => {
     held.delete(key);
     return Promise.resolve();

@@ -30,7 +30,7 @@ func logsAndTheirRotation(t *testing.T) {
 			done`, bursts*lines, lines))},
 	})
 	p.awaitContainer("writer", "runs", func(status corev1.ContainerStatus) bool { return status.State.Running != nil })
-	directory := filepath.Join(logsDir, strings.Join([]string{namespace, p.name, string(p.ready().UID)}, "_"), "writer")
+	directory := p.logDirectory(p.ready(), "writer")
 	for burst := 1; burst < bursts; burst++ {
 		eventually(t, "the log is rotated", func() (bool, string) {
 			files := logFiles(t, directory)
@@ -73,26 +73,37 @@ func logFiles(t testing.TB, directory string) []string {
 func isWhole(t testing.TB, directory string, lines int) (bool, string) {
 	t.Helper()
 	count := 0
-	for _, file := range logFiles(t, directory) {
-		text, err := read(filepath.Join(directory, file))
-		if err != nil {
-			return false, err.Error()
-		}
-		for line := range strings.Lines(text) {
-			fields := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4)
-			check.True(t, len(fields) == 4 && fields[2] == "F", "%s has %q", file, line)
-			want := fmt.Sprintf("line %d of the log, which is long enough for its purpose", count)
-			switch {
-			case fields[1] == "stderr":
-				check.Equal(t, "the line on stderr", fields[3], "to stderr")
-			case fields[3] != want:
-				return false, fmt.Sprintf("%s has %q instead of %q", file, fields[3], want)
-			default:
-				count++
-			}
+	text, err := wholeLog(t, directory)
+	if err != nil {
+		return false, err.Error()
+	}
+	for line := range strings.Lines(text) {
+		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4)
+		check.True(t, len(fields) == 4 && fields[2] == "F", "the log has %q", line)
+		want := fmt.Sprintf("line %d of the log, which is long enough for its purpose", count)
+		switch {
+		case fields[1] == "stderr":
+			check.Equal(t, "the line on stderr", fields[3], "to stderr")
+		case fields[3] != want:
+			return false, fmt.Sprintf("there is %q instead of %q", fields[3], want)
+		default:
+			count++
 		}
 	}
 	return count == lines, fmt.Sprintf("%d of %d lines are there", count, lines)
+}
+
+func wholeLog(t testing.TB, directory string) (string, error) {
+	t.Helper()
+	var whole strings.Builder
+	for _, file := range logFiles(t, directory) {
+		text, err := read(filepath.Join(directory, file))
+		if err != nil {
+			return "", err
+		}
+		whole.WriteString(text)
+	}
+	return whole.String(), nil
 }
 
 // read unpacks what the kubelet has packed.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +84,13 @@ func (w *world) create(t testing.TB, name string, spec corev1.PodSpec) *pod {
 		p.ended()
 	})
 	return p
+}
+
+// of is the pod in a subtest.
+func (p *pod) of(t testing.TB) *pod {
+	mine := *p
+	mine.t = t
+	return &mine
 }
 
 // delete takes the manifest away.
@@ -204,4 +212,9 @@ func (p *pod) holds(name string) string {
 func (p *pod) tell(name string) {
 	p.t.Helper()
 	check.NoError(p.t, os.WriteFile(filepath.Join(p.shared, name), nil, 0o644), "telling "+name)
+}
+
+// logDirectory is that of one of its containers.
+func (p *pod) logDirectory(seen *corev1.Pod, container string) string {
+	return filepath.Join(logsDir, strings.Join([]string{namespace, p.name, string(seen.UID)}, "_"), container)
 }

@@ -113,7 +113,7 @@ func deletion(t *testing.T) {
 		walk.container("one", "echo here; "+sleeps), walk.container("two", sleeps),
 	}})
 	seen := p.ready()
-	logs := filepath.Join(logsDir, strings.Join([]string{namespace, p.name, string(seen.UID)}, "_"))
+	logs := filepath.Dir(p.logDirectory(seen, "one"))
 	text, err := os.ReadFile(filepath.Join(logs, "one", "0.log"))
 	check.NoError(t, err, "the log")
 	check.Contains(t, "the log", string(text), " stdout F here\n")

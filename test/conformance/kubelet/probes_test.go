@@ -57,6 +57,7 @@ func probes(t *testing.T) {
 		name := names[kind]
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
+			p := p.of(t)
 			status := p.awaitContainer(name, "has started", func(status corev1.ContainerStatus) bool {
 				return ptr.Deref(status.Started, false)
 			})

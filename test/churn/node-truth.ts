@@ -76,7 +76,7 @@ function missingTraces(traces: readonly string[], pods: readonly PodAddress[]): 
 async function namespacesAreWrong({ node, engine }: World, pods: readonly PodAddress[]): Promise<string[]> {
   const wrong: string[] = [];
   for (const { id, ip } of pods) {
-    const handle = join(node.runDir, 'netns', id);
+    const handle = node.handles.pathOf(id);
     const { State } = (await engineGet(engine.dockerHost, `/containers/${id}/json`)) as {
       State: { Pid: number };
     };

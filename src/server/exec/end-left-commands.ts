@@ -1,6 +1,4 @@
-import { hasStatus } from '../../docker/errors';
 import { forEachLimited } from '../../lib/concurrency';
-import { messageOf } from '../../lib/errors';
 import type { HandlerSettings, Services } from '../services';
 import { killCommand } from './kill-command';
 
@@ -15,21 +13,9 @@ export async function endLeftCommands(
     readonly settings: Pick<HandlerSettings, 'localEngine'>;
   },
 ): Promise<void> {
-  const { docker, logger, startedCommands } = parts;
+  const { logger, startedCommands } = parts;
   await forEachLimited(startedCommands.left, CONCURRENT_KILLS, async (command) => {
-    const { containerId, execId } = command;
-    try {
-      if ((await docker.inspectExec(execId)).Running) {
-        logger.info('A command of a daemon before this one is ended', { container: containerId });
-        await killCommand(parts, containerId, execId);
-      }
-    } catch (error) {
-      if (!hasStatus(error, 404))
-        logger.warn('A command of a daemon before this one cannot be looked at', {
-          container: containerId,
-          error: messageOf(error),
-        });
-    }
-    startedCommands.note(command)();
+    logger.debug(() => `A command of a daemon before this one is ended in ${command.containerId}`);
+    await killCommand(parts, { ...command, forget: startedCommands.note(command) });
   });
 }

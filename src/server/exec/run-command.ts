@@ -5,7 +5,7 @@ import { cancelled, deadlineExceeded, hasCode, messageOf, unavailable } from '..
 import type { Services } from '../services';
 import { CapturedOutput } from './captured-output';
 import { exitCodeOf, torn } from './exit-code';
-import { killCommand } from './kill-command';
+import { killCommand, type AbandonedCommand } from './kill-command';
 import { ENGINE_MS, RanTooLong, watchLimit } from './time-limit';
 import { containerEnded, untilContainerEnds } from './until-container-ends';
 
@@ -19,10 +19,9 @@ type Parts = Pick<Services, 'docker' | 'logger' | 'settings' | 'store' | 'output
 
 /** What was told to start. */
 interface Started {
-  execId?: string;
+  command?: AbandonedCommand;
   /** Then there is nothing to kill, and the Engine would not tell of an end either. */
   isRefused?: boolean;
-  forget?: () => void;
 }
 
 /**
@@ -42,14 +41,16 @@ export async function runCommand(
   const started: Started = {};
   try {
     const stream = await start(parts, containerId, command, started, whileRunning.signal);
-    const { execId = '' } = started;
+    const execId = started.command?.execId ?? '';
     const limitMs = timeoutSeconds * 1000;
     const exitCode = await join(parts, { containerId, execId, limitMs, stream, output }, whileRunning.signal);
+    started.command?.forget();
     return { ...output.finish(), exitCode };
   } catch (error) {
-    if (started.execId !== undefined && started.isRefused !== true && !hasCode(error, 'RESOURCE_EXHAUSTED'))
-      await killCommand(parts, containerId, started.execId);
-    if (started.execId !== undefined && hasStatus(error, 404)) throw containerEnded(containerId);
+    const { command: told, isRefused } = started;
+    if (isRefused === true || hasCode(error, 'RESOURCE_EXHAUSTED')) told?.forget();
+    else if (told !== undefined) await killCommand(parts, told);
+    if (told !== undefined && hasStatus(error, 404)) throw containerEnded(containerId);
     const name = JSON.stringify(command[0]);
     if (error instanceof RanTooLong)
       throw deadlineExceeded(`command ${name} timed out after ${timeoutSeconds} s`);
@@ -57,7 +58,6 @@ export async function runCommand(
     throw unavailable(`command ${name}: ${messageOf(error)}`, { cause: error });
   } finally {
     output.release();
-    started.forget?.();
     whileRunning.release();
   }
 }
@@ -74,8 +74,7 @@ async function start(
     const execId = await docker.createExec(containerId, command, { signal });
     // One that was never told to start needs no killing.
     signal.throwIfAborted();
-    started.execId = execId;
-    started.forget = startedCommands.note({ containerId, execId });
+    started.command = { containerId, execId, forget: startedCommands.note({ containerId, execId }) };
     try {
       return await docker.startExec(execId, { signal });
     } catch (error) {

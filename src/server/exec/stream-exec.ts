@@ -7,7 +7,7 @@ import { ClientOutput } from './client-output';
 import { converse, followSizes } from './conversation';
 import type { StreamingParts } from './engine-streaming';
 import { exitCodeOf } from './exit-code';
-import { killCommand } from './kill-command';
+import { killCommand, type AbandonedCommand } from './kill-command';
 import { containerEnded, lookForDeath, untilContainerEnds } from './until-container-ends';
 
 /** A client with a terminal tells its size as soon as it is connected. */
@@ -29,16 +29,14 @@ export async function streamExec(
   const { signal } = whileRunning;
   // Both outputs, whatever was asked for: the end of the connection tells the end of the command.
   const streams = { stdin: request.stdin, stdout: true, stderr: true };
-  let startedId: string | undefined;
-  const told = { isRefused: false };
-  let forget = (): void => undefined;
+  let told: AbandonedCommand | undefined;
+  const outcome = { isRefused: false };
   try {
     const id = await docker.createExec(containerId, command, { tty, streams, signal });
     const size = tty ? await client.sizes.first(FIRST_SIZE_MS, signal) : undefined;
-    startedId = id;
-    forget = startedCommands.note({ containerId, execId: id });
+    told = { containerId, execId: id, forget: startedCommands.note({ containerId, execId: id }) };
     const connection = await start(parts, id, tty, size, signal).catch((error: unknown) => {
-      told.isRefused = error instanceof EngineError;
+      outcome.isRefused = error instanceof EngineError;
       throw error;
     });
     if (tty) followSizes(client, (size) => docker.resizeExec(id, size, { signal }), logger);
@@ -46,14 +44,16 @@ export async function streamExec(
       void lookForDeath(parts, containerId, () => place.hurry());
     });
     await converse(connection, client, output, signal, tty);
-    return await exitCodeOf(parts, containerId, id, signal);
+    const exitCode = await exitCodeOf(parts, containerId, id, signal);
+    told.forget();
+    return exitCode;
   } catch (error) {
-    if (startedId !== undefined && !told.isRefused) await killCommand(parts, containerId, startedId);
-    throw startedId !== undefined && hasStatus(error, 404) ? containerEnded(containerId) : error;
+    if (outcome.isRefused) told?.forget();
+    else if (told !== undefined) await killCommand(parts, told);
+    throw told !== undefined && hasStatus(error, 404) ? containerEnded(containerId) : error;
   } finally {
     whileRunning.release();
     place.leave();
-    forget();
   }
 }
 

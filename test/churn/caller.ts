@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { status as codes, type ServiceError } from '@grpc/grpc-js';
 import type { CriClient } from '../../src/server/client/cri-client';
+import type { cri, Decoded } from '../../src/proto';
 import type { Ledger } from './ledger';
 import { WorldBroken, type World } from './world';
 
@@ -71,6 +72,13 @@ export class Caller {
         this.expectPatience(end, method, error);
       }
     }
+  }
+
+  async containerStatus(container_id: string): Promise<Decoded<cri.IContainerStatus> | null | undefined> {
+    const { status } = await this.insist('ContainerStatus', (client, limit) =>
+      client.call('ContainerStatus', { container_id }, limit),
+    );
+    return status;
   }
 
   /** Stop and remove calls: they must succeed in the end, whatever there is. */

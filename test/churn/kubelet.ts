@@ -189,12 +189,15 @@ export class PodLife {
         this.world.violate(`${this.name}: container ${plan.name} is listed twice with one attempt`);
       const newest = mine.find(({ metadata }) => metadata?.attempt === Math.max(...attempts));
       // kubelet starts no container that it finds created: it makes the next one.
-      if (newest?.state === ContainerState.CONTAINER_RUNNING && newest.metadata?.attempt === attempt)
-        return running(newest.id);
-      if (newest?.state === ContainerState.CONTAINER_EXITED && newest.metadata?.attempt === attempt)
-        return running(newest.id);
+      if (newest?.metadata?.attempt === attempt && (await this.hasRun(newest))) return running(newest.id);
       if (newest !== undefined) attempt = (newest.metadata?.attempt ?? 0) + 1;
     }
+  }
+
+  /** Whether a container runs, or has ended without the Engine having refused its start. */
+  private async hasRun({ id, state }: Decoded<cri.IContainer>): Promise<boolean> {
+    if (state !== ContainerState.CONTAINER_EXITED) return state === ContainerState.CONTAINER_RUNNING;
+    return (await this.caller.containerStatus(id))?.reason !== 'StartError';
   }
 
   private async use(sandbox: Sandbox, container: Running): Promise<void> {
@@ -306,9 +309,7 @@ export class PodLife {
   private async stopContainer(container: Running): Promise<void> {
     const { id: container_id, plan } = container;
     await this.caller.send('StopContainer', { container_id, timeout: GRACE_OF_STOP_S });
-    const { status } = await this.caller.insist('ContainerStatus', (client, limit) =>
-      client.call('ContainerStatus', { container_id }, limit),
-    );
+    const status = await this.caller.containerStatus(container_id);
     if (status?.state !== ContainerState.CONTAINER_EXITED)
       this.world.violate(`${this.name} ${plan.name}: state ${status?.state ?? -1} after StopContainer`);
     else if (!KILLED.includes(status.exit_code) && !this.wasDisturbed(container))

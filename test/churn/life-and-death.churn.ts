@@ -16,7 +16,7 @@ const ROUND = 30;
 /** In 300 lives. */
 const PER_300 = { daemonKills: 20, daemonStops: 4, engineKills: 5, engineStops: 2, faults: 400 };
 /** For each call of the Engine: some more than PER_300 come of it. */
-const FAULT_CHANCE = 0.055;
+const FAULT_CHANCE = 0.07;
 /** Many times what a quiet machine needs. */
 const LONGEST_MS = 600_000 + LIVES * 60_000;
 

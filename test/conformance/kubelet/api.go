@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -20,8 +21,12 @@ import (
 // that goes well takes a fifth of it.
 const patience = 5 * time.Minute
 
-// The kubelet's certificate is its own.
-var client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+// client keeps no connection, for whoever was at its other end may be gone. The kubelet's certificate is its own.
+var client = &http.Client{Transport: &http.Transport{
+	DisableKeepAlives: true,
+	DialContext:       (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+	TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
+}}
 
 func get(address string) (string, error) { return ask(http.MethodGet, address) }
 

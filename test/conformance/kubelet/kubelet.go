@@ -29,6 +29,7 @@ const (
 // kubelet is one that runs.
 type kubelet struct {
 	process *os.Process
+	pidFile string
 	ended   chan error
 }
 
@@ -78,11 +79,10 @@ func start(work string, gates map[string]bool) (*kubelet, error) {
 		return nil, err
 	}
 	// run.sh ends it if this process cannot.
-	pid := []byte(strconv.Itoa(command.Process.Pid))
-	if err := os.WriteFile(filepath.Join(work, "kubelet.pid"), pid, 0o644); err != nil {
+	k := &kubelet{process: command.Process, pidFile: filepath.Join(work, "kubelet.pid"), ended: make(chan error, 1)}
+	if err := os.WriteFile(k.pidFile, []byte(strconv.Itoa(command.Process.Pid)), 0o644); err != nil {
 		return nil, err
 	}
-	k := &kubelet{process: command.Process, ended: make(chan error, 1)}
 	go func() { k.ended <- command.Wait() }()
 	return k, k.awaitHealth()
 }
@@ -108,6 +108,7 @@ func (k *kubelet) awaitHealth() error {
 
 // stop ends it as systemd does; its pods stay.
 func (k *kubelet) stop() error {
+	defer os.Remove(k.pidFile) // run.sh has nothing to end any more
 	if err := k.process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}

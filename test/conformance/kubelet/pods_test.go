@@ -1,7 +1,7 @@
 package kubelet
 
 import (
-	"net/http"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,9 +64,10 @@ func initAndSidecarContainers(t *testing.T) {
 	check.True(t, statusOf(seen, "sidecar").State.Running != nil, "the sidecar does not run beside main")
 
 	p.tell("end")
-	seen = p.await("it has succeeded", func(seen *corev1.Pod) bool { return seen.Status.Phase == corev1.PodSucceeded })
-	ended := statusOf(seen, "sidecar").State.Terminated
-	check.True(t, ended != nil && ended.ExitCode == 0, "the sidecar's end is %v", ended)
+	seen = p.await("it has succeeded", func(seen *corev1.Pod) bool {
+		return seen.Status.Phase == corev1.PodSucceeded && statusOf(seen, "sidecar").State.Terminated != nil
+	})
+	check.Equal(t, "the sidecar's exit code", statusOf(seen, "sidecar").State.Terminated.ExitCode, 0)
 	check.Equal(t, "the order", p.holds("order"), "first\nsidecar\nsecond\nmain\nmain ends\nsidecar ends\n")
 }
 
@@ -84,7 +85,10 @@ func hooks(t *testing.T) {
 		TerminationGracePeriodSeconds: ptr.To(int64(60)), Containers: []corev1.Container{hooked},
 	})
 	p.ready()
-	check.Equal(t, "what the hooks said", p.holds("hooks"), "post-start\n")
+	eventually(t, "the first hook has run", func() (bool, string) {
+		said := p.holds("hooks")
+		return said == "post-start\n", fmt.Sprintf("the hooks said %q", said)
+	})
 	p.delete()
 	p.ended()
 	check.Equal(t, "what the hooks said", p.holds("hooks"), "post-start\npre-stop\nTERM\n")
@@ -104,7 +108,7 @@ func hostPort(t *testing.T) {
 	}
 	p.delete()
 	p.ended()
-	_, err := http.Get("http://" + nodeAddress + ":18080/")
+	_, err := get("http://" + nodeAddress + ":18080/")
 	check.True(t, err != nil, "somebody still answers at the host port")
 }
 

@@ -78,16 +78,34 @@ func (p *pod) serves() {
 	})
 }
 
-// isUnbroken checks that no tick is missing and none is there twice.
+// isUnbroken waits until the log is seen without a missing tick, and without one that is there twice. While the kubelet
+// rotates it, one may see it otherwise.
 func (p *pod) isUnbroken(seen *corev1.Pod) {
 	p.t.Helper()
-	text, err := wholeLog(p.t, p.logDirectory(seen, "ticking"))
-	check.NoError(p.t, err, "the log")
-	count := 0
-	for line := range strings.Lines(text) {
-		check.Contains(p.t, "the log", line, fmt.Sprintf(" stdout F tick %d\n", count))
-		count++
-	}
+	eventually(p.t, "the log is unbroken", func() (bool, string) {
+		text, err := wholeLog(p.t, p.logDirectory(seen, "ticking"))
+		if err != nil {
+			return false, err.Error()
+		}
+		count := 0
+		// The last line may be half written.
+		for line := range strings.Lines(text[:strings.LastIndexByte(text, '\n')+1]) {
+			if !strings.HasSuffix(line, fmt.Sprintf(" stdout F tick %d\n", count)) {
+				return false, fmt.Sprintf("there is %q instead of tick %d", line, count)
+			}
+			count++
+		}
+		return count > 0, "it is empty"
+	})
+}
+
+// hasTicked waits for the first lines of the log.
+func (p *pod) hasTicked() {
+	p.t.Helper()
+	eventually(p.t, "the log begins", func() (bool, string) {
+		text, err := p.log("ticking", "")
+		return strings.Contains(text, "tick 1\n"), fmt.Sprintf("it is %q (%v)", text, err)
+	})
 }
 
 // cameBack checks that all of the pod runs again, in a sandbox of its own.
@@ -211,6 +229,7 @@ func TestDockbridgeKilled(t *testing.T) {
 func TestEngineRestarted(t *testing.T) {
 	p := lasting(t, "restarted")
 	before := p.ready()
+	p.hasTicked()
 	engine(t, "relaunch")
 	p.cameBack(before)
 	noAddressIsLeaked(t)
@@ -219,6 +238,7 @@ func TestEngineRestarted(t *testing.T) {
 func TestEngineKilled(t *testing.T) {
 	p := lasting(t, "engine-killed")
 	before := p.ready()
+	p.hasTicked()
 	killEngine(t)
 	eventually(t, "dockbridge tells of it", func() (bool, string) {
 		reply, err := walk.Runtime.Status(t.Context(), false)

@@ -3,6 +3,7 @@ package kubelet
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"testing"
 
 	"dockbridge.test/conformance/internal/check"
@@ -52,7 +53,7 @@ type summary struct {
 		PodRef struct{ Name string }
 		CPU    usage
 		Memory usage
-		// Of these without value, the runtime did not tell.
+		// It is nil where the runtime did not tell.
 		Network    struct{ RxBytes *uint64 }
 		Containers []struct {
 			Name        string
@@ -65,6 +66,20 @@ type usage struct{ UsageCoreNanoSeconds, WorkingSetBytes uint64 }
 
 func (p *pod) isMeasured() {
 	p.t.Helper()
+	eventually(p.t, "the pod is in the kubelet's metrics", func() (bool, string) {
+		text, err := get(readOnly + "/metrics/cadvisor")
+		if err != nil {
+			return false, err.Error()
+		}
+		for _, series := range []string{
+			`container_network_receive_bytes_total\{.*pod="` + p.name + `"`, `container_cpu_usage_seconds_total\{.*container="web".*pod="` + p.name + `"`,
+		} {
+			if !regexp.MustCompile(series).MatchString(text) {
+				return false, "there is no " + series
+			}
+		}
+		return true, ""
+	})
 	eventually(p.t, "the pod is measured", func() (bool, string) {
 		text, err := get(readOnly + "/stats/summary")
 		if err != nil {

@@ -117,7 +117,7 @@ export class Daemon {
     const podEvents = new PodEvents(store);
     const rights = await readNodeRights();
     tellRights(rights, logger);
-    await tellFileLimit(logger);
+    tellFileLimit(logger);
     const imagePulls = new ImagePulls({
       docker,
       store,

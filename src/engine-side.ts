@@ -5,6 +5,7 @@ import { DockerodeClient } from './docker/dockerode-client';
 import { isLocalEndpoint } from './docker/endpoint';
 import { instrument, type EngineCall } from './docker/instrument';
 import { messageOf } from './lib/errors';
+import { fileLimit } from './lib/file-limit';
 import type { Logger } from './lib/logger';
 import type { ContainerLogs } from './logs/container-logs';
 import type { DaemonMetrics } from './metrics/daemon-metrics';
@@ -31,7 +32,7 @@ import type { LinkTimes } from './sync/link-times';
 import { EngineWatch } from './sync/engine-watch';
 import { ForeignContainers } from './sync/foreign-containers';
 import { ImageSync } from './sync/image-sync';
-import { mostHeldFiles, readFileLimit } from './system/file-limit';
+import { mostHeldFiles } from './system/file-limit';
 import { KernelLog } from './system/kernel-log';
 
 /** `0` of --runtime-request-timeout, as with cri-dockerd: just below kubelet's own two minutes. */
@@ -104,7 +105,7 @@ export async function createEngineSide(
     ...{ store, localEngine, logger },
     engine: docker,
     choice: settings.statsSource,
-    heldFiles: mostHeldFiles(await readFileLimit()),
+    heldFiles: mostHeldFiles(fileLimit()),
     layerTimes: hooks.layerTimes,
   });
   const kernelLog = new KernelLog();

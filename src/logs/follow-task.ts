@@ -2,6 +2,7 @@ import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { Follower } from './follower';
 import type { LogStats } from './log-stats';
+import type { OpenLog, OpenLogs } from './open-logs';
 import type { RoundRobin, Task } from './round-robin';
 import type { SpoolTarget } from './spool-chain';
 import { SpoolWatch } from './spool-watch';
@@ -25,7 +26,7 @@ interface Drain {
 }
 
 /** Decides when a follower takes its steps: at once while there is data, by timer while it flows, by inotify else. */
-export class FollowTask implements Task {
+export class FollowTask implements Task, OpenLog {
   private readonly watch: SpoolWatch;
   private timer: NodeJS.Timeout | undefined;
   private quietLooks = 0;
@@ -33,6 +34,7 @@ export class FollowTask implements Task {
   private retryMs = RETRY_FIRST_MS;
   private failing = false;
   private stopped = false;
+  private hasLetGo = false;
   private drains: Drain[] = [];
 
   constructor(
@@ -41,6 +43,7 @@ export class FollowTask implements Task {
     private readonly stats: LogStats,
     private readonly logger: Logger,
     private readonly marker: WorkMarker,
+    private readonly open: OpenLogs,
   ) {
     this.watch = new SpoolWatch(follower.source.spoolPath, () => this.onEvent());
   }
@@ -64,11 +67,26 @@ export class FollowTask implements Task {
   }
 
   turn(): boolean {
-    return !this.stopped && this.marker.during(this.follower.source.containerId, () => this.takeTurn());
+    if (this.stopped) return false;
+    const more = this.marker.during(this.follower.source.containerId, () => this.takeTurn());
+    if (!this.hasLetGo) this.open.add(this);
+    return more;
+  }
+
+  letGo(): void {
+    try {
+      this.marker.during(this.follower.source.containerId, () => {
+        this.follower.commit();
+        this.follower.release();
+      });
+    } catch {
+      // Its next step meets the same error and reports it.
+    }
   }
 
   private takeTurn(): boolean {
     const before = this.stats.bytes;
+    this.hasLetGo = false;
     try {
       const outcome = this.follower.step();
       const moved = this.stats.bytes !== before;
@@ -100,6 +118,7 @@ export class FollowTask implements Task {
     clearTimeout(this.timer);
     this.watch.disarm();
     this.queue.remove(this);
+    this.open.delete(this);
     this.finishDrains(true);
   }
 
@@ -108,7 +127,11 @@ export class FollowTask implements Task {
     if (this.watch.armed) {
       const { dueIn } = this.follower;
       // Nothing to come, nothing to save: a node's many quiet and ended containers hold no descriptors.
-      if (dueIn === undefined) this.follower.release();
+      if (dueIn === undefined) {
+        this.follower.release();
+        this.hasLetGo = true;
+        this.open.delete(this);
+      }
       this.sleep(dueIn ?? WATCHED_POLL_MS);
       return false;
     }

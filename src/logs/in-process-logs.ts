@@ -8,6 +8,7 @@ import { Follower } from './follower';
 import type { FollowerParts } from './follower-parts';
 import { nodeLogDisk, type LogDisk } from './log-disk';
 import { emptyLogStats, type LogStats } from './log-stats';
+import { OpenLogs } from './open-logs';
 import { PositionStore, type LogPaths, type SavedPosition } from './position';
 import { standingOf, relinkContainerLog, type RelinkedLog } from './relink';
 import { RoundRobin } from './round-robin';
@@ -22,6 +23,8 @@ export interface InProcessLogsOptions {
   /** Largest spool record and chunk, in bytes. */
   readonly bufferBytes?: number;
   readonly marker?: WorkMarker;
+  /** How many logs hold files; by default as many as the limit of open files allows. */
+  readonly mostOpen?: number;
 }
 
 /**
@@ -33,6 +36,7 @@ export class InProcessLogs implements ContainerLogs {
   /** Somebody else's by now. */
   private readonly handedOver = new Set<string>();
   private readonly queue = new RoundRobin();
+  private readonly open: OpenLogs;
   private readonly counters = emptyLogStats();
   private readonly positions: PositionStore;
   private readonly parts: FollowerParts;
@@ -41,6 +45,7 @@ export class InProcessLogs implements ContainerLogs {
     const disk = options.disk ?? nodeLogDisk;
     this.positions = new PositionStore(options.stateDir, disk, options.logger);
     this.positions.prepare();
+    this.open = new OpenLogs(options.mostOpen);
     this.parts = {
       disk,
       positions: this.positions,
@@ -65,6 +70,7 @@ export class InProcessLogs implements ContainerLogs {
           if (saved?.paths !== undefined && this.hasNews(saved, saved.paths))
             this.resumeOne({ containerId, ...saved.paths });
         });
+        this.holdsFiles(containerId);
       } catch (error) {
         // `follow` meets the same error; the other containers must not wait for it.
         const fields = { container: containerId, error: messageOf(error) };
@@ -87,6 +93,7 @@ export class InProcessLogs implements ContainerLogs {
           cause: error,
         });
       }
+      this.holdsFiles(source.containerId);
       if (!task.follower.isLinked) task.wake();
     });
   }
@@ -200,6 +207,12 @@ export class InProcessLogs implements ContainerLogs {
     return Promise.resolve({ ...this.counters, lagBytes, followed: this.tasks.size });
   }
 
+  /** Those that wait for their turn count too: a start goes to hundreds of logs at once. */
+  private holdsFiles(containerId: string): void {
+    const task = this.tasks.get(containerId);
+    if (task !== undefined) this.open.add(task);
+  }
+
   private during<T>(containerId: string, work: () => T): T {
     return this.parts.marker.during(containerId, work);
   }
@@ -252,7 +265,8 @@ export class InProcessLogs implements ContainerLogs {
       this.drop(source.containerId);
     }
     const follower = new Follower(source, this.parts);
-    const task = new FollowTask(follower, this.queue, this.counters, this.parts.logger, this.parts.marker);
+    const { logger, marker } = this.parts;
+    const task = new FollowTask(follower, this.queue, this.counters, logger, marker, this.open);
     this.tasks.set(source.containerId, task);
     return task;
   }

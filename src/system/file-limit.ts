@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { fileLimit } from '../lib/file-limit';
 import type { Logger } from '../lib/logger';
 
 /** A few hundred containers, with their logs and streams. */
@@ -8,20 +8,14 @@ const MOST_HELD = 1_024;
 /** Calls, logs and streams need the rest. */
 const HELD_SHARE = 1 / 8;
 
-/** How many files this process may have open. Node.js has raised the soft limit to the hard one when it started. */
-export async function readFileLimit(path = '/proc/self/limits'): Promise<number> {
-  const limits = await readFile(path, 'utf8').catch(() => '');
-  return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Infinity);
-}
-
 /** What may stay open only to be read faster. */
 export function mostHeldFiles(limit: number): number {
   return Math.min(MOST_HELD, Math.floor(limit * HELD_SHARE));
 }
 
 /** Says at start how low the limit is, so that nobody has to find out by what fails. */
-export async function tellFileLimit(logger: Logger, path?: string): Promise<void> {
-  const limit = await readFileLimit(path);
+export function tellFileLimit(logger: Logger, path?: string): void {
+  const limit = fileLimit(path);
   if (limit < ENOUGH)
     logger.warn('The limit of open files is low: with many containers logs and calls will fail', {
       limit,

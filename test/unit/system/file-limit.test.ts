@@ -16,7 +16,7 @@ it.each([
     `Limit     Soft Limit  Hard Limit  Units\nMax open files            ${limit}     ${limit}    files\n`,
   );
   const warn = jest.fn();
-  await tellFileLimit({ ...silentLogger, warn }, path);
+  tellFileLimit({ ...silentLogger, warn }, path);
   expect(warn.mock.calls.map(([, fields]: unknown[]) => (fields as { limit: number }).limit)).toEqual(
     warned === undefined ? [] : [warned],
   );

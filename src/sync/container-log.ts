@@ -20,6 +20,8 @@ export async function keepLog(parts: ContainerLogParts, container: ContainerReco
   try {
     await follow(parts, container);
   } catch (error) {
+    // It was said once for all containers.
+    if (parts.logs.trouble?.reason === 'LogsWithoutThread') return;
     parts.logger.warn('CRI log of a container cannot be written', {
       container: container.id,
       log_path: container.logPath,

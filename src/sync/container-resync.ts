@@ -43,7 +43,7 @@ export interface ContainerResyncParts {
   readonly docker: DockerClient;
   readonly store: Store;
   readonly sync: ContainerSync;
-  readonly logs: Pick<ContainerLogs, 'retain'>;
+  readonly logs: Pick<ContainerLogs, 'retain' | 'trouble'>;
   readonly network: PodNetwork;
   readonly checkpoints: Pick<SandboxCheckpoints, 'sandboxes' | 'removeOrphan'>;
   readonly reservations: NameReservations;
@@ -126,6 +126,7 @@ export class ContainerResync {
     const known = new Set([...store.containers.values()].map((container) => container.id));
     // A full or read-only disk must not keep the node from being served.
     await logs.retain(known).catch((error: unknown) => {
+      if (logs.trouble?.reason === 'LogsWithoutThread') return;
       logger.warn('Positions in container logs cannot be tidied up', { error: messageOf(error) });
     });
   }

@@ -39,6 +39,8 @@ export class LayerBudget {
   private readonly stopped = new AbortController();
   private readonly sleepers = new Set<AbortController>();
   private workers: Promise<unknown> = Promise.resolve();
+  /** The error that was told last, until a measurement succeeds. */
+  private told = '';
   private readonly times: LayerTimes;
 
   constructor(
@@ -128,10 +130,13 @@ export class LayerBudget {
       const now = measured?.reading;
       const changed = now?.usedBytes !== before?.usedBytes || now?.inodesUsed !== before?.inodesUsed;
       entry.measured = measured ?? entry.measured;
+      this.told = '';
       entry.periodMs = this.nextPeriod(entry.periodMs, changed, measured?.costMs ?? 0);
     } catch (error) {
       entry.periodMs = this.times.longest;
-      if (!this.stopped.signal.aborted) {
+      if (!this.stopped.signal.aborted && messageOf(error) !== this.told) {
+        // Not once for each container of the node.
+        this.told = messageOf(error);
         const { id: container } = entry.target;
         this.logger.warn('The writable layer of a container cannot be measured', {
           container,

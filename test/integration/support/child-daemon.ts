@@ -10,6 +10,8 @@ const CONNECTED = 'Connected to Docker Engine';
 /** A daemon as operators run it, `node dist/main.js serve`, to be killed at will. Needs `make build`. */
 export class ChildDaemon {
   client!: CriClient;
+  /** What it is started through from now on; see Command. */
+  through: readonly string[] = [];
   private command!: Command;
 
   private constructor(
@@ -71,7 +73,7 @@ export class ChildDaemon {
    */
   async launch(saying = CONNECTED, dockerHost = this.dockerHost): Promise<void> {
     this.dockerHost = dockerHost;
-    this.command = new Command([...this.arguments_, '--docker-endpoint', dockerHost]);
+    this.command = new Command([...this.arguments_, '--docker-endpoint', dockerHost], {}, this.through);
     await this.command.says(saying);
     this.client = new CriClient(this.endpoint);
   }

@@ -23,11 +23,13 @@ export class Command {
   private readonly waiting: (() => void)[] = [];
   private closed = false;
 
-  constructor(args: readonly string[], env: Environment = {}) {
+  /** @param through words of a command that executes the one after it in its own place, such as prlimit. */
+  constructor(args: readonly string[], env: Environment = {}, through: readonly string[] = []) {
     const inherited = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !/^(DOCKER_|DOCKBRIDGE_|NOTIFY_SOCKET)/.test(name)),
     );
-    this.child = spawn(process.execPath, [MAIN, ...args], {
+    const [program = process.execPath, ...words] = [...through, process.execPath, MAIN, ...args];
+    this.child = spawn(program, words, {
       env: { ...inherited, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -49,6 +49,29 @@ describe('LayerBudget', () => {
     expect(budget.reading('a')).toBeUndefined();
   });
 
+  it('tells an error once for all layers, and again after one could be measured', async () => {
+    const warn = jest.fn();
+    let fails = true;
+    let measured = 0;
+    budget = new LayerBudget(
+      () => {
+        measured++;
+        return fails ? Promise.reject(new Error('no thread')) : Promise.resolve(layer(5));
+      },
+      { ...silentLogger, warn },
+      { shortest: 1, longest: 1 },
+    );
+    open = [];
+    budget.start();
+    for (const id of ['a', 'b', 'c']) budget.add(target(id));
+    await until(() => measured > 6);
+    expect(warn).toHaveBeenCalledTimes(1);
+    fails = false;
+    await until(() => budget.reading('a') !== undefined);
+    fails = true;
+    await until(() => warn.mock.calls.length === 2);
+  });
+
   it('goes on when the clock is set back by hours', async () => {
     start({ shortest: 1, longest: 1 }, () => layer(5));
     budget.add(target('a'));

@@ -104,7 +104,11 @@ export function toContainerCreate(
       ...security,
       GroupAdd: user.groups.filter((group) => group !== user.gid).map(String),
       ...(surroundings.runtime === '' ? {} : { Runtime: surroundings.runtime }),
-      CgroupParent: toEngineCgroupParent(sandbox.cgroupParent, surroundings.cgroupDriver),
+      CgroupParent: toEngineCgroupParent(
+        sandbox.cgroupParent,
+        surroundings.cgroupDriver,
+        'sandbox_config.linux.cgroup_parent',
+      ),
       ...toEngineMounts(checked.mounts, surroundings.features, surroundings.selinux, 'config.mounts'),
       ...devices,
       Devices: [...(security.Devices ?? []), ...devices.Devices],

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { invalidArgument, unsupported } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
 import type { EngineHostConfig } from './engine';
@@ -18,9 +19,25 @@ export function toEngineDevices(config: Config, features: EngineFeatures, field:
     cdiName(name, features, `${field}.CDI_devices[${index}]`),
   );
   return {
-    Devices: config.devices.map((device, index) => toEngineDevice(device, `${field}.devices[${index}]`)),
+    Devices: toEngineDeviceList(config.devices, `${field}.devices`),
     ...(names.length === 0 ? {} : { DeviceRequests: [{ Driver: 'cdi', DeviceIDs: names }] }),
   };
+}
+
+function toEngineDeviceList(devices: Config['devices'], field: string): EngineDevices['Devices'] {
+  const seen = new Map<string, { source: string; index: number }>();
+  return devices.map((device, index) => {
+    const made = toEngineDevice(device, `${field}[${index}]`);
+    const [source, target] = [posix.normalize(made.PathOnHost), posix.join(made.PathInContainer, '/')];
+    const at = `${field}[${index}].container_path`;
+    if (target === '/') throw invalidArgument(at, `"${device.container_path}" is the root of the container`);
+    const first = seen.get(target);
+    // The OCI runtime makes the first one and says nothing of the others. One device twice may have its rights in two parts.
+    if (first !== undefined && first.source !== source)
+      throw invalidArgument(at, `"${device.container_path}" is ${field}[${first.index}] already`);
+    seen.set(target, { source, index });
+    return made;
+  });
 }
 
 function toEngineDevice(

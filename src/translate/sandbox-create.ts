@@ -2,11 +2,11 @@ import { unsupported } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
 import { NamespaceMode } from '../proto/enums';
 import type { NamespaceModes, SandboxMetadata } from '../store/records';
-import { toEngineCgroupParent } from './cgroup-parent';
+import { checkCgroupParent, toEngineCgroupParent } from './cgroup-parent';
 import { contentsOfSandbox, type Contents } from './contents';
 import type { EngineContainerCreate } from './engine';
 import { everyAddress, explicitDefaults, noNewPrivileges, SHM_BYTES } from './engine-defaults';
-import { checkDns, hostName } from './host-names';
+import { checkDns, hostName, isServerAddress } from './host-names';
 import { encodeLabels, EXTRA_LABEL, sandboxOwnLabels, type LabelKeys } from './labels';
 import { POD_NAMESPACES, sandboxNamespaces, toNamespaceModes } from './namespaces';
 import type { PodDns } from './pod-to-attach';
@@ -80,6 +80,7 @@ export function checkSandbox(config: Config | null, runtimeHandler: string): Che
   if (checked.log_directory !== '') absolutePath(checked.log_directory, 'config.log_directory');
   boundedMap(checked.labels, 'config.labels');
   boundedMap(checked.annotations, 'config.annotations');
+  checkCgroupParent(checked.linux?.cgroup_parent ?? '', 'config.linux.cgroup_parent');
   boundedMap(checked.linux?.sysctls ?? {}, 'config.linux.sysctls');
   toEnginePorts(checked.port_mappings, 'config.port_mappings', []);
   if (checked.windows !== null) throw unsupported('config.windows', 'this is a Linux node');
@@ -122,7 +123,9 @@ const LOOPBACK_IPV6 = 'net.ipv6.conf.lo.disable_ipv6';
 function sandboxSysctls(asked: Readonly<Record<string, string>>, ipv6: boolean): Record<string, string> {
   // They are set in no order: one for all interfaces must not meet one for this.
   const isAsked = LOOPBACK_IPV6 in asked || 'net.ipv6.conf.all.disable_ipv6' in asked;
-  return ipv6 && !isAsked ? { ...asked, [LOOPBACK_IPV6]: '0' } : { ...asked };
+  // As sysctl(8) writes it: nothing at all would change nothing, without an error.
+  const values = Object.fromEntries(Object.entries(asked).map(([name, value]) => [name, value || '\n']));
+  return ipv6 && !isAsked ? { ...values, [LOOPBACK_IPV6]: '0' } : values;
 }
 
 /** Checked request → body of the Engine's create call. */
@@ -169,7 +172,11 @@ export function toSandboxCreate(
       ShmSize: SHM_BYTES,
       ...(ports === undefined ? {} : { PortBindings: ports.PortBindings }),
       ...(handler === undefined ? {} : { Runtime: handler }),
-      CgroupParent: toEngineCgroupParent(cgroupParent, surroundings.cgroupDriver),
+      CgroupParent: toEngineCgroupParent(
+        cgroupParent,
+        surroundings.cgroupDriver,
+        'config.linux.cgroup_parent',
+      ),
       Sysctls: sandboxSysctls(config.linux?.sysctls ?? {}, !hostNetwork && surroundings.ipv6),
       ReadonlyRootfs: context?.readonly_rootfs ?? false,
       GroupAdd: groups,
@@ -179,7 +186,8 @@ export function toSandboxCreate(
         ...apparmorOption(context?.apparmor ?? null, '', `${field}.apparmor`, surroundings.apparmor),
         ...selinuxOptions(context?.selinux_options ?? null, `${field}.selinux_options`),
       ],
-      Dns: dns?.servers ?? [],
+      // Newer Engines refuse what is no address. The pod's resolv.conf says it all the same: it is written after the start.
+      Dns: dns?.servers.filter(isServerAddress) ?? [],
       DnsSearch: dns?.searches ?? [],
       DnsOptions: dns?.options ?? [],
       CpuShares: SANDBOX_CPU_SHARES,

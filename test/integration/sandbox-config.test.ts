@@ -155,6 +155,28 @@ describe('RunPodSandbox', () => {
     expect(lines.filter((line) => /^(nameserver|search|domain)/.test(line))).toEqual(['nameserver 10.9.8.7']);
   });
 
+  it('writes a line down that resolvers ignore, as it is in the resolv.conf of the node', async () => {
+    for (const servers of [['nope', '10.9.8.7'], ['nope']]) {
+      const pod = await runPod(test, podConfig(test, { dns_config: { servers } }));
+      const id = await startedContainer(test, pod, containerConfig('main', FOREVER));
+      const lines = (await output(test, id, 'cat /etc/resolv.conf')).split('\n');
+      const found = lines.filter((line) => /^(nameserver|search|domain)/.test(line));
+      expect(found).toEqual(servers.map((server) => `nameserver ${server}`));
+    }
+  });
+
+  it('sets a sysctl to nothing, which is a value too', async () => {
+    const ports = 'net.ipv4.ip_local_reserved_ports';
+    for (const [value, seen] of [
+      ['8080', '8080'],
+      ['', ''],
+    ] as const) {
+      const pod = await runPod(test, podConfig(test, { linux: { sysctls: { [ports]: value } } }));
+      const id = await startedContainer(test, pod, containerConfig('main', FOREVER));
+      expect(await output(test, id, `cat /proc/sys/${ports.replaceAll('.', '/')}`)).toBe(seen);
+    }
+  });
+
   it('sets sysctls', async () => {
     const sysctls = { 'net.ipv4.ip_unprivileged_port_start': '79', 'kernel.shm_rmid_forced': '1' };
     const pod = await runPod(test, podConfig(test, { linux: { sysctls } }));

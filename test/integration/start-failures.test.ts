@@ -146,6 +146,11 @@ describe('a pod that cannot start', () => {
       why: /^sysctl refused: the kernel does not take that value for net\.ipv4\.ip_forward/,
     },
     {
+      what: 'with no value where a number must be',
+      sysctls: { 'net.ipv4.ip_forward': '' },
+      why: /^sysctl refused: the kernel does not take that value for net\.ipv4\.ip_forward/,
+    },
+    {
       what: 'of the network, which is the node’s',
       sysctls: { 'net.ipv4.ip_forward': '1' },
       more: { security_context: host },

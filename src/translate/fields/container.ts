@@ -69,7 +69,10 @@ export const KEY_VALUE: FieldsOf<cri.IKeyValue> = {
 };
 
 export const DEVICE: FieldsOf<cri.IDevice> = {
-  container_path: { becomes: '`PathInContainer`', except: 'a relative path' },
+  container_path: {
+    becomes: '`PathInContainer`',
+    except: 'a relative path; `/`; the place of another device',
+  },
   host_path: { becomes: '`PathOnHost`', except: 'a relative path' },
   permissions: { becomes: '`CgroupPermissions`', except: 'what is not made of r, w and m' },
 };

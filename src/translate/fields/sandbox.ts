@@ -46,7 +46,11 @@ export const POD_SANDBOX_METADATA: FieldsOf<cri.IPodSandboxMetadata> = {
 };
 
 export const DNS_CONFIG: FieldsOf<cri.IDNSConfig> = {
-  servers: { becomes: '`HostConfig.Dns`', except: 'what is no IP address' },
+  servers: {
+    becomes:
+      '`HostConfig.Dns`; what is no IP address, as the node’s own file may say, only a line of the `resolv.conf`',
+    except: 'empty, or with a blank',
+  },
   searches: { becomes: '`HostConfig.DnsSearch`', except: 'empty, or with a blank' },
   options: { becomes: '`HostConfig.DnsOptions`', except: 'empty, or with a blank' },
 };
@@ -64,9 +68,13 @@ export const PORT_MAPPING: FieldsOf<cri.IPortMapping> = {
 export const LINUX_POD_SANDBOX_CONFIG: FieldsOf<cri.ILinuxPodSandboxConfig> = {
   cgroup_parent: {
     becomes: '`HostConfig.CgroupParent` of all containers of the pod; with systemd’s driver the last slice',
+    except: 'with `..`, too long for a path, or no slice with systemd’s driver',
   },
   security_context: { becomes: 'see LinuxSandboxSecurityContext' },
-  sysctls: { becomes: '`HostConfig.Sysctls` of the pause container, whose namespaces the pod shares' },
+  sysctls: {
+    becomes:
+      '`HostConfig.Sysctls` of the pause container, whose namespaces the pod shares; an empty value as an empty line, which empties a list',
+  },
   overhead: { informs: 'kubelet has counted it into the pod’s cgroup already, which it makes itself' },
   resources: { informs: 'kubelet writes the pod’s cgroup, which it makes itself' },
 };

@@ -1,4 +1,5 @@
-import { toEngineCgroupParent } from '../../../src/translate/cgroup-parent';
+import { checkCgroupParent, toEngineCgroupParent } from '../../../src/translate/cgroup-parent';
+import { thrownBy } from '../support/errors';
 
 describe('toEngineCgroupParent', () => {
   it.each([
@@ -15,8 +16,37 @@ describe('toEngineCgroupParent', () => {
     { driver: 'cgroupfs', given: '/test.slice', parent: '/test.slice' },
     { driver: 'systemd', given: '', parent: '' },
     { driver: 'cgroupfs', given: '', parent: '' },
+    { driver: 'systemd', given: '/-.slice', parent: '-.slice' },
     { driver: 'none', given: '/a/b', parent: '/a/b' },
   ])('$driver $given', ({ driver, given, parent }) =>
-    expect(toEngineCgroupParent(given, driver)).toBe(parent),
+    expect(toEngineCgroupParent(given, driver, 'f')).toBe(parent),
   );
+
+  it.each(['/kubepods/burstable/podu1', '/kubepods.slice/podu1', '.slice', 'a b.slice'])(
+    'systemd does not take %s',
+    (given) => {
+      expect(thrownBy(() => toEngineCgroupParent(given, 'systemd', 'f'))).toMatch(
+        /^INVALID_ARGUMENT f: ".*" is no slice/,
+      );
+    },
+  );
+});
+
+describe('checkCgroupParent', () => {
+  it.each(['', '/', 'a', '/a/b', '/a//b/', '/a/./b', '/a/..b', `/${'a'.repeat(255)}`])(
+    'takes "%s"',
+    (given) => {
+      expect(checkCgroupParent(given, 'f')).toBe(given);
+    },
+  );
+
+  it.each([
+    ['/a/../b', /^INVALID_ARGUMENT f: "\/a\/\.\.\/b" leads upwards/],
+    ['..', /leads upwards/],
+    ['/a\0b', /NUL/],
+    [`/${'a'.repeat(256)}`, /a name in it is longer than 255 bytes/],
+    ['/a'.repeat(2048), /is longer than 4095 bytes/],
+  ])('refuses %j', (given, why) => {
+    expect(thrownBy(() => checkCgroupParent(given, 'f'))).toMatch(why);
+  });
 });

@@ -29,6 +29,44 @@ describe('devices', () => {
   });
 });
 
+describe('two devices', () => {
+  const two = (second: Partial<typeof DEVICE>, first: Partial<typeof DEVICE> = {}): string =>
+    thrownBy(() =>
+      devices({
+        devices: [
+          { ...DEVICE, ...first },
+          { ...DEVICE, ...second },
+        ],
+      }),
+    );
+
+  it.each([
+    [{ host_path: '/dev/other' }, '/dev/c'],
+    [{ host_path: '/dev/other', container_path: '//dev/./c/' }, '//dev/./c/'],
+  ])('in one place are refused: %j', (second, shown) => {
+    expect(two(second)).toMatch(
+      `INVALID_ARGUMENT config.devices[1].container_path: "${shown}" is config.devices[0] already`,
+    );
+  });
+
+  it.each(['/', '//', '/dev/..'])('none is the root %s', (container_path) => {
+    expect(two({ container_path })).toMatch(
+      /^INVALID_ARGUMENT config\.devices\[1\]\.container_path: .* is the root/,
+    );
+  });
+
+  it('may be one whose rights come in two parts', () => {
+    const parts = [
+      { ...DEVICE, permissions: 'r' },
+      { ...DEVICE, permissions: 'w' },
+    ];
+    expect(devices({ devices: parts }).Devices.map(({ CgroupPermissions }) => CgroupPermissions)).toEqual([
+      'r',
+      'w',
+    ]);
+  });
+});
+
 describe('CDI devices', () => {
   it('are one request, in their order', () => {
     const names = ['vendor.com/gpu=0', 'k8s.gpu.nvidia.com/claim=4f-gpu:1.2'];

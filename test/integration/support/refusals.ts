@@ -1,0 +1,9 @@
+/** Configurations that a call refuses, each with how the error's text begins: INVALID_ARGUMENT without a code. */
+export interface Refusal {
+  readonly field: RegExp;
+  readonly code?: 'INVALID_ARGUMENT' | 'UNIMPLEMENTED' | 'FAILED_PRECONDITION' | 'NOT_FOUND' | 'UNKNOWN';
+}
+export type Refusals<Config> = Record<string, Refusal & { config: () => Config }>;
+
+/** Longer than any text of Kubernetes may be. */
+export const LARGE = 'x'.repeat(10 * 1024 * 1024);

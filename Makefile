@@ -51,10 +51,11 @@ test-integration: build ## Run the integration tests: ARGS=… goes to jest
 churn: build ## Live and end many pods under kills and faults: SEED=N repeats a run, LIVES=N (40), DOCKBRIDGE_TEST_ENGINE=28.5
 	@node_modules/.bin/jest --selectProjects churn --runInBand $(call jest_json,churn) $(ARGS)
 
+# HOSTILE=1 and TOTALS go through the environment.
 conformance: build ## Kubernetes' own clients against dockbridge: ENGINE=20.10|26.1|28.5|29 or ENDPOINT=unix://…
 	@ENGINE='$(ENGINE)' ENDPOINT='$(ENDPOINT)' ARGS='$(ARGS)' bash test/conformance/run.sh
 
-# PARALLEL, SEED and TOTALS go through the environment.
+# HOSTILE=1, PARALLEL, SEED and TOTALS go through the environment.
 conformance-upstream: build ## cri-tools' critest and a walk with crictl: ENGINE as above
 	@ENGINE='$(ENGINE)' ARGS='$(ARGS)' CRITEST='$(CRITEST)' CRICTL='$(CRICTL)' bash test/conformance/upstream.sh
 

@@ -4,8 +4,7 @@
 #
 #   engine-version.sh NAME            20.10, which is Debian 12's docker.io: prints nothing, it is installed
 #                                     26.1, 28.5, 29: fetched or built, not installed
-#   engine-version.sh daemon.json NAME   prints what such an Engine is configured with: CDI, which some must be told
-#                                     to look for, and an image store: NAME-containerd or NAME-graphdriver; without either its default
+# NAME-containerd and NAME-graphdriver choose the image store, which daemon-json.mjs writes into the configuration.
 #
 # 26.1 and 28.5 are Debian's packages of later suites: Debian 12's runc and libc serve them, the packages' own runc wants
 # a newer libc. 29 is in no suite: it is built from its Go module, with a runc that knows time namespaces, beside the containerd
@@ -17,18 +16,6 @@ engine=29.8.1
 
 say() { echo "engine-version: $*" >&2; }
 die() { say "$*"; exit 1; }
-
-config() { # NAME
-  local features='"cdi":true'
-  case $1 in
-    *-containerd) features+=',"containerd-snapshotter":true' ;;
-    *-graphdriver) features+=',"containerd-snapshotter":false' ;;
-  esac
-  case $1 in
-    '' | 20.10) echo '{}' ;;
-    *) echo "{\"features\":{$features}}" ;;
-  esac
-}
 
 debian() { # VERSION SUITE: prints the directory
   local found target=$cache/engine-$1
@@ -54,7 +41,6 @@ runc() { # prints the directory
   echo "$target"
 }
 
-[ "${1:-}" != daemon.json ] || { config "${2:-}"; exit; }
 case ${1:-} in
   20.10) ;;
   26.1 | 26.1-containerd) directory=$(debian 26.1 trixie) && echo "$directory/usr/bin:$directory/usr/sbin:" ;;

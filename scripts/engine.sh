@@ -11,7 +11,7 @@
 #
 # --owner PID: once that process is gone, the next `start` of any name clears this Engine away.
 # DOCKBRIDGE_TEST_ENGINE=20.10|26.1|28.5[-containerd]|29[-graphdriver]: which Engine and image store, by engine-version.sh.
-# Otherwise the dockerd that is installed. DOCKBRIDGE_ENGINE_ROOT: /var/tmp.
+# Otherwise the dockerd that is installed. DOCKBRIDGE_ENGINE_ROOT: /var/tmp. What it is configured with: daemon-json.mjs.
 #
 # Two Engines in one network namespace: a starting dockerd flushes the other's DOCKER chains. So an Engine that finds
 # itself alone runs with Docker's defaults ("full"); beside another one, or beside its traces, it runs as a "guest":
@@ -30,6 +30,9 @@ use() { # NAME
   [[ $1 =~ ^[a-z0-9][a-z0-9-]{0,30}$ ]] || die "bad name '$1'"
   name=$1 dir=$root/dockbridge-engine-$1 state=$root/dockbridge-engine-$1/state
 }
+
+# shellcheck source=scripts/engine-cgroups.sh
+. "${BASH_SOURCE[0]%/*}/engine-cgroups.sh"
 
 # --- processes: a pid alone may be reused, so it is kept together with its start time
 
@@ -83,7 +86,7 @@ is_own_init() { # /proc/PID
 
 container_ids() {
   local path
-  for path in "$dir"/data/containers/*; do echo "${path##*/}"; done
+  for path in "$dir"/data/{,*.*/}containers/*; do echo "${path##*/}"; done
 }
 
 container_processes() {
@@ -154,7 +157,7 @@ prepare_guest() { # the daemon's --bridge must exist before it
 }
 
 network_bridges() { # bridges of user-defined networks, from the Engine's own database: it may be dead
-  grep -aoE 'br-[0-9a-f]{12}' "$dir/data/network/files/local-kv.db" 2>/dev/null | sort -u || true
+  grep -haoE 'br-[0-9a-f]{12}' "$dir"/data/{,*.*/}network/files/local-kv.db 2>/dev/null | sort -u || true
 }
 
 remove_docker_rules() { # what dockerd adds in "full" mode; rules of anybody else stay
@@ -172,42 +175,6 @@ remove_docker_rules() { # what dockerd adds in "full" mode; rules of anybody els
     [ "$(forward_policy "$command")" != DROP ] || [ "$(<"$state/forward-policy.$command")" = DROP ] ||
       "$command" -w -P FORWARD ACCEPT
   done
-}
-
-# --- cgroups
-
-ensure_cgroups() { # a machine without init has none mounted: as cgroupfs-mount does
-  local controller
-  grep -qE ' /sys/fs/cgroup[ /]' /proc/mounts && return
-  mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup
-  awk '!/^#/ && $4 == 1 { print $1 }' /proc/cgroups | while read -r controller; do
-    mkdir "/sys/fs/cgroup/$controller"
-    mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller" || rmdir "/sys/fs/cgroup/$controller"
-  done
-}
-
-cgroup_parents() { # where Docker and pods put their groups, at the top of each hierarchy
-  find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -type d \( -name docker -o -name 'kubepods*' -o -name 'dockbridge*' \)
-}
-
-container_cgroups() { # IDS, one a line: the deepest first
-  [ -z "$1" ] || find /sys/fs/cgroup -depth -type d | grep -F -e "$1" || true
-}
-
-remove_cgroups() { # IDS, one a line
-  local group tries
-  # The killed leave their groups a moment after they are gone.
-  for tries in {1..50}; do
-    container_cgroups "$1" | xargs -r rmdir 2>/dev/null || true
-    [ -n "$(container_cgroups "$1")" ] || break
-    sleep 0.1
-  done
-  # Network namespaces share them: whoever goes last removes them.
-  [ -z "$(other_engines machine)" ] || return 0
-  # rmdir refuses a group that has processes or children: another Engine's survive.
-  cgroup_parents | grep -vxFf "$state/cgroups" | while read -r group; do
-    find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || true
-  done || true
 }
 
 remove_shim_sockets() { # IDS: shims that were killed leave theirs, named by a hash, in a directory of all containerds
@@ -280,13 +247,13 @@ start() {
   for command in iptables ip6tables; do
     forward_policy $command >"$state/forward-policy.$command"
   done
-  # The machine's /etc/docker/daemon.json belongs to the machine's Engine.
-  bash "$version" daemon.json "$wanted" >"$dir/daemon.json"
   echo "$path$PATH" >"$state/path"
   printf '%s\n' --config-file "$dir/daemon.json" --data-root "$dir/data" --exec-root "$dir/exec" \
     --pidfile "$dir/dockerd.pid" --host "unix://$dir/docker.sock" --group root >"$state/args"
   alone || mode=guest
   echo $mode >"$state/mode"
+  # The machine's /etc/docker/daemon.json belongs to the machine's Engine.
+  PATH=$path$PATH node "${BASH_SOURCE[0]%/*}/daemon-json.mjs" "$dir" "$wanted" $mode >"$dir/daemon.json"
   [ $mode = full ] || prepare_guest
   [ ${#options[@]} = 0 ] || printf '%s\n' "${options[@]}" >>"$state/args"
   say "starting '$name' ($mode) in $dir"

@@ -6,6 +6,7 @@
 #                                            default: the one installed
 #   ENGINE=containerd|containerd-2           containerd's own CRI, to compare with: Debian's package, or that of the
 #                                            suite which has Engine 28.5
+#   HOSTILE=1                                dockbridge's Engine gets every default that contradicts CRI (scripts/daemon-json.mjs)
 #   NODE_NAMES=NAME...                       more names of the node, in its /etc/hosts before the runtime reads that
 # CMD finds in its environment: CONFORMANCE_ENDPOINT, CONFORMANCE_RUNTIME (ENGINE, with its default), NODE_WORK (a directory
 # that goes with the node), and where there is an Engine, DOCKER_HOST, NODE_ENGINE (its name, for engine.sh) and NODE_DAEMON
@@ -110,6 +111,7 @@ start_dockbridge() {
     # The containerd image store does not see for itself that upstream.sh's names of registries are this machine.
     options=(-- --insecure-registry registry.k8s.io --insecure-registry k8s.gcr.io --insecure-registry gcr.io)
   fi
+  [ -z "${HOSTILE:-}" ] || export DOCKBRIDGE_TEST_HOSTILE=1
   host=$(bash "$root/scripts/engine.sh" start --name $engine --owner $$ "${options[@]}")
   export DOCKER_HOST=${host#DOCKER_HOST=} NODE_ENGINE=$engine NODE_DAEMON=$work/daemon.pid
   serve_again node "$root/dist/main.js" serve --container-runtime-endpoint "$CONFORMANCE_ENDPOINT" \

@@ -13,18 +13,6 @@ import {
   untilExited,
 } from './support/pods';
 
-/** Defaults of dockerd that contradict CRI, as flags; daemon.json has the same keys. */
-const HOSTILE = [
-  '--init',
-  '--no-new-privileges',
-  ...['--default-shm-size', '8m'],
-  ...['--ip', '127.0.0.1'],
-  ...['--default-ipc-mode', 'private'],
-  ...['--log-driver', 'json-file'],
-  ...['--log-opt', 'mode=non-blocking', '--log-opt', 'max-buffer-size=4m'],
-  ...['--log-opt', 'max-size=10k', '--log-opt', 'max-file=9', '--log-opt', 'compress=true'],
-  ...['--log-opt', 'labels=app', '--log-opt', 'env=COLOUR', '--log-opt', 'tag={{.Name}}'],
-];
 const HOST_PORT = 23_480;
 
 let engine: PrivateEngine;
@@ -32,7 +20,7 @@ let test: TestDaemon;
 let pod: string;
 
 beforeAll(async () => {
-  engine = await startPrivateEngine('hostile', { dockerd: HOSTILE });
+  engine = await startPrivateEngine('hostile', { hostile: true });
   test = await TestDaemon.start({ dockerHost: engine.dockerHost });
   pod = await runPod(
     test,

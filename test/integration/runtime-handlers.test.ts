@@ -33,7 +33,7 @@ describe('runtime handlers', () => {
     directory = await mkdtemp(join(tmpdir(), 'dockbridge-runtimes-'));
     runtimes = await otherRuntimes(directory);
     const cdi = IS_OLD ? [] : ['--cdi-spec-dir', await cdiDevice(directory)];
-    engine = await startPrivateEngine('runtimes', { dockerd: [...runtimes.dockerd, ...cdi] });
+    engine = await startPrivateEngine('runtimes', { config: runtimes.config, dockerd: cdi });
     test = await TestDaemon.start({ dockerHost: engine.dockerHost });
     await test.synced();
   });

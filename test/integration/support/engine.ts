@@ -27,15 +27,25 @@ export interface PrivateEngine {
   /** SIGSTOP: connections are accepted by the kernel, nothing answers. */
   suspend(): Promise<void>;
   resume(): Promise<void>;
-  /** Adds to daemon.json and tells dockerd to read it again (SIGHUP); resolves before it has. */
-  reload(config: object): Promise<void>;
+  /** Adds to the first daemon.json and tells dockerd to read it again (SIGHUP); resolves before it has. */
+  reload(config: DaemonJson): Promise<void>;
   /** Ends it whatever its state and removes all it left. */
   destroy(): Promise<void>;
+}
+
+/** Keys of daemon.json; of `runtimes` those of the machine's settings stay. */
+export interface DaemonJson {
+  readonly runtimes?: Readonly<Record<string, { readonly path: string }>>;
+  readonly [key: string]: unknown;
 }
 
 export interface PrivateEngineOptions {
   /** More options for dockerd, e.g. `--live-restore`. */
   dockerd?: readonly string[];
+  /** Keys of its daemon.json, beside those that scripts/daemon-json.mjs gives every Engine. */
+  config?: DaemonJson;
+  /** With every default of dockerd that contradicts CRI, as all Engines have under DOCKBRIDGE_TEST_HOSTILE=1. */
+  hostile?: boolean;
   /** Load the test images (2 s); default true. */
   images?: boolean;
 }
@@ -44,16 +54,29 @@ export interface PrivateEngineOptions {
 const SCRIPT_MS = 600_000;
 
 /** Runs scripts/engine.sh; its complaints are in the rejection's message. */
-async function engineScript(command: string, name: string, more: readonly string[] = []): Promise<string> {
+async function engineScript(
+  command: string,
+  name: string,
+  more: readonly string[] = [],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<string> {
   const { stdout } = await run('bash', [join(scripts, 'engine.sh'), command, '--name', name, ...more], {
     timeout: SCRIPT_MS,
+    env,
   });
   return stdout.trim();
 }
 
 /** Starts an Engine that is cleared away by the next start should this process die; returns its address. */
-export async function startEngine(name: string, dockerd: readonly string[] = []): Promise<string> {
-  const reply = await engineScript('start', name, ['--owner', String(process.pid), '--', ...dockerd]);
+export async function startEngine(
+  name: string,
+  { dockerd = [], config, hostile = false }: PrivateEngineOptions = {},
+): Promise<string> {
+  const reply = await engineScript('start', name, ['--owner', String(process.pid), '--', ...dockerd], {
+    ...process.env,
+    ...(config === undefined ? {} : { DOCKBRIDGE_TEST_DAEMON_JSON: JSON.stringify(config) }),
+    ...(hostile ? { DOCKBRIDGE_TEST_HOSTILE: '1' } : {}),
+  });
   return reply.replace(/^DOCKER_HOST=/, '');
 }
 
@@ -79,10 +102,12 @@ export function sharedDockerHost(): string {
 /** Needs a call of destroy() in the test's end. `name`: a-z, 0-9 and `-`, at most 20 characters. */
 export async function startPrivateEngine(
   name: string,
-  { dockerd = [], images = true }: PrivateEngineOptions = {},
+  options: PrivateEngineOptions = {},
 ): Promise<PrivateEngine> {
   const unique = `${name}-${process.pid}`;
-  const dockerHost = await startEngine(unique, dockerd);
+  const dockerHost = await startEngine(unique, options);
+  const daemonJson = join(engineDirectory(unique), 'daemon.json');
+  const first = JSON.parse(await readFile(daemonJson, 'utf8')) as DaemonJson;
   const script = async (command: string): Promise<void> => {
     await engineScript(command, unique);
   };
@@ -104,15 +129,14 @@ export async function startPrivateEngine(
       await signal('SIGCONT');
     },
     reload: async (config) => {
-      const path = join(engineDirectory(unique), 'daemon.json');
-      const before = JSON.parse(await readFile(path, 'utf8')) as object;
-      await writeFile(path, JSON.stringify({ ...before, ...config }));
+      const runtimes = { ...first.runtimes, ...config.runtimes };
+      await writeFile(daemonJson, JSON.stringify({ ...first, ...config, runtimes }));
       await signal('SIGHUP');
     },
     destroy: () => destroyEngine(unique),
   };
   try {
-    if (images) await loadTestImages(dockerHost);
+    if (options.images ?? true) await loadTestImages(dockerHost);
   } catch (error) {
     await engine.destroy();
     throw error;

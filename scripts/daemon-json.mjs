@@ -1,0 +1,99 @@
+// Prints the daemon.json of a test's Engine, one key of dockerd's each.
+//
+//   daemon-json.mjs DIRECTORY [ENGINE] [full|guest]   ENGINE as in engine-version.sh, MODE as in engine.sh
+//
+// DOCKBRIDGE_TEST_HOSTILE=1: with every default of dockerd that contradicts what a pod asks for, or that a pod could
+// feel where it asks for nothing. DOCKBRIDGE_TEST_DAEMON_JSON: a JSON object of more keys, which win; runtimes are joined.
+// DIRECTORY gets the files that the keys name.
+import { execFileSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const [directory, engine = '', mode = 'full'] = process.argv.slice(2);
+
+/** What an Engine of a version needs: CDI, which some must be told to look for, and the image store that was chosen. */
+function needed() {
+  if (engine === '' || engine === '20.10') return {};
+  const features = { cdi: true };
+  if (engine.endsWith('-containerd')) features['containerd-snapshotter'] = true;
+  if (engine.endsWith('-graphdriver')) features['containerd-snapshotter'] = false;
+  return { features };
+}
+
+/**
+ * Not here: cpu-rt-* (few kernels have it), selinux-enabled and apparmor-profile (the kernels of CI have neither),
+ * userns-remap (another layout of all images, so it has a test of its own), iptables (a guest has none), bip, fixed-cidr
+ * and default-address-pools (Engines side by side share the machine's addresses), live-restore and experimental (tests
+ * choose them), and all that is about storage, pulls and the API, of which a pod knows nothing.
+ */
+function hostile() {
+  const major = Number(/^\d+/.exec(engine === '' ? '20.10' : engine)?.[0]);
+  const cgroup2 = existsSync('/sys/fs/cgroup/cgroup.controllers');
+  return {
+    init: true,
+    'no-new-privileges': true,
+    'default-shm-size': '8m',
+    'default-ipc-mode': 'private',
+    // The wrong one of the two: CRI wants a namespace of its own on cgroup v2 only.
+    'default-cgroupns-mode': cgroup2 ? 'host' : 'private',
+    'default-ulimits': {
+      nofile: { Name: 'nofile', Soft: 1000, Hard: 4000 },
+      core: { Name: 'core', Soft: 0, Hard: 0 },
+    },
+    'default-runtime': 'hostile-runc',
+    runtimes: {
+      'hostile-runc': { path: execFileSync('which', ['runc'], { encoding: 'utf8' }).trim() },
+    },
+    'seccomp-profile': seccompProfile(),
+    'cgroup-parent': '/dockbridge-hostile',
+    'log-driver': 'json-file',
+    'log-opts': {
+      mode: 'non-blocking',
+      'max-buffer-size': '4m',
+      'max-size': '10k',
+      'max-file': '9',
+      compress: 'true',
+      labels: 'app',
+      'labels-regex': '.*',
+      env: 'COLOUR',
+      'env-regex': '.*',
+      tag: '{{.Name}}',
+    },
+    ip: '127.0.0.1',
+    mtu: 1280,
+    dns: ['192.0.2.53'],
+    'dns-search': ['hostile.example'],
+    'dns-opts': ['ndots:9'],
+    labels: ['hostile=true'],
+    'shutdown-timeout': 1,
+    // A guest has no iptables, which these need.
+    ...(mode === 'full' ? { icc: false, 'userland-proxy': false, 'ip-masq': false } : {}),
+    ...(major < 24 ? { 'oom-score-adjust': -100 } : {}),
+    ...(major >= 24
+      ? { 'default-network-opts': { bridge: { 'com.docker.network.driver.mtu': '1270' } } }
+      : {}),
+    ...(major >= 29 ? { 'default-stop-timeout': 1 } : {}),
+  };
+}
+
+/** Lets all pass but what only an administrator's tool calls: a pod that is unconfined may call it all the same. */
+function seccompProfile() {
+  const path = join(directory, 'hostile-seccomp.json');
+  const profile = {
+    defaultAction: 'SCMP_ACT_ALLOW',
+    syscalls: [
+      {
+        names: ['acct', 'swapon', 'swapoff', 'settimeofday', 'unshare', 'setns', 'mount', 'umount2'],
+        action: 'SCMP_ACT_ERRNO',
+      },
+    ],
+  };
+  writeFileSync(path, JSON.stringify(profile));
+  return path;
+}
+
+const base = { ...needed(), ...(process.env.DOCKBRIDGE_TEST_HOSTILE === '1' ? hostile() : {}) };
+const more = JSON.parse(process.env.DOCKBRIDGE_TEST_DAEMON_JSON || '{}');
+const all = { ...base, ...more };
+if (base.runtimes && more.runtimes) all.runtimes = { ...base.runtimes, ...more.runtimes };
+console.log(JSON.stringify(all));

@@ -1,0 +1,36 @@
+# The control groups of a private Engine: sourced by engine.sh, whose variables and functions these use.
+# shellcheck shell=bash
+
+ensure_cgroups() { # a machine without init has none mounted: as cgroupfs-mount does
+  local controller
+  grep -qE ' /sys/fs/cgroup[ /]' /proc/mounts && return
+  mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup
+  awk '!/^#/ && $4 == 1 { print $1 }' /proc/cgroups | while read -r controller; do
+    mkdir "/sys/fs/cgroup/$controller"
+    mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller" || rmdir "/sys/fs/cgroup/$controller"
+  done
+}
+
+cgroup_parents() { # where Docker and pods put their groups, at the top of each hierarchy
+  find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -type d \( -name docker -o -name 'kubepods*' -o -name 'dockbridge*' \)
+}
+
+container_cgroups() { # IDS, one a line: the deepest first
+  [ -z "$1" ] || find /sys/fs/cgroup -depth -type d | grep -F -e "$1" || true
+}
+
+remove_cgroups() { # IDS, one a line
+  local group tries
+  # The killed leave their groups a moment after they are gone.
+  for tries in {1..50}; do
+    container_cgroups "$1" | xargs -r rmdir 2>/dev/null || true
+    [ -n "$(container_cgroups "$1")" ] || break
+    sleep 0.1
+  done
+  # Network namespaces share them: whoever goes last removes them.
+  [ -z "$(other_engines machine)" ] || return 0
+  # rmdir refuses a group that has processes or children: another Engine's survive.
+  cgroup_parents | grep -vxFf "$state/cgroups" | while read -r group; do
+    find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || true
+  done || true
+}

@@ -53,6 +53,7 @@ export class FactsReader {
   private connection: Connection | undefined;
   private askBeside: number;
   private retryAt = 0;
+  private toldOfUsers = false;
 
   constructor(
     private readonly parts: FactsReaderParts,
@@ -152,7 +153,17 @@ export class FactsReader {
     }
     connection.hasLearned = true;
     connection.hear(facts);
+    this.tellOfUsers(facts);
     return facts;
+  }
+
+  /** Pods have the node's users, as CRI says, and such an Engine has images for others. */
+  private tellOfUsers({ securityOptions }: EngineFacts): void {
+    if (this.toldOfUsers || !securityOptions.includes('name=userns')) return;
+    this.toldOfUsers = true;
+    this.parts.logger.warn(
+      'Docker Engine has userns-remap: files of images belong to the remapped users, and pods run without them. Users other than root may lack rights on files of their image, and set-user-ID programs do not work: remove userns-remap from daemon.json',
+    );
   }
 
   private async ask(stopped: AbortSignal): Promise<EngineInfo> {

@@ -139,8 +139,9 @@ describe('CreateContainer of a name and attempt that was never started', () => {
   it('replaces what a lost call made of other contents', async () => {
     const config = base();
     faults.createContainer = async (...args) => {
-      faults.createContainer = undefined;
+      // A refusal is no lost call: an Engine whose log-opts contradict ours refuses the first of two.
       await engine.createContainer(...args);
+      faults.createContainer = undefined;
       throw unavailable('torn');
     };
     await expectFailure(createContainer(test, pod, config), 'UNAVAILABLE', /torn/);

@@ -14,6 +14,11 @@ export const TEST_IMAGE = 'dockbridge.test/busybox:1';
 /** The same with `USER 1000:1000` and /marker. */
 export const USER_IMAGE = 'dockbridge.test/user:1';
 
+/** Whether the Engines' daemon.json contradicts CRI wherever it can (scripts/daemon-json.mjs). */
+export const IS_HOSTILE = process.env.DOCKBRIDGE_TEST_HOSTILE === '1';
+/** Calls that a container's creation costs: an Engine whose log-opts forbid to block refuses the first (docs/engine-configuration.md). */
+export const CREATE_CALLS = IS_HOSTILE ? 2 : 1;
+
 /** An Engine of a test's own, to be killed and restarted at will beside the shared one. */
 export interface PrivateEngine {
   /** unix:///…/docker.sock; the same after a restart. */

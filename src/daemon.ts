@@ -134,7 +134,11 @@ export class Daemon {
       pauseTar: hooks.pauseTar ?? join(__dirname, 'pause', 'pause.tar'),
     });
     const handlerSettings = {
-      spool: { maxSize: settings.containerLogMaxSize, maxFile: String(settings.containerLogMaxFiles) },
+      spool: {
+        maxSize: settings.containerLogMaxSize,
+        maxFile: String(settings.containerLogMaxFiles),
+        isLog: settings.containerLogs === 'link',
+      },
       oomFloor: rights.oomFloor,
       ipv6: rights.ipv6,
       // Another machine's Engine has rights of its own.

@@ -22,11 +22,11 @@ import type { StartedCommands } from './exec/started-commands';
 import type { ImageAccounts } from './image/image-accounts';
 import type { ImagePulls } from './image/image-pulls';
 import type { SandboxImage } from './image/sandbox-image';
+import type { Spool } from '../translate/container-create';
 
 /** Options that handlers act on. */
 export interface HandlerSettings extends NodeRights {
-  /** Json-file spool of each container, as the Engine's log options. */
-  readonly spool: { readonly maxSize: string; readonly maxFile: string };
+  readonly spool: Spool;
   /** Whether the Engine runs on this machine: then its pids and files are ours to see. */
   readonly localEngine: boolean;
   readonly dockbridgeVersion: string;

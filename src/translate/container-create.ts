@@ -51,6 +51,14 @@ export interface ContainerExtra extends LabelKeys {
   readonly contents?: Contents;
 }
 
+/** The json-file that a container logs to. */
+export interface Spool {
+  readonly maxSize: string;
+  readonly maxFile: string;
+  /** It is the pod's log itself, by a link, and not only what the log is made of. */
+  readonly isLog: boolean;
+}
+
 export interface ContainerSurroundings extends SecuritySurroundings {
   readonly imageIdentity: ImageIdentity;
   /** What the Engine is to run: an image id where we know it. */
@@ -60,7 +68,7 @@ export interface ContainerSurroundings extends SecuritySurroundings {
   readonly oomFloor: number;
   readonly selinux: boolean;
   readonly features: EngineFeatures;
-  readonly spool: { readonly maxSize: string; readonly maxFile: string };
+  readonly spool: Spool;
   /** Runtime of the sandbox; '' is the Engine's default. */
   readonly runtime: string;
   /** Milliseconds since the epoch. */
@@ -114,17 +122,23 @@ export function toContainerCreate(
       Devices: [...(security.Devices ?? []), ...devices.Devices],
       RestartPolicy: { Name: 'no' },
       // Our log follower reads this spool, whatever driver the Engine defaults to (ADR 0007).
-      LogConfig: {
-        Type: 'json-file',
-        Config: {
-          'max-size': surroundings.spool.maxSize,
-          'max-file': surroundings.spool.maxFile,
-          // The Engine merges daemon.json's log-opts in: a compressed spool cannot be followed, a non-blocking one drops.
-          compress: 'false',
-          mode: 'blocking',
-        },
-      },
+      LogConfig: { Type: 'json-file', Config: toLogOptions(surroundings.spool) },
     },
+  };
+}
+
+/** What the Engine would add to every record; with a pod's labels that is many times the line itself. */
+const NO_ATTRIBUTES = { labels: '', 'labels-regex': '', env: '', 'env-regex': '', tag: '' };
+
+/** The Engine adds the log-opts of its daemon.json to these, but for those that are named here. */
+function toLogOptions({ maxSize, maxFile, isLog }: Spool): Record<string, string> {
+  return {
+    'max-size': maxSize,
+    'max-file': maxFile,
+    // A compressed spool cannot be followed, a non-blocking one drops, one with attributes is full after fewer lines.
+    compress: 'false',
+    mode: 'blocking',
+    ...(isLog ? {} : NO_ATTRIBUTES),
   };
 }
 

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { ContainerState, NamespaceMode } from '../../src/proto/enums';
 import { TestDaemon } from './support/daemon';
 import { engineGet, startPrivateEngine, type PrivateEngine } from './support/engine';
@@ -55,6 +56,20 @@ describe('an Engine whose configuration contradicts CRI', () => {
     const lines = Array.from({ length: 3_000 }, (_, at) => `line ${at}`);
     const text = await output('i=0; while [ $i -lt 3000 ]; do echo "line $i"; i=$((i+1)); done');
     expect(text.split('\n').slice(0, -1)).toEqual(lines);
+  });
+
+  it('writes nothing but its output into a container’s spool, which would be full the sooner', async () => {
+    const id = await startedContainer(
+      test,
+      pod,
+      containerConfig('plain', 'echo a', { labels: { app: 'hostile' }, envs: [{ key: 'COLOUR' }] }),
+    );
+    await untilExited(test, id);
+    const { LogPath } = (await engineGet(engine.dockerHost, `/containers/${id}/json`)) as { LogPath: string };
+    const records = (await readFile(LogPath, 'utf8')).trimEnd().split('\n');
+    expect(records.map((record) => Object.keys(JSON.parse(record) as object))).toEqual([
+      ['log', 'stream', 'time'],
+    ]);
   });
 
   it('has the container’s own process as PID 1, in the pause container too', async () => {

@@ -1,5 +1,6 @@
 import Long from 'long';
 import { NamespaceMode } from '../../../src/proto/enums';
+import type { ContainerSurroundings } from '../../../src/translate/container-create';
 import type { EngineFeatures } from '../../../src/translate/engine-facts';
 import type { ContainerRecord, ImageRecord, SandboxRecord } from '../../../src/store/records';
 
@@ -120,5 +121,24 @@ export function imageRecord(over: Partial<ImageRecord> = {}): ImageRecord {
     labels: {},
     spec: {},
     ...over,
+  };
+}
+
+/** The node and Engine that a container's translation sees. */
+export function surroundings(): ContainerSurroundings {
+  return {
+    image: 'sha256:abc',
+    imageIdentity: { user: '', accounts: { users: [{ name: 'root', uid: 0, gid: 0 }], groups: [] } },
+    cgroupDriver: 'systemd',
+    cgroupVersion: '2',
+    oomFloor: -1000,
+    apparmor: true,
+    capabilities: undefined,
+    hostDevices: [],
+    selinux: false,
+    features: NO_FEATURES,
+    spool: { maxSize: '16m', maxFile: '4', isLog: false },
+    runtime: '',
+    nowMs: 1_700_000_000_500,
   };
 }

@@ -1,9 +1,9 @@
 import { NamespaceMode, SecurityProfileType, Signal } from '../../../src/proto/enums';
 import { checkContainer } from '../../../src/translate/container-check';
-import { toContainerCreate, type ContainerSurroundings } from '../../../src/translate/container-create';
+import { toContainerCreate } from '../../../src/translate/container-create';
 import type { EngineContainerCreate } from '../../../src/translate/engine';
 import { codeAndField } from '../support/errors';
-import { NO_FEATURES, sandboxRecord } from '../support/records';
+import { sandboxRecord, surroundings } from '../support/records';
 import { decoded, unknownEnum } from '../support/wire';
 
 type Given = Parameters<typeof decoded<'ContainerConfig'>>[1];
@@ -11,21 +11,7 @@ const { CONTAINER, NODE, TARGET } = NamespaceMode;
 const SANDBOX = sandboxRecord({ id: 's1', cgroupParent: '/kubepods.slice/kubepods-pod1.slice' });
 const MINIMAL: Given = { metadata: { name: 'app' }, image: { image: 'busybox' } };
 
-const NODE_FACTS: ContainerSurroundings = {
-  image: 'sha256:abc',
-  imageIdentity: { user: '', accounts: { users: [{ name: 'root', uid: 0, gid: 0 }], groups: [] } },
-  cgroupDriver: 'systemd',
-  cgroupVersion: '2',
-  oomFloor: -1000,
-  apparmor: true,
-  capabilities: undefined,
-  hostDevices: [],
-  selinux: false,
-  features: NO_FEATURES,
-  spool: { maxSize: '16m', maxFile: '4' },
-  runtime: '',
-  nowMs: 1_700_000_000_500,
-};
+const NODE_FACTS = surroundings();
 
 /** What kubelet sends for an ordinary container. */
 const KUBELET: Given = {
@@ -145,7 +131,17 @@ describe('toContainerCreate', () => {
         RestartPolicy: { Name: 'no' },
         LogConfig: {
           Type: 'json-file',
-          Config: { 'max-size': '16m', 'max-file': '4', compress: 'false', mode: 'blocking' },
+          Config: {
+            'max-size': '16m',
+            'max-file': '4',
+            compress: 'false',
+            mode: 'blocking',
+            labels: '',
+            'labels-regex': '',
+            env: '',
+            'env-regex': '',
+            tag: '',
+          },
         },
       },
     });
@@ -230,6 +226,17 @@ describe('toContainerCreate', () => {
       expected: { SecurityOpt: ['no-new-privileges=false', 'label=type:t'] },
     },
   ])('security: $desc', ({ given, expected }) => expect(create(given).HostConfig).toMatchObject(expected));
+
+  it('records that are the log itself keep what the Engine adds to them', () => {
+    const spool = { ...NODE_FACTS.spool, isLog: true };
+    const { HostConfig: host } = create(MINIMAL, { facts: { spool } });
+    expect(host.LogConfig?.Config).toEqual({
+      'max-size': '16m',
+      'max-file': '4',
+      compress: 'false',
+      mode: 'blocking',
+    });
+  });
 
   it('seccomp options come first', () => {
     const { HostConfig: host } = create(context({ no_new_privs: true }), { seccomp: ['seccomp=unconfined'] });

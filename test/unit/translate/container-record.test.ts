@@ -7,7 +7,7 @@ import { containerFromInspect, createdContainer } from '../../../src/translate/c
 import type { EngineContainerInspect } from '../../../src/translate/engine';
 import { recordedInspect } from '../support/inspects';
 import { Random } from '../support/random';
-import { engineFeatures, imageRecord, sandboxRecord } from '../support/records';
+import { engineFeatures, imageRecord, sandboxRecord, surroundings } from '../support/records';
 import { decoded } from '../support/wire';
 
 const UID = '6e0f3f5c-2a3b-4c4d-8e5f-607182930a1b';
@@ -314,26 +314,19 @@ describe('createdContainer', () => {
 
   it('is what the Engine would say of it', () => {
     for (let round = 0; round < 300; round++) {
-      const sandbox = sandboxRecord();
+      const sandbox = sandboxRecord({ cgroupParent: '/kubepods.slice' });
       const image = imageRecord({ stopSignal: random.pick(['', 'SIGQUIT']) });
       const checked = checkContainer(decoded('ContainerConfig', randomConfig()), sandbox);
       const body = toContainerCreate(
         checked,
         sandbox,
         {
+          ...surroundings(),
           image: image.id,
           cgroupDriver: random.pick(['systemd', 'cgroupfs']),
           cgroupVersion: random.pick(['1', '2']),
           oomFloor: random.pick([0, -1000]),
-          apparmor: true,
-          imageIdentity: { user: '', accounts: { users: [{ name: 'root', uid: 0, gid: 0 }], groups: [] } },
-          capabilities: undefined,
-          hostDevices: [],
-          selinux: false,
           features: engineFeatures(),
-          spool: { maxSize: '16m', maxFile: '4' },
-          runtime: '',
-          nowMs: 1_700_000_000_123,
         },
         [],
       );

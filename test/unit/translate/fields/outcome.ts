@@ -78,7 +78,7 @@ function containerOutcome(request: Message): string {
     ...SURROUNDINGS,
     features: engineFeatures(),
     selinux: true,
-    spool: { maxSize: '1m', maxFile: '2' },
+    spool: { maxSize: '1m', maxFile: '2', isLog: false },
     runtime: '',
     nowMs: 1_700_000_000_000,
   };

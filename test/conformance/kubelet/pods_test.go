@@ -72,8 +72,9 @@ func initAndSidecarContainers(t *testing.T) {
 }
 
 func hooks(t *testing.T) {
+	// It needs its time to end.
 	hooked := walk.container("hooked", `
-		trap "echo TERM >>/shared/hooks; exit 0" TERM
+		trap "sleep 1; echo TERM >>/shared/hooks; exit 0" TERM
 		touch /shared/traps
 		while :; do sleep 3600 & wait $!; done`)
 	says := func(text string) *corev1.LifecycleHandler {

@@ -304,8 +304,24 @@ func engineDirectory() string {
 	return filepath.Dir(strings.TrimPrefix(os.Getenv("DOCKER_HOST"), "unix://"))
 }
 
+// killEngine returns when its containerd has gone with it: a dockerd that finds a dying one waits for it in vain.
 func killEngine(t *testing.T) {
 	t.Helper()
-	pid := pidIn(t, filepath.Join(engineDirectory(), "dockerd.pid"))
-	check.NoError(t, syscall.Kill(pid, syscall.SIGKILL), "killing the Engine")
+	pids := []int{
+		pidIn(t, filepath.Join(engineDirectory(), "dockerd.pid")),
+		pidIn(t, filepath.Join(engineDirectory(), "exec", "containerd", "containerd.pid")),
+	}
+	check.NoError(t, syscall.Kill(pids[0], syscall.SIGKILL), "killing the Engine")
+	for _, pid := range pids {
+		eventually(t, "the Engine is dead", func() (bool, string) {
+			return !lives(pid), fmt.Sprintf("process %d lives", pid)
+		})
+	}
+}
+
+// lives is false of one whose parent has not yet asked for its end.
+func lives(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, found := strings.Cut(string(text), ") ")
+	return err == nil && found && rest[0] != 'Z'
 }

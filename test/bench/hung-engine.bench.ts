@@ -25,6 +25,8 @@ it('a healthy container, a new pod and lists beside 32 Engine calls that hang', 
   const proxy = await EngineProxy.start(sharedDockerHost());
   const test = await TestDaemon.start({ dockerHost: proxy.dockerHost });
   try {
+    // On a busy machine the first connection takes longer than a call waits.
+    await test.synced();
     const pod = await runPod(test);
     const healthy = await startedContainer(test, pod, containerConfig('healthy', FOREVER));
     const created = await Promise.all(

@@ -96,6 +96,8 @@ export class FakeEngine {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     if (gate === undefined) return;
+    // It may fail when nobody waits any more.
+    gate.catch(() => undefined);
     signal?.throwIfAborted();
     await new Promise<void>((resolve, reject) => {
       signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });

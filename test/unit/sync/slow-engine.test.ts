@@ -115,7 +115,7 @@ describe('an Engine whose /info hangs', () => {
     const said = made.store.engine!;
     await made.link.stop();
     made = syncRoom(
-      { ...QUICK, heartbeat: 3, askBeside: 3, recallAfter: 1 },
+      { ...QUICK, heartbeat: 3, askBeside: 3, recallAfter: 5_000 },
       {},
       undefined,
       {},
@@ -126,7 +126,7 @@ describe('an Engine whose /info hangs', () => {
       failures-- > 0 ? Promise.reject(new Error('not now')) : Promise.resolve(),
     );
     await connected(made);
-    await until(() => made.engine.count('info') === 3 && made.link.trouble === undefined);
+    await until(() => made.engine.count('info') >= 3 && made.link.trouble === undefined);
     expect(made.complaints).toHaveLength(1);
   });
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"dockbridge.test/conformance/internal/node"
 	"dockbridge.test/conformance/internal/registry"
@@ -37,6 +38,10 @@ func TestMain(m *testing.M) {
 	}
 	walk.watch = newWatch()
 	code := m.Run()
+	// The kubelet tells no more of a pod whose sandbox the runtime is still stopping for it.
+	for tries := 0; tries < 120 && len(groupsOf("*")) > 0; tries++ {
+		time.Sleep(500 * time.Millisecond)
+	}
 	if err := running.stop(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1

@@ -122,7 +122,7 @@ func deletion(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(logs, "one", "0.log"))
 	check.NoError(t, err, "the log")
 	check.Contains(t, "the log", string(text), " stdout F here\n")
-	groups := groupsOf(seen)
+	groups := groupsOf(string(seen.UID))
 	check.True(t, len(groups) > 0, "the pod has no control groups")
 
 	p.delete()
@@ -142,16 +142,16 @@ func deletion(t *testing.T) {
 		})
 	}
 	eventually(t, "the control groups go", func() (bool, string) {
-		left := groupsOf(seen)
+		left := groupsOf(string(seen.UID))
 		return len(left) == 0, "there are " + strings.Join(left, " ")
 	})
 }
 
-// groupsOf are the pod's control groups, in all hierarchies.
-func groupsOf(seen *corev1.Pod) []string {
+// groupsOf are the control groups of a pod, or of all pods (`*`), in all hierarchies.
+func groupsOf(uid string) []string {
 	var found []string
 	for _, pattern := range []string{"kubepods/*/pod", "kubepods/pod", "*/kubepods/*/pod", "*/kubepods/pod"} {
-		groups, _ := filepath.Glob("/sys/fs/cgroup/" + pattern + string(seen.UID)) // the pattern is right
+		groups, _ := filepath.Glob("/sys/fs/cgroup/" + pattern + uid) // the pattern is right
 		found = append(found, groups...)
 	}
 	return found

@@ -258,8 +258,9 @@ export class PodLife {
   private async rotate(sandbox: Sandbox, container_id: string, logPath: string): Promise<void> {
     for (let attempt = 0, end = Date.now() + PATIENCE_MS; ; attempt++) {
       const rotated = `${logPath}.20260101-${String(attempt).padStart(6, '0')}`;
-      await rename(logPath, rotated);
       try {
+        // A daemon that was told to end while it started the container leaves the log to the next one.
+        await rename(logPath, rotated);
         await this.caller.once('ReopenContainerLog', async (client, limit) => {
           try {
             return await client.call('ReopenContainerLog', { container_id }, limit);
@@ -280,6 +281,7 @@ export class PodLife {
       );
       // kubelet does not rotate the log of a container that has ended.
       if (status?.state !== ContainerState.CONTAINER_RUNNING) return;
+      await delay(BACK_OFF_MS);
     }
   }
 

@@ -30,18 +30,19 @@ export function hostName(name: string, field: string): string {
 
 /**
  * What is written to a resolv.conf, one line each: a blank or a new line in it would be another word or line there.
- * A server that is no address passes: kubelet hands on what the node's own file says, where resolvers ignore it.
  * @throws INVALID_ARGUMENT
  */
 export function checkDns({ servers, searches, options }: Decoded<cri.IDNSConfig>, field: string): void {
-  servers.forEach((server, index) => oneWord(server, `${field}.servers[${index}]`, 'server'));
+  servers.forEach((server, index) => {
+    // With the interface of a link-local address, as nodes have it.
+    if (isIP(server.replace(/%[\w.-]+$/, '')) === 0)
+      throw invalidArgument(
+        `${field}.servers[${index}]`,
+        `${JSON.stringify(server.slice(0, 100))} is no IP address`,
+      );
+  });
   searches.forEach((domain, index) => oneWord(domain, `${field}.searches[${index}]`, 'domain'));
   options.forEach((option, index) => oneWord(option, `${field}.options[${index}]`, 'option'));
-}
-
-/** Whether the Engine takes it for a server: an address, with the interface of a link-local one as nodes have it. */
-export function isServerAddress(server: string): boolean {
-  return isIP(server.replace(/%[\w.-]+$/, '')) !== 0;
 }
 
 function oneWord(word: string, field: string, kind: string): void {

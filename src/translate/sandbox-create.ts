@@ -6,7 +6,7 @@ import { checkCgroupParent, toEngineCgroupParent } from './cgroup-parent';
 import { contentsOfSandbox, type Contents } from './contents';
 import type { EngineContainerCreate } from './engine';
 import { everyAddress, explicitDefaults, noNewPrivileges, SHM_BYTES } from './engine-defaults';
-import { checkDns, hostName, isServerAddress } from './host-names';
+import { checkDns, hostName } from './host-names';
 import { encodeLabels, EXTRA_LABEL, sandboxOwnLabels, type LabelKeys } from './labels';
 import { POD_NAMESPACES, sandboxNamespaces, toNamespaceModes } from './namespaces';
 import type { PodDns } from './pod-to-attach';
@@ -186,8 +186,7 @@ export function toSandboxCreate(
         ...apparmorOption(context?.apparmor ?? null, '', `${field}.apparmor`, surroundings.apparmor),
         ...selinuxOptions(context?.selinux_options ?? null, `${field}.selinux_options`),
       ],
-      // Newer Engines refuse what is no address. The pod's resolv.conf says it all the same: it is written after the start.
-      Dns: dns?.servers.filter(isServerAddress) ?? [],
+      Dns: dns?.servers ?? [],
       DnsSearch: dns?.searches ?? [],
       DnsOptions: dns?.options ?? [],
       CpuShares: SANDBOX_CPU_SHARES,

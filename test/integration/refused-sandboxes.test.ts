@@ -56,8 +56,12 @@ const SANDBOXES: Refusals<cri.IPodSandboxConfig> = {
     field: /^config\.hostname: "a\\nb" is no host name/,
     config: () => ({ metadata: METADATA, hostname: 'a\nb' }),
   },
+  'a DNS server that is no address': {
+    field: /^config\.dns_config\.servers\[1\]: "nope" is no IP address/,
+    config: () => ({ metadata: METADATA, dns_config: { servers: ['10.0.0.10', 'nope'] } }),
+  },
   'a DNS server that adds a line': {
-    field: /^config\.dns_config\.servers\[1\]: ".*" is no server/,
+    field: /^config\.dns_config\.servers\[1\]: ".*" is no IP address/,
     config: () => ({
       metadata: METADATA,
       dns_config: { servers: ['10.0.0.10', '10.0.0.11\noptions rotate'] },

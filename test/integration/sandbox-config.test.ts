@@ -155,16 +155,6 @@ describe('RunPodSandbox', () => {
     expect(lines.filter((line) => /^(nameserver|search|domain)/.test(line))).toEqual(['nameserver 10.9.8.7']);
   });
 
-  it('writes a line down that resolvers ignore, as it is in the resolv.conf of the node', async () => {
-    for (const servers of [['nope', '10.9.8.7'], ['nope']]) {
-      const pod = await runPod(test, podConfig(test, { dns_config: { servers } }));
-      const id = await startedContainer(test, pod, containerConfig('main', FOREVER));
-      const lines = (await output(test, id, 'cat /etc/resolv.conf')).split('\n');
-      const found = lines.filter((line) => /^(nameserver|search|domain)/.test(line));
-      expect(found).toEqual(servers.map((server) => `nameserver ${server}`));
-    }
-  });
-
   it('sets a sysctl to nothing, which is a value too', async () => {
     const ports = 'net.ipv4.ip_local_reserved_ports';
     for (const [value, seen] of [

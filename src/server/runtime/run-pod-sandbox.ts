@@ -4,12 +4,11 @@ import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, SandboxMetadata, SandboxRecord } from '../../store/records';
 import { keepResolvConf } from '../../network/resolv-conf-file';
 import { toCheckpoint } from '../../translate/cri-dockerd-checkpoint';
-import { isServerAddress } from '../../translate/host-names';
 import { sandboxEngineName } from '../../translate/names';
 import { differences } from '../../translate/contents';
 import { toPodToAttach } from '../../translate/pod-to-attach';
 import { toEngineRuntime, type KnownRuntimes } from '../../translate/runtime-handler';
-import { checkSandbox, podDns, toSandboxCreate, type CheckedSandbox } from '../../translate/sandbox-create';
+import { checkSandbox, toSandboxCreate, type CheckedSandbox } from '../../translate/sandbox-create';
 import { isReady } from '../../translate/sandbox-status';
 import { createInEngine } from '../container/create-in-engine';
 import { createOnce, type Creation } from '../container/create-once';
@@ -103,13 +102,6 @@ async function create(
   signal: AbortSignal,
 ): Promise<string> {
   const { docker, store, network, checkpoints, settings, sandboxImage, containerSync } = services;
-  const ignored = podDns(checked.config)?.servers.filter((server) => !isServerAddress(server)) ?? [];
-  if (ignored.length > 0) {
-    services.logger.warn(
-      'A pod is given DNS servers that are no IP addresses, which resolvers ignore: look into the resolv.conf of the node',
-      { sandbox: name, servers: ignored.join(' ') },
-    );
-  }
   const seccomp = await loadSeccompOptions(checked.seccomp);
   await lookForHandler(services, checked.runtimeHandler, signal);
   const body = toSandboxCreate(

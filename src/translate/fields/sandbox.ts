@@ -46,11 +46,7 @@ export const POD_SANDBOX_METADATA: FieldsOf<cri.IPodSandboxMetadata> = {
 };
 
 export const DNS_CONFIG: FieldsOf<cri.IDNSConfig> = {
-  servers: {
-    becomes:
-      '`HostConfig.Dns`; what is no IP address, as the node’s own file may say, only a line of the `resolv.conf`',
-    except: 'empty, or with a blank',
-  },
+  servers: { becomes: '`HostConfig.Dns`', except: 'what is no IP address' },
   searches: { becomes: '`HostConfig.DnsSearch`', except: 'empty, or with a blank' },
   options: { becomes: '`HostConfig.DnsOptions`', except: 'empty, or with a blank' },
 };

@@ -30,14 +30,27 @@ interface MountFields {
 const CAUSES: readonly Cause[] = [
   [
     new RegExp(
-      `${IN_CONTAINER}exec: "([^"]+)": (?:stat .*no such file or directory|executable file not found)`,
+      `${IN_CONTAINER}exec: "([^"]*)": (?:stat .*(?:no such file or|not a) directory|executable file not found)`,
     ),
     commandNotFound,
   ],
   [new RegExp(`${BY_CRUN}executable file \`([^\`]+)\` not found`), commandNotFound],
   [
+    // Before the next rule: the Engine puts "permission denied" behind it.
+    new RegExp(`${IN_CONTAINER}exec: "([^"]+)": is a directory`),
+    (file) => `not a program: "${file}" is a directory`,
+  ],
+  [
     new RegExp(`${IN_CONTAINER}exec: "([^"]+)": permission denied`),
     (file) => `permission denied: "${file}" is not executable`,
+  ],
+  [
+    new RegExp(`${BY_CRUN}the path \`([^\`]+)\` exists but it is not executable`),
+    (file) => `permission denied: "${file}" is not executable`,
+  ],
+  [
+    new RegExp(`${BY_CRUN}the path \`([^\`]+)\` is not a regular file`),
+    (file) => `not a program: "${file}" is no regular file`,
   ],
   [
     new RegExp(`${BY_CRUN}open executable: Permission denied`),
@@ -47,6 +60,8 @@ const CAUSES: readonly Cause[] = [
     new RegExp(`${IN_CONTAINER}exec: "([^"]+)": exec format error`),
     (file) => `"${file}" is not a program for this kind of machine`,
   ],
+  [new RegExp(`${IN_CONTAINER}chdir to cwd \\("([^"]+)"\\) [^:]*: (.+)`), cannotEnter, ofWorkingDir],
+  [new RegExp(`${BY_CRUN}chdir (?:to )?\`([^\`]+)\`: (.+)`), cannotEnter, ofWorkingDir],
   [
     /bind source path does not exist: (.+)/,
     (path) => `mount source missing: "${path}" does not exist on the node`,
@@ -75,7 +90,7 @@ const CAUSES: readonly Cause[] = [
     () => 'the sub-path of an image mount is not in that image',
   ],
   [
-    /path (\S+) is mounted on .* but it is not a (shared|shared or slave) mount/,
+    /path (\/.*?) is mounted on .* but it is not a (shared|shared or slave) mount/,
     (path, kind) => `mount propagation: "${path}" is on no ${kind} mount (mount --make-rshared makes one)`,
     (at, path) => at.propagation(path),
   ],
@@ -93,15 +108,24 @@ const CAUSES: readonly Cause[] = [
   ],
   // The Engine writes sysctls of its own, too.
   [new RegExp(`${IN_CONTAINER}open \\/proc\\/sys\\/(\\S+): no such file`), unknownSysctl, ofSysctls],
-  [new RegExp(`${BY_CRUN}open \`\\/proc\\/sys\\/([^\`]+)\`: No such file`), unknownSysctl, ofSysctls],
+  // crun before 1.9 writes the path without quotes.
+  [new RegExp(`${BY_CRUN}open \`?\\/proc\\/sys\\/([^\`:]+)\`?: No such file`), unknownSysctl, ofSysctls],
   [
-    /write \/proc\/sys\/(\S+): invalid argument/,
-    (path) => `sysctl refused: the kernel does not take that value for ${path.replaceAll('/', '.')}`,
+    new RegExp(`${IN_CONTAINER}write \\/proc\\/sys\\/(\\S+): (?:invalid argument|numerical result)`),
+    refusedValue,
     ofSysctls,
   ],
   [
-    /sysctl "([^"]+)" (?:is not in a separate kernel namespace|(?:is )?not allowed)/,
-    (name) => `sysctl refused: ${name} is not the pod's alone to set`,
+    new RegExp(
+      `${BY_CRUN}write to \`?\\/proc\\/sys\\/([^\`: ]+)\`?.*: (?:Invalid argument|Numerical result)`,
+    ),
+    refusedValue,
+    ofSysctls,
+  ],
+  [/sysctl "([^"]+)" (?:is not in a separate kernel namespace|(?:is )?not allowed)/, sharedSysctl, ofSysctls],
+  [
+    /the sysctl `([^`]+)` (?:is not namespaced|requires a new \S+ namespace|conflicts with)/,
+    sharedSysctl,
     ofSysctls,
   ],
   [/sethostname: invalid argument/, () => 'the kernel does not take the host name', () => 'config.hostname'],
@@ -121,9 +145,25 @@ const CAUSES: readonly Cause[] = [
     () => 'config.port_mappings',
   ],
   [
+    // Engines from 28 on, of a port that they bind themselves: `0.0.0.0:80:172.17.0.2:80/tcp`, then `0.0.0.0:80/tcp`.
+    /failed to bind host port (?:for )?(\S+?:\d+)(?=[:/])\S*: address already in use/,
+    (address) => `host port taken: a process of the node has ${address}`,
+    () => 'config.port_mappings',
+  ],
+  [
+    /failed to bind host port (?:for )?(\S+?:\d+)(?=[:/])\S*: cannot assign requested address/,
+    (address) => `host address unknown: the node has none such as in ${address}`,
+    () => 'config.port_mappings',
+  ],
+  [
     /write \S*\/(?:cpu\.cfs_quota_us|cpu\.cfs_period_us|cpu\.max): invalid argument/,
     () => 'the kernel does not take the CPU limit',
     () => 'config.linux.resources.cpu_quota',
+  ],
+  [
+    /container init was OOM-killed|OOM: the memory limit could be too low/,
+    () => 'out of memory: the memory limit is too low for the container to start',
+    () => 'config.linux.resources.memory_limit_in_bytes',
   ],
   [
     /runtime "([^"]+)" binary not installed "([^"]+)"/,
@@ -181,6 +221,22 @@ function commandNotFound(file: string): string {
 
 function ofSysctls(): string {
   return 'config.linux.sysctls';
+}
+
+function ofWorkingDir(): string {
+  return 'config.working_dir';
+}
+
+function cannotEnter(directory: string, why: string): string {
+  return `cannot enter the working directory "${directory}": ${why.toLowerCase()}`;
+}
+
+function refusedValue(path: string): string {
+  return `sysctl refused: the kernel does not take that value for ${path.replaceAll('/', '.')}`;
+}
+
+function sharedSysctl(name: string): string {
+  return `sysctl refused: ${name} is not the pod's alone to set`;
 }
 
 function unknownSysctl(path: string): string {

@@ -112,6 +112,71 @@ describe('a failed start, in words', () => {
       'failed to start shim: start failed: exec: "containerd-shim-runc-v2": executable file not found in $PATH: unknown',
       'the node lacks "containerd-shim-runc-v2"',
     ],
+    [
+      `${NEWER}${RUNC}exec: "/data": is a directory: unknown: permission denied`,
+      'not a program: "/data" is a directory',
+    ],
+    [`${SHIM}${RUNC}exec: "": executable file not found in $PATH: unknown`, 'command not found: "" is not'],
+    [
+      `${NEWER}${RUNC}exec: "/etc/passwd/x": stat /etc/passwd/x: not a directory`,
+      'command not found: "/etc/passwd/x" is not in the image',
+    ],
+    [
+      `${SHIM}the path \`/etc/passwd\` exists but it is not executable: Operation not permitted: unknown`,
+      'permission denied: "/etc/passwd" is not executable',
+    ],
+    [
+      `${SHIM}the path \`/etc\` is not a regular file: Operation not permitted: unknown`,
+      'not a program: "/etc" is no regular file',
+    ],
+    [
+      `${NEWER}${RUNC}error during container init: chdir to cwd ("/root") set in config.json failed: permission denied`,
+      'cannot enter the working directory "/root": permission denied, see config.working_dir (',
+    ],
+    [
+      `${SHIM}chdir \`/root\`: Permission denied: unknown`,
+      'cannot enter the working directory "/root": permission denied, see config.working_dir (',
+    ],
+    [`${SHIM}chdir to \`/root\`: Permission denied: unknown`, 'cannot enter the working directory "/root"'],
+    [`${SHIM}open /proc/sys/net/nope: No such file or directory: unknown`, 'sysctl unknown: net.nope'],
+    [
+      `${NEWER}${RUNC}error during container init: write /proc/sys/net/a/b: invalid argument: unknown`,
+      'sysctl refused: the kernel does not take that value for net.a.b',
+    ],
+    [
+      `${SHIM}write to /proc/sys/net/a/b: Invalid argument: unknown`,
+      'sysctl refused: the kernel does not take that value for net.a.b',
+    ],
+    [
+      `${SHIM}write to \`/proc/sys/net/a/b\` (maximum value: 5): Invalid argument: unknown`,
+      'sysctl refused: the kernel does not take that value for net.a.b',
+    ],
+    [
+      `${SHIM}the sysctl \`vm.swappiness\` is not namespaced: unknown`,
+      "sysctl refused: vm.swappiness is not the pod's",
+    ],
+    [
+      `${SHIM}the sysctl \`net.core.somaxconn\` requires a new network namespace: unknown`,
+      "sysctl refused: net.core.somaxconn is not the pod's",
+    ],
+    [
+      'failed to set up container networking: driver failed programming external connectivity on endpoint k8s_POD (1a): failed to bind host port for 0.0.0.0:80:172.17.0.2:8080/tcp: address already in use',
+      'host port taken: a process of the node has 0.0.0.0:80,',
+    ],
+    [
+      'failed to set up container networking: driver failed programming external connectivity on endpoint k8s_POD (1a): failed to bind host port 0.0.0.0:80/tcp: address already in use',
+      'host port taken: a process of the node has 0.0.0.0:80,',
+    ],
+    [
+      'driver failed programming external connectivity on endpoint k8s_POD (1a): failed to bind host port [fd00::9]:80/tcp: cannot assign requested address',
+      'host address unknown: the node has none such as in [fd00::9]:80,',
+    ],
+    ['path /a b is mounted on / but it is not a shared mount', 'mount propagation: "/a b" is on no shared'],
+    [
+      `${NEWER}${RUNC}container init was OOM-killed (memory limit too low?)`,
+      'out of memory: the memory limit is too low',
+    ],
+    [`${SHIM}OOM: the memory limit could be too low: unknown`, 'out of memory: the memory limit is too low'],
   ])('%s', (text, meaning) => {
     const told = explainStartError(text);
     expect(told.startsWith(meaning)).toBe(true);
@@ -129,6 +194,7 @@ describe('a failed start, in words', () => {
     // Nothing of the image's, of the node's programs or of the pod's sysctls.
     for (const other of [
       'failed to set up network: open /proc/sys/net/ipv6/conf/eth0/disable_ipv6: no such file or directory',
+      'failed to set up network: write /proc/sys/net/ipv6/conf/eth0/disable_ipv6: invalid argument',
       `OCI runtime create failed: ${RUNC}error during container init: error mounting "proc" to rootfs at "/proc": no such file or directory`,
       `OCI runtime create failed: ${RUNC}error during container init: error mounting "/a" to rootfs at "/b": create mountpoint for /b mount: openat /b: no such file or directory`,
     ])

@@ -5,6 +5,9 @@ import { errnoOf } from './errors';
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
 
+/** What is said of a path that exists and cannot be looked into. */
+const UNUSABLE: ReadonlySet<string> = new Set(['ENOTCONN', 'ESTALE', 'EIO', 'EHOSTDOWN', 'EACCES', 'EPERM']);
+
 /** Why a directory cannot be made, in words that follow its path. */
 export class NoDirectory extends Error {}
 
@@ -47,6 +50,8 @@ async function deepest(
       return undefined;
     } catch (error) {
       const errno = errnoOf(error);
+      // A file system that has lost its server, or keeps others out: something is there, and who mounts it is told what.
+      if (depth === names.length && UNUSABLE.has(errno ?? '')) return undefined;
       if (errno !== 'ENOENT' && errno !== 'ENOTDIR')
         throw new NoDirectory(`cannot be made: ${reasonOf(error)}`);
       const found = await lstat(path).catch(() => undefined);

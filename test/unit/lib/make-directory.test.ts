@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, open, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import fs, { mkdir, mkdtemp, open, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeBelow, makeDirectory } from '../../../src/lib/make-directory';
@@ -70,6 +70,19 @@ it.each(['file', 'link', 'directory'])('a %s that is there is left alone', async
   expect(await makeDirectory(path)).toBe(false);
   if (kind === 'directory') expect((await stat(path)).mode & 0o777).toBe(0o700);
 });
+
+it.each(['ENOTCONN', 'ESTALE', 'EACCES'])(
+  'what is there and answers %s is not said to be missing',
+  async (code) => {
+    // No file system loses its server on demand.
+    const look = jest.spyOn(fs, 'open').mockRejectedValue(Object.assign(new Error(code), { code }));
+    try {
+      expect(await makeDirectory(join(root, 'dead'))).toBe(false);
+    } finally {
+      look.mockRestore();
+    }
+  },
+);
 
 it('what is put in the way while a directory is made is not followed', async () => {
   await mkdir(join(root, 'pod'));

@@ -89,15 +89,13 @@ function statusImage(container: ContainerRecord, image: ImageRecord | undefined)
   };
 }
 
+export type AskedImage = Pick<ContainerRecord, 'userSpecifiedImage' | 'image' | 'imageId'>;
+
 /**
  * The name by which a pod asked for its image; undefined where only the id was told, as kubelets before 1.29 and
  * cri-dockerd do.
  */
-export function askedImageName({
-  userSpecifiedImage,
-  image,
-  imageId,
-}: Pick<ContainerRecord, 'userSpecifiedImage' | 'image' | 'imageId'>): string | undefined {
+export function askedImageName({ userSpecifiedImage, image, imageId }: AskedImage): string | undefined {
   if (userSpecifiedImage !== '') return userSpecifiedImage;
   const isId =
     asImageId(image) !== undefined || imageId.replace('sha256:', '').startsWith(image.replace('sha256:', ''));

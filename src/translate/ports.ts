@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import type { cri, Decoded } from '../proto';
 import { Protocol } from '../proto/enums';
+import { canonicalIp } from '../lib/canonical-ip';
 import { invalidArgument } from '../lib/errors';
 import type { EngineContainerCreate, EngineHostConfig, EnginePortBinding } from './engine';
 import type { PodPort } from './pod-to-attach';
@@ -68,7 +69,8 @@ export function toEnginePorts(
 
 /** On two addresses of the node a port may lead to two places; where it cannot, only the network knows. */
 function areRivals(one: PublishedPort, other: PublishedPort): boolean {
-  return one.protocol === other.protocol && one.hostPort === other.hostPort && one.hostIp === other.hostIp;
+  const isSameAddress = canonicalIp(one.hostIp) === canonicalIp(other.hostIp);
+  return one.protocol === other.protocol && one.hostPort === other.hostPort && isSameAddress;
 }
 
 /** The reverse, as far as the Engine keeps it: what was published, in no order that means anything. */

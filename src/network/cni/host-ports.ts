@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { canonicalIp } from '../../lib/canonical-ip';
 import { failedPrecondition } from '../../lib/errors';
 import type { PodPort } from '../../translate/pod-to-attach';
 import type { Attachment } from './attachment';
@@ -49,7 +50,7 @@ export function conflictOf(
       (other) =>
         hostPort === other.hostPort &&
         protocol === text(other.protocol).toLowerCase() &&
-        overlap(hostIp, text(other.hostIP)),
+        overlap(canonicalIp(hostIp), canonicalIp(text(other.hostIP))),
     ),
   );
 }

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { canonicalIp } from '../../lib/canonical-ip';
 import { isObject, objects, text, type JsonObject } from './json';
 import { isAtLeast, isKnownVersion, UNNAMED_VERSION, type CniVersion } from './versions';
 
@@ -76,7 +77,7 @@ export function podIps(result: CniResult, ifName: string): string[] {
     const holder = typeof ip.interface === 'number' ? interfaces[ip.interface] : undefined;
     return holder === undefined || counts.includes(holder);
   });
-  const bare = own.map(({ address }) => address.split('/')[0] ?? '').filter(isReachable);
+  const bare = own.map(({ address }) => canonicalIp(address.split('/')[0] ?? '')).filter(isReachable);
   return [...new Set([...bare.filter((ip) => isIP(ip) === 4), ...bare.filter((ip) => isIP(ip) === 6)])];
 }
 

@@ -101,6 +101,9 @@ describe('A result', () => {
       'fd00::3',
     ]);
     expect(podIps({ ips: 'none' }, 'eth0')).toEqual([]);
+    // However a plugin writes them: kubelet and its clients compare them as text.
+    const ips = [{ address: 'FD00:0::2/64' }, { address: 'fd00::2/64' }];
+    expect(podIps({ ips }, 'eth0')).toEqual(['fd00::2']);
   });
 
   it('has those of the interface that was asked for, not of others inside the pod', () => {
@@ -206,6 +209,8 @@ describe('Host ports', () => {
     ['10.0.0.1', '0.0.0.0', true],
     ['::', 'fd00::1', true],
     ['10.0.0.1', '10.0.0.1', true],
+    ['fd00::1', 'FD00:0::1', true],
+    ['0:0:0:0:0:0:0:0', 'fd00::1', true],
     ['10.0.0.1', '10.0.0.2', false],
     ['0.0.0.0', '::', false],
     ['fd00::1', '0.0.0.0', false],

@@ -76,6 +76,11 @@ describe('toEnginePorts', () => {
       error: 'INVALID_ARGUMENT p[0].container_port',
     },
   ])('refuses $desc', ({ given, error }) => expect(codeAndField(() => ports(given))).toBe(error));
+
+  it('refuses one port twice on one address, however it is written', () => {
+    const at = (host_ip: string): Given => ({ container_port: 80, host_port: 80, host_ip });
+    expect(codeAndField(() => ports(at('fd00::1'), at('FD00:0::1')))).toBe('INVALID_ARGUMENT p[1].host_port');
+  });
 });
 
 describe('fromEnginePorts', () => {

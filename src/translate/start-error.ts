@@ -35,6 +35,9 @@ const CAUSES: readonly Cause[] = [
     commandNotFound,
   ],
   [new RegExp(`${BY_CRUN}executable file \`([^\`]+)\` not found`), commandNotFound],
+  // gVisor and Kata Containers, of a command without a slash and of any.
+  [/error finding executable "([^"]+)" in PATH/, commandNotFound],
+  [/^(?:rpc error: .*? desc = )?the file (\S+) was not found/, commandNotFound],
   [
     // Before the next rule: the Engine puts "permission denied" behind it.
     new RegExp(`${IN_CONTAINER}exec: "([^"]+)": is a directory`),

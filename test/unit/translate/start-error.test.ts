@@ -1,6 +1,6 @@
 import { explainStartError } from '../../../src/translate/start-error';
 
-/** What Engines 20.10 to 28.5 and the runtimes runc 1.0 to 1.3 and crun 1.8 say. */
+/** What Engines 20.10 to 29, runc 1.0 to 1.5, crun from 1.8 on, gVisor and Kata say. */
 const SHIM = 'failed to create shim task: OCI runtime create failed: ';
 const NEWER = `failed to create task for container: ${SHIM}`;
 const RUNC = 'runc create failed: unable to start container process: ';
@@ -170,6 +170,14 @@ describe('a failed start, in words', () => {
     [
       'driver failed programming external connectivity on endpoint k8s_POD (1a): failed to bind host port [fd00::9]:80/tcp: cannot assign requested address',
       'host address unknown: the node has none such as in [fd00::9]:80,',
+    ],
+    [
+      `${SHIM}creating container: starting root container: error finding executable "nosuch" in PATH [/bin]: no such file or directory: unknown`,
+      'command not found: "nosuch" is not in the image',
+    ],
+    [
+      'failed to create shim task: the file nosuch was not found: unknown',
+      'command not found: "nosuch" is not in the image',
     ],
     ['path /a b is mounted on / but it is not a shared mount', 'mount propagation: "/a b" is on no shared'],
     [

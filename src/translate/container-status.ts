@@ -5,7 +5,7 @@ import type { ContainerRecord, EngineState, ImageRecord, UserRecord } from '../s
 import { toCriMount } from './mounts';
 import { toCriResources } from './resources';
 import { toCriSignal } from './signals';
-import { asImageId } from './reference';
+import { asImageId, tryParseReference } from './reference';
 import { explainStartError } from './start-error';
 
 /**
@@ -102,9 +102,12 @@ export function askedImageName({ userSpecifiedImage, image, imageId }: AskedImag
   return isId ? undefined : image;
 }
 
-/** The human digested reference where there is one, else the id: never empty. */
+/** The human digested reference where there is one, in the repository that the pod named; else the id: never empty. */
 function imageRef(container: ContainerRecord, image: ImageRecord | undefined): string {
-  return image?.repoDigests[0] ?? container.imageId;
+  const [first, ...others] = image?.repoDigests ?? [];
+  if (first === undefined || others.length === 0) return first ?? container.imageId;
+  const repository = tryParseReference(askedImageName(container) ?? '')?.repository;
+  return [first, ...others].find((digest) => digest.startsWith(`${repository ?? ''}@`)) ?? first;
 }
 
 type Outcome = Pick<cri.IContainerStatus, 'started_at' | 'finished_at' | 'exit_code' | 'reason' | 'message'>;

@@ -240,6 +240,18 @@ describe('images', () => {
     expect(toCriContainerStatus(record, image)).toMatchObject(expected);
     expect(toCriContainer(record, image)).toMatchObject(expected);
   });
+
+  it.each([
+    ['app:2', `app@sha256:${engineId('e')}`],
+    ['docker.io/library/app', `app@sha256:${engineId('e')}`],
+    ['busybox', ref],
+    ['elsewhere/app:2', ref],
+    ['', ref],
+  ])('of several repositories are referred to in that of "%s"', (userSpecifiedImage, image_ref) => {
+    const image = imageRecord({ repoDigests: [ref, `app@sha256:${engineId('e')}`] });
+    const record = containerRecord({ image: id, userSpecifiedImage, imageId: id });
+    expect(toCriContainer(record, image)).toMatchObject({ image_ref });
+  });
 });
 
 describe('the rest', () => {

@@ -7,13 +7,13 @@ import type { PodNetwork } from './pod-network';
 /** @param plugin `--network-plugin`: auto, cni, or no-op and '' for the Engine's bridge, as with cri-dockerd. */
 export async function choosePodNetwork(plugin: string, cni: CniOptions): Promise<PodNetwork> {
   const choice = toChoice(plugin);
-  return new NodePods(await CniNetwork.open(cni, choice), choice);
+  return new NodePods(await CniNetwork.open(cni, choice), choice, cni.logger);
 }
 
 /** The same for a daemon that changes nothing. */
 export async function observePodNetwork(plugin: string, cni: ObservedCniOptions): Promise<PodNetwork> {
   const choice = toChoice(plugin);
-  return new NodePods(await ObservedCni.open(cni, choice !== 'bridge'), choice);
+  return new NodePods(await ObservedCni.open(cni, choice !== 'bridge'), choice, cni.logger);
 }
 
 function toChoice(plugin: string): NetworkChoice {

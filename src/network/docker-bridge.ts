@@ -1,16 +1,26 @@
 import type { EngineContainerInspect } from '../translate/engine';
+import type { Logger } from '../lib/logger';
+import type { PodToAttach } from '../translate/pod-to-attach';
 import { engineIps } from '../translate/sandbox-record';
+import { limitsBandwidth } from './cni/capability-args';
 import type { NetworkCondition, PodNetwork, PodNetworkState } from './pod-network';
 
 /** The Engine's own bridge: it connects, publishes ports and cleans up by itself. For nodes without CNI. */
 export class DockerBridge implements PodNetwork {
   readonly networkMode = 'bridge';
 
+  constructor(private readonly logger: Pick<Logger, 'warn'>) {}
+
   condition(): NetworkCondition {
     return { ready: true, reason: '', message: '' };
   }
 
-  attach(): Promise<void> {
+  attach({ Id }: Pick<EngineContainerInspect, 'Id'>, pod: PodToAttach): Promise<void> {
+    if (limitsBandwidth(pod.annotations))
+      this.logger.warn('A pod does not get what it asks of its network', {
+        ...{ sandbox: Id, pod: `${pod.namespace}/${pod.name}` },
+        reason: "the limits of the bandwidth annotations: the Engine's bridge knows none",
+      });
     return Promise.resolve();
   }
 

@@ -1,3 +1,4 @@
+import type { Logger } from '../lib/logger';
 import type { EngineContainerInspect } from '../translate/engine';
 import type { PodToAttach } from '../translate/pod-to-attach';
 import { DockerBridge } from './docker-bridge';
@@ -20,12 +21,15 @@ export interface NodeCni extends PodNetwork {
  * written in its pause container's network mode, so either kind lives on when the choice changes.
  */
 export class NodePods implements PodNetwork {
-  private readonly bridge = new DockerBridge();
+  private readonly bridge: DockerBridge;
 
   constructor(
     private readonly cni: NodeCni,
     private readonly choice: NetworkChoice,
-  ) {}
+    logger: Pick<Logger, 'warn'>,
+  ) {
+    this.bridge = new DockerBridge(logger);
+  }
 
   get networkMode(): string {
     return this.forNewPods().networkMode;

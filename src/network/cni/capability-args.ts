@@ -1,5 +1,6 @@
 import { invalidArgument } from '../../lib/errors';
 import type { PodPort, PodToAttach } from '../../translate/pod-to-attach';
+import type { StringMap } from '../../store/records';
 import type { JsonObject } from './json';
 
 const INGRESS = 'kubernetes.io/ingress-bandwidth';
@@ -39,6 +40,11 @@ function toBandwidth(annotations: Readonly<Record<string, string>>): JsonObject 
     ...(ingress === undefined ? {} : { ingressRate: ingress, ingressBurst: BURST }),
     ...(egress === undefined ? {} : { egressRate: egress, egressBurst: BURST }),
   };
+}
+
+/** Whether a pod's annotations limit its bandwidth, well written or not. */
+export function limitsBandwidth(annotations: StringMap): boolean {
+  return annotations[INGRESS] !== undefined || annotations[EGRESS] !== undefined;
 }
 
 const SUFFIXES: Readonly<Record<string, number>> = {

@@ -149,12 +149,12 @@ const CAUSES: readonly Cause[] = [
   ],
   [
     // Engines from 28 on, of a port that they bind themselves: `0.0.0.0:80:172.17.0.2:80/tcp`, then `0.0.0.0:80/tcp`.
-    /failed to bind host port (?:for )?(\S+?:\d+)(?=[:/])\S*: address already in use/,
+    /failed to bind host port (?:for )?((?:\[\S+?\]|[^:\s]+):\d+)\S*: address already in use/,
     (address) => `host port taken: a process of the node has ${address}`,
     () => 'config.port_mappings',
   ],
   [
-    /failed to bind host port (?:for )?(\S+?:\d+)(?=[:/])\S*: cannot assign requested address/,
+    /failed to bind host port (?:for )?((?:\[\S+?\]|[^:\s]+):\d+)\S*: cannot assign requested address/,
     (address) => `host address unknown: the node has none such as in ${address}`,
     () => 'config.port_mappings',
   ],

@@ -168,8 +168,8 @@ describe('a failed start, in words', () => {
       'host port taken: a process of the node has 0.0.0.0:80,',
     ],
     [
-      'driver failed programming external connectivity on endpoint k8s_POD (1a): failed to bind host port [fd00::9]:80/tcp: cannot assign requested address',
-      'host address unknown: the node has none such as in [fd00::9]:80,',
+      'driver failed programming external connectivity on endpoint k8s_POD (1a): failed to bind host port [fd00:1::9]:80/tcp: cannot assign requested address',
+      'host address unknown: the node has none such as in [fd00:1::9]:80,',
     ],
     [
       `${SHIM}creating container: starting root container: error finding executable "nosuch" in PATH [/bin]: no such file or directory: unknown`,

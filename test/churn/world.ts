@@ -97,6 +97,8 @@ export class World {
   async destroy(): Promise<void> {
     try {
       this.proxy.heal();
+      // A daemon that is started anew is to be stopped, too.
+      await this.calm;
       if (this.broken === undefined) {
         const code = await this.daemon.stop();
         if (code !== 0) this.violate(`the daemon ended with ${String(code)} at SIGTERM`);

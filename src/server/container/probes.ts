@@ -69,8 +69,9 @@ export class Probes {
       ({ Labels, Names, State }) =>
         Labels?.[PROBE_LABEL] !== undefined &&
         !Names.some((name) => this.active.has(withoutSlash(name))) &&
-        // Labels may be the image's own; a name is not, and a probe never runs.
-        State === 'created' &&
+        // Labels may be the image's own; a name is not, and a probe never runs. It is dead when dockerd was killed while it
+        // removed the probe.
+        (State === 'created' || State === 'dead') &&
         Names.some((name) => name.startsWith(`/${PROBE_NAME}`)),
     );
     await forEachLimited(left, 1, ({ Id }) => this.remove(Id));

@@ -56,11 +56,12 @@ describe('Probes', () => {
     const { probes, removed } = room();
     await probes.removeLeftovers([
       left,
+      { ...left, Id: 'half removed', State: 'dead' },
       { ...left, Id: 'no label', Labels: {} },
       { ...left, Id: 'runs', State: 'running' },
       { ...left, Id: 'an image with our label', Names: ['/k8s_app'] },
     ]);
-    expect(removed).toEqual(['left']);
+    expect(removed).toEqual(['left', 'half removed']);
   });
 
   it('of a create whose answer was lost are removed after the next list, but none that is looked into', async () => {

@@ -216,6 +216,12 @@ launch() {
   mapfile -t args <"$state/args"
   # Pid files of the dead: dockerd would take a zombie, or a stranger with the same pid, for a running Engine.
   pid=$(cat "$dir/exec/containerd/containerd.pid" 2>/dev/null || echo 0)
+  # The containerd of a dockerd that was killed dies a moment later: the next dockerd would wait for it in vain.
+  for _ in {1..400}; do
+    start_time "$pid" >/dev/null && grep -qaF "$dir/" "/proc/$pid/cmdline" 2>/dev/null || break
+    kill -KILL "$pid" 2>/dev/null || true
+    sleep 0.05
+  done
   start_time "$pid" >/dev/null || rm -f "$dir/exec/containerd/containerd.pid"
   rm -f "$dir/docker.sock" "$dir/dockerd.pid"
   PATH=$(<"$state/path") setsid dockerd "${args[@]}" >>"$dir/dockerd.log" 2>&1 </dev/null 8>&- &
@@ -264,7 +270,7 @@ halt() {
   local pid
   pid=$(alive "$state/dockerd") || return 0
   kill -CONT "$pid" && kill -TERM "$pid"
-  wait_gone "$state/dockerd" 30 || die "'$name' does not end"
+  wait_gone "$state/dockerd" 120 || die "'$name' does not end"
 }
 
 destroy() { # also of an Engine that was killed, or only half started

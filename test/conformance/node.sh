@@ -59,7 +59,9 @@ serve_again() { # COMMAND...
   while :; do
     "$@" &
     child=$!
-    echo $child >"$NODE_DAEMON"
+    # At once, for whoever reads it.
+    echo $child >"$NODE_DAEMON.new"
+    mv "$NODE_DAEMON.new" "$NODE_DAEMON"
     code=0
     wait $child || code=$?
     [ $code = 137 ] || exit $code

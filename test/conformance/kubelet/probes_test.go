@@ -52,7 +52,9 @@ func probes(t *testing.T) {
 			containers[index].Ports = nil // a name is the pod's
 		}
 	}
-	p := walk.create(t, "probes", corev1.PodSpec{Containers: containers})
+	p := walk.create(t, "probes", corev1.PodSpec{
+		TerminationGracePeriodSeconds: ptr.To(int64(60)), Containers: containers,
+	})
 	for _, kind := range kinds {
 		name := names[kind]
 		t.Run(kind, func(t *testing.T) {

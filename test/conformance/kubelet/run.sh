@@ -48,7 +48,9 @@ if [ -z "${NODE_WORK:-}" ]; then
   exec flock -o /var/tmp/dockbridge-kubelet.lock bash ../node.sh bash run.sh
 fi
 
-if kubelet=$(grep -lx kubelet /proc/[0-9]*/comm 2>/dev/null); then
+# grep fails where a process has ended meanwhile, whatever it has found.
+kubelet=$(grep -lx kubelet /proc/[0-9]*/comm 2>/dev/null || true)
+if [ -n "$kubelet" ]; then
   echo "kubelet: one runs on this machine ($kubelet), and its pods would be ended" >&2
   exit 1
 fi

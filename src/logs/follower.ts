@@ -144,8 +144,8 @@ export class Follower {
 
   /** Lets go of the files at the end of a spool that is quiet; the next step opens them again, at the saved position. */
   release(): void {
-    if (this.attached && !this.clock.hasChanged && this.saved !== undefined && !this.chain.hasNext)
-      this.close();
+    if (!this.attached || this.clock.hasChanged || this.chain.hasNext) return;
+    if (this.saved !== undefined || this.save()) this.close();
   }
 
   /** Copies what the Engine has rotated away, however little of the newest file that leaves to be copied. */
@@ -167,8 +167,7 @@ export class Follower {
 
   /** Opens the file at the path, new or not. */
   private switchLog(): void {
-    // Leaves no half line behind in the old file.
-    this.log.prepare();
+    this.log.prepare(); // leaves no half line behind in the old file
     const before = this.attached ? this.place() : undefined;
     this.log.reopen();
     if (before?.spool !== undefined && before.log.ino !== this.log.ino) this.previous = before;
@@ -365,13 +364,14 @@ export class Follower {
     this.clock.change();
   }
 
-  private save(): void {
+  private save(): boolean {
     const position = this.toSave();
-    if (position === undefined) return;
+    if (position === undefined) return false;
     this.saved = position;
     this.clock.saved();
-    // It holds in memory until it can be saved.
-    if (!this.parts.positions.keep(this.source.containerId, position)) this.clock.change();
+    if (this.parts.positions.keep(this.source.containerId, position)) return true;
+    this.clock.change(); // it holds in memory until it can be saved
+    return false;
   }
 
   /** Throws when the position does not get to disk. */

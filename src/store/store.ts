@@ -22,6 +22,8 @@ export class Store {
   engineVersion: string | undefined;
   /** Undefined until the Engine has answered once; kept while it is down. */
   engine: EngineFacts | undefined;
+  /** Whether that is what it said to an earlier process. */
+  isEngineRecalled = false;
   /** The node's pod CIDR as kubelet last told (UpdateRuntimeConfig), '' until then. */
   podCidr = '';
 }

@@ -119,16 +119,19 @@ export class FactsReader {
     signal: AbortSignal,
   ): Promise<void> {
     const { store, factsMemory = new NoFactsMemory() } = this.parts;
+    let failure: string | undefined;
     const first = await Promise.race([
-      answer.catch(() => undefined),
+      answer.catch((error: unknown) => void (failure = messageOf(error))),
       pause(this.times.recallAfter, signal).then(() => undefined),
     ]);
     if (first !== undefined) return;
     const recalled = await factsMemory.recall();
+    signal.throwIfAborted();
     if (isSame(store.engine, version)) return;
     if (isSame(recalled, version)) {
       store.engine = recalled;
-      this.tellOfOld(`/info has not answered within ${this.times.recallAfter} ms`);
+      store.isEngineRecalled = true;
+      this.tellOfOld(failure ?? `/info has not answered within ${this.times.recallAfter} ms`);
     } else await abortable(answer, signal);
   }
 
@@ -149,6 +152,7 @@ export class FactsReader {
     // Looking took time: there may be a newer answer.
     if (this.latest === info) {
       store.engine = facts;
+      store.isEngineRecalled = false;
       void factsMemory?.keep(facts);
     }
     connection.hasLearned = true;

@@ -1,6 +1,5 @@
 import { hasStatus } from '../../docker/errors';
 import { cgroupMembers, isInContainer } from '../../lib/cgroup/members';
-import { withDeadline } from '../../lib/deadline';
 import { messageOf } from '../../lib/errors';
 import { pause } from '../../lib/pause';
 import { hasUnreapedChildren, killProcessTree } from '../../lib/process-tree';
@@ -43,9 +42,7 @@ export async function killCommand(parts: Parts, command: AbandonedCommand): Prom
 async function kill(parts: Parts, { containerId, execId, forget }: AbandonedCommand): Promise<void> {
   const { logger, store } = parts;
   try {
-    const pid = await withDeadline('the end of an abandoned command', PATIENCE_MS, undefined, (signal) =>
-      runningPid(parts, execId, signal),
-    );
+    const pid = await runningPid(parts, execId);
     if (pid !== undefined) {
       // The orphans of a killed parent become children of the container's first process. Where that does not reap, each
       // would keep a place below the container's pids limit.
@@ -68,22 +65,22 @@ async function kill(parts: Parts, { containerId, execId, forget }: AbandonedComm
 /**
  * Asks until the Engine tells: one answer that fails must not leave a command running for ever.
  * @returns undefined when the command has ended.
+ * @throws what the Engine answered last, when its time is over.
  */
-async function runningPid(
-  { docker }: Pick<Parts, 'docker'>,
-  execId: string,
-  signal: AbortSignal,
-): Promise<number | undefined> {
-  for (let attempt = 0; ; attempt++) {
+async function runningPid({ docker }: Pick<Parts, 'docker'>, execId: string): Promise<number | undefined> {
+  for (let attempt = 0, end = performance.now() + PATIENCE_MS; ; attempt++) {
+    let failure: unknown = new Error('the Engine does not start it');
     try {
-      const { Running, Pid, ExitCode } = await docker.inspectExec(execId, { signal });
+      const { Running, Pid, ExitCode } = await docker.inspectExec(execId);
       if (Running && Pid !== 0) return Pid;
       if (ExitCode !== null) return undefined;
     } catch (error) {
       if (hasStatus(error, 404)) return undefined;
-      signal.throwIfAborted();
+      failure = error;
     }
-    await pause(POLL_MS[Math.min(attempt, POLL_MS.length - 1)] ?? 0, signal);
-    signal.throwIfAborted();
+    if (performance.now() > end) throw failure;
+    const ms = POLL_MS[Math.min(attempt, POLL_MS.length - 1)];
+    // It keeps no process alive that has nothing else to do.
+    await new Promise<void>((resolve) => void setTimeout(resolve, ms).unref());
   }
 }

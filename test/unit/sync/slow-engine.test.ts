@@ -11,7 +11,14 @@ import {
   type SyncRoom,
 } from './support/room';
 
-const QUICK = { reconnect: 2, writePatience: 30, factsPatience: 30, probeTimeout: 200, imagePatience: 5 };
+const QUICK = {
+  reconnect: 2,
+  writePatience: 30,
+  factsPatience: 30,
+  probeTimeout: 200,
+  imagePatience: 5,
+  askBeside: 1e9,
+};
 const VERSION = { Version: '20.10.24', ApiVersion: '1.41', Os: 'linux', Arch: 'amd64' };
 const IMAGE = { Id: 'sha256:1', RepoTags: ['app:1'], RepoDigests: [], Size: 1 };
 let made: SyncRoom;

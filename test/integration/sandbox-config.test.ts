@@ -155,16 +155,11 @@ describe('RunPodSandbox', () => {
     expect(lines.filter((line) => /^(nameserver|search|domain)/.test(line))).toEqual(['nameserver 10.9.8.7']);
   });
 
-  it('sets a sysctl to nothing, which is a value too', async () => {
-    const ports = 'net.ipv4.ip_local_reserved_ports';
-    for (const [value, seen] of [
-      ['8080', '8080'],
-      ['', ''],
-    ] as const) {
-      const pod = await runPod(test, podConfig(test, { linux: { sysctls: { [ports]: value } } }));
-      const id = await startedContainer(test, pod, containerConfig('main', FOREVER));
-      expect(await output(test, id, `cat /proc/sys/${ports.replaceAll('.', '/')}`)).toBe(seen);
-    }
+  it('takes an empty value of a sysctl that is a list', async () => {
+    const sysctls = { 'net.ipv4.ip_local_reserved_ports': '' };
+    const pod = await runPod(test, podConfig(test, { linux: { sysctls } }));
+    const id = await startedContainer(test, pod, containerConfig('main', FOREVER));
+    expect(await output(test, id, 'cat /proc/sys/net/ipv4/ip_local_reserved_ports')).toBe('');
   });
 
   it('sets sysctls', async () => {

@@ -1,15 +1,4 @@
-import {
-  appendFile,
-  chmod,
-  chown,
-  mkdir,
-  mkdtemp,
-  readFile,
-  readlink,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../src/lib/logger';
@@ -26,13 +15,19 @@ const FIRST = 1_345_294_336;
 const RANGE = `${OWNER}:${FIRST}:65536\n`;
 const FILES = ['/etc/subuid', '/etc/subgid'];
 
+/** As they were, without what a run that was killed has left. */
+const texts = new Map<string, string | undefined>();
 let engine: PrivateEngine | undefined;
 let test: TestDaemon;
 let directory: string;
 const warnings: string[] = [];
 
 beforeAll(async () => {
-  for (const file of FILES) await appendFile(file, RANGE);
+  for (const file of FILES) {
+    const text = await readFile(file, 'utf8').catch(() => undefined);
+    texts.set(file, text?.replaceAll(RANGE, ''));
+    await writeFile(file, `${RANGE}${texts.get(file) ?? ''}`);
+  }
   directory = await mkdtemp(join(tmpdir(), 'dockbridge-userns-'));
   await chmod(directory, 0o755);
   engine = await startPrivateEngine('userns', { config: { 'userns-remap': OWNER } });
@@ -47,7 +42,8 @@ afterAll(async () => {
   } finally {
     await engine?.destroy();
     await rm(directory, { recursive: true });
-    for (const file of FILES) await writeFile(file, (await readFile(file, 'utf8')).replace(RANGE, ''));
+    for (const [file, text] of texts)
+      await (text === undefined ? rm(file, { force: true }) : writeFile(file, text));
   }
 }, 180_000);
 

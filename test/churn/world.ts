@@ -61,7 +61,12 @@ export class World {
     const proxy = await EngineProxy.start(engine.dockerHost);
     const daemon = await ChildDaemon.start(node.arguments, proxy.dockerHost);
     const world = new World(node, engine, proxy, daemon);
-    await world.warmUp();
+    try {
+      await world.warmUp();
+    } catch (error) {
+      await world.destroy();
+      throw error;
+    }
     return world;
   }
 

@@ -9,7 +9,7 @@ import { startPrivateEngine, USER_IMAGE, type PrivateEngine } from './support/en
 import { containerConfig, FOREVER, output, podConfig, runPod, startedContainer } from './support/pods';
 
 const { NODE } = NamespaceMode;
-/** Whose users the Engine takes; `default` would make a user of the machine that stays. */
+/** The Engine takes this user's ranges; `default` would make a user of the machine that stays. */
 const OWNER = 'daemon';
 const FIRST = 1_345_294_336;
 const RANGE = `${OWNER}:${FIRST}:65536\n`;

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { randomInt } from 'node:crypto';
 import type { cri } from '../../src/proto';
 import { Protocol } from '../../src/proto/enums';
 import { CniNode, NODE_IP } from './support/cni-node';
@@ -86,7 +85,7 @@ describe('Pods on a CNI bridge network', () => {
   });
 
   it('answer on a host port: over 127.0.0.1, over the node address, and to themselves', async () => {
-    const host_port = randomInt(20_000, 30_000);
+    const host_port = 20_080;
     const pod = await startPod({
       port_mappings: [{ container_port: 80, host_port }, { container_port: 81 }],
     });
@@ -100,7 +99,7 @@ describe('Pods on a CNI bridge network', () => {
   });
 
   it('answer on a host port of one address only, and may share its number on another', async () => {
-    const host_port = randomInt(30_000, 32_000);
+    const host_port = 30_080;
     const mapping = { container_port: 80, host_port, host_ip: NODE_IP };
     const pod = await startPod({ port_mappings: [mapping] });
     await serve(pod);
@@ -114,7 +113,7 @@ describe('Pods on a CNI bridge network', () => {
   });
 
   it('answer over UDP, and have their SCTP ports forwarded, beside TCP on the same number', async () => {
-    const host_port = randomInt(30_000, 32_000);
+    const host_port = 31_080;
     const ports = [Protocol.TCP, Protocol.UDP, Protocol.SCTP].map((protocol) => ({
       protocol,
       container_port: 80,

@@ -43,9 +43,9 @@ test: build ## Run unit and integration tests, the latter on an Engine of their 
 test-unit: build ## Run the unit tests (no Docker): ARGS=… goes to jest
 	@node_modules/.bin/jest --selectProjects unit $(call jest_json,unit) $(ARGS)
 
-# Always an Engine of our own: tests kill it. Serial: they count its calls.
+# Two halves at once, each serial and with an Engine of its own: they count its calls, and kill it.
 test-integration: build ## Run the integration tests: ARGS=… goes to jest
-	@env -u DOCKBRIDGE_TEST_DOCKER_HOST node_modules/.bin/jest --selectProjects integration --runInBand $(call jest_json,integration) $(ARGS)
+	@JEST_JSON_DIR='$(JEST_JSON_DIR)' node scripts/test-integration.mjs $(ARGS)
 
 # SEED and LIVES go through the environment.
 churn: build ## Live and end many pods under kills and faults: SEED=N repeats a run, LIVES=N (40), DOCKBRIDGE_TEST_ENGINE=28.5

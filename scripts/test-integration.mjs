@@ -1,0 +1,105 @@
+// Runs the integration tests in two halves at once, each with an Engine, a network and mounts of its own: one after the
+// other they leave a machine of two processors idle for much of the time. Arguments go to jest, and then everything runs
+// in one piece: whoever chooses tests wants to see them.
+//
+// The first half runs where it was started, the second in namespaces of its own, because two Engines in one network
+// namespace flush each other's rules, and because tests look at all links, rules and mounts that are there when they end.
+//
+// JEST_JSON_DIR: where the results go, as integration.json and integration-2.json.
+import { Buffer } from 'node:buffer';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+
+const directory = 'test/integration';
+/** Seconds of the tests that take long; all others take about ten. Only how even the halves are depends on these. */
+const LONG = {
+  'streaming-sessions': 240,
+  'log-rotation': 130,
+  'container-events': 115,
+  'take-over': 95,
+  'engine-outage': 90,
+  'cni-storm': 75,
+  'serve-command': 55,
+  'stalled-clients': 50,
+  'two-daemons': 45,
+  'take-over-logs': 45,
+  'disk-trouble': 40,
+  'streaming-kubectl': 35,
+  'image-trouble': 35,
+  'narrow-limits': 35,
+  'exec-sync': 30,
+  'many-pods': 30,
+  'sandbox-lifecycle': 25,
+  'cni-lifecycle': 25,
+};
+
+/** A namespace without links and routes is no node: bridges, default routes and /var/lib/cni are what tests expect. */
+const NODE = `
+  mount --make-rshared /
+  mkdir -p /run/netns /var/lib/cni
+  mount -t tmpfs tmpfs /var/lib/cni
+  ip link set lo up
+  ip link add eth0 type bridge
+  ip address add 198.51.100.1/24 dev eth0
+  ip link set eth0 up
+  ip route add default via 198.51.100.254 dev eth0
+  exec "$@"`;
+const OWN_NAMESPACES = ['unshare', '--net', '--mount', '--propagation', 'slave', 'bash', '-ec', NODE, 'bash'];
+
+const jest = (json, args) => [
+  process.execPath,
+  'node_modules/jest/bin/jest.js',
+  ...['--selectProjects', 'integration', '--runInBand'],
+  ...(process.env.JEST_JSON_DIR ? ['--json', `--outputFile=${join(process.env.JEST_JSON_DIR, json)}`] : []),
+  ...args,
+];
+
+/** The longest first, each to the half that has less to do. */
+function halves() {
+  const files = readdirSync(directory).filter((file) => file.endsWith('.test.ts'));
+  const seconds = (file) => LONG[file.slice(0, -'.test.ts'.length)] ?? 10;
+  const both = [
+    { files: [], seconds: 0 },
+    { files: [], seconds: 0 },
+  ];
+  for (const file of files.sort((a, b) => seconds(b) - seconds(a) || a.localeCompare(b, 'en'))) {
+    const half = both[0].seconds <= both[1].seconds ? both[0] : both[1];
+    half.files.push(join(directory, file));
+    half.seconds += seconds(file);
+  }
+  return both.map(({ files }) => ['--runTestsByPath', ...files]);
+}
+
+const env = { ...process.env };
+// Always an Engine of our own: tests kill it.
+delete env.DOCKBRIDGE_TEST_DOCKER_HOST;
+
+/** The exit code of the command; `stdio` as for spawn. */
+async function run([command, ...args], stdio) {
+  const child = spawn(command, args, { env, stdio });
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => child.kill(signal));
+  const output = [];
+  child.stdout?.on('data', (data) => output.push(data));
+  child.stderr?.on('data', (data) => output.push(data));
+  const [code, signal] = await once(child, 'close');
+  return { failed: code !== 0 || signal !== null, output: Buffer.concat(output) };
+}
+
+const given = process.argv.slice(2);
+if (given.length > 0) {
+  const { failed } = await run(jest('integration.json', given), 'inherit');
+  process.exitCode = failed ? 1 : 0;
+} else {
+  const [first, second] = halves();
+  const later = run([...OWN_NAMESPACES, ...jest('integration-2.json', second)], ['ignore', 'pipe', 'pipe']);
+  console.log(
+    `integration: ${first.length - 1} files here, ${second.length - 1} beside them, told when they are done`,
+  );
+  const here = await run(jest('integration.json', first), 'inherit');
+  const beside = await later;
+  process.stdout.write(beside.output);
+  process.exitCode = here.failed || beside.failed ? 1 : 0;
+}

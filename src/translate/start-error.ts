@@ -111,6 +111,13 @@ const CAUSES: readonly Cause[] = [
   ],
   // The Engine writes sysctls of its own, too.
   [new RegExp(`${IN_CONTAINER}open \\/proc\\/sys\\/(\\S+): no such file`), unknownSysctl, ofSysctls],
+  // runc from 1.5 on: the path behind the name is that of a procfs of its own.
+  [new RegExp(`${IN_CONTAINER}open sysctl (\\S+) file: .*no such file`), unknownSysctl, ofSysctls],
+  [
+    new RegExp(`${IN_CONTAINER}failed to write sysctl (\\S+) = .*: (?:invalid argument|numerical result)`),
+    refusedValue,
+    ofSysctls,
+  ],
   // crun before 1.9 writes the path without quotes.
   [new RegExp(`${BY_CRUN}open \`?\\/proc\\/sys\\/([^\`:]+)\`?: No such file`), unknownSysctl, ofSysctls],
   [

@@ -144,6 +144,14 @@ describe('a failed start, in words', () => {
       'sysctl refused: the kernel does not take that value for net.a.b',
     ],
     [
+      `${NEWER}${RUNC}error during container init: open sysctl net.a.b file: unsafe procfs detected: openat2 fsmount:fscontext:proc/./sys/net/a/b: no such file or directory: unknown`,
+      'sysctl unknown: net.a.b, see config.linux.sysctls (',
+    ],
+    [
+      `${NEWER}${RUNC}error during container init: failed to write sysctl net.a.b = "\\n": write fsmount:fscontext:proc/./sys/net/a/b: invalid argument: unknown`,
+      'sysctl refused: the kernel does not take that value for net.a.b, see config.linux.sysctls (',
+    ],
+    [
       `${SHIM}write to /proc/sys/net/a/b: Invalid argument: unknown`,
       'sysctl refused: the kernel does not take that value for net.a.b',
     ],

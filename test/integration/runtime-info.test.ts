@@ -5,7 +5,11 @@ import { expectFailure } from './support/grpc';
 
 describe('Version, Status and configuration of the runtime', () => {
   let test: TestDaemon;
-  beforeAll(async () => (test = await TestDaemon.start()));
+  beforeAll(async () => {
+    test = await TestDaemon.start();
+    // Status tells how things are, also before the images are listed.
+    await test.synced();
+  });
   afterAll(() => test.stop());
 
   it('answers Version with the version of the Engine', async () => {

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { resolveSettings, type Given } from '../../../src/config/options';
 import { Daemon, type DaemonHooks } from '../../../src/daemon';
 import type { EngineCall } from '../../../src/docker/instrument';
@@ -58,9 +59,21 @@ export class TestDaemon {
     await this.launch();
   }
 
-  /** Resolves once the store is filled; for daemons that were started without an Engine. */
+  /**
+   * Resolves once the daemon is ready: for daemons that were started without an Engine, and for tests whose first call does not
+   * wait for one. The product's own patience of two seconds is too short for a busy machine.
+   */
   async synced(): Promise<void> {
-    await this.daemon.whenSynced();
+    const end = Date.now() + 30_000;
+    for (;;) {
+      try {
+        await this.daemon.whenSynced();
+        return;
+      } catch (error) {
+        if (Date.now() > end) throw error;
+        await delay(50);
+      }
+    }
   }
 
   /** Stops and deletes the directory; what the Engine has stays. */

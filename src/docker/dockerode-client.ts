@@ -16,6 +16,7 @@ import type {
   EngineResources,
   EngineVersion,
 } from '../translate/engine';
+import { imageApi } from '../translate/engine-facts';
 import { withDeadline } from '../lib/deadline';
 import { CallLanes, type LaneCall, type LaneName } from './call-lanes';
 import type {
@@ -51,12 +52,17 @@ export interface DockerodeClientOptions {
   readonly lanes?: CallLanes;
 }
 
-/** The one DockerClient that talks to an Engine. Unversioned paths: each Engine answers in its own newest API. */
+/**
+ * The one DockerClient that talks to an Engine. Unversioned paths: each Engine answers in its own newest API, but where that
+ * costs what nobody needs.
+ */
 export class DockerodeClient implements DockerClient {
   private readonly short: EngineTransport;
   private readonly long: EngineTransport;
   private readonly requestTimeoutMs: number;
   private readonly lanes: CallLanes;
+  /** What the paths of images begin with. */
+  private imageApi = '';
 
   constructor(options: DockerodeClientOptions) {
     this.short = new EngineTransport(connectDocker(options.endpoint, MAX_IDLE_SOCKETS));
@@ -71,8 +77,11 @@ export class DockerodeClient implements DockerClient {
     await finished(response.resume(), { signal: options.signal });
   }
 
-  version(options: CallOptions = {}): Promise<EngineVersion> {
-    return this.call('facts', { method: 'GET', path: '/version', ...options });
+  async version(options: CallOptions = {}): Promise<EngineVersion> {
+    const request = { method: 'GET', path: '/version', ...options } as const;
+    const version = await this.call<EngineVersion>('facts', request);
+    this.imageApi = imageApi(version);
+    return version;
   }
 
   info(options: CallOptions = {}): Promise<EngineInfo> {
@@ -222,7 +231,8 @@ export class DockerodeClient implements DockerClient {
   }
 
   inspectImage(reference: string, options: CallOptions = {}): Promise<EngineImageInspect> {
-    return this.call('image', { method: 'GET', path: imagePath(reference, 'json'), ...options });
+    const path = `${this.imageApi}${imagePath(reference, 'json')}`;
+    return this.call('image', { method: 'GET', path, ...options });
   }
 
   async pullImage(

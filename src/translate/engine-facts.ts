@@ -66,6 +66,14 @@ export function featuresFor(facts: EngineFacts | undefined, handler: string): En
   };
 }
 
+/**
+ * What the path of an image's inspect begins with. From API 1.53 on the answer tells who signed the image, for which the Engine
+ * asks sigstore's servers when images are containerd's: on a node without a way out that takes long, again and again.
+ */
+export function imageApi({ ApiVersion = '', MinAPIVersion = '' }: Partial<EngineVersion>): string {
+  return isAtLeast(ApiVersion, '1.53') && isAtLeast('1.52', MinAPIVersion) ? '/v1.52' : '';
+}
+
 /** Compares `MAJOR.MINOR`, whatever follows. */
 export function isAtLeast(version: string, wanted: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map((part) => parseInt(part, 10));

@@ -6,6 +6,8 @@
 export interface EngineVersion {
   Version: string;
   ApiVersion: string;
+  /** The oldest API that it still speaks. */
+  MinAPIVersion?: string;
   /** In Go's words: `linux`, `amd64`. */
   Os: string;
   Arch: string;

@@ -1,7 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { cri } from '../../src/proto';
+import { DockerodeClient } from '../../src/docker/dockerode-client';
 import { TestDaemon } from './support/daemon';
+import { sharedDockerHost } from './support/engine';
 import { expectFailure } from './support/grpc';
 import { startImageTest, type TestImages } from './support/images';
 import { containerConfig, createContainer, runPod } from './support/pods';
@@ -42,6 +44,16 @@ describe('Pulls', () => {
     const { containers } = await test.client.call('ListContainers', { filter: { id: container_id } });
     expect(containers).toMatchObject([{ image_id: id }]);
     await test.client.call('RemoveContainer', { container_id });
+  });
+
+  it('are looked at without the question who signed them, for which Engines from 29 on leave the node', async () => {
+    const { reference } = await pushed('unsigned:1');
+    await images.pull(reference);
+    const docker = new DockerodeClient({ endpoint: sharedDockerHost(), requestTimeoutMs: 30_000 });
+    await docker.version();
+    const image = await docker.inspectImage(reference);
+    expect(image.RepoTags).toEqual([reference]);
+    expect(image).not.toHaveProperty('Identity');
   });
 
   it('take the tag latest where none is given', async () => {

@@ -1,11 +1,11 @@
+import { knownFlags } from '../config/known-flags';
 import { resolveSettings, type Given } from '../config/options';
 import { DockerodeClient } from '../docker/dockerode-client';
 import { readOnly } from '../docker/read-only';
 import { messageOf } from '../lib/errors';
+import { findProcesses } from '../system/node-processes';
 import { assess } from './switch-check/assess';
-import { knownFlags } from './switch-check/flags';
 import { gather } from './switch-check/gather';
-import { findProcesses } from './switch-check/processes';
 import { renderReport } from './switch-check/render';
 import { exitCodeOf } from './switch-check/report';
 
@@ -18,7 +18,8 @@ const REQUEST_MS = 30_000;
  */
 export async function switchCheck(given: Given, output: 'text' | 'json'): Promise<number> {
   try {
-    const processes = await findProcesses();
+    // dockerd is spoken of as the Engine.
+    const processes = (await findProcesses()).filter(({ name }) => name !== 'dockerd');
     const incumbent = processes.find(({ name }) => name === 'cri-dockerd');
     const adopted = incumbent === undefined ? {} : knownFlags(incumbent.args);
     // kubenet is told as a problem: dockbridge itself would refuse to start.

@@ -1,8 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { flagOf } from '../lib/flags';
 
 const NAME = 'cri-dockerd';
-const OPTION = '--cri-dockerd-root-directory';
+const OPTION = 'cri-dockerd-root-directory';
 const DEFAULT_ROOT = '/var/lib/cri-dockerd';
 
 /**
@@ -16,15 +17,9 @@ export async function isCriDockerdAt(root: string, proc = '/proc'): Promise<bool
     const read = (file: string): Promise<string> =>
       readFile(`${proc}/${pid}/${file}`, 'utf8').catch(() => '');
     if ((await read('comm')).trim() !== NAME) continue;
-    if (resolve(rootOf((await read('cmdline')).split('\0'))) === resolve(root)) return true;
+    // A flag without a value leaves the default.
+    const given = flagOf((await read('cmdline')).split('\0'), OPTION);
+    if (resolve(given === undefined || given === '' ? DEFAULT_ROOT : given) === resolve(root)) return true;
   }
   return false;
-}
-
-/** The value of a flag on a command line; pflag takes `--flag value` and `--flag=value`. */
-function rootOf(words: readonly string[]): string {
-  const at = words.findLastIndex((word) => word === OPTION || word.startsWith(`${OPTION}=`));
-  const word = words[at];
-  if (word === undefined) return DEFAULT_ROOT;
-  return word === OPTION ? (words[at + 1] ?? DEFAULT_ROOT) : word.slice(OPTION.length + 1);
 }

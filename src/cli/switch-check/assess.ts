@@ -1,9 +1,10 @@
+import { flagOf } from '../../lib/flags';
+import { isSameSocket } from '../../lib/same-socket';
 import type { EngineContainerInspect } from '../../translate/engine';
 import { SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../../translate/labels';
 import { withoutSlash } from '../../translate/names';
 import { assessPod } from './assess-pod';
 import type { SwitchFacts } from './facts';
-import { flagOf } from './flags';
 import type { Note, PodPlan, SwitchReport } from './report';
 
 /** Judges what was read: what happens to each pod of this node when dockbridge takes over. */
@@ -101,10 +102,4 @@ function nodeNotes(facts: SwitchFacts, pods: readonly PodPlan[]): Note[] {
       say('warning', `kubelet asks ${asks}, dockbridge would listen on ${settings.endpoint}`);
   }
   return notes;
-}
-
-function isSameSocket(one: string, other: string): boolean {
-  const path = (endpoint: string): string =>
-    endpoint.replace(/^unix:\/\//, '').replace(/^\/var\/run\//, '/run/');
-  return path(one) === path(other);
 }

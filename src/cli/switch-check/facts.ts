@@ -1,13 +1,6 @@
 import type { PodNetworkFound } from '../../network/cni/observed-cni';
+import type { NodeProcess } from '../../system/node-processes';
 import type { EngineContainerInspect } from '../../translate/engine';
-
-/** A process that has to do with pods on this node. */
-export interface NodeProcess {
-  readonly name: 'cri-dockerd' | 'kubelet' | 'dockbridge';
-  readonly pid: number;
-  /** Without the command itself. */
-  readonly args: readonly string[];
-}
 
 /** All that `switch check` has read; nothing is judged yet. */
 export interface SwitchFacts {

@@ -9,9 +9,10 @@ import { listDirectory } from '../../lib/list-directory';
 import { findConfig } from '../../network/cni/config-directory';
 import { findPodNetwork, type PodNetworkFound } from '../../network/cni/observed-cni';
 import { PluginChain } from '../../network/cni/plugin-chain';
+import type { NodeProcess } from '../../system/node-processes';
 import type { EngineContainerInspect } from '../../translate/engine';
 import { SANDBOX_TYPE, TYPE_LABEL } from '../../translate/labels';
-import type { NodeProcess, SwitchFacts } from './facts';
+import type { SwitchFacts } from './facts';
 
 const CONCURRENCY = 8;
 /** Where packages and people put them. */

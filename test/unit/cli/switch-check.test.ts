@@ -1,11 +1,10 @@
 import type { PodNetworkFound } from '../../../src/network/cni/observed-cni';
 import { assess } from '../../../src/cli/switch-check/assess';
-import type { NodeProcess, SwitchFacts } from '../../../src/cli/switch-check/facts';
-import { flagOf, knownFlags } from '../../../src/cli/switch-check/flags';
-import { asNodeProcess } from '../../../src/cli/switch-check/processes';
+import type { SwitchFacts } from '../../../src/cli/switch-check/facts';
 import { renderReport } from '../../../src/cli/switch-check/render';
 import { exitCodeOf } from '../../../src/cli/switch-check/report';
 import { resolveSettings } from '../../../src/config/options';
+import type { NodeProcess } from '../../../src/system/node-processes';
 import type { EngineContainerInspect, EngineHostConfig } from '../../../src/translate/engine';
 
 const SANDBOX = 'a'.repeat(64);
@@ -266,45 +265,3 @@ it('is told as a table, with the worst notes first', () => {
   expect(text.indexOf('problem ')).toBeLessThan(text.indexOf('note '));
   expect(text).toContain('do not switch before the problems (1) are solved');
 });
-
-describe('flags', () => {
-  it.each([
-    [['--network-plugin', 'cni'], 'cni'],
-    [['--network-plugin=cni', '--network-plugin=no-op'], 'no-op'],
-    [['--network-plugin='], ''],
-    [['--network-plugin', '--other'], ''],
-    [['--network-plugins=x'], undefined],
-  ])('%j', (args, value) => expect(flagOf(args, 'network-plugin')).toBe(value));
-
-  it('that dockbridge knows are taken over', () => {
-    const args = [
-      '--cni-bin-dir',
-      '/a,/b',
-      '--ipv6-dual-stack',
-      '--buildinfo',
-      '--cri-dockerd-root-directory=/x',
-    ];
-    expect(knownFlags(args)).toEqual({
-      'cni-bin-dir': '/a,/b',
-      'ipv6-dual-stack': 'true',
-      'cri-dockerd-root-directory': '/x',
-    });
-  });
-});
-
-it.each([
-  [['/usr/bin/cri-dockerd', '--x'], { name: 'cri-dockerd', pid: 5, args: ['--x'] }],
-  [['kubelet'], { name: 'kubelet', pid: 5, args: [] }],
-  [
-    ['/usr/bin/node', '/opt/dockbridge/dist/main.js', 'serve'],
-    { name: 'dockbridge', pid: 5, args: ['serve'] },
-  ],
-  [['node', '/opt/dockbridge/dist/main.js', 'switch', 'check'], undefined],
-  [['node', '/usr/bin/dockbridge'], { name: 'dockbridge', pid: 5, args: [] }],
-  [['node', '/usr/bin/dockbridge', 'hand-over'], undefined],
-  [['node', 'dist/main.js', 'serve'], { name: 'dockbridge', pid: 5, args: ['serve'] }],
-  [['node', 'dist/main.js'], undefined],
-  [['node', '/src/dockbridge/node_modules/.bin/jest'], undefined],
-  [['node', 'server.js'], undefined],
-  [[], undefined],
-])('a process %j', (words, found) => expect(asNodeProcess(5, words)).toEqual(found));

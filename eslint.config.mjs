@@ -25,6 +25,7 @@ const HOMES = {
   protobufjs: 'proto',
   ws: 'streaming',
   'prom-client': 'metrics',
+  yaml: 'doctor',
 };
 
 function layerRule(folder, level) {
@@ -32,7 +33,7 @@ function layerRule(folder, level) {
   const siblings = LAYERS[level].filter(
     (other) => other !== folder && !(SIBLINGS_ALLOWED[folder] ?? []).includes(other),
   );
-  const banned = [...later, ...siblings, 'cli', 'config', ...ROOT];
+  const banned = [...later, ...siblings, 'cli', 'config', 'doctor', ...ROOT];
   return {
     files: [`src/${folder}/**/*.ts`],
     rules: {

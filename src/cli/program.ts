@@ -87,6 +87,35 @@ export function createProgram(): Command {
     process.exitCode = await (await import('./switch-check.js')).switchCheck(given, options.output);
   });
 
+  const doctor = program
+    .command('doctor')
+    .description(
+      'say what is wrong with this node: kubelet, dockbridge, the Engine, CNI, disks and limits, and what to do (docs/troubleshooting.md); ' +
+        'changes nothing. Exit code 0: all as it should be; 1: warnings; 2: something does not work, or the doctor could not look. ' +
+        'Where a file never answers, it ends by SIGKILL after its report. ' +
+        'An option that is not given is that of the dockbridge that runs here',
+    )
+    .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
+    .option(
+      '--kubelet-config <FILE>',
+      "kubelet's configuration file, in place of what the kubelet that runs has, or /var/lib/kubelet/config.yaml",
+    )
+    .option('--timeout <TIME>', 'limit of one check; they run side by side; 0 is 5s', '5s')
+    .addHelpText('after', '\nThe other options of serve are taken as well and change nothing here.');
+  addOptions(doctor, [
+    OPTIONS.endpoint,
+    OPTIONS.dockerEndpoint,
+    OPTIONS.stateDir,
+    OPTIONS.podInfraContainerImage,
+    OPTIONS.networkPlugin,
+    OPTIONS.cniConfDir,
+    OPTIONS.cniBinDir,
+  ]);
+  doctor.action(async (options: { output: 'text' | 'json'; kubeletConfig?: string; timeout: string }) => {
+    const { output: _output, 'kubelet-config': _file, timeout: _timeout, ...given } = givenOptions(doctor);
+    await (await import('./doctor.js')).doctor(given, options);
+  });
+
   program
     .command('version')
     .description('print the version')

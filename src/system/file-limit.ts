@@ -2,7 +2,7 @@ import { fileLimit } from '../lib/file-limit';
 import type { Logger } from '../lib/logger';
 
 /** A few hundred containers, with their logs and streams. */
-const ENOUGH = 4_096;
+export const ENOUGH_FILES = 4_096;
 /** Files of control groups that stay open for as many as two hundred containers and pods. */
 const MOST_HELD = 1_024;
 /** Calls, logs and streams need the rest. */
@@ -16,10 +16,10 @@ export function mostHeldFiles(limit: number): number {
 /** Says at start how low the limit is, so that nobody has to find out by what fails. */
 export function tellFileLimit(logger: Logger, path?: string): void {
   const limit = fileLimit(path);
-  if (limit < ENOUGH)
+  if (limit < ENOUGH_FILES)
     logger.warn('The limit of open files is low: with many containers logs and calls will fail', {
       limit,
-      enough: ENOUGH,
+      enough: ENOUGH_FILES,
       setting: 'LimitNOFILE= of the systemd unit, or ulimit -n',
     });
   else

@@ -1,0 +1,66 @@
+import { join } from 'node:path';
+import type { Given } from '../config/options';
+import { duration } from '../config/parsers';
+import { DockerodeClient } from '../docker/dockerode-client';
+import { readOnly } from '../docker/read-only';
+import { atMost, examine, toLine } from '../doctor/check';
+import { CHECKS, PROCESSES } from '../doctor/checks';
+import { readKubelet } from '../doctor/kubelet/read';
+import { renderDoctorReport } from '../doctor/render';
+import { exitCodeOf, reportOf } from '../doctor/report';
+import { chooseDaemon, servingDaemons } from '../doctor/serving';
+import { engineSources, once } from '../doctor/sources';
+import { messageOf } from '../lib/errors';
+import { findProcesses } from '../system/node-processes';
+import { DOCKBRIDGE_VERSION } from '../version';
+
+export interface DoctorOptions {
+  readonly output: 'text' | 'json';
+  readonly kubeletConfig?: string | undefined;
+  /** Of one check, in Go's notation. */
+  readonly timeout: string;
+}
+
+const DEFAULT_MS = 5_000;
+/** A check has the rest to say who did not answer. */
+const ANSWER_SHARE = 0.9;
+
+/**
+ * `dockbridge doctor`: looks at kubelet, dockbridge, the Engine and the node, and changes nothing. Ends the process: with
+ * 0, 1 for warnings, 2 for failures, also when it could not look at all.
+ */
+export async function doctor(given: Given, { output, kubeletConfig, timeout }: DoctorOptions): Promise<void> {
+  try {
+    const limitMs = duration(timeout, '--timeout') || DEFAULT_MS;
+    const answerMs = limitMs * ANSWER_SHARE;
+    const search = findProcesses().then(async (found) => ({ found, daemons: await servingDaemons(found) }));
+    const searched = await atMost(limitMs, search);
+    const { found: processes, daemons } = searched.value ?? { found: [], daemons: [] };
+    const { settings, daemon } = chooseDaemon(given, process.env, daemons);
+    const docker = readOnly(
+      new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs: answerMs }),
+      'the doctor changes nothing',
+    );
+    const sources = {
+      ...engineSources(docker),
+      ...{ settings, processes, daemon, answerMs },
+      kubelet: once(() => readKubelet({ processes, config: kubeletConfig })),
+      pauseTar: join(__dirname, '..', 'pause', 'pause.tar'),
+    };
+    const { lines, hung } = await examine(CHECKS, sources, limitMs);
+    const unsearched = searched.finding === undefined ? [] : [toLine(PROCESSES, searched.finding)];
+    const report = reportOf(DOCKBRIDGE_VERSION, [...unsearched, ...lines]);
+    await print(output === 'json' ? `${JSON.stringify(report, null, 2)}\n` : renderDoctorReport(report));
+    // A thread that is stuck in a file call would hold up any other end for ever.
+    if (hung || searched.hung) process.kill(process.pid, 'SIGKILL');
+    process.exit(exitCodeOf(report));
+  } catch (error) {
+    process.stderr.write(`dockbridge doctor: ${messageOf(error)}\n`);
+    process.exitCode = 2;
+  }
+}
+
+/** Resolves when it was written: the end of the process would cut a pipe short. */
+async function print(text: string): Promise<void> {
+  await new Promise<void>((resolve) => process.stdout.write(text, () => resolve()));
+}

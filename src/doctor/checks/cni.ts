@@ -1,0 +1,90 @@
+import { messageOf } from '../../lib/errors';
+import { listDirectory } from '../../lib/list-directory';
+import { findConfig, type FoundConfig } from '../../network/cni/config-directory';
+import { wantsCapability, type NetworkConfig, type PluginConfig } from '../../network/cni/network-config';
+import { PluginChain } from '../../network/cni/plugin-chain';
+import type { Check } from '../check';
+import { fail, ok, warn, type Finding } from '../report';
+
+/** What of CNI is on this node. No plugin is run. */
+export interface CniFacts {
+  /** `--network-plugin`. */
+  readonly choice: string;
+  readonly confDir: string;
+  readonly binDirs: readonly string[];
+  readonly found: FoundConfig;
+  /** Whether there is any plugin. */
+  readonly hasPlugins: boolean;
+  /** A sentence for each plugin of the configuration that is not there or cannot be executed. */
+  readonly missing: readonly string[];
+}
+
+/** Whether pods get a network. */
+export const cni: Check = {
+  id: 'cni',
+  run: async ({ settings: { networkPlugin: choice, cniConfDir: confDir, cniBinDir: binDirs } }) => {
+    const found = await findConfig(confDir);
+    const plugins = await Promise.all(binDirs.map(listDirectory));
+    const missing = found.config === undefined ? [] : await missingPlugins(found.config, binDirs);
+    const hasPlugins = plugins.flat().length > 0;
+    return judgeCni({ choice, confDir, binDirs, found, hasPlugins, missing });
+  },
+};
+
+async function missingPlugins(config: NetworkConfig, binDirs: readonly string[]): Promise<string[]> {
+  const chain = new PluginChain(binDirs, 0);
+  const missing: string[] = [];
+  for (const type of new Set(config.plugins.flatMap(typesOf))) {
+    const alone = { ...config, plugins: [{ type, capabilities: [], body: {} }] };
+    await chain.findAll(alone).catch((error: unknown) => missing.push(messageOf(error)));
+  }
+  return missing;
+}
+
+/** A plugin calls that of its addresses by itself. */
+function typesOf({ type, body: { ipam } }: PluginConfig): string[] {
+  const own = typeof ipam === 'object' && ipam !== null && 'type' in ipam ? ipam.type : undefined;
+  return typeof own === 'string' && own !== '' ? [type, own] : [type];
+}
+
+export function judgeCni(facts: CniFacts): readonly Finding[] {
+  const { choice, confDir, binDirs, found, hasPlugins, missing } = facts;
+  const { config, file, problems } = found;
+  if (choice === 'no-op' || choice === '')
+    return [ok("pods are on the Engine's bridge (--network-plugin=no-op)")];
+  const install = `Install the cluster's network (Calico, Cilium, Flannel …), which puts a configuration into ${confDir}.`;
+  if (config === undefined && problems.length > 0)
+    return [
+      fail(`no valid CNI configuration: ${problems.join('; ')}`, `Mend or replace the file. ${install}`),
+    ];
+  if (config === undefined && (choice === 'cni' || hasPlugins))
+    return [fail(`there is no CNI configuration in ${confDir}: pods get no network`, install)];
+  if (config === undefined)
+    return [
+      warn(
+        `there is no CNI here: pods are on the Engine's bridge, where pods of other nodes do not reach them`,
+        `${install} For a single node say --network-plugin=no-op.`,
+      ),
+    ];
+  const findings = [
+    ...missing.map((text) =>
+      fail(
+        text,
+        `Put it into ${binDirs.join(' or ')}, executable (0755): Debian's package is containernetworking-plugins, in /usr/lib/cni.`,
+      ),
+    ),
+    ...problems.map((problem) =>
+      warn(`passed over: ${problem}`, `${file} is used in its place. Mend or remove the other.`),
+    ),
+  ];
+  if (!wantsCapability(config, 'portMappings'))
+    findings.push(
+      warn(
+        `no plugin of network "${config.name}" has the capability "portMappings": host ports of pods lead nowhere`,
+        `Add the portmap plugin to ${file}, unless something else on the node sees to host ports (Cilium does).`,
+      ),
+    );
+  if (findings.length > 0) return findings;
+  const types = config.plugins.map(({ type }) => type).join(', ');
+  return [ok(`network "${config.name}" (CNI ${config.cniVersion}) of ${file}: ${types}`)];
+}

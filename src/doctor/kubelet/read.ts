@@ -1,0 +1,112 @@
+import { readdir } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
+import { errnoOf, messageOf } from '../../lib/errors';
+import { flagOf } from '../../lib/flags';
+import { SmallFile } from '../../lib/small-file';
+import type { NodeProcess } from '../../system/node-processes';
+import { parseKubeletConfig, type KubeletConfig } from './config';
+import type { KubeletFacts } from './facts';
+
+const MAX_BYTES = 1 << 20;
+const MAX_DROP_INS = 100;
+/** kubeadm's. */
+export const USUAL_CONFIG = '/var/lib/kubelet/config.yaml';
+/** In the order of the words on the command line of kubeadm's unit: later ones win. */
+const ENVIRONMENTS = ['/var/lib/kubelet/kubeadm-flags.env', '/etc/default/kubelet', '/etc/sysconfig/kubelet'];
+
+export interface KubeletPlaces {
+  readonly processes: readonly NodeProcess[];
+  /** A file to read in place of all that is looked for. */
+  readonly config?: string | undefined;
+  /** Below which files are looked for; tests have their own. */
+  readonly root?: string;
+  readonly proc?: string;
+}
+
+/** The kubelet that runs, else the files that one would be started with. */
+export async function readKubelet(places: KubeletPlaces): Promise<KubeletFacts> {
+  const { processes, config, root = '/', proc = '/proc' } = places;
+  if (config !== undefined) return fromFiles([], config, (path) => [path]);
+  const kubelets = processes.filter(({ name }) => name === 'kubelet');
+  const [kubelet] = kubelets;
+  if (kubelet === undefined) return withoutProcess((path) => [join(root, path)]);
+  const { pid, args } = kubelet;
+  const others = kubelets.length === 1 ? '' : ` (the first of ${kubelets.length})`;
+  const facts = await fromFiles(args, flagOf(args, 'config') ?? '', (path) =>
+    // As that process sees it, which may live in a container.
+    isAbsolute(path) ? [join(proc, String(pid), 'root', path), path] : [join(proc, String(pid), 'cwd', path)],
+  );
+  return {
+    ...facts,
+    from: `process ${pid}${others}${facts.file === '' ? '' : `, ${facts.file}`}`,
+    isRunning: true,
+  };
+}
+
+/** @returns where a path of kubelet's may be read, the best place first. */
+type Locate = (path: string) => readonly string[];
+
+async function withoutProcess(locate: Locate): Promise<KubeletFacts> {
+  const read = await Promise.all(
+    ENVIRONMENTS.map(async (path) => [path, await readAt(locate(path)).catch(() => undefined)] as const),
+  );
+  const found = read.filter(([, text]) => text !== undefined);
+  const args = found.flatMap(([, text = '']) => wordsOf(text));
+  const file = flagOf(args, 'config');
+  const facts = await fromFiles(args, file ?? USUAL_CONFIG, locate);
+  const isThere = file !== undefined || facts.configs.length > 0 || facts.problems.length > 0;
+  const names = [...(isThere ? [facts.file] : []), ...found.map(([path]) => path)];
+  return { ...facts, from: names.join(', ') };
+}
+
+async function fromFiles(args: readonly string[], file: string, locate: Locate): Promise<KubeletFacts> {
+  const problems: string[] = [];
+  const configs: KubeletConfig[] = [];
+  const read = async (path: string, places: readonly string[]): Promise<void> => {
+    try {
+      configs.push(parseKubeletConfig(await readAt(places)));
+    } catch (error) {
+      if (path !== USUAL_CONFIG || errnoOf(error) !== 'ENOENT') problems.push(`${path}: ${messageOf(error)}`);
+    }
+  };
+  if (file !== '') await read(file, locate(file));
+  const directory = flagOf(args, 'config-dir') ?? '';
+  for (const [path, place] of directory === '' ? [] : await dropIns(directory, locate, problems))
+    await read(path, [place]);
+  return { from: file, isRunning: false, args, file, configs, problems };
+}
+
+/** `*.conf` at any depth, by name: what else is there kubelet does not read. */
+async function dropIns(directory: string, locate: Locate, problems: string[]): Promise<[string, string][]> {
+  const [place = directory] = locate(directory);
+  try {
+    const names = await readdir(place, { recursive: true });
+    return names
+      .filter((name) => name.endsWith('.conf'))
+      .sort()
+      .slice(0, MAX_DROP_INS)
+      .map((name) => [join(directory, name), join(place, name)]);
+  } catch (error) {
+    problems.push(`${directory}: ${messageOf(error)}`);
+    return [];
+  }
+}
+
+/** The next place is tried where only root may look into the first. */
+async function readAt([place = '', ...others]: readonly string[]): Promise<string> {
+  try {
+    return await new SmallFile(place, MAX_BYTES).text();
+  } catch (error) {
+    if (others.length > 0 && errnoOf(error) === 'EACCES') return readAt(others);
+    throw error;
+  }
+}
+
+/** The flags in `NAME="--flag=value …"` of each line. */
+function wordsOf(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => /^\s*[A-Z_]+=(.*)$/.exec(line)?.[1]?.trim() ?? '')
+    .flatMap((value) => value.replace(/^(["'])(.*)\1$/, '$2').split(/\s+/))
+    .filter((word) => word !== '');
+}

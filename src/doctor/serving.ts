@@ -1,0 +1,65 @@
+import { readFile } from 'node:fs/promises';
+import { knownFlags } from '../config/known-flags';
+import { OPTIONS, resolveSettings, type Given, type Settings } from '../config/options';
+import { isSameSocket } from '../lib/same-socket';
+import type { NodeProcess } from '../system/node-processes';
+
+/** A dockbridge that runs, with what it was started with. */
+export interface RunningDaemon {
+  readonly process: NodeProcess;
+  readonly settings: Settings;
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+/** Those that serve: `--observe` serves no kubelet. */
+export async function servingDaemons(
+  processes: readonly NodeProcess[],
+  environmentOf = readEnvironment,
+): Promise<RunningDaemon[]> {
+  const found = processes.filter(({ name }) => name === 'dockbridge');
+  const daemons = await Promise.all(
+    found.map(async (process) => {
+      const environment = await environmentOf(process.pid);
+      try {
+        return { process, environment, settings: resolveSettings(knownFlags(process.args), environment) };
+      } catch {
+        // It will not get far with such options.
+        return undefined;
+      }
+    }),
+  );
+  return daemons.filter((daemon) => daemon !== undefined).filter(({ settings }) => !settings.observe);
+}
+
+/**
+ * What the doctor examines: where an option is not given, what the daemon that runs was started with counts. Of several
+ * the one on the wanted socket is meant.
+ */
+export function chooseDaemon(
+  given: Given,
+  environment: NodeJS.ProcessEnv,
+  daemons: readonly RunningDaemon[],
+): { readonly settings: Settings; readonly daemon: NodeProcess | undefined } {
+  const settings = resolveSettings(given, environment);
+  const [only, ...others] = daemons;
+  const meant =
+    daemons.find((one) => isSameSocket(one.settings.endpoint, settings.endpoint)) ??
+    (given[OPTIONS.endpoint.name] === undefined && others.length === 0 ? only : undefined);
+  if (meant === undefined) return { settings, daemon: undefined };
+  const { process, environment: theirs } = meant;
+  return {
+    settings: resolveSettings({ ...knownFlags(process.args), ...given }, { ...theirs, ...environment }),
+    daemon: process,
+  };
+}
+
+/** Nothing where only root may read it. */
+async function readEnvironment(pid: number): Promise<NodeJS.ProcessEnv> {
+  const text = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+  const entries = text.split('\0').map((entry) => [entry.split('=', 1)[0] ?? '', entry] as const);
+  return Object.fromEntries(
+    entries
+      .filter(([name]) => name.startsWith('DOCKBRIDGE_'))
+      .map(([name, entry]) => [name, entry.slice(name.length + 1)]),
+  );
+}

@@ -1,0 +1,292 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { CHECKS } from '../../src/doctor/checks';
+import { STATS_SNIPPET } from '../../src/doctor/checks/kubelet-stats';
+import type { DoctorReport, Line } from '../../src/doctor/report';
+import { ChildDaemon } from './support/child-daemon';
+import { CniNode } from './support/cni-node';
+import { Command } from './support/command';
+import { engineGet, sharedDockerHost, startPrivateEngine } from './support/engine';
+import { EngineProxy } from './support/engine-proxy';
+import { snapshotOf } from './support/snapshot';
+
+const run = promisify(execFile);
+
+/** What is up to the machine that the tests run on. */
+const MACHINES = ['disk', 'inotify', 'open-files'];
+const GATES = 'featureGates:\n  PodAndContainerStatsFromCRI: true\n';
+
+let directory: string;
+let node: CniNode;
+
+beforeEach(async () => {
+  node = await CniNode.create();
+  await node.configure(node.network(['10.97.0.0/24']));
+  directory = await mkdtemp(join(tmpdir(), 'dockbridge-doctor-'));
+});
+afterEach(async () => {
+  await node.destroy();
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** @returns the path of a kubelet's file. */
+async function kubeletConfig(driver: string, endpoint: string, more = GATES): Promise<string> {
+  const path = join(directory, 'kubelet.yaml');
+  const head = 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n';
+  await writeFile(path, `${head}cgroupDriver: ${driver}\ncontainerRuntimeEndpoint: ${endpoint}\n${more}`);
+  return path;
+}
+
+async function driverOf(dockerHost: string): Promise<string> {
+  return ((await engineGet(dockerHost, '/info')) as { CgroupDriver: string }).CgroupDriver;
+}
+
+/** Nobody listens at this one. */
+const endpoint = (): string => `unix://${join(directory, 'none.sock')}`;
+
+interface Examined {
+  readonly code: number | null;
+  readonly report: DoctorReport;
+  readonly of: (check: string) => readonly Line[];
+}
+
+async function examine(...args: string[]): Promise<Examined> {
+  // On a machine that tests keep busy an answer takes long.
+  const command = new Command(['doctor', '-o', 'json', '--timeout', '40s', ...args]);
+  const code = await command.exit();
+  expect(command.stderr).toBe('');
+  const report = JSON.parse(command.stdout) as DoctorReport;
+  return { code, report, of: (check) => report.checks.filter((line) => line.check === check) };
+}
+
+/** On a node where no dockbridge runs. */
+const examineBare = async (...args: string[]): Promise<Examined> =>
+  examine(
+    ...['--container-runtime-endpoint', endpoint(), '--docker-endpoint', sharedDockerHost()],
+    ...[...node.arguments, '--state-dir', join(directory, 'state'), ...args],
+  );
+
+const line = (level: string, found: RegExp, cure: RegExp): object => ({
+  level,
+  found: expect.stringMatching(found) as string,
+  cure: expect.stringMatching(cure) as string,
+});
+
+it('finds all well on a node that is, from what the daemon was started with, and changes nothing', async () => {
+  const engine = await startPrivateEngine('doctor', { config: { 'live-restore': true }, images: false });
+  try {
+    const daemon = await ChildDaemon.start(node.arguments, engine.dockerHost);
+    try {
+      const kubelet = await kubeletConfig(await driverOf(engine.dockerHost), daemon.endpoint);
+      const given = ['--container-runtime-endpoint', daemon.endpoint, '--kubelet-config', kubelet];
+      const before = await snapshotOf(node, engine.dockerHost, [node.confDir, node.cacheDir, kubelet]);
+      const { code, report, of } = await examine(...given);
+      expect([...new Set(report.checks.map(({ check }) => check))]).toEqual(CHECKS.map(({ id }) => id));
+      const odd = report.checks.filter(({ check, level }) => level !== 'ok' && !MACHINES.includes(check));
+      // An Engine whose every default contradicts CRI buffers the output of containers as well.
+      const hostile = process.env.DOCKBRIDGE_TEST_HOSTILE === '1';
+      expect(odd.map(({ check }) => check)).toEqual(hostile ? ['daemon-json'] : []);
+      expect(code).toBe(report.summary.fail > 0 ? 2 : report.summary.warn > 0 ? 1 : 0);
+      expect(of('engine')[0]?.found).toContain(engine.dockerHost);
+      expect(of('cni')[0]?.found).toMatch(/"test-net".*bridge, portmap/);
+      expect(of('open-files')[0]?.found).toContain(`process ${daemon.pid}`);
+      expect(await snapshotOf(node, engine.dockerHost, [node.confDir, node.cacheDir, kubelet])).toEqual(
+        before,
+      );
+
+      await chmod(daemon.endpoint.slice('unix://'.length), 0o666);
+      const { code: open, of: after } = await examine(...given);
+      expect(after('cri-socket')).toEqual([
+        expect.objectContaining(line('fail', /mode 0666/, /^chmod 0660/)),
+      ]);
+      expect(open).toBe(2);
+    } finally {
+      await daemon.stop();
+    }
+  } finally {
+    await engine.destroy();
+  }
+});
+
+it("says loudly that kubelet's stats are incomplete, that its driver and its socket are others, and nobody serves", async () => {
+  const engine = await EngineProxy.start(sharedDockerHost());
+  try {
+    const driver = await driverOf(sharedDockerHost());
+    const other = driver === 'systemd' ? 'cgroupfs' : 'systemd';
+    const kubelet = await kubeletConfig(other, 'unix:///run/containerd/containerd.sock', '');
+    const given = ['--kubelet-config', kubelet, '--docker-endpoint', engine.dockerHost];
+    const { code, of } = await examineBare(...given);
+    expect(of('kubelet-stats')).toEqual([
+      expect.objectContaining(
+        line('warn', /pod network, process counts and container labels/, /systemctl restart kubelet/),
+      ),
+    ]);
+    expect(of('kubelet-stats')[0]?.cure).toContain(`In ${kubelet}:\n${STATS_SNIPPET}\n`);
+    expect(of('cgroup-driver')).toEqual([
+      expect.objectContaining(
+        line(
+          'fail',
+          new RegExp(`cgroup driver ${other}.*the Engine ${driver}`),
+          new RegExp(`cgroupDriver: ${driver}`),
+        ),
+      ),
+    ]);
+    expect(of('kubelet-endpoint')).toEqual([
+      expect.objectContaining(
+        line('fail', /kubelet asks unix:\/\/\/run\/containerd/, new RegExp(`=${endpoint()}`)),
+      ),
+    ]);
+    expect(of('cri-socket')).toEqual([
+      expect.objectContaining(line('fail', /nobody listens/, /systemctl start dockbridge/)),
+    ]);
+    expect(code).toBe(2);
+    expect(new Set(engine.calls.map(({ method }) => method))).toEqual(new Set(['GET']));
+  } finally {
+    await engine.stop();
+  }
+});
+
+it('shows people what to do, with the snippet, below each line', async () => {
+  const kubelet = await kubeletConfig('cgroupfs', endpoint(), '');
+  const command = new Command([
+    'doctor',
+    '--container-runtime-endpoint',
+    endpoint(),
+    '--kubelet-config',
+    kubelet,
+  ]);
+  expect(await command.exit()).toBe(2);
+  expect(command.stdout).toMatch(/^warn {2}kubelet-stats +KUBELET'S STATS ARE INCOMPLETE/m);
+  const shown = command.stdout.split('\n').map((text) => text.trim());
+  expect(shown).toEqual(expect.arrayContaining(STATS_SNIPPET.split('\n').map((text) => text.trim())));
+  expect(command.stdout).toMatch(/docs\/troubleshooting\.md#kubelet-stats/);
+});
+
+it('reads the kubelet that runs, by its command line and its drop-ins', async () => {
+  const file = await kubeletConfig('systemd', 'unix:///run/elsewhere.sock', '');
+  const dropIns = join(directory, 'kubelet.d');
+  await mkdir(dropIns);
+  await writeFile(join(dropIns, '10-stats.conf'), STATS_SNIPPET);
+  const args = [`--config=${file}`, '--config-dir', dropIns, '--container-runtime-endpoint', endpoint()];
+  // What waits for a line on its input stands for one that waits for pods.
+  const kubelet = spawn('sh', ['-c', 'read line', 'kubelet', ...args], { argv0: 'kubelet' });
+  const gone = once(kubelet, 'exit');
+  try {
+    await once(kubelet, 'spawn');
+    const { of } = await examineBare();
+    const from = `process ${kubelet.pid}, ${file}`;
+    for (const check of ['kubelet-stats', 'kubelet-endpoint'])
+      expect(of(check)).toEqual([
+        expect.objectContaining({ level: 'ok', found: expect.stringContaining(from) as string }),
+      ]);
+  } finally {
+    kubelet.kill();
+    await gone;
+  }
+});
+
+it('names the plugin that is missing, and the file that is passed over', async () => {
+  await rm(join(node.binDir, 'host-local'));
+  await node.configure({ cniVersion: '1.0.0', name: 'broken' }, '00-broken.conflist');
+  const { code, of } = await examineBare();
+  expect(of('cni')).toEqual([
+    expect.objectContaining(
+      line('fail', /plugin "host-local" is not installed/, new RegExp(`Put it into ${node.binDir}`)),
+    ),
+    expect.objectContaining(
+      line('warn', /00-broken\.conflist: "plugins" is empty/, /10-test\.conflist is used/),
+    ),
+  ]);
+  expect(code).toBe(2);
+});
+
+it('says that there is no network at all', async () => {
+  await rm(join(node.confDir, '10-test.conflist'));
+  const { of } = await examineBare();
+  expect(of('cni')).toEqual([
+    expect.objectContaining(line('fail', new RegExp(`no CNI configuration in ${node.confDir}`), /^Install/)),
+  ]);
+});
+
+it('tells of a dead Engine in its own line, and what could not be asked', async () => {
+  const { code, of } = await examineBare('--docker-endpoint', `unix://${directory}/docker.sock`);
+  expect(of('engine')).toEqual([
+    expect.objectContaining(line('fail', /is dockerd running/, /systemctl status docker/)),
+  ]);
+  for (const check of ['live-restore', 'pause-image', 'clock'])
+    expect(of(check)).toEqual([
+      expect.objectContaining(line('warn', /^not checked: .*is dockerd running/, /./)),
+    ]);
+  // What keeps it from starting may be here.
+  expect(of('daemon-json')).not.toEqual([
+    expect.objectContaining({ found: expect.stringContaining('not checked') as string }),
+  ]);
+  expect(code).toBe(2);
+});
+
+it('does not wait for an Engine that never answers', async () => {
+  const silent = createServer();
+  silent.listen(join(directory, 'silent.sock'));
+  await once(silent, 'listening');
+  try {
+    const silence = ['--docker-endpoint', `unix://${directory}/silent.sock`, '--timeout', '5s'];
+    const { code, of } = await examineBare(...silence);
+    expect(of('engine')).toEqual([
+      expect.objectContaining(
+        line('fail', /GET \/version took longer than 4500 ms/, /systemctl status docker/),
+      ),
+    ]);
+    expect(code).toBe(2);
+  } finally {
+    silent.close();
+  }
+});
+
+it('gives up a file that never opens, tells the rest, and ends', async () => {
+  // A pipe that nobody writes to holds its reader as a dead disk would.
+  await run('mkfifo', [join(node.confDir, '05-hangs.conf')]);
+  const { code, of } = await examineBare('--timeout', '8s');
+  expect(of('cni')).toEqual([
+    expect.objectContaining(line('fail', /no answer within 8 s/, /dead network disks/)),
+  ]);
+  expect(of('engine')).toEqual([expect.objectContaining({ level: 'ok' })]);
+  // By a signal: no other end gets past a thread that is stuck.
+  expect(code).toBeNull();
+});
+
+it('warns of a full disk by its directory', async () => {
+  const state = join(directory, 'state');
+  await mkdir(state);
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', state]);
+  try {
+    await writeFile(join(state, 'full'), Buffer.alloc(252 * 1024));
+    const { code, of } = await examineBare();
+    expect(of('disk')).toContainEqual(
+      expect.objectContaining(line('fail', new RegExp(`^${state}: 1 %`), /crictl rmi --prune/)),
+    );
+    expect(code).toBe(2);
+  } finally {
+    await run('umount', [state]);
+  }
+});
+
+it('refuses options that it does not understand', async () => {
+  const command = new Command(['doctor', '--cni-timeout', 'soon']);
+  expect(await command.exit()).toBe(2);
+  expect(command.stderr).toMatch(/^dockbridge doctor: --cni-timeout/);
+});
+
+it('explains its exit codes and options', async () => {
+  const command = new Command(['doctor', '--help']);
+  expect(await command.exit()).toBe(0);
+  const text = command.stdout.replace(/\s+/g, ' ');
+  expect(text).toMatch(/exit code 0: .*; 1: warnings; 2: .*does not work/i);
+  for (const name of ['--output', '--kubelet-config', '--container-runtime-endpoint', '--docker-endpoint'])
+    expect(text).toContain(name);
+  expect(await readFile(join(__dirname, '../../README.md'), 'utf8')).toContain('dockbridge doctor');
+});

@@ -1,0 +1,338 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { judgeClock } from '../../../src/doctor/checks/clock';
+import { judgeCni, type CniFacts } from '../../../src/doctor/checks/cni';
+import { judgeCriDockerd, type CriDockerdFacts } from '../../../src/doctor/checks/cri-dockerd';
+import { judgeSocket, type SocketFacts } from '../../../src/doctor/checks/cri-socket';
+import { judgeDaemonJson, type DaemonJsonFacts } from '../../../src/doctor/checks/daemon-json';
+import { judgeDisks, type DiskFacts } from '../../../src/doctor/checks/disk';
+import { judgeEngine, judgeHalf, judgeSilence } from '../../../src/doctor/checks/engine';
+import { judgeInotify } from '../../../src/doctor/checks/inotify';
+import { STATS_SNIPPET } from '../../../src/doctor/checks/kubelet-stats';
+import { judgeLiveRestore } from '../../../src/doctor/checks/live-restore';
+import { judgeOpenFiles } from '../../../src/doctor/checks/open-files';
+import { judgePauseImage } from '../../../src/doctor/checks/pause-image';
+import { judgePrograms } from '../../../src/doctor/checks/programs';
+import { judgeRights } from '../../../src/doctor/checks/rights';
+import { CHECKS, PROCESSES } from '../../../src/doctor/checks';
+import type { Finding } from '../../../src/doctor/report';
+import { parseNetworkList } from '../../../src/network/cni/network-config';
+import type { NodeProcess } from '../../../src/system/node-processes';
+import { toFacts } from '../../../src/translate/engine-facts';
+
+const doc = (name: string): string => readFileSync(join(__dirname, '../../..', name), 'utf8');
+
+/** `level: what was found → what to do`, of each. */
+const told = (findings: Finding | readonly Finding[]): string[] =>
+  [findings].flat().map(({ level, found, cure }) => `${level}: ${found} → ${cure}`);
+
+describe('docs/troubleshooting.md', () => {
+  const sections = doc('docs/troubleshooting.md').split(/^### /m).slice(1);
+  const headings = sections.map((section) => section.split('\n')[0]);
+
+  it('has a heading for each check, and for nothing else', () =>
+    expect([...headings].sort()).toEqual([...CHECKS.map(({ id }) => id), PROCESSES].sort()));
+
+  it.each(headings)('%s has a symptom, a cause and a cure', (heading) => {
+    const section = sections.find((text) => text.startsWith(`${heading}\n`));
+    expect(section).toMatch(/\*\*Symptom:\*\*[^]*\*\*Cause:\*\*[^]*\*\*Cure:\*\*/);
+  });
+
+  it.each(['README.md', 'docs/troubleshooting.md'])('%s has the snippet that the doctor shows', (name) =>
+    expect(doc(name)).toContain(STATS_SNIPPET),
+  );
+});
+
+describe('the Engine', () => {
+  const version = { Version: '28.5.2', ApiVersion: '1.51', Os: 'linux', Arch: 'amd64' };
+  const info = {
+    ...{ DockerRootDir: '/var/lib/docker', CgroupDriver: 'systemd', CgroupVersion: '2', Driver: 'overlay2' },
+    ...{ DefaultRuntime: 'runc', OperatingSystem: 'Debian', KernelVersion: '6.1' },
+  };
+  const judged = (more: Partial<typeof version>): Finding =>
+    judgeEngine('unix:///var/run/docker.sock', toFacts({ ...version, ...more }, info));
+
+  it('is described', () =>
+    expect(told(judged({}))).toEqual([
+      'ok: Docker Engine 28.5.2 (API 1.51) at unix:///var/run/docker.sock: overlay2, data in /var/lib/docker, cgroup v2 with systemd → ',
+    ]));
+
+  it('that is older than what was tried is warned of', () =>
+    expect(told(judged({ Version: '19.03.1', ApiVersion: '1.40' }))).toEqual([
+      expect.stringMatching(/^warn: .*older than 20.10.*→ Update/),
+    ]));
+
+  it('whose networks can deadlock says so', () =>
+    expect(judged({ Version: '20.10.24', ApiVersion: '1.41' })).toMatchObject({
+      level: 'ok',
+      cure: expect.stringContaining('20.10.27') as string,
+    }));
+
+  it('that does not answer', () =>
+    expect(told(judgeSilence('unix:///x', 'ENOENT'))).toEqual([
+      expect.stringMatching(/^fail: unix:\/\/\/x: ENOENT → systemctl status docker/),
+    ]));
+
+  it('that hangs half way', () =>
+    expect(told(judgeHalf('28.5.2', 'took longer'))).toEqual([
+      expect.stringMatching(/^fail: .*28.5.2 answers.*took longer → .*restart docker/),
+    ]));
+
+  it('without live-restore', () => {
+    expect(judgeLiveRestore(true).level).toBe('ok');
+    expect(told(judgeLiveRestore(false))).toEqual([expect.stringMatching(/^warn: .*→ "live-restore": true/)]);
+  });
+
+  it.each([
+    ['2026-01-01T00:00:10.5Z', 'ok', ''],
+    ['2026-01-01T00:00:01.000000001Z', 'warn', '9 s behind ours'],
+    ['2026-01-01T00:00:41Z', 'warn', '30 s ahead of ours'],
+    ['2026-01-01T00:02:11Z', 'fail', '120 s ahead of ours'],
+    [undefined, 'warn', 'does not tell its time'],
+  ])('whose clock says %s at 00:00:10 to 00:00:11: %s', (SystemTime, level, words) => {
+    const at = (second: number): number => Date.parse(`2026-01-01T00:00:${second}Z`);
+    const answer = SystemTime === undefined ? {} : { SystemTime };
+    const finding = judgeClock({ answer, asked: at(10), answered: at(11) });
+    expect([finding.level, finding.found]).toEqual([level, expect.stringContaining(words)]);
+    if (level !== 'ok') expect(finding.cure).not.toBe('');
+  });
+
+  it.each([
+    [{ present: 'pause:3', canImport: false }, /^ok: .*pause:3/],
+    [{ present: undefined, canImport: true }, /^ok: the first pod pulls registry\/pause/],
+    [{ present: undefined, canImport: false }, /^warn: .*no pod starts → docker pull registry\/pause/],
+  ])('with the pause image %j', (given, text) =>
+    expect(told(judgePauseImage({ configured: 'registry/pause:3', ...given }))).toEqual([
+      expect.stringMatching(text),
+    ]),
+  );
+});
+
+describe('daemon.json', () => {
+  const judged = (more: Partial<DaemonJsonFacts>): string[] =>
+    told(
+      judgeDaemonJson({
+        ...{
+          path: '/etc/docker/daemon.json',
+          text: '{}',
+          problem: '',
+          args: [],
+          securityOptions: ['name=seccomp'],
+        },
+        ...more,
+      }),
+    );
+
+  it.each<[string, Partial<DaemonJsonFacts>, RegExp]>([
+    ['nothing', {}, /^ok: /],
+    ['no file', { text: undefined }, /^ok: there is no/],
+    [
+      'a buffer',
+      { text: '{"log-opts":{"max-buffer-size":"4m"}}' },
+      /^warn: log-opts.*→ Take "max-buffer-size"/,
+    ],
+    ['a buffer on the command line', { args: ['--log-opt', 'max-buffer-size=4m'] }, /^warn: log-opts/],
+    [
+      'users remapped',
+      { securityOptions: ['name=userns'] },
+      /^warn: userns-remap is on.*→ Take "userns-remap"/,
+    ],
+    ['users to be remapped', { text: '{"userns-remap":"default"}' }, /^warn: userns-remap is on/],
+    ['no JSON', { text: '{' }, /^fail: .*is not a JSON object.*→ Mend it: dockerd --validate/],
+    [
+      'a file that is closed to us',
+      { text: undefined, problem: 'EACCES' },
+      /^warn: .*EACCES → Run the doctor as root/,
+    ],
+  ])('with %s', (_desc, more, text) => expect(judged(more)).toEqual([expect.stringMatching(text)]));
+});
+
+describe("dockbridge's socket", () => {
+  const judged = (more: Partial<SocketFacts>): string[] =>
+    told(
+      judgeSocket({
+        ...{
+          path: '/run/d.sock',
+          mode: 0o660,
+          isSocket: true,
+          problem: '',
+          runtime: 'docker 28.5.2',
+          version: '0.1.0',
+        },
+        conditions: [{ type: 'RuntimeReady', status: true, reason: '', message: '' }],
+        ...more,
+      }),
+    );
+
+  it.each<[string, Partial<SocketFacts>, RegExp]>([
+    ['all', {}, /^ok: .*dockbridge 0.1.0, docker 28.5.2, RuntimeReady, mode 0660/],
+    ['nobody', { mode: undefined }, /^fail: nobody listens.*→ Start dockbridge/],
+    ['a file', { isSocket: false }, /^fail: .*not a socket → Remove it/],
+    ['silence', { problem: 'UNAVAILABLE' }, /^fail: .*does not answer: UNAVAILABLE → Start dockbridge/],
+    ['another runtime', { version: '' }, /^fail: .*another runtime's \(docker 28.5.2\).*→ Stop that runtime/],
+    ['a mode for all', { mode: 0o666 }, /^fail: .*mode 0666: every user.*→ chmod 0660/],
+    ['a mode for root alone', { mode: 0o600 }, /^warn: .*mode 0600, not 0660 → chmod 0660/],
+    [
+      'trouble',
+      { conditions: [{ type: 'RuntimeReady', status: false, reason: 'EngineTaken', message: 'by another' }] },
+      /^fail: RuntimeReady is false: EngineTaken: by another → docs\/reliability.md/,
+    ],
+    [
+      'no network',
+      { conditions: [{ type: 'NetworkReady', status: false, reason: 'No', message: 'none' }] },
+      /^fail: NetworkReady.*→ See the line of the check cni/,
+    ],
+    [
+      'a reason while ready',
+      {
+        conditions: [{ type: 'RuntimeReady', status: true, reason: 'DockerInfoHangs', message: 'since 9 s' }],
+      },
+      /^warn: RuntimeReady, but DockerInfoHangs: since 9 s/,
+    ],
+  ])('with %s', (_desc, more, text) => expect(judged(more)).toEqual([expect.stringMatching(text)]));
+});
+
+describe('cri-dockerd', () => {
+  const theirs: NodeProcess = { name: 'cri-dockerd', pid: 9, args: [] };
+  it.each<[string, Partial<CriDockerdFacts>, RegExp]>([
+    ['absent', {}, /^ok: /],
+    [
+      'beside us',
+      { running: [theirs] },
+      /^fail: .*process 9.*wants the same socket.*→ systemctl disable --now/,
+    ],
+    [
+      'beside us elsewhere',
+      { running: [{ ...theirs, args: ['--container-runtime-endpoint=unix:///x'] }] },
+      /^fail: .*beside dockbridge: /,
+    ],
+    ['in our place', { running: [theirs], dockbridgeRuns: false }, /^warn: .*→ dockbridge switch check/],
+    [
+      'after the next boot',
+      { enabled: ['/x/cri-docker.socket'] },
+      /^warn: .*next boot: \/x\/cri-docker.socket → systemctl disable/,
+    ],
+  ])('%s', (_desc, more, text) => {
+    const facts = {
+      running: [],
+      dockbridgeRuns: true,
+      endpoint: 'unix:///run/cri-dockerd.sock',
+      enabled: [],
+      ...more,
+    };
+    expect(told(judgeCriDockerd(facts))).toEqual([expect.stringMatching(text)]);
+  });
+});
+
+describe('CNI', () => {
+  const plugins = [{ type: 'bridge' }, { type: 'portmap', capabilities: { portMappings: true } }];
+  const config = parseNetworkList(JSON.stringify({ cniVersion: '1.0.0', name: 'net', plugins }));
+  const bare = parseNetworkList(
+    JSON.stringify({ cniVersion: '1.0.0', name: 'net', plugins: [{ type: 'bridge' }] }),
+  );
+  const found = { config, file: '/c/10.conflist', problems: [] };
+  const nothing = { config: undefined, file: '', problems: [] };
+
+  it.each<[string, Partial<CniFacts>, RegExp]>([
+    ['all', {}, /^ok: network "net" \(CNI 1.0.0\) of \/c\/10.conflist: bridge, portmap/],
+    ['no wish for it', { choice: 'no-op', found: nothing }, /^ok: .*bridge/],
+    [
+      'a missing plugin',
+      { missing: ['plugin "bridge" is not installed'] },
+      /^fail: plugin "bridge" is not installed → Put it into \/b/,
+    ],
+    [
+      'no configuration',
+      { choice: 'cni', found: nothing },
+      /^fail: there is no CNI configuration in \/c.*→ Install/,
+    ],
+    ['plugins alone', { found: nothing }, /^fail: there is no CNI configuration/],
+    [
+      'nothing',
+      { found: nothing, hasPlugins: false },
+      /^warn: there is no CNI here.*→ Install.*--network-plugin=no-op/,
+    ],
+    [
+      'a broken file',
+      { found: { ...nothing, problems: ['/c/1: no "name"'] } },
+      /^fail: no valid.*\/c\/1: no "name".*→ Mend/,
+    ],
+    [
+      'a file passed over',
+      { found: { ...found, problems: ['/c/1: no "name"'] } },
+      /^warn: passed over: \/c\/1.*→ .*10.conflist is used/,
+    ],
+    [
+      'no host ports',
+      { found: { ...found, config: bare } },
+      /^warn: .*"portMappings".*→ Add the portmap plugin/,
+    ],
+  ])('with %s', (_desc, more, text) => {
+    const facts = {
+      choice: 'auto',
+      confDir: '/c',
+      binDirs: ['/b'],
+      found,
+      hasPlugins: true,
+      missing: [],
+      ...more,
+    };
+    expect(told(judgeCni(facts))).toEqual([expect.stringMatching(text)]);
+  });
+});
+
+describe('the node', () => {
+  it('without a program', () => {
+    expect(told(judgePrograms(['tar', 'nsenter'], []))).toEqual(['ok: tar, nsenter → ']);
+    expect(told(judgePrograms(['tar', 'nsenter'], ['tar', 'nsenter']))).toEqual([
+      'fail: nsenter is missing: port-forward needs it → apt install util-linux, or what your distribution calls it.',
+      'warn: tar is missing: CheckpointContainer needs it → apt install tar, or what your distribution calls it.',
+    ]);
+  });
+
+  it.each([
+    [{ pid: 7, limit: 1_048_576, open: 90 }, /^ok: process 7 may open 1048576 files, and has 90 open/],
+    [{ pid: 7, limit: 1024, open: 90 }, /^warn: process 7 may open 1024 files.*→ LimitNOFILE/],
+    [{ pid: 7, limit: 1000, open: 950 }, /^fail: process 7 has 950 of 1000 files open.*→ LimitNOFILE/],
+    [
+      { pid: undefined, limit: Infinity, open: 20 },
+      /^ok: no dockbridge runs; from this shell it may open any number of files/,
+    ],
+  ])('with open files %j', (given, text) =>
+    expect(told(judgeOpenFiles(given))).toEqual([expect.stringMatching(text)]),
+  );
+
+  it.each([
+    [{ instances: 128, watches: 8192, refused: '' }, /^ok: /],
+    [{ instances: undefined, watches: undefined, refused: '' }, /^ok: /],
+    [{ instances: 16, watches: 65536, refused: '' }, /^warn: .*max_user_instances 16.*→ In \/etc\/sysctl.d/],
+    [{ instances: 128, watches: 100, refused: '' }, /^warn: .*max_user_watches 100/],
+    [{ instances: 128, watches: 8192, refused: 'EMFILE' }, /^fail: .*EMFILE.*→ In \/etc\/sysctl.d/],
+  ])('with inotify %j', (given, text) =>
+    expect(told(judgeInotify(given))).toEqual([expect.stringMatching(text)]),
+  );
+
+  it.each<[Partial<DiskFacts>, RegExp]>([
+    [{}, /^ok: \/d 50 % free/],
+    [{ freePercent: 12 }, /^warn: \/d: 12 %.*evict pods soon → docker system df/],
+    [{ freePercent: 3 }, /^fail: \/d: 3 %.*pods fail to start/],
+    [{ freeInodesPercent: 8 }, /^warn: \/d.*8 % of the inodes/],
+    [{ freeInodesPercent: 1 }, /^fail: \/d.*1 % of the inodes/],
+    [{ problem: 'took longer' }, /^fail: \/d cannot be looked at: took longer → Is its disk mounted/],
+  ])('with a disk %j', (more, text) => {
+    const disk = {
+      path: '/d',
+      problem: '',
+      freeBytes: 2 ** 30,
+      freePercent: 50,
+      freeInodesPercent: 60,
+      ...more,
+    };
+    expect(told(judgeDisks([disk]))).toEqual([expect.stringMatching(text)]);
+  });
+
+  it('as seen by somebody else than root', () => {
+    expect(judgeRights(0).level).toBe('ok');
+    expect(told(judgeRights(1000))).toEqual([expect.stringMatching(/^warn: .*user 1000.*→ Run it as root/)]);
+  });
+});

@@ -1,0 +1,127 @@
+import { examine, type Check } from '../../../src/doctor/check';
+import { renderDoctorReport } from '../../../src/doctor/render';
+import { exitCodeOf, ok, reportOf, warn, type Finding } from '../../../src/doctor/report';
+import { chooseDaemon, servingDaemons } from '../../../src/doctor/serving';
+import { once, type Sources } from '../../../src/doctor/sources';
+import type { NodeProcess } from '../../../src/system/node-processes';
+
+const NOTHING = {} as Sources;
+const check = (id: string, run: () => Promise<readonly Finding[]>): Check => ({ id, run });
+
+describe('the checks', () => {
+  it('that fail or hang cost their own line alone', async () => {
+    const { lines, hung } = await examine(
+      [
+        check('well', () => Promise.resolve([ok('fine')])),
+        check('broken', () => Promise.reject(new Error('no such thing'))),
+        check('hanging', () => new Promise(() => undefined)),
+      ],
+      NOTHING,
+      20,
+    );
+    expect(lines).toEqual([
+      { check: 'well', level: 'ok', found: 'fine', cure: '', link: 'docs/troubleshooting.md#well' },
+      expect.objectContaining({ check: 'broken', level: 'warn', found: 'not checked: no such thing' }),
+      expect.objectContaining({ check: 'hanging', level: 'fail', found: 'gave no answer within 0.02 s' }),
+    ]);
+    expect(hung).toBe(true);
+  });
+
+  it('run side by side', async () => {
+    let arrive!: () => void;
+    const other = new Promise<void>((resolve) => (arrive = resolve));
+    const first = check('first', async () => {
+      await other;
+      return [ok('met')];
+    });
+    const second = check('second', () => {
+      arrive();
+      return Promise.resolve([ok('met')]);
+    });
+    expect((await examine([first, second], NOTHING, 60_000)).hung).toBe(false);
+  });
+
+  it('share what is asked once', async () => {
+    let asked = 0;
+    const ask = once(() => Promise.resolve(++asked));
+    expect([await ask(), await ask(), asked]).toEqual([1, 1, 1]);
+  });
+});
+
+describe('the report', () => {
+  const line = (check: string, finding: Finding) => ({
+    check,
+    ...finding,
+    link: `docs/troubleshooting.md#${check}`,
+  });
+
+  it.each([
+    [[ok('a')], 0],
+    [[ok('a'), warn('b', 'c')], 1],
+    [[warn('b', 'c'), { level: 'fail' as const, found: 'd', cure: 'e' }], 2],
+  ])('%j exits with %i', (findings, code) =>
+    expect(
+      exitCodeOf(
+        reportOf(
+          '1',
+          findings.map((one) => line('x', one)),
+        ),
+      ),
+    ).toBe(code),
+  );
+
+  it('has what to do below each line', () => {
+    const text = renderDoctorReport(
+      reportOf('1', [line('engine', ok('here')), line('cni', warn('none', 'do this\nand that'))]),
+    );
+    expect(text).toBe(
+      [
+        'ok    engine  here',
+        'warn  cni     none',
+        '              → do this',
+        '                and that',
+        '                docs/troubleshooting.md#cni',
+        '',
+        'It works, and will hurt: 1 warnings, 1 as they should be.',
+        '',
+      ].join('\n'),
+    );
+  });
+});
+
+describe('what is examined', () => {
+  const daemon = (pid: number, ...args: string[]): NodeProcess => ({ name: 'dockbridge', pid, args });
+  const A = daemon(1, 'serve', '--container-runtime-endpoint=unix:///a', '--state-dir=/s');
+  const B = daemon(2, 'serve', '--container-runtime-endpoint=unix:///b');
+  const WATCHING = daemon(3, 'serve', '--observe');
+  const chosen = async (given: Record<string, string>, ...processes: NodeProcess[]) => {
+    const daemons = await servingDaemons(processes, () => Promise.resolve({ DOCKBRIDGE_RUN_DIR: '/r' }));
+    const { settings, daemon: one } = chooseDaemon(given, {}, daemons);
+    return [one?.pid, settings.endpoint, settings.stateDir, settings.runDir];
+  };
+
+  it('is what the daemon that runs was started with', async () =>
+    expect(await chosen({}, WATCHING, A)).toEqual([1, 'unix:///a', '/s', '/r']));
+
+  it('is what is given, before that', async () =>
+    expect(await chosen({ 'container-runtime-endpoint': 'unix:///a', 'state-dir': '/t' }, A, B)).toEqual([
+      1,
+      'unix:///a',
+      '/t',
+      '/r',
+    ]));
+
+  it('is what is given where another socket is meant, or none of several', async () => {
+    const endpoint = 'unix:///var/run/cri-dockerd.sock';
+    expect(await chosen({ 'container-runtime-endpoint': 'unix:///c' }, A)).toEqual([
+      undefined,
+      'unix:///c',
+      '/var/lib/dockbridge',
+      '/run/dockbridge',
+    ]);
+    expect(await chosen({}, A, B)).toEqual([undefined, endpoint, '/var/lib/dockbridge', '/run/dockbridge']);
+  });
+
+  it('does not stumble over a daemon with options that nobody understands', async () =>
+    expect((await chosen({}, daemon(4, 'serve', '--cni-timeout=soon')))[0]).toBeUndefined());
+});

@@ -1,8 +1,11 @@
 import type { Logger } from '../lib/logger';
 
-/** What ends a process that does not listen, and means nothing to this one. */
+/**
+ * What ends a process that does not listen, and means nothing to this one. For SIGUSR1 Node.js opens its debugger instead,
+ * on a port of loopback that pods on the host's network reach: whoever speaks to it is root.
+ */
 const MEANINGLESS: readonly NodeJS.Signals[] = [
-  ...(['SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGIO', 'SIGPWR', 'SIGSTKFLT'] as const),
+  ...(['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGIO', 'SIGPWR', 'SIGSTKFLT'] as const),
 ];
 
 /** Resolves with the next signal that asks for an orderly end. */

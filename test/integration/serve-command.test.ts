@@ -1,53 +1,15 @@
 import { existsSync } from 'node:fs';
-import { lstat, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { lstat, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { OPTIONS, type Option } from '../../src/config/options';
 import { CriClient } from '../../src/server/client/cri-client';
 import { DOCKBRIDGE_VERSION } from '../../src/version';
-import { Command, type Environment } from './support/command';
 import { sharedDockerHost } from './support/engine';
-import { EngineProxy } from './support/engine-proxy';
+import { Serving } from './support/serving';
 
-let directory: string;
-let running: Command[] = [];
-
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'dockbridge-cli-'));
-});
-afterEach(async () => {
-  for (const command of running) await command.kill();
-  running = [];
-  await rm(directory, { recursive: true, force: true });
-});
-
-function start(args: readonly string[], env: Environment = {}): Command {
-  const command = new Command(args, { DOCKBRIDGE_RUN_DIR: join(directory, 'run-dir'), ...env });
-  running.push(command);
-  return command;
-}
-
-const socket = (): string => join(directory, 'run', 'cri.sock');
-const basics = (): string[] => [
-  ...['--container-runtime-endpoint', `unix://${socket()}`, '--docker-endpoint', sharedDockerHost()],
-  ...['--state-dir', join(directory, 'state'), '--network-plugin', 'no-op'],
-];
-
-async function serve(more: readonly string[] = [], env: Environment = {}): Promise<Command> {
-  const command = start(['serve', ...basics(), ...more], env);
-  await command.says('Connected to Docker Engine');
-  return command;
-}
-
-async function expectServes(endpoint = `unix://${socket()}`): Promise<void> {
-  const client = new CriClient(endpoint);
-  try {
-    expect((await client.call('Version', {})).runtime_name).toBe('docker');
-  } finally {
-    client.close();
-  }
-}
+const serving = new Serving();
+const { start, serve, socket, basics, expectServes } = serving;
 
 async function isReady(client: CriClient): Promise<boolean> {
   const answer = await client.call('Status', {}).catch(() => undefined);
@@ -176,9 +138,9 @@ describe('options', () => {
     'container-runtime-endpoint': `unix://${socket()}`,
     'docker-endpoint': sharedDockerHost(),
     'network-plugin': 'no-op',
-    'cni-conf-dir': join(directory, 'net.d'),
+    'cni-conf-dir': join(serving.directory, 'net.d'),
     'cni-bin-dir': '/opt/cni/bin,/usr/lib/cni',
-    'cni-cache-dir': join(directory, 'cni-cache'),
+    'cni-cache-dir': join(serving.directory, 'cni-cache'),
     'pod-cidr': '10.244.0.0/24',
     'ipv6-dual-stack': 'true',
     'network-plugin-mtu': '1450',
@@ -187,7 +149,7 @@ describe('options', () => {
     'image-pull-progress-deadline': '1m0s',
     'runtime-request-timeout': '1m59s',
     'streaming-bind-addr': '127.0.0.1:0',
-    'cri-dockerd-root-directory': join(directory, 'cri-dockerd'),
+    'cri-dockerd-root-directory': join(serving.directory, 'cri-dockerd'),
     'runtime-cgroups': '/system.slice/docker.service',
     'log-level': 'warning',
   });
@@ -198,7 +160,7 @@ describe('options', () => {
 
   it('of cri-dockerd are all taken, with and without `serve`, and those without effect are named once each', async () => {
     const flags = Object.entries(CRI_DOCKERD()).flatMap(([name, value]) => [`--${name}`, value]);
-    const command = start([...flags, '--state-dir', join(directory, 'state'), '--log-level=info']);
+    const command = start([...flags, '--state-dir', join(serving.directory, 'state'), '--log-level=info']);
     await command.says('Connected to Docker Engine');
     await expectServes();
     const warned = command.log.filter(({ level, option }) => level === 'warn' && option !== undefined);
@@ -218,7 +180,7 @@ describe('options', () => {
       'serve',
       ...flags,
       '--state-dir',
-      join(directory, 'state'),
+      join(serving.directory, 'state'),
       '--log-level=info',
       '--ipv6-dual-stack',
     ]);
@@ -232,13 +194,13 @@ describe('options', () => {
   });
 
   it('can be set by variables; the command line wins', async () => {
-    const other = join(directory, 'other.sock');
+    const other = join(serving.directory, 'other.sock');
     const command = start(
       ['serve', '--container-runtime-endpoint', `unix://${socket()}`, '--log-level', 'info'],
       {
         DOCKBRIDGE_CONTAINER_RUNTIME_ENDPOINT: `unix://${other}`,
         DOCKBRIDGE_DOCKER_ENDPOINT: sharedDockerHost(),
-        DOCKBRIDGE_STATE_DIR: join(directory, 'from-variable'),
+        DOCKBRIDGE_STATE_DIR: join(serving.directory, 'from-variable'),
         DOCKBRIDGE_NETWORK_PLUGIN: 'no-op',
         DOCKBRIDGE_LOG_LEVEL: 'error',
         DOCKBRIDGE_HAIRPIN_MODE: 'none',
@@ -247,7 +209,7 @@ describe('options', () => {
     await command.says('Connected to Docker Engine');
     await expectServes();
     expect(existsSync(other)).toBe(false);
-    expect(await readdir(directory)).toContain('from-variable');
+    expect(await readdir(serving.directory)).toContain('from-variable');
     expect(command.log.filter(({ option }) => option === '--hairpin-mode')).toHaveLength(1);
   });
 
@@ -281,10 +243,10 @@ describe('the socket', () => {
     const command = await serve();
     const stats = await lstat(socket());
     expect([stats.isSocket(), stats.mode & 0o777]).toEqual([true, 0o660]);
-    expect(await readdir(join(directory, 'run'))).toEqual(['cri.sock']);
+    expect(await readdir(join(serving.directory, 'run'))).toEqual(['cri.sock']);
     command.signal('SIGTERM');
     expect(await command.exit()).toBe(0);
-    expect(await readdir(join(directory, 'run'))).toEqual([]);
+    expect(await readdir(join(serving.directory, 'run'))).toEqual([]);
   });
 
   it('replaces what a killed one left', async () => {
@@ -298,7 +260,12 @@ describe('the socket', () => {
   it.each([
     [
       'the socket of a live one',
-      () => ['--state-dir', join(directory, 'other'), '--run-dir', join(directory, 'other-run')],
+      () => [
+        '--state-dir',
+        join(serving.directory, 'other'),
+        '--run-dir',
+        join(serving.directory, 'other-run'),
+      ],
       /another process already answers on .*cri\.sock/,
     ],
     [
@@ -308,7 +275,7 @@ describe('the socket', () => {
     ],
     [
       'the handles of a live one',
-      () => ['--state-dir', join(directory, 'other'), '--container-runtime-endpoint', `${socket()}2`],
+      () => ['--state-dir', join(serving.directory, 'other'), '--container-runtime-endpoint', `${socket()}2`],
       /another dockbridge.* uses .*run-dir: stop it first, or give --run-dir/,
     ],
     ['all of it', () => [], /another/],
@@ -319,96 +286,15 @@ describe('the socket', () => {
     expect(second.stderr).toMatch(message);
     expect(second.stderr).not.toMatch(/^\s+at /m);
     await expectServes();
-    expect(await readdir(join(directory, 'run'))).toEqual(['cri.sock']);
+    expect(await readdir(join(serving.directory, 'run'))).toEqual(['cri.sock']);
   });
 
   it('does not replace a file that is none', async () => {
-    const path = join(directory, 'precious');
+    const path = join(serving.directory, 'precious');
     await writeFile(path, 'data');
     const command = start(['serve', ...basics(), '--container-runtime-endpoint', path]);
     expect(await command.exit()).toBe(1);
     expect(command.stderr).toContain('not a socket');
     expect((await lstat(path)).size).toBe(4);
-  });
-});
-
-describe('the end', () => {
-  async function timed(command: Command, signal: NodeJS.Signals): Promise<number> {
-    const started = Date.now();
-    command.signal(signal);
-    expect(await command.exit()).toBe(0);
-    return Date.now() - started;
-  }
-
-  it.each(['SIGTERM', 'SIGINT'] as const)('%s ends within 2 s, with clients connected', async (signal) => {
-    const command = await serve();
-    const client = new CriClient(`unix://${socket()}`);
-    await client.call('Version', {});
-    expect(await timed(command, signal)).toBeLessThan(2_000);
-    client.close();
-    expect(existsSync(socket())).toBe(false);
-    expect((await command.says('Stopped')).level).toBe('info');
-  });
-
-  it('ends within 2 s while there is no Engine', async () => {
-    const command = start(['serve', ...basics(), '--docker-endpoint', `unix://${directory}/none.sock`]);
-    await command.says('Docker Engine is not available');
-    expect(await timed(command, 'SIGTERM')).toBeLessThan(2_000);
-    expect(existsSync(socket())).toBe(false);
-  });
-
-  describe('with an Engine that hangs', () => {
-    /** Far more than the 10 s of a stop, far less than the two minutes of an Engine call. */
-    const STOPS_WITHIN_MS = 30_000;
-    let proxy: EngineProxy;
-    beforeEach(async () => (proxy = await EngineProxy.start(sharedDockerHost())));
-    afterEach(() => proxy.stop());
-
-    /** A daemon that has connected, and whose every call of the Engine from now on hangs; one is under way. */
-    async function hungDaemon(): Promise<{ command: Command; client: CriClient }> {
-      const command = start(['serve', ...basics(), '--docker-endpoint', proxy.dockerHost]);
-      await command.says('Connected to Docker Engine');
-      proxy.obey(() => ({ kind: 'hang', when: 'before' }));
-      const client = new CriClient(`unix://${socket()}`);
-      client.call('PullImage', { image: { image: 'dockbridge.test/none:1' } }).catch(() => undefined);
-      await proxy.until(({ hanging }) => hanging.length > 0);
-      return { command, client };
-    }
-
-    it('SIGTERM ends it all the same, and the socket is gone', async () => {
-      const { command, client } = await hungDaemon();
-      expect(await timed(command, 'SIGTERM')).toBeLessThan(STOPS_WITHIN_MS);
-      expect(existsSync(socket())).toBe(false);
-      client.close();
-    });
-
-    it('a daemon that is started while it stops waits for its end, and then serves', async () => {
-      const { command, client } = await hungDaemon();
-      command.signal('SIGTERM');
-      await command.says('Stopping');
-      const next = start(['serve', ...basics()]);
-      await next.says('Connected to Docker Engine');
-      expect(await command.exit()).toBe(0);
-      await expectServes();
-      client.close();
-    });
-  });
-
-  it('is not brought about by signals that mean nothing to it', async () => {
-    const command = await serve();
-    for (const signal of ['SIGUSR2', 'SIGALRM', 'SIGHUP'] as const) command.signal(signal);
-    await command.says('SIGHUP changes nothing');
-    const client = new CriClient(`unix://${socket()}`);
-    await client.call('Version', {});
-    client.close();
-    expect(await timed(command, 'SIGQUIT')).toBeLessThan(10_000);
-    expect(existsSync(socket())).toBe(false);
-  });
-
-  it('a signal as soon as it serves ends it as well', async () => {
-    const command = start(['serve', ...basics()]);
-    await command.says('Serving CRI');
-    expect(await timed(command, 'SIGTERM')).toBeLessThan(2_000);
-    expect(existsSync(socket())).toBe(false);
   });
 });

@@ -1,0 +1,97 @@
+import { existsSync } from 'node:fs';
+import { CriClient } from '../../src/server/client/cri-client';
+import type { Command } from './support/command';
+import { sharedDockerHost } from './support/engine';
+import { EngineProxy } from './support/engine-proxy';
+import { Serving } from './support/serving';
+
+const serving = new Serving();
+const { start, serve, socket, basics, expectServes } = serving;
+
+describe('the end of serve', () => {
+  async function timed(command: Command, signal: NodeJS.Signals): Promise<number> {
+    const started = Date.now();
+    command.signal(signal);
+    expect(await command.exit()).toBe(0);
+    return Date.now() - started;
+  }
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('%s ends within 2 s, with clients connected', async (signal) => {
+    const command = await serve();
+    const client = new CriClient(`unix://${socket()}`);
+    await client.call('Version', {});
+    expect(await timed(command, signal)).toBeLessThan(2_000);
+    client.close();
+    expect(existsSync(socket())).toBe(false);
+    expect((await command.says('Stopped')).level).toBe('info');
+  });
+
+  it('ends within 2 s while there is no Engine', async () => {
+    const command = start([
+      'serve',
+      ...basics(),
+      '--docker-endpoint',
+      `unix://${serving.directory}/none.sock`,
+    ]);
+    await command.says('Docker Engine is not available');
+    expect(await timed(command, 'SIGTERM')).toBeLessThan(2_000);
+    expect(existsSync(socket())).toBe(false);
+  });
+
+  describe('with an Engine that hangs', () => {
+    /** Far more than the 10 s of a stop, far less than the two minutes of an Engine call. */
+    const STOPS_WITHIN_MS = 30_000;
+    let proxy: EngineProxy;
+    beforeEach(async () => (proxy = await EngineProxy.start(sharedDockerHost())));
+    afterEach(() => proxy.stop());
+
+    /** A daemon that has connected, and whose every call of the Engine from now on hangs; one is under way. */
+    async function hungDaemon(): Promise<{ command: Command; client: CriClient }> {
+      const command = start(['serve', ...basics(), '--docker-endpoint', proxy.dockerHost]);
+      await command.says('Connected to Docker Engine');
+      proxy.obey(() => ({ kind: 'hang', when: 'before' }));
+      const client = new CriClient(`unix://${socket()}`);
+      client.call('PullImage', { image: { image: 'dockbridge.test/none:1' } }).catch(() => undefined);
+      await proxy.until(({ hanging }) => hanging.length > 0);
+      return { command, client };
+    }
+
+    it('SIGTERM ends it all the same, and the socket is gone', async () => {
+      const { command, client } = await hungDaemon();
+      expect(await timed(command, 'SIGTERM')).toBeLessThan(STOPS_WITHIN_MS);
+      expect(existsSync(socket())).toBe(false);
+      client.close();
+    });
+
+    it('a daemon that is started while it stops waits for its end, and then serves', async () => {
+      const { command, client } = await hungDaemon();
+      command.signal('SIGTERM');
+      await command.says('Stopping');
+      const next = start(['serve', ...basics()]);
+      await next.says('Connected to Docker Engine');
+      expect(await command.exit()).toBe(0);
+      await expectServes();
+      client.close();
+    });
+  });
+
+  it('is not brought about by signals that mean nothing to it', async () => {
+    const command = await serve();
+    for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGHUP'] as const) command.signal(signal);
+    await command.says('SIGHUP changes nothing');
+    const client = new CriClient(`unix://${socket()}`);
+    await client.call('Version', {});
+    client.close();
+    expect(await timed(command, 'SIGQUIT')).toBeLessThan(10_000);
+    expect(existsSync(socket())).toBe(false);
+    // Node.js opens its debugger for SIGUSR1: whoever reaches that port is root. Where the port is taken, it says so.
+    expect(command.stderr).not.toMatch(/debugger|inspector/i);
+  });
+
+  it('a signal as soon as it serves ends it as well', async () => {
+    const command = start(['serve', ...basics()]);
+    await command.says('Serving CRI');
+    expect(await timed(command, 'SIGTERM')).toBeLessThan(2_000);
+    expect(existsSync(socket())).toBe(false);
+  });
+});

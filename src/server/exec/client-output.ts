@@ -2,9 +2,8 @@ import type { Writable } from 'node:stream';
 import type { StreamKind } from '../../docker/demux';
 import { RuntimeError } from '../../lib/errors';
 import type { ClientStreams } from '../../streaming/backend';
+import { waitingCost } from '../../streaming/waiting-cost';
 
-/** Beside its bytes, what a piece of output costs while it waits. */
-const PIECE_BYTES = 256;
 /** What may wait for a client that is waited for: enough to keep the way to it busy. */
 const WAITING_BYTES = 64 * 1024;
 
@@ -70,7 +69,7 @@ export class ClientOutput {
   }
 
   private write(target: Writable, data: Buffer): void {
-    const cost = data.length + PIECE_BYTES;
+    const cost = waitingCost(data);
     const pending = this.pendingOf(target);
     pending.bytes += cost;
     this.change(cost);

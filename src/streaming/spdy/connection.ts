@@ -12,6 +12,7 @@ import {
   type DataPiece,
 } from './frames';
 import { HeaderDecoder, HeaderEncoder, type Headers } from './header-block';
+import { waitingCost } from '../waiting-cost';
 import { SpdyStream } from './stream';
 
 export interface SpdyOptions {
@@ -25,7 +26,7 @@ export interface SpdyOptions {
 }
 
 const MAX_STREAMS = 1000;
-/** Bytes of all streams that wait for their readers before we stop reading from the peer. */
+/** What may wait for the readers of all streams, as it costs memory, before we stop reading from the peer. */
 const RECEIVE_BUDGET = 1024 * 1024;
 /** Unsent bytes above which we stop reading: only replies to frames that a peer floods us with get that far. */
 const SEND_LIMIT = 1024 * 1024;
@@ -67,9 +68,9 @@ export class SpdyConnection {
         for (const frame of this.parser.parse(chunk)) {
           if (frame.kind === 'data') this.onData(frame);
           else await this.onControl(frame);
+          while (this.isOverBudget() && !this.transport.destroyed) await this.relief();
           if (this.transport.destroyed) return;
         }
-        while (this.isOverBudget() && !this.transport.destroyed) await this.relief();
       }
     } catch (error) {
       if (error instanceof SpdyError) this.say(FrameType.GOAWAY, this.lastPeerId, 1);
@@ -148,7 +149,7 @@ export class SpdyConnection {
   private onData({ streamId, payload, fin }: DataPiece): void {
     const stream = this.streams.get(streamId);
     if (stream === undefined) return;
-    this.untaken += payload.length;
+    this.untaken += waitingCost(payload);
     stream.receive(payload, fin);
   }
 
@@ -204,8 +205,8 @@ export class SpdyConnection {
       this.sendNext();
     },
     sendReset: (id: number): void => this.say(FrameType.RST_STREAM, id, ResetStatus.CANCEL),
-    taken: (bytes: number): void => {
-      this.untaken -= bytes;
+    taken: (cost: number): void => {
+      this.untaken -= cost;
       if (!this.isOverBudget()) this.wake?.();
     },
     grant: (id: number, bytes: number): void => this.say(FrameType.WINDOW_UPDATE, id, bytes),

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream';
+import { waitingCost } from '../waiting-cost';
 import type { Headers } from './header-block';
 
-/** Bytes that a stream holds for its reader beside those that wait in its connection's budget. */
 const HIGH_WATER_MARK = 64 * 1024;
 /** The largest payload of one data frame, in bytes, so that streams take turns. */
 const MAX_PIECE = 64 * 1024;
@@ -13,8 +13,8 @@ export interface StreamPort {
   /** Calls back when the bytes have left for the peer, or the connection has gone. */
   sendData(id: number, data: Buffer, fin: boolean, done: (error?: Error | null) => void): void;
   sendReset(id: number): void;
-  /** The stream's reader has taken bytes off the queue. */
-  taken(bytes: number): void;
+  /** The stream's reader has taken what cost so much (waiting-cost.ts) off the queue. */
+  taken(cost: number): void;
   grant(id: number, bytes: number): void;
   forget(stream: SpdyStream): void;
 }
@@ -33,14 +33,15 @@ export class SpdyStream extends Duplex {
     readonly headers: Headers,
     private readonly connection: StreamPort,
   ) {
-    super({ readableHighWaterMark: HIGH_WATER_MARK, writableHighWaterMark: HIGH_WATER_MARK });
+    // What waits for the reader waits in our own queue, which is counted.
+    super({ readableHighWaterMark: 0, writableHighWaterMark: HIGH_WATER_MARK });
     // A reset is an end like any other here: whoever cares listens, nobody has to.
     this.on('error', () => undefined);
   }
 
-  /** Bytes that wait for the reader. */
+  /** The cost of what waits for the reader. */
   get untaken(): number {
-    return this.queue.reduce((total, chunk) => total + chunk.length, 0);
+    return this.queue.reduce((total, chunk) => total + waitingCost(chunk), 0);
   }
 
   /**
@@ -49,7 +50,7 @@ export class SpdyStream extends Duplex {
    */
   receive(data: Buffer, fin: boolean): void {
     if (this.peerEnded) {
-      this.connection.taken(data.length);
+      this.connection.taken(waitingCost(data));
       return;
     }
     if (data.length > 0) this.queue.push(data);
@@ -92,7 +93,7 @@ export class SpdyStream extends Duplex {
 
   private hand(): void {
     for (let chunk = this.queue.shift(); chunk !== undefined; chunk = this.queue.shift()) {
-      this.connection.taken(chunk.length);
+      this.connection.taken(waitingCost(chunk));
       this.grant(chunk.length);
       this.wanted = this.push(chunk);
       if (!this.wanted) return;

@@ -1,9 +1,10 @@
 import { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
+import { waitingCost } from '../waiting-cost';
 
 /** Version 5: a message `[255, channel]` says that the client has ended that channel. */
 const CLOSE_CHANNEL = 255;
-/** Bytes of all channels that wait for their readers before we stop reading from the client. */
+/** What may wait for the readers of all channels, as it costs memory, before we stop reading from the client. */
 const RECEIVE_BUDGET = 1024 * 1024;
 const PROBE_MS = 250;
 /** Status codes are those of RFC 6455, section 7.4.1; a reason shares a control frame of 125 bytes with its code. */
@@ -44,7 +45,7 @@ export class WebSocketChannels {
   open(number: number): Duplex {
     const channel = new Channel(
       (data, done) => this.send(number, data, done),
-      (bytes) => this.taken(bytes),
+      (cost) => this.taken(cost),
     );
     this.channels.set(number, channel);
     return channel;
@@ -80,13 +81,13 @@ export class WebSocketChannels {
     const rest = message.subarray(1);
     const data = this.format.base64 ? Buffer.from(rest.toString('latin1'), 'base64') : rest;
     if (data.length === 0) return;
-    this.untaken += data.length;
+    this.untaken += waitingCost(data);
     channel.receive(data);
     if (this.untaken > RECEIVE_BUDGET) this.pause();
   }
 
-  private taken(bytes: number): void {
-    this.untaken -= bytes;
+  private taken(cost: number): void {
+    this.untaken -= cost;
     if (this.untaken <= RECEIVE_BUDGET) this.unpause();
   }
 
@@ -120,15 +121,16 @@ class Channel extends Duplex {
 
   constructor(
     private readonly send: (data: Buffer, done: (error?: Error | null) => void) => void,
-    private readonly taken: (bytes: number) => void,
+    private readonly taken: (cost: number) => void,
   ) {
-    super({ autoDestroy: false });
+    // What waits for the reader waits in our own queue, which is counted.
+    super({ autoDestroy: false, readableHighWaterMark: 0 });
     this.on('error', () => undefined);
   }
 
   receive(data: Buffer | null): void {
     if (this.inputEnded || this.destroyed) {
-      this.taken(data?.length ?? 0);
+      this.taken(data === null ? 0 : waitingCost(data));
       return;
     }
     this.inputEnded = data === null;
@@ -141,7 +143,7 @@ class Channel extends Duplex {
     while (this.wanted) {
       const data = this.queue.shift();
       if (data === undefined) return;
-      if (data !== null) this.taken(data.length);
+      if (data !== null) this.taken(waitingCost(data));
       this.wanted = this.push(data);
     }
   }
@@ -151,7 +153,7 @@ class Channel extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    for (const data of this.queue.splice(0)) this.taken(data?.length ?? 0);
+    for (const data of this.queue.splice(0)) this.taken(data === null ? 0 : waitingCost(data));
     done(error);
   }
 }

@@ -3,7 +3,7 @@ import { WebSocket } from 'ws';
 import { silentLogger } from '../../../src/lib/logger';
 import type { ClientStreams, StreamingBackend } from '../../../src/streaming/backend';
 import { StreamingServer } from '../../../src/streaming/server';
-import { gate, type Gate } from '../support/async';
+import { gate, until, type Gate } from '../support/async';
 
 let server: StreamingServer;
 let client: Gate<ClientStreams>;
@@ -130,6 +130,23 @@ describe('exec over WebSocket', () => {
     socket.send(Buffer.from([255, 0]));
     await new Promise((resolve) => streams.stdin!.once('end', resolve));
     expect(got).toBeGreaterThanOrEqual(bytes);
+    exitCode.resolve(0);
+  });
+
+  it('counts what many small messages take in memory, not only their bytes', async () => {
+    const { socket } = await open(execUrl(), 'v5.channel.k8s.io');
+    const streams = await client.promise;
+    const pongs: string[] = [];
+    socket.on('pong', (data: Buffer) => pongs.push(data.toString()));
+    const messages = 20_000;
+    for (let sent = 0; sent < messages; sent++) socket.send(message(0, 'x'));
+    socket.ping('all is read');
+    socket.send(Buffer.from([255, 0]));
+    // While the server does not read, it probes for its client with a pong that nobody asked for.
+    await until(() => pongs.length > 0, 'a pong');
+    expect(pongs[0]).toBe('');
+    expect(await textOf(streams.stdin)).toBe('x'.repeat(messages));
+    await until(() => pongs.includes('all is read'), 'the answer');
     exitCode.resolve(0);
   });
 

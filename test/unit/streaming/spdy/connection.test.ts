@@ -1,7 +1,14 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { SpdyConnection } from '../../../../src/streaming/spdy/connection';
-import { controlFrame, dataHeader, FLAG_FIN, FrameType, words } from '../../../../src/streaming/spdy/frames';
+import {
+  controlFrame,
+  dataHeader,
+  FLAG_FIN,
+  FrameParser,
+  FrameType,
+  words,
+} from '../../../../src/streaming/spdy/frames';
 import { HeaderEncoder } from '../../../../src/streaming/spdy/header-block';
 import type { SpdyStream } from '../../../../src/streaming/spdy/stream';
 import { until } from '../../support/async';
@@ -103,6 +110,31 @@ describe('SpdyConnection', () => {
     for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve));
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(8 * 1024 * 1024);
     expect((await buffer(far)).equals(bytes)).toBe(true);
+  });
+
+  it('counts what many small frames take in memory, not only their bytes', async () => {
+    const { near, far } = await socketPair();
+    sockets.push(near, far);
+    let accepted: SpdyStream | undefined;
+    const server = new SpdyConnection(far, { role: 'server', onStream: (stream) => (accepted = stream) });
+    void server.run();
+    const parser = new FrameParser();
+    const said: number[] = [];
+    near.on('data', (chunk: Buffer) => {
+      for (const frame of parser.parse(chunk)) if (frame.kind === 'control') said.push(frame.type);
+    });
+    const head = Buffer.concat([words(1, 0), Buffer.alloc(2), new HeaderEncoder().encode(new Map())]);
+    near.write(controlFrame(FrameType.SYN_STREAM, 0, head));
+    const frames = 100_000;
+    const frame = Buffer.concat([dataHeader(1, false, 1), Buffer.from('x')]);
+    near.write(Buffer.alloc(frames * frame.length, frame));
+    near.write(controlFrame(FrameType.PING, 0, words(1)));
+    near.write(dataHeader(1, true, 0));
+    // While a connection is held, it probes for its peer with SETTINGS; else the PING is reached.
+    await until(() => said.length >= 2, 'a word of the server');
+    expect(said.slice(0, 2)).toEqual([FrameType.SYN_REPLY, FrameType.SETTINGS]);
+    expect(await text(accepted!)).toBe('x'.repeat(frames));
+    await until(() => said.includes(FrameType.PING), 'the echo');
   });
 
   it('does not send faster than the peer reads', async () => {

@@ -1,6 +1,7 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
+import { Semaphore } from '../lib/semaphore';
 import type { EngineFacts } from '../store/records';
 import { hasShapeOf } from '../translate/shape';
 import { wayKey } from './engine-claim';
@@ -35,6 +36,8 @@ export class NoFactsMemory implements FactsMemory {
 
 export class FactsFile implements FactsMemory {
   private kept = '';
+  /** All drafts have one name, and the last facts are those that count. */
+  private readonly turns = new Semaphore(1);
 
   constructor(
     private readonly path: string,
@@ -54,7 +57,11 @@ export class FactsFile implements FactsMemory {
     }
   }
 
-  async keep(facts: EngineFacts): Promise<void> {
+  keep(facts: EngineFacts): Promise<void> {
+    return this.turns.run(() => this.write(facts));
+  }
+
+  private async write(facts: EngineFacts): Promise<void> {
     const draft = `${this.path}.tmp`;
     try {
       const text = `${JSON.stringify({ circumstances: await this.circumstances(), facts })}\n`;

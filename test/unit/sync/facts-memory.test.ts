@@ -26,6 +26,17 @@ it('another process is told what this one was told', async () => {
   expect(await readdir(directory)).toEqual(['engine.json']);
 });
 
+it('of what is told at once, the last is kept, and all of it is written', async () => {
+  const complaints: string[] = [];
+  const logger = { ...silentLogger, debug: (text: () => string) => void complaints.push(text()) };
+  const busy = new FactsFile(join(directory, 'engine.json'), 'tcp://one:2375', logger);
+  const versions = Array.from({ length: 12 }, (_, at) => `28.${'5'.repeat(at + 1)}`);
+  await Promise.all(versions.map((engineVersion) => busy.keep({ ...FACTS, engineVersion })));
+  expect(complaints).toEqual([]);
+  expect(await file().recall()).toEqual({ ...FACTS, engineVersion: versions.at(-1) });
+  expect(await readdir(directory)).toEqual(['engine.json']);
+});
+
 it('nothing is told of another endpoint, from before a boot, or by another dockbridge', async () => {
   await file().keep(FACTS);
   expect(await file('tcp://two:2375').recall()).toBeUndefined();

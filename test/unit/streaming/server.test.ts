@@ -123,6 +123,24 @@ describe('A client that does not go on', () => {
     (await execOverSpdy(execUrl())).client.close();
   });
 
+  it('cannot hold more connections than there are places, and a hundred on the way to one', async () => {
+    const { execUrl } = bound(await listen({ placeLimits: { all: 2, each: 2 } }));
+    const { port } = new URL(execUrl());
+    const dial = async (): Promise<Socket> => {
+      const socket = connect({ host: '127.0.0.1', port: Number(port) });
+      socket.on('error', () => undefined);
+      await once(socket, 'connect');
+      return socket;
+    };
+    const held = await Promise.all(Array.from({ length: 102 }, dial));
+    const refused = await dial();
+    await new Promise((resolve) => refused.once('close', resolve).resume());
+    expect(held.filter((socket) => socket.destroyed || socket.readableEnded)).toEqual([]);
+    held[0]!.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    expect(String((await once(held[0]!, 'data'))[0])).toMatch(/^HTTP\/1\.1 404 /);
+    for (const socket of held) socket.destroy();
+  });
+
   it('cannot hold more than 1000 URLs', async () => {
     const { execUrl } = bound(await listen());
     for (let count = 0; count < 1000; count++) execUrl();

@@ -10,6 +10,7 @@ import { abortable } from '../lib/abortable';
 import { sharedAbortController } from '../lib/deadline';
 import { cancelled, invalidArgument, type ErrorCode } from '../lib/errors';
 import type { Logger } from '../lib/logger';
+import type { WorkGate } from '../lib/work-gate';
 import { MalformedMessage, type Encoded } from '../proto/service';
 import { asRuntimeError, toStatus } from './call-failure';
 import type { CallContext } from './services';
@@ -26,6 +27,8 @@ export interface WrapOptions {
   /** Runs before the handler; what it throws is the answer. */
   readonly before: ((context: CallContext) => Promise<void>) | undefined;
   readonly observe: (report: CallReport) => void;
+  /** Knows which calls are in progress; it is never closed. */
+  readonly calls: WorkGate;
 }
 
 /** A stream ends by itself only when its client does: `closing` ends it when we do. */
@@ -153,7 +156,7 @@ async function observed(
   work: () => Promise<CallReport['code']>,
 ): Promise<void> {
   const started = process.hrtime.bigint();
-  const code = await work();
+  const code = await options.calls.run(method, work);
   const seconds = Number(process.hrtime.bigint() - started) / 1e9;
   options.observe({ method, code, seconds });
   options.logger.debug(

@@ -7,7 +7,7 @@ import {
 import { sharedAbortController } from '../lib/deadline';
 import { unavailable, type RuntimeError } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import type { WorkGate } from '../lib/work-gate';
+import { WorkGate } from '../lib/work-gate';
 import { ALPHA_IMAGE_SERVICE, ALPHA_RUNTIME_SERVICE, IMAGE_SERVICE, RUNTIME_SERVICE } from '../proto/service';
 import { wrapStream, wrapUnary, type CallReport, type WrapOptions } from './call';
 import {
@@ -50,6 +50,7 @@ export class GrpcServer {
   });
   private readonly listener: SocketListener;
   private readonly closing = sharedAbortController();
+  private readonly calls = new WorkGate();
 
   constructor(
     services: Services,
@@ -81,13 +82,11 @@ export class GrpcServer {
   async close(): Promise<void> {
     await this.listener.close();
     this.closing.abort(unavailable('dockbridge is shutting down'));
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => this.server.forceShutdown(), SHUTDOWN_GRACE_MS);
-      this.server.tryShutdown(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    const timer = setTimeout(() => this.server.forceShutdown(), SHUTDOWN_GRACE_MS);
+    const sessions = new Promise<void>((resolve) => this.server.tryShutdown(() => resolve()));
+    // grpc-js does not wait for a session whose client will make no more calls (GOAWAY), though it answers those it has.
+    await Promise.all([sessions, this.calls.whenIdle(SHUTDOWN_GRACE_MS)]);
+    clearTimeout(timer);
   }
 
   private implement(services: Services, routes: object, streams: object): UntypedServiceImplementation {
@@ -142,6 +141,7 @@ export class GrpcServer {
     return {
       logger,
       observe,
+      calls: this.calls,
       before: {
         always: undefined,
         answer: ({ signal }: CallContext) => link.whenAnswered(signal),

@@ -1,6 +1,7 @@
 import * as grpc from '@grpc/grpc-js';
 import { notFound, unavailable } from '../../../src/lib/errors';
 import { silentLogger } from '../../../src/lib/logger';
+import { WorkGate } from '../../../src/lib/work-gate';
 import type { cri } from '../../../src/proto';
 import { RUNTIME_SERVICE } from '../../../src/proto/service';
 import { wrapStream, type CallReport, type Messages, type StreamOptions } from '../../../src/server/call';
@@ -26,6 +27,7 @@ beforeEach(async () => {
     (request, context) => handler(request, context),
     {
       logger: { ...silentLogger, error: (message) => void errors.push(message) },
+      calls: new WorkGate(),
       before: async (context) => before?.(context),
       observe: (report) => reports.push(report),
       closing: closing.signal,

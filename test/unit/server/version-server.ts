@@ -1,5 +1,6 @@
 import * as grpc from '@grpc/grpc-js';
 import { silentLogger, type LogFields } from '../../../src/lib/logger';
+import { WorkGate } from '../../../src/lib/work-gate';
 import { RUNTIME_SERVICE } from '../../../src/proto/service';
 import { wrapUnary, type CallReport, type WrapOptions } from '../../../src/server/call';
 import type { CallContext } from '../../../src/server/services';
@@ -32,6 +33,7 @@ export class VersionServer {
       (request, context) => room.handler(request, context),
       {
         logger: { ...silentLogger, error: (message, fields) => void room.errors.push({ message, fields }) },
+        calls: new WorkGate(),
         before: async (context) => room.before?.(context),
         observe: (report) => {
           room.reports.push(report);

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import files from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { killProcessTree } from '../../../src/lib/process-tree';
@@ -30,7 +30,7 @@ async function startTree(script: string, count: number): Promise<number[]> {
 
 async function isAlive(pid: number): Promise<boolean> {
   try {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+    const stat = await files.readFile(`/proc/${pid}/stat`, 'utf8');
     return !stat.slice(stat.lastIndexOf(')')).startsWith(') Z');
   } catch {
     return false;
@@ -115,6 +115,25 @@ describe('killProcessTree', () => {
     const [root] = (await startTree('echo $$', 1)) as [number];
     await killProcessTree(root, everyone);
     await expect(killProcessTree(root, everyone)).resolves.toBe(true);
+  });
+
+  it('opens few files at once, on a node of thousands of processes', async () => {
+    const [root] = (await startTree('echo $$', 1)) as [number];
+    const read = files.readFile;
+    let [open, most, all] = [0, 0, 0];
+    const spy = jest.spyOn(files, 'readFile').mockImplementation(async (...of: Parameters<typeof read>) => {
+      [open, all] = [open + 1, all + 1];
+      most = Math.max(most, open);
+      try {
+        return await read(...of);
+      } finally {
+        open--;
+      }
+    });
+    const pids = Array.from({ length: 2_000 }, () => process.pid);
+    await expect(killProcessTree(root, everyone, () => Promise.resolve(pids))).resolves.toBe(true);
+    spy.mockRestore();
+    expect([all, most]).toEqual([2_000, 16]);
   });
 
   it('asks again before each signal, and says so when somebody survives', async () => {

@@ -30,6 +30,9 @@ it('says why there are no checkpoints on an Engine that is not experimental', as
   }
 });
 
+// An Engine of its own is started: a busy machine takes its time.
+jest.setTimeout(240_000);
+
 it('makes one on an experimental Engine with CRIU, or says what CRIU or its absence says; the container runs on', async () => {
   const engine = await startPrivateEngine('checkpoint', { dockerd: ['--experimental'] });
   const test = await TestDaemon.start({ dockerHost: engine.dockerHost });

@@ -11,6 +11,8 @@ import { until } from '../../unit/support/async';
 import { sharedDockerHost } from './engine';
 
 const HOUR_MS = 3_600_000;
+/** What a busy machine may need to look at each container, or to say what the Engine is: calls wait for it, for kubelet would come again. */
+const FACTS_PATIENCE_MS = 60_000;
 
 type Hooks = Pick<DaemonHooks, 'wrapDocker' | 'linkTimes' | 'inspectMs' | 'layerTimes' | 'onPluginRun'>;
 
@@ -115,6 +117,7 @@ export class TestDaemon {
   private async launch(): Promise<void> {
     this.callsBefore = this.engineCalls.length;
     const { dockerHost = sharedDockerHost(), given: more, logger = silentLogger, ...hooks } = this.options;
+    const linkTimes = { factsPatience: FACTS_PATIENCE_MS, ...hooks.linkTimes };
     const given: Given = {
       'container-runtime-endpoint': this.endpoint,
       'docker-endpoint': dockerHost,
@@ -132,6 +135,7 @@ export class TestDaemon {
       diskUsageTimes: { tick: HOUR_MS, quiet: HOUR_MS },
       pauseTar: join(__dirname, '../../../dist/pause/pause.tar'),
       ...hooks,
+      linkTimes,
     });
     await this.daemon.start();
     this.client = new CriClient(this.endpoint);

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { EngineError, hasStatus, toRuntimeError } from '../../docker/errors';
+import { EngineError, toRuntimeError } from '../../docker/errors';
 import { sharedAbortController, withDeadline } from '../../lib/deadline';
 import { cancelled, deadlineExceeded, hasCode, messageOf, unavailable } from '../../lib/errors';
 import type { Services } from '../services';
@@ -7,7 +7,7 @@ import { CapturedOutput } from './captured-output';
 import { exitCodeOf, torn } from './exit-code';
 import { killCommand, type AbandonedCommand } from './kill-command';
 import { ENGINE_MS, RanTooLong, watchLimit } from './time-limit';
-import { containerEnded, untilContainerEnds } from './until-container-ends';
+import { containerEnded, failedByEnd, untilContainerEnds } from './until-container-ends';
 
 export interface CommandResult {
   readonly stdout: Buffer;
@@ -50,7 +50,8 @@ export async function runCommand(
     const { command: told, isRefused } = started;
     if (isRefused === true || hasCode(error, 'RESOURCE_EXHAUSTED')) told?.forget();
     else if (told !== undefined) await killCommand(parts, told);
-    if (told !== undefined && hasStatus(error, 404)) throw containerEnded(containerId);
+    if (told !== undefined && (await failedByEnd(parts, containerId, error, signal)))
+      throw containerEnded(containerId);
     const name = JSON.stringify(command[0]);
     if (error instanceof RanTooLong)
       throw deadlineExceeded(`command ${name} timed out after ${timeoutSeconds} s`);

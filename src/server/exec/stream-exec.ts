@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { TerminalSize } from '../../docker/client';
-import { EngineError, hasStatus } from '../../docker/errors';
+import { EngineError } from '../../docker/errors';
 import { messageOf } from '../../lib/errors';
 import type { ClientStreams, ExecRequest } from '../../streaming/backend';
 import { ClientOutput } from './client-output';
@@ -8,7 +8,7 @@ import { converse, followSizes } from './conversation';
 import type { StreamingParts } from './engine-streaming';
 import { exitCodeOf } from './exit-code';
 import { killCommand, type AbandonedCommand } from './kill-command';
-import { containerEnded, lookForDeath, untilContainerEnds } from './until-container-ends';
+import { containerEnded, failedByEnd, lookForDeath, untilContainerEnds } from './until-container-ends';
 
 /** A client with a terminal tells its size as soon as it is connected. */
 const FIRST_SIZE_MS = 200;
@@ -50,7 +50,8 @@ export async function streamExec(
   } catch (error) {
     if (outcome.isRefused) told?.forget();
     else if (told !== undefined) await killCommand(parts, told);
-    throw told !== undefined && hasStatus(error, 404) ? containerEnded(containerId) : error;
+    const byEnd = told !== undefined && (await failedByEnd(parts, containerId, error, client.gone));
+    throw byEnd ? containerEnded(containerId) : error;
   } finally {
     whileRunning.release();
     place.leave();

@@ -1,10 +1,15 @@
+import { hasStatus } from '../../docker/errors';
 import { isInContainer } from '../../lib/cgroup/members';
+import { withDeadline } from '../../lib/deadline';
 import { failedPrecondition, type RuntimeError } from '../../lib/errors';
+import { toEngineState } from '../../translate/engine-state';
 import { isRunning } from '../container/state';
 import type { Services } from '../services';
 
 /** The Engine ends the streams of commands when their container has ended; if it does not within this, it never will. */
 const CONTAINER_END_GRACE_MS = 500;
+/** A healthy Engine inspects in milliseconds. */
+const INSPECT_MS = 5_000;
 
 /**
  * A signal that follows `signal`, and fires when the container has ended: Engines (20.10 at least) may forget a command
@@ -51,6 +56,28 @@ export async function lookForDeath(
 ): Promise<void> {
   const pid = store.containers.get(containerId)?.pid ?? 0;
   if (settings.localEngine && (pid === 0 || !(await isInContainer(pid, containerId)))) onDeath();
+}
+
+/**
+ * Whether a command that was told to start has failed because its container has ended. Engines forget such a command (404),
+ * and 20.10 answers 500 where it sees the end in the same moment, which says nothing: so it is asked.
+ */
+export async function failedByEnd(
+  { docker }: Pick<Services, 'docker'>,
+  containerId: string,
+  error: unknown,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (hasStatus(error, 404)) return true;
+  if (!hasStatus(error, 500)) return false;
+  try {
+    const { State } = await withDeadline('inspect', INSPECT_MS, signal, (limit) =>
+      docker.inspectContainer(containerId, { signal: limit }),
+    );
+    return !isRunning({ state: toEngineState(State.Status) });
+  } catch (failure) {
+    return hasStatus(failure, 404);
+  }
 }
 
 export function containerEnded(containerId: string): RuntimeError {

@@ -11,6 +11,7 @@ import { Store } from '../../../../src/store/store';
 import { fakeDocker } from '../../../fakes/fake-docker';
 import { engineFrame } from '../../support/engine-frame';
 import { containerRecord } from '../../support/records';
+import { containerInspect, EXITED_STATE } from '../../sync/support/room';
 
 const RUNNING = containerRecord({ state: 'running' });
 const NOT_STARTED = { ID: 'e', Running: false, ExitCode: null, Pid: 0 };
@@ -117,5 +118,28 @@ describe('a refused start', () => {
     const { run, inspects } = room({ startExec: refuse }, NOT_STARTED);
     await expect(run()).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
     expect(inspects()).toBe(0);
+  });
+
+  it.each([
+    { desc: 'that has ended', state: EXITED_STATE, code: 'FAILED_PRECONDITION', message: /ended while/ },
+    { desc: 'that runs', state: {}, code: 'UNKNOWN', message: /^no such luck$/ },
+  ])('with the 500 of Engine 20.10, in a container $desc', async ({ state, code, message }) => {
+    const { run, inspects } = room(
+      {
+        startExec: () => Promise.reject(new EngineError('UNKNOWN', 500, 'no such luck')),
+        inspectContainer: () => Promise.resolve(containerInspect({ state })),
+      },
+      NOT_STARTED,
+    );
+    await expect(run()).rejects.toMatchObject({ code, message: expect.stringMatching(message) as string });
+    expect(inspects()).toBe(0);
+  });
+
+  it('with the 500 of Engine 20.10, in a container that is gone', async () => {
+    const { run } = room({
+      startExec: () => Promise.reject(new EngineError('UNKNOWN', 500, 'is not running')),
+      inspectContainer: () => Promise.reject(new EngineError('NOT_FOUND', 404, 'No such container')),
+    });
+    await expect(run()).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
   });
 });

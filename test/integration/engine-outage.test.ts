@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ContainerState, NamespaceMode, PodSandboxState } from '../../src/proto/enums';
+import { LINK_TIMES } from '../../src/sync/link-times';
 import { TestDaemon } from './support/daemon';
 import { engineGet, startPrivateEngine, TEST_IMAGE, type PrivateEngine } from './support/engine';
 import { expectFailure } from './support/grpc';
@@ -33,6 +34,9 @@ const LOST = 'Docker Engine is not available';
 
 // Engines are started and stopped: a busy machine takes its time.
 jest.setTimeout(300_000);
+
+/** As long as calls wait outside of tests: here they are refused, and often. */
+const REFUSALS = { writePatience: LINK_TIMES.writePatience };
 
 let engine: PrivateEngine;
 let engineRoot: string;
@@ -161,7 +165,8 @@ async function prepare(name: string, dockerd: string[], times: object = {}): Pro
   engine = await startPrivateEngine(name, { dockerd });
   engineRoot = ((await engineGet(engine.dockerHost, '/info')) as { DockerRootDir: string }).DockerRootDir;
   log = new LogWatch();
-  test = await TestDaemon.start({ dockerHost: engine.dockerHost, logger: log.logger, linkTimes: times });
+  const linkTimes = { ...REFUSALS, ...times };
+  test = await TestDaemon.start({ dockerHost: engine.dockerHost, logger: log.logger, linkTimes });
   await test.synced();
 }
 

@@ -11,8 +11,11 @@ import { until } from '../../unit/support/async';
 import { sharedDockerHost } from './engine';
 
 const HOUR_MS = 3_600_000;
-/** What a busy machine may need to look at each container, or to say what the Engine is: calls wait for it, for kubelet would come again. */
-const FACTS_PATIENCE_MS = 60_000;
+/**
+ * What a busy machine may need to list and to inspect all containers, and to say what the Engine is. kubelet would come
+ * again; a test waits.
+ */
+const PATIENCE = { writePatience: 20_000, factsPatience: 60_000 };
 
 type Hooks = Pick<DaemonHooks, 'wrapDocker' | 'linkTimes' | 'inspectMs' | 'layerTimes' | 'onPluginRun'>;
 
@@ -117,7 +120,7 @@ export class TestDaemon {
   private async launch(): Promise<void> {
     this.callsBefore = this.engineCalls.length;
     const { dockerHost = sharedDockerHost(), given: more, logger = silentLogger, ...hooks } = this.options;
-    const linkTimes = { factsPatience: FACTS_PATIENCE_MS, ...hooks.linkTimes };
+    const linkTimes = { ...PATIENCE, ...hooks.linkTimes };
     const given: Given = {
       'container-runtime-endpoint': this.endpoint,
       'docker-endpoint': dockerHost,

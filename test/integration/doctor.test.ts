@@ -17,6 +17,8 @@ import { snapshotOf } from './support/snapshot';
 
 const run = promisify(execFile);
 
+jest.setTimeout(180_000);
+
 /** What is up to the machine that the tests run on. */
 const MACHINES = ['disk', 'inotify', 'open-files'];
 const GATES = 'featureGates:\n  PodAndContainerStatsFromCRI: true\n';

@@ -1,5 +1,6 @@
 import type { CallLanes } from '../docker/call-lanes';
 import type { DockerClient } from '../docker/client';
+import { hasCode } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { Store } from '../store/store';
 import { hasNetworkDeadlock } from '../translate/engine-facts';
@@ -31,8 +32,9 @@ export interface EngineWatchParts {
 /** Notices that the Engine answers pings and little else: calls that hang, queues that grow old, networks that are locked. */
 export class EngineWatch {
   private told = '';
-  /** When the question that is still open was asked; 0 when none is. */
+  /** When the question was first asked that has had no answer yet; 0 when there is none. */
   private networksAskedAt = 0;
+  private isAsking = false;
 
   constructor(private readonly parts: EngineWatchParts) {}
 
@@ -46,7 +48,7 @@ export class EngineWatch {
     const isSuspicious = lanes.load.some(
       ({ lane, oldestCallMs }) => lane !== 'image' && lane !== 'exec' && oldestCallMs > SUSPICIOUS_MS,
     );
-    if (isSuspicious && this.networksAskedAt === 0) void this.askNetworks(signal);
+    if ((isSuspicious || this.networksAskedAt !== 0) && !this.isAsking) void this.askNetworks(signal);
     const { trouble } = this;
     const kind = trouble?.reason ?? '';
     if (kind === this.told) return;
@@ -60,14 +62,18 @@ export class EngineWatch {
 
   /** One question at a time, however long it takes: each would wait for ever behind the same lock. */
   private async askNetworks(signal: AbortSignal): Promise<void> {
-    this.networksAskedAt = performance.now();
+    this.isAsking = true;
+    if (this.networksAskedAt === 0) this.networksAskedAt = performance.now();
+    let hasAnswer = true;
     try {
       await this.parts.docker.listNetworks({ signal });
     } catch (error) {
       this.parts.logger.debug(() => `The Engine's networks could not be listed: ${String(error)}`);
-    } finally {
-      this.networksAskedAt = 0;
+      // One that we gave up is no answer: the lock may be held all the same, and the next look asks again.
+      hasAnswer = signal.aborted || !hasCode(error, 'DEADLINE_EXCEEDED');
     }
+    this.isAsking = false;
+    if (hasAnswer) this.networksAskedAt = 0;
   }
 
   private lockedNetworks(): EngineTrouble | undefined {

@@ -1,9 +1,12 @@
 import type { LaneLoad } from '../../../src/docker/call-lanes';
+import { deadlineExceeded, unavailable } from '../../../src/lib/errors';
 import { silentLogger } from '../../../src/lib/logger';
 import { Store } from '../../../src/store/store';
 import { EngineWatch } from '../../../src/sync/engine-watch';
 import { hasNetworkDeadlock } from '../../../src/translate/engine-facts';
-import { gate, settle } from '../support/async';
+import { gate, settle, type Gate as GateOf } from '../support/async';
+
+type Gate = GateOf<void>;
 
 const QUIET: LaneLoad = {
   ...{ lane: 'lifecycle', underWay: 0, slow: 0, waiting: 0 },
@@ -14,6 +17,7 @@ function watch(): {
   lines: string[];
   questions: number;
   answer: () => void;
+  fail: (error: Error) => void;
   readonly now: (load: Partial<LaneLoad>, ms?: number) => EngineWatch;
 } {
   let load: LaneLoad = QUIET;
@@ -21,7 +25,7 @@ function watch(): {
   jest.spyOn(performance, 'now').mockImplementation(() => clock);
   const lines: string[] = [];
   const note = (message: string): void => void lines.push(message);
-  const open: (() => void)[] = [];
+  let open: Gate[] = [];
   const store = new Store();
   store.engine = { engineVersion: '20.10.24' } as never;
   const made = new EngineWatch({
@@ -29,7 +33,7 @@ function watch(): {
       listNetworks: async () => {
         room.questions++;
         const held = gate();
-        open.push(() => held.resolve());
+        open.push(held);
         await held.promise;
         return [];
       },
@@ -42,10 +46,16 @@ function watch(): {
     store,
     logger: { ...silentLogger, warn: note, error: note, info: note },
   });
+  const settleAll = (end: (held: Gate) => void): void => {
+    const ended = open;
+    open = [];
+    ended.forEach(end);
+  };
   const room = {
     lines,
     questions: 0,
-    answer: () => open.splice(0).forEach((resolve) => resolve()),
+    answer: () => settleAll((held) => held.resolve()),
+    fail: (error: Error) => settleAll((held) => held.reject(error)),
     now: (next: Partial<LaneLoad>, ms = 10_000) => {
       load = { ...QUIET, ...next };
       clock += ms;
@@ -106,6 +116,29 @@ it('tells networks that hang from calls that only take long, with one question',
   room.answer();
   await settle();
   expect(room.now({}).trouble).toBeUndefined();
+});
+
+it('takes a question about networks that was given up for no answer, and asks again', async () => {
+  const room = watch();
+  room.now({ underWay: 1, slow: 1, oldestCallMs: 30_000, oldestCall: 'DELETE /containers/c' });
+  room.fail(deadlineExceeded('Docker Engine GET /networks took longer than 119000 ms'));
+  await settle();
+  // The calls that hang were given up as well: nothing is suspicious any more.
+  expect(room.now({}, 119_000).trouble).toMatchObject({ isStuck: true, reason: 'DockerNetworksHang' });
+  expect(room.now({}).trouble?.message).toContain('for 129 s');
+  expect(room.questions).toBe(2);
+  room.answer();
+  await settle();
+  expect(room.now({}).trouble).toBeUndefined();
+  expect(room.questions).toBe(2);
+});
+
+it('takes a question about networks that failed for an answer', async () => {
+  const room = watch();
+  room.now({ underWay: 1, slow: 1, oldestCallMs: 30_000, oldestCall: 'DELETE /containers/c' });
+  room.fail(unavailable('the Engine has hung up'));
+  await settle();
+  expect(room.now({}, 119_000).trouble).toBeUndefined();
 });
 
 it.each([

@@ -266,7 +266,7 @@ export class CniNetwork implements PodNetwork {
       this.tellUnserved(config, entry, pod);
     } catch (error) {
       // Nothing to undo but the handle.
-      if (!begun) await this.cache.remove(entry);
+      if (!begun) await this.cache.remove(entry).catch(() => undefined);
       await this.undo(id, pid);
       throw error;
     }

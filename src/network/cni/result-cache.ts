@@ -1,5 +1,6 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errnoOf, messageOf, unavailable, type RuntimeError } from '../../lib/errors';
 import { listDirectory } from '../../lib/list-directory';
 import type { Attachment } from './attachment';
 import { isObject, parseObject, text, type JsonObject } from './json';
@@ -35,7 +36,7 @@ export class ResultCache {
     for (const name of await listDirectory(this.directory)) {
       // Half written, by a daemon that was killed.
       if (name.startsWith('.')) {
-        if (name.endsWith('.dockbridge')) await rm(join(this.directory, name), { force: true });
+        if (name.endsWith('.dockbridge')) await this.removeDraft(join(this.directory, name));
         continue;
       }
       const json = await readFile(join(this.directory, name), 'utf8').catch(() => '');
@@ -56,7 +57,7 @@ export class ResultCache {
 
   async removeUnreadable(containerId: string): Promise<void> {
     for (const name of this.unreadableNames(containerId)) {
-      await rm(join(this.directory, name), { force: true });
+      await this.removeFile(name);
       this.unreadable.delete(name);
     }
   }
@@ -70,20 +71,40 @@ export class ResultCache {
     this.remember(entry);
     const path = join(this.directory, fileName(entry));
     const draft = join(this.directory, `.${fileName(entry)}.dockbridge`);
+    const write = (): Promise<void> => writeFile(draft, encode(entry), { mode: 0o600 });
     try {
-      await writeFile(draft, encode(entry), { mode: 0o600 });
-    } catch {
-      await mkdir(this.directory, { recursive: true, mode: 0o700 });
-      await writeFile(draft, encode(entry), { mode: 0o600 });
+      await write().catch(async () => {
+        await mkdir(this.directory, { recursive: true, mode: 0o700 });
+        await write();
+      });
+      await rename(draft, path);
+    } catch (error) {
+      await this.removeDraft(draft);
+      throw this.unwritable(error);
     }
-    await rename(draft, path);
   }
 
   async remove(entry: Attachment): Promise<void> {
-    await rm(join(this.directory, fileName(entry)), { force: true });
+    await this.removeFile(fileName(entry));
     const entries = this.byContainer.get(entry.containerId);
     entries?.delete(fileName(entry));
     if (entries?.size === 0) this.byContainer.delete(entry.containerId);
+  }
+
+  /** Nobody reads a draft: one that stays, on a disk that has become read-only, harms nobody, and the next start tries again. */
+  private async removeDraft(path: string): Promise<void> {
+    await rm(path, { force: true }).catch(() => undefined);
+  }
+
+  private async removeFile(name: string): Promise<void> {
+    await rm(join(this.directory, name), { force: true }).catch((error: unknown) => {
+      throw this.unwritable(error);
+    });
+  }
+
+  private unwritable(error: unknown): RuntimeError {
+    const why = errnoOf(error) ?? messageOf(error);
+    return unavailable(`the CNI cache in ${this.directory} cannot be written (${why})`, { cause: error });
   }
 
   private unreadableNames(containerId: string): string[] {

@@ -1,0 +1,61 @@
+import { mkdir, readdir, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CniNetwork } from '../../../src/network/cni/cni-network';
+import type { EngineContainerInspect } from '../../../src/translate/engine';
+import type { PodToAttach } from '../../../src/translate/pod-to-attach';
+import { rejectionOf } from '../support/errors';
+import { answer, FakeNode, listOf, RESULT } from './fake-plugins';
+
+let node: FakeNode;
+let network: CniNetwork;
+beforeEach(async () => {
+  node = await FakeNode.create();
+  await node.plugin('one', answer(RESULT));
+  await node.configure(listOf([{ type: 'one', capabilities: { portMappings: true } }]));
+  await mkdir(results(), { recursive: true });
+  network = await node.open();
+});
+afterEach(async () => {
+  await network.close();
+  await node.remove();
+});
+
+const results = (): string => join(node.cacheDir, 'results');
+
+async function attach(): Promise<void> {
+  const sandbox = { Id: 'c1', State: { Pid: process.pid } } as EngineContainerInspect;
+  const pod: PodToAttach = {
+    ...{ name: 'web', namespace: 'shop', uid: 'u1', annotations: {}, dns: undefined },
+    ports: [],
+  };
+  await network.attach(sandbox, pod);
+}
+
+async function reopen(): Promise<void> {
+  await network.close();
+  network = await node.open();
+}
+
+describe('A cache that cannot be written', () => {
+  it('fails the pod, says why, and keeps no half-written file', async () => {
+    // A disk that is full, for this file.
+    await symlink('/dev/full', join(results(), '.net-c1-eth0.dockbridge'));
+    expect(await rejectionOf(attach())).toMatch(
+      /^UNAVAILABLE the CNI cache in .*results cannot be written \(ENOSPC\)/,
+    );
+    expect(await readdir(results())).toEqual([]);
+    expect([...node.namespaces.lives]).toEqual([]);
+    await attach();
+    expect(await readdir(results())).toEqual(['net-c1-eth0']);
+  });
+
+  it('with a half-written file that cannot be removed keeps nobody from starting', async () => {
+    // As on a read-only disk: what is no file cannot be removed as one.
+    await mkdir(join(results(), '.net-c2-eth0.dockbridge'));
+    await reopen();
+    await attach();
+    expect(await network.stateOf({ Id: 'c1', State: { Pid: process.pid } } as never)).toMatchObject({
+      ready: true,
+    });
+  });
+});

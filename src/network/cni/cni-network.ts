@@ -18,12 +18,12 @@ import type { PodNamespaces } from './namespace-handles';
 import { LOOPBACK, loopbackOf } from './loopback';
 import type { NetworkConfig } from './network-config';
 import { NodeNetwork } from './node-network';
-import { isOfOtherRunDir, isOurs } from './ownership';
+import { isOurs } from './ownership';
 import { PluginChain, type PluginObserver } from './plugin-chain';
 import { askedFor, configOf, IF_NAME, ipsOf, isOfPodNetwork, podEntry, type UnfiledPod } from './pod-entry';
 import { checkAll, unservedOf } from './pod-trouble';
 import { podIps, resultOf } from './result';
-import { deadHolders } from './port-holders';
+import { deadHolders, undoFormer } from './port-holders';
 import { ResultCache, type CachedAttachment } from './result-cache';
 import type { RunningPlugins } from './running-plugins';
 import { unservedBy } from './unserved';
@@ -284,12 +284,7 @@ export class CniNetwork implements PodNetwork {
   private async passOverDead({ ports }: PodToAttach): Promise<CachedAttachment[]> {
     const others = ports.length === 0 ? [] : this.cache.values().filter((entry) => !this.isOurs(entry));
     const dead = await deadHolders(ports, others);
-    for (const entry of dead) {
-      const config = isOfOtherRunDir(entry) ? configOf(entry) : undefined;
-      if (config === undefined) continue;
-      await this.chain.del(config, { ...entry, netns: '' }, entry.result);
-      await this.cache.remove(entry);
-    }
+    await undoFormer(dead, { chain: this.chain, cache: this.cache, logger: this.options.logger });
     return dead;
   }
 

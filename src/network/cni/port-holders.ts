@@ -1,9 +1,14 @@
 import { stat, statfs } from 'node:fs/promises';
 import { forEachLimited } from '../../lib/concurrency';
+import { messageOf } from '../../lib/errors';
 import { listDirectory } from '../../lib/list-directory';
+import type { Logger } from '../../lib/logger';
 import type { PodPort } from '../../translate/pod-to-attach';
 import { conflictOf } from './host-ports';
-import type { CachedAttachment } from './result-cache';
+import { isOfOtherRunDir } from './ownership';
+import type { PluginChain } from './plugin-chain';
+import { configOf } from './pod-entry';
+import type { CachedAttachment, ResultCache } from './result-cache';
 
 const NSFS_MAGIC = 0x6e736673;
 /** Looks into /proc at a time: each takes a thread, and there are four. */
@@ -23,6 +28,35 @@ export async function deadHolders(
     if (conflictOf(wanted, entry) !== undefined && !(await isInhabited(entry.netns))) dead.push(entry);
   }
   return dead;
+}
+
+export interface Undoing {
+  readonly chain: Pick<PluginChain, 'del'>;
+  readonly cache: Pick<ResultCache, 'remove'>;
+  readonly logger: Logger;
+}
+
+/**
+ * Undoes those dead holders that are of a former --run-dir, rules and all. What cannot be undone stays filed, to be tried
+ * again, and keeps no pod from its port.
+ */
+export async function undoFormer(
+  dead: readonly CachedAttachment[],
+  { chain, cache, logger }: Undoing,
+): Promise<void> {
+  for (const entry of dead) {
+    const config = isOfOtherRunDir(entry) ? configOf(entry) : undefined;
+    if (config === undefined) continue;
+    try {
+      await chain.del(config, { ...entry, netns: '' }, entry.result);
+      await cache.remove(entry);
+    } catch (error) {
+      logger.warn('The network of a pod of a former --run-dir cannot be undone', {
+        sandbox: entry.containerId,
+        error: messageOf(error),
+      });
+    }
+  }
 }
 
 async function isInhabited(netns: string): Promise<boolean> {

@@ -1,8 +1,8 @@
-import { mkdir, readdir, symlink } from 'node:fs/promises';
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CniNetwork } from '../../../src/network/cni/cni-network';
 import type { EngineContainerInspect } from '../../../src/translate/engine';
-import type { PodToAttach } from '../../../src/translate/pod-to-attach';
+import type { PodPort, PodToAttach } from '../../../src/translate/pod-to-attach';
 import { rejectionOf } from '../support/errors';
 import { answer, FakeNode, listOf, RESULT } from './fake-plugins';
 
@@ -22,11 +22,11 @@ afterEach(async () => {
 
 const results = (): string => join(node.cacheDir, 'results');
 
-async function attach(): Promise<void> {
+async function attach(ports: readonly PodPort[] = []): Promise<void> {
   const sandbox = { Id: 'c1', State: { Pid: process.pid } } as EngineContainerInspect;
   const pod: PodToAttach = {
     ...{ name: 'web', namespace: 'shop', uid: 'u1', annotations: {}, dns: undefined },
-    ports: [],
+    ports,
   };
   await network.attach(sandbox, pod);
 }
@@ -58,4 +58,25 @@ describe('A cache that cannot be written', () => {
       ready: true,
     });
   });
+});
+
+it('A host port of a former --run-dir is free though its network cannot be undone', async () => {
+  const ports = [{ hostPort: 80, containerPort: 8080, protocol: 'tcp' as const, hostIp: '' }];
+  const left = {
+    ...{
+      kind: 'cniCacheV1',
+      containerId: 'x1',
+      ifName: 'eth0',
+      networkName: 'net',
+      netns: '/former/netns/x1',
+    },
+    ...{ result: RESULT, cniArgs: [] },
+    capabilityArgs: { portMappings: [{ hostPort: 80, containerPort: 8080, protocol: 'tcp', hostIP: '' }] },
+    config: Buffer.from(JSON.stringify(listOf(['missing']))).toString('base64'),
+  };
+  await writeFile(join(results(), 'net-x1-eth0'), JSON.stringify(left));
+  await reopen();
+  await attach(ports);
+  // What cannot be undone now may be later.
+  expect((await readdir(results())).sort()).toEqual(['net-c1-eth0', 'net-x1-eth0']);
 });

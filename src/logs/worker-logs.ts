@@ -120,11 +120,7 @@ export class WorkerLogs implements ContainerLogs {
   /** What an operator should know; undefined when all is well. */
   get trouble(): LogTrouble | undefined {
     if (this.threadless !== '') return { reason: 'LogsWithoutThread', message: this.threadless };
-    if (this.hung.size === 0) return undefined;
-    const containers = [...new Set(this.hung.values())].map((id) => id.slice(0, 12)).join(', ');
-    const rest = this.hung.size < MOST_HUNG ? '' : '; no log is written until one of them answers';
-    const message = `the file system of a container's log does not answer (container ${containers})${rest}`;
-    return { reason: 'LogsHang', message };
+    return this.hung.size === 0 ? undefined : { reason: 'LogsHang', message: this.hangMessage };
   }
 
   async stats(): Promise<LogStats> {
@@ -146,7 +142,7 @@ export class WorkerLogs implements ContainerLogs {
     this.worker = undefined;
     clearTimeout(this.restartTimer);
     this.threadless = '';
-    for (const id of [...this.pending.keys()]) this.finish(id)?.reject(unavailable('the logs are closed'));
+    this.rejectAll('the logs are closed');
     this.watch?.stop();
     // One that hangs in a file call does not end before that.
     const ended = worker?.terminate();
@@ -158,7 +154,8 @@ export class WorkerLogs implements ContainerLogs {
       return Promise.reject(unavailable('the logs are closed'));
     if (this.isSetAside(call)) return Promise.reject(unavailable(NO_ANSWER));
     // What is followed is followed again once there is a thread; nobody is kept waiting for that.
-    if (this.threadless !== '') return Promise.reject(unavailable(this.threadless));
+    const { whyNone } = this;
+    if (whyNone !== '') return Promise.reject(unavailable(whyNone));
     return new Promise((resolve, reject) => {
       const id = this.nextId++;
       const deadline = setTimeout(
@@ -217,8 +214,7 @@ export class WorkerLogs implements ContainerLogs {
     this.watch?.stop();
     if (this.closing === undefined) this.restart();
     // Its own end after close, or a fault on the way there: positions are saved all along, so nothing waits for it.
-    else
-      for (const id of [...this.pending.keys()]) this.finish(id)?.reject(unavailable('the log worker ended'));
+    else this.rejectAll('the log worker ended');
   }
 
   /** The worker hangs in a file call, which nothing can end; it does nothing more when that returns. */
@@ -233,6 +229,7 @@ export class WorkerLogs implements ContainerLogs {
     for (const [id, { call }] of [...this.pending])
       if (this.isSetAside(call)) this.finish(id)?.reject(unavailable(NO_ANSWER));
     if (this.hung.size < MOST_HUNG && this.closing === undefined) this.startAgain();
+    else this.rejectAll(this.hangMessage);
   }
 
   private answersAgain(containerId: string): void {
@@ -244,6 +241,22 @@ export class WorkerLogs implements ContainerLogs {
     } else if (source !== undefined && !this.isHung(containerId)) {
       this.post({ method: 'follow', source, id: 0 });
     }
+  }
+
+  /** Why no worker answers now, nor will one before something outside changes; '' when one does or will soon. */
+  private get whyNone(): string {
+    if (this.threadless !== '') return this.threadless;
+    return this.worker === undefined && this.hung.size >= MOST_HUNG ? this.hangMessage : '';
+  }
+
+  private get hangMessage(): string {
+    const containers = [...new Set(this.hung.values())].map((id) => id.slice(0, 12)).join(', ');
+    const rest = this.hung.size < MOST_HUNG ? '' : '; no log is written until one of them answers';
+    return `the file system of a container's log does not answer (container ${containers})${rest}`;
+  }
+
+  private rejectAll(reason: string): void {
+    for (const id of [...this.pending.keys()]) this.finish(id)?.reject(unavailable(reason));
   }
 
   private isSetAside(call: WorkerCall): boolean {
@@ -262,7 +275,7 @@ export class WorkerLogs implements ContainerLogs {
     const isFirst = this.threadless === '';
     this.threadless = `no thread can be had for container logs (${error}): raise TasksMax= of the service or the limit of pids; the logs are caught up then`;
     if (isFirst) this.options.logger.error('Container logs are not written', { reason: this.threadless });
-    for (const id of [...this.pending.keys()]) this.finish(id)?.reject(unavailable(this.threadless));
+    this.rejectAll(this.threadless);
     this.startLater();
   }
 

@@ -1,0 +1,86 @@
+import { EventEmitter } from 'node:events';
+import type { Worker, WorkerOptions } from 'node:worker_threads';
+import { WorkMarker } from '../../../src/logs/work-marker';
+import { WorkerLogs } from '../../../src/logs/worker-logs';
+import type { WorkerRequest, WorkerSettings } from '../../../src/logs/worker-protocol';
+import { LogRoom } from './support/log-room';
+
+const HANG_TIMES = { lookMs: 1_000, looks: 3 };
+
+/** A thread that answers nothing by itself. */
+class FakeWorker extends EventEmitter {
+  readonly requests: WorkerRequest[] = [];
+  private readonly memory: SharedArrayBuffer;
+
+  constructor({ workerData }: WorkerOptions) {
+    super();
+    this.memory = (workerData as WorkerSettings).marker;
+  }
+
+  postMessage(request: WorkerRequest): void {
+    this.requests.push(request);
+  }
+
+  terminate(): Promise<number> {
+    return new Promise(() => undefined);
+  }
+
+  /** Shows the marker of a thread that is in a file call of this container's log. */
+  hangAt(containerId: string): void {
+    new WorkMarker(this.memory).during(containerId, () => {
+      const numbers = new Int32Array(this.memory, 0, 2);
+      const during = numbers.slice();
+      queueMicrotask(() => numbers.set(during));
+    });
+  }
+}
+
+describe('A log worker in trouble', () => {
+  let room: LogRoom;
+  let workers: FakeWorker[];
+  let logs: WorkerLogs;
+  const source = (containerId: string) => ({ ...room.source, containerId });
+  const newest = (): FakeWorker => workers[workers.length - 1]!;
+
+  beforeEach(() => {
+    room = new LogRoom();
+    workers = [];
+    jest.useFakeTimers();
+    logs = new WorkerLogs({
+      stateDir: room.stateDir,
+      logger: room.logger(),
+      entry: 'fake',
+      hangTimes: HANG_TIMES,
+      startWorker: (_, options) => {
+        workers.push(new FakeWorker(options));
+        return newest() as EventEmitter as Worker;
+      },
+    });
+  });
+  afterEach(async () => {
+    const closed = logs.close();
+    await jest.advanceTimersByTimeAsync(10_000);
+    await closed;
+    jest.useRealTimers();
+    await room.dispose();
+  });
+
+  async function hang(containerId: string): Promise<void> {
+    newest().hangAt(containerId);
+    await jest.advanceTimersByTimeAsync(HANG_TIMES.lookMs * (HANG_TIMES.looks + 1));
+  }
+
+  it('keeps nobody waiting while as many threads hang as may, and follows later what was to be followed', async () => {
+    for (const id of ['c1', 'c2', 'c3']) await hang(id);
+    const asked = logs.follow(source('c5')).catch((error: unknown) => error);
+    await hang('c4');
+    expect(workers).toHaveLength(4);
+    const refusal = { code: 'UNAVAILABLE', message: expect.stringMatching(/no log is written/) as string };
+    expect(await asked).toMatchObject(refusal);
+    await expect(logs.follow(source('c6'))).rejects.toMatchObject(refusal);
+    workers[0]!.emit('exit', 1);
+    expect(workers).toHaveLength(5);
+    const followed = newest().requests.map((request) => 'source' in request && request.source.containerId);
+    expect(followed).toEqual(['c5', 'c6']);
+  });
+});

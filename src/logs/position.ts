@@ -45,6 +45,7 @@ const TEMPORARY = '.tmp';
 export class PositionStore {
   /** Containers whose position could not be saved. */
   private readonly unsaved = new Set<string>();
+  private isUnlisted = false;
 
   constructor(
     private readonly directory: string,
@@ -108,15 +109,28 @@ export class PositionStore {
     this.disk.remove(this.path(containerId));
   }
 
+  /** None when the disk does not tell: what is followed all the same has its position looked up by name. */
   ids(): readonly string[] {
     let names: readonly string[] = [];
     try {
       names = this.disk.list(this.directory);
+      this.isUnlisted = false;
     } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === undefined) throw error;
       // A directory that could not even be made holds nothing.
-      if (errnoOf(error) !== 'ENOENT') throw error;
+      if (errno !== 'ENOENT') this.tellOfUnlisted(messageOf(error));
     }
     return names.filter((name) => name.endsWith(SUFFIX)).map((name) => name.slice(0, -SUFFIX.length));
+  }
+
+  private tellOfUnlisted(error: string): void {
+    if (!this.isUnlisted)
+      this.logger.warn('Log positions cannot be listed: no log goes on before its container is inspected', {
+        directory: this.directory,
+        error,
+      });
+    this.isUnlisted = true;
   }
 
   private saved(containerId: string): void {

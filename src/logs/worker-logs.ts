@@ -24,6 +24,10 @@ const TERMINATE_MS = 1_000;
 const MOST_HUNG = 4;
 const RESTART_FIRST_MS = 100;
 const RESTART_MOST_MS = 10_000;
+/** So many workers that end one after the other, none of which lived for a while, mean that none will. */
+const MOST_ENDS = 3;
+/** A worker that has answered and lived so long is well. ms. */
+const STEADY_MS = 60_000;
 /** The worker's own heap stays at some MiB (its buffers are outside); a leak must not take the node down. */
 const WORKER_HEAP_MB = 128;
 
@@ -64,6 +68,11 @@ export class WorkerLogs implements ContainerLogs {
   private readonly hung = new Map<Worker, string>();
   private restartTimer: NodeJS.Timeout | undefined;
   private restartMs = RESTART_FIRST_MS;
+  /** Ends in a row of workers that did not live for long, and what the last one said. */
+  private ends = 0;
+  private lastError = '';
+  private bornAt = 0;
+  private hasAnswered = false;
   private nextId = 1;
   private closing: Promise<void> | undefined;
 
@@ -119,7 +128,8 @@ export class WorkerLogs implements ContainerLogs {
 
   /** What an operator should know; undefined when all is well. */
   get trouble(): LogTrouble | undefined {
-    if (this.threadless !== '') return { reason: 'LogsWithoutThread', message: this.threadless };
+    const without = this.threadless || this.whyNoneLives;
+    if (without !== '') return { reason: 'LogsWithoutThread', message: without };
     return this.hung.size === 0 ? undefined : { reason: 'LogsHang', message: this.hangMessage };
   }
 
@@ -191,6 +201,8 @@ export class WorkerLogs implements ContainerLogs {
     }
     if (this.threadless !== '') logger.info('Container logs have a thread again and catch up');
     this.threadless = '';
+    this.bornAt = performance.now();
+    this.hasAnswered = false;
     this.worker = worker;
     this.watch = new HangWatch(marker, this.options.hangTimes ?? HANG_TIMES, (containerId) => {
       marker.dismiss();
@@ -199,7 +211,10 @@ export class WorkerLogs implements ContainerLogs {
     worker.on('message', (message: WorkerMessage) => {
       if (this.worker === worker) this.receive(message);
     });
-    worker.on('error', (error) => logger.error('log worker failed', { error: messageOf(error) }));
+    worker.on('error', (error) => {
+      this.lastError = messageOf(error);
+      logger.error('log worker failed', { error: this.lastError });
+    });
     worker.on('exit', () => this.ended(worker));
   }
 
@@ -212,6 +227,12 @@ export class WorkerLogs implements ContainerLogs {
     }
     if (this.worker !== worker) return;
     this.watch?.stop();
+    if (this.isSteady) {
+      this.ends = 0;
+      this.restartMs = RESTART_FIRST_MS;
+    }
+    this.ends++;
+    this.hasAnswered = false;
     if (this.closing === undefined) this.restart();
     // Its own end after close, or a fault on the way there: positions are saved all along, so nothing waits for it.
     else this.rejectAll('the log worker ended');
@@ -246,7 +267,18 @@ export class WorkerLogs implements ContainerLogs {
   /** Why no worker answers now, nor will one before something outside changes; '' when one does or will soon. */
   private get whyNone(): string {
     if (this.threadless !== '') return this.threadless;
+    if (!this.hasAnswered && this.whyNoneLives !== '') return this.whyNoneLives;
     return this.worker === undefined && this.hung.size >= MOST_HUNG ? this.hangMessage : '';
+  }
+
+  private get isSteady(): boolean {
+    return this.hasAnswered && performance.now() - this.bornAt >= STEADY_MS;
+  }
+
+  /** Why each worker ends soon after its start; '' when they do not. */
+  private get whyNoneLives(): string {
+    if (this.ends < MOST_ENDS || this.isSteady) return '';
+    return `the thread of container logs ends again and again (${this.lastError}): the disk of the state directory and the memory of the node may be why; the logs are caught up once one lives`;
   }
 
   private get hangMessage(): string {
@@ -281,6 +313,10 @@ export class WorkerLogs implements ContainerLogs {
 
   private restart(): void {
     this.options.logger.error('log worker ended; starting another', { inMs: this.restartMs });
+    const { whyNone } = this;
+    if (this.ends === MOST_ENDS)
+      this.options.logger.error('Container logs are not written', { reason: whyNone });
+    if (whyNone !== '') this.rejectAll(whyNone);
     this.startLater();
   }
 
@@ -298,6 +334,8 @@ export class WorkerLogs implements ContainerLogs {
     for (const source of this.followed.values())
       if (!this.isHung(source.containerId)) this.post({ method: 'follow', source, id: 0 });
     for (const [id, { call }] of this.pending) this.post({ ...call, id });
+    // An answer, to whatever, shows that this one lives.
+    if (this.ends >= MOST_ENDS) this.post({ method: 'stats', id: 0 });
   }
 
   private receive(message: WorkerMessage): void {
@@ -306,7 +344,7 @@ export class WorkerLogs implements ContainerLogs {
       return;
     }
     const pending = this.finish(message.id);
-    this.restartMs = RESTART_FIRST_MS;
+    this.hasAnswered = true;
     if (message.error === undefined) pending?.resolve(message);
     else pending?.reject(new RuntimeError(message.error.code, message.error.message));
   }

@@ -38,6 +38,21 @@ describe('resuming before anybody asks', () => {
     expect(await followed(logs)).toBe(1);
   });
 
+  it('writes all logs while a broken disk does not list the positions', async () => {
+    docker.write('two');
+    const list = (directory: string): readonly string[] => {
+      if (directory !== room.stateDir) return nodeLogDisk.list(directory);
+      throw Object.assign(new Error('EIO: i/o error, scandir'), { code: 'EIO' });
+    };
+    const logs = room.logs({ disk: { ...nodeLogDisk, list } });
+    logs.resume();
+    await logs.follow(room.source);
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['one', 'two']);
+    await logs.retain(new Set(['c1']));
+    expect(room.messages.filter(({ message }) => message.includes('cannot be listed'))).toHaveLength(1);
+  });
+
   it('leaves a container alone that wrote nothing', async () => {
     expect(await followed(resumed())).toBe(0);
   });

@@ -83,4 +83,30 @@ describe('A log worker in trouble', () => {
     const followed = newest().requests.map((request) => 'source' in request && request.source.containerId);
     expect(followed).toEqual(['c5', 'c6']);
   });
+
+  it('says that no worker lives, keeps nobody waiting for one, and goes on with the first that does', async () => {
+    const end = async (): Promise<void> => {
+      newest().emit('error', new Error('Worker terminated due to reaching memory limit'));
+      newest().emit('exit', 1);
+      await jest.advanceTimersByTimeAsync(10_000);
+    };
+    const asked = logs.follow(source('c1')).catch((error: unknown) => error);
+    await end();
+    await end();
+    expect(logs.trouble).toBeUndefined();
+    await end();
+    const message = expect.stringMatching(/ends again and again \(.*memory limit\)/) as string;
+    expect(await asked).toMatchObject({ code: 'UNAVAILABLE', message });
+    await expect(logs.follow(source('c2'))).rejects.toMatchObject({ code: 'UNAVAILABLE', message });
+    expect(logs.trouble).toEqual({ reason: 'LogsWithoutThread', message });
+    expect(room.messages.filter((line) => line.message === 'Container logs are not written')).toHaveLength(1);
+    for (const { id } of newest().requests) newest().emit('message', { kind: 'reply', id });
+    const again = logs.follow(source('c3'));
+    newest().emit('message', { kind: 'reply', id: newest().requests.at(-1)!.id });
+    await again;
+    // It may yet end as the others did.
+    expect(logs.trouble).toBeDefined();
+    await jest.advanceTimersByTimeAsync(60_000);
+    expect(logs.trouble).toBeUndefined();
+  });
 });

@@ -3,6 +3,7 @@ import { actingParts } from './acting';
 import type { Settings } from './config/options';
 import { createEngineSide, type EngineSide, type EngineSideHooks } from './engine-side';
 import { BoundedStop } from './lib/bounded-stop';
+import { DiskLooks } from './lib/disk-looks';
 import { invalidArgument } from './lib/errors';
 import type { Logger } from './lib/logger';
 import { WorkGate } from './lib/work-gate';
@@ -37,6 +38,10 @@ import { DOCKBRIDGE_VERSION } from './version';
 
 /** What a stop may take in all, ms: systemd kills after 90 s, kubelet waits for the next one. */
 export const STOP_MS = 10_000;
+
+/** How many of libuv's four threads may be at paths that pods name, and how long a call waits for one, ms. */
+const HOST_DISK_THREADS = 2;
+const HOST_DISK_MS = 5_000;
 
 /** What tests and metrics look at or put in the way. */
 export interface DaemonHooks extends EngineSideHooks {
@@ -165,6 +170,7 @@ export class Daemon {
         ...{ logs, imagePulls, sandboxImage, podEvents, streaming, sessions, startedCommands, logger },
         outputBudget: new OutputBudget(),
         usedInodes: new UsedInodes(),
+        hostDisks: new DiskLooks(HOST_DISK_THREADS, HOST_DISK_MS),
         imageAccounts: new ImageAccounts(docker, probes),
         spoolMode: new SpoolMode(logger),
         settings: handlerSettings,

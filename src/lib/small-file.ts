@@ -29,7 +29,11 @@ export class SmallFile {
   }
 }
 
-async function readRegular(path: string, maxBytes: number): Promise<string> {
+/**
+ * Without a limit of time.
+ * @throws the system's error, FAILED_PRECONDITION for what is no such file.
+ */
+export async function readRegular(path: string, maxBytes: number): Promise<string> {
   // Not blocking: a pipe that nobody writes to would hold a thread for ever.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {

@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { waitAtMost } from '../lib/deadline';
+import { DiskLooks } from '../lib/disk-looks';
 import { errnoOf, messageOf } from '../lib/errors';
 import { listDirectory } from '../lib/list-directory';
 import type { Logger } from '../lib/logger';
@@ -36,6 +36,8 @@ export type Checkpoints = Pick<
 
 /** A file on a disk that hangs must not hold a pod up. */
 const LIMIT_MS = 5_000;
+/** How many of libuv's four threads may be at checkpoints. */
+const THREADS = 2;
 const SANDBOX_ID = /^[0-9a-f]{64}$/;
 const DRAFT = /^\.[0-9a-f]{64}\.dockbridge$/;
 
@@ -51,6 +53,7 @@ export class SandboxCheckpoints {
   /** Drafts that are being written now. */
   private readonly drafts = new Set<string>();
   private readonly failing = new Set<string>();
+  private readonly looks = new DiskLooks(THREADS, LIMIT_MS);
 
   constructor(private readonly options: SandboxCheckpointsOptions) {
     this.directory = join(options.root, 'sandbox');
@@ -61,7 +64,9 @@ export class SandboxCheckpoints {
   async write(sandboxId: string, checkpoint: SandboxCheckpoint): Promise<void> {
     if (this.options.mode === 'off') return;
     try {
-      await waitAtMost('Writing a checkpoint', LIMIT_MS, this.replace(sandboxId, checkpoint, false));
+      await this.looks.run('Writing a checkpoint', sandboxId, () =>
+        this.replace(sandboxId, checkpoint, false),
+      );
       this.succeeded('written');
     } catch (error) {
       this.failed('written', error);
@@ -75,7 +80,7 @@ export class SandboxCheckpoints {
   async complete(sandbox: SandboxRecord, host: EngineHostConfig): Promise<void> {
     if (this.options.mode === 'off' || this.kept.has(sandbox.id)) return;
     try {
-      await waitAtMost('Completing a checkpoint', LIMIT_MS, this.ensure(sandbox, host, false));
+      await this.looks.run('Completing a checkpoint', sandbox.id, () => this.ensure(sandbox, host, false));
       this.succeeded('written');
     } catch (error) {
       this.failed('written', error);
@@ -101,8 +106,9 @@ export class SandboxCheckpoints {
     this.kept.delete(sandboxId);
     const paths = [this.directory, this.oldDirectory].map((directory) => join(directory, sandboxId));
     try {
-      const removal = Promise.all(paths.map((path) => rm(path, { force: true })));
-      await waitAtMost('Removing a checkpoint', LIMIT_MS, removal);
+      await this.looks.run('Removing a checkpoint', sandboxId, async () => {
+        for (const path of paths) await rm(path, { force: true });
+      });
       this.succeeded('removed');
     } catch (error) {
       this.failed('removed', error);
@@ -114,14 +120,13 @@ export class SandboxCheckpoints {
    */
   async sandboxes(): Promise<string[]> {
     try {
-      const names = await waitAtMost(
-        'Listing checkpoints',
-        LIMIT_MS,
-        Promise.all([listDirectory(this.directory), listDirectory(this.oldDirectory)]),
-      );
-      const drafts = names[0].filter((name) => DRAFT.test(name) && !this.drafts.has(name));
-      await Promise.all(drafts.map((name) => rm(join(this.directory, name), { force: true })));
-      return [...new Set(names.flat().filter((name) => SANDBOX_ID.test(name)))];
+      return await this.looks.run('Listing checkpoints', this.directory, async () => {
+        const names = await listDirectory(this.directory);
+        const oldNames = await listDirectory(this.oldDirectory);
+        const drafts = names.filter((name) => DRAFT.test(name) && !this.drafts.has(name));
+        for (const name of drafts) await rm(join(this.directory, name), { force: true });
+        return [...new Set([...names, ...oldNames].filter((name) => SANDBOX_ID.test(name)))];
+      });
     } catch (error) {
       this.failed('listed', error);
       return [];

@@ -1,4 +1,5 @@
 import type { DockerClient } from '../docker/client';
+import type { DiskLooks } from '../lib/disk-looks';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
@@ -64,6 +65,8 @@ export interface Services {
   readonly teardowns: Teardowns;
   readonly spoolMode: SpoolMode;
   readonly usedInodes: UsedInodes;
+  /** Paths of this node that pods name. */
+  readonly hostDisks: DiskLooks;
   readonly podEvents: PodEvents;
   readonly streaming: Pick<StreamingServer, 'execUrl' | 'attachUrl' | 'portForwardUrl'>;
   readonly sessions: ContainerSessions;

@@ -1,6 +1,7 @@
 import type { DockerClient } from '../docker/client';
 import { abortable } from '../lib/abortable';
 import { sharedAbortController } from '../lib/deadline';
+import { DiskLooks } from '../lib/disk-looks';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { pause } from '../lib/pause';
@@ -15,6 +16,8 @@ import type { LinkTimes } from './link-times';
 
 /** Each further question waits this much longer than the one before: what hangs keeps all of them. */
 const LATER = 4;
+/** A dead network disk never answers. */
+const STAT_MS = 2_000;
 
 export interface FactsReaderParts {
   readonly docker: Pick<DockerClient, 'info'>;
@@ -48,6 +51,8 @@ interface Connection {
  * more rarely, for it keeps all of them.
  */
 export class FactsReader {
+  /** At the Engine's directories: each connection looks anew. */
+  private readonly looks = new DiskLooks(1, STAT_MS);
   private asking: Promise<EngineInfo> | undefined;
   private latest: EngineInfo | undefined;
   private connection: Connection | undefined;
@@ -147,7 +152,7 @@ export class FactsReader {
     const info = await this.asking;
     this.latest = info;
     const told = toFacts(connection.version, info);
-    const imageDirectory = localEngine ? await findImageDirectory(told) : told.imageDirectory;
+    const imageDirectory = localEngine ? await findImageDirectory(told, this.looks) : told.imageDirectory;
     const facts = { ...told, imageDirectory };
     // Looking took time: there may be a newer answer.
     if (this.latest === info) {

@@ -1,12 +1,10 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { waitAtMost } from '../lib/deadline';
+import type { DiskLooks } from '../lib/disk-looks';
 import type { EngineFacts } from '../store/records';
 
 /** Where containerd of distributions keeps everything. */
 const SYSTEM_CONTAINERD = '/var/lib/containerd';
-/** A dead network disk never answers. */
-const STAT_MS = 2_000;
 
 /**
  * The directory with images and writable layers, whose file system kubelet watches. The Engine's own store has one below
@@ -21,19 +19,20 @@ export async function findImageDirectory(
     storageDriver,
     containerdStore,
   }: Pick<EngineFacts, 'rootDir' | 'storageDriver' | 'containerdStore'>,
+  looks: DiskLooks,
   systemContainerd = SYSTEM_CONTAINERD,
 ): Promise<string> {
   const snapshotter = `io.containerd.snapshotter.v1.${storageDriver}`;
   const candidates = containerdStore
     ? [join(rootDir, 'containerd/daemon', snapshotter), join(systemContainerd, snapshotter)]
     : [join(rootDir, storageDriver)];
-  for (const path of candidates) if (await isDirectory(path)) return path;
+  for (const path of candidates) if (await isDirectory(path, looks)) return path;
   return rootDir;
 }
 
-async function isDirectory(path: string): Promise<boolean> {
+async function isDirectory(path: string, looks: DiskLooks): Promise<boolean> {
   try {
-    return (await waitAtMost('stat', STAT_MS, stat(path))).isDirectory();
+    return (await looks.run('stat', path, () => stat(path))).isDirectory();
   } catch {
     return false;
   }

@@ -1,5 +1,6 @@
+import type { DiskLooks } from '../../lib/disk-looks';
 import { hasCode, invalidArgument, messageOf } from '../../lib/errors';
-import { SmallFile } from '../../lib/small-file';
+import { readRegular } from '../../lib/small-file';
 import { seccompOption, seccompProfileFault, type SeccompChoice } from '../../translate/seccomp';
 
 const MAX_PROFILE_BYTES = 1024 * 1024;
@@ -9,9 +10,9 @@ const MAX_PROFILE_BYTES = 1024 * 1024;
  * takes the text, not the path.
  * @throws INVALID_ARGUMENT when the file is absent, too large or no profile; DEADLINE_EXCEEDED when its disk hangs.
  */
-export async function loadSeccompOptions(choice: SeccompChoice): Promise<string[]> {
+export async function loadSeccompOptions(choice: SeccompChoice, hostDisks: DiskLooks): Promise<string[]> {
   if (choice.kind !== 'load') return seccompOption(choice, undefined);
-  const text = await readProfile(choice.path, choice.field);
+  const text = await readProfile(choice.path, choice.field, hostDisks);
   const fault = faultOf(text);
   if (fault !== undefined) throw invalidArgument(`${choice.field}.localhost_ref`, `${choice.path} ${fault}`);
   // As it is: parsed and written anew, 64-bit argument values would lose their last digits.
@@ -26,9 +27,9 @@ function faultOf(text: string): string | undefined {
   }
 }
 
-async function readProfile(path: string, field: string): Promise<string> {
+async function readProfile(path: string, field: string, hostDisks: DiskLooks): Promise<string> {
   try {
-    return await new SmallFile(path, MAX_PROFILE_BYTES).text();
+    return await hostDisks.run(`Reading ${path}`, path, () => readRegular(path, MAX_PROFILE_BYTES));
   } catch (error) {
     if (hasCode(error, 'DEADLINE_EXCEEDED')) throw error;
     throw invalidArgument(

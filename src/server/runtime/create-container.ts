@@ -106,7 +106,7 @@ async function create(
     ? withMountImages(store, checked.mounts, 'config.mounts')
     : checked.mounts;
   await requireKernelValues(checked.kernel, settings.localEngine, 'config.linux.resources');
-  const seccomp = await loadSeccompOptions(checked.seccomp);
+  const seccomp = await loadSeccompOptions(checked.seccomp, services.hostDisks);
   if (context !== null && settings.localEngine && hasSecurityOption(store, 'apparmor')) {
     const field = 'config.linux.security_context.apparmor';
     const profile = apparmorProfile(context.apparmor, context.apparmor_profile, field);
@@ -147,16 +147,16 @@ async function create(
  * system call a mount, and the Engine's own look is the one that counts.
  */
 async function createWithSources(
-  { settings, logger }: Services,
+  services: Services,
   { mounts }: CheckedContainer,
   send: () => Promise<string>,
 ): Promise<string> {
   try {
     return await send();
   } catch (error) {
-    const isOurs = settings.localEngine && mounts.some(({ hostPath }) => hostPath !== '');
+    const isOurs = services.settings.localEngine && mounts.some(({ hostPath }) => hostPath !== '');
     if (!hasStatus(error, 400) || !isOurs) throw error;
-    await makeMissingSources(mounts, 'config.mounts', logger);
+    await makeMissingSources(mounts, 'config.mounts', services);
     // Also where none is missing: another container's call may have made it since the Engine looked.
     return send();
   }

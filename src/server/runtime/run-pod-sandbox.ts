@@ -102,7 +102,7 @@ async function create(
   signal: AbortSignal,
 ): Promise<string> {
   const { docker, store, network, checkpoints, settings, sandboxImage, containerSync } = services;
-  const seccomp = await loadSeccompOptions(checked.seccomp);
+  const seccomp = await loadSeccompOptions(checked.seccomp, services.hostDisks);
   await lookForHandler(services, checked.runtimeHandler, signal);
   const body = toSandboxCreate(
     checked,

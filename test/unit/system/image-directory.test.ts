@@ -1,9 +1,11 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DiskLooks } from '../../../src/lib/disk-looks';
 import { findImageDirectory } from '../../../src/system/image-directory';
 
 const PRIVATE = 'docker/containerd/daemon/io.containerd.snapshotter.v1.overlayfs';
+const looks = new DiskLooks(1, 10_000);
 const SYSTEM = 'containerd/io.containerd.snapshotter.v1.overlayfs';
 
 describe('the directory of images and layers', () => {
@@ -23,6 +25,7 @@ describe('the directory of images and layers', () => {
     expect(
       await findImageDirectory(
         { rootDir: join(root, 'docker'), storageDriver, containerdStore },
+        looks,
         join(root, 'containerd'),
       ),
     ).toBe(join(root, expected));
@@ -31,6 +34,6 @@ describe('the directory of images and layers', () => {
   it('is no file', async () => {
     await writeFile(join(root, 'vfs'), '');
     const facts = { rootDir: root, storageDriver: 'vfs', containerdStore: false };
-    expect(await findImageDirectory(facts)).toBe(root);
+    expect(await findImageDirectory(facts, looks)).toBe(root);
   });
 });

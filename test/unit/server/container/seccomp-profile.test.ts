@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DiskLooks } from '../../../../src/lib/disk-looks';
 import { loadSeccompOptions } from '../../../../src/server/container/seccomp-profile';
 import { rejectionOf } from '../../support/errors';
 
@@ -13,12 +14,13 @@ const file = (name: string, text: string): string => {
   writeFileSync(path, text);
   return path;
 };
-const load = (path: string) => loadSeccompOptions({ kind: 'load', path, field: 'c.seccomp' });
+const disks = new DiskLooks(1, 1_000);
+const load = (path: string) => loadSeccompOptions({ kind: 'load', path, field: 'c.seccomp' }, disks);
 
 describe('loadSeccompOptions', () => {
   it('needs no file for the others', async () => {
-    expect(await loadSeccompOptions({ kind: 'engine-default' })).toEqual([]);
-    expect(await loadSeccompOptions({ kind: 'unconfined' })).toEqual(['seccomp=unconfined']);
+    expect(await loadSeccompOptions({ kind: 'engine-default' }, disks)).toEqual([]);
+    expect(await loadSeccompOptions({ kind: 'unconfined' }, disks)).toEqual(['seccomp=unconfined']);
   });
 
   it('passes a profile whole, to the last digit', async () => {

@@ -13,16 +13,21 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { errnoOf, internal, messageOf, notFound } from '../lib/errors';
-import { KeyedLock } from '../lib/keyed-lock';
+import { DiskLooks } from '../lib/disk-looks';
+import { errnoOf, hasCode, internal, messageOf, notFound } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { pathOf } from '../lib/make-directory';
-import type { ContainerLogs, LogPlace, LogSource } from './container-logs';
+import type { ContainerLogs, LogPlace, LogSource, LogTrouble } from './container-logs';
 import { formatNote } from './cri-line';
 import { inHeldDirectory } from './held-directory';
 import { logDirectoryOf } from './log-directory';
 import { rotationStamp, TEMPORARY } from './log-link';
 import type { RelinkedLog } from './relink';
+
+/** How many of libuv's four threads may be at logs. */
+const THREADS = 2;
+/** A reopen copies a whole spool; what takes longer is a disk that does not answer. ms. */
+const PATIENCE_MS = 15_000;
 
 /**
  * `--container-logs=link`: the CRI log path is a symlink to the Engine's json-file, as with cri-dockerd. Costs nothing,
@@ -30,19 +35,32 @@ import type { RelinkedLog } from './relink';
  */
 export class LinkedLogs implements ContainerLogs {
   private readonly sources = new Map<string, LogSource>();
-  private readonly lock = new KeyedLock();
+  private readonly looks = new DiskLooks(THREADS, PATIENCE_MS);
 
-  constructor(private readonly logger: Logger) {}
+  /** @param hold other than usual in tests. */
+  constructor(
+    private readonly logger: Logger,
+    private readonly hold: typeof inHeldDirectory = inHeldDirectory,
+  ) {}
+
+  /** What an operator should know; undefined when all is well. */
+  get trouble(): LogTrouble | undefined {
+    const { hanging } = this.looks;
+    if (hanging.length === 0) return undefined;
+    const containers = hanging.map((id) => id.slice(0, 12)).join(', ');
+    const rest = hanging.length < THREADS ? '' : '; no log is linked until one of them answers';
+    const message = `the file system of a container's log does not answer (container ${containers})${rest}`;
+    return { reason: 'LogsHang', message };
+  }
 
   async follow(source: LogSource): Promise<void> {
     this.sources.set(source.containerId, source);
-    await this.lock.run(source.containerId, async () => {
-      try {
-        await link(source);
-      } catch (error) {
-        throw internal(`${source.logPath} cannot be linked: ${messageOf(error)}`, { cause: error });
-      }
-    });
+    try {
+      await this.at(source, () => this.link(source));
+    } catch (error) {
+      if (hasCode(error, 'DEADLINE_EXCEEDED')) throw error;
+      throw internal(`${source.logPath} cannot be linked: ${messageOf(error)}`, { cause: error });
+    }
   }
 
   /** The Engine's own file is complete when it reports the exit. */
@@ -53,45 +71,52 @@ export class LinkedLogs implements ContainerLogs {
   async reopen(containerId: string): Promise<void> {
     const source = this.sources.get(containerId);
     if (source === undefined) throw notFound(`the log of container ${containerId} is not followed`);
-    await this.lock.run(containerId, async () => {
-      await within(source, async (held, name) => {
+    await this.at(source, async () => {
+      await this.within(source, async (held, name) => {
         // kubelet renames one link before each call; without one there is nothing to cut off.
         const [first] = await renamedLinks(held, name, source.spoolPath);
         if (first !== undefined) await copyAndTruncate(source, first);
       });
-      await link(source);
+      await this.link(source);
     });
   }
 
   async salvage(source: LogSource): Promise<void> {
-    if (((await statOf(source.spoolPath))?.size ?? 0) > 0) await this.follow(source);
+    const found = await this.at(source, () => statOf(source.spoolPath));
+    if ((found?.size ?? 0) > 0) await this.follow(source);
   }
 
   async note(place: LogPlace, text: string): Promise<void> {
-    await within(place, async (held, name) => {
-      try {
-        await writeFile(`${held}/${name}`, formatNote(text, new Date()), { flag: 'wx', mode: 0o640 });
-      } catch (error) {
-        if (errnoOf(error) !== 'EEXIST') throw error;
-      }
-    });
+    const write = (): Promise<void> =>
+      this.within(place, async (held, name) => {
+        try {
+          await writeFile(`${held}/${name}`, formatNote(text, new Date()), { flag: 'wx', mode: 0o640 });
+        } catch (error) {
+          if (errnoOf(error) !== 'EEXIST') throw error;
+        }
+      });
+    await this.at(place, write);
   }
 
   async forget(containerId: string): Promise<void> {
     const source = this.sources.get(containerId);
     this.sources.delete(containerId);
     if (source === undefined) return;
-    try {
-      await within(source, async (held, name) => {
+    const remove = (): Promise<void> =>
+      this.within(source, async (held, name) => {
         if (await isLinkTo(`${held}/${name}`, source.spoolPath)) await rm(`${held}/${name}`, { force: true });
       });
+    try {
+      await this.at(source, remove);
     } catch (error) {
       this.logger.warn('A log link could not be removed', { path: source.logPath, error: messageOf(error) });
     }
   }
 
   async handOver(source: LogSource): Promise<RelinkedLog> {
-    const wasLink = await within(source, (held, name) => isLinkTo(`${held}/${name}`, source.spoolPath));
+    const isLink = (held: string, name: string): Promise<boolean> =>
+      isLinkTo(`${held}/${name}`, source.spoolPath);
+    const wasLink = await this.at(source, () => this.within(source, isLink));
     await this.follow(source);
     return { changed: !wasLink, keptAs: '' };
   }
@@ -104,25 +129,30 @@ export class LinkedLogs implements ContainerLogs {
   close(): Promise<void> {
     return Promise.resolve();
   }
-}
 
-function within<T>(
-  { logPath, logDirectory }: LogPlace,
-  work: (held: string, name: string) => Promise<T>,
-): Promise<T> {
-  return inHeldDirectory(logDirectoryOf(logPath, logDirectory), (held) => work(held, basename(logPath)));
-}
+  /** One piece of work on a container's log at a time; the caller waits no longer than a disk may take. */
+  private at<T>({ containerId, logPath }: LogPlace, work: () => Promise<T>): Promise<T> {
+    return this.looks.run(`The log ${logPath}`, containerId, work);
+  }
 
-/** Makes or replaces the link in one step: a reader never finds nothing. */
-async function link(source: LogSource): Promise<void> {
-  await within(source, async (held, name) => {
-    if (await isLinkTo(`${held}/${name}`, source.spoolPath)) return;
-    const temporary = `${held}/${name}${TEMPORARY}`;
-    await rm(temporary, { force: true });
-    await symlink(source.spoolPath, temporary);
-    await keepFile(held, name);
-    await rename(temporary, `${held}/${name}`);
-  });
+  private within<T>(
+    { logPath, logDirectory }: LogPlace,
+    work: (held: string, name: string) => Promise<T>,
+  ): Promise<T> {
+    return this.hold(logDirectoryOf(logPath, logDirectory), (held) => work(held, basename(logPath)));
+  }
+
+  /** Makes or replaces the link in one step: a reader never finds nothing. */
+  private async link(source: LogSource): Promise<void> {
+    await this.within(source, async (held, name) => {
+      if (await isLinkTo(`${held}/${name}`, source.spoolPath)) return;
+      const temporary = `${held}/${name}${TEMPORARY}`;
+      await rm(temporary, { force: true });
+      await symlink(source.spoolPath, temporary);
+      await keepFile(held, name);
+      await rename(temporary, `${held}/${name}`);
+    });
+  }
 }
 
 /** A log that we wrote when the node had `--container-logs=cri` stays, under a name that kubelet's rotation knows. */

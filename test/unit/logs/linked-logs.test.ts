@@ -154,3 +154,37 @@ describe('LinkedLogs', () => {
     expect(room.messages).toMatchObject([{ level: 'warn' }]);
   });
 });
+
+describe('LinkedLogs on a disk that hangs', () => {
+  it('keeps nobody waiting for long, takes two threads at most, and says so', async () => {
+    const room = new LogRoom();
+    const held: string[] = [];
+    const logs = new LinkedLogs(room.logger(), ({ path }) => {
+      held.push(path);
+      return new Promise(() => undefined);
+    });
+    const follow = (containerId: string) =>
+      logs.follow({ ...room.source, containerId, logPath: `/dead/${containerId}/0.log` });
+    jest.useFakeTimers();
+    try {
+      expect(logs.trouble).toBeUndefined();
+      const refused = ['c1', 'c2'].map((id) =>
+        expect(follow(id)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' }),
+      );
+      await jest.advanceTimersByTimeAsync(15_000);
+      await Promise.all(refused);
+      expect(logs.trouble).toEqual({
+        reason: 'LogsHang',
+        message: expect.stringMatching(/does not answer \(container c1, c2\); no log is linked/) as string,
+      });
+      // Without a wait: no timer is advanced.
+      for (const id of ['c1', 'c3'])
+        await expect(follow(id)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+      await logs.forget('c1');
+      expect(held).toEqual(['/dead/c1', '/dead/c2']);
+    } finally {
+      jest.useRealTimers();
+      await room.dispose();
+    }
+  });
+});

@@ -14,6 +14,9 @@ import { nextEndSignal, outliveOtherSignals } from './signals';
 /** What a stop may take; the daemon's own limit is below it. */
 const STOP_MS = 11_000;
 
+/** How long a stop waits for the disks of the directories to take the word that it has begun. */
+const ANNOUNCE_MS = 500;
+
 /** How long the end waits for a reader of the last lines. */
 const LAST_LINES_MS = 1_000;
 
@@ -38,10 +41,12 @@ export async function serve(given: Given): Promise<void> {
   for (const { name, why } of ignoredOptions(given, process.env)) {
     logger.warn('An option changes nothing here', { option: `--${name}`, why });
   }
-  void stopping.then((signal) => {
+  const announced = stopping.then(async (signal) => {
     logger.info('Stopping', { signal });
-    for (const directory of claimed) announceStop(directory);
     void nextEndSignal().then(() => process.exit(1));
+    // A disk that hangs must hold up no more than the next daemon, which is refused and comes again.
+    const words = Promise.all(claimed.map(announceStop));
+    await waitAtMost('The announcement of the stop', ANNOUNCE_MS, words).catch(() => undefined);
   });
   const starting = startDaemon(settings, logger, logs, output).catch(async (error: unknown) => {
     await output.flush(LAST_LINES_MS);
@@ -54,6 +59,7 @@ export async function serve(given: Given): Promise<void> {
     setTimeout(() => process.exit(1), LAST_LINES_MS).unref();
     throw error;
   });
+  await announced;
   await daemon.stop();
   await output.flush(LAST_LINES_MS);
   // A thread in a file call that does not return would hold up any other end for ever.

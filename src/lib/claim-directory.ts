@@ -1,4 +1,5 @@
 import * as fs from 'node:fs';
+import { appendFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isDiskTrouble } from './disk-trouble';
 import { errnoOf, failedPrecondition, messageOf } from './errors';
@@ -62,9 +63,9 @@ export function claimOf(directory: string): 'none' | 'claimed' | 'stopping' {
 }
 
 /** Tells a daemon that starts meanwhile to wait for our end. */
-export function announceStop(directory: string): void {
+export async function announceStop(directory: string): Promise<void> {
   try {
-    fs.appendFileSync(join(directory, FILE), STOPPING);
+    await appendFile(join(directory, FILE), STOPPING);
   } catch {
     // A full disk: the next daemon is refused and comes again.
   }

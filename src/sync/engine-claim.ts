@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, realpath, writeFile } from 'node:fs/promises';
 import { waitAtMost } from '../lib/deadline';
+import { DiskLooks } from '../lib/disk-looks';
 import { messageOf, RuntimeError } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { pause } from '../lib/pause';
@@ -18,9 +19,16 @@ export interface ClaimTimes {
   readonly askAgain: number;
   /** How long /info may keep a daemon from reading the Engine that nobody else reaches as it does. */
   readonly infoPatience: number;
+  /** How long the disk of the state directory is waited for. */
+  readonly memoryPatience: number;
 }
 
-const TIMES: ClaimTimes = { lookAgain: 250, askAgain: 10_000, infoPatience: 1_000 };
+const TIMES: ClaimTimes = {
+  lookAgain: 250,
+  askAgain: 10_000,
+  infoPatience: 1_000,
+  memoryPatience: 1_000,
+};
 
 const NEVER = new Promise<never>(() => undefined);
 
@@ -64,6 +72,8 @@ export interface OneDaemonParts {
 /** Keeps two daemons of a machine from one Engine (docs/adr/0030-one-dockbridge-on-an-engine.md). */
 export class OneDaemon implements EngineClaim {
   private readonly times: ClaimTimes;
+  /** At the memory: each connection looks at it, and a disk that hangs must cost one thread. */
+  private readonly looks: DiskLooks;
   private way = '';
   private engine = '';
   /** Who has which key, as the log was told. */
@@ -72,13 +82,14 @@ export class OneDaemon implements EngineClaim {
 
   constructor(private readonly parts: OneDaemonParts) {
     this.times = { ...TIMES, ...parts.times };
+    this.looks = new DiskLooks(1, this.times.memoryPatience);
   }
 
   async holdWay(signal: AbortSignal, onTaken: (reason: string) => void): Promise<void> {
     // Those of Engines that nobody serves any more would stay until the next boot.
     if (this.way === '') await this.parts.claims.sweep();
     this.way = await wayKey(this.parts.endpoint);
-    this.engine ||= await rememberedEngine(this.parts.memory);
+    this.engine ||= await this.remembered();
     await this.until(this.way, signal, Infinity, onTaken);
   }
 
@@ -120,11 +131,19 @@ export class OneDaemon implements EngineClaim {
   /** Without it, logs that this process leaves behind are resumed a moment later than they could be. */
   private async remember(key: string): Promise<void> {
     const { memory, logger } = this.parts;
-    try {
+    const write = async (): Promise<void> => {
       if ((await rememberedEngine(memory)) !== key) await writeFile(memory, key, { mode: 0o600 });
+    };
+    try {
+      await this.looks.run('Writing', memory, write);
     } catch (error) {
       logger.debug(() => `The Engine cannot be remembered: ${messageOf(error)}`);
     }
+  }
+
+  private async remembered(): Promise<string> {
+    const { memory } = this.parts;
+    return this.looks.run('Reading', memory, () => rememberedEngine(memory)).catch(() => '');
   }
 
   private async until(

@@ -17,7 +17,9 @@ import type { LinkTimes } from './link-times';
 /** Each further question waits this much longer than the one before: what hangs keeps all of them. */
 const LATER = 4;
 /** A dead network disk never answers. */
-const STAT_MS = 2_000;
+const DISK_MS = 2_000;
+/** What was remembered of the Engine, as a key. */
+const FACTS = 'the state directory';
 
 export interface FactsReaderParts {
   readonly docker: Pick<DockerClient, 'info'>;
@@ -51,8 +53,8 @@ interface Connection {
  * more rarely, for it keeps all of them.
  */
 export class FactsReader {
-  /** At the Engine's directories: each connection looks anew. */
-  private readonly looks = new DiskLooks(1, STAT_MS);
+  /** At the Engine's directories and at the memory: each connection looks anew. */
+  private readonly looks = new DiskLooks(2, DISK_MS);
   private asking: Promise<EngineInfo> | undefined;
   private latest: EngineInfo | undefined;
   private connection: Connection | undefined;
@@ -130,7 +132,17 @@ export class FactsReader {
       pause(this.times.recallAfter, signal).then(() => undefined),
     ]);
     if (first !== undefined) return;
-    const recalled = await factsMemory.recall();
+    // An answer that comes while the disk hangs ends the wait.
+    const recalled = await Promise.race([
+      this.looks.run('Reading', FACTS, () => factsMemory.recall()).catch(() => undefined),
+      new Promise<undefined>(
+        (resolve) =>
+          void answer.then(
+            () => resolve(undefined),
+            () => undefined,
+          ),
+      ),
+    ]);
     signal.throwIfAborted();
     if (isSame(store.engine, version)) return;
     if (isSame(recalled, version)) {
@@ -138,6 +150,14 @@ export class FactsReader {
       store.isEngineRecalled = true;
       this.tellOfOld(failure ?? `/info has not answered within ${this.times.recallAfter} ms`);
     } else await abortable(answer, signal);
+  }
+
+  private keep(factsMemory: FactsMemory, facts: EngineFacts): void {
+    this.looks
+      .run('Writing', FACTS, () => factsMemory.keep(facts))
+      .catch((error: unknown) => {
+        this.parts.logger.debug(() => `What the Engine is cannot be remembered: ${messageOf(error)}`);
+      });
   }
 
   private tellOfOld(error: string): void {
@@ -158,7 +178,7 @@ export class FactsReader {
     if (this.latest === info) {
       store.engine = facts;
       store.isEngineRecalled = false;
-      void factsMemory?.keep(facts);
+      if (factsMemory !== undefined) this.keep(factsMemory, facts);
     }
     connection.hasLearned = true;
     connection.hear(facts);

@@ -1,4 +1,5 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { OtherClaim } from '../../../src/lib/process-claims';
@@ -173,6 +174,24 @@ it('serves where nothing can be written down, and says so once', async () => {
   expect(lines).toEqual([
     'A second dockbridge on this Docker Engine would not be noticed: ENOSPC: no space left on device',
   ]);
+});
+
+it('serves, also after a reconnect, where the memory of the Engine is on a disk that hangs', async () => {
+  // Nobody writes to it: a read does not return.
+  execFileSync('mkfifo', [memory]);
+  start({ memoryPatience: 1 });
+  try {
+    await connected(room);
+    room.engine.stop();
+    await until(() => !room.link.state.ready);
+    room.engine.start();
+    await until(() => room.link.state.ready);
+    expect(held.has(key())).toBe(true);
+  } finally {
+    const file = await open(memory, 'r+');
+    await rm(memory);
+    await file.close();
+  }
 });
 
 it('lets go of all at the end', async () => {

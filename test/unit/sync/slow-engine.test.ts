@@ -117,6 +117,17 @@ describe('an Engine whose /info hangs', () => {
     await isReady();
   });
 
+  it('does not wait for a disk that hangs when the Engine answers meanwhile', async () => {
+    const recall = jest.fn(() => new Promise<undefined>(() => undefined));
+    made = syncRoom({ ...QUICK, recallAfter: 1 }, {}, undefined, {}, { recall, keep: jest.fn() });
+    const info = gate();
+    made.engine.gates.set('info', () => info.promise);
+    made.link.start();
+    await until(() => recall.mock.calls.length > 0);
+    info.resolve();
+    await isReady();
+  });
+
   it('is asked again by the heartbeat when the question failed', async () => {
     await connected(made);
     const said = made.store.engine!;

@@ -2,6 +2,7 @@ import { ignoredOptions, resolveSettings, type Given, type Settings } from '../c
 import type { Daemon } from '../daemon';
 import { announceStop } from '../lib/claim-directory';
 import { waitAtMost } from '../lib/deadline';
+import { endProcess } from '../lib/end-process';
 import { messageOf } from '../lib/errors';
 import { createLateLogger } from '../lib/late-logger';
 import { standardError, type LogOutput } from '../lib/log-output';
@@ -43,7 +44,7 @@ export async function serve(given: Given): Promise<void> {
   }
   const announced = stopping.then(async (signal) => {
     logger.info('Stopping', { signal });
-    void nextEndSignal().then(() => process.exit(1));
+    void nextEndSignal().then(() => endProcess(1));
     // A disk that hangs must hold up no more than the next daemon, which is refused and comes again.
     const words = Promise.all(claimed.map(announceStop));
     await waitAtMost('The announcement of the stop', ANNOUNCE_MS, words).catch(() => undefined);
@@ -56,7 +57,7 @@ export async function serve(given: Given): Promise<void> {
   await stopping;
   // A start that hangs must not keep us from stopping.
   const daemon = await waitAtMost('The start', STOP_MS, starting).catch((error: unknown) => {
-    setTimeout(() => process.exit(1), LAST_LINES_MS).unref();
+    setTimeout(() => void endProcess(1), LAST_LINES_MS).unref();
     throw error;
   });
   await announced;
@@ -65,7 +66,7 @@ export async function serve(given: Given): Promise<void> {
   // A thread in a file call that does not return would hold up any other end for ever.
   if (logs.trouble !== undefined) process.kill(process.pid, 'SIGKILL');
   // Nothing that is left behind may keep the process alive.
-  process.exit(0);
+  await endProcess(0);
 }
 
 async function startDaemon(

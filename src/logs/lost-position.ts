@@ -1,6 +1,7 @@
 import type { LogDisk } from './log-disk';
 import type { SpoolFile } from './spool-chain';
 import type { TranslationBuffers } from './translation-buffers';
+import type { WorkMarker } from './work-marker';
 
 const CRI_LINE = /^(\S+) (stdout|stderr) [FP]/;
 
@@ -18,7 +19,7 @@ interface SpoolPlace {
 export function findLastLine(
   logTail: Buffer,
   files: readonly SpoolFile[],
-  parts: { readonly disk: LogDisk; readonly buffers: TranslationBuffers },
+  parts: { readonly disk: LogDisk; readonly buffers: TranslationBuffers; readonly marker: WorkMarker },
 ): SpoolPlace | undefined {
   const last = lastTime(logTail);
   if (last === undefined) return undefined;
@@ -27,6 +28,8 @@ export function findLastLine(
   let missing = last.times;
   for (const file of files) {
     for (let offset = 0, more = true; more;) {
+      // A spool of gigabytes takes longer than a disk that answers may take for one piece of work.
+      parts.marker.goOn();
       const length = parts.disk.read(file.fd, input, input.length, offset);
       const chunk = input.subarray(0, length);
       let done = 0;

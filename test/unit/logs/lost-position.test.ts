@@ -1,5 +1,9 @@
 import * as fs from 'node:fs';
 import { dirname } from 'node:path';
+import { nodeLogDisk } from '../../../src/logs/log-disk';
+import { findLastLine } from '../../../src/logs/lost-position';
+import { TranslationBuffers } from '../../../src/logs/translation-buffers';
+import { WorkMarker } from '../../../src/logs/work-marker';
 import { LogRoom } from './support/log-room';
 
 describe('a follower whose saved position is lost', () => {
@@ -75,4 +79,21 @@ describe('a follower whose saved position is lost', () => {
     await copyAll();
     expect(room.texts()).toEqual(['one']);
   });
+});
+
+it('the search for the last line shows that it goes on, however long the spool is', () => {
+  const marker = new WorkMarker();
+  const turns: number[] = [];
+  const disk = {
+    ...nodeLogDisk,
+    read: (_fd: number, into: Uint8Array) => {
+      turns.push(marker.look().turn);
+      return turns.length < 5 ? into.length : 0;
+    },
+  };
+  const file = { fd: 0, ino: '1', birth: '1', gapBefore: false };
+  const tail = Buffer.from('2026-11-22T03:55:00.100000000Z stdout F last\n');
+  const parts = { disk, buffers: new TranslationBuffers(), marker };
+  expect(marker.during('c1', () => findLastLine(tail, [file], parts))).toBeUndefined();
+  expect(new Set(turns).size).toBe(5);
 });

@@ -14,25 +14,36 @@ export interface ContainerLogParts {
   readonly localEngine: boolean;
 }
 
-/** Lets the CRI log of a container catch up with its state. Trouble with a log is logged, and stops nothing else. */
-export async function keepLog(parts: ContainerLogParts, container: ContainerRecord): Promise<void> {
-  if (container.logPath === '') return;
+/**
+ * Lets the CRI log of a container catch up with its state. Trouble with a log is logged, and stops nothing else.
+ * @param isAgain whether the last time failed: then what was known before says nothing of the log.
+ * @returns false when it must be tried again.
+ */
+export async function keepLog(
+  parts: ContainerLogParts,
+  container: ContainerRecord,
+  isAgain = false,
+): Promise<boolean> {
+  if (container.logPath === '') return true;
   try {
-    await follow(parts, container);
+    await follow(parts, container, isAgain);
+    return true;
   } catch (error) {
     // It was said once for all containers.
-    if (parts.logs.trouble?.reason === 'LogsWithoutThread') return;
+    if (parts.logs.trouble?.reason === 'LogsWithoutThread') return false;
     parts.logger.warn('CRI log of a container cannot be written', {
       container: container.id,
       log_path: container.logPath,
       error: messageOf(error),
     });
+    return false;
   }
 }
 
 async function follow(
   { store, logs, localEngine }: ContainerLogParts,
   container: ContainerRecord,
+  isAgain: boolean,
 ): Promise<void> {
   const { id: containerId, logPath, startedAt, finishedAt, sandboxId, logDriver } = container;
   const known = store.containers.get(containerId);
@@ -48,7 +59,7 @@ async function follow(
   // The Engine died while it started the container: it knows nothing of a start, but output may be there.
   if (neverStarted) return logs.salvage({ ...place, spoolPath });
   const ended = finishedAt.greaterThanOrEqual(startedAt);
-  if (ended && known?.finishedAt.equals(finishedAt)) return;
+  if (ended && !isAgain && known?.finishedAt.equals(finishedAt)) return;
   const source: LogSource = { ...place, spoolPath, startedAt: engineTimeFromNanos(startedAt) };
   await logs.follow({ ...source, hasEnded: ended && known === undefined });
   if (ended) await logs.drain(containerId);

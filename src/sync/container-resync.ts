@@ -205,8 +205,9 @@ export class ContainerResync {
     this.doubtful.set(id, { failures, askAgainAt: performance.now() + patience });
   }
 
-  /** Doubtful containers are asked for again: soon at first, then less and less often. */
+  /** Doubtful containers, and those whose logs are behind, are asked for again: soon at first, then ever more rarely. */
   async retryDoubtful(signal: AbortSignal): Promise<void> {
+    for (const id of this.parts.sync.logsBehind) if (!this.doubtful.has(id)) this.doubt(id);
     const due = [...this.doubtful.keys()].filter((id) => this.isDue(id));
     await forEachLimited(due, CONCURRENCY, async (id) => {
       await this.tryRefresh(id, signal);
@@ -270,7 +271,8 @@ export class ContainerResync {
     const { sync, logger } = this.parts;
     try {
       await withDeadline('inspect', this.inspectMs, signal, (limit) => sync.refresh(id, limit));
-      this.doubtful.delete(id);
+      if (sync.logsBehind.has(id)) this.doubt(id);
+      else this.doubtful.delete(id);
       return true;
     } catch (error) {
       signal.throwIfAborted();

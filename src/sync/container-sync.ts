@@ -55,6 +55,9 @@ export class ContainerSync {
   /** Sandboxes that were begun and not finished, and that could not be removed: nobody knows what is wrong with them. */
   private readonly unfinished = new BoundedSet<string>(REMEMBERED_UNFINISHED);
 
+  /** Containers whose log could not catch up with their state: a later look tries again. */
+  readonly logsBehind = new Set<string>();
+
   constructor(private readonly parts: ContainerSyncParts) {}
 
   /**
@@ -207,7 +210,9 @@ export class ContainerSync {
   async putContainer(given: ContainerRecord): Promise<void> {
     const { store } = this.parts;
     const container = { ...given, oomKilled: await this.wasOomKilled(given) };
-    await keepLog(this.parts, container);
+    if (await keepLog(this.parts, container, this.logsBehind.has(container.id)))
+      this.logsBehind.delete(container.id);
+    else this.logsBehind.add(container.id);
     store.containers.put(container);
   }
 
@@ -221,6 +226,7 @@ export class ContainerSync {
   async forget(id: string): Promise<void> {
     const { store, logs, network, checkpoints, logger } = this.parts;
     store.listed.delete(id);
+    this.logsBehind.delete(id);
     store.sandboxes.delete(id);
     network.abandon(id);
     await checkpoints.remove(id);

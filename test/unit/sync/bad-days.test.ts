@@ -9,6 +9,8 @@ import {
   syncRoom,
 } from './support/room';
 
+const NEVER_STARTED = { Status: 'created', Pid: 0, StartedAt: '0001-01-01T00:00:00Z' };
+const ENDED = { Status: 'exited', Pid: 0, FinishedAt: '2023-11-14T22:13:22.000000002Z' };
 const { signal } = new AbortController();
 const broken = (): Promise<void> => Promise.reject(new EngineError('UNKNOWN', 500, 'layer does not exist'));
 
@@ -26,6 +28,27 @@ it('a container that could not be inspected is asked for again until it can', as
   const before = room.engine.count('inspectContainer');
   await room.resync.retryDoubtful(signal);
   expect(room.engine.count('inspectContainer')).toBe(before);
+});
+
+it.each([
+  { desc: 'the output of a torn start', call: 'salvage', state: NEVER_STARTED },
+  { desc: 'the log of a container that has ended', call: 'follow', state: ENDED },
+])('$desc is tried again until it is in the log, without another connection', async ({ call, state }) => {
+  const room = syncRoom();
+  const fails = (): Promise<void> => Promise.reject(new Error('EIO'));
+  [room.logs.onSalvage, room.logs.onFollow] = [fails, fails];
+  room.engine.containers.set(CONTAINER_ID, containerInspect({ state }));
+  await room.resync.run(true, signal);
+  const tries = (): number => room.logs.calls.filter((one) => one === `${call} ${CONTAINER_ID}`).length;
+  expect(tries()).toBe(1);
+  await room.resync.retryDoubtful(signal);
+  expect(tries()).toBe(2);
+  [room.logs.onSalvage, room.logs.onFollow] = [() => Promise.resolve(), () => Promise.resolve()];
+  await room.resync.retryDoubtful(signal);
+  expect(tries()).toBe(3);
+  const inspects = room.engine.count('inspectContainer');
+  await room.resync.retryDoubtful(signal);
+  expect(room.engine.count('inspectContainer')).toBe(inspects);
 });
 
 it('a running sandbox that cannot be inspected is not taken for dead', async () => {

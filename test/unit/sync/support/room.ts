@@ -24,6 +24,7 @@ export class FakeLogs implements ContainerLogs {
   readonly calls: string[] = [];
   onFollow: () => Promise<void> = () => Promise.resolve();
   onDrain: () => Promise<void> = () => Promise.resolve();
+  onSalvage: () => Promise<void> = () => Promise.resolve();
 
   follow({ containerId }: { containerId: string }): Promise<void> {
     this.calls.push(`follow ${containerId}`);
@@ -37,7 +38,7 @@ export class FakeLogs implements ContainerLogs {
 
   salvage({ containerId }: { containerId: string }): Promise<void> {
     this.calls.push(`salvage ${containerId}`);
-    return Promise.resolve();
+    return this.onSalvage();
   }
 
   note({ containerId }: { containerId: string }, text: string): Promise<void> {

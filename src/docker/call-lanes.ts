@@ -26,6 +26,8 @@ const LIMITS: Readonly<Record<LaneName, LaneLimits>> = {
 };
 /** Slow calls of a lane: a bound on connections, for they do no work in us. */
 const MAX_SLOW = 128;
+/** Nothing is wrong with a stop that takes long: a node that drains may have a thousand under way. */
+const MAX_SLOW_STOPS = 744;
 const MAX_WAITING = 2_000;
 /** Calls for one container in one lane: what hangs for the first two would hang for the third. */
 const PER_CONTAINER = 2;
@@ -165,7 +167,7 @@ class Lane {
   }
 
   private callIsSlow(call: Running): void {
-    if (this.slow >= MAX_SLOW) return;
+    if (this.slow >= (this.name === 'stop' ? MAX_SLOW_STOPS : MAX_SLOW)) return;
     call.slow = true;
     this.slow++;
     this.admit();

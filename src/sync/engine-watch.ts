@@ -7,7 +7,7 @@ import { hasNetworkDeadlock } from '../translate/engine-facts';
 
 /** A call that is older than this is told of. Stops are not: they take as long as their containers like. */
 const OLD_CALL_MS = 10_000;
-/** When even the wait for a turn takes this long, the node cannot do its work. */
+/** When even the wait for a turn takes this long, the node cannot do its work. Stops wait for stops, as long as those take. */
 const OLD_WAIT_MS = 30_000;
 /** A call that changes containers and is older than this makes us ask whether the Engine's networks answer. */
 const SUSPICIOUS_MS = 20_000;
@@ -92,7 +92,9 @@ export class EngineWatch {
   }
 
   private oldQueue(): EngineTrouble | undefined {
-    const old = this.parts.lanes.load.find(({ oldestWaitMs }) => oldestWaitMs > OLD_WAIT_MS);
+    const old = this.parts.lanes.load.find(
+      ({ lane, oldestWaitMs }) => lane !== 'stop' && oldestWaitMs > OLD_WAIT_MS,
+    );
     if (old === undefined) return undefined;
     return {
       isStuck: true,

@@ -117,6 +117,12 @@ describe('a lane', () => {
     expect(loadOf(all).underWay).toBe(1);
   });
 
+  it('lets in more stops than take long: they take as long as their containers like', async () => {
+    const all = new CallLanes({ stop: { atOnce: 256, slowMs: 5 } });
+    for (let at = 0; at < 400; at++) begin(all, String(at), { lane: 'stop' });
+    await until(() => order.length === 400, 'the 400th stop');
+  });
+
   it('refuses when thousands wait', async () => {
     const all = lanes(1);
     for (let at = 0; at < 2_001; at++) begin(all, String(at));

@@ -98,6 +98,19 @@ it('takes a queue that is old for an Engine that can run no pods', () => {
   expect(trouble?.message).toMatch(/9 lifecycle calls wait for their turn, the oldest for 31 s/);
 });
 
+it('says nothing of stops that wait for others, which take as long as their containers like', () => {
+  const stops = {
+    lane: 'stop',
+    underWay: 1_000,
+    waiting: 50,
+    oldestWaitMs: 60_000,
+    oldestCallMs: 90_000,
+  } as const;
+  const room = watch();
+  room.answer();
+  expect(room.now(stops).trouble).toBeUndefined();
+});
+
 it('tells networks that hang from calls that only take long, with one question', async () => {
   const room = watch();
   const hung = { underWay: 1, slow: 1, oldestCallMs: 30_000, oldestCall: 'DELETE /containers/c' };

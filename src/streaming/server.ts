@@ -41,7 +41,7 @@ const CREATION_TIMEOUT_MS = 30_000;
 const STALL_TIMEOUT_MS = 15 * 60_000;
 /** For one forwarded connection to hold up the others of its client. */
 const STUCK_MS = 30_000;
-/** Connections that are no sessions: they are on their way to become one, or are being told why they do not. */
+/** Connections beside all sessions: they are on their way to become one, or are being told why they do not. */
 const MORE_CONNECTIONS = 100;
 /** For a request to come. */
 const REQUEST_MS = 30_000;
@@ -57,6 +57,8 @@ export class StreamingServer {
   private readonly commands = new Upgrader(COMMAND_PROTOCOLS, CHANNEL_PROTOCOL_NAMES);
   private readonly forwards = new Upgrader(FORWARD_PROTOCOLS, [TUNNEL_PROTOCOL, ...CHANNEL_PROTOCOL_NAMES]);
   private readonly sockets = new Set<Socket>();
+  /** Connections that are no sessions, the oldest first, by the address of their peer: that is the same above and below TLS. */
+  private readonly newcomers = new Map<string, Socket>();
   private readonly places: Places;
   private readonly sessions = new Set<Promise<void>>();
   private server: Server | undefined;
@@ -74,9 +76,9 @@ export class StreamingServer {
       tls === undefined
         ? http.createServer()
         : https.createServer({ cert: await readFile(tls.certFile), key: await readFile(tls.keyFile) });
-    server.maxConnections = (this.options.placeLimits ?? PLACE_LIMITS).all + MORE_CONNECTIONS;
     server.headersTimeout = server.requestTimeout = REQUEST_MS;
-    server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => this.track(socket));
+    server.on('connection', (socket: Socket) => this.track(socket));
+    server.on('secureConnection', (socket: Socket) => socket.on('error', () => undefined));
     server.on('request', (request, response) => {
       response.writeHead(this.redeem(request) === undefined ? 404 : 400).end();
     });
@@ -131,9 +133,22 @@ export class StreamingServer {
   }
 
   private track(socket: Socket): void {
+    const peer = peerOf(socket);
     this.sockets.add(socket);
+    this.newcomers.set(peer, socket);
     socket.on('error', () => undefined);
-    socket.once('close', () => this.sockets.delete(socket));
+    socket.once('close', () => {
+      this.sockets.delete(socket);
+      if (this.newcomers.get(peer) === socket) this.newcomers.delete(peer);
+    });
+    const most = (this.options.placeLimits ?? PLACE_LIMITS).all + MORE_CONNECTIONS;
+    if (this.sockets.size <= most) return;
+    // One that says nothing must not keep out one that has something to say.
+    for (const [oldest, idle] of this.newcomers) {
+      this.newcomers.delete(oldest);
+      idle.destroy();
+      return;
+    }
   }
 
   private onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
@@ -154,7 +169,10 @@ export class StreamingServer {
     socket.setNoDelay(true);
     const pending = this.redeem(request);
     if (pending === undefined) throw new Refusal(404, 'there is no such session');
-    await this.places.take(targetOf(pending), () => this.serveSession(request, socket, head, pending));
+    await this.places.take(targetOf(pending), () => {
+      this.newcomers.delete(peerOf(socket));
+      return this.serveSession(request, socket, head, pending);
+    });
   }
 
   private async serveSession(
@@ -177,6 +195,10 @@ export class StreamingServer {
     const pending = this.tokens.redeem(token);
     return pending?.kind === kind ? pending : undefined;
   }
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 function targetOf({ kind, request }: Pending): string {

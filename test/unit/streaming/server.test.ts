@@ -132,13 +132,40 @@ describe('A client that does not go on', () => {
       await once(socket, 'connect');
       return socket;
     };
+    const oldest = await dial();
+    const gone = new Promise((resolve) => oldest.once('close', resolve).resume());
     const held = await Promise.all(Array.from({ length: 102 }, dial));
-    const refused = await dial();
-    await new Promise((resolve) => refused.once('close', resolve).resume());
+    await gone;
     expect(held.filter((socket) => socket.destroyed || socket.readableEnded)).toEqual([]);
     held[0]!.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
     expect(String((await once(held[0]!, 'data'))[0])).toMatch(/^HTTP\/1\.1 404 /);
     for (const socket of held) socket.destroy();
+  });
+
+  it.each([
+    ['without', false],
+    ['with', true],
+  ])('cannot keep others out by connections that say nothing, %s TLS', async (_, tls) => {
+    const certificate = tls ? await selfSigned() : undefined;
+    const { execUrl } = bound(await listen({ placeLimits: { all: 2, each: 2 }, tls: certificate }));
+    const dial = async (): Promise<SpdyClient> =>
+      tls
+        ? SpdyClient.over(await upgradeOverTls(execUrl()))
+        : SpdyClient.dial(execUrl(), 'v4.channel.k8s.io');
+    const streams = streamsOf(await dial());
+    const port = Number(new URL(execUrl()).port);
+    const idle = Array.from({ length: 150 }, () => connect({ host: '127.0.0.1', port }));
+    let closed = 0;
+    for (const socket of idle) socket.on('error', () => undefined).once('close', () => closed++);
+    // Those that are too many have been let go, the oldest first.
+    await until(() => closed >= 49, 'the end of those that are too many');
+    const others = streamsOf(await dial());
+    for (const { stdin, stdout } of [streams, others]) {
+      const echo = once(stdout, 'data');
+      stdin.write('let in');
+      expect(String((await echo)[0])).toBe('let in');
+    }
+    for (const socket of idle) socket.destroy();
   });
 
   it('cannot hold more than 1000 URLs', async () => {
@@ -175,45 +202,11 @@ describe('A forwarded connection whose application does not read', () => {
 });
 
 describe('With a certificate', () => {
-  let directory: string;
-  let tls: { certFile: string; keyFile: string };
-  beforeAll(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'dockbridge-tls-'));
-    tls = { certFile: join(directory, 'cert.pem'), keyFile: join(directory, 'key.pem') };
-    await run('openssl', [
-      ...[
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:prime256v1',
-        '-nodes',
-        '-days',
-        '1',
-      ],
-      ...['-subj', '/CN=node', '-addext', 'subjectAltName=IP:127.0.0.1'],
-      ...['-keyout', tls.keyFile, '-out', tls.certFile],
-    ]);
-  });
-  afterAll(() => rm(directory, { recursive: true, force: true }));
-
   it('sessions are encrypted, and the URL says so', async () => {
-    const { execUrl } = bound(await listen({ tls }));
+    const { execUrl } = bound(await listen({ tls: await selfSigned() }));
     const url = execUrl();
     expect(url).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/exec\//);
-    const call = request(url, {
-      method: 'POST',
-      ca: await readFile(tls.certFile),
-      headers: {
-        Connection: 'Upgrade',
-        Upgrade: 'SPDY/3.1',
-        'X-Stream-Protocol-Version': 'v4.channel.k8s.io',
-      },
-    });
-    call.end();
-    const [reply, socket] = (await once(call, 'upgrade')) as [{ statusCode: number }, Socket];
-    expect(reply.statusCode).toBe(101);
+    const socket = await upgradeOverTls(url);
     const { stdin, stdout } = streamsOf(SpdyClient.over(socket));
     const echo = once(stdout, 'data');
     stdin.write('over TLS');
@@ -222,10 +215,10 @@ describe('With a certificate', () => {
   });
 
   it('plain HTTP is not answered, and others are told apart as without', async () => {
-    const { execUrl } = bound(await listen({ tls }));
+    const { execUrl } = bound(await listen({ tls: await selfSigned() }));
     const url = execUrl();
     await expect(upgradeToSpdy(url.replace('https', 'http'), 'v4.channel.k8s.io')).rejects.toThrow();
-    const ca = await readFile(tls.certFile);
+    const ca = await readFile((await selfSigned()).certFile);
     const status = new Promise<number | undefined>((resolve, reject) => {
       get(url.replace(/[^/]+$/, 'wrong'), { ca }, (reply) => {
         void text(reply).then(() => resolve(reply.statusCode), reject);
@@ -234,6 +227,42 @@ describe('With a certificate', () => {
     expect(await status).toBe(404);
   });
 });
+
+let certificates: string | undefined;
+afterAll(async () => {
+  if (certificates !== undefined) await rm(certificates, { recursive: true, force: true });
+});
+
+/** Made by the first test that needs it. */
+async function selfSigned(): Promise<{ certFile: string; keyFile: string }> {
+  const known = certificates;
+  const directory = (certificates ??= await mkdtemp(join(tmpdir(), 'dockbridge-tls-')));
+  const tls = { certFile: join(directory, 'cert.pem'), keyFile: join(directory, 'key.pem') };
+  if (known !== undefined) return tls;
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
+  await run('openssl', [
+    ...['req', '-x509', ...curve, '-nodes', '-days', '1'],
+    ...['-subj', '/CN=node', '-addext', 'subjectAltName=IP:127.0.0.1'],
+    ...['-keyout', tls.keyFile, '-out', tls.certFile],
+  ]);
+  return tls;
+}
+
+async function upgradeOverTls(url: string): Promise<Socket> {
+  const call = request(url, {
+    method: 'POST',
+    ca: await readFile((await selfSigned()).certFile),
+    headers: {
+      Connection: 'Upgrade',
+      Upgrade: 'SPDY/3.1',
+      'X-Stream-Protocol-Version': 'v4.channel.k8s.io',
+    },
+  });
+  call.end();
+  const [reply, socket] = (await once(call, 'upgrade')) as [{ statusCode: number }, Socket];
+  expect(reply.statusCode).toBe(101);
+  return socket;
+}
 
 function bound(of: StreamingServer): { execUrl: () => string } {
   return { execUrl: () => of.execUrl(WANTED) };

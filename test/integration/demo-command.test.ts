@@ -5,7 +5,11 @@ import { sharedDockerHost, TEST_IMAGE } from './support/engine';
 describe('dockbridge demo', () => {
   let test: TestDaemon;
   let told: string;
-  beforeAll(async () => (test = await TestDaemon.start()));
+  beforeAll(async () => {
+    test = await TestDaemon.start();
+    // The demo asks for the version first, which waits for two seconds only.
+    await test.synced();
+  });
   afterAll(() => test.stop());
   beforeEach(() => {
     told = '';

@@ -343,7 +343,7 @@ describe('a daemon that starts before the Engine', () => {
     async () => {
       const workload = await startWorkload();
       await stopEngine('stop');
-      await test.restart();
+      await test.relaunch();
       expect(await runtimeReady()).toMatchObject({
         status: false,
         reason: 'DockerDaemonNotReady',
@@ -374,7 +374,7 @@ describe('a daemon that starts before the Engine', () => {
   it('is asked again and again while the Engine starts: the first list it gives is a full one', async () => {
     const workload = await startWorkload();
     await stopEngine('stop');
-    await test.restart();
+    await test.relaunch();
     const started = engine.start();
     for (;;) {
       const listed = await test.client.call('ListContainers', {}).catch(() => undefined);

@@ -79,7 +79,7 @@ describe('The first lists after a restart', () => {
       others: await statuses(others),
       pod: await sandboxStatus(test, pods[0]!.id),
     };
-    await test.restart(() => {
+    await test.relaunch(() => {
       proxy.obey(onCalls(inspectOf(running), { kind: 'hang', when: 'before' }));
       return Promise.resolve();
     });
@@ -108,7 +108,7 @@ describe('The first lists after a restart', () => {
   it('wait for sandboxes: no list of the Engine says whether their network stands', async () => {
     const before = { containers: await containers(), sandboxes: await sandboxes() };
     const [hung] = pods.map(({ id }) => id);
-    await test.restart(() => {
+    await test.relaunch(() => {
       proxy.obey(onCalls(inspectOf([hung ?? '']), { kind: 'hang', when: 'before' }));
       return Promise.resolve();
     });
@@ -123,7 +123,7 @@ describe('The first lists after a restart', () => {
 
   it('tell of a container that ends while the Engine is slow', async () => {
     const running = pods.flatMap((pod) => pod.running);
-    await test.restart(() => {
+    await test.relaunch(() => {
       proxy.obey(onCalls(inspectOf(running), { kind: 'hang', when: 'before' }));
       return Promise.resolve();
     });

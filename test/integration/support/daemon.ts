@@ -55,10 +55,16 @@ export class TestDaemon {
   }
 
   /**
-   * Stops the daemon and starts a new one on the same state: nothing in memory survives.
+   * Stops the daemon and starts a new one on the same state: nothing in memory survives. Resolves once it is ready.
    * @param meanwhile happens while there is none.
    */
   async restart(meanwhile?: () => Promise<void>): Promise<void> {
+    await this.relaunch(meanwhile);
+    await this.synced();
+  }
+
+  /** The same, for tests of a daemon that is not ready yet. */
+  async relaunch(meanwhile?: () => Promise<void>): Promise<void> {
     await this.halt();
     await meanwhile?.();
     await this.launch();

@@ -16,5 +16,5 @@ export async function removeSandboxFromEngine(
   id: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  await services.teardowns.run(() => removeFromEngine(services, id, signal), signal);
+  await services.teardowns.run((limit) => removeFromEngine(services, id, limit), signal);
 }

@@ -1,3 +1,5 @@
+import { abortable } from '../../lib/abortable';
+import { sharedAbortController } from '../../lib/deadline';
 import { Semaphore } from '../../lib/semaphore';
 import type { Store } from '../../store/store';
 import { hasNetworkDeadlock } from '../../translate/engine-facts';
@@ -14,8 +16,17 @@ export class Teardowns {
 
   constructor(private readonly store: Pick<Store, 'engineVersion'>) {}
 
-  /** @param signal gives up the wait, not the work. */
-  async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return hasNetworkDeadlock(this.store.engineVersion ?? '') ? this.turns.run(work, signal) : work();
+  /**
+   * @param work is given the signal for its calls of the Engine. Where turns are taken that is not the caller's: the Engine
+   * goes on with what a caller has given up, and the turn lasts until it has answered.
+   * @param signal gives up the wait.
+   */
+  async run<T>(work: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const own = sharedAbortController().signal;
+    if (!hasNetworkDeadlock(this.store.engineVersion ?? '')) return work(signal ?? own);
+    return abortable(
+      this.turns.run(() => work(own), signal),
+      signal,
+    );
   }
 }

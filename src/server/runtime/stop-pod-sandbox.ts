@@ -32,7 +32,8 @@ export async function stopPodSandbox(
   const isHost = sandbox.namespaces.network === NamespaceMode.NODE;
   if (!isHost) await change(services, sandbox.id, { networkReady: false, ips: [] });
   if (!isRunning(sandbox)) return {};
-  const stop = (): Promise<boolean> => stopInEngine(services, sandbox.id, PAUSE_GRACE_SECONDS, signal);
+  const stop = (limit: AbortSignal): Promise<boolean> =>
+    stopInEngine(services, sandbox.id, PAUSE_GRACE_SECONDS, limit);
   if (await services.teardowns.run(stop, signal))
     await change(services, sandbox.id, { state: 'exited', pid: 0 });
   return {};

@@ -1,6 +1,10 @@
 import { Teardowns } from '../../../../src/server/container/teardowns';
+import { abortable } from '../../../../src/lib/abortable';
+import { sharedAbortController } from '../../../../src/lib/deadline';
+import { cancelled } from '../../../../src/lib/errors';
 import { Store } from '../../../../src/store/store';
 import { gate, settle } from '../../support/async';
+import { rejectionOf } from '../../support/errors';
 
 it.each([
   ['20.10.24', 4],
@@ -23,4 +27,28 @@ it.each([
   held.resolve();
   await Promise.all(all);
   expect(begun).toBe(30);
+});
+
+it('keeps the place of a call that was given up until the Engine has answered', async () => {
+  const store = new Store();
+  store.engineVersion = '20.10.24';
+  const teardowns = new Teardowns(store);
+  const held = gate();
+  let begun = 0;
+  const callers = Array.from({ length: 8 }, () => sharedAbortController());
+  const all = callers.map(({ signal }) =>
+    teardowns.run((own) => {
+      begun++;
+      // As a call of the Engine does.
+      return abortable(held.promise, own);
+    }, signal),
+  );
+  const first = rejectionOf(all[0]!);
+  callers[0]!.abort(cancelled('the client has gone'));
+  expect(await first).toBe('CANCELLED the client has gone');
+  await settle();
+  expect(begun).toBe(4);
+  held.resolve();
+  await Promise.all(all.slice(1));
+  expect(begun).toBe(8);
 });

@@ -13,6 +13,7 @@ import { controlPath } from './server/control-socket';
 import { StartedCommands } from './server/exec/started-commands';
 import { OneDaemon } from './sync/engine-claim';
 import { FactsFile } from './sync/facts-memory';
+import { UnfinishedSandboxes } from './sync/unfinished-sandboxes';
 import { NodeUpkeep } from './sync/upkeep';
 import { isCriDockerdAt } from './system/cri-dockerd-process';
 
@@ -51,6 +52,7 @@ export function actingParts(settings: Settings, logger: Logger): NodeParts {
       }),
     checkpoints: createCheckpoints(settings, logger),
     openCommands: () => StartedCommands.open(join(settings.runDir, 'commands'), logger),
+    openUnfinished: () => UnfinishedSandboxes.open(join(settings.runDir, 'unfinished'), logger),
     upkeep: isLocalEndpoint(settings.dockerEndpoint) ? new NodeUpkeep(logger) : undefined,
     tidyProbes: (probes, all) => probes.removeLeftovers(all),
     streaming: (open) => open(),

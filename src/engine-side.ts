@@ -119,6 +119,7 @@ export async function createEngineSide(
     logger,
     localEngine,
     upkeep: parts.upkeep,
+    unfinished: await parts.openUnfinished(),
     kernelLog: localEngine ? kernelLog : undefined,
   });
   const refresh = (sandboxId: string): Promise<void> =>

@@ -8,6 +8,7 @@ import type { StartedCommands } from './server/exec/started-commands';
 import type { Streaming } from './streaming/no-streaming';
 import type { EngineClaim } from './sync/engine-claim';
 import type { FactsMemory } from './sync/facts-memory';
+import type { UnfinishedSandboxes } from './sync/unfinished-sandboxes';
 import type { Upkeep } from './sync/upkeep';
 import type { EngineContainerSummary } from './translate/engine';
 
@@ -37,6 +38,8 @@ export interface NodeParts {
   readonly checkpoints: Checkpoints;
   /** Commands in containers, those of a killed daemon among them. */
   readonly openCommands: () => Promise<StartedCommands>;
+  /** Sandboxes, those that a killed daemon left among them. */
+  readonly openUnfinished: () => Promise<UnfinishedSandboxes>;
   /** Undefined where the Engine is on another machine. */
   readonly upkeep: Upkeep | undefined;
   /** Once, with all of the Engine's containers. Never rejects. */

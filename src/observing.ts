@@ -11,6 +11,7 @@ import { StartedCommands } from './server/exec/started-commands';
 import { NoStreaming } from './streaming/no-streaming';
 import { NoClaim } from './sync/engine-claim';
 import { NoFactsMemory } from './sync/facts-memory';
+import { UnfinishedSandboxes } from './sync/unfinished-sandboxes';
 import { NoUpkeep } from './sync/upkeep';
 
 const WHY =
@@ -38,6 +39,7 @@ export function observingParts(settings: Settings, logger: Logger): NodeParts {
       }),
     checkpoints: new UntouchedCheckpoints(),
     openCommands: () => Promise.resolve(StartedCommands.none(logger)),
+    openUnfinished: () => Promise.resolve(UnfinishedSandboxes.inMemory(logger)),
     upkeep: isLocalEndpoint(settings.dockerEndpoint) ? new NoUpkeep() : undefined,
     tidyProbes: () => Promise.resolve(),
     streaming: () => new NoStreaming(),

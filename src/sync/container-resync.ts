@@ -81,13 +81,14 @@ export class ContainerResync {
    * @param onListed called once `store.listed` tells of all containers that the store does not know yet.
    */
   async run(inspectAll: boolean, signal: AbortSignal, onListed: () => void = () => undefined): Promise<void> {
-    const { store, logs, network, reservations, logger, onFirstList, onList } = this.parts;
+    const { store, sync, logs, network, reservations, logger, onFirstList, onList } = this.parts;
     // An Engine that lost sight of containers (its disk was not mounted) may have found them again.
     if (inspectAll)
       for (const table of [store.sandboxes, store.containers, store.foreign]) table.forgetRemovals();
     const [sandboxRevision, containerRevision] = [store.sandboxes.now, store.containers.now];
     const foreignRevision = store.foreign.now;
     const before = this.knownSandboxes();
+    const unfinished = sync.unfinished.ids;
     if (!this.hasRun) store.listed.expect();
     const all = await this.list(signal);
     const summaries = all.filter(({ Labels }) => Labels?.[TYPE_LABEL] !== undefined);
@@ -115,6 +116,7 @@ export class ContainerResync {
         await this.tryRefresh(id, signal);
       });
     }
+    for (const id of unfinished) if (!listed.has(id)) void sync.unfinished.forget(id);
     await this.freeVanished(listed, signal);
     if (!this.hasRun) {
       network.collectGarbage(new Set([...listed, ...(await network.livingSandboxes())]));

@@ -2,7 +2,6 @@ import type { DockerClient } from '../docker/client';
 import { hasStatus } from '../docker/errors';
 import { withDeadline } from '../lib/deadline';
 import { messageOf } from '../lib/errors';
-import { BoundedSet } from '../lib/bounded-set';
 import { KeyedLock } from '../lib/keyed-lock';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
@@ -18,10 +17,10 @@ import { mergedKernelValues } from '../translate/kernel-values';
 import { CONTAINER_TYPE, TYPE_LABEL } from '../translate/labels';
 import { isSandbox, sandboxFromInspect } from '../translate/sandbox-record';
 import { keepLog } from './container-log';
+import { UnfinishedSandboxes } from './unfinished-sandboxes';
 import type { Upkeep } from './upkeep';
 
 const SIGKILL = 9;
-const REMEMBERED_UNFINISHED = 1_000;
 /** Its log is waited for as well; an Engine that is well answers in milliseconds. */
 const ENDED_INSPECT_MS = 2_000;
 
@@ -36,6 +35,8 @@ export interface ContainerSyncParts {
   readonly localEngine: boolean;
   /** Undefined where they are not. */
   readonly upkeep?: Upkeep | undefined;
+  /** Without it, none that an earlier process left is known. */
+  readonly unfinished?: UnfinishedSandboxes;
   /** The log of the machine that the Engine runs on, where that machine is ours. */
   readonly kernelLog?: Pick<KernelLog, 'killedForMemory'> | undefined;
 }
@@ -52,13 +53,15 @@ export interface Discovery {
  */
 export class ContainerSync {
   readonly lock = new KeyedLock();
-  /** Sandboxes that were begun and not finished, and that could not be removed: nobody knows what is wrong with them. */
-  private readonly unfinished = new BoundedSet<string>(REMEMBERED_UNFINISHED);
+  /** Sandboxes that were begun and not finished, and that could not be removed. */
+  readonly unfinished: UnfinishedSandboxes;
 
   /** Containers whose log could not catch up with their state: a later look tries again. */
   readonly logsBehind = new Set<string>();
 
-  constructor(private readonly parts: ContainerSyncParts) {}
+  constructor(private readonly parts: ContainerSyncParts) {
+    this.unfinished = parts.unfinished ?? UnfinishedSandboxes.inMemory(parts.logger);
+  }
 
   /**
    * Inspects and absorbs one container; removes its record when the Engine does not know it.
@@ -80,7 +83,7 @@ export class ContainerSync {
 
   /** Whatever the Engine says of the sandbox later, it is not ready: kubelet makes another one and removes this. */
   neverReady(id: string): void {
-    this.unfinished.add(id);
+    this.unfinished.condemn(id);
     const sandbox = this.parts.store.sandboxes.get(id);
     if (sandbox !== undefined) this.parts.store.sandboxes.put({ ...sandbox, networkReady: false });
   }
@@ -227,6 +230,7 @@ export class ContainerSync {
     const { store, logs, network, checkpoints, logger } = this.parts;
     store.listed.delete(id);
     this.logsBehind.delete(id);
+    void this.unfinished.forget(id);
     store.sandboxes.delete(id);
     network.abandon(id);
     await checkpoints.remove(id);

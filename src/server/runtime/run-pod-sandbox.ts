@@ -119,6 +119,8 @@ async function create(
     seccomp,
   );
   const id = await createInEngine(services, name, body, signal);
+  // Should this process end before the sandbox is ready, nobody knows what it lacks.
+  containerSync.unfinished.begin(id);
   try {
     await checkpoints.write(id, toCheckpoint(checked));
     await startInEngine(docker, id, signal);
@@ -135,6 +137,7 @@ async function create(
         `the pause process of ${name} ended as soon as it was started; is ${body.Image} a pause image?`,
       );
     }
+    await containerSync.unfinished.finish(id);
     return id;
   } catch (error) {
     await discard(services, id);

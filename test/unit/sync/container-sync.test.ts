@@ -1,4 +1,8 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
+import { UnfinishedSandboxes } from '../../../src/sync/unfinished-sandboxes';
 import { NodeUpkeep, NoUpkeep, type Upkeep } from '../../../src/sync/upkeep';
 import type { ContainerExtra } from '../../../src/translate/container-create';
 import type { EngineContainerInspect } from '../../../src/translate/engine';
@@ -267,6 +271,28 @@ describe('discover', () => {
     const inspect = containerInspect({ name: 'stranger' });
     const { sync } = roomWith({ ...inspect, Config: { Image: 'x', Labels: {} } });
     expect(await sync.discover(name)).toEqual({ exists, record: undefined });
+  });
+
+  it('calls a sandbox not ready that a killed daemon did not finish, until it is gone', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'dockbridge-unfinished-'));
+    try {
+      const killed = await UnfinishedSandboxes.open(directory, silentLogger);
+      killed.begin(SANDBOX_ID);
+      killed.begin('f'.repeat(64));
+      await until(() => readdirSync(directory).length === 2);
+      await killed.finish('f'.repeat(64));
+      expect(readdirSync(directory)).toEqual([SANDBOX_ID]);
+      const unfinished = await UnfinishedSandboxes.open(directory, silentLogger);
+      const room = syncRoom({}, { unfinished });
+      room.engine.containers.set(SANDBOX_ID, sandboxInspect());
+      await room.resync.run(true, new AbortController().signal);
+      expect(room.store.sandboxes.get(SANDBOX_ID)).toMatchObject({ state: 'running', networkReady: false });
+      room.engine.containers.clear();
+      await room.sync.refresh(SANDBOX_ID);
+      await until(() => readdirSync(directory).length === 0);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it('calls a sandbox that was never finished not ready, whatever the Engine says of it', async () => {

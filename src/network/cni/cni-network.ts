@@ -11,7 +11,7 @@ import type { NetworkChoice } from '../node-pods';
 import type { NetworkCondition, PodNetwork, PodNetworkState } from '../pod-network';
 import type { Attachment } from './attachment';
 import { Cleanup } from './cleanup';
-import { freeGarbage } from './garbage';
+import { attachedByOthers, freeGarbage } from './garbage';
 import { publishersOf, refusePortConflicts } from './host-ports';
 import { addressesOfProcess, guessedResult, isLoopbackUp } from './namespace-addresses';
 import type { PodNamespaces } from './namespace-handles';
@@ -36,6 +36,8 @@ export interface CniOptions {
   readonly confDir: string;
   readonly binDirs: readonly string[];
   readonly cacheDir: string;
+  /** The cache of other programs, where that is not libcni's: for tests. */
+  readonly othersCacheDir?: string;
   readonly handles: PodNamespaces;
   readonly running: RunningPlugins;
   /** How long one run of a plugin may take. */
@@ -177,7 +179,8 @@ export class CniNetwork implements PodNetwork {
       .runAlone(async () => {
         const config = this.node.lastConfig;
         if (config === undefined) return;
-        const filed = this.cache.values().filter((entry) => this.isValid(entry, existing));
+        const own = this.cache.values().filter((entry) => this.isValid(entry, existing));
+        const filed = [...own, ...(await attachedByOthers(this.options, config.name))];
         const lost = [...existing].filter((id) => this.cache.of(id).length === 0);
         await freeGarbage(this.chain, config, { filed, lost }, signal);
       }, signal)

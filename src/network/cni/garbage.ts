@@ -1,9 +1,12 @@
+import { resolve } from 'node:path';
 import { withDeadline } from '../../lib/deadline';
 import type { NetworkConfig } from './network-config';
 import type { PluginChain } from './plugin-chain';
 import { IF_NAME } from './pod-entry';
-import type { CachedAttachment } from './result-cache';
+import { readNetwork, type CachedAttachment } from './result-cache';
 
+/** Where CNI's own library keeps what containerd, Podman or cnitool attach. */
+const LIBCNI_CACHE = '/var/lib/cni';
 /** Pods wait meanwhile. */
 const GC_MS = 30_000;
 
@@ -11,6 +14,17 @@ export interface Attachments {
   readonly filed: readonly CachedAttachment[];
   /** Sandboxes without an entry, which have their addresses all the same. */
   readonly lost: readonly string[];
+}
+
+/** What other programs have attached to a network, by a cache that is not ours; empty when `cacheDir` is. */
+export async function attachedByOthers(
+  {
+    cacheDir,
+    othersCacheDir = LIBCNI_CACHE,
+  }: { readonly cacheDir: string; readonly othersCacheDir?: string },
+  network: string,
+): Promise<CachedAttachment[]> {
+  return resolve(cacheDir) === resolve(othersCacheDir) ? [] : readNetwork(othersCacheDir, network);
 }
 
 /** Has the plugins of a network free what none of these attachments holds. */

@@ -128,6 +128,27 @@ export async function readAttachments(cacheDir: string, containerId: string): Pr
   return entries.filter((entry) => entry !== undefined).filter((entry) => entry.containerId === containerId);
 }
 
+/**
+ * What is on disk of one network just now, whoever filed it.
+ * @throws when an entry cannot be read, which may be half-written.
+ */
+export async function readNetwork(cacheDir: string, networkName: string): Promise<CachedAttachment[]> {
+  const directory = join(cacheDir, 'results');
+  const found: CachedAttachment[] = [];
+  for (const name of await listDirectory(directory)) {
+    if (!name.startsWith(`${networkName}-`)) continue;
+    const json = await readFile(join(directory, name), 'utf8').catch((error: unknown) => {
+      if (errnoOf(error) === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (json === undefined) continue;
+    const entry = decode(json);
+    if (entry === undefined) throw unavailable(`${join(directory, name)} is no entry of a CNI cache`);
+    if (entry.networkName === networkName) found.push(entry);
+  }
+  return found;
+}
+
 function fileName({ networkName, containerId, ifName }: Attachment): string {
   return `${networkName}-${containerId}-${ifName}`;
 }

@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CniNetwork } from '../../../src/network/cni/cni-network';
 import type { EngineContainerInspect } from '../../../src/translate/engine';
 import type { PodPort, PodToAttach } from '../../../src/translate/pod-to-attach';
+import { until } from '../support/async';
 import { rejectionOf } from '../support/errors';
 import { answer, FakeNode, listOf, RESULT } from './fake-plugins';
 
@@ -20,15 +22,16 @@ afterEach(async () => {
   await node.remove();
 });
 
+const POD: PodToAttach = {
+  ...{ name: 'web', namespace: 'shop', uid: 'u1', annotations: {}, dns: undefined },
+  ports: [],
+};
+
 const results = (): string => join(node.cacheDir, 'results');
 
 async function attach(ports: readonly PodPort[] = []): Promise<void> {
   const sandbox = { Id: 'c1', State: { Pid: process.pid } } as EngineContainerInspect;
-  const pod: PodToAttach = {
-    ...{ name: 'web', namespace: 'shop', uid: 'u1', annotations: {}, dns: undefined },
-    ports,
-  };
-  await network.attach(sandbox, pod);
+  await network.attach(sandbox, { ...POD, ports });
 }
 
 async function reopen(): Promise<void> {
@@ -79,4 +82,22 @@ it('A host port of a former --run-dir is free though its network cannot be undon
   await attach(ports);
   // What cannot be undone now may be later.
   expect((await readdir(results())).sort()).toEqual(['net-c1-eth0', 'net-x1-eth0']);
+});
+
+it('What other programs file in the cache of CNI itself is no garbage', async () => {
+  await network.close();
+  await node.configure(listOf(['one'], { cniVersion: '1.1.0' }));
+  const file = (containerId: string, networkName: string): Promise<void> =>
+    writeFile(
+      join(node.othersCacheDir, 'results', `${networkName}-${containerId}-eth0`),
+      JSON.stringify({ kind: 'cniCacheV1', containerId, ifName: 'eth0', networkName, result: RESULT }),
+    );
+  await mkdir(join(node.othersCacheDir, 'results'), { recursive: true });
+  await file('x1', 'net');
+  await file('x2', 'another');
+  network = await node.open();
+  network.collectGarbage(new Set());
+  await until(() => /^GC/m.test(readFileSync(join(node.root, 'calls'), 'utf8')), 'the collection');
+  const gc = (await node.calls()).find(({ command }) => command === 'GC');
+  expect(gc?.input['cni.dev/valid-attachments']).toEqual([{ containerID: 'x1', ifname: 'eth0' }]);
 });

@@ -31,6 +31,11 @@ export class FakeNode {
     return join(this.root, 'cache');
   }
 
+  /** Where other programs keep what they attach. */
+  get othersCacheDir(): string {
+    return join(this.root, 'others-cache');
+  }
+
   /**
    * A plugin that notes each call in a file and then does what `script` says; VERSION is answered for it. In the script,
    * `$stdin` is the configuration and `$log` a file for notes.
@@ -88,6 +93,7 @@ ${script}
       confDir: this.confDir,
       binDirs: [this.binDir],
       cacheDir: this.cacheDir,
+      othersCacheDir: this.othersCacheDir,
       handles: this.namespaces,
       running: new RunningPlugins(join(this.root, 'plugins'), silentLogger, this.patience),
       timeoutMs,

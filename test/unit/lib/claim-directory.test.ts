@@ -40,6 +40,13 @@ describe('claimDirectory', () => {
     expect(owner()).toBe(`${process.pid} ${startOf(process.pid)} ${BOOT}`);
   });
 
+  it('says of a full disk that it is full, refuses nobody for it, and leaves nothing half written', () => {
+    // Each write to it finds no room.
+    fs.symlinkSync('/dev/full', join(directory, 'owner.tmp'));
+    expect(claim()).toMatch(/ENOSPC/);
+    expect(fs.readdirSync(directory)).toEqual([]);
+  });
+
   it('says which option gives a directory that cannot be used', () => {
     fs.writeFileSync(join(directory, 'file'), '');
     expect(thrownBy(() => claim(join(directory, 'file/below')))).toMatch(

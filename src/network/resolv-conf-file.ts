@@ -1,10 +1,23 @@
 import { constants } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
-import { wantedResolvConf } from '../translate/resolv-conf';
+import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { errnoOf } from '../lib/errors';
 import type { EngineContainerInspect } from '../translate/engine';
+import { namesOnlyStub, wantedResolvConf } from '../translate/resolv-conf';
 
 /** Far above any DNS configuration. A pod can write into its own file, so more than this is not read. */
 const MAX_BYTES = 64 * 1024;
+
+/** The node's own files. */
+export interface NodeResolvConf {
+  readonly file: string;
+  /** What systemd-resolved asks itself, which it keeps for those who cannot reach its stub. */
+  readonly behindStub: string;
+}
+
+const NODE: NodeResolvConf = {
+  file: '/etc/resolv.conf',
+  behindStub: '/run/systemd/resolve/resolv.conf',
+};
 
 /**
  * Makes a running sandbox's resolv.conf say what its pod was given. In place, not by rename: it is bound into the
@@ -12,17 +25,38 @@ const MAX_BYTES = 64 * 1024;
  * @param untouchedOnly leaves a file alone that was written to since the start, for a start that nobody saw.
  * @throws the system's error when the file is not there, as with an Engine on another machine.
  */
-export async function keepResolvConf(sandbox: EngineContainerInspect, untouchedOnly = false): Promise<void> {
+export async function keepResolvConf(
+  sandbox: EngineContainerInspect,
+  untouchedOnly = false,
+  node = NODE,
+): Promise<void> {
   const wanted = wantedResolvConf(sandbox);
   if (wanted === undefined) return;
+  const text = wanted.text ?? (await nodeText(node, wanted.hostNetwork));
   const isRight = await withFile(wanted.path, constants.O_RDONLY, async (file) => {
     // The Engine writes it before it starts the process.
     if (untouchedOnly && (await file.stat()).mtimeMs > Date.parse(sandbox.State.StartedAt)) return true;
     const present = await readStart(file);
-    return present !== undefined && meaning(present) === meaning(wanted.text);
+    return present !== undefined && meaning(present) === meaning(text);
   });
   // Only now: where the Engine's files are mounted read-only, most of them are right.
-  if (!isRight) await withFile(wanted.path, constants.O_WRONLY, (file) => replaceText(file, wanted.text));
+  if (!isRight) await withFile(wanted.path, constants.O_WRONLY, (file) => replaceText(file, text));
+}
+
+/** The node's file as it is, as with containerd and CRI-O, but for a stub that a pod's own network has no way to. */
+async function nodeText({ file, behindStub }: NodeResolvConf, hostNetwork: boolean): Promise<string> {
+  const text = (await readIfThere(file)) ?? '';
+  return hostNetwork || !namesOnlyStub(text) ? text : ((await readIfThere(behindStub)) ?? text);
+}
+
+/** Undefined when there is none. */
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /**

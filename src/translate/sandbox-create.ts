@@ -107,11 +107,9 @@ function toSandboxMetadata(
   };
 }
 
-/** What resolv.conf shall say; undefined, for none and for one with nothing in it: what the node's says (docs/networking.md). */
+/** What resolv.conf shall say, also if that is nothing; undefined: what the node's says (ADR 0033). */
 export function podDns({ dns_config }: Config): Decoded<cri.IDNSConfig> | undefined {
-  if (dns_config === null) return undefined;
-  const { servers, searches, options } = dns_config;
-  return servers.length + searches.length + options.length === 0 ? undefined : dns_config;
+  return dns_config ?? undefined;
 }
 
 const LOOPBACK_IPV6 = 'net.ipv6.conf.lo.disable_ipv6';

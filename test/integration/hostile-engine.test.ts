@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { ContainerState, NamespaceMode } from '../../src/proto/enums';
+import type { cri } from '../../src/proto';
+import { ContainerState, NamespaceMode, SecurityProfileType } from '../../src/proto/enums';
 import { TestDaemon } from './support/daemon';
 import { engineGet, startPrivateEngine, type PrivateEngine } from './support/engine';
 import {
@@ -49,6 +51,18 @@ async function output(script: string, more = {}, inPod = pod): Promise<string> {
   );
   await untilExited(test, id);
   return readLogText((await containerStatus(test, id)).log_path);
+}
+
+interface HostConfig {
+  readonly IpcMode: string;
+  readonly CgroupnsMode: string;
+  readonly CgroupParent: string;
+  readonly SecurityOpt: readonly string[];
+}
+
+async function hostConfig(id: string): Promise<HostConfig> {
+  const inspect = await engineGet(engine.dockerHost, `/containers/${id}/json`);
+  return (inspect as { HostConfig: HostConfig }).HostConfig;
 }
 
 describe('an Engine whose configuration contradicts CRI', () => {
@@ -110,6 +124,41 @@ describe('an Engine whose configuration contradicts CRI', () => {
     const bound = NetworkSettings.Ports['80/tcp'] ?? [];
     expect(bound).toContainEqual({ HostIp: '0.0.0.0', HostPort: String(HOST_PORT) });
     expect(bound.map(({ HostIp }) => HostIp)).not.toContain('127.0.0.1');
+  });
+
+  it('decides neither servers nor searches of a pod, whether it gives some, none or empty ones', async () => {
+    const nodes = await readFile('/etc/resolv.conf', 'utf8');
+    const servers = (text: string): string[] => text.match(/^nameserver .*$/gm) ?? [];
+    const resolvConf = async (more: cri.IPodSandboxConfig): Promise<string> =>
+      output('cat /etc/resolv.conf', {}, await runPod(test, podConfig(test, more)));
+    const dns_config = { servers: ['10.96.0.10'], searches: ['a.local'], options: ['ndots:5'] };
+    const given = await resolvConf({ dns_config });
+    expect(given).toContain('nameserver 10.96.0.10\n');
+    expect(given).not.toMatch(/192\.0\.2\.53|hostile|ndots:9/);
+    const unsaid = await resolvConf({});
+    expect(servers(unsaid)).toEqual(servers(nodes));
+    expect(unsaid).not.toMatch(/192\.0\.2\.53|hostile|ndots:9/);
+    expect((await resolvConf({ dns_config: {} })).trim()).toBe('');
+  });
+
+  it('decides none of the namespaces, and neither the parent group nor seccomp', async () => {
+    const unconfined = { profile_type: SecurityProfileType.Unconfined };
+    const linux = { security_context: { seccomp: unconfined } };
+    const id = await startedContainer(test, pod, containerConfig('joins', FOREVER, { linux }));
+    const ofContainer = await hostConfig(id);
+    expect(ofContainer).toMatchObject({
+      IpcMode: `container:${pod}`,
+      SecurityOpt: expect.any(Array) as unknown,
+    });
+    expect(ofContainer.SecurityOpt).toContain('seccomp=unconfined');
+    const ofPod = await hostConfig(pod);
+    expect(ofPod.IpcMode).toBe('shareable');
+    const cgroup2 = existsSync('/sys/fs/cgroup/cgroup.controllers');
+    for (const { CgroupnsMode } of [ofPod, ofContainer])
+      expect(CgroupnsMode).toBe(cgroup2 ? 'private' : 'host');
+    const parent = '/dockbridge-test-parent';
+    const placed = await runPod(test, podConfig(test, { linux: { cgroup_parent: parent } }));
+    expect((await hostConfig(placed)).CgroupParent).toBe(parent);
   });
 
   it('keeps the states that CRI reports', async () => {

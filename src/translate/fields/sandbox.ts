@@ -27,7 +27,10 @@ export const POD_SANDBOX_CONFIG: FieldsOf<cri.IPodSandboxConfig> = {
     becomes: 'label `io.dockbridge.cri`; directory of the CRI logs of the pod’s containers',
     except: 'a relative path',
   },
-  dns_config: { becomes: '`HostConfig.Dns*`, and the `resolv.conf` of the pod' },
+  dns_config: {
+    becomes:
+      '`HostConfig.Dns*`, and the `resolv.conf` of the pod, which is empty where this is; without it the node’s (ADR 0033)',
+  },
   port_mappings: { becomes: '`HostConfig.PortBindings`, or the CNI plugin’s `portMappings`' },
   labels: { becomes: '`Labels`, by the same keys' },
   annotations: {

@@ -147,10 +147,12 @@ describe('toSandboxCreate', () => {
     expect(create({ ...MINIMAL, linux }).HostConfig.Sysctls).toEqual({});
   });
 
-  it('a dns_config with nothing in it is none', () => {
+  it('a dns_config with nothing in it is not the same as none', () => {
     const { HostConfig, Labels } = create({ ...MINIMAL, dns_config: {} });
     expect(HostConfig).toMatchObject({ Dns: [], DnsSearch: [], DnsOptions: [] });
-    expect(JSON.parse(Labels['io.dockbridge.cri']!)).not.toHaveProperty('dns');
+    const { dns } = JSON.parse(Labels['io.dockbridge.cri']!) as { dns?: unknown };
+    expect(dns).toEqual({ servers: [], searches: [], options: [] });
+    expect(JSON.parse(create(MINIMAL).Labels['io.dockbridge.cri']!)).not.toHaveProperty('dns');
   });
 
   it('the minimal request', () => {

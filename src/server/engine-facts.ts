@@ -1,7 +1,8 @@
-import { unavailable } from '../lib/errors';
+import { messageOf, unavailable } from '../lib/errors';
 import type { EngineFacts } from '../store/records';
 import type { Store } from '../store/store';
 import { knownToEngine, type NodeCapabilities } from '../translate/capabilities';
+import { toEngineRuntime, type KnownRuntimes } from '../translate/runtime-handler';
 import type { Services } from './services';
 
 /** @throws UNAVAILABLE before the Engine's first answer. */
@@ -18,4 +19,24 @@ export function hasSecurityOption(store: Store, name: string): boolean {
 /** What a container can be given here; undefined: everything. @param node the bounding set of this machine. */
 export function grantable(store: Store, node: NodeCapabilities): NodeCapabilities {
   return knownToEngine(node, store.engine?.apiVersion ?? '');
+}
+
+export function knownRuntimes({ engine }: Pick<Store, 'engine'>): KnownRuntimes {
+  return { runtimes: engine?.runtimes ?? [], apiVersion: engine?.apiVersion ?? '' };
+}
+
+/** A handler that daemon.json has only just got is refused by nobody: the Engine is asked once more. */
+export async function lookForHandler(
+  { store, link, logger }: Pick<Services, 'store' | 'link' | 'logger'>,
+  handler: string,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    toEngineRuntime(handler, knownRuntimes(store), 'runtime_handler');
+  } catch {
+    await link.readFactsAgain(signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      logger.debug(() => `The Engine does not say what its runtimes are: ${messageOf(error)}`);
+    });
+  }
 }

@@ -44,6 +44,13 @@ export interface SandboxRecord extends EngineContainerRecord {
   readonly metadata: SandboxMetadata;
   /** As requested; '' is the default handler. */
   readonly runtimeHandler: string;
+  /**
+   * The Engine's runtime that it runs with: what daemon.json's default was when it was made, where it asked for none. Its
+   * containers get the same, whatever the default is by then. '' where the Engine does not tell.
+   */
+  readonly runtime: string;
+  /** The pause container's network as the Engine names it: `none` for CNI, `host`, or one of the Engine's own. */
+  readonly networkMode: string;
   /** False between the start of the pause process and the end of its network setup. */
   readonly networkReady: boolean;
   /** Whether a stop or a removal of the pod was begun: from then on nothing starts in it, whatever becomes of that call. */

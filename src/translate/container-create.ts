@@ -69,7 +69,7 @@ export interface ContainerSurroundings extends SecuritySurroundings {
   readonly selinux: boolean;
   readonly features: EngineFeatures;
   readonly spool: Spool;
-  /** Runtime of the sandbox; '' is the Engine's default. */
+  /** The Engine's name of the sandbox's runtime; '' is the Engine's default. */
   readonly runtime: string;
   /** Milliseconds since the epoch. */
   readonly nowMs: number;

@@ -49,18 +49,17 @@ export function toFacts(version: EngineVersion, info: EngineInfo): EngineFacts {
   };
 }
 
-/** @param handler of the pod; '' is the default runtime. */
-export function featuresFor(facts: EngineFacts | undefined, handler: string): EngineFeatures {
+/** @param runtime of the pod; '' is the default one. */
+export function featuresFor(facts: EngineFacts | undefined, runtime: string): EngineFeatures {
   if (facts === undefined) {
     return { version: 'unknown', recursiveReadOnly: false, imageMounts: false, cdi: false };
   }
-  const runtime = handler === '' || handler === 'docker' ? facts.defaultRuntime : handler;
   return {
     version: facts.engineVersion,
     recursiveReadOnly:
       isAtLeast(facts.apiVersion, '1.44') &&
       isAtLeast(facts.kernelVersion, '5.12') &&
-      facts.recursiveReadOnlyRuntimes.includes(runtime),
+      facts.recursiveReadOnlyRuntimes.includes(runtime || facts.defaultRuntime),
     imageMounts: isAtLeast(facts.apiVersion, '1.48'),
     cdi: facts.cdi,
   };

@@ -12,6 +12,37 @@ const OF_OTHERS: readonly (readonly [words: RegExp, field: string])[] = [
   [/^(?:Duplicate mount point|invalid mount config|invalid volume spec)/i, 'mounts'],
 ];
 
+/** Engines from 23.0 on, and those before. */
+const RUNTIME = /unknown or invalid runtime name|unknown runtime specified/i;
+const OF_SANDBOX: readonly (readonly [words: RegExp, field: string])[] = [
+  [RUNTIME, 'runtime_handler'],
+  [/hostname/i, 'config.hostname'],
+  [/cgroup.?parent/i, 'config.linux.cgroup_parent'],
+  [/sysctl/i, 'config.linux.sysctls'],
+  [/container ?port|port (?:specification|mapping|binding)|port bindings/i, 'config.port_mappings'],
+  [/seccomp/i, 'config.linux.security_context.seccomp'],
+  [/apparmor/i, 'config.linux.security_context.apparmor'],
+  [/selinux|security-opt 2: "?label/i, 'config.linux.security_context.selinux_options'],
+  [/is not an ip address|\bdns\b|search domain/i, 'config.dns_config'],
+  [/label/i, 'config.labels'],
+];
+
+/** The same of a refused sandbox. */
+export function fieldOfSandboxRefusal(text: string): string | undefined {
+  return OF_SANDBOX.find(([words]) => words.test(text))?.[1];
+}
+
+/** What a 404 of a create call is about: the Engine says no more than words. */
+export function missingOf(text: string): 'image' | 'container' | undefined {
+  if (/\bno such image\b|\bimage\b.*\bnot found\b|\bmanifest unknown\b/i.test(text)) return 'image';
+  return /\bno such container\b/i.test(text) ? 'container' : undefined;
+}
+
+/** Whether the Engine refused a runtime, which is a matter of the pod and not of its container. */
+export function isRuntimeRefusal(text: string): boolean {
+  return RUNTIME.test(text);
+}
+
 /**
  * For people only: nothing is decided by it, so a refusal that an Engine words in a new way just names no field.
  * @param resources the path of the resources in the request.

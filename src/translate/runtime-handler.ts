@@ -1,4 +1,5 @@
 import { invalidArgument } from '../lib/errors';
+import type { SandboxRecord } from '../store/records';
 import { isAtLeast } from './engine-facts';
 
 /** What an Engine says of its runtimes (`EngineFacts`). */
@@ -14,6 +15,15 @@ export interface KnownRuntimes {
  */
 const SHIM_NAME = /^[a-zA-Z0-9][\w-]*(\.[\w-]+)+$/;
 const SHIM_NAMES_SINCE = '1.42';
+
+/**
+ * `HostConfig.Runtime` of a container: that of its sandbox, also when the Engine's default has changed since, for the
+ * containers of a pod of gVisor or Kata Containers cannot be of another kind than its sandbox. '' is the default.
+ */
+export function runtimeOf({ runtime, runtimeHandler }: SandboxRecord): string {
+  if (runtime !== '') return runtime;
+  return runtimeHandler === 'docker' ? '' : runtimeHandler;
+}
 
 /**
  * `HostConfig.Runtime`; undefined for the Engine's default, which `''` and, as for cri-dockerd, `docker` mean.

@@ -46,6 +46,8 @@ export function sandboxFromInspect(
     pid: container.State.Pid,
     // cri-dockerd keeps no word of the handler: the runtime is what its pods' containers must have too.
     runtimeHandler: extra?.runtimeHandler ?? container.HostConfig.Runtime ?? '',
+    runtime: container.HostConfig.Runtime ?? '',
+    networkMode: container.HostConfig.NetworkMode ?? '',
     stopping: false,
     networkReady: namespaces.network === NamespaceMode.NODE || network.ready,
     namespaces,

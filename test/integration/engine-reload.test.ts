@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { TestDaemon } from './support/daemon';
 import { engineGet, startPrivateEngine, type PrivateEngine } from './support/engine';
 import { expectFailure } from './support/grpc';
-import { containerConfig, logOf, podConfig } from './support/pods';
+import { containerConfig, FOREVER, logOf, podConfig, startedContainer } from './support/pods';
 
 let engine: PrivateEngine;
 let directory: string;
@@ -53,6 +53,29 @@ it('a runtime that is added to daemon.json serves pods as soon as dockerd has re
   await add();
   while ((await handlers(test)).includes('late'));
   await expectFailure(runWith(test, 'late'), 'INVALID_ARGUMENT', /^runtime_handler: "late" is not among/);
+});
+
+it('a pod keeps its runtime when the default of daemon.json changes, for its new containers too', async () => {
+  const test = await start();
+  const runtimeOf = async (id: string): Promise<string> => {
+    const inspect = await engineGet(engine.dockerHost, `/containers/${id}/json`);
+    return (inspect as { HostConfig: { Runtime: string } }).HostConfig.Runtime;
+  };
+  const defaultRuntime = async (): Promise<string> =>
+    ((await engineGet(engine.dockerHost, '/info')) as { DefaultRuntime: string }).DefaultRuntime;
+  const before = await defaultRuntime();
+  const pod = await runWith(test, '');
+  const runtimes = { other: { path: join(directory, 'runtime') } };
+  await engine.reload({ runtimes, 'default-runtime': 'other' });
+  while ((await defaultRuntime()) !== 'other');
+  try {
+    const id = await startedContainer(test, pod, containerConfig('later', FOREVER));
+    expect([await runtimeOf(pod), await runtimeOf(id)]).toEqual([before, before]);
+    expect(await runtimeOf(await runWith(test, ''))).toBe('other');
+  } finally {
+    await engine.reload({ runtimes, 'default-runtime': before });
+    while ((await defaultRuntime()) !== before);
+  }
 });
 
 it('a runtime whose event was lost is found before a pod is refused', async () => {

@@ -1,14 +1,58 @@
 import { EngineError, hasStatus } from '../../docker/errors';
-import { messageOf, notFound } from '../../lib/errors';
+import { notFound } from '../../lib/errors';
+import type { MountRecord } from '../../store/records';
 import type { CheckedContainer } from '../../translate/container-check';
-import { fieldOfRefusal } from '../../translate/engine-refusals';
+import {
+  fieldOfRefusal,
+  fieldOfSandboxRefusal,
+  isRuntimeRefusal,
+  missingOf,
+} from '../../translate/engine-refusals';
 
-/** What the Engine's refusal of a create call means in terms of the request. */
-export function explainCreateFailure(error: unknown, { config }: CheckedContainer): unknown {
+/**
+ * What the Engine's refusal of a create call means in terms of the request. A 404 may be about the image, about one that
+ * is mounted, or about the container whose namespace it was to join.
+ */
+export function explainCreateFailure(
+  error: unknown,
+  { config, namespaces, mounts }: Pick<CheckedContainer, 'config' | 'namespaces' | 'mounts'>,
+): unknown {
+  if (!(error instanceof EngineError)) return error;
+  const text = error.message;
+  if (isRuntimeRefusal(text)) return ledBy('pod_sandbox_id', error);
   if (!hasStatus(error, 404)) return withField(error, 'config.linux.resources', 'config.');
-  return notFound(
-    `config.image.image: image "${config.image?.image ?? ''}" is not on this node; pull it first (${messageOf(error)})`,
+  switch (missingOf(text)) {
+    case 'image':
+      return notFound(
+        `${imageField(text, config.image?.image ?? '', mounts)} is not on this node; pull it first (${text})`,
+      );
+    case 'container': {
+      const { targetId } = namespaces;
+      const isTarget = targetId !== '' && text.includes(targetId);
+      const field = 'config.linux.security_context.namespace_options.target_id';
+      return ledBy(isTarget ? field : 'pod_sandbox_id', error);
+    }
+    default:
+      return error;
+  }
+}
+
+/** The image that the Engine misses, led by its field: the container's, or one of its mounts'. */
+function imageField(text: string, own: string, mounts: readonly MountRecord[]): string {
+  const index = mounts.findIndex(
+    ({ image }) => image !== undefined && image.id !== '' && text.includes(image.id),
   );
+  const mounted = mounts[index]?.image;
+  return mounted === undefined
+    ? `config.image.image: image "${own}"`
+    : `config.mounts[${index}].image.image: image "${mounted.image}"`;
+}
+
+/** The Engine's refusal of a sandbox, led by the field of RunPodSandbox that it is about, where its words tell. */
+export function explainSandboxRefusal(error: unknown): unknown {
+  if (!(error instanceof EngineError)) return error;
+  const field = fieldOfSandboxRefusal(error.message);
+  return field === undefined ? error : ledBy(field, error);
 }
 
 /**
@@ -19,6 +63,9 @@ export function explainCreateFailure(error: unknown, { config }: CheckedContaine
 export function withField(error: unknown, resources: string, others: string): unknown {
   if (!(error instanceof EngineError)) return error;
   const field = fieldOfRefusal(error.message, resources, others);
-  if (field === undefined) return error;
+  return field === undefined ? error : ledBy(field, error);
+}
+
+function ledBy(field: string, error: EngineError): EngineError {
   return new EngineError(error.code, error.statusCode, `${field}: ${error.message}`, { cause: error });
 }

@@ -13,18 +13,20 @@ import {
 } from '../../translate/reference';
 import { toEngineRuntime } from '../../translate/runtime-handler';
 import { required } from '../../translate/validate';
+import { knownRuntimes, lookForHandler } from '../engine-facts';
 import type { CallContext, Services } from '../services';
 
 /** Pull and inspect. @returns the image's id, the same string as Image.id (CRI 1.36). */
 export async function pullImage(
-  { imagePulls, imageSync, logger, store }: Services,
+  services: Services,
   request: Decoded<cri.IPullImageRequest>,
   { signal }: CallContext,
 ): Promise<cri.IPullImageResponse> {
+  const { imagePulls, imageSync, logger, store } = services;
   const spec = required(request.image, 'image');
-  const known = { runtimes: store.engine?.runtimes ?? [], apiVersion: store.engine?.apiVersion ?? '' };
   // One set of images serves all runtimes; but a handler that no pod can have is a mistake.
-  toEngineRuntime(spec.runtime_handler, known, 'image.runtime_handler');
+  await lookForHandler(services, spec.runtime_handler, signal);
+  toEngineRuntime(spec.runtime_handler, knownRuntimes(store), 'image.runtime_handler');
   const id = asImageId(spec.image);
   if (id !== undefined) {
     if (store.images.get(id) === undefined)

@@ -9,6 +9,7 @@ import { toContainerCreate } from '../../translate/container-create';
 import { createdContainer } from '../../translate/container-record';
 import { featuresFor } from '../../translate/engine-facts';
 import { containerEngineName, type ContainerIdentity } from '../../translate/names';
+import { runtimeOf } from '../../translate/runtime-handler';
 import { isReady } from '../../translate/sandbox-status';
 import { needsHostDevices } from '../../translate/container-security';
 import { requireLoadedProfile } from '../container/apparmor-profile';
@@ -98,7 +99,8 @@ async function create(
   signal: AbortSignal,
 ): Promise<string> {
   const { store, settings } = services;
-  const features = featuresFor(store.engine, sandbox.runtimeHandler);
+  const runtime = runtimeOf(sandbox);
+  const features = featuresFor(store.engine, runtime);
   const context = checked.config.linux?.security_context ?? null;
   const capabilities = grantable(store, settings.capabilities);
   // An Engine that cannot mount images says so below, whether it has them or not.
@@ -128,7 +130,7 @@ async function create(
       hostDevices,
       selinux: hasSecurityOption(store, 'selinux'),
       spool: settings.spool,
-      runtime: sandbox.runtimeHandler === 'docker' ? '' : sandbox.runtimeHandler,
+      runtime,
       nowMs,
     };
     const body = toContainerCreate({ ...checked, mounts }, sandbox, surroundings, seccomp);
@@ -138,7 +140,7 @@ async function create(
     await requireLivingPod(services, sandbox.id, id);
     return id;
   } catch (error) {
-    throw explainCreateFailure(error, checked);
+    throw explainCreateFailure(error, { ...checked, mounts });
   }
 }
 

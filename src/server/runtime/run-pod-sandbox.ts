@@ -7,15 +7,15 @@ import { toCheckpoint } from '../../translate/cri-dockerd-checkpoint';
 import { sandboxEngineName } from '../../translate/names';
 import { differences } from '../../translate/contents';
 import { toPodToAttach } from '../../translate/pod-to-attach';
-import { toEngineRuntime, type KnownRuntimes } from '../../translate/runtime-handler';
 import { checkSandbox, toSandboxCreate, type CheckedSandbox } from '../../translate/sandbox-create';
 import { isReady } from '../../translate/sandbox-status';
+import { explainSandboxRefusal } from '../container/create-failure';
 import { createInEngine } from '../container/create-in-engine';
 import { createOnce, type Creation } from '../container/create-once';
 import { removeSandboxFromEngine } from '../container/remove-from-engine';
 import { loadSeccompOptions } from '../container/seccomp-profile';
 import { startInEngine } from '../container/start-in-engine';
-import { hasSecurityOption } from '../engine-facts';
+import { hasSecurityOption, knownRuntimes, lookForHandler } from '../engine-facts';
 import type { CallContext, Services } from '../services';
 
 /**
@@ -118,7 +118,9 @@ async function create(
     },
     seccomp,
   );
-  const id = await createInEngine(services, name, body, signal);
+  const id = await createInEngine(services, name, body, signal).catch((error: unknown) => {
+    throw explainSandboxRefusal(error);
+  });
   // Should this process end before the sandbox is ready, nobody knows what it lacks.
   containerSync.unfinished.begin(id);
   try {
@@ -142,26 +144,6 @@ async function create(
   } catch (error) {
     await discard(services, id);
     throw error;
-  }
-}
-
-function knownRuntimes({ engine }: Services['store']): KnownRuntimes {
-  return { runtimes: engine?.runtimes ?? [], apiVersion: engine?.apiVersion ?? '' };
-}
-
-/** A handler that daemon.json has only just got is refused by nobody: the Engine is asked once more. */
-async function lookForHandler(
-  { store, link, logger }: Pick<Services, 'store' | 'link' | 'logger'>,
-  handler: string,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    toEngineRuntime(handler, knownRuntimes(store), 'runtime_handler');
-  } catch {
-    await link.readFactsAgain(signal).catch((error: unknown) => {
-      signal.throwIfAborted();
-      logger.debug(() => `The Engine does not say what its runtimes are: ${messageOf(error)}`);
-    });
   }
 }
 

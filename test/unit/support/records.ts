@@ -38,6 +38,8 @@ export function sandboxRecord(over: Partial<SandboxRecord> = {}): SandboxRecord 
     state: 'running',
     pid: 100,
     runtimeHandler: '',
+    runtime: 'runc',
+    networkMode: 'bridge',
     networkReady: true,
     stopping: false,
     namespaces: {

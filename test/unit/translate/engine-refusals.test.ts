@@ -1,4 +1,4 @@
-import { fieldOfRefusal } from '../../../src/translate/engine-refusals';
+import { fieldOfRefusal, fieldOfSandboxRefusal } from '../../../src/translate/engine-refusals';
 
 /** What Engines 20.10 and 28.5 say. */
 it.each([
@@ -22,4 +22,34 @@ it.each([
   'the Engine is busy',
 ])('%s is about no field', (text) => {
   expect(fieldOfRefusal(text, 'r', 'c.')).toBeUndefined();
+});
+
+describe('of a sandbox', () => {
+  it.each([
+    ['Unknown runtime specified kata', 'runtime_handler'],
+    ['unknown or invalid runtime name: kata', 'runtime_handler'],
+    ['invalid hostname format: a b', 'config.hostname'],
+    ['conflicting options: hostname and the network mode', 'config.hostname'],
+    [
+      'cgroup-parent for systemd cgroup should be a valid slice named as "xxx.slice"',
+      'config.linux.cgroup_parent',
+    ],
+    ["invalid sysctl 'net.x': invalid argument", 'config.linux.sysctls'],
+    ['unable to determine interface name in sysctl net.ipv4.conf', 'config.linux.sysctls'],
+    ['Invalid containerPort: http', 'config.port_mappings'],
+    ['invalid port specification: "80/http"', 'config.port_mappings'],
+    ['invalid port bindings: invalid IP address', 'config.port_mappings'],
+    ['nope is not an ip address', 'config.dns_config'],
+    ['decoding seccomp profile failed: invalid character', 'config.linux.security_context.seccomp'],
+    ['invalid --security-opt 2: "label:nope"', 'config.linux.security_context.selinux_options'],
+  ])('%s', (text, field) => {
+    expect(fieldOfSandboxRefusal(text)).toBe(field);
+  });
+
+  it.each(['No such image: sha256:12', 'network cni not found', 'no space left on device'])(
+    '%s is about no field',
+    (text) => {
+      expect(fieldOfSandboxRefusal(text)).toBeUndefined();
+    },
+  );
 });

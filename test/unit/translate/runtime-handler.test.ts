@@ -1,5 +1,6 @@
-import { toEngineRuntime } from '../../../src/translate/runtime-handler';
+import { runtimeOf, toEngineRuntime } from '../../../src/translate/runtime-handler';
 import { thrownBy } from '../support/errors';
+import { sandboxRecord } from '../support/records';
 
 const OLD = { runtimes: ['crun', 'io.containerd.runc.v2', 'runc'], apiVersion: '1.41' };
 const NEW = { ...OLD, apiVersion: '1.42' };
@@ -28,4 +29,16 @@ describe('a runtime handler', () => {
       );
     },
   );
+});
+
+describe('the runtime of a container', () => {
+  it.each([
+    { desc: 'the default when its sandbox was made', runtime: 'runsc', runtimeHandler: '', is: 'runsc' },
+    { desc: 'the handler’s', runtime: 'crun', runtimeHandler: 'crun', is: 'crun' },
+    { desc: 'cri-dockerd’s default', runtime: 'runc', runtimeHandler: 'docker', is: 'runc' },
+    { desc: 'the Engine’s default where it tells nothing', runtime: '', runtimeHandler: 'docker', is: '' },
+    { desc: 'the handler’s where it tells nothing', runtime: '', runtimeHandler: 'crun', is: 'crun' },
+  ])('is that of its sandbox: $desc', ({ runtime, runtimeHandler, is }) => {
+    expect(runtimeOf(sandboxRecord({ runtime, runtimeHandler }))).toBe(is);
+  });
 });

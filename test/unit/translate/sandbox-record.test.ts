@@ -30,6 +30,8 @@ describe('sandboxFromInspect', () => {
       state: 'running',
       pid: 31415,
       runtimeHandler: '',
+      runtime: 'runc',
+      networkMode: 'bridge',
       networkReady: true,
       stopping: false,
       namespaces: { network: POD, pid: CONTAINER, ipc: POD, targetId: '' },

@@ -1,0 +1,63 @@
+import { EngineError } from '../../../../src/docker/errors';
+import { explainCreateFailure, explainSandboxRefusal } from '../../../../src/server/container/create-failure';
+import { checkContainer } from '../../../../src/translate/container-check';
+import { engineId, sandboxRecord } from '../../support/records';
+import { decoded } from '../../support/wire';
+
+const TARGET = engineId('c7');
+const SANDBOX = engineId('a1');
+const MOUNTED = `sha256:${engineId('d')}`;
+const refusal = (status: number, text: string): EngineError => new EngineError('NOT_FOUND', status, text);
+
+/** A container of `app:1` that mounts the image `models:1` and shares the processes of TARGET. */
+function explained(status: number, text: string): string {
+  const config = decoded('ContainerConfig', {
+    metadata: { name: 'app' },
+    image: { image: 'app:1' },
+    mounts: [
+      { container_path: '/host', host_path: '/srv' },
+      { container_path: '/models', readonly: true, image: { image: 'models:1' } },
+    ],
+  });
+  const checked = checkContainer(config, sandboxRecord());
+  const mounts = checked.mounts.map((mount) =>
+    mount.image === undefined ? mount : { ...mount, image: { ...mount.image, id: MOUNTED } },
+  );
+  const namespaces = { ...checked.namespaces, targetId: TARGET };
+  return (explainCreateFailure(refusal(status, text), { ...checked, mounts, namespaces }) as Error).message;
+}
+
+describe('what the Engine does not find', () => {
+  it.each([
+    ['No such image: app:1', /^config\.image\.image: image "app:1" is not on this node; pull it first \(No/],
+    ['image app:1: not found', /^config\.image\.image: /],
+    [`No such image: ${MOUNTED}`, /^config\.mounts\[1\]\.image\.image: image "models:1" is not on this node/],
+    [`No such container: ${SANDBOX}`, /^pod_sandbox_id: No such container: a1/],
+    [
+      `No such container: ${TARGET}`,
+      /^config\.linux\.security_context\.namespace_options\.target_id: No such container: c7/,
+    ],
+    ['plugin "nfs" not found', /^plugin "nfs" not found$/],
+  ])('%s', (text, says) => {
+    expect(explained(404, text)).toMatch(says);
+  });
+
+  it('is only what a 404 is about', () => {
+    expect(explained(409, 'No such image: app:1')).toBe('No such image: app:1');
+  });
+});
+
+describe('a runtime that daemon.json has lost', () => {
+  it.each(['unknown or invalid runtime name: kata', 'Unknown runtime specified kata'])('%s', (text) => {
+    expect(explained(400, text)).toBe(`pod_sandbox_id: ${text}`);
+    expect(explainSandboxRefusal(refusal(400, text))).toMatchObject({ message: `runtime_handler: ${text}` });
+  });
+});
+
+it('a refusal of a sandbox that names no field, and what is no refusal, stay as they are', () => {
+  const refused = refusal(500, 'no space left on device');
+  expect(explainSandboxRefusal(refused)).toBe(refused);
+  const other = new Error('Unknown runtime specified kata');
+  expect(explainSandboxRefusal(other)).toBe(other);
+  expect(explainCreateFailure(other, { config: decoded('ContainerConfig', {}) } as never)).toBe(other);
+});

@@ -12,7 +12,8 @@ const BUFFER = '64m';
  * for that long.
  *
  * Only the Engine knows its options, and a refusal (400) does not say which key is wrong but in words. So the second
- * request decides: one that is refused for another reason is refused again, and the first error stands.
+ * request decides: one that is refused for another reason is refused again, and in its words, for the first may have been
+ * about the log only.
  */
 export class SpoolMode {
   private told = false;
@@ -29,12 +30,7 @@ export class SpoolMode {
     } catch (error) {
       const buffered = withBuffer(body);
       if (buffered === undefined || !hasStatus(error, 400)) throw error;
-      let id: string;
-      try {
-        id = await send(buffered);
-      } catch (again) {
-        throw hasStatus(again, 400) ? error : again;
-      }
+      const id = await send(buffered);
       this.tell();
       return id;
     }

@@ -42,11 +42,11 @@ describe('SpoolMode', () => {
     ]);
   });
 
-  it('keeps the first refusal when it was for another reason', async () => {
+  it('hands on what is wrong beside the log, which the first refusal does not name', async () => {
     const send = jest.fn((body: EngineContainerCreate) =>
-      Promise.reject(refusal(400, body === BODY ? 'first' : 'second')),
+      Promise.reject(refusal(400, body === BODY ? 'max-buffer-size' : 'Cannot mkdir: /etc/passwd')),
     );
-    await expect(new SpoolMode(new LogWatch().logger).create(BODY, send)).rejects.toThrow(/first/);
+    await expect(new SpoolMode(new LogWatch().logger).create(BODY, send)).rejects.toThrow(/^Cannot mkdir/);
   });
 
   it('hands on what happens at the second request', async () => {

@@ -50,6 +50,8 @@ export interface DaemonHooks extends EngineSideHooks {
   readonly droppedLogLines?: () => number;
   /** Where the build has put the image of our own pause container, for code that was not built. */
   readonly pauseTar?: string;
+  /** How long the questions after a failed pull may take, ms; a busy machine needs more than we give in earnest. */
+  readonly pullQuestionsMs?: number | undefined;
 }
 
 /** The half that kubelet sees. */
@@ -128,6 +130,7 @@ export class Daemon {
       store,
       credentials: new RegistryCredentials(settings.registryConfig, logger),
       progressDeadlineMs: settings.imagePullProgressDeadline,
+      questionsMs: hooks.pullQuestionsMs,
     });
     const sandboxImage = new SandboxImage({
       docker,

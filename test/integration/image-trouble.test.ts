@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { createServer, type AddressInfo } from 'node:net';
 import { TestDaemon } from './support/daemon';
 import { expectFailure, RawClient } from './support/grpc';
 import { startImageTest, tarOf, TestImages } from './support/images';
@@ -131,6 +132,35 @@ describe('Pulls from a registry in trouble', () => {
         await patient.stop();
       }
     }));
+
+  it('that accept and never answer cost next to nothing beside what the Engine itself waits', async () => {
+    const silent = createServer((socket) => socket.on('error', () => socket.destroy()));
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const host = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    // With the usual limits: of the deadline, and of the questions that follow a failed pull.
+    const usual = await TestDaemon.start({ pullQuestionsMs: undefined });
+    try {
+      const begunAt = performance.now();
+      let engineGaveUpAt = 0;
+      jest.spyOn(usual.engineCalls, 'push').mockImplementation(({ operation }) => {
+        if (operation === 'pullImage') engineGaveUpAt = performance.now();
+        return 0;
+      });
+      const { client } = usual;
+      await expectFailure(
+        client.call('PullImage', { image: { image: `${host}/silent:1` } }),
+        'UNAVAILABLE',
+        /silent:1: registry .* does not answer in time/,
+      );
+      const answeredAt = performance.now();
+      expect(engineGaveUpAt).toBeGreaterThan(begunAt);
+      // One question after the other took 20 s, the Engine 15 to 25 s.
+      expect(answeredAt - engineGaveUpAt).toBeLessThan((engineGaveUpAt - begunAt) / 2);
+    } finally {
+      silent.close();
+      await usual.stop();
+    }
+  }, 180_000);
 
   it('that is down are UNAVAILABLE', async () => {
     const proxy = await RegistryProxy.start(registry.host);

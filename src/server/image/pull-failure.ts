@@ -6,12 +6,8 @@ import type { EngineAuth, EngineManifest } from '../../translate/engine';
 import { familiarName, registryOf, type ImageReference } from '../../translate/reference';
 import { knockAtRegistry } from './registry-knock';
 
-/**
- * For all questions together, which kubelet's other pulls wait for: a registry that keeps an Engine waiting is not asked
- * for long. One that answers the Engine soon has as long again, for on a busy node all takes longer.
- */
+/** For all questions together: kubelet's other pulls wait for their end, and a better text must cost next to nothing. */
 const PATIENCE_MS = 1_000;
-const SOON_MS = 5_000;
 /** What a registry said, rather than what befell the Engine on its way there. */
 const TELLING = new Set([401, 403, 404, 429]);
 
@@ -20,8 +16,6 @@ export interface FailedPull {
   readonly auth: EngineAuth | undefined;
   /** The Engine's, such as `linux/amd64`. */
   readonly platform: string | undefined;
-  /** How long the pull took to fail, ms. */
-  readonly tookMs: number;
 }
 
 /** What the registry has, or the error of asking. */
@@ -38,10 +32,10 @@ export async function explainPullFailure(
   pull: FailedPull,
   failure: unknown,
   signal: AbortSignal,
+  patienceMs = PATIENCE_MS,
 ): Promise<Error> {
   // Cancelled, stalled, or no Engine: that is explained already.
   if (!(failure instanceof EngineError)) return failure as Error;
-  const patienceMs = pull.tookMs < SOON_MS ? Math.max(pull.tookMs, PATIENCE_MS) : PATIENCE_MS;
   return withDeadline("The registry's answer", patienceMs, signal, async (limit) => {
     const done = sharedAbortController();
     const { host } = registryOf(pull.reference);

@@ -17,7 +17,10 @@ const HOUR_MS = 3_600_000;
  */
 const PATIENCE = { writePatience: 20_000, factsPatience: 60_000 };
 
-type Hooks = Pick<DaemonHooks, 'wrapDocker' | 'linkTimes' | 'inspectMs' | 'layerTimes' | 'onPluginRun'>;
+type Hooks = Pick<
+  DaemonHooks,
+  'wrapDocker' | 'linkTimes' | 'inspectMs' | 'layerTimes' | 'onPluginRun' | 'pullQuestionsMs'
+>;
 
 export interface TestDaemonOptions extends Hooks {
   /** Default: the Engine that all tests share. */
@@ -142,6 +145,7 @@ export class TestDaemon {
     this.daemon = await Daemon.create(resolveSettings(given, {}), logger, {
       onEngineCall: (call) => this.engineCalls.push(call),
       diskUsageTimes: { tick: HOUR_MS, quiet: HOUR_MS },
+      pullQuestionsMs: 10_000,
       pauseTar: join(__dirname, '../../../dist/pause/pause.tar'),
       ...hooks,
       linkTimes,

@@ -80,10 +80,14 @@ function toCriUser({ uid, gid, groups }: UserRecord): cri.IContainerUser {
   return { linux: { uid, gid, supplemental_groups: [...groups] } };
 }
 
-/** The name is the one that the pod gave, whatever tags the image has, had, or shares with another. */
+/** The one that the pod gave, whatever tags the image has, had, or shares with another. */
+export function imageName(container: ContainerRecord, image: ImageRecord | undefined): string {
+  return askedImageName(container) ?? image?.repoTags[0] ?? container.image;
+}
+
 function statusImage(container: ContainerRecord, image: ImageRecord | undefined): cri.IImageSpec {
   return {
-    image: askedImageName(container) ?? image?.repoTags[0] ?? container.image,
+    image: imageName(container, image),
     user_specified_image: container.userSpecifiedImage,
     annotations: container.imageAnnotations,
   };

@@ -48,8 +48,8 @@ function toImageSpec({ Created, Architecture, Os, Config }: EngineImageInspect):
 }
 
 /**
- * Record → CRI Image; the same record always gives the same message, however it was asked for.
- * @param askedName by which pods ask for it, undefined for an image of none.
+ * Record → CRI Image.
+ * @param askedName by which it was asked for; undefined: its first tag.
  */
 export function toCriImage(image: ImageRecord, pinned: boolean, askedName?: string): cri.IImage {
   return {

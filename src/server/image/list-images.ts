@@ -24,7 +24,7 @@ export function imagesOf(
   const found = name === '' ? [...services.store.images.values()] : matching(services, name);
   const isPinned = pinnedImages(services);
   const names = askedNames(services.store);
-  return mapLazily(found, (image) => toCriImage(image, isPinned(image), names.get(image.id)));
+  return mapLazily(found, (image) => toCriImage(image, isPinned(image), names.get(image.id)?.first));
 }
 
 /** As ImageStatus finds it; a bare repository also stands for all its tags, as with cri-dockerd and `crictl images`. */

@@ -9,6 +9,7 @@ import type { DiskWork } from '../disk/disk-work';
 import type { LayerBudget } from '../disk/layer-budget';
 import type { OpenFiles } from '../disk/open-files';
 import type { UsageSource } from '../usage-source';
+import { imageName } from '../../translate/container-status';
 import { hasProcess } from '../has-process';
 import { BlockDevices, readFileSystem } from './block-devices';
 import { CONTAINER_FAMILIES, NETWORK_FAMILIES } from './container-families';
@@ -108,7 +109,7 @@ export class PodMetricsReader {
     devices: BlockDevices,
     signal: AbortSignal | undefined,
   ): Promise<ContainerMetrics> {
-    const { source, layers } = this.parts;
+    const { store, source, layers } = this.parts;
     const containerId = container.id;
     const directory = layers.directory(containerId);
     const [detail, pids, openFilesLimit, fileSystem] = await Promise.all([
@@ -122,7 +123,7 @@ export class PodMetricsReader {
       ...identityOf(sandbox),
       container: container.metadata.name,
       id: detail.cgroup,
-      image: container.userSpecifiedImage || container.image,
+      image: imageName(container, store.images.get(container.imageId)),
       name: container.engineName,
     };
     const input = {

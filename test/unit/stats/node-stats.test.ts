@@ -3,12 +3,14 @@ import { silentLogger } from '../../../src/lib/logger';
 import { NamespaceMode } from '../../../src/proto/enums';
 import { InThreadDiskWork } from '../../../src/stats/disk/disk-work';
 import { LayerBudget } from '../../../src/stats/disk/layer-budget';
+import { BASE_LABELS } from '../../../src/stats/metrics/family';
+import { PodMetricsReader } from '../../../src/stats/metrics/pod-metrics';
 import { NodeStats } from '../../../src/stats/node-stats';
 import { ReadingClock } from '../../../src/stats/reading-clock';
 import type { Target, UsageSource } from '../../../src/stats/usage-source';
 import { Store } from '../../../src/store/store';
 import type { UsageReading } from '../../../src/translate/readings';
-import { containerRecord, sandboxRecord } from '../support/records';
+import { containerRecord, engineId, imageRecord, sandboxRecord } from '../support/records';
 
 const clock = new ReadingClock(() => 1_700_000_000_000);
 
@@ -106,5 +108,28 @@ describe('a pod without a cgroup parent', () => {
     store.sandboxes.put(other);
     source.used.set(other.id, 3);
     expect((await stats.ofPod(other)).usage?.cpu?.usageNanos.toNumber()).toBe(3);
+  });
+});
+
+describe('the label `image` of a metric', () => {
+  it('is the name that ContainerStatus gives, also where a kubelet told no more than an id', async () => {
+    const imageId = `sha256:${engineId('9')}`;
+    const store = new Store();
+    store.images.put(imageRecord({ id: imageId, repoTags: ['app:1'] }));
+    const pod = sandboxRecord();
+    const own = { sandboxId: pod.id, state: 'running', pid: 200, image: imageId, imageId } as const;
+    store.sandboxes.put(pod);
+    store.containers.put(containerRecord({ ...own, userSpecifiedImage: '' }));
+    const source: UsageSource = Object.assign(new FakeSource(), {
+      detail: () => Promise.resolve({ cgroup: '/a', devices: [], usage: {}, hugePages: [] }),
+    });
+    const layers = new LayerBudget(() => Promise.resolve(undefined), silentLogger);
+    const work = new InThreadDiskWork();
+    const metrics = new PodMetricsReader({ store, source, layers, work });
+    jest.spyOn(layers, 'whenMeasured').mockResolvedValue(undefined);
+    const [read] = await metrics.read();
+    const image = BASE_LABELS.indexOf('image');
+    const named = new Set(read?.containers[0]?.samples.map(({ labelValues }) => labelValues[image]));
+    expect(named).toEqual(new Set(['app:1']));
   });
 });

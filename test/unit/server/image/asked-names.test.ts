@@ -26,8 +26,8 @@ describe('askedNames', () => {
     store.containers.put(containerRecord({ id: engineId('1'), ...own, mounts }));
     store.containers.put(containerRecord({ id: engineId('2'), ...own, userSpecifiedImage: 'app:1' }));
     expect([...askedNames(store)]).toEqual([
-      [id('a'), 'app:1'],
-      [id('b'), 'b:2'],
+      [id('a'), { first: 'app:1', all: new Set(['app:2', 'app:1']) }],
+      [id('b'), { first: 'b:2', all: new Set(['models:1', 'b:2']) }],
     ]);
   });
 });

@@ -140,7 +140,7 @@ export function createMetrics() {
     ),
     unserved: counter(
       'dockbridge_cni_unserved_requests_total',
-      'Pods that asked for host ports or bandwidth limits which no plugin of their network provides.',
+      'Pods that asked for host ports or bandwidth limits which their network does not provide.',
       'capability',
     ),
     cpuSeconds: counter('process_cpu_seconds_total', 'Processor time, user and system, of all threads.'),

@@ -7,7 +7,7 @@ import type { PodNetwork } from './pod-network';
 /** @param plugin `--network-plugin`: auto, cni, or no-op and '' for the Engine's bridge, as with cri-dockerd. */
 export async function choosePodNetwork(plugin: string, cni: CniOptions): Promise<PodNetwork> {
   const choice = toChoice(plugin);
-  return new NodePods(await CniNetwork.open(cni, choice), choice, cni.logger);
+  return new NodePods(await CniNetwork.open(cni, choice), choice, cni.logger, cni.onUnserved);
 }
 
 /** The same for a daemon that changes nothing. */

@@ -1,26 +1,34 @@
-import type { EngineContainerInspect } from '../translate/engine';
 import type { Logger } from '../lib/logger';
+import type { SandboxRecord } from '../store/records';
+import type { EngineContainerInspect } from '../translate/engine';
 import type { PodToAttach } from '../translate/pod-to-attach';
 import { engineIps } from '../translate/sandbox-record';
 import { limitsBandwidth } from './cni/capability-args';
 import type { NetworkCondition, PodNetwork, PodNetworkState } from './pod-network';
 
+const NO_BANDWIDTH = "the limits of the bandwidth annotations: the Engine's bridge knows none";
+
 /** The Engine's own bridge: it connects, publishes ports and cleans up by itself. For nodes without CNI. */
 export class DockerBridge implements PodNetwork {
   readonly networkMode = 'bridge';
 
-  constructor(private readonly logger: Pick<Logger, 'warn'>) {}
+  constructor(
+    private readonly logger: Pick<Logger, 'warn'>,
+    private readonly onUnserved?: (capability: string) => void,
+  ) {}
 
   condition(): NetworkCondition {
     return { ready: true, reason: '', message: '' };
   }
 
   attach({ Id }: Pick<EngineContainerInspect, 'Id'>, pod: PodToAttach): Promise<void> {
-    if (limitsBandwidth(pod.annotations))
+    if (limitsBandwidth(pod.annotations)) {
       this.logger.warn('A pod does not get what it asks of its network', {
         ...{ sandbox: Id, pod: `${pod.namespace}/${pod.name}` },
-        reason: "the limits of the bandwidth annotations: the Engine's bridge knows none",
+        reason: NO_BANDWIDTH,
       });
+      this.onUnserved?.('bandwidth');
+    }
     return Promise.resolve();
   }
 
@@ -32,8 +40,8 @@ export class DockerBridge implements PodNetwork {
     return Promise.resolve({ ready: true, ips: engineIps(sandbox) });
   }
 
-  troubleOf(): Promise<string> {
-    return Promise.resolve('');
+  troubleOf({ annotations }: SandboxRecord): Promise<string> {
+    return Promise.resolve(limitsBandwidth(annotations) ? NO_BANDWIDTH : '');
   }
 
   rememberedIps(): readonly string[] {

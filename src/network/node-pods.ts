@@ -1,4 +1,6 @@
 import type { Logger } from '../lib/logger';
+import { NamespaceMode } from '../proto/enums';
+import type { SandboxRecord } from '../store/records';
 import type { EngineContainerInspect } from '../translate/engine';
 import type { PodToAttach } from '../translate/pod-to-attach';
 import { DockerBridge } from './docker-bridge';
@@ -27,8 +29,9 @@ export class NodePods implements PodNetwork {
     private readonly cni: NodeCni,
     private readonly choice: NetworkChoice,
     logger: Pick<Logger, 'warn'>,
+    onUnserved?: (capability: string) => void,
   ) {
-    this.bridge = new DockerBridge(logger);
+    this.bridge = new DockerBridge(logger, onUnserved);
   }
 
   get networkMode(): string {
@@ -52,9 +55,10 @@ export class NodePods implements PodNetwork {
     return this.of(sandbox).stateOf(sandbox);
   }
 
-  /** No CNI network knows anything of a pod that is on none. */
-  troubleOf(sandboxId: string, signal?: AbortSignal): Promise<string> {
-    return this.cni.troubleOf(sandboxId, signal);
+  troubleOf(sandbox: SandboxRecord, signal?: AbortSignal): Promise<string> {
+    if (sandbox.namespaces.network === NamespaceMode.NODE) return Promise.resolve('');
+    const isOnCni = sandbox.networkMode === this.cni.networkMode;
+    return (isOnCni ? this.cni : this.bridge).troubleOf(sandbox, signal);
   }
 
   rememberedIps(sandboxId: string): readonly string[] {

@@ -1,3 +1,4 @@
+import type { SandboxRecord } from '../store/records';
 import type { EngineContainerInspect } from '../translate/engine';
 import type { PodToAttach } from '../translate/pod-to-attach';
 
@@ -33,9 +34,10 @@ export interface PodNetwork {
   stateOf(sandbox: EngineContainerInspect): Promise<PodNetworkState>;
   /**
    * For people: runs CNI's CHECK, which costs as much as attach.
-   * @returns why the pod's network is not as attach made it, '' when it is or nothing can tell.
+   * @returns why the pod's network is not as attach made it, and what the pod asks of it in vain; '' when all is well or
+   * nothing can tell.
    */
-  troubleOf(sandboxId: string, signal?: AbortSignal): Promise<string>;
+  troubleOf(sandbox: SandboxRecord, signal?: AbortSignal): Promise<string>;
   /** IPs that it was given, as far as we keep them ourselves; for a pod that cannot be asked. */
   rememberedIps(sandboxId: string): readonly string[];
   /** The node's pod addresses: one CIDR, or two with a comma. */

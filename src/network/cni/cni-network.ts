@@ -5,6 +5,7 @@ import { sharedAbortController } from '../../lib/deadline';
 import { KeyedLock } from '../../lib/keyed-lock';
 import type { Logger } from '../../lib/logger';
 import { Semaphore } from '../../lib/semaphore';
+import type { SandboxRecord } from '../../store/records';
 import type { EngineContainerInspect } from '../../translate/engine';
 import { podFromSandbox, type PodToAttach } from '../../translate/pod-to-attach';
 import type { NetworkChoice } from '../node-pods';
@@ -137,7 +138,7 @@ export class CniNetwork implements PodNetwork {
     return { ready: true, ips: known.length > 0 && known.every((ip) => ips.includes(ip)) ? known : ips };
   }
 
-  async troubleOf(sandboxId: string, signal?: AbortSignal): Promise<string> {
+  async troubleOf({ id: sandboxId }: Pick<SandboxRecord, 'id'>, signal?: AbortSignal): Promise<string> {
     if (this.cache.of(sandboxId).length === 0) return '';
     const { chain, handles, cache } = this;
     const check = (): Promise<string> => checkAll(chain, handles, sandboxId, cache.of(sandboxId), signal);

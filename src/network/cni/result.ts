@@ -48,9 +48,7 @@ export function convertResult(result: CniResult, version: CniVersion): CniResult
   return {
     ...rest,
     cniVersion: version,
-    ...(interfaces === undefined
-      ? {}
-      : { interfaces: keep11 ? interfaces : objects(interfaces).map(without(NEW_IN_1_1.interfaces)) }),
+    ...(interfaces === undefined ? {} : { interfaces: keep11 ? interfaces : withoutNew(interfaces) }),
     ips: addresses.map((ip) => {
       const { version: _version, ...body } = ip;
       return isAtLeast(version, '1.0.0') ? body : { version: String(familyOf(ip.address)), ...body };
@@ -67,15 +65,17 @@ export function convertResult(result: CniResult, version: CniVersion): CniResult
  * @param ifName of the call: `CNI_IFNAME`.
  */
 export function podIps(result: CniResult, ifName: string): string[] {
-  const interfaces = objects(result.interfaces);
+  // An index counts what is no interface, too.
+  const listed: readonly unknown[] = Array.isArray(result.interfaces) ? result.interfaces : [];
+  const interfaces = objects(listed);
   const inside = interfaces.filter(({ sandbox }) => text(sandbox) !== '');
   const named = inside.filter(({ name }) => name === ifName);
   // Plugins of clouds name none inside the pod, some name it otherwise: then what they say counts as it is.
   const counts = named.length > 0 ? named : inside.length > 0 ? inside : interfaces;
   const own = readAddresses(result).filter((ip) => {
     // No index, or one that leads nowhere: older plugins name no interfaces.
-    const holder = typeof ip.interface === 'number' ? interfaces[ip.interface] : undefined;
-    return holder === undefined || counts.includes(holder);
+    const holder = typeof ip.interface === 'number' ? listed[ip.interface] : undefined;
+    return !isObject(holder) || counts.includes(holder);
   });
   const bare = own.map(({ address }) => canonicalIp(address.split('/')[0] ?? '')).filter(isReachable);
   return [...new Set([...bare.filter((ip) => isIP(ip) === 4), ...bare.filter((ip) => isIP(ip) === 6)])];
@@ -111,6 +111,14 @@ function withAddress(body: JsonObject, address: unknown): Address[] {
 
 function familyOf(cidr: string): number {
   return isIP(cidr.split('/')[0] ?? '');
+}
+
+/** All stay in their places, which addresses name by number. */
+function withoutNew(interfaces: unknown): unknown {
+  const strip = without(NEW_IN_1_1.interfaces);
+  return Array.isArray(interfaces)
+    ? interfaces.map((one: unknown) => (isObject(one) ? strip(one) : one))
+    : interfaces;
 }
 
 function without(keys: readonly string[]): (object: JsonObject) => JsonObject {

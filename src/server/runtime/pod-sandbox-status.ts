@@ -35,7 +35,7 @@ async function details(
 ): Promise<string> {
   const sandbox = getSandbox(store, podSandboxId);
   const { id, pid, state, engineName, cgroupParent, hostname, logDirectory } = sandbox;
-  const networkTrouble = isRunning(sandbox) ? await network.troubleOf(id, signal) : '';
+  const networkTrouble = isRunning(sandbox) ? await network.troubleOf(sandbox, signal) : '';
   return JSON.stringify({
     ...{ pid, engineState: state, engineName, cgroupParent, hostname, logDirectory },
     networkTrouble,

@@ -96,14 +96,14 @@ describe('A pod on a CNI network', () => {
 
   it('is looked at by its plugins, which say what became of it', async () => {
     await network.attach(sandbox('c1'), pod());
-    expect(await network.troubleOf('c1')).toBe('');
+    expect(await network.troubleOf({ id: 'c1' })).toBe('');
     await node.plugin('two', `echo '{"code":102,"msg":"no address on eth0"}'; exit 1`);
-    expect(await network.troubleOf('c1')).toBe(
+    expect(await network.troubleOf({ id: 'c1' })).toBe(
       'CNI plugin "two" failed on CHECK (code 102): no address on eth0',
     );
-    expect(await network.troubleOf('bridged')).toBe('');
+    expect(await network.troubleOf({ id: 'bridged' })).toBe('');
     await node.namespaces.release('c1');
-    expect(await network.troubleOf('c1')).toBe('its network namespace is not held');
+    expect(await network.troubleOf({ id: 'c1' })).toBe('its network namespace is not held');
     expect(await node.story()).toEqual([
       'ADD one',
       'ADD two',

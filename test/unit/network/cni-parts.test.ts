@@ -135,6 +135,22 @@ describe('A result', () => {
     expect(podIps({ interfaces, ips }, 'eth0')).toEqual(['10.1.0.2']);
   });
 
+  it('has them by the numbers that the plugin counts, also over what is no interface', () => {
+    const interfaces = [null, { name: 'net1', sandbox: '/ns' }, { name: 'eth0', sandbox: '/ns', mtu: 1400 }];
+    const ips = [
+      { address: '192.168.7.5/24', interface: 1 },
+      { address: '10.1.0.2/24', interface: 2 },
+    ];
+    const result = { cniVersion: '1.1.0', interfaces, ips };
+    expect(podIps(result, 'eth0')).toEqual(['10.1.0.2']);
+    expect(podIps(convertResult(result, '1.0.0'), 'eth0')).toEqual(['10.1.0.2']);
+    expect(convertResult(result, '1.0.0').interfaces).toEqual([
+      null,
+      { name: 'net1', sandbox: '/ns' },
+      { name: 'eth0', sandbox: '/ns' },
+    ]);
+  });
+
   it("has none when it is loopback's", () => {
     const lo = { name: 'lo', sandbox: '/ns' };
     const ips = [

@@ -1,5 +1,5 @@
 import { DockerBridge } from '../../../src/network/docker-bridge';
-import { engineId } from '../support/records';
+import { engineId, sandboxRecord } from '../support/records';
 
 const POD = { name: 'web', namespace: 'shop', uid: 'u', ports: [], dns: undefined };
 
@@ -10,13 +10,18 @@ describe("The Engine's bridge", () => {
     ['kubernetes.io/other', false],
   ])('says of a pod with the annotation %s that it goes without: %s', async (annotation, isTold) => {
     const told: unknown[] = [];
-    const bridge = new DockerBridge({ warn: (message, fields) => told.push({ message, ...fields }) });
-    await bridge.attach({ Id: engineId('a') }, { ...POD, annotations: { [annotation]: '10M' } });
+    const counted: string[] = [];
+    const logger = { warn: (message: string, fields?: object) => told.push({ message, ...fields }) };
+    const bridge = new DockerBridge(logger, (capability) => counted.push(capability));
+    const annotations = { [annotation]: '10M' };
+    await bridge.attach({ Id: engineId('a') }, { ...POD, annotations });
     const warning = {
       message: 'A pod does not get what it asks of its network',
       ...{ sandbox: engineId('a'), pod: 'shop/web' },
       reason: expect.stringContaining('bandwidth') as string,
     };
     expect(told).toEqual(isTold ? [warning] : []);
+    expect(counted).toEqual(isTold ? ['bandwidth'] : []);
+    expect(await bridge.troubleOf(sandboxRecord({ annotations }))).toMatch(isTold ? /bandwidth/ : /^$/);
   });
 });

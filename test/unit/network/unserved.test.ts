@@ -42,17 +42,17 @@ describe('What a pod asks for and no plugin does', () => {
     await attach({});
     expect(node.warnings).toEqual([PORTS, BANDWIDTH]);
     expect(node.unserved).toEqual(['portMappings', 'bandwidth']);
-    expect(await network.troubleOf('c1')).toBe(`${PORTS}; ${BANDWIDTH}`);
+    expect(await network.troubleOf({ id: 'c1' })).toBe(`${PORTS}; ${BANDWIDTH}`);
     await network.close();
     network = await node.open();
-    expect(await network.troubleOf('c1')).toBe(`${PORTS}; ${BANDWIDTH}`);
+    expect(await network.troubleOf({ id: 'c1' })).toBe(`${PORTS}; ${BANDWIDTH}`);
     expect(node.unserved).toHaveLength(2);
   });
 
   it('is only what is missing', async () => {
     await attach({ portMappings: true });
     expect(node.warnings).toEqual([BANDWIDTH]);
-    expect(await network.troubleOf('c1')).toBe(BANDWIDTH);
+    expect(await network.troubleOf({ id: 'c1' })).toBe(BANDWIDTH);
   });
 
   it.each([
@@ -62,6 +62,6 @@ describe('What a pod asks for and no plugin does', () => {
     await attach(capabilities, pod as typeof ASKING);
     expect(node.warnings).toEqual([]);
     expect(node.unserved).toEqual([]);
-    expect(await network.troubleOf('c1')).toBe('');
+    expect(await network.troubleOf({ id: 'c1' })).toBe('');
   });
 });

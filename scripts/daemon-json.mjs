@@ -22,9 +22,11 @@ function needed() {
 
 /**
  * Not here: cpu-rt-* (few kernels have it), selinux-enabled and apparmor-profile (the kernels of CI have neither),
- * userns-remap (another layout of all images, so it has a test of its own), iptables (a guest has none), bip, fixed-cidr
- * and default-address-pools (Engines side by side share the machine's addresses), live-restore and experimental (tests
- * choose them), and all that is about storage, pulls and the API, of which a pod knows nothing.
+ * userns-remap (another layout of all images, so it has a test of its own), iptables and firewall-backend (a guest has
+ * none), bridge, bip, fixed-cidr, default-gateway and default-address-pools (Engines side by side share the machine's
+ * addresses, and tests without CNI need the Engine's network), ip-forward (the machine's own, for all), allow-direct-routing
+ * (felt by those who call a pod, not by it), authorization-plugins (a program that may refuse all), live-restore and
+ * experimental (tests choose them), and all that is about storage, pulls and the API, of which a pod knows nothing.
  */
 function hostile() {
   const major = Number(/^\d+/.exec(engine === '' ? '20.10' : engine)?.[0]);
@@ -69,6 +71,8 @@ function hostile() {
     // A guest has no iptables, which these need.
     ...(mode === 'full' ? { icc: false, 'userland-proxy': false, 'ip-masq': false } : {}),
     ...(major < 24 ? { 'oom-score-adjust': -100 } : {}),
+    // Later Engines have a list.
+    ...(major < 28 ? { 'host-gateway-ip': '192.0.2.1' } : {}),
     ...(major >= 24
       ? { 'default-network-opts': { bridge: { 'com.docker.network.driver.mtu': '1270' } } }
       : {}),

@@ -3,6 +3,7 @@ import { unavailable } from '../../lib/errors';
 import { pause } from '../../lib/pause';
 import { holdsOutput } from '../../lib/process-age';
 import type { Services } from '../services';
+import { containerEnded, hasEnded } from './until-container-ends';
 
 /** An exec whose output has ended may run on with its streams closed: asked again at growing intervals, ms. */
 const POLL_MS = [20, 50, 100, 200, 500, 1000];
@@ -11,6 +12,7 @@ type Parts = Pick<Services, 'docker' | 'settings'>;
 
 /**
  * The exit code of an exec whose output has ended.
+ * @throws FAILED_PRECONDITION when the container ended before it could start.
  * @throws UNAVAILABLE when the output has not ended, but the connection that carried it.
  */
 export async function exitCodeOf(
@@ -23,6 +25,9 @@ export async function exitCodeOf(
     const { Running, Pid, ExitCode } = await docker.inspectExec(execId, { signal });
     if (!Running) {
       if (ExitCode === null) throw torn();
+      // It has not started. Where that is for the container's end, the Engine tells 126 to 128, as of a command that is absent.
+      if (Pid === 0 && ExitCode !== 0 && (await hasEnded({ docker }, containerId, signal)))
+        throw containerEnded(containerId);
       return ExitCode;
     }
     // The Engine says the same of a command that has closed its outputs and of one whose connection was cut.

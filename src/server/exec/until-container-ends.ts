@@ -68,8 +68,17 @@ export async function failedByEnd(
   error: unknown,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (hasStatus(error, 404)) return true;
-  if (!hasStatus(error, 500)) return false;
+  return (
+    hasStatus(error, 404) || (hasStatus(error, 500) && (await hasEnded({ docker }, containerId, signal)))
+  );
+}
+
+/** Whether the Engine says that a container does not run; not where it does not answer. */
+export async function hasEnded(
+  { docker }: Pick<Services, 'docker'>,
+  containerId: string,
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
     const { State } = await withDeadline('inspect', INSPECT_MS, signal, (limit) =>
       docker.inspectContainer(containerId, { signal: limit }),

@@ -111,6 +111,23 @@ describe('a connection that is cut', () => {
   });
 });
 
+describe('a command that the Engine could not start', () => {
+  const ABSENT = { ID: 'e', Running: false, ExitCode: 126, Pid: 0 };
+
+  it('for the end of its container, has no exit code', async () => {
+    const ended = containerInspect({ state: EXITED_STATE });
+    const { run, stream } = room({ inspectContainer: () => Promise.resolve(ended) }, ABSENT);
+    stream.end(engineFrame(1, 'cannot exec in a stopped state: unknown'));
+    await expect(run()).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+  });
+
+  it('for other reasons, has one that tells so', async () => {
+    const { run, stream } = room({ inspectContainer: () => Promise.resolve(containerInspect()) }, ABSENT);
+    stream.end(engineFrame(1, 'no such file or directory'));
+    expect(await run()).toMatchObject({ exitCode: 126 });
+  });
+});
+
 describe('a refused start', () => {
   it('is answered at once: there is nothing to kill', async () => {
     const refuse = (): Promise<never> =>

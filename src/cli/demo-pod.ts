@@ -3,9 +3,15 @@ import { join } from 'node:path';
 import { ContainerState } from '../proto/enums';
 import type { CriClient } from '../server/client/cri-client';
 
+type Print = (line: string) => void;
+type Client = Pick<CriClient, 'call'>;
+
 export interface DemoPodOptions {
   readonly image: string;
   readonly logDirectory: string;
+  readonly print: Print;
+  /** Told which step failed, and of each that fails in the removal after it. */
+  readonly onFailure?: (step: string, error: unknown) => void;
 }
 
 const NAMES = { name: 'demo', namespace: 'default', uid: `demo-${process.pid}`, attempt: 0 };
@@ -17,20 +23,31 @@ const CONTAINERS = [
   { name: 'worker', script: 'echo "one job, done"; echo "and a word on stderr" >&2' },
 ];
 
-/** Prints the story of one pod; removes it whatever happens. */
-export async function runDemoPod(client: CriClient, { image, logDirectory }: DemoPodOptions): Promise<void> {
+/**
+ * Prints the story of one pod; removes it whatever happens.
+ * @returns how long each step took, ms.
+ */
+export async function runDemoPod(
+  client: Client,
+  { image, logDirectory, print, onFailure }: DemoPodOptions,
+): Promise<[step: string, ms: number][]> {
   const times: [step: string, ms: number][] = [];
   const step = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
     const start = performance.now();
-    const result = await work();
-    times.push([name, performance.now() - start]);
-    return result;
+    try {
+      const result = await work();
+      times.push([name, performance.now() - start]);
+      return result;
+    } catch (error) {
+      onFailure?.(name, error);
+      throw error;
+    }
   };
   const config = { metadata: NAMES, hostname: 'demo', log_directory: logDirectory, linux: {} };
 
   const { runtime_name, runtime_version } = await step('Version', () => client.call('Version', {}));
   print(`Runtime   ${runtime_name} ${runtime_version}`);
-  const imageId = await step('image', () => ensureImage(client, image));
+  const imageId = await step('image', () => ensureImage(client, image, print));
   print(`Image     ${image} = ${imageId.slice(0, 19)}…`);
   const { pod_sandbox_id } = await step('RunPodSandbox', () => client.call('RunPodSandbox', { config }));
   try {
@@ -56,8 +73,8 @@ export async function runDemoPod(client: CriClient, { image, logDirectory }: Dem
       ids.push(container_id);
     }
     await untilExited(client, ids[1] ?? '');
-    await showContainers(client, pod_sandbox_id);
-    await showLogs(logDirectory);
+    await showContainers(client, pod_sandbox_id, print);
+    await showLogs(logDirectory, print);
     const cmd = ['/bin/sh', '-c', 'echo "exec in $(hostname): $(uname -s), $(ls / | wc -l) entries in /"'];
     const exec = await step('ExecSync', () =>
       client.call('ExecSync', { container_id: ids[0] ?? '', cmd, timeout: 10 }),
@@ -71,11 +88,10 @@ export async function runDemoPod(client: CriClient, { image, logDirectory }: Dem
     await step('RemovePodSandbox', () => client.call('RemovePodSandbox', { pod_sandbox_id }));
     print('Removed   the pod and its containers');
   }
-  print('\nTime per step');
-  for (const [name, ms] of times) print(`  ${name.padEnd(26)}${ms.toFixed(0).padStart(6)} ms`);
+  return times;
 }
 
-async function ensureImage(client: CriClient, image: string): Promise<string> {
+async function ensureImage(client: Client, image: string, print: Print): Promise<string> {
   const present = await client.call('ImageStatus', { image: { image } });
   if (present.image !== null) return present.image.id;
   print(`Pulling   ${image} …`);
@@ -83,7 +99,7 @@ async function ensureImage(client: CriClient, image: string): Promise<string> {
 }
 
 /** The worker ends by itself within milliseconds; ten seconds are for a very slow machine. */
-async function untilExited(client: CriClient, container_id: string): Promise<void> {
+async function untilExited(client: Client, container_id: string): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {
     const { status } = await client.call('ContainerStatus', { container_id });
     if (status?.state === ContainerState.CONTAINER_EXITED) return;
@@ -91,7 +107,7 @@ async function untilExited(client: CriClient, container_id: string): Promise<voi
   }
 }
 
-async function showContainers(client: CriClient, pod_sandbox_id: string): Promise<void> {
+async function showContainers(client: Client, pod_sandbox_id: string, print: Print): Promise<void> {
   const { containers } = await client.call('ListContainers', { filter: { pod_sandbox_id } });
   for (const { id } of containers) {
     const { status } = await client.call('ContainerStatus', { container_id: id });
@@ -102,14 +118,10 @@ async function showContainers(client: CriClient, pod_sandbox_id: string): Promis
   }
 }
 
-async function showLogs(directory: string): Promise<void> {
+async function showLogs(directory: string, print: Print): Promise<void> {
   for (const { name } of CONTAINERS) {
     print(`Log       ${name}`);
     for (const line of (await readFile(join(directory, `${name}.log`), 'utf8')).trimEnd().split('\n'))
       print(`  ${line}`);
   }
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`);
 }

@@ -31,7 +31,9 @@ export async function demo(options: DemoOptions): Promise<void> {
 async function runAt(endpoint: string, { image }: DemoOptions, directory: string): Promise<void> {
   const client = new CriClient(endpoint);
   try {
-    await runDemoPod(client, { image, logDirectory: join(directory, 'logs') });
+    const times = await runDemoPod(client, { image, logDirectory: join(directory, 'logs'), print });
+    print('\nTime per step');
+    for (const [name, ms] of times) print(`  ${name.padEnd(26)}${ms.toFixed(0).padStart(6)} ms`);
   } finally {
     client.close();
   }
@@ -64,4 +66,8 @@ async function withTemporary(options: DemoOptions, directory: string): Promise<v
     // Also after a start that failed: its threads would keep this process alive.
     await daemon.stop();
   }
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
 }

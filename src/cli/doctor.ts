@@ -5,18 +5,23 @@ import { DockerodeClient } from '../docker/dockerode-client';
 import { readOnly } from '../docker/read-only';
 import { atMost, examine, toLine } from '../doctor/check';
 import { CHECKS, PROCESSES } from '../doctor/checks';
+import { judgePod, POD } from '../doctor/checks/pod';
 import { readKubelet } from '../doctor/kubelet/read';
 import { renderDoctorReport } from '../doctor/render';
-import { exitCodeOf, reportOf } from '../doctor/report';
+import { exitCodeOf, reportOf, type Finding } from '../doctor/report';
 import { chooseDaemon, servingDaemons } from '../doctor/serving';
 import { engineSources, once } from '../doctor/sources';
+import { endProcess } from '../lib/end-process';
 import { messageOf } from '../lib/errors';
-import { findProcesses } from '../system/node-processes';
+import { findProcesses, type NodeProcess } from '../system/node-processes';
 import { DOCKBRIDGE_VERSION } from '../version';
 
 export interface DoctorOptions {
   readonly output: 'text' | 'json';
   readonly kubeletConfig?: string | undefined;
+  /** Run a pod too, which changes something: made of this image. */
+  readonly pod: boolean;
+  readonly image: string;
   /** Of one check, in Go's notation. */
   readonly timeout: string;
 }
@@ -26,10 +31,14 @@ const DEFAULT_MS = 5_000;
 const ANSWER_SHARE = 0.9;
 
 /**
- * `dockbridge doctor`: looks at kubelet, dockbridge, the Engine and the node, and changes nothing. Ends the process: with
+ * `dockbridge doctor`: looks at kubelet, dockbridge, the Engine and the node, and changes nothing unless
+ * it is to run a pod. Ends the process: with
  * 0, 1 for warnings, 2 for failures, also when it could not look at all.
  */
-export async function doctor(given: Given, { output, kubeletConfig, timeout }: DoctorOptions): Promise<void> {
+export async function doctor(
+  given: Given,
+  { output, kubeletConfig, timeout, pod, image }: DoctorOptions,
+): Promise<void> {
   try {
     const limitMs = duration(timeout, '--timeout') || DEFAULT_MS;
     const answerMs = limitMs * ANSWER_SHARE;
@@ -47,17 +56,27 @@ export async function doctor(given: Given, { output, kubeletConfig, timeout }: D
       kubelet: once(() => readKubelet({ processes, config: kubeletConfig })),
       pauseTar: join(__dirname, '..', 'pause', 'pause.tar'),
     };
-    const { lines, hung } = await examine(CHECKS, sources, limitMs);
+    const lines = await examine(CHECKS, sources, limitMs);
     const unsearched = searched.finding === undefined ? [] : [toLine(PROCESSES, searched.finding)];
-    const report = reportOf(DOCKBRIDGE_VERSION, [...unsearched, ...lines]);
+    // After the others, which it would keep from their answers.
+    const tried = pod ? [toLine(POD, await judgedPod(settings.endpoint, image, processes))] : [];
+    const report = reportOf(DOCKBRIDGE_VERSION, [...unsearched, ...lines, ...tried]);
     await print(output === 'json' ? `${JSON.stringify(report, null, 2)}\n` : renderDoctorReport(report));
-    // A thread that is stuck in a file call would hold up any other end for ever.
-    if (hung || searched.hung) process.kill(process.pid, 'SIGKILL');
-    process.exit(exitCodeOf(report));
+    // What was given up may hang in a file call.
+    await endProcess(exitCodeOf(report));
   } catch (error) {
     process.stderr.write(`dockbridge doctor: ${messageOf(error)}\n`);
     process.exitCode = 2;
   }
+}
+
+async function judgedPod(
+  endpoint: string,
+  image: string,
+  processes: readonly NodeProcess[],
+): Promise<Finding> {
+  const trial = await (await import('./doctor-pod.js')).tryPod(endpoint, image);
+  return judgePod({ ...trial, kubeletRuns: processes.some(({ name }) => name === 'kubelet') });
 }
 
 /** Resolves when it was written: the end of the process would cut a pipe short. */

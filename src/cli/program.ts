@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { OPTIONS } from '../config/options';
 import { DOCKBRIDGE_VERSION } from '../version';
+import type { DoctorOptions } from './doctor';
 import { addOptions, givenOptions } from './options';
 
 /** The command line: one file a command, loaded when it runs. */
@@ -63,11 +64,7 @@ export function createProgram(): Command {
       'the Docker Engine of the temporary one',
       'unix:///var/run/docker.sock',
     )
-    .option(
-      '--image <IMAGE>',
-      'a small image with /bin/sh; pulled when absent',
-      'docker.io/library/busybox:stable',
-    )
+    .addOption(smallImage())
     .action(async (options: { endpoint?: string; dockerEndpoint: string; image: string }) => {
       await (await import('./demo.js')).demo(options);
     });
@@ -91,7 +88,7 @@ export function createProgram(): Command {
     .command('doctor')
     .description(
       'say what is wrong with this node: kubelet, dockbridge, the Engine, CNI, disks and limits, and what to do (docs/troubleshooting.md); ' +
-        'changes nothing. Exit code 0: all as it should be; 1: warnings; 2: something does not work, or the doctor could not look. ' +
+        'changes nothing unless it is told to run a pod. Exit code 0: all as it should be; 1: warnings; 2: something does not work, or the doctor could not look. ' +
         'Where a file never answers, it ends by SIGKILL after its report. ' +
         'An option that is not given is that of the dockbridge that runs here',
     )
@@ -101,6 +98,12 @@ export function createProgram(): Command {
       "kubelet's configuration file, in place of what the kubelet that runs has, or /var/lib/kubelet/config.yaml",
     )
     .option('--timeout <TIME>', 'limit of one check; they run side by side; 0 is 5s', '5s')
+    .option(
+      '--pod',
+      'run a pod through CRI as well, and remove it: the one thing that changes something',
+      false,
+    )
+    .addOption(smallImage())
     .addHelpText('after', '\nThe other options of serve are taken as well and change nothing here.');
   addOptions(doctor, [
     OPTIONS.endpoint,
@@ -111,9 +114,12 @@ export function createProgram(): Command {
     OPTIONS.cniConfDir,
     OPTIONS.cniBinDir,
   ]);
-  doctor.action(async (options: { output: 'text' | 'json'; kubeletConfig?: string; timeout: string }) => {
-    const { output: _output, 'kubelet-config': _file, timeout: _timeout, ...given } = givenOptions(doctor);
-    await (await import('./doctor.js')).doctor(given, options);
+  doctor.action(async (options: DoctorOptions) => {
+    const theirs: readonly string[] = Object.values<{ readonly name: string }>(OPTIONS).map(
+      ({ name }) => name,
+    );
+    const given = Object.entries(givenOptions(doctor)).filter(([name]) => theirs.includes(name));
+    await (await import('./doctor.js')).doctor(Object.fromEntries(given), options);
   });
 
   program
@@ -123,4 +129,10 @@ export function createProgram(): Command {
       process.stdout.write(`${DOCKBRIDGE_VERSION}\n`);
     });
   return program;
+}
+
+function smallImage(): Option {
+  return new Option('--image <IMAGE>', 'a small image with /bin/sh; pulled when absent').default(
+    'docker.io/library/busybox:stable',
+  );
 }

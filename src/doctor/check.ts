@@ -10,12 +10,6 @@ export interface Check {
   readonly run: (sources: Sources) => Promise<readonly Finding[]>;
 }
 
-export interface Examined {
-  readonly lines: readonly Line[];
-  /** Whether a check was given up, whose work goes on: a thread may be stuck in a file call. */
-  readonly hung: boolean;
-}
-
 /**
  * Runs all checks side by side. A check that fails or hangs costs its own line alone.
  * @param limitMs how long one may take.
@@ -24,28 +18,26 @@ export async function examine(
   checks: readonly Check[],
   sources: Sources,
   limitMs: number,
-): Promise<Examined> {
+): Promise<readonly Line[]> {
   const outcomes = await Promise.all(
-    checks.map(async ({ id, run }) => ({ id, outcome: await atMost(limitMs, run(sources)) })),
+    checks.map(async ({ id, run }) => {
+      const { value = [], finding } = await atMost(limitMs, run(sources));
+      return [...value, ...(finding === undefined ? [] : [finding])].map((one) => toLine(id, one));
+    }),
   );
-  return {
-    lines: outcomes.flatMap(({ id, outcome: { value, finding } }) =>
-      [...(value ?? []), ...(finding === undefined ? [] : [finding])].map((one) => toLine(id, one)),
-    ),
-    hung: outcomes.some(({ outcome }) => outcome.hung),
-  };
+  return outcomes.flat();
 }
 
 /** What work gives, or why it gave nothing. Never rejects. */
 export async function atMost<T>(
   limitMs: number,
   work: Promise<T>,
-): Promise<{ readonly value?: T; readonly finding?: Finding; readonly hung: boolean }> {
+): Promise<{ readonly value?: T; readonly finding?: Finding }> {
   const settled = work.then(
-    (value) => ({ value, hung: false }),
-    (error: unknown) => ({ finding: notChecked(error), hung: false }),
+    (value) => ({ value }),
+    (error: unknown) => ({ finding: notChecked(error) }),
   );
-  return waitAtMost('A check', limitMs, settled).catch(() => ({ finding: tooLong(limitMs), hung: true }));
+  return waitAtMost('A check', limitMs, settled).catch(() => ({ finding: tooLong(limitMs) }));
 }
 
 export function toLine(check: string, finding: Finding): Line {

@@ -11,13 +11,19 @@ import type { DoctorReport, Line } from '../../src/doctor/report';
 import { ChildDaemon } from './support/child-daemon';
 import { CniNode } from './support/cni-node';
 import { Command } from './support/command';
-import { engineGet, sharedDockerHost, startPrivateEngine } from './support/engine';
+import {
+  engineGet,
+  engineLeftovers,
+  sharedDockerHost,
+  startPrivateEngine,
+  TEST_IMAGE,
+} from './support/engine';
 import { EngineProxy } from './support/engine-proxy';
 import { snapshotOf } from './support/snapshot';
 
 const run = promisify(execFile);
 
-jest.setTimeout(180_000);
+jest.setTimeout(300_000);
 
 /** What is up to the machine that the tests run on. */
 const MACHINES = ['disk', 'inotify', 'open-files'];
@@ -112,6 +118,30 @@ it('finds all well on a node that is, from what the daemon was started with, and
     }
   } finally {
     await engine.destroy();
+  }
+});
+
+it('runs a pod when asked to, says which step of it fails, and leaves nothing', async () => {
+  const daemon = await ChildDaemon.start(node.arguments);
+  try {
+    const given = ['--container-runtime-endpoint', daemon.endpoint, '--pod', '--image', TEST_IMAGE];
+    const tried = await examine(...given);
+    expect(tried.of('pod')).toEqual([
+      expect.objectContaining({
+        level: 'ok',
+        found: expect.stringMatching(/RunPodSandbox .*ExecSync/) as string,
+      }),
+    ]);
+    await rm(join(node.binDir, 'host-local'));
+    const refused = await examine(...given);
+    expect(refused.of('pod')).toEqual([
+      expect.objectContaining(
+        line('fail', /^RunPodSandbox failed: .*host-local/, /cri-socket, engine and cni/),
+      ),
+    ]);
+    expect(await engineLeftovers(sharedDockerHost())).toEqual([]);
+  } finally {
+    await daemon.stop();
   }
 });
 
@@ -236,11 +266,11 @@ it('does not wait for an Engine that never answers', async () => {
   silent.listen(join(directory, 'silent.sock'));
   await once(silent, 'listening');
   try {
-    const silence = ['--docker-endpoint', `unix://${directory}/silent.sock`, '--timeout', '5s'];
+    const silence = ['--docker-endpoint', `unix://${directory}/silent.sock`, '--timeout', '10s'];
     const { code, of } = await examineBare(...silence);
     expect(of('engine')).toEqual([
       expect.objectContaining(
-        line('fail', /GET \/version took longer than 4500 ms/, /systemctl status docker/),
+        line('fail', /GET \/version took longer than 9000 ms/, /systemctl status docker/),
       ),
     ]);
     expect(code).toBe(2);

@@ -12,6 +12,7 @@ import { STATS_SNIPPET } from '../../../src/doctor/checks/kubelet-stats';
 import { judgeLiveRestore } from '../../../src/doctor/checks/live-restore';
 import { judgeOpenFiles } from '../../../src/doctor/checks/open-files';
 import { judgePauseImage } from '../../../src/doctor/checks/pause-image';
+import { judgePod, POD } from '../../../src/doctor/checks/pod';
 import { judgePrograms } from '../../../src/doctor/checks/programs';
 import { judgeRights } from '../../../src/doctor/checks/rights';
 import { CHECKS, PROCESSES } from '../../../src/doctor/checks';
@@ -31,7 +32,7 @@ describe('docs/troubleshooting.md', () => {
   const headings = sections.map((section) => section.split('\n')[0]);
 
   it('has a heading for each check, and for nothing else', () =>
-    expect([...headings].sort()).toEqual([...CHECKS.map(({ id }) => id), PROCESSES].sort()));
+    expect([...headings].sort()).toEqual([...CHECKS.map(({ id }) => id), PROCESSES, POD].sort()));
 
   it.each(headings)('%s has a symptom, a cause and a cure', (heading) => {
     const section = sections.find((text) => text.startsWith(`${heading}\n`));
@@ -279,6 +280,24 @@ describe('CNI', () => {
     };
     expect(told(judgeCni(facts))).toEqual([expect.stringMatching(text)]);
   });
+});
+
+describe('a pod that was tried', () => {
+  const judged = (step?: string, kubeletRuns = false): string[] => {
+    const failure = step === undefined ? undefined : { step, message: 'no' };
+    return told(judgePod({ image: 'busybox', failure, times: [['RunPodSandbox', 1234]], kubeletRuns }));
+  };
+  it('ran, and how long its steps took', () =>
+    expect(judged()).toEqual(['ok: a pod with two containers ran and was removed: RunPodSandbox 1.2 s → ']));
+  it('failed in a step', () =>
+    expect(judged('RunPodSandbox')).toEqual([
+      expect.stringMatching(/^fail: RunPodSandbox failed: no → See the other lines/),
+    ]));
+  it('failed, perhaps by kubelet', () => expect(judged('ExecSync', true)[0]).toMatch(/kubelet ends pods/));
+  it('had no image', () =>
+    expect(judged('image')).toEqual([
+      expect.stringMatching(/^fail: image failed: no → Pull busybox by hand, or give --image/),
+    ]));
 });
 
 describe('the node', () => {

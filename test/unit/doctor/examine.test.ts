@@ -10,7 +10,7 @@ const check = (id: string, run: () => Promise<readonly Finding[]>): Check => ({ 
 
 describe('the checks', () => {
   it('that fail or hang cost their own line alone', async () => {
-    const { lines, hung } = await examine(
+    const lines = await examine(
       [
         check('well', () => Promise.resolve([ok('fine')])),
         check('broken', () => Promise.reject(new Error('no such thing'))),
@@ -24,7 +24,6 @@ describe('the checks', () => {
       expect.objectContaining({ check: 'broken', level: 'warn', found: 'not checked: no such thing' }),
       expect.objectContaining({ check: 'hanging', level: 'fail', found: 'gave no answer within 0.02 s' }),
     ]);
-    expect(hung).toBe(true);
   });
 
   it('run side by side', async () => {
@@ -38,7 +37,7 @@ describe('the checks', () => {
       arrive();
       return Promise.resolve([ok('met')]);
     });
-    expect((await examine([first, second], NOTHING, 60_000)).hung).toBe(false);
+    expect(await examine([first, second], NOTHING, 60_000)).toHaveLength(2);
   });
 
   it('share what is asked once', async () => {

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { isLocalEndpoint } from '../../docker/endpoint';
 import { waitAtMost } from '../../lib/deadline';
+import { DiskLooks } from '../../lib/disk-looks';
 import { messageOf } from '../../lib/errors';
 import { findImageDirectory } from '../../system/image-directory';
 import { toFacts } from '../../translate/engine-facts';
@@ -16,6 +17,9 @@ const POD_LOGS = '/var/log/pods';
 const WARN_PERCENT = 15;
 const FAIL_PERCENT = 5;
 const GIB = 2 ** 30;
+/** To find the directory of containerd's store, at the price of one thread where its disk hangs. */
+const THREADS = 1;
+const LOOK_MS = 2_000;
 
 export interface DiskFacts {
   readonly path: string;
@@ -47,7 +51,8 @@ async function engineDirectories({ settings, version, info }: Sources): Promise<
   if (!isLocalEndpoint(settings.dockerEndpoint)) return [];
   try {
     const facts = toFacts(await version(), (await info()).answer);
-    return facts.containerdStore ? [facts.rootDir, await findImageDirectory(facts)] : [facts.rootDir];
+    if (!facts.containerdStore) return [facts.rootDir];
+    return [facts.rootDir, await findImageDirectory(facts, new DiskLooks(THREADS, LOOK_MS))];
   } catch {
     return [];
   }

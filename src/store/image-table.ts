@@ -22,14 +22,14 @@ export class ImageTable {
     return this.byId.size;
   }
 
-  /** Grows with every put and delete: take it before the Engine is asked, give it to `isNewerThan` with the answer. */
-  get clock(): number {
-    return this.changes;
+  /** The number of a question to the Engine, for the answer; it grows with every question and change. */
+  ask(): number {
+    return ++this.changes;
   }
 
-  /** Whether what is known of the image, or that it is gone, is news of after `clock`. */
-  isNewerThan(id: string, clock: number): boolean {
-    return (this.touched.get(id) ?? 0) > clock;
+  /** Whether what is known of the image, or that it is gone, is news of after the question. */
+  isNewerThan(id: string, asked: number): boolean {
+    return (this.touched.get(id) ?? 0) > asked;
   }
 
   values(): IterableIterator<ImageRecord> {
@@ -64,8 +64,9 @@ export class ImageTable {
     for (const name of [...image.repoTags, ...image.repoDigests]) this.takeName(name, image.id);
   }
 
-  delete(id: string): void {
-    this.touch(id);
+  /** @param asked the question whose answer lacks it: what was asked later knows better. Default: it is gone for sure. */
+  delete(id: string, asked?: number): void {
+    this.touch(id, asked);
     const before = this.byId.get(id);
     if (before === undefined) return;
     this.forgetNames(before);
@@ -73,9 +74,9 @@ export class ImageTable {
     this.revision++;
   }
 
-  private touch(id: string): void {
+  private touch(id: string, at = ++this.changes): void {
     this.touched.delete(id);
-    this.touched.set(id, ++this.changes);
+    this.touched.set(id, at);
     // The first is the oldest.
     if (this.touched.size > REMEMBERED + this.byId.size)
       for (const oldest of this.touched.keys()) return void this.touched.delete(oldest);

@@ -66,7 +66,7 @@ export class ImageSync {
   /** Inspects one image now; undefined, and no record, when the Engine does not have it. */
   async refresh(reference: string, signal?: AbortSignal): Promise<ImageRecord | undefined> {
     const { docker, store } = this.parts;
-    const asked = store.images.clock;
+    const asked = store.images.ask();
     try {
       const image = imageFromInspect(await docker.inspectImage(reference, { signal }));
       if (!store.images.isNewerThan(image.id, asked)) store.images.put(image);
@@ -106,13 +106,13 @@ export class ImageSync {
   /** Lists all images and inspects the new and the changed ones. */
   async resync(parent?: AbortSignal): Promise<void> {
     const { docker, store } = this.parts;
-    const asked = store.images.clock;
+    const asked = store.images.ask();
     const summaries = await withDeadline('The list of images', LIST_MS, parent, (signal) =>
       docker.listImages({ signal }),
     );
     const listed = new Set(summaries.map((summary) => summary.Id));
     for (const { id } of [...store.images.values()])
-      if (!listed.has(id) && !store.images.isNewerThan(id, asked)) store.images.delete(id);
+      if (!listed.has(id) && !store.images.isNewerThan(id, asked)) store.images.delete(id, asked);
     for (const id of this.damaged) if (!listed.has(id)) this.damaged.delete(id);
     const changed = summaries.filter((summary) => !sameNames(store.images.get(summary.Id), summary));
     await forEachLimited(changed, INSPECT_CONCURRENCY, ({ Id }) => this.look(Id, parent));
@@ -123,13 +123,13 @@ export class ImageSync {
   /** One damaged image must not hide the others, nor keep the node from being served. */
   private async look(id: string, parent: AbortSignal | undefined): Promise<void> {
     const { store, logger } = this.parts;
-    const asked = store.images.clock;
+    const asked = store.images.ask();
     try {
       const found = await withDeadline('Inspecting an image', INSPECT_MS, parent, (signal) =>
         this.refresh(id, signal),
       );
       // Removed since the list was made.
-      if (found === undefined && !store.images.isNewerThan(id, asked)) store.images.delete(id);
+      if (found === undefined && !store.images.isNewerThan(id, asked)) store.images.delete(id, asked);
       this.damaged.delete(id);
     } catch (error) {
       parent?.throwIfAborted();

@@ -82,6 +82,35 @@ describe('resync', () => {
   });
 });
 
+describe('a look at an image while a list that was asked for before lacks it', () => {
+  /** @returns what the look told, and whether the image is known then. */
+  const look = async (isThere: boolean): Promise<unknown[]> => {
+    const { imageSync, engine, store } = roomWith(A);
+    await imageSync.resync(signal);
+    engine.images.delete(A.Id);
+    const [listed, inspected] = [gate(), gate()];
+    engine.gates.set('listImages', () => listed.promise);
+    engine.gates.set('inspectImage app:1', () => inspected.promise);
+    const resyncing = imageSync.resync(signal);
+    await until(() => engine.count('listImages') === 2);
+    const looking = imageSync.refresh('app:1', signal);
+    await until(() => engine.count('inspectImage') === 2);
+    listed.resolve();
+    await resyncing;
+    if (isThere) engine.images.set(A.Id, A);
+    inspected.resolve();
+    return [(await looking)?.id, store.images.size];
+  };
+
+  it('finds one that was pulled since', async () => {
+    expect(await look(true)).toEqual([A.Id, 1]);
+  });
+
+  it('finds none that is gone', async () => {
+    expect(await look(false)).toEqual([undefined, 0]);
+  });
+});
+
 describe('refresh and forget', () => {
   it('one image by name', async () => {
     const { imageSync, engine, store } = roomWith(A, B);

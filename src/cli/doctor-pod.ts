@@ -13,8 +13,8 @@ const CALL_MS = 60_000;
 export async function tryPod(endpoint: string, image: string): Promise<Omit<PodTrial, 'kubeletRuns'>> {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-doctor-'));
   const client = new CriClient(endpoint);
-  const call: CriClient['call'] = (method, request, ms = CALL_MS) =>
-    client.call(method, request, Math.min(ms, CALL_MS));
+  const call: CriClient['call'] = (method, request, ms) =>
+    client.call(method, request, Math.min(ms ?? CALL_MS, CALL_MS));
   let failure: PodTrial['failure'];
   const onFailure = (step: string, error: unknown): void => {
     // What follows is the removal of what never came to be.

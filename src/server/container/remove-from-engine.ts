@@ -16,5 +16,5 @@ export async function removeSandboxFromEngine(
   id: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  await services.teardowns.run((limit) => removeFromEngine(services, id, limit), signal);
+  await services.teardowns.run(id, (limit) => removeFromEngine(services, id, limit), signal);
 }

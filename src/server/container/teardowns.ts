@@ -1,5 +1,6 @@
 import { abortable } from '../../lib/abortable';
 import { sharedAbortController } from '../../lib/deadline';
+import { KeyedLock } from '../../lib/keyed-lock';
 import { Semaphore } from '../../lib/semaphore';
 import type { Store } from '../../store/store';
 import { hasNetworkDeadlock } from '../../translate/engine-facts';
@@ -13,20 +14,26 @@ const AT_ONCE = 4;
  */
 export class Teardowns {
   private readonly turns = new Semaphore(AT_ONCE);
+  private readonly sandboxes = new KeyedLock();
 
   constructor(private readonly store: Pick<Store, 'engineVersion'>) {}
 
   /**
+   * @param sandboxId takes one turn, however often it is tried again.
    * @param work is given the signal for its calls of the Engine. Where turns are taken that is not the caller's: the Engine
-   * goes on with what a caller has given up, and the turn lasts until it has answered.
+   * goes on with what a caller has given up, and the turn lasts until it has answered, or its call has reached the limit of
+   * all calls of the Engine.
    * @param signal gives up the wait.
    */
-  async run<T>(work: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async run<T>(
+    sandboxId: string,
+    work: (signal: AbortSignal) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
     const own = sharedAbortController().signal;
     if (!hasNetworkDeadlock(this.store.engineVersion ?? '')) return work(signal ?? own);
-    return abortable(
-      this.turns.run(() => work(own), signal),
-      signal,
-    );
+    signal?.throwIfAborted();
+    const turn = (): Promise<T> => this.turns.run(() => work(own), signal);
+    return abortable(this.sandboxes.run(sandboxId, turn, signal), signal);
   }
 }

@@ -34,7 +34,7 @@ export async function stopPodSandbox(
   if (!isRunning(sandbox)) return {};
   const stop = (limit: AbortSignal): Promise<boolean> =>
     stopInEngine(services, sandbox.id, PAUSE_GRACE_SECONDS, limit);
-  if (await services.teardowns.run(stop, signal))
+  if (await services.teardowns.run(sandbox.id, stop, signal))
     await change(services, sandbox.id, { state: 'exited', pid: 0 });
   return {};
 }

@@ -12,7 +12,7 @@ import type { NameReservations } from '../store/name-reservations';
 import type { Store } from '../store/store';
 import type { EngineContainerSummary } from '../translate/engine';
 import { toEngineState } from '../translate/engine-state';
-import { SANDBOX_TYPE, TYPE_LABEL } from '../translate/labels';
+import { SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../translate/labels';
 import { withoutSlash } from '../translate/names';
 import { inspectFromSummary, listedFromSummary } from '../translate/summary';
 import type { ContainerSync } from './container-sync';
@@ -92,7 +92,10 @@ export class ContainerResync {
     if (!this.hasRun) store.listed.expect();
     const all = await this.list(signal);
     const summaries = all.filter(({ Labels }) => Labels?.[TYPE_LABEL] !== undefined);
-    if (summaries.length === 0) await this.refuseEmptyEngine(before);
+    // One that lost its data may have been given others' since.
+    const isKnown = ({ Id, Labels }: EngineContainerSummary): boolean =>
+      before.has(Id) || before.has(Labels?.[SANDBOX_ID_LABEL] ?? '');
+    if (!summaries.some(isKnown)) await this.refuseEmptyEngine(before);
     keepForeign(store, all, foreignRevision);
     const listed = new Set(summaries.map((summary) => summary.Id));
     const due = summaries.filter(
@@ -196,7 +199,7 @@ export class ContainerResync {
       for (const [id, pid] of before) if (pid > 0 && (await isInContainer(pid, id))) living.add(id);
     if (living.size === 0) return;
     throw unavailable(
-      `Docker Engine knows no pod, but the processes of ${living.size} live: is its data (${store.engine?.rootDir ?? 'data-root'}) mounted? Their networks are left alone until it knows them or they have ended`,
+      `Docker Engine knows no pod of before, but the processes of ${living.size} live: is its data (${store.engine?.rootDir ?? 'data-root'}) mounted? Their networks are left alone until it knows them or they have ended`,
     );
   }
 
@@ -209,7 +212,7 @@ export class ContainerResync {
 
   /** Doubtful containers, and those whose logs are behind, are asked for again: soon at first, then ever more rarely. */
   async retryDoubtful(signal: AbortSignal): Promise<void> {
-    for (const id of this.parts.sync.logsBehind) if (!this.doubtful.has(id)) this.doubt(id);
+    for (const id of this.parts.sync.logsBehind.keys()) if (!this.doubtful.has(id)) this.doubt(id);
     const due = [...this.doubtful.keys()].filter((id) => this.isDue(id));
     await forEachLimited(due, CONCURRENCY, async (id) => {
       await this.tryRefresh(id, signal);

@@ -85,9 +85,15 @@ describe('ContainerResync', () => {
     await resync.run(true, signal);
     engine.containers.clear();
     expect(await rejectionOf(resync.run(true, signal))).toMatch(
-      /^UNAVAILABLE Docker Engine knows no pod, but the processes of 1 live: is its data .* mounted\?/,
+      /^UNAVAILABLE Docker Engine knows no pod of before, but the processes of 1 live: is its data .* mounted\?/,
     );
     expect([store.containers.size, store.sandboxes.size, abandoned]).toEqual([1, 1, []]);
+    // A data root below the one that is not mounted may have containers of long ago.
+    const stranger = 'd'.repeat(64);
+    engine.containers.set(stranger, sandboxInspect({ id: stranger }));
+    expect(await rejectionOf(resync.run(true, signal))).toMatch(/^UNAVAILABLE .* the processes of 1 live/);
+    expect([store.containers.size, store.sandboxes.size, abandoned]).toEqual([1, 1, []]);
+    engine.containers.clear();
     // They have ended: now its word counts.
     living = new Set();
     await resync.run(true, signal);

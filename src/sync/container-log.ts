@@ -14,36 +14,43 @@ export interface ContainerLogParts {
   readonly localEngine: boolean;
 }
 
+/** A log that could not catch up. */
+export interface LogBehind {
+  /** Whether the store knew the container at the first try; by now it does, which says nothing of the log. */
+  readonly wasKnown: boolean;
+}
+
 /**
  * Lets the CRI log of a container catch up with its state. Trouble with a log is logged, and stops nothing else.
- * @param isAgain whether the last time failed: then what was known before says nothing of the log.
- * @returns false when it must be tried again.
+ * @param behind what the last try returned.
+ * @returns undefined, or what the next try must know.
  */
 export async function keepLog(
   parts: ContainerLogParts,
   container: ContainerRecord,
-  isAgain = false,
-): Promise<boolean> {
-  if (container.logPath === '') return true;
+  behind?: LogBehind,
+): Promise<LogBehind | undefined> {
+  if (container.logPath === '') return undefined;
+  const wasKnown = behind?.wasKnown ?? parts.store.containers.get(container.id) !== undefined;
   try {
-    await follow(parts, container, isAgain);
-    return true;
+    await follow(parts, container, { wasKnown, isAgain: behind !== undefined });
+    return undefined;
   } catch (error) {
     // It was said once for all containers.
-    if (parts.logs.trouble?.reason === 'LogsWithoutThread') return false;
-    parts.logger.warn('CRI log of a container cannot be written', {
-      container: container.id,
-      log_path: container.logPath,
-      error: messageOf(error),
-    });
-    return false;
+    if (parts.logs.trouble?.reason !== 'LogsWithoutThread')
+      parts.logger.warn('CRI log of a container cannot be written', {
+        container: container.id,
+        log_path: container.logPath,
+        error: messageOf(error),
+      });
+    return { wasKnown };
   }
 }
 
 async function follow(
   { store, logs, localEngine }: ContainerLogParts,
   container: ContainerRecord,
-  isAgain: boolean,
+  { wasKnown, isAgain }: LogBehind & { readonly isAgain: boolean },
 ): Promise<void> {
   const { id: containerId, logPath, startedAt, finishedAt, sandboxId, logDriver } = container;
   const known = store.containers.get(containerId);
@@ -61,7 +68,7 @@ async function follow(
   const ended = finishedAt.greaterThanOrEqual(startedAt);
   if (ended && !isAgain && known?.finishedAt.equals(finishedAt)) return;
   const source: LogSource = { ...place, spoolPath, startedAt: engineTimeFromNanos(startedAt) };
-  await logs.follow({ ...source, hasEnded: ended && known === undefined });
+  await logs.follow({ ...source, hasEnded: ended && !wasKnown });
   if (ended) await logs.drain(containerId);
 }
 

@@ -16,7 +16,7 @@ import { toEngineState } from '../translate/engine-state';
 import { mergedKernelValues } from '../translate/kernel-values';
 import { CONTAINER_TYPE, TYPE_LABEL } from '../translate/labels';
 import { isSandbox, sandboxFromInspect } from '../translate/sandbox-record';
-import { keepLog } from './container-log';
+import { keepLog, type LogBehind } from './container-log';
 import { UnfinishedSandboxes } from './unfinished-sandboxes';
 import type { Upkeep } from './upkeep';
 
@@ -57,7 +57,7 @@ export class ContainerSync {
   readonly unfinished: UnfinishedSandboxes;
 
   /** Containers whose log could not catch up with their state: a later look tries again. */
-  readonly logsBehind = new Set<string>();
+  readonly logsBehind = new Map<string, LogBehind>();
 
   constructor(private readonly parts: ContainerSyncParts) {
     this.unfinished = parts.unfinished ?? UnfinishedSandboxes.inMemory(parts.logger);
@@ -213,9 +213,9 @@ export class ContainerSync {
   async putContainer(given: ContainerRecord): Promise<void> {
     const { store } = this.parts;
     const container = { ...given, oomKilled: await this.wasOomKilled(given) };
-    if (await keepLog(this.parts, container, this.logsBehind.has(container.id)))
-      this.logsBehind.delete(container.id);
-    else this.logsBehind.add(container.id);
+    const behind = await keepLog(this.parts, container, this.logsBehind.get(container.id));
+    if (behind === undefined) this.logsBehind.delete(container.id);
+    else this.logsBehind.set(container.id, behind);
     store.containers.put(container);
   }
 

@@ -46,6 +46,8 @@ it.each([
   [room.logs.onSalvage, room.logs.onFollow] = [() => Promise.resolve(), () => Promise.resolve()];
   await room.resync.retryDoubtful(signal);
   expect(tries()).toBe(3);
+  // It had ended before anybody looked, also for those who look again.
+  expect(room.logs.followed.every(({ hasEnded }) => hasEnded === true)).toBe(true);
   const inspects = room.engine.count('inspectContainer');
   await room.resync.retryDoubtful(signal);
   expect(room.engine.count('inspectContainer')).toBe(inspects);

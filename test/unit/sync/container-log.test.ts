@@ -18,7 +18,7 @@ describe('keepLog', () => {
   });
   afterEach(() => room.dispose());
 
-  const keep = (over: Parameters<typeof containerRecord>[0]): Promise<boolean> =>
+  const keep = (over: Parameters<typeof containerRecord>[0]): Promise<unknown> =>
     keepLog(
       { store, logs, logger: room.logger(), localEngine: true },
       containerRecord({ id: 'c1', logPath: room.logPath, spoolPath: room.spoolPath, ...over }),

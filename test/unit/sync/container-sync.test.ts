@@ -281,6 +281,8 @@ describe('discover', () => {
       killed.begin('f'.repeat(64));
       await until(() => readdirSync(directory).length === 2);
       await killed.finish('f'.repeat(64));
+      // It does not wait long for a slow disk.
+      await until(() => readdirSync(directory).length === 1);
       expect(readdirSync(directory)).toEqual([SANDBOX_ID]);
       const unfinished = await UnfinishedSandboxes.open(directory, silentLogger);
       const room = syncRoom({}, { unfinished });

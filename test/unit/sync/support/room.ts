@@ -1,6 +1,6 @@
 import { FakeEngine } from '../../../fakes/fake-docker';
 import { silentLogger, type LogFields, type Logger } from '../../../../src/lib/logger';
-import type { ContainerLogs } from '../../../../src/logs/container-logs';
+import type { ContainerLogs, LogSource } from '../../../../src/logs/container-logs';
 import type { RelinkedLog } from '../../../../src/logs/relink';
 import type { PodNetwork } from '../../../../src/network/pod-network';
 import { NameReservations } from '../../../../src/store/name-reservations';
@@ -22,12 +22,14 @@ import { engineId } from '../../support/records';
 /** Notes what is asked of the logs; `drained` can hold a drain. */
 export class FakeLogs implements ContainerLogs {
   readonly calls: string[] = [];
+  readonly followed: LogSource[] = [];
   onFollow: () => Promise<void> = () => Promise.resolve();
   onDrain: () => Promise<void> = () => Promise.resolve();
   onSalvage: () => Promise<void> = () => Promise.resolve();
 
-  follow({ containerId }: { containerId: string }): Promise<void> {
-    this.calls.push(`follow ${containerId}`);
+  follow(source: LogSource): Promise<void> {
+    this.calls.push(`follow ${source.containerId}`);
+    this.followed.push(source);
     return this.onFollow();
   }
 

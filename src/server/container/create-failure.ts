@@ -50,7 +50,8 @@ function imageField(text: string, own: string, mounts: readonly MountRecord[]): 
 
 /** The Engine's refusal of a sandbox, led by the field of RunPodSandbox that it is about, where its words tell. */
 export function explainSandboxRefusal(error: unknown): unknown {
-  if (!(error instanceof EngineError)) return error;
+  // What is missing or in the way has a name, and a pod may be called "label".
+  if (!(error instanceof EngineError) || hasStatus(error, 404) || hasStatus(error, 409)) return error;
   const field = fieldOfSandboxRefusal(error.message);
   return field === undefined ? error : ledBy(field, error);
 }

@@ -54,6 +54,13 @@ describe('a runtime that daemon.json has lost', () => {
   });
 });
 
+it('a name that is taken, or something missing, is not a field because of its name', () => {
+  const taken = refusal(409, 'Conflict. The container name "/k8s_POD_label-hostname_x" is already in use');
+  expect(explainSandboxRefusal(taken)).toBe(taken);
+  const missing = refusal(404, 'network label-net not found');
+  expect(explainSandboxRefusal(missing)).toBe(missing);
+});
+
 it('a refusal of a sandbox that names no field, and what is no refusal, stay as they are', () => {
   const refused = refusal(500, 'no space left on device');
   expect(explainSandboxRefusal(refused)).toBe(refused);

@@ -64,7 +64,7 @@ export async function serve(given: Given): Promise<void> {
   await daemon.stop();
   await output.flush(LAST_LINES_MS);
   // A thread in a file call that does not return would hold up any other end for ever.
-  if (logs.trouble !== undefined) process.kill(process.pid, 'SIGKILL');
+  if (logs.trouble?.reason === 'LogsHang') process.kill(process.pid, 'SIGKILL');
   // Nothing that is left behind may keep the process alive.
   await endProcess(0);
 }

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 /** What occupies one of libuv's threads, as Node.js names it. */
 const IN_THREAD = /^(FSReq|GetAddrInfo)/i;
 /** A file call that takes longer hangs. ms. */
-const PATIENCE_MS = 1_000;
+const PATIENCE_MS = 3_000;
 const LOOK_MS = 20;
 
 /**

@@ -120,7 +120,8 @@ iptables_commands() {
 
 alone() {
   local command
-  [ -z "$(other_engines)" ] && [ ! -e /sys/class/net/docker0 ] || return 1
+  # /sys shows the links of the namespace that it was mounted in.
+  [ -z "$(other_engines)" ] && ! grep -q '^ *docker0:' /proc/self/net/dev || return 1
   for command in $(iptables_commands); do
     ! "$command-save" 2>/dev/null | grep -q '^:DOCKER' || return 1
   done

@@ -84,8 +84,12 @@ async function run([command, ...args], stdio) {
   const output = [];
   child.stdout?.on('data', (data) => output.push(data));
   child.stderr?.on('data', (data) => output.push(data));
-  const [code, signal] = await once(child, 'close');
-  return { failed: code !== 0 || signal !== null, output: Buffer.concat(output) };
+  try {
+    const [code, signal] = await once(child, 'close');
+    return { failed: code !== 0 || signal !== null, output: Buffer.concat(output) };
+  } catch (error) {
+    return { failed: true, output: Buffer.from(`${command} cannot be run: ${error.message}\n`) };
+  }
 }
 
 const given = process.argv.slice(2);

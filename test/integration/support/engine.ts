@@ -254,7 +254,11 @@ export async function engineTraces(name: string): Promise<string[]> {
 
 /** Network interfaces and control groups of Docker's: nothing tells whose they are. */
 export async function machineTraces(): Promise<string[]> {
-  const links = (await readdir('/sys/class/net')).filter((link) => /^(docker0$|br-|dbe-|veth)/.test(link));
+  // Not /sys/class/net, which shows the links of the namespace that it was mounted in.
+  const devices = await readFile('/proc/self/net/dev', 'utf8');
+  const links = [...devices.matchAll(/^ *([^\s:]+):/gm)]
+    .map(([, link = '']) => link)
+    .filter((link) => /^(docker0$|br-|dbe-|veth)/.test(link));
   const hierarchies = await readdir('/sys/fs/cgroup', { withFileTypes: true });
   const groups = await Promise.all(
     hierarchies

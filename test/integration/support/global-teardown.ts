@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { destroyEngine, engineLeftovers, engineRuns, engineTraces, machineTraces } from './engine';
 
 /** Stops the Engine that global-setup.ts started; the run fails if tests or the Engine left anything behind. */
@@ -10,12 +11,19 @@ export default async function tearDown(): Promise<void> {
   ]);
   await destroyEngine(name);
   const before = JSON.parse(process.env.DOCKBRIDGE_TEST_ENGINE_TRACES ?? '[]') as string[];
-  // While another Engine runs, new ones may be its.
-  const shared = (await engineRuns()) ? [] : await machineTraces();
-  const left = [
-    ...forgotten,
-    ...(await engineTraces(name)),
-    ...shared.filter((trace) => !before.includes(trace)),
-  ];
+  const left = [...forgotten, ...(await engineTraces(name)), ...(await newTraces(before))];
   if (left.length > 0) throw new Error(`The integration tests left behind:\n  ${left.join('\n  ')}`);
+}
+
+/** For the removal of another Engine, which has no process any more and still has control groups. */
+const OTHERS_REMOVAL_MS = 60_000;
+const LOOK_MS = 500;
+
+/** Interfaces and control groups that were not there before. While another Engine runs, they may be its. */
+async function newTraces(before: readonly string[]): Promise<string[]> {
+  for (const end = performance.now() + OTHERS_REMOVAL_MS; ; await delay(LOOK_MS)) {
+    if (await engineRuns()) return [];
+    const traces = (await machineTraces()).filter((trace) => !before.includes(trace));
+    if (traces.length === 0 || performance.now() > end) return traces;
+  }
 }

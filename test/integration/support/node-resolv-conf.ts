@@ -1,0 +1,9 @@
+import { readFile } from 'node:fs/promises';
+import { namesOnlyStub } from '../../../src/translate/resolv-conf';
+
+/** What a pod is given that was told nothing: the node's file, or what stands behind the stub of systemd-resolved. */
+export async function nodeResolvConf(hostNetwork = false): Promise<string> {
+  const text = await readFile('/etc/resolv.conf', 'utf8');
+  if (hostNetwork || !namesOnlyStub(text)) return text;
+  return readFile('/run/systemd/resolve/resolv.conf', 'utf8').catch(() => text);
+}

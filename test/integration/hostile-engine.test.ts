@@ -4,6 +4,7 @@ import type { cri } from '../../src/proto';
 import { ContainerState, NamespaceMode, SecurityProfileType } from '../../src/proto/enums';
 import { TestDaemon } from './support/daemon';
 import { engineGet, startPrivateEngine, type PrivateEngine } from './support/engine';
+import { nodeResolvConf } from './support/node-resolv-conf';
 import {
   containerConfig,
   containerStatus,
@@ -127,7 +128,7 @@ describe('an Engine whose configuration contradicts CRI', () => {
   });
 
   it('decides neither servers nor searches of a pod, whether it gives some, none or empty ones', async () => {
-    const nodes = await readFile('/etc/resolv.conf', 'utf8');
+    const nodes = await nodeResolvConf();
     const servers = (text: string): string[] => text.match(/^nameserver .*$/gm) ?? [];
     const resolvConf = async (more: cri.IPodSandboxConfig): Promise<string> =>
       output('cat /etc/resolv.conf', {}, await runPod(test, podConfig(test, more)));

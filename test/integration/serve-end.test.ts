@@ -9,6 +9,9 @@ const serving = new Serving();
 const { start, serve, socket, basics, expectServes } = serving;
 
 describe('the end of serve', () => {
+  /** Less than the 10 s that a stop may take when something hangs, more than a busy machine needs. */
+  const SOON_MS = 8_000;
+
   async function timed(command: Command, signal: NodeJS.Signals): Promise<number> {
     const started = Date.now();
     command.signal(signal);
@@ -16,17 +19,17 @@ describe('the end of serve', () => {
     return Date.now() - started;
   }
 
-  it.each(['SIGTERM', 'SIGINT'] as const)('%s ends within 2 s, with clients connected', async (signal) => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('%s ends it soon, with clients connected', async (signal) => {
     const command = await serve();
     const client = new CriClient(`unix://${socket()}`);
     await client.call('Version', {});
-    expect(await timed(command, signal)).toBeLessThan(2_000);
+    expect(await timed(command, signal)).toBeLessThan(SOON_MS);
     client.close();
     expect(existsSync(socket())).toBe(false);
     expect((await command.says('Stopped')).level).toBe('info');
   });
 
-  it('ends within 2 s while there is no Engine', async () => {
+  it('ends soon while there is no Engine', async () => {
     const command = start([
       'serve',
       ...basics(),
@@ -34,7 +37,7 @@ describe('the end of serve', () => {
       `unix://${serving.directory}/none.sock`,
     ]);
     await command.says('Docker Engine is not available');
-    expect(await timed(command, 'SIGTERM')).toBeLessThan(2_000);
+    expect(await timed(command, 'SIGTERM')).toBeLessThan(SOON_MS);
     expect(existsSync(socket())).toBe(false);
   });
 
@@ -91,7 +94,7 @@ describe('the end of serve', () => {
   it('a signal as soon as it serves ends it as well', async () => {
     const command = start(['serve', ...basics()]);
     await command.says('Serving CRI');
-    expect(await timed(command, 'SIGTERM')).toBeLessThan(2_000);
+    expect(await timed(command, 'SIGTERM')).toBeLessThan(SOON_MS);
     expect(existsSync(socket())).toBe(false);
   });
 });

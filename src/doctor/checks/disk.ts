@@ -61,16 +61,18 @@ async function engineDirectories({ settings, version, info }: Sources): Promise<
 /** In a process of its own: statfs of a dead network disk never returns, and would keep one of our threads. */
 async function look(path: string, answerMs: number): Promise<DiskFacts> {
   const nothing = { path, freeBytes: 0, freePercent: 0, freeInodesPercent: 0 };
+  const end = performance.now() + answerMs;
   for (let place = path; ; place = dirname(place)) {
     try {
+      const limitMs = Math.max(1, Math.round(end - performance.now()));
       const options = {
-        timeout: answerMs,
+        timeout: limitMs,
         killSignal: 'SIGKILL',
         env: { ...process.env, LC_ALL: 'C' },
       } as const;
       const work = run('stat', ['-f', '-c', '%a %b %S %c %d', place], options);
       // No signal ends one that waits for a dead disk.
-      const { stdout } = await waitAtMost(`A look at ${place}`, answerMs, work);
+      const { stdout } = await waitAtMost(`A look at ${place}`, limitMs, work);
       const [free = 0, all = 0, blockSize = 0, inodes = 0, freeInodes = 0] = stdout
         .trim()
         .split(' ')

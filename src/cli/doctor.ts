@@ -22,7 +22,7 @@ export interface DoctorOptions {
   /** Run a pod too, which changes something: made of this image. */
   readonly pod: boolean;
   readonly image: string;
-  /** Of one check, in Go's notation. */
+  /** The limit of one check, in Go's notation. */
   readonly timeout: string;
 }
 

@@ -26,7 +26,7 @@ export interface SocketFacts {
   readonly problem: string;
   /** `docker 28.5.2`. */
   readonly runtime: string;
-  /** Of the dockbridge that answers; '' for another runtime. */
+  /** The dockbridge that answers has this one; '' for another runtime. */
   readonly version: string;
   readonly conditions: readonly Condition[];
 }

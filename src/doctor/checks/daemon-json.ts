@@ -19,7 +19,7 @@ export interface DaemonJsonFacts {
   readonly problem: string;
   /** dockerd's command line, where its process was found. */
   readonly args: readonly string[];
-  /** Of /info; none where it does not answer. */
+  /** What /info tells; none where it does not answer. */
   readonly securityOptions: readonly string[];
 }
 

@@ -11,7 +11,7 @@ const CURE =
   'In /etc/sysctl.d/90-inotify.conf: fs.inotify.max_user_instances = 8192 and fs.inotify.max_user_watches = 524288, then: sysctl --system';
 
 export interface InotifyFacts {
-  /** Of each user; undefined where the kernel does not tell. */
+  /** What each user may have; undefined where the kernel does not tell. */
   readonly instances: number | undefined;
   readonly watches: number | undefined;
   /** The errno of one more instance and watch; '' when there was room. */

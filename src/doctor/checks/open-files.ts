@@ -4,7 +4,7 @@ import { ENOUGH_FILES } from '../../system/file-limit';
 import type { Check } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 
-/** Of the limit; beyond it calls begin to fail. */
+/** A share of the limit; beyond it calls begin to fail. */
 const FULL = 0.9;
 
 export interface OpenFilesFacts {

@@ -32,6 +32,7 @@ const READ_MS = 10_000;
 /** Far more than the 2 s after which a write is refused, far less than a call of the Engine may take. */
 const WRITE_MS = 30_000;
 const LOST = 'Docker Engine is not available';
+const IS_OLD = ['', '20.10'].includes(process.env.DOCKBRIDGE_TEST_ENGINE ?? '');
 
 // Engines are started and stopped: a busy machine takes its time.
 jest.setTimeout(300_000);
@@ -303,7 +304,10 @@ describe('an Engine with --live-restore', () => {
     await engine.start();
     await expectBack();
     await expectStoreRight();
-    expect(await containerStatus(test, running)).toMatchObject({ state: CONTAINER_EXITED, exit_code: 137 });
+    const { state, exit_code } = await containerStatus(test, running);
+    expect(state).toBe(CONTAINER_EXITED);
+    // Containerd 2, which dies with its dockerd, has forgotten by then what ended meanwhile: the Engine says 255.
+    expect(IS_OLD ? [137] : [137, 255]).toContain(exit_code);
   });
 });
 

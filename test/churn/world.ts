@@ -234,11 +234,18 @@ export class World {
 /** The share of calls that hang until whoever made them gives up. */
 const FOR_EVER = 0.15;
 
-/** Streams are torn, not failed half-way; an exec is never duplicated, for its command would run twice by right. */
+/**
+ * Streams are torn, not failed half-way; a start is never duplicated, of a container or an exec: what has ended by then
+ * would run twice by right.
+ */
 function drawFault({ method, path }: SeenCall, random: Random): Fault {
   const isStream = /\/(events|attach|exec\/\w+\/start)$/.test(path);
   const isOnce =
-    isStream || path.endsWith('/exec') || path.endsWith('/images/create') || path.endsWith('/build');
+    isStream ||
+    path.endsWith('/start') ||
+    path.endsWith('/exec') ||
+    path.endsWith('/images/create') ||
+    path.endsWith('/build');
   const kinds: Fault[] = [
     { kind: 'delay', ms: 50 + random.below(2_000) },
     { kind: 'hang', when: 'before' },

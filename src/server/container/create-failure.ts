@@ -21,20 +21,16 @@ export function explainCreateFailure(
   const text = error.message;
   if (isRuntimeRefusal(text)) return ledBy('pod_sandbox_id', error);
   if (!hasStatus(error, 404)) return withField(error, 'config.linux.resources', 'config.');
-  switch (missingOf(text)) {
-    case 'image':
-      return notFound(
-        `${imageField(text, config.image?.image ?? '', mounts)} is not on this node; pull it first (${text})`,
-      );
-    case 'container': {
-      const { targetId } = namespaces;
-      const isTarget = targetId !== '' && text.includes(targetId);
-      const field = 'config.linux.security_context.namespace_options.target_id';
-      return ledBy(isTarget ? field : 'pod_sandbox_id', error);
-    }
-    default:
-      return error;
-  }
+  const missing = missingOf(text);
+  if (missing === undefined) return error;
+  if (missing === 'image')
+    return notFound(
+      `${imageField(text, config.image?.image ?? '', mounts)} is not on this node; pull it first (${text})`,
+    );
+  const { targetId } = namespaces;
+  const isTarget = targetId !== '' && text.includes(targetId);
+  const field = 'config.linux.security_context.namespace_options.target_id';
+  return ledBy(isTarget ? field : 'pod_sandbox_id', error);
 }
 
 /** The image that the Engine misses, led by its field: the container's, or one of its mounts'. */

@@ -34,7 +34,7 @@ async function details(
   signal: AbortSignal,
 ): Promise<string> {
   const sandbox = getSandbox(store, podSandboxId);
-  const { id, pid, state, engineName, cgroupParent, hostname, logDirectory } = sandbox;
+  const { pid, state, engineName, cgroupParent, hostname, logDirectory } = sandbox;
   const networkTrouble = isRunning(sandbox) ? await network.troubleOf(sandbox, signal) : '';
   return JSON.stringify({
     ...{ pid, engineState: state, engineName, cgroupParent, hostname, logDirectory },

@@ -21,9 +21,11 @@ const LOOK_MS = 500;
 
 /** Interfaces and control groups that were not there before. While another Engine runs, they may be its. */
 async function newTraces(before: readonly string[]): Promise<string[]> {
-  for (const end = performance.now() + OTHERS_REMOVAL_MS; ; await delay(LOOK_MS)) {
+  const end = performance.now() + OTHERS_REMOVAL_MS;
+  for (;;) {
     if (await engineRuns()) return [];
     const traces = (await machineTraces()).filter((trace) => !before.includes(trace));
     if (traces.length === 0 || performance.now() > end) return traces;
+    await delay(LOOK_MS);
   }
 }

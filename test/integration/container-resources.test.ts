@@ -1,9 +1,9 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import Long from 'long';
 import type { cri } from '../../src/proto';
 import { ContainerState } from '../../src/proto/enums';
-import { readHierarchies } from '../../src/lib/cgroup/hierarchies';
-import { hugepageLimit, kernelLimits } from './support/cgroups';
+import { CGROUP_VERSION, cpuShare, hugepageLimit, kernelLimits } from './support/cgroups';
 import type { TestDaemon } from './support/daemon';
 import { expectFailure } from './support/grpc';
 import {
@@ -16,6 +16,13 @@ import {
   startPodTest,
   untilExited,
 } from './support/pods';
+
+/** Another one than the first where the machine has more. */
+const LAST_CPU = String(cpus().length - 1);
+const HAS_HUGETLB =
+  CGROUP_VERSION === 2
+    ? readFileSync('/sys/fs/cgroup/cgroup.controllers', 'utf8').includes('hugetlb')
+    : existsSync('/sys/fs/cgroup/hugetlb/cgroup.procs');
 
 describe('The resources of a container', () => {
   let test: TestDaemon;
@@ -53,7 +60,7 @@ describe('The resources of a container', () => {
     expect(await kernelLimits(id)).toMatchObject({
       memory: 32 << 20,
       memorySwap: 48 << 20,
-      cpuShares: 256,
+      ...cpuShare(256),
       cpuQuota: 20_000,
       cpuPeriod: 100_000,
       cpusetCpus: '0',
@@ -74,7 +81,7 @@ describe('The resources of a container', () => {
       const limits = {
         // Swap itself stays what it was: 16 MiB.
         ...{ memory: 64 << 20, memorySwap: 80 << 20 },
-        ...{ cpuShares: 512, cpuQuota: 50_000, cpuPeriod: 100_000, cpusetCpus: '0' },
+        ...{ ...cpuShare(512), cpuQuota: 50_000, cpuPeriod: 100_000, cpusetCpus: '0' },
       };
       expect(await kernelLimits(id)).toMatchObject(limits);
       const status = {
@@ -92,22 +99,22 @@ describe('The resources of a container', () => {
       await update(id, {
         memory_limit_in_bytes: 24 << 20,
         memory_swap_limit_in_bytes: 24 << 20,
-        cpuset_cpus: '1',
+        cpuset_cpus: LAST_CPU,
         cpu_quota: -1,
       });
       expect(await kernelLimits(id)).toMatchObject({
-        ...{ memory: 24 << 20, memorySwap: 24 << 20, cpusetCpus: '1', cpuQuota: -1 },
+        ...{ memory: 24 << 20, memorySwap: 24 << 20, cpusetCpus: LAST_CPU, cpuQuota: -1 },
       });
-      expect(await reported(id)).toMatchObject({ cpu_quota: -1, cpuset_cpus: '1' });
+      expect(await reported(id)).toMatchObject({ cpu_quota: -1, cpuset_cpus: LAST_CPU });
     });
 
     it('before the container is started', async () => {
       const config = freshConfig(FOREVER, { linux: { resources: INITIAL } });
       const id = await createContainer(test, pod, config);
-      await update(id, { cpuset_cpus: '1' });
-      expect(await reported(id)).toMatchObject({ cpuset_cpus: '1' });
+      await update(id, { cpuset_cpus: LAST_CPU });
+      expect(await reported(id)).toMatchObject({ cpuset_cpus: LAST_CPU });
       await test.client.call('StartContainer', { container_id: id });
-      expect((await kernelLimits(id)).cpusetCpus).toBe('1');
+      expect((await kernelLimits(id)).cpusetCpus).toBe(LAST_CPU);
     });
 
     it('with nothing, which asks the Engine nothing', async () => {
@@ -156,7 +163,7 @@ describe('The resources of a container', () => {
   });
 
   // The Engine API has no field for them. Where hugetlb groups are mounted (they need not be) the kernel is told.
-  (existsSync('/sys/fs/cgroup/hugetlb/cgroup.procs') ? it : it.skip)('limit huge pages', async () => {
+  (HAS_HUGETLB ? it : it.skip)('limit huge pages', async () => {
     const hugepage_limits = [
       { page_size: '2MB', limit: 4 << 20 },
       { page_size: '1GB', limit: 0 },
@@ -186,15 +193,15 @@ describe('The resources of a container', () => {
   });
 
   it('refuse what this node cannot enforce', async () => {
-    if (!existsSync('/sys/fs/cgroup/hugetlb/cgroup.procs')) {
+    if (!HAS_HUGETLB) {
       await expectFailure(
         started({ hugepage_limits: [{ page_size: '2MB', limit: 1 << 21 }] }),
         'FAILED_PRECONDITION',
-        /hugepage_limits/,
+        CGROUP_VERSION === 2 ? /hugetlb/ : /hugepage_limits/,
       );
     }
     // On cgroup v2 the kernel knows no such file; on v1 it knows none at all.
-    const isV2 = (await readHierarchies())?.version === 2;
+    const isV2 = CGROUP_VERSION === 2;
     const refusal = isV2 ? /memory\.no_such/ : /unified.*v2/;
     const unified = { 'memory.no_such': '1' };
     await expectFailure(started({ unified }), 'FAILED_PRECONDITION', refusal);

@@ -2,12 +2,11 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { cri, Decoded } from '../../src/proto';
 import { MetricType } from '../../src/proto/enums';
-import { kernelLimits, removeCgroups } from './support/cgroups';
+import { cpuShare, kernelLimits, podGroup, type PodGroup } from './support/cgroups';
 import { TestDaemon } from './support/daemon';
 import { containerConfig, exec, output, podConfig, runPod, startedContainer } from './support/pods';
 
 const MIB = 2 ** 20;
-const PARENT = `/dockbridge-test-${process.pid}`;
 /** What kubelet's /metrics/cadvisor has; critest asks for all of them, for values of all but the device counters. */
 const NAMES = `blkio_device_usage_total cpu_cfs_periods_total cpu_cfs_throttled_periods_total
   cpu_cfs_throttled_seconds_total cpu_system_seconds_total cpu_usage_seconds_total cpu_user_seconds_total
@@ -24,19 +23,21 @@ const NAMES = `blkio_device_usage_total cpu_cfs_periods_total cpu_cfs_throttled_
   threads threads_max ulimits_soft`
   .split(/\s+/)
   .map((name) => `container_${name}`);
-/** Devices need reads that reach a disk, and this machine's cgroups (v1) have neither huge pages nor pressure. */
+/** Devices need reads that reach a disk, and cgroup v1 has neither huge pages nor pressure. */
 const MAY_BE_ABSENT = /blkio_device|fs_(reads|writes)|hugetlb|pressure/;
 
 type Metric = Decoded<cri.IMetric>;
 
 describe('metrics of pods', () => {
   let test: TestDaemon;
+  let group: PodGroup;
   let pod: string;
   let container: string;
   let keys: Map<string, string[]>;
   beforeAll(async () => {
     test = await TestDaemon.start();
-    const config = podConfig(test, { linux: { cgroup_parent: PARENT } });
+    group = await podGroup(`dockbridge-test-${process.pid}`);
+    const config = podConfig(test, { linux: { cgroup_parent: group.cgroupParent } });
     pod = await runPod(test, config);
     const limits = {
       cpu_period: 100_000,
@@ -57,7 +58,7 @@ describe('metrics of pods', () => {
   });
   afterAll(async () => {
     await test.stop();
-    await removeCgroups(PARENT);
+    await group.remove();
   });
 
   async function metrics(): Promise<{ pod: Metric[]; container: Metric[] }> {
@@ -108,14 +109,14 @@ describe('metrics of pods', () => {
     const usage = all.container.find(({ name }) => name === 'container_memory_usage_bytes');
     expect(usage && labels(usage)).toEqual({
       container: 'main',
-      id: `${PARENT}/${container}`,
+      id: group.of(container),
       image: 'dockbridge.test/busybox:1',
       name: record?.engineName,
       namespace: 'test',
       pod: sandbox?.metadata.name,
     });
     const own = all.pod.find(({ name }) => name === 'container_memory_usage_bytes');
-    expect(own && labels(own)).toMatchObject({ container: '', id: PARENT, image: '', name: '' });
+    expect(own && labels(own)).toMatchObject({ container: '', id: group.path, image: '', name: '' });
     const traffic = all.pod.find(({ name }) => name === 'container_network_receive_bytes_total');
     expect(traffic && labels(traffic)).toMatchObject({ container: 'POD', interface: 'eth0' });
   });
@@ -128,7 +129,7 @@ describe('metrics of pods', () => {
     const limits = await kernelLimits(container);
     expect(value(of, 'spec_memory_limit_bytes')).toBe(limits.memory);
     expect(value(of, 'spec_memory_swap_limit_bytes')).toBe(limits.memorySwap);
-    expect(value(of, 'spec_cpu_shares')).toBe(limits.cpuShares);
+    expect(limits).toMatchObject(cpuShare(value(of, 'spec_cpu_shares')));
     expect(value(of, 'spec_cpu_quota')).toBe(limits.cpuQuota);
     expect(value(of, 'spec_cpu_period')).toBe(limits.cpuPeriod);
     expect(value(of, 'cpu_cfs_throttled_periods_total')).toBeGreaterThan(5);

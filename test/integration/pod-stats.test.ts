@@ -1,22 +1,23 @@
 import { readFile } from 'node:fs/promises';
 import type { cri, Decoded } from '../../src/proto';
 import { NamespaceMode } from '../../src/proto/enums';
-import { removeCgroups } from './support/cgroups';
+import { CGROUP_VERSION, podGroup, type PodGroup } from './support/cgroups';
 import { TestDaemon } from './support/daemon';
 import { expectFailure } from './support/grpc';
 import { containerConfig, exec, FOREVER, output, podConfig, runPod, startedContainer } from './support/pods';
 
 type PodStats = Decoded<cri.ILinuxPodSandboxStats>;
-const PARENT = `/dockbridge-test-${process.pid}`;
 
 describe('stats of pods', () => {
   let test: TestDaemon;
+  let group: PodGroup;
   beforeAll(async () => {
     test = await TestDaemon.start();
+    group = await podGroup(`dockbridge-test-${process.pid}`);
   });
   afterAll(async () => {
     await test.stop();
-    await removeCgroups(PARENT);
+    await group.remove();
   });
 
   async function statsOf(pod_sandbox_id: string): Promise<PodStats> {
@@ -26,14 +27,20 @@ describe('stats of pods', () => {
   }
   const value = (of: Decoded<cri.IUInt64Value> | null | undefined): number => Number(of?.value);
 
+  async function nanosecondsOf(path: string): Promise<number> {
+    if (CGROUP_VERSION === 1)
+      return Number(await readFile(`/sys/fs/cgroup/cpuacct${path}/cpuacct.usage`, 'utf8'));
+    const text = await readFile(`/sys/fs/cgroup${path}/cpu.stat`, 'utf8');
+    return Number(/^usage_usec (\d+)/.exec(text)?.[1]) * 1000;
+  }
+
   it('of a pod with a cgroup parent are its own group', async () => {
     const labels = { tier: 'back' };
-    const pod = await runPod(test, podConfig(test, { linux: { cgroup_parent: PARENT }, labels }));
+    const pod = await runPod(test, podConfig(test, { linux: { cgroup_parent: group.cgroupParent }, labels }));
     const id = await startedContainer(test, pod, containerConfig('one', 'while :; do :; done'));
-    const file = (path: string): Promise<string> => readFile(`/sys/fs/cgroup/${path}`, 'utf8');
-    const low = Number(await file(`cpuacct${PARENT}/cpuacct.usage`));
+    const low = await nanosecondsOf(group.path);
     const { cpu, memory, containers } = await statsOf(pod);
-    const high = Number(await file(`cpuacct${PARENT}/cpuacct.usage`));
+    const high = await nanosecondsOf(group.path);
     expect(value(cpu?.usage_core_nano_seconds)).toBeGreaterThanOrEqual(low);
     expect(value(cpu?.usage_core_nano_seconds)).toBeLessThanOrEqual(high);
     expect(value(memory?.usage_bytes)).toBeGreaterThan(value(containers[0]?.memory?.usage_bytes));

@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import type { cri } from '../../src/proto';
 import { NamespaceMode, PodSandboxState } from '../../src/proto/enums';
 import { readNodeRights } from '../../src/system/node-rights';
-import { removeCgroups } from './support/cgroups';
+import { CGROUP_VERSION, podGroup, removeCgroups } from './support/cgroups';
 import { TestDaemon } from './support/daemon';
 import { engineGet, sharedDockerHost } from './support/engine';
 import { expectFailure } from './support/grpc';
@@ -175,16 +175,20 @@ describe('RunPodSandbox', () => {
     ).toBe('79\n1');
   });
 
-  it.each(['/pod1', '.slice', '.slice/'])(
+  // systemd has slices only.
+  it.each([...(CGROUP_VERSION === 1 ? ['/pod1'] : []), '.slice', '.slice/'])(
     'puts sandbox and containers below cgroup_parent …%s',
     async (end) => {
-      const parent = `/dockbridge-test-${process.pid}${end}`;
+      const name = `dockbridge-test-${process.pid}`;
+      const parent = `/${name}${end}`;
+      const { of } = await podGroup(name);
       const pod = await runPod(test, podConfig(test, { linux: { cgroup_parent: parent } }));
       const container = await startedContainer(test, pod, containerConfig('main', FOREVER));
       try {
         for (const id of [pod, container]) {
           const cgroups = await readFile(`/proc/${(await inspect(id)).State.Pid}/cgroup`, 'utf8');
-          expect(cgroups).toContain(`:${posix.join(parent, id)}\n`);
+          const path = CGROUP_VERSION === 1 ? posix.join(parent, id) : of(id);
+          expect(cgroups).toContain(`:${path}\n`);
         }
       } finally {
         await test.client.call('RemovePodSandbox', { pod_sandbox_id: pod });

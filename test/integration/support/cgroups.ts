@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile, readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { engineGet, sharedDockerHost } from './engine';
@@ -10,48 +11,115 @@ export async function pidOf(id: string): Promise<number> {
   return State.Pid;
 }
 
-/** The control group of a process, on cgroup v1: the machines that these tests run on have no other. */
+/** Of this machine, as containers have it. */
+export const CGROUP_VERSION = existsSync('/sys/fs/cgroup/cgroup.controllers') ? 2 : 1;
+
+/** The directory of a process' control group. */
 async function cgroupDirectory(pid: number, controller: string): Promise<string> {
   for (const line of (await readFile(`/proc/${pid}/cgroup`, 'utf8')).split('\n')) {
     const [, names = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-    if (names.split(',').includes(controller)) return join('/sys/fs/cgroup', controller, path);
+    if (CGROUP_VERSION === 2 && names === '') return join('/sys/fs/cgroup', path);
+    if (CGROUP_VERSION === 1 && names.split(',').includes(controller))
+      return join('/sys/fs/cgroup', controller, path);
   }
-  throw new Error(`no cgroup v1 of ${controller} for process ${pid}`);
+  throw new Error(`no control group of ${controller} for process ${pid}`);
 }
 
 /** What the kernel enforces for a running container. */
-export interface KernelLimits {
+export interface KernelLimits extends CpuShare {
   readonly memory: number;
   /** Memory plus swap. */
   readonly memorySwap: number;
-  readonly cpuShares: number;
   readonly cpuQuota: number;
   readonly cpuPeriod: number;
   readonly cpusetCpus: string;
   readonly pids: string;
 }
 
-async function readValue(id: string, controller: string, file: string): Promise<string> {
+/** The first on cgroup v1, the second on v2. */
+export interface CpuShare {
+  readonly cpuShares?: number;
+  readonly cpuWeight?: number;
+}
+
+/** What kernelLimits() has of a container with so many shares: the weight is the one that runc makes of them. */
+export function cpuShare(shares: number): CpuShare {
+  if (CGROUP_VERSION === 1) return { cpuShares: shares };
+  return { cpuWeight: 1 + Math.floor(((shares - 2) * 9999) / 262142) };
+}
+
+/** A file of the container's group, by the kernel's names on either version. */
+export async function groupFile(id: string, controller: string, v1: string, v2: string): Promise<string> {
   const directory = await cgroupDirectory(await pidOf(id), controller);
-  return (await readFile(join(directory, file), 'utf8')).trim();
+  return (await readFile(join(directory, CGROUP_VERSION === 2 ? v2 : v1), 'utf8')).trim();
 }
 
 /** Read from the control group's files, not from the Engine. */
 export async function kernelLimits(id: string): Promise<KernelLimits> {
+  const read = (controller: string, file: string): Promise<string> =>
+    groupFile(id, controller, `${controller}.${file}`, `${controller}.${file}`);
+  const shared = { cpusetCpus: await read('cpuset', 'cpus'), pids: await read('pids', 'max') };
+  if (CGROUP_VERSION === 2) {
+    const memory = bytes(await read('memory', 'max'));
+    const [quota = '', period] = (await read('cpu', 'max')).split(' ');
+    return {
+      ...shared,
+      memory,
+      memorySwap: memory + bytes(await read('memory', 'swap.max')),
+      cpuWeight: Number(await read('cpu', 'weight')),
+      cpuQuota: quota === 'max' ? -1 : Number(quota),
+      cpuPeriod: Number(period),
+    };
+  }
   return {
-    memory: Number(await readValue(id, 'memory', 'memory.limit_in_bytes')),
-    memorySwap: Number(await readValue(id, 'memory', 'memory.memsw.limit_in_bytes')),
-    cpuShares: Number(await readValue(id, 'cpu', 'cpu.shares')),
-    cpuQuota: Number(await readValue(id, 'cpu', 'cpu.cfs_quota_us')),
-    cpuPeriod: Number(await readValue(id, 'cpu', 'cpu.cfs_period_us')),
-    cpusetCpus: await readValue(id, 'cpuset', 'cpuset.cpus'),
-    pids: await readValue(id, 'pids', 'pids.max'),
+    ...shared,
+    memory: Number(await read('memory', 'limit_in_bytes')),
+    memorySwap: Number(await read('memory', 'memsw.limit_in_bytes')),
+    cpuShares: Number(await read('cpu', 'shares')),
+    cpuQuota: Number(await read('cpu', 'cfs_quota_us')),
+    cpuPeriod: Number(await read('cpu', 'cfs_period_us')),
   };
+}
+
+/** As numbers of cgroup v1 are: no limit is more than there can be. */
+function bytes(value: string): number {
+  return value === 'max' ? Infinity : Number(value);
 }
 
 /** Bytes. @param size as in the kernel's file names: `2MB`. */
 export async function hugepageLimit(id: string, size: string): Promise<number> {
-  return Number(await readValue(id, 'hugetlb', `hugetlb.${size}.limit_in_bytes`));
+  return Number(await groupFile(id, 'hugetlb', `hugetlb.${size}.limit_in_bytes`, `hugetlb.${size}.max`));
+}
+
+/** A group for the containers of a pod, in the words of the Engine's cgroup driver. */
+export interface PodGroup {
+  /** What kubelet would send. */
+  readonly cgroupParent: string;
+  /** As the kernel names it. */
+  readonly path: string;
+  /** As the kernel names that of a container in it. */
+  of(containerId: string): string;
+  /** Once its pods are gone. */
+  remove(): Promise<void>;
+}
+
+/** @param name of letters and digits, parts joined by `-`. */
+export async function podGroup(name: string): Promise<PodGroup> {
+  const { CgroupDriver } = (await engineGet(sharedDockerHost(), '/info')) as { CgroupDriver: string };
+  if (CgroupDriver !== 'systemd') {
+    const path = `/${name}`;
+    return { cgroupParent: path, path, of: (id) => `${path}/${id}`, remove: () => removeCgroups(name) };
+  }
+  // systemd has a-b.slice in a.slice.
+  const parts = name.split('-');
+  const path = parts.map((_, at) => `/${parts.slice(0, at + 1).join('-')}.slice`).join('');
+  // It removes slices by itself when they are empty.
+  return {
+    cgroupParent: path,
+    path,
+    of: (id) => `${path}/docker-${id}.scope`,
+    remove: () => Promise.resolve(),
+  };
 }
 
 /** Removes the group `top` and all below it from every hierarchy; it must have no processes. */

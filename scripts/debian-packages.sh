@@ -12,14 +12,11 @@ exec 7>"$target.lock"
 flock 7
 [ ! -d "$target" ] || exit 0
 
-# The machine's own mirror of Debian, in either notation of apt's.
-mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null |
-  grep -E '^(URIs:|deb )' | grep -oE -m1 'https?://[^ ]+/debian/?( |$)' || true)
-[ -n "$mirror" ] || die 'no Debian mirror in /etc/apt: install by hand what is wanted here'
+mirror=$(bash "${BASH_SOURCE[0]%/*}/debian-mirror.sh") || die 'install by hand what is wanted here'
 work=$(mktemp -d "$(dirname "$target")/unpacking.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/root"
-echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror% } $suite main" >"$work/sources.list"
+echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >"$work/sources.list"
 apt=(apt-get -qq -o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=/dev/null
   -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o "Dir::State::status=$work/status"
   -o APT::Sandbox::User=root)

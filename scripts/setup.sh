@@ -1,5 +1,6 @@
 #!/bin/bash
 # Installs what a fresh Debian 12 lacks to build, run and test dockbridge; does nothing, quickly, when all is there.
+#   setup.sh guest   also what `make guest-test` needs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH=$PATH:/usr/sbin:/sbin
@@ -29,6 +30,11 @@ need libc6-dev test -f /usr/include/unistd.h
 need make command -v make
 need ca-certificates test -f /etc/ssl/certs/ca-certificates.crt
 need openssl command -v openssl # a certificate for the tests
+if [ "${1:-}" = guest ]; then
+  need debootstrap command -v debootstrap
+  need qemu-system-x86 command -v qemu-system-x86_64
+  need e2fsprogs command -v mke2fs
+fi
 
 if [ ${#missing[@]} -gt 0 ]; then
   grep -qsE '^ID(_LIKE)?=.*debian' /etc/os-release || die "not Debian: install by hand what answers to ${missing[*]}"

@@ -14,11 +14,7 @@ go=$(bash ../../scripts/go.sh)
 if [ -z "${NODE_WORK:-}" ]; then
   # The node has no way out: what comes from outside comes now.
   if [ -z "${CRITEST:-}" ] || [ -z "${CRICTL:-}" ]; then
-    version=v1.37.0
-    tools=${DOCKBRIDGE_CACHE:-/var/cache/dockbridge}/cri-tools-$version
-    bash ../../scripts/go-programs.sh "$tools" sigs.k8s.io/cri-tools $version \
-      h1:BmTImEoTX3KPXCLwmIU9mfCC8umUqF4R8WibY9eVU9Y= critest=test:./cmd/critest crictl=./cmd/crictl -- \
-      -ldflags "-s -w -X sigs.k8s.io/cri-tools/pkg/version.Version=$version"
+    tools=$(bash ../../scripts/cri-tools.sh)
     CRITEST=${CRITEST:-$tools/critest} CRICTL=${CRICTL:-$tools/crictl}
   fi
   export CRITEST CRICTL

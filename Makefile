@@ -10,7 +10,7 @@ jest_json = $(if $(JEST_JSON_DIR),--json --outputFile=$(JEST_JSON_DIR)/$(1).json
 image = dockbridge.test/busybox:1
 with_engine = bash scripts/engine.sh with --reuse --name $(1)-$$$$
 
-.PHONY: help setup proto build demo run test test-unit test-integration churn conformance conformance-upstream kubelet bench lint format check clean
+.PHONY: help setup proto build demo run test test-unit test-integration churn conformance conformance-upstream kubelet guest-test bench lint format check clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,10 @@ conformance-upstream: build ## cri-tools' critest and a walk with crictl: ENGINE
 kubelet: build ## Kubernetes' own kubelet with static pods on dockbridge, without a cluster: ENGINE as above
 	@ENGINE='$(ENGINE)' ARGS='$(ARGS)' bash test/conformance/kubelet/run.sh
 
+# SHORT=1, GUEST_KEEP, GUEST_LIMIT and TOTALS go through the environment.
+guest-test: build ## The suites that need systemd, cgroup v2 and AppArmor, in a Debian of their own under qemu: SHORT=1
+	@SHORT='$(SHORT)' bash test/guest/run.sh
+
 bench: build ## Measure beside the bare Engine: logs, ExecSync, CNI … (on an Engine of its own): ARGS=… goes to jest
 	@env -u DOCKBRIDGE_TEST_DOCKER_HOST node_modules/.bin/jest --selectProjects bench --runInBand $(ARGS)
 
@@ -71,7 +75,7 @@ lint: proto ## Check types, ESLint, formatting and shell syntax
 	@node_modules/.bin/eslint .
 	@node_modules/.bin/prettier --check --log-level warn .
 	@bash test/conformance/lint.sh
-	@for script in scripts/*.sh docker/pause/*.sh test/conformance/*.sh test/conformance/kubelet/*.sh test/conformance/images/*.sh .ci/run; do bash -n "$$script" || exit 1; done
+	@for script in scripts/*.sh docker/pause/*.sh test/conformance/*.sh test/conformance/kubelet/*.sh test/conformance/images/*.sh test/guest/*.sh .ci/run; do bash -n "$$script" || exit 1; done
 	@echo 'lint: clean'
 
 format: setup ## Format and fix what can be fixed

@@ -1,0 +1,98 @@
+#!/bin/bash
+# inside.sh: what guest.service does in the guest, which goes off when this ends. Its words go to the host as they are
+# said; what is in $results goes there at the end, on the third disk.
+set -uo pipefail
+export PATH=/dockbridge/bin:$PATH HOME=/root
+export CRICTL=/dockbridge/bin/crictl CONFORMANCE_ENDPOINT=unix:///run/dockbridge.sock
+results=/run/results
+mkdir -p "$results"
+cd /dockbridge || exit
+# shellcheck source=/dev/null
+. ./guest.env # what the host wants
+say() { printf '%4d s  %s\n' "$(cut -d. -f1 /proc/uptime)" "$*"; }
+
+finish() {
+  journalctl -b -o short-monotonic --no-pager >"$results/journal.log" 2>&1
+  tar -C "$results" -cf /dev/vdc . && sync
+  say 'the guest ends'
+}
+trap finish EXIT
+
+network() { # as on a node: addresses and a default route, though nobody is behind it
+  ip link add eth0 type bridge
+  ip address add 198.51.100.1/24 dev eth0
+  ip -6 address add 2001:db8:10::1/64 dev eth0 nodad
+  ip link set eth0 up
+  ip route add default via 198.51.100.254
+  echo 1 >/proc/sys/net/ipv4/ip_forward
+  mkdir -p /etc/cni/net.d
+  cat >/etc/cni/net.d/10-guest.conflist <<'S'
+{ "cniVersion": "1.0.0", "name": "guest", "plugins": [
+  { "type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true, "hairpinMode": true,
+    "ipam": { "type": "host-local", "ranges": [[{ "subnet": "10.99.0.0/16" }], [{ "subnet": "fd00:99::/64" }]],
+      "routes": [{ "dst": "0.0.0.0/0" }, { "dst": "::/0" }] } },
+  { "type": "portmap", "snat": true, "capabilities": { "portMappings": true } } ] }
+S
+}
+
+step() { # NAME COMMAND...: its exit code goes to the host
+  local name=$1 began=$SECONDS code=0
+  shift
+  say "$name"
+  "$@" </dev/null || code=$?
+  echo "$code" >"$results/$name.exit"
+  say "$name ended with $code after $((SECONDS - began)) s"
+  return $code
+}
+
+start_node() {
+  network
+  cp dockbridge.service /etc/systemd/system/
+  mkdir /etc/systemd/system/dockbridge.service.d
+  cat >/etc/systemd/system/dockbridge.service.d/guest.conf <<S
+[Service]
+ExecStart=
+ExecStart=/dockbridge/bin/node /dockbridge/dist/main.js serve --container-runtime-endpoint $CONFORMANCE_ENDPOINT --network-plugin cni --cni-bin-dir /usr/lib/cni
+S
+  systemctl daemon-reload
+  systemctl start docker && say 'docker has started' && systemctl start dockbridge
+}
+
+registry() { # COMMAND...: beside the suite's registry, which has the names of public ones
+  serve -suite test/conformance -listen 127.0.0.1:80 "$@"
+}
+
+upstream() { # FOCUS
+  # That digest's image is published by its project: nobody can make it again.
+  registry critest -runtime-endpoint "$CONFORMANCE_ENDPOINT" -image-endpoint "$CONFORMANCE_ENDPOINT" -ginkgo.no-color -ginkgo.focus "$1" \
+    -ginkgo.skip 'public image with digest' -ginkgo.json-report "$results/critest.json" >"$results/critest.log" 2>&1
+}
+
+ours() { # PATTERN
+  local engine
+  engine=$(dockerd --version | grep -oE '[0-9]+\.[0-9]+' | head -1)
+  cd test/conformance || return
+  conformance.test -test.v=test2json -test.timeout 60m -test.parallel 4 -test.run "$1" 2>&1 | test2json -t >"$results/ours.json"
+  report -skips skips.txt -runtime "$engine" -totals "$results/ours.totals" <"$results/ours.json"
+}
+
+integration() { # FILE...
+  systemctl stop dockbridge # one dockbridge on an Engine: these tests have their own
+  DOCKBRIDGE_TEST_DOCKER_HOST=unix:///var/run/docker.sock node node_modules/jest/bin/jest.js --runInBand --ci --json \
+    --outputFile="$results/jest.json" --runTestsByPath "${@/#/test/integration/}" 2>&1
+}
+
+say "$(uname -r), cgroup $(stat -fc %T /sys/fs/cgroup), AppArmor $(cat /sys/module/apparmor/parameters/enabled)"
+step node start_node || exit
+docker info >"$results/docker-info.txt" 2>&1
+step walk registry bash test/guest/walk.sh
+if [ -n "$SHORT" ]; then
+  step critest upstream AppArmor
+  step integration integration cgroup-v2.test.js
+else
+  step crictl registry bash test/conformance/crictl.sh
+  step critest upstream 'AppArmor|OOM|Security Context'
+  step conformance ours .
+  step integration integration {cgroup-v2,container-resources,stats,pod-stats,pod-metrics,sandbox-config,container-security}.test.js
+fi
+touch "$results/complete"

@@ -1,0 +1,13 @@
+'use strict';
+
+/** For the guest, where the tests are JavaScript already (compile.mjs). */
+module.exports = {
+  testEnvironment: 'node',
+  transform: {},
+  testMatch: ['<rootDir>/test/integration/**/*.test.js'],
+  roots: ['<rootDir>/test'],
+  globalSetup: '<rootDir>/test/integration/support/global-setup.js',
+  globalTeardown: '<rootDir>/test/integration/support/global-teardown.js',
+  // An emulated processor is ten to twenty times slower.
+  testTimeout: 600_000,
+};

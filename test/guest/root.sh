@@ -1,0 +1,83 @@
+#!/bin/bash
+# root.sh: makes the root file system of the guest, once, and prints the directory that has it: root.img, vmlinuz, initrd.img.
+# All of it comes from the machine's Debian mirror; what dockbridge needs beyond Debian is on a disk of its own (tree.sh).
+# Quick when it is there; a killed run leaves no half of it. Needs root.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C
+
+suite=bookworm
+packages=(
+  systemd systemd-sysv udev dbus kmod linux-image-cloud-amd64 initramfs-tools # a node that boots
+  docker.io apparmor iptables iproute2 containernetworking-plugins            # an Engine and a network of pods
+  procps libstdc++6                                                           # for the host's node
+  busybox                                                                     # which test images are made of
+)
+say() { echo "guest: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+# This script is what it is made of.
+recipe=$(sha256sum <root.sh | cut -c1-16)
+target=${DOCKBRIDGE_CACHE:-/var/cache/dockbridge}/guest-$suite-$recipe
+if [ -d "$target" ]; then echo "$target" && exit; fi
+if [ "${GUEST_MOUNTS:-}" != $PPID ]; then
+  # What debootstrap mounts goes away, whatever becomes of it.
+  GUEST_MOUNTS=$$ unshare --mount --propagation slave bash root.sh
+  exit
+fi
+mkdir -p "${target%/*}"
+exec 7>"$target.lock"
+flock 7
+if [ -d "$target" ]; then echo "$target" && exit; fi
+
+mirror=$(bash ../../scripts/debian-mirror.sh)
+work=$(mktemp -d "${target%/*}/building.XXXXXX")
+trap 'umount -l "$work/root/proc" "$work/root/sys" 2>/dev/null || true; rm -rf "$work"' EXIT
+root=$work/root
+say "making a Debian $suite with debootstrap from $mirror, once"
+# Before the kernel's package makes the initrd: it finds a disk of qemu's and no more. Under emulation each megabyte of it
+# takes time to unpack.
+mkdir -p "$root"/etc/initramfs-tools/conf.d "$root"/usr/share/initramfs-tools/modules.d
+echo 'MODULES=list' >"$root/etc/initramfs-tools/conf.d/guest"
+printf '%s\n' virtio_pci virtio_blk ext4 >"$root/usr/share/initramfs-tools/modules.d/guest"
+names=$(IFS=,; echo "${packages[*]}")
+debootstrap --variant=minbase --include="$names" "$suite" "$root" "$mirror" >"$work/log" 2>&1 ||
+  { tail -20 "$work/log" "$root/debootstrap/debootstrap.log" >&2; die 'debootstrap failed'; }
+
+echo guest >"$root/etc/hostname"
+echo '/dev/vda / ext4 defaults 0 0' >"$root/etc/fstab"
+systemd-machine-id-setup --root="$root" >/dev/null 2>&1 || echo 0123456789abcdef0123456789abcdef >"$root/etc/machine-id"
+# The name of no registry is asked for on a network: there is none.
+printf '127.0.0.1 localhost guest registry.k8s.io k8s.gcr.io gcr.io\n::1 localhost\n' >"$root/etc/hosts"
+echo 'nameserver 127.0.0.1' >"$root/etc/resolv.conf"
+# Nobody logs in, and nothing is done at certain times. The Engine starts when the network is there.
+for unit in getty@tty1.service serial-getty@ttyS0.service {apt-daily,apt-daily-upgrade,dpkg-db-backup,e2scrub_all,fstrim,systemd-tmpfiles-clean}.timer \
+  e2scrub_reap.service systemd-pstore.service systemd-update-utmp{,-runlevel}.service systemd-logind.service getty.target; do
+  ln -sf /dev/null "$root/etc/systemd/system/$unit"
+done
+# Profiles of programs that nobody runs there would be compiled at each start; the Engine brings its own.
+rm -f "$root"/etc/apparmor.d/{lsb_release,nvidia_modprobe}
+rm -f "$root"/etc/systemd/system/*.wants/{docker,containerd}.service "$root"/etc/systemd/system/*.wants/docker.socket
+cat >"$root/etc/systemd/system/guest.service" <<'S'
+[Unit]
+Description=What the host has put on the second disk
+SuccessAction=poweroff-force
+FailureAction=poweroff-force
+[Service]
+Type=oneshot
+ExecStart=/bin/bash -c 'mkdir -p /dockbridge && mount /dev/vdb /dockbridge && exec bash /dockbridge/test/guest/inside.sh'
+StandardOutput=tty
+StandardError=tty
+TTYPath=/dev/ttyS1
+TimeoutStartSec=infinity
+[Install]
+WantedBy=multi-user.target
+S
+ln -s ../guest.service "$root/etc/systemd/system/multi-user.target.wants/guest.service"
+
+rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/{doc,man,locale,info}
+mkdir "$work/built"
+cp -L "$root/vmlinuz" "$root/initrd.img" "$work/built/"
+mke2fs -q -t ext4 -L root -O ^has_journal -d "$root" "$work/built/root.img" 6G >>"$work/log" 2>&1 || { tail -5 "$work/log" >&2; die 'mke2fs failed'; }
+mv "$work/built" "$target"
+echo "$target"

@@ -1,0 +1,65 @@
+#!/bin/bash
+# run.sh: dockbridge on a node as users have it: a Debian 12 of its own with systemd, cgroup v2 and AppArmor, in qemu
+# without KVM (docs/adr/0035). Needs root, and from outside only a Debian mirror and, once, a Go module proxy.
+#   SHORT=1       the short form, for CI
+#   TOTALS=FILE   gets `N passed, N failed, N skipped`
+#   GUEST_KEEP=DIR  gets what the guest has written: console, journal, reports
+#   GUEST_LIMIT=S   seconds until the guest is ended, whatever it does (7200; short 900)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+export PATH=$PATH:/usr/sbin:/sbin
+say() { echo "guest: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+[ "$(id -u)" = 0 ] || die 'must be root'
+[ "$(uname -m)" = x86_64 ] || die "the guest is an amd64 machine, this one is $(uname -m)"
+bash ../../scripts/setup.sh guest
+root=$(bash root.sh)
+
+work=$(mktemp -d /var/tmp/dockbridge-guest.XXXXXX)
+qemu='' reader=''
+finish() {
+  local code=$?
+  trap '' INT TERM HUP
+  [ -z "$qemu" ] || kill "$qemu" 2>/dev/null || true # timeout passes it on
+  [ -z "$reader" ] || kill "$reader" 2>/dev/null || true
+  if [ -n "${GUEST_KEEP:-}" ]; then
+    mkdir -p "$GUEST_KEEP"
+    cp -r "$work"/{console,progress,results} "$GUEST_KEEP/" 2>/dev/null || true
+  fi
+  rm -rf "$work"
+  exit $code
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+bash tree.sh "$work"
+truncate -s 64M "$work/results.img"
+: >"$work/progress"
+limit=${GUEST_LIMIT:-$([ -n "${SHORT:-}" ] && echo 900 || echo 7200)}
+say "starting the guest; it has $limit s"
+# KVM is not asked for: where it is offered to machines that are virtual themselves it may hang.
+# Time in the guest is the number of its instructions, a nanosecond each, and it does not wait where it would sleep: no
+# limit of time there depends on how busy this machine is. That allows one processor, and no more.
+timeout -k 10 "$limit" qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -accel tcg,thread=single -icount shift=0,sleep=off \
+  -rtc clock=vm -cpu max,-la57 -smp 1 -m 4096 -nic none -display none \
+  -kernel "$root/vmlinuz" -initrd "$root/initrd.img" -append 'root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off no_timer_check module_blacklist=kvm_amd' \
+  -drive "file=$root/root.img,format=raw,if=virtio,snapshot=on" -drive "file=$work/tree.img,format=raw,if=virtio,cache=unsafe" \
+  -drive "file=$work/results.img,format=raw,if=virtio" -serial "file:$work/console" -serial "file:$work/progress" </dev/null >"$work/qemu.log" 2>&1 &
+qemu=$!
+tail -n +1 -f "$work/progress" 2>/dev/null &
+reader=$!
+code=0
+wait $qemu || code=$?
+qemu=''
+# A disk that nothing was written to is an empty archive.
+mkdir "$work/results"
+tar -C "$work/results" -xf "$work/results.img" 2>/dev/null || true
+if [ ! -e "$work/results/complete" ]; then
+  [ $code != 124 ] || say "the guest was ended after $limit s"
+  say "the guest has not come to its end (qemu ended with $code); what was said last, there and on its console:"
+  tail -qn 5 "$work/qemu.log" "$work/progress" >&2
+  tail -n 40 "$work/console" >&2
+fi
+node totals.mjs "$work/results" "${TOTALS:-}"

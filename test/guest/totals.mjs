@@ -1,0 +1,73 @@
+// totals.mjs RESULTS [FILE]: one table of what the guest's suites found, with each failure; FILE gets the line
+// `N passed, N failed, N skipped`. Exits 1 if something failed, or a suite that began left no results.
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const [directory, totals] = process.argv.slice(2);
+const read = (name) => readFileSync(join(directory, name), 'utf8');
+
+/** Each reads one suite's results: whether each of its tests passed, failed or was skipped, and why. */
+const READERS = {
+  // critest's: what its command line leaves out has no message and is no result.
+  critest: () =>
+    JSON.parse(read('critest.json'))
+      .flatMap(({ SpecReports }) => SpecReports ?? [])
+      .filter(
+        ({ LeafNodeType, State, Failure }) =>
+          LeafNodeType === 'It' && (State !== 'skipped' || Failure?.Message),
+      )
+      .map(({ ContainerHierarchyTexts, LeafNodeText, State, Failure }) => ({
+        name: [...ContainerHierarchyTexts, LeafNodeText].join(' '),
+        outcome: ['passed', 'skipped'].includes(State) ? State : 'failed',
+        message: Failure?.Message ?? State,
+      })),
+  integration: () =>
+    JSON.parse(read('jest.json')).testResults.flatMap(({ name, message, assertionResults }) =>
+      // A file that cannot be loaded has no tests to count.
+      assertionResults.length === 0
+        ? [{ name, outcome: 'failed', message }]
+        : assertionResults.map(({ fullName, status, failureMessages }) => ({
+            name: fullName,
+            outcome: ['passed', 'failed'].includes(status) ? status : 'skipped',
+            message: failureMessages.join('\n'),
+          })),
+    ),
+  // Its own report has told of each.
+  conformance: () => {
+    const counts = /^(\d+) passed, (\d+) failed, (\d+) skipped/.exec(read('ours.totals'));
+    return ['passed', 'failed', 'skipped'].flatMap((outcome, at) =>
+      Array.from({ length: Number(counts[at + 1]) }, () => ({ name: 'see above', outcome, message: '' })),
+    );
+  },
+};
+
+const all = { passed: 0, failed: 0, skipped: 0 };
+for (const file of readdirSync(directory).filter((name) => name.endsWith('.exit'))) {
+  const suite = file.slice(0, -'.exit'.length);
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  let tests;
+  try {
+    tests = READERS[suite]?.() ?? [
+      { name: suite, outcome: read(file) === '0\n' ? 'passed' : 'failed', message: '' },
+    ];
+  } catch (error) {
+    tests = [{ name: suite, outcome: 'failed', message: `no results: ${error.message}` }];
+  }
+  for (const { name, outcome, message } of tests) {
+    counts[outcome] += 1;
+    all[outcome] += 1;
+    if (outcome === 'failed') console.log(`FAILED ${suite}: ${name}\n${message.replace(/^/gm, '    ')}`);
+  }
+  console.log(
+    `${suite.padEnd(14)}${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,
+  );
+}
+// The guest says so itself when it has come to its end.
+if (!existsSync(join(directory, 'complete'))) {
+  console.log('FAILED the guest has not come to its end');
+  all.failed += 1;
+}
+const line = `${all.passed} passed, ${all.failed} failed, ${all.skipped} skipped`;
+console.log(line);
+if (totals) writeFileSync(totals, `${line}\n`);
+process.exit(all.failed === 0 && all.passed > 0 ? 0 : 1);

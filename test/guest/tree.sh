@@ -1,0 +1,44 @@
+#!/bin/bash
+# tree.sh WORK: makes WORK/tree.img, the guest's second disk: this tree as it runs there, with the host's node, critest and
+# crictl. dist/ must be built. What the guest would spend minutes on is done here: compiling tests, making image layers.
+set -euo pipefail
+work=${1:?usage: tree.sh WORK}
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+export PATH=$PATH:/usr/sbin:/sbin
+say() { echo "guest: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+[ -f dist/main.js ] && [ -f dist/pause/pause.tar ] || die 'dist/ is missing (run: make build)'
+tree=$work/tree
+mkdir -p "$tree/bin"
+node test/guest/compile.mjs "$tree"
+cp -a dist scripts package.json "$tree/"
+cp -a test/guest test/fixtures "$tree/test/"
+cp test/guest/jest.config.cjs "$tree/jest.config.js"
+# Not what only builds and checks.
+tar -c --exclude=node_modules/{typescript,prettier,eslint,jsdoc,caniuse-lite,protobufjs-cli} --exclude=node_modules/@{swc,typescript-eslint,types,eslint} \
+  node_modules | tar -x -C "$tree"
+cp -L "$(command -v node)" "$tree/bin/node"
+
+tools=$(bash scripts/cri-tools.sh)
+cp "$tools/critest" "$tools/crictl" "$tree/bin/"
+go=$(bash scripts/go.sh)
+say 'building the suites that run in the guest'
+suite=$tree/test/conformance
+mkdir -p "$suite/images"
+cp test/conformance/*.sh "$suite/"
+cp test/conformance/{skips.txt,*_test.go} "$suite/"
+(cd test/conformance && export CGO_ENABLED=0 && "$go" build -o "$tree/bin/" ./serve ./report cmd/test2json &&
+  "$go" test -c -o "$tree/bin/conformance.test" .)
+bash test/conformance/images/build.sh "$suite/images"
+# shellcheck disable=SC2016 # the guest's
+echo 'cp "${BASH_SOURCE[0]%/*}"/*.tar "$1"' >"$suite/images/build.sh"
+
+# The unit that docs/switching.md tells people to write; where the programs are is the guest's own matter.
+awk '/^    \[Unit\]/ { on = 1 } on && /^[^ ]/ { exit } on { sub(/^    /, ""); print }' docs/switching.md >"$tree/dockbridge.service"
+grep -q '^ExecStart=' "$tree/dockbridge.service" || die 'docs/switching.md has no unit'
+echo "SHORT=${SHORT:-}" >"$tree/guest.env"
+
+size=$(du -sm "$tree" | cut -f1)
+mke2fs -q -t ext4 -O ^has_journal -d "$tree" "$work/tree.img" "$((size * 3 / 2 + 100))M" >&2
+rm -rf "$tree"

@@ -98,7 +98,7 @@ export interface PodGroup {
   /** As the kernel names it. */
   readonly path: string;
   /** As the kernel names that of a container in it. */
-  of(containerId: string): string;
+  readonly of: (containerId: string) => string;
   /** Once its pods are gone. */
   remove(): Promise<void>;
 }

@@ -49,17 +49,18 @@ export function toFacts(version: EngineVersion, info: EngineInfo): EngineFacts {
   };
 }
 
-/** @param runtime of the pod; '' is the default one. */
-export function featuresFor(facts: EngineFacts | undefined, runtime: string): EngineFeatures {
+/** @param handler the pod's handler or runtime; '' and, as for cri-dockerd, `docker` are the default runtime. */
+export function featuresFor(facts: EngineFacts | undefined, handler: string): EngineFeatures {
   if (facts === undefined) {
     return { version: 'unknown', recursiveReadOnly: false, imageMounts: false, cdi: false };
   }
+  const runtime = handler === '' || handler === 'docker' ? facts.defaultRuntime : handler;
   return {
     version: facts.engineVersion,
     recursiveReadOnly:
       isAtLeast(facts.apiVersion, '1.44') &&
       isAtLeast(facts.kernelVersion, '5.12') &&
-      facts.recursiveReadOnlyRuntimes.includes(runtime || facts.defaultRuntime),
+      facts.recursiveReadOnlyRuntimes.includes(runtime),
     imageMounts: isAtLeast(facts.apiVersion, '1.48'),
     cdi: facts.cdi,
   };

@@ -23,9 +23,12 @@ export function imageStatus(
   });
 }
 
-/** The name of the question, where it is one of the image's or a pod's for it; else the one that lists give. */
+/**
+ * The name of the question, where it is a tag of the image or a pod's name for it; else the one that lists give, so that id
+ * and digest have the same answer.
+ */
 function nameInStatus(
-  { repoTags, repoDigests }: ImageRecord,
+  { repoTags }: ImageRecord,
   { image, user_specified_image }: Decoded<cri.IImageSpec>,
   asked: AskedNames | undefined,
 ): string | undefined {
@@ -33,7 +36,7 @@ function nameInStatus(
     if (asked?.all.has(name) === true) return true;
     const reference = tryParseReference(name);
     const familiar = reference && familiarName(reference);
-    return familiar !== undefined && (repoTags.includes(familiar) || repoDigests.includes(familiar));
+    return familiar !== undefined && repoTags.includes(familiar);
   };
   return [user_specified_image, image].find(isKnown) ?? asked?.first;
 }

@@ -3,6 +3,7 @@ import type { cri, Decoded } from '../../src/proto';
 import { NamespaceMode } from '../../src/proto/enums';
 import { CGROUP_VERSION, podGroup, type PodGroup } from './support/cgroups';
 import { TestDaemon } from './support/daemon';
+import { IS_HOSTILE } from './support/engine';
 import { expectFailure } from './support/grpc';
 import { containerConfig, exec, FOREVER, output, podConfig, runPod, startedContainer } from './support/pods';
 
@@ -74,7 +75,8 @@ describe('stats of pods', () => {
     expect(value((await statsOf(pod)).process?.process_count)).toBe(4);
   });
 
-  it('of 10 MB sent over the network, on both ends', async () => {
+  // The hostile daemon.json has `icc: false`: pods on the Engine's own network do not reach each other, as its operator has it.
+  (IS_HOSTILE ? it.skip : it)('of 10 MB sent over the network, on both ends', async () => {
     const [from, to] = await Promise.all([runPod(test), runPod(test)]);
     const { status } = await test.client.call('PodSandboxStatus', { pod_sandbox_id: from });
     const serve = 'head -c 10000000 /dev/zero > /www/big; exec httpd -f -p 7000 -h /www';

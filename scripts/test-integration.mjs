@@ -36,6 +36,9 @@ const LONG = {
   'cni-lifecycle': 25,
 };
 
+/** These ask the machine's DNS, to which another network namespace has no way. */
+const HERE = ['image-trouble'];
+
 /** A namespace without links and routes is no node: bridges, default routes and /var/lib/cni are what tests expect. */
 const NODE = `
   mount --make-rshared /
@@ -66,7 +69,8 @@ function halves() {
     { files: [], seconds: 0 },
   ];
   for (const file of files.sort((a, b) => seconds(b) - seconds(a) || a.localeCompare(b, 'en'))) {
-    const half = both[0].seconds <= both[1].seconds ? both[0] : both[1];
+    const isHere = HERE.some((name) => file === `${name}.test.ts`) || both[0].seconds <= both[1].seconds;
+    const half = isHere ? both[0] : both[1];
     half.files.push(join(directory, file));
     half.seconds += seconds(file);
   }

@@ -20,17 +20,13 @@ async function nameOf(asked: { image: string; user_specified_image?: string }): 
 
 describe('ImageStatus names the image', () => {
   it.each([
-    { desc: 'as it was asked for', asked: { image: 'app:1' }, is: 'app:1' },
+    { desc: 'as a pod asked for it', asked: { image: 'app:2' }, is: 'app:2' },
+    { desc: 'as pods do where another tag of it is asked for', asked: { image: 'app:1' }, is: 'app:0' },
     { desc: 'as the user wrote it', asked: { image: ID, user_specified_image: 'app:2' }, is: 'app:2' },
     {
       desc: 'as a pod asked for it, though that tag is another’s by now',
       asked: { image: ID, user_specified_image: 'app:0' },
       is: 'app:0',
-    },
-    {
-      desc: 'in the spelling of the question',
-      asked: { image: 'docker.io/library/app:2' },
-      is: 'docker.io/library/app:2',
     },
     {
       desc: 'as pods do where the user’s name is not its own',

@@ -39,7 +39,10 @@ const LONG = {
 /** These ask the machine's DNS, to which another network namespace has no way. */
 const HERE = ['image-trouble'];
 
-/** A namespace without links and routes is no node: bridges, default routes and /var/lib/cni are what tests expect. */
+/**
+ * A namespace without links and routes is no node: bridges, default routes and /var/lib/cni are what tests expect. Of DNS
+ * there is an address at which nobody listens, which is known at once: the machine's own would be waited for.
+ */
 const NODE = `
   mount --make-rshared /
   mkdir -p /run/netns /var/lib/cni
@@ -49,6 +52,10 @@ const NODE = `
   ip address add 198.51.100.1/24 dev eth0
   ip link set eth0 up
   ip route add default via 198.51.100.254 dev eth0
+  resolv=$(mktemp)
+  echo 'nameserver 198.51.100.1' >"$resolv"
+  [ ! -e /etc/resolv.conf ] || mount --bind "$resolv" /etc/resolv.conf
+  rm "$resolv"
   exec "$@"`;
 const OWN_NAMESPACES = ['unshare', '--net', '--mount', '--propagation', 'slave', 'bash', '-ec', NODE, 'bash'];
 

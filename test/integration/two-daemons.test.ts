@@ -26,8 +26,9 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const daemon of daemons) await daemon.kill9();
-  const last = await start();
+  const last = await ChildDaemon.start();
   await last.stop();
+  for (const daemon of daemons) await daemon.discard();
   daemons = [];
   await proxy.stop();
   expect(await engineLeftovers(sharedDockerHost())).toEqual([]);

@@ -106,7 +106,12 @@ export class ChildDaemon {
     const { items } = await this.client.call('ListPodSandbox', {});
     await Promise.all(items.map(({ id }) => this.client.call('RemovePodSandbox', { pod_sandbox_id: id })));
     const code = await this.terminate();
-    await rm(this.directory, { recursive: true, force: true });
+    await this.discard();
     return code;
+  }
+
+  /** Deletes the directory of a daemon that was killed for good. */
+  async discard(): Promise<void> {
+    await rm(this.directory, { recursive: true, force: true });
   }
 }

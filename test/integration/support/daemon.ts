@@ -45,7 +45,12 @@ export class TestDaemon {
 
   static async start(options: TestDaemonOptions = {}): Promise<TestDaemon> {
     const test = new TestDaemon(await mkdtemp(join(tmpdir(), 'dockbridge-test-')), options);
-    await test.launch();
+    try {
+      await test.launch();
+    } catch (error) {
+      await rm(test.directory, { recursive: true, force: true });
+      throw error;
+    }
     return test;
   }
 

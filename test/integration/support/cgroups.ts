@@ -11,7 +11,7 @@ export async function pidOf(id: string): Promise<number> {
   return State.Pid;
 }
 
-/** Of this machine, as containers have it. */
+/** The version that this machine has, and its containers with it. */
 export const CGROUP_VERSION = existsSync('/sys/fs/cgroup/cgroup.controllers') ? 2 : 1;
 
 /** The directory of a process' control group. */

@@ -64,7 +64,7 @@ kubelet: build ## Kubernetes' own kubelet with static pods on dockbridge, withou
 	@ENGINE='$(ENGINE)' ARGS='$(ARGS)' bash test/conformance/kubelet/run.sh
 
 # SHORT=1, GUEST_KEEP, GUEST_LIMIT and TOTALS go through the environment.
-guest-test: build ## The suites that need systemd, cgroup v2 and AppArmor, in a Debian of their own under qemu: SHORT=1
+guest-test: build ## The suites that need systemd, cgroup v2 and AppArmor, in a Debian under qemu; no run has ended yet: SHORT=1
 	@SHORT='$(SHORT)' bash test/guest/run.sh
 
 bench: build ## Measure beside the bare Engine: logs, ExecSync, CNI … (on an Engine of its own): ARGS=… goes to jest

@@ -1,6 +1,6 @@
 import type { cri, Decoded } from '../../src/proto';
 import { TestDaemon } from './support/daemon';
-import { CREATE_CALLS, TEST_IMAGE } from './support/engine';
+import { TEST_IMAGE } from './support/engine';
 import {
   containerConfig,
   createContainer,
@@ -59,7 +59,7 @@ describe('Engine calls in steady state', () => {
     const config = containerConfig('main', 'sleep 1000');
     expect(
       await test.countEngineCalls(async () => (ids[1] = await createContainer(test, ids[0], config))),
-    ).toEqual({ createContainer: CREATE_CALLS });
+    ).toEqual({ createContainer: 1 });
     const [pod_sandbox_id, container_id] = ids;
     expect(await test.countEngineCalls(() => test.client.call('StartContainer', { container_id }))).toEqual({
       startContainer: 1,

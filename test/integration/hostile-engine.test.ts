@@ -4,10 +4,12 @@ import type { cri } from '../../src/proto';
 import { ContainerState, NamespaceMode, SecurityProfileType } from '../../src/proto/enums';
 import { TestDaemon } from './support/daemon';
 import { engineGet, startPrivateEngine, type PrivateEngine } from './support/engine';
+import { LogWatch } from './support/log-watch';
 import { nodeResolvConf } from './support/node-resolv-conf';
 import {
   containerConfig,
   containerStatus,
+  createContainer,
   FOREVER,
   podConfig,
   readLogText,
@@ -15,6 +17,7 @@ import {
   sandboxStatus,
   startedContainer,
   untilExited,
+  untilLogged,
 } from './support/pods';
 
 const HOST_PORT = 23_480;
@@ -166,5 +169,41 @@ describe('an Engine whose configuration contradicts CRI', () => {
     const id = await startedContainer(test, pod, containerConfig('running', FOREVER));
     expect((await containerStatus(test, id)).state).toBe(ContainerState.CONTAINER_RUNNING);
     expect((await sandboxStatus(test, pod)).network?.ip).toMatch(/^\d+\./);
+  });
+});
+
+// An Engine of its own, because with this key none of those before 23 keeps the last write of a container that ends at once.
+describe('an Engine whose log-opts set max-buffer-size, which no request can take back', () => {
+  let buffering: PrivateEngine;
+  let watched: TestDaemon;
+  const log = new LogWatch();
+  beforeAll(async () => {
+    const config = { 'log-opts': { 'max-buffer-size': '4m' } };
+    buffering = await startPrivateEngine('buffering', { hostile: true, config });
+    watched = await TestDaemon.start({ dockerHost: buffering.dockerHost, logger: log.logger });
+  }, 120_000);
+  afterAll(async () => {
+    try {
+      await watched.stop();
+    } finally {
+      await buffering.destroy();
+    }
+  }, 120_000);
+
+  it('runs containers with a large buffer, says so, and loses no line of one that goes on', async () => {
+    const sandbox = await runPod(watched);
+    const script = `i=0; while [ $i -lt 3000 ]; do echo "line $i"; i=$((i+1)); done; ${FOREVER}`;
+    let id = '';
+    const calls = await watched.countEngineCalls(async () => {
+      id = await createContainer(watched, sandbox, containerConfig('writes', script));
+    });
+    // The probe of the image, the request that is refused and the one that is taken.
+    expect(calls.createContainer).toBe(3);
+    expect(log.lines.filter(({ message }) => message.includes('max-buffer-size'))).toHaveLength(1);
+    await watched.client.call('StartContainer', { container_id: id });
+    const { log_path } = await containerStatus(watched, id);
+    await untilLogged(log_path, 'line 2999\n');
+    const lines = Array.from({ length: 3_000 }, (_, at) => `line ${at}`);
+    expect((await readLogText(log_path)).split('\n').slice(0, -1)).toEqual(lines);
   });
 });

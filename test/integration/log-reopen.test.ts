@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { readFileSync, watch } from 'node:fs';
 import { lstat, readdir, readFile, readlink, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { TestDaemon } from './support/daemon';
@@ -17,6 +15,7 @@ import {
   startedContainer,
   startPodTest,
   untilExited,
+  untilLogged,
 } from './support/pods';
 
 /** Counts until /stop appears, then says end. */
@@ -32,16 +31,6 @@ function expectCounted(texts: readonly string[]): void {
 /** Makes a file that the container's script waits for; in the background, as the container may end with it. */
 async function touch(test: TestDaemon, id: string, file: string): Promise<void> {
   await exec(test, id, `(sleep 0.2; touch ${file}) >/dev/null 2>&1 &`);
-}
-
-/** Resolves when the log holds `word`; woken by inotify. */
-async function untilLogged(path: string, word: string): Promise<void> {
-  const changes = watch(path);
-  try {
-    while (!readFileSync(path, 'utf8').includes(word)) await once(changes, 'change');
-  } finally {
-    changes.close();
-  }
 }
 
 const reopen = (test: TestDaemon, container_id: string): Promise<unknown> =>

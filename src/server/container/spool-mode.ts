@@ -8,8 +8,8 @@ const BUFFER = '64m';
 /**
  * Creates containers on Engines whose own `log-opts` contradict ours. The Engine adds its options to those of the request;
  * with `max-buffer-size` among them it refuses `mode=blocking`, and nobody can take that option away again. What is left is
- * its non-blocking mode with a large buffer, which drops output only when the Engine's disk is slower than the container
- * for that long.
+ * its non-blocking mode with a large buffer, which drops output when the Engine's disk is slower than the container for that
+ * long, and before Engine 23 also the last write of a container that ends right after it (moby/moby#42316).
  *
  * Only the Engine knows its options, and a refusal (400) does not say which key is wrong but in words. So the second
  * request decides: one that is refused for another reason is refused again, and in its words, for the first may have been

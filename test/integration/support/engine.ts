@@ -16,8 +16,6 @@ export const USER_IMAGE = 'dockbridge.test/user:1';
 
 /** Whether the Engines' daemon.json contradicts CRI wherever it can (scripts/daemon-json.mjs). */
 export const IS_HOSTILE = process.env.DOCKBRIDGE_TEST_HOSTILE === '1';
-/** Calls that a container's creation costs: an Engine whose log-opts forbid to block refuses the first (docs/engine-configuration.md). */
-export const CREATE_CALLS = IS_HOSTILE ? 2 : 1;
 
 /** An Engine of a test's own, to be killed and restarted at will beside the shared one. */
 export interface PrivateEngine {
@@ -38,7 +36,7 @@ export interface PrivateEngine {
   destroy(): Promise<void>;
 }
 
-/** Keys of daemon.json; of `runtimes` those of the machine's settings stay. */
+/** Keys of daemon.json; of `runtimes`, and when the Engine starts of `log-opts`, those of the machine's settings stay. */
 export interface DaemonJson {
   readonly runtimes?: Readonly<Record<string, { readonly path: string }>>;
   readonly [key: string]: unknown;

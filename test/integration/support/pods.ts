@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { readFileSync, watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { cri, Decoded } from '../../../src/proto';
 import type { ContainerState } from '../../../src/proto/enums';
@@ -168,6 +170,17 @@ export async function logOf(
   await untilExited(test, id);
   const { log_path } = await containerStatus(test, id);
   return { id, text: await readLogText(log_path) };
+}
+
+/** Resolves when the log, which must be there, holds `word`; woken by inotify. */
+export async function untilLogged(path: string, word: string): Promise<void> {
+  const changes = watch(path);
+  try {
+    // Read at once, so that nothing is written between the look and the wait.
+    while (!readFileSync(path, 'utf8').includes(word)) await once(changes, 'change');
+  } finally {
+    changes.close();
+  }
 }
 
 /** The text of a CRI log, stream and time left out, P and F joined. */

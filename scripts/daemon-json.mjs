@@ -3,8 +3,7 @@
 //   daemon-json.mjs DIRECTORY [ENGINE] [full|guest]   ENGINE as in engine-version.sh, MODE as in engine.sh
 //
 // DOCKBRIDGE_TEST_HOSTILE=1: with every default of dockerd that contradicts what a pod asks for, or that a pod could
-// feel where it asks for nothing. DOCKBRIDGE_TEST_DAEMON_JSON: a JSON object of more keys, which win; runtimes and log-opts are
-// joined.
+// feel where it asks for nothing. DOCKBRIDGE_TEST_DAEMON_JSON: a JSON object of more keys, which win; runtimes are joined.
 // DIRECTORY gets the files that the keys name.
 import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
@@ -101,6 +100,5 @@ function seccompProfile() {
 const base = { ...needed(), ...(process.env.DOCKBRIDGE_TEST_HOSTILE === '1' ? hostile() : {}) };
 const more = JSON.parse(process.env.DOCKBRIDGE_TEST_DAEMON_JSON || '{}');
 const all = { ...base, ...more };
-for (const joined of ['runtimes', 'log-opts'])
-  if (base[joined] && more[joined]) all[joined] = { ...base[joined], ...more[joined] };
+if (base.runtimes && more.runtimes) all.runtimes = { ...base.runtimes, ...more.runtimes };
 console.log(JSON.stringify(all));

@@ -178,7 +178,7 @@ describe('an Engine whose log-opts set max-buffer-size, which no request can tak
   let watched: TestDaemon;
   const log = new LogWatch();
   beforeAll(async () => {
-    const config = { 'log-opts': { 'max-buffer-size': '4m' } };
+    const config = { 'log-opts': { mode: 'non-blocking', 'max-buffer-size': '4m', compress: 'true' } };
     buffering = await startPrivateEngine('buffering', { hostile: true, config });
     watched = await TestDaemon.start({ dockerHost: buffering.dockerHost, logger: log.logger });
   }, 120_000);

@@ -36,7 +36,7 @@ export interface PrivateEngine {
   destroy(): Promise<void>;
 }
 
-/** Keys of daemon.json; of `runtimes`, and when the Engine starts of `log-opts`, those of the machine's settings stay. */
+/** Keys of daemon.json; of `runtimes` those of the machine's settings stay. */
 export interface DaemonJson {
   readonly runtimes?: Readonly<Record<string, { readonly path: string }>>;
   readonly [key: string]: unknown;

@@ -8,11 +8,12 @@ import {
 } from '@grpc/grpc-js';
 import { abortable } from '../lib/abortable';
 import { sharedAbortController } from '../lib/deadline';
-import { cancelled, invalidArgument, type ErrorCode } from '../lib/errors';
-import type { Logger } from '../lib/logger';
+import { cancelled, invalidArgument, type ErrorCode, type RuntimeError } from '../lib/errors';
+import type { LogFields, Logger } from '../lib/logger';
 import type { WorkGate } from '../lib/work-gate';
 import { MalformedMessage, type Encoded } from '../proto/service';
 import { asRuntimeError, toStatus } from './call-failure';
+import { callSubject } from './call-subject';
 import type { CallContext } from './services';
 
 /** One finished call, for metrics. */
@@ -84,12 +85,13 @@ async function answer<Request, Response>(
       const request = wellFormed(call.request);
       const context = { signal: controller.signal };
       await options.before?.(context);
-      callback(null, await handler(request, context));
-      return 'OK';
+      const response = await handler(request, context);
+      callback(null, response);
+      return { code: 'OK', about: () => callSubject(request, response) };
     } catch (error) {
       const failure = asRuntimeError(error, method, options.logger);
       callback(toStatus(failure));
-      return failure.code;
+      return failed(failure, call.request);
     }
   });
 }
@@ -115,11 +117,11 @@ async function stream<Request, Response>(
       call.sendMetadata(new Metadata());
       for await (const message of messages) await abortable(written(call, message), signal);
       call.end();
-      return 'OK';
+      return { code: 'OK', about: () => callSubject(request) };
     } catch (error) {
       const failure = asRuntimeError(error, method, options.logger);
       call.emit('error', toStatus(failure));
-      return failure.code;
+      return failed(failure, call.request);
     } finally {
       closing.removeEventListener('abort', onClosing);
     }
@@ -150,17 +152,23 @@ function written<Message>(call: ServerWritableStream<unknown, Message>, message:
   });
 }
 
-async function observed(
-  method: string,
-  options: WrapOptions,
-  work: () => Promise<CallReport['code']>,
-): Promise<void> {
+interface Outcome {
+  readonly code: CallReport['code'];
+  /** Asked only where the log wants the line. */
+  readonly about: () => LogFields;
+}
+
+function failed({ code, message }: RuntimeError, request: unknown): Outcome {
+  return { code, about: () => ({ ...callSubject(request), error: message }) };
+}
+
+async function observed(method: string, options: WrapOptions, work: () => Promise<Outcome>): Promise<void> {
   const started = process.hrtime.bigint();
-  const code = await options.calls.run(method, work);
+  const { code, about } = await options.calls.run(method, work);
   const seconds = Number(process.hrtime.bigint() - started) / 1e9;
   options.observe({ method, code, seconds });
   options.logger.debug(
     () => 'Call',
-    () => ({ method, code, ms: Math.round(seconds * 1000) }),
+    () => ({ method, code, ms: Math.round(seconds * 1000), ...about() }),
   );
 }

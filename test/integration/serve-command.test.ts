@@ -6,6 +6,7 @@ import { OPTIONS, type Option } from '../../src/config/options';
 import { CriClient } from '../../src/server/client/cri-client';
 import { DOCKBRIDGE_VERSION } from '../../src/version';
 import { sharedDockerHost } from './support/engine';
+import { expectFailure } from './support/grpc';
 import { Serving } from './support/serving';
 
 const serving = new Serving();
@@ -225,8 +226,20 @@ describe('options', () => {
     const loud = await serve(['--log-level', 'debug']);
     await expectServes();
     expect(await loud.says('Call')).toMatchObject({ level: 'debug', method: 'Version' });
+    const asker = new CriClient(`unix://${socket()}`);
+    await expectFailure(asker.call('StartContainer', { container_id: 'gone' }), 'NOT_FOUND');
+    asker.close();
     loud.signal('SIGTERM');
     expect(await loud.exit()).toBe(0);
+    expect(loud.log).toContainEqual(
+      expect.objectContaining({
+        message: 'Call',
+        method: 'StartContainer',
+        code: 'NOT_FOUND',
+        container: 'gone',
+        error: expect.stringContaining('gone') as string,
+      }),
+    );
     const quiet = start(['serve', ...basics(), '--log-level', 'error']);
     const client = new CriClient(`unix://${socket()}`);
     // It says nothing when it serves.

@@ -6,6 +6,8 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # Where jest leaves its results as JSON, for .ci/run.
 JEST_JSON_DIR ?=
 jest_json = $(if $(JEST_JSON_DIR),--json --outputFile=$(JEST_JSON_DIR)/$(1).json)
+shell_scripts = scripts/*.sh docker/pause/*.sh test/conformance/*.sh test/conformance/kubelet/*.sh test/conformance/images/*.sh \
+  test/guest/*.sh .ci/run
 # What demo and run do with the Engine whose address is in DOCKER_HOST.
 image = dockbridge.test/busybox:1
 with_engine = bash scripts/engine.sh with --reuse --name $(1)-$$$$
@@ -70,12 +72,13 @@ guest-test: build ## The suites that need systemd, cgroup v2 and AppArmor, in a 
 bench: build ## Measure beside the bare Engine: logs, ExecSync, CNI … (on an Engine of its own): ARGS=… goes to jest
 	@env -u DOCKBRIDGE_TEST_DOCKER_HOST node_modules/.bin/jest --selectProjects bench --runInBand $(ARGS)
 
-lint: proto ## Check types, ESLint, formatting and shell syntax
+lint: proto ## Check types, ESLint, formatting and shell scripts
 	@node_modules/.bin/tsc --noEmit
 	@node_modules/.bin/eslint .
 	@node_modules/.bin/prettier --check --log-level warn .
 	@bash test/conformance/lint.sh
-	@for script in scripts/*.sh docker/pause/*.sh test/conformance/*.sh test/conformance/kubelet/*.sh test/conformance/images/*.sh test/guest/*.sh .ci/run; do bash -n "$$script" || exit 1; done
+	@for script in $(shell_scripts); do bash -n "$$script" || exit 1; done
+	@! command -v shellcheck >/dev/null || shellcheck --severity=warning $(shell_scripts)
 	@echo 'lint: clean'
 
 format: setup ## Format and fix what can be fixed

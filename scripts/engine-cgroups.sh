@@ -20,9 +20,9 @@ container_cgroups() { # IDS, one a line: the deepest first
 }
 
 remove_cgroups() { # IDS, one a line
-  local group tries
+  local group
   # The killed leave their groups a moment after they are gone.
-  for tries in {1..50}; do
+  for _ in {1..50}; do
     container_cgroups "$1" | xargs -r rmdir 2>/dev/null || true
     [ -n "$(container_cgroups "$1")" ] || break
     sleep 0.1
@@ -30,6 +30,7 @@ remove_cgroups() { # IDS, one a line
   # Network namespaces share them: whoever goes last removes them.
   [ -z "$(other_engines machine)" ] || return 0
   # rmdir refuses a group that has processes or children: another Engine's survive.
+  # shellcheck disable=SC2154 # engine.sh sets it
   cgroup_parents | grep -vxFf "$state/cgroups" | while read -r group; do
     find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || true
   done || true

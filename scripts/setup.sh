@@ -25,6 +25,7 @@ need runsc command -v runsc # gVisor, for the same
 need nginx-light command -v nginx # in an image of critest's
 need libseccomp-dev test -f /usr/include/seccomp.h # runc for Engine 29 is built with it
 need pkg-config command -v pkg-config
+need shellcheck command -v shellcheck # make lint
 need gcc command -v gcc
 need libc6-dev test -f /usr/include/unistd.h
 need make command -v make

@@ -187,8 +187,7 @@ end_containerd() {
 }
 
 answers() {
-  local tries
-  for tries in {1..600}; do
+  for _ in {1..600}; do
     [ ! -S "$work/cri.sock" ] || return 0
     kill -0 "$daemon" 2>/dev/null || break
     sleep 0.1

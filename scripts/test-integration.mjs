@@ -88,6 +88,10 @@ const env = { ...process.env };
 // Always an Engine of our own: tests kill it.
 delete env.DOCKBRIDGE_TEST_DOCKER_HOST;
 
+/** What tests fetch is fetched before, and kept: the second half has no way to a network. */
+const { DOCKBRIDGE_TEST_ENGINE: engine } = env;
+const FETCHES = [['scripts/kubectl.sh'], ...(engine ? [['scripts/engine-version.sh', engine]] : [])];
+
 /** The exit code of the command; `stdio` as for spawn. */
 async function run([command, ...args], stdio) {
   const child = spawn(command, args, { env, stdio });
@@ -103,11 +107,20 @@ async function run([command, ...args], stdio) {
   }
 }
 
+/** What could not be fetched is said; the tests that need it fail and say so again. */
+async function fetchAll() {
+  for (const script of FETCHES) {
+    const { failed, output } = await run(['bash', ...script], ['ignore', 'pipe', 'pipe']);
+    if (failed) process.stdout.write(output);
+  }
+}
+
 const given = process.argv.slice(2);
 if (given.length > 0) {
   const { failed } = await run(jest('integration.json', given), 'inherit');
   process.exitCode = failed ? 1 : 0;
 } else {
+  await fetchAll();
   const [first, second] = halves();
   const later = run([...OWN_NAMESPACES, ...jest('integration-2.json', second)], ['ignore', 'pipe', 'pipe']);
   console.log(

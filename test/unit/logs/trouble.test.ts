@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { nodeLogDisk, type LogDisk } from '../../../src/logs/log-disk';
-import { asRoot, IS_ROOT } from '../support/root';
+import { asRoot } from '../support/root';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom } from './support/log-room';
 
@@ -158,31 +158,31 @@ describe('a follower in trouble', () => {
     expect(room.texts()).toEqual(['first', expect.stringMatching(/^dockbridge: gap/), 'other']);
   });
 
-  it.each<readonly [string, (path: string) => unknown]>([
-    ['a FIFO', (path: string) => execFileSync('mkfifo', [path])],
-    ...(IS_ROOT
-      ? [['a device', (path: string) => execFileSync('mknod', [path, 'c', '1', '3'])] as const]
-      : []),
-    ['a symlink', (path: string) => fs.symlinkSync('/dev/null', path)],
-  ])('makes the log anew when a pod put %s in its place, and is not held by it', async (_, put) => {
-    const logs = room.logs();
-    await logs.follow(room.source);
-    docker.write('one');
-    await logs.drain('c1');
-    put(`${room.logPath}.planted`);
-    fs.renameSync(`${room.logPath}.planted`, room.logPath);
-    docker.write('two');
-    await logs.drain('c1');
-    expect(room.texts()).toEqual(['two']);
-    put(`${room.logPath}.planted`);
-    fs.renameSync(`${room.logPath}.planted`, room.logPath);
-    await logs.close();
-    const second = room.logs();
-    second.resume();
-    await second.follow(room.source);
-    docker.write('three');
-    await second.drain('c1');
-    expect(room.texts()).toEqual(['three']);
+  describe('when a pod put something else in its place, makes the log anew and is not held by it:', () => {
+    const isMadeAnew = async (put: (path: string) => unknown) => {
+      const logs = room.logs();
+      await logs.follow(room.source);
+      docker.write('one');
+      await logs.drain('c1');
+      put(`${room.logPath}.planted`);
+      fs.renameSync(`${room.logPath}.planted`, room.logPath);
+      docker.write('two');
+      await logs.drain('c1');
+      expect(room.texts()).toEqual(['two']);
+      put(`${room.logPath}.planted`);
+      fs.renameSync(`${room.logPath}.planted`, room.logPath);
+      await logs.close();
+      const second = room.logs();
+      second.resume();
+      await second.follow(room.source);
+      docker.write('three');
+      await second.drain('c1');
+      expect(room.texts()).toEqual(['three']);
+    };
+
+    it('a FIFO', () => isMadeAnew((path) => execFileSync('mkfifo', [path])));
+    it('a symlink', () => isMadeAnew((path) => fs.symlinkSync('/dev/null', path)));
+    asRoot('a device', () => isMadeAnew((path) => execFileSync('mknod', [path, 'c', '1', '3'])));
   });
 
   it.each(['pods/ns_pod_uid', 'pods/ns_pod_uid/app'])(

@@ -12,7 +12,7 @@ shell_scripts = scripts/*.sh docker/pause/*.sh test/conformance/*.sh test/confor
 image = dockbridge.test/busybox:1
 with_engine = bash scripts/engine.sh with --reuse --name $(1)-$$$$
 
-.PHONY: help setup proto build demo run test test-unit test-integration churn conformance conformance-upstream kubelet guest-test bench lint format check clean
+.PHONY: help setup proto build demo run test test-unit test-integration churn conformance conformance-upstream kubelet guest-test bench lint format check results clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,20 +72,20 @@ guest-test: build ## The suites that need systemd, cgroup v2 and AppArmor, in a 
 bench: build ## Measure beside the bare Engine: logs, ExecSync, CNI … (on an Engine of its own): ARGS=… goes to jest
 	@env -u DOCKBRIDGE_TEST_DOCKER_HOST node_modules/.bin/jest --selectProjects bench --runInBand $(ARGS)
 
-lint: proto ## Check types, ESLint, formatting and shell scripts
-	@node_modules/.bin/tsc --noEmit
-	@node_modules/.bin/eslint .
-	@node_modules/.bin/prettier --check --log-level warn .
+lint: setup ## Check types, ESLint, formatting (npm run lint), Go and shell scripts
+	@npm run --silent lint
 	@bash test/conformance/lint.sh
 	@for script in $(shell_scripts); do bash -n "$$script" || exit 1; done
 	@! command -v shellcheck >/dev/null || shellcheck --severity=warning $(shell_scripts)
 	@echo 'lint: clean'
 
 format: setup ## Format and fix what can be fixed
-	@node_modules/.bin/prettier --write --log-level warn .
-	@node_modules/.bin/eslint --fix .
+	@npm run --silent format
 
 check: lint test ## All that CI demands, but for the demo and conformance
+
+results: setup ## Make docs/results.md of what `RESULTS=DIR .ci/run` has kept: RESULTS=DIR
+	@node scripts/results-page.mjs '$(RESULTS)' docs/results.md
 
 clean: ## Remove dist/, generated codecs and coverage
 	@rm -rf dist src/proto/gen coverage

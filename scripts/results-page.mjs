@@ -58,7 +58,7 @@ function readSteps(directory) {
     .map(([seconds, outcome, command]) => ({
       seconds: Number(seconds),
       outcome,
-      command: command.replace(/^env TOTALS=\S+ /, ''),
+      command: command.replace(/^env TOTALS=.*? (?=make )/, ''),
     }));
 }
 

@@ -1,8 +1,10 @@
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
+import { withUmaskOfADaemon } from '../support/umask';
 import { LogRoom } from './support/log-room';
 
 describe('InProcessLogs', () => {
+  withUmaskOfADaemon();
   let room: LogRoom;
   beforeEach(() => {
     room = new LogRoom();

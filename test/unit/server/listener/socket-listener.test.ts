@@ -11,6 +11,7 @@ import { silentLogger } from '../../../../src/lib/logger';
 import { parseEndpoint } from '../../../../src/server/listener/endpoint';
 import { SocketListener } from '../../../../src/server/listener/socket-listener';
 import { RawHttp2Client } from '../../../fakes/raw-http2-client';
+import { withUmaskOfADaemon } from '../../support/umask';
 import { ECHO, grpcClient } from './fixture';
 
 let directory: string;
@@ -61,6 +62,7 @@ async function leaveStaleSocket(): Promise<void> {
 }
 
 describe('the socket file', () => {
+  withUmaskOfADaemon();
   it.each(['', 'unix://'])(
     'is made with its directory, closed to others, and removed (%s)',
     async (scheme) => {

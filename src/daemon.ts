@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { actingParts } from './acting';
 import type { Settings } from './config/options';
 import { createEngineSide, type EngineSide, type EngineSideHooks } from './engine-side';
@@ -24,6 +23,7 @@ import { ImagePulls } from './server/image/image-pulls';
 import { RegistryCredentials } from './server/image/registry-credentials';
 import { ImageAccounts } from './server/image/image-accounts';
 import { SandboxImage } from './server/image/sandbox-image';
+import { PAUSE_TAR } from './program-files';
 import { startLogs } from './start-logs';
 import type { Store } from './store/store';
 import type { Streaming } from './streaming/no-streaming';
@@ -139,7 +139,7 @@ export class Daemon {
       imageSync,
       logger,
       configured: settings.podInfraContainerImage,
-      pauseTar: hooks.pauseTar ?? join(__dirname, 'pause', 'pause.tar'),
+      pauseTar: hooks.pauseTar ?? PAUSE_TAR,
     });
     const handlerSettings = {
       spool: {

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { Given } from '../config/options';
 import { duration } from '../config/parsers';
 import { DockerodeClient } from '../docker/dockerode-client';
@@ -13,6 +12,7 @@ import { chooseDaemon, servingDaemons } from '../doctor/serving';
 import { engineSources, once } from '../doctor/sources';
 import { endProcess } from '../lib/end-process';
 import { messageOf } from '../lib/errors';
+import { PAUSE_TAR } from '../program-files';
 import { findProcesses, type NodeProcess } from '../system/node-processes';
 import { DOCKBRIDGE_VERSION } from '../version';
 
@@ -54,7 +54,7 @@ export async function doctor(
       ...engineSources(docker),
       ...{ settings, processes, daemon, answerMs },
       kubelet: once(() => readKubelet({ processes, config: kubeletConfig })),
-      pauseTar: join(__dirname, '..', 'pause', 'pause.tar'),
+      pauseTar: PAUSE_TAR,
     };
     const lines = await examine(CHECKS, sources, limitMs);
     const unsearched = searched.finding === undefined ? [] : [toLine(PROCESSES, searched.finding)];

@@ -33,16 +33,22 @@ export async function findProcesses(proc = '/proc'): Promise<NodeProcess[]> {
 
 /** @param words the command and its arguments. */
 export function asNodeProcess(pid: number, words: readonly string[]): NodeProcess | undefined {
-  const [command = '', script = '', ...rest] = words;
+  const [command = '', ...args] = words;
   // The kernel says so of a program that was replaced while it runs.
   const name = basename(command.replace(/ \(deleted\)$/, ''));
-  if (name === 'cri-dockerd' || name === 'kubelet' || name === 'dockerd')
-    return { name, pid, args: words.slice(1) };
-  if (name === 'dockbridge') return asDaemon(pid, words.slice(1));
-  // Under Node.js, from wherever it was built to; many programs have a dist/main.js.
-  const isOurs = /\/dockbridge(-[^/]*)?(\/dist\/main\.js)?$/.test(script);
+  if (name === 'cri-dockerd' || name === 'kubelet' || name === 'dockerd') return { name, pid, args };
+  if (name === 'dockbridge') return asDaemon(pid, args);
+  return name === 'node' ? underNode(pid, args) : undefined;
+}
+
+/** From wherever it was built to, or its package has it; many programs have a dist/main.js. */
+function underNode(pid: number, args: readonly string[]): NodeProcess | undefined {
+  const at = args.findIndex((word) => !word.startsWith('-'));
+  const script = args[at] ?? '';
+  const rest = args.slice(at + 1);
+  const isOurs = /\/dockbridge(-[^/]*)?(\/(dist\/)?main\.js)?$/.test(script);
   const isLikely = /(^|\/)dist\/main\.js$/.test(script) && rest[0] === 'serve';
-  return name === 'node' && (isOurs || isLikely) ? asDaemon(pid, rest) : undefined;
+  return isOurs || isLikely ? asDaemon(pid, rest) : undefined;
 }
 
 /** Our other commands serve nobody. */

@@ -14,6 +14,12 @@ it.each([
   [['node', '/opt/dockbridge/dist/main.js', 'switch', 'check'], undefined],
   [['node', '/usr/bin/dockbridge'], { name: 'dockbridge', pid: 5, args: [] }],
   [['node', '/usr/bin/dockbridge', 'hand-over'], undefined],
+  [
+    ['/usr/lib/dockbridge/node', '--enable-source-maps', '/usr/lib/dockbridge/main.js', 'serve'],
+    { name: 'dockbridge', pid: 5, args: ['serve'] },
+  ],
+  [['node', '--enable-source-maps', '/usr/lib/dockbridge/main.js', 'doctor'], undefined],
+  [['node', '--version'], undefined],
   [['node', 'dist/main.js', 'serve'], { name: 'dockbridge', pid: 5, args: ['serve'] }],
   [['node', 'dist/main.js'], undefined],
   [['node', '/src/dockbridge/node_modules/.bin/jest'], undefined],

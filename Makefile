@@ -6,13 +6,13 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # Where jest leaves its results as JSON, for .ci/run.
 JEST_JSON_DIR ?=
 jest_json = $(if $(JEST_JSON_DIR),--json --outputFile=$(JEST_JSON_DIR)/$(1).json)
-shell_scripts = scripts/*.sh docker/pause/*.sh test/conformance/*.sh test/conformance/kubelet/*.sh test/conformance/images/*.sh \
+shell_scripts = scripts/*.sh packaging/*.sh packaging/deb/p* docker/pause/*.sh test/conformance/*.sh test/conformance/kubelet/*.sh test/conformance/images/*.sh \
   test/guest/*.sh .ci/run
 # What demo and run do with the Engine whose address is in DOCKER_HOST.
 image = dockbridge.test/busybox:1
 with_engine = bash scripts/engine.sh with --reuse --name $(1)-$$$$
 
-.PHONY: help setup proto build demo run test test-unit test-integration churn conformance conformance-upstream kubelet guest-test bench lint format check results clean
+.PHONY: help setup proto build demo run test test-unit test-integration churn conformance conformance-upstream kubelet guest-test bench deb lint format check results clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,12 @@ guest-test: build ## The suites that need systemd, cgroup v2 and AppArmor, in a 
 bench: build ## Measure beside the bare Engine: logs, ExecSync, CNI … (on an Engine of its own): ARGS=… goes to jest
 	@env -u DOCKBRIDGE_TEST_DOCKER_HOST node_modules/.bin/jest --selectProjects bench --runInBand $(ARGS)
 
+# DIST: where the packages go.
+deb: build ## Make the Debian packages of amd64 and arm64 in packages/, and have lintian look at them: DIST=…
+	@bash scripts/setup.sh deb
+	@for arch in amd64 arm64; do bash packaging/deb.sh $$arch '$(or $(DIST),packages)' || exit 1; done
+	@lintian --allow-root --fail-on error,warning '$(or $(DIST),packages)'/*.deb
+
 lint: setup ## Check types, ESLint, formatting (npm run lint), Go and shell scripts
 	@npm run --silent lint
 	@bash test/conformance/lint.sh
@@ -88,4 +94,4 @@ results: setup ## Make docs/results.md of what `RESULTS=DIR .ci/run` has kept: R
 	@node scripts/results-page.mjs '$(RESULTS)' docs/results.md
 
 clean: ## Remove dist/, generated codecs and coverage
-	@rm -rf dist src/proto/gen coverage
+	@rm -rf dist packages src/proto/gen coverage

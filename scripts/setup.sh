@@ -1,6 +1,7 @@
 #!/bin/bash
 # Installs what a fresh Debian 12 lacks to build, run and test dockbridge; does nothing, quickly, when all is there.
 #   setup.sh guest   also what `make guest-test` needs
+#   setup.sh deb     also what `make deb` needs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH=$PATH:/usr/sbin:/sbin
@@ -35,6 +36,11 @@ if [ "${1:-}" = guest ]; then
   need debootstrap command -v debootstrap
   need qemu-system-x86 command -v qemu-system-x86_64
   need e2fsprogs command -v mke2fs
+fi
+
+if [ "${1:-}" = deb ]; then
+  need gcc-aarch64-linux-gnu command -v aarch64-linux-gnu-gcc # the pause image of arm64
+  need lintian command -v lintian
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

@@ -90,7 +90,11 @@ delete env.DOCKBRIDGE_TEST_DOCKER_HOST;
 
 /** What tests fetch is fetched before, and kept: the second half has no way to a network. */
 const { DOCKBRIDGE_TEST_ENGINE: engine } = env;
-const FETCHES = [['scripts/kubectl.sh'], ...(engine ? [['scripts/engine-version.sh', engine]] : [])];
+const FETCHES = [
+  ['bash', 'scripts/kubectl.sh'],
+  [process.execPath, 'packaging/node.mjs', { x64: 'amd64' }[process.arch] ?? process.arch],
+  ...(engine ? [['bash', 'scripts/engine-version.sh', engine]] : []),
+];
 
 /** The exit code of the command; `stdio` as for spawn. */
 async function run([command, ...args], stdio) {
@@ -109,8 +113,8 @@ async function run([command, ...args], stdio) {
 
 /** What could not be fetched is said; the tests that need it fail and say so again. */
 async function fetchAll() {
-  for (const script of FETCHES) {
-    const { failed, output } = await run(['bash', ...script], ['ignore', 'pipe', 'pipe']);
+  for (const command of FETCHES) {
+    const { failed, output } = await run(command, ['ignore', 'pipe', 'pipe']);
     if (failed) process.stdout.write(output);
   }
 }

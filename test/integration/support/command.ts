@@ -23,12 +23,20 @@ export class Command {
   private readonly waiting: (() => void)[] = [];
   private closed = false;
 
-  /** @param through words of a command that executes the one after it in its own place, such as prlimit. */
-  constructor(args: readonly string[], env: Environment = {}, through: readonly string[] = []) {
+  /**
+   * @param through words of a command that executes the one after it in its own place, such as prlimit.
+   * @param dockbridge the words that `dockbridge` stands for.
+   */
+  constructor(
+    args: readonly string[],
+    env: Environment = {},
+    through: readonly string[] = [],
+    dockbridge: readonly string[] = [process.execPath, MAIN],
+  ) {
     const inherited = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !/^(DOCKER_|DOCKBRIDGE_|NOTIFY_SOCKET)/.test(name)),
     );
-    const [program = process.execPath, ...words] = [...through, process.execPath, MAIN, ...args];
+    const [program = process.execPath, ...words] = [...through, ...dockbridge, ...args];
     this.child = spawn(program, words, {
       env: { ...inherited, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,0 +1,64 @@
+// Puts the program's own files into a directory, as packages have them: one JavaScript file for each thread and helper, source
+// maps beside.
+//
+//   bundle.mjs DIRECTORY LICENCES   LICENCES: a file that gets the licences of all packages whose code is in there
+import { build } from 'esbuild';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const [directory, licences] = process.argv.slice(2);
+
+/** Output → source. The program looks for the others beside the file that its own code is in, so the places are given. */
+const ENTRIES = {
+  main: 'src/main.ts',
+  'worker-entry': 'src/logs/worker-entry.ts',
+  'disk/worker-entry': 'src/stats/disk/worker-entry.ts',
+  'dial-helper': 'src/streaming/port-forward/dial-helper.ts',
+};
+
+const { metafile } = await build({
+  absWorkingDir: root,
+  entryPoints: Object.entries(ENTRIES).map(([out, source]) => ({ in: source, out })),
+  outdir: directory,
+  bundle: true,
+  platform: 'node',
+  target: 'node20.19',
+  alias: { ssh2: join(root, 'packaging/no-ssh.cjs') },
+  sourcemap: true,
+  // Stacks and logs name classes.
+  keepNames: true,
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'none',
+  metafile: true,
+  logLevel: 'warning',
+});
+
+/** Directories of npm's packages, relative to the tree, each once. */
+const packages = new Set(
+  Object.keys(metafile.inputs).flatMap(
+    (input) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0] ?? [],
+  ),
+);
+
+/** What a package says about its licence: the texts themselves, or at least the name. */
+function licenceOf(directory) {
+  const { name, version, license } = JSON.parse(readFileSync(join(root, directory, 'package.json'), 'utf8'));
+  const files = readdirSync(join(root, directory)).filter((file) =>
+    /^(licen[cs]e|copying|notice)/i.test(file),
+  );
+  if (files.length === 0 && license === undefined) throw new Error(`${name} ${version} names no licence`);
+  const texts = files.sort().map((file) => readFileSync(join(root, directory, file), 'utf8').trim());
+  return [`${name} ${version} (${license})`, ...texts].join('\n\n');
+}
+
+writeFileSync(
+  licences,
+  `${[...packages]
+    .sort()
+    .map(licenceOf)
+    .join(`\n\n${'-'.repeat(80)}\n\n`)}\n`,
+);

@@ -1,0 +1,37 @@
+// Fetches the Node.js that a package brings along, from npm's registry, once, and checks it against packaging/node.json.
+//
+//   node.mjs ARCH   prints the directory, which holds bin/node and LICENSE; ARCH as Debian names it
+//
+// DOCKBRIDGE_CACHE: where it is kept, /var/cache/dockbridge.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath, URL } from 'node:url';
+
+const pins = JSON.parse(readFileSync(fileURLToPath(new URL('node.json', import.meta.url)), 'utf8'));
+const [arch = ''] = process.argv.slice(2);
+if (!(arch in pins)) throw new Error(`node.mjs: there is no Node.js for '${arch}' in packaging/node.json`);
+const { package: name, integrity } = pins[arch];
+const cache = process.env.DOCKBRIDGE_CACHE || '/var/cache/dockbridge';
+const target = join(cache, `${name}-${pins.version}`);
+
+if (!existsSync(target)) {
+  mkdirSync(cache, { recursive: true });
+  const work = mkdtempSync(join(cache, 'building.'));
+  try {
+    execFileSync('npm', ['pack', '--silent', '--pack-destination', work, `${name}@${pins.version}`], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    const archive = join(work, `${name}-${pins.version}.tgz`);
+    const found = `sha512-${createHash('sha512').update(readFileSync(archive)).digest('base64')}`;
+    if (found !== integrity)
+      throw new Error(`${name}@${pins.version} is ${found}, packaging/node.json has ${integrity}`);
+    execFileSync('tar', ['-C', work, '-xzf', archive, 'package/bin/node', 'package/LICENSE']);
+    renameSync(join(work, 'package'), target);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+console.log(target);

@@ -1,0 +1,114 @@
+// Writes what is made of the command line itself: the manual page and the shells' completions. Wants dist/.
+//
+//   pages.mjs DIRECTORY DATE   DIRECTORY gets dockbridge.8, dockbridge.bash and _dockbridge; DATE as YYYY-MM-DD
+import { writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import process from 'node:process';
+
+const require = createRequire(import.meta.url);
+const { createProgram } = require('../dist/cli/program.js');
+const { DOCKBRIDGE_VERSION } = require('../dist/version.js');
+const [directory, date] = process.argv.slice(2);
+
+/** Each command that does something, with the words that call it. */
+function leaves(command, words = []) {
+  if (command.commands.length === 0) return [{ words, command }];
+  return command.commands.flatMap((one) => leaves(one, [...words, one.name()]));
+}
+const commands = leaves(createProgram());
+
+/** Some commands take all options of `serve` and use a few: their help tells of those. */
+const shown = (command) => command.options.filter(({ hidden }) => !hidden);
+
+// --- the manual page
+
+/** Text for roff: what begins a request, and hyphens that people copy. */
+const roff = (text) =>
+  text
+    .replace(/\\/g, '\\e')
+    .replace(/-/g, '\\-')
+    .replace(/^([.'])/gm, '\\&$1');
+const defaultOf = ({ defaultValue }) =>
+  defaultValue === undefined || defaultValue === '' || defaultValue === false
+    ? ''
+    : ` (default: ${defaultValue})`;
+
+function manual() {
+  const options = (command) =>
+    shown(command).map(
+      (option) => `.TP\n.B ${roff(option.flags)}\n${roff(`${option.description}${defaultOf(option)}`)}`,
+    );
+  return [
+    `.TH DOCKBRIDGE 8 "${date}" "dockbridge ${DOCKBRIDGE_VERSION}" "System Administration"`,
+    '.SH NAME',
+    `dockbridge \\- ${roff('Kubernetes CRI (runtime.v1) for Docker Engine')}`,
+    '.SH SYNOPSIS',
+    ...commands.map(({ words }) => `.B dockbridge ${roff(words.join(' '))}\n[options]\n.br`),
+    '.SH DESCRIPTION',
+    roff(
+      'dockbridge serves the Container Runtime Interface to kubelet and drives Docker Engine. It can be stopped, upgraded and killed while pods run: they go on.',
+    ),
+    ...commands.flatMap(({ words, command }) => [
+      `.SH ${roff(words.join(' ').toUpperCase())}`,
+      roff(command.description()),
+      ...options(command),
+    ]),
+    '.SH FILES',
+    ...[
+      ['/etc/default/dockbridge', 'options of the service, as environment variables'],
+      ['/run/dockbridge', 'metrics and control sockets, handles of network namespaces'],
+      ['/var/lib/dockbridge', 'positions in container logs, and what else must outlive a restart'],
+      ['/usr/share/doc/dockbridge', 'the manuals: switching, troubleshooting, networking, logs and others'],
+    ].map(([path, what]) => `.TP\n.I ${roff(path)}\n${roff(what)}`),
+    '.SH SEE ALSO',
+    '.BR systemctl (1),\n.BR docker (1),\n.BR crictl (1)',
+    '',
+  ].join('\n');
+}
+
+// --- completions
+
+const flags = (command) => shown(command).flatMap(({ long, short }) => [long, short].filter((flag) => flag));
+const first = [...new Set(commands.map(({ words }) => words[0]))];
+const cases = (indent, line) =>
+  commands
+    .map(({ words, command }) => `${indent}'${words.join(' ')}') ${line(flags(command).join(' '))} ;;`)
+    .join('\n');
+const second = commands.filter(({ words }) => words.length > 1);
+
+const bash = `# Completion of dockbridge for bash.
+_dockbridge() {
+  local word=\${COMP_WORDS[COMP_CWORD]} command=\${COMP_WORDS[1]:-}
+  if [ "$COMP_CWORD" = 1 ]; then
+    mapfile -t COMPREPLY < <(compgen -W '${first.join(' ')} --version --help' -- "$word")
+    return
+  fi
+  [ "$command" != switch ] || [ "$COMP_CWORD" = 2 ] || command="switch \${COMP_WORDS[2]}"
+  local words=''
+  case $command in
+    switch) words='${second.map(({ words }) => words[1]).join(' ')}' ;;
+${cases('    ', (list) => `words='${list}'`)}
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "$words --help" -- "$word")
+}
+complete -o default -F _dockbridge dockbridge
+`;
+
+const zsh = `#compdef dockbridge
+# Completion of dockbridge for zsh.
+local command=$words[2]
+if (( CURRENT == 2 )); then
+  compadd -- ${first.join(' ')} --version --help
+  return
+fi
+[[ $command != switch || $CURRENT == 3 ]] || command="switch $words[3]"
+case $command in
+  switch) compadd -- ${second.map(({ words }) => words[1]).join(' ')} ;;
+${cases('  ', (list) => `compadd -- ${list} --help || _files`)}
+esac
+`;
+
+writeFileSync(join(directory, 'dockbridge.8'), manual());
+writeFileSync(join(directory, 'dockbridge.bash'), bash);
+writeFileSync(join(directory, '_dockbridge'), zsh);

@@ -1,0 +1,51 @@
+#!/bin/bash
+# Fills a directory with all files of a package, at the places where they belong on a node; the same bytes each time from the
+# same commit. Wants dist/ (make build).
+#
+#   tree.sh ARCH DIRECTORY   ARCH: amd64 or arm64
+#
+# SOURCE_DATE_EPOCH: the date of the manual page; the commit's where it is unset.
+set -euo pipefail
+here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
+root=${here%/*}
+die() { echo "tree: $*" >&2; exit 1; }
+
+arch=${1:?usage: tree.sh ARCH DIRECTORY} tree=${2:?usage: tree.sh ARCH DIRECTORY}
+case $arch in
+  amd64) tools='' ;;
+  arm64) tools=aarch64-linux-gnu- ;;
+  *) die "no package is made for '$arch', only for amd64 and arm64" ;;
+esac
+[ -f "$root/dist/main.js" ] || die 'dist/ is missing (run: make build)'
+: "${SOURCE_DATE_EPOCH:=$(git -C "$root" log -1 --format=%ct)}"
+umask 022
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+lib=$tree/usr/lib/dockbridge doc=$tree/usr/share/doc/dockbridge
+install -d "$lib" "$doc"
+
+# --- the program, with its own Node.js: Debian's is older than what dockbridge needs
+node=$(node "$here/node.mjs" "$arch")
+node "$here/bundle.mjs" "$lib" "$work/licences"
+chmod 755 "$lib/main.js"
+CC=${tools}gcc bash "$root/docker/pause/build.sh" "$lib/pause"
+"${tools}strip" --strip-unneeded -o "$lib/node" "$node/bin/node"
+chmod 755 "$lib/node"
+install -D -m 755 "$here/dockbridge.sh" "$tree/usr/bin/dockbridge"
+install -D -m 644 "$here/systemd/dockbridge.service" "$tree/lib/systemd/system/dockbridge.service"
+install -D -m 644 "$here/systemd/dockbridge.default" "$tree/etc/default/dockbridge"
+
+# --- what people read
+node "$here/pages.mjs" "$work" "$(date -u -d "@$SOURCE_DATE_EPOCH" +%F)"
+install -D -m 644 "$work/dockbridge.8" "$tree/usr/share/man/man8/dockbridge.8"
+install -D -m 644 "$work/dockbridge.bash" "$tree/usr/share/bash-completion/completions/dockbridge"
+install -D -m 644 "$work/_dockbridge" "$tree/usr/share/zsh/vendor-completions/_dockbridge"
+install -m 644 "$root"/{README,CHANGELOG}.md "$root"/docs/*.md "$doc"
+{
+  printf 'Licences of the packages whose code is in /usr/lib/dockbridge/*.js\n\n'
+  cat "$work/licences"
+  printf '\nLicence of Node.js, which is /usr/lib/dockbridge/node\n\n'
+  cat "$node/LICENSE"
+} >"$doc/licences.txt"
+gzip -9n "$tree/usr/share/man/man8/dockbridge.8" "$doc"/*

@@ -1,0 +1,141 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
+import { gunzipSync } from 'node:zlib';
+import { CriClient } from '../../src/server/client/cri-client';
+import { SpdyClient } from '../fakes/streaming-client';
+import { Command } from './support/command';
+import { sharedDockerHost, TEST_IMAGE } from './support/engine';
+import { untilLogged } from './support/pods';
+
+const run = promisify(execFile);
+const ROOT = join(__dirname, '../..');
+const ARCH = { x64: 'amd64', arm64: 'arm64' }[process.arch as string] ?? process.arch;
+
+let directory: string;
+let lib: string;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'dockbridge-package-'));
+  lib = join(directory, 'tree/usr/lib/dockbridge');
+  await run('bash', [join(ROOT, 'packaging/tree.sh'), ARCH, join(directory, 'tree')], { timeout: 300_000 });
+}, 320_000);
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+const packaged = (args: readonly string[]): Command =>
+  new Command(
+    args,
+    { DOCKBRIDGE_RUN_DIR: join(directory, 'run') },
+    [],
+    [join(lib, 'node'), '--enable-source-maps', join(lib, 'main.js')],
+  );
+
+describe('what a package holds', () => {
+  it('runs a pod with its own Node.js: log, exec, stats and port-forward, each in its thread or process', async () => {
+    const socket = `unix://${join(directory, 'cri.sock')}`;
+    const daemon = packaged([
+      ...['serve', '--container-runtime-endpoint', socket, '--docker-endpoint', sharedDockerHost()],
+      ...['--state-dir', join(directory, 'state'), '--network-plugin', 'no-op'],
+    ]);
+    const client = new CriClient(socket);
+    try {
+      await daemon.says('Connected to Docker Engine');
+      expect(await readlink(`/proc/${daemon.pid}/exe`)).toBe(join(lib, 'node'));
+      const config = {
+        metadata: { name: 'packaged', uid: 'packaged', namespace: 'test', attempt: 0 },
+        log_directory: join(directory, 'logs'),
+        linux: {},
+      };
+      const { pod_sandbox_id } = await client.call('RunPodSandbox', { config });
+      const script =
+        'httpd -p 8080 -h /www; dd if=/dev/zero of=/filled bs=1M count=4 2>/dev/null; echo ready; exec sleep 1000';
+      const { container_id } = await client.call('CreateContainer', {
+        pod_sandbox_id,
+        sandbox_config: config,
+        config: {
+          metadata: { name: 'main', attempt: 0 },
+          image: { image: TEST_IMAGE },
+          command: ['/bin/sh', '-c', script],
+          log_path: 'main.log',
+          linux: {},
+        },
+      });
+      await client.call('StartContainer', { container_id });
+      const log = join(directory, 'logs/main.log');
+      await untilLogged(log, 'ready');
+      expect(await readFile(log, 'utf8')).toMatch(/^\S+ stdout F ready\n$/);
+      const { stdout } = await client.call('ExecSync', { container_id, cmd: ['echo', 'hello'], timeout: 20 });
+      expect(Buffer.from(stdout).toString()).toBe('hello\n');
+      const { stats } = await client.call('ContainerStats', { container_id });
+      expect(Number(stats?.memory?.working_set_bytes?.value)).toBeGreaterThan(0);
+      const { url } = await client.call('PortForward', { pod_sandbox_id, port: [] });
+      const forwarder = await SpdyClient.dial(url, 'portforward.k8s.io');
+      const { data } = forwarder.forward(8080, 0);
+      data.end('GET / HTTP/1.0\r\n\r\n');
+      expect(await text(data)).toMatch(/200 OK[^]*ok\n$/);
+      forwarder.close();
+      const tasks = await readdir(`/proc/${daemon.pid}/task`);
+      const names = await Promise.all(
+        tasks.map((task) => readFile(`/proc/${daemon.pid}/task/${task}/comm`, 'utf8').catch(() => '')),
+      );
+      expect(names).toContain('dockbridge-logs\n');
+      await client.call('RemovePodSandbox', { pod_sandbox_id });
+      expect(daemon.log.filter(({ level }) => level === 'error')).toEqual([]);
+      daemon.signal('SIGTERM');
+      expect(await daemon.exit()).toBe(0);
+    } finally {
+      client.close();
+      await daemon.kill();
+    }
+  });
+
+  it.each([
+    [['--version']],
+    [['doctor', '--help']],
+    [['switch', 'check', '--help']],
+    [['hand-over', '--help']],
+  ])('has all that %j loads', async (args) => {
+    const command = packaged(args);
+    expect(await command.exit()).toBe(0);
+    expect(command.stderr).toBe('');
+  });
+
+  it('is complete: program, unit, settings, manual page, completions, manuals and licences', async () => {
+    const { stdout } = await run('find', [join(directory, 'tree'), '-type', 'f', '-printf', '%m %P\n']);
+    expect(
+      stdout
+        .split('\n')
+        .filter((line) => !line.includes('/doc/'))
+        .sort(),
+    ).toEqual([
+      '',
+      '644 etc/default/dockbridge',
+      '644 lib/systemd/system/dockbridge.service',
+      '644 usr/lib/dockbridge/dial-helper.js',
+      '644 usr/lib/dockbridge/dial-helper.js.map',
+      '644 usr/lib/dockbridge/disk/worker-entry.js',
+      '644 usr/lib/dockbridge/disk/worker-entry.js.map',
+      '644 usr/lib/dockbridge/main.js.map',
+      '644 usr/lib/dockbridge/pause/pause.tar',
+      '644 usr/lib/dockbridge/worker-entry.js',
+      '644 usr/lib/dockbridge/worker-entry.js.map',
+      '644 usr/share/bash-completion/completions/dockbridge',
+      '644 usr/share/man/man8/dockbridge.8.gz',
+      '644 usr/share/zsh/vendor-completions/_dockbridge',
+      '755 usr/bin/dockbridge',
+      '755 usr/lib/dockbridge/main.js',
+      '755 usr/lib/dockbridge/node',
+    ]);
+    const licences = gunzipSync(
+      await readFile(join(directory, 'tree/usr/share/doc/dockbridge/licences.txt.gz')),
+    ).toString();
+    const { dependencies } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as {
+      dependencies: Record<string, string>;
+    };
+    for (const [name, version] of Object.entries(dependencies))
+      expect(licences).toContain(`${name} ${version} (`);
+  });
+});

@@ -76,7 +76,7 @@ bench: build ## Measure beside the bare Engine: logs, ExecSync, CNI … (on an E
 deb: build ## Make the Debian packages of amd64 and arm64 in packages/, and have lintian look at them: DIST=…
 	@bash scripts/setup.sh deb
 	@for arch in amd64 arm64; do bash packaging/deb.sh $$arch '$(or $(DIST),packages)' || exit 1; done
-	@lintian --allow-root --fail-on error,warning '$(or $(DIST),packages)'/*.deb
+	@lintian --allow-root --fail-on error,warning '$(or $(DIST),packages)'/dockbridge_$$(node -p 'require("./package.json").version')_*.deb
 
 lint: setup ## Check types, ESLint, formatting (npm run lint), Go and shell scripts
 	@npm run --silent lint

@@ -4,7 +4,7 @@
 //   bundle.mjs DIRECTORY LICENCES   LICENCES: a file that gets the licences of all packages whose code is in there
 import { build } from 'esbuild';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
@@ -36,6 +36,14 @@ const { metafile } = await build({
   metafile: true,
   logLevel: 'warning',
 });
+
+// Sources are named from the tree's root, so that neither the builder's directory nor the place of the output shows.
+for (const output of Object.keys(metafile.outputs).filter((path) => path.endsWith('.map'))) {
+  const path = resolve(root, output);
+  const map = JSON.parse(readFileSync(path, 'utf8'));
+  map.sources = map.sources.map((source) => relative(root, resolve(dirname(path), source)));
+  writeFileSync(path, JSON.stringify(map));
+}
 
 /** Directories of npm's packages, relative to the tree, each once. */
 const packages = new Set(

@@ -3,7 +3,7 @@
 #
 #   deb.sh ARCH DIRECTORY   ARCH: amd64 or arm64
 #
-# SOURCE_DATE_EPOCH: the time of all files in it; the commit's where it is unset.
+# SOURCE_DATE_EPOCH: the time of all files in it; the commit's where it is unset. COMPRESSION: dpkg-deb's; xz.
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 root=${here%/*}
@@ -34,10 +34,10 @@ END
 install -m 755 "$here"/deb/{postinst,prerm,postrm} "$tree/DEBIAN"
 echo /etc/default/dockbridge >"$tree/DEBIAN/conffiles"
 (cd "$tree" && find . -type f ! -path './DEBIAN/*' -printf '%P\0' | LC_ALL=C sort -z | xargs -0 md5sum) >"$tree/DEBIAN/md5sums"
-size=$(du -k --apparent-size -s --exclude=DEBIAN "$tree" | cut -f1)
+size=$(find "$tree" -type f ! -path '*/DEBIAN/*' -printf '%s\n' | awk '{ bytes += $1 } END { print int(bytes / 1024) + 1 }')
 sed -e "s/@VERSION@/$version/" -e "s/@ARCH@/$arch/" -e "s/@SIZE@/$size/" "$here/deb/control" >"$tree/DEBIAN/control"
 
 find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 mkdir -p "$out"
-dpkg-deb --root-owner-group -Zxz --build "$tree" "$out/dockbridge_${version}_$arch.deb" >/dev/null
+dpkg-deb --root-owner-group -Z"${COMPRESSION:-xz}" --build "$tree" "$out/dockbridge_${version}_$arch.deb" >/dev/null
 echo "deb: $out/dockbridge_${version}_$arch.deb is ready"

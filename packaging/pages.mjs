@@ -23,7 +23,7 @@ const shown = (command) => command.options.filter(({ hidden }) => !hidden);
 
 // --- the manual page
 
-/** Text for roff: what begins a request, and hyphens that people copy. */
+/** Escapes for roff what would begin a request, and hyphens, which people copy. */
 const roff = (text) =>
   text
     .replace(/\\/g, '\\e')
@@ -57,7 +57,7 @@ function manual() {
     '.SH FILES',
     ...[
       ['/etc/default/dockbridge', 'options of the service, as environment variables'],
-      ['/run/dockbridge', 'metrics and control sockets, handles of network namespaces'],
+      ['/run/dockbridge', 'metrics and control sockets'],
       ['/var/lib/dockbridge', 'positions in container logs, and what else must outlive a restart'],
       ['/usr/share/doc/dockbridge', 'the manuals: switching, troubleshooting, networking, logs and others'],
     ].map(([path, what]) => `.TP\n.I ${roff(path)}\n${roff(what)}`),

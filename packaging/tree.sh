@@ -12,7 +12,7 @@ die() { echo "tree: $*" >&2; exit 1; }
 
 arch=${1:?usage: tree.sh ARCH DIRECTORY} tree=${2:?usage: tree.sh ARCH DIRECTORY}
 case $arch in
-  amd64) tools='' ;;
+  amd64) tools=x86_64-linux-gnu- ;;
   arm64) tools=aarch64-linux-gnu- ;;
   *) die "no package is made for '$arch', only for amd64 and arm64" ;;
 esac

@@ -96,6 +96,9 @@ const FETCHES = [
   ...(engine ? [['bash', 'scripts/engine-version.sh', engine]] : []),
 ];
 
+let isEnding = false;
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => (isEnding = true));
+
 /** The exit code of the command; `stdio` as for spawn. */
 async function run([command, ...args], stdio) {
   const child = spawn(command, args, { env, stdio });
@@ -116,6 +119,7 @@ async function fetchAll() {
   for (const command of FETCHES) {
     const { failed, output } = await run(command, ['ignore', 'pipe', 'pipe']);
     if (failed) process.stdout.write(output);
+    if (isEnding) process.exit(1);
   }
 }
 

@@ -84,7 +84,7 @@ export const OPTIONS = {
     'DIR',
     '/run/dockbridge',
     text,
-    'what a boot may clear away: handles of network namespaces; each dockbridge of a node needs its own',
+    'what a boot may clear away: sockets for metrics and hand-over; each dockbridge of a node needs its own',
   ),
   podInfraContainerImage: option(
     'pod-infra-container-image',

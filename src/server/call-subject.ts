@@ -3,7 +3,8 @@ import type { LogFields } from '../lib/logger';
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * What a call is about, by the names of docs/debugging.md, so that one search finds all that happened to a pod.
+ * What a call is about, by the names of docs/debugging.md: a pod can be followed from its name to its sandbox, and from there to its
+ * containers.
  *
  * @param messages its request, and its answer where there is one: RunPodSandbox and CreateContainer name their id there.
  */

@@ -154,7 +154,7 @@ function written<Message>(call: ServerWritableStream<unknown, Message>, message:
 
 interface Outcome {
   readonly code: CallReport['code'];
-  /** Asked only where the log wants the line. */
+  /** It is asked only where the log wants the line. */
   readonly about: () => LogFields;
 }
 

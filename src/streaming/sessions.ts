@@ -80,7 +80,7 @@ async function outcomeOf(
     // One that has left knows.
     if (!client.gone.aborted || stalled.aborted) {
       const { containerId } = pending.request;
-      logger.warn(`${pending.kind} failed`, { containerId, error: messageOf(error) });
+      logger.warn(`${pending.kind} failed`, { container: containerId, error: messageOf(error) });
     }
     return { kind: 'failed', message: messageOf(error), dropped: hasCode(error, 'RESOURCE_EXHAUSTED') };
   }

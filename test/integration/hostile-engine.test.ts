@@ -172,7 +172,7 @@ describe('an Engine whose configuration contradicts CRI', () => {
   });
 });
 
-// An Engine of its own, because with this key none of those before 23 keeps the last write of a container that ends at once.
+// It has an Engine of its own, because with this key Engines before 23 may lose the last write of a container that ends at once.
 describe('an Engine whose log-opts set max-buffer-size, which no request can take back', () => {
   let buffering: PrivateEngine;
   let watched: TestDaemon;

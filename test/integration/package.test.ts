@@ -17,11 +17,16 @@ const ARCH = { x64: 'amd64', arm64: 'arm64' }[process.arch as string] ?? process
 
 let directory: string;
 let lib: string;
+let deb: string;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'dockbridge-package-'));
   lib = join(directory, 'tree/usr/lib/dockbridge');
-  await run('bash', [join(ROOT, 'packaging/tree.sh'), ARCH, join(directory, 'tree')], { timeout: 300_000 });
+  const env = { ...process.env, COMPRESSION: 'none' };
+  await run('bash', [join(ROOT, 'packaging/deb.sh'), ARCH, directory], { timeout: 300_000, env });
+  const [name = ''] = (await readdir(directory)).filter((file) => file.endsWith('.deb'));
+  deb = join(directory, name);
+  await run('dpkg-deb', ['-x', deb, join(directory, 'tree')]);
 }, 320_000);
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
@@ -123,6 +128,7 @@ describe('what a package holds', () => {
       '644 usr/lib/dockbridge/worker-entry.js',
       '644 usr/lib/dockbridge/worker-entry.js.map',
       '644 usr/share/bash-completion/completions/dockbridge',
+      '644 usr/share/lintian/overrides/dockbridge',
       '644 usr/share/man/man8/dockbridge.8.gz',
       '644 usr/share/zsh/vendor-completions/_dockbridge',
       '755 usr/bin/dockbridge',
@@ -137,5 +143,24 @@ describe('what a package holds', () => {
     };
     for (const [name, version] of Object.entries(dependencies))
       expect(licences).toContain(`${name} ${version} (`);
+  });
+
+  it('tells dpkg its version, architecture, settings and scripts, and its sources are those of the tree', async () => {
+    const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+    const { stdout } = await run('dpkg-deb', ['-f', deb, 'Package', 'Version', 'Architecture']);
+    expect(stdout).toBe(`Package: dockbridge\nVersion: ${version}\nArchitecture: ${ARCH}\n`);
+    await run('dpkg-deb', ['-e', deb, join(directory, 'control')]);
+    expect((await readdir(join(directory, 'control'))).sort()).toEqual([
+      'conffiles',
+      'control',
+      'md5sums',
+      'postinst',
+      'postrm',
+      'prerm',
+    ]);
+    await run('bash', ['-n', join(directory, 'tree/usr/share/bash-completion/completions/dockbridge')]);
+    const { sources } = JSON.parse(await readFile(join(lib, 'main.js.map'), 'utf8')) as { sources: string[] };
+    expect(sources).toContain('src/daemon.ts');
+    expect(sources.filter((source) => /^(\.\.|\/)/.test(source))).toEqual([]);
   });
 });

@@ -54,11 +54,15 @@ async function kill(parts: Parts, { containerId, execId, forget }: AbandonedComm
         cgroupMembers(pid, containerId),
         childrenFirst,
       );
-      if (!gone) logger.warn('Processes of an abandoned command survive SIGKILL', { containerId, pid });
+      if (!gone)
+        logger.warn('Processes of an abandoned command survive SIGKILL', { container: containerId, pid });
     }
     forget();
   } catch (error) {
-    logger.warn('An abandoned command could not be killed', { containerId, error: messageOf(error) });
+    logger.warn('An abandoned command could not be killed', {
+      container: containerId,
+      error: messageOf(error),
+    });
   }
 }
 

@@ -28,7 +28,7 @@ install -d "$lib" "$doc"
 # --- the program, with its own Node.js: Debian's is older than what dockbridge needs
 node=$(node "$here/node.mjs" "$arch")
 node "$here/bundle.mjs" "$lib" "$work/licences"
-chmod 755 "$lib/main.js"
+chmod 644 "$lib/main.js"
 CC=${tools}gcc bash "$root/docker/pause/build.sh" "$lib/pause"
 "${tools}strip" --strip-unneeded -o "$lib/node" "$node/bin/node"
 chmod 755 "$lib/node"

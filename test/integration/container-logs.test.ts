@@ -1,4 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
+import { touchIn } from './support/cgroups';
 import type { TestDaemon } from './support/daemon';
 import {
   containerConfig,
@@ -102,12 +103,12 @@ describe('The log of a container', () => {
   });
 
   it('neither loses nor doubles a line over a restart of the daemon', async () => {
-    // Ends a moment after it was told to, so that the telling ends well.
-    const script = 'i=0; until [ -e /stop ]; do i=$((i+1)); echo $i; done; sleep 0.3; echo end';
+    const script = 'i=0; until [ -e /stop ]; do i=$((i+1)); echo $i; done; echo end';
     const id = await startedContainer(test, pod, containerConfig('restart', script));
     await output(test, id, 'sleep 0.3');
     await test.restart();
-    await output(test, id, 'sleep 0.3; touch /stop');
+    await output(test, id, 'sleep 0.3');
+    await touchIn(id, '/stop');
     await untilExited(test, id);
     const lines = (await readLogText(await pathOf(id))).split('\n').slice(0, -1);
     expect(lines.at(-1)).toBe('end');

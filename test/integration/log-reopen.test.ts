@@ -1,12 +1,12 @@
 import { lstat, readdir, readFile, readlink, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { touchIn } from './support/cgroups';
 import { TestDaemon } from './support/daemon';
 import { expectFailure } from './support/grpc';
 import {
   containerConfig,
   containerStatus,
   createContainer,
-  exec,
   FOREVER,
   output,
   podConfig,
@@ -26,11 +26,6 @@ function expectCounted(texts: readonly string[]): void {
   expect(lines.at(-1)).toBe('end');
   expect(lines.length).toBeGreaterThan(100);
   expect(lines.slice(0, -1).findIndex((line, at) => line !== String(at + 1))).toBe(-1);
-}
-
-/** Makes a file that the container's script waits for; in the background, as the container may end with it. */
-async function touch(test: TestDaemon, id: string, file: string): Promise<void> {
-  await exec(test, id, `(sleep 0.2; touch ${file}) >/dev/null 2>&1 &`);
 }
 
 const reopen = (test: TestDaemon, container_id: string): Promise<unknown> =>
@@ -62,7 +57,7 @@ describe('ReopenContainerLog', () => {
       await output(test, id, 'sleep 0.1');
       expect((await stat(old)).size).toBe(size);
     }
-    await touch(test, id, '/stop');
+    await touchIn(id, '/stop');
     await untilExited(test, id);
     expectCounted(await Promise.all([...rotated, path].map(readLogText)));
   });
@@ -99,7 +94,7 @@ describe('ReopenContainerLog', () => {
     await untilLogged(path, 'two');
     await rename(path, `${path}.1`);
     await reopen(test, id);
-    await touch(test, id, '/go');
+    await touchIn(id, '/go');
     await untilExited(test, id);
     const content = (await readFile(`${path}.1`, 'utf8')) + (await readFile(path, 'utf8'));
     expect(content.split('\n').map((line) => line.split(' ').slice(1))).toEqual([
@@ -125,7 +120,7 @@ describe('The files around a log', () => {
     const id = await startedContainer(test, pod, containerConfig('homeless', script));
     await untilLogged(await pathOf(test, id), 'one');
     await rm(config.log_directory ?? '', { recursive: true });
-    await touch(test, id, '/go');
+    await touchIn(id, '/go');
     await untilExited(test, id);
     expect(await readLogText(await pathOf(test, id))).toBe('two\n');
   });
@@ -177,7 +172,7 @@ describe('--container-logs=link', () => {
     expect((await lstat(path)).isSymbolicLink()).toBe(true);
     expect([await messages(old), await messages(path)]).toEqual(['one\n', '']);
     await test.restart();
-    await touch(test, id, '/go');
+    await touchIn(id, '/go');
     await untilLogged(path, 'two');
     await test.client.call('StopContainer', { container_id: id, timeout: 0 });
     expect([await messages(old), await messages(path)]).toEqual(['one\n', 'two\n']);

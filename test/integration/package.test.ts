@@ -123,6 +123,7 @@ describe('what a package holds', () => {
       '644 usr/lib/dockbridge/dial-helper.js.map',
       '644 usr/lib/dockbridge/disk/worker-entry.js',
       '644 usr/lib/dockbridge/disk/worker-entry.js.map',
+      '644 usr/lib/dockbridge/main.js',
       '644 usr/lib/dockbridge/main.js.map',
       '644 usr/lib/dockbridge/pause/pause.tar',
       '644 usr/lib/dockbridge/worker-entry.js',
@@ -132,7 +133,6 @@ describe('what a package holds', () => {
       '644 usr/share/man/man8/dockbridge.8.gz',
       '644 usr/share/zsh/vendor-completions/_dockbridge',
       '755 usr/bin/dockbridge',
-      '755 usr/lib/dockbridge/main.js',
       '755 usr/lib/dockbridge/node',
     ]);
     const licences = gunzipSync(

@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { WebSocket } from 'ws';
 import type { cri } from '../../src/proto';
 import { execOverSpdy } from '../fakes/streaming-client';
+import { touchIn } from './support/cgroups';
 import { TestDaemon } from './support/daemon';
 import { containerConfig, freshConfig, runPod, startedContainer } from './support/pods';
 
@@ -71,10 +72,6 @@ async function execUrl(container_id: string, script: string, more: cri.IExecRequ
   return (await test.client.call('Exec', { container_id, cmd, stdout: true, ...more })).url;
 }
 
-async function touch(container_id: string, path: string): Promise<void> {
-  await test.client.call('ExecSync', { container_id, cmd: ['touch', path], timeout: 20 });
-}
-
 async function untilEnded(id: string, ms = 60_000): Promise<void> {
   await test.daemon.store.containers.waitFor(id, ({ state }) => state === 'exited', AbortSignal.timeout(ms));
 }
@@ -114,7 +111,7 @@ describe.each<Wire>(['SPDY', 'WebSocket'])('an attached client over %s that does
     const script = `until [ -e /go ]; do sleep 0.1; done; yes 0123456789012345678901234567890 | head -c ${FLOOD}; echo the end`;
     const id = await startedContainer(test, pod, freshConfig(script));
     const client = await stalledClient(await attachUrl(id), wire);
-    await touch(id, '/go');
+    await touchIn(id, '/go');
     await untilEnded(id);
     expect(await client.outcome()).toMatch(/"status":"Failure".*did not read/);
     client.leave();
@@ -124,7 +121,7 @@ describe.each<Wire>(['SPDY', 'WebSocket'])('an attached client over %s that does
     const script = `until [ -e /go ]; do sleep 0.1; done; yes 0123456789012345678901234567890 | head -c ${FLOOD}; mkfifo /end; exec cat /end`;
     const id = await startedContainer(test, pod, freshConfig(script));
     const client = await stalledClient(await attachUrl(id), wire);
-    await touch(id, '/go');
+    await touchIn(id, '/go');
     // Until then the Engine has something that it wants to write to the client.
     await untilBlocked(id);
     await test.client.call('StopContainer', { container_id: id, timeout: 0 });
@@ -148,7 +145,7 @@ describe.each<Wire>(['SPDY', 'WebSocket'])('a command whose client does not read
     const id = await startedContainer(test, pod, freshConfig('until [ -e /stop ]; do sleep 0.1; done'));
     const client = await stalledClient(await execUrl(id, FLOODS), wire);
     await untilBlocked(id);
-    await touch(id, '/stop');
+    await touchIn(id, '/stop');
     const began = performance.now();
     await untilEnded(id);
     expect(performance.now() - began).toBeLessThan(PROMPT_MS);

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile, readdir, rmdir } from 'node:fs/promises';
+import { readFile, readdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { engineGet, sharedDockerHost } from './engine';
 
@@ -9,6 +9,11 @@ export async function pidOf(id: string): Promise<number> {
     State: { Pid: number };
   };
   return State.Pid;
+}
+
+/** Makes an empty file in a running container, from outside: a command in it might end with the container that waits for the file. */
+export async function touchIn(id: string, path: string): Promise<void> {
+  await writeFile(join('/proc', String(await pidOf(id)), 'root', path), '');
 }
 
 /** The version that this machine has, and its containers with it. */

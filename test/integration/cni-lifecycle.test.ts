@@ -195,22 +195,28 @@ describe('DNS of a pod', () => {
     return output(test, id, 'cat /etc/resolv.conf');
   }
 
+  /** Newer Engines say in comments what they did, and have an order of their own; where the rest is right it stays. */
+  const meant = (text: string): string[] =>
+    text
+      .split('\n')
+      .filter((line) => /^[^#\s]/.test(line))
+      .sort();
+
   it.each(cases)('is %s, on whatever network', async (_, dns_config, text) => {
     await node.configure(simple());
     await start();
     for (const more of [{}, HOST_NETWORK]) {
-      expect(await resolvConf(await runPod(test, podConfig(test, { ...more, dns_config })))).toBe(text);
+      const pod = await runPod(test, podConfig(test, { ...more, dns_config }));
+      expect(meant(await resolvConf(pod))).toEqual(meant(text));
     }
   });
 
   it("is the node's where none is given, and empty where an empty one is", async () => {
     await node.configure(simple());
     await start();
-    // Newer Engines say in comments what they did, and where the rest is right it stays.
-    const meant = (text: string): string[] => text.split('\n').filter((line) => /^[^#\s]/.test(line));
     for (const more of [{}, HOST_NETWORK]) {
       const unsaid = await resolvConf(await runPod(test, podConfig(test, { ...more })));
-      expect(meant(unsaid).sort()).toEqual(meant(await nodeResolvConf(more === HOST_NETWORK)).sort());
+      expect(meant(unsaid)).toEqual(meant(await nodeResolvConf(more === HOST_NETWORK)));
       const empty = await resolvConf(await runPod(test, podConfig(test, { ...more, dns_config: {} })));
       expect(meant(empty)).toEqual([]);
     }

@@ -97,3 +97,30 @@ it('the search for the last line shows that it goes on, however long the spool i
   expect(marker.during('c1', () => findLastLine(tail, [file], parts))).toBeUndefined();
   expect(new Set(turns).size).toBe(5);
 });
+
+describe('the search for the last line', () => {
+  const LAST = '2026-11-22T03:55:00.2Z';
+  const record = (text: string, time: string): string =>
+    `{"log":"${text}\\n","stream":"stdout","time":"${time}"}\n`;
+  const before = record('first', '2026-11-22T03:55:00.1Z') + record('a', LAST) + record('b', LAST);
+  const spool = Buffer.from(before + record('next', '2026-11-22T03:55:00.3Z'));
+  const disk = {
+    ...nodeLogDisk,
+    read: (_fd: number, into: Uint8Array, length: number, position: number) =>
+      spool.copy(into, 0, position, position + length),
+  };
+  const file = { fd: 0, ino: '1', birth: '1', gapBefore: false };
+  const line = (text: string): string => `2026-11-22T03:55:00.200000000Z stdout F ${text}\n`;
+
+  it.each([
+    { held: 1, tail: line('a'), end: before.length - record('b', LAST).length },
+    { held: 2, tail: line('a') + line('b'), end: before.length },
+  ])('finds the $held. of two of one time wherever the reads cut it in two', ({ tail, end }) => {
+    const shortest = `"time":"${LAST}"}\n`.length;
+    for (let bytes = shortest; bytes <= spool.length + 1; bytes++) {
+      const parts = { disk, buffers: new TranslationBuffers(bytes), marker: new WorkMarker() };
+      const found = parts.marker.during('c1', () => findLastLine(Buffer.from(tail), [file], parts));
+      expect([bytes, found]).toEqual([bytes, { file, offset: end }]);
+    }
+  });
+});

@@ -1,8 +1,9 @@
 import { sharedAbortController } from '../../../../src/lib/deadline';
 import { ImagePulls } from '../../../../src/server/image/image-pulls';
+import type { EngineAuth } from '../../../../src/translate/engine';
 import { parseReference } from '../../../../src/translate/reference';
 import { fakeDocker } from '../../../fakes/fake-docker';
-import { gate, settle } from '../../support/async';
+import { gate, settle, until } from '../../support/async';
 
 it('few pulls at a time look for credentials of the node', async () => {
   const found = gate<undefined>();
@@ -27,4 +28,46 @@ it('few pulls at a time look for credentials of the node', async () => {
   found.resolve(undefined);
   await Promise.all(all);
   expect(looking).toBe(20);
+});
+
+describe('pulls of one image at the same time', () => {
+  const ANN: EngineAuth = { username: 'ann', password: 'a' };
+  const BOB: EngineAuth = { username: 'bob', password: 'b' };
+  const reference = parseReference('r.io/app:1', 'image');
+  const { signal } = sharedAbortController();
+
+  /** Which credentials the Engine was given, one entry a pull of its. */
+  async function engineCalls(...requested: (EngineAuth | undefined)[]): Promise<(EngineAuth | undefined)[]> {
+    const given: (EngineAuth | undefined)[] = [];
+    const end = gate();
+    const pulls = new ImagePulls({
+      docker: fakeDocker({
+        pullImage: (_name, auth) => {
+          given.push(auth);
+          return end.promise;
+        },
+      }),
+      store: { engine: undefined },
+      credentials: { find: () => Promise.resolve(undefined) },
+      progressDeadlineMs: 0,
+    });
+    const all = requested.map((auth) => pulls.pull(reference, auth, signal));
+    await until(() => given.length > 0);
+    await settle();
+    end.resolve();
+    await Promise.all(all);
+    return given;
+  }
+
+  it('are one for the Engine where their credentials are the same', async () => {
+    expect(await engineCalls(ANN, { ...ANN }, { ...ANN })).toEqual([ANN]);
+    expect(await engineCalls(undefined, undefined)).toEqual([undefined]);
+  });
+
+  it('have each their own where another password, user or none was given', async () => {
+    const other = { ...ANN, password: 'b' };
+    const given = await engineCalls(ANN, BOB, other, undefined);
+    expect(given).toHaveLength(4);
+    expect(given).toEqual(expect.arrayContaining([ANN, BOB, other, undefined]));
+  });
 });

@@ -14,8 +14,15 @@ const { signal } = new AbortController();
 const RUNNING = runningContainer();
 const EXITED = runningContainer({ state: 'exited', pid: 0, finishedAt: FINISHED });
 
-function room(record = RUNNING, stop: () => Promise<void> = () => Promise.resolve()) {
+/** @param end whether the record says exited with the answer to the stop, or when an event tells of it. */
+function room(
+  record = RUNNING,
+  stop: () => Promise<void> = () => Promise.resolve(),
+  end: 'answer' | 'event' = 'answer',
+  refresh: Promise<void> = Promise.resolve(),
+) {
   const store = new Store();
+  const refreshed: string[] = [];
   store.containers.put(record);
   const graces: number[] = [];
   const lock = new KeyedLock();
@@ -26,14 +33,15 @@ function room(record = RUNNING, stop: () => Promise<void> = () => Promise.resolv
       stopContainer: async (_id, graceSeconds) => {
         graces.push(graceSeconds);
         await stop();
-        store.containers.put(EXITED);
+        if (end === 'answer') store.containers.put(EXITED);
       },
     }),
     containerSync: {
       lock,
-      refresh: (id: string) => {
+      refresh: async (id: string) => {
+        refreshed.push(id);
+        await refresh;
         store.containers.delete(id);
-        return Promise.resolve();
       },
     },
   } as unknown as Services;
@@ -41,7 +49,7 @@ function room(record = RUNNING, stop: () => Promise<void> = () => Promise.resolv
     stopContainer(services, decoded('StopContainerRequest', { container_id: record.id, timeout }), {
       signal,
     });
-  return { store, lock, graces, request };
+  return { store, lock, graces, refreshed, request };
 }
 
 describe('StopContainer', () => {
@@ -76,5 +84,41 @@ describe('StopContainer', () => {
     const { store, request } = room(RUNNING, () => Promise.reject(gone));
     await request(Long.fromNumber(5));
     expect(store.containers.get(RUNNING.id)).toBeUndefined();
+  });
+
+  it('returns once the record says exited: the event may come after the answer to the stop', async () => {
+    const { store, request } = room(RUNNING, () => Promise.resolve(), 'event');
+    let returned = false;
+    const stopped = request(Long.fromNumber(5)).then(() => (returned = true));
+    await settle();
+    expect(returned).toBe(false);
+    // A change that is no end.
+    store.containers.put({ ...RUNNING, oomKilled: true });
+    await settle();
+    expect(returned).toBe(false);
+    store.containers.put(EXITED);
+    await stopped;
+  });
+
+  it('asks the Engine when no event comes, and returns once it has answered', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    try {
+      const answer = gate();
+      const { store, refreshed, request } = room(RUNNING, () => Promise.resolve(), 'event', answer.promise);
+      let returned = false;
+      const stopped = request(Long.fromNumber(5)).then(() => (returned = true));
+      await settle();
+      await jest.advanceTimersByTimeAsync(999);
+      expect(refreshed).toEqual([]);
+      await jest.advanceTimersByTimeAsync(1);
+      await settle();
+      expect([refreshed, returned]).toEqual([[RUNNING.id], false]);
+      answer.resolve();
+      await stopped;
+      expect(store.containers.get(RUNNING.id)).toBeUndefined();
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 });

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { nodeLogDisk, type LogDisk } from '../../../src/logs/log-disk';
+import { settle } from '../support/async';
 import { asRoot } from '../support/root';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom } from './support/log-room';
@@ -435,6 +436,76 @@ describe('a follower in trouble', () => {
     fail = false;
     await logs.drain('c1');
     expect(room.texts()).toEqual(['one']);
+  });
+
+  it('cuts off what a failed write left before it goes on, where that could not be done at once', async () => {
+    const broken = (): Error => Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+    let fail = false;
+    const logs = room.logs({
+      disk: {
+        ...nodeLogDisk,
+        write: (fd, from, offset, length) => {
+          if (fail && offset > 0) throw broken();
+          return nodeLogDisk.write(fd, from, offset, fail ? Math.ceil(length / 2) : length);
+        },
+        truncate: (fd, size) => {
+          if (fail) throw broken();
+          nodeLogDisk.truncate(fd, size);
+        },
+      },
+    });
+    await logs.follow(room.source);
+    docker.write('zero');
+    await logs.drain('c1');
+    fail = true;
+    docker.write('one');
+    await logs.drain('c1');
+    expect(room.content()).toMatch(/ zero\n.*[^\n]$/);
+    fail = false;
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['zero', 'one']);
+  });
+
+  it('tries again ever more rarely, and soon again after it could go on', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
+    try {
+      let fail = false;
+      let failures = 0;
+      const logs = room.logs({
+        disk: {
+          ...nodeLogDisk,
+          write: (fd, from, offset, length) => {
+            if (!fail) return nodeLogDisk.write(fd, from, offset, length);
+            failures++;
+            throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+          },
+        },
+      });
+      await logs.follow(room.source);
+      const failsAgainAfter = async (ms: number): Promise<void> => {
+        const before = failures;
+        await jest.advanceTimersByTimeAsync(ms - 1);
+        await settle();
+        expect(failures).toBe(before);
+        await jest.advanceTimersByTimeAsync(1);
+        await settle();
+        expect(failures).toBe(before + 1);
+      };
+      fail = true;
+      docker.write('one');
+      await logs.drain('c1');
+      for (const ms of [250, 500, 1_000, 2_000, 4_000, 5_000, 5_000]) await failsAgainAfter(ms);
+      fail = false;
+      await logs.drain('c1');
+      expect(room.texts()).toEqual(['one']);
+      fail = true;
+      docker.write('two');
+      await logs.drain('c1');
+      for (const ms of [250, 500]) await failsAgainAfter(ms);
+      expect(await logs.stats()).toMatchObject({ stalls: 2 });
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   it('keeps a saved position while the spool is out of sight, even through a reopen', async () => {

@@ -109,4 +109,23 @@ describe('A log worker in trouble', () => {
     await jest.advanceTimersByTimeAsync(60_000);
     expect(logs.trouble).toBeUndefined();
   });
+
+  it('that lived for a while is replaced soon, and the ends before it count no more', async () => {
+    const isReplacedAfter = async (ms: number): Promise<void> => {
+      const before = workers.length;
+      newest().emit('exit', 1);
+      await jest.advanceTimersByTimeAsync(ms - 1);
+      expect(workers).toHaveLength(before);
+      await jest.advanceTimersByTimeAsync(1);
+      expect(workers).toHaveLength(before + 1);
+    };
+    for (const ms of [100, 200, 400]) await isReplacedAfter(ms);
+    expect(logs.trouble).toMatchObject({ reason: 'LogsWithoutThread' });
+    newest().emit('message', { kind: 'reply', id: newest().requests[0]!.id });
+    await jest.advanceTimersByTimeAsync(60_000);
+    for (const ms of [100, 200]) await isReplacedAfter(ms);
+    expect(logs.trouble).toBeUndefined();
+    await isReplacedAfter(400);
+    expect(logs.trouble).toMatchObject({ reason: 'LogsWithoutThread' });
+  });
 });

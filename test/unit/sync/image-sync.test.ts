@@ -182,4 +182,39 @@ describe('requestResync', () => {
     imageSync.requestResync(signal);
     await until(() => store.images.size === 2);
   });
+
+  it('waits ever longer between failed lists, and briefly again after one that succeeded', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
+    try {
+      const { imageSync, engine } = roomWith(A);
+      const connection = new AbortController();
+      let failures = 4;
+      engine.gates.set('listImages', () => {
+        if (failures-- > 0) return Promise.reject(new Error('busy'));
+        // One that succeeds, during which an image changes, and then one more failure.
+        failures = 1;
+        imageSync.requestResync(connection.signal);
+        return Promise.resolve();
+      });
+      const isListedAfter = async (ms: number, lists = 1): Promise<void> => {
+        const before = engine.count('listImages');
+        await jest.advanceTimersByTimeAsync(ms - 1);
+        await settle();
+        expect(engine.count('listImages')).toBe(before);
+        await jest.advanceTimersByTimeAsync(1);
+        await settle();
+        expect(engine.count('listImages')).toBe(before + lists);
+      };
+      imageSync.requestResync(connection.signal);
+      await settle();
+      for (const ms of [200, 1_000, 5_000]) await isListedAfter(ms);
+      await isListedAfter(5_000, 2);
+      await isListedAfter(200, 2);
+      connection.abort(new Error('lost'));
+      await settle();
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
 });

@@ -115,17 +115,29 @@ describe('LayerBudget', () => {
   });
 
   it('looks often at a layer that grows, ever less at one that does not, and leaves a dear one alone', async () => {
-    let size = 0;
-    const seen: Record<string, number> = { still: 0, grows: 0, dear: 0 };
-    start({ shortest: 1, longest: 60_000 }, (id) => {
-      seen[id] = (seen[id] ?? 0) + 1;
-      if (id === 'grows') return layer(++size);
-      return layer(7, id === 'dear' ? 1_000 : 0);
-    });
-    for (const id of ['still', 'grows', 'dear']) budget.add(target(id));
-    await until(() => (seen.grows ?? 0) >= 60);
-    expect(seen.still).toBeLessThan(20);
-    expect(seen.dear).toBe(1);
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    try {
+      const begin = performance.now();
+      let size = 0;
+      /** Seconds of each measurement. */
+      const at: Record<string, number[]> = { still: [], grows: [], dear: [], broken: [] };
+      start({}, (id) => {
+        at[id]!.push(Math.round((performance.now() - begin) / 1000));
+        if (id === 'broken') throw new Error('disk');
+        if (id === 'grows') return layer(++size);
+        return layer(7, id === 'dear' ? 1_000 : 0);
+      });
+      for (const id of Object.keys(at)) budget.add(target(id));
+      for (let second = 0; second < 400; second++) await jest.advanceTimersByTimeAsync(1_000);
+      expect(at.still).toEqual([0, 10, 30, 70, 150, 270, 390]);
+      expect(at.grows).toEqual(Array.from({ length: 41 }, (_, count) => 10 * count));
+      expect(at.dear).toEqual([0, 200, 400]);
+      expect(at.broken).toEqual([0, 120, 240, 360]);
+      await budget.close();
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   it('goes on after a failure', async () => {

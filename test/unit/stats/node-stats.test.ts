@@ -88,6 +88,19 @@ describe('a pod without a cgroup parent', () => {
     expect(await used()).toBe(101);
   });
 
+  it('counts one that is restarted during the reading once', async () => {
+    expect(await used()).toBe(101);
+    source.used.set(main.id, 110);
+    source.onRead = (id) => {
+      // What the reading tells is the earlier process', which is counted as one that has ended.
+      if (id === pod.id) store.containers.put({ ...main, pid: 201 });
+    };
+    expect(await used()).toBe(101);
+    source.onRead = undefined;
+    source.used.set(main.id, 5);
+    expect(await used()).toBe(106);
+  });
+
   it('does not go back when a container is restarted', async () => {
     expect(await used()).toBe(101);
     store.containers.put({ ...main, pid: 201 });

@@ -58,6 +58,68 @@ describe('PodSums', () => {
   });
 });
 
+describe('PodSums of several containers that ended', () => {
+  const cpu = (nanos: number): UsageReading => ({
+    cpu: { timestamp: Long.ONE, usageNanos: Long.fromNumber(nanos, true) },
+  });
+  let sums: PodSums;
+  const used = (members: Record<string, number>): number | undefined =>
+    sums
+      .sum('pod', new Map(Object.entries(members).map(([id, nanos]) => [id, cpu(nanos)])))
+      .cpu?.usageNanos.toNumber();
+  beforeEach(() => {
+    sums = new PodSums();
+  });
+
+  it('add what each of them had used by its last reading, once', () => {
+    expect(used({ pause: 1, a: 100, b: 50, c: 7 })).toBe(158);
+    expect(used({ pause: 1, a: 110, b: 60, c: 8 })).toBe(179);
+    for (const id of ['a', 'b', 'a']) sums.end(id);
+    expect(used({ pause: 2, c: 9 })).toBe(2 + 9 + 110 + 60);
+    sums.end('c');
+    sums.end('never read');
+    expect(used({ pause: 3 })).toBe(3 + 110 + 60 + 9);
+  });
+
+  it('know nothing of other pods', () => {
+    used({ pause: 1, a: 100 });
+    sums.sum('other', new Map([['x', cpu(1_000)]]));
+    sums.end('x');
+    expect(used({ pause: 1, a: 100 })).toBe(101);
+    sums.forget('other');
+    sums.end('a');
+    expect(used({ pause: 1 })).toBe(101);
+  });
+
+  it('forget what has not ended with the pod', () => {
+    used({ pause: 1, a: 100 });
+    sums.forget('pod');
+    sums.end('a');
+    expect(used({ pause: 1 })).toBe(1);
+  });
+
+  it('add every field of memory, and the rates where they are known', () => {
+    const full = (factor: number, nanoCores?: number): UsageReading => ({
+      cpu: { timestamp: Long.fromNumber(factor), usageNanos: Long.fromNumber(factor, true), nanoCores },
+      memory: {
+        timestamp: Long.fromNumber(10 * factor),
+        ...{ usage: 2 * factor, workingSet: 3 * factor, rss: 5 * factor },
+        ...{ pageFaults: 7 * factor, majorPageFaults: 11 * factor },
+      },
+    });
+    const members = { a: full(1_000, 13), b: full(1, 17), c: full(100) };
+    expect(sums.sum('pod', new Map(Object.entries(members)))).toEqual({
+      cpu: { timestamp: Long.fromNumber(1_000), usageNanos: Long.fromNumber(1_101, true), nanoCores: 30 },
+      memory: {
+        timestamp: Long.fromNumber(10_000),
+        ...{ usage: 2_202, workingSet: 3_303, rss: 5_505, pageFaults: 7_707, majorPageFaults: 12_111 },
+      },
+    });
+    expect(sums.sum('pod', new Map([['c', full(100)]])).cpu?.nanoCores).toBeUndefined();
+    expect(sums.sum('pod', new Map())).toEqual({ cpu: undefined, memory: undefined });
+  });
+});
+
 describe('names of devices', () => {
   it('come from diskstats', () => {
     const names = parseDiskstats(' 259       0 nvme0n1 168 0 1\n   8       1 sda1 1 2 3\n');

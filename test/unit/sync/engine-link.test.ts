@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import type { LinkTimes } from '../../../src/sync/link-times';
 import { gate, settle, until } from '../support/async';
 import { setClockBack } from '../support/clock';
@@ -258,6 +259,40 @@ describe('loss', () => {
     made.engine.start();
     await isReady(made);
     expect(made.engine.subscribers).toBe(1);
+  });
+
+  it('is not what one ping that fails means, nor one that hangs: the second decides', async () => {
+    const made = await connected(room({ heartbeat: 3, probeTimeout: 20 }));
+    let pings = 0;
+    made.engine.gates.set('ping', () => {
+      pings++;
+      if (pings % 2 === 0) return Promise.resolve();
+      return pings % 4 === 1 ? Promise.reject(new Error('late')) : gate().promise;
+    });
+    await until(() => pings >= 8, 'four heartbeats');
+    expect([made.link.state.ready, made.complaints, made.engine.count('events')]).toEqual([true, [], 1]);
+  });
+
+  it('leaves no waiter and no listener behind, however often it comes', async () => {
+    const made = await connected(room({ writePatience: 60_000 }));
+    const stopped = Reflect.get(made.link, 'stopped') as AbortController;
+    const waiters = Reflect.get(made.link, 'waiters') as Set<unknown>;
+    const listeners = (): number => getEventListeners(stopped.signal, 'abort').length;
+    const before = listeners();
+    for (let time = 0; time < 5; time++) {
+      made.engine.stop();
+      await isDown(made);
+      const [write, read] = [made.link.whenReady(), made.link.whenConnected()];
+      const gone = new AbortController();
+      const leaves = made.link.whenReady(gone.signal);
+      gone.abort(new Error('the client left'));
+      await expect(leaves).rejects.toThrow('the client left');
+      made.engine.start();
+      await Promise.all([write, read]);
+    }
+    await settle();
+    expect(waiters.size).toBe(0);
+    expect(listeners()).toBe(before);
   });
 
   it('what is known stays known, and is put right after the return', async () => {

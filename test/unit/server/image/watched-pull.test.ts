@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { cancelled } from '../../../../src/lib/errors';
 import { pullWhileItMoves, SharedMovement } from '../../../../src/server/image/watched-pull';
 import type { EngineProgress } from '../../../../src/translate/engine';
@@ -121,15 +122,17 @@ describe('a pull', () => {
     });
   });
 
-  it('is never given up with a deadline of 0, and leaves no timer', async () => {
-    const { done, end } = pulling(0);
+  it('is never given up with a deadline of 0, and leaves neither a timer nor a listener', async () => {
+    const { signal } = new AbortController();
+    const { done, end } = pulling(0, signal);
     expect(jest.getTimerCount()).toBe(0);
     end.resolve();
     await done;
-    const timed = pulling();
+    const timed = pulling(DEADLINE, signal);
     timed.end.resolve();
     await timed.done;
     expect(jest.getTimerCount()).toBe(0);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it('ends with its caller', async () => {

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { SpdyConnection } from '../../../../src/streaming/spdy/connection';
 import {
   controlFrame,
@@ -224,5 +225,78 @@ describe('SpdyConnection', () => {
     near.write(controlFrame(FrameType.SYN_STREAM, 0, Buffer.concat([ids, Buffer.alloc(2), block])));
     await done;
     expect(far.destroyed).toBe(true);
+  });
+});
+
+/** A transport in memory: `push` is what the peer says. */
+class MemoryTransport extends Duplex {
+  readonly types: number[] = [];
+  private readonly parser = new FrameParser();
+
+  override _read(): void {
+    // Pushed from outside.
+  }
+
+  override _write(chunk: Buffer, _: BufferEncoding, done: () => void): void {
+    for (const frame of this.parser.parse(chunk)) if (frame.kind === 'control') this.types.push(frame.type);
+    done();
+  }
+}
+
+describe('a connection that is held, for nobody takes what came', () => {
+  let transport: MemoryTransport;
+  let streams: SpdyStream[];
+  let stuck: SpdyStream[];
+  let done: Promise<void>;
+
+  beforeEach(async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    transport = new MemoryTransport();
+    [streams, stuck] = [[], []];
+    const connection = new SpdyConnection(transport, {
+      role: 'server',
+      onStream: (stream) => streams.push(stream),
+      onStuck: (stream) => stuck.push(stream),
+      stuckMs: 1_000,
+    });
+    done = connection.run();
+    const encoder = new HeaderEncoder();
+    for (const id of [1, 3]) {
+      const head = Buffer.concat([words(id, 0), Buffer.alloc(2), encoder.encode(new Map())]);
+      transport.push(controlFrame(FrameType.SYN_STREAM, 0, head));
+    }
+    const [few, many] = [Buffer.alloc(1_000), Buffer.alloc(1_100_000)];
+    transport.push(Buffer.concat([dataHeader(1, false, few.length), few]));
+    transport.push(Buffer.concat([dataHeader(3, false, many.length), many]));
+    transport.push(controlFrame(FrameType.PING, 0, words(1)));
+    await until(() => jest.getTimerCount() === 1, 'the hold');
+    transport.types.length = 0;
+  });
+  afterEach(() => {
+    transport.destroy();
+    jest.useRealTimers();
+  });
+
+  it('probes for its peer four times a second, and tells after a while who holds it', () => {
+    jest.advanceTimersByTime(999);
+    expect(transport.types).toEqual(Array(3).fill(FrameType.SETTINGS));
+    expect(stuck).toEqual([]);
+    jest.advanceTimersByTime(1);
+    expect(stuck).toEqual([streams[1]]);
+    jest.advanceTimersByTime(250);
+    expect(stuck).toEqual([streams[1], streams[1]]);
+  });
+
+  it('goes on, without a probe, once somebody takes it', async () => {
+    streams[1]!.resume();
+    await until(() => transport.types.includes(FrameType.PING), 'the echo');
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('leaves no probe when the peer goes', async () => {
+    transport.destroy();
+    await done;
+    expect(jest.getTimerCount()).toBe(0);
+    expect(streams.map(({ destroyed }) => destroyed)).toEqual([true, true]);
   });
 });

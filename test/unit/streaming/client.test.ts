@@ -1,0 +1,106 @@
+import { getEventListeners } from 'node:events';
+import { PassThrough, Writable } from 'node:stream';
+import {
+  ended,
+  endedSoon,
+  endOutputs,
+  LINGER_MS,
+  REASON_MS,
+} from '../../../src/streaming/remotecommand/client';
+import { settle } from '../support/async';
+
+const EXITED = { kind: 'exited', code: 0 } as const;
+const FAILED = { kind: 'failed', message: 'no' } as const;
+
+/** A client's stream that takes nothing. */
+const stuck = (): Writable => new Writable({ write: () => undefined });
+const taking = (): PassThrough => new PassThrough().resume();
+
+describe('the end of outputs', () => {
+  let stalled: AbortController;
+  beforeEach(() => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    stalled = new AbortController();
+  });
+  afterEach(() => jest.useRealTimers());
+
+  const nothingIsLeft = (): void => {
+    expect(jest.getTimerCount()).toBe(0);
+    expect(getEventListeners(stalled.signal, 'abort')).toEqual([]);
+  };
+
+  /** Whether it has come by now. */
+  function followed(end: Promise<void>): () => boolean {
+    let isOver = false;
+    void end.then(() => (isOver = true));
+    return () => isOver;
+  }
+
+  it.each([EXITED, FAILED])(
+    'after $kind comes when all is taken, and leaves no timer and no listener',
+    async (outcome) => {
+      const outputs = [taking(), undefined, taking()];
+      outputs[0]!.write('all of it');
+      await endOutputs(outputs, outcome, stalled.signal);
+      expect(outputs.map((output) => output?.writableFinished)).toEqual([true, undefined, true]);
+      nothingIsLeft();
+    },
+  );
+
+  it('is waited for as long as the client takes, where the command has ended', async () => {
+    const output = stuck();
+    output.write('waits');
+    const isOver = followed(endOutputs([output], EXITED, stalled.signal));
+    await jest.advanceTimersByTimeAsync(3_600_000);
+    await settle();
+    expect(isOver()).toBe(false);
+    stalled.abort();
+    await settle();
+    expect([isOver(), output.destroyed]).toEqual([true, true]);
+    nothingIsLeft();
+  });
+
+  it('is waited for a while, where the session has failed', async () => {
+    const output = stuck();
+    output.write('waits');
+    const isOver = followed(endOutputs([output], FAILED, stalled.signal));
+    await jest.advanceTimersByTimeAsync(LINGER_MS - 1);
+    expect(isOver()).toBe(false);
+    await jest.advanceTimersByTimeAsync(1);
+    await settle();
+    expect([isOver(), output.destroyed]).toEqual([true, true]);
+    nothingIsLeft();
+  });
+
+  it('is not waited for, where the client has stalled before', async () => {
+    stalled.abort();
+    const output = stuck();
+    output.write('waits');
+    await endOutputs([output], EXITED, stalled.signal);
+    expect(output.destroyed).toBe(true);
+    nothingIsLeft();
+  });
+
+  it('comes for a stream that is not there, and for one whose client has gone', async () => {
+    await ended(undefined);
+    const gone = stuck();
+    gone.write('waits');
+    const end = ended(gone);
+    gone.destroy();
+    await end;
+  });
+
+  it('of the last word is waited for half a minute, and leaves no timer', async () => {
+    await endedSoon(taking());
+    nothingIsLeft();
+    const output = stuck();
+    output.write('waits');
+    const isOver = followed(endedSoon(output));
+    await jest.advanceTimersByTimeAsync(REASON_MS - 1);
+    expect(isOver()).toBe(false);
+    await jest.advanceTimersByTimeAsync(1);
+    await settle();
+    expect(isOver()).toBe(true);
+    nothingIsLeft();
+  });
+});

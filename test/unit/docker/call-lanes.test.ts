@@ -84,6 +84,28 @@ describe('a lane', () => {
     expect(loadOf(all)).toMatchObject({ underWay: 4, waiting: 0 });
   });
 
+  it('counts nothing as slow that has ended: neither what was in time nor what was slow', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    try {
+      const all = lanes(2, 5);
+      for (const outcome of ['resolve', 'reject'] as const) {
+        const [quick, slow] = [begin(all, 'quick'), begin(all, 'slow')];
+        await settle();
+        if (outcome === 'resolve') quick.gate.resolve();
+        else quick.gate.reject(new Error('failed'));
+        await settle();
+        await jest.advanceTimersByTimeAsync(5);
+        expect(loadOf(all)).toMatchObject({ underWay: 1, slow: 1, oldestCall: 'slow' });
+        slow.gate.resolve();
+        await settle();
+        expect(loadOf(all)).toMatchObject({ underWay: 0, slow: 0 });
+      }
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   it('lets a waiting call go when its signal fires, and its turn goes to the next', async () => {
     const all = lanes(1);
     const holder = begin(all, 'holder');

@@ -34,7 +34,7 @@ const FILES: Readonly<Record<string, string>> = {
   'memory/memory.max_usage_in_bytes': `${32 * MIB}\n`,
   'memory/memory.kmem.usage_in_bytes': '679936\n',
   'memory/memory.failcnt': '538\n',
-  'memory/memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 1\n',
+  'memory/memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 3\n',
   'memory/memory.stat': MEMORY_STAT,
   'pids/pids.current': '6\n',
   'pids/pids.max': '100\n',
@@ -95,7 +95,7 @@ describe('a group of a v1 machine', () => {
     ]);
     expect(detail).toMatchObject({
       ...{ periods: 262, throttledPeriods: 261, cache: 6 * MIB, mappedFile: 2 * MIB, kernel: 679_936 },
-      ...{ maxUsage: 32 * MIB, limitHits: 538, ownPageFaults: 10, ownMajorPageFaults: 1, oomKills: 1 },
+      ...{ maxUsage: 32 * MIB, limitHits: 538, ownPageFaults: 10, ownMajorPageFaults: 1, oomKills: 3 },
       ...{ tasks: 6, tasksLimit: 100, hugePages: [{ size: '2MB', usage: 0, maxUsage: 4 * MIB }] },
       devices: [{ major: '8', minor: '0', readBytes: 4096, writeBytes: 512, reads: 2, writes: 1 }],
     });

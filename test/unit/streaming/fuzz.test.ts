@@ -162,11 +162,9 @@ async function memoryInUse(): Promise<number> {
   }
 }
 
+// Exceptions and rejections that nobody catches fail the test: jest hears of them, and nobody inside of a test can.
 it(`survives ${ROUNDS} hostile clients with flat memory`, async () => {
   const random = new Random(20261122);
-  const escaped: unknown[] = [];
-  const onEscape = (error: unknown): void => void escaped.push(error);
-  process.on('uncaughtException', onEscape).on('unhandledRejection', onEscape);
   const run = async (rounds: number): Promise<void> => {
     let left = rounds;
     await Promise.all(
@@ -179,8 +177,6 @@ it(`survives ${ROUNDS} hostile clients with flat memory`, async () => {
   const before = await memoryInUse();
   await run((ROUNDS * 3) / 4);
   const after = await memoryInUse();
-  process.off('uncaughtException', onEscape).off('unhandledRejection', onEscape);
-  expect(escaped).toEqual([]);
   expect(after - before).toBeLessThan(8 * 2 ** 20);
   // Still serves.
   const url = new URL(server.portForwardUrl({ sandboxId: 's', ports: [80] }));

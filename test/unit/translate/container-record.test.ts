@@ -377,7 +377,8 @@ describe('createdContainer', () => {
     const Labels = { ...labels, 'io.dockbridge.cri': JSON.stringify(extra) };
     const record = containerFromInspect({ ...inspect, Config: { ...inspect.Config, Labels } });
     expect(record?.user).toBeUndefined();
-    expect(record?.resources).toMatchObject({ hugepages: {}, unified: {} });
+    expect(record?.resources.hugepages).toEqual({});
+    expect(record?.resources.unified).toEqual({});
   });
 
   it.each(['', '0', '-5', '1e18', '99999999999999999999', 5])(

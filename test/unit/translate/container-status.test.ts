@@ -9,6 +9,8 @@ import {
   toCriContainerStatus,
 } from '../../../src/translate/container-status';
 import { containerFromInspect } from '../../../src/translate/container-record';
+import { toCriMount } from '../../../src/translate/mounts';
+import { toCriResources } from '../../../src/translate/resources';
 import { recordedInspect } from '../support/inspects';
 import { containerRecord, CREATED, engineId, FINISHED, imageRecord, STARTED } from '../support/records';
 
@@ -232,13 +234,14 @@ describe('images', () => {
     },
   ])('are called $desc', ({ userSpecifiedImage, asked, image, name }) => {
     const record = containerRecord({ image: asked, userSpecifiedImage, imageId: id });
-    const expected = {
-      image: { image: name, user_specified_image: userSpecifiedImage, annotations: {} },
-      image_ref: image === named ? ref : id,
-      image_id: id,
-    };
-    expect(toCriContainerStatus(record, image)).toMatchObject(expected);
-    expect(toCriContainer(record, image)).toMatchObject(expected);
+    for (const told of [toCriContainerStatus(record, image), toCriContainer(record, image)]) {
+      expect(told.image).toEqual({
+        image: name,
+        user_specified_image: userSpecifiedImage,
+        annotations: {},
+      });
+      expect([told.image_ref, told.image_id]).toEqual([image === named ? ref : id, id]);
+    }
   });
 
   it.each([
@@ -264,35 +267,42 @@ describe('the rest', () => {
     recursiveReadOnly: false,
   };
   const record = containerRecord({
+    metadata: { name: 'app', attempt: 3 },
     labels: { app: 'web' },
     annotations: { note: 'n' },
+    image: 'asked:1',
+    userSpecifiedImage: 'said:1',
+    imageAnnotations: { of: 'image' },
     mounts: [mount],
     logPath: '/log/0.log',
     resources: { ...containerRecord().resources, memoryLimit: 2 ** 33 },
+    user: { uid: 1, gid: 2, groups: [3, 4] },
     stopSignal: 'SIGQUIT',
   });
 
   it('is passed on', () => {
-    expect(toCriContainerStatus(record, undefined)).toMatchObject({
+    const listed = {
       id: record.id,
-      metadata: { name: 'app', attempt: 0 },
+      metadata: { name: 'app', attempt: 3 },
+      image: { image: 'said:1', user_specified_image: 'said:1', annotations: { of: 'image' } },
+      image_ref: record.imageId,
+      image_id: record.imageId,
+      state: CONTAINER_CREATED,
+      created_at: CREATED,
       labels: { app: 'web' },
       annotations: { note: 'n' },
-      mounts: [
-        { container_path: '/c', host_path: '/h', readonly: true, selinux_relabel: true, propagation: 2 },
-      ],
+    };
+    expect(toCriContainer(record, undefined)).toEqual({ ...listed, pod_sandbox_id: record.sandboxId });
+    expect(toCriContainerStatus(record, undefined)).toEqual({
+      ...listed,
+      ...{ started_at: Long.ZERO, finished_at: Long.ZERO, exit_code: 0, reason: '', message: '' },
+      mounts: [toCriMount(mount)],
       log_path: '/log/0.log',
-      resources: { linux: { memory_limit_in_bytes: 2 ** 33 } },
+      resources: toCriResources(record.resources),
+      user: { linux: { uid: 1, gid: 2, supplemental_groups: [3, 4] } },
       stop_signal: Signal.SIGNAL_SIGQUIT,
     });
-    expect(toCriContainer(record, undefined)).toMatchObject({
-      id: record.id,
-      pod_sandbox_id: record.sandboxId,
-      metadata: { name: 'app', attempt: 0 },
-      labels: { app: 'web' },
-      annotations: { note: 'n' },
-      created_at: CREATED,
-    });
+    expect(toCriContainerStatus(containerRecord(), undefined).user).toBeNull();
   });
 
   it('the effective stop signal is TERM where nobody named one', () => {

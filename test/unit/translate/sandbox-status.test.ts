@@ -53,22 +53,27 @@ describe('network', () => {
 });
 
 it('the rest is passed on', () => {
-  const sandbox = sandboxRecord({ labels: { a: 'b' }, annotations: { c: 'd' }, runtimeHandler: 'kata' });
-  const shared = {
+  const { POD, CONTAINER, NODE } = NamespaceMode;
+  const sandbox = sandboxRecord({
+    metadata: { name: 'web', namespace: 'shop', uid: 'uid-1', attempt: 3 },
+    labels: { a: 'b' },
+    annotations: { c: 'd' },
+    runtimeHandler: 'kata',
+    namespaces: { network: POD, pid: CONTAINER, ipc: NODE, targetId: '' },
+  });
+  const listed = {
     id: sandbox.id,
-    metadata: { name: 'web', namespace: 'shop', uid: 'uid-1', attempt: 0 },
+    metadata: { name: 'web', namespace: 'shop', uid: 'uid-1', attempt: 3 },
+    state: PodSandboxState.SANDBOX_READY,
     created_at: CREATED,
     labels: { a: 'b' },
     annotations: { c: 'd' },
     runtime_handler: 'kata',
   };
-  expect(toCriSandbox(sandbox)).toMatchObject(shared);
-  expect(toCriSandboxStatus(sandbox)).toMatchObject({
-    ...shared,
-    linux: {
-      namespaces: {
-        options: { network: NamespaceMode.POD, pid: NamespaceMode.CONTAINER, ipc: NamespaceMode.POD },
-      },
-    },
+  expect(toCriSandbox(sandbox)).toEqual(listed);
+  expect(toCriSandboxStatus(sandbox)).toEqual({
+    ...listed,
+    network: { ip: '10.1.2.3', additional_ips: [] },
+    linux: { namespaces: { options: { network: POD, pid: CONTAINER, ipc: NODE } } },
   });
 });

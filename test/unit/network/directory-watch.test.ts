@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import fs, { type FSWatcher } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,8 +33,26 @@ describe('DirectoryWatch', () => {
     jest.spyOn(fs, 'watch').mockImplementation(() => {
       throw Object.assign(new Error('ENOSPC: System limit for number of file watchers'), { code: 'ENOSPC' });
     });
-    const timers = jest.spyOn(global, 'setTimeout');
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    try {
+      await watch.start();
+      jest.advanceTimersByTime(4_999);
+      expect([jest.getTimerCount(), changes]).toEqual([1, 0]);
+      jest.advanceTimersByTime(1);
+      await until(() => changes === 1, 'the look');
+      expect(jest.getTimerCount()).toBe(1);
+      watch.close();
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('lets go of what it watches', async () => {
+    const watches = jest.spyOn(fs, 'watch');
     await watch.start();
-    expect(timers.mock.calls.map(([, ms]) => ms)).toEqual([5_000]);
+    const closed = watches.mock.results.map(({ value }) => jest.spyOn(value as FSWatcher, 'close'));
+    watch.close();
+    expect(closed.map((close) => close.mock.calls.length)).toEqual([1]);
   });
 });

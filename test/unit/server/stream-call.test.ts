@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import * as grpc from '@grpc/grpc-js';
 import { notFound, unavailable } from '../../../src/lib/errors';
 import { silentLogger } from '../../../src/lib/logger';
@@ -78,6 +79,7 @@ describe('wrapStream', () => {
       { method: 'StreamContainers', code: 'OK', seconds: expect.any(Number) as number },
     ]);
     expect(errors).toEqual([]);
+    expect(getEventListeners(closing.signal, 'abort')).toEqual([]);
   });
 
   it.each<[string, Handler, string[]]>([
@@ -100,6 +102,7 @@ describe('wrapStream', () => {
     handler = throwing;
     expect(await read()).toEqual(expected);
     expect(reports).toMatchObject([{ code: 'NOT_FOUND' }]);
+    expect(getEventListeners(closing.signal, 'abort')).toEqual([]);
   });
 
   it('answers INTERNAL for a bug, and logs it', async () => {

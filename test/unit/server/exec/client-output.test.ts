@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { Writable } from 'node:stream';
 import { Backlog, ClientOutput } from '../../../../src/server/exec/client-output';
 import { gate, settle } from '../../support/async';
@@ -29,6 +30,40 @@ describe('ClientOutput', () => {
     leave.abort(new Error('left'));
     await expect(third).rejects.toThrow('left');
   });
+
+  it.each<{
+    desc: string;
+    end: (of: { take: () => void; hurry: AbortController; leave: AbortController }) => void;
+  }>([
+    { desc: 'the client takes it', end: ({ take }) => take() },
+    { desc: 'it is hurried', end: ({ hurry }) => hurry.abort() },
+    { desc: 'the client leaves', end: ({ leave }) => leave.abort(new Error('left')) },
+  ])(
+    'tells once a second that it waits until $desc, and leaves neither a timer nor a listener',
+    async ({ end }) => {
+      jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+      try {
+        const [client, hurry, leave, onWait] = [
+          slowClient(),
+          new AbortController(),
+          new AbortController(),
+          jest.fn(),
+        ];
+        const output = new ClientOutput(client, hurry.signal, new Backlog(LIMITS), onWait);
+        await output.put(1, PIECE, leave.signal);
+        expect(jest.getTimerCount()).toBe(0);
+        const waiting = output.put(1, PIECE, leave.signal).catch(() => undefined);
+        jest.advanceTimersByTime(3_000);
+        expect(onWait).toHaveBeenCalledTimes(3);
+        end({ take: client.take, hurry, leave });
+        await waiting;
+        expect(jest.getTimerCount()).toBe(0);
+        for (const { signal } of [hurry, leave]) expect(getEventListeners(signal, 'abort')).toEqual([]);
+      } finally {
+        jest.useRealTimers();
+      }
+    },
+  );
 
   it('waits no longer once it is hurried, and lets a client go that falls too far behind', async () => {
     const [client, hurry] = [slowClient(), new AbortController()];

@@ -1,0 +1,58 @@
+import { untilContainerEnds } from '../../../../src/server/exec/until-container-ends';
+import { Store } from '../../../../src/store/store';
+import { settle } from '../../support/async';
+import { FINISHED, runningContainer } from '../../support/records';
+
+const RUNNING = runningContainer();
+const EXITED = runningContainer({ state: 'exited', pid: 0, finishedAt: FINISHED });
+
+describe('untilContainerEnds', () => {
+  let store: Store;
+  let caller: AbortController;
+  let onEnd: jest.Mock;
+  beforeEach(() => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    [store, caller, onEnd] = [new Store(), new AbortController(), jest.fn()];
+    store.containers.put(RUNNING);
+  });
+  afterEach(() => jest.useRealTimers());
+
+  const follow = () => untilContainerEnds({ store }, RUNNING.id, caller.signal, onEnd);
+
+  it('fires half a second after the end of the container, of which it tells at once', async () => {
+    const { signal } = follow();
+    store.containers.put({ ...RUNNING, oomKilled: true });
+    await settle();
+    expect(onEnd).not.toHaveBeenCalled();
+    store.containers.put(EXITED);
+    await settle();
+    expect(onEnd).toHaveBeenCalledTimes(1);
+    jest.advanceTimersByTime(499);
+    expect(signal.aborted).toBe(false);
+    jest.advanceTimersByTime(1);
+    expect(signal.reason).toMatchObject({ code: 'FAILED_PRECONDITION' });
+  });
+
+  it('fires with its caller', () => {
+    const { signal } = follow();
+    caller.abort(new Error('gone'));
+    expect(signal.reason).toEqual(new Error('gone'));
+  });
+
+  it.each(['before the end of the container', 'after it'])(
+    'fires no more when it is released %s',
+    async (when) => {
+      const { signal, release } = follow();
+      if (when === 'after it') store.containers.put(EXITED);
+      await settle();
+      expect(jest.getTimerCount()).toBe(when === 'after it' ? 1 : 0);
+      release();
+      store.containers.put(EXITED);
+      await settle();
+      expect(jest.getTimerCount()).toBe(0);
+      jest.advanceTimersByTime(1_000);
+      expect(signal.aborted).toBe(false);
+      expect(onEnd).toHaveBeenCalledTimes(when === 'after it' ? 1 : 0);
+    },
+  );
+});

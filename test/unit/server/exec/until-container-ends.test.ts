@@ -42,16 +42,16 @@ describe('untilContainerEnds', () => {
   it.each(['before the end of the container', 'after it'])(
     'fires no more when it is released %s',
     async (when) => {
-      const { signal, release } = follow();
+      const following = follow();
       if (when === 'after it') store.containers.put(EXITED);
       await settle();
       expect(jest.getTimerCount()).toBe(when === 'after it' ? 1 : 0);
-      release();
+      following.release();
       store.containers.put(EXITED);
       await settle();
       expect(jest.getTimerCount()).toBe(0);
       jest.advanceTimersByTime(1_000);
-      expect(signal.aborted).toBe(false);
+      expect(following.signal.aborted).toBe(false);
       expect(onEnd).toHaveBeenCalledTimes(when === 'after it' ? 1 : 0);
     },
   );

@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runPlugin } from '../../../src/network/cni/run-plugin';
@@ -51,6 +51,30 @@ describe('one run of a plugin', () => {
     await until(() => jest.getTimerCount() === 1, 'the start');
     end();
     await expect(running).rejects.toThrow(why);
+    nothingIsLeft();
+  });
+
+  it.each([
+    { closed: 'after a while', tries: 5 },
+    { closed: 'never', tries: 10 },
+  ])('waits for a binary that is being written, which ends $closed', async ({ closed, tries }) => {
+    const path = join(directory, 'plugin');
+    writeFileSync(path, '#!/bin/sh\n', { mode: 0o755 });
+    const writer = openSync(path, 'a');
+    let outcome: string | undefined;
+    const running = run('cat').then(
+      (answer) => (outcome = answer),
+      (error: unknown) => (outcome = (error as Error).message),
+    );
+    for (let attempt = 0; attempt < tries; attempt++) {
+      await until(() => jest.getTimerCount() === 1, 'the next pause');
+      expect(outcome).toBeUndefined();
+      if (closed === 'after a while' && attempt === tries - 1) closeSync(writer);
+      jest.advanceTimersByTime(100);
+    }
+    await running;
+    if (closed === 'never') closeSync(writer);
+    expect(outcome).toMatch(closed === 'never' ? /cannot be run on ADD: .*ETXTBSY/ : /^in$/);
     nothingIsLeft();
   });
 });

@@ -1,4 +1,5 @@
 import { getEventListeners } from 'node:events';
+import type { Socket } from 'node:net';
 import { PassThrough, Writable } from 'node:stream';
 import {
   ended,
@@ -7,7 +8,10 @@ import {
   LINGER_MS,
   REASON_MS,
 } from '../../../src/streaming/remotecommand/client';
+import { SpdyCommandClient } from '../../../src/streaming/remotecommand/spdy-client';
+import { SpdyConnection } from '../../../src/streaming/spdy/connection';
 import { settle } from '../support/async';
+import { socketPair } from './support/sockets';
 
 const EXITED = { kind: 'exited', code: 0 } as const;
 const FAILED = { kind: 'failed', message: 'no' } as const;
@@ -102,5 +106,38 @@ describe('the end of outputs', () => {
     await settle();
     expect(isOver()).toBe(true);
     nothingIsLeft();
+  });
+});
+
+describe('a client over SPDY', () => {
+  const wanted = { stdin: false, stdout: true, stderr: false, tty: false };
+  let client: SpdyConnection;
+  let far: Socket;
+  beforeEach(async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    const pair = await socketPair();
+    far = pair.far;
+    client = new SpdyConnection(pair.near, { role: 'client', onStream: () => undefined });
+    void client.run();
+  });
+  afterEach(() => {
+    client.close();
+    far.destroy();
+    jest.useRealTimers();
+  });
+
+  it.each(['all its streams', 'too few of them'])('that opens %s leaves no timer', async (which) => {
+    const { signal } = new AbortController();
+    const names = which === 'too few of them' ? ['error'] : ['error', 'stdout'];
+    const accepted = SpdyCommandClient.accept(far, wanted, 4, 10_000, signal);
+    const streams = names.map((streamtype) => client.open(new Map([['streamtype', streamtype]])));
+    if (which === 'too few of them') {
+      jest.advanceTimersByTime(10_000);
+      await expect(accepted).rejects.toThrow('did not open its streams within 10000 ms');
+    } else {
+      expect((await accepted).stdout).toBeDefined();
+    }
+    expect(jest.getTimerCount()).toBe(0);
+    for (const stream of streams) stream.destroy();
   });
 });

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { TerminalSizes, type TerminalSize } from '../../../src/streaming/remotecommand/terminal-sizes';
 
 function heard(...chunks: string[]): TerminalSize[] {
@@ -49,5 +50,23 @@ describe('TerminalSizes', () => {
     const waiting = new TerminalSizes().first(60_000, gone.signal);
     gone.abort();
     expect(await waiting).toBeUndefined();
+  });
+
+  it.each<{ desc: string; end: (sizes: TerminalSizes, gone: AbortController) => void }>([
+    { desc: 'a first size', end: (sizes) => sizes.write('{"Width":80,"Height":24}') },
+    { desc: 'the end of its time', end: () => jest.advanceTimersByTime(1_000) },
+    { desc: 'a client that leaves', end: (_, gone) => gone.abort() },
+  ])('leaves neither a timer nor a listener after $desc', async ({ end }) => {
+    jest.useFakeTimers();
+    try {
+      const [sizes, gone] = [new TerminalSizes(), new AbortController()];
+      const first = sizes.first(1_000, gone.signal);
+      end(sizes, gone);
+      await first;
+      expect(jest.getTimerCount()).toBe(0);
+      expect(getEventListeners(gone.signal, 'abort')).toEqual([]);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 });

@@ -182,4 +182,20 @@ describe('a client of WebSocket', () => {
       socket.terminate();
     },
   );
+
+  it('is told its own protocol, whatever those before it speak', async () => {
+    const url = execUrl(false).replace('http:', 'ws:');
+    const early = new WebSocket(url, ['v4.channel.k8s.io']);
+    await once(early, 'open');
+    const { port, pathname } = new URL(execUrl(false));
+    const late = connect({ host: '127.0.0.1', port: Number(port) });
+    const lines = [`GET ${pathname} HTTP/1.1`, 'Host: x', 'Connection: Upgrade', ...WEB_SOCKET];
+    late.write([...lines, 'Sec-WebSocket-Protocol: v5.channel.k8s.io', '', ''].join('\r\n'));
+    const [answer] = (await once(late, 'data')) as [Buffer];
+    expect(answer.toString().match(/^sec-websocket-protocol: .*$/gim)).toEqual([
+      'Sec-WebSocket-Protocol: v5.channel.k8s.io',
+    ]);
+    early.terminate();
+    late.destroy();
+  });
 });

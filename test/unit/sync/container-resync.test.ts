@@ -71,6 +71,36 @@ describe('ContainerResync', () => {
     expect(await rejectionOf(resync.run(true, signal))).toContain('longer than 10 ms');
   });
 
+  it('asks ever more rarely for a container that cannot be inspected, and at once when it could be since', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    try {
+      const { resync, engine } = roomWith(containerInspect());
+      const refuse = (): Promise<void> => Promise.reject(new EngineError('UNKNOWN', 500, 'no'));
+      const isAskedAfter = async (seconds: number): Promise<void> => {
+        const before = engine.count('inspectContainer');
+        if (seconds > 0) {
+          jest.advanceTimersByTime(1000 * seconds - 1);
+          await resync.retryDoubtful(signal);
+          expect([seconds, engine.count('inspectContainer')]).toEqual([seconds, before]);
+          jest.advanceTimersByTime(1);
+        }
+        await resync.retryDoubtful(signal);
+        expect([seconds, engine.count('inspectContainer')]).toEqual([seconds, before + 1]);
+      };
+      engine.gates.set('inspectContainer', refuse);
+      resync.doubt(CONTAINER_ID);
+      for (const seconds of [0, 0, 30, 60, 300, 300]) await isAskedAfter(seconds);
+      engine.gates.clear();
+      await isAskedAfter(300);
+      await resync.retryDoubtful(signal);
+      engine.gates.set('inspectContainer', refuse);
+      resync.doubt(CONTAINER_ID);
+      for (const seconds of [0, 0, 30]) await isAskedAfter(seconds);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   it('believes no Engine that knows no pod while the processes of pods live', async () => {
     const abandoned: string[] = [];
     let living = new Set([SANDBOX_ID]);

@@ -28,7 +28,6 @@ function engineThat(creates: (string | Error)[], looks: Discovery[], verdict: Ve
     },
     judge: (holder) => Promise.resolve(holder === undefined ? 'stranger' : verdict),
     owner: 'sandbox',
-    patienceMs: 300,
   };
   const discover = (name: string) => {
     calls.push(`look ${name}`);
@@ -36,7 +35,9 @@ function engineThat(creates: (string | Error)[], looks: Discovery[], verdict: Ve
   };
   const services = { containerSync: { discover } } as unknown as Services;
   const controller = new AbortController();
-  return { calls, controller, run: () => createOnce(services, NAME, creation, controller.signal) };
+  const run = (patienceMs = 300) =>
+    createOnce(services, NAME, { ...creation, patienceMs }, controller.signal);
+  return { calls, controller, run };
 }
 
 describe('a name that is taken by a container that does not exist', () => {
@@ -58,6 +59,28 @@ describe('a name that is taken by a container that does not exist', () => {
       /^UNAVAILABLE Docker Engine says that the name k8s_app_w_s_u_0 is taken/,
     );
     expect(new Set(calls)).toEqual(new Set([`create ${NAME}`, `look ${NAME}`]));
+  });
+
+  it('is looked at ever more rarely', async () => {
+    jest.useFakeTimers();
+    try {
+      const { run, calls, controller } = engineThat([taken()], [ABSENT]);
+      const running = rejectionOf(run(60_000));
+      const isAskedAfter = async (ms: number): Promise<void> => {
+        const before = calls.length;
+        await jest.advanceTimersByTimeAsync(ms - 1);
+        expect(calls).toHaveLength(before);
+        await jest.advanceTimersByTimeAsync(1);
+        expect(calls).toHaveLength(before + 2);
+      };
+      await jest.advanceTimersByTimeAsync(0);
+      for (const ms of [50, 100, 200, 400, 800, 1_000, 1_000]) await isAskedAfter(ms);
+      controller.abort(cancelled('gone'));
+      expect(await running).toBe('CANCELLED gone');
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   it('is waited for no longer than the caller waits', async () => {

@@ -172,6 +172,7 @@ describe('Pods on a CNI bridge network', () => {
   });
 
   it('leave nothing on the node', async () => {
+    await startPod({ port_mappings: [{ container_port: 80, host_port: 40_080 }] });
     const before = (await node.traces()).map((trace) => trace.split(' ')[0]);
     expect([...new Set(before)].sort()).toEqual(['cache', 'lease', 'link', 'mount', 'netns', 'rule']);
     const { items } = await test.client.call('ListPodSandbox', {});

@@ -99,7 +99,9 @@ describe('Pulls from a registry in trouble', () => {
         const pulls = Array.from({ length: 20 }, () => images.pull(reference));
         await proxy.untilStalled();
         impatient.cancel();
-        await expect(impatient.ended).rejects.toBeDefined();
+        await expect(impatient.ended).rejects.toMatchObject({
+          details: expect.stringMatching(/cancel/i) as string,
+        });
         proxy.let({ kind: 'free' });
         const ids = await Promise.all(pulls);
         expect(new Set(ids)).toEqual(new Set([(await images.status(reference))?.id]));

@@ -274,11 +274,14 @@ describe('RunPodSandbox', () => {
     it('refuses a TARGET that is absent, stopped or in another pod', async () => {
       const [pod, other] = await Promise.all([runPod(test), runPod(test)]);
       const stranger = await containerWith(other, 'stranger', undefined);
+      const stopped = await containerWith(pod, 'stopped', undefined);
+      await test.client.call('StopContainer', { container_id: stopped, timeout: 0 });
       const target = (target_id: string): Promise<string> =>
         containerWith(pod, 'debug', { pid: NamespaceMode.TARGET, target_id });
       await expectFailure(target(''), 'INVALID_ARGUMENT', /target_id/);
       await expectFailure(target('f'.repeat(64)), 'NOT_FOUND');
-      await expectFailure(target(stranger), 'FAILED_PRECONDITION', /target_id/);
+      await expectFailure(target(stopped), 'FAILED_PRECONDITION', /target_id.* does not run in this pod/);
+      await expectFailure(target(stranger), 'FAILED_PRECONDITION', /target_id.* does not run in this pod/);
     });
 
     it("joins the node's with NODE", async () => {

@@ -1,5 +1,5 @@
 #!/bin/bash
-# root.sh: makes the root file system of the guest, once, and prints the directory that has it: root.img, vmlinuz, initrd.img.
+# root.sh: makes the root file system of the guest, once, and prints the directory that has it: root.img, vmlinuz, initrd.
 # All of it comes from the machine's Debian mirror; what dockbridge needs beyond Debian is on a disk of its own (tree.sh).
 # Quick when it is there; a killed run leaves no half of it. Needs root.
 set -euo pipefail
@@ -8,10 +8,10 @@ export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C
 
 suite=bookworm
 packages=(
-  systemd systemd-sysv udev dbus kmod linux-image-cloud-amd64 initramfs-tools # a node that boots
-  docker.io apparmor iptables iproute2 containernetworking-plugins            # an Engine and a network of pods
-  procps libstdc++6                                                           # for the host's node
-  busybox                                                                     # which test images are made of
+  systemd systemd-sysv udev dbus kmod linux-image-cloud-amd64      # a node that boots
+  docker.io apparmor iptables iproute2 containernetworking-plugins # an Engine and a network of pods
+  procps libstdc++6                                                # for the host's node
+  busybox                                                          # which test images are made of
 )
 say() { echo "guest: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -35,24 +35,25 @@ work=$(mktemp -d "${target%/*}/building.XXXXXX")
 trap 'umount -l "$work/root/proc" "$work/root/sys" 2>/dev/null || true; rm -rf "$work"' EXIT
 root=$work/root
 say "making a Debian $suite with debootstrap from $mirror, once"
-# Before the kernel's package makes the initrd: it finds a disk of qemu's and no more. Under emulation each megabyte of it
-# takes time to unpack.
-mkdir -p "$root"/etc/initramfs-tools/conf.d "$root"/usr/share/initramfs-tools/modules.d
+# The kernel's package insists on an initrd, which nobody will use.
+mkdir -p "$root"/etc/initramfs-tools/conf.d
 echo 'MODULES=list' >"$root/etc/initramfs-tools/conf.d/guest"
-printf '%s\n' virtio_pci virtio_blk ext4 >"$root/usr/share/initramfs-tools/modules.d/guest"
 names=$(IFS=,; echo "${packages[*]}")
 debootstrap --variant=minbase --include="$names" "$suite" "$root" "$mirror" >"$work/log" 2>&1 ||
   { tail -20 "$work/log" "$root/debootstrap/debootstrap.log" >&2; die 'debootstrap failed'; }
 
 echo guest >"$root/etc/hostname"
-echo '/dev/vda / ext4 defaults 0 0' >"$root/etc/fstab"
+: >"$root/etc/fstab" # the initrd has mounted it
 systemd-machine-id-setup --root="$root" >/dev/null 2>&1 || echo 0123456789abcdef0123456789abcdef >"$root/etc/machine-id"
 # The name of no registry is asked for on a network: there is none.
 printf '127.0.0.1 localhost guest registry.k8s.io k8s.gcr.io gcr.io\n::1 localhost\n' >"$root/etc/hosts"
 echo 'nameserver 127.0.0.1' >"$root/etc/resolv.conf"
-# Nobody logs in, and nothing is done at certain times. The Engine starts when the network is there.
-for unit in getty@tty1.service serial-getty@ttyS0.service {apt-daily,apt-daily-upgrade,dpkg-db-backup,e2scrub_all,fstrim,systemd-tmpfiles-clean}.timer \
-  e2scrub_reap.service systemd-pstore.service systemd-update-utmp{,-runlevel}.service systemd-logind.service getty.target; do
+# Nobody logs in, nothing is done at certain times, and what udev would do for each link of a pod nobody needs. The Engine
+# starts when the network is there.
+for unit in getty@tty1.service serial-getty@ttyS0.service getty.target {apt-daily,apt-daily-upgrade,dpkg-db-backup,e2scrub_all,fstrim,systemd-tmpfiles-clean}.timer \
+  e2scrub_reap.service proc-sys-fs-binfmt_misc.automount \
+  systemd-{binfmt,journal-flush,logind,machine-id-commit,pstore,random-seed,udev-trigger,udevd,update-utmp,update-utmp-runlevel,user-sessions}.service \
+  systemd-udevd-{control,kernel}.socket; do
   ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
 # Profiles of programs that nobody runs there would be compiled at each start; the Engine brings its own.
@@ -65,7 +66,7 @@ SuccessAction=poweroff-force
 FailureAction=poweroff-force
 [Service]
 Type=oneshot
-ExecStart=/bin/bash -c 'mkdir -p /dockbridge && mount /dev/vdb /dockbridge && exec bash /dockbridge/test/guest/inside.sh'
+ExecStart=/bin/bash -c 'mkdir -p /dockbridge && mount LABEL=tree /dockbridge && exec bash /dockbridge/test/guest/inside.sh'
 StandardOutput=tty
 StandardError=tty
 TTYPath=/dev/ttyS1
@@ -75,9 +76,35 @@ WantedBy=multi-user.target
 S
 ln -s ../guest.service "$root/etc/systemd/system/multi-user.target.wants/guest.service"
 
-rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/{doc,man,locale,info}
+rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/{doc,man,locale,info} "$root"/boot/initrd*
 mkdir "$work/built"
-cp -L "$root/vmlinuz" "$root/initrd.img" "$work/built/"
-mke2fs -q -t ext4 -L root -O ^has_journal -d "$root" "$work/built/root.img" 6G >>"$work/log" 2>&1 || { tail -5 "$work/log" >&2; die 'mke2fs failed'; }
+cp -L "$root/vmlinuz" "$work/built/"
+
+# An initrd that mounts the root file system and does nothing else; Debian's would first look for it with udev.
+initrd=$work/initrd
+mkdir -p "$initrd"/{bin,dev,proc,root,modules}
+cp "$root/bin/busybox" "$initrd/bin/"
+chroot "$root" ldd /bin/busybox | grep -o '/[^ ]*' | while read -r library; do install -D "$root$library" "$initrd$library"; done
+for module in drivers/nvdimm/{libnvdimm,nd_btt,nd_pmem} drivers/acpi/nfit/nfit; do
+  cp "$root"/lib/modules/*/kernel/$module.ko "$initrd/modules/"
+done
+cat >"$initrd/init" <<'S'
+#!/bin/busybox sh
+busybox mount -t devtmpfs dev /dev
+for module in libnvdimm nd_btt nd_pmem nfit; do busybox insmod /modules/$module.ko; done
+# All three disks; nobody has promised an order.
+until [ -b /dev/pmem2 ]; do busybox sleep 0.1; done
+for disk in /dev/pmem?; do
+  busybox mount -t ext4 "$disk" /root 2>/dev/null || continue
+  [ ! -d /root/etc/systemd ] || break
+  busybox umount /root
+done
+busybox mount -o move /dev /root/dev
+exec busybox switch_root /root /sbin/init
+S
+chmod 755 "$initrd/init"
+(cd "$initrd" && find . | busybox cpio -o -H newc 2>/dev/null) >"$work/built/initrd"
+
+mke2fs -q -t ext4 -L root -O ^has_journal -d "$root" "$work/built/root.img" 3G >>"$work/log" 2>&1 || { tail -5 "$work/log" >&2; die 'mke2fs failed'; }
 mv "$work/built" "$target"
 echo "$target"

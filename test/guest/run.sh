@@ -1,7 +1,8 @@
 #!/bin/bash
 # run.sh: dockbridge on a node as users have it: a Debian 12 of its own with systemd, cgroup v2 and AppArmor, in qemu
 # without KVM (docs/adr/0035). Needs root, and from outside only a Debian mirror and, once, a Go module proxy.
-#   SHORT=1       the short form, for CI
+#   SHORT=1       the short form
+#   ONLY='STEP …' of walk, crictl, critest, conformance and integration only these, for whoever mends one of them
 #   TOTALS=FILE   gets `N passed, N failed, N skipped`
 #   GUEST_KEEP=DIR  gets what the guest has written: console, journal, reports
 #   GUEST_LIMIT=S   seconds until the guest is ended, whatever it does (7200; short 900)
@@ -35,18 +36,27 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 bash tree.sh "$work"
-truncate -s 64M "$work/results.img"
+echo results >"$work/results.img" # by which the guest finds it
+truncate -s 128M "$work/results.img"
 : >"$work/progress"
 limit=${GUEST_LIMIT:-$([ -n "${SHORT:-}" ] && echo 900 || echo 7200)}
 say "starting the guest; it has $limit s"
 # KVM is not asked for: where it is offered to machines that are virtual themselves it may hang.
 # Time in the guest is the number of its instructions, a nanosecond each, and it does not wait where it would sleep: no
-# limit of time there depends on how busy this machine is. That allows one processor, and no more.
-timeout -k 10 "$limit" qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -accel tcg,thread=single -icount shift=0,sleep=off \
-  -rtc clock=vm -cpu max,-la57 -smp 1 -m 4096 -nic none -display none \
-  -kernel "$root/vmlinuz" -initrd "$root/initrd.img" -append 'root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off no_timer_check module_blacklist=kvm_amd' \
-  -drive "file=$root/root.img,format=raw,if=virtio,snapshot=on" -drive "file=$work/tree.img,format=raw,if=virtio,cache=unsafe" \
-  -drive "file=$work/results.img,format=raw,if=virtio" -serial "file:$work/console" -serial "file:$work/progress" </dev/null >"$work/qemu.log" 2>&1 &
+# limit of time there depends on how busy this machine is. That allows one processor, and no more. Its disks are memory,
+# for while it waits for a real one its clock would run ahead.
+dimm() { # NAME FILE SHARED
+  dimms+=(-object "memory-backend-file,id=$1,mem-path=$2,share=$3,size=$(stat -Lc %s "$2")" -device "nvdimm,memdev=$1")
+}
+dimms=()
+dimm root "$root/root.img" off # what is written to it stays in memory
+dimm tree "$work/tree.img" off
+dimm results "$work/results.img" on
+timeout -k 10 "$limit" qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -machine pc,nvdimm=on -accel tcg,thread=single \
+  -icount shift=0,sleep=off -rtc clock=vm -cpu qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16 -smp 1 -m 3072,slots=3,maxmem=16G "${dimms[@]}" \
+  -nic none -display none -kernel "$root/vmlinuz" -initrd "$root/initrd" \
+  -append 'console=ttyS0 quiet panic=-1 mitigations=off no_timer_check transparent_hugepage=never module_blacklist=kvm_amd,btrfs' \
+  -serial "file:$work/console" -serial "file:$work/progress" </dev/null >"$work/qemu.log" 2>&1 &
 qemu=$!
 tail -n +1 -f "$work/progress" 2>/dev/null &
 reader=$!

@@ -33,12 +33,19 @@ cp test/conformance/{skips.txt,*_test.go} "$suite/"
 bash test/conformance/images/build.sh "$suite/images"
 # shellcheck disable=SC2016 # the guest's
 echo 'cp "${BASH_SOURCE[0]%/*}"/*.tar "$1"' >"$suite/images/build.sh"
+# The same for what the integration tests' images are made of: hundreds of links, and a process for each.
+bash scripts/busybox-root.sh "$work/busybox"
+tar -C "$work/busybox" -cf "$tree/scripts/busybox-root.tar" .
+rm -r "$work/busybox"
+# shellcheck disable=SC2016 # the guest's
+echo 'mkdir -p "$1" && tar -C "$1" -xf "${BASH_SOURCE[0]%/*}/busybox-root.tar"' >"$tree/scripts/busybox-root.sh"
 
 # The unit that docs/switching.md tells people to write; where the programs are is the guest's own matter.
 awk '/^    \[Unit\]/ { on = 1 } on && /^[^ ]/ { exit } on { sub(/^    /, ""); print }' docs/switching.md >"$tree/dockbridge.service"
 grep -q '^ExecStart=' "$tree/dockbridge.service" || die 'docs/switching.md has no unit'
-echo "SHORT=${SHORT:-}" >"$tree/guest.env"
+printf 'SHORT=%q\nONLY=%q\n' "${SHORT:-}" "${ONLY:-}" >"$tree/guest.env"
 
+# A DIMM's size: a multiple of 128 MiB.
 size=$(du -sm "$tree" | cut -f1)
-mke2fs -q -t ext4 -O ^has_journal -d "$tree" "$work/tree.img" "$((size * 3 / 2 + 100))M" >&2
+mke2fs -q -t ext4 -L tree -O ^has_journal -d "$tree" "$work/tree.img" "$(((size * 5 / 4 + 100 + 127) / 128 * 128))M" >&2
 rm -rf "$tree"

@@ -234,7 +234,7 @@ export class Daemon {
   async *handOver(): AsyncGenerator<HandOverStep> {
     const { logs, logger } = this;
     const { gate } = this.kubeletSide;
-    const { docker, link, network, checkpoints } = this.engineSide;
+    const { docker, link, network, checkpoints, upkeep } = this.engineSide;
     logger.warn('Handing the node over: new work is refused from now on');
     gate.close(HANDED_OVER);
     for (const name of await gate.whenIdle(CALLS_MS))
@@ -245,6 +245,7 @@ export class Daemon {
         detail: 'is still in progress: repeat the hand-over',
       };
     await link.end('HandedOver', HANDED_OVER);
+    upkeep?.close();
     yield* handOverPods({ docker, logs, network, checkpoints });
     logger.info('Handed over');
   }
@@ -255,7 +256,7 @@ export class Daemon {
    */
   async stop(): Promise<void> {
     const { server, streaming, dialers, observability } = this.kubeletSide;
-    const { link, stats, network, kernelLog, claim } = this.engineSide;
+    const { link, stats, network, kernelLog, claim, upkeep } = this.engineSide;
     const stop = new BoundedStop(STOP_MS, this.logger);
     await stop.step('The notice to systemd', 1_000, () => notifySystemd('--stopping', this.logger));
     await Promise.all([
@@ -269,6 +270,7 @@ export class Daemon {
       stop.step('The connection to Docker Engine', 1_500, () => link.stop()),
       stop.step('Stats', 1_500, () => stats.close()),
     ]);
+    upkeep?.close();
     await stop.step('The logs', 3_000, () => this.logs.close());
     await Promise.all([
       stop.step('The pod network', 1_000, () => network.close()),

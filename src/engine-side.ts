@@ -29,6 +29,7 @@ import { DiskUsage, type DiskUsageTimes } from './sync/disk-usage';
 import type { EngineClaim } from './sync/engine-claim';
 import { EngineLink } from './sync/engine-link';
 import type { LinkTimes } from './sync/link-times';
+import type { Upkeep } from './sync/upkeep';
 import { EngineWatch } from './sync/engine-watch';
 import { ForeignContainers } from './sync/foreign-containers';
 import { ImageSync } from './sync/image-sync';
@@ -68,6 +69,7 @@ export interface EngineSide {
   readonly link: EngineLink;
   readonly claim: EngineClaim;
   readonly lanes: CallLanes;
+  readonly upkeep: Upkeep | undefined;
 }
 
 interface Observers {
@@ -122,6 +124,7 @@ export async function createEngineSide(
     unfinished: await parts.openUnfinished(),
     kernelLog: localEngine ? kernelLog : undefined,
   });
+  parts.upkeep?.watchLimits(store, containerSync.lock);
   const refresh = (sandboxId: string): Promise<void> =>
     containerSync.refresh(sandboxId).catch((error: unknown) => {
       logger.warn('A sandbox cannot be looked at again', { sandbox: sandboxId, error: messageOf(error) });
@@ -151,6 +154,7 @@ export async function createEngineSide(
   return {
     ...{ docker, localEngine, store, reservations, network, checkpoints, stats, kernelLog, probes },
     ...{ teardowns: new Teardowns(store), containerSync, imageSync, link, lanes, claim: parts.engineClaim },
+    upkeep: parts.upkeep,
   };
 }
 

@@ -136,6 +136,14 @@ export async function readKernelValues(container: ContainerRecord, proc = PROC):
   };
 }
 
+/** Where the `unified` values of a running container are; nowhere once its first process is gone. */
+export async function unifiedPlaces(container: ContainerRecord, proc = PROC): Promise<string[]> {
+  const group = await groupOf(container, proc);
+  if (group === undefined) return [];
+  const { unified } = container.resources;
+  return kernelFiles({ hugepages: {}, unified }, group.version).map((file) => placeOf(group.path, file));
+}
+
 function placeOf(group: GroupPath, { controller, file }: KernelFile): string {
   const directory = group.directoryOf(controller);
   if (directory === undefined) throw failedPrecondition(`controller ${controller} is not mounted`);

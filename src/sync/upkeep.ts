@@ -1,9 +1,12 @@
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
+import type { KeyedLock } from '../lib/keyed-lock';
 import { keepResolvConf } from '../network/resolv-conf-file';
 import type { ContainerRecord, ResourcesRecord } from '../store/records';
 import type { EngineContainerInspect } from '../translate/engine';
+import type { Store } from '../store/store';
 import { readKernelValues, restoreLostValues } from './kernel-values';
+import { LimitsWatch } from './limits-watch';
 
 /** What a daemon sees to at containers that were started without it, where it can reach their files. */
 export interface Upkeep {
@@ -19,10 +22,15 @@ export interface Upkeep {
   keepLimits(container: ContainerRecord): Promise<ResourcesRecord>;
   /** @returns what the kernel says; for a run whose limits have been seen to. */
   limitsOf(container: ContainerRecord): Promise<ResourcesRecord>;
+  /** From now on limits that are taken away from a running container are written again. */
+  watchLimits(store: Pick<Store, 'containers'>, lock: KeyedLock): void;
+  close(): void;
 }
 
 /** The upkeep of a node that is this machine. */
 export class NodeUpkeep implements Upkeep {
+  private watch: LimitsWatch | undefined;
+
   /** @param proc where /proc is; tests have their own. */
   constructor(
     private readonly logger: Logger,
@@ -45,7 +53,18 @@ export class NodeUpkeep implements Upkeep {
   }
 
   limitsOf(container: ContainerRecord): Promise<ResourcesRecord> {
-    return readKernelValues(container, this.proc);
+    // The loss may be seen here first, and must not become what is wanted.
+    return this.watch?.follows(container) === true
+      ? this.keepLimits(container)
+      : readKernelValues(container, this.proc);
+  }
+
+  watchLimits(store: Pick<Store, 'containers'>, lock: KeyedLock): void {
+    this.watch = new LimitsWatch({ store, lock, logger: this.logger, proc: this.proc });
+  }
+
+  close(): void {
+    this.watch?.close();
   }
 }
 
@@ -63,5 +82,13 @@ export class NoUpkeep implements Upkeep {
 
   limitsOf(container: ContainerRecord): Promise<ResourcesRecord> {
     return readKernelValues(container, this.proc);
+  }
+
+  watchLimits(): void {
+    // Nothing is written.
+  }
+
+  close(): void {
+    // Nothing is open.
   }
 }

@@ -1,0 +1,103 @@
+import { watch, type FSWatcher } from 'node:fs';
+import { messageOf } from '../lib/errors';
+import type { KeyedLock } from '../lib/keyed-lock';
+import type { Logger } from '../lib/logger';
+import type { ContainerRecord } from '../store/records';
+import type { Store } from '../store/store';
+import { hasKernelValues, lostValues } from '../translate/kernel-values';
+import { restoreLostValues, unifiedPlaces } from './kernel-values';
+
+export interface LimitsWatchParts {
+  readonly store: Pick<Store, 'containers'>;
+  /** That of the containers: an update that is under way is no loss. */
+  readonly lock: KeyedLock;
+  readonly logger: Logger;
+  readonly proc?: string | undefined;
+}
+
+/** One run of a container. */
+interface Run {
+  readonly pid: number;
+  watchers: FSWatcher[];
+  waiting: boolean;
+}
+
+/**
+ * Writes a running container's `unified` values again when somebody takes them away: systemd, where it is the Engine's
+ * cgroup driver, sets what it has no property for back whenever it reads its units again. The kernel tells of a write
+ * to such a file as of one to any file, so nothing is looked at in between.
+ */
+export class LimitsWatch {
+  private readonly runs = new Map<string, Run>();
+  private readonly unsubscribe: () => void;
+
+  constructor(private readonly parts: LimitsWatchParts) {
+    this.unsubscribe = parts.store.containers.subscribe((now, before) => {
+      const id = (now ?? before)?.id;
+      if (id !== undefined) this.changed(id, now);
+    });
+  }
+
+  close(): void {
+    this.unsubscribe();
+    for (const id of [...this.runs.keys()]) this.end(id);
+  }
+
+  follows({ id, pid }: ContainerRecord): boolean {
+    return pid !== 0 && this.runs.get(id)?.pid === pid;
+  }
+
+  private changed(id: string, now: ContainerRecord | undefined): void {
+    if (now !== undefined && this.follows(now) && now.state === 'running') return;
+    this.end(id);
+    if (now?.state !== 'running' || now.pid === 0 || Object.keys(now.resources.unified).length === 0) return;
+    const run: Run = { pid: now.pid, watchers: [], waiting: false };
+    this.runs.set(id, run);
+    void this.begin(now, run);
+  }
+
+  private async begin(container: ContainerRecord, run: Run): Promise<void> {
+    const { logger, proc } = this.parts;
+    try {
+      const places = await unifiedPlaces(container, proc);
+      if (this.runs.get(container.id) !== run) return;
+      for (const place of places) this.watchFile(place, container.id, run);
+    } catch (error) {
+      // A group that is gone has no limits to lose, one that is somewhere else was complained of already.
+      logger.debug(() => `Limits of ${container.id} are not watched: ${messageOf(error)}`);
+    }
+    // What happened before was not told.
+    this.look(container.id, run);
+  }
+
+  private watchFile(place: string, id: string, run: Run): void {
+    const watcher = watch(place, { persistent: false }, () => this.look(id, run));
+    // Nothing to do: without it a value that is taken away stays away, as it does without a watch.
+    watcher.on('error', () => watcher.close());
+    run.watchers.push(watcher);
+  }
+
+  private look(id: string, run: Run): void {
+    if (run.waiting || this.runs.get(id) !== run) return;
+    run.waiting = true;
+    void this.parts.lock.run(id, async () => {
+      run.waiting = false;
+      const container = this.parts.store.containers.get(id);
+      if (container === undefined || this.runs.get(id) !== run || !this.follows(container)) return;
+      const present = await restoreLostValues(container, this.parts.logger, this.parts.proc);
+      // A value that the kernel takes and does not keep would be written for ever.
+      if (hasKernelValues(lostValues(container.resources, present))) this.stopWatching(run);
+    });
+  }
+
+  private end(id: string): void {
+    const run = this.runs.get(id);
+    if (run === undefined) return;
+    this.runs.delete(id);
+    this.stopWatching(run);
+  }
+
+  private stopWatching(run: Run): void {
+    for (const watcher of run.watchers.splice(0)) watcher.close();
+  }
+}

@@ -1,0 +1,101 @@
+import { KeyedLock } from '../../../src/lib/keyed-lock';
+import { silentLogger } from '../../../src/lib/logger';
+import { Store } from '../../../src/store/store';
+import { NodeUpkeep } from '../../../src/sync/upkeep';
+import { fromEngineResources } from '../../../src/translate/resources';
+import { until } from '../support/async';
+import { containerRecord, engineId } from '../support/records';
+import { V2Machine } from './support/v2-machine';
+
+const ID = engineId('c1');
+
+describe('the limits of a running container', () => {
+  let machine: V2Machine;
+  let store: Store;
+  let lock: KeyedLock;
+  let upkeep: NodeUpkeep;
+  beforeEach(() => {
+    machine = new V2Machine(ID, 42, ['memory.oom.group', 'memory.high']);
+    machine.write('memory.oom.group', '1\n');
+    machine.write('memory.high', '4096\n');
+    store = new Store();
+    lock = new KeyedLock();
+    upkeep = new NodeUpkeep(silentLogger, machine.proc);
+    upkeep.watchLimits(store, lock);
+  });
+  afterEach(async () => {
+    upkeep.close();
+    await settled();
+    machine.remove();
+  });
+
+  const record = (oomGroup = '1', more = {}) =>
+    containerRecord({
+      ...{ id: ID, state: 'running' as const, pid: 42, ...more },
+      resources: fromEngineResources(
+        {},
+        { hugepages: {}, unified: { 'memory.oom.group': oomGroup, 'memory.high': '4096' } },
+      ),
+    });
+  const values = () => [machine.read('memory.oom.group').trim(), machine.read('memory.high').trim()];
+  /** What was queued before it has been done. */
+  const settled = () => lock.run(ID, () => Promise.resolve());
+  /** Runs, and what was there at its start has been looked at. */
+  const followed = async (given = record()) => {
+    machine.write('memory.high', 'max\n');
+    store.containers.put(given);
+    await until(() => values()[1] === '4096');
+    await settled();
+  };
+
+  it('are written when it has none of them', followed);
+
+  it('are written again when somebody sets them back', async () => {
+    await followed();
+    machine.write('memory.oom.group', '0\n');
+    machine.write('memory.high', 'max\n');
+    await until(() => values().join() === '1,4096');
+    machine.write('memory.oom.group', '0\n');
+    await until(() => values().join() === '1,4096');
+  });
+
+  it('stay as somebody else has changed them', async () => {
+    await followed();
+    machine.write('memory.high', '8192\n');
+    machine.write('memory.oom.group', '0\n');
+    await until(() => values()[0] === '1');
+    expect(values()).toEqual(['1', '8192']);
+  });
+
+  it('are the new ones when an update takes them away', async () => {
+    await followed();
+    await lock.run(ID, async () => {
+      machine.write('memory.oom.group', '0\n');
+      // The event comes while the update still holds the container.
+      await new Promise((resolve) => setImmediate(resolve));
+      store.containers.put(record('0'));
+    });
+    machine.write('memory.high', 'max\n');
+    await until(() => values()[1] === '4096');
+    expect(values()).toEqual(['0', '4096']);
+  });
+
+  it('are wanted on when a look at the container sees first that they are gone', async () => {
+    await followed();
+    await lock.run(ID, async () => {
+      machine.write('memory.oom.group', '0\n');
+      expect((await upkeep.limitsOf(record())).unified['memory.oom.group']).toBe('1');
+    });
+    expect(values()[0]).toBe('1');
+  });
+
+  it('are given up when the container has ended', async () => {
+    await followed();
+    store.containers.put(record('1', { state: 'exited', pid: 0 }));
+    machine.write('memory.oom.group', '0\n');
+    store.containers.put(record('1', { id: engineId('c2'), state: 'exited', pid: 0 }));
+    await settled();
+    expect((await upkeep.limitsOf(record())).unified['memory.oom.group']).toBe('0');
+    expect(values()[0]).toBe('0');
+  });
+});

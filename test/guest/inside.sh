@@ -83,7 +83,7 @@ ours() { # PATTERN
 integration() { # FILE...
   systemctl stop dockbridge # one dockbridge on an Engine: these tests have their own
   DOCKBRIDGE_TEST_DOCKER_HOST=unix:///var/run/docker.sock node node_modules/jest/bin/jest.js --runInBand --ci --json \
-    --outputFile="$results/jest.json" --runTestsByPath "${@/#/test/integration/}" 2>&1
+    --outputFile="$results/jest.json" --runTestsByPath "${@/#/test/integration/}" 2>&1 | cat # for a terminal it would draw
 }
 
 say "$(uname -r), cgroup $(stat -fc %T /sys/fs/cgroup), AppArmor $(cat /sys/module/apparmor/parameters/enabled)"

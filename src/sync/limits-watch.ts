@@ -80,14 +80,21 @@ export class LimitsWatch {
   private look(id: string, run: Run): void {
     if (run.waiting || this.runs.get(id) !== run) return;
     run.waiting = true;
-    void this.parts.lock.run(id, async () => {
-      run.waiting = false;
-      const container = this.parts.store.containers.get(id);
-      if (container === undefined || this.runs.get(id) !== run || !this.follows(container)) return;
-      const present = await restoreLostValues(container, this.parts.logger, this.parts.proc);
-      // A value that the kernel takes and does not keep would be written for ever.
-      if (hasKernelValues(lostValues(container.resources, present))) this.stopWatching(run);
-    });
+    const { lock, logger } = this.parts;
+    lock
+      .run(id, () => this.restore(id, run))
+      // Its group went, or has not what it should have: it was complained of when the container was started.
+      .catch((error: unknown) => logger.debug(() => `Limits of ${id} cannot be read: ${messageOf(error)}`));
+  }
+
+  private async restore(id: string, run: Run): Promise<void> {
+    run.waiting = false;
+    const { store, logger, proc } = this.parts;
+    const container = store.containers.get(id);
+    if (container === undefined || this.runs.get(id) !== run || !this.follows(container)) return;
+    const present = await restoreLostValues(container, logger, proc);
+    // A value that the kernel takes and does not keep would be written for ever.
+    if (hasKernelValues(lostValues(container.resources, present))) this.stopWatching(run);
   }
 
   private end(id: string): void {

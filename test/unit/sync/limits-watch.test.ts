@@ -98,4 +98,12 @@ describe('the limits of a running container', () => {
     expect((await upkeep.limitsOf(record())).unified['memory.oom.group']).toBe('0');
     expect(values()[0]).toBe('0');
   });
+
+  it('that cannot be looked at end nothing but the look', async () => {
+    const asked = jest.spyOn(lock, 'run').mockRejectedValue(new Error('the group has gone'));
+    store.containers.put(record());
+    await until(() => asked.mock.calls.length === 1);
+    asked.mockRestore();
+    await settled();
+  });
 });

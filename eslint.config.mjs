@@ -9,7 +9,8 @@ const LAYERS = [
   ['lib'],
   ['proto'],
   ['store', 'translate'],
-  ['docker', 'network', 'stats', 'logs', 'system', 'metrics'],
+  ['node'],
+  ['docker', 'network', 'stats', 'logs', 'metrics'],
   ['sync', 'streaming'],
   ['server'],
 ];

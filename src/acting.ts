@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import type { Settings } from './config/options';
 import { isLocalEndpoint } from './docker/endpoint';
-import { claimDirectory } from './lib/claim-directory';
+import { claimDirectory } from './node/disk/claim-directory';
 import type { Logger } from './lib/logger';
 import { choosePodNetwork } from './network/choose';
-import { NamespaceHandles } from './network/cni/namespace-handles';
+import { NamespaceHandles } from './node/netns/namespace-handles';
 import { RunningPlugins } from './network/cni/running-plugins';
 import { SandboxCheckpoints } from './network/sandbox-checkpoints';
 import type { NodeParts } from './node-parts';
@@ -15,7 +15,7 @@ import { OneDaemon } from './sync/engine-claim';
 import { FactsFile } from './sync/facts-memory';
 import { UnfinishedSandboxes } from './sync/unfinished-sandboxes';
 import { NodeUpkeep } from './sync/upkeep';
-import { isCriDockerdAt } from './system/cri-dockerd-process';
+import { isCriDockerdAt } from './node/process/cri-dockerd-process';
 
 /** `0` of --cni-timeout. */
 const DEFAULT_CNI_TIMEOUT_MS = 120_000;

@@ -1,11 +1,11 @@
 import { actingParts } from './acting';
 import type { Settings } from './config/options';
 import { createEngineSide, type EngineSide, type EngineSideHooks } from './engine-side';
-import { BoundedStop } from './lib/bounded-stop';
-import { DiskLooks } from './lib/disk-looks';
+import { BoundedStop } from './lib/async/bounded-stop';
+import { DiskLooks } from './node/disk/disk-looks';
 import { invalidArgument } from './lib/errors';
 import type { Logger } from './lib/logger';
-import { WorkGate } from './lib/work-gate';
+import { WorkGate } from './lib/async/work-gate';
 import type { ContainerLogs } from './logs/container-logs';
 import { DaemonMetrics } from './metrics/daemon-metrics';
 import type { NodeParts } from './node-parts';
@@ -30,10 +30,10 @@ import type { Streaming } from './streaming/no-streaming';
 import { NetnsDialers } from './streaming/port-forward/netns-dialer';
 import { StreamingServer } from './streaming/server';
 import { handOverPods, type HandOverStep } from './sync/hand-over';
-import { tellFileLimit } from './system/file-limit';
-import { notifySystemd } from './system/notify';
-import { readNodeRights, type NodeRights } from './system/node-rights';
-import { UsedInodes } from './system/used-inodes';
+import { tellFileLimit } from './node/enough-files';
+import { notifySystemd } from './node/notify';
+import { readNodeRights, type NodeRights } from './node/node-rights';
+import { UsedInodes } from './node/disk/used-inodes';
 import { DOCKBRIDGE_VERSION } from './version';
 
 /** What a stop may take in all, ms: systemd kills after 90 s, kubelet waits for the next one. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Settings } from './config/options';
-import { coalesce } from './lib/coalesce';
-import { withDeadline } from './lib/deadline';
+import { coalesce } from './lib/async/coalesce';
+import { withDeadline } from './lib/async/deadline';
 import { messageOf } from './lib/errors';
 import type { Logger } from './lib/logger';
 import type { DaemonMetrics } from './metrics/daemon-metrics';

@@ -3,7 +3,7 @@ import type { Settings } from './config/options';
 import type { Logger } from './lib/logger';
 import type { ContainerLogs } from './logs/container-logs';
 import { createContainerLogs } from './logs/create-container-logs';
-import { ProcessClaims } from './lib/process-claims';
+import { ProcessClaims } from './node/process/process-claims';
 import { ENGINE_CLAIMS, rememberedEngine, wayKey } from './sync/engine-claim';
 
 /**

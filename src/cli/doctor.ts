@@ -10,10 +10,10 @@ import { renderDoctorReport } from '../doctor/render';
 import { exitCodeOf, reportOf, type Finding } from '../doctor/report';
 import { chooseDaemon, servingDaemons } from '../doctor/serving';
 import { engineSources, once } from '../doctor/sources';
-import { endProcess } from '../lib/end-process';
+import { endProcess } from '../node/process/end-process';
 import { messageOf } from '../lib/errors';
 import { PAUSE_TAR } from '../program-files';
-import { findProcesses, type NodeProcess } from '../system/node-processes';
+import { findProcesses, type NodeProcess } from '../node/process/node-processes';
 import { DOCKBRIDGE_VERSION } from '../version';
 
 export interface DoctorOptions {

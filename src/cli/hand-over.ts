@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { resolveSettings, type Given, type Settings } from '../config/options';
 import { DockerodeClient } from '../docker/dockerode-client';
-import { claimDirectory } from '../lib/claim-directory';
+import { claimDirectory } from '../node/disk/claim-directory';
 import { failedPrecondition, invalidArgument } from '../lib/errors';
 import { standardError } from '../lib/log-output';
 import { createLineLogger } from '../lib/logger';
 import { createContainerLogs } from '../logs/create-container-logs';
-import { NamespaceHandles } from '../network/cni/namespace-handles';
+import { NamespaceHandles } from '../node/netns/namespace-handles';
 import { SandboxCheckpoints } from '../network/sandbox-checkpoints';
 import { askToHandOver } from '../server/client/control-client';
 import { controlPath } from '../server/control-socket';

@@ -3,7 +3,7 @@ import { resolveSettings, type Given } from '../config/options';
 import { DockerodeClient } from '../docker/dockerode-client';
 import { readOnly } from '../docker/read-only';
 import { messageOf } from '../lib/errors';
-import { findProcesses } from '../system/node-processes';
+import { findProcesses } from '../node/process/node-processes';
 import { assess } from './switch-check/assess';
 import { gather } from './switch-check/gather';
 import { renderReport } from './switch-check/render';

@@ -1,4 +1,4 @@
-import { abortable } from '../lib/abortable';
+import { abortable } from '../lib/async/abortable';
 import { unavailable } from '../lib/errors';
 
 /** Kinds of calls of which none may wait for another: each has connections of its own. */

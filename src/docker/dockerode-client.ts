@@ -17,7 +17,7 @@ import type {
   EngineVersion,
 } from '../translate/engine';
 import { imageApi } from '../translate/engine-facts';
-import { withDeadline } from '../lib/deadline';
+import { withDeadline } from '../lib/async/deadline';
 import { CallLanes, type LaneCall, type LaneName } from './call-lanes';
 import type {
   CallOptions,

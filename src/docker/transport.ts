@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import type Docker from 'dockerode';
-import { withDeadline } from '../lib/deadline';
+import { withDeadline } from '../lib/async/deadline';
 import { toRuntimeError } from './errors';
 
 export interface EngineRequest {

@@ -1,4 +1,4 @@
-import { waitAtMost } from '../lib/deadline';
+import { waitAtMost } from '../lib/async/deadline';
 import { messageOf } from '../lib/errors';
 import { fail, warn, type Finding, type Line } from './report';
 import type { Sources } from './sources';

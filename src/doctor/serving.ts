@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { knownFlags } from '../config/known-flags';
 import { OPTIONS, resolveSettings, type Given, type Settings } from '../config/options';
-import { isSameSocket } from '../lib/same-socket';
-import type { NodeProcess } from '../system/node-processes';
+import { isSameSocket } from '../node/disk/same-socket';
+import type { NodeProcess } from '../node/process/node-processes';
 
 /** A dockbridge that runs, with what it was started with. */
 export interface RunningDaemon {

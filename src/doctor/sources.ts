@@ -1,6 +1,6 @@
 import type { Settings } from '../config/options';
 import type { DockerClient } from '../docker/client';
-import type { NodeProcess } from '../system/node-processes';
+import type { NodeProcess } from '../node/process/node-processes';
 import type { EngineInfo, EngineVersion } from '../translate/engine';
 import type { KubeletFacts } from './kubelet/facts';
 

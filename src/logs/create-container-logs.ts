@@ -1,5 +1,5 @@
 import { extname, join } from 'node:path';
-import { claimDirectory } from '../lib/claim-directory';
+import { claimDirectory } from '../node/disk/claim-directory';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from './container-logs';
 import { InProcessLogs } from './in-process-logs';

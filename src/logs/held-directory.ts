@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import { relative } from 'node:path';
-import { makeBelow, pathOf } from '../lib/make-directory';
+import { makeBelow, pathOf } from '../node/disk/make-directory';
 import type { LogDirectory } from './log-directory';
 
 const { O_RDONLY, O_DIRECTORY } = constants;

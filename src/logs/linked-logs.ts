@@ -13,10 +13,10 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { DiskLooks } from '../lib/disk-looks';
+import { DiskLooks } from '../node/disk/disk-looks';
 import { errnoOf, hasCode, internal, messageOf, notFound } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import { pathOf } from '../lib/make-directory';
+import { pathOf } from '../node/disk/make-directory';
 import type { ContainerLogs, LogPlace, LogSource, LogTrouble } from './container-logs';
 import { formatNote } from './cri-line';
 import { inHeldDirectory } from './held-directory';

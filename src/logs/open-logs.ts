@@ -1,4 +1,4 @@
-import { fileLimit } from '../lib/file-limit';
+import { fileLimit } from '../node/file-limit';
 
 /** A log that flows holds two files. */
 const SHARE = 1 / 8;

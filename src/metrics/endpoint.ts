@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../lib/errors';
 import { listening } from '../lib/listening';
 import type { Logger } from '../lib/logger';
-import { SocketFile } from '../lib/socket-file';
+import { SocketFile } from '../node/disk/socket-file';
 
 /** A scraper uses one; more than this are not for us. */
 const MAX_CONNECTIONS = 32;

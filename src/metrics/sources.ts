@@ -1,5 +1,5 @@
 import type { Counter } from 'prom-client';
-import { waitAtMost } from '../lib/deadline';
+import { waitAtMost } from '../lib/async/deadline';
 import { ContainerState } from '../proto/enums';
 import type { Store } from '../store/store';
 import { containerState } from '../translate/container-status';

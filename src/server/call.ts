@@ -6,11 +6,11 @@ import {
   type ServerUnaryCall,
   type ServerWritableStream,
 } from '@grpc/grpc-js';
-import { abortable } from '../lib/abortable';
-import { sharedAbortController } from '../lib/deadline';
+import { abortable } from '../lib/async/abortable';
+import { sharedAbortController } from '../lib/async/deadline';
 import { cancelled, invalidArgument, type ErrorCode, type RuntimeError } from '../lib/errors';
 import type { LogFields, Logger } from '../lib/logger';
-import type { WorkGate } from '../lib/work-gate';
+import type { WorkGate } from '../lib/async/work-gate';
 import { MalformedMessage, type Encoded } from '../proto/service';
 import { asRuntimeError, toStatus } from './call-failure';
 import { callSubject } from './call-subject';

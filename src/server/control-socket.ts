@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { messageOf } from '../lib/errors';
-import { KeyedLock } from '../lib/keyed-lock';
+import { KeyedLock } from '../lib/async/keyed-lock';
 import type { Logger } from '../lib/logger';
-import { SocketFile } from '../lib/socket-file';
+import { SocketFile } from '../node/disk/socket-file';
 import type { HandOverStep } from '../sync/hand-over';
 
 const REQUEST_MS = 10_000;

@@ -1,5 +1,5 @@
 import type { DockerClient } from '../docker/client';
-import type { DiskLooks } from '../lib/disk-looks';
+import type { DiskLooks } from '../node/disk/disk-looks';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
@@ -11,8 +11,8 @@ import type { ContainerSync } from '../sync/container-sync';
 import type { EngineLink } from '../sync/engine-link';
 import type { ImageSync } from '../sync/image-sync';
 import type { StreamingServer } from '../streaming/server';
-import type { NodeRights } from '../system/node-rights';
-import type { UsedInodes } from '../system/used-inodes';
+import type { NodeRights } from '../node/node-rights';
+import type { UsedInodes } from '../node/disk/used-inodes';
 import type { Probes } from './container/probes';
 import type { Teardowns } from './container/teardowns';
 import type { SpoolMode } from './container/spool-mode';

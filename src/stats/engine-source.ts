@@ -1,6 +1,6 @@
-import { withDeadline } from '../lib/deadline';
+import { withDeadline } from '../lib/async/deadline';
 import { hasCode } from '../lib/errors';
-import { Semaphore } from '../lib/semaphore';
+import { Semaphore } from '../lib/async/semaphore';
 import type { EngineContainerStats } from '../translate/engine';
 import { detailFromEngine, interfacesFromEngine, usageFromEngine } from '../translate/engine-stats';
 import type { InterfaceReading, UsageReading } from '../translate/readings';

@@ -1,4 +1,4 @@
-import { mapLimited } from '../lib/concurrency';
+import { mapLimited } from '../lib/async/concurrency';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { NamespaceMode } from '../proto/enums';

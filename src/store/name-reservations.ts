@@ -1,4 +1,4 @@
-import { KeyedLock } from '../lib/keyed-lock';
+import { KeyedLock } from '../lib/async/keyed-lock';
 
 /**
  * Engine names that a handler is creating right now. A second request for the same name waits for the first; the

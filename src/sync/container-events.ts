@@ -1,5 +1,5 @@
 import Long from 'long';
-import { withDeadline } from '../lib/deadline';
+import { withDeadline } from '../lib/async/deadline';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { NameReservations } from '../store/name-reservations';

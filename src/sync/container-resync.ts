@@ -1,8 +1,8 @@
 import type { DockerClient } from '../docker/client';
 import { hasStatus } from '../docker/errors';
-import { drawLimited, forEachLimited } from '../lib/concurrency';
-import { withDeadline } from '../lib/deadline';
-import { isInContainer } from '../lib/cgroup/members';
+import { drawLimited, forEachLimited } from '../lib/async/concurrency';
+import { withDeadline } from '../lib/async/deadline';
+import { isInContainer } from '../node/cgroup/members';
 import { hasCode, messageOf, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';

@@ -1,15 +1,15 @@
 import type { DockerClient } from '../docker/client';
 import { hasStatus } from '../docker/errors';
-import { withDeadline } from '../lib/deadline';
+import { withDeadline } from '../lib/async/deadline';
 import { messageOf } from '../lib/errors';
-import { KeyedLock } from '../lib/keyed-lock';
+import { KeyedLock } from '../lib/async/keyed-lock';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
 import type { Checkpoints } from '../network/sandbox-checkpoints';
 import type { ContainerRecord, EngineState, SandboxRecord } from '../store/records';
 import type { Store } from '../store/store';
-import type { KernelLog } from '../system/kernel-log';
+import type { KernelLog } from '../node/kernel-log';
 import { containerFromInspect } from '../translate/container-record';
 import type { EngineContainerInspect } from '../translate/engine';
 import { toEngineState } from '../translate/engine-state';

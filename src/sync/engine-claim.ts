@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFile, realpath, writeFile } from 'node:fs/promises';
-import { waitAtMost } from '../lib/deadline';
-import { DiskLooks } from '../lib/disk-looks';
+import { waitAtMost } from '../lib/async/deadline';
+import { DiskLooks } from '../node/disk/disk-looks';
 import { messageOf, RuntimeError } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import { pause } from '../lib/pause';
-import type { OtherClaim, ProcessClaims } from '../lib/process-claims';
+import { pause } from '../lib/async/pause';
+import type { OtherClaim, ProcessClaims } from '../node/process/process-claims';
 import type { EngineFacts } from '../store/records';
 
 /** Two daemons of one machine must see each other whatever directories they were given. */

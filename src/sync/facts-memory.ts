@@ -1,7 +1,7 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import { Semaphore } from '../lib/semaphore';
+import { Semaphore } from '../lib/async/semaphore';
 import type { EngineFacts } from '../store/records';
 import { hasShapeOf } from '../translate/shape';
 import { wayKey } from './engine-claim';

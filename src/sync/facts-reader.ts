@@ -1,13 +1,13 @@
 import type { DockerClient } from '../docker/client';
-import { abortable } from '../lib/abortable';
-import { sharedAbortController } from '../lib/deadline';
-import { DiskLooks } from '../lib/disk-looks';
+import { abortable } from '../lib/async/abortable';
+import { sharedAbortController } from '../lib/async/deadline';
+import { DiskLooks } from '../node/disk/disk-looks';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import { pause } from '../lib/pause';
+import { pause } from '../lib/async/pause';
 import type { EngineFacts } from '../store/records';
 import type { Store } from '../store/store';
-import { findImageDirectory } from '../system/image-directory';
+import { findImageDirectory } from '../node/disk/image-directory';
 import type { EngineInfo, EngineVersion } from '../translate/engine';
 import { toFacts } from '../translate/engine-facts';
 import type { EngineTrouble } from './engine-watch';

@@ -2,7 +2,7 @@ import type { DockerClient } from '../docker/client';
 import { hasStatus } from '../docker/errors';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import { Semaphore } from '../lib/semaphore';
+import { Semaphore } from '../lib/async/semaphore';
 import type { Store } from '../store/store';
 import type { EngineContainerSummary, EngineEvent } from '../translate/engine';
 import { TYPE_LABEL } from '../translate/labels';

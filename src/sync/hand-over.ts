@@ -1,6 +1,6 @@
 import type { DockerClient } from '../docker/client';
 import { hasStatus } from '../docker/errors';
-import { withDeadline } from '../lib/deadline';
+import { withDeadline } from '../lib/async/deadline';
 import { messageOf } from '../lib/errors';
 import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';

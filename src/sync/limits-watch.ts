@@ -1,6 +1,6 @@
 import { watch, type FSWatcher } from 'node:fs';
 import { messageOf } from '../lib/errors';
-import type { KeyedLock } from '../lib/keyed-lock';
+import type { KeyedLock } from '../lib/async/keyed-lock';
 import type { Logger } from '../lib/logger';
 import type { ContainerRecord } from '../store/records';
 import type { Store } from '../store/store';

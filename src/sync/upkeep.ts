@@ -1,6 +1,6 @@
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import type { KeyedLock } from '../lib/keyed-lock';
+import type { KeyedLock } from '../lib/async/keyed-lock';
 import { keepResolvConf } from '../network/resolv-conf-file';
 import type { ContainerRecord, ResourcesRecord } from '../store/records';
 import type { EngineContainerInspect } from '../translate/engine';

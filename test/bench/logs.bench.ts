@@ -1,7 +1,7 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { forEachLimited } from '../../src/lib/concurrency';
+import { forEachLimited } from '../../src/lib/async/concurrency';
 import { ContainerState } from '../../src/proto/enums';
 import { ChildDaemon } from '../integration/support/child-daemon';
 import { TEST_IMAGE } from '../integration/support/engine';

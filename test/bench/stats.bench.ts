@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { forEachLimited } from '../../src/lib/concurrency';
+import { forEachLimited } from '../../src/lib/async/concurrency';
 import { ChildDaemon } from '../integration/support/child-daemon';
 import { TEST_IMAGE } from '../integration/support/engine';
 import { print } from './measure';

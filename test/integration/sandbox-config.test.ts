@@ -2,7 +2,7 @@ import { readFile, readlink } from 'node:fs/promises';
 import { posix } from 'node:path';
 import type { cri } from '../../src/proto';
 import { NamespaceMode, PodSandboxState } from '../../src/proto/enums';
-import { readNodeRights } from '../../src/system/node-rights';
+import { readNodeRights } from '../../src/node/node-rights';
 import { CGROUP_VERSION, podGroup, removeCgroups } from './support/cgroups';
 import { TestDaemon } from './support/daemon';
 import { engineGet, sharedDockerHost } from './support/engine';

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { WebSocket } from 'ws';
 import type { cri } from '../../src/proto';
-import { forEachLimited } from '../../src/lib/concurrency';
+import { forEachLimited } from '../../src/lib/async/concurrency';
 import { NamespaceMode } from '../../src/proto/enums';
 import { execOverSpdy, SpdyClient, upgradeToSpdy } from '../fakes/streaming-client';
 import { TestDaemon } from './support/daemon';

@@ -1,5 +1,5 @@
 import { flagOf } from '../../lib/flags';
-import { isSameSocket } from '../../lib/same-socket';
+import { isSameSocket } from '../../node/disk/same-socket';
 import type { EngineContainerInspect } from '../../translate/engine';
 import { SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../../translate/labels';
 import { withoutSlash } from '../../translate/names';

@@ -1,5 +1,5 @@
 import type { PodNetworkFound } from '../../network/cni/observed-cni';
-import type { NodeProcess } from '../../system/node-processes';
+import type { NodeProcess } from '../../node/process/node-processes';
 import type { EngineContainerInspect } from '../../translate/engine';
 
 /** All that `switch check` has read; nothing is judged yet. */

@@ -1,4 +1,4 @@
-import type { NodeProcess } from '../../system/node-processes';
+import type { NodeProcess } from '../../node/process/node-processes';
 
 /** How bad a note is: `note` can be read later, `warning` before, `problem` is a reason not to switch. */
 export type Severity = 'note' | 'warning' | 'problem';

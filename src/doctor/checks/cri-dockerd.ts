@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { flagOf } from '../../lib/flags';
-import { isSameSocket } from '../../lib/same-socket';
+import { isSameSocket } from '../../node/disk/same-socket';
 import { OPTIONS } from '../../config/options';
-import type { NodeProcess } from '../../system/node-processes';
+import type { NodeProcess } from '../../node/process/node-processes';
 import type { Check } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 

@@ -1,9 +1,9 @@
 import { isLocalEndpoint } from '../../docker/endpoint';
 import { errnoOf, messageOf } from '../../lib/errors';
 import { flagOf, flagsOf } from '../../lib/flags';
-import { isSameSocket } from '../../lib/same-socket';
-import { SmallFile } from '../../lib/small-file';
-import type { NodeProcess } from '../../system/node-processes';
+import { isSameSocket } from '../../node/disk/same-socket';
+import { SmallFile } from '../../node/disk/small-file';
+import type { NodeProcess } from '../../node/process/node-processes';
 import type { Check } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
-import { fileLimit } from '../../lib/file-limit';
-import { ENOUGH_FILES } from '../../system/file-limit';
+import { fileLimit } from '../../node/file-limit';
+import { ENOUGH_FILES } from '../../node/enough-files';
 import type { Check } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 

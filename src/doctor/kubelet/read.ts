@@ -2,8 +2,8 @@ import { readdir } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { errnoOf, messageOf } from '../../lib/errors';
 import { flagOf } from '../../lib/flags';
-import { SmallFile } from '../../lib/small-file';
-import type { NodeProcess } from '../../system/node-processes';
+import { SmallFile } from '../../node/disk/small-file';
+import type { NodeProcess } from '../../node/process/node-processes';
 import { parseKubeletConfig, type KubeletConfig } from './config';
 import type { KubeletFacts } from './facts';
 

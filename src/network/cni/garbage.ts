@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { withDeadline } from '../../lib/deadline';
+import { withDeadline } from '../../lib/async/deadline';
 import type { NetworkConfig } from './network-config';
 import type { PluginChain } from './plugin-chain';
 import { IF_NAME } from './pod-entry';

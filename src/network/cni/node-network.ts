@@ -1,5 +1,5 @@
 import { failedPrecondition, messageOf } from '../../lib/errors';
-import { listDirectory } from '../../lib/list-directory';
+import { listDirectory } from '../../node/disk/list-directory';
 import type { Logger } from '../../lib/logger';
 import type { NetworkCondition } from '../pod-network';
 import { findConfig } from './config-directory';

@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path';
-import { holderOf, type PodNamespaces } from './namespace-handles';
+import { holderOf, type PodNamespaces } from '../../node/netns/namespace-handles';
 import type { CachedAttachment } from './result-cache';
 
 /** Ours, or cri-dockerd's, which knows no handles; not that of another program with the same cache. */

@@ -1,5 +1,5 @@
 import { messageOf } from '../../lib/errors';
-import type { PodNamespaces } from './namespace-handles';
+import type { PodNamespaces } from '../../node/netns/namespace-handles';
 import type { PluginChain } from './plugin-chain';
 import { configOf, isOfPodNetwork } from './pod-entry';
 import type { CachedAttachment } from './result-cache';

@@ -1,10 +1,10 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, unavailable } from '../../lib/errors';
-import { listDirectory } from '../../lib/list-directory';
+import { listDirectory } from '../../node/disk/list-directory';
 import type { Logger } from '../../lib/logger';
-import { pause } from '../../lib/pause';
-import { processName } from '../../lib/process-name';
+import { pause } from '../../lib/async/pause';
+import { processName } from '../../node/process/process-name';
 import { parseObject, text } from './json';
 
 /** How long a plugin that a killed daemon left at work may go on. */

@@ -3,7 +3,7 @@ import { chmod, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { DockerClient } from '../../docker/client';
-import { withDeadline } from '../../lib/deadline';
+import { withDeadline } from '../../lib/async/deadline';
 import { errnoOf, failedPrecondition, internal, messageOf } from '../../lib/errors';
 
 /** The directory in the archive, as other CRI runtimes call it. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { hasStatus } from '../../docker/errors';
 import { messageOf, unavailable } from '../../lib/errors';
-import { pause } from '../../lib/pause';
+import { pause } from '../../lib/async/pause';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
 import { uniqueEngineName } from '../../translate/names';
 import type { Services } from '../services';

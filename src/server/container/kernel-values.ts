@@ -1,5 +1,5 @@
 import type { KernelValues } from '../../store/records';
-import { readHierarchies } from '../../lib/cgroup/hierarchies';
+import { readHierarchies } from '../../node/cgroup/hierarchies';
 import { hasKernelValues, requireWritable } from '../../translate/kernel-values';
 
 /** @throws when the values could not be written to control groups of this machine. */

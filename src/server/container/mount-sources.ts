@@ -1,7 +1,7 @@
-import type { DiskLooks } from '../../lib/disk-looks';
+import type { DiskLooks } from '../../node/disk/disk-looks';
 import { failedPrecondition, hasCode } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
-import { makeDirectory, NoDirectory } from '../../lib/make-directory';
+import { makeDirectory, NoDirectory } from '../../node/disk/make-directory';
 import type { MountRecord } from '../../store/records';
 
 export interface MountSourceParts {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { DockerClient } from '../../docker/client';
-import { forEachLimited } from '../../lib/concurrency';
+import { forEachLimited } from '../../lib/async/concurrency';
 import { messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import type { EngineContainerCreate, EngineContainerSummary } from '../../translate/engine';

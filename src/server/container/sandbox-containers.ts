@@ -1,4 +1,4 @@
-import { forEachLimited } from '../../lib/concurrency';
+import { forEachLimited } from '../../lib/async/concurrency';
 import type { Services } from '../services';
 import { removeFromEngine } from './remove-from-engine';
 import { isRunning } from './state';

@@ -1,6 +1,6 @@
-import type { DiskLooks } from '../../lib/disk-looks';
+import type { DiskLooks } from '../../node/disk/disk-looks';
 import { hasCode, invalidArgument, messageOf } from '../../lib/errors';
-import { readRegular } from '../../lib/small-file';
+import { readRegular } from '../../node/disk/small-file';
 import { seccompOption, seccompProfileFault, type SeccompChoice } from '../../translate/seccomp';
 
 const MAX_PROFILE_BYTES = 1024 * 1024;

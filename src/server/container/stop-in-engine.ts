@@ -1,5 +1,5 @@
 import { hasStatus } from '../../docker/errors';
-import { withDeadline } from '../../lib/deadline';
+import { withDeadline } from '../../lib/async/deadline';
 import type { ContainerRecord } from '../../store/records';
 import type { Services } from '../services';
 import { isRunning } from './state';

@@ -1,7 +1,7 @@
-import { abortable } from '../../lib/abortable';
-import { sharedAbortController } from '../../lib/deadline';
-import { KeyedLock } from '../../lib/keyed-lock';
-import { Semaphore } from '../../lib/semaphore';
+import { abortable } from '../../lib/async/abortable';
+import { sharedAbortController } from '../../lib/async/deadline';
+import { KeyedLock } from '../../lib/async/keyed-lock';
+import { Semaphore } from '../../lib/async/semaphore';
 import type { Store } from '../../store/store';
 import { hasNetworkDeadlock } from '../../translate/engine-facts';
 

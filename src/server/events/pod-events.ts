@@ -1,5 +1,5 @@
 import Long from 'long';
-import { Broadcast, type BroadcastReader } from '../../lib/broadcast';
+import { Broadcast, type BroadcastReader } from '../../lib/async/broadcast';
 import { RisingClock } from '../../lib/rising-clock';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
 import type { Store } from '../../store/store';

@@ -1,6 +1,6 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
-import { isInContainer } from '../../lib/cgroup/members';
+import { isInContainer } from '../../node/cgroup/members';
 import { failedPrecondition, messageOf, unavailable, unsupported } from '../../lib/errors';
 import { NamespaceMode } from '../../proto/enums';
 import type { SandboxRecord } from '../../store/records';

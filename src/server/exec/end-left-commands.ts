@@ -1,4 +1,4 @@
-import { forEachLimited } from '../../lib/concurrency';
+import { forEachLimited } from '../../lib/async/concurrency';
 import type { HandlerSettings, Services } from '../services';
 import { killCommand } from './kill-command';
 

@@ -1,8 +1,8 @@
 import { hasStatus } from '../../docker/errors';
-import { cgroupMembers, isInContainer } from '../../lib/cgroup/members';
+import { cgroupMembers, isInContainer } from '../../node/cgroup/members';
 import { messageOf } from '../../lib/errors';
-import { pause } from '../../lib/pause';
-import { hasUnreapedChildren, killProcessTree } from '../../lib/process-tree';
+import { pause } from '../../lib/async/pause';
+import { hasUnreapedChildren, killProcessTree } from '../../node/process/process-tree';
 import type { HandlerSettings, Services } from '../services';
 import type { StartedCommand } from './started-commands';
 

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { EngineError, toRuntimeError } from '../../docker/errors';
-import { sharedAbortController, withDeadline } from '../../lib/deadline';
+import { sharedAbortController, withDeadline } from '../../lib/async/deadline';
 import { cancelled, deadlineExceeded, hasCode, messageOf, unavailable } from '../../lib/errors';
 import type { Services } from '../services';
 import { CapturedOutput } from './captured-output';

@@ -1,4 +1,4 @@
-import { withDeadline } from '../../lib/deadline';
+import { withDeadline } from '../../lib/async/deadline';
 import { failedPrecondition, unavailable } from '../../lib/errors';
 import type { AttachRequest, ClientStreams } from '../../streaming/backend';
 import { ClientOutput } from './client-output';

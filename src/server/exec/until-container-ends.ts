@@ -1,6 +1,6 @@
 import { hasStatus } from '../../docker/errors';
-import { isInContainer } from '../../lib/cgroup/members';
-import { withDeadline } from '../../lib/deadline';
+import { isInContainer } from '../../node/cgroup/members';
+import { withDeadline } from '../../lib/async/deadline';
 import { failedPrecondition, type RuntimeError } from '../../lib/errors';
 import { toEngineState } from '../../translate/engine-state';
 import { isRunning } from '../container/state';

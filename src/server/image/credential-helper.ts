@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { abortable } from '../../lib/abortable';
-import { withDeadline } from '../../lib/deadline';
+import { abortable } from '../../lib/async/abortable';
+import { withDeadline } from '../../lib/async/deadline';
 import type { EngineAuth } from '../../translate/engine';
 import { parseHelperAnswer } from '../../translate/docker-config';
 

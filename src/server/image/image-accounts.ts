@@ -1,7 +1,7 @@
 import type { DockerClient } from '../../docker/client';
 import { parseAccounts, type Accounts } from '../../translate/accounts';
 import type { Probes } from '../container/probes';
-import { abortable } from '../../lib/abortable';
+import { abortable } from '../../lib/async/abortable';
 
 /** Images remembered; each is some kilobytes. */
 const MAX_IMAGES = 500;

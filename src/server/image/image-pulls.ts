@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { DockerClient } from '../../docker/client';
-import { Semaphore } from '../../lib/semaphore';
-import { SharedWork } from '../../lib/shared-work';
+import { Semaphore } from '../../lib/async/semaphore';
+import { SharedWork } from '../../lib/async/shared-work';
 import type { Store } from '../../store/store';
 import type { EngineAuth } from '../../translate/engine';
 import { familiarName, type ImageReference } from '../../translate/reference';

@@ -1,6 +1,6 @@
 import type { DockerClient } from '../../docker/client';
 import { EngineError } from '../../docker/errors';
-import { sharedAbortController, withDeadline } from '../../lib/deadline';
+import { sharedAbortController, withDeadline } from '../../lib/async/deadline';
 import { messageOf, RuntimeError, type ErrorCode } from '../../lib/errors';
 import type { EngineAuth, EngineManifest } from '../../translate/engine';
 import { familiarName, registryOf, type ImageReference } from '../../translate/reference';

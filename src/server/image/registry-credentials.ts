@@ -1,6 +1,6 @@
 import { errnoOf, messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
-import { SmallFile } from '../../lib/small-file';
+import { SmallFile } from '../../node/disk/small-file';
 import { credentialSource, parseDockerConfig } from '../../translate/docker-config';
 import type { EngineAuth } from '../../translate/engine';
 import { registryOf, type ImageReference, type RegistryPath } from '../../translate/reference';

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { DockerClient } from '../../docker/client';
-import { abortable } from '../../lib/abortable';
-import { withDeadline } from '../../lib/deadline';
+import { abortable } from '../../lib/async/abortable';
+import { withDeadline } from '../../lib/async/deadline';
 import { failedPrecondition, messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import type { ImageRecord } from '../../store/records';

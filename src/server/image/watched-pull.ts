@@ -1,5 +1,5 @@
 import type { DockerClient } from '../../docker/client';
-import { LONGEST_TIMER_MS, sharedAbortController } from '../../lib/deadline';
+import { LONGEST_TIMER_MS, sharedAbortController } from '../../lib/async/deadline';
 import { unavailable } from '../../lib/errors';
 import type { EngineAuth, EngineProgress } from '../../translate/engine';
 import { PullProgress } from '../../translate/pull-progress';

@@ -7,7 +7,7 @@ import type { Logger } from '../../lib/logger';
 import { parseEndpoint, type Endpoint } from './endpoint';
 import { Greeting } from './greeting';
 import { listening } from '../../lib/listening';
-import { SocketFile } from '../../lib/socket-file';
+import { SocketFile } from '../../node/disk/socket-file';
 
 export interface SocketListenerOptions {
   /** `unix:///path`, `/path` or `fd://`. */

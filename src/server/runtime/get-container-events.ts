@@ -1,4 +1,4 @@
-import type { BroadcastReader } from '../../lib/broadcast';
+import type { BroadcastReader } from '../../lib/async/broadcast';
 import type { cri } from '../../proto';
 import { toCriEvent, type PodEvent } from '../../translate/container-event';
 import type { CallContext, Services } from '../services';

@@ -1,4 +1,4 @@
-import { mapLazily } from '../../lib/map-lazily';
+import { mapLazily } from '../../lib/async/map-lazily';
 import type { cri, Decoded } from '../../proto';
 import { toCriContainer } from '../../translate/container-status';
 import { containerFilter } from '../../translate/filters';

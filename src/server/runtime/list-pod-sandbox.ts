@@ -1,4 +1,4 @@
-import { mapLazily } from '../../lib/map-lazily';
+import { mapLazily } from '../../lib/async/map-lazily';
 import type { cri, Decoded } from '../../proto';
 import { sandboxFilter } from '../../translate/filters';
 import { toCriSandbox } from '../../translate/sandbox-status';

@@ -1,4 +1,4 @@
-import { mapLazily } from '../../lib/map-lazily';
+import { mapLazily } from '../../lib/async/map-lazily';
 import { cri } from '../../proto';
 import { encodeChunks } from '../../proto/chunks';
 import type { Encoded } from '../../proto/service';

@@ -1,9 +1,9 @@
-import { groupOfContainer, type GroupPath } from '../../lib/cgroup/group-path';
-import type { Hierarchies } from '../../lib/cgroup/hierarchies';
-import { isInContainer } from '../../lib/cgroup/members';
-import { processesBelow } from '../../lib/cgroup/processes';
-import { readText } from '../../lib/read-text';
-import { Semaphore } from '../../lib/semaphore';
+import { groupOfContainer, type GroupPath } from '../../node/cgroup/group-path';
+import type { Hierarchies } from '../../node/cgroup/hierarchies';
+import { isInContainer } from '../../node/cgroup/members';
+import { processesBelow } from '../../node/cgroup/processes';
+import { readText } from '../../node/disk/read-text';
+import { Semaphore } from '../../lib/async/semaphore';
 import type { InterfaceReading, UsageReading } from '../../translate/readings';
 import { parseNetDev } from '../interfaces';
 import type { ReadingClock } from '../reading-clock';

@@ -1,5 +1,5 @@
 import { stat, statfs } from 'node:fs/promises';
-import { withDeadline } from '../../lib/deadline';
+import { withDeadline } from '../../lib/async/deadline';
 import { hasCode } from '../../lib/errors';
 import type { LayerReading } from '../../translate/readings';
 import type { ReadingClock } from '../reading-clock';

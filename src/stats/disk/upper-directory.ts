@@ -1,7 +1,7 @@
 import { isAbsolute, join } from 'node:path';
-import { isInContainer } from '../../lib/cgroup/members';
-import { readText } from '../../lib/read-text';
-import { parseMountinfo, unescape } from '../../lib/mountinfo';
+import { isInContainer } from '../../node/cgroup/members';
+import { readText } from '../../node/disk/read-text';
+import { parseMountinfo, unescape } from '../../node/mountinfo';
 import type { Target } from '../usage-source';
 
 /**

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { waitAtMost } from '../../lib/deadline';
+import { waitAtMost } from '../../lib/async/deadline';
 import { internal, messageOf, RuntimeError, unavailable } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import type { DiskWork, Measured } from './disk-work';

@@ -1,6 +1,6 @@
 import { stat, statfs } from 'node:fs/promises';
-import { readText } from '../../lib/read-text';
-import { parseMountinfo } from '../../lib/mountinfo';
+import { readText } from '../../node/disk/read-text';
+import { parseMountinfo } from '../../node/mountinfo';
 import type { FileSystem } from './container-families';
 
 /** A file system, and the number of its device. */

@@ -1,10 +1,10 @@
-import { mapLimited } from '../../lib/concurrency';
-import { waitAtMost, withDeadline } from '../../lib/deadline';
-import { LastAnswers } from '../../lib/last-answers';
+import { mapLimited } from '../../lib/async/concurrency';
+import { waitAtMost, withDeadline } from '../../lib/async/deadline';
+import { LastAnswers } from '../../lib/async/last-answers';
 import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
 import type { Store } from '../../store/store';
-import { readText } from '../../lib/read-text';
+import { readText } from '../../node/disk/read-text';
 import type { DiskWork } from '../disk/disk-work';
 import type { LayerBudget } from '../disk/layer-budget';
 import type { OpenFiles } from '../disk/open-files';

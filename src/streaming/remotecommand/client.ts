@@ -1,6 +1,6 @@
 import { finished, type Writable } from 'node:stream';
-import { LONGEST_TIMER_MS } from '../../lib/deadline';
-import { pause } from '../../lib/pause';
+import { LONGEST_TIMER_MS } from '../../lib/async/deadline';
+import { pause } from '../../lib/async/pause';
 import type { ClientStreams } from '../backend';
 import type { Outcome } from './status';
 

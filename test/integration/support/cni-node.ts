@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Given } from '../../../src/config/options';
-import { NAMESPACE_DIRECTORY } from '../../../src/network/cni/namespace-directory';
-import { NamespaceHandles } from '../../../src/network/cni/namespace-handles';
+import { NAMESPACE_DIRECTORY } from '../../../src/node/netns/namespace-directory';
+import { NamespaceHandles } from '../../../src/node/netns/namespace-handles';
 import { DirectoryAsFound } from './directory-as-found';
 
 const run = promisify(execFile);

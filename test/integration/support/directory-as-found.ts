@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readdir, readFile, realpath, rmdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { parseMountinfo } from '../../../src/lib/mountinfo';
+import { parseMountinfo } from '../../../src/node/mountinfo';
 
 const run = promisify(execFile);
 

@@ -9,7 +9,7 @@ import type { Attachment } from '../../../src/network/cni/attachment';
 import { PluginChain } from '../../../src/network/cni/plugin-chain';
 import type { CniResult } from '../../../src/network/cni/result';
 import type { cri } from '../../../src/proto';
-import { readNodeRights } from '../../../src/system/node-rights';
+import { readNodeRights } from '../../../src/node/node-rights';
 import type { EngineContainerInspect } from '../../../src/translate/engine';
 import type { CniNode } from './cni-node';
 import { engineCall, engineGet, sharedDockerHost } from './engine';

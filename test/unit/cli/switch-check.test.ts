@@ -4,7 +4,7 @@ import type { SwitchFacts } from '../../../src/cli/switch-check/facts';
 import { renderReport } from '../../../src/cli/switch-check/render';
 import { exitCodeOf } from '../../../src/cli/switch-check/report';
 import { resolveSettings } from '../../../src/config/options';
-import type { NodeProcess } from '../../../src/system/node-processes';
+import type { NodeProcess } from '../../../src/node/process/node-processes';
 import type { EngineContainerInspect, EngineHostConfig } from '../../../src/translate/engine';
 
 const SANDBOX = 'a'.repeat(64);

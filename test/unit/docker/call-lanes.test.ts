@@ -1,5 +1,5 @@
 import { CallLanes, type LaneName } from '../../../src/docker/call-lanes';
-import { sharedAbortController } from '../../../src/lib/deadline';
+import { sharedAbortController } from '../../../src/lib/async/deadline';
 import { unavailable } from '../../../src/lib/errors';
 import { gate, settle, until, type Gate } from '../support/async';
 import { rejectionOf } from '../support/errors';

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import type { DockerClient } from '../../../src/docker/client';
 import { DockerodeClient } from '../../../src/docker/dockerode-client';
 import { EngineError } from '../../../src/docker/errors';
-import { sharedAbortController } from '../../../src/lib/deadline';
+import { sharedAbortController } from '../../../src/lib/async/deadline';
 import { unavailable } from '../../../src/lib/errors';
 import {
   chunks,

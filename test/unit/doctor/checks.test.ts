@@ -18,7 +18,7 @@ import { judgeRights } from '../../../src/doctor/checks/rights';
 import { CHECKS, PROCESSES } from '../../../src/doctor/checks';
 import type { Finding } from '../../../src/doctor/report';
 import { parseNetworkList } from '../../../src/network/cni/network-config';
-import type { NodeProcess } from '../../../src/system/node-processes';
+import type { NodeProcess } from '../../../src/node/process/node-processes';
 import { toFacts } from '../../../src/translate/engine-facts';
 
 const doc = (name: string): string => readFileSync(join(__dirname, '../../..', name), 'utf8');

@@ -3,7 +3,7 @@ import { renderDoctorReport } from '../../../src/doctor/render';
 import { exitCodeOf, ok, reportOf, warn, type Finding } from '../../../src/doctor/report';
 import { chooseDaemon, servingDaemons } from '../../../src/doctor/serving';
 import { once, type Sources } from '../../../src/doctor/sources';
-import type { NodeProcess } from '../../../src/system/node-processes';
+import type { NodeProcess } from '../../../src/node/process/node-processes';
 
 const NOTHING = {} as Sources;
 const check = (id: string, run: () => Promise<readonly Finding[]>): Check => ({ id, run });

@@ -7,7 +7,7 @@ import { judgeStats, STATS_SNIPPET } from '../../../src/doctor/checks/kubelet-st
 import { parseKubeletConfig, type KubeletConfig } from '../../../src/doctor/kubelet/config';
 import { effectiveKubelet, type KubeletFacts } from '../../../src/doctor/kubelet/facts';
 import { readKubelet } from '../../../src/doctor/kubelet/read';
-import type { NodeProcess } from '../../../src/system/node-processes';
+import type { NodeProcess } from '../../../src/node/process/node-processes';
 
 const HEAD = 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n';
 const ENDPOINT = 'unix:///var/run/cri-dockerd.sock';

@@ -5,7 +5,7 @@ import { silentLogger } from '../../../src/lib/logger';
 import { CniNetwork } from '../../../src/network/cni/cni-network';
 import { RunningPlugins, type RunningPluginsTimes } from '../../../src/network/cni/running-plugins';
 import type { Attachment } from '../../../src/network/cni/attachment';
-import type { PodNamespaces } from '../../../src/network/cni/namespace-handles';
+import type { PodNamespaces } from '../../../src/node/netns/namespace-handles';
 
 /** Directories of a node with CNI, and plugins that are shell scripts. */
 export class FakeNode {

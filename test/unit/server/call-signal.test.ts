@@ -1,5 +1,5 @@
 import * as grpc from '@grpc/grpc-js';
-import { abortable } from '../../../src/lib/abortable';
+import { abortable } from '../../../src/lib/async/abortable';
 import { RUNTIME_SERVICE } from '../../../src/proto/service';
 import { RawHttp2Client } from '../../fakes/raw-http2-client';
 import { HELLO, VersionServer } from './version-server';

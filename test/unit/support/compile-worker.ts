@@ -10,7 +10,7 @@ const SRC = join(__dirname, '../../../src');
  */
 export function compileWorker(folder: string, into: string): string {
   const files = readdirSync(join(SRC, folder)).map((name) => `${folder}/${name}`);
-  for (const file of [...files, 'lib/errors.ts', 'lib/file-limit.ts']) {
+  for (const file of [...files, 'lib/errors.ts', 'node/file-limit.ts']) {
     const { code } = transformFileSync(join(SRC, file), {
       jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
       module: { type: 'commonjs' },

@@ -1,6 +1,6 @@
 import { EngineError } from '../../../src/docker/errors';
-import { abortable } from '../../../src/lib/abortable';
-import { sharedAbortController } from '../../../src/lib/deadline';
+import { abortable } from '../../../src/lib/async/abortable';
+import { sharedAbortController } from '../../../src/lib/async/deadline';
 import { engineId, sandboxRecord } from '../support/records';
 import { gate, settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';

@@ -1,4 +1,4 @@
-import { sharedAbortController } from '../../../src/lib/deadline';
+import { sharedAbortController } from '../../../src/lib/async/deadline';
 import type { EngineImageInspect } from '../../../src/translate/engine';
 import { gate, settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';

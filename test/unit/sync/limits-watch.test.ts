@@ -1,4 +1,4 @@
-import { KeyedLock } from '../../../src/lib/keyed-lock';
+import { KeyedLock } from '../../../src/lib/async/keyed-lock';
 import { silentLogger } from '../../../src/lib/logger';
 import { Store } from '../../../src/store/store';
 import { NodeUpkeep } from '../../../src/sync/upkeep';

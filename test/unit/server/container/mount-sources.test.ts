@@ -1,5 +1,5 @@
-import { DiskLooks } from '../../../../src/lib/disk-looks';
-import { NoDirectory } from '../../../../src/lib/make-directory';
+import { DiskLooks } from '../../../../src/node/disk/disk-looks';
+import { NoDirectory } from '../../../../src/node/disk/make-directory';
 import { makeMissingSources } from '../../../../src/server/container/mount-sources';
 import type { MountRecord } from '../../../../src/store/records';
 import { silentLogger } from '../../../../src/lib/logger';

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DiskLooks } from '../../../../src/lib/disk-looks';
+import { DiskLooks } from '../../../../src/node/disk/disk-looks';
 import { loadSeccompOptions } from '../../../../src/server/container/seccomp-profile';
 import { rejectionOf } from '../../support/errors';
 

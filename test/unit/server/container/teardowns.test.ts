@@ -1,6 +1,6 @@
 import { Teardowns } from '../../../../src/server/container/teardowns';
-import { abortable } from '../../../../src/lib/abortable';
-import { sharedAbortController } from '../../../../src/lib/deadline';
+import { abortable } from '../../../../src/lib/async/abortable';
+import { sharedAbortController } from '../../../../src/lib/async/deadline';
 import { cancelled } from '../../../../src/lib/errors';
 import { Store } from '../../../../src/store/store';
 import { gate, settle } from '../../support/async';

@@ -1,4 +1,4 @@
-import { sharedAbortController } from '../../../../src/lib/deadline';
+import { sharedAbortController } from '../../../../src/lib/async/deadline';
 import { ImagePulls } from '../../../../src/server/image/image-pulls';
 import type { EngineAuth } from '../../../../src/translate/engine';
 import { parseReference } from '../../../../src/translate/reference';

@@ -1,5 +1,5 @@
 import { unavailable } from '../../../../src/lib/errors';
-import { KeyedLock } from '../../../../src/lib/keyed-lock';
+import { KeyedLock } from '../../../../src/lib/async/keyed-lock';
 import { silentLogger } from '../../../../src/lib/logger';
 import { startContainer } from '../../../../src/server/runtime/start-container';
 import type { Services } from '../../../../src/server/services';

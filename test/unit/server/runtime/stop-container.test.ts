@@ -1,6 +1,6 @@
 import Long from 'long';
 import { EngineError } from '../../../../src/docker/errors';
-import { KeyedLock } from '../../../../src/lib/keyed-lock';
+import { KeyedLock } from '../../../../src/lib/async/keyed-lock';
 import { stopContainer } from '../../../../src/server/runtime/stop-container';
 import { ContainerSessions } from '../../../../src/server/exec/container-sessions';
 import type { Services } from '../../../../src/server/services';

@@ -1,4 +1,4 @@
-import { KeyedLock } from '../../../../src/lib/keyed-lock';
+import { KeyedLock } from '../../../../src/lib/async/keyed-lock';
 import { silentLogger } from '../../../../src/lib/logger';
 import { PodSandboxState } from '../../../../src/proto/enums';
 import { removePodSandbox } from '../../../../src/server/runtime/remove-pod-sandbox';

@@ -1,0 +1,108 @@
+import { abortable } from './abortable';
+import { RuntimeError } from '../errors';
+
+const TOO_SLOW = 'this reader did not keep up and has missed some: subscribe again, then list';
+
+interface Link<T> {
+  readonly number: number;
+  readonly value: T;
+  next: Link<T> | undefined;
+}
+
+/** What a reader holds before it has read anything: a link without a value. */
+type Place<T> = Link<T> | (Omit<Link<T>, 'value'> & { readonly value?: never });
+
+/**
+ * One writer, many readers, each at its own pace and each getting everything from its subscription on. The values are a
+ * chain that only readers hold on to, so it is as long as the slowest of them is behind, however many there are; one
+ * that is more than `limit` behind is cut off, told so by its next read, and holds nothing any more.
+ */
+export class Broadcast<T> {
+  private last: Place<T> = { number: 0, next: undefined };
+  private readonly readers = new Set<BroadcastReader<T>>();
+
+  constructor(
+    private readonly limit: number,
+    private readonly onCutOff: () => void = () => undefined,
+  ) {}
+
+  get readerCount(): number {
+    return this.readers.size;
+  }
+
+  /** Values that the slowest reader has yet to read. */
+  get backlog(): number {
+    return Math.max(0, ...[...this.readers].map((reader) => this.last.number - reader.position));
+  }
+
+  /** Returns at once, whatever the readers do. */
+  publish(value: T): void {
+    const link: Link<T> = { number: this.last.number + 1, value, next: undefined };
+    this.last.next = link;
+    this.last = link;
+    for (const reader of this.readers) {
+      if (link.number - reader.position <= this.limit) reader.wake();
+      else {
+        this.readers.delete(reader);
+        reader.cutOff();
+        this.onCutOff();
+      }
+    }
+  }
+
+  /** Reads all that is published from now on; the caller closes it. */
+  subscribe(): BroadcastReader<T> {
+    const reader = new BroadcastReader(this.last, (self) => this.readers.delete(self));
+    this.readers.add(reader);
+    return reader;
+  }
+}
+
+export class BroadcastReader<T> {
+  private waiting: (() => void) | undefined;
+  /** The last link that was read; undefined when cut off or closed. */
+  private at: Place<T> | undefined;
+
+  constructor(
+    from: Place<T>,
+    private readonly onClose: (self: BroadcastReader<T>) => void,
+  ) {
+    this.at = from;
+  }
+
+  get position(): number {
+    return this.at?.number ?? Infinity;
+  }
+
+  /**
+   * The next value, as soon as there is one. One call at a time.
+   * @throws RESOURCE_EXHAUSTED when this reader was too slow; the signal's reason when that fires.
+   */
+  async next(signal: AbortSignal): Promise<T> {
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.at === undefined) throw new RuntimeError('RESOURCE_EXHAUSTED', TOO_SLOW);
+      const { next } = this.at;
+      if (next !== undefined) {
+        this.at = next;
+        return next.value;
+      }
+      await abortable(new Promise<void>((resolve) => (this.waiting = resolve)), signal);
+    }
+  }
+
+  wake(): void {
+    this.waiting?.();
+    this.waiting = undefined;
+  }
+
+  cutOff(): void {
+    this.at = undefined;
+    this.wake();
+  }
+
+  close(): void {
+    this.at = undefined;
+    this.onClose(this);
+  }
+}

@@ -1,0 +1,51 @@
+import { setMaxListeners } from 'node:events';
+import { abortable } from './abortable';
+import { deadlineExceeded } from '../errors';
+
+/** ms: setTimeout fires at once above it. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** For a signal that many calls share: Node takes more than ten listeners for a leak and warns on stderr. */
+export function sharedAbortController(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
+}
+
+/**
+ * Runs `work` with a signal that fires after `ms` or when `parent` does, whichever comes first. The timer and the
+ * listener are gone when the work ends: AbortSignal.any and AbortSignal.timeout would keep both until they fire.
+ */
+export async function withDeadline<T>(
+  what: string,
+  ms: number,
+  parent: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  parent?.throwIfAborted();
+  const controller = sharedAbortController();
+  const onParent = (): void => controller.abort(parent?.reason);
+  parent?.addEventListener('abort', onParent, { once: true });
+  const timer = setTimeout(
+    () => controller.abort(deadlineExceeded(`${what} took longer than ${ms} ms`)),
+    Math.min(ms, LONGEST_TIMER_MS),
+  );
+  try {
+    return await work(controller.signal);
+  } finally {
+    clearTimeout(timer);
+    parent?.removeEventListener('abort', onParent);
+  }
+}
+
+/** The same for work that is under way and cannot be ended: only the wait for it is. */
+export async function waitAtMost<T>(
+  what: string,
+  ms: number,
+  work: Promise<T>,
+  parent?: AbortSignal,
+): Promise<T> {
+  // It may fail when nobody waits any more, or before anybody does.
+  work.catch(() => undefined);
+  return withDeadline(what, ms, parent, (signal) => abortable(work, signal));
+}

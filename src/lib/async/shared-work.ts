@@ -1,0 +1,46 @@
+import { abortable } from './abortable';
+import { sharedAbortController } from './deadline';
+import { cancelled } from '../errors';
+
+interface Shared<T> {
+  readonly result: Promise<T>;
+  readonly controller: AbortController;
+  waiting: number;
+}
+
+/** Work that callers of the same key share: it starts with the first and is aborted when the last has gone away. */
+export class SharedWork<T> {
+  private readonly running = new Map<string, Shared<T>>();
+
+  /**
+   * Joins the work of `key`, or starts it.
+   * @param work is given a signal that fires when nobody waits any more; a later caller starts anew.
+   * @param signal ends the wait with its reason, and the work only with the last wait.
+   */
+  async join(key: string, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
+    const shared = this.running.get(key) ?? this.start(key, work);
+    shared.waiting++;
+    try {
+      return await abortable(shared.result, signal);
+    } finally {
+      if (--shared.waiting === 0) {
+        this.forget(key, shared);
+        shared.controller.abort(cancelled('nobody waits for it any more'));
+      }
+    }
+  }
+
+  private start(key: string, work: (signal: AbortSignal) => Promise<T>): Shared<T> {
+    const controller = sharedAbortController();
+    const shared = { result: work(controller.signal), controller, waiting: 0 };
+    this.running.set(key, shared);
+    const forget = (): void => this.forget(key, shared);
+    shared.result.then(forget, forget);
+    return shared;
+  }
+
+  private forget(key: string, shared: Shared<T>): void {
+    if (this.running.get(key) === shared) this.running.delete(key);
+  }
+}

@@ -1,0 +1,101 @@
+import * as fs from 'node:fs';
+import { appendFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { isDiskTrouble } from './disk-trouble';
+import { errnoOf, failedPrecondition, messageOf } from '../../lib/errors';
+import { processNameSync } from '../process/process-name';
+
+const FILE = 'owner';
+const STOPPING = ' stopping';
+
+/**
+ * Makes sure that no second daemon works in this directory. A killed owner needs no clearing away: the file names a
+ * process by boot, pid and start time. Synchronous: it comes first at start.
+ * @param option that gives the directory.
+ * @param mode of the directory, which is made when missing.
+ * @returns '', or why it could not be written down that the directory is ours: a full or read-only disk is no reason to
+ * leave the node without its runtime, which may be what frees the disk.
+ * @throws FAILED_PRECONDITION
+ */
+export function claimDirectory(directory: string, option: string, mode: number): string {
+  const path = join(directory, FILE);
+  try {
+    makeDirectory(directory, mode);
+    refuseIfOwned(path, directory, option);
+    write(path, processNameSync(process.pid) ?? '');
+    return '';
+  } catch (error) {
+    if (isDiskTrouble(error)) return messageOf(error);
+    if (error instanceof Error && !('syscall' in error)) throw error;
+    throw failedPrecondition(`${directory} (--${option}) cannot be used: ${messageOf(error)}`);
+  }
+}
+
+/** As mkdir's `recursive`, which says ENOENT of a read-only disk. */
+function makeDirectory(directory: string, mode: number): void {
+  try {
+    fs.mkdirSync(directory, { mode });
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'EEXIST') return;
+    if (errno !== 'ENOENT' || dirname(directory) === directory) throw error;
+    makeDirectory(dirname(directory), mode);
+    fs.mkdirSync(directory, { mode });
+  }
+}
+
+function refuseIfOwned(path: string, directory: string, option: string): void {
+  if (claimOf(directory) !== 'none') {
+    const [pid] = readText(path).split(' ');
+    throw failedPrecondition(
+      `another dockbridge, process ${pid}, uses ${directory}: stop it first, or give --${option}`,
+    );
+  }
+}
+
+/** Whether another daemon that lives has the directory, and whether it has said that it is about to leave. */
+export function claimOf(directory: string): 'none' | 'claimed' | 'stopping' {
+  const text = readText(join(directory, FILE));
+  const owner = text.replace(STOPPING, '');
+  const [pid = ''] = owner.split(' ');
+  if (Number(pid) === process.pid || !/^\d+$/.test(pid) || processNameSync(pid) !== owner) return 'none';
+  return owner === text ? 'claimed' : 'stopping';
+}
+
+/** Tells a daemon that starts meanwhile to wait for our end. */
+export async function announceStop(directory: string): Promise<void> {
+  try {
+    await appendFile(join(directory, FILE), STOPPING);
+  } catch {
+    // A full disk: the next daemon is refused and comes again.
+  }
+}
+
+/** Whole or not at all, and nothing half written stays. */
+function write(path: string, text: string): void {
+  const draft = `${path}.tmp`;
+  try {
+    fs.writeFileSync(draft, text, { mode: 0o600 });
+    fs.renameSync(draft, path);
+  } catch (error) {
+    discard(draft);
+    throw error;
+  }
+}
+
+/** What is wrong with the disk was said already. */
+function discard(draft: string): void {
+  try {
+    fs.rmSync(draft, { force: true });
+  } catch {
+    // It never came to be.
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return fs.readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,39 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DiskLooks } from './disk-looks';
+import type { EngineFacts } from '../../store/records';
+
+/** Where containerd of distributions keeps everything. */
+const SYSTEM_CONTAINERD = '/var/lib/containerd';
+
+/**
+ * The directory with images and writable layers, whose file system kubelet watches. The Engine's own store has one below
+ * its root for each driver, which may be a disk of its own; containerd's is below the root of the containerd in use:
+ * the Engine's private one, else the system's. For Engines on this machine, once per connection: ImageFsInfo and the
+ * stats of each container must name the same directory, and must not wait for a disk.
+ * @returns the Engine's root when no such directory is found in time.
+ */
+export async function findImageDirectory(
+  {
+    rootDir,
+    storageDriver,
+    containerdStore,
+  }: Pick<EngineFacts, 'rootDir' | 'storageDriver' | 'containerdStore'>,
+  looks: DiskLooks,
+  systemContainerd = SYSTEM_CONTAINERD,
+): Promise<string> {
+  const snapshotter = `io.containerd.snapshotter.v1.${storageDriver}`;
+  const candidates = containerdStore
+    ? [join(rootDir, 'containerd/daemon', snapshotter), join(systemContainerd, snapshotter)]
+    : [join(rootDir, storageDriver)];
+  for (const path of candidates) if (await isDirectory(path, looks)) return path;
+  return rootDir;
+}
+
+async function isDirectory(path: string, looks: DiskLooks): Promise<boolean> {
+  try {
+    return (await looks.run('stat', path, () => stat(path))).isDirectory();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,104 @@
+import { constants } from 'node:fs';
+import { lstat, mkdir, open, type FileHandle } from 'node:fs/promises';
+import { posix } from 'node:path';
+import { errnoOf } from '../../lib/errors';
+
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+
+/** What is said of a path that exists and cannot be looked into. */
+const UNUSABLE: ReadonlySet<string> = new Set(['ENOTCONN', 'ESTALE', 'EIO', 'EHOSTDOWN', 'EACCES', 'EPERM']);
+
+/** Why a directory cannot be made, in words that follow its path. */
+export class NoDirectory extends Error {}
+
+/**
+ * Makes a directory and what is missing above it, 0755 whatever the umask. What is there may lead through symlinks to
+ * directories; what is made is made step by step in the directory that is held open, and nothing that somebody puts in its
+ * way meanwhile is followed.
+ * @returns false when something is there already, whatever it is.
+ * @throws NoDirectory
+ */
+export async function makeDirectory(path: string): Promise<boolean> {
+  const names = posix.normalize(path).split('/').filter(Boolean);
+  const start = await deepest(names);
+  if (start === undefined) return false;
+  let { directory } = start;
+  try {
+    for (const name of start.missing) {
+      const next = await makeBelow(directory, name);
+      await directory.close();
+      directory = next;
+    }
+    return true;
+  } catch (error) {
+    throw error instanceof NoDirectory ? error : new NoDirectory(`cannot be made: ${reasonOf(error)}`);
+  } finally {
+    await directory.close();
+  }
+}
+
+/** The last directory on the way that exists, and the names below it; undefined when the whole path exists. */
+async function deepest(
+  names: readonly string[],
+): Promise<{ directory: FileHandle; missing: readonly string[] } | undefined> {
+  for (let depth = names.length; depth >= 0; depth--) {
+    const path = `/${names.slice(0, depth).join('/')}`;
+    try {
+      const directory = await open(path, O_RDONLY | O_DIRECTORY);
+      if (depth < names.length) return { directory, missing: names.slice(depth) };
+      await directory.close();
+      return undefined;
+    } catch (error) {
+      const errno = errnoOf(error);
+      // A file system that has lost its server, or keeps others out: something is there, and who mounts it is told what.
+      if (depth === names.length && UNUSABLE.has(errno ?? '')) return undefined;
+      if (errno !== 'ENOENT' && errno !== 'ENOTDIR')
+        throw new NoDirectory(`cannot be made: ${reasonOf(error)}`);
+      const found = await lstat(path).catch(() => undefined);
+      if (found === undefined) continue;
+      // Somebody else has just made it.
+      if (found.isDirectory()) {
+        depth++;
+        continue;
+      }
+      if (errno === 'ENOENT') throw new NoDirectory(`cannot be made: the symlink ${path} leads nowhere`);
+      if (depth === names.length) return undefined;
+      throw new NoDirectory(`cannot be made: ${path} is no directory`);
+    }
+  }
+  throw new NoDirectory('cannot be made: there is no root directory');
+}
+
+/** Makes a directory, if it is not there, in one that is held. Node has no mkdirat(2); /proc/self/fd stands in for it. */
+export async function makeBelow(directory: FileHandle, name: string): Promise<FileHandle> {
+  const path = `${pathOf(directory)}/${name}`;
+  const isMade = await mkdir(path, 0o755).then(
+    () => true,
+    (error: unknown) => {
+      if (errnoOf(error) !== 'EEXIST') throw error;
+      return false;
+    },
+  );
+  const made = await open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (isMade) await made.chmod(0o755);
+  return made;
+}
+
+export function pathOf({ fd }: FileHandle): string {
+  return `/proc/self/fd/${fd}`;
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the file system is full',
+  EDQUOT: 'the quota of the file system is used up',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  ELOOP: 'a symlink leads in a circle',
+  ENOTDIR: 'something that is no directory was put in its way',
+};
+
+function reasonOf(error: unknown): string {
+  const errno = errnoOf(error) ?? 'unknown error';
+  return REASONS[errno] ?? errno;
+}

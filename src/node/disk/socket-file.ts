@@ -1,0 +1,95 @@
+import { randomBytes } from 'node:crypto';
+import { lstat, mkdir, rename, unlink } from 'node:fs/promises';
+import { connect, type Server } from 'node:net';
+import { basename, dirname, join } from 'node:path';
+import { errnoOf, failedPrecondition, messageOf } from '../../lib/errors';
+import { listening } from '../../lib/listening';
+
+const DIRECTORY_MODE = 0o750;
+
+/** The socket file we made, as long as nobody has put another one in its place. */
+export class SocketFile {
+  private constructor(
+    readonly path: string,
+    private readonly device: bigint,
+    private readonly inode: bigint,
+  ) {}
+
+  /**
+   * Binds the server to `path`, with its mode from the first moment on, replacing a socket nobody answers on.
+   *
+   * It is bound under another name and renamed: libuv unlinks the name it bound when the server closes, be that by
+   * then another daemon's socket or not.
+   * @throws RuntimeError FAILED_PRECONDITION when something lives at `path`.
+   */
+  static async bind(server: Server, path: string, mode = 0o660): Promise<SocketFile> {
+    await mkdir(dirname(path), { recursive: true, mode: DIRECTORY_MODE });
+    await refuseIfTaken(path);
+    const temporary = join(dirname(path), temporaryName(basename(path)));
+    await bindPrivately(server, temporary, mode);
+    const { dev, ino } = await lstat(temporary, { bigint: true });
+    await rename(temporary, path);
+    return new SocketFile(path, dev, ino);
+  }
+
+  /** Removes the file if it is still ours. */
+  async remove(): Promise<void> {
+    try {
+      const { dev, ino } = await lstat(this.path, { bigint: true });
+      if (dev === this.device && ino === this.inode) await unlink(this.path);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+    }
+  }
+}
+
+/** No longer than the real name (socket paths have a tight limit) unless that is very short. */
+function temporaryName(name: string): string {
+  const length = Math.min(Math.max(Buffer.byteLength(name), 6), 12);
+  return `.${randomBytes(6)
+    .toString('hex')
+    .slice(0, length - 1)}`;
+}
+
+/** bind(2) happens inside `listen`, synchronously, so the changed umask is seen by nothing else on this thread. */
+async function bindPrivately(server: Server, path: string, mode: number): Promise<void> {
+  const before = process.umask(0o777 & ~mode);
+  try {
+    server.listen(path);
+  } finally {
+    process.umask(before);
+  }
+  await listening(server);
+}
+
+async function refuseIfTaken(path: string): Promise<void> {
+  const stats = await lstat(path).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (stats === undefined) return;
+  if (!stats.isSocket()) {
+    throw failedPrecondition(`${path} exists and is not a socket: remove it or choose another endpoint`);
+  }
+  const refusal = await connectionError(path);
+  // ENOENT: its owner removed it in the meantime.
+  const errno = errnoOf(refusal);
+  if (errno === 'ECONNREFUSED' || errno === 'ENOENT') return;
+  throw failedPrecondition(
+    refusal === undefined
+      ? `another process already answers on ${path}: stop it or choose another endpoint`
+      : `cannot tell whether ${path} is in use (${messageOf(refusal)}): remove it or choose another endpoint`,
+  );
+}
+
+/** Undefined when something accepted. A unix socket answers at once: accepted, refused or backlog full. */
+function connectionError(path: string): Promise<Error | undefined> {
+  return new Promise((resolve) => {
+    const probe = connect(path);
+    probe.once('error', resolve);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(undefined);
+    });
+  });
+}

@@ -1,0 +1,39 @@
+import { BoundedStop } from '../../../../src/lib/async/bounded-stop';
+import { silentLogger } from '../../../../src/lib/logger';
+
+const never = (): Promise<void> => new Promise(() => undefined);
+
+describe('BoundedStop', () => {
+  it('goes on after a step that fails, throws or hangs', async () => {
+    const lines: unknown[] = [];
+    const stop = new BoundedStop(60_000, { ...silentLogger, warn: (_, fields) => void lines.push(fields) });
+    const done: string[] = [];
+    await stop.step('zero', 1_000, () => Promise.resolve());
+    expect(stop.hasLeftSomething).toBe(false);
+    await stop.step('one', 1_000, () => Promise.reject(new Error('failed')));
+    await stop.step('two', 1_000, () => {
+      throw new Error('thrown');
+    });
+    await stop.step('three', 5, never);
+    await stop.step('four', 1_000, () => Promise.resolve(done.push('four')));
+    expect(done).toEqual(['four']);
+    expect(stop.hasLeftSomething).toBe(true);
+    expect(lines).toEqual([
+      { what: 'one', error: 'failed' },
+      { what: 'two', error: 'thrown' },
+      { what: 'three', error: 'three took longer than 5 ms' },
+    ]);
+  });
+
+  it('has one limit for all steps, and a last chance for each after it', async () => {
+    const stop = new BoundedStop(10, silentLogger);
+    await stop.step('long', 60_000, never);
+    await stop.step('late and long', 60_000, never);
+    let done = false;
+    await stop.step('late and quick', 60_000, async () => {
+      await Promise.resolve();
+      done = true;
+    });
+    expect(done).toBe(true);
+  });
+});

@@ -1,0 +1,78 @@
+import { DiskLooks } from '../../../../src/node/disk/disk-looks';
+import { gate, type Gate } from '../../support/async';
+
+const WAIT_MS = 5_000;
+
+describe('DiskLooks', () => {
+  let looks: DiskLooks;
+  let started: { key: string; held: Gate<string> }[];
+  beforeEach(() => {
+    jest.useFakeTimers();
+    looks = new DiskLooks(2, WAIT_MS);
+    started = [];
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  /** Settles as the look does, with the error's code in place of the error. */
+  function look(key: string): Promise<string | undefined> {
+    const work = (): Promise<string> => {
+      const held = gate<string>();
+      started.push({ key, held });
+      return held.promise;
+    };
+    return looks.run('Looking', key, work).catch((error: unknown) => (error as { code?: string }).code);
+  }
+  const keys = (): string[] => started.map(({ key }) => key);
+  const answer = (key: string): void => started.find((one) => one.key === key)?.held.resolve(key);
+
+  it('lets others take their turn while disks answer', async () => {
+    const all = ['a', 'b', 'c', 'd'].map(look);
+    await jest.advanceTimersByTimeAsync(0);
+    expect(keys()).toEqual(['a', 'b']);
+    for (const key of ['a', 'b', 'c', 'd']) {
+      answer(key);
+      await jest.advanceTimersByTimeAsync(0);
+    }
+    expect(await Promise.all(all)).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  it('keeps two threads at most, whatever hangs', async () => {
+    const all = ['a', 'b', 'c', 'd'].map(look);
+    await jest.advanceTimersByTimeAsync(WAIT_MS);
+    expect(await Promise.all(all)).toEqual(Array(4).fill('DEADLINE_EXCEEDED'));
+    expect(looks.hanging).toEqual(['a', 'b']);
+    // Without a wait: no timer is advanced.
+    expect(await look('e')).toBe('DEADLINE_EXCEEDED');
+    expect(keys()).toEqual(['a', 'b']);
+    answer('a');
+    await jest.advanceTimersByTimeAsync(0);
+    expect(looks.hanging).toEqual(['b']);
+    const late = look('f');
+    await jest.advanceTimersByTimeAsync(0);
+    answer('f');
+    expect(await late).toBe('f');
+    expect(keys()).toEqual(['a', 'b', 'f']);
+  });
+
+  it('takes one thread for one key', async () => {
+    const both = [look('a'), look('a')];
+    await jest.advanceTimersByTimeAsync(0);
+    expect(keys()).toEqual(['a']);
+    await jest.advanceTimersByTimeAsync(WAIT_MS);
+    expect(await Promise.all(both)).toEqual(['DEADLINE_EXCEEDED', 'DEADLINE_EXCEEDED']);
+    expect(await look('a')).toBe('DEADLINE_EXCEEDED');
+    expect(keys()).toEqual(['a']);
+    answer('a');
+    await jest.advanceTimersByTimeAsync(0);
+    // Whoever gave up while it waited for its turn takes none later.
+    expect(keys()).toEqual(['a']);
+  });
+
+  it('passes the error of the work on', async () => {
+    const failing = looks.run('Looking', 'a', () => Promise.reject(new Error('EIO')));
+    await expect(failing).rejects.toThrow('EIO');
+    expect(looks.hanging).toEqual([]);
+  });
+});

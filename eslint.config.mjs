@@ -7,7 +7,7 @@ import tseslint from 'typescript-eslint';
  */
 const LAYERS = [
   ['lib'],
-  ['proto'],
+  ['proto', 'engine'],
   ['store', 'translate'],
   ['node'],
   ['docker', 'network', 'stats', 'logs', 'metrics'],

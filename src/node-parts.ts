@@ -10,7 +10,7 @@ import type { EngineClaim } from './sync/engine-claim';
 import type { FactsMemory } from './sync/facts-memory';
 import type { UnfinishedSandboxes } from './sync/unfinished-sandboxes';
 import type { Upkeep } from './sync/upkeep';
-import type { EngineContainerSummary } from './translate/engine';
+import type { EngineContainerSummary } from './engine/types';
 
 /** Told of what happens on the pods' network. */
 export interface NetworkObservers {

@@ -15,7 +15,7 @@ import type {
   EngineProgress,
   EngineResources,
   EngineVersion,
-} from '../translate/engine';
+} from '../engine/types';
 
 export interface CallOptions {
   /** Ends the HTTP request; the call rejects with the signal's reason. */

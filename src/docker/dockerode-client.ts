@@ -15,7 +15,7 @@ import type {
   EngineProgress,
   EngineResources,
   EngineVersion,
-} from '../translate/engine';
+} from '../engine/types';
 import { imageApi } from '../translate/engine-facts';
 import { withDeadline } from '../lib/async/deadline';
 import { CallLanes, type LaneCall, type LaneName } from './call-lanes';

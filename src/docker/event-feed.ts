@@ -1,6 +1,6 @@
 import { toRuntimeError } from './errors';
 import { unavailable } from '../lib/errors';
-import type { EngineEvent } from '../translate/engine';
+import type { EngineEvent } from '../engine/types';
 import type { DockerClient } from './client';
 import { readJsonLines } from './ndjson';
 

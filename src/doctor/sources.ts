@@ -1,7 +1,7 @@
 import type { Settings } from '../config/options';
 import type { DockerClient } from '../docker/client';
 import type { NodeProcess } from '../node/process/node-processes';
-import type { EngineInfo, EngineVersion } from '../translate/engine';
+import type { EngineInfo, EngineVersion } from '../engine/types';
 import type { KubeletFacts } from './kubelet/facts';
 
 /** `/info`, with what only the doctor reads of it. */

@@ -1,6 +1,6 @@
 import type { Logger } from '../lib/logger';
 import type { SandboxRecord } from '../store/records';
-import type { EngineContainerInspect } from '../translate/engine';
+import type { EngineContainerInspect } from '../engine/types';
 import type { PodToAttach } from '../translate/pod-to-attach';
 import { engineIps } from '../translate/sandbox-record';
 import { limitsBandwidth } from './cni/capability-args';

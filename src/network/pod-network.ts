@@ -1,5 +1,5 @@
 import type { SandboxRecord } from '../store/records';
-import type { EngineContainerInspect } from '../translate/engine';
+import type { EngineContainerInspect } from '../engine/types';
 import type { PodToAttach } from '../translate/pod-to-attach';
 
 /** One CRI condition's worth of readiness. `reason` is CamelCase, both are '' when ready. */

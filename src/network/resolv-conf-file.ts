@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { open, readFile, type FileHandle } from 'node:fs/promises';
 import { errnoOf } from '../lib/errors';
-import type { EngineContainerInspect } from '../translate/engine';
+import type { EngineContainerInspect } from '../engine/types';
 import { namesOnlyStub, wantedResolvConf } from '../translate/resolv-conf';
 
 /** Far above any DNS configuration. A pod can write into its own file, so more than this is not read. */

@@ -12,7 +12,7 @@ import {
   type ReadCheckpoint,
   type SandboxCheckpoint,
 } from '../translate/cri-dockerd-checkpoint';
-import type { EngineHostConfig } from '../translate/engine';
+import type { EngineHostConfig } from '../engine/types';
 
 /** `auto`: where cri-dockerd has made its directory; `on`: it is made; `off`: none is written. */
 export type CheckpointMode = 'auto' | 'on' | 'off';

@@ -1,9 +1,9 @@
 import { withDeadline } from '../lib/async/deadline';
 import { hasCode } from '../lib/errors';
 import { Semaphore } from '../lib/async/semaphore';
-import type { EngineContainerStats } from '../translate/engine';
-import { detailFromEngine, interfacesFromEngine, usageFromEngine } from '../translate/engine-stats';
-import type { InterfaceReading, UsageReading } from '../translate/readings';
+import type { EngineContainerStats } from '../engine/types';
+import { detailFromEngine, interfacesFromEngine, usageFromEngine } from './engine-stats';
+import type { InterfaceReading, UsageReading } from './readings';
 import { CpuRate } from './cpu-rate';
 import type { ReadingClock } from './reading-clock';
 import type { Target, TargetDetail, UsageSource } from './usage-source';

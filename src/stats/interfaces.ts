@@ -1,5 +1,5 @@
 import type Long from 'long';
-import type { InterfaceReading, NetworkReading } from '../translate/readings';
+import type { InterfaceReading, NetworkReading } from './readings';
 
 /** The name that CNI runtimes and the Engine give a pod's first interface. */
 const USUAL_DEFAULT = 'eth0';

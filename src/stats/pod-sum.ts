@@ -1,5 +1,5 @@
 import Long from 'long';
-import type { CpuReading, MemoryReading, UsageReading } from '../translate/readings';
+import type { CpuReading, MemoryReading, UsageReading } from './readings';
 
 /**
  * Use of a pod that has no cgroup of its own: the sum of its running containers and the pause container. What ended

@@ -1,4 +1,4 @@
-import type { DetailReading, InterfaceReading, UsageReading } from '../translate/readings';
+import type { DetailReading, InterfaceReading, UsageReading } from './readings';
 
 /** A running container, or a pod's pause container. */
 export interface Target {

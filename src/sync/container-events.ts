@@ -5,7 +5,7 @@ import type { Logger } from '../lib/logger';
 import type { NameReservations } from '../store/name-reservations';
 import type { EngineState } from '../store/records';
 import type { Store } from '../store/store';
-import type { EngineEvent } from '../translate/engine';
+import type { EngineEvent } from '../engine/types';
 import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/labels';
 import { nanosFromNumber } from '../translate/time';
 import type { ContainerSync } from './container-sync';

@@ -10,7 +10,7 @@ import type { PodNetwork } from '../network/pod-network';
 import type { SandboxCheckpoints } from '../network/sandbox-checkpoints';
 import type { NameReservations } from '../store/name-reservations';
 import type { Store } from '../store/store';
-import type { EngineContainerSummary } from '../translate/engine';
+import type { EngineContainerSummary } from '../engine/types';
 import { toEngineState } from '../translate/engine-state';
 import { SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../translate/labels';
 import { withoutSlash } from '../translate/names';

@@ -11,7 +11,7 @@ import type { ContainerRecord, EngineState, SandboxRecord } from '../store/recor
 import type { Store } from '../store/store';
 import type { KernelLog } from '../node/kernel-log';
 import { containerFromInspect } from '../translate/container-record';
-import type { EngineContainerInspect } from '../translate/engine';
+import type { EngineContainerInspect } from '../engine/types';
 import { toEngineState } from '../translate/engine-state';
 import { mergedKernelValues } from '../translate/kernel-values';
 import { CONTAINER_TYPE, TYPE_LABEL } from '../translate/labels';

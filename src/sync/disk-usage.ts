@@ -3,7 +3,7 @@ import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { pause } from '../lib/async/pause';
 import type { Store } from '../store/store';
-import type { EngineDiskUsage } from '../translate/engine';
+import type { EngineDiskUsage } from '../engine/types';
 
 /** All in ms. */
 export interface DiskUsageTimes {

@@ -8,7 +8,7 @@ import { pause } from '../lib/async/pause';
 import type { EngineFacts } from '../store/records';
 import type { Store } from '../store/store';
 import { findImageDirectory } from '../node/disk/image-directory';
-import type { EngineInfo, EngineVersion } from '../translate/engine';
+import type { EngineInfo, EngineVersion } from '../engine/types';
 import { toFacts } from '../translate/engine-facts';
 import type { EngineTrouble } from './engine-watch';
 import { NoFactsMemory, type FactsMemory } from './facts-memory';

@@ -4,7 +4,7 @@ import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { Semaphore } from '../lib/async/semaphore';
 import type { Store } from '../store/store';
-import type { EngineContainerSummary, EngineEvent } from '../translate/engine';
+import type { EngineContainerSummary, EngineEvent } from '../engine/types';
 import { TYPE_LABEL } from '../translate/labels';
 
 /** Somebody may start hundreds of containers at once, and none of them is urgent. */

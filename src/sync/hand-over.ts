@@ -6,7 +6,7 @@ import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
 import type { Checkpoints } from '../network/sandbox-checkpoints';
 import { containerFromInspect } from '../translate/container-record';
-import type { EngineContainerInspect } from '../translate/engine';
+import type { EngineContainerInspect } from '../engine/types';
 import { TYPE_LABEL } from '../translate/labels';
 import { isSandbox, sandboxFromInspect } from '../translate/sandbox-record';
 import { engineTimeFromNanos } from '../translate/time';

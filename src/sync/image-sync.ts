@@ -8,7 +8,7 @@ import { pause } from '../lib/async/pause';
 import type { Logger } from '../lib/logger';
 import type { ImageRecord } from '../store/records';
 import type { Store } from '../store/store';
-import type { EngineImageSummary } from '../translate/engine';
+import type { EngineImageSummary } from '../engine/types';
 import { imageFromInspect, namesOf } from '../translate/image';
 
 const INSPECT_CONCURRENCY = 8;

@@ -3,7 +3,7 @@ import type { Logger } from '../lib/logger';
 import type { KeyedLock } from '../lib/async/keyed-lock';
 import { keepResolvConf } from '../network/resolv-conf-file';
 import type { ContainerRecord, ResourcesRecord } from '../store/records';
-import type { EngineContainerInspect } from '../translate/engine';
+import type { EngineContainerInspect } from '../engine/types';
 import type { Store } from '../store/store';
 import { readKernelValues, restoreLostValues } from './kernel-values';
 import { LimitsWatch } from './limits-watch';

@@ -1,6 +1,6 @@
 import { invalidArgument, messageOf } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
-import type { EngineAuth } from './engine';
+import type { EngineAuth } from '../engine/types';
 
 /** CRI AuthConfig → `X-Registry-Auth`; undefined without credentials. `auth` is base64 of `user:password`. */
 export function toEngineAuth(auth: Decoded<cri.IAuthConfig> | null): EngineAuth | undefined {

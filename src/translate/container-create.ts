@@ -6,7 +6,7 @@ import type { CheckedContainer } from './container-check';
 import type { Contents } from './contents';
 import { toEngineSecurity, type SecuritySurroundings } from './container-security';
 import { toEngineDevices } from './devices';
-import type { EngineContainerCreate } from './engine';
+import type { EngineContainerCreate } from '../engine/types';
 import { explicitDefaults } from './engine-defaults';
 import type { EngineFeatures } from './engine-facts';
 import { toEngineMounts } from './engine-mounts';

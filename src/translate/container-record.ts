@@ -10,7 +10,7 @@ import type {
   UserRecord,
 } from '../store/records';
 import type { ContainerExtra } from './container-create';
-import type { EngineContainerCreate, EngineContainerInspect, EngineHostConfig } from './engine';
+import type { EngineContainerCreate, EngineContainerInspect, EngineHostConfig } from '../engine/types';
 import { decodeLabels, LOG_PATH_LABEL, readContents, readExtra, SANDBOX_ID_LABEL } from './labels';
 import { toEngineState } from './engine-state';
 import { fromEngineMounts } from './inspected-mounts';

@@ -1,7 +1,7 @@
 import type { cri, Decoded } from '../proto';
 import { apparmorOption } from './apparmor';
 import { toEngineCapabilities, type NodeCapabilities } from './capabilities';
-import type { EngineHostConfig } from './engine';
+import type { EngineHostConfig } from '../engine/types';
 import { noNewPrivileges } from './engine-defaults';
 import { selinuxOptions } from './selinux';
 import { absolutePath, withoutNul } from './validate';

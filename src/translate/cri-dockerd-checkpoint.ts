@@ -1,6 +1,6 @@
 import { NamespaceMode } from '../proto/enums';
 import type { SandboxRecord } from '../store/records';
-import type { EngineHostConfig } from './engine';
+import type { EngineHostConfig } from '../engine/types';
 import { fromEnginePorts, protocolName, type PublishedPort } from './ports';
 import type { CheckedSandbox } from './sandbox-create';
 

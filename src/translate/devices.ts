@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { invalidArgument, unsupported } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
-import type { EngineHostConfig } from './engine';
+import type { EngineHostConfig } from '../engine/types';
 import type { EngineFeatures } from './engine-facts';
 import { absolutePath, withoutNul } from './validate';
 

@@ -1,4 +1,4 @@
-import type { EngineAuth } from './engine';
+import type { EngineAuth } from '../engine/types';
 import { decodeBasic } from './auth';
 import type { RegistryPath } from './reference';
 

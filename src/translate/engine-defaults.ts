@@ -1,4 +1,4 @@
-import type { EngineHostConfig } from './engine';
+import type { EngineHostConfig } from '../engine/types';
 
 /** What a pod's /dev/shm holds with every runtime of Kubernetes, whatever `default-shm-size` says. */
 export const SHM_BYTES = 64 * 1024 * 1024;

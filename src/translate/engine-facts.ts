@@ -1,5 +1,5 @@
 import type { EngineFacts } from '../store/records';
-import type { EngineInfo, EngineVersion } from './engine';
+import type { EngineInfo, EngineVersion } from '../engine/types';
 
 /** Among the driver's status lines when images are containerd's. */
 const CONTAINERD_STORE = 'io.containerd.snapshotter.v1';

@@ -1,7 +1,7 @@
 import { invalidArgument, RuntimeError, unsupported } from '../lib/errors';
 import { MountPropagation } from '../proto/enums';
 import type { MountImageRecord, MountRecord } from '../store/records';
-import type { EngineHostConfig, EngineMount } from './engine';
+import type { EngineHostConfig, EngineMount } from '../engine/types';
 import type { EngineFeatures } from './engine-facts';
 
 const { PROPAGATION_HOST_TO_CONTAINER, PROPAGATION_BIDIRECTIONAL } = MountPropagation;

@@ -1,6 +1,6 @@
 import type { cri } from '../proto';
 import type { ImageRecord } from '../store/records';
-import type { EngineImageInspect } from './engine';
+import type { EngineImageInspect } from '../engine/types';
 
 /** The Engine's stand-ins for a missing name. */
 const isReal = (name: string): boolean => !name.includes('<none>');

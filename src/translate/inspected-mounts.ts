@@ -1,7 +1,12 @@
 import { posix } from 'node:path';
 import { MountPropagation } from '../proto/enums';
 import type { MountRecord } from '../store/records';
-import type { EngineContainerInspect, EngineHostConfig, EngineMount, EngineMountPoint } from './engine';
+import type {
+  EngineContainerInspect,
+  EngineHostConfig,
+  EngineMount,
+  EngineMountPoint,
+} from '../engine/types';
 
 /** What `z` and `Z` ask for: a label that several containers share, or this one's own. */
 const RELABEL = ['z', 'Z'];

@@ -2,7 +2,7 @@ import { invalidArgument, unsupported } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
 import { NamespaceMode } from '../proto/enums';
 import type { NamespaceModes } from '../store/records';
-import type { EngineHostConfig } from './engine';
+import type { EngineHostConfig } from '../engine/types';
 import { oneOf } from './validate';
 
 const { POD, CONTAINER, NODE, TARGET } = NamespaceMode;

@@ -1,6 +1,6 @@
 import { Protocol } from '../proto/enums';
 import type { StringMap } from '../store/records';
-import type { EngineContainerInspect } from './engine';
+import type { EngineContainerInspect } from '../engine/types';
 import { parseEngineName, withoutSlash } from './names';
 import { fromEnginePorts } from './ports';
 import { podDns, type CheckedSandbox } from './sandbox-create';

@@ -3,7 +3,7 @@ import type { cri, Decoded } from '../proto';
 import { Protocol } from '../proto/enums';
 import { canonicalIp } from '../lib/canonical-ip';
 import { invalidArgument } from '../lib/errors';
-import type { EngineContainerCreate, EngineHostConfig, EnginePortBinding } from './engine';
+import type { EngineContainerCreate, EngineHostConfig, EnginePortBinding } from '../engine/types';
 import type { PodPort } from './pod-to-attach';
 import { oneOf } from './validate';
 

@@ -1,4 +1,4 @@
-import type { EngineProgress } from './engine';
+import type { EngineProgress } from '../engine/types';
 
 /** A layer that the Engine's own disk works on: the registry has done its part. */
 const AT_WORK = new Set(['Verifying Checksum', 'Download complete', 'Extracting']);

@@ -1,5 +1,5 @@
 import { NamespaceMode } from '../proto/enums';
-import type { EngineContainerInspect } from './engine';
+import type { EngineContainerInspect } from '../engine/types';
 import type { PodDns } from './pod-to-attach';
 import { ownSandboxExtra, SANDBOX_EXTRA_EXAMPLE } from './sandbox-record';
 

@@ -2,7 +2,7 @@ import Long from 'long';
 import { invalidArgument } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
 import type { KernelValues, ResourcesRecord } from '../store/records';
-import type { EngineHostConfig, EngineResources } from './engine';
+import type { EngineHostConfig, EngineResources } from '../engine/types';
 import { PIDS_KEY, SWAP_KEY } from './kernel-values';
 import { integer } from './validate';
 

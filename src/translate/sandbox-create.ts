@@ -4,7 +4,7 @@ import { NamespaceMode } from '../proto/enums';
 import type { NamespaceModes, SandboxMetadata } from '../store/records';
 import { checkCgroupParent, toEngineCgroupParent } from './cgroup-parent';
 import { contentsOfSandbox, type Contents } from './contents';
-import type { EngineContainerCreate } from './engine';
+import type { EngineContainerCreate } from '../engine/types';
 import { everyAddress, explicitDefaults, noNewPrivileges, SHM_BYTES } from './engine-defaults';
 import { checkDns, hostName } from './host-names';
 import { encodeLabels, EXTRA_LABEL, sandboxOwnLabels, type LabelKeys } from './labels';

@@ -1,6 +1,6 @@
 import { NamespaceMode } from '../proto/enums';
 import type { SandboxMetadata, SandboxRecord } from '../store/records';
-import type { EngineContainerInspect } from './engine';
+import type { EngineContainerInspect } from '../engine/types';
 import { toEngineState } from './engine-state';
 import { decodeLabels, readContents, readExtra, SANDBOX_TYPE, TYPE_LABEL } from './labels';
 import { isMadeOf, parseEngineName, sandboxEngineName, withoutSlash } from './names';

@@ -1,6 +1,6 @@
 import type { ListedRecord } from '../store/listed-table';
 import { containerFromInspect, isToldByLabels } from './container-record';
-import type { EngineContainerInspect, EngineContainerSummary } from './engine';
+import type { EngineContainerInspect, EngineContainerSummary } from '../engine/types';
 import { CONTAINER_TYPE, SANDBOX_ID_LABEL, TYPE_LABEL } from './labels';
 import { withoutSlash } from './names';
 

@@ -10,7 +10,7 @@ import type {
   EngineImageSummary,
   EngineInfo,
   EngineVersion,
-} from '../../src/translate/engine';
+} from '../../src/engine/types';
 
 /** A client of which only `methods` work; every other one throws. */
 export function fakeDocker(methods: Partial<DockerClient>): DockerClient {

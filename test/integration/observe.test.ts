@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { PodSandboxState, Protocol } from '../../src/proto/enums';
 import { IMAGE_ROUTES, RUNTIME_ROUTES } from '../../src/server/handlers';
-import type { EngineContainerInspect } from '../../src/translate/engine';
+import type { EngineContainerInspect } from '../../src/engine/types';
 import { expectFailure } from './support/grpc';
 import { CniNode } from './support/cni-node';
 import { TestDaemon } from './support/daemon';

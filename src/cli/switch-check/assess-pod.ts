@@ -1,6 +1,6 @@
 import type { PodNetworkFound } from '../../network/cni/observed-cni';
 import { containerFromInspect } from '../../translate/container-record';
-import type { EngineContainerInspect } from '../../translate/engine';
+import type { EngineContainerInspect } from '../../engine/types';
 import { EXTRA_LABEL } from '../../translate/labels';
 import { withoutSlash } from '../../translate/names';
 import { engineIps, sandboxFromInspect } from '../../translate/sandbox-record';

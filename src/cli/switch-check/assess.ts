@@ -1,6 +1,6 @@
 import { flagOf } from '../../lib/flags';
 import { isSameSocket } from '../../node/disk/same-socket';
-import type { EngineContainerInspect } from '../../translate/engine';
+import type { EngineContainerInspect } from '../../engine/types';
 import { SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../../translate/labels';
 import { withoutSlash } from '../../translate/names';
 import { assessPod } from './assess-pod';

@@ -1,6 +1,6 @@
 import type { PodNetworkFound } from '../../network/cni/observed-cni';
 import type { NodeProcess } from '../../node/process/node-processes';
-import type { EngineContainerInspect } from '../../translate/engine';
+import type { EngineContainerInspect } from '../../engine/types';
 
 /** All that `switch check` has read; nothing is judged yet. */
 export interface SwitchFacts {

@@ -10,7 +10,7 @@ import { findConfig } from '../../network/cni/config-directory';
 import { findPodNetwork, type PodNetworkFound } from '../../network/cni/observed-cni';
 import { PluginChain } from '../../network/cni/plugin-chain';
 import type { NodeProcess } from '../../node/process/node-processes';
-import type { EngineContainerInspect } from '../../translate/engine';
+import type { EngineContainerInspect } from '../../engine/types';
 import { SANDBOX_TYPE, TYPE_LABEL } from '../../translate/labels';
 import type { SwitchFacts } from './facts';
 

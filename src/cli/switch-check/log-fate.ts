@@ -1,4 +1,4 @@
-import type { EngineContainerInspect } from '../../translate/engine';
+import type { EngineContainerInspect } from '../../engine/types';
 import { EXTRA_LABEL } from '../../translate/labels';
 import type { Note } from './report';
 

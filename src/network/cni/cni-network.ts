@@ -6,7 +6,7 @@ import { KeyedLock } from '../../lib/async/keyed-lock';
 import type { Logger } from '../../lib/logger';
 import { Semaphore } from '../../lib/async/semaphore';
 import type { SandboxRecord } from '../../store/records';
-import type { EngineContainerInspect } from '../../translate/engine';
+import type { EngineContainerInspect } from '../../engine/types';
 import { podFromSandbox, type PodToAttach } from '../../translate/pod-to-attach';
 import type { NetworkChoice } from '../node-pods';
 import type { NetworkCondition, PodNetwork, PodNetworkState } from '../pod-network';

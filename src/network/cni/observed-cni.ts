@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { failedPrecondition } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
-import type { EngineContainerInspect } from '../../translate/engine';
+import type { EngineContainerInspect } from '../../engine/types';
 import type { NodeCni } from '../node-pods';
 import type { NetworkCondition, PodNetworkState } from '../pod-network';
 import { DirectoryWatch } from './directory-watch';

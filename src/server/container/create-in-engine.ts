@@ -1,6 +1,6 @@
 import { EngineError } from '../../docker/errors';
 import { messageOf } from '../../lib/errors';
-import type { EngineContainerCreate } from '../../translate/engine';
+import type { EngineContainerCreate } from '../../engine/types';
 import type { Services } from '../services';
 
 /**

@@ -1,7 +1,7 @@
 import { hasStatus } from '../../docker/errors';
 import { invalidArgument, messageOf, RuntimeError } from '../../lib/errors';
 import type { MountRecord } from '../../store/records';
-import type { EngineContainerCreate } from '../../translate/engine';
+import type { EngineContainerCreate } from '../../engine/types';
 import type { Services } from '../services';
 
 /** Any path will do: to read it, the Engine mounts all that the container has. */

@@ -3,7 +3,7 @@ import type { DockerClient } from '../../docker/client';
 import { forEachLimited } from '../../lib/async/concurrency';
 import { messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
-import type { EngineContainerCreate, EngineContainerSummary } from '../../translate/engine';
+import type { EngineContainerCreate, EngineContainerSummary } from '../../engine/types';
 import { TYPE_LABEL } from '../../translate/labels';
 import { withoutSlash } from '../../translate/names';
 

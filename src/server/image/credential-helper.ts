@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { abortable } from '../../lib/async/abortable';
 import { withDeadline } from '../../lib/async/deadline';
-import type { EngineAuth } from '../../translate/engine';
+import type { EngineAuth } from '../../engine/types';
 import { parseHelperAnswer } from '../../translate/docker-config';
 
 /** A helper may ask a cloud's API. */

@@ -3,7 +3,7 @@ import type { DockerClient } from '../../docker/client';
 import { Semaphore } from '../../lib/async/semaphore';
 import { SharedWork } from '../../lib/async/shared-work';
 import type { Store } from '../../store/store';
-import type { EngineAuth } from '../../translate/engine';
+import type { EngineAuth } from '../../engine/types';
 import { familiarName, type ImageReference } from '../../translate/reference';
 import { explainPullFailure } from './pull-failure';
 import type { RegistryCredentials } from './registry-credentials';

@@ -2,7 +2,7 @@ import type { DockerClient } from '../../docker/client';
 import { EngineError } from '../../docker/errors';
 import { sharedAbortController, withDeadline } from '../../lib/async/deadline';
 import { messageOf, RuntimeError, type ErrorCode } from '../../lib/errors';
-import type { EngineAuth, EngineManifest } from '../../translate/engine';
+import type { EngineAuth, EngineManifest } from '../../engine/types';
 import { familiarName, registryOf, type ImageReference } from '../../translate/reference';
 import { knockAtRegistry } from './registry-knock';
 

@@ -3,7 +3,7 @@ import type { Logger } from '../../lib/logger';
 import type { cri, Decoded } from '../../proto';
 import { toEngineAuth } from '../../translate/auth';
 import { registryHost } from '../../translate/docker-config';
-import type { EngineAuth } from '../../translate/engine';
+import type { EngineAuth } from '../../engine/types';
 import {
   asImageId,
   familiarName,

@@ -2,7 +2,7 @@ import { errnoOf, messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import { SmallFile } from '../../node/disk/small-file';
 import { credentialSource, parseDockerConfig } from '../../translate/docker-config';
-import type { EngineAuth } from '../../translate/engine';
+import type { EngineAuth } from '../../engine/types';
 import { registryOf, type ImageReference, type RegistryPath } from '../../translate/reference';
 import { askCredentialHelper } from './credential-helper';
 

@@ -1,5 +1,5 @@
 import type { cri, Decoded } from '../../proto';
-import { toCriContainerStats } from '../../translate/stats';
+import { toCriContainerStats } from '../../stats/cri-stats';
 import { getContainer } from '../lookup';
 import type { CallContext, Services } from '../services';
 

@@ -1,6 +1,6 @@
 import type { cri, Decoded } from '../../proto';
 import { containerStatsFilter } from '../../translate/filters';
-import { toCriContainerStats } from '../../translate/stats';
+import { toCriContainerStats } from '../../stats/cri-stats';
 import type { CallContext, Services } from '../services';
 
 export async function listContainerStats(

@@ -1,6 +1,6 @@
 import type { cri, Decoded } from '../../proto';
 import { sandboxStatsFilter } from '../../translate/filters';
-import { toCriPodStats } from '../../translate/stats';
+import { toCriPodStats } from '../../stats/cri-stats';
 import type { CallContext, Services } from '../services';
 
 export async function listPodSandboxStats(

@@ -1,5 +1,5 @@
 import type { cri, Decoded } from '../../proto';
-import { toCriPodStats } from '../../translate/stats';
+import { toCriPodStats } from '../../stats/cri-stats';
 import { getSandbox } from '../lookup';
 import type { CallContext, Services } from '../services';
 

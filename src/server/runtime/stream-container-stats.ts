@@ -2,7 +2,7 @@ import { mapLazily } from '../../lib/async/map-lazily';
 import { cri, type Decoded } from '../../proto';
 import { encodeChunks } from '../../proto/chunks';
 import type { Encoded } from '../../proto/service';
-import { toCriContainerStats } from '../../translate/stats';
+import { toCriContainerStats } from '../../stats/cri-stats';
 import type { CallContext, Services } from '../services';
 import { statsOfContainers } from './list-container-stats';
 

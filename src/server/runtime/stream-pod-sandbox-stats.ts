@@ -2,7 +2,7 @@ import { mapLazily } from '../../lib/async/map-lazily';
 import { cri, type Decoded } from '../../proto';
 import { encodeChunks } from '../../proto/chunks';
 import type { Encoded } from '../../proto/service';
-import { toCriPodStats } from '../../translate/stats';
+import { toCriPodStats } from '../../stats/cri-stats';
 import type { CallContext, Services } from '../services';
 import { statsOfPods } from './list-pod-sandbox-stats';
 

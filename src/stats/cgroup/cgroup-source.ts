@@ -4,7 +4,7 @@ import { isInContainer } from '../../node/cgroup/members';
 import { processesBelow } from '../../node/cgroup/processes';
 import { readText } from '../../node/disk/read-text';
 import { Semaphore } from '../../lib/async/semaphore';
-import type { InterfaceReading, UsageReading } from '../../translate/readings';
+import type { InterfaceReading, UsageReading } from '../readings';
 import { parseNetDev } from '../interfaces';
 import type { ReadingClock } from '../reading-clock';
 import type { Target, TargetDetail, UsageSource } from '../usage-source';

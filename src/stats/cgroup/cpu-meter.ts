@@ -1,5 +1,5 @@
 import type Long from 'long';
-import type { CpuReading } from '../../translate/readings';
+import type { CpuReading } from '../readings';
 import { CpuRate } from '../cpu-rate';
 import type { ReadingClock } from '../reading-clock';
 

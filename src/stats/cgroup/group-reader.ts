@@ -1,4 +1,4 @@
-import type { DetailReading, UsageReading } from '../../translate/readings';
+import type { DetailReading, UsageReading } from '../readings';
 
 /** Readings of one control group, with the groups below it. */
 export interface GroupReader {

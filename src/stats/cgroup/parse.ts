@@ -1,5 +1,5 @@
 import Long from 'long';
-import type { DeviceIo, Pressure, PressureLine } from '../../translate/readings';
+import type { DeviceIo, Pressure, PressureLine } from '../readings';
 
 const NANOS_PER_MICRO = 1_000;
 /** cgroup v1 says "no limit" with a number near 2^63; no machine has 2^60 bytes. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { DetailReading, HugePages, UsageReading } from '../../translate/readings';
+import type { DetailReading, HugePages, UsageReading } from '../readings';
 import type { ReadingClock } from '../reading-clock';
 import type { GroupPath } from '../../node/cgroup/group-path';
 import { CpuMeter } from './cpu-meter';

@@ -2,7 +2,7 @@ import { abortable } from '../../lib/async/abortable';
 import { messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import { pause } from '../../lib/async/pause';
-import type { LayerReading } from '../../translate/readings';
+import type { LayerReading } from '../readings';
 import type { Target } from '../usage-source';
 import type { MeasuredLayer } from './layer-source';
 

@@ -1,7 +1,7 @@
 import { stat, statfs } from 'node:fs/promises';
 import { withDeadline } from '../../lib/async/deadline';
 import { hasCode } from '../../lib/errors';
-import type { LayerReading } from '../../translate/readings';
+import type { LayerReading } from '../readings';
 import type { ReadingClock } from '../reading-clock';
 import type { Target } from '../usage-source';
 import type { DiskWork } from './disk-work';

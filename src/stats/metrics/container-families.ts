@@ -1,5 +1,5 @@
 import type { ContainerRecord } from '../../store/records';
-import type { DeviceIo, InterfaceReading, LayerReading } from '../../translate/readings';
+import type { DeviceIo, InterfaceReading, LayerReading } from '../readings';
 import type { OpenFiles } from '../disk/open-files';
 import { familiesOf, type Family, type Values } from './family';
 import type { NamedDevice } from './group-families';

@@ -1,5 +1,5 @@
 import type Long from 'long';
-import type { DetailReading, DeviceIo, PressureLine } from '../../translate/readings';
+import type { DetailReading, DeviceIo, PressureLine } from '../readings';
 import { familiesOf, type Family, type Values } from './family';
 
 export interface NamedDevice extends DeviceIo {

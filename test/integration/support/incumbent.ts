@@ -10,7 +10,7 @@ import { PluginChain } from '../../../src/network/cni/plugin-chain';
 import type { CniResult } from '../../../src/network/cni/result';
 import type { cri } from '../../../src/proto';
 import { readNodeRights } from '../../../src/node/node-rights';
-import type { EngineContainerInspect } from '../../../src/translate/engine';
+import type { EngineContainerInspect } from '../../../src/engine/types';
 import type { CniNode } from './cni-node';
 import { engineCall, engineGet, sharedDockerHost } from './engine';
 import {

@@ -5,7 +5,7 @@ import { renderReport } from '../../../src/cli/switch-check/render';
 import { exitCodeOf } from '../../../src/cli/switch-check/report';
 import { resolveSettings } from '../../../src/config/options';
 import type { NodeProcess } from '../../../src/node/process/node-processes';
-import type { EngineContainerInspect, EngineHostConfig } from '../../../src/translate/engine';
+import type { EngineContainerInspect, EngineHostConfig } from '../../../src/engine/types';
 
 const SANDBOX = 'a'.repeat(64);
 const CONTAINER = 'b'.repeat(64);

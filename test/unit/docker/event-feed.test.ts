@@ -1,7 +1,7 @@
 import { DockerodeClient } from '../../../src/docker/dockerode-client';
 import { openEventFeed } from '../../../src/docker/event-feed';
 import { unavailable } from '../../../src/lib/errors';
-import type { EngineEvent } from '../../../src/translate/engine';
+import type { EngineEvent } from '../../../src/engine/types';
 import { chunks, drop, EngineServer, hang, reply, stall, tear, type Answer } from '../../fakes/engine-server';
 
 let engine: EngineServer;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CniNetwork } from '../../../src/network/cni/cni-network';
-import type { EngineContainerInspect } from '../../../src/translate/engine';
+import type { EngineContainerInspect } from '../../../src/engine/types';
 import type { PodPort, PodToAttach } from '../../../src/translate/pod-to-attach';
 import { until } from '../support/async';
 import { rejectionOf } from '../support/errors';

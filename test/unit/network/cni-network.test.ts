@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CniNetwork } from '../../../src/network/cni/cni-network';
-import type { EngineContainerInspect } from '../../../src/translate/engine';
+import type { EngineContainerInspect } from '../../../src/engine/types';
 import type { PodToAttach } from '../../../src/translate/pod-to-attach';
 import { settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';

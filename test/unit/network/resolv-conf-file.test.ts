@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NamespaceMode } from '../../../src/proto/enums';
 import { keepResolvConf } from '../../../src/network/resolv-conf-file';
-import type { EngineContainerInspect } from '../../../src/translate/engine';
+import type { EngineContainerInspect } from '../../../src/engine/types';
 import { recordedInspect } from '../support/inspects';
 
 const WANTED = 'search shop.local\nnameserver 10.96.0.10\noptions ndots:5\n';

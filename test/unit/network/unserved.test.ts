@@ -1,5 +1,5 @@
 import type { CniNetwork } from '../../../src/network/cni/cni-network';
-import type { EngineContainerInspect } from '../../../src/translate/engine';
+import type { EngineContainerInspect } from '../../../src/engine/types';
 import { answer, FakeNode, listOf, RESULT } from './fake-plugins';
 
 const PORTS =

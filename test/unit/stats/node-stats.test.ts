@@ -9,7 +9,7 @@ import { NodeStats } from '../../../src/stats/node-stats';
 import { ReadingClock } from '../../../src/stats/reading-clock';
 import type { Target, UsageSource } from '../../../src/stats/usage-source';
 import { Store } from '../../../src/store/store';
-import type { UsageReading } from '../../../src/translate/readings';
+import type { UsageReading } from '../../../src/stats/readings';
 import { containerRecord, engineId, imageRecord, sandboxRecord } from '../support/records';
 
 const clock = new ReadingClock(() => 1_700_000_000_000);

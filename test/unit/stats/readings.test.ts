@@ -2,7 +2,7 @@ import Long from 'long';
 import { parseNetDev, toNetworkReading } from '../../../src/stats/interfaces';
 import { deviceNumber, parseDiskstats } from '../../../src/stats/metrics/block-devices';
 import { PodSums } from '../../../src/stats/pod-sum';
-import type { UsageReading } from '../../../src/translate/readings';
+import type { UsageReading } from '../../../src/stats/readings';
 
 const NET_DEV = `Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed

@@ -1,5 +1,5 @@
 import type { V2Group } from '../../../src/stats/cgroup/v2-group';
-import type { DetailReading } from '../../../src/translate/readings';
+import type { DetailReading } from '../../../src/stats/readings';
 import { recordedGroup } from './support/v2-host';
 
 const MIB = 2 ** 20;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { EngineContainerInspect } from '../../../src/translate/engine';
+import type { EngineContainerInspect } from '../../../src/engine/types';
 
 /** An answer of `GET /containers/{id}/json` as Engine 20.10 gives it, from test/fixtures/inspect. */
 export function recordedInspect(name: string): EngineContainerInspect {

@@ -3,7 +3,7 @@ import { silentLogger } from '../../../src/lib/logger';
 import type { EngineFacts } from '../../../src/store/records';
 import { Store } from '../../../src/store/store';
 import { DiskUsage } from '../../../src/sync/disk-usage';
-import type { EngineDiskUsage } from '../../../src/translate/engine';
+import type { EngineDiskUsage } from '../../../src/engine/types';
 import { imageRecord } from '../support/records';
 
 const TICK = 10_000;

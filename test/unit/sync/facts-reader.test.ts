@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 import { silentLogger } from '../../../src/lib/logger';
 import { Store } from '../../../src/store/store';
 import { FactsReader } from '../../../src/sync/facts-reader';
-import type { EngineInfo } from '../../../src/translate/engine';
+import type { EngineInfo } from '../../../src/engine/types';
 import { fakeDocker } from '../../fakes/fake-docker';
 import { gate, settle, type Gate } from '../support/async';
 

@@ -2,7 +2,7 @@ import { ContainerState, PodSandboxState } from '../../../src/proto/enums';
 import { containersOf } from '../../../src/server/runtime/list-containers';
 import { sandboxesOf } from '../../../src/server/runtime/list-pod-sandbox';
 import type { Services } from '../../../src/server/services';
-import type { EngineContainerInspect } from '../../../src/translate/engine';
+import type { EngineContainerInspect } from '../../../src/engine/types';
 import { gate, settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';
 import { engineId } from '../support/records';

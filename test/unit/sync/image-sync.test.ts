@@ -1,5 +1,5 @@
 import { sharedAbortController } from '../../../src/lib/async/deadline';
-import type { EngineImageInspect } from '../../../src/translate/engine';
+import type { EngineImageInspect } from '../../../src/engine/types';
 import { gate, settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';
 import { engineId } from '../support/records';

@@ -1,7 +1,7 @@
 import { NamespaceMode, SecurityProfileType, Signal } from '../../../src/proto/enums';
 import { checkContainer } from '../../../src/translate/container-check';
 import { toContainerCreate } from '../../../src/translate/container-create';
-import type { EngineContainerCreate } from '../../../src/translate/engine';
+import type { EngineContainerCreate } from '../../../src/engine/types';
 import { codeAndField } from '../support/errors';
 import { sandboxRecord, surroundings } from '../support/records';
 import { decoded, unknownEnum } from '../support/wire';

@@ -4,7 +4,7 @@ import type { cri } from '../../../src/proto';
 import { checkContainer } from '../../../src/translate/container-check';
 import { toContainerCreate } from '../../../src/translate/container-create';
 import { containerFromInspect, createdContainer } from '../../../src/translate/container-record';
-import type { EngineContainerInspect } from '../../../src/translate/engine';
+import type { EngineContainerInspect } from '../../../src/engine/types';
 import { recordedInspect } from '../support/inspects';
 import { Random } from '../support/random';
 import { engineFeatures, imageRecord, sandboxRecord, surroundings } from '../support/records';

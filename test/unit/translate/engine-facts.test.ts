@@ -1,5 +1,5 @@
 import { featuresFor, isAtLeast, toFacts } from '../../../src/translate/engine-facts';
-import type { EngineInfo } from '../../../src/translate/engine';
+import type { EngineInfo } from '../../../src/engine/types';
 
 const FEATURES = 'org.opencontainers.runtime-spec.features';
 const INFO: EngineInfo = {

@@ -1,5 +1,5 @@
 import { cri } from '../../../src/proto';
-import type { EngineImageInspect } from '../../../src/translate/engine';
+import type { EngineImageInspect } from '../../../src/engine/types';
 import { imageFromInspect, toCriImage, toVerboseInfo } from '../../../src/translate/image';
 import { engineId, imageRecord } from '../support/records';
 

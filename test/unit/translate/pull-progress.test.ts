@@ -1,4 +1,4 @@
-import type { EngineProgress } from '../../../src/translate/engine';
+import type { EngineProgress } from '../../../src/engine/types';
 import { PullProgress } from '../../../src/translate/pull-progress';
 
 const layer = (id: string, status: string, current?: number): EngineProgress => ({

@@ -1,5 +1,5 @@
 import { NamespaceMode, SecurityProfileType } from '../../../src/proto/enums';
-import type { EngineContainerCreate } from '../../../src/translate/engine';
+import type { EngineContainerCreate } from '../../../src/engine/types';
 import {
   checkSandbox,
   toSandboxCreate,

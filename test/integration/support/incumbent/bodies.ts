@@ -1,6 +1,6 @@
 import type { cri } from '../../../../src/proto';
 import { MountPropagation, NamespaceMode, Protocol } from '../../../../src/proto/enums';
-import type { EngineContainerInspect, EngineMount } from '../../../../src/translate/engine';
+import type { EngineContainerInspect, EngineMount } from '../../../../src/engine/types';
 
 /** cri-dockerd up to 0.4.3 and dockershim give mounts as `Binds`, cri-dockerd's master branch as `Mounts`. */
 export type IncumbentKind = 'dockershim' | 'cri-dockerd-0.4' | 'cri-dockerd-master';

@@ -3,7 +3,7 @@ import { silentLogger } from '../../../../src/lib/logger';
 import { requireSubPaths } from '../../../../src/server/container/image-sub-paths';
 import { Probes } from '../../../../src/server/container/probes';
 import type { MountRecord } from '../../../../src/store/records';
-import type { EngineContainerCreate, EngineMount } from '../../../../src/translate/engine';
+import type { EngineContainerCreate, EngineMount } from '../../../../src/engine/types';
 import { fakeDocker } from '../../../fakes/fake-docker';
 import { rejectionOf } from '../../support/errors';
 

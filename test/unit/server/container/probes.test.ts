@@ -2,7 +2,7 @@ import type { DockerClient } from '../../../../src/docker/client';
 import { unavailable } from '../../../../src/lib/errors';
 import { silentLogger } from '../../../../src/lib/logger';
 import { Probes } from '../../../../src/server/container/probes';
-import type { EngineContainerCreate } from '../../../../src/translate/engine';
+import type { EngineContainerCreate } from '../../../../src/engine/types';
 import { fakeDocker } from '../../../fakes/fake-docker';
 
 function room(removeContainer: DockerClient['removeContainer'] = () => Promise.resolve()) {

@@ -1,6 +1,6 @@
 import { EngineError } from '../../../../src/docker/errors';
 import { SpoolMode } from '../../../../src/server/container/spool-mode';
-import type { EngineContainerCreate } from '../../../../src/translate/engine';
+import type { EngineContainerCreate } from '../../../../src/engine/types';
 import { LogWatch } from '../../../integration/support/log-watch';
 
 const BODY: EngineContainerCreate = {

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { EngineError } from '../../../../src/docker/errors';
 import { cancelled, RuntimeError, unavailable } from '../../../../src/lib/errors';
 import { explainPullFailure } from '../../../../src/server/image/pull-failure';
-import type { EngineManifest } from '../../../../src/translate/engine';
+import type { EngineManifest } from '../../../../src/engine/types';
 import { parseReference } from '../../../../src/translate/reference';
 import { fakeDocker } from '../../../fakes/fake-docker';
 import { gate } from '../../support/async';

@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { cancelled } from '../../../../src/lib/errors';
 import { pullWhileItMoves, SharedMovement } from '../../../../src/server/image/watched-pull';
-import type { EngineProgress } from '../../../../src/translate/engine';
+import type { EngineProgress } from '../../../../src/engine/types';
 import { fakeDocker } from '../../../fakes/fake-docker';
 import { gate } from '../../support/async';
 

@@ -14,7 +14,7 @@ import { NoFactsMemory, type FactsMemory } from '../../../../src/sync/facts-memo
 import type { LinkTimes } from '../../../../src/sync/link-times';
 import { ForeignContainers } from '../../../../src/sync/foreign-containers';
 import { ImageSync } from '../../../../src/sync/image-sync';
-import type { EngineContainerInspect, EngineEvent } from '../../../../src/translate/engine';
+import type { EngineContainerInspect, EngineEvent } from '../../../../src/engine/types';
 import { engineIps } from '../../../../src/translate/sandbox-record';
 import { until } from '../../support/async';
 import { engineId } from '../../support/records';

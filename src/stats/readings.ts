@@ -2,7 +2,7 @@ import type Long from 'long';
 
 /**
  * What was measured of a container or pod, whoever measured it: cgroup files (src/stats) or the Engine
- * (translate/engine-stats.ts). Undefined means that nothing is known, never zero. Counters that may pass 2^53 are Long.
+ * (stats/engine-stats.ts). Undefined means that nothing is known, never zero. Counters that may pass 2^53 are Long.
  */
 export interface UsageReading {
   readonly cpu?: CpuReading | undefined;

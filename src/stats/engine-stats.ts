@@ -1,5 +1,5 @@
 import Long from 'long';
-import type { EngineBlkioEntry, EngineContainerStats } from './engine';
+import type { EngineBlkioEntry, EngineContainerStats } from '../engine/types';
 import type { DetailReading, DeviceIo, InterfaceReading, UsageReading } from './readings';
 
 /**

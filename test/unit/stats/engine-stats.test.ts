@@ -1,6 +1,6 @@
 import Long from 'long';
-import type { EngineContainerStats } from '../../../src/translate/engine';
-import { detailFromEngine, interfacesFromEngine, usageFromEngine } from '../../../src/translate/engine-stats';
+import type { EngineContainerStats } from '../../../src/engine/types';
+import { detailFromEngine, interfacesFromEngine, usageFromEngine } from '../../../src/stats/engine-stats';
 
 const stats = (
   lines: Record<string, number>,

@@ -10,7 +10,7 @@ const LAYERS = [
   ['proto', 'engine'],
   ['store', 'translate'],
   ['node'],
-  ['docker', 'network', 'stats', 'logs', 'metrics'],
+  ['docker', 'network', 'stats', 'logs', 'metrics', 'registry'],
   ['sync', 'streaming'],
   ['server'],
 ];

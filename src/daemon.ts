@@ -20,7 +20,7 @@ import { ContainerSessions } from './server/exec/container-sessions';
 import { EngineStreaming } from './server/exec/engine-streaming';
 import { GrpcServer } from './server/grpc-server';
 import { ImagePulls } from './server/image/image-pulls';
-import { RegistryCredentials } from './server/image/registry-credentials';
+import { RegistryCredentials } from './registry/credentials';
 import { ImageAccounts } from './server/image/image-accounts';
 import { SandboxImage } from './server/image/sandbox-image';
 import { PAUSE_TAR } from './program-files';

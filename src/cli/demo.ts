@@ -8,7 +8,7 @@ import { failedPrecondition } from '../lib/errors';
 import { standardError } from '../lib/log-output';
 import { createLineLogger } from '../lib/logger';
 import { CriClient } from '../server/client/cri-client';
-import { TYPE_LABEL } from '../translate/labels';
+import { TYPE_LABEL } from '../translate/shared/labels';
 import { runDemoPod } from './demo-pod';
 
 export interface DemoOptions {

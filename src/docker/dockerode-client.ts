@@ -16,7 +16,7 @@ import type {
   EngineResources,
   EngineVersion,
 } from '../engine/types';
-import { imageApi } from '../translate/engine-facts';
+import { imageApi } from '../translate/shared/engine-facts';
 import { withDeadline } from '../lib/async/deadline';
 import { CallLanes, type LaneCall, type LaneName } from './call-lanes';
 import type {

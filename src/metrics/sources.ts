@@ -2,8 +2,8 @@ import type { Counter } from 'prom-client';
 import { waitAtMost } from '../lib/async/deadline';
 import { ContainerState } from '../proto/enums';
 import type { Store } from '../store/store';
-import { containerState } from '../translate/container-status';
-import { isReady } from '../translate/sandbox-status';
+import { containerState } from '../translate/container/container-status';
+import { isReady } from '../translate/sandbox/sandbox-status';
 import type { Metrics } from './registry';
 
 /** The log worker answers in milliseconds unless it is stuck: then a scrape goes without. */

@@ -1,8 +1,8 @@
 import type { Logger } from '../lib/logger';
 import type { SandboxRecord } from '../store/records';
 import type { EngineContainerInspect } from '../engine/types';
-import type { PodToAttach } from '../translate/pod-to-attach';
-import { engineIps } from '../translate/sandbox-record';
+import type { PodToAttach } from '../translate/sandbox/pod-to-attach';
+import { engineIps } from '../translate/sandbox/sandbox-record';
 import { limitsBandwidth } from './cni/capability-args';
 import type { NetworkCondition, PodNetwork, PodNetworkState } from './pod-network';
 

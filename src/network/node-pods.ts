@@ -2,7 +2,7 @@ import type { Logger } from '../lib/logger';
 import { NamespaceMode } from '../proto/enums';
 import type { SandboxRecord } from '../store/records';
 import type { EngineContainerInspect } from '../engine/types';
-import type { PodToAttach } from '../translate/pod-to-attach';
+import type { PodToAttach } from '../translate/sandbox/pod-to-attach';
 import { DockerBridge } from './docker-bridge';
 import type { NetworkCondition, PodNetwork, PodNetworkState } from './pod-network';
 

@@ -1,6 +1,6 @@
 import type { SandboxRecord } from '../store/records';
 import type { EngineContainerInspect } from '../engine/types';
-import type { PodToAttach } from '../translate/pod-to-attach';
+import type { PodToAttach } from '../translate/sandbox/pod-to-attach';
 
 /** One CRI condition's worth of readiness. `reason` is CamelCase, both are '' when ready. */
 export interface NetworkCondition {

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { open, readFile, type FileHandle } from 'node:fs/promises';
 import { errnoOf } from '../lib/errors';
 import type { EngineContainerInspect } from '../engine/types';
-import { namesOnlyStub, wantedResolvConf } from '../translate/resolv-conf';
+import { namesOnlyStub, wantedResolvConf } from '../translate/sandbox/resolv-conf';
 
 /** Far above any DNS configuration. A pod can write into its own file, so more than this is not read. */
 const MAX_BYTES = 64 * 1024;

@@ -11,7 +11,7 @@ import {
   encodeCheckpoint,
   type ReadCheckpoint,
   type SandboxCheckpoint,
-} from '../translate/cri-dockerd-checkpoint';
+} from '../translate/sandbox/cri-dockerd-checkpoint';
 import type { EngineHostConfig } from '../engine/types';
 
 /** `auto`: where cri-dockerd has made its directory; `on`: it is made; `off`: none is written. */

@@ -23,7 +23,7 @@ import type { StartedCommands } from './exec/started-commands';
 import type { ImageAccounts } from './image/image-accounts';
 import type { ImagePulls } from './image/image-pulls';
 import type { SandboxImage } from './image/sandbox-image';
-import type { Spool } from '../translate/container-create';
+import type { Spool } from '../translate/container/container-create';
 
 /** Options that handlers act on. */
 export interface HandlerSettings extends NodeRights {

@@ -1,5 +1,5 @@
 import Long from 'long';
-import { nanosFromMillis } from '../translate/time';
+import { nanosFromMillis } from '../translate/shared/time';
 
 /** Nanoseconds since the epoch, no two the same: crictl and kubelet take equal timestamps for a reading not renewed. */
 export class ReadingClock {

@@ -6,8 +6,8 @@ import type { NameReservations } from '../store/name-reservations';
 import type { EngineState } from '../store/records';
 import type { Store } from '../store/store';
 import type { EngineEvent } from '../engine/types';
-import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/labels';
-import { nanosFromNumber } from '../translate/time';
+import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/shared/labels';
+import { nanosFromNumber } from '../translate/shared/time';
 import type { ContainerSync } from './container-sync';
 
 /** A healthy Engine inspects in milliseconds. While we wait, the container's next events wait too. */

@@ -4,8 +4,8 @@ import type { Logger } from '../lib/logger';
 import type { ContainerLogs, LogSource } from '../logs/container-logs';
 import type { ContainerRecord } from '../store/records';
 import type { Store } from '../store/store';
-import { whyUnreadable } from '../translate/log-driver';
-import { engineTimeFromNanos } from '../translate/time';
+import { whyUnreadable } from '../translate/container/log-driver';
+import { engineTimeFromNanos } from '../translate/shared/time';
 
 export interface ContainerLogParts {
   readonly store: Store;

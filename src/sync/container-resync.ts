@@ -11,10 +11,10 @@ import type { SandboxCheckpoints } from '../network/sandbox-checkpoints';
 import type { NameReservations } from '../store/name-reservations';
 import type { Store } from '../store/store';
 import type { EngineContainerSummary } from '../engine/types';
-import { toEngineState } from '../translate/engine-state';
-import { SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../translate/labels';
-import { withoutSlash } from '../translate/names';
-import { inspectFromSummary, listedFromSummary } from '../translate/summary';
+import { toEngineState } from '../translate/shared/engine-state';
+import { SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../translate/shared/labels';
+import { withoutSlash } from '../translate/shared/names';
+import { inspectFromSummary, listedFromSummary } from '../translate/container/summary';
 import type { ContainerSync } from './container-sync';
 import { keepForeign } from './foreign-containers';
 

@@ -3,7 +3,7 @@ import type { DockerClient } from '../docker/client';
 import { hasCode } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { Store } from '../store/store';
-import { hasNetworkDeadlock } from '../translate/engine-facts';
+import { hasNetworkDeadlock } from '../translate/shared/engine-facts';
 
 /** A call that is older than this is told of. Stops are not: they take as long as their containers like. */
 const OLD_CALL_MS = 10_000;

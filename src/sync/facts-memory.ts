@@ -3,7 +3,7 @@ import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { Semaphore } from '../lib/async/semaphore';
 import type { EngineFacts } from '../store/records';
-import { hasShapeOf } from '../translate/shape';
+import { hasShapeOf } from '../lib/shape';
 import { wayKey } from './engine-claim';
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';

@@ -9,7 +9,7 @@ import type { EngineFacts } from '../store/records';
 import type { Store } from '../store/store';
 import { findImageDirectory } from '../node/disk/image-directory';
 import type { EngineInfo, EngineVersion } from '../engine/types';
-import { toFacts } from '../translate/engine-facts';
+import { toFacts } from '../translate/shared/engine-facts';
 import type { EngineTrouble } from './engine-watch';
 import { NoFactsMemory, type FactsMemory } from './facts-memory';
 import type { LinkTimes } from './link-times';

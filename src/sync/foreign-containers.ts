@@ -5,7 +5,7 @@ import type { Logger } from '../lib/logger';
 import { Semaphore } from '../lib/async/semaphore';
 import type { Store } from '../store/store';
 import type { EngineContainerSummary, EngineEvent } from '../engine/types';
-import { TYPE_LABEL } from '../translate/labels';
+import { TYPE_LABEL } from '../translate/shared/labels';
 
 /** Somebody may start hundreds of containers at once, and none of them is urgent. */
 const INSPECT_CONCURRENCY = 4;

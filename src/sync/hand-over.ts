@@ -5,11 +5,11 @@ import { messageOf } from '../lib/errors';
 import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
 import type { Checkpoints } from '../network/sandbox-checkpoints';
-import { containerFromInspect } from '../translate/container-record';
+import { containerFromInspect } from '../translate/container/container-record';
 import type { EngineContainerInspect } from '../engine/types';
-import { TYPE_LABEL } from '../translate/labels';
-import { isSandbox, sandboxFromInspect } from '../translate/sandbox-record';
-import { engineTimeFromNanos } from '../translate/time';
+import { TYPE_LABEL } from '../translate/shared/labels';
+import { isSandbox, sandboxFromInspect } from '../translate/sandbox/sandbox-record';
+import { engineTimeFromNanos } from '../translate/shared/time';
 
 /** `failed`: cri-dockerd would miss it; `nothing`: there was nothing to do, or nothing that could be done. */
 export type Outcome = 'done' | 'nothing' | 'failed';

@@ -9,7 +9,7 @@ import type { Logger } from '../lib/logger';
 import type { ImageRecord } from '../store/records';
 import type { Store } from '../store/store';
 import type { EngineImageSummary } from '../engine/types';
-import { imageFromInspect, namesOf } from '../translate/image';
+import { imageFromInspect, namesOf } from '../translate/image/image';
 
 const INSPECT_CONCURRENCY = 8;
 /** A healthy Engine lists a thousand images in a second. */

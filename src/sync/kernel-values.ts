@@ -12,7 +12,7 @@ import {
   lostValues,
   vitalValues,
   type KernelFile,
-} from '../translate/kernel-values';
+} from '../translate/container/kernel-values';
 
 /** Where /proc is; tests have their own. */
 const PROC = '/proc';

@@ -4,7 +4,7 @@ import type { KeyedLock } from '../lib/async/keyed-lock';
 import type { Logger } from '../lib/logger';
 import type { ContainerRecord } from '../store/records';
 import type { Store } from '../store/store';
-import { hasKernelValues, lostValues } from '../translate/kernel-values';
+import { hasKernelValues, lostValues } from '../translate/container/kernel-values';
 import { restoreLostValues, unifiedPlaces } from './kernel-values';
 
 export interface LimitsWatchParts {

@@ -3,7 +3,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { cri } from '../../src/proto';
-import { featuresFor } from '../../src/translate/engine-facts';
+import { featuresFor } from '../../src/translate/shared/engine-facts';
 import { TestDaemon } from './support/daemon';
 import { engineGet, sharedDockerHost, TEST_IMAGE, USER_IMAGE } from './support/engine';
 import { expectFailure } from './support/grpc';

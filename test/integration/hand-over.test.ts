@@ -1,7 +1,7 @@
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { cri } from '../../src/proto';
-import { decodeCheckpoint } from '../../src/translate/cri-dockerd-checkpoint';
+import { decodeCheckpoint } from '../../src/translate/sandbox/cri-dockerd-checkpoint';
 import type { EngineContainerInspect } from '../../src/engine/types';
 import { parseCri } from '../unit/logs/support/log-room';
 import { ChildDaemon } from './support/child-daemon';

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { cri } from '../../src/proto';
 import { NamespaceMode, Protocol } from '../../src/proto/enums';
-import { decodeCheckpoint, encodeCheckpoint } from '../../src/translate/cri-dockerd-checkpoint';
+import { decodeCheckpoint, encodeCheckpoint } from '../../src/translate/sandbox/cri-dockerd-checkpoint';
 import { until } from '../unit/support/async';
 import { engineId } from '../unit/support/records';
 import { TestDaemon } from './support/daemon';

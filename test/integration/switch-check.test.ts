@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SwitchReport } from '../../src/cli/switch-check/report';
 import { NamespaceMode, Protocol } from '../../src/proto/enums';
-import { engineIps } from '../../src/translate/sandbox-record';
+import { engineIps } from '../../src/translate/sandbox/sandbox-record';
 import { CniNode } from './support/cni-node';
 import { Command } from './support/command';
 import { engineLeftovers, IS_HOSTILE, sharedDockerHost, TEST_IMAGE } from './support/engine';

@@ -1,10 +1,10 @@
 import type { PodNetworkFound } from '../../network/cni/observed-cni';
-import { containerFromInspect } from '../../translate/container-record';
+import { containerFromInspect } from '../../translate/container/container-record';
 import type { EngineContainerInspect } from '../../engine/types';
-import { EXTRA_LABEL } from '../../translate/labels';
-import { withoutSlash } from '../../translate/names';
-import { engineIps, sandboxFromInspect } from '../../translate/sandbox-record';
-import { isReady } from '../../translate/sandbox-status';
+import { EXTRA_LABEL } from '../../translate/shared/labels';
+import { withoutSlash } from '../../translate/shared/names';
+import { engineIps, sandboxFromInspect } from '../../translate/sandbox/sandbox-record';
+import { isReady } from '../../translate/sandbox/sandbox-status';
 import type { SwitchFacts } from './facts';
 import { logFateOf } from './log-fate';
 import type { ContainerPlan, NetworkKind, Note, PodPlan } from './report';

@@ -1,8 +1,8 @@
 import { flagOf } from '../../lib/flags';
 import { isSameSocket } from '../../node/disk/same-socket';
 import type { EngineContainerInspect } from '../../engine/types';
-import { SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../../translate/labels';
-import { withoutSlash } from '../../translate/names';
+import { SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../../translate/shared/labels';
+import { withoutSlash } from '../../translate/shared/names';
 import { assessPod } from './assess-pod';
 import type { SwitchFacts } from './facts';
 import type { Note, PodPlan, SwitchReport } from './report';

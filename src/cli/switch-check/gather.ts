@@ -11,7 +11,7 @@ import { findPodNetwork, type PodNetworkFound } from '../../network/cni/observed
 import { PluginChain } from '../../network/cni/plugin-chain';
 import type { NodeProcess } from '../../node/process/node-processes';
 import type { EngineContainerInspect } from '../../engine/types';
-import { SANDBOX_TYPE, TYPE_LABEL } from '../../translate/labels';
+import { SANDBOX_TYPE, TYPE_LABEL } from '../../translate/shared/labels';
 import type { SwitchFacts } from './facts';
 
 const CONCURRENCY = 8;

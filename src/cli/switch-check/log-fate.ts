@@ -1,5 +1,5 @@
 import type { EngineContainerInspect } from '../../engine/types';
-import { EXTRA_LABEL } from '../../translate/labels';
+import { EXTRA_LABEL } from '../../translate/shared/labels';
 import type { Note } from './report';
 
 export interface LogFate {

@@ -6,7 +6,7 @@ import { waitAtMost } from '../../lib/async/deadline';
 import { DiskLooks } from '../../node/disk/disk-looks';
 import { messageOf } from '../../lib/errors';
 import { findImageDirectory } from '../../node/disk/image-directory';
-import { toFacts } from '../../translate/engine-facts';
+import { toFacts } from '../../translate/shared/engine-facts';
 import type { Check } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 import type { Sources } from '../sources';

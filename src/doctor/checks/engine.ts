@@ -1,6 +1,6 @@
 import { messageOf } from '../../lib/errors';
 import type { EngineFacts } from '../../store/records';
-import { hasNetworkDeadlock, isAtLeast, toFacts } from '../../translate/engine-facts';
+import { hasNetworkDeadlock, isAtLeast, toFacts } from '../../translate/shared/engine-facts';
 import type { Check } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 

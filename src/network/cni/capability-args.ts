@@ -1,5 +1,5 @@
 import { invalidArgument } from '../../lib/errors';
-import type { PodPort, PodToAttach } from '../../translate/pod-to-attach';
+import type { PodPort, PodToAttach } from '../../translate/sandbox/pod-to-attach';
 import type { StringMap } from '../../store/records';
 import type { JsonObject } from './json';
 

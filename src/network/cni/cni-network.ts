@@ -7,7 +7,7 @@ import type { Logger } from '../../lib/logger';
 import { Semaphore } from '../../lib/async/semaphore';
 import type { SandboxRecord } from '../../store/records';
 import type { EngineContainerInspect } from '../../engine/types';
-import { podFromSandbox, type PodToAttach } from '../../translate/pod-to-attach';
+import { podFromSandbox, type PodToAttach } from '../../translate/sandbox/pod-to-attach';
 import type { NetworkChoice } from '../node-pods';
 import type { NetworkCondition, PodNetwork, PodNetworkState } from '../pod-network';
 import type { Attachment } from './attachment';

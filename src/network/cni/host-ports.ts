@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { canonicalIp } from '../../lib/canonical-ip';
 import { failedPrecondition } from '../../lib/errors';
-import type { PodPort } from '../../translate/pod-to-attach';
+import type { PodPort } from '../../translate/sandbox/pod-to-attach';
 import type { Attachment } from './attachment';
 import { objects, text } from './json';
 import { askedFor, type UnfiledPod } from './pod-entry';

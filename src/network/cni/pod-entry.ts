@@ -1,4 +1,4 @@
-import type { PodToAttach } from '../../translate/pod-to-attach';
+import type { PodToAttach } from '../../translate/sandbox/pod-to-attach';
 import type { Attachment } from './attachment';
 import { capabilityArgs } from './capability-args';
 import { parseCachedConfig, type NetworkConfig } from './network-config';

@@ -3,7 +3,7 @@ import { forEachLimited } from '../../lib/async/concurrency';
 import { messageOf } from '../../lib/errors';
 import { listDirectory } from '../../node/disk/list-directory';
 import type { Logger } from '../../lib/logger';
-import type { PodPort } from '../../translate/pod-to-attach';
+import type { PodPort } from '../../translate/sandbox/pod-to-attach';
 import { conflictOf } from './host-ports';
 import { isOfOtherRunDir } from './ownership';
 import type { PluginChain } from './plugin-chain';

@@ -1,13 +1,13 @@
 import { EngineError, hasStatus } from '../../docker/errors';
 import { notFound } from '../../lib/errors';
 import type { MountRecord } from '../../store/records';
-import type { CheckedContainer } from '../../translate/container-check';
+import type { CheckedContainer } from '../../translate/container/container-check';
 import {
   fieldOfRefusal,
   fieldOfSandboxRefusal,
   isRuntimeRefusal,
   missingOf,
-} from '../../translate/engine-refusals';
+} from '../../translate/container/engine-refusals';
 
 /**
  * What the Engine's refusal of a create call means in terms of the request. A 404 may be about the image, about one that

@@ -3,7 +3,7 @@ import { hasStatus } from '../../docker/errors';
 import { messageOf, unavailable } from '../../lib/errors';
 import { pause } from '../../lib/async/pause';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
-import { uniqueEngineName } from '../../translate/names';
+import { uniqueEngineName } from '../../translate/shared/names';
 import type { Services } from '../services';
 
 /** kubelet asks again after two minutes: by then it should have heard why. */

@@ -2,9 +2,9 @@ import { hasStatus } from '../../docker/errors';
 import { alreadyExists } from '../../lib/errors';
 import type { ContainerRecord } from '../../store/records';
 import type { Store } from '../../store/store';
-import type { CheckedContainer } from '../../translate/container-check';
-import { differences } from '../../translate/contents';
-import { findImage } from '../lookup';
+import type { CheckedContainer } from '../../translate/container/container-check';
+import { differences } from '../../translate/shared/contents';
+import { findImage } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 import { wasStarted } from './state';
 

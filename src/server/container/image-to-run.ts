@@ -1,7 +1,7 @@
 import { notFound } from '../../lib/errors';
 import type { ImageRecord } from '../../store/records';
-import { asImageId, familiarName, parseReference } from '../../translate/reference';
-import { findImage } from '../lookup';
+import { asImageId, familiarName, parseReference } from '../../translate/image/reference';
+import { findImage } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 
 /**

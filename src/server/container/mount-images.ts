@@ -1,7 +1,7 @@
 import { notFound } from '../../lib/errors';
 import type { MountRecord } from '../../store/records';
 import type { Store } from '../../store/store';
-import { findImage } from '../lookup';
+import { findImage } from '../../translate/shared/lookup';
 
 /**
  * Image mounts with the images they mean; kubelet has pulled them before.

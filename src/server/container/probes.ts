@@ -4,8 +4,8 @@ import { forEachLimited } from '../../lib/async/concurrency';
 import { messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import type { EngineContainerCreate, EngineContainerSummary } from '../../engine/types';
-import { TYPE_LABEL } from '../../translate/labels';
-import { withoutSlash } from '../../translate/names';
+import { TYPE_LABEL } from '../../translate/shared/labels';
+import { withoutSlash } from '../../translate/shared/names';
 
 const PROBE_NAME = 'dockbridge-probe-';
 const PROBE_LABEL = 'io.dockbridge.probe';

@@ -1,7 +1,7 @@
 import type { DiskLooks } from '../../node/disk/disk-looks';
 import { hasCode, invalidArgument, messageOf } from '../../lib/errors';
 import { readRegular } from '../../node/disk/small-file';
-import { seccompOption, seccompProfileFault, type SeccompChoice } from '../../translate/seccomp';
+import { seccompOption, seccompProfileFault, type SeccompChoice } from '../../translate/shared/seccomp';
 
 const MAX_PROFILE_BYTES = 1024 * 1024;
 

@@ -1,5 +1,5 @@
 import { invalidArgument } from '../../lib/errors';
-import { nonEmpty, withoutNul } from '../../translate/validate';
+import { nonEmpty, withoutNul } from '../../translate/shared/validate';
 
 /** The request's command, for a program that has a name and words that a system call can take. */
 export function commandWords(cmd: readonly string[]): readonly string[] {

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { AttachRequest, ClientStreams, ExecRequest, StreamingBackend } from '../../streaming/backend';
 import type { NetnsDialers } from '../../streaming/port-forward/netns-dialer';
-import { isReady } from '../../translate/sandbox-status';
+import { isReady } from '../../translate/sandbox/sandbox-status';
 import type { Services } from '../services';
 import { Backlog } from './client-output';
 import { connectToPod } from './connect-to-pod';

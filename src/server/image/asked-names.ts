@@ -1,5 +1,5 @@
 import type { Store } from '../../store/store';
-import { askedImageName, type AskedImage } from '../../translate/container-status';
+import { askedImageName, type AskedImage } from '../../translate/container/container-status';
 
 /** The names by which pods ask for one image. */
 export interface AskedNames {

@@ -1,6 +1,6 @@
 import type { cri } from '../../proto';
 import type { Store } from '../../store/store';
-import { nanosFromMillis } from '../../translate/time';
+import { nanosFromMillis } from '../../translate/shared/time';
 import { engineFacts } from '../engine-facts';
 import type { Services } from '../services';
 

@@ -4,9 +4,9 @@ import { Semaphore } from '../../lib/async/semaphore';
 import { SharedWork } from '../../lib/async/shared-work';
 import type { Store } from '../../store/store';
 import type { EngineAuth } from '../../engine/types';
-import { familiarName, type ImageReference } from '../../translate/reference';
+import { familiarName, type ImageReference } from '../../translate/image/reference';
 import { explainPullFailure } from './pull-failure';
-import type { RegistryCredentials } from './registry-credentials';
+import type { RegistryCredentials } from '../../registry/credentials';
 import { pullWhileItMoves, SharedMovement } from './watched-pull';
 
 /** Engine pulls at a time, of which the Engine loads three layers at a time in all. More wait their turn, untimed. */

@@ -1,7 +1,7 @@
 import type { cri, Decoded } from '../../proto';
-import { toCriImage, toVerboseInfo } from '../../translate/image';
-import { required } from '../../translate/validate';
-import { findImage } from '../lookup';
+import { toCriImage, toVerboseInfo } from '../../translate/image/image';
+import { required } from '../../translate/shared/validate';
+import { findImage } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 import { askedNames, type AskedNames } from './asked-names';
 import { pinnedImages } from './pinned-images';

@@ -1,9 +1,9 @@
 import { mapLazily } from '../../lib/async/map-lazily';
 import type { cri, Decoded } from '../../proto';
 import type { ImageRecord } from '../../store/records';
-import { toCriImage } from '../../translate/image';
-import { familiarName, tryParseReference } from '../../translate/reference';
-import { findImage } from '../lookup';
+import { toCriImage } from '../../translate/image/image';
+import { familiarName, tryParseReference } from '../../translate/image/reference';
+import { findImage } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 import { askedNames } from './asked-names';
 import { pinnedImages } from './pinned-images';

@@ -3,8 +3,8 @@ import { EngineError } from '../../docker/errors';
 import { sharedAbortController, withDeadline } from '../../lib/async/deadline';
 import { messageOf, RuntimeError, type ErrorCode } from '../../lib/errors';
 import type { EngineAuth, EngineManifest } from '../../engine/types';
-import { familiarName, registryOf, type ImageReference } from '../../translate/reference';
-import { knockAtRegistry } from './registry-knock';
+import { familiarName, registryOf, type ImageReference } from '../../translate/image/reference';
+import { knockAtRegistry } from '../../registry/knock';
 
 /** For all questions together: kubelet's other pulls wait for their end, and a better text must cost next to nothing. */
 const PATIENCE_MS = 1_000;

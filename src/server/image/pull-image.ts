@@ -1,8 +1,8 @@
 import { internal, invalidArgument } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import type { cri, Decoded } from '../../proto';
-import { toEngineAuth } from '../../translate/auth';
-import { registryHost } from '../../translate/docker-config';
+import { toEngineAuth } from '../../registry/auth';
+import { registryHost } from '../../registry/docker-config';
 import type { EngineAuth } from '../../engine/types';
 import {
   asImageId,
@@ -10,9 +10,9 @@ import {
   parseReference,
   registryOf,
   type ImageReference,
-} from '../../translate/reference';
-import { toEngineRuntime } from '../../translate/runtime-handler';
-import { required } from '../../translate/validate';
+} from '../../translate/image/reference';
+import { toEngineRuntime } from '../../translate/sandbox/runtime-handler';
+import { required } from '../../translate/shared/validate';
 import { knownRuntimes, lookForHandler } from '../engine-facts';
 import type { CallContext, Services } from '../services';
 

@@ -3,8 +3,8 @@ import { failedPrecondition, messageOf } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import type { ImageRecord } from '../../store/records';
 import type { Store } from '../../store/store';
-import { required } from '../../translate/validate';
-import { findImage } from '../lookup';
+import { required } from '../../translate/shared/validate';
+import { findImage } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /** After a half-done removal. */

@@ -8,7 +8,7 @@ import type { Logger } from '../../lib/logger';
 import type { ImageRecord } from '../../store/records';
 import type { Store } from '../../store/store';
 import type { ImageSync } from '../../sync/image-sync';
-import { familiarName, parseReference, type ImageReference } from '../../translate/reference';
+import { familiarName, parseReference, type ImageReference } from '../../translate/image/reference';
 import type { ImagePulls } from './image-pulls';
 
 /** Our own pause image: made from `docker/pause`, no registry needed. */

@@ -2,7 +2,7 @@ import type { DockerClient } from '../../docker/client';
 import { LONGEST_TIMER_MS, sharedAbortController } from '../../lib/async/deadline';
 import { unavailable } from '../../lib/errors';
 import type { EngineAuth, EngineProgress } from '../../engine/types';
-import { PullProgress } from '../../translate/pull-progress';
+import { PullProgress } from '../../translate/image/pull-progress';
 
 /** An unpacking Engine is silent while its disk is slow: that is no stall of the registry. */
 const UNPACKING_PATIENCE = 10;

@@ -1,6 +1,6 @@
 import type { cri, Decoded } from '../../proto';
 import { wantedStreams } from '../exec/wanted-streams';
-import { getRunningContainer } from '../lookup';
+import { getRunningContainer } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 
 /** The URL where a client meets the container's first process. No Engine call. */

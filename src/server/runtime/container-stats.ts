@@ -1,6 +1,6 @@
 import type { cri, Decoded } from '../../proto';
 import { toCriContainerStats } from '../../stats/cri-stats';
-import { getContainer } from '../lookup';
+import { getContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /** A container that does not run is answered with its attributes and what is known of its layer; an unknown one is an error. */

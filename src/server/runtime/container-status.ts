@@ -1,6 +1,6 @@
 import type { cri, Decoded } from '../../proto';
-import { toCriContainerStatus } from '../../translate/container-status';
-import { getContainer } from '../lookup';
+import { toCriContainerStatus } from '../../translate/container/container-status';
+import { getContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 export async function containerStatus(

@@ -1,8 +1,8 @@
 import type { cri, Decoded } from '../../proto';
-import { integer } from '../../translate/validate';
+import { integer } from '../../translate/shared/validate';
 import { commandWords } from '../exec/command-words';
 import { runCommand } from '../exec/run-command';
-import { getRunningContainer } from '../lookup';
+import { getRunningContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /** Two weeks in seconds: the longest that a timer can be set to is a little more. */

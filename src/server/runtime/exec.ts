@@ -1,7 +1,7 @@
 import type { cri, Decoded } from '../../proto';
 import { commandWords } from '../exec/command-words';
 import { wantedStreams } from '../exec/wanted-streams';
-import { getRunningContainer } from '../lookup';
+import { getRunningContainer } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 
 /** The URL of a command that starts when its client comes there. No Engine call. */

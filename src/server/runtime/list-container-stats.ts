@@ -1,5 +1,5 @@
 import type { cri, Decoded } from '../../proto';
-import { containerStatsFilter } from '../../translate/filters';
+import { containerStatsFilter } from '../../translate/shared/filters';
 import { toCriContainerStats } from '../../stats/cri-stats';
 import type { CallContext, Services } from '../services';
 

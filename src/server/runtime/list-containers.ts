@@ -1,7 +1,7 @@
 import { mapLazily } from '../../lib/async/map-lazily';
 import type { cri, Decoded } from '../../proto';
-import { toCriContainer } from '../../translate/container-status';
-import { containerFilter } from '../../translate/filters';
+import { toCriContainer } from '../../translate/container/container-status';
+import { containerFilter } from '../../translate/shared/filters';
 import type { Services } from '../services';
 
 export function listContainers(

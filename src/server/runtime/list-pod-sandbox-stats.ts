@@ -1,5 +1,5 @@
 import type { cri, Decoded } from '../../proto';
-import { sandboxStatsFilter } from '../../translate/filters';
+import { sandboxStatsFilter } from '../../translate/shared/filters';
 import { toCriPodStats } from '../../stats/cri-stats';
 import type { CallContext, Services } from '../services';
 

@@ -1,7 +1,7 @@
 import { mapLazily } from '../../lib/async/map-lazily';
 import type { cri, Decoded } from '../../proto';
-import { sandboxFilter } from '../../translate/filters';
-import { toCriSandbox } from '../../translate/sandbox-status';
+import { sandboxFilter } from '../../translate/shared/filters';
+import { toCriSandbox } from '../../translate/sandbox/sandbox-status';
 import type { Services } from '../services';
 
 export function listPodSandbox(

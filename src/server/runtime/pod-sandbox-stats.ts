@@ -1,6 +1,6 @@
 import type { cri, Decoded } from '../../proto';
 import { toCriPodStats } from '../../stats/cri-stats';
-import { getSandbox } from '../lookup';
+import { getSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /** A pod that does not run is answered with its attributes alone. */

@@ -1,8 +1,8 @@
 import type { cri, Decoded } from '../../proto';
-import { containerStatuses } from '../../translate/container-event';
-import { toCriSandboxStatus } from '../../translate/sandbox-status';
+import { containerStatuses } from '../../translate/shared/container-event';
+import { toCriSandboxStatus } from '../../translate/sandbox/sandbox-status';
 import { isRunning } from '../container/state';
-import { getSandbox } from '../lookup';
+import { getSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /**

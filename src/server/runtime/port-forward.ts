@@ -1,8 +1,8 @@
 import { failedPrecondition } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
-import { integer } from '../../translate/validate';
-import { isReady } from '../../translate/sandbox-status';
-import { getSandbox } from '../lookup';
+import { integer } from '../../translate/shared/validate';
+import { isReady } from '../../translate/sandbox/sandbox-status';
+import { getSandbox } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 
 /** The URL of a session that forwards connections into the pod. No Engine call. */

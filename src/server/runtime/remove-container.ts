@@ -1,6 +1,6 @@
 import type { cri, Decoded } from '../../proto';
 import { removeFromEngine } from '../container/remove-from-engine';
-import { findContainer } from '../lookup';
+import { findContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /** One Engine call; a running container is killed. Unknown is success. */

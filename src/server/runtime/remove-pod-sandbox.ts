@@ -1,7 +1,7 @@
 import type { cri, Decoded } from '../../proto';
 import { removeSandboxFromEngine } from '../container/remove-from-engine';
 import { markStopping, removeContainersOf } from '../container/sandbox-containers';
-import { findSandbox } from '../lookup';
+import { findSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /** Removes the pod's containers and its sandbox, running or not. Unknown is success. */

@@ -1,7 +1,7 @@
 import { failedPrecondition } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { isRunning } from '../container/state';
-import { getContainer } from '../lookup';
+import { getContainer } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 
 /**

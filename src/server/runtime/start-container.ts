@@ -3,11 +3,11 @@ import type { cri, Decoded } from '../../proto';
 import type { KernelValues } from '../../store/records';
 import type { Store } from '../../store/store';
 import { readKernelValues, writeKernelValues } from '../../sync/kernel-values';
-import { hasKernelValues } from '../../translate/kernel-values';
-import { isReady } from '../../translate/sandbox-status';
+import { hasKernelValues } from '../../translate/container/kernel-values';
+import { isReady } from '../../translate/sandbox/sandbox-status';
 import { startInEngine, StartFailure } from '../container/start-in-engine';
 import { wasStarted } from '../container/state';
-import { getContainer } from '../lookup';
+import { getContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /** Start and inspect: two Engine calls. When it returns the record says running (or exited) and the CRI log exists. */

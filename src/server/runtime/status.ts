@@ -1,5 +1,5 @@
 import type { cri, Decoded } from '../../proto';
-import { featuresFor } from '../../translate/engine-facts';
+import { featuresFor } from '../../translate/shared/engine-facts';
 import type { Services } from '../services';
 
 /**

@@ -1,8 +1,8 @@
 import type { cri, Decoded } from '../../proto';
-import { integer } from '../../translate/validate';
+import { integer } from '../../translate/shared/validate';
 import { isRunning } from '../container/state';
 import { afterStart, stopAndSettle } from '../container/stop-in-engine';
-import { findContainer } from '../lookup';
+import { findContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /** A year: nobody sees the difference to a longer one, and it is safe for the Engine's and our own timers. */

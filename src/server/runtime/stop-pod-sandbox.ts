@@ -4,7 +4,7 @@ import type { SandboxRecord } from '../../store/records';
 import { markStopping, stopContainersOf } from '../container/sandbox-containers';
 import { isRunning } from '../container/state';
 import { stopInEngine } from '../container/stop-in-engine';
-import { findSandbox } from '../lookup';
+import { findSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /** A pause process ends at once; this is for one that hangs. */

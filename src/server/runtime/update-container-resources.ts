@@ -6,11 +6,11 @@ import {
   mergedKernelValues,
   toKernelValues,
   vitalValues,
-} from '../../translate/kernel-values';
-import { toEngineUpdate } from '../../translate/resources';
+} from '../../translate/container/kernel-values';
+import { toEngineUpdate } from '../../translate/container/resources';
 import { withField } from '../container/create-failure';
 import { requireKernelValues } from '../container/kernel-values';
-import { getContainer } from '../lookup';
+import { getContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /**

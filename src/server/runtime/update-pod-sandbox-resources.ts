@@ -1,5 +1,5 @@
 import type { cri, Decoded } from '../../proto';
-import { getSandbox } from '../lookup';
+import { getSandbox } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 
 /**

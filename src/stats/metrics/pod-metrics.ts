@@ -9,7 +9,7 @@ import type { DiskWork } from '../disk/disk-work';
 import type { LayerBudget } from '../disk/layer-budget';
 import type { OpenFiles } from '../disk/open-files';
 import type { UsageSource } from '../usage-source';
-import { imageName } from '../../translate/container-status';
+import { imageName } from '../../translate/container/container-status';
 import { hasProcess } from '../has-process';
 import { BlockDevices, readFileSystem } from './block-devices';
 import { CONTAINER_FAMILIES, NETWORK_FAMILIES } from './container-families';

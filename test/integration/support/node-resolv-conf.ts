@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { namesOnlyStub } from '../../../src/translate/resolv-conf';
+import { namesOnlyStub } from '../../../src/translate/sandbox/resolv-conf';
 
 /** What a pod is given that was told nothing: the node's file, or what stands behind the stub of systemd-resolved. */
 export async function nodeResolvConf(hostNetwork = false): Promise<string> {

@@ -19,7 +19,7 @@ import { CHECKS, PROCESSES } from '../../../src/doctor/checks';
 import type { Finding } from '../../../src/doctor/report';
 import { parseNetworkList } from '../../../src/network/cni/network-config';
 import type { NodeProcess } from '../../../src/node/process/node-processes';
-import { toFacts } from '../../../src/translate/engine-facts';
+import { toFacts } from '../../../src/translate/shared/engine-facts';
 
 const doc = (name: string): string => readFileSync(join(__dirname, '../../..', name), 'utf8');
 

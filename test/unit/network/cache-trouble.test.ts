@@ -3,7 +3,7 @@ import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CniNetwork } from '../../../src/network/cni/cni-network';
 import type { EngineContainerInspect } from '../../../src/engine/types';
-import type { PodPort, PodToAttach } from '../../../src/translate/pod-to-attach';
+import type { PodPort, PodToAttach } from '../../../src/translate/sandbox/pod-to-attach';
 import { until } from '../support/async';
 import { rejectionOf } from '../support/errors';
 import { answer, FakeNode, listOf, RESULT } from './fake-plugins';

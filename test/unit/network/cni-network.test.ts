@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import type { CniNetwork } from '../../../src/network/cni/cni-network';
 import type { EngineContainerInspect } from '../../../src/engine/types';
-import type { PodToAttach } from '../../../src/translate/pod-to-attach';
+import type { PodToAttach } from '../../../src/translate/sandbox/pod-to-attach';
 import { settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';
 import { answer, FakeNode, listOf, RESULT } from './fake-plugins';

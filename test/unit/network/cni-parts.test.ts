@@ -6,7 +6,7 @@ import { refusePortConflicts } from '../../../src/network/cni/host-ports';
 import { holderByRoute, parseFibTrie, parseInet6 } from '../../../src/network/cni/namespace-addresses';
 import { parseNetworkList, parseSinglePlugin } from '../../../src/network/cni/network-config';
 import { convertResult, podIps } from '../../../src/network/cni/result';
-import type { PodPort } from '../../../src/translate/pod-to-attach';
+import type { PodPort } from '../../../src/translate/sandbox/pod-to-attach';
 import { thrownBy } from '../support/errors';
 import { ATTACHMENT, FakeNode, listOf, RESULT } from './fake-plugins';
 

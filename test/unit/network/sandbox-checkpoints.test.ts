@@ -3,7 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
 import { SandboxCheckpoints, type SandboxCheckpointsOptions } from '../../../src/network/sandbox-checkpoints';
-import { encodeCheckpoint, type SandboxCheckpoint } from '../../../src/translate/cri-dockerd-checkpoint';
+import {
+  encodeCheckpoint,
+  type SandboxCheckpoint,
+} from '../../../src/translate/sandbox/cri-dockerd-checkpoint';
 import { engineId, sandboxRecord } from '../support/records';
 
 const ID = engineId('a1');

@@ -1,7 +1,7 @@
 import Long from 'long';
 import { NamespaceMode } from '../../../src/proto/enums';
-import type { ContainerSurroundings } from '../../../src/translate/container-create';
-import type { EngineFeatures } from '../../../src/translate/engine-facts';
+import type { ContainerSurroundings } from '../../../src/translate/container/container-create';
+import type { EngineFeatures } from '../../../src/translate/shared/engine-facts';
 import type { ContainerRecord, ImageRecord, SandboxRecord } from '../../../src/store/records';
 
 /** 64 hex digits that begin with `start`. */

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
 import { UnfinishedSandboxes } from '../../../src/sync/unfinished-sandboxes';
 import { NodeUpkeep, NoUpkeep, type Upkeep } from '../../../src/sync/upkeep';
-import type { ContainerExtra } from '../../../src/translate/container-create';
+import type { ContainerExtra } from '../../../src/translate/container/container-create';
 import type { EngineContainerInspect } from '../../../src/engine/types';
-import { EXTRA_LABEL } from '../../../src/translate/labels';
+import { EXTRA_LABEL } from '../../../src/translate/shared/labels';
 import { gate, settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';
 import {

@@ -3,7 +3,7 @@ import { deadlineExceeded, unavailable } from '../../../src/lib/errors';
 import { silentLogger } from '../../../src/lib/logger';
 import { Store } from '../../../src/store/store';
 import { EngineWatch } from '../../../src/sync/engine-watch';
-import { hasNetworkDeadlock } from '../../../src/translate/engine-facts';
+import { hasNetworkDeadlock } from '../../../src/translate/shared/engine-facts';
 import { gate, settle, type Gate as GateOf } from '../support/async';
 
 type Gate = GateOf<void>;

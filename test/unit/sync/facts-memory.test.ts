@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
 import { FactsFile } from '../../../src/sync/facts-memory';
-import { toFacts } from '../../../src/translate/engine-facts';
+import { toFacts } from '../../../src/translate/shared/engine-facts';
 import { FakeEngine } from '../../fakes/fake-docker';
 
 const FACTS = toFacts(

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { readKernelValues, restoreLostValues, writeKernelValues } from '../../../src/sync/kernel-values';
 import { silentLogger } from '../../../src/lib/logger';
 import type { KernelValues } from '../../../src/store/records';
-import { fromEngineResources } from '../../../src/translate/resources';
+import { fromEngineResources } from '../../../src/translate/container/resources';
 import { rejectionOf } from '../support/errors';
 import { containerRecord, engineId } from '../support/records';
 import { V2Machine } from './support/v2-machine';

@@ -1,5 +1,5 @@
 import type { EngineFacts } from '../../../src/store/records';
-import { toFacts } from '../../../src/translate/engine-facts';
+import { toFacts } from '../../../src/translate/shared/engine-facts';
 import { gate, settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';
 import {

@@ -1,6 +1,6 @@
 import { EngineError } from '../../../../src/docker/errors';
 import { explainCreateFailure, explainSandboxRefusal } from '../../../../src/server/container/create-failure';
-import { checkContainer } from '../../../../src/translate/container-check';
+import { checkContainer } from '../../../../src/translate/container/container-check';
 import { engineId, sandboxRecord } from '../../support/records';
 import { decoded } from '../../support/wire';
 

@@ -1,7 +1,7 @@
 import { sharedAbortController } from '../../../../src/lib/async/deadline';
 import { ImagePulls } from '../../../../src/server/image/image-pulls';
 import type { EngineAuth } from '../../../../src/engine/types';
-import { parseReference } from '../../../../src/translate/reference';
+import { parseReference } from '../../../../src/translate/image/reference';
 import { fakeDocker } from '../../../fakes/fake-docker';
 import { gate, settle, until } from '../../support/async';
 

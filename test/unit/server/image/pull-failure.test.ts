@@ -4,7 +4,7 @@ import { EngineError } from '../../../../src/docker/errors';
 import { cancelled, RuntimeError, unavailable } from '../../../../src/lib/errors';
 import { explainPullFailure } from '../../../../src/server/image/pull-failure';
 import type { EngineManifest } from '../../../../src/engine/types';
-import { parseReference } from '../../../../src/translate/reference';
+import { parseReference } from '../../../../src/translate/image/reference';
 import { fakeDocker } from '../../../fakes/fake-docker';
 import { gate } from '../../support/async';
 

@@ -3,7 +3,7 @@ import { pullImage } from '../../../../src/server/image/pull-image';
 import type { Services } from '../../../../src/server/services';
 import type { EngineFacts } from '../../../../src/store/records';
 import { Store } from '../../../../src/store/store';
-import { toFacts } from '../../../../src/translate/engine-facts';
+import { toFacts } from '../../../../src/translate/shared/engine-facts';
 import { rejectionOf } from '../../support/errors';
 import { engineId, imageRecord } from '../../support/records';
 import { decoded } from '../../support/wire';

@@ -8,7 +8,7 @@ import { Teardowns } from '../../../../src/server/container/teardowns';
 import { ContainerSessions } from '../../../../src/server/exec/container-sessions';
 import type { Services } from '../../../../src/server/services';
 import { Store } from '../../../../src/store/store';
-import { sandboxState } from '../../../../src/translate/sandbox-status';
+import { sandboxState } from '../../../../src/translate/sandbox/sandbox-status';
 import { fakeDocker } from '../../../fakes/fake-docker';
 import { until } from '../../support/async';
 import { rejectionOf } from '../../support/errors';

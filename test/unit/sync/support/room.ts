@@ -15,7 +15,7 @@ import type { LinkTimes } from '../../../../src/sync/link-times';
 import { ForeignContainers } from '../../../../src/sync/foreign-containers';
 import { ImageSync } from '../../../../src/sync/image-sync';
 import type { EngineContainerInspect, EngineEvent } from '../../../../src/engine/types';
-import { engineIps } from '../../../../src/translate/sandbox-record';
+import { engineIps } from '../../../../src/translate/sandbox/sandbox-record';
 import { until } from '../../support/async';
 import { engineId } from '../../support/records';
 

@@ -1,11 +1,11 @@
 import { RuntimeError } from '../../../../src/lib/errors';
 import type { MountRecord } from '../../../../src/store/records';
-import { checkContainer } from '../../../../src/translate/container-check';
-import { toContainerCreate } from '../../../../src/translate/container-create';
-import { differences, type Contents } from '../../../../src/translate/contents';
-import { toKernelValues } from '../../../../src/translate/kernel-values';
-import { toEngineUpdate } from '../../../../src/translate/resources';
-import { checkSandbox, toSandboxCreate } from '../../../../src/translate/sandbox-create';
+import { checkContainer } from '../../../../src/translate/container/container-check';
+import { toContainerCreate } from '../../../../src/translate/container/container-create';
+import { differences, type Contents } from '../../../../src/translate/shared/contents';
+import { toKernelValues } from '../../../../src/translate/container/kernel-values';
+import { toEngineUpdate } from '../../../../src/translate/container/resources';
+import { checkSandbox, toSandboxCreate } from '../../../../src/translate/sandbox/sandbox-create';
 import { containerRecord, engineFeatures, sandboxRecord } from '../../support/records';
 import { decoded } from '../../support/wire';
 import type { Message } from './samples';

@@ -1,0 +1,114 @@
+import { posix } from 'node:path';
+import { failedPrecondition, invalidArgument, unsupported } from '../../lib/errors';
+import type { cri, Decoded } from '../../proto';
+import { NamespaceMode } from '../../proto/enums';
+import type { KernelValues, MountRecord, NamespaceModes, SandboxRecord } from '../../store/records';
+import { contentsOfContainer, type Contents } from '../shared/contents';
+import { toKernelValues } from './kernel-values';
+import { toMountRecords } from './mounts';
+import type { ContainerIdentity } from '../shared/names';
+import { POD_NAMESPACES, toNamespaceModes } from '../shared/namespaces';
+import { containerSeccomp, type SeccompChoice } from '../shared/seccomp';
+import { absolutePath, boundedMap, namePart, nonEmpty, required, withoutNul } from '../shared/validate';
+
+type Config = Decoded<cri.IContainerConfig>;
+
+/** A CreateContainer request that passed all checks which need no I/O. */
+export interface CheckedContainer {
+  readonly config: Config;
+  readonly metadata: ContainerIdentity;
+  readonly namespaces: NamespaceModes;
+  readonly mounts: readonly MountRecord[];
+  readonly seccomp: SeccompChoice;
+  /** What is written to the container's control group once it runs. */
+  readonly kernel: KernelValues;
+  /** Absolute, '' for none. */
+  readonly logPath: string;
+  readonly contents: Contents;
+}
+
+const FIELD = 'config.linux.security_context';
+/** The kernel's limit, which includes the terminating zero. */
+const PATH_MAX = 4096;
+
+/**
+ * @param podConfig of the request: sandboxes of cri-dockerd do not tell their log directory, and kubelet makes it anew
+ * for each container: with an ephemeral one the pod may have become privileged (`kubectl debug --profile=sysadmin`).
+ * @throws INVALID_ARGUMENT, FAILED_PRECONDITION or UNIMPLEMENTED, naming the field.
+ */
+export function checkContainer(
+  config: Config | null,
+  sandbox: SandboxRecord,
+  podConfig: Decoded<cri.IPodSandboxConfig> | null = null,
+): CheckedContainer {
+  const checked = required(config, 'config');
+  const { name, attempt } = required(checked.metadata, 'config.metadata');
+  const image = required(checked.image, 'config.image');
+  nonEmpty(image.image, 'config.image.image');
+  ownHandler(image, sandbox.runtimeHandler, 'config.image');
+  checked.mounts.forEach((mount, index) => {
+    if (mount.image !== null)
+      ownHandler(mount.image, sandbox.runtimeHandler, `config.mounts[${index}].image`);
+  });
+  boundedMap(checked.labels, 'config.labels');
+  boundedMap(checked.annotations, 'config.annotations');
+  if (checked.windows !== null) throw unsupported('config.windows', 'this is a Linux node');
+  const context = checked.linux?.security_context ?? null;
+  const mayBePrivileged = sandbox.privileged || podConfig?.linux?.security_context?.privileged === true;
+  if (context?.privileged === true && !mayBePrivileged)
+    throw failedPrecondition(`${FIELD}.privileged: the pod's sandbox was not created privileged`);
+  const logDirectory = sandbox.logDirectory === '' ? (podConfig?.log_directory ?? '') : sandbox.logDirectory;
+  const metadata = { name: namePart(name, 'config.metadata.name'), attempt };
+  const logPath = toLogPath(logDirectory, checked.log_path);
+  return {
+    config: checked,
+    metadata,
+    namespaces:
+      context === null
+        ? inherited(sandbox)
+        : toNamespaceModes(context.namespace_options, `${FIELD}.namespace_options`, 'container'),
+    mounts: toMountRecords(checked.mounts, 'config.mounts'),
+    // Without a security context nothing was said about seccomp: the Engine's own default is the safe reading.
+    seccomp: context === null ? { kind: 'engine-default' } : containerSeccomp(context, FIELD),
+    kernel: toKernelValues(checked.linux?.resources ?? null, 'config.linux.resources'),
+    logPath,
+    contents: contentsOfContainer(checked, logPath),
+  };
+}
+
+/** The Engine has one set of images for all runtimes; a handler that is not the pod's would be a mistake. */
+function ownHandler(image: Decoded<cri.IImageSpec>, handler: string, field: string): void {
+  if (image.runtime_handler !== '' && image.runtime_handler !== handler) {
+    throw invalidArgument(
+      `${field}.runtime_handler`,
+      `${JSON.stringify(image.runtime_handler)} is not the pod's (${JSON.stringify(handler)})`,
+    );
+  }
+}
+
+/** The pod's own modes, when a container says nothing: it must at least share a host network. */
+function inherited(sandbox: SandboxRecord): NamespaceModes {
+  const host = sandbox.namespaces.network === NamespaceMode.NODE;
+  return host ? { ...POD_NAMESPACES, network: NamespaceMode.NODE } : POD_NAMESPACES;
+}
+
+/** `log_directory/log_path`, which must stay inside log_directory. */
+function toLogPath(directory: string, path: string): string {
+  if (path === '' || directory === '') return '';
+  withoutNul(path, 'config.log_path');
+  absolutePath(directory, 'sandbox_config.log_directory');
+  const joined = posix.join(directory, path);
+  if (Buffer.byteLength(joined) >= PATH_MAX) {
+    throw invalidArgument(
+      'config.log_path',
+      `with the log directory it is longer than ${PATH_MAX - 1} bytes`,
+    );
+  }
+  if (!joined.startsWith(`${posix.normalize(directory).replace(/\/+$/, '')}/`) || joined.endsWith('/')) {
+    throw invalidArgument(
+      'config.log_path',
+      `${JSON.stringify(path)} is no file inside the pod's log directory`,
+    );
+  }
+  return joined;
+}

@@ -1,0 +1,201 @@
+import { invalidArgument, unsupported } from '../../lib/errors';
+import type { cri, Decoded } from '../../proto';
+import type { KernelValues, MountRecord, SandboxRecord, StringMap, UserRecord } from '../../store/records';
+import { toEngineCgroupParent } from '../shared/cgroup-parent';
+import type { CheckedContainer } from './container-check';
+import type { Contents } from '../shared/contents';
+import { toEngineSecurity, type SecuritySurroundings } from './container-security';
+import { toEngineDevices } from './devices';
+import type { EngineContainerCreate } from '../../engine/types';
+import { explicitDefaults } from '../shared/engine-defaults';
+import type { EngineFeatures } from '../shared/engine-facts';
+import { toEngineMounts } from './engine-mounts';
+import { toIdentity, type ImageIdentity } from './identity';
+import { hasKernelValues } from './kernel-values';
+import {
+  CONTAINER_TYPE,
+  encodeLabels,
+  EXTRA_LABEL,
+  LOG_PATH_LABEL,
+  SANDBOX_ID_LABEL,
+  TYPE_LABEL,
+} from '../shared/labels';
+import type { LabelKeys } from '../shared/labels';
+import type { ContainerIdentity } from '../shared/names';
+import { containerNamespaces } from '../shared/namespaces';
+import { toEngineResources } from './resources';
+import { toEngineSignal } from './signals';
+import { nanosFromMillis } from '../shared/time';
+import { absolutePath, nonEmpty, withoutNul } from '../shared/validate';
+
+type Config = Decoded<cri.IContainerConfig>;
+
+/** What names and shared labels cannot hold of a container; the JSON under EXTRA_LABEL. */
+export interface ContainerExtra extends LabelKeys {
+  readonly v: 1;
+  /** As in the label that all share: what an image brings in its own labels cannot know it. */
+  readonly sandboxId: string;
+  readonly metadata: ContainerIdentity;
+  readonly image: { readonly image: string; readonly userSpecified: string; readonly annotations: StringMap };
+  readonly mounts: readonly MountRecord[];
+  /** Absent in what older versions made. */
+  readonly user?: UserRecord;
+  /** Absent where the Engine was told everything. */
+  readonly kernel?: KernelValues;
+  /**
+   * Nanoseconds since the epoch. The Engine's own time comes with the first inspect only, and what kubelet was told before
+   * must not change then. Absent in what older versions made.
+   */
+  readonly createdAt?: string;
+  /** Absent in what older versions made. */
+  readonly contents?: Contents;
+}
+
+/** The json-file that a container logs to. */
+export interface Spool {
+  readonly maxSize: string;
+  readonly maxFile: string;
+  /** It is the pod's log itself, by a link, and not only what the log is made of. */
+  readonly isLog: boolean;
+}
+
+export interface ContainerSurroundings extends SecuritySurroundings {
+  readonly imageIdentity: ImageIdentity;
+  /** What the Engine is to run: an image id where we know it. */
+  readonly image: string;
+  readonly cgroupDriver: string;
+  readonly cgroupVersion: string;
+  readonly oomFloor: number;
+  readonly selinux: boolean;
+  readonly features: EngineFeatures;
+  readonly spool: Spool;
+  /** The Engine's name of the sandbox's runtime; '' is the Engine's default. */
+  readonly runtime: string;
+  /** Milliseconds since the epoch. */
+  readonly nowMs: number;
+}
+
+const FIELD = 'config.linux.security_context';
+/** Checked request → body of the Engine's create call. */
+export function toContainerCreate(
+  checked: CheckedContainer,
+  sandbox: SandboxRecord,
+  surroundings: ContainerSurroundings,
+  seccompOptions: readonly string[],
+): EngineContainerCreate {
+  const { config } = checked;
+  const context = config.linux?.security_context ?? null;
+  const user = toIdentity(context, surroundings.imageIdentity, FIELD);
+  const stopSignal = toEngineSignal(config.stop_signal, 'config.stop_signal');
+  const security = toEngineSecurity(context, FIELD, surroundings, seccompOptions);
+  const devices = toEngineDevices(config, surroundings.features, 'config');
+  return {
+    Image: surroundings.image,
+    ...command(config),
+    Env: config.envs.map((env, index) => environment(env, `config.envs[${index}]`)),
+    Labels: toLabels(checked, sandbox, user, surroundings.nowMs),
+    ...(config.working_dir === ''
+      ? {}
+      : { WorkingDir: absolutePath(config.working_dir, 'config.working_dir') }),
+    // With an explicit group the Engine leaves the image's /etc/group alone: the groups are exactly those in GroupAdd.
+    User: `${user.uid}:${user.gid}`,
+    ...(stopSignal === '' ? {} : { StopSignal: stopSignal }),
+    OpenStdin: config.stdin,
+    StdinOnce: config.stdin_once,
+    Tty: config.tty,
+    // kubelet probes; the image's own health check would only cost.
+    Healthcheck: { Test: ['NONE'] },
+    HostConfig: {
+      ...containerNamespaces(checked.namespaces, sandbox.id, sandbox.namespaces.network),
+      ...explicitDefaults(context?.privileged ?? false, surroundings.cgroupVersion),
+      ...toEngineResources(config.linux?.resources ?? null, 'config.linux.resources', surroundings.oomFloor),
+      ...security,
+      GroupAdd: user.groups.filter((group) => group !== user.gid).map(String),
+      ...(surroundings.runtime === '' ? {} : { Runtime: surroundings.runtime }),
+      CgroupParent: toEngineCgroupParent(
+        sandbox.cgroupParent,
+        surroundings.cgroupDriver,
+        'sandbox_config.linux.cgroup_parent',
+      ),
+      ...toEngineMounts(checked.mounts, surroundings.features, surroundings.selinux, 'config.mounts'),
+      ...devices,
+      Devices: [...(security.Devices ?? []), ...devices.Devices],
+      RestartPolicy: { Name: 'no' },
+      // Our log follower reads this spool, whatever driver the Engine defaults to (ADR 0007).
+      LogConfig: { Type: 'json-file', Config: toLogOptions(surroundings.spool) },
+    },
+  };
+}
+
+/** What the Engine would add to every record; with a pod's labels that is many times the line itself. */
+const NO_ATTRIBUTES = { labels: '', 'labels-regex': '', env: '', 'env-regex': '', tag: '' };
+
+/** The Engine adds the log-opts of its daemon.json to these, but for those that are named here. */
+function toLogOptions({ maxSize, maxFile, isLog }: Spool): Record<string, string> {
+  return {
+    'max-size': maxSize,
+    'max-file': maxFile,
+    // A compressed spool cannot be followed, a non-blocking one drops, one with attributes is full after fewer lines.
+    compress: 'false',
+    mode: 'blocking',
+    ...(isLog ? {} : NO_ATTRIBUTES),
+  };
+}
+
+/** Both empty: the image's defaults. A command without arguments drops the image's CMD. */
+function command(config: Config): Pick<EngineContainerCreate, 'Entrypoint' | 'Cmd'> {
+  return {
+    ...(config.command.length === 0 ? {} : { Entrypoint: strings(config.command, 'config.command') }),
+    ...(config.args.length === 0 && config.command.length === 0
+      ? {}
+      : { Cmd: strings(config.args, 'config.args') }),
+  };
+}
+
+function strings(values: readonly string[] | undefined, field: string): string[] {
+  return (values ?? []).map((value, index) => withoutNul(value, `${field}[${index}]`));
+}
+
+function environment(env: Decoded<cri.IKeyValue>, field: string): string {
+  const key = nonEmpty(env.key, `${field}.key`);
+  if (key.includes('=')) throw invalidArgument(`${field}.key`, `${JSON.stringify(key)} contains "="`);
+  let value: string;
+  try {
+    value = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(env.value);
+  } catch {
+    throw unsupported(`${field}.value`, 'is not UTF-8, and the Engine API carries nothing else');
+  }
+  return `${key}=${withoutNul(value, `${field}.value`)}`;
+}
+
+function toLabels(
+  checked: CheckedContainer,
+  sandbox: SandboxRecord,
+  user: UserRecord,
+  nowMs: number,
+): Record<string, string> {
+  const { config, metadata, mounts: mountRecords } = checked;
+  const own = {
+    [TYPE_LABEL]: CONTAINER_TYPE,
+    [SANDBOX_ID_LABEL]: sandbox.id,
+    [LOG_PATH_LABEL]: checked.logPath,
+  };
+  const encoded = encodeLabels(own, config.labels, config.annotations);
+  const extra: ContainerExtra = {
+    v: 1,
+    sandboxId: sandbox.id,
+    metadata,
+    image: {
+      image: config.image?.image ?? '',
+      userSpecified: config.image?.user_specified_image ?? '',
+      annotations: config.image?.annotations ?? {},
+    },
+    mounts: mountRecords,
+    user,
+    ...(hasKernelValues(checked.kernel) ? { kernel: checked.kernel } : {}),
+    createdAt: nanosFromMillis(nowMs).toString(),
+    contents: checked.contents,
+    ...encoded.keys,
+  };
+  return { ...encoded.labels, [EXTRA_LABEL]: JSON.stringify(extra) };
+}

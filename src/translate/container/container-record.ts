@@ -1,0 +1,178 @@
+import Long from 'long';
+import { internal } from '../../lib/errors';
+import type {
+  ContainerRecord,
+  ImageRecord,
+  KernelValues,
+  MountImageRecord,
+  MountRecord,
+  StringMap,
+  UserRecord,
+} from '../../store/records';
+import type { ContainerExtra } from './container-create';
+import type { EngineContainerCreate, EngineContainerInspect, EngineHostConfig } from '../../engine/types';
+import { decodeLabels, LOG_PATH_LABEL, readContents, readExtra, SANDBOX_ID_LABEL } from '../shared/labels';
+import { toEngineState } from '../shared/engine-state';
+import { fromEngineMounts } from './inspected-mounts';
+import { isKey, isPageSize } from './kernel-values';
+import { parseEngineName, withoutSlash } from '../shared/names';
+import { fromEngineResources } from './resources';
+import { hasShapeOf } from '../../lib/shape';
+import { nanosFromEngineTime } from '../shared/time';
+
+const EXTRA_EXAMPLE: ContainerExtra = {
+  v: 1,
+  sandboxId: '',
+  metadata: { name: '', attempt: 0 },
+  image: { image: '', userSpecified: '', annotations: {} },
+  mounts: [
+    {
+      containerPath: '',
+      hostPath: '',
+      readonly: false,
+      selinuxRelabel: false,
+      propagation: 0,
+      recursiveReadOnly: false,
+    },
+  ],
+  labelKeys: [''],
+  annotationKeys: [''],
+  shadowed: {},
+};
+
+/**
+ * The Engine's inspect → record, for containers of ours and of cri-dockerd.
+ * @returns undefined for a container without metadata in label or name, or of no pod's sandbox.
+ */
+export function containerFromInspect(container: EngineContainerInspect): ContainerRecord | undefined {
+  const engineLabels = container.Config.Labels ?? {};
+  const written = readExtra(engineLabels, EXTRA_EXAMPLE);
+  // An image may carry such a label itself, and cri-dockerd's containers take it over.
+  const extra = written?.sandboxId === engineLabels[SANDBOX_ID_LABEL] ? written : undefined;
+  const engineName = withoutSlash(container.Name);
+  const parsed = parseEngineName(engineName);
+  const metadata = extra?.metadata ?? (parsed && { name: parsed.first, attempt: parsed.attempt });
+  const sandboxId = engineLabels[SANDBOX_ID_LABEL];
+  if (metadata === undefined || sandboxId === undefined) return undefined;
+  if (parsed === undefined && !joins(container.HostConfig, sandboxId)) return undefined;
+  const { State: state, Config: config } = container;
+  const startedAt = nanosFromEngineTime(state.StartedAt);
+  const finishedAt = nanosFromEngineTime(state.FinishedAt);
+  const hasEnded = state.Status === 'exited' || state.Status === 'dead';
+  return {
+    kind: 'container',
+    id: container.Id,
+    engineName,
+    sandboxId,
+    metadata,
+    ...decodeLabels(engineLabels, extra),
+    createdAt: createdAtOf(extra) ?? nanosFromEngineTime(container.Created),
+    startedAt,
+    // The Engine notes the start of a short-lived container after its end at times: kubelet must not see it reversed.
+    finishedAt: hasEnded && finishedAt.lessThan(startedAt) ? startedAt : finishedAt,
+    state: toEngineState(state.Status),
+    pid: state.Pid,
+    exitCode: state.ExitCode,
+    oomKilled: state.OOMKilled,
+    error: state.Error,
+    image: extra?.image.image ?? config.Image,
+    userSpecifiedImage: extra?.image.userSpecified ?? '',
+    imageAnnotations: extra?.image.annotations ?? {},
+    imageId: container.Image,
+    mounts: readMounts(extra?.mounts) ?? fromEngineMounts(container),
+    resources: fromEngineResources(container.HostConfig, readKernel(extra?.kernel)),
+    user: readUser(extra?.user),
+    logPath: engineLabels[LOG_PATH_LABEL] ?? '',
+    spoolPath: container.LogPath ?? '',
+    madeByOthers: extra === undefined,
+    contents: readContents(extra?.contents),
+    logDriver: container.HostConfig.LogConfig?.Type ?? '',
+    tty: config.Tty ?? false,
+    stdin: config.OpenStdin ?? false,
+    stdinOnce: config.StdinOnce ?? false,
+    stopSignal: config.StopSignal ?? '',
+  };
+}
+
+/** Whether name and labels alone tell what and whose a container is, and when it was made. */
+export function isToldByLabels(engineName: string, engineLabels: StringMap): boolean {
+  const extra = readExtra(engineLabels, EXTRA_EXAMPLE);
+  return (
+    parseEngineName(engineName) !== undefined &&
+    extra?.sandboxId === engineLabels[SANDBOX_ID_LABEL] &&
+    createdAtOf(extra) !== undefined
+  );
+}
+
+/**
+ * A container with neither a pod's name nor a namespace of its sandbox has its labels from an image, made of a pod's
+ * container (`docker commit`) or to deceive: they tell where to write a log.
+ */
+function joins({ NetworkMode, IpcMode, PidMode }: EngineHostConfig, sandboxId: string): boolean {
+  return [NetworkMode, IpcMode, PidMode].includes(`container:${sandboxId}`);
+}
+
+/** Anybody with access to the Engine can set labels: a key is part of a path. */
+function readKernel(kernel: KernelValues | undefined): KernelValues {
+  const texts = (map: unknown): StringMap =>
+    Object.fromEntries(
+      Object.entries(map ?? {}).filter((pair): pair is [string, string] => typeof pair[1] === 'string'),
+    );
+  const isLimit = ([size, bytes]: [string, string]): boolean => isPageSize(size) && /^\d{1,20}$/.test(bytes);
+  return {
+    hugepages: Object.fromEntries(Object.entries(texts(kernel?.hugepages)).filter(isLimit)),
+    unified: Object.fromEntries(Object.entries(texts(kernel?.unified)).filter(([key]) => isKey(key))),
+  };
+}
+
+/** As an example: what may be missing is looked at by itself. */
+const MOUNT_IMAGE: MountImageRecord = { image: '', userSpecified: '', annotations: {}, subPath: '', id: '' };
+
+function readMounts(mounts: readonly MountRecord[] | undefined): readonly MountRecord[] | undefined {
+  const isWhole = ({ image }: MountRecord): boolean => image === undefined || hasShapeOf(image, MOUNT_IMAGE);
+  return mounts?.every(isWhole) === true ? mounts : undefined;
+}
+
+function createdAtOf(extra: ContainerExtra | undefined): Long | undefined {
+  const nanos: unknown = extra?.createdAt;
+  return typeof nanos === 'string' && /^[1-9]\d{0,18}$/.test(nanos) ? Long.fromString(nanos) : undefined;
+}
+
+function readUser(user: UserRecord | undefined): UserRecord | undefined {
+  if (typeof user !== 'object' || !Array.isArray(user.groups)) return undefined;
+  const ids: unknown[] = [user.uid, user.gid, ...(user.groups as unknown[])];
+  return ids.every((id) => Number.isSafeInteger(id)) ? user : undefined;
+}
+
+/**
+ * The record of a container that was just created, without asking the Engine: what inspect would say.
+ * @param nowMs milliseconds since the epoch, as in the body's label.
+ */
+export function createdContainer(
+  id: string,
+  engineName: string,
+  body: EngineContainerCreate,
+  image: ImageRecord,
+  nowMs: number,
+): ContainerRecord {
+  const record = containerFromInspect({
+    Id: id,
+    Name: engineName,
+    Created: new Date(nowMs).toISOString(),
+    Image: image.id,
+    State: {
+      Status: 'created',
+      Pid: 0,
+      ExitCode: 0,
+      OOMKilled: false,
+      Error: '',
+      StartedAt: '',
+      FinishedAt: '',
+    },
+    Config: { ...body, StopSignal: body.StopSignal ?? image.stopSignal },
+    HostConfig: body.HostConfig,
+    NetworkSettings: {},
+  });
+  if (record === undefined) throw internal(`the create body of ${engineName} lacks our labels`);
+  return record;
+}

@@ -1,0 +1,152 @@
+import Long from 'long';
+import type { cri } from '../../proto';
+import { ContainerState } from '../../proto/enums';
+import type { ContainerRecord, EngineState, ImageRecord, UserRecord } from '../../store/records';
+import { toCriMount } from './mounts';
+import { toCriResources } from './resources';
+import { toCriSignal } from './signals';
+import { asImageId, tryParseReference } from '../image/reference';
+import { explainStartError } from './start-error';
+
+/**
+ *   created ──start──▶ running ⇄ paused          running, paused, restarting  → RUNNING
+ *      │                  │                      created                      → CREATED
+ *      └─start fails─▶ created, error set        exited, dead                 → EXITED
+ *                         ▼                      created with a start error   → EXITED, StartError
+ *                      exited / dead             removing                     → not listed
+ */
+const STATES: Readonly<Record<EngineState, ContainerState>> = {
+  created: ContainerState.CONTAINER_CREATED,
+  running: ContainerState.CONTAINER_RUNNING,
+  paused: ContainerState.CONTAINER_RUNNING,
+  restarting: ContainerState.CONTAINER_RUNNING,
+  removing: ContainerState.CONTAINER_UNKNOWN,
+  exited: ContainerState.CONTAINER_EXITED,
+  dead: ContainerState.CONTAINER_EXITED,
+  unknown: ContainerState.CONTAINER_UNKNOWN,
+};
+
+const START_FAILED = 128;
+
+export function containerState(container: ContainerRecord): ContainerState {
+  return startFailed(container) ? ContainerState.CONTAINER_EXITED : STATES[container.state];
+}
+
+/** The Engine leaves such a container in `created` with an exit code; it never ran. */
+function startFailed(container: ContainerRecord): boolean {
+  return container.startedAt.isZero() && (container.exitCode !== 0 || container.error !== '');
+}
+
+/** Whether an element of ListContainers is due: what is being removed is gone for CRI. */
+export function isListed(container: ContainerRecord): boolean {
+  return container.state !== 'removing';
+}
+
+/** Record → element of ListContainers. */
+export function toCriContainer(container: ContainerRecord, image: ImageRecord | undefined): cri.IContainer {
+  return {
+    id: container.id,
+    pod_sandbox_id: container.sandboxId,
+    metadata: container.metadata,
+    image: statusImage(container, image),
+    image_ref: imageRef(container, image),
+    image_id: container.imageId,
+    state: containerState(container),
+    created_at: container.createdAt,
+    labels: container.labels,
+    annotations: container.annotations,
+  };
+}
+
+/** Record → ContainerStatus. */
+export function toCriContainerStatus(
+  container: ContainerRecord,
+  image: ImageRecord | undefined,
+): cri.IContainerStatus {
+  const { pod_sandbox_id, ...shared } = toCriContainer(container, image);
+  return {
+    ...shared,
+    ...outcome(container),
+    mounts: container.mounts.map(toCriMount),
+    log_path: container.logPath,
+    resources: toCriResources(container.resources),
+    user: container.user === undefined ? null : toCriUser(container.user),
+    // The effective one: Docker's default is SIGTERM.
+    stop_signal: toCriSignal(container.stopSignal === '' ? 'SIGTERM' : container.stopSignal),
+  };
+}
+
+function toCriUser({ uid, gid, groups }: UserRecord): cri.IContainerUser {
+  return { linux: { uid, gid, supplemental_groups: [...groups] } };
+}
+
+/** The one that the pod gave, whatever tags the image has, had, or shares with another. */
+export function imageName(container: ContainerRecord, image: ImageRecord | undefined): string {
+  return askedImageName(container) ?? image?.repoTags[0] ?? container.image;
+}
+
+function statusImage(container: ContainerRecord, image: ImageRecord | undefined): cri.IImageSpec {
+  return {
+    image: imageName(container, image),
+    user_specified_image: container.userSpecifiedImage,
+    annotations: container.imageAnnotations,
+  };
+}
+
+export type AskedImage = Pick<ContainerRecord, 'userSpecifiedImage' | 'image' | 'imageId'>;
+
+/**
+ * The name by which a pod asked for its image; undefined where only the id was told, as kubelets before 1.29 and
+ * cri-dockerd do.
+ */
+export function askedImageName({ userSpecifiedImage, image, imageId }: AskedImage): string | undefined {
+  if (userSpecifiedImage !== '') return userSpecifiedImage;
+  const isId =
+    asImageId(image) !== undefined || imageId.replace('sha256:', '').startsWith(image.replace('sha256:', ''));
+  return isId ? undefined : image;
+}
+
+/** The human digested reference where there is one, in the repository that the pod named; else the id: never empty. */
+function imageRef(container: ContainerRecord, image: ImageRecord | undefined): string {
+  const [first, ...others] = image?.repoDigests ?? [];
+  if (first === undefined || others.length === 0) return first ?? container.imageId;
+  const repository = tryParseReference(askedImageName(container) ?? '')?.repository;
+  return [first, ...others].find((digest) => digest.startsWith(`${repository ?? ''}@`)) ?? first;
+}
+
+type Outcome = Pick<cri.IContainerStatus, 'started_at' | 'finished_at' | 'exit_code' | 'reason' | 'message'>;
+
+/** Times, exit code and the reasons that kubelet knows: Completed, Error, OOMKilled, StartError. */
+function outcome(container: ContainerRecord): Outcome {
+  if (startFailed(container)) {
+    // Never ran: all times are the creation's (as dockershim did), so that kubelet can order it.
+    const times = { started_at: container.createdAt, finished_at: container.createdAt };
+    const { exitCode, error, madeByOthers } = container;
+    if (madeByOthers && exitCode !== 0) {
+      // In cri-dockerd's words: a switch changes no status, and kubelet restarts by exit code where the pod says so.
+      return { ...times, exit_code: exitCode, reason: 'ContainerCannotRun', message: error };
+    }
+    // As containerd does; the Engine guesses 126 to 128 from the text.
+    return {
+      ...times,
+      exit_code: START_FAILED,
+      reason: 'StartError',
+      message: explainStartError(error, container.mounts),
+    };
+  }
+  if (containerState(container) !== ContainerState.CONTAINER_EXITED) {
+    return { started_at: container.startedAt, finished_at: Long.ZERO, exit_code: 0, reason: '', message: '' };
+  }
+  return {
+    started_at: container.startedAt,
+    finished_at: container.finishedAt,
+    exit_code: container.exitCode,
+    reason: exitReason(container),
+    message: container.error,
+  };
+}
+
+function exitReason(container: ContainerRecord): string {
+  if (container.oomKilled) return 'OOMKilled';
+  return container.exitCode === 0 ? 'Completed' : 'Error';
+}

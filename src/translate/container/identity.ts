@@ -1,0 +1,53 @@
+import { failedPrecondition, invalidArgument } from '../../lib/errors';
+import type { cri, Decoded } from '../../proto';
+import { SupplementalGroupsPolicy } from '../../proto/enums';
+import type { UserRecord } from '../../store/records';
+import { isId, type Accounts } from './accounts';
+import { requestedUser, supplementalGroups } from '../shared/user';
+
+type Context = Decoded<cri.ILinuxContainerSecurityContext>;
+
+/** Who an image's processes are unless told otherwise. */
+export interface ImageIdentity {
+  /** `Config.User` of the image: `user[:group]`, '' for root. */
+  readonly user: string;
+  readonly accounts: Accounts;
+}
+
+/**
+ * The identity of a container's first process, all of it in numbers: the Engine, given `uid:gid`, adds no groups of its
+ * own, so both of CRI's policies for the image's groups can be had (Merge adds them, Strict does not).
+ * @throws INVALID_ARGUMENT or FAILED_PRECONDITION for a name that the image does not know.
+ */
+export function toIdentity(context: Context | null, image: ImageIdentity, field: string): UserRecord {
+  const asked = context === null ? undefined : requestedUser(context, field);
+  const [imageUser = '', imageGroup = ''] = image.user.split(':', 2);
+  const { users, groups } = image.accounts;
+  const name = asked?.user ?? (imageUser === '' ? '0' : imageUser);
+  const known = users.find((user) => user.name === name || (isId(name) && user.uid === Number(name)));
+  if (known === undefined && !isId(name)) {
+    const why = `there is no user ${JSON.stringify(name)} in the image's /etc/passwd`;
+    throw asked === undefined ? failedPrecondition(why) : invalidArgument(`${field}.run_as_username`, why);
+  }
+  // The image's group belongs to the image's user.
+  const imageGid = asked === undefined && imageGroup !== '' ? groupId(imageGroup, groups) : undefined;
+  const merged =
+    context?.supplemental_groups_policy !== SupplementalGroupsPolicy.Strict && known !== undefined
+      ? groups.filter(({ members }) => members.includes(known.name)).map(({ gid }) => gid)
+      : [];
+  const gid = asked?.group ?? imageGid ?? known?.gid ?? 0;
+  const given = context === null ? [] : supplementalGroups(context, field);
+  return {
+    uid: known?.uid ?? Number(name),
+    gid,
+    // As the kernel lists them; the Engine puts the primary group among them.
+    groups: [...new Set([gid, ...given, ...merged])].sort((a, b) => a - b),
+  };
+}
+
+function groupId(group: string, groups: Accounts['groups']): number {
+  const known = groups.find(({ name, gid }) => name === group || (isId(group) && gid === Number(group)));
+  if (known !== undefined) return known.gid;
+  if (isId(group)) return Number(group);
+  throw failedPrecondition(`there is no group ${JSON.stringify(group)} in the image's /etc/group`);
+}

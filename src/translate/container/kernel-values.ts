@@ -1,0 +1,158 @@
+import { failedPrecondition, invalidArgument, unsupported } from '../../lib/errors';
+import type { cri, Decoded } from '../../proto';
+import type { KernelValues, StringMap } from '../../store/records';
+
+type Resources = Decoded<cri.ILinuxContainerResources>;
+
+/** Keys of `unified` that the Engine has fields of its own for: translate/container/resources.ts. */
+export const SWAP_KEY = 'memory.swap.max';
+export const PIDS_KEY = 'pids.max';
+/**
+ * kubelet sends it for every container on cgroup v2. Where it cannot be written the kernel's default stays, which kills
+ * one process instead of all: no reason to run no containers at all.
+ */
+const OPTIONAL_KEY = 'memory.oom.group';
+/** Control groups without accounting of swap lack this file; kubelet says 0 for every container of a NoSwap node. */
+const NO_SWAP = '0';
+const KEY = /^[a-z]+(\.[a-z0-9_]+)+$/;
+const PAGE_SIZE = /^\d+[KMG]B$/;
+
+/**
+ * Huge page limits and raw cgroup v2 values that are asked for, checked; what the Engine has a field for is left out.
+ * @param memoryLimit that the container has already, in bytes; without one the Engine cannot limit swap.
+ */
+export function toKernelValues(resources: Resources | null, field: string, memoryLimit = 0): KernelValues {
+  const hugepages: Record<string, string> = {};
+  const unified: Record<string, string> = {};
+  for (const [index, { page_size, limit }] of (resources?.hugepage_limits ?? []).entries()) {
+    if (!isPageSize(page_size))
+      throw invalidArgument(`${field}.hugepage_limits[${index}].page_size`, 'is no size like 2MB');
+    // kubelet names every page size of the node, nearly always with 0, and writes that to the pod's group itself.
+    if (!limit.isZero()) hugepages[page_size] = limit.toString();
+  }
+  for (const [key, value] of Object.entries(resources?.unified ?? {})) {
+    if (key === PIDS_KEY) continue;
+    if (key === SWAP_KEY && (value === 'max' || saysSwapToEngine(resources, memoryLimit))) continue;
+    const name = `${field}.unified[${JSON.stringify(key.slice(0, 100))}]`;
+    if (!isKey(key)) throw unsupported(name, 'is no limit of cgroup v2');
+    if (value === '' || value.length > 4096 || /[\0\n]/.test(value))
+      throw invalidArgument(name, 'is no value of one line');
+    unified[key] = value;
+  }
+  return { hugepages, unified };
+}
+
+/** The Engine counts memory plus swap, so it needs a limit of memory; its own field wins. */
+function saysSwapToEngine(resources: Resources | null, memoryLimit: number): boolean {
+  if (resources?.memory_swap_limit_in_bytes.isZero() !== true) return true;
+  return memoryLimit > 0 || !resources.memory_limit_in_bytes.isZero();
+}
+
+export function isPageSize(size: string): boolean {
+  return PAGE_SIZE.test(size);
+}
+
+/** `cgroup.*` would freeze, kill or move the container behind the Engine's back. */
+export function isKey(key: string): boolean {
+  return KEY.test(key) && !key.startsWith('cgroup.');
+}
+
+/**
+ * Those of `wanted` that nobody has written to this group: the kernel has its own default there. Another value than the
+ * wanted one is of a later update.
+ */
+export function lostValues(wanted: KernelValues, current: KernelValues): KernelValues {
+  const lost = (
+    values: StringMap,
+    now: StringMap,
+    isDefault: (key: string, value: string) => boolean,
+  ): StringMap =>
+    Object.fromEntries(
+      Object.entries(values).filter(([key, value]) => {
+        const present = now[key] ?? value;
+        return present !== value && isDefault(key, present);
+      }),
+    );
+  return {
+    hugepages: lost(wanted.hugepages, current.hugepages, (_, value) => isNoLimit(value)),
+    unified: lost(wanted.unified, current.unified, isKernelDefault),
+  };
+}
+
+/** v2's word, v1's greatest number (rounded to pages), and that of a limit that has a period or none at all. */
+function isNoLimit(value: string): boolean {
+  return /^(max( \d+)?|\d{19,}|)$/.test(value);
+}
+
+function isKernelDefault(key: string, value: string): boolean {
+  return /\.(max|high)$/.test(key) ? isNoLimit(value) : ['', '0', 'default 100'].includes(value);
+}
+
+/** What kind of control groups this machine has, as far as these values need to know. */
+export interface KernelSurroundings {
+  readonly cgroupVersion: 1 | 2 | undefined;
+  /** Whether the Engine's containers run on this machine. */
+  readonly localEngine: boolean;
+  readonly hugetlb: boolean;
+}
+
+export function hasKernelValues({ hugepages, unified }: KernelValues): boolean {
+  return Object.keys(hugepages).length + Object.keys(unified).length > 0;
+}
+
+/** Without these a container must not run. */
+export function vitalValues({ hugepages, unified }: KernelValues): KernelValues {
+  const vital = Object.entries(unified).filter(
+    ([key, value]) => key !== OPTIONAL_KEY && !(key === SWAP_KEY && value === NO_SWAP),
+  );
+  return { hugepages, unified: Object.fromEntries(vital) };
+}
+
+/** Whether a container may run without this, which could not be written. @param errno why. */
+export function isOptional({ file, value }: KernelFile, errno: string | undefined): boolean {
+  return file === OPTIONAL_KEY || (file === SWAP_KEY && value === NO_SWAP && errno === 'ENOENT');
+}
+
+/** @throws when the values could not be written: the Engine API has no field for them, so we must. */
+export function requireWritable(wanted: KernelValues, node: KernelSurroundings, field: string): void {
+  const values = vitalValues(wanted);
+  if (!hasKernelValues(values)) return;
+  const first = `${field}.${Object.keys(values.hugepages).length > 0 ? 'hugepage_limits' : 'unified'}`;
+  if (!node.localEngine)
+    throw unsupported(first, 'the Engine API has no word for it, and the Engine is on another machine');
+  if (Object.keys(values.unified).length > 0 && node.cgroupVersion !== 2)
+    throw failedPrecondition(`${field}.unified: needs cgroup v2, which this node has not`);
+  if (Object.keys(values.hugepages).length > 0 && !node.hugetlb)
+    throw failedPrecondition(`${field}.hugepage_limits: the hugetlb control groups are not mounted here`);
+}
+
+/** A file of a container's control group. */
+export interface KernelFile {
+  readonly controller: string;
+  readonly file: string;
+  readonly value: string;
+}
+
+export function kernelFiles({ hugepages, unified }: KernelValues, cgroupVersion: 1 | 2): KernelFile[] {
+  const limit = cgroupVersion === 2 ? 'max' : 'limit_in_bytes';
+  return [
+    ...Object.entries(hugepages).map(([size, value]) => ({
+      controller: 'hugetlb',
+      file: `hugetlb.${size}.${limit}`,
+      value,
+    })),
+    ...Object.entries(unified).map(([key, value]) => ({
+      controller: key.split('.')[0] ?? '',
+      file: key,
+      value,
+    })),
+  ];
+}
+
+/** `added` over what is known: an update may bring keys that the container's label, which cannot change, lacks. */
+export function mergedKernelValues(known: KernelValues, added: KernelValues): KernelValues {
+  return {
+    hugepages: { ...known.hugepages, ...added.hugepages },
+    unified: { ...known.unified, ...added.unified },
+  };
+}

@@ -1,0 +1,188 @@
+import Long from 'long';
+import { invalidArgument } from '../../lib/errors';
+import type { cri, Decoded } from '../../proto';
+import type { KernelValues, ResourcesRecord } from '../../store/records';
+import type { EngineHostConfig, EngineResources } from '../../engine/types';
+import { PIDS_KEY, SWAP_KEY } from './kernel-values';
+import { integer } from '../shared/validate';
+
+type Resources = Decoded<cri.ILinuxContainerResources>;
+
+/** Kernel limits of oom_score_adj. */
+const OOM_MIN = -1000;
+const OOM_MAX = 1000;
+
+/**
+ * LinuxContainerResources → HostConfig. 0 and '' mean "not set".
+ * @param oomFloor the lowest oom_score_adj that the kernel lets us set here.
+ */
+export function toEngineResources(
+  resources: Resources | null,
+  field: string,
+  oomFloor: number,
+): EngineHostConfig {
+  if (resources === null) return {};
+  const limits = toLimits(resources, field);
+  const swap = swapLimit(limits.Memory, resources, field) ?? limits.Memory;
+  if (swap > 0 && limits.Memory === 0)
+    throw invalidArgument(`${field}.memory_swap_limit_in_bytes`, 'needs memory_limit_in_bytes');
+  return {
+    ...limits,
+    MemorySwap: swap,
+    OomScoreAdj: clampOomScore(
+      integer(resources.oom_score_adj, `${field}.oom_score_adj`, OOM_MIN, OOM_MAX),
+      oomFloor,
+    ),
+  };
+}
+
+/** The limits of the kernel's scheduler, in microseconds. */
+const [MIN_PERIOD, MAX_PERIOD, MIN_QUOTA] = [1_000, 1_000_000, 1_000];
+const [MIN_SHARES, MAX_SHARES] = [2, 262_144];
+
+/** All but swap, which depends on the memory limit that will be. */
+function toLimits(
+  resources: Resources,
+  field: string,
+): Required<Omit<EngineResources, 'MemorySwap' | 'PidsLimit'>> & { PidsLimit?: number } {
+  const positive = (value: Resources['cpu_shares'], name: string): number =>
+    integer(value, `${field}.${name}`, 0, Number.MAX_SAFE_INTEGER);
+  return {
+    CpuPeriod: isSet(resources.cpu_period)
+      ? integer(resources.cpu_period, `${field}.cpu_period`, MIN_PERIOD, MAX_PERIOD)
+      : 0,
+    CpuQuota: cpuQuota(resources.cpu_quota, `${field}.cpu_quota`),
+    CpuShares: isSet(resources.cpu_shares)
+      ? integer(resources.cpu_shares, `${field}.cpu_shares`, MIN_SHARES, MAX_SHARES)
+      : 0,
+    CpusetCpus: cpuset(resources.cpuset_cpus, `${field}.cpuset_cpus`),
+    CpusetMems: cpuset(resources.cpuset_mems, `${field}.cpuset_mems`),
+    Memory: positive(resources.memory_limit_in_bytes, 'memory_limit_in_bytes'),
+    ...pidsLimit(resources.unified[PIDS_KEY], `${field}.unified["${PIDS_KEY}"]`),
+  };
+}
+
+function isSet(value: Resources['cpu_shares']): boolean {
+  return value.toNumber() !== 0;
+}
+
+/** 0 is "not set"; -1 is "unlimited" to kernel and Engine alike. */
+function cpuQuota(value: Resources['cpu_quota'], field: string): number {
+  const quota = integer(value, field, -1, Number.MAX_SAFE_INTEGER);
+  return quota <= 0 ? quota : integer(value, field, MIN_QUOTA, Number.MAX_SAFE_INTEGER);
+}
+
+/** The CRI has no field for it but cgroup v2's raw value; the Engine has, and on cgroup v1 too. */
+function pidsLimit(value: string | undefined, field: string): { PidsLimit?: number } {
+  if (value === undefined) return {};
+  if (value !== 'max' && !/^[1-9]\d{0,8}$/.test(value))
+    throw invalidArgument(field, 'is no number of processes');
+  return { PidsLimit: value === 'max' ? -1 : Number(value) };
+}
+
+/**
+ * UpdateContainerResources → body of the Engine's update call: only what is to change, for 0 and '' leave what is. The
+ * Engine cannot change `oom_score_adj`.
+ * @returns undefined when nothing is to change.
+ */
+export function toEngineUpdate(
+  resources: Resources,
+  current: ResourcesRecord,
+  field: string,
+): EngineResources | undefined {
+  const limits = toLimits(resources, field);
+  const memory = limits.Memory === 0 ? current.memoryLimit : limits.Memory;
+  const unsaid = memory === current.memoryLimit ? 0 : withSameSwap(memory, current);
+  const update = { ...limits, MemorySwap: swapLimit(memory, resources, field) ?? unsaid };
+  const changes = Object.entries(update).filter(([, value]) => value !== 0 && value !== '');
+  return changes.length === 0 ? undefined : Object.fromEntries(changes);
+}
+
+/** What stays as it is when only the limit of memory changes is the swap beside it. */
+function withSameSwap(memory: number, { memoryLimit, memorySwapLimit }: ResourcesRecord): number {
+  if (memorySwapLimit === -1) return -1;
+  return memoryLimit === 0 ? memory : memory + Math.max(memorySwapLimit - memoryLimit, 0);
+}
+
+/**
+ * The Engine counts memory plus swap; cgroup v2's `memory.swap.max`, as kubelet sends it, counts swap alone.
+ * @returns undefined without a word about swap: a new container then has none beside its memory limit, as kubelet expects
+ * (and cri-dockerd does), and an update leaves it as it is.
+ */
+function swapLimit(memory: number, resources: Resources, field: string): number | undefined {
+  const swap = integer(
+    resources.memory_swap_limit_in_bytes,
+    `${field}.memory_swap_limit_in_bytes`,
+    -1,
+    Number.MAX_SAFE_INTEGER,
+  );
+  const only = resources.unified[SWAP_KEY];
+  if (swap > 0 && swap < memory) {
+    throw invalidArgument(
+      `${field}.memory_swap_limit_in_bytes`,
+      `${swap} is memory and swap together, and less than the memory alone (${memory})`,
+    );
+  }
+  if (only === undefined || swap !== 0) return swap === 0 ? undefined : swap;
+  if (only === 'max') return -1;
+  if (!/^\d{1,15}$/.test(only))
+    throw invalidArgument(`${field}.unified["${SWAP_KEY}"]`, `"${only}" is no size`);
+  // Without a limit of memory it is not the Engine's: translate/container/kernel-values.ts.
+  return memory === 0 ? 0 : memory + Number(only);
+}
+
+/** The Engine's own refusal would not name the field. */
+function cpuset(text: string, field: string): string {
+  const isRange = (part: string): boolean => {
+    const [, low, high] = /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(part) ?? [];
+    return low !== undefined && Number(low) <= Number(high ?? low);
+  };
+  if (text === '' || text.split(',').every(isRange)) return text;
+  throw invalidArgument(field, `${JSON.stringify(text.slice(0, 100))} is not a list of numbers like 0-3,6`);
+}
+
+export function clampOomScore(wanted: number, floor: number): number {
+  return Math.max(wanted, floor);
+}
+
+/** @param kernel what the Engine knows nothing of, from our label. */
+export function fromEngineResources(
+  host: EngineHostConfig,
+  kernel: KernelValues = { hugepages: {}, unified: {} },
+): ResourcesRecord {
+  return {
+    ...kernel,
+    pidsLimit: Math.max(host.PidsLimit ?? 0, 0),
+    cpuPeriod: host.CpuPeriod ?? 0,
+    cpuQuota: host.CpuQuota ?? 0,
+    cpuShares: host.CpuShares ?? 0,
+    memoryLimit: host.Memory ?? 0,
+    memorySwapLimit: host.MemorySwap ?? 0,
+    oomScoreAdj: host.OomScoreAdj ?? 0,
+    cpusetCpus: host.CpusetCpus ?? '',
+    cpusetMems: host.CpusetMems ?? '',
+  };
+}
+
+export function toCriResources(resources: ResourcesRecord): cri.IContainerResources {
+  return {
+    linux: {
+      cpu_period: resources.cpuPeriod,
+      cpu_quota: resources.cpuQuota,
+      cpu_shares: resources.cpuShares,
+      memory_limit_in_bytes: resources.memoryLimit,
+      memory_swap_limit_in_bytes: resources.memorySwapLimit,
+      oom_score_adj: resources.oomScoreAdj,
+      cpuset_cpus: resources.cpusetCpus,
+      cpuset_mems: resources.cpusetMems,
+      hugepage_limits: Object.entries(resources.hugepages).map(([page_size, limit]) => ({
+        page_size,
+        limit: Long.fromString(limit, true),
+      })),
+      unified: {
+        ...resources.unified,
+        ...(resources.pidsLimit === 0 ? {} : { [PIDS_KEY]: String(resources.pidsLimit) }),
+      },
+    },
+  };
+}

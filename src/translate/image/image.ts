@@ -1,0 +1,71 @@
+import type { cri } from '../../proto';
+import type { ImageRecord } from '../../store/records';
+import type { EngineImageInspect } from '../../engine/types';
+
+/** The Engine's stand-ins for a missing name. */
+const isReal = (name: string): boolean => !name.includes('<none>');
+
+/** The names in the Engine's lists; with the containerd store a digest is among the tags too. */
+export function namesOf({ RepoTags, RepoDigests }: Pick<EngineImageInspect, 'RepoTags' | 'RepoDigests'>): {
+  repoTags: string[];
+  repoDigests: string[];
+} {
+  const names = [...new Set([...(RepoTags ?? []), ...(RepoDigests ?? [])].filter(isReal))];
+  return {
+    repoTags: names.filter((name) => !name.includes('@')),
+    repoDigests: names.filter((name) => name.includes('@')),
+  };
+}
+
+/** `GET /images/{id}/json` → record. */
+export function imageFromInspect(image: EngineImageInspect): ImageRecord {
+  return {
+    id: image.Id,
+    ...namesOf(image),
+    size: image.Size,
+    user: image.Config?.User ?? '',
+    stopSignal: image.Config?.StopSignal ?? '',
+    labels: image.Config?.Labels ?? {},
+    spec: toImageSpec(image),
+  };
+}
+
+/** What `crictl inspecti` shows: the image's OCI configuration under the name that containerd gives it. */
+export function toVerboseInfo({ labels, spec }: ImageRecord): object {
+  return { labels, imageSpec: spec };
+}
+
+/** The Engine's inspect → OCI image configuration; only what the image sets. */
+function toImageSpec({ Created, Architecture, Os, Config }: EngineImageInspect): object {
+  const config = Config ?? {};
+  const names = [
+    ...(['User', 'ExposedPorts', 'Env', 'Entrypoint', 'Cmd'] as const),
+    ...(['Volumes', 'WorkingDir', 'Labels', 'StopSignal'] as const),
+  ];
+  const isSet = (value: unknown): boolean => value !== undefined && value !== null && value !== '';
+  const set = names.filter((name) => isSet(config[name])).map((name) => [name, config[name]] as const);
+  return { created: Created, architecture: Architecture, os: Os, config: Object.fromEntries(set) };
+}
+
+/**
+ * Record → CRI Image.
+ * @param askedName by which it was asked for; undefined: its first tag.
+ */
+export function toCriImage(image: ImageRecord, pinned: boolean, askedName?: string): cri.IImage {
+  return {
+    id: image.id,
+    repo_tags: [...image.repoTags],
+    repo_digests: [...image.repoDigests],
+    size: image.size,
+    ...toCriUser(image.user),
+    spec: { image: askedName ?? image.repoTags[0] ?? image.repoDigests[0] ?? image.id },
+    pinned,
+  };
+}
+
+/** `Config.User` is `user[:group]`: CRI wants a uid or a name, never both, and no group. */
+function toCriUser(user: string): Pick<cri.IImage, 'uid' | 'username'> {
+  const name = user.split(':', 1)[0] ?? '';
+  if (name === '') return {};
+  return /^\d+$/.test(name) ? { uid: { value: Number(name) } } : { username: name };
+}

@@ -1,0 +1,118 @@
+import { NamespaceMode } from '../../proto/enums';
+import type { SandboxRecord } from '../../store/records';
+import type { EngineHostConfig } from '../../engine/types';
+import { fromEnginePorts, protocolName, type PublishedPort } from './ports';
+import type { CheckedSandbox } from './sandbox-create';
+
+/**
+ * What cri-dockerd, and dockershim before it, keep of a sandbox in a file. They take the ports for CNI's DEL from nowhere
+ * else, and the pod's name when the Engine has lost the container.
+ */
+export interface SandboxCheckpoint {
+  readonly name: string;
+  readonly namespace: string;
+  readonly hostNetwork: boolean;
+  readonly ports: readonly PublishedPort[];
+}
+
+export interface ReadCheckpoint extends SandboxCheckpoint {
+  /** Whether cri-dockerd would believe it. dockershim's never are: the names of its Go types go into the sum. */
+  readonly isSound: boolean;
+}
+
+const VERSION = 'v1';
+
+/** The request of RunPodSandbox → its checkpoint. */
+export function toCheckpoint({ config, metadata, namespaces }: CheckedSandbox): SandboxCheckpoint {
+  return {
+    name: metadata.name,
+    namespace: metadata.namespace,
+    hostNetwork: namespaces.network === NamespaceMode.NODE,
+    ports: config.port_mappings.map(({ protocol, container_port, host_port, host_ip }) => ({
+      protocol: protocolName(protocol),
+      containerPort: container_port,
+      hostPort: host_port,
+      hostIp: host_ip,
+    })),
+  };
+}
+
+/** The checkpoint of a sandbox that has none, from what the Engine knows of it. */
+export function checkpointOf(
+  { metadata, namespaces }: SandboxRecord,
+  { PortBindings }: EngineHostConfig,
+): SandboxCheckpoint {
+  return {
+    name: metadata.name,
+    namespace: metadata.namespace,
+    hostNetwork: namespaces.network === NamespaceMode.NODE,
+    ports: fromEnginePorts(PortBindings),
+  };
+}
+
+/** The text of the file. Go leaves out what is empty. */
+export function encodeCheckpoint(checkpoint: SandboxCheckpoint): string {
+  const { name, namespace, hostNetwork, ports } = checkpoint;
+  const port_mappings = ports.map(({ protocol, containerPort, hostPort, hostIp }) => ({
+    protocol,
+    container_port: containerPort,
+    host_port: hostPort,
+    ...(hostIp === '' ? {} : { host_ip: hostIp }),
+  }));
+  return JSON.stringify({
+    version: VERSION,
+    name,
+    namespace,
+    data: {
+      ...(ports.length === 0 ? {} : { port_mappings }),
+      ...(hostNetwork ? { host_network: true } : {}),
+    },
+    checksum: checkpointChecksum(checkpoint),
+  });
+}
+
+/** Undefined for what is no checkpoint. */
+export function decodeCheckpoint(text: string): ReadCheckpoint | undefined {
+  let file: unknown;
+  try {
+    file = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const { version, name, namespace, data, checksum } = fieldsOf(file);
+  const { port_mappings: mappings = [], host_network: hostNetwork = false } = fieldsOf(data);
+  if (typeof name !== 'string' || typeof namespace !== 'string' || typeof hostNetwork !== 'boolean')
+    return undefined;
+  if (typeof data !== 'object' || !Array.isArray(mappings)) return undefined;
+  const ports = mappings.map(toPort);
+  if (!ports.every((port) => port !== undefined)) return undefined;
+  const checkpoint = { name, namespace, hostNetwork, ports };
+  return { ...checkpoint, isSound: version === VERSION && checksum === checkpointChecksum(checkpoint) };
+}
+
+/** FNV-1a of 32 bits over Go's deep print of the data, in which pointers are followed and types are named. */
+export function checkpointChecksum({
+  ports,
+  hostNetwork,
+}: Pick<SandboxCheckpoint, 'ports' | 'hostNetwork'>): number {
+  const printed = ports.map(
+    ({ protocol, containerPort, hostPort, hostIp }) =>
+      `<*>{Protocol:(*config.Protocol)${protocol} ContainerPort:(*int32)${containerPort} HostPort:(*int32)${hostPort} HostIP:(string)${hostIp}}`,
+  );
+  const list = ports.length === 0 ? '<nil>' : `[${printed.join(' ')}]`;
+  const text = `(core.CheckpointData){PortMappings:([]*config.PortMapping)${list} HostNetwork:(bool)${hostNetwork}}`;
+  let hash = 0x81_1c_9d_c5;
+  for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01_00_01_93);
+  return hash >>> 0;
+}
+
+function toPort(mapping: unknown): PublishedPort | undefined {
+  const { protocol, container_port, host_port, host_ip = '' } = fieldsOf(mapping);
+  if (typeof protocol !== 'string' || typeof host_ip !== 'string') return undefined;
+  if (typeof container_port !== 'number' || typeof host_port !== 'number') return undefined;
+  return { protocol, containerPort: container_port, hostPort: host_port, hostIp: host_ip };
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}

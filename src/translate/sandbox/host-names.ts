@@ -1,0 +1,51 @@
+import { isIP } from 'node:net';
+import { invalidArgument } from '../../lib/errors';
+import type { cri, Decoded } from '../../proto';
+
+/** The kernel takes no longer name. */
+const MAX_NAME = 64;
+/** No part of a name may be longer (RFC 1123). */
+const MAX_LABEL = 63;
+
+/**
+ * A host name, '' for none: what neither the kernel nor a resolver takes, the Engine lets through on its way.
+ * @throws INVALID_ARGUMENT
+ */
+export function hostName(name: string, field: string): string {
+  const shown = JSON.stringify(name.slice(0, 100));
+  if (name.length > MAX_NAME)
+    throw invalidArgument(field, `${shown} has ${name.length} characters, at most ${MAX_NAME} are allowed`);
+  for (const label of name === '' ? [] : name.split('.')) {
+    if (!/^[a-zA-Z0-9]([a-zA-Z0-9_-]*[a-zA-Z0-9])?$/.test(label)) {
+      throw invalidArgument(
+        field,
+        `${shown} is no host name: letters, digits, "-" and "." are, with a letter or digit at both ends of a part`,
+      );
+    }
+    if (label.length > MAX_LABEL)
+      throw invalidArgument(field, `a part of ${shown} has more than ${MAX_LABEL} characters`);
+  }
+  return name;
+}
+
+/**
+ * What is written to a resolv.conf, one line each: a blank or a new line in it would be another word or line there.
+ * @throws INVALID_ARGUMENT
+ */
+export function checkDns({ servers, searches, options }: Decoded<cri.IDNSConfig>, field: string): void {
+  servers.forEach((server, index) => {
+    // With the interface of a link-local address, as nodes have it.
+    if (isIP(server.replace(/%[\w.-]+$/, '')) === 0)
+      throw invalidArgument(
+        `${field}.servers[${index}]`,
+        `${JSON.stringify(server.slice(0, 100))} is no IP address`,
+      );
+  });
+  searches.forEach((domain, index) => oneWord(domain, `${field}.searches[${index}]`, 'domain'));
+  options.forEach((option, index) => oneWord(option, `${field}.options[${index}]`, 'option'));
+}
+
+function oneWord(word: string, field: string, kind: string): void {
+  if (!/^[^\s\p{Cc}]+$/u.test(word))
+    throw invalidArgument(field, `${JSON.stringify(word.slice(0, 100))} is no ${kind}`);
+}

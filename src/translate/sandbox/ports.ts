@@ -1,0 +1,114 @@
+import { isIP } from 'node:net';
+import type { cri, Decoded } from '../../proto';
+import { Protocol } from '../../proto/enums';
+import { canonicalIp } from '../../lib/canonical-ip';
+import { invalidArgument } from '../../lib/errors';
+import type { EngineContainerCreate, EngineHostConfig, EnginePortBinding } from '../../engine/types';
+import type { PodPort } from './pod-to-attach';
+import { oneOf } from '../shared/validate';
+
+const PROTOCOL_NAMES = ['tcp', 'udp', 'sctp'] as const;
+const MAX_PORT = 65_535;
+
+export interface EnginePorts {
+  readonly ExposedPorts: NonNullable<EngineContainerCreate['ExposedPorts']>;
+  readonly PortBindings: Record<string, EnginePortBinding[]>;
+}
+
+/** One port of a pod and where the node has it; `hostPort` 0 is nowhere. */
+export interface PublishedPort {
+  readonly protocol: string;
+  readonly containerPort: number;
+  readonly hostPort: number;
+  /** '' for all addresses of the node. */
+  readonly hostIp: string;
+}
+
+/**
+ * CRI port mappings → published ports. host_port 0 publishes nothing, never a random port.
+ * @param everyAddress what a mapping without `host_ip` is bound to.
+ */
+export function toEnginePorts(
+  mappings: readonly Decoded<cri.IPortMapping>[],
+  field: string,
+  everyAddress: readonly string[],
+): EnginePorts {
+  const ports: EnginePorts = { ExposedPorts: {}, PortBindings: {} };
+  const taken: (PublishedPort & { readonly at: string })[] = [];
+  for (const [index, mapping] of mappings.entries()) {
+    const at = `${field}[${index}]`;
+    oneOf(
+      mapping.protocol,
+      [Protocol.TCP, Protocol.UDP, Protocol.SCTP],
+      `${at}.protocol`,
+      'TCP, UDP or SCTP',
+    );
+    checkPort(mapping.host_port, `${at}.host_port`, 0);
+    if (mapping.host_port === 0) continue;
+    checkPort(mapping.container_port, `${at}.container_port`, 1);
+    if (mapping.host_ip !== '' && isIP(mapping.host_ip) === 0)
+      throw invalidArgument(`${at}.host_ip`, `${JSON.stringify(mapping.host_ip)} is no IP address`);
+    const published = {
+      protocol: PROTOCOL_NAMES[mapping.protocol],
+      containerPort: mapping.container_port,
+      hostPort: mapping.host_port,
+      hostIp: mapping.host_ip,
+    };
+    const rival = taken.find((other) => areRivals(other, published));
+    if (rival !== undefined)
+      throw invalidArgument(`${at}.host_port`, `${mapping.host_port} is published by ${rival.at} already`);
+    taken.push({ ...published, at });
+    const key = `${mapping.container_port}/${PROTOCOL_NAMES[mapping.protocol]}`;
+    ports.ExposedPorts[key] = {};
+    const addresses = mapping.host_ip === '' ? everyAddress : [mapping.host_ip];
+    const bindings = addresses.map((HostIp) => ({ HostIp, HostPort: String(mapping.host_port) }));
+    (ports.PortBindings[key] ??= []).push(...bindings);
+  }
+  return ports;
+}
+
+/** On two addresses of the node a port may lead to two places; where it cannot, only the network knows. */
+function areRivals(one: PublishedPort, other: PublishedPort): boolean {
+  const isSameAddress = canonicalIp(one.hostIp) === canonicalIp(other.hostIp);
+  return one.protocol === other.protocol && one.hostPort === other.hostPort && isSameAddress;
+}
+
+/** The reverse, as far as the Engine keeps it: what was published, in no order that means anything. */
+export function fromEnginePorts(bindings: EngineHostConfig['PortBindings']): PodPort[] {
+  return Object.entries(bindings ?? {}).flatMap(([key, hosts]) => {
+    const [port = '', name = 'tcp'] = key.split('/');
+    const protocol = PROTOCOL_NAMES.find((known) => known === name);
+    if (protocol === undefined) return [];
+    return mergeFamilies(hosts ?? [])
+      .map(({ HostIp, HostPort }) => ({
+        hostPort: Number(HostPort),
+        containerPort: Number(port),
+        protocol,
+        hostIp: HostIp,
+      }))
+      .filter(({ hostPort, containerPort }) => isPort(hostPort) && isPort(containerPort));
+  });
+}
+
+/** A port on all addresses of both families (engine-defaults.ts) was asked for without an address. */
+function mergeFamilies(hosts: readonly EnginePortBinding[]): EnginePortBinding[] {
+  const has = (ip: string, { HostPort }: EnginePortBinding): boolean =>
+    hosts.some((other) => other.HostIp === ip && other.HostPort === HostPort);
+  return hosts
+    .filter((host) => !(host.HostIp === '::' && has('0.0.0.0', host)))
+    .map((host) => (host.HostIp === '0.0.0.0' && has('::', host) ? { ...host, HostIp: '' } : host));
+}
+
+/** @param protocol one that `toEnginePorts` has accepted. */
+export function protocolName(protocol: Protocol): string {
+  return PROTOCOL_NAMES[protocol];
+}
+
+function isPort(port: number): boolean {
+  return Number.isInteger(port) && port > 0 && port <= MAX_PORT;
+}
+
+function checkPort(port: number, field: string, min: number): void {
+  if (port < min || port > MAX_PORT)
+    throw invalidArgument(field, `${port} is not between ${min} and ${MAX_PORT}`);
+}

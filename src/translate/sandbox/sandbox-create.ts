@@ -1,0 +1,197 @@
+import { unsupported } from '../../lib/errors';
+import type { cri, Decoded } from '../../proto';
+import { NamespaceMode } from '../../proto/enums';
+import type { NamespaceModes, SandboxMetadata } from '../../store/records';
+import { checkCgroupParent, toEngineCgroupParent } from '../shared/cgroup-parent';
+import { contentsOfSandbox, type Contents } from '../shared/contents';
+import type { EngineContainerCreate } from '../../engine/types';
+import { everyAddress, explicitDefaults, noNewPrivileges, SHM_BYTES } from '../shared/engine-defaults';
+import { checkDns, hostName } from './host-names';
+import { encodeLabels, EXTRA_LABEL, sandboxOwnLabels, type LabelKeys } from '../shared/labels';
+import { POD_NAMESPACES, sandboxNamespaces, toNamespaceModes } from '../shared/namespaces';
+import type { PodDns } from './pod-to-attach';
+import { toEnginePorts } from './ports';
+import { clampOomScore } from '../container/resources';
+import { toEngineRuntime, type KnownRuntimes } from './runtime-handler';
+import { apparmorOption } from '../shared/apparmor';
+import { sandboxSeccomp, type SeccompChoice } from '../shared/seccomp';
+import { selinuxOptions } from '../shared/selinux';
+import { toSandboxUser } from '../shared/user';
+import { absolutePath, boundedMap, namePart, required, withoutNul } from '../shared/validate';
+
+type Config = Decoded<cri.IPodSandboxConfig>;
+
+/** What names and shared labels cannot hold of a sandbox; the JSON under EXTRA_LABEL. */
+export interface SandboxExtra extends LabelKeys {
+  readonly v: 1;
+  readonly metadata: SandboxMetadata;
+  readonly runtimeHandler: string;
+  readonly namespaces: NamespaceModes;
+  readonly logDirectory: string;
+  readonly cgroupParent: string;
+  readonly privileged: boolean;
+  /** Absent: none was given. */
+  readonly dns?: PodDns;
+  /** Absent in what older versions made. */
+  readonly contents?: Contents;
+}
+
+/** The facts of node and Engine that a sandbox's translation depends on. */
+export interface SandboxSurroundings extends KnownRuntimes {
+  /** Image reference or id of the pause container. */
+  readonly image: string;
+  /** Engine network of pods with their own network. */
+  readonly networkMode: string;
+  readonly cgroupDriver: string;
+  readonly cgroupVersion: string;
+  /** Whether the node has IPv6. */
+  readonly ipv6: boolean;
+  readonly oomFloor: number;
+  readonly apparmor: boolean;
+}
+
+/** A RunPodSandbox request that passed all checks which need no I/O. */
+export interface CheckedSandbox {
+  readonly config: Config;
+  readonly metadata: SandboxMetadata;
+  readonly namespaces: NamespaceModes;
+  readonly seccomp: SeccompChoice;
+  readonly runtimeHandler: string;
+  readonly contents: Contents;
+}
+
+/** Pause containers are just above what must never be killed; the value is dockershim's and cri-dockerd's. */
+const SANDBOX_OOM_SCORE = -998;
+export const SANDBOX_CPU_SHARES = 2;
+
+/** @throws INVALID_ARGUMENT or UNIMPLEMENTED, naming the field. */
+export function checkSandbox(config: Config | null, runtimeHandler: string): CheckedSandbox {
+  const checked = required(config, 'config');
+  const metadata = toSandboxMetadata(checked.metadata, 'config.metadata');
+  const context = checked.linux?.security_context ?? null;
+  const field = 'config.linux.security_context';
+  const namespaces =
+    context === null
+      ? POD_NAMESPACES
+      : toNamespaceModes(context.namespace_options, `${field}.namespace_options`, 'sandbox');
+  withoutNul(checked.hostname, 'config.hostname');
+  if (namespaces.network !== NamespaceMode.NODE) hostName(checked.hostname, 'config.hostname');
+  if (checked.dns_config !== null) checkDns(checked.dns_config, 'config.dns_config');
+  if (checked.log_directory !== '') absolutePath(checked.log_directory, 'config.log_directory');
+  boundedMap(checked.labels, 'config.labels');
+  boundedMap(checked.annotations, 'config.annotations');
+  checkCgroupParent(checked.linux?.cgroup_parent ?? '', 'config.linux.cgroup_parent');
+  boundedMap(checked.linux?.sysctls ?? {}, 'config.linux.sysctls');
+  toEnginePorts(checked.port_mappings, 'config.port_mappings', []);
+  if (checked.windows !== null) throw unsupported('config.windows', 'this is a Linux node');
+  return {
+    config: checked,
+    metadata,
+    namespaces,
+    seccomp: context === null ? { kind: 'engine-default' } : sandboxSeccomp(context, field),
+    runtimeHandler: withoutNul(runtimeHandler, 'runtime_handler'),
+    contents: contentsOfSandbox(checked, runtimeHandler),
+  };
+}
+
+function toSandboxMetadata(
+  metadata: Decoded<cri.IPodSandboxMetadata> | null,
+  field: string,
+): SandboxMetadata {
+  const { name, namespace, uid, attempt } = required(metadata, field);
+  return {
+    name: namePart(name, `${field}.name`),
+    namespace: namePart(namespace, `${field}.namespace`),
+    uid: namePart(uid, `${field}.uid`),
+    attempt,
+  };
+}
+
+/** What resolv.conf shall say, also if that is nothing; undefined: what the node's says (ADR 0033). */
+export function podDns({ dns_config }: Config): Decoded<cri.IDNSConfig> | undefined {
+  return dns_config ?? undefined;
+}
+
+const LOOPBACK_IPV6 = 'net.ipv6.conf.lo.disable_ipv6';
+
+/**
+ * Engine 20.10 switches IPv6 off in networks without it, and `::1` with it, which all other runtimes' pods have.
+ * @param ipv6 whether the node has IPv6 and the pod a network of its own.
+ */
+function sandboxSysctls(asked: Readonly<Record<string, string>>, ipv6: boolean): Record<string, string> {
+  // They are set in no order: one for all interfaces must not meet one for this.
+  const isAsked = LOOPBACK_IPV6 in asked || 'net.ipv6.conf.all.disable_ipv6' in asked;
+  // As sysctl(8) writes it: nothing at all would change nothing, without an error.
+  const values = Object.fromEntries(Object.entries(asked).map(([name, value]) => [name, value || '\n']));
+  return ipv6 && !isAsked ? { ...values, [LOOPBACK_IPV6]: '0' } : values;
+}
+
+/** Checked request → body of the Engine's create call. */
+export function toSandboxCreate(
+  checked: CheckedSandbox,
+  surroundings: SandboxSurroundings,
+  seccompOptions: readonly string[],
+): EngineContainerCreate {
+  const { config, metadata, namespaces } = checked;
+  const hostNetwork = namespaces.network === NamespaceMode.NODE;
+  const context = config.linux?.security_context ?? null;
+  const field = 'config.linux.security_context';
+  const cgroupParent = config.linux?.cgroup_parent ?? '';
+  const encoded = encodeLabels(sandboxOwnLabels(), config.labels, config.annotations);
+  const dns = podDns(config);
+  const extra: SandboxExtra = {
+    v: 1,
+    metadata,
+    runtimeHandler: checked.runtimeHandler,
+    namespaces,
+    logDirectory: config.log_directory,
+    cgroupParent,
+    privileged: context?.privileged ?? false,
+    ...(dns === undefined ? {} : { dns }),
+    contents: checked.contents,
+    ...encoded.keys,
+  };
+  const { user, groups } = toSandboxUser(context, field);
+  const addresses = everyAddress(surroundings.networkMode, surroundings.ipv6);
+  const ports = hostNetwork
+    ? undefined
+    : toEnginePorts(config.port_mappings, 'config.port_mappings', addresses);
+  const handler = toEngineRuntime(checked.runtimeHandler, surroundings, 'runtime_handler');
+  return {
+    Image: surroundings.image,
+    Labels: { ...encoded.labels, [EXTRA_LABEL]: JSON.stringify(extra) },
+    ...(hostNetwork ? {} : { Hostname: config.hostname }),
+    ...(user === undefined ? {} : { User: user }),
+    ...(ports === undefined ? {} : { ExposedPorts: ports.ExposedPorts }),
+    Healthcheck: { Test: ['NONE'] },
+    HostConfig: {
+      ...sandboxNamespaces(namespaces, surroundings.networkMode),
+      ...explicitDefaults(context?.privileged ?? false, surroundings.cgroupVersion),
+      ShmSize: SHM_BYTES,
+      ...(ports === undefined ? {} : { PortBindings: ports.PortBindings }),
+      ...(handler === undefined ? {} : { Runtime: handler }),
+      CgroupParent: toEngineCgroupParent(
+        cgroupParent,
+        surroundings.cgroupDriver,
+        'config.linux.cgroup_parent',
+      ),
+      Sysctls: sandboxSysctls(config.linux?.sysctls ?? {}, !hostNetwork && surroundings.ipv6),
+      ReadonlyRootfs: context?.readonly_rootfs ?? false,
+      GroupAdd: groups,
+      SecurityOpt: [
+        noNewPrivileges(true),
+        ...seccompOptions,
+        ...apparmorOption(context?.apparmor ?? null, '', `${field}.apparmor`, surroundings.apparmor),
+        ...selinuxOptions(context?.selinux_options ?? null, `${field}.selinux_options`),
+      ],
+      Dns: dns?.servers ?? [],
+      DnsSearch: dns?.searches ?? [],
+      DnsOptions: dns?.options ?? [],
+      CpuShares: SANDBOX_CPU_SHARES,
+      OomScoreAdj: clampOomScore(SANDBOX_OOM_SCORE, surroundings.oomFloor),
+      RestartPolicy: { Name: 'no' },
+      // The pause process writes nothing; whatever driver the Engine defaults to shall not be bothered.
+      LogConfig: { Type: 'none', Config: {} },
+    },
+  };
+}

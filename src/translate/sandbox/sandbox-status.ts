@@ -1,0 +1,41 @@
+import type { cri } from '../../proto';
+import { NamespaceMode, PodSandboxState } from '../../proto/enums';
+import type { SandboxRecord } from '../../store/records';
+
+/** READY is a running pause process with its network done that nobody has begun to stop; everything else is NOTREADY. */
+export function isReady({ state, networkReady, stopping }: SandboxRecord): boolean {
+  return (state === 'running' || state === 'paused') && networkReady && !stopping;
+}
+
+export function sandboxState(sandbox: SandboxRecord): PodSandboxState {
+  return isReady(sandbox) ? PodSandboxState.SANDBOX_READY : PodSandboxState.SANDBOX_NOTREADY;
+}
+
+/** Record → element of ListPodSandbox. */
+export function toCriSandbox(sandbox: SandboxRecord): cri.IPodSandbox {
+  return {
+    id: sandbox.id,
+    metadata: sandbox.metadata,
+    state: sandboxState(sandbox),
+    created_at: sandbox.createdAt,
+    labels: sandbox.labels,
+    annotations: sandbox.annotations,
+    runtime_handler: sandbox.runtimeHandler,
+  };
+}
+
+/** Record → PodSandboxStatus. */
+export function toCriSandboxStatus(sandbox: SandboxRecord): cri.IPodSandboxStatus {
+  const { network, pid, ipc } = sandbox.namespaces;
+  return {
+    ...toCriSandbox(sandbox),
+    network: network === NamespaceMode.NODE ? null : toCriNetwork(sandbox),
+    linux: { namespaces: { options: { network, pid, ipc } } },
+  };
+}
+
+/** A pod that is not ready has given its addresses back. */
+function toCriNetwork(sandbox: SandboxRecord): cri.IPodSandboxNetworkStatus {
+  const [ip = '', ...additional] = isReady(sandbox) ? sandbox.ips : [];
+  return { ip, additional_ips: additional.map((other) => ({ ip: other })) };
+}

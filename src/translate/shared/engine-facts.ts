@@ -1,0 +1,104 @@
+import type { EngineFacts } from '../../store/records';
+import type { EngineInfo, EngineVersion } from '../../engine/types';
+
+/** Among the driver's status lines when images are containerd's. */
+const CONTAINERD_STORE = 'io.containerd.snapshotter.v1';
+
+/** Under which an Engine from 25 on tells what a runtime can do, as `runc features` prints it. */
+const FEATURES_KEY = 'org.opencontainers.runtime-spec.features';
+
+/** What the Engine and its machine offer to a container, beyond what every Engine from 20.10 on does. */
+export interface EngineFeatures {
+  /** The Engine's version, for refusals. */
+  readonly version: string;
+  /** Mounts that are read-only with all that is mounted below: Engine 25, Linux 5.12 and a runtime that says so. */
+  readonly recursiveReadOnly: boolean;
+  /** Mounts of type `image`: Engine 28. */
+  readonly imageMounts: boolean;
+  /** Devices by their CDI names: Engine 25 with the feature `cdi`, which is on by default from 28.2 on. */
+  readonly cdi: boolean;
+}
+
+/** `imageDirectory` is the root, until somebody has looked for it. */
+export function toFacts(version: EngineVersion, info: EngineInfo): EngineFacts {
+  const runtimes = Object.entries(info.Runtimes ?? {});
+  return {
+    id: info.ID ?? '',
+    engineVersion: version.Version,
+    apiVersion: version.ApiVersion,
+    platform: `${version.Os}/${version.Arch}`,
+    rootDir: info.DockerRootDir,
+    imageDirectory: info.DockerRootDir,
+    cgroupDriver: info.CgroupDriver,
+    runtimes: runtimes.map(([name]) => name).sort(),
+    defaultRuntime: info.DefaultRuntime,
+    recursiveReadOnlyRuntimes: runtimes
+      .filter(([, runtime]) => knowsMountOption(runtime.status?.[FEATURES_KEY], 'rro'))
+      .map(([name]) => name)
+      .sort(),
+    cdi: (info.CDISpecDirs ?? []).length > 0,
+    securityOptions: info.SecurityOptions ?? [],
+    storageDriver: info.Driver,
+    containerdStore: (info.DriverStatus ?? []).some(
+      ([name, value]) => name === 'driver-type' && value === CONTAINERD_STORE,
+    ),
+    operatingSystem: info.OperatingSystem,
+    kernelVersion: info.KernelVersion,
+    experimental: info.ExperimentalBuild ?? false,
+    cgroupVersion: info.CgroupVersion ?? '1',
+  };
+}
+
+/** @param handler the pod's handler or runtime; '' and, as for cri-dockerd, `docker` are the default runtime. */
+export function featuresFor(facts: EngineFacts | undefined, handler: string): EngineFeatures {
+  if (facts === undefined) {
+    return { version: 'unknown', recursiveReadOnly: false, imageMounts: false, cdi: false };
+  }
+  const runtime = handler === '' || handler === 'docker' ? facts.defaultRuntime : handler;
+  return {
+    version: facts.engineVersion,
+    recursiveReadOnly:
+      isAtLeast(facts.apiVersion, '1.44') &&
+      isAtLeast(facts.kernelVersion, '5.12') &&
+      facts.recursiveReadOnlyRuntimes.includes(runtime),
+    imageMounts: isAtLeast(facts.apiVersion, '1.48'),
+    cdi: facts.cdi,
+  };
+}
+
+/**
+ * What the path of an image's inspect begins with. From API 1.53 on the answer tells who signed the image, for which the Engine
+ * asks sigstore's servers when images are containerd's: on a node without a way out that takes long, again and again.
+ */
+export function imageApi({ ApiVersion = '', MinAPIVersion = '' }: Partial<EngineVersion>): string {
+  return isAtLeast(ApiVersion, '1.53') && isAtLeast('1.52', MinAPIVersion) ? '/v1.52' : '';
+}
+
+/** Compares `MAJOR.MINOR`, whatever follows. */
+export function isAtLeast(version: string, wanted: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map((part) => parseInt(part, 10));
+  const [wantedMajor = 0, wantedMinor = 0] = wanted.split('.').map(Number);
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+}
+
+/** @param text JSON that a runtime wrote: nothing is sure about it. */
+function knowsMountOption(text: string | undefined, option: string): boolean {
+  if (text === undefined) return false;
+  try {
+    const features: unknown = JSON.parse(text);
+    if (typeof features !== 'object' || features === null || !('mountOptions' in features)) return false;
+    return Array.isArray(features.mountOptions) && features.mountOptions.includes(option);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Whether the Engine's libnetwork takes the locks of network and controller in both orders when containers end
+ * (moby/moby#42545). Mended in 23.0, and for 20.10 in 20.10.27. What is no such version has other bugs.
+ */
+export function hasNetworkDeadlock(version: string): boolean {
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map((part) => parseInt(part, 10));
+  if (!(major > 0)) return false;
+  return major < 20 || (major === 20 && (minor < 10 || (minor === 10 && patch < 27)));
+}

@@ -1,0 +1,62 @@
+import { failedPrecondition, invalidArgument, notFound } from '../../lib/errors';
+import type { ContainerRecord, ImageRecord, SandboxRecord } from '../../store/records';
+import type { Store } from '../../store/store';
+import { asImageId, familiarName, looksLikeIdPrefix, tryParseReference } from '../image/reference';
+import { nonEmpty } from './validate';
+
+/** By full id or unique prefix; undefined when unknown: Stop and Remove succeed then. */
+export function findSandbox(store: Store, id: string): SandboxRecord | undefined {
+  return store.sandboxes.resolve(nonEmpty(id, 'pod_sandbox_id'), 'pod_sandbox_id');
+}
+
+/** @throws NOT_FOUND */
+export function getSandbox(store: Store, id: string): SandboxRecord {
+  const sandbox = findSandbox(store, id);
+  if (sandbox === undefined) throw notFound(`pod sandbox "${id}" does not exist`);
+  return sandbox;
+}
+
+/** By full id or unique prefix; undefined when unknown. */
+export function findContainer(store: Store, id: string, field = 'container_id'): ContainerRecord | undefined {
+  return store.containers.resolve(nonEmpty(id, field), field);
+}
+
+/** @throws NOT_FOUND */
+export function getContainer(store: Store, id: string): ContainerRecord {
+  const container = findContainer(store, id);
+  if (container === undefined) throw notFound(`container "${id}" does not exist`);
+  return container;
+}
+
+/** @throws NOT_FOUND, and FAILED_PRECONDITION when it does not run. */
+export function getRunningContainer(store: Store, id: string): ContainerRecord {
+  const container = getContainer(store, id);
+  if (container.state !== 'running') {
+    throw failedPrecondition(`container ${container.id} is not running (${container.state})`);
+  }
+  return container;
+}
+
+/** cri-dockerd and dockershim put these before an image id and a digest in the status of a container; clients keep them. */
+const INCUMBENTS_SCHEME = /^docker(?:-pullable)?:\/\//;
+
+/**
+ * By id, unique id prefix, tag or digest; also in the form of cri-dockerd's container statuses.
+ * @throws INVALID_ARGUMENT for what is neither, and for an ambiguous prefix.
+ */
+export function findImage(store: Store, asked: string, field: string): ImageRecord | undefined {
+  const name = nonEmpty(asked, field).replace(INCUMBENTS_SCHEME, '');
+  const id = asImageId(name);
+  if (id !== undefined) return store.images.get(id);
+  const reference = tryParseReference(name);
+  const named = reference && store.images.byName(familiarName(reference));
+  if (named !== undefined) return named;
+  if (looksLikeIdPrefix(name)) {
+    const found = store.images.byIdPrefix(name);
+    if (found.length > 1) throw invalidArgument(field, `id prefix "${name}" is ambiguous, give more of it`);
+    return found[0];
+  }
+  if (reference === undefined)
+    throw invalidArgument(field, `${JSON.stringify(name.slice(0, 100))} is not an image reference`);
+  return undefined;
+}

@@ -1,0 +1,55 @@
+import type { SandboxMetadata } from '../../store/records';
+
+/**
+ * Engine container names, the same as cri-dockerd's, so that either bridge sees the other's pods:
+ * `k8s_POD_<pod>_<namespace>_<uid>_<attempt>` and `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`; a seventh
+ * field makes a name unique when the sixth is taken by something else.
+ */
+const PREFIX = 'k8s';
+const SANDBOX_FIELD = 'POD';
+
+export interface ContainerIdentity {
+  readonly name: string;
+  readonly attempt: number;
+}
+
+export function sandboxEngineName(pod: SandboxMetadata): string {
+  return [PREFIX, SANDBOX_FIELD, pod.name, pod.namespace, pod.uid, pod.attempt].join('_');
+}
+
+export function containerEngineName(container: ContainerIdentity, pod: SandboxMetadata): string {
+  return [PREFIX, container.name, pod.name, pod.namespace, pod.uid, container.attempt].join('_');
+}
+
+/** The Engine gives names with a slash before them. */
+export function withoutSlash(name: string): string {
+  return name.replace(/^\//, '');
+}
+
+/** @param suffix eight hex digits. */
+export function uniqueEngineName(name: string, suffix: string): string {
+  return `${name}_${suffix}`;
+}
+
+/** Whether `engineName` is `name`, perhaps made unique. */
+export function isMadeOf(engineName: string, name: string): boolean {
+  return engineName === name || engineName.startsWith(`${name}_`);
+}
+
+export interface ParsedName {
+  /** `POD` for a sandbox. */
+  readonly first: string;
+  readonly pod: Omit<SandboxMetadata, 'attempt'>;
+  readonly attempt: number;
+}
+
+/** @returns undefined for a name that neither bridge made. */
+export function parseEngineName(engineName: string): ParsedName | undefined {
+  const fields = engineName.split('_');
+  const [prefix, first, name, namespace, uid, attempt] = fields;
+  if (prefix !== PREFIX || (fields.length !== 6 && fields.length !== 7)) return undefined;
+  if (first === undefined || name === undefined || namespace === undefined || uid === undefined)
+    return undefined;
+  if (attempt === undefined || !/^\d+$/.test(attempt)) return undefined;
+  return { first, pod: { name, namespace, uid }, attempt: Number(attempt) };
+}

@@ -1,0 +1,111 @@
+import {
+  asImageId,
+  familiarName,
+  looksLikeIdPrefix,
+  parseReference,
+  tryParseReference,
+} from '../../../../src/translate/image/reference';
+import { thrownBy } from '../../support/errors';
+
+const HEX = '0123456789abcdef'.repeat(4);
+const DIGEST = `sha256:${HEX}`;
+
+describe('references', () => {
+  it.each([
+    { given: 'busybox', name: 'busybox:latest' },
+    { given: 'busybox:1.36', name: 'busybox:1.36' },
+    { given: 'docker.io/library/busybox', name: 'busybox:latest' },
+    { given: 'docker.io/busybox:1', name: 'busybox:1' },
+    { given: 'index.docker.io/library/busybox', name: 'busybox:latest' },
+    { given: 'library/busybox', name: 'busybox:latest' },
+    { given: 'docker.io/grafana/loki:3', name: 'grafana/loki:3' },
+    { given: 'docker.io/library/a/b', name: 'library/a/b:latest' },
+    { given: 'library/a/b', name: 'library/a/b:latest' },
+    { given: 'grafana/loki', name: 'grafana/loki:latest' },
+    { given: 'registry.k8s.io/pause:3.10', name: 'registry.k8s.io/pause:3.10' },
+    { given: 'registry.k8s.io/library/x', name: 'registry.k8s.io/library/x:latest' },
+    { given: 'localhost/app', name: 'localhost/app:latest' },
+    { given: 'localhost:5000/app:v1', name: 'localhost:5000/app:v1' },
+    { given: 'registry:5000/app', name: 'registry:5000/app:latest' },
+    { given: 'Registry/app', name: 'Registry/app:latest' },
+    { given: '[2001:db8::1]:5000/app:v1', name: '[2001:db8::1]:5000/app:v1' },
+    { given: `busybox@${DIGEST}`, name: `busybox@${DIGEST}` },
+    { given: `busybox:1.36@${DIGEST}`, name: `busybox@${DIGEST}` },
+    { given: `quay.io/a/b@${DIGEST}`, name: `quay.io/a/b@${DIGEST}` },
+    { given: 'a_b/c__d/e-f--g.h', name: 'a_b/c__d/e-f--g.h:latest' },
+    { given: `app:${'T'.repeat(128)}`, name: `app:${'T'.repeat(128)}` },
+    { given: 'a'.repeat(255), name: `${'a'.repeat(255)}:latest` },
+    { given: 'app:5000', name: 'app:5000' },
+  ])('$given is $name', ({ given, name }) => {
+    expect(familiarName(parseReference(given, 'f'))).toBe(name);
+  });
+
+  it('keeps the parts', () => {
+    expect(tryParseReference(`quay.io/app:1@${DIGEST}`)).toEqual({
+      repository: 'quay.io/app',
+      tag: '1',
+      digest: DIGEST,
+    });
+    expect(tryParseReference('app')).toEqual({ repository: 'app', tag: undefined, digest: undefined });
+  });
+
+  it.each([
+    { desc: 'nothing', given: '' },
+    { desc: 'a space', given: 'busy box' },
+    { desc: 'a newline at the end', given: 'busybox\n' },
+    { desc: 'a NUL', given: 'busybox\0' },
+    { desc: 'capitals', given: 'BusyBox' },
+    { desc: 'capitals in the path', given: 'quay.io/BusyBox' },
+    { desc: 'an empty tag', given: 'busybox:' },
+    { desc: 'a tag that begins with a dash', given: 'busybox:-1' },
+    { desc: 'a tag of 129 characters', given: `app:${'t'.repeat(129)}` },
+    { desc: 'two tags', given: 'busybox:1:2' },
+    { desc: 'an empty digest', given: 'busybox@' },
+    { desc: 'a short digest', given: 'busybox@sha256:abc' },
+    { desc: 'a digest without algorithm', given: `busybox@${HEX}` },
+    { desc: 'a digest that is not hex', given: `busybox@sha256:${'g'.repeat(64)}` },
+    { desc: 'a path that climbs', given: '../../etc/passwd' },
+    { desc: 'a path that climbs in the middle', given: 'quay.io/a/../b' },
+    { desc: 'a slash at the start', given: '/busybox' },
+    { desc: 'a slash at the end', given: 'busybox/' },
+    { desc: 'two slashes', given: 'quay.io//busybox' },
+    { desc: 'a separator at the start', given: '-busybox' },
+    { desc: 'a separator at the end', given: 'busybox_' },
+    { desc: 'three underscores', given: 'busy___box' },
+    { desc: 'two dots', given: 'busy..box' },
+    { desc: 'a scheme', given: 'https://quay.io/app' },
+    { desc: 'a port that is no number', given: 'quay.io:x/app' },
+    { desc: 'a query', given: 'busybox?x=1' },
+    { desc: 'too long a name', given: 'a'.repeat(256) },
+    { desc: 'too long by far', given: 'a'.repeat(1_000_000) },
+  ])('refuses $desc', ({ given }) => {
+    expect(tryParseReference(given)).toBeUndefined();
+    const message = thrownBy(() => parseReference(given, 'image.image'));
+    expect(message).toMatch(/^INVALID_ARGUMENT image\.image: "/);
+    expect(message.length).toBeLessThan(300);
+  });
+
+  it.each(['a', 'a.', 'a-', 'a/', 'A', 'a_', 'a1.b-c__d/'])('takes no time over %s repeated', (part) => {
+    const text = part.repeat(600).slice(0, 510);
+    const started = process.hrtime.bigint();
+    for (const end of ['', '!', ':', '@']) tryParseReference(text + end);
+    expect(Number(process.hrtime.bigint() - started) / 1e6).toBeLessThan(500);
+  });
+});
+
+describe('image ids', () => {
+  it.each([
+    { desc: 'whole', given: DIGEST, id: DIGEST, prefix: true },
+    { desc: 'without algorithm', given: HEX, id: DIGEST, prefix: true },
+    { desc: 'short', given: HEX.slice(0, 12), id: undefined, prefix: true },
+    { desc: 'short with algorithm', given: `sha256:${HEX.slice(0, 12)}`, id: undefined, prefix: true },
+    { desc: 'very short', given: 'abc', id: undefined, prefix: false },
+    { desc: 'too long', given: `${HEX}0`, id: undefined, prefix: false },
+    { desc: 'capitals', given: HEX.toUpperCase(), id: undefined, prefix: false },
+    { desc: 'not hex', given: 'busybox', id: undefined, prefix: false },
+    { desc: 'nothing', given: '', id: undefined, prefix: false },
+  ])('$desc', ({ given, id, prefix }) => {
+    expect(asImageId(given)).toBe(id);
+    expect(looksLikeIdPrefix(given)).toBe(prefix);
+  });
+});

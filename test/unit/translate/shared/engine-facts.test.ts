@@ -1,0 +1,88 @@
+import { featuresFor, isAtLeast, toFacts } from '../../../../src/translate/shared/engine-facts';
+import type { EngineInfo } from '../../../../src/engine/types';
+
+const FEATURES = 'org.opencontainers.runtime-spec.features';
+const INFO: EngineInfo = {
+  DockerRootDir: '/var/lib/docker',
+  CgroupDriver: 'systemd',
+  Driver: 'overlay2',
+  DefaultRuntime: 'runc',
+  OperatingSystem: 'Debian',
+  KernelVersion: '6.1.0-13-amd64',
+};
+const RUNC = { status: { [FEATURES]: '{"mountOptions":["ro","rro"]}' } };
+
+function facts(info: Partial<EngineInfo>, ApiVersion = '1.51') {
+  return toFacts({ Version: '28.5.2', ApiVersion, Os: 'linux', Arch: 'amd64' }, { ...INFO, ...info });
+}
+
+describe('what an Engine offers', () => {
+  it('knows nothing before it was asked', () => {
+    expect(featuresFor(undefined, '')).toEqual({
+      version: 'unknown',
+      recursiveReadOnly: false,
+      imageMounts: false,
+      cdi: false,
+    });
+  });
+
+  it.each([
+    ['1.41', false],
+    ['1.47', false],
+    ['1.48', true],
+    ['1.51', true],
+    ['2.0', true],
+  ])('API %s: image mounts %p', (api, expected) => {
+    expect(featuresFor(facts({}, api), '').imageMounts).toBe(expected);
+  });
+
+  it.each([
+    [null, false],
+    [undefined, false],
+    [[], false],
+    [['/etc/cdi'], true],
+  ])('CDI directories %p: %p', (CDISpecDirs, expected) => {
+    expect(featuresFor(facts(CDISpecDirs === undefined ? {} : { CDISpecDirs }), '').cdi).toBe(expected);
+  });
+
+  describe('recursive read-only mounts', () => {
+    const offered = (info: Partial<EngineInfo>, handler = '', api?: string): boolean =>
+      featuresFor(facts(info, api), handler).recursiveReadOnly;
+
+    it('need runtime, kernel and Engine', () => {
+      const Runtimes = { runc: RUNC, crun: {} };
+      expect(offered({ Runtimes })).toBe(true);
+      expect(offered({ Runtimes }, '', '1.43')).toBe(false);
+      expect(offered({ Runtimes, KernelVersion: '5.10.0' })).toBe(false);
+      expect(offered({ Runtimes, KernelVersion: '5.12.1+' })).toBe(true);
+    });
+
+    it('are those of the runtime asked for', () => {
+      const Runtimes = { runc: RUNC, crun: {} };
+      expect(
+        ['', 'docker', 'runc', 'crun', 'absent'].map((handler) => offered({ Runtimes }, handler)),
+      ).toEqual([true, true, true, false, false]);
+      expect(offered({ Runtimes, DefaultRuntime: 'crun' })).toBe(false);
+    });
+
+    it.each(['', '{', 'null', '[]', '{}', '{"mountOptions":"rro"}', '{"mountOptions":["ro"]}'])(
+      'are not offered by a runtime that says %p',
+      (text) => expect(offered({ Runtimes: { runc: { status: { [FEATURES]: text } } } })).toBe(false),
+    );
+
+    it('are not offered by a runtime that says nothing', () => {
+      expect(offered({ Runtimes: { runc: { status: null } } })).toBe(false);
+      expect(offered({ Runtimes: null })).toBe(false);
+    });
+  });
+});
+
+it.each([
+  ['1.48', '1.48', true],
+  ['1.9', '1.48', false],
+  ['6.18.44-fc-v657', '5.12', true],
+  ['5.9', '5.12', false],
+  ['', '1.0', false],
+])('%p is at least %p: %p', (version, wanted, expected) => {
+  expect(isAtLeast(version, wanted)).toBe(expected);
+});

@@ -1,5 +1,4 @@
 import type { LogStats } from './log-stats';
-import type { RelinkedLog } from './relink';
 
 /** Where kubelet wants to read a container's output. */
 export interface LogPlace {
@@ -27,6 +26,14 @@ export interface LogTrouble {
   /** CamelCase, for a CRI condition. */
   readonly reason: 'LogsHang' | 'LogsWithoutThread';
   readonly message: string;
+}
+
+/** What became of a log that was handed over. */
+export interface RelinkedLog {
+  /** False when it was such a link already. */
+  readonly changed: boolean;
+  /** The file that our copy goes on under, '' without one. */
+  readonly keptAs: string;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { internal, messageOf, notFound } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import type { ContainerLogs, LogPlace, LogSource } from './container-logs';
+import type { ContainerLogs, LogPlace, LogSource, RelinkedLog } from './container-logs';
 import { formatNote } from './cri-line';
 import { CriLog } from './cri-log';
 import { FollowTask } from './follow-task';
@@ -10,7 +10,7 @@ import { nodeLogDisk, type LogDisk } from './log-disk';
 import { emptyLogStats, type LogStats } from './log-stats';
 import { OpenLogs } from './open-logs';
 import { PositionStore, type LogPaths, type SavedPosition } from './position';
-import { standingOf, relinkContainerLog, type RelinkedLog } from './relink';
+import { standingOf, relinkContainerLog } from './relink';
 import { RoundRobin } from './round-robin';
 import { TranslationBuffers } from './translation-buffers';
 import { WorkMarker } from './work-marker';

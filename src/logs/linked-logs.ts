@@ -17,12 +17,11 @@ import { DiskLooks } from '../node/disk/disk-looks';
 import { errnoOf, hasCode, internal, messageOf, notFound } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { pathOf } from '../node/disk/make-directory';
-import type { ContainerLogs, LogPlace, LogSource, LogTrouble } from './container-logs';
+import type { ContainerLogs, LogPlace, LogSource, LogTrouble, RelinkedLog } from './container-logs';
 import { formatNote } from './cri-line';
 import { inHeldDirectory } from './held-directory';
 import { logDirectoryOf } from './log-directory';
 import { rotationStamp, TEMPORARY } from './log-link';
-import type { RelinkedLog } from './relink';
 
 /** How many of libuv's four threads may be at logs. */
 const THREADS = 2;

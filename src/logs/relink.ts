@@ -1,17 +1,9 @@
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '../lib/errors';
-import type { LogSource } from './container-logs';
+import type { LogSource, RelinkedLog } from './container-logs';
 import { inDirectory, logDirectoryOf } from './log-directory';
 import { rotationStamp, TEMPORARY } from './log-link';
-
-/** What became of a log that was handed over. */
-export interface RelinkedLog {
-  /** False when it was such a link already. */
-  readonly changed: boolean;
-  /** The file that our copy goes on under, '' without one. */
-  readonly keptAs: string;
-}
 
 /** What stands at the log's path. */
 export type Standing = 'link' | 'file' | 'nothing';

@@ -1,6 +1,5 @@
 import { failedPrecondition } from '../lib/errors';
-import type { ContainerLogs } from './container-logs';
-import type { RelinkedLog } from './relink';
+import type { ContainerLogs, RelinkedLog } from './container-logs';
 
 /** Leaves all logs to whoever writes them: for a daemon that only observes. */
 export class UntouchedLogs implements ContainerLogs {

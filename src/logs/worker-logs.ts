@@ -2,10 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { deadlineExceeded, internal, messageOf, RuntimeError, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import type { ContainerLogs, LogPlace, LogSource, LogTrouble } from './container-logs';
+import type { ContainerLogs, LogPlace, LogSource, LogTrouble, RelinkedLog } from './container-logs';
 import { HANG_TIMES, HangWatch, type HangTimes } from './hang-watch';
 import { emptyLogStats, type LogStats } from './log-stats';
-import type { RelinkedLog } from './relink';
 import { WorkMarker } from './work-marker';
 import type {
   WorkerCall,

@@ -1,8 +1,7 @@
 import type { ErrorCode } from '../lib/errors';
 import type { LogFields, LogLevel } from '../lib/logger';
-import type { LogPlace, LogSource } from './container-logs';
+import type { LogPlace, LogSource, RelinkedLog } from './container-logs';
 import type { LogStats } from './log-stats';
-import type { RelinkedLog } from './relink';
 
 /** What the log worker is asked to do; one call of `ContainerLogs` each. */
 export type WorkerCall =

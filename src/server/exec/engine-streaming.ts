@@ -2,19 +2,12 @@ import type { Duplex } from 'node:stream';
 import type { AttachRequest, ClientStreams, ExecRequest, StreamingBackend } from '../../streaming/backend';
 import type { NetnsDialers } from '../../streaming/port-forward/netns-dialer';
 import { isReady } from '../../translate/sandbox/sandbox-status';
-import type { Services } from '../services';
 import { Backlog } from './client-output';
 import { connectToPod } from './connect-to-pod';
 import { PodConnections } from './pod-connections';
+import type { StreamingParts } from './streaming-parts';
 import { streamAttach } from './stream-attach';
 import { streamExec } from './stream-exec';
-
-export type StreamingParts = Pick<
-  Services,
-  'docker' | 'store' | 'settings' | 'logger' | 'sessions' | 'startedCommands'
-> & {
-  readonly backlog: Backlog;
-};
 
 /** What the streaming server does with its clients: the Engine's execs and attaches, the pods' ports. */
 export class EngineStreaming implements StreamingBackend {

@@ -5,7 +5,7 @@ import { messageOf } from '../../lib/errors';
 import type { ClientStreams, ExecRequest } from '../../streaming/backend';
 import { ClientOutput } from './client-output';
 import { converse, followSizes } from './conversation';
-import type { StreamingParts } from './engine-streaming';
+import type { StreamingParts } from './streaming-parts';
 import { exitCodeOf } from './exit-code';
 import { killCommand, type AbandonedCommand } from './kill-command';
 import { containerEnded, failedByEnd, lookForDeath, untilContainerEnds } from './until-container-ends';

@@ -1,7 +1,6 @@
 import { FakeEngine } from '../../../fakes/fake-docker';
 import { silentLogger, type LogFields, type Logger } from '../../../../src/lib/logger';
-import type { ContainerLogs, LogSource } from '../../../../src/logs/container-logs';
-import type { RelinkedLog } from '../../../../src/logs/relink';
+import type { ContainerLogs, LogSource, RelinkedLog } from '../../../../src/logs/container-logs';
 import type { PodNetwork } from '../../../../src/network/pod-network';
 import { NameReservations } from '../../../../src/store/name-reservations';
 import { Store } from '../../../../src/store/store';

@@ -1,0 +1,33 @@
+import type { EngineContainerInspect } from '../../engine/types';
+import { Protocol } from '../../proto/enums';
+import { parseEngineName, withoutSlash } from '../shared/names';
+import type { PodToAttach } from './pod-to-attach';
+import { fromEnginePorts } from './ports';
+import { podDns, type CheckedSandbox } from './sandbox-create';
+
+const PROTOCOLS = { [Protocol.TCP]: 'tcp', [Protocol.UDP]: 'udp', [Protocol.SCTP]: 'sctp' } as const;
+
+/** Checked request → what its network is told. */
+export function toPodToAttach({ config, metadata }: CheckedSandbox): PodToAttach {
+  const { name, namespace, uid } = metadata;
+  return {
+    ...{ name, namespace, uid },
+    annotations: config.annotations,
+    ports: config.port_mappings
+      .filter(({ host_port }) => host_port !== 0)
+      .map(({ host_port, container_port, protocol, host_ip }) => ({
+        hostPort: host_port,
+        containerPort: container_port,
+        protocol: PROTOCOLS[protocol as keyof typeof PROTOCOLS],
+        hostIp: host_ip,
+      })),
+    dns: podDns(config),
+  };
+}
+
+/** What a sandbox's name and port bindings still tell of its pod; undefined for a container of another name. */
+export function podFromSandbox({ Name, HostConfig }: EngineContainerInspect): PodToAttach | undefined {
+  const parsed = parseEngineName(withoutSlash(Name));
+  if (parsed === undefined) return undefined;
+  return { ...parsed.pod, annotations: {}, ports: fromEnginePorts(HostConfig.PortBindings), dns: undefined };
+}

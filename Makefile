@@ -78,7 +78,7 @@ deb: build ## Make the Debian packages of amd64 and arm64 in packages/, and have
 	@for arch in amd64 arm64; do bash packaging/deb.sh $$arch '$(or $(DIST),packages)' || exit 1; done
 	@lintian --allow-root --fail-on error,warning '$(or $(DIST),packages)'/dockbridge_$$(node -p 'require("./package.json").version')_*.deb
 
-lint: setup ## Check types, ESLint, formatting (npm run lint), Go and shell scripts
+lint: setup ## Check types, ESLint, circles of imports, formatting (npm run lint), Go and shell scripts
 	@npm run --silent lint
 	@bash test/conformance/lint.sh
 	@for script in $(shell_scripts); do bash -n "$$script" || exit 1; done

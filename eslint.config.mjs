@@ -11,6 +11,7 @@ const LAYERS = [
   ['store', 'translate'],
   ['node'],
   ['docker', 'network', 'stats', 'logs', 'metrics', 'registry'],
+  ['containers'],
   ['sync', 'streaming'],
   ['server'],
 ];

@@ -13,8 +13,8 @@ import { controlPath } from './server/control-socket';
 import { StartedCommands } from './server/exec/started-commands';
 import { OneDaemon } from './sync/engine-claim';
 import { FactsFile } from './sync/facts-memory';
-import { UnfinishedSandboxes } from './sync/unfinished-sandboxes';
-import { NodeUpkeep } from './sync/upkeep';
+import { UnfinishedSandboxes } from './containers/unfinished-sandboxes';
+import { NodeUpkeep } from './containers/upkeep';
 import { isCriDockerdAt } from './node/process/cri-dockerd-process';
 
 /** `0` of --cni-timeout. */

@@ -8,8 +8,8 @@ import type { StartedCommands } from './server/exec/started-commands';
 import type { Streaming } from './streaming/no-streaming';
 import type { EngineClaim } from './sync/engine-claim';
 import type { FactsMemory } from './sync/facts-memory';
-import type { UnfinishedSandboxes } from './sync/unfinished-sandboxes';
-import type { Upkeep } from './sync/upkeep';
+import type { UnfinishedSandboxes } from './containers/unfinished-sandboxes';
+import type { Upkeep } from './containers/upkeep';
 import type { EngineContainerSummary } from './engine/types';
 
 /** Told of what happens on the pods' network. */

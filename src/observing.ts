@@ -11,8 +11,8 @@ import { StartedCommands } from './server/exec/started-commands';
 import { NoStreaming } from './streaming/no-streaming';
 import { NoClaim } from './sync/engine-claim';
 import { NoFactsMemory } from './sync/facts-memory';
-import { UnfinishedSandboxes } from './sync/unfinished-sandboxes';
-import { NoUpkeep } from './sync/upkeep';
+import { UnfinishedSandboxes } from './containers/unfinished-sandboxes';
+import { NoUpkeep } from './containers/upkeep';
 
 const WHY =
   'it was started with --observe, to watch beside the runtime that serves this node, and changes nothing';

@@ -1,24 +1,18 @@
-import type { DockerClient } from '../docker/client';
+import type { ContainerServices } from '../containers/services';
 import type { DiskLooks } from '../node/disk/disk-looks';
-import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
 import type { SandboxCheckpoints } from '../network/sandbox-checkpoints';
 import type { NodeStats } from '../stats/node-stats';
 import type { NameReservations } from '../store/name-reservations';
-import type { Store } from '../store/store';
-import type { ContainerSync } from '../sync/container-sync';
 import type { EngineLink } from '../sync/engine-link';
 import type { ImageSync } from '../sync/image-sync';
 import type { StreamingServer } from '../streaming/server';
 import type { NodeRights } from '../node/node-rights';
 import type { UsedInodes } from '../node/disk/used-inodes';
 import type { Probes } from './container/probes';
-import type { Teardowns } from './container/teardowns';
-import type { SpoolMode } from './container/spool-mode';
 import type { PodEvents } from './events/pod-events';
 import type { OutputBudget } from './exec/captured-output';
-import type { ContainerSessions } from './exec/container-sessions';
 import type { StartedCommands } from './exec/started-commands';
 import type { ImageAccounts } from './image/image-accounts';
 import type { ImagePulls } from './image/image-pulls';
@@ -34,11 +28,8 @@ export interface HandlerSettings extends NodeRights {
 }
 
 /** All that handlers work with; made in daemon.ts. */
-export interface Services {
-  readonly docker: DockerClient;
-  readonly store: Store;
+export interface Services extends ContainerServices {
   readonly reservations: NameReservations;
-  readonly containerSync: ContainerSync;
   readonly imageSync: ImageSync;
   readonly link: Pick<
     EngineLink,
@@ -62,19 +53,15 @@ export interface Services {
   readonly sandboxImage: SandboxImage;
   readonly imageAccounts: ImageAccounts;
   readonly probes: Probes;
-  readonly teardowns: Teardowns;
-  readonly spoolMode: SpoolMode;
   readonly usedInodes: UsedInodes;
   /** Paths of this node that pods name. */
   readonly hostDisks: DiskLooks;
   readonly podEvents: PodEvents;
   readonly streaming: Pick<StreamingServer, 'execUrl' | 'attachUrl' | 'portForwardUrl'>;
-  readonly sessions: ContainerSessions;
   readonly startedCommands: StartedCommands;
   /** Bounds the output that all calls of ExecSync hold together. */
   readonly outputBudget: OutputBudget;
   readonly settings: HandlerSettings;
-  readonly logger: Logger;
 }
 
 /** What one call brings along. `signal` fires when the client cancels or its deadline passes. */

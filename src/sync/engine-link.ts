@@ -6,14 +6,14 @@ import { hasCode, messageOf, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { pause } from '../lib/async/pause';
 import type { Store } from '../store/store';
-import type { ContainerEvents } from './container-events';
-import type { ContainerResync } from './container-resync';
+import type { ContainerEvents } from '../containers/events';
+import type { ContainerResync } from '../containers/resync';
 import type { DiskUsage } from './disk-usage';
 import type { EngineTrouble, EngineWatch } from './engine-watch';
 import { EngineTaken, type EngineClaim } from './engine-claim';
 import type { FactsMemory } from './facts-memory';
 import { FactsReader } from './facts-reader';
-import type { ForeignContainers } from './foreign-containers';
+import type { ForeignContainers } from '../containers/foreign';
 import type { ImageSync } from './image-sync';
 import { LINK_TIMES, type LinkTimes } from './link-times';
 

@@ -1,6 +1,6 @@
 import type { cri, Decoded } from '../../proto';
-import { removeSandboxFromEngine } from '../container/remove-from-engine';
-import { markStopping, removeContainersOf } from '../container/sandbox-containers';
+import { removeSandboxFromEngine } from '../../containers/remove-from-engine';
+import { markStopping, removeContainersOf } from '../../containers/sandbox-containers';
 import { findSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 

@@ -10,11 +10,11 @@ import { toPodToAttach } from '../../translate/sandbox/describe-pod';
 import { checkSandbox, toSandboxCreate, type CheckedSandbox } from '../../translate/sandbox/sandbox-create';
 import { isReady } from '../../translate/sandbox/sandbox-status';
 import { explainSandboxRefusal } from '../container/create-failure';
-import { createInEngine } from '../container/create-in-engine';
-import { createOnce, type Creation } from '../container/create-once';
-import { removeSandboxFromEngine } from '../container/remove-from-engine';
+import { createInEngine } from '../../containers/create-in-engine';
+import { createOnce, type Creation } from '../../containers/create-once';
+import { removeSandboxFromEngine } from '../../containers/remove-from-engine';
 import { loadSeccompOptions } from '../container/seccomp-profile';
-import { startInEngine } from '../container/start-in-engine';
+import { startInEngine } from '../../containers/start-in-engine';
 import { hasSecurityOption, knownRuntimes, lookForHandler } from '../engine-facts';
 import type { CallContext, Services } from '../services';
 

@@ -2,11 +2,11 @@ import { failedPrecondition } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import type { KernelValues } from '../../store/records';
 import type { Store } from '../../store/store';
-import { readKernelValues, writeKernelValues } from '../../sync/kernel-values';
+import { readKernelValues, writeKernelValues } from '../../containers/limits';
 import { hasKernelValues } from '../../translate/container/kernel-values';
 import { isReady } from '../../translate/sandbox/sandbox-status';
-import { startInEngine, StartFailure } from '../container/start-in-engine';
-import { wasStarted } from '../container/state';
+import { startInEngine, StartFailure } from '../../containers/start-in-engine';
+import { wasStarted } from '../../containers/state';
 import { getContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 

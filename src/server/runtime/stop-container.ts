@@ -1,7 +1,7 @@
 import type { cri, Decoded } from '../../proto';
 import { integer } from '../../translate/shared/validate';
-import { isRunning } from '../container/state';
-import { afterStart, stopAndSettle } from '../container/stop-in-engine';
+import { isRunning } from '../../containers/state';
+import { afterStart, stopAndSettle } from '../../containers/stop-in-engine';
 import { findContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 

@@ -1,9 +1,9 @@
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
 import type { SandboxRecord } from '../../store/records';
-import { markStopping, stopContainersOf } from '../container/sandbox-containers';
-import { isRunning } from '../container/state';
-import { stopInEngine } from '../container/stop-in-engine';
+import { markStopping, stopContainersOf } from '../../containers/sandbox-containers';
+import { isRunning } from '../../containers/state';
+import { stopInEngine } from '../../containers/stop-in-engine';
 import { findSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 

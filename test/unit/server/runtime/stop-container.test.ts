@@ -2,7 +2,7 @@ import Long from 'long';
 import { EngineError } from '../../../../src/docker/errors';
 import { KeyedLock } from '../../../../src/lib/async/keyed-lock';
 import { stopContainer } from '../../../../src/server/runtime/stop-container';
-import { ContainerSessions } from '../../../../src/server/exec/container-sessions';
+import { ContainerSessions } from '../../../../src/containers/container-sessions';
 import type { Services } from '../../../../src/server/services';
 import { Store } from '../../../../src/store/store';
 import { fakeDocker } from '../../../fakes/fake-docker';

@@ -4,14 +4,14 @@ import type { ContainerLogs, LogSource, RelinkedLog } from '../../../../src/logs
 import type { PodNetwork } from '../../../../src/network/pod-network';
 import { NameReservations } from '../../../../src/store/name-reservations';
 import { Store } from '../../../../src/store/store';
-import { ContainerEvents } from '../../../../src/sync/container-events';
-import { ContainerResync, type ContainerResyncParts } from '../../../../src/sync/container-resync';
-import { ContainerSync, type ContainerSyncParts } from '../../../../src/sync/container-sync';
+import { ContainerEvents } from '../../../../src/containers/events';
+import { ContainerResync, type ContainerResyncParts } from '../../../../src/containers/resync';
+import { ContainerSync, type ContainerSyncParts } from '../../../../src/containers/container-sync';
 import { NoClaim, type EngineClaim } from '../../../../src/sync/engine-claim';
 import { EngineLink } from '../../../../src/sync/engine-link';
 import { NoFactsMemory, type FactsMemory } from '../../../../src/sync/facts-memory';
 import type { LinkTimes } from '../../../../src/sync/link-times';
-import { ForeignContainers } from '../../../../src/sync/foreign-containers';
+import { ForeignContainers } from '../../../../src/containers/foreign';
 import { ImageSync } from '../../../../src/sync/image-sync';
 import type { EngineContainerInspect, EngineEvent } from '../../../../src/engine/types';
 import { engineIps } from '../../../../src/translate/sandbox/sandbox-record';
@@ -111,7 +111,7 @@ export class FakeCheckpoints {
   }
 }
 
-/** All of src/sync around a fake Engine. */
+/** All of src/containers and src/sync around a fake Engine. */
 export function syncRoom(
   times: Partial<LinkTimes> = {},
   parts: Partial<ContainerSyncParts & Pick<ContainerResyncParts, 'listMs'>> = {},

@@ -1,7 +1,7 @@
-import { hasStatus } from '../../docker/errors';
-import { withDeadline } from '../../lib/async/deadline';
-import type { ContainerRecord } from '../../store/records';
-import type { Services } from '../services';
+import { hasStatus } from '../docker/errors';
+import { withDeadline } from '../lib/async/deadline';
+import type { ContainerRecord } from '../store/records';
+import type { ContainerServices } from './services';
 import { isRunning } from './state';
 
 /** The Engine's event of a death comes with the end of the stop call; this long we wait before asking instead. */
@@ -12,7 +12,7 @@ const SETTLE_MS = 1_000;
  * its stop would run on in a pod that kubelet believes stopped.
  */
 export async function afterStart(
-  { store, containerSync }: Services,
+  { store, containerSync }: ContainerServices,
   container: ContainerRecord | undefined,
   signal: AbortSignal,
 ): Promise<ContainerRecord | undefined> {
@@ -26,7 +26,7 @@ export async function afterStart(
  * @returns false when it had vanished behind our back: stopped enough, and its record is up to date.
  */
 export async function stopInEngine(
-  { docker, containerSync, sessions }: Services,
+  { docker, containerSync, sessions }: ContainerServices,
   id: string,
   graceSeconds: number,
   signal: AbortSignal,
@@ -43,7 +43,7 @@ export async function stopInEngine(
 
 /** Stops a container and waits until the store knows, from the event or, when that does not come, by asking. */
 export async function stopAndSettle(
-  services: Services,
+  services: ContainerServices,
   id: string,
   graceSeconds: number,
   signal: AbortSignal,

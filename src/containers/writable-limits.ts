@@ -1,6 +1,6 @@
-import type { KernelValues } from '../../store/records';
-import { readHierarchies } from '../../node/cgroup/hierarchies';
-import { hasKernelValues, requireWritable } from '../../translate/container/kernel-values';
+import type { KernelValues } from '../store/records';
+import { readHierarchies } from '../node/cgroup/hierarchies';
+import { hasKernelValues, requireWritable } from '../translate/container/kernel-values';
 
 /** @throws when the values could not be written to control groups of this machine. */
 export async function requireKernelValues(

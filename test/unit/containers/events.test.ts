@@ -10,7 +10,7 @@ import {
   SANDBOX_ID,
   sandboxInspect,
   syncRoom,
-} from './support/room';
+} from '../sync/support/room';
 
 /** A room where container and sandbox run and are known, with the calls that this took forgotten. */
 async function roomOf(...inspects: ReturnType<typeof containerInspect>[]) {

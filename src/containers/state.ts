@@ -1,4 +1,4 @@
-import type { ContainerRecord, EngineState } from '../../store/records';
+import type { ContainerRecord, EngineState } from '../store/records';
 
 const STOPPED: readonly EngineState[] = ['created', 'exited', 'dead', 'removing'];
 

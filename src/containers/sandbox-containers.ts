@@ -1,5 +1,5 @@
-import { forEachLimited } from '../../lib/async/concurrency';
-import type { Services } from '../services';
+import { forEachLimited } from '../lib/async/concurrency';
+import type { ContainerServices } from './services';
 import { removeFromEngine } from './remove-from-engine';
 import { isRunning } from './state';
 import { afterStart, stopAndSettle } from './stop-in-engine';
@@ -10,14 +10,14 @@ const CONCURRENT_STOPS = 16;
 const CONCURRENT_REMOVALS = 8;
 
 /** From now on nothing is created or started in the sandbox, also while the call that stops it still works. */
-export function markStopping({ store }: Pick<Services, 'store'>, sandboxId: string): void {
+export function markStopping({ store }: Pick<ContainerServices, 'store'>, sandboxId: string): void {
   const sandbox = store.sandboxes.get(sandboxId);
   if (sandbox !== undefined && !sandbox.stopping) store.sandboxes.put({ ...sandbox, stopping: true });
 }
 
 /** Stops all that runs in the sandbox, and what is just being started there. */
 export async function stopContainersOf(
-  services: Services,
+  services: ContainerServices,
   sandboxId: string,
   signal: AbortSignal,
 ): Promise<void> {
@@ -31,7 +31,7 @@ export async function stopContainersOf(
 
 /** Removes all containers of the sandbox, running or not. */
 export async function removeContainersOf(
-  services: Services,
+  services: ContainerServices,
   sandboxId: string,
   signal: AbortSignal,
 ): Promise<void> {

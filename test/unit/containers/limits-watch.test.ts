@@ -1,7 +1,7 @@
 import { KeyedLock } from '../../../src/lib/async/keyed-lock';
 import { silentLogger } from '../../../src/lib/logger';
 import { Store } from '../../../src/store/store';
-import { NodeUpkeep } from '../../../src/sync/upkeep';
+import { NodeUpkeep } from '../../../src/containers/upkeep';
 import { fromEngineResources } from '../../../src/translate/container/resources';
 import { until } from '../support/async';
 import { containerRecord, engineId } from '../support/records';

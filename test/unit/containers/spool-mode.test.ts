@@ -1,7 +1,7 @@
-import { EngineError } from '../../../../src/docker/errors';
-import { SpoolMode } from '../../../../src/server/container/spool-mode';
-import type { EngineContainerCreate } from '../../../../src/engine/types';
-import { LogWatch } from '../../../integration/support/log-watch';
+import { EngineError } from '../../../src/docker/errors';
+import { SpoolMode } from '../../../src/containers/spool-mode';
+import type { EngineContainerCreate } from '../../../src/engine/types';
+import { LogWatch } from '../../integration/support/log-watch';
 
 const BODY: EngineContainerCreate = {
   Image: 'sha256:abc',

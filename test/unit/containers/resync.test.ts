@@ -13,7 +13,7 @@ import {
   SANDBOX_ID,
   sandboxInspect,
   syncRoom,
-} from './support/room';
+} from '../sync/support/room';
 
 const { signal } = sharedAbortController();
 

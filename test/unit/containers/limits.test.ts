@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readKernelValues, restoreLostValues, writeKernelValues } from '../../../src/sync/kernel-values';
+import { readKernelValues, restoreLostValues, writeKernelValues } from '../../../src/containers/limits';
 import { silentLogger } from '../../../src/lib/logger';
 import type { KernelValues } from '../../../src/store/records';
 import { fromEngineResources } from '../../../src/translate/container/resources';

@@ -1,5 +1,5 @@
 import Long from 'long';
-import { keepLog } from '../../../src/sync/container-log';
+import { keepLog } from '../../../src/containers/container-log';
 import { Store } from '../../../src/store/store';
 import { InProcessLogs } from '../../../src/logs/in-process-logs';
 import * as fs from 'node:fs';

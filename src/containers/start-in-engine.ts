@@ -1,8 +1,8 @@
-import type { DockerClient } from '../../docker/client';
-import { EngineError } from '../../docker/errors';
-import { RuntimeError } from '../../lib/errors';
-import type { MountRecord } from '../../store/records';
-import { explainStartError } from '../../translate/container/start-error';
+import type { DockerClient } from '../docker/client';
+import { EngineError } from '../docker/errors';
+import { RuntimeError } from '../lib/errors';
+import type { MountRecord } from '../store/records';
+import { explainStartError } from '../translate/container/start-error';
 
 /** Where the container itself is at fault, or what it needs; 404 also says that something it joins is gone. */
 const ITS_OWN_FAULT: readonly number[] = [400, 404, 409, 500];

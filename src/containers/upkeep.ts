@@ -5,7 +5,7 @@ import { keepResolvConf } from '../network/resolv-conf-file';
 import type { ContainerRecord, ResourcesRecord } from '../store/records';
 import type { EngineContainerInspect } from '../engine/types';
 import type { Store } from '../store/store';
-import { readKernelValues, restoreLostValues } from './kernel-values';
+import { readKernelValues, restoreLostValues } from './limits';
 import { LimitsWatch } from './limits-watch';
 
 /** What a daemon sees to at containers that were started without it, where it can reach their files. */

@@ -1,10 +1,10 @@
-import { Teardowns } from '../../../../src/server/container/teardowns';
-import { abortable } from '../../../../src/lib/async/abortable';
-import { sharedAbortController } from '../../../../src/lib/async/deadline';
-import { cancelled } from '../../../../src/lib/errors';
-import { Store } from '../../../../src/store/store';
-import { gate, settle } from '../../support/async';
-import { rejectionOf } from '../../support/errors';
+import { Teardowns } from '../../../src/containers/teardowns';
+import { abortable } from '../../../src/lib/async/abortable';
+import { sharedAbortController } from '../../../src/lib/async/deadline';
+import { cancelled } from '../../../src/lib/errors';
+import { Store } from '../../../src/store/store';
+import { gate, settle } from '../support/async';
+import { rejectionOf } from '../support/errors';
 
 it.each([
   ['20.10.24', 4],

@@ -5,7 +5,7 @@ import type { Logger } from '../lib/logger';
 import type { ContainerRecord } from '../store/records';
 import type { Store } from '../store/store';
 import { hasKernelValues, lostValues } from '../translate/container/kernel-values';
-import { restoreLostValues, unifiedPlaces } from './kernel-values';
+import { restoreLostValues, unifiedPlaces } from './limits';
 
 export interface LimitsWatchParts {
   readonly store: Pick<Store, 'containers'>;

@@ -1,9 +1,9 @@
-import { abortable } from '../../lib/async/abortable';
-import { sharedAbortController } from '../../lib/async/deadline';
-import { KeyedLock } from '../../lib/async/keyed-lock';
-import { Semaphore } from '../../lib/async/semaphore';
-import type { Store } from '../../store/store';
-import { hasNetworkDeadlock } from '../../translate/shared/engine-facts';
+import { abortable } from '../lib/async/abortable';
+import { sharedAbortController } from '../lib/async/deadline';
+import { KeyedLock } from '../lib/async/keyed-lock';
+import { Semaphore } from '../lib/async/semaphore';
+import type { Store } from '../store/store';
+import { hasNetworkDeadlock } from '../translate/shared/engine-facts';
 
 /** The deadlock needs two sandboxes that end in the same instant: the fewer at once, the rarer. One would make a node's drain long. */
 const AT_ONCE = 4;

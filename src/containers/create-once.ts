@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { hasStatus } from '../../docker/errors';
-import { messageOf, unavailable } from '../../lib/errors';
-import { pause } from '../../lib/async/pause';
-import type { ContainerRecord, SandboxRecord } from '../../store/records';
-import { uniqueEngineName } from '../../translate/shared/names';
-import type { Services } from '../services';
+import { hasStatus } from '../docker/errors';
+import { messageOf, unavailable } from '../lib/errors';
+import { pause } from '../lib/async/pause';
+import type { ContainerRecord, SandboxRecord } from '../store/records';
+import { uniqueEngineName } from '../translate/shared/names';
+import type { ContainerServices } from './services';
 
 /** kubelet asks again after two minutes: by then it should have heard why. */
 const PATIENCE_MS = 60_000;
@@ -41,7 +41,7 @@ export interface Creation {
  * @throws UNAVAILABLE when the Engine gives no container to the name within a minute.
  */
 export async function createOnce(
-  { containerSync }: Pick<Services, 'containerSync'>,
+  { containerSync }: Pick<ContainerServices, 'containerSync'>,
   engineName: string,
   creation: Creation,
   signal: AbortSignal,

@@ -16,7 +16,7 @@ import { SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../translate/shared/
 import { withoutSlash } from '../translate/shared/names';
 import { inspectFromSummary, listedFromSummary } from '../translate/container/summary';
 import type { ContainerSync } from './container-sync';
-import { keepForeign } from './foreign-containers';
+import { keepForeign } from './foreign';
 
 /** Inspects in flight: enough to be quick where each takes seconds, few enough to leave others a place in their lane. */
 const CONCURRENCY = 40;

@@ -1,10 +1,10 @@
-import { EngineError } from '../../../../src/docker/errors';
-import { cancelled, unavailable } from '../../../../src/lib/errors';
-import { createOnce, type Creation, type Verdict } from '../../../../src/server/container/create-once';
-import type { Services } from '../../../../src/server/services';
-import type { Discovery } from '../../../../src/sync/container-sync';
-import { rejectionOf } from '../../support/errors';
-import { containerRecord } from '../../support/records';
+import { EngineError } from '../../../src/docker/errors';
+import { cancelled, unavailable } from '../../../src/lib/errors';
+import { createOnce, type Creation, type Verdict } from '../../../src/containers/create-once';
+import type { Services } from '../../../src/server/services';
+import type { Discovery } from '../../../src/containers/container-sync';
+import { rejectionOf } from '../support/errors';
+import { containerRecord } from '../support/records';
 
 const NAME = 'k8s_app_w_s_u_0';
 const MINE = containerRecord();

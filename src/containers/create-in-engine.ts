@@ -1,7 +1,7 @@
-import { EngineError } from '../../docker/errors';
-import { messageOf } from '../../lib/errors';
-import type { EngineContainerCreate } from '../../engine/types';
-import type { Services } from '../services';
+import { EngineError } from '../docker/errors';
+import { messageOf } from '../lib/errors';
+import type { EngineContainerCreate } from '../engine/types';
+import type { ContainerServices } from './services';
 
 /**
  * Creates a container of the Engine for a handler that holds its name.
@@ -16,7 +16,7 @@ export async function createInEngine(
     containerSync,
     logger,
     spoolMode,
-  }: Pick<Services, 'docker' | 'containerSync' | 'logger' | 'spoolMode'>,
+  }: Pick<ContainerServices, 'docker' | 'containerSync' | 'logger' | 'spoolMode'>,
   name: string,
   body: EngineContainerCreate,
   signal: AbortSignal,

@@ -1,6 +1,6 @@
 import { until } from '../support/async';
 import { engineId } from '../support/records';
-import { connected, containerEvent, containerInspect, syncRoom, type SyncRoom } from './support/room';
+import { connected, containerEvent, containerInspect, syncRoom, type SyncRoom } from '../sync/support/room';
 
 const ID = engineId('f0');
 const foreign = () => {

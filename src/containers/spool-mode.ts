@@ -1,6 +1,6 @@
-import { hasStatus } from '../../docker/errors';
-import type { Logger } from '../../lib/logger';
-import type { EngineContainerCreate } from '../../engine/types';
+import { hasStatus } from '../docker/errors';
+import type { Logger } from '../lib/logger';
+import type { EngineContainerCreate } from '../engine/types';
 
 /** What the Engine may hold of a container's output in memory where it cannot be told to block. */
 const BUFFER = '64m';

@@ -2,8 +2,8 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
-import { UnfinishedSandboxes } from '../../../src/sync/unfinished-sandboxes';
-import { NodeUpkeep, NoUpkeep, type Upkeep } from '../../../src/sync/upkeep';
+import { UnfinishedSandboxes } from '../../../src/containers/unfinished-sandboxes';
+import { NodeUpkeep, NoUpkeep, type Upkeep } from '../../../src/containers/upkeep';
 import type { ContainerExtra } from '../../../src/translate/container/container-create';
 import type { EngineContainerInspect } from '../../../src/engine/types';
 import { EXTRA_LABEL } from '../../../src/translate/shared/labels';
@@ -21,7 +21,7 @@ import {
   sandboxInspect,
   syncRoom,
   type SyncRoom,
-} from './support/room';
+} from '../sync/support/room';
 import { V2Machine } from './support/v2-machine';
 
 describe('refresh', () => {

@@ -1,11 +1,11 @@
-import { hasStatus } from '../../docker/errors';
-import { alreadyExists } from '../../lib/errors';
-import type { ContainerRecord } from '../../store/records';
-import type { Store } from '../../store/store';
-import type { CheckedContainer } from '../../translate/container/container-check';
-import { differences } from '../../translate/shared/contents';
-import { findImage } from '../../translate/shared/lookup';
-import type { Services } from '../services';
+import { hasStatus } from '../docker/errors';
+import { alreadyExists } from '../lib/errors';
+import type { ContainerRecord } from '../store/records';
+import type { Store } from '../store/store';
+import type { CheckedContainer } from '../translate/container/container-check';
+import { differences } from '../translate/shared/contents';
+import { findImage } from '../translate/shared/lookup';
+import type { ContainerServices } from './services';
 import { wasStarted } from './state';
 
 /**
@@ -16,7 +16,7 @@ import { wasStarted } from './state';
  * @throws ALREADY_EXISTS when it was started: then its caller knows it, and wants a second one.
  */
 export async function settleHeld(
-  { docker, store, containerSync }: Pick<Services, 'docker' | 'store' | 'containerSync'>,
+  { docker, store, containerSync }: Pick<ContainerServices, 'docker' | 'store' | 'containerSync'>,
   { id }: ContainerRecord,
   { contents }: CheckedContainer,
   signal: AbortSignal,

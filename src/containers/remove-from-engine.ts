@@ -1,8 +1,8 @@
-import type { Services } from '../services';
+import type { ContainerServices } from './services';
 
 /** Removes a container or sandbox, running or not, and its record. Absent is success. */
 export async function removeFromEngine(
-  { docker, containerSync, sessions }: Pick<Services, 'docker' | 'containerSync' | 'sessions'>,
+  { docker, containerSync, sessions }: Pick<ContainerServices, 'docker' | 'containerSync' | 'sessions'>,
   id: string,
   signal?: AbortSignal,
 ): Promise<void> {
@@ -12,7 +12,7 @@ export async function removeFromEngine(
 
 /** The same for a sandbox, whose end takes down its network in the Engine. */
 export async function removeSandboxFromEngine(
-  services: Parameters<typeof removeFromEngine>[0] & Pick<Services, 'teardowns'>,
+  services: Parameters<typeof removeFromEngine>[0] & Pick<ContainerServices, 'teardowns'>,
   id: string,
   signal?: AbortSignal,
 ): Promise<void> {

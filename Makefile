@@ -12,7 +12,7 @@ shell_scripts = scripts/*.sh packaging/*.sh packaging/deb/p* docker/pause/*.sh t
 image = dockbridge.test/busybox:1
 with_engine = bash scripts/engine.sh with --reuse --name $(1)-$$$$
 
-.PHONY: help setup proto build demo run test test-unit test-integration churn conformance conformance-upstream kubelet guest-test bench deb lint format check results clean
+.PHONY: help setup proto build demo run test test-unit test-integration churn conformance conformance-upstream kubelet guest-test bench deb lint format check docs results clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,7 +78,7 @@ deb: build ## Make the Debian packages of amd64 and arm64 in packages/, and have
 	@for arch in amd64 arm64; do bash packaging/deb.sh $$arch '$(or $(DIST),packages)' || exit 1; done
 	@lintian --allow-root --fail-on error,warning '$(or $(DIST),packages)'/dockbridge_$$(node -p 'require("./package.json").version')_*.deb
 
-lint: setup ## Check types, ESLint, circles of imports, formatting (npm run lint), Go and shell scripts
+lint: setup ## Check types, ESLint, circles of imports, generated pages, formatting (npm run lint), Go and shell scripts
 	@npm run --silent lint
 	@bash test/conformance/lint.sh
 	@for script in $(shell_scripts); do bash -n "$$script" || exit 1; done
@@ -89,6 +89,9 @@ format: setup ## Format and fix what can be fixed
 	@npm run --silent format
 
 check: lint test ## All that CI demands, but for the demo and conformance
+
+docs: setup ## Write the pages of docs/ that are made from tables in the code (tools/docs)
+	@npm run --silent docs
 
 results: setup ## Make docs/results.md of what `RESULTS=DIR .ci/run` has kept: RESULTS=DIR
 	@node scripts/results-page.mjs '$(RESULTS)' docs/results.md

@@ -35,7 +35,7 @@ function layerRule(folder, level) {
   const siblings = LAYERS[level].filter(
     (other) => other !== folder && !(SIBLINGS_ALLOWED[folder] ?? []).includes(other),
   );
-  const banned = [...later, ...siblings, 'cli', 'config', 'doctor', ...ROOT];
+  const banned = [...later, ...siblings, 'cli', 'config', 'doctor', 'tools', ...ROOT];
   return {
     files: [`src/${folder}/**/*.ts`],
     rules: {

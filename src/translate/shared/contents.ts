@@ -9,7 +9,7 @@ export type Contents = StringMap;
 /** Hexadecimal digits: enough to tell two requests apart, too few to tell what was in them. */
 const DIGITS = 8;
 
-/** Fields that name the object, or change nothing of it (`informs` in src/translate/fields). */
+/** Fields that name the object, or change nothing of it (`informs` in tools/docs/fields). */
 const OF_NO_EFFECT = {
   container: new Set(['metadata', 'image_ref']),
   sandbox: new Set(['metadata', 'overhead', 'resources']),

@@ -1,4 +1,4 @@
-import type { cri } from '../../proto';
+import type { cri } from '../../../src/proto';
 import type { FieldsOf } from './coverage';
 
 export const LINUX_CONTAINER_RESOURCES: FieldsOf<cri.ILinuxContainerResources> = {

@@ -1,4 +1,4 @@
-import type { Decoded } from '../../proto';
+import type { Decoded } from '../../../src/proto';
 
 /** What becomes of one field of a request. The page docs/cri-coverage.md is made of these. */
 export type Coverage = Honoured | Refused | Informative;

@@ -1,6 +1,6 @@
-import { table } from '../../lib/markdown';
-import type { Coverage } from './coverage';
-import { COVERAGE } from './table';
+import { table } from './markdown';
+import type { Coverage } from './fields/coverage';
+import { COVERAGE } from './fields/table';
 
 const HEAD = `# What becomes of each field of a pod
 
@@ -9,7 +9,7 @@ Every field of the requests that make and change pods and containers: what it be
 silently. Where nothing is said under "Needs", Docker Engine 20.10 (API 1.41) will do. What a refused field holds is
 left out, and \`IDMapping\` with it.
 
-This page is made from the table in \`src/translate/fields/\` and kept equal to it by a test; tests also compare the
+This page is made from the table in \`tools/docs/fields/\` and kept equal to it by a test; tests also compare the
 table with the CRI's own list of fields, and set every field to see that it has the effect told here.
 `;
 

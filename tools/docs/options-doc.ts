@@ -1,5 +1,5 @@
-import { table } from '../lib/markdown';
-import { environmentName, OPTIONS, type Option } from './options';
+import { table } from './markdown';
+import { environmentName, OPTIONS, type Option } from '../../src/config/options';
 
 const HEAD = `# Options of \`dockbridge serve\`
 

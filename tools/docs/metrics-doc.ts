@@ -1,5 +1,5 @@
-import { table } from '../lib/markdown';
-import { createMetrics } from './registry';
+import { table } from './markdown';
+import { createMetrics } from '../../src/metrics/registry';
 
 const HEAD = `# Metrics and health
 

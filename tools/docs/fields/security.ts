@@ -1,4 +1,4 @@
-import type { cri } from '../../proto';
+import type { cri } from '../../../src/proto';
 import type { FieldsOf } from './coverage';
 
 export const LINUX_SANDBOX_SECURITY_CONTEXT: FieldsOf<cri.ILinuxSandboxSecurityContext> = {

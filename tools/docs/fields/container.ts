@@ -1,4 +1,4 @@
-import type { cri } from '../../proto';
+import type { cri } from '../../../src/proto';
 import type { FieldsOf } from './coverage';
 
 export const CREATE_CONTAINER_REQUEST: FieldsOf<cri.ICreateContainerRequest> = {

@@ -1,5 +1,5 @@
 import { RuntimeError } from '../../../../src/lib/errors';
-import { COVERAGE } from '../../../../src/translate/fields/table';
+import { COVERAGE } from '../../../../tools/docs/fields/table';
 import { readTable, type Row } from '../../proto/cri-table';
 import { differentFields, outcome, type Root } from './outcome';
 import { BESIDE, VALID, VALUES, type Message } from './samples';

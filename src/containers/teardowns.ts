@@ -9,7 +9,7 @@ import { hasNetworkDeadlock } from '../translate/shared/engine-facts';
 const AT_ONCE = 4;
 
 /**
- * Ends sandboxes a few at a time on Engines whose networks can deadlock when many end at once (docs/adr/0021); all at once
+ * Ends sandboxes a few at a time on Engines whose networks can deadlock when many end at once (docs/adr/0064); all at once
  * on others. Only sandboxes count: the other containers of a pod have no network of their own.
  */
 export class Teardowns {

@@ -30,7 +30,7 @@ import { findContainer, getSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /**
- * One Engine call, but for the first look into an image (ADR 0012) and for sub-paths of image mounts: the record is made
+ * One Engine call, but for the first look into an image (ADR 0040) and for sub-paths of image mounts: the record is made
  * from what we asked for. A container of the same name, attempt and contents that a lost call created in this sandbox is
  * returned instead of a second one.
  */

@@ -7,7 +7,7 @@ import type { CallContext, Services } from '../services';
 
 /**
  * Without `timestamp`: a kubelet with evented PLEG that finds one takes the pod from this answer alone, in which that of
- * 1.37 misses init containers; unstamped, it asks for each container (docs/adr/0016-being-watched.md).
+ * 1.37 misses init containers; unstamped, it asks for each container (docs/adr/0016-events-from-the-store.md).
  */
 export async function podSandboxStatus(
   services: Services,

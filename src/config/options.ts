@@ -1,6 +1,5 @@
 import {
   anyList,
-  bindAddress,
   duration,
   flag,
   integerIn,
@@ -9,6 +8,7 @@ import {
   logLevel,
   oneOf,
   size,
+  streamingAddress,
   text,
   type Parse,
 } from './parsers';
@@ -183,8 +183,8 @@ export const OPTIONS = {
     'streaming-bind-addr',
     'ADDR',
     '127.0.0.1:0',
-    bindAddress,
-    'where the exec, attach and port-forward server listens; no host is 127.0.0.1, port 0 any free one',
+    streamingAddress,
+    'where the exec, attach and port-forward server listens; no host is 127.0.0.1, port 0 or none any free one',
   ),
   streamingTlsCertFile: option(
     'streaming-tls-cert-file',

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { invalidArgument } from '../lib/errors';
 import { LOG_LEVELS, type LogLevel } from '../lib/logger';
 
@@ -83,6 +84,14 @@ export const bindAddress: Parse<BindAddress> = (value, source) => {
     throw invalidArgument(source, `"${value}" is not an address such as 127.0.0.1:10010`);
   }
   return { host: v6 ?? (host === '' ? '127.0.0.1' : (host ?? '')), port: Number(port) };
+};
+
+/** As `bindAddress`, or a host alone, as cri-dockerd takes it: on any free port then. */
+export const streamingAddress: Parse<BindAddress> = (value, source) => {
+  if (isIPv6(value)) return { host: value, port: 0 };
+  // A number alone is rather a port whose colon was forgotten.
+  const isHost = /^(?:[\w.-]+|\[[\da-fA-F:]+\])$/.test(value) && !/^\d+$/.test(value);
+  return bindAddress(isHost ? `${value}:0` : value, source);
 };
 
 export type LocalAddress = BindAddress | { readonly path: string } | 'off' | 'run-dir';

@@ -15,9 +15,12 @@ export function parseEndpoint(endpoint: string, env: NodeJS.ProcessEnv, pid: num
   if (endpoint === 'fd://') return { kind: 'fd', fd: passedSocket(env, pid) };
   const path = endpoint.startsWith('unix://') ? endpoint.slice('unix://'.length) : endpoint;
   if (!isAbsolute(path) || path.endsWith('/') || path.includes('\0')) {
+    const why = /^(tcp|https?):/i.test(endpoint)
+      ? 'is refused: CRI knows no passwords, and whoever reached that port would be root on this node;'
+      : 'is not supported:';
     throw invalidArgument(
       'endpoint',
-      `"${endpoint}" is not supported: use unix:///absolute/path, /absolute/path or fd:// (systemd socket activation)`,
+      `"${endpoint}" ${why} use unix:///absolute/path, /absolute/path or fd:// (systemd socket activation)`,
     );
   }
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) {

@@ -23,6 +23,20 @@ const TABLES: Record<string, { parse: parsers.Parse<unknown>; good: Row[]; bad: 
     ],
     bad: ['', 'unix://', 'unix://m.sock', 'unix:///run/', '/run/m.sock', 'localhost', '127.0.0.1:70000'],
   },
+  streamingAddress: {
+    parse: parsers.streamingAddress,
+    good: [
+      ['', { host: '127.0.0.1', port: 0 }],
+      ['10.0.0.5', { host: '10.0.0.5', port: 0 }],
+      ['node-1.local', { host: 'node-1.local', port: 0 }],
+      ['::1', { host: '::1', port: 0 }],
+      ['[::1]', { host: '::1', port: 0 }],
+      ['10.0.0.5:10010', { host: '10.0.0.5', port: 10010 }],
+      ['[::1]:10010', { host: '::1', port: 10010 }],
+      [':10010', { host: '127.0.0.1', port: 10010 }],
+    ],
+    bad: ['10010', '10.0.0.5:', '10.0.0.5:70000', 'tcp://10.0.0.5', '10.0.0.5/24', '[10.0.0.5', 'a b'],
+  },
   flag: {
     parse: parsers.flag,
     good: [

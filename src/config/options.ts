@@ -14,8 +14,9 @@ import {
 } from './parsers';
 
 /**
- * One option: drives the command line, the environment (`DOCKBRIDGE_` and the name in capitals), `--help` and
- * docs/options.md. All of cri-dockerd's flags are here under their names, so that units can be taken over as they are.
+ * One option: drives the command line, the environment (`DOCKBRIDGE_` and the name in capitals), the configuration file
+ * (under its name), `--help` and docs/options.md. All of cri-dockerd's flags are here under their names, so that units can
+ * be taken over as they are.
  */
 export interface Option<T> {
   /** Without the dashes. */
@@ -27,6 +28,8 @@ export interface Option<T> {
   readonly observing?: string;
   readonly parse: Parse<T>;
   readonly help: string;
+  /** Whether SIGHUP takes up another value from the files, or only a restart. */
+  readonly reload: 'live' | 'restart';
   /** Why it changes nothing here: accepted for cri-dockerd's sake, and said so once when it is given. */
   readonly ignored?: string;
 }
@@ -38,10 +41,20 @@ const option = <T>(
   parse: Parse<T>,
   help: string,
   ignored?: string,
-): Option<T> => ({ name, value, fallback, parse, help, ...(ignored === undefined ? {} : { ignored }) });
+): Option<T> & { reload: 'restart' } => ({
+  ...{ name, value, fallback, parse, help },
+  reload: 'restart',
+  ...(ignored === undefined ? {} : { ignored }),
+});
+
+/** What reads this setting reads it each time that it needs it (src/config/live-settings.ts). */
+const live = <T>(given: Option<T>): Option<T> & { reload: 'live' } => ({ ...given, reload: 'live' });
 
 /** With a default of its own under `--observe`. */
-const whenObserving = <T>(observing: string, given: Option<T>): Option<T> => ({
+const whenObserving = <T>(
+  observing: string,
+  given: Option<T> & { reload: 'restart' },
+): Option<T> & { reload: 'restart' } => ({
   ...given,
   observing,
   help: `${given.help}; with --observe ${observing}`,
@@ -93,19 +106,23 @@ export const OPTIONS = {
     text,
     'image of the pause containers; when it is neither on the node nor can be pulled, dockbridge imports its own',
   ),
-  imagePullProgressDeadline: option(
-    'image-pull-progress-deadline',
-    'TIME',
-    '1m0s',
-    duration,
-    'a pull in which no byte and no status moves for this long is cancelled, unpacking after ten times as long; 0 is never',
+  imagePullProgressDeadline: live(
+    option(
+      'image-pull-progress-deadline',
+      'TIME',
+      '1m0s',
+      duration,
+      'a pull in which no byte and no status moves for this long is cancelled, unpacking after ten times as long; 0 is never',
+    ),
   ),
-  registryConfig: option(
-    'registry-config',
-    'FILES',
-    '',
-    anyList,
-    "docker config files (config.json), comma-separated, with credentials for pulls that bring none, the sandbox image's among them",
+  registryConfig: live(
+    option(
+      'registry-config',
+      'FILES',
+      '',
+      anyList,
+      "docker config files (config.json), comma-separated, with credentials for pulls that bring none, the sandbox image's among them",
+    ),
   ),
   networkPlugin: option(
     'network-plugin',
@@ -129,12 +146,14 @@ export const OPTIONS = {
     text,
     "where CNI results are kept until the pod is gone, in libcni's format",
   ),
-  cniTimeout: option(
-    'cni-timeout',
-    'TIME',
-    '2m',
-    duration,
-    'limit of one run of a CNI plugin; one that takes longer is killed; 0 is 2m',
+  cniTimeout: live(
+    option(
+      'cni-timeout',
+      'TIME',
+      '2m',
+      duration,
+      'limit of one run of a CNI plugin; one that takes longer is killed; 0 is 2m',
+    ),
   ),
   podCidr: option(
     'pod-cidr',
@@ -143,12 +162,14 @@ export const OPTIONS = {
     text,
     "the node's pod addresses, until kubelet tells them (UpdateRuntimeConfig)",
   ),
-  runtimeRequestTimeout: option(
-    'runtime-request-timeout',
-    'TIME',
-    '1m59s',
-    duration,
-    'limit of one Engine call; pulls, exec and log streams have none; 0 is 1m59s',
+  runtimeRequestTimeout: live(
+    option(
+      'runtime-request-timeout',
+      'TIME',
+      '1m59s',
+      duration,
+      'limit of one Engine call; pulls, exec and log streams have none; 0 is 1m59s',
+    ),
   ),
   containerLogs: option(
     'container-logs',
@@ -178,7 +199,7 @@ export const OPTIONS = {
     oneOf('auto', 'cgroup', 'engine'),
     'where container and pod stats come from: cgroup files, or the Engine at a far higher price; auto: cgroup files where the Engine is on this machine',
   ),
-  logLevel: option('log-level', 'LEVEL', 'info', logLevel, 'error, warn, info, debug or trace'),
+  logLevel: live(option('log-level', 'LEVEL', 'info', logLevel, 'error, warn, info, debug or trace')),
   streamingBindAddr: option(
     'streaming-bind-addr',
     'ADDR',
@@ -186,19 +207,17 @@ export const OPTIONS = {
     streamingAddress,
     'where the exec, attach and port-forward server listens; no host is 127.0.0.1, port 0 or none any free one',
   ),
-  streamingTlsCertFile: option(
-    'streaming-tls-cert-file',
-    'FILE',
-    '',
-    text,
-    "PEM certificate of that server, with its chain; '' serves plain HTTP, which is fine on loopback",
+  streamingTlsCertFile: live(
+    option(
+      'streaming-tls-cert-file',
+      'FILE',
+      '',
+      text,
+      "PEM certificate of that server, with its chain; '' serves plain HTTP, which is fine on loopback",
+    ),
   ),
-  streamingTlsPrivateKeyFile: option(
-    'streaming-tls-private-key-file',
-    'FILE',
-    '',
-    text,
-    'PEM key of that certificate',
+  streamingTlsPrivateKeyFile: live(
+    option('streaming-tls-private-key-file', 'FILE', '', text, 'PEM key of that certificate'),
   ),
   metricsAddress: whenObserving(
     'off',
@@ -258,6 +277,13 @@ export const OPTIONS = {
   ),
 } as const;
 
+/** The option that names the configuration file; a file cannot name it. */
+export const CONFIG = {
+  name: 'config',
+  value: 'FILE',
+  help: "configuration file, instead of /etc/dockbridge/config.yaml and /etc/dockbridge/config.d/*.yaml; '' reads none (docs/configuration.md)",
+} as const;
+
 /** Parsed values of all options. */
 export type Settings = {
   readonly [Key in keyof typeof OPTIONS]: (typeof OPTIONS)[Key] extends Option<infer T> ? T : never;
@@ -271,23 +297,64 @@ export function environmentName(name: string): string {
 /** Values as given on the command line, by option name. */
 export type Given = Readonly<Partial<Record<string, string>>>;
 
-/**
- * Command line before environment before default.
- * @throws INVALID_ARGUMENT naming the option and, where it came from there, its variable.
- */
-export function resolveSettings(given: Given, environment: NodeJS.ProcessEnv): Settings {
-  const valueOf = <T>({ name, parse }: Option<T>, fallback: string): T => {
-    const variable = environmentName(name);
-    const fromLine = given[name];
-    const fromEnvironment = environment[variable];
-    const source = fromLine === undefined && fromEnvironment !== undefined ? variable : `--${name}`;
-    return parse(fromLine ?? fromEnvironment ?? fallback, source);
-  };
-  const observes = valueOf(OPTIONS.observe, OPTIONS.observe.fallback);
-  const entries = Object.entries<Option<unknown>>(OPTIONS).map(([key, option]) => {
-    const { fallback, observing = fallback } = option;
-    return [key, valueOf(option, observes ? observing : fallback)];
+/** The text of an option, and where it is from. */
+export interface Sourced {
+  readonly text: string;
+  readonly from: 'flag' | 'environment' | 'file' | 'default';
+  /** Which flag or variable, or which key of which line of which file. */
+  readonly place: string;
+}
+
+/** Values that configuration files give, by option name. */
+export type FileValues = Readonly<Partial<Record<string, Sourced>>>;
+
+/** Command line before environment before files; undefined where none of them names the option. */
+export function givenValue(
+  { name }: Pick<Option<unknown>, 'name'>,
+  given: Given,
+  environment: NodeJS.ProcessEnv,
+  files: FileValues,
+): Sourced | undefined {
+  const fromLine = given[name];
+  if (fromLine !== undefined) return { text: fromLine, from: 'flag', place: `--${name}` };
+  const variable = environmentName(name);
+  const fromEnvironment = environment[variable];
+  if (fromEnvironment !== undefined) return { text: fromEnvironment, from: 'environment', place: variable };
+  return files[name];
+}
+
+export type SettingKey = keyof typeof OPTIONS;
+
+/** The text of every option, the default where nothing else names it. */
+export function sourcedOptions(
+  given: Given,
+  environment: NodeJS.ProcessEnv,
+  files: FileValues = {},
+): [key: SettingKey, option: Option<unknown>, value: Sourced][] {
+  const defaultOf = ({ name }: Option<unknown>, text: string): Sourced => ({
+    ...{ text, from: 'default', place: `--${name}` },
   });
+  const { observe } = OPTIONS;
+  const observing = (givenValue(observe, given, environment, files)?.text ?? observe.fallback) === 'true';
+  return (Object.entries(OPTIONS) as [SettingKey, Option<unknown>][]).map(([key, option]) => {
+    const fallback = observing ? (option.observing ?? option.fallback) : option.fallback;
+    return [key, option, givenValue(option, given, environment, files) ?? defaultOf(option, fallback)];
+  });
+}
+
+/**
+ * Command line before environment before files before default.
+ * @throws INVALID_ARGUMENT naming the option and where its value is from.
+ */
+export function resolveSettings(
+  given: Given,
+  environment: NodeJS.ProcessEnv,
+  files: FileValues = {},
+): Settings {
+  const entries = sourcedOptions(given, environment, files).map(([key, { parse }, { text, place }]) => [
+    key,
+    parse(text, place),
+  ]);
   return Object.fromEntries(entries) as Settings;
 }
 
@@ -295,10 +362,11 @@ export function resolveSettings(given: Given, environment: NodeJS.ProcessEnv): S
 export function ignoredOptions(
   given: Given,
   environment: NodeJS.ProcessEnv,
+  files: FileValues = {},
 ): { name: string; why: string }[] {
   const all: Option<unknown>[] = Object.values(OPTIONS);
-  return all.flatMap(({ name, ignored }) => {
-    const isGiven = given[name] !== undefined || environment[environmentName(name)] !== undefined;
-    return isGiven && ignored !== undefined ? [{ name, why: ignored }] : [];
+  return all.flatMap((option) => {
+    const isGiven = givenValue(option, given, environment, files) !== undefined;
+    return isGiven && option.ignored !== undefined ? [{ name: option.name, why: option.ignored }] : [];
   });
 }

@@ -1,0 +1,96 @@
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Node, type Pair } from 'yaml';
+import { RuntimeError } from '../lib/errors';
+import type { Fault } from './fault';
+import { OPTIONS, type FileValues, type Option, type Sourced } from './options';
+import { anyList, list } from './parsers';
+import { unknownKey } from './unknown-names';
+
+export interface ConfigText {
+  readonly values: FileValues;
+  readonly faults: readonly Fault[];
+}
+
+/** A value that cannot be that of the option. */
+class Unfit extends Error {
+  constructor(
+    message: string,
+    readonly at: Node | undefined,
+  ) {
+    super(message);
+  }
+}
+
+/**
+ * What a configuration file says, in YAML 1.2 of which JSON is a part. All that is wrong is found at once: nobody wants to
+ * learn of it one by one.
+ * @param file its name, for places and faults.
+ */
+export function readConfigText(file: string, text: string): ConfigText {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
+  const lineOf = (offset: number): number => lines.linePos(offset).line;
+  const faults: Fault[] = document.errors.map(({ message, pos: [offset] }) => ({
+    ...{ file, message, line: lineOf(offset) },
+  }));
+  const values: Record<string, Sourced> = {};
+  const root = document.contents;
+  // A broken file means nothing that one could rely on.
+  if (faults.length > 0 || root === null || (isScalar(root) && root.value === null))
+    return { values, faults };
+  if (!isMap(root)) {
+    const message = 'is no map of options, such as "log-level: debug"';
+    return { values, faults: [{ file, message, line: lineOf(root.range[0]) }] };
+  }
+  for (const { key, value } of root.items as Pair<Node, Node | null>[]) {
+    const line = lineOf(key.range?.[0] ?? 0);
+    const name = isScalar(key) ? String(key.value) : String(key);
+    const option = Object.values<Option<unknown>>(OPTIONS).find((one) => one.name === name);
+    if (option === undefined) {
+      faults.push({ file, line, message: unknownKey(name) });
+      continue;
+    }
+    try {
+      const said = textOf(option, value);
+      option.parse(said, name);
+      values[name] = { text: said, from: 'file', place: `${file}:${line}: ${name}` };
+    } catch (error) {
+      if (!(error instanceof Unfit) && !(error instanceof RuntimeError)) throw error;
+      const at = error instanceof Unfit ? error.at?.range?.[0] : undefined;
+      const message = error instanceof Unfit ? `${name}: ${error.message}` : error.message;
+      faults.push({ file, message, line: at === undefined ? line : lineOf(at) });
+    }
+  }
+  return { values, faults };
+}
+
+/**
+ * As it would be on the command line.
+ * @throws Unfit
+ */
+function textOf(option: Option<unknown>, value: Node | null): string {
+  const takes = option.value ?? 'true or false';
+  if (isSeq(value)) {
+    if (!isList(option)) throw new Unfit(`takes ${takes}, and no list`, value);
+    return (value.items as (Node | null)[]).map((item) => scalarText(option, item, takes)).join(',');
+  }
+  return scalarText(option, value, takes);
+}
+
+function scalarText(option: Option<unknown>, value: Node | null, takes: string): string {
+  if (isMap(value) || isSeq(value))
+    throw new Unfit(`takes ${takes}, and no ${isMap(value) ? 'map' : 'list in a list'}`, value);
+  if (isAlias(value)) throw new Unfit('is an alias: write the value itself', value);
+  if (!isScalar(value) || value.value === null)
+    throw new Unfit("has no value: write '' for none, or leave the line out for the default", undefined);
+  if (typeof value.value === 'string') return value.value;
+  // As it is written: YAML would read 007 and 1.0 as other words for 7 and 1.
+  const written = value.source ?? JSON.stringify(value.value);
+  if (typeof value.value === 'boolean' && option.value !== undefined)
+    throw new Unfit(`takes ${takes}, and ${written} is neither a text nor a number`, value);
+  return written;
+}
+
+/** Whether the option takes several values, separated by commas on the command line. */
+export function isList({ parse }: Pick<Option<unknown>, 'parse'>): boolean {
+  return parse === list || parse === anyList;
+}

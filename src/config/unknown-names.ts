@@ -1,0 +1,26 @@
+import { nearest } from '../lib/nearest';
+import { CONFIG, environmentName, OPTIONS, type Option } from './options';
+
+const PREFIX = environmentName('');
+
+/** Why a key of a file is refused. */
+export function unknownKey(key: string): string {
+  const names = Object.values<Option<unknown>>(OPTIONS).map(({ name }) => name);
+  if (key === CONFIG.name) return `"${key}" is an option of the command line and no key of a file`;
+  return `there is no option "${key}"${hint(nearest(key, names), 'dockbridge config default')}`;
+}
+
+/** What to say of variables that look like ours and are not: whoever set them meant something. */
+export function unknownVariables(environment: NodeJS.ProcessEnv): string[] {
+  const known = [CONFIG, ...Object.values<Option<unknown>>(OPTIONS)].map(({ name }) => environmentName(name));
+  return Object.keys(environment)
+    .filter((variable) => variable.startsWith(PREFIX) && !known.includes(variable))
+    .map(
+      (variable) =>
+        `${variable} changes nothing: there is no such option${hint(nearest(variable, known), 'dockbridge serve --help')}`,
+    );
+}
+
+function hint(meant: string | undefined, list: string): string {
+  return meant === undefined ? ` (${list} lists them all)` : `; the nearest one is ${meant}`;
+}

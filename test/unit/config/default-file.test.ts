@@ -1,0 +1,27 @@
+import { readConfigText } from '../../../src/config/config-text';
+import { renderDefaultFile } from '../../../src/config/default-file';
+import { OPTIONS, resolveSettings, type Option } from '../../../src/config/options';
+
+describe('the default file', () => {
+  const text = renderDefaultFile();
+
+  it('says nothing, with lines that fit a terminal', () => {
+    expect(readConfigText('f', text)).toEqual({ values: {}, faults: [] });
+    expect(text.split('\n').filter((line) => line.length > 101)).toEqual([]);
+  });
+
+  it('holds each option, which without its "#" is the default', () => {
+    const names = Object.values<Option<unknown>>(OPTIONS).map(({ name }) => name);
+    const taken = text.replace(/^#(?=[a-z])/gm, '');
+    const { values, faults } = readConfigText('f', taken);
+    expect(faults).toEqual([]);
+    expect(Object.keys(values).sort()).toEqual([...names].sort());
+    expect(resolveSettings({}, {}, values)).toEqual(resolveSettings({}, {}));
+  });
+
+  it('tells which options a reload takes up', () => {
+    const live = [...text.matchAll(/\(taken up at a\n?#? ?reload\)\n#([a-z-]+):/g)].map(([, name]) => name);
+    expect(live).toContain('log-level');
+    expect(live).not.toContain('docker-endpoint');
+  });
+});

@@ -1,0 +1,242 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadConfiguration, readConfiguration } from '../../../src/config/configuration';
+import { faultLine } from '../../../src/config/fault';
+import { rejectionOf } from '../support/errors';
+
+let directory: string;
+beforeEach(async () => (directory = await mkdtemp(join(tmpdir(), 'dockbridge-config-'))));
+afterEach(() => rm(directory, { recursive: true }));
+
+const place = () => ({ file: join(directory, 'config.yaml'), directory: join(directory, 'config.d') });
+
+async function write(files: Record<string, string>): Promise<void> {
+  await mkdir(join(directory, 'config.d'), { recursive: true });
+  for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text);
+}
+
+const load = (given: Record<string, string> = {}, environment: Record<string, string> = {}) =>
+  loadConfiguration(given, environment, place());
+
+/** What is wrong, without the directory of this test. */
+async function faults(given: Record<string, string> = {}, environment: Record<string, string> = {}) {
+  const read = await readConfiguration(given, environment, place());
+  return read.faults.map((fault) => faultLine(fault).replaceAll(`${directory}/`, ''));
+}
+
+describe('configuration files', () => {
+  it('need not be there', async () => {
+    const { settings, files } = await load();
+    expect([settings.logLevel, files]).toEqual(['info', []]);
+  });
+
+  it('count after the command line and the environment, and before the defaults', async () => {
+    await write({
+      'config.yaml': 'log-level: debug\ncni-timeout: 3s\nstate-dir: /s\npod-cidr: 10.1.0.0/24\n',
+    });
+    const { settings } = await load({ 'log-level': 'error' }, { DOCKBRIDGE_CNI_TIMEOUT: '4s' });
+    expect(settings).toMatchObject({
+      logLevel: 'error',
+      cniTimeout: 4_000,
+      stateDir: '/s',
+      podCidr: '10.1.0.0/24',
+      runDir: '/run/dockbridge',
+    });
+  });
+
+  it('of config.d count in the order of their names, after config.yaml; others there are passed over', async () => {
+    await write({
+      'config.yaml': 'state-dir: /main\nrun-dir: /main\ncni-conf-dir: /main\n',
+      'config.d/20-b.yaml': 'state-dir: /b\n',
+      'config.d/10-a.yaml': 'state-dir: /a\nrun-dir: /a\n',
+      'config.d/30-c.yaml~': 'state-dir: /c\n',
+      'config.d/.40-d.yaml': 'state-dir: /d\n',
+    });
+    const { settings, files, warnings } = await load();
+    expect([settings.stateDir, settings.runDir, settings.cniConfDir]).toEqual(['/b', '/a', '/main']);
+    expect(files).toEqual(
+      ['config.yaml', 'config.d/10-a.yaml', 'config.d/20-b.yaml'].map((name) => join(directory, name)),
+    );
+    expect(warnings).toEqual([]);
+  });
+
+  it('that end in .yml are told of', async () => {
+    await write({ 'config.d/a.yml': 'state-dir: /a\n' });
+    const { settings, warnings } = await load();
+    expect(settings.stateDir).toBe('/var/lib/dockbridge');
+    expect(warnings).toEqual([
+      `${join(directory, 'config.d/a.yml')} is not read: its name must end in .yaml`,
+    ]);
+  });
+
+  it('with --observe in them have its defaults', async () => {
+    await write({ 'config.yaml': 'observe: true\n' });
+    expect((await load()).settings).toMatchObject({ observe: true, metricsAddress: 'off' });
+  });
+
+  it.each([
+    ['--config', (path: string) => [{ config: path }, {}] as const],
+    ['DOCKBRIDGE_CONFIG', (path: string) => [{}, { DOCKBRIDGE_CONFIG: path }] as const],
+  ])('one that %s names is read instead of all others, and must be there', async (_, naming) => {
+    await write({
+      'config.yaml': 'state-dir: /a\n',
+      'config.d/b.yaml': 'run-dir: /b\n',
+      other: 'log-level: trace\n',
+    });
+    const { settings } = await load(...naming(join(directory, 'other')));
+    expect(settings).toMatchObject({
+      logLevel: 'trace',
+      stateDir: '/var/lib/dockbridge',
+      runDir: '/run/dockbridge',
+    });
+    expect(await faults(...naming(join(directory, 'none')))).toEqual(['none: there is no such file']);
+    expect((await load(...naming(''))).files).toEqual([]);
+  });
+
+  it.each([
+    ['a list', 'cni-bin-dir: [/a, /b]\nregistry-config:\n  - /x\n', ['/a', '/b'], ['/x']],
+    ['a text with commas', 'cni-bin-dir: /a,/b\nregistry-config: ""\n', ['/a', '/b'], []],
+    ['no item', 'registry-config: []\n', ['/opt/cni/bin'], []],
+  ])('may give %s where several values are taken', async (_, text, cniBinDir, registryConfig) => {
+    await write({ 'config.yaml': text });
+    expect((await load()).settings).toMatchObject({ cniBinDir, registryConfig });
+  });
+
+  it.each([
+    ['numbers as they are written', 'container-log-spool-files: 007\nruntime-request-timeout: 0\n', [7, 0]],
+    ['quoted ones', 'container-log-spool-files: "8"\nruntime-request-timeout: "5s"\n', [8, 5_000]],
+    ['JSON', '{"container-log-spool-files": 9, "runtime-request-timeout": "1m"}', [9, 60_000]],
+  ])('take %s', async (_, text, [containerLogMaxFiles, runtimeRequestTimeout]) => {
+    await write({ 'config.yaml': text });
+    expect((await load()).settings).toMatchObject({ containerLogMaxFiles, runtimeRequestTimeout });
+  });
+
+  it.each(['', '# nothing\n', '---\n', '\n  # a\n'])('that say nothing (%j) change nothing', async (text) => {
+    await write({ 'config.yaml': text });
+    expect((await load()).settings).toEqual((await loadConfiguration({ config: '' }, {})).settings);
+  });
+});
+
+describe('what is wrong', () => {
+  it.each([
+    [
+      'a key that is misspelt',
+      'log-levle: debug\n',
+      'config.yaml:1: there is no option "log-levle"; the nearest one is log-level',
+    ],
+    [
+      'a key as kubelet would write it',
+      '\ncniBinDir: /a\n',
+      'config.yaml:2: there is no option "cniBinDir"; the nearest one is cni-bin-dir',
+    ],
+    [
+      'a key that nobody knows',
+      'colour: red\n',
+      'config.yaml:1: there is no option "colour" (dockbridge config default lists them all)',
+    ],
+    [
+      '--config',
+      'config: /x\n',
+      'config.yaml:1: "config" is an option of the command line and no key of a file',
+    ],
+    [
+      'a value',
+      '# a\nlog-level: loud\n',
+      'config.yaml:2: log-level: "loud" is none of error, warn, info, debug, trace',
+    ],
+    ['a list', 'log-level:\n  - debug\n', 'config.yaml:2: log-level: takes LEVEL, and no list'],
+    ['a map', 'state-dir:\n  path: /x\n', 'config.yaml:2: state-dir: takes DIR, and no map'],
+    [
+      'a list in a list',
+      'cni-bin-dir:\n  - /a\n  - [/b]\n',
+      'config.yaml:3: cni-bin-dir: takes DIRS, and no list in a list',
+    ],
+    [
+      'a truth value',
+      'state-dir: true\n',
+      'config.yaml:1: state-dir: takes DIR, and true is neither a text nor a number',
+    ],
+    ['a text for a switch', 'observe: yes\n', 'config.yaml:1: observe: "yes" is neither true nor false'],
+    [
+      'no value',
+      'state-dir:\n',
+      "config.yaml:1: state-dir: has no value: write '' for none, or leave the line out for the default",
+    ],
+    [
+      'an alias',
+      'state-dir: &a /x\nrun-dir: *a\n',
+      'config.yaml:2: run-dir: is an alias: write the value itself',
+    ],
+    ['no map', '- a\n', 'config.yaml:1: is no map of options, such as "log-level: debug"'],
+    ['a key twice', 'log-level: info\nlog-level: debug\n', 'config.yaml:2: Map keys must be unique'],
+    ['broken YAML', 'a: [\nb: c\n', expect.stringMatching(/^config\.yaml:[23]: ./)],
+    [
+      'two documents',
+      'log-level: info\n---\nlog-level: debug\n',
+      expect.stringMatching(/^config\.yaml:\d: .*multiple documents/),
+    ],
+  ])('in a file is named with its line: %s', async (_, text, fault) => {
+    await write({ 'config.yaml': text });
+    expect((await faults())[0]).toEqual(fault);
+  });
+
+  it('is found all at once, in all files, the command line and the environment, and nothing is loaded', async () => {
+    await write({
+      'config.yaml': 'log-level: loud\nobserv: true\n',
+      'config.d/a.yaml': 'cni-timeout: soon\n',
+    });
+    const given = { 'pod-cidr': 'x', 'container-logs': 'x' };
+    const environment = { DOCKBRIDGE_STATS_SOURCE: 'x' };
+    const expected = [
+      'config.yaml:1: log-level: "loud" is none of error, warn, info, debug, trace',
+      'config.yaml:2: there is no option "observ"; the nearest one is observe',
+      'config.d/a.yaml:1: cni-timeout: "soon" is not a time such as 1m30s',
+      '--container-logs: "x" is none of cri, link',
+      'DOCKBRIDGE_STATS_SOURCE: "x" is none of auto, cgroup, engine',
+    ];
+    expect(await faults(given, environment)).toEqual(expected);
+    expect((await rejectionOf(load(given, environment))).replaceAll(`${directory}/`, '')).toBe(
+      `INVALID_ARGUMENT ${expected.join('\n')}`,
+    );
+  });
+
+  it('in a file is told also where a flag has the last word', async () => {
+    await write({ 'config.yaml': 'log-level: loud\n' });
+    expect(await faults({ 'log-level': 'info' })).toHaveLength(1);
+  });
+
+  it.each([
+    ['a directory', (path: string) => mkdir(path), 'not a regular file'],
+    [
+      'a file that is too large',
+      (path: string) => writeFile(path, '#'.repeat(1024 * 1024 + 1)),
+      'larger than',
+    ],
+  ])('with a file is told: %s', async (_, make, why) => {
+    await make(join(directory, 'config.yaml'));
+    expect(await faults()).toEqual([
+      expect.stringMatching(new RegExp(`^config.yaml: cannot be read .*${why}`)),
+    ]);
+  });
+});
+
+describe('variables', () => {
+  it.each([
+    ['DOCKBRIDGE_LOGLEVEL', '; the nearest one is DOCKBRIDGE_LOG_LEVEL'],
+    ['DOCKBRIDGE_CNI_BIN_DIRS', '; the nearest one is DOCKBRIDGE_CNI_BIN_DIR'],
+    ['DOCKBRIDGE_CONFIGS', '; the nearest one is DOCKBRIDGE_CONFIG'],
+    ['DOCKBRIDGE_SOMETHING_ELSE', ' (dockbridge serve --help lists them all)'],
+  ])('that look like an option and are none are told of: %s', async (name, rest) => {
+    const { warnings } = await load(
+      {},
+      { [name]: 'x', PATH: '/bin', DOCKBRIDGE_LOG_LEVEL: 'debug', DOCKBRIDGE_CONFIG: '' },
+    );
+    expect(warnings).toEqual([`${name} changes nothing: there is no such option${rest}`]);
+  });
+});
+
+it('options of a file that change nothing are named', async () => {
+  await write({ 'config.yaml': 'hairpin-mode: none\n' });
+  expect((await load()).ignored.map(({ name }) => name)).toEqual(['hairpin-mode']);
+});

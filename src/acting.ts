@@ -45,7 +45,7 @@ export function actingParts(settings: Settings, logger: Logger): NodeParts {
         cacheDir: settings.cniCacheDir,
         handles: NamespaceHandles.of(settings.runDir),
         running: new RunningPlugins(join(settings.runDir, 'plugins'), logger),
-        timeoutMs: settings.cniTimeout || DEFAULT_CNI_TIMEOUT_MS,
+        timeoutMs: () => settings.cniTimeout || DEFAULT_CNI_TIMEOUT_MS,
         observe,
         onUnserved,
         logger,

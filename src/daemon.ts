@@ -1,9 +1,9 @@
 import { actingParts } from './acting';
 import type { Settings } from './config/options';
+import { streamingTls } from './config/streaming-tls';
 import { createEngineSide, type EngineSide, type EngineSideHooks } from './engine-side';
 import { BoundedStop } from './lib/async/bounded-stop';
 import { DiskLooks } from './node/disk/disk-looks';
-import { invalidArgument } from './lib/errors';
 import type { Logger } from './lib/logger';
 import { WorkGate } from './lib/async/work-gate';
 import type { ContainerLogs } from './logs/container-logs';
@@ -88,6 +88,7 @@ export class Daemon {
   }
 
   /**
+   * @param settings those that may change while it runs are read each time (src/config/live-settings.ts).
    * @param given logs that run already: `serve` resumes them before it loads all this.
    * @throws FAILED_PRECONDITION when another daemon uses a directory of the settings.
    */
@@ -128,8 +129,8 @@ export class Daemon {
     const imagePulls = new ImagePulls({
       docker,
       store,
-      credentials: new RegistryCredentials(settings.registryConfig, logger),
-      progressDeadlineMs: settings.imagePullProgressDeadline,
+      credentials: new RegistryCredentials(() => settings.registryConfig, logger),
+      progressDeadlineMs: () => settings.imagePullProgressDeadline,
       questionsMs: hooks.pullQuestionsMs,
     });
     const sandboxImage = new SandboxImage({
@@ -228,6 +229,17 @@ export class Daemon {
   }
 
   /**
+   * Readies what must be read before these settings can count: the certificate of the streaming server.
+   * @returns what makes them count there.
+   * @throws INVALID_ARGUMENT naming the file that is of no use; nothing has changed then.
+   */
+  async prepareReload(settings: Settings): Promise<() => void> {
+    const files = streamingTls(settings);
+    if (files === undefined) return () => undefined;
+    return this.kubeletSide.streaming.prepareCertificate(files);
+  }
+
+  /**
    * Leaves the node to another runtime: refuses new work, waits for what is in progress, sees and hears nothing of the
    * Engine any more, and leaves the pods as cri-dockerd expects them. Reads go on with what is known.
    */
@@ -289,18 +301,4 @@ function tellRights({ oomFloor, capabilities }: NodeRights, logger: Logger): voi
     logger.info('Privileged containers get what this node has, which is not every capability', {
       capabilities: capabilities.join(' '),
     });
-}
-
-function streamingTls({
-  streamingTlsCertFile: certFile,
-  streamingTlsPrivateKeyFile: keyFile,
-}: Settings): { certFile: string; keyFile: string } | undefined {
-  if (certFile === '' && keyFile === '') return undefined;
-  if (certFile === '' || keyFile === '') {
-    throw invalidArgument(
-      '--streaming-tls-cert-file',
-      'and --streaming-tls-private-key-file need each other',
-    );
-  }
-  return { certFile, keyFile };
 }

@@ -167,7 +167,7 @@ function createClient(
 ): DockerClient {
   const client = new DockerodeClient({
     endpoint: settings.dockerEndpoint,
-    requestTimeoutMs: settings.runtimeRequestTimeout || DEFAULT_REQUEST_TIMEOUT_MS,
+    requestTimeoutMs: () => settings.runtimeRequestTimeout || DEFAULT_REQUEST_TIMEOUT_MS,
     lanes,
   });
   return instrument(

@@ -17,6 +17,7 @@ import type {
   EngineVersion,
 } from '../engine/types';
 import { imageApi } from '../translate/shared/engine-facts';
+import { valueNow, type Changing } from '../lib/changing';
 import { withDeadline } from '../lib/async/deadline';
 import { CallLanes, type LaneCall, type LaneName } from './call-lanes';
 import type {
@@ -47,7 +48,7 @@ const MAX_LINKS = 8;
 export interface DockerodeClientOptions {
   readonly endpoint: string;
   /** Limit of one short call, ms. */
-  readonly requestTimeoutMs: number;
+  readonly requestTimeoutMs: Changing<number>;
   /** Default: lanes of its own. */
   readonly lanes?: CallLanes;
 }
@@ -59,7 +60,7 @@ export interface DockerodeClientOptions {
 export class DockerodeClient implements DockerClient {
   private readonly short: EngineTransport;
   private readonly long: EngineTransport;
-  private readonly requestTimeoutMs: number;
+  private readonly limitMs: () => number;
   private readonly lanes: CallLanes;
   /** What the paths of images begin with. */
   private imageApi = '';
@@ -67,7 +68,7 @@ export class DockerodeClient implements DockerClient {
   constructor(options: DockerodeClientOptions) {
     this.short = new EngineTransport(connectDocker(options.endpoint, MAX_IDLE_SOCKETS));
     this.long = new EngineTransport(connectDocker(options.endpoint, undefined));
-    this.requestTimeoutMs = options.requestTimeoutMs;
+    this.limitMs = () => valueNow(options.requestTimeoutMs);
     this.lanes = options.lanes ?? new CallLanes();
   }
 
@@ -125,7 +126,7 @@ export class DockerodeClient implements DockerClient {
       ...options,
     } as const;
     // Not among the short calls: a walk of minutes must not hold one of their connections.
-    return (await this.long.json<{ SizeRw?: number }>(request, this.requestTimeoutMs)).SizeRw;
+    return (await this.long.json<{ SizeRw?: number }>(request, this.limitMs())).SizeRw;
   }
 
   async createContainer(
@@ -151,7 +152,7 @@ export class DockerodeClient implements DockerClient {
     const query = { t: String(graceSeconds) };
     const request = { method: 'POST', path: containerPath(id, 'stop'), query, ...options } as const;
     // The Engine answers after the grace period: the time limit of a short call comes on top of it.
-    await this.call('stop', request, id, graceSeconds * 1000 + this.requestTimeoutMs);
+    await this.call('stop', request, id, graceSeconds * 1000 + this.limitMs());
   }
 
   async updateContainer(id: string, resources: EngineResources, options: CallOptions = {}): Promise<void> {
@@ -190,8 +191,8 @@ export class DockerodeClient implements DockerClient {
       const request = { method: 'GET', path: containerPath(id, 'archive'), query, ...options } as const;
       try {
         const entry = firstTarEntry(
-          await this.inLane({ lane: 'inspect', container: id }, request, this.requestTimeoutMs, (limited) =>
-            this.short.bytes(limited, this.requestTimeoutMs, MAX_ARCHIVE),
+          await this.inLane({ lane: 'inspect', container: id }, request, this.limitMs(), (limited) =>
+            this.short.bytes(limited, this.limitMs(), MAX_ARCHIVE),
           ),
         );
         if (entry?.kind === 'file') return entry.content.toString('utf8');
@@ -319,7 +320,7 @@ export class DockerodeClient implements DockerClient {
     lane: LaneName,
     request: EngineRequest,
     container?: string,
-    timeoutMs = this.requestTimeoutMs,
+    timeoutMs = this.limitMs(),
   ): Promise<T> {
     return this.inLane({ lane, container }, request, timeoutMs, (limited) =>
       this.short.json<T>(limited, timeoutMs),
@@ -344,7 +345,7 @@ export class DockerodeClient implements DockerClient {
     const path = containerPath(id, 'wait');
     const wait = { method: 'POST', path, query: { condition: 'removed' }, signal: request.signal } as const;
     try {
-      await this.long.json(wait, this.requestTimeoutMs);
+      await this.long.json(wait, this.limitMs());
       await this.call('lifecycle', request, id);
     } catch (error) {
       if (!hasStatus(error, 404)) throw error;

@@ -21,8 +21,13 @@ export interface Logger {
   with(fields: LogFields): Logger;
 }
 
+/** Its level can change; that of the loggers that were made `with` it changes too. */
+export interface LineLogger extends Logger {
+  setLevel(level: LogLevel): void;
+}
+
 /** One JSON object a line; the journal or the container runtime adds host and unit. */
-export function createLineLogger(level: LogLevel, output: LogOutput): Logger {
+export function createLineLogger(level: LogLevel, output: LogOutput): LineLogger {
   const levels = Object.fromEntries(LOG_LEVELS.map((name, index) => [name, index]));
   const sink = createLogger({
     levels,
@@ -36,7 +41,12 @@ export function createLineLogger(level: LogLevel, output: LogOutput): Logger {
       sink.log('warn', 'Log lines were dropped: nobody read them, or the disk was full', { lines });
     sink.log(name, message, fields);
   };
-  return facade(write, level, {});
+  const threshold = thresholdOf(level);
+  const setLevel = (next: LogLevel): void => {
+    sink.level = next;
+    Object.assign(threshold, thresholdOf(next));
+  };
+  return { ...facade(write, threshold, {}), setLevel };
 }
 
 /** Never makes winston wait. */
@@ -51,23 +61,34 @@ function intoOutput(output: LogOutput): Writable {
 }
 
 /** For tests and for one-shot commands. */
-export const silentLogger: Logger = facade(() => undefined, 'error', {});
+export const silentLogger: Logger = facade(() => undefined, thresholdOf('error'), {});
 
 type Write = (level: LogLevel, message: string, fields: LogFields) => void;
 
-function facade(write: Write, level: LogLevel, base: LogFields): Logger {
-  const debugOn = LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf('debug');
-  const traceOn = level === 'trace';
+/** Which of the costly lines are on. */
+interface Threshold {
+  debug: boolean;
+  trace: boolean;
+}
+
+function thresholdOf(level: LogLevel): Threshold {
+  return {
+    debug: LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf('debug'),
+    trace: level === 'trace',
+  };
+}
+
+function facade(write: Write, threshold: Threshold, base: LogFields): Logger {
   return {
     error: (message, fields) => write('error', message, { ...base, ...fields }),
     warn: (message, fields) => write('warn', message, { ...base, ...fields }),
     info: (message, fields) => write('info', message, { ...base, ...fields }),
     debug: (message, fields) => {
-      if (debugOn) write('debug', message(), { ...base, ...fields?.() });
+      if (threshold.debug) write('debug', message(), { ...base, ...fields?.() });
     },
     trace: (message, fields) => {
-      if (traceOn) write('trace', message(), { ...base, ...fields?.() });
+      if (threshold.trace) write('trace', message(), { ...base, ...fields?.() });
     },
-    with: (fields) => facade(write, level, { ...base, ...fields }),
+    with: (fields) => facade(write, threshold, { ...base, ...fields }),
   };
 }

@@ -1,3 +1,4 @@
+import { valueNow, type Changing } from '../lib/changing';
 import { errnoOf, messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { SmallFile } from '../node/disk/small-file';
@@ -14,18 +15,16 @@ const MAX_FILE_BYTES = 1024 * 1024;
  * count at once. For pulls whose request brings none, as those of the sandbox image.
  */
 export class RegistryCredentials {
-  private readonly files: readonly SmallFile[];
+  private readonly files = new Map<string, SmallFile>();
 
   constructor(
-    paths: readonly string[],
+    private readonly paths: Changing<readonly string[]>,
     private readonly logger: Logger,
-  ) {
-    this.files = paths.map((path) => new SmallFile(path, MAX_FILE_BYTES));
-  }
+  ) {}
 
   /** From the first file that knows the registry. Trouble with one is logged: images that need no credentials go on. */
   async find(reference: ImageReference, signal: AbortSignal): Promise<EngineAuth | undefined> {
-    for (const file of this.files) {
+    for (const file of valueNow(this.paths).map((path) => this.fileAt(path))) {
       try {
         const auth = await lookUp(file, registryOf(reference), signal);
         if (auth !== undefined) return auth;
@@ -35,6 +34,13 @@ export class RegistryCredentials {
       }
     }
     return undefined;
+  }
+
+  /** The same one each time: its readers share a read that hangs. */
+  private fileAt(path: string): SmallFile {
+    const file = this.files.get(path) ?? new SmallFile(path, MAX_FILE_BYTES);
+    this.files.set(path, file);
+    return file;
   }
 }
 

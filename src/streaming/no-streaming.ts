@@ -4,7 +4,7 @@ import type { StreamingServer } from './server';
 /** What a daemon needs of the server of exec, attach and port-forward. */
 export type Streaming = Pick<
   StreamingServer,
-  'listen' | 'close' | 'execUrl' | 'attachUrl' | 'portForwardUrl' | 'sessionCount'
+  'listen' | 'prepareCertificate' | 'close' | 'execUrl' | 'attachUrl' | 'portForwardUrl' | 'sessionCount'
 >;
 
 /** No server and no sessions: for a daemon that only observes. */
@@ -13,6 +13,10 @@ export class NoStreaming implements Streaming {
 
   listen(): Promise<string> {
     return Promise.resolve('off');
+  }
+
+  prepareCertificate(): Promise<() => void> {
+    return Promise.resolve(() => undefined);
   }
 
   close(): Promise<void> {

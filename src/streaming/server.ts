@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import http, { type IncomingMessage, type Server } from 'node:http';
 import https from 'node:https';
 import { isIPv6, type AddressInfo, type Socket } from 'node:net';
@@ -6,6 +5,7 @@ import { waitAtMost } from '../lib/async/deadline';
 import { errnoOf, messageOf, unavailable } from '../lib/errors';
 import { listening } from '../lib/listening';
 import type { Logger } from '../lib/logger';
+import { loadCertificate, type TlsFiles } from './certificate';
 import type { AttachRequest, ExecRequest, PortForwardRequest, StreamingBackend } from './backend';
 import { PLACE_LIMITS, Places, type PlaceLimits } from './places';
 import { Refusal, writeRefusal } from './refusal';
@@ -20,7 +20,7 @@ export interface StreamingOptions {
   /** Port 0 takes any free one. */
   readonly bind: { readonly host: string; readonly port: number };
   /** Paths of PEM files; undefined for plain HTTP. */
-  readonly tls?: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly tls?: TlsFiles | undefined;
   readonly backend: StreamingBackend;
   readonly logger: Logger;
   readonly idleTimeoutMs?: number;
@@ -73,9 +73,7 @@ export class StreamingServer {
   async listen(): Promise<string> {
     const { bind, tls } = this.options;
     const server: Server =
-      tls === undefined
-        ? http.createServer()
-        : https.createServer({ cert: await readFile(tls.certFile), key: await readFile(tls.keyFile) });
+      tls === undefined ? http.createServer() : https.createServer(await loadCertificate(tls));
     server.headersTimeout = server.requestTimeout = REQUEST_MS;
     server.on('connection', (socket: Socket) => this.track(socket));
     server.on('secureConnection', (socket: Socket) => socket.on('error', () => undefined));
@@ -95,6 +93,17 @@ export class StreamingServer {
     const { port } = server.address() as AddressInfo;
     this.base = `${tls === undefined ? 'http' : 'https'}://${urlHost(bind.host)}:${port}`;
     return this.base;
+  }
+
+  /**
+   * Another certificate for connections to come; those that are there keep theirs. A server without TLS stays without.
+   * @returns what makes the change. Rejects when certificate or key are of no use.
+   */
+  async prepareCertificate(files: TlsFiles): Promise<() => void> {
+    const certificate = await loadCertificate(files);
+    return () => {
+      if (this.server instanceof https.Server) this.server.setSecureContext(certificate);
+    };
   }
 
   /** @returns an absolute URL that is good for one client within a minute. */

@@ -1,3 +1,4 @@
+import type { Changing } from '../../lib/changing';
 import { coalesce } from '../../lib/async/coalesce';
 import { failedPrecondition, internal, messageOf } from '../../lib/errors';
 import { allSettled } from '../../lib/async/concurrency';
@@ -43,7 +44,7 @@ export interface CniOptions {
   readonly handles: PodNamespaces;
   readonly running: RunningPlugins;
   /** How long one run of a plugin may take. */
-  readonly timeoutMs: number;
+  readonly timeoutMs: Changing<number>;
   readonly observe?: PluginObserver;
   /** Told of each thing that a new pod asked for and no plugin does. */
   readonly onUnserved?: (capability: string) => void;

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { valueNow, type Changing } from '../../lib/changing';
 import { failedPrecondition } from '../../lib/errors';
 import type { Attachment } from './attachment';
 import { parseObject, type JsonObject } from './json';
@@ -35,7 +36,7 @@ export class PluginChain {
   constructor(
     private readonly binDirs: readonly string[],
     /** How long one run of a plugin may take. */
-    private readonly timeoutMs: number,
+    private readonly timeoutMs: Changing<number>,
     private readonly observe: PluginObserver = () => undefined,
     private readonly running?: Pick<RunningPlugins, 'begin'>,
   ) {}
@@ -161,7 +162,7 @@ export class PluginChain {
       command,
       environment: { ...variables, CNI_PATH: this.binDirs.join(':') },
       stdin,
-      timeoutMs: this.timeoutMs,
+      timeoutMs: valueNow(this.timeoutMs),
       signal,
       // What works on no pod crosses with nothing.
       onStarted: this.noting(plugin, command, variables.CNI_CONTAINERID),

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { DockerClient } from '../../docker/client';
+import { valueNow, type Changing } from '../../lib/changing';
 import { Semaphore } from '../../lib/async/semaphore';
 import { SharedWork } from '../../lib/async/shared-work';
 import type { Store } from '../../store/store';
@@ -19,7 +20,7 @@ export interface ImagePullsParts {
   readonly store: Pick<Store, 'engine'>;
   readonly credentials: Pick<RegistryCredentials, 'find'>;
   /** ms, 0 is none. */
-  readonly progressDeadlineMs: number;
+  readonly progressDeadlineMs: Changing<number>;
   /** How long it may take to find out why a pull failed, ms; tests on slow machines give it longer. */
   readonly questionsMs?: number | undefined;
 }
@@ -44,7 +45,8 @@ export class ImagePulls {
     requested: EngineAuth | undefined,
     signal: AbortSignal,
   ): Promise<void> {
-    const { docker, store, credentials, progressDeadlineMs, questionsMs } = this.parts;
+    const { docker, store, credentials, questionsMs } = this.parts;
+    const progressDeadlineMs = valueNow(this.parts.progressDeadlineMs);
     const auth = requested ?? (await this.lookUps.run(() => credentials.find(reference, signal), signal));
     const name = familiarName(reference);
     await this.running.join(`${name} ${fingerprint(auth)}`, signal, (last) =>

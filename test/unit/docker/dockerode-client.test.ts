@@ -228,6 +228,14 @@ describe('containers', () => {
     expect((await engine.exchange(1)).query.get('t')).toBe('5');
   });
 
+  it('the time limit is the one of the moment', async () => {
+    let ms = 30_000;
+    const docker = new DockerodeClient({ endpoint: engine.endpoint, requestTimeoutMs: () => ms });
+    engine.answers(hang);
+    ms = 100;
+    await expect(docker.info()).rejects.toThrow(/100 ms/);
+  });
+
   it('a stop may take its grace period on top of the time limit', async () => {
     engine.answers(({ response }) => setTimeout(() => response.writeHead(204).end(), 300));
     await impatient(100).stopContainer('id', 1);

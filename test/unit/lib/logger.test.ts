@@ -70,6 +70,25 @@ describe('logger', () => {
     expect(fields).not.toHaveBeenCalled();
   });
 
+  it('can change its level, and that of the loggers made with it', () => {
+    const written: string[] = [];
+    const output = new LogOutput((text, done) => {
+      written.push(...text.trimEnd().split('\n'));
+      done(undefined);
+    });
+    const logger = createLineLogger('warn', output);
+    const child = logger.with({ a: 1 });
+    const levels = () => written.splice(0).map((line) => (JSON.parse(line) as { level: string }).level);
+    logAll(child);
+    expect(levels()).toEqual(['error', 'warn']);
+    logger.setLevel('trace');
+    logAll(child);
+    expect(levels()).toEqual([...LOG_LEVELS]);
+    logger.setLevel('error');
+    logAll(child);
+    expect(levels()).toEqual(['error']);
+  });
+
   it('says how many lines were lost once they get through again', () => {
     const ends: ((error?: Error) => void)[] = [];
     const written: string[] = [];

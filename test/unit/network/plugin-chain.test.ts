@@ -142,6 +142,14 @@ describe('A plugin that fails', () => {
     while (!(await isDead())) if (Date.now() > end) throw new Error(`process ${sleeper} survives`);
   });
 
+  it('because it hangs longer than the limit of the moment', async () => {
+    await node.plugin('slow', 'sleep 1000');
+    let ms = 60_000;
+    chain = new PluginChain([node.binDir], () => ms);
+    ms = 100;
+    expect(await rejectionOf(add(['slow']))).toMatch('took longer than 100 ms');
+  });
+
   it('because its caller has gone', async () => {
     await node.plugin('slow', 'echo >$log.started; sleep 1000');
     const controller = new AbortController();

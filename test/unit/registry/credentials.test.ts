@@ -34,6 +34,14 @@ const KNOWS = JSON.stringify({
 });
 
 describe('RegistryCredentials', () => {
+  it('are looked for in other files once others are named', async () => {
+    let files = [await config('other', '{"auths":{}}')];
+    const credentials = new RegistryCredentials(() => files, silentLogger);
+    expect(await credentials.find(IMAGE, signal)).toBeUndefined();
+    files = [await config('knows', KNOWS)];
+    expect(await credentials.find(IMAGE, signal)).toMatchObject({ username: 'me' });
+  });
+
   it('are of the first file that knows the registry', async () => {
     const files = [await config('other', '{"auths":{}}'), await config('knows', KNOWS)];
     expect(await find(...files)).toEqual({

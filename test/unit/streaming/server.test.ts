@@ -1,20 +1,19 @@
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { get, request } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Duplex, PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { promisify } from 'node:util';
 import { silentLogger } from '../../../src/lib/logger';
 import type { StreamingBackend } from '../../../src/streaming/backend';
+import type { TlsFiles } from '../../../src/streaming/certificate';
 import { StreamingServer, type StreamingOptions } from '../../../src/streaming/server';
 import { execOverSpdy, SpdyClient, upgradeToSpdy } from '../../fakes/streaming-client';
 import { until } from '../support/async';
+import { selfSigned } from '../support/certificate';
 
-const run = promisify(execFile);
 const WANTED = { containerId: 'c', command: ['x'], stdin: true, stdout: true, stderr: false, tty: false };
 
 /** Runs until its client leaves; repeats what it is told. */
@@ -146,8 +145,8 @@ describe('A client that does not go on', () => {
     ['without', false],
     ['with', true],
   ])('cannot keep others out by connections that say nothing, %s TLS', async (_, tls) => {
-    const certificate = tls ? await selfSigned() : undefined;
-    const { execUrl } = bound(await listen({ placeLimits: { all: 2, each: 2 }, tls: certificate }));
+    const files = tls ? await ownCertificate() : undefined;
+    const { execUrl } = bound(await listen({ placeLimits: { all: 2, each: 2 }, tls: files }));
     const dial = async (): Promise<SpdyClient> =>
       tls
         ? SpdyClient.over(await upgradeOverTls(execUrl()))
@@ -203,7 +202,7 @@ describe('A forwarded connection whose application does not read', () => {
 
 describe('With a certificate', () => {
   it('sessions are encrypted, and the URL says so', async () => {
-    const { execUrl } = bound(await listen({ tls: await selfSigned() }));
+    const { execUrl } = bound(await listen({ tls: await ownCertificate() }));
     const url = execUrl();
     expect(url).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/exec\//);
     const socket = await upgradeOverTls(url);
@@ -215,10 +214,10 @@ describe('With a certificate', () => {
   });
 
   it('plain HTTP is not answered, and others are told apart as without', async () => {
-    const { execUrl } = bound(await listen({ tls: await selfSigned() }));
+    const { execUrl } = bound(await listen({ tls: await ownCertificate() }));
     const url = execUrl();
     await expect(upgradeToSpdy(url.replace('https', 'http'), 'v4.channel.k8s.io')).rejects.toThrow();
-    const ca = await readFile((await selfSigned()).certFile);
+    const ca = await readFile((await ownCertificate()).certFile);
     const status = new Promise<number | undefined>((resolve, reject) => {
       get(url.replace(/[^/]+$/, 'wrong'), { ca }, (reply) => {
         void text(reply).then(() => resolve(reply.statusCode), reject);
@@ -228,30 +227,21 @@ describe('With a certificate', () => {
   });
 });
 
-let certificates: string | undefined;
+let certificate: Promise<TlsFiles> | undefined;
 afterAll(async () => {
-  if (certificates !== undefined) await rm(certificates, { recursive: true, force: true });
+  if (certificate !== undefined) await rm(dirname((await certificate).certFile), { recursive: true });
 });
 
 /** Made by the first test that needs it. */
-async function selfSigned(): Promise<{ certFile: string; keyFile: string }> {
-  const known = certificates;
-  const directory = (certificates ??= await mkdtemp(join(tmpdir(), 'dockbridge-tls-')));
-  const tls = { certFile: join(directory, 'cert.pem'), keyFile: join(directory, 'key.pem') };
-  if (known !== undefined) return tls;
-  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
-  await run('openssl', [
-    ...['req', '-x509', ...curve, '-nodes', '-days', '1'],
-    ...['-subj', '/CN=node', '-addext', 'subjectAltName=IP:127.0.0.1'],
-    ...['-keyout', tls.keyFile, '-out', tls.certFile],
-  ]);
-  return tls;
+async function ownCertificate(): Promise<TlsFiles> {
+  certificate ??= mkdtemp(join(tmpdir(), 'dockbridge-tls-')).then(async (directory) => selfSigned(directory));
+  return certificate;
 }
 
 async function upgradeOverTls(url: string): Promise<Socket> {
   const call = request(url, {
     method: 'POST',
-    ca: await readFile((await selfSigned()).certFile),
+    ca: await readFile((await ownCertificate()).certFile),
     headers: {
       Connection: 'Upgrade',
       Upgrade: 'SPDY/3.1',

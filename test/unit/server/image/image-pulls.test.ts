@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { sharedAbortController } from '../../../../src/lib/async/deadline';
 import { ImagePulls } from '../../../../src/server/image/image-pulls';
 import type { EngineAuth } from '../../../../src/engine/types';
@@ -28,6 +29,24 @@ it('few pulls at a time look for credentials of the node', async () => {
   found.resolve(undefined);
   await Promise.all(all);
   expect(looking).toBe(20);
+});
+
+it('the deadline of a pull is the one of the moment', async () => {
+  let ms = 60_000;
+  const pulls = new ImagePulls({
+    docker: fakeDocker({
+      pullImage: (_name, _auth, _onProgress, options) =>
+        once(options!.signal!, 'abort').then(() => options!.signal!.throwIfAborted()),
+    }),
+    store: { engine: undefined },
+    credentials: { find: () => Promise.resolve(undefined) },
+    progressDeadlineMs: () => ms,
+  });
+  ms = 50;
+  const { signal } = sharedAbortController();
+  await expect(pulls.pull(parseReference('r.io/app:1', 'image'), undefined, signal)).rejects.toThrow(
+    'no byte and no status moved for 0.05 s',
+  );
 });
 
 describe('pulls of one image at the same time', () => {

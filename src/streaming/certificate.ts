@@ -1,0 +1,44 @@
+import { createSecureContext } from 'node:tls';
+import { invalidArgument, messageOf } from '../lib/errors';
+import { SmallFile } from '../node/disk/small-file';
+
+/** Paths of PEM files. */
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** A chain of certificates takes a hundredth of that. */
+const MAX_FILE_BYTES = 1024 * 1024;
+const CERT_OPTION = '--streaming-tls-cert-file';
+const KEY_OPTION = '--streaming-tls-private-key-file';
+
+/** @throws INVALID_ARGUMENT naming the file that is of no use: it cannot be read, is no PEM, or is not the other's key. */
+export async function loadCertificate({ certFile, keyFile }: TlsFiles): Promise<Certificate> {
+  const cert = await read(CERT_OPTION, certFile);
+  const key = await read(KEY_OPTION, keyFile);
+  attempt(CERT_OPTION, certFile, 'is no certificate', () => createSecureContext({ cert }));
+  attempt(KEY_OPTION, keyFile, `is not the key of ${certFile}`, () => createSecureContext({ cert, key }));
+  return { cert, key };
+}
+
+async function read(option: string, path: string): Promise<string> {
+  try {
+    return await new SmallFile(path, MAX_FILE_BYTES).text();
+  } catch (error) {
+    throw invalidArgument(option, `${path} cannot be read (${messageOf(error)})`);
+  }
+}
+
+function attempt(option: string, path: string, what: string, work: () => unknown): void {
+  try {
+    work();
+  } catch (error) {
+    throw invalidArgument(option, `${path} ${what} (${messageOf(error)})`);
+  }
+}

@@ -45,7 +45,7 @@ export async function doctor(
     const search = findProcesses().then(async (found) => ({ found, daemons: await servingDaemons(found) }));
     const searched = await atMost(limitMs, search);
     const { found: processes, daemons } = searched.value ?? { found: [], daemons: [] };
-    const { settings, daemon } = chooseDaemon(given, process.env, daemons);
+    const { settings, daemon } = await chooseDaemon(given, process.env, daemons);
     const docker = readOnly(
       new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs: answerMs }),
       'the doctor changes nothing',

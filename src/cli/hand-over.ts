@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { resolveSettings, type Given, type Settings } from '../config/options';
+import { loadConfiguration } from '../config/configuration';
+import type { Given, Settings } from '../config/options';
 import { DockerodeClient } from '../docker/dockerode-client';
 import { claimDirectory } from '../node/disk/claim-directory';
 import { failedPrecondition, invalidArgument } from '../lib/errors';
@@ -22,7 +23,7 @@ const MARKS = { done: '+', nothing: ' ', failed: '!' };
  * Prints a line a step; the exit code is 1 when something is left to do.
  */
 export async function handOver(given: Given): Promise<void> {
-  const settings = resolveSettings(given, process.env);
+  const { settings } = await loadConfiguration(given, process.env);
   if (settings.observe) throw invalidArgument('--observe', 'has nothing to hand over');
   const running = await askToHandOver(controlPath(settings.runDir));
   const counts = { done: 0, nothing: 0, failed: 0 };

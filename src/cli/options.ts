@@ -1,5 +1,5 @@
 import { Option as CommanderOption, type Command } from 'commander';
-import { environmentName, OPTIONS, type Given, type Option } from '../config/options';
+import { CONFIG, environmentName, OPTIONS, type Given, type Option } from '../config/options';
 
 /**
  * Adds the whole option table to a command. Values stay text: config/options.ts parses them, wherever they are from.
@@ -10,6 +10,12 @@ export function addOptions(
   command: Command,
   used: readonly Option<unknown>[] = Object.values(OPTIONS),
 ): void {
+  command.addOption(
+    new CommanderOption(
+      `--${CONFIG.name} <${CONFIG.value}>`,
+      `${CONFIG.help}; env ${environmentName(CONFIG.name)}`,
+    ),
+  );
   const all: Option<unknown>[] = Object.values(OPTIONS);
   for (const option of all) {
     const { name, value, fallback, help, ignored } = option;
@@ -23,12 +29,15 @@ export function addOptions(
   }
 }
 
-/** What commander parsed, back under the options' own names. */
+/** What commander parsed of those options, back under their own names. */
 export function givenOptions(command: Command): Given {
+  const ours: readonly string[] = [CONFIG, ...Object.values<Option<unknown>>(OPTIONS)].map(
+    ({ name }) => name,
+  );
   return Object.fromEntries(
     command.options.flatMap((added) => {
       const value: unknown = command.getOptionValue(added.attributeName());
-      return typeof value === 'string' ? [[added.name(), value]] : [];
+      return typeof value === 'string' && ours.includes(added.name()) ? [[added.name(), value]] : [];
     }),
   );
 }

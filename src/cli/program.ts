@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { OPTIONS } from '../config/options';
 import { DOCKBRIDGE_VERSION } from '../version';
 import type { DoctorOptions } from './doctor';
+import { addConfigCommands } from './config-commands';
 import { addOptions, givenOptions } from './options';
 
 /** The command line: one file a command, loaded when it runs. */
@@ -20,7 +21,8 @@ export function createProgram(): Command {
     .option('--buildinfo', 'print version and platform, then exit')
     .addHelpText(
       'after',
-      '\nEach option can also be set by its environment variable; the command line wins.',
+      '\nEach option can also be set by its environment variable and, under its name, in the configuration file; the command line ' +
+        'wins, then the environment (docs/configuration.md).',
     );
   addOptions(serve);
   serve.action(async (options: { buildinfo?: boolean }) => {
@@ -80,8 +82,9 @@ export function createProgram(): Command {
     .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'));
   addOptions(check);
   check.action(async (options: { output: 'text' | 'json' }) => {
-    const { output: _output, ...given } = givenOptions(check);
-    process.exitCode = await (await import('./switch-check.js')).switchCheck(given, options.output);
+    process.exitCode = await (
+      await import('./switch-check.js')
+    ).switchCheck(givenOptions(check), options.output);
   });
 
   const doctor = program
@@ -115,12 +118,10 @@ export function createProgram(): Command {
     OPTIONS.cniBinDir,
   ]);
   doctor.action(async (options: DoctorOptions) => {
-    const theirs: readonly string[] = Object.values<{ readonly name: string }>(OPTIONS).map(
-      ({ name }) => name,
-    );
-    const given = Object.entries(givenOptions(doctor)).filter(([name]) => theirs.includes(name));
-    await (await import('./doctor.js')).doctor(Object.fromEntries(given), options);
+    await (await import('./doctor.js')).doctor(givenOptions(doctor), options);
   });
+
+  addConfigCommands(program);
 
   program
     .command('version')

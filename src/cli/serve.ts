@@ -1,4 +1,6 @@
-import { ignoredOptions, resolveSettings, type Given, type Settings } from '../config/options';
+import { loadConfiguration, type Configuration } from '../config/configuration';
+import { LiveSettings } from '../config/live-settings';
+import type { Given, Settings } from '../config/options';
 import type { Daemon } from '../daemon';
 import { announceStop } from '../node/disk/claim-directory';
 import { waitAtMost } from '../lib/async/deadline';
@@ -10,6 +12,7 @@ import type { Logger } from '../lib/logger';
 import { untilReleased } from '../node/disk/released-directory';
 import type { ContainerLogs } from '../logs/container-logs';
 import { claimedDirectories, startLogs } from '../start-logs';
+import { reload, Reloads } from './reload';
 import { nextEndSignal, outliveOtherSignals } from './signals';
 
 /** What a stop may take; the daemon's own limit is below it. */
@@ -26,11 +29,15 @@ const LAST_LINES_MS = 1_000;
  * even loaded: after a crash each tenth of a second counts for a container that floods (docs/logs.md).
  */
 export async function serve(given: Given): Promise<void> {
-  const settings = resolveSettings(given, process.env);
   // Before anybody can see us: a signal that nobody awaits ends the process and leaves its socket.
   const stopping = nextEndSignal();
   const late = createLateLogger();
-  outliveOtherSignals(late.logger);
+  const reloads = new Reloads();
+  outliveOtherSignals(late.logger, reloads.request);
+  const read = (): Promise<Configuration> => loadConfiguration(given, process.env);
+  const { settings: initial, ignored, warnings } = await read();
+  const live = new LiveSettings(initial);
+  const { settings } = live;
   const claimed = claimedDirectories(settings);
   await Promise.race([untilReleased(claimed, STOP_MS), stopping]);
   const logs = await startLogs(settings, late.logger);
@@ -39,9 +46,9 @@ export async function serve(given: Given): Promise<void> {
   const logger = createLineLogger(settings.logLevel, output);
   late.attach(logger);
   surviveBugs(logger);
-  for (const { name, why } of ignoredOptions(given, process.env)) {
+  for (const { name, why } of ignored)
     logger.warn('An option changes nothing here', { option: `--${name}`, why });
-  }
+  for (const warning of warnings) logger.warn('The configuration is not as it seems', { warning });
   const announced = stopping.then(async (signal) => {
     logger.info('Stopping', { signal });
     void nextEndSignal().then(() => endProcess(1));
@@ -49,10 +56,13 @@ export async function serve(given: Given): Promise<void> {
     const words = Promise.all(claimed.map(announceStop));
     await waitAtMost('The announcement of the stop', ANNOUNCE_MS, words).catch(() => undefined);
   });
-  const starting = startDaemon(settings, logger, logs, output).catch(async (error: unknown) => {
-    await output.flush(LAST_LINES_MS);
-    throw error;
-  });
+  const onStarted = (daemon: Daemon): void => reloads.begin(() => reload({ read, live, daemon, logger }));
+  const starting = startDaemon({ settings, logger, logs, output, onStarted }).catch(
+    async (error: unknown) => {
+      await output.flush(LAST_LINES_MS);
+      throw error;
+    },
+  );
   await Promise.race([starting, stopping]);
   await stopping;
   // A start that hangs must not keep us from stopping.
@@ -69,17 +79,21 @@ export async function serve(given: Given): Promise<void> {
   await endProcess(0);
 }
 
-async function startDaemon(
-  settings: Settings,
-  logger: Logger,
-  logs: ContainerLogs,
-  output: LogOutput,
-): Promise<Daemon> {
+interface Start {
+  readonly settings: Settings;
+  readonly logger: Logger;
+  readonly logs: ContainerLogs;
+  readonly output: LogOutput;
+  readonly onStarted: (daemon: Daemon) => void;
+}
+
+async function startDaemon({ settings, logger, logs, output, onStarted }: Start): Promise<Daemon> {
   let daemon: Daemon | undefined;
   try {
     const loaded = await import('../daemon.js');
     daemon = await loaded.Daemon.create(settings, logger, { droppedLogLines: () => output.dropped }, logs);
     await daemon.start();
+    onStarted(daemon);
     return daemon;
   } catch (error) {
     // Their threads would keep the process alive: systemd must see it fail.

@@ -15,8 +15,11 @@ export async function nextEndSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-/** So that none of them ends the daemon without a shutdown, from its first moment on. */
-export function outliveOtherSignals(logger: Logger): void {
+/**
+ * So that none of them ends the daemon without a shutdown, from its first moment on.
+ * @param onReload for SIGHUP.
+ */
+export function outliveOtherSignals(logger: Logger, onReload: () => void): void {
   for (const name of MEANINGLESS)
     process.on(name, () =>
       logger.debug(
@@ -24,9 +27,5 @@ export function outliveOtherSignals(logger: Logger): void {
         () => ({ signal: name }),
       ),
     );
-  process.on('SIGHUP', () => {
-    logger.info(
-      'SIGHUP changes nothing: CNI configuration and registry credentials are read by themselves when they change, options and certificates at the start',
-    );
-  });
+  process.on('SIGHUP', onReload);
 }

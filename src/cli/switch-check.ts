@@ -1,5 +1,6 @@
+import { loadConfiguration } from '../config/configuration';
 import { knownFlags } from '../config/known-flags';
-import { resolveSettings, type Given } from '../config/options';
+import type { Given } from '../config/options';
 import { DockerodeClient } from '../docker/dockerode-client';
 import { readOnly } from '../docker/read-only';
 import { messageOf } from '../lib/errors';
@@ -25,7 +26,7 @@ export async function switchCheck(given: Given, output: 'text' | 'json'): Promis
     // kubenet is told as a problem: dockbridge itself would refuse to start.
     const { 'network-plugin': plugin, ...flags } = adopted;
     const sane = plugin === undefined || plugin === 'kubenet' ? flags : adopted;
-    const settings = resolveSettings({ ...sane, ...given }, process.env);
+    const { settings } = await loadConfiguration({ ...sane, ...given }, process.env);
     const docker = readOnly(
       new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs: REQUEST_MS }),
       'a check changes nothing',

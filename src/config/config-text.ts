@@ -52,7 +52,7 @@ export function readConfigText(file: string, text: string): ConfigText {
     try {
       const said = textOf(option, value);
       option.parse(said, name);
-      values[name] = { text: said, from: 'file', place: `${file}:${line}: ${name}` };
+      values[name] = { text: said, from: 'file', place: `${file}:${line}: ${name}`, at: { file, line } };
     } catch (error) {
       if (!(error instanceof Unfit) && !(error instanceof RuntimeError)) throw error;
       const at = error instanceof Unfit ? error.at?.range?.[0] : undefined;

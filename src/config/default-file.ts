@@ -16,7 +16,7 @@ const IGNORED = "cri-dockerd's options that are taken for its units' sake and ch
 export function renderDefaultFile(): string {
   const all: Option<unknown>[] = Object.values(OPTIONS);
   const section = (option: Option<unknown>): string =>
-    `${comment(`${option.help}${note(option)}`)}#${option.name}: ${defaultValue(option)}\n`;
+    `${comment(textOf(option))}#${option.name}: ${defaultValue(option)}\n`;
   const working = all.filter(({ ignored }) => ignored === undefined);
   const ignored = all.filter(({ ignored: why }) => why !== undefined);
   return [
@@ -27,10 +27,15 @@ export function renderDefaultFile(): string {
   ].join('\n');
 }
 
-function note({ reload, value, ignored }: Option<unknown>): string {
-  if (ignored !== undefined) return `; no effect: ${ignored}`;
-  const takes = value === undefined ? '' : ` [${value}]`;
-  return reload === 'live' ? `${takes} (taken up at a reload)` : takes;
+function textOf({ help, reload, value, ignored }: Option<unknown>): string {
+  const takes = value === undefined ? '' : `${value}: `;
+  const note =
+    ignored === undefined
+      ? reload === 'live'
+        ? '. A reload takes it up.'
+        : '.'
+      : `; no effect: ${ignored}.`;
+  return `${takes}${help}${note}`;
 }
 
 /** As one would write it in the file. */

@@ -1,9 +1,9 @@
 import { flagOf } from '../lib/flags';
-import { OPTIONS, type Given, type Option } from './options';
+import { CONFIG, OPTIONS, type Given, type Option } from './options';
 
-/** The flags of a running cri-dockerd or dockbridge that the option table knows. */
+/** The flags of a running cri-dockerd or dockbridge that the option table knows, and the one that names the file. */
 export function knownFlags(args: readonly string[]): Given {
-  const all: Option<unknown>[] = Object.values(OPTIONS);
+  const all: Pick<Option<unknown>, 'name' | 'value'>[] = [CONFIG, ...Object.values(OPTIONS)];
   return Object.fromEntries(
     all.flatMap(({ name, value }) => {
       const text = flagOf(args, name);

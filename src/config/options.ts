@@ -303,6 +303,8 @@ export interface Sourced {
   readonly from: 'flag' | 'environment' | 'file' | 'default';
   /** Which flag or variable, or which key of which line of which file. */
   readonly place: string;
+  /** The same apart, for a value from a file. */
+  readonly at?: { readonly file: string; readonly line: number };
 }
 
 /** Values that configuration files give, by option name. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { loadConfiguration } from '../config/configuration';
 import { knownFlags } from '../config/known-flags';
-import { OPTIONS, resolveSettings, type Given, type Settings } from '../config/options';
+import { OPTIONS, type Given, type Settings } from '../config/options';
 import { isSameSocket } from '../node/disk/same-socket';
 import type { NodeProcess } from '../node/process/node-processes';
 
@@ -21,7 +22,8 @@ export async function servingDaemons(
     found.map(async (process) => {
       const environment = await environmentOf(process.pid);
       try {
-        return { process, environment, settings: resolveSettings(knownFlags(process.args), environment) };
+        const { settings } = await loadConfiguration(knownFlags(process.args), environment);
+        return { process, environment, settings };
       } catch {
         // It will not get far with such options.
         return undefined;
@@ -35,22 +37,23 @@ export async function servingDaemons(
  * What the doctor examines: where an option is not given, what the daemon that runs was started with counts. Of several
  * the one on the wanted socket is meant.
  */
-export function chooseDaemon(
+export async function chooseDaemon(
   given: Given,
   environment: NodeJS.ProcessEnv,
   daemons: readonly RunningDaemon[],
-): { readonly settings: Settings; readonly daemon: NodeProcess | undefined } {
-  const settings = resolveSettings(given, environment);
+): Promise<{ readonly settings: Settings; readonly daemon: NodeProcess | undefined }> {
+  const { settings } = await loadConfiguration(given, environment);
   const [only, ...others] = daemons;
   const meant =
     daemons.find((one) => isSameSocket(one.settings.endpoint, settings.endpoint)) ??
     (given[OPTIONS.endpoint.name] === undefined && others.length === 0 ? only : undefined);
   if (meant === undefined) return { settings, daemon: undefined };
   const { process, environment: theirs } = meant;
-  return {
-    settings: resolveSettings({ ...knownFlags(process.args), ...given }, { ...theirs, ...environment }),
-    daemon: process,
-  };
+  const all = [
+    { ...knownFlags(process.args), ...given },
+    { ...theirs, ...environment },
+  ] as const;
+  return { settings: (await loadConfiguration(...all)).settings, daemon: process };
 }
 
 /** Nothing where only root may read it. */

@@ -6,10 +6,12 @@ it('flags that the option table knows are taken over', () => {
     '/a,/b',
     '--ipv6-dual-stack',
     '--buildinfo',
+    '--config=/c',
     '--cri-dockerd-root-directory=/x',
   ];
   expect(knownFlags(args)).toEqual({
     'cni-bin-dir': '/a,/b',
+    config: '/c',
     'ipv6-dual-stack': 'true',
     'cri-dockerd-root-directory': '/x',
   });

@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { examine, type Check } from '../../../src/doctor/check';
 import { renderDoctorReport } from '../../../src/doctor/render';
 import { exitCodeOf, ok, reportOf, warn, type Finding } from '../../../src/doctor/report';
@@ -95,7 +98,7 @@ describe('what is examined', () => {
   const WATCHING = daemon(3, 'serve', '--observe');
   const chosen = async (given: Record<string, string>, ...processes: NodeProcess[]) => {
     const daemons = await servingDaemons(processes, () => Promise.resolve({ DOCKBRIDGE_RUN_DIR: '/r' }));
-    const { settings, daemon: one } = chooseDaemon(given, {}, daemons);
+    const { settings, daemon: one } = await chooseDaemon(given, {}, daemons);
     return [one?.pid, settings.endpoint, settings.stateDir, settings.runDir];
   };
 
@@ -119,6 +122,19 @@ describe('what is examined', () => {
       '/run/dockbridge',
     ]);
     expect(await chosen({}, A, B)).toEqual([undefined, endpoint, '/var/lib/dockbridge', '/run/dockbridge']);
+  });
+
+  it('is what its configuration file says', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'dockbridge-doctor-'));
+    const file = join(directory, 'c.yaml');
+    await writeFile(file, 'container-runtime-endpoint: unix:///filed\nstate-dir: /f\nrun-dir: /no\n');
+    expect(await chosen({}, daemon(5, 'serve', `--config=${file}`))).toEqual([
+      5,
+      'unix:///filed',
+      '/f',
+      '/r',
+    ]);
+    await rm(directory, { recursive: true });
   });
 
   it('does not stumble over a daemon with options that nobody understands', async () =>

@@ -1,0 +1,77 @@
+import { readConfiguration, type ReadConfiguration } from '../config/configuration';
+import { renderDefaultFile } from '../config/default-file';
+import { faultLine, type Fault } from '../config/fault';
+import { resolveSettings, sourcedOptions, type Given } from '../config/options';
+import { faultsInUse } from '../config/use';
+import { columns } from '../lib/columns';
+
+type Format = 'text' | 'json';
+
+/** `dockbridge config default` */
+export function printDefaultFile(): void {
+  process.stdout.write(renderDefaultFile());
+}
+
+/** `dockbridge config check`. @returns the exit code: 0, 1 for warnings, 2 when dockbridge would not start. */
+export async function checkConfig(given: Given, format: Format): Promise<number> {
+  const read = await readConfiguration(given, process.env);
+  const { files, warnings, values } = read;
+  // What cannot be parsed cannot be tried.
+  const faults =
+    read.faults.length > 0
+      ? read.faults
+      : await faultsInUse(resolveSettings(given, process.env, values), given, process.env, values);
+  if (format === 'json') printJson({ files, errors: faults, warnings });
+  else {
+    const lines = [
+      ...faults.map((fault) => `error: ${faultLine(fault)}`),
+      ...warnings.map((warning) => `warning: ${warning}`),
+      `${files.length === 0 ? 'No file was read' : `Read: ${files.join(', ')}`}. ${counted(faults.length, 'error')}, ${counted(warnings.length, 'warning')}.`,
+    ];
+    process.stdout.write(`${lines.join('\n')}\n`);
+  }
+  return faults.length > 0 ? 2 : warnings.length > 0 ? 1 : 0;
+}
+
+/** `dockbridge config show`. @returns the exit code: 0, or 2 when something is wrong. */
+export async function showConfig(given: Given, format: Format): Promise<number> {
+  const read = await readConfiguration(given, process.env);
+  if (read.faults.length > 0) return refuse(read.faults);
+  if (format === 'json') printJson({ files: read.files, options: shown(given, read) });
+  else
+    process.stdout.write(
+      columns([
+        ['OPTION', 'VALUE', 'FROM'],
+        ...shown(given, read).map(({ option, value, from, place }) => [
+          option,
+          value === '' ? "''" : value,
+          place ?? from,
+        ]),
+      ]),
+    );
+  return 0;
+}
+
+/** None of them is a secret, but an address may hold a password. */
+function shown(given: Given, { values }: Pick<ReadConfiguration, 'values'>) {
+  return sourcedOptions(given, process.env, values).map(
+    ([, { name, reload }, { text, from, place, at }]) => ({
+      ...{ option: name, value: text.replace(/(\/\/)[^/@]*@/, '$1***@'), from },
+      place: from === 'default' ? undefined : at === undefined ? place : `${at.file}:${at.line}`,
+      reload,
+    }),
+  );
+}
+
+function refuse(faults: readonly Fault[]): number {
+  process.stderr.write(faults.map((fault) => `dockbridge config: ${faultLine(fault)}\n`).join(''));
+  return 2;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
+function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}

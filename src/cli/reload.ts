@@ -1,0 +1,62 @@
+import type { Configuration } from '../config/configuration';
+import type { LiveSettings } from '../config/live-settings';
+import type { Settings } from '../config/options';
+import { messageOf } from '../lib/errors';
+import type { LineLogger } from '../lib/logger';
+
+export interface ReloadParts {
+  readonly read: () => Promise<Configuration>;
+  readonly live: LiveSettings;
+  readonly daemon: { prepareReload(settings: Settings): Promise<() => void> };
+  readonly logger: LineLogger;
+}
+
+/** Takes up what may change while we serve, all of it or nothing. Never rejects. */
+export async function reload({ read, live, daemon, logger }: ReloadParts): Promise<void> {
+  try {
+    const { settings, files, warnings } = await read();
+    const takeUp = await daemon.prepareReload(settings);
+    takeUp();
+    const { changed, needRestart } = live.replace(settings);
+    logger.setLevel(live.settings.logLevel);
+    for (const warning of warnings) logger.warn('The configuration is not as it seems', { warning });
+    logger.info('The configuration was read again', { files, changed });
+    if (needRestart.length > 0)
+      logger.warn('Options that were changed count after a restart; until then they stay as they were', {
+        options: needRestart,
+      });
+  } catch (error) {
+    logger.error('The configuration cannot be read again; everything stays as it was', {
+      error: messageOf(error),
+    });
+  }
+}
+
+/** Requests to read the configuration again. Those that come before there is somebody to do it wait for him. */
+export class Reloads {
+  private work: (() => Promise<void>) | undefined;
+  private isWanted = false;
+  private isRunning = false;
+
+  /** One that comes while another runs is another look: the files may have changed since that one read them. */
+  readonly request = (): void => {
+    this.isWanted = true;
+    this.pump();
+  };
+
+  /** @param work never rejects. */
+  begin(work: () => Promise<void>): void {
+    this.work = work;
+    this.pump();
+  }
+
+  private pump(): void {
+    if (!this.isWanted || this.isRunning || this.work === undefined) return;
+    this.isWanted = false;
+    this.isRunning = true;
+    void this.work().finally(() => {
+      this.isRunning = false;
+      this.pump();
+    });
+  }
+}

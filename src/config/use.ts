@@ -1,0 +1,52 @@
+import { connectDocker } from '../docker/endpoint';
+import { messageOf } from '../lib/errors';
+import { networkChoice } from '../network/choose';
+import { parseEndpoint } from '../server/listener/endpoint';
+import { loadCertificate } from '../streaming/certificate';
+import { parseReference } from '../translate/image/reference';
+import type { Fault } from './fault';
+import { sourcedOptions, type FileValues, type Given, type SettingKey, type Settings } from './options';
+import { streamingTls } from './streaming-tls';
+
+type Attempt = (settings: Settings) => unknown;
+
+/** What a start does with settings, as far as that touches nothing. */
+const ATTEMPTS: readonly (readonly [SettingKey, Attempt])[] = [
+  // systemd passes its sockets to the service alone.
+  ['endpoint', ({ endpoint }) => endpoint === 'fd://' || parseEndpoint(endpoint, {}, 0)],
+  ['dockerEndpoint', ({ dockerEndpoint }) => connectDocker(dockerEndpoint, undefined)],
+  ['networkPlugin', ({ networkPlugin }) => networkChoice(networkPlugin)],
+  ['podInfraContainerImage', ({ podInfraContainerImage: image }) => parseReference(image, 'image')],
+  [
+    'streamingTlsCertFile',
+    (settings) => {
+      const files = streamingTls(settings);
+      return files === undefined ? undefined : loadCertificate(files);
+    },
+  ],
+];
+
+/** Values of the right kind that the daemon would refuse all the same. */
+export async function faultsInUse(
+  settings: Settings,
+  given: Given,
+  environment: NodeJS.ProcessEnv,
+  files: FileValues,
+): Promise<Fault[]> {
+  const places = new Map(
+    sourcedOptions(given, environment, files).map(([key, , { place, at }]) => [key, { place, at }]),
+  );
+  const faults: Fault[] = [];
+  for (const [key, attempt] of ATTEMPTS) {
+    try {
+      await attempt(settings);
+    } catch (error) {
+      const { place = '', at } = places.get(key) ?? {};
+      // Its own place is better than the flag that the daemon would name.
+      const why = messageOf(error).replace(/^(--[\w-]+|endpoint|image): /, '');
+      const named = at === undefined ? place : place.slice(`${at.file}:${at.line}: `.length);
+      faults.push({ file: at?.file ?? '', line: at?.line ?? 0, message: `${named}: ${why}` });
+    }
+  }
+  return faults;
+}

@@ -1,0 +1,94 @@
+import { reload, Reloads } from '../../../src/cli/reload';
+import type { Configuration } from '../../../src/config/configuration';
+import { LiveSettings } from '../../../src/config/live-settings';
+import { resolveSettings, type Given } from '../../../src/config/options';
+import { silentLogger } from '../../../src/lib/logger';
+
+const configuration = (given: Given): Configuration => ({
+  ...{ settings: resolveSettings(given, {}), files: ['/c.yaml'], values: {}, warnings: [], ignored: [] },
+});
+
+/** A daemon that runs with the defaults, and what a reload of `next` says and does. */
+async function reloaded(next: () => Promise<Configuration>, takeUp: () => void, refuse?: string) {
+  const said: unknown[] = [];
+  const say = (level: string) => (message: string, fields?: object) => said.push([level, message, fields]);
+  const levels: string[] = [];
+  const live = new LiveSettings(resolveSettings({}, {}));
+  await reload({
+    read: next,
+    live,
+    daemon: {
+      prepareReload: () =>
+        refuse === undefined ? Promise.resolve(takeUp) : Promise.reject(new Error(refuse)),
+    },
+    logger: {
+      ...silentLogger,
+      ...{ info: say('info'), warn: say('warn'), error: say('error') },
+      setLevel: (level) => levels.push(level),
+    },
+  });
+  return { said, levels, settings: live.settings };
+}
+
+describe('reload', () => {
+  it('takes up what may change, and says in one line what needs a restart', async () => {
+    const takeUp = jest.fn();
+    const next = configuration({ 'log-level': 'debug', 'state-dir': '/x', 'run-dir': '/y' });
+    const { said, levels, settings } = await reloaded(() => Promise.resolve(next), takeUp);
+    expect(takeUp).toHaveBeenCalledTimes(1);
+    expect([levels, settings.logLevel, settings.stateDir]).toEqual([
+      ['debug'],
+      'debug',
+      '/var/lib/dockbridge',
+    ]);
+    expect(said).toEqual([
+      ['info', expect.any(String), { files: ['/c.yaml'], changed: ['--log-level'] }],
+      ['warn', expect.stringContaining('restart'), { options: ['--state-dir', '--run-dir'] }],
+    ]);
+  });
+
+  it.each([
+    [
+      'a file that is broken',
+      () => Promise.reject(new Error('/c.yaml:3: broken')),
+      undefined,
+      '/c.yaml:3: broken',
+    ],
+    [
+      'a certificate that is of no use',
+      () => Promise.resolve(configuration({ 'log-level': 'debug' })),
+      '/cert.pem is no certificate',
+      '/cert.pem is no certificate',
+    ],
+  ])('leaves all as it was for %s, and says where', async (_, next, refuse, error) => {
+    const takeUp = jest.fn();
+    const { said, levels, settings } = await reloaded(next, takeUp, refuse);
+    expect(takeUp).not.toHaveBeenCalled();
+    expect([levels, settings.logLevel]).toEqual([[], 'info']);
+    expect(said).toEqual([['error', expect.any(String), { error }]]);
+  });
+});
+
+describe('Reloads', () => {
+  it('wait for somebody to do them, run one at a time, and share a second one when they come meanwhile', async () => {
+    const ends: (() => void)[] = [];
+    const work = jest.fn(() => new Promise<void>((resolve) => ends.push(resolve)));
+    const settle = () => new Promise((resolve) => setImmediate(resolve));
+    const reloads = new Reloads();
+    reloads.request();
+    reloads.request();
+    reloads.begin(work);
+    expect(work).toHaveBeenCalledTimes(1);
+    reloads.request();
+    reloads.request();
+    expect(work).toHaveBeenCalledTimes(1);
+    ends[0]?.();
+    await settle();
+    expect(work).toHaveBeenCalledTimes(2);
+    ends[1]?.();
+    await settle();
+    expect(work).toHaveBeenCalledTimes(2);
+    reloads.request();
+    expect(work).toHaveBeenCalledTimes(3);
+  });
+});

@@ -337,7 +337,8 @@ export function sourcedOptions(
     ...{ text, from: 'default', place: `--${name}` },
   });
   const { observe } = OPTIONS;
-  const observing = (givenValue(observe, given, environment, files)?.text ?? observe.fallback) === 'true';
+  const said = givenValue(observe, given, environment, files)?.text ?? observe.fallback;
+  const observing = /^(t|true|1)$/i.test(said);
   return (Object.entries(OPTIONS) as [SettingKey, Option<unknown>][]).map(([key, option]) => {
     const fallback = observing ? (option.observing ?? option.fallback) : option.fallback;
     return [key, option, givenValue(option, given, environment, files) ?? defaultOf(option, fallback)];

@@ -21,8 +21,10 @@ export const list: Parse<readonly string[]> = (value, source) => {
   return items;
 };
 
+/** All that Go reads: kubespray gives cri-dockerd `--ipv6-dual-stack=True`. */
 export const flag: Parse<boolean> = (value, source) => {
-  if (value === 'true' || value === 'false') return value === 'true';
+  if (['true', 'True', 'TRUE', 't', 'T', '1'].includes(value)) return true;
+  if (['false', 'False', 'FALSE', 'f', 'F', '0'].includes(value)) return false;
   throw invalidArgument(source, `"${value}" is neither true nor false`);
 };
 

@@ -78,6 +78,7 @@ describe('resolveSettings', () => {
     expect(plain.endpoint).toBe('unix:///var/run/cri-dockerd.sock');
     expect(observing.endpoint).toBe('unix:///run/dockbridge-observe.sock');
     expect(observing.metricsAddress).toBe('off');
+    expect(resolveSettings({ observe: 'True' }, {}).metricsAddress).toBe('off');
     const given = { observe: 'true', 'container-runtime-endpoint': 'unix:///x' };
     expect(resolveSettings(given, {}).endpoint).toBe('unix:///x');
   });

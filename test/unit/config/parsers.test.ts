@@ -40,10 +40,10 @@ const TABLES: Record<string, { parse: parsers.Parse<unknown>; good: Row[]; bad: 
   flag: {
     parse: parsers.flag,
     good: [
-      ['true', true],
-      ['false', false],
+      ...['true', 'True', 'TRUE', 't', 'T', '1'].map((word): Row => [word, true]),
+      ...['false', 'False', 'FALSE', 'f', 'F', '0'].map((word): Row => [word, false]),
     ],
-    bad: ['', 'yes', '1', 'TRUE'],
+    bad: ['', 'yes', 'tRUE', 'on', '2', ' true'],
   },
   integerIn: {
     parse: parsers.integerIn(1, 100),

@@ -81,7 +81,7 @@ describe('the end of serve', () => {
   it('is not brought about by signals that mean nothing to it', async () => {
     const command = await serve();
     for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGHUP'] as const) command.signal(signal);
-    await command.says('SIGHUP changes nothing');
+    await command.says('The configuration was read again');
     const client = new CriClient(`unix://${socket()}`);
     await client.call('Version', {});
     client.close();

@@ -38,7 +38,8 @@ export class Command {
     );
     const [program = process.execPath, ...words] = [...through, ...dockbridge, ...args];
     this.child = spawn(program, words, {
-      env: { ...inherited, ...env },
+      // The files of this machine say nothing of what is tried here.
+      env: { ...inherited, DOCKBRIDGE_CONFIG: '', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.gone = once(this.child, 'exit');
@@ -75,10 +76,13 @@ export class Command {
       .map((line) => JSON.parse(line) as Line);
   }
 
-  /** The first line of its log that holds `message`, as soon as it is there. */
-  async says(message: string): Promise<Line> {
+  /**
+   * The first line of its log that holds `message`, as soon as it is there.
+   * @param after how many such lines are passed over.
+   */
+  async says(message: string, after = 0): Promise<Line> {
     for (;;) {
-      const found = this.log.find((line) => line.message.includes(message));
+      const found = this.log.filter((line) => line.message.includes(message))[after];
       if (found !== undefined) return found;
       if (this.closed) throw new Error(`the command ended without saying "${message}":\n${this.stderr}`);
       await new Promise<void>((resolve) => this.waiting.push(resolve));

@@ -1,0 +1,263 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { connect } from 'node:tls';
+import { CriClient } from '../../src/server/client/cri-client';
+import type { TlsFiles } from '../../src/streaming/certificate';
+import { selfSigned } from '../unit/support/certificate';
+import type { Command } from './support/command';
+import { TEST_IMAGE } from './support/engine';
+import { Serving } from './support/serving';
+
+const serving = new Serving();
+const { serve, socket } = serving;
+
+const READ = 'The configuration was read again';
+const REFUSED = 'The configuration cannot be read again';
+
+const configFile = (): string => join(serving.directory, 'config.yaml');
+const write = (...lines: string[]): Promise<void> => writeFile(configFile(), `${lines.join('\n')}\n`);
+
+/** SIGHUP; resolves with the line that says what has come of it. */
+async function reload(command: Command, answer = READ): Promise<object> {
+  const before = command.log.filter(({ message }) => message.includes(answer)).length;
+  command.signal('SIGHUP');
+  return command.says(answer, before);
+}
+
+const tlsLines = ({ certFile, keyFile }: TlsFiles): string[] => [
+  `streaming-tls-cert-file: ${certFile}`,
+  `streaming-tls-private-key-file: ${keyFile}`,
+];
+
+/** The name in the certificate that the streaming server shows. */
+async function certificateOf(url: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port: Number(new URL(url).port), rejectUnauthorized: false };
+    const peer = connect(options, () => {
+      resolve(String(peer.getPeerCertificate().subject.CN));
+      peer.destroy();
+    });
+    peer.on('error', reject);
+  });
+}
+
+/** Calls of every kind, over and over, until it is stopped. */
+class Load {
+  calls = 0;
+  readonly failures: unknown[] = [];
+  private isStopped = false;
+  private readonly clients = Array.from({ length: 3 }, () => new CriClient(`unix://${socket()}`));
+  private readonly done: Promise<unknown>;
+
+  constructor(work: (client: CriClient, worker: number) => Promise<void>) {
+    this.done = Promise.all(
+      this.clients.map(async (client, worker) => {
+        while (!this.isStopped) {
+          try {
+            await work(client, worker);
+            this.calls++;
+          } catch (error) {
+            this.failures.push(error);
+          }
+        }
+      }),
+    );
+  }
+
+  async stop(): Promise<void> {
+    this.isStopped = true;
+    await this.done;
+    for (const client of this.clients) client.close();
+  }
+}
+
+describe('SIGHUP', () => {
+  it('under load takes up log level and certificate, keeps the old where a file is broken, and no call fails', async () => {
+    const [first, second] = [
+      await selfSigned(serving.directory, 'first'),
+      await selfSigned(serving.directory, 'second'),
+    ];
+    await write('log-level: info', ...tlsLines(first));
+    const command = await serve(['--config', configFile()]);
+    const { streaming = '' } = (await command.says('Serving CRI')) as { streaming?: string };
+    expect(await certificateOf(streaming)).toBe('first');
+    const setUp = new CriClient(`unix://${socket()}`);
+    const config = {
+      metadata: { name: 'reload', uid: 'reload', namespace: 'test', attempt: 0 },
+      log_directory: join(serving.directory, 'logs'),
+      linux: {},
+    };
+    const { pod_sandbox_id } = await setUp.call('RunPodSandbox', { config });
+    const { container_id } = await setUp.call('CreateContainer', {
+      pod_sandbox_id,
+      sandbox_config: config,
+      config: {
+        metadata: { name: 'main', attempt: 0 },
+        image: { image: TEST_IMAGE },
+        command: ['sleep', '1000'],
+        linux: {},
+      },
+    });
+    await setUp.call('StartContainer', { container_id });
+
+    const load = new Load(async (client, worker) => {
+      if (worker === 0) await client.call('ExecSync', { container_id, cmd: ['true'], timeout: 30 });
+      await client.call('PodSandboxStatus', { pod_sandbox_id });
+      await client.call('ListContainers', {});
+      await client.call('ImageStatus', { image: { image: TEST_IMAGE } });
+      await client.call('Status', {});
+    });
+    try {
+      for (let round = 0; round < 10; round++) {
+        await write('log-level: debug', 'runtime-request-timeout: 90s', ...tlsLines(second));
+        await reload(command);
+        expect(await certificateOf(streaming)).toBe('second');
+        await write('log-level: info', 'cni-timeout: 90s', ...tlsLines(first));
+        expect(await reload(command)).toMatchObject({
+          changed: [
+            '--cni-timeout',
+            '--runtime-request-timeout',
+            '--log-level',
+            '--streaming-tls-cert-file',
+            '--streaming-tls-private-key-file',
+          ],
+        });
+        expect(await certificateOf(streaming)).toBe('first');
+        await write('log-level: debug', 'cni-timeout: soon', ...tlsLines(second));
+        expect(await reload(command, REFUSED)).toMatchObject({
+          level: 'error',
+          error: `${configFile()}:2: cni-timeout: "soon" is not a time such as 1m30s`,
+        });
+        await write('log-level: debug', ...tlsLines({ ...first, keyFile: second.keyFile }));
+        expect(await reload(command, REFUSED)).toMatchObject({
+          error: expect.stringContaining(`${second.keyFile} is not the key of ${first.certFile}`) as string,
+        });
+        expect(await certificateOf(streaming)).toBe('first');
+      }
+    } finally {
+      await load.stop();
+    }
+    expect(load.failures).toEqual([]);
+    expect(load.calls).toBeGreaterThan(40);
+    const calls = command.log.filter(({ level, message }) => level === 'debug' && message === 'Call').length;
+    expect(calls).toBeGreaterThan(0);
+    // The level of the last file that was right.
+    await setUp.call('Version', {});
+    expect(command.log.filter(({ message }) => message === 'Call')).toHaveLength(calls);
+    await setUp.call('RemovePodSandbox', { pod_sandbox_id });
+    setUp.close();
+    command.signal('SIGTERM');
+    expect(await command.exit()).toBe(0);
+  });
+
+  it('names in one line what needs a restart, and leaves it as it was', async () => {
+    await write('log-level: info');
+    const command = await serve(['--config', configFile()]);
+    await write('metrics-address: 127.0.0.1:1', 'pod-cidr: 10.9.0.0/24', 'log-level: debug');
+    expect(await reload(command)).toMatchObject({ files: [configFile()], changed: ['--log-level'] });
+    expect(await command.says('count after a restart')).toMatchObject({
+      level: 'warn',
+      options: ['--pod-cidr', '--metrics-address'],
+    });
+    await serving.expectServes();
+    await command.says('Call');
+  });
+
+  it('does not take what a flag or a variable says from a file', async () => {
+    await write('');
+    const command = await serve(['--config', configFile(), '--cni-timeout', '3m'], {
+      DOCKBRIDGE_IMAGE_PULL_PROGRESS_DEADLINE: '3m',
+    });
+    await write('cni-timeout: 4m', 'image-pull-progress-deadline: 4m', 'runtime-request-timeout: 4m');
+    expect(await reload(command)).toMatchObject({ changed: ['--runtime-request-timeout'] });
+  });
+});
+
+describe('a configuration file', () => {
+  it('that is broken keeps dockbridge from starting, with all that is wrong', async () => {
+    await write('log-levle: debug', 'cni-timeout: soon');
+    const command = serving.start(['serve', ...serving.basics(), '--config', configFile()]);
+    expect(await command.exit()).toBe(1);
+    expect(command.stderr).toContain(
+      `${configFile()}:1: there is no option "log-levle"; the nearest one is log-level`,
+    );
+    expect(command.stderr).toContain(`${configFile()}:2: cni-timeout: "soon" is not a time`);
+    expect(command.stderr).not.toMatch(/^\s+at /m);
+  });
+
+  it('gives hand-over what it gives serve', async () => {
+    await write('observe: true');
+    const command = serving.start(['hand-over', ...serving.basics(), '--config', configFile()]);
+    expect(await command.exit()).toBe(1);
+    expect(command.stderr).toContain('--observe: has nothing to hand over');
+  });
+
+  it('and a variable that nobody knows are told of at the start', async () => {
+    const command = await serve([], { DOCKBRIDGE_LOGLEVEL: 'debug' });
+    expect(await command.says('The configuration is not as it seems')).toMatchObject({
+      level: 'warn',
+      warning: expect.stringContaining('the nearest one is DOCKBRIDGE_LOG_LEVEL') as string,
+    });
+  });
+});
+
+describe('dockbridge config', () => {
+  const run = async (args: readonly string[], env = {}) => {
+    const command = serving.start(['config', ...args], env);
+    return { code: await command.exit(), stdout: command.stdout, stderr: command.stderr };
+  };
+
+  it('default prints a file that check finds nothing wrong with', async () => {
+    const { code, stdout } = await run(['default']);
+    expect(code).toBe(0);
+    await write(stdout);
+    expect(await run(['check', '--config', configFile()])).toEqual({
+      code: 0,
+      stdout: `Read: ${configFile()}. 0 errors, 0 warnings.\n`,
+      stderr: '',
+    });
+  });
+
+  it('check says what is wrong where, by its exit code too', async () => {
+    await write('network-plugin: calico');
+    const place = `${configFile()}:1: network-plugin: "calico" is none of auto, cni, no-op`;
+    const text = await run(['check', '--config', configFile()]);
+    expect([text.code, text.stdout]).toEqual([2, expect.stringContaining(`error: ${place}`)]);
+    const json = await run(['check', '--config', configFile(), '-o', 'json']);
+    expect(json.code).toBe(2);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      files: [configFile()],
+      errors: [{ file: configFile(), line: 1 }],
+      warnings: [],
+    });
+    const warned = await run(['check'], { DOCKBRIDGE_LOGLEVEL: 'x' });
+    expect([warned.code, warned.stdout]).toEqual([
+      1,
+      expect.stringContaining('warning: DOCKBRIDGE_LOGLEVEL'),
+    ]);
+  });
+
+  it('show prints each value with its source, and no password', async () => {
+    await write('# one', 'cni-bin-dir: [/a, /b]');
+    const args = ['show', '--config', configFile(), '--docker-endpoint', 'tcp://me:secret@host:1'];
+    const env = { DOCKBRIDGE_LOG_LEVEL: 'warn' };
+    const { code, stdout } = await run(args, env);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^log-level +warn +DOCKBRIDGE_LOG_LEVEL$/m);
+    expect(stdout).toMatch(/^state-dir +\/var\/lib\/dockbridge +default$/m);
+    expect(stdout).toMatch(new RegExp(`^cni-bin-dir +/a,/b +${configFile()}:2$`, 'm'));
+    expect(stdout).toMatch(/^docker-endpoint +tcp:\/\/\*\*\*@host:1 +--docker-endpoint$/m);
+    const { options } = JSON.parse((await run([...args, '-o', 'json'], env)).stdout) as { options: object[] };
+    expect(options).toContainEqual({
+      ...{ option: 'log-level', value: 'warn', from: 'environment' },
+      ...{ place: 'DOCKBRIDGE_LOG_LEVEL', reload: 'live' },
+    });
+  });
+
+  it('show says what is wrong where nothing can be shown', async () => {
+    await write('a: b');
+    const { code, stdout, stderr } = await run(['show', '--config', configFile()]);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(`${configFile()}:1: there is no option "a"`);
+  });
+});

@@ -3,8 +3,10 @@ import { environmentName, OPTIONS, type Option } from '../../src/config/options'
 
 const HEAD = `# Options of \`dockbridge serve\`
 
-Each option can be given as a flag or as an environment variable; the flag wins. This page is made from the option
-table (\`src/config/options.ts\`) and kept equal to it by a test.
+You can set each option by its flag, by its environment variable, or by its key in a configuration file. The flag counts
+first, then the variable ([configuration.md](configuration.md)). The column "Reload" says when a change in a file counts:
+**live** options change at SIGHUP, the others at a restart. This page is generated from the option table
+(\`src/config/options.ts\`), and a test keeps both equal.
 `;
 
 const IGNORED_HEAD = `## Accepted without effect
@@ -21,12 +23,16 @@ export function renderOptionsDoc(): string {
   return [
     HEAD,
     table(
-      ['Option', 'Variable', 'Default', 'What it says'],
-      working.map((option) => [...columns(option), option.help]),
+      ['Option', 'Key', 'Variable', 'Default', 'Reload', 'What it says'],
+      working.map((option) => [
+        ...columns(option),
+        option.reload === 'live' ? '**live**' : option.reload,
+        option.help,
+      ]),
     ),
     IGNORED_HEAD,
     table(
-      ['Option', 'Variable', 'Default', 'What it says in cri-dockerd', 'Why it has no effect'],
+      ['Option', 'Key', 'Variable', 'Default', 'What it says in cri-dockerd', 'Why it has no effect'],
       ignored.map((option) => [...columns(option), option.help, option.ignored ?? '']),
     ),
   ].join('\n');
@@ -34,7 +40,7 @@ export function renderOptionsDoc(): string {
 
 function columns({ name, value, fallback }: Option<unknown>): string[] {
   const shown = value === undefined ? `--${name}` : `--${name} ${value}`;
-  return [code(shown), code(environmentName(name)), fallback === '' ? '' : code(fallback)];
+  return [code(shown), code(name), code(environmentName(name)), fallback === '' ? '' : code(fallback)];
 }
 
 function code(text: string): string {

@@ -15,6 +15,8 @@ describe('docs/options.md', () => {
       .split('\n')
       .find((line) => line.includes(`\`--${option.name}`) && line.includes(option.help));
     expect(row).toContain(`\`${environmentName(option.name)}\``);
+    expect(row).toContain(` \`${option.name}\` `);
+    if (!('ignored' in option)) expect(row).toContain(option.reload === 'live' ? '**live**' : 'restart');
     expect(row).toContain(option.fallback);
     if ('ignored' in option) expect(row).toContain(option.ignored);
   });

@@ -128,12 +128,10 @@ describe('what is examined', () => {
     const directory = await mkdtemp(join(tmpdir(), 'dockbridge-doctor-'));
     const file = join(directory, 'c.yaml');
     await writeFile(file, 'container-runtime-endpoint: unix:///filed\nstate-dir: /f\nrun-dir: /no\n');
-    expect(await chosen({}, daemon(5, 'serve', `--config=${file}`))).toEqual([
-      5,
-      'unix:///filed',
-      '/f',
-      '/r',
-    ]);
+    const filed = daemon(5, 'serve', `--config=${file}`);
+    const found = [5, 'unix:///filed', '/f', '/r'];
+    expect(await chosen({}, filed)).toEqual(found);
+    expect(await chosen({ 'container-runtime-endpoint': 'unix:///filed' }, A, filed)).toEqual(found);
     await rm(directory, { recursive: true });
   });
 

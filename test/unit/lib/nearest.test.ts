@@ -11,6 +11,7 @@ it.each([
   ['cni-config-dir', 'cni-conf-dir'],
   ['observ', 'observe'],
   ['run-dri', 'run-dir'],
+  ['lgo-lveel', 'log-level'],
   ['colour', undefined],
   ['', undefined],
   ['x'.repeat(1_000), undefined],

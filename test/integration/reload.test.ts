@@ -148,7 +148,7 @@ describe('SIGHUP', () => {
     setUp.close();
     command.signal('SIGTERM');
     expect(await command.exit()).toBe(0);
-  });
+  }, 180_000);
 
   it('names in one line what needs a restart, and leaves it as it was', async () => {
     await write('log-level: info');

@@ -27,7 +27,7 @@ const HOMES = {
   protobufjs: 'proto',
   ws: 'streaming',
   'prom-client': 'metrics',
-  yaml: 'doctor',
+  yaml: 'config (and doctor)',
 };
 
 function layerRule(folder, level) {

@@ -7,7 +7,8 @@ import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
 import type { Checkpoints } from '../network/sandbox-checkpoints';
-import type { ContainerRecord, EngineState, SandboxRecord } from '../store/records';
+import type { ContainerRecord, SandboxRecord } from '../store/records';
+import { hasEnded } from '../store/states';
 import type { Store } from '../store/store';
 import type { KernelLog } from '../node/kernel-log';
 import { containerFromInspect } from '../translate/container/container-record';
@@ -102,7 +103,7 @@ export class ContainerSync {
       const inspect = await withDeadline('inspect', ENDED_INSPECT_MS, undefined, (signal) =>
         docker.inspectContainer(id, { signal }),
       );
-      if (!hasEnded(toEngineState(inspect.State.Status))) return false;
+      if (!hasEnded({ state: toEngineState(inspect.State.Status) })) return false;
       await this.absorb(inspect);
       return true;
     } catch (error) {
@@ -197,7 +198,7 @@ export class ContainerSync {
       record.error = known.error;
     if (known?.startedAt.equals(record.startedAt) === true) {
       // An event may have told of this end, with a time of its own: kubelet must not see it change.
-      if (hasEnded(known.state) && hasEnded(record.state)) record.finishedAt = known.finishedAt;
+      if (hasEnded(known) && hasEnded(record)) record.finishedAt = known.finishedAt;
       record.oomKilled ||= known.oomKilled;
     }
     const { upkeep } = this.parts;
@@ -251,8 +252,4 @@ export class ContainerSync {
     const isSameRun = known?.pid === inspect.State.Pid;
     if (!isSameRun) await this.parts.upkeep?.keepDns(inspect, known === undefined);
   }
-}
-
-function hasEnded(state: EngineState): boolean {
-  return state === 'exited' || state === 'dead';
 }

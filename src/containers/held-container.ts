@@ -6,7 +6,7 @@ import type { CheckedContainer } from '../translate/container/container-check';
 import { differences } from '../translate/shared/contents';
 import { findImage } from '../translate/shared/lookup';
 import type { ContainerServices } from './services';
-import { wasStarted } from './state';
+import { wasStarted } from '../store/states';
 
 /**
  * What becomes of a container of this sandbox that has the wanted name and attempt already. One that was never started and

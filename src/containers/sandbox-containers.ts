@@ -1,7 +1,7 @@
 import { forEachLimited } from '../lib/async/concurrency';
 import type { ContainerServices } from './services';
 import { removeFromEngine } from './remove-from-engine';
-import { isRunning } from './state';
+import { isRunning } from '../store/states';
 import { afterStart, stopAndSettle } from './stop-in-engine';
 
 /** Containers are killed, not asked: kubelet has stopped them gracefully before. */

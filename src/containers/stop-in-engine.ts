@@ -2,7 +2,7 @@ import { hasStatus } from '../docker/errors';
 import { withDeadline } from '../lib/async/deadline';
 import type { ContainerRecord } from '../store/records';
 import type { ContainerServices } from './services';
-import { isRunning } from './state';
+import { isRunning } from '../store/states';
 
 /** The Engine's event of a death comes with the end of the stop call; this long we wait before asking instead. */
 const SETTLE_MS = 1_000;

@@ -10,7 +10,7 @@ import { createdContainer } from '../../translate/container/container-record';
 import { featuresFor } from '../../translate/shared/engine-facts';
 import { containerEngineName, type ContainerIdentity } from '../../translate/shared/names';
 import { runtimeOf } from '../../translate/sandbox/runtime-handler';
-import { isReady } from '../../translate/sandbox/sandbox-status';
+import { isReady } from '../../store/states';
 import { needsHostDevices } from '../../translate/container/container-security';
 import { requireLoadedProfile } from '../container/apparmor-profile';
 import { explainCreateFailure } from '../container/create-failure';

@@ -8,7 +8,7 @@ import { sandboxEngineName } from '../../translate/shared/names';
 import { differences } from '../../translate/shared/contents';
 import { toPodToAttach } from '../../translate/sandbox/describe-pod';
 import { checkSandbox, toSandboxCreate, type CheckedSandbox } from '../../translate/sandbox/sandbox-create';
-import { isReady } from '../../translate/sandbox/sandbox-status';
+import { isReady } from '../../store/states';
 import { explainSandboxRefusal } from '../container/create-failure';
 import { createInEngine } from '../../containers/create-in-engine';
 import { createOnce, type Creation } from '../../containers/create-once';

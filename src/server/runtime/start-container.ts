@@ -4,9 +4,8 @@ import type { KernelValues } from '../../store/records';
 import type { Store } from '../../store/store';
 import { readKernelValues, writeKernelValues } from '../../containers/limits';
 import { hasKernelValues } from '../../translate/container/kernel-values';
-import { isReady } from '../../translate/sandbox/sandbox-status';
+import { isReady, wasStarted } from '../../store/states';
 import { startInEngine, StartFailure } from '../../containers/start-in-engine';
-import { wasStarted } from '../../containers/state';
 import { getContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 

@@ -1,6 +1,6 @@
 import type { cri, Decoded } from '../../proto';
 import { integer } from '../../translate/shared/validate';
-import { isRunning } from '../../containers/state';
+import { isRunning } from '../../store/states';
 import { afterStart, stopAndSettle } from '../../containers/stop-in-engine';
 import { findContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';

@@ -2,7 +2,7 @@ import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
 import type { SandboxRecord } from '../../store/records';
 import { markStopping, stopContainersOf } from '../../containers/sandbox-containers';
-import { isRunning } from '../../containers/state';
+import { isRunning } from '../../store/states';
 import { stopInEngine } from '../../containers/stop-in-engine';
 import { findSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';

@@ -41,7 +41,7 @@ export interface Creation {
  * @throws UNAVAILABLE when the Engine gives no container to the name within a minute.
  */
 export async function createOnce(
-  { containerSync }: Pick<ContainerServices, 'containerSync'>,
+  { life }: Pick<ContainerServices, 'life'>,
   engineName: string,
   creation: Creation,
   signal: AbortSignal,
@@ -56,7 +56,7 @@ export async function createOnce(
       return await create(name);
     } catch (error) {
       if (!hasStatus(error, 409)) throw error;
-      const { exists, record } = await containerSync.discover(name, signal);
+      const { exists, record } = await life.discover(name, signal);
       if (!exists) {
         if (performance.now() > deadline) throw stillTaken(name, error);
         await pause(lookMs, signal);

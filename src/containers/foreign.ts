@@ -3,7 +3,7 @@ import { hasStatus } from '../docker/errors';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { Semaphore } from '../lib/async/semaphore';
-import type { Store } from '../store/store';
+import type { WritableStore } from '../store/store';
 import type { EngineContainerSummary, EngineEvent } from '../engine/types';
 import { TYPE_LABEL } from '../translate/shared/labels';
 
@@ -12,7 +12,7 @@ const INSPECT_CONCURRENCY = 4;
 
 export interface ForeignContainersParts {
   readonly docker: DockerClient;
-  readonly store: Store;
+  readonly store: Pick<WritableStore, 'foreign'>;
   readonly logger: Logger;
 }
 
@@ -41,26 +41,23 @@ export class ForeignContainers {
       store.foreign.put({ id, engineName: container.Name, imageId: container.Image });
     } catch (error) {
       if (signal.aborted || hasStatus(error, 404)) return;
-      logger.warn("A container that is no pod's cannot be inspected", {
+      logger.warn('Cannot inspect a container outside any pod', {
         container: id,
         error: messageOf(error),
       });
     }
   }
-}
 
-/**
- * Makes `store.foreign` equal to a list of all containers.
- * @param revision of the table before the list was asked for: what came later is left alone.
- */
-export function keepForeign(
-  { foreign }: Store,
-  all: readonly EngineContainerSummary[],
-  revision: number,
-): void {
-  const listed = new Set(all.map(({ Id }) => Id));
-  for (const { id } of [...foreign.values()])
-    if (!listed.has(id) && !foreign.isNewerThan(id, revision)) foreign.delete(id);
-  for (const { Id: id, Names, ImageID: imageId, Labels } of all)
-    if (Labels?.[TYPE_LABEL] === undefined) foreign.put({ id, engineName: Names[0] ?? id, imageId });
+  /**
+   * Makes `store.foreign` equal to a list of all containers.
+   * @param revision of the table before the list was requested: what changed later is left alone.
+   */
+  keepListed(all: readonly EngineContainerSummary[], revision: number): void {
+    const { foreign } = this.parts.store;
+    const listed = new Set(all.map(({ Id }) => Id));
+    for (const { id } of [...foreign.values()])
+      if (!listed.has(id) && !foreign.isNewerThan(id, revision)) foreign.delete(id);
+    for (const { Id: id, Names, ImageID: imageId, Labels } of all)
+      if (Labels?.[TYPE_LABEL] === undefined) foreign.put({ id, engineName: Names[0] ?? id, imageId });
+  }
 }

@@ -15,8 +15,8 @@ import { toEngineState } from '../translate/shared/engine-state';
 import { SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../translate/shared/labels';
 import { withoutSlash } from '../translate/shared/names';
 import { inspectFromSummary, listedFromSummary } from '../translate/container/summary';
-import type { ContainerSync } from './container-sync';
-import { keepForeign } from './foreign';
+import type { ForeignContainers } from './foreign';
+import type { ContainerLife } from './life';
 
 /** Inspects in flight: enough to be quick where each takes seconds, few enough to leave others a place in their lane. */
 const CONCURRENCY = 40;
@@ -42,7 +42,8 @@ interface Doubt {
 export interface ContainerResyncParts {
   readonly docker: DockerClient;
   readonly store: Store;
-  readonly sync: ContainerSync;
+  readonly life: ContainerLife;
+  readonly foreignContainers: Pick<ForeignContainers, 'keepListed'>;
   readonly logs: Pick<ContainerLogs, 'retain' | 'trouble'>;
   readonly network: PodNetwork;
   readonly checkpoints: Pick<SandboxCheckpoints, 'sandboxes' | 'removeOrphan'>;
@@ -81,14 +82,12 @@ export class ContainerResync {
    * @param onListed called once `store.listed` tells of all containers that the store does not know yet.
    */
   async run(inspectAll: boolean, signal: AbortSignal, onListed: () => void = () => undefined): Promise<void> {
-    const { store, sync, logs, network, reservations, logger, onFirstList, onList } = this.parts;
-    // An Engine that lost sight of containers (its disk was not mounted) may have found them again.
-    if (inspectAll)
-      for (const table of [store.sandboxes, store.containers, store.foreign]) table.forgetRemovals();
+    const { store, life, logs, network, reservations, logger, onFirstList, onList } = this.parts;
+    if (inspectAll) life.forgetRemovals();
     const [sandboxRevision, containerRevision] = [store.sandboxes.now, store.containers.now];
     const foreignRevision = store.foreign.now;
     const before = this.knownSandboxes();
-    const unfinished = sync.unfinished.ids;
+    const unfinished = life.unfinished.ids;
     if (!this.hasRun) store.listed.expect();
     const all = await this.list(signal);
     const summaries = all.filter(({ Labels }) => Labels?.[TYPE_LABEL] !== undefined);
@@ -96,7 +95,7 @@ export class ContainerResync {
     const isKnown = ({ Id, Labels }: EngineContainerSummary): boolean =>
       before.has(Id) || before.has(Labels?.[SANDBOX_ID_LABEL] ?? '');
     if (!summaries.some(isKnown)) await this.refuseEmptyEngine(before);
-    keepForeign(store, all, foreignRevision);
+    this.parts.foreignContainers.keepListed(all, foreignRevision);
     const listed = new Set(summaries.map((summary) => summary.Id));
     const due = summaries.filter(
       (summary) => !reservations.isHeld(engineName(summary)) && (inspectAll || this.differs(summary)),
@@ -119,7 +118,7 @@ export class ContainerResync {
         await this.tryRefresh(id, signal);
       });
     }
-    for (const id of unfinished) if (!listed.has(id)) void sync.unfinished.forget(id);
+    for (const id of unfinished) if (!listed.has(id)) void life.unfinished.forget(id);
     await this.freeVanished(listed, signal);
     if (!this.hasRun) {
       network.collectGarbage(new Set([...listed, ...(await network.livingSandboxes())]));
@@ -212,7 +211,7 @@ export class ContainerResync {
 
   /** Doubtful containers, and those whose logs are behind, are asked for again: soon at first, then ever more rarely. */
   async retryDoubtful(signal: AbortSignal): Promise<void> {
-    for (const id of this.parts.sync.logsBehind.keys()) if (!this.doubtful.has(id)) this.doubt(id);
+    for (const id of this.parts.life.logsBehind) if (!this.doubtful.has(id)) this.doubt(id);
     const due = [...this.doubtful.keys()].filter((id) => this.isDue(id));
     await forEachLimited(due, CONCURRENCY, async (id) => {
       await this.tryRefresh(id, signal);
@@ -250,33 +249,28 @@ export class ContainerResync {
     const isKnown =
       (await this.tryRefresh(id, signal)) ||
       (store.sandboxes.get(id) ?? store.containers.get(id)) !== undefined;
-    if (!isKnown) await this.absorbListed(summary, signal);
+    if (!isKnown) await this.settleListed(summary, signal);
     store.listed.delete(id);
   }
 
-  private async absorbListed(summary: EngineContainerSummary, signal: AbortSignal): Promise<void> {
-    const { store, network, sync } = this.parts;
-    const id = summary.Id;
-    await sync.lock.run(
-      id,
-      async () => {
-        await sync.absorb(inspectFromSummary(summary));
-        const sandbox = store.sandboxes.get(id);
-        // Doubt must not look like a dead pod: kubelet would replace a healthy one.
-        if (sandbox?.state !== 'running' || sync.isUnfinished(id)) return;
-        const ips = sandbox.ips.length > 0 ? sandbox.ips : network.rememberedIps(id);
-        store.sandboxes.put({ ...sandbox, networkReady: true, ips });
-      },
-      signal,
-    );
+  private async settleListed(summary: EngineContainerSummary, signal: AbortSignal): Promise<void> {
+    const { life, network } = this.parts;
+    await life.withContainer(summary.Id, signal, async (held) => {
+      await held.settle(inspectFromSummary(summary), 'listed');
+      const { sandbox } = held;
+      // Doubt must not look like a dead pod: kubelet would replace a healthy one.
+      if (sandbox?.state !== 'running' || life.unfinished.has(sandbox.id)) return;
+      const ips = sandbox.ips.length > 0 ? sandbox.ips : network.rememberedIps(sandbox.id);
+      held.put({ ...sandbox, networkReady: true, ips });
+    });
   }
 
   /** @returns false, with a log line, when the inspect failed: then the container is doubtful. */
   private async tryRefresh(id: string, signal: AbortSignal): Promise<boolean> {
-    const { sync, logger } = this.parts;
+    const { life, logger } = this.parts;
     try {
-      await withDeadline('inspect', this.inspectMs, signal, (limit) => sync.refresh(id, limit));
-      if (sync.logsBehind.has(id)) this.doubt(id);
+      await withDeadline('inspect', this.inspectMs, signal, (limit) => life.refresh(id, limit));
+      if (life.isLogBehind(id)) this.doubt(id);
       else this.doubtful.delete(id);
       return true;
     } catch (error) {

@@ -66,7 +66,7 @@ export interface SandboxRecord extends EngineContainerRecord {
   readonly imageId: string;
 }
 
-/** A container that is no pod's: all that we want to know is which image it needs. */
+/** A container that does not belong to a pod. Only the image that it uses matters. */
 export interface ForeignRecord {
   readonly id: string;
   readonly engineName: string;

@@ -2,7 +2,7 @@ import { EngineError } from '../../../../src/docker/errors';
 import { removeImage } from '../../../../src/server/image/remove-image';
 import type { Services } from '../../../../src/server/services';
 import { NameReservations } from '../../../../src/store/name-reservations';
-import { Store } from '../../../../src/store/store';
+import { WritableStore } from '../../../../src/store/store';
 import { fakeDocker } from '../../../fakes/fake-docker';
 import { imageRecord } from '../../support/records';
 
@@ -12,7 +12,7 @@ const SEVERAL = 'unable to delete 1 (must be forced) - image is referenced in mu
 
 /** Removes an image whose removal by id the Engine refuses with `refusal`, as long as it has names. */
 function removing(refusal: string) {
-  const store = new Store();
+  const store = new WritableStore();
   const image = imageRecord({ repoTags: TAGS, repoDigests: [] });
   store.images.put(image);
   const untagged: string[] = [];

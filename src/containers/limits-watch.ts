@@ -4,8 +4,8 @@ import type { KeyedLock } from '../lib/async/keyed-lock';
 import type { Logger } from '../lib/logger';
 import type { ContainerRecord } from '../store/records';
 import type { Store } from '../store/store';
-import { hasKernelValues, lostValues } from '../translate/container/kernel-values';
-import { restoreLostValues, unifiedPlaces } from './limits';
+import { losableValues } from '../translate/container/kernel-values';
+import { losablePlaces, restoreLostValues } from './limits';
 
 export interface LimitsWatchParts {
   readonly store: Pick<Store, 'containers'>;
@@ -18,12 +18,14 @@ export interface LimitsWatchParts {
 /** One run of a container. */
 interface Run {
   readonly pid: number;
+  /** The files that are watched; an update may bring others. */
+  readonly files: string;
   watchers: FSWatcher[];
   waiting: boolean;
 }
 
 /**
- * Writes a running container's `unified` values again when somebody takes them away: systemd, where it is the Engine's
+ * Writes what a running container may lose (losableValues) again when somebody takes it away: systemd, where it is the Engine's
  * cgroup driver, sets what it has no property for back whenever it reads its units again. The kernel tells of a write
  * to such a file as of one to any file, so nothing is looked at in between.
  */
@@ -48,10 +50,11 @@ export class LimitsWatch {
   }
 
   private changed(id: string, now: ContainerRecord | undefined): void {
-    if (now !== undefined && this.follows(now) && now.state === 'running') return;
+    const files = now === undefined ? '' : Object.keys(losableValues(now.resources).unified).sort().join();
+    if (now?.state === 'running' && this.follows(now) && this.runs.get(id)?.files === files) return;
     this.end(id);
-    if (now?.state !== 'running' || now.pid === 0 || Object.keys(now.resources.unified).length === 0) return;
-    const run: Run = { pid: now.pid, watchers: [], waiting: false };
+    if (now?.state !== 'running' || now.pid === 0 || files === '') return;
+    const run: Run = { pid: now.pid, files, watchers: [], waiting: false };
     this.runs.set(id, run);
     void this.begin(now, run);
   }
@@ -59,8 +62,8 @@ export class LimitsWatch {
   private async begin(container: ContainerRecord, run: Run): Promise<void> {
     const { logger, proc } = this.parts;
     try {
-      const places = await unifiedPlaces(container, proc);
-      if (this.runs.get(container.id) !== run) return;
+      const places = await losablePlaces(container, proc);
+      if (places.length === 0 || this.runs.get(container.id) !== run) return;
       for (const place of places) this.watchFile(place, container.id, run);
     } catch (error) {
       // A group that is gone has no limits to lose, one that is somewhere else was complained of already.
@@ -92,9 +95,9 @@ export class LimitsWatch {
     const { store, logger, proc } = this.parts;
     const container = store.containers.get(id);
     if (container === undefined || this.runs.get(id) !== run || !this.follows(container)) return;
-    const present = await restoreLostValues(container, logger, proc);
+    const { complete } = await restoreLostValues(container, logger, proc);
     // A value that the kernel takes and does not keep would be written for ever.
-    if (hasKernelValues(lostValues(container.resources, present))) this.stopWatching(run);
+    if (!complete) this.stopWatching(run);
   }
 
   private end(id: string): void {

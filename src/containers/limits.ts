@@ -9,6 +9,7 @@ import {
   hasKernelValues,
   isOptional,
   kernelFiles,
+  losableValues,
   lostValues,
   vitalValues,
   type KernelFile,
@@ -86,34 +87,44 @@ export async function writeKernelValues(
 /**
  * Writes those values of a running container again that its control group has lost, or never had. What cannot be written
  * is logged: the container runs already.
- * @returns what the kernel says of all values afterwards.
+ * @returns what the kernel says of all values afterwards, and whether one of them is lost still.
  */
 export async function restoreLostValues(
   container: ContainerRecord,
   logger: Logger,
   proc = PROC,
-): Promise<ResourcesRecord> {
-  const present = await readKernelValues(container, proc);
-  const lost = lostValues(container.resources, present);
-  if (!hasKernelValues(lost)) return present;
-  try {
-    await writeKernelValues(container, lost, logger, proc);
-    logger.info('Limits that a container had lost were written again', { container: container.id });
-  } catch (error) {
-    logger.error('A container runs without limits that it was given', {
-      container: container.id,
-      error: messageOf(error),
-    });
+): Promise<{ readonly resources: ResourcesRecord; readonly complete: boolean }> {
+  const wanted = losableValues(container.resources);
+  let lost = lostValues(wanted, await readValues(container, wanted, proc));
+  if (hasKernelValues(lost)) {
+    try {
+      await writeKernelValues(container, lost, logger, proc);
+      logger.info('Limits that a container had lost were written again', { container: container.id });
+    } catch (error) {
+      logger.error('A container runs without limits that it was given', {
+        container: container.id,
+        error: messageOf(error),
+      });
+    }
+    lost = lostValues(wanted, await readValues(container, wanted, proc));
   }
-  return readKernelValues(container, proc);
+  return { resources: await readKernelValues(container, proc), complete: !hasKernelValues(lost) };
 }
 
 /** What the kernel says of the values that a running container was given; as they are known where it says nothing. */
 export async function readKernelValues(container: ContainerRecord, proc = PROC): Promise<ResourcesRecord> {
   const { resources } = container;
-  if (container.pid === 0 || !hasKernelValues(resources)) return resources;
+  return { ...resources, ...(await readValues(container, resources, proc)) };
+}
+
+async function readValues(
+  container: ContainerRecord,
+  { hugepages, unified }: KernelValues,
+  proc: string,
+): Promise<KernelValues> {
+  if (container.pid === 0 || !hasKernelValues({ hugepages, unified })) return { hugepages, unified };
   const group = await groupOf(container, proc).catch(() => undefined);
-  if (group === undefined) return resources;
+  if (group === undefined) return { hugepages, unified };
   const read = async (file: KernelFile, known: string): Promise<string> =>
     readFile(placeOf(group.path, file), 'utf8').then(
       (text) => text.trim(),
@@ -129,18 +140,14 @@ export async function readKernelValues(container: ContainerRecord, proc = PROC):
         }),
       ),
     );
-  return {
-    ...resources,
-    hugepages: await current(resources.hugepages, 'hugepages'),
-    unified: await current(resources.unified, 'unified'),
-  };
+  return { hugepages: await current(hugepages, 'hugepages'), unified: await current(unified, 'unified') };
 }
 
-/** Where the `unified` values of a running container are; nowhere once its first process is gone. */
-export async function unifiedPlaces(container: ContainerRecord, proc = PROC): Promise<string[]> {
+/** Where the cgroup v2 values are that a running container may lose; nowhere on v1, or once its first process is gone. */
+export async function losablePlaces(container: ContainerRecord, proc = PROC): Promise<string[]> {
   const group = await groupOf(container, proc);
-  if (group === undefined) return [];
-  const { unified } = container.resources;
+  if (group === undefined || group.version === 1) return [];
+  const { unified } = losableValues(container.resources);
   return kernelFiles({ hugepages: {}, unified }, group.version).map((file) => placeOf(group.path, file));
 }
 

@@ -48,8 +48,8 @@ export class NodeUpkeep implements Upkeep {
     }
   }
 
-  keepLimits(container: ContainerRecord): Promise<ResourcesRecord> {
-    return restoreLostValues(container, this.logger, this.proc);
+  async keepLimits(container: ContainerRecord): Promise<ResourcesRecord> {
+    return (await restoreLostValues(container, this.logger, this.proc)).resources;
   }
 
   limitsOf(container: ContainerRecord): Promise<ResourcesRecord> {

@@ -3,11 +3,11 @@ import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 
 /**
- * Tells systemd a state such as `--ready` or `--stopping`; nothing where NOTIFY_SOCKET is not set. Through the
- * systemd-notify command, because Node has no datagram unix sockets.
+ * Tells systemd a state; nothing where NOTIFY_SOCKET is not set. Through the systemd-notify command, because Node has no
+ * datagram unix sockets. It is `STOPPING=1` because the option `--stopping` came with systemd 253, after Debian 12.
  */
 export async function notifySystemd(
-  state: '--ready' | '--stopping',
+  state: '--ready' | 'STOPPING=1',
   logger: Logger,
   env = process.env,
 ): Promise<void> {

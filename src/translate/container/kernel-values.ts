@@ -1,6 +1,6 @@
 import { failedPrecondition, invalidArgument, unsupported } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
-import type { KernelValues, StringMap } from '../../store/records';
+import type { KernelValues, ResourcesRecord, StringMap } from '../../store/records';
 
 type Resources = Decoded<cri.ILinuxContainerResources>;
 
@@ -46,6 +46,21 @@ export function toKernelValues(resources: Resources | null, field: string, memor
 function saysSwapToEngine(resources: Resources | null, memoryLimit: number): boolean {
   if (resources?.memory_swap_limit_in_bytes.isZero() !== true) return true;
   return memoryLimit > 0 || !resources.memory_limit_in_bytes.isZero();
+}
+
+/**
+ * The values that a running container on cgroup v2 may lose: those that the Engine API has no field for, and "no swap".
+ * The Engine has a field for swap, but runc leaves a swap of 0 out of what it tells systemd, which then sets it back to
+ * no limit with all the rest that it has never heard of.
+ */
+export function losableValues({
+  hugepages,
+  unified,
+  memoryLimit,
+  memorySwapLimit,
+}: ResourcesRecord): KernelValues {
+  const noSwap = memoryLimit > 0 && memorySwapLimit === memoryLimit;
+  return { hugepages, unified: noSwap ? { [SWAP_KEY]: NO_SWAP, ...unified } : unified };
 }
 
 export function isPageSize(size: string): boolean {

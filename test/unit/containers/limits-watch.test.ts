@@ -29,12 +29,12 @@ describe('the limits of a running container', () => {
     machine.remove();
   });
 
-  const record = (oomGroup = '1', more = {}) =>
+  const record = (oomGroup = '1', more = {}, added = {}) =>
     containerRecord({
       ...{ id: ID, state: 'running' as const, pid: 42, ...more },
       resources: fromEngineResources(
         {},
-        { hugepages: {}, unified: { 'memory.oom.group': oomGroup, 'memory.high': '4096' } },
+        { hugepages: {}, unified: { 'memory.oom.group': oomGroup, 'memory.high': '4096', ...added } },
       ),
     });
   const values = () => [machine.read('memory.oom.group').trim(), machine.read('memory.high').trim()];
@@ -87,6 +87,27 @@ describe('the limits of a running container', () => {
       expect((await upkeep.limitsOf(record())).unified['memory.oom.group']).toBe('1');
     });
     expect(values()[0]).toBe('1');
+  });
+
+  it('are also those that an update has brought', async () => {
+    await followed();
+    machine.write('memory.low', '');
+    store.containers.put(record('1', {}, { 'memory.low': '512' }));
+    await until(() => machine.read('memory.low') === '512');
+    machine.write('memory.low', '0\n');
+    await until(() => machine.read('memory.low').startsWith('512'));
+  });
+
+  it('include that it has no swap, of which runc tells systemd nothing', async () => {
+    machine.write('memory.swap.max', 'max\n');
+    const limits = { Memory: 1024, MemorySwap: 1024 };
+    store.containers.put(
+      containerRecord({ id: ID, state: 'running', pid: 42, resources: fromEngineResources(limits) }),
+    );
+    await until(() => machine.read('memory.swap.max').startsWith('0'));
+    machine.write('memory.swap.max', 'max\n');
+    await until(() => machine.read('memory.swap.max').startsWith('0'));
+    expect((await upkeep.limitsOf(store.containers.get(ID) ?? record())).unified).toEqual({});
   });
 
   it('are given up when the container has ended', async () => {

@@ -56,7 +56,9 @@ describe('kernel values on cgroup v2', () => {
     machine.write('hugetlb.2MB.max', 'max\n');
     machine.write('memory.high', '4096\n');
     machine.write('memory.oom.group', '0\n');
-    const { hugepages, unified } = await restoreLostValues(record(), silentLogger, machine.proc);
+    const { resources, complete } = await restoreLostValues(record(), silentLogger, machine.proc);
+    const { hugepages, unified } = resources;
+    expect(complete).toBe(true);
     expect(hugepages).toEqual({ '2MB': '4096' });
     expect(unified).toEqual({ 'memory.high': '4096', 'memory.oom.group': '1' });
   });

@@ -152,7 +152,7 @@ export class ContainerLife {
 
   /** From now on, limits that somebody takes away from a running container are written again. */
   watchLimits(): void {
-    this.parts.upkeep?.watchLimits(this.parts.store, this.lock);
+    this.parts.upkeep?.watchLimits(this.parts.store, (id, work) => this.lock.run(id, work));
   }
 }
 

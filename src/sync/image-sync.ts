@@ -4,6 +4,7 @@ import { abortable } from '../lib/async/abortable';
 import { forEachLimited } from '../lib/async/concurrency';
 import { withDeadline } from '../lib/async/deadline';
 import { hasCode, messageOf } from '../lib/errors';
+import { KeyedLock } from '../lib/async/keyed-lock';
 import { pause } from '../lib/async/pause';
 import type { Logger } from '../lib/logger';
 import type { ImageRecord } from '../store/records';
@@ -39,6 +40,7 @@ export class ImageSync {
   private readonly firstList = new Promise<void>((resolve) => (this.tellListed = resolve));
   /** Images whose last inspect failed: told of once, and asked for with each list. */
   private readonly damaged = new Set<string>();
+  private readonly removals = new KeyedLock();
 
   constructor(private readonly parts: ImageSyncParts) {}
 
@@ -75,6 +77,14 @@ export class ImageSync {
       if (hasStatus(error, 404)) return undefined;
       throw error;
     }
+  }
+
+  /**
+   * Runs a removal of an image when the earlier ones of the same image have ended.
+   * @param signal gives up the wait, not the removal.
+   */
+  inTurn(id: string, signal: AbortSignal, remove: () => Promise<void>): Promise<void> {
+    return this.removals.run(id, remove, signal);
   }
 
   /** The Engine has confirmed that the image is gone. */

@@ -20,7 +20,7 @@ import { listHostDevices } from '../container/host-devices';
 import { requireSubPaths } from '../container/image-sub-paths';
 import { settleExisting } from '../../containers/existing-container';
 import { imageToRun } from '../container/image-to-run';
-import { requireKernelValues } from '../../containers/writable-limits';
+import { requireKernelValues } from '../../containers/limits';
 import { withMountImages } from '../container/mount-images';
 import { makeMissingSources } from '../container/mount-sources';
 import { loadSeccompOptions } from '../container/seccomp-profile';

@@ -1,6 +1,6 @@
 import { failedPrecondition, unsupported } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
-import { restoreLostValues, writeKernelValues } from '../../containers/limits';
+import { requireKernelValues, restoreLostValues, writeKernelValues } from '../../containers/limits';
 import {
   hasKernelValues,
   mergedKernelValues,
@@ -9,7 +9,6 @@ import {
 } from '../../translate/container/kernel-values';
 import { toEngineUpdate } from '../../translate/container/resources';
 import { withField } from '../container/create-failure';
-import { requireKernelValues } from '../../containers/writable-limits';
 import { getContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 

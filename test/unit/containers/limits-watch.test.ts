@@ -21,7 +21,7 @@ describe('the limits of a running container', () => {
     store = new WritableStore();
     lock = new KeyedLock();
     upkeep = new NodeUpkeep(silentLogger, machine.proc);
-    upkeep.watchLimits(store, lock);
+    upkeep.watchLimits(store, (id, work) => lock.run(id, work));
   });
   afterEach(async () => {
     upkeep.close();

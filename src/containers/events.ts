@@ -12,7 +12,7 @@ import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/shared/la
 import { nanosFromNumber } from '../translate/shared/time';
 import type { ContainerLife, Held } from './life';
 
-/** A healthy Engine inspects in milliseconds. While we wait, the container's next events wait too. */
+/** A healthy Engine inspects in milliseconds. The container's next events wait for it. */
 const INSPECT_MS = 10_000;
 /** After a death its log is waited for as well, so the inspect gets less. */
 const ENDED_INSPECT_MS = 2_000;
@@ -22,20 +22,20 @@ export interface ContainerEventsParts {
   readonly store: Store;
   readonly reservations: NameReservations;
   readonly logger: Logger;
-  /** Told of a container whose event could not be applied: it has to be asked for until an inspect succeeds. */
+  /** Called for a container whose event could not be applied: it has to be inspected until that succeeds. */
   readonly onDoubt: (id: string) => void;
-  /** Told, for metrics, how many seconds after its stamp an event was in the store. */
+  /** Called, for metrics, with the seconds between an event's timestamp and its effect on the store. */
   readonly onApplied?: (lagSeconds: number) => void;
 }
 
 /**
- * Engine events → records. Of a container's death the Engine is asked, for its event is stamped after the fact; echoes of
- * what a handler did find the record up to date and change nothing.
+ * Engine events → records. A container's death costs an inspect, because the event's timestamp is later than the death. Events
+ * that a handler caused find the record up to date and change nothing.
  */
 export class ContainerEvents {
   constructor(private readonly parts: ContainerEventsParts) {}
 
-  /** Returns at once; the work is queued behind whatever else is done to that container. */
+  /** Returns at once; the work waits until whatever else is done to that container has ended. */
   handle(event: EngineEvent): void {
     const { Attributes: attributes } = event.Actor;
     if (![SANDBOX_TYPE, CONTAINER_TYPE].includes(attributes[TYPE_LABEL] ?? '')) return;
@@ -43,8 +43,8 @@ export class ContainerEvents {
     const { name = '' } = attributes;
     store.listed.distrust(event.Actor.ID);
     const isBirth = event.Action === 'create' || event.Action === 'start';
-    // The handler that creates it inspects it after the start; its death, though, is news to the handler too. After the
-    // handler, for the birth may be that of an earlier call's container, of which this call knows nothing.
+    // The handler that creates a container inspects it after the start, so its birth waits for the handler: it may also be that
+    // of an earlier call's container, which this handler does not know. A death is news to the handler too.
     if (isBirth && reservations.isHeld(name)) void reservations.whenFree(name).then(() => this.queue(event));
     else this.queue(event);
   }

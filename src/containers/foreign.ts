@@ -17,7 +17,7 @@ export interface ForeignContainersParts {
 }
 
 /**
- * Keeps `store.foreign`: containers of `docker run` and the like. Their images are pinned, for kubelet's image GC only
+ * Keeps `store.foreign`: containers of `docker run` and the like. Their images are pinned, because kubelet's image GC only
  * knows what its own pods use.
  */
 export class ForeignContainers {
@@ -29,11 +29,11 @@ export class ForeignContainers {
   handle(event: EngineEvent, signal: AbortSignal): void {
     const { ID: id, Attributes: attributes } = event.Actor;
     if (event.Action === 'destroy') this.parts.store.foreign.delete(id);
-    // One that only looks like a pod's is found out when it is inspected as such.
+    // A container that only looks like a pod's is found out when it is inspected as one.
     if (event.Action === 'create' && attributes[TYPE_LABEL] === undefined) void this.learn(id, signal);
   }
 
-  /** Never rejects: the next list makes up for it. */
+  /** Never rejects: the next list makes up for a failure. */
   private async learn(id: string, signal: AbortSignal): Promise<void> {
     const { docker, store, logger } = this.parts;
     try {

@@ -6,7 +6,7 @@ import type { ContainerLife } from './life';
 import type { SpoolMode } from './spool-mode';
 import type { Teardowns } from './teardowns';
 
-/** What the steps of a container's life in the Engine work with; a part of what handlers have. */
+/** What operations on containers work with: a part of what handlers have. */
 export interface ContainerServices {
   readonly docker: DockerClient;
   readonly store: Store;

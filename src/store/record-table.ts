@@ -1,7 +1,7 @@
 import { BoundedSet } from '../lib/bounded-set';
 import { invalidArgument } from '../lib/errors';
 
-/** Ids that are gone are remembered so that a late list or inspect cannot bring them back. */
+/** How many ids that are gone are remembered, so that a late list or inspect cannot bring them back. */
 const REMEMBERED_REMOVALS = 10_000;
 
 export interface TableRecord {

@@ -140,7 +140,7 @@ describe('ContainerEvents', () => {
       else logs.onDrain = fail;
       await told(containerEvent('die', { exitCode: '1' }));
       expect(container()?.state).toBe('exited');
-      expect(complaints).toEqual(['CRI log of a container cannot be written: disk full']);
+      expect(complaints).toEqual(['Cannot write a container log: disk full']);
     });
 
     it('needs no log when none was asked for', async () => {

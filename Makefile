@@ -65,8 +65,8 @@ conformance-upstream: build ## cri-tools' critest and a walk with crictl: ENGINE
 kubelet: build ## Kubernetes' own kubelet with static pods on dockbridge, without a cluster: ENGINE as above
 	@ENGINE='$(ENGINE)' ARGS='$(ARGS)' bash test/conformance/kubelet/run.sh
 
-# SHORT=1, ONLY, GUEST_KEEP, GUEST_LIMIT and TOTALS go through the environment.
-guest-test: build ## The suites that need systemd, cgroup v2 and AppArmor, in a Debian under qemu; no whole run has ended yet: SHORT=1, ONLY=walk
+# SHORT=1, ONLY, GUEST, GUEST_KEEP, GUEST_LIMIT and TOTALS go through the environment.
+guest-test: build ## The suites that need systemd, cgroup v2 and AppArmor, in a Debian under qemu: SHORT=1, ONLY=walk, GUEST=forky
 	@SHORT='$(SHORT)' bash test/guest/run.sh
 
 bench: build ## Measure beside the bare Engine: logs, ExecSync, CNI … (on an Engine of its own): ARGS=… goes to jest

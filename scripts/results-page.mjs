@@ -35,7 +35,7 @@ function jestRow(directory, name, engine, files) {
 
 function suiteRows(directory, steps, names) {
   return readdirSync(directory)
-    .map((file) => /^(conformance|conformance-upstream|kubelet)-([\d.]*(?:-[a-z]+)?)$/.exec(file))
+    .map((file) => /^(conformance|conformance-upstream|kubelet|guest-test)-([\d.]*(?:-[a-z]+)?)$/.exec(file))
     .filter((match) => match !== null)
     .sort()
     .map(([file, suite, engine]) => {
@@ -79,6 +79,7 @@ function page(directory) {
       conformance: 'our conformance suite',
       'conformance-upstream': `critest ${run.critest}`,
       kubelet: `kubelet ${run.kubelet}, standalone`,
+      'guest-test': 'the guest with systemd, cgroup v2 and AppArmor, short form',
     }),
   ];
   const failed = steps.filter(({ outcome }) => outcome !== 'passed');

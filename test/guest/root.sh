@@ -1,18 +1,20 @@
 #!/bin/bash
-# root.sh: makes the root file system of the guest, once, and prints the directory that has it: root.img, vmlinuz, initrd.
+# root.sh [SUITE]: makes the root file system of the guest from a suite of Debian (bookworm), once, and prints the directory
+# that has it: root.img, vmlinuz, initrd.
 # All of it comes from the machine's Debian mirror; what dockbridge needs beyond Debian is on a disk of its own (tree.sh).
 # Quick when it is there; a killed run leaves no half of it. Needs root.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C
 
-suite=bookworm
+suite=${1:-bookworm}
 packages=(
   systemd systemd-sysv udev dbus kmod linux-image-cloud-amd64      # a node that boots
   docker.io apparmor iptables iproute2 containernetworking-plugins # an Engine and a network of pods
   procps libstdc++6                                                # for the host's node
   busybox                                                          # which test images are made of
 )
+[ "$suite" = bookworm ] || packages+=(docker-cli) # Debian 13 took the client out of docker.io
 say() { echo "guest: $*" >&2; }
 die() { say "$*"; exit 1; }
 
@@ -22,7 +24,7 @@ target=${DOCKBRIDGE_CACHE:-/var/cache/dockbridge}/guest-$suite-$recipe
 if [ -d "$target" ]; then echo "$target" && exit; fi
 if [ "${GUEST_MOUNTS:-}" != $PPID ]; then
   # What debootstrap mounts goes away, whatever becomes of it.
-  GUEST_MOUNTS=$$ unshare --mount --propagation slave bash root.sh
+  GUEST_MOUNTS=$$ unshare --mount --propagation slave bash root.sh "$suite"
   exit
 fi
 mkdir -p "${target%/*}"
@@ -39,8 +41,10 @@ say "making a Debian $suite with debootstrap from $mirror, once"
 mkdir -p "$root"/etc/initramfs-tools/conf.d
 echo 'MODULES=list' >"$root/etc/initramfs-tools/conf.d/guest"
 names=$(IFS=,; echo "${packages[*]}")
-debootstrap --variant=minbase --include="$names" "$suite" "$root" "$mirror" >"$work/log" 2>&1 ||
-  { tail -20 "$work/log" "$root/debootstrap/debootstrap.log" >&2; die 'debootstrap failed'; }
+script=/usr/share/debootstrap/scripts/$suite
+[ -e "$script" ] || script=${script%/*}/sid # a suite that is younger than this debootstrap
+debootstrap --variant=minbase --include="$names" "$suite" "$root" "$mirror" "$script" >"$work/log" 2>&1 ||
+  { tail -qn 20 "$work/log" "$root/debootstrap/debootstrap.log" >&2 || true; die 'debootstrap failed'; }
 
 echo guest >"$root/etc/hostname"
 : >"$root/etc/fstab" # the initrd has mounted it
@@ -56,8 +60,8 @@ for unit in getty@tty1.service serial-getty@ttyS0.service getty.target {apt-dail
   systemd-udevd-{control,kernel}.socket; do
   ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
-# Profiles of programs that nobody runs there would be compiled at each start; the Engine brings its own.
-rm -f "$root"/etc/apparmor.d/{lsb_release,nvidia_modprobe}
+# The profiles of programs that nobody runs there would be compiled at each start; the Engine brings its own.
+find "$root/etc/apparmor.d" -maxdepth 1 -type f -delete
 rm -f "$root"/etc/systemd/system/*.wants/{docker,containerd}.service "$root"/etc/systemd/system/*.wants/docker.socket
 cat >"$root/etc/systemd/system/guest.service" <<'S'
 [Unit]
@@ -86,7 +90,9 @@ mkdir -p "$initrd"/{bin,dev,proc,root,modules}
 cp "$root/bin/busybox" "$initrd/bin/"
 chroot "$root" ldd /bin/busybox | grep -o '/[^ ]*' | while read -r library; do install -D "$root$library" "$initrd$library"; done
 for module in drivers/nvdimm/{libnvdimm,nd_btt,nd_pmem} drivers/acpi/nfit/nfit; do
-  cp "$root"/lib/modules/*/kernel/$module.ko "$initrd/modules/"
+  # Later suites compress them.
+  cp "$root"/lib/modules/*/kernel/$module.ko "$initrd/modules/" 2>/dev/null ||
+    xz -dc "$root"/lib/modules/*/kernel/$module.ko.xz >"$initrd/modules/${module##*/}.ko"
 done
 cat >"$initrd/init" <<'S'
 #!/bin/busybox sh

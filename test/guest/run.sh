@@ -2,6 +2,7 @@
 # run.sh: dockbridge on a node as users have it: a Debian 12 of its own with systemd, cgroup v2 and AppArmor, in qemu
 # without KVM (docs/adr/0035). Needs root, and from outside only a Debian mirror and, once, a Go module proxy.
 #   SHORT=1       the short form
+#   GUEST=forky   Debian testing instead: a newer kernel, systemd and Engine
 #   ONLY='STEP …' of walk, crictl, critest, conformance and integration only these, for whoever mends one of them
 #   TOTALS=FILE   gets `N passed, N failed, N skipped`
 #   GUEST_KEEP=DIR  gets what the guest has written: console, journal, reports
@@ -15,7 +16,7 @@ die() { say "$*"; exit 1; }
 [ "$(id -u)" = 0 ] || die 'must be root'
 [ "$(uname -m)" = x86_64 ] || die "the guest is an amd64 machine, this one is $(uname -m)"
 bash ../../scripts/setup.sh guest
-root=$(bash root.sh)
+root=$(bash root.sh "${GUEST:-bookworm}")
 
 work=$(mktemp -d /var/tmp/dockbridge-guest.XXXXXX)
 qemu='' reader=''

@@ -58,6 +58,7 @@ describe('docs/results.md', () => {
         '171\tpassed\tenv TOTALS=/results/conformance- make conformance ENGINE=',
         '300\tpassed\tenv TOTALS=/results/conformance-upstream-29 make conformance-upstream ENGINE=29 ARGS=-x',
         '400\tpassed\tenv TOTALS=/results/kubelet- make kubelet ENGINE=',
+        '390\tpassed\tenv TOTALS=/results/guest-test- make guest-test ENGINE= SHORT=1',
         '',
       ].join('\n'),
       'unit.json': jestResult(2000, 0, 1, 1_000_000, [1_010_000, 1_061_400]),
@@ -68,6 +69,7 @@ describe('docs/results.md', () => {
       'conformance-29': '171 passed, 0 failed, 23 skipped\n',
       'conformance-upstream-29': '108 passed, 0 failed, 34 skipped\n',
       'kubelet-': '25 passed, 0 failed, 0 skipped\n',
+      'guest-test-': '21 passed, 0 failed, 0 skipped\n',
     });
     expect(rowsOf(lines)).toEqual([
       '| suite | Engine | passed | failed | skipped | seconds |',
@@ -77,6 +79,7 @@ describe('docs/results.md', () => {
       '| our conformance suite | 20.10 | 166 | 0 | 28 | 171 |',
       '| our conformance suite | 29 | 171 | 0 | 23 | 1,172 |',
       '| critest 1.37.0 | 29 | 108 | 0 | 34 | 300 |',
+      '| the guest with systemd, cgroup v2 and AppArmor, short form | 20.10 | 21 | 0 | 0 | 390 |',
       '| kubelet 1.37.2, standalone | 20.10 | 25 | 0 | 0 | 400 |',
       '| Engine | dockerd | containerd | runc |',
       '| 20.10 | 20.10.24+dfsg1 | 1.6.20~ds1 | 1.1.5+ds1 |',

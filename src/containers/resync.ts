@@ -9,6 +9,8 @@ import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
 import type { SandboxCheckpoints } from '../network/sandbox-checkpoints';
 import type { NameReservations } from '../store/name-reservations';
+import type { Records } from '../store/record-table';
+import type { ContainerRecord, SandboxRecord } from '../store/records';
 import type { Store } from '../store/store';
 import type { EngineContainerSummary } from '../engine/types';
 import { toEngineState } from '../translate/shared/engine-state';
@@ -82,10 +84,13 @@ export class ContainerResync {
    * @param onListed called once `store.listed` tells of all containers that the store does not know yet.
    */
   async run(inspectAll: boolean, signal: AbortSignal, onListed: () => void = () => undefined): Promise<void> {
-    const { store, life, logs, network, reservations, logger, onFirstList, onList } = this.parts;
+    const { store, life, network, reservations, onFirstList, onList } = this.parts;
     if (inspectAll) life.forgetRemovals();
-    const [sandboxRevision, containerRevision] = [store.sandboxes.now, store.containers.now];
-    const foreignRevision = store.foreign.now;
+    const revisions = {
+      sandboxes: store.sandboxes.now,
+      containers: store.containers.now,
+      foreign: store.foreign.now,
+    };
     const before = this.knownSandboxes();
     const unfinished = life.unfinished.ids;
     if (!this.hasRun) store.listed.expect();
@@ -95,7 +100,7 @@ export class ContainerResync {
     const isKnown = ({ Id, Labels }: EngineContainerSummary): boolean =>
       before.has(Id) || before.has(Labels?.[SANDBOX_ID_LABEL] ?? '');
     if (!summaries.some(isKnown)) await this.refuseEmptyEngine(before);
-    this.parts.foreignContainers.keepListed(all, foreignRevision);
+    this.parts.foreignContainers.keepListed(all, revisions.foreign);
     const listed = new Set(summaries.map((summary) => summary.Id));
     const due = summaries.filter(
       (summary) => !reservations.isHeld(engineName(summary)) && (inspectAll || this.differs(summary)),
@@ -108,16 +113,8 @@ export class ContainerResync {
     );
     // The list is of no use any more, and a container that was left out would keep ListContainers waiting.
     store.listed.close();
-    for (const table of [store.sandboxes, store.containers]) {
-      const revision = table === store.sandboxes ? sandboxRevision : containerRevision;
-      const gone = [...table.values()].filter(
-        ({ id }) => !listed.has(id) && !table.isNewerThan(id, revision),
-      );
-      // A list alone is weak evidence: the inspect's 404 decides.
-      await forEachLimited(gone, CONCURRENCY, async ({ id }) => {
-        await this.tryRefresh(id, signal);
-      });
-    }
+    await this.refreshUnlisted(store.sandboxes, listed, revisions.sandboxes, signal);
+    await this.refreshUnlisted(store.containers, listed, revisions.containers, signal);
     for (const id of unfinished) if (!listed.has(id)) void life.unfinished.forget(id);
     await this.freeVanished(listed, signal);
     if (!this.hasRun) {
@@ -126,8 +123,25 @@ export class ContainerResync {
     }
     this.hasRun = true;
     onList?.(all);
-    if (!inspectAll) return;
-    const known = new Set([...store.containers.values()].map((container) => container.id));
+    if (inspectAll) await this.retainLogs();
+  }
+
+  /** A list alone is weak evidence that a container is gone, so the inspect's 404 decides. */
+  private async refreshUnlisted(
+    table: Records<SandboxRecord | ContainerRecord>,
+    listed: ReadonlySet<string>,
+    revision: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const gone = [...table.values()].filter(({ id }) => !listed.has(id) && !table.isNewerThan(id, revision));
+    await forEachLimited(gone, CONCURRENCY, async ({ id }) => {
+      await this.tryRefresh(id, signal);
+    });
+  }
+
+  private async retainLogs(): Promise<void> {
+    const { store, logs, logger } = this.parts;
+    const known = new Set([...store.containers.values()].map(({ id }) => id));
     // A full or read-only disk must not keep the node from being served.
     await logs.retain(known).catch((error: unknown) => {
       if (logs.trouble?.reason === 'LogsWithoutThread') return;

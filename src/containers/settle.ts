@@ -70,12 +70,14 @@ export class Settling {
     occasion: Occasion,
     put: Put,
   ): Promise<SandboxRecord | undefined> {
-    const { network, checkpoints } = this.parts;
+    const { store, network, checkpoints } = this.parts;
     if (occasion === 'found') await this.keepDns(inspect);
     const sandbox = sandboxFromInspect(inspect, await network.stateOf(inspect));
     if (sandbox === undefined) return undefined;
     put(sandbox);
-    if (occasion === 'found') await checkpoints.complete(sandbox, inspect.HostConfig);
+    // There is no record when the sandbox was removed while this inspect was under way.
+    const record = store.sandboxes.get(sandbox.id);
+    if (occasion === 'found' && record !== undefined) await checkpoints.complete(record, inspect.HostConfig);
     return sandbox;
   }
 

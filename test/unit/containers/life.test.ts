@@ -344,6 +344,13 @@ describe('who may change a record', () => {
     });
   });
 
+  it('nothing brings back a sandbox that was removed, nor its checkpoint', async () => {
+    const { life, store, checkpoints } = roomWith(sandboxInspect());
+    await life.withContainer(SANDBOX_ID, undefined, (held) => held.forget());
+    await life.refresh(SANDBOX_ID);
+    expect([store.sandboxes.size, checkpoints.calls]).toEqual([0, [`remove ${SANDBOX_ID}`]]);
+  });
+
   it('a stop that begins while an inspect is under way is not lost with it', async () => {
     const { life, engine, store } = roomWith(sandboxInspect());
     await life.refresh(SANDBOX_ID);

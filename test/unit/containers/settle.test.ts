@@ -31,8 +31,9 @@ async function stepsOf(inspect: EngineContainerInspect, occasion: Occasion): Pro
   logs.onFollow = () => step('log');
   const checkpoints = new FakeCheckpoints();
   checkpoints.complete = () => step('checkpoint');
+  const store = new WritableStore();
   const settling = new Settling({
-    ...{ docker: fakeDocker({}), store: new WritableStore(), logs, checkpoints, upkeep },
+    ...{ docker: fakeDocker({}), store, logs, checkpoints, upkeep },
     network: {
       stateOf: async (sandbox) => {
         await step('network');
@@ -47,7 +48,10 @@ async function stepsOf(inspect: EngineContainerInspect, occasion: Occasion): Pro
     },
     ...{ logger: silentLogger, localEngine: false },
   });
-  await settling.settle(inspect, occasion, ({ kind }) => void steps.push(`${kind} record`));
+  await settling.settle(inspect, occasion, (record) => {
+    steps.push(`${record.kind} record`);
+    if (record.kind === 'sandbox') store.sandboxes.put(record);
+  });
   return steps;
 }
 

@@ -21,10 +21,10 @@ import { createNodeStats } from './stats/create-node-stats';
 import type { LayerTimes } from './stats/disk/layer-budget';
 import type { NodeStats } from './stats/node-stats';
 import { NameReservations } from './store/name-reservations';
-import { Store } from './store/store';
+import { WritableStore, type Store } from './store/store';
 import { ContainerEvents } from './containers/events';
 import { ContainerResync } from './containers/resync';
-import { ContainerSync } from './containers/container-sync';
+import { ContainerLife } from './containers/life';
 import { DiskUsage, type DiskUsageTimes } from './sync/disk-usage';
 import type { EngineClaim } from './sync/engine-claim';
 import { EngineLink } from './sync/engine-link';
@@ -64,7 +64,7 @@ export interface EngineSide {
   readonly kernelLog: KernelLog;
   readonly probes: Probes;
   readonly teardowns: Teardowns;
-  readonly containerSync: ContainerSync;
+  readonly life: ContainerLife;
   readonly imageSync: ImageSync;
   readonly link: EngineLink;
   readonly claim: EngineClaim;
@@ -99,7 +99,7 @@ export async function createEngineSide(
   );
   const { checkpoints } = parts;
   network.setPodCidr(settings.podCidr);
-  const store = new Store();
+  const store = new WritableStore();
   store.podCidr = settings.podCidr;
   const reservations = new NameReservations();
   const localEngine = isLocalEndpoint(settings.dockerEndpoint);
@@ -112,7 +112,7 @@ export async function createEngineSide(
   });
   const kernelLog = new KernelLog();
   const probes = new Probes({ docker, logger });
-  const containerSync = new ContainerSync({
+  const life = new ContainerLife({
     docker,
     store,
     logs,
@@ -124,27 +124,28 @@ export async function createEngineSide(
     unfinished: await parts.openUnfinished(),
     kernelLog: localEngine ? kernelLog : undefined,
   });
-  parts.upkeep?.watchLimits(store, containerSync.lock);
+  life.watchLimits();
   const refresh = (sandboxId: string): Promise<void> =>
-    containerSync.refresh(sandboxId).catch((error: unknown) => {
-      logger.warn('A sandbox cannot be looked at again', { sandbox: sandboxId, error: messageOf(error) });
+    life.refresh(sandboxId).catch((error: unknown) => {
+      logger.warn('Cannot inspect a sandbox again', { sandbox: sandboxId, error: messageOf(error) });
     });
+  const foreignContainers = new ForeignContainers({ docker, store, logger });
   const containerResync = new ContainerResync({
-    ...{ docker, store, sync: containerSync, logs, network, checkpoints, reservations, logger, localEngine },
+    ...{ docker, store, life, foreignContainers, logs, network, checkpoints, reservations, logger },
+    localEngine,
     inspectMs: hooks.inspectMs,
     onFirstList: () =>
       void endLeftCommands({ docker, store, logger, startedCommands, settings: { localEngine } }),
     onList: (all) => void parts.tidyProbes(probes, all),
   });
   const containerEvents = new ContainerEvents({
-    ...{ sync: containerSync, store, reservations, logger },
+    ...{ life, store, reservations, logger },
     onDoubt: (id) => containerResync.doubt(id),
     onApplied: (lagSeconds) => metrics.onEngineEvent(lagSeconds),
   });
   const imageSync = new ImageSync({ docker, store, logger });
   const link = new EngineLink({
-    ...{ docker, store, containerResync, containerEvents, imageSync, localEngine, logger },
-    foreignContainers: new ForeignContainers({ docker, store, logger }),
+    ...{ docker, store, containerResync, containerEvents, foreignContainers, imageSync, localEngine, logger },
     diskUsage: new DiskUsage({ docker, store, logger, times: hooks.diskUsageTimes ?? {} }),
     watch: new EngineWatch({ docker, lanes, store, logger }),
     claim: parts.engineClaim,
@@ -153,7 +154,7 @@ export async function createEngineSide(
   });
   return {
     ...{ docker, localEngine, store, reservations, network, checkpoints, stats, kernelLog, probes },
-    ...{ teardowns: new Teardowns(store), containerSync, imageSync, link, lanes, claim: parts.engineClaim },
+    ...{ teardowns: new Teardowns(store), life, imageSync, link, lanes, claim: parts.engineClaim },
     upkeep: parts.upkeep,
   };
 }

@@ -14,9 +14,9 @@ export interface ContainerLogParts {
   readonly localEngine: boolean;
 }
 
-/** A log that could not catch up. */
+/** What is kept about a log that could not catch up. */
 export interface LogBehind {
-  /** Whether the store knew the container at the first try; by now it does, which says nothing of the log. */
+  /** Whether the store knew the container at the first try. By now it does, which says nothing about the log. */
   readonly wasKnown: boolean;
 }
 
@@ -36,11 +36,11 @@ export async function keepLog(
     await follow(parts, container, { wasKnown, isAgain: behind !== undefined });
     return undefined;
   } catch (error) {
-    // It was said once for all containers.
+    // It was logged once for all containers.
     if (parts.logs.trouble?.reason !== 'LogsWithoutThread')
-      parts.logger.warn('CRI log of a container cannot be written', {
+      parts.logger.warn('Cannot write a container log', {
         container: container.id,
-        log_path: container.logPath,
+        logPath: container.logPath,
         error: messageOf(error),
       });
     return { wasKnown };

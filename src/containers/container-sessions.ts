@@ -1,6 +1,6 @@
-/** A session's place among those of its container. */
+/** One session of a container. */
 export interface SessionPlace {
-  /** Fires when the Engine is about to wait for the session: from then on it must be read from, whatever its client does. */
+  /** Fires when the Engine is about to wait for the session. From then on its output must be read, whatever its client does. */
   readonly hurried: AbortSignal;
   hurry(): void;
   leave(): void;

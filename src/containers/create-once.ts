@@ -6,7 +6,7 @@ import type { ContainerRecord, SandboxRecord } from '../store/records';
 import { uniqueEngineName } from '../translate/shared/names';
 import type { ContainerServices } from './services';
 
-/** kubelet asks again after two minutes: by then it should have heard why. */
+/** kubelet asks again after two minutes. By then it should have heard why the call failed. */
 const PATIENCE_MS = 60_000;
 const FIRST_LOOK_MS = 50;
 const LAST_LOOK_MS = 1_000;
@@ -17,16 +17,16 @@ export type Verdict =
   | { readonly id: string }
   /** It belongs to somebody else: ours gets a longer name. */
   | 'stranger'
-  /** It was a useless leftover, and is removed now. */
+  /** It was a useless leftover and is removed now. */
   | 'removed';
 
 export interface Creation {
   readonly create: (engineName: string) => Promise<string>;
-  /** @param holder undefined for a container that is not a pod's. */
+  /** @param holder undefined for a container that does not belong to a pod. */
   readonly judge: (holder: SandboxRecord | ContainerRecord | undefined) => Verdict | Promise<Verdict>;
   /** Tells this container's longer name from that of any other with the same name. */
   readonly owner: string;
-  /** Other limits than usual, for tests. */
+  /** Another limit, for tests. */
   readonly patienceMs?: number;
 }
 
@@ -34,14 +34,14 @@ export interface Creation {
  * Creates a container under `engineName`, for a caller that holds that name, so that a call that is repeated never makes a
  * second one.
  *
- * A name that is taken (409) by a container that does not exist (404) belongs to a create whose answer was lost and that
- * the Engine is still working on, or to a removal that is almost finished: then we wait and ask again. The longer name is
- * always the same one for the same owner: its own create may have been lost too.
+ * A name that is taken (409) by a container that does not exist (404) belongs to a create call whose answer was lost and that
+ * the Engine is still working on, or to a removal that is almost finished. Then we wait and ask again. An owner's longer name
+ * is always the same, because its own create call may have been lost too.
  * @returns the container's id.
  * @throws UNAVAILABLE when the Engine gives no container to the name within a minute.
  */
 export async function createOnce(
-  { containerSync }: Pick<ContainerServices, 'containerSync'>,
+  { life }: Pick<ContainerServices, 'life'>,
   engineName: string,
   creation: Creation,
   signal: AbortSignal,
@@ -56,7 +56,7 @@ export async function createOnce(
       return await create(name);
     } catch (error) {
       if (!hasStatus(error, 409)) throw error;
-      const { exists, record } = await containerSync.discover(name, signal);
+      const { exists, record } = await life.discover(name, signal);
       if (!exists) {
         if (performance.now() > deadline) throw stillTaken(name, error);
         await pause(lookMs, signal);

@@ -4,34 +4,38 @@ import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { NameReservations } from '../store/name-reservations';
 import type { EngineState } from '../store/records';
+import { hasEnded } from '../store/states';
 import type { Store } from '../store/store';
 import type { EngineEvent } from '../engine/types';
+import { toEngineState } from '../translate/shared/engine-state';
 import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/shared/labels';
 import { nanosFromNumber } from '../translate/shared/time';
-import type { ContainerSync } from './container-sync';
+import type { ContainerLife, Held } from './life';
 
-/** A healthy Engine inspects in milliseconds. While we wait, the container's next events wait too. */
+/** A healthy Engine inspects in milliseconds. The container's next events wait for it. */
 const INSPECT_MS = 10_000;
+/** After a death its log is waited for as well, so the inspect gets less. */
+const ENDED_INSPECT_MS = 2_000;
 
 export interface ContainerEventsParts {
-  readonly sync: ContainerSync;
+  readonly life: ContainerLife;
   readonly store: Store;
   readonly reservations: NameReservations;
   readonly logger: Logger;
-  /** Told of a container whose event could not be applied: it has to be asked for until an inspect succeeds. */
+  /** Called for a container whose event could not be applied: it has to be inspected until that succeeds. */
   readonly onDoubt: (id: string) => void;
-  /** Told, for metrics, how many seconds after its stamp an event was in the store. */
+  /** Called, for metrics, with the seconds between an event's timestamp and its effect on the store. */
   readonly onApplied?: (lagSeconds: number) => void;
 }
 
 /**
- * Engine events → records. Of a container's death the Engine is asked, for its event is stamped after the fact; echoes of
- * what a handler did find the record up to date and change nothing.
+ * Engine events → records. A container's death costs an inspect, because the event's timestamp is later than the death. Events
+ * that a handler caused find the record up to date and change nothing.
  */
 export class ContainerEvents {
   constructor(private readonly parts: ContainerEventsParts) {}
 
-  /** Returns at once; the work is queued behind whatever else is done to that container. */
+  /** Returns at once; the work waits until whatever else is done to that container has ended. */
   handle(event: EngineEvent): void {
     const { Attributes: attributes } = event.Actor;
     if (![SANDBOX_TYPE, CONTAINER_TYPE].includes(attributes[TYPE_LABEL] ?? '')) return;
@@ -39,22 +43,22 @@ export class ContainerEvents {
     const { name = '' } = attributes;
     store.listed.distrust(event.Actor.ID);
     const isBirth = event.Action === 'create' || event.Action === 'start';
-    // The handler that creates it inspects it after the start; its death, though, is news to the handler too. After the
-    // handler, for the birth may be that of an earlier call's container, of which this call knows nothing.
+    // The handler that creates a container inspects it after the start, so its birth waits for the handler: it may also be that
+    // of an earlier call's container, which this handler does not know. A death is news to the handler too.
     if (isBirth && reservations.isHeld(name)) void reservations.whenFree(name).then(() => this.queue(event));
     else this.queue(event);
   }
 
   private queue(event: EngineEvent): void {
     const { ID: id } = event.Actor;
-    this.parts.sync.lock
-      .run(id, async () => {
-        await this.apply(event);
+    this.parts.life
+      .withContainer(id, undefined, async (held) => {
+        await this.apply(event, held);
         this.parts.onApplied?.((Date.now() - event.timeNano / 1e6) / 1000);
       })
       .catch((error: unknown) => {
         this.parts.onDoubt(id);
-        this.parts.logger.warn('Engine event could not be applied', {
+        this.parts.logger.warn('Cannot apply an event of Docker Engine', {
           container: id,
           event: event.Action,
           error: messageOf(error),
@@ -62,61 +66,50 @@ export class ContainerEvents {
       });
   }
 
-  private async apply(event: EngineEvent): Promise<void> {
-    const { sync } = this.parts;
-    const id = event.Actor.ID;
+  private async apply(event: EngineEvent, held: Held): Promise<void> {
     switch (event.Action) {
       case 'create':
-        if (!this.isKnown(id)) await this.ask(id);
+        if (stateOf(held) === undefined) await refresh(held);
         return;
       case 'start':
-        if (!this.knowsStart(event)) await this.ask(id);
+        if (!knowsStart(held, event)) await refresh(held);
         return;
       case 'die':
-        return this.died(event);
+        return this.died(event, held);
       case 'oom':
-        this.ranOutOfMemory(id);
+        if (held.container !== undefined) held.put({ ...held.container, oomKilled: true });
         return;
       case 'pause':
-        this.setState(id, 'running', 'paused');
+        change(held, 'running', 'paused');
         return;
       case 'unpause':
-        this.setState(id, 'paused', 'running');
+        change(held, 'paused', 'running');
         return;
       case 'destroy':
-        return sync.forget(id);
+        return held.forget();
       default:
         // rename, update: rare, so ask.
-        await this.ask(id);
+        await refresh(held);
     }
   }
 
-  private async ask(id: string): Promise<void> {
-    await withDeadline('Inspecting a container', INSPECT_MS, undefined, (limit) =>
-      this.parts.sync.refreshLocked(id, limit),
-    );
-  }
-
-  private async died(event: EngineEvent): Promise<void> {
-    const { sync, store } = this.parts;
-    const id = event.Actor.ID;
-    const sandbox = store.sandboxes.get(id);
+  private async died(event: EngineEvent, held: Held): Promise<void> {
+    const { sandbox, container } = held;
     if (sandbox !== undefined) {
-      if (sandbox.state !== 'exited') store.sandboxes.put({ ...sandbox, state: 'exited', pid: 0 });
+      if (sandbox.state !== 'exited') held.put({ ...sandbox, state: 'exited', pid: 0 });
       return;
     }
-    const container = store.containers.get(id);
-    if (container === undefined) return this.ask(id);
-    // Seen already by the inspect that followed the start of a short-lived container.
+    if (container === undefined) return refresh(held);
+    // The inspect that followed the start of a short-lived container has seen this already.
     if (container.state === 'exited') return;
     const exitCode = Number(event.Actor.Attributes.exitCode);
-    // Neither start nor log is known of a container that could only be listed so far: the event alone would not do.
+    // Neither the start nor the log of a container is known that could only be listed: the event alone would not do.
     const isListedOnly = container.pid === 0;
-    if (isListedOnly || container.startedAt.isZero() || !Number.isInteger(exitCode)) return this.ask(id);
-    if (await sync.refreshEnded(id)) return;
-    // It cannot be asked, as when it goes down with its containers: then its event has to do, and counts from now on.
+    if (isListedOnly || container.startedAt.isZero() || !Number.isInteger(exitCode)) return refresh(held);
+    if (await this.inspectEnded(held)) return;
+    // The Engine does not answer, for instance because it ends together with its containers. The event is all we have.
     const finishedAt = nanosFromNumber(event.timeNano);
-    await sync.putContainer({
+    await held.settleRecord({
       ...container,
       state: 'exited',
       pid: 0,
@@ -128,32 +121,43 @@ export class ContainerEvents {
     });
   }
 
-  private ranOutOfMemory(id: string): void {
-    const container = this.parts.store.containers.get(id);
-    if (container !== undefined) this.parts.store.containers.put({ ...container, oomKilled: true });
+  /**
+   * Asks the Engine for the end of a container, so that what is told of it first is what a later inspect would tell.
+   * @returns false when the Engine does not answer, or does not say that the container has ended.
+   */
+  private async inspectEnded(held: Held): Promise<boolean> {
+    try {
+      const inspect = await withDeadline('inspect', ENDED_INSPECT_MS, undefined, (signal) =>
+        held.inspect(signal),
+      );
+      if (!hasEnded({ state: toEngineState(inspect.State.Status) })) return false;
+      await held.settle(inspect);
+      return true;
+    } catch (error) {
+      this.parts.logger.debug(
+        () => 'Cannot inspect a container that has ended',
+        () => ({ container: held.id, error: messageOf(error) }),
+      );
+      return false;
+    }
   }
+}
 
-  private setState(id: string, from: EngineState, to: EngineState): void {
-    const { sandboxes, containers } = this.parts.store;
-    const sandbox = sandboxes.get(id);
-    if (sandbox?.state === from) sandboxes.put({ ...sandbox, state: to });
-    const container = containers.get(id);
-    if (container?.state === from) containers.put({ ...container, state: to });
-  }
+async function refresh(held: Held): Promise<void> {
+  await withDeadline('Inspecting a container', INSPECT_MS, undefined, (limit) => held.refresh(limit));
+}
 
-  /** The echo of our own start, whose handler has inspected it: it runs, or has ended since. */
-  private knowsStart(event: EngineEvent): boolean {
-    const id = event.Actor.ID;
-    const ended = this.parts.store.containers.get(id)?.finishedAt;
-    return this.stateOf(id) === 'running' || (ended?.greaterThan(nanosFromNumber(event.timeNano)) ?? false);
-  }
+function change(held: Held, from: EngineState, to: EngineState): void {
+  const record = held.sandbox ?? held.container;
+  if (record?.state === from) held.put({ ...record, state: to });
+}
 
-  private isKnown(id: string): boolean {
-    return this.stateOf(id) !== undefined;
-  }
+/** The echo of our own start, whose handler has inspected the container: it runs, or has ended since. */
+function knowsStart(held: Held, event: EngineEvent): boolean {
+  const ended = held.container?.finishedAt;
+  return stateOf(held) === 'running' || (ended?.greaterThan(nanosFromNumber(event.timeNano)) ?? false);
+}
 
-  private stateOf(id: string): EngineState | undefined {
-    const { sandboxes, containers } = this.parts.store;
-    return sandboxes.get(id)?.state ?? containers.get(id)?.state;
-  }
+function stateOf({ sandbox, container }: Held): EngineState | undefined {
+  return (sandbox ?? container)?.state;
 }

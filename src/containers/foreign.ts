@@ -3,7 +3,7 @@ import { hasStatus } from '../docker/errors';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { Semaphore } from '../lib/async/semaphore';
-import type { Store } from '../store/store';
+import type { WritableStore } from '../store/store';
 import type { EngineContainerSummary, EngineEvent } from '../engine/types';
 import { TYPE_LABEL } from '../translate/shared/labels';
 
@@ -12,12 +12,12 @@ const INSPECT_CONCURRENCY = 4;
 
 export interface ForeignContainersParts {
   readonly docker: DockerClient;
-  readonly store: Store;
+  readonly store: Pick<WritableStore, 'foreign'>;
   readonly logger: Logger;
 }
 
 /**
- * Keeps `store.foreign`: containers of `docker run` and the like. Their images are pinned, for kubelet's image GC only
+ * Keeps `store.foreign`: containers of `docker run` and the like. Their images are pinned, because kubelet's image GC only
  * knows what its own pods use.
  */
 export class ForeignContainers {
@@ -29,11 +29,11 @@ export class ForeignContainers {
   handle(event: EngineEvent, signal: AbortSignal): void {
     const { ID: id, Attributes: attributes } = event.Actor;
     if (event.Action === 'destroy') this.parts.store.foreign.delete(id);
-    // One that only looks like a pod's is found out when it is inspected as such.
+    // A container that only looks like a pod's is found out when it is inspected as one.
     if (event.Action === 'create' && attributes[TYPE_LABEL] === undefined) void this.learn(id, signal);
   }
 
-  /** Never rejects: the next list makes up for it. */
+  /** Never rejects: the next list makes up for a failure. */
   private async learn(id: string, signal: AbortSignal): Promise<void> {
     const { docker, store, logger } = this.parts;
     try {
@@ -41,26 +41,23 @@ export class ForeignContainers {
       store.foreign.put({ id, engineName: container.Name, imageId: container.Image });
     } catch (error) {
       if (signal.aborted || hasStatus(error, 404)) return;
-      logger.warn("A container that is no pod's cannot be inspected", {
+      logger.warn('Cannot inspect a container outside any pod', {
         container: id,
         error: messageOf(error),
       });
     }
   }
-}
 
-/**
- * Makes `store.foreign` equal to a list of all containers.
- * @param revision of the table before the list was asked for: what came later is left alone.
- */
-export function keepForeign(
-  { foreign }: Store,
-  all: readonly EngineContainerSummary[],
-  revision: number,
-): void {
-  const listed = new Set(all.map(({ Id }) => Id));
-  for (const { id } of [...foreign.values()])
-    if (!listed.has(id) && !foreign.isNewerThan(id, revision)) foreign.delete(id);
-  for (const { Id: id, Names, ImageID: imageId, Labels } of all)
-    if (Labels?.[TYPE_LABEL] === undefined) foreign.put({ id, engineName: Names[0] ?? id, imageId });
+  /**
+   * Makes `store.foreign` equal to a list of all containers.
+   * @param revision of the table before the list was requested: what changed later is left alone.
+   */
+  keepListed(all: readonly EngineContainerSummary[], revision: number): void {
+    const { foreign } = this.parts.store;
+    const listed = new Set(all.map(({ Id }) => Id));
+    for (const { id } of [...foreign.values()])
+      if (!listed.has(id) && !foreign.isNewerThan(id, revision)) foreign.delete(id);
+    for (const { Id: id, Names, ImageID: imageId, Labels } of all)
+      if (Labels?.[TYPE_LABEL] === undefined) foreign.put({ id, engineName: Names[0] ?? id, imageId });
+  }
 }

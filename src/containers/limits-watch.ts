@@ -1,16 +1,17 @@
 import { watch, type FSWatcher } from 'node:fs';
 import { messageOf } from '../lib/errors';
-import type { KeyedLock } from '../lib/async/keyed-lock';
 import type { Logger } from '../lib/logger';
 import type { ContainerRecord } from '../store/records';
 import type { Store } from '../store/store';
 import { losableValues } from '../translate/container/kernel-values';
 import { losablePlaces, restoreLostValues } from './limits';
 
+/** Runs `work` while it holds the container: what an update that is under way changes is no loss. */
+export type Hold = (id: string, work: () => Promise<void>) => Promise<void>;
+
 export interface LimitsWatchParts {
   readonly store: Pick<Store, 'containers'>;
-  /** That of the containers: an update that is under way is no loss. */
-  readonly lock: KeyedLock;
+  readonly hold: Hold;
   readonly logger: Logger;
   readonly proc?: string | undefined;
 }
@@ -26,8 +27,8 @@ interface Run {
 
 /**
  * Writes what a running container may lose (losableValues) again when somebody takes it away: systemd, where it is the Engine's
- * cgroup driver, sets what it has no property for back whenever it reads its units again. The kernel tells of a write
- * to such a file as of one to any file, so nothing is looked at in between.
+ * cgroup driver, resets what it has no property for whenever it reads its units again. The kernel reports a write to such a
+ * file like a write to any file, so nothing is polled.
  */
 export class LimitsWatch {
   private readonly runs = new Map<string, Run>();
@@ -66,16 +67,19 @@ export class LimitsWatch {
       if (places.length === 0 || this.runs.get(container.id) !== run) return;
       for (const place of places) this.watchFile(place, container.id, run);
     } catch (error) {
-      // A group that is gone has no limits to lose, one that is somewhere else was complained of already.
-      logger.debug(() => `Limits of ${container.id} are not watched: ${messageOf(error)}`);
+      // A group that is gone has no limits to lose; one that is somewhere else was logged already.
+      logger.debug(
+        () => 'Cannot watch the limits of a container',
+        () => ({ container: container.id, error: messageOf(error) }),
+      );
     }
-    // What happened before was not told.
+    // Changes before the watch began were not reported.
     this.look(container.id, run);
   }
 
   private watchFile(place: string, id: string, run: Run): void {
     const watcher = watch(place, { persistent: false }, () => this.look(id, run));
-    // Nothing to do: without it a value that is taken away stays away, as it does without a watch.
+    // Without the watcher a lost value stays lost, as it does where nothing can be watched.
     watcher.on('error', () => watcher.close());
     run.watchers.push(watcher);
   }
@@ -83,11 +87,14 @@ export class LimitsWatch {
   private look(id: string, run: Run): void {
     if (run.waiting || this.runs.get(id) !== run) return;
     run.waiting = true;
-    const { lock, logger } = this.parts;
-    lock
-      .run(id, () => this.restore(id, run))
-      // Its group went, or has not what it should have: it was complained of when the container was started.
-      .catch((error: unknown) => logger.debug(() => `Limits of ${id} cannot be read: ${messageOf(error)}`));
+    const { hold, logger } = this.parts;
+    // The group is gone, or lacks what it should have, which was logged when the container was started.
+    hold(id, () => this.restore(id, run)).catch((error: unknown) =>
+      logger.debug(
+        () => 'Cannot read the limits of a container',
+        () => ({ container: id, error: messageOf(error) }),
+      ),
+    );
   }
 
   private async restore(id: string, run: Run): Promise<void> {
@@ -96,7 +103,7 @@ export class LimitsWatch {
     const container = store.containers.get(id);
     if (container === undefined || this.runs.get(id) !== run || !this.follows(container)) return;
     const { complete } = await restoreLostValues(container, logger, proc);
-    // A value that the kernel takes and does not keep would be written for ever.
+    // A value that the kernel accepts and does not keep would be written forever.
     if (!complete) this.stopWatching(run);
   }
 

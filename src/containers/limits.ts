@@ -12,6 +12,7 @@ import {
   losableValues,
   lostValues,
   vitalValues,
+  requireWritable,
   type KernelFile,
 } from '../translate/container/kernel-values';
 
@@ -60,7 +61,7 @@ export async function writeKernelValues(
 ): Promise<void> {
   if (!hasKernelValues(values)) return;
   const skip = (error: unknown): void =>
-    logger.warn('A value of a control group cannot be set', {
+    logger.warn("Cannot set a value of a container's cgroup", {
       container: container.id,
       error: messageOf(error),
     });
@@ -99,9 +100,9 @@ export async function restoreLostValues(
   if (hasKernelValues(lost)) {
     try {
       await writeKernelValues(container, lost, logger, proc);
-      logger.info('Limits that a container had lost were written again', { container: container.id });
+      logger.info('Rewrote lost limits of a container', { container: container.id });
     } catch (error) {
-      logger.error('A container runs without limits that it was given', {
+      logger.error('A container runs without some of its limits', {
         container: container.id,
         error: messageOf(error),
       });
@@ -155,4 +156,20 @@ function placeOf(group: GroupPath, { controller, file }: KernelFile): string {
   const directory = group.directoryOf(controller);
   if (directory === undefined) throw failedPrecondition(`controller ${controller} is not mounted`);
   return join(directory, file);
+}
+
+/** @throws when the values could not be written to control groups of this machine. */
+export async function requireKernelValues(
+  values: KernelValues,
+  localEngine: boolean,
+  field: string,
+): Promise<void> {
+  if (!hasKernelValues(values)) return;
+  const found = await readHierarchies();
+  const node = {
+    localEngine,
+    cgroupVersion: found?.version,
+    hugetlb: found?.version === 2 || found?.controllers.has('hugetlb') === true,
+  };
+  requireWritable(values, node, field);
 }

@@ -9,28 +9,30 @@ import type { ContainerLogs } from '../logs/container-logs';
 import type { PodNetwork } from '../network/pod-network';
 import type { SandboxCheckpoints } from '../network/sandbox-checkpoints';
 import type { NameReservations } from '../store/name-reservations';
+import type { Records } from '../store/record-table';
+import type { ContainerRecord, SandboxRecord } from '../store/records';
 import type { Store } from '../store/store';
 import type { EngineContainerSummary } from '../engine/types';
 import { toEngineState } from '../translate/shared/engine-state';
 import { SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../translate/shared/labels';
 import { withoutSlash } from '../translate/shared/names';
 import { inspectFromSummary, listedFromSummary } from '../translate/container/summary';
-import type { ContainerSync } from './container-sync';
-import { keepForeign } from './foreign';
+import type { ForeignContainers } from './foreign';
+import type { ContainerLife } from './life';
 
-/** Inspects in flight: enough to be quick where each takes seconds, few enough to leave others a place in their lane. */
+/** Inspects at once: enough to be quick where each takes seconds, few enough to leave room for others in their lane. */
 const CONCURRENCY = 40;
 /** A healthy Engine inspects in milliseconds; a container that hangs one must not hold up the others. */
 const INSPECT_MS = 5_000;
 /**
- * How long the list may take, ms: at first, and at most after it was not answered in time again and again, for an Engine
- * with hundreds of containers on a busy disk needs a while. The node is not served before the first list.
+ * How long the list may take, ms: at first, and at most after several lists were not answered in time. An Engine with
+ * hundreds of containers on a busy disk needs a while. The node is not served before the first list.
  */
 const LIST_MS = { first: 10_000, longest: 115_000 };
 
 /**
- * How long a doubtful container is left alone after so many failures, ms: each inspect of one that hangs stays with the
- * Engine, which does not notice that we have left.
+ * How long a doubtful container is left alone after that many failures, ms. The Engine does not notice that we have given
+ * up, so each inspect that hangs stays there.
  */
 const PATIENCE_MS = [0, 0, 30_000, 60_000, 300_000];
 
@@ -42,7 +44,8 @@ interface Doubt {
 export interface ContainerResyncParts {
   readonly docker: DockerClient;
   readonly store: Store;
-  readonly sync: ContainerSync;
+  readonly life: ContainerLife;
+  readonly foreignContainers: Pick<ForeignContainers, 'keepListed'>;
   readonly logs: Pick<ContainerLogs, 'retain' | 'trouble'>;
   readonly network: PodNetwork;
   readonly checkpoints: Pick<SandboxCheckpoints, 'sandboxes' | 'removeOrphan'>;
@@ -50,20 +53,20 @@ export interface ContainerResyncParts {
   readonly logger: Logger;
   /** Whether pids that the Engine names are of this machine. */
   readonly localEngine?: boolean;
-  /** How long one inspect may take, ms, where it is other than usual: for tests. */
+  /** How long one inspect may take, ms; for tests. */
   readonly inspectMs?: number | undefined;
-  /** Told once, before the first resync ends. */
+  /** Called once, before the first resync ends. */
   readonly onFirstList?: (() => void) | undefined;
-  /** Told of all of the Engine's containers, before each resync ends. */
+  /** Called with all of the Engine's containers, before each resync ends. */
   readonly onList?: ((all: readonly EngineContainerSummary[]) => void) | undefined;
-  /** Other limits than usual, for tests. */
+  /** Other limits, for tests. */
   readonly listMs?: typeof LIST_MS;
 }
 
 /** Makes the store equal to the Engine's list of containers, whatever events were missed. */
 export class ContainerResync {
   private hasRun = false;
-  /** Containers whose last inspect or event failed: asked again until one succeeds, whatever a list says. */
+  /** Containers whose last inspect or event failed. They are inspected again until it succeeds, whatever a list says. */
   private readonly doubtful = new Map<string, Doubt>();
   private readonly listMs: typeof LIST_MS;
   private listPatienceMs: number;
@@ -76,27 +79,28 @@ export class ContainerResync {
   }
 
   /**
-   * What a handler changed after the list was asked for is left alone.
+   * Leaves alone what a handler changed after the list was requested.
    * @param inspectAll after a reconnect; else only containers whose state differs from the record are inspected.
    * @param onListed called once `store.listed` tells of all containers that the store does not know yet.
    */
   async run(inspectAll: boolean, signal: AbortSignal, onListed: () => void = () => undefined): Promise<void> {
-    const { store, sync, logs, network, reservations, logger, onFirstList, onList } = this.parts;
-    // An Engine that lost sight of containers (its disk was not mounted) may have found them again.
-    if (inspectAll)
-      for (const table of [store.sandboxes, store.containers, store.foreign]) table.forgetRemovals();
-    const [sandboxRevision, containerRevision] = [store.sandboxes.now, store.containers.now];
-    const foreignRevision = store.foreign.now;
+    const { store, life, network, reservations, onFirstList, onList } = this.parts;
+    if (inspectAll) life.forgetRemovals();
+    const revisions = {
+      sandboxes: store.sandboxes.now,
+      containers: store.containers.now,
+      foreign: store.foreign.now,
+    };
     const before = this.knownSandboxes();
-    const unfinished = sync.unfinished.ids;
+    const unfinished = life.unfinished.ids;
     if (!this.hasRun) store.listed.expect();
     const all = await this.list(signal);
     const summaries = all.filter(({ Labels }) => Labels?.[TYPE_LABEL] !== undefined);
-    // One that lost its data may have been given others' since.
+    // An Engine that lost its data may have been given other containers since.
     const isKnown = ({ Id, Labels }: EngineContainerSummary): boolean =>
       before.has(Id) || before.has(Labels?.[SANDBOX_ID_LABEL] ?? '');
     if (!summaries.some(isKnown)) await this.refuseEmptyEngine(before);
-    keepForeign(store, all, foreignRevision);
+    this.parts.foreignContainers.keepListed(all, revisions.foreign);
     const listed = new Set(summaries.map((summary) => summary.Id));
     const due = summaries.filter(
       (summary) => !reservations.isHeld(engineName(summary)) && (inspectAll || this.differs(summary)),
@@ -107,19 +111,11 @@ export class ContainerResync {
     await drawLimited(this.inTurn(due), Math.min(CONCURRENCY, due.length), (summary) =>
       this.refreshListed(summary, signal),
     );
-    // From here on the list is of no use: had one been passed over, it would keep lists waiting.
+    // The list is of no use any more, and a container that was left out would keep ListContainers waiting.
     store.listed.close();
-    for (const table of [store.sandboxes, store.containers]) {
-      const revision = table === store.sandboxes ? sandboxRevision : containerRevision;
-      const gone = [...table.values()].filter(
-        ({ id }) => !listed.has(id) && !table.isNewerThan(id, revision),
-      );
-      // A list alone is weak evidence: the inspect's 404 decides.
-      await forEachLimited(gone, CONCURRENCY, async ({ id }) => {
-        await this.tryRefresh(id, signal);
-      });
-    }
-    for (const id of unfinished) if (!listed.has(id)) void sync.unfinished.forget(id);
+    await this.refreshUnlisted(store.sandboxes, listed, revisions.sandboxes, signal);
+    await this.refreshUnlisted(store.containers, listed, revisions.containers, signal);
+    for (const id of unfinished) if (!listed.has(id)) void life.unfinished.forget(id);
     await this.freeVanished(listed, signal);
     if (!this.hasRun) {
       network.collectGarbage(new Set([...listed, ...(await network.livingSandboxes())]));
@@ -127,16 +123,33 @@ export class ContainerResync {
     }
     this.hasRun = true;
     onList?.(all);
-    if (!inspectAll) return;
-    const known = new Set([...store.containers.values()].map((container) => container.id));
-    // A full or read-only disk must not keep the node from being served.
-    await logs.retain(known).catch((error: unknown) => {
-      if (logs.trouble?.reason === 'LogsWithoutThread') return;
-      logger.warn('Positions in container logs cannot be tidied up', { error: messageOf(error) });
+    if (inspectAll) await this.retainLogs();
+  }
+
+  /** A list alone is weak evidence that a container is gone, so the inspect's 404 decides. */
+  private async refreshUnlisted(
+    table: Records<SandboxRecord | ContainerRecord>,
+    listed: ReadonlySet<string>,
+    revision: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const gone = [...table.values()].filter(({ id }) => !listed.has(id) && !table.isNewerThan(id, revision));
+    await forEachLimited(gone, CONCURRENCY, async ({ id }) => {
+      await this.tryRefresh(id, signal);
     });
   }
 
-  /** One list that hangs must not keep the node from being served: the next connection asks again, with more patience. */
+  private async retainLogs(): Promise<void> {
+    const { store, logs, logger } = this.parts;
+    const known = new Set([...store.containers.values()].map(({ id }) => id));
+    // A full or read-only disk must not keep the node from being served.
+    await logs.retain(known).catch((error: unknown) => {
+      if (logs.trouble?.reason === 'LogsWithoutThread') return;
+      logger.warn('Cannot remove old log positions', { error: messageOf(error) });
+    });
+  }
+
+  /** A list that hangs must not keep the node from being served: the next connection asks again and waits longer. */
   private async list(signal: AbortSignal): Promise<EngineContainerSummary[]> {
     const { docker } = this.parts;
     try {
@@ -152,13 +165,13 @@ export class ContainerResync {
     }
   }
 
-  /** Neither known already nor removed since the list was asked for. */
+  /** Neither known already nor removed since the list was requested. */
   private isNew({ Id: id }: EngineContainerSummary): boolean {
     const { sandboxes, containers } = this.parts.store;
     return [sandboxes, containers].every((table) => table.get(id) === undefined && !table.wasRemoved(id));
   }
 
-  /** Those first that somebody waits for, then the few containers that cannot be listed before, then sandboxes. */
+  /** First those that somebody waits for, then containers that cannot be listed before they are inspected, then the rest. */
   private *inTurn(due: readonly EngineContainerSummary[]): Generator<EngineContainerSummary> {
     const { listed } = this.parts.store;
     const told = new Set([...listed.records()].map(({ id }) => id));
@@ -172,12 +185,12 @@ export class ContainerResync {
       const id = listed.takeWanted() ?? first ?? '';
       const summary = left.get(id);
       left.delete(id);
-      // Inspected already, for an event told of it.
+      // An event may have led to its inspect already.
       if (summary !== undefined && (!wasListed.has(id) || listed.has(id))) yield summary;
     }
   }
 
-  /** Sandboxes that run or hold a network, with the pids of those we have a record of. */
+  /** Sandboxes that run or hold a network, with the pids of those that have a record. */
   private knownSandboxes(): ReadonlyMap<string, number> {
     const running = [...this.parts.store.sandboxes.values()].filter(({ state }) => state === 'running');
     return new Map([
@@ -187,9 +200,9 @@ export class ContainerResync {
   }
 
   /**
-   * An Engine that was started without its data (a mount is missing) knows no pod, while the pods of before run on. What
-   * it says of them would have us take their networks away, and kubelet start them once more.
-   * @throws UNAVAILABLE while processes of sandboxes live that were known before the list was asked for.
+   * An Engine that was started without its data (a mount is missing) knows no pod, while the earlier pods keep running. If we
+   * believed it, we would take away their networks, and kubelet would start them once more.
+   * @throws UNAVAILABLE while processes of sandboxes live that were known before the list was requested.
    */
   private async refuseEmptyEngine(before: ReadonlyMap<string, number>): Promise<void> {
     if (before.size === 0) return;
@@ -199,20 +212,20 @@ export class ContainerResync {
       for (const [id, pid] of before) if (pid > 0 && (await isInContainer(pid, id))) living.add(id);
     if (living.size === 0) return;
     throw unavailable(
-      `Docker Engine knows no pod of before, but the processes of ${living.size} live: is its data (${store.engine?.rootDir ?? 'data-root'}) mounted? Their networks are left alone until it knows them or they have ended`,
+      `Docker Engine knows none of the earlier pods, but the processes of ${living.size} live: is its data (${store.engine?.rootDir ?? 'data-root'}) mounted? Their networks are left alone until it knows them or they have ended`,
     );
   }
 
-  /** Notes a container of which something was missed. */
+  /** Notes a container about which something was missed. */
   doubt(id: string): void {
     const failures = (this.doubtful.get(id)?.failures ?? 0) + 1;
     const patience = PATIENCE_MS[Math.min(failures, PATIENCE_MS.length) - 1] ?? 0;
     this.doubtful.set(id, { failures, askAgainAt: performance.now() + patience });
   }
 
-  /** Doubtful containers, and those whose logs are behind, are asked for again: soon at first, then ever more rarely. */
+  /** Inspects doubtful containers, and those whose logs are behind, again: soon at first, then less and less often. */
   async retryDoubtful(signal: AbortSignal): Promise<void> {
-    for (const id of this.parts.sync.logsBehind.keys()) if (!this.doubtful.has(id)) this.doubt(id);
+    for (const id of this.parts.life.logsBehind) if (!this.doubtful.has(id)) this.doubt(id);
     const due = [...this.doubtful.keys()].filter((id) => this.isDue(id));
     await forEachLimited(due, CONCURRENCY, async (id) => {
       await this.tryRefresh(id, signal);
@@ -220,8 +233,8 @@ export class ContainerResync {
   }
 
   /**
-   * Networks held for sandboxes that vanished while nobody looked, and their checkpoints. One that is just being made is
-   * not listed either.
+   * Frees networks and checkpoints of sandboxes that vanished while nobody looked. A sandbox that is being created is not
+   * listed either, so an inspect decides.
    */
   private async freeVanished(listed: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
     const { docker, network, checkpoints } = this.parts;
@@ -235,7 +248,7 @@ export class ContainerResync {
       } catch (error) {
         signal.throwIfAborted();
         if (hasCode(error, 'UNAVAILABLE')) throw error;
-        // In doubt it stays: the next comparison looks again.
+        // In doubt it stays; the next comparison looks again.
         if (!hasStatus(error, 404)) return;
         network.abandon(id);
         await checkpoints.removeOrphan(id);
@@ -250,33 +263,28 @@ export class ContainerResync {
     const isKnown =
       (await this.tryRefresh(id, signal)) ||
       (store.sandboxes.get(id) ?? store.containers.get(id)) !== undefined;
-    if (!isKnown) await this.absorbListed(summary, signal);
+    if (!isKnown) await this.settleListed(summary, signal);
     store.listed.delete(id);
   }
 
-  private async absorbListed(summary: EngineContainerSummary, signal: AbortSignal): Promise<void> {
-    const { store, network, sync } = this.parts;
-    const id = summary.Id;
-    await sync.lock.run(
-      id,
-      async () => {
-        await sync.absorb(inspectFromSummary(summary));
-        const sandbox = store.sandboxes.get(id);
-        // Doubt must not look like a dead pod: kubelet would replace a healthy one.
-        if (sandbox?.state !== 'running' || sync.isUnfinished(id)) return;
-        const ips = sandbox.ips.length > 0 ? sandbox.ips : network.rememberedIps(id);
-        store.sandboxes.put({ ...sandbox, networkReady: true, ips });
-      },
-      signal,
-    );
+  private async settleListed(summary: EngineContainerSummary, signal: AbortSignal): Promise<void> {
+    const { life, network } = this.parts;
+    await life.withContainer(summary.Id, signal, async (held) => {
+      await held.settle(inspectFromSummary(summary), 'listed');
+      const { sandbox } = held;
+      // Doubt must not look like a dead pod: kubelet would replace a healthy one.
+      if (sandbox?.state !== 'running' || life.unfinished.has(sandbox.id)) return;
+      const ips = sandbox.ips.length > 0 ? sandbox.ips : network.rememberedIps(sandbox.id);
+      held.put({ ...sandbox, networkReady: true, ips });
+    });
   }
 
   /** @returns false, with a log line, when the inspect failed: then the container is doubtful. */
   private async tryRefresh(id: string, signal: AbortSignal): Promise<boolean> {
-    const { sync, logger } = this.parts;
+    const { life, logger } = this.parts;
     try {
-      await withDeadline('inspect', this.inspectMs, signal, (limit) => sync.refresh(id, limit));
-      if (sync.logsBehind.has(id)) this.doubt(id);
+      await withDeadline('inspect', this.inspectMs, signal, (limit) => life.refresh(id, limit));
+      if (life.isLogBehind(id)) this.doubt(id);
       else this.doubtful.delete(id);
       return true;
     } catch (error) {
@@ -284,7 +292,7 @@ export class ContainerResync {
       // No answer at all: the Engine is going down, and the next connection starts anew.
       if (hasCode(error, 'UNAVAILABLE')) throw error;
       if (!this.doubtful.has(id)) {
-        logger.error('A container cannot be inspected; what is known of it may be old', {
+        logger.error('Cannot inspect a container; its status may be out of date', {
           container: id,
           error: messageOf(error),
         });

@@ -2,15 +2,15 @@ import type { DockerClient } from '../docker/client';
 import type { Logger } from '../lib/logger';
 import type { Store } from '../store/store';
 import type { ContainerSessions } from './container-sessions';
-import type { ContainerSync } from './container-sync';
+import type { ContainerLife } from './life';
 import type { SpoolMode } from './spool-mode';
 import type { Teardowns } from './teardowns';
 
-/** What the steps of a container's life in the Engine work with; a part of what handlers have. */
+/** What operations on containers work with: a part of what handlers have. */
 export interface ContainerServices {
   readonly docker: DockerClient;
   readonly store: Store;
-  readonly containerSync: ContainerSync;
+  readonly life: ContainerLife;
   readonly sessions: ContainerSessions;
   readonly spoolMode: SpoolMode;
   readonly teardowns: Teardowns;

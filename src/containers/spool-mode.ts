@@ -2,18 +2,18 @@ import { hasStatus } from '../docker/errors';
 import type { Logger } from '../lib/logger';
 import type { EngineContainerCreate } from '../engine/types';
 
-/** What the Engine may hold of a container's output in memory where it cannot be told to block. */
+/** How much of a container's output the Engine may hold in memory where it cannot be told to block. */
 const BUFFER = '64m';
 
 /**
  * Creates containers on Engines whose own `log-opts` contradict ours. The Engine adds its options to those of the request;
- * with `max-buffer-size` among them it refuses `mode=blocking`, and nobody can take that option away again. What is left is
- * its non-blocking mode with a large buffer, which drops output when the Engine's disk is slower than the container for that
- * long, and before Engine 23 also the last write of a container that ends right after it (moby/moby#42316).
+ * with `max-buffer-size` among them it refuses `mode=blocking`, and a request cannot remove that option. What is left is the
+ * non-blocking mode with a large buffer. It drops output when the Engine's disk is slower than the container until the buffer
+ * is full, and before Engine 23 also the last write of a container that ends right after it (moby/moby#42316).
  *
- * Only the Engine knows its options, and a refusal (400) does not say which key is wrong but in words. So the second
- * request decides: one that is refused for another reason is refused again, and in its words, for the first may have been
- * about the log only.
+ * Only the Engine knows its options, and only the text of a refusal (400) says which key is wrong. So a second request
+ * decides: if the cause was another one, it is refused too, and its words count, because the first refusal may have been about
+ * the log only.
  */
 export class SpoolMode {
   private told = false;

@@ -5,7 +5,7 @@ import { Semaphore } from '../lib/async/semaphore';
 import type { Store } from '../store/store';
 import { hasNetworkDeadlock } from '../translate/shared/engine-facts';
 
-/** The deadlock needs two sandboxes that end in the same instant: the fewer at once, the rarer. One would make a node's drain long. */
+/** The deadlock needs two sandboxes that end in the same instant, so fewer at once make it rarer. One at once would make draining a node slow. */
 const AT_ONCE = 4;
 
 /**
@@ -19,10 +19,9 @@ export class Teardowns {
   constructor(private readonly store: Pick<Store, 'engineVersion'>) {}
 
   /**
-   * @param sandboxId takes one turn, however often it is tried again.
-   * @param work is given the signal for its calls of the Engine. Where turns are taken that is not the caller's: the Engine
-   * goes on with what a caller has given up, and the turn lasts until it has answered, or its call has reached the limit of
-   * all calls of the Engine.
+   * @param sandboxId a sandbox takes one turn, however often its end is tried again.
+   * @param work gets the signal for its Engine calls. Where turns are taken, that is not the caller's: the Engine continues with
+   * what a caller has given up, so the turn lasts until the Engine has answered or the call has timed out.
    * @param signal gives up the wait.
    */
   async run<T>(

@@ -8,11 +8,11 @@ const PATIENCE_MS = 1_000;
 const ID = /^[0-9a-f]{64}$/;
 
 /**
- * Sandboxes that were begun and never finished: nobody knows what is wrong with them, whatever the Engine says. An empty
- * file each, from before the start until the sandbox is ready, tells of those that a killed daemon left.
+ * Sandboxes that were begun and never finished. Nobody knows what they lack, whatever the Engine says. Each has an empty file
+ * from before its start until it is ready, which shows what a killed daemon left unfinished.
  */
 export class UnfinishedSandboxes {
-  /** Files of sandboxes that are being made. */
+  /** The files of sandboxes that are being created. */
   private readonly begun = new Map<string, Promise<void>>();
   private hasFailed = false;
 
@@ -28,7 +28,7 @@ export class UnfinishedSandboxes {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       names = await readdir(directory);
     } catch (error) {
-      logger.warn('Sandboxes that a killed daemon did not finish will not be told from others', {
+      logger.warn('Cannot tell which sandboxes a killed daemon left unfinished', {
         error: messageOf(error),
       });
     }
@@ -48,7 +48,7 @@ export class UnfinishedSandboxes {
     return [...this.condemned];
   }
 
-  /** Before its start. Returns at once: no sandbox waits for a disk. */
+  /** Called before a sandbox starts. Returns at once, because no sandbox waits for a disk. */
   begin(id: string): void {
     if (this.directory === undefined || !ID.test(id)) return;
     const path = join(this.directory, id);
@@ -58,20 +58,20 @@ export class UnfinishedSandboxes {
     );
   }
 
-  /** It will never be ready. */
+  /** The sandbox will never be ready. */
   condemn(id: string): void {
     this.condemned.add(id);
   }
 
   /**
-   * It is ready. Before kubelet hears of it: a daemon that starts next must not call it unfinished. Never rejects, and waits
-   * for no disk that hangs.
+   * The sandbox is ready. Called before kubelet hears of it, because the next daemon must not call it unfinished. Never
+   * rejects, and does not wait for a disk that hangs.
    */
   async finish(id: string): Promise<void> {
     await waitAtMost('Removing a file', PATIENCE_MS, this.forget(id)).catch(() => undefined);
   }
 
-  /** It is gone. Never rejects. */
+  /** The sandbox is gone. Never rejects. */
   async forget(id: string): Promise<void> {
     const written = this.begun.get(id);
     this.begun.delete(id);
@@ -88,7 +88,7 @@ export class UnfinishedSandboxes {
       this.hasFailed = false;
     } catch (error) {
       if (!this.hasFailed)
-        this.logger.warn('A sandbox that is being made cannot be remembered on disk', {
+        this.logger.warn('Cannot record a sandbox that is being created', {
           error: messageOf(error),
         });
       this.hasFailed = true;

@@ -1,33 +1,32 @@
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import type { KeyedLock } from '../lib/async/keyed-lock';
 import { keepResolvConf } from '../network/resolv-conf-file';
 import type { ContainerRecord, ResourcesRecord } from '../store/records';
 import type { EngineContainerInspect } from '../engine/types';
 import type { Store } from '../store/store';
 import { readKernelValues, restoreLostValues } from './limits';
-import { LimitsWatch } from './limits-watch';
+import { LimitsWatch, type Hold } from './limits-watch';
 
-/** What a daemon sees to at containers that were started without it, where it can reach their files. */
+/** What a daemon does for containers that were started without it, where it can reach their files. */
 export interface Upkeep {
   /**
-   * Right after a start of a sandbox: gives it the DNS of its pod. Never rejects.
+   * Gives a sandbox the DNS of its pod, right after its start. Never rejects.
    * @param untouchedOnly leaves a file alone that was written to since, for a start that nobody saw.
    */
   keepDns(sandbox: EngineContainerInspect, untouchedOnly: boolean): Promise<void>;
   /**
-   * Writes the limits that a run lacks which others began, or a daemon that did not live to see it.
+   * Writes the limits that a container lacks because others started it, or a daemon that was killed.
    * @returns what the kernel says of all its values then.
    */
   keepLimits(container: ContainerRecord): Promise<ResourcesRecord>;
-  /** @returns what the kernel says; for a run whose limits have been seen to. */
+  /** @returns what the kernel says, for a container whose limits were written after its start. */
   limitsOf(container: ContainerRecord): Promise<ResourcesRecord>;
-  /** From now on limits that are taken away from a running container are written again. */
-  watchLimits(store: Pick<Store, 'containers'>, lock: KeyedLock): void;
+  /** From now on, limits that somebody takes away from a running container are written again. */
+  watchLimits(store: Pick<Store, 'containers'>, hold: Hold): void;
   close(): void;
 }
 
-/** The upkeep of a node that is this machine. */
+/** For a daemon that runs on the node and serves it. */
 export class NodeUpkeep implements Upkeep {
   private watch: LimitsWatch | undefined;
 
@@ -41,7 +40,7 @@ export class NodeUpkeep implements Upkeep {
     try {
       await keepResolvConf(sandbox, untouchedOnly);
     } catch (error) {
-      this.logger.warn('resolv.conf of a pod cannot be kept', {
+      this.logger.warn('Cannot correct the resolv.conf of a pod', {
         sandbox: sandbox.Id,
         error: messageOf(error),
       });
@@ -53,14 +52,14 @@ export class NodeUpkeep implements Upkeep {
   }
 
   limitsOf(container: ContainerRecord): Promise<ResourcesRecord> {
-    // The loss may be seen here first, and must not become what is wanted.
+    // A loss may be seen here first, and must not become the wanted value.
     return this.watch?.follows(container) === true
       ? this.keepLimits(container)
       : readKernelValues(container, this.proc);
   }
 
-  watchLimits(store: Pick<Store, 'containers'>, lock: KeyedLock): void {
-    this.watch = new LimitsWatch({ store, lock, logger: this.logger, proc: this.proc });
+  watchLimits(store: Pick<Store, 'containers'>, hold: Hold): void {
+    this.watch = new LimitsWatch({ store, hold, logger: this.logger, proc: this.proc });
   }
 
   close(): void {
@@ -68,7 +67,7 @@ export class NodeUpkeep implements Upkeep {
   }
 }
 
-/** The upkeep of a node that is somebody else's to see to: nothing is written, what is there is told. */
+/** For a daemon that only observes: it reads, and writes nothing. */
 export class NoUpkeep implements Upkeep {
   constructor(private readonly proc?: string) {}
 

@@ -3,7 +3,7 @@ import { waitAtMost } from '../lib/async/deadline';
 import { ContainerState } from '../proto/enums';
 import type { Store } from '../store/store';
 import { containerState } from '../translate/container/container-status';
-import { isReady } from '../translate/sandbox/sandbox-status';
+import { isReady } from '../store/states';
 import type { Metrics } from './registry';
 
 /** The log worker answers in milliseconds unless it is stuck: then a scrape goes without. */

@@ -8,7 +8,7 @@ import type { NetworkReading, UsageReading } from './readings';
 import type { ContainerUsage, PodUsage } from './cri-stats';
 import type { DiskWork } from './disk/disk-work';
 import type { LayerBudget } from './disk/layer-budget';
-import { hasProcess } from './has-process';
+import { hasProcess } from '../store/states';
 import { toNetworkReading } from './interfaces';
 import type { PodMetrics } from './metrics/metric';
 import { PodMetricsReader } from './metrics/pod-metrics';

@@ -1,8 +1,18 @@
-import { RecordTable } from './record-table';
+import { RecordTable, type Records } from './record-table';
 import type { ContainerRecord } from './records';
 
 /** Containers, and which of them belong to a sandbox. */
-export class ContainerTable extends RecordTable<ContainerRecord> {
+export interface ContainerRecords extends Records<ContainerRecord> {
+  ofSandbox(sandboxId: string): ContainerRecord[];
+  /** Resolves with the record once `accept` holds, with undefined once the container is gone. */
+  waitFor(
+    id: string,
+    accept: (record: ContainerRecord) => boolean,
+    signal: AbortSignal,
+  ): Promise<ContainerRecord | undefined>;
+}
+
+export class ContainerTable extends RecordTable<ContainerRecord> implements ContainerRecords {
   private readonly idsBySandbox = new Map<string, Set<string>>();
 
   ofSandbox(sandboxId: string): ContainerRecord[] {
@@ -10,7 +20,6 @@ export class ContainerTable extends RecordTable<ContainerRecord> {
     return ids === undefined ? [] : [...ids].flatMap((id) => this.get(id) ?? []);
   }
 
-  /** Resolves with the record once `accept` holds, with undefined once the container is gone. */
   async waitFor(
     id: string,
     accept: (record: ContainerRecord) => boolean,

@@ -1,16 +1,16 @@
 import type { ImageRecord } from './records';
 
-/** Images that are gone are remembered so that a late answer cannot bring them back. */
+/** How many images that are gone are remembered, so that a late answer cannot bring them back. */
 const REMEMBERED = 1_000;
 
-/** Images by id and by every name they have. Replaced wholesale or one by one by the image sync. */
+/** Images by id and by every name they have. Only ImageSync changes it. */
 export class ImageTable {
   private readonly byId = new Map<string, ImageRecord>();
   private readonly idByName = new Map<string, string>();
 
   private revision = 0;
   private changes = 0;
-  /** By id, of images that are gone too. */
+  /** The last change by image id, also for images that are gone. */
   private readonly touched = new Map<string, number>();
 
   /** Grows with every change of ids, names and sizes. */
@@ -22,12 +22,12 @@ export class ImageTable {
     return this.byId.size;
   }
 
-  /** The number of a question to the Engine, for the answer; it grows with every question and change. */
+  /** Returns a number for a question to the Engine, to judge the answer by. It grows with every question and change. */
   ask(): number {
     return ++this.changes;
   }
 
-  /** Whether what is known of the image, or that it is gone, is news of after the question. */
+  /** Whether the image changed, or went, after the question. */
   isNewerThan(id: string, asked: number): boolean {
     return (this.touched.get(id) ?? 0) > asked;
   }
@@ -64,7 +64,7 @@ export class ImageTable {
     for (const name of [...image.repoTags, ...image.repoDigests]) this.takeName(name, image.id);
   }
 
-  /** @param asked the question whose answer lacks it: what was asked later knows better. Default: it is gone for sure. */
+  /** @param asked the question whose answer lacks the image; a later answer knows better. Without it, the image is surely gone. */
   delete(id: string, asked?: number): void {
     this.touch(id, asked);
     const before = this.byId.get(id);

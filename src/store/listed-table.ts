@@ -6,13 +6,13 @@ export interface ListedRecord {
   readonly kind: 'sandbox' | 'container';
   /** The pod it belongs to: its own id for a sandbox, '' when its label does not tell. */
   readonly sandboxId: string;
-  /** Good for an element of ListContainers and for nothing else; undefined where the Engine's list does not tell enough for that. */
+  /** Enough for an element of ListContainers and nothing else; undefined where the Engine's list does not tell enough. */
   readonly record: ContainerRecord | undefined;
 }
 
 /**
- * What the first list of the Engine told, until each container was inspected. The other tables know nothing of these
- * containers meanwhile: whoever needs more than an element of a list has to wait for the inspect.
+ * What the Engine's first list told, until each container was inspected. Until then the other tables do not know these
+ * containers: whoever needs more than an element of a list waits for the inspect.
  */
 export class ListedTable {
   private readonly byId = new Map<string, ListedRecord>();
@@ -20,7 +20,7 @@ export class ListedTable {
   private readonly ofPod = new Map<string, number>();
   private readonly untold = { sandbox: 0, container: 0 };
   private readonly listeners = new Set<() => void>();
-  /** Containers to which something has happened since the list was asked for; undefined once all were inspected. */
+  /** Containers to which something happened after the list was requested; undefined once all were inspected. */
   private changed: Set<string> | undefined = new Set();
 
   get size(): number {
@@ -46,12 +46,12 @@ export class ListedTable {
     return this.ofPod.has(sandboxId);
   }
 
-  /** Has to be called before a list is asked for, which may not know what happens from now on. */
+  /** Must be called before a list is requested, because the list may not know what happens from now on. */
   expect(): void {
     this.changed = new Set();
   }
 
-  /** Replaces all by what a new list told. */
+  /** Replaces everything by what a new list told. */
   replace(all: Iterable<ListedRecord>): void {
     for (const id of [...this.byId.keys()]) this.remove(id);
     for (const one of all) this.add(one);
@@ -59,18 +59,18 @@ export class ListedTable {
     this.announce();
   }
 
-  /** All were inspected: from now on the other tables tell everything. */
+  /** All containers were inspected: from now on the other tables know everything. */
   close(): void {
     this.replace([]);
     this.changed = undefined;
   }
 
-  /** It was inspected, or is gone. */
+  /** The container was inspected, or is gone. */
   delete(id: string): void {
     if (this.remove(id)) this.announce();
   }
 
-  /** Something has happened to it since the list was made: it is not listed before it is inspected. */
+  /** Something happened to the container after the list was made, so it is not listed before it is inspected. */
   distrust(id: string): void {
     this.changed?.add(id);
     const known = this.byId.get(id);
@@ -81,7 +81,7 @@ export class ListedTable {
     this.announce();
   }
 
-  /** Somebody waits for it: it is inspected before the others. */
+  /** Somebody waits for the container, so it is inspected before the others. */
   want(id: string): void {
     if (this.byId.has(id)) this.wanted.add(id);
   }
@@ -92,7 +92,7 @@ export class ListedTable {
     for (const one of this.byId.values()) if (one.sandboxId === sandboxId) this.wanted.add(one.id);
   }
 
-  /** Takes the first that somebody waits for; undefined when nobody waits. The caller has to inspect it. */
+  /** Takes the first container that somebody waits for; undefined when nobody waits. The caller has to inspect it. */
   takeWanted(): string | undefined {
     const [id] = this.wanted;
     if (id !== undefined) this.wanted.delete(id);

@@ -1,8 +1,8 @@
 import { KeyedLock } from '../lib/async/keyed-lock';
 
 /**
- * Engine names that a handler is creating right now. A second request for the same name waits for the first; the
- * reconciler leaves the events of a reserved name to its handler.
+ * Engine names under which a handler is creating a container right now. A second request for the same name waits for the first,
+ * and events and resyncs leave a reserved name to its handler.
  */
 export class NameReservations {
   private readonly lock = new KeyedLock();

@@ -1,7 +1,7 @@
 import { BoundedSet } from '../lib/bounded-set';
 import { invalidArgument } from '../lib/errors';
 
-/** Ids that are gone are remembered so that a late list or inspect cannot bring them back. */
+/** How many ids that are gone are remembered, so that a late list or inspect cannot bring them back. */
 const REMEMBERED_REMOVALS = 10_000;
 
 export interface TableRecord {
@@ -11,8 +11,28 @@ export interface TableRecord {
 
 export type ChangeListener<R> = (now: R | undefined, before: R | undefined) => void;
 
-/** Records by id, unique id prefix and Engine name. Lookups by full id or name are O(1). */
-export class RecordTable<R extends TableRecord> {
+/** What readers see of a table: records by id, unique id prefix and Engine name. Lookups by full id or name are O(1). */
+export interface Records<R extends TableRecord> {
+  readonly size: number;
+  values(): IterableIterator<R>;
+  get(id: string): R | undefined;
+  byName(engineName: string): R | undefined;
+  /**
+   * Full id or unique prefix, as crictl users type it.
+   * @param field the request field, for the error of an ambiguous prefix.
+   */
+  resolve(idOrPrefix: string, field: string): R | undefined;
+  /** Grows with every change: take it before a list call, give it to `isNewerThan` when the answer is there. */
+  readonly now: number;
+  isNewerThan(id: string, revision: number): boolean;
+  /** True for an id that was removed: within one connection Engine ids do not come back. */
+  wasRemoved(id: string): boolean;
+  /** Calls back after each change; the returned function ends it. */
+  subscribe(listener: ChangeListener<R>): () => void;
+}
+
+/** The table itself. Store tells who may change it. */
+export class RecordTable<R extends TableRecord> implements Records<R> {
   private readonly byId = new Map<string, R>();
   private readonly idByName = new Map<string, string>();
   private readonly touched = new Map<string, number>();
@@ -37,10 +57,6 @@ export class RecordTable<R extends TableRecord> {
     return id === undefined ? undefined : this.byId.get(id);
   }
 
-  /**
-   * Full id or unique prefix, as crictl users type it.
-   * @param field the request field, for the error of an ambiguous prefix.
-   */
   resolve(idOrPrefix: string, field: string): R | undefined {
     const exact = this.byId.get(idOrPrefix);
     if (exact !== undefined || idOrPrefix === '') return exact;
@@ -54,7 +70,6 @@ export class RecordTable<R extends TableRecord> {
     return found;
   }
 
-  /** Grows with every change: take it before a list call, give it to `isNewerThan` when the answer is there. */
   get now(): number {
     return this.revision;
   }
@@ -63,12 +78,11 @@ export class RecordTable<R extends TableRecord> {
     return (this.touched.get(id) ?? 0) > revision;
   }
 
-  /** True for an id that was removed: within one connection Engine ids do not come back. */
   wasRemoved(id: string): boolean {
     return this.removed.has(id);
   }
 
-  /** At the start of a new connection to the Engine, whose first list is the truth again. */
+  /** For the start of a new connection to the Engine, whose first list is the truth again. */
   forgetRemovals(): void {
     this.removed = new BoundedSet(REMEMBERED_REMOVALS);
   }
@@ -95,7 +109,6 @@ export class RecordTable<R extends TableRecord> {
     this.announce(undefined, before);
   }
 
-  /** Calls back after each change; the returned function ends it. */
   subscribe(listener: ChangeListener<R>): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);

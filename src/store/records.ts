@@ -1,7 +1,7 @@
 import type Long from 'long';
 import type { MountPropagation, NamespaceMode } from '../proto/enums';
 
-/** Names of the Engine's container states (`State.Status`); `unknown` is ours, for one that cannot be inspected. */
+/** The Engine's container states (`State.Status`); `unknown` is ours, for a container that cannot be inspected. */
 export type EngineState =
   'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead' | 'unknown';
 
@@ -34,26 +34,26 @@ interface EngineContainerRecord {
   readonly state: EngineState;
   /** Host pid of the first process, 0 when not running. */
   readonly pid: number;
-  /** Digests of the fields it was made from, by path; undefined for what cri-dockerd or an older version made. */
+  /** Digests of the request's fields, by path; undefined for containers of cri-dockerd or of an older version. */
   readonly contents: StringMap | undefined;
 }
 
-/** A pod sandbox: the pause container and what CRI knows of it. Records are immutable; a change is a new record. */
+/** A pod sandbox: the pause container and what CRI knows about it. Records are immutable; a change is a new record. */
 export interface SandboxRecord extends EngineContainerRecord {
   readonly kind: 'sandbox';
   readonly metadata: SandboxMetadata;
   /** As requested; '' is the default handler. */
   readonly runtimeHandler: string;
   /**
-   * The Engine's runtime that it runs with: what daemon.json's default was when it was made, where it asked for none. Its
-   * containers get the same, whatever the default is by then. '' where the Engine does not tell.
+   * The Engine's runtime that it runs with: daemon.json's default at its creation, where it requested none. Its containers get
+   * the same, whatever the default is by then. '' where the Engine does not tell.
    */
   readonly runtime: string;
   /** The pause container's network as the Engine names it: `none` for CNI, `host`, or one of the Engine's own. */
   readonly networkMode: string;
   /** False between the start of the pause process and the end of its network setup. */
   readonly networkReady: boolean;
-  /** Whether a stop or a removal of the pod was begun: from then on nothing starts in it, whatever becomes of that call. */
+  /** Whether a stop or a removal of the pod was begun. From then on nothing starts in it, even if that call fails. */
   readonly stopping: boolean;
   readonly namespaces: NamespaceModes;
   readonly hostname: string;
@@ -66,7 +66,7 @@ export interface SandboxRecord extends EngineContainerRecord {
   readonly imageId: string;
 }
 
-/** A container that is no pod's: all that we want to know is which image it needs. */
+/** A container that does not belong to a pod. Only the image that it uses matters. */
 export interface ForeignRecord {
   readonly id: string;
   readonly engineName: string;
@@ -148,13 +148,13 @@ export interface ContainerRecord extends EngineContainerRecord {
   readonly imageId: string;
   readonly mounts: readonly MountRecord[];
   readonly resources: ResourcesRecord;
-  /** Undefined for containers that we did not make. */
+  /** Undefined for containers that we did not create. */
   readonly user: UserRecord | undefined;
-  /** Absolute path of the CRI log, '' when none was asked for. */
+  /** Absolute path of the CRI log, '' when none was requested. */
   readonly logPath: string;
   /** The Engine's json-file, '' until known. */
   readonly spoolPath: string;
-  /** By cri-dockerd or dockershim, which have said already how it ended. */
+  /** Created by cri-dockerd or dockershim, which have told kubelet already how it ended. */
   readonly madeByOthers: boolean;
   /** The Engine's log driver; '' until known. */
   readonly logDriver: string;
@@ -176,11 +176,11 @@ export interface ImageRecord {
   readonly user: string;
   readonly stopSignal: string;
   readonly labels: StringMap;
-  /** OCI image configuration, for people. */
+  /** OCI image configuration, for verbose status. */
   readonly spec: object;
 }
 
-/** What images and containers take on the disk, as the Engine measured it; bytes. */
+/** How much disk images and containers take, as the Engine measured it; bytes. */
 export interface DiskUsageRecord {
   /** Each layer once; undefined from an Engine that does not say. */
   readonly imageBytes: number | undefined;
@@ -188,9 +188,9 @@ export interface DiskUsageRecord {
   readonly containerBytes: number;
 }
 
-/** What we know of the Engine itself, read at each connect. */
+/** What we know about the Engine itself, read at each connect. */
 export interface EngineFacts {
-  /** Stays over restarts, with the data; '' when it has none. */
+  /** Stays the same over restarts, with the data; '' when it has none. */
   readonly id: string;
   readonly engineVersion: string;
   readonly apiVersion: string;
@@ -205,11 +205,11 @@ export interface EngineFacts {
   readonly defaultRuntime: string;
   /** Runtimes that say they can mount recursively read-only. */
   readonly recursiveReadOnlyRuntimes: readonly string[];
-  /** Whether CDI devices can be asked for. */
+  /** Whether CDI devices can be requested. */
   readonly cdi: boolean;
   readonly securityOptions: readonly string[];
   readonly storageDriver: string;
-  /** Images are containerd's, below its root; else the Engine's, below `rootDir`. */
+  /** Whether containerd keeps the images, below its root; else the Engine does, below `rootDir`. */
   readonly containerdStore: boolean;
   readonly operatingSystem: string;
   readonly kernelVersion: string;

@@ -7,14 +7,14 @@ import type { EngineDiskUsage } from '../engine/types';
 
 /** All in ms. */
 export interface DiskUsageTimes {
-  /** How soon after a change of images, at best. */
+  /** How soon after a change of images to measure, at best. */
   readonly tick: number;
-  /** With no change of images, for containers write too. */
+  /** How often to measure without a change of images, because containers write too. */
   readonly quiet: number;
 }
 
 const TIMES: DiskUsageTimes = { tick: 10_000, quiet: 5 * 60_000 };
-/** The Engine walks through all writable layers: of its time this gets a twentieth at most. */
+/** The Engine walks through all writable layers for this, so it may take a twentieth of the Engine's time at most. */
 const REST_PER_WORK = 20;
 
 export interface DiskUsageParts {
@@ -24,7 +24,7 @@ export interface DiskUsageParts {
   readonly times?: Partial<DiskUsageTimes>;
 }
 
-/** Measures in the background what images and containers take, so that ImageFsInfo need not. */
+/** Measures in the background how much disk images and containers take, so that ImageFsInfo need not wait for it. */
 export class DiskUsage {
   private readonly times: DiskUsageTimes;
   // The time of the last measurement is kept over reconnects, because an Engine in trouble has many of them.
@@ -36,7 +36,7 @@ export class DiskUsage {
     this.times = { ...TIMES, ...parts.times };
   }
 
-  /** Until the signal fires: with the connection to the Engine. Never rejects. */
+  /** Measures until the signal fires, which is when the connection to the Engine ends. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { images } = this.parts.store;
     while (!signal.aborted) {
@@ -62,8 +62,8 @@ export class DiskUsage {
       const imageBytes = layers === undefined ? undefined : Math.max(layers - withoutContainers, 0);
       store.diskUsage = { imageBytes, containerBytes: containers };
     } catch (error) {
-      // Somebody else's `docker system df` is one reason. The last measurement stands.
-      if (!signal.aborted) logger.warn('Disk usage cannot be measured', { error: messageOf(error) });
+      // It fails during somebody else's `docker system df`, for instance. The last measurement stands.
+      if (!signal.aborted) logger.warn('Cannot measure disk usage', { error: messageOf(error) });
     }
   }
 }

@@ -13,13 +13,13 @@ export const ENGINE_CLAIMS = '/run/dockbridge/engines';
 
 /** All in ms. */
 export interface ClaimTimes {
-  /** Nobody is told of the end of a process that is no child of theirs. */
+  /** A process that is not our child ends without notice, so we look. */
   readonly lookAgain: number;
-  /** An Engine that another one has is asked again this often whether it is still the same. */
+  /** How often an Engine that another dockbridge serves is asked whether it is still the same Engine. */
   readonly askAgain: number;
-  /** How long /info may keep a daemon from reading the Engine that nobody else reaches as it does. */
+  /** How long a daemon waits for /info before it reads an Engine that no other dockbridge reaches in the same way. */
   readonly infoPatience: number;
-  /** How long the disk of the state directory is waited for. */
+  /** How long to wait for the disk of the state directory. */
   readonly memoryPatience: number;
 }
 
@@ -32,7 +32,7 @@ const TIMES: ClaimTimes = {
 
 const NEVER = new Promise<never>(() => undefined);
 
-/** The Engine is another dockbridge's. */
+/** Another dockbridge serves the Engine. */
 export class EngineTaken extends RuntimeError {
   constructor(message: string) {
     super('UNAVAILABLE', message);
@@ -41,15 +41,15 @@ export class EngineTaken extends RuntimeError {
 
 export interface EngineClaim {
   /**
-   * Waits, until the signal fires, for the way to the Engine to be ours: asks nothing of the Engine.
+   * Waits, until the signal fires, until no other dockbridge uses the same endpoint. Asks the Engine nothing.
    * @param onTaken hears why it takes long.
    */
   holdWay(signal: AbortSignal, onTaken: (reason: string) => void): Promise<void>;
   /**
-   * Waits for the Engine itself, which others may reach another way.
-   * @param learned what it says it is. One that is slow to say it is taken as ours for the time being.
-   * @returns `displaced`, which rejects should it turn out to be another one's.
-   * @throws EngineTaken after 10 s: it may be another Engine by now.
+   * Waits for the Engine itself, which others may reach through another endpoint.
+   * @param learned the facts of the Engine. One that is slow to tell them is taken as ours for the time being.
+   * @returns `displaced`, which rejects if it turns out that another dockbridge serves the Engine.
+   * @throws EngineTaken after 10 s, because it may be another Engine by then.
    */
   hold(
     learned: Promise<EngineFacts>,
@@ -63,7 +63,7 @@ export interface OneDaemonParts {
   readonly claims: Pick<ProcessClaims, 'take' | 'release' | 'sweep'>;
   /** --docker-endpoint. */
   readonly endpoint: string;
-  /** Where the key of the Engine is remembered over restarts; see rememberedEngine. */
+  /** The file that keeps the key of the Engine over restarts; see rememberedEngine. */
   readonly memory: string;
   readonly logger: Logger;
   readonly times?: Partial<ClaimTimes>;
@@ -72,11 +72,11 @@ export interface OneDaemonParts {
 /** Keeps two daemons of a machine from one Engine (docs/adr/0030-one-dockbridge-on-an-engine.md). */
 export class OneDaemon implements EngineClaim {
   private readonly times: ClaimTimes;
-  /** At the memory: each connection looks at it, and a disk that hangs must cost one thread. */
+  /** Looks at `memory`, which each connection repeats. A disk that hangs must cost only one thread. */
   private readonly looks: DiskLooks;
   private way = '';
   private engine = '';
-  /** Who has which key, as the log was told. */
+  /** Who holds which key, as it was logged last. */
   private told: { readonly key: string; readonly process: string } | undefined;
   private hasWarned = false;
 
@@ -86,7 +86,7 @@ export class OneDaemon implements EngineClaim {
   }
 
   async holdWay(signal: AbortSignal, onTaken: (reason: string) => void): Promise<void> {
-    // Those of Engines that nobody serves any more would stay until the next boot.
+    // Claims on Engines that nobody serves any more would stay until the next boot.
     if (this.way === '') await this.parts.claims.sweep();
     this.way = await wayKey(this.parts.endpoint);
     this.engine ||= await this.remembered();
@@ -100,7 +100,7 @@ export class OneDaemon implements EngineClaim {
   ): Promise<{ readonly displaced: Promise<never> }> {
     const { infoPatience, askAgain } = this.times;
     const told = await waitAtMost('/info', infoPatience, learned, signal).then(engineKey, () => undefined);
-    // What it was when it last said so counts until it says something else.
+    // Its last key counts until it tells another one.
     const key = told ?? this.engine;
     if (key !== '') await this.holdEngine(key, signal, askAgain, onTaken);
     if (told !== undefined) return { displaced: NEVER };
@@ -109,7 +109,7 @@ export class OneDaemon implements EngineClaim {
     };
   }
 
-  /** At the daemon's end, when it changes nothing any more. */
+  /** Called at the daemon's end, when it changes nothing any more. */
   async release(): Promise<void> {
     for (const key of [this.engine, this.way]) if (key !== '') await this.letGo(key);
   }
@@ -121,14 +121,14 @@ export class OneDaemon implements EngineClaim {
     onTaken: (reason: string) => void,
   ): Promise<void> {
     signal.throwIfAborted();
-    // Before the wait: were the Engines of two daemons exchanged, each would wait for the other.
+    // Before the wait, because two daemons whose Engines were exchanged would wait for each other.
     if (this.engine !== '' && this.engine !== key) await this.letGo(this.engine);
     this.engine = key;
     await this.until(key, signal, ms, onTaken);
     await this.remember(key);
   }
 
-  /** Without it, logs that this process leaves behind are resumed a moment later than they could be. */
+  /** Without the file, the next process resumes container logs a moment later than it could. */
   private async remember(key: string): Promise<void> {
     const { memory, logger } = this.parts;
     const write = async (): Promise<void> => {
@@ -137,7 +137,10 @@ export class OneDaemon implements EngineClaim {
     try {
       await this.looks.run('Writing', memory, write);
     } catch (error) {
-      logger.debug(() => `The Engine cannot be remembered: ${messageOf(error)}`);
+      logger.debug(
+        () => 'Cannot save which Engine this is',
+        () => ({ path: memory, error: messageOf(error) }),
+      );
     }
   }
 
@@ -162,22 +165,22 @@ export class OneDaemon implements EngineClaim {
       this.tell(key, other, reason);
       onTaken(reason);
       if (performance.now() - since >= ms) throw new EngineTaken(reason);
-      // When two come at once and refuse each other, one must come back first.
+      // When two daemons come at once and refuse each other, one must come back first.
       await pause(lookAgain * (0.5 + Math.random()), signal);
       signal.throwIfAborted();
     }
     if (this.told?.key !== key) return;
     this.told = undefined;
-    this.parts.logger.info('The other dockbridge has left Docker Engine to this one');
+    this.parts.logger.info('The other dockbridge has ended; this one serves Docker Engine now');
   }
 
-  /** What cannot be written down keeps nobody from serving: a full disk is no second daemon. */
+  /** A claim that cannot be written keeps nobody from serving: a full disk is no second daemon. */
   private async take(key: string): Promise<OtherClaim | undefined> {
     try {
       return await this.parts.claims.take(key);
     } catch (error) {
       if (!this.hasWarned)
-        this.parts.logger.warn('A second dockbridge on this Docker Engine would not be noticed', {
+        this.parts.logger.warn('Cannot claim Docker Engine; a second dockbridge would not be noticed', {
           directory: ENGINE_CLAIMS,
           error: messageOf(error),
         });
@@ -188,18 +191,21 @@ export class OneDaemon implements EngineClaim {
 
   private async letGo(key: string): Promise<void> {
     await this.parts.claims.release(key).catch((error: unknown) => {
-      this.parts.logger.debug(() => `A claim stays until this process ends: ${messageOf(error)}`);
+      this.parts.logger.debug(
+        () => 'Cannot release a claim; it stays until this process ends',
+        () => ({ error: messageOf(error) }),
+      );
     });
   }
 
   private tell(key: string, other: OtherClaim, reason: string): void {
     if (this.told?.process === other.process) return;
     this.told = { key, process: other.process };
-    this.parts.logger.warn('Docker Engine is served by another dockbridge', { reason });
+    this.parts.logger.warn('Another dockbridge serves this Docker Engine; waiting for it to end', { reason });
   }
 }
 
-/** For a daemon that changes nothing: it is in nobody's way. */
+/** For a daemon that changes nothing and so needs no claim. */
 export class NoClaim implements EngineClaim {
   holdWay(): Promise<void> {
     return Promise.resolve();
@@ -214,7 +220,7 @@ export class NoClaim implements EngineClaim {
   }
 }
 
-/** The Engine itself. Engine 20.10 has its id from /etc/docker, which two on one machine share. */
+/** The key of the Engine itself. Engine 20.10 has its id from /etc/docker, which two Engines of one machine share. */
 export function engineKey({ id, rootDir }: Pick<EngineFacts, 'id' | 'rootDir'>): string {
   return hash(`engine ${id}\n${rootDir}`);
 }
@@ -225,9 +231,9 @@ export async function rememberedEngine(memory: string): Promise<string> {
   return /^[0-9a-f]{32}$/.test(text) ? text : '';
 }
 
-/** Known before the Engine says a word. */
+/** The key of the endpoint, which is known before the Engine says anything. */
 export async function wayKey(endpoint: string): Promise<string> {
-  // As dockerode understands an endpoint that is not given.
+  // The endpoint that dockerode uses when none is given.
   const given = [endpoint, process.env.DOCKER_HOST].find((one) => one !== undefined && one !== '');
   const meant = given ?? 'unix:///var/run/docker.sock';
   const path = meant.replace(/^unix:\/\//, '');
@@ -243,7 +249,7 @@ function hash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }
 
-/** Never resolves, and rejects with EngineTaken only: an /info that fails says nothing. */
+/** Never resolves, and rejects only with EngineTaken, because an /info that fails says nothing. */
 function onlyTaken(own: Promise<void>): Promise<never> {
   const displaced = new Promise<never>((_, reject) => {
     own.catch((error: unknown) => {

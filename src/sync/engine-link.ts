@@ -40,7 +40,7 @@ export type LinkState =
   | {
       readonly ready: false;
       readonly reason: string;
-      /** Why in one CamelCase word, where it is not that the Engine does not answer. */
+      /** The reason in one CamelCase word; undefined when the Engine does not answer. */
       readonly word?: string;
     };
 
@@ -51,18 +51,18 @@ export type LinkState =
  *      ▲                                                                  │ stream ends, heartbeat fails
  *      └──────────────── wait 0.3 s ◀── down (reason) ◀───────────────────┘
  *
- * Nothing is changed before the Engine is claimed. Subscribed before the list, so nothing falls in between. The store
- * keeps its last knowledge while down. Facts of the same Engine, and images, are read beside: neither keeps the node from
- * being served.
+ * Nothing is changed before the Engine is claimed. The subscription comes before the list, so that no event is missed between
+ * them. The store keeps what it knows while the Engine is down. Facts and images are read in parallel, because neither may keep
+ * the node from being served.
  */
 export class EngineLink {
   private current: LinkState = { ready: false, reason: 'Docker Engine has not answered yet' };
   private synced = false;
   /** `store.listed` or the store knows all containers. */
   private listed = false;
-  /** All of them are being inspected. */
+  /** All of these are being inspected. */
   private inspecting = false;
-  /** Events are followed and containers were read: all but what needs the facts can be done. */
+  /** Events are followed and containers were read, so everything works that does not need the facts. */
   private connected = false;
   private readonly facts: FactsReader;
   private readonly waiters = new Set<() => void>();
@@ -93,7 +93,7 @@ export class EngineLink {
     return this.synced;
   }
 
-  /** Returns at once; `whenReady` tells when the first connection stands. */
+  /** Returns at once; `whenReady` resolves when the first connection is made. */
   start(): void {
     this.running = this.run();
   }
@@ -104,7 +104,7 @@ export class EngineLink {
   }
 
   /**
-   * Ends the connection for good while the daemon lives: the store keeps its last knowledge, and `state` says why.
+   * Ends the connection for good while the daemon lives on. The store keeps what it knows, and `state` says why.
    * @param word the reason in one CamelCase word.
    */
   async end(word: string, reason: string): Promise<void> {
@@ -114,7 +114,7 @@ export class EngineLink {
   }
 
   /**
-   * For writes that need no facts: a pod can be stopped on an Engine that is slow to say what it is.
+   * For writes that need no facts: a pod can be stopped on an Engine that does not tell its facts yet.
    * @throws UNAVAILABLE with the reason when the Engine is not there within 2 s.
    */
   async whenConnected(signal?: AbortSignal): Promise<void> {
@@ -130,7 +130,7 @@ export class EngineLink {
   }
 
   /**
-   * Asks the Engine again what it is, for who is about to refuse something because of what it said.
+   * Reads the facts again, for a caller that is about to refuse something because of them.
    * @throws DEADLINE_EXCEEDED when it does not answer in time.
    */
   async readFactsAgain(signal: AbortSignal): Promise<void> {
@@ -147,15 +147,15 @@ export class EngineLink {
     await this.when(() => this.synced, signal);
   }
 
-  /** For reads of what the Engine tells first of all: which containers it has, and its version. */
+  /** For reads of what the Engine tells first: which containers it has, and its version. */
   async whenAnswered(signal?: AbortSignal): Promise<void> {
     await this.when(() => this.listed, signal);
   }
 
   /**
-   * For lists, which need not know all of each container. They are never short: all are listed or none.
-   * @throws UNAVAILABLE when the Engine has not listed its containers within 2 s, or is slow to tell of those of which its list
-   * does not tell enough.
+   * For lists, which do not need everything about a container. A list is never short: it has all containers or fails.
+   * @throws UNAVAILABLE when the Engine has not listed its containers within 2 s, or is slow to answer the inspects of those
+   * about which its list does not tell enough.
    */
   async whenListed(kind: 'sandbox' | 'container', signal?: AbortSignal): Promise<void> {
     const { listed } = this.parts.store;
@@ -163,7 +163,7 @@ export class EngineLink {
     await this.whenInspected(() => listed.missing(kind) === 0, signal);
   }
 
-  /** For reads of one container; it is inspected before the others. */
+  /** For reads of one container, which is inspected before the others. */
   async whenContainerKnown(id: string, signal?: AbortSignal): Promise<void> {
     const { listed } = this.parts.store;
     if (!isWhole(id)) return this.whenSyncedOnce(signal);
@@ -186,7 +186,7 @@ export class EngineLink {
     await this.when(condition, signal);
   }
 
-  /** The same for reads of images, which are listed apart. */
+  /** The same for reads of images, which have a list of their own. */
   async whenImagesSyncedOnce(signal?: AbortSignal): Promise<void> {
     const { imageSync } = this.parts;
     await this.whenSyncedOnce(signal);
@@ -238,10 +238,10 @@ export class EngineLink {
       } catch (error) {
         const reason = messageOf(error);
         if (error instanceof EngineTaken) {
-          // Whoever asked for it has told.
+          // The claim has logged it.
           this.refuse(reason);
         } else {
-          // Once per reason, not once per attempt.
+          // Log each reason once, not each attempt.
           if (!isStopping() && (this.current.ready || reason !== reported)) {
             this.parts.logger.error('Docker Engine is not available', { reason });
             reported = reason;
@@ -253,7 +253,7 @@ export class EngineLink {
     }
   }
 
-  /** One connection, from connect to loss: always rejects. */
+  /** One connection, from connect to loss. Always rejects. */
   private async session(): Promise<never> {
     const { docker, store, containerResync, imageSync, diskUsage, claim, logger } = this.parts;
     const controller = sharedAbortController();
@@ -268,7 +268,7 @@ export class EngineLink {
       );
       const facts = this.facts.read(version, signal, this.stopped.signal);
       const { displaced } = await claim.hold(facts.learned, signal, onTaken);
-      // The limit is for the answer only: the feed itself lives as long as the session.
+      // The deadline is for the answer only; the feed itself lives as long as the session.
       const feed = await waitAtMost(
         'Subscribing to Engine events',
         this.times.probeTimeout,
@@ -276,7 +276,7 @@ export class EngineLink {
         signal,
       );
       const lost = firstEnd(this.follow(feed, signal), displaced);
-      // An Engine that cannot list its images still runs pods: asked again until it can.
+      // An Engine that cannot list its images still runs pods, and is asked again until it can.
       imageSync.requestResync(signal);
       const images = Promise.race([imageSync.whenListed(signal), pause(this.times.imagePatience, signal)]);
       images.catch(() => undefined);
@@ -320,7 +320,7 @@ export class EngineLink {
     this.current = { ready: false, reason, word: 'EngineTaken' };
   }
 
-  /** A list names a container's image by what the images say: they have their time before the first one. */
+  /** A list names a container's image by what is known of images, so their list gets some time before the first one. */
   private areListed(signal: AbortSignal): void {
     if (signal.aborted || this.synced) return;
     this.listed = true;
@@ -345,11 +345,11 @@ export class EngineLink {
     return lost;
   }
 
-  /** daemon.json was read again: other runtimes, another default of them. */
+  /** The Engine has read daemon.json again: it may have other runtimes, or another default. */
   private reread(signal: AbortSignal): void {
     this.facts.readAgain(signal).catch((error: unknown) => {
       if (signal.aborted) return;
-      this.parts.logger.warn('Docker Engine was reloaded, and does not say what it is now', {
+      this.parts.logger.warn('Docker Engine was reloaded; cannot read its facts', {
         error: messageOf(error),
       });
     });
@@ -360,7 +360,7 @@ export class EngineLink {
     let resyncAt = performance.now() + this.times.resync;
     for (;;) {
       await pause(this.times.heartbeat, signal);
-      // The event stream tells of a stopped Engine at once; one late answer on a busy node is no outage yet.
+      // A stopped Engine ends the event stream at once, so one late answer on a busy node is no outage yet.
       await this.ping(signal).catch(() => this.ping(signal));
       watch.look(signal);
       this.facts.retry();
@@ -372,7 +372,7 @@ export class EngineLink {
         imageSync.requestResync(signal);
       } catch (error) {
         if (signal.aborted || hasCode(error, 'UNAVAILABLE')) throw error;
-        logger.warn('The periodic comparison with the Engine failed', { error: messageOf(error) });
+        logger.warn('The periodic comparison with Docker Engine failed', { error: messageOf(error) });
       }
     }
   }
@@ -387,12 +387,12 @@ export class EngineLink {
 
 function firstEnd(...ends: Promise<never>[]): Promise<never> {
   const end = Promise.race(ends);
-  // Also watched by a race that may have been decided already.
+  // A race may have been decided before this rejects.
   end.catch(() => undefined);
   return end;
 }
 
-/** What is shorter may be a prefix, and which one it means is known when all are. */
+/** A shorter id may be a prefix. Which container it means is known when all containers are. */
 function isWhole(id: string): boolean {
   return /^[0-9a-f]{64}$/.test(id);
 }

@@ -1,15 +1,15 @@
 import type { CallLanes } from '../docker/call-lanes';
 import type { DockerClient } from '../docker/client';
-import { hasCode } from '../lib/errors';
+import { hasCode, messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { Store } from '../store/store';
 import { hasNetworkDeadlock } from '../translate/shared/engine-facts';
 
-/** A call that is older than this is told of. Stops are not: they take as long as their containers like. */
+/** A call that is older than this is reported. Stops are not: they take as long as their containers like. */
 const OLD_CALL_MS = 10_000;
-/** When even the wait for a turn takes this long, the node cannot do its work. Stops wait for stops, as long as those take. */
+/** When even the wait for a turn takes this long, the node cannot do its work. Stops wait for other stops, however long. */
 const OLD_WAIT_MS = 30_000;
-/** A call that changes containers and is older than this makes us ask whether the Engine's networks answer. */
+/** When a call that changes containers is older than this, we ask whether the Engine's networks answer. */
 const SUSPICIOUS_MS = 20_000;
 /** The list of networks takes milliseconds, on the busiest node a second. */
 const NETWORKS_MS = 15_000;
@@ -29,10 +29,10 @@ export interface EngineWatchParts {
   readonly logger: Logger;
 }
 
-/** Notices that the Engine answers pings and little else: calls that hang, queues that grow old, networks that are locked. */
+/** Notices an Engine that answers pings and little else: calls hang, queues grow old, networks are locked. */
 export class EngineWatch {
   private told = '';
-  /** When the question was first asked that has had no answer yet; 0 when there is none. */
+  /** When the question was asked that has no answer yet; 0 when there is none. */
   private networksAskedAt = 0;
   private isAsking = false;
 
@@ -42,7 +42,7 @@ export class EngineWatch {
     return this.lockedNetworks() ?? this.oldQueue() ?? this.oldCall();
   }
 
-  /** At each heartbeat that the Engine has answered. */
+  /** Called at each heartbeat that the Engine has answered. */
   look(signal: AbortSignal): void {
     const { lanes, logger } = this.parts;
     const isSuspicious = lanes.load.some(
@@ -60,7 +60,7 @@ export class EngineWatch {
       });
   }
 
-  /** One question at a time, however long it takes: each would wait for ever behind the same lock. */
+  /** One question at a time, however long it takes: each would wait forever behind the same lock. */
   private async askNetworks(signal: AbortSignal): Promise<void> {
     this.isAsking = true;
     if (this.networksAskedAt === 0) this.networksAskedAt = performance.now();
@@ -68,8 +68,11 @@ export class EngineWatch {
     try {
       await this.parts.docker.listNetworks({ signal });
     } catch (error) {
-      this.parts.logger.debug(() => `The Engine's networks could not be listed: ${String(error)}`);
-      // One that we gave up is no answer: the lock may be held all the same, and the next look asks again.
+      this.parts.logger.debug(
+        () => 'Cannot list the networks of Docker Engine',
+        () => ({ error: messageOf(error) }),
+      );
+      // A call that we gave up is no answer: the lock may still be held, so the next look asks again.
       hasAnswer = signal.aborted || !hasCode(error, 'DEADLINE_EXCEEDED');
     }
     this.isAsking = false;

@@ -8,7 +8,7 @@ import { wayKey } from './engine-claim';
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 
-/** A file without one of these was written by another dockbridge. */
+/** A file that lacks one of these was written by another version of dockbridge. */
 const EXAMPLE: EngineFacts = {
   ...{ id: '', engineVersion: '', apiVersion: '', platform: '', rootDir: '', imageDirectory: '' },
   ...{ cgroupDriver: '', runtimes: [''], defaultRuntime: '', recursiveReadOnlyRuntimes: [''], cdi: false },
@@ -16,11 +16,11 @@ const EXAMPLE: EngineFacts = {
   ...{ kernelVersion: '', experimental: false, cgroupVersion: '' },
 };
 
-/** What an Engine said it is, for a daemon that starts when it does not say so. */
+/** The facts that an Engine has told, for a daemon that starts while the Engine does not tell them. */
 export interface FactsMemory {
-  /** Undefined when nothing is known that can still hold: never of another endpoint, or from before a boot. */
+  /** Undefined when nothing is known that can still be true: never facts of another endpoint or of an earlier boot. */
   recall(): Promise<EngineFacts | undefined>;
-  /** Never rejects: without it a later start may have to wait. */
+  /** Never rejects. Without the file a later start may have to wait. */
   keep(facts: EngineFacts): Promise<void>;
 }
 
@@ -36,7 +36,7 @@ export class NoFactsMemory implements FactsMemory {
 
 export class FactsFile implements FactsMemory {
   private kept = '';
-  /** All drafts have one name, and the last facts are those that count. */
+  /** All drafts have the same name, and the last facts count. */
   private readonly turns = new Semaphore(1);
 
   constructor(
@@ -70,7 +70,10 @@ export class FactsFile implements FactsMemory {
       await rename(draft, this.path);
       this.kept = text;
     } catch (error) {
-      this.logger.debug(() => `What the Engine is cannot be remembered: ${messageOf(error)}`);
+      this.logger.debug(
+        () => 'Cannot save the facts of Docker Engine',
+        () => ({ path: this.path, error: messageOf(error) }),
+      );
       await rm(draft, { force: true }).catch(() => undefined);
     }
   }

@@ -14,11 +14,11 @@ import type { EngineTrouble } from './engine-watch';
 import { NoFactsMemory, type FactsMemory } from './facts-memory';
 import type { LinkTimes } from './link-times';
 
-/** Each further question waits this much longer than the one before: what hangs keeps all of them. */
+/** Each further question waits this many times longer than the one before, because an Engine that hangs keeps all of them. */
 const LATER = 4;
 /** A dead network disk never answers. */
 const DISK_MS = 2_000;
-/** What was remembered of the Engine, as a key. */
+/** The key of the looks at the remembered facts. */
 const FACTS = 'the state directory';
 
 export interface FactsReaderParts {
@@ -27,7 +27,7 @@ export interface FactsReaderParts {
   readonly logger: Logger;
   /** Whether the Engine's directories are ours to see. */
   readonly localEngine: boolean;
-  /** What an earlier process was told; none by default. */
+  /** What an earlier process was told; nothing by default. */
   readonly factsMemory?: FactsMemory;
 }
 
@@ -47,13 +47,13 @@ interface Connection {
 }
 
 /**
- * Reads what the Engine is. `/info` may take long (it counts, and asks all plugins) or hang. Questions outlive the
- * connection that asked them, and facts of the same version serve until an answer is there: those of an earlier
- * connection, or of an earlier process. An Engine that lost a question is asked once more beside it, one that hangs ever
- * more rarely, for it keeps all of them.
+ * Reads the facts of the Engine. `/info` may take long (it counts, and asks all plugins) or hang. Questions outlive the
+ * connection that asked them, and until an answer is there, facts of the same version serve: those of an earlier connection, or
+ * of an earlier process. A second question goes to an Engine that may have lost the first; one that hangs is asked less and
+ * less often, because it keeps all questions.
  */
 export class FactsReader {
-  /** At the Engine's directories and at the memory: each connection looks anew. */
+  /** Looks at the Engine's directories and at the remembered facts, which each connection repeats. */
   private readonly looks = new DiskLooks(2, DISK_MS);
   private asking: Promise<EngineInfo> | undefined;
   private latest: EngineInfo | undefined;
@@ -69,7 +69,7 @@ export class FactsReader {
     this.askBeside = times.askBeside;
   }
 
-  /** While pods are made by what the Engine said in an earlier connection. */
+  /** Set while pods are created by what the Engine said in an earlier connection. */
   get trouble(): EngineTrouble | undefined {
     const { connection } = this;
     if (connection === undefined || connection.hasLearned) return undefined;
@@ -78,7 +78,7 @@ export class FactsReader {
     return {
       isStuck: false,
       reason: 'DockerInfoHangs',
-      message: `Docker Engine has not said for ${Math.round(waited / 1000)} s what it is (/info): until it does, what it said before counts, and runtimes or settings that are new since are not known`,
+      message: `Docker Engine has not answered /info for ${Math.round(waited / 1000)} s: its earlier answer counts until then, and newer runtimes and settings are not known`,
     };
   }
 
@@ -103,7 +103,7 @@ export class FactsReader {
   }
 
   /**
-   * Asks again, for somebody who has reason to doubt what was said: an answer that is under way may be older than that.
+   * Asks again, for a caller that has reason to doubt the last answer. An answer that is under way may be older than that reason.
    * @param signal ends the wait.
    */
   async readAgain(signal: AbortSignal): Promise<void> {
@@ -113,7 +113,7 @@ export class FactsReader {
     await abortable(this.learn(connection), signal);
   }
 
-  /** At each heartbeat: a question that failed is asked again. */
+  /** Called at each heartbeat: repeats a question that failed. */
   retry(): void {
     const { connection } = this;
     if (connection === undefined || connection.hasLearned || this.asking !== undefined) return;
@@ -156,14 +156,15 @@ export class FactsReader {
     this.looks
       .run('Writing', FACTS, () => factsMemory.keep(facts))
       .catch((error: unknown) => {
-        this.parts.logger.debug(() => `What the Engine is cannot be remembered: ${messageOf(error)}`);
+        this.parts.logger.debug(
+          () => 'Cannot save the facts of Docker Engine',
+          () => ({ error: messageOf(error) }),
+        );
       });
   }
 
   private tellOfOld(error: string): void {
-    this.parts.logger.warn('Docker Engine does not say what it is; what it said before still counts', {
-      error,
-    });
+    this.parts.logger.warn('Docker Engine does not answer /info; using its earlier answer', { error });
   }
 
   private async learn(connection: Connection): Promise<EngineFacts> {
@@ -174,7 +175,7 @@ export class FactsReader {
     const told = toFacts(connection.version, info);
     const imageDirectory = localEngine ? await findImageDirectory(told, this.looks) : told.imageDirectory;
     const facts = { ...told, imageDirectory };
-    // Looking took time: there may be a newer answer.
+    // The look took time, so there may be a newer answer.
     if (this.latest === info) {
       store.engine = facts;
       store.isEngineRecalled = false;
@@ -186,12 +187,12 @@ export class FactsReader {
     return facts;
   }
 
-  /** Pods have the node's users, as CRI says, and such an Engine has images for others. */
+  /** Pods have the node's users, as CRI says, while the images of such an Engine belong to other users. */
   private tellOfUsers({ securityOptions }: EngineFacts): void {
     if (this.toldOfUsers || !securityOptions.includes('name=userns')) return;
     this.toldOfUsers = true;
     this.parts.logger.warn(
-      'Docker Engine has userns-remap: files of images belong to the remapped users, and pods run without them. Users other than root may lack rights on files of their image, and set-user-ID programs do not work: remove userns-remap from daemon.json',
+      'Docker Engine uses userns-remap, and pods run without it: files of images belong to the remapped users, users other than root may lack rights on them, and set-user-ID programs do not work. Remove userns-remap from daemon.json',
     );
   }
 

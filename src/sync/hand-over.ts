@@ -14,7 +14,7 @@ import { engineTimeFromNanos } from '../translate/shared/time';
 /** `failed`: cri-dockerd would miss it; `nothing`: there was nothing to do, or nothing that could be done. */
 export type Outcome = 'done' | 'nothing' | 'failed';
 
-/** One thing that was seen to. */
+/** One thing that was done or tried. */
 export interface HandOverStep {
   readonly what: 'log' | 'checkpoint' | 'namespace' | 'container' | 'call';
   /** The Engine's name of the container, or its id. */
@@ -33,9 +33,9 @@ export interface HandOverParts {
 const INSPECT_MS = 10_000;
 
 /**
- * Leaves the Engine's pods as cri-dockerd wants to find them: logs of running containers are links again, its checkpoints are
- * complete, and no network namespace is held any more. Asks the Engine, not our records, which may be none. Whatever was
- * done before, by whom and how far, the end is the same.
+ * Leaves the Engine's pods as cri-dockerd expects them: logs of running containers are links again, its checkpoints are
+ * complete, and no network namespace is held any more. This asks the Engine and not our records, which may be empty. It can be
+ * repeated, and continues what another run has begun.
  */
 export async function* handOverPods(
   { docker, logs, network, checkpoints }: HandOverParts,
@@ -57,7 +57,7 @@ export async function* handOverPods(
   }
 }
 
-/** Undefined: it has gone meanwhile. */
+/** @returns undefined when the container has gone meanwhile. */
 async function look(
   docker: DockerClient,
   id: string,
@@ -96,7 +96,7 @@ async function* handOverLog(
   inspect: EngineContainerInspect,
 ): AsyncGenerator<HandOverStep> {
   const container = containerFromInspect(inspect);
-  // The log of one that has ended is complete, whoever wrote it: a file can be read as well as a link.
+  // The log of a container that has ended is complete, and cri-dockerd can read a file as well as a link.
   if (container === undefined || !['running', 'paused'].includes(container.state)) return;
   const { id: containerId, logPath, spoolPath } = container;
   if (logPath === '') return;

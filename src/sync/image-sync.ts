@@ -4,6 +4,7 @@ import { abortable } from '../lib/async/abortable';
 import { forEachLimited } from '../lib/async/concurrency';
 import { withDeadline } from '../lib/async/deadline';
 import { hasCode, messageOf } from '../lib/errors';
+import { KeyedLock } from '../lib/async/keyed-lock';
 import { pause } from '../lib/async/pause';
 import type { Logger } from '../lib/logger';
 import type { ImageRecord } from '../store/records';
@@ -16,7 +17,7 @@ const INSPECT_CONCURRENCY = 8;
 const LIST_MS = 30_000;
 /** One image that hangs must not hold up the others. */
 const INSPECT_MS = 10_000;
-/** The Engine fails a list while it removes an image ("layer does not exist"): ask again, at growing intervals. */
+/** While the Engine removes an image, a list can fail ("layer does not exist"): ask again, at growing intervals. */
 const RETRY_MS = [200, 1_000, 5_000];
 
 export interface ImageSyncParts {
@@ -26,8 +27,8 @@ export interface ImageSyncParts {
 }
 
 /**
- * Keeps the image table equal to the Engine's. Lists and single looks go on side by side, for either may hang: an answer
- * is left unused where the table has learned something since it was asked for.
+ * Keeps the image table equal to the Engine's images. Lists and inspects run in parallel, because either may hang. An answer is
+ * ignored where the table has changed since the question.
  */
 export class ImageSync {
   private refreshWanted = false;
@@ -37,12 +38,13 @@ export class ImageSync {
   private listed = false;
   private tellListed!: () => void;
   private readonly firstList = new Promise<void>((resolve) => (this.tellListed = resolve));
-  /** Images whose last inspect failed: told of once, and asked for with each list. */
+  /** Images whose last inspect failed: logged once, and inspected again after each list. */
   private readonly damaged = new Set<string>();
+  private readonly removals = new KeyedLock();
 
   constructor(private readonly parts: ImageSyncParts) {}
 
-  /** Whether the images were ever listed: before, an image that is not in the store may be on the node. */
+  /** Whether the images were ever listed. Before that, an image that is not in the store may be on the node. */
   get hasListed(): boolean {
     return this.listed;
   }
@@ -52,8 +54,8 @@ export class ImageSync {
   }
 
   /**
-   * After an image event: a burst of them costs one or two lists. Returns at once.
-   * @param signal of the connection that brought the event: the next one starts with a list of its own.
+   * Lists the images after an image event; a burst of events costs one or two lists. Returns at once.
+   * @param signal of the connection that brought the event. The next connection starts with its own list.
    */
   requestResync(signal: AbortSignal): void {
     this.refreshWanted = true;
@@ -77,6 +79,14 @@ export class ImageSync {
     }
   }
 
+  /**
+   * Runs a removal of an image when the earlier ones of the same image have ended.
+   * @param signal gives up the wait, not the removal.
+   */
+  inTurn(id: string, signal: AbortSignal, remove: () => Promise<void>): Promise<void> {
+    return this.removals.run(id, remove, signal);
+  }
+
   /** The Engine has confirmed that the image is gone. */
   forget(id: string): void {
     this.parts.store.images.delete(id);
@@ -92,11 +102,11 @@ export class ImageSync {
         await this.resync(signal);
         failures = 0;
       } catch (error) {
-        // A new connection has asked for a list of its own.
+        // The new connection has requested its own list.
         if (signal.aborted) continue;
-        const retryMs = RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)] ?? 0;
-        this.parts.logger.warn('Images could not be listed', { error: messageOf(error), retry_ms: retryMs });
-        await pause(retryMs, signal);
+        const inMs = RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)] ?? 0;
+        this.parts.logger.warn('Cannot list images; retrying', { error: messageOf(error), inMs });
+        await pause(inMs, signal);
         this.refreshWanted = true;
       }
     }
@@ -128,14 +138,14 @@ export class ImageSync {
       const found = await withDeadline('Inspecting an image', INSPECT_MS, parent, (signal) =>
         this.refresh(id, signal),
       );
-      // Removed since the list was made.
+      // It was removed after the list was made.
       if (found === undefined && !store.images.isNewerThan(id, asked)) store.images.delete(id, asked);
       this.damaged.delete(id);
     } catch (error) {
       parent?.throwIfAborted();
       if (hasCode(error, 'UNAVAILABLE')) throw error;
       if (!this.damaged.has(id))
-        logger.warn('An image cannot be inspected', { image: id, error: messageOf(error) });
+        logger.warn('Cannot inspect an image', { image: id, error: messageOf(error) });
       this.damaged.add(id);
     }
   }

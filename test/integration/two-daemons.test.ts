@@ -8,7 +8,7 @@ import { Command } from './support/command';
 import { engineLeftovers, sharedDockerHost, TEST_IMAGE } from './support/engine';
 import { EngineProxy } from './support/engine-proxy';
 
-const TAKEN = 'Docker Engine is served by another dockbridge';
+const TAKEN = 'Another dockbridge serves this Docker Engine; waiting for it to end';
 // Ten lines at a time: each sleep is a process that a busy machine takes its time for.
 const TICKER =
   'n=0; while :; do for i in 0 1 2 3 4 5 6 7 8 9; do echo "line $n"; n=$((n+1)); done; usleep 20000; done';
@@ -133,7 +133,7 @@ describe.each([
     const second = await start([], dockerHost(), TAKEN);
     const before = await grown(pod, 0);
     await end();
-    await second.says('The other dockbridge has left Docker Engine to this one');
+    await second.says('The other dockbridge has ended; this one serves Docker Engine now');
     await second.says();
     expect(await runtimeReady(second)).toMatchObject({ status: true });
     const after = await grown(pod, before);

@@ -96,6 +96,6 @@ describe('an Engine with userns-remap', () => {
   it('keeps files of images for the remapped users, which dockbridge warns of', async () => {
     const id = await running();
     expect(await see(id, 'stat -c %u:%g /bin/busybox')).toBe(`${FIRST}:${FIRST}`);
-    expect(warnings.filter((text) => text.startsWith('Docker Engine has userns-remap'))).toHaveLength(1);
+    expect(warnings.filter((text) => text.startsWith('Docker Engine uses userns-remap'))).toHaveLength(1);
   });
 });

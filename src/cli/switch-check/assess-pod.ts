@@ -4,7 +4,7 @@ import type { EngineContainerInspect } from '../../engine/types';
 import { EXTRA_LABEL } from '../../translate/shared/labels';
 import { withoutSlash } from '../../translate/shared/names';
 import { engineIps, sandboxFromInspect } from '../../translate/sandbox/sandbox-record';
-import { isReady } from '../../translate/sandbox/sandbox-status';
+import { isReady } from '../../store/states';
 import type { SwitchFacts } from './facts';
 import { logFateOf } from './log-fate';
 import type { ContainerPlan, NetworkKind, Note, PodPlan } from './report';

@@ -6,7 +6,7 @@ import { NamespaceMode } from '../../proto/enums';
 import type { SandboxRecord } from '../../store/records';
 import { dialLoopback } from '../../streaming/port-forward/dial';
 import type { NetnsDialers } from '../../streaming/port-forward/netns-dialer';
-import { isReady } from '../../translate/sandbox/sandbox-status';
+import { isReady } from '../../store/states';
 import type { Services } from '../services';
 
 /**

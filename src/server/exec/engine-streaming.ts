@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { AttachRequest, ClientStreams, ExecRequest, StreamingBackend } from '../../streaming/backend';
 import type { NetnsDialers } from '../../streaming/port-forward/netns-dialer';
-import { isReady } from '../../translate/sandbox/sandbox-status';
+import { isReady } from '../../store/states';
 import { Backlog } from './client-output';
 import { connectToPod } from './connect-to-pod';
 import { PodConnections } from './pod-connections';

@@ -3,7 +3,7 @@ import { isInContainer } from '../../node/cgroup/members';
 import { withDeadline } from '../../lib/async/deadline';
 import { failedPrecondition, type RuntimeError } from '../../lib/errors';
 import { toEngineState } from '../../translate/shared/engine-state';
-import { isRunning } from '../../containers/state';
+import { isRunning } from '../../store/states';
 import type { Services } from '../services';
 
 /** The Engine ends the streams of commands when their container has ended; if it does not within this, it never will. */

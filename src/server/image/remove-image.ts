@@ -21,11 +21,11 @@ export async function removeImage(
   request: Decoded<cri.IRemoveImageRequest>,
   { signal }: CallContext,
 ): Promise<cri.IRemoveImageResponse> {
-  const { store, imageSync, reservations } = services;
+  const { store, imageSync } = services;
   const { id } = findImage(store, required(request.image, 'image').image, 'image.image') ?? {};
   if (id === undefined) return {};
   // Concurrent removals of one image take turns; the second finds it gone.
-  await reservations.hold(id, signal, async () => {
+  await imageSync.inTurn(id, signal, async () => {
     const image = store.images.get(id);
     if (image === undefined) return;
     refuseWhileUsed(store, image);

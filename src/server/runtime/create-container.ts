@@ -10,20 +10,19 @@ import { createdContainer } from '../../translate/container/container-record';
 import { featuresFor } from '../../translate/shared/engine-facts';
 import { containerEngineName, type ContainerIdentity } from '../../translate/shared/names';
 import { runtimeOf } from '../../translate/sandbox/runtime-handler';
-import { isReady } from '../../translate/sandbox/sandbox-status';
+import { isReady } from '../../store/states';
 import { needsHostDevices } from '../../translate/container/container-security';
 import { requireLoadedProfile } from '../container/apparmor-profile';
 import { explainCreateFailure } from '../container/create-failure';
-import { createInEngine } from '../../containers/create-in-engine';
+import { createInEngine, removeFromEngine } from '../../containers/engine-ops';
 import { createOnce, type Creation } from '../../containers/create-once';
 import { listHostDevices } from '../container/host-devices';
 import { requireSubPaths } from '../container/image-sub-paths';
-import { settleHeld } from '../../containers/held-container';
+import { settleExisting } from '../../containers/existing-container';
 import { imageToRun } from '../container/image-to-run';
-import { requireKernelValues } from '../../containers/writable-limits';
+import { requireKernelValues } from '../../containers/limits';
 import { withMountImages } from '../container/mount-images';
 import { makeMissingSources } from '../container/mount-sources';
-import { removeFromEngine } from '../../containers/remove-from-engine';
 import { loadSeccompOptions } from '../container/seccomp-profile';
 import { grantable, hasSecurityOption } from '../engine-facts';
 import { findContainer, getSandbox } from '../../translate/shared/lookup';
@@ -46,11 +45,11 @@ export async function createContainer(
     throw failedPrecondition(`pod sandbox ${sandbox.id} is not ready; containers need a running one`);
   const name = containerEngineName(checked.metadata, sandbox.metadata);
   const containerId = await services.reservations.hold(name, signal, async () => {
-    // Not by name: one that had to go round another's carries a longer one.
+    // Not by name: after a name conflict ours has a suffix.
     const known = services.store.containers
       .ofSandbox(sandbox.id)
       .find((held) => isSameContainer(held, checked.metadata));
-    const held = known && (await settleHeld(services, known, checked, signal));
+    const held = known && (await settleExisting(services, known, checked, signal));
     return held ?? createOnce(services, name, creationIn(services, checked, sandbox, signal), signal);
   });
   return { container_id: containerId };
@@ -67,7 +66,7 @@ function creationIn(
     // Another sandbox's logs and status are not ours to destroy.
     judge: async (holder) => {
       if (holder?.kind !== 'container' || holder.sandboxId !== sandbox.id) return 'stranger';
-      const id = await settleHeld(services, holder, checked, signal);
+      const id = await settleExisting(services, holder, checked, signal);
       return id === undefined ? 'removed' : { id };
     },
     owner: sandbox.id,
@@ -136,7 +135,12 @@ async function create(
     const body = toContainerCreate({ ...checked, mounts }, sandbox, surroundings, seccomp);
     const id = await createWithSources(services, checked, () => createInEngine(services, name, body, signal));
     await requireSubPaths(services, id, body, mounts, 'config.mounts', signal);
-    store.containers.put(createdContainer(id, name, body, image, nowMs));
+    const record = createdContainer(id, name, body, image, nowMs);
+    // Without the call's signal: what exists must have a record. If somebody has started it already, an inspect has told more.
+    await services.life.withContainer(id, undefined, (held) => {
+      if (held.container === undefined) held.put(record);
+      return Promise.resolve();
+    });
     await requireLivingPod(services, sandbox.id, id);
     return id;
   } catch (error) {

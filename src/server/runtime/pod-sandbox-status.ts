@@ -1,7 +1,7 @@
 import type { cri, Decoded } from '../../proto';
 import { containerStatuses } from '../../translate/shared/container-event';
 import { toCriSandboxStatus } from '../../translate/sandbox/sandbox-status';
-import { isRunning } from '../../containers/state';
+import { isRunning } from '../../store/states';
 import { getSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 

@@ -1,7 +1,7 @@
 import { failedPrecondition } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { integer } from '../../translate/shared/validate';
-import { isReady } from '../../translate/sandbox/sandbox-status';
+import { isReady } from '../../store/states';
 import { getSandbox } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 

@@ -1,5 +1,5 @@
 import type { cri, Decoded } from '../../proto';
-import { removeFromEngine } from '../../containers/remove-from-engine';
+import { removeFromEngine } from '../../containers/engine-ops';
 import { findContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 

@@ -1,6 +1,5 @@
 import type { cri, Decoded } from '../../proto';
-import { removeSandboxFromEngine } from '../../containers/remove-from-engine';
-import { markStopping, removeContainersOf } from '../../containers/sandbox-containers';
+import { removeContainersOf, removeSandboxFromEngine } from '../../containers/engine-ops';
 import { findSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
@@ -13,7 +12,7 @@ export async function removePodSandbox(
   const { store, network } = services;
   const sandbox = findSandbox(store, request.pod_sandbox_id);
   if (sandbox === undefined) return {};
-  markStopping(services, sandbox.id);
+  services.life.markStopping(sandbox.id);
   await removeContainersOf(services, sandbox.id, signal);
   await network.detach(sandbox.id, sandbox.pid);
   // What a create that had begun before the mark has made meanwhile.

@@ -1,6 +1,6 @@
 import { failedPrecondition } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
-import { isRunning } from '../../containers/state';
+import { isRunning } from '../../store/states';
 import { getContainer } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 

@@ -8,13 +8,11 @@ import { sandboxEngineName } from '../../translate/shared/names';
 import { differences } from '../../translate/shared/contents';
 import { toPodToAttach } from '../../translate/sandbox/describe-pod';
 import { checkSandbox, toSandboxCreate, type CheckedSandbox } from '../../translate/sandbox/sandbox-create';
-import { isReady } from '../../translate/sandbox/sandbox-status';
+import { isReady } from '../../store/states';
 import { explainSandboxRefusal } from '../container/create-failure';
-import { createInEngine } from '../../containers/create-in-engine';
+import { createInEngine, removeSandboxFromEngine, startInEngine } from '../../containers/engine-ops';
 import { createOnce, type Creation } from '../../containers/create-once';
-import { removeSandboxFromEngine } from '../../containers/remove-from-engine';
 import { loadSeccompOptions } from '../container/seccomp-profile';
-import { startInEngine } from '../../containers/start-in-engine';
 import { hasSecurityOption, knownRuntimes, lookForHandler } from '../engine-facts';
 import type { CallContext, Services } from '../services';
 
@@ -32,7 +30,7 @@ export async function runPodSandbox(
   if (checked.namespaces.network !== NamespaceMode.NODE && !net.ready) throw failedPrecondition(net.message);
   const name = sandboxEngineName(checked.metadata);
   const sandboxId = await services.reservations.hold(name, signal, async () => {
-    // Not by name: one that had to go round a stranger's carries a longer one.
+    // Not by name: after a name conflict ours has a suffix.
     const known = [...services.store.sandboxes.values()].find((held) => isSamePod(held, checked.metadata));
     if (known !== undefined) {
       const adopted = await adopt(services, known, checked);
@@ -101,7 +99,7 @@ async function create(
   name: string,
   signal: AbortSignal,
 ): Promise<string> {
-  const { docker, store, network, checkpoints, settings, sandboxImage, containerSync } = services;
+  const { docker, store, network, checkpoints, settings, sandboxImage, life } = services;
   const seccomp = await loadSeccompOptions(checked.seccomp, services.hostDisks);
   await lookForHandler(services, checked.runtimeHandler, signal);
   const body = toSandboxCreate(
@@ -122,16 +120,16 @@ async function create(
     throw explainSandboxRefusal(error);
   });
   // Should this process end before the sandbox is ready, nobody knows what it lacks.
-  containerSync.unfinished.begin(id);
+  life.unfinished.begin(id);
   try {
     await checkpoints.write(id, toCheckpoint(checked));
     await startInEngine(docker, id, signal);
-    await containerSync.lock.run(id, async () => {
-      const inspect = await docker.inspectContainer(id, { signal });
+    await life.withContainer(id, undefined, async (held) => {
+      const inspect = await held.inspect(signal);
       if (services.settings.localEngine) await keepResolvConf(inspect);
       if (checked.namespaces.network !== NamespaceMode.NODE)
         await network.attach(inspect, toPodToAttach(checked), signal);
-      await containerSync.absorb(inspect);
+      await held.settle(inspect, 'started');
     });
     const sandbox = store.sandboxes.get(id);
     if (sandbox === undefined || !isReady(sandbox)) {
@@ -139,7 +137,7 @@ async function create(
         `the pause process of ${name} ended as soon as it was started; is ${body.Image} a pause image?`,
       );
     }
-    await containerSync.unfinished.finish(id);
+    await life.unfinished.finish(id);
     return id;
   } catch (error) {
     await discard(services, id);
@@ -153,8 +151,8 @@ async function discard(services: Services, id: string): Promise<void> {
     await removeSandboxFromEngine(services, id);
   } catch (error) {
     // kubelet's GC finds it: the record says NOTREADY, also should the Engine come back and call it running.
-    services.containerSync.neverReady(id);
-    services.logger.warn('A failed sandbox could not be removed', { sandbox: id, error: messageOf(error) });
-    await services.containerSync.refresh(id).catch(() => undefined);
+    services.life.markNeverReady(id);
+    services.logger.warn('Cannot remove a failed sandbox', { sandbox: id, error: messageOf(error) });
+    await services.life.refresh(id).catch(() => undefined);
   }
 }

@@ -1,11 +1,11 @@
 import type { cri, Decoded } from '../../proto';
 import { integer } from '../../translate/shared/validate';
-import { isRunning } from '../../containers/state';
-import { afterStart, stopAndSettle } from '../../containers/stop-in-engine';
+import { isRunning } from '../../store/states';
+import { afterStart, stopAndSettle } from '../../containers/engine-ops';
 import { findContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
-/** A year: nobody sees the difference to a longer one, and it is safe for the Engine's and our own timers. */
+/** A year: indistinguishable from a longer one, and safe for the Engine's timers and our own. */
 const MAX_GRACE_SECONDS = 365 * 24 * 3600;
 
 /** One Engine call. Unknown or not running is success. Returns once the record says exited. */

@@ -1,9 +1,8 @@
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
 import type { SandboxRecord } from '../../store/records';
-import { markStopping, stopContainersOf } from '../../containers/sandbox-containers';
-import { isRunning } from '../../containers/state';
-import { stopInEngine } from '../../containers/stop-in-engine';
+import { isRunning } from '../../store/states';
+import { stopContainersOf, stopInEngine } from '../../containers/engine-ops';
 import { findSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
@@ -23,7 +22,7 @@ export async function stopPodSandbox(
     await network.detach(request.pod_sandbox_id, 0);
     return {};
   }
-  markStopping(services, sandbox.id);
+  services.life.markStopping(sandbox.id);
   await stopContainersOf(services, sandbox.id, signal);
   // While the pause process lives: plugins want to see the namespace.
   await network.detach(sandbox.id, sandbox.pid);
@@ -40,14 +39,9 @@ export async function stopPodSandbox(
 }
 
 /** What we did to a sandbox, into its record; nothing when it is gone. */
-async function change(
-  { store, containerSync }: Services,
-  id: string,
-  what: Partial<SandboxRecord>,
-): Promise<void> {
-  await containerSync.lock.run(id, () => {
-    const now = store.sandboxes.get(id);
-    if (now !== undefined) store.sandboxes.put({ ...now, ...what });
+async function change({ life }: Services, id: string, what: Partial<SandboxRecord>): Promise<void> {
+  await life.withContainer(id, undefined, (held) => {
+    if (held.sandbox !== undefined) held.put({ ...held.sandbox, ...what });
     return Promise.resolve();
   });
 }

@@ -1,6 +1,6 @@
 import { failedPrecondition, unsupported } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
-import { restoreLostValues, writeKernelValues } from '../../containers/limits';
+import { requireKernelValues, restoreLostValues, writeKernelValues } from '../../containers/limits';
 import {
   hasKernelValues,
   mergedKernelValues,
@@ -9,7 +9,6 @@ import {
 } from '../../translate/container/kernel-values';
 import { toEngineUpdate } from '../../translate/container/resources';
 import { withField } from '../container/create-failure';
-import { requireKernelValues } from '../../containers/writable-limits';
 import { getContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
@@ -18,7 +17,7 @@ import type { CallContext, Services } from '../services';
  * holds what the Engine says it is, also after a refusal.
  */
 export async function updateContainerResources(
-  { docker, store, containerSync, settings, logger }: Services,
+  { docker, store, life, settings, logger }: Services,
   request: Decoded<cri.IUpdateContainerResourcesRequest>,
   { signal }: CallContext,
 ): Promise<cri.IUpdateContainerResourcesResponse> {
@@ -28,30 +27,26 @@ export async function updateContainerResources(
     throw unsupported('annotations', 'nothing here would look at them');
   const { linux } = request;
   if (linux === null) return {};
-  await containerSync.lock.run(
-    id,
-    async () => {
-      const container = getContainer(store, id);
-      const update = toEngineUpdate(linux, container.resources, 'linux');
-      const kernel = toKernelValues(linux, 'linux', container.resources.memoryLimit);
-      await requireKernelValues(kernel, settings.localEngine, 'linux');
-      if (hasKernelValues(vitalValues(kernel)) && container.state !== 'running')
-        throw failedPrecondition(`linux.unified, linux.hugepage_limits: container ${id} does not run`);
-      if (update === undefined && !hasKernelValues(kernel)) return;
-      try {
-        if (update !== undefined) await docker.updateContainer(id, update, { signal }).catch(refused);
-        await writeKernelValues(container, kernel, logger);
-        const resources = { ...container.resources, ...mergedKernelValues(container.resources, kernel) };
-        store.containers.put({ ...container, resources });
-        // systemd, where it is the Engine's cgroup driver, resets what the update does not name.
-        await restoreLostValues({ ...container, resources }, logger);
-      } finally {
-        // Without the call's signal: a cancel may have come too late.
-        await containerSync.refreshLocked(id);
-      }
-    },
-    signal,
-  );
+  await life.withContainer(id, signal, async (held) => {
+    const container = getContainer(store, id);
+    const update = toEngineUpdate(linux, container.resources, 'linux');
+    const kernel = toKernelValues(linux, 'linux', container.resources.memoryLimit);
+    await requireKernelValues(kernel, settings.localEngine, 'linux');
+    if (hasKernelValues(vitalValues(kernel)) && container.state !== 'running')
+      throw failedPrecondition(`linux.unified, linux.hugepage_limits: container ${id} does not run`);
+    if (update === undefined && !hasKernelValues(kernel)) return;
+    try {
+      if (update !== undefined) await docker.updateContainer(id, update, { signal }).catch(refused);
+      await writeKernelValues(container, kernel, logger);
+      const resources = { ...container.resources, ...mergedKernelValues(container.resources, kernel) };
+      held.put({ ...container, resources });
+      // systemd, where it is the Engine's cgroup driver, resets what the update does not name.
+      await restoreLostValues({ ...container, resources }, logger);
+    } finally {
+      // Without the call's signal: a cancel may have come too late.
+      await held.refresh();
+    }
+  });
   return {};
 }
 

@@ -10,7 +10,7 @@ import type { LayerBudget } from '../disk/layer-budget';
 import type { OpenFiles } from '../disk/open-files';
 import type { UsageSource } from '../usage-source';
 import { imageName } from '../../translate/container/container-status';
-import { hasProcess } from '../has-process';
+import { hasProcess } from '../../store/states';
 import { BlockDevices, readFileSystem } from './block-devices';
 import { CONTAINER_FAMILIES, NETWORK_FAMILIES } from './container-families';
 import { sample, type Identity } from './family';

@@ -9,6 +9,7 @@ import type {
   StringMap,
   UserRecord,
 } from '../../store/records';
+import { hasEnded } from '../../store/states';
 import type { ContainerExtra } from './container-create';
 import type { EngineContainerCreate, EngineContainerInspect, EngineHostConfig } from '../../engine/types';
 import { decodeLabels, LOG_PATH_LABEL, readContents, readExtra, SANDBOX_ID_LABEL } from '../shared/labels';
@@ -58,7 +59,7 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
   const { State: state, Config: config } = container;
   const startedAt = nanosFromEngineTime(state.StartedAt);
   const finishedAt = nanosFromEngineTime(state.FinishedAt);
-  const hasEnded = state.Status === 'exited' || state.Status === 'dead';
+  const engineState = toEngineState(state.Status);
   return {
     kind: 'container',
     id: container.Id,
@@ -69,8 +70,8 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     createdAt: createdAtOf(extra) ?? nanosFromEngineTime(container.Created),
     startedAt,
     // The Engine notes the start of a short-lived container after its end at times: kubelet must not see it reversed.
-    finishedAt: hasEnded && finishedAt.lessThan(startedAt) ? startedAt : finishedAt,
-    state: toEngineState(state.Status),
+    finishedAt: hasEnded({ state: engineState }) && finishedAt.lessThan(startedAt) ? startedAt : finishedAt,
+    state: engineState,
     pid: state.Pid,
     exitCode: state.ExitCode,
     oomKilled: state.OOMKilled,

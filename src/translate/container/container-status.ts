@@ -2,6 +2,7 @@ import Long from 'long';
 import type { cri } from '../../proto';
 import { ContainerState } from '../../proto/enums';
 import type { ContainerRecord, EngineState, ImageRecord, UserRecord } from '../../store/records';
+import { startFailed } from '../../store/states';
 import { toCriMount } from './mounts';
 import { toCriResources } from './resources';
 import { toCriSignal } from './signals';
@@ -30,16 +31,6 @@ const START_FAILED = 128;
 
 export function containerState(container: ContainerRecord): ContainerState {
   return startFailed(container) ? ContainerState.CONTAINER_EXITED : STATES[container.state];
-}
-
-/** The Engine leaves such a container in `created` with an exit code; it never ran. */
-function startFailed(container: ContainerRecord): boolean {
-  return container.startedAt.isZero() && (container.exitCode !== 0 || container.error !== '');
-}
-
-/** Whether an element of ListContainers is due: what is being removed is gone for CRI. */
-export function isListed(container: ContainerRecord): boolean {
-  return container.state !== 'removing';
 }
 
 /** Record → element of ListContainers. */

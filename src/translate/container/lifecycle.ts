@@ -1,12 +1,8 @@
-import { ContainerEventType, ContainerState } from '../../proto/enums';
+import { ContainerEventType } from '../../proto/enums';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
-import { containerState } from './container-status';
+import { Stage, stageOf } from '../../store/states';
 
 type AnyRecord = SandboxRecord | ContainerRecord;
-
-/** How far a container has come; each step up is an event of its own. */
-const Stage = { absent: 0, created: 1, started: 2, stopped: 3 } as const;
-type Stage = (typeof Stage)[keyof typeof Stage];
 
 const {
   CONTAINER_CREATED_EVENT: CREATED,
@@ -37,25 +33,6 @@ function stepsUp(from: Stage, to: Stage, now: AnyRecord): ContainerEventType[] {
     ...(from < Stage.started && to >= Stage.started && hasRun(now) ? [STARTED] : []),
     ...(from < Stage.stopped && to === Stage.stopped ? [STOPPED] : []),
   ];
-}
-
-function stageOf(record: AnyRecord | undefined): Stage {
-  if (record === undefined) return Stage.absent;
-  if (record.kind === 'container' && containerState(record) === ContainerState.CONTAINER_EXITED)
-    return Stage.stopped;
-  switch (record.state) {
-    case 'running':
-    case 'paused':
-    case 'restarting':
-      return Stage.started;
-    case 'exited':
-    case 'dead':
-    case 'removing':
-      return Stage.stopped;
-    case 'created':
-    case 'unknown':
-      return Stage.created;
-  }
 }
 
 /** A start that failed goes straight from created to stopped. */

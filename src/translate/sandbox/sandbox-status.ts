@@ -1,11 +1,7 @@
 import type { cri } from '../../proto';
 import { NamespaceMode, PodSandboxState } from '../../proto/enums';
 import type { SandboxRecord } from '../../store/records';
-
-/** READY is a running pause process with its network done that nobody has begun to stop; everything else is NOTREADY. */
-export function isReady({ state, networkReady, stopping }: SandboxRecord): boolean {
-  return (state === 'running' || state === 'paused') && networkReady && !stopping;
-}
+import { isReady } from '../../store/states';
 
 export function sandboxState(sandbox: SandboxRecord): PodSandboxState {
   return isReady(sandbox) ? PodSandboxState.SANDBOX_READY : PodSandboxState.SANDBOX_NOTREADY;

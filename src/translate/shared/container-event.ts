@@ -1,8 +1,9 @@
+import { isListed } from '../../store/states';
 import type Long from 'long';
 import type { cri } from '../../proto';
 import type { ContainerEventType } from '../../proto/enums';
 import type { ContainerRecord, ImageRecord, SandboxRecord } from '../../store/records';
-import { isListed, toCriContainerStatus } from '../container/container-status';
+import { toCriContainerStatus } from '../container/container-status';
 import { toCriSandboxStatus } from '../sandbox/sandbox-status';
 
 /** One CRI event and the pod as it was then: kubelet's evented PLEG takes the pod's status from it. */

@@ -1,7 +1,8 @@
+import { isListed } from '../../store/states';
 import type { cri, Decoded } from '../../proto';
 import { ContainerState, PodSandboxState } from '../../proto/enums';
 import type { ContainerRecord, SandboxRecord, StringMap } from '../../store/records';
-import { containerState, isListed } from '../container/container-status';
+import { containerState } from '../container/container-status';
 import { sandboxState } from '../sandbox/sandbox-status';
 import { oneOf } from './validate';
 

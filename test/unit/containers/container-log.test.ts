@@ -1,6 +1,6 @@
 import Long from 'long';
 import { keepLog } from '../../../src/containers/container-log';
-import { Store } from '../../../src/store/store';
+import { WritableStore } from '../../../src/store/store';
 import { InProcessLogs } from '../../../src/logs/in-process-logs';
 import * as fs from 'node:fs';
 import { silentLogger } from '../../../src/lib/logger';
@@ -9,11 +9,11 @@ import { LogRoom } from '../logs/support/log-room';
 
 describe('keepLog', () => {
   let room: LogRoom;
-  let store: Store;
+  let store: WritableStore;
   let logs: InProcessLogs;
   beforeEach(() => {
     room = new LogRoom();
-    store = new Store();
+    store = new WritableStore();
     logs = room.logs();
   });
   afterEach(() => room.dispose());
@@ -43,7 +43,7 @@ describe('keepLog', () => {
 
   it('takes the output of a start that died with the Engine, which says "created" and tells no path', async () => {
     const rootDir = `${room.root}/engine`;
-    store.engine = { rootDir } as NonNullable<Store['engine']>;
+    store.engine = { rootDir } as NonNullable<WritableStore['engine']>;
     fs.mkdirSync(`${rootDir}/containers/c1`, { recursive: true });
     room.docker().write('output');
     fs.renameSync(room.spoolPath, `${rootDir}/containers/c1/c1-json.log`);

@@ -2,7 +2,7 @@ import { EngineError } from '../../../src/docker/errors';
 import { cancelled, unavailable } from '../../../src/lib/errors';
 import { createOnce, type Creation, type Verdict } from '../../../src/containers/create-once';
 import type { Services } from '../../../src/server/services';
-import type { Discovery } from '../../../src/containers/container-sync';
+import type { Discovery } from '../../../src/containers/life';
 import { rejectionOf } from '../support/errors';
 import { containerRecord } from '../support/records';
 
@@ -33,7 +33,7 @@ function engineThat(creates: (string | Error)[], looks: Discovery[], verdict: Ve
     calls.push(`look ${name}`);
     return Promise.resolve(next(looks));
   };
-  const services = { containerSync: { discover } } as unknown as Services;
+  const services = { life: { discover } } as unknown as Services;
   const controller = new AbortController();
   const run = (patienceMs = 300) =>
     createOnce(services, NAME, { ...creation, patienceMs }, controller.signal);

@@ -17,7 +17,7 @@ async function roomOf(...inspects: ReturnType<typeof containerInspect>[]) {
   const room = syncRoom();
   for (const inspect of inspects) {
     room.engine.containers.set(inspect.Id, inspect);
-    await room.sync.refresh(inspect.Id);
+    await room.life.refresh(inspect.Id);
   }
   room.engine.calls.length = 0;
   room.logs.calls.length = 0;
@@ -64,11 +64,11 @@ describe('ContainerEvents', () => {
     );
 
     it("costs nothing when it is the handler's own", async () => {
-      const { engine, events, reservations, sync } = syncRoom();
+      const { engine, events, reservations, life } = syncRoom();
       engine.containers.set(CONTAINER_ID, containerInspect({ name: 'k8s_app_w_s_u_0' }));
       await reservations.hold('k8s_app_w_s_u_0', signal, async () => {
         events.handle(containerEvent('create', { name: 'k8s_app_w_s_u_0' }));
-        await sync.refresh(CONTAINER_ID);
+        await life.refresh(CONTAINER_ID);
       });
       await settle();
       expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`]);
@@ -91,24 +91,24 @@ describe('ContainerEvents', () => {
 
   describe('die', () => {
     it("of a known container: with the Engine's own time, which a later look would tell too", async () => {
-      const { told, engine, container, sync } = await roomOf(containerInspect());
+      const { told, engine, container, life } = await roomOf(containerInspect());
       engine.containers.set(CONTAINER_ID, containerInspect({ state: EXITED_STATE }));
       await told(containerEvent('die', { exitCode: '3' }));
       expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`]);
       const first = container();
       expect(first).toMatchObject({ state: 'exited', pid: 0, exitCode: 3 });
       expect(first?.finishedAt.toString()).toBe('1700000002000000003');
-      await sync.refresh(CONTAINER_ID);
+      await life.refresh(CONTAINER_ID);
       expect(container()?.finishedAt).toEqual(first?.finishedAt);
     });
 
     it('while the Engine cannot be asked: with the time of the event, which then stays', async () => {
-      const { told, engine, container, sync } = await roomOf(containerInspect());
+      const { told, engine, container, life } = await roomOf(containerInspect());
       engine.containers.delete(CONTAINER_ID);
       await told(containerEvent('die', { exitCode: '3' }));
       expect(container()?.finishedAt.toString()).toBe('1700000002000000000');
       engine.containers.set(CONTAINER_ID, containerInspect({ state: EXITED_STATE }));
-      await sync.refresh(CONTAINER_ID);
+      await life.refresh(CONTAINER_ID);
       expect(container()?.finishedAt.toString()).toBe('1700000002000000000');
     });
 
@@ -140,7 +140,7 @@ describe('ContainerEvents', () => {
       else logs.onDrain = fail;
       await told(containerEvent('die', { exitCode: '1' }));
       expect(container()?.state).toBe('exited');
-      expect(complaints).toEqual(['CRI log of a container cannot be written: disk full']);
+      expect(complaints).toEqual(['Cannot write a container log: disk full']);
     });
 
     it('needs no log when none was asked for', async () => {
@@ -173,8 +173,10 @@ describe('ContainerEvents', () => {
     });
 
     it('of one that was only listed so far waits until it can be inspected', async () => {
-      const { told, engine, sync, store, container, complaints } = await roomOf();
-      await sync.absorb(containerInspect({ state: { Pid: 0 } }));
+      const { told, engine, life, store, container, complaints } = await roomOf();
+      await life.withContainer(CONTAINER_ID, undefined, (held) =>
+        held.settle(containerInspect({ state: { Pid: 0 } }), 'listed'),
+      );
       engine.down = true;
       await told(containerEvent('die', { exitCode: '3' }));
       // Its start is a guess, and where its log is nobody has told.
@@ -184,7 +186,7 @@ describe('ContainerEvents', () => {
       store.containers.subscribe((now, before) => void events.push(...lifecycleEvents(now, before)));
       engine.down = false;
       engine.containers.set(CONTAINER_ID, containerInspect({ state: EXITED_STATE }));
-      await sync.refresh(CONTAINER_ID);
+      await life.refresh(CONTAINER_ID);
       expect(events).toEqual([ContainerEventType.CONTAINER_STOPPED_EVENT]);
     });
 
@@ -216,10 +218,10 @@ describe('ContainerEvents', () => {
     });
 
     it('is not lost by a look at a container that the Engine did not see killed for memory', async () => {
-      const { told, engine, container, sync } = await roomOf(containerInspect());
+      const { told, engine, container, life } = await roomOf(containerInspect());
       engine.containers.set(CONTAINER_ID, containerInspect({ state: EXITED_STATE }));
       for (const action of ['oom', 'die']) await told(containerEvent(action, { exitCode: '3' }));
-      await sync.refresh(CONTAINER_ID);
+      await life.refresh(CONTAINER_ID);
       expect(container()).toMatchObject({ state: 'exited', oomKilled: true });
     });
 
@@ -316,12 +318,12 @@ describe('ContainerEvents', () => {
   });
 
   it('a death while the handler looks at the container comes after the look', async () => {
-    const { events, sync, reservations, engine, sandbox } = await roomOf();
+    const { events, life, reservations, engine, sandbox } = await roomOf();
     engine.containers.set(SANDBOX_ID, sandboxInspect());
     const [handler, inspected] = [gate(), gate()];
     engine.gates.set('inspectContainer', () => inspected.promise);
     const held = reservations.hold('the-name', new AbortController().signal, () => handler.promise);
-    const looking = sync.refresh(SANDBOX_ID);
+    const looking = life.refresh(SANDBOX_ID);
     await settle();
     events.handle(containerEvent('die', { id: SANDBOX_ID, name: 'the-name', exitCode: '1' }));
     inspected.resolve();

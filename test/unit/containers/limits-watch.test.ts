@@ -1,6 +1,6 @@
 import { KeyedLock } from '../../../src/lib/async/keyed-lock';
 import { silentLogger } from '../../../src/lib/logger';
-import { Store } from '../../../src/store/store';
+import { WritableStore } from '../../../src/store/store';
 import { NodeUpkeep } from '../../../src/containers/upkeep';
 import { fromEngineResources } from '../../../src/translate/container/resources';
 import { until } from '../support/async';
@@ -11,17 +11,17 @@ const ID = engineId('c1');
 
 describe('the limits of a running container', () => {
   let machine: V2Machine;
-  let store: Store;
+  let store: WritableStore;
   let lock: KeyedLock;
   let upkeep: NodeUpkeep;
   beforeEach(() => {
     machine = new V2Machine(ID, 42, ['memory.oom.group', 'memory.high']);
     machine.write('memory.oom.group', '1\n');
     machine.write('memory.high', '4096\n');
-    store = new Store();
+    store = new WritableStore();
     lock = new KeyedLock();
     upkeep = new NodeUpkeep(silentLogger, machine.proc);
-    upkeep.watchLimits(store, lock);
+    upkeep.watchLimits(store, (id, work) => lock.run(id, work));
   });
   afterEach(async () => {
     upkeep.close();

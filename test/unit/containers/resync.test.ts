@@ -115,7 +115,7 @@ describe('ContainerResync', () => {
     await resync.run(true, signal);
     engine.containers.clear();
     expect(await rejectionOf(resync.run(true, signal))).toMatch(
-      /^UNAVAILABLE Docker Engine knows no pod of before, but the processes of 1 live: is its data .* mounted\?/,
+      /^UNAVAILABLE Docker Engine knows none of the earlier pods, but the processes of 1 live: is its data .* mounted\?/,
     );
     expect([store.containers.size, store.sandboxes.size, abandoned]).toEqual([1, 1, []]);
     // A data root below the one that is not mounted may have containers of long ago.

@@ -2,7 +2,7 @@ import { Teardowns } from '../../../src/containers/teardowns';
 import { abortable } from '../../../src/lib/async/abortable';
 import { sharedAbortController } from '../../../src/lib/async/deadline';
 import { cancelled } from '../../../src/lib/errors';
-import { Store } from '../../../src/store/store';
+import { WritableStore } from '../../../src/store/store';
 import { gate, settle } from '../support/async';
 import { rejectionOf } from '../support/errors';
 
@@ -11,7 +11,7 @@ it.each([
   ['20.10.27', 30],
   ['28.5.2', 30],
 ])('on %s %i sandboxes of thirty end at once', async (engineVersion, atOnce) => {
-  const store = new Store();
+  const store = new WritableStore();
   store.engineVersion = engineVersion;
   const teardowns = new Teardowns(store);
   const held = gate();
@@ -30,7 +30,7 @@ it.each([
 });
 
 it('keeps the place of a call that was given up until the Engine has answered', async () => {
-  const store = new Store();
+  const store = new WritableStore();
   store.engineVersion = '20.10.24';
   const teardowns = new Teardowns(store);
   const held = gate();
@@ -58,7 +58,7 @@ it('keeps the place of a call that was given up until the Engine has answered', 
 });
 
 it('gives a sandbox that is tried again one turn, and none to a caller who has gone', async () => {
-  const store = new Store();
+  const store = new WritableStore();
   store.engineVersion = '20.10.24';
   const teardowns = new Teardowns(store);
   const held = gate();

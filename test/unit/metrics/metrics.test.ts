@@ -2,14 +2,14 @@ import { CallLanes } from '../../../src/docker/call-lanes';
 import { notFound, unavailable } from '../../../src/lib/errors';
 import { DaemonMetrics } from '../../../src/metrics/daemon-metrics';
 import type { MetricSources } from '../../../src/metrics/sources';
-import { Store } from '../../../src/store/store';
+import { WritableStore } from '../../../src/store/store';
 import { containerRecord, engineId, imageRecord, runningContainer, sandboxRecord } from '../support/records';
 
 const LOGS = { followed: 2, lagBytes: 300, records: 4, bytes: 500, gaps: 1, unreadable: 6, stalls: 7 };
 
 function sources(more: Partial<MetricSources> = {}): MetricSources {
   return {
-    store: new Store(),
+    store: new WritableStore(),
     link: { state: { ready: true }, trouble: undefined },
     lanes: new CallLanes(),
     logs: { stats: () => Promise.resolve(LOGS) },
@@ -60,7 +60,7 @@ describe('DaemonMetrics', () => {
   });
 
   it('looks at the store, the logs, the events and the process when asked', async () => {
-    const store = new Store();
+    const store = new WritableStore();
     store.sandboxes.put(sandboxRecord());
     store.sandboxes.put(sandboxRecord({ id: engineId('a2'), engineName: 'two', networkReady: false }));
     store.containers.put(runningContainer());
@@ -98,7 +98,7 @@ describe('DaemonMetrics', () => {
   });
 
   it('follows what changes between two scrapes', async () => {
-    const store = new Store();
+    const store = new WritableStore();
     const metrics = new DaemonMetrics('1');
     const running = 'dockbridge_containers{state="running"}';
     store.containers.put(runningContainer());

@@ -8,7 +8,7 @@ import { PodMetricsReader } from '../../../src/stats/metrics/pod-metrics';
 import { NodeStats } from '../../../src/stats/node-stats';
 import { ReadingClock } from '../../../src/stats/reading-clock';
 import type { Target, UsageSource } from '../../../src/stats/usage-source';
-import { Store } from '../../../src/store/store';
+import { WritableStore } from '../../../src/store/store';
 import type { UsageReading } from '../../../src/stats/readings';
 import { containerRecord, engineId, imageRecord, sandboxRecord } from '../support/records';
 
@@ -45,12 +45,12 @@ function nothing(): Promise<undefined> {
 describe('a pod without a cgroup parent', () => {
   const pod = sandboxRecord({ cgroupParent: '' });
   const main = containerRecord({ sandboxId: pod.id, state: 'running', pid: 200 });
-  let store: Store;
+  let store: WritableStore;
   let source: FakeSource;
   let stats: NodeStats;
 
   beforeEach(() => {
-    store = new Store();
+    store = new WritableStore();
     source = new FakeSource();
     const layers = new LayerBudget(() => Promise.resolve(undefined), silentLogger);
     stats = new NodeStats({
@@ -127,7 +127,7 @@ describe('a pod without a cgroup parent', () => {
 describe('the label `image` of a metric', () => {
   it('is the name that ContainerStatus gives, also where a kubelet told no more than an id', async () => {
     const imageId = `sha256:${engineId('9')}`;
-    const store = new Store();
+    const store = new WritableStore();
     store.images.put(imageRecord({ id: imageId, repoTags: ['app:1'] }));
     const pod = sandboxRecord();
     const own = { sandboxId: pod.id, state: 'running', pid: 200, image: imageId, imageId } as const;

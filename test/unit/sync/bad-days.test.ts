@@ -110,7 +110,7 @@ it('positions of logs that cannot be tidied up are told, and no more', async () 
   room.logs.forget = () => Promise.reject(new Error('EROFS: read-only file system'));
   room.engine.containers.set(CONTAINER_ID, containerInspect());
   await connected(room);
-  await room.sync.lock.run(CONTAINER_ID, () => room.sync.forget(CONTAINER_ID));
+  await room.life.withContainer(CONTAINER_ID, undefined, (held) => held.forget());
   expect(room.store.containers.size).toBe(0);
   expect(room.complaints).toHaveLength(2);
   await room.link.stop();

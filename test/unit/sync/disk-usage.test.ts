@@ -1,7 +1,7 @@
 import type { LogFields, Logger } from '../../../src/lib/logger';
 import { silentLogger } from '../../../src/lib/logger';
 import type { EngineFacts } from '../../../src/store/records';
-import { Store } from '../../../src/store/store';
+import { WritableStore } from '../../../src/store/store';
 import { DiskUsage } from '../../../src/sync/disk-usage';
 import type { EngineDiskUsage } from '../../../src/engine/types';
 import { imageRecord } from '../support/records';
@@ -10,7 +10,7 @@ const TICK = 10_000;
 const QUIET = 300_000;
 
 function measuring(answer: () => Promise<EngineDiskUsage>) {
-  const store = new Store();
+  const store = new WritableStore();
   const complaints: unknown[] = [];
   const logger: Logger = {
     ...silentLogger,

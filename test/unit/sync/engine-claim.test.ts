@@ -108,8 +108,10 @@ it.each([
   expect(isTaken()).toBe(true);
   taken.clear();
   await until(() => room.link.state.ready);
-  expect(told('served by another')).toEqual([`Docker Engine is served by another dockbridge: ${REASON}`]);
-  expect(told('has left')).toHaveLength(1);
+  expect(told('Another dockbridge serves')).toEqual([
+    `Another dockbridge serves this Docker Engine; waiting for it to end: ${REASON}`,
+  ]);
+  expect(told('has ended')).toHaveLength(1);
   expect(room.complaints).toEqual([]);
 });
 
@@ -172,7 +174,7 @@ it('serves where nothing can be written down, and says so once', async () => {
   disk = new Error('ENOSPC: no space left on device');
   await connected(room);
   expect(lines).toEqual([
-    'A second dockbridge on this Docker Engine would not be noticed: ENOSPC: no space left on device',
+    'Cannot claim Docker Engine; a second dockbridge would not be noticed: ENOSPC: no space left on device',
   ]);
 });
 

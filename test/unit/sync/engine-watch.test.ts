@@ -1,7 +1,7 @@
 import type { LaneLoad } from '../../../src/docker/call-lanes';
 import { deadlineExceeded, unavailable } from '../../../src/lib/errors';
 import { silentLogger } from '../../../src/lib/logger';
-import { Store } from '../../../src/store/store';
+import { WritableStore } from '../../../src/store/store';
 import { EngineWatch } from '../../../src/sync/engine-watch';
 import { hasNetworkDeadlock } from '../../../src/translate/shared/engine-facts';
 import { gate, settle, type Gate as GateOf } from '../support/async';
@@ -26,7 +26,7 @@ function watch(): {
   const lines: string[] = [];
   const note = (message: string): void => void lines.push(message);
   let open: Gate[] = [];
-  const store = new Store();
+  const store = new WritableStore();
   store.engine = { engineVersion: '20.10.24' } as never;
   const made = new EngineWatch({
     docker: {

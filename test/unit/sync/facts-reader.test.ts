@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { silentLogger } from '../../../src/lib/logger';
-import { Store } from '../../../src/store/store';
+import { WritableStore } from '../../../src/store/store';
 import { FactsReader } from '../../../src/sync/facts-reader';
 import type { EngineInfo } from '../../../src/engine/types';
 import { fakeDocker } from '../../fakes/fake-docker';
@@ -41,7 +41,7 @@ describe('the questions what the Engine is', () => {
       },
     });
     facts = new FactsReader(
-      { docker, store: new Store(), logger: silentLogger, localEngine: false },
+      { docker, store: new WritableStore(), logger: silentLogger, localEngine: false },
       { askBeside: ASK_BESIDE, recallAfter: 10 * ASK_BESIDE },
     );
   });

@@ -170,7 +170,7 @@ describe('requestResync', () => {
     );
     imageSync.requestResync(signal);
     await until(() => store.images.size === 1);
-    expect(complaints).toEqual(['Images could not be listed: busy']);
+    expect(complaints).toEqual(['Cannot list images; retrying: busy']);
     engine.down = true;
     const controller = new AbortController();
     imageSync.requestResync(controller.signal);

@@ -206,7 +206,7 @@ it('what an event would have told is asked for again when the inspect failed', a
     failures-- > 0 ? Promise.reject(new Error('not now')) : Promise.resolve(),
   );
   await made.told(containerEvent('update'));
-  expect(made.complaints).toEqual(['Engine event could not be applied: not now']);
+  expect(made.complaints).toEqual(['Cannot apply an event of Docker Engine: not now']);
   expect(made.store.containers.get(CONTAINER_ID)?.resources.memoryLimit.toString()).not.toBe('67108864');
   // What each periodic comparison does: its list says nothing of limits.
   await made.resync.run(false, new AbortController().signal);

@@ -1,6 +1,6 @@
 import { imageToRun } from '../../../../src/server/container/image-to-run';
 import type { Services } from '../../../../src/server/services';
-import { Store } from '../../../../src/store/store';
+import { WritableStore } from '../../../../src/store/store';
 import { rejectionOf } from '../../support/errors';
 import { engineId, imageRecord } from '../../support/records';
 
@@ -9,7 +9,7 @@ const image = imageRecord({ id: `sha256:${engineId('ab')}`, repoTags: ['app:1'] 
 
 /** On a node whose Engine has `image`. */
 function look(wanted: string, { isKnown }: { isKnown: boolean }) {
-  const store = new Store();
+  const store = new WritableStore();
   if (isKnown) store.images.put(image);
   const asked: string[] = [];
   const refresh = (name: string) => {

@@ -1,6 +1,6 @@
 import { ContainerEventType, ContainerState, PodSandboxState } from '../../../../src/proto/enums';
 import { PodEvents } from '../../../../src/server/events/pod-events';
-import { Store } from '../../../../src/store/store';
+import { WritableStore } from '../../../../src/store/store';
 import { toCriEvent, type PodEvent } from '../../../../src/translate/shared/container-event';
 import { rejectionOf } from '../../support/errors';
 import {
@@ -19,7 +19,7 @@ const { CONTAINER_CREATED_EVENT, CONTAINER_STARTED_EVENT, CONTAINER_STOPPED_EVEN
 const { signal } = new AbortController();
 
 function room() {
-  const store = new Store();
+  const store = new WritableStore();
   const events = new PodEvents(store);
   return { store, events };
 }
@@ -111,7 +111,7 @@ describe('PodEvents', () => {
   });
 
   it('are bounded for a consumer that stalls, and whole for the others', async () => {
-    const store = new Store();
+    const store = new WritableStore();
     const events = new PodEvents(store, 100);
     const stalled = events.subscribe();
     const quick = events.subscribe();

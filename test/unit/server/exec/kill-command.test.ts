@@ -4,7 +4,7 @@ import { silentLogger } from '../../../../src/lib/logger';
 import { endLeftCommands } from '../../../../src/server/exec/end-left-commands';
 import { killCommand } from '../../../../src/server/exec/kill-command';
 import type { StartedCommands } from '../../../../src/server/exec/started-commands';
-import { Store } from '../../../../src/store/store';
+import { WritableStore } from '../../../../src/store/store';
 import { fakeDocker } from '../../../fakes/fake-docker';
 
 const ENDED = { ID: 'e', Running: false, ExitCode: 137, Pid: 4711 };
@@ -21,7 +21,7 @@ function room(...answers: (typeof ENDED | typeof NOT_STARTED | Error)[]) {
     },
   });
   const forget = jest.fn();
-  const parts = { docker, store: new Store(), logger: silentLogger, settings: { localEngine: true } };
+  const parts = { docker, store: new WritableStore(), logger: silentLogger, settings: { localEngine: true } };
   return { parts, forget, inspects: () => inspects };
 }
 

@@ -7,7 +7,7 @@ import { OutputBudget } from '../../../../src/server/exec/captured-output';
 import { runCommand } from '../../../../src/server/exec/run-command';
 import type { StartedCommands } from '../../../../src/server/exec/started-commands';
 import type { HandlerSettings } from '../../../../src/server/services';
-import { Store } from '../../../../src/store/store';
+import { WritableStore } from '../../../../src/store/store';
 import { fakeDocker } from '../../../fakes/fake-docker';
 import { engineFrame } from '../../support/engine-frame';
 import { containerRecord } from '../../support/records';
@@ -29,7 +29,7 @@ function room(
   methods: Partial<DockerClient>,
   ...answers: (typeof RUNS | typeof ENDED | typeof NOT_STARTED)[]
 ): Room {
-  const store = new Store();
+  const store = new WritableStore();
   store.containers.put(RUNNING);
   const stream = new PassThrough();
   let inspects = 0;

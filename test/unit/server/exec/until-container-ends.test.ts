@@ -1,5 +1,5 @@
 import { untilContainerEnds } from '../../../../src/server/exec/until-container-ends';
-import { Store } from '../../../../src/store/store';
+import { WritableStore } from '../../../../src/store/store';
 import { settle } from '../../support/async';
 import { FINISHED, runningContainer } from '../../support/records';
 
@@ -7,12 +7,12 @@ const RUNNING = runningContainer();
 const EXITED = runningContainer({ state: 'exited', pid: 0, finishedAt: FINISHED });
 
 describe('untilContainerEnds', () => {
-  let store: Store;
+  let store: WritableStore;
   let caller: AbortController;
   let onEnd: jest.Mock;
   beforeEach(() => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
-    [store, caller, onEnd] = [new Store(), new AbortController(), jest.fn()];
+    [store, caller, onEnd] = [new WritableStore(), new AbortController(), jest.fn()];
     store.containers.put(RUNNING);
   });
   afterEach(() => jest.useRealTimers());

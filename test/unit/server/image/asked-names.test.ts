@@ -1,5 +1,5 @@
 import { askedNames } from '../../../../src/server/image/asked-names';
-import { Store } from '../../../../src/store/store';
+import { WritableStore } from '../../../../src/store/store';
 import type { MountRecord } from '../../../../src/store/records';
 import { containerRecord, engineId } from '../../support/records';
 
@@ -15,7 +15,7 @@ function imageMount(image: string, userSpecified: string, imageId: string): Moun
 
 describe('askedNames', () => {
   it('are those of containers and of what they mount, of several the first', () => {
-    const store = new Store();
+    const store = new WritableStore();
     const mounts = [
       imageMount(id('b'), 'models:1', id('b')),
       imageMount('b:2', '', id('b')),

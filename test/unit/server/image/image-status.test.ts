@@ -1,6 +1,6 @@
 import { imageStatus } from '../../../../src/server/image/image-status';
 import type { Services } from '../../../../src/server/services';
-import { Store } from '../../../../src/store/store';
+import { WritableStore } from '../../../../src/store/store';
 import { containerRecord, engineId, imageRecord } from '../../support/records';
 import { decoded } from '../../support/wire';
 
@@ -8,7 +8,7 @@ const ID = `sha256:${engineId('a')}`;
 
 /** An image with two tags, for which two pods asked: one by its second tag, one by a tag that has moved on since. */
 async function nameOf(asked: { image: string; user_specified_image?: string }): Promise<string | undefined> {
-  const store = new Store();
+  const store = new WritableStore();
   store.images.put(imageRecord({ id: ID, repoTags: ['app:1', 'app:2'], repoDigests: [] }));
   const own = { image: ID, imageId: ID };
   store.containers.put(containerRecord({ id: engineId('1'), ...own, userSpecifiedImage: 'app:2' }));

@@ -1,12 +1,12 @@
 import { pinnedImages } from '../../../../src/server/image/pinned-images';
-import { Store } from '../../../../src/store/store';
+import { WritableStore } from '../../../../src/store/store';
 import { containerRecord, engineId, imageRecord, sandboxRecord } from '../../support/records';
 
 const image = (start: string) => imageRecord({ id: `sha256:${engineId(start)}` });
 
 describe('pinnedImages', () => {
   it("are the sandbox image, those of sandboxes and of strangers, but not of pods' containers", () => {
-    const store = new Store();
+    const store = new WritableStore();
     const [configured, former, stranger, pods] = [image('a'), image('b'), image('c'), image('d')];
     store.sandboxes.put(sandboxRecord({ imageId: former.id }));
     store.foreign.put({ id: engineId('f'), engineName: 'db', imageId: stranger.id });

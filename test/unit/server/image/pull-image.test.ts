@@ -2,7 +2,7 @@ import { silentLogger } from '../../../../src/lib/logger';
 import { pullImage } from '../../../../src/server/image/pull-image';
 import type { Services } from '../../../../src/server/services';
 import type { EngineFacts } from '../../../../src/store/records';
-import { Store } from '../../../../src/store/store';
+import { WritableStore } from '../../../../src/store/store';
 import { toFacts } from '../../../../src/translate/shared/engine-facts';
 import { rejectionOf } from '../../support/errors';
 import { engineId, imageRecord } from '../../support/records';
@@ -23,7 +23,7 @@ function factsWith(runtimes: readonly string[]): EngineFacts {
 
 /** A pull of an image for pods of the runtime `late`, where the Engine has those of `now`, and we know of `runc` only. */
 async function pullWhere(now: readonly string[]): Promise<{ answer: string; asked: number }> {
-  const store = new Store();
+  const store = new WritableStore();
   store.engine = factsWith(['runc']);
   const image = imageRecord({ id: `sha256:${engineId('a')}` });
   let asked = 0;

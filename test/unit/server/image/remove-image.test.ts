@@ -1,9 +1,11 @@
 import { EngineError } from '../../../../src/docker/errors';
+import { silentLogger } from '../../../../src/lib/logger';
 import { removeImage } from '../../../../src/server/image/remove-image';
 import type { Services } from '../../../../src/server/services';
-import { NameReservations } from '../../../../src/store/name-reservations';
-import { Store } from '../../../../src/store/store';
+import { WritableStore } from '../../../../src/store/store';
+import { ImageSync } from '../../../../src/sync/image-sync';
 import { fakeDocker } from '../../../fakes/fake-docker';
+import { gate, settle } from '../../support/async';
 import { imageRecord } from '../../support/records';
 
 const TAGS = ['a.io/app:1', 'b.io/app:1'];
@@ -12,7 +14,7 @@ const SEVERAL = 'unable to delete 1 (must be forced) - image is referenced in mu
 
 /** Removes an image whose removal by id the Engine refuses with `refusal`, as long as it has names. */
 function removing(refusal: string) {
-  const store = new Store();
+  const store = new WritableStore();
   const image = imageRecord({ repoTags: TAGS, repoDigests: [] });
   store.images.put(image);
   const untagged: string[] = [];
@@ -23,8 +25,8 @@ function removing(refusal: string) {
       return Promise.resolve();
     },
   });
-  const imageSync = { resync: () => Promise.resolve(), forget: () => Promise.resolve() };
-  const services = { store, docker, imageSync, reservations: new NameReservations() } as unknown as Services;
+  const imageSync = new ImageSync({ docker, store, logger: silentLogger });
+  const services = { store, docker, imageSync } as unknown as Services;
   const { signal } = new AbortController();
   const request = { image: { image: image.id } } as Parameters<typeof removeImage>[1];
   return { untagged, done: removeImage(services, request, { signal }) };
@@ -45,4 +47,28 @@ describe('the removal of an image with names in several repositories', () => {
       expect(untagged).toEqual([]);
     },
   );
+});
+
+it('two removals of one image take turns, and the second finds it gone', async () => {
+  const store = new WritableStore();
+  const image = imageRecord({ repoTags: ['a.io/app:1'], repoDigests: [] });
+  store.images.put(image);
+  const busy = gate();
+  const removed: string[] = [];
+  const docker = fakeDocker({
+    removeImage: (name) => {
+      removed.push(name);
+      return busy.promise;
+    },
+  });
+  const imageSync = new ImageSync({ docker, store, logger: silentLogger });
+  const services = { store, docker, imageSync } as unknown as Services;
+  const request = { image: { image: image.id } } as Parameters<typeof removeImage>[1];
+  const { signal } = new AbortController();
+  const both = Promise.all([1, 2].map(() => removeImage(services, request, { signal })));
+  await settle();
+  expect(removed).toEqual([image.id]);
+  busy.resolve();
+  await both;
+  expect(removed).toEqual([image.id]);
 });

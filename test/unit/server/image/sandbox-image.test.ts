@@ -6,7 +6,7 @@ import type { DockerClient } from '../../../../src/docker/client';
 import { notFound } from '../../../../src/lib/errors';
 import { silentLogger } from '../../../../src/lib/logger';
 import { SandboxImage, type SandboxImageParts } from '../../../../src/server/image/sandbox-image';
-import { Store } from '../../../../src/store/store';
+import { WritableStore } from '../../../../src/store/store';
 import { fakeDocker } from '../../../fakes/fake-docker';
 import { gate } from '../../support/async';
 import { rejectionOf } from '../../support/errors';
@@ -26,7 +26,7 @@ afterEach(() => rm(directory, { recursive: true }));
 
 /** On a node that cannot pull. */
 function offline(importImage: DockerClient['importImage'], tar = pauseTar) {
-  const store = new Store();
+  const store = new WritableStore();
   const parts = {
     docker: fakeDocker({ importImage }),
     store,

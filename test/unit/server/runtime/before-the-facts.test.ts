@@ -1,12 +1,12 @@
 import { runtimeConfig } from '../../../../src/server/runtime/runtime-config';
 import type { Services } from '../../../../src/server/services';
 import { version } from '../../../../src/server/runtime/version';
-import { Store } from '../../../../src/store/store';
+import { WritableStore } from '../../../../src/store/store';
 import { thrownBy } from '../../support/errors';
 
 /** An Engine that has been listed, and has not answered /info yet. */
 function services(): Services {
-  const store = new Store();
+  const store = new WritableStore();
   store.engineVersion = '20.10.24';
   return { store, link: { state: { ready: false, reason: 'no /info yet' } } } as unknown as Services;
 }

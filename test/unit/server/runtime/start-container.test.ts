@@ -1,38 +1,34 @@
 import { unavailable } from '../../../../src/lib/errors';
-import { KeyedLock } from '../../../../src/lib/async/keyed-lock';
 import { silentLogger } from '../../../../src/lib/logger';
 import { startContainer } from '../../../../src/server/runtime/start-container';
 import type { Services } from '../../../../src/server/services';
-import { Store } from '../../../../src/store/store';
+import { WritableStore } from '../../../../src/store/store';
 import { fakeDocker } from '../../../fakes/fake-docker';
+import { lifeWith } from '../../support/fake-life';
 import { rejectionOf } from '../../support/errors';
 import { containerRecord, runningContainer, sandboxRecord } from '../../support/records';
 import { decoded } from '../../support/wire';
 
 /** A container with limits that only we can write, whose start the Engine answers with an error. */
 function startCutOff(unified: Record<string, string>, runs: boolean) {
-  const store = new Store();
+  const store = new WritableStore();
   const resources = { ...containerRecord().resources, unified };
   const created = containerRecord({ resources });
   store.sandboxes.put(sandboxRecord());
   store.containers.put(created);
   const stopped: string[] = [];
+  const docker = fakeDocker({
+    startContainer: () => Promise.reject(unavailable('torn')),
+    stopContainer: (id) => Promise.resolve(void stopped.push(id)),
+  });
   const services: Partial<Services> = {
-    store,
-    logger: silentLogger,
-    docker: fakeDocker({
-      startContainer: () => Promise.reject(unavailable('torn')),
-      stopContainer: (id) => Promise.resolve(void stopped.push(id)),
+    ...{ store, logger: silentLogger, docker },
+    life: lifeWith(store, docker, (_id, occasion) => {
+      // This process' own group carries no container's id: nothing can be written there.
+      if (runs && occasion === 'started')
+        store.containers.put(runningContainer({ resources, pid: process.pid }));
+      return Promise.resolve();
     }),
-    containerSync: {
-      lock: new KeyedLock(),
-      refreshStarted: () => {
-        // This process' own group carries no container's id: nothing can be written there.
-        if (runs) store.containers.put(runningContainer({ resources, pid: process.pid }));
-        return Promise.resolve();
-      },
-      refreshLocked: () => Promise.resolve(),
-    } as unknown as Services['containerSync'],
   };
   const request = decoded('StartContainerRequest', { container_id: created.id });
   const { signal } = new AbortController();

@@ -1,11 +1,11 @@
 import Long from 'long';
 import { EngineError } from '../../../../src/docker/errors';
-import { KeyedLock } from '../../../../src/lib/async/keyed-lock';
 import { stopContainer } from '../../../../src/server/runtime/stop-container';
 import { ContainerSessions } from '../../../../src/containers/container-sessions';
 import type { Services } from '../../../../src/server/services';
-import { Store } from '../../../../src/store/store';
+import { WritableStore } from '../../../../src/store/store';
 import { fakeDocker } from '../../../fakes/fake-docker';
+import { lifeWith } from '../../support/fake-life';
 import { gate, settle } from '../../support/async';
 import { containerRecord, FINISHED, runningContainer } from '../../support/records';
 import { decoded } from '../../support/wire';
@@ -21,35 +21,28 @@ function room(
   end: 'answer' | 'event' = 'answer',
   refresh: Promise<void> = Promise.resolve(),
 ) {
-  const store = new Store();
+  const store = new WritableStore();
   const refreshed: string[] = [];
   store.containers.put(record);
   const graces: number[] = [];
-  const lock = new KeyedLock();
-  const services = {
-    store,
-    sessions: new ContainerSessions(),
-    docker: fakeDocker({
-      stopContainer: async (_id, graceSeconds) => {
-        graces.push(graceSeconds);
-        await stop();
-        if (end === 'answer') store.containers.put(EXITED);
-      },
-    }),
-    containerSync: {
-      lock,
-      refresh: async (id: string) => {
-        refreshed.push(id);
-        await refresh;
-        store.containers.delete(id);
-      },
+  const docker = fakeDocker({
+    stopContainer: async (_id, graceSeconds) => {
+      graces.push(graceSeconds);
+      await stop();
+      if (end === 'answer') store.containers.put(EXITED);
     },
-  } as unknown as Services;
+  });
+  const life = lifeWith(store, docker, async (id) => {
+    refreshed.push(id);
+    await refresh;
+    store.containers.delete(id);
+  });
+  const services = { store, sessions: new ContainerSessions(), docker, life } as unknown as Services;
   const request = (timeout: Long) =>
     stopContainer(services, decoded('StopContainerRequest', { container_id: record.id, timeout }), {
       signal,
     });
-  return { store, lock, graces, refreshed, request };
+  return { store, life, graces, refreshed, request };
 }
 
 describe('StopContainer', () => {
@@ -65,9 +58,9 @@ describe('StopContainer', () => {
   });
 
   it('waits for a start that is under way: what starts after its stop would run on', async () => {
-    const { store, lock, graces, request } = room(containerRecord());
+    const { store, life, graces, request } = room(containerRecord());
     const started = gate();
-    const start = lock.run(RUNNING.id, async () => {
+    const start = life.withContainer(RUNNING.id, undefined, async () => {
       await started.promise;
       store.containers.put(RUNNING);
     });

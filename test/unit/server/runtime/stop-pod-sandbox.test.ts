@@ -1,4 +1,3 @@
-import { KeyedLock } from '../../../../src/lib/async/keyed-lock';
 import { silentLogger } from '../../../../src/lib/logger';
 import { PodSandboxState } from '../../../../src/proto/enums';
 import { removePodSandbox } from '../../../../src/server/runtime/remove-pod-sandbox';
@@ -7,10 +6,11 @@ import { stopPodSandbox } from '../../../../src/server/runtime/stop-pod-sandbox'
 import { Teardowns } from '../../../../src/containers/teardowns';
 import { ContainerSessions } from '../../../../src/containers/container-sessions';
 import type { Services } from '../../../../src/server/services';
-import { Store } from '../../../../src/store/store';
+import { WritableStore } from '../../../../src/store/store';
 import { sandboxState } from '../../../../src/translate/sandbox/sandbox-status';
 import { fakeDocker } from '../../../fakes/fake-docker';
 import { until } from '../../support/async';
+import { lifeWith } from '../../support/fake-life';
 import { rejectionOf } from '../../support/errors';
 import { containerRecord, runningContainer, sandboxRecord } from '../../support/records';
 import { decoded } from '../../support/wire';
@@ -20,8 +20,8 @@ const CONTAINER = containerRecord({ sandboxId: SANDBOX.id });
 const { signal } = new AbortController();
 
 /** A pod with a created container; `duringDetach` happens while the plugins free its network. */
-function podWith(duringDetach: (services: Services) => Promise<void>) {
-  const store = new Store();
+function podWith(duringDetach: (services: Services, store: WritableStore) => Promise<void>) {
+  const store = new WritableStore();
   store.sandboxes.put(SANDBOX);
   store.containers.put(CONTAINER);
   const calls: string[] = [];
@@ -29,38 +29,30 @@ function podWith(duringDetach: (services: Services) => Promise<void>) {
     const running = store.containers.get(id);
     if (running !== undefined) store.containers.put({ ...running, state: 'exited' });
   };
+  const docker = fakeDocker({
+    startContainer: (id) => Promise.resolve(void calls.push(`start ${id}`)),
+    stopContainer: (id) => {
+      calls.push(`stop ${id}`);
+      exited(id);
+      return Promise.resolve();
+    },
+    removeContainer: (id) => Promise.resolve(void calls.push(`remove ${id}`)),
+  });
   const services = {
-    store,
+    ...{ store, docker },
     sessions: new ContainerSessions(),
     logger: silentLogger,
     teardowns: new Teardowns(store),
-    docker: fakeDocker({
-      startContainer: (id) => Promise.resolve(void calls.push(`start ${id}`)),
-      stopContainer: (id) => {
-        calls.push(`stop ${id}`);
-        exited(id);
-        return Promise.resolve();
-      },
-      removeContainer: (id) => Promise.resolve(void calls.push(`remove ${id}`)),
-    }),
     network: {
       detach: async () => {
         calls.push('detach');
-        await duringDetach(services);
+        await duringDetach(services, store);
       },
     },
-    containerSync: {
-      lock: new KeyedLock(),
-      refresh: () => Promise.resolve(),
-      refreshStarted: (id: string) => {
-        store.containers.put(runningContainer({ id, sandboxId: SANDBOX.id }));
-        return Promise.resolve();
-      },
-      forget: (id: string) => {
-        store.containers.delete(id);
-        return Promise.resolve();
-      },
-    },
+    life: lifeWith(store, docker, (id, occasion) => {
+      if (occasion === 'started') store.containers.put(runningContainer({ id, sandboxId: SANDBOX.id }));
+      return Promise.resolve();
+    }),
   } as unknown as Services;
   return { store, calls, services };
 }
@@ -87,8 +79,8 @@ describe('a pod that is being stopped', () => {
   });
 
   it('ends what a start that was cut off before has brought up meanwhile', async () => {
-    const { calls, services } = podWith((pod) => {
-      pod.store.containers.put(runningContainer({ id: CONTAINER.id, sandboxId: SANDBOX.id }));
+    const { calls, services } = podWith((_pod, store) => {
+      store.containers.put(runningContainer({ id: CONTAINER.id, sandboxId: SANDBOX.id }));
       return Promise.resolve();
     });
     await stop(services);
@@ -112,8 +104,8 @@ describe('a pod that is being stopped', () => {
 
 it('a removal takes along what was created while it went on', async () => {
   const late = containerRecord({ id: 'late', engineName: 'late', sandboxId: SANDBOX.id });
-  const { calls, services } = podWith((pod) => {
-    pod.store.containers.put(late);
+  const { calls, services } = podWith((_pod, store) => {
+    store.containers.put(late);
     return Promise.resolve();
   });
   await remove(services);

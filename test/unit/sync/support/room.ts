@@ -3,10 +3,10 @@ import { silentLogger, type LogFields, type Logger } from '../../../../src/lib/l
 import type { ContainerLogs, LogSource, RelinkedLog } from '../../../../src/logs/container-logs';
 import type { PodNetwork } from '../../../../src/network/pod-network';
 import { NameReservations } from '../../../../src/store/name-reservations';
-import { Store } from '../../../../src/store/store';
+import { WritableStore } from '../../../../src/store/store';
 import { ContainerEvents } from '../../../../src/containers/events';
 import { ContainerResync, type ContainerResyncParts } from '../../../../src/containers/resync';
-import { ContainerSync, type ContainerSyncParts } from '../../../../src/containers/container-sync';
+import { ContainerLife, type LifeParts } from '../../../../src/containers/life';
 import { NoClaim, type EngineClaim } from '../../../../src/sync/engine-claim';
 import { EngineLink } from '../../../../src/sync/engine-link';
 import { NoFactsMemory, type FactsMemory } from '../../../../src/sync/facts-memory';
@@ -114,13 +114,13 @@ export class FakeCheckpoints {
 /** All of src/containers and src/sync around a fake Engine. */
 export function syncRoom(
   times: Partial<LinkTimes> = {},
-  parts: Partial<ContainerSyncParts & Pick<ContainerResyncParts, 'listMs'>> = {},
+  parts: Partial<LifeParts & Pick<ContainerResyncParts, 'listMs'>> = {},
   claim: EngineClaim = new NoClaim(),
   resyncParts: Partial<ContainerResyncParts> = {},
   factsMemory: FactsMemory = new NoFactsMemory(),
 ) {
   const engine = new FakeEngine();
-  const [store, logs, reservations] = [new Store(), new FakeLogs(), new NameReservations()];
+  const [store, logs, reservations] = [new WritableStore(), new FakeLogs(), new NameReservations()];
   const checkpoints = new FakeCheckpoints();
   const complaints: string[] = [];
   const note = (message: string, fields?: LogFields) =>
@@ -129,7 +129,7 @@ export function syncRoom(
   const docker = engine.client;
   /** Ids of containers that the kernel's log names. */
   const killedForMemory = new Set<string>();
-  const sync = new ContainerSync({
+  const life = new ContainerLife({
     docker,
     store,
     logs,
@@ -141,13 +141,14 @@ export function syncRoom(
     ...parts,
   });
   const network = parts.network ?? NETWORK;
+  const foreignContainers = new ForeignContainers({ docker, store, logger });
   const resync = new ContainerResync({
-    ...{ docker, store, sync, logs, network, checkpoints, reservations, logger },
+    ...{ docker, store, life, foreignContainers, logs, network, checkpoints, reservations, logger },
     ...(parts.listMs === undefined ? {} : { listMs: parts.listMs }),
     ...resyncParts,
   });
   const events = new ContainerEvents({
-    sync,
+    life,
     store,
     reservations,
     logger,
@@ -159,7 +160,7 @@ export function syncRoom(
     store,
     containerResync: resync,
     containerEvents: events,
-    foreignContainers: new ForeignContainers({ docker, store, logger }),
+    foreignContainers,
     imageSync,
     diskUsage: { run: () => Promise.resolve() },
     watch: { trouble: undefined, look: () => undefined },
@@ -172,11 +173,11 @@ export function syncRoom(
   /** Hands over an event and waits until it and all before it for that container have been dealt with. */
   const told = async (event: EngineEvent) => {
     events.handle(event);
-    await sync.lock.run(event.Actor.ID, () => Promise.resolve());
+    await life.withContainer(event.Actor.ID, undefined, () => Promise.resolve());
   };
   return {
     ...{ engine, docker, store, logs, checkpoints, reservations, complaints, killedForMemory },
-    ...{ sync, resync, events, imageSync, link, told },
+    ...{ life, resync, events, imageSync, link, told },
   };
 }
 

@@ -1,10 +1,10 @@
+import { isListed } from '../../../../src/store/states';
 import Long from 'long';
 import { cri } from '../../../../src/proto';
 import { ContainerState, MountPropagation, Signal } from '../../../../src/proto/enums';
 import type { ContainerRecord, EngineState } from '../../../../src/store/records';
 import {
   containerState,
-  isListed,
   toCriContainer,
   toCriContainerStatus,
 } from '../../../../src/translate/container/container-status';

@@ -1,7 +1,7 @@
+import { isReady } from '../../../../src/store/states';
 import { NamespaceMode, PodSandboxState } from '../../../../src/proto/enums';
 import type { EngineState } from '../../../../src/store/records';
 import {
-  isReady,
   sandboxState,
   toCriSandbox,
   toCriSandboxStatus,

@@ -5,11 +5,11 @@ import {
   getContainer,
   getSandbox,
 } from '../../../../src/translate/shared/lookup';
-import { Store } from '../../../../src/store/store';
+import { WritableStore } from '../../../../src/store/store';
 import { codeAndField, thrownBy } from '../../support/errors';
 import { containerRecord, engineId, imageRecord, sandboxRecord } from '../../support/records';
 
-const store = new Store();
+const store = new WritableStore();
 store.sandboxes.put(sandboxRecord({ id: engineId('a1') }));
 store.sandboxes.put(sandboxRecord({ id: engineId('a2') }));
 store.containers.put(containerRecord({ id: engineId('c1') }));

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
+import type { Store, WritableStore } from '../../../src/store/store';
 import { UnfinishedSandboxes } from '../../../src/containers/unfinished-sandboxes';
 import { NodeUpkeep, NoUpkeep, type Upkeep } from '../../../src/containers/upkeep';
 import type { ContainerExtra } from '../../../src/translate/container/container-create';
@@ -26,25 +27,25 @@ import { V2Machine } from './support/v2-machine';
 
 describe('refresh', () => {
   it('records sandboxes and containers', async () => {
-    const { sync, store } = roomWith(containerInspect(), sandboxInspect());
-    await Promise.all([sync.refresh(CONTAINER_ID), sync.refresh(SANDBOX_ID)]);
+    const { life, store } = roomWith(containerInspect(), sandboxInspect());
+    await Promise.all([life.refresh(CONTAINER_ID), life.refresh(SANDBOX_ID)]);
     expect(store.containers.get(CONTAINER_ID)).toMatchObject({ state: 'running', sandboxId: SANDBOX_ID });
     expect(store.sandboxes.get(SANDBOX_ID)).toMatchObject({ state: 'running', ips: ['172.17.0.2'] });
   });
 
   it('forgets what the Engine does not have any more', async () => {
-    const { sync, engine, store, logs } = roomWith(containerInspect());
-    await sync.refresh(CONTAINER_ID);
+    const { life, engine, store, logs } = roomWith(containerInspect());
+    await life.refresh(CONTAINER_ID);
     engine.containers.clear();
-    await sync.refresh(CONTAINER_ID);
+    await life.refresh(CONTAINER_ID);
     expect([store.containers.size, logs.calls.at(-1)]).toEqual([0, `forget ${CONTAINER_ID}`]);
   });
 
   it('keeps what is known when the Engine does not answer', async () => {
-    const { sync, engine, store } = roomWith(containerInspect());
-    await sync.refresh(CONTAINER_ID);
+    const { life, engine, store } = roomWith(containerInspect());
+    await life.refresh(CONTAINER_ID);
     engine.down = true;
-    expect(await rejectionOf(sync.refresh(CONTAINER_ID))).toMatch(/^UNAVAILABLE/);
+    expect(await rejectionOf(life.refresh(CONTAINER_ID))).toMatch(/^UNAVAILABLE/);
     expect(store.containers.get(CONTAINER_ID)?.state).toBe('running');
   });
 
@@ -55,25 +56,25 @@ describe('refresh', () => {
     { desc: 'no labels at all', labels: null },
   ])("ignores what is nobody's: $desc", async ({ labels }) => {
     const inspect = containerInspect();
-    const { sync, store } = roomWith({ ...inspect, Config: { ...inspect.Config, Labels: labels } });
-    await sync.refresh(CONTAINER_ID);
+    const { life, store } = roomWith({ ...inspect, Config: { ...inspect.Config, Labels: labels } });
+    await life.refresh(CONTAINER_ID);
     expect([store.containers.size, store.sandboxes.size]).toEqual([0, 0]);
   });
 
   it('holds no network for a container that has a sandbox’s labels from its image', async () => {
     const stateOf = jest.fn(() => Promise.resolve({ ready: true, ips: [] }));
-    const { sync, engine, store } = syncRoom({}, { network: { ...NETWORK, stateOf } });
+    const { life, engine, store } = syncRoom({}, { network: { ...NETWORK, stateOf } });
     engine.containers.set(SANDBOX_ID, { ...sandboxInspect(), Name: '/quirky_noether' });
-    await sync.refresh(SANDBOX_ID);
+    await life.refresh(SANDBOX_ID);
     expect([stateOf.mock.calls.length, store.sandboxes.size, store.foreign.size]).toEqual([0, 0, 1]);
   });
 
   it('is given up with its signal while another holds the container', async () => {
-    const { sync } = roomWith(containerInspect());
+    const { life } = roomWith(containerInspect());
     const busy = gate();
-    const held = sync.lock.run(CONTAINER_ID, () => busy.promise);
+    const held = life.withContainer(CONTAINER_ID, undefined, () => busy.promise);
     const controller = new AbortController();
-    const refreshing = sync.refresh(CONTAINER_ID, controller.signal);
+    const refreshing = life.refresh(CONTAINER_ID, controller.signal);
     controller.abort(new Error('gone'));
     await expect(refreshing).rejects.toThrow('gone');
     busy.resolve();
@@ -83,23 +84,23 @@ describe('refresh', () => {
 
 describe('what only we know of a container', () => {
   it('outlives a look at it: why its start was refused, until it starts', async () => {
-    const { sync, store, engine } = roomWith(containerInspect({ state: CREATED_STATE }));
-    await sync.refresh(CONTAINER_ID);
+    const { life, store, engine } = roomWith(containerInspect({ state: CREATED_STATE }));
+    await life.refresh(CONTAINER_ID);
     store.containers.put({ ...store.containers.get(CONTAINER_ID)!, error: 'no such mount' });
-    await sync.refresh(CONTAINER_ID);
+    await life.refresh(CONTAINER_ID);
     expect(store.containers.get(CONTAINER_ID)?.error).toBe('no such mount');
     engine.containers.set(CONTAINER_ID, containerInspect());
-    await sync.refresh(CONTAINER_ID);
+    await life.refresh(CONTAINER_ID);
     expect(store.containers.get(CONTAINER_ID)).toMatchObject({ state: 'running', error: '' });
   });
 
   it('outlives a look at it: values that its label does not name', async () => {
-    const { sync, store } = roomWith(containerInspect());
-    await sync.refresh(CONTAINER_ID);
+    const { life, store } = roomWith(containerInspect());
+    await life.refresh(CONTAINER_ID);
     const known = store.containers.get(CONTAINER_ID)!;
     const unified = { 'memory.high': '4096' };
     store.containers.put({ ...known, resources: { ...known.resources, unified } });
-    await sync.refresh(CONTAINER_ID);
+    await life.refresh(CONTAINER_ID);
     expect(store.containers.get(CONTAINER_ID)?.resources.unified).toEqual(unified);
   });
 });
@@ -136,14 +137,14 @@ describe('limits that only the kernel was told', () => {
 
   it('are written by who finds them missing: the daemon that was to do so was killed', async () => {
     const made = room(limited());
-    await made.sync.refresh(CONTAINER_ID);
+    await made.life.refresh(CONTAINER_ID);
     expect(machine.read('memory.high')).toBe('4096');
     expect(recorded(made)).toEqual({ 'memory.high': '4096' });
   });
 
   it('are not written by a daemon that only observes, which tells what the kernel has', async () => {
     const made = room(limited(), new NoUpkeep(machine.proc));
-    await made.sync.refresh(CONTAINER_ID);
+    await made.life.refresh(CONTAINER_ID);
     expect(machine.read('memory.high')).toBe('max\n');
     expect(recorded(made)).toEqual({ 'memory.high': 'max' });
   });
@@ -151,7 +152,7 @@ describe('limits that only the kernel was told', () => {
   it('are left as a later update set them', async () => {
     machine.write('memory.high', '8192\n');
     const made = room(limited());
-    await made.sync.refresh(CONTAINER_ID);
+    await made.life.refresh(CONTAINER_ID);
     expect(machine.read('memory.high')).toBe('8192\n');
     expect(recorded(made)).toEqual({ 'memory.high': '8192' });
   });
@@ -159,7 +160,7 @@ describe('limits that only the kernel was told', () => {
   it('are written again when somebody else starts the container again, as an update left them', async () => {
     machine.write('memory.high', '8192\n');
     const made = room(limited());
-    await made.sync.refresh(CONTAINER_ID);
+    await made.life.refresh(CONTAINER_ID);
     // A new group.
     machine.write('memory.high', 'max\n');
     made.engine.containers.set(CONTAINER_ID, limited(AGAIN));
@@ -171,10 +172,10 @@ describe('limits that only the kernel was told', () => {
 
   it('are looked at once in a run, and left to who starts the container', async () => {
     const made = room(limited({ ...CREATED_STATE }));
-    await made.sync.refresh(CONTAINER_ID);
+    await made.life.refresh(CONTAINER_ID);
     made.engine.containers.set(CONTAINER_ID, limited());
-    await made.sync.refreshStarted(CONTAINER_ID);
-    await made.sync.refresh(CONTAINER_ID);
+    await made.life.withContainer(CONTAINER_ID, undefined, (held) => held.refresh(undefined, 'started'));
+    await made.life.refresh(CONTAINER_ID);
     expect(machine.read('memory.high')).toBe('max\n');
   });
 });
@@ -187,22 +188,22 @@ describe('a SIGKILL', () => {
     { desc: 'that the Engine explains', state: { ...died, OOMKilled: true }, named: false, oomKilled: true },
     { desc: 'that only the kernel explains', state: died, named: true, oomKilled: true },
   ])('$desc', async ({ state, named, oomKilled }) => {
-    const { sync, store, killedForMemory } = roomWith(containerInspect({ state }));
+    const { life, store, killedForMemory } = roomWith(containerInspect({ state }));
     if (named) killedForMemory.add(CONTAINER_ID);
-    await sync.refresh(CONTAINER_ID);
+    await life.refresh(CONTAINER_ID);
     expect(store.containers.get(CONTAINER_ID)?.oomKilled).toBe(oomKilled);
   });
 
   it('of a process of a container that ended by itself is not its end', async () => {
-    const { sync, store, killedForMemory } = roomWith(containerInspect({ state: EXITED_STATE }));
+    const { life, store, killedForMemory } = roomWith(containerInspect({ state: EXITED_STATE }));
     killedForMemory.add(CONTAINER_ID);
-    await sync.refresh(CONTAINER_ID);
+    await life.refresh(CONTAINER_ID);
     expect(store.containers.get(CONTAINER_ID)?.oomKilled).toBe(false);
   });
 
   it('is explained in a death that an event tells, too', async () => {
-    const { sync, store, killedForMemory, told } = roomWith(containerInspect());
-    await sync.refresh(CONTAINER_ID);
+    const { life, store, killedForMemory, told } = roomWith(containerInspect());
+    await life.refresh(CONTAINER_ID);
     killedForMemory.add(CONTAINER_ID);
     await told(containerEvent('die', { exitCode: '137' }));
     expect(store.containers.get(CONTAINER_ID)).toMatchObject({ state: 'exited', oomKilled: true });
@@ -228,23 +229,23 @@ describe('the log', () => {
       calls: [`follow ${CONTAINER_ID}`],
     },
   ])('$desc', async ({ state, calls }) => {
-    const { sync, logs } = roomWith(containerInspect({ state }));
-    await sync.refresh(CONTAINER_ID);
+    const { life, logs } = roomWith(containerInspect({ state }));
+    await life.refresh(CONTAINER_ID);
     expect(logs.calls).toEqual(calls);
   });
 
   it('is not drained again when nothing has changed', async () => {
-    const { sync, logs } = roomWith(containerInspect({ state: EXITED_STATE }));
-    await sync.refresh(CONTAINER_ID);
-    await sync.refresh(CONTAINER_ID);
+    const { life, logs } = roomWith(containerInspect({ state: EXITED_STATE }));
+    await life.refresh(CONTAINER_ID);
+    await life.refresh(CONTAINER_ID);
     expect(logs.calls).toHaveLength(2);
   });
 
   it('exists before the record says running', async () => {
-    const { sync, logs, store } = roomWith(containerInspect());
+    const { life, logs, store } = roomWith(containerInspect());
     const followed = gate();
     logs.onFollow = () => followed.promise;
-    const refreshing = sync.refresh(CONTAINER_ID);
+    const refreshing = life.refresh(CONTAINER_ID);
     await until(() => logs.calls.length === 1);
     await settle();
     expect(store.containers.size).toBe(0);
@@ -260,8 +261,8 @@ describe('discover', () => {
     { desc: 'a sandbox', inspect: { ...sandboxInspect(), Name: '/k8s_POD_w_s_u_0' }, kind: 'sandbox' },
   ])('$desc by name', async ({ inspect, kind }) => {
     const named = kind === 'container' ? { ...inspect, Name: '/k8s_app_w_s_u_0' } : inspect;
-    const { sync } = roomWith(named);
-    expect(await sync.discover(named.Name.slice(1))).toMatchObject({ exists: true, record: { kind } });
+    const { life } = roomWith(named);
+    expect(await life.discover(named.Name.slice(1))).toMatchObject({ exists: true, record: { kind } });
   });
 
   it.each([
@@ -269,8 +270,8 @@ describe('discover', () => {
     { desc: 'a stranger', name: 'stranger', exists: true },
   ])('$desc: no record', async ({ name, exists }) => {
     const inspect = containerInspect({ name: 'stranger' });
-    const { sync } = roomWith({ ...inspect, Config: { Image: 'x', Labels: {} } });
-    expect(await sync.discover(name)).toEqual({ exists, record: undefined });
+    const { life } = roomWith({ ...inspect, Config: { Image: 'x', Labels: {} } });
+    expect(await life.discover(name)).toEqual({ exists, record: undefined });
   });
 
   it('calls a sandbox not ready that a killed daemon did not finish, until it is gone', async () => {
@@ -290,7 +291,7 @@ describe('discover', () => {
       await room.resync.run(true, new AbortController().signal);
       expect(room.store.sandboxes.get(SANDBOX_ID)).toMatchObject({ state: 'running', networkReady: false });
       room.engine.containers.clear();
-      await room.sync.refresh(SANDBOX_ID);
+      await room.life.refresh(SANDBOX_ID);
       await until(() => readdirSync(directory).length === 0);
     } finally {
       rmSync(directory, { recursive: true });
@@ -298,12 +299,73 @@ describe('discover', () => {
   });
 
   it('calls a sandbox that was never finished not ready, whatever the Engine says of it', async () => {
-    const { sync, store } = roomWith(sandboxInspect());
-    await sync.refresh(SANDBOX_ID);
+    const { life, store } = roomWith(sandboxInspect());
+    await life.refresh(SANDBOX_ID);
     expect(store.sandboxes.get(SANDBOX_ID)).toMatchObject({ state: 'running', networkReady: true });
-    sync.neverReady(SANDBOX_ID);
+    life.markNeverReady(SANDBOX_ID);
     expect(store.sandboxes.get(SANDBOX_ID)?.networkReady).toBe(false);
-    await sync.refresh(SANDBOX_ID);
+    await life.refresh(SANDBOX_ID);
     expect(store.sandboxes.get(SANDBOX_ID)).toMatchObject({ state: 'running', networkReady: false });
+  });
+});
+
+describe('who may change a record', () => {
+  it('only who holds the container: the store that all others have cannot', async () => {
+    const { life, store } = roomWith(containerInspect());
+    await life.refresh(CONTAINER_ID);
+    const readers: Store = store;
+    const record = readers.containers.get(CONTAINER_ID)!;
+    // @ts-expect-error a put without the lock does not compile.
+    const put = readers.containers.put as WritableStore['containers']['put'];
+    expect(put).toBeDefined();
+    await life.withContainer(CONTAINER_ID, undefined, (held) => {
+      held.put({ ...record, exitCode: 7 });
+      return Promise.resolve();
+    });
+    expect(readers.containers.get(CONTAINER_ID)?.exitCode).toBe(7);
+  });
+
+  it('not who has held it', async () => {
+    const { life } = roomWith(containerInspect());
+    await life.refresh(CONTAINER_ID);
+    const held = await life.withContainer(CONTAINER_ID, undefined, (mine) => Promise.resolve(mine));
+    const { container } = held;
+    expect(() => held.put(container!)).toThrow('the lock of container');
+    expect(await rejectionOf(held.forget())).toMatch(/^INTERNAL the lock of container/);
+    expect(await rejectionOf(held.refresh())).toMatch(/^INTERNAL the lock of container/);
+  });
+
+  it('not who holds another one', async () => {
+    const { life, store } = roomWith(containerInspect(), sandboxInspect());
+    await Promise.all([life.refresh(CONTAINER_ID), life.refresh(SANDBOX_ID)]);
+    await life.withContainer(SANDBOX_ID, undefined, (held) => {
+      expect(() => held.put(store.containers.get(CONTAINER_ID)!)).toThrow('does not cover');
+      return Promise.resolve();
+    });
+  });
+
+  it('nothing brings back a sandbox that was removed, nor its checkpoint', async () => {
+    const { life, store, checkpoints } = roomWith(sandboxInspect());
+    await life.withContainer(SANDBOX_ID, undefined, (held) => held.forget());
+    await life.refresh(SANDBOX_ID);
+    expect([store.sandboxes.size, checkpoints.calls]).toEqual([0, [`remove ${SANDBOX_ID}`]]);
+  });
+
+  it('a stop that begins while an inspect is under way is not lost with it', async () => {
+    const { life, engine, store } = roomWith(sandboxInspect());
+    await life.refresh(SANDBOX_ID);
+    const busy = gate();
+    engine.gates.set('inspectContainer', () => busy.promise);
+    const refreshing = life.refresh(SANDBOX_ID);
+    const before = store.sandboxes.get(SANDBOX_ID)!;
+    life.markStopping(SANDBOX_ID);
+    busy.resolve();
+    await refreshing;
+    expect(store.sandboxes.get(SANDBOX_ID)?.stopping).toBe(true);
+    await life.withContainer(SANDBOX_ID, undefined, (held) => {
+      held.put(before);
+      return Promise.resolve();
+    });
+    expect(store.sandboxes.get(SANDBOX_ID)?.stopping).toBe(true);
   });
 });

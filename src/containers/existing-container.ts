@@ -6,44 +6,42 @@ import type { CheckedContainer } from '../translate/container/container-check';
 import { differences } from '../translate/shared/contents';
 import { findImage } from '../translate/shared/lookup';
 import type { ContainerServices } from './services';
-import { wasStarted } from './state';
+import { wasStarted } from '../store/states';
 
 /**
- * What becomes of a container of this sandbox that has the wanted name and attempt already. One that was never started and
- * is not what is asked for now is replaced: a call that was lost made it, and kubelet asks with other contents when the
- * pod's surroundings have changed since. So is one that does not tell, of cri-dockerd or of an older version.
+ * Decides what becomes of a container of this sandbox that has the wanted name and attempt already. One that was never
+ * started and is not what is asked for now is replaced: a call that was lost made it, and kubelet asks with other contents
+ * when the pod's surroundings have changed since. One of cri-dockerd or of an older version, which does not tell what it was
+ * made from, is replaced too.
  * @returns its id when it is what is asked for; undefined when there is none any more.
  * @throws ALREADY_EXISTS when it was started: then its caller knows it, and wants a second one.
  */
-export async function settleHeld(
-  { docker, store, containerSync }: Pick<ContainerServices, 'docker' | 'store' | 'containerSync'>,
+export async function settleExisting(
+  { docker, store, life }: Pick<ContainerServices, 'docker' | 'store' | 'life'>,
   { id }: ContainerRecord,
   { contents }: CheckedContainer,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   // With the lock no StartContainer comes between the look and the removal.
-  return containerSync.lock.run(
-    id,
-    async () => {
-      const held = store.containers.get(id);
-      if (held === undefined) return undefined;
-      const others =
-        held.contents && [...differences(held.contents, contents), ...movedImages(store, held)].sort();
-      if (wasStarted(held)) throw exists(held, others);
-      if (others?.length === 0) return id;
-      try {
-        await docker.removeContainer(id, { signal, ifStopped: true });
-      } catch (error) {
-        if (!hasStatus(error, 409)) throw error;
-        // Somebody started it behind our back.
-        await containerSync.refreshLocked(id);
-        throw exists(store.containers.get(id) ?? held, others);
-      }
-      await containerSync.forget(id);
-      return undefined;
-    },
-    signal,
-  );
+  return life.withContainer(id, signal, async (held) => {
+    const { container } = held;
+    if (container === undefined) return undefined;
+    const others =
+      container.contents &&
+      [...differences(container.contents, contents), ...movedImages(store, container)].sort();
+    if (wasStarted(container)) throw exists(container, others);
+    if (others?.length === 0) return id;
+    try {
+      await docker.removeContainer(id, { signal, ifStopped: true });
+    } catch (error) {
+      if (!hasStatus(error, 409)) throw error;
+      // Somebody started it behind our back.
+      await held.refresh();
+      throw exists(held.container ?? container, others);
+    }
+    await held.forget();
+    return undefined;
+  });
 }
 
 /** The fields whose names mean another image by now. */

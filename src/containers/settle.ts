@@ -1,0 +1,164 @@
+import type { DockerClient } from '../docker/client';
+import type { EngineContainerInspect } from '../engine/types';
+import { messageOf } from '../lib/errors';
+import type { Logger } from '../lib/logger';
+import type { ContainerLogs } from '../logs/container-logs';
+import type { PodNetwork } from '../network/pod-network';
+import type { Checkpoints } from '../network/sandbox-checkpoints';
+import type { KernelLog } from '../node/kernel-log';
+import type { ContainerRecord, SandboxRecord } from '../store/records';
+import { hasEnded } from '../store/states';
+import type { Store } from '../store/store';
+import { containerFromInspect } from '../translate/container/container-record';
+import { mergedKernelValues } from '../translate/container/kernel-values';
+import { isSandbox, sandboxFromInspect } from '../translate/sandbox/sandbox-record';
+import { CONTAINER_TYPE, TYPE_LABEL } from '../translate/shared/labels';
+import { keepLog, type LogBehind } from './container-log';
+import type { Upkeep } from './upkeep';
+
+const SIGKILL = 9;
+
+/**
+ * Why a container is looked at.
+ * - `found`: we do not know who started it, nor what they have left undone, so we see to its DNS, limits and checkpoint.
+ * - `started`: we have just started it. The caller sees to these itself, because it can still undo the start.
+ * - `listed`: the Engine's list is all we have, and it does not say enough to do any of this.
+ */
+export type Occasion = 'found' | 'started' | 'listed';
+
+export interface SettleParts {
+  readonly docker: Pick<DockerClient, 'stopContainer'>;
+  readonly store: Store;
+  readonly logs: ContainerLogs;
+  readonly network: Pick<PodNetwork, 'stateOf'>;
+  readonly checkpoints: Pick<Checkpoints, 'complete'>;
+  readonly logger: Logger;
+  /** Whether paths that the Engine names are on this machine. */
+  readonly localEngine: boolean;
+  /** Undefined where they are not. */
+  readonly upkeep?: Upkeep | undefined;
+  /** The kernel log of the machine that the Engine runs on; undefined where that machine is not ours. */
+  readonly kernelLog?: Pick<KernelLog, 'killedForMemory'> | undefined;
+}
+
+/** Stores a record. Only the holder of the container's lock has such a function. */
+type Put = (record: SandboxRecord | ContainerRecord) => void;
+
+/** All that has to happen between an inspect and the record that readers see. The caller holds the container's lock. */
+export class Settling {
+  /** Containers whose log could not catch up with their state. A later look tries again. */
+  readonly logsBehind = new Map<string, LogBehind>();
+
+  constructor(private readonly parts: SettleParts) {}
+
+  /** @returns undefined for a container that does not belong to a pod: it gets no record here. */
+  async settle(
+    inspect: EngineContainerInspect,
+    occasion: Occasion,
+    put: Put,
+  ): Promise<SandboxRecord | ContainerRecord | undefined> {
+    // An image can bring a sandbox's labels along, so this asks for more than labels before it touches a network.
+    if (isSandbox(inspect)) return this.settleSandbox(inspect, occasion, put);
+    if (inspect.Config.Labels?.[TYPE_LABEL] !== CONTAINER_TYPE) return undefined;
+    const container = containerFromInspect(inspect);
+    return container && this.settleContainer(container, occasion, put);
+  }
+
+  /** DNS → network → record → checkpoint. */
+  private async settleSandbox(
+    inspect: EngineContainerInspect,
+    occasion: Occasion,
+    put: Put,
+  ): Promise<SandboxRecord | undefined> {
+    const { store, network, checkpoints } = this.parts;
+    if (occasion === 'found') await this.keepDns(inspect);
+    const sandbox = sandboxFromInspect(inspect, await network.stateOf(inspect));
+    if (sandbox === undefined) return undefined;
+    put(sandbox);
+    // There is no record when the sandbox was removed while this inspect was under way.
+    const record = store.sandboxes.get(sandbox.id);
+    if (occasion === 'found' && record !== undefined) await checkpoints.complete(record, inspect.HostConfig);
+    return sandbox;
+  }
+
+  /** Limits → OOM → log → record → stray. */
+  private async settleContainer(
+    inspected: ContainerRecord,
+    occasion: Occasion,
+    put: Put,
+  ): Promise<ContainerRecord> {
+    const remembered = this.withWhatOnlyWeKnow(inspected);
+    const limited = await this.withLimits(remembered, occasion);
+    return this.settleRecord(limited, put);
+  }
+
+  /**
+   * The last steps, which a record needs that no inspect made, too. A container's CRI log exists when its record says
+   * running, and is complete when it says exited.
+   */
+  async settleRecord(given: ContainerRecord, put: Put): Promise<ContainerRecord> {
+    const record = { ...given, oomKilled: await this.wasOomKilled(given) };
+    await this.catchUpLog(record);
+    put(record);
+    await this.endStray(record);
+    return record;
+  }
+
+  /** A sandbox starts with the DNS that the Engine chose, whoever started it. Later the file belongs to the pod. */
+  private async keepDns(inspect: EngineContainerInspect): Promise<void> {
+    const known = this.parts.store.sandboxes.get(inspect.Id);
+    const isSameRun = known?.pid === inspect.State.Pid;
+    if (!isSameRun) await this.parts.upkeep?.keepDns(inspect, known === undefined);
+  }
+
+  /** Adds what only our record knows: values that an update brought, and why the Engine refused to start it. */
+  private withWhatOnlyWeKnow(container: ContainerRecord): ContainerRecord {
+    const known = this.parts.store.containers.get(container.id);
+    const kernel = mergedKernelValues(container.resources, known?.resources ?? container.resources);
+    const record = { ...container, resources: { ...container.resources, ...kernel } };
+    if (record.state === 'created' && record.error === '' && known?.state === 'created')
+      record.error = known.error;
+    if (known?.startedAt.equals(record.startedAt) === true) {
+      // An event may have told this end already, with a time of its own. kubelet must not see that time change.
+      if (hasEnded(known) && hasEnded(record)) record.finishedAt = known.finishedAt;
+      record.oomKilled ||= known.oomKilled;
+    }
+    return record;
+  }
+
+  /** The Engine knows nothing of these limits, so they are missing when others, or a daemon that was killed, started it. */
+  private async withLimits(record: ContainerRecord, occasion: Occasion): Promise<ContainerRecord> {
+    const { upkeep, store } = this.parts;
+    if (upkeep === undefined) return record;
+    const isNewRun = store.containers.get(record.id)?.startedAt.equals(record.startedAt) !== true;
+    const mayLackLimits = occasion !== 'started' && isNewRun;
+    const resources = mayLackLimits ? await upkeep.keepLimits(record) : await upkeep.limitsOf(record);
+    return { ...record, resources };
+  }
+
+  /** The Engine misses an OOM kill right after the start, so the kernel's log is asked about any unexplained SIGKILL. */
+  private async wasOomKilled({ id, oomKilled, state, exitCode }: ContainerRecord): Promise<boolean> {
+    if (oomKilled || state !== 'exited' || exitCode !== 128 + SIGKILL) return oomKilled;
+    return (await this.parts.kernelLog?.killedForMemory(id)) ?? false;
+  }
+
+  private async catchUpLog(container: ContainerRecord): Promise<void> {
+    const behind = await keepLog(this.parts, container, this.logsBehind.get(container.id));
+    if (behind === undefined) this.logsBehind.delete(container.id);
+    else this.logsBehind.set(container.id, behind);
+  }
+
+  /** A start whose caller has given up may succeed after the stop of its pod, when kubelet believes the pod dead. */
+  private async endStray({ id, state, sandboxId }: ContainerRecord): Promise<void> {
+    const { docker, store, logger } = this.parts;
+    if (state !== 'running' || store.sandboxes.get(sandboxId)?.stopping !== true) return;
+    logger.warn('Ending a container that started in a stopped pod', { container: id, sandbox: sandboxId });
+    await docker.stopContainer(id, 0).catch((error: unknown) => {
+      logger.error('Cannot end a container that runs in a stopped pod', {
+        container: id,
+        sandbox: sandboxId,
+        error: messageOf(error),
+      });
+    });
+  }
+}

@@ -1,0 +1,55 @@
+import type { EngineState } from '../../../src/store/records';
+import {
+  hasEnded,
+  hasProcess,
+  isListed,
+  isReady,
+  isRunning,
+  Stage,
+  stageOf,
+  wasStarted,
+} from '../../../src/store/states';
+import { containerRecord, runningContainer, sandboxRecord } from '../support/records';
+
+const ANSWERS: Record<EngineState, string> = {
+  created: 'created',
+  running: 'running process ready started',
+  paused: 'running process ready started',
+  restarting: 'running started',
+  removing: 'unlisted stopped',
+  exited: 'ended stopped',
+  dead: 'ended stopped',
+  unknown: 'running created',
+};
+
+it.each(Object.entries(ANSWERS))('%s: %s', (name, answers) => {
+  const state = name as EngineState;
+  const container = runningContainer({ state });
+  const told = [
+    ...(isRunning(container) ? ['running'] : []),
+    ...(hasEnded(container) ? ['ended'] : []),
+    ...(hasProcess(container) ? ['process'] : []),
+    ...(isListed(container) ? [] : ['unlisted']),
+    ...(isReady(sandboxRecord({ state })) ? ['ready'] : []),
+    Object.keys(Stage)[stageOf(container)],
+  ];
+  expect(told.join(' ')).toBe(answers);
+});
+
+describe('what the state alone does not tell', () => {
+  it('a process that is gone', () => expect(hasProcess(runningContainer({ pid: 0 }))).toBe(false));
+
+  it.each([{ networkReady: false }, { stopping: true }])('a sandbox with %j is not ready', (over) =>
+    expect(isReady(sandboxRecord({ state: 'running', ...over }))).toBe(false),
+  );
+
+  it('a start that failed is a start, and the end of the container', () => {
+    const failed = containerRecord({ error: 'no such file' });
+    expect([wasStarted(containerRecord()), wasStarted(failed)]).toEqual([false, true]);
+    expect([stageOf(undefined), stageOf(containerRecord()), stageOf(failed)]).toEqual([
+      Stage.absent,
+      Stage.created,
+      Stage.stopped,
+    ]);
+  });
+});

@@ -20,8 +20,10 @@ export const list: Parse<readonly string[]> = (value, source) => {
   return items;
 };
 
+/** Every notation that cri-dockerd's flags take (Go's ParseBool): kubespray writes True. */
 export const flag: Parse<boolean> = (value, source) => {
-  if (value === 'true' || value === 'false') return value === 'true';
+  if (/^(?:1|t|T|true|True|TRUE)$/.test(value)) return true;
+  if (/^(?:0|f|F|false|False|FALSE)$/.test(value)) return false;
   throw invalidArgument(source, `"${value}" is neither true nor false`);
 };
 

@@ -28,8 +28,12 @@ const TABLES: Record<string, { parse: parsers.Parse<unknown>; good: Row[]; bad: 
     good: [
       ['true', true],
       ['false', false],
+      ['True', true],
+      ['FALSE', false],
+      ['1', true],
+      ['f', false],
     ],
-    bad: ['', 'yes', '1', 'TRUE'],
+    bad: ['', 'yes', '2', 'tRUE', 'truer'],
   },
   integerIn: {
     parse: parsers.integerIn(1, 100),

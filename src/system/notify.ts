@@ -3,11 +3,12 @@ import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 
 /**
- * Tells systemd a state such as `--ready` or `--stopping`; nothing where NOTIFY_SOCKET is not set. Through the
- * systemd-notify command, because Node has no datagram unix sockets.
+ * Tells systemd a state such as `--ready`, or a line such as `WATCHDOG=1`; nothing where NOTIFY_SOCKET is not set. Through the
+ * systemd-notify command, because Node has no datagram unix sockets. It speaks in the name of `--pid`, so that a unit without
+ * NotifyAccess=, such as cri-dockerd's, hears it too.
  */
 export async function notifySystemd(
-  state: '--ready' | '--stopping',
+  state: '--ready' | '--stopping' | 'WATCHDOG=1',
   logger: Logger,
   env = process.env,
 ): Promise<void> {

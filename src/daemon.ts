@@ -274,7 +274,7 @@ export class Daemon {
     const { server, streaming, dialers, observability } = this.kubeletSide;
     const { link, stats, network, kernelLog, claim, upkeep } = this.engineSide;
     const stop = new BoundedStop(STOP_MS, this.logger);
-    await stop.step('The notice to systemd', 1_000, () => notifySystemd('--stopping', this.logger));
+    await stop.step('The notice to systemd', 1_000, () => notifySystemd('STOPPING=1', this.logger));
     void this.watchdog?.stop();
     await Promise.all([
       stop.step('The control socket', 1_000, async () => this.control?.close()),

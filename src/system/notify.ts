@@ -3,12 +3,12 @@ import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 
 /**
- * Tells systemd a state such as `--ready`, or a line such as `WATCHDOG=1`; nothing where NOTIFY_SOCKET is not set. Through the
+ * Tells systemd a state such as `--ready` or `WATCHDOG=1`; nothing where NOTIFY_SOCKET is not set. Through the
  * systemd-notify command, because Node has no datagram unix sockets. It speaks in the name of `--pid`, so that a unit without
- * NotifyAccess=, such as cri-dockerd's, hears it too.
+ * NotifyAccess=, such as cri-dockerd's, hears it too. It has no `--stopping` before systemd 253.
  */
 export async function notifySystemd(
-  state: '--ready' | '--stopping' | 'WATCHDOG=1',
+  state: '--ready' | 'STOPPING=1' | 'WATCHDOG=1',
   logger: Logger,
   env = process.env,
 ): Promise<void> {

@@ -124,7 +124,7 @@ describe('a unit starts, reloads and stops dockbridge', () => {
       expect((await client.call('Version', {})).runtime_name).toBe('docker');
       if (ready !== undefined) expect(await networkReady(client)).toBe(ready);
       await reload();
-      await main.says('SIGHUP');
+      await Promise.any([main.says('SIGHUP'), main.says('The configuration was read again')]);
       expect((await client.call('Version', {})).runtime_name).toBe('docker');
     } finally {
       client.close();

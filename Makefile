@@ -6,13 +6,13 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # Where jest leaves its results as JSON, for .ci/run.
 JEST_JSON_DIR ?=
 jest_json = $(if $(JEST_JSON_DIR),--json --outputFile=$(JEST_JSON_DIR)/$(1).json)
-shell_scripts = scripts/*.sh packaging/*.sh packaging/deb/p* docker/pause/*.sh test/conformance/*.sh test/conformance/kubelet/*.sh test/conformance/images/*.sh \
+shell_scripts = scripts/*.sh packaging/*.sh packaging/*/*.sh packaging/deb/p* packaging/cri-dockerd/deb/p* docker/pause/*.sh test/conformance/*.sh test/conformance/kubelet/*.sh test/conformance/images/*.sh \
   test/guest/*.sh .ci/run
 # What demo and run do with the Engine whose address is in DOCKER_HOST.
 image = dockbridge.test/busybox:1
 with_engine = bash scripts/engine.sh with --reuse --name $(1)-$$$$
 
-.PHONY: help setup proto build demo run test test-unit test-integration churn conformance conformance-upstream kubelet guest-test bench deb lint format check docs results clean
+.PHONY: help setup proto build demo run test test-unit test-integration churn conformance conformance-upstream kubelet guest-test bench deb rpm tarball packages lint format check docs results clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,15 +73,36 @@ bench: build ## Measure beside the bare Engine: logs, ExecSync, CNI … (on an E
 	@env -u DOCKBRIDGE_TEST_DOCKER_HOST node_modules/.bin/jest --selectProjects bench --runInBand $(ARGS)
 
 # DIST: where the packages go.
+dist = $(or $(DIST),packages)
+version = $$(node -p 'require("./package.json").version')
+define look_at_debs
+@lintian --allow-root --fail-on error,warning '$(dist)'/dockbridge*_$(version)_*.deb
+@bash packaging/try-arm64.sh '$(dist)'/dockbridge_$(version)_arm64.deb
+endef
+
 deb: build ## Make the Debian packages of amd64 and arm64 in packages/, and have lintian look at them: DIST=…
 	@bash scripts/setup.sh deb
-	@for arch in amd64 arm64; do bash packaging/deb.sh $$arch '$(or $(DIST),packages)' || exit 1; done
-	@lintian --allow-root --fail-on error,warning '$(or $(DIST),packages)'/dockbridge_$$(node -p 'require("./package.json").version')_*.deb
+	@bash packaging/make.sh '$(dist)' deb
+	$(look_at_debs)
 
-lint: setup ## Check types, ESLint, circles of imports, generated pages, formatting (npm run lint), Go and shell scripts
+rpm: build ## Make the RPMs of both architectures: DIST=…
+	@bash scripts/setup.sh deb
+	@bash packaging/make.sh '$(dist)' rpm
+
+tarball: build ## Make the tarballs with install.sh of both architectures: DIST=…
+	@bash scripts/setup.sh deb
+	@bash packaging/make.sh '$(dist)' tarball
+
+packages: build ## Make all packages, bills of materials and SHA256SUMS: DIST=…
+	@bash scripts/setup.sh deb
+	@bash packaging/make.sh '$(dist)' deb rpm tarball
+	$(look_at_debs)
+
+lint: setup ## Check types, ESLint, circles of imports, generated pages, formatting (npm run lint), Go, shell scripts and units
 	@npm run --silent lint
 	@bash test/conformance/lint.sh
 	@for script in $(shell_scripts); do bash -n "$$script" || exit 1; done
+	@! command -v systemd-analyze >/dev/null || bash packaging/units.sh
 	@! command -v shellcheck >/dev/null || shellcheck --severity=warning $(shell_scripts)
 	@echo 'lint: clean'
 

@@ -1,7 +1,8 @@
 // Puts the program's own files into a directory, as packages have them: one JavaScript file for each thread and helper, source
 // maps beside.
 //
-//   bundle.mjs DIRECTORY LICENCES   LICENCES: a file that gets the licences of all packages whose code is in there
+//   bundle.mjs DIRECTORY ABOUT   ABOUT: a directory that gets `licences`, the texts of all packages whose code is in there, and
+//                                `packages.json`, which lists them
 import { build } from 'esbuild';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -9,7 +10,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const [directory, licences] = process.argv.slice(2);
+const [directory, about] = process.argv.slice(2);
 
 /** Output → source. The program looks for the others beside the file that its own code is in, so the places are given. */
 const ENTRIES = {
@@ -56,9 +57,13 @@ const packages = new Set(
   ),
 );
 
+const described = [...packages].sort().map((place) => {
+  const { name, version, license } = JSON.parse(readFileSync(join(root, place, 'package.json'), 'utf8'));
+  return { name, version, license, directory: place };
+});
+
 /** What a package says about its licence: the texts themselves, or at least the name. */
-function licenceOf(directory) {
-  const { name, version, license } = JSON.parse(readFileSync(join(root, directory, 'package.json'), 'utf8'));
+function licenceOf({ name, version, license, directory }) {
   const files = readdirSync(join(root, directory)).filter((file) =>
     /^(licen[cs]e|copying|notice)/i.test(file),
   );
@@ -67,10 +72,5 @@ function licenceOf(directory) {
   return [`${name} ${version} (${license})`, ...texts].join('\n\n');
 }
 
-writeFileSync(
-  licences,
-  `${[...packages]
-    .sort()
-    .map(licenceOf)
-    .join(`\n\n${'-'.repeat(80)}\n\n`)}\n`,
-);
+writeFileSync(join(about, 'licences'), `${described.map(licenceOf).join(`\n\n${'-'.repeat(80)}\n\n`)}\n`);
+writeFileSync(join(about, 'packages.json'), JSON.stringify(described));

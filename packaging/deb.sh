@@ -1,9 +1,10 @@
 #!/bin/bash
-# Builds dockbridge_VERSION_ARCH.deb, the same bytes each time from the same commit. Wants dist/ (make build).
+# Builds a Debian package, the same bytes each time from the same commit. Wants dist/ (make build).
 #
-#   deb.sh ARCH DIRECTORY   ARCH: amd64 or arm64
+#   deb.sh ARCH DIRECTORY   amd64 or arm64: dockbridge_VERSION_ARCH.deb; all: dockbridge-cri-dockerd_VERSION_all.deb
 #
 # SOURCE_DATE_EPOCH: the time of all files in it; the commit's where it is unset. COMPRESSION: dpkg-deb's; xz.
+# TREE: what tree.sh has laid out already.
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 root=${here%/*}
@@ -16,28 +17,35 @@ umask 022
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tree=$work/tree
-bash "$here/tree.sh" "$arch" "$tree"
+if [ "$arch" = all ]; then
+  name=dockbridge-cri-dockerd about=$here/cri-dockerd/deb
+  bash "$here/cri-dockerd/tree.sh" "$tree"
+else
+  name=dockbridge about=$here/deb
+  if [ -n "${TREE:-}" ]; then cp -a "$TREE" "$tree"; else bash "$here/tree.sh" "$arch" "$tree"; fi
+fi
 
 version=$(node -p 'require(process.argv[1]).version' "$root/package.json")
-install -d "$tree/DEBIAN"
-doc=$tree/usr/share/doc/dockbridge
-install -m 644 "$here/deb/copyright" "$doc"
-install -D -m 644 "$here/deb/lintian-overrides" "$tree/usr/share/lintian/overrides/dockbridge"
-maintainer=$(sed -n 's/^Maintainer: //p' "$here/deb/control")
+doc=$tree/usr/share/doc/$name
+install -d "$tree/DEBIAN" "$doc"
+install -m 644 "$about/copyright" "$doc"
+[ ! -f "$about/lintian-overrides" ] || install -D -m 644 "$about/lintian-overrides" "$tree/usr/share/lintian/overrides/$name"
+maintainer=$(sed -n 's/^Maintainer: //p' "$about/control")
 gzip -9n >"$doc/changelog.gz" <<END
-dockbridge ($version) unstable; urgency=medium
+$name ($version) unstable; urgency=medium
 
-  * CHANGELOG.md.gz beside this file tells what changed.
+  * /usr/share/doc/dockbridge/CHANGELOG.md.gz tells what changed.
 
  -- $maintainer  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
 END
-install -m 755 "$here"/deb/{postinst,prerm,postrm} "$tree/DEBIAN"
-echo /etc/default/dockbridge >"$tree/DEBIAN/conffiles"
+install -m 755 "$about"/{postinst,prerm,postrm} "$tree/DEBIAN"
+if [ -d "$tree/etc" ]; then (cd "$tree" && find etc -type f -printf '/%p\n') >"$tree/DEBIAN/conffiles"; fi
 (cd "$tree" && find . -type f ! -path './DEBIAN/*' -printf '%P\0' | LC_ALL=C sort -z | xargs -0 md5sum) >"$tree/DEBIAN/md5sums"
 size=$(find "$tree" -type f ! -path '*/DEBIAN/*' -printf '%s\n' | awk '{ bytes += $1 } END { print int(bytes / 1024) + 1 }')
-sed -e "s/@VERSION@/$version/" -e "s/@ARCH@/$arch/" -e "s/@SIZE@/$size/" "$here/deb/control" >"$tree/DEBIAN/control"
+sed -e "s/@VERSION@/$version/" -e "s/@ARCH@/$arch/" -e "s/@SIZE@/$size/" "$about/control" >"$tree/DEBIAN/control"
 
 find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 mkdir -p "$out"
-dpkg-deb --root-owner-group -Z"${COMPRESSION:-xz}" --build "$tree" "$out/dockbridge_${version}_$arch.deb" >/dev/null
-echo "deb: $out/dockbridge_${version}_$arch.deb is ready"
+package=$out/${name}_${version}_$arch.deb
+dpkg-deb --root-owner-group -Z"${COMPRESSION:-xz}" --build "$tree" "$package" >/dev/null
+echo "deb: $package is ready"

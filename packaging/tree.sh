@@ -18,6 +18,7 @@ case $arch in
 esac
 [ -f "$root/dist/main.js" ] || die 'dist/ is missing (run: make build)'
 : "${SOURCE_DATE_EPOCH:=$(git -C "$root" log -1 --format=%ct)}"
+export SOURCE_DATE_EPOCH
 umask 022
 
 work=$(mktemp -d)
@@ -27,13 +28,14 @@ install -d "$lib" "$doc"
 
 # --- the program, with its own Node.js: Debian's is older than what dockbridge needs
 node=$(node "$here/node.mjs" "$arch")
-node "$here/bundle.mjs" "$lib" "$work/licences"
+node "$here/bundle.mjs" "$lib" "$work"
 chmod 644 "$lib/main.js"
 CC=${tools}gcc bash "$root/docker/pause/build.sh" "$lib/pause"
 "${tools}strip" --strip-unneeded -o "$lib/node" "$node/bin/node"
 chmod 755 "$lib/node"
+node "$here/sbom.mjs" "$arch" "$lib" "$work/packages.json" "$lib/sbom.cdx.json"
 install -D -m 755 "$here/dockbridge.sh" "$tree/usr/bin/dockbridge"
-install -D -m 644 "$here/systemd/dockbridge.service" "$tree/lib/systemd/system/dockbridge.service"
+install -D -m 644 -t "$tree/lib/systemd/system" "$here"/systemd/dockbridge.{service,socket}
 install -D -m 644 "$here/systemd/dockbridge.default" "$tree/etc/default/dockbridge"
 
 # --- what people read

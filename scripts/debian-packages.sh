@@ -1,6 +1,6 @@
 #!/bin/bash
 # debian-packages.sh SUITE DIR PACKAGE...: unpacks packages of another suite of Debian into DIR, without installing them;
-# quick when DIR is there. A killed run leaves no half DIR.
+# quick when DIR is there. A killed run leaves no half DIR. ARCH: another architecture than this machine's.
 set -euo pipefail
 
 suite=${1:?SUITE} target=${2:?DIR}
@@ -19,7 +19,7 @@ mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/root"
 echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >"$work/sources.list"
 apt=(apt-get -qq -o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=/dev/null
   -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o "Dir::State::status=$work/status"
-  -o APT::Sandbox::User=root)
+  -o APT::Sandbox::User=root ${ARCH:+-o "APT::Architecture=$ARCH" -o "APT::Architectures=$ARCH"})
 touch "$work/status"
 echo "debian-packages: fetching $* of Debian $suite" >&2
 {

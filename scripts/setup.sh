@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs what a fresh Debian 12 lacks to build, run and test dockbridge; does nothing, quickly, when all is there.
 #   setup.sh guest   also what `make guest-test` needs
-#   setup.sh deb     also what `make deb` needs
+#   setup.sh deb     also what `make deb`, `make rpm` and `make tarball` need
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH=$PATH:/usr/sbin:/sbin
@@ -27,6 +27,7 @@ need nginx-light command -v nginx # in an image of critest's
 need libseccomp-dev test -f /usr/include/seccomp.h # runc for Engine 29 is built with it
 need pkg-config command -v pkg-config
 need shellcheck command -v shellcheck # make lint
+need systemd command -v systemd-analyze # the same, for units; nothing of it is started
 need gcc command -v gcc
 need libc6-dev test -f /usr/include/unistd.h
 need make command -v make
@@ -40,7 +41,10 @@ fi
 
 if [ "${1:-}" = deb ]; then
   need gcc-aarch64-linux-gnu command -v aarch64-linux-gnu-gcc # the pause image of arm64
+  need linux-libc-dev-arm64-cross test -f /usr/aarch64-linux-gnu/include/asm/unistd.h # the same
   need lintian command -v lintian
+  need rpm command -v rpmbuild
+  need qemu-user-static command -v qemu-aarch64-static # runs what is in arm64's package
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

@@ -34,7 +34,9 @@ import { tellFileLimit } from './node/enough-files';
 import { notifySystemd } from './node/notify';
 import { readNodeRights, type NodeRights } from './node/node-rights';
 import { UsedInodes } from './node/disk/used-inodes';
+import { Watchdog, watchdogInterval } from './node/watchdog';
 import { DOCKBRIDGE_VERSION } from './version';
+import { watchedLink, watchedLogs } from './watched-parts';
 
 /** What a stop may take in all, ms: systemd kills after 90 s, kubelet waits for the next one. */
 export const STOP_MS = 10_000;
@@ -71,6 +73,7 @@ const HANDED_OVER =
 /** The composition root, which with engine-side.ts is the only place that constructs. Starts in order, stops in reverse. */
 export class Daemon {
   private readonly control: ControlSocket | undefined;
+  private watchdog: Watchdog | undefined;
 
   private constructor(
     private readonly engineSide: EngineSide,
@@ -220,7 +223,20 @@ export class Daemon {
       ...{ address, streaming: streamingUrl, metrics, version: DOCKBRIDGE_VERSION },
     });
     await notifySystemd('--ready', this.logger);
+    this.watchdog = this.startWatchdog();
     return address;
+  }
+
+  private startWatchdog(): Watchdog | undefined {
+    const { logs, logger } = this;
+    const { link, lanes } = this.engineSide;
+    const intervalMs = watchdogInterval(process.env, process.pid);
+    if (intervalMs === undefined) return undefined;
+    const parts = [watchedLogs(logs), watchedLink(link, lanes, intervalMs)];
+    const notify = (): Promise<void> => notifySystemd('WATCHDOG=1', logger);
+    const watchdog = new Watchdog({ intervalMs, parts, notify, logger });
+    watchdog.start();
+    return watchdog;
   }
 
   /** Resolves once the Engine was read completely. */
@@ -271,6 +287,7 @@ export class Daemon {
     const { link, stats, network, kernelLog, claim, upkeep } = this.engineSide;
     const stop = new BoundedStop(STOP_MS, this.logger);
     await stop.step('The notice to systemd', 1_000, () => notifySystemd('STOPPING=1', this.logger));
+    void this.watchdog?.stop();
     await Promise.all([
       stop.step('The control socket', 1_000, async () => this.control?.close()),
       stop.step('The metrics endpoint', 2_000, () => observability.stop()),

@@ -3,6 +3,7 @@ import type { DockerClient } from '../docker/client';
 import { abortable } from '../lib/async/abortable';
 import { sharedAbortController, waitAtMost, withDeadline } from '../lib/async/deadline';
 import { hasCode, messageOf, unavailable } from '../lib/errors';
+import { firstEnd } from '../lib/async/first-end';
 import type { Logger } from '../lib/logger';
 import { pause } from '../lib/async/pause';
 import type { Store } from '../store/store';
@@ -68,7 +69,7 @@ export class EngineLink {
   private readonly waiters = new Set<() => void>();
   private readonly stopped = sharedAbortController();
   private running: Promise<void> = Promise.resolve();
-
+  private stepCount = 0;
   private readonly times: LinkTimes;
 
   constructor(private readonly parts: EngineLinkParts) {
@@ -79,6 +80,11 @@ export class EngineLink {
 
   get state(): LinkState {
     return this.current;
+  }
+
+  /** Changes with each step of the loop, whether the Engine answers or not: for who wonders whether it still turns. */
+  get steps(): number | 'ended' {
+    return this.stopped.signal.aborted ? 'ended' : this.stepCount;
   }
 
   /** What is wrong with the Engine although it is connected. */
@@ -233,6 +239,7 @@ export class EngineLink {
     const isStopping = (): boolean => signal.aborted;
     let reported = '';
     while (!isStopping()) {
+      this.stepCount++;
       try {
         await this.session();
       } catch (error) {
@@ -317,6 +324,7 @@ export class EngineLink {
   }
 
   private refuse(reason: string): void {
+    this.stepCount++;
     this.current = { ready: false, reason, word: 'EngineTaken' };
   }
 
@@ -359,6 +367,7 @@ export class EngineLink {
     const { containerResync, imageSync, watch, logger } = this.parts;
     let resyncAt = performance.now() + this.times.resync;
     for (;;) {
+      this.stepCount++;
       await pause(this.times.heartbeat, signal);
       // A stopped Engine ends the event stream at once, so one late answer on a busy node is no outage yet.
       await this.ping(signal).catch(() => this.ping(signal));
@@ -383,13 +392,6 @@ export class EngineLink {
       docker.ping({ signal: limit }),
     );
   }
-}
-
-function firstEnd(...ends: Promise<never>[]): Promise<never> {
-  const end = Promise.race(ends);
-  // A race may have been decided before this rejects.
-  end.catch(() => undefined);
-  return end;
 }
 
 /** A shorter id may be a prefix. Which container it means is known when all containers are. */

@@ -15,6 +15,20 @@ const run = promisify(execFile);
 const ROOT = join(__dirname, '../..');
 const ARCH = { x64: 'amd64', arm64: 'arm64' }[process.arch as string] ?? process.arch;
 
+interface Component {
+  readonly 'bom-ref': string;
+  readonly name: string;
+  readonly version: string;
+  readonly hashes?: readonly { readonly content: string }[];
+  readonly components?: readonly Component[];
+}
+interface Bill {
+  readonly bomFormat: string;
+  readonly metadata: { readonly component: Component };
+  readonly components: readonly Component[];
+  readonly dependencies: readonly { readonly dependsOn: readonly string[] }[];
+}
+
 let directory: string;
 let lib: string;
 let deb: string;
@@ -119,6 +133,7 @@ describe('what a package holds', () => {
       '',
       '644 etc/default/dockbridge',
       '644 lib/systemd/system/dockbridge.service',
+      '644 lib/systemd/system/dockbridge.socket',
       '644 usr/lib/dockbridge/dial-helper.js',
       '644 usr/lib/dockbridge/dial-helper.js.map',
       '644 usr/lib/dockbridge/disk/worker-entry.js',
@@ -126,6 +141,7 @@ describe('what a package holds', () => {
       '644 usr/lib/dockbridge/main.js',
       '644 usr/lib/dockbridge/main.js.map',
       '644 usr/lib/dockbridge/pause/pause.tar',
+      '644 usr/lib/dockbridge/sbom.cdx.json',
       '644 usr/lib/dockbridge/worker-entry.js',
       '644 usr/lib/dockbridge/worker-entry.js.map',
       '644 usr/share/bash-completion/completions/dockbridge',
@@ -143,6 +159,33 @@ describe('what a package holds', () => {
     };
     for (const [name, version] of Object.entries(dependencies))
       expect(licences).toContain(`${name} ${version} (`);
+  });
+
+  it('lists in its bill of materials what is bundled, with checksums, and Node.js with what that has built in', async () => {
+    const text = await readFile(join(lib, 'sbom.cdx.json'), 'utf8');
+    const { bomFormat, metadata, components, dependencies } = JSON.parse(text) as Bill;
+    expect([bomFormat, metadata.component.name]).toEqual(['CycloneDX', 'dockbridge']);
+    const { sources } = JSON.parse(await readFile(join(lib, 'main.js.map'), 'utf8')) as { sources: string[] };
+    // winston is a dependency and named so; what it needs in turn is bundled as well.
+    const bundled = new Set(
+      sources.flatMap(
+        (source) => /(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/.@][^/]*)/.exec(source)?.[1] ?? [],
+      ),
+    );
+    expect(bundled.size).toBeGreaterThan(30);
+    const named = new Map(components.map((component) => [component.name, component]));
+    expect([...bundled].filter((name) => !named.has(name))).toEqual([]);
+    for (const { hashes } of components) expect(hashes?.[0]?.content).toMatch(/^[0-9a-f]{64,128}$/);
+    const { stdout } = await run(join(lib, 'node'), ['-p', 'JSON.stringify(process.versions)']);
+    const versions = JSON.parse(stdout) as Record<string, string>;
+    const node = named.get('node');
+    expect(node?.version).toBe(versions.node);
+    expect(node?.components?.find(({ name }) => name === 'openssl')?.version).toBe(versions.openssl);
+    const refs = [...components, ...(node?.components ?? [])].map((component) => component['bom-ref']);
+    expect(new Set(refs).size).toBe(refs.length);
+    expect(dependencies.flatMap(({ dependsOn }) => dependsOn).filter((ref) => !refs.includes(ref))).toEqual(
+      [],
+    );
   });
 
   it('tells dpkg its version, architecture, settings and scripts, and its sources are those of the tree', async () => {

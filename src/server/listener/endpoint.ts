@@ -1,18 +1,17 @@
 import { isAbsolute } from 'node:path';
 import { failedPrecondition, invalidArgument } from '../../lib/errors';
+import { passedSocket } from './passed-socket';
 
 /** Where to listen: a socket file of our own making, or a descriptor that systemd opened for us. */
 export type Endpoint =
   { readonly kind: 'path'; readonly path: string } | { readonly kind: 'fd'; readonly fd: number };
 
-/** sd_listen_fds(3): the passed descriptors begin here. */
-const FIRST_PASSED_FD = 3;
 /** sockaddr_un.sun_path holds 108 bytes with its terminating zero; libuv would cut a longer path short. */
 const MAX_PATH_BYTES = 107;
 
 /** @throws RuntimeError naming what is allowed. */
 export function parseEndpoint(endpoint: string, env: NodeJS.ProcessEnv, pid: number): Endpoint {
-  if (endpoint === 'fd://') return { kind: 'fd', fd: passedSocket(env, pid) };
+  if (endpoint === 'fd://') return { kind: 'fd', fd: requirePassedSocket(env, pid) };
   const path = endpoint.startsWith('unix://') ? endpoint.slice('unix://'.length) : endpoint;
   if (!isAbsolute(path) || path.endsWith('/') || path.includes('\0')) {
     const why = /^(tcp|https?):/i.test(endpoint)
@@ -32,15 +31,14 @@ export function parseEndpoint(endpoint: string, env: NodeJS.ProcessEnv, pid: num
   return { kind: 'path', path };
 }
 
-/** sd_listen_fds(3): the variables are meant for the process LISTEN_PID names, not for those that inherit them. */
-function passedSocket(env: NodeJS.ProcessEnv, pid: number): number {
-  const count = Number(env.LISTEN_FDS);
-  if (Number(env.LISTEN_PID) !== pid || !Number.isInteger(count) || count < 1) {
+function requirePassedSocket(env: NodeJS.ProcessEnv, pid: number): number {
+  const fd = passedSocket(env, pid);
+  if (fd === undefined) {
     throw failedPrecondition(
       'endpoint fd:// needs systemd socket activation, but no socket was passed to this process ' +
         `(LISTEN_FDS=${env.LISTEN_FDS ?? ''} LISTEN_PID=${env.LISTEN_PID ?? ''} pid=${pid}): ` +
         'start the .socket unit, or use unix:///path',
     );
   }
-  return FIRST_PASSED_FD;
+  return fd;
 }

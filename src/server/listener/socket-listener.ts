@@ -6,6 +6,7 @@ import { failedPrecondition, messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import { parseEndpoint, type Endpoint } from './endpoint';
 import { Greeting } from './greeting';
+import { listensAt, passedSocket } from './passed-socket';
 import { listening } from '../../lib/listening';
 import { SocketFile } from '../../node/disk/socket-file';
 
@@ -73,17 +74,33 @@ export class SocketListener {
   }
 
   async #bind(server: Server, endpoint: Endpoint): Promise<string> {
-    if (endpoint.kind === 'path') {
-      this.#file = await SocketFile.bind(server, endpoint.path);
-      return `unix://${endpoint.path}`;
-    }
-    const { fd } = endpoint;
-    const stats = await promisify(fstat)(fd).catch(() => undefined);
-    if (stats?.isSocket() !== true) {
-      throw failedPrecondition(`endpoint fd://: descriptor ${fd} is not a socket`);
-    }
-    server.listen({ fd });
-    await listening(server);
-    return `fd://${fd}`;
+    if (endpoint.kind === 'fd') return takeOver(server, endpoint.fd);
+    const { path } = endpoint;
+    const fd = await this.#passedFor(path);
+    if (fd !== undefined) return takeOver(server, fd);
+    this.#file = await SocketFile.bind(server, path);
+    return `unix://${path}`;
   }
+
+  /** A socket unit that listens at our path has the file: systemd accepts there, and hands on what arrives. */
+  async #passedFor(path: string): Promise<number | undefined> {
+    const fd = passedSocket(process.env, process.pid);
+    if (fd === undefined) return undefined;
+    const where = await listensAt(fd, path);
+    if (where === true) return fd;
+    this.#logger.warn('Nobody answers on the socket that systemd listens on: the endpoint is another one', {
+      socket: where,
+      endpoint: path,
+    });
+    return undefined;
+  }
+}
+
+async function takeOver(server: Server, fd: number): Promise<string> {
+  const stats = await promisify(fstat)(fd).catch(() => undefined);
+  if (stats?.isSocket() !== true)
+    throw failedPrecondition(`endpoint fd://: descriptor ${fd} is not a socket`);
+  server.listen({ fd });
+  await listening(server);
+  return `fd://${fd}`;
 }

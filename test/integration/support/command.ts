@@ -26,21 +26,25 @@ export class Command {
   /**
    * @param through words of a command that executes the one after it in its own place, such as prlimit.
    * @param dockbridge the words that `dockbridge` stands for.
+   * @param passed descriptor of a socket that it finds as its descriptor 3, passed to it as systemd would.
    */
   constructor(
     args: readonly string[],
     env: Environment = {},
     through: readonly string[] = [],
     dockbridge: readonly string[] = [process.execPath, MAIN],
+    passed?: number,
   ) {
     const inherited = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !/^(DOCKER_|DOCKBRIDGE_|NOTIFY_SOCKET)/.test(name)),
     );
-    const [program = process.execPath, ...words] = [...through, ...dockbridge, ...args];
+    const passing =
+      passed === undefined ? [] : ['/bin/sh', '-c', 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', 'sh'];
+    const [program = process.execPath, ...words] = [...passing, ...through, ...dockbridge, ...args];
     this.child = spawn(program, words, {
       // The files of this machine say nothing of what is tried here.
       env: { ...inherited, DOCKBRIDGE_CONFIG: '', ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', ...(passed === undefined ? [] : [passed])],
     });
     this.gone = once(this.child, 'exit');
     this.closing = once(this.child, 'close');

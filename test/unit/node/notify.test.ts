@@ -29,7 +29,7 @@ async function install(exitCode: number): Promise<() => Promise<string>> {
 }
 
 describe('notifySystemd', () => {
-  it.each(['--ready', 'STOPPING=1'] as const)('tells %s for our own process', async (state) => {
+  it.each(['--ready', 'STOPPING=1', 'WATCHDOG=1'] as const)('tells %s for our own process', async (state) => {
     const calls = await install(0);
     await notifySystemd(state, logger, env);
     expect(await calls()).toBe(`/run/notify.sock ${state} --pid=${process.pid}\n`);

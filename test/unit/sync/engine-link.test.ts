@@ -49,6 +49,25 @@ describe('ending', () => {
   });
 });
 
+describe('the steps of the loop', () => {
+  it('go on while the Engine answers, while it is down, and until the link is ended', async () => {
+    const made = room({ heartbeat: 2 });
+    const goesOn = async (): Promise<void> => {
+      const before = made.link.steps;
+      await until(() => made.link.steps !== before);
+      expect(made.link.steps).not.toBe('ended');
+    };
+    await connected(made);
+    await goesOn();
+    made.engine.stop();
+    await isDown(made);
+    await goesOn();
+    await goesOn();
+    await made.link.end('HandedOver', 'the node was handed over');
+    expect(made.link.steps).toBe('ended');
+  });
+});
+
 describe('an Engine whose daemon.json is read again', () => {
   const reloaded = { Type: 'daemon', Action: 'reload', Actor: { ID: 'e', Attributes: {} }, timeNano: 1 };
   const knows = ({ store }: SyncRoom, name: string): boolean =>

@@ -1,5 +1,5 @@
 'use strict';
-// A process as systemd starts it: serves an echo on the passed descriptor until stdin ends.
+// A process as systemd starts it: serves an echo on the passed descriptor until stdin ends. Its argument is the endpoint.
 const { readFileSync } = require('node:fs');
 const { transformSync } = require('@swc/core');
 
@@ -17,7 +17,8 @@ server.addService(service, {
   echo: (call, reply) => reply(null, call.request),
   stream: (call) => call.end(),
 });
-const listener = new SocketListener({ endpoint: 'fd://', logger: silentLogger });
+const logger = { ...silentLogger, warn: (message, fields) => console.log(JSON.stringify(fields)) };
+const listener = new SocketListener({ endpoint: process.argv[2], logger });
 listener.listen(server).then(
   ({ address }) => console.log(address),
   (error) => console.log(error.message),

@@ -173,21 +173,28 @@ describe('an endpoint', () => {
 });
 
 describe('socket activation', () => {
-  const child = (script: string, fd: number | 'pipe' | 'ignore', exported: string) =>
-    spawn('/bin/sh', ['-c', `${exported} exec "$0" "$1"`, process.execPath, join(__dirname, script)], {
-      stdio: ['pipe', 'pipe', 'inherit', fd],
-    });
-
-  it('serves on the passed socket and leaves its file in place', async () => {
-    const passed = await listenOn(path);
-    const { fd } = (passed as unknown as { _handle: { fd: number } })._handle;
-    const daemon = child('fd-child.js', fd, 'LISTEN_FDS=1 LISTEN_PID=$$');
-    const [first] = (await once(daemon.stdout!, 'data')) as [Buffer];
-    expect(first.toString()).toBe('fd://3\n');
-    // Ours must not accept any more; libuv removes the name, so it moves out of the way meanwhile.
+  const child = (fd: number | 'ignore', exported: string, endpoint = 'fd://') =>
+    spawn(
+      '/bin/sh',
+      ['-c', `${exported} exec "$@"`, 'sh', process.execPath, join(__dirname, 'fd-child.js'), endpoint],
+      { stdio: ['pipe', 'pipe', 'inherit', fd] },
+    );
+  const descriptorOf = (server: Server): number =>
+    (server as unknown as { _handle: { fd: number } })._handle.fd;
+  /** The socket that the parent has bound, with its file left in place: libuv would remove it. */
+  async function letGo(passed: Server): Promise<void> {
     await rename(path, `${path}.kept`);
     passed.close();
     await rename(`${path}.kept`, path);
+  }
+
+  it('serves on the passed socket and leaves its file in place', async () => {
+    const passed = await listenOn(path);
+    const daemon = child(descriptorOf(passed), 'LISTEN_FDS=1 LISTEN_PID=$$');
+    const [first] = (await once(daemon.stdout!, 'data')) as [Buffer];
+    expect(first.toString()).toBe('fd://3\n');
+    // Ours must not accept any more.
+    await letGo(passed);
     const client = grpcClient(path);
     expect((await client.echo(Buffer.from('hi'))).toString()).toBe('hi');
     client.close();
@@ -196,8 +203,38 @@ describe('socket activation', () => {
     expect(existsSync(path)).toBe(true);
   });
 
+  it('serves on a passed socket that listens at its own path, which it leaves in place too', async () => {
+    const passed = await listenOn(path);
+    const daemon = child(descriptorOf(passed), 'LISTEN_FDS=1 LISTEN_PID=$$', `unix://${path}`);
+    expect(String(((await once(daemon.stdout!, 'data')) as [Buffer])[0])).toBe('fd://3\n');
+    await letGo(passed);
+    const client = grpcClient(path);
+    expect((await client.echo(Buffer.from('hi'))).toString()).toBe('hi');
+    client.close();
+    daemon.stdin!.end();
+    expect(await once(daemon, 'exit')).toEqual([0, null]);
+    expect(existsSync(path)).toBe(true);
+  });
+
+  it('tells of a passed socket that listens elsewhere, and serves at its own path', async () => {
+    const passed = await listenOn(join(directory, 'other.sock'));
+    const daemon = child(descriptorOf(passed), 'LISTEN_FDS=1 LISTEN_PID=$$', `unix://${path}`);
+    let said = '';
+    for await (const text of daemon.stdout!) if ((said += String(text)).includes('unix://')) break;
+    expect(said.split('\n')[0]).toBe(
+      JSON.stringify({ socket: join(directory, 'other.sock'), endpoint: path }),
+    );
+    const client = grpcClient(path);
+    expect((await client.echo(Buffer.from('hi'))).toString()).toBe('hi');
+    client.close();
+    daemon.stdin!.end();
+    await once(daemon, 'exit');
+    expect(existsSync(path)).toBe(false);
+    passed.close();
+  });
+
   it('refuses a descriptor that is no socket', async () => {
-    const daemon = child('fd-child.js', 'ignore', 'LISTEN_FDS=1 LISTEN_PID=$$');
+    const daemon = child('ignore', 'LISTEN_FDS=1 LISTEN_PID=$$');
     const [first] = (await once(daemon.stdout!, 'data')) as [Buffer];
     expect(first.toString()).toContain('descriptor 3 is not a socket');
     daemon.stdin!.end();

@@ -1,0 +1,30 @@
+#!/bin/bash
+# Looks whether what is in arm64's Debian package is for that architecture, and runs it under qemu's emulation.
+#
+#   try-arm64.sh PACKAGE.deb
+#
+# DOCKBRIDGE_CACHE: where Debian's libraries of arm64 are kept, /var/cache/dockbridge.
+set -euo pipefail
+here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
+package=${1:?usage: try-arm64.sh PACKAGE.deb}
+die() { echo "try-arm64: $*" >&2; exit 1; }
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+dpkg-deb -x "$package" "$work/tree"
+[ "$(dpkg-deb -f "$package" Architecture)" = arm64 ] || die "$package is not for arm64"
+lib=$work/tree/usr/lib/dockbridge
+tar -C "$work" -xf "$lib/pause/pause.tar" pause
+for program in "$lib/node" "$work/pause"; do
+  # e_machine of ELF: EM_AARCH64.
+  [ "$(od -An -tx1 -j18 -N2 "$program" | tr -d ' ')" = b700 ] || die "${program##*/} is not for arm64"
+done
+
+root=${DOCKBRIDGE_CACHE:-/var/cache/dockbridge}/arm64-libraries
+ARCH=arm64 bash "$here/../scripts/debian-packages.sh" bookworm "$root" libc6 libstdc++6 libgcc-s1 libatomic1
+run() { qemu-aarch64-static -L "$root" "$lib/node" --enable-source-maps "$lib/main.js" "$@"; }
+version=$(run --version)
+[ "$version" = "$(dpkg-deb -f "$package" Version)" ] || die "dockbridge --version says '$version'"
+help=$(run doctor --help)
+[[ $help == *'Usage: dockbridge doctor'* ]] || die "dockbridge doctor --help says '$help'"
+echo "try-arm64: $package runs, as far as --version and doctor --help go"

@@ -1,0 +1,188 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { lstatSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { CriClient } from '../../src/server/client/cri-client';
+import { DOCKBRIDGE_VERSION } from '../../src/version';
+import { Command } from './support/command';
+import { sharedDockerHost } from './support/engine';
+import { untilLogged } from './support/pods';
+import { commandOf, readUnit } from './support/unit';
+
+const run = promisify(execFile);
+const OURS = join(__dirname, '../../packaging/cri-dockerd');
+const THEIRS = join(__dirname, '../fixtures/units');
+const MAIN = join(__dirname, '../../dist/main.js');
+
+let directory: string;
+let socket: string;
+let notified: string;
+let command: string;
+let env: Record<string, string>;
+let daemon: Command | undefined;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'dockbridge-units-'));
+  socket = join(directory, 'cri-dockerd.sock');
+  // The package's command, with the program of this tree.
+  command = join(directory, 'cri-dockerd');
+  const packaged = await readFile(join(OURS, 'cri-dockerd.sh'), 'utf8');
+  const program = `${process.execPath} --enable-source-maps ${MAIN}`;
+  await writeFile(
+    command,
+    packaged
+      .replace('/usr/lib/dockbridge/node --enable-source-maps /usr/lib/dockbridge/main.js', program)
+      .replace('/usr/bin/dockbridge', program),
+    { mode: 0o755 },
+  );
+  // Node.js has no sockets of systemd's kind: a systemd-notify that writes down what it is told.
+  notified = join(directory, 'notified');
+  await writeFile(notified, '');
+  await mkdir(join(directory, 'bin'));
+  await writeFile(join(directory, 'bin/systemd-notify'), `#!/bin/sh\necho "$@" >>${notified}\n`, {
+    mode: 0o755,
+  });
+  await mkdir(join(directory, 'net.d'));
+  env = {
+    PATH: `${join(directory, 'bin')}:${process.env.PATH ?? ''}`,
+    NOTIFY_SOCKET: join(directory, 'notify.sock'),
+    DOCKBRIDGE_DOCKER_ENDPOINT: sharedDockerHost(),
+    DOCKBRIDGE_RUN_DIR: join(directory, 'run'),
+    DOCKBRIDGE_STATE_DIR: join(directory, 'state'),
+    DOCKBRIDGE_CNI_CONF_DIR: join(directory, 'net.d'),
+    DOCKBRIDGE_CNI_CACHE_DIR: join(directory, 'cni-cache'),
+  };
+});
+afterEach(async () => {
+  await daemon?.kill();
+  daemon = undefined;
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** A socket unit's socket, of which the daemon that `startWith` starts has the only descriptor then; its file stays. */
+async function throughSocketUnit<T>(startWith: (fd: number) => T): Promise<T> {
+  const bound = createServer().listen(socket);
+  await once(bound, 'listening');
+  const started = startWith((bound as unknown as { _handle: { fd: number } })._handle.fd);
+  // libuv removes the name of what it closes, so it moves out of the way meanwhile.
+  await rename(socket, `${socket}.kept`);
+  bound.close();
+  await rename(`${socket}.kept`, socket);
+  return started;
+}
+
+/** Starts what the units say, with places of the test's own for those of the node. */
+function start(files: readonly string[], passed?: number): { main: Command; reload: () => Promise<unknown> } {
+  const service = readUnit('Service', files);
+  const [program, ...words] = commandOf(service, 'ExecStart');
+  expect(program).toMatch(/\/bin\/cri-dockerd$/);
+  const args = words.map((word) =>
+    word
+      .replace('/var/run/cri-dockerd.sock', socket)
+      .replace('/var/lib/cri-dockerd', join(directory, 'root')),
+  );
+  const main = new Command(args, env, [], [command], passed);
+  daemon = main;
+  const [kill, ...rest] = commandOf(service, 'ExecReload');
+  const reload = (): Promise<unknown> =>
+    run(
+      kill,
+      rest.map((word) => word.replace('$MAINPID', String(main.pid))),
+    );
+  return { main, reload };
+}
+
+async function networkReady(client: CriClient): Promise<boolean | undefined> {
+  const { status } = await client.call('Status', {});
+  return status?.conditions.find(({ type }) => type === 'NetworkReady')?.status;
+}
+
+const unit = (name: string): string =>
+  join(name.startsWith('cri-docker/') ? OURS : THEIRS, name.replace(/^.*\//, ''));
+
+describe('a unit starts, reloads and stops dockbridge', () => {
+  it.each([
+    ["cri-dockerd's own", ['cri-docker.service'], true],
+    ["cri-dockerd's own with minikube's drop-in", ['cri-docker.service', '10-cni.conf'], false],
+    ["the package's", ['cri-docker/cri-docker.service'], false],
+    ["the package's with minikube's drop-in", ['cri-docker/cri-docker.service', '10-cni.conf'], false],
+    ["kubespray's, which names the path of its socket unit", ['kubespray.service'], undefined],
+    ["RKE's flags, with a socket unit", ['rke.service'], undefined],
+  ])('%s', async (_whose, files, ready) => {
+    const { main, reload } = await throughSocketUnit((fd) => start(files.map(unit), fd));
+    const before = lstatSync(socket).ino;
+    await main.says('Connected to Docker Engine');
+    await untilLogged(notified, `--ready --pid=${main.pid}`);
+    // Not for those whom it starts: a CNI plugin that lives on would keep the socket.
+    expect(await readFile(`/proc/${main.pid}/fdinfo/3`, 'utf8')).toMatch(/^flags:\s*0?2[0-7]{6}$/m);
+    const client = new CriClient(`unix://${socket}`);
+    try {
+      expect((await client.call('Version', {})).runtime_name).toBe('docker');
+      if (ready !== undefined) expect(await networkReady(client)).toBe(ready);
+      await reload();
+      await Promise.any([main.says('SIGHUP'), main.says('The configuration was read again')]);
+      expect((await client.call('Version', {})).runtime_name).toBe('docker');
+    } finally {
+      client.close();
+    }
+    main.signal('SIGTERM');
+    expect(await main.exit()).toBe(0);
+    expect(await readFile(notified, 'utf8')).toContain(`STOPPING=1 --pid=${main.pid}`);
+    // It is systemd's: what calls meanwhile waits for the next daemon.
+    expect(lstatSync(socket).ino).toBe(before);
+  });
+
+  it("without a socket unit, where the flags name the socket's path", async () => {
+    const { main } = start([unit('rke.service')]);
+    await main.says('Connected to Docker Engine');
+    const client = new CriClient(`unix://${socket}`);
+    expect((await client.call('Version', {})).runtime_name).toBe('docker');
+    client.close();
+    main.signal('SIGTERM');
+    expect(await main.exit()).toBe(0);
+    expect(() => lstatSync(socket)).toThrow('ENOENT');
+  });
+});
+
+describe("systemd's watchdog", () => {
+  const signs = async (): Promise<number> =>
+    (await readFile(notified, 'utf8')).split('WATCHDOG=1').length - 1;
+
+  it.each([
+    ['while the Engine answers', () => sharedDockerHost()],
+    ['while there is no Engine', () => `unix://${join(directory, 'no-engine.sock')}`],
+  ])('hears again and again that the daemon lives, %s', async (_when, engine) => {
+    env = { ...env, WATCHDOG_USEC: '1000000', DOCKBRIDGE_DOCKER_ENDPOINT: engine() };
+    const { main } = start([unit('rke.service')]);
+    await untilLogged(notified, 'WATCHDOG=1');
+    const first = await signs();
+    await untilLogged(notified, `WATCHDOG=1 --pid=${main.pid}\n`.repeat(first + 2));
+    main.signal('SIGTERM');
+    expect(await main.exit()).toBe(0);
+  });
+
+  it('hears nothing where it does not listen', async () => {
+    const { main } = start([unit('rke.service')]);
+    await main.says('Connected to Docker Engine');
+    main.signal('SIGTERM');
+    expect(await main.exit()).toBe(0);
+    expect(await signs()).toBe(0);
+  });
+});
+
+describe("cri-dockerd's command", () => {
+  it('tells its version in the form that scripts cut apart', async () => {
+    const { stdout } = await run(command, ['--version']);
+    expect(stdout).toBe(`cri-dockerd ${DOCKBRIDGE_VERSION} (dockbridge)\n`);
+    expect(stdout).toMatch(/^cri-dockerd \d+\.\d+\.\d+\S* \(\S+\)$/m);
+  });
+
+  it('explains the flags, and refuses those that nobody knows', async () => {
+    expect((await run(command, ['--help'])).stdout).toContain('--pod-infra-container-image');
+    await expect(run(command, ['--no-such-flag'])).rejects.toMatchObject({ code: 1 });
+  });
+});

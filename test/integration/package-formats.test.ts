@@ -1,0 +1,227 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { DOCKBRIDGE_VERSION } from '../../src/version';
+
+const run = promisify(execFile);
+const PACKAGING = join(__dirname, '../../packaging');
+
+let directory: string;
+let env: NodeJS.ProcessEnv;
+
+/** A tree as tree.sh lays it out, with few and small files: what is in them is package.test.ts's business. */
+async function layOut(tree: string): Promise<void> {
+  const file = async (path: string, text: string, mode = 0o644): Promise<void> => {
+    await mkdir(join(tree, dirname(path)), { recursive: true });
+    await writeFile(join(tree, path), text);
+    await chmod(join(tree, path), mode);
+  };
+  await file('usr/bin/dockbridge', '#!/bin/sh\n', 0o755);
+  await file('usr/lib/dockbridge/node', `#!/bin/sh\necho ${DOCKBRIDGE_VERSION}\n`, 0o755);
+  await file('usr/lib/dockbridge/main.js', '');
+  await file('usr/lib/dockbridge/pause/pause.tar', '');
+  await file('usr/share/doc/dockbridge/README.md.gz', '');
+  await file('usr/share/zsh/vendor-completions/_dockbridge', '');
+  await file('etc/default/dockbridge', '# settings\n');
+  for (const name of ['dockbridge.service', 'dockbridge.socket'])
+    await file(`lib/systemd/system/${name}`, await readFile(join(PACKAGING, 'systemd', name), 'utf8'));
+}
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'dockbridge-formats-'));
+  await layOut(join(directory, 'tree'));
+  env = {
+    ...process.env,
+    ...{ TREE: join(directory, 'tree'), SOURCE_DATE_EPOCH: '1700000000' },
+    ...{ COMPRESSION: 'none', PAYLOAD: 'w1.gzdio', GZIP_LEVEL: '-1' },
+  };
+});
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+/** @returns the path of the one package that is made. */
+async function make(kind: 'deb' | 'rpm' | 'tarball', arch: string, out: string): Promise<string> {
+  await run('bash', [join(PACKAGING, `${kind}.sh`), arch, join(directory, out)], { env });
+  const [name = '', ...others] = await readdir(join(directory, out));
+  expect(others).toEqual([]);
+  return join(directory, out, name);
+}
+
+const digest = async (file: string): Promise<string> =>
+  createHash('sha256')
+    .update(await readFile(file))
+    .digest('hex');
+const files = async (root: string): Promise<string[]> =>
+  (await run('find', [root, '-type', 'f', '-printf', '%P\n'])).stdout.split('\n').filter(Boolean).sort();
+
+describe('two builds give the same bytes', () => {
+  it.each([
+    ['deb', 'arm64'],
+    ['deb', 'all'],
+    ['rpm', 'amd64'],
+    ['rpm', 'all'],
+    ['tarball', 'arm64'],
+  ] as const)('%s of %s', async (kind, arch) => {
+    const first = await make(kind, arch, `${kind}-${arch}-1`);
+    // Other times of the files, and another order in their directory.
+    await layOut(join(directory, 'tree'));
+    const second = await make(kind, arch, `${kind}-${arch}-2`);
+    expect(await digest(second)).toBe(await digest(first));
+  });
+});
+
+describe('the RPM', () => {
+  const query = async (file: string, ...what: string[]): Promise<string[]> =>
+    (await run('rpm', ['-qp', ...what, file])).stdout.split('\n').filter(Boolean);
+
+  it.each([
+    ['amd64', 'x86_64'],
+    ['arm64', 'aarch64'],
+  ])('of %s is for %s, has its files where such systems look, and keeps settings', async (arch, machine) => {
+    const rpm = await make('rpm', arch, `rpm-${arch}`);
+    expect(await query(rpm, '--qf', '%{NAME} %{VERSION} %{ARCH} %{LICENSE}\n')).toEqual([
+      `dockbridge ${DOCKBRIDGE_VERSION} ${machine} Apache-2.0`,
+    ]);
+    const listed = await query(rpm, '-l');
+    expect(listed).toEqual(
+      expect.arrayContaining([
+        '/usr/lib/systemd/system/dockbridge.service',
+        '/usr/lib/systemd/system/dockbridge.socket',
+        '/usr/share/zsh/site-functions/_dockbridge',
+        '/usr/share/licenses/dockbridge/LICENSE',
+        '/usr/lib/dockbridge/pause',
+      ]),
+    );
+    // A directory of the system's belongs to others.
+    expect(
+      listed.filter(
+        (path) => /^\/(?:lib|usr|etc|usr\/lib|usr\/bin)(?:\/|$)/.test(path) && !/\/.+\/.+/.test(path),
+      ),
+    ).toEqual([]);
+    expect(await query(rpm, '-c')).toEqual(['/etc/default/dockbridge']);
+    const scripts = (await query(rpm, '--scripts')).join('\n');
+    expect(scripts).toContain('systemctl try-restart dockbridge.service');
+    expect(scripts).not.toMatch(/systemctl (?:re)?start/);
+  });
+
+  it("in cri-dockerd's place replaces its package", async () => {
+    const rpm = await make('rpm', 'all', 'rpm-all');
+    expect(await query(rpm, '-l')).toEqual(
+      expect.arrayContaining([
+        '/usr/bin/cri-dockerd',
+        '/usr/lib/systemd/system/cri-docker.service',
+        '/usr/lib/systemd/system/cri-docker.socket',
+      ]),
+    );
+    expect(await query(rpm, '--obsoletes')).toEqual(['cri-dockerd < 4:0']);
+    expect(await query(rpm, '--requires')).toContain(`dockbridge = ${DOCKBRIDGE_VERSION}`);
+  });
+});
+
+describe("Debian's package in cri-dockerd's place", () => {
+  it('replaces cri-dockerd, needs dockbridge of its own version, and has what tools call', async () => {
+    const deb = await make('deb', 'all', 'deb-all');
+    const fields = ['Package', 'Architecture', 'Depends', 'Conflicts', 'Replaces', 'Provides'];
+    expect((await run('dpkg-deb', ['-f', deb, ...fields])).stdout.split('\n').filter(Boolean).sort()).toEqual(
+      [
+        'Architecture: all',
+        'Conflicts: cri-dockerd',
+        `Depends: dockbridge (= ${DOCKBRIDGE_VERSION})`,
+        'Package: dockbridge-cri-dockerd',
+        'Provides: cri-dockerd',
+        'Replaces: cri-dockerd',
+      ],
+    );
+    const root = join(directory, 'companion');
+    await run('dpkg-deb', ['-x', deb, root]);
+    expect((await files(root)).filter((path) => !path.includes('/doc/'))).toEqual([
+      'lib/systemd/system/cri-docker.service',
+      'lib/systemd/system/cri-docker.socket',
+      'usr/bin/cri-dockerd',
+      'usr/share/man/man8/cri-dockerd.8.gz',
+    ]);
+    // What minikube, guides and scripts tell systemd.
+    const systemctl = (...words: string[]): Promise<unknown> =>
+      run('systemctl', [`--root=${root}`, ...words]);
+    await systemctl('enable', 'cri-docker.socket', 'cri-docker.service');
+    await systemctl('is-enabled', 'cri-docker.socket', 'cri-docker.service');
+    await systemctl('disable', 'cri-docker.socket', 'cri-docker.service');
+  });
+});
+
+describe('the tarball', () => {
+  let installer: string;
+  let root: string;
+  const install = (...words: string[]): Promise<{ stdout: string }> =>
+    run('sh', [installer, ...words], { env: { ...process.env, DESTDIR: root } });
+
+  beforeAll(async () => {
+    const tarball = await make('tarball', 'amd64', 'tarball');
+    expect(tarball).toMatch(new RegExp(`/dockbridge-${DOCKBRIDGE_VERSION}-linux-amd64\\.tar\\.gz$`));
+    await run('tar', ['-C', directory, '-xzf', tarball]);
+    installer = join(directory, `dockbridge-${DOCKBRIDGE_VERSION}/install.sh`);
+  });
+  beforeEach(async () => {
+    root = await mkdtemp(join(directory, 'root-'));
+  });
+
+  it('installs what the packages have, says what comes next, and removes all of it', async () => {
+    const { stdout } = await install();
+    expect(stdout).toContain(`dockbridge ${DOCKBRIDGE_VERSION} is in ${root}`);
+    expect(stdout).toContain('systemctl enable --now dockbridge.service');
+    const expected = (await files(join(directory, 'tree'))).map((path) => path.replace(/^lib/, 'usr/lib'));
+    expect(await files(root)).toEqual([...expected, 'usr/lib/dockbridge/installed-files'].sort());
+    expect((await stat(join(root, 'usr/bin/dockbridge'))).mode & 0o777).toBe(0o755);
+    await install('--uninstall');
+    expect(await files(root)).toEqual([]);
+    await expect(install('--uninstall')).rejects.toMatchObject({
+      stderr: expect.stringContaining('nothing that') as string,
+    });
+  });
+
+  it("takes cri-dockerd's place when it is told to", async () => {
+    await install('--cri-dockerd');
+    expect(await files(root)).toEqual(
+      expect.arrayContaining(['usr/bin/cri-dockerd', 'usr/lib/systemd/system/cri-docker.socket']),
+    );
+    // The next version is installed without it.
+    await install();
+    expect(await files(root)).not.toContain('usr/bin/cri-dockerd');
+  });
+
+  it('keeps settings that were changed, over an upgrade and a removal', async () => {
+    await install();
+    const settings = join(root, 'etc/default/dockbridge');
+    await writeFile(settings, 'DOCKBRIDGE_LOG_LEVEL=debug\n');
+    const { stdout } = await install();
+    expect(stdout).not.toContain('Nothing was started');
+    await install('--uninstall');
+    expect(await files(root)).toEqual(['etc/default/dockbridge']);
+    expect(await readFile(settings, 'utf8')).toContain('debug');
+  });
+
+  it('refuses whoever may not write there, and words that it does not know', async () => {
+    await expect(install('--remove')).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--uninstall') as string,
+    });
+    // As somebody who is not root, who can read it.
+    await chmod(directory, 0o755);
+    const words = ['--reuid=65534', '--regid=65534', '--clear-groups', 'sh', installer];
+    await expect(run('setpriv', words)).rejects.toMatchObject({
+      stderr: expect.stringContaining('must be root') as string,
+    });
+  });
+
+  it('is the same for each architecture, but for the machine that it asks for', async () => {
+    const tarball = await make('tarball', 'arm64', 'tarball-arm64');
+    const other = join(directory, 'other');
+    await mkdir(other);
+    await run('tar', ['-C', other, '-xzf', tarball, '--strip-components=1']);
+    expect(await readFile(join(other, 'machine'), 'utf8')).toBe('aarch64\n');
+    await cp(join(dirname(installer), 'machine'), join(other, 'machine'));
+    expect(await files(other)).toEqual(await files(dirname(installer)));
+  });
+});

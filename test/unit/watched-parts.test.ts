@@ -1,0 +1,66 @@
+import { deadlineExceeded, unavailable } from '../../src/lib/errors';
+import { emptyLogStats } from '../../src/logs/log-stats';
+import type { LaneLoad } from '../../src/docker/call-lanes';
+import { watchedLink, watchedLogs } from '../../src/watched-parts';
+
+const HANGS = { reason: 'LogsHang', message: 'the disk hangs' } as const;
+const late = (): Promise<never> =>
+  Promise.reject(deadlineExceeded('the log worker did not answer stats in time'));
+
+describe('the logs answer', () => {
+  it.each([
+    ['where they do', { stats: () => Promise.resolve(emptyLogStats()) }],
+    ['where there is nothing to ask', {}],
+    ['by a refusal', { stats: () => Promise.reject(unavailable('no thread can be had')) }],
+    ['by a trouble of the node that is known', { stats: late, trouble: HANGS }],
+  ])('%s', async (_what, logs) => {
+    expect(await watchedLogs(logs).problem()).toBeUndefined();
+  });
+
+  it('not when nothing comes back and nobody knows why', async () => {
+    expect(await watchedLogs({ stats: late }).problem()).toContain('did not answer');
+  });
+});
+
+describe('the loop of the Engine link answers', () => {
+  const TEN_MINUTES = 600_000;
+  const IDLE = { underWay: 0, waiting: 0 } as LaneLoad;
+  let link: { steps: number | 'ended' };
+  let lanes: { load: LaneLoad[] };
+  const look = async (part: ReturnType<typeof watchedLink>, times: number): Promise<string | undefined> => {
+    let problem: string | undefined;
+    for (let time = 0; time < times; time++) problem = await part.problem();
+    return problem;
+  };
+
+  beforeEach(() => {
+    link = { steps: 5 };
+    lanes = { load: [IDLE] };
+  });
+
+  it('not once it has stood still for half an hour, and again with its next step', async () => {
+    const part = watchedLink(link, lanes, TEN_MINUTES);
+    expect(await look(part, 2)).toBeUndefined();
+    expect(await look(part, 1)).toContain('stood still');
+    link.steps = 6;
+    expect(await look(part, 1)).toBeUndefined();
+  });
+
+  it.each([
+    ['while a call is under way', () => (lanes.load = [IDLE, { ...IDLE, underWay: 1 }])],
+    ['while a call waits for its turn', () => (lanes.load = [{ ...IDLE, waiting: 1 }])],
+    ['after the end that it was told', () => (link.steps = 'ended')],
+  ])('%s, however long', async (_what, arrange) => {
+    arrange();
+    expect(await look(watchedLink(link, lanes, TEN_MINUTES), 10)).toBeUndefined();
+  });
+
+  it('the time before counts for nothing', async () => {
+    const part = watchedLink(link, lanes, TEN_MINUTES);
+    await look(part, 2);
+    lanes.load = [{ ...IDLE, underWay: 1 }];
+    await look(part, 1);
+    lanes.load = [IDLE];
+    expect(await look(part, 2)).toBeUndefined();
+  });
+});

@@ -120,7 +120,7 @@ export class Daemon {
     const startedCommands = await parts.openCommands();
     const observers = { logger, logs, metrics, startedCommands };
     const engineSide = await createEngineSide(settings, parts, observers, hooks);
-    const { docker, localEngine, store, probes, stats, imageSync, link, lanes } = engineSide;
+    const { docker, localEngine, store, probes, stats, imageSync, link, lanes, network } = engineSide;
     const podEvents = new PodEvents(store);
     const rights = await readNodeRights();
     tellRights(rights, logger);
@@ -190,7 +190,7 @@ export class Daemon {
       },
     );
     const observability = new Observability(settings, {
-      ...{ metrics, store, link, lanes, logs, stats, podEvents, streaming, logger },
+      ...{ metrics, store, link, lanes, logs, stats, podEvents, streaming, network, logger },
       droppedLogLines: hooks.droppedLogLines ?? (() => 0),
     });
     return new Daemon(

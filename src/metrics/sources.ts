@@ -48,6 +48,7 @@ export interface MetricSources {
     };
   };
   readonly streaming: { readonly sessionCount: number };
+  readonly network: { condition(): { readonly ready: boolean } };
   readonly droppedLogLines: () => number;
 }
 
@@ -62,6 +63,7 @@ export async function sampleSources(metrics: Metrics, sources: MetricSources): P
   const { store, link, podEvents, streaming } = sources;
   metrics.engineUp.set(link.state.ready ? 1 : 0);
   metrics.engineStuck.set(link.trouble?.isStuck === true ? 1 : 0);
+  metrics.networkReady.set(sources.network.condition().ready ? 1 : 0);
   sampleEngine(metrics, store);
   sampleLanes(metrics, sources);
   const ready = [...store.sandboxes.values()].filter(isReady).length;

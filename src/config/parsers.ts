@@ -85,6 +85,10 @@ export const bindAddress: Parse<BindAddress> = (value, source) => {
   return { host: v6 ?? (host === '' ? '127.0.0.1' : (host ?? '')), port: Number(port) };
 };
 
+/** As `bindAddress`, but '' is nowhere. */
+export const anyBindAddress: Parse<BindAddress | undefined> = (value, source) =>
+  value === '' ? undefined : bindAddress(value, source);
+
 export type LocalAddress = BindAddress | { readonly path: string } | 'off' | 'run-dir';
 
 /** `off`, `run-dir` (a socket there), `unix:///path`, or as `bindAddress`. */

@@ -4,6 +4,7 @@ import { createEngineSide, type EngineSide, type EngineSideHooks } from './engin
 import { BoundedStop } from './lib/async/bounded-stop';
 import { DiskLooks } from './node/disk/disk-looks';
 import { invalidArgument } from './lib/errors';
+import { fileLimit } from './lib/file-limit';
 import type { Logger } from './lib/logger';
 import { WorkGate } from './lib/async/work-gate';
 import type { ContainerLogs } from './logs/container-logs';
@@ -23,6 +24,8 @@ import { ImagePulls } from './server/image/image-pulls';
 import { RegistryCredentials } from './registry/credentials';
 import { ImageAccounts } from './server/image/image-accounts';
 import { SandboxImage } from './server/image/sandbox-image';
+import { statusReporter } from './server/status/collect';
+import type { StatusReport } from './server/status/report';
 import { PAUSE_TAR } from './program-files';
 import { startLogs } from './start-logs';
 import type { Store } from './store/store';
@@ -77,10 +80,11 @@ export class Daemon {
     private readonly kubeletSide: KubeletSide,
     private readonly logs: ContainerLogs,
     private readonly logger: Logger,
-    controlPath: string | undefined,
+    control: { readonly path: string | undefined; readonly status: () => Promise<StatusReport> },
   ) {
-    if (controlPath !== undefined)
-      this.control = new ControlSocket({ path: controlPath, handOver: () => this.handOver(), logger });
+    const { path, status } = control;
+    if (path !== undefined)
+      this.control = new ControlSocket({ path, status, handOver: () => this.handOver(), logger });
   }
 
   get store(): Store {
@@ -193,13 +197,16 @@ export class Daemon {
       ...{ metrics, store, link, lanes, logs, stats, podEvents, streaming, network, logger },
       droppedLogLines: hooks.droppedLogLines ?? (() => 0),
     });
-    return new Daemon(
-      engineSide,
-      { server, streaming, dialers, observability, gate },
-      logs,
-      logger,
-      parts.controlPath,
-    );
+    const status = statusReporter({
+      ...{ version: DOCKBRIDGE_VERSION, store, link, lanes, logs, network, podEvents, streaming, gate },
+      pluginFailures: () => metrics.pluginFailures(),
+      calls: () => server.callsInProgress,
+      fileLimit: fileLimit(),
+    });
+    return new Daemon(engineSide, { server, streaming, dialers, observability, gate }, logs, logger, {
+      path: parts.controlPath,
+      status,
+    });
   }
 
   /**

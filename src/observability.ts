@@ -12,7 +12,7 @@ import type { MetricSources } from './metrics/sources';
 import type { MetricSample, PodMetrics } from './stats/metrics/metric';
 import { METRIC_DESCRIPTORS } from './stats/metrics/pod-metrics';
 import type { NodeStats } from './stats/node-stats';
-import type { LinkState } from './sync/engine-link';
+import type { LinkState } from './sync/link-state';
 import type { EngineTrouble } from './sync/engine-watch';
 
 /** A scrape of a large node takes a tenth of that. */
@@ -92,7 +92,7 @@ export class Observability {
 }
 
 function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith("127.");
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
 function samplesOf({ samples, containers }: PodMetrics): MetricSample[] {

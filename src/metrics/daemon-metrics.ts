@@ -51,6 +51,16 @@ export class DaemonMetrics {
     this.metrics.pluginFailures.inc({ plugin, command }, failed ? 1 : 0);
   }
 
+  /** Runs of CNI plugins that failed, by `bridge ADD`. */
+  async pluginFailures(): Promise<Readonly<Record<string, number>>> {
+    const { values } = await this.metrics.pluginFailures.get();
+    return Object.fromEntries(
+      values.flatMap(({ labels: { plugin = '', command = '' }, value }) =>
+        value > 0 && command !== 'VERSION' ? [[`${plugin} ${command}`, value]] : [],
+      ),
+    );
+  }
+
   /** @param capability of CNI that a new pod asked for and no plugin has. */
   onUnserved(capability: string): void {
     this.metrics.unserved.inc({ capability });

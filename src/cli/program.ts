@@ -1,7 +1,8 @@
 import { Command, Option } from 'commander';
-import { OPTIONS } from '../config/options';
+import { OPTIONS, type Given } from '../config/options';
 import { DOCKBRIDGE_VERSION } from '../version';
 import type { DoctorOptions } from './doctor';
+import type { StatusOptions } from './status';
 import { addOptions, givenOptions } from './options';
 
 /** The command line: one file a command, loaded when it runs. */
@@ -115,11 +116,21 @@ export function createProgram(): Command {
     OPTIONS.cniBinDir,
   ]);
   doctor.action(async (options: DoctorOptions) => {
-    const theirs: readonly string[] = Object.values<{ readonly name: string }>(OPTIONS).map(
-      ({ name }) => name,
-    );
-    const given = Object.entries(givenOptions(doctor)).filter(([name]) => theirs.includes(name));
-    await (await import('./doctor.js')).doctor(Object.fromEntries(given), options);
+    await (await import('./doctor.js')).doctor(ofServe(givenOptions(doctor)), options);
+  });
+
+  const status = program
+    .command('status')
+    .description(
+      'say how the dockbridge of this node is: Engine, network, logs, pods, calls in flight and the slowest; as root. ' +
+        'Exit code 0: it answers, well or not; 1: it does not',
+    )
+    .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
+    .option('-w, --watch', 'again each second until Ctrl-C; with -o json a line each', false)
+    .addHelpText('after', '\nThe other options of serve are taken as well and change nothing here.');
+  addOptions(status, [OPTIONS.endpoint, OPTIONS.runDir]);
+  status.action(async (options: StatusOptions) => {
+    await (await import('./status.js')).status(ofServe(givenOptions(status)), options);
   });
 
   program
@@ -129,6 +140,12 @@ export function createProgram(): Command {
       process.stdout.write(`${DOCKBRIDGE_VERSION}\n`);
     });
   return program;
+}
+
+/** Without those that are a command's own. */
+function ofServe(given: Given): Given {
+  const theirs: readonly string[] = Object.values<{ readonly name: string }>(OPTIONS).map(({ name }) => name);
+  return Object.fromEntries(Object.entries(given).filter(([name]) => theirs.includes(name)));
 }
 
 function smallImage(): Option {

@@ -105,6 +105,11 @@ export function createProgram(): Command {
       false,
     )
     .addOption(smallImage())
+    .option(
+      '--bundle <FILE.tar.gz>',
+      'write what the maintainers need besides: this report, options, versions, metrics, status, configuration files and logs, without the secrets in them; ' +
+        'only its owner can read it, and nothing is overwritten',
+    )
     .addHelpText('after', '\nThe other options of serve are taken as well and change nothing here.');
   addOptions(doctor, [
     OPTIONS.endpoint,

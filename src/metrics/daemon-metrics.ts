@@ -19,7 +19,10 @@ export class DaemonMetrics {
   private readonly process = new ProcessSample();
   private rendering: Promise<string> | undefined;
 
-  constructor(private readonly version: string) {}
+  constructor(private readonly version: string) {
+    // A rule cannot see the increase of a series that begins with the first such pod.
+    for (const capability of ['portMappings', 'bandwidth']) this.metrics.unserved.inc({ capability }, 0);
+  }
 
   get contentType(): string {
     return this.metrics.registry.contentType;

@@ -89,7 +89,7 @@ No call of the Engine is in flight.
     expect(text).toMatch(
       / {2}stop {2}25 under way \(2 slow\) {2}1 waiting {2}oldest for 1m 28s: POST \/containers\/abababababab\/stop/,
     );
-    expect(text).not.toMatch(/\x1b|ab{13}/);
+    expect(text).not.toContain('\x1b');
     expect(text.split('\n').length).toBeLessThan(25);
   });
 

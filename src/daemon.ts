@@ -4,7 +4,7 @@ import { createEngineSide, type EngineSide, type EngineSideHooks } from './engin
 import { BoundedStop } from './lib/async/bounded-stop';
 import { DiskLooks } from './node/disk/disk-looks';
 import { invalidArgument } from './lib/errors';
-import { fileLimit } from './lib/file-limit';
+import { fileLimit } from './node/file-limit';
 import type { Logger } from './lib/logger';
 import { WorkGate } from './lib/async/work-gate';
 import type { ContainerLogs } from './logs/container-logs';

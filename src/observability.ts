@@ -64,7 +64,7 @@ export class Observability {
       if ('host' in address && !isLoopback(address.host))
         logger.warn(
           'Metrics, with the names of pods, are served to everybody who reaches this address: there is neither TLS nor authentication',
-          { host: address.host, port: address.port },
+          { address: `${address.host}:${address.port}` },
         );
     this.endpoints = addresses.map((address) => new Endpoint({ address, pages, logger }));
   }

@@ -1,12 +1,12 @@
 import type { Given } from '../config/options';
 import { chooseDaemon, servingDaemons, type RunningDaemon } from '../doctor/serving';
-import { waitAtMost } from '../lib/deadline';
+import { waitAtMost } from '../lib/async/deadline';
 import { messageOf } from '../lib/errors';
-import { pause } from '../lib/pause';
+import { pause } from '../lib/async/pause';
 import { askForStatus } from '../server/client/control-client';
 import { controlPath } from '../server/control-socket';
 import type { StatusReport } from '../server/status/report';
-import { findProcesses } from '../system/node-processes';
+import { findProcesses } from '../node/process/node-processes';
 import { renderStatus } from './status/render';
 
 export interface StatusOptions {

@@ -1,7 +1,7 @@
 import type { Counter } from 'prom-client';
-import { waitAtMost } from '../lib/deadline';
+import { waitAtMost } from '../lib/async/deadline';
 import type { Store } from '../store/store';
-import { countStates } from '../translate/state-counts';
+import { countStates } from '../translate/shared/state-counts';
 import type { Metrics } from './registry';
 
 /** The log worker answers in milliseconds unless it is stuck: then a scrape goes without. */

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { waitAtMost } from '../lib/deadline';
+import { waitAtMost } from '../lib/async/deadline';
 import { messageOf } from '../lib/errors';
 import { KeyedLock } from '../lib/async/keyed-lock';
 import type { Logger } from '../lib/logger';

@@ -19,8 +19,8 @@ async function lines(test: TestDaemon, start: string): Promise<string[]> {
   return (await page(test, '/metrics')).split('\n').filter((line) => line.startsWith(start));
 }
 
-const isAboutHost = (fields: unknown): boolean =>
-  typeof fields === 'object' && fields !== null && 'host' in fields;
+const isAboutAddress = (fields: unknown): boolean =>
+  typeof fields === 'object' && fields !== null && 'address' in fields && !('metrics' in fields);
 
 describe('The metrics endpoint', () => {
   let test: TestDaemon;
@@ -130,7 +130,7 @@ describe('The metrics endpoint', () => {
     const infos: unknown[] = [];
     const both = await TestDaemon.start({ given: { 'metrics-bind-addr': ':0' }, logger });
     try {
-      expect(warnings.filter(isAboutHost)).toEqual([]);
+      expect(warnings.filter(isAboutAddress)).toEqual([]);
       const told = infos.find(
         (fields) => typeof fields === 'object' && fields !== null && 'metrics' in fields,
       );
@@ -144,7 +144,7 @@ describe('The metrics endpoint', () => {
     }
     const open = await TestDaemon.start({ given: { 'metrics-bind-addr': '0.0.0.0:0' }, logger });
     await open.stop();
-    expect(warnings.filter(isAboutHost)).toEqual([{ host: '0.0.0.0', port: 0 }]);
+    expect(warnings.filter(isAboutAddress)).toEqual([{ address: '0.0.0.0:0' }]);
   });
 
   it('is not there when it is turned off, nor in the way when its address is taken', async () => {

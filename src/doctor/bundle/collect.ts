@@ -1,4 +1,4 @@
-import { waitAtMost } from '../../lib/deadline';
+import { waitAtMost } from '../../lib/async/deadline';
 import { messageOf } from '../../lib/errors';
 import type { ArchiveFile } from './archive';
 import { redactText } from './redact';

@@ -1,5 +1,5 @@
-import { unavailable } from './errors';
-import type { LogFields } from './logger';
+import { unavailable } from '../errors';
+import type { LogFields } from '../logger';
 
 /** Work that is going on inside. */
 export interface WorkInProgress {

@@ -1,14 +1,14 @@
 import { readdir } from 'node:fs/promises';
 import type { CallLanes } from '../../docker/call-lanes';
-import { coalesce } from '../../lib/coalesce';
+import { coalesce } from '../../lib/async/coalesce';
 import type { LogFields } from '../../lib/logger';
-import type { WorkInProgress } from '../../lib/work-gate';
+import type { WorkInProgress } from '../../lib/async/work-gate';
 import { askLogs, type MetricSources } from '../../metrics/sources';
 import type { PodNetwork } from '../../network/pod-network';
 import type { Store } from '../../store/store';
 import type { EngineTrouble } from '../../sync/engine-watch';
 import type { LinkState } from '../../sync/link-state';
-import { countStates } from '../../translate/state-counts';
+import { countStates } from '../../translate/shared/state-counts';
 import type { EngineLane, StatusReport } from './report';
 
 /** More calls than this say no more of what is wrong, and would fill more than a screen. */

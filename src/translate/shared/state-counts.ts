@@ -1,7 +1,7 @@
-import { ContainerState } from '../proto/enums';
-import type { ContainerRecord, SandboxRecord } from '../store/records';
-import { containerState } from './container-status';
-import { isReady } from './sandbox-status';
+import { ContainerState } from '../../proto/enums';
+import type { ContainerRecord, SandboxRecord } from '../../store/records';
+import { containerState } from '../container/container-status';
+import { isReady } from '../sandbox/sandbox-status';
 
 /** How many there are in each state, those with none in it too. */
 export interface StateCounts {

@@ -12,7 +12,7 @@ shell_scripts = scripts/*.sh packaging/*.sh packaging/*/*.sh packaging/deb/p* pa
 image = dockbridge.test/busybox:1
 with_engine = bash scripts/engine.sh with --reuse --name $(1)-$$$$
 
-.PHONY: help setup proto build demo run test test-unit test-integration churn conformance conformance-upstream kubelet guest-test bench deb rpm tarball packages lint format check docs results clean
+.PHONY: help setup proto build demo run test test-unit test-integration churn conformance conformance-upstream kubelet guest-test bench deb rpm tarball packages lint rules format check docs results clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,7 +104,11 @@ lint: setup ## Check types, ESLint, circles of imports, generated pages, formatt
 	@for script in $(shell_scripts); do bash -n "$$script" || exit 1; done
 	@! command -v systemd-analyze >/dev/null || bash packaging/units.sh
 	@! command -v shellcheck >/dev/null || shellcheck --severity=warning $(shell_scripts)
+	@! command -v promtool >/dev/null || $(MAKE) --no-print-directory -o setup rules
 	@echo 'lint: clean'
+
+rules: ## Check and test the alert rules with promtool; where it is missing, Debian's is unpacked
+	@promtool=$$(bash scripts/promtool.sh) && cd packaging/monitoring && "$$promtool" check rules rules.yaml && "$$promtool" test rules rules.test.yaml
 
 format: setup ## Format and fix what can be fixed
 	@npm run --silent format

@@ -4,6 +4,7 @@ import { streamingTls } from './config/streaming-tls';
 import { createEngineSide, type EngineSide, type EngineSideHooks } from './engine-side';
 import { BoundedStop } from './lib/async/bounded-stop';
 import { DiskLooks } from './node/disk/disk-looks';
+import { fileLimit } from './node/file-limit';
 import type { Logger } from './lib/logger';
 import { WorkGate } from './lib/async/work-gate';
 import type { ContainerLogs } from './logs/container-logs';
@@ -23,6 +24,8 @@ import { ImagePulls } from './server/image/image-pulls';
 import { RegistryCredentials } from './registry/credentials';
 import { ImageAccounts } from './server/image/image-accounts';
 import { SandboxImage } from './server/image/sandbox-image';
+import { statusReporter } from './server/status/collect';
+import type { StatusReport } from './server/status/report';
 import { PAUSE_TAR } from './program-files';
 import { startLogs } from './start-logs';
 import type { Store } from './store/store';
@@ -80,10 +83,11 @@ export class Daemon {
     private readonly kubeletSide: KubeletSide,
     private readonly logs: ContainerLogs,
     private readonly logger: Logger,
-    controlPath: string | undefined,
+    control: { readonly path: string | undefined; readonly status: () => Promise<StatusReport> },
   ) {
-    if (controlPath !== undefined)
-      this.control = new ControlSocket({ path: controlPath, handOver: () => this.handOver(), logger });
+    const { path, status } = control;
+    if (path !== undefined)
+      this.control = new ControlSocket({ path, status, handOver: () => this.handOver(), logger });
   }
 
   get store(): Store {
@@ -124,7 +128,7 @@ export class Daemon {
     const startedCommands = await parts.openCommands();
     const observers = { logger, logs, metrics, startedCommands };
     const engineSide = await createEngineSide(settings, parts, observers, hooks);
-    const { docker, localEngine, store, probes, stats, imageSync, link, lanes } = engineSide;
+    const { docker, localEngine, store, probes, stats, imageSync, link, lanes, network } = engineSide;
     const podEvents = new PodEvents(store);
     const rights = await readNodeRights();
     tellRights(rights, logger);
@@ -194,16 +198,19 @@ export class Daemon {
       },
     );
     const observability = new Observability(settings, {
-      ...{ metrics, store, link, lanes, logs, stats, podEvents, streaming, logger },
+      ...{ metrics, store, link, lanes, logs, stats, podEvents, streaming, network, logger },
       droppedLogLines: hooks.droppedLogLines ?? (() => 0),
     });
-    return new Daemon(
-      engineSide,
-      { server, streaming, dialers, observability, gate },
-      logs,
-      logger,
-      parts.controlPath,
-    );
+    const status = statusReporter({
+      ...{ version: DOCKBRIDGE_VERSION, store, link, lanes, logs, network, podEvents, streaming, gate },
+      pluginFailures: () => metrics.pluginFailures(),
+      calls: () => server.callsInProgress,
+      fileLimit: fileLimit(),
+    });
+    return new Daemon(engineSide, { server, streaming, dialers, observability, gate }, logs, logger, {
+      path: parts.controlPath,
+      status,
+    });
   }
 
   /**

@@ -5,14 +5,14 @@ import { withDeadline } from './lib/async/deadline';
 import { messageOf } from './lib/errors';
 import type { Logger } from './lib/logger';
 import type { DaemonMetrics } from './metrics/daemon-metrics';
-import { Endpoint } from './metrics/endpoint';
+import { Endpoint, type EndpointOptions } from './metrics/endpoint';
 import { exposition } from './metrics/exposition';
 import { healthPage, type HealthCheck } from './metrics/health';
 import type { MetricSources } from './metrics/sources';
 import type { MetricSample, PodMetrics } from './stats/metrics/metric';
 import { METRIC_DESCRIPTORS } from './stats/metrics/pod-metrics';
 import type { NodeStats } from './stats/node-stats';
-import type { LinkState } from './sync/engine-link';
+import type { LinkState } from './sync/link-state';
 import type { EngineTrouble } from './sync/engine-watch';
 
 /** A scrape of a large node takes a tenth of that. */
@@ -29,53 +29,70 @@ export interface ObservabilityParts extends MetricSources {
   readonly logger: Logger;
 }
 
+type MetricsSettings = Pick<Settings, 'metricsAddress' | 'metricsBindAddr' | 'runDir'>;
+
 /** /metrics, /metrics/cadvisor and /healthz. A node that can run pods must not refuse to because of a taken port: that is logged. */
 export class Observability {
-  private readonly endpoint: Endpoint | undefined;
+  private readonly endpoints: readonly Endpoint[];
 
   constructor(
-    { metricsAddress, runDir }: Pick<Settings, 'metricsAddress' | 'runDir'>,
+    { metricsAddress, metricsBindAddr, runDir }: MetricsSettings,
     private readonly parts: ObservabilityParts,
   ) {
-    if (metricsAddress === 'off') return;
     const { metrics, logger, link, stats } = parts;
     const podMetrics = coalesce(() =>
       withDeadline('Reading pod metrics', POD_METRICS_MS, undefined, (limit) => stats.podMetrics(limit)),
     );
-    this.endpoint = new Endpoint({
-      address: metricsAddress === 'run-dir' ? { path: join(runDir, 'metrics.sock') } : metricsAddress,
-      pages: {
-        '/metrics': async () => ({
-          status: 200,
-          contentType: metrics.contentType,
-          body: await metrics.render(parts),
-        }),
-        '/metrics/cadvisor': async () => ({
-          status: 200,
-          contentType: metrics.contentType,
-          body: exposition(METRIC_DESCRIPTORS, (await podMetrics()).flatMap(samplesOf)),
-        }),
-        '/healthz': () => Promise.resolve(healthPage(checks(link, parts.logs))),
-      },
-      logger,
-    });
+    const pages: EndpointOptions['pages'] = {
+      '/metrics': async () => ({
+        status: 200,
+        contentType: metrics.contentType,
+        body: await metrics.render(parts),
+      }),
+      '/metrics/cadvisor': async () => ({
+        status: 200,
+        contentType: metrics.contentType,
+        body: exposition(METRIC_DESCRIPTORS, (await podMetrics()).flatMap(samplesOf)),
+      }),
+      '/healthz': () => Promise.resolve(healthPage(checks(link, parts.logs))),
+    };
+    const addresses: EndpointOptions['address'][] = [];
+    if (metricsAddress === 'run-dir') addresses.push({ path: join(runDir, 'metrics.sock') });
+    else if (metricsAddress !== 'off') addresses.push(metricsAddress);
+    if (metricsBindAddr !== undefined) addresses.push(metricsBindAddr);
+    for (const address of addresses)
+      if ('host' in address && !isLoopback(address.host))
+        logger.warn(
+          'Metrics, with the names of pods, are served to everybody who reaches this address: there is neither TLS nor authentication',
+          { address: `${address.host}:${address.port}` },
+        );
+    this.endpoints = addresses.map((address) => new Endpoint({ address, pages, logger }));
   }
 
-  /** @returns where they are; 'off' when nowhere. */
+  /** @returns where they are, with a comma between two; 'off' when nowhere. */
   async start(): Promise<string> {
+    const places = await Promise.all(this.endpoints.map((endpoint) => this.open(endpoint)));
+    return places.filter((place) => place !== undefined).join(', ') || 'off';
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.endpoints.map((endpoint) => endpoint.close()));
+  }
+
+  private async open(endpoint: Endpoint): Promise<string | undefined> {
     try {
-      return (await this.endpoint?.listen()) ?? 'off';
+      return await endpoint.listen();
     } catch (error) {
       this.parts.logger.error('Metrics and health cannot be served; all else goes on', {
         error: messageOf(error),
       });
-      return 'off';
+      return undefined;
     }
   }
+}
 
-  async stop(): Promise<void> {
-    await this.endpoint?.close();
-  }
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
 function samplesOf({ samples, containers }: PodMetrics): MetricSample[] {

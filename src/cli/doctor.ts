@@ -3,6 +3,9 @@ import { duration } from '../config/parsers';
 import { DockerodeClient } from '../docker/dockerode-client';
 import { readOnly } from '../docker/read-only';
 import { atMost, examine, toLine } from '../doctor/check';
+import { Archive } from '../doctor/bundle/archive';
+import { collect } from '../doctor/bundle/collect';
+import { bundleItems, readmeOf, type BundleSources } from '../doctor/bundle/items';
 import { CHECKS, PROCESSES } from '../doctor/checks';
 import { judgePod, POD } from '../doctor/checks/pod';
 import { readKubelet } from '../doctor/kubelet/read';
@@ -22,6 +25,8 @@ export interface DoctorOptions {
   /** Run a pod too, which changes something: made of this image. */
   readonly pod: boolean;
   readonly image: string;
+  /** Where a bundle for the maintainers is to be written. */
+  readonly bundle?: string | undefined;
   /** The limit of one check, in Go's notation. */
   readonly timeout: string;
 }
@@ -37,15 +42,19 @@ const ANSWER_SHARE = 0.9;
  */
 export async function doctor(
   given: Given,
-  { output, kubeletConfig, timeout, pod, image }: DoctorOptions,
+  { output, kubeletConfig, timeout, pod, image, bundle }: DoctorOptions,
 ): Promise<void> {
+  let archive: Archive | undefined;
   try {
+    // Before all the work whose result would have no place.
+    archive = bundle === undefined ? undefined : await Archive.create(bundle);
     const limitMs = duration(timeout, '--timeout') || DEFAULT_MS;
     const answerMs = limitMs * ANSWER_SHARE;
     const search = findProcesses().then(async (found) => ({ found, daemons: await servingDaemons(found) }));
     const searched = await atMost(limitMs, search);
     const { found: processes, daemons } = searched.value ?? { found: [], daemons: [] };
-    const { settings, daemon } = await chooseDaemon(given, process.env, daemons);
+    const chosen = await chooseDaemon(given, process.env, daemons);
+    const { settings, daemon } = chosen;
     const docker = readOnly(
       new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs: answerMs }),
       'the doctor changes nothing',
@@ -62,9 +71,11 @@ export async function doctor(
     const tried = pod ? [toLine(POD, await judgedPod(settings.endpoint, image, processes))] : [];
     const report = reportOf(DOCKBRIDGE_VERSION, [...unsearched, ...lines, ...tried]);
     await print(output === 'json' ? `${JSON.stringify(report, null, 2)}\n` : renderDoctorReport(report));
+    if (archive !== undefined) await fill(archive, { ...sources, ...chosen, report }, limitMs);
     // What was given up may hang in a file call.
     await endProcess(exitCodeOf(report));
   } catch (error) {
+    await archive?.discard();
     process.stderr.write(`dockbridge doctor: ${messageOf(error)}\n`);
     process.exitCode = 2;
   }
@@ -77,6 +88,15 @@ async function judgedPod(
 ): Promise<Finding> {
   const trial = await (await import('./doctor-pod.js')).tryPod(endpoint, image);
   return judgePod({ ...trial, kubeletRuns: processes.some(({ name }) => name === 'kubelet') });
+}
+
+async function fill(archive: Archive, sources: BundleSources, limitMs: number): Promise<void> {
+  const time = new Date();
+  const files = await collect(bundleItems(sources), limitMs, readmeOf(DOCKBRIDGE_VERSION, time));
+  const size = await archive.write(files, time);
+  process.stderr.write(
+    `${archive.path} has ${files.length} files in ${Math.ceil(size / 1024)} KiB. Look through it before you give it away.\n`,
+  );
 }
 
 /** Resolves when it was written: the end of the process would cut a pipe short. */

@@ -1,8 +1,9 @@
 import { Command, Option } from 'commander';
-import { OPTIONS } from '../config/options';
+import { CONFIG, OPTIONS, type Given } from '../config/options';
 import { DOCKBRIDGE_VERSION } from '../version';
 import type { DoctorOptions } from './doctor';
 import { addConfigCommands } from './config-commands';
+import type { StatusOptions } from './status';
 import { addOptions, givenOptions } from './options';
 
 /** The command line: one file a command, loaded when it runs. */
@@ -107,6 +108,11 @@ export function createProgram(): Command {
       false,
     )
     .addOption(smallImage())
+    .option(
+      '--bundle <FILE.tar.gz>',
+      'write what the maintainers need besides: this report, options, versions, metrics, status, configuration files and logs, without the secrets in them; ' +
+        'only its owner can read it, and nothing is overwritten',
+    )
     .addHelpText('after', '\nThe other options of serve are taken as well and change nothing here.');
   addOptions(doctor, [
     OPTIONS.endpoint,
@@ -118,7 +124,21 @@ export function createProgram(): Command {
     OPTIONS.cniBinDir,
   ]);
   doctor.action(async (options: DoctorOptions) => {
-    await (await import('./doctor.js')).doctor(givenOptions(doctor), options);
+    await (await import('./doctor.js')).doctor(ofServe(givenOptions(doctor)), options);
+  });
+
+  const status = program
+    .command('status')
+    .description(
+      'say how the dockbridge of this node is: Engine, network, logs, pods, calls in flight and the slowest; as root. ' +
+        'Exit code 0: it answers, well or not; 1: it does not',
+    )
+    .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
+    .option('-w, --watch', 'again each second until Ctrl-C; with -o json a line each', false)
+    .addHelpText('after', '\nThe other options of serve are taken as well and change nothing here.');
+  addOptions(status, [OPTIONS.endpoint, OPTIONS.runDir]);
+  status.action(async (options: StatusOptions) => {
+    await (await import('./status.js')).status(ofServe(givenOptions(status)), options);
   });
 
   addConfigCommands(program);
@@ -130,6 +150,14 @@ export function createProgram(): Command {
       process.stdout.write(`${DOCKBRIDGE_VERSION}\n`);
     });
   return program;
+}
+
+/** Without those that are a command's own. */
+function ofServe(given: Given): Given {
+  const theirs: readonly string[] = [CONFIG, ...Object.values<{ readonly name: string }>(OPTIONS)].map(
+    ({ name }) => name,
+  );
+  return Object.fromEntries(Object.entries(given).filter(([name]) => theirs.includes(name)));
 }
 
 function smallImage(): Option {

@@ -1,4 +1,5 @@
 import {
+  anyBindAddress,
   anyList,
   duration,
   flag,
@@ -228,6 +229,13 @@ export const OPTIONS = {
       localAddress,
       'where /metrics and /healthz are served: run-dir: on metrics.sock in --run-dir; unix:///path; host:port, where no host is 127.0.0.1; off',
     ),
+  ),
+  metricsBindAddr: option(
+    'metrics-bind-addr',
+    'ADDR',
+    '',
+    anyBindAddress,
+    "a second place for the same pages, for a Prometheus that cannot read sockets: host:port, where no host is 127.0.0.1; there is neither TLS nor authentication; '' is none",
   ),
   ipv6DualStack: option(
     'ipv6-dual-stack',

@@ -96,6 +96,10 @@ export const streamingAddress: Parse<BindAddress> = (value, source) => {
   return bindAddress(isHost ? `${value}:0` : value, source);
 };
 
+/** As `bindAddress`, but '' is nowhere. */
+export const anyBindAddress: Parse<BindAddress | undefined> = (value, source) =>
+  value === '' ? undefined : bindAddress(value, source);
+
 export type LocalAddress = BindAddress | { readonly path: string } | 'off' | 'run-dir';
 
 /** `off`, `run-dir` (a socket there), `unix:///path`, or as `bindAddress`. */

@@ -33,6 +33,14 @@ export async function servingDaemons(
   return daemons.filter((daemon) => daemon !== undefined).filter(({ settings }) => !settings.observe);
 }
 
+/** The settings, where they come from, and the daemon that they are of. */
+export interface ChosenDaemon {
+  readonly settings: Settings;
+  readonly daemon: NodeProcess | undefined;
+  readonly flags: Given;
+  readonly environment: NodeJS.ProcessEnv;
+}
+
 /**
  * What the doctor examines: where an option is not given, what the daemon that runs was started with counts. Of several
  * the one on the wanted socket is meant.
@@ -41,19 +49,20 @@ export async function chooseDaemon(
   given: Given,
   environment: NodeJS.ProcessEnv,
   daemons: readonly RunningDaemon[],
-): Promise<{ readonly settings: Settings; readonly daemon: NodeProcess | undefined }> {
+): Promise<ChosenDaemon> {
   const { settings } = await loadConfiguration(given, environment);
   const [only, ...others] = daemons;
   const meant =
     daemons.find((one) => isSameSocket(one.settings.endpoint, settings.endpoint)) ??
     (given[OPTIONS.endpoint.name] === undefined && others.length === 0 ? only : undefined);
-  if (meant === undefined) return { settings, daemon: undefined };
+  if (meant === undefined) return { settings, daemon: undefined, flags: given, environment };
   const { process, environment: theirs } = meant;
-  const all = [
-    { ...knownFlags(process.args), ...given },
-    { ...theirs, ...environment },
-  ] as const;
-  return { settings: (await loadConfiguration(...all)).settings, daemon: process };
+  const all = {
+    flags: { ...knownFlags(process.args), ...given },
+    environment: { ...theirs, ...environment },
+  };
+  const { settings: inForce } = await loadConfiguration(all.flags, all.environment);
+  return { settings: inForce, daemon: process, ...all };
 }
 
 /** Nothing where only root may read it. */

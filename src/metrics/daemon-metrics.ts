@@ -3,6 +3,13 @@ import { createMetrics } from './registry';
 import { ProcessSample } from './process-sample';
 import { sampleSources, type MetricSources } from './sources';
 
+interface PluginRun {
+  readonly plugin: string;
+  readonly command: string;
+  readonly seconds: number;
+  readonly failed: boolean;
+}
+
 /**
  * What this process counts, and what it looks up when somebody asks. Counting costs about a microsecond a call; the rest
  * costs nothing until a scrape.
@@ -12,7 +19,10 @@ export class DaemonMetrics {
   private readonly process = new ProcessSample();
   private rendering: Promise<string> | undefined;
 
-  constructor(private readonly version: string) {}
+  constructor(private readonly version: string) {
+    // A rule cannot see the increase of a series that begins with the first such pod.
+    for (const capability of ['portMappings', 'bandwidth']) this.metrics.unserved.inc({ capability }, 0);
+  }
 
   get contentType(): string {
     return this.metrics.registry.contentType;
@@ -38,8 +48,20 @@ export class DaemonMetrics {
     this.metrics.eventLag.observe(Math.max(0, seconds));
   }
 
-  onPluginRun({ plugin, command, seconds }: { plugin: string; command: string; seconds: number }): void {
+  onPluginRun({ plugin, command, seconds, failed }: PluginRun): void {
     this.metrics.pluginSeconds.observe({ plugin, command }, seconds);
+    // Also by nothing: a rule cannot see the increase of a series that begins with its first failure.
+    this.metrics.pluginFailures.inc({ plugin, command }, failed ? 1 : 0);
+  }
+
+  /** Runs of CNI plugins that failed, by `bridge ADD`. */
+  async pluginFailures(): Promise<Readonly<Record<string, number>>> {
+    const { values } = await this.metrics.pluginFailures.get();
+    return Object.fromEntries(
+      values.flatMap(({ labels: { plugin = '', command = '' }, value }) =>
+        value > 0 && command !== 'VERSION' ? [[`${plugin} ${command}`, value]] : [],
+      ),
+    );
   }
 
   /** @param capability of CNI that a new pod asked for and no plugin has. */

@@ -138,6 +138,16 @@ export function createMetrics() {
       'plugin',
       'command',
     ),
+    pluginFailures: counter(
+      'dockbridge_cni_plugin_failures_total',
+      'Runs of CNI plugins that failed; a VERSION that fails is how the oldest plugins answer.',
+      'plugin',
+      'command',
+    ),
+    networkReady: gauge(
+      'dockbridge_network_ready',
+      '1 while pods can be given a network: what kubelet sees as NetworkReady.',
+    ),
     unserved: counter(
       'dockbridge_cni_unserved_requests_total',
       'Pods that asked for host ports or bandwidth limits which their network does not provide.',

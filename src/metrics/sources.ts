@@ -1,15 +1,13 @@
 import type { Counter } from 'prom-client';
 import { waitAtMost } from '../lib/async/deadline';
-import { ContainerState } from '../proto/enums';
 import type { Store } from '../store/store';
-import { containerState } from '../translate/container/container-status';
-import { isReady } from '../store/states';
+import { countStates } from '../translate/shared/state-counts';
 import type { Metrics } from './registry';
 
 /** The log worker answers in milliseconds unless it is stuck: then a scrape goes without. */
 const LOGS_PATIENCE_MS = 2_000;
 
-interface LogCounters {
+export interface LogCounters {
   readonly followed: number;
   readonly lagBytes: number;
   readonly records: number;
@@ -19,7 +17,7 @@ interface LogCounters {
   readonly stalls: number;
 }
 
-interface LaneCounters {
+export interface LaneCounters {
   readonly lane: string;
   readonly slow: number;
   readonly waiting: number;
@@ -48,28 +46,20 @@ export interface MetricSources {
     };
   };
   readonly streaming: { readonly sessionCount: number };
+  readonly network: { condition(): { readonly ready: boolean } };
   readonly droppedLogLines: () => number;
 }
-
-const STATE_NAMES = new Map(
-  Object.entries(ContainerState).map(([name, state]) => [
-    state,
-    name.replace(/^CONTAINER_/, '').toLowerCase(),
-  ]),
-);
 
 export async function sampleSources(metrics: Metrics, sources: MetricSources): Promise<void> {
   const { store, link, podEvents, streaming } = sources;
   metrics.engineUp.set(link.state.ready ? 1 : 0);
   metrics.engineStuck.set(link.trouble?.isStuck === true ? 1 : 0);
+  metrics.networkReady.set(sources.network.condition().ready ? 1 : 0);
   sampleEngine(metrics, store);
   sampleLanes(metrics, sources);
-  const ready = [...store.sandboxes.values()].filter(isReady).length;
-  metrics.sandboxes.set({ state: 'ready' }, ready);
-  metrics.sandboxes.set({ state: 'notready' }, store.sandboxes.size - ready);
-  for (const state of STATE_NAMES.values()) metrics.containers.set({ state }, 0);
-  for (const container of store.containers.values())
-    metrics.containers.inc({ state: STATE_NAMES.get(containerState(container)) ?? 'unknown' });
+  const counts = countStates(store);
+  for (const [state, count] of Object.entries(counts.sandboxes)) metrics.sandboxes.set({ state }, count);
+  for (const [state, count] of Object.entries(counts.containers)) metrics.containers.set({ state }, count);
   metrics.images.set(store.images.size);
   const { published, consumers, cutOff, backlog } = podEvents.stats;
   setTotal(metrics.podEvents, published);
@@ -108,9 +98,7 @@ function sampleLanes(metrics: Metrics, { lanes }: MetricSources): void {
 async function sampleLogs(metrics: Metrics, { logs }: MetricSources): Promise<void> {
   metrics.logsHung.set(logs.trouble?.reason === 'LogsHang' ? 1 : 0);
   metrics.logsWithoutThread.set(logs.trouble?.reason === 'LogsWithoutThread' ? 1 : 0);
-  const asked = logs.stats?.();
-  const stats =
-    asked && (await waitAtMost('The log counters', LOGS_PATIENCE_MS, asked).catch(() => undefined));
+  const stats = await askLogs(logs);
   if (stats === undefined) return;
   metrics.logsFollowed.set(stats.followed);
   metrics.logLag.set(stats.lagBytes);
@@ -119,6 +107,12 @@ async function sampleLogs(metrics: Metrics, { logs }: MetricSources): Promise<vo
   setTotal(metrics.logGaps, stats.gaps);
   setTotal(metrics.logUnreadable, stats.unreadable);
   setTotal(metrics.logStalls, stats.stalls);
+}
+
+/** @returns undefined when the logs have no counters, or do not answer in time. Never rejects. */
+export async function askLogs(logs: MetricSources['logs']): Promise<LogCounters | undefined> {
+  const asked = logs.stats?.();
+  return asked && waitAtMost('The log counters', LOGS_PATIENCE_MS, asked).catch(() => undefined);
 }
 
 /** Something else counts; prom-client only knows how to add. */

@@ -79,7 +79,7 @@ async function answer<Request, Response>(
   call: ServerUnaryCall<Request | MalformedMessage, Response>,
   callback: sendUnaryData<Response>,
 ): Promise<void> {
-  await observed(method, options, async () => {
+  await observed(method, options, call.request, async () => {
     const controller = cancellationOf(call);
     try {
       const request = wellFormed(call.request);
@@ -102,7 +102,7 @@ async function stream<Request, Response>(
   options: StreamOptions,
   call: ServerWritableStream<Request | MalformedMessage, Response | Encoded>,
 ): Promise<void> {
-  await observed(method, options, async () => {
+  await observed(method, options, call.request, async () => {
     const { closing } = options;
     const controller = cancellationOf(call);
     const onClosing = (): void => controller.abort(closing.reason);
@@ -162,9 +162,14 @@ function failed({ code, message }: RuntimeError, request: unknown): Outcome {
   return { code, about: () => ({ ...callSubject(request), error: message }) };
 }
 
-async function observed(method: string, options: WrapOptions, work: () => Promise<Outcome>): Promise<void> {
+async function observed(
+  method: string,
+  options: WrapOptions,
+  request: unknown,
+  work: () => Promise<Outcome>,
+): Promise<void> {
   const started = process.hrtime.bigint();
-  const { code, about } = await options.calls.run(method, work);
+  const { code, about } = await options.calls.run(method, work, () => callSubject(request));
   const seconds = Number(process.hrtime.bigint() - started) / 1e9;
   options.observe({ method, code, seconds });
   options.logger.debug(

@@ -7,7 +7,7 @@ import {
 import { sharedAbortController } from '../lib/async/deadline';
 import { unavailable, type RuntimeError } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import { WorkGate } from '../lib/async/work-gate';
+import { WorkGate, type WorkInProgress } from '../lib/async/work-gate';
 import { ALPHA_IMAGE_SERVICE, ALPHA_RUNTIME_SERVICE, IMAGE_SERVICE, RUNTIME_SERVICE } from '../proto/service';
 import { wrapStream, wrapUnary, type CallReport, type WrapOptions } from './call';
 import {
@@ -71,6 +71,11 @@ export class GrpcServer {
     add(IMAGE_SERVICE, image);
     add(ALPHA_RUNTIME_SERVICE, runtime);
     add(ALPHA_IMAGE_SERVICE, image);
+  }
+
+  /** Calls that have not been answered yet, the oldest first; GetContainerEvents lasts as long as its client likes. */
+  get callsInProgress(): readonly WorkInProgress[] {
+    return this.calls.inProgress;
   }
 
   /** @returns the address that serves, such as `unix:///run/dockbridge.sock`. */

@@ -16,6 +16,7 @@ import type { FactsMemory } from './facts-memory';
 import { FactsReader } from './facts-reader';
 import type { ForeignContainers } from '../containers/foreign';
 import type { ImageSync } from './image-sync';
+import { DatedLinkState, type LinkState } from './link-state';
 import { LINK_TIMES, type LinkTimes } from './link-times';
 
 export interface EngineLinkParts {
@@ -36,15 +37,6 @@ export interface EngineLinkParts {
   readonly times?: Partial<LinkTimes>;
 }
 
-export type LinkState =
-  | { readonly ready: true }
-  | {
-      readonly ready: false;
-      readonly reason: string;
-      /** The reason in one CamelCase word; undefined when the Engine does not answer. */
-      readonly word?: string;
-    };
-
 /**
  * The connection to the Engine:
  *
@@ -57,7 +49,7 @@ export type LinkState =
  * the node from being served.
  */
 export class EngineLink {
-  private current: LinkState = { ready: false, reason: 'Docker Engine has not answered yet' };
+  private readonly dated = new DatedLinkState({ ready: false, reason: 'Docker Engine has not answered yet' });
   private synced = false;
   /** `store.listed` or the store knows all containers. */
   private listed = false;
@@ -79,7 +71,12 @@ export class EngineLink {
   }
 
   get state(): LinkState {
-    return this.current;
+    return this.dated.value;
+  }
+
+  /** How long it has been ready, or has not, ms. */
+  get stateAge(): number {
+    return this.dated.age;
   }
 
   /** Changes with each step of the loop, whether the Engine answers or not: for who wonders whether it still turns. */
@@ -89,7 +86,7 @@ export class EngineLink {
 
   /** What is wrong with the Engine although it is connected. */
   get trouble(): EngineTrouble | undefined {
-    if (!this.current.ready) return undefined;
+    if (!this.state.ready) return undefined;
     const { trouble } = this.parts.watch;
     return trouble?.isStuck === true ? trouble : (this.facts.trouble ?? trouble);
   }
@@ -116,7 +113,7 @@ export class EngineLink {
   async end(word: string, reason: string): Promise<void> {
     this.stopped.abort(unavailable(reason));
     await this.running;
-    this.current = { ready: false, reason, word };
+    this.dated.value = { ready: false, reason, word };
   }
 
   /**
@@ -130,9 +127,9 @@ export class EngineLink {
   /** The same for writes that need to know what the Engine is. */
   async whenReady(signal?: AbortSignal): Promise<void> {
     const { writePatience, factsPatience } = this.times;
-    await this.when(() => this.current.ready || this.connected, signal);
-    await this.when(() => this.current.ready || !this.connected, signal, factsPatience);
-    await this.when(() => this.current.ready, signal, writePatience);
+    await this.when(() => this.state.ready || this.connected, signal);
+    await this.when(() => this.state.ready || !this.connected, signal, factsPatience);
+    await this.when(() => this.state.ready, signal, writePatience);
   }
 
   /**
@@ -203,7 +200,7 @@ export class EngineLink {
       signal?.throwIfAborted();
       if (!imageSync.hasListed)
         throw unavailable(
-          this.current.ready ? 'Docker Engine has not listed its images yet' : this.current.reason,
+          this.state.ready ? 'Docker Engine has not listed its images yet' : this.state.reason,
         );
     });
   }
@@ -219,7 +216,7 @@ export class EngineLink {
     }).catch(() => {
       signal?.throwIfAborted();
       if (condition()) return;
-      throw unavailable(this.current.ready ? 'Docker Engine was lost' : this.current.reason);
+      throw unavailable(this.state.ready ? 'Docker Engine was lost' : this.state.reason);
     });
   }
 
@@ -249,11 +246,11 @@ export class EngineLink {
           this.refuse(reason);
         } else {
           // Log each reason once, not each attempt.
-          if (!isStopping() && (this.current.ready || reason !== reported)) {
+          if (!isStopping() && (this.dated.value.ready || reason !== reported)) {
             this.parts.logger.error('Docker Engine is not available', { reason });
             reported = reason;
           }
-          this.current = { ready: false, reason };
+          this.dated.value = { ready: false, reason };
         }
       }
       await pause(this.times.reconnect, signal);
@@ -300,11 +297,11 @@ export class EngineLink {
         this.stepped();
       });
       await Promise.race([lost, resynced]);
-      this.current = { ready: false, reason: 'Docker Engine has not said yet what it is (/info)' };
+      this.dated.value = { ready: false, reason: 'Docker Engine has not said yet what it is (/info)' };
       await Promise.race([lost, facts.usable]);
-      this.current = { ready: false, reason: 'Docker Engine has not listed its images yet' };
+      this.dated.value = { ready: false, reason: 'Docker Engine has not listed its images yet' };
       await Promise.race([lost, images]);
-      this.current = { ready: true };
+      this.dated.value = { ready: true };
       logger.info('Connected to Docker Engine', {
         version: version.Version,
         sandboxes: store.sandboxes.size,
@@ -325,7 +322,7 @@ export class EngineLink {
 
   private refuse(reason: string): void {
     this.stepCount++;
-    this.current = { ready: false, reason, word: 'EngineTaken' };
+    this.dated.value = { ready: false, reason, word: 'EngineTaken' };
   }
 
   /** A list names a container's image by what is known of images, so their list gets some time before the first one. */
@@ -333,7 +330,7 @@ export class EngineLink {
     if (signal.aborted || this.synced) return;
     this.listed = true;
     this.inspecting = true;
-    this.current = { ready: false, reason: 'Docker Engine has not told yet how each container is' };
+    this.dated.value = { ready: false, reason: 'Docker Engine has not told yet how each container is' };
     this.stepped();
   }
 

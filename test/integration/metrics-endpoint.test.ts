@@ -19,6 +19,9 @@ async function lines(test: TestDaemon, start: string): Promise<string[]> {
   return (await page(test, '/metrics')).split('\n').filter((line) => line.startsWith(start));
 }
 
+const isAboutAddress = (fields: unknown): boolean =>
+  typeof fields === 'object' && fields !== null && 'address' in fields && !('metrics' in fields);
+
 describe('The metrics endpoint', () => {
   let test: TestDaemon;
   beforeEach(async () => {
@@ -115,6 +118,33 @@ describe('The metrics endpoint', () => {
         await page(test, '/metrics/cadvisor');
       }),
     ).toEqual({});
+  });
+
+  it('is on a TCP address as well when it is told one, and warns of one that is not loopback', async () => {
+    const warnings: unknown[] = [];
+    const logger = {
+      ...silentLogger,
+      info: (_message: string, fields?: object) => void infos.push(fields),
+      warn: (_message: string, fields?: object) => void warnings.push(fields),
+    };
+    const infos: unknown[] = [];
+    const both = await TestDaemon.start({ given: { 'metrics-bind-addr': ':0' }, logger });
+    try {
+      expect(warnings.filter(isAboutAddress)).toEqual([]);
+      const told = infos.find(
+        (fields) => typeof fields === 'object' && fields !== null && 'metrics' in fields,
+      );
+      const [socket, tcp] = (told as { metrics: string }).metrics.split(', ');
+      expect(socket).toBe(addressOf(both));
+      expect(tcp).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+      expect(await (await fetch(`${tcp}/metrics`)).text()).toContain('\ndockbridge_engine_up ');
+      expect(await page(both, '/metrics')).toContain('\ndockbridge_engine_up ');
+    } finally {
+      await both.stop();
+    }
+    const open = await TestDaemon.start({ given: { 'metrics-bind-addr': '0.0.0.0:0' }, logger });
+    await open.stop();
+    expect(warnings.filter(isAboutAddress)).toEqual([{ address: '0.0.0.0:0' }]);
   });
 
   it('is not there when it is turned off, nor in the way when its address is taken', async () => {

@@ -9,9 +9,11 @@ const HEAD = `# Metrics and health
 
     curl --unix-socket /run/dockbridge/metrics.sock http://dockbridge/metrics
 
-For a Prometheus on the node or behind an authenticating proxy: \`--metrics-address 127.0.0.1:9300\`. There is no TLS and no
-authentication here, so keep it off other interfaces. \`off\` serves nothing. Should the address be taken, that is logged
-and the node goes on running pods.
+For a Prometheus on the node or behind an authenticating proxy: \`--metrics-bind-addr 127.0.0.1:9300\` serves the same pages there too,
+beside the socket (\`--metrics-address 127.0.0.1:9300\` in its place). There is no TLS and no
+authentication here, so keep it off other interfaces: an address that is not loopback's is warned of in the log. \`--metrics-address off\` and
+no \`--metrics-bind-addr\` serve nothing. Should an address be taken, that is logged
+and the node goes on running pods. [monitoring.md](monitoring.md) has alerts, a dashboard, and how to scrape.
 
 \`/healthz\` answers 200 when the Engine is connected and was read completely, and no log hangs, else 503 with a line for each check and why it
 fails. It is what kubelet sees as RuntimeReady; a missing CNI configuration is NetworkReady's business, for pods on the

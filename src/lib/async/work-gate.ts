@@ -1,9 +1,24 @@
 import { unavailable } from '../errors';
+import type { LogFields } from '../logger';
+
+/** Work that is going on inside. */
+export interface WorkInProgress {
+  readonly name: string;
+  /** How long it has been inside, ms. */
+  readonly age: number;
+  readonly about: LogFields;
+}
+
+interface Inside {
+  readonly name: string;
+  readonly since: number;
+  readonly about: () => LogFields;
+}
 
 /** Lets work in until it is closed, and knows what is still going on inside. */
 export class WorkGate {
   private reason: string | undefined;
-  private readonly inside = new Map<symbol, string>();
+  private readonly inside = new Map<symbol, Inside>();
   private readonly waiting = new Set<() => void>();
 
   /** @throws UNAVAILABLE with the reason when it is closed. */
@@ -11,11 +26,29 @@ export class WorkGate {
     if (this.reason !== undefined) throw unavailable(this.reason);
   }
 
-  /** @throws UNAVAILABLE when it is closed. */
-  async run<T>(name: string, work: () => Promise<T>): Promise<T> {
+  /** Those that have been inside longest come first. */
+  get inProgress(): readonly WorkInProgress[] {
+    const now = performance.now();
+    return [...this.inside.values()].map(({ name, since, about }) => ({
+      name,
+      age: now - since,
+      about: about(),
+    }));
+  }
+
+  /** Whether nothing gets in any more, and why; undefined while it is open. */
+  get closedFor(): string | undefined {
+    return this.reason;
+  }
+
+  /**
+   * @param about says what the work is about; it is asked only when somebody looks.
+   * @throws UNAVAILABLE when it is closed.
+   */
+  async run<T>(name: string, work: () => Promise<T>, about: () => LogFields = () => ({})): Promise<T> {
     this.check();
     const key = Symbol(name);
-    this.inside.set(key, name);
+    this.inside.set(key, { name, since: performance.now(), about });
     try {
       return await work();
     } finally {
@@ -45,6 +78,6 @@ export class WorkGate {
         this.waiting.add(done);
       });
     }
-    return [...this.inside.values()];
+    return [...this.inside.values()].map(({ name }) => name);
   }
 }

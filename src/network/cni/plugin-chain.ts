@@ -22,6 +22,7 @@ export interface PluginReport {
   readonly plugin: string;
   readonly command: string;
   readonly seconds: number;
+  readonly failed: boolean;
 }
 
 export type PluginObserver = (report: PluginReport) => void;
@@ -156,6 +157,8 @@ export class PluginChain {
   ): Promise<string> {
     const path = await this.find(plugin, command);
     const started = process.hrtime.bigint();
+    const report = (failed: boolean): void =>
+      this.observe({ plugin, command, seconds: Number(process.hrtime.bigint() - started) / 1e9, failed });
     const run = runPlugin({
       plugin,
       path,
@@ -167,9 +170,16 @@ export class PluginChain {
       // What works on no pod crosses with nothing.
       onStarted: this.noting(plugin, command, variables.CNI_CONTAINERID),
     });
-    return run.finally(() => {
-      this.observe({ plugin, command, seconds: Number(process.hrtime.bigint() - started) / 1e9 });
-    });
+    return run.then(
+      (stdout) => {
+        report(false);
+        return stdout;
+      },
+      (error: unknown) => {
+        report(true);
+        throw error;
+      },
+    );
   }
 
   private noting(plugin: string, command: string, sandboxId: string | undefined): PluginRun['onStarted'] {

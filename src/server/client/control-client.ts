@@ -1,12 +1,16 @@
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
-import { errnoOf, internal, RuntimeError, unavailable } from '../../lib/errors';
+import { errnoOf, failedPrecondition, internal, RuntimeError, unavailable } from '../../lib/errors';
 import type { HandOverStep } from '../../sync/hand-over';
-import { HAND_OVER_PATH, type ControlLine } from '../control-socket';
+import { HAND_OVER_PATH, STATUS_PATH, type ControlLine } from '../control-socket';
+import type { StatusReport } from '../status/report';
 
 /** A step may wait for a CNI plugin that is at work. */
 const SILENCE_MS = 180_000;
+/** The daemon gives itself less. */
+const STATUS_MS = 6_000;
+const MAX_STATUS_BYTES = 1 << 20;
 
 /**
  * Asks the daemon at this control socket to hand its node over.
@@ -14,14 +18,53 @@ const SILENCE_MS = 180_000;
  * @throws when it fails, or breaks off.
  */
 export async function askToHandOver(path: string): Promise<AsyncIterable<HandOverStep> | undefined> {
-  const call = request({ socketPath: path, path: HAND_OVER_PATH, method: 'POST', timeout: SILENCE_MS });
-  call.on('timeout', () => call.destroy(unavailable('the daemon has said nothing for three minutes')));
+  const silence = 'the daemon has said nothing for three minutes';
+  const response = await answerOf(path, { path: HAND_OVER_PATH, method: 'POST' }, SILENCE_MS, silence);
+  return response && steps(response);
+}
+
+/**
+ * Asks the daemon at this control socket how things stand.
+ * @returns undefined when no daemon answers there.
+ * @throws when it cannot tell, tells it to root alone, or does not know the question yet.
+ */
+export async function askForStatus(path: string): Promise<StatusReport | undefined> {
+  const silence = `the daemon has not said for ${STATUS_MS / 1000} s how it is: it hangs`;
+  const response = await answerOf(path, { path: STATUS_PATH, method: 'GET' }, STATUS_MS, silence);
+  if (response === undefined) return undefined;
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > MAX_STATUS_BYTES)
+      throw internal(`the daemon's status is longer than ${MAX_STATUS_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  const text = Buffer.concat(chunks).toString();
+  if (response.statusCode === 404)
+    throw unavailable(
+      'the daemon that runs is older than this command and does not tell how it is: restart it',
+    );
+  if (response.statusCode !== 200) throw unavailable(`the daemon cannot tell how it is: ${text}`);
+  return JSON.parse(text) as StatusReport;
+}
+
+async function answerOf(
+  socketPath: string,
+  options: { readonly path: string; readonly method: string },
+  timeout: number,
+  silence: string,
+): Promise<IncomingMessage | undefined> {
+  const call = request({ socketPath, ...options, timeout });
+  call.on('timeout', () => call.destroy(unavailable(silence)));
   call.end();
   try {
     const [response] = (await once(call, 'response')) as [IncomingMessage];
-    return steps(response);
+    return response;
   } catch (error) {
     if (['ENOENT', 'ECONNREFUSED'].includes(errnoOf(error) ?? '')) return undefined;
+    if (errnoOf(error) === 'EACCES')
+      throw failedPrecondition(`only root may speak with the daemon at ${socketPath}`);
     throw error;
   }
 }

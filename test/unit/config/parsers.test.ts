@@ -12,6 +12,17 @@ const TABLES: Record<string, { parse: parsers.Parse<unknown>; good: Row[]; bad: 
     ],
     bad: [],
   },
+  anyBindAddress: {
+    parse: parsers.anyBindAddress,
+    good: [
+      ['', undefined],
+      [':9300', { host: '127.0.0.1', port: 9300 }],
+      ['10.0.0.5:9300', { host: '10.0.0.5', port: 9300 }],
+      ['[::1]:9300', { host: '::1', port: 9300 }],
+    ],
+    // No port is ours by default.
+    bad: ['10.0.0.5', 'off', 'unix:///run/m.sock', '9300', ':70000'],
+  },
   localAddress: {
     parse: parsers.localAddress,
     good: [

@@ -15,6 +15,7 @@ function sources(more: Partial<MetricSources> = {}): MetricSources {
     logs: { stats: () => Promise.resolve(LOGS) },
     podEvents: { stats: { published: 8, consumers: 1, cutOff: 2, backlog: 3 } },
     streaming: { sessionCount: 5 },
+    network: { condition: () => ({ ready: true }) },
     droppedLogLines: () => 6,
     ...more,
   };
@@ -140,6 +141,26 @@ describe('DaemonMetrics', () => {
     expect([asked, new Set(pages).size]).toEqual([1, 1]);
     await metrics.render(all);
     expect(asked).toBe(2);
+  });
+
+  it('counts the runs of CNI plugins that fail, and shows those that never did as 0', async () => {
+    const metrics = new DaemonMetrics('1');
+    const run = { plugin: 'bridge', command: 'ADD', seconds: 0.1 };
+    metrics.onPluginRun({ ...run, failed: false });
+    const failures = 'dockbridge_cni_plugin_failures_total{plugin="bridge",command="ADD"}';
+    expect((await series(metrics)).get(failures)).toBe(0);
+    metrics.onPluginRun({ ...run, failed: true });
+    const now = await series(metrics);
+    expect(now.get(failures)).toBe(1);
+    expect(now.get('dockbridge_cni_plugin_duration_seconds_count{plugin="bridge",command="ADD"}')).toBe(2);
+  });
+
+  it.each([
+    [true, 1],
+    [false, 0],
+  ])('tells that the network is ready: %s', async (ready, value) => {
+    const now = await series(new DaemonMetrics('1'), sources({ network: { condition: () => ({ ready }) } }));
+    expect(now.get('dockbridge_network_ready')).toBe(value);
   });
 
   it('takes no negative lag from a clock that was set back', async () => {

@@ -52,6 +52,17 @@ describe('A chain of plugins', () => {
     expect(await node.story()).toEqual(['DEL two']);
   });
 
+  it('reports each run, and whether it failed', async () => {
+    await node.plugin('one', answer(RESULT));
+    await node.plugin('two', 'exit 3');
+    const reports: string[] = [];
+    chain = new PluginChain([node.binDir], 10_000, ({ plugin, command, failed }) => {
+      reports.push(`${command} ${plugin} ${failed ? 'failed' : 'went well'}`);
+    });
+    await rejectionOf(add(['one', 'two']));
+    expect(reports).toEqual(['ADD one went well', 'ADD two failed']);
+  });
+
   it('passes only the capabilities that a plugin declares', async () => {
     for (const name of ['one', 'two']) await node.plugin(name, answer(RESULT));
     const capabilityArgs = { portMappings: [{ hostPort: 80 }], bandwidth: { ingressRate: 1 }, dns: {} };

@@ -2,8 +2,10 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
-import { askToHandOver } from '../../../src/server/client/control-client';
+import { createServer, type Server } from 'node:http';
+import { askForStatus, askToHandOver } from '../../../src/server/client/control-client';
 import { ControlSocket } from '../../../src/server/control-socket';
+import type { StatusReport } from '../../../src/server/status/report';
 import type { HandOverStep } from '../../../src/sync/hand-over';
 import { rejectionOf } from '../support/errors';
 
@@ -13,8 +15,17 @@ let directory: string;
 let socket: ControlSocket | undefined;
 const path = (): string => join(directory, 'control.sock');
 
-async function open(handOver: () => AsyncIterable<HandOverStep>): Promise<void> {
-  socket = new ControlSocket({ path: path(), handOver, logger: silentLogger });
+const REPORT = { version: '1', sandboxes: { ready: 2, notready: 0 } } as StatusReport;
+
+async function* nothing(): AsyncGenerator<HandOverStep> {
+  // Nothing is to be done.
+}
+
+async function open(
+  handOver: () => AsyncIterable<HandOverStep>,
+  status = () => Promise.resolve(REPORT),
+): Promise<void> {
+  socket = new ControlSocket({ path: path(), handOver, status, logger: silentLogger });
   await socket.listen();
 }
 
@@ -51,6 +62,74 @@ describe('ControlSocket', () => {
 
   it('is not there when no daemon runs', async () => {
     expect(await askToHandOver(path())).toBeUndefined();
+  });
+
+  it('tells how things stand, to many who ask at once', async () => {
+    await open(nothing);
+    const answers = await Promise.all(Array.from({ length: 8 }, () => askForStatus(path())));
+    expect(answers).toEqual(answers.map(() => REPORT));
+  });
+
+  it('keeps no place for those who watch: a hand-over gets in', async () => {
+    await open(async function* () {
+      yield await Promise.resolve(STEP);
+    });
+    for (let look = 0; look < 20; look++) await askForStatus(path());
+    expect(await asked()).toEqual([STEP]);
+  });
+
+  it('tells why it cannot say how things stand', async () => {
+    await open(nothing, () => Promise.reject(new Error('no file can be opened')));
+    expect(await rejectionOf(askForStatus(path()))).toMatch(
+      /^UNAVAILABLE the daemon cannot tell how it is: .*no file can be opened/,
+    );
+  });
+
+  it('does not wait for a status that never comes', async () => {
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'] });
+    try {
+      let begun!: () => void;
+      const hasBegun = new Promise<void>((resolve) => (begun = resolve));
+      await open(nothing, () => {
+        begun();
+        return new Promise(() => undefined);
+      });
+      const answer = rejectionOf(askForStatus(path()));
+      await hasBegun;
+      // The daemon's own limit comes first.
+      jest.advanceTimersByTime(4_500);
+      expect(await answer).toMatch(/The status took longer than 4000 ms/);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('knows that nobody is there to tell, and a daemon that does not know the question', async () => {
+    expect(await askForStatus(path())).toBeUndefined();
+    const old: Server = createServer((_request, response) => response.writeHead(404).end('POST /hand-over'));
+    await new Promise<void>((resolve) => old.listen(path(), resolve));
+    try {
+      expect(await rejectionOf(askForStatus(path()))).toMatch(/^UNAVAILABLE .*older than this command/);
+    } finally {
+      old.close();
+    }
+  });
+
+  it('takes no answer without an end', async () => {
+    const endless: Server = createServer((_request, response) => {
+      const more = (): void => {
+        while (!response.destroyed && response.write('x'.repeat(65_536)));
+      };
+      response.on('drain', more).on('error', () => undefined);
+      more();
+    });
+    await new Promise<void>((resolve) => endless.listen(path(), resolve));
+    try {
+      expect(await rejectionOf(askForStatus(path()))).toMatch(/^INTERNAL .*longer than 1048576 bytes/);
+    } finally {
+      endless.closeAllConnections();
+      endless.close();
+    }
   });
 
   it('goes away with its daemon, and whoever waits learns that it is not done', async () => {

@@ -19,6 +19,33 @@ describe('WorkGate', () => {
     await Promise.all(works);
   });
 
+  it('knows what is inside, the oldest first, and what it is about', async () => {
+    const gate = new WorkGate();
+    const [one, two] = [barrier(), barrier()];
+    const works = [
+      gate.run(
+        'one',
+        () => one.promise,
+        () => ({ pod: 'default/web' }),
+      ),
+      gate.run('two', () => two.promise),
+    ];
+    expect(gate.inProgress).toEqual([
+      { name: 'one', age: expect.any(Number) as number, about: { pod: 'default/web' } },
+      { name: 'two', age: expect.any(Number) as number, about: {} },
+    ]);
+    const [older, younger] = gate.inProgress;
+    expect(older?.age).toBeGreaterThanOrEqual(younger?.age ?? Infinity);
+    one.resolve();
+    await works[0];
+    expect(gate.inProgress.map(({ name }) => name)).toEqual(['two']);
+    expect(gate.closedFor).toBeUndefined();
+    gate.close('handed over');
+    expect(gate.closedFor).toBe('handed over');
+    two.resolve();
+    await works[1];
+  });
+
   it('waits no longer than it is told', async () => {
     const gate = new WorkGate();
     const slow = barrier();

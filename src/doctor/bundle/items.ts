@@ -1,0 +1,201 @@
+import { execFile } from 'node:child_process';
+import { readdir, stat } from 'node:fs/promises';
+import { hostname, release } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { parse } from 'yaml';
+import { environmentName, OPTIONS, type Given, type Option, type Settings } from '../../config/options';
+import { SmallFile } from '../../node/disk/small-file';
+import { errnoOf, failedPrecondition } from '../../lib/errors';
+import { flagOf } from '../../lib/flags';
+import { askForStatus } from '../../server/client/control-client';
+import { controlPath } from '../../server/control-socket';
+import type { DoctorReport } from '../report';
+import { renderDoctorReport } from '../render';
+import type { Sources } from '../sources';
+import type { Item } from './collect';
+import { httpGet } from './http-get';
+import { redactArguments, redactJson } from './redact';
+
+const MAX_BYTES = 1 << 20;
+const MAX_CNI_FILES = 30;
+const MAX_LISTED = 2_000;
+const JOURNALS: readonly (readonly [unit: string, lines: number])[] = [
+  ['dockbridge', 2_000],
+  ['docker', 500],
+  ['kubelet', 500],
+];
+const JOURNAL_BYTES = 8 << 20;
+
+/** What a bundle is made of. */
+export interface BundleSources extends Pick<
+  Sources,
+  'settings' | 'processes' | 'daemon' | 'version' | 'info' | 'kubelet'
+> {
+  readonly report: DoctorReport;
+  /** What the daemon was started with, and what the doctor was told besides. */
+  readonly flags: Given;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly answerMs: number;
+}
+
+/** What a maintainer asks for first. Nothing of it is a pod's own data, and secrets are taken out where they can be told. */
+export function bundleItems(sources: BundleSources): Item[] {
+  const { report, settings, answerMs, version, info } = sources;
+  const item = (name: string, read: Item['read'], keeps: Item['keeps'] = 'beginning'): Item => ({
+    name,
+    keeps,
+    read,
+  });
+  return [
+    item('doctor.txt', () => Promise.resolve(renderDoctorReport(report))),
+    item('doctor.json', () => Promise.resolve(asJson(report))),
+    item('versions.json', () => versions(sources)),
+    item('options.json', () => Promise.resolve(asJson(optionsInForce(sources)))),
+    item('status.json', async () => {
+      const status = await askForStatus(controlPath(settings.runDir));
+      return status && asJson(status);
+    }),
+    item('metrics.txt', () => page(settings, '/metrics', answerMs)),
+    item('healthz.txt', () => page(settings, '/healthz', answerMs)),
+    item('docker-version.json', async () => asJson(await version())),
+    item('docker-info.json', async () => asJson((await info()).answer)),
+    item('daemon.json', () => daemonJson(sources)),
+    item('kubelet.json', () => kubelet(sources)),
+    item('processes.json', () =>
+      Promise.resolve(
+        asJson(sources.processes.map(({ name, pid, args }) => ({ name, pid, args: redactArguments(args) }))),
+      ),
+    ),
+    item('state-engine.json', () => json(join(settings.stateDir, 'engine.json'))),
+    item('state-dir.txt', () => listing(settings.stateDir)),
+    item('run-dir.txt', () => listing(settings.runDir)),
+    item('cni.json', () => cniFiles(settings.cniConfDir)),
+    ...JOURNALS.map(([unit, lines]) => item(`log-${unit}.txt`, () => journal(unit, lines, answerMs), 'end')),
+  ];
+}
+
+export function readmeOf(version: string, time: Date): string {
+  return (
+    `Made by dockbridge doctor --bundle, version ${version}, on ${hostname()} at ${time.toISOString()}.\n` +
+    'Passwords, tokens, credentials of registries and values of environment variables were taken out where they could be told; ' +
+    'names of pods, images and hosts were not. Look through it before you give it away.'
+  );
+}
+
+function asJson(value: unknown): string {
+  return `${JSON.stringify(redactJson(value), null, 2)}\n`;
+}
+
+async function versions({ report, daemon }: BundleSources): Promise<string> {
+  const os = await text('/etc/os-release').catch(() => '');
+  return asJson({
+    ...{ dockbridge: report.version, node: process.version, kernel: release(), arch: process.arch },
+    os: /^PRETTY_NAME="?([^"\n]*)/m.exec(os ?? '')?.[1] ?? '',
+    daemon: daemon === undefined ? 'none was found' : `process ${daemon.pid}`,
+  });
+}
+
+function optionsInForce({ settings, flags, environment }: BundleSources): object {
+  return Object.fromEntries(
+    Object.entries<Option<unknown>>(OPTIONS).map(([key, { name }]) => {
+      const source =
+        flags[name] !== undefined
+          ? 'flag'
+          : environment[environmentName(name)] !== undefined
+            ? 'environment'
+            : 'default';
+      return [name, { value: (settings as Readonly<Record<string, unknown>>)[key], source }];
+    }),
+  );
+}
+
+async function page(
+  { metricsAddress, metricsBindAddr, runDir }: Settings,
+  path: string,
+  limitMs: number,
+): Promise<string | undefined> {
+  if (metricsAddress === 'run-dir') return httpGet({ path: join(runDir, 'metrics.sock') }, path, limitMs);
+  const address = metricsAddress === 'off' ? metricsBindAddr : metricsAddress;
+  return address && httpGet(address, path, limitMs);
+}
+
+async function daemonJson({ processes }: BundleSources): Promise<string | undefined> {
+  const engine = processes.find(({ name }) => name === 'dockerd');
+  return json(flagOf(engine?.args ?? [], 'config-file') ?? '/etc/docker/daemon.json');
+}
+
+async function kubelet({ kubelet: facts }: BundleSources): Promise<string> {
+  const { from, isRunning, args, file, problems } = await facts();
+  const config = file === '' ? undefined : await text(file).catch((error: unknown) => String(error));
+  return asJson({
+    ...{ from, isRunning, args: redactArguments(args), file, problems },
+    config: config === undefined ? undefined : parsed(config),
+  });
+}
+
+/** A file that cannot be parsed cannot be cleaned of secrets either. */
+function parsed(config: string): unknown {
+  try {
+    return parse(config) as unknown;
+  } catch {
+    return 'not included: it cannot be parsed';
+  }
+}
+
+async function cniFiles(directory: string): Promise<string> {
+  const names = (await readdir(directory)).filter((name) => /\.(conf|conflist|json)$/.test(name)).sort();
+  const files = await Promise.all(
+    names.slice(0, MAX_CNI_FILES).map(async (name) => {
+      const content = await text(join(directory, name)).catch((error: unknown) => String(error));
+      return [name, content === undefined ? undefined : parsed(content)] as const;
+    }),
+  );
+  return asJson({ directory, files: Object.fromEntries(files) });
+}
+
+async function json(path: string): Promise<string | undefined> {
+  const content = await text(path);
+  if (content === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(content);
+  } catch {
+    throw failedPrecondition(`${path} is not JSON`);
+  }
+  return asJson(value);
+}
+
+/** undefined: there is no such file. */
+async function text(path: string): Promise<string | undefined> {
+  try {
+    return await new SmallFile(path, MAX_BYTES).text();
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Names, sizes and times; no contents. */
+async function listing(directory: string): Promise<string> {
+  const names = (await readdir(directory, { recursive: true })).sort();
+  const lines = [];
+  for (const name of names.slice(0, MAX_LISTED)) {
+    const info = await stat(join(directory, name)).catch(() => undefined);
+    const mode = info?.mode.toString(8) ?? '?';
+    lines.push(`${mode} ${info?.size ?? '?'} ${info?.mtime.toISOString() ?? '?'} ${name}`);
+  }
+  return `${directory}: ${names.length} entries\n${lines.join('\n')}\n`;
+}
+
+async function journal(unit: string, lines: number, limitMs: number): Promise<string | undefined> {
+  const args = ['--unit', unit, '--lines', String(lines), '--output', 'short-iso', '--no-pager', '--quiet'];
+  const options = {
+    timeout: limitMs,
+    maxBuffer: JOURNAL_BYTES,
+    killSignal: 'SIGKILL' as const,
+    env: process.env,
+  };
+  const { stdout } = await promisify(execFile)('journalctl', args, options);
+  return stdout === '' ? undefined : stdout;
+}

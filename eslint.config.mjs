@@ -30,6 +30,13 @@ const HOMES = {
   yaml: 'config (and doctor)',
 };
 
+/** Records change under the lock that src/containers keeps (docs/adr/0068). */
+const WRITERS = {
+  group: ['**/store/*'],
+  importNames: ['WritableStore', 'RecordTable', 'ContainerTable'],
+  message: 'Records are changed through ContainerLife.withContainer (src/containers/life.ts).',
+};
+
 function layerRule(folder, level) {
   const later = LAYERS.slice(level + 1).flat();
   const siblings = LAYERS[level].filter(
@@ -47,6 +54,7 @@ function layerRule(folder, level) {
               regex: `^(\\.\\./)+(${banned.join('|')})(/|$)`,
               message: `src/${folder} may not know this layer (CONTRIBUTING.md).`,
             },
+            ...(['store', 'containers'].includes(folder) ? [] : [WRITERS]),
             ...Object.entries(HOMES)
               .filter(([, home]) => home !== folder)
               .map(([library, home]) => ({

@@ -13,8 +13,8 @@ import { wasStarted } from '../store/states';
  * started and is not what is asked for now is replaced: a call that was lost made it, and kubelet asks with other contents
  * when the pod's surroundings have changed since. One of cri-dockerd or of an older version, which does not tell what it was
  * made from, is replaced too.
- * @returns its id when it is what is asked for; undefined when there is none any more.
- * @throws ALREADY_EXISTS when it was started: then its caller knows it, and wants a second one.
+ * @returns its id when it is what is asked for; undefined when it is gone.
+ * @throws ALREADY_EXISTS when it was started, because then the caller knows it and wants a second one.
  */
 export async function settleExisting(
   { docker, store, life }: Pick<ContainerServices, 'docker' | 'store' | 'life'>,
@@ -22,7 +22,7 @@ export async function settleExisting(
   { contents }: CheckedContainer,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  // With the lock no StartContainer comes between the look and the removal.
+  // The lock keeps StartContainer from coming between the look and the removal.
   return life.withContainer(id, signal, async (held) => {
     const { container } = held;
     if (container === undefined) return undefined;
@@ -44,7 +44,7 @@ export async function settleExisting(
   });
 }
 
-/** The fields whose names mean another image by now. */
+/** Fields whose image name means another image by now. */
 function movedImages(store: Store, { image, imageId, mounts }: ContainerRecord): string[] {
   const moved = (name: string, id: string, field: string): string[] => {
     const found = findImage(store, name, field);

@@ -16,7 +16,7 @@ import {
   type KernelFile,
 } from '../translate/container/kernel-values';
 
-/** Where /proc is; tests have their own. */
+/** Tests use another one. */
 const PROC = '/proc';
 
 interface Group {
@@ -41,7 +41,7 @@ async function groupOf({ id, pid }: ContainerRecord, proc: string): Promise<Grou
   }
 }
 
-/** On cgroup v1 the kernel shows the root group for a process that nobody has waited for yet. */
+/** On cgroup v1 the kernel reports the root group for a zombie. */
 async function hasEnded(pid: number, proc: string): Promise<boolean> {
   const stat = await readFile(join(proc, String(pid), 'stat'), 'utf8');
   // The name in parentheses may hold anything.
@@ -50,7 +50,7 @@ async function hasEnded(pid: number, proc: string): Promise<boolean> {
 
 /**
  * Writes what the Engine API has no field for (huge page limits, raw cgroup v2 values) to the control group of a
- * running container. What it may run without (see isOptional) costs a log line where it cannot be written.
+ * running container. A value that it may run without (see isOptional) is only logged when it cannot be written.
  * @throws FAILED_PRECONDITION naming the file that refused.
  */
 export async function writeKernelValues(
@@ -70,7 +70,7 @@ export async function writeKernelValues(
     if (group === undefined) return;
     for (const wanted of kernelFiles(values, group.version)) {
       try {
-        // Never made: a file that is missing is one that this kernel does not have.
+        // The file is never created: if it is missing, this kernel does not have it.
         await writeFile(placeOf(group.path, wanted), wanted.value, { flag: 'r+' });
       } catch (error) {
         if ((await groupOf(container, proc)) === undefined) return;
@@ -86,9 +86,9 @@ export async function writeKernelValues(
 }
 
 /**
- * Writes those values of a running container again that its control group has lost, or never had. What cannot be written
- * is logged: the container runs already.
- * @returns what the kernel says of all values afterwards, and whether one of them is lost still.
+ * Writes those values of a running container again that its control group has lost or never had. A failure is only logged,
+ * because the container runs already.
+ * @returns what the kernel says about all values afterwards, and whether they are complete.
  */
 export async function restoreLostValues(
   container: ContainerRecord,
@@ -112,7 +112,7 @@ export async function restoreLostValues(
   return { resources: await readKernelValues(container, proc), complete: !hasKernelValues(lost) };
 }
 
-/** What the kernel says of the values that a running container was given; as they are known where it says nothing. */
+/** @returns the kernel's values of a running container; the known ones where the kernel says nothing. */
 export async function readKernelValues(container: ContainerRecord, proc = PROC): Promise<ResourcesRecord> {
   const { resources } = container;
   return { ...resources, ...(await readValues(container, resources, proc)) };
@@ -144,7 +144,7 @@ async function readValues(
   return { hugepages: await current(hugepages, 'hugepages'), unified: await current(unified, 'unified') };
 }
 
-/** Where the cgroup v2 values are that a running container may lose; nowhere on v1, or once its first process is gone. */
+/** @returns the files of the cgroup v2 values that a running container may lose; none on v1, or once its first process is gone. */
 export async function losablePlaces(container: ContainerRecord, proc = PROC): Promise<string[]> {
   const group = await groupOf(container, proc);
   if (group === undefined || group.version === 1) return [];

@@ -172,7 +172,7 @@ describe('A pod on a CNI network', () => {
 
   it('is not ready when its container was started anew: that namespace has no network', async () => {
     await network.attach(sandbox('c1'), pod());
-    node.namespaces.lives.set('c1', 1);
+    node.namespaces.lives.set('c1', process.pid + 1);
     expect(await network.stateOf(sandbox('c1'))).toEqual({ ready: false, ips: [] });
   });
 

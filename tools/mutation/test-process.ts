@@ -10,11 +10,12 @@ const MAX_RUNS = 400;
 
 /**
  * Runs as root in a mount and a PID namespace of its own: a mutant that signals or unmounts what it should not, or
- * leaves a process behind, does it there; and it cannot write to the tree.
+ * leaves a process behind, does it there; and it cannot write to the tree. The shell is the process 1 of that namespace:
+ * some tests would take their own number for another's, were it 1.
  */
 const NAMESPACES = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private'];
 const READ_ONLY_TREE =
-  'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$1" && shift && exec "$@"';
+  'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$1" && shift && "$@"; exit $?';
 
 /** The worker, started when it is needed and again after it was killed; one run at a time. */
 export class TestProcess {

@@ -1,7 +1,7 @@
 import Long from 'long';
-import type { ContainerUsage } from '../../../src/translate/stats';
-import { toCriContainerStats, toCriPodStats } from '../../../src/translate/stats';
-import type { InterfaceReading, Pressure, UsageReading } from '../../../src/translate/readings';
+import type { ContainerUsage } from '../../../src/stats/cri-stats';
+import { toCriContainerStats, toCriPodStats } from '../../../src/stats/cri-stats';
+import type { InterfaceReading, Pressure, UsageReading } from '../../../src/stats/readings';
 import { containerRecord, sandboxRecord } from '../support/records';
 
 const at = (seconds: number): Long => Long.fromNumber(1_700_000_000 + seconds).multiply(1_000_000_000);

@@ -85,6 +85,19 @@ describe('A configuration directory', () => {
     expect(await types()).toEqual(['a']);
   });
 
+  it('names a plugin in a file of its own that is no object', async () => {
+    await node.configure(listOf(['a'], { cniVersion: '1.1.0' }));
+    await mkdir(join(node.confDir, 'net'));
+    await writeFile(join(node.confDir, 'net/10.conf'), '[]');
+    await writeFile(join(node.confDir, 'net/20.txt'), '[]');
+    const list = join(node.confDir, '10-net.conflist');
+    expect(await findConfig(node.confDir)).toEqual({
+      config: undefined,
+      file: '',
+      problems: [`${list}: ${join(node.confDir, 'net/10.conf')} is not a JSON object`],
+    });
+  });
+
   it('that is not there is empty', async () => {
     expect(await findConfig('/nowhere/at/all')).toEqual({ config: undefined, file: '', problems: [] });
   });

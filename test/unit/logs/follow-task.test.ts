@@ -87,7 +87,7 @@ describe('FollowTask', () => {
     canWatch = true;
     queue = new Queue();
     follower = new FakeFollower(directory, stats);
-    const real = SpoolWatch.prototype.arm;
+    const real = Object.getOwnPropertyDescriptor(SpoolWatch.prototype, 'arm')?.value as SpoolWatch['arm'];
     armed = jest.spyOn(SpoolWatch.prototype, 'arm').mockImplementation(function (this: SpoolWatch) {
       event = (this as unknown as { onEvent: () => void }).onEvent;
       return canWatch && real.call(this);

@@ -20,9 +20,9 @@ describe('Follower', () => {
     fs.mkdirSync(room.stateDir, { recursive: true });
     Object.assign(stats, emptyLogStats());
   });
-  afterEach(() => {
+  afterEach(async () => {
     follower.release();
-    room.dispose();
+    await room.dispose();
   });
 
   function follow(): void {

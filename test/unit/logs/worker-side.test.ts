@@ -22,7 +22,7 @@ describe('The side of the log worker', () => {
   afterEach(async () => {
     port.close();
     await closed;
-    room.dispose();
+    await room.dispose();
   });
 
   function serve(over: { resume?: boolean; setAside?: string[] } = {}): void {

@@ -1,6 +1,6 @@
 import type { EngineContainerInspect } from '../../../src/engine/types';
 import { silentLogger } from '../../../src/lib/logger';
-import { NodePods, type NetworkChoice, type NodeCni } from '../../../src/network/node-pods';
+import { NodePods, type NetworkChoice } from '../../../src/network/node-pods';
 import { NamespaceMode } from '../../../src/proto/enums';
 import type { PodToAttach } from '../../../src/translate/sandbox/pod-to-attach';
 import { sandboxRecord } from '../support/records';
@@ -11,32 +11,32 @@ class FakeCni {
   readonly calls: unknown[][] = [];
   isInstalled = true;
 
-  private note(call: string, ...args: unknown[]): void {
+  private note(call: string, ...args: unknown[]): Promise<void> {
     this.calls.push([call, ...args]);
+    return Promise.resolve();
   }
   condition = () => ({ ready: false, reason: 'OfCni', message: 'of CNI' });
-  attach = (...args: unknown[]) => Promise.resolve(this.note('attach', ...args));
-  detach = (...args: unknown[]) => Promise.resolve(this.note('detach', ...args));
+  attach = (...args: unknown[]) => this.note('attach', ...args);
+  detach = (...args: unknown[]) => this.note('detach', ...args);
   stateOf = () => Promise.resolve({ ready: false, ips: ['10.1.0.2'] });
   troubleOf = (...args: unknown[]) => {
-    this.note('troubleOf', ...args);
-    return Promise.resolve('trouble of CNI');
+    return this.note('troubleOf', ...args).then(() => 'trouble of CNI');
   };
   rememberedIps = (id: string) => [`address of ${id}`];
-  setPodCidr = (cidr: string) => this.note('setPodCidr', cidr);
+  setPodCidr = (cidr: string) => void this.note('setPodCidr', cidr);
   heldSandboxes = () => ['held'];
   livingSandboxes = () => Promise.resolve(new Set(['living']));
-  abandon = (id: string) => this.note('abandon', id);
-  collectGarbage = (existing: ReadonlySet<string>) => this.note('collectGarbage', existing);
+  abandon = (id: string) => void this.note('abandon', id);
+  collectGarbage = (existing: ReadonlySet<string>) => void this.note('collectGarbage', existing);
   letGo = () => Promise.resolve(['let go']);
-  close = () => Promise.resolve(this.note('close'));
+  close = () => this.note('close');
 }
 
 describe('NodePods', () => {
   let cni: FakeCni;
   beforeEach(() => (cni = new FakeCni()));
   const nodePods = (choice: NetworkChoice = 'auto', onUnserved?: (capability: string) => void) =>
-    new NodePods(cni as unknown as NodeCni, choice, silentLogger, onUnserved);
+    new NodePods(cni, choice, silentLogger, onUnserved);
   const inspect = (NetworkMode: string) =>
     ({
       Id: 's1',

@@ -195,6 +195,20 @@ describe('A result', () => {
       routes: [{ dst: '0.0.0.0/0' }],
     });
   });
+
+  it('has one address of each family, with its own routes, in the oldest versions', () => {
+    const routes = [{ dst: '::/0', gw: 'fd00::1' }, { dst: '0.0.0.0/0' }];
+    expect(convertResult({ ...RESULT, routes }, '0.2.0')).toEqual({
+      cniVersion: '0.2.0',
+      ip4: { ip: '10.1.0.2/24', gateway: '10.1.0.1', routes: [{ dst: '0.0.0.0/0' }] },
+      ip6: { ip: 'fd00::2/64', routes: [{ dst: '::/0', gw: 'fd00::1' }] },
+    });
+    const [, only] = RESULT.ips;
+    expect(convertResult({ ...RESULT, ips: [only] }, '0.1.0')).toEqual({
+      cniVersion: '0.1.0',
+      ip4: { ip: '10.1.0.2/24', gateway: '10.1.0.1' },
+    });
+  });
 });
 
 describe('Capability arguments', () => {

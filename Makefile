@@ -12,7 +12,7 @@ shell_scripts = scripts/*.sh packaging/*.sh packaging/*/*.sh packaging/deb/p* pa
 image = dockbridge.test/busybox:1
 with_engine = bash scripts/engine.sh with --reuse --name $(1)-$$$$
 
-.PHONY: help setup proto build demo run test test-unit test-integration churn conformance conformance-upstream kubelet guest-test bench deb rpm tarball packages lint rules format check docs results clean
+.PHONY: help setup proto build demo run test test-unit test-integration mutation churn conformance conformance-upstream kubelet guest-test bench deb rpm tarball packages lint rules format check docs results clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ test-unit: build ## Run the unit tests (no Docker): ARGS=… goes to jest
 # Two halves at once, each serial and with an Engine of its own: they count its calls, and kill it.
 test-integration: build ## Run the integration tests: ARGS=… goes to jest
 	@JEST_JSON_DIR='$(JEST_JSON_DIR)' node scripts/test-integration.mjs $(ARGS)
+
+# ROOM, FILES, SAMPLE, SEED, MUTANTS and TEST_FILES go through the environment: docs/testing.md.
+mutation: proto ## Small faults put into src, which unit tests should notice: ROOM=translate, SAMPLE=40, SEED=1, FILES=src/…
+	@node tools/mutation/run.mjs
 
 # SEED and LIVES go through the environment.
 churn: build ## Live and end many pods under kills and faults: SEED=N repeats a run, LIVES=N (40), DOCKBRIDGE_TEST_ENGINE=28.5

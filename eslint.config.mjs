@@ -105,6 +105,11 @@ export default tseslint.config(
           selector: 'CallExpression[callee.property.name="toMatchObject"] Property > Literal[regex]',
           message: 'toMatchObject takes any value for a RegExp: use expect.stringMatching.',
         },
+        {
+          selector:
+            'CallExpression[callee.property.name="toMatchObject"] Property > ObjectExpression[properties.length=0]',
+          message: 'toMatchObject takes any object for {}: compare that property with toEqual.',
+        },
       ],
     },
   },

@@ -47,8 +47,8 @@ describe('CreateContainer', () => {
       await untilExited(test, id);
       // `sh` without standard input ends at once, and well.
       const status = await containerStatus(test, id);
-      expect(status).toMatchObject({ exit_code: 0, reason: 'Completed', log_path: '', labels: {} });
-      expect(status.mounts).toEqual([]);
+      expect(status).toMatchObject({ exit_code: 0, reason: 'Completed', log_path: '' });
+      expect([status.labels, status.annotations, status.mounts]).toEqual([{}, {}, []]);
     });
 
     it("keeps the image's shell waiting when stdin is open", async () => {

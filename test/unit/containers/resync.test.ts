@@ -1,6 +1,8 @@
 import { EngineError } from '../../../src/docker/errors';
 import { abortable } from '../../../src/lib/async/abortable';
 import { sharedAbortController } from '../../../src/lib/async/deadline';
+import { isInContainer } from '../../../src/node/cgroup/members';
+import { NoClaim } from '../../../src/sync/engine-claim';
 import { engineId, sandboxRecord } from '../support/records';
 import { gate, settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';
@@ -14,6 +16,10 @@ import {
   sandboxInspect,
   syncRoom,
 } from '../sync/support/room';
+
+jest.mock('../../../src/node/cgroup/members');
+/** What the machine tells of a process. */
+const inContainer = jest.mocked(isInContainer);
 
 const { signal } = sharedAbortController();
 
@@ -129,6 +135,27 @@ describe('ContainerResync', () => {
     await resync.run(true, signal);
     expect([store.containers.size, store.sandboxes.size]).toEqual([0, 0]);
     expect(abandoned).toContain(SANDBOX_ID);
+  });
+
+  it('asks this machine for processes of sandboxes too, and only where the Engine is on it', async () => {
+    for (const localEngine of [true, false]) {
+      const { resync, engine, store } = syncRoom({}, {}, new NoClaim(), { localEngine });
+      engine.containers.set(SANDBOX_ID, sandboxInspect());
+      await resync.run(true, signal);
+      engine.containers.clear();
+      inContainer.mockReset().mockResolvedValue(true);
+      const looking = resync.run(true, signal);
+      if (localEngine) expect(await rejectionOf(looking)).toMatch(/^UNAVAILABLE .* the processes of 1 live/);
+      else await looking;
+      const { Pid: pid } = sandboxInspect().State;
+      expect([store.sandboxes.size, inContainer.mock.calls]).toEqual(
+        localEngine ? [1, [[pid, SANDBOX_ID]]] : [0, []],
+      );
+      // They have ended: now its word counts.
+      inContainer.mockResolvedValue(false);
+      await resync.run(true, signal);
+      expect(store.sandboxes.size).toBe(0);
+    }
   });
 
   it('keeps what a handler added while the list was on its way', async () => {

@@ -42,6 +42,21 @@ describe('SpoolChain', () => {
     chain.close();
   });
 
+  it('goes on to one of its files, and keeps the last whatever is asked', () => {
+    rotate();
+    rotate();
+    const chain = opened();
+    const [first, second] = chain.all();
+    chain.advanceTo(second!);
+    expect(contents(chain)).toEqual(['file 1', 'file 2']);
+    expect([first!.ino, second!.ino].map((ino) => chain.has(ino))).toEqual([false, true]);
+    chain.advanceTo(first!);
+    expect(contents(chain)).toEqual(['file 2']);
+    expect([chain.hasNext, chain.newest]).toEqual([false, chain.current]);
+    chain.close();
+    expect([chain.all(), chain.current]).toEqual([[], undefined]);
+  });
+
   it('says when there is nothing yet', () => {
     fs.rmSync(room.spoolPath);
     expect(new SpoolChain(room.spoolPath, nodeLogDisk).open(undefined)).toBeUndefined();

@@ -88,6 +88,13 @@ describe('RecordTranslator', () => {
     }
   });
 
+  it('has written nothing of a half record', () => {
+    const source = Buffer.from(record('hello\\n').slice(0, -5));
+    const nothing = { consumed: 0, written: 0, records: 0, unreadable: 0 };
+    expect(new RecordTranslator(source, Buffer.alloc(500)).run(source.length)).toEqual(nothing);
+    expect(new RecordTranslator(source, Buffer.alloc(500)).run(0)).toEqual(nothing);
+  });
+
   it('leaves a note for what is no record', () => {
     const { text, unreadable, records } = translate(`garbage\n${record('a\\n')}{"log":"x"}\n`);
     expect(text.toString().split('\n').slice(0, 3)).toEqual([

@@ -85,6 +85,19 @@ describe('A configuration directory', () => {
     expect(await types()).toEqual(['a']);
   });
 
+  it('names a plugin in a file of its own that is no object', async () => {
+    await node.configure(listOf(['a'], { cniVersion: '1.1.0' }));
+    await mkdir(join(node.confDir, 'net'));
+    await writeFile(join(node.confDir, 'net/10.conf'), '[]');
+    await writeFile(join(node.confDir, 'net/20.txt'), '[]');
+    const list = join(node.confDir, '10-net.conflist');
+    expect(await findConfig(node.confDir)).toEqual({
+      config: undefined,
+      file: '',
+      problems: [`${list}: ${join(node.confDir, 'net/10.conf')} is not a JSON object`],
+    });
+  });
+
   it('that is not there is empty', async () => {
     expect(await findConfig('/nowhere/at/all')).toEqual({ config: undefined, file: '', problems: [] });
   });
@@ -180,6 +193,20 @@ describe('A result', () => {
       cniVersion: '0.4.0',
       ips: [{ version: '4', address: '10.0.0.2/8', gateway: '10.0.0.1' }],
       routes: [{ dst: '0.0.0.0/0' }],
+    });
+  });
+
+  it('has one address of each family, with its own routes, in the oldest versions', () => {
+    const routes = [{ dst: '::/0', gw: 'fd00::1' }, { dst: '0.0.0.0/0' }];
+    expect(convertResult({ ...RESULT, routes }, '0.2.0')).toEqual({
+      cniVersion: '0.2.0',
+      ip4: { ip: '10.1.0.2/24', gateway: '10.1.0.1', routes: [{ dst: '0.0.0.0/0' }] },
+      ip6: { ip: 'fd00::2/64', routes: [{ dst: '::/0', gw: 'fd00::1' }] },
+    });
+    const [, only] = RESULT.ips;
+    expect(convertResult({ ...RESULT, ips: [only] }, '0.1.0')).toEqual({
+      cniVersion: '0.1.0',
+      ip4: { ip: '10.1.0.2/24', gateway: '10.1.0.1' },
     });
   });
 });

@@ -66,6 +66,74 @@ describe('ImageTable', () => {
     expect(changes(() => table.delete(ID.b))).toBe(true);
   });
 
+  it('takes the same names again for no change, and their number for one', () => {
+    const table = tableOf(image(ID.a, ['app:1'], ['app@sha256:d1']));
+    const before = table.now;
+    table.put(image(ID.a, ['app:1'], ['app@sha256:d1']));
+    expect(table.now).toBe(before);
+    expect(table.get(ID.a)).toEqual(image(ID.a, ['app:1'], ['app@sha256:d1']));
+    table.put(image(ID.a, ['app:1'], ['app@sha256:d2']));
+    expect(table.now).toBe(before + 1);
+    table.delete(ID.a);
+    expect(table.now).toBe(before + 2);
+    table.delete(ID.a);
+    expect(table.now).toBe(before + 2);
+  });
+
+  it('a digest that moves leaves the image that had it', () => {
+    const table = tableOf(image(ID.a, ['app:1'], ['app@sha256:d1', 'app@sha256:d2']));
+    table.put(image(ID.b, [], ['app@sha256:d1']));
+    expect(table.get(ID.a)).toEqual(image(ID.a, ['app:1'], ['app@sha256:d2']));
+    expect(table.byName('app@sha256:d1')?.id).toBe(ID.b);
+  });
+
+  describe('what was asked before a change is old', () => {
+    it('when the image was put since', () => {
+      const table = new ImageTable();
+      const before = table.ask();
+      table.put(image(ID.a, []));
+      const after = table.ask();
+      expect(after).toBeGreaterThan(before);
+      expect([ID.a, ID.b].map((id) => table.isNewerThan(id, before))).toEqual([true, false]);
+      expect(table.isNewerThan(ID.a, after)).toBe(false);
+    });
+
+    it('when the image was removed since, though nobody knew it', () => {
+      const table = new ImageTable();
+      const before = table.ask();
+      table.delete(ID.a);
+      expect(table.isNewerThan(ID.a, before)).toBe(true);
+      expect(table.isNewerThan(ID.a, table.ask())).toBe(false);
+    });
+
+    it('but a list that lacks the image is no news of after its own question', () => {
+      const table = tableOf(image(ID.a, []));
+      const first = table.ask();
+      const second = table.ask();
+      table.delete(ID.a, first);
+      expect(table.isNewerThan(ID.a, first)).toBe(false);
+      expect(table.isNewerThan(ID.a, second)).toBe(false);
+      expect(table.isNewerThan(ID.a, first - 1)).toBe(true);
+    });
+
+    it('of the last thousand images that are gone, and of all that are there', () => {
+      const table = new ImageTable();
+      const asked = table.ask();
+      table.put(image('kept', []));
+      for (let index = 0; index < 1_000; index++) table.delete(`gone ${index}`);
+      expect(['kept', 'gone 0'].map((id) => table.isNewerThan(id, asked))).toEqual([true, true]);
+      // News of an image makes it the youngest of all.
+      table.put(image('kept', []));
+      table.delete('one more');
+      expect(['kept', 'gone 0', 'gone 1', 'one more'].map((id) => table.isNewerThan(id, asked))).toEqual([
+        true,
+        false,
+        true,
+        true,
+      ]);
+    });
+  });
+
   it('deletes with all names; unknown ids change nothing', () => {
     const table = tableOf(image(ID.a, ['app:1']));
     table.delete(ID.b);

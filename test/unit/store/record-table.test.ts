@@ -71,6 +71,23 @@ describe('RecordTable', () => {
     expect(rows.size).toBe(0);
   });
 
+  it('takes a removed id back after a new connection to the Engine', () => {
+    const rows = tableOf({ id: 'a', engineName: 'one' });
+    rows.delete('a');
+    rows.forgetRemovals();
+    expect(rows.wasRemoved('a')).toBe(false);
+    rows.put({ id: 'a', engineName: 'one' });
+    expect([rows.get('a')?.id, rows.byName('one')?.id]).toEqual(['a', 'a']);
+    rows.delete('a');
+    expect(rows.wasRemoved('a')).toBe(true);
+  });
+
+  it('has nothing newer than a revision of an id that was removed', () => {
+    const rows = tableOf({ id: 'a', engineName: 'one' });
+    rows.delete('a');
+    expect(rows.isNewerThan('a', 0)).toBe(false);
+  });
+
   it('knows what is newer than a revision', () => {
     const rows = tableOf({ id: 'a', engineName: 'one' }, { id: 'b', engineName: 'two' });
     const revision = rows.now;

@@ -3,7 +3,11 @@ import { MountPropagation } from '../../../../src/proto/enums';
 import type { cri } from '../../../../src/proto';
 import { checkContainer } from '../../../../src/translate/container/container-check';
 import { toContainerCreate } from '../../../../src/translate/container/container-create';
-import { containerFromInspect, createdContainer } from '../../../../src/translate/container/container-record';
+import {
+  containerFromInspect,
+  createdContainer,
+  isToldByLabels,
+} from '../../../../src/translate/container/container-record';
 import type { EngineContainerInspect } from '../../../../src/engine/types';
 import { recordedInspect } from '../../support/inspects';
 import { Random } from '../../support/random';
@@ -397,4 +401,33 @@ describe('createdContainer', () => {
     const body = { Image: 'x', Labels: {}, HostConfig: {} };
     expect(() => createdContainer('c1', 'mine', body, imageRecord(), 0)).toThrow(/mine lacks our labels/);
   });
+});
+
+describe('isToldByLabels', () => {
+  const { Name, Config } = recordedInspect('container-running');
+  const name = Name.slice(1);
+  const labels = Config.Labels ?? {};
+  const extraWith = (more: object): Record<string, string> => ({
+    ...labels,
+    'io.dockbridge.cri': JSON.stringify({
+      ...(JSON.parse(labels['io.dockbridge.cri'] ?? '') as object),
+      ...more,
+    }),
+  });
+
+  const whole = extraWith({ createdAt: '1700000001900000000' });
+
+  it('holds for a container of ours', () => expect(isToldByLabels(name, whole)).toBe(true));
+
+  it.each([
+    { desc: 'that was renamed', given: 'mine', of: whole },
+    { desc: "of cri-dockerd's", given: name, of: { ...whole, 'io.dockbridge.cri': '' } },
+    {
+      desc: 'whose labels name two sandboxes',
+      given: name,
+      of: extraWith({ createdAt: '1700000001900000000', sandboxId: 'other' }),
+    },
+    { desc: 'of another label', given: name, of: { ...whole, 'io.kubernetes.sandbox.id': 'other' } },
+    { desc: 'that does not say when it was made', given: name, of: extraWith({ createdAt: '' }) },
+  ])('does not hold for one $desc', ({ given, of }) => expect(isToldByLabels(given, of)).toBe(false));
 });

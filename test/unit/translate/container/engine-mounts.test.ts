@@ -119,10 +119,18 @@ describe('an image mount', () => {
   });
 
   it('is refused when the names run out', () => {
-    const wanted = Array.from({ length: 40 }, () => imageMount());
-    expect(codeAndField(() => toEngineMounts(wanted, engineFeatures(), false, 'm'))).toMatch(
-      /^UNIMPLEMENTED m\[\d+\]\.image$/,
-    );
+    const mounts = (length: number) =>
+      toEngineMounts(
+        Array.from({ length }, () => imageMount()),
+        engineFeatures(),
+        false,
+        'm',
+      ).Mounts ?? [];
+    // With the algorithm, then with 64 digits down to the last 32 that are sure to name one image.
+    const sources = mounts(34).map(({ Source }) => Source);
+    expect(new Set(sources).size).toBe(34);
+    expect(sources.at(-1)).toBe(ID.slice('sha256:'.length).slice(0, 32));
+    expect(codeAndField(() => mounts(35))).toBe('UNIMPLEMENTED m[34].image');
   });
 
   it('is refused by an Engine that has none', () => {

@@ -3,6 +3,7 @@ import {
   familiarName,
   looksLikeIdPrefix,
   parseReference,
+  registryOf,
   tryParseReference,
 } from '../../../../src/translate/image/reference';
 import { thrownBy } from '../../support/errors';
@@ -91,6 +92,22 @@ describe('references', () => {
     for (const end of ['', '!', ':', '@']) tryParseReference(text + end);
     expect(Number(process.hrtime.bigint() - started) / 1e6).toBeLessThan(500);
   });
+});
+
+describe('registryOf', () => {
+  it.each([
+    { given: 'busybox:1', host: 'docker.io', path: 'library/busybox' },
+    { given: 'grafana/loki', host: 'docker.io', path: 'grafana/loki' },
+    { given: 'docker.io/library/busybox', host: 'docker.io', path: 'library/busybox' },
+    { given: 'a/b/c', host: 'docker.io', path: 'a/b/c' },
+    { given: 'quay.io/a/b', host: 'quay.io', path: 'a/b' },
+    { given: 'localhost/app', host: 'localhost', path: 'app' },
+    { given: 'registry:5000/app', host: 'registry:5000', path: 'app' },
+    { given: '[2001:db8::1]:5000/app', host: '[2001:db8::1]:5000', path: 'app' },
+    { given: 'Registry/app', host: 'Registry', path: 'app' },
+  ])('$given is at $host, as $path', ({ given, host, path }) =>
+    expect(registryOf(parseReference(given, 'f'))).toEqual({ host, path }),
+  );
 });
 
 describe('image ids', () => {

@@ -87,6 +87,47 @@ describe("cri-dockerd's checkpoint", () => {
     );
   });
 
+  it.each(['null', '7', '"v1"', '{}'])('is not %j', (text) => {
+    expect(decodeCheckpoint(text)).toBeUndefined();
+  });
+
+  it.each([
+    { desc: 'a name that is none', change: { name: null } },
+    { desc: 'no namespace', change: { namespace: undefined } },
+    { desc: 'no data', change: { data: undefined } },
+    { desc: 'data that are none', change: { data: 'x' } },
+    { desc: 'a network that is no switch', change: { data: { host_network: 'true' } } },
+    { desc: 'ports that are no list', change: { data: { port_mappings: {} } } },
+    { desc: 'a port that is none', change: { data: { port_mappings: [null] } } },
+    {
+      desc: 'a port without a protocol',
+      change: { data: { port_mappings: [{ container_port: 1, host_port: 2 }] } },
+    },
+    {
+      desc: 'a port without a number',
+      change: { data: { port_mappings: [{ protocol: 'tcp', host_port: 2 }] } },
+    },
+    {
+      desc: 'a port without a place on the node',
+      change: { data: { port_mappings: [{ protocol: 'tcp', container_port: 1 }] } },
+    },
+    {
+      desc: 'an address that is none',
+      change: { data: { port_mappings: [{ protocol: 'tcp', container_port: 1, host_port: 2, host_ip: 3 }] } },
+    },
+  ])('is nothing with $desc', ({ change }) => {
+    const file = JSON.parse(encodeCheckpoint(checkpoint([['tcp', 1, 2, '']]))) as object;
+    expect(decodeCheckpoint(JSON.stringify({ ...file, ...change }))).toBeUndefined();
+  });
+
+  it('is not sound with another version or sum', () => {
+    const file = JSON.parse(encodeCheckpoint(checkpoint([]))) as object;
+    for (const change of [{ version: 'v2' }, { checksum: 1 }, { checksum: undefined }]) {
+      const read = decodeCheckpoint(JSON.stringify({ ...file, ...change }));
+      expect(read).toEqual({ ...checkpoint([]), isSound: false });
+    }
+  });
+
   it('has all ports of the request, those without a host port too, in their order', () => {
     const config = decoded('PodSandboxConfig', {
       metadata: { name: 'web-0', namespace: 'shop', uid: 'uid-1' },

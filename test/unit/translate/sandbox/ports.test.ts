@@ -75,7 +75,30 @@ describe('toEnginePorts', () => {
       given: { host_port: 80, container_port: 65_536 },
       error: 'INVALID_ARGUMENT p[0].container_port',
     },
+    {
+      desc: 'an address that is none',
+      given: { host_port: 80, container_port: 80, host_ip: 'web-0' },
+      error: 'INVALID_ARGUMENT p[0].host_ip',
+    },
   ])('refuses $desc', ({ given, error }) => expect(codeAndField(() => ports(given))).toBe(error));
+
+  it('takes one port on two addresses, or for two protocols', () => {
+    const at = (more: Given): Given => ({ container_port: 80, host_port: 80, ...more });
+    const { PortBindings } = ports(
+      at({ host_ip: '10.0.0.1' }),
+      at({ host_ip: '10.0.0.2' }),
+      at({ protocol: Protocol.UDP, host_ip: '10.0.0.1' }),
+      at({ host_port: 81, host_ip: '10.0.0.1' }),
+    );
+    expect(PortBindings).toEqual({
+      '80/tcp': [
+        { HostIp: '10.0.0.1', HostPort: '80' },
+        { HostIp: '10.0.0.2', HostPort: '80' },
+        { HostIp: '10.0.0.1', HostPort: '81' },
+      ],
+      '80/udp': [{ HostIp: '10.0.0.1', HostPort: '80' }],
+    });
+  });
 
   it('refuses one port twice on one address, however it is written', () => {
     const at = (host_ip: string): Given => ({ container_port: 80, host_port: 80, host_ip });
@@ -98,6 +121,36 @@ describe('fromEnginePorts', () => {
       { hostPort: 8081, containerPort: 80, protocol: 'tcp', hostIp: '10.0.0.1' },
       { hostPort: 53, containerPort: 53, protocol: 'udp', hostIp: '::1' },
     ]);
+  });
+
+  it('takes a port for one of all addresses only where both families have it', () => {
+    const PortBindings = {
+      '80': [
+        { HostIp: '0.0.0.0', HostPort: '8080' },
+        { HostIp: '::', HostPort: '8081' },
+        { HostIp: '10.0.0.1', HostPort: '8080' },
+      ],
+      '81/udp': [
+        { HostIp: '::', HostPort: '8082' },
+        { HostIp: '0.0.0.0', HostPort: '8082' },
+      ],
+    };
+    expect(fromEnginePorts(PortBindings)).toEqual([
+      { hostPort: 8080, containerPort: 80, protocol: 'tcp', hostIp: '0.0.0.0' },
+      { hostPort: 8081, containerPort: 80, protocol: 'tcp', hostIp: '::' },
+      { hostPort: 8080, containerPort: 80, protocol: 'tcp', hostIp: '10.0.0.1' },
+      { hostPort: 8082, containerPort: 81, protocol: 'udp', hostIp: '' },
+    ]);
+  });
+
+  it('takes the least and the greatest port there is, and none beyond', () => {
+    const PortBindings = Object.fromEntries(
+      ['0/tcp', '1/tcp', '65535/tcp', '65536/tcp', '1.5/tcp'].map((key) => [
+        key,
+        [{ HostIp: '', HostPort: '7' }],
+      ]),
+    );
+    expect(fromEnginePorts(PortBindings).map(({ containerPort }) => containerPort)).toEqual([1, 65_535]);
   });
 
   it('leaves out what is no host port of a pod', () => {

@@ -1,5 +1,10 @@
 import { NamespaceMode } from '../../../../src/proto/enums';
-import { engineIps, sandboxFromInspect } from '../../../../src/translate/sandbox/sandbox-record';
+import {
+  engineIps,
+  ownSandboxExtra,
+  SANDBOX_EXTRA_EXAMPLE,
+  sandboxFromInspect,
+} from '../../../../src/translate/sandbox/sandbox-record';
 import { recordedInspect } from '../../support/inspects';
 
 const { POD, CONTAINER, NODE } = NamespaceMode;
@@ -87,6 +92,33 @@ describe('sandboxFromInspect', () => {
       logDirectory: '',
     });
   });
+
+  it.each([
+    ...['metadata', 'runtimeHandler', 'namespaces', 'logDirectory', 'cgroupParent', 'privileged'],
+    ...['labelKeys', 'annotationKeys', 'shadowed'],
+  ])('a label of ours without %s is as good as none', (field) => {
+    const inspect = recordedInspect('sandbox-running');
+    const labels = inspect.Config.Labels!;
+    const extra = JSON.parse(labels['io.dockbridge.cri'] ?? '') as Record<string, unknown>;
+    const { [field]: _, ...rest } = extra;
+    expect(extra).toHaveProperty(field);
+    labels['io.dockbridge.cri'] = JSON.stringify(rest);
+    expect(ownSandboxExtra(inspect, SANDBOX_EXTRA_EXAMPLE)).toBeUndefined();
+  });
+
+  it.each(['name', 'namespace', 'uid', 'attempt'])(
+    'a label of ours whose metadata lack the %s is as good as none',
+    (field) => {
+      const inspect = recordedInspect('sandbox-running');
+      const labels = inspect.Config.Labels!;
+      const extra = JSON.parse(labels['io.dockbridge.cri'] ?? '') as { metadata: Record<string, unknown> };
+      expect(ownSandboxExtra(inspect, SANDBOX_EXTRA_EXAMPLE)).toEqual(extra);
+      const { [field]: _, ...metadata } = extra.metadata;
+      // Renamed: otherwise the name would not fit what is left, whatever the label is worth.
+      labels['io.dockbridge.cri'] = JSON.stringify({ ...extra, metadata });
+      expect(ownSandboxExtra({ ...inspect, Name: '/mine' }, SANDBOX_EXTRA_EXAMPLE)).toBeUndefined();
+    },
+  );
 
   it('a label of ours that tells of another pod than the name is an image’s own', () => {
     const inspect = recordedInspect('sandbox-running');

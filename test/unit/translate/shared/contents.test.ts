@@ -30,6 +30,33 @@ describe('the contents of a container', () => {
       one: { linux: { security_context: { capabilities: { add_capabilities: ['A', 'B'] } } } },
       other: { linux: { security_context: { capabilities: { add_capabilities: ['B', 'A'] } } } },
     },
+    ...[
+      ['mounts', 'container_path'] as const,
+      ['devices', 'container_path'] as const,
+      ['CDI_devices', 'name'] as const,
+    ].map(([list, key]) => ({
+      desc: `${list} in another order`,
+      one: { [list]: [{ [key]: 'a' }, { [key]: 'b' }] },
+      other: { [list]: [{ [key]: 'b' }, { [key]: 'a' }] },
+    })),
+    ...['supplemental_groups', 'masked_paths', 'readonly_paths'].map((list) => {
+      const [a, b] = list === 'supplemental_groups' ? [1, 2] : ['/a', '/b'];
+      return {
+        desc: `${list} in another order`,
+        one: { linux: { security_context: { [list]: [a, b] } } },
+        other: { linux: { security_context: { [list]: [b, a] } } },
+      };
+    }),
+    {
+      desc: 'capabilities dropped in another order',
+      one: { linux: { security_context: { capabilities: { drop_capabilities: ['A', 'B'] } } } },
+      other: { linux: { security_context: { capabilities: { drop_capabilities: ['B', 'A'] } } } },
+    },
+    {
+      desc: 'huge pages in another order',
+      one: { linux: { resources: { hugepage_limits: [{ page_size: '1GB' }, { page_size: '2MB' }] } } },
+      other: { linux: { resources: { hugepage_limits: [{ page_size: '2MB' }, { page_size: '1GB' }] } } },
+    },
     {
       desc: 'a default that is sent',
       one: { linux: { resources: { cpu_shares: 2, cpu_quota: 0 }, security_context: { privileged: false } } },
@@ -117,5 +144,13 @@ describe('the contents of a pod', () => {
     expect(differences(sandbox({ linux }), sandbox({ linux: { sysctls: { a: 'b' } } }))).toEqual([]);
     expect(differences(sandbox({ linux }), sandbox({ linux }, 'crun'))).toEqual(['runtime_handler']);
     expect(differences(sandbox({ linux }), sandbox({ linux, hostname: 'a' }))).toEqual(['config.hostname']);
+  });
+
+  it('are the same with its ports in another order', () => {
+    const [a, b] = [{ container_port: 80 }, { container_port: 81 }];
+    expect(sandbox({ port_mappings: [a, b] })).toEqual(sandbox({ port_mappings: [b, a] }));
+    expect(differences(sandbox({ port_mappings: [a] }), sandbox({ port_mappings: [b] }))).toEqual([
+      'config.port_mappings',
+    ]);
   });
 });

@@ -3,6 +3,7 @@ import {
   containerSeccomp,
   sandboxSeccomp,
   seccompOption,
+  seccompProfileFault,
   type SeccompChoice,
 } from '../../../../src/translate/shared/seccomp';
 import { codeAndField } from '../../support/errors';
@@ -72,4 +73,63 @@ describe('seccomp', () => {
     { desc: 'unconfined', choice: { kind: 'unconfined' }, options: ['seccomp=unconfined'] },
     { desc: 'a profile', choice: { kind: 'load', path: '/p', field: 'f' }, options: ['seccomp={"a":1}'] },
   ])('option: $desc', ({ choice, options }) => expect(seccompOption(choice, '{"a":1}')).toEqual(options));
+
+  it.each<{ desc: string; path: string; choice: object }>([
+    { desc: 'unconfined', path: 'unconfined', choice: { kind: 'unconfined' } },
+    { desc: "the runtime's own", path: 'runtime/default', choice: { kind: 'engine-default' } },
+    { desc: "Docker's own", path: 'docker/default', choice: { kind: 'engine-default' } },
+    { desc: 'a file', path: 'localhost//p.json', choice: load },
+  ])('takes the text of kubelets up to 1.21: $desc', ({ path, choice }) => {
+    expect(containerSeccomp(container({ seccomp_profile_path: path }), 'c')).toEqual(choice);
+    const sandbox = decoded('LinuxSandboxSecurityContext', { seccomp_profile_path: path });
+    expect(sandboxSeccomp(sandbox, 'c')).toEqual(choice);
+  });
+
+  it('takes the message before the text', () => {
+    const given = { seccomp: { profile_type: RuntimeDefault }, seccomp_profile_path: 'unconfined' };
+    expect(containerSeccomp(container(given), 'c')).toEqual({ kind: 'engine-default' });
+  });
+
+  it.each(['localhost/p.json', 'localhost/', 'other/default', 'Unconfined'])(
+    'refuses the text %s',
+    (path) => {
+      const given = container({ seccomp_profile_path: path });
+      expect(codeAndField(() => containerSeccomp(given, 'c.seccomp'))).toBe(
+        'INVALID_ARGUMENT c.seccomp.seccomp_profile_path',
+      );
+    },
+  );
+});
+
+describe('seccompProfileFault', () => {
+  const NAMES = ['ALLOW', 'ERRNO', 'KILL', 'KILL_PROCESS', 'KILL_THREAD', 'LOG', 'NOTIFY', 'TRACE', 'TRAP'];
+
+  it.each(NAMES.map((name) => `SCMP_ACT_${name}`))('finds none in a profile of %s', (action) => {
+    expect(seccompProfileFault({ defaultAction: action })).toBeUndefined();
+    const syscalls = [{ names: ['read'], action }];
+    expect(seccompProfileFault({ defaultAction: 'SCMP_ACT_ERRNO', syscalls })).toBeUndefined();
+  });
+
+  const defaultAction = 'SCMP_ACT_ALLOW';
+  it.each<{ profile: unknown; fault: string }>([
+    { profile: null, fault: 'is not a JSON object' },
+    { profile: [], fault: 'is not a JSON object' },
+    { profile: 'SCMP_ACT_ALLOW', fault: 'is not a JSON object' },
+    { profile: {}, fault: 'has no defaultAction that libseccomp knows' },
+    { profile: { defaultAction: 'ALLOW' }, fault: 'has no defaultAction that libseccomp knows' },
+    { profile: { defaultAction: '' }, fault: 'has no defaultAction that libseccomp knows' },
+    { profile: { defaultAction, syscalls: {} }, fault: 'has syscalls that are no list' },
+    {
+      profile: { defaultAction, syscalls: [{ action: defaultAction }, { action: 'KILL' }] },
+      fault: 'has no action that libseccomp knows in syscalls[1]',
+    },
+    {
+      profile: { defaultAction, syscalls: [null] },
+      fault: 'has no action that libseccomp knows in syscalls[0]',
+    },
+    {
+      profile: { defaultAction, syscalls: [[]] },
+      fault: 'has no action that libseccomp knows in syscalls[0]',
+    },
+  ])('$profile $fault', ({ profile, fault }) => expect(seccompProfileFault(profile)).toBe(fault));
 });

@@ -1,0 +1,280 @@
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FollowTask } from '../../../src/logs/follow-task';
+import type { Follower } from '../../../src/logs/follower';
+import { emptyLogStats } from '../../../src/logs/log-stats';
+import { OpenLogs } from '../../../src/logs/open-logs';
+import type { RoundRobin, Task } from '../../../src/logs/round-robin';
+import { SpoolWatch } from '../../../src/logs/spool-watch';
+import { WorkMarker } from '../../../src/logs/work-marker';
+import type { Logger } from '../../../src/lib/logger';
+import { silentLogger } from '../../../src/lib/logger';
+
+/** A spool of numbered chunks, each of one byte: a step takes one. */
+class FakeFollower {
+  readonly source: { readonly containerId: string; readonly spoolPath: string; readonly logPath: string };
+  readonly calls: string[] = [];
+  chunks = 0;
+  taken = 0;
+  failure: Error | undefined;
+  dueIn: number | undefined;
+  hasSpool = true;
+
+  constructor(
+    directory: string,
+    private readonly stats: { bytes: number },
+  ) {
+    this.source = { containerId: 'c1', spoolPath: join(directory, 'c1-json.log'), logPath: '/log' };
+  }
+  step(): 'more' | 'idle' {
+    this.calls.push('step');
+    if (this.failure !== undefined) throw this.failure;
+    if (this.taken < this.chunks) {
+      this.taken++;
+      this.stats.bytes++;
+    }
+    return this.taken < this.chunks ? 'more' : 'idle';
+  }
+  commit(): void {
+    this.calls.push('commit');
+  }
+  release(): void {
+    this.calls.push('release');
+  }
+  target(): { ino: string; offset: number } | undefined {
+    if (this.failure !== undefined) throw this.failure;
+    return this.hasSpool ? { ino: '1', offset: this.chunks } : undefined;
+  }
+  hasPassed({ offset }: { offset: number }): boolean {
+    return this.taken >= offset;
+  }
+}
+
+/** Gives a task its turns at once, unless a test takes them. */
+class Queue {
+  isHeld = false;
+
+  add(task: Task): void {
+    while (!this.isHeld && task.turn());
+  }
+  remove(): void {
+    this.isHeld = true;
+  }
+}
+
+describe('FollowTask', () => {
+  let queue: Queue;
+  let directory: string;
+  let follower: FakeFollower;
+  let task: FollowTask;
+  let armed: jest.SpyInstance<boolean>;
+  let canWatch: boolean;
+  let event: () => void;
+  const stats = emptyLogStats();
+  const said: string[] = [];
+  const logger: Logger = {
+    ...silentLogger,
+    error: (message) => void said.push(message),
+    info: (message) => void said.push(message),
+  };
+
+  beforeEach(() => {
+    jest.useFakeTimers();
+    directory = fs.mkdtempSync(join(tmpdir(), 'dockbridge-follow-'));
+    said.length = 0;
+    Object.assign(stats, emptyLogStats());
+    canWatch = true;
+    queue = new Queue();
+    follower = new FakeFollower(directory, stats);
+    const real = Object.getOwnPropertyDescriptor(SpoolWatch.prototype, 'arm')?.value as SpoolWatch['arm'];
+    armed = jest.spyOn(SpoolWatch.prototype, 'arm').mockImplementation(function (this: SpoolWatch) {
+      event = (this as unknown as { onEvent: () => void }).onEvent;
+      return canWatch && real.call(this);
+    });
+    task = new FollowTask(
+      follower as unknown as Follower,
+      queue as unknown as RoundRobin,
+      stats,
+      logger,
+      new WorkMarker(),
+      new OpenLogs(10),
+    );
+  });
+  afterEach(() => {
+    task.stop();
+    const timers = jest.getTimerCount();
+    jest.restoreAllMocks();
+    jest.useRealTimers();
+    fs.rmSync(directory, { recursive: true });
+    expect(timers).toBe(0);
+  });
+
+  const steps = (): number => follower.calls.filter((call) => call === 'step').length;
+  /** Steps that are taken within a time, in milliseconds. */
+  function stepsIn(ms: number): number {
+    const before = steps();
+    jest.advanceTimersByTime(ms);
+    return steps() - before;
+  }
+  /** Steps that a change makes at once. */
+  function stepsOf(change: () => void): number {
+    const before = steps();
+    change();
+    return steps() - before;
+  }
+  const wake = (): number => stepsOf(() => task.wake());
+
+  it('takes one step after the other while there is data', () => {
+    follower.chunks = 5;
+    expect(wake()).toBe(5);
+  });
+
+  it('looks four times more at what may go on, then leaves it to inotify', () => {
+    follower.chunks = 1;
+    expect(wake()).toBe(1);
+    expect([stepsIn(25), stepsIn(25), stepsIn(25)]).toEqual([1, 1, 1]);
+    expect(armed).not.toHaveBeenCalled();
+    // What was written just before the watch stood makes no event: one more look.
+    expect(stepsIn(25)).toBe(2);
+    expect(armed).toHaveBeenCalledTimes(1);
+    expect(stepsIn(119_000)).toBe(0);
+    expect(stepsIn(1_000)).toBe(1);
+  });
+
+  it('counts fruitless looks anew when something has come', () => {
+    expect(wake()).toBe(1);
+    expect([stepsIn(25), stepsIn(25)]).toEqual([1, 1]);
+    follower.chunks = 1;
+    expect([stepsIn(25), stepsIn(25), stepsIn(25), stepsIn(25)]).toEqual([1, 1, 1, 1]);
+    expect(armed).not.toHaveBeenCalled();
+    stepsIn(25);
+    expect(armed).toHaveBeenCalledTimes(1);
+  });
+
+  function untilWatched(): void {
+    wake();
+    for (let looks = 0; looks < 5; looks++) jest.advanceTimersByTime(25);
+    expect(armed).toHaveBeenCalledTimes(1);
+  }
+
+  it('looks once for an event, and by time again when events come thick', () => {
+    untilWatched();
+    jest.advanceTimersByTime(1_000);
+    expect(stepsOf(event)).toBe(1);
+    expect(stepsIn(200)).toBe(0);
+    expect(stepsOf(event)).toBe(1);
+    expect(stepsOf(event)).toBe(1);
+    // The fruitless looks are counted from here on.
+    expect([stepsIn(25), stepsIn(25)]).toEqual([1, 1]);
+    expect(armed).toHaveBeenCalledTimes(1);
+    expect(stepsIn(25)).toBe(2);
+    expect(armed).toHaveBeenCalledTimes(2);
+  });
+
+  it('looks every second where nothing can be watched', () => {
+    canWatch = false;
+    expect(wake()).toBe(1);
+    expect(stepsIn(75)).toBe(3);
+    expect(armed).toHaveBeenCalledTimes(1);
+    expect([stepsIn(999), stepsIn(1)]).toEqual([0, 1]);
+  });
+
+  it('lets go of its files once there is nothing to save, and not before', () => {
+    follower.dueIn = 300;
+    untilWatched();
+    expect(follower.calls).not.toContain('release');
+    follower.dueIn = undefined;
+    expect(stepsIn(300)).toBe(1);
+    expect(follower.calls.at(-1)).toBe('release');
+  });
+
+  it('tries again after an error, ever later, and from the start after the next one', () => {
+    const waits = (count: number): number[] =>
+      Array.from({ length: count }, () => {
+        for (let ms = 1; ; ms++) if (stepsIn(1) > 0) return ms;
+      });
+    follower.failure = new Error('EIO');
+    wake();
+    expect(waits(7)).toEqual([250, 500, 1_000, 2_000, 4_000, 5_000, 5_000]);
+    expect([said, stats.stalls]).toEqual([['container log stands still; retrying'], 1]);
+    follower.failure = undefined;
+    stepsIn(5_000);
+    expect(said).toEqual(['container log stands still; retrying', 'container log flows again']);
+    said.length = 0;
+    follower.failure = new Error('EIO');
+    wake();
+    expect(waits(2)).toEqual([250, 500]);
+    expect([said, stats.stalls]).toEqual([['container log stands still; retrying'], 2]);
+  });
+
+  describe('a drain', () => {
+    beforeEach(() => (queue.isHeld = true));
+
+    /** Whether each has ended; only what is due now is done before. */
+    async function ended(...drains: Promise<void>[]): Promise<boolean[]> {
+      const states = drains.map(() => false);
+      drains.forEach((drain, index) => void drain.then(() => (states[index] = true)));
+      for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+      return states;
+    }
+
+    it('ends when what the spool held is copied, not with what came later', async () => {
+      follower.chunks = 1;
+      const first = task.drain();
+      follower.chunks = 3;
+      const second = task.drain();
+      task.turn();
+      expect(await ended(first, second)).toEqual([true, false]);
+      task.turn();
+      expect(await ended(second)).toEqual([false]);
+      task.turn();
+      expect(await ended(second)).toEqual([true]);
+    });
+
+    it('saves the position at the end, and only for who waits', async () => {
+      follower.chunks = 2;
+      const drain = task.drain();
+      task.turn();
+      expect(follower.calls).toEqual(['step']);
+      task.turn();
+      expect(follower.calls).toEqual(['step', 'step', 'commit']);
+      await drain;
+      task.turn();
+      expect(follower.calls).toEqual(['step', 'step', 'commit', 'step']);
+    });
+
+    it('waits for the end where the spool could not be looked at', async () => {
+      follower.hasSpool = false;
+      follower.chunks = 2;
+      const drain = task.drain();
+      task.turn();
+      expect(await ended(drain)).toEqual([false]);
+      task.turn();
+      expect(await ended(drain)).toEqual([true]);
+    });
+
+    it('ends with an error, with the task, and at once after that', async () => {
+      follower.failure = new Error('EIO');
+      const failed = task.drain();
+      task.turn();
+      expect(await ended(failed)).toEqual([true]);
+      follower.failure = undefined;
+      follower.chunks = 5;
+      const stopped = task.drain();
+      task.stop();
+      expect(await ended(stopped, task.drain())).toEqual([true, true]);
+      expect(stepsIn(200_000)).toBe(0);
+      expect(task.turn()).toBe(false);
+    });
+  });
+
+  it('saves its position before it lets go of its files for another, whatever fails', () => {
+    task.letGo();
+    expect(follower.calls).toEqual(['commit', 'release']);
+    follower.commit = () => {
+      throw new Error('EIO');
+    };
+    expect(() => task.letGo()).not.toThrow();
+  });
+});

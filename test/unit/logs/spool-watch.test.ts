@@ -1,0 +1,54 @@
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SpoolWatch } from '../../../src/logs/spool-watch';
+import { until } from '../support/async';
+
+describe('SpoolWatch', () => {
+  let directory: string;
+  let events: number;
+  let watch: SpoolWatch;
+  beforeEach(() => {
+    directory = fs.mkdtempSync(join(tmpdir(), 'dockbridge-spool-watch-'));
+    events = 0;
+    watch = new SpoolWatch(join(directory, 'c1-json.log'), () => events++);
+  });
+  afterEach(() => {
+    watch.disarm();
+    fs.rmSync(directory, { recursive: true, force: true });
+  });
+
+  it('is armed until it is disarmed', () => {
+    expect(watch.armed).toBe(false);
+    expect([watch.arm(), watch.armed]).toEqual([true, true]);
+    expect([watch.arm(), watch.armed]).toEqual([true, true]);
+    watch.disarm();
+    expect(watch.armed).toBe(false);
+    watch.disarm();
+  });
+
+  it('cannot be armed while there is no directory', () => {
+    fs.rmdirSync(directory);
+    expect([watch.arm(), watch.armed]).toEqual([false, false]);
+    fs.mkdirSync(directory);
+    expect(watch.arm()).toBe(true);
+  });
+
+  it.each(['c1-json.log', 'c1-json.log.1'])('tells of a change of %s, and of no other file', async (name) => {
+    // What is written before it is armed makes no event.
+    fs.writeFileSync(join(directory, 'other'), '');
+    watch.arm();
+    const other = new SpoolWatch(join(directory, 'other'), () => (isOtherSeen = true));
+    let isOtherSeen = false;
+    other.arm();
+    try {
+      fs.appendFileSync(join(directory, 'other'), 'x');
+      await until(() => isOtherSeen, 'the change of the other file');
+      expect(events).toBe(0);
+      fs.writeFileSync(join(directory, name), 'x');
+      await until(() => events > 0, `the change of ${name}`);
+    } finally {
+      other.disarm();
+    }
+  });
+});

@@ -1,0 +1,142 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { WorkMarker } from '../../../src/logs/work-marker';
+import type { WorkerCall, WorkerMessage } from '../../../src/logs/worker-protocol';
+import { serveLogWorker } from '../../../src/logs/worker-side';
+import type { FakeDockerLog } from './support/fake-docker-log';
+import { LogRoom } from './support/log-room';
+
+/** Another container's log, which nobody has written to. */
+const NOBODY = 'c2';
+
+describe('The side of the log worker', () => {
+  let room: LogRoom;
+  let docker: FakeDockerLog;
+  let port: MessagePort;
+  let received: WorkerMessage[];
+  let closed: Promise<void>;
+  beforeEach(() => {
+    room = new LogRoom();
+    docker = room.docker();
+    received = [];
+  });
+  afterEach(async () => {
+    port.close();
+    await closed;
+    await room.dispose();
+  });
+
+  function serve(over: { resume?: boolean; setAside?: string[] } = {}): void {
+    const channel = new MessageChannel();
+    port = channel.port2;
+    const { memory } = new WorkMarker();
+    serveLogWorker(channel.port1, {
+      stateDir: room.stateDir,
+      resume: false,
+      setAside: [],
+      marker: memory,
+      ...over,
+    });
+    closed = new Promise((resolve) => channel.port1.once('close', resolve));
+  }
+
+  let lastId = 0;
+  /** The reply to a call; what else comes before it is kept in `received`. */
+  function ask(call: WorkerCall): Promise<WorkerMessage> {
+    const id = ++lastId;
+    return new Promise((resolve) => {
+      const onMessage = (message: WorkerMessage): void => {
+        received.push(message);
+        if (message.kind !== 'reply' || message.id !== id) return;
+        port.off('message', onMessage);
+        resolve(message);
+      };
+      port.on('message', onMessage);
+      port.postMessage({ ...call, id });
+    });
+  }
+  const reply = (more: object = {}) => ({ kind: 'reply', id: lastId, ...more });
+  const followed = async (): Promise<unknown> => {
+    const message = await ask({ method: 'stats' });
+    return message.kind === 'reply' ? message.stats?.followed : undefined;
+  };
+
+  it('does what it is asked for, and answers each call by its number', async () => {
+    serve();
+    docker.write('one');
+    expect(await ask({ method: 'follow', source: room.source })).toEqual(reply());
+    expect(await ask({ method: 'drain', containerId: 'c1' })).toEqual(reply());
+    expect(room.texts()).toEqual(['one']);
+    expect(await ask({ method: 'stats' })).toEqual(
+      reply({
+        stats: {
+          followed: 1,
+          lagBytes: 0,
+          records: 1,
+          bytes: expect.any(Number) as number,
+          gaps: 0,
+          unreadable: 0,
+          stalls: 0,
+        },
+      }),
+    );
+  });
+
+  it.each<{ method: string; call: WorkerCall; left: number }>([
+    { method: 'forget', call: { method: 'forget', containerId: 'c1' }, left: 0 },
+    { method: 'forget of another', call: { method: 'forget', containerId: NOBODY }, left: 1 },
+    { method: 'retain', call: { method: 'retain', containerIds: new Set(['c1']) }, left: 1 },
+    { method: 'retain of another', call: { method: 'retain', containerIds: new Set([NOBODY]) }, left: 0 },
+  ])('after $method follows $left', async ({ call, left }) => {
+    serve();
+    docker.write('one');
+    await ask({ method: 'follow', source: room.source });
+    expect(await ask(call)).toEqual(reply());
+    expect(await followed()).toBe(left);
+  });
+
+  it('notes what it is told in a log that is not there', async () => {
+    serve();
+    const place = { logPath: room.logPath, containerId: 'c1' };
+    expect(await ask({ method: 'note', place, text: 'nothing was kept' })).toEqual(reply());
+    expect(room.texts()).toEqual([expect.stringContaining('nothing was kept')]);
+  });
+
+  it('says which error it was', async () => {
+    serve();
+    expect(await ask({ method: 'reopen', containerId: NOBODY })).toEqual(
+      reply({ error: { code: 'NOT_FOUND', message: `no log is followed for container ${NOBODY}` } }),
+    );
+  });
+
+  it('ends with the answer to a close', async () => {
+    serve();
+    await ask({ method: 'follow', source: room.source });
+    expect(await ask({ method: 'close' })).toEqual(reply());
+    await closed;
+  });
+
+  describe('after an earlier one', () => {
+    beforeEach(async () => {
+      serve();
+      docker.write('one');
+      await ask({ method: 'follow', source: room.source });
+      await ask({ method: 'drain', containerId: 'c1' });
+      await ask({ method: 'close' });
+      await closed;
+      docker.write('two');
+    });
+
+    it.each([
+      { desc: 'goes on at once where it is to', options: { resume: true }, left: 1 },
+      { desc: 'waits to be asked otherwise', options: {}, left: 0 },
+      {
+        desc: 'leaves alone what the earlier one still hangs at',
+        options: { resume: true, setAside: ['c1'] },
+        left: 0,
+      },
+    ])('$desc', async ({ options, left }) => {
+      serve(options);
+      expect(await followed()).toBe(left);
+    });
+  });
+});

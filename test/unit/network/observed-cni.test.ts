@@ -1,0 +1,152 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { EngineContainerInspect } from '../../../src/engine/types';
+import { silentLogger } from '../../../src/lib/logger';
+import { addressesOfProcess } from '../../../src/network/cni/namespace-addresses';
+import { findPodNetwork, ObservedCni } from '../../../src/network/cni/observed-cni';
+import { until } from '../support/async';
+import { rejectionOf } from '../support/errors';
+
+jest.mock('../../../src/network/cni/namespace-addresses');
+
+/** What the kernel tells of the namespace of a process. */
+const kernel = jest.mocked(addressesOfProcess);
+
+let root: string;
+let cacheDir: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'dockbridge-observed-'));
+  cacheDir = join(root, 'cache');
+  await Promise.all(
+    ['cache/results', 'net.d', 'bin'].map((name) => mkdir(join(root, name), { recursive: true })),
+  );
+  kernel.mockReset();
+});
+afterEach(() => rm(root, { recursive: true }));
+
+const resultOf = (...ips: string[]) => ({
+  cniVersion: '1.0.0',
+  interfaces: [{ name: 'eth0', sandbox: '/ns' }],
+  ips: ips.map((ip) => ({ address: `${ip}/24`, interface: 0 })),
+});
+
+async function file(networkName: string, result: object | undefined, id = 's1'): Promise<void> {
+  await writeFile(
+    join(cacheDir, 'results', `${networkName}-${id}-eth0`),
+    JSON.stringify({ kind: 'cniCacheV1', containerId: id, ifName: 'eth0', networkName, result }),
+  );
+}
+
+describe('findPodNetwork', () => {
+  const find = (pid = 7, network: string | undefined = 'net') =>
+    findPodNetwork({ cacheDir, network }, 's1', pid);
+
+  it('takes what CNI filed, where the kernel says the same', async () => {
+    await file('net', resultOf('10.1.0.2', '10.1.0.3'));
+    kernel.mockResolvedValue(['10.1.0.3', '10.1.0.2', '10.9.0.9']);
+    expect(await find()).toEqual({
+      ready: true,
+      ips: ['10.1.0.2', '10.1.0.3'],
+      source: 'cache',
+      networkName: 'net',
+    });
+    expect(kernel.mock.calls).toEqual([[7, 'eth0']]);
+  });
+
+  it.each([
+    { desc: 'one of them is not there', filed: resultOf('10.1.0.2', '10.1.0.3') },
+    { desc: 'no address was filed', filed: resultOf() },
+  ])('takes what the kernel says where $desc', async ({ filed }) => {
+    await file('net', filed);
+    kernel.mockResolvedValue(['10.1.0.2']);
+    const found = await find();
+    expect(found).toMatchObject({ ready: true, ips: ['10.1.0.2'], source: 'namespace' });
+  });
+
+  it('takes what the kernel says where nothing was filed', async () => {
+    kernel.mockResolvedValue(['10.1.0.2']);
+    expect(await find()).toEqual({ ready: true, ips: ['10.1.0.2'], source: 'namespace', networkName: '' });
+  });
+
+  it('prefers the entry of the network that the node has today', async () => {
+    await file('a-old', resultOf('10.1.0.2'));
+    await file('net', resultOf('10.1.0.2'));
+    kernel.mockResolvedValue(['10.1.0.2']);
+    expect((await find()).networkName).toBe('net');
+    expect((await find(7, 'z')).networkName).toBe('a-old');
+  });
+
+  it.each([
+    { desc: 'its ADD is not finished', result: undefined, ips: ['10.1.0.2'], pid: 7 },
+    { desc: 'the kernel has no address', result: resultOf('10.1.0.2'), ips: [], pid: 7 },
+    { desc: 'no process is in it', result: resultOf('10.1.0.2'), ips: ['10.1.0.2'], pid: 0 },
+  ])('is not ready while $desc', async ({ result, ips, pid }) => {
+    await file('net', result);
+    kernel.mockResolvedValue(ips);
+    expect(await find(pid)).toEqual({ ready: false, ips: [], source: 'namespace', networkName: 'net' });
+    expect(kernel).toHaveBeenCalledTimes(pid === 0 ? 0 : 1);
+  });
+});
+
+describe('ObservedCni', () => {
+  const attached: string[] = [];
+  let network: ObservedCni;
+  beforeEach(() => {
+    attached.length = 0;
+    kernel.mockResolvedValue([]);
+  });
+  afterEach(() => network.close());
+
+  async function open(forNewPods = false): Promise<void> {
+    const options = { confDir: join(root, 'net.d'), binDirs: [join(root, 'bin')], cacheDir };
+    network = await ObservedCni.open(
+      { ...options, onAttached: (id) => attached.push(id), logger: silentLogger },
+      forNewPods,
+    );
+  }
+  const inspect = (id: string, Pid = 7) => ({ Id: id, State: { Pid } }) as EngineContainerInspect;
+
+  it('tells of a pod that was seen without a network when one may have come', async () => {
+    await open();
+    expect(await network.stateOf(inspect('s1'))).toEqual({ ready: false, ips: [] });
+    await network.stateOf(inspect('ended', 0));
+    await network.stateOf(inspect('vanished'));
+    network.abandon('vanished');
+    await file('net', resultOf('10.1.0.2'));
+    await until(() => attached.length > 0, 'the word of s1');
+    expect(new Set(attached)).toEqual(new Set(['s1']));
+    kernel.mockResolvedValue(['10.1.0.2']);
+    expect(await network.stateOf(inspect('s1'))).toEqual({ ready: true, ips: ['10.1.0.2'] });
+    await network.stateOf(inspect('s2', 0));
+    kernel.mockResolvedValue([]);
+    await network.stateOf(inspect('s3'));
+    attached.length = 0;
+    await file('net', resultOf('10.1.0.3'), 's3');
+    await until(() => attached.length > 0, 'the word of s3');
+    expect(new Set(attached)).toEqual(new Set(['s3']));
+  });
+
+  it('looks at the configuration only for new pods', async () => {
+    const config = { cniVersion: '1.0.0', name: 'net', plugins: [{ type: 'one' }] };
+    await writeFile(join(root, 'net.d/10-net.conflist'), JSON.stringify(config));
+    await writeFile(join(root, 'bin/one'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    await open();
+    expect([network.isInstalled, network.condition().ready]).toEqual([false, false]);
+    await network.close();
+    await open(true);
+    expect([network.isInstalled, network.condition().ready]).toEqual([true, true]);
+  });
+
+  it('changes nothing, and holds nothing', async () => {
+    await open();
+    expect(network.networkMode).toBe('none');
+    expect(await rejectionOf(network.attach())).toMatch(/^FAILED_PRECONDITION /);
+    expect(await rejectionOf(network.detach())).toMatch(/^FAILED_PRECONDITION /);
+    expect(network.rememberedIps()).toEqual([]);
+    expect(network.heldSandboxes()).toEqual([]);
+    expect(await network.troubleOf()).toBe('');
+    expect(await network.livingSandboxes()).toEqual(new Set());
+    expect(await network.letGo()).toEqual([]);
+  });
+});

@@ -1,0 +1,74 @@
+import ts from 'typescript';
+
+const LEVELS = new Set(['debug', 'info', 'warn', 'error']);
+/** Makers of `src/lib/errors.ts`; the field of the last two is mutated, it is no prose. */
+const PROSE_FROM: Readonly<Record<string, number>> = {
+  notFound: 0,
+  alreadyExists: 0,
+  failedPrecondition: 0,
+  unavailable: 0,
+  deadlineExceeded: 0,
+  cancelled: 0,
+  internal: 0,
+  invalidArgument: 1,
+  unsupported: 1,
+};
+const METRIC_MAKERS = new Set(['counter', 'gauge', 'histogram']);
+
+/** Reports whether a node is a line of the log: neither its text nor its absence is a fault that tests must find. */
+export function isExcludedCall(node: ts.Node): boolean {
+  const call = ts.isExpressionStatement(node) ? node.expression : node;
+  return (
+    ts.isCallExpression(call) &&
+    ts.isPropertyAccessExpression(call.expression) &&
+    LEVELS.has(call.expression.name.text) &&
+    /(^|\.)#?log(ger)?$/i.test(call.expression.expression.getText())
+  );
+}
+
+/** Reports whether a node is text for people: the prose of an error, or the help of a metric. */
+export function isExcludedText(node: ts.Node): boolean {
+  if (!ts.isStringLiteralLike(node) && !ts.isTemplateExpression(node) && !isConcatenation(node)) return false;
+  for (
+    let child: ts.Node = node, { parent } = node;
+    isArgument(parent, child);
+    child = parent, { parent } = parent
+  ) {
+    if (ts.isPropertyAssignment(parent) && ts.isIdentifier(parent.name) && parent.name.text === 'help')
+      return true;
+    const call = ts.isCallExpression(parent) || ts.isNewExpression(parent) ? parent : undefined;
+    if (call === undefined || child === call.expression) continue;
+    const name = call.expression.getText().replace(/^.*\./, '');
+    const position = (call.arguments ?? []).findIndex((argument) => argument === child);
+    if (METRIC_MAKERS.has(name) && position === 1) return true;
+    if (ts.isNewExpression(call) && name.endsWith('Error') && !isCode(node)) return true;
+    if (position >= (PROSE_FROM[name] ?? Infinity)) return true;
+  }
+  return false;
+}
+
+/** Walks up through what only makes one text of several. */
+function isArgument(parent: ts.Node, child: ts.Node): boolean {
+  return (
+    ts.isTemplateSpan(parent) ||
+    ts.isTemplateExpression(parent) ||
+    isConcatenation(parent) ||
+    ts.isParenthesizedExpression(parent) ||
+    ts.isPropertyAssignment(parent) ||
+    (ts.isConditionalExpression(parent) && parent.condition !== child) ||
+    ts.isCallExpression(parent) ||
+    ts.isNewExpression(parent)
+  );
+}
+
+function isConcatenation(node: ts.Node): boolean {
+  return (
+    ts.isBinaryExpression(node) &&
+    node.operatorToken.kind === ts.SyntaxKind.PlusToken &&
+    /['"`]/.test(node.getText())
+  );
+}
+
+function isCode(node: ts.Node): boolean {
+  return ts.isStringLiteral(node) && /^[A-Z_]+$/.test(node.text);
+}

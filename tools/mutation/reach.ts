@@ -1,0 +1,54 @@
+import ts from 'typescript';
+
+/** The function of the sandbox's global object that instrumented files call. */
+export const HOOK = '__mutationReach';
+
+/**
+ * The text of a file that tells which of its functions run: the position of each is given to the hook, and -1 when the
+ * file is loaded.
+ */
+export function instrumented(file: string, text: string): string {
+  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true, ts.ScriptKind.TS);
+  const call = (position: number): string => `globalThis.${HOOK}?.(${JSON.stringify(file)}, ${position})`;
+  const insertions: { readonly at: number; readonly text: string }[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isFunctionLike(node) && 'body' in node && node.body !== undefined) {
+      const body = node.body as ts.Node;
+      if (ts.isBlock(body)) insertions.push({ at: body.getStart() + 1, text: `${call(node.getStart())};` });
+      else
+        insertions.push(
+          { at: body.getStart(), text: `(${call(node.getStart())}, ` },
+          { at: body.end, text: ')' },
+        );
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  insertions.push({ at: source.getStart(), text: `${call(-1)};` });
+  insertions.sort((a, b) => a.at - b.at);
+
+  let result = '';
+  let last = 0;
+  for (const insertion of insertions) {
+    result += text.slice(last, insertion.at) + insertion.text;
+    last = insertion.at;
+  }
+  return result + text.slice(last);
+}
+
+/** Where the innermost function around a position begins, -1 outside of all functions: what the hook is told. */
+export function functionAround(file: string, text: string): (position: number) => number {
+  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true, ts.ScriptKind.TS);
+  const functions: { readonly start: number; readonly end: number }[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isFunctionLike(node) && 'body' in node && node.body !== undefined)
+      functions.push({ start: node.getStart(), end: node.end });
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return (position) =>
+    functions.reduce(
+      (best, { start, end }) => (start < position && position < end && start > best ? start : best),
+      -1,
+    );
+}

@@ -1,0 +1,88 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Outcome, Run } from './worker';
+
+/** jest leaks a little with every test file; a fresh process costs two seconds. */
+const MAX_RSS_MIB = 900;
+const MAX_RUNS = 400;
+
+/**
+ * Runs as root in a mount and a PID namespace of its own: a mutant that signals or unmounts what it should not, or
+ * leaves a process behind, does it there; and it cannot write to the tree. The shell is the process 1 of that namespace:
+ * some tests would take their own number for another's, were it 1.
+ */
+const NAMESPACES = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private'];
+const READ_ONLY_TREE =
+  'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$1" && shift && "$@"; exit $?';
+
+/** The worker, started when it is needed and again after it was killed; one run at a time. */
+export class TestProcess {
+  private child: ChildProcess | undefined;
+  private runs = 0;
+  private readonly scratch = mkdtempSync(join(tmpdir(), 'dockbridge-mutation-'));
+
+  /** @param script the compiled worker. */
+  constructor(
+    private readonly root: string,
+    private readonly script: string,
+  ) {}
+
+  /** Resolves with `undefined` when the process did not answer in time, and with a failure when it ended. */
+  async run(run: Run, limitMs: number): Promise<Outcome | undefined> {
+    this.child ??= await this.start();
+    const { child } = this;
+    const outcome = await new Promise<Outcome | undefined>((resolve) => {
+      const settle = (result: Outcome | undefined): void => {
+        clearTimeout(timer);
+        child.off('message', settle).off('exit', onExit);
+        resolve(result);
+      };
+      const onExit = (): void => settle({ failures: ['the process ended'], reached: {}, rssMiB: Infinity });
+      const timer = setTimeout(() => settle(undefined), limitMs);
+      child.on('message', settle).on('exit', onExit);
+      child.send(run);
+    });
+    this.runs += 1;
+    if (outcome === undefined || outcome.rssMiB > MAX_RSS_MIB || this.runs >= MAX_RUNS) await this.kill();
+    return outcome;
+  }
+
+  async end(): Promise<void> {
+    await this.kill();
+    rmSync(this.scratch, { recursive: true, force: true });
+  }
+
+  private async start(): Promise<ChildProcess> {
+    this.runs = 0;
+    const program = [process.execPath, '--enable-source-maps', this.script, this.root];
+    const [command = '', ...args] =
+      process.getuid?.() === 0
+        ? ['unshare', ...NAMESPACES, 'sh', '-c', READ_ONLY_TREE, 'sh', this.root, ...program]
+        : program;
+    const child = spawn(command, args, {
+      cwd: this.root,
+      env: { ...process.env, NODE_ENV: 'test', JEST_WORKER_ID: '1', TMPDIR: this.scratch },
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    await new Promise<void>((resolve, reject) => {
+      child.once('message', () => resolve());
+      child.once('error', reject);
+      child.once('exit', (code) =>
+        reject(new Error(`the process that runs tests ended with ${String(code)}`)),
+      );
+    });
+    child.removeAllListeners();
+    return child;
+  }
+
+  private async kill(): Promise<void> {
+    const { child } = this;
+    this.child = undefined;
+    if (child?.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
+  }
+}

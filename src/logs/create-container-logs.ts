@@ -1,10 +1,10 @@
 import { extname, join } from 'node:path';
-import { claimDirectory } from '../node/disk/claim-directory';
+import { failedPrecondition } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import type { ContainerLogs } from './container-logs';
-import { InProcessLogs } from './in-process-logs';
+import { claimDirectory } from '../node/disk/claim-directory';
+import type { ContainerLogs, RelinkedLog } from './container-logs';
 import { LinkedLogs } from './linked-logs';
-import { UntouchedLogs } from './untouched-logs';
+import { LogCopier } from './log-copier';
 import { WorkerLogs } from './worker-logs';
 
 export interface ContainerLogsOptions {
@@ -18,7 +18,7 @@ export interface ContainerLogsOptions {
 }
 
 /**
- * The followers, in a worker thread, which resumes by itself what an earlier process was stopped at. Run from
+ * The copies, made by a worker thread, which resumes from the positions that the previous process saved. Run from
  * TypeScript sources (jest), where no compiled worker file stands beside this one, they work on the calling thread
  * instead: same code, same promises.
  * @throws FAILED_PRECONDITION when another process uses the state directory.
@@ -39,7 +39,46 @@ export function createContainerLogs({
   if (kind !== '.ts') {
     return new WorkerLogs({ stateDir, resume, logger, entry: join(__dirname, `worker-entry${kind}`) });
   }
-  const logs = new InProcessLogs({ stateDir, logger });
+  const logs = new LogCopier({ stateDir, logger });
   if (resume) logs.resume();
   return logs;
+}
+
+/** Leaves all logs to whoever writes them: for a daemon that only observes. */
+class UntouchedLogs implements ContainerLogs {
+  follow(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  drain(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  salvage(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  note(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  reopen(): Promise<void> {
+    return Promise.reject(failedPrecondition('this dockbridge writes no container logs'));
+  }
+
+  forget(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  retain(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  handOver(): Promise<RelinkedLog> {
+    return Promise.reject(failedPrecondition('this dockbridge has no container logs to hand over'));
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
 }

@@ -18,9 +18,8 @@ import { errnoOf, hasCode, internal, messageOf, notFound } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { pathOf } from '../node/disk/make-directory';
 import type { ContainerLogs, LogPlace, LogSource, LogTrouble, RelinkedLog } from './container-logs';
-import { formatNote } from './cri-line';
-import { inHeldDirectory } from './held-directory';
-import { logDirectoryOf } from './log-directory';
+import { formatNote } from './json-file-to-cri';
+import { inHeldDirectory, logDirectoryOf } from './log-directory';
 import { rotationStamp, TEMPORARY } from './log-link';
 
 /** How many of libuv's four threads may be at logs. */

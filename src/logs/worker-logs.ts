@@ -2,10 +2,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { deadlineExceeded, internal, messageOf, RuntimeError, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import type { ContainerLogs, LogPlace, LogSource, LogTrouble, RelinkedLog } from './container-logs';
-import { HANG_TIMES, HangWatch, type HangTimes } from './hang-watch';
-import { emptyLogStats, type LogStats } from './log-stats';
-import { WorkMarker } from './work-marker';
+import {
+  emptyLogStats,
+  type ContainerLogs,
+  type LogPlace,
+  type LogSource,
+  type LogTrouble,
+  type RelinkedLog,
+  type LogStats,
+} from './container-logs';
+import { HANG_TIMES, HangWatch, WorkMarker, type HangTimes } from './hang-watch';
 import type {
   WorkerCall,
   WorkerLogLine,
@@ -52,7 +58,7 @@ interface Pending {
 }
 
 /**
- * The followers in a worker thread. A worker that dies is replaced: it goes on from the saved positions, follows
+ * The copies of all logs, made by a worker thread. A worker that dies is replaced: it goes on from the saved positions, follows
  * again what was followed, and open calls (all of them may be repeated) are made again. So is one that hangs at the log of a
  * container, which is set aside until the hanging call has ended: its late effects are then seen and undone.
  */

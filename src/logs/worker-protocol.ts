@@ -1,7 +1,6 @@
 import type { ErrorCode } from '../lib/errors';
 import type { LogFields, LogLevel } from '../lib/logger';
-import type { LogPlace, LogSource, RelinkedLog } from './container-logs';
-import type { LogStats } from './log-stats';
+import type { LogPlace, LogSource, RelinkedLog, LogStats } from './container-logs';
 
 /** What the log worker is asked to do; one call of `ContainerLogs` each. */
 export type WorkerCall =

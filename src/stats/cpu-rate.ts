@@ -1,4 +1,17 @@
 import type Long from 'long';
+import type { CpuReading, ReadingClock } from './readings';
+
+/** Makes readings of one group's processor time, each with the rate since an earlier one. */
+export class CpuMeter {
+  private readonly rate = new CpuRate();
+
+  constructor(private readonly clock: ReadingClock) {}
+
+  reading(usageNanos: Long): CpuReading {
+    const nanoCores = this.rate.next(process.hrtime.bigint(), usageNanos);
+    return { timestamp: this.clock.now(), usageNanos, nanoCores };
+  }
+}
 
 /** Below this a rate says more of the scheduler's grain than of the load. */
 const SHORTEST_WINDOW_NANOS = 500_000_000n;

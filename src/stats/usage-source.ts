@@ -1,3 +1,4 @@
+import type { ContainerRecord, SandboxRecord } from '../store/records';
 import type { DetailReading, InterfaceReading, UsageReading } from './readings';
 
 /** A running container, or a pod's pause container. */
@@ -33,4 +34,9 @@ export interface UsageSource {
 export interface TargetDetail extends DetailReading {
   /** As cgroupName says. */
   readonly cgroup: string;
+}
+
+/** Whether there is anything to read: it runs, or is frozen. */
+export function hasProcess({ state, pid }: SandboxRecord | ContainerRecord): boolean {
+  return pid !== 0 && (state === 'running' || state === 'paused');
 }

@@ -2,8 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { waitAtMost } from '../../lib/async/deadline';
 import { internal, messageOf, RuntimeError, unavailable } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
-import type { DiskWork, Measured } from './disk-work';
-import type { OpenFiles } from './open-files';
+import type { DiskWork, Measured, OpenFiles } from './disk-work';
 import type { DiskCall, DiskReply } from './worker-protocol';
 
 /** Inodes of hard-linked files are remembered during a walk; little else is. */

@@ -1,5 +1,4 @@
-import type { Measured } from './disk-work';
-import type { OpenFiles } from './open-files';
+import type { Measured, OpenFiles } from './disk-work';
 
 export type DiskCall =
   | { readonly method: 'measure'; readonly directory: string }

@@ -1,7 +1,7 @@
 import type { ContainerRecord } from '../../store/records';
 import type { DeviceIo, InterfaceReading, LayerReading } from '../readings';
-import type { OpenFiles } from '../disk/open-files';
-import { familiesOf, type Family, type Values } from './family';
+import type { OpenFiles } from '../disk/disk-work';
+import { familiesOf, type Family, type Values } from './metric';
 import type { NamedDevice } from './group-families';
 
 /** The kernel's, where nothing was asked for. */

@@ -16,7 +16,7 @@ function linkTarget(path: string): string {
   }
 }
 
-describe('a follower in trouble', () => {
+describe('the copy of a log in trouble', () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
   beforeEach(() => {
@@ -32,7 +32,7 @@ describe('a follower in trouble', () => {
       docker.write(`line ${i}`);
       await room.until(() => room.content().includes(`line ${i}`));
     }
-    // Poll, inotify or the wait for either: whatever the follower is at, it must see this.
+    // Poll, inotify or the wait for either: whatever the copy is at, it must see this.
     await logs.drain('c1');
     docker.write('after the silence');
     await room.until(() => room.content().includes('after the silence'));

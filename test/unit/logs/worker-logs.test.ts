@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { createContainerLogs } from '../../../src/logs/create-container-logs';
-import { InProcessLogs } from '../../../src/logs/in-process-logs';
+import { LogCopier } from '../../../src/logs/log-copier';
 import { WorkerLogs } from '../../../src/logs/worker-logs';
 import { compileWorker } from '../support/compile-worker';
 import { LogRoom } from './support/log-room';
@@ -134,7 +134,7 @@ describe('createContainerLogs', () => {
   it('works in the process where only TypeScript sources are', async () => {
     const room = new LogRoom();
     const logs = createContainerLogs({ mode: 'cri', stateDir: room.stateDir, logger: room.logger() });
-    expect(logs).toBeInstanceOf(InProcessLogs);
+    expect(logs).toBeInstanceOf(LogCopier);
     expect(fs.existsSync(join(__dirname, '../../../src/logs/worker-entry.ts'))).toBe(true);
     await logs.close();
     await room.dispose();

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
-import { WorkMarker } from '../../../src/logs/work-marker';
+import { WorkMarker } from '../../../src/logs/hang-watch';
 import { WorkerLogs } from '../../../src/logs/worker-logs';
 import type { WorkerRequest, WorkerSettings } from '../../../src/logs/worker-protocol';
 import { LogRoom } from './support/log-room';

@@ -1,13 +1,15 @@
 import { join } from 'node:path';
 import { errnoOf, messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
+import type { WorkMarker } from './hang-watch';
+import type { TranslationBuffers } from './json-file-to-cri';
 import type { FileIdentity, LogDisk } from './log-disk';
 
 /** A place in a file that is found again after a restart, though the file may have been renamed meanwhile. */
 export interface FilePosition extends FileIdentity {
   /** Spool: offset of the first record not yet taken. CRI log: its size. */
   readonly offset: number;
-  /** The bytes before `offset` (tail-window.ts). */
+  /** The bytes before `offset` (TailWindow). */
   readonly window: string;
 }
 
@@ -40,7 +42,7 @@ const TEMPORARY = '.tmp';
 
 /**
  * The saved positions of all containers: one small file each, replaced atomically. A disk that is full or read-only
- * stops no log: positions are then held by the followers, which try again to save them.
+ * stops no log: each SpoolCopy then keeps its position in memory and tries again to save it.
  */
 export class PositionStore {
   /** Containers whose position could not be saved. */
@@ -163,4 +165,152 @@ function readPosition(value: unknown): FilePosition | undefined {
   if (typeof ino !== 'string' || typeof birth !== 'string') return undefined;
   if (typeof offset !== 'number' || typeof window !== 'string') return undefined;
   return { ino, birth, offset, window };
+}
+
+/** Enough for the time stamp that ends a Docker record, which no other record shares. */
+const WINDOW_BYTES = 64;
+
+/** The last bytes before a position: they tell whether a file found later under the same inode is still the same. */
+export class TailWindow {
+  private bytes: Buffer = Buffer.alloc(0);
+
+  /** Takes over the end of `source[0..length]`, the bytes that now precede the position. */
+  push(source: Buffer, length: number): void {
+    const added = Buffer.from(source.subarray(Math.max(0, length - WINDOW_BYTES), length));
+    this.bytes =
+      added.length >= WINDOW_BYTES ? added : Buffer.concat([this.bytes, added]).subarray(-WINDOW_BYTES);
+  }
+
+  /** Fetches the window of a file of this size. */
+  readBefore(size: number, read: (into: Buffer, at: number) => number): void {
+    const bytes = Buffer.alloc(Math.min(WINDOW_BYTES, size));
+    this.bytes = bytes.subarray(0, bytes.length === 0 ? 0 : read(bytes, size - bytes.length));
+  }
+
+  /** Whether the bytes of `read` just before `position` are still these. */
+  precedes(position: number, read: (into: Buffer, at: number) => number): boolean {
+    return precedes(this.bytes, position, read);
+  }
+
+  clear(): void {
+    this.bytes = Buffer.alloc(0);
+  }
+
+  restore(saved: string): void {
+    this.bytes = Buffer.from(saved, 'base64');
+  }
+
+  /** For the position record. */
+  save(): string {
+    return this.bytes.toString('base64');
+  }
+}
+
+/** Whether the bytes of `read` just before `position` are the saved ones. */
+export function endsWithWindow(
+  saved: string,
+  position: number,
+  read: (into: Buffer, at: number) => number,
+): boolean {
+  return precedes(Buffer.from(saved, 'base64'), position, read);
+}
+
+function precedes(expected: Buffer, position: number, read: (into: Buffer, at: number) => number): boolean {
+  if (expected.length > position) return false;
+  if (expected.length === 0) return true;
+  const found = Buffer.alloc(expected.length);
+  return read(found, position - expected.length) === expected.length && found.equals(expected);
+}
+
+const CRI_LINE = /^(\S+) (stdout|stderr) [FP]/;
+
+interface RecordEnd<File> {
+  readonly file: File;
+  /** Just behind the record. */
+  readonly offset: number;
+}
+
+/**
+ * For a lost state directory: where in the spool the record stands whose line ends the CRI log. Undefined when it is
+ * in none of the files: the log is empty, or an earlier container's. Times are to the nanosecond; the parts of a
+ * split line share one, so equal times are counted.
+ */
+export function findLastLine<File extends { readonly fd: number }>(
+  logTail: Buffer,
+  files: readonly File[],
+  parts: { readonly disk: LogDisk; readonly buffers: TranslationBuffers; readonly marker: WorkMarker },
+): RecordEnd<File> | undefined {
+  const last = lastTime(logTail);
+  if (last === undefined) return undefined;
+  const needle = Buffer.from(`"time":"${asDockerWrites(last.time)}"}\n`);
+  const { input } = parts.buffers;
+  let missing = last.times;
+  for (const file of files) {
+    for (let offset = 0, more = true; more;) {
+      // A spool of gigabytes takes longer than a disk that answers may take for one piece of work.
+      parts.marker.goOn();
+      const length = parts.disk.read(file.fd, input, input.length, offset);
+      const chunk = input.subarray(0, length);
+      let done = 0;
+      for (let at = chunk.indexOf(needle); at >= 0; at = chunk.indexOf(needle, done)) {
+        done = at + needle.length;
+        if (--missing === 0) return { file, offset: offset + done };
+      }
+      more = length === input.length;
+      offset += Math.max(done, length - needle.length + 1);
+    }
+  }
+  return undefined;
+}
+
+function lastTime(logTail: Buffer): { time: string; times: number } | undefined {
+  const lines = logTail.toString('latin1').split('\n');
+  lines.pop();
+  const last = CRI_LINE.exec(lines.at(-1) ?? '');
+  if (last?.[1] === undefined) return undefined;
+  const time = last[1];
+  return { time, times: lines.filter((line) => line.startsWith(`${time} `)).length };
+}
+
+function asDockerWrites(time: string): string {
+  return time.replace(/\.?0*Z$/, 'Z');
+}
+
+/** How much may have to be read again after a kill; a save costs as much as some hundred lines. */
+const MOST_BYTES = 4 * 1024 * 1024;
+const FLOOD_MS = 250;
+const TRICKLE_MS = 10_000;
+const TRICKLE_BYTES = 64 * 1024;
+
+/** When a position is worth saving: often while output floods, rarely while it trickles, never when nothing changed. */
+export class CommitClock {
+  private changed = false;
+  private bytes = 0;
+  private savedAt = 0;
+
+  get hasChanged(): boolean {
+    return this.changed;
+  }
+
+  get isDue(): boolean {
+    if (!this.changed) return false;
+    const every = this.bytes > TRICKLE_BYTES ? FLOOD_MS : TRICKLE_MS;
+    return this.bytes >= MOST_BYTES || performance.now() - this.savedAt >= every;
+  }
+
+  /** In how many milliseconds to ask again though nothing happens. */
+  get dueIn(): number | undefined {
+    return this.changed ? TRICKLE_MS : undefined;
+  }
+
+  change(bytes = 0): void {
+    this.changed = true;
+    this.bytes += bytes;
+  }
+
+  saved(): void {
+    this.changed = false;
+    this.bytes = 0;
+    this.savedAt = performance.now();
+  }
 }

@@ -1,11 +1,11 @@
 import { setPriority } from 'node:os';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
-import { messageOf, RuntimeError } from '../lib/errors';
 import type { LogFields, Logger, LogLevel } from '../lib/logger';
+import { answerCalls } from '../lib/worker-rpc';
 import { WorkMarker } from './hang-watch';
 import { LogCopier } from './log-copier';
 import { dismissibleDisk, nodeLogDisk } from './log-disk';
-import type { WorkerSettings, WorkerMessage, WorkerReply, WorkerRequest } from './worker-protocol';
+import type { WorkerAnswer, WorkerCall, WorkerLogLine, WorkerSettings } from './worker-protocol';
 
 /** Above most of the node: what the Engine's spool loses because we waited for a processor is lost for good. */
 const NICE = -5;
@@ -19,50 +19,40 @@ function becomeUrgent(): void {
   }
 }
 
-/** Answers the requests that arrive at the port. */
+/** Copies logs as the calls at the port ask for. */
 function serveLogWorker(port: MessagePort, settings: WorkerSettings): void {
-  const send = (message: WorkerMessage): void => port.postMessage(message);
+  const send = (line: WorkerLogLine): void => port.postMessage(line);
   const marker = new WorkMarker(settings.marker);
   const disk = dismissibleDisk(nodeLogDisk, marker);
   const logs = new LogCopier({ stateDir: settings.stateDir, logger: loggerTo(send, {}), disk, marker });
   if (settings.resume) logs.resume(new Set(settings.setAside));
-  port.on('message', (request: WorkerRequest) => {
-    void handle(logs, request).then(
-      (answer) => {
-        send({ kind: 'reply', id: request.id, ...answer });
-        if (request.method === 'close') port.close();
-      },
-      (error: unknown) =>
-        send({
-          kind: 'reply',
-          id: request.id,
-          error: { code: error instanceof RuntimeError ? error.code : 'INTERNAL', message: messageOf(error) },
-        }),
-    );
-  });
+  answerCalls<WorkerCall, WorkerAnswer>(
+    port,
+    (call) => handle(logs, call),
+    ({ method }) => {
+      if (method === 'close') port.close();
+    },
+  );
 }
 
-async function handle(
-  logs: LogCopier,
-  request: WorkerRequest,
-): Promise<Pick<WorkerReply, 'stats' | 'relinked'>> {
-  switch (request.method) {
+async function handle(logs: LogCopier, call: WorkerCall): Promise<WorkerAnswer> {
+  switch (call.method) {
     case 'follow':
     case 'salvage':
-      await logs[request.method](request.source);
+      await logs[call.method](call.source);
       return {};
     case 'note':
-      await logs.note(request.place, request.text);
+      await logs.note(call.place, call.text);
       return {};
     case 'handOver':
-      return { relinked: await logs.handOver(request.source) };
+      return { relinked: await logs.handOver(call.source) };
     case 'drain':
     case 'reopen':
     case 'forget':
-      await logs[request.method](request.containerId);
+      await logs[call.method](call.containerId);
       return {};
     case 'retain':
-      await logs.retain(request.containerIds);
+      await logs.retain(call.containerIds);
       return {};
     case 'close':
       await logs.close();
@@ -72,11 +62,11 @@ async function handle(
   }
 }
 
-function loggerTo(send: (message: WorkerMessage) => void, base: LogFields): Logger {
+function loggerTo(send: (line: WorkerLogLine) => void, base: LogFields): Logger {
   const at =
     (level: LogLevel) =>
     (message: string, fields?: LogFields): void =>
-      send({ kind: 'log', level, message, fields: { ...base, ...fields } });
+      send({ level, message, fields: { ...base, ...fields } });
   return {
     error: at('error'),
     warn: at('warn'),

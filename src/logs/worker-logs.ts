@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
-import { deadlineExceeded, internal, messageOf, RuntimeError, unavailable } from '../lib/errors';
+import { deadlineExceeded, internal, messageOf, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
+import { NOBODY_WAITS, PendingCalls, type Request } from '../lib/worker-rpc';
 import {
   emptyLogStats,
   type ContainerLogs,
@@ -13,11 +14,10 @@ import {
 } from './container-logs';
 import { HANG_TIMES, HangWatch, WorkMarker, type HangTimes } from './hang-watch';
 import type {
+  WorkerAnswer,
   WorkerCall,
   WorkerLogLine,
   WorkerMessage,
-  WorkerReply,
-  WorkerRequest,
   WorkerSettings,
 } from './worker-protocol';
 
@@ -50,13 +50,6 @@ export interface WorkerLogsOptions {
   readonly startWorker?: (entry: string, options: WorkerOptions) => Worker;
 }
 
-interface Pending {
-  readonly call: WorkerCall;
-  readonly resolve: (reply: WorkerReply) => void;
-  readonly reject: (error: RuntimeError) => void;
-  readonly deadline: NodeJS.Timeout;
-}
-
 /**
  * The copies of all logs, made by a worker thread. A worker that dies is replaced: it goes on from the saved positions, follows
  * again what was followed, and open calls (all of them may be repeated) are made again. So is one that hangs at the log of a
@@ -64,7 +57,7 @@ interface Pending {
  */
 export class WorkerLogs implements ContainerLogs {
   private readonly followed = new Map<string, LogSource>();
-  private readonly pending = new Map<number, Pending>();
+  private readonly calls = new PendingCalls<WorkerCall, WorkerAnswer>();
   private worker: Worker | undefined;
   /** Why the node has no thread for us (TasksMax, a pids cgroup, memory); '' as long as it has. */
   private threadless = '';
@@ -78,7 +71,6 @@ export class WorkerLogs implements ContainerLogs {
   private lastError = '';
   private bornAt = 0;
   private hasAnswered = false;
-  private nextId = 1;
   private closing: Promise<void> | undefined;
 
   constructor(private readonly options: WorkerLogsOptions) {
@@ -164,28 +156,26 @@ export class WorkerLogs implements ContainerLogs {
     if (ended !== undefined) await Promise.race([ended, pause(TERMINATE_MS, undefined, { ref: false })]);
   }
 
-  private call(call: WorkerCall): Promise<WorkerReply> {
+  private call(call: WorkerCall): Promise<WorkerAnswer> {
     if (this.closing !== undefined && call.method !== 'close')
       return Promise.reject(unavailable('the logs are closed'));
     if (this.isSetAside(call)) return Promise.reject(unavailable(NO_ANSWER));
     // What is followed is followed again once there is a thread; nobody is kept waiting for that.
     const { whyNone } = this;
     if (whyNone !== '') return Promise.reject(unavailable(whyNone));
-    return new Promise((resolve, reject) => {
-      const id = this.nextId++;
-      const deadline = setTimeout(
-        () => {
-          this.finish(id)?.reject(deadlineExceeded(`the log worker did not answer ${call.method} in time`));
-        },
-        call.method === 'close' ? CLOSE_MS : CALL_DEADLINE_MS,
-      );
-      this.pending.set(id, { call, resolve, reject, deadline });
-      this.post({ ...call, id });
+    return this.calls.make(call, (request) => this.post(request), {
+      ms: call.method === 'close' ? CLOSE_MS : CALL_DEADLINE_MS,
+      error: () => deadlineExceeded(`the log worker did not answer ${call.method} in time`),
     });
   }
 
-  private post(request: WorkerRequest): void {
+  private post(request: Request<WorkerCall>): void {
     this.worker?.postMessage(request);
+  }
+
+  /** For what nobody waits for. */
+  private tell(call: WorkerCall): void {
+    this.post({ id: NOBODY_WAITS, call });
   }
 
   private start(): void {
@@ -252,8 +242,7 @@ export class WorkerLogs implements ContainerLogs {
     this.hung.set(worker, containerId);
     this.worker = undefined;
     void worker.terminate();
-    for (const [id, { call }] of [...this.pending])
-      if (this.isSetAside(call)) this.finish(id)?.reject(unavailable(NO_ANSWER));
+    this.calls.reject(unavailable(NO_ANSWER), (call) => this.isSetAside(call));
     if (this.hung.size < MOST_HUNG && this.closing === undefined) this.startAgain();
     else this.rejectAll(this.hangMessage);
   }
@@ -265,7 +254,7 @@ export class WorkerLogs implements ContainerLogs {
     if (this.worker === undefined) {
       if (this.restartTimer === undefined) this.startAgain();
     } else if (source !== undefined && !this.isHung(containerId)) {
-      this.post({ method: 'follow', source, id: 0 });
+      this.tell({ method: 'follow', source });
     }
   }
 
@@ -293,7 +282,7 @@ export class WorkerLogs implements ContainerLogs {
   }
 
   private rejectAll(reason: string): void {
-    for (const id of [...this.pending.keys()]) this.finish(id)?.reject(unavailable(reason));
+    this.calls.reject(unavailable(reason));
   }
 
   private isSetAside(call: WorkerCall): boolean {
@@ -337,28 +326,19 @@ export class WorkerLogs implements ContainerLogs {
   private startAgain(): void {
     this.start();
     for (const source of this.followed.values())
-      if (!this.isHung(source.containerId)) this.post({ method: 'follow', source, id: 0 });
-    for (const [id, { call }] of this.pending) this.post({ ...call, id });
+      if (!this.isHung(source.containerId)) this.tell({ method: 'follow', source });
+    for (const request of this.calls.requests()) this.post(request);
     // An answer, to whatever, shows that this one lives.
-    if (this.ends >= MOST_ENDS) this.post({ method: 'stats', id: 0 });
+    if (this.ends >= MOST_ENDS) this.tell({ method: 'stats' });
   }
 
   private receive(message: WorkerMessage): void {
-    if (message.kind === 'log') {
+    if ('level' in message) {
       this.log(message);
       return;
     }
-    const pending = this.finish(message.id);
     this.hasAnswered = true;
-    if (message.error === undefined) pending?.resolve(message);
-    else pending?.reject(new RuntimeError(message.error.code, message.error.message));
-  }
-
-  private finish(id: number): Pending | undefined {
-    const pending = this.pending.get(id);
-    this.pending.delete(id);
-    clearTimeout(pending?.deadline);
-    return pending;
+    this.calls.settle(message);
   }
 
   private log({ level, message, fields }: WorkerLogLine): void {

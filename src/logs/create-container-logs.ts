@@ -31,10 +31,10 @@ export function createContainerLogs({
 }: ContainerLogsOptions): ContainerLogs {
   if (mode === 'untouched') return new UntouchedLogs();
   if (mode === 'link') return new LinkedLogs(logger);
-  // Two would write and cut the same logs.
+  // Two daemons would write and truncate the same logs.
   const trouble = claimDirectory(stateDir, 'state-dir', 0o700);
   if (trouble !== '')
-    logger.warn('The state directory cannot be written to', { directory: stateDir, error: trouble });
+    logger.warn('Cannot write to the state directory', { directory: stateDir, error: trouble });
   const kind = extname(__filename);
   if (kind !== '.ts') {
     return new WorkerLogs({ stateDir, resume, logger, entry: join(__dirname, `worker-entry${kind}`) });
@@ -44,7 +44,7 @@ export function createContainerLogs({
   return logs;
 }
 
-/** Leaves all logs to whoever writes them: for a daemon that only observes. */
+/** Writes no logs, for a daemon that only observes. */
 class UntouchedLogs implements ContainerLogs {
   follow(): Promise<void> {
     return Promise.resolve();

@@ -8,13 +8,13 @@ import type { WorkMarker } from './hang-watch';
 import type { SpoolTarget } from './spool-chain';
 import type { SpoolCopy } from './spool-copy';
 
-/** A spool that flows is looked at this often: a batch of lines costs one read and one write. */
+/** Interval of reads while output flows, so that a batch of lines costs one read and one write. */
 const BUSY_POLL_MS = 25;
-/** Events closer than this mean that it flows: dockerd writes once a line, and each event costs as much as a look. */
+/** Events closer together than this mean that output flows: dockerd writes once a line, and each event costs as much as a read. */
 const BUSY_GAP_MS = 100;
-/** Fruitless looks after which a spool counts as idle and is left to inotify again. */
+/** Reads without news after which a spool counts as idle and is left to inotify again. */
 const QUIET_LOOKS = 4;
-/** The net under inotify, and the only means where a directory cannot be watched. */
+/** Interval of reads in case inotify misses something, and where a directory cannot be watched. */
 const WATCHED_POLL_MS = 120_000;
 const UNWATCHED_POLL_MS = 1_000;
 const RETRY_FIRST_MS = 250;
@@ -105,7 +105,7 @@ export class FollowTask implements Task, OpenLog {
     if (!this.failing) {
       this.failing = true;
       this.stats.stalls++;
-      this.logger.error('container log stands still; retrying', this.fields(error));
+      this.logger.error('Cannot write a container log; retrying', this.fields(error));
     }
     this.finishDrains(true);
     this.watch.disarm();
@@ -126,7 +126,7 @@ export class FollowTask implements Task, OpenLog {
   private rest(moved: boolean): boolean {
     if (this.watch.armed) {
       const { dueIn } = this.copy;
-      // Nothing to come, nothing to save: a node's many quiet and ended containers hold no descriptors.
+      // The position is saved; the many quiet and ended containers of a node hold no descriptors.
       if (dueIn === undefined) {
         this.copy.release();
         this.hasLetGo = true;
@@ -140,7 +140,7 @@ export class FollowTask implements Task, OpenLog {
       this.sleep(BUSY_POLL_MS);
       return false;
     }
-    // What was written just before the watch stood makes no event.
+    // What was written just before the watch began makes no event.
     if (this.watch.arm()) return true;
     this.sleep(UNWATCHED_POLL_MS);
     return false;
@@ -165,7 +165,7 @@ export class FollowTask implements Task, OpenLog {
     if (!this.failing) return;
     this.failing = false;
     this.retryMs = RETRY_FIRST_MS;
-    this.logger.info('container log flows again', this.fields());
+    this.logger.info('Container log is written again', this.fields());
   }
 
   private finishDrains(all: boolean): void {
@@ -194,7 +194,7 @@ export class FollowTask implements Task, OpenLog {
   }
 }
 
-/** How long other callbacks (a reopen, a drain) may have to wait, but for one turn. */
+/** How long other callbacks (a reopen, a drain) may have to wait, apart from the turn in progress. */
 const SLICE_MS = 4;
 
 interface Task {
@@ -202,7 +202,7 @@ interface Task {
   turn(): boolean;
 }
 
-/** Gives every task that has work a turn after the other, so that a flooding container cannot starve the rest. */
+/** Gives each task with work its turn, so that a flooding container cannot starve the rest. */
 export class RoundRobin {
   private readonly ready = new Set<Task>();
   private scheduled = false;
@@ -274,22 +274,22 @@ class SpoolWatch {
   }
 }
 
-/** A log that flows holds two files. */
+/** Share of the limit of open files that logs may use; a log whose output flows holds two files. */
 const SHARE = 1 / 8;
 const MOST = 1_024;
 
 interface OpenLog {
-  /** Closes its files where nothing is lost by that; it opens them again by itself. Never throws. */
+  /** Closes its files where nothing is lost by that; it opens them again when it needs them. Never throws. */
   letGo(): void;
 }
 
-/** The logs that hold files: of too many, the one that was looked at longest ago lets go of its own. */
+/** The logs that hold files open. When there are too many, the one that was read longest ago closes its files. */
 export class OpenLogs {
   private readonly all = new Set<OpenLog>();
 
   constructor(private readonly most = Math.min(MOST, Math.floor(fileLimit() * SHARE))) {}
 
-  /** It was just looked at, and holds files. */
+  /** The log was just read and holds files. */
   add(log: OpenLog): void {
     this.all.delete(log);
     this.all.add(log);

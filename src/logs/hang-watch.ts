@@ -12,8 +12,8 @@ export interface WorkLook {
 }
 
 /**
- * What the log worker is at, in memory that the main thread sees too: a thread that hangs in a file call answers no
- * message.
+ * Which log the worker works on, in memory that the main thread reads as well, because a thread that hangs in a file call
+ * answers no messages.
  */
 export class WorkMarker {
   private readonly numbers: Int32Array;
@@ -52,7 +52,7 @@ export class WorkMarker {
     return { turn, container };
   }
 
-  /** Another thread takes over: this one must change nothing any more, should its file call ever end. */
+  /** Another thread takes over; this one must change nothing more if its file call ever returns. */
   dismiss(): void {
     Atomics.store(this.numbers, DISMISSED, 1);
   }
@@ -64,11 +64,11 @@ export class WorkMarker {
 
 export interface HangTimes {
   readonly lookMs: number;
-  /** So many looks that find the same piece of work mean that it hangs. */
+  /** How many looks in a row must find the same piece of work before it counts as hanging. */
   readonly looks: number;
 }
 
-/** A piece of work is at most some hundred KiB; 15 s are a disk that does not answer, however busy the node is. */
+/** One piece of work is at most some hundred KiB. If it takes 15 s, the disk does not answer, however busy the node is. */
 export const HANG_TIMES: HangTimes = { lookMs: 2_500, looks: 6 };
 
 /** Looks at the worker's marker until it is stopped. Counts looks, not time: this process may have been stopped meanwhile. */

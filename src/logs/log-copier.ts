@@ -35,7 +35,7 @@ export interface LogCopierOptions {
  */
 export class LogCopier implements ContainerLogs {
   private readonly tasks = new Map<string, FollowTask>();
-  /** Somebody else's by now. */
+  /** Containers whose log was handed over; nothing more is done for them. */
   private readonly handedOver = new Set<string>();
   private readonly queue = new RoundRobin();
   private readonly open: OpenLogs;
@@ -76,7 +76,7 @@ export class LogCopier implements ContainerLogs {
       } catch (error) {
         // `follow` meets the same error; the other containers must not wait for it.
         const fields = { container: containerId, error: messageOf(error) };
-        this.parts.logger.warn('container log not resumed', fields);
+        this.parts.logger.warn('Cannot resume a container log', fields);
       }
     }
   }
@@ -108,7 +108,7 @@ export class LogCopier implements ContainerLogs {
       this.during(containerId, () => task.copy.takeOver());
     } catch (error) {
       const fields = { container: containerId, error: messageOf(error) };
-      this.parts.logger.warn('The log of a container stays a link to the file of Docker', fields);
+      this.parts.logger.warn("A container log stays a link to Docker's file", fields);
       return;
     }
     await task.drain();
@@ -195,7 +195,7 @@ export class LogCopier implements ContainerLogs {
         try {
           this.during(id, () => task.copy.commit());
         } catch (error) {
-          this.parts.logger.warn('log position not saved', { container: id, error: messageOf(error) });
+          this.parts.logger.warn('Cannot save a log position', { container: id, error: messageOf(error) });
         }
         this.drop(id);
       }
@@ -208,7 +208,7 @@ export class LogCopier implements ContainerLogs {
     return Promise.resolve({ ...this.counters, lagBytes, followed: this.tasks.size });
   }
 
-  /** Those that wait for their turn count too: a start goes to hundreds of logs at once. */
+  /** Logs that wait for their turn count as well, because a start opens hundreds of them at once. */
   private holdsFiles(containerId: string): void {
     const task = this.tasks.get(containerId);
     if (task !== undefined) this.open.add(task);
@@ -285,7 +285,7 @@ function isSame(left: LogSource, right: LogSource): boolean {
   return left.spoolPath === right.spoolPath && left.logPath === right.logPath;
 }
 
-/** What throws inside rejects. */
+/** Turns what `action` throws into a rejection. */
 function settle(action: () => void): Promise<void> {
   return Promise.resolve().then(action);
 }

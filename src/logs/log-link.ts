@@ -82,7 +82,7 @@ function keepBeside(log: string, now: Date): { readonly path: string; readonly i
   }
 }
 
-/** kubelet removes what is called so when it next rotates: what a kill leaves behind does not stay. */
+/** Suffix of files in the making. kubelet removes such files when it next rotates, so what a kill leaves behind does not stay. */
 export const TEMPORARY = '.tmp';
 
 type Names = Pick<LogDisk, 'inodeAt' | 'linkAt' | 'list'>;

@@ -63,7 +63,7 @@ export class PositionStore {
         if (name.endsWith(`${SUFFIX}${TEMPORARY}`)) this.disk.remove(join(this.directory, name));
     } catch (error) {
       const fields = { directory: this.directory, error: messageOf(error) };
-      this.logger.warn('The directory of log positions cannot be prepared', fields);
+      this.logger.warn('Cannot create the directory of log positions', fields);
     }
   }
 
@@ -97,7 +97,7 @@ export class PositionStore {
       if (errnoOf(error) === undefined) throw error;
       if (this.unsaved.size === 0) {
         const fields = { directory: this.directory, error: messageOf(error) };
-        this.logger.warn('Log positions cannot be saved; logs go on, and saving is tried again', fields);
+        this.logger.warn('Cannot save log positions; logs continue, and dockbridge will try again', fields);
       }
       this.unsaved.add(containerId);
       return false;
@@ -111,7 +111,7 @@ export class PositionStore {
     this.disk.remove(this.path(containerId));
   }
 
-  /** None when the disk does not tell: what is followed all the same has its position looked up by name. */
+  /** Empty when the directory cannot be read; the position of a followed container is then still found by its name. */
   ids(): readonly string[] {
     let names: readonly string[] = [];
     try {
@@ -128,7 +128,7 @@ export class PositionStore {
 
   private tellOfUnlisted(error: string): void {
     if (!this.isUnlisted)
-      this.logger.warn('Log positions cannot be listed: no log goes on before its container is inspected', {
+      this.logger.warn('Cannot list log positions; each log resumes only after its container was inspected', {
         directory: this.directory,
         error,
       });
@@ -276,7 +276,7 @@ function asDockerWrites(time: string): string {
   return time.replace(/\.?0*Z$/, 'Z');
 }
 
-/** How much may have to be read again after a kill; a save costs as much as some hundred lines. */
+/** Most bytes that have to be read again after a kill; a save costs as much as some hundred lines. */
 const MOST_BYTES = 4 * 1024 * 1024;
 const FLOOD_MS = 250;
 const TRICKLE_MS = 10_000;
@@ -298,7 +298,7 @@ export class CommitClock {
     return this.bytes >= MOST_BYTES || performance.now() - this.savedAt >= every;
   }
 
-  /** In how many milliseconds to ask again though nothing happens. */
+  /** In how many milliseconds to ask again even if nothing happens. */
   get dueIn(): number | undefined {
     return this.changed ? TRICKLE_MS : undefined;
   }

@@ -7,9 +7,9 @@ import type { LogDisk } from './log-disk';
 import { CommitClock, findLastLine, type Place, type SavedPosition, type PositionStore } from './resume';
 import { SpoolChain, SpoolCursor, type SpoolFile, type SpoolTarget } from './spool-chain';
 
-/** What a container of others brings of its past into the log that we make for it. */
+/** How much earlier output the log of a container gets that another runtime started. */
 const MOST_BACK_BYTES = 50 * 1024 * 1024;
-/** Chunks of some GB: all that a spool holds, and an end if the Engine is faster than we are. */
+/** Chunks of some GB together: more than any spool holds, and a bound if the Engine writes faster than we copy. */
 const MOST_STEPS = 10_000;
 
 /** `more`: call again; `idle`: the end of the spool was reached. */
@@ -41,7 +41,7 @@ export class SpoolCopy {
   private saved: SavedPosition | undefined;
   /** Where the log ended before the last reopen, until the next one. */
   private previous: Place | undefined;
-  /** Somebody asked for this log (`start`): files and directories may be made. */
+  /** `start` was called for this log, so files and directories may be created. */
   private wanted = false;
   private readonly clock = new CommitClock();
 
@@ -149,7 +149,7 @@ export class SpoolCopy {
     try {
       this.save();
     } catch {
-      // The old position still holds: nothing goes into the new file before it has been saved (append).
+      // The old position still holds, and `append` writes nothing to the new file before the new one is saved.
     }
   }
 
@@ -266,7 +266,7 @@ export class SpoolCopy {
   private lastPlace(): Place | undefined {
     const { saved } = this;
     if (saved?.previous === undefined || !this.log.wasPutBack(saved.log, saved.previous.log)) return saved;
-    this.parts.logger.warn('container log was put back over its successor; copying the latter again', {
+    this.parts.logger.warn('kubelet put an old log back over the new one; copying the new lines again', {
       container: this.source.containerId,
     });
     this.previous = undefined;
@@ -342,7 +342,7 @@ export class SpoolCopy {
     this.note("gap: the Engine discarded output before it could be copied here (its spool's max-size)", file);
     file.gapBefore = false;
     stats.gaps++;
-    logger.warn('container output was discarded by the Engine before it was copied', {
+    logger.warn('Docker Engine discarded container output before it was copied', {
       container: this.source.containerId,
       logPath: this.source.logPath,
     });

@@ -7,7 +7,7 @@ import { LogCopier } from './log-copier';
 import { dismissibleDisk, nodeLogDisk } from './log-disk';
 import type { WorkerAnswer, WorkerCall, WorkerLogLine, WorkerSettings } from './worker-protocol';
 
-/** Above most of the node: what the Engine's spool loses because we waited for a processor is lost for good. */
+/** Above most processes of the node: output that the Engine discards while we wait for a processor is lost for good. */
 const NICE = -5;
 
 /** On Linux the caller's thread alone. */
@@ -15,7 +15,7 @@ function becomeUrgent(): void {
   try {
     setPriority(NICE);
   } catch {
-    // Not allowed (no CAP_SYS_NICE): then as all others.
+    // Not allowed without CAP_SYS_NICE: the worker then has the usual priority.
   }
 }
 

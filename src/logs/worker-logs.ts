@@ -22,16 +22,16 @@ import type {
 } from './worker-protocol';
 
 const CALL_DEADLINE_MS = 30_000;
-/** The positions are saved all along: nothing but the last lines waits for an orderly end. */
+/** Positions are saved all the time, so an orderly end only saves reading the last lines again. */
 const CLOSE_MS = 5_000;
 const TERMINATE_MS = 1_000;
-/** Threads that hang at once, each at another container's log, before no more are started. */
+/** Most threads that may hang at once, each at another container's log, before no more are started. */
 const MOST_HUNG = 4;
 const RESTART_FIRST_MS = 100;
 const RESTART_MOST_MS = 10_000;
-/** So many workers that end one after the other, none of which lived for a while, mean that none will. */
+/** After so many workers that each ended soon after their start, calls fail at once until one answers. */
 const MOST_ENDS = 3;
-/** A worker that has answered and lived so long is well. ms. */
+/** A worker that has answered and lived for so many milliseconds counts as well. */
 const STEADY_MS = 60_000;
 /** The worker's own heap stays at some MiB (its buffers are outside); a leak must not take the node down. */
 const WORKER_HEAP_MB = 128;
@@ -59,7 +59,7 @@ export class WorkerLogs implements ContainerLogs {
   private readonly followed = new Map<string, LogSource>();
   private readonly calls = new PendingCalls<WorkerCall, WorkerAnswer>();
   private worker: Worker | undefined;
-  /** Why the node has no thread for us (TasksMax, a pids cgroup, memory); '' as long as it has. */
+  /** Why no thread can be started (TasksMax, a pids cgroup, memory); '' as long as one can. */
   private threadless = '';
   private watch: HangWatch | undefined;
   /** Workers that were replaced but whose file call has not ended, and the container at whose log each is. */
@@ -86,7 +86,7 @@ export class WorkerLogs implements ContainerLogs {
     try {
       await this.call({ method: 'drain', containerId });
     } catch (error) {
-      this.options.logger.error('container log not drained', {
+      this.options.logger.error('Cannot complete the log of an ended container', {
         container: containerId,
         error: messageOf(error),
       });
@@ -123,7 +123,7 @@ export class WorkerLogs implements ContainerLogs {
     await this.call({ method: 'retain', containerIds });
   }
 
-  /** What an operator should know; undefined when all is well. */
+  /** Trouble that an operator should know of; undefined when all is well. */
   get trouble(): LogTrouble | undefined {
     const without = this.threadless || this.whyNoneLives;
     if (without !== '') return { reason: 'LogsWithoutThread', message: without };
@@ -143,7 +143,7 @@ export class WorkerLogs implements ContainerLogs {
     try {
       await this.call({ method: 'close' });
     } catch (error) {
-      this.options.logger.warn('log worker did not close in order', { error: messageOf(error) });
+      this.options.logger.warn('The log worker did not close cleanly', { error: messageOf(error) });
     }
     const { worker } = this;
     this.worker = undefined;
@@ -160,7 +160,7 @@ export class WorkerLogs implements ContainerLogs {
     if (this.closing !== undefined && call.method !== 'close')
       return Promise.reject(unavailable('the logs are closed'));
     if (this.isSetAside(call)) return Promise.reject(unavailable(NO_ANSWER));
-    // What is followed is followed again once there is a thread; nobody is kept waiting for that.
+    // What is followed is followed again once there is a thread; callers do not wait for that.
     const { whyNone } = this;
     if (whyNone !== '') return Promise.reject(unavailable(whyNone));
     return this.calls.make(call, (request) => this.post(request), {
@@ -194,7 +194,7 @@ export class WorkerLogs implements ContainerLogs {
       this.goWithout(messageOf(error));
       return;
     }
-    if (this.threadless !== '') logger.info('Container logs have a thread again and catch up');
+    if (this.threadless !== '') logger.info('The log worker runs again; logs are catching up');
     this.threadless = '';
     this.bornAt = performance.now();
     this.hasAnswered = false;
@@ -208,7 +208,7 @@ export class WorkerLogs implements ContainerLogs {
     });
     worker.on('error', (error) => {
       this.lastError = messageOf(error);
-      logger.error('log worker failed', { error: this.lastError });
+      logger.error('The log worker failed', { error: this.lastError });
     });
     worker.on('exit', () => this.ended(worker));
   }
@@ -235,10 +235,13 @@ export class WorkerLogs implements ContainerLogs {
 
   /** The worker hangs in a file call, which nothing can end; it does nothing more when that returns. */
   private abandon(worker: Worker, containerId: string): void {
-    this.options.logger.error('The log of a container hangs; another log worker takes over the others', {
-      container: containerId,
-      logPath: this.followed.get(containerId)?.logPath,
-    });
+    this.options.logger.error(
+      'The file system of a container log hangs; another log worker takes over the other logs',
+      {
+        container: containerId,
+        logPath: this.followed.get(containerId)?.logPath,
+      },
+    );
     this.hung.set(worker, containerId);
     this.worker = undefined;
     void worker.terminate();
@@ -249,7 +252,7 @@ export class WorkerLogs implements ContainerLogs {
 
   private answersAgain(containerId: string): void {
     if (this.closing !== undefined) return;
-    this.options.logger.info('The log of a container can be written again', { container: containerId });
+    this.options.logger.info('Container log is written again', { container: containerId });
     const source = this.followed.get(containerId);
     if (this.worker === undefined) {
       if (this.restartTimer === undefined) this.startAgain();
@@ -296,7 +299,7 @@ export class WorkerLogs implements ContainerLogs {
     return [...this.hung.values()].includes(containerId);
   }
 
-  /** Says so once, answers whoever waits, and tries again for as long as it takes. */
+  /** Logs it once, rejects the calls that wait, and tries again for as long as it takes. */
   private goWithout(error: string): void {
     const isFirst = this.threadless === '';
     this.threadless = `no thread can be had for container logs (${error}): raise TasksMax= of the service or the limit of pids; the logs are caught up then`;
@@ -306,7 +309,7 @@ export class WorkerLogs implements ContainerLogs {
   }
 
   private restart(): void {
-    this.options.logger.error('log worker ended; starting another', { inMs: this.restartMs });
+    this.options.logger.error('The log worker ended; starting another', { inMs: this.restartMs });
     const { whyNone } = this;
     if (this.ends === MOST_ENDS)
       this.options.logger.error('Container logs are not written', { reason: whyNone });
@@ -328,7 +331,7 @@ export class WorkerLogs implements ContainerLogs {
     for (const source of this.followed.values())
       if (!this.isHung(source.containerId)) this.tell({ method: 'follow', source });
     for (const request of this.calls.requests()) this.post(request);
-    // An answer, to whatever, shows that this one lives.
+    // Any answer shows that this worker lives.
     if (this.ends >= MOST_ENDS) this.tell({ method: 'stats' });
   }
 

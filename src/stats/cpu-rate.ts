@@ -13,9 +13,9 @@ export class CpuMeter {
   }
 }
 
-/** Below this a rate says more of the scheduler's grain than of the load. */
+/** Shortest window of a rate; below it the scheduler's granularity distorts the rate. */
 const SHORTEST_WINDOW_NANOS = 500_000_000n;
-/** Above this it says nothing of now: the next reading will. A scraper that comes each minute gets its rate. */
+/** Longest window of a rate; above it the rate is out of date. A scraper that comes every minute still gets one. */
 const LONGEST_WINDOW_NANOS = 90_000_000_000n;
 
 interface Point {

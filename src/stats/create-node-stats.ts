@@ -66,7 +66,7 @@ export interface ChosenSource {
   readonly visible: boolean;
 }
 
-/** Made once, at start: a source that changed under way would make counters jump. */
+/** Called once, at start, because counters would jump if the source changed later. */
 export async function chooseSource({
   choice,
   localEngine,
@@ -76,16 +76,20 @@ export async function chooseSource({
   logger,
 }: SourceParts): Promise<ChosenSource> {
   const hierarchies = await readHierarchies();
-  const why = whyNotCgroups(choice, localEngine, hierarchies !== undefined);
-  if (why === undefined && hierarchies !== undefined) {
-    logger.info('Stats are read from cgroup files', { cgroupVersion: hierarchies.version });
+  const reason = reasonAgainstCgroups(choice, localEngine, hierarchies !== undefined);
+  if (reason === undefined && hierarchies !== undefined) {
+    logger.info('Reading stats from cgroup files', { cgroupVersion: hierarchies.version });
     return { source: new CgroupSource(hierarchies, clock, heldFiles), visible: true };
   }
-  logger.info("Stats are the Engine's one-shot stats, which cost it much more", { why });
+  logger.info('Reading stats from Docker Engine, which costs it much more than cgroup files', { reason });
   return { source: new EngineSource(engine, clock), visible: false };
 }
 
-function whyNotCgroups(choice: StatsChoice, localEngine: boolean, areMounted: boolean): string | undefined {
+function reasonAgainstCgroups(
+  choice: StatsChoice,
+  localEngine: boolean,
+  areMounted: boolean,
+): string | undefined {
   if (choice === 'engine') return '--stats-source=engine';
   if (!areMounted) return 'no cgroup file system is mounted';
   if (choice === 'auto' && !localEngine) return 'the Engine is on another machine';

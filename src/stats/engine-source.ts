@@ -7,7 +7,7 @@ import { CpuRate } from './cpu-rate';
 import type { InterfaceReading, UsageReading, ReadingClock, DetailReading, DeviceIo } from './readings';
 import type { Target, TargetDetail, UsageSource } from './usage-source';
 
-/** A one-shot reading costs the Engine milliseconds of processor time: it gets few at a time. */
+/** Readings at the same time; each costs the Engine milliseconds of processor time. */
 const CONCURRENCY = 4;
 const ONE_READING_MS = 5_000;
 
@@ -92,7 +92,7 @@ export class EngineSource implements UsageSource {
       );
     } catch (error) {
       signal?.throwIfAborted();
-      // Gone meanwhile, or stuck in the Engine: the others must still get theirs.
+      // The container is gone or its call hangs in the Engine; readings of the others must not fail for that.
       const isAlone = hasCode(error, 'NOT_FOUND') || hasCode(error, 'DEADLINE_EXCEEDED');
       if (isAlone || hasCode(error, 'FAILED_PRECONDITION')) return undefined;
       throw error;
@@ -100,7 +100,7 @@ export class EngineSource implements UsageSource {
   }
 }
 
-/** The Engine does not tell where a container's group is: this is its place unless somebody asked for another. */
+/** The Engine does not say where a container's cgroup is; this is the default place. */
 function defaultGroup(id: string): string {
   return `/docker/${id}`;
 }

@@ -175,7 +175,7 @@ export class NodeStats {
   private inBackground(work: Promise<unknown>): void {
     work.catch((error: unknown) =>
       this.parts.logger.debug(
-        () => 'A reading ahead of time failed',
+        () => 'Cannot read stats of a container that just started',
         () => ({ error: messageOf(error) }),
       ),
     );

@@ -103,7 +103,7 @@ export interface DeviceIo {
   readonly writes: number;
 }
 
-/** What cAdvisor's metrics want beyond usage. Undefined means that the machine does not tell. */
+/** What cAdvisor's metrics want beyond usage. Undefined where the machine does not report it. */
 export interface DetailReading {
   readonly usage: UsageReading;
   readonly userNanos?: Long | undefined;

@@ -36,7 +36,7 @@ export interface TargetDetail extends DetailReading {
   readonly cgroup: string;
 }
 
-/** Whether there is anything to read: it runs, or is frozen. */
+/** Whether there are processes to read: the container runs or is paused. */
 export function hasProcess({ state, pid }: SandboxRecord | ContainerRecord): boolean {
   return pid !== 0 && (state === 'running' || state === 'paused');
 }

@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { walk, type Size } from './walk';
 
-/** Long enough to get on, short enough for whoever shares the processor. */
+/** Length of one step of a walk: long enough to make progress, short enough for other users of the processor. */
 const SLICE_MS = 10;
 
 export interface Measured extends Size {
@@ -38,7 +38,7 @@ export class InThreadDiskWork implements DiskWork {
     return undefined;
   }
 
-  /** Somebody waits for it: not paced. */
+  /** Not paced, because a caller waits for it. */
   openFiles(pids: readonly number[]): Promise<OpenFiles> {
     return Promise.resolve(countOpenFiles(pids));
   }

@@ -9,7 +9,7 @@ import type { LayerReading, ReadingClock } from '../readings';
 import type { Target } from '../usage-source';
 import type { DiskWork } from './disk-work';
 
-/** An Engine that takes longer than this for one layer is asked again much later. */
+/** Timeout for one layer; an Engine that takes longer is asked again much later. */
 const ENGINE_MS = 60_000;
 
 /** What layers that only the Engine can see need of it. */
@@ -31,7 +31,7 @@ export interface LayerSourceParts {
 
 export interface MeasuredLayer {
   readonly reading: LayerReading;
-  /** What it cost us or the Engine, ms. */
+  /** Milliseconds that the measurement took us or the Engine. */
   readonly costMs: number;
   /** The directory that was walked; undefined where the Engine was asked. */
   readonly directory?: string;
@@ -75,7 +75,7 @@ export class LayerSource {
     }
   }
 
-  /** As ImageFsInfo says: kubelet takes equal names for one file system. A containerd elsewhere only the layer knows. */
+  /** The same name as in ImageFsInfo, because kubelet takes equal names for one file system. A layer outside that directory keeps its own name. */
   private mountpointOf(directory: string): string {
     const root = this.parts.imageDirectory();
     return root !== '' && directory.startsWith(`${root}/`) ? root : directory;

@@ -8,7 +8,7 @@ import type { DiskAnswer, DiskCall } from './worker-protocol';
 
 /** Inodes of hard-linked files are remembered during a walk; little else is. */
 const HEAP_MB = 128;
-/** Unanswered requests; four times as many as one scrape makes at once. Callers that gave up count: the thread does not know. */
+/** Most unanswered requests: four times as many as one scrape makes at once. Callers that gave up count, as the thread does not know. */
 const MAX_PENDING = 256;
 /** A thread in a system call that hangs (a dead network disk) cannot be ended. */
 const TERMINATE_MS = 2_000;
@@ -55,7 +55,7 @@ export class WorkerDiskWork implements DiskWork {
       worker = this.worker ??= this.start();
     } catch (error) {
       // The next call tries again.
-      return Promise.reject(unavailable(`no thread can be had to measure disks: ${messageOf(error)}`));
+      return Promise.reject(unavailable(`cannot start a thread to measure disks: ${messageOf(error)}`));
     }
     return this.calls.make(call, (request) => worker.postMessage(request));
   }
@@ -68,7 +68,7 @@ export class WorkerDiskWork implements DiskWork {
     // Nothing is lost with it: it must not keep the process alive.
     worker.unref();
     worker.on('message', (reply: Reply<DiskAnswer>) => this.calls.settle(reply));
-    worker.on('error', (error) => this.logger.error('disk worker failed', { error: messageOf(error) }));
+    worker.on('error', (error) => this.logger.error('The disk worker failed', { error: messageOf(error) }));
     worker.on('exit', () => {
       if (this.worker !== worker) return;
       this.worker = undefined;

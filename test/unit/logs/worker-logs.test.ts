@@ -122,7 +122,7 @@ describe('A node that has no thread for the logs (TasksMax)', () => {
       await comesTrue(() => logs.trouble === undefined);
       await comesTrue(() => fs.existsSync(room.logPath) && room.texts().length === 1);
       expect(room.texts()).toEqual(['one']);
-      expect(said()).toContain('Container logs have a thread again and catch up');
+      expect(said()).toContain('The log worker runs again; logs are catching up');
     } finally {
       await logs.close();
       await room.dispose();

@@ -1,5 +1,10 @@
-import type { MessagePort } from 'node:worker_threads';
+import { Worker, type MessagePort, type WorkerOptions } from 'node:worker_threads';
 import { messageOf, RuntimeError, type ErrorCode } from './errors';
+
+/** Starts a thread that runs the module `entry`. Throws when none can be had. */
+export type StartWorker = (entry: string, options: WorkerOptions) => Worker;
+
+export const startWorker: StartWorker = (entry, options) => new Worker(entry, options);
 
 /** A call on its way to a worker thread. */
 export interface Request<Call> {

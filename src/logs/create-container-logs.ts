@@ -1,10 +1,9 @@
-import { extname, join } from 'node:path';
 import { failedPrecondition } from '../lib/errors';
 import type { Logger } from '../lib/logger';
+import type { StartWorker } from '../lib/worker-rpc';
 import { claimDirectory } from '../node/disk/claim-directory';
 import type { ContainerLogs, RelinkedLog } from './container-logs';
 import { LinkedLogs } from './linked-logs';
-import { LogCopier } from './log-copier';
 import { WorkerLogs } from './worker-logs';
 
 export interface ContainerLogsOptions {
@@ -15,12 +14,12 @@ export interface ContainerLogsOptions {
   /** Whether to go on at once where an earlier process was stopped; default true. */
   readonly resume?: boolean;
   readonly logger: Logger;
+  /** Other than usual in tests. */
+  readonly startWorker?: StartWorker | undefined;
 }
 
 /**
- * The copies, made by a worker thread, which resumes from the positions that the previous process saved. Run from
- * TypeScript sources (jest), where no compiled worker file stands beside this one, they work on the calling thread
- * instead: same code, same promises.
+ * The copies, made by a worker thread, which resumes from the positions that the previous process saved.
  * @throws FAILED_PRECONDITION when another process uses the state directory.
  */
 export function createContainerLogs({
@@ -28,6 +27,7 @@ export function createContainerLogs({
   stateDir,
   resume = true,
   logger,
+  startWorker,
 }: ContainerLogsOptions): ContainerLogs {
   if (mode === 'untouched') return new UntouchedLogs();
   if (mode === 'link') return new LinkedLogs(logger);
@@ -35,13 +35,7 @@ export function createContainerLogs({
   const trouble = claimDirectory(stateDir, 'state-dir', 0o700);
   if (trouble !== '')
     logger.warn('Cannot write to the state directory', { directory: stateDir, error: trouble });
-  const kind = extname(__filename);
-  if (kind !== '.ts') {
-    return new WorkerLogs({ stateDir, resume, logger, entry: join(__dirname, `worker-entry${kind}`) });
-  }
-  const logs = new LogCopier({ stateDir, logger });
-  if (resume) logs.resume();
-  return logs;
+  return new WorkerLogs({ stateDir, resume, logger, startWorker, entry: require.resolve('./worker-entry') });
 }
 
 /** Writes no logs, for a daemon that only observes. */

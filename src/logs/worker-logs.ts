@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { Worker, type WorkerOptions } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { deadlineExceeded, internal, messageOf, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import { NOBODY_WAITS, PendingCalls, type Request } from '../lib/worker-rpc';
+import { NOBODY_WAITS, PendingCalls, startWorker, type Request, type StartWorker } from '../lib/worker-rpc';
 import {
   emptyLogStats,
   type ContainerLogs,
@@ -43,11 +43,11 @@ export interface WorkerLogsOptions {
   /** Whether to go on at once where an earlier process was stopped; default true. */
   readonly resume?: boolean;
   readonly logger: Logger;
-  /** The compiled worker-entry.js. */
+  /** The module worker-entry. */
   readonly entry: string;
   readonly hangTimes?: HangTimes;
-  /** Makes the thread; tests have others. Throws when none can be had. */
-  readonly startWorker?: (entry: string, options: WorkerOptions) => Worker;
+  /** Other than usual in tests. */
+  readonly startWorker?: StartWorker | undefined;
 }
 
 /**
@@ -185,7 +185,7 @@ export class WorkerLogs implements ContainerLogs {
     const settings: WorkerSettings = { stateDir, resume, marker: marker.memory, setAside };
     let worker: Worker;
     try {
-      worker = (this.options.startWorker ?? startThread)(entry, {
+      worker = (this.options.startWorker ?? startWorker)(entry, {
         name: 'dockbridge-logs',
         workerData: settings,
         resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP_MB },
@@ -348,8 +348,4 @@ export class WorkerLogs implements ContainerLogs {
     const { logger } = this.options;
     if (level === 'error' || level === 'warn' || level === 'info') logger[level](message, fields);
   }
-}
-
-function startThread(entry: string, options: WorkerOptions): Worker {
-  return new Worker(entry, options);
 }

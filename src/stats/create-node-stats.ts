@@ -1,9 +1,8 @@
-import { extname, join } from 'node:path';
 import type { Logger } from '../lib/logger';
+import type { StartWorker } from '../lib/worker-rpc';
 import { readHierarchies } from '../node/cgroup/hierarchies';
 import type { Store } from '../store/store';
 import { CgroupSource } from './cgroup/cgroup-source';
-import { InThreadDiskWork, type DiskWork } from './disk/disk-work';
 import { LayerBudget, type LayerTimes } from './disk/layer-budget';
 import { LayerSource, type EngineSizes } from './disk/layer-source';
 import { WorkerDiskWork } from './disk/worker-disk-work';
@@ -22,14 +21,16 @@ export interface NodeStatsOptions {
   readonly logger: Logger;
   /** Other times than usual, for tests. */
   readonly layerTimes?: Partial<LayerTimes> | undefined;
+  /** Other than usual in tests. */
+  readonly startWorker?: StartWorker | undefined;
 }
 
 /** The stats of a daemon, from the source that suits its Engine. */
 export async function createNodeStats(options: NodeStatsOptions): Promise<NodeStats> {
-  const { store, engine, logger, layerTimes } = options;
+  const { store, engine, logger, layerTimes, startWorker } = options;
   const clock = new ReadingClock();
   const { source, visible } = await chooseSource({ ...options, clock });
-  const work = diskWork(logger);
+  const work = new WorkerDiskWork(require.resolve('./disk/worker-entry'), logger, { startWorker });
   const sizes = new LayerSource({
     ...{ work, engine, clock, visible },
     rootDir: () => store.engine?.rootDir ?? '',
@@ -37,13 +38,6 @@ export async function createNodeStats(options: NodeStatsOptions): Promise<NodeSt
   });
   const layers = new LayerBudget((target, signal) => sizes.measure(target, signal), logger, layerTimes);
   return new NodeStats({ store, source, layers, work, clock, logger });
-}
-
-/** Run from TypeScript sources (jest), where no compiled worker file stands beside this one, on the calling thread. */
-function diskWork(logger: Logger): DiskWork {
-  const kind = extname(__filename);
-  if (kind === '.ts') return new InThreadDiskWork();
-  return new WorkerDiskWork(join(__dirname, 'disk', `worker-entry${kind}`), logger);
 }
 
 /** `auto`: cgroup files of a local Engine, else the Engine. */

@@ -1,8 +1,8 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { waitAtMost } from '../../lib/async/deadline';
 import { internal, messageOf, RuntimeError, unavailable } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
-import { PendingCalls, type Reply } from '../../lib/worker-rpc';
+import { PendingCalls, startWorker, type Reply, type StartWorker } from '../../lib/worker-rpc';
 import type { DiskWork, Measured, OpenFiles } from './disk-work';
 import type { DiskAnswer, DiskCall } from './worker-protocol';
 
@@ -13,6 +13,13 @@ const MAX_PENDING = 256;
 /** A thread in a system call that hangs (a dead network disk) cannot be ended. */
 const TERMINATE_MS = 2_000;
 
+/** Other than usual in tests. */
+export interface WorkerDiskOptions {
+  readonly maxPending?: number;
+  readonly terminateMs?: number;
+  readonly startWorker?: StartWorker | undefined;
+}
+
 /** The work in a thread of its own, which is started with the first request and anew after it died. */
 export class WorkerDiskWork implements DiskWork {
   private readonly calls = new PendingCalls<DiskCall, DiskAnswer>();
@@ -22,8 +29,7 @@ export class WorkerDiskWork implements DiskWork {
   constructor(
     private readonly entry: string,
     private readonly logger: Logger,
-    private readonly maxPending = MAX_PENDING,
-    private readonly terminateMs = TERMINATE_MS,
+    private readonly options: WorkerDiskOptions = {},
   ) {}
 
   async measure(directory: string): Promise<Measured | undefined> {
@@ -41,14 +47,14 @@ export class WorkerDiskWork implements DiskWork {
     const ended = this.worker?.terminate();
     this.calls.reject(unavailable('the disk worker is closed'));
     if (ended === undefined) return;
-    await waitAtMost('The end of the disk worker', this.terminateMs, ended).catch((error: unknown) =>
-      this.logger.warn('The disk worker is stuck', { error: messageOf(error) }),
+    await waitAtMost('The end of the disk worker', this.options.terminateMs ?? TERMINATE_MS, ended).catch(
+      (error: unknown) => this.logger.warn('The disk worker is stuck', { error: messageOf(error) }),
     );
   }
 
   private call(call: DiskCall): Promise<DiskAnswer> {
     if (this.closed) return Promise.reject(unavailable('the disk worker is closed'));
-    if (this.calls.size >= this.maxPending)
+    if (this.calls.size >= (this.options.maxPending ?? MAX_PENDING))
       return Promise.reject(new RuntimeError('RESOURCE_EXHAUSTED', 'the disk worker does not keep up'));
     let worker: Worker;
     try {
@@ -61,7 +67,7 @@ export class WorkerDiskWork implements DiskWork {
   }
 
   private start(): Worker {
-    const worker = new Worker(this.entry, {
+    const worker = (this.options.startWorker ?? startWorker)(this.entry, {
       name: 'dockbridge-disk',
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
     });

@@ -1,6 +1,18 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { nodeLogDisk } from '../../../src/logs/log-disk';
+import { settle } from '../support/async';
+import type { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom } from './support/log-room';
+
+/** '' for a descriptor that is closed meanwhile. */
+function linkTarget(path: string): string {
+  try {
+    return fs.readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
 
 describe('many logs that flow', () => {
   let room: LogRoom;
@@ -55,5 +67,97 @@ describe('many logs that flow', () => {
     for (const { logPath } of sources)
       expect(room.texts(logPath)).toEqual(['line 0', 'line 1', 'line 2', 'line 3']);
     expect(room.messages).toEqual([]);
+  });
+});
+
+describe('a log with trouble, without work, or asked too often', () => {
+  let room: LogRoom;
+  let docker: FakeDockerLog;
+  beforeEach(() => {
+    room = new LogRoom();
+    docker = room.docker({ maxSize: 500, maxFile: 3 });
+  });
+  afterEach(() => room.dispose());
+
+  it('holds no descriptor of a container that is quiet', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
+    try {
+      const logs = room.logs();
+      await logs.follow(room.source);
+      docker.write('one');
+      await logs.drain('c1');
+      const ours = (): number =>
+        fs
+          .readdirSync('/proc/self/fd')
+          .map((fd) => linkTarget(`/proc/self/fd/${fd}`))
+          .filter((path) => path === room.spoolPath || path === room.logPath).length;
+      // The drain has saved the position; the quiet looks that follow arm inotify and let go.
+      for (let look = 0; look < 8; look++) {
+        await jest.advanceTimersByTimeAsync(30);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      // The Engine's own, which is this process too.
+      expect(ours()).toBe(1);
+      docker.write('two');
+      await logs.drain('c1');
+      expect(room.texts()).toEqual(['one', 'two']);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('tries again ever more rarely, and soon again after it could go on', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
+    try {
+      let fail = false;
+      let failures = 0;
+      const logs = room.logs({
+        disk: {
+          ...nodeLogDisk,
+          write: (fd, from, offset, length) => {
+            if (!fail) return nodeLogDisk.write(fd, from, offset, length);
+            failures++;
+            throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+          },
+        },
+      });
+      await logs.follow(room.source);
+      const failsAgainAfter = async (ms: number): Promise<void> => {
+        const before = failures;
+        await jest.advanceTimersByTimeAsync(ms - 1);
+        await settle();
+        expect(failures).toBe(before);
+        await jest.advanceTimersByTimeAsync(1);
+        await settle();
+        expect(failures).toBe(before + 1);
+      };
+      fail = true;
+      docker.write('one');
+      await logs.drain('c1');
+      for (const ms of [250, 500, 1_000, 2_000, 4_000, 5_000, 5_000]) await failsAgainAfter(ms);
+      fail = false;
+      await logs.drain('c1');
+      expect(room.texts()).toEqual(['one']);
+      fail = true;
+      docker.write('two');
+      await logs.drain('c1');
+      for (const ms of [250, 500]) await failsAgainAfter(ms);
+      expect(await logs.stats()).toMatchObject({ stalls: 2 });
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('may be asked twice, and after its end', async () => {
+    const logs = room.logs();
+    await Promise.all([logs.follow(room.source), logs.follow(room.source)]);
+    docker.write('one');
+    await Promise.all([logs.drain('c1'), logs.drain('c1'), logs.reopen('c1'), logs.drain('c1')]);
+    expect(room.texts()).toEqual(['one']);
+    const pending = logs.drain('c1');
+    await logs.close();
+    await pending;
+    await logs.close();
+    await logs.drain('c1');
   });
 });

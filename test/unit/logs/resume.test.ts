@@ -50,7 +50,9 @@ describe('resuming before anybody asks', () => {
     await logs.drain('c1');
     expect(room.texts()).toEqual(['one', 'two']);
     await logs.retain(new Set(['c1']));
-    expect(room.messages.filter(({ message }) => message.startsWith('Cannot list log positions'))).toHaveLength(1);
+    expect(
+      room.messages.filter(({ message }) => message.startsWith('Cannot list log positions')),
+    ).toHaveLength(1);
   });
 
   it('leaves a container alone that wrote nothing', async () => {

@@ -26,6 +26,8 @@ const { metafile } = await build({
   outdir: directory,
   bundle: true,
   platform: 'node',
+  // Looked up beside main.js when a thread is started.
+  external: ['./worker-entry', './disk/worker-entry'],
   target: 'node20.19',
   alias: { ssh2: join(root, 'packaging/no-ssh.cjs') },
   sourcemap: true,

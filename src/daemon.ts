@@ -107,7 +107,7 @@ export class Daemon {
   ): Promise<Daemon> {
     const parts = settings.observe ? observingParts(settings, logger) : actingParts(settings, logger);
     if (given !== undefined) return Daemon.construct(settings, parts, logger, hooks, given);
-    const logs = await startLogs(settings, logger);
+    const logs = await startLogs(settings, logger, hooks.startWorker);
     try {
       return await Daemon.construct(settings, parts, logger, hooks, logs);
     } catch (error) {

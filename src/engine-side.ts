@@ -7,6 +7,7 @@ import { instrument, type EngineCall } from './docker/instrument';
 import { messageOf } from './lib/errors';
 import { fileLimit } from './node/file-limit';
 import type { Logger } from './lib/logger';
+import type { StartWorker } from './lib/worker-rpc';
 import type { ContainerLogs } from './logs/container-logs';
 import type { DaemonMetrics } from './metrics/daemon-metrics';
 import type { PluginObserver } from './network/cni/plugin-chain';
@@ -49,6 +50,8 @@ export interface EngineSideHooks {
   /** How long one inspect of a resync may take, ms. */
   readonly inspectMs?: number;
   readonly layerTimes?: Partial<LayerTimes>;
+  /** Starts the log worker and the disk worker: a thread cannot load the TypeScript that tests run. */
+  readonly startWorker?: StartWorker;
   readonly diskUsageTimes?: Partial<DiskUsageTimes>;
 }
 
@@ -109,6 +112,7 @@ export async function createEngineSide(
     choice: settings.statsSource,
     heldFiles: mostHeldFiles(fileLimit()),
     layerTimes: hooks.layerTimes,
+    startWorker: hooks.startWorker,
   });
   const kernelLog = new KernelLog();
   const probes = new Probes({ docker, logger });

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Settings } from './config/options';
 import type { Logger } from './lib/logger';
+import type { StartWorker } from './lib/worker-rpc';
 import type { ContainerLogs } from './logs/container-logs';
 import { createContainerLogs } from './logs/create-container-logs';
 import { ProcessClaims } from './node/process/process-claims';
@@ -17,12 +18,14 @@ export async function startLogs(
     'observe' | 'containerLogs' | 'stateDir' | 'runDir' | 'endpoint' | 'dockerEndpoint'
   >,
   logger: Logger,
+  startWorker?: StartWorker,
 ): Promise<ContainerLogs> {
   return createContainerLogs({
     mode: settings.observe ? 'untouched' : settings.containerLogs,
     stateDir: logDirectory(settings),
     resume: settings.observe || (await isEngineOurs(settings)),
     logger,
+    startWorker,
   });
 }
 

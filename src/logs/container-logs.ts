@@ -1,5 +1,3 @@
-import type { LogStats } from './log-stats';
-
 /** Where kubelet wants to read a container's output. */
 export interface LogPlace {
   readonly containerId: string;
@@ -64,7 +62,7 @@ export interface ContainerLogs {
   retain(containerIds: ReadonlySet<string>): Promise<void>;
   /**
    * Gives the log of a running container back to whoever comes after us: it becomes a link to the spool, and what was
-   * copied stays beside it (relink.ts). From then on nothing is done for this container. Repeatable, for containers that
+   * copied stays beside it (log-link.ts). From then on nothing is done for this container. Repeatable, for containers that
    * are not followed too. Rejects when it cannot be done, or when the copy lacks something.
    */
   handOver(source: LogSource): Promise<RelinkedLog>;
@@ -74,4 +72,26 @@ export interface ContainerLogs {
   readonly trouble?: LogTrouble | undefined;
   /** Counters for the metrics endpoint. */
   stats?(): Promise<LogStats>;
+}
+
+/** Counters since the start of the process, kept by the log worker. */
+export interface LogStats {
+  /** Containers followed now. */
+  followed: number;
+  /** Bytes of spools that are not in CRI logs yet; the only one that is looked up when asked for. */
+  lagBytes: number;
+  /** Spool records copied. */
+  records: number;
+  /** Spool bytes read. */
+  bytes: number;
+  /** Times that output was discarded by the Engine before it was copied; each has a line in its log file. */
+  gaps: number;
+  /** Spool records that could not be read; each has a line in its log file. */
+  unreadable: number;
+  /** Times that a container's log stood still because of a file system error. */
+  stalls: number;
+}
+
+export function emptyLogStats(): LogStats {
+  return { followed: 0, lagBytes: 0, records: 0, bytes: 0, gaps: 0, unreadable: 0, stalls: 0 };
 }

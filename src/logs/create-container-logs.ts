@@ -1,10 +1,9 @@
-import { extname, join } from 'node:path';
-import { claimDirectory } from '../node/disk/claim-directory';
+import { failedPrecondition } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import type { ContainerLogs } from './container-logs';
-import { InProcessLogs } from './in-process-logs';
+import type { StartWorker } from '../lib/worker-rpc';
+import { claimDirectory } from '../node/disk/claim-directory';
+import type { ContainerLogs, RelinkedLog } from './container-logs';
 import { LinkedLogs } from './linked-logs';
-import { UntouchedLogs } from './untouched-logs';
 import { WorkerLogs } from './worker-logs';
 
 export interface ContainerLogsOptions {
@@ -15,12 +14,12 @@ export interface ContainerLogsOptions {
   /** Whether to go on at once where an earlier process was stopped; default true. */
   readonly resume?: boolean;
   readonly logger: Logger;
+  /** Other than usual in tests. */
+  readonly startWorker?: StartWorker | undefined;
 }
 
 /**
- * The followers, in a worker thread, which resumes by itself what an earlier process was stopped at. Run from
- * TypeScript sources (jest), where no compiled worker file stands beside this one, they work on the calling thread
- * instead: same code, same promises.
+ * The copies, made by a worker thread, which resumes from the positions that the previous process saved.
  * @throws FAILED_PRECONDITION when another process uses the state directory.
  */
 export function createContainerLogs({
@@ -28,18 +27,52 @@ export function createContainerLogs({
   stateDir,
   resume = true,
   logger,
+  startWorker,
 }: ContainerLogsOptions): ContainerLogs {
   if (mode === 'untouched') return new UntouchedLogs();
   if (mode === 'link') return new LinkedLogs(logger);
-  // Two would write and cut the same logs.
+  // Two daemons would write and truncate the same logs.
   const trouble = claimDirectory(stateDir, 'state-dir', 0o700);
   if (trouble !== '')
-    logger.warn('The state directory cannot be written to', { directory: stateDir, error: trouble });
-  const kind = extname(__filename);
-  if (kind !== '.ts') {
-    return new WorkerLogs({ stateDir, resume, logger, entry: join(__dirname, `worker-entry${kind}`) });
+    logger.warn('Cannot write to the state directory', { directory: stateDir, error: trouble });
+  return new WorkerLogs({ stateDir, resume, logger, startWorker, entry: require.resolve('./worker-entry') });
+}
+
+/** Writes no logs, for a daemon that only observes. */
+class UntouchedLogs implements ContainerLogs {
+  follow(): Promise<void> {
+    return Promise.resolve();
   }
-  const logs = new InProcessLogs({ stateDir, logger });
-  if (resume) logs.resume();
-  return logs;
+
+  drain(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  salvage(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  note(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  reopen(): Promise<void> {
+    return Promise.reject(failedPrecondition('this dockbridge writes no container logs'));
+  }
+
+  forget(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  retain(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  handOver(): Promise<RelinkedLog> {
+    return Promise.reject(failedPrecondition('this dockbridge has no container logs to hand over'));
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
 }

@@ -3,8 +3,7 @@ import { errnoOf } from '../lib/errors';
 import { logDirectoryOf, type LogDirectory } from './log-directory';
 import type { FileFacts, LogDisk } from './log-disk';
 import { keptBesideAs, linkedName, TEMPORARY } from './log-link';
-import type { FilePosition } from './position';
-import { endsWithWindow, TailWindow } from './tail-window';
+import { endsWithWindow, TailWindow, type FilePosition } from './resume';
 
 const NEWLINE = 0x0a;
 /** More than the longest line of Docker's (16 KiB and its header). */

@@ -1,20 +1,20 @@
+import { watch, type FSWatcher } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import type { Follower } from './follower';
-import type { LogStats } from './log-stats';
-import type { OpenLog, OpenLogs } from './open-logs';
-import type { RoundRobin, Task } from './round-robin';
+import { fileLimit } from '../node/file-limit';
+import type { LogStats } from './container-logs';
+import type { WorkMarker } from './hang-watch';
 import type { SpoolTarget } from './spool-chain';
-import { SpoolWatch } from './spool-watch';
-import type { WorkMarker } from './work-marker';
+import type { SpoolCopy } from './spool-copy';
 
-/** A spool that flows is looked at this often: a batch of lines costs one read and one write. */
+/** Interval of reads while output flows, so that a batch of lines costs one read and one write. */
 const BUSY_POLL_MS = 25;
-/** Events closer than this mean that it flows: dockerd writes once a line, and each event costs as much as a look. */
+/** Events closer together than this mean that output flows: dockerd writes once a line, and each event costs as much as a read. */
 const BUSY_GAP_MS = 100;
-/** Fruitless looks after which a spool counts as idle and is left to inotify again. */
+/** Reads without news after which a spool counts as idle and is left to inotify again. */
 const QUIET_LOOKS = 4;
-/** The net under inotify, and the only means where a directory cannot be watched. */
+/** Interval of reads in case inotify misses something, and where a directory cannot be watched. */
 const WATCHED_POLL_MS = 120_000;
 const UNWATCHED_POLL_MS = 1_000;
 const RETRY_FIRST_MS = 250;
@@ -25,7 +25,7 @@ interface Drain {
   readonly resolve: () => void;
 }
 
-/** Decides when a follower takes its steps: at once while there is data, by timer while it flows, by inotify else. */
+/** Decides when a spool is copied: at once while it has data, by timer while output flows, otherwise when inotify reports a change. */
 export class FollowTask implements Task, OpenLog {
   private readonly watch: SpoolWatch;
   private timer: NodeJS.Timeout | undefined;
@@ -38,14 +38,14 @@ export class FollowTask implements Task, OpenLog {
   private drains: Drain[] = [];
 
   constructor(
-    readonly follower: Follower,
+    readonly copy: SpoolCopy,
     private readonly queue: RoundRobin,
     private readonly stats: LogStats,
     private readonly logger: Logger,
     private readonly marker: WorkMarker,
     private readonly open: OpenLogs,
   ) {
-    this.watch = new SpoolWatch(follower.source.spoolPath, () => this.onEvent());
+    this.watch = new SpoolWatch(copy.source.spoolPath, () => this.onEvent());
   }
 
   wake(): void {
@@ -68,16 +68,16 @@ export class FollowTask implements Task, OpenLog {
 
   turn(): boolean {
     if (this.stopped) return false;
-    const more = this.marker.during(this.follower.source.containerId, () => this.takeTurn());
+    const more = this.marker.during(this.copy.source.containerId, () => this.takeTurn());
     if (!this.hasLetGo) this.open.add(this);
     return more;
   }
 
   letGo(): void {
     try {
-      this.marker.during(this.follower.source.containerId, () => {
-        this.follower.commit();
-        this.follower.release();
+      this.marker.during(this.copy.source.containerId, () => {
+        this.copy.commit();
+        this.copy.release();
       });
     } catch {
       // Its next step meets the same error and reports it.
@@ -88,9 +88,9 @@ export class FollowTask implements Task, OpenLog {
     const before = this.stats.bytes;
     this.hasLetGo = false;
     try {
-      const outcome = this.follower.step();
+      const outcome = this.copy.step();
       const moved = this.stats.bytes !== before;
-      if (outcome === 'idle' && this.drains.length > 0) this.follower.commit();
+      if (outcome === 'idle' && this.drains.length > 0) this.copy.commit();
       this.recovered();
       this.finishDrains(outcome === 'idle');
       return outcome === 'more' || this.rest(moved);
@@ -105,7 +105,7 @@ export class FollowTask implements Task, OpenLog {
     if (!this.failing) {
       this.failing = true;
       this.stats.stalls++;
-      this.logger.error('container log stands still; retrying', this.fields(error));
+      this.logger.error('Cannot write a container log; retrying', this.fields(error));
     }
     this.finishDrains(true);
     this.watch.disarm();
@@ -125,10 +125,10 @@ export class FollowTask implements Task, OpenLog {
   /** At the end of the spool: true to look once more at once. */
   private rest(moved: boolean): boolean {
     if (this.watch.armed) {
-      const { dueIn } = this.follower;
-      // Nothing to come, nothing to save: a node's many quiet and ended containers hold no descriptors.
+      const { dueIn } = this.copy;
+      // The position is saved; the many quiet and ended containers of a node hold no descriptors.
       if (dueIn === undefined) {
-        this.follower.release();
+        this.copy.release();
         this.hasLetGo = true;
         this.open.delete(this);
       }
@@ -140,7 +140,7 @@ export class FollowTask implements Task, OpenLog {
       this.sleep(BUSY_POLL_MS);
       return false;
     }
-    // What was written just before the watch stood makes no event.
+    // What was written just before the watch began makes no event.
     if (this.watch.arm()) return true;
     this.sleep(UNWATCHED_POLL_MS);
     return false;
@@ -165,14 +165,14 @@ export class FollowTask implements Task, OpenLog {
     if (!this.failing) return;
     this.failing = false;
     this.retryMs = RETRY_FIRST_MS;
-    this.logger.info('container log flows again', this.fields());
+    this.logger.info('Container log is written again', this.fields());
   }
 
   private finishDrains(all: boolean): void {
-    const { follower } = this;
+    const { copy } = this;
     const [done, waiting]: [Drain[], Drain[]] = [[], []];
     for (const drain of this.drains) {
-      const passed = all || (drain.target !== undefined && follower.hasPassed(drain.target));
+      const passed = all || (drain.target !== undefined && copy.hasPassed(drain.target));
       (passed ? done : waiting).push(drain);
     }
     this.drains = waiting;
@@ -181,7 +181,7 @@ export class FollowTask implements Task, OpenLog {
 
   private targetNow(): SpoolTarget | undefined {
     try {
-      return this.marker.during(this.follower.source.containerId, () => this.follower.target());
+      return this.marker.during(this.copy.source.containerId, () => this.copy.target());
     } catch {
       // The step that follows meets the same error and reports it.
       return undefined;
@@ -189,7 +189,118 @@ export class FollowTask implements Task, OpenLog {
   }
 
   private fields(error?: unknown): Record<string, unknown> {
-    const { containerId, logPath } = this.follower.source;
+    const { containerId, logPath } = this.copy.source;
     return { container: containerId, logPath, ...(error === undefined ? {} : { error: messageOf(error) }) };
+  }
+}
+
+/** How long other callbacks (a reopen, a drain) may have to wait, apart from the turn in progress. */
+const SLICE_MS = 4;
+
+export interface Task {
+  /** Does one bounded piece of work; true when there is more. Never throws. */
+  turn(): boolean;
+}
+
+/** Gives each task with work its turn, so that a flooding container cannot starve the rest. */
+export class RoundRobin {
+  private readonly ready = new Set<Task>();
+  private scheduled = false;
+
+  add(task: Task): void {
+    this.ready.add(task);
+    this.schedule();
+  }
+
+  remove(task: Task): void {
+    this.ready.delete(task);
+  }
+
+  private schedule(): void {
+    if (this.scheduled || this.ready.size === 0) return;
+    this.scheduled = true;
+    setImmediate(() => {
+      this.scheduled = false;
+      this.run();
+      this.schedule();
+    });
+  }
+
+  private run(): void {
+    const until = performance.now() + SLICE_MS;
+    for (const task of this.ready) {
+      this.ready.delete(task);
+      if (task.turn()) this.ready.add(task);
+      if (performance.now() >= until) return;
+    }
+  }
+}
+
+/** inotify on the directory of a spool, so that renames and new files are seen as well. */
+export class SpoolWatch {
+  private watcher: FSWatcher | undefined;
+
+  constructor(
+    private readonly spoolPath: string,
+    private readonly onEvent: () => void,
+  ) {}
+
+  get armed(): boolean {
+    return this.watcher !== undefined;
+  }
+
+  /** False when the directory cannot be watched (not there yet, out of watches). */
+  arm(): boolean {
+    if (this.watcher !== undefined) return true;
+    const name = basename(this.spoolPath);
+    try {
+      this.watcher = watch(dirname(this.spoolPath), { persistent: false }, (_event, changed) => {
+        if (changed?.startsWith(name) !== false) this.onEvent();
+      });
+    } catch {
+      return false;
+    }
+    this.watcher.on('error', () => {
+      this.disarm();
+      this.onEvent();
+    });
+    return true;
+  }
+
+  disarm(): void {
+    const watcher = this.watcher;
+    this.watcher = undefined;
+    watcher?.close();
+  }
+}
+
+/** Share of the limit of open files that logs may use; a log whose output flows holds two files. */
+const SHARE = 1 / 8;
+const MOST = 1_024;
+
+interface OpenLog {
+  /** Closes its files where nothing is lost by that; it opens them again when it needs them. Never throws. */
+  letGo(): void;
+}
+
+/** The logs that hold files open. When there are too many, the one that was read longest ago closes its files. */
+export class OpenLogs {
+  private readonly all = new Set<OpenLog>();
+
+  constructor(private readonly most = Math.min(MOST, Math.floor(fileLimit() * SHARE))) {}
+
+  /** The log was just read and holds files. */
+  add(log: OpenLog): void {
+    this.all.delete(log);
+    this.all.add(log);
+    if (this.all.size <= this.most) return;
+    const [oldest] = this.all;
+    if (oldest === undefined) return;
+    this.all.delete(oldest);
+    oldest.letGo();
+  }
+
+  delete(log: OpenLog): void {
+    this.all.delete(log);
   }
 }

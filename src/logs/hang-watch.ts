@@ -1,12 +1,74 @@
-import type { WorkMarker } from './work-marker';
+const TURN = 0;
+const LENGTH = 1;
+const DISMISSED = 2;
+const TEXT_AT = 3 * Int32Array.BYTES_PER_ELEMENT;
+const TEXT_BYTES = 128;
+
+export interface WorkLook {
+  /** Grows with each piece of work. */
+  readonly turn: number;
+  /** The container whose log is worked on; undefined between two pieces of work. */
+  readonly container: string | undefined;
+}
+
+/**
+ * Which log the worker works on, in memory that the main thread reads as well, because a thread that hangs in a file call
+ * answers no messages.
+ */
+export class WorkMarker {
+  private readonly numbers: Int32Array;
+  private readonly text: Uint8Array;
+
+  constructor(readonly memory = new SharedArrayBuffer(TEXT_AT + TEXT_BYTES)) {
+    this.numbers = new Int32Array(memory, 0, 3);
+    this.text = new Uint8Array(memory, TEXT_AT);
+  }
+
+  /** Runs a piece of work on one container's log; there is never one within another. */
+  during<T>(containerId: string, work: () => T): T {
+    this.throwIfDismissed();
+    const { numbers, text } = this;
+    const length = Math.min(containerId.length, TEXT_BYTES);
+    for (let at = 0; at < length; at++) text[at] = containerId.charCodeAt(at);
+    Atomics.add(numbers, TURN, 1);
+    Atomics.store(numbers, LENGTH, length);
+    try {
+      return work();
+    } finally {
+      Atomics.store(numbers, LENGTH, 0);
+    }
+  }
+
+  /** Within a long piece of work: shows that it does not hang. */
+  goOn(): void {
+    this.throwIfDismissed();
+    Atomics.add(this.numbers, TURN, 1);
+  }
+
+  look(): WorkLook {
+    const turn = Atomics.load(this.numbers, TURN);
+    const length = Atomics.load(this.numbers, LENGTH);
+    const container = length === 0 ? undefined : Buffer.from(this.text.slice(0, length)).toString('latin1');
+    return { turn, container };
+  }
+
+  /** Another thread takes over; this one must change nothing more if its file call ever returns. */
+  dismiss(): void {
+    Atomics.store(this.numbers, DISMISSED, 1);
+  }
+
+  throwIfDismissed(): void {
+    if (Atomics.load(this.numbers, DISMISSED) !== 0) throw new Error('this log worker was replaced');
+  }
+}
 
 export interface HangTimes {
   readonly lookMs: number;
-  /** So many looks that find the same piece of work mean that it hangs. */
+  /** How many looks in a row must find the same piece of work before it counts as hanging. */
   readonly looks: number;
 }
 
-/** A piece of work is at most some hundred KiB; 15 s are a disk that does not answer, however busy the node is. */
+/** One piece of work is at most some hundred KiB. If it takes 15 s, the disk does not answer, however busy the node is. */
 export const HANG_TIMES: HangTimes = { lookMs: 2_500, looks: 6 };
 
 /** Looks at the worker's marker until it is stopped. Counts looks, not time: this process may have been stopped meanwhile. */

@@ -18,12 +18,11 @@ import { errnoOf, hasCode, internal, messageOf, notFound } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { pathOf } from '../node/disk/make-directory';
 import type { ContainerLogs, LogPlace, LogSource, LogTrouble, RelinkedLog } from './container-logs';
-import { formatNote } from './cri-line';
-import { inHeldDirectory } from './held-directory';
-import { logDirectoryOf } from './log-directory';
+import { formatNote } from './json-file-to-cri';
+import { inHeldDirectory, logDirectoryOf } from './log-directory';
 import { rotationStamp, TEMPORARY } from './log-link';
 
-/** How many of libuv's four threads may be at logs. */
+/** How many of libuv's four threads may work on logs. */
 const THREADS = 2;
 /** A reopen copies a whole spool; what takes longer is a disk that does not answer. ms. */
 const PATIENCE_MS = 15_000;
@@ -108,7 +107,10 @@ export class LinkedLogs implements ContainerLogs {
     try {
       await this.at(source, remove);
     } catch (error) {
-      this.logger.warn('A log link could not be removed', { path: source.logPath, error: messageOf(error) });
+      this.logger.warn('Cannot remove the link of a container log', {
+        path: source.logPath,
+        error: messageOf(error),
+      });
     }
   }
 
@@ -141,7 +143,7 @@ export class LinkedLogs implements ContainerLogs {
     return this.hold(logDirectoryOf(logPath, logDirectory), (held) => work(held, basename(logPath)));
   }
 
-  /** Makes or replaces the link in one step: a reader never finds nothing. */
+  /** Makes or replaces the link in one step, so that the path always exists for readers. */
   private async link(source: LogSource): Promise<void> {
     await this.within(source, async (held, name) => {
       if (await isLinkTo(`${held}/${name}`, source.spoolPath)) return;

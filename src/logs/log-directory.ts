@@ -1,6 +1,8 @@
 import * as fs from 'node:fs';
+import { mkdir, open } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { errnoOf } from '../lib/errors';
+import { makeBelow, pathOf } from '../node/disk/make-directory';
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
 
@@ -76,5 +78,27 @@ function makeOnce(path: string): void {
     fs.mkdirSync(path, 0o755);
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error;
+  }
+}
+
+/**
+ * `inDirectory` (log-directory.ts) for code outside the log worker: runs `work` with a path that means this very directory,
+ * which is made when missing (0755). Below `trusted` no symlink is followed.
+ */
+export async function inHeldDirectory<T>(
+  { path, trusted }: LogDirectory,
+  work: (held: string) => Promise<T>,
+): Promise<T> {
+  await mkdir(trusted, { recursive: true, mode: 0o755 });
+  let directory = await open(trusted, O_RDONLY | O_DIRECTORY);
+  try {
+    for (const name of relative(trusted, path).split('/').filter(Boolean)) {
+      const next = await makeBelow(directory, name);
+      await directory.close();
+      directory = next;
+    }
+    return await work(pathOf(directory));
+  } finally {
+    await directory.close();
   }
 }

@@ -1,6 +1,88 @@
+import * as fs from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { errnoOf } from '../lib/errors';
+import type { LogSource, RelinkedLog } from './container-logs';
+import { inDirectory, logDirectoryOf } from './log-directory';
 import type { LogDisk } from './log-disk';
 
-/** kubelet removes what is called so when it next rotates: what a kill leaves behind does not stay. */
+/** What stands at the log's path. */
+export type Standing = 'link' | 'file' | 'nothing';
+
+type Place = Pick<LogSource, 'logPath' | 'logDirectory' | 'spoolPath'>;
+
+/** Whether a link to the spool, a file or neither stands for the log. */
+export function standingOf({ logPath, logDirectory, spoolPath }: Place): Standing {
+  try {
+    return inDirectory(logDirectoryOf(logPath, logDirectory), false, (held) =>
+      look(`${held}/${basename(logPath)}`, spoolPath),
+    );
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return 'nothing';
+    throw error;
+  }
+}
+
+/**
+ * Makes a container's log a link to the Engine's json-file, as cri-dockerd's and dockershim's are. What was copied until
+ * now stays beside it under a name that kubelet's rotation would give it: kubelet counts, compresses and removes it as one
+ * of the rotated, and shippers know it by its inode. The path leads to a log at every moment, and whoever is killed
+ * in between leaves what the next call completes. Synchronous, as all file calls of the log worker (ADR 0008).
+ * @throws what the file system throws; the log is then as it was.
+ */
+export function relinkContainerLog(place: Place, now: Date): RelinkedLog {
+  const { logPath, logDirectory, spoolPath } = place;
+  return inDirectory(logDirectoryOf(logPath, logDirectory), true, (held) => {
+    const path = `${held}/${basename(logPath)}`;
+    const there = look(path, spoolPath);
+    if (there === 'link') return { changed: false, keptAs: '' };
+    const kept = there === 'file' ? keepBeside(path, now) : undefined;
+    const temporary = `${path}${TEMPORARY}`;
+    try {
+      fs.rmSync(temporary, { force: true });
+      fs.symlinkSync(spoolPath, temporary);
+      fs.renameSync(temporary, path);
+    } catch (error) {
+      if (kept?.isNew === true) fs.rmSync(kept.path, { force: true });
+      throw error;
+    }
+    return {
+      changed: true,
+      keptAs: kept === undefined ? '' : join(dirname(logPath), basename(kept.path)),
+    };
+  });
+}
+
+function look(path: string, spoolPath: string): Standing {
+  const there = fs.lstatSync(path, { throwIfNoEntry: false });
+  if (there?.isSymbolicLink() === true && fs.readlinkSync(path) === spoolPath) return 'link';
+  return there?.isFile() === true ? 'file' : 'nothing';
+}
+
+/** Gives the log's file a second name beside it, or finds the one that a call gave it which was killed before the link stood. */
+function keepBeside(log: string, now: Date): { readonly path: string; readonly isNew: boolean } {
+  const { ino, nlink } = fs.lstatSync(log);
+  if (nlink > 1) {
+    const rotated = `${basename(log)}.`;
+    const paths = fs
+      .readdirSync(dirname(log))
+      .filter((name) => name.startsWith(rotated))
+      .map((name) => join(dirname(log), name));
+    const path = paths.find((other) => fs.lstatSync(other, { throwIfNoEntry: false })?.ino === ino);
+    if (path !== undefined) return { path, isNew: false };
+  }
+  // kubelet may have rotated within the same second.
+  for (let second = 0; ; second++) {
+    const path = `${log}.${rotationStamp(new Date(now.getTime() + 1000 * second))}`;
+    try {
+      fs.linkSync(log, path);
+      return { path, isNew: true };
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw error;
+    }
+  }
+}
+
+/** Suffix of files in the making. kubelet removes such files when it next rotates, so what a kill leaves behind does not stay. */
 export const TEMPORARY = '.tmp';
 
 type Names = Pick<LogDisk, 'inodeAt' | 'linkAt' | 'list'>;

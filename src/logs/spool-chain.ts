@@ -1,7 +1,6 @@
 import { errnoOf } from '../lib/errors';
 import type { LogDisk } from './log-disk';
-import type { FilePosition } from './position';
-import { endsWithWindow } from './tail-window';
+import { endsWithWindow, TailWindow, type FilePosition } from './resume';
 
 export interface SpoolFile {
   readonly fd: number;
@@ -134,9 +133,16 @@ export class SpoolChain {
     if (done !== undefined) this.disk.close(done.fd);
   }
 
-  /** Makes `file`, one of the chain's, the current one. */
+  /** Makes `file`, one of the chain's, the current one; what came before it is known. */
   advanceTo(file: SpoolFile): void {
     while (this.files.length > 1 && this.files[0] !== file) this.advance();
+    file.gapBefore = false;
+  }
+
+  /** For a first look: the current file is younger than the container, so the Engine has rotated before. */
+  suspectWrap(startedAt: string | undefined): void {
+    const { current } = this;
+    if (current !== undefined && wasBornAfter(current.birth, startedAt)) current.gapBefore = true;
   }
 
   all(): readonly SpoolFile[] {
@@ -238,8 +244,55 @@ export class SpoolChain {
 const START_TAKES_MS = 10_000;
 
 /** The Engine makes the first spool file as it starts the container: one that is younger had a predecessor. */
-export function wasBornAfter(birth: string, startedAt: string | undefined): boolean {
+function wasBornAfter(birth: string, startedAt: string | undefined): boolean {
   const started = startedAt === undefined ? NaN : Date.parse(startedAt);
   // A file system without births says 0; dates before the epoch are Docker's "never".
   return birth !== '0' && started > 0 && Number(BigInt(birth) / 1_000_000n) > started + START_TAKES_MS;
+}
+
+type Reader = Pick<LogDisk, 'read'>;
+
+/** How far the file being read has been taken, and the bytes before that, by which the place is known again. */
+export class SpoolCursor {
+  private readonly window = new TailWindow();
+  private at = 0;
+  /** Inside a record that does not fit into the buffer. */
+  passingOver = false;
+
+  get offset(): number {
+    return this.at;
+  }
+
+  toStart(): void {
+    this.at = 0;
+    this.passingOver = false;
+    this.window.clear();
+  }
+
+  /** To a place that was saved, and found again by its window. */
+  restore({ offset, window }: FilePosition): void {
+    this.at = offset;
+    this.window.restore(window);
+  }
+
+  /** To a place of which only the offset is known. */
+  jump(file: SpoolFile, offset: number, disk: Reader): void {
+    this.at = offset;
+    this.window.readBefore(offset, (into, from) => disk.read(file.fd, into, into.length, from));
+  }
+
+  /** Over the first `consumed` bytes of what was read from here. */
+  moveBy(source: Buffer, consumed: number): void {
+    this.window.push(source, consumed);
+    this.at += consumed;
+  }
+
+  /** False when the file was cut below this place, whatever it has grown to since (copytruncate, an administrator). */
+  isStillIn(file: SpoolFile, disk: Reader): boolean {
+    return this.window.precedes(this.at, (into, from) => disk.read(file.fd, into, into.length, from));
+  }
+
+  save({ ino, birth }: SpoolFile): FilePosition {
+    return { ino, birth, offset: this.at, window: this.window.save() };
+  }
 }

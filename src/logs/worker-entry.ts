@@ -1,9 +1,13 @@
 import { setPriority } from 'node:os';
-import { parentPort, workerData } from 'node:worker_threads';
-import { serveLogWorker } from './worker-side';
-import type { WorkerSettings } from './worker-protocol';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import type { LogFields, Logger, LogLevel } from '../lib/logger';
+import { answerCalls } from '../lib/worker-rpc';
+import { WorkMarker } from './hang-watch';
+import { LogCopier } from './log-copier';
+import { dismissibleDisk, nodeLogDisk } from './log-disk';
+import type { WorkerAnswer, WorkerCall, WorkerLogLine, WorkerSettings } from './worker-protocol';
 
-/** Above most of the node: what the Engine's spool loses because we waited for a processor is lost for good. */
+/** Above most processes of the node: output that the Engine discards while we wait for a processor is lost for good. */
 const NICE = -5;
 
 /** On Linux the caller's thread alone. */
@@ -11,8 +15,66 @@ function becomeUrgent(): void {
   try {
     setPriority(NICE);
   } catch {
-    // Not allowed (no CAP_SYS_NICE): then as all others.
+    // Not allowed without CAP_SYS_NICE: the worker then has the usual priority.
   }
+}
+
+/** Copies logs as the calls at the port ask for. */
+export function serveLogWorker(port: MessagePort, settings: WorkerSettings): void {
+  const send = (line: WorkerLogLine): void => port.postMessage(line);
+  const marker = new WorkMarker(settings.marker);
+  const disk = dismissibleDisk(nodeLogDisk, marker);
+  const logs = new LogCopier({ stateDir: settings.stateDir, logger: loggerTo(send, {}), disk, marker });
+  if (settings.resume) logs.resume(new Set(settings.setAside));
+  answerCalls<WorkerCall, WorkerAnswer>(
+    port,
+    (call) => handle(logs, call),
+    ({ method }) => {
+      if (method === 'close') port.close();
+    },
+  );
+}
+
+async function handle(logs: LogCopier, call: WorkerCall): Promise<WorkerAnswer> {
+  switch (call.method) {
+    case 'follow':
+    case 'salvage':
+      await logs[call.method](call.source);
+      return {};
+    case 'note':
+      await logs.note(call.place, call.text);
+      return {};
+    case 'handOver':
+      return { relinked: await logs.handOver(call.source) };
+    case 'drain':
+    case 'reopen':
+    case 'forget':
+      await logs[call.method](call.containerId);
+      return {};
+    case 'retain':
+      await logs.retain(call.containerIds);
+      return {};
+    case 'close':
+      await logs.close();
+      return {};
+    case 'stats':
+      return { stats: await logs.stats() };
+  }
+}
+
+function loggerTo(send: (line: WorkerLogLine) => void, base: LogFields): Logger {
+  const at =
+    (level: LogLevel) =>
+    (message: string, fields?: LogFields): void =>
+      send({ level, message, fields: { ...base, ...fields } });
+  return {
+    error: at('error'),
+    warn: at('warn'),
+    info: at('info'),
+    debug: () => undefined,
+    trace: () => undefined,
+    with: (fields) => loggerTo(send, { ...base, ...fields }),
+  };
 }
 
 // The one file that does something when it is loaded: it is the main module of the log worker.

@@ -1,31 +1,37 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { Worker, type WorkerOptions } from 'node:worker_threads';
-import { deadlineExceeded, internal, messageOf, RuntimeError, unavailable } from '../lib/errors';
+import type { Worker } from 'node:worker_threads';
+import { deadlineExceeded, internal, messageOf, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import type { ContainerLogs, LogPlace, LogSource, LogTrouble, RelinkedLog } from './container-logs';
-import { HANG_TIMES, HangWatch, type HangTimes } from './hang-watch';
-import { emptyLogStats, type LogStats } from './log-stats';
-import { WorkMarker } from './work-marker';
+import { NOBODY_WAITS, PendingCalls, startWorker, type Request, type StartWorker } from '../lib/worker-rpc';
+import {
+  emptyLogStats,
+  type ContainerLogs,
+  type LogPlace,
+  type LogSource,
+  type LogTrouble,
+  type RelinkedLog,
+  type LogStats,
+} from './container-logs';
+import { HANG_TIMES, HangWatch, WorkMarker, type HangTimes } from './hang-watch';
 import type {
+  WorkerAnswer,
   WorkerCall,
   WorkerLogLine,
   WorkerMessage,
-  WorkerReply,
-  WorkerRequest,
   WorkerSettings,
 } from './worker-protocol';
 
 const CALL_DEADLINE_MS = 30_000;
-/** The positions are saved all along: nothing but the last lines waits for an orderly end. */
+/** Positions are saved all the time, so an orderly end only saves reading the last lines again. */
 const CLOSE_MS = 5_000;
 const TERMINATE_MS = 1_000;
-/** Threads that hang at once, each at another container's log, before no more are started. */
+/** Most threads that may hang at once, each at another container's log, before no more are started. */
 const MOST_HUNG = 4;
 const RESTART_FIRST_MS = 100;
 const RESTART_MOST_MS = 10_000;
-/** So many workers that end one after the other, none of which lived for a while, mean that none will. */
+/** After so many workers that each ended soon after their start, calls fail at once until one answers. */
 const MOST_ENDS = 3;
-/** A worker that has answered and lived so long is well. ms. */
+/** A worker that has answered and lived for so many milliseconds counts as well. */
 const STEADY_MS = 60_000;
 /** The worker's own heap stays at some MiB (its buffers are outside); a leak must not take the node down. */
 const WORKER_HEAP_MB = 128;
@@ -37,30 +43,23 @@ export interface WorkerLogsOptions {
   /** Whether to go on at once where an earlier process was stopped; default true. */
   readonly resume?: boolean;
   readonly logger: Logger;
-  /** The compiled worker-entry.js. */
+  /** The module worker-entry. */
   readonly entry: string;
   readonly hangTimes?: HangTimes;
-  /** Makes the thread; tests have others. Throws when none can be had. */
-  readonly startWorker?: (entry: string, options: WorkerOptions) => Worker;
-}
-
-interface Pending {
-  readonly call: WorkerCall;
-  readonly resolve: (reply: WorkerReply) => void;
-  readonly reject: (error: RuntimeError) => void;
-  readonly deadline: NodeJS.Timeout;
+  /** Other than usual in tests. */
+  readonly startWorker?: StartWorker | undefined;
 }
 
 /**
- * The followers in a worker thread. A worker that dies is replaced: it goes on from the saved positions, follows
+ * The copies of all logs, made by a worker thread. A worker that dies is replaced: it goes on from the saved positions, follows
  * again what was followed, and open calls (all of them may be repeated) are made again. So is one that hangs at the log of a
  * container, which is set aside until the hanging call has ended: its late effects are then seen and undone.
  */
 export class WorkerLogs implements ContainerLogs {
   private readonly followed = new Map<string, LogSource>();
-  private readonly pending = new Map<number, Pending>();
+  private readonly calls = new PendingCalls<WorkerCall, WorkerAnswer>();
   private worker: Worker | undefined;
-  /** Why the node has no thread for us (TasksMax, a pids cgroup, memory); '' as long as it has. */
+  /** Why no thread can be started (TasksMax, a pids cgroup, memory); '' as long as one can. */
   private threadless = '';
   private watch: HangWatch | undefined;
   /** Workers that were replaced but whose file call has not ended, and the container at whose log each is. */
@@ -72,7 +71,6 @@ export class WorkerLogs implements ContainerLogs {
   private lastError = '';
   private bornAt = 0;
   private hasAnswered = false;
-  private nextId = 1;
   private closing: Promise<void> | undefined;
 
   constructor(private readonly options: WorkerLogsOptions) {
@@ -88,7 +86,7 @@ export class WorkerLogs implements ContainerLogs {
     try {
       await this.call({ method: 'drain', containerId });
     } catch (error) {
-      this.options.logger.error('container log not drained', {
+      this.options.logger.error('Cannot complete the log of an ended container', {
         container: containerId,
         error: messageOf(error),
       });
@@ -125,7 +123,7 @@ export class WorkerLogs implements ContainerLogs {
     await this.call({ method: 'retain', containerIds });
   }
 
-  /** What an operator should know; undefined when all is well. */
+  /** Trouble that an operator should know of; undefined when all is well. */
   get trouble(): LogTrouble | undefined {
     const without = this.threadless || this.whyNoneLives;
     if (without !== '') return { reason: 'LogsWithoutThread', message: without };
@@ -145,7 +143,7 @@ export class WorkerLogs implements ContainerLogs {
     try {
       await this.call({ method: 'close' });
     } catch (error) {
-      this.options.logger.warn('log worker did not close in order', { error: messageOf(error) });
+      this.options.logger.warn('The log worker did not close cleanly', { error: messageOf(error) });
     }
     const { worker } = this;
     this.worker = undefined;
@@ -158,28 +156,26 @@ export class WorkerLogs implements ContainerLogs {
     if (ended !== undefined) await Promise.race([ended, pause(TERMINATE_MS, undefined, { ref: false })]);
   }
 
-  private call(call: WorkerCall): Promise<WorkerReply> {
+  private call(call: WorkerCall): Promise<WorkerAnswer> {
     if (this.closing !== undefined && call.method !== 'close')
       return Promise.reject(unavailable('the logs are closed'));
     if (this.isSetAside(call)) return Promise.reject(unavailable(NO_ANSWER));
-    // What is followed is followed again once there is a thread; nobody is kept waiting for that.
+    // What is followed is followed again once there is a thread; callers do not wait for that.
     const { whyNone } = this;
     if (whyNone !== '') return Promise.reject(unavailable(whyNone));
-    return new Promise((resolve, reject) => {
-      const id = this.nextId++;
-      const deadline = setTimeout(
-        () => {
-          this.finish(id)?.reject(deadlineExceeded(`the log worker did not answer ${call.method} in time`));
-        },
-        call.method === 'close' ? CLOSE_MS : CALL_DEADLINE_MS,
-      );
-      this.pending.set(id, { call, resolve, reject, deadline });
-      this.post({ ...call, id });
+    return this.calls.make(call, (request) => this.post(request), {
+      ms: call.method === 'close' ? CLOSE_MS : CALL_DEADLINE_MS,
+      error: () => deadlineExceeded(`the log worker did not answer ${call.method} in time`),
     });
   }
 
-  private post(request: WorkerRequest): void {
+  private post(request: Request<WorkerCall>): void {
     this.worker?.postMessage(request);
+  }
+
+  /** For what nobody waits for. */
+  private tell(call: WorkerCall): void {
+    this.post({ id: NOBODY_WAITS, call });
   }
 
   private start(): void {
@@ -189,7 +185,7 @@ export class WorkerLogs implements ContainerLogs {
     const settings: WorkerSettings = { stateDir, resume, marker: marker.memory, setAside };
     let worker: Worker;
     try {
-      worker = (this.options.startWorker ?? startThread)(entry, {
+      worker = (this.options.startWorker ?? startWorker)(entry, {
         name: 'dockbridge-logs',
         workerData: settings,
         resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP_MB },
@@ -198,7 +194,7 @@ export class WorkerLogs implements ContainerLogs {
       this.goWithout(messageOf(error));
       return;
     }
-    if (this.threadless !== '') logger.info('Container logs have a thread again and catch up');
+    if (this.threadless !== '') logger.info('The log worker runs again; logs are catching up');
     this.threadless = '';
     this.bornAt = performance.now();
     this.hasAnswered = false;
@@ -212,7 +208,7 @@ export class WorkerLogs implements ContainerLogs {
     });
     worker.on('error', (error) => {
       this.lastError = messageOf(error);
-      logger.error('log worker failed', { error: this.lastError });
+      logger.error('The log worker failed', { error: this.lastError });
     });
     worker.on('exit', () => this.ended(worker));
   }
@@ -239,27 +235,29 @@ export class WorkerLogs implements ContainerLogs {
 
   /** The worker hangs in a file call, which nothing can end; it does nothing more when that returns. */
   private abandon(worker: Worker, containerId: string): void {
-    this.options.logger.error('The log of a container hangs; another log worker takes over the others', {
-      container: containerId,
-      logPath: this.followed.get(containerId)?.logPath,
-    });
+    this.options.logger.error(
+      'The file system of a container log hangs; another log worker takes over the other logs',
+      {
+        container: containerId,
+        logPath: this.followed.get(containerId)?.logPath,
+      },
+    );
     this.hung.set(worker, containerId);
     this.worker = undefined;
     void worker.terminate();
-    for (const [id, { call }] of [...this.pending])
-      if (this.isSetAside(call)) this.finish(id)?.reject(unavailable(NO_ANSWER));
+    this.calls.reject(unavailable(NO_ANSWER), (call) => this.isSetAside(call));
     if (this.hung.size < MOST_HUNG && this.closing === undefined) this.startAgain();
     else this.rejectAll(this.hangMessage);
   }
 
   private answersAgain(containerId: string): void {
     if (this.closing !== undefined) return;
-    this.options.logger.info('The log of a container can be written again', { container: containerId });
+    this.options.logger.info('Container log is written again', { container: containerId });
     const source = this.followed.get(containerId);
     if (this.worker === undefined) {
       if (this.restartTimer === undefined) this.startAgain();
     } else if (source !== undefined && !this.isHung(containerId)) {
-      this.post({ method: 'follow', source, id: 0 });
+      this.tell({ method: 'follow', source });
     }
   }
 
@@ -287,7 +285,7 @@ export class WorkerLogs implements ContainerLogs {
   }
 
   private rejectAll(reason: string): void {
-    for (const id of [...this.pending.keys()]) this.finish(id)?.reject(unavailable(reason));
+    this.calls.reject(unavailable(reason));
   }
 
   private isSetAside(call: WorkerCall): boolean {
@@ -301,7 +299,7 @@ export class WorkerLogs implements ContainerLogs {
     return [...this.hung.values()].includes(containerId);
   }
 
-  /** Says so once, answers whoever waits, and tries again for as long as it takes. */
+  /** Logs it once, rejects the calls that wait, and tries again for as long as it takes. */
   private goWithout(error: string): void {
     const isFirst = this.threadless === '';
     this.threadless = `no thread can be had for container logs (${error}): raise TasksMax= of the service or the limit of pids; the logs are caught up then`;
@@ -311,7 +309,7 @@ export class WorkerLogs implements ContainerLogs {
   }
 
   private restart(): void {
-    this.options.logger.error('log worker ended; starting another', { inMs: this.restartMs });
+    this.options.logger.error('The log worker ended; starting another', { inMs: this.restartMs });
     const { whyNone } = this;
     if (this.ends === MOST_ENDS)
       this.options.logger.error('Container logs are not written', { reason: whyNone });
@@ -331,36 +329,23 @@ export class WorkerLogs implements ContainerLogs {
   private startAgain(): void {
     this.start();
     for (const source of this.followed.values())
-      if (!this.isHung(source.containerId)) this.post({ method: 'follow', source, id: 0 });
-    for (const [id, { call }] of this.pending) this.post({ ...call, id });
-    // An answer, to whatever, shows that this one lives.
-    if (this.ends >= MOST_ENDS) this.post({ method: 'stats', id: 0 });
+      if (!this.isHung(source.containerId)) this.tell({ method: 'follow', source });
+    for (const request of this.calls.requests()) this.post(request);
+    // Any answer shows that this worker lives.
+    if (this.ends >= MOST_ENDS) this.tell({ method: 'stats' });
   }
 
   private receive(message: WorkerMessage): void {
-    if (message.kind === 'log') {
+    if ('level' in message) {
       this.log(message);
       return;
     }
-    const pending = this.finish(message.id);
     this.hasAnswered = true;
-    if (message.error === undefined) pending?.resolve(message);
-    else pending?.reject(new RuntimeError(message.error.code, message.error.message));
-  }
-
-  private finish(id: number): Pending | undefined {
-    const pending = this.pending.get(id);
-    this.pending.delete(id);
-    clearTimeout(pending?.deadline);
-    return pending;
+    this.calls.settle(message);
   }
 
   private log({ level, message, fields }: WorkerLogLine): void {
     const { logger } = this.options;
     if (level === 'error' || level === 'warn' || level === 'info') logger[level](message, fields);
   }
-}
-
-function startThread(entry: string, options: WorkerOptions): Worker {
-  return new Worker(entry, options);
 }

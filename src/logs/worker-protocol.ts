@@ -1,7 +1,6 @@
-import type { ErrorCode } from '../lib/errors';
 import type { LogFields, LogLevel } from '../lib/logger';
-import type { LogPlace, LogSource, RelinkedLog } from './container-logs';
-import type { LogStats } from './log-stats';
+import type { Reply } from '../lib/worker-rpc';
+import type { LogPlace, LogSource, RelinkedLog, LogStats } from './container-logs';
 
 /** What the log worker is asked to do; one call of `ContainerLogs` each. */
 export type WorkerCall =
@@ -11,24 +10,19 @@ export type WorkerCall =
   | { readonly method: 'retain'; readonly containerIds: ReadonlySet<string> }
   | { readonly method: 'stats' | 'close' };
 
-export type WorkerRequest = WorkerCall & { readonly id: number };
-
-export interface WorkerReply {
-  readonly kind: 'reply';
-  readonly id: number;
+/** What the calls that ask for something get; the others get an empty one. */
+export interface WorkerAnswer {
   readonly stats?: LogStats;
   readonly relinked?: RelinkedLog;
-  readonly error?: { readonly code: ErrorCode; readonly message: string };
 }
 
 export interface WorkerLogLine {
-  readonly kind: 'log';
   readonly level: LogLevel;
   readonly message: string;
   readonly fields: LogFields;
 }
 
-export type WorkerMessage = WorkerReply | WorkerLogLine;
+export type WorkerMessage = Reply<WorkerAnswer> | WorkerLogLine;
 
 export interface WorkerSettings {
   readonly stateDir: string;

@@ -1,8 +1,21 @@
 import type Long from 'long';
+import type { CpuReading, ReadingClock } from './readings';
 
-/** Below this a rate says more of the scheduler's grain than of the load. */
+/** Makes readings of one group's processor time, each with the rate since an earlier one. */
+export class CpuMeter {
+  private readonly rate = new CpuRate();
+
+  constructor(private readonly clock: ReadingClock) {}
+
+  reading(usageNanos: Long): CpuReading {
+    const nanoCores = this.rate.next(process.hrtime.bigint(), usageNanos);
+    return { timestamp: this.clock.now(), usageNanos, nanoCores };
+  }
+}
+
+/** Shortest window of a rate; below it the scheduler's granularity distorts the rate. */
 const SHORTEST_WINDOW_NANOS = 500_000_000n;
-/** Above this it says nothing of now: the next reading will. A scraper that comes each minute gets its rate. */
+/** Longest window of a rate; above it the rate is out of date. A scraper that comes every minute still gets one. */
 const LONGEST_WINDOW_NANOS = 90_000_000_000n;
 
 interface Point {

@@ -1,14 +1,15 @@
-import { extname, join } from 'node:path';
 import type { Logger } from '../lib/logger';
+import type { StartWorker } from '../lib/worker-rpc';
+import { readHierarchies } from '../node/cgroup/hierarchies';
 import type { Store } from '../store/store';
-import { chooseSource, type StatsChoice } from './choose-source';
-import { InThreadDiskWork, type DiskWork } from './disk/disk-work';
+import { CgroupSource } from './cgroup/cgroup-source';
 import { LayerBudget, type LayerTimes } from './disk/layer-budget';
 import { LayerSource, type EngineSizes } from './disk/layer-source';
 import { WorkerDiskWork } from './disk/worker-disk-work';
-import type { EngineStats } from './engine-source';
+import { EngineSource, type EngineStats } from './engine-source';
 import { NodeStats } from './node-stats';
-import { ReadingClock } from './reading-clock';
+import { ReadingClock } from './readings';
+import type { UsageSource } from './usage-source';
 
 export interface NodeStatsOptions {
   readonly choice: StatsChoice;
@@ -20,14 +21,16 @@ export interface NodeStatsOptions {
   readonly logger: Logger;
   /** Other times than usual, for tests. */
   readonly layerTimes?: Partial<LayerTimes> | undefined;
+  /** Other than usual in tests. */
+  readonly startWorker?: StartWorker | undefined;
 }
 
 /** The stats of a daemon, from the source that suits its Engine. */
 export async function createNodeStats(options: NodeStatsOptions): Promise<NodeStats> {
-  const { store, engine, logger, layerTimes } = options;
+  const { store, engine, logger, layerTimes, startWorker } = options;
   const clock = new ReadingClock();
   const { source, visible } = await chooseSource({ ...options, clock });
-  const work = diskWork(logger);
+  const work = new WorkerDiskWork(require.resolve('./disk/worker-entry'), logger, { startWorker });
   const sizes = new LayerSource({
     ...{ work, engine, clock, visible },
     rootDir: () => store.engine?.rootDir ?? '',
@@ -37,9 +40,52 @@ export async function createNodeStats(options: NodeStatsOptions): Promise<NodeSt
   return new NodeStats({ store, source, layers, work, clock, logger });
 }
 
-/** Run from TypeScript sources (jest), where no compiled worker file stands beside this one, on the calling thread. */
-function diskWork(logger: Logger): DiskWork {
-  const kind = extname(__filename);
-  if (kind === '.ts') return new InThreadDiskWork();
-  return new WorkerDiskWork(join(__dirname, 'disk', `worker-entry${kind}`), logger);
+/** `auto`: cgroup files of a local Engine, else the Engine. */
+export type StatsChoice = 'auto' | 'cgroup' | 'engine';
+
+export interface SourceParts {
+  readonly choice: StatsChoice;
+  /** Whether the Engine's processes are on this machine. */
+  readonly localEngine: boolean;
+  readonly engine: EngineStats;
+  readonly clock: ReadingClock;
+  /** How many files of control groups may stay open. */
+  readonly heldFiles: number;
+  readonly logger: Logger;
+}
+
+export interface ChosenSource {
+  readonly source: UsageSource;
+  /** Whether the Engine's processes and files can be seen from here. */
+  readonly visible: boolean;
+}
+
+/** Called once, at start, because counters would jump if the source changed later. */
+export async function chooseSource({
+  choice,
+  localEngine,
+  engine,
+  clock,
+  heldFiles,
+  logger,
+}: SourceParts): Promise<ChosenSource> {
+  const hierarchies = await readHierarchies();
+  const reason = reasonAgainstCgroups(choice, localEngine, hierarchies !== undefined);
+  if (reason === undefined && hierarchies !== undefined) {
+    logger.info('Reading stats from cgroup files', { cgroupVersion: hierarchies.version });
+    return { source: new CgroupSource(hierarchies, clock, heldFiles), visible: true };
+  }
+  logger.info('Reading stats from Docker Engine, which costs it much more than cgroup files', { reason });
+  return { source: new EngineSource(engine, clock), visible: false };
+}
+
+function reasonAgainstCgroups(
+  choice: StatsChoice,
+  localEngine: boolean,
+  areMounted: boolean,
+): string | undefined {
+  if (choice === 'engine') return '--stats-source=engine';
+  if (!areMounted) return 'no cgroup file system is mounted';
+  if (choice === 'auto' && !localEngine) return 'the Engine is on another machine';
+  return undefined;
 }

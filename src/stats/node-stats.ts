@@ -1,23 +1,24 @@
+import type Long from 'long';
 import { mapLimited } from '../lib/async/concurrency';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { NamespaceMode } from '../proto/enums';
 import type { ContainerRecord, SandboxRecord } from '../store/records';
 import type { Store } from '../store/store';
-import type { NetworkReading, UsageReading } from './readings';
+import type { InterfaceReading, NetworkReading, ReadingClock, UsageReading } from './readings';
 import type { ContainerUsage, PodUsage } from './cri-stats';
 import type { DiskWork } from './disk/disk-work';
 import type { LayerBudget } from './disk/layer-budget';
 import { hasProcess } from '../store/states';
-import { toNetworkReading } from './interfaces';
+import type { UsageSource } from './usage-source';
 import type { PodMetrics } from './metrics/metric';
 import { PodMetricsReader } from './metrics/pod-metrics';
 import { PodSums } from './pod-sum';
-import type { ReadingClock } from './reading-clock';
-import type { UsageSource } from './usage-source';
 
 /** Objects of one call in flight; the source has a limit of its own for all calls together. */
 const CONCURRENCY = 16;
+/** The name that CNI runtimes and the Engine give a pod's first interface. */
+const USUAL_DEFAULT = 'eth0';
 
 export interface NodeStatsParts {
   readonly store: Store;
@@ -175,9 +176,16 @@ export class NodeStats {
   private inBackground(work: Promise<unknown>): void {
     work.catch((error: unknown) =>
       this.parts.logger.debug(
-        () => 'A reading ahead of time failed',
+        () => 'Cannot read stats of a container that just started',
         () => ({ error: messageOf(error) }),
       ),
     );
   }
+}
+
+/** CRI wants the default interface and the others apart; loopback is nobody's traffic. */
+export function toNetworkReading(all: readonly InterfaceReading[], timestamp: Long): NetworkReading {
+  const outside = all.filter(({ name }) => name !== 'lo');
+  const defaultInterface = outside.find(({ name }) => name === USUAL_DEFAULT) ?? outside[0];
+  return { timestamp, defaultInterface, others: outside.filter((one) => one !== defaultInterface) };
 }

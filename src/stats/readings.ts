@@ -1,8 +1,9 @@
-import type Long from 'long';
+import Long from 'long';
+import { nanosFromMillis } from '../translate/shared/time';
 
 /**
  * What was measured of a container or pod, whoever measured it: cgroup files (src/stats) or the Engine
- * (stats/engine-stats.ts). Undefined means that nothing is known, never zero. Counters that may pass 2^53 are Long.
+ * (engine-source.ts). Undefined means that nothing is known, never zero. Counters that may pass 2^53 are Long.
  */
 export interface UsageReading {
   readonly cpu?: CpuReading | undefined;
@@ -102,7 +103,7 @@ export interface DeviceIo {
   readonly writes: number;
 }
 
-/** What cAdvisor's metrics want beyond usage. Undefined means that the machine does not tell. */
+/** What cAdvisor's metrics want beyond usage. Undefined where the machine does not report it. */
 export interface DetailReading {
   readonly usage: UsageReading;
   readonly userNanos?: Long | undefined;
@@ -135,4 +136,19 @@ export interface HugePages {
   /** Bytes. */
   readonly usage: number;
   readonly maxUsage?: number | undefined;
+}
+
+/** Nanoseconds since the epoch, no two the same: crictl and kubelet take equal timestamps for a reading not renewed. */
+export class ReadingClock {
+  private lastMillis = 0;
+  private last = Long.ZERO;
+
+  constructor(private readonly nowMillis: () => number = Date.now) {}
+
+  now(): Long {
+    const millis = this.nowMillis();
+    this.last = millis === this.lastMillis ? this.last.add(1) : nanosFromMillis(millis);
+    this.lastMillis = millis;
+    return this.last;
+  }
 }

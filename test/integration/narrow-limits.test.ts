@@ -158,7 +158,7 @@ it('goes on when it may open no more files, and catches up', async () => {
       expect(complaints().filter((words) => /log/i.test(words))).toEqual(['Container logs are not written']);
       expect(complaints().length).toBeLessThan(4);
       await writeFile(join(GROUP, 'pids.max'), 'max');
-      await daemon.says('Container logs have a thread again and catch up');
+      await daemon.says('The log worker runs again; logs are catching up');
       await serves();
     } finally {
       await daemon.kill9();

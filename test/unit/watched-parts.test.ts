@@ -1,5 +1,5 @@
 import { deadlineExceeded, unavailable } from '../../src/lib/errors';
-import { emptyLogStats } from '../../src/logs/log-stats';
+import { emptyLogStats } from '../../src/logs/container-logs';
 import type { LaneLoad } from '../../src/docker/call-lanes';
 import { watchedLink, watchedLogs } from '../../src/watched-parts';
 

@@ -1,16 +1,16 @@
+import { Semaphore } from '../../lib/async/semaphore';
 import { groupOfContainer, type GroupPath } from '../../node/cgroup/group-path';
 import type { Hierarchies } from '../../node/cgroup/hierarchies';
 import { isInContainer } from '../../node/cgroup/members';
 import { processesBelow } from '../../node/cgroup/processes';
 import { readText } from '../../node/disk/read-text';
-import { Semaphore } from '../../lib/async/semaphore';
-import type { InterfaceReading, UsageReading } from '../readings';
-import { parseNetDev } from '../interfaces';
-import type { ReadingClock } from '../reading-clock';
+import type { InterfaceReading, UsageReading, ReadingClock } from '../readings';
 import type { Target, TargetDetail, UsageSource } from '../usage-source';
 import type { GroupReader } from './group-reader';
 import { FilePlaces } from './held-files';
-import { openGroup } from './open-group';
+import { parseNetDev } from './parse';
+import { V1Group } from './v1-group';
+import { V2Group } from './v2-group';
 
 /** Groups read at the same time, of some three to nine small files each: libuv has four threads for all of them. */
 const CONCURRENCY = 8;
@@ -137,4 +137,14 @@ async function closeAll(entry: Entry | undefined): Promise<void> {
   const found = await entry?.found;
   await found?.own.close();
   await found?.above?.close();
+}
+
+/** Opens no file yet: the first reading does. */
+export function openGroup(
+  group: GroupPath,
+  version: Hierarchies['version'],
+  clock: ReadingClock,
+  places: FilePlaces,
+): GroupReader {
+  return version === 2 ? new V2Group(group, clock, places) : new V1Group(group, clock, places);
 }

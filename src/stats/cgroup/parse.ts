@@ -1,5 +1,5 @@
 import Long from 'long';
-import type { DeviceIo, Pressure, PressureLine } from '../readings';
+import type { DeviceIo, InterfaceReading, Pressure, PressureLine } from '../readings';
 
 const NANOS_PER_MICRO = 1_000;
 /** cgroup v1 says "no limit" with a number near 2^63; no machine has 2^60 bytes. */
@@ -103,5 +103,26 @@ export function blkio(bytes: string, operations: string): DeviceIo[] {
       reads: counts.get(`${device} Read`) ?? 0,
       writes: counts.get(`${device} Write`) ?? 0,
     };
+  });
+}
+
+/**
+ * /proc/<pid>/net/dev: all interfaces of a network namespace; IPv4 and IPv6 are not told apart. Two lines of heading,
+ * then `name: rx bytes packets errs drop fifo frame compressed multicast, tx bytes packets errs drop …`.
+ */
+export function parseNetDev(text: string): InterfaceReading[] {
+  return text.split('\n').flatMap((line) => {
+    // An alias has a colon in its name.
+    const colon = line.lastIndexOf(':');
+    const values = line
+      .slice(colon + 1)
+      .trim()
+      .split(/\s+/)
+      .map(Number);
+    if (colon === -1 || values.length < 12 || values.some(Number.isNaN)) return [];
+    const [rxBytes = 0, rxPackets = 0, rxErrors = 0, rxDropped = 0, , , , , ...tx] = values;
+    const [txBytes = 0, txPackets = 0, txErrors = 0, txDropped = 0] = tx;
+    const name = line.slice(0, colon).trim();
+    return [{ name, rxBytes, rxPackets, rxErrors, rxDropped, txBytes, txPackets, txErrors, txDropped }];
   });
 }

@@ -1,11 +1,9 @@
 import { join } from 'node:path';
-import type { DetailReading, HugePages, UsageReading } from '../readings';
-import type { ReadingClock } from '../reading-clock';
+import type { DetailReading, HugePages, UsageReading, ReadingClock } from '../readings';
 import type { GroupPath } from '../../node/cgroup/group-path';
-import { CpuMeter } from './cpu-meter';
-import type { GroupReader } from './group-reader';
+import { CpuMeter } from '../cpu-rate';
+import { HugePageSizes, type GroupReader } from './group-reader';
 import { HeldFiles, type FilePlaces } from './held-files';
-import { HugePageSizes } from './huge-page-sizes';
 import { blkio, keyed, keyedLong, limit, long, number, workingSet } from './parse';
 
 /** cpuacct.stat counts in USER_HZ, which is 100 on every Linux of today. */

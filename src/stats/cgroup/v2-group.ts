@@ -1,12 +1,10 @@
 import { join } from 'node:path';
 import type Long from 'long';
-import type { DetailReading, HugePages, UsageReading } from '../readings';
-import type { ReadingClock } from '../reading-clock';
+import type { DetailReading, HugePages, UsageReading, ReadingClock } from '../readings';
 import type { GroupPath } from '../../node/cgroup/group-path';
-import { CpuMeter } from './cpu-meter';
-import type { GroupReader } from './group-reader';
+import { CpuMeter } from '../cpu-rate';
+import { HugePageSizes, type GroupReader } from './group-reader';
 import { HeldFiles, type FilePlaces } from './held-files';
-import { HugePageSizes } from './huge-page-sizes';
 import { ioStat, keyed, keyedLong, limit, number, pressure, workingSet } from './parse';
 
 const NANOS_PER_MICRO = 1_000;

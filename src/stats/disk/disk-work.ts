@@ -1,8 +1,7 @@
-import { countOpenFiles, type OpenFiles } from './open-files';
-import { Pacer } from './pacer';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { walk, type Size } from './walk';
 
-/** Long enough to get on, short enough for whoever shares the processor. */
+/** Length of one step of a walk: long enough to make progress, short enough for other users of the processor. */
 const SLICE_MS = 10;
 
 export interface Measured extends Size {
@@ -39,7 +38,7 @@ export class InThreadDiskWork implements DiskWork {
     return undefined;
   }
 
-  /** Somebody waits for it: not paced. */
+  /** Not paced, because a caller waits for it. */
   openFiles(pids: readonly number[]): Promise<OpenFiles> {
     return Promise.resolve(countOpenFiles(pids));
   }
@@ -61,5 +60,68 @@ export class InThreadDiskWork implements DiskWork {
       const timer = setTimeout(wake, ms);
       this.resting.add(wake);
     });
+  }
+}
+
+/** The share of one processor that all walks may use together. */
+const SHARE = 0.05;
+
+/** Lets bursts of work pass one at a time, and rests after each so that all together stay below SHARE. */
+export class Pacer {
+  private queue: Promise<void> = Promise.resolve();
+
+  constructor(private readonly rest: (ms: number) => Promise<void>) {}
+
+  /** Runs `burst`, which is synchronous, when its turn has come. */
+  run<T>(burst: () => T): Promise<T> {
+    const mine = this.queue.then(() => {
+      const start = performance.now();
+      const result = burst();
+      return { result, restMs: ((performance.now() - start) * (1 - SHARE)) / SHARE };
+    });
+    this.queue = mine.then(
+      ({ restMs }) => this.rest(restMs),
+      () => undefined,
+    );
+    return mine.then(({ result }) => result);
+  }
+}
+
+/** More open files than this in one container are not looked at: a count takes microseconds a file. */
+const MOST = 50_000;
+
+export interface OpenFiles {
+  readonly files: number;
+  readonly sockets: number;
+}
+
+/** Descriptors of the processes, and which of them are sockets. Synchronous, for a thread of its own. */
+export function countOpenFiles(pids: readonly number[]): OpenFiles {
+  let files = 0;
+  let sockets = 0;
+  for (const pid of pids) {
+    const directory = `/proc/${pid}/fd`;
+    for (const name of list(directory)) {
+      files += 1;
+      if (files <= MOST && target(`${directory}/${name}`).startsWith('socket:')) sockets += 1;
+    }
+  }
+  return { files, sockets };
+}
+
+/** Empty for a process that has ended meanwhile. */
+function list(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+function target(link: string): string {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return '';
   }
 }

@@ -6,12 +6,12 @@ import type { LayerReading } from '../readings';
 import type { Target } from '../usage-source';
 import type { MeasuredLayer } from './layer-source';
 
-/** Layers measured at the same time: a small one need not wait for a giant. */
+/** Two layers are measured at the same time, so that a small one need not wait for a huge one. */
 const CONCURRENCY = 2;
-/** One whose size changes is looked at this often, one that does not ever less. */
+/** A layer that changes is measured this often; an unchanged layer is measured less and less often. */
 const SHORTEST_MS = 10_000;
 const LONGEST_MS = 120_000;
-/** A layer that took a second to measure has two hundred of rest. */
+/** A layer that took one second to measure rests for 200 seconds. */
 const REST_PER_COST = 200;
 
 export interface LayerTimes {
@@ -30,8 +30,8 @@ interface Entry {
 }
 
 /**
- * When to measure which writable layer: a container that starts as soon as there is room, then at a pace of its own,
- * from 10 s for one that grows to 2 min for one that does not, and the slower the more it costs. Containers that ended
+ * Decides when to measure which writable layer. A container that has just started comes first. After that, a layer that
+ * grows is measured every 10 s and an unchanged one every 2 min, and expensive ones less often. Containers that have ended
  * are not measured any more; their last reading stays until they are removed.
  */
 export class LayerBudget {
@@ -39,7 +39,7 @@ export class LayerBudget {
   private readonly stopped = new AbortController();
   private readonly sleepers = new Set<AbortController>();
   private workers: Promise<unknown> = Promise.resolve();
-  /** The error that was told last, until a measurement succeeds. */
+  /** The error that was logged last, until a measurement succeeds. */
   private told = '';
   private readonly times: LayerTimes;
 
@@ -135,10 +135,10 @@ export class LayerBudget {
     } catch (error) {
       entry.periodMs = this.times.longest;
       if (!this.stopped.signal.aborted && messageOf(error) !== this.told) {
-        // Not once for each container of the node.
+        // Logged once, not for each container of the node.
         this.told = messageOf(error);
         const { id: container } = entry.target;
-        this.logger.warn('The writable layer of a container cannot be measured', {
+        this.logger.warn('Cannot measure the writable layer of a container', {
           container,
           error: messageOf(error),
         });

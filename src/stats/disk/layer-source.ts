@@ -1,13 +1,15 @@
 import { stat, statfs } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
 import { withDeadline } from '../../lib/async/deadline';
 import { hasCode } from '../../lib/errors';
-import type { LayerReading } from '../readings';
-import type { ReadingClock } from '../reading-clock';
+import { isInContainer } from '../../node/cgroup/members';
+import { readText } from '../../node/disk/read-text';
+import { parseMountinfo, unescape } from '../../node/mountinfo';
+import type { LayerReading, ReadingClock } from '../readings';
 import type { Target } from '../usage-source';
 import type { DiskWork } from './disk-work';
-import { upperDirectory } from './upper-directory';
 
-/** An Engine that takes longer than this for one layer is asked again much later. */
+/** Timeout for one layer; an Engine that takes longer is asked again much later. */
 const ENGINE_MS = 60_000;
 
 /** What layers that only the Engine can see need of it. */
@@ -29,7 +31,7 @@ export interface LayerSourceParts {
 
 export interface MeasuredLayer {
   readonly reading: LayerReading;
-  /** What it cost us or the Engine, ms. */
+  /** Milliseconds that the measurement took us or the Engine. */
   readonly costMs: number;
   /** The directory that was walked; undefined where the Engine was asked. */
   readonly directory?: string;
@@ -73,7 +75,7 @@ export class LayerSource {
     }
   }
 
-  /** As ImageFsInfo says: kubelet takes equal names for one file system. A containerd elsewhere only the layer knows. */
+  /** The same name as in ImageFsInfo, because kubelet takes equal names for one file system. A layer outside that directory keeps its own name. */
   private mountpointOf(directory: string): string {
     const root = this.parts.imageDirectory();
     return root !== '' && directory.startsWith(`${root}/`) ? root : directory;
@@ -116,4 +118,26 @@ async function readSpace(path: string): Promise<Space> {
   const { dev } = await stat(path);
   const { type, blocks, bfree, bsize } = await statfs(path);
   return { dev, type, blocks, bfree, bsize };
+}
+
+/**
+ * The directory on this machine that takes what a container writes: the upper one of the overlay that is its root. The
+ * kernel tells it for overlay2 and for the containerd image store alike, so no Engine call is needed.
+ * @param rootDir the Engine's data root, for option strings that were too long for absolute paths.
+ * @returns undefined for other storage drivers, and when the container does not run.
+ */
+export async function upperDirectory({ id, pid }: Target, rootDir: string): Promise<string | undefined> {
+  const text = await readText(`/proc/${pid}/mountinfo`);
+  const upper = text === undefined ? undefined : parseUpper(text);
+  // After the read: had the pid been reused before it, the cgroup would tell now.
+  if (upper === undefined || !(await isInContainer(pid, id))) return undefined;
+  return isAbsolute(upper) ? upper : join(rootDir, 'overlay2', upper);
+}
+
+export function parseUpper(mountinfo: string): string | undefined {
+  const root = parseMountinfo(mountinfo).find(
+    ({ mountPoint, type }) => mountPoint === '/' && type === 'overlay',
+  );
+  const upper = /(?:^|,)upperdir=((?:\\.|[^,\\])*)/.exec(root?.superOptions ?? '')?.[1];
+  return upper && unescape(upper);
 }

@@ -1,35 +1,35 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { waitAtMost } from '../../lib/async/deadline';
 import { internal, messageOf, RuntimeError, unavailable } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
-import type { DiskWork, Measured } from './disk-work';
-import type { OpenFiles } from './open-files';
-import type { DiskCall, DiskReply } from './worker-protocol';
+import { PendingCalls, startWorker, type Reply, type StartWorker } from '../../lib/worker-rpc';
+import type { DiskWork, Measured, OpenFiles } from './disk-work';
+import type { DiskAnswer, DiskCall } from './worker-protocol';
 
 /** Inodes of hard-linked files are remembered during a walk; little else is. */
 const HEAP_MB = 128;
-/** Unanswered requests; four times as many as one scrape makes at once. Callers that gave up count: the thread does not know. */
+/** Most unanswered requests: four times as many as one scrape makes at once. Callers that gave up count, as the thread does not know. */
 const MAX_PENDING = 256;
 /** A thread in a system call that hangs (a dead network disk) cannot be ended. */
 const TERMINATE_MS = 2_000;
 
-interface Pending {
-  readonly resolve: (reply: DiskReply) => void;
-  readonly reject: (error: Error) => void;
+/** Other than usual in tests. */
+export interface WorkerDiskOptions {
+  readonly maxPending?: number;
+  readonly terminateMs?: number;
+  readonly startWorker?: StartWorker | undefined;
 }
 
 /** The work in a thread of its own, which is started with the first request and anew after it died. */
 export class WorkerDiskWork implements DiskWork {
-  private readonly pending = new Map<number, Pending>();
+  private readonly calls = new PendingCalls<DiskCall, DiskAnswer>();
   private worker: Worker | undefined;
-  private nextId = 1;
   private closed = false;
 
   constructor(
     private readonly entry: string,
     private readonly logger: Logger,
-    private readonly maxPending = MAX_PENDING,
-    private readonly terminateMs = TERMINATE_MS,
+    private readonly options: WorkerDiskOptions = {},
   ) {}
 
   async measure(directory: string): Promise<Measured | undefined> {
@@ -45,55 +45,41 @@ export class WorkerDiskWork implements DiskWork {
   async close(): Promise<void> {
     this.closed = true;
     const ended = this.worker?.terminate();
-    this.fail('the disk worker is closed');
+    this.calls.reject(unavailable('the disk worker is closed'));
     if (ended === undefined) return;
-    await waitAtMost('The end of the disk worker', this.terminateMs, ended).catch((error: unknown) =>
-      this.logger.warn('The disk worker is stuck', { error: messageOf(error) }),
+    await waitAtMost('The end of the disk worker', this.options.terminateMs ?? TERMINATE_MS, ended).catch(
+      (error: unknown) => this.logger.warn('The disk worker is stuck', { error: messageOf(error) }),
     );
   }
 
-  private call(call: DiskCall): Promise<DiskReply> {
+  private call(call: DiskCall): Promise<DiskAnswer> {
     if (this.closed) return Promise.reject(unavailable('the disk worker is closed'));
-    if (this.pending.size >= this.maxPending)
+    if (this.calls.size >= (this.options.maxPending ?? MAX_PENDING))
       return Promise.reject(new RuntimeError('RESOURCE_EXHAUSTED', 'the disk worker does not keep up'));
     let worker: Worker;
     try {
       worker = this.worker ??= this.start();
     } catch (error) {
       // The next call tries again.
-      return Promise.reject(unavailable(`no thread can be had to measure disks: ${messageOf(error)}`));
+      return Promise.reject(unavailable(`cannot start a thread to measure disks: ${messageOf(error)}`));
     }
-    const id = this.nextId++;
-    return new Promise((resolve, reject) => {
-      this.pending.set(id, { resolve, reject });
-      worker.postMessage({ ...call, id });
-    });
+    return this.calls.make(call, (request) => worker.postMessage(request));
   }
 
   private start(): Worker {
-    const worker = new Worker(this.entry, {
+    const worker = (this.options.startWorker ?? startWorker)(this.entry, {
       name: 'dockbridge-disk',
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
     });
     // Nothing is lost with it: it must not keep the process alive.
     worker.unref();
-    worker.on('message', (reply: DiskReply) => {
-      const pending = this.pending.get(reply.id);
-      this.pending.delete(reply.id);
-      if (reply.error === undefined) pending?.resolve(reply);
-      else pending?.reject(internal(reply.error));
-    });
-    worker.on('error', (error) => this.logger.error('disk worker failed', { error: messageOf(error) }));
+    worker.on('message', (reply: Reply<DiskAnswer>) => this.calls.settle(reply));
+    worker.on('error', (error) => this.logger.error('The disk worker failed', { error: messageOf(error) }));
     worker.on('exit', () => {
       if (this.worker !== worker) return;
       this.worker = undefined;
-      this.fail('the disk worker ended');
+      this.calls.reject(unavailable('the disk worker ended'));
     });
     return worker;
-  }
-
-  private fail(why: string): void {
-    for (const { reject } of this.pending.values()) reject(unavailable(why));
-    this.pending.clear();
   }
 }

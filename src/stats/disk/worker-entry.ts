@@ -1,26 +1,19 @@
 import { setPriority } from 'node:os';
 import { parentPort, type MessagePort } from 'node:worker_threads';
-import { messageOf } from '../../lib/errors';
+import { answerCalls } from '../../lib/worker-rpc';
 import { InThreadDiskWork } from './disk-work';
-import type { DiskReply, DiskRequest } from './worker-protocol';
+import type { DiskAnswer, DiskCall } from './worker-protocol';
 
 /** Behind all else on the node. On Linux the caller's thread alone. */
 const NICE = 19;
 
 function serve(port: MessagePort): void {
   const work = new InThreadDiskWork();
-  const handle = async (request: DiskRequest): Promise<DiskReply> => {
-    const { id } = request;
-    return request.method === 'measure'
-      ? { id, measured: await work.measure(request.directory) }
-      : { id, openFiles: await work.openFiles(request.pids) };
-  };
-  port.on('message', (request: DiskRequest) => {
-    handle(request).then(
-      (reply) => port.postMessage(reply),
-      (error: unknown) => port.postMessage({ id: request.id, error: messageOf(error) } satisfies DiskReply),
-    );
-  });
+  answerCalls<DiskCall, DiskAnswer>(port, async (call) =>
+    call.method === 'measure'
+      ? { measured: await work.measure(call.directory) }
+      : { openFiles: await work.openFiles(call.pids) },
+  );
 }
 
 // Something happens when this file is loaded: it is the main module of the disk worker.

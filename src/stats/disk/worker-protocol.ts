@@ -1,15 +1,11 @@
-import type { Measured } from './disk-work';
-import type { OpenFiles } from './open-files';
+import type { Measured, OpenFiles } from './disk-work';
 
+/** What the disk worker is asked to do; one call of `DiskWork` each. */
 export type DiskCall =
   | { readonly method: 'measure'; readonly directory: string }
   | { readonly method: 'openFiles'; readonly pids: readonly number[] };
 
-export type DiskRequest = DiskCall & { readonly id: number };
-
-export interface DiskReply {
-  readonly id: number;
+export interface DiskAnswer {
   readonly measured?: Measured | undefined;
   readonly openFiles?: OpenFiles;
-  readonly error?: string;
 }

@@ -1,10 +1,10 @@
 import type { ContainerRecord } from '../../store/records';
 import type { DeviceIo, InterfaceReading, LayerReading } from '../readings';
-import type { OpenFiles } from '../disk/open-files';
-import { familiesOf, type Family, type Values } from './family';
+import type { OpenFiles } from '../disk/disk-work';
+import { familiesOf, type Family, type Values } from './metric';
 import type { NamedDevice } from './group-families';
 
-/** The kernel's, where nothing was asked for. */
+/** Defaults of the kernel, for containers that request nothing. */
 const DEFAULT_CPU_SHARES = 1_024;
 const DEFAULT_CPU_PERIOD = 100_000;
 

@@ -1,6 +1,6 @@
 import type Long from 'long';
 import type { DetailReading, DeviceIo, PressureLine } from '../readings';
-import { familiesOf, type Family, type Values } from './family';
+import { familiesOf, type Family, type Values } from './metric';
 
 export interface NamedDevice extends DeviceIo {
   /** `/dev/…`. */

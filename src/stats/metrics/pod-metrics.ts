@@ -5,17 +5,22 @@ import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
 import type { Store } from '../../store/store';
 import { readText } from '../../node/disk/read-text';
-import type { DiskWork } from '../disk/disk-work';
+import type { DiskWork, OpenFiles } from '../disk/disk-work';
 import type { LayerBudget } from '../disk/layer-budget';
-import type { OpenFiles } from '../disk/open-files';
+import { hasProcess } from '../../store/states';
 import type { UsageSource } from '../usage-source';
 import { imageName } from '../../translate/container/container-status';
-import { hasProcess } from '../../store/states';
 import { BlockDevices, readFileSystem } from './block-devices';
 import { CONTAINER_FAMILIES, NETWORK_FAMILIES } from './container-families';
-import { sample, type Identity } from './family';
+import {
+  sample,
+  type Identity,
+  type ContainerMetrics,
+  type MetricDescriptor,
+  type MetricSample,
+  type PodMetrics,
+} from './metric';
 import { GROUP_FAMILIES } from './group-families';
-import type { ContainerMetrics, MetricDescriptor, MetricSample, PodMetrics } from './metric';
 
 /** Pods in flight; the source has a limit of its own. */
 const CONCURRENCY = 8;

@@ -8,6 +8,7 @@ import type { EngineCall } from '../../../src/docker/instrument';
 import { silentLogger, type Logger } from '../../../src/lib/logger';
 import { CriClient } from '../../../src/server/client/cri-client';
 import { until } from '../../unit/support/async';
+import { startSourceWorker } from '../../unit/support/source-worker';
 import { sharedDockerHost } from './engine';
 
 const HOUR_MS = 3_600_000;
@@ -151,6 +152,7 @@ export class TestDaemon {
       onEngineCall: (call) => this.engineCalls.push(call),
       diskUsageTimes: { tick: HOUR_MS, quiet: HOUR_MS },
       pullQuestionsMs: 10_000,
+      startWorker: startSourceWorker,
       pauseTar: join(__dirname, '../../../dist/pause/pause.tar'),
       ...hooks,
       linkTimes,

@@ -1,7 +1,7 @@
 import Long from 'long';
 import { keepLog } from '../../../src/containers/container-log';
 import { WritableStore } from '../../../src/store/store';
-import { InProcessLogs } from '../../../src/logs/in-process-logs';
+import { LogCopier } from '../../../src/logs/log-copier';
 import * as fs from 'node:fs';
 import { silentLogger } from '../../../src/lib/logger';
 import { containerRecord } from '../support/records';
@@ -10,7 +10,7 @@ import { LogRoom } from '../logs/support/log-room';
 describe('keepLog', () => {
   let room: LogRoom;
   let store: WritableStore;
-  let logs: InProcessLogs;
+  let logs: LogCopier;
   beforeEach(() => {
     room = new LogRoom();
     store = new WritableStore();
@@ -61,7 +61,7 @@ describe('keepLog', () => {
     await keep(ended);
     expect(fs.lstatSync(room.logPath).isSymbolicLink()).toBe(true);
     await logs.close();
-    logs = new InProcessLogs({ stateDir: room.stateDir, logger: silentLogger });
+    logs = new LogCopier({ stateDir: room.stateDir, logger: silentLogger });
     const running = { startedAt: STARTED, state: 'running' as const };
     await keep(running);
     store.containers.put(containerRecord({ id: 'c1', ...running }));

@@ -184,18 +184,18 @@ describe('limits', () => {
   it('are seen to once for each start that nobody here has made', async () => {
     const upkeep = new NoUpkeep('/nowhere');
     const seenTo = jest.spyOn(upkeep, 'keepLimits');
-    const { sync, engine } = syncRoom({}, { upkeep });
+    const { life, engine } = syncRoom({}, { upkeep });
     const start = (StartedAt: string): void =>
       void engine.containers.set(CONTAINER_ID, containerInspect({ state: { StartedAt } }));
     start('2023-11-14T22:13:20Z');
-    await sync.refresh(CONTAINER_ID);
-    await sync.refresh(CONTAINER_ID);
+    await life.refresh(CONTAINER_ID);
+    await life.refresh(CONTAINER_ID);
     expect(seenTo).toHaveBeenCalledTimes(1);
     start('2023-11-14T22:14:00Z');
-    await sync.refreshStarted(CONTAINER_ID);
+    await life.withContainer(CONTAINER_ID, undefined, (held) => held.refresh(undefined, 'started'));
     expect(seenTo).toHaveBeenCalledTimes(1);
     start('2023-11-14T22:15:00Z');
-    await sync.refresh(CONTAINER_ID);
+    await life.refresh(CONTAINER_ID);
     expect(seenTo).toHaveBeenCalledTimes(2);
   });
 });

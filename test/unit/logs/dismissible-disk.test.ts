@@ -1,6 +1,6 @@
-import { dismissibleDisk } from '../../../src/logs/dismissible-disk';
+import { dismissibleDisk } from '../../../src/logs/log-disk';
 import { nodeLogDisk, type LogDisk } from '../../../src/logs/log-disk';
-import { WorkMarker } from '../../../src/logs/work-marker';
+import { WorkMarker } from '../../../src/logs/hang-watch';
 
 describe('dismissibleDisk', () => {
   /** Each call that changes something, and one argument after another that no other call has. */

@@ -2,12 +2,11 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FollowTask } from '../../../src/logs/follow-task';
-import type { Follower } from '../../../src/logs/follower';
-import { emptyLogStats } from '../../../src/logs/log-stats';
-import { OpenLogs } from '../../../src/logs/open-logs';
-import type { RoundRobin, Task } from '../../../src/logs/round-robin';
-import { SpoolWatch } from '../../../src/logs/spool-watch';
-import { WorkMarker } from '../../../src/logs/work-marker';
+import type { SpoolCopy } from '../../../src/logs/spool-copy';
+import { emptyLogStats } from '../../../src/logs/container-logs';
+import { OpenLogs } from '../../../src/logs/follow-task';
+import { SpoolWatch, type RoundRobin, type Task } from '../../../src/logs/follow-task';
+import { WorkMarker } from '../../../src/logs/hang-watch';
 import type { Logger } from '../../../src/lib/logger';
 import { silentLogger } from '../../../src/lib/logger';
 
@@ -93,7 +92,7 @@ describe('FollowTask', () => {
       return canWatch && real.call(this);
     });
     task = new FollowTask(
-      follower as unknown as Follower,
+      follower as unknown as SpoolCopy,
       queue as unknown as RoundRobin,
       stats,
       logger,

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { basename, dirname } from 'node:path';
-import type { InProcessLogs } from '../../../src/logs/in-process-logs';
+import type { LogCopier } from '../../../src/logs/log-copier';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom } from './support/log-room';
 
@@ -10,7 +10,7 @@ const numbered = (from: number, to: number): string[] =>
 describe('a link to the spool in the place of a log, as cri-dockerd leaves it', () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
-  let logs: InProcessLogs;
+  let logs: LogCopier;
   let written: number;
   beforeEach(() => {
     room = new LogRoom();
@@ -170,7 +170,7 @@ describe('a log of ours that was handed over and became a link', () => {
   });
   afterEach(() => room.dispose());
 
-  async function back(): Promise<InProcessLogs> {
+  async function back(): Promise<LogCopier> {
     const logs = room.logs();
     logs.resume();
     await logs.follow(room.source);

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { nodeLogDisk } from '../../../src/logs/log-disk';
-import { relinkContainerLog } from '../../../src/logs/relink';
+import { relinkContainerLog } from '../../../src/logs/log-link';
 import { rejectionOf } from '../support/errors';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom } from './support/log-room';

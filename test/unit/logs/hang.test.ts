@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { WorkerLogs } from '../../../src/logs/worker-logs';
-import { compileWorker } from '../support/compile-worker';
+import { startSourceWorker } from '../support/source-worker';
 import { describeAsRoot } from '../support/root';
 import { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom } from './support/log-room';
@@ -55,11 +55,11 @@ describeAsRoot('a log on a file system that hangs', () => {
   beforeEach(async () => {
     room = new LogRoom();
     disk = new FrozenDisk(join(room.root, 'disk'));
-    const entry = compileWorker('logs', join(room.root, 'dist'));
     logs = new WorkerLogs({
       stateDir: room.stateDir,
       logger: room.logger(),
-      entry,
+      entry: require.resolve('../../../src/logs/worker-entry'),
+      startWorker: startSourceWorker,
       hangTimes: { lookMs: 200, looks: 5 },
     });
     fs.mkdirSync(join(room.root, 'docker/c2'));

@@ -1,11 +1,11 @@
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
-import { Follower } from '../../../src/logs/follower';
-import { emptyLogStats } from '../../../src/logs/log-stats';
-import { PositionStore } from '../../../src/logs/position';
-import { TranslationBuffers } from '../../../src/logs/translation-buffers';
-import { WorkMarker } from '../../../src/logs/work-marker';
+import { SpoolCopy } from '../../../src/logs/spool-copy';
+import { emptyLogStats } from '../../../src/logs/container-logs';
+import { PositionStore } from '../../../src/logs/resume';
+import { TranslationBuffers } from '../../../src/logs/json-file-to-cri';
+import { WorkMarker } from '../../../src/logs/hang-watch';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom } from './support/log-room';
 import { Killed, MortalDisk, type Moment } from './support/mortal-disk';
@@ -31,7 +31,7 @@ class Story {
   readonly room = new LogRoom();
   private readonly docker: FakeDockerLog;
   private disk: MortalDisk;
-  private follower: Follower | undefined;
+  private copy: SpoolCopy | undefined;
   private renames = 0;
   written = 0;
   deaths = 0;
@@ -54,14 +54,14 @@ class Story {
     for (let round = 0; round < ROUNDS; round++) {
       for (let i = 0; i < LINES_A_ROUND; i++)
         this.docker.write(`line ${this.written++}`, i % 3 === 0 ? 'stderr' : 'stdout');
-      this.survive((follower) => this.readAll(follower));
-      if (round % 4 === 1) this.survive((follower) => follower.commit());
+      this.survive((copy) => this.readAll(copy));
+      if (round % 4 === 1) this.survive((copy) => copy.commit());
       if (round % 3 === 2) this.rotateAsKubelet();
     }
-    this.survive((follower) => {
+    this.survive((copy) => {
       // It ends.
-      if (follower.isLinked) follower.takeOver();
-      this.readAll(follower);
+      if (copy.isLinked) copy.takeOver();
+      this.readAll(copy);
     });
     const { changes } = this.disk;
     this.disk.bury();
@@ -77,10 +77,10 @@ class Story {
     return [...rotated.sort(), name].flatMap((file) => this.room.texts(join(directory, file)));
   }
 
-  private survive(action: (follower: Follower) => void): void {
+  private survive(action: (copy: SpoolCopy) => void): void {
     for (;;) {
       try {
-        action((this.follower ??= this.start()));
+        action((this.copy ??= this.start()));
         return;
       } catch (error) {
         if (!(error instanceof Killed)) throw error;
@@ -93,20 +93,20 @@ class Story {
     const rotated = `${this.room.logPath}.${String(this.renames++).padStart(3, '0')}`;
     fs.renameSync(this.room.logPath, rotated);
     try {
-      this.follower ??= this.start();
+      this.copy ??= this.start();
       // In the second story the link was put back by us.
-      if (this.follower.isLinked && this.follower.hasLinkAtPath) fs.renameSync(this.room.logPath, rotated);
-      if (this.follower.isLinked) {
-        this.follower.takeOver();
-        this.readAll(this.follower);
+      if (this.copy.isLinked && this.copy.hasLinkAtPath) fs.renameSync(this.room.logPath, rotated);
+      if (this.copy.isLinked) {
+        this.copy.takeOver();
+        this.readAll(this.copy);
       }
-      this.follower.reopen();
+      this.copy.reopen();
       expect(fs.existsSync(this.room.logPath)).toBe(true);
       if (this.kubelet !== 'renames back late') return;
       for (let i = 0; i < 3; i++) {
         this.docker.write(`line ${this.written++}`);
-        this.readAll(this.follower);
-        this.follower.commit();
+        this.readAll(this.copy);
+        this.copy.commit();
       }
       // Every other answer is lost though nobody dies.
       if (this.renames % 2 === 0) fs.renameSync(rotated, this.room.logPath);
@@ -117,8 +117,8 @@ class Story {
     }
   }
 
-  private start(): Follower {
-    const follower = new Follower(this.room.source, {
+  private start(): SpoolCopy {
+    const copy = new SpoolCopy(this.room.source, {
       disk: this.disk,
       positions: new PositionStore(this.room.stateDir, this.disk, silentLogger),
       buffers,
@@ -128,19 +128,19 @@ class Story {
     });
     fs.mkdirSync(this.room.stateDir, { recursive: true });
     // As the worker does before it is asked to follow.
-    if (this.deaths % 2 === 1 && follower.resume()) this.readAll(follower);
-    follower.start();
-    return follower;
+    if (this.deaths % 2 === 1 && copy.resume()) this.readAll(copy);
+    copy.start();
+    return copy;
   }
 
-  private readAll(follower: Follower): void {
-    while (follower.step() === 'more');
+  private readAll(copy: SpoolCopy): void {
+    while (copy.step() === 'more');
   }
 
   private die(): void {
     this.deaths++;
     this.disk.bury();
-    this.follower = undefined;
+    this.copy = undefined;
     this.disk = new MortalDisk(this.fatals.shift(), this.moment);
   }
 }
@@ -163,7 +163,7 @@ async function tell(
   }
 }
 
-describe('a killed follower', () => {
+describe('a SpoolCopy that is killed', () => {
   it('has a story without death', async () => {
     const { changes, deaths } = await tell([], 'before', 'renames back');
     expect(deaths).toBe(0);

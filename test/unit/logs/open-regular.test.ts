@@ -1,8 +1,8 @@
+import { openForAppend, openRegular } from '../../../src/logs/log-disk';
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openForAppend, openRegular } from '../../../src/logs/open-regular';
 import { errnoOf } from '../../../src/lib/errors';
 
 const openFiles = (): number => fs.readdirSync('/proc/self/fd').length;

@@ -1,7 +1,7 @@
+import { SpoolWatch } from '../../../src/logs/follow-task';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SpoolWatch } from '../../../src/logs/spool-watch';
 import { until } from '../support/async';
 
 describe('SpoolWatch', () => {

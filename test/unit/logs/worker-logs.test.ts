@@ -1,14 +1,24 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { createContainerLogs } from '../../../src/logs/create-container-logs';
-import { InProcessLogs } from '../../../src/logs/in-process-logs';
 import { WorkerLogs } from '../../../src/logs/worker-logs';
-import { compileWorker } from '../support/compile-worker';
+import { startSourceWorker } from '../support/source-worker';
 import { LogRoom } from './support/log-room';
 
 const NO_THREAD = { code: 'ERR_WORKER_INIT_FAILED' };
+
+const ENTRY = require.resolve('../../../src/logs/worker-entry');
+
+function start(room: LogRoom): WorkerLogs {
+  return new WorkerLogs({
+    stateDir: room.stateDir,
+    logger: room.logger(),
+    entry: ENTRY,
+    startWorker: startSourceWorker,
+  });
+}
 
 /** Ends the worker as a fault would, without a word to it. */
 async function crash(logs: WorkerLogs): Promise<void> {
@@ -18,11 +28,9 @@ async function crash(logs: WorkerLogs): Promise<void> {
 describe('WorkerLogs', () => {
   let room: LogRoom;
   let logs: WorkerLogs;
-  let entry: string;
   beforeEach(() => {
     room = new LogRoom();
-    entry = compileWorker('logs', join(room.root, 'dist'));
-    logs = new WorkerLogs({ stateDir: room.stateDir, logger: room.logger(), entry });
+    logs = start(room);
   });
   afterEach(async () => {
     await logs.close();
@@ -72,7 +80,7 @@ describe('WorkerLogs', () => {
     await logs.drain('c1');
     await logs.close();
     docker.write('two');
-    logs = new WorkerLogs({ stateDir: room.stateDir, logger: room.logger(), entry });
+    logs = start(room);
     await room.until(() => room.texts().length === 2);
     expect(room.texts()).toEqual(['one', 'two']);
   });
@@ -92,15 +100,14 @@ async function comesTrue(condition: () => boolean): Promise<void> {
 describe('A node that has no thread for the logs (TasksMax)', () => {
   it('is said once, keeps nobody waiting, and is caught up with when there is one', async () => {
     const room = new LogRoom();
-    const entry = compileWorker('logs', join(room.root, 'dist'));
     let tries = 0;
     let isFull = true;
     const logs = new WorkerLogs({
-      ...{ stateDir: room.stateDir, logger: room.logger(), entry },
+      ...{ stateDir: room.stateDir, logger: room.logger(), entry: ENTRY },
       startWorker: (path, options) => {
         tries++;
         if (isFull) throw Object.assign(new Error('Worker initialization failure: EAGAIN'), NO_THREAD);
-        return new Worker(path, options);
+        return startSourceWorker(path, options);
       },
     });
     try {
@@ -122,7 +129,7 @@ describe('A node that has no thread for the logs (TasksMax)', () => {
       await comesTrue(() => logs.trouble === undefined);
       await comesTrue(() => fs.existsSync(room.logPath) && room.texts().length === 1);
       expect(room.texts()).toEqual(['one']);
-      expect(said()).toContain('Container logs have a thread again and catch up');
+      expect(said()).toContain('The log worker runs again; logs are catching up');
     } finally {
       await logs.close();
       await room.dispose();
@@ -131,11 +138,23 @@ describe('A node that has no thread for the logs (TasksMax)', () => {
 });
 
 describe('createContainerLogs', () => {
-  it('works in the process where only TypeScript sources are', async () => {
+  it('starts the worker beside its own code', async () => {
     const room = new LogRoom();
-    const logs = createContainerLogs({ mode: 'cri', stateDir: room.stateDir, logger: room.logger() });
-    expect(logs).toBeInstanceOf(InProcessLogs);
-    expect(fs.existsSync(join(__dirname, '../../../src/logs/worker-entry.ts'))).toBe(true);
+    const entries: string[] = [];
+    const logs = createContainerLogs({
+      mode: 'cri',
+      stateDir: room.stateDir,
+      logger: room.logger(),
+      startWorker: (entry, options) => {
+        entries.push(entry);
+        return startSourceWorker(entry, options);
+      },
+    });
+    room.docker().write('one');
+    await logs.follow(room.source);
+    await logs.drain('c1');
+    expect(room.texts()).toEqual(['one']);
+    expect(entries).toEqual([ENTRY]);
     await logs.close();
     await room.dispose();
   });

@@ -1,15 +1,16 @@
 import { EventEmitter } from 'node:events';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
-import { WorkMarker } from '../../../src/logs/work-marker';
+import type { Request } from '../../../src/lib/worker-rpc';
+import { WorkMarker } from '../../../src/logs/hang-watch';
 import { WorkerLogs } from '../../../src/logs/worker-logs';
-import type { WorkerRequest, WorkerSettings } from '../../../src/logs/worker-protocol';
+import type { WorkerCall, WorkerSettings } from '../../../src/logs/worker-protocol';
 import { LogRoom } from './support/log-room';
 
 const HANG_TIMES = { lookMs: 1_000, looks: 3 };
 
 /** A thread that answers nothing by itself. */
 class FakeWorker extends EventEmitter {
-  readonly requests: WorkerRequest[] = [];
+  readonly requests: Request<WorkerCall>[] = [];
   private readonly memory: SharedArrayBuffer;
 
   constructor({ workerData }: WorkerOptions) {
@@ -17,7 +18,7 @@ class FakeWorker extends EventEmitter {
     this.memory = (workerData as WorkerSettings).marker;
   }
 
-  postMessage(request: WorkerRequest): void {
+  postMessage(request: Request<WorkerCall>): void {
     this.requests.push(request);
   }
 
@@ -80,7 +81,7 @@ describe('A log worker in trouble', () => {
     await expect(logs.follow(source('c6'))).rejects.toMatchObject(refusal);
     workers[0]!.emit('exit', 1);
     expect(workers).toHaveLength(5);
-    const followed = newest().requests.map((request) => 'source' in request && request.source.containerId);
+    const followed = newest().requests.map(({ call }) => 'source' in call && call.source.containerId);
     expect(followed).toEqual(['c5', 'c6']);
   });
 
@@ -100,9 +101,9 @@ describe('A log worker in trouble', () => {
     await expect(logs.follow(source('c2'))).rejects.toMatchObject({ code: 'UNAVAILABLE', message });
     expect(logs.trouble).toEqual({ reason: 'LogsWithoutThread', message });
     expect(room.messages.filter((line) => line.message === 'Container logs are not written')).toHaveLength(1);
-    for (const { id } of newest().requests) newest().emit('message', { kind: 'reply', id });
+    for (const { id } of newest().requests) newest().emit('message', { id, answer: {} });
     const again = logs.follow(source('c3'));
-    newest().emit('message', { kind: 'reply', id: newest().requests.at(-1)!.id });
+    newest().emit('message', { id: newest().requests.at(-1)!.id, answer: {} });
     await again;
     // It may yet end as the others did.
     expect(logs.trouble).toBeDefined();
@@ -121,7 +122,7 @@ describe('A log worker in trouble', () => {
     };
     for (const ms of [100, 200, 400]) await isReplacedAfter(ms);
     expect(logs.trouble).toMatchObject({ reason: 'LogsWithoutThread' });
-    newest().emit('message', { kind: 'reply', id: newest().requests[0]!.id });
+    newest().emit('message', { id: newest().requests[0]!.id, answer: {} });
     await jest.advanceTimersByTimeAsync(60_000);
     for (const ms of [100, 200]) await isReplacedAfter(ms);
     expect(logs.trouble).toBeUndefined();

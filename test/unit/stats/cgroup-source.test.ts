@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Hierarchies } from '../../../src/node/cgroup/hierarchies';
 import { CgroupSource } from '../../../src/stats/cgroup/cgroup-source';
-import { ReadingClock } from '../../../src/stats/reading-clock';
+import { ReadingClock } from '../../../src/stats/readings';
 
 /** What /proc says in these tests, by path. */
 const mockProc = new Map<string, string>();

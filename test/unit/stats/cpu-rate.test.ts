@@ -1,6 +1,6 @@
 import Long from 'long';
 import { CpuRate } from '../../../src/stats/cpu-rate';
-import { ReadingClock } from '../../../src/stats/reading-clock';
+import { ReadingClock } from '../../../src/stats/readings';
 
 const SECOND = 1_000_000_000n;
 const used = (millis: number): Long => Long.fromNumber(millis * 1e6, true);

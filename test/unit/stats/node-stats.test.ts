@@ -3,13 +3,12 @@ import { silentLogger } from '../../../src/lib/logger';
 import { NamespaceMode } from '../../../src/proto/enums';
 import { InThreadDiskWork } from '../../../src/stats/disk/disk-work';
 import { LayerBudget } from '../../../src/stats/disk/layer-budget';
-import { BASE_LABELS } from '../../../src/stats/metrics/family';
+import { BASE_LABELS } from '../../../src/stats/metrics/metric';
 import { PodMetricsReader } from '../../../src/stats/metrics/pod-metrics';
 import { NodeStats } from '../../../src/stats/node-stats';
-import { ReadingClock } from '../../../src/stats/reading-clock';
+import { ReadingClock, type UsageReading } from '../../../src/stats/readings';
 import type { Target, UsageSource } from '../../../src/stats/usage-source';
 import { WritableStore } from '../../../src/store/store';
-import type { UsageReading } from '../../../src/stats/readings';
 import { containerRecord, engineId, imageRecord, sandboxRecord } from '../support/records';
 
 const clock = new ReadingClock(() => 1_700_000_000_000);

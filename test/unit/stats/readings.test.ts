@@ -1,5 +1,6 @@
 import Long from 'long';
-import { parseNetDev, toNetworkReading } from '../../../src/stats/interfaces';
+import { parseNetDev } from '../../../src/stats/cgroup/parse';
+import { toNetworkReading } from '../../../src/stats/node-stats';
 import { deviceNumber, parseDiskstats } from '../../../src/stats/metrics/block-devices';
 import { PodSums } from '../../../src/stats/pod-sum';
 import type { UsageReading } from '../../../src/stats/readings';

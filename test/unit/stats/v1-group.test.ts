@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { GroupPath } from '../../../src/node/cgroup/group-path';
 import { V1Group } from '../../../src/stats/cgroup/v1-group';
-import { ReadingClock } from '../../../src/stats/reading-clock';
+import { ReadingClock } from '../../../src/stats/readings';
 import { FilePlaces } from '../../../src/stats/cgroup/held-files';
 
 const MIB = 2 ** 20;

@@ -8,15 +8,17 @@ import { promisify } from 'node:util';
 import { silentLogger } from '../../../src/lib/logger';
 import { WorkerDiskWork } from '../../../src/stats/disk/worker-disk-work';
 import { until } from '../support/async';
-import { compileWorker } from '../support/compile-worker';
 import { rejectionOf } from '../support/errors';
+import { startSourceWorker } from '../support/source-worker';
+
+const ENTRY = require.resolve('../../../src/stats/disk/worker-entry');
 
 describe('WorkerDiskWork', () => {
   let root: string;
   let work: WorkerDiskWork;
   beforeEach(async () => {
     root = await mkdtemp(join(tmpdir(), 'dockbridge-disk-'));
-    work = new WorkerDiskWork(compileWorker('stats/disk', join(root, 'dist')), silentLogger);
+    work = new WorkerDiskWork(ENTRY, silentLogger, { startWorker: startSourceWorker });
   });
   afterEach(async () => {
     await work.close();
@@ -50,7 +52,7 @@ describe('WorkerDiskWork', () => {
           openSync(${JSON.stringify(fifo)}, 'r');
         });`,
       );
-      stuck = new WorkerDiskWork(entry, silentLogger, 3, 10);
+      stuck = new WorkerDiskWork(entry, silentLogger, { maxPending: 3, terminateMs: 10 });
     });
     afterEach(async () => {
       await stuck.close();

@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { LogFields, Logger } from '../../../../src/lib/logger';
-import { InProcessLogs, type InProcessLogsOptions } from '../../../../src/logs/in-process-logs';
+import { LogCopier, type LogCopierOptions } from '../../../../src/logs/log-copier';
 import { FakeDockerLog, type RotationOptions } from './fake-docker-log';
 
 export interface CriLine {
@@ -37,7 +37,7 @@ export class LogRoom {
   readonly stateDir = join(this.root, 'state');
   readonly source = { containerId: 'c1', spoolPath: this.spoolPath, logPath: this.logPath };
   readonly messages: { level: string; message: string; fields: LogFields | undefined }[] = [];
-  private readonly open: InProcessLogs[] = [];
+  private readonly open: LogCopier[] = [];
 
   constructor() {
     fs.mkdirSync(join(this.root, 'docker/c1'), { recursive: true });
@@ -47,8 +47,8 @@ export class LogRoom {
     return new FakeDockerLog(this.spoolPath, options);
   }
 
-  logs(options: Partial<InProcessLogsOptions> = {}): InProcessLogs {
-    const logs = new InProcessLogs({ stateDir: this.stateDir, logger: this.logger(), ...options });
+  logs(options: Partial<LogCopierOptions> = {}): LogCopier {
+    const logs = new LogCopier({ stateDir: this.stateDir, logger: this.logger(), ...options });
     this.open.push(logs);
     return logs;
   }

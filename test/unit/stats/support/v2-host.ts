@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { findHierarchies, type Hierarchies } from '../../../../src/node/cgroup/hierarchies';
 import type { GroupPath } from '../../../../src/node/cgroup/group-path';
 import { V2Group } from '../../../../src/stats/cgroup/v2-group';
-import { ReadingClock } from '../../../../src/stats/reading-clock';
+import { ReadingClock } from '../../../../src/stats/readings';
 import { FilePlaces } from '../../../../src/stats/cgroup/held-files';
 
 const RECORDED = join(__dirname, '../../../fixtures/cgroup-v2');

@@ -1,12 +1,12 @@
 import * as fs from 'node:fs';
 import { dirname } from 'node:path';
 import { nodeLogDisk } from '../../../src/logs/log-disk';
-import { findLastLine } from '../../../src/logs/lost-position';
-import { TranslationBuffers } from '../../../src/logs/translation-buffers';
-import { WorkMarker } from '../../../src/logs/work-marker';
+import { findLastLine } from '../../../src/logs/resume';
+import { TranslationBuffers } from '../../../src/logs/json-file-to-cri';
+import { WorkMarker } from '../../../src/logs/hang-watch';
 import { LogRoom } from './support/log-room';
 
-describe('a follower whose saved position is lost', () => {
+describe('a log whose saved position is lost', () => {
   let room: LogRoom;
   beforeEach(() => {
     room = new LogRoom();

@@ -1,27 +1,36 @@
-import type { LogSource } from './container-logs';
-import { EARLIER_ELSEWHERE, formatNote } from './cri-line';
-import { CommitClock } from './commit-clock';
+import type { Logger } from '../lib/logger';
+import type { LogSource, LogStats } from './container-logs';
 import { CriLog } from './cri-log';
-import type { FollowerParts } from './follower-parts';
-import { findLastLine } from './lost-position';
-import type { Place, SavedPosition } from './position';
-import { SpoolChain, wasBornAfter, type SpoolFile, type SpoolTarget } from './spool-chain';
-import { SpoolCursor } from './spool-cursor';
+import type { WorkMarker } from './hang-watch';
+import { EARLIER_ELSEWHERE, formatNote, type TranslationBuffers } from './json-file-to-cri';
+import type { LogDisk } from './log-disk';
+import { CommitClock, findLastLine, type Place, type SavedPosition, type PositionStore } from './resume';
+import { SpoolChain, SpoolCursor, type SpoolFile, type SpoolTarget } from './spool-chain';
 
-/** What a container of others brings of its past into the log that we make for it. */
+/** How much earlier output the log of a container gets that another runtime started. */
 const MOST_BACK_BYTES = 50 * 1024 * 1024;
-/** Chunks of some GB: all that a spool holds, and an end if the Engine is faster than we are. */
+/** Chunks of some GB together: more than any spool holds, and a bound if the Engine writes faster than we copy. */
 const MOST_STEPS = 10_000;
 
 /** `more`: call again; `idle`: the end of the spool was reached. */
 export type StepOutcome = 'more' | 'idle';
+
+/** What all copies of a thread share. */
+export interface SpoolCopyParts {
+  readonly disk: LogDisk;
+  readonly positions: PositionStore;
+  readonly buffers: TranslationBuffers;
+  readonly stats: LogStats;
+  readonly logger: Logger;
+  readonly marker: WorkMarker;
+}
 
 /**
  * Copies one container's spool into its CRI log, a chunk a step. All of it is synchronous, so between two calls
  * there is never a half-done step. What makes it exactly-once: the saved position pairs a spool offset with a CRI
  * log size, and nothing is appended unless the saved position names this very spool file and this very log file.
  */
-export class Follower {
+export class SpoolCopy {
   private readonly chain: SpoolChain;
   private readonly log: CriLog;
   private readonly cursor = new SpoolCursor();
@@ -32,13 +41,13 @@ export class Follower {
   private saved: SavedPosition | undefined;
   /** Where the log ended before the last reopen, until the next one. */
   private previous: Place | undefined;
-  /** Somebody asked for this log (`start`): files and directories may be made. */
+  /** `start` was called for this log, so files and directories may be created. */
   private wanted = false;
   private readonly clock = new CommitClock();
 
   constructor(
     readonly source: LogSource,
-    private readonly parts: FollowerParts,
+    private readonly parts: SpoolCopyParts,
   ) {
     this.chain = new SpoolChain(source.spoolPath, parts.disk);
     this.log = new CriLog(source.logPath, parts.disk, source.logDirectory);
@@ -52,7 +61,9 @@ export class Follower {
     this.wanted = true;
     const wasAttached = this.attached;
     if (this.attach()) {
-      if (isFirst && wasAttached) this.makeAtPath();
+      // What a resume before this first start left out.
+      if (isFirst && wasAttached && this.log.isGone) this.log.prepare();
+      else if (isFirst && wasAttached && !this.log.isAtPath) this.switchLog();
     } else if (!this.linked) {
       this.log.prepare();
     }
@@ -138,7 +149,7 @@ export class Follower {
     try {
       this.save();
     } catch {
-      // The old position still holds: nothing goes into the new file before it has been saved (append).
+      // The old position still holds, and `append` writes nothing to the new file before the new one is saved.
     }
   }
 
@@ -174,12 +185,6 @@ export class Follower {
     this.clock.change();
   }
 
-  /** What a resume before the first `start` left out. */
-  private makeAtPath(): void {
-    if (this.log.isGone) this.log.prepare();
-    else if (!this.log.isAtPath) this.switchLog();
-  }
-
   private copyChunk(): StepOutcome {
     if (!this.attach()) return 'idle';
     if (!this.wanted && this.log.isGone) return 'idle';
@@ -193,7 +198,11 @@ export class Follower {
     const length = this.parts.disk.read(file.fd, input, input.length, this.cursor.offset);
     // Asked after reading: what was read before a cut is then read again, behind a line that says so.
     if (!this.cursor.isStillIn(file, this.parts.disk)) return this.wasCut(file);
-    if (length === 0) return this.atEnd(isFinal);
+    if (length === 0) {
+      if (!isFinal) return this.idle();
+      this.advance();
+      return 'more';
+    }
     if (!this.take(file, length)) {
       if (!isFinal) return this.idle();
       this.note('the last record of a rotated file of the Engine was torn', file);
@@ -231,7 +240,7 @@ export class Follower {
     if (place === undefined || !found) {
       if (!this.wanted && !this.log.isAtPath) return false;
       this.log.open();
-      if (!this.goOnAfterLastLine() && place === undefined) this.suspectWrap();
+      if (!this.goOnAfterLastLine() && place === undefined) this.chain.suspectWrap(this.source.startedAt);
       return true;
     }
     // The position is older than the file at the path: it could not be saved any more (a full disk) before we were killed.
@@ -240,7 +249,7 @@ export class Follower {
       if (this.goOnAfterLastLine()) return true;
     }
     if (!this.log.resume(place.log, this.wanted)) return false;
-    if (place.spool === undefined) this.suspectWrap();
+    if (place.spool === undefined) this.chain.suspectWrap(this.source.startedAt);
     else this.cursor.restore(place.spool);
     return true;
   }
@@ -257,7 +266,7 @@ export class Follower {
   private lastPlace(): Place | undefined {
     const { saved } = this;
     if (saved?.previous === undefined || !this.log.wasPutBack(saved.log, saved.previous.log)) return saved;
-    this.parts.logger.warn('container log was put back over its successor; copying the latter again', {
+    this.parts.logger.warn('kubelet put an old log back over the new one; copying the new lines again', {
       container: this.source.containerId,
     });
     this.previous = undefined;
@@ -269,15 +278,9 @@ export class Follower {
     const place = findLastLine(this.log.tail(), this.chain.all(), this.parts);
     if (place === undefined) return false;
     this.chain.advanceTo(place.file);
-    place.file.gapBefore = false;
     this.cursor.jump(place.file, place.offset, this.parts.disk);
     this.clock.change();
     return true;
-  }
-
-  private suspectWrap(): void {
-    const oldest = this.chain.current;
-    if (oldest !== undefined && wasBornAfter(oldest.birth, this.source.startedAt)) oldest.gapBefore = true;
   }
 
   /** Translates and appends what `input` holds; false when that is no whole record. */
@@ -312,12 +315,6 @@ export class Follower {
     this.clock.change(consumed);
   }
 
-  private atEnd(isFinal: boolean): StepOutcome {
-    if (!isFinal) return this.idle();
-    this.advance();
-    return 'more';
-  }
-
   private idle(): StepOutcome {
     this.log.cutAhead();
     return 'idle';
@@ -345,7 +342,7 @@ export class Follower {
     this.note("gap: the Engine discarded output before it could be copied here (its spool's max-size)", file);
     file.gapBefore = false;
     stats.gaps++;
-    logger.warn('container output was discarded by the Engine before it was copied', {
+    logger.warn('Docker Engine discarded container output before it was copied', {
       container: this.source.containerId,
       logPath: this.source.logPath,
     });

@@ -1,6 +1,6 @@
 import Long from 'long';
 import type { EngineContainerStats } from '../../../src/engine/types';
-import { detailFromEngine, interfacesFromEngine, usageFromEngine } from '../../../src/stats/engine-stats';
+import { detailFromEngine, interfacesFromEngine, usageFromEngine } from '../../../src/stats/engine-source';
 
 const stats = (
   lines: Record<string, number>,

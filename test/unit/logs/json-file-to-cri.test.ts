@@ -1,4 +1,4 @@
-import { RecordTranslator } from '../../../src/logs/translate-records';
+import { RecordTranslator } from '../../../src/logs/json-file-to-cri';
 import { dockerEscape } from './support/fake-docker-log';
 
 const TIME = '2026-11-22T03:55:00.123456789Z';

@@ -1,10 +1,8 @@
 import { link, mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { InThreadDiskWork } from '../../../src/stats/disk/disk-work';
-import { Pacer } from '../../../src/stats/disk/pacer';
-import { parseUpper } from '../../../src/stats/disk/upper-directory';
-import { quotaUsage } from '../../../src/stats/disk/layer-source';
+import { InThreadDiskWork, Pacer } from '../../../src/stats/disk/disk-work';
+import { parseUpper, quotaUsage } from '../../../src/stats/disk/layer-source';
 import { walk } from '../../../src/stats/disk/walk';
 
 describe('walk', () => {

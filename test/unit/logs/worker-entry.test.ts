@@ -1,7 +1,7 @@
+import { serveLogWorker } from '../../../src/logs/worker-entry';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { WorkMarker } from '../../../src/logs/work-marker';
+import { WorkMarker } from '../../../src/logs/hang-watch';
 import type { WorkerCall, WorkerMessage } from '../../../src/logs/worker-protocol';
-import { serveLogWorker } from '../../../src/logs/worker-side';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom } from './support/log-room';
 
@@ -46,18 +46,18 @@ describe('The side of the log worker', () => {
     return new Promise((resolve) => {
       const onMessage = (message: WorkerMessage): void => {
         received.push(message);
-        if (message.kind !== 'reply' || message.id !== id) return;
+        if (!('id' in message) || message.id !== id) return;
         port.off('message', onMessage);
         resolve(message);
       };
       port.on('message', onMessage);
-      port.postMessage({ ...call, id });
+      port.postMessage({ id, call });
     });
   }
-  const reply = (more: object = {}) => ({ kind: 'reply', id: lastId, ...more });
+  const reply = (more: object = { answer: {} }) => ({ id: lastId, ...more });
   const followed = async (): Promise<unknown> => {
     const message = await ask({ method: 'stats' });
-    return message.kind === 'reply' ? message.stats?.followed : undefined;
+    return 'id' in message ? message.answer?.stats?.followed : undefined;
   };
 
   it('does what it is asked for, and answers each call by its number', async () => {
@@ -68,14 +68,16 @@ describe('The side of the log worker', () => {
     expect(room.texts()).toEqual(['one']);
     expect(await ask({ method: 'stats' })).toEqual(
       reply({
-        stats: {
-          followed: 1,
-          lagBytes: 0,
-          records: 1,
-          bytes: expect.any(Number) as number,
-          gaps: 0,
-          unreadable: 0,
-          stalls: 0,
+        answer: {
+          stats: {
+            followed: 1,
+            lagBytes: 0,
+            records: 1,
+            bytes: expect.any(Number) as number,
+            gaps: 0,
+            unreadable: 0,
+            stalls: 0,
+          },
         },
       }),
     );

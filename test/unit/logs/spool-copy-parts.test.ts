@@ -1,19 +1,19 @@
 import * as fs from 'node:fs';
 import { silentLogger } from '../../../src/lib/logger';
-import { Follower } from '../../../src/logs/follower';
+import { SpoolCopy } from '../../../src/logs/spool-copy';
 import { nodeLogDisk } from '../../../src/logs/log-disk';
-import { emptyLogStats } from '../../../src/logs/log-stats';
-import { PositionStore } from '../../../src/logs/position';
-import { TranslationBuffers } from '../../../src/logs/translation-buffers';
-import { WorkMarker } from '../../../src/logs/work-marker';
+import { emptyLogStats } from '../../../src/logs/container-logs';
+import { PositionStore } from '../../../src/logs/resume';
+import { TranslationBuffers } from '../../../src/logs/json-file-to-cri';
+import { WorkMarker } from '../../../src/logs/hang-watch';
 import { LogRoom } from './support/log-room';
 
 /** What one step reads at most. */
 const CHUNK = 4096;
 
-describe('Follower', () => {
+describe('SpoolCopy', () => {
   let room: LogRoom;
-  let follower: Follower;
+  let follower: SpoolCopy;
   const stats = emptyLogStats();
   beforeEach(() => {
     room = new LogRoom();
@@ -26,7 +26,7 @@ describe('Follower', () => {
   });
 
   function follow(): void {
-    follower = new Follower(room.source, {
+    follower = new SpoolCopy(room.source, {
       disk: nodeLogDisk,
       positions: new PositionStore(room.stateDir, nodeLogDisk, silentLogger),
       buffers: new TranslationBuffers(CHUNK),

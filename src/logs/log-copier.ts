@@ -1,21 +1,23 @@
 import { internal, messageOf, notFound } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import type { ContainerLogs, LogPlace, LogSource, RelinkedLog } from './container-logs';
-import { formatNote } from './cri-line';
+import {
+  emptyLogStats,
+  type ContainerLogs,
+  type LogPlace,
+  type LogSource,
+  type RelinkedLog,
+  type LogStats,
+} from './container-logs';
 import { CriLog } from './cri-log';
-import { FollowTask } from './follow-task';
-import { Follower } from './follower';
-import type { FollowerParts } from './follower-parts';
+import { FollowTask, OpenLogs, RoundRobin } from './follow-task';
+import { WorkMarker } from './hang-watch';
+import { formatNote, TranslationBuffers } from './json-file-to-cri';
 import { nodeLogDisk, type LogDisk } from './log-disk';
-import { emptyLogStats, type LogStats } from './log-stats';
-import { OpenLogs } from './open-logs';
-import { PositionStore, type LogPaths, type SavedPosition } from './position';
-import { standingOf, relinkContainerLog } from './relink';
-import { RoundRobin } from './round-robin';
-import { TranslationBuffers } from './translation-buffers';
-import { WorkMarker } from './work-marker';
+import { standingOf, relinkContainerLog } from './log-link';
+import { PositionStore, type LogPaths, type SavedPosition } from './resume';
+import { SpoolCopy, type SpoolCopyParts } from './spool-copy';
 
-export interface InProcessLogsOptions {
+export interface LogCopierOptions {
   /** Where positions are kept; must outlive a reboot, as the spools do. Created when missing. */
   readonly stateDir: string;
   readonly logger: Logger;
@@ -31,17 +33,17 @@ export interface InProcessLogsOptions {
  * Follows all containers on the calling thread, with synchronous file calls: the body of the log worker
  * (worker-entry.ts). Tests use it directly.
  */
-export class InProcessLogs implements ContainerLogs {
+export class LogCopier implements ContainerLogs {
   private readonly tasks = new Map<string, FollowTask>();
-  /** Somebody else's by now. */
+  /** Containers whose log was handed over; nothing more is done for them. */
   private readonly handedOver = new Set<string>();
   private readonly queue = new RoundRobin();
   private readonly open: OpenLogs;
   private readonly counters = emptyLogStats();
   private readonly positions: PositionStore;
-  private readonly parts: FollowerParts;
+  private readonly parts: SpoolCopyParts;
 
-  constructor(options: InProcessLogsOptions) {
+  constructor(options: LogCopierOptions) {
     const disk = options.disk ?? nodeLogDisk;
     this.positions = new PositionStore(options.stateDir, disk, options.logger);
     this.positions.prepare();
@@ -74,7 +76,7 @@ export class InProcessLogs implements ContainerLogs {
       } catch (error) {
         // `follow` meets the same error; the other containers must not wait for it.
         const fields = { container: containerId, error: messageOf(error) };
-        this.parts.logger.warn('container log not resumed', fields);
+        this.parts.logger.warn('Cannot resume a container log', fields);
       }
     }
   }
@@ -83,10 +85,9 @@ export class InProcessLogs implements ContainerLogs {
     return settle(() => {
       if (this.handedOver.has(source.containerId)) return;
       const known = this.tasks.get(source.containerId);
-      const task =
-        known !== undefined && isSame(known.follower.source, source) ? known : this.replace(source);
+      const task = known !== undefined && isSame(known.copy.source, source) ? known : this.replace(source);
       try {
-        this.during(source.containerId, () => task.follower.start());
+        this.during(source.containerId, () => task.copy.start());
       } catch (error) {
         task.fail(error);
         throw internal(`cannot write the container's log ${source.logPath}: ${messageOf(error)}`, {
@@ -94,20 +95,20 @@ export class InProcessLogs implements ContainerLogs {
         });
       }
       this.holdsFiles(source.containerId);
-      if (!task.follower.isLinked) task.wake();
+      if (!task.copy.isLinked) task.wake();
     });
   }
 
   async drain(containerId: string): Promise<void> {
     const task = this.tasks.get(containerId);
-    if (task?.follower.isLinked !== true) return task?.drain();
+    if (task?.copy.isLinked !== true) return task?.drain();
     // It ended before we came: copying would fill the disk and hold up the start, and the link shows all there is.
-    if (task.follower.source.hasEnded === true) return;
+    if (task.copy.source.hasEnded === true) return;
     try {
-      this.during(containerId, () => task.follower.takeOver());
+      this.during(containerId, () => task.copy.takeOver());
     } catch (error) {
       const fields = { container: containerId, error: messageOf(error) };
-      this.parts.logger.warn('The log of a container stays a link to the file of Docker', fields);
+      this.parts.logger.warn("A container log stays a link to Docker's file", fields);
       return;
     }
     await task.drain();
@@ -140,16 +141,16 @@ export class InProcessLogs implements ContainerLogs {
     const task = this.tasks.get(containerId);
     if (task === undefined) throw notFound(`no log is followed for container ${containerId}`);
     try {
-      if (task.follower.isLinked) {
+      if (task.copy.isLinked) {
         // Nobody renamed it: `crictl logs --reopen` for instance.
-        if (this.during(containerId, () => task.follower.hasLinkAtPath)) return;
-        this.during(containerId, () => task.follower.takeOver());
+        if (this.during(containerId, () => task.copy.hasLinkAtPath)) return;
+        this.during(containerId, () => task.copy.takeOver());
         // What was written until now belongs into the renamed file.
         await task.drain();
       }
-      this.during(containerId, () => task.follower.reopen());
+      this.during(containerId, () => task.copy.reopen());
     } catch (error) {
-      if (!task.follower.isLinked) task.wake();
+      if (!task.copy.isLinked) task.wake();
       throw internal(`cannot reopen the container's log: ${messageOf(error)}`, { cause: error });
     }
   }
@@ -158,7 +159,7 @@ export class InProcessLogs implements ContainerLogs {
     return settle(() => {
       this.during(containerId, () => {
         // The Engine's file is gone, and with it what the link leads to.
-        this.tasks.get(containerId)?.follower.removeLink();
+        this.tasks.get(containerId)?.copy.removeLink();
         this.drop(containerId);
         this.positions.remove(containerId);
       });
@@ -192,9 +193,9 @@ export class InProcessLogs implements ContainerLogs {
     return settle(() => {
       for (const [id, task] of [...this.tasks]) {
         try {
-          this.during(id, () => task.follower.commit());
+          this.during(id, () => task.copy.commit());
         } catch (error) {
-          this.parts.logger.warn('log position not saved', { container: id, error: messageOf(error) });
+          this.parts.logger.warn('Cannot save a log position', { container: id, error: messageOf(error) });
         }
         this.drop(id);
       }
@@ -203,11 +204,11 @@ export class InProcessLogs implements ContainerLogs {
 
   stats(): Promise<LogStats> {
     let lagBytes = 0;
-    for (const { follower } of this.tasks.values()) lagBytes += follower.lagBytes;
+    for (const { copy } of this.tasks.values()) lagBytes += copy.lagBytes;
     return Promise.resolve({ ...this.counters, lagBytes, followed: this.tasks.size });
   }
 
-  /** Those that wait for their turn count too: a start goes to hundreds of logs at once. */
+  /** Logs that wait for their turn count as well, because a start opens hundreds of them at once. */
   private holdsFiles(containerId: string): void {
     const task = this.tasks.get(containerId);
     if (task !== undefined) this.open.add(task);
@@ -219,14 +220,14 @@ export class InProcessLogs implements ContainerLogs {
 
   private relinkNow(source: LogSource, hasCopy: boolean): RelinkedLog {
     const { containerId } = source;
-    const follower = this.tasks.get(containerId)?.follower;
-    // A follower of a quiet log holds no files, and would find the link in the place of its copy afterwards.
-    if (hasCopy) follower?.start();
+    const copy = this.tasks.get(containerId)?.copy;
+    // The copy of a quiet log holds no files, and would find the link in the place of its copy afterwards.
+    if (hasCopy) copy?.start();
     const relinked = this.relink(source);
     this.handedOver.add(containerId);
     try {
       // Between the last copied record and the link the Engine may have rotated: the link does not lead there.
-      if (relinked.changed) follower?.copyRotated();
+      if (relinked.changed) copy?.copyRotated();
     } catch (error) {
       throw internal(`${source.logPath} is a link, but its copy lacks something: ${messageOf(error)}`);
     } finally {
@@ -246,7 +247,7 @@ export class InProcessLogs implements ContainerLogs {
   private resumeOne(source: LogSource): void {
     const task = this.replace(source);
     try {
-      if (task.follower.resume()) task.wake();
+      if (task.copy.resume()) task.wake();
       else this.drop(source.containerId);
     } catch (error) {
       task.fail(error);
@@ -261,12 +262,12 @@ export class InProcessLogs implements ContainerLogs {
   private replace(source: LogSource): FollowTask {
     const known = this.tasks.get(source.containerId);
     if (known !== undefined) {
-      known.follower.commit();
+      known.copy.commit();
       this.drop(source.containerId);
     }
-    const follower = new Follower(source, this.parts);
+    const copy = new SpoolCopy(source, this.parts);
     const { logger, marker } = this.parts;
-    const task = new FollowTask(follower, this.queue, this.counters, logger, marker, this.open);
+    const task = new FollowTask(copy, this.queue, this.counters, logger, marker, this.open);
     this.tasks.set(source.containerId, task);
     return task;
   }
@@ -276,7 +277,7 @@ export class InProcessLogs implements ContainerLogs {
     if (task === undefined) return;
     this.tasks.delete(containerId);
     task.stop();
-    task.follower.close();
+    task.copy.close();
   }
 }
 
@@ -284,7 +285,7 @@ function isSame(left: LogSource, right: LogSource): boolean {
   return left.spoolPath === right.spoolPath && left.logPath === right.logPath;
 }
 
-/** What throws inside rejects. */
+/** Turns what `action` throws into a rejection. */
 function settle(action: () => void): Promise<void> {
   return Promise.resolve().then(action);
 }

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { withUmaskOfADaemon } from '../support/umask';
 import { LogRoom } from './support/log-room';
 
-describe('InProcessLogs', () => {
+describe('LogCopier', () => {
   withUmaskOfADaemon();
   let room: LogRoom;
   beforeEach(() => {

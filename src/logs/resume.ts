@@ -1,0 +1,316 @@
+import { join } from 'node:path';
+import { errnoOf, messageOf } from '../lib/errors';
+import type { Logger } from '../lib/logger';
+import type { WorkMarker } from './hang-watch';
+import type { TranslationBuffers } from './json-file-to-cri';
+import type { FileIdentity, LogDisk } from './log-disk';
+
+/** A place in a file that is found again after a restart, though the file may have been renamed meanwhile. */
+export interface FilePosition extends FileIdentity {
+  /** Spool: offset of the first record not yet taken. CRI log: its size. */
+  readonly offset: number;
+  /** The bytes before `offset` (TailWindow). */
+  readonly window: string;
+}
+
+/** Two ends that belong together: up to `spool.offset` everything is in the CRI log, and that ends at `log.offset`. */
+export interface Place {
+  readonly spool: FilePosition | undefined;
+  readonly log: FilePosition;
+}
+
+/** The paths of a container's log, so that it can be resumed before the Engine was asked. */
+export interface LogPaths {
+  readonly spoolPath: string;
+  readonly logPath: string;
+  readonly logDirectory?: string | undefined;
+}
+
+export interface SavedPosition extends Place {
+  /**
+   * Where the log ended before the last reopen. Should kubelet not get our answer (we were killed), it renames the old
+   * file back over the new one, and with that what the new one had got: it is then copied again from here.
+   */
+  readonly previous?: Place | undefined;
+  readonly paths?: LogPaths | undefined;
+}
+
+const VERSION = 1;
+const SUFFIX = '.json';
+/** What `LogDisk.replace` writes first. */
+const TEMPORARY = '.tmp';
+
+/**
+ * The saved positions of all containers: one small file each, replaced atomically. A disk that is full or read-only
+ * stops no log: each SpoolCopy then keeps its position in memory and tries again to save it.
+ */
+export class PositionStore {
+  /** Containers whose position could not be saved. */
+  private readonly unsaved = new Set<string>();
+  private isUnlisted = false;
+
+  constructor(
+    private readonly directory: string,
+    private readonly disk: LogDisk,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Makes the directory, and removes what a kill in the middle of a save has left. */
+  prepare(): void {
+    try {
+      this.disk.makeDirectory(this.directory);
+      for (const name of this.disk.list(this.directory))
+        if (name.endsWith(`${SUFFIX}${TEMPORARY}`)) this.disk.remove(join(this.directory, name));
+    } catch (error) {
+      const fields = { directory: this.directory, error: messageOf(error) };
+      this.logger.warn('Cannot create the directory of log positions', fields);
+    }
+  }
+
+  /** Undefined when there is none; one that cannot be read counts as none. */
+  load(containerId: string): SavedPosition | undefined {
+    let value: unknown;
+    try {
+      value = JSON.parse(this.disk.readText(this.path(containerId)));
+    } catch {
+      return undefined;
+    }
+    if (typeof value !== 'object' || value === null) return undefined;
+    const { version, previous, paths } = value as { version?: unknown } & Record<
+      keyof SavedPosition,
+      unknown
+    >;
+    const place = readPlace(value);
+    if (version !== VERSION || place === undefined) return undefined;
+    return { ...place, previous: readPlace(previous), paths: readPaths(paths) };
+  }
+
+  save(containerId: string, position: SavedPosition): void {
+    this.disk.replace(this.path(containerId), `${JSON.stringify({ version: VERSION, ...position })}\n`);
+  }
+
+  /** @returns false when it cannot be saved now, which is logged once for all containers. */
+  keep(containerId: string, position: SavedPosition): boolean {
+    try {
+      this.save(containerId, position);
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      if (this.unsaved.size === 0) {
+        const fields = { directory: this.directory, error: messageOf(error) };
+        this.logger.warn('Cannot save log positions; logs continue, and dockbridge will try again', fields);
+      }
+      this.unsaved.add(containerId);
+      return false;
+    }
+    this.saved(containerId);
+    return true;
+  }
+
+  remove(containerId: string): void {
+    this.saved(containerId);
+    this.disk.remove(this.path(containerId));
+  }
+
+  /** Empty when the directory cannot be read; the position of a followed container is then still found by its name. */
+  ids(): readonly string[] {
+    let names: readonly string[] = [];
+    try {
+      names = this.disk.list(this.directory);
+      this.isUnlisted = false;
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === undefined) throw error;
+      // A directory that could not even be made holds nothing.
+      if (errno !== 'ENOENT') this.tellOfUnlisted(messageOf(error));
+    }
+    return names.filter((name) => name.endsWith(SUFFIX)).map((name) => name.slice(0, -SUFFIX.length));
+  }
+
+  private tellOfUnlisted(error: string): void {
+    if (!this.isUnlisted)
+      this.logger.warn('Cannot list log positions; each log resumes only after its container was inspected', {
+        directory: this.directory,
+        error,
+      });
+    this.isUnlisted = true;
+  }
+
+  private saved(containerId: string): void {
+    if (this.unsaved.delete(containerId) && this.unsaved.size === 0)
+      this.logger.info('All log positions are saved again');
+  }
+
+  private path(containerId: string): string {
+    return join(this.directory, `${containerId}${SUFFIX}`);
+  }
+}
+
+function readPlace(value: unknown): Place | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const fields = value as Record<keyof Place, unknown>;
+  const log = readPosition(fields.log);
+  return log && { spool: readPosition(fields.spool), log };
+}
+
+function readPaths(value: unknown): LogPaths | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { spoolPath, logPath, logDirectory } = value as Record<keyof LogPaths, unknown>;
+  if (typeof spoolPath !== 'string' || typeof logPath !== 'string') return undefined;
+  return { spoolPath, logPath, ...(typeof logDirectory === 'string' && { logDirectory }) };
+}
+
+function readPosition(value: unknown): FilePosition | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { ino, birth, offset, window } = value as Record<keyof FilePosition, unknown>;
+  if (typeof ino !== 'string' || typeof birth !== 'string') return undefined;
+  if (typeof offset !== 'number' || typeof window !== 'string') return undefined;
+  return { ino, birth, offset, window };
+}
+
+/** Enough for the time stamp that ends a Docker record, which no other record shares. */
+const WINDOW_BYTES = 64;
+
+/** The last bytes before a position: they tell whether a file found later under the same inode is still the same. */
+export class TailWindow {
+  private bytes: Buffer = Buffer.alloc(0);
+
+  /** Takes over the end of `source[0..length]`, the bytes that now precede the position. */
+  push(source: Buffer, length: number): void {
+    const added = Buffer.from(source.subarray(Math.max(0, length - WINDOW_BYTES), length));
+    this.bytes =
+      added.length >= WINDOW_BYTES ? added : Buffer.concat([this.bytes, added]).subarray(-WINDOW_BYTES);
+  }
+
+  /** Fetches the window of a file of this size. */
+  readBefore(size: number, read: (into: Buffer, at: number) => number): void {
+    const bytes = Buffer.alloc(Math.min(WINDOW_BYTES, size));
+    this.bytes = bytes.subarray(0, bytes.length === 0 ? 0 : read(bytes, size - bytes.length));
+  }
+
+  /** Whether the bytes of `read` just before `position` are still these. */
+  precedes(position: number, read: (into: Buffer, at: number) => number): boolean {
+    return precedes(this.bytes, position, read);
+  }
+
+  clear(): void {
+    this.bytes = Buffer.alloc(0);
+  }
+
+  restore(saved: string): void {
+    this.bytes = Buffer.from(saved, 'base64');
+  }
+
+  /** For the position record. */
+  save(): string {
+    return this.bytes.toString('base64');
+  }
+}
+
+/** Whether the bytes of `read` just before `position` are the saved ones. */
+export function endsWithWindow(
+  saved: string,
+  position: number,
+  read: (into: Buffer, at: number) => number,
+): boolean {
+  return precedes(Buffer.from(saved, 'base64'), position, read);
+}
+
+function precedes(expected: Buffer, position: number, read: (into: Buffer, at: number) => number): boolean {
+  if (expected.length > position) return false;
+  if (expected.length === 0) return true;
+  const found = Buffer.alloc(expected.length);
+  return read(found, position - expected.length) === expected.length && found.equals(expected);
+}
+
+const CRI_LINE = /^(\S+) (stdout|stderr) [FP]/;
+
+interface RecordEnd<File> {
+  readonly file: File;
+  /** Just behind the record. */
+  readonly offset: number;
+}
+
+/**
+ * For a lost state directory: where in the spool the record stands whose line ends the CRI log. Undefined when it is
+ * in none of the files: the log is empty, or an earlier container's. Times are to the nanosecond; the parts of a
+ * split line share one, so equal times are counted.
+ */
+export function findLastLine<File extends { readonly fd: number }>(
+  logTail: Buffer,
+  files: readonly File[],
+  parts: { readonly disk: LogDisk; readonly buffers: TranslationBuffers; readonly marker: WorkMarker },
+): RecordEnd<File> | undefined {
+  const last = lastTime(logTail);
+  if (last === undefined) return undefined;
+  const needle = Buffer.from(`"time":"${asDockerWrites(last.time)}"}\n`);
+  const { input } = parts.buffers;
+  let missing = last.times;
+  for (const file of files) {
+    for (let offset = 0, more = true; more;) {
+      // A spool of gigabytes takes longer than a disk that answers may take for one piece of work.
+      parts.marker.goOn();
+      const length = parts.disk.read(file.fd, input, input.length, offset);
+      const chunk = input.subarray(0, length);
+      let done = 0;
+      for (let at = chunk.indexOf(needle); at >= 0; at = chunk.indexOf(needle, done)) {
+        done = at + needle.length;
+        if (--missing === 0) return { file, offset: offset + done };
+      }
+      more = length === input.length;
+      offset += Math.max(done, length - needle.length + 1);
+    }
+  }
+  return undefined;
+}
+
+function lastTime(logTail: Buffer): { time: string; times: number } | undefined {
+  const lines = logTail.toString('latin1').split('\n');
+  lines.pop();
+  const last = CRI_LINE.exec(lines.at(-1) ?? '');
+  if (last?.[1] === undefined) return undefined;
+  const time = last[1];
+  return { time, times: lines.filter((line) => line.startsWith(`${time} `)).length };
+}
+
+function asDockerWrites(time: string): string {
+  return time.replace(/\.?0*Z$/, 'Z');
+}
+
+/** Most bytes that have to be read again after a kill; a save costs as much as some hundred lines. */
+const MOST_BYTES = 4 * 1024 * 1024;
+const FLOOD_MS = 250;
+const TRICKLE_MS = 10_000;
+const TRICKLE_BYTES = 64 * 1024;
+
+/** When a position is worth saving: often while output floods, rarely while it trickles, never when nothing changed. */
+export class CommitClock {
+  private changed = false;
+  private bytes = 0;
+  private savedAt = 0;
+
+  get hasChanged(): boolean {
+    return this.changed;
+  }
+
+  get isDue(): boolean {
+    if (!this.changed) return false;
+    const every = this.bytes > TRICKLE_BYTES ? FLOOD_MS : TRICKLE_MS;
+    return this.bytes >= MOST_BYTES || performance.now() - this.savedAt >= every;
+  }
+
+  /** In how many milliseconds to ask again even if nothing happens. */
+  get dueIn(): number | undefined {
+    return this.changed ? TRICKLE_MS : undefined;
+  }
+
+  change(bytes = 0): void {
+    this.changed = true;
+    this.bytes += bytes;
+  }
+
+  saved(): void {
+    this.changed = false;
+    this.bytes = 0;
+    this.savedAt = performance.now();
+  }
+}

@@ -1,0 +1,163 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { nodeLogDisk } from '../../../src/logs/log-disk';
+import { settle } from '../support/async';
+import type { FakeDockerLog } from './support/fake-docker-log';
+import { LogRoom } from './support/log-room';
+
+/** '' for a descriptor that is closed meanwhile. */
+function linkTarget(path: string): string {
+  try {
+    return fs.readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
+
+describe('many logs that flow', () => {
+  let room: LogRoom;
+  beforeEach(() => {
+    room = new LogRoom();
+  });
+  afterEach(() => room.dispose());
+
+  const target = (fd: string): string => {
+    try {
+      return fs.readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return '';
+    }
+  };
+  const sourceOf = (number: number) => ({
+    containerId: `many${number}`,
+    spoolPath: join(room.root, `docker/many${number}-json.log`),
+    logPath: join(room.root, `pods/many${number}.log`),
+  });
+  const write = (path: string, text: string): void =>
+    fs.appendFileSync(path, `{"log":"${text}\\n","stream":"stdout","time":"2026-01-01T00:00:00Z"}\n`);
+  const heldFiles = (): number =>
+    fs
+      .readdirSync('/proc/self/fd')
+      .map(target)
+      .filter((path) => path.startsWith(room.root) && path.endsWith('.log')).length;
+
+  it('let go of files though they have no line yet', async () => {
+    const logs = room.logs({ mostOpen: 2 });
+    const sources = [0, 1, 2, 3, 4].map(sourceOf);
+    for (const { spoolPath } of sources) fs.writeFileSync(spoolPath, '');
+    for (const source of sources) await logs.follow(source);
+    await Promise.all(sources.map(({ containerId }) => logs.drain(containerId)));
+    expect(heldFiles()).toBeLessThanOrEqual(4);
+    for (const { spoolPath } of sources) write(spoolPath, 'the first line');
+    await Promise.all(sources.map(({ containerId }) => logs.drain(containerId)));
+    for (const { logPath } of sources) expect(room.texts(logPath)).toEqual(['the first line']);
+    expect(room.messages).toEqual([]);
+  });
+
+  it('hold files of no more than allowed, and have each line once and in order', async () => {
+    const logs = room.logs({ mostOpen: 2 });
+    const sources = [0, 1, 2, 3, 4].map(sourceOf);
+    for (const { spoolPath } of sources) write(spoolPath, 'line 0');
+    for (const source of sources) await logs.follow(source);
+    for (let round = 1; round < 4; round++) {
+      for (const { spoolPath } of sources) write(spoolPath, `line ${round}`);
+      await Promise.all(sources.map(({ containerId }) => logs.drain(containerId)));
+      expect(heldFiles()).toBeLessThanOrEqual(4);
+    }
+    for (const { logPath } of sources)
+      expect(room.texts(logPath)).toEqual(['line 0', 'line 1', 'line 2', 'line 3']);
+    expect(room.messages).toEqual([]);
+  });
+});
+
+describe('a log with trouble, without work, or asked too often', () => {
+  let room: LogRoom;
+  let docker: FakeDockerLog;
+  beforeEach(() => {
+    room = new LogRoom();
+    docker = room.docker({ maxSize: 500, maxFile: 3 });
+  });
+  afterEach(() => room.dispose());
+
+  it('holds no descriptor of a container that is quiet', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
+    try {
+      const logs = room.logs();
+      await logs.follow(room.source);
+      docker.write('one');
+      await logs.drain('c1');
+      const ours = (): number =>
+        fs
+          .readdirSync('/proc/self/fd')
+          .map((fd) => linkTarget(`/proc/self/fd/${fd}`))
+          .filter((path) => path === room.spoolPath || path === room.logPath).length;
+      // The drain has saved the position; the quiet looks that follow arm inotify and let go.
+      for (let look = 0; look < 8; look++) {
+        await jest.advanceTimersByTimeAsync(30);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      // The Engine's own, which is this process too.
+      expect(ours()).toBe(1);
+      docker.write('two');
+      await logs.drain('c1');
+      expect(room.texts()).toEqual(['one', 'two']);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('tries again ever more rarely, and soon again after it could go on', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
+    try {
+      let fail = false;
+      let failures = 0;
+      const logs = room.logs({
+        disk: {
+          ...nodeLogDisk,
+          write: (fd, from, offset, length) => {
+            if (!fail) return nodeLogDisk.write(fd, from, offset, length);
+            failures++;
+            throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+          },
+        },
+      });
+      await logs.follow(room.source);
+      const failsAgainAfter = async (ms: number): Promise<void> => {
+        const before = failures;
+        await jest.advanceTimersByTimeAsync(ms - 1);
+        await settle();
+        expect(failures).toBe(before);
+        await jest.advanceTimersByTimeAsync(1);
+        await settle();
+        expect(failures).toBe(before + 1);
+      };
+      fail = true;
+      docker.write('one');
+      await logs.drain('c1');
+      for (const ms of [250, 500, 1_000, 2_000, 4_000, 5_000, 5_000]) await failsAgainAfter(ms);
+      fail = false;
+      await logs.drain('c1');
+      expect(room.texts()).toEqual(['one']);
+      fail = true;
+      docker.write('two');
+      await logs.drain('c1');
+      for (const ms of [250, 500]) await failsAgainAfter(ms);
+      expect(await logs.stats()).toMatchObject({ stalls: 2 });
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('may be asked twice, and after its end', async () => {
+    const logs = room.logs();
+    await Promise.all([logs.follow(room.source), logs.follow(room.source)]);
+    docker.write('one');
+    await Promise.all([logs.drain('c1'), logs.drain('c1'), logs.reopen('c1'), logs.drain('c1')]);
+    expect(room.texts()).toEqual(['one']);
+    const pending = logs.drain('c1');
+    await logs.close();
+    await pending;
+    await logs.close();
+    await logs.drain('c1');
+  });
+});

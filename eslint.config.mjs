@@ -16,7 +16,16 @@ const LAYERS = [
   ['server'],
 ];
 /** The composition root. */
-const ROOT = ['daemon', 'engine-side', 'observability', 'node-parts', 'acting', 'observing', 'start-logs', 'watched-parts'];
+const ROOT = [
+  'daemon',
+  'engine-side',
+  'observability',
+  'node-parts',
+  'acting',
+  'observing',
+  'start-logs',
+  'watched-parts',
+];
 const SIBLINGS_ALLOWED = { translate: ['store'] };
 const HOMES = {
   dockerode: 'docker',

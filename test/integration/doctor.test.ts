@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -116,6 +116,36 @@ it('finds all well on a node that is, from what the daemon was started with, and
     }
   } finally {
     await engine.destroy();
+  }
+});
+
+it('writes a bundle of a node with a daemon, without secrets, for its owner alone, and overwrites none', async () => {
+  const daemon = await ChildDaemon.start(node.arguments);
+  try {
+    await node.configure({ ...node.network(['10.97.0.0/24']), token: 'planted-1' }, '99-other.conflist');
+    const more = `${GATES}staticPodURLHeader:\n  X-Any: [planted-2]\n`;
+    const kubelet = await kubeletConfig('cgroupfs', daemon.endpoint, more);
+    const file = join(directory, 'bundle.tar.gz');
+    const args = [
+      ...['doctor', '--timeout', '40s', '--container-runtime-endpoint', daemon.endpoint],
+      ...['--kubelet-config', kubelet, '--bundle', file],
+    ];
+    const first = new Command(args);
+    expect(await first.exit()).not.toBeNull();
+    expect(first.stderr).toMatch(/^\S+bundle\.tar\.gz has \d+ files in \d+ KiB/);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    const { stdout: all } = await run('tar', ['-xzOf', file], { maxBuffer: 64 << 20 });
+    expect(all).not.toMatch(/planted-\d/);
+    for (const part of [
+      ...['dockbridge_engine_up 1', '"calls"', '"Driver"', '"test-net"', `"pid": ${daemon.pid}`],
+      ...['"source": "flag"', 'healthz passed', '"staticPodURLHeader": "[removed]"'],
+    ])
+      expect(all).toContain(part);
+    const second = new Command(args);
+    expect(await second.exit()).toBe(2);
+    expect(second.stderr).toMatch(/^dockbridge doctor: .*exists already/);
+  } finally {
+    await daemon.stop();
   }
 });
 

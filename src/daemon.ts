@@ -1,11 +1,10 @@
 import { actingParts } from './acting';
 import type { Settings } from './config/options';
 import { createEngineSide, type EngineSide, type EngineSideHooks } from './engine-side';
-import { BoundedStop } from './lib/async/bounded-stop';
+import { BoundedStop, WorkGate } from './lib/async/stopping';
 import { DiskLooks } from './node/disk/disk-looks';
 import { invalidArgument } from './lib/errors';
 import type { Logger } from './lib/logger';
-import { WorkGate } from './lib/async/work-gate';
 import type { ContainerLogs } from './logs/container-logs';
 import { DaemonMetrics } from './metrics/daemon-metrics';
 import type { NodeParts } from './node-parts';

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import { BoundedSet } from '../lib/bounded-set';
+import { BoundedSet } from '../lib/collections';
 import { errnoOf } from '../lib/errors';
 import { KeyedLock } from '../lib/async/keyed-lock';
 

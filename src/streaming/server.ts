@@ -1,10 +1,10 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import http, { type IncomingMessage, type Server } from 'node:http';
 import https from 'node:https';
 import { isIPv6, type AddressInfo, type Socket } from 'node:net';
 import { waitAtMost } from '../lib/async/deadline';
 import { errnoOf, messageOf, unavailable } from '../lib/errors';
-import { listening } from '../lib/listening';
 import type { Logger } from '../lib/logger';
 import type { AttachRequest, ExecRequest, PortForwardRequest, StreamingBackend } from './backend';
 import { PLACE_LIMITS, Places, type PlaceLimits } from './places';
@@ -84,7 +84,7 @@ export class StreamingServer {
     });
     server.on('upgrade', (request, socket, head) => this.onUpgrade(request, socket as Socket, head));
     server.listen(bind.port, bind.host);
-    await listening(server).catch((error: unknown) => {
+    await once(server, 'listening').catch((error: unknown) => {
       const why = errnoOf(error) ?? messageOf(error);
       throw unavailable(`cannot listen for streaming on ${bind.host}:${bind.port} (${why})`, {
         cause: error,

@@ -1,10 +1,9 @@
 import type { DockerClient } from '../docker/client';
-import { abortable } from '../lib/async/abortable';
+import { abortable, pause } from '../lib/async/abortable';
 import { sharedAbortController } from '../lib/async/deadline';
 import { DiskLooks } from '../node/disk/disk-looks';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import { pause } from '../lib/async/pause';
 import type { EngineFacts } from '../store/records';
 import type { Store } from '../store/store';
 import { findImageDirectory } from '../node/disk/image-directory';

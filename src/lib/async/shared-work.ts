@@ -44,3 +44,12 @@ export class SharedWork<T> {
     if (this.running.get(key) === shared) this.running.delete(key);
   }
 }
+
+/** Calls that come while `work` runs share its result. */
+export function coalesce<T>(work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined;
+  return () => {
+    running ??= work().finally(() => (running = undefined));
+    return running;
+  };
+}

@@ -1,4 +1,4 @@
-import { coalesce } from '../../lib/async/coalesce';
+import { coalesce } from '../../lib/async/shared-work';
 import { failedPrecondition, internal, messageOf } from '../../lib/errors';
 import { allSettled } from '../../lib/async/concurrency';
 import { sharedAbortController } from '../../lib/async/deadline';

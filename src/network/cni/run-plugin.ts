@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { errnoOf, messageOf, RuntimeError } from '../../lib/errors';
-import { pause } from '../../lib/async/pause';
+import { pause } from '../../lib/async/abortable';
 import { CniPluginError, failedRun } from './plugin-error';
 
 /** A result is a few hundred bytes; a plugin that floods us is stopped. */

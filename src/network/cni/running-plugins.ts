@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { messageOf, unavailable } from '../../lib/errors';
 import { listDirectory } from '../../node/disk/list-directory';
 import type { Logger } from '../../lib/logger';
-import { pause } from '../../lib/async/pause';
+import { pause } from '../../lib/async/abortable';
 import { processName } from '../../node/process/process-name';
 import { parseObject, text } from './json';
 

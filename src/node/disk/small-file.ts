@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { coalesce } from '../../lib/async/coalesce';
+import { coalesce } from '../../lib/async/shared-work';
 import { waitAtMost } from '../../lib/async/deadline';
 import { failedPrecondition } from '../../lib/errors';
 

@@ -1,9 +1,9 @@
+import { once } from 'node:events';
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, rename, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, failedPrecondition, messageOf } from '../../lib/errors';
-import { listening } from '../../lib/listening';
 
 const DIRECTORY_MODE = 0o750;
 
@@ -59,7 +59,7 @@ async function bindPrivately(server: Server, path: string, mode: number): Promis
   } finally {
     process.umask(before);
   }
-  await listening(server);
+  await once(server, 'listening');
 }
 
 async function refuseIfTaken(path: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { isInContainer } from '../../node/cgroup/members';
 import { withDeadline } from '../../lib/async/deadline';
 import { unavailable } from '../../lib/errors';
-import { pause } from '../../lib/async/pause';
+import { pause } from '../../lib/async/abortable';
 import { processAgeMs } from '../../node/process/process-age';
 import type { Services } from '../services';
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { fstat } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { promisify } from 'node:util';
@@ -6,7 +7,6 @@ import { failedPrecondition, messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import { parseEndpoint, type Endpoint } from './endpoint';
 import { Greeting } from './greeting';
-import { listening } from '../../lib/listening';
 import { SocketFile } from '../../node/disk/socket-file';
 
 export interface SocketListenerOptions {
@@ -83,7 +83,7 @@ export class SocketListener {
       throw failedPrecondition(`endpoint fd://: descriptor ${fd} is not a socket`);
     }
     server.listen({ fd });
-    await listening(server);
+    await once(server, 'listening');
     return `fd://${fd}`;
   }
 }

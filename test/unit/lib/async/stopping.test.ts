@@ -1,5 +1,35 @@
-import { BoundedStop } from '../../../../src/lib/async/bounded-stop';
+import { BoundedStop, WorkGate } from '../../../../src/lib/async/stopping';
+import { gate as barrier } from '../../support/async';
+import { rejectionOf } from '../../support/errors';
 import { silentLogger } from '../../../../src/lib/logger';
+
+describe('WorkGate', () => {
+  it('lets work in until it is closed, and tells when the last has left', async () => {
+    const gate = new WorkGate();
+    const [one, two] = [barrier(), barrier()];
+    const works = [gate.run('one', () => one.promise), gate.run('two', () => two.promise)];
+    gate.close('the node was handed over');
+    expect(await rejectionOf(gate.run('three', () => Promise.resolve()))).toBe(
+      'UNAVAILABLE the node was handed over',
+    );
+    expect(() => gate.check()).toThrow('the node was handed over');
+    const idle = gate.whenIdle(60_000);
+    one.resolve();
+    two.resolve();
+    expect(await idle).toEqual([]);
+    await Promise.all(works);
+  });
+
+  it('waits no longer than it is told', async () => {
+    const gate = new WorkGate();
+    const slow = barrier();
+    const work = gate.run('RunPodSandbox', () => slow.promise);
+    expect(await gate.whenIdle(1)).toEqual(['RunPodSandbox']);
+    slow.resolve();
+    await work;
+    expect(await gate.whenIdle(1)).toEqual([]);
+  });
+});
 
 const never = (): Promise<void> => new Promise(() => undefined);
 

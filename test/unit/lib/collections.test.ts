@@ -1,4 +1,4 @@
-import { BoundedSet } from '../../../src/lib/bounded-set';
+import { BoundedSet } from '../../../src/lib/collections';
 
 describe('BoundedSet', () => {
   it('forgets the oldest beyond its capacity', () => {

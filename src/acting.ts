@@ -15,7 +15,7 @@ import { OneDaemon } from './sync/engine-claim';
 import { FactsFile } from './sync/facts-memory';
 import { UnfinishedSandboxes } from './containers/unfinished-sandboxes';
 import { NodeUpkeep } from './containers/upkeep';
-import { isCriDockerdAt } from './node/process/cri-dockerd-process';
+import { isCriDockerdAt } from './node/process/node-processes';
 
 /** `0` of --cni-timeout. */
 const DEFAULT_CNI_TIMEOUT_MS = 120_000;

@@ -29,10 +29,10 @@ import type { Streaming } from './streaming/no-streaming';
 import { NetnsDialers } from './streaming/port-forward/netns-dialer';
 import { StreamingServer } from './streaming/server';
 import { handOverPods, type HandOverStep } from './sync/hand-over';
-import { tellFileLimit } from './node/enough-files';
+import { tellFileLimit } from './node/file-limit';
 import { notifySystemd } from './node/notify';
 import { readNodeRights, type NodeRights } from './node/node-rights';
-import { UsedInodes } from './node/disk/used-inodes';
+import { UsedInodes } from './node/disk/file-systems';
 import { DOCKBRIDGE_VERSION } from './version';
 
 /** What a stop may take in all, ms: systemd kills after 90 s, kubelet waits for the next one. */

@@ -5,7 +5,7 @@ import { DockerodeClient } from './docker/dockerode-client';
 import { isLocalEndpoint } from './docker/endpoint';
 import { instrument, type EngineCall } from './docker/instrument';
 import { messageOf } from './lib/errors';
-import { fileLimit } from './node/file-limit';
+import { fileLimit, mostHeldFiles } from './node/file-limit';
 import type { Logger } from './lib/logger';
 import type { ContainerLogs } from './logs/container-logs';
 import type { DaemonMetrics } from './metrics/daemon-metrics';
@@ -33,7 +33,6 @@ import type { Upkeep } from './containers/upkeep';
 import { EngineWatch } from './sync/engine-watch';
 import { ForeignContainers } from './containers/foreign';
 import { ImageSync } from './sync/image-sync';
-import { mostHeldFiles } from './node/enough-files';
 import { KernelLog } from './node/kernel-log';
 
 /** `0` of --runtime-request-timeout, as with cri-dockerd: just below kubelet's own two minutes. */

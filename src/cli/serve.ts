@@ -1,12 +1,11 @@
 import { ignoredOptions, resolveSettings, type Given, type Settings } from '../config/options';
 import type { Daemon } from '../daemon';
-import { announceStop } from '../node/disk/claim-directory';
+import { announceStop, untilReleased } from '../node/disk/claim-directory';
 import { waitAtMost } from '../lib/async/deadline';
 import { endProcess } from '../node/process/end-process';
 import { messageOf } from '../lib/errors';
 import { standardError, type LogOutput } from '../lib/log-output';
 import { createLateLogger, type Logger } from '../lib/logger';
-import { untilReleased } from '../node/disk/released-directory';
 import type { ContainerLogs } from '../logs/container-logs';
 import { claimedDirectories, startLogs } from '../start-logs';
 import { nextEndSignal, outliveOtherSignals } from './signals';

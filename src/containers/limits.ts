@@ -1,8 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, failedPrecondition, messageOf } from '../lib/errors';
-import { groupOfContainer, type GroupPath } from '../node/cgroup/group-path';
-import { readHierarchies } from '../node/cgroup/hierarchies';
+import { groupOfContainer, type GroupPath, readHierarchies } from '../node/cgroup/group';
 import type { Logger } from '../lib/logger';
 import type { ContainerRecord, KernelValues, ResourcesRecord } from '../store/records';
 import {

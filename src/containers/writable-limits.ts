@@ -1,5 +1,5 @@
 import type { KernelValues } from '../store/records';
-import { readHierarchies } from '../node/cgroup/hierarchies';
+import { readHierarchies } from '../node/cgroup/group';
 import { hasKernelValues, requireWritable } from '../translate/container/kernel-values';
 
 /** @throws when the values could not be written to control groups of this machine. */

@@ -2,7 +2,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DiskLooks } from '../node/disk/disk-looks';
 import { errnoOf, messageOf } from '../lib/errors';
-import { listDirectory } from '../node/disk/list-directory';
+import { listDirectory } from '../node/disk/files';
 import type { Logger } from '../lib/logger';
 import type { SandboxRecord } from '../store/records';
 import {

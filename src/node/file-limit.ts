@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { Logger } from '../lib/logger';
 
 /** How many files this process may have open. Node.js has raised the soft limit to the hard one when it started. */
 export function fileLimit(path = '/proc/self/limits'): number {
@@ -7,4 +8,32 @@ export function fileLimit(path = '/proc/self/limits'): number {
   } catch {
     return Infinity;
   }
+}
+
+/** A few hundred containers, with their logs and streams. */
+export const ENOUGH_FILES = 4_096;
+/** Files of control groups that stay open for as many as two hundred containers and pods. */
+const MOST_HELD = 1_024;
+/** Calls, logs and streams need the rest. */
+const HELD_SHARE = 1 / 8;
+
+/** What may stay open only to be read faster. */
+export function mostHeldFiles(limit: number): number {
+  return Math.min(MOST_HELD, Math.floor(limit * HELD_SHARE));
+}
+
+/** Says at start how low the limit is, so that nobody has to find out by what fails. */
+export function tellFileLimit(logger: Logger, path?: string): void {
+  const limit = fileLimit(path);
+  if (limit < ENOUGH_FILES)
+    logger.warn('The limit of open files is low: with many containers logs and calls will fail', {
+      limit,
+      enough: ENOUGH_FILES,
+      setting: 'LimitNOFILE= of the systemd unit, or ulimit -n',
+    });
+  else
+    logger.debug(
+      () => 'The limit of open files is high enough',
+      () => ({ limit }),
+    );
 }

@@ -9,7 +9,7 @@ import type { EngineLink } from '../sync/engine-link';
 import type { ImageSync } from '../sync/image-sync';
 import type { StreamingServer } from '../streaming/server';
 import type { NodeRights } from '../node/node-rights';
-import type { UsedInodes } from '../node/disk/used-inodes';
+import type { UsedInodes } from '../node/disk/file-systems';
 import type { Probes } from './container/probes';
 import type { PodEvents } from './events/pod-events';
 import type { OutputBudget } from './exec/captured-output';

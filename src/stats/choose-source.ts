@@ -1,6 +1,6 @@
 import type { Logger } from '../lib/logger';
 import { CgroupSource } from './cgroup/cgroup-source';
-import { readHierarchies } from '../node/cgroup/hierarchies';
+import { readHierarchies } from '../node/cgroup/group';
 import { EngineSource, type EngineStats } from './engine-source';
 import type { ReadingClock } from './reading-clock';
 import type { UsageSource } from './usage-source';

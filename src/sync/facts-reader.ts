@@ -6,7 +6,7 @@ import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { EngineFacts } from '../store/records';
 import type { Store } from '../store/store';
-import { findImageDirectory } from '../node/disk/image-directory';
+import { findImageDirectory } from '../node/disk/file-systems';
 import type { EngineInfo, EngineVersion } from '../engine/types';
 import { toFacts } from '../translate/shared/engine-facts';
 import type { EngineTrouble } from './engine-watch';

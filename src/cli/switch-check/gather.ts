@@ -5,7 +5,7 @@ import type { DockerClient } from '../../docker/client';
 import { hasStatus } from '../../docker/errors';
 import { mapLimited } from '../../lib/async/concurrency';
 import { messageOf } from '../../lib/errors';
-import { listDirectory } from '../../node/disk/list-directory';
+import { listDirectory } from '../../node/disk/files';
 import { findConfig } from '../../network/cni/config-directory';
 import { findPodNetwork, type PodNetworkFound } from '../../network/cni/observed-cni';
 import { PluginChain } from '../../network/cni/plugin-chain';

@@ -1,5 +1,5 @@
 import { messageOf } from '../../lib/errors';
-import { listDirectory } from '../../node/disk/list-directory';
+import { listDirectory } from '../../node/disk/files';
 import { findConfig, type FoundConfig } from '../../network/cni/config-directory';
 import { wantsCapability, type NetworkConfig, type PluginConfig } from '../../network/cni/network-config';
 import { PluginChain } from '../../network/cni/plugin-chain';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { messageOf } from '../../lib/errors';
-import { listDirectory } from '../../node/disk/list-directory';
+import { listDirectory } from '../../node/disk/files';
 import { parseObject, type JsonObject } from './json';
 import { parseNetworkList, parseSinglePlugin, type NetworkConfig } from './network-config';
 

@@ -1,5 +1,5 @@
 import { failedPrecondition, messageOf } from '../../lib/errors';
-import { listDirectory } from '../../node/disk/list-directory';
+import { listDirectory } from '../../node/disk/files';
 import type { Logger } from '../../lib/logger';
 import type { NetworkCondition } from '../pod-network';
 import { findConfig } from './config-directory';

@@ -1,7 +1,7 @@
 import { stat, statfs } from 'node:fs/promises';
 import { forEachLimited } from '../../lib/async/concurrency';
 import { messageOf } from '../../lib/errors';
-import { listDirectory } from '../../node/disk/list-directory';
+import { listDirectory } from '../../node/disk/files';
 import type { Logger } from '../../lib/logger';
 import type { PodPort } from '../../translate/sandbox/pod-to-attach';
 import { conflictOf } from './host-ports';

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, messageOf, unavailable, type RuntimeError } from '../../lib/errors';
-import { listDirectory } from '../../node/disk/list-directory';
+import { listDirectory } from '../../node/disk/files';
 import type { Attachment } from './attachment';
 import { isObject, parseObject, text, type JsonObject } from './json';
 import type { CniResult } from './result';

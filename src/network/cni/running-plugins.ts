@@ -1,10 +1,10 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, unavailable } from '../../lib/errors';
-import { listDirectory } from '../../node/disk/list-directory';
+import { listDirectory } from '../../node/disk/files';
 import type { Logger } from '../../lib/logger';
 import { pause } from '../../lib/async/abortable';
-import { processName } from '../../node/process/process-name';
+import { processName } from '../../node/process/process-stat';
 import { parseObject, text } from './json';
 
 /** How long a plugin that a killed daemon left at work may go on. */

@@ -5,6 +5,16 @@ import { connect, type Server } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, failedPrecondition, messageOf } from '../../lib/errors';
 
+/** Whether two endpoints, each `unix:///path` or a path, are one socket by different names: /var/run is a link to /run. */
+export function isSameSocket(one: string, other: string): boolean {
+  return socketPath(one) === socketPath(other);
+}
+
+/** The path of `unix:///path`. */
+export function socketPath(endpoint: string): string {
+  return endpoint.replace(/^unix:\/\//, '').replace(/^\/var\/run\//, '/run/');
+}
+
 const DIRECTORY_MODE = 0o750;
 
 /** The socket file we made, as long as nobody has put another one in its place. */

@@ -1,8 +1,6 @@
-import { groupOfContainer, type GroupPath } from '../../node/cgroup/group-path';
-import type { Hierarchies } from '../../node/cgroup/hierarchies';
-import { isInContainer } from '../../node/cgroup/members';
-import { processesBelow } from '../../node/cgroup/processes';
-import { readText } from '../../node/disk/read-text';
+import { groupOfContainer, type GroupPath, type Hierarchies } from '../../node/cgroup/group';
+import { isInContainer, processesBelow } from '../../node/cgroup/members';
+import { readText } from '../../node/disk/files';
 import { Semaphore } from '../../lib/async/semaphore';
 import type { InterfaceReading, UsageReading } from '../readings';
 import { parseNetDev } from '../interfaces';

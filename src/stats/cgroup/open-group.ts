@@ -1,7 +1,6 @@
 import type { ReadingClock } from '../reading-clock';
-import type { GroupPath } from '../../node/cgroup/group-path';
+import type { GroupPath, Hierarchies } from '../../node/cgroup/group';
 import type { GroupReader } from './group-reader';
-import type { Hierarchies } from '../../node/cgroup/hierarchies';
 import type { FilePlaces } from './held-files';
 import { V1Group } from './v1-group';
 import { V2Group } from './v2-group';

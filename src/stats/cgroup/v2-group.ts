@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type Long from 'long';
 import type { DetailReading, HugePages, UsageReading } from '../readings';
 import type { ReadingClock } from '../reading-clock';
-import type { GroupPath } from '../../node/cgroup/group-path';
+import type { GroupPath } from '../../node/cgroup/group';
 import { CpuMeter } from './cpu-meter';
 import type { GroupReader } from './group-reader';
 import { HeldFiles, type FilePlaces } from './held-files';

@@ -1,6 +1,6 @@
 import { isAbsolute, join } from 'node:path';
 import { isInContainer } from '../../node/cgroup/members';
-import { readText } from '../../node/disk/read-text';
+import { readText } from '../../node/disk/files';
 import { parseMountinfo, unescape } from '../../node/mountinfo';
 import type { Target } from '../usage-source';
 

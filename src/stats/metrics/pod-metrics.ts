@@ -4,7 +4,7 @@ import { LastAnswers } from '../../lib/async/last-answers';
 import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
 import type { Store } from '../../store/store';
-import { readText } from '../../node/disk/read-text';
+import { readText } from '../../node/disk/files';
 import type { DiskWork } from '../disk/disk-work';
 import type { LayerBudget } from '../disk/layer-budget';
 import type { OpenFiles } from '../disk/open-files';

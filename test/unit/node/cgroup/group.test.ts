@@ -1,5 +1,4 @@
-import { groupOfContainer } from '../../../../src/node/cgroup/group-path';
-import { findHierarchies, type Hierarchies } from '../../../../src/node/cgroup/hierarchies';
+import { findHierarchies, groupOfContainer, type Hierarchies } from '../../../../src/node/cgroup/group';
 import { engineId } from '../../support/records';
 import { recordedHierarchies, recordedText } from '../../stats/support/v2-host';
 

@@ -1,8 +1,30 @@
+import { open, readdir, readFile } from 'node:fs/promises';
+import { errnoOf, failedPrecondition } from '../../lib/errors';
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { coalesce } from '../../lib/async/shared-work';
 import { waitAtMost } from '../../lib/async/deadline';
-import { failedPrecondition } from '../../lib/errors';
+
+/** A file of the kernel's; undefined when it cannot be read. */
+export async function readText(path: string): Promise<string | undefined> {
+  return readFile(path, 'latin1').catch(() => undefined);
+}
+
+/** Empty for a directory that does not exist or is none. */
+export async function listDirectory(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return [];
+    throw error;
+  }
+}
+
+const TROUBLE: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO']);
+
+/** Whether a disk is full, read-only or broken: that passes, and must not end what only remembers something there. */
+export function isDiskTrouble(error: unknown): boolean {
+  return TROUBLE.has(errnoOf(error));
+}
 
 /** A file on a dead network file system must not hold its reader up. */
 const LIMIT_MS = 5_000;

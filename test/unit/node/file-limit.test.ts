@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
-import { mostHeldFiles, tellFileLimit } from '../../../src/node/enough-files';
+import { mostHeldFiles, tellFileLimit } from '../../../src/node/file-limit';
 
 it.each([
   { limit: '1024', warned: 1024 },

@@ -1,4 +1,4 @@
-import { SmallFile } from '../../../../src/node/disk/small-file';
+import { SmallFile } from '../../../../src/node/disk/files';
 import { rejectionOf } from '../../support/errors';
 
 describe('A small file on a disk that hangs', () => {

@@ -1,10 +1,20 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from '../lib/logger';
 
+/**
+ * The soft RLIMIT_NOFILE in the text of /proc/PID/limits: `Max open files  <soft>  <hard>  files`.
+ * @returns Infinity for `unlimited`, undefined when the text has no such line.
+ */
+export function parseFileLimit(text: string): number | undefined {
+  const soft = /^Max open files\s+(\S+)/m.exec(text)?.[1];
+  if (soft === undefined) return undefined;
+  return soft === 'unlimited' ? Infinity : Number(soft);
+}
+
 /** How many files this process may have open. Node.js has raised the soft limit to the hard one when it started. */
 export function fileLimit(path = '/proc/self/limits'): number {
   try {
-    return Number(/^Max open files\s+(\d+)/m.exec(readFileSync(path, 'utf8'))?.[1] ?? Infinity);
+    return parseFileLimit(readFileSync(path, 'utf8')) ?? Infinity;
   } catch {
     return Infinity;
   }

@@ -1,7 +1,5 @@
-import { stat, statfs } from 'node:fs/promises';
-import { forEachLimited } from '../../lib/async/concurrency';
 import { messageOf } from '../../lib/errors';
-import { listDirectory } from '../../node/disk/files';
+import { isInhabited } from '../../node/netns/namespace-handles';
 import type { Logger } from '../../lib/logger';
 import type { PodPort } from '../../translate/sandbox/pod-to-attach';
 import { conflictOf } from './host-ports';
@@ -9,10 +7,6 @@ import { isOfOtherRunDir } from './ownership';
 import type { PluginChain } from './plugin-chain';
 import { configOf } from './pod-entry';
 import type { CachedAttachment, ResultCache } from './result-cache';
-
-const NSFS_MAGIC = 0x6e736673;
-/** Looks into /proc at a time: each takes a thread, and there are four. */
-const CONCURRENT_LOOKS = 8;
 
 /**
  * Those of the entries that claim a wanted port although nothing lives in their network namespace, or it is gone: what
@@ -56,21 +50,5 @@ export async function undoFormer(
         error: messageOf(error),
       });
     }
-  }
-}
-
-async function isInhabited(netns: string): Promise<boolean> {
-  try {
-    if ((await statfs(netns)).type !== NSFS_MAGIC) return false;
-    const wanted = await stat(netns);
-    const pids = (await listDirectory('/proc')).filter((name) => /^\d+$/.test(name));
-    let found = false;
-    await forEachLimited(pids, CONCURRENT_LOOKS, async (pid) => {
-      const own = found ? undefined : await stat(`/proc/${pid}/ns/net`).catch(() => undefined);
-      found ||= own?.ino === wanted.ino && own.dev === wanted.dev;
-    });
-    return found;
-  } catch {
-    return false;
   }
 }

@@ -4,7 +4,7 @@ import { messageOf, unavailable } from '../../lib/errors';
 import { listDirectory } from '../../node/disk/files';
 import type { Logger } from '../../lib/logger';
 import { pause } from '../../lib/async/abortable';
-import { processName } from '../../node/process/process-stat';
+import { processName } from '../../node/process/process-info';
 import { parseObject, text } from './json';
 
 /** How long a plugin that a killed daemon left at work may go on. */

@@ -3,7 +3,7 @@ import { appendFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isDiskTrouble } from './files';
 import { errnoOf, failedPrecondition, messageOf } from '../../lib/errors';
-import { processNameSync } from '../process/process-stat';
+import { processNameSync } from '../process/process-info';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const FILE = 'owner';

@@ -9,6 +9,7 @@ import { mapLimited } from '../../lib/async/concurrency';
 import { isDiskTrouble, listDirectory } from '../disk/files';
 import { errnoOf, failedPrecondition } from '../../lib/errors';
 import { parseMountinfo } from '../mountinfo';
+import { processIds } from '../process/process-info';
 
 const run = promisify(execFile);
 const MOUNT_TIMEOUT_MS = 10_000;
@@ -169,12 +170,18 @@ export type PodNamespaces = Pick<NamespaceHandles, Exclude<keyof NamespaceHandle
 
 /** As the links below /proc write them: `net:[4026531840]`. */
 async function inodesInUse(): Promise<ReadonlySet<string>> {
-  const pids = (await listDirectory('/proc')).filter((name) => /^\d+$/.test(name));
   // A process that has ended has no link any more.
-  const links = await mapLimited(pids, CONCURRENT_LOOKS, (pid) =>
+  const links = await mapLimited(await processIds(), CONCURRENT_LOOKS, (pid) =>
     readlink(`/proc/${pid}/ns/net`).catch(() => ''),
   );
   return new Set(links);
+}
+
+/** Whether `path` names a network namespace in which a process lives. */
+export async function isInhabited(path: string): Promise<boolean> {
+  if (!(await isNamespace(path))) return false;
+  const handle = await stat(path).catch(() => undefined);
+  return handle !== undefined && (await inodesInUse()).has(`net:[${handle.ino}]`);
 }
 
 async function isNamespace(path: string): Promise<boolean> {

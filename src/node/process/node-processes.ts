@@ -1,7 +1,8 @@
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readFile, readlink } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { mapLimited } from '../../lib/async/concurrency';
 import { flagOf } from '../../lib/flags';
+import { processIds } from './process-info';
 
 /** A process that has to do with pods on this node. */
 export interface NodeProcess {
@@ -16,7 +17,7 @@ const CONCURRENT_READS = 16;
 
 /** The programs that have to do with pods, among all that run on this node but ourselves; not those of nodes in containers. */
 export async function findProcesses(proc = '/proc'): Promise<NodeProcess[]> {
-  const pids = (await readdir(proc)).filter((name) => /^\d+$/.test(name) && name !== String(process.pid));
+  const pids = (await processIds(proc)).filter((pid) => pid !== String(process.pid));
   const linkOf = (path: string): Promise<string> => readlink(join(proc, path)).catch(() => '');
   const own = await linkOf('self/ns/net');
   const found = await mapLimited(pids, CONCURRENT_READS, async (pid) => {
@@ -68,9 +69,8 @@ const DEFAULT_ROOT = '/var/lib/cri-dockerd';
  * @param proc where /proc is; tests have their own.
  */
 export async function isCriDockerdAt(root: string, proc = '/proc'): Promise<boolean> {
-  const pids = (await readdir(proc)).filter((name) => /^\d+$/.test(name));
-  for (const pid of pids) {
-    // A process that has ended meanwhile.
+  for (const pid of await processIds(proc)) {
+    // '' for a process that has ended meanwhile.
     const read = (file: string): Promise<string> =>
       readFile(`${proc}/${pid}/${file}`, 'utf8').catch(() => '');
     if ((await read('comm')).trim() !== NAME) continue;

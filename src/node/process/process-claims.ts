@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, internal } from '../../lib/errors';
-import { processName } from './process-stat';
+import { processName } from './process-info';
 
 /** `KEY PID START BOOT`, dots for blanks: what no other process is ever called (process-name.ts). */
 const CLAIM = /^([0-9a-f]+)\.(\d+)\.(\d+)\.([0-9a-f-]+)$/;

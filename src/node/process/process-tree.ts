@@ -1,11 +1,9 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { mapLimited } from '../../lib/async/concurrency';
+import { parseProcessStat, processIds, type ProcessStat } from './process-info';
 
-interface ProcessEntry {
+interface ProcessEntry extends ProcessStat {
   readonly pid: number;
-  readonly parent: number;
-  readonly session: number;
-  readonly state: string;
 }
 
 /** A node has thousands of processes: all their files open at once would be more than a process may have. */
@@ -75,8 +73,8 @@ export async function hasUnreapedChildren(pid: number): Promise<boolean> {
   return first.some((zombie) => second.has(zombie));
 }
 
-function isAlive({ state }: ProcessEntry): boolean {
-  return state !== 'Z' && state !== 'X';
+function isAlive({ hasEnded }: ProcessEntry): boolean {
+  return !hasEnded;
 }
 
 function treeOf(root: number, all: readonly ProcessEntry[]): ProcessEntry[] {
@@ -97,17 +95,14 @@ function treeOf(root: number, all: readonly ProcessEntry[]): ProcessEntry[] {
 }
 
 async function listProcesses(candidates: readonly number[] | undefined): Promise<ProcessEntry[]> {
-  const pids = candidates?.map(String) ?? (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const pids = candidates?.map(String) ?? (await processIds());
   const entries = await mapLimited(pids, CONCURRENT_READS, readEntry);
   return entries.filter((entry) => entry !== undefined);
 }
 
 async function readEntry(pid: string): Promise<ProcessEntry | undefined> {
   try {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-    // The command's name is in parentheses and may hold anything, spaces and parentheses too.
-    const [state = '', parent, , session] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return { pid: Number(pid), state, parent: Number(parent), session: Number(session) };
+    return { pid: Number(pid), ...parseProcessStat(await readFile(`/proc/${pid}/stat`, 'utf8')) };
   } catch {
     return undefined;
   }

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
-import { mostHeldFiles, tellFileLimit } from '../../../src/node/file-limit';
+import { mostHeldFiles, parseFileLimit, tellFileLimit } from '../../../src/node/file-limit';
 
 it.each([
   { limit: '1024', warned: 1024 },
@@ -31,4 +31,12 @@ it.each([
   [Infinity, 1_024],
 ])('of %i files %i may stay open to be read again', (limit, held) => {
   expect(mostHeldFiles(limit)).toBe(held);
+});
+
+it.each([
+  ['Max open files            1024                 524288               files', 1024],
+  ['Max open files            unlimited            unlimited            files', Infinity],
+  ['Max processes             15530                15530                processes', undefined],
+])('reads the soft limit of %j', (line, limit) => {
+  expect(parseFileLimit(`Limit  Soft Limit  Hard Limit  Units\n${line}\n`)).toBe(limit);
 });

@@ -10,7 +10,7 @@ import type { Logger } from './lib/logger';
 import type { ContainerLogs } from './logs/container-logs';
 import type { DaemonMetrics } from './metrics/daemon-metrics';
 import type { PluginObserver } from './network/cni/plugin-chain';
-import type { PodNetwork } from './network/pod-network';
+import type { PodNetworks } from './network/pod-networks';
 import type { Checkpoints } from './network/sandbox-checkpoints';
 import type { NodeParts } from './node-parts';
 import { Probes } from './server/container/probes';
@@ -57,7 +57,7 @@ export interface EngineSide {
   readonly localEngine: boolean;
   readonly store: Store;
   readonly reservations: NameReservations;
-  readonly network: PodNetwork;
+  readonly network: PodNetworks;
   readonly checkpoints: Checkpoints;
   readonly stats: NodeStats;
   readonly kernelLog: KernelLog;

@@ -5,7 +5,7 @@ import { messageOf } from '../lib/errors';
 import { KeyedLock } from '../lib/async/keyed-lock';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
-import type { PodNetwork } from '../network/pod-network';
+import type { NetworkKeeper, PodNetwork } from '../network/pod-network';
 import type { Checkpoints } from '../network/sandbox-checkpoints';
 import type { ContainerRecord, EngineState, SandboxRecord } from '../store/records';
 import type { Store } from '../store/store';
@@ -28,7 +28,7 @@ export interface ContainerSyncParts {
   readonly docker: DockerClient;
   readonly store: Store;
   readonly logs: ContainerLogs;
-  readonly network: PodNetwork;
+  readonly network: Pick<PodNetwork, 'stateOf'> & Pick<NetworkKeeper, 'abandon'>;
   readonly checkpoints: Pick<Checkpoints, 'complete' | 'remove'>;
   readonly logger: Logger;
   /** Whether paths that the Engine names are on this machine. */

@@ -6,7 +6,7 @@ import { hasStatus } from '../../docker/errors';
 import { mapLimited } from '../../lib/async/concurrency';
 import { messageOf } from '../../lib/errors';
 import { listDirectory } from '../../node/disk/files';
-import { findConfig } from '../../network/cni/config-directory';
+import { findConfig } from '../../network/cni/node-network';
 import { findPodNetwork, type PodNetworkFound } from '../../network/cni/observed-cni';
 import { PluginChain } from '../../network/cni/plugin-chain';
 import type { NodeProcess } from '../../node/process/node-processes';

@@ -9,26 +9,31 @@ import type { SandboxRecord } from '../../store/records';
 import type { EngineContainerInspect } from '../../engine/types';
 import { podFromSandbox } from '../../translate/sandbox/describe-pod';
 import type { PodToAttach } from '../../translate/sandbox/pod-to-attach';
-import type { NetworkChoice } from '../node-pods';
-import type { NetworkCondition, PodNetwork, PodNetworkState } from '../pod-network';
-import type { Attachment } from './attachment';
-import { Cleanup } from './cleanup';
-import { attachedByOthers, freeGarbage } from './garbage';
-import { publishersOf, refusePortConflicts } from './host-ports';
+import type { NetworkChoice, NetworkCondition, NodeCni, PodNetworkState } from '../pod-network';
+import { type Attachment, type CachedAttachment, ResultCache } from './result-cache';
+import { attachedByOthers, Cleanup, freeGarbage } from './garbage';
+import { passOverDead, publishersOf, refusePortConflicts } from './host-ports';
 import { addressesOfProcess, guessedResult, isLoopbackUp } from './namespace-addresses';
 import type { PodNamespaces } from '../../node/netns/namespace-handles';
-import { LOOPBACK, loopbackOf } from './loopback';
+import {
+  askedFor,
+  configOf,
+  IF_NAME,
+  ipsOf,
+  isOfPodNetwork,
+  isOurs,
+  LOOPBACK,
+  loopbackOf,
+  podEntry,
+  type UnfiledPod,
+} from './pod-entry';
 import type { NetworkConfig } from './network-config';
 import { NodeNetwork } from './node-network';
-import { isOurs } from './ownership';
 import { PluginChain, type PluginObserver } from './plugin-chain';
-import { askedFor, configOf, IF_NAME, ipsOf, isOfPodNetwork, podEntry, type UnfiledPod } from './pod-entry';
 import { checkAll, unservedOf } from './pod-trouble';
 import { podIps, resultOf } from './result';
-import { deadHolders, undoFormer } from './port-holders';
-import { ResultCache, type CachedAttachment } from './result-cache';
 import type { RunningPlugins } from './running-plugins';
-import { unservedBy } from './unserved';
+import { unservedBy } from './asked-of-network';
 
 /** Pods whose plugins run at a time: they queue for iptables' and IPAM's locks anyway. */
 const CONCURRENT_PODS = 16;
@@ -54,7 +59,7 @@ export interface CniOptions {
  * Pods on the node's CNI network. What ADD was called with is written down before it runs, so whatever ends us, somebody
  * can undo it.
  */
-export class CniNetwork implements PodNetwork {
+export class CniNetwork implements NodeCni {
   readonly networkMode = 'none';
   private readonly chain: PluginChain;
   private readonly node: NodeNetwork;
@@ -249,7 +254,8 @@ export class CniNetwork implements PodNetwork {
       config: config.json,
       result: undefined,
     };
-    const dead = await this.passOverDead(pod);
+    const { chain, cache, handles } = this;
+    const dead = await passOverDead(pod.ports, { chain, cache, handles, logger: this.options.logger });
     const living = this.cache.values().filter((other) => !dead.includes(other));
     refusePortConflicts(pod.ports, publishersOf(living, this.unfiled));
     this.held.add(id);
@@ -283,14 +289,6 @@ export class CniNetwork implements PodNetwork {
       this.options.logger.warn('A pod does not get what it asks of its network', { ...of, reason: message });
       this.options.onUnserved?.(capability);
     }
-  }
-
-  /** Holders of the pod's ports that do not exist any more; those of a former --run-dir are undone, rules and all. */
-  private async passOverDead({ ports }: PodToAttach): Promise<CachedAttachment[]> {
-    const others = ports.length === 0 ? [] : this.cache.values().filter((entry) => !this.isOurs(entry));
-    const dead = await deadHolders(ports, others);
-    await undoFormer(dead, { chain: this.chain, cache: this.cache, logger: this.options.logger });
-    return dead;
   }
 
   /** After a failed ADD; what cannot be undone now is tried again until it can. */

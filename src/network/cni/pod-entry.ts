@@ -1,9 +1,10 @@
 import type { PodToAttach } from '../../translate/sandbox/pod-to-attach';
-import type { Attachment } from './attachment';
-import { capabilityArgs } from './capability-args';
-import { parseCachedConfig, type NetworkConfig } from './network-config';
+import type { Attachment, CachedAttachment } from './result-cache';
+import { capabilityArgs } from './asked-of-network';
+import { type NetworkConfig, parseCachedConfig, parseNetworkList } from './network-config';
 import { podIps } from './result';
-import type { CachedAttachment } from './result-cache';
+import { basename, dirname } from 'node:path';
+import { holderOf, type PodNamespaces } from '../../node/netns/namespace-handles';
 
 /** The interface that every pod has, as kubelet expects. */
 export const IF_NAME = 'eth0';
@@ -73,4 +74,30 @@ export function askedFor(
     cniArgs: cniArgs(sandboxId, pod),
     capabilityArgs: pod === undefined ? {} : capabilityArgs(pod, podCidr),
   };
+}
+
+/** Up on most Engines already; elsewhere by the plugin that everybody installs. */
+export const LOOPBACK = parseNetworkList(
+  JSON.stringify({ cniVersion: '0.3.1', name: 'cni-loopback', plugins: [{ type: 'loopback' }] }),
+);
+
+export function loopbackOf(containerId: string, netns: string): Attachment {
+  return { containerId, networkName: LOOPBACK.name, ifName: 'lo', netns, cniArgs: [], capabilityArgs: {} };
+}
+
+/** Ours, or cri-dockerd's, which knows no handles; not that of another program with the same cache. */
+export function isOurs(
+  { containerId, netns, networkName, cniArgs }: CachedAttachment,
+  handles: Pick<PodNamespaces, 'owns'>,
+): boolean {
+  if (netns !== '' && !netns.startsWith('/proc/')) return handles.owns(netns);
+  // kubenet gives no arguments.
+  if (networkName === 'kubenet' || networkName === 'kubenet-loopback') return true;
+  return cniArgs.some(([key, value]) => key === 'K8S_POD_INFRA_CONTAINER_ID' && value === containerId);
+}
+
+/** Whether an entry that is not ours is of a dockbridge with another --run-dir: nobody else names a handle after its sandbox. */
+export function isOfOtherRunDir({ netns, containerId }: CachedAttachment): boolean {
+  const isOfEarlierVersion = basename(netns) === containerId && basename(dirname(netns)) === 'netns';
+  return isOfEarlierVersion || holderOf(netns) === containerId;
 }

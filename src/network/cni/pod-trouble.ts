@@ -3,7 +3,7 @@ import type { PodNamespaces } from '../../node/netns/namespace-handles';
 import type { PluginChain } from './plugin-chain';
 import { configOf, isOfPodNetwork } from './pod-entry';
 import type { CachedAttachment } from './result-cache';
-import { unservedBy } from './unserved';
+import { unservedBy } from './asked-of-network';
 
 /** What the pod asked for at its ADD and no plugin of that network does, for people. */
 export function unservedOf(entries: readonly CachedAttachment[]): string[] {

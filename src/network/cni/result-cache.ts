@@ -1,10 +1,22 @@
+import { isObject, type JsonObject, parseObject, text } from './json';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf, messageOf, unavailable, type RuntimeError } from '../../lib/errors';
+import { errnoOf, messageOf, type RuntimeError, unavailable } from '../../lib/errors';
 import { listDirectory } from '../../node/disk/files';
-import type { Attachment } from './attachment';
-import { isObject, parseObject, text, type JsonObject } from './json';
 import type { CniResult } from './result';
+
+/** One interface of one pod on one network: what its ADD was, and its CHECK and DEL will be, called with. */
+export interface Attachment {
+  readonly containerId: string;
+  readonly networkName: string;
+  readonly ifName: string;
+  /** Path of the network namespace; '' once it is gone. */
+  readonly netns: string;
+  /** `CNI_ARGS`, in order. */
+  readonly cniArgs: readonly (readonly [string, string])[];
+  /** `runtimeConfig` by capability, before the choice of each plugin's own. */
+  readonly capabilityArgs: JsonObject;
+}
 
 /** An ADD that was begun, and its result once it has succeeded. */
 export interface CachedAttachment extends Attachment {

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { canonicalIp } from '../../lib/canonical-ip';
 import { isObject, objects, text, type JsonObject } from './json';
-import { isAtLeast, isKnownVersion, UNNAMED_VERSION, type CniVersion } from './versions';
+import { isAtLeast, isKnownVersion, UNNAMED_VERSION, type CniVersion } from './network-config';
 
 /** What ADD answered, in the shape of its `cniVersion`. */
 export type CniResult = JsonObject;

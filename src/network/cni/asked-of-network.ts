@@ -1,7 +1,8 @@
 import { invalidArgument } from '../../lib/errors';
 import type { PodPort, PodToAttach } from '../../translate/sandbox/pod-to-attach';
 import type { StringMap } from '../../store/records';
-import type { JsonObject } from './json';
+import { type JsonObject, objects, text } from './json';
+import { type NetworkConfig, wantsCapability } from './network-config';
 
 const INGRESS = 'kubernetes.io/ingress-bandwidth';
 const EGRESS = 'kubernetes.io/egress-bandwidth';
@@ -64,4 +65,36 @@ function toRate(quantity: string | undefined, annotation: string): number | unde
     `config.annotations["${annotation}"]`,
     `${JSON.stringify(quantity)} is not a bandwidth from 1k to 1P (bits per second)`,
   );
+}
+
+/**
+ * What a pod itself can ask of its network, and the usual plugin for it. `dns` is not among them, for dockbridge writes the
+ * pod's resolv.conf; nor is `ipRanges`, which is the node's.
+ */
+const PLUGINS = { portMappings: 'portmap', bandwidth: 'bandwidth' } as const;
+
+/** What a pod asked of its network and no plugin does. */
+export interface Unserved {
+  readonly capability: keyof typeof PLUGINS;
+  /** For people: what it is, why it is missing, and what to do. */
+  readonly message: string;
+}
+
+/** @param args the pod's capability arguments, before the choice of each plugin's own. */
+export function unservedBy(config: NetworkConfig, { portMappings, bandwidth }: JsonObject): Unserved[] {
+  const ports = objects(portMappings).map(
+    ({ hostPort, protocol }) => `${String(hostPort)}/${text(protocol).toLowerCase()}`,
+  );
+  const asked = {
+    portMappings: ports.length === 0 ? '' : `host port ${ports.join(', ')}`,
+    bandwidth: bandwidth === undefined ? '' : 'the limits of the bandwidth annotations',
+  };
+  return (['portMappings', 'bandwidth'] as const)
+    .filter((capability) => asked[capability] !== '' && !wantsCapability(config, capability))
+    .map((capability) => ({
+      capability,
+      message:
+        `${asked[capability]}: no plugin of CNI network "${config.name}" has the capability "${capability}"; ` +
+        `add the ${PLUGINS[capability]} plugin, unless something else on the node sees to that`,
+    }));
 }

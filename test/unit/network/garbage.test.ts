@@ -1,5 +1,5 @@
 import { silentLogger } from '../../../src/lib/logger';
-import { Cleanup } from '../../../src/network/cni/cleanup';
+import { Cleanup } from '../../../src/network/cni/garbage';
 
 describe('Cleanup', () => {
   let tried: string[];

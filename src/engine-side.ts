@@ -3,7 +3,7 @@ import { CallLanes } from './docker/call-lanes';
 import type { DockerClient } from './docker/client';
 import { DockerodeClient } from './docker/dockerode-client';
 import { isLocalEndpoint } from './docker/endpoint';
-import { instrument, type EngineCall } from './docker/instrument';
+import { instrument, type EngineCall } from './docker/decorators';
 import { messageOf } from './lib/errors';
 import { fileLimit, mostHeldFiles } from './node/file-limit';
 import type { Logger } from './lib/logger';

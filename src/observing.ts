@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Settings } from './config/options';
 import { isLocalEndpoint } from './docker/endpoint';
-import { readOnly } from './docker/read-only';
+import { readOnly } from './docker/decorators';
 import { failedPrecondition, invalidArgument } from './lib/errors';
 import type { Logger } from './lib/logger';
 import { observePodNetworks } from './network/pod-networks';

@@ -1,7 +1,7 @@
 import type { Given } from '../config/options';
 import { duration } from '../config/parsers';
 import { DockerodeClient } from '../docker/dockerode-client';
-import { readOnly } from '../docker/read-only';
+import { readOnly } from '../docker/decorators';
 import { atMost, examine, toLine } from '../doctor/check';
 import { CHECKS, PROCESSES } from '../doctor/checks';
 import { judgePod, POD } from '../doctor/checks/pod';

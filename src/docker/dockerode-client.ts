@@ -29,12 +29,10 @@ import type {
   StreamSelection,
   TerminalSize,
 } from './client';
-import { DETACH_KEYS } from './detach-keys';
+import { DETACH_KEYS, type EngineRequest, EngineTransport } from './transport';
 import { connectDocker } from './endpoint';
 import { EngineError, hasStatus, toRuntimeError } from './errors';
-import { readJsonLines } from './ndjson';
-import { firstTarEntry, linkTarget } from './tar-file';
-import { EngineTransport, type EngineRequest } from './transport';
+import { firstTarEntry, linkTarget, readJsonLines } from './streams';
 
 /** Connections kept for the next short call. How many there are at once is for the lanes to say. */
 const MAX_IDLE_SOCKETS = 32;

@@ -2,7 +2,7 @@ import { toRuntimeError } from './errors';
 import { unavailable } from '../lib/errors';
 import type { EngineEvent } from '../engine/types';
 import type { DockerClient } from './client';
-import { readJsonLines } from './ndjson';
+import { readJsonLines } from './streams';
 
 /** What changes a record; exec and health events of other containers would only cost. */
 const FILTERS = {

@@ -20,25 +20,25 @@ export function fileLimit(path = '/proc/self/limits'): number {
   }
 }
 
-/** A few hundred containers, with their logs and streams. */
+/** Enough for a few hundred containers, with their logs and streams. */
 export const ENOUGH_FILES = 4_096;
-/** Files of control groups that stay open for as many as two hundred containers and pods. */
+/** Enough files of control groups for some two hundred containers and pods. */
 const MOST_HELD = 1_024;
 /** Calls, logs and streams need the rest. */
 const HELD_SHARE = 1 / 8;
 
-/** What may stay open only to be read faster. */
+/** How many files may stay open only to be read faster. */
 export function mostHeldFiles(limit: number): number {
   return Math.min(MOST_HELD, Math.floor(limit * HELD_SHARE));
 }
 
-/** Says at start how low the limit is, so that nobody has to find out by what fails. */
+/** Logs at the start that the limit is low, so that nobody has to conclude it from failures. */
 export function tellFileLimit(logger: Logger, path?: string): void {
   const limit = fileLimit(path);
   if (limit < ENOUGH_FILES)
-    logger.warn('The limit of open files is low: with many containers logs and calls will fail', {
+    logger.warn('The limit of open files is low; with many containers, logs and calls will fail', {
       limit,
-      enough: ENOUGH_FILES,
+      recommended: ENOUGH_FILES,
       setting: 'LimitNOFILE= of the systemd unit, or ulimit -n',
     });
   else

@@ -3,8 +3,8 @@ import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 
 /**
- * Tells systemd a state such as `--ready` or `--stopping`; nothing where NOTIFY_SOCKET is not set. Through the
- * systemd-notify command, because Node has no datagram unix sockets.
+ * Tells systemd the state of this process; does nothing when NOTIFY_SOCKET is not set. It runs the systemd-notify command,
+ * because Node has no datagram unix sockets.
  */
 export async function notifySystemd(
   state: '--ready' | '--stopping',
@@ -14,7 +14,7 @@ export async function notifySystemd(
   if (env.NOTIFY_SOCKET === undefined) return;
   await new Promise<void>((resolve) => {
     execFile('systemd-notify', [state, `--pid=${process.pid}`], { timeout: 5_000, env }, (error) => {
-      if (error !== null) logger.warn('systemd could not be notified', { state, error: messageOf(error) });
+      if (error !== null) logger.warn('Cannot notify systemd', { state, error: messageOf(error) });
       resolve();
     });
   });

@@ -2,13 +2,13 @@ import { messageOf, unavailable } from '../errors';
 import { waitAtMost } from './deadline';
 import type { Logger } from '../logger';
 
-/** Lets work in until it is closed, and knows what is still going on inside. */
+/** Admits work until it is closed, and knows which work is still running. */
 export class WorkGate {
   private reason: string | undefined;
   private readonly inside = new Map<symbol, string>();
   private readonly waiting = new Set<() => void>();
 
-  /** @throws UNAVAILABLE with the reason when it is closed. */
+  /** @throws UNAVAILABLE with the reason for closing when it is closed. */
   check(): void {
     if (this.reason !== undefined) throw unavailable(this.reason);
   }
@@ -26,14 +26,14 @@ export class WorkGate {
     }
   }
 
-  /** Nothing gets in from now on; the first reason stays. */
+  /** Refuses all further work; the reason of the first call stays. */
   close(reason: string): void {
     this.reason ??= reason;
   }
 
   /**
-   * Resolves when nothing is inside any more, at the latest after `ms`.
-   * @returns names of what is inside then.
+   * Resolves when no work is running, and after `ms` at the latest.
+   * @returns the names of the work that is still running then.
    */
   async whenIdle(ms: number): Promise<string[]> {
     if (this.inside.size > 0) {
@@ -51,10 +51,10 @@ export class WorkGate {
   }
 }
 
-/** A step that begins when the time is up gets this much: most need less. ms. */
+/** What a step gets that begins when the time is up; most steps need less. ms. */
 const LAST_CHANCE_MS = 100;
 
-/** Ends one thing after the other, whatever becomes of each: what fails or takes too long is told of and left behind. */
+/** Ends the parts of a daemon one after the other. A part that fails or takes too long is logged and left behind. */
 export class BoundedStop {
   private readonly endsAt: number;
   private left = false;
@@ -67,20 +67,23 @@ export class BoundedStop {
     this.endsAt = performance.now() + totalMs;
   }
 
-  /** Whether something may still be at work. */
+  /** Whether a part may still be running. */
   get hasLeftSomething(): boolean {
     return this.left;
   }
 
   /** Never rejects. @param ms for this step, as far as there is time. */
-  async step(what: string, ms: number, work: () => Promise<unknown>): Promise<void> {
+  async step(part: string, ms: number, work: () => Promise<unknown>): Promise<void> {
     const left = Math.max(LAST_CHANCE_MS, this.endsAt - performance.now());
     try {
       // A step may also throw before it returns its promise.
-      await waitAtMost(what, Math.round(Math.min(ms, left)), Promise.resolve().then(work));
+      await waitAtMost(part, Math.round(Math.min(ms, left)), Promise.resolve().then(work));
     } catch (error) {
       this.left = true;
-      this.logger.warn('Something does not stop and is left behind', { what, error: messageOf(error) });
+      this.logger.warn('A part of dockbridge does not stop and is left behind', {
+        part,
+        error: messageOf(error),
+      });
     }
   }
 }

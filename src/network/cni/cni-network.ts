@@ -178,7 +178,7 @@ export class CniNetwork implements NodeCni {
   private async collect(existing: ReadonlySet<string>): Promise<void> {
     const { logger } = this.options;
     if (!(await this.orphansGone)) {
-      logger.warn('No garbage of CNI plugins is collected: one of an earlier run is still at work');
+      logger.warn('Skipping CNI garbage collection, because a plugin of an earlier run is still running');
       return;
     }
     const { signal } = this.stopped;
@@ -192,8 +192,7 @@ export class CniNetwork implements NodeCni {
         await freeGarbage(this.chain, config, { filed, lost }, signal);
       }, signal)
       .catch((error: unknown) => {
-        if (!signal.aborted)
-          logger.warn('CNI plugins could not collect garbage', { error: messageOf(error) });
+        if (!signal.aborted) logger.warn('CNI garbage collection failed', { error: messageOf(error) });
       });
   }
 
@@ -285,8 +284,11 @@ export class CniNetwork implements NodeCni {
 
   private tellUnserved(config: NetworkConfig, entry: CachedAttachment, pod: PodToAttach): void {
     for (const { capability, message } of unservedBy(config, entry.capabilityArgs)) {
-      const of = { sandbox: entry.containerId, pod: `${pod.namespace}/${pod.name}` };
-      this.options.logger.warn('A pod does not get what it asks of its network', { ...of, reason: message });
+      this.options.logger.warn('The network does not provide what a pod requests', {
+        sandbox: entry.containerId,
+        pod: `${pod.namespace}/${pod.name}`,
+        reason: message,
+      });
       this.options.onUnserved?.(capability);
     }
   }
@@ -296,7 +298,7 @@ export class CniNetwork implements NodeCni {
     try {
       await this.detachLocked(id, pid);
     } catch (error) {
-      this.options.logger.warn('A failed CNI ADD could not be undone yet', {
+      this.options.logger.warn('Cannot undo a failed CNI ADD yet; retrying', {
         sandbox: id,
         error: messageOf(error),
       });
@@ -356,7 +358,7 @@ export class CniNetwork implements NodeCni {
       .find((result) => result !== undefined && podIps(result, IF_NAME).length > 0);
     const guess = found.length === 0 ? undefined : resultOf(found, IF_NAME, netns);
     await this.chain.del(config, attachment, entry?.result ?? bare ?? guess).catch((error: unknown) => {
-      this.options.logger.warn('The network of a pod without a cached result may not be freed', {
+      this.options.logger.warn('The network of a pod without a cached result may not be fully freed', {
         sandbox: containerId,
         error: messageOf(error),
       });
@@ -366,7 +368,7 @@ export class CniNetwork implements NodeCni {
   /** A pod that needs it tries again, and says why it cannot have it. */
   private async prepareHandles(): Promise<void> {
     await this.handles.prepare().catch((error: unknown) => {
-      this.options.logger.warn('The directory of network namespaces cannot be prepared', {
+      this.options.logger.warn('Cannot prepare the directory of network namespaces', {
         error: messageOf(error),
       });
     });
@@ -379,7 +381,10 @@ export class CniNetwork implements NodeCni {
       await this.handles.hold(id, pid);
       this.held.add(id);
     } catch (error) {
-      this.options.logger.debug(() => `No handle for the network of ${id}: ${messageOf(error)}`);
+      this.options.logger.debug(
+        () => "Cannot create a handle for a pod's network namespace",
+        () => ({ sandbox: id, error: messageOf(error) }),
+      );
     }
   }
 

@@ -45,10 +45,10 @@ export class Cleanup {
       this.done(sandboxId);
     } catch (error) {
       if (this.closed) return;
-      this.logger.warn('The network of a vanished pod could not be freed yet', {
+      this.logger.warn('Cannot free the network of a vanished pod yet; retrying', {
         sandbox: sandboxId,
         error: messageOf(error),
-        retry_ms: retryMs,
+        inMs: retryMs,
       });
       const next = (): void => void this.attempt(sandboxId, Math.min(2 * retryMs, LAST_RETRY_MS));
       const timer = setTimeout(next, retryMs);

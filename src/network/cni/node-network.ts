@@ -177,7 +177,7 @@ export class NodeNetwork {
         return;
       }
       for (const problem of problems)
-        logger.warn('A CNI configuration is passed over', { problem, taken: file });
+        logger.warn('Ignoring an invalid CNI configuration', { reason: problem, path: file });
       await chain.validate(config, signal);
       await chain.status(config, signal);
       this.statusAt = performance.now();

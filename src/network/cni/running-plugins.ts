@@ -56,7 +56,7 @@ export class RunningPlugins {
       else this.leftBehind.add(plugin);
     }
     const pids = (await this.alive()).map(({ pid }) => pid);
-    if (pids.length > 0) this.logger.info('CNI plugins of an earlier run are still at work', { pids });
+    if (pids.length > 0) this.logger.info('CNI plugins of an earlier run are still running', { pids });
   }
 
   /**
@@ -75,7 +75,10 @@ export class RunningPlugins {
     } catch (error) {
       // A disk that takes nothing must not keep pods from the network.
       if (!this.complained)
-        this.logger.warn('Running CNI plugins cannot be written down', { error: messageOf(error) });
+        this.logger.warn('Cannot record running CNI plugins', {
+          directory: this.directory,
+          error: messageOf(error),
+        });
       this.complained = true;
     }
     return async (ended) => {
@@ -117,7 +120,7 @@ export class RunningPlugins {
       if (waited >= patience + killWait) {
         const { plugin, command, pid } = first;
         throw unavailable(
-          `CNI plugin "${plugin}" is still at work on ${command} of an earlier call and cannot be killed (process ${pid})`,
+          `CNI plugin "${plugin}" is still running ${command} of an earlier call and cannot be killed (process ${pid})`,
         );
       }
       // They are nobody's children here: no event tells of their end.

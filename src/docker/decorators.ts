@@ -1,7 +1,7 @@
 import type { DockerClient } from './client';
 import { failedPrecondition } from '../lib/errors';
 
-/** One finished Engine call. `seconds` is wall time; for streams until they are open. */
+/** A finished call of the Engine. `seconds` is wall time; for streams, the time until they are open. */
 export interface EngineCall {
   readonly operation: keyof DockerClient;
   readonly seconds: number;
@@ -11,7 +11,7 @@ export interface EngineCall {
 export type EngineCallObserver = (call: EngineCall) => void;
 
 /**
- * A client that reports each call: tests count them, metrics time them.
+ * Makes a client that reports each call: tests count them, metrics time them.
  * @param onBegin called before the call is made.
  */
 export function instrument(
@@ -50,7 +50,7 @@ async function observed(
   }
 }
 
-/** Whether a call only asks, which is a GET of the Engine's API. A call that is missing here does not compile. */
+/** Whether a call only reads, with a GET of the Engine's API. The code does not compile when a call is missing here. */
 const ASKS: Readonly<Record<keyof DockerClient, boolean>> = {
   ping: true,
   version: true,
@@ -66,7 +66,7 @@ const ASKS: Readonly<Record<keyof DockerClient, boolean>> = {
   inspectImage: true,
   diskUsage: true,
   inspectExec: true,
-  // A GET as well, but one that sends the Engine to a registry.
+  // This is also a GET, but it makes the Engine ask a registry.
   inspectManifest: false,
   createContainer: false,
   startContainer: false,
@@ -85,9 +85,8 @@ const ASKS: Readonly<Record<keyof DockerClient, boolean>> = {
 };
 
 /**
- * A client that lets through what only asks. All else rejects with FAILED_PRECONDITION before a byte is sent, whoever
- * calls it.
- * @param why the end of the message, which says who does not allow it.
+ * Makes a client that only reads. All other calls reject with FAILED_PRECONDITION before a byte is sent.
+ * @param why the end of the message, which says who does not allow the call.
  */
 export function readOnly(client: DockerClient, why: string): DockerClient {
   return new Proxy(client, {
@@ -95,7 +94,7 @@ export function readOnly(client: DockerClient, why: string): DockerClient {
       const method: unknown = Reflect.get(target, property, target);
       if (typeof method !== 'function') return method;
       const operation = property as keyof DockerClient;
-      // What is no call of the table is refused as well.
+      // Calls that are not in the table are refused too.
       if (ASKS[operation]) return method.bind(target) as unknown;
       return () => Promise.reject(failedPrecondition(`the Engine is not asked to ${operation}: ${why}`));
     },

@@ -2,14 +2,14 @@ import type { Readable } from 'node:stream';
 import { internal } from '../lib/errors';
 import { posix } from 'node:path';
 
-/** Which stream a frame belongs to; 0 is stdin, echoed by nobody. */
+/** The stream of a frame: 1 is stdout, 2 stderr. */
 export type StreamKind = 1 | 2;
 
 const HEADER_BYTES = 8;
 
 /**
- * Splits the Engine's multiplexed stream (8-byte header: kind, 3 zero bytes, big-endian length) in one pass without
- * recursion or copying: dockerode's own overflows the stack on many small frames and is quadratic.
+ * Splits the Engine's multiplexed stream (8-byte header: kind, 3 zero bytes, big-endian length) in one pass, without recursion
+ * or copying. dockerode's own demultiplexer overflows the stack on many small frames and takes quadratic time.
  */
 export class Demultiplexer {
   private readonly header = Buffer.alloc(HEADER_BYTES);
@@ -19,12 +19,12 @@ export class Demultiplexer {
 
   constructor(private readonly onData: (kind: StreamKind, data: Buffer) => void) {}
 
-  /** Whether all that was written is whole frames. */
+  /** Whether the last frame is complete. */
   get isWhole(): boolean {
     return this.headerFilled === 0 && this.remaining === 0;
   }
 
-  /** Takes the next chunk, cut anywhere; hands over slices of it. */
+  /** Takes the next chunk, which may be cut anywhere, and passes on slices of it. */
   write(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
@@ -51,12 +51,12 @@ export class Demultiplexer {
   }
 }
 
-/** One message of the Engine's JSON streams is a few hundred bytes; labels in events can make it some 100 KiB. */
+/** A message of the Engine's JSON streams has a few hundred bytes; labels in events can make it some 100 KiB. */
 const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
 /**
- * The messages of a stream of JSON lines, one at a time with back-pressure. Ends when the stream does, rejects when
- * it tears, when a line is not JSON or when one exceeds 16 MiB.
+ * Reads the messages of a stream of JSON lines, one at a time with back-pressure. It ends with the stream, and rejects when
+ * the stream is cut off, when a line is not JSON or when a line exceeds 16 MiB.
  */
 export async function* readJsonLines<T>(stream: Readable): AsyncGenerator<T> {
   let rest: Buffer[] = [];
@@ -77,17 +77,17 @@ export async function* readJsonLines<T>(stream: Readable): AsyncGenerator<T> {
   if (last.trim() !== '') yield JSON.parse(last) as T;
 }
 
-/** The one entry of an archive of one path. */
+/** The entry of an archive of one path. */
 export type TarEntry =
   | { readonly kind: 'file'; readonly content: Buffer }
   | { readonly kind: 'link'; readonly target: string }
   | { readonly kind: 'other' };
 
 const BLOCK = 512;
-/** Headers about the next entry: pax and GNU's long names. */
+/** Types of headers that describe the next entry: those of pax and of GNU's long names. */
 const ABOUT_NEXT = new Set(['x', 'g', 'L', 'K']);
 
-/** The first entry of a tar archive, as far as it is a file or a link; undefined for an empty or a torn archive. */
+/** Reads the first entry of a tar archive. @returns undefined for an empty archive or one that is cut off. */
 export function firstTarEntry(tar: Buffer): TarEntry | undefined {
   for (let at = 0; at + BLOCK <= tar.length;) {
     const type = tar.toString('latin1', at + 156, at + 157);
@@ -103,7 +103,7 @@ export function firstTarEntry(tar: Buffer): TarEntry | undefined {
   return undefined;
 }
 
-/** Where a link at `path` leads. */
+/** Resolves the target of a link at `path`. */
 export function linkTarget(path: string, target: string): string {
   return posix.resolve(posix.dirname(path), target);
 }

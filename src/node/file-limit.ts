@@ -11,7 +11,7 @@ export function parseFileLimit(text: string): number | undefined {
   return soft === 'unlimited' ? Infinity : Number(soft);
 }
 
-/** How many files this process may have open. Node.js has raised the soft limit to the hard one when it started. */
+/** How many files this process may have open. Node.js raised the soft limit to the hard one when it started. */
 export function fileLimit(path = '/proc/self/limits'): number {
   try {
     return parseFileLimit(readFileSync(path, 'utf8')) ?? Infinity;
@@ -24,7 +24,7 @@ export function fileLimit(path = '/proc/self/limits'): number {
 export const ENOUGH_FILES = 4_096;
 /** Enough files of control groups for some two hundred containers and pods. */
 const MOST_HELD = 1_024;
-/** Calls, logs and streams need the rest. */
+/** Share of the limit for such files; calls, logs and streams need the rest. */
 const HELD_SHARE = 1 / 8;
 
 /** How many files may stay open only to be read faster. */

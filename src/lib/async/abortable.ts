@@ -2,7 +2,7 @@
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   if (signal.aborted) {
-    // Nobody will look at it any more: its failure must not count as unhandled.
+    // Nobody awaits the promise any more, so its rejection must not count as unhandled.
     promise.catch(() => undefined);
     throw signal.reason;
   }

@@ -9,13 +9,13 @@ const EGRESS = 'kubernetes.io/egress-bandwidth';
 /** Bits per second that Kubernetes allows in these annotations. */
 const MIN_RATE = 1e3;
 const MAX_RATE = 1e15;
-/** Bits: as large as the plugins take, for the annotations know only a rate. */
+/** The largest burst that the plugins take, in bits, because the annotations give only a rate. */
 const BURST = 2 ** 31 - 1;
 
 /**
- * What the runtime tells plugins about a pod, by capability; each plugin gets what it declares.
+ * The arguments that plugins get about a pod, by capability; each plugin gets those that it declares.
  * @param podCidr one or two CIDRs, comma-separated; '' while unknown.
- * @throws INVALID_ARGUMENT for a bandwidth annotation that is no bandwidth.
+ * @throws INVALID_ARGUMENT for an invalid bandwidth annotation.
  */
 export function capabilityArgs(pod: PodToAttach, podCidr: string): JsonObject {
   const bandwidth = toBandwidth(pod.annotations);
@@ -24,7 +24,7 @@ export function capabilityArgs(pod: PodToAttach, podCidr: string): JsonObject {
     ...(pod.ports.length === 0 ? {} : { portMappings: pod.ports.map(toPortMapping) }),
     ...(bandwidth === undefined ? {} : { bandwidth }),
     ...(pod.dns === undefined ? {} : { dns: pod.dns }),
-    // One set of ranges a family: the plugin takes one address of each set.
+    // Each family is a set of ranges, because the plugin takes one address from each set.
     ...(podCidr === '' ? {} : { ipRanges: cidrs.map((subnet) => [{ subnet }]) }),
   };
 }
@@ -43,7 +43,7 @@ function toBandwidth(annotations: Readonly<Record<string, string>>): JsonObject 
   };
 }
 
-/** Whether a pod's annotations limit its bandwidth, well written or not. */
+/** Whether a pod's annotations limit its bandwidth, valid or not. */
 export function limitsBandwidth(annotations: StringMap): boolean {
   return annotations[INGRESS] !== undefined || annotations[EGRESS] !== undefined;
 }
@@ -53,7 +53,7 @@ const SUFFIXES: Readonly<Record<string, number>> = {
   ...{ Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50, Ei: 2 ** 60 },
 };
 
-/** A Kubernetes quantity (`10M`, `1Mi`, `1e6`), in bits per second. */
+/** Parses a Kubernetes quantity (`10M`, `1Mi`, `1e6`), in bits per second. */
 function toRate(quantity: string | undefined, annotation: string): number | undefined {
   if (quantity === undefined) return undefined;
   const parts = /^(\d+(?:\.\d*)?|\.\d+)(?:[eE]([+-]?\d+)|([mkMGTPE]|[KMGTPE]i)?)$/.exec(quantity.trim());
@@ -68,19 +68,19 @@ function toRate(quantity: string | undefined, annotation: string): number | unde
 }
 
 /**
- * What a pod itself can ask of its network, and the usual plugin for it. `dns` is not among them, for dockbridge writes the
- * pod's resolv.conf; nor is `ipRanges`, which is the node's.
+ * The capabilities that a pod itself can request, with the usual plugin for each. `dns` is missing because dockbridge writes
+ * the pod's resolv.conf, and `ipRanges` because the node requests it.
  */
 const PLUGINS = { portMappings: 'portmap', bandwidth: 'bandwidth' } as const;
 
-/** What a pod asked of its network and no plugin does. */
+/** Something that a pod requested from its network and no plugin provides. */
 export interface Unserved {
   readonly capability: keyof typeof PLUGINS;
-  /** For people: what it is, why it is missing, and what to do. */
+  /** Tells people what is missing, why, and what to do. */
   readonly message: string;
 }
 
-/** @param args the pod's capability arguments, before the choice of each plugin's own. */
+/** Lists what the plugins of a network do not provide. The argument `args` has the pod's arguments of all capabilities. */
 export function unservedBy(config: NetworkConfig, { portMappings, bandwidth }: JsonObject): Unserved[] {
   const ports = objects(portMappings).map(
     ({ hostPort, protocol }) => `${String(hostPort)}/${text(protocol).toLowerCase()}`,

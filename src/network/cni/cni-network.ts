@@ -35,7 +35,7 @@ import { podIps, resultOf } from './result';
 import type { RunningPlugins } from './running-plugins';
 import { unservedBy } from './asked-of-network';
 
-/** Pods whose plugins run at a time: they queue for iptables' and IPAM's locks anyway. */
+/** How many pods' plugins run at a time; more would only queue for the locks of iptables and IPAM. */
 const CONCURRENT_PODS = 16;
 const NOT_ATTACHED: PodNetworkState = { ready: false, ips: [] };
 
@@ -43,21 +43,21 @@ export interface CniOptions {
   readonly confDir: string;
   readonly binDirs: readonly string[];
   readonly cacheDir: string;
-  /** The cache of other programs, where that is not libcni's: for tests. */
+  /** The cache of other programs, for tests; by default that of libcni. */
   readonly othersCacheDir?: string;
   readonly handles: PodNamespaces;
   readonly running: RunningPlugins;
   /** How long one run of a plugin may take. */
   readonly timeoutMs: number;
   readonly observe?: PluginObserver;
-  /** Told of each thing that a new pod asked for and no plugin does. */
+  /** Called for each capability that a new pod requests and no plugin provides. */
   readonly onUnserved?: (capability: string) => void;
   readonly logger: Logger;
 }
 
 /**
- * Pods on the node's CNI network. What ADD was called with is written down before it runs, so whatever ends us, somebody
- * can undo it.
+ * Pods on the node's CNI network. The arguments of each ADD are recorded before it runs, so that the ADD can be undone even if
+ * dockbridge is killed.
  */
 export class CniNetwork implements NodeCni {
   readonly networkMode = 'none';
@@ -71,11 +71,11 @@ export class CniNetwork implements NodeCni {
   private readonly stopped = sharedAbortController();
   private readonly inUse = coalesce(() => this.handles.inUse());
   private isLetGo = false;
-  /** Sandboxes with a handle, of which the cache need not know. */
+  /** Sandboxes with a handle, which may not be in the cache. */
   private held = new Set<string>();
-  /** Pods of this network that the cache does not know: what the Engine and the kernel say of them. */
+  /** Pods of this network that are not in the cache, with what the Engine and the kernel say about them. */
   private readonly unfiled = new Map<string, UnfiledPod>();
-  /** Pods that the cache knew at the start; those that came later live. */
+  /** Pods that were in the cache at the start. Pods that came later live. */
   private loaded: ReadonlySet<string> = new Set();
   private orphansGone: Promise<boolean> = Promise.resolve(true);
   private tidy: Promise<void> = Promise.resolve();
@@ -89,7 +89,7 @@ export class CniNetwork implements NodeCni {
     this.cleanup = new Cleanup((id) => this.detachVanished(id), logger);
   }
 
-  /** @param choice bridge: only pods that are on CNI already are served; configurations are not looked at. */
+  /** @param choice `bridge` serves only pods that are on CNI already, and reads no configurations. */
   static async open(options: CniOptions, choice: NetworkChoice = 'cni'): Promise<CniNetwork> {
     const network = new CniNetwork(options);
     await network.cache.load();
@@ -131,11 +131,11 @@ export class CniNetwork implements NodeCni {
     const entry = this.entryOf(id);
     if (entry !== undefined && entry.result === undefined) return NOT_ATTACHED;
     if ((await this.handles.heldPath(id)) !== '') {
-      // Another one after a restart of the container by hand: that has no network.
+      // The namespace is another one after a manual restart of the container, and has no network.
       if (!(await this.handles.isOf(id, pid))) return NOT_ATTACHED;
       if (entry !== undefined) return { ready: true, ips: ipsOf(entry) };
     }
-    // cri-dockerd's pod, or the cache was lost: what counts is what is there.
+    // The pod is cri-dockerd's, or the cache was lost, so only the addresses in the namespace count.
     const ips = await addressesOfProcess(pid, IF_NAME);
     if (ips.length === 0) return NOT_ATTACHED;
     if (entry === undefined) this.unfiled.set(id, { pod: podFromSandbox(sandbox), ips });
@@ -174,7 +174,7 @@ export class CniNetwork implements NodeCni {
     this.tidy = this.collect(existing);
   }
 
-  /** Alone, so that no address is taken while plugins look for those that nobody has. */
+  /** Runs while no pod is attached, so that no address is taken while plugins look for unused ones. */
   private async collect(existing: ReadonlySet<string>): Promise<void> {
     const { logger } = this.options;
     if (!(await this.orphansGone)) {
@@ -196,13 +196,13 @@ export class CniNetwork implements NodeCni {
       });
   }
 
-  /** All that is not ours is somebody's: only what we know to be gone is garbage. */
+  /** Entries of others always count as valid: only pods that are known to be gone are garbage. */
   private isValid(entry: CachedAttachment, existing: ReadonlySet<string>): boolean {
     const { containerId } = entry;
     return existing.has(containerId) || !this.loaded.has(containerId) || !this.isOurs(entry);
   }
 
-  /** Its address must not go to another pod while a process uses it: then this is tried again until none does. */
+  /** Fails while a process still uses the pod's address, which must not go to another pod, and is then tried again. */
   private async detachVanished(id: string): Promise<void> {
     if ((await this.inUse()).has(id))
       throw failedPrecondition('processes still live in it, though the Engine does not know the pod');
@@ -260,8 +260,8 @@ export class CniNetwork implements NodeCni {
     this.held.add(id);
     let begun = false;
     try {
-      // All that ADD needs, side by side: the handle costs a fork. `put` comes in the same step as the look for port
-      // conflicts, so that of two pods one sees the other's ports.
+      // The preparations for ADD run in parallel, because the handle costs a fork. `put` is in the same step as the check for
+      // port conflicts, so that of two pods one sees the other's ports.
       const [, , loopbackUp] = await allSettled([
         this.cache.put(entry),
         this.handles.hold(id, pid),
@@ -275,7 +275,7 @@ export class CniNetwork implements NodeCni {
         throw internal(`CNI network "${config.name}" gave pod ${pod.namespace}/${pod.name} no address`);
       this.tellUnserved(config, entry, pod);
     } catch (error) {
-      // Nothing to undo but the handle.
+      // Only the handle needs to be undone.
       if (!begun) await this.cache.remove(entry).catch(() => undefined);
       await this.undo(id, pid);
       throw error;
@@ -293,7 +293,7 @@ export class CniNetwork implements NodeCni {
     }
   }
 
-  /** After a failed ADD; what cannot be undone now is tried again until it can. */
+  /** Undoes a failed ADD; if that fails, it is tried again until it succeeds. */
   private async undo(id: string, pid: number): Promise<void> {
     try {
       await this.detachLocked(id, pid);
@@ -307,7 +307,7 @@ export class CniNetwork implements NodeCni {
   }
 
   private async detachLocked(id: string, pid: number): Promise<void> {
-    // Pods on other networks are asked about too.
+    // This is also called for pods on other networks.
     if (!this.holdsFor(id)) return;
     if (pid !== 0) await this.adopt(id, pid);
     const netns = await this.handles.heldPath(id);
@@ -315,7 +315,7 @@ export class CniNetwork implements NodeCni {
     const isFiled = entries.some(isOfPodNetwork);
     for (const entry of entries.reverse()) {
       const config = configOf(entry);
-      // An ADD that was cut off has no result, and may have made rules all the same.
+      // An ADD that was cut off has no result, but may have made rules.
       const result = entry.result ?? (await guessedResult(pid, entry.ifName, netns));
       if (config !== undefined) await this.chain.del(config, { ...entry, netns }, result);
       else if (isOfPodNetwork(entry)) await this.detachUnfiled(id, pid, netns, entry);
@@ -334,8 +334,9 @@ export class CniNetwork implements NodeCni {
   }
 
   /**
-   * A pod whose cache entry was lost or cannot be read: the node's network of today is the best guess, and may be wrong.
-   * @param entry what can be read of it.
+   * Frees the network of a pod whose cache entry was lost or cannot be read. It assumes the node's network of today, which may
+   * be wrong.
+   * @param entry the readable part of the entry.
    */
   private async detachUnfiled(
     containerId: string,
@@ -365,7 +366,7 @@ export class CniNetwork implements NodeCni {
     });
   }
 
-  /** A pod that needs it tries again, and says why it cannot have it. */
+  /** A failure here is only logged: a pod that needs the directory tries again, and fails with the reason. */
   private async prepareHandles(): Promise<void> {
     await this.handles.prepare().catch((error: unknown) => {
       this.options.logger.warn('Cannot prepare the directory of network namespaces', {
@@ -374,7 +375,7 @@ export class CniNetwork implements NodeCni {
     });
   }
 
-  /** Holds the namespace of a pod that runs but has no handle: cri-dockerd's. */
+  /** Makes a handle for a running pod that has none, because cri-dockerd started it. */
   private async adopt(id: string, pid: number): Promise<void> {
     if (this.isLetGo || (await this.handles.heldPath(id)) !== '') return;
     try {

@@ -10,7 +10,7 @@ import { type CachedAttachment, readNetwork } from './result-cache';
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 60_000;
 
-/** Frees the networks of sandboxes that nobody will ask for again, with growing pauses until it succeeds. */
+/** Frees the networks of vanished sandboxes, with growing pauses until it succeeds. */
 export class Cleanup {
   private readonly pending = new Map<string, NodeJS.Timeout | undefined>();
   private closed = false;
@@ -27,7 +27,7 @@ export class Cleanup {
     void this.attempt(sandboxId, FIRST_RETRY_MS);
   }
 
-  /** Somebody else has freed it. */
+  /** Ends the attempts for a sandbox whose network was freed otherwise. */
   done(sandboxId: string): void {
     clearTimeout(this.pending.get(sandboxId));
     this.pending.delete(sandboxId);
@@ -58,18 +58,18 @@ export class Cleanup {
   }
 }
 
-/** Where CNI's own library keeps what containerd, Podman or cnitool attach. */
+/** Where CNI's own library keeps the attachments of containerd, Podman and cnitool. */
 const LIBCNI_CACHE = '/var/lib/cni';
-/** Pods wait meanwhile. */
+/** New pods wait while plugins collect garbage. */
 const GC_MS = 30_000;
 
 export interface Attachments {
   readonly filed: readonly CachedAttachment[];
-  /** Sandboxes without an entry, which have their addresses all the same. */
+  /** Sandboxes without an entry, which still use their addresses. */
   readonly lost: readonly string[];
 }
 
-/** What other programs have attached to a network, by a cache that is not ours; empty when `cacheDir` is. */
+/** What other programs have attached to a network, from CNI's default cache; empty when `cacheDir` is that cache. */
 export async function attachedByOthers(
   {
     cacheDir,
@@ -80,7 +80,7 @@ export async function attachedByOthers(
   return resolve(cacheDir) === resolve(othersCacheDir) ? [] : readNetwork(othersCacheDir, network);
 }
 
-/** Has the plugins of a network free what none of these attachments holds. */
+/** Makes the plugins of a network free everything that none of these attachments holds. */
 export async function freeGarbage(
   chain: PluginChain,
   config: NetworkConfig,

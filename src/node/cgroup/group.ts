@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { parseMountinfo } from '../mountinfo';
 
-/** Where a controller's tree is mounted, and which group of it the mount shows as its top. */
+/** The mount of a controller's tree, and the group that the mount shows as its root. */
 export interface Hierarchy {
   readonly mountPoint: string;
   readonly root: string;
@@ -33,27 +33,27 @@ export function findHierarchies(mountinfo: string): Hierarchies | undefined {
   return unified === undefined ? undefined : { version: 2, unified };
 }
 
-/** The same from this machine's own mounts. @param proc where /proc is; tests have their own. */
+/** Finds the cgroup trees of this machine. @param proc where /proc is; tests have their own. */
 export async function readHierarchies(proc = '/proc'): Promise<Hierarchies | undefined> {
   return findHierarchies(await readFile(join(proc, 'self/mountinfo'), 'utf8'));
 }
 
-/** A control group: where its files are. */
+/** A control group and the places of its files. */
 export interface GroupPath {
-  /** As the kernel names it, `/kubepods/…/<id>`: cAdvisor's label `id`. */
+  /** The kernel's name of it, `/kubepods/…/<id>`, which is cAdvisor's label `id`. */
   readonly name: string;
-  /** The directory of a controller's files; undefined where the machine has not mounted it. */
+  /** The directory of a controller's files; undefined when the controller is not mounted. */
   directoryOf(controller: string): string | undefined;
-  /** Where its processes are listed. */
+  /** The directory in which its processes are listed. */
   readonly processDirectory: string | undefined;
   /** The group above: for a pod that was given a cgroup parent, the pod's own. */
   parent(): GroupPath;
 }
 
 /**
- * The group of a container from /proc/<pid>/cgroup of its first process.
- * @param id the container's full id: it names the group, so a reused pid is told from the container's, and a process
- * that moved into a group of its own below it (systemd in a container) is led back.
+ * Finds the group of a container in /proc/<pid>/cgroup of its first process.
+ * @param id full id of the container, which is in the name of its group. So a reused pid is not mistaken for the container's,
+ * and the group is found for a process that moved into a group below it (systemd in a container).
  * @returns undefined when the process is not the container's.
  */
 export function groupOfContainer(
@@ -99,14 +99,14 @@ function groupAt(name: string, place: Place): GroupPath {
   };
 }
 
-/** Cut behind the part that names the container: `/docker/<id>`, `/…/docker-<id>.scope`. */
+/** Cuts the path after the part that names the container: `/docker/<id>`, `/…/docker-<id>.scope`. */
 function upToContainer(path: string, id: string): string | undefined {
   const parts = path.split('/');
   const at = parts.findIndex((part) => part.includes(id));
   return at === -1 ? undefined : parts.slice(0, at + 1).join('/');
 }
 
-/** A mount may show only a part of the tree (`root`), both as seen from our own cgroup namespace. */
+/** The path below a mount that may show only a part of the tree (`root`), as seen from our own cgroup namespace. */
 function below(path: string, root: string): string {
   if (root === '/' || !(path === root || path.startsWith(`${root}/`))) return path;
   return path.slice(root.length);

@@ -4,14 +4,14 @@ import type { DiskLooks } from './disk-looks';
 import type { EngineFacts } from '../../store/records';
 import { LastAnswers } from '../../lib/async/last-answers';
 
-/** Where containerd of distributions keeps everything. */
+/** The root directory of a distribution's containerd. */
 const SYSTEM_CONTAINERD = '/var/lib/containerd';
 
 /**
- * The directory with images and writable layers, whose file system kubelet watches. The Engine's own store has one below
- * its root for each driver, which may be a disk of its own; containerd's is below the root of the containerd in use:
- * the Engine's private one, else the system's. For Engines on this machine, once per connection: ImageFsInfo and the
- * stats of each container must name the same directory, and must not wait for a disk.
+ * Finds the directory with images and writable layers, whose file system kubelet watches. The Engine's own store has one for
+ * each driver below its root, which may be on its own disk; that of the containerd store is below the root of the containerd
+ * in use: the Engine's private one, else the system's. It is read once per connection, for an Engine on this machine, because
+ * ImageFsInfo and the stats of each container must name the same directory and must not wait for a disk.
  * @returns the Engine's root when no such directory is found in time.
  */
 export async function findImageDirectory(
@@ -39,14 +39,14 @@ async function isDirectory(path: string, looks: DiskLooks): Promise<boolean> {
   }
 }
 
-/** statfs of a dead network disk never returns. */
+/** Time limit of a statfs, which never returns for a dead network disk. */
 const STATFS_MS = 2_000;
-/** How many of libuv's four threads may look at a time: a node has its images on one or two disks. */
+/** How many of libuv's four threads may be in use; a node has its images on one or two disks. */
 const THREADS = 2;
 
 type ReadStatfs = (path: string) => Promise<{ readonly files: number; readonly ffree: number }>;
 
-/** Inodes in use of whole file systems, by one statfs. */
+/** Counts the inodes in use of whole file systems, with one statfs each. */
 export class UsedInodes {
   private readonly counts: LastAnswers<number | undefined>;
 
@@ -61,7 +61,7 @@ export class UsedInodes {
     );
   }
 
-  /** @returns the last known while the disk hangs; undefined where a file system has no fixed number (btrfs). */
+  /** @returns the last known number while the disk hangs; undefined for a file system without a fixed number (btrfs). */
   async of(path: string): Promise<number | undefined> {
     return this.counts.get(path);
   }

@@ -4,12 +4,12 @@ import { constants } from 'node:fs';
 import { coalesce } from '../../lib/async/shared-work';
 import { waitAtMost } from '../../lib/async/deadline';
 
-/** A file of the kernel's; undefined when it cannot be read. */
+/** Reads a file of the kernel. @returns undefined when it cannot be read. */
 export async function readText(path: string): Promise<string | undefined> {
   return readFile(path, 'latin1').catch(() => undefined);
 }
 
-/** Empty for a directory that does not exist or is none. */
+/** Lists a directory. @returns no names when it does not exist or is not a directory. */
 export async function listDirectory(directory: string): Promise<string[]> {
   try {
     return await readdir(directory);
@@ -21,17 +21,17 @@ export async function listDirectory(directory: string): Promise<string[]> {
 
 const TROUBLE: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO']);
 
-/** Whether a disk is full, read-only or broken: that passes, and must not end what only remembers something there. */
+/** Whether a disk is full, read-only or broken. That may pass, and must not fail work that only keeps records on the disk. */
 export function isDiskTrouble(error: unknown): boolean {
   return TROUBLE.has(errnoOf(error));
 }
 
-/** A file on a dead network file system must not hold its reader up. */
+/** Time limit of a read, which hangs on a dead network file system. */
 const LIMIT_MS = 5_000;
 
 type Read = (path: string, maxBytes: number) => Promise<string>;
 
-/** A regular file of at most `maxBytes`, read anew each time. */
+/** A regular file of at most `maxBytes`, which is read again at each call. */
 export class SmallFile {
   private readonly read: () => Promise<string>;
 
@@ -41,22 +41,22 @@ export class SmallFile {
     read: Read = readRegular,
     private readonly limitMs = LIMIT_MS,
   ) {
-    // A read that hangs keeps one of libuv's four threads: whoever comes meanwhile must not take another.
+    // A read that hangs occupies one of libuv's four threads, so concurrent callers share one read.
     this.read = coalesce(() => read(path, maxBytes));
   }
 
-  /** @throws the system's error, FAILED_PRECONDITION for what is no such file, DEADLINE_EXCEEDED after 5 s. */
+  /** @throws the system's error, FAILED_PRECONDITION when it is not such a file, DEADLINE_EXCEEDED after 5 s. */
   async text(signal?: AbortSignal): Promise<string> {
     return waitAtMost(`Reading ${this.path}`, this.limitMs, this.read(), signal);
   }
 }
 
 /**
- * Without a limit of time.
- * @throws the system's error, FAILED_PRECONDITION for what is no such file.
+ * Reads a regular file of at most `maxBytes`, without a time limit.
+ * @throws the system's error, FAILED_PRECONDITION when it is not such a file.
  */
 export async function readRegular(path: string, maxBytes: number): Promise<string> {
-  // Not blocking: a pipe that nobody writes to would hold a thread for ever.
+  // Opening a pipe that nobody writes to would block a thread for ever without O_NONBLOCK.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const info = await file.stat();

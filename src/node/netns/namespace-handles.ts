@@ -14,25 +14,25 @@ import { processIds } from '../process/process-info';
 const run = promisify(execFile);
 const MOUNT_TIMEOUT_MS = 10_000;
 const CONCURRENT_LOOKS = 16;
-/** `f_type` of a namespace file. */
+/** `f_type` of a file of a namespace. */
 const NSFS_MAGIC = 0x6e736673;
 
-/** The names of all daemons' handles: the mark says which daemon it is. */
+/** Pattern of the names of all daemons' handles; the mark in it tells the daemons apart. */
 const NAME = /^cni-dockbridge-[0-9a-f]{8}-(.+)$/;
 
-/** Where a daemon's handles are. */
+/** The places of a daemon's handles. */
 export interface HandlePlaces {
   /** Shared with other daemons and other programs. */
   readonly directory: string;
-  /** What the names of this daemon's handles begin with. */
+  /** Prefix of the names of this daemon's handles. */
   readonly prefix: string;
-  /** Where earlier versions kept handles, named by the sandbox alone: those of running pods stay there until they end. */
+  /** Where earlier versions kept handles, named by the sandbox alone. Those of running pods stay there until the pods end. */
   readonly former: string;
 }
 
 /**
- * Names for pods' network namespaces that neither end with the pod's processes nor ever mean another namespace:
- * `/proc/<pid>/ns/net` bound to a file. Plugins get only these, so a reused pid cannot lead them to the node's own.
+ * Handles of pods' network namespaces: `/proc/<pid>/ns/net` bound to a file. A handle outlives the pod's processes and never
+ * refers to another namespace. Plugins get only handles, so a reused pid cannot lead them to the node's own namespace.
  */
 export class NamespaceHandles {
   private isShared = false;
@@ -40,8 +40,8 @@ export class NamespaceHandles {
   constructor(private readonly places: HandlePlaces) {}
 
   /**
-   * Those of the daemon with this run directory, which no two daemons share. Synchronous: for the start.
-   * @param directory tests have one of their own.
+   * Opens the handles of the daemon with this run directory, which no two daemons share. Synchronous, for the start.
+   * @param directory for tests.
    */
   static of(runDir: string, directory = NAMESPACE_DIRECTORY): NamespaceHandles {
     const mark = createHash('sha256').update(realPath(runDir)).digest('hex').slice(0, 8);
@@ -63,7 +63,7 @@ export class NamespaceHandles {
     return path.startsWith(join(directory, prefix)) || path.startsWith(`${former}/`);
   }
 
-  /** Makes the directory, so that agents in pods can mount it before there is a handle in it. */
+  /** Creates the directory, so that agents in pods can mount it before there is a handle in it. */
   async prepare(): Promise<void> {
     const made = await mkdir(this.places.directory, { recursive: true, mode: 0o755 });
     if (this.isShared && made === undefined) return;
@@ -72,7 +72,7 @@ export class NamespaceHandles {
   }
 
   /**
-   * Binds the namespace of a running sandbox, or finds it bound.
+   * Binds the namespace of a running sandbox, unless it is bound already.
    * @throws FAILED_PRECONDITION when the process is not the sandbox's, or lives in the node's own namespace.
    */
   async hold(sandboxId: string, pid: number): Promise<string> {
@@ -80,7 +80,7 @@ export class NamespaceHandles {
     const held = await this.heldPath(sandboxId);
     if (held !== '') {
       if (await isSame(held, source)) return held;
-      // Left by an earlier life of this container: its namespace is gone, or about to go.
+      // The handle is from before a restart of this container; its namespace is gone or about to go.
       await this.release(sandboxId);
     }
     await this.prepare();
@@ -88,7 +88,7 @@ export class NamespaceHandles {
     await (await open(path, 'a', 0o600)).close();
     try {
       await run('mount', ['--bind', source, path], { timeout: MOUNT_TIMEOUT_MS });
-      // After the mount: had the pid been reused before it, the cgroup would tell now.
+      // This is checked after the mount: if the pid had been reused before the mount, the cgroup would tell now.
       if (!(await isInContainer(pid, sandboxId)))
         throw failedPrecondition(`process ${pid} is not of sandbox ${sandboxId}: it has just ended`);
       for (const host of ['/proc/self/ns/net', '/proc/1/ns/net']) {
@@ -102,31 +102,30 @@ export class NamespaceHandles {
     return path;
   }
 
-  /** Its handle, '' when its namespace is not held. */
+  /** @returns the sandbox's handle, '' when its namespace is not held. */
   async heldPath(sandboxId: string): Promise<string> {
     for (const path of this.pathsOf(sandboxId)) if (await isNamespace(path)) return path;
     return '';
   }
 
-  /** Whether there is a handle of the namespace that `pid` is in. */
+  /** Whether the sandbox's handle refers to the namespace of `pid`. */
   async isOf(sandboxId: string, pid: number): Promise<boolean> {
     return isSame(await this.heldPath(sandboxId), `/proc/${pid}/ns/net`);
   }
 
-  /** Lets the namespace go; absent is success. */
+  /** Releases the namespace; succeeds when it is not held. */
   async release(sandboxId: string): Promise<void> {
     for (const path of this.pathsOf(sandboxId)) {
-      // One on top of another, if a daemon died in between.
+      // There may be one mount on top of another, if a daemon died in between.
       while (await isNamespace(path)) await run('umount', ['-l', path], { timeout: MOUNT_TIMEOUT_MS });
-      // On a disk that takes no change, and below a mount that hides it, the file stays until the next start finds it
-      // among the handles.
+      // The file stays on a read-only disk, or when a mount hides it, until the next start finds it among the handles.
       await rm(path, { force: true }).catch((error: unknown) => {
         if (!isDiskTrouble(error) && errnoOf(error) !== 'EBUSY') throw error;
       });
     }
   }
 
-  /** Sandboxes in whose namespaces processes live, whatever the Engine says of them: one look through /proc. */
+  /** Lists the sandboxes whose namespaces have living processes, even if the Engine does not know them. Reads all of /proc. */
   async inUse(): Promise<ReadonlySet<string>> {
     const inodes = await inodesInUse();
     const ids = await this.list();
@@ -139,14 +138,14 @@ export class NamespaceHandles {
     return new Set(ids.filter((_, at) => living[at]));
   }
 
-  /** Releases all. @returns whose they were. */
+  /** Releases all handles. @returns the sandboxes whose handles they were. */
   async letGo(): Promise<readonly string[]> {
     const ids = await this.list();
     for (const id of ids) await this.release(id);
     return ids;
   }
 
-  /** Sandboxes with a handle of this daemon. */
+  /** Lists the sandboxes that have a handle of this daemon. */
   async list(): Promise<string[]> {
     const { directory, prefix, former } = this.places;
     const names = (await listDirectory(directory)).filter((name) => name.startsWith(prefix));
@@ -160,15 +159,15 @@ export class NamespaceHandles {
   }
 }
 
-/** The sandbox that a handle is for, by its path; undefined when no dockbridge made it. */
+/** The sandbox of a handle, by its path; undefined when it is not a handle of dockbridge. */
 export function holderOf(path: string): string | undefined {
   return NAME.exec(basename(path))?.[1];
 }
 
-/** What a network needs of them: tests have no namespaces. */
+/** The part that networks need; tests have no namespaces. */
 export type PodNamespaces = Pick<NamespaceHandles, Exclude<keyof NamespaceHandles, 'letGo'>>;
 
-/** As the links below /proc write them: `net:[4026531840]`. */
+/** Lists inodes in the form of the links in /proc, `net:[4026531840]`. */
 async function inodesInUse(): Promise<ReadonlySet<string>> {
   // A process that has ended has no link any more.
   const links = await mapLimited(await processIds(), CONCURRENT_LOOKS, (pid) =>
@@ -192,7 +191,7 @@ async function isNamespace(path: string): Promise<boolean> {
   }
 }
 
-/** Two names of one namespace; false when either does not exist. */
+/** Whether two paths name one namespace; false when either does not exist. */
 async function isSame(one: string, other: string): Promise<boolean> {
   try {
     const [a, b] = await Promise.all([stat(one), stat(other)]);
@@ -202,7 +201,7 @@ async function isSame(one: string, other: string): Promise<boolean> {
   }
 }
 
-/** A link to the run directory means the same daemon. */
+/** Resolves links, because a link to the run directory means the same daemon. */
 function realPath(path: string): string {
   try {
     return realpathSync(path);
@@ -212,19 +211,18 @@ function realPath(path: string): string {
 }
 
 /**
- * Where `ip netns`, containerd and CRI-O name network namespaces, so where agents in pods (Multus, Cilium, meshnet) look
+ * Where `ip netns`, containerd and CRI-O keep named network namespaces, and where agents in pods (Multus, Cilium, meshnet) look
  * for them. /var/run is a link to /run wherever it matters.
  */
 export const NAMESPACE_DIRECTORY = '/run/netns';
 
-/** Under a lock, as `ip netns` does it: of two that bind at a time, one would hide what the other mounts below. */
+/** Runs under a lock, as with `ip netns`: of two concurrent binds, one would hide the mounts below the other. */
 const SHARE =
   'mount --make-shared "$1" 2>/dev/null || { mount --rbind "$1" "$1" && mount --make-shared "$1"; }';
 
 /**
- * Makes the directory, and makes sure that what is mounted in it appears in pods that have mounted it with
- * HostToContainer. Where it lies on no shared mount (systemd makes all of them shared, nobody else does), it becomes one of
- * its own, as `ip netns add` makes it.
+ * Creates the directory, and makes sure that mounts in it appear in pods that mount it with HostToContainer. If it is not on a
+ * shared mount (only systemd makes all mounts shared), it becomes a shared mount itself, as with `ip netns add`.
  */
 export async function shareDirectory(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o755 });
@@ -235,7 +233,7 @@ export async function shareDirectory(directory: string): Promise<void> {
   });
 }
 
-/** The kernel says which mount an open directory is on; paths alone do not, where one mount hides another. */
+/** Asks the kernel for the mount of the open directory, because paths do not tell when one mount hides another. */
 async function isOnSharedMount(directory: string): Promise<boolean> {
   const handle = await open(directory);
   try {

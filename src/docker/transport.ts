@@ -118,8 +118,8 @@ export class EngineTransport {
 
 /**
  * The Engine ends a terminal's stdin at a sequence of keys, by default ctrl-p ctrl-q, and cannot be told to have none. Nobody
- * types this sequence of rare control keys by accident (docs/adr/0060-detach-keys.md). The Engine holds back the first key until
- * the next one comes, so the first is the key that shells, editors and telnet need least.
+ * types this sequence of rare control keys by accident (docs/adr/0060-detach-keys.md). The Engine holds back the first key
+ * until the next one comes, so the first is the key that shells, editors and telnet need least.
  */
 export const DETACH_KEYS =
   'ctrl-^,ctrl-@,ctrl-^,ctrl-_,ctrl-^,ctrl-@,ctrl-_,ctrl-_,ctrl-^,ctrl-_,ctrl-@,ctrl-@,ctrl-_,ctrl-^,ctrl-@,ctrl-_';

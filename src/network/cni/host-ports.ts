@@ -84,8 +84,9 @@ export interface Undoing {
 }
 
 /**
- * Finds entries of other programs that claim a wanted port although nothing lives in their network namespace, or it is gone: another
- * runtime, or an earlier dockbridge with another --run-dir, left them in the cache. The latter are undone, rules and all.
+ * Finds entries of other programs that claim a wanted port although nothing lives in their network namespace, or it is gone.
+ * Another runtime left them in the cache, or an earlier dockbridge with another --run-dir, whose entries are undone, rules and
+ * all.
  * @returns those entries, which keep no pod from its port. An entry that cannot be undone stays filed, to be tried again.
  */
 export async function passOverDead(

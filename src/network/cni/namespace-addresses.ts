@@ -23,7 +23,8 @@ export async function addressesOfProcess(pid: number, ifName: string): Promise<s
 
 /**
  * Finds the interface whose subnet contains an IPv4 address, because the table of addresses does not name interfaces.
- * @param routes text of /proc/PID/net/route: lines of interface, destination, gateway, flags, three counters, mask; addresses are little-endian.
+ * @param routes text of /proc/PID/net/route: lines of interface, destination, gateway, flags, three counters, mask. Addresses
+ * are little-endian.
  * @returns undefined when no subnet contains it, as with single addresses (/32).
  */
 export function holderByRoute(ip: string, routes: string): string | undefined {

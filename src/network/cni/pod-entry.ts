@@ -96,7 +96,9 @@ export function isOurs(
   return cniArgs.some(([key, value]) => key === 'K8S_POD_INFRA_CONTAINER_ID' && value === containerId);
 }
 
-/** Whether an entry that is not ours is of a dockbridge with another --run-dir. Only dockbridge names handles after sandboxes. */
+/**
+ * Whether an entry that is not ours is of a dockbridge with another --run-dir. Only dockbridge names handles after sandboxes.
+ */
 export function isOfOtherRunDir({ netns, containerId }: CachedAttachment): boolean {
   const isOfEarlierVersion = basename(netns) === containerId && basename(dirname(netns)) === 'netns';
   return isOfEarlierVersion || holderOf(netns) === containerId;

@@ -1,5 +1,5 @@
-import type { DockerClient } from './client';
 import { failedPrecondition } from '../lib/errors';
+import type { DockerClient } from './client';
 
 /** A finished call of the Engine. `seconds` is wall time; for streams, the time until they are open. */
 export interface EngineCall {

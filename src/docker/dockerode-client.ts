@@ -16,8 +16,8 @@ import type {
   EngineResources,
   EngineVersion,
 } from '../engine/types';
-import { imageApi } from '../translate/shared/engine-facts';
 import { withDeadline } from '../lib/async/deadline';
+import { imageApi } from '../translate/shared/engine-facts';
 import { CallLanes, type LaneCall, type LaneName } from './call-lanes';
 import type {
   CallOptions,
@@ -29,10 +29,10 @@ import type {
   StreamSelection,
   TerminalSize,
 } from './client';
-import { DETACH_KEYS, type EngineRequest, EngineTransport } from './transport';
 import { connectDocker } from './endpoint';
 import { EngineError, hasStatus, toRuntimeError } from './errors';
 import { firstTarEntry, linkTarget, readJsonLines } from './streams';
+import { DETACH_KEYS, type EngineRequest, EngineTransport } from './transport';
 
 /** How many idle connections are kept for the next short call. The lanes limit how many are in use. */
 const MAX_IDLE_SOCKETS = 32;

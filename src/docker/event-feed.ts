@@ -1,7 +1,7 @@
-import { toRuntimeError } from './errors';
-import { unavailable } from '../lib/errors';
 import type { EngineEvent } from '../engine/types';
+import { unavailable } from '../lib/errors';
 import type { DockerClient } from './client';
+import { toRuntimeError } from './errors';
 import { readJsonLines } from './streams';
 
 /** Events that change a record. The Engine's exec and health events would only cost time. */

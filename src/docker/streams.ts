@@ -1,6 +1,6 @@
+import { posix } from 'node:path';
 import type { Readable } from 'node:stream';
 import { internal } from '../lib/errors';
-import { posix } from 'node:path';
 
 /** The stream of a frame: 1 is stdout, 2 stderr. */
 export type StreamKind = 1 | 2;

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { open, readFile, type FileHandle } from 'node:fs/promises';
-import { errnoOf } from '../lib/errors';
 import type { EngineContainerInspect } from '../engine/types';
+import { errnoOf } from '../lib/errors';
 import { namesOnlyStub, wantedResolvConf } from '../translate/sandbox/resolv-conf';
 
 /** Far above any DNS configuration. A pod can write to its own file, so no more than this is read. */

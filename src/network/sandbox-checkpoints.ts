@@ -1,9 +1,10 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DiskLooks } from '../node/disk/disk-looks';
+import type { EngineHostConfig } from '../engine/types';
 import { errnoOf, messageOf } from '../lib/errors';
-import { listDirectory } from '../node/disk/files';
 import type { Logger } from '../lib/logger';
+import { DiskLooks } from '../node/disk/disk-looks';
+import { listDirectory } from '../node/disk/files';
 import type { SandboxRecord } from '../store/records';
 import {
   checkpointOf,
@@ -12,7 +13,6 @@ import {
   type ReadCheckpoint,
   type SandboxCheckpoint,
 } from '../translate/sandbox/cri-dockerd-checkpoint';
-import type { EngineHostConfig } from '../engine/types';
 
 /** `auto`: where cri-dockerd has made its directory; `on`: it is made; `off`: none is written. */
 export type CheckpointMode = 'auto' | 'on' | 'off';

@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
+import { KeyedLock } from '../lib/async/keyed-lock';
 import { BoundedSet } from '../lib/collections';
 import { errnoOf } from '../lib/errors';
-import { KeyedLock } from '../lib/async/keyed-lock';
 
 /** More than the longest record of the kernel (dev-kmsg in the kernel's ABI documentation). */
 const RECORD_BYTES = 8192;

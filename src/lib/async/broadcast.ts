@@ -1,5 +1,5 @@
-import { abortable } from './abortable';
 import { RuntimeError } from '../errors';
+import { abortable } from './abortable';
 
 const TOO_SLOW = 'this reader did not keep up and has missed some: subscribe again, then list';
 

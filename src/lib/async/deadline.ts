@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
-import { abortable } from './abortable';
 import { deadlineExceeded } from '../errors';
+import { abortable } from './abortable';
 
 /** In ms; setTimeout fires at once for longer delays. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;

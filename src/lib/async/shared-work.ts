@@ -1,6 +1,6 @@
+import { cancelled } from '../errors';
 import { abortable } from './abortable';
 import { sharedAbortController } from './deadline';
-import { cancelled } from '../errors';
 
 interface Shared<T> {
   readonly result: Promise<T>;

@@ -1,6 +1,6 @@
 import { messageOf, unavailable } from '../errors';
-import { waitAtMost } from './deadline';
 import type { Logger } from '../logger';
+import { waitAtMost } from './deadline';
 
 /** Admits work until it is closed, and knows which work is still running. */
 export class WorkGate {

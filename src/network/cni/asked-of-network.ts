@@ -1,6 +1,6 @@
 import { invalidArgument } from '../../lib/errors';
-import type { PodPort, PodToAttach } from '../../translate/sandbox/pod-to-attach';
 import type { StringMap } from '../../store/records';
+import type { PodPort, PodToAttach } from '../../translate/sandbox/pod-to-attach';
 import { type JsonObject, objects, text } from './json';
 import { type NetworkConfig, wantsCapability } from './network-config';
 

@@ -1,20 +1,23 @@
-import { coalesce } from '../../lib/async/shared-work';
-import { failedPrecondition, internal, messageOf } from '../../lib/errors';
+import type { EngineContainerInspect } from '../../engine/types';
 import { allSettled } from '../../lib/async/concurrency';
 import { sharedAbortController } from '../../lib/async/deadline';
 import { KeyedLock } from '../../lib/async/keyed-lock';
-import type { Logger } from '../../lib/logger';
 import { Semaphore } from '../../lib/async/semaphore';
+import { coalesce } from '../../lib/async/shared-work';
+import { failedPrecondition, internal, messageOf } from '../../lib/errors';
+import type { Logger } from '../../lib/logger';
+import type { PodNamespaces } from '../../node/netns/namespace-handles';
 import type { SandboxRecord } from '../../store/records';
-import type { EngineContainerInspect } from '../../engine/types';
 import { podFromSandbox } from '../../translate/sandbox/describe-pod';
 import type { PodToAttach } from '../../translate/sandbox/pod-to-attach';
 import type { NetworkChoice, NetworkCondition, NodeCni, PodNetworkState } from '../pod-network';
-import { type Attachment, type CachedAttachment, ResultCache } from './result-cache';
+import { unservedBy } from './asked-of-network';
 import { attachedByOthers, Cleanup, freeGarbage } from './garbage';
 import { passOverDead, publishersOf, refusePortConflicts } from './host-ports';
 import { addressesOfProcess, guessedResult, isLoopbackUp } from './namespace-addresses';
-import type { PodNamespaces } from '../../node/netns/namespace-handles';
+import type { NetworkConfig } from './network-config';
+import { NodeNetwork } from './node-network';
+import { PluginChain, type PluginObserver } from './plugin-chain';
 import {
   askedFor,
   configOf,
@@ -27,13 +30,10 @@ import {
   podEntry,
   type UnfiledPod,
 } from './pod-entry';
-import type { NetworkConfig } from './network-config';
-import { NodeNetwork } from './node-network';
-import { PluginChain, type PluginObserver } from './plugin-chain';
 import { checkAll, unservedOf } from './pod-trouble';
 import { podIps, resultOf } from './result';
+import { type Attachment, type CachedAttachment, ResultCache } from './result-cache';
 import type { RunningPlugins } from './running-plugins';
-import { unservedBy } from './asked-of-network';
 
 /** How many pods' plugins run at a time; more would only queue for the locks of iptables and IPAM. */
 const CONCURRENT_PODS = 16;

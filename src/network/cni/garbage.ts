@@ -1,7 +1,7 @@
-import { messageOf } from '../../lib/errors';
-import type { Logger } from '../../lib/logger';
 import { resolve } from 'node:path';
 import { withDeadline } from '../../lib/async/deadline';
+import { messageOf } from '../../lib/errors';
+import type { Logger } from '../../lib/logger';
 import type { NetworkConfig } from './network-config';
 import type { PluginChain } from './plugin-chain';
 import { IF_NAME } from './pod-entry';

@@ -1,13 +1,13 @@
 import { isIP } from 'node:net';
 import { canonicalIp } from '../../lib/canonical-ip';
 import { failedPrecondition, messageOf } from '../../lib/errors';
-import type { PodPort } from '../../translate/sandbox/pod-to-attach';
-import type { Attachment, CachedAttachment, ResultCache } from './result-cache';
-import { objects, text } from './json';
-import { askedFor, configOf, isOfOtherRunDir, isOurs, type UnfiledPod } from './pod-entry';
-import { isInhabited, type PodNamespaces } from '../../node/netns/namespace-handles';
 import type { Logger } from '../../lib/logger';
+import { isInhabited, type PodNamespaces } from '../../node/netns/namespace-handles';
+import type { PodPort } from '../../translate/sandbox/pod-to-attach';
+import { objects, text } from './json';
 import type { PluginChain } from './plugin-chain';
+import { askedFor, configOf, isOfOtherRunDir, isOurs, type UnfiledPod } from './pod-entry';
+import type { Attachment, CachedAttachment, ResultCache } from './result-cache';
 
 /** A pod that may have taken a port. */
 export type Publisher = Pick<Attachment, 'containerId' | 'cniArgs' | 'capabilityArgs'>;

@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { failedPrecondition, messageOf } from '../../lib/errors';
+import type { Logger } from '../../lib/logger';
 import { listDirectory } from '../../node/disk/files';
+import type { NetworkCondition } from '../pod-network';
+import { DirectoryWatch } from './directory-watch';
 import { type JsonObject, parseObject } from './json';
 import {
   isAtLeast,
@@ -10,9 +13,6 @@ import {
   parseSinglePlugin,
   wantsCapability,
 } from './network-config';
-import type { Logger } from '../../lib/logger';
-import type { NetworkCondition } from '../pod-network';
-import { DirectoryWatch } from './directory-watch';
 import type { PluginChain } from './plugin-chain';
 
 export interface FoundConfig {

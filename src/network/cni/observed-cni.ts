@@ -1,7 +1,7 @@
 import { join } from 'node:path';
+import type { EngineContainerInspect } from '../../engine/types';
 import { failedPrecondition } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
-import type { EngineContainerInspect } from '../../engine/types';
 import type { NetworkCondition, NodeCni, PodNetworkState } from '../pod-network';
 import { DirectoryWatch } from './directory-watch';
 import { addressesOfProcess } from './namespace-addresses';

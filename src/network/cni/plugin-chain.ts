@@ -2,7 +2,6 @@ import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { failedPrecondition } from '../../lib/errors';
-import type { Attachment } from './result-cache';
 import { parseObject, type JsonObject } from './json';
 import {
   isAtLeast,
@@ -11,8 +10,9 @@ import {
   type PluginConfig,
   UNNAMED_VERSION,
 } from './network-config';
-import { CniPluginError, garbageAnswer, type PluginRun, runPlugin } from './run-plugin';
 import { convertResult, type CniResult } from './result';
+import type { Attachment } from './result-cache';
+import { CniPluginError, garbageAnswer, type PluginRun, runPlugin } from './run-plugin';
 import type { RunningPlugins } from './running-plugins';
 
 /** Codes with which a plugin says that it does not know VERSION: it is of the first version then. */

@@ -1,10 +1,10 @@
+import { basename, dirname } from 'node:path';
+import { holderOf, type PodNamespaces } from '../../node/netns/namespace-handles';
 import type { PodToAttach } from '../../translate/sandbox/pod-to-attach';
-import type { Attachment, CachedAttachment } from './result-cache';
 import { capabilityArgs } from './asked-of-network';
 import { type NetworkConfig, parseCachedConfig, parseNetworkList } from './network-config';
 import { podIps } from './result';
-import { basename, dirname } from 'node:path';
-import { holderOf, type PodNamespaces } from '../../node/netns/namespace-handles';
+import type { Attachment, CachedAttachment } from './result-cache';
 
 /** The interface that every pod has, as kubelet expects. */
 export const IF_NAME = 'eth0';

@@ -1,9 +1,9 @@
 import { messageOf } from '../../lib/errors';
 import type { PodNamespaces } from '../../node/netns/namespace-handles';
+import { unservedBy } from './asked-of-network';
 import type { PluginChain } from './plugin-chain';
 import { configOf, isOfPodNetwork } from './pod-entry';
 import type { CachedAttachment } from './result-cache';
-import { unservedBy } from './asked-of-network';
 
 /** Describes for people what the pod requested at its ADD and no plugin of that network provides. */
 export function unservedOf(entries: readonly CachedAttachment[]): string[] {

@@ -1,8 +1,8 @@
-import { isObject, type JsonObject, parseObject, text } from './json';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, messageOf, type RuntimeError, unavailable } from '../../lib/errors';
 import { listDirectory } from '../../node/disk/files';
+import { isObject, type JsonObject, parseObject, text } from './json';
 import type { CniResult } from './result';
 
 /** One interface of one pod on one network: the arguments of its ADD, and later of its CHECK and DEL. */

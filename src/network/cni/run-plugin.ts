@@ -1,8 +1,8 @@
-import { errnoOf, type ErrorCode, messageOf, RuntimeError } from '../../lib/errors';
-import { parseObject, text } from './json';
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { pause } from '../../lib/async/abortable';
+import { errnoOf, type ErrorCode, messageOf, RuntimeError } from '../../lib/errors';
+import { parseObject, text } from './json';
 
 /** CNI's code for "try again later". */
 const TRY_AGAIN_LATER = 11;

@@ -1,9 +1,9 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf, unavailable } from '../../lib/errors';
-import { listDirectory } from '../../node/disk/files';
-import type { Logger } from '../../lib/logger';
 import { pause } from '../../lib/async/abortable';
+import { messageOf, unavailable } from '../../lib/errors';
+import type { Logger } from '../../lib/logger';
+import { listDirectory } from '../../node/disk/files';
 import { processName } from '../../node/process/process-info';
 import { parseObject, text } from './json';
 

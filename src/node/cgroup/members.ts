@@ -1,7 +1,7 @@
-import { readText } from '../disk/files';
-import { groupOfContainer, readHierarchies } from './group';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readText } from '../disk/files';
+import { groupOfContainer, readHierarchies } from './group';
 
 /** Whether the cgroup path of `pid` names the container, which it does only for the container's processes. */
 export async function isInContainer(pid: number, containerId: string): Promise<boolean> {

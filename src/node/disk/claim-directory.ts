@@ -1,10 +1,10 @@
 import * as fs from 'node:fs';
 import { appendFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { isDiskTrouble } from './files';
+import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf, failedPrecondition, messageOf } from '../../lib/errors';
 import { processNameSync } from '../process/process-info';
-import { setTimeout as delay } from 'node:timers/promises';
+import { isDiskTrouble } from './files';
 
 const FILE = 'owner';
 const STOPPING = ' stopping';

@@ -1,8 +1,8 @@
 import { abortable } from '../../lib/async/abortable';
 import { withDeadline } from '../../lib/async/deadline';
-import { deadlineExceeded } from '../../lib/errors';
 import { KeyedLock } from '../../lib/async/keyed-lock';
 import { Semaphore } from '../../lib/async/semaphore';
+import { deadlineExceeded } from '../../lib/errors';
 
 /**
  * Runs file calls on disks that may hang for ever, such as a dead network disk. Such a call occupies one of libuv's four

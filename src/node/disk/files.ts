@@ -1,8 +1,8 @@
-import { open, readdir, readFile } from 'node:fs/promises';
-import { errnoOf, failedPrecondition } from '../../lib/errors';
 import { constants } from 'node:fs';
-import { coalesce } from '../../lib/async/shared-work';
+import { open, readdir, readFile } from 'node:fs/promises';
 import { waitAtMost } from '../../lib/async/deadline';
+import { coalesce } from '../../lib/async/shared-work';
+import { errnoOf, failedPrecondition } from '../../lib/errors';
 
 /** Reads a file of the kernel. @returns undefined when it cannot be read. */
 export async function readText(path: string): Promise<string | undefined> {

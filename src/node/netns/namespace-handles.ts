@@ -4,10 +4,10 @@ import { realpathSync } from 'node:fs';
 import { mkdir, open, readFile, readlink, rm, stat, statfs } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { isInContainer } from '../cgroup/members';
 import { mapLimited } from '../../lib/async/concurrency';
-import { isDiskTrouble, listDirectory } from '../disk/files';
 import { errnoOf, failedPrecondition } from '../../lib/errors';
+import { isInContainer } from '../cgroup/members';
+import { isDiskTrouble, listDirectory } from '../disk/files';
 import { parseMountinfo } from '../mountinfo';
 import { processIds } from '../process/process-info';
 

@@ -1,6 +1,6 @@
+import { Readable } from 'node:stream';
 import type { DockerClient } from '../../../src/docker/client';
 import { type EngineCall, instrument, readOnly } from '../../../src/docker/decorators';
-import { Readable } from 'node:stream';
 import { DockerodeClient } from '../../../src/docker/dockerode-client';
 import { EngineServer, reply } from '../../fakes/engine-server';
 

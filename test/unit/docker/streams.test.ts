@@ -1,3 +1,8 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import {
   Demultiplexer,
   firstTarEntry,
@@ -6,11 +11,6 @@ import {
   type StreamKind,
 } from '../../../src/docker/streams';
 import { engineFrame } from '../support/engine-frame';
-import { Readable } from 'node:stream';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 
 function collect(chunks: Iterable<Buffer>): Record<StreamKind, string> {
   const got: Record<StreamKind, string> = { 1: '', 2: '' };

@@ -1,5 +1,5 @@
-import { LogOutput } from '../../../src/lib/log-output';
 import { createLineLogger } from '../../../src/lib/line-logger';
+import { LogOutput } from '../../../src/lib/log-output';
 import { LOG_LEVELS, silentLogger, type Logger, type LogLevel } from '../../../src/lib/logger';
 
 /** What a logger of that level writes. */

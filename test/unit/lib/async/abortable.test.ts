@@ -1,6 +1,6 @@
+import { getEventListeners } from 'node:events';
 import { abortable, pause } from '../../../../src/lib/async/abortable';
 import { gate, settle } from '../../support/async';
-import { getEventListeners } from 'node:events';
 
 describe('abortable', () => {
   it.each([

@@ -1,5 +1,5 @@
-import { cancelled } from '../../../../src/lib/errors';
 import { coalesce, SharedWork } from '../../../../src/lib/async/shared-work';
+import { cancelled } from '../../../../src/lib/errors';
 import { gate, settle } from '../../support/async';
 
 const forever = (): AbortSignal => new AbortController().signal;

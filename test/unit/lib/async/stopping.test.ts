@@ -1,7 +1,7 @@
 import { BoundedStop, WorkGate } from '../../../../src/lib/async/stopping';
+import { silentLogger } from '../../../../src/lib/logger';
 import { gate as barrier } from '../../support/async';
 import { rejectionOf } from '../../support/errors';
-import { silentLogger } from '../../../../src/lib/logger';
 
 describe('WorkGate', () => {
   it('lets work in until it is closed, and tells when the last has left', async () => {

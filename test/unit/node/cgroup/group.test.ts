@@ -1,6 +1,6 @@
 import { findHierarchies, groupOfContainer, type Hierarchies } from '../../../../src/node/cgroup/group';
-import { engineId } from '../../support/records';
 import { recordedHierarchies, recordedText } from '../../stats/support/v2-host';
+import { engineId } from '../../support/records';
 
 const ID = engineId('c1');
 const V1_MOUNTS = `31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755

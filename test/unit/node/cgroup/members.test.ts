@@ -1,7 +1,7 @@
-import { cgroupMembers, isInContainer, processesBelow } from '../../../../src/node/cgroup/members';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { cgroupMembers, isInContainer, processesBelow } from '../../../../src/node/cgroup/members';
 
 describe('isInContainer', () => {
   it.each([

@@ -49,9 +49,9 @@ describe('BoundedStop', () => {
     expect(done).toEqual(['four']);
     expect(stop.hasLeftSomething).toBe(true);
     expect(lines).toEqual([
-      { what: 'one', error: 'failed' },
-      { what: 'two', error: 'thrown' },
-      { what: 'three', error: 'three took longer than 5 ms' },
+      { part: 'one', error: 'failed' },
+      { part: 'two', error: 'thrown' },
+      { part: 'three', error: 'three took longer than 5 ms' },
     ]);
   });
 

@@ -1,5 +1,4 @@
-import type { Duplex } from 'node:stream';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type {
   EngineAuth,
   EngineContainerCreate,

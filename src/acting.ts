@@ -3,7 +3,7 @@ import type { Settings } from './config/options';
 import { isLocalEndpoint } from './docker/endpoint';
 import { claimDirectory } from './node/disk/claim-directory';
 import type { Logger } from './lib/logger';
-import { choosePodNetwork } from './network/choose';
+import { choosePodNetworks } from './network/pod-networks';
 import { NamespaceHandles } from './node/netns/namespace-handles';
 import { RunningPlugins } from './network/cni/running-plugins';
 import { SandboxCheckpoints } from './network/sandbox-checkpoints';
@@ -15,7 +15,7 @@ import { OneDaemon } from './sync/engine-claim';
 import { FactsFile } from './sync/facts-memory';
 import { UnfinishedSandboxes } from './containers/unfinished-sandboxes';
 import { NodeUpkeep } from './containers/upkeep';
-import { isCriDockerdAt } from './node/process/cri-dockerd-process';
+import { isCriDockerdAt } from './node/process/node-processes';
 
 /** `0` of --cni-timeout. */
 const DEFAULT_CNI_TIMEOUT_MS = 120_000;
@@ -39,7 +39,7 @@ export function actingParts(settings: Settings, logger: Logger): NodeParts {
     factsMemory: new FactsFile(factsFile(settings), settings.dockerEndpoint, logger),
     door: (client) => client,
     openNetwork: ({ observe, onUnserved }) =>
-      choosePodNetwork(settings.networkPlugin, {
+      choosePodNetworks(settings.networkPlugin, {
         confDir: settings.cniConfDir,
         binDirs: settings.cniBinDir,
         cacheDir: settings.cniCacheDir,

@@ -3,15 +3,15 @@ import { CallLanes } from './docker/call-lanes';
 import type { DockerClient } from './docker/client';
 import { DockerodeClient } from './docker/dockerode-client';
 import { isLocalEndpoint } from './docker/endpoint';
-import { instrument, type EngineCall } from './docker/instrument';
+import { instrument, type EngineCall } from './docker/decorators';
 import { messageOf } from './lib/errors';
-import { fileLimit } from './node/file-limit';
+import { fileLimit, mostHeldFiles } from './node/file-limit';
 import type { Logger } from './lib/logger';
 import type { StartWorker } from './lib/worker-rpc';
 import type { ContainerLogs } from './logs/container-logs';
 import type { DaemonMetrics } from './metrics/daemon-metrics';
 import type { PluginObserver } from './network/cni/plugin-chain';
-import type { PodNetwork } from './network/pod-network';
+import type { PodNetworks } from './network/pod-networks';
 import type { Checkpoints } from './network/sandbox-checkpoints';
 import type { NodeParts } from './node-parts';
 import { Probes } from './server/container/probes';
@@ -34,7 +34,6 @@ import type { Upkeep } from './containers/upkeep';
 import { EngineWatch } from './sync/engine-watch';
 import { ForeignContainers } from './containers/foreign';
 import { ImageSync } from './sync/image-sync';
-import { mostHeldFiles } from './node/enough-files';
 import { KernelLog } from './node/kernel-log';
 
 /** `0` of --runtime-request-timeout, as with cri-dockerd: just below kubelet's own two minutes. */
@@ -61,7 +60,7 @@ export interface EngineSide {
   readonly localEngine: boolean;
   readonly store: Store;
   readonly reservations: NameReservations;
-  readonly network: PodNetwork;
+  readonly network: PodNetworks;
   readonly checkpoints: Checkpoints;
   readonly stats: NodeStats;
   readonly kernelLog: KernelLog;

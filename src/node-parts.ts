@@ -1,7 +1,7 @@
 import type { DockerClient } from './docker/client';
 import type { RuntimeError } from './lib/errors';
 import type { PluginObserver } from './network/cni/plugin-chain';
-import type { PodNetwork } from './network/pod-network';
+import type { PodNetworks } from './network/pod-networks';
 import type { Checkpoints } from './network/sandbox-checkpoints';
 import type { Probes } from './server/container/probes';
 import type { StartedCommands } from './server/exec/started-commands';
@@ -34,7 +34,7 @@ export interface NodeParts {
   readonly openNetwork: (
     observers: NetworkObservers,
     refresh: (sandboxId: string) => void,
-  ) => Promise<PodNetwork>;
+  ) => Promise<PodNetworks>;
   readonly checkpoints: Checkpoints;
   /** Commands in containers, those of a killed daemon among them. */
   readonly openCommands: () => Promise<StartedCommands>;

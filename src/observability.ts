@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Settings } from './config/options';
-import { coalesce } from './lib/async/coalesce';
+import { coalesce } from './lib/async/shared-work';
 import { withDeadline } from './lib/async/deadline';
 import { messageOf } from './lib/errors';
 import type { Logger } from './lib/logger';

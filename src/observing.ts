@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
 import type { Settings } from './config/options';
 import { isLocalEndpoint } from './docker/endpoint';
-import { readOnly } from './docker/read-only';
+import { readOnly } from './docker/decorators';
 import { failedPrecondition, invalidArgument } from './lib/errors';
 import type { Logger } from './lib/logger';
-import { observePodNetwork } from './network/choose';
-import { UntouchedCheckpoints } from './network/untouched-checkpoints';
+import { observePodNetworks } from './network/pod-networks';
+import { UntouchedCheckpoints } from './network/sandbox-checkpoints';
 import type { NodeParts } from './node-parts';
 import { StartedCommands } from './server/exec/started-commands';
 import { NoStreaming } from './streaming/no-streaming';
@@ -30,7 +30,7 @@ export function observingParts(settings: Settings, logger: Logger): NodeParts {
     factsMemory: new NoFactsMemory(),
     door: (client) => readOnly(client, `this dockbridge only observes (--observe)`),
     openNetwork: (_observers, onAttached) =>
-      observePodNetwork(settings.networkPlugin, {
+      observePodNetworks(settings.networkPlugin, {
         confDir: settings.cniConfDir,
         binDirs: settings.cniBinDir,
         cacheDir: settings.cniCacheDir,

@@ -6,7 +6,7 @@ import { Daemon } from '../daemon';
 import { DockerodeClient } from '../docker/dockerode-client';
 import { failedPrecondition } from '../lib/errors';
 import { standardError } from '../lib/log-output';
-import { createLineLogger } from '../lib/logger';
+import { createLineLogger } from '../lib/line-logger';
 import { CriClient } from '../server/client/cri-client';
 import { TYPE_LABEL } from '../translate/shared/labels';
 import { runDemoPod } from './demo-pod';

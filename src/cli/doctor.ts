@@ -1,7 +1,7 @@
 import type { Given } from '../config/options';
 import { duration } from '../config/parsers';
 import { DockerodeClient } from '../docker/dockerode-client';
-import { readOnly } from '../docker/read-only';
+import { readOnly } from '../docker/decorators';
 import { atMost, examine, toLine } from '../doctor/check';
 import { Archive } from '../doctor/bundle/archive';
 import { collect } from '../doctor/bundle/collect';

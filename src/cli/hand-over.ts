@@ -5,7 +5,7 @@ import { DockerodeClient } from '../docker/dockerode-client';
 import { claimDirectory } from '../node/disk/claim-directory';
 import { failedPrecondition, invalidArgument } from '../lib/errors';
 import { standardError } from '../lib/log-output';
-import { createLineLogger } from '../lib/logger';
+import { createLineLogger } from '../lib/line-logger';
 import { createContainerLogs } from '../logs/create-container-logs';
 import { NamespaceHandles } from '../node/netns/namespace-handles';
 import { SandboxCheckpoints } from '../network/sandbox-checkpoints';

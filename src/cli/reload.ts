@@ -2,7 +2,7 @@ import type { Configuration } from '../config/configuration';
 import type { LiveSettings } from '../config/live-settings';
 import type { Settings } from '../config/options';
 import { messageOf } from '../lib/errors';
-import type { LineLogger } from '../lib/logger';
+import type { LineLogger } from '../lib/line-logger';
 
 export interface ReloadParts {
   readonly read: () => Promise<Configuration>;

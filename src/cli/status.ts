@@ -2,7 +2,7 @@ import type { Given } from '../config/options';
 import { chooseDaemon, servingDaemons, type RunningDaemon } from '../doctor/serving';
 import { waitAtMost } from '../lib/async/deadline';
 import { messageOf } from '../lib/errors';
-import { pause } from '../lib/async/pause';
+import { pause } from '../lib/async/abortable';
 import { askForStatus } from '../server/client/control-client';
 import { controlPath } from '../server/control-socket';
 import type { StatusReport } from '../server/status/report';

@@ -2,7 +2,7 @@ import { loadConfiguration } from '../config/configuration';
 import { knownFlags } from '../config/known-flags';
 import type { Given } from '../config/options';
 import { DockerodeClient } from '../docker/dockerode-client';
-import { readOnly } from '../docker/read-only';
+import { readOnly } from '../docker/decorators';
 import { messageOf } from '../lib/errors';
 import { findProcesses } from '../node/process/node-processes';
 import { assess } from './switch-check/assess';

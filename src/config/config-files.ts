@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { errnoOf, messageOf } from '../lib/errors';
-import { listDirectory } from '../node/disk/list-directory';
-import { SmallFile } from '../node/disk/small-file';
+import { listDirectory } from '../node/disk/files';
+import { SmallFile } from '../node/disk/files';
 import type { Fault } from './fault';
 import { CONFIG, environmentName, type Given } from './options';
 

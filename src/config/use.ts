@@ -1,6 +1,6 @@
 import { connectDocker } from '../docker/endpoint';
 import { messageOf } from '../lib/errors';
-import { networkChoice } from '../network/choose';
+import { networkChoice } from '../network/pod-networks';
 import { parseEndpoint } from '../server/listener/endpoint';
 import { loadCertificate } from '../streaming/certificate';
 import { parseReference } from '../translate/image/reference';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { hasStatus } from '../docker/errors';
 import { messageOf, unavailable } from '../lib/errors';
-import { pause } from '../lib/async/pause';
+import { pause } from '../lib/async/abortable';
 import type { ContainerRecord, SandboxRecord } from '../store/records';
 import { uniqueEngineName } from '../translate/shared/names';
 import type { ContainerServices } from './services';

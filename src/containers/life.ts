@@ -3,7 +3,7 @@ import { hasStatus } from '../docker/errors';
 import type { EngineContainerInspect } from '../engine/types';
 import { KeyedLock } from '../lib/async/keyed-lock';
 import { internal, messageOf } from '../lib/errors';
-import type { PodNetwork } from '../network/pod-network';
+import type { NetworkKeeper, PodNetwork } from '../network/pod-network';
 import type { Checkpoints } from '../network/sandbox-checkpoints';
 import type { ContainerRecord, SandboxRecord } from '../store/records';
 import type { WritableStore } from '../store/store';
@@ -14,7 +14,7 @@ export interface LifeParts extends SettleParts {
   readonly docker: DockerClient;
   /** Nothing else gets it as a writable one, so only `Held` can change records of containers and sandboxes. */
   readonly store: WritableStore;
-  readonly network: PodNetwork;
+  readonly network: Pick<PodNetwork, 'stateOf'> & Pick<NetworkKeeper, 'abandon'>;
   readonly checkpoints: Pick<Checkpoints, 'complete' | 'remove'>;
   /** Without it, sandboxes that an earlier process left unfinished are not known. */
   readonly unfinished?: UnfinishedSandboxes;

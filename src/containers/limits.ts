@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, failedPrecondition, messageOf } from '../lib/errors';
-import { groupOfContainer, type GroupPath } from '../node/cgroup/group-path';
-import { readHierarchies } from '../node/cgroup/hierarchies';
+import { groupOfContainer, type GroupPath, readHierarchies } from '../node/cgroup/group';
+import { hasEnded } from '../node/process/process-info';
 import type { Logger } from '../lib/logger';
 import type { ContainerRecord, KernelValues, ResourcesRecord } from '../store/records';
 import {
@@ -30,6 +30,7 @@ async function groupOf({ id, pid }: ContainerRecord, proc: string): Promise<Grou
   try {
     const text = await readFile(join(proc, String(pid), 'cgroup'), 'utf8');
     const path = hierarchies && groupOfContainer(text, id, hierarchies);
+    // On cgroup v1 the kernel reports the root group for a zombie.
     if (path === undefined && (await hasEnded(pid, proc))) return undefined;
     if (hierarchies === undefined || path === undefined)
       throw failedPrecondition(`the control group of container ${id} is not to be found`);
@@ -39,13 +40,6 @@ async function groupOf({ id, pid }: ContainerRecord, proc: string): Promise<Grou
     if (gone) return undefined;
     throw error;
   }
-}
-
-/** On cgroup v1 the kernel reports the root group for a zombie. */
-async function hasEnded(pid: number, proc: string): Promise<boolean> {
-  const stat = await readFile(join(proc, String(pid), 'stat'), 'utf8');
-  // The name in parentheses may hold anything.
-  return ['Z', 'X'].includes(stat.charAt(stat.lastIndexOf(')') + 2));
 }
 
 /**

@@ -6,7 +6,7 @@ import { isInContainer } from '../node/cgroup/members';
 import { hasCode, messageOf, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
-import type { PodNetwork } from '../network/pod-network';
+import type { NetworkKeeper } from '../network/pod-network';
 import type { SandboxCheckpoints } from '../network/sandbox-checkpoints';
 import type { NameReservations } from '../store/name-reservations';
 import type { Records } from '../store/record-table';
@@ -47,7 +47,7 @@ export interface ContainerResyncParts {
   readonly life: ContainerLife;
   readonly foreignContainers: Pick<ForeignContainers, 'keepListed'>;
   readonly logs: Pick<ContainerLogs, 'retain' | 'trouble'>;
-  readonly network: PodNetwork;
+  readonly network: Omit<NetworkKeeper, 'setPodCidr' | 'detach' | 'letGo' | 'close'>;
   readonly checkpoints: Pick<SandboxCheckpoints, 'sandboxes' | 'removeOrphan'>;
   readonly reservations: NameReservations;
   readonly logger: Logger;

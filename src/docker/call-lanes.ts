@@ -1,20 +1,20 @@
 import { abortable } from '../lib/async/abortable';
 import { unavailable } from '../lib/errors';
 
-/** Kinds of calls of which none may wait for another: each has connections of its own. */
+/** Kinds of calls. No kind waits for another, because each has connections of its own. */
 export type LaneName = 'facts' | 'inspect' | 'exec' | 'lifecycle' | 'image' | 'stop';
 
 export interface LaneLimits {
-  /** Calls under way that are not slow. */
+  /** Limit of pending calls, not counting slow ones. */
   readonly atOnce: number;
   /** ms after which a call counts as slow and leaves its place to the next one. */
   readonly slowMs: number;
 }
 
 /**
- * The bounds keep a burst from opening hundreds of connections; they are wide enough for 32 calls that hang at once to
- * leave places free until they count as slow. Starts take seconds on a node that boots: letting in more of them would
- * only make all slower. Stops take as long as their containers like.
+ * The limits keep a burst from opening hundreds of connections. They are wide enough that 32 calls that hang at once leave
+ * places free until they count as slow. Starts take seconds on a node that boots, and more of them at a time would only be
+ * slower. Stops take as long as their containers do.
  */
 const LIMITS: Readonly<Record<LaneName, LaneLimits>> = {
   facts: { atOnce: 8, slowMs: 2_000 },
@@ -24,20 +24,20 @@ const LIMITS: Readonly<Record<LaneName, LaneLimits>> = {
   image: { atOnce: 16, slowMs: 2_000 },
   stop: { atOnce: 256, slowMs: 30_000 },
 };
-/** Slow calls of a lane: a bound on connections, for they do no work in us. */
+/** Limit of slow calls in a lane. It limits only connections, because slow calls cost dockbridge no work. */
 const MAX_SLOW = 128;
-/** Nothing is wrong with a stop that takes long: a node that drains may have a thousand under way. */
+/** Long stops are normal: a node that drains may have a thousand of them pending. */
 const MAX_SLOW_STOPS = 744;
 const MAX_WAITING = 2_000;
-/** Calls for one container in one lane: what hangs for the first two would hang for the third. */
+/** Limit of calls for one container in one lane. If two of them hang, a third would hang too. */
 const PER_CONTAINER = 2;
 
-/** How things stand in a lane. Times in ms. */
+/** The state of a lane, with times in ms. */
 export interface LaneLoad {
   readonly lane: LaneName;
   readonly underWay: number;
   readonly slow: number;
-  /** Without those that wait for other calls of their own container. */
+  /** Not counting calls that wait for other calls of their own container. */
   readonly waiting: number;
   readonly oldestWaitMs: number;
   readonly oldestCallMs: number;
@@ -47,17 +47,17 @@ export interface LaneLoad {
 
 export interface LaneCall {
   readonly lane: LaneName;
-  /** The container that may hang; undefined for a call that names none. */
+  /** The container that the call is about; undefined for a call that is about none. */
   readonly container?: string | undefined;
-  /** For people. */
+  /** Describes the call for people. */
   readonly what: string;
 }
 
-/** Shares the Engine out among our calls: bounded, first come first served, and no hung call in a healthy one's way. */
+/** Limits our calls of the Engine, first come first served, so that no hung call blocks a healthy one. */
 export class CallLanes {
   private readonly lanes: Readonly<Record<LaneName, Lane>>;
 
-  /** @param limits other than usual, for tests. */
+  /** @param limits for tests. */
   constructor(limits: Partial<Record<LaneName, LaneLimits>> = {}) {
     const lane = (name: LaneName): Lane => new Lane(name, limits[name] ?? LIMITS[name]);
     this.lanes = {
@@ -72,7 +72,7 @@ export class CallLanes {
 
   /**
    * Runs `work` when its turn has come.
-   * @param signal ends the wait with its reason; `work` has to look at it by itself.
+   * @param signal ends the wait with its reason; `work` must observe it by itself.
    */
   async run<T>(call: LaneCall, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     return this.lanes[call.lane].run(call, signal, work);
@@ -100,7 +100,7 @@ class Lane {
   private readonly running = new Set<Running>();
   private readonly ofContainer = new Map<string, number>();
   private slow = 0;
-  /** Places given away whose calls have not begun yet: they do within the same turn of the event loop. */
+  /** Places whose calls have not begun yet; they begin in the same turn of the event loop. */
   private reserved = 0;
 
   constructor(
@@ -173,7 +173,7 @@ class Lane {
     this.admit();
   }
 
-  /** Lets in whoever has room now, in their order; those of a busy container let the others pass. */
+  /** Admits calls in order as long as there is room; calls for a busy container let the others pass. */
   private admit(): void {
     for (let at = 0; at < this.waiting.length;) {
       const next = this.waiting[at];
@@ -194,7 +194,7 @@ class Lane {
     const turn = new Promise<void>((resolve) => (enter = resolve));
     const one = { container, since: performance.now(), enter };
     this.waiting.push(one);
-    // Room for it may be there already: only others' containers are in its way.
+    // There may be room for it already, when all calls before it wait for their containers.
     this.admit();
     try {
       await abortable(turn, signal);
@@ -202,7 +202,7 @@ class Lane {
       const place = this.waiting.indexOf(one);
       if (place >= 0) this.waiting.splice(place, 1);
       else {
-        // The turn came in the same tick: hand it on.
+        // The turn came in the same tick, so pass it on.
         this.reserved--;
         this.leave(container);
       }

@@ -16,9 +16,9 @@ import type {
   EngineResources,
   EngineVersion,
 } from '../engine/types';
-import { imageApi } from '../translate/shared/engine-facts';
 import { valueNow, type Changing } from '../lib/changing';
 import { withDeadline } from '../lib/async/deadline';
+import { imageApi } from '../translate/shared/engine-facts';
 import { CallLanes, type LaneCall, type LaneName } from './call-lanes';
 import type {
   CallOptions,
@@ -30,16 +30,14 @@ import type {
   StreamSelection,
   TerminalSize,
 } from './client';
-import { DETACH_KEYS } from './detach-keys';
 import { connectDocker } from './endpoint';
 import { EngineError, hasStatus, toRuntimeError } from './errors';
-import { readJsonLines } from './ndjson';
-import { firstTarEntry, linkTarget } from './tar-file';
-import { EngineTransport, type EngineRequest } from './transport';
+import { firstTarEntry, linkTarget, readJsonLines } from './streams';
+import { DETACH_KEYS, type EngineRequest, EngineTransport } from './transport';
 
-/** Connections kept for the next short call. How many there are at once is for the lanes to say. */
+/** How many idle connections are kept for the next short call. The lanes limit how many are in use. */
 const MAX_IDLE_SOCKETS = 32;
-/** How long the Engine may walk through all writable layers. */
+/** Timeout for `GET /system/df`, which walks every writable layer. */
 const DISK_USAGE_LIMIT_MS = 15 * 60_000;
 /** The size, in bytes, that an archive with one file may have: 1 MiB and some headers. */
 const MAX_ARCHIVE = (1 << 20) + 8192;
@@ -49,20 +47,20 @@ export interface DockerodeClientOptions {
   readonly endpoint: string;
   /** Limit of one short call, ms. */
   readonly requestTimeoutMs: Changing<number>;
-  /** Default: lanes of its own. */
+  /** By default, the client has its own lanes. */
   readonly lanes?: CallLanes;
 }
 
 /**
- * The one DockerClient that talks to an Engine. Unversioned paths: each Engine answers in its own newest API, but where that
- * costs what nobody needs.
+ * The only DockerClient that talks to an Engine. Its paths have no version, so that each Engine answers in its newest API,
+ * except where that would cost something that nobody needs.
  */
 export class DockerodeClient implements DockerClient {
   private readonly short: EngineTransport;
   private readonly long: EngineTransport;
   private readonly limitMs: () => number;
   private readonly lanes: CallLanes;
-  /** What the paths of images begin with. */
+  /** Prefix of the paths of images. */
   private imageApi = '';
 
   constructor(options: DockerodeClientOptions) {
@@ -73,7 +71,7 @@ export class DockerodeClient implements DockerClient {
   }
 
   async ping(options: CallOptions = {}): Promise<void> {
-    // In no lane: one that is full of hung calls must not look like a hung Engine or hide one.
+    // This call is in no lane, because a lane full of hung calls must neither look like a hung Engine nor hide one.
     const response = await this.long.stream({ method: 'GET', path: '/_ping', ...options });
     await finished(response.resume(), { signal: options.signal });
   }
@@ -125,7 +123,7 @@ export class DockerodeClient implements DockerClient {
       query: { size: '1' },
       ...options,
     } as const;
-    // Not among the short calls: a walk of minutes must not hold one of their connections.
+    // This is not a short call, because a walk of minutes must not hold one of their connections.
     return (await this.long.json<{ SizeRw?: number }>(request, this.limitMs())).SizeRw;
   }
 
@@ -151,7 +149,7 @@ export class DockerodeClient implements DockerClient {
   async stopContainer(id: string, graceSeconds: number, options: CallOptions = {}): Promise<void> {
     const query = { t: String(graceSeconds) };
     const request = { method: 'POST', path: containerPath(id, 'stop'), query, ...options } as const;
-    // The Engine answers after the grace period: the time limit of a short call comes on top of it.
+    // The Engine answers after the grace period, so the time limit of a short call is added to it.
     await this.call('stop', request, id, graceSeconds * 1000 + this.limitMs());
   }
 
@@ -327,7 +325,7 @@ export class DockerodeClient implements DockerClient {
     );
   }
 
-  /** The time limit counts from now: a call that waits for its turn waits no longer than one that was sent. */
+  /** The time limit starts now, so that it includes the wait for the call's turn. */
   private inLane<T>(
     call: Omit<LaneCall, 'what'>,
     request: EngineRequest,
@@ -340,7 +338,7 @@ export class DockerodeClient implements DockerClient {
     );
   }
 
-  /** Waits for somebody else's removal; should that have failed, ours says why. */
+  /** Waits for somebody else's removal, and then tries again, which tells why that removal failed, if it did. */
   private async removeAfterOther(id: string, request: EngineRequest): Promise<void> {
     const path = containerPath(id, 'wait');
     const wait = { method: 'POST', path, query: { condition: 'removed' }, signal: request.signal } as const;
@@ -384,7 +382,7 @@ function containerPath(idOrName: string, verb?: string): string {
   return `/containers/${encodeURIComponent(idOrName)}${verb === undefined ? '' : `/${verb}`}`;
 }
 
-/** Slashes of a reference stay; everything else that could change the path is escaped. */
+/** Keeps the slashes of a reference and escapes everything else that could change the path. */
 function imagePath(reference: string, verb?: string, root = 'images'): string {
   const name = reference.split('/').map(encodeURIComponent).join('/');
   return `/${root}/${name}${verb === undefined ? '' : `/${verb}`}`;

@@ -1,6 +1,6 @@
 import { errnoOf, messageOf, RuntimeError, type ErrorCode } from '../lib/errors';
 
-/** An answer of the Engine that says no. `statusCode` is HTTP's. */
+/** A refusal by the Engine, with its HTTP status. */
 export class EngineError extends RuntimeError {
   constructor(
     code: ErrorCode,
@@ -26,7 +26,7 @@ const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
   504: 'UNAVAILABLE',
 };
 
-/** Errno names that mean: nobody, or not for long, at the other end of the Engine's socket. */
+/** Errno names that mean that nobody answers at the other end of the Engine's socket. */
 const UNREACHABLE = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -39,7 +39,7 @@ const UNREACHABLE = new Set([
   'EAI_AGAIN',
 ]);
 
-/** Anything that dockerode rejects with → RuntimeError, from status code and errno, never from text. */
+/** Converts a rejection of dockerode to a RuntimeError, by its status code and errno, never by its text. */
 export function toRuntimeError(error: unknown, signal?: AbortSignal): RuntimeError {
   if (error instanceof RuntimeError) return error;
   if (signal?.aborted === true && signal.reason instanceof RuntimeError) return signal.reason;
@@ -67,7 +67,7 @@ function statusCodeOf(error: unknown): number | undefined {
   return typeof error.statusCode === 'number' ? error.statusCode : undefined;
 }
 
-/** dockerode says "(HTTP code 404) no such container - TEXT ": kubelet's events need only the Engine's text. */
+/** dockerode writes "(HTTP code 404) no such container - TEXT "; kubelet's events need only the Engine's text. */
 function engineMessage(error: unknown, status: number): string {
   const text = messageOf(error).replace(/^\(HTTP code \d+\) .*? - /, '');
   return text.trim() || `Docker Engine answers HTTP ${status} without a reason`;

@@ -1,14 +1,14 @@
-import { toRuntimeError } from './errors';
-import { unavailable } from '../lib/errors';
 import type { EngineEvent } from '../engine/types';
+import { unavailable } from '../lib/errors';
 import type { DockerClient } from './client';
-import { readJsonLines } from './ndjson';
+import { toRuntimeError } from './errors';
+import { readJsonLines } from './streams';
 
-/** What changes a record; exec and health events of other containers would only cost. */
+/** Events that change a record. The Engine's exec and health events would only cost time. */
 const FILTERS = {
   type: ['container', 'image', 'daemon'],
   event: [
-    // dockerd has read its configuration anew.
+    // dockerd has read its configuration again.
     'reload',
     ...['create', 'start', 'die', 'oom', 'destroy', 'pause', 'unpause', 'rename', 'update'],
     // A push gives an image its digest.
@@ -18,13 +18,13 @@ const FILTERS = {
 
 export interface EventFeed {
   /**
-   * Hands over each event until the Engine ends the stream or the signal fires; always rejects then. `onEvent` must be
-   * quick and must not throw: the Engine drops events of a reader that lags.
+   * Calls `onEvent` for each event until the Engine ends the stream or the signal fires, and then always rejects. `onEvent`
+   * must be quick and must not throw: the Engine drops events of a slow reader.
    */
   consume(onEvent: (event: EngineEvent) => void): Promise<never>;
 }
 
-/** Resolves once the Engine has accepted the subscription: what happens from here on will be told. */
+/** Resolves once the Engine has accepted the subscription, so that all later events will be reported. */
 export async function openEventFeed(client: DockerClient, signal: AbortSignal): Promise<EventFeed> {
   const stream = await client.events(FILTERS, { signal });
   return {

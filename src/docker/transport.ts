@@ -19,13 +19,13 @@ export interface EngineRequest {
 const ACCEPTED = { 200: true, 201: true, 204: true, 304: true };
 
 /**
- * Sends requests through dockerode's modem and always reads the response ourselves: the modem never answers when a
- * response tears in the middle (dockerd killed), which would hang the caller to its deadline.
+ * Sends requests through dockerode's modem, but always reads the response itself: the modem never answers when a response is
+ * cut off (dockerd killed), so that the caller would hang until its deadline.
  */
 export class EngineTransport {
   constructor(private readonly docker: Docker) {}
 
-  /** Request and whole JSON answer; undefined for an empty one. */
+  /** Resolves with the whole JSON answer, undefined for an empty one. */
   async json<T>(request: EngineRequest, timeoutMs: number): Promise<T> {
     const text = (await this.bytes(request, timeoutMs, Infinity)).toString('utf8');
     try {
@@ -35,7 +35,7 @@ export class EngineTransport {
     }
   }
 
-  /** Request and whole answer; empty when there is more than `limit`. */
+  /** Resolves with the whole answer, empty when it has more than `limit` bytes. */
   async bytes(request: EngineRequest, timeoutMs: number, limit: number): Promise<Buffer> {
     return withDeadline(
       `Docker Engine ${request.method} ${request.path}`,
@@ -60,19 +60,19 @@ export class EngineTransport {
     );
   }
 
-  /** The response as it arrives; destroyed when the signal fires. */
+  /** Resolves with the response as it arrives, which is destroyed when the signal fires. */
   async stream(request: EngineRequest): Promise<IncomingMessage> {
     return (await this.dial(request)) as IncomingMessage;
   }
 
-  /** The raw connection after the Engine's 101. */
+  /** Resolves with the raw connection after the Engine's 101. */
   async hijack(request: EngineRequest): Promise<Duplex> {
     return (await this.dial({ ...request, hijack: true })) as Duplex;
   }
 
   private async dial(request: EngineRequest): Promise<unknown> {
     if (request.hijack !== true) return this.send(request);
-    // The modem leaves the request open for what is to follow the upgrade. One that is refused has no other end.
+    // The modem leaves the request open for the upgraded connection. A refused request would never end without this.
     const unused = new AbortController();
     const { signal } = request;
     const onAbort = (): void => unused.abort(signal?.reason);
@@ -115,3 +115,11 @@ export class EngineTransport {
     });
   }
 }
+
+/**
+ * The Engine ends a terminal's stdin at a sequence of keys, by default ctrl-p ctrl-q, and cannot be told to have none. Nobody
+ * types this sequence of rare control keys by accident (docs/adr/0060-detach-keys.md). The Engine holds back the first key
+ * until the next one comes, so the first is the key that shells, editors and telnet need least.
+ */
+export const DETACH_KEYS =
+  'ctrl-^,ctrl-@,ctrl-^,ctrl-_,ctrl-^,ctrl-@,ctrl-_,ctrl-_,ctrl-^,ctrl-_,ctrl-@,ctrl-@,ctrl-_,ctrl-^,ctrl-@,ctrl-_';

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { loadConfiguration } from '../config/configuration';
 import { knownFlags } from '../config/known-flags';
 import { OPTIONS, type Given, type Settings } from '../config/options';
-import { isSameSocket } from '../node/disk/same-socket';
+import { isSameSocket } from '../node/disk/socket-file';
 import type { NodeProcess } from '../node/process/node-processes';
 
 /** A dockbridge that runs, with what it was started with. */

@@ -1,6 +1,6 @@
 const GAP = '  ';
 
-/** Lines whose cells stand below each other; the last column is not filled up. '' for no rows. */
+/** Lays rows out in aligned columns, without padding the last one. Returns '' for no rows. */
 export function columns(rows: readonly (readonly string[])[]): string {
   const width = (column: number): number => Math.max(...rows.map((row) => row[column]?.length ?? 0));
   return rows

@@ -44,12 +44,12 @@ export const deadlineExceeded = maker('DEADLINE_EXCEEDED');
 export const cancelled = maker('CANCELLED');
 export const internal = maker('INTERNAL');
 
-/** A request field that breaks the CRI's rules; the message always starts with the field's path. */
+/** For a request field that breaks the CRI's rules. The message always starts with the field's path. */
 export function invalidArgument(field: string, why: string): RuntimeError {
   return new RuntimeError('INVALID_ARGUMENT', `${field}: ${why}`);
 }
 
-/** A valid request field that this version (or Docker) cannot honour: refused, never silently dropped. */
+/** For a valid request field that this version (or Docker) cannot honour. It is refused, never silently ignored. */
 export function unsupported(field: string, why: string): RuntimeError {
   return new RuntimeError('UNIMPLEMENTED', `${field}: ${why}`);
 }
@@ -58,7 +58,7 @@ export function hasCode(error: unknown, code: ErrorCode): boolean {
   return error instanceof RuntimeError && error.code === code;
 }
 
-/** Never throws, whatever was thrown: some objects cannot be made a string. */
+/** Never throws, although some thrown values cannot be converted to a string. */
 export function messageOf(error: unknown): string {
   try {
     return String(error instanceof Error ? error.message : error);
@@ -67,7 +67,7 @@ export function messageOf(error: unknown): string {
   }
 }
 
-/** The errno name (`ENOENT`, …) of a Node system error, undefined for anything else. */
+/** Returns the errno name (`ENOENT`, …) of a Node system error, undefined for anything else. */
 export function errnoOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;

@@ -1,9 +1,9 @@
-/** The value of `--name value` or `--name=value` on a command line; the last one counts, '' for a bare switch. */
+/** Returns the value of `--name value` or `--name=value` on a command line: the last one, or '' for a bare switch. */
 export function flagOf(args: readonly string[], name: string): string | undefined {
   return flagsOf(args, name).at(-1);
 }
 
-/** All values of a flag that may be given more than once. */
+/** Returns all values of a flag that may be given more than once. */
 export function flagsOf(args: readonly string[], name: string): string[] {
   return args.flatMap((arg, index) => {
     const [flag, ...rest] = arg.split('=');

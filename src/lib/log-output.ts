@@ -1,14 +1,14 @@
 import { constants, fstatSync, open, write } from 'node:fs';
 
-/** Characters that may wait for a reader: seconds of a daemon that is in trouble. */
+/** How many characters may wait for a reader: some seconds of a daemon that is in trouble. */
 const MOST_WAITING = 1024 * 1024;
 
-/** Takes text, and tells when it is written. */
+/** Takes text, and calls `done` when it is written. */
 export type WriteText = (text: string, done: (error: Error | null | undefined) => void) => void;
 
 /**
- * Where log lines go. A reader that is slow, stalled or dead never holds anybody up, nor does a full disk: lines wait, up
- * to a limit, and after that they are dropped and counted.
+ * The destination of log lines. Neither a slow, stalled or dead reader nor a full disk ever blocks a caller: lines wait, up to
+ * a limit, and further lines are dropped and counted.
  */
 export class LogOutput {
   private waiting: string[] = [];
@@ -47,7 +47,7 @@ export class LogOutput {
     return lost;
   }
 
-  /** Resolves when all is written, or cannot be, and after `ms` at the latest. */
+  /** Resolves when everything is written or cannot be written, and after `ms` at the latest. */
   async flush(ms: number): Promise<void> {
     if (!this.busy) return;
     await new Promise<void>((resolve) => {
@@ -85,12 +85,12 @@ export class LogOutput {
 }
 
 /**
- * Standard error, whatever it is. Node writes to pipes and sockets without blocking; to files and terminals it does not,
- * so these are written to by a thread, and terminals without waiting for one that was stopped (Ctrl-S).
+ * Standard error of any kind. Node writes to pipes and sockets without blocking, but not to files and terminals; a thread
+ * writes to those, and does not wait for a terminal that was stopped (Ctrl-S).
  */
 export function standardError(): LogOutput {
   const { stderr } = process;
-  // Each write hears of its own failure; without a listener a dead reader would be an uncaught exception.
+  // Each write reports its own failure. Without this listener, a dead reader would be an uncaught exception.
   stderr.on('error', () => undefined);
   const kind = fstatSync(2);
   if (kind.isFIFO() || kind.isSocket()) return new LogOutput((text, done) => stderr.write(text, done));
@@ -104,7 +104,7 @@ function toDescriptor(): WriteText {
       writeAll(descriptor, Buffer.from(text), done);
       return;
     }
-    // A description of our own: what is set on it is not set for those who share ours.
+    // This opens a new file description, so that O_NONBLOCK does not affect processes that share the old one.
     const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK | constants.O_NOCTTY;
     open('/proc/self/fd/2', flags, (error, opened) => {
       descriptor = error === null ? opened : 2;

@@ -1,15 +1,11 @@
-import { Writable } from 'node:stream';
-import { createLogger, format, transports } from 'winston';
-import type { LogOutput } from './log-output';
-
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace';
 export type LogFields = Readonly<Record<string, unknown>>;
 
 export const LOG_LEVELS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug', 'trace'];
 
 /**
- * What the rest of the code logs through. Debug and trace text is a closure: a line that is off costs one boolean
- * (winston spends 4 µs on it otherwise).
+ * The interface through which the rest of the code logs. The text of debug and trace lines is a closure, so that a line
+ * that is off costs one boolean (winston would spend 4 µs on it).
  */
 export interface Logger {
   error(message: string, fields?: LogFields): void;
@@ -21,74 +17,75 @@ export interface Logger {
   with(fields: LogFields): Logger;
 }
 
-/** Its level can change; that of the loggers that were made `with` it changes too. */
-export interface LineLogger extends Logger {
-  setLevel(level: LogLevel): void;
-}
-
-/** One JSON object a line; the journal or the container runtime adds host and unit. */
-export function createLineLogger(level: LogLevel, output: LogOutput): LineLogger {
-  const levels = Object.fromEntries(LOG_LEVELS.map((name, index) => [name, index]));
-  const sink = createLogger({
-    levels,
-    level,
-    format: format.combine(format.timestamp(), format.json()),
-    transports: [new transports.Stream({ stream: intoOutput(output) })],
-  });
-  const write: Write = (name, message, fields) => {
-    const lines = output.takeLost();
-    if (lines > 0)
-      sink.log('warn', 'Log lines were dropped: nobody read them, or the disk was full', { lines });
-    sink.log(name, message, fields);
-  };
-  const threshold = thresholdOf(level);
-  const setLevel = (next: LogLevel): void => {
-    sink.level = next;
-    Object.assign(threshold, thresholdOf(next));
-  };
-  return { ...facade(write, threshold, {}), setLevel };
-}
-
-/** Never makes winston wait. */
-function intoOutput(output: LogOutput): Writable {
-  return new Writable({
-    decodeStrings: false,
-    write: (line: string, _encoding, done) => {
-      output.write(line);
-      done();
-    },
-  });
-}
-
-/** For tests and for one-shot commands. */
-export const silentLogger: Logger = facade(() => undefined, thresholdOf('error'), {});
-
-type Write = (level: LogLevel, message: string, fields: LogFields) => void;
-
-/** Which of the costly lines are on. */
-interface Threshold {
+/** Which of the costly lines are on; it can change, and with it all loggers that were made with it. */
+export interface Threshold {
   debug: boolean;
   trace: boolean;
 }
 
-function thresholdOf(level: LogLevel): Threshold {
+export function thresholdOf(level: LogLevel): Threshold {
   return {
     debug: LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf('debug'),
     trace: level === 'trace',
   };
 }
 
-function facade(write: Write, threshold: Threshold, base: LogFields): Logger {
+type Write = (level: LogLevel, message: () => string, fields: () => LogFields) => void;
+
+/** A logger that hands each line to `write`, debug and trace lines only while the threshold has them on. */
+export function loggerInto(write: Write, threshold: Readonly<Threshold>, base: LogFields = {}): Logger {
+  const plain =
+    (name: LogLevel) =>
+    (message: string, fields?: LogFields): void =>
+      write(
+        name,
+        () => message,
+        () => ({ ...base, ...fields }),
+      );
+  const lazy =
+    (name: 'debug' | 'trace'): Logger['debug'] =>
+    (message, fields) => {
+      if (threshold[name]) write(name, message, () => ({ ...base, ...fields?.() }));
+    };
   return {
-    error: (message, fields) => write('error', message, { ...base, ...fields }),
-    warn: (message, fields) => write('warn', message, { ...base, ...fields }),
-    info: (message, fields) => write('info', message, { ...base, ...fields }),
-    debug: (message, fields) => {
-      if (threshold.debug) write('debug', message(), { ...base, ...fields?.() });
-    },
-    trace: (message, fields) => {
-      if (threshold.trace) write('trace', message(), { ...base, ...fields?.() });
-    },
-    with: (fields) => facade(write, threshold, { ...base, ...fields }),
+    error: plain('error'),
+    warn: plain('warn'),
+    info: plain('info'),
+    debug: lazy('debug'),
+    trace: lazy('trace'),
+    with: (fields) => loggerInto(write, threshold, { ...base, ...fields }),
   };
+}
+
+/** For tests and for one-shot commands. */
+export const silentLogger: Logger = loggerInto(() => undefined, thresholdOf('error'));
+
+/** How many lines are kept until there is a logger. */
+const MOST_LINES = 1_000;
+
+export interface LateLogger {
+  readonly logger: Logger;
+  /** Hands over what was logged so far, and from now on everything. */
+  attach(logger: Logger): void;
+}
+
+/** Stands in for the real logger until its library is loaded, for code that must run before that. */
+export function createLateLogger(): LateLogger {
+  let target: Logger | undefined;
+  const waiting: Parameters<Write>[] = [];
+  return {
+    logger: loggerInto((...line) => {
+      if (target !== undefined) repeat(target, ...line);
+      else if (waiting.length < MOST_LINES) waiting.push(line);
+    }, thresholdOf('trace')),
+    attach: (logger) => {
+      target = logger;
+      for (const line of waiting.splice(0)) repeat(logger, ...line);
+    },
+  };
+}
+
+function repeat(logger: Logger, ...[level, message, fields]: Parameters<Write>): void {
+  if (level === 'debug' || level === 'trace') logger[level](message, fields);
+  else logger[level](message(), fields());
 }

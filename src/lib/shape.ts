@@ -1,6 +1,6 @@
 /**
- * Whether a value of unknown origin has all parts of the example, of their types. A list's first element stands for all
- * of them, and an empty object for texts by any key.
+ * Whether a value of unknown origin has all properties of the example, with their types. The first element of a list stands
+ * for all its elements, and an empty object for strings by any key.
  */
 export function hasShapeOf(value: unknown, example: unknown): boolean {
   if (Array.isArray(example)) {

@@ -1,9 +1,9 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../lib/errors';
-import { listening } from '../lib/listening';
 import type { Logger } from '../lib/logger';
 import { SocketFile } from '../node/disk/socket-file';
 
@@ -44,7 +44,7 @@ export class Endpoint {
     if ('path' in address) this.file = await SocketFile.bind(this.server, address.path);
     else {
       this.server.listen(address.port, address.host);
-      await listening(this.server);
+      await once(this.server, 'listening');
     }
     this.server.on('error', (error) => logger.error('Metrics endpoint', { error: messageOf(error) }));
     if ('path' in address) return `unix://${address.path}`;

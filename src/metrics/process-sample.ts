@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
+import { parseFileLimit } from '../node/file-limit';
 import type { Metrics } from './registry';
 
 /** prom-client's own would read /proc synchronously and keep timers going. */
@@ -20,7 +21,7 @@ export class ProcessSample {
     this.utilization = now;
     metrics.openFds.set((await readdir('/proc/self/fd')).length);
     const limits = await readFile('/proc/self/limits', 'utf8');
-    const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
-    if (soft !== undefined) metrics.maxFds.set(Number(soft));
+    const limit = parseFileLimit(limits);
+    if (limit !== undefined && limit !== Infinity) metrics.maxFds.set(limit);
   }
 }

@@ -1,16 +1,16 @@
 import { constants } from 'node:fs';
 import { open, readFile, type FileHandle } from 'node:fs/promises';
-import { errnoOf } from '../lib/errors';
 import type { EngineContainerInspect } from '../engine/types';
+import { errnoOf } from '../lib/errors';
 import { namesOnlyStub, wantedResolvConf } from '../translate/sandbox/resolv-conf';
 
-/** Far above any DNS configuration. A pod can write into its own file, so more than this is not read. */
+/** Far above any DNS configuration. A pod can write to its own file, so no more than this is read. */
 const MAX_BYTES = 64 * 1024;
 
-/** The node's own files. */
+/** The resolv.conf files of the node. */
 export interface NodeResolvConf {
   readonly file: string;
-  /** What systemd-resolved asks itself, which it keeps for those who cannot reach its stub. */
+  /** The servers that systemd-resolved itself asks, for clients that cannot reach its stub. */
   readonly behindStub: string;
 }
 
@@ -20,9 +20,9 @@ const NODE: NodeResolvConf = {
 };
 
 /**
- * Makes a running sandbox's resolv.conf say what its pod was given. In place, not by rename: it is bound into the
- * pod's containers. For right after a start: later it is the pod's own file, which it may have changed.
- * @param untouchedOnly leaves a file alone that was written to since the start, for a start that nobody saw.
+ * Writes the DNS configuration that a pod was given into the resolv.conf of its running sandbox. It writes in place, because
+ * the file is bound into the pod's containers, and right after the start, because later the pod may have changed the file.
+ * @param untouchedOnly does not change a file that was written to since the start, for a start that nobody saw.
  * @throws the system's error when the file is not there, as with an Engine on another machine.
  */
 export async function keepResolvConf(
@@ -34,22 +34,22 @@ export async function keepResolvConf(
   if (wanted === undefined) return;
   const text = wanted.text ?? (await nodeText(node, wanted.hostNetwork));
   const isRight = await withFile(wanted.path, constants.O_RDONLY, async (file) => {
-    // The Engine writes it before it starts the process.
+    // The Engine writes the file before it starts the process.
     if (untouchedOnly && (await file.stat()).mtimeMs > Date.parse(sandbox.State.StartedAt)) return true;
     const present = await readStart(file);
     return present !== undefined && meaning(present) === meaning(text);
   });
-  // Only now: where the Engine's files are mounted read-only, most of them are right.
+  // It is opened for writing only now: the Engine's files may be mounted read-only, and most of them need no change.
   if (!isRight) await withFile(wanted.path, constants.O_WRONLY, (file) => replaceText(file, text));
 }
 
-/** The node's file as it is, as with containerd and CRI-O, but for a stub that a pod's own network has no way to. */
+/** The node's file, as with containerd and CRI-O, unless it names only a stub that the pod's own network cannot reach. */
 async function nodeText({ file, behindStub }: NodeResolvConf, hostNetwork: boolean): Promise<string> {
   const text = (await readIfThere(file)) ?? '';
   return hostNetwork || !namesOnlyStub(text) ? text : ((await readIfThere(behindStub)) ?? text);
 }
 
-/** Undefined when there is none. */
+/** @returns undefined when there is no such file. */
 async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
@@ -60,9 +60,9 @@ async function readIfThere(path: string): Promise<string | undefined> {
 }
 
 /**
- * In one write and cut only afterwards, so that nobody reads an empty file; blank lines mean nothing. A reader in the very
- * moment in which the kernel copies these few hundred bytes may see some of both texts: a file that is bound into
- * containers cannot be replaced as a whole.
+ * Writes the text in one call, padded with blank lines, and truncates the file only afterwards, so that nobody reads an empty
+ * file. A reader may still see parts of both texts while the kernel copies these few hundred bytes, because a file that is
+ * bound into containers cannot be replaced as a whole.
  */
 async function replaceText(file: FileHandle, text: string): Promise<void> {
   const { size } = await file.stat();
@@ -82,13 +82,13 @@ async function withFile<T>(path: string, flags: number, work: (file: FileHandle)
   }
 }
 
-/** Undefined when it is too large to be one of ours. */
+/** @returns undefined when the file is too large to be one of ours. */
 async function readStart(file: FileHandle): Promise<string | undefined> {
   const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_BYTES + 1), 0, MAX_BYTES + 1, 0);
   return bytesRead > MAX_BYTES ? undefined : buffer.toString('utf8', 0, bytesRead);
 }
 
-/** Lines in any order: only that of the servers matters, and the Engine keeps it. */
+/** The lines in a canonical order. Only the order of the servers matters, and the Engine keeps it. */
 function meaning(text: string): string {
   const lines = text
     .split('\n')

@@ -1,9 +1,10 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DiskLooks } from '../node/disk/disk-looks';
+import type { EngineHostConfig } from '../engine/types';
 import { errnoOf, messageOf } from '../lib/errors';
-import { listDirectory } from '../node/disk/list-directory';
 import type { Logger } from '../lib/logger';
+import { DiskLooks } from '../node/disk/disk-looks';
+import { listDirectory } from '../node/disk/files';
 import type { SandboxRecord } from '../store/records';
 import {
   checkpointOf,
@@ -12,7 +13,6 @@ import {
   type ReadCheckpoint,
   type SandboxCheckpoint,
 } from '../translate/sandbox/cri-dockerd-checkpoint';
-import type { EngineHostConfig } from '../engine/types';
 
 /** `auto`: where cri-dockerd has made its directory; `on`: it is made; `off`: none is written. */
 export type CheckpointMode = 'auto' | 'on' | 'off';
@@ -23,7 +23,7 @@ export interface SandboxCheckpointsOptions {
   readonly root: string;
   /** dockershim's, whose checkpoints are read and cleared away. */
   readonly dockershimRoot: string;
-  /** Whether a cri-dockerd runs with that root directory: then what belongs to no sandbox of ours may be its own. */
+  /** Whether a cri-dockerd runs with that root directory; checkpoints of no sandbox of ours may then be its own. */
   readonly isInUse: () => Promise<boolean>;
   readonly logger: Logger;
 }
@@ -34,25 +34,27 @@ export type Checkpoints = Pick<
   'write' | 'complete' | 'ensure' | 'remove' | 'sandboxes' | 'removeOrphan'
 >;
 
+type Operation = 'write' | 'remove' | 'list';
+
 /** A file on a disk that hangs must not hold a pod up. */
 const LIMIT_MS = 5_000;
-/** How many of libuv's four threads may be at checkpoints. */
+/** How many of libuv's four threads may work on checkpoints. */
 const THREADS = 2;
 const SANDBOX_ID = /^[0-9a-f]{64}$/;
 const DRAFT = /^\.[0-9a-f]{64}\.dockbridge$/;
 
 /**
- * cri-dockerd's checkpoints, one file a sandbox (docs/adr/0024-cri-dockerds-checkpoints.md). Nothing here reads them but
- * to complete them: they are for the way back. No trouble with them keeps a pod from anything.
+ * cri-dockerd's checkpoints, one file per sandbox (docs/adr/0024-cri-dockerds-checkpoints.md). They are for the way back to
+ * cri-dockerd, and dockbridge reads them only to complete them. Trouble with them never affects a pod.
  */
 export class SandboxCheckpoints {
   private readonly directory: string;
   private readonly oldDirectory: string;
-  /** Sandboxes with a sound checkpoint, as far as we have looked. */
+  /** Sandboxes that are known to have a sound checkpoint. */
   private readonly kept = new Set<string>();
   /** Drafts that are being written now. */
   private readonly drafts = new Set<string>();
-  private readonly failing = new Set<string>();
+  private readonly failing = new Set<Operation>();
   private readonly looks = new DiskLooks(THREADS, LIMIT_MS);
 
   constructor(private readonly options: SandboxCheckpointsOptions) {
@@ -67,9 +69,9 @@ export class SandboxCheckpoints {
       await this.looks.run('Writing a checkpoint', sandboxId, () =>
         this.replace(sandboxId, checkpoint, false),
       );
-      this.succeeded('written');
+      this.succeeded('write');
     } catch (error) {
-      this.failed('written', error);
+      this.failed('write', error);
     }
   }
 
@@ -81,14 +83,14 @@ export class SandboxCheckpoints {
     if (this.options.mode === 'off' || this.kept.has(sandbox.id)) return;
     try {
       await this.looks.run('Completing a checkpoint', sandbox.id, () => this.ensure(sandbox, host, false));
-      this.succeeded('written');
+      this.succeeded('write');
     } catch (error) {
-      this.failed('written', error);
+      this.failed('write', error);
     }
   }
 
   /**
-   * The same whatever the mode is, for a node that is handed over; its trouble is told.
+   * Like `complete`, but in any mode and with rejections, for a node that is handed over.
    * @returns whether one had to be written.
    */
   async ensure(sandbox: SandboxRecord, host: EngineHostConfig, mayMakeDirectory = true): Promise<boolean> {
@@ -101,7 +103,7 @@ export class SandboxCheckpoints {
     return this.replace(id, old ?? checkpointOf(sandbox, host), mayMakeDirectory);
   }
 
-  /** The sandbox is gone; absent is success. Never rejects. */
+  /** Removes the checkpoint of a sandbox that is gone; absent is success. Never rejects. */
   async remove(sandboxId: string): Promise<void> {
     this.kept.delete(sandboxId);
     const paths = [this.directory, this.oldDirectory].map((directory) => join(directory, sandboxId));
@@ -109,14 +111,15 @@ export class SandboxCheckpoints {
       await this.looks.run('Removing a checkpoint', sandboxId, async () => {
         for (const path of paths) await rm(path, { force: true });
       });
-      this.succeeded('removed');
+      this.succeeded('remove');
     } catch (error) {
-      this.failed('removed', error);
+      this.failed('remove', error);
     }
   }
 
   /**
-   * Sandboxes that have a checkpoint, ours or others'. What a killed daemon left half written is removed. Never rejects.
+   * Lists the sandboxes that have a checkpoint, ours or others', and removes what a killed daemon left half written. Never
+   * rejects.
    */
   async sandboxes(): Promise<string[]> {
     try {
@@ -128,12 +131,12 @@ export class SandboxCheckpoints {
         return [...new Set([...names, ...oldNames].filter((name) => SANDBOX_ID.test(name)))];
       });
     } catch (error) {
-      this.failed('listed', error);
+      this.failed('list', error);
       return [];
     }
   }
 
-  /** The same of a sandbox that the Engine does not know, unless somebody else may. Never rejects. */
+  /** Removes the checkpoint of a sandbox that the Engine does not know, unless it may be somebody else's. Never rejects. */
   async removeOrphan(sandboxId: string): Promise<void> {
     const isInUse = await this.options.isInUse().catch(() => true);
     if (!isInUse) await this.remove(sandboxId);
@@ -173,18 +176,45 @@ export class SandboxCheckpoints {
     }
   }
 
-  /** Once per trouble, not once per pod. */
-  private failed(what: string, error: unknown): void {
-    if (this.failing.has(what)) return;
-    this.failing.add(what);
+  /** Logs each kind of trouble once, not once per pod. */
+  private failed(operation: Operation, error: unknown): void {
+    if (this.failing.has(operation)) return;
+    this.failing.add(operation);
     this.options.logger.warn(
-      `Checkpoints for cri-dockerd cannot be ${what}; pods run on, but after a return to cri-dockerd their host ports may outlive them`,
-      { directory: this.directory, error: messageOf(error) },
+      "Cannot maintain cri-dockerd's checkpoints; pods keep running, but after a return to cri-dockerd their host ports may remain",
+      { operation, directory: this.directory, error: messageOf(error) },
     );
   }
 
-  private succeeded(what: string): void {
-    if (this.failing.delete(what))
-      this.options.logger.info(`Checkpoints for cri-dockerd can be ${what} again`);
+  private succeeded(operation: Operation): void {
+    if (this.failing.delete(operation))
+      this.options.logger.info("cri-dockerd's checkpoints are maintained again", { operation });
+  }
+}
+
+/** Leaves the checkpoints to the runtime that keeps them, for a daemon that only observes. */
+export class UntouchedCheckpoints implements Checkpoints {
+  write(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  complete(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  ensure(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
+  remove(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  sandboxes(): Promise<string[]> {
+    return Promise.resolve([]);
+  }
+
+  removeOrphan(): Promise<void> {
+    return Promise.resolve();
   }
 }

@@ -1,10 +1,49 @@
 import { readFileSync } from 'node:fs';
+import type { Logger } from '../lib/logger';
 
-/** How many files this process may have open. Node.js has raised the soft limit to the hard one when it started. */
+/**
+ * The soft RLIMIT_NOFILE in the text of /proc/PID/limits: `Max open files  <soft>  <hard>  files`.
+ * @returns Infinity for `unlimited`, undefined when the text has no such line.
+ */
+export function parseFileLimit(text: string): number | undefined {
+  const soft = /^Max open files\s+(\S+)/m.exec(text)?.[1];
+  if (soft === undefined) return undefined;
+  return soft === 'unlimited' ? Infinity : Number(soft);
+}
+
+/** How many files this process may have open. Node.js raised the soft limit to the hard one when it started. */
 export function fileLimit(path = '/proc/self/limits'): number {
   try {
-    return Number(/^Max open files\s+(\d+)/m.exec(readFileSync(path, 'utf8'))?.[1] ?? Infinity);
+    return parseFileLimit(readFileSync(path, 'utf8')) ?? Infinity;
   } catch {
     return Infinity;
   }
+}
+
+/** Enough for a few hundred containers, with their logs and streams. */
+export const ENOUGH_FILES = 4_096;
+/** Enough files of control groups for some two hundred containers and pods. */
+const MOST_HELD = 1_024;
+/** Share of the limit for such files; calls, logs and streams need the rest. */
+const HELD_SHARE = 1 / 8;
+
+/** How many files may stay open only to be read faster. */
+export function mostHeldFiles(limit: number): number {
+  return Math.min(MOST_HELD, Math.floor(limit * HELD_SHARE));
+}
+
+/** Logs at the start that the limit is low, so that nobody has to conclude it from failures. */
+export function tellFileLimit(logger: Logger, path?: string): void {
+  const limit = fileLimit(path);
+  if (limit < ENOUGH_FILES)
+    logger.warn('The limit of open files is low; with many containers, logs and calls will fail', {
+      limit,
+      recommended: ENOUGH_FILES,
+      setting: 'LimitNOFILE= of the systemd unit, or ulimit -n',
+    });
+  else
+    logger.debug(
+      () => 'The limit of open files is high enough',
+      () => ({ limit }),
+    );
 }

@@ -1,19 +1,19 @@
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import { BoundedSet } from '../lib/bounded-set';
-import { errnoOf } from '../lib/errors';
 import { KeyedLock } from '../lib/async/keyed-lock';
+import { BoundedSet } from '../lib/collections';
+import { errnoOf } from '../lib/errors';
 
-/** Longer than any record of the kernel (dev-kmsg in the kernel's ABI documentation). */
+/** More than the longest record of the kernel (dev-kmsg in the kernel's ABI documentation). */
 const RECORD_BYTES = 8192;
-/** One look reads at most this many records: more than the kernel's buffer holds by default. */
+/** How many records one look reads at most, which is more than the kernel's buffer holds by default. */
 const MAX_RECORDS = 20_000;
 const REMEMBERED = 1_000;
 
 /**
- * Tells whom the kernel killed for want of memory, from its own log. The Engine learns of it from containerd, whose watch on a
- * container's group begins after the start: what a container does in its first tenths of a second is missed. The kernel
- * writes ten such lines in 5 s at most.
+ * Reads from the kernel's log which containers the OOM killer hit. The Engine learns of that from containerd, which watches a
+ * container's group only from some time after the start, so that it misses the first tenths of a second. The kernel writes at
+ * most ten such lines in 5 s.
  */
 export class KernelLog {
   private readonly killed = new BoundedSet<string>(REMEMBERED);
@@ -23,7 +23,7 @@ export class KernelLog {
 
   constructor(private readonly path = '/dev/kmsg') {}
 
-  /** @param id the full id of a container of this machine. Without the right to read the log nobody was killed. */
+  /** @param id full id of a container of this machine. @returns false also without the right to read the log. */
   async killedForMemory(id: string): Promise<boolean> {
     if (!this.unreadable) await this.lock.run('read', () => this.readOn());
     return this.killed.has(id);
@@ -34,7 +34,7 @@ export class KernelLog {
     await this.lock.run('read', async () => this.file?.close());
   }
 
-  /** All that was written since the last look; at first, all that the kernel still has. */
+  /** Reads everything that was written since the last look; at first, everything that the kernel still has. */
   private async readOn(): Promise<void> {
     const buffer = Buffer.alloc(RECORD_BYTES);
     try {
@@ -46,25 +46,25 @@ export class KernelLog {
         if (id !== undefined) this.killed.add(id);
       }
     } catch (error) {
-      // Not there, or not for us: that stays so. Others (EMFILE) pass.
+      // A log that is missing or forbidden stays so. Other errors (EMFILE) pass.
       this.unreadable ||= ['ENOENT', 'EACCES', 'EPERM'].includes(errnoOf(error) ?? '');
     }
   }
 
-  /** @returns 0 when there is none yet. */
+  /** @returns the length of the record, 0 when there is no new one. */
   private async readRecord(file: FileHandle, buffer: Buffer): Promise<number> {
     try {
       return (await file.read(buffer, 0, buffer.length, null)).bytesRead;
     } catch (error) {
       if (errnoOf(error) === 'EAGAIN') return 0;
-      // The kernel has written over what was next: it goes on with the oldest there is.
+      // The kernel has overwritten the next record. The next read returns the oldest one.
       if (errnoOf(error) === 'EPIPE') return this.readRecord(file, buffer);
       throw error;
     }
   }
 }
 
-/** `oom-kill:constraint=…,task_memcg=/docker/<id>,task=dd,pid=…`: the id of the group that lost a process. */
+/** Finds the container of `oom-kill:constraint=…,task_memcg=/docker/<id>,task=dd,pid=…`, which lost a process. */
 function killedBy(record: string): string | undefined {
   const group = /oom-kill:.*task_memcg=([^,]*)/.exec(record)?.[1];
   return group === undefined ? undefined : /[0-9a-f]{64}/.exec(group)?.[0];

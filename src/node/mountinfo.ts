@@ -3,14 +3,14 @@ export interface Mount {
   readonly id: string;
   /** `major:minor`. */
   readonly device: string;
-  /** What of the file system is mounted. */
+  /** The directory of the file system that is mounted. */
   readonly root: string;
   readonly mountPoint: string;
-  /** Whether what is mounted below it appears in its copies too. */
+  /** Whether mounts below it also appear in its copies. */
   readonly isShared: boolean;
   readonly type: string;
   readonly source: string;
-  /** The super block's options as they stand there: an escaped comma separates nothing. */
+  /** The super block's options as they are written, because an escaped comma does not separate options. */
   readonly superOptions: string;
 }
 
@@ -26,7 +26,7 @@ export function parseMountinfo(text: string): Mount[] {
   });
 }
 
-/** Space, tab, line break and backslash are octal in mountinfo. */
+/** Decodes space, tab, line break and backslash, which mountinfo writes in octal. */
 export function unescape(field: string): string {
   return field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
 }

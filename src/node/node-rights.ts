@@ -3,15 +3,15 @@ import { nodeCapabilities, type NodeCapabilities } from '../translate/container/
 
 const CAP_SYS_RESOURCE_BIT = 24n;
 
-/** What this node lets its containers have. */
+/** What containers can have on this node. */
 export interface NodeRights {
   /**
-   * The lowest oom_score_adj that containers can get: -1000 with CAP_SYS_RESOURCE, else our own value, below which the
-   * kernel refuses a write and runc fails the container.
+   * The lowest oom_score_adj that containers can get: -1000 with CAP_SYS_RESOURCE, else dockbridge's own value. The kernel
+   * refuses lower values, and runc then fails the container.
    */
   readonly oomFloor: number;
   readonly capabilities: NodeCapabilities;
-  /** Whether an address of IPv6 can be bound here. */
+  /** Whether IPv6 addresses can be bound here. */
   readonly ipv6: boolean;
 }
 
@@ -20,7 +20,7 @@ async function hasIpv6(): Promise<boolean> {
   return disabled.trim() === '0';
 }
 
-/** Assumes that Engine and dockbridge were started with the same rights. */
+/** Reads the rights of dockbridge, and assumes that the Engine was started with the same ones. */
 export async function readNodeRights(): Promise<NodeRights> {
   const ipv6 = await hasIpv6();
   try {

@@ -1,6 +1,6 @@
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import { pause } from '../lib/async/pause';
+import { pause } from '../lib/async/abortable';
 
 /** Four signs of life in the time that systemd waits for one: a lost one, or a late answer, is no death. */
 const SIGNS = 4;

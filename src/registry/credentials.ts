@@ -1,7 +1,7 @@
 import { valueNow, type Changing } from '../lib/changing';
 import { errnoOf, messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import { SmallFile } from '../node/disk/small-file';
+import { SmallFile } from '../node/disk/files';
 import { credentialSource, parseDockerConfig } from './docker-config';
 import type { EngineAuth } from '../engine/types';
 import { registryOf, type ImageReference, type RegistryPath } from '../translate/image/reference';

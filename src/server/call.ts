@@ -10,7 +10,7 @@ import { abortable } from '../lib/async/abortable';
 import { sharedAbortController } from '../lib/async/deadline';
 import { cancelled, invalidArgument, type ErrorCode, type RuntimeError } from '../lib/errors';
 import type { LogFields, Logger } from '../lib/logger';
-import type { WorkGate } from '../lib/async/work-gate';
+import type { WorkGate } from '../lib/async/stopping';
 import { MalformedMessage, type Encoded } from '../proto/service';
 import { asRuntimeError, toStatus } from './call-failure';
 import { callSubject } from './call-subject';

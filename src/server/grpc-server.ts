@@ -7,7 +7,7 @@ import {
 import { sharedAbortController } from '../lib/async/deadline';
 import { unavailable, type RuntimeError } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import { WorkGate, type WorkInProgress } from '../lib/async/work-gate';
+import { WorkGate, type WorkInProgress } from '../lib/async/stopping';
 import { ALPHA_IMAGE_SERVICE, ALPHA_RUNTIME_SERVICE, IMAGE_SERVICE, RUNTIME_SERVICE } from '../proto/service';
 import { wrapStream, wrapUnary, type CallReport, type WrapOptions } from './call';
 import {

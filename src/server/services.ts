@@ -1,7 +1,7 @@
 import type { ContainerServices } from '../containers/services';
 import type { DiskLooks } from '../node/disk/disk-looks';
 import type { ContainerLogs } from '../logs/container-logs';
-import type { PodNetwork } from '../network/pod-network';
+import type { NetworkKeeper, PodNetwork } from '../network/pod-network';
 import type { SandboxCheckpoints } from '../network/sandbox-checkpoints';
 import type { NodeStats } from '../stats/node-stats';
 import type { NameReservations } from '../store/name-reservations';
@@ -9,7 +9,7 @@ import type { EngineLink } from '../sync/engine-link';
 import type { ImageSync } from '../sync/image-sync';
 import type { StreamingServer } from '../streaming/server';
 import type { NodeRights } from '../node/node-rights';
-import type { UsedInodes } from '../node/disk/used-inodes';
+import type { UsedInodes } from '../node/disk/file-systems';
 import type { Probes } from './container/probes';
 import type { PodEvents } from './events/pod-events';
 import type { OutputBudget } from './exec/captured-output';
@@ -45,7 +45,7 @@ export interface Services extends ContainerServices {
     | 'whenImagesSyncedOnce'
     | 'readFactsAgain'
   >;
-  readonly network: PodNetwork;
+  readonly network: PodNetwork & Pick<NetworkKeeper, 'detach' | 'setPodCidr'>;
   readonly checkpoints: Pick<SandboxCheckpoints, 'write'>;
   readonly logs: ContainerLogs;
   readonly imagePulls: ImagePulls;

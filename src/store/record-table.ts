@@ -1,4 +1,4 @@
-import { BoundedSet } from '../lib/bounded-set';
+import { BoundedSet } from '../lib/collections';
 import { invalidArgument } from '../lib/errors';
 
 /** How many ids that are gone are remembered, so that a late list or inspect cannot bring them back. */

@@ -1,6 +1,6 @@
 import { createSecureContext } from 'node:tls';
 import { invalidArgument, messageOf } from '../lib/errors';
-import { SmallFile } from '../node/disk/small-file';
+import { SmallFile } from '../node/disk/files';
 
 /** Paths of PEM files. */
 export interface TlsFiles {

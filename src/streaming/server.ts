@@ -1,9 +1,9 @@
+import { once } from 'node:events';
 import http, { type IncomingMessage, type Server } from 'node:http';
 import https from 'node:https';
 import { isIPv6, type AddressInfo, type Socket } from 'node:net';
 import { waitAtMost } from '../lib/async/deadline';
 import { errnoOf, messageOf, unavailable } from '../lib/errors';
-import { listening } from '../lib/listening';
 import type { Logger } from '../lib/logger';
 import { loadCertificate, type TlsFiles } from './certificate';
 import type { AttachRequest, ExecRequest, PortForwardRequest, StreamingBackend } from './backend';
@@ -82,7 +82,7 @@ export class StreamingServer {
     });
     server.on('upgrade', (request, socket, head) => this.onUpgrade(request, socket as Socket, head));
     server.listen(bind.port, bind.host);
-    await listening(server).catch((error: unknown) => {
+    await once(server, 'listening').catch((error: unknown) => {
       const why = errnoOf(error) ?? messageOf(error);
       throw unavailable(`cannot listen for streaming on ${bind.host}:${bind.port} (${why})`, {
         cause: error,

@@ -1,7 +1,7 @@
 import type { DockerClient } from '../docker/client';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import { pause } from '../lib/async/pause';
+import { pause } from '../lib/async/abortable';
 import type { Store } from '../store/store';
 import type { EngineDiskUsage } from '../engine/types';
 

@@ -4,7 +4,7 @@ import { waitAtMost } from '../lib/async/deadline';
 import { DiskLooks } from '../node/disk/disk-looks';
 import { messageOf, RuntimeError } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import { pause } from '../lib/async/pause';
+import { pause } from '../lib/async/abortable';
 import type { OtherClaim, ProcessClaims } from '../node/process/process-claims';
 import type { EngineFacts } from '../store/records';
 

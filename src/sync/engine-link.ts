@@ -1,11 +1,10 @@
 import { openEventFeed, type EventFeed } from '../docker/event-feed';
 import type { DockerClient } from '../docker/client';
-import { abortable } from '../lib/async/abortable';
+import { abortable, pause } from '../lib/async/abortable';
 import { sharedAbortController, waitAtMost, withDeadline } from '../lib/async/deadline';
 import { hasCode, messageOf, unavailable } from '../lib/errors';
 import { firstEnd } from '../lib/async/first-end';
 import type { Logger } from '../lib/logger';
-import { pause } from '../lib/async/pause';
 import type { Store } from '../store/store';
 import type { ContainerEvents } from '../containers/events';
 import type { ContainerResync } from '../containers/resync';

@@ -4,9 +4,8 @@ import type { Logger } from '../lib/logger';
 import { Semaphore } from '../lib/async/semaphore';
 import type { EngineFacts } from '../store/records';
 import { hasShapeOf } from '../lib/shape';
+import { bootId } from '../node/process/process-info';
 import { wayKey } from './engine-claim';
-
-const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 
 /** A file that lacks one of these was written by another version of dockbridge. */
 const EXAMPLE: EngineFacts = {
@@ -80,7 +79,7 @@ export class FactsFile implements FactsMemory {
 
   /** A boot may bring another kernel, other control groups, another security module. */
   private async circumstances(): Promise<string> {
-    const boot = await readFile(BOOT_ID, 'utf8');
-    return `${await wayKey(this.endpoint)} ${boot.trim()}`;
+    const boot = await bootId();
+    return `${await wayKey(this.endpoint)} ${boot}`;
   }
 }

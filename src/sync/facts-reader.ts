@@ -1,13 +1,12 @@
 import type { DockerClient } from '../docker/client';
-import { abortable } from '../lib/async/abortable';
+import { abortable, pause } from '../lib/async/abortable';
 import { sharedAbortController } from '../lib/async/deadline';
 import { DiskLooks } from '../node/disk/disk-looks';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import { pause } from '../lib/async/pause';
 import type { EngineFacts } from '../store/records';
 import type { Store } from '../store/store';
-import { findImageDirectory } from '../node/disk/image-directory';
+import { findImageDirectory } from '../node/disk/file-systems';
 import type { EngineInfo, EngineVersion } from '../engine/types';
 import { toFacts } from '../translate/shared/engine-facts';
 import type { EngineTrouble } from './engine-watch';

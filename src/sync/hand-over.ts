@@ -3,7 +3,7 @@ import { hasStatus } from '../docker/errors';
 import { withDeadline } from '../lib/async/deadline';
 import { messageOf } from '../lib/errors';
 import type { ContainerLogs } from '../logs/container-logs';
-import type { PodNetwork } from '../network/pod-network';
+import type { NetworkKeeper } from '../network/pod-network';
 import type { Checkpoints } from '../network/sandbox-checkpoints';
 import { containerFromInspect } from '../translate/container/container-record';
 import type { EngineContainerInspect } from '../engine/types';
@@ -26,7 +26,7 @@ export interface HandOverStep {
 export interface HandOverParts {
   readonly docker: DockerClient;
   readonly logs: Pick<ContainerLogs, 'handOver'>;
-  readonly network: Pick<PodNetwork, 'letGo'>;
+  readonly network: Pick<NetworkKeeper, 'letGo'>;
   readonly checkpoints: Pick<Checkpoints, 'ensure'>;
 }
 

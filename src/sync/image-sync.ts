@@ -1,11 +1,10 @@
 import type { DockerClient } from '../docker/client';
 import { hasStatus } from '../docker/errors';
-import { abortable } from '../lib/async/abortable';
+import { abortable, pause } from '../lib/async/abortable';
 import { forEachLimited } from '../lib/async/concurrency';
 import { withDeadline } from '../lib/async/deadline';
 import { hasCode, messageOf } from '../lib/errors';
 import { KeyedLock } from '../lib/async/keyed-lock';
-import { pause } from '../lib/async/pause';
 import type { Logger } from '../lib/logger';
 import type { ImageRecord } from '../store/records';
 import type { Store } from '../store/store';

@@ -6,8 +6,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { cri } from '../../src/proto';
 import { MountPropagation, PodSandboxState } from '../../src/proto/enums';
-import { NAMESPACE_DIRECTORY, shareDirectory } from '../../src/node/netns/namespace-directory';
-import { NamespaceHandles } from '../../src/node/netns/namespace-handles';
+import {
+  NAMESPACE_DIRECTORY,
+  NamespaceHandles,
+  shareDirectory,
+} from '../../src/node/netns/namespace-handles';
 import { parseMountinfo } from '../../src/node/mountinfo';
 import { CniNode } from './support/cni-node';
 import { TestDaemon } from './support/daemon';

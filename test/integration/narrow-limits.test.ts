@@ -124,7 +124,7 @@ it.each([256, 1_024])('serves with %i open files at most, and says that they are
   await serves();
   expect(await held(/^\/sys\/fs\/cgroup\//)).toBeLessThanOrEqual(limit / 8);
   expect(complaints()).toEqual([
-    'The limit of open files is low: with many containers logs and calls will fail',
+    'The limit of open files is low; with many containers, logs and calls will fail',
   ]);
 });
 

@@ -1,5 +1,5 @@
 import { flagOf } from '../../lib/flags';
-import { isSameSocket } from '../../node/disk/same-socket';
+import { isSameSocket } from '../../node/disk/socket-file';
 import type { EngineContainerInspect } from '../../engine/types';
 import { SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../../translate/shared/labels';
 import { withoutSlash } from '../../translate/shared/names';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import { environmentName, OPTIONS, type Given, type Option, type Settings } from '../../config/options';
-import { SmallFile } from '../../node/disk/small-file';
+import { SmallFile } from '../../node/disk/files';
 import { errnoOf, failedPrecondition } from '../../lib/errors';
 import { flagOf } from '../../lib/flags';
 import { askForStatus } from '../../server/client/control-client';

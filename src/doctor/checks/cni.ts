@@ -1,6 +1,6 @@
 import { messageOf } from '../../lib/errors';
-import { listDirectory } from '../../node/disk/list-directory';
-import { findConfig, type FoundConfig } from '../../network/cni/config-directory';
+import { listDirectory } from '../../node/disk/files';
+import { findConfig, type FoundConfig } from '../../network/cni/node-network';
 import { wantsCapability, type NetworkConfig, type PluginConfig } from '../../network/cni/network-config';
 import { PluginChain } from '../../network/cni/plugin-chain';
 import type { Check } from '../check';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { flagOf } from '../../lib/flags';
-import { isSameSocket } from '../../node/disk/same-socket';
+import { isSameSocket } from '../../node/disk/socket-file';
 import { OPTIONS } from '../../config/options';
 import type { NodeProcess } from '../../node/process/node-processes';
 import type { Check } from '../check';

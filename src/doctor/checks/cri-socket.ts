@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { errnoOf, messageOf } from '../../lib/errors';
-import { socketPath } from '../../node/disk/same-socket';
+import { socketPath } from '../../node/disk/socket-file';
 import { CriClient } from '../../server/client/cri-client';
 import type { Check } from '../check';
 import { fail, ok, warn, type Finding } from '../report';

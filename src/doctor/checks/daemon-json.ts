@@ -1,8 +1,8 @@
 import { isLocalEndpoint } from '../../docker/endpoint';
 import { errnoOf, messageOf } from '../../lib/errors';
 import { flagOf, flagsOf } from '../../lib/flags';
-import { isSameSocket } from '../../node/disk/same-socket';
-import { SmallFile } from '../../node/disk/small-file';
+import { isSameSocket } from '../../node/disk/socket-file';
+import { SmallFile } from '../../node/disk/files';
 import type { NodeProcess } from '../../node/process/node-processes';
 import type { Check } from '../check';
 import { fail, ok, warn, type Finding } from '../report';

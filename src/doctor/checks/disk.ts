@@ -5,7 +5,7 @@ import { isLocalEndpoint } from '../../docker/endpoint';
 import { waitAtMost } from '../../lib/async/deadline';
 import { DiskLooks } from '../../node/disk/disk-looks';
 import { messageOf } from '../../lib/errors';
-import { findImageDirectory } from '../../node/disk/image-directory';
+import { findImageDirectory } from '../../node/disk/file-systems';
 import { toFacts } from '../../translate/shared/engine-facts';
 import type { Check } from '../check';
 import { fail, ok, warn, type Finding } from '../report';

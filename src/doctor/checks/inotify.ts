@@ -1,6 +1,6 @@
 import { watch } from 'node:fs';
 import { errnoOf } from '../../lib/errors';
-import { readText } from '../../node/disk/read-text';
+import { readText } from '../../node/disk/files';
 import type { Check } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 

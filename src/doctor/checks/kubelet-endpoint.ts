@@ -1,5 +1,5 @@
 import { flagOf } from '../../lib/flags';
-import { isSameSocket } from '../../node/disk/same-socket';
+import { isSameSocket } from '../../node/disk/socket-file';
 import type { Check } from '../check';
 import { effectiveKubelet, type KubeletFacts } from '../kubelet/facts';
 import { fail, ok, warn, type Finding } from '../report';

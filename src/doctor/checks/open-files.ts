@@ -1,6 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { fileLimit } from '../../node/file-limit';
-import { ENOUGH_FILES } from '../../node/enough-files';
+import { ENOUGH_FILES, fileLimit } from '../../node/file-limit';
 import type { Check } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { errnoOf, messageOf } from '../../lib/errors';
 import { flagOf } from '../../lib/flags';
-import { SmallFile } from '../../node/disk/small-file';
+import { SmallFile } from '../../node/disk/files';
 import type { NodeProcess } from '../../node/process/node-processes';
 import { parseKubeletConfig, type KubeletConfig } from './config';
 import type { KubeletFacts } from './facts';

@@ -2,7 +2,7 @@
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   if (signal.aborted) {
-    // Nobody will look at it any more: its failure must not count as unhandled.
+    // Nobody awaits the promise any more, so its rejection must not count as unhandled.
     promise.catch(() => undefined);
     throw signal.reason;
   }
@@ -16,4 +16,18 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | un
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
+}
+
+/** Resolves after `ms` or as soon as the signal fires. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end, { once: true });
+  });
 }

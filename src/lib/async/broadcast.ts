@@ -1,5 +1,5 @@
-import { abortable } from './abortable';
 import { RuntimeError } from '../errors';
+import { abortable } from './abortable';
 
 const TOO_SLOW = 'this reader did not keep up and has missed some: subscribe again, then list';
 
@@ -9,13 +9,13 @@ interface Link<T> {
   next: Link<T> | undefined;
 }
 
-/** What a reader holds before it has read anything: a link without a value. */
+/** A reader that has not read anything yet holds a link without a value. */
 type Place<T> = Link<T> | (Omit<Link<T>, 'value'> & { readonly value?: never });
 
 /**
- * One writer, many readers, each at its own pace and each getting everything from its subscription on. The values are a
- * chain that only readers hold on to, so it is as long as the slowest of them is behind, however many there are; one
- * that is more than `limit` behind is cut off, told so by its next read, and holds nothing any more.
+ * One writer and many readers, each of which gets every value from its subscription on, at its own pace. The values are a
+ * chain that only readers refer to, so its length is the backlog of the slowest reader. A reader with a backlog of more than
+ * `limit` is cut off, and its next read fails.
  */
 export class Broadcast<T> {
   private last: Place<T> = { number: 0, next: undefined };
@@ -30,12 +30,12 @@ export class Broadcast<T> {
     return this.readers.size;
   }
 
-  /** Values that the slowest reader has yet to read. */
+  /** How many values the slowest reader has yet to read. */
   get backlog(): number {
     return Math.max(0, ...[...this.readers].map((reader) => this.last.number - reader.position));
   }
 
-  /** Returns at once, whatever the readers do. */
+  /** Returns at once, without waiting for readers. */
   publish(value: T): void {
     const link: Link<T> = { number: this.last.number + 1, value, next: undefined };
     this.last.next = link;
@@ -50,7 +50,7 @@ export class Broadcast<T> {
     }
   }
 
-  /** Reads all that is published from now on; the caller closes it. */
+  /** @returns a reader of everything that is published from now on; the caller closes it. */
   subscribe(): BroadcastReader<T> {
     const reader = new BroadcastReader(this.last, (self) => this.readers.delete(self));
     this.readers.add(reader);
@@ -75,7 +75,7 @@ export class BroadcastReader<T> {
   }
 
   /**
-   * The next value, as soon as there is one. One call at a time.
+   * Resolves with the next value, as soon as there is one. Only one call may be pending.
    * @throws RESOURCE_EXHAUSTED when this reader was too slow; the signal's reason when that fires.
    */
   async next(signal: AbortSignal): Promise<T> {

@@ -8,7 +8,7 @@ export async function forEachLimited<T>(
   await drawLimited(all.values(), Math.min(limit, all.length), work);
 }
 
-/** The same for items that come up one by one: the next is drawn when there is room for it. */
+/** Like forEachLimited, but takes the next item from the iterator only when there is room for it. */
 export async function drawLimited<T>(
   rest: IterableIterator<T>,
   limit: number,
@@ -16,7 +16,7 @@ export async function drawLimited<T>(
 ): Promise<void> {
   const errors: unknown[] = [];
   const worker = async (): Promise<void> => {
-    // All workers draw from one iterator.
+    // All workers share one iterator.
     for (const item of rest) {
       try {
         await work(item);
@@ -29,7 +29,7 @@ export async function drawLimited<T>(
   if (errors.length > 0) throw errors[0];
 }
 
-/** As Promise.all, but a rejection waits for the others: nothing goes on behind the caller's back. */
+/** Like Promise.all, but rejects only after all have settled, so that no work goes on unnoticed. */
 export async function allSettled<T extends readonly unknown[] | []>(
   work: T,
 ): Promise<{ -readonly [P in keyof T]: Awaited<T[P]> }> {
@@ -37,7 +37,7 @@ export async function allSettled<T extends readonly unknown[] | []>(
   return Promise.all(work);
 }
 
-/** What `work` makes of each item, in their order, at most `limit` at a time; rejects as forEachLimited does. */
+/** Like Array.map, with at most `limit` calls at a time; rejects as forEachLimited does. */
 export async function mapLimited<T, R>(
   items: Iterable<T>,
   limit: number,

@@ -1,11 +1,11 @@
 import { setMaxListeners } from 'node:events';
-import { abortable } from './abortable';
 import { deadlineExceeded } from '../errors';
+import { abortable } from './abortable';
 
-/** ms: setTimeout fires at once above it. */
+/** In ms; setTimeout fires at once for longer delays. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** For a signal that many calls share: Node takes more than ten listeners for a leak and warns on stderr. */
+/** Makes a signal that many calls may share. Node would take more than ten listeners for a leak and warn on stderr. */
 export function sharedAbortController(): AbortController {
   const controller = new AbortController();
   setMaxListeners(0, controller.signal);
@@ -38,14 +38,14 @@ export async function withDeadline<T>(
   }
 }
 
-/** The same for work that is under way and cannot be ended: only the wait for it is. */
+/** Like withDeadline, for work that is running already and cannot be ended; only the wait for it ends. */
 export async function waitAtMost<T>(
   what: string,
   ms: number,
   work: Promise<T>,
   parent?: AbortSignal,
 ): Promise<T> {
-  // It may fail when nobody waits any more, or before anybody does.
+  // The work may fail when nobody waits for it any more, or yet.
   work.catch(() => undefined);
   return withDeadline(what, ms, parent, (signal) => abortable(work, signal));
 }

@@ -1,8 +1,8 @@
 import { abortable } from './abortable';
 
 /**
- * One holder per key at a time, first come first served; different keys never wait for each other. Keys cost
- * nothing once nobody holds them.
+ * A lock with one holder per key at a time, first come first served. Holders of different keys never wait for each other, and
+ * a key that nobody holds takes no memory.
  */
 export class KeyedLock {
   private readonly tails = new Map<string, Promise<void>>();
@@ -17,7 +17,7 @@ export class KeyedLock {
     const mine = new Promise<void>((resolve) => (release = resolve));
     const tail = before.then(() => mine);
     this.tails.set(key, tail);
-    // When the whole queue has ended, not this turn: a waiter that gave up must not let the next one in early.
+    // This waits for the whole queue, not for this turn: a waiter that gave up must not let the next one in early.
     void tail.then(() => {
       if (this.tails.get(key) === tail) this.tails.delete(key);
     });

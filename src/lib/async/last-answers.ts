@@ -3,13 +3,13 @@ import { Semaphore } from './semaphore';
 
 interface Asked<T> {
   readonly answer: Promise<T | undefined>;
-  /** Somebody waited in vain: later callers do not wait again. */
+  /** A caller has waited in vain, so later callers do not wait. */
   isLate: boolean;
 }
 
 /**
- * Answers to questions that may hang for ever and cannot be taken back, as stat of a dead network disk, which keeps one
- * of libuv's four threads. At most one question a key and `limit` in all are under way; meanwhile the last answer counts.
+ * Answers to questions that may hang for ever and cannot be cancelled, such as a stat of a dead network disk, which occupies
+ * one of libuv's four threads. At most one question per key and `limit` in all are pending; meanwhile the last answer counts.
  */
 export class LastAnswers<T> {
   private readonly asked = new Map<string, Asked<T>>();
@@ -24,7 +24,7 @@ export class LastAnswers<T> {
     this.slots = new Semaphore(limit);
   }
 
-  /** Undefined when asking failed, or nothing was answered in time yet. */
+  /** @returns undefined when the question failed, or was never answered in time. */
   async get(key: string): Promise<T | undefined> {
     const asked = this.asked.get(key) ?? this.start(key);
     if (asked.isLate) return this.last.get(key);

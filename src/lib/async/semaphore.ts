@@ -1,6 +1,6 @@
 import { abortable } from './abortable';
 
-/** At most `limit` pieces of work at a time, first come first served. */
+/** Runs at most `limit` pieces of work at a time, first come first served. */
 export class Semaphore {
   private free: number;
   private readonly waiting: (() => void)[] = [];
@@ -21,7 +21,7 @@ export class Semaphore {
     }
   }
 
-  /** Runs `work` at a moment when nothing else runs, and keeps everything else waiting meanwhile; never first in line. */
+  /** Runs `work` at a moment when nothing else runs, and keeps everything else waiting meanwhile. Callers of run() go first. */
   async runAlone<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.free < this.limit) {
       let enter!: () => void;
@@ -65,7 +65,7 @@ export class Semaphore {
     } catch (error) {
       const place = this.waiting.indexOf(enter);
       if (place >= 0) this.waiting.splice(place, 1);
-      // The turn came in the same tick: hand it on.
+      // The turn came in the same tick, so pass it on.
       else this.leave();
       throw error;
     }

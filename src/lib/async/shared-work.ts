@@ -1,6 +1,6 @@
+import { cancelled } from '../errors';
 import { abortable } from './abortable';
 import { sharedAbortController } from './deadline';
-import { cancelled } from '../errors';
 
 interface Shared<T> {
   readonly result: Promise<T>;
@@ -8,14 +8,14 @@ interface Shared<T> {
   waiting: number;
 }
 
-/** Work that callers of the same key share: it starts with the first and is aborted when the last has gone away. */
+/** Shares work between callers of the same key. It starts with the first and is aborted when the last has given up. */
 export class SharedWork<T> {
   private readonly running = new Map<string, Shared<T>>();
 
   /**
    * Joins the work of `key`, or starts it.
-   * @param work is given a signal that fires when nobody waits any more; a later caller starts anew.
-   * @param signal ends the wait with its reason, and the work only with the last wait.
+   * @param work gets a signal that fires when nobody waits any more; a later caller starts new work.
+   * @param signal ends this wait with its reason, and the work if this was the last wait.
    */
   async join(key: string, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     signal.throwIfAborted();
@@ -43,4 +43,13 @@ export class SharedWork<T> {
   private forget(key: string, shared: Shared<T>): void {
     if (this.running.get(key) === shared) this.running.delete(key);
   }
+}
+
+/** Makes calls that come while `work` runs share its result. */
+export function coalesce<T>(work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined;
+  return () => {
+    running ??= work().finally(() => (running = undefined));
+    return running;
+  };
 }

@@ -1,37 +1,42 @@
+import type { EngineContainerInspect } from '../../engine/types';
 import type { Changing } from '../../lib/changing';
-import { coalesce } from '../../lib/async/coalesce';
-import { failedPrecondition, internal, messageOf } from '../../lib/errors';
 import { allSettled } from '../../lib/async/concurrency';
 import { sharedAbortController } from '../../lib/async/deadline';
 import { KeyedLock } from '../../lib/async/keyed-lock';
-import type { Logger } from '../../lib/logger';
 import { Semaphore } from '../../lib/async/semaphore';
+import { coalesce } from '../../lib/async/shared-work';
+import { failedPrecondition, internal, messageOf } from '../../lib/errors';
+import type { Logger } from '../../lib/logger';
+import type { PodNamespaces } from '../../node/netns/namespace-handles';
 import type { SandboxRecord } from '../../store/records';
-import type { EngineContainerInspect } from '../../engine/types';
 import { podFromSandbox } from '../../translate/sandbox/describe-pod';
 import type { PodToAttach } from '../../translate/sandbox/pod-to-attach';
-import type { NetworkChoice } from '../node-pods';
-import type { NetworkCondition, PodNetwork, PodNetworkState } from '../pod-network';
-import type { Attachment } from './attachment';
-import { Cleanup } from './cleanup';
-import { attachedByOthers, freeGarbage } from './garbage';
-import { publishersOf, refusePortConflicts } from './host-ports';
+import type { NetworkChoice, NetworkCondition, NodeCni, PodNetworkState } from '../pod-network';
+import { unservedBy } from './asked-of-network';
+import { attachedByOthers, Cleanup, freeGarbage } from './garbage';
+import { passOverDead, publishersOf, refusePortConflicts } from './host-ports';
 import { addressesOfProcess, guessedResult, isLoopbackUp } from './namespace-addresses';
-import type { PodNamespaces } from '../../node/netns/namespace-handles';
-import { LOOPBACK, loopbackOf } from './loopback';
 import type { NetworkConfig } from './network-config';
 import { NodeNetwork } from './node-network';
-import { isOurs } from './ownership';
 import { PluginChain, type PluginObserver } from './plugin-chain';
-import { askedFor, configOf, IF_NAME, ipsOf, isOfPodNetwork, podEntry, type UnfiledPod } from './pod-entry';
+import {
+  askedFor,
+  configOf,
+  IF_NAME,
+  ipsOf,
+  isOfPodNetwork,
+  isOurs,
+  LOOPBACK,
+  loopbackOf,
+  podEntry,
+  type UnfiledPod,
+} from './pod-entry';
 import { checkAll, unservedOf } from './pod-trouble';
 import { podIps, resultOf } from './result';
-import { deadHolders, undoFormer } from './port-holders';
-import { ResultCache, type CachedAttachment } from './result-cache';
+import { type Attachment, type CachedAttachment, ResultCache } from './result-cache';
 import type { RunningPlugins } from './running-plugins';
-import { unservedBy } from './unserved';
 
-/** Pods whose plugins run at a time: they queue for iptables' and IPAM's locks anyway. */
+/** How many pods' plugins run at a time; more would only queue for the locks of iptables and IPAM. */
 const CONCURRENT_PODS = 16;
 const NOT_ATTACHED: PodNetworkState = { ready: false, ips: [] };
 
@@ -39,23 +44,23 @@ export interface CniOptions {
   readonly confDir: string;
   readonly binDirs: readonly string[];
   readonly cacheDir: string;
-  /** The cache of other programs, where that is not libcni's: for tests. */
+  /** The cache of other programs, for tests; by default that of libcni. */
   readonly othersCacheDir?: string;
   readonly handles: PodNamespaces;
   readonly running: RunningPlugins;
   /** How long one run of a plugin may take. */
   readonly timeoutMs: Changing<number>;
   readonly observe?: PluginObserver;
-  /** Told of each thing that a new pod asked for and no plugin does. */
+  /** Called for each capability that a new pod requests and no plugin provides. */
   readonly onUnserved?: (capability: string) => void;
   readonly logger: Logger;
 }
 
 /**
- * Pods on the node's CNI network. What ADD was called with is written down before it runs, so whatever ends us, somebody
- * can undo it.
+ * Pods on the node's CNI network. The arguments of each ADD are recorded before it runs, so that the ADD can be undone even if
+ * dockbridge is killed.
  */
-export class CniNetwork implements PodNetwork {
+export class CniNetwork implements NodeCni {
   readonly networkMode = 'none';
   private readonly chain: PluginChain;
   private readonly node: NodeNetwork;
@@ -67,11 +72,11 @@ export class CniNetwork implements PodNetwork {
   private readonly stopped = sharedAbortController();
   private readonly inUse = coalesce(() => this.handles.inUse());
   private isLetGo = false;
-  /** Sandboxes with a handle, of which the cache need not know. */
+  /** Sandboxes with a handle, which may not be in the cache. */
   private held = new Set<string>();
-  /** Pods of this network that the cache does not know: what the Engine and the kernel say of them. */
+  /** Pods of this network that are not in the cache, with what the Engine and the kernel say about them. */
   private readonly unfiled = new Map<string, UnfiledPod>();
-  /** Pods that the cache knew at the start; those that came later live. */
+  /** Pods that were in the cache at the start. Pods that came later live. */
   private loaded: ReadonlySet<string> = new Set();
   private orphansGone: Promise<boolean> = Promise.resolve(true);
   private tidy: Promise<void> = Promise.resolve();
@@ -85,7 +90,7 @@ export class CniNetwork implements PodNetwork {
     this.cleanup = new Cleanup((id) => this.detachVanished(id), logger);
   }
 
-  /** @param choice bridge: only pods that are on CNI already are served; configurations are not looked at. */
+  /** @param choice `bridge` serves only pods that are on CNI already, and reads no configurations. */
   static async open(options: CniOptions, choice: NetworkChoice = 'cni'): Promise<CniNetwork> {
     const network = new CniNetwork(options);
     await network.cache.load();
@@ -127,11 +132,11 @@ export class CniNetwork implements PodNetwork {
     const entry = this.entryOf(id);
     if (entry !== undefined && entry.result === undefined) return NOT_ATTACHED;
     if ((await this.handles.heldPath(id)) !== '') {
-      // Another one after a restart of the container by hand: that has no network.
+      // The namespace is another one after a manual restart of the container, and has no network.
       if (!(await this.handles.isOf(id, pid))) return NOT_ATTACHED;
       if (entry !== undefined) return { ready: true, ips: ipsOf(entry) };
     }
-    // cri-dockerd's pod, or the cache was lost: what counts is what is there.
+    // The pod is cri-dockerd's, or the cache was lost, so only the addresses in the namespace count.
     const ips = await addressesOfProcess(pid, IF_NAME);
     if (ips.length === 0) return NOT_ATTACHED;
     if (entry === undefined) this.unfiled.set(id, { pod: podFromSandbox(sandbox), ips });
@@ -170,11 +175,11 @@ export class CniNetwork implements PodNetwork {
     this.tidy = this.collect(existing);
   }
 
-  /** Alone, so that no address is taken while plugins look for those that nobody has. */
+  /** Runs while no pod is attached, so that no address is taken while plugins look for unused ones. */
   private async collect(existing: ReadonlySet<string>): Promise<void> {
     const { logger } = this.options;
     if (!(await this.orphansGone)) {
-      logger.warn('No garbage of CNI plugins is collected: one of an earlier run is still at work');
+      logger.warn('Skipping CNI garbage collection, because a plugin of an earlier run is still running');
       return;
     }
     const { signal } = this.stopped;
@@ -188,18 +193,17 @@ export class CniNetwork implements PodNetwork {
         await freeGarbage(this.chain, config, { filed, lost }, signal);
       }, signal)
       .catch((error: unknown) => {
-        if (!signal.aborted)
-          logger.warn('CNI plugins could not collect garbage', { error: messageOf(error) });
+        if (!signal.aborted) logger.warn('CNI garbage collection failed', { error: messageOf(error) });
       });
   }
 
-  /** All that is not ours is somebody's: only what we know to be gone is garbage. */
+  /** Entries of others always count as valid: only pods that are known to be gone are garbage. */
   private isValid(entry: CachedAttachment, existing: ReadonlySet<string>): boolean {
     const { containerId } = entry;
     return existing.has(containerId) || !this.loaded.has(containerId) || !this.isOurs(entry);
   }
 
-  /** Its address must not go to another pod while a process uses it: then this is tried again until none does. */
+  /** Fails while a process still uses the pod's address, which must not go to another pod, and is then tried again. */
   private async detachVanished(id: string): Promise<void> {
     if ((await this.inUse()).has(id))
       throw failedPrecondition('processes still live in it, though the Engine does not know the pod');
@@ -250,14 +254,15 @@ export class CniNetwork implements PodNetwork {
       config: config.json,
       result: undefined,
     };
-    const dead = await this.passOverDead(pod);
+    const { chain, cache, handles } = this;
+    const dead = await passOverDead(pod.ports, { chain, cache, handles, logger: this.options.logger });
     const living = this.cache.values().filter((other) => !dead.includes(other));
     refusePortConflicts(pod.ports, publishersOf(living, this.unfiled));
     this.held.add(id);
     let begun = false;
     try {
-      // All that ADD needs, side by side: the handle costs a fork. `put` comes in the same step as the look for port
-      // conflicts, so that of two pods one sees the other's ports.
+      // The preparations for ADD run in parallel, because the handle costs a fork. `put` is in the same step as the check for
+      // port conflicts, so that of two pods one sees the other's ports.
       const [, , loopbackUp] = await allSettled([
         this.cache.put(entry),
         this.handles.hold(id, pid),
@@ -271,7 +276,7 @@ export class CniNetwork implements PodNetwork {
         throw internal(`CNI network "${config.name}" gave pod ${pod.namespace}/${pod.name} no address`);
       this.tellUnserved(config, entry, pod);
     } catch (error) {
-      // Nothing to undo but the handle.
+      // Only the handle needs to be undone.
       if (!begun) await this.cache.remove(entry).catch(() => undefined);
       await this.undo(id, pid);
       throw error;
@@ -280,26 +285,21 @@ export class CniNetwork implements PodNetwork {
 
   private tellUnserved(config: NetworkConfig, entry: CachedAttachment, pod: PodToAttach): void {
     for (const { capability, message } of unservedBy(config, entry.capabilityArgs)) {
-      const of = { sandbox: entry.containerId, pod: `${pod.namespace}/${pod.name}` };
-      this.options.logger.warn('A pod does not get what it asks of its network', { ...of, reason: message });
+      this.options.logger.warn('The network does not provide what a pod requests', {
+        sandbox: entry.containerId,
+        pod: `${pod.namespace}/${pod.name}`,
+        reason: message,
+      });
       this.options.onUnserved?.(capability);
     }
   }
 
-  /** Holders of the pod's ports that do not exist any more; those of a former --run-dir are undone, rules and all. */
-  private async passOverDead({ ports }: PodToAttach): Promise<CachedAttachment[]> {
-    const others = ports.length === 0 ? [] : this.cache.values().filter((entry) => !this.isOurs(entry));
-    const dead = await deadHolders(ports, others);
-    await undoFormer(dead, { chain: this.chain, cache: this.cache, logger: this.options.logger });
-    return dead;
-  }
-
-  /** After a failed ADD; what cannot be undone now is tried again until it can. */
+  /** Undoes a failed ADD; if that fails, it is tried again until it succeeds. */
   private async undo(id: string, pid: number): Promise<void> {
     try {
       await this.detachLocked(id, pid);
     } catch (error) {
-      this.options.logger.warn('A failed CNI ADD could not be undone yet', {
+      this.options.logger.warn('Cannot undo a failed CNI ADD yet; retrying', {
         sandbox: id,
         error: messageOf(error),
       });
@@ -308,7 +308,7 @@ export class CniNetwork implements PodNetwork {
   }
 
   private async detachLocked(id: string, pid: number): Promise<void> {
-    // Pods on other networks are asked about too.
+    // This is also called for pods on other networks.
     if (!this.holdsFor(id)) return;
     if (pid !== 0) await this.adopt(id, pid);
     const netns = await this.handles.heldPath(id);
@@ -316,7 +316,7 @@ export class CniNetwork implements PodNetwork {
     const isFiled = entries.some(isOfPodNetwork);
     for (const entry of entries.reverse()) {
       const config = configOf(entry);
-      // An ADD that was cut off has no result, and may have made rules all the same.
+      // An ADD that was cut off has no result, but may have made rules.
       const result = entry.result ?? (await guessedResult(pid, entry.ifName, netns));
       if (config !== undefined) await this.chain.del(config, { ...entry, netns }, result);
       else if (isOfPodNetwork(entry)) await this.detachUnfiled(id, pid, netns, entry);
@@ -335,8 +335,9 @@ export class CniNetwork implements PodNetwork {
   }
 
   /**
-   * A pod whose cache entry was lost or cannot be read: the node's network of today is the best guess, and may be wrong.
-   * @param entry what can be read of it.
+   * Frees the network of a pod whose cache entry was lost or cannot be read. It assumes the node's network of today, which may
+   * be wrong.
+   * @param entry the readable part of the entry.
    */
   private async detachUnfiled(
     containerId: string,
@@ -359,30 +360,33 @@ export class CniNetwork implements PodNetwork {
       .find((result) => result !== undefined && podIps(result, IF_NAME).length > 0);
     const guess = found.length === 0 ? undefined : resultOf(found, IF_NAME, netns);
     await this.chain.del(config, attachment, entry?.result ?? bare ?? guess).catch((error: unknown) => {
-      this.options.logger.warn('The network of a pod without a cached result may not be freed', {
+      this.options.logger.warn('The network of a pod without a cached result may not be fully freed', {
         sandbox: containerId,
         error: messageOf(error),
       });
     });
   }
 
-  /** A pod that needs it tries again, and says why it cannot have it. */
+  /** A failure here is only logged: a pod that needs the directory tries again, and fails with the reason. */
   private async prepareHandles(): Promise<void> {
     await this.handles.prepare().catch((error: unknown) => {
-      this.options.logger.warn('The directory of network namespaces cannot be prepared', {
+      this.options.logger.warn('Cannot prepare the directory of network namespaces', {
         error: messageOf(error),
       });
     });
   }
 
-  /** Holds the namespace of a pod that runs but has no handle: cri-dockerd's. */
+  /** Makes a handle for a running pod that has none, because cri-dockerd started it. */
   private async adopt(id: string, pid: number): Promise<void> {
     if (this.isLetGo || (await this.handles.heldPath(id)) !== '') return;
     try {
       await this.handles.hold(id, pid);
       this.held.add(id);
     } catch (error) {
-      this.options.logger.debug(() => `No handle for the network of ${id}: ${messageOf(error)}`);
+      this.options.logger.debug(
+        () => "Cannot create a handle for a pod's network namespace",
+        () => ({ sandbox: id, error: messageOf(error) }),
+      );
     }
   }
 

@@ -3,15 +3,15 @@ import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoOf } from '../../lib/errors';
 
-/** Writers create, fill and rename: look once, when they have had this long. */
+/** Writers create, fill and rename files; this is how long they get before one look at the result. */
 const SETTLE_MS = 50;
-/** As often as kubelet asks for the network's condition. */
+/** kubelet asks for the network's condition as often as this. */
 const UNWATCHED_MS = 5_000;
 
 /**
- * Tells of changes in a directory through inotify, also when it appears, disappears or is replaced later: then the
- * nearest directory above that exists is watched. Nothing runs while nothing happens, but on a node that is out of
- * watches: there a change is supposed by the clock.
+ * Reports changes in a directory through inotify, also when the directory appears, disappears or is replaced later: while it
+ * is missing, the nearest existing directory above it is watched. Only on a node that has no inotify watches left does this
+ * use a timer, and then it reports a possible change at each tick.
  */
 export class DirectoryWatch {
   private watcher: FSWatcher | undefined;
@@ -24,7 +24,7 @@ export class DirectoryWatch {
     private readonly onChange: () => void,
   ) {}
 
-  /** Resolves when changes from here on will be told. */
+  /** Resolves when all later changes will be reported. */
   async start(): Promise<void> {
     await this.arm();
   }
@@ -46,11 +46,11 @@ export class DirectoryWatch {
       this.watcher.on('error', () => this.poke());
       this.watched = place.key;
     } catch (error) {
-      // ENOENT: gone between stat and watch.
+      // ENOENT: the directory vanished between stat and watch.
       this.poke(errnoOf(error) === 'ENOENT' ? SETTLE_MS : UNWATCHED_MS);
       return;
     }
-    // What happened between the stat and the watch was not told.
+    // Changes between the stat and the watch were not reported.
     if ((await nearestDirectory(this.directory)).key !== place.key) this.poke();
   }
 
@@ -66,7 +66,7 @@ export class DirectoryWatch {
   }
 }
 
-/** With a key that changes when the directory is replaced by another of the same name. */
+/** @returns also a key that changes when the directory is replaced by another one of the same name. */
 async function nearestDirectory(directory: string): Promise<{ path: string; key: string }> {
   for (let path = directory; ; path = dirname(path)) {
     try {

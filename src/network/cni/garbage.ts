@@ -1,22 +1,75 @@
 import { resolve } from 'node:path';
 import { withDeadline } from '../../lib/async/deadline';
+import { messageOf } from '../../lib/errors';
+import type { Logger } from '../../lib/logger';
 import type { NetworkConfig } from './network-config';
 import type { PluginChain } from './plugin-chain';
 import { IF_NAME } from './pod-entry';
-import { readNetwork, type CachedAttachment } from './result-cache';
+import { type CachedAttachment, readNetwork } from './result-cache';
 
-/** Where CNI's own library keeps what containerd, Podman or cnitool attach. */
+const FIRST_RETRY_MS = 1_000;
+const LAST_RETRY_MS = 60_000;
+
+/** Frees the networks of vanished sandboxes, with growing pauses until it succeeds. */
+export class Cleanup {
+  private readonly pending = new Map<string, NodeJS.Timeout | undefined>();
+  private closed = false;
+
+  constructor(
+    private readonly free: (sandboxId: string) => Promise<void>,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Returns at once. */
+  request(sandboxId: string): void {
+    if (this.closed || this.pending.has(sandboxId)) return;
+    this.pending.set(sandboxId, undefined);
+    void this.attempt(sandboxId, FIRST_RETRY_MS);
+  }
+
+  /** Ends the attempts for a sandbox whose network was freed otherwise. */
+  done(sandboxId: string): void {
+    clearTimeout(this.pending.get(sandboxId));
+    this.pending.delete(sandboxId);
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const timer of this.pending.values()) clearTimeout(timer);
+    this.pending.clear();
+  }
+
+  private async attempt(sandboxId: string, retryMs: number): Promise<void> {
+    try {
+      await this.free(sandboxId);
+      this.done(sandboxId);
+    } catch (error) {
+      if (this.closed) return;
+      this.logger.warn('Cannot free the network of a vanished pod yet; retrying', {
+        sandbox: sandboxId,
+        error: messageOf(error),
+        inMs: retryMs,
+      });
+      const next = (): void => void this.attempt(sandboxId, Math.min(2 * retryMs, LAST_RETRY_MS));
+      const timer = setTimeout(next, retryMs);
+      timer.unref();
+      this.pending.set(sandboxId, timer);
+    }
+  }
+}
+
+/** Where CNI's own library keeps the attachments of containerd, Podman and cnitool. */
 const LIBCNI_CACHE = '/var/lib/cni';
-/** Pods wait meanwhile. */
+/** New pods wait while plugins collect garbage. */
 const GC_MS = 30_000;
 
 export interface Attachments {
   readonly filed: readonly CachedAttachment[];
-  /** Sandboxes without an entry, which have their addresses all the same. */
+  /** Sandboxes without an entry, which still use their addresses. */
   readonly lost: readonly string[];
 }
 
-/** What other programs have attached to a network, by a cache that is not ours; empty when `cacheDir` is. */
+/** What other programs have attached to a network, from CNI's default cache; empty when `cacheDir` is that cache. */
 export async function attachedByOthers(
   {
     cacheDir,
@@ -27,7 +80,7 @@ export async function attachedByOthers(
   return resolve(cacheDir) === resolve(othersCacheDir) ? [] : readNetwork(othersCacheDir, network);
 }
 
-/** Has the plugins of a network free what none of these attachments holds. */
+/** Makes the plugins of a network free everything that none of these attachments holds. */
 export async function freeGarbage(
   chain: PluginChain,
   config: NetworkConfig,

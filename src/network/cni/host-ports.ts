@@ -1,16 +1,19 @@
 import { isIP } from 'node:net';
 import { canonicalIp } from '../../lib/canonical-ip';
-import { failedPrecondition } from '../../lib/errors';
+import { failedPrecondition, messageOf } from '../../lib/errors';
+import type { Logger } from '../../lib/logger';
+import { isInhabited, type PodNamespaces } from '../../node/netns/namespace-handles';
 import type { PodPort } from '../../translate/sandbox/pod-to-attach';
-import type { Attachment } from './attachment';
 import { objects, text } from './json';
-import { askedFor, type UnfiledPod } from './pod-entry';
+import type { PluginChain } from './plugin-chain';
+import { askedFor, configOf, isOfOtherRunDir, isOurs, type UnfiledPod } from './pod-entry';
+import type { Attachment, CachedAttachment, ResultCache } from './result-cache';
 
-/** Who may have taken a port. */
+/** A pod that may have taken a port. */
 export type Publisher = Pick<Attachment, 'containerId' | 'cniArgs' | 'capabilityArgs'>;
 
 /**
- * Everybody who may have taken ports of the node.
+ * All pods that may have taken ports of the node.
  * @param unfiled pods without a cache entry, by the ids of their sandboxes.
  */
 export function publishersOf(
@@ -25,7 +28,7 @@ export function publishersOf(
 }
 
 /**
- * Plugins publish a port twice without a word, and the first pod keeps it.
+ * Refuses a host port that another pod has: plugins would publish it twice without a word, and the first pod keeps it.
  * @throws FAILED_PRECONDITION naming the port and the pod that has it.
  */
 export function refusePortConflicts(wanted: readonly PodPort[], attached: readonly Publisher[]): void {
@@ -40,7 +43,7 @@ export function refusePortConflicts(wanted: readonly PodPort[], attached: readon
 }
 
 /** The first wanted port that the other one has. */
-export function conflictOf(
+function conflictOf(
   wanted: readonly PodPort[],
   { capabilityArgs }: Pick<Publisher, 'capabilityArgs'>,
 ): PodPort | undefined {
@@ -62,7 +65,7 @@ function overlap(one: string, other: string): boolean {
   return (a === 0 || b === 0 || a === b) && (isAny(one) || isAny(other));
 }
 
-/** 0: all addresses of both families. */
+/** 0 stands for all addresses of both families. */
 function familyOf(hostIp: string): number {
   return isIP(hostIp);
 }
@@ -71,4 +74,46 @@ function podName({ cniArgs, containerId }: Publisher): string {
   const args = new Map(cniArgs);
   const [namespace, name] = [args.get('K8S_POD_NAMESPACE'), args.get('K8S_POD_NAME')];
   return namespace === undefined || name === undefined ? containerId : `${namespace}/${name}`;
+}
+
+export interface Undoing {
+  readonly chain: Pick<PluginChain, 'del'>;
+  readonly cache: Pick<ResultCache, 'values' | 'remove'>;
+  readonly handles: Pick<PodNamespaces, 'owns'>;
+  readonly logger: Logger;
+}
+
+/**
+ * Finds entries of other programs that claim a wanted port although nothing lives in their network namespace, or it is gone.
+ * Another runtime left them in the cache, or an earlier dockbridge with another --run-dir, whose entries are undone, rules and
+ * all.
+ * @returns those entries, which keep no pod from its port. An entry that cannot be undone stays filed, to be tried again.
+ */
+export async function passOverDead(
+  wanted: readonly PodPort[],
+  undoing: Undoing,
+): Promise<CachedAttachment[]> {
+  if (wanted.length === 0) return [];
+  const others = undoing.cache.values().filter((entry) => !isOurs(entry, undoing.handles));
+  const dead: CachedAttachment[] = [];
+  for (const entry of others) {
+    // Conflicts are rare; without one, nobody looks through all processes.
+    if (conflictOf(wanted, entry) !== undefined && !(await isInhabited(entry.netns))) dead.push(entry);
+  }
+  for (const entry of dead) if (isOfOtherRunDir(entry)) await undo(entry, undoing);
+  return dead;
+}
+
+async function undo(entry: CachedAttachment, { chain, cache, logger }: Undoing): Promise<void> {
+  const config = configOf(entry);
+  if (config === undefined) return;
+  try {
+    await chain.del(config, { ...entry, netns: '' }, entry.result);
+    await cache.remove(entry);
+  } catch (error) {
+    logger.warn('Cannot undo the network of a pod from an earlier --run-dir', {
+      sandbox: entry.containerId,
+      error: messageOf(error),
+    });
+  }
 }

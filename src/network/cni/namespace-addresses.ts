@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { resultOf, type CniResult } from './result';
 
 /**
- * Addresses in the network namespace of a process, as the kernel tells without our entering it: for pods whose CNI
- * result is lost. IPv4 first; loopback and link-local ones are left out, and those of other interfaces than `ifName`
- * where that has some.
+ * Reads the addresses in the network namespace of a process from /proc, without entering the namespace, for pods whose CNI
+ * result is lost. IPv4 comes first. Loopback and link-local addresses are left out, and if `ifName` has addresses, those of
+ * all other interfaces.
  */
 export async function addressesOfProcess(pid: number, ifName: string): Promise<string[]> {
   const [trie = '', inet6 = '', routes = ''] = await Promise.all(
@@ -22,9 +22,10 @@ export async function addressesOfProcess(pid: number, ifName: string): Promise<s
 }
 
 /**
- * The interface whose subnet an IPv4 address is in: the table of addresses does not name it.
- * @param routes lines of interface, destination, gateway, flags, three counters, mask; addresses are little-endian.
- * @returns undefined when it is in none, as with single addresses (/32).
+ * Finds the interface whose subnet contains an IPv4 address, because the table of addresses does not name interfaces.
+ * @param routes text of /proc/PID/net/route: lines of interface, destination, gateway, flags, three counters, mask. Addresses
+ * are little-endian.
+ * @returns undefined when no subnet contains it, as with single addresses (/32).
  */
 export function holderByRoute(ip: string, routes: string): string | undefined {
   const address = ip.split('.').reduceRight((value, byte) => value * 256 + Number(byte), 0);
@@ -37,13 +38,13 @@ export function holderByRoute(ip: string, routes: string): string | undefined {
   return subnets.sort((a, b) => b.bits - a.bits)[0]?.name;
 }
 
-/** Whether the loopback interface is up: a local address is in the table only then. */
+/** Whether the loopback interface is up; only then is its address in the table. */
 export async function isLoopbackUp(pid: number): Promise<boolean> {
   const trie = await readFile(`/proc/${pid}/net/fib_trie`, 'utf8').catch(() => '');
   return parseFibTrie(trie).includes('127.0.0.1');
 }
 
-/** Local addresses: a leaf `|-- a.b.c.d` followed by `/32 host LOCAL`. */
+/** Finds local addresses, which are leaves `|-- a.b.c.d` followed by `/32 host LOCAL`. */
 export function parseFibTrie(text: string): string[] {
   const found = new Set<string>();
   let leaf = '';
@@ -54,7 +55,7 @@ export function parseFibTrie(text: string): string[] {
   return [...found];
 }
 
-/** Lines of address, interface index, prefix length, scope, flags, name: scope 00 is global. */
+/** @param text lines of address, interface index, prefix length, scope, flags, name; scope 00 is global. */
 export function parseInet6(text: string): { readonly ip: string; readonly name: string }[] {
   return text.split('\n').flatMap((line) => {
     const [address = '', , , scope, , name = ''] = line.trim().split(/\s+/);
@@ -69,8 +70,8 @@ function isLoopback(ip: string): boolean {
 }
 
 /**
- * What plugins can find a pod's rules by when the result of its ADD was never written down.
- * @param pid of a process in the namespace; 0: there is none.
+ * Makes a result by which plugins can find a pod's rules when the result of its ADD was never recorded.
+ * @param pid of a process in the namespace, 0 when there is none.
  */
 export async function guessedResult(
   pid: number,

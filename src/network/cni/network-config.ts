@@ -1,12 +1,28 @@
 import { failedPrecondition } from '../../lib/errors';
-import { isObject, parseObject, text, type JsonObject } from './json';
-import { CNI_VERSIONS, isKnownVersion, UNNAMED_VERSION, type CniVersion } from './versions';
+import { isObject, type JsonObject, parseObject, text } from './json';
+
+/** CNI versions whose configurations and results we understand, oldest first. */
+export const CNI_VERSIONS = ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
+
+export type CniVersion = (typeof CNI_VERSIONS)[number];
+
+/** The version of a configuration or result that does not name one. */
+export const UNNAMED_VERSION: CniVersion = '0.1.0';
+export const NEWEST_VERSION: CniVersion = '1.1.0';
+
+export function isKnownVersion(version: string): version is CniVersion {
+  return (CNI_VERSIONS as readonly string[]).includes(version);
+}
+
+export function isAtLeast(version: CniVersion, floor: CniVersion): boolean {
+  return CNI_VERSIONS.indexOf(version) >= CNI_VERSIONS.indexOf(floor);
+}
 
 /** One plugin of a network, as configured. */
 export interface PluginConfig {
   /** The binary's name. */
   readonly type: string;
-  /** Names under `capabilities` that are switched on: what the plugin wants in `runtimeConfig`. */
+  /** The capabilities that are switched on, and that the plugin wants in `runtimeConfig`. */
   readonly capabilities: readonly string[];
   readonly body: JsonObject;
 }
@@ -18,15 +34,15 @@ export interface NetworkConfig {
   readonly disableCheck: boolean;
   readonly disableGc: boolean;
   readonly plugins: readonly PluginConfig[];
-  /** The list as JSON text; what the result cache keeps for the DEL. */
+  /** The list as JSON text, which the result cache keeps for the DEL. */
   readonly json: string;
 }
 
 const NETWORK_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 /**
- * Text of a `.conflist`.
- * @param inSubdirectory plugins that CNI 1.1 lets live in files of their own; appended to the list.
+ * Parses the text of a `.conflist`.
+ * @param inSubdirectory plugins in files of their own, which CNI 1.1 allows; they are appended to the list.
  * @throws FAILED_PRECONDITION saying what is wrong, without the file's name.
  */
 export function parseNetworkList(json: string, inSubdirectory: readonly JsonObject[] = []): NetworkConfig {
@@ -48,7 +64,7 @@ export function parseNetworkList(json: string, inSubdirectory: readonly JsonObje
   };
 }
 
-/** Text of a `.conf` or `.json`: one plugin, made a list of one. */
+/** Parses the text of a `.conf` or `.json`, one plugin, as a list of one. */
 export function parseSinglePlugin(json: string): NetworkConfig {
   const plugin = parseJson(json);
   if (plugin.plugins !== undefined) throw broken('has "plugins", so its name must end in .conflist');
@@ -58,7 +74,7 @@ export function parseSinglePlugin(json: string): NetworkConfig {
   );
 }
 
-/** What a result cache keeps as a network's configuration: a list, or with kubenet's pods a single plugin. */
+/** Parses a configuration from a result cache: a list, or for pods of kubenet a single plugin. */
 export function parseCachedConfig(json: string): NetworkConfig {
   return parseObject(json)?.plugins === undefined ? parseSinglePlugin(json) : parseNetworkList(json);
 }
@@ -80,7 +96,7 @@ function toName(name: unknown): string {
   return name;
 }
 
-/** `cniVersions` (CNI 1.1) offers several: the newest that we know. */
+/** Takes the newest version that we know; `cniVersions` (CNI 1.1) may offer several. */
 function toVersion({ cniVersion, cniVersions }: JsonObject): CniVersion {
   const offered = Array.isArray(cniVersions) ? cniVersions.map(text) : [];
   if (text(cniVersion) !== '') offered.push(text(cniVersion));
@@ -92,7 +108,7 @@ function toVersion({ cniVersion, cniVersions }: JsonObject): CniVersion {
   );
 }
 
-/** Some writers quote it. */
+/** Reads a switch, which some writers put in quotes. */
 function toSwitch(value: unknown, key: string): boolean {
   if (value === undefined || value === false || value === 'false') return false;
   if (value === true || value === 'true') return true;

@@ -1,14 +1,71 @@
+import { readFile } from 'node:fs/promises';
+import { extname, join } from 'node:path';
 import { failedPrecondition, messageOf } from '../../lib/errors';
-import { listDirectory } from '../../node/disk/list-directory';
 import type { Logger } from '../../lib/logger';
+import { listDirectory } from '../../node/disk/files';
 import type { NetworkCondition } from '../pod-network';
-import { findConfig } from './config-directory';
 import { DirectoryWatch } from './directory-watch';
-import { wantsCapability, type NetworkConfig } from './network-config';
+import { type JsonObject, parseObject } from './json';
+import {
+  isAtLeast,
+  type NetworkConfig,
+  parseNetworkList,
+  parseSinglePlugin,
+  wantsCapability,
+} from './network-config';
 import type { PluginChain } from './plugin-chain';
-import { isAtLeast } from './versions';
 
-/** CNI 1.1: how old a plugin's STATUS may be when kubelet asks. */
+export interface FoundConfig {
+  /** The configuration in the first valid file, in lexical order. */
+  readonly config: NetworkConfig | undefined;
+  /** Its path. */
+  readonly file: string;
+  /** Why files before it (all files, when there is no valid one) are ignored, each with its path. */
+  readonly problems: readonly string[];
+}
+
+const ENDINGS = ['.conf', '.conflist', '.json'];
+
+/** Finds the configuration of the node's network. A directory that does not exist counts as empty. */
+export async function findConfig(directory: string): Promise<FoundConfig> {
+  const problems: string[] = [];
+  for (const name of await configNames(directory)) {
+    const file = join(directory, name);
+    try {
+      return { config: await readConfig(file), file, problems };
+    } catch (error) {
+      problems.push(`${file}: ${messageOf(error)}`);
+    }
+  }
+  return { config: undefined, file: '', problems };
+}
+
+async function readConfig(file: string): Promise<NetworkConfig> {
+  const json = await readFile(file, 'utf8');
+  if (extname(file) !== '.conflist') return parseSinglePlugin(json);
+  const list = parseObject(json);
+  // With CNI 1.1, plugins may also be files in a directory that is named after the network.
+  if (list === undefined || list.loadOnlyInlinedPlugins === true || typeof list.name !== 'string')
+    return parseNetworkList(json);
+  return parseNetworkList(json, await droppedPlugins(join(file, '..', list.name)));
+}
+
+async function droppedPlugins(directory: string): Promise<JsonObject[]> {
+  const names = (await listDirectory(directory)).filter((name) => extname(name) === '.conf').sort();
+  return Promise.all(
+    names.map(async (name) => {
+      const plugin = parseObject(await readFile(join(directory, name), 'utf8'));
+      if (plugin === undefined) throw new Error(`${join(directory, name)} is not a JSON object`);
+      return plugin;
+    }),
+  );
+}
+
+async function configNames(directory: string): Promise<string[]> {
+  return (await listDirectory(directory)).filter((name) => ENDINGS.includes(extname(name))).sort();
+}
+
+/** How old a plugin's STATUS (CNI 1.1) may be when kubelet asks. */
 const STATUS_AGE_MS = 5_000;
 
 export interface NodeNetworkParts {
@@ -19,8 +76,8 @@ export interface NodeNetworkParts {
 }
 
 /**
- * The node's CNI network: the first valid configuration and whether its plugins are there and willing. Read again when
- * a directory changes.
+ * The node's CNI network: the first valid configuration, and whether its plugins are installed and ready. It is read again
+ * when a directory changes.
  */
 export class NodeNetwork {
   private config: NetworkConfig | undefined;
@@ -39,13 +96,13 @@ export class NodeNetwork {
     );
   }
 
-  /** Watches and reads. */
+  /** Starts to watch the directories, and reads them. */
   async start(): Promise<void> {
     await Promise.all(this.watches.map((watch) => watch.start()));
     await this.reload();
   }
 
-  /** Whether this node is meant for CNI: it has, or had in this daemon's life, a configuration or plugins. */
+  /** Whether this node is meant for CNI: it has a configuration or plugins, or had one since this daemon started. */
   get isInstalled(): boolean {
     return this.installed;
   }
@@ -72,12 +129,12 @@ export class NodeNetwork {
     return this.config;
   }
 
-  /** The network even when it is not ready, for want of anything better. */
+  /** The last network that was read, ready or not. */
   get lastConfig(): NetworkConfig | undefined {
     return this.config;
   }
 
-  /** Reads configuration and plugins anew; a call during a reading makes it start over. */
+  /** Reads configuration and plugins again; a call during a reading makes the reading start over. */
   async reload(): Promise<void> {
     this.again = true;
     this.reloading ??= this.reloadWhileWanted();
@@ -98,10 +155,10 @@ export class NodeNetwork {
       await this.read(signal);
       if (before === `${this.problem} ${this.config?.json ?? ''}`) continue;
       if (this.problem === '') this.parts.logger.info('CNI network is ready', { network: this.config?.name });
-      // A machine without any of CNI lacks nothing.
+      // On a machine without CNI this is not a problem.
       else if (this.installed) this.parts.logger.warn('CNI network is not ready', { reason: this.problem });
     }
-    // In the same step as the last look at `again`, so no call falls in between.
+    // This is in the same step as the last look at `again`, so that no call falls in between.
     this.reloading = undefined;
   }
 
@@ -120,7 +177,7 @@ export class NodeNetwork {
         return;
       }
       for (const problem of problems)
-        logger.warn('A CNI configuration is passed over', { problem, taken: file });
+        logger.warn('Ignoring an invalid CNI configuration', { reason: problem, path: file });
       await chain.validate(config, signal);
       await chain.status(config, signal);
       this.statusAt = performance.now();
@@ -130,7 +187,7 @@ export class NodeNetwork {
     }
   }
 
-  /** Plugins of CNI 1.1 change their mind without any file changing. The next question gets the answer. */
+  /** The readiness of CNI 1.1 plugins may change without any file changing. The next call of condition() gets the answer. */
   private askAgain(): void {
     if (this.config === undefined || !isAtLeast(this.config.cniVersion, '1.1.0')) return;
     if (performance.now() - this.statusAt < STATUS_AGE_MS) return;

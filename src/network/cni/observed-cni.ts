@@ -1,9 +1,8 @@
 import { join } from 'node:path';
+import type { EngineContainerInspect } from '../../engine/types';
 import { failedPrecondition } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
-import type { EngineContainerInspect } from '../../engine/types';
-import type { NodeCni } from '../node-pods';
-import type { NetworkCondition, PodNetworkState } from '../pod-network';
+import type { NetworkCondition, NodeCni, PodNetworkState } from '../pod-network';
 import { DirectoryWatch } from './directory-watch';
 import { addressesOfProcess } from './namespace-addresses';
 import { NodeNetwork } from './node-network';
@@ -11,11 +10,11 @@ import { PluginChain } from './plugin-chain';
 import { IF_NAME, ipsOf, podEntry } from './pod-entry';
 import { readAttachments } from './result-cache';
 
-/** How a pod's network is found to be by who does not keep it. */
+/** What is found about the network of a pod that another runtime serves. */
 export interface PodNetworkFound extends PodNetworkState {
-  /** Whether the addresses are those of CNI's cache, or only what the pod's namespace has. */
+  /** Where the addresses come from: CNI's cache, or only the pod's namespace. */
   readonly source: 'cache' | 'namespace';
-  /** The name in the cache entry; '' where there is none. */
+  /** The name in the cache entry; '' when there is no entry. */
   readonly networkName: string;
 }
 
@@ -23,20 +22,20 @@ export interface ObservedCniOptions {
   readonly confDir: string;
   readonly binDirs: readonly string[];
   readonly cacheDir: string;
-  /** Told of a running pod that was seen without a network, when it may have got one. */
+  /** Called for a running pod that was seen without a network, when it may have got one. */
   readonly onAttached: (sandboxId: string) => void;
   readonly logger: Logger;
 }
 
 /**
- * Pods on a CNI network that somebody else sees to. Reads what CNI's library has written, and the kernel's tables; runs
- * no plugin, holds no namespace, frees nothing.
+ * Pods on a CNI network that another runtime serves. It reads the files of CNI's library and the kernel's tables; it runs no
+ * plugin, holds no namespace and frees nothing.
  */
 export class ObservedCni implements NodeCni {
   readonly networkMode = 'none';
   private readonly node: NodeNetwork;
   private readonly watch: DirectoryWatch;
-  /** Pods are seen as soon as they run, which is before their ADD. */
+  /** Running pods without a network: a pod is seen as soon as it runs, which is before its ADD. */
   private readonly unattached = new Set<string>();
 
   private constructor(private readonly options: ObservedCniOptions) {
@@ -50,7 +49,7 @@ export class ObservedCni implements NodeCni {
     this.watch = new DirectoryWatch(join(cacheDir, 'results'), () => this.lookAgain());
   }
 
-  /** @param forNewPods false: configurations are not looked at. */
+  /** @param forNewPods whether configurations are read. */
   static async open(options: ObservedCniOptions, forNewPods: boolean): Promise<ObservedCni> {
     const network = new ObservedCni(options);
     await network.watch.start();
@@ -110,7 +109,7 @@ export class ObservedCni implements NodeCni {
   }
 
   collectGarbage(): void {
-    // What belongs to whom is for the one that runs the plugins to know.
+    // Only the runtime that runs the plugins knows what is garbage.
   }
 
   letGo(): Promise<readonly string[]> {
@@ -128,8 +127,9 @@ export class ObservedCni implements NodeCni {
 }
 
 /**
+ * Reads the network of a pod.
  * @param pid of the pause process, 0 when it does not run.
- * @param network that the node has today.
+ * @param network name of the node's network of today.
  */
 export async function findPodNetwork(
   { cacheDir, network }: { readonly cacheDir: string; readonly network: string | undefined },

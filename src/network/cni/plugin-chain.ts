@@ -3,14 +3,18 @@ import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { valueNow, type Changing } from '../../lib/changing';
 import { failedPrecondition } from '../../lib/errors';
-import type { Attachment } from './attachment';
 import { parseObject, type JsonObject } from './json';
-import type { NetworkConfig, PluginConfig } from './network-config';
-import { CniPluginError, garbageAnswer } from './plugin-error';
+import {
+  isAtLeast,
+  type NetworkConfig,
+  NEWEST_VERSION,
+  type PluginConfig,
+  UNNAMED_VERSION,
+} from './network-config';
 import { convertResult, type CniResult } from './result';
-import { runPlugin, type PluginRun } from './run-plugin';
+import type { Attachment } from './result-cache';
+import { CniPluginError, garbageAnswer, type PluginRun, runPlugin } from './run-plugin';
 import type { RunningPlugins } from './running-plugins';
-import { isAtLeast, NEWEST_VERSION, UNNAMED_VERSION } from './versions';
 
 /** Codes with which a plugin says that it does not know VERSION: it is of the first version then. */
 const INCOMPATIBLE_VERSION = 1;

@@ -1,42 +1,43 @@
+import { basename, dirname } from 'node:path';
+import { holderOf, type PodNamespaces } from '../../node/netns/namespace-handles';
 import type { PodToAttach } from '../../translate/sandbox/pod-to-attach';
-import type { Attachment } from './attachment';
-import { capabilityArgs } from './capability-args';
-import { parseCachedConfig, type NetworkConfig } from './network-config';
+import { capabilityArgs } from './asked-of-network';
+import { type NetworkConfig, parseCachedConfig, parseNetworkList } from './network-config';
 import { podIps } from './result';
-import type { CachedAttachment } from './result-cache';
+import type { Attachment, CachedAttachment } from './result-cache';
 
 /** The interface that every pod has, as kubelet expects. */
 export const IF_NAME = 'eth0';
 
-/** A pod that the cache does not know: what the Engine and the kernel say of it. */
+/** What the Engine and the kernel say about a pod that the cache does not know. */
 export interface UnfiledPod {
   readonly pod: PodToAttach | undefined;
   readonly ips: readonly string[];
 }
 
 /**
- * The entry that says what a pod's addresses are. There may be several for the same interface: cri-dockerd and
- * dockershim file the loopback network as `cni-loopback-<id>-eth0`, and a plugin that calls others may share the cache.
- * @param network that the node has today: its entry is preferred.
- * @returns undefined when none of them names an address of the pod.
+ * Finds the entry with a pod's addresses. There may be several for the same interface: cri-dockerd and dockershim file the
+ * loopback network as `cni-loopback-<id>-eth0`, and a plugin that calls other plugins may share the cache.
+ * @param network the node's network of today, whose entry is preferred.
+ * @returns undefined when no entry has an address of the pod.
  */
 export function podEntry(
   entries: readonly CachedAttachment[],
   network: string | undefined,
 ): CachedAttachment | undefined {
   const own = entries.filter(({ ifName }) => ifName === IF_NAME);
-  // Nobody but us writes an entry before its ADD has succeeded: while there is one, the pod is not set up.
+  // Only dockbridge writes an entry before its ADD has succeeded. While there is one, the pod is not set up.
   const begun = own.find(({ result }) => result === undefined);
   const telling = own.filter((entry) => ipsOf(entry).length > 0);
   return begun ?? telling.find(({ networkName }) => networkName === network) ?? telling[0];
 }
 
-/** Addresses by the entry; none while its ADD is not finished. */
+/** The addresses in the entry; none while its ADD is not finished. */
 export function ipsOf({ result, ifName }: CachedAttachment): string[] {
   return result === undefined ? [] : podIps(result, ifName);
 }
 
-/** Undefined for what was damaged, or was never a configuration. */
+/** @returns undefined when the configuration in the entry is damaged or missing. */
 export function configOf(entry: CachedAttachment): NetworkConfig | undefined {
   try {
     return parseCachedConfig(entry.config);
@@ -45,13 +46,13 @@ export function configOf(entry: CachedAttachment): NetworkConfig | undefined {
   }
 }
 
-/** Whether it is more than loopback, which needs no undoing. */
+/** Whether the entry is of the pod's network, and not of loopback, which need not be undone. */
 export function isOfPodNetwork(entry: CachedAttachment): boolean {
   const isLoopback = configOf(entry)?.plugins.every(({ type }) => type === 'loopback') ?? false;
   return entry.ifName === IF_NAME && !isLoopback;
 }
 
-/** `CNI_ARGS`. @param pod undefined: nobody knows any more. */
+/** Makes `CNI_ARGS`. @param pod undefined when nothing is known about the pod any more. */
 export function cniArgs(sandboxId: string, pod: PodToAttach | undefined): Attachment['cniArgs'] {
   const { namespace, name, uid } = pod ?? {};
   return [
@@ -63,7 +64,7 @@ export function cniArgs(sandboxId: string, pod: PodToAttach | undefined): Attach
   ];
 }
 
-/** What a pod without a cache entry was attached with, as far as the Engine tells. */
+/** The arguments of a pod's attachment. */
 export function askedFor(
   sandboxId: string,
   pod: PodToAttach | undefined,
@@ -73,4 +74,32 @@ export function askedFor(
     cniArgs: cniArgs(sandboxId, pod),
     capabilityArgs: pod === undefined ? {} : capabilityArgs(pod, podCidr),
   };
+}
+
+/** Most Engines bring loopback up themselves; for others this runs the loopback plugin. */
+export const LOOPBACK = parseNetworkList(
+  JSON.stringify({ cniVersion: '0.3.1', name: 'cni-loopback', plugins: [{ type: 'loopback' }] }),
+);
+
+export function loopbackOf(containerId: string, netns: string): Attachment {
+  return { containerId, networkName: LOOPBACK.name, ifName: 'lo', netns, cniArgs: [], capabilityArgs: {} };
+}
+
+/** Whether an entry is ours or cri-dockerd's, which has no handles, and not another program's in the same cache. */
+export function isOurs(
+  { containerId, netns, networkName, cniArgs }: CachedAttachment,
+  handles: Pick<PodNamespaces, 'owns'>,
+): boolean {
+  if (netns !== '' && !netns.startsWith('/proc/')) return handles.owns(netns);
+  // Entries of kubenet have no arguments.
+  if (networkName === 'kubenet' || networkName === 'kubenet-loopback') return true;
+  return cniArgs.some(([key, value]) => key === 'K8S_POD_INFRA_CONTAINER_ID' && value === containerId);
+}
+
+/**
+ * Whether an entry that is not ours is of a dockbridge with another --run-dir. Only dockbridge names handles after sandboxes.
+ */
+export function isOfOtherRunDir({ netns, containerId }: CachedAttachment): boolean {
+  const isOfEarlierVersion = basename(netns) === containerId && basename(dirname(netns)) === 'netns';
+  return isOfEarlierVersion || holderOf(netns) === containerId;
 }

@@ -1,11 +1,11 @@
 import { messageOf } from '../../lib/errors';
 import type { PodNamespaces } from '../../node/netns/namespace-handles';
+import { unservedBy } from './asked-of-network';
 import type { PluginChain } from './plugin-chain';
 import { configOf, isOfPodNetwork } from './pod-entry';
 import type { CachedAttachment } from './result-cache';
-import { unservedBy } from './unserved';
 
-/** What the pod asked for at its ADD and no plugin of that network does, for people. */
+/** Describes for people what the pod requested at its ADD and no plugin of that network provides. */
 export function unservedOf(entries: readonly CachedAttachment[]): string[] {
   return entries.filter(isOfPodNetwork).flatMap((entry) => {
     const config = configOf(entry);
@@ -13,7 +13,7 @@ export function unservedOf(entries: readonly CachedAttachment[]): string[] {
   });
 }
 
-/** @returns what CHECK finds wrong with the pod's attachments, '' when all is well. */
+/** Runs CHECK on a pod's attachments (docs/adr/0056-cni-check-on-demand.md). @returns what is wrong, '' when all is well. */
 export async function checkAll(
   chain: PluginChain,
   handles: PodNamespaces,
@@ -22,7 +22,7 @@ export async function checkAll(
   signal?: AbortSignal,
 ): Promise<string> {
   try {
-    // Like DEL: never in the namespace of whatever process has the pid of an adopted pod by now.
+    // Like DEL, it gets only a handle: the pid of an adopted pod may be another process's by now.
     const netns = await handles.heldPath(sandboxId);
     if (netns === '') return 'its network namespace is not held';
     for (const entry of entries) {

@@ -1,29 +1,41 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf, messageOf, unavailable, type RuntimeError } from '../../lib/errors';
-import { listDirectory } from '../../node/disk/list-directory';
-import type { Attachment } from './attachment';
-import { isObject, parseObject, text, type JsonObject } from './json';
+import { errnoOf, messageOf, type RuntimeError, unavailable } from '../../lib/errors';
+import { listDirectory } from '../../node/disk/files';
+import { isObject, type JsonObject, parseObject, text } from './json';
 import type { CniResult } from './result';
 
-/** An ADD that was begun, and its result once it has succeeded. */
+/** One interface of one pod on one network: the arguments of its ADD, and later of its CHECK and DEL. */
+export interface Attachment {
+  readonly containerId: string;
+  readonly networkName: string;
+  readonly ifName: string;
+  /** Path of the network namespace; '' once it is gone. */
+  readonly netns: string;
+  /** `CNI_ARGS`, in order. */
+  readonly cniArgs: readonly (readonly [string, string])[];
+  /** `runtimeConfig` by capability, of which each plugin gets the capabilities that it declares. */
+  readonly capabilityArgs: JsonObject;
+}
+
+/** An ADD that has begun, and its result once it has succeeded. */
 export interface CachedAttachment extends Attachment {
   /** The network's configuration at the time of the ADD, as JSON text. */
   readonly config: string;
-  /** Undefined: the ADD was never finished; what it did must be undone all the same. */
+  /** Undefined when the ADD was never finished; what it did must still be undone. */
   readonly result: CniResult | undefined;
 }
 
 const KIND = 'cniCacheV1';
 
 /**
- * Attachments on disk, in the format and place of CNI's own Go library: cri-dockerd reads ours, we read its. All are in
- * memory too; nobody else writes while we run.
+ * Attachments on disk, in the format and place of CNI's own Go library, so that cri-dockerd and dockbridge read each
+ * other's. All are also in memory; nobody else writes them while dockbridge runs.
  */
 export class ResultCache {
   private readonly directory: string;
   private readonly byContainer = new Map<string, Map<string, CachedAttachment>>();
-  /** Files that are no entries, by name: damaged ones, and the bare results of old library versions. */
+  /** Files that are not entries, by name: damaged files, and the bare results of old library versions. */
   private readonly unreadable = new Map<string, CniResult | undefined>();
 
   constructor(cacheDir: string) {
@@ -34,7 +46,7 @@ export class ResultCache {
     this.byContainer.clear();
     this.unreadable.clear();
     for (const name of await listDirectory(this.directory)) {
-      // Half written, by a daemon that was killed.
+      // A killed daemon left it half written.
       if (name.startsWith('.')) {
         if (name.endsWith('.dockbridge')) await this.removeDraft(join(this.directory, name));
         continue;
@@ -50,7 +62,7 @@ export class ResultCache {
     return [...(this.byContainer.get(containerId)?.values() ?? [])];
   }
 
-  /** What is filed for a container but is no entry: the results in it, as far as they can be read. */
+  /** The results in files of a container that are not entries; undefined for a file that cannot be read. */
   unreadableOf(containerId: string): (CniResult | undefined)[] {
     return this.unreadableNames(containerId).map((name) => this.unreadable.get(name));
   }
@@ -66,7 +78,7 @@ export class ResultCache {
     return [...this.byContainer.values()].flatMap((entries) => [...entries.values()]);
   }
 
-  /** On disk, whole or not at all, when it resolves. */
+  /** Writes an entry as a whole or not at all; it is on disk when this resolves. */
   async put(entry: CachedAttachment): Promise<void> {
     this.remember(entry);
     const path = join(this.directory, fileName(entry));
@@ -91,7 +103,7 @@ export class ResultCache {
     if (entries?.size === 0) this.byContainer.delete(entry.containerId);
   }
 
-  /** Nobody reads a draft: one that stays, on a disk that has become read-only, harms nobody, and the next start tries again. */
+  /** A draft may stay on a disk that has become read-only. Nobody reads it, and the next start tries to remove it again. */
   private async removeDraft(path: string): Promise<void> {
     await rm(path, { force: true }).catch(() => undefined);
   }
@@ -117,20 +129,20 @@ export class ResultCache {
   }
 }
 
-/** What is on disk of one container just now; for those who keep no cache of their own. */
+/** Reads the attachments of one container from disk, for callers without a ResultCache. */
 export async function readAttachments(cacheDir: string, containerId: string): Promise<CachedAttachment[]> {
   const directory = join(cacheDir, 'results');
   const names = (await listDirectory(directory)).filter((name) => name.includes(`-${containerId}-`));
   const entries = await Promise.all(
-    // Removed just now.
+    // '' for a file that was just removed.
     names.map(async (name) => decode(await readFile(join(directory, name), 'utf8').catch(() => ''))),
   );
   return entries.filter((entry) => entry !== undefined).filter((entry) => entry.containerId === containerId);
 }
 
 /**
- * What is on disk of one network just now, whoever filed it.
- * @throws when an entry cannot be read, which may be half-written.
+ * Reads the attachments of one network from disk, whoever wrote them.
+ * @throws when an entry cannot be read; it may be half written.
  */
 export async function readNetwork(cacheDir: string, networkName: string): Promise<CachedAttachment[]> {
   const directory = join(cacheDir, 'results');
@@ -174,11 +186,11 @@ function bareResult(json: string): CniResult | undefined {
   return body !== undefined && body.kind === undefined ? body : undefined;
 }
 
-/** Undefined for what is no attachment. */
+/** @returns undefined for text that is not an attachment. */
 function decode(json: string): CachedAttachment | undefined {
   const body = parseObject(json);
   if (body?.kind !== KIND) return undefined;
-  // Go matches names of fields whatever their case.
+  // Go matches the names of fields without regard to case.
   const containerId = text(body.containerId ?? body.containerID);
   if (containerId === '') return undefined;
   return {

@@ -1,9 +1,9 @@
 import { isIP } from 'node:net';
 import { canonicalIp } from '../../lib/canonical-ip';
 import { isObject, objects, text, type JsonObject } from './json';
-import { isAtLeast, isKnownVersion, UNNAMED_VERSION, type CniVersion } from './versions';
+import { isAtLeast, isKnownVersion, UNNAMED_VERSION, type CniVersion } from './network-config';
 
-/** What ADD answered, in the shape of its `cniVersion`. */
+/** The answer of an ADD, in the shape of its `cniVersion`. */
 export type CniResult = JsonObject;
 
 /** Fields that came with 1.1 and that older plugins do not know. */
@@ -13,7 +13,7 @@ const NEW_IN_1_1 = {
 } as const;
 
 /**
- * The result in another version's shape: plugins of a chain, and those who read the cache, get it in the version of
+ * Converts a result to another version's shape: the plugins of a chain, and readers of the cache, get it in the version of
  * their configuration.
  */
 export function convertResult(result: CniResult, version: CniVersion): CniResult {
@@ -60,20 +60,20 @@ export function convertResult(result: CniResult, version: CniVersion): CniResult
 }
 
 /**
- * A pod's addresses without prefix length, IPv4 first; the order within a family is the plugin's. Other interfaces that
- * plugins put into the pod have addresses too, which are not the pod's: those of `ifName` count, and those of no interface.
- * @param ifName of the call: `CNI_IFNAME`.
+ * Lists a pod's addresses without prefix length, IPv4 first, in the plugin's order within a family. Plugins may put other
+ * interfaces into the pod, whose addresses are not the pod's: only addresses of `ifName` and of no interface count.
+ * @param ifName `CNI_IFNAME` of the call.
  */
 export function podIps(result: CniResult, ifName: string): string[] {
-  // An index counts what is no interface, too.
+  // The indexes of addresses also count elements that are not objects.
   const listed: readonly unknown[] = Array.isArray(result.interfaces) ? result.interfaces : [];
   const interfaces = objects(listed);
   const inside = interfaces.filter(({ sandbox }) => text(sandbox) !== '');
   const named = inside.filter(({ name }) => name === ifName);
-  // Plugins of clouds name none inside the pod, some name it otherwise: then what they say counts as it is.
+  // Plugins of clouds list no interface inside the pod, or list it by another name; then all that they list counts.
   const counts = named.length > 0 ? named : inside.length > 0 ? inside : interfaces;
   const own = readAddresses(result).filter((ip) => {
-    // No index, or one that leads nowhere: older plugins name no interfaces.
+    // The index may be missing or invalid, because older plugins name no interfaces.
     const holder = typeof ip.interface === 'number' ? listed[ip.interface] : undefined;
     return !isObject(holder) || counts.includes(holder);
   });
@@ -81,7 +81,7 @@ export function podIps(result: CniResult, ifName: string): string[] {
   return [...new Set([...bare.filter((ip) => isIP(ip) === 4), ...bare.filter((ip) => isIP(ip) === 6)])];
 }
 
-/** The little that can still be said of an ADD whose result is lost: plugins find a pod's rules by its addresses. */
+/** Makes a result for an ADD whose own result is lost. Plugins find a pod's rules by the addresses in it. */
 export function resultOf(ips: readonly string[], ifName: string, netns: string): CniResult {
   return {
     cniVersion: '1.0.0',
@@ -90,14 +90,14 @@ export function resultOf(ips: readonly string[], ifName: string, netns: string):
   };
 }
 
-/** The loopback plugin answers too, with addresses that every pod has. */
+/** False for the addresses of the loopback plugin, which every pod has. */
 function isReachable(ip: string): boolean {
   return isIP(ip) !== 0 && !ip.startsWith('127.') && ip !== '::1';
 }
 
 type Address = JsonObject & { readonly address: string };
 
-/** `ips` of 0.3 and later, `ip4` and `ip6` of before. */
+/** Reads `ips`, or `ip4` and `ip6` of results before version 0.3. */
 function readAddresses(result: CniResult): Address[] {
   if (result.ips !== undefined) return objects(result.ips).flatMap((ip) => withAddress(ip, ip.address));
   return [result.ip4, result.ip6]
@@ -113,7 +113,7 @@ function familyOf(cidr: string): number {
   return isIP(cidr.split('/')[0] ?? '');
 }
 
-/** All stay in their places, which addresses name by number. */
+/** Keeps the order of the interfaces, because addresses refer to them by index. */
 function withoutNew(interfaces: unknown): unknown {
   const strip = without(NEW_IN_1_1.interfaces);
   return Array.isArray(interfaces)

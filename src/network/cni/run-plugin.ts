@@ -1,16 +1,84 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
-import { errnoOf, messageOf, RuntimeError } from '../../lib/errors';
-import { pause } from '../../lib/async/pause';
-import { CniPluginError, failedRun } from './plugin-error';
+import { pause } from '../../lib/async/abortable';
+import { errnoOf, type ErrorCode, messageOf, RuntimeError } from '../../lib/errors';
+import { parseObject, text } from './json';
 
-/** A result is a few hundred bytes; a plugin that floods us is stopped. */
+/** CNI's code for "try again later". */
+const TRY_AGAIN_LATER = 11;
+const EXCERPT = 300;
+
+/** The failure of a plugin, in its own words. */
+export class CniPluginError extends RuntimeError {
+  constructor(
+    code: ErrorCode,
+    readonly plugin: string,
+    readonly command: string,
+    message: string,
+    /** The plugin's own code; undefined when it gave none. */
+    readonly pluginCode?: number,
+  ) {
+    super(code, message);
+    this.name = 'CniPluginError';
+  }
+}
+
+export interface FailedRun {
+  readonly plugin: string;
+  readonly command: string;
+  /** Exit code or signal name. */
+  readonly exit: string;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Describes a plugin that failed, by its JSON error if it wrote one, else by what it printed. */
+export function failedRun({ plugin, command, exit, stdout, stderr }: FailedRun): CniPluginError {
+  const answer = parseObject(stdout);
+  const msg = text(answer?.msg);
+  if (answer !== undefined && (typeof answer.code === 'number' || msg !== '')) {
+    const pluginCode = typeof answer.code === 'number' ? answer.code : undefined;
+    const details = text(answer.details);
+    const code = pluginCode === undefined ? '' : ` (code ${pluginCode})`;
+    return new CniPluginError(
+      pluginCode === TRY_AGAIN_LATER ? 'UNAVAILABLE' : 'UNKNOWN',
+      plugin,
+      command,
+      `CNI plugin "${plugin}" failed on ${command}${code}: ${msg}${details === '' ? '' : `: ${details}`}`,
+      pluginCode,
+    );
+  }
+  const said = excerpt(stderr.trim() === '' ? stdout : stderr);
+  return new CniPluginError(
+    'UNKNOWN',
+    plugin,
+    command,
+    `CNI plugin "${plugin}" ended with ${exit} on ${command} and ${said === '' ? 'said nothing' : `said: ${said}`}`,
+  );
+}
+
+export function garbageAnswer(plugin: string, command: string, stdout: string): CniPluginError {
+  const said = excerpt(stdout);
+  return new CniPluginError(
+    'UNKNOWN',
+    plugin,
+    command,
+    `CNI plugin "${plugin}" answered ${command} with ${said === '' ? 'nothing' : `what is not a JSON object: ${said}`}`,
+  );
+}
+
+function excerpt(output: string): string {
+  const line = output.trim().replace(/\s+/g, ' ');
+  return line.length > EXCERPT ? `${line.slice(0, EXCERPT)}…` : line;
+}
+
+/** A result has a few hundred bytes; a plugin that writes more than this is killed. */
 const MAX_STDOUT_BYTES = 1024 * 1024;
 const MAX_STDERR_BYTES = 64 * 1024;
 /** After SIGKILL the kernel may still have to end a system call. */
 const KILL_WAIT_MS = 5_000;
 const GIVEN_UP = 'given up';
-/** A binary that is just being written cannot be run yet. */
+/** A binary cannot be run while it is being written (ETXTBSY). */
 const BUSY_RETRIES = 10;
 const BUSY_RETRY_MS = 100;
 
@@ -25,16 +93,16 @@ export interface PluginRun {
   /** Ends the plugin, as the timeout does. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Told its pid before it is given its input, which plugins read before all else. What it returns is told the end:
-   * `false` when it did not end although it was killed.
+   * Called with the pid before the plugin gets its input, which plugins read first of all. The function it returns is called
+   * at the end, with `false` when the plugin did not end although it was killed.
    */
   readonly onStarted?: ((pid: number) => Promise<(ended: boolean) => Promise<void>>) | undefined;
 }
 
 /**
- * Runs a plugin once, in a process group of its own that does not outlive the run.
+ * Runs a plugin once, in its own process group, which does not outlive the run.
  * @returns its standard output.
- * @throws CniPluginError naming the plugin, when it fails, floods or takes too long; the signal's reason.
+ * @throws CniPluginError naming the plugin, when it fails, writes too much or takes too long; the signal's reason.
  */
 export async function runPlugin(run: PluginRun): Promise<string> {
   for (let attempt = 0; ; attempt++) {
@@ -95,7 +163,7 @@ async function runOnce(run: PluginRun): Promise<string> {
       ),
     run.timeoutMs,
   );
-  // One that does not read its input closes the pipe early.
+  // A plugin that does not read its input closes the pipe early.
   child.stdin.on('error', () => undefined);
   const end = ended(child);
   let hasEnded = false;
@@ -133,7 +201,7 @@ function killGroup(child: ChildProcess): void {
   try {
     process.kill(-child.pid, 'SIGKILL');
   } catch {
-    // All of it is gone already.
+    // The whole group is gone already.
   }
   // A descendant that left the group may hold the pipes.
   child.stdout?.destroy();

@@ -1,15 +1,15 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pause } from '../../lib/async/abortable';
 import { messageOf, unavailable } from '../../lib/errors';
-import { listDirectory } from '../../node/disk/list-directory';
 import type { Logger } from '../../lib/logger';
-import { pause } from '../../lib/async/pause';
-import { processName } from '../../node/process/process-name';
+import { listDirectory } from '../../node/disk/files';
+import { processName } from '../../node/process/process-info';
 import { parseObject, text } from './json';
 
-/** How long a plugin that a killed daemon left at work may go on. */
+/** How long a plugin that a killed daemon left running may go on. */
 const PATIENCE_MS = 10_000;
-/** How long a killed one may need to end; more, and it hangs in the kernel. */
+/** How long a killed plugin may need to end; after that, it hangs in the kernel. */
 const KILL_WAIT_MS = 5_000;
 const POLL_MS = 20;
 
@@ -19,7 +19,7 @@ interface RunningPlugin {
   readonly plugin: string;
   readonly command: string;
   readonly pid: number;
-  /** See processName: pids are reused. */
+  /** Its processName, because pids are reused. */
   readonly process: string;
 }
 
@@ -29,12 +29,12 @@ export interface RunningPluginsTimes {
 }
 
 /**
- * The plugins that work on pods, on disk before they are given anything to do: what one of them does after us, or after
- * we gave it up, must not cross with what we do next for the same pod. An ADD that ends after our DEL would leave what
- * nobody frees. Nothing but a plugin that we started ourselves is ever waited for or killed; its children may live on.
+ * Records plugins that work on pods on disk before they are given any input. A plugin may go on after this daemon has ended
+ * or given it up, and must not interfere with the next operation on the same pod: an ADD that ends after the DEL would leave
+ * something that nobody frees. Only plugins that dockbridge started are waited for or killed; their children may live on.
  */
 export class RunningPlugins {
-  /** Those of an earlier daemon, and those that did not end when they were killed. */
+  /** Plugins of an earlier daemon, and plugins that did not end when they were killed. */
   private readonly leftBehind = new Set<RunningPlugin>();
   private readonly times: RunningPluginsTimes;
   private complained = false;
@@ -47,21 +47,21 @@ export class RunningPlugins {
     this.times = { patience: PATIENCE_MS, killWait: KILL_WAIT_MS, ...times };
   }
 
-  /** Finds those that an earlier daemon left at work. */
+  /** Finds plugins that an earlier daemon left running. */
   async load(): Promise<void> {
     for (const name of await listDirectory(this.directory)) {
       const plugin = decode(await readFile(join(this.directory, name), 'utf8').catch(() => ''));
-      // Half written: it was never told what to do.
+      // The file is half written, so the plugin never got its input.
       if (plugin === undefined) await rm(join(this.directory, name), { force: true }).catch(() => undefined);
       else this.leftBehind.add(plugin);
     }
     const pids = (await this.alive()).map(({ pid }) => pid);
-    if (pids.length > 0) this.logger.info('CNI plugins of an earlier run are still at work', { pids });
+    if (pids.length > 0) this.logger.info('CNI plugins of an earlier run are still running', { pids });
   }
 
   /**
-   * Notes one that has just been started.
-   * @returns to be told its end: `false` when it did not end although it was killed.
+   * Records a plugin that has just been started.
+   * @returns the function to call at its end, with `false` when it did not end although it was killed.
    */
   async begin(
     pid: number,
@@ -73,9 +73,12 @@ export class RunningPlugins {
     try {
       await this.write(running);
     } catch (error) {
-      // A disk that takes nothing must not keep pods from the network.
+      // Pods get their network even if the disk is full or read-only.
       if (!this.complained)
-        this.logger.warn('Running CNI plugins cannot be written down', { error: messageOf(error) });
+        this.logger.warn('Cannot record running CNI plugins', {
+          directory: this.directory,
+          error: messageOf(error),
+        });
       this.complained = true;
     }
     return async (ended) => {
@@ -85,15 +88,15 @@ export class RunningPlugins {
   }
 
   /**
-   * Waits until nothing that was left behind works on this pod, and kills what takes too long.
-   * @throws UNAVAILABLE when one cannot be killed; that is this pod's trouble alone.
+   * Waits until no plugin that was left behind works on this pod, and kills those that take too long.
+   * @throws UNAVAILABLE when one cannot be killed; other pods are not affected.
    */
   async whenQuiet(sandboxId: string, signal: AbortSignal | undefined): Promise<void> {
     const ofPod = (plugin: RunningPlugin): boolean => plugin.sandboxId === sandboxId;
     if ([...this.leftBehind].some(ofPod)) await this.outlive(ofPod, signal);
   }
 
-  /** The same for all pods. @returns whether all are gone. */
+  /** Like whenQuiet, for all pods. @returns whether all plugins are gone. */
   async settle(signal: AbortSignal): Promise<boolean> {
     try {
       await this.outlive(() => true, signal);
@@ -117,10 +120,10 @@ export class RunningPlugins {
       if (waited >= patience + killWait) {
         const { plugin, command, pid } = first;
         throw unavailable(
-          `CNI plugin "${plugin}" is still at work on ${command} of an earlier call and cannot be killed (process ${pid})`,
+          `CNI plugin "${plugin}" is still running ${command} of an earlier call and cannot be killed (process ${pid})`,
         );
       }
-      // They are nobody's children here: no event tells of their end.
+      // They are not our children, so no event tells of their end.
       await pause(POLL_MS, signal ?? never);
     }
   }
@@ -147,7 +150,7 @@ export class RunningPlugins {
 
   private async forget(plugin: RunningPlugin): Promise<void> {
     this.leftBehind.delete(plugin);
-    // What stays names a process that is gone: the next start removes it.
+    // A file that stays names a process that is gone, and the next start removes it.
     await rm(this.pathOf(plugin), { force: true }).catch(() => undefined);
   }
 
@@ -163,11 +166,11 @@ function decode(json: string): RunningPlugin | undefined {
   return { sandboxId, plugin, command: text(body.command), pid: body.pid, process: text(body.process) };
 }
 
-/** It was started as the leader of a group of its own. */
+/** Each plugin was started as the leader of its own process group. */
 function killGroup(pid: number): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // Ended just now.
+    // The group has just ended.
   }
 }

@@ -1,20 +1,21 @@
 import * as fs from 'node:fs';
 import { appendFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { isDiskTrouble } from './disk-trouble';
+import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf, failedPrecondition, messageOf } from '../../lib/errors';
-import { processNameSync } from '../process/process-name';
+import { processNameSync } from '../process/process-info';
+import { isDiskTrouble } from './files';
 
 const FILE = 'owner';
 const STOPPING = ' stopping';
 
 /**
- * Makes sure that no second daemon works in this directory. A killed owner needs no clearing away: the file names a
- * process by boot, pid and start time. Synchronous: it comes first at start.
- * @param option that gives the directory.
- * @param mode of the directory, which is made when missing.
- * @returns '', or why it could not be written down that the directory is ours: a full or read-only disk is no reason to
- * leave the node without its runtime, which may be what frees the disk.
+ * Makes sure that no second daemon works in this directory. A killed owner needs no cleanup, because the file contains the
+ * owner's processName. It is synchronous, because it is the first step of the start.
+ * @param option name of the option for the directory.
+ * @param mode of the directory, which is created when it is missing.
+ * @returns '', or why the claim could not be written. A full or read-only disk is no reason to leave the node without its
+ * runtime, which may be what frees the disk.
  * @throws FAILED_PRECONDITION
  */
 export function claimDirectory(directory: string, option: string, mode: number): string {
@@ -31,7 +32,7 @@ export function claimDirectory(directory: string, option: string, mode: number):
   }
 }
 
-/** As mkdir's `recursive`, which says ENOENT of a read-only disk. */
+/** Like mkdir with `recursive`, which would fail with ENOENT on a read-only disk. */
 function makeDirectory(directory: string, mode: number): void {
   try {
     fs.mkdirSync(directory, { mode });
@@ -53,7 +54,7 @@ function refuseIfOwned(path: string, directory: string, option: string): void {
   }
 }
 
-/** Whether another daemon that lives has the directory, and whether it has said that it is about to leave. */
+/** Whether another living daemon holds the directory, and whether it has announced its stop. */
 export function claimOf(directory: string): 'none' | 'claimed' | 'stopping' {
   const text = readText(join(directory, FILE));
   const owner = text.replace(STOPPING, '');
@@ -62,16 +63,16 @@ export function claimOf(directory: string): 'none' | 'claimed' | 'stopping' {
   return owner === text ? 'claimed' : 'stopping';
 }
 
-/** Tells a daemon that starts meanwhile to wait for our end. */
+/** Announces our stop, so that a daemon that starts meanwhile waits for it. */
 export async function announceStop(directory: string): Promise<void> {
   try {
     await appendFile(join(directory, FILE), STOPPING);
   } catch {
-    // A full disk: the next daemon is refused and comes again.
+    // On a full disk the next daemon is refused, and will be started again.
   }
 }
 
-/** Whole or not at all, and nothing half written stays. */
+/** Writes the whole file or nothing. */
 function write(path: string, text: string): void {
   const draft = `${path}.tmp`;
   try {
@@ -83,12 +84,12 @@ function write(path: string, text: string): void {
   }
 }
 
-/** What is wrong with the disk was said already. */
+/** Ignores errors, because the trouble with the disk is reported already. */
 function discard(draft: string): void {
   try {
     fs.rmSync(draft, { force: true });
   } catch {
-    // It never came to be.
+    // There is no draft.
   }
 }
 
@@ -97,5 +98,25 @@ function readText(path: string): string {
     return fs.readFileSync(path, 'utf8');
   } catch {
     return '';
+  }
+}
+
+/** The kernel reports only the ends of child processes, so others must be polled. */
+const LOOK_AGAIN_MS = 50;
+/** A daemon that was just told to stop may be too busy to announce it at once. */
+const BENEFIT_OF_DOUBT_MS = 1_000;
+
+/**
+ * Waits until a daemon that is stopping releases these directories, because it still writes its logs to the end. It does not
+ * wait for a daemon that is not stopping; claimDirectory then refuses.
+ * @param ms how long a stop may take.
+ */
+export async function untilReleased(directories: readonly string[], ms: number): Promise<void> {
+  const started = performance.now();
+  for (;;) {
+    const claims = directories.map(claimOf).filter((claim) => claim !== 'none');
+    const patience = claims.includes('stopping') ? ms : BENEFIT_OF_DOUBT_MS;
+    if (claims.length === 0 || performance.now() - started > patience) return;
+    await delay(LOOK_AGAIN_MS);
   }
 }

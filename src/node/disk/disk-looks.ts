@@ -1,13 +1,13 @@
 import { abortable } from '../../lib/async/abortable';
 import { withDeadline } from '../../lib/async/deadline';
-import { deadlineExceeded } from '../../lib/errors';
 import { KeyedLock } from '../../lib/async/keyed-lock';
 import { Semaphore } from '../../lib/async/semaphore';
+import { deadlineExceeded } from '../../lib/errors';
 
 /**
- * File calls at disks that may hang for ever, as a dead network disk does, where each call keeps one of libuv's four
- * threads and cannot be taken back. At most `limit` are under way, one a key; while so many are overdue, or the one of the
- * same key is, further ones are refused at once and take no thread.
+ * Runs file calls on disks that may hang for ever, such as a dead network disk. Such a call occupies one of libuv's four
+ * threads and cannot be cancelled. At most `limit` calls run at a time, and one per key. While that many calls are overdue, or
+ * the call of the same key is, further calls are refused at once and take no thread.
  */
 export class DiskLooks {
   private readonly overdue = new Set<string>();
@@ -21,14 +21,14 @@ export class DiskLooks {
     this.slots = new Semaphore(limit);
   }
 
-  /** Keys of the calls that have not returned in time. */
+  /** Keys of the calls that are overdue. */
   get hanging(): readonly string[] {
     return [...this.overdue];
   }
 
   /**
-   * @param what begins the message of the error.
-   * @throws DEADLINE_EXCEEDED when the disk does not answer in time; the work may then go on all the same.
+   * @param what beginning of the error message.
+   * @throws DEADLINE_EXCEEDED when the disk does not answer in time; the work may still go on.
    */
   async run<T>(what: string, key: string, work: () => Promise<T>): Promise<T> {
     if (this.overdue.has(key) || this.overdue.size >= this.limit)

@@ -5,17 +5,17 @@ import { errnoOf } from '../../lib/errors';
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
 
-/** What is said of a path that exists and cannot be looked into. */
+/** Errors of a path that exists but cannot be opened. */
 const UNUSABLE: ReadonlySet<string> = new Set(['ENOTCONN', 'ESTALE', 'EIO', 'EHOSTDOWN', 'EACCES', 'EPERM']);
 
-/** Why a directory cannot be made, in words that follow its path. */
+/** The reason why a directory cannot be made, in words that follow its path. */
 export class NoDirectory extends Error {}
 
 /**
- * Makes a directory and what is missing above it, 0755 whatever the umask. What is there may lead through symlinks to
- * directories; what is made is made step by step in the directory that is held open, and nothing that somebody puts in its
- * way meanwhile is followed.
- * @returns false when something is there already, whatever it is.
+ * Makes a directory and missing parents, with mode 0755 regardless of the umask. Existing parts of the path may be symlinks to
+ * directories. Each new directory is made in its parent, which is held open, so that no symlink is followed that somebody
+ * creates meanwhile.
+ * @returns false when something exists there already.
  * @throws NoDirectory
  */
 export async function makeDirectory(path: string): Promise<boolean> {
@@ -50,13 +50,13 @@ async function deepest(
       return undefined;
     } catch (error) {
       const errno = errnoOf(error);
-      // A file system that has lost its server, or keeps others out: something is there, and who mounts it is told what.
+      // A file system that lost its server or denies access exists; the mount of it will fail with the reason.
       if (depth === names.length && UNUSABLE.has(errno ?? '')) return undefined;
       if (errno !== 'ENOENT' && errno !== 'ENOTDIR')
         throw new NoDirectory(`cannot be made: ${reasonOf(error)}`);
       const found = await lstat(path).catch(() => undefined);
       if (found === undefined) continue;
-      // Somebody else has just made it.
+      // Somebody else has just created it.
       if (found.isDirectory()) {
         depth++;
         continue;
@@ -69,7 +69,7 @@ async function deepest(
   throw new NoDirectory('cannot be made: there is no root directory');
 }
 
-/** Makes a directory, if it is not there, in one that is held. Node has no mkdirat(2); /proc/self/fd stands in for it. */
+/** Makes a directory in one that is held open, unless it exists. Node has no mkdirat(2), so this uses /proc/self/fd. */
 export async function makeBelow(directory: FileHandle, name: string): Promise<FileHandle> {
   const path = `${pathOf(directory)}/${name}`;
   const isMade = await mkdir(path, 0o755).then(

@@ -1,13 +1,23 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { lstat, mkdir, rename, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, failedPrecondition, messageOf } from '../../lib/errors';
-import { listening } from '../../lib/listening';
+
+/** Whether two endpoints, each `unix:///path` or a path, name the same socket. /var/run is a link to /run. */
+export function isSameSocket(one: string, other: string): boolean {
+  return socketPath(one) === socketPath(other);
+}
+
+/** The path of `unix:///path`. */
+export function socketPath(endpoint: string): string {
+  return endpoint.replace(/^unix:\/\//, '').replace(/^\/var\/run\//, '/run/');
+}
 
 const DIRECTORY_MODE = 0o750;
 
-/** The socket file we made, as long as nobody has put another one in its place. */
+/** A socket file that we made, until somebody replaces it. */
 export class SocketFile {
   private constructor(
     readonly path: string,
@@ -16,10 +26,10 @@ export class SocketFile {
   ) {}
 
   /**
-   * Binds the server to `path`, with its mode from the first moment on, replacing a socket nobody answers on.
+   * Binds the server to `path`, with the mode from the first moment on, and replaces a socket on which nobody answers.
    *
-   * It is bound under another name and renamed: libuv unlinks the name it bound when the server closes, be that by
-   * then another daemon's socket or not.
+   * It is bound under another name and then renamed, because libuv unlinks the name that it bound when the server closes, even
+   * if that is another daemon's socket by then.
    * @throws RuntimeError FAILED_PRECONDITION when something lives at `path`.
    */
   static async bind(server: Server, path: string, mode = 0o660): Promise<SocketFile> {
@@ -43,7 +53,7 @@ export class SocketFile {
   }
 }
 
-/** No longer than the real name (socket paths have a tight limit) unless that is very short. */
+/** Makes a name no longer than the real one, unless that is very short, because the length of socket paths is limited. */
 function temporaryName(name: string): string {
   const length = Math.min(Math.max(Buffer.byteLength(name), 6), 12);
   return `.${randomBytes(6)
@@ -51,7 +61,7 @@ function temporaryName(name: string): string {
     .slice(0, length - 1)}`;
 }
 
-/** bind(2) happens inside `listen`, synchronously, so the changed umask is seen by nothing else on this thread. */
+/** `listen` calls bind(2) synchronously, so nothing else on this thread sees the changed umask. */
 async function bindPrivately(server: Server, path: string, mode: number): Promise<void> {
   const before = process.umask(0o777 & ~mode);
   try {
@@ -59,7 +69,7 @@ async function bindPrivately(server: Server, path: string, mode: number): Promis
   } finally {
     process.umask(before);
   }
-  await listening(server);
+  await once(server, 'listening');
 }
 
 async function refuseIfTaken(path: string): Promise<void> {
@@ -82,7 +92,7 @@ async function refuseIfTaken(path: string): Promise<void> {
   );
 }
 
-/** Undefined when something accepted. A unix socket answers at once: accepted, refused or backlog full. */
+/** @returns undefined when something accepted. A unix socket answers at once: it accepts, refuses or has a full backlog. */
 function connectionError(path: string): Promise<Error | undefined> {
   return new Promise((resolve) => {
     const probe = connect(path);

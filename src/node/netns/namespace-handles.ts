@@ -1,38 +1,38 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { realpathSync } from 'node:fs';
-import { mkdir, open, readlink, rm, stat, statfs } from 'node:fs/promises';
+import { mkdir, open, readFile, readlink, rm, stat, statfs } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { isInContainer } from '../cgroup/members';
 import { mapLimited } from '../../lib/async/concurrency';
-import { isDiskTrouble } from '../disk/disk-trouble';
 import { errnoOf, failedPrecondition } from '../../lib/errors';
-import { listDirectory } from '../disk/list-directory';
-import { NAMESPACE_DIRECTORY, shareDirectory } from './namespace-directory';
+import { isInContainer } from '../cgroup/members';
+import { isDiskTrouble, listDirectory } from '../disk/files';
+import { parseMountinfo } from '../mountinfo';
+import { processIds } from '../process/process-info';
 
 const run = promisify(execFile);
 const MOUNT_TIMEOUT_MS = 10_000;
 const CONCURRENT_LOOKS = 16;
-/** `f_type` of a namespace file. */
+/** `f_type` of a file of a namespace. */
 const NSFS_MAGIC = 0x6e736673;
 
-/** The names of all daemons' handles: the mark says which daemon it is. */
+/** Pattern of the names of all daemons' handles; the mark in it tells the daemons apart. */
 const NAME = /^cni-dockbridge-[0-9a-f]{8}-(.+)$/;
 
-/** Where a daemon's handles are. */
+/** The places of a daemon's handles. */
 export interface HandlePlaces {
   /** Shared with other daemons and other programs. */
   readonly directory: string;
-  /** What the names of this daemon's handles begin with. */
+  /** Prefix of the names of this daemon's handles. */
   readonly prefix: string;
-  /** Where earlier versions kept handles, named by the sandbox alone: those of running pods stay there until they end. */
+  /** Where earlier versions kept handles, named by the sandbox alone. Those of running pods stay there until the pods end. */
   readonly former: string;
 }
 
 /**
- * Names for pods' network namespaces that neither end with the pod's processes nor ever mean another namespace:
- * `/proc/<pid>/ns/net` bound to a file. Plugins get only these, so a reused pid cannot lead them to the node's own.
+ * Handles of pods' network namespaces: `/proc/<pid>/ns/net` bound to a file. A handle outlives the pod's processes and never
+ * refers to another namespace. Plugins get only handles, so a reused pid cannot lead them to the node's own namespace.
  */
 export class NamespaceHandles {
   private isShared = false;
@@ -40,8 +40,8 @@ export class NamespaceHandles {
   constructor(private readonly places: HandlePlaces) {}
 
   /**
-   * Those of the daemon with this run directory, which no two daemons share. Synchronous: for the start.
-   * @param directory tests have one of their own.
+   * Opens the handles of the daemon with this run directory, which no two daemons share. Synchronous, for the start.
+   * @param directory for tests.
    */
   static of(runDir: string, directory = NAMESPACE_DIRECTORY): NamespaceHandles {
     const mark = createHash('sha256').update(realPath(runDir)).digest('hex').slice(0, 8);
@@ -63,7 +63,7 @@ export class NamespaceHandles {
     return path.startsWith(join(directory, prefix)) || path.startsWith(`${former}/`);
   }
 
-  /** Makes the directory, so that agents in pods can mount it before there is a handle in it. */
+  /** Creates the directory, so that agents in pods can mount it before there is a handle in it. */
   async prepare(): Promise<void> {
     const made = await mkdir(this.places.directory, { recursive: true, mode: 0o755 });
     if (this.isShared && made === undefined) return;
@@ -72,7 +72,7 @@ export class NamespaceHandles {
   }
 
   /**
-   * Binds the namespace of a running sandbox, or finds it bound.
+   * Binds the namespace of a running sandbox, unless it is bound already.
    * @throws FAILED_PRECONDITION when the process is not the sandbox's, or lives in the node's own namespace.
    */
   async hold(sandboxId: string, pid: number): Promise<string> {
@@ -80,7 +80,7 @@ export class NamespaceHandles {
     const held = await this.heldPath(sandboxId);
     if (held !== '') {
       if (await isSame(held, source)) return held;
-      // Left by an earlier life of this container: its namespace is gone, or about to go.
+      // The handle is from before a restart of this container; its namespace is gone or about to go.
       await this.release(sandboxId);
     }
     await this.prepare();
@@ -88,7 +88,7 @@ export class NamespaceHandles {
     await (await open(path, 'a', 0o600)).close();
     try {
       await run('mount', ['--bind', source, path], { timeout: MOUNT_TIMEOUT_MS });
-      // After the mount: had the pid been reused before it, the cgroup would tell now.
+      // This is checked after the mount: if the pid had been reused before the mount, the cgroup would tell now.
       if (!(await isInContainer(pid, sandboxId)))
         throw failedPrecondition(`process ${pid} is not of sandbox ${sandboxId}: it has just ended`);
       for (const host of ['/proc/self/ns/net', '/proc/1/ns/net']) {
@@ -102,31 +102,30 @@ export class NamespaceHandles {
     return path;
   }
 
-  /** Its handle, '' when its namespace is not held. */
+  /** @returns the sandbox's handle, '' when its namespace is not held. */
   async heldPath(sandboxId: string): Promise<string> {
     for (const path of this.pathsOf(sandboxId)) if (await isNamespace(path)) return path;
     return '';
   }
 
-  /** Whether there is a handle of the namespace that `pid` is in. */
+  /** Whether the sandbox's handle refers to the namespace of `pid`. */
   async isOf(sandboxId: string, pid: number): Promise<boolean> {
     return isSame(await this.heldPath(sandboxId), `/proc/${pid}/ns/net`);
   }
 
-  /** Lets the namespace go; absent is success. */
+  /** Releases the namespace; succeeds when it is not held. */
   async release(sandboxId: string): Promise<void> {
     for (const path of this.pathsOf(sandboxId)) {
-      // One on top of another, if a daemon died in between.
+      // There may be one mount on top of another, if a daemon died in between.
       while (await isNamespace(path)) await run('umount', ['-l', path], { timeout: MOUNT_TIMEOUT_MS });
-      // On a disk that takes no change, and below a mount that hides it, the file stays until the next start finds it
-      // among the handles.
+      // The file stays on a read-only disk, or when a mount hides it, until the next start finds it among the handles.
       await rm(path, { force: true }).catch((error: unknown) => {
         if (!isDiskTrouble(error) && errnoOf(error) !== 'EBUSY') throw error;
       });
     }
   }
 
-  /** Sandboxes in whose namespaces processes live, whatever the Engine says of them: one look through /proc. */
+  /** Lists the sandboxes whose namespaces have living processes, even if the Engine does not know them. Reads all of /proc. */
   async inUse(): Promise<ReadonlySet<string>> {
     const inodes = await inodesInUse();
     const ids = await this.list();
@@ -139,14 +138,14 @@ export class NamespaceHandles {
     return new Set(ids.filter((_, at) => living[at]));
   }
 
-  /** Releases all. @returns whose they were. */
+  /** Releases all handles. @returns the sandboxes whose handles they were. */
   async letGo(): Promise<readonly string[]> {
     const ids = await this.list();
     for (const id of ids) await this.release(id);
     return ids;
   }
 
-  /** Sandboxes with a handle of this daemon. */
+  /** Lists the sandboxes that have a handle of this daemon. */
   async list(): Promise<string[]> {
     const { directory, prefix, former } = this.places;
     const names = (await listDirectory(directory)).filter((name) => name.startsWith(prefix));
@@ -160,22 +159,28 @@ export class NamespaceHandles {
   }
 }
 
-/** The sandbox that a handle is for, by its path; undefined when no dockbridge made it. */
+/** The sandbox of a handle, by its path; undefined when it is not a handle of dockbridge. */
 export function holderOf(path: string): string | undefined {
   return NAME.exec(basename(path))?.[1];
 }
 
-/** What a network needs of them: tests have no namespaces. */
+/** The part that networks need; tests have no namespaces. */
 export type PodNamespaces = Pick<NamespaceHandles, Exclude<keyof NamespaceHandles, 'letGo'>>;
 
-/** As the links below /proc write them: `net:[4026531840]`. */
+/** Lists inodes in the form of the links in /proc, `net:[4026531840]`. */
 async function inodesInUse(): Promise<ReadonlySet<string>> {
-  const pids = (await listDirectory('/proc')).filter((name) => /^\d+$/.test(name));
   // A process that has ended has no link any more.
-  const links = await mapLimited(pids, CONCURRENT_LOOKS, (pid) =>
+  const links = await mapLimited(await processIds(), CONCURRENT_LOOKS, (pid) =>
     readlink(`/proc/${pid}/ns/net`).catch(() => ''),
   );
   return new Set(links);
+}
+
+/** Whether `path` names a network namespace in which a process lives. */
+export async function isInhabited(path: string): Promise<boolean> {
+  if (!(await isNamespace(path))) return false;
+  const handle = await stat(path).catch(() => undefined);
+  return handle !== undefined && (await inodesInUse()).has(`net:[${handle.ino}]`);
 }
 
 async function isNamespace(path: string): Promise<boolean> {
@@ -186,7 +191,7 @@ async function isNamespace(path: string): Promise<boolean> {
   }
 }
 
-/** Two names of one namespace; false when either does not exist. */
+/** Whether two paths name one namespace; false when either does not exist. */
 async function isSame(one: string, other: string): Promise<boolean> {
   try {
     const [a, b] = await Promise.all([stat(one), stat(other)]);
@@ -196,11 +201,47 @@ async function isSame(one: string, other: string): Promise<boolean> {
   }
 }
 
-/** A link to the run directory means the same daemon. */
+/** Resolves links, because a link to the run directory means the same daemon. */
 function realPath(path: string): string {
   try {
     return realpathSync(path);
   } catch {
     return resolve(path);
+  }
+}
+
+/**
+ * Where `ip netns`, containerd and CRI-O keep named network namespaces, and where agents in pods (Multus, Cilium, meshnet) look
+ * for them. /var/run is a link to /run wherever it matters.
+ */
+export const NAMESPACE_DIRECTORY = '/run/netns';
+
+/** Runs under a lock, as with `ip netns`: of two concurrent binds, one would hide the mounts below the other. */
+const SHARE =
+  'mount --make-shared "$1" 2>/dev/null || { mount --rbind "$1" "$1" && mount --make-shared "$1"; }';
+
+/**
+ * Creates the directory, and makes sure that mounts in it appear in pods that mount it with HostToContainer. If it is not on a
+ * shared mount (only systemd makes all mounts shared), it becomes a shared mount itself, as with `ip netns add`.
+ */
+export async function shareDirectory(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o755 });
+  if (await isOnSharedMount(directory)) return;
+  const wait = ['--wait', String(MOUNT_TIMEOUT_MS / 1_000)];
+  await run('flock', [...wait, directory, 'sh', '-c', SHARE, 'sh', directory], {
+    timeout: 2 * MOUNT_TIMEOUT_MS,
+  });
+}
+
+/** Asks the kernel for the mount of the open directory, because paths do not tell when one mount hides another. */
+async function isOnSharedMount(directory: string): Promise<boolean> {
+  const handle = await open(directory);
+  try {
+    const info = await readFile(`/proc/self/fdinfo/${handle.fd}`, 'utf8');
+    const id = /^mnt_id:\s*(\d+)$/m.exec(info)?.[1];
+    const mounts = parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8'));
+    return mounts.find((mount) => mount.id === id)?.isShared ?? false;
+  } finally {
+    await handle.close();
   }
 }

@@ -1,14 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** What occupies one of libuv's threads, as Node.js names it. */
+/** Node.js's names for requests that occupy one of libuv's threads. */
 const IN_THREAD = /^(FSReq|GetAddrInfo)/i;
-/** A file call that takes longer hangs. ms. */
+/** A file call that takes longer than this hangs. ms. */
 const PATIENCE_MS = 3_000;
 const LOOK_MS = 20;
 
 /**
- * Ends this process, also while a thread hangs in a file call (a dead disk): an exit waits for all threads of libuv, for
- * ever then. Such a process is killed, and its exit code is lost.
+ * Ends this process, even while a thread hangs in a file call (a dead disk). An exit would wait for all threads of libuv, and
+ * so for ever; such a process is killed, and its exit code is lost.
  */
 export async function endProcess(code: number): Promise<void> {
   for (let waited = 0; isInThread(); waited += LOOK_MS) {

@@ -1,40 +1,41 @@
 import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, internal } from '../../lib/errors';
-import { processName } from './process-name';
+import { processName } from './process-info';
 
-/** `KEY PID START BOOT`, dots for blanks: what no other process is ever called (process-name.ts). */
+/** The name of a claim: its key and the processName of its owner, with dots for blanks. */
 const CLAIM = /^([0-9a-f]+)\.(\d+)\.(\d+)\.([0-9a-f-]+)$/;
 
-/** How the line begins that is for other daemons, not for people. */
+/** The beginning of the line that is for other daemons, not for people. */
 const NAMESPACE = 'namespace ';
 
-/** Another process that has what was asked for. */
+/** A claim of another process. */
 export interface OtherClaim {
-  /** Its name, which tells it from all others. */
+  /** The processName of its owner. */
   readonly process: string;
-  /** What it says of itself in one line; its pid when it could write no more. */
+  /** The owner's description of itself in one line; only its pid when it could write no more. */
   readonly words: string;
 }
 
 /**
- * What only one process of a machine may work on. Each process that wants a thing puts up a file that has its own name, and
- * then looks whether others have one: of two that come at once both may be refused and try again, and never are both let
- * in, as they could be with one file that is removed when its owner is dead. A killed process needs no clearing away.
+ * Claims on things that only one process of a machine may work on. A process that wants such a thing writes a file that has
+ * the process's own name, and then looks for files of others. Of two processes that come at once, both may be refused and try
+ * again, but never are both admitted, as could happen with a single file that is removed when its owner is dead. The claims
+ * of a killed process need no cleanup.
  */
 export class ProcessClaims {
   constructor(
-    /** Made when missing; the same for all processes that are to be kept apart. */
+    /** The same for all processes that are to be kept apart; created when it is missing. */
     private readonly directory: string,
-    /** What others are told of this process, a line each. */
+    /** Lines that describe this process to others. */
     private readonly about: readonly string[],
   ) {}
 
   /**
-   * Claims `key` for this process, which may have it already.
+   * Claims `key` for this process, which may hold it already.
    * @param key hexadecimal.
-   * @returns who else has it; undefined when it is ours now.
-   * @throws the system's error when it cannot be written down, where nobody else is known to have it.
+   * @returns who else holds it; undefined when it is ours now.
+   * @throws the system's error when the claim cannot be written and nobody else is known to hold the key.
    */
   async take(key: string): Promise<OtherClaim | undefined> {
     const present = await this.otherWith(key);
@@ -47,22 +48,22 @@ export class ProcessClaims {
     return rival;
   }
 
-  /** Whoever else has `key` and lives; what dead ones left is removed. */
+  /** Finds another living process that holds `key`, and removes the claims of dead ones. */
   async otherWith(key: string): Promise<OtherClaim | undefined> {
     for (const file of await this.files()) {
       const [, of, pid = '', start, boot] = CLAIM.exec(file) ?? [];
       if (of !== key || Number(pid) === process.pid) continue;
       const name = `${pid} ${start} ${boot}`;
       if ((await processName(pid)) === name) return { process: name, words: await this.wordsOf(file, pid) };
-      // Nobody else is ever called so: this cannot take away a living one's.
+      // No other process ever has this name, so this cannot remove a living process's claim.
       await rm(join(this.directory, file), { force: true }).catch(() => undefined);
     }
     return undefined;
   }
 
   /**
-   * Removes what killed processes left of any key. Those of another PID namespace stay: whether they live cannot be seen
-   * from here. Never rejects: what stays is in nobody's way.
+   * Removes the claims of killed processes on any key. Claims from another PID namespace stay, because whether their owners
+   * live cannot be seen from here. Never rejects, because a claim that stays does no harm.
    */
   async sweep(): Promise<void> {
     const ours = await pidNamespace();
@@ -76,7 +77,7 @@ export class ProcessClaims {
     }
   }
 
-  /** Nothing happens when it is not ours. */
+  /** Does nothing when this process does not hold the key. */
   async release(key: string): Promise<void> {
     await rm(await this.pathOf(key), { force: true });
   }
@@ -112,7 +113,7 @@ export class ProcessClaims {
   }
 }
 
-/** '' where it cannot be told. */
+/** @returns '' when the namespace cannot be read. */
 async function pidNamespace(): Promise<string> {
   const link = await readlink('/proc/self/ns/pid').catch(() => '');
   return link && `${NAMESPACE}${link}`;

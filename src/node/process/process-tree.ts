@@ -1,29 +1,27 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { mapLimited } from '../../lib/async/concurrency';
+import { parseProcessStat, processIds, type ProcessStat } from './process-info';
 
-interface ProcessEntry {
+interface ProcessEntry extends ProcessStat {
   readonly pid: number;
-  readonly parent: number;
-  readonly session: number;
-  readonly state: string;
 }
 
-/** A node has thousands of processes: all their files open at once would be more than a process may have. */
+/** A node has thousands of processes, whose files must not all be open at once. */
 const CONCURRENT_READS = 16;
 const ROUNDS = 20;
 const ROUND_MS = 50;
-/** For parents to reap the children that are killed before them. */
+/** Time for parents to reap children that are killed before them. */
 const LEAF_ROUNDS = 10;
 const LEAF_MS = 10;
-/** As many of a process's children are looked at. */
+/** How many of a process's children are looked at. */
 const LOOKED_AT = 256;
 
 /**
  * Kills a process, its descendants and its session, and waits (1 s at most) until they are gone.
- * @param belongs asked for each process right before the signal: pids are reused, and a wrong one must never be hit.
- * @param candidates the pids to look among; by default, and where it gives undefined, all of the machine's.
- * @param childrenFirst gives each parent the time to reap its children before it is killed itself. A shell may get to
- * its next command in that time.
+ * @param belongs called for each process right before the signal, because pids are reused and no other process may be hit.
+ * @param candidates the pids to search; by default, and when it returns undefined, all processes of the machine.
+ * @param childrenFirst gives each parent time to reap its children before it is killed itself. A shell may reach its next
+ * command in that time.
  * @returns whether all are gone.
  */
 export async function killProcessTree(
@@ -44,7 +42,7 @@ export async function killProcessTree(
   return false;
 }
 
-/** Kills all but the root, from the leaves on, as long as there are any. */
+/** Kills all processes but the root, starting from the leaves. */
 async function killLeaves(
   root: number,
   belongs: (pid: number) => Promise<boolean>,
@@ -75,8 +73,8 @@ export async function hasUnreapedChildren(pid: number): Promise<boolean> {
   return first.some((zombie) => second.has(zombie));
 }
 
-function isAlive({ state }: ProcessEntry): boolean {
-  return state !== 'Z' && state !== 'X';
+function isAlive({ hasEnded }: ProcessEntry): boolean {
+  return !hasEnded;
 }
 
 function treeOf(root: number, all: readonly ProcessEntry[]): ProcessEntry[] {
@@ -85,7 +83,7 @@ function treeOf(root: number, all: readonly ProcessEntry[]): ProcessEntry[] {
   while (grew) {
     grew = false;
     for (const entry of all) {
-      // An exec'd process leads a session of its own: its orphans keep the session id.
+      // An exec'd process leads its own session, and its orphans keep the session id.
       const related = entry.pid === root || entry.session === root || members.has(entry.parent);
       if (related && !members.has(entry.pid)) {
         members.set(entry.pid, entry);
@@ -97,17 +95,14 @@ function treeOf(root: number, all: readonly ProcessEntry[]): ProcessEntry[] {
 }
 
 async function listProcesses(candidates: readonly number[] | undefined): Promise<ProcessEntry[]> {
-  const pids = candidates?.map(String) ?? (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const pids = candidates?.map(String) ?? (await processIds());
   const entries = await mapLimited(pids, CONCURRENT_READS, readEntry);
   return entries.filter((entry) => entry !== undefined);
 }
 
 async function readEntry(pid: string): Promise<ProcessEntry | undefined> {
   try {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-    // The command's name is in parentheses and may hold anything, spaces and parentheses too.
-    const [state = '', parent, , session] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return { pid: Number(pid), state, parent: Number(parent), session: Number(session) };
+    return { pid: Number(pid), ...parseProcessStat(await readFile(`/proc/${pid}/stat`, 'utf8')) };
   } catch {
     return undefined;
   }
@@ -122,6 +117,6 @@ function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // Gone between the check and the signal.
+    // The process ended between the check and the signal.
   }
 }

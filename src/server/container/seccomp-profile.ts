@@ -1,6 +1,6 @@
 import type { DiskLooks } from '../../node/disk/disk-looks';
 import { hasCode, invalidArgument, messageOf } from '../../lib/errors';
-import { readRegular } from '../../node/disk/small-file';
+import { readRegular } from '../../node/disk/files';
 import { seccompOption, seccompProfileFault, type SeccompChoice } from '../../translate/shared/seccomp';
 
 const MAX_PROFILE_BYTES = 1024 * 1024;

@@ -1,4 +1,4 @@
-import { Demultiplexer, type StreamKind } from '../../docker/demux';
+import { Demultiplexer, type StreamKind } from '../../docker/streams';
 import { RuntimeError } from '../../lib/errors';
 
 /** kubelet takes messages of 16 MiB at most; the rest of an ExecSync answer needs a few bytes. */

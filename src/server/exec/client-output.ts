@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import type { StreamKind } from '../../docker/demux';
+import type { StreamKind } from '../../docker/streams';
 import { RuntimeError } from '../../lib/errors';
 import type { ClientStreams } from '../../streaming/backend';
 import { waitingCost } from '../../streaming/waiting-cost';

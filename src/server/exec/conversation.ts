@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { TerminalSize } from '../../docker/client';
-import { Demultiplexer, type StreamKind } from '../../docker/demux';
+import { Demultiplexer, type StreamKind } from '../../docker/streams';
 import { toRuntimeError } from '../../docker/errors';
 import { messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';

@@ -1,7 +1,7 @@
 import { isInContainer } from '../../node/cgroup/members';
 import { unavailable } from '../../lib/errors';
-import { pause } from '../../lib/async/pause';
-import { holdsOutput } from '../../node/process/process-age';
+import { pause } from '../../lib/async/abortable';
+import { holdsOutput } from '../../node/process/process-info';
 import type { Services } from '../services';
 import { containerEnded, hasEnded } from './until-container-ends';
 

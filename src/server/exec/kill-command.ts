@@ -1,7 +1,7 @@
 import { hasStatus } from '../../docker/errors';
 import { cgroupMembers, isInContainer } from '../../node/cgroup/members';
 import { messageOf } from '../../lib/errors';
-import { pause } from '../../lib/async/pause';
+import { pause } from '../../lib/async/abortable';
 import { hasUnreapedChildren, killProcessTree } from '../../node/process/process-tree';
 import type { HandlerSettings, Services } from '../services';
 import type { StartedCommand } from './started-commands';

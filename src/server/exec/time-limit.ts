@@ -1,8 +1,8 @@
 import { isInContainer } from '../../node/cgroup/members';
 import { withDeadline } from '../../lib/async/deadline';
 import { unavailable } from '../../lib/errors';
-import { pause } from '../../lib/async/pause';
-import { processAgeMs } from '../../node/process/process-age';
+import { pause } from '../../lib/async/abortable';
+import { processAgeMs } from '../../node/process/process-info';
 import type { Services } from '../services';
 
 /** How long a busy Engine may take to start a command, or to tell how one has ended. */

@@ -1,4 +1,4 @@
-import { mapLazily } from '../../lib/async/map-lazily';
+import { mapLazily } from '../../lib/collections';
 import type { cri, Decoded } from '../../proto';
 import type { ImageRecord } from '../../store/records';
 import { toCriImage } from '../../translate/image/image';

@@ -1,5 +1,5 @@
 import { readFile, readlink } from 'node:fs/promises';
-import { isSameSocket } from '../../node/disk/same-socket';
+import { isSameSocket } from '../../node/disk/socket-file';
 
 /** sd_listen_fds(3): the passed descriptors begin here. */
 const FIRST_PASSED_FD = 3;

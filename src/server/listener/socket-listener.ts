@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { fstat } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { promisify } from 'node:util';
@@ -7,7 +8,6 @@ import type { Logger } from '../../lib/logger';
 import { parseEndpoint, type Endpoint } from './endpoint';
 import { Greeting } from './greeting';
 import { listensAt, passedSocket } from './passed-socket';
-import { listening } from '../../lib/listening';
 import { SocketFile } from '../../node/disk/socket-file';
 
 export interface SocketListenerOptions {
@@ -101,6 +101,6 @@ async function takeOver(server: Server, fd: number): Promise<string> {
   if (stats?.isSocket() !== true)
     throw failedPrecondition(`endpoint fd://: descriptor ${fd} is not a socket`);
   server.listen({ fd });
-  await listening(server);
+  await once(server, 'listening');
   return `fd://${fd}`;
 }

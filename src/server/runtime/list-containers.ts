@@ -1,4 +1,4 @@
-import { mapLazily } from '../../lib/async/map-lazily';
+import { mapLazily } from '../../lib/collections';
 import type { cri, Decoded } from '../../proto';
 import { toCriContainer } from '../../translate/container/container-status';
 import { containerFilter } from '../../translate/shared/filters';

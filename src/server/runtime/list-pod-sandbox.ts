@@ -1,4 +1,4 @@
-import { mapLazily } from '../../lib/async/map-lazily';
+import { mapLazily } from '../../lib/collections';
 import type { cri, Decoded } from '../../proto';
 import { sandboxFilter } from '../../translate/shared/filters';
 import { toCriSandbox } from '../../translate/sandbox/sandbox-status';

@@ -1,4 +1,4 @@
-import { mapLazily } from '../../lib/async/map-lazily';
+import { mapLazily } from '../../lib/collections';
 import { cri, type Decoded } from '../../proto';
 import { encodeChunks } from '../../proto/chunks';
 import type { Encoded } from '../../proto/service';

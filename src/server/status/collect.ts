@@ -1,10 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import type { CallLanes } from '../../docker/call-lanes';
-import { coalesce } from '../../lib/async/coalesce';
+import { coalesce } from '../../lib/async/shared-work';
 import type { LogFields } from '../../lib/logger';
-import type { WorkInProgress } from '../../lib/async/work-gate';
+import type { WorkInProgress } from '../../lib/async/stopping';
 import { askLogs, type MetricSources } from '../../metrics/sources';
-import type { PodNetwork } from '../../network/pod-network';
+import type { NetworkKeeper, PodNetwork } from '../../network/pod-network';
 import type { Store } from '../../store/store';
 import type { EngineTrouble } from '../../sync/engine-watch';
 import type { LinkState } from '../../sync/link-state';
@@ -29,7 +29,7 @@ export interface StatusSources {
   };
   readonly lanes: Pick<CallLanes, 'load'>;
   readonly logs: MetricSources['logs'];
-  readonly network: Pick<PodNetwork, 'condition' | 'heldSandboxes'>;
+  readonly network: Pick<PodNetwork, 'condition'> & Pick<NetworkKeeper, 'heldSandboxes'>;
   readonly pluginFailures: () => Promise<Readonly<Record<string, number>>>;
   readonly podEvents: { readonly stats: { readonly consumers: number } };
   readonly streaming: { readonly sessionCount: number };

@@ -1,9 +1,7 @@
+import { groupOfContainer, type GroupPath, type Hierarchies } from '../../node/cgroup/group';
+import { isInContainer, processesBelow } from '../../node/cgroup/members';
+import { readText } from '../../node/disk/files';
 import { Semaphore } from '../../lib/async/semaphore';
-import { groupOfContainer, type GroupPath } from '../../node/cgroup/group-path';
-import type { Hierarchies } from '../../node/cgroup/hierarchies';
-import { isInContainer } from '../../node/cgroup/members';
-import { processesBelow } from '../../node/cgroup/processes';
-import { readText } from '../../node/disk/read-text';
 import type { InterfaceReading, UsageReading, ReadingClock } from '../readings';
 import type { Target, TargetDetail, UsageSource } from '../usage-source';
 import type { GroupReader } from './group-reader';

@@ -1,6 +1,6 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { errnoOf } from '../../lib/errors';
-import { readText } from '../../node/disk/read-text';
+import { readText } from '../../node/disk/files';
 
 /** Most files are a number. Up to 4 KiB a buffer comes from Node's pool and costs next to nothing. */
 const FIRST_BYTES = 256;

@@ -1,7 +1,6 @@
-import { abortable } from '../../lib/async/abortable';
+import { abortable, pause } from '../../lib/async/abortable';
 import { messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
-import { pause } from '../../lib/async/pause';
 import type { LayerReading } from '../readings';
 import type { Target } from '../usage-source';
 import type { MeasuredLayer } from './layer-source';

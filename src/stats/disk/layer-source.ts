@@ -3,7 +3,7 @@ import { isAbsolute, join } from 'node:path';
 import { withDeadline } from '../../lib/async/deadline';
 import { hasCode } from '../../lib/errors';
 import { isInContainer } from '../../node/cgroup/members';
-import { readText } from '../../node/disk/read-text';
+import { readText } from '../../node/disk/files';
 import { parseMountinfo, unescape } from '../../node/mountinfo';
 import type { LayerReading, ReadingClock } from '../readings';
 import type { Target } from '../usage-source';

@@ -1,5 +1,5 @@
 import { stat, statfs } from 'node:fs/promises';
-import { readText } from '../../node/disk/read-text';
+import { readText } from '../../node/disk/files';
 import { parseMountinfo } from '../../node/mountinfo';
 import type { FileSystem } from './container-families';
 

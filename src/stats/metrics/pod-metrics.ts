@@ -4,7 +4,8 @@ import { LastAnswers } from '../../lib/async/last-answers';
 import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
 import type { Store } from '../../store/store';
-import { readText } from '../../node/disk/read-text';
+import { readText } from '../../node/disk/files';
+import { parseFileLimit } from '../../node/file-limit';
 import type { DiskWork, OpenFiles } from '../disk/disk-work';
 import type { LayerBudget } from '../disk/layer-budget';
 import { hasProcess } from '../../store/states';
@@ -177,9 +178,8 @@ function named<Device extends { major: string; minor: string }>(
   return devices.map((device) => ({ ...device, path: names.pathOf(device.major, device.minor) }));
 }
 
-/** RLIMIT_NOFILE of /proc/<pid>/limits: `Max open files  <soft>  <hard>  files`. */
+/** -1 stands for no limit, as with cAdvisor. */
 async function readOpenFilesLimit(pid: number): Promise<number | undefined> {
-  const soft = /^Max open files\s+(\S+)/m.exec((await readText(`/proc/${pid}/limits`)) ?? '')?.[1];
-  if (soft === undefined) return undefined;
-  return soft === 'unlimited' ? -1 : Number(soft);
+  const limit = parseFileLimit((await readText(`/proc/${pid}/limits`)) ?? '');
+  return limit === Infinity ? -1 : limit;
 }

@@ -1,6 +1,6 @@
 import { finished, type Writable } from 'node:stream';
 import { LONGEST_TIMER_MS } from '../../lib/async/deadline';
-import { pause } from '../../lib/async/pause';
+import { pause } from '../../lib/async/abortable';
 import type { ClientStreams } from '../backend';
 import type { Outcome } from './status';
 

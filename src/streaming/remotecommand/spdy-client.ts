@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { deadlineExceeded } from '../../lib/errors';
-import { pause } from '../../lib/async/pause';
+import { pause } from '../../lib/async/abortable';
 import type { Wanted } from '../backend';
 import { SpdyConnection } from '../spdy/connection';
 import type { SpdyStream } from '../spdy/stream';

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
-import { pause } from '../../lib/async/pause';
+import { pause } from '../../lib/async/abortable';
 import type { Wanted } from '../backend';
 import { WebSocketChannels } from '../websocket/channels';
 import type { ChannelProtocol } from '../websocket/protocols';

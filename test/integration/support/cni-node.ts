@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Given } from '../../../src/config/options';
-import { NAMESPACE_DIRECTORY } from '../../../src/node/netns/namespace-directory';
-import { NamespaceHandles } from '../../../src/node/netns/namespace-handles';
+import { NAMESPACE_DIRECTORY, NamespaceHandles } from '../../../src/node/netns/namespace-handles';
 import { DirectoryAsFound } from './directory-as-found';
 
 const run = promisify(execFile);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { resolveSettings, type Given } from '../../../src/config/options';
 import { Daemon, type DaemonHooks } from '../../../src/daemon';
-import type { EngineCall } from '../../../src/docker/instrument';
+import type { EngineCall } from '../../../src/docker/decorators';
 import { silentLogger, type Logger } from '../../../src/lib/logger';
 import { CriClient } from '../../../src/server/client/cri-client';
 import { until } from '../../unit/support/async';

@@ -5,7 +5,7 @@ import {
   parseSinglePlugin,
   type NetworkConfig,
 } from '../../../src/network/cni/network-config';
-import type { Attachment } from '../../../src/network/cni/attachment';
+import type { Attachment } from '../../../src/network/cni/result-cache';
 import { PluginChain } from '../../../src/network/cni/plugin-chain';
 import type { CniResult } from '../../../src/network/cni/result';
 import type { cri } from '../../../src/proto';

@@ -1,5 +1,5 @@
 import { flagOf, flagsOf } from '../../../src/lib/flags';
-import { isSameSocket } from '../../../src/node/disk/same-socket';
+import { isSameSocket } from '../../../src/node/disk/socket-file';
 
 it.each([
   [['--network-plugin', 'cni'], 'cni'],

@@ -1,10 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { capabilityArgs } from '../../../src/network/cni/capability-args';
-import { findConfig } from '../../../src/network/cni/config-directory';
+import { capabilityArgs } from '../../../src/network/cni/asked-of-network';
 import { refusePortConflicts } from '../../../src/network/cni/host-ports';
 import { holderByRoute, parseFibTrie, parseInet6 } from '../../../src/network/cni/namespace-addresses';
 import { parseNetworkList, parseSinglePlugin } from '../../../src/network/cni/network-config';
+import { findConfig } from '../../../src/network/cni/node-network';
 import { convertResult, podIps } from '../../../src/network/cni/result';
 import type { PodPort } from '../../../src/translate/sandbox/pod-to-attach';
 import { thrownBy } from '../support/errors';

@@ -16,7 +16,7 @@ describe("The Engine's bridge", () => {
     const annotations = { [annotation]: '10M' };
     await bridge.attach({ Id: engineId('a') }, { ...POD, annotations });
     const warning = {
-      message: 'A pod does not get what it asks of its network',
+      message: 'The network does not provide what a pod requests',
       ...{ sandbox: engineId('a'), pod: 'shop/web' },
       reason: expect.stringContaining('bandwidth') as string,
     };

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
 import { CniNetwork } from '../../../src/network/cni/cni-network';
+import type { Attachment } from '../../../src/network/cni/result-cache';
 import { RunningPlugins, type RunningPluginsTimes } from '../../../src/network/cni/running-plugins';
-import type { Attachment } from '../../../src/network/cni/attachment';
 import type { PodNamespaces } from '../../../src/node/netns/namespace-handles';
 
 /** Directories of a node with CNI, and plugins that are shell scripts. */

@@ -68,7 +68,7 @@ describe('plugins that a killed daemon left at work', () => {
     await (await plugins()).begin(child.pid!, ADD);
     const next = await plugins(0, 50);
     expect(await rejectionOf(next.whenQuiet('c1', undefined))).toBe(
-      `UNAVAILABLE CNI plugin "one" is still at work on ADD of an earlier call and cannot be killed (process ${child.pid})`,
+      `UNAVAILABLE CNI plugin "one" is still running ADD of an earlier call and cannot be killed (process ${child.pid})`,
     );
     expect(await next.settle(new AbortController().signal)).toBe(false);
     child.kill('SIGKILL');

@@ -140,9 +140,9 @@ describe('Checkpoints of sandboxes', () => {
     await checkpoints.write(ID, CHECKPOINT);
     await checkpoints.write(engineId('b2'), CHECKPOINT);
     await checkpoints.complete(sandboxRecord(), PORTS);
-    expect(told).toEqual([expect.stringMatching(/^warn Checkpoints .* cannot be written/)]);
+    expect(told).toEqual([expect.stringMatching(/^warn Cannot maintain cri-dockerd's checkpoints/)]);
     await rm(directory());
     await checkpoints.write(ID, CHECKPOINT);
-    expect(told).toEqual([expect.anything(), 'info Checkpoints for cri-dockerd can be written again']);
+    expect(told).toEqual([expect.anything(), "info cri-dockerd's checkpoints are maintained again"]);
   });
 });

@@ -46,9 +46,7 @@ describe('notifySystemd', () => {
   it('a failure is logged, and no more', async () => {
     await install(1);
     await notifySystemd('--ready', logger, env);
-    expect(complaints).toEqual([
-      ['systemd could not be notified', expect.objectContaining({ state: '--ready' })],
-    ]);
+    expect(complaints).toEqual([['Cannot notify systemd', expect.objectContaining({ state: '--ready' })]]);
   });
 
   it('so is a missing command', async () => {

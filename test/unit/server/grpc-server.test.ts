@@ -5,7 +5,7 @@ import { connect as dial } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
-import { WorkGate } from '../../../src/lib/async/work-gate';
+import { WorkGate } from '../../../src/lib/async/stopping';
 import { RUNTIME_SERVICE } from '../../../src/proto/service';
 import { GrpcServer } from '../../../src/server/grpc-server';
 import type { Services } from '../../../src/server/services';

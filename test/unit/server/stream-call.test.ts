@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 import * as grpc from '@grpc/grpc-js';
 import { notFound, unavailable } from '../../../src/lib/errors';
 import { silentLogger } from '../../../src/lib/logger';
-import { WorkGate } from '../../../src/lib/async/work-gate';
+import { WorkGate } from '../../../src/lib/async/stopping';
 import type { cri } from '../../../src/proto';
 import { RUNTIME_SERVICE } from '../../../src/proto/service';
 import { wrapStream, type CallReport, type Messages, type StreamOptions } from '../../../src/server/call';

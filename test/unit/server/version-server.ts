@@ -1,6 +1,6 @@
 import * as grpc from '@grpc/grpc-js';
 import { silentLogger, type LogFields } from '../../../src/lib/logger';
-import { WorkGate } from '../../../src/lib/async/work-gate';
+import { WorkGate } from '../../../src/lib/async/stopping';
 import { RUNTIME_SERVICE } from '../../../src/proto/service';
 import { wrapUnary, type CallReport, type WrapOptions } from '../../../src/server/call';
 import type { CallContext } from '../../../src/server/services';

@@ -1,13 +1,13 @@
 import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Hierarchies } from '../../../src/node/cgroup/hierarchies';
+import type { Hierarchies } from '../../../src/node/cgroup/group';
 import { CgroupSource } from '../../../src/stats/cgroup/cgroup-source';
 import { ReadingClock } from '../../../src/stats/readings';
 
 /** What /proc says in these tests, by path. */
 const mockProc = new Map<string, string>();
-jest.mock('../../../src/node/disk/read-text', () => ({
+jest.mock('../../../src/node/disk/files', () => ({
   readText: (path: string) => Promise.resolve(mockProc.get(path)),
 }));
 

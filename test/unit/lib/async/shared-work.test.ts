@@ -1,5 +1,5 @@
+import { coalesce, SharedWork } from '../../../../src/lib/async/shared-work';
 import { cancelled } from '../../../../src/lib/errors';
-import { SharedWork } from '../../../../src/lib/async/shared-work';
 import { gate, settle } from '../../support/async';
 
 const forever = (): AbortSignal => new AbortController().signal;
@@ -62,4 +62,19 @@ describe('SharedWork', () => {
     await expect(join('k', AbortSignal.abort(cancelled('gone')))).rejects.toThrow('gone');
     expect(runs).toHaveLength(0);
   });
+});
+
+it('coalesce shares what is under way, and starts anew after it', async () => {
+  let started = 0;
+  const done = gate<number>();
+  const shared = coalesce(() => {
+    started++;
+    return done.promise;
+  });
+  const calls = [shared(), shared()];
+  done.resolve(7);
+  expect(await Promise.all(calls)).toEqual([7, 7]);
+  expect(started).toBe(1);
+  await shared();
+  expect(started).toBe(2);
 });

@@ -1,4 +1,7 @@
-import { cgroupMembers, isInContainer } from '../../../../src/node/cgroup/members';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { cgroupMembers, isInContainer, processesBelow } from '../../../../src/node/cgroup/members';
 
 describe('isInContainer', () => {
   it.each([
@@ -17,5 +20,24 @@ describe('cgroupMembers', () => {
     { desc: 'is somebody else’s', pid: process.pid },
   ])('knows none where the process $desc', async ({ pid }) => {
     await expect(cgroupMembers(pid, 'c0ffee')()).resolves.toBeUndefined();
+  });
+});
+
+describe('processesBelow', () => {
+  let root: string;
+  beforeEach(async () => (root = await mkdtemp(join(tmpdir(), 'dockbridge-group-'))));
+  afterEach(() => rm(root, { recursive: true }));
+
+  it('finds those of the group and of groups below, however deep', async () => {
+    await writeFile(join(root, 'cgroup.procs'), '1\n2\n');
+    const deep = join(root, 'kubelet/kubepods/burstable/pod1/container/init.scope/unit');
+    await mkdir(deep, { recursive: true });
+    for (let at = deep; at !== root; at = join(at, '..')) await writeFile(join(at, 'cgroup.procs'), '');
+    await writeFile(join(deep, 'cgroup.procs'), '70\n');
+    expect(await processesBelow(root)).toEqual([1, 2, 70]);
+  });
+
+  it('says when the group is gone', async () => {
+    expect(await processesBelow(join(root, 'gone'))).toBeUndefined();
   });
 });

@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ProcessClaims } from '../../../../src/node/process/process-claims';
-import { processName } from '../../../../src/node/process/process-name';
+import { processName } from '../../../../src/node/process/process-info';
 
 const KEY = '0a1b2c';
 

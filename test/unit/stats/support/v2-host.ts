@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findHierarchies, type Hierarchies } from '../../../../src/node/cgroup/hierarchies';
-import type { GroupPath } from '../../../../src/node/cgroup/group-path';
+import { findHierarchies, type GroupPath, type Hierarchies } from '../../../../src/node/cgroup/group';
 import { V2Group } from '../../../../src/stats/cgroup/v2-group';
 import { ReadingClock } from '../../../../src/stats/readings';
 import { FilePlaces } from '../../../../src/stats/cgroup/held-files';

@@ -1,7 +1,6 @@
 import { FakeEngine } from '../../../fakes/fake-docker';
 import { silentLogger, type LogFields, type Logger } from '../../../../src/lib/logger';
 import type { ContainerLogs, LogSource, RelinkedLog } from '../../../../src/logs/container-logs';
-import type { PodNetwork } from '../../../../src/network/pod-network';
 import { NameReservations } from '../../../../src/store/name-reservations';
 import { WritableStore } from '../../../../src/store/store';
 import { ContainerEvents } from '../../../../src/containers/events';
@@ -71,17 +70,17 @@ export class FakeLogs implements ContainerLogs {
   }
 }
 
+type RoomNetwork = LifeParts['network'] & ContainerResyncParts['network'];
+
 /** Reads addresses as the Engine's bridge does, and has nothing else to do. */
-export const NETWORK = {
-  networkMode: 'bridge',
-  addressesOf: engineIps,
+export const NETWORK: RoomNetwork = {
   stateOf: (sandbox: EngineContainerInspect) => Promise.resolve({ ready: true, ips: engineIps(sandbox) }),
   rememberedIps: () => ['10.0.0.9'],
   heldSandboxes: () => [],
   livingSandboxes: () => Promise.resolve(new Set()),
   abandon: () => undefined,
   collectGarbage: () => undefined,
-} as Partial<PodNetwork> as PodNetwork;
+};
 
 /** Notes which checkpoints are completed and removed. */
 export class FakeCheckpoints {
@@ -114,7 +113,7 @@ export class FakeCheckpoints {
 /** All of src/containers and src/sync around a fake Engine. */
 export function syncRoom(
   times: Partial<LinkTimes> = {},
-  parts: Partial<LifeParts & Pick<ContainerResyncParts, 'listMs'>> = {},
+  parts: Partial<LifeParts & Pick<ContainerResyncParts, 'listMs' | 'network'>> = {},
   claim: EngineClaim = new NoClaim(),
   resyncParts: Partial<ContainerResyncParts> = {},
   factsMemory: FactsMemory = new NoFactsMemory(),

@@ -1,0 +1,46 @@
+import { Writable } from 'node:stream';
+import { createLogger, format, transports } from 'winston';
+import type { LogOutput } from './log-output';
+import { loggerInto, LOG_LEVELS, thresholdOf, type Logger, type LogLevel } from './logger';
+
+/** Its level can change, and with it that of the loggers made `with` it. */
+export interface LineLogger extends Logger {
+  setLevel(level: LogLevel): void;
+}
+
+/**
+ * Writes one JSON object per line; the journal or the container runtime adds host and unit. This file is apart from
+ * logger.ts because winston takes long to load.
+ */
+export function createLineLogger(level: LogLevel, output: LogOutput): LineLogger {
+  const levels = Object.fromEntries(LOG_LEVELS.map((name, index) => [name, index]));
+  const sink = createLogger({
+    levels,
+    level,
+    format: format.combine(format.timestamp(), format.json()),
+    transports: [new transports.Stream({ stream: intoOutput(output) })],
+  });
+  const threshold = thresholdOf(level);
+  const logger = loggerInto((name, message, fields) => {
+    const lines = output.takeLost();
+    if (lines > 0)
+      sink.log('warn', 'Dropped log lines because nobody read them or the disk was full', { lines });
+    sink.log(name, message(), fields());
+  }, threshold);
+  const setLevel = (next: LogLevel): void => {
+    sink.level = next;
+    Object.assign(threshold, thresholdOf(next));
+  };
+  return { ...logger, setLevel };
+}
+
+/** Takes each line at once, so that winston never waits. */
+function intoOutput(output: LogOutput): Writable {
+  return new Writable({
+    decodeStrings: false,
+    write: (line: string, _encoding, done) => {
+      output.write(line);
+      done();
+    },
+  });
+}

@@ -1,0 +1,113 @@
+import { readFile } from 'node:fs/promises';
+import { join, posix } from 'node:path';
+import { parseMountinfo } from '../mountinfo';
+
+/** The mount of a controller's tree, and the group that the mount shows as its root. */
+export interface Hierarchy {
+  readonly mountPoint: string;
+  readonly root: string;
+}
+
+/**
+ * The cgroup trees of this machine. A hybrid machine, whose controllers are on v1 and whose v2 tree has none, counts
+ * as v1.
+ */
+export type Hierarchies =
+  | { readonly version: 2; readonly unified: Hierarchy }
+  | { readonly version: 1; readonly controllers: ReadonlyMap<string, Hierarchy> };
+
+/** @param mountinfo text of /proc/self/mountinfo (proc(5)). @returns undefined when no cgroup tree is mounted. */
+export function findHierarchies(mountinfo: string): Hierarchies | undefined {
+  const controllers = new Map<string, Hierarchy>();
+  let unified: Hierarchy | undefined;
+  for (const { type, mountPoint, root, superOptions } of parseMountinfo(mountinfo)) {
+    const hierarchy = { mountPoint, root };
+    if (type === 'cgroup2') unified ??= hierarchy;
+    if (type !== 'cgroup') continue;
+    // The controllers are among the options of the super block: `rw,cpu,cpuacct`.
+    for (const option of superOptions.split(',')) {
+      if (!controllers.has(option)) controllers.set(option, hierarchy);
+    }
+  }
+  if (controllers.has('memory') || controllers.has('cpuacct')) return { version: 1, controllers };
+  return unified === undefined ? undefined : { version: 2, unified };
+}
+
+/** Finds the cgroup trees of this machine. @param proc where /proc is; tests have their own. */
+export async function readHierarchies(proc = '/proc'): Promise<Hierarchies | undefined> {
+  return findHierarchies(await readFile(join(proc, 'self/mountinfo'), 'utf8'));
+}
+
+/** A control group and the places of its files. */
+export interface GroupPath {
+  /** The kernel's name of it, `/kubepods/…/<id>`, which is cAdvisor's label `id`. */
+  readonly name: string;
+  /** The directory of a controller's files; undefined when the controller is not mounted. */
+  directoryOf(controller: string): string | undefined;
+  /** The directory in which its processes are listed. */
+  readonly processDirectory: string | undefined;
+  /** The group above: for a pod that was given a cgroup parent, the pod's own. */
+  parent(): GroupPath;
+}
+
+/**
+ * Finds the group of a container in /proc/<pid>/cgroup of its first process.
+ * @param id full id of the container, which is in the name of its group. So a reused pid is not mistaken for the container's,
+ * and the group is found for a process that moved into a group below it (systemd in a container).
+ * @returns undefined when the process is not the container's.
+ */
+export function groupOfContainer(
+  procCgroup: string,
+  id: string,
+  hierarchies: Hierarchies,
+): GroupPath | undefined {
+  const paths = new Map<string, string>();
+  for (const line of procCgroup.split('\n')) {
+    // `4:cpu,cpuacct:/path` on v1, `0::/path` on v2; the path itself may hold colons.
+    const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    const own = path === undefined ? undefined : upToContainer(path, id);
+    if (own !== undefined) for (const name of (controllers ?? '').split(',')) paths.set(name, own);
+  }
+  if (hierarchies.version === 2) {
+    const path = paths.get('');
+    return path === undefined ? undefined : groupAt(path, () => ({ hierarchy: hierarchies.unified, path }));
+  }
+  const name = paths.get('memory') ?? paths.get('cpuacct');
+  if (name === undefined) return undefined;
+  return groupAt(name, (controller) => {
+    const [hierarchy, path] = [hierarchies.controllers.get(controller), paths.get(controller)];
+    return hierarchy === undefined || path === undefined ? undefined : { hierarchy, path };
+  });
+}
+
+type Place = (controller: string) => { hierarchy: Hierarchy; path: string } | undefined;
+
+function groupAt(name: string, place: Place): GroupPath {
+  const directoryOf = (controller: string): string | undefined => {
+    const found = place(controller);
+    return found && posix.join(found.hierarchy.mountPoint, below(found.path, found.hierarchy.root));
+  };
+  return {
+    name,
+    directoryOf,
+    processDirectory: directoryOf('memory') ?? directoryOf('cpuacct'),
+    parent: () =>
+      groupAt(posix.dirname(name), (controller) => {
+        const found = place(controller);
+        return found && { ...found, path: posix.dirname(found.path) };
+      }),
+  };
+}
+
+/** Cuts the path after the part that names the container: `/docker/<id>`, `/…/docker-<id>.scope`. */
+function upToContainer(path: string, id: string): string | undefined {
+  const parts = path.split('/');
+  const at = parts.findIndex((part) => part.includes(id));
+  return at === -1 ? undefined : parts.slice(0, at + 1).join('/');
+}
+
+/** The path below a mount that may show only a part of the tree (`root`), as seen from our own cgroup namespace. */
+function below(path: string, root: string): string {
+  if (root === '/' || !(path === root || path.startsWith(`${root}/`))) return path;
+  return path.slice(root.length);
+}

@@ -1,0 +1,69 @@
+import { constants } from 'node:fs';
+import { open, readdir, readFile } from 'node:fs/promises';
+import { waitAtMost } from '../../lib/async/deadline';
+import { coalesce } from '../../lib/async/shared-work';
+import { errnoOf, failedPrecondition } from '../../lib/errors';
+
+/** Reads a file of the kernel. @returns undefined when it cannot be read. */
+export async function readText(path: string): Promise<string | undefined> {
+  return readFile(path, 'latin1').catch(() => undefined);
+}
+
+/** Lists a directory. @returns no names when it does not exist or is not a directory. */
+export async function listDirectory(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return [];
+    throw error;
+  }
+}
+
+const TROUBLE: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO']);
+
+/** Whether a disk is full, read-only or broken. That may pass, and must not fail work that only keeps records on the disk. */
+export function isDiskTrouble(error: unknown): boolean {
+  return TROUBLE.has(errnoOf(error));
+}
+
+/** Time limit of a read, which hangs on a dead network file system. */
+const LIMIT_MS = 5_000;
+
+type Read = (path: string, maxBytes: number) => Promise<string>;
+
+/** A regular file of at most `maxBytes`, which is read again at each call. */
+export class SmallFile {
+  private readonly read: () => Promise<string>;
+
+  constructor(
+    readonly path: string,
+    maxBytes: number,
+    read: Read = readRegular,
+    private readonly limitMs = LIMIT_MS,
+  ) {
+    // A read that hangs occupies one of libuv's four threads, so concurrent callers share one read.
+    this.read = coalesce(() => read(path, maxBytes));
+  }
+
+  /** @throws the system's error, FAILED_PRECONDITION when it is not such a file, DEADLINE_EXCEEDED after 5 s. */
+  async text(signal?: AbortSignal): Promise<string> {
+    return waitAtMost(`Reading ${this.path}`, this.limitMs, this.read(), signal);
+  }
+}
+
+/**
+ * Reads a regular file of at most `maxBytes`, without a time limit.
+ * @throws the system's error, FAILED_PRECONDITION when it is not such a file.
+ */
+export async function readRegular(path: string, maxBytes: number): Promise<string> {
+  // Opening a pipe that nobody writes to would block a thread for ever without O_NONBLOCK.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const info = await file.stat();
+    if (!info.isFile()) throw failedPrecondition('not a regular file');
+    if (info.size > maxBytes) throw failedPrecondition(`larger than ${maxBytes} bytes`);
+    return await file.readFile('utf8');
+  } finally {
+    await file.close();
+  }
+}

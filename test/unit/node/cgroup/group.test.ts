@@ -1,0 +1,88 @@
+import { findHierarchies, groupOfContainer, type Hierarchies } from '../../../../src/node/cgroup/group';
+import { recordedHierarchies, recordedText } from '../../stats/support/v2-host';
+import { engineId } from '../../support/records';
+
+const ID = engineId('c1');
+const V1_MOUNTS = `31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
+35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
+41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw`;
+
+function hierarchiesOf(mountinfo: string): Hierarchies {
+  const found = findHierarchies(mountinfo);
+  if (found === undefined) throw new Error('no cgroups found');
+  return found;
+}
+
+describe('findHierarchies', () => {
+  it('finds the one tree of a recorded v2 machine', () => {
+    expect(recordedHierarchies()).toEqual({
+      version: 2,
+      unified: { mountPoint: '/sys/fs/cgroup', root: '/' },
+    });
+  });
+
+  it('takes a hybrid machine for v1, and finds controllers that share a tree', () => {
+    const found = hierarchiesOf(V1_MOUNTS);
+    const controllers = found.version === 1 ? found.controllers : new Map<string, unknown>();
+    expect(controllers.get('cpuacct')).toEqual({ mountPoint: '/sys/fs/cgroup/cpu,cpuacct', root: '/' });
+    expect(controllers.get('cpu')).toBe(controllers.get('cpuacct'));
+    expect(controllers.has('blkio')).toBe(false);
+  });
+
+  it('reads escaped mount points', () => {
+    const found = hierarchiesOf('1 1 0:1 / /odd\\040place rw - cgroup2 cgroup2 rw');
+    expect(found).toMatchObject({ unified: { mountPoint: '/odd place' } });
+  });
+
+  it('finds nothing on a machine without', () => {
+    expect(findHierarchies('1 1 0:2 / / rw - rootfs rootfs rw')).toBeUndefined();
+  });
+});
+
+describe('groupOfContainer', () => {
+  it.each([
+    [
+      'limited',
+      '/kubepods/burstable/pod6f0e5a52-0a8b-4c58-9f60-1f7f9f1f3a11/aaaa4f0c1d2e3b4a5968778695a4b3c2d1e0f00112233445566778899aabbcc1',
+    ],
+    [
+      'unlimited',
+      '/system.slice/docker-bbbb4f0c1d2e3b4a5968778695a4b3c2d1e0f00112233445566778899aabbcc2.scope',
+    ],
+  ])('is found on a recorded v2 machine: %s', (name, path) => {
+    const id = /[0-9a-f]{60,}/.exec(path)?.[0] ?? '';
+    const group = groupOfContainer(recordedText(`proc-cgroup-${name}`), id, recordedHierarchies());
+    expect(group?.name).toBe(path);
+    expect(group?.directoryOf('memory')).toBe(`/sys/fs/cgroup${path}`);
+    expect(group?.parent().directoryOf('')).toBe(`/sys/fs/cgroup${path.slice(0, path.lastIndexOf('/'))}`);
+  });
+
+  it('is found in each tree of a v1 machine', () => {
+    const text = `9:memory:/kubepods/pod1/${ID}\n2:cpu,cpuacct:/kubepods/pod1/${ID}\n0::/\n`;
+    const group = groupOfContainer(text, ID, hierarchiesOf(V1_MOUNTS));
+    expect(group?.directoryOf('cpuacct')).toBe(`/sys/fs/cgroup/cpu,cpuacct/kubepods/pod1/${ID}`);
+    expect(group?.directoryOf('memory')).toBe(`/sys/fs/cgroup/memory/kubepods/pod1/${ID}`);
+    expect(group?.directoryOf('pids')).toBeUndefined();
+    expect(group?.processDirectory).toBe(group?.directoryOf('memory'));
+    expect(group?.parent().name).toBe('/kubepods/pod1');
+    expect(group?.parent().directoryOf('memory')).toBe('/sys/fs/cgroup/memory/kubepods/pod1');
+  });
+
+  it('leads a process back that moved into a group of its own', () => {
+    const group = groupOfContainer(`0::/docker/${ID}/init.scope\n`, ID, recordedHierarchies());
+    expect(group?.name).toBe(`/docker/${ID}`);
+  });
+
+  it('sees through a cgroup namespace of our own', () => {
+    const mounts = hierarchiesOf('1 1 0:1 /../.. /sys/fs/cgroup rw - cgroup2 cgroup2 rw');
+    const group = groupOfContainer(`0::/../../docker/${ID}\n`, ID, mounts);
+    expect(group?.directoryOf('')).toBe(`/sys/fs/cgroup/docker/${ID}`);
+  });
+
+  it('is not that of a stranger with a reused pid', () => {
+    expect(groupOfContainer('0::/system.slice/ssh.service\n', ID, recordedHierarchies())).toBeUndefined();
+    const other = groupOfContainer(`0::/docker/${engineId('c2')}\n`, ID, recordedHierarchies());
+    expect(other).toBeUndefined();
+  });
+});

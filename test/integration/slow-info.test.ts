@@ -71,7 +71,7 @@ describe('an Engine that does not say what it is', () => {
       reason: 'DockerInfoHangs',
       message: expect.stringContaining('/info') as string,
     });
-    expect(daemon.log.filter(({ message }) => message.includes('what it said before'))).toHaveLength(1);
+    expect(daemon.log.filter(({ message }) => message.includes('using its earlier answer'))).toHaveLength(1);
     proxy.heal();
     await proxy.until(({ hanging }) => hanging.length === 0);
   });

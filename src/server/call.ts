@@ -1,19 +1,18 @@
 import {
-  Metadata,
   type handleServerStreamingCall,
   type handleUnaryCall,
+  Metadata,
   type sendUnaryData,
   type ServerUnaryCall,
   type ServerWritableStream,
+  status,
 } from '@grpc/grpc-js';
 import { abortable } from '../lib/async/abortable';
 import { sharedAbortController } from '../lib/async/deadline';
-import { cancelled, invalidArgument, type ErrorCode, type RuntimeError } from '../lib/errors';
-import type { LogFields, Logger } from '../lib/logger';
 import type { WorkGate } from '../lib/async/work-gate';
-import { MalformedMessage, type Encoded } from '../proto/service';
-import { asRuntimeError, toStatus } from './call-failure';
-import { callSubject } from './call-subject';
+import { cancelled, type ErrorCode, hasCode, invalidArgument, messageOf, RuntimeError } from '../lib/errors';
+import type { LogFields, Logger } from '../lib/logger';
+import { type Encoded, MalformedMessage } from '../proto/service';
 import type { CallContext } from './services';
 
 /** One finished call, for metrics. */
@@ -171,4 +170,68 @@ async function observed(method: string, options: WrapOptions, work: () => Promis
     () => 'Call',
     () => ({ method, code, ms: Math.round(seconds * 1000), ...about() }),
   );
+}
+
+/** Characters; kubelet's events show about half of that. */
+const MAX_DETAILS = 2_000;
+
+/** What a handler threw, as what the client is told; what it should not have thrown is logged with its stack. */
+function asRuntimeError(error: unknown, method: string, logger: Logger): RuntimeError {
+  if (error instanceof RuntimeError) {
+    if (hasCode(error, 'INTERNAL'))
+      logger.error('Call failed', { method, error: error.message, stack: error.stack });
+    return error;
+  }
+  const stack = error instanceof Error ? error.stack : undefined;
+  const message = messageOf(error);
+  logger.error('Call failed unexpectedly: this is a bug', { method, error: message, stack });
+  return new RuntimeError('INTERNAL', `${method}: unexpected error: ${message}`, { cause: error });
+}
+
+/** As grpc-js wants it. */
+function toStatus(failure: RuntimeError): { code: status; details: string } {
+  return { code: status[failure.code], details: toDetails(failure.message) };
+}
+
+/**
+ * The text travels in a trailer: clients limit those, and grpc-js never ends a call whose text is too long for one or
+ * holds half a surrogate pair.
+ */
+function toDetails(message: string): string {
+  const text = message.length > MAX_DETAILS ? `${message.slice(0, MAX_DETAILS)}…` : message;
+  return Buffer.from(text, 'utf8').toString('utf8');
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * What a call is about, by the names of docs/debugging.md: a pod can be followed from its name to its sandbox, and from there to its
+ * containers.
+ *
+ * @param messages its request, and its answer where there is one: RunPodSandbox and CreateContainer name their id there.
+ */
+export function callSubject(...messages: readonly unknown[]): LogFields {
+  const subject: Record<string, string> = {};
+  const put = (key: string, value: unknown): void => {
+    if (typeof value === 'string' && value !== '') subject[key] = value;
+  };
+  for (const message of messages.map(fieldsOf)) {
+    put('sandbox', message.pod_sandbox_id);
+    put('container', message.container_id);
+    put('image', fieldsOf(message.image).image);
+    for (const { name, namespace } of [metadataOf(message.sandbox_config), metadataOf(message.config)]) {
+      // The metadata of a container has no namespace.
+      if (typeof namespace === 'string') put('pod', `${namespace}/${String(name)}`);
+      else put('name', name);
+    }
+  }
+  return subject;
+}
+
+function metadataOf(config: unknown): Fields {
+  return fieldsOf(fieldsOf(config).metadata);
+}
+
+function fieldsOf(value: unknown): Fields {
+  return typeof value === 'object' && value !== null ? (value as Fields) : {};
 }

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, chmod, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { DockerClient } from '../../docker/client';
@@ -67,4 +68,24 @@ async function pack(work: string, archive: string, signal: AbortSignal): Promise
     signal.throwIfAborted();
     throw internal(`the checkpoint cannot be packed: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/** Where an Engine looks that systemd started, whatever our own PATH is. */
+const USUAL = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+
+/** @param path directories to look in besides the usual ones, as in `PATH`. */
+export async function hasProgram(
+  name: string,
+  path = '',
+  usual: readonly string[] = USUAL,
+): Promise<boolean> {
+  for (const directory of [...path.split(':').filter((part) => part !== ''), ...usual]) {
+    try {
+      await access(join(directory, name), constants.X_OK);
+      return true;
+    } catch {
+      // Not in this one.
+    }
+  }
+  return false;
 }

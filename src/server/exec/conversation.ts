@@ -5,8 +5,17 @@ import { toRuntimeError } from '../../docker/errors';
 import { messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import type { ClientStreams } from '../../streaming/backend';
-import type { ClientOutput } from './client-output';
-import { torn } from './exit-code';
+import type { Services } from '../services';
+import type { Backlog, ClientOutput } from './client-output';
+import { torn } from './command';
+
+/** What each session of an exec or attach works with. */
+export type StreamingParts = Pick<
+  Services,
+  'docker' | 'store' | 'settings' | 'logger' | 'sessions' | 'startedCommands'
+> & {
+  readonly backlog: Backlog;
+};
 
 /**
  * Joins a client with a hijacked Engine connection until the Engine ends it; the connection is destroyed whatever

@@ -3,9 +3,8 @@ import type { AttachRequest, ClientStreams, ExecRequest, StreamingBackend } from
 import type { NetnsDialers } from '../../streaming/port-forward/netns-dialer';
 import { isReady } from '../../translate/sandbox/sandbox-status';
 import { Backlog } from './client-output';
-import { connectToPod } from './connect-to-pod';
-import { PodConnections } from './pod-connections';
-import type { StreamingParts } from './streaming-parts';
+import { connectToPod, PodConnections } from './pod-connections';
+import type { StreamingParts } from './conversation';
 import { streamAttach } from './stream-attach';
 import { streamExec } from './stream-exec';
 

@@ -1,7 +1,8 @@
 import { hasStatus } from '../../docker/errors';
-import { cgroupMembers, isInContainer } from '../../node/cgroup/members';
-import { messageOf } from '../../lib/errors';
+import { forEachLimited } from '../../lib/async/concurrency';
 import { pause } from '../../lib/async/pause';
+import { messageOf } from '../../lib/errors';
+import { cgroupMembers, isInContainer } from '../../node/cgroup/members';
 import { hasUnreapedChildren, killProcessTree } from '../../node/process/process-tree';
 import type { HandlerSettings, Services } from '../services';
 import type { StartedCommand } from './started-commands';
@@ -87,4 +88,22 @@ async function runningPid({ docker }: Pick<Parts, 'docker'>, execId: string): Pr
     // It keeps no process alive that has nothing else to do.
     await new Promise<void>((resolve) => void setTimeout(resolve, ms).unref());
   }
+}
+
+const CONCURRENT_KILLS = 4;
+
+/**
+ * Ends the commands of a daemon that was killed. Those of ExecSync and of people alike: whoever waited for one has lost
+ * the connection with that daemon. Never rejects.
+ */
+export async function endLeftCommands(
+  parts: Pick<Services, 'docker' | 'logger' | 'store' | 'startedCommands'> & {
+    readonly settings: Pick<HandlerSettings, 'localEngine'>;
+  },
+): Promise<void> {
+  const { logger, startedCommands } = parts;
+  await forEachLimited(startedCommands.left, CONCURRENT_KILLS, async (command) => {
+    logger.debug(() => `A command of a daemon before this one is ended in ${command.containerId}`);
+    await killCommand(parts, { ...command, forget: startedCommands.note(command) });
+  });
 }

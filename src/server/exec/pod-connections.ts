@@ -1,5 +1,52 @@
+import { open, type FileHandle } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
-import { RuntimeError, unavailable } from '../../lib/errors';
+import { failedPrecondition, messageOf, RuntimeError, unavailable, unsupported } from '../../lib/errors';
+import { isInContainer } from '../../node/cgroup/members';
+import { NamespaceMode } from '../../proto/enums';
+import type { SandboxRecord } from '../../store/records';
+import { dialLoopback } from '../../streaming/port-forward/dial';
+import type { NetnsDialers } from '../../streaming/port-forward/netns-dialer';
+import { isReady } from '../../translate/sandbox/sandbox-status';
+import type { Services } from '../services';
+
+/**
+ * A connection to a port of the pod's loopback interface.
+ * @throws UNAVAILABLE naming pod, port and what each address of the interface says.
+ */
+export async function connectToPod(
+  { store, settings }: Pick<Services, 'store' | 'settings'>,
+  dialers: NetnsDialers,
+  sandboxId: string,
+  port: number,
+): Promise<Duplex> {
+  const sandbox = store.sandboxes.get(sandboxId);
+  if (sandbox === undefined || !isReady(sandbox))
+    throw failedPrecondition(`pod sandbox ${sandboxId} is not ready`);
+  if (!settings.localEngine)
+    throw unsupported('port_forward', 'the pods of a remote Engine are out of reach');
+  const isOnNode = sandbox.namespaces.network === NamespaceMode.NODE;
+  try {
+    if (isOnNode) return await dialLoopback(port);
+    return await dialers.connect(sandbox.id, port, () => openNetns(sandbox));
+  } catch (error) {
+    const { namespace, name } = sandbox.metadata;
+    const where = isOnNode
+      ? "the node's network, which the pod shares"
+      : `the network namespace of sandbox ${sandbox.id}`;
+    throw unavailable(
+      `cannot connect to port ${port} of pod ${namespace}/${name} in ${where}: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+/** The check comes after: what the handle names cannot change any more, only whose pid it was. */
+async function openNetns({ id, pid }: SandboxRecord): Promise<FileHandle> {
+  const handle = await open(`/proc/${pid}/ns/net`);
+  if (await isInContainer(pid, id)) return handle;
+  await handle.close();
+  throw unavailable(`the pause process of sandbox ${id} has ended`);
+}
 
 /** Each takes a descriptor of this process. */
 const MAX_CONNECTIONS = 1000;

@@ -4,7 +4,7 @@ import { sharedAbortController, withDeadline } from '../../lib/async/deadline';
 import { cancelled, deadlineExceeded, hasCode, messageOf, unavailable } from '../../lib/errors';
 import type { Services } from '../services';
 import { CapturedOutput } from './captured-output';
-import { exitCodeOf, torn } from './exit-code';
+import { exitCodeOf, torn } from './command';
 import { killCommand, type AbandonedCommand } from './kill-command';
 import { ENGINE_MS, RanTooLong, watchLimit } from './time-limit';
 import { containerEnded, failedByEnd, untilContainerEnds } from './until-container-ends';

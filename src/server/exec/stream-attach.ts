@@ -2,8 +2,7 @@ import { withDeadline } from '../../lib/async/deadline';
 import { failedPrecondition, unavailable } from '../../lib/errors';
 import type { AttachRequest, ClientStreams } from '../../streaming/backend';
 import { ClientOutput } from './client-output';
-import { converse, followSizes } from './conversation';
-import type { StreamingParts } from './streaming-parts';
+import { converse, followSizes, type StreamingParts } from './conversation';
 import { lookForDeath, untilContainerEnds } from './until-container-ends';
 
 /** The Engine ends an attach before it tells of the container's death. */

@@ -4,9 +4,8 @@ import { EngineError } from '../../docker/errors';
 import { messageOf } from '../../lib/errors';
 import type { ClientStreams, ExecRequest } from '../../streaming/backend';
 import { ClientOutput } from './client-output';
-import { converse, followSizes } from './conversation';
-import type { StreamingParts } from './streaming-parts';
-import { exitCodeOf } from './exit-code';
+import { converse, followSizes, type StreamingParts } from './conversation';
+import { exitCodeOf } from './command';
 import { killCommand, type AbandonedCommand } from './kill-command';
 import { containerEnded, failedByEnd, lookForDeath, untilContainerEnds } from './until-container-ends';
 

@@ -1,7 +1,7 @@
 import type { cri } from '../../proto';
 import type { Store } from '../../store/store';
 import { nanosFromMillis } from '../../translate/shared/time';
-import { engineFacts } from '../engine-facts';
+import { engineFacts } from '../engine-abilities';
 import type { Services } from '../services';
 
 /**

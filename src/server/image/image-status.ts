@@ -3,8 +3,7 @@ import { toCriImage, toVerboseInfo } from '../../translate/image/image';
 import { required } from '../../translate/shared/validate';
 import { findImage } from '../../translate/shared/lookup';
 import type { Services } from '../services';
-import { askedNames, type AskedNames } from './asked-names';
-import { pinnedImages } from './pinned-images';
+import { askedNames, type AskedNames, pinnedImages } from './image-use';
 
 /** An absent image is an answer without `image`, not an error. */
 export function imageStatus(

@@ -1,12 +1,13 @@
 import { mapLazily } from '../../lib/async/map-lazily';
-import type { cri, Decoded } from '../../proto';
+import { cri, type Decoded } from '../../proto';
+import { encodeChunks } from '../../proto/chunks';
+import type { Encoded } from '../../proto/service';
 import type { ImageRecord } from '../../store/records';
 import { toCriImage } from '../../translate/image/image';
 import { familiarName, tryParseReference } from '../../translate/image/reference';
 import { findImage } from '../../translate/shared/lookup';
 import type { Services } from '../services';
-import { askedNames } from './asked-names';
-import { pinnedImages } from './pinned-images';
+import { askedNames, pinnedImages } from './image-use';
 
 export function listImages(
   services: Services,
@@ -38,4 +39,12 @@ function matching({ store }: Services, name: string): ImageRecord[] {
     repoTags.some((tag) => tag.startsWith(tags)),
   );
   return [...new Set([...(image === undefined ? [] : [image]), ...ofRepository])];
+}
+
+/** ListImages for more images than one message can hold: all of them as they were at the call. */
+export function streamImages(
+  services: Services,
+  request: Decoded<cri.IStreamImagesRequest>,
+): Iterable<Encoded> {
+  return encodeChunks(cri.Image, imagesOf(services, request));
 }

@@ -13,7 +13,7 @@ import {
 } from '../../translate/image/reference';
 import { toEngineRuntime } from '../../translate/sandbox/runtime-handler';
 import { required } from '../../translate/shared/validate';
-import { knownRuntimes, lookForHandler } from '../engine-facts';
+import { knownRuntimes, lookForHandler } from '../engine-abilities';
 import type { CallContext, Services } from '../services';
 
 /** Pull and inspect. @returns the image's id, the same string as Image.id (CRI 1.36). */

@@ -1,16 +1,15 @@
-import { needsRepair, repaired } from './authority';
+import { encodeLiterals, HeaderDecoder, needsRepair, repaired } from './header-fields';
 import {
   Flag,
   FRAME_HEADER_BYTES,
+  type FrameHeader,
   FrameType,
+  HeaderBlock,
   headerFrames,
   PREFACE,
   ProtocolError,
   readFrameHeader,
-  type FrameHeader,
-} from './h2-frame';
-import { HeaderBlock } from './header-block';
-import { encodeLiterals, HeaderDecoder } from './header-codec';
+} from './http2-frames';
 
 /**
  * Reads what a client sends and returns what the server shall read instead: the same bytes, or, once the first request

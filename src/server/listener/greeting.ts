@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import { FrameInspector } from './frame-inspector';
-import { frame, FrameType } from './h2-frame';
+import { frame, FrameType } from './http2-frames';
 import { InspectedConnection } from './inspected-connection';
 
 /** A client that has not even sent its preface after this long (ms) is none. */

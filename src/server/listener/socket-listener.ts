@@ -1,13 +1,54 @@
 import { fstat } from 'node:fs';
 import { createServer, type Server } from 'node:net';
+import { isAbsolute } from 'node:path';
 import { promisify } from 'node:util';
-import { ServerCredentials, type Server as GrpcServer } from '@grpc/grpc-js';
-import { failedPrecondition, messageOf } from '../../lib/errors';
-import type { Logger } from '../../lib/logger';
-import { parseEndpoint, type Endpoint } from './endpoint';
-import { Greeting } from './greeting';
+import { type Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
+import { failedPrecondition, invalidArgument, messageOf } from '../../lib/errors';
 import { listening } from '../../lib/listening';
+import type { Logger } from '../../lib/logger';
 import { SocketFile } from '../../node/disk/socket-file';
+import { Greeting } from './greeting';
+
+/** Where to listen: a socket file of our own making, or a descriptor that systemd opened for us. */
+export type Endpoint =
+  { readonly kind: 'path'; readonly path: string } | { readonly kind: 'fd'; readonly fd: number };
+
+/** sd_listen_fds(3): the passed descriptors begin here. */
+const FIRST_PASSED_FD = 3;
+/** sockaddr_un.sun_path holds 108 bytes with its terminating zero; libuv would cut a longer path short. */
+const MAX_PATH_BYTES = 107;
+
+/** @throws RuntimeError naming what is allowed. */
+export function parseEndpoint(endpoint: string, env: NodeJS.ProcessEnv, pid: number): Endpoint {
+  if (endpoint === 'fd://') return { kind: 'fd', fd: passedSocket(env, pid) };
+  const path = endpoint.startsWith('unix://') ? endpoint.slice('unix://'.length) : endpoint;
+  if (!isAbsolute(path) || path.endsWith('/') || path.includes('\0')) {
+    throw invalidArgument(
+      'endpoint',
+      `"${endpoint}" is not supported: use unix:///absolute/path, /absolute/path or fd:// (systemd socket activation)`,
+    );
+  }
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
+    throw invalidArgument(
+      'endpoint',
+      `${path} is longer than a unix socket may be (${MAX_PATH_BYTES} bytes)`,
+    );
+  }
+  return { kind: 'path', path };
+}
+
+/** sd_listen_fds(3): the variables are meant for the process LISTEN_PID names, not for those that inherit them. */
+function passedSocket(env: NodeJS.ProcessEnv, pid: number): number {
+  const count = Number(env.LISTEN_FDS);
+  if (Number(env.LISTEN_PID) !== pid || !Number.isInteger(count) || count < 1) {
+    throw failedPrecondition(
+      'endpoint fd:// needs systemd socket activation, but no socket was passed to this process ' +
+        `(LISTEN_FDS=${env.LISTEN_FDS ?? ''} LISTEN_PID=${env.LISTEN_PID ?? ''} pid=${pid}): ` +
+        'start the .socket unit, or use unix:///path',
+    );
+  }
+  return FIRST_PASSED_FD;
+}
 
 export interface SocketListenerOptions {
   /** `unix:///path`, `/path` or `fd://`. */

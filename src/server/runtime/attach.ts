@@ -1,5 +1,5 @@
 import type { cri, Decoded } from '../../proto';
-import { wantedStreams } from '../exec/wanted-streams';
+import { wantedStreams } from '../exec/command';
 import { getRunningContainer } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 

@@ -2,8 +2,7 @@ import { isAbsolute, normalize } from 'node:path';
 import { invalidArgument, RuntimeError } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { integer, nonEmpty } from '../../translate/shared/validate';
-import { checkpointToArchive } from '../checkpoint/checkpoint-to-archive';
-import { hasProgram } from '../checkpoint/has-program';
+import { checkpointToArchive, hasProgram } from '../checkpoint/checkpoint-to-archive';
 import { getRunningContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 

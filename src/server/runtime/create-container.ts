@@ -12,20 +12,16 @@ import { containerEngineName, type ContainerIdentity } from '../../translate/sha
 import { runtimeOf } from '../../translate/sandbox/runtime-handler';
 import { isReady } from '../../translate/sandbox/sandbox-status';
 import { needsHostDevices } from '../../translate/container/container-security';
-import { requireLoadedProfile } from '../container/apparmor-profile';
+import { listHostDevices, loadSeccompOptions, requireLoadedProfile } from '../container/node-security';
 import { explainCreateFailure } from '../container/create-failure';
 import { createInEngine } from '../../containers/create-in-engine';
 import { createOnce, type Creation } from '../../containers/create-once';
-import { listHostDevices } from '../container/host-devices';
-import { requireSubPaths } from '../container/image-sub-paths';
+import { imageToRun, requireSubPaths, withMountImages } from '../container/container-images';
 import { settleHeld } from '../../containers/held-container';
-import { imageToRun } from '../container/image-to-run';
 import { requireKernelValues } from '../../containers/writable-limits';
-import { withMountImages } from '../container/mount-images';
 import { makeMissingSources } from '../container/mount-sources';
 import { removeFromEngine } from '../../containers/remove-from-engine';
-import { loadSeccompOptions } from '../container/seccomp-profile';
-import { grantable, hasSecurityOption } from '../engine-facts';
+import { grantable, hasSecurityOption } from '../engine-abilities';
 import { findContainer, getSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 

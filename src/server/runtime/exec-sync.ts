@@ -1,6 +1,6 @@
 import type { cri, Decoded } from '../../proto';
 import { integer } from '../../translate/shared/validate';
-import { commandWords } from '../exec/command-words';
+import { commandWords } from '../exec/command';
 import { runCommand } from '../exec/run-command';
 import { getRunningContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';

@@ -1,6 +1,5 @@
 import type { cri, Decoded } from '../../proto';
-import { commandWords } from '../exec/command-words';
-import { wantedStreams } from '../exec/wanted-streams';
+import { commandWords, wantedStreams } from '../exec/command';
 import { getRunningContainer } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 

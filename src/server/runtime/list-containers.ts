@@ -1,5 +1,7 @@
 import { mapLazily } from '../../lib/async/map-lazily';
-import type { cri, Decoded } from '../../proto';
+import { cri, type Decoded } from '../../proto';
+import { encodeChunks } from '../../proto/chunks';
+import type { Encoded } from '../../proto/service';
 import { toCriContainer } from '../../translate/container/container-status';
 import { containerFilter } from '../../translate/shared/filters';
 import type { Services } from '../services';
@@ -22,4 +24,12 @@ export function containersOf(
   const listed = [...store.listed.records()].filter(({ id }) => store.containers.get(id) === undefined);
   const records = [...store.containers.values(), ...listed].filter(containerFilter(filter));
   return mapLazily(records, (record) => toCriContainer(record, store.images.get(record.imageId)));
+}
+
+/** ListContainers for more containers than one message can hold: all of them as they were at the call. */
+export function streamContainers(
+  services: Services,
+  request: Decoded<cri.IStreamContainersRequest>,
+): Iterable<Encoded> {
+  return encodeChunks(cri.Container, containersOf(services, request));
 }

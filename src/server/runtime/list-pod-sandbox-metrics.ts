@@ -1,5 +1,8 @@
-import type { cri } from '../../proto';
+import { mapLazily } from '../../lib/async/map-lazily';
+import { cri } from '../../proto';
+import { encodeChunks } from '../../proto/chunks';
 import { MetricType } from '../../proto/enums';
+import type { Encoded } from '../../proto/service';
 import type { MetricSample, PodMetrics } from '../../stats/metrics/metric';
 import { METRIC_DESCRIPTORS } from '../../stats/metrics/pod-metrics';
 import type { CallContext, Services } from '../services';
@@ -41,4 +44,14 @@ function toCriMetric({ name, labelValues, value }: MetricSample): cri.IMetric {
     label_values: [...labelValues],
     value: { value: Math.max(0, Math.floor(value)) },
   };
+}
+
+/** ListPodSandboxMetrics in messages of bounded size: one reading of all, at the call. */
+export async function* streamPodSandboxMetrics(
+  { stats }: Services,
+  _: unknown,
+  { signal }: CallContext,
+): AsyncGenerator<Encoded> {
+  const pods = await stats.podMetrics(signal);
+  yield* encodeChunks(cri.PodSandboxMetrics, mapLazily(pods, toCriPodMetrics));
 }

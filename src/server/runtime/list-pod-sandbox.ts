@@ -1,7 +1,9 @@
 import { mapLazily } from '../../lib/async/map-lazily';
-import type { cri, Decoded } from '../../proto';
-import { sandboxFilter } from '../../translate/shared/filters';
+import { cri, type Decoded } from '../../proto';
+import { encodeChunks } from '../../proto/chunks';
+import type { Encoded } from '../../proto/service';
 import { toCriSandbox } from '../../translate/sandbox/sandbox-status';
+import { sandboxFilter } from '../../translate/shared/filters';
 import type { Services } from '../services';
 
 export function listPodSandbox(
@@ -17,4 +19,12 @@ export function sandboxesOf(
   { filter }: Pick<Decoded<cri.IListPodSandboxRequest>, 'filter'>,
 ): Iterable<cri.IPodSandbox> {
   return mapLazily([...store.sandboxes.values()].filter(sandboxFilter(filter)), toCriSandbox);
+}
+
+/** ListPodSandbox for more pods than one message can hold: all of them as they were at the call. */
+export function streamPodSandboxes(
+  services: Services,
+  request: Decoded<cri.IStreamPodSandboxesRequest>,
+): Iterable<Encoded> {
+  return encodeChunks(cri.PodSandbox, sandboxesOf(services, request));
 }

@@ -13,9 +13,9 @@ import { explainSandboxRefusal } from '../container/create-failure';
 import { createInEngine } from '../../containers/create-in-engine';
 import { createOnce, type Creation } from '../../containers/create-once';
 import { removeSandboxFromEngine } from '../../containers/remove-from-engine';
-import { loadSeccompOptions } from '../container/seccomp-profile';
+import { loadSeccompOptions } from '../container/node-security';
 import { startInEngine } from '../../containers/start-in-engine';
-import { hasSecurityOption, knownRuntimes, lookForHandler } from '../engine-facts';
+import { hasSecurityOption, knownRuntimes, lookForHandler } from '../engine-abilities';
 import type { CallContext, Services } from '../services';
 
 /**

@@ -1,7 +1,7 @@
 import type { cri } from '../../proto';
 import { CgroupDriver } from '../../proto/enums';
 import { unavailable } from '../../lib/errors';
-import { engineFacts } from '../engine-facts';
+import { engineFacts } from '../engine-abilities';
 import type { Services } from '../services';
 
 /**

@@ -1,5 +1,5 @@
 import type { cri } from '../../proto';
-import { engineFacts } from '../engine-facts';
+import { engineFacts } from '../engine-abilities';
 import type { Services } from '../services';
 
 /** CRI's own version of the kubelet runtime API, unchanged since its beginning. */

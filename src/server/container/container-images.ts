@@ -1,8 +1,47 @@
 import { hasStatus } from '../../docker/errors';
-import { invalidArgument, messageOf, RuntimeError } from '../../lib/errors';
-import type { MountRecord } from '../../store/records';
 import type { EngineContainerCreate } from '../../engine/types';
+import { invalidArgument, messageOf, notFound, RuntimeError } from '../../lib/errors';
+import type { ImageRecord, MountRecord } from '../../store/records';
+import type { Store } from '../../store/store';
+import { asImageId, familiarName, parseReference } from '../../translate/image/reference';
+import { findImage } from '../../translate/shared/lookup';
 import type { Services } from '../services';
+
+/**
+ * The image that a request names. One that we have not heard of yet is asked of the Engine.
+ * @throws NOT_FOUND when the node does not have it.
+ */
+export async function imageToRun(
+  { store, imageSync }: Pick<Services, 'store' | 'imageSync'>,
+  wanted: string,
+  field: string,
+  signal: AbortSignal,
+): Promise<ImageRecord> {
+  const known = findImage(store, wanted, field);
+  if (known !== undefined) return known;
+  const name = asImageId(wanted) ?? familiarName(parseReference(wanted, field));
+  const image = await imageSync.refresh(name, signal);
+  if (image === undefined) throw notFound(`${field}: image "${wanted}" is not on this node; pull it first`);
+  return image;
+}
+
+/**
+ * Image mounts with the images they mean; kubelet has pulled them before.
+ * @throws NOT_FOUND with the word at the start that kubelet looks for.
+ */
+export function withMountImages(store: Store, mounts: readonly MountRecord[], field: string): MountRecord[] {
+  return mounts.map((mount, index) => {
+    if (mount.image === undefined) return mount;
+    const at = `${field}[${index}].image.image`;
+    const found = findImage(store, mount.image.image, at);
+    if (found === undefined) {
+      throw notFound(
+        `ImageVolumeMountFailed: ${at}: image "${mount.image.image}" is not on this node; pull it first`,
+      );
+    }
+    return { ...mount, image: { ...mount.image, id: found.id } };
+  });
+}
 
 /** Any path will do: to read it, the Engine mounts all that the container has. */
 const ANY_PATH = '/etc/passwd';

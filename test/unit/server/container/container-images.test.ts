@@ -1,13 +1,51 @@
 import { EngineError } from '../../../../src/docker/errors';
-import { silentLogger } from '../../../../src/lib/logger';
-import { requireSubPaths } from '../../../../src/server/container/image-sub-paths';
-import { Probes } from '../../../../src/server/container/probes';
-import type { MountRecord } from '../../../../src/store/records';
 import type { EngineContainerCreate, EngineMount } from '../../../../src/engine/types';
+import { silentLogger } from '../../../../src/lib/logger';
+import { imageToRun, requireSubPaths } from '../../../../src/server/container/container-images';
+import { Probes } from '../../../../src/server/container/probes';
+import type { Services } from '../../../../src/server/services';
+import type { MountRecord } from '../../../../src/store/records';
+import { Store } from '../../../../src/store/store';
 import { fakeDocker } from '../../../fakes/fake-docker';
 import { rejectionOf } from '../../support/errors';
+import { engineId, imageRecord } from '../../support/records';
 
 const { signal } = new AbortController();
+const image = imageRecord({ id: `sha256:${engineId('ab')}`, repoTags: ['app:1'] });
+
+/** On a node whose Engine has `image`. */
+function look(wanted: string, { isKnown }: { isKnown: boolean }) {
+  const store = new Store();
+  if (isKnown) store.images.put(image);
+  const asked: string[] = [];
+  const refresh = (name: string) => {
+    asked.push(name);
+    return Promise.resolve([image.id, ...image.repoTags].includes(name) ? image : undefined);
+  };
+  const services = { store, imageSync: { refresh } } as unknown as Services;
+  return { asked, found: imageToRun(services, wanted, 'config.image.image', signal) };
+}
+
+describe('imageToRun', () => {
+  it('asks nobody for an image that we know', async () => {
+    const { asked, found } = look('docker.io/library/app:1', { isKnown: true });
+    expect(await found).toBe(image);
+    expect(asked).toEqual([]);
+  });
+
+  it.each(['docker.io/library/app:1', image.id, engineId('ab')])(
+    'asks the Engine for one that is new: %s',
+    async (wanted) => {
+      expect(await look(wanted, { isKnown: false }).found).toBe(image);
+    },
+  );
+
+  it('names the field of one that is not there', async () => {
+    expect(await rejectionOf(look('other:1', { isKnown: true }).found)).toBe(
+      'NOT_FOUND config.image.image: image "other:1" is not on this node; pull it first',
+    );
+  });
+});
 
 function imageMount(subPath: string): MountRecord {
   return {
@@ -23,7 +61,7 @@ const engineMount = (Subpath: string): EngineMount => ({
 });
 
 /** Looks at a container that was created; `canMount` is the Engine's answer when it is made to mount. */
-function look(subPaths: string[], canMount: (mounts: readonly EngineMount[]) => boolean) {
+function lookWithSubPaths(subPaths: string[], canMount: (mounts: readonly EngineMount[]) => boolean) {
   const made = new Map<string, EngineContainerCreate>();
   const removed: string[] = [];
   const reads: string[] = [];
@@ -49,20 +87,20 @@ function look(subPaths: string[], canMount: (mounts: readonly EngineMount[]) => 
 
 describe('requireSubPaths', () => {
   it('asks nothing of the Engine without a sub-path', async () => {
-    const { reads, done } = look(['', ''], () => false);
+    const { reads, done } = lookWithSubPaths(['', ''], () => false);
     await done;
     expect(reads).toEqual([]);
   });
 
   it('lets a container be that the Engine can mount', async () => {
-    const { reads, removed, done } = look(['etc'], () => true);
+    const { reads, removed, done } = lookWithSubPaths(['etc'], () => true);
     await done;
     expect(reads).toEqual(['c1']);
     expect(removed).toEqual([]);
   });
 
   it('names the sub-paths when all is well without them, and leaves no container', async () => {
-    const { removed, done } = look(['etc', '', 'absent'], (mounts) =>
+    const { removed, done } = lookWithSubPaths(['etc', '', 'absent'], (mounts) =>
       mounts.every(({ ImageOptions }) => ImageOptions?.Subpath !== 'absent'),
     );
     expect(await rejectionOf(done)).toBe(
@@ -73,7 +111,7 @@ describe('requireSubPaths', () => {
   });
 
   it('says what the Engine said when it cannot mount without them either', async () => {
-    const { removed, done } = look(['etc'], () => false);
+    const { removed, done } = lookWithSubPaths(['etc'], () => false);
     expect(await rejectionOf(done)).toBe('UNKNOWN cannot mount');
     expect(removed).toEqual(['c1', 'probe']);
   });

@@ -1,5 +1,7 @@
+import type { ImageRecord } from '../../store/records';
 import type { Store } from '../../store/store';
 import { askedImageName, type AskedImage } from '../../translate/container/container-status';
+import type { SandboxImage } from './sandbox-image';
 
 /** The names by which pods ask for one image. */
 export interface AskedNames {
@@ -30,4 +32,19 @@ export function askedNames({ containers }: Pick<Store, 'containers'>): ReadonlyM
         note({ userSpecifiedImage: mounted.userSpecified, image: mounted.image, imageId: mounted.id });
   }
   return names;
+}
+
+export interface Pinning {
+  readonly store: Pick<Store, 'foreign' | 'sandboxes'>;
+  readonly sandboxImage: Pick<SandboxImage, 'isPinned'>;
+}
+
+/**
+ * Which images kubelet's image GC must leave alone, for it knows only what its own pods' containers use: the sandbox
+ * image, former ones that still have sandboxes, and those of containers that are no pods'.
+ */
+export function pinnedImages({ store, sandboxImage }: Pinning): (image: ImageRecord) => boolean {
+  const users = [...store.foreign.values(), ...store.sandboxes.values()];
+  const used = new Set(users.map(({ imageId }) => imageId));
+  return (image) => used.has(image.id) || sandboxImage.isPinned(image);
 }

@@ -1,7 +1,7 @@
-import { askedNames } from '../../../../src/server/image/asked-names';
-import { Store } from '../../../../src/store/store';
+import { askedNames, pinnedImages } from '../../../../src/server/image/image-use';
 import type { MountRecord } from '../../../../src/store/records';
-import { containerRecord, engineId } from '../../support/records';
+import { Store } from '../../../../src/store/store';
+import { containerRecord, engineId, imageRecord, sandboxRecord } from '../../support/records';
 
 const id = (start: string): string => `sha256:${engineId(start)}`;
 
@@ -29,5 +29,20 @@ describe('askedNames', () => {
       [id('a'), { first: 'app:1', all: new Set(['app:2', 'app:1']) }],
       [id('b'), { first: 'b:2', all: new Set(['models:1', 'b:2']) }],
     ]);
+  });
+});
+
+const image = (start: string) => imageRecord({ id: `sha256:${engineId(start)}` });
+
+describe('pinnedImages', () => {
+  it("are the sandbox image, those of sandboxes and of strangers, but not of pods' containers", () => {
+    const store = new Store();
+    const [configured, former, stranger, pods] = [image('a'), image('b'), image('c'), image('d')];
+    store.sandboxes.put(sandboxRecord({ imageId: former.id }));
+    store.foreign.put({ id: engineId('f'), engineName: 'db', imageId: stranger.id });
+    store.containers.put(containerRecord({ imageId: pods.id }));
+    const sandboxImage = { isPinned: ({ id }: { id: string }) => id === configured.id };
+    const isPinned = pinnedImages({ store, sandboxImage });
+    expect([configured, former, stranger, pods].map(isPinned)).toEqual([true, true, true, false]);
   });
 });

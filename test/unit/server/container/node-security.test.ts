@@ -1,10 +1,37 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { DiskLooks } from '../../../../src/node/disk/disk-looks';
-import { loadSeccompOptions } from '../../../../src/server/container/seccomp-profile';
+import {
+  listHostDevices,
+  loadSeccompOptions,
+  requireLoadedProfile,
+} from '../../../../src/server/container/node-security';
 import { rejectionOf } from '../../support/errors';
+import { describeAsRoot } from '../../support/root';
+
+describe('requireLoadedProfile', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'apparmor-'));
+  const list = join(directory, 'profiles');
+  writeFileSync(list, 'docker-default (enforce)\nmy profile (complain)\n/usr/bin/man (enforce)\n');
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  it.each(['docker-default', 'my profile', '/usr/bin/man', 'unconfined', undefined])('%s is fine', (name) =>
+    expect(requireLoadedProfile(name, 'c.apparmor', list)).resolves.toBeUndefined(),
+  );
+
+  it.each(['docker', 'docker-default (enforce)', 'man'])('"%s" is not loaded', async (name) => {
+    expect(await rejectionOf(requireLoadedProfile(name, 'c.apparmor', list))).toBe(
+      `FAILED_PRECONDITION c.apparmor: AppArmor profile "${name}" is not loaded on this node`,
+    );
+  });
+
+  it('leaves it to the Engine where the list cannot be read', () =>
+    expect(requireLoadedProfile('mine', 'c', join(directory, 'absent'))).resolves.toBeUndefined());
+});
 
 const DIR = mkdtempSync(join(tmpdir(), 'seccomp-'));
 afterAll(() => rmSync(DIR, { recursive: true }));
@@ -65,4 +92,30 @@ describe('loadSeccompOptions', () => {
     },
     10_000,
   );
+});
+
+const run = promisify(execFile);
+
+describeAsRoot('listHostDevices', () => {
+  let dev: string;
+  beforeAll(async () => {
+    dev = await mkdtemp(join(tmpdir(), 'dockbridge-dev-'));
+    for (const directory of ['net', 'pts', 'deep/deeper'])
+      await mkdir(join(dev, directory), { recursive: true });
+    for (const path of ['kvm', 'net/tun', 'deep/deeper/card0', 'pts/0', 'null'])
+      await run('mknod', [join(dev, path), 'c', '1', '3']);
+    await run('mknod', [join(dev, 'loop0'), 'b', '7', '0']);
+    await writeFile(join(dev, 'file'), '');
+    await symlink('kvm', join(dev, 'link'));
+  });
+  afterAll(() => rm(dev, { recursive: true }));
+
+  it('finds device nodes at any depth, but links, files and what each container has of its own', async () => {
+    const found = (await listHostDevices(dev)).map((path) => path.slice(dev.length + 1)).sort();
+    expect(found).toEqual(['deep/deeper/card0', 'kvm', 'loop0', 'net/tun']);
+  });
+
+  it('finds nothing where nothing is', async () => {
+    expect(await listHostDevices(join(dev, 'absent'))).toEqual([]);
+  });
 });

@@ -1,9 +1,28 @@
-import { isInContainer } from '../../node/cgroup/members';
-import { unavailable } from '../../lib/errors';
 import { pause } from '../../lib/async/pause';
+import { invalidArgument, unavailable } from '../../lib/errors';
+import { isInContainer } from '../../node/cgroup/members';
 import { holdsOutput } from '../../node/process/process-age';
+import type { Wanted } from '../../streaming/backend';
+import { nonEmpty, withoutNul } from '../../translate/shared/validate';
 import type { Services } from '../services';
 import { containerEnded, hasEnded } from './until-container-ends';
+
+/** The request's command, for a program that has a name and words that a system call can take. */
+export function commandWords(cmd: readonly string[]): readonly string[] {
+  const [program] = cmd;
+  if (program === undefined) throw invalidArgument('cmd', 'is required');
+  nonEmpty(program, 'cmd[0]');
+  return cmd.map((word, index) => withoutNul(word, `cmd[${index}]`));
+}
+
+/** @throws INVALID_ARGUMENT: a terminal has one output, and a session without any stream no use. */
+export function wantedStreams({ stdin, stdout, stderr, tty }: Wanted): Wanted {
+  if (tty && stderr)
+    throw invalidArgument('stderr', 'cannot be told from stdout on a tty; ask for one of both');
+  if (!stdin && !stdout && !stderr)
+    throw invalidArgument('stdin', 'one of stdin, stdout and stderr is required');
+  return { stdin, stdout, stderr, tty };
+}
 
 /** An exec whose output has ended may run on with its streams closed: asked again at growing intervals, ms. */
 const POLL_MS = [20, 50, 100, 200, 500, 1000];

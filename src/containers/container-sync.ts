@@ -12,7 +12,7 @@ import type { Store } from '../store/store';
 import type { KernelLog } from '../node/kernel-log';
 import { containerFromInspect } from '../translate/container/container-record';
 import type { EngineContainerInspect } from '../engine/types';
-import { toEngineState } from '../translate/shared/engine-state';
+import { toEngineState } from '../translate/shared/engine-facts';
 import { mergedKernelValues } from '../translate/container/kernel-values';
 import { CONTAINER_TYPE, TYPE_LABEL } from '../translate/shared/labels';
 import { isSandbox, sandboxFromInspect } from '../translate/sandbox/sandbox-record';

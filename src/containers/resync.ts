@@ -11,7 +11,7 @@ import type { SandboxCheckpoints } from '../network/sandbox-checkpoints';
 import type { NameReservations } from '../store/name-reservations';
 import type { Store } from '../store/store';
 import type { EngineContainerSummary } from '../engine/types';
-import { toEngineState } from '../translate/shared/engine-state';
+import { toEngineState } from '../translate/shared/engine-facts';
 import { SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../translate/shared/labels';
 import { withoutSlash } from '../translate/shared/names';
 import { inspectFromSummary, listedFromSummary } from '../translate/container/summary';

@@ -3,18 +3,16 @@ import http, { type IncomingMessage, type Server } from 'node:http';
 import https from 'node:https';
 import { isIPv6, type AddressInfo, type Socket } from 'node:net';
 import { waitAtMost } from '../lib/async/deadline';
-import { errnoOf, messageOf, unavailable } from '../lib/errors';
+import { errnoOf, failedPrecondition, messageOf, unavailable } from '../lib/errors';
 import { listening } from '../lib/listening';
 import type { Logger } from '../lib/logger';
 import type { AttachRequest, ExecRequest, PortForwardRequest, StreamingBackend } from './backend';
-import { PLACE_LIMITS, Places, type PlaceLimits } from './places';
-import { Refusal, writeRefusal } from './refusal';
-import { REASON_MS } from './remotecommand/client';
+import { REASON_MS } from './remotecommand/command-client';
+import { PLACE_LIMITS, Places, watchStall, type PlaceLimits } from './session-limits';
 import { serveSession, type Pending } from './sessions';
-import { watchStall } from './stall';
 import { TOKEN_LIMITS, Tokens, type TokenLimits } from './tokens';
-import { Upgrader } from './upgrade';
-import { CHANNEL_PROTOCOL_NAMES, TUNNEL_PROTOCOL } from './websocket/protocols';
+import { Refusal, Upgrader, writeRefusal } from './upgrade';
+import { CHANNEL_PROTOCOL_NAMES, TUNNEL_PROTOCOL } from './websocket/channels';
 
 export interface StreamingOptions {
   /** Port 0 takes any free one. */
@@ -210,4 +208,39 @@ function urlHost(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1';
   if (host === '::') return '[::1]';
   return isIPv6(host) ? `[${host}]` : host;
+}
+
+/** What a daemon needs of the server of exec, attach and port-forward. */
+export type Streaming = Pick<
+  StreamingServer,
+  'listen' | 'close' | 'execUrl' | 'attachUrl' | 'portForwardUrl' | 'sessionCount'
+>;
+
+/** No server and no sessions: for a daemon that only observes. */
+export class NoStreaming implements Streaming {
+  readonly sessionCount = 0;
+
+  listen(): Promise<string> {
+    return Promise.resolve('off');
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  execUrl(): string {
+    return refuse();
+  }
+
+  attachUrl(): string {
+    return refuse();
+  }
+
+  portForwardUrl(): string {
+    return refuse();
+  }
+}
+
+function refuse(): never {
+  throw failedPrecondition('this dockbridge serves no sessions');
 }

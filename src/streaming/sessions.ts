@@ -3,11 +3,9 @@ import { createWebSocketStream } from 'ws';
 import { hasCode, messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { AttachRequest, ExecRequest, PortForwardRequest, StreamingBackend, Wanted } from './backend';
-import { forwardOverSpdy } from './port-forward/spdy';
-import { forwardOverChannels } from './port-forward/websocket';
-import type { CommandClient } from './remotecommand/client';
+import { forwardOverChannels, forwardOverSpdy } from './port-forward/forward';
+import type { CommandClient, Outcome } from './remotecommand/command-client';
 import { SpdyCommandClient } from './remotecommand/spdy-client';
-import type { Outcome } from './remotecommand/status';
 import { WebSocketCommandClient } from './remotecommand/websocket-client';
 import { versionOf, type Upgraded } from './upgrade';
 

@@ -3,7 +3,11 @@ import { posix } from 'node:path';
 import { failedPrecondition, hasCode, invalidArgument, messageOf } from '../../lib/errors';
 import type { DiskLooks } from '../../node/disk/disk-looks';
 import { readRegular } from '../../node/disk/small-file';
-import { seccompOption, seccompProfileFault, type SeccompChoice } from '../../translate/shared/seccomp';
+import {
+  seccompOption,
+  seccompProfileFault,
+  type SeccompChoice,
+} from '../../translate/shared/security-options';
 
 /**
  * The Engine would notice only at start: a pod that names a profile which is not loaded must not be created (kubelet

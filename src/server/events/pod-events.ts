@@ -3,8 +3,7 @@ import { Broadcast, type BroadcastReader } from '../../lib/async/broadcast';
 import { RisingClock } from '../../lib/rising-clock';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
 import type { Store } from '../../store/store';
-import { removedSandbox, type PodEvent } from '../../translate/shared/container-event';
-import { lifecycleEvents } from '../../translate/container/lifecycle';
+import { lifecycleEvents, removedSandbox, type PodEvent } from '../../translate/shared/lifecycle';
 
 /**
  * How far a consumer may be behind. An event shares its records with the store and its neighbours: this many cost some

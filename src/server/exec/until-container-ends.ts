@@ -2,7 +2,7 @@ import { hasStatus } from '../../docker/errors';
 import { isInContainer } from '../../node/cgroup/members';
 import { withDeadline } from '../../lib/async/deadline';
 import { failedPrecondition, type RuntimeError } from '../../lib/errors';
-import { toEngineState } from '../../translate/shared/engine-state';
+import { toEngineState } from '../../translate/shared/engine-facts';
 import { isRunning } from '../../containers/state';
 import type { Services } from '../services';
 

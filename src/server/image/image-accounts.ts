@@ -1,5 +1,5 @@
 import type { DockerClient } from '../../docker/client';
-import { parseAccounts, type Accounts } from '../../translate/container/accounts';
+import { parseAccounts, type Accounts } from '../../translate/container/identity';
 import type { Probes } from '../container/probes';
 import { abortable } from '../../lib/async/abortable';
 

@@ -3,7 +3,7 @@ import { failedPrecondition, notFound } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
-import { apparmorProfile } from '../../translate/shared/apparmor';
+import { apparmorProfile } from '../../translate/shared/security-options';
 import { checkContainer, type CheckedContainer } from '../../translate/container/container-check';
 import { toContainerCreate } from '../../translate/container/container-create';
 import { createdContainer } from '../../translate/container/container-record';

@@ -1,6 +1,6 @@
 import type { BroadcastReader } from '../../lib/async/broadcast';
 import type { cri } from '../../proto';
-import { toCriEvent, type PodEvent } from '../../translate/shared/container-event';
+import { toCriEvent, type PodEvent } from '../../translate/shared/lifecycle';
 import type { CallContext, Services } from '../services';
 
 /** Until the client goes, or does not keep up: then it is told so, connects again and lists. */

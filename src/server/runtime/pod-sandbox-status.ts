@@ -1,5 +1,5 @@
 import type { cri, Decoded } from '../../proto';
-import { containerStatuses } from '../../translate/shared/container-event';
+import { containerStatuses } from '../../translate/shared/lifecycle';
 import { toCriSandboxStatus } from '../../translate/sandbox/sandbox-status';
 import { isRunning } from '../../containers/state';
 import { getSandbox } from '../../translate/shared/lookup';

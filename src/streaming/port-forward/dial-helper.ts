@@ -1,7 +1,6 @@
 /* A process of its own, started inside a pod's network namespace: connects and hands the sockets back. */
 import { messageOf } from '../../lib/errors';
-import { dialLoopback } from './dial';
-import type { DialReply, DialRequest } from './dial-protocol';
+import { dialLoopback, type DialReply, type DialRequest } from './dial';
 
 process.on('message', ({ id, port }: DialRequest) => {
   dialLoopback(port).then(

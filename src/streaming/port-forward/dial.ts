@@ -46,3 +46,15 @@ async function dial(host: string, port: number): Promise<Socket> {
     });
   });
 }
+
+/** Between NetnsDialer and its helper, over Node's IPC channel. */
+export interface DialRequest {
+  readonly id: number;
+  readonly port: number;
+}
+
+/** Without `error`, the connected socket comes along as a handle. */
+export interface DialReply {
+  readonly id: number;
+  readonly error?: string;
+}

@@ -4,7 +4,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { extname, join } from 'node:path';
 import { internal, messageOf, unavailable } from '../../lib/errors';
-import type { DialReply, DialRequest } from './dial-protocol';
+import type { DialReply, DialRequest } from './dial';
 
 /** A helper that nobody asked for so long ends: it holds its namespace and some 40 MB. */
 const IDLE_MS = 30_000;

@@ -4,8 +4,15 @@ import { pause } from '../../lib/async/pause';
 import type { Wanted } from '../backend';
 import { SpdyConnection } from '../spdy/connection';
 import type { SpdyStream } from '../spdy/stream';
-import { ended, endedSoon, endOutputs, LINGER_MS, type CommandClient } from './client';
-import { statusText, type Outcome } from './status';
+import {
+  ended,
+  endedSoon,
+  endOutputs,
+  LINGER_MS,
+  statusText,
+  type CommandClient,
+  type Outcome,
+} from './command-client';
 import { TerminalSizes } from './terminal-sizes';
 
 type StreamName = 'error' | 'stdin' | 'stdout' | 'stderr' | 'resize';

@@ -2,10 +2,16 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { pause } from '../../lib/async/pause';
 import type { Wanted } from '../backend';
-import { WebSocketChannels } from '../websocket/channels';
-import type { ChannelProtocol } from '../websocket/protocols';
-import { endedSoon, endOutputs, LINGER_MS, REASON_MS, type CommandClient } from './client';
-import { statusText, type Outcome } from './status';
+import { WebSocketChannels, type ChannelProtocol } from '../websocket/channels';
+import {
+  endedSoon,
+  endOutputs,
+  LINGER_MS,
+  REASON_MS,
+  statusText,
+  type CommandClient,
+  type Outcome,
+} from './command-client';
 import { TerminalSizes } from './terminal-sizes';
 
 const Channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4 } as const;

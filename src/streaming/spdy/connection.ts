@@ -11,7 +11,7 @@ import {
   type ControlFrame,
   type DataPiece,
 } from './frames';
-import { HeaderDecoder, HeaderEncoder, type Headers } from './header-block';
+import { HeaderDecoder, HeaderEncoder, type Headers } from './headers';
 import { waitingCost } from '../waiting-cost';
 import { SpdyStream } from './stream';
 

@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream';
 import { waitingCost } from '../waiting-cost';
-import type { Headers } from './header-block';
+import type { Headers } from './headers';
 
 const HIGH_WATER_MARK = 64 * 1024;
 /** The largest payload of one data frame, in bytes, so that streams take turns. */

@@ -8,7 +8,7 @@ import { toKernelValues } from './kernel-values';
 import { toMountRecords } from './mounts';
 import type { ContainerIdentity } from '../shared/names';
 import { POD_NAMESPACES, toNamespaceModes } from '../shared/namespaces';
-import { containerSeccomp, type SeccompChoice } from '../shared/seccomp';
+import { containerSeccomp, type SeccompChoice } from '../shared/security-options';
 import { absolutePath, boundedMap, namePart, nonEmpty, required, withoutNul } from '../shared/validate';
 
 type Config = Decoded<cri.IContainerConfig>;

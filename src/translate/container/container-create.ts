@@ -9,7 +9,7 @@ import { toEngineDevices } from './devices';
 import type { EngineContainerCreate } from '../../engine/types';
 import { explicitDefaults } from '../shared/engine-defaults';
 import type { EngineFeatures } from '../shared/engine-facts';
-import { toEngineMounts } from './engine-mounts';
+import { toEngineMounts } from './mounts';
 import { toIdentity, type ImageIdentity } from './identity';
 import { hasKernelValues } from './kernel-values';
 import {
@@ -19,8 +19,8 @@ import {
   LOG_PATH_LABEL,
   SANDBOX_ID_LABEL,
   TYPE_LABEL,
+  type LabelKeys,
 } from '../shared/labels';
-import type { LabelKeys } from '../shared/labels';
 import type { ContainerIdentity } from '../shared/names';
 import { containerNamespaces } from '../shared/namespaces';
 import { toEngineResources } from './resources';

@@ -12,7 +12,7 @@ import type {
 import type { ContainerExtra } from './container-create';
 import type { EngineContainerCreate, EngineContainerInspect, EngineHostConfig } from '../../engine/types';
 import { decodeLabels, LOG_PATH_LABEL, readContents, readExtra, SANDBOX_ID_LABEL } from '../shared/labels';
-import { toEngineState } from '../shared/engine-state';
+import { toEngineState } from '../shared/engine-facts';
 import { fromEngineMounts } from './inspected-mounts';
 import { isKey, isPageSize } from './kernel-values';
 import { parseEngineName, withoutSlash } from '../shared/names';

@@ -1,9 +1,8 @@
 import type { cri, Decoded } from '../../proto';
-import { apparmorOption } from '../shared/apparmor';
+import { apparmorOption, selinuxOptions } from '../shared/security-options';
 import { toEngineCapabilities, type NodeCapabilities } from './capabilities';
 import type { EngineHostConfig } from '../../engine/types';
 import { noNewPrivileges } from '../shared/engine-defaults';
-import { selinuxOptions } from '../shared/selinux';
 import { absolutePath, withoutNul } from '../shared/validate';
 
 type Context = Decoded<cri.ILinuxContainerSecurityContext>;

@@ -13,9 +13,12 @@ import type { PodDns } from './pod-to-attach';
 import { toEnginePorts } from './ports';
 import { clampOomScore } from '../container/resources';
 import { toEngineRuntime, type KnownRuntimes } from './runtime-handler';
-import { apparmorOption } from '../shared/apparmor';
-import { sandboxSeccomp, type SeccompChoice } from '../shared/seccomp';
-import { selinuxOptions } from '../shared/selinux';
+import {
+  apparmorOption,
+  sandboxSeccomp,
+  selinuxOptions,
+  type SeccompChoice,
+} from '../shared/security-options';
 import { toSandboxUser } from '../shared/user';
 import { absolutePath, boundedMap, namePart, required, withoutNul } from '../shared/validate';
 

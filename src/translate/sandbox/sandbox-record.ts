@@ -1,7 +1,7 @@
 import { NamespaceMode } from '../../proto/enums';
 import type { SandboxMetadata, SandboxRecord } from '../../store/records';
 import type { EngineContainerInspect } from '../../engine/types';
-import { toEngineState } from '../shared/engine-state';
+import { toEngineState } from '../shared/engine-facts';
 import { decodeLabels, readContents, readExtra, SANDBOX_TYPE, TYPE_LABEL } from '../shared/labels';
 import { isMadeOf, parseEngineName, sandboxEngineName, withoutSlash } from '../shared/names';
 import { fromEngineNamespaces, POD_NAMESPACES } from '../shared/namespaces';

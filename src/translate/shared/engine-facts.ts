@@ -1,5 +1,5 @@
-import type { EngineFacts } from '../../store/records';
 import type { EngineInfo, EngineVersion } from '../../engine/types';
+import type { EngineFacts, EngineState } from '../../store/records';
 
 /** Among the driver's status lines when images are containerd's. */
 const CONTAINERD_STORE = 'io.containerd.snapshotter.v1';
@@ -101,4 +101,11 @@ export function hasNetworkDeadlock(version: string): boolean {
   const [major = 0, minor = 0, patch = 0] = version.split('.').map((part) => parseInt(part, 10));
   if (!(major > 0)) return false;
   return major < 20 || (major === 20 && (minor < 10 || (minor === 10 && patch < 27)));
+}
+
+const STATES = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'] as const;
+
+/** One that a future Engine may invent is unknown, to CRI too: kubelet stops such containers before removing them. */
+export function toEngineState(status: string): EngineState {
+  return STATES.find((state) => state === status) ?? 'unknown';
 }

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
-import { watchStall } from '../../../src/streaming/stall';
+import { watchStall } from '../../../src/streaming/session-limits';
 
 const LIMIT_MS = 10_000;
 const LAST_WORDS_MS = 3_000;

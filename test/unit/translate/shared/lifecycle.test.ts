@@ -1,7 +1,7 @@
 import Long from 'long';
 import { ContainerEventType } from '../../../../src/proto/enums';
 import type { ContainerRecord, SandboxRecord } from '../../../../src/store/records';
-import { lifecycleEvents } from '../../../../src/translate/container/lifecycle';
+import { lifecycleEvents } from '../../../../src/translate/shared/lifecycle';
 import { containerRecord, FINISHED, runningContainer, sandboxRecord, STARTED } from '../../support/records';
 
 const CREATED = containerRecord();

@@ -7,7 +7,8 @@ import {
   endOutputs,
   LINGER_MS,
   REASON_MS,
-} from '../../../src/streaming/remotecommand/client';
+  statusText,
+} from '../../../src/streaming/remotecommand/command-client';
 import { SpdyCommandClient } from '../../../src/streaming/remotecommand/spdy-client';
 import { SpdyConnection } from '../../../src/streaming/spdy/connection';
 import { settle } from '../support/async';
@@ -139,5 +140,31 @@ describe('a client over SPDY', () => {
     }
     expect(jest.getTimerCount()).toBe(0);
     for (const stream of streams) stream.destroy();
+  });
+});
+
+describe('statusText', () => {
+  it('is JSON since version 4', () => {
+    expect(JSON.parse(statusText({ kind: 'exited', code: 0 }, 4))).toEqual({
+      metadata: {},
+      status: 'Success',
+    });
+    expect(JSON.parse(statusText({ kind: 'exited', code: 137 }, 5))).toMatchObject({
+      status: 'Failure',
+      reason: 'NonZeroExitCode',
+      details: { causes: [{ reason: 'ExitCode', message: '137' }] },
+    });
+    expect(JSON.parse(statusText({ kind: 'failed', message: 'no' }, 4))).toMatchObject({
+      status: 'Failure',
+      reason: 'InternalError',
+      message: 'no',
+      code: 500,
+    });
+  });
+
+  it('was text before, and nothing for success', () => {
+    expect(statusText({ kind: 'exited', code: 0 }, 3)).toBe('');
+    expect(statusText({ kind: 'exited', code: 7 }, 1)).toContain('7');
+    expect(statusText({ kind: 'failed', message: 'no' }, 2)).toBe('no');
   });
 });

@@ -1,5 +1,5 @@
 import { finished, type Writable } from 'node:stream';
-import { LONGEST_TIMER_MS } from '../../lib/async/deadline';
+import { LONGEST_TIMER_MS, sharedAbortController } from '../../lib/async/deadline';
 import { pause } from '../../lib/async/pause';
 import type { ClientStreams } from '../backend';
 
@@ -9,13 +9,23 @@ export interface CommandClient extends ClientStreams {
   finish(outcome: Outcome): Promise<void>;
 }
 
-/** How long a client that was told everything may take to close the connection itself. */
+/** Time for a client to close the connection itself after it was told everything. */
 export const LINGER_MS = 2_000;
 
-/** How long a client that took nothing may take to read why it is let go. */
+/** Time for a stalled client to read why it is dropped. */
 export const REASON_MS = 30_000;
 
-/** Ends the stream; resolves when the last byte has left or nobody takes it any more. */
+/** A signal that fires with the first of two which end with the same connection, so their listeners need no removal. */
+export function firstOf(one: AbortSignal, other: AbortSignal): AbortSignal {
+  const first = sharedAbortController();
+  for (const signal of [one, other]) {
+    signal.addEventListener('abort', () => first.abort(signal.reason), { once: true });
+    if (signal.aborted) first.abort(signal.reason);
+  }
+  return first.signal;
+}
+
+/** Ends the stream; resolves when the last byte was sent or the stream is closed. */
 export async function ended(stream: Writable | undefined): Promise<void> {
   if (stream === undefined) return;
   await new Promise<void>((resolve) => {
@@ -25,8 +35,8 @@ export async function ended(stream: Writable | undefined): Promise<void> {
 }
 
 /**
- * Ends the outputs before the outcome is told, so that none is missing. A client that is waited for no longer (it has
- * stalled, or the session has failed and some time has passed) is spared the rest: they are cut.
+ * Ends the outputs before the outcome is sent, so that no output is missing. If the client has stalled, or the session has
+ * failed and some time has passed, the outputs are cut.
  */
 export async function endOutputs(
   outputs: readonly (Writable | undefined)[],
@@ -48,7 +58,7 @@ export async function endOutputs(
   for (const output of outputs) if (output?.writableFinished === false) output.destroy();
 }
 
-/** As `ended`, but for a client that takes nothing it is over after a while: half a minute for it to read why. */
+/** As `ended`, but gives up after half a minute, in which a stalled client can read the reason. */
 export async function endedSoon(stream: Writable | undefined): Promise<void> {
   const over = new AbortController();
   await Promise.race([ended(stream), pause(REASON_MS, over.signal)]);
@@ -61,13 +71,13 @@ export type Outcome =
   | {
       readonly kind: 'failed';
       readonly message: string;
-      /** The client itself was the reason: it did not take what was there for it. */
+      /** Whether the client was dropped because it did not read its output. */
       readonly dropped?: boolean;
     };
 
 /**
- * What the error stream says: since version 4 a Kubernetes `Status` as JSON, always; before, text and only when there
- * is something to complain about ('' = nothing).
+ * The content of the error stream: from version 4 on always a Kubernetes `Status` as JSON, before that text, and only for
+ * an error ('' = nothing).
  */
 export function statusText(outcome: Outcome, version: number): string {
   if (version < 4) return plainText(outcome);

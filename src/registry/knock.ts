@@ -4,9 +4,9 @@ import https from 'node:https';
 const HUB = 'registry-1.docker.io';
 
 /**
- * The HTTP status with which a registry answers a stranger's `GET /v2/`: 401 when it wants credentials. Nothing secret
- * is sent and nothing else is believed, so any certificate will do, and plain HTTP where there is no TLS.
- * @param signal ends it, for a registry may never answer.
+ * The HTTP status of a registry's answer to an anonymous `GET /v2/`: 401 if it wants credentials. Nothing secret is sent and
+ * only the status is used, so any certificate is accepted, and plain HTTP if there is no TLS.
+ * @param signal ends the request, because a registry may never answer.
  * @returns undefined when nothing answers.
  */
 export async function knockAtRegistry(host: string, signal: AbortSignal): Promise<number | undefined> {

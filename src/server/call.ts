@@ -24,19 +24,19 @@ export interface CallReport {
 
 export interface WrapOptions {
   readonly logger: Logger;
-  /** Runs before the handler; what it throws is the answer. */
+  /** Runs before the handler. An error that it throws is the answer. */
   readonly before: ((context: CallContext) => Promise<void>) | undefined;
   readonly observe: (report: CallReport) => void;
   /** Knows which calls are in progress; it is never closed. */
   readonly calls: WorkGate;
 }
 
-/** A stream ends by itself only when its client does: `closing` ends it when we do. */
+/** A stream ends only when its client ends it; `closing` ends it when this server stops. */
 export interface StreamOptions extends WrapOptions {
   readonly closing: AbortSignal;
 }
 
-/** What a stream is made of; encoded already where that is how its size is known. */
+/** The messages of a stream. A message is already encoded if its size had to be known. */
 export type Messages<Response> = AsyncIterable<Response | Encoded> | Iterable<Response | Encoded>;
 
 type Handler<Request, Result> = (request: Request, context: CallContext) => Result;
@@ -112,7 +112,7 @@ async function stream<Request, Response>(
       await options.before?.({ signal });
       signal.throwIfAborted();
       const messages = handler(request, { signal });
-      // Not before the handler has begun: nothing that happens after the client has seen this is missed.
+      // Sent after the handler has begun, so the client misses nothing that happens after it has seen the headers.
       call.sendMetadata(new Metadata());
       for await (const message of messages) await abortable(written(call, message), signal);
       call.end();
@@ -127,7 +127,7 @@ async function stream<Request, Response>(
   });
 }
 
-/** Emitted for the client's cancel and for a passed deadline alike: nobody waits for an answer any more. */
+/** grpc-js emits `cancelled` both when the client cancels and when the deadline has passed. */
 function cancellationOf(call: { on(event: 'cancelled', listener: () => void): unknown }): AbortController {
   const controller = sharedAbortController();
   call.on('cancelled', () =>
@@ -153,7 +153,7 @@ function written<Message>(call: ServerWritableStream<unknown, Message>, message:
 
 interface Outcome {
   readonly code: CallReport['code'];
-  /** It is asked only where the log wants the line. */
+  /** Called only if the line is logged. */
   readonly about: () => LogFields;
 }
 
@@ -172,10 +172,10 @@ async function observed(method: string, options: WrapOptions, work: () => Promis
   );
 }
 
-/** Characters; kubelet's events show about half of that. */
+/** In characters; kubelet's events show about half of that. */
 const MAX_DETAILS = 2_000;
 
-/** What a handler threw, as what the client is told; what it should not have thrown is logged with its stack. */
+/** Turns what a handler threw into the client's error. Unexpected errors are logged with their stack. */
 function asRuntimeError(error: unknown, method: string, logger: Logger): RuntimeError {
   if (error instanceof RuntimeError) {
     if (hasCode(error, 'INTERNAL'))
@@ -188,7 +188,7 @@ function asRuntimeError(error: unknown, method: string, logger: Logger): Runtime
   return new RuntimeError('INTERNAL', `${method}: unexpected error: ${message}`, { cause: error });
 }
 
-/** As grpc-js wants it. */
+/** The form that grpc-js expects. */
 function toStatus(failure: RuntimeError): { code: status; details: string } {
   return { code: status[failure.code], details: toDetails(failure.message) };
 }
@@ -205,10 +205,10 @@ function toDetails(message: string): string {
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * What a call is about, by the names of docs/debugging.md: a pod can be followed from its name to its sandbox, and from there to its
- * containers.
+ * The objects that a call is about, under the keys of docs/logging.md. With them a reader can follow a pod from its name to its
+ * sandbox and its containers.
  *
- * @param messages its request, and its answer where there is one: RunPodSandbox and CreateContainer name their id there.
+ * @param messages the request, and the answer if there is one: RunPodSandbox and CreateContainer return the id in it.
  */
 export function callSubject(...messages: readonly unknown[]): LogFields {
   const subject: Record<string, string> = {};

@@ -8,7 +8,7 @@ import type { HandOverStep } from '../sync/hand-over';
 
 const REQUEST_MS = 10_000;
 const MAX_CONNECTIONS = 4;
-/** Whoever may connect can take the node from us: root alone. */
+/** Only root may connect, because a client can make dockbridge hand the node over. */
 const MODE = 0o600;
 
 export const HAND_OVER_PATH = '/hand-over';
@@ -26,7 +26,7 @@ export interface ControlOptions {
   readonly logger: Logger;
 }
 
-/** Where our own commands reach the running daemon. A step is told as a line of JSON as soon as it is done. */
+/** The socket on which dockbridge's own commands reach the running daemon. Each finished step is sent as a line of JSON. */
 export class ControlSocket {
   private readonly server: Server;
   private readonly lock = new KeyedLock();
@@ -40,18 +40,23 @@ export class ControlSocket {
     this.server.maxConnections = MAX_CONNECTIONS;
   }
 
-  /** A node must be served though this fails: that is logged. */
+  /** A failure is only logged, because the node must be served without this socket, too. */
   async listen(): Promise<void> {
     const { path, logger } = this.options;
     try {
       this.file = await SocketFile.bind(this.server, path, MODE);
-      this.server.on('error', (error) => logger.error('Control socket', { error: messageOf(error) }));
+      this.server.on('error', (error) =>
+        logger.error('The control socket failed', { error: messageOf(error) }),
+      );
     } catch (error) {
-      logger.error('Commands cannot reach this daemon; all else goes on', { path, error: messageOf(error) });
+      logger.error('Cannot listen on the control socket; `dockbridge hand-over` cannot reach this daemon', {
+        path,
+        error: messageOf(error),
+      });
     }
   }
 
-  /** Safe when it never listened. */
+  /** Safe to call if it never listened. */
   async close(): Promise<void> {
     await this.file?.remove();
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
@@ -60,7 +65,7 @@ export class ControlSocket {
   }
 
   private async answer({ method, url }: IncomingMessage, response: ServerResponse): Promise<void> {
-    // Who asked may go away: what was begun is finished all the same.
+    // If the client disconnects, the hand-over continues.
     response.on('error', () => undefined);
     if (method !== 'POST' || url !== HAND_OVER_PATH) {
       response.writeHead(404).end(`POST ${HAND_OVER_PATH}\n`);

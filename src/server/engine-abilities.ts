@@ -16,7 +16,7 @@ export function hasSecurityOption(store: Store, name: string): boolean {
   return (store.engine?.securityOptions ?? []).some((option) => option.split(',')[0] === `name=${name}`);
 }
 
-/** What a container can be given here; undefined: everything. @param node the bounding set of this machine. */
+/** Capabilities that a container can have on this node; undefined means all. @param node the bounding set of this machine. */
 export function grantable(store: Store, node: NodeCapabilities): NodeCapabilities {
   return knownToEngine(node, store.engine?.apiVersion ?? '');
 }
@@ -25,7 +25,7 @@ export function knownRuntimes({ engine }: Pick<Store, 'engine'>): KnownRuntimes 
   return { runtimes: engine?.runtimes ?? [], apiVersion: engine?.apiVersion ?? '' };
 }
 
-/** A handler that daemon.json has only just got is refused by nobody: the Engine is asked once more. */
+/** Asks the Engine again about an unknown handler, which may have been added to daemon.json since its last answer. */
 export async function lookForHandler(
   { store, link, logger }: Pick<Services, 'store' | 'link' | 'logger'>,
   handler: string,
@@ -36,7 +36,10 @@ export async function lookForHandler(
   } catch {
     await link.readFactsAgain(signal).catch((error: unknown) => {
       signal.throwIfAborted();
-      logger.debug(() => `The Engine does not say what its runtimes are: ${messageOf(error)}`);
+      logger.debug(
+        () => 'Cannot read the runtimes of Docker Engine',
+        () => ({ error: messageOf(error) }),
+      );
     });
   }
 }

@@ -45,15 +45,15 @@ interface Method {
 }
 
 /**
- * How a method is served. `always`: whatever the Engine does or ever did. `read`: from the store, once that has been
- * filled; an empty list before would tell kubelet that its pods are gone. What needs less waits for less: `answer` for the
- * Engine's first list, `pods` and `containers` (lists) for what that does not tell, `one` for a single pod or container.
- * `images`: once the images were listed, which are read apart. `write`: needs a live Engine; `make`: one that has also said
- * what it is. All but `always` are UNAVAILABLE otherwise.
+ * How a method is served. `always`: even if the Engine has never been reached. `read`: from the store, after it has been
+ * filled; an empty list before that would tell kubelet that its pods are gone. Methods that need less wait for less: `answer`
+ * for the Engine's first list, `pods` and `containers` (lists) for what this list does not tell, `one` for a single pod or
+ * container, `images` for the list of images, which is read separately. `write` needs a connected Engine, `make` one that has
+ * also answered /info. All but `always` are UNAVAILABLE otherwise.
  */
 export interface Route<Request, Response> {
   readonly kind: 'always' | 'answer' | 'pods' | 'containers' | 'one' | 'read' | 'images' | 'write' | 'make';
-  /** Whether it does more than answer: to the Engine, a log, a pod, or what we know. */
+  /** Whether the method changes something: in the Engine, a log, a pod, or the store. */
   readonly acts: boolean;
   readonly handler: (services: Services, request: Request, context: CallContext) => Promise<Response>;
 }
@@ -66,13 +66,13 @@ export type Routes<Methods extends Record<keyof Methods, Method>> = {
   >;
 };
 
-/** The same for a method that streams; none changes anything. */
+/** A method that streams. None of them changes anything. */
 export interface StreamRoute<Request, Response> {
   readonly kind: 'pods' | 'containers' | 'read' | 'images';
   readonly handler: (services: Services, request: Request, context: CallContext) => Messages<Response>;
 }
 
-/** All streams of a service, likewise complete. */
+/** All streaming methods of a service: a method that is missing here does not compile. */
 export type StreamRoutes<Methods extends Record<keyof Methods, Method>> = {
   readonly [Name in keyof Methods as Methods[Name]['streams'] extends true ? Name : never]: StreamRoute<
     Methods[Name]['request'],
@@ -85,7 +85,9 @@ type Handler<Request, Response> = Route<Request, Response>['handler'];
 const route =
   (kind: Route<unknown, unknown>['kind'], acts: boolean) =>
   <Request, Response>(handler: Handler<Request, Response>): Route<Request, Response> => ({
-    ...{ kind, acts, handler },
+    kind,
+    acts,
+    handler,
   });
 const always = route('always', false);
 const answer = route('answer', false);
@@ -96,9 +98,9 @@ const read = route('read', false);
 const images = route('images', false);
 const write = route('write', true);
 const make = route('make', true);
-/** Needs no Engine, but is no mere question either. */
+/** Changes something, but not in the Engine. */
 const act = route('read', true);
-/** UNIMPLEMENTED: kubelet falls back or does without, as it does with runtimes that never had the call. */
+/** Answers UNIMPLEMENTED. kubelet then falls back or does without, as with older runtimes. */
 const unimplemented = (why: string): Route<unknown, never> =>
   always(() => Promise.reject(new RuntimeError('UNIMPLEMENTED', why)));
 

@@ -35,27 +35,27 @@ const FORWARD_PROTOCOLS = ['portforward.k8s.io'];
 /** As in Kubernetes' own streaming library. */
 const IDLE_TIMEOUT_MS = 4 * 3600 * 1000;
 const CREATION_TIMEOUT_MS = 30_000;
-/** As long as the kernel waits for a peer that acknowledges nothing (tcp_retries2). */
+/** The kernel waits as long for a peer that acknowledges nothing (tcp_retries2). */
 const STALL_TIMEOUT_MS = 15 * 60_000;
-/** For one forwarded connection to hold up the others of its client. */
+/** How long one forwarded connection may hold up the others of its client. */
 const STUCK_MS = 30_000;
-/** Connections beside all sessions: they are on their way to become one, or are being told why they do not. */
+/** Limit for connections that are not sessions: they are about to become one, or are being refused. */
 const MORE_CONNECTIONS = 100;
-/** For a request to come. */
+/** Time for a client to send its request. */
 const REQUEST_MS = 30_000;
-/** For sessions to clean up after themselves when the server closes. */
+/** Time for sessions to clean up when the server closes. */
 const CLOSE_MS = 5_000;
 
 /**
- * Where kubelet sends the clients of exec, attach and port-forward. Knows neither CRI nor Docker: what is behind a
- * session is the backend's business.
+ * The HTTP server to which kubelet sends the clients of exec, attach and port-forward. It knows neither CRI nor Docker; the
+ * backend does the work of a session.
  */
 export class StreamingServer {
   private readonly tokens: Tokens<Pending>;
   private readonly commands = new Upgrader(COMMAND_PROTOCOLS, CHANNEL_PROTOCOL_NAMES);
   private readonly forwards = new Upgrader(FORWARD_PROTOCOLS, [TUNNEL_PROTOCOL, ...CHANNEL_PROTOCOL_NAMES]);
   private readonly sockets = new Set<Socket>();
-  /** Connections that are no sessions, the oldest first, by the address of their peer: that is the same above and below TLS. */
+  /** Connections that are not sessions, oldest first, by their peer's address, which is the same above and below TLS. */
   private readonly newcomers = new Map<string, Socket>();
   private readonly places: Places;
   private readonly sessions = new Set<Promise<void>>();
@@ -67,7 +67,7 @@ export class StreamingServer {
     this.places = new Places(options.placeLimits ?? PLACE_LIMITS);
   }
 
-  /** @returns the URL that all others begin with. Rejects when address, certificate or key are of no use. */
+  /** @returns the prefix of all URLs. Rejects if the address, the certificate or the key cannot be used. */
   async listen(): Promise<string> {
     const { bind, tls } = this.options;
     const server: Server =
@@ -88,14 +88,16 @@ export class StreamingServer {
         cause: error,
       });
     });
-    server.on('error', (error) => this.options.logger.error('Streaming server', { error: error.message }));
+    server.on('error', (error) =>
+      this.options.logger.error('The streaming server failed', { error: error.message }),
+    );
     this.server = server;
     const { port } = server.address() as AddressInfo;
     this.base = `${tls === undefined ? 'http' : 'https'}://${urlHost(bind.host)}:${port}`;
     return this.base;
   }
 
-  /** @returns an absolute URL that is good for one client within a minute. */
+  /** @returns an absolute URL that one client can use within a minute. */
   execUrl(request: ExecRequest): string {
     return this.urlOf({ kind: 'exec', request });
   }
@@ -108,7 +110,7 @@ export class StreamingServer {
     return this.urlOf({ kind: 'portforward', request });
   }
 
-  /** Sessions that have begun and not yet cleaned up after themselves. */
+  /** Number of sessions that have begun and not cleaned up yet. */
   get sessionCount(): number {
     return this.sessions.size;
   }
@@ -121,7 +123,7 @@ export class StreamingServer {
     for (const socket of this.sockets) socket.destroy();
     const all = Promise.all([...this.sessions, closed]);
     await waitAtMost('The end of streaming', CLOSE_MS, all).catch((error: unknown) => {
-      this.options.logger.warn('Streaming sessions have not cleaned up', { error: messageOf(error) });
+      this.options.logger.warn('Streaming sessions did not end cleanly', { error: messageOf(error) });
     });
   }
 
@@ -141,7 +143,7 @@ export class StreamingServer {
     });
     const most = (this.options.placeLimits ?? PLACE_LIMITS).all + MORE_CONNECTIONS;
     if (this.sockets.size <= most) return;
-    // One that says nothing must not keep out one that has something to say.
+    // An idle connection must not keep out a client.
     for (const [oldest, idle] of this.newcomers) {
       this.newcomers.delete(oldest);
       idle.destroy();
@@ -203,20 +205,20 @@ function targetOf({ kind, request }: Pending): string {
   return kind === 'portforward' ? request.sandboxId : request.containerId;
 }
 
-/** Where a client on this node connects: all addresses are loopback's too. */
+/** The host to which a client on this node connects; the wildcard addresses include loopback. */
 function urlHost(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1';
   if (host === '::') return '[::1]';
   return isIPv6(host) ? `[${host}]` : host;
 }
 
-/** What a daemon needs of the server of exec, attach and port-forward. */
+/** What a daemon uses of the streaming server. */
 export type Streaming = Pick<
   StreamingServer,
   'listen' | 'close' | 'execUrl' | 'attachUrl' | 'portForwardUrl' | 'sessionCount'
 >;
 
-/** No server and no sessions: for a daemon that only observes. */
+/** In place of the server in a daemon that only observes: it serves no sessions. */
 export class NoStreaming implements Streaming {
   readonly sessionCount = 0;
 

@@ -4,26 +4,26 @@ import { Refusal } from './upgrade';
 
 export interface PlaceLimits {
   readonly all: number;
-  /** Sessions of one container or pod: one that is besieged leaves the others their places. */
+  /** Limit for one container or pod, so that it cannot take all places. */
   readonly each: number;
 }
 
 export const PLACE_LIMITS: PlaceLimits = { all: 500, each: 100 };
 
-/** How many sessions are open, in all and to each container or pod. */
+/** Counts the open sessions, in total and for each container or pod. */
 export class Places {
   private all = 0;
   private readonly counts = new Map<string, number>();
 
   constructor(private readonly limits: PlaceLimits) {}
 
-  /** Runs `session` in a place of its own. @throws Refusal when there is none. */
+  /** Runs `session` in a place of its own. @throws Refusal if there is none. */
   async take(target: string, session: () => Promise<void>): Promise<void> {
     const count = this.counts.get(target) ?? 0;
     if (this.all >= this.limits.all)
-      throw new Refusal(503, `${this.all} streaming sessions are open: no more`);
+      throw new Refusal(503, `${this.all} streaming sessions are open, which is the limit`);
     if (count >= this.limits.each)
-      throw new Refusal(503, `${count} streaming sessions are open to ${target}: no more`);
+      throw new Refusal(503, `${count} streaming sessions are open to ${target}, which is the limit`);
     this.all++;
     this.counts.set(target, count + 1);
     try {
@@ -37,12 +37,12 @@ export class Places {
   }
 }
 
-/** Looks in a limit: how exact it is. */
+/** Number of checks within the limit, which is its precision. */
 const LOOKS = 10;
 
 /**
- * A signal that fires when bytes wait for the peer and it has taken none of them for `limitMs`; a slow one is not
- * stalled. `lastWordsMs` later, for the peer to read why, the socket is destroyed.
+ * Returns a signal that fires when bytes wait for the peer and it has taken none of them for `limitMs`. A slow peer is not
+ * stalled. The socket is destroyed `lastWordsMs` later, so that the peer can read the reason.
  */
 export function watchStall(socket: Socket, limitMs: number, lastWordsMs: number): AbortSignal {
   const stalled = new AbortController();

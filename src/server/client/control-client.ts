@@ -5,13 +5,13 @@ import { errnoOf, internal, RuntimeError, unavailable } from '../../lib/errors';
 import type { HandOverStep } from '../../sync/hand-over';
 import { HAND_OVER_PATH, type ControlLine } from '../control-socket';
 
-/** A step may wait for a CNI plugin that is at work. */
+/** A step may wait for a running CNI plugin. */
 const SILENCE_MS = 180_000;
 
 /**
  * Asks the daemon at this control socket to hand its node over.
- * @returns what it does, as it does it; undefined when no daemon answers there.
- * @throws when it fails, or breaks off.
+ * @returns the steps as the daemon completes them; undefined if no daemon answers.
+ * @throws if the hand-over fails or the connection breaks.
  */
 export async function askToHandOver(path: string): Promise<AsyncIterable<HandOverStep> | undefined> {
   const call = request({ socketPath: path, path: HAND_OVER_PATH, method: 'POST', timeout: SILENCE_MS });
@@ -37,7 +37,7 @@ async function* steps(response: IncomingMessage): AsyncGenerator<HandOverStep> {
     }
   } catch (error) {
     if (error instanceof RuntimeError) throw error;
-    // The connection was torn: all the same as if it had been closed.
+    // A broken connection is treated like a closed one.
   }
   throw unavailable('the daemon ended before it was done: repeat the command');
 }

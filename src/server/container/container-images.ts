@@ -8,7 +8,7 @@ import { findImage } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 
 /**
- * The image that a request names. One that we have not heard of yet is asked of the Engine.
+ * Finds the image that a request names. If the store does not know it, the Engine is asked.
  * @throws NOT_FOUND when the node does not have it.
  */
 export async function imageToRun(
@@ -26,8 +26,8 @@ export async function imageToRun(
 }
 
 /**
- * Image mounts with the images they mean; kubelet has pulled them before.
- * @throws NOT_FOUND with the word at the start that kubelet looks for.
+ * Adds the image ids to image mounts; kubelet has pulled the images before.
+ * @throws NOT_FOUND with the prefix that kubelet looks for.
  */
 export function withMountImages(store: Store, mounts: readonly MountRecord[], field: string): MountRecord[] {
   return mounts.map((mount, index) => {
@@ -43,15 +43,15 @@ export function withMountImages(store: Store, mounts: readonly MountRecord[], fi
   });
 }
 
-/** Any path will do: to read it, the Engine mounts all that the container has. */
+/** Any path works: to read a file, the Engine mounts everything that the container has. */
 const ANY_PATH = '/etc/passwd';
 
 type Parts = Pick<Services, 'docker' | 'probes'>;
 
 /**
- * The Engine looks for the sub-path of an image mount no sooner than it mounts, at the start. So that CreateContainer can
- * refuse a wrong one, as kubelet expects, it is made to mount now; a container that fails is removed.
- * @param body what the container was made of.
+ * The Engine checks the sub-path of an image mount only when it mounts, at the start. kubelet expects CreateContainer to
+ * refuse a wrong one, so this makes the Engine mount now; a container that fails is removed.
+ * @param body the create request of the container.
  */
 export async function requireSubPaths(
   parts: Parts,
@@ -68,7 +68,7 @@ export async function requireSubPaths(
   try {
     await parts.docker.readFile(id, ANY_PATH, { signal });
   } catch (error) {
-    // Without the call's signal: whatever went wrong, nobody would know of the container.
+    // Without the call's signal, because nobody else would remove this container.
     await parts.docker.removeContainer(id);
     if (!hasStatus(error, 500) || !(await mountsWithoutSubPaths(parts, body))) throw error;
     const [what, where] = [asked.map(({ image }) => `"${image.subPath}"`), asked.map(({ at }) => at)];
@@ -80,7 +80,7 @@ export async function requireSubPaths(
   }
 }
 
-/** Whether the sub-paths are to blame: the Engine has one status, 500, for all that fails when it mounts. */
+/** Whether the mounts work without sub-paths. The Engine answers 500 for every failure to mount, so this tells the cause. */
 async function mountsWithoutSubPaths(
   { docker, probes }: Parts,
   { Image, HostConfig: { Mounts, Binds = null } }: EngineContainerCreate,

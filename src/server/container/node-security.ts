@@ -10,10 +10,10 @@ import {
 } from '../../translate/shared/security-options';
 
 /**
- * The Engine would notice only at start: a pod that names a profile which is not loaded must not be created (kubelet
- * then shows the reason and tries again, by when a loader may have done its work).
- * @param name undefined or `unconfined`: nothing to look for.
- * @param loaded the kernel's list; where it cannot be read the Engine is left to judge.
+ * Refuses a container that names an AppArmor profile which is not loaded: the Engine would notice only at the start. kubelet
+ * shows the reason and tries again, when a loader may have loaded the profile.
+ * @param name if it is undefined or `unconfined`, nothing is checked.
+ * @param loaded the kernel's list; if it cannot be read, the check is left to the Engine.
  */
 export async function requireLoadedProfile(
   name: string | undefined,
@@ -31,16 +31,16 @@ export async function requireLoadedProfile(
 const MAX_PROFILE_BYTES = 1024 * 1024;
 
 /**
- * SecurityOpt for the chosen profile; a localhost profile is read, checked and passed whole, for the Engine
- * takes the text, not the path.
- * @throws INVALID_ARGUMENT when the file is absent, too large or no profile; DEADLINE_EXCEEDED when its disk hangs.
+ * SecurityOpt for the chosen profile; a localhost profile is read, checked and passed whole, because the Engine
+ * takes its text, not its path.
+ * @throws INVALID_ARGUMENT when the file is absent, too large or not a profile; DEADLINE_EXCEEDED when its disk hangs.
  */
 export async function loadSeccompOptions(choice: SeccompChoice, hostDisks: DiskLooks): Promise<string[]> {
   if (choice.kind !== 'load') return seccompOption(choice, undefined);
   const text = await readProfile(choice.path, choice.field, hostDisks);
   const fault = faultOf(text);
   if (fault !== undefined) throw invalidArgument(`${choice.field}.localhost_ref`, `${choice.path} ${fault}`);
-  // As it is: parsed and written anew, 64-bit argument values would lose their last digits.
+  // Passed unchanged: parsing and serializing it would round 64-bit argument values.
   return seccompOption(choice, text);
 }
 
@@ -64,23 +64,36 @@ async function readProfile(path: string, field: string, hostDisks: DiskLooks): P
   }
 }
 
-/** Made anew in each container by the runtime, or another file system's own. */
-const OF_CONTAINER = new Set([
-  ...['console', 'fd', 'full', 'mqueue', 'null', 'ptmx', 'pts', 'random', 'shm', 'tty', 'urandom', 'zero'],
-  ...['.lxc', '.lxd-mounts', '.udev'],
+/** The runtime creates these in each container, or they belong to other file systems. */
+const NOT_OF_NODE = new Set([
+  'console',
+  'fd',
+  'full',
+  'mqueue',
+  'null',
+  'ptmx',
+  'pts',
+  'random',
+  'shm',
+  'tty',
+  'urandom',
+  'zero',
+  '.lxc',
+  '.lxd-mounts',
+  '.udev',
 ]);
-/** A node has some hundreds; a broken /dev must not make a create call of megabytes. */
+/** A node has a few hundred. The limit keeps a broken /dev from making the create call megabytes long. */
 const MAX_DEVICES = 4096;
 
-/** Device nodes below `root`, links not followed: what a privileged container gets. */
+/** Lists the device nodes below `root`, which a privileged container gets. Symbolic links are not followed. */
 export async function listHostDevices(root = '/dev'): Promise<string[]> {
   const found: string[] = [];
   const directories = [root];
   for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
-    // A device or directory that goes away meanwhile is none.
+    // A directory that disappears meanwhile counts as empty.
     const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
     for (const entry of entries) {
-      if (OF_CONTAINER.has(entry.name) && directory === root) continue;
+      if (NOT_OF_NODE.has(entry.name) && directory === root) continue;
       const path = posix.join(directory, entry.name);
       if (entry.isDirectory()) directories.push(path);
       else if (entry.isCharacterDevice() || entry.isBlockDevice()) found.push(path);

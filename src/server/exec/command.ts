@@ -7,7 +7,7 @@ import { nonEmpty, withoutNul } from '../../translate/shared/validate';
 import type { Services } from '../services';
 import { containerEnded, hasEnded } from './until-container-ends';
 
-/** The request's command, for a program that has a name and words that a system call can take. */
+/** Checks that a command names a program, and that no word contains a NUL. @throws INVALID_ARGUMENT */
 export function commandWords(cmd: readonly string[]): readonly string[] {
   const [program] = cmd;
   if (program === undefined) throw invalidArgument('cmd', 'is required');
@@ -15,7 +15,7 @@ export function commandWords(cmd: readonly string[]): readonly string[] {
   return cmd.map((word, index) => withoutNul(word, `cmd[${index}]`));
 }
 
-/** @throws INVALID_ARGUMENT: a terminal has one output, and a session without any stream no use. */
+/** @throws INVALID_ARGUMENT for stderr of a terminal, which has only one output, and for a session without any stream. */
 export function wantedStreams({ stdin, stdout, stderr, tty }: Wanted): Wanted {
   if (tty && stderr)
     throw invalidArgument('stderr', 'cannot be told from stdout on a tty; ask for one of both');
@@ -24,7 +24,7 @@ export function wantedStreams({ stdin, stdout, stderr, tty }: Wanted): Wanted {
   return { stdin, stdout, stderr, tty };
 }
 
-/** An exec whose output has ended may run on with its streams closed: asked again at growing intervals, ms. */
+/** A command may close its streams and keep running, so its state is polled, at growing intervals (ms). */
 const POLL_MS = [20, 50, 100, 200, 500, 1000];
 
 type Parts = Pick<Services, 'docker' | 'settings'>;
@@ -32,7 +32,7 @@ type Parts = Pick<Services, 'docker' | 'settings'>;
 /**
  * The exit code of an exec whose output has ended.
  * @throws FAILED_PRECONDITION when the container ended before it could start.
- * @throws UNAVAILABLE when the output has not ended, but the connection that carried it.
+ * @throws UNAVAILABLE when the connection broke before the output ended.
  */
 export async function exitCodeOf(
   { docker, settings }: Parts,
@@ -44,12 +44,12 @@ export async function exitCodeOf(
     const { Running, Pid, ExitCode } = await docker.inspectExec(execId, { signal });
     if (!Running) {
       if (ExitCode === null) throw torn();
-      // It has not started. Where that is for the container's end, the Engine tells 126 to 128, as of a command that is absent.
+      // It never started. If the container has ended, the Engine reports 126 to 128, as it does for a missing command.
       if (Pid === 0 && ExitCode !== 0 && (await hasEnded({ docker }, containerId, signal)))
         throw containerEnded(containerId);
       return ExitCode;
     }
-    // The Engine says the same of a command that has closed its outputs and of one whose connection was cut.
+    // The Engine's answer is the same for a command that closed its outputs and for a broken connection.
     if (
       settings.localEngine &&
       Pid !== 0 &&

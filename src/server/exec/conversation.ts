@@ -9,7 +9,7 @@ import type { Services } from '../services';
 import type { Backlog, ClientOutput } from './client-output';
 import { torn } from './command';
 
-/** What each session of an exec or attach works with. */
+/** The services that an exec or attach session uses. */
 export type StreamingParts = Pick<
   Services,
   'docker' | 'store' | 'settings' | 'logger' | 'sessions' | 'startedCommands'
@@ -18,10 +18,10 @@ export type StreamingParts = Pick<
 };
 
 /**
- * Joins a client with a hijacked Engine connection until the Engine ends it; the connection is destroyed whatever
- * happens, also when the signal fires.
- * @param output decides how long the client is waited for.
- * @param raw a terminal's connection, which is not multiplexed.
+ * Connects a client with a hijacked Engine connection until the Engine ends it. At the end the connection is always
+ * destroyed, also when the signal fires.
+ * @param output decides how long to wait for the client.
+ * @param raw whether it is the connection of a terminal, which is not multiplexed.
  */
 export async function converse(
   connection: Duplex,
@@ -39,7 +39,7 @@ export async function converse(
   };
   signal.addEventListener('abort', onAbort, { once: true });
   connection.on('error', () => undefined);
-  // Input that cannot be written is for a process that has ended: no news.
+  // A write error means that the process has ended, which is noticed anyway.
   stdin?.pipe(connection);
   // A client may reset its input instead of ending it.
   stdin?.once('close', endInput);
@@ -71,7 +71,7 @@ async function copyOutput(
   if (!demultiplexer.isWhole) throw torn();
 }
 
-/** Hands on terminal sizes one after the other; those that were overtaken meanwhile are left out. */
+/** Applies terminal sizes one after the other. A size that a newer one has replaced meanwhile is skipped. */
 export function followSizes(
   client: ClientStreams,
   resize: (size: TerminalSize) => Promise<void>,
@@ -86,8 +86,11 @@ export function followSizes(
       try {
         await resize(size);
       } catch (error) {
-        // The process has ended, as a rule.
-        logger.debug(() => `A terminal could not be resized: ${messageOf(error)}`);
+        // Usually the process has ended.
+        logger.debug(
+          () => 'Cannot resize a terminal',
+          () => ({ error: messageOf(error) }),
+        );
       }
     }
     busy = false;

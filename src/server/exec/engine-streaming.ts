@@ -8,7 +8,7 @@ import type { StreamingParts } from './conversation';
 import { streamAttach } from './stream-attach';
 import { streamExec } from './stream-exec';
 
-/** What the streaming server does with its clients: the Engine's execs and attaches, the pods' ports. */
+/** Serves the clients of the streaming server: with the Engine's execs and attaches, and the ports of pods. */
 export class EngineStreaming implements StreamingBackend {
   private readonly parts: StreamingParts;
   private readonly connections = new PodConnections();
@@ -18,7 +18,7 @@ export class EngineStreaming implements StreamingBackend {
     private readonly dialers: NetnsDialers,
   ) {
     this.parts = { ...services, backlog: new Backlog() };
-    // A helper or a connection would keep the namespace of a pod alive that has ended.
+    // A helper or a connection would keep the namespace of an ended pod alive.
     services.store.sandboxes.subscribe((now, before) => {
       if (before === undefined || (now !== undefined && isReady(now))) return;
       void dialers.release(before.id);

@@ -10,8 +10,8 @@ import { isReady } from '../../translate/sandbox/sandbox-status';
 import type { Services } from '../services';
 
 /**
- * A connection to a port of the pod's loopback interface.
- * @throws UNAVAILABLE naming pod, port and what each address of the interface says.
+ * Connects to a port of the pod's loopback interface.
+ * @throws UNAVAILABLE naming the pod, the port, and the error of each address.
  */
 export async function connectToPod(
   { store, settings }: Pick<Services, 'store' | 'settings'>,
@@ -40,7 +40,7 @@ export async function connectToPod(
   }
 }
 
-/** The check comes after: what the handle names cannot change any more, only whose pid it was. */
+/** Checks the pid after opening: the open handle cannot change, but the pid may have belonged to another process. */
 async function openNetns({ id, pid }: SandboxRecord): Promise<FileHandle> {
   const handle = await open(`/proc/${pid}/ns/net`);
   if (await isInContainer(pid, id)) return handle;
@@ -48,17 +48,17 @@ async function openNetns({ id, pid }: SandboxRecord): Promise<FileHandle> {
   throw unavailable(`the pause process of sandbox ${id} has ended`);
 }
 
-/** Each takes a descriptor of this process. */
+/** Each connection takes a descriptor of this process. */
 const MAX_CONNECTIONS = 1000;
 
 interface Connection {
   readonly sandboxId: string;
   socket?: Duplex;
-  /** Whether its pod has ended before it was there. */
+  /** Whether the pod ended before the connection was established. */
   tooLate?: boolean;
 }
 
-/** Connections into pods, which end with their pod. */
+/** Connections into pods. They are closed when their pod ends. */
 export class PodConnections {
   private readonly connections = new Set<Connection>();
 
@@ -87,7 +87,7 @@ export class PodConnections {
     }
   }
 
-  /** The pod has ended. */
+  /** Closes the connections of a pod that has ended. */
   close(sandboxId: string): void {
     for (const connection of this.connections) {
       if (connection.sandboxId !== sandboxId) continue;

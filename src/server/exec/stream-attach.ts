@@ -5,12 +5,12 @@ import { ClientOutput } from './client-output';
 import { converse, followSizes, type StreamingParts } from './conversation';
 import { lookForDeath, untilContainerEnds } from './until-container-ends';
 
-/** The Engine ends an attach before it tells of the container's death. */
+/** The Engine ends an attach before it reports the container's death. */
 const DEATH_MS = 5_000;
 
 /**
- * Joins a client with a container's first process until that ends or the client leaves. The end of the client's
- * input is the container's only if it was created with stdin_once: the Engine sees to that.
+ * Connects a client with a container's first process until that ends or the client leaves. The end of the client's input
+ * ends the container's only if it was created with stdin_once; the Engine takes care of that.
  */
 export async function streamAttach(
   parts: StreamingParts,
@@ -42,7 +42,7 @@ export async function streamAttach(
   }
 }
 
-/** @throws UNAVAILABLE when the container runs on: then it was the connection that ended. */
+/** @throws UNAVAILABLE if the container still runs, so that only the connection has ended. */
 async function expectDeath({ store }: StreamingParts, containerId: string, gone: AbortSignal): Promise<void> {
   try {
     await withDeadline('The death of an attached container', DEATH_MS, gone, (limit) =>

@@ -11,22 +11,22 @@ import { PullProgress } from '../../translate/image/pull-progress';
 import { familiarName, type ImageReference } from '../../translate/image/reference';
 import { explainPullFailure } from './pull-failure';
 
-/** Engine pulls at a time, of which the Engine loads three layers at a time in all. More wait their turn, untimed. */
+/** Concurrent pulls in the Engine, which loads three layers at a time for all of them. Other pulls wait without a deadline. */
 const MAX_PULLS = 32;
-/** For credentials of the node at a time: each may be a process. */
+/** Concurrent look-ups of the node's credentials: each may start a process. */
 const MAX_LOOK_UPS = 4;
 
 export interface ImagePullsParts {
   readonly docker: DockerClient;
   readonly store: Pick<Store, 'engine'>;
   readonly credentials: Pick<RegistryCredentials, 'find'>;
-  /** ms, 0 is none. */
+  /** In ms; 0 means no deadline. */
   readonly progressDeadlineMs: number;
-  /** How long it may take to find out why a pull failed, ms; tests on slow machines give it longer. */
+  /** Time for finding out why a pull failed, in ms; tests on slow machines use more. */
   readonly questionsMs?: number | undefined;
 }
 
-/** All pulls of images pass here. */
+/** All pulls of images go through this class. */
 export class ImagePulls {
   private readonly running = new SharedWork<void>();
   private readonly lookUps = new Semaphore(MAX_LOOK_UPS);
@@ -37,9 +37,9 @@ export class ImagePulls {
 
   /**
    * Resolves when the Engine has the image. Pulls of one reference share one Engine pull, but only with the same
-   * credentials: nobody may profit from another's. It ends when the last of them is cancelled.
+   * credentials, so that no pull uses another's. It ends when the last of them is cancelled.
    * @param requested credentials; undefined means those of the node, or none.
-   * @throws NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE: what was at fault.
+   * @throws NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE, depending on the cause.
    */
   async pull(
     reference: ImageReference,
@@ -62,16 +62,16 @@ export class ImagePulls {
   }
 }
 
-/** So that no key of a map, which a heap dump or an error might show, is a secret. */
+/** Keeps secrets out of the keys of a map, which a heap dump or an error might show. */
 function fingerprint(auth: EngineAuth | undefined): string {
   return createHash('sha256')
     .update(JSON.stringify(auth ?? null))
     .digest('hex');
 }
 
-/** An unpacking Engine is silent while its disk is slow: that is no stall of the registry. */
+/** Factor for the deadline while the Engine unpacks: a slow disk keeps it silent, and the registry is not the cause. */
 const UNPACKING_PATIENCE = 10;
-/** In deadlines, for a pull behind others: those that hold it up are given up first. */
+/** Factor for the deadline while a pull waits behind others, so that those are cancelled first. */
 const QUEUE_PATIENCE = 2;
 
 export interface WatchedPull {
@@ -81,7 +81,7 @@ export interface WatchedPull {
   readonly progressDeadlineMs: number;
 }
 
-/** When any of all pulls has moved last, or ended: the Engine has one limit of layers at a time for all of them. */
+/** When any pull last moved or ended: the Engine's limit of concurrent layers is one for all pulls. */
 export class SharedMovement {
   at = -Infinity;
 
@@ -91,9 +91,9 @@ export class SharedMovement {
 }
 
 /**
- * Pulls, for as long as bytes or statuses move, however slowly.
- * @throws UNAVAILABLE when nothing has moved for the deadline: ten times as long once all layers have come; while they
- * wait behind those of other pulls, when no pull at all has moved for twice as long.
+ * Pulls as long as bytes or statuses move, however slowly.
+ * @throws UNAVAILABLE if nothing has moved for the deadline. The deadline is ten times as long once all layers are
+ * downloaded. While they wait behind those of other pulls, it is twice as long and any pull's movement counts.
  */
 export async function pullWhileItMoves(
   docker: DockerClient,
@@ -136,7 +136,7 @@ export async function pullWhileItMoves(
     await docker.pullImage(name, auth, onProgress, { signal: controller.signal });
   } finally {
     clearTimeout(timer);
-    // Its place is free.
+    // This pull no longer holds up others.
     movement.note();
     signal.removeEventListener('abort', onAbort);
   }

@@ -5,14 +5,14 @@ import type { SandboxImage } from './sandbox-image';
 
 /** The names by which pods ask for one image. */
 export interface AskedNames {
-  /** In the alphabet. */
+  /** The first in alphabetical order. */
   readonly first: string;
   readonly all: ReadonlySet<string>;
 }
 
 /**
- * The names by which pods asked for their images, also for those that they mount, by image id. A tag that moved on, or was
- * removed, still is the name of what runs.
+ * The names by which pods asked for their images and image mounts, by image id. A tag still names what runs after it was
+ * moved or removed.
  */
 export function askedNames({ containers }: Pick<Store, 'containers'>): ReadonlyMap<string, AskedNames> {
   const names = new Map<string, { first: string; all: Set<string> }>();
@@ -27,7 +27,7 @@ export function askedNames({ containers }: Pick<Store, 'containers'>): ReadonlyM
   for (const container of containers.values()) {
     note(container);
     for (const { image: mounted } of container.mounts)
-      // Without an id it has not been looked up.
+      // An empty id means that the image was not looked up.
       if (mounted !== undefined && mounted.id !== '')
         note({ userSpecifiedImage: mounted.userSpecified, image: mounted.image, imageId: mounted.id });
   }
@@ -40,8 +40,8 @@ export interface Pinning {
 }
 
 /**
- * Which images kubelet's image GC must leave alone, for it knows only what its own pods' containers use: the sandbox
- * image, former ones that still have sandboxes, and those of containers that are no pods'.
+ * Which images kubelet's image GC must not remove. It knows only the images of its pods' containers, so these are the sandbox
+ * image, earlier sandbox images that still have sandboxes, and the images of containers outside any pod.
  */
 export function pinnedImages({ store, sandboxImage }: Pinning): (image: ImageRecord) => boolean {
   const users = [...store.foreign.values(), ...store.sandboxes.values()];

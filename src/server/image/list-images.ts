@@ -16,7 +16,7 @@ export function listImages(
   return Promise.resolve({ images: [...imagesOf(services, request)] });
 }
 
-/** All that match now; each is made when it is asked for. */
+/** All images that match now; each message is built when it is read. */
 export function imagesOf(
   services: Services,
   { filter }: Pick<Decoded<cri.IListImagesRequest>, 'filter'>,
@@ -28,7 +28,7 @@ export function imagesOf(
   return mapLazily(found, (image) => toCriImage(image, isPinned(image), names.get(image.id)?.first));
 }
 
-/** As ImageStatus finds it; a bare repository also stands for all its tags, as with cri-dockerd and `crictl images`. */
+/** Finds images as ImageStatus does. A bare repository also matches all its tags, as with cri-dockerd and `crictl images`. */
 function matching({ store }: Services, name: string): ImageRecord[] {
   const image = findImage(store, name, 'filter.image.image');
   const reference = tryParseReference(name);
@@ -41,7 +41,7 @@ function matching({ store }: Services, name: string): ImageRecord[] {
   return [...new Set([...(image === undefined ? [] : [image]), ...ofRepository])];
 }
 
-/** ListImages for more images than one message can hold: all of them as they were at the call. */
+/** ListImages for more images than fit into one message: all of them as they were at the time of the call. */
 export function streamImages(
   services: Services,
   request: Decoded<cri.IStreamImagesRequest>,

@@ -6,9 +6,9 @@ import { FrameInspector } from './frame-inspector';
 import { frame, FrameType } from './http2-frames';
 import { InspectedConnection } from './inspected-connection';
 
-/** A client that has not even sent its preface after this long (ms) is none. */
+/** A connection that has not sent the HTTP/2 preface by then (ms) is dropped. */
 const PREFACE_MS = 10_000;
-/** How long (ms) we keep a connection without a call to ourselves before grpc-js gets it, inspected. */
+/** How long (ms) we hold a connection without a call. After that grpc-js gets it, and it is still inspected. */
 const FIRST_CALL_MS = 2_000;
 /** Beyond this a client's early bytes go to grpc-js, which can push back. */
 const MAX_HELD_BYTES = 256 * 1024;
@@ -16,17 +16,17 @@ const EMPTY_SETTINGS = frame(FrameType.SETTINGS, 0, 0, Buffer.alloc(0));
 
 export interface GreetingOptions {
   readonly logger: Logger;
-  /** Takes the connection over: the socket itself when nothing is left to repair. */
+  /** Takes the connection over: the socket itself, if nothing needs repair. */
   readonly inject: (connection: Duplex) => void;
-  /** Called once: the connection is grpc-js's now, or closed. */
+  /** Called once, when the connection was passed to grpc-js or closed. */
   readonly ended: () => void;
 }
 
 /**
  * The first moments of a connection, until its first request tells whether it needs repair (ADR 0002).
  *
- * A socket that we put back unread costs nothing afterwards (Node reads it natively), one behind a Duplex costs half as
- * much again per call. So we hold the connection for as long as it has made no call. grpc-go makes none before it
+ * A socket that we put back unread costs nothing afterwards (Node reads it natively); behind a Duplex each call costs half
+ * as much again. So we hold the connection for as long as it has made no call. grpc-go makes none before it
  * has the server's SETTINGS: we send an empty one ourselves, and keep its ACK from nghttp2, which knows of no such
  * frame. The server's own SETTINGS follow, as they may at any time.
  */
@@ -59,7 +59,10 @@ export class Greeting {
     try {
       for (const piece of this.#inspector.feed(chunk)) this.#hold(piece);
     } catch (error) {
-      this.#options.logger.debug(() => `dropped a connection: ${messageOf(error)}`);
+      this.#options.logger.debug(
+        () => 'Dropped a connection',
+        () => ({ error: messageOf(error) }),
+      );
       this.#giveUp();
       return;
     }
@@ -99,7 +102,7 @@ export class Greeting {
   readonly #giveUp = (): void => {
     this.#socket.destroy();
     this.#release();
-    // An error may still be on its way, and nobody else listens.
+    // An error may still be emitted, and nobody else listens for it.
     this.#socket.on('error', () => undefined);
   };
 

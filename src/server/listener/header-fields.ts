@@ -54,7 +54,7 @@ export class HeaderDecoder {
         this.#table.updateSize(input.decodeInt());
         return undefined;
       }
-      input.decodeBit(); // never-indexed: all the same to us, we index nothing
+      input.decodeBit(); // never-indexed makes no difference here, because we index nothing
     }
     const index = input.decodeInt();
     const name = index === 0 ? this.#string() : this.#table.lookup(index).name;
@@ -73,7 +73,7 @@ export class HeaderDecoder {
   }
 }
 
-/** Literals without indexing and without Huffman: they depend on no table and leave none behind. */
+/** Encodes literals without indexing and without Huffman, so they neither use nor change the dynamic table. */
 export function encodeLiterals(fields: readonly HeaderField[]): Buffer {
   const pieces: Buffer[] = [];
   for (const { name, value } of fields) {

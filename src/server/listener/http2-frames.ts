@@ -14,7 +14,7 @@ export interface FrameHeader {
   readonly streamId: number;
 }
 
-/** The peer broke the protocol: its connection must go, and nothing else. */
+/** The peer broke the protocol, so its connection is closed; nothing else happens. */
 export class ProtocolError extends Error {}
 
 /** `data` must hold nine bytes from `at` on. */
@@ -100,7 +100,7 @@ export class HeaderBlock {
     return taken;
   }
 
-  /** The frames as they came. */
+  /** The frames as they were received. */
   original(): Buffer {
     return Buffer.concat(this.#frames);
   }

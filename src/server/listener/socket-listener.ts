@@ -9,13 +9,13 @@ import type { Logger } from '../../lib/logger';
 import { SocketFile } from '../../node/disk/socket-file';
 import { Greeting } from './greeting';
 
-/** Where to listen: a socket file of our own making, or a descriptor that systemd opened for us. */
+/** Where to listen: on a socket file that we create, or on a descriptor that systemd passed to us. */
 export type Endpoint =
   { readonly kind: 'path'; readonly path: string } | { readonly kind: 'fd'; readonly fd: number };
 
 /** sd_listen_fds(3): the passed descriptors begin here. */
 const FIRST_PASSED_FD = 3;
-/** sockaddr_un.sun_path holds 108 bytes with its terminating zero; libuv would cut a longer path short. */
+/** sockaddr_un.sun_path holds 108 bytes with its terminating zero; libuv truncates a longer path. */
 const MAX_PATH_BYTES = 107;
 
 /** @throws RuntimeError naming what is allowed. */
@@ -90,7 +90,7 @@ export class SocketListener {
       const address = await this.#bind(server, endpoint);
       // A failed accept (EMFILE): the next one may succeed.
       server.on('error', (error) =>
-        this.#logger.error('accepting a connection failed', { error: messageOf(error) }),
+        this.#logger.error('Cannot accept a connection', { error: messageOf(error) }),
       );
       return { address };
     } catch (error) {

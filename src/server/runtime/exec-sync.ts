@@ -5,7 +5,7 @@ import { runCommand } from '../exec/run-command';
 import { getRunningContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
-/** Two weeks in seconds: the longest that a timer can be set to is a little more. */
+/** Two weeks in seconds; a timer cannot be set to much more. */
 const MAX_TIMEOUT_SECONDS = 14 * 24 * 3600;
 
 /**

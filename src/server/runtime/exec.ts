@@ -3,7 +3,7 @@ import { commandWords, wantedStreams } from '../exec/command';
 import { getRunningContainer } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 
-/** The URL of a command that starts when its client comes there. No Engine call. */
+/** Returns the URL of a command, which starts when its client connects. No Engine call. */
 export function exec(
   { store, streaming }: Services,
   request: Decoded<cri.IExecRequest>,

@@ -23,7 +23,7 @@ export async function statsOfContainers(
   return stats.ofContainers([...store.containers.values()].filter(containerStatsFilter(filter)), signal);
 }
 
-/** ListContainerStats in messages of bounded size: one reading of all, at the call. */
+/** ListContainerStats in messages of bounded size. All stats are read once, at the time of the call. */
 export async function* streamContainerStats(
   services: Services,
   request: Decoded<cri.IStreamContainerStatsRequest>,

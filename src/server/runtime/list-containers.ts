@@ -14,8 +14,8 @@ export function listContainers(
 }
 
 /**
- * All that match now; each is made when it is asked for. Right after the start some are only known from the Engine's list,
- * which tells enough for this answer.
+ * All containers that match now; each message is built when it is read. Right after the start some are known only from the
+ * Engine's list, which tells enough for this answer.
  */
 export function containersOf(
   { store }: Services,
@@ -26,7 +26,7 @@ export function containersOf(
   return mapLazily(records, (record) => toCriContainer(record, store.images.get(record.imageId)));
 }
 
-/** ListContainers for more containers than one message can hold: all of them as they were at the call. */
+/** ListContainers for more containers than fit into one message: all of them as they were at the time of the call. */
 export function streamContainers(
   services: Services,
   request: Decoded<cri.IStreamContainersRequest>,

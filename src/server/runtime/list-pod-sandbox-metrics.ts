@@ -34,11 +34,11 @@ export function toCriPodMetrics({ sandboxId, samples, containers }: PodMetrics):
   };
 }
 
-/** CRI's values are unsigned integers: whole seconds of what cAdvisor has fractions of, and no -1 for unlimited. */
+/** CRI's values are unsigned integers: seconds lose their fraction, and -1 for unlimited becomes 0. */
 function toCriMetric({ name, labelValues, value }: MetricSample): cri.IMetric {
   return {
     name,
-    // 0 says that it was sampled for this call.
+    // 0 means that the value was sampled for this call.
     timestamp: 0,
     metric_type: TYPES.get(name) ?? MetricType.GAUGE,
     label_values: [...labelValues],
@@ -46,7 +46,7 @@ function toCriMetric({ name, labelValues, value }: MetricSample): cri.IMetric {
   };
 }
 
-/** ListPodSandboxMetrics in messages of bounded size: one reading of all, at the call. */
+/** ListPodSandboxMetrics in messages of bounded size. All metrics are read once, at the time of the call. */
 export async function* streamPodSandboxMetrics(
   { stats }: Services,
   _: unknown,

@@ -13,7 +13,7 @@ export function listPodSandbox(
   return Promise.resolve({ items: [...sandboxesOf(services, request)] });
 }
 
-/** All that match now; each is made when it is asked for. */
+/** All sandboxes that match now; each message is built when it is read. */
 export function sandboxesOf(
   { store }: Services,
   { filter }: Pick<Decoded<cri.IListPodSandboxRequest>, 'filter'>,
@@ -21,7 +21,7 @@ export function sandboxesOf(
   return mapLazily([...store.sandboxes.values()].filter(sandboxFilter(filter)), toCriSandbox);
 }
 
-/** ListPodSandbox for more pods than one message can hold: all of them as they were at the call. */
+/** ListPodSandbox for more pods than fit into one message: all of them as they were at the time of the call. */
 export function streamPodSandboxes(
   services: Services,
   request: Decoded<cri.IStreamPodSandboxesRequest>,

@@ -11,14 +11,14 @@ import { WebSocketChannels, type ChannelProtocol } from '../websocket/channels';
 export type Connect = (port: number, signal: AbortSignal) => Promise<Duplex>;
 
 /**
- * One forwarded connection: bytes both ways with half-closes until both sides have ended. A port that does not answer
- * is told on `error`; everything else of the session lives on. Never rejects.
+ * Serves one forwarded connection: copies bytes and half-closes in both directions until both sides have ended. If the port
+ * does not answer, `error` says so, and the rest of the session continues. Never rejects.
  */
 export async function forward(connect: Connect, port: number, data: Duplex, error: Duplex): Promise<void> {
-  // The client says nothing there.
+  // The client sends nothing on this stream.
   error.resume();
   const left = new AbortController();
-  // Not on its 'end': a client may end its half before we have connected.
+  // Not on 'end', because a client may end its half before we have connected.
   data.once('close', () => left.abort(new Error('the client has left')));
   try {
     const socket = await connect(port, left.signal);
@@ -33,11 +33,11 @@ export async function forward(connect: Connect, port: number, data: Duplex, erro
   }
 }
 
-/** Ends when both directions have; an error of either side ends both, and is no news: that is how connections end. */
+/** Resolves when both directions have ended. An error of one side ends both; it is not reported, because connections end so. */
 async function splice(data: Duplex, socket: Duplex): Promise<void> {
   const both = await Promise.allSettled([pipeline(data, socket), pipeline(socket, data)]);
   socket.destroy();
-  // Ours to end it, and to tell why.
+  // We ended this stream ourselves, and the client is told why.
   if (data.errored instanceof RuntimeError) throw data.errored;
   if (both.some(({ status }) => status === 'rejected')) data.destroy();
 }
@@ -49,9 +49,9 @@ interface HalfPair {
 }
 
 export interface ForwardTimes {
-  /** For the second stream of a pair to come. */
+  /** Time for the second stream of a pair to arrive. */
   readonly openMs: number;
-  /** For one connection to hold up the others. */
+  /** How long one connection may hold up the others. */
   readonly stuckMs: number;
   /** Fires when the client has taken nothing for too long. */
   readonly stalled: AbortSignal;
@@ -72,7 +72,7 @@ export async function forwardOverSpdy(
     role: 'server',
     stuckMs,
     onStuck: (stream) => {
-      // Alone it harms nobody: its peer may take its time.
+      // A single connection holds up no other, so its peer may take its time.
       if (live > 1)
         stream.destroy(
           failedPrecondition('the application does not read, and holds up the other connections'),
@@ -111,7 +111,7 @@ export async function forwardOverSpdy(
   for (const { timer } of halves.values()) clearTimeout(timer);
 }
 
-/** Old clients send none; they open the error stream and then, with the next id, the data stream. */
+/** Old clients send no request id; they open the error stream and then, with the next stream id, the data stream. */
 function requestId(stream: SpdyStream, type: 'error' | 'data'): string {
   return stream.headers.get('requestid') ?? `stream ${type === 'error' ? stream.id : stream.id - 2}`;
 }

@@ -1,7 +1,7 @@
 import { constants, createInflate, type Inflate } from 'node:zlib';
 import { SpdyError } from './frames';
 
-/* The bytes that SPDY/3 (section 2.6.10.1) gives to zlib as its preset dictionary: facts of the protocol. */
+/* The preset dictionary for zlib that SPDY/3 defines in section 2.6.10.1. */
 
 const WORDS =
   'options head post put delete trace accept accept-charset accept-encoding accept-language accept-ranges age allow ' +
@@ -20,7 +20,7 @@ const TEXT =
   'chunked,text/html,image/png,image/jpg,image/gif,application/xml,application/xhtml+xml,text/plain,' +
   'text/javascript,publicprivatemax-age=gzip,deflate,sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0.';
 
-/** Words with a 4-byte length before each, then text that runs together. */
+/** Words, each after its 4-byte length, and then text without separators. */
 export const SPDY_DICTIONARY: Buffer = Buffer.concat([
   ...WORDS.split(' ').flatMap((word) => {
     const length = Buffer.alloc(4);
@@ -33,14 +33,14 @@ export const SPDY_DICTIONARY: Buffer = Buffer.concat([
 /** By lower-case name; several values of one name are joined by NUL, as on the wire. */
 export type Headers = ReadonlyMap<string, string>;
 
-/** What a block may inflate to: 16 KiB of compressed zeros would be 16 MiB. */
+/** Limit for an inflated block: 16 KiB of compressed zeros would be 16 MiB. */
 const MAX_INFLATED_BYTES = 64 * 1024;
 const MAX_HEADERS = 100;
 const MAX_STORED_BYTES = 0xffff;
 
 /**
- * Writes header blocks as one zlib stream of stored blocks: what we say is short, and a compressor per connection is
- * 256 KiB. An empty block follows each, or Go's inflater waits for more.
+ * Writes header blocks as one zlib stream of stored blocks: our headers are short, and a compressor takes 256 KiB per
+ * connection. An empty block follows each block, because Go's inflater would otherwise wait for more.
  */
 export class HeaderEncoder {
   private started = false;
@@ -66,7 +66,7 @@ export class HeaderEncoder {
 export class HeaderDecoder {
   private inflate: Inflate | undefined;
 
-  /** @throws SpdyError for what is no header block or too big a one; no further call may follow then. */
+  /** @throws SpdyError for an invalid or too large header block; after that no call may follow. */
   async decode(block: Buffer): Promise<Headers> {
     return parseBlock(await this.inflated(block));
   }

@@ -4,7 +4,7 @@ import { SupplementalGroupsPolicy } from '../../proto/enums';
 import type { UserRecord } from '../../store/records';
 import { requestedUser, supplementalGroups } from '../shared/user';
 
-/** What an image's /etc/passwd and /etc/group say. */
+/** The users and groups of an image's /etc/passwd and /etc/group. */
 export interface Accounts {
   readonly users: readonly { readonly name: string; readonly uid: number; readonly gid: number }[];
   readonly groups: readonly {
@@ -14,7 +14,7 @@ export interface Accounts {
   }[];
 }
 
-/** Lines that are not understood are left out, as the Engine does. */
+/** Skips lines that are not understood, as the Engine does. */
 export function parseAccounts(passwd: string, group: string): Accounts {
   return {
     users: fieldsOf(passwd).flatMap(([name = '', , uid = '', gid = '']) =>
@@ -38,7 +38,7 @@ export function isId(text: string): boolean {
 
 type Context = Decoded<cri.ILinuxContainerSecurityContext>;
 
-/** Who an image's processes are unless told otherwise. */
+/** The user of an image's processes, unless the request names another. */
 export interface ImageIdentity {
   /** `Config.User` of the image: `user[:group]`, '' for root. */
   readonly user: string;
@@ -48,7 +48,7 @@ export interface ImageIdentity {
 /**
  * The identity of a container's first process, all of it in numbers: the Engine, given `uid:gid`, adds no groups of its
  * own, so both of CRI's policies for the image's groups can be had (Merge adds them, Strict does not).
- * @throws INVALID_ARGUMENT or FAILED_PRECONDITION for a name that the image does not know.
+ * @throws INVALID_ARGUMENT or FAILED_PRECONDITION for a name that is not in the image's accounts.
  */
 export function toIdentity(context: Context | null, image: ImageIdentity, field: string): UserRecord {
   const asked = context === null ? undefined : requestedUser(context, field);
@@ -71,7 +71,7 @@ export function toIdentity(context: Context | null, image: ImageIdentity, field:
   return {
     uid: known?.uid ?? Number(name),
     gid,
-    // As the kernel lists them; the Engine puts the primary group among them.
+    // In the kernel's order; the Engine adds the primary group.
     groups: [...new Set([gid, ...given, ...merged])].sort((a, b) => a - b),
   };
 }

@@ -9,7 +9,7 @@ import { absolutePath, nonEmpty, oneOf, withoutNul } from '../shared/validate';
 
 const { PROPAGATION_PRIVATE, PROPAGATION_HOST_TO_CONTAINER, PROPAGATION_BIDIRECTIONAL } = MountPropagation;
 
-/** CRI mounts → records, or an error for what breaks the CRI's rules or no Engine can do. */
+/** CRI mounts → records. @throws for mounts that break the CRI's rules or that no Engine supports. */
 export function toMountRecords(mounts: readonly Decoded<cri.IMount>[], field: string): MountRecord[] {
   const records = mounts.map((mount, index) => toMountRecord(mount, `${field}[${index}]`));
   const firstOf = new Map<string, number>();
@@ -61,9 +61,9 @@ function checkRecursiveReadOnly(mount: Decoded<cri.IMount>, field: string): void
 }
 
 /**
- * An image mount has no host path, is never writable, and nothing is mounted below it that could propagate. Elsewhere
- * image_sub_path says nothing: in a pod with an image volume kubelet gives it to every mount that has a subPath, which
- * host_path holds already.
+ * An image mount has no host path, is never writable, and has no mounts below it that could propagate. In other mounts
+ * image_sub_path has no effect: in a pod with an image volume kubelet sets it for every mount with a subPath, which host_path
+ * contains already.
  */
 function toMountImage(mount: Decoded<cri.IMount>, field: string): MountImageRecord | undefined {
   if (mount.image === null || mount.image.image === '') return undefined;
@@ -114,13 +114,13 @@ export function toCriMount(mount: MountRecord): cri.IMount {
 
 type Propagation = NonNullable<NonNullable<EngineMount['BindOptions']>['Propagation']>;
 
-/** Hexadecimal digits of an image id that are sure to name one image only. */
+/** Number of hexadecimal digits of an image id that certainly identify one image. */
 const MIN_ID_DIGITS = 32;
 
 /**
  * Mount records → HostConfig.
- * @param selinux whether the Engine enforces SELinux: only then has a wish to relabel a meaning.
- * @throws UNIMPLEMENTED for what this Engine or its runtime cannot do; kubelet knows the first word of the message.
+ * @param selinux whether the Engine enforces SELinux; otherwise relabelling has no effect.
+ * @throws UNIMPLEMENTED for what this Engine or its runtime cannot do; kubelet looks for the first word of the message.
  */
 export function toEngineMounts(
   records: readonly MountRecord[],
@@ -154,13 +154,13 @@ function bindMount(mount: MountRecord, features: EngineFeatures, field: string):
     BindOptions: {
       ...(propagation === undefined ? {} : { Propagation: propagation }),
       ...(mount.recursiveReadOnly ? { ReadOnlyForceRecursive: true } : {}),
-      // Engines from 25 on would make a read-only bind recursive, which CRI asks for by recursive_read_only only.
+      // Engines from 25 on make a read-only bind recursive, but CRI asks for that only with recursive_read_only.
       ...(mount.readonly && !mount.recursiveReadOnly ? { ReadOnlyNonRecursive: true } : {}),
     },
   };
 }
 
-/** Unset for PRIVATE: the Engine itself picks rslave where a source holds its data root and refuses rprivate. */
+/** Unset for PRIVATE, because the Engine refuses rprivate for a source that contains its data root, and uses rslave there. */
 function enginePropagation(mount: MountRecord): Propagation | undefined {
   if (mount.recursiveReadOnly) return 'rprivate';
   if (mount.propagation === PROPAGATION_HOST_TO_CONTAINER) return 'rslave';
@@ -179,8 +179,8 @@ function demandRecursiveReadOnly(features: EngineFeatures, field: string): void 
 }
 
 /**
- * Only a bind in the old form can be relabelled (`Z`: with the label of the pod, as containerd and dockershim do). Engines
- * from 25 on make it recursively read-only where it is read-only: more than asked for, never less.
+ * Only a bind in the old form can be relabelled (`Z`: with the label of the pod, as containerd and dockershim do). Engines from
+ * 25 on make a read-only one recursively read-only, which is more than requested.
  */
 function relabelledBind(mount: MountRecord, features: EngineFeatures, field: string): string {
   if (mount.recursiveReadOnly) demandRecursiveReadOnly(features, field);
@@ -198,8 +198,8 @@ function relabelledBind(mount: MountRecord, features: EngineFeatures, field: str
 }
 
 /**
- * @param before how many mounts of the same image the container has already. The Engine calls an image mount by
- * container and source, and refuses a second of the same name: each gets a shorter form of the id.
+ * @param before the number of earlier mounts of the same image in the container. The Engine names an image mount after
+ * container and source, and refuses a second one of the same name, so each gets a shorter form of the id.
  */
 function imageMount(
   mount: MountRecord,

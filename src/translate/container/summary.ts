@@ -5,8 +5,8 @@ import { CONTAINER_TYPE, SANDBOX_ID_LABEL, TYPE_LABEL } from '../shared/labels';
 import { withoutSlash } from '../shared/names';
 
 /**
- * The little that a list says of a container, in the shape of an inspect: for one whose inspect fails or hangs. It must
- * not vanish from CRI for that; what the list does not tell (how it ended) is left UNKNOWN.
+ * What a list tells about a container, in the form of an inspect. It is used if the inspect fails or hangs, because the
+ * container must not disappear from CRI then; what the list does not tell (how it ended) is UNKNOWN.
  */
 export function inspectFromSummary(summary: EngineContainerSummary): EngineContainerInspect {
   const isPlain = summary.State === 'created' || summary.State === 'running' || summary.State === 'paused';
@@ -32,8 +32,8 @@ export function inspectFromSummary(summary: EngineContainerSummary): EngineConta
 }
 
 /**
- * What the Engine's list tells of one of a pod's containers. It is enough to list a container of ours that runs. All else
- * needs an inspect: it tells whether a sandbox's network stands, whether a start failed, and when cri-dockerd made a
+ * What the Engine's list tells about a container of a pod. It is enough to list a running container that we created. Everything
+ * else needs an inspect, which tells whether a sandbox's network is set up, whether a start failed, and when cri-dockerd made a
  * container to the nanosecond; and a container has not ended for CRI before its log is complete.
  */
 export function listedFromSummary(summary: EngineContainerSummary): ListedRecord {

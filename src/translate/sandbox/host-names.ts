@@ -2,13 +2,13 @@ import { isIP } from 'node:net';
 import { invalidArgument } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 
-/** The kernel takes no longer name. */
+/** The kernel's limit. */
 const MAX_NAME = 64;
-/** No part of a name may be longer (RFC 1123). */
+/** Limit for a part of a name (RFC 1123). */
 const MAX_LABEL = 63;
 
 /**
- * A host name, '' for none: what neither the kernel nor a resolver takes, the Engine lets through on its way.
+ * Checks a host name ('' for none): the Engine accepts names that neither the kernel nor a resolver does.
  * @throws INVALID_ARGUMENT
  */
 export function hostName(name: string, field: string): string {
@@ -29,12 +29,12 @@ export function hostName(name: string, field: string): string {
 }
 
 /**
- * What is written to a resolv.conf, one line each: a blank or a new line in it would be another word or line there.
+ * Checks what is written to a resolv.conf, where a blank or a new line would begin another word or line.
  * @throws INVALID_ARGUMENT
  */
 export function checkDns({ servers, searches, options }: Decoded<cri.IDNSConfig>, field: string): void {
   servers.forEach((server, index) => {
-    // With the interface of a link-local address, as nodes have it.
+    // A link-local address may have an interface after it.
     if (isIP(server.replace(/%[\w.-]+$/, '')) === 0)
       throw invalidArgument(
         `${field}.servers[${index}]`,

@@ -2,7 +2,7 @@ import type { cri } from '../../proto';
 import { NamespaceMode, PodSandboxState } from '../../proto/enums';
 import type { SandboxRecord } from '../../store/records';
 
-/** READY is a running pause process with its network done that nobody has begun to stop; everything else is NOTREADY. */
+/** READY means that the pause process runs, its network is set up, and its stop has not begun; otherwise it is NOTREADY. */
 export function isReady({ state, networkReady, stopping }: SandboxRecord): boolean {
   return (state === 'running' || state === 'paused') && networkReady && !stopping;
 }
@@ -34,7 +34,7 @@ export function toCriSandboxStatus(sandbox: SandboxRecord): cri.IPodSandboxStatu
   };
 }
 
-/** A pod that is not ready has given its addresses back. */
+/** A pod that is not ready has no addresses any more. */
 function toCriNetwork(sandbox: SandboxRecord): cri.IPodSandboxNetworkStatus {
   const [ip = '', ...additional] = isReady(sandbox) ? sandbox.ips : [];
   return { ip, additional_ips: additional.map((other) => ({ ip: other })) };

@@ -7,7 +7,7 @@ import { toCriSandboxStatus } from '../sandbox/sandbox-status';
 
 type AnyRecord = SandboxRecord | ContainerRecord;
 
-/** How far a container has come; each step up is an event of its own. */
+/** The stages of a container; each step up is an event. */
 const Stage = { absent: 0, created: 1, started: 2, stopped: 3 } as const;
 type Stage = (typeof Stage)[keyof typeof Stage];
 
@@ -19,8 +19,8 @@ const {
 } = ContainerEventType;
 
 /**
- * The CRI events of one change of a record. Whatever the store learns late or in one step (a container that started and
- * ended while the Engine could not be heard), nothing is left out: created, started, stopped, deleted, in this order.
+ * The CRI events of one change of a record. No event is left out, even if the store learns of several steps at once (a
+ * container that started and ended while the Engine could not be reached): created, started, stopped, deleted, in this order.
  */
 export function lifecycleEvents(
   now: AnyRecord | undefined,
@@ -66,19 +66,19 @@ function hasRun(now: AnyRecord): boolean {
   return now.kind === 'sandbox' || !now.startedAt.isZero();
 }
 
-/** Started again since: seen by its start time, or where there is none by its process. */
+/** Whether it was started again: shown by its start time, or for a sandbox by its process. */
 function isAnotherRun(now: AnyRecord, before: AnyRecord, from: Stage, to: Stage): boolean {
   if (from < Stage.started || to < Stage.started) return false;
   if (from === Stage.stopped && to === Stage.started) return true;
-  // All that is known of it is a list's word, whose start time is a guess: it could not be inspected.
+  // It could not be inspected, so its start time is only a guess from the list.
   if (from === Stage.started && before.pid === 0) return false;
   if (now.kind === 'container' && before.kind === 'container') return !now.startedAt.equals(before.startedAt);
   return now.pid !== before.pid && now.pid !== 0 && before.pid !== 0;
 }
 
-/** One CRI event and the pod as it was then: kubelet's evented PLEG takes the pod's status from it. */
+/** One CRI event with the pod as it was then; kubelet's evented PLEG takes the pod's status from it. */
 export interface PodEvent {
-  /** A container's, or the sandbox's own. */
+  /** The id of the container or sandbox. */
   readonly containerId: string;
   readonly type: ContainerEventType;
   /** Nanoseconds since the epoch, rising from event to event. */
@@ -111,7 +111,7 @@ export function containerStatuses(
     .map((container) => toCriContainerStatus(container, imageOf(container.imageId)));
 }
 
-/** A sandbox that was removed, for its last event: kubelet forgets the pod's status by the id that it finds there. */
+/** A removed sandbox for its last event: kubelet deletes the pod's status by the id in it. */
 export function removedSandbox(last: SandboxRecord): SandboxRecord {
   return { ...last, state: 'exited', pid: 0, networkReady: false, ips: [] };
 }

@@ -24,13 +24,13 @@ type Profile = Decoded<cri.ISecurityProfile>;
 type SandboxContext = Decoded<cri.ILinuxSandboxSecurityContext>;
 type ContainerContext = Decoded<cri.ILinuxContainerSecurityContext>;
 
-/** Which seccomp profile the Engine is to use; `load` names a file whose text belongs into SecurityOpt. */
+/** The seccomp profile for the Engine; `load` names a file whose text goes into SecurityOpt. */
 export type SeccompChoice =
   | { readonly kind: 'engine-default' }
   | { readonly kind: 'unconfined' }
   | { readonly kind: 'load'; readonly path: string; readonly field: string };
 
-/** nil means unconfined for a container, says the CRI; a privileged one is never filtered. */
+/** For a container nil means unconfined, according to the CRI. A privileged container is never filtered. */
 export function containerSeccomp(context: ContainerContext, field: string): SeccompChoice {
   if (context.privileged) return { kind: 'unconfined' };
   return (
@@ -38,7 +38,7 @@ export function containerSeccomp(context: ContainerContext, field: string): Secc
   );
 }
 
-/** The pause process needs nothing that the Engine's default denies: nil stays with the default. */
+/** For a sandbox nil means the Engine's default, which denies nothing that the pause process needs. */
 export function sandboxSeccomp(context: SandboxContext, field: string): SeccompChoice {
   return (
     profileChoice(context.seccomp, context.seccomp_profile_path, `${field}.seccomp`) ?? {
@@ -74,7 +74,7 @@ function deprecatedChoice(name: string, field: string): SeccompChoice | undefine
   };
 }
 
-/** @param profileText of the file that a `load` choice named. */
+/** @param profileText the text of the file that a `load` choice names. */
 export function seccompOption(choice: SeccompChoice, profileText: string | undefined): string[] {
   if (choice.kind === 'engine-default') return [];
   if (choice.kind === 'unconfined') return ['seccomp=unconfined'];
@@ -87,7 +87,7 @@ const SECCOMP_ACTIONS: ReadonlySet<unknown> = new Set(
   ),
 );
 
-/** What is wrong with a profile, in words; undefined: nothing that the Engine would trip over first thing at start. */
+/** Describes what is wrong with a profile; undefined if nothing is that would fail the start at once. */
 export function seccompProfileFault(profile: unknown): string | undefined {
   if (!isObject(profile)) return 'is not a JSON object';
   if (!SECCOMP_ACTIONS.has(profile.defaultAction)) return 'has no defaultAction that libseccomp knows';
@@ -118,7 +118,7 @@ export function apparmorOption(
   return enabled ? [`apparmor=${name}`] : [];
 }
 
-/** The name of the profile that is asked for; undefined is the runtime's default. The new field wins. */
+/** The name of the requested profile; undefined means the runtime's default. The new field wins. */
 export function apparmorProfile(
   profile: Profile | null,
   deprecatedName: string,

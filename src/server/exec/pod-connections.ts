@@ -69,7 +69,7 @@ export class PodConnections {
     if (this.connections.size >= this.limit)
       throw new RuntimeError(
         'RESOURCE_EXHAUSTED',
-        `${this.limit} connections are forwarded into pods: no more`,
+        `${this.limit} connections are forwarded into pods, which is the limit`,
       );
     const connection: Connection = { sandboxId };
     this.connections.add(connection);

@@ -107,6 +107,6 @@ export function toEngineCapabilities(
 function capabilityName(given: string, field: string): string {
   const name = given.toUpperCase().replace(/^CAP_/, '');
   if (name !== ALL && !NAMES.includes(name))
-    throw invalidArgument(field, `${JSON.stringify(given.slice(0, 100))} is no capability`);
+    throw invalidArgument(field, `${JSON.stringify(given.slice(0, 100))} is not a capability`);
   return name;
 }

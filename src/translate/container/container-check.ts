@@ -108,7 +108,7 @@ function toLogPath(directory: string, path: string): string {
   if (!joined.startsWith(`${posix.normalize(directory).replace(/\/+$/, '')}/`) || joined.endsWith('/')) {
     throw invalidArgument(
       'config.log_path',
-      `${JSON.stringify(path)} is no file inside the pod's log directory`,
+      `${JSON.stringify(path)} is not a file inside the pod's log directory`,
     );
   }
   return joined;

@@ -61,7 +61,7 @@ function toEngineDevice(
 
 function cdiName(name: string, features: EngineFeatures, field: string): string {
   if (!CDI_NAME.test(name)) {
-    throw invalidArgument(`${field}.name`, `${JSON.stringify(name)} is no CDI device (vendor/class=name)`);
+    throw invalidArgument(`${field}.name`, `${JSON.stringify(name)} is not a CDI device (vendor/class=name)`);
   }
   if (!features.cdi) {
     throw unsupported(

@@ -26,7 +26,7 @@ export function toKernelValues(resources: Resources | null, field: string, memor
   const unified: Record<string, string> = {};
   for (const [index, { page_size, limit }] of (resources?.hugepage_limits ?? []).entries()) {
     if (!isPageSize(page_size))
-      throw invalidArgument(`${field}.hugepage_limits[${index}].page_size`, 'is no size like 2MB');
+      throw invalidArgument(`${field}.hugepage_limits[${index}].page_size`, 'is not a size like 2MB');
     // kubelet sends every page size of the node, nearly always with 0, and writes 0 to the pod's cgroup itself.
     if (!limit.isZero()) hugepages[page_size] = limit.toString();
   }
@@ -34,9 +34,9 @@ export function toKernelValues(resources: Resources | null, field: string, memor
     if (key === PIDS_KEY) continue;
     if (key === SWAP_KEY && (value === 'max' || saysSwapToEngine(resources, memoryLimit))) continue;
     const name = `${field}.unified[${JSON.stringify(key.slice(0, 100))}]`;
-    if (!isKey(key)) throw unsupported(name, 'is no limit of cgroup v2');
+    if (!isKey(key)) throw unsupported(name, 'is not a limit of cgroup v2');
     if (value === '' || value.length > 4096 || /[\0\n]/.test(value))
-      throw invalidArgument(name, 'is no value of one line');
+      throw invalidArgument(name, 'is not a single line');
     unified[key] = value;
   }
   return { hugepages, unified };
@@ -119,9 +119,9 @@ export function requireWritable(wanted: KernelValues, node: KernelSurroundings, 
   if (!hasKernelValues(values)) return;
   const first = `${field}.${Object.keys(values.hugepages).length > 0 ? 'hugepage_limits' : 'unified'}`;
   if (!node.localEngine)
-    throw unsupported(first, 'the Engine API has no word for it, and the Engine is on another machine');
+    throw unsupported(first, 'the Engine API has no field for it, and the Engine is on another machine');
   if (Object.keys(values.unified).length > 0 && node.cgroupVersion !== 2)
-    throw failedPrecondition(`${field}.unified: needs cgroup v2, which this node has not`);
+    throw failedPrecondition(`${field}.unified: needs cgroup v2, which this node does not have`);
   if (Object.keys(values.hugepages).length > 0 && !node.hugetlb)
     throw failedPrecondition(`${field}.hugepage_limits: the hugetlb control groups are not mounted here`);
 }

@@ -84,7 +84,7 @@ function toMountImage(mount: Decoded<cri.IMount>, field: string): MountImageReco
 function imageSubPath(path: string, field: string): string {
   withoutNul(path, field);
   if (path.startsWith('/') || path.split('/').includes('..')) {
-    throw invalidArgument(field, `${JSON.stringify(path)} is no path inside the image`);
+    throw invalidArgument(field, `${JSON.stringify(path)} is not a path inside the image`);
   }
   return path;
 }

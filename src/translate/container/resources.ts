@@ -76,7 +76,7 @@ function cpuQuota(value: Resources['cpu_quota'], field: string): number {
 function pidsLimit(value: string | undefined, field: string): { PidsLimit?: number } {
   if (value === undefined) return {};
   if (value !== 'max' && !/^[1-9]\d{0,8}$/.test(value))
-    throw invalidArgument(field, 'is no number of processes');
+    throw invalidArgument(field, 'is not a number of processes');
   return { PidsLimit: value === 'max' ? -1 : Number(value) };
 }
 
@@ -126,7 +126,7 @@ function swapLimit(memory: number, resources: Resources, field: string): number 
   if (only === undefined || swap !== 0) return swap === 0 ? undefined : swap;
   if (only === 'max') return -1;
   if (!/^\d{1,15}$/.test(only))
-    throw invalidArgument(`${field}.unified["${SWAP_KEY}"]`, `"${only}" is no size`);
+    throw invalidArgument(`${field}.unified["${SWAP_KEY}"]`, `"${only}" is not a size`);
   // Without a memory limit dockbridge writes it itself: translate/container/kernel-values.ts.
   return memory === 0 ? 0 : memory + Number(only);
 }

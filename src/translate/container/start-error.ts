@@ -53,7 +53,7 @@ const CAUSES: readonly Cause[] = [
   ],
   [
     new RegExp(`${BY_CRUN}the path \`([^\`]+)\` is not a regular file`),
-    (file) => `not a program: "${file}" is no regular file`,
+    (file) => `not a program: "${file}" is not a regular file`,
   ],
   [
     new RegExp(`${BY_CRUN}open executable: Permission denied`),
@@ -101,7 +101,7 @@ const CAUSES: readonly Cause[] = [
   [/unable to find group (\S+):/, (group) => `group "${group}" is not in the image's /etc/group`],
   [
     /adding custom device "([^"]+)"/,
-    (path) => `device missing: "${path}" is no device of the node`,
+    (path) => `device missing: "${path}" is not a device of the node`,
     () => 'config.devices',
   ],
   [

@@ -19,7 +19,7 @@ export function hostName(name: string, field: string): string {
     if (!/^[a-zA-Z0-9]([a-zA-Z0-9_-]*[a-zA-Z0-9])?$/.test(label)) {
       throw invalidArgument(
         field,
-        `${shown} is no host name: letters, digits, "-" and "." are, with a letter or digit at both ends of a part`,
+        `${shown} is not a host name: use letters, digits, "-" and ".", and begin and end each part with a letter or digit`,
       );
     }
     if (label.length > MAX_LABEL)
@@ -38,7 +38,7 @@ export function checkDns({ servers, searches, options }: Decoded<cri.IDNSConfig>
     if (isIP(server.replace(/%[\w.-]+$/, '')) === 0)
       throw invalidArgument(
         `${field}.servers[${index}]`,
-        `${JSON.stringify(server.slice(0, 100))} is no IP address`,
+        `${JSON.stringify(server.slice(0, 100))} is not an IP address`,
       );
   });
   searches.forEach((domain, index) => oneWord(domain, `${field}.searches[${index}]`, 'domain'));
@@ -47,5 +47,5 @@ export function checkDns({ servers, searches, options }: Decoded<cri.IDNSConfig>
 
 function oneWord(word: string, field: string, kind: string): void {
   if (!/^[^\s\p{Cc}]+$/u.test(word))
-    throw invalidArgument(field, `${JSON.stringify(word.slice(0, 100))} is no ${kind}`);
+    throw invalidArgument(field, `${JSON.stringify(word.slice(0, 100))} is not a valid ${kind}`);
 }

@@ -47,7 +47,7 @@ export function toEnginePorts(
     if (mapping.host_port === 0) continue;
     checkPort(mapping.container_port, `${at}.container_port`, 1);
     if (mapping.host_ip !== '' && isIP(mapping.host_ip) === 0)
-      throw invalidArgument(`${at}.host_ip`, `${JSON.stringify(mapping.host_ip)} is no IP address`);
+      throw invalidArgument(`${at}.host_ip`, `${JSON.stringify(mapping.host_ip)} is not an IP address`);
     const published = {
       protocol: PROTOCOL_NAMES[mapping.protocol],
       containerPort: mapping.container_port,

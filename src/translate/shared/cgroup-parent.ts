@@ -30,7 +30,7 @@ export function toEngineCgroupParent(cgroupParent: string, cgroupDriver: string,
   if (last !== '' && !/^[\w:.\\@-]+\.slice$/.test(last)) {
     throw invalidArgument(
       field,
-      `${JSON.stringify(last.slice(0, 100))} is no slice (NAME.slice), which the Engine's cgroup driver systemd wants`,
+      `${JSON.stringify(last.slice(0, 100))} is not a slice (NAME.slice), which the Engine's cgroup driver systemd needs`,
     );
   }
   return last;

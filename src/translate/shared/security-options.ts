@@ -65,7 +65,7 @@ function deprecatedChoice(name: string, field: string): SeccompChoice | undefine
   if (name === 'unconfined') return { kind: 'unconfined' };
   if (name === 'runtime/default' || name === 'docker/default') return { kind: 'engine-default' };
   if (!name.startsWith('localhost/')) {
-    throw invalidArgument(`${field}_profile_path`, `${JSON.stringify(name)} is no seccomp profile`);
+    throw invalidArgument(`${field}_profile_path`, `${JSON.stringify(name)} is not a seccomp profile`);
   }
   return {
     kind: 'load',
@@ -92,7 +92,7 @@ export function seccompProfileFault(profile: unknown): string | undefined {
   if (!isObject(profile)) return 'is not a JSON object';
   if (!SECCOMP_ACTIONS.has(profile.defaultAction)) return 'has no defaultAction that libseccomp knows';
   const syscalls = profile.syscalls ?? [];
-  if (!Array.isArray(syscalls)) return 'has syscalls that are no list';
+  if (!Array.isArray(syscalls)) return 'has syscalls that are not a list';
   const bad = syscalls.findIndex((rule: unknown) => !isObject(rule) || !SECCOMP_ACTIONS.has(rule.action));
   return bad === -1 ? undefined : `has no action that libseccomp knows in syscalls[${bad}]`;
 }
@@ -155,7 +155,7 @@ export function selinuxOptions(options: Decoded<cri.ISELinuxOption> | null, fiel
     if (!(part === 'level' ? SELINUX_LEVEL : SELINUX_NAME).test(value)) {
       throw invalidArgument(
         `${field}.${part}`,
-        `${JSON.stringify(value.slice(0, 100))} is no SELinux ${part}`,
+        `${JSON.stringify(value.slice(0, 100))} is not a valid SELinux ${part}`,
       );
     }
     return `label=${part}:${value}`;

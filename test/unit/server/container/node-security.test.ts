@@ -70,7 +70,7 @@ describe('loadSeccompOptions', () => {
     {
       desc: 'syscalls of another kind',
       path: () => file('syscalls.json', '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":{}}'),
-      why: /no list/,
+      why: /not a list/,
     },
     { desc: 'an empty file', path: () => file('empty.json', ''), why: /is not JSON/ },
     { desc: 'a huge one', path: () => file('huge.json', `"${'x'.repeat(1 << 20)}"`), why: /larger than/ },

@@ -100,7 +100,7 @@ export class Upgrader {
   ): Promise<Upgraded> {
     const name = this.chooseSubprotocol(request);
     if (name === undefined) throw new Refusal(400, 'none of the offered WebSocket protocols is known');
-    const socket = await this.shakeHands(request, transport, head, name);
+    const socket = await this.acceptWebSocket(request, transport, head, name);
     const protocol = channelProtocol(name);
     return protocol === undefined ? { kind: 'tunnel', socket } : { kind: 'channels', protocol, socket };
   }
@@ -110,7 +110,7 @@ export class Upgrader {
    * protocols from it, and add the header with the chosen one.
    * @returns a paused socket; data that came with the handshake waits for its reader.
    */
-  private async shakeHands(
+  private async acceptWebSocket(
     request: IncomingMessage,
     transport: Duplex,
     head: Buffer,

@@ -43,7 +43,7 @@ export async function exitCodeOf(
   for (let attempt = 0; ; attempt++) {
     const { Running, Pid, ExitCode } = await docker.inspectExec(execId, { signal });
     if (!Running) {
-      if (ExitCode === null) throw torn();
+      if (ExitCode === null) throw connectionBroke();
       // It never started. If the container has ended, the Engine reports 126 to 128, as it does for a missing command.
       if (Pid === 0 && ExitCode !== 0 && (await hasEnded({ docker }, containerId, signal)))
         throw containerEnded(containerId);
@@ -56,12 +56,12 @@ export async function exitCodeOf(
       (await isInContainer(Pid, containerId)) &&
       (await holdsOutput(Pid))
     )
-      throw torn();
+      throw connectionBroke();
     await pause(POLL_MS[Math.min(attempt, POLL_MS.length - 1)] ?? 1000, signal);
     signal.throwIfAborted();
   }
 }
 
-export function torn(): Error {
+export function connectionBroke(): Error {
   return unavailable("the connection that carries the command's output was cut before the command ended");
 }

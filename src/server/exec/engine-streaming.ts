@@ -4,7 +4,7 @@ import type { NetnsDialers } from '../../streaming/port-forward/netns-dialer';
 import { isReady } from '../../translate/sandbox/sandbox-status';
 import { Backlog } from './client-output';
 import { connectToPod, PodConnections } from './pod-connections';
-import type { StreamingParts } from './conversation';
+import type { StreamingParts } from './client-streams';
 import { streamAttach } from './stream-attach';
 import { streamExec } from './stream-exec';
 

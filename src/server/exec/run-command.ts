@@ -4,7 +4,7 @@ import { sharedAbortController, withDeadline } from '../../lib/async/deadline';
 import { cancelled, deadlineExceeded, hasCode, messageOf, unavailable } from '../../lib/errors';
 import type { Services } from '../services';
 import { CapturedOutput } from './captured-output';
-import { exitCodeOf, torn } from './command';
+import { exitCodeOf, connectionBroke } from './command';
 import { killCommand, type AbandonedCommand } from './kill-command';
 import { ENGINE_MS, RanTooLong, watchLimit } from './time-limit';
 import { containerEnded, failedByEnd, untilContainerEnds } from './until-container-ends';
@@ -126,7 +126,7 @@ async function drain(stream: Duplex, output: CapturedOutput, signal: AbortSignal
   try {
     signal.throwIfAborted();
     for await (const chunk of stream as AsyncIterable<Buffer>) output.write(chunk);
-    if (!output.isWhole) throw torn();
+    if (!output.isWhole) throw connectionBroke();
   } catch (error) {
     throw toRuntimeError(error, signal);
   } finally {

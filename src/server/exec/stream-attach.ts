@@ -2,7 +2,7 @@ import { withDeadline } from '../../lib/async/deadline';
 import { failedPrecondition, unavailable } from '../../lib/errors';
 import type { AttachRequest, ClientStreams } from '../../streaming/backend';
 import { ClientOutput } from './client-output';
-import { converse, followSizes, type StreamingParts } from './conversation';
+import { copyStreams, followSizes, type StreamingParts } from './client-streams';
 import { lookForDeath, untilContainerEnds } from './until-container-ends';
 
 /** The Engine ends an attach before it reports the container's death. */
@@ -34,7 +34,7 @@ export async function streamAttach(
     const output = new ClientOutput(client, place.hurried, backlog, () => {
       void lookForDeath(parts, containerId, () => place.hurry());
     });
-    await converse(connection, client, output, signal, container.tty);
+    await copyStreams(connection, client, output, signal, container.tty);
     await expectDeath(parts, containerId, client.gone);
   } finally {
     whileRunning.release();

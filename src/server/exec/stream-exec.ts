@@ -4,7 +4,7 @@ import { EngineError } from '../../docker/errors';
 import { messageOf } from '../../lib/errors';
 import type { ClientStreams, ExecRequest } from '../../streaming/backend';
 import { ClientOutput } from './client-output';
-import { converse, followSizes, type StreamingParts } from './conversation';
+import { copyStreams, followSizes, type StreamingParts } from './client-streams';
 import { exitCodeOf } from './command';
 import { killCommand, type AbandonedCommand } from './kill-command';
 import { containerEnded, failedByEnd, lookForDeath, untilContainerEnds } from './until-container-ends';
@@ -42,7 +42,7 @@ export async function streamExec(
     const output = new ClientOutput(client, place.hurried, backlog, () => {
       void lookForDeath(parts, containerId, () => place.hurry());
     });
-    await converse(connection, client, output, signal, tty);
+    await copyStreams(connection, client, output, signal, tty);
     const exitCode = await exitCodeOf(parts, containerId, id, signal);
     told.forget();
     return exitCode;

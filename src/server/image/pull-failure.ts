@@ -4,7 +4,7 @@ import { sharedAbortController, withDeadline } from '../../lib/async/deadline';
 import { messageOf, RuntimeError, type ErrorCode } from '../../lib/errors';
 import type { EngineAuth, EngineManifest } from '../../engine/types';
 import { familiarName, registryOf, type ImageReference } from '../../translate/image/reference';
-import { knockAtRegistry } from '../../registry/knock';
+import { anonymousStatus } from '../../registry/registry-status';
 
 /** Time for all questions together. It is short because kubelet's other pulls wait meanwhile. */
 const PATIENCE_MS = 1_000;
@@ -40,13 +40,13 @@ export async function explainPullFailure(
     const done = sharedAbortController();
     const { host } = registryOf(pull.reference);
     // Runs beside the other questions: one after the other would take twice as long.
-    const knocking = TELLING.has(failure.statusCode)
+    const registryStatus = TELLING.has(failure.statusCode)
       ? Promise.resolve(undefined)
-      : knockAtRegistry(host, done.signal);
+      : anonymousStatus(host, done.signal);
     const onLimit = (): void => done.abort();
     limit.addEventListener('abort', onLimit, { once: true });
     try {
-      return await explain(docker, pull, failure, { limit, knocking, signal });
+      return await explain(docker, pull, failure, { limit, registryStatus, signal });
     } finally {
       limit.removeEventListener('abort', onLimit);
       done.abort();
@@ -58,7 +58,7 @@ interface Questions {
   /** Ends all questions. */
   readonly limit: AbortSignal;
   /** The status of the registry's own answer; undefined when there is none. */
-  readonly knocking: Promise<number | undefined>;
+  readonly registryStatus: Promise<number | undefined>;
   /** The caller's signal. */
   readonly signal: AbortSignal;
 }
@@ -67,7 +67,7 @@ async function explain(
   docker: DockerClient,
   { reference, auth, platform }: FailedPull,
   failure: EngineError,
-  { limit, knocking, signal }: Questions,
+  { limit, registryStatus, signal }: Questions,
 ): Promise<EngineError> {
   const ask: Ask = (wanted) => askForManifest(docker, wanted, auth, limit, signal);
   const name = familiarName(reference);
@@ -80,10 +80,10 @@ async function explain(
   // The manifest's status is more exact: for a denied pull it is 403, where the pull itself says 404.
   const told = [answer.statusCode, failure.statusCode].find((status) => TELLING.has(status));
   if (told === 404) return because('NOT_FOUND', await whatIsMissing(reference, ask), told);
-  const knocked = told ?? (await knocking);
+  const known = told ?? (await registryStatus);
   signal.throwIfAborted();
   // A registry answers 401 to any anonymous request. Without an answer to the Engine this says nothing about our credentials.
-  const status = told === undefined && knocked === 401 && limit.aborted ? undefined : knocked;
+  const status = told === undefined && known === 401 && limit.aborted ? undefined : known;
   switch (status) {
     case 401:
       return because('UNAUTHENTICATED', wantsCredentials(host, auth), status);

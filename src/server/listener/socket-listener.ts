@@ -7,7 +7,7 @@ import { failedPrecondition, invalidArgument, messageOf } from '../../lib/errors
 import { listening } from '../../lib/listening';
 import type { Logger } from '../../lib/logger';
 import { SocketFile } from '../../node/disk/socket-file';
-import { Greeting } from './greeting';
+import { NewConnection } from './new-connection';
 
 /** Where to listen: on a socket file that we create, or on a descriptor that systemd passed to us. */
 export type Endpoint =
@@ -60,7 +60,7 @@ export interface SocketListenerOptions {
 export class SocketListener {
   readonly #endpoint: string;
   readonly #logger: Logger;
-  readonly #greetings = new Set<Greeting>();
+  readonly #newConnections = new Set<NewConnection>();
   #server: Server | undefined;
   #file: SocketFile | undefined;
 
@@ -78,12 +78,12 @@ export class SocketListener {
     const endpoint = parseEndpoint(this.#endpoint, process.env, process.pid);
     const injector = grpcServer.createConnectionInjector(ServerCredentials.createInsecure());
     const server = createServer((socket) => {
-      const greeting = new Greeting(socket, {
+      const connection = new NewConnection(socket, {
         logger: this.#logger,
-        inject: (connection) => injector.injectConnection(connection),
-        ended: () => this.#greetings.delete(greeting),
+        inject: (ready) => injector.injectConnection(ready),
+        ended: () => this.#newConnections.delete(connection),
       });
-      this.#greetings.add(greeting);
+      this.#newConnections.add(connection);
     });
     this.#server = server;
     try {
@@ -110,7 +110,7 @@ export class SocketListener {
     await file?.remove();
     this.#server?.close();
     this.#server = undefined;
-    for (const greeting of this.#greetings) greeting.abort();
+    for (const connection of this.#newConnections) connection.abort();
   }
 
   async #bind(server: Server, endpoint: Endpoint): Promise<string> {

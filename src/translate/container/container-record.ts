@@ -95,7 +95,7 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
 }
 
 /** Whether name and labels alone tell the identity of a container, its pod, and when it was created. */
-export function isToldByLabels(engineName: string, engineLabels: StringMap): boolean {
+export function isDescribedByLabels(engineName: string, engineLabels: StringMap): boolean {
   const extra = readExtra(engineLabels, EXTRA_EXAMPLE);
   return (
     parseEngineName(engineName) !== undefined &&

@@ -32,7 +32,7 @@ export function toKernelValues(resources: Resources | null, field: string, memor
   }
   for (const [key, value] of Object.entries(resources?.unified ?? {})) {
     if (key === PIDS_KEY) continue;
-    if (key === SWAP_KEY && (value === 'max' || saysSwapToEngine(resources, memoryLimit))) continue;
+    if (key === SWAP_KEY && (value === 'max' || isSwapForEngine(resources, memoryLimit))) continue;
     const name = `${field}.unified[${JSON.stringify(key.slice(0, 100))}]`;
     if (!isKey(key)) throw unsupported(name, 'is not a limit of cgroup v2');
     if (value === '' || value.length > 4096 || /[\0\n]/.test(value))
@@ -43,7 +43,7 @@ export function toKernelValues(resources: Resources | null, field: string, memor
 }
 
 /** Whether swap goes to the Engine. It counts memory plus swap, so it needs a memory limit; its own field wins. */
-function saysSwapToEngine(resources: Resources | null, memoryLimit: number): boolean {
+function isSwapForEngine(resources: Resources | null, memoryLimit: number): boolean {
   if (resources?.memory_swap_limit_in_bytes.isZero() !== true) return true;
   return memoryLimit > 0 || !resources.memory_limit_in_bytes.isZero();
 }

@@ -1,5 +1,5 @@
 import type { ListedRecord } from '../../store/listed-table';
-import { containerFromInspect, isToldByLabels } from './container-record';
+import { containerFromInspect, isDescribedByLabels } from './container-record';
 import type { EngineContainerInspect, EngineContainerSummary } from '../../engine/types';
 import { CONTAINER_TYPE, SANDBOX_ID_LABEL, TYPE_LABEL } from '../shared/labels';
 import { withoutSlash } from '../shared/names';
@@ -41,7 +41,7 @@ export function listedFromSummary(summary: EngineContainerSummary): ListedRecord
   const labels = Labels ?? {};
   if (labels[TYPE_LABEL] !== CONTAINER_TYPE) return { id, kind: 'sandbox', sandboxId: id, record: undefined };
   const runs = State === 'running' || State === 'paused';
-  const isTold = runs && isToldByLabels(withoutSlash(Names[0] ?? ''), labels);
-  const record = isTold ? containerFromInspect(inspectFromSummary(summary)) : undefined;
+  const isDescribed = runs && isDescribedByLabels(withoutSlash(Names[0] ?? ''), labels);
+  const record = isDescribed ? containerFromInspect(inspectFromSummary(summary)) : undefined;
   return { id, kind: 'container', sandboxId: labels[SANDBOX_ID_LABEL] ?? '', record };
 }

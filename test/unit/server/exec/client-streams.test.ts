@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 import { Duplex, PassThrough } from 'node:stream';
 import { silentLogger } from '../../../../src/lib/logger';
 import { Backlog, ClientOutput } from '../../../../src/server/exec/client-output';
-import { converse, followSizes } from '../../../../src/server/exec/conversation';
+import { copyStreams, followSizes } from '../../../../src/server/exec/client-streams';
 import type { ClientStreams } from '../../../../src/streaming/backend';
 import { TerminalSizes } from '../../../../src/streaming/remotecommand/terminal-sizes';
 import { gate, settle, until } from '../../support/async';
@@ -39,7 +39,7 @@ describe('a conversation with the Engine', () => {
     client = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
     left = new AbortController();
     const output = new ClientOutput(client, new AbortController().signal, new Backlog());
-    done = converse(connection, client, output, left.signal, raw);
+    done = copyStreams(connection, client, output, left.signal, raw);
     done.catch(() => undefined);
   }
 

@@ -9,7 +9,7 @@ const HUB = 'registry-1.docker.io';
  * @param signal ends the request, because a registry may never answer.
  * @returns undefined when nothing answers.
  */
-export async function knockAtRegistry(host: string, signal: AbortSignal): Promise<number | undefined> {
+export async function anonymousStatus(host: string, signal: AbortSignal): Promise<number | undefined> {
   const target = host === 'docker.io' ? HUB : host;
   return (
     (await statusOf(https, `https://${target}/v2/`, signal)) ??

@@ -14,7 +14,7 @@ const FIRST_CALL_MS = 2_000;
 const MAX_HELD_BYTES = 256 * 1024;
 const EMPTY_SETTINGS = frame(FrameType.SETTINGS, 0, 0, Buffer.alloc(0));
 
-export interface GreetingOptions {
+export interface NewConnectionOptions {
   readonly logger: Logger;
   /** Takes the connection over: the socket itself, if nothing needs repair. */
   readonly inject: (connection: Duplex) => void;
@@ -30,16 +30,16 @@ export interface GreetingOptions {
  * has the server's SETTINGS: we send an empty one ourselves, and keep its ACK from nghttp2, which knows of no such
  * frame. The server's own SETTINGS follow, as they may at any time.
  */
-export class Greeting {
+export class NewConnection {
   readonly #socket: Socket;
-  readonly #options: GreetingOptions;
+  readonly #options: NewConnectionOptions;
   readonly #inspector = new FrameInspector();
   readonly #held: Buffer[] = [];
   #heldBytes = 0;
   #settingsSent = false;
   #timer: NodeJS.Timeout;
 
-  constructor(socket: Socket, options: GreetingOptions) {
+  constructor(socket: Socket, options: NewConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
     this.#timer = setTimeout(this.#giveUp, PREFACE_MS);

@@ -7,7 +7,7 @@ import type { Logger } from '../../lib/logger';
 import type { ClientStreams } from '../../streaming/backend';
 import type { Services } from '../services';
 import type { Backlog, ClientOutput } from './client-output';
-import { torn } from './command';
+import { connectionBroke } from './command';
 
 /** The services that an exec or attach session uses. */
 export type StreamingParts = Pick<
@@ -23,7 +23,7 @@ export type StreamingParts = Pick<
  * @param output decides how long to wait for the client.
  * @param raw whether it is the connection of a terminal, which is not multiplexed.
  */
-export async function converse(
+export async function copyStreams(
   connection: Duplex,
   { stdin }: Pick<ClientStreams, 'stdin'>,
   output: ClientOutput,
@@ -68,7 +68,7 @@ async function copyOutput(
     else demultiplexer.write(chunk);
     for (const [kind, data] of pieces.splice(0)) await output.put(kind, data, signal);
   }
-  if (!demultiplexer.isWhole) throw torn();
+  if (!demultiplexer.isWhole) throw connectionBroke();
 }
 
 /** Applies terminal sizes one after the other. A size that a newer one has replaced meanwhile is skipped. */

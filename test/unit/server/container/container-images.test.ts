@@ -49,14 +49,21 @@ describe('imageToRun', () => {
 
 function imageMount(subPath: string): MountRecord {
   return {
-    ...{ containerPath: '/m', hostPath: '', readonly: true, selinuxRelabel: false },
-    ...{ propagation: 0, recursiveReadOnly: false },
+    containerPath: '/m',
+    hostPath: '',
+    readonly: true,
+    selinuxRelabel: false,
+    propagation: 0,
+    recursiveReadOnly: false,
     image: { image: 'app', userSpecified: '', annotations: {}, id: 'sha256:1', subPath },
   };
 }
 
 const engineMount = (Subpath: string): EngineMount => ({
-  ...{ Type: 'image', Source: 'sha256:1', Target: '/m', ReadOnly: true },
+  Type: 'image',
+  Source: 'sha256:1',
+  Target: '/m',
+  ReadOnly: true,
   ImageOptions: { Subpath },
 });
 

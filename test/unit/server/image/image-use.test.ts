@@ -7,8 +7,12 @@ const id = (start: string): string => `sha256:${engineId(start)}`;
 
 function imageMount(image: string, userSpecified: string, imageId: string): MountRecord {
   return {
-    ...{ containerPath: '/data', hostPath: '', readonly: true, selinuxRelabel: false },
-    ...{ propagation: 0, recursiveReadOnly: false },
+    containerPath: '/data',
+    hostPath: '',
+    readonly: true,
+    selinuxRelabel: false,
+    propagation: 0,
+    recursiveReadOnly: false,
     image: { image, userSpecified, annotations: {}, subPath: '', id: imageId },
   };
 }

@@ -104,7 +104,7 @@ export class ClientOutput {
     if (this.waiting <= session && (this.all.used <= all || this.waiting <= share)) return;
     throw new RuntimeError(
       'RESOURCE_EXHAUSTED',
-      `the client did not read its output: ${this.waiting} bytes waited for it, and the container must not`,
+      `the client did not read its output: ${this.waiting} bytes are waiting, and the container must not wait for it`,
     );
   }
 

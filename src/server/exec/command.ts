@@ -18,7 +18,7 @@ export function commandWords(cmd: readonly string[]): readonly string[] {
 /** @throws INVALID_ARGUMENT for stderr of a terminal, which has only one output, and for a session without any stream. */
 export function wantedStreams({ stdin, stdout, stderr, tty }: Wanted): Wanted {
   if (tty && stderr)
-    throw invalidArgument('stderr', 'cannot be told from stdout on a tty; ask for one of both');
+    throw invalidArgument('stderr', 'cannot be separated from stdout on a tty; ask for one of them');
   if (!stdin && !stdout && !stderr)
     throw invalidArgument('stdin', 'one of stdin, stdout and stderr is required');
   return { stdin, stdout, stderr, tty };

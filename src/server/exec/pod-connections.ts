@@ -23,7 +23,7 @@ export async function connectToPod(
   if (sandbox === undefined || !isReady(sandbox))
     throw failedPrecondition(`pod sandbox ${sandboxId} is not ready`);
   if (!settings.localEngine)
-    throw unsupported('port_forward', 'the pods of a remote Engine are out of reach');
+    throw unsupported('port_forward', 'dockbridge cannot reach the pods of a remote Engine');
   const isOnNode = sandbox.namespaces.network === NamespaceMode.NODE;
   try {
     if (isOnNode) return await dialLoopback(port);

@@ -50,6 +50,6 @@ async function expectDeath({ store }: StreamingParts, containerId: string, gone:
     );
   } catch {
     gone.throwIfAborted();
-    throw unavailable(`the Engine has ended the session, but container ${containerId} runs on`);
+    throw unavailable(`the Engine has ended the session, but container ${containerId} still runs`);
   }
 }

@@ -103,6 +103,19 @@ export default tseslint.config(
   },
   ...LAYERS.flatMap((layer, level) => layer.map((folder) => layerRule(folder, level))),
   {
+    files: ['src/**/*.ts'],
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        ...['any', 'timeout'].map((property) => ({
+          object: 'AbortSignal',
+          property,
+          message: 'Its timers and listeners stay until a signal fires: use src/lib/async/deadline.ts.',
+        })),
+      ],
+    },
+  },
+  {
     files: ['test/**/*.ts'],
     rules: {
       '@typescript-eslint/no-non-null-assertion': 'off',

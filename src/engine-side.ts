@@ -16,7 +16,7 @@ import type { Checkpoints } from './network/sandbox-checkpoints';
 import type { NodeParts } from './node-parts';
 import { Probes } from './server/container/probes';
 import { Teardowns } from './containers/teardowns';
-import { endLeftCommands } from './server/exec/end-left-commands';
+import { endLeftCommands } from './server/exec/kill-command';
 import type { StartedCommands } from './server/exec/started-commands';
 import { createNodeStats } from './stats/create-node-stats';
 import type { LayerTimes } from './stats/disk/layer-budget';

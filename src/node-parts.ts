@@ -5,7 +5,7 @@ import type { PodNetworks } from './network/pod-networks';
 import type { Checkpoints } from './network/sandbox-checkpoints';
 import type { Probes } from './server/container/probes';
 import type { StartedCommands } from './server/exec/started-commands';
-import type { Streaming } from './streaming/no-streaming';
+import type { Streaming } from './streaming/server';
 import type { EngineClaim } from './sync/engine-claim';
 import type { FactsMemory } from './sync/facts-memory';
 import type { UnfinishedSandboxes } from './containers/unfinished-sandboxes';

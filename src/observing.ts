@@ -8,7 +8,7 @@ import { observePodNetworks } from './network/pod-networks';
 import { UntouchedCheckpoints } from './network/sandbox-checkpoints';
 import type { NodeParts } from './node-parts';
 import { StartedCommands } from './server/exec/started-commands';
-import { NoStreaming } from './streaming/no-streaming';
+import { NoStreaming } from './streaming/server';
 import { NoClaim } from './sync/engine-claim';
 import { NoFactsMemory } from './sync/facts-memory';
 import { UnfinishedSandboxes } from './containers/unfinished-sandboxes';

@@ -1,7 +1,7 @@
 import { connectDocker } from '../docker/endpoint';
 import { messageOf } from '../lib/errors';
 import { networkChoice } from '../network/pod-networks';
-import { parseEndpoint } from '../server/listener/endpoint';
+import { parseEndpoint } from '../server/listener/socket-listener';
 import { loadCertificate } from '../streaming/certificate';
 import { parseReference } from '../translate/image/reference';
 import type { Fault } from './fault';

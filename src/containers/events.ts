@@ -7,7 +7,7 @@ import type { EngineState } from '../store/records';
 import { hasEnded } from '../store/states';
 import type { Store } from '../store/store';
 import type { EngineEvent } from '../engine/types';
-import { toEngineState } from '../translate/shared/engine-state';
+import { toEngineState } from '../translate/shared/engine-facts';
 import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/shared/labels';
 import { nanosFromNumber } from '../translate/shared/time';
 import type { ContainerLife, Held } from './life';

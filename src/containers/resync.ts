@@ -13,7 +13,7 @@ import type { Records } from '../store/record-table';
 import type { ContainerRecord, SandboxRecord } from '../store/records';
 import type { Store } from '../store/store';
 import type { EngineContainerSummary } from '../engine/types';
-import { toEngineState } from '../translate/shared/engine-state';
+import { toEngineState } from '../translate/shared/engine-facts';
 import { SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../translate/shared/labels';
 import { withoutSlash } from '../translate/shared/names';
 import { inspectFromSummary, listedFromSummary } from '../translate/container/summary';

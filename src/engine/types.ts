@@ -14,7 +14,7 @@ export interface EngineVersion {
 }
 
 export interface EngineInfo {
-  /** None from what only speaks the Engine's API. */
+  /** Missing if another program only speaks the Engine's API. */
   ID?: string;
   DockerRootDir: string;
   CgroupDriver: string;
@@ -34,7 +34,7 @@ export interface EngineInfo {
 }
 
 export interface EngineMount {
-  /** `image` from API 1.48 on; of the last two are only mounts that others asked for. */
+  /** `image` from API 1.48 on; the last two occur only in containers of others. */
   Type: 'bind' | 'image' | 'volume' | 'tmpfs';
   /** A path of the host, an image's id, or a volume's name; none for tmpfs and a nameless volume. */
   Source?: string;
@@ -50,7 +50,7 @@ export interface EngineMount {
   ImageOptions?: { Subpath?: string };
 }
 
-/** A mount as it was made, of whatever kind. */
+/** A mount of any kind, as it was made. */
 export interface EngineMountPoint {
   Type: string;
   /** Where it is on the Engine's machine, a volume's directory too; none for tmpfs. */
@@ -66,7 +66,7 @@ export interface EnginePortBinding {
   HostPort: string;
 }
 
-/** What can be changed of a container; body of `POST /containers/{id}/update`, where absent leaves what is. */
+/** What can change in a container; body of `POST /containers/{id}/update`, in which a missing field means "unchanged". */
 export interface EngineResources {
   /** Bytes. */
   Memory?: number;
@@ -173,7 +173,7 @@ export interface EngineContainerInspect {
   };
 }
 
-/** `GET /containers/{id}/stats?stream=0&one-shot=1`; of a container that does not run all is zero or missing. */
+/** `GET /containers/{id}/stats?stream=0&one-shot=1`; for a container that does not run, everything is zero or missing. */
 export interface EngineContainerStats {
   read: string;
   cpu_stats: {
@@ -184,9 +184,9 @@ export interface EngineContainerStats {
     usage?: number;
     max_usage?: number;
     failcnt?: number;
-    /** Without one: the machine's memory. */
+    /** The machine's memory if there is no limit. */
     limit?: number;
-    /** The lines of memory.stat, as the machine's cgroup version has them. */
+    /** The lines of memory.stat, which depend on the cgroup version. */
     stats?: Record<string, number>;
   };
   pids_stats?: { current?: number; limit?: number };
@@ -251,7 +251,7 @@ export interface EngineImageInspect {
   Config?: EngineImageConfig | null;
 }
 
-/** What the image says about containers made of it. */
+/** The image's defaults for its containers. */
 export interface EngineImageConfig {
   User?: string;
   StopSignal?: string;

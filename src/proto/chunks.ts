@@ -1,7 +1,7 @@
 import { Writer } from 'protobufjs/minimal';
 import type { Encoded } from './service';
 
-/** The message types whose elements a list is made of: pbjs lets them write into a writer that is given. */
+/** The codec of a list's elements, which can write into a given writer. */
 export interface ElementCodec<Element> {
   encode(element: Element, writer: Writer): Writer;
 }

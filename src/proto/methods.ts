@@ -20,7 +20,7 @@ function unary<Request, Response>(
   return { request, response, streams: false };
 }
 
-/** The server streams; CRI has no method whose client does. */
+/** A method whose server streams; CRI has no method whose client does. */
 function stream<Request, Response>(
   request: Codec<Request>,
   response: Codec<Response>,

@@ -22,7 +22,7 @@ export class MalformedMessage {
 /** A response that is encoded already (cached frames of a list): goes out as it is. */
 export type Encoded = Uint8Array;
 
-/** What grpc-js's `MethodDefinition` wants, said without grpc-js. */
+/** The same as grpc-js's `MethodDefinition`, declared here because proto does not import grpc-js. */
 export interface MethodDefinition<Request, Response> {
   readonly path: string;
   readonly requestStream: false;

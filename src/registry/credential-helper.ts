@@ -7,7 +7,7 @@ import { parseHelperAnswer } from './docker-config';
 /** A helper may ask a cloud's API. */
 const LIMIT_MS = 15_000;
 const MAX_ANSWER_BYTES = 64 * 1024;
-/** It becomes part of a program's name. */
+/** The name becomes part of a program's name. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
 /**
@@ -36,7 +36,7 @@ function run(program: string, input: string, signal: AbortSignal): Promise<strin
       // The message of execFile repeats what the helper wrote.
       else reject(new Error(`${program} failed (${error.code ?? error.signal ?? 'unknown'})`));
     });
-    // It may end without reading.
+    // The helper may end without reading.
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(input);
   });

@@ -7,12 +7,12 @@ import type { EngineAuth } from '../engine/types';
 import { registryOf, type ImageReference, type RegistryPath } from '../translate/image/reference';
 import { askCredentialHelper } from './credential-helper';
 
-/** Hundreds of registries fit; it is no way to fill our memory. */
+/** Fits hundreds of registries, and bounds memory. */
 const MAX_FILE_BYTES = 1024 * 1024;
 
 /**
- * Credentials of the node: docker config files (`--registry-config`), read anew for each pull so that rotated ones
- * count at once. For pulls whose request brings none, as those of the sandbox image.
+ * Credentials of the node, from docker's config files (`--registry-config`), for pulls whose request has none, such as that of
+ * the sandbox image. The files are read for each pull, so that rotated credentials are used at once.
  */
 export class RegistryCredentials {
   private readonly files = new Map<string, SmallFile>();
@@ -22,7 +22,7 @@ export class RegistryCredentials {
     private readonly logger: Logger,
   ) {}
 
-  /** From the first file that knows the registry. Trouble with one is logged: images that need no credentials go on. */
+  /** Returns the credentials of the first file that knows the registry. A failure is only logged: most images need none. */
   async find(reference: ImageReference, signal: AbortSignal): Promise<EngineAuth | undefined> {
     for (const file of valueNow(this.paths).map((path) => this.fileAt(path))) {
       try {
@@ -30,7 +30,7 @@ export class RegistryCredentials {
         if (auth !== undefined) return auth;
       } catch (error) {
         signal.throwIfAborted();
-        this.logger.warn('Registry credentials cannot be read', { file: file.path, error: messageOf(error) });
+        this.logger.warn('Cannot read registry credentials', { path: file.path, error: messageOf(error) });
       }
     }
     return undefined;
@@ -55,7 +55,7 @@ async function lookUp(
   return 'auth' in source ? source.auth : await askCredentialHelper(source.helper, source.server, signal);
 }
 
-/** @returns undefined when there is none, as on a node whose owner has not logged in yet. */
+/** @returns undefined if there is no file, as before the first login. */
 async function readIfPresent(file: SmallFile, signal: AbortSignal): Promise<string | undefined> {
   try {
     return await file.text(signal);

@@ -11,7 +11,7 @@ interface AuthEntry {
   readonly registrytoken?: string;
 }
 
-/** The parts of docker's config.json that tell of credentials. */
+/** The parts of docker's config.json that hold credentials. */
 export interface DockerConfig {
   readonly auths: Readonly<Record<string, AuthEntry>>;
   /** Registry → name of a helper program `docker-credential-NAME`. */
@@ -25,7 +25,7 @@ export type CredentialSource =
   { readonly auth: EngineAuth } | { readonly helper: string; readonly server: string };
 
 const HUB_NAMES = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io']);
-/** Under which docker keeps Docker Hub's. */
+/** The key under which docker keeps the credentials of Docker Hub. */
 const HUB_SERVER = 'https://index.docker.io/v1/';
 
 /** @throws Error saying what is wrong, without the file's secrets. */
@@ -61,7 +61,7 @@ export function credentialSource(config: DockerConfig, image: RegistryPath): Cre
   return config.credsStore === '' ? undefined : { helper: config.credsStore, server };
 }
 
-/** What a helper prints for `get`. @throws Error without the secret. */
+/** Parses what a helper prints for `get`. @throws Error without the secret. */
 export function parseHelperAnswer(text: string): EngineAuth {
   let value: unknown;
   try {
@@ -100,7 +100,7 @@ function matches(key: string, { host, path }: RegistryPath): boolean {
   return new RegExp(`^${wanted}$`).test(host.toLowerCase()) && `${path}/`.startsWith(keyPath(key));
 }
 
-/** `team/app/` of a key; API versions, which docker writes there, are no path. */
+/** `team/app/` of a key; API versions, which docker writes there, do not count. */
 function keyPath(key: string): string {
   const path = key
     .replace(/^https?:\/\//, '')

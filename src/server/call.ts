@@ -1,19 +1,18 @@
 import {
-  Metadata,
   type handleServerStreamingCall,
   type handleUnaryCall,
+  Metadata,
   type sendUnaryData,
   type ServerUnaryCall,
   type ServerWritableStream,
+  status,
 } from '@grpc/grpc-js';
 import { abortable } from '../lib/async/abortable';
 import { sharedAbortController } from '../lib/async/deadline';
-import { cancelled, invalidArgument, type ErrorCode, type RuntimeError } from '../lib/errors';
-import type { LogFields, Logger } from '../lib/logger';
 import type { WorkGate } from '../lib/async/stopping';
-import { MalformedMessage, type Encoded } from '../proto/service';
-import { asRuntimeError, toStatus } from './call-failure';
-import { callSubject } from './call-subject';
+import { cancelled, type ErrorCode, hasCode, invalidArgument, messageOf, RuntimeError } from '../lib/errors';
+import type { LogFields, Logger } from '../lib/logger';
+import { type Encoded, MalformedMessage } from '../proto/service';
 import type { CallContext } from './services';
 
 /** One finished call, for metrics. */
@@ -25,19 +24,19 @@ export interface CallReport {
 
 export interface WrapOptions {
   readonly logger: Logger;
-  /** Runs before the handler; what it throws is the answer. */
+  /** Runs before the handler. An error that it throws is the answer. */
   readonly before: ((context: CallContext) => Promise<void>) | undefined;
   readonly observe: (report: CallReport) => void;
   /** Knows which calls are in progress; it is never closed. */
   readonly calls: WorkGate;
 }
 
-/** A stream ends by itself only when its client does: `closing` ends it when we do. */
+/** A stream ends only when its client ends it; `closing` ends it when this server stops. */
 export interface StreamOptions extends WrapOptions {
   readonly closing: AbortSignal;
 }
 
-/** What a stream is made of; encoded already where that is how its size is known. */
+/** The messages of a stream. A message is already encoded if its size had to be known. */
 export type Messages<Response> = AsyncIterable<Response | Encoded> | Iterable<Response | Encoded>;
 
 type Handler<Request, Result> = (request: Request, context: CallContext) => Result;
@@ -113,7 +112,7 @@ async function stream<Request, Response>(
       await options.before?.({ signal });
       signal.throwIfAborted();
       const messages = handler(request, { signal });
-      // Not before the handler has begun: nothing that happens after the client has seen this is missed.
+      // Sent after the handler has begun, so the client misses nothing that happens after it has seen the headers.
       call.sendMetadata(new Metadata());
       for await (const message of messages) await abortable(written(call, message), signal);
       call.end();
@@ -128,7 +127,7 @@ async function stream<Request, Response>(
   });
 }
 
-/** Emitted for the client's cancel and for a passed deadline alike: nobody waits for an answer any more. */
+/** grpc-js emits `cancelled` both when the client cancels and when the deadline has passed. */
 function cancellationOf(call: { on(event: 'cancelled', listener: () => void): unknown }): AbortController {
   const controller = sharedAbortController();
   call.on('cancelled', () =>
@@ -154,7 +153,7 @@ function written<Message>(call: ServerWritableStream<unknown, Message>, message:
 
 interface Outcome {
   readonly code: CallReport['code'];
-  /** It is asked only where the log wants the line. */
+  /** Called only if the line is logged. */
   readonly about: () => LogFields;
 }
 
@@ -176,4 +175,68 @@ async function observed(
     () => 'Call',
     () => ({ method, code, ms: Math.round(seconds * 1000), ...about() }),
   );
+}
+
+/** In characters; kubelet's events show about half of that. */
+const MAX_DETAILS = 2_000;
+
+/** Turns what a handler threw into the client's error. Unexpected errors are logged with their stack. */
+function asRuntimeError(error: unknown, method: string, logger: Logger): RuntimeError {
+  if (error instanceof RuntimeError) {
+    if (hasCode(error, 'INTERNAL'))
+      logger.error('Call failed', { method, error: error.message, stack: error.stack });
+    return error;
+  }
+  const stack = error instanceof Error ? error.stack : undefined;
+  const message = messageOf(error);
+  logger.error('Call failed unexpectedly: this is a bug', { method, error: message, stack });
+  return new RuntimeError('INTERNAL', `${method}: unexpected error: ${message}`, { cause: error });
+}
+
+/** The form that grpc-js expects. */
+function toStatus(failure: RuntimeError): { code: status; details: string } {
+  return { code: status[failure.code], details: toDetails(failure.message) };
+}
+
+/**
+ * The text travels in a trailer: clients limit those, and grpc-js never ends a call whose text is too long for one or
+ * holds half a surrogate pair.
+ */
+function toDetails(message: string): string {
+  const text = message.length > MAX_DETAILS ? `${message.slice(0, MAX_DETAILS)}…` : message;
+  return Buffer.from(text, 'utf8').toString('utf8');
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * The objects that a call is about, under the keys of docs/logging.md. With them a reader can follow a pod from its name to its
+ * sandbox and its containers.
+ *
+ * @param messages the request, and the answer if there is one: RunPodSandbox and CreateContainer return the id in it.
+ */
+export function callSubject(...messages: readonly unknown[]): LogFields {
+  const subject: Record<string, string> = {};
+  const put = (key: string, value: unknown): void => {
+    if (typeof value === 'string' && value !== '') subject[key] = value;
+  };
+  for (const message of messages.map(fieldsOf)) {
+    put('sandbox', message.pod_sandbox_id);
+    put('container', message.container_id);
+    put('image', fieldsOf(message.image).image);
+    for (const { name, namespace } of [metadataOf(message.sandbox_config), metadataOf(message.config)]) {
+      // The metadata of a container has no namespace.
+      if (typeof namespace === 'string') put('pod', `${namespace}/${String(name)}`);
+      else put('name', name);
+    }
+  }
+  return subject;
+}
+
+function metadataOf(config: unknown): Fields {
+  return fieldsOf(fieldsOf(config).metadata);
+}
+
+function fieldsOf(value: unknown): Fields {
+  return typeof value === 'object' && value !== null ? (value as Fields) : {};
 }

@@ -9,11 +9,11 @@ import type { HandOverStep } from '../sync/hand-over';
 import type { StatusReport } from './status/report';
 
 const REQUEST_MS = 10_000;
-/** Some who watch the daemon's status must not keep a hand-over out. */
+/** Clients that watch the status must not keep a hand-over out. */
 const MAX_CONNECTIONS = 16;
-/** A report is made from memory; the logs are waited for, but less than this. */
+/** A report is made from memory; it waits for the logs, but for less time than this. */
 const STATUS_MS = 4_000;
-/** Whoever may connect can take the node from us: root alone. */
+/** Only root may connect, because a client can make dockbridge hand the node over. */
 const MODE = 0o600;
 
 export const HAND_OVER_PATH = '/hand-over';
@@ -33,7 +33,7 @@ export interface ControlOptions {
   readonly logger: Logger;
 }
 
-/** Where our own commands reach the running daemon. A step is told as a line of JSON as soon as it is done. */
+/** The socket on which dockbridge's own commands reach the running daemon. Each finished step is sent as a line of JSON. */
 export class ControlSocket {
   private readonly server: Server;
   private readonly lock = new KeyedLock();
@@ -47,18 +47,23 @@ export class ControlSocket {
     this.server.maxConnections = MAX_CONNECTIONS;
   }
 
-  /** A node must be served though this fails: that is logged. */
+  /** A failure is only logged, because the node must be served without this socket, too. */
   async listen(): Promise<void> {
     const { path, logger } = this.options;
     try {
       this.file = await SocketFile.bind(this.server, path, MODE);
-      this.server.on('error', (error) => logger.error('Control socket', { error: messageOf(error) }));
+      this.server.on('error', (error) =>
+        logger.error('The control socket failed', { error: messageOf(error) }),
+      );
     } catch (error) {
-      logger.error('Commands cannot reach this daemon; all else goes on', { path, error: messageOf(error) });
+      logger.error('Cannot listen on the control socket; `dockbridge hand-over` cannot reach this daemon', {
+        path,
+        error: messageOf(error),
+      });
     }
   }
 
-  /** Safe when it never listened. */
+  /** Safe to call if it never listened. */
   async close(): Promise<void> {
     await this.file?.remove();
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
@@ -67,7 +72,7 @@ export class ControlSocket {
   }
 
   private async answer({ method, url }: IncomingMessage, response: ServerResponse): Promise<void> {
-    // Who asked may go away: what was begun is finished all the same.
+    // If the client disconnects, the hand-over continues.
     response.on('error', () => undefined);
     if (method === 'POST' && url === HAND_OVER_PATH) await this.handOver(response);
     else if (method === 'GET' && url === STATUS_PATH) await this.tellStatus(response);

@@ -21,23 +21,26 @@ import {
 import { SocketListener } from './listener/socket-listener';
 import type { CallContext, Services } from './services';
 
-/** kubelet's cap for a CRI message, both ways. */
+/** kubelet's limit for a CRI message, in both directions. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
-/** Calls in progress at shutdown may take this long to end: of the 10 s that the whole stop has. */
+/** Time for calls in progress to end at shutdown. The whole stop has 10 s. */
 const SHUTDOWN_GRACE_MS = 3_000;
 
-/** Calls that may take long and leave nothing half done: a hand-over does not wait for them. */
+/** A hand-over does not wait for these calls: they may take long, and leave nothing half done. */
 const LASTING: ReadonlySet<string> = new Set([
-  ...['PullImage', 'ExecSync', 'StopContainer', 'CheckpointContainer'],
+  'PullImage',
+  'ExecSync',
+  'StopContainer',
+  'CheckpointContainer',
 ]);
 
 export interface GrpcServerOptions {
   readonly endpoint: string;
   readonly logger: Logger;
   readonly observe: (report: CallReport) => void;
-  /** Closed when somebody else is to serve the node: calls that change it are refused then. */
+  /** Closed by a hand-over; then calls that change the node are refused. */
   readonly gate: WorkGate;
-  /** Asked before each call that does more than answer. @returns why it is refused, undefined when it is not. */
+  /** Called before each call that changes something. @returns the error that refuses it, or undefined. */
   readonly refusal?: () => RuntimeError | undefined;
 }
 
@@ -83,7 +86,7 @@ export class GrpcServer {
     return (await this.listener.listen(this.server)).address;
   }
 
-  /** No new connections; streams end at once, calls in progress do or are cut after 3 s. */
+  /** Accepts no new connections and ends all streams. Calls in progress have 3 s to end, then they are cut. */
   async close(): Promise<void> {
     await this.listener.close();
     this.closing.abort(unavailable('dockbridge is shutting down'));
@@ -122,7 +125,7 @@ export class GrpcServer {
     });
   }
 
-  /** A call that is refused does not wait for an Engine first. */
+  /** Checks for a refusal before it waits for the Engine. */
   private async admit(context: CallContext, before: WrapOptions['before']): Promise<void> {
     const refused = this.options.refusal?.();
     if (refused !== undefined) throw refused;
@@ -152,7 +155,7 @@ export class GrpcServer {
         answer: ({ signal }: CallContext) => link.whenAnswered(signal),
         pods: ({ signal }: CallContext) => link.whenListed('sandbox', signal),
         containers: ({ signal }: CallContext) => link.whenListed('container', signal),
-        // Their handlers wait for what is asked for.
+        // The handler itself waits for the one object that it answers for.
         one: undefined,
         read: ({ signal }: CallContext) => link.whenSyncedOnce(signal),
         images: ({ signal }: CallContext) => link.whenImagesSyncedOnce(signal),

@@ -3,10 +3,9 @@ import type { ImageMethods, RuntimeMethods } from '../proto/service';
 import type { Messages } from './call';
 import { imageFsInfo } from './image/image-fs-info';
 import { imageStatus } from './image/image-status';
-import { listImages } from './image/list-images';
+import { listImages, streamImages } from './image/list-images';
 import { pullImage } from './image/pull-image';
 import { removeImage } from './image/remove-image';
-import { streamImages } from './image/stream-images';
 import { attach } from './runtime/attach';
 import { checkpointContainer } from './runtime/checkpoint-container';
 import { containerStats } from './runtime/container-stats';
@@ -15,12 +14,12 @@ import { createContainer } from './runtime/create-container';
 import { exec } from './runtime/exec';
 import { execSync } from './runtime/exec-sync';
 import { getContainerEvents } from './runtime/get-container-events';
-import { listContainerStats } from './runtime/list-container-stats';
-import { listContainers } from './runtime/list-containers';
+import { listContainerStats, streamContainerStats } from './runtime/list-container-stats';
+import { listContainers, streamContainers } from './runtime/list-containers';
 import { listMetricDescriptors } from './runtime/list-metric-descriptors';
-import { listPodSandbox } from './runtime/list-pod-sandbox';
-import { listPodSandboxMetrics } from './runtime/list-pod-sandbox-metrics';
-import { listPodSandboxStats } from './runtime/list-pod-sandbox-stats';
+import { listPodSandbox, streamPodSandboxes } from './runtime/list-pod-sandbox';
+import { listPodSandboxMetrics, streamPodSandboxMetrics } from './runtime/list-pod-sandbox-metrics';
+import { listPodSandboxStats, streamPodSandboxStats } from './runtime/list-pod-sandbox-stats';
 import { podSandboxStats } from './runtime/pod-sandbox-stats';
 import { podSandboxStatus } from './runtime/pod-sandbox-status';
 import { portForward } from './runtime/port-forward';
@@ -33,11 +32,6 @@ import { startContainer } from './runtime/start-container';
 import { status } from './runtime/status';
 import { stopContainer } from './runtime/stop-container';
 import { stopPodSandbox } from './runtime/stop-pod-sandbox';
-import { streamContainerStats } from './runtime/stream-container-stats';
-import { streamContainers } from './runtime/stream-containers';
-import { streamPodSandboxMetrics } from './runtime/stream-pod-sandbox-metrics';
-import { streamPodSandboxStats } from './runtime/stream-pod-sandbox-stats';
-import { streamPodSandboxes } from './runtime/stream-pod-sandboxes';
 import { updateContainerResources } from './runtime/update-container-resources';
 import { updatePodSandboxResources } from './runtime/update-pod-sandbox-resources';
 import { updateRuntimeConfig } from './runtime/update-runtime-config';
@@ -51,15 +45,15 @@ interface Method {
 }
 
 /**
- * How a method is served. `always`: whatever the Engine does or ever did. `read`: from the store, once that has been
- * filled; an empty list before would tell kubelet that its pods are gone. What needs less waits for less: `answer` for the
- * Engine's first list, `pods` and `containers` (lists) for what that does not tell, `one` for a single pod or container.
- * `images`: once the images were listed, which are read apart. `write`: needs a live Engine; `make`: one that has also said
- * what it is. All but `always` are UNAVAILABLE otherwise.
+ * How a method is served. `always`: even if the Engine has never been reached. `read`: from the store, after it has been
+ * filled; an empty list before that would tell kubelet that its pods are gone. Methods that need less wait for less: `answer`
+ * for the Engine's first list, `pods` and `containers` (lists) for what this list does not tell, `one` for a single pod or
+ * container, `images` for the list of images, which is read separately. `write` needs a connected Engine, `make` one that has
+ * also answered /info. All but `always` are UNAVAILABLE otherwise.
  */
 export interface Route<Request, Response> {
   readonly kind: 'always' | 'answer' | 'pods' | 'containers' | 'one' | 'read' | 'images' | 'write' | 'make';
-  /** Whether it does more than answer: to the Engine, a log, a pod, or what we know. */
+  /** Whether the method changes something: in the Engine, a log, a pod, or the store. */
   readonly acts: boolean;
   readonly handler: (services: Services, request: Request, context: CallContext) => Promise<Response>;
 }
@@ -72,13 +66,13 @@ export type Routes<Methods extends Record<keyof Methods, Method>> = {
   >;
 };
 
-/** The same for a method that streams; none changes anything. */
+/** A method that streams. None of them changes anything. */
 export interface StreamRoute<Request, Response> {
   readonly kind: 'pods' | 'containers' | 'read' | 'images';
   readonly handler: (services: Services, request: Request, context: CallContext) => Messages<Response>;
 }
 
-/** All streams of a service, likewise complete. */
+/** All streaming methods of a service: a method that is missing here does not compile. */
 export type StreamRoutes<Methods extends Record<keyof Methods, Method>> = {
   readonly [Name in keyof Methods as Methods[Name]['streams'] extends true ? Name : never]: StreamRoute<
     Methods[Name]['request'],
@@ -91,7 +85,9 @@ type Handler<Request, Response> = Route<Request, Response>['handler'];
 const route =
   (kind: Route<unknown, unknown>['kind'], acts: boolean) =>
   <Request, Response>(handler: Handler<Request, Response>): Route<Request, Response> => ({
-    ...{ kind, acts, handler },
+    kind,
+    acts,
+    handler,
   });
 const always = route('always', false);
 const answer = route('answer', false);
@@ -102,9 +98,9 @@ const read = route('read', false);
 const images = route('images', false);
 const write = route('write', true);
 const make = route('make', true);
-/** Needs no Engine, but is no mere question either. */
+/** Changes something, but not in the Engine. */
 const act = route('read', true);
-/** UNIMPLEMENTED: kubelet falls back or does without, as it does with runtimes that never had the call. */
+/** Answers UNIMPLEMENTED. kubelet then falls back or does without, as with older runtimes. */
 const unimplemented = (why: string): Route<unknown, never> =>
   always(() => Promise.reject(new RuntimeError('UNIMPLEMENTED', why)));
 

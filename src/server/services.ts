@@ -22,12 +22,12 @@ import type { Spool } from '../translate/container/container-create';
 /** Options that handlers act on. */
 export interface HandlerSettings extends NodeRights {
   readonly spool: Spool;
-  /** Whether the Engine runs on this machine: then its pids and files are ours to see. */
+  /** Whether the Engine runs on this machine. If so, dockbridge can see its processes and files. */
   readonly localEngine: boolean;
   readonly dockbridgeVersion: string;
 }
 
-/** All that handlers work with; made in daemon.ts. */
+/** Everything that handlers use; constructed in daemon.ts. */
 export interface Services extends ContainerServices {
   readonly reservations: NameReservations;
   readonly imageSync: ImageSync;
@@ -54,7 +54,7 @@ export interface Services extends ContainerServices {
   readonly imageAccounts: ImageAccounts;
   readonly probes: Probes;
   readonly usedInodes: UsedInodes;
-  /** Paths of this node that pods name. */
+  /** Access to the paths of this node that pods name, whose disks may hang. */
   readonly hostDisks: DiskLooks;
   readonly podEvents: PodEvents;
   readonly streaming: Pick<StreamingServer, 'execUrl' | 'attachUrl' | 'portForwardUrl'>;
@@ -64,7 +64,7 @@ export interface Services extends ContainerServices {
   readonly settings: HandlerSettings;
 }
 
-/** What one call brings along. `signal` fires when the client cancels or its deadline passes. */
+/** Context of one call. `signal` fires when the client cancels or its deadline passes. */
 export interface CallContext {
   readonly signal: AbortSignal;
 }

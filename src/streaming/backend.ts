@@ -1,7 +1,7 @@
 import type { Duplex, Readable, Writable } from 'node:stream';
 import type { TerminalSizes } from './remotecommand/terminal-sizes';
 
-/** Which streams a client was promised. */
+/** The streams that a request asked for. */
 export interface Wanted {
   readonly stdin: boolean;
   readonly stdout: boolean;
@@ -20,11 +20,11 @@ export interface AttachRequest extends Wanted {
 
 export interface PortForwardRequest {
   readonly sandboxId: string;
-  /** For clients that cannot name ports themselves; may be empty. */
+  /** Ports for clients that cannot name ports themselves; may be empty. */
   readonly ports: readonly number[];
 }
 
-/** A client's end of an exec or attach session. Streams are there exactly when the request wanted them. */
+/** A client's end of an exec or attach session. A stream is present if and only if the request asked for it. */
 export interface ClientStreams {
   readonly stdin: Readable | undefined;
   readonly stdout: Writable | undefined;
@@ -34,14 +34,14 @@ export interface ClientStreams {
   readonly gone: AbortSignal;
 }
 
-/** What the streaming server works on; rejections become the text that the client reads. */
+/** What the streaming server calls. The text of a rejection is shown to the client. */
 export interface StreamingBackend {
   /**
-   * Runs the command to its end; all of its output has been written (not ended) then.
+   * Runs the command to its end. When it resolves, all output has been written, but the streams are not ended.
    * @returns its exit code.
    */
   exec(request: ExecRequest, client: ClientStreams): Promise<number>;
-  /** Resolves when the container ends or lets go of the client. */
+  /** Resolves when the container ends or the client is dropped. */
   attach(request: AttachRequest, client: ClientStreams): Promise<void>;
   /** A connection to a port of the pod's loopback interface; the caller destroys it. */
   connect(sandboxId: string, port: number, signal: AbortSignal): Promise<Duplex>;

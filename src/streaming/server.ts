@@ -3,18 +3,16 @@ import http, { type IncomingMessage, type Server } from 'node:http';
 import https from 'node:https';
 import { isIPv6, type AddressInfo, type Socket } from 'node:net';
 import { waitAtMost } from '../lib/async/deadline';
-import { errnoOf, messageOf, unavailable } from '../lib/errors';
+import { errnoOf, failedPrecondition, messageOf, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { loadCertificate, type TlsFiles } from './certificate';
 import type { AttachRequest, ExecRequest, PortForwardRequest, StreamingBackend } from './backend';
-import { PLACE_LIMITS, Places, type PlaceLimits } from './places';
-import { Refusal, writeRefusal } from './refusal';
-import { REASON_MS } from './remotecommand/client';
+import { REASON_MS } from './remotecommand/command-client';
+import { PLACE_LIMITS, Places, watchStall, type PlaceLimits } from './session-limits';
 import { serveSession, type Pending } from './sessions';
-import { watchStall } from './stall';
 import { TOKEN_LIMITS, Tokens, type TokenLimits } from './tokens';
-import { Upgrader } from './upgrade';
-import { CHANNEL_PROTOCOL_NAMES, TUNNEL_PROTOCOL } from './websocket/protocols';
+import { Refusal, Upgrader, writeRefusal } from './upgrade';
+import { CHANNEL_PROTOCOL_NAMES, TUNNEL_PROTOCOL } from './websocket/channels';
 
 export interface StreamingOptions {
   /** Port 0 takes any free one. */
@@ -37,27 +35,27 @@ const FORWARD_PROTOCOLS = ['portforward.k8s.io'];
 /** As in Kubernetes' own streaming library. */
 const IDLE_TIMEOUT_MS = 4 * 3600 * 1000;
 const CREATION_TIMEOUT_MS = 30_000;
-/** As long as the kernel waits for a peer that acknowledges nothing (tcp_retries2). */
+/** The kernel waits as long for a peer that acknowledges nothing (tcp_retries2). */
 const STALL_TIMEOUT_MS = 15 * 60_000;
-/** For one forwarded connection to hold up the others of its client. */
+/** How long one forwarded connection may hold up the others of its client. */
 const STUCK_MS = 30_000;
-/** Connections beside all sessions: they are on their way to become one, or are being told why they do not. */
+/** Limit for connections that are not sessions: they are about to become one, or are being refused. */
 const MORE_CONNECTIONS = 100;
-/** For a request to come. */
+/** Time for a client to send its request. */
 const REQUEST_MS = 30_000;
-/** For sessions to clean up after themselves when the server closes. */
+/** Time for sessions to clean up when the server closes. */
 const CLOSE_MS = 5_000;
 
 /**
- * Where kubelet sends the clients of exec, attach and port-forward. Knows neither CRI nor Docker: what is behind a
- * session is the backend's business.
+ * The HTTP server to which kubelet sends the clients of exec, attach and port-forward. It knows neither CRI nor Docker; the
+ * backend does the work of a session.
  */
 export class StreamingServer {
   private readonly tokens: Tokens<Pending>;
   private readonly commands = new Upgrader(COMMAND_PROTOCOLS, CHANNEL_PROTOCOL_NAMES);
   private readonly forwards = new Upgrader(FORWARD_PROTOCOLS, [TUNNEL_PROTOCOL, ...CHANNEL_PROTOCOL_NAMES]);
   private readonly sockets = new Set<Socket>();
-  /** Connections that are no sessions, the oldest first, by the address of their peer: that is the same above and below TLS. */
+  /** Connections that are not sessions, oldest first, by their peer's address, which is the same above and below TLS. */
   private readonly newcomers = new Map<string, Socket>();
   private readonly places: Places;
   private readonly sessions = new Set<Promise<void>>();
@@ -69,7 +67,7 @@ export class StreamingServer {
     this.places = new Places(options.placeLimits ?? PLACE_LIMITS);
   }
 
-  /** @returns the URL that all others begin with. Rejects when address, certificate or key are of no use. */
+  /** @returns the prefix of all URLs. Rejects if the address, the certificate or the key cannot be used. */
   async listen(): Promise<string> {
     const { bind, tls } = this.options;
     const server: Server =
@@ -88,7 +86,9 @@ export class StreamingServer {
         cause: error,
       });
     });
-    server.on('error', (error) => this.options.logger.error('Streaming server', { error: error.message }));
+    server.on('error', (error) =>
+      this.options.logger.error('The streaming server failed', { error: error.message }),
+    );
     this.server = server;
     const { port } = server.address() as AddressInfo;
     this.base = `${tls === undefined ? 'http' : 'https'}://${urlHost(bind.host)}:${port}`;
@@ -106,7 +106,7 @@ export class StreamingServer {
     };
   }
 
-  /** @returns an absolute URL that is good for one client within a minute. */
+  /** @returns an absolute URL that one client can use within a minute. */
   execUrl(request: ExecRequest): string {
     return this.urlOf({ kind: 'exec', request });
   }
@@ -119,7 +119,7 @@ export class StreamingServer {
     return this.urlOf({ kind: 'portforward', request });
   }
 
-  /** Sessions that have begun and not yet cleaned up after themselves. */
+  /** Number of sessions that have begun and not cleaned up yet. */
   get sessionCount(): number {
     return this.sessions.size;
   }
@@ -132,7 +132,7 @@ export class StreamingServer {
     for (const socket of this.sockets) socket.destroy();
     const all = Promise.all([...this.sessions, closed]);
     await waitAtMost('The end of streaming', CLOSE_MS, all).catch((error: unknown) => {
-      this.options.logger.warn('Streaming sessions have not cleaned up', { error: messageOf(error) });
+      this.options.logger.warn('Streaming sessions did not end cleanly', { error: messageOf(error) });
     });
   }
 
@@ -152,7 +152,7 @@ export class StreamingServer {
     });
     const most = (this.options.placeLimits ?? PLACE_LIMITS).all + MORE_CONNECTIONS;
     if (this.sockets.size <= most) return;
-    // One that says nothing must not keep out one that has something to say.
+    // An idle connection must not keep out a client.
     for (const [oldest, idle] of this.newcomers) {
       this.newcomers.delete(oldest);
       idle.destroy();
@@ -214,9 +214,48 @@ function targetOf({ kind, request }: Pending): string {
   return kind === 'portforward' ? request.sandboxId : request.containerId;
 }
 
-/** Where a client on this node connects: all addresses are loopback's too. */
+/** The host to which a client on this node connects; the wildcard addresses include loopback. */
 function urlHost(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1';
   if (host === '::') return '[::1]';
   return isIPv6(host) ? `[${host}]` : host;
+}
+
+/** What a daemon uses of the streaming server. */
+export type Streaming = Pick<
+  StreamingServer,
+  'listen' | 'prepareCertificate' | 'close' | 'execUrl' | 'attachUrl' | 'portForwardUrl' | 'sessionCount'
+>;
+
+/** In place of the server in a daemon that only observes: it serves no sessions. */
+export class NoStreaming implements Streaming {
+  readonly sessionCount = 0;
+
+  listen(): Promise<string> {
+    return Promise.resolve('off');
+  }
+
+  prepareCertificate(): Promise<() => void> {
+    return Promise.resolve(() => undefined);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  execUrl(): string {
+    return refuse();
+  }
+
+  attachUrl(): string {
+    return refuse();
+  }
+
+  portForwardUrl(): string {
+    return refuse();
+  }
+}
+
+function refuse(): never {
+  throw failedPrecondition('this dockbridge serves no sessions');
 }

@@ -3,11 +3,9 @@ import { createWebSocketStream } from 'ws';
 import { hasCode, messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { AttachRequest, ExecRequest, PortForwardRequest, StreamingBackend, Wanted } from './backend';
-import { forwardOverSpdy } from './port-forward/spdy';
-import { forwardOverChannels } from './port-forward/websocket';
-import type { CommandClient } from './remotecommand/client';
+import { forwardOverChannels, forwardOverSpdy } from './port-forward/forward';
+import type { CommandClient, Outcome } from './remotecommand/command-client';
 import { SpdyCommandClient } from './remotecommand/spdy-client';
-import type { Outcome } from './remotecommand/status';
 import { WebSocketCommandClient } from './remotecommand/websocket-client';
 import { versionOf, type Upgraded } from './upgrade';
 
@@ -20,11 +18,11 @@ export type Pending =
 export interface SessionParts {
   readonly backend: StreamingBackend;
   readonly logger: Logger;
-  /** For a client to open its streams, ms. */
+  /** Time for a client to open its streams, ms. */
   readonly creationTimeoutMs: number;
   /** Fires when the client has taken nothing for too long. */
   readonly stalled: AbortSignal;
-  /** For one forwarded connection to hold up the others of its client, ms. */
+  /** How long one forwarded connection may hold up the others of its client, ms. */
   readonly stuckMs: number;
 }
 
@@ -38,12 +36,12 @@ export async function serveSession(parts: SessionParts, pending: Pending, upgrad
 
 async function acceptCommandClient(
   { logger, creationTimeoutMs, stalled }: SessionParts,
-  wanted: Wanted,
+  { containerId: container, ...wanted }: Wanted & { readonly containerId: string },
   upgraded: Upgraded,
 ): Promise<CommandClient | undefined> {
   switch (upgraded.kind) {
     case 'tunnel':
-      // Not among the protocols that exec and attach agree to.
+      // exec and attach never agree to this protocol.
       upgraded.socket.terminate();
       return undefined;
     case 'channels':
@@ -59,7 +57,10 @@ async function acceptCommandClient(
           stalled,
         );
       } catch (error) {
-        logger.debug(() => `A streaming client did not open its streams: ${messageOf(error)}`);
+        logger.debug(
+          () => 'A streaming client did not open its streams',
+          () => ({ container, error: messageOf(error) }),
+        );
         return undefined;
       }
   }
@@ -77,10 +78,13 @@ async function outcomeOf(
     await backend.attach(pending.request, client);
     return { kind: 'exited', code: 0 };
   } catch (error) {
-    // One that has left knows.
+    // A client that has left is not worth a log line.
     if (!client.gone.aborted || stalled.aborted) {
-      const { containerId } = pending.request;
-      logger.warn(`${pending.kind} failed`, { container: containerId, error: messageOf(error) });
+      logger.warn('An exec or attach session failed', {
+        kind: pending.kind,
+        container: pending.request.containerId,
+        error: messageOf(error),
+      });
     }
     return { kind: 'failed', message: messageOf(error), dropped: hasCode(error, 'RESOURCE_EXHAUSTED') };
   }

@@ -10,9 +10,9 @@ export interface TokenLimits {
 
 export const TOKEN_LIMITS: TokenLimits = { lifetimeMs: 60_000, waiting: 1000 };
 
-/** What clients may do once, later, by showing an unguessable word. */
+/** Values that a client may redeem once, within some time, with an unguessable token. */
 export class Tokens<T> {
-  /** In the order of their issue, which is that of their end: a Map keeps it. */
+  /** In order of issue, which is also the order of expiry; a Map keeps it. */
   private readonly waiting = new Map<string, { readonly value: T; readonly expires: number }>();
 
   constructor(
@@ -21,7 +21,7 @@ export class Tokens<T> {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** @throws RESOURCE_EXHAUSTED when too many wait to be used. */
+  /** @throws RESOURCE_EXHAUSTED if too many tokens wait to be used. */
   issue(value: T): string {
     this.dropExpired();
     if (this.waiting.size >= this.limits.waiting) {

@@ -1,16 +1,47 @@
-import type { IncomingMessage } from 'node:http';
+import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
-import { Refusal, writeHead } from './refusal';
-import { channelProtocol, type ChannelProtocol } from './websocket/protocols';
+import { LINGER_MS } from './remotecommand/command-client';
+import { channelProtocol, type ChannelProtocol } from './websocket/channels';
 
-/** What the client and we have agreed to speak. */
+/** An upgrade request that gets a plain HTTP answer instead. */
+export class Refusal extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly headers: Readonly<Record<string, string>> = {},
+  ) {
+    super(message);
+  }
+}
+
+export function writeRefusal(socket: Duplex, { status, message, headers }: Refusal): void {
+  const body = Buffer.from(`${message}\n`);
+  writeHead(socket, status, {
+    Connection: 'close',
+    'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Length': String(body.length),
+    ...headers,
+  });
+  socket.end(body);
+  // The rest of the request is not needed, but unread data would turn our answer into a reset.
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(timer));
+}
+
+export function writeHead(socket: Duplex, status: number, headers: Readonly<Record<string, string>>): void {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n`);
+}
+
+/** The connection after the upgrade, by the protocol that was agreed on. */
 export type Upgraded =
   | { readonly kind: 'spdy'; readonly protocol: string; readonly transport: Duplex }
   | { readonly kind: 'tunnel'; readonly socket: WebSocket }
   | { readonly kind: 'channels'; readonly protocol: ChannelProtocol; readonly socket: WebSocket };
 
-/** A message of kubectl's is 32 KiB; other clients send what a read of theirs gave. */
+/** kubectl sends messages of 32 KiB; other clients send whatever one of their reads returned. */
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
 /** `v4.channel.k8s.io` → 4; the first version had no number. */
@@ -22,7 +53,7 @@ export function versionOf(protocol: string): number {
 export class Upgrader {
   private readonly webSockets: WebSocketServer;
 
-  /** Which protocols, by their names on the wire, may be spoken over either; the client's order decides. */
+  /** @param spdyProtocols and `subprotocols` are the allowed protocols, by their names on the wire; the client's order decides. */
   constructor(
     private readonly spdyProtocols: readonly string[],
     private readonly subprotocols: readonly string[],
@@ -30,13 +61,13 @@ export class Upgrader {
     this.webSockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
-      // Costs far more than bytes over loopback do.
+      // Compression costs far more than it saves over loopback.
       perMessageDeflate: false,
       maxPayload: MAX_MESSAGE_BYTES,
     });
   }
 
-  /** @throws Refusal as long as nothing was answered. */
+  /** @throws Refusal if nothing was answered yet. */
   async upgrade(request: IncomingMessage, transport: Duplex, head: Buffer): Promise<Upgraded> {
     const wanted = request.headers.upgrade?.toLowerCase() ?? '';
     if (wanted === 'spdy/3.1') return this.upgradeToSpdy(request, transport, head);
@@ -69,17 +100,17 @@ export class Upgrader {
   ): Promise<Upgraded> {
     const name = this.chooseSubprotocol(request);
     if (name === undefined) throw new Refusal(400, 'none of the offered WebSocket protocols is known');
-    const socket = await this.shakeHands(request, transport, head, name);
+    const socket = await this.acceptWebSocket(request, transport, head, name);
     const protocol = channelProtocol(name);
     return protocol === undefined ? { kind: 'tunnel', socket } : { kind: 'channels', protocol, socket };
   }
 
   /**
-   * ws refuses `SPDY/3.1+portforward.k8s.io`, for a slash is no letter of a subprotocol: so it does not get to see what
-   * was offered, and we name the chosen one.
-   * @returns a paused socket: what came with the handshake waits for its reader.
+   * ws refuses `SPDY/3.1+portforward.k8s.io`, because a slash is not allowed in a subprotocol. So we hide the offered
+   * protocols from it, and add the header with the chosen one.
+   * @returns a paused socket; data that came with the handshake waits for its reader.
    */
-  private async shakeHands(
+  private async acceptWebSocket(
     request: IncomingMessage,
     transport: Duplex,
     head: Buffer,
@@ -93,7 +124,7 @@ export class Upgrader {
       transport.once('close', () => reject(new Refusal(400, 'the WebSocket handshake failed')));
       this.webSockets.on('headers', nameProtocol);
       this.webSockets.handleUpgrade(request, transport, head, (socket) => {
-        // Now, not when the promise is looked at: a bad first message would be an error that nobody hears.
+        // Right here, because a bad first message emits an error before the promise's reader runs.
         socket.on('error', () => undefined).pause();
         resolve(socket);
       });
@@ -101,14 +132,14 @@ export class Upgrader {
     });
   }
 
-  /** '' for a client that offers none. */
+  /** Returns '' for a client that offers none. */
   private chooseSubprotocol(request: IncomingMessage): string | undefined {
     const offered = listOf(request.headers['sec-websocket-protocol']);
     return (offered.length === 0 ? [''] : offered).find((name) => this.subprotocols.includes(name));
   }
 }
 
-/** Repeated headers and lists in one header alike. */
+/** Joins repeated headers and splits lists within one header. */
 function listOf(header: string | string[] | undefined): string[] {
   return [header ?? []]
     .flat()

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { cri } from '../../src/proto';
 import { SecurityProfileType } from '../../src/proto/enums';
-import { listHostDevices } from '../../src/server/container/host-devices';
+import { listHostDevices } from '../../src/server/container/node-security';
 import type { TestDaemon } from './support/daemon';
 import { expectFailure } from './support/grpc';
 import {

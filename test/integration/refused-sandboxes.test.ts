@@ -49,19 +49,19 @@ const SANDBOXES: Refusals<cri.IPodSandboxConfig> = {
     config: () => ({ metadata: METADATA, hostname: 'a'.repeat(64) }),
   },
   'a host name of two words': {
-    field: /^config\.hostname: "a b" is no host name/,
+    field: /^config\.hostname: "a b" is not a host name/,
     config: () => ({ metadata: METADATA, hostname: 'a b' }),
   },
   'a host name of two lines': {
-    field: /^config\.hostname: "a\\nb" is no host name/,
+    field: /^config\.hostname: "a\\nb" is not a host name/,
     config: () => ({ metadata: METADATA, hostname: 'a\nb' }),
   },
   'a DNS server that is no address': {
-    field: /^config\.dns_config\.servers\[1\]: "nope" is no IP address/,
+    field: /^config\.dns_config\.servers\[1\]: "nope" is not an IP address/,
     config: () => ({ metadata: METADATA, dns_config: { servers: ['10.0.0.10', 'nope'] } }),
   },
   'a DNS server that adds a line': {
-    field: /^config\.dns_config\.servers\[1\]: ".*" is no IP address/,
+    field: /^config\.dns_config\.servers\[1\]: ".*" is not an IP address/,
     config: () => ({
       metadata: METADATA,
       dns_config: { servers: ['10.0.0.10', '10.0.0.11\noptions rotate'] },
@@ -92,7 +92,7 @@ const SANDBOXES: Refusals<cri.IPodSandboxConfig> = {
     config: () => ({ metadata: METADATA, linux: { cgroup_parent: `/${LARGE}` } }),
   },
   'a host address that is none': {
-    field: /^config\.port_mappings\[0\]\.host_ip: "nope" is no IP address/,
+    field: /^config\.port_mappings\[0\]\.host_ip: "nope" is not an IP address/,
     config: () => ({
       metadata: METADATA,
       port_mappings: [{ container_port: 80, host_port: 8099, host_ip: 'nope' }],

@@ -1,16 +1,16 @@
 import { table } from './markdown';
-import type { Coverage } from './fields/coverage';
+import type { Coverage, Informative } from './fields/coverage';
 import { COVERAGE } from './fields/table';
 
-const HEAD = `# What becomes of each field of a pod
+const HEAD = `# What happens to each request field
 
-Every field of the requests that make and change pods and containers: what it becomes in the Engine's create call
-(names of the Engine API), or why it is refused. A refusal is a gRPC error that names the field; nothing is dropped
-silently. Where nothing is said under "Needs", Docker Engine 20.10 (API 1.41) will do. What a refused field holds is
-left out, and \`IDMapping\` with it.
+This page lists every field of the requests that create and change pods and containers: what it becomes in the Engine's create
+call (names of the Engine API), or why dockbridge refuses it. A refusal is a gRPC error that names the field. No field is dropped
+silently. If "Needs" is empty, Docker Engine 20.10 (API 1.41) is enough. Fields inside a refused field are left out, including
+\`IDMapping\`.
 
-This page is made from the table in \`tools/docs/fields/\` and kept equal to it by a test; tests also compare the
-table with the CRI's own list of fields, and set every field to see that it has the effect told here.
+\`make docs\` generates this page from the table in \`tools/docs/fields/\`. Tests compare the table with the CRI's own list of
+fields, and set every field to see that it has the effect described here.
 `;
 
 /** docs/cri-coverage.md, as Prettier would format it. */
@@ -24,6 +24,13 @@ export function renderCoverageDoc(): string {
 
 function columns(coverage: Coverage): string[] {
   if ('refused' in coverage) return ['', coverage.refused, ''];
-  if ('informs' in coverage) return [`nothing: ${coverage.informs}`, '', ''];
+  if ('informs' in coverage) return [withoutEffect(coverage), '', ''];
   return [coverage.becomes, coverage.except ?? '', coverage.needs ?? ''];
+}
+
+function withoutEffect({ informs, but = {} }: Informative): string {
+  const exceptions = Object.entries(but).map(([path, effect]) => `\`${path}\`: ${effect}`);
+  return exceptions.length === 0
+    ? `nothing: ${informs}`
+    : `mostly nothing: ${informs}. Exceptions: ${exceptions.join('; ')}`;
 }

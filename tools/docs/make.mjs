@@ -19,7 +19,7 @@ function loadPages() {
   try {
     const outfile = join(directory, 'pages.cjs');
     const entryPoints = [join(here, 'pages.ts')];
-    // The page of metrics names their classes.
+    // The page of metrics shows the names of their classes.
     const how = { bundle: true, platform: 'node', format: 'cjs', keepNames: true, logLevel: 'warning' };
     buildSync({ entryPoints, outfile, ...how });
     return createRequire(import.meta.url)(outfile).PAGES;
@@ -35,7 +35,7 @@ const stale = pages.filter(({ page, text }) => {
   return !existsSync(path) || readFileSync(path, 'utf8') !== text;
 });
 for (const { page, text } of stale) {
-  if (isCheck) console.error(`${page} is not what the code says: run \`make docs\``);
+  if (isCheck) console.error(`${page} is not current: run \`make docs\``);
   else {
     writeFileSync(join(root, page), text);
     console.log(`docs: ${page} is written`);

@@ -1,5 +1,5 @@
 import { access } from 'node:fs/promises';
-import { hasProgram } from '../../server/checkpoint/has-program';
+import { hasProgram } from '../../server/checkpoint/checkpoint-to-archive';
 import type { Check } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, chmod, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { DockerClient } from '../../docker/client';
@@ -14,15 +15,15 @@ const ARCHIVE = 'archive.tar';
 export interface CheckpointRequest {
   readonly docker: Pick<DockerClient, 'checkpointContainer'>;
   readonly id: string;
-  /** Absolute. */
+  /** An absolute path. */
   readonly location: string;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }
 
 /**
- * Lets the Engine write its images beside `location` (they can be as large as the container's memory), packs them and puts
- * the archive in place in one step. It holds all secrets of the processes: only root may read it. Leaves nothing else.
+ * Lets the Engine write its images beside `location` (they can be as large as the container's memory), packs them, and
+ * renames the archive to `location`. Only root may read it, because it holds all secrets of the processes. No other file stays.
  */
 export async function checkpointToArchive(request: CheckpointRequest): Promise<void> {
   const { docker, id, location, timeoutMs, signal } = request;
@@ -67,4 +68,24 @@ async function pack(work: string, archive: string, signal: AbortSignal): Promise
     signal.throwIfAborted();
     throw internal(`the checkpoint cannot be packed: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/** The PATH of an Engine that systemd started; our own may differ. */
+const USUAL = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+
+/** @param path directories to look in besides the usual ones, as in `PATH`. */
+export async function hasProgram(
+  name: string,
+  path = '',
+  usual: readonly string[] = USUAL,
+): Promise<boolean> {
+  for (const directory of [...path.split(':').filter((part) => part !== ''), ...usual]) {
+    try {
+      await access(join(directory, name), constants.X_OK);
+      return true;
+    } catch {
+      // Not in this one.
+    }
+  }
+  return false;
 }

@@ -6,7 +6,7 @@ import type { HandOverStep } from '../../sync/hand-over';
 import { HAND_OVER_PATH, STATUS_PATH, type ControlLine } from '../control-socket';
 import type { StatusReport } from '../status/report';
 
-/** A step may wait for a CNI plugin that is at work. */
+/** A step may wait for a running CNI plugin. */
 const SILENCE_MS = 180_000;
 /** The daemon gives itself less. */
 const STATUS_MS = 6_000;
@@ -14,8 +14,8 @@ const MAX_STATUS_BYTES = 1 << 20;
 
 /**
  * Asks the daemon at this control socket to hand its node over.
- * @returns what it does, as it does it; undefined when no daemon answers there.
- * @throws when it fails, or breaks off.
+ * @returns the steps as the daemon completes them; undefined if no daemon answers.
+ * @throws if the hand-over fails or the connection breaks.
  */
 export async function askToHandOver(path: string): Promise<AsyncIterable<HandOverStep> | undefined> {
   const silence = 'the daemon has said nothing for three minutes';
@@ -80,7 +80,7 @@ async function* steps(response: IncomingMessage): AsyncGenerator<HandOverStep> {
     }
   } catch (error) {
     if (error instanceof RuntimeError) throw error;
-    // The connection was torn: all the same as if it had been closed.
+    // A broken connection is treated like a closed one.
   }
   throw unavailable('the daemon ended before it was done: repeat the command');
 }

@@ -9,7 +9,7 @@ import type { Decoded } from '../../proto';
 import { IMAGE_SERVICE, RUNTIME_SERVICE, type ImageMethods, type RuntimeMethods } from '../../proto/service';
 
 type Methods = RuntimeMethods & ImageMethods;
-/** What a caller may give: each field may be missing. */
+/** A request as a caller builds it; each field may be missing. */
 type Input<Name extends keyof Methods> =
   Methods[Name]['request'] extends Decoded<infer Message> ? Message : never;
 type Output<Name extends keyof Methods> = Decoded<Methods[Name]['response']>;
@@ -25,20 +25,20 @@ type StreamName = {
 type UnaryName = Exclude<keyof Methods, StreamName>;
 type StreamCall = (request: unknown) => ClientReadableStream<unknown>;
 
-/** A method that streams, under way. */
+/** A streaming call in progress. */
 export interface OpenStream<Message> {
-  /** Resolves when the server is at work on it; rejects when it refuses. */
+  /** Resolves when the server has started the stream; rejects if it refuses. */
   readonly connected: Promise<void>;
-  /** Ends as the call does: throws ServiceError of grpc-js unless that was well. */
+  /** Ends with the call; throws grpc-js's ServiceError if the call fails. */
   readonly messages: AsyncIterable<Message>;
   readonly cancel: () => void;
 }
 
 const DEFAULT_DEADLINE_MS = 120_000;
-/** As kubelet takes them. */
+/** kubelet's limit. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
-/** A CRI client for `unix:///path`: the other end of our own wire, for `dockbridge demo` and the tests. */
+/** A CRI client for `unix:///path`, for `dockbridge demo` and the tests. */
 export class CriClient {
   private readonly runtime: Client;
   private readonly image: Client;
@@ -67,7 +67,7 @@ export class CriClient {
     });
   }
 
-  /** Without a deadline: until the server ends it or `cancel` is called. */
+  /** Has no deadline: it lasts until the server ends it or `cancel` is called. */
   stream<Name extends StreamName>(method: Name, request: Input<Name>): OpenStream<Output<Name>> {
     const client = this.clientOf(method);
     const open = (client as unknown as Record<StreamName, StreamCall>)[method];

@@ -10,8 +10,8 @@ import {
 } from '../../translate/container/engine-refusals';
 
 /**
- * What the Engine's refusal of a create call means in terms of the request. A 404 may be about the image, about one that
- * is mounted, or about the container whose namespace it was to join.
+ * Explains the Engine's refusal of a create call in terms of the request. A 404 may mean the image, an image that is
+ * mounted, or the container whose namespace is joined.
  */
 export function explainCreateFailure(
   error: unknown,
@@ -33,7 +33,7 @@ export function explainCreateFailure(
   return ledBy(isTarget ? field : 'pod_sandbox_id', error);
 }
 
-/** The image that the Engine misses, led by its field: the container's, or one of its mounts'. */
+/** Names the missing image and its field: the container's image, or that of an image mount. */
 function imageField(text: string, own: string, mounts: readonly MountRecord[]): string {
   const index = mounts.findIndex(
     ({ image }) => image !== undefined && image.id !== '' && text.includes(image.id),
@@ -44,18 +44,18 @@ function imageField(text: string, own: string, mounts: readonly MountRecord[]): 
     : `config.mounts[${index}].image.image: image "${mounted.image}"`;
 }
 
-/** The Engine's refusal of a sandbox, led by the field of RunPodSandbox that it is about, where its words tell. */
+/** Puts the field of RunPodSandbox before the Engine's refusal, if its text tells the field. */
 export function explainSandboxRefusal(error: unknown): unknown {
-  // What is missing or in the way has a name, and a pod may be called "label".
+  // These texts contain names, and a pod may be called "label".
   if (!(error instanceof EngineError) || hasStatus(error, 404) || hasStatus(error, 409)) return error;
   const field = fieldOfSandboxRefusal(error.message);
   return field === undefined ? error : ledBy(field, error);
 }
 
 /**
- * The Engine's own error, led by the field of the request that it is about, where its words tell.
+ * Puts the field of the request before the Engine's error, if its text tells the field.
  * @param resources the path of the resources in the request.
- * @param others what stands before the other fields.
+ * @param others the prefix of the other fields.
  */
 export function withField(error: unknown, resources: string, others: string): unknown {
   if (!(error instanceof EngineError)) return error;

@@ -7,15 +7,15 @@ import type { MountRecord } from '../../store/records';
 export interface MountSourceParts {
   readonly logger: Logger;
   readonly hostDisks: DiskLooks;
-  /** Other than usual in tests. */
+  /** Replaced in tests. */
   readonly make?: typeof makeDirectory;
 }
 
 /**
- * Makes the directories of this node that mounts name and that do not exist, as dockershim, cri-dockerd, containerd and
- * CRI-O do: a hostPath without a type is often one that is there only once its pod has run (ADR 0013).
- * One after the other, up to the first on a disk that hangs.
- * @throws FAILED_PRECONDITION for the first that cannot be made, naming its field.
+ * Creates missing directories of this node that mounts name, as dockershim, cri-dockerd, containerd and CRI-O do: a hostPath
+ * without a type often exists only after its pod has run (ADR 0013). It goes through them in order, and stops at a disk
+ * that hangs.
+ * @throws FAILED_PRECONDITION naming the field of the first one that cannot be created.
  */
 export async function makeMissingSources(
   mounts: readonly MountRecord[],
@@ -32,14 +32,13 @@ export async function makeMissingSources(
       if (await hostDisks.run('Making a directory', hostPath, work)) made.push(hostPath);
     }
   } catch (error) {
-    // The Engine, which is asked once more, says what it sees of a disk that hangs.
+    // The create call is repeated, and the Engine then reports the hanging disk.
     if (hasCode(error, 'DEADLINE_EXCEEDED')) return;
     if (!(error instanceof NoDirectory)) throw error;
     throw failedPrecondition(
       `${field}[${at}].host_path: ${JSON.stringify(mounts[at]?.hostPath)} does not exist on this node and ${error.message}`,
     );
   } finally {
-    if (made.length > 0)
-      logger.info('Directories that a container mounts were missing, and are made', { made });
+    if (made.length > 0) logger.info('Created missing directories that a container mounts', { paths: made });
   }
 }

@@ -15,21 +15,21 @@ export interface ProbesParts {
   readonly logger: Logger;
 }
 
-/** What a probe is made of. */
+/** The parts of a create request that a probe takes. */
 export interface ProbeBody extends Pick<EngineContainerCreate, 'Image'> {
   readonly HostConfig?: Pick<EngineContainerCreate['HostConfig'], 'Mounts' | 'Binds'>;
 }
 
-/** Containers that are made to be looked into and are never started: the Engine API has no other way to an image. */
+/** Containers that are created to read files of an image, and never started: the Engine API has no other way. */
 export class Probes {
-  /** Names this process: probes of any other owner were left by a daemon that was killed. */
+  /** Identifies this process: a probe of another owner was left by a killed daemon. */
   private readonly owner = randomBytes(8).toString('hex');
-  /** Names of those that are being made or looked into. */
+  /** Names of the probes in use. */
   private readonly active = new Set<string>();
 
   constructor(private readonly parts: ProbesParts) {}
 
-  /** Gives `look` the id of a probe, which is removed after it. Each Engine call has its own deadline. */
+  /** Calls `look` with the id of a new probe, and removes the probe afterwards. Each Engine call has its own deadline. */
   async with<T>(body: ProbeBody, look: (id: string) => Promise<T>): Promise<T> {
     const name = `${PROBE_NAME}${randomBytes(6).toString('hex')}`;
     this.active.add(name);
@@ -47,9 +47,9 @@ export class Probes {
   ): Promise<T> {
     const id = await this.parts.docker.createContainer(name, {
       Image,
-      // Never run; an image without a command needs some.
+      // Never run, but the Engine demands a command if the image has none.
       Entrypoint: ['-'],
-      // An image that was made of a pod's container carries its labels.
+      // Overrides the label of an image that was committed from a pod's container.
       Labels: { [PROBE_LABEL]: this.owner, [TYPE_LABEL]: 'probe' },
       HostConfig: { ...HostConfig, NetworkMode: 'none', LogConfig: { Type: 'none', Config: {} } },
     });
@@ -61,7 +61,8 @@ export class Probes {
   }
 
   /**
-   * Probes that a killed daemon left, and those of ours whose create was torn or that could not be removed. Never rejects.
+   * Removes probes that a killed daemon left, and those of ours whose create call broke off or whose removal failed. Never
+   * rejects.
    * @param all the Engine's containers.
    */
   async removeLeftovers(all: readonly EngineContainerSummary[]): Promise<void> {
@@ -69,20 +70,20 @@ export class Probes {
       ({ Labels, Names, State }) =>
         Labels?.[PROBE_LABEL] !== undefined &&
         !Names.some((name) => this.active.has(withoutSlash(name))) &&
-        // Labels may be the image's own; a name is not, and a probe never runs. It is dead when dockerd was killed while it
-        // removed the probe.
+        // Labels may come from the image, but names do not, and a probe never runs. It is dead if dockerd was killed
+        // while it removed the probe.
         (State === 'created' || State === 'dead') &&
         Names.some((name) => name.startsWith(`/${PROBE_NAME}`)),
     );
     await forEachLimited(left, 1, ({ Id }) => this.remove(Id));
   }
 
-  /** What stays is removed after the next list: no reason to fail a container. */
+  /** A failure is only logged, because the probe is removed after the next list. */
   private async remove(probe: string): Promise<void> {
     try {
       await this.parts.docker.removeContainer(probe);
     } catch (error) {
-      this.parts.logger.warn('A probe of an image cannot be removed', {
+      this.parts.logger.warn('Cannot remove the probe container of an image', {
         container: probe,
         error: messageOf(error),
       });

@@ -3,26 +3,28 @@ import { Broadcast, type BroadcastReader } from '../../lib/async/broadcast';
 import { RisingClock } from '../../lib/rising-clock';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
 import type { Store } from '../../store/store';
-import { removedSandbox, type PodEvent } from '../../translate/shared/container-event';
-import { lifecycleEvents } from '../../translate/container/lifecycle';
+import { lifecycleEvents, removedSandbox, type PodEvent } from '../../translate/shared/lifecycle';
 
 /**
- * How far a consumer may be behind. An event shares its records with the store and its neighbours: this many cost some
- * MB, and three hundred pods can come or go meanwhile.
+ * How many events a consumer may be behind. Events share their records with the store and each other, so this many cost a
+ * few MB; they cover the start or end of about three hundred pods.
  */
 const MOST_BEHIND = 4_096;
 
-/** What metrics say of them. */
+/** Numbers for the metrics. */
 export interface PodEventStats {
   readonly published: number;
   readonly consumers: number;
-  /** Consumers that were too slow, since the start. */
+  /** Consumers that were cut off because they were too slow, since the start. */
   readonly cutOff: number;
-  /** Events that the slowest consumer has yet to take. */
+  /** Events that the slowest consumer has not read yet. */
   readonly backlog: number;
 }
 
-/** The store's changes as CRI events, for any number of consumers. Nothing is polled, and nothing made for nobody. */
+/**
+ * The store's changes as CRI events, for any number of consumers. Nothing is polled, and no event is built when nobody
+ * subscribes.
+ */
 export class PodEvents {
   private readonly clock = new RisingClock();
   private readonly broadcast: Broadcast<PodEvent>;
@@ -38,7 +40,7 @@ export class PodEvents {
     store.containers.subscribe((now, before) => this.onChange(now, before));
   }
 
-  /** All events from now on, each container's in order; the caller closes it. */
+  /** Subscribes to all events from now on, in order for each container. The caller closes the subscription. */
   subscribe(): BroadcastReader<PodEvent> {
     return this.broadcast.subscribe();
   }

@@ -6,9 +6,9 @@ const MESSAGE_BYTES = 16 * 1024 * 1024 - 1024;
 
 const FIRST_BYTES = 4 * 1024;
 const LARGEST_BYTES = 256 * 1024;
-/** What all running commands may keep together, beyond what each may keep anyway. */
+/** Limit for the output of all running commands together, beyond each one's own share. */
 const ALL_BYTES = 128 * 1024 * 1024;
-/** What a command may always keep: kubelet reads 10 KiB of a probe's output, and no other command may fail one. */
+/** The share that each command always has, so that other commands cannot fail a probe, of which kubelet reads 10 KiB. */
 const SHARE_BYTES = 64 * 1024;
 
 /** Memory that the outputs of all ExecSync calls share. */
@@ -29,13 +29,13 @@ export class OutputBudget {
   }
 }
 
-/** Pieces of growing size: a command that writes single bytes must not cost an object each. */
+/** Data in pieces of growing size, so that a command that writes single bytes does not cost an object for each. */
 class Pieces {
   private readonly pieces: Buffer[] = [];
   private last = Buffer.alloc(0);
   private used = 0;
 
-  /** @param allow is asked before memory is taken; without it the rest of the data is dropped. */
+  /** @param allow is called before memory is allocated; if it returns false, the rest of the data is dropped. */
   append(data: Buffer, allow: (bytes: number) => boolean): void {
     let at = 0;
     while (at < data.length) {
@@ -56,7 +56,7 @@ class Pieces {
   }
 }
 
-/** stdout and stderr of a command, together at most what one CRI message can carry; what is beyond is dropped. */
+/** stdout and stderr of a command, together at most what one CRI message can carry; the rest is dropped. */
 export class CapturedOutput {
   private readonly streams: Record<StreamKind, Pieces> = { 1: new Pieces(), 2: new Pieces() };
   private room = MESSAGE_BYTES;
@@ -75,25 +75,25 @@ export class CapturedOutput {
     this.demultiplexer.write(chunk);
   }
 
-  /** Whether what has been written ends where one of the Engine's frames does. */
+  /** Whether the data so far ends at the end of one of the Engine's frames. */
   get isWhole(): boolean {
     return this.demultiplexer.isWhole;
   }
 
   /**
-   * What was kept.
+   * Returns the output that was kept.
    * @throws RESOURCE_EXHAUSTED when the outputs of all commands together left no room for this one.
    */
   finish(): { stdout: Buffer; stderr: Buffer } {
     if (this.isShort)
       throw new RuntimeError(
         'RESOURCE_EXHAUSTED',
-        'the outputs of all commands that run now take too much memory: this one did not fit',
+        'the outputs of all running commands take too much memory, and this one did not fit',
       );
     return { stdout: this.streams[1].content, stderr: this.streams[2].content };
   }
 
-  /** Gives the memory back to the budget; nothing may be written any more. */
+  /** Gives the memory back to the budget. No write may follow. */
   release(): void {
     this.budget.give(this.borrowed);
     this.borrowed = 0;

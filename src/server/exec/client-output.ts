@@ -4,17 +4,17 @@ import { RuntimeError } from '../../lib/errors';
 import type { ClientStreams } from '../../streaming/backend';
 import { waitingCost } from '../../streaming/waiting-cost';
 
-/** What may wait for a client that is waited for: enough to keep the way to it busy. */
+/** Bytes that may wait before we wait for the client: enough to keep its connection busy. */
 const WAITING_BYTES = 64 * 1024;
 
-/** Between two looks at what is held up meanwhile. */
+/** Interval of the calls to `onWait`. */
 const WAIT_MS = 1_000;
 
 /** Bytes of output that wait for clients. */
 export interface BacklogLimits {
-  /** Bytes that one session may hold which is always read from. */
+  /** Limit of one session whose output is read without waiting for its client. */
   readonly session: number;
-  /** Bytes that all sessions may hold together; a session that holds less than `share` may go on all the same. */
+  /** Limit of all sessions together. A session below `share` continues even above this limit. */
   readonly all: number;
   readonly share: number;
 }
@@ -25,7 +25,7 @@ export const BACKLOG_LIMITS: BacklogLimits = {
   share: 256 * 1024,
 };
 
-/** What waits for the clients of all sessions together. */
+/** The bytes that wait for the clients of all sessions together. */
 export class Backlog {
   used = 0;
 
@@ -38,15 +38,15 @@ interface Pending {
 }
 
 /**
- * Hands the output of a command or container on to its client. A client that is slow is waited for, and the Engine with
- * it; once `hurried` has fired the Engine is read from in any case, and a client that falls too far behind is let go.
+ * Passes the output of a command or container to its client. While a client is slow, nothing is read from the Engine. Once
+ * `hurried` has fired, the Engine is always read from, and a client that falls too far behind is dropped.
  */
 export class ClientOutput {
   private waiting = 0;
   private readonly pending = new Map<Writable, Pending>();
   private wake: () => void = () => undefined;
 
-  /** @param onWait called once a second while the client is waited for. */
+  /** @param onWait called once a second while we wait for the client. */
   constructor(
     private readonly client: Pick<ClientStreams, 'stdout' | 'stderr'>,
     private readonly hurried: AbortSignal,
@@ -60,7 +60,7 @@ export class ClientOutput {
    */
   async put(kind: StreamKind, data: Buffer, signal: AbortSignal): Promise<void> {
     const target = kind === 1 ? this.client.stdout : this.client.stderr;
-    // One that the client has closed drops what comes.
+    // The client has closed this stream, so the data is dropped.
     if (target === undefined || target.destroyed) return;
     this.write(target, data);
     if (this.waiting <= WAITING_BYTES) return;
@@ -80,7 +80,7 @@ export class ClientOutput {
     });
   }
 
-  /** A stream that is destroyed does not call back for what it has not written. */
+  /** A destroyed stream does not call back for data that it has not written; that data is released when it closes. */
   private pendingOf(target: Writable): Pending {
     const known = this.pending.get(target);
     if (known !== undefined) return known;
@@ -104,11 +104,11 @@ export class ClientOutput {
     if (this.waiting <= session && (this.all.used <= all || this.waiting <= share)) return;
     throw new RuntimeError(
       'RESOURCE_EXHAUSTED',
-      `the client did not read its output: ${this.waiting} bytes waited for it, and the container must not`,
+      `the client did not read its output: ${this.waiting} bytes are waiting, and the container must not wait for it`,
     );
   }
 
-  /** Until the client has taken enough, or nobody waits for it any more. */
+  /** Waits until the client has taken enough, or one of the two signals fires. */
   private async drained(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const ends = [signal, this.hurried];

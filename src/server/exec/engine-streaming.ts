@@ -3,13 +3,12 @@ import type { AttachRequest, ClientStreams, ExecRequest, StreamingBackend } from
 import type { NetnsDialers } from '../../streaming/port-forward/netns-dialer';
 import { isReady } from '../../store/states';
 import { Backlog } from './client-output';
-import { connectToPod } from './connect-to-pod';
-import { PodConnections } from './pod-connections';
-import type { StreamingParts } from './streaming-parts';
+import { connectToPod, PodConnections } from './pod-connections';
+import type { StreamingParts } from './client-streams';
 import { streamAttach } from './stream-attach';
 import { streamExec } from './stream-exec';
 
-/** What the streaming server does with its clients: the Engine's execs and attaches, the pods' ports. */
+/** Serves the clients of the streaming server: with the Engine's execs and attaches, and the ports of pods. */
 export class EngineStreaming implements StreamingBackend {
   private readonly parts: StreamingParts;
   private readonly connections = new PodConnections();
@@ -19,7 +18,7 @@ export class EngineStreaming implements StreamingBackend {
     private readonly dialers: NetnsDialers,
   ) {
     this.parts = { ...services, backlog: new Backlog() };
-    // A helper or a connection would keep the namespace of a pod alive that has ended.
+    // A helper or a connection would keep the namespace of an ended pod alive.
     services.store.sandboxes.subscribe((now, before) => {
       if (before === undefined || (now !== undefined && isReady(now))) return;
       void dialers.release(before.id);

@@ -1,14 +1,15 @@
 import { hasStatus } from '../../docker/errors';
-import { cgroupMembers, isInContainer } from '../../node/cgroup/members';
-import { messageOf } from '../../lib/errors';
+import { forEachLimited } from '../../lib/async/concurrency';
 import { pause } from '../../lib/async/abortable';
+import { messageOf } from '../../lib/errors';
+import { cgroupMembers, isInContainer } from '../../node/cgroup/members';
 import { hasUnreapedChildren, killProcessTree } from '../../node/process/process-tree';
 import type { HandlerSettings, Services } from '../services';
 import type { StartedCommand } from './started-commands';
 
-/** How long the Engine may take to start a command that nobody waits for any more, or to tell of it at all. */
+/** Time for the Engine to start an abandoned command, or to answer about it. */
 const PATIENCE_MS = 600_000;
-/** How long the caller waits for the kill; it goes on after that. */
+/** How long the caller waits for the kill, which then continues in the background. */
 const ANSWER_MS = 2_000;
 const POLL_MS = [20, 50, 100, 250, 1_000, 5_000];
 
@@ -16,21 +17,24 @@ type Parts = Pick<Services, 'docker' | 'logger' | 'store'> & {
   readonly settings: Pick<HandlerSettings, 'localEngine'>;
 };
 
-/** A command that was told to start and is remembered until it has ended. */
+/** A command that may be running; `forget` removes its record from disk. */
 export interface AbandonedCommand extends StartedCommand {
   readonly forget: () => void;
 }
 
 /**
- * Ends an exec that was told to start, with all its processes: the Engine has no call that would, and goes on starting
- * one whose caller has hung up. Resolves when they are gone, after 2 s at the latest; never rejects. The command is
- * forgotten when it is known to have ended; one that the Engine does not tell of is left to the next daemon.
+ * Ends a started exec with all its processes: the Engine has no call for this, and starts a command even after its caller
+ * has disconnected. Resolves when they are gone, after 2 s at the latest; never rejects. The record of the command is
+ * removed when it is known to have ended; if the Engine does not answer, the next daemon ends the command.
  */
 export async function killCommand(parts: Parts, command: AbandonedCommand): Promise<void> {
   if (!parts.settings.localEngine) {
-    parts.logger.warn('An abandoned command runs on: the Engine is remote and has no call to end it', {
-      containerId: command.containerId,
-    });
+    parts.logger.warn(
+      'An abandoned command keeps running, because the Engine is remote and has no call to end it',
+      {
+        container: command.containerId,
+      },
+    );
     command.forget();
     return;
   }
@@ -44,8 +48,8 @@ async function kill(parts: Parts, { containerId, execId, forget }: AbandonedComm
   try {
     const pid = await runningPid(parts, execId);
     if (pid !== undefined) {
-      // The orphans of a killed parent become children of the container's first process. Where that does not reap, each
-      // would keep a place below the container's pids limit.
+      // The orphans of a killed parent become children of the container's first process. If that process does
+      // not reap children, each would count against the container's pids limit.
       const first = store.containers.get(containerId)?.pid ?? 0;
       const childrenFirst = first !== 0 && (await hasUnreapedChildren(first));
       const gone = await killProcessTree(
@@ -59,7 +63,7 @@ async function kill(parts: Parts, { containerId, execId, forget }: AbandonedComm
     }
     forget();
   } catch (error) {
-    logger.warn('An abandoned command could not be killed', {
+    logger.warn('Cannot kill an abandoned command', {
       container: containerId,
       error: messageOf(error),
     });
@@ -67,9 +71,9 @@ async function kill(parts: Parts, { containerId, execId, forget }: AbandonedComm
 }
 
 /**
- * Asks until the Engine tells: one answer that fails must not leave a command running for ever.
- * @returns undefined when the command has ended.
- * @throws what the Engine answered last, when its time is over.
+ * Asks until the Engine answers, because one failed answer must not leave a command running.
+ * @returns undefined if the command has ended.
+ * @throws the Engine's last error when the time is up.
  */
 async function runningPid({ docker }: Pick<Parts, 'docker'>, execId: string): Promise<number | undefined> {
   for (let attempt = 0, end = performance.now() + PATIENCE_MS; ; attempt++) {
@@ -84,7 +88,28 @@ async function runningPid({ docker }: Pick<Parts, 'docker'>, execId: string): Pr
     }
     if (performance.now() > end) throw failure;
     const ms = POLL_MS[Math.min(attempt, POLL_MS.length - 1)];
-    // It keeps no process alive that has nothing else to do.
+    // The timer must not keep the process alive.
     await new Promise<void>((resolve) => void setTimeout(resolve, ms).unref());
   }
+}
+
+const CONCURRENT_KILLS = 4;
+
+/**
+ * Ends the commands of a killed daemon, both those of ExecSync and those of users: their clients have lost the connection
+ * with that daemon. Never rejects.
+ */
+export async function endLeftCommands(
+  parts: Pick<Services, 'docker' | 'logger' | 'store' | 'startedCommands'> & {
+    readonly settings: Pick<HandlerSettings, 'localEngine'>;
+  },
+): Promise<void> {
+  const { logger, startedCommands } = parts;
+  await forEachLimited(startedCommands.left, CONCURRENT_KILLS, async (command) => {
+    logger.debug(
+      () => 'Ending a command of an earlier daemon',
+      () => ({ container: command.containerId }),
+    );
+    await killCommand(parts, { ...command, forget: startedCommands.note(command) });
+  });
 }

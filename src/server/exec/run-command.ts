@@ -4,7 +4,7 @@ import { sharedAbortController, withDeadline } from '../../lib/async/deadline';
 import { cancelled, deadlineExceeded, hasCode, messageOf, unavailable } from '../../lib/errors';
 import type { Services } from '../services';
 import { CapturedOutput } from './captured-output';
-import { exitCodeOf, torn } from './exit-code';
+import { exitCodeOf, connectionBroke } from './command';
 import { killCommand, type AbandonedCommand } from './kill-command';
 import { ENGINE_MS, RanTooLong, watchLimit } from './time-limit';
 import { containerEnded, failedByEnd, untilContainerEnds } from './until-container-ends';
@@ -17,17 +17,17 @@ export interface CommandResult {
 
 type Parts = Pick<Services, 'docker' | 'logger' | 'settings' | 'store' | 'outputBudget' | 'startedCommands'>;
 
-/** What was told to start. */
+/** The command, once it may have started. */
 interface Started {
   command?: AbandonedCommand;
-  /** Then there is nothing to kill, and the Engine would not tell of an end either. */
+  /** Whether the Engine refused the start, so that there is nothing to kill. */
   isRefused?: boolean;
 }
 
 /**
- * create, start, inspect. Ends early when the command has run for `timeoutSeconds` (0 = no limit; DEADLINE_EXCEEDED,
- * which is said of nothing else: kubelet restarts containers for it) or by the signal; then the command's processes are
- * killed before this rejects, for the Engine has no call that would.
+ * Creates, starts and inspects an exec. Ends early when the command has run for `timeoutSeconds` (0 = no limit) or when the
+ * signal fires; then it kills the command's processes before it rejects, because the Engine has no call for that.
+ * @throws DEADLINE_EXCEEDED only for the command's own timeout: kubelet restarts containers for this code.
  */
 export async function runCommand(
   parts: Parts,
@@ -63,7 +63,7 @@ export async function runCommand(
   }
 }
 
-/** Its time on the Engine's side of the start is not the command's own. */
+/** The time that the Engine needs for the start does not count against the command's timeout. */
 async function start(
   { docker, startedCommands }: Parts,
   containerId: string,
@@ -73,7 +73,7 @@ async function start(
 ): Promise<Duplex> {
   return withDeadline('the start of a command', ENGINE_MS, parent, async (signal) => {
     const execId = await docker.createExec(containerId, command, { signal });
-    // One that was never told to start needs no killing.
+    // An exec that was not started needs no killing.
     signal.throwIfAborted();
     started.command = { containerId, execId, forget: startedCommands.note({ containerId, execId }) };
     try {
@@ -94,7 +94,7 @@ interface Running {
   readonly output: CapturedOutput;
 }
 
-/** Waits for the end of a command and of its output, or for the end of its time. @returns its exit code. */
+/** Waits for the end of a command and of its output, or until its time is up. @returns its exit code. */
 async function join(
   parts: Parts,
   { containerId, execId, limitMs, stream, output }: Running,
@@ -112,12 +112,12 @@ async function join(
   } finally {
     parent.removeEventListener('abort', onParent);
     over.abort(cancelled('the command has ended'));
-    // Nothing goes on behind the caller's back.
+    // No work continues after this function has returned.
     await Promise.allSettled(ends);
   }
 }
 
-/** Reads to the end; the connection is destroyed whatever happens (a hijacked one ignores the request's signal). */
+/** Reads to the end, and then always destroys the connection: a hijacked one ignores the request's signal. */
 async function drain(stream: Duplex, output: CapturedOutput, signal: AbortSignal): Promise<void> {
   const onAbort = (): void => {
     stream.destroy(signal.reason as Error);
@@ -126,7 +126,7 @@ async function drain(stream: Duplex, output: CapturedOutput, signal: AbortSignal
   try {
     signal.throwIfAborted();
     for await (const chunk of stream as AsyncIterable<Buffer>) output.write(chunk);
-    if (!output.isWhole) throw torn();
+    if (!output.isWhole) throw connectionBroke();
   } catch (error) {
     throw toRuntimeError(error, signal);
   } finally {

@@ -11,8 +11,8 @@ export interface StartedCommand {
 const NAME = /^([0-9a-f]{64})\.([0-9a-f]{64})$/;
 
 /**
- * The commands that we have told to start, as empty files: a daemon that is killed cannot end them, and nothing else
- * tells them from commands that a person has started with the Engine's own client.
+ * Records each started command as an empty file, so that the next daemon can end it if this one is killed. Nothing else
+ * distinguishes our commands from those that a person started with the Engine's own client.
  */
 export class StartedCommands {
   private hasFailed = false;
@@ -20,7 +20,7 @@ export class StartedCommands {
   private constructor(
     private readonly directory: string | undefined,
     private readonly logger: Logger,
-    /** Those of a daemon before this one. */
+    /** Commands that an earlier daemon left. */
     readonly left: readonly StartedCommand[],
   ) {}
 
@@ -30,7 +30,7 @@ export class StartedCommands {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       names = await readdir(directory);
     } catch (error) {
-      logger.warn('Commands cannot be remembered; a killed daemon will leave them running', {
+      logger.warn('Cannot record commands; if this daemon is killed, they keep running', {
         error: messageOf(error),
       });
     }
@@ -41,28 +41,29 @@ export class StartedCommands {
     return new StartedCommands(directory, logger, left);
   }
 
-  /** For a daemon that starts none, and ends none of others. */
+  /** For a daemon that starts no commands and ends none. */
   static none(logger: Logger): StartedCommands {
     return new StartedCommands(undefined, logger, []);
   }
 
-  /** Returns at once: no command waits for a disk. @returns what is called when the command has ended. */
+  /** Does not wait for the disk. @returns the function to call when the command has ended. */
   note({ containerId, execId }: StartedCommand): () => void {
     const name = `${containerId}.${execId}`;
-    // A path of ours is made of nothing that the Engine could choose.
+    // The Engine's answer must not choose the path.
     if (this.directory === undefined || !NAME.test(name)) return () => undefined;
     const path = join(this.directory, name);
-    const written = this.try(() => writeFile(path, ''));
-    return () => void written.then(() => this.try(() => rm(path, { force: true })));
+    const written = this.try(containerId, () => writeFile(path, ''));
+    return () => void written.then(() => this.try(containerId, () => rm(path, { force: true })));
   }
 
-  private async try(work: () => Promise<void>): Promise<void> {
+  private async try(containerId: string, work: () => Promise<void>): Promise<void> {
     try {
       await work();
       this.hasFailed = false;
     } catch (error) {
       if (!this.hasFailed)
-        this.logger.warn('A command cannot be remembered on disk', {
+        this.logger.warn('Cannot record a command on disk', {
+          container: containerId,
           error: errnoOf(error) ?? messageOf(error),
         });
       this.hasFailed = true;

@@ -2,16 +2,15 @@ import { withDeadline } from '../../lib/async/deadline';
 import { failedPrecondition, unavailable } from '../../lib/errors';
 import type { AttachRequest, ClientStreams } from '../../streaming/backend';
 import { ClientOutput } from './client-output';
-import { converse, followSizes } from './conversation';
-import type { StreamingParts } from './streaming-parts';
+import { copyStreams, followSizes, type StreamingParts } from './client-streams';
 import { lookForDeath, untilContainerEnds } from './until-container-ends';
 
-/** The Engine ends an attach before it tells of the container's death. */
+/** The Engine ends an attach before it reports the container's death. */
 const DEATH_MS = 5_000;
 
 /**
- * Joins a client with a container's first process until that ends or the client leaves. The end of the client's
- * input is the container's only if it was created with stdin_once: the Engine sees to that.
+ * Connects a client with a container's first process until that ends or the client leaves. The end of the client's input
+ * ends the container's only if it was created with stdin_once; the Engine takes care of that.
  */
 export async function streamAttach(
   parts: StreamingParts,
@@ -35,7 +34,7 @@ export async function streamAttach(
     const output = new ClientOutput(client, place.hurried, backlog, () => {
       void lookForDeath(parts, containerId, () => place.hurry());
     });
-    await converse(connection, client, output, signal, container.tty);
+    await copyStreams(connection, client, output, signal, container.tty);
     await expectDeath(parts, containerId, client.gone);
   } finally {
     whileRunning.release();
@@ -43,7 +42,7 @@ export async function streamAttach(
   }
 }
 
-/** @throws UNAVAILABLE when the container runs on: then it was the connection that ended. */
+/** @throws UNAVAILABLE if the container still runs, so that only the connection has ended. */
 async function expectDeath({ store }: StreamingParts, containerId: string, gone: AbortSignal): Promise<void> {
   try {
     await withDeadline('The death of an attached container', DEATH_MS, gone, (limit) =>
@@ -51,6 +50,6 @@ async function expectDeath({ store }: StreamingParts, containerId: string, gone:
     );
   } catch {
     gone.throwIfAborted();
-    throw unavailable(`the Engine has ended the session, but container ${containerId} runs on`);
+    throw unavailable(`the Engine has ended the session, but container ${containerId} still runs`);
   }
 }

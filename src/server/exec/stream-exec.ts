@@ -4,13 +4,12 @@ import { EngineError } from '../../docker/errors';
 import { messageOf } from '../../lib/errors';
 import type { ClientStreams, ExecRequest } from '../../streaming/backend';
 import { ClientOutput } from './client-output';
-import { converse, followSizes } from './conversation';
-import type { StreamingParts } from './streaming-parts';
-import { exitCodeOf } from './exit-code';
+import { copyStreams, followSizes, type StreamingParts } from './client-streams';
+import { exitCodeOf } from './command';
 import { killCommand, type AbandonedCommand } from './kill-command';
 import { containerEnded, failedByEnd, lookForDeath, untilContainerEnds } from './until-container-ends';
 
-/** A client with a terminal tells its size as soon as it is connected. */
+/** A client with a terminal sends its size as soon as it is connected. */
 const FIRST_SIZE_MS = 200;
 
 /**
@@ -27,7 +26,7 @@ export async function streamExec(
   const place = sessions.join(containerId);
   const whileRunning = untilContainerEnds(parts, containerId, client.gone, () => place.hurry());
   const { signal } = whileRunning;
-  // Both outputs, whatever was asked for: the end of the connection tells the end of the command.
+  // Always attach both outputs, because the end of the connection shows the end of the command.
   const streams = { stdin: request.stdin, stdout: true, stderr: true };
   let told: AbandonedCommand | undefined;
   const outcome = { isRefused: false };
@@ -43,7 +42,7 @@ export async function streamExec(
     const output = new ClientOutput(client, place.hurried, backlog, () => {
       void lookForDeath(parts, containerId, () => place.hurry());
     });
-    await converse(connection, client, output, signal, tty);
+    await copyStreams(connection, client, output, signal, tty);
     const exitCode = await exitCodeOf(parts, containerId, id, signal);
     told.forget();
     return exitCode;
@@ -58,7 +57,7 @@ export async function streamExec(
   }
 }
 
-/** The terminal has its size before anything is read from it: from the start, or on an old Engine right after it. */
+/** Sets the terminal's size before anything is read from it: with the start, or on an old Engine right after it. */
 async function start(
   { docker, logger }: StreamingParts,
   execId: string,
@@ -69,7 +68,10 @@ async function start(
   const starting = docker.startExec(execId, { tty, size, signal });
   if (size !== undefined) {
     const resized = docker.resizeExec(execId, size, { signal }).catch((error: unknown) => {
-      logger.debug(() => `A new terminal could not be resized: ${messageOf(error)}`);
+      logger.debug(
+        () => 'Cannot resize a terminal',
+        () => ({ error: messageOf(error) }),
+      );
     });
     await Promise.all([starting, resized]);
   }

@@ -5,13 +5,13 @@ import { pause } from '../../lib/async/abortable';
 import { processAgeMs } from '../../node/process/process-info';
 import type { Services } from '../services';
 
-/** How long a busy Engine may take to start a command, or to tell how one has ended. */
+/** Time for a busy Engine to start a command, or to report how it ended. */
 export const ENGINE_MS = 60_000;
 const POLL_MS = 100;
-/** The Engine ends the output of an ended command after 2 s, though others of its processes hold it. */
+/** The Engine closes the output 2 s after the command ended, even if other processes still hold it. */
 const OUTPUT_MS = 3_000;
 
-/** Only this is a timeout to kubelet. */
+/** The only error that kubelet sees as a timeout. */
 export class RanTooLong extends Error {}
 
 export interface LimitedExec {
@@ -24,9 +24,9 @@ export interface LimitedExec {
 }
 
 /**
- * Waits until the time of a command that was told to start is up.
- * @returns its exit code when it has ended all the same: others of its processes may hold its output.
- * @throws RanTooLong; UNAVAILABLE when the Engine lets it neither run nor end.
+ * Waits until the time of a started command is up.
+ * @returns the exit code if the command has ended, although other processes may still hold its output.
+ * @throws RanTooLong; UNAVAILABLE if the Engine neither starts the command nor reports its end.
  */
 export async function watchLimit(
   { docker, settings }: Pick<Services, 'docker' | 'settings'>,
@@ -34,7 +34,7 @@ export async function watchLimit(
   signal: AbortSignal,
 ): Promise<number> {
   const told = performance.now();
-  /** The latest moment at which it had not started. */
+  /** The latest time at which it had not started. */
   let start = told;
   let wait = limitMs;
   for (;;) {
@@ -63,14 +63,14 @@ export async function watchLimit(
         throw unavailable('the Engine does not know that the command has ended');
       continue;
     }
-    // It cannot have begun before it was told to; where /proc shows another clock's time, that is what is left.
+    // It cannot have started before the request; if /proc shows the time of another clock, only this is known.
     const ran = age < 0 ? now - start : Math.min(age, now - start);
     if (ran >= limitMs) throw new RanTooLong(`the command has run for ${ran} ms`);
     wait = limitMs - ran;
   }
 }
 
-/** Undefined when its process has ended and the Engine has not noticed yet. */
+/** Undefined if the process has ended and the Engine has not noticed it yet. */
 async function ageOf(pid: number, containerId: string): Promise<number | undefined> {
   const age = await processAgeMs(pid);
   return (await isInContainer(pid, containerId)) ? age : undefined;

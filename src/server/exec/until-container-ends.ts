@@ -1,12 +1,12 @@
 import { hasStatus } from '../../docker/errors';
 import { isInContainer } from '../../node/cgroup/members';
-import { withDeadline } from '../../lib/async/deadline';
+import { sharedAbortController, withDeadline } from '../../lib/async/deadline';
 import { failedPrecondition, type RuntimeError } from '../../lib/errors';
-import { toEngineState } from '../../translate/shared/engine-state';
+import { toEngineState } from '../../translate/shared/engine-facts';
 import { isRunning } from '../../store/states';
 import type { Services } from '../services';
 
-/** The Engine ends the streams of commands when their container has ended; if it does not within this, it never will. */
+/** When a container has ended, the Engine ends the streams of its commands within this time, or never. */
 const CONTAINER_END_GRACE_MS = 500;
 /** A healthy Engine inspects in milliseconds. */
 const INSPECT_MS = 5_000;
@@ -22,10 +22,13 @@ export function untilContainerEnds(
   signal: AbortSignal,
   onEnd: () => void = () => undefined,
 ): { readonly signal: AbortSignal; release(): void } {
-  const ended = new AbortController();
+  const until = sharedAbortController();
   const released = new AbortController();
   let timer: NodeJS.Timeout | undefined;
-  const fire = (): void => ended.abort(containerEnded(containerId));
+  const fire = (): void => until.abort(containerEnded(containerId));
+  const onSignal = (): void => until.abort(signal.reason);
+  signal.addEventListener('abort', onSignal, { once: true });
+  if (signal.aborted) onSignal();
   store.containers
     .waitFor(containerId, (container) => !isRunning(container), released.signal)
     .then(
@@ -37,17 +40,18 @@ export function untilContainerEnds(
       () => undefined,
     );
   return {
-    signal: AbortSignal.any([signal, ended.signal]),
+    signal: until.signal,
     release: () => {
       released.abort();
       clearTimeout(timer);
+      signal.removeEventListener('abort', onSignal);
     },
   };
 }
 
 /**
- * Calls `onDeath` when the container's first process has ended. Engines (28.5 at least) do not tell so as long as nobody
- * reads what one of the container's commands has written.
+ * Calls `onDeath` when the container's first process has ended. Engines (28.5 at least) do not report the end while the
+ * output of one of the container's commands is not read.
  */
 export async function lookForDeath(
   { store, settings }: Pick<Services, 'store' | 'settings'>,
@@ -59,8 +63,8 @@ export async function lookForDeath(
 }
 
 /**
- * Whether a command that was told to start has failed because its container has ended. Engines forget such a command (404),
- * and 20.10 answers 500 where it sees the end in the same moment, which says nothing: so it is asked.
+ * Whether a started command failed because its container ended. Engines forget such a command (404). 20.10 answers 500 if
+ * the container ends at the same moment; that can mean anything, so the container is inspected.
  */
 export async function failedByEnd(
   { docker }: Pick<Services, 'docker'>,
@@ -73,7 +77,7 @@ export async function failedByEnd(
   );
 }
 
-/** Whether the Engine says that a container does not run; not where it does not answer. */
+/** Whether the Engine says that a container does not run; false if it does not answer. */
 export async function hasEnded(
   { docker }: Pick<Services, 'docker'>,
   containerId: string,

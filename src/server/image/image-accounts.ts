@@ -1,9 +1,9 @@
 import type { DockerClient } from '../../docker/client';
-import { parseAccounts, type Accounts } from '../../translate/container/accounts';
+import { parseAccounts, type Accounts } from '../../translate/container/identity';
 import type { Probes } from '../container/probes';
 import { abortable } from '../../lib/async/abortable';
 
-/** Images remembered; each is some kilobytes. */
+/** Number of images that are remembered; each takes a few kilobytes. */
 const MAX_IMAGES = 500;
 
 /** /etc/passwd and /etc/group of images, read once per image. */
@@ -15,7 +15,7 @@ export class ImageAccounts {
     private readonly probes: Probes,
   ) {}
 
-  /** @param imageId not a name, which may mean another image later. */
+  /** @param imageId an id, because a name may mean another image later. */
   of(imageId: string, signal: AbortSignal): Promise<Accounts> {
     return abortable(this.known.get(imageId) ?? this.remember(imageId), signal);
   }
@@ -23,7 +23,7 @@ export class ImageAccounts {
   private remember(imageId: string): Promise<Accounts> {
     const reading = this.read(imageId);
     this.known.set(imageId, reading);
-    // The next call tries again.
+    // After a failure the next call tries again.
     reading.catch(() => this.known.delete(imageId));
     for (const oldest of this.known.keys()) {
       if (this.known.size <= MAX_IMAGES) break;
@@ -32,7 +32,7 @@ export class ImageAccounts {
     return reading;
   }
 
-  /** One reading for all who wait, so not with a caller's signal. */
+  /** Shared by all callers that wait, so it takes no caller's signal. */
   private read(imageId: string): Promise<Accounts> {
     return this.probes.with({ Image: imageId }, async (id) => {
       const [passwd, group] = await Promise.all([

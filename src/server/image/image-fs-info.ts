@@ -1,19 +1,19 @@
 import type { cri } from '../../proto';
 import type { Store } from '../../store/store';
 import { nanosFromMillis } from '../../translate/shared/time';
-import { engineFacts } from '../engine-facts';
+import { engineFacts } from '../engine-abilities';
 import type { Services } from '../services';
 
 /**
- * Images and writable layers, which Docker keeps on one file system. Bytes are the last measurement (sync/disk-usage.ts),
- * inodes are those of the whole file system, as one statfs tells them: no Engine call, no walk.
+ * Usage of images and writable layers, which Docker keeps on one file system. Bytes come from the last measurement
+ * (sync/disk-usage.ts), inodes from one statfs of the whole file system, so this needs no Engine call and walks no directory.
  */
 export async function imageFsInfo(services: Services): Promise<cri.IImageFsInfoResponse> {
   const { store, settings, usedInodes } = services;
   const { imageDirectory: mountpoint } = engineFacts(services);
   const inodes = settings.localEngine ? await usedInodes.of(mountpoint) : undefined;
   const usage = (bytes: number): cri.IFilesystemUsage => ({
-    // The time is that of the inodes, and of the space that kubelet reads itself: it skips thresholds whose time stands still.
+    // kubelet skips thresholds whose timestamp has not advanced, so this is the time of the inodes.
     timestamp: nanosFromMillis(Date.now()),
     fs_id: { mountpoint },
     used_bytes: { value: bytes },
@@ -25,7 +25,7 @@ export async function imageFsInfo(services: Services): Promise<cri.IImageFsInfoR
   };
 }
 
-/** Until it is measured: layers that images share are counted for each. */
+/** An upper bound until the first measurement: layers that images share are counted for each image. */
 function atMost({ images }: Store): number {
   return [...images.values()].reduce((sum, { size }) => sum + size, 0);
 }

@@ -1,31 +1,33 @@
 import { createHash } from 'node:crypto';
 import type { DockerClient } from '../../docker/client';
+import type { EngineAuth, EngineProgress } from '../../engine/types';
+import { LONGEST_TIMER_MS, sharedAbortController } from '../../lib/async/deadline';
 import { valueNow, type Changing } from '../../lib/changing';
 import { Semaphore } from '../../lib/async/semaphore';
 import { SharedWork } from '../../lib/async/shared-work';
+import { unavailable } from '../../lib/errors';
+import type { RegistryCredentials } from '../../registry/credentials';
 import type { Store } from '../../store/store';
-import type { EngineAuth } from '../../engine/types';
+import { PullProgress } from '../../translate/image/pull-progress';
 import { familiarName, type ImageReference } from '../../translate/image/reference';
 import { explainPullFailure } from './pull-failure';
-import type { RegistryCredentials } from '../../registry/credentials';
-import { pullWhileItMoves, SharedMovement } from './watched-pull';
 
-/** Engine pulls at a time, of which the Engine loads three layers at a time in all. More wait their turn, untimed. */
+/** Concurrent pulls in the Engine, which loads three layers at a time for all of them. Other pulls wait without a deadline. */
 const MAX_PULLS = 32;
-/** For credentials of the node at a time: each may be a process. */
+/** Concurrent look-ups of the node's credentials: each may start a process. */
 const MAX_LOOK_UPS = 4;
 
 export interface ImagePullsParts {
   readonly docker: DockerClient;
   readonly store: Pick<Store, 'engine'>;
   readonly credentials: Pick<RegistryCredentials, 'find'>;
-  /** ms, 0 is none. */
+  /** In ms; 0 means no deadline. */
   readonly progressDeadlineMs: Changing<number>;
-  /** How long it may take to find out why a pull failed, ms; tests on slow machines give it longer. */
+  /** Time for finding out why a pull failed, in ms; tests on slow machines use more. */
   readonly questionsMs?: number | undefined;
 }
 
-/** All pulls of images pass here. */
+/** All pulls of images go through this class. */
 export class ImagePulls {
   private readonly running = new SharedWork<void>();
   private readonly lookUps = new Semaphore(MAX_LOOK_UPS);
@@ -36,9 +38,9 @@ export class ImagePulls {
 
   /**
    * Resolves when the Engine has the image. Pulls of one reference share one Engine pull, but only with the same
-   * credentials: nobody may profit from another's. It ends when the last of them is cancelled.
+   * credentials, so that no pull uses another's. It ends when the last of them is cancelled.
    * @param requested credentials; undefined means those of the node, or none.
-   * @throws NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE: what was at fault.
+   * @throws NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE, depending on the cause.
    */
   async pull(
     reference: ImageReference,
@@ -62,9 +64,82 @@ export class ImagePulls {
   }
 }
 
-/** So that no key of a map, which a heap dump or an error might show, is a secret. */
+/** Keeps secrets out of the keys of a map, which a heap dump or an error might show. */
 function fingerprint(auth: EngineAuth | undefined): string {
   return createHash('sha256')
     .update(JSON.stringify(auth ?? null))
     .digest('hex');
+}
+
+/** Factor for the deadline while the Engine unpacks: a slow disk keeps it silent, and the registry is not the cause. */
+const UNPACKING_PATIENCE = 10;
+/** Factor for the deadline while a pull waits behind others, so that those are cancelled first. */
+const QUEUE_PATIENCE = 2;
+
+export interface WatchedPull {
+  readonly name: string;
+  readonly auth: EngineAuth | undefined;
+  /** `--image-pull-progress-deadline`, ms; 0 never gives up. */
+  readonly progressDeadlineMs: number;
+}
+
+/** When any pull last moved or ended: the Engine's limit of concurrent layers is one for all pulls. */
+export class SharedMovement {
+  at = -Infinity;
+
+  note(): void {
+    this.at = performance.now();
+  }
+}
+
+/**
+ * Pulls as long as bytes or statuses move, however slowly.
+ * @throws UNAVAILABLE if nothing has moved for the deadline. The deadline is ten times as long once all layers are
+ * downloaded. While they wait behind those of other pulls, it is twice as long and any pull's movement counts.
+ */
+export async function pullWhileItMoves(
+  docker: DockerClient,
+  { name, auth, progressDeadlineMs }: WatchedPull,
+  movement: SharedMovement,
+  signal: AbortSignal,
+): Promise<void> {
+  const controller = sharedAbortController();
+  const onAbort = (): void => controller.abort(signal.reason);
+  const progress = new PullProgress();
+  let timer: NodeJS.Timeout | undefined;
+  const onTimer = (): void => {
+    const queuedUntil = movement.at + progressDeadlineMs * QUEUE_PATIENCE;
+    const restMs = progress.isQueued ? queuedUntil - performance.now() : 0;
+    if (restMs > 0) timer = setTimeout(onTimer, Math.min(restMs, LONGEST_TIMER_MS));
+    else giveUp();
+  };
+  const giveUp = (): void =>
+    controller.abort(
+      unavailable(
+        `${name}: the pull was cancelled because no byte and no status moved for ${progressDeadlineMs / 1000} s ` +
+          `(--image-pull-progress-deadline); ${progress.describe()}`,
+      ),
+    );
+  const wind = (): void => {
+    clearTimeout(timer);
+    if (progressDeadlineMs === 0) return;
+    const patience = progress.isUnpacking ? UNPACKING_PATIENCE : 1;
+    timer = setTimeout(onTimer, Math.min(progressDeadlineMs * patience, LONGEST_TIMER_MS));
+  };
+  signal.throwIfAborted();
+  signal.addEventListener('abort', onAbort, { once: true });
+  const onProgress = (message: EngineProgress): void => {
+    if (!progress.note(message)) return;
+    movement.note();
+    wind();
+  };
+  wind();
+  try {
+    await docker.pullImage(name, auth, onProgress, { signal: controller.signal });
+  } finally {
+    clearTimeout(timer);
+    // This pull no longer holds up others.
+    movement.note();
+    signal.removeEventListener('abort', onAbort);
+  }
 }

@@ -3,10 +3,9 @@ import { toCriImage, toVerboseInfo } from '../../translate/image/image';
 import { required } from '../../translate/shared/validate';
 import { findImage } from '../../translate/shared/lookup';
 import type { Services } from '../services';
-import { askedNames, type AskedNames } from './asked-names';
-import { pinnedImages } from './pinned-images';
+import { askedNames, type AskedNames, pinnedImages } from './image-use';
 
-/** An absent image is an answer without `image`, not an error. */
+/** For an absent image the answer has no `image`; it is not an error. */
 export function imageStatus(
   services: Services,
   request: Decoded<cri.IImageStatusRequest>,
@@ -22,8 +21,8 @@ export function imageStatus(
 }
 
 /**
- * The name of the question, where pods asked for the image by it, among others; else the one that lists give, so that the
- * same image has the same answer by each of its names.
+ * The name in the request, if pods asked for the image by it; otherwise the name that lists give, so that the answer is the
+ * same for each of the image's names.
  */
 function nameInStatus(
   { image, user_specified_image }: Decoded<cri.IImageSpec>,

@@ -1,12 +1,13 @@
 import { mapLazily } from '../../lib/collections';
-import type { cri, Decoded } from '../../proto';
+import { cri, type Decoded } from '../../proto';
+import { encodeChunks } from '../../proto/chunks';
+import type { Encoded } from '../../proto/service';
 import type { ImageRecord } from '../../store/records';
 import { toCriImage } from '../../translate/image/image';
 import { familiarName, tryParseReference } from '../../translate/image/reference';
 import { findImage } from '../../translate/shared/lookup';
 import type { Services } from '../services';
-import { askedNames } from './asked-names';
-import { pinnedImages } from './pinned-images';
+import { askedNames, pinnedImages } from './image-use';
 
 export function listImages(
   services: Services,
@@ -15,7 +16,7 @@ export function listImages(
   return Promise.resolve({ images: [...imagesOf(services, request)] });
 }
 
-/** All that match now; each is made when it is asked for. */
+/** All images that match now; each message is built when it is read. */
 export function imagesOf(
   services: Services,
   { filter }: Pick<Decoded<cri.IListImagesRequest>, 'filter'>,
@@ -27,7 +28,7 @@ export function imagesOf(
   return mapLazily(found, (image) => toCriImage(image, isPinned(image), names.get(image.id)?.first));
 }
 
-/** As ImageStatus finds it; a bare repository also stands for all its tags, as with cri-dockerd and `crictl images`. */
+/** Finds images as ImageStatus does. A bare repository also matches all its tags, as with cri-dockerd and `crictl images`. */
 function matching({ store }: Services, name: string): ImageRecord[] {
   const image = findImage(store, name, 'filter.image.image');
   const reference = tryParseReference(name);
@@ -38,4 +39,12 @@ function matching({ store }: Services, name: string): ImageRecord[] {
     repoTags.some((tag) => tag.startsWith(tags)),
   );
   return [...new Set([...(image === undefined ? [] : [image]), ...ofRepository])];
+}
+
+/** ListImages for more images than fit into one message: all of them as they were at the time of the call. */
+export function streamImages(
+  services: Services,
+  request: Decoded<cri.IStreamImagesRequest>,
+): Iterable<Encoded> {
+  return encodeChunks(cri.Image, imagesOf(services, request));
 }

@@ -4,11 +4,11 @@ import { sharedAbortController, withDeadline } from '../../lib/async/deadline';
 import { messageOf, RuntimeError, type ErrorCode } from '../../lib/errors';
 import type { EngineAuth, EngineManifest } from '../../engine/types';
 import { familiarName, registryOf, type ImageReference } from '../../translate/image/reference';
-import { knockAtRegistry } from '../../registry/knock';
+import { anonymousStatus } from '../../registry/registry-status';
 
-/** For all questions together: kubelet's other pulls wait for their end, and a better text must cost next to nothing. */
+/** Time for all questions together. It is short because kubelet's other pulls wait meanwhile. */
 const PATIENCE_MS = 1_000;
-/** What a registry said, rather than what befell the Engine on its way there. */
+/** Statuses that come from the registry, and not from a failure on the way to it. */
 const TELLING = new Set([401, 403, 404, 429]);
 
 export interface FailedPull {
@@ -18,14 +18,14 @@ export interface FailedPull {
   readonly platform: string | undefined;
 }
 
-/** What the registry has, or the error of asking. */
+/** What the registry has, or why it could not be asked. */
 type Answer = EngineManifest | EngineError;
 type Ask = (name: string) => Promise<Answer>;
 
 /**
- * What was at fault in a failed pull: name, tag, platform, credentials, rights or network (ADR 0014). It is told by HTTP
- * status: of the Engine's look at the manifest, of the pull, of the registry itself, as each of them may have only a 500
- * for everything. Never by the text, which differs by Engine and registry and is only passed on.
+ * Finds the cause of a failed pull: name, tag, platform, credentials, rights or network (ADR 0014). It decides by the HTTP
+ * status of the Engine's request for the manifest, of the pull, and of the registry itself, because each of them may answer
+ * 500 for everything. It never decides by the text, which differs by Engine and registry and is only passed on.
  */
 export async function explainPullFailure(
   docker: DockerClient,
@@ -34,19 +34,19 @@ export async function explainPullFailure(
   signal: AbortSignal,
   patienceMs = PATIENCE_MS,
 ): Promise<Error> {
-  // Cancelled, stalled, or no Engine: that is explained already.
+  // Cancelled, stalled, or no Engine: the error already says so.
   if (!(failure instanceof EngineError)) return failure as Error;
   return withDeadline("The registry's answer", patienceMs, signal, async (limit) => {
     const done = sharedAbortController();
     const { host } = registryOf(pull.reference);
-    // At the same time as the other questions: one after the other would take as long again.
-    const knocking = TELLING.has(failure.statusCode)
+    // Runs beside the other questions: one after the other would take twice as long.
+    const registryStatus = TELLING.has(failure.statusCode)
       ? Promise.resolve(undefined)
-      : knockAtRegistry(host, done.signal);
+      : anonymousStatus(host, done.signal);
     const onLimit = (): void => done.abort();
     limit.addEventListener('abort', onLimit, { once: true });
     try {
-      return await explain(docker, pull, failure, { limit, knocking, signal });
+      return await explain(docker, pull, failure, { limit, registryStatus, signal });
     } finally {
       limit.removeEventListener('abort', onLimit);
       done.abort();
@@ -55,11 +55,11 @@ export async function explainPullFailure(
 }
 
 interface Questions {
-  /** Ends all of them. */
+  /** Ends all questions. */
   readonly limit: AbortSignal;
   /** The status of the registry's own answer; undefined when there is none. */
-  readonly knocking: Promise<number | undefined>;
-  /** The caller's. */
+  readonly registryStatus: Promise<number | undefined>;
+  /** The caller's signal. */
   readonly signal: AbortSignal;
 }
 
@@ -67,7 +67,7 @@ async function explain(
   docker: DockerClient,
   { reference, auth, platform }: FailedPull,
   failure: EngineError,
-  { limit, knocking, signal }: Questions,
+  { limit, registryStatus, signal }: Questions,
 ): Promise<EngineError> {
   const ask: Ask = (wanted) => askForManifest(docker, wanted, auth, limit, signal);
   const name = familiarName(reference);
@@ -77,13 +77,13 @@ async function explain(
 
   const answer = await ask(name);
   if (!(answer instanceof EngineError)) return because(...presentButUnpullable(host, answer, platform));
-  // The manifest's is the more exact one: a denied pull is 404 in the Engine's pull, 403 there.
+  // The manifest's status is more exact: for a denied pull it is 403, where the pull itself says 404.
   const told = [answer.statusCode, failure.statusCode].find((status) => TELLING.has(status));
   if (told === 404) return because('NOT_FOUND', await whatIsMissing(reference, ask), told);
-  const knocked = told ?? (await knocking);
+  const known = told ?? (await registryStatus);
   signal.throwIfAborted();
-  // It asks strangers for credentials in any case: that says nothing of ours when the Engine was not answered in time.
-  const status = told === undefined && knocked === 401 && limit.aborted ? undefined : knocked;
+  // A registry answers 401 to any anonymous request. Without an answer to the Engine this says nothing about our credentials.
+  const status = told === undefined && known === 401 && limit.aborted ? undefined : known;
   switch (status) {
     case 401:
       return because('UNAUTHENTICATED', wantsCredentials(host, auth), status);
@@ -117,13 +117,13 @@ function presentButUnpullable(
     : ['NOT_FOUND', `it has nothing for this node's platform, ${platform}`];
 }
 
-/** True also where the registry says nothing of platforms. */
+/** Also true if the registry does not tell its platforms. */
 function isFor({ Platforms }: EngineManifest, platform: string): boolean {
   const told = (Platforms ?? []).filter(({ architecture = '' }) => architecture !== '');
   return told.length === 0 || told.some(({ os, architecture }) => `${os}/${architecture}` === platform);
 }
 
-/** Registries have one answer for an unknown name and an unknown tag: another tag tells them apart where it exists. */
+/** Registries answer alike for an unknown name and an unknown tag; a request for another tag may tell them apart. */
 async function whatIsMissing(
   { repository, tag = 'latest', digest }: ImageReference,
   ask: Ask,

@@ -13,7 +13,7 @@ import {
 } from '../../translate/image/reference';
 import { toEngineRuntime } from '../../translate/sandbox/runtime-handler';
 import { required } from '../../translate/shared/validate';
-import { knownRuntimes, lookForHandler } from '../engine-facts';
+import { knownRuntimes, lookForHandler } from '../engine-abilities';
 import type { CallContext, Services } from '../services';
 
 /** Pull and inspect. @returns the image's id, the same string as Image.id (CRI 1.36). */
@@ -24,7 +24,7 @@ export async function pullImage(
 ): Promise<cri.IPullImageResponse> {
   const { imagePulls, imageSync, logger, store } = services;
   const spec = required(request.image, 'image');
-  // One set of images serves all runtimes; but a handler that no pod can have is a mistake.
+  // All runtimes share one set of images, but a handler that no pod can have is an error.
   await lookForHandler(services, spec.runtime_handler, signal);
   toEngineRuntime(spec.runtime_handler, knownRuntimes(store), 'image.runtime_handler');
   const id = asImageId(spec.image);
@@ -43,7 +43,7 @@ export async function pullImage(
   return { image_ref: image.id };
 }
 
-/** Credentials for a named server are for no other one. */
+/** Credentials that name a server are not used for another one. */
 function forRegistryOf(
   reference: ImageReference,
   auth: EngineAuth | undefined,
@@ -52,6 +52,6 @@ function forRegistryOf(
   const server = auth?.serveraddress;
   const { host } = registryOf(reference);
   if (server === undefined || registryHost(server) === host.toLowerCase()) return auth;
-  logger.warn('Credentials of a pull are for another registry and are not used', { registry: host, server });
+  logger.warn('Ignoring credentials that are for another registry', { registry: host, server });
   return undefined;
 }

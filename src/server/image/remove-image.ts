@@ -1,5 +1,7 @@
+import type { DockerClient } from '../../docker/client';
 import { hasStatus } from '../../docker/errors';
-import { failedPrecondition, messageOf } from '../../lib/errors';
+import { withDeadline } from '../../lib/async/deadline';
+import { failedPrecondition } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import type { ImageRecord } from '../../store/records';
 import type { Store } from '../../store/store';
@@ -7,14 +9,12 @@ import { required } from '../../translate/shared/validate';
 import { findImage } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
-/** After a half-done removal. */
+/** Time for reading the images again after a removal that failed half-way. */
 const RESYNC_LIMIT_MS = 30_000;
-/** Only the text tells which of the reasons for a 409 it is: in use, a parent, or several repositories. */
-const IN_USE = /\bused by (running|stopped) container|\bcontainer \S+ is using\b/;
 
 /**
- * Removes the image with all its names, whichever one was given. Absent is success; an image that a container uses is
- * refused before anything is untagged, and nothing is forced.
+ * Removes the image with all its names, whichever of them was given. An absent image is a success. An image that a container
+ * uses is refused before any name is removed, and nothing is forced.
  */
 export async function removeImage(
   services: Services,
@@ -32,9 +32,11 @@ export async function removeImage(
     try {
       await removeAllNames(services, image, signal);
     } catch (error) {
-      // Whatever was untagged before the refusal must show. An image without names that is the parent of others is kept
-      // by the Engine, but is none of its list any more: gone for all that CRI can see.
-      await imageSync.resync(AbortSignal.timeout(RESYNC_LIMIT_MS)).catch(() => undefined);
+      // Names that were removed before the refusal must disappear from the store, too. The Engine keeps an image without
+      // names that is the parent of others, but no longer lists it; for CRI it is gone.
+      await withDeadline('The list of images', RESYNC_LIMIT_MS, undefined, (limit) =>
+        imageSync.resync(limit),
+      ).catch(() => undefined);
       if (hasStatus(error, 409) && store.images.get(id) === undefined) return;
       throw error;
     }
@@ -43,7 +45,7 @@ export async function removeImage(
   return {};
 }
 
-/** Also of other containers than those of pods, and of sandboxes. */
+/** Also looks at sandboxes and at containers outside any pod. */
 function refuseWhileUsed({ containers, sandboxes, foreign }: Store, image: ImageRecord): void {
   for (const table of [containers, sandboxes, foreign]) {
     for (const { id, imageId, engineName } of table.values()) {
@@ -54,9 +56,9 @@ function refuseWhileUsed({ containers, sandboxes, foreign }: Store, image: Image
 }
 
 /**
- * By id the Engine removes all or nothing, but refuses an image with names in several repositories and one that others
- * were built from: then one name after the other. The last one takes the image with it. An image that a container has
- * taken since we looked keeps its names.
+ * By id the Engine removes all names or nothing, but refuses with 409 an image with names in several repositories and one
+ * that others were built from. These are removed name by name, and the last name takes the image with it. A 409 may also
+ * mean that a container has begun to use the image since we looked: then it keeps its names.
  */
 async function removeAllNames({ docker }: Services, image: ImageRecord, signal: AbortSignal): Promise<void> {
   const byId = (): Promise<void> => docker.removeImage(image.id, { signal });
@@ -67,7 +69,14 @@ async function removeAllNames({ docker }: Services, image: ImageRecord, signal: 
       await byId();
       return;
     } catch (error) {
-      if (!hasStatus(error, 409) || IN_USE.test(messageOf(error)) || names === repoDigests) throw error;
+      if (!hasStatus(error, 409) || names === repoDigests || (await isUsed(docker, image.id, signal)))
+        throw error;
     }
   }
+}
+
+/** The status does not tell why the Engine refuses, and its text must not decide, so the Engine is asked for the users. */
+async function isUsed(docker: DockerClient, imageId: string, signal: AbortSignal): Promise<boolean> {
+  const containers = await docker.listContainers({}, { signal });
+  return containers.some(({ ImageID }) => ImageID === imageId);
 }

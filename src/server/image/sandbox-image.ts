@@ -11,9 +11,9 @@ import type { ImageSync } from '../../sync/image-sync';
 import { familiarName, parseReference, type ImageReference } from '../../translate/image/reference';
 import type { ImagePulls } from './image-pulls';
 
-/** Our own pause image: made from `docker/pause`, no registry needed. */
+/** Our own pause image, built from `docker/pause`; it needs no registry. */
 const OWN_NAME = 'dockbridge.local/pause:1';
-/** A node without a way to the registry must not wait long for its first pod. */
+/** A node that cannot reach the registry must not wait long for its first pod. */
 const PULL_LIMIT_MS = 30_000;
 /** It is a few KiB, and no registry is asked. */
 const IMPORT_LIMIT_MS = 30_000;
@@ -42,18 +42,18 @@ export class SandboxImage {
   }
 
   /**
-   * The name to create sandboxes with. Free when it is on the node, as it is after the first pod.
-   * @throws FAILED_PRECONDITION when there is neither the configured image nor ours.
+   * Returns the name of the image for sandboxes. Needs no call if the image is on the node, as it is after the first pod.
+   * @throws FAILED_PRECONDITION if neither the configured image nor ours can be had.
    */
   async ensure(signal: AbortSignal): Promise<string> {
     const present = this.present();
     if (present !== undefined) return present;
-    // One attempt for all pods that wait; not with their signals, for the others go on waiting.
+    // All waiting pods share one attempt, so it takes no pod's signal.
     this.pending ??= this.obtain().finally(() => (this.pending = undefined));
     return abortable(this.pending, signal);
   }
 
-  /** kubelet's image GC must leave it alone. */
+  /** Whether kubelet's image GC must not remove this image. */
   isPinned(image: ImageRecord): boolean {
     const names = [...image.repoTags, ...image.repoDigests];
     return names.includes(this.configured) || names.includes(OWN_NAME);
@@ -75,9 +75,8 @@ export class SandboxImage {
       );
       if ((await imageSync.refresh(this.configured)) !== undefined) return this.configured;
     } catch (error) {
-      logger.warn('The configured sandbox image cannot be pulled; using our own pause image', {
+      logger.warn("Cannot pull the configured sandbox image; using dockbridge's own pause image", {
         image: this.configured,
-        own: OWN_NAME,
         error: messageOf(error),
       });
     }
@@ -87,7 +86,7 @@ export class SandboxImage {
   private async importOwn(): Promise<string> {
     const { docker, imageSync, pauseTar } = this.parts;
     try {
-      // Read first: that it is missing must not look like trouble with the Engine.
+      // Read it first, so that a missing file does not look like a failure of the Engine.
       const tar = Readable.from(await readFile(pauseTar));
       await withDeadline(`Import of ${OWN_NAME}`, IMPORT_LIMIT_MS, undefined, (signal) =>
         docker.importImage(tar, OWN_NAME, ['ENTRYPOINT ["/pause"]'], { signal }),

@@ -1,24 +1,23 @@
-import { needsRepair, repaired } from './authority';
+import { encodeLiterals, HeaderDecoder, needsRepair, repaired } from './header-fields';
 import {
   Flag,
   FRAME_HEADER_BYTES,
+  type FrameHeader,
   FrameType,
+  HeaderBlock,
   headerFrames,
   PREFACE,
   ProtocolError,
   readFrameHeader,
-  type FrameHeader,
-} from './h2-frame';
-import { HeaderBlock } from './header-block';
-import { encodeLiterals, HeaderDecoder } from './header-codec';
+} from './http2-frames';
 
 /**
- * Reads what a client sends and returns what the server shall read instead: the same bytes, or, once the first request
- * turned out to carry an authority that Node refuses, the same frames with every header block repaired
+ * Reads what a client sends and returns what the server reads instead: the same bytes, or, if the first request has an
+ * authority that Node refuses, the same frames with every header block repaired
  * (nodejs/node#32326). One authority serves a whole Go connection, so the first request decides for all.
  */
 export class FrameInspector {
-  /** The client's preface and its SETTINGS came: it speaks HTTP/2 and now may wait for ours. */
+  /** The client has sent its preface and SETTINGS: it speaks HTTP/2, and may now wait for the server's SETTINGS. */
   greeted = false;
   verdict: 'undecided' | 'valid' | 'repair' = 'undecided';
   readonly #decoder = new HeaderDecoder();
@@ -28,22 +27,22 @@ export class FrameInspector {
   #passing = 0;
   #block: HeaderBlock | undefined;
 
-  /** Nothing left to look for: the bytes of `feed` are the server's from here on, unread. */
+  /** Whether the inspection is over, so that all further bytes go to the server unread. */
   isTransparent(): boolean {
     return this.verdict === 'valid' && !this.#awaitingAck;
   }
 
-  /** A header block has begun and not ended. */
+  /** Whether a header block has begun and not ended. */
   get midBlock(): boolean {
     return this.#block !== undefined;
   }
 
-  /** We sent a SETTINGS frame in the server's stead: the client's first ACK answers that one, and is ours. */
+  /** We have sent SETTINGS in place of the server. The client's first ACK answers that frame and must not reach the server. */
   swallowAck(): void {
     this.#awaitingAck = true;
   }
 
-  /** @throws ProtocolError: the connection is beyond repair. */
+  /** @throws ProtocolError if the connection must be closed. */
   feed(chunk: Buffer): Buffer[] {
     if (this.isTransparent()) return [chunk];
     const data = this.#carry.length > 0 ? Buffer.concat([this.#carry, chunk]) : chunk;
@@ -94,7 +93,7 @@ export class FrameInspector {
     return count;
   }
 
-  /** True when the frame is ours: part of a header block, or the ACK we wait for. False: it passes. */
+  /** @returns true for a frame that is held back: part of a header block, or the ACK that we wait for. */
   #intercept(head: FrameHeader, data: Buffer, at: number): boolean {
     if (this.#block !== undefined) {
       this.#block.open(head, data, at);
@@ -118,7 +117,7 @@ export class FrameInspector {
     return false;
   }
 
-  /** What the server shall read for the block, if that is complete now. */
+  /** Returns what the server reads in place of the block, if that is complete now. */
   #endBlock(): Buffer[] {
     const block = this.#block;
     if (block?.complete !== true) return [];

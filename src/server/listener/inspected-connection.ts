@@ -55,7 +55,7 @@ export class InspectedConnection extends Duplex {
     this.#socket.write(chunk, done);
   }
 
-  /** All that piled up leaves in one system call: http2 writes a frame's header and payload apart. */
+  /** Writes all pending chunks in one system call: http2 writes a frame's header and payload separately. */
   override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
     this.#socket.cork();
     chunks.forEach(({ chunk }, index) => {

@@ -1,14 +1,55 @@
 import { once } from 'node:events';
 import { fstat } from 'node:fs';
 import { createServer, type Server } from 'node:net';
+import { isAbsolute } from 'node:path';
 import { promisify } from 'node:util';
-import { ServerCredentials, type Server as GrpcServer } from '@grpc/grpc-js';
-import { failedPrecondition, messageOf } from '../../lib/errors';
+import { type Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
+import { failedPrecondition, invalidArgument, messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
-import { parseEndpoint, type Endpoint } from './endpoint';
-import { Greeting } from './greeting';
-import { listensAt, passedSocket } from './passed-socket';
 import { SocketFile } from '../../node/disk/socket-file';
+import { NewConnection } from './new-connection';
+import { listensAt, passedSocket } from './passed-socket';
+
+/** Where to listen: on a socket file that we create, or on a descriptor that systemd passed to us. */
+export type Endpoint =
+  { readonly kind: 'path'; readonly path: string } | { readonly kind: 'fd'; readonly fd: number };
+
+/** sockaddr_un.sun_path holds 108 bytes with its terminating zero; libuv truncates a longer path. */
+const MAX_PATH_BYTES = 107;
+
+/** @throws RuntimeError naming what is allowed. */
+export function parseEndpoint(endpoint: string, env: NodeJS.ProcessEnv, pid: number): Endpoint {
+  if (endpoint === 'fd://') return { kind: 'fd', fd: requirePassedSocket(env, pid) };
+  const path = endpoint.startsWith('unix://') ? endpoint.slice('unix://'.length) : endpoint;
+  if (!isAbsolute(path) || path.endsWith('/') || path.includes('\0')) {
+    const why = /^(tcp|https?):/i.test(endpoint)
+      ? 'is refused: CRI knows no passwords, and whoever reached that port would be root on this node;'
+      : 'is not supported:';
+    throw invalidArgument(
+      'endpoint',
+      `"${endpoint}" ${why} use unix:///absolute/path, /absolute/path or fd:// (systemd socket activation)`,
+    );
+  }
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
+    throw invalidArgument(
+      'endpoint',
+      `${path} is longer than a unix socket may be (${MAX_PATH_BYTES} bytes)`,
+    );
+  }
+  return { kind: 'path', path };
+}
+
+function requirePassedSocket(env: NodeJS.ProcessEnv, pid: number): number {
+  const fd = passedSocket(env, pid);
+  if (fd === undefined) {
+    throw failedPrecondition(
+      'endpoint fd:// needs systemd socket activation, but no socket was passed to this process ' +
+        `(LISTEN_FDS=${env.LISTEN_FDS ?? ''} LISTEN_PID=${env.LISTEN_PID ?? ''} pid=${pid}): ` +
+        'start the .socket unit, or use unix:///path',
+    );
+  }
+  return fd;
+}
 
 export interface SocketListenerOptions {
   /** `unix:///path`, `/path` or `fd://`. */
@@ -20,7 +61,7 @@ export interface SocketListenerOptions {
 export class SocketListener {
   readonly #endpoint: string;
   readonly #logger: Logger;
-  readonly #greetings = new Set<Greeting>();
+  readonly #newConnections = new Set<NewConnection>();
   #server: Server | undefined;
   #file: SocketFile | undefined;
 
@@ -38,19 +79,19 @@ export class SocketListener {
     const endpoint = parseEndpoint(this.#endpoint, process.env, process.pid);
     const injector = grpcServer.createConnectionInjector(ServerCredentials.createInsecure());
     const server = createServer((socket) => {
-      const greeting = new Greeting(socket, {
+      const connection = new NewConnection(socket, {
         logger: this.#logger,
-        inject: (connection) => injector.injectConnection(connection),
-        ended: () => this.#greetings.delete(greeting),
+        inject: (ready) => injector.injectConnection(ready),
+        ended: () => this.#newConnections.delete(connection),
       });
-      this.#greetings.add(greeting);
+      this.#newConnections.add(connection);
     });
     this.#server = server;
     try {
       const address = await this.#bind(server, endpoint);
       // A failed accept (EMFILE): the next one may succeed.
       server.on('error', (error) =>
-        this.#logger.error('accepting a connection failed', { error: messageOf(error) }),
+        this.#logger.error('Cannot accept a connection', { error: messageOf(error) }),
       );
       return { address };
     } catch (error) {
@@ -70,7 +111,7 @@ export class SocketListener {
     await file?.remove();
     this.#server?.close();
     this.#server = undefined;
-    for (const greeting of this.#greetings) greeting.abort();
+    for (const connection of this.#newConnections) connection.abort();
   }
 
   async #bind(server: Server, endpoint: Endpoint): Promise<string> {

@@ -1,9 +1,9 @@
 import type { cri, Decoded } from '../../proto';
-import { wantedStreams } from '../exec/wanted-streams';
+import { wantedStreams } from '../exec/command';
 import { getRunningContainer } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 
-/** The URL where a client meets the container's first process. No Engine call. */
+/** Returns the URL at which a client can attach to the container's first process. No Engine call. */
 export function attach(
   { store, streaming }: Services,
   request: Decoded<cri.IAttachRequest>,

@@ -2,8 +2,7 @@ import { isAbsolute, normalize } from 'node:path';
 import { invalidArgument, RuntimeError } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { integer, nonEmpty } from '../../translate/shared/validate';
-import { checkpointToArchive } from '../checkpoint/checkpoint-to-archive';
-import { hasProgram } from '../checkpoint/has-program';
+import { checkpointToArchive, hasProgram } from '../checkpoint/checkpoint-to-archive';
 import { getRunningContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
@@ -12,8 +11,8 @@ const DEFAULT_TIMEOUT_SECONDS = 120;
 const MAX_TIMEOUT_SECONDS = 24 * 3600;
 
 /**
- * The container's processes as CRIU's images, in a tar at `location`; the container runs on. Its writable layer is not in
- * there: the Engine does not give it away.
+ * Writes CRIU's images of the container's processes into a tar at `location`; the container keeps running. The tar does not
+ * hold the writable layer, which the Engine does not provide.
  */
 export async function checkpointContainer(
   services: Services,

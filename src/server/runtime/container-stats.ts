@@ -3,7 +3,7 @@ import { toCriContainerStats } from '../../stats/cri-stats';
 import { getContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
-/** A container that does not run is answered with its attributes and what is known of its layer; an unknown one is an error. */
+/** For a container that does not run the answer has its attributes and the known size of its layer. An unknown id is an error. */
 export async function containerStats(
   { store, stats }: Services,
   request: Decoded<cri.IContainerStatsRequest>,

@@ -1,11 +1,11 @@
 import type { cri, Decoded } from '../../proto';
 import { integer } from '../../translate/shared/validate';
-import { commandWords } from '../exec/command-words';
+import { commandWords } from '../exec/command';
 import { runCommand } from '../exec/run-command';
 import { getRunningContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
-/** Two weeks in seconds: the longest that a timer can be set to is a little more. */
+/** Two weeks in seconds; a timer cannot be set to much more. */
 const MAX_TIMEOUT_SECONDS = 14 * 24 * 3600;
 
 /**

@@ -1,10 +1,9 @@
 import type { cri, Decoded } from '../../proto';
-import { commandWords } from '../exec/command-words';
-import { wantedStreams } from '../exec/wanted-streams';
+import { commandWords, wantedStreams } from '../exec/command';
 import { getRunningContainer } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 
-/** The URL of a command that starts when its client comes there. No Engine call. */
+/** Returns the URL of a command, which starts when its client connects. No Engine call. */
 export function exec(
   { store, streaming }: Services,
   request: Decoded<cri.IExecRequest>,

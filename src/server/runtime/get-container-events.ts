@@ -1,9 +1,9 @@
 import type { BroadcastReader } from '../../lib/async/broadcast';
 import type { cri } from '../../proto';
-import { toCriEvent, type PodEvent } from '../../translate/shared/container-event';
+import { toCriEvent, type PodEvent } from '../../translate/shared/lifecycle';
 import type { CallContext, Services } from '../services';
 
-/** Until the client goes, or does not keep up: then it is told so, connects again and lists. */
+/** Streams until the client leaves. A client that does not keep up gets an error, connects again and lists. */
 export function getContainerEvents(
   services: Services,
   _request: unknown,

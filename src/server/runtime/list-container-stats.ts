@@ -1,6 +1,9 @@
-import type { cri, Decoded } from '../../proto';
-import { containerStatsFilter } from '../../translate/shared/filters';
+import { mapLazily } from '../../lib/collections';
+import { cri, type Decoded } from '../../proto';
+import { encodeChunks } from '../../proto/chunks';
+import type { Encoded } from '../../proto/service';
 import { toCriContainerStats } from '../../stats/cri-stats';
+import { containerStatsFilter } from '../../translate/shared/filters';
 import type { CallContext, Services } from '../services';
 
 export async function listContainerStats(
@@ -18,4 +21,14 @@ export async function statsOfContainers(
   signal: AbortSignal,
 ): ReturnType<Services['stats']['ofContainers']> {
   return stats.ofContainers([...store.containers.values()].filter(containerStatsFilter(filter)), signal);
+}
+
+/** ListContainerStats in messages of bounded size. All stats are read once, at the time of the call. */
+export async function* streamContainerStats(
+  services: Services,
+  request: Decoded<cri.IStreamContainerStatsRequest>,
+  { signal }: CallContext,
+): AsyncGenerator<Encoded> {
+  const readings = await statsOfContainers(services, request, signal);
+  yield* encodeChunks(cri.ContainerStats, mapLazily(readings, toCriContainerStats));
 }

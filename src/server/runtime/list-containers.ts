@@ -1,5 +1,7 @@
 import { mapLazily } from '../../lib/collections';
-import type { cri, Decoded } from '../../proto';
+import { cri, type Decoded } from '../../proto';
+import { encodeChunks } from '../../proto/chunks';
+import type { Encoded } from '../../proto/service';
 import { toCriContainer } from '../../translate/container/container-status';
 import { containerFilter } from '../../translate/shared/filters';
 import type { Services } from '../services';
@@ -12,8 +14,8 @@ export function listContainers(
 }
 
 /**
- * All that match now; each is made when it is asked for. Right after the start some are only known from the Engine's list,
- * which tells enough for this answer.
+ * All containers that match now; each message is built when it is read. Right after the start some are known only from the
+ * Engine's list, which tells enough for this answer.
  */
 export function containersOf(
   { store }: Services,
@@ -22,4 +24,12 @@ export function containersOf(
   const listed = [...store.listed.records()].filter(({ id }) => store.containers.get(id) === undefined);
   const records = [...store.containers.values(), ...listed].filter(containerFilter(filter));
   return mapLazily(records, (record) => toCriContainer(record, store.images.get(record.imageId)));
+}
+
+/** ListContainers for more containers than fit into one message: all of them as they were at the time of the call. */
+export function streamContainers(
+  services: Services,
+  request: Decoded<cri.IStreamContainersRequest>,
+): Iterable<Encoded> {
+  return encodeChunks(cri.Container, containersOf(services, request));
 }

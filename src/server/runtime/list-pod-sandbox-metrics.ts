@@ -1,5 +1,8 @@
-import type { cri } from '../../proto';
+import { mapLazily } from '../../lib/collections';
+import { cri } from '../../proto';
+import { encodeChunks } from '../../proto/chunks';
 import { MetricType } from '../../proto/enums';
+import type { Encoded } from '../../proto/service';
 import type { MetricSample, PodMetrics } from '../../stats/metrics/metric';
 import { METRIC_DESCRIPTORS } from '../../stats/metrics/pod-metrics';
 import type { CallContext, Services } from '../services';
@@ -31,14 +34,24 @@ export function toCriPodMetrics({ sandboxId, samples, containers }: PodMetrics):
   };
 }
 
-/** CRI's values are unsigned integers: whole seconds of what cAdvisor has fractions of, and no -1 for unlimited. */
+/** CRI's values are unsigned integers: seconds lose their fraction, and -1 for unlimited becomes 0. */
 function toCriMetric({ name, labelValues, value }: MetricSample): cri.IMetric {
   return {
     name,
-    // 0 says that it was sampled for this call.
+    // 0 means that the value was sampled for this call.
     timestamp: 0,
     metric_type: TYPES.get(name) ?? MetricType.GAUGE,
     label_values: [...labelValues],
     value: { value: Math.max(0, Math.floor(value)) },
   };
+}
+
+/** ListPodSandboxMetrics in messages of bounded size. All metrics are read once, at the time of the call. */
+export async function* streamPodSandboxMetrics(
+  { stats }: Services,
+  _: unknown,
+  { signal }: CallContext,
+): AsyncGenerator<Encoded> {
+  const pods = await stats.podMetrics(signal);
+  yield* encodeChunks(cri.PodSandboxMetrics, mapLazily(pods, toCriPodMetrics));
 }

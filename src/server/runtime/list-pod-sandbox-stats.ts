@@ -1,6 +1,9 @@
-import type { cri, Decoded } from '../../proto';
-import { sandboxStatsFilter } from '../../translate/shared/filters';
+import { mapLazily } from '../../lib/collections';
+import { cri, type Decoded } from '../../proto';
+import { encodeChunks } from '../../proto/chunks';
+import type { Encoded } from '../../proto/service';
 import { toCriPodStats } from '../../stats/cri-stats';
+import { sandboxStatsFilter } from '../../translate/shared/filters';
 import type { CallContext, Services } from '../services';
 
 export async function listPodSandboxStats(
@@ -17,4 +20,14 @@ export async function statsOfPods(
   signal: AbortSignal,
 ): ReturnType<Services['stats']['ofPods']> {
   return stats.ofPods([...store.sandboxes.values()].filter(sandboxStatsFilter(filter)), signal);
+}
+
+/** ListPodSandboxStats in messages of bounded size. All stats are read once, at the time of the call. */
+export async function* streamPodSandboxStats(
+  services: Services,
+  request: Decoded<cri.IStreamPodSandboxStatsRequest>,
+  { signal }: CallContext,
+): AsyncGenerator<Encoded> {
+  const readings = await statsOfPods(services, request, signal);
+  yield* encodeChunks(cri.PodSandboxStats, mapLazily(readings, toCriPodStats));
 }

@@ -1,7 +1,9 @@
 import { mapLazily } from '../../lib/collections';
-import type { cri, Decoded } from '../../proto';
-import { sandboxFilter } from '../../translate/shared/filters';
+import { cri, type Decoded } from '../../proto';
+import { encodeChunks } from '../../proto/chunks';
+import type { Encoded } from '../../proto/service';
 import { toCriSandbox } from '../../translate/sandbox/sandbox-status';
+import { sandboxFilter } from '../../translate/shared/filters';
 import type { Services } from '../services';
 
 export function listPodSandbox(
@@ -11,10 +13,18 @@ export function listPodSandbox(
   return Promise.resolve({ items: [...sandboxesOf(services, request)] });
 }
 
-/** All that match now; each is made when it is asked for. */
+/** All sandboxes that match now; each message is built when it is read. */
 export function sandboxesOf(
   { store }: Services,
   { filter }: Pick<Decoded<cri.IListPodSandboxRequest>, 'filter'>,
 ): Iterable<cri.IPodSandbox> {
   return mapLazily([...store.sandboxes.values()].filter(sandboxFilter(filter)), toCriSandbox);
+}
+
+/** ListPodSandbox for more pods than fit into one message: all of them as they were at the time of the call. */
+export function streamPodSandboxes(
+  services: Services,
+  request: Decoded<cri.IStreamPodSandboxesRequest>,
+): Iterable<Encoded> {
+  return encodeChunks(cri.PodSandbox, sandboxesOf(services, request));
 }

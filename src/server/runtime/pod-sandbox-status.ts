@@ -1,13 +1,13 @@
 import type { cri, Decoded } from '../../proto';
-import { containerStatuses } from '../../translate/shared/container-event';
+import { containerStatuses } from '../../translate/shared/lifecycle';
 import { toCriSandboxStatus } from '../../translate/sandbox/sandbox-status';
 import { isRunning } from '../../store/states';
 import { getSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /**
- * Without `timestamp`: a kubelet with evented PLEG that finds one takes the pod from this answer alone, in which that of
- * 1.37 misses init containers; unstamped, it asks for each container (docs/adr/0016-events-from-the-store.md).
+ * The answer has no `timestamp`: a kubelet with evented PLEG that finds one takes the pod from this answer alone, and that
+ * of 1.37 then misses init containers. Without one it asks for each container (docs/adr/0016-events-from-the-store.md).
  */
 export async function podSandboxStatus(
   services: Services,
@@ -27,7 +27,7 @@ export async function podSandboxStatus(
   };
 }
 
-/** For people, as JSON; kubelet never asks. */
+/** Details for `crictl inspectp`, as JSON; kubelet never asks for them. */
 async function details(
   { store, network }: Services,
   podSandboxId: string,
@@ -37,7 +37,12 @@ async function details(
   const { pid, state, engineName, cgroupParent, hostname, logDirectory } = sandbox;
   const networkTrouble = isRunning(sandbox) ? await network.troubleOf(sandbox, signal) : '';
   return JSON.stringify({
-    ...{ pid, engineState: state, engineName, cgroupParent, hostname, logDirectory },
+    pid,
+    engineState: state,
+    engineName,
+    cgroupParent,
+    hostname,
+    logDirectory,
     networkTrouble,
   });
 }

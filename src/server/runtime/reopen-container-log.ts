@@ -5,8 +5,8 @@ import { getContainer } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 
 /**
- * After kubelet renamed the log: the new file exists when this returns, the old one grows no more, and every line is
- * in one of the two. No Engine call.
+ * Opens a new log after kubelet has renamed the old one. When this returns, the new file exists, the old one no longer
+ * grows, and every line is in one of the two. No Engine call.
  */
 export async function reopenContainerLog(
   { store, logs }: Services,
@@ -15,7 +15,7 @@ export async function reopenContainerLog(
   const container = getContainer(store, request.container_id);
   if (container.logPath === '')
     throw failedPrecondition(`container ${container.id} was created without a log_path`);
-  // Nothing will be written any more: a new file would only hide the complete one.
+  // Nothing more will be written, and a new file would only hide the complete one.
   if (!isRunning(container)) {
     throw failedPrecondition(`container ${container.id} is not running (${container.state})`);
   }

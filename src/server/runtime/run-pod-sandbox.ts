@@ -12,8 +12,8 @@ import { isReady } from '../../store/states';
 import { explainSandboxRefusal } from '../container/create-failure';
 import { createInEngine, removeSandboxFromEngine, startInEngine } from '../../containers/engine-ops';
 import { createOnce, type Creation } from '../../containers/create-once';
-import { loadSeccompOptions } from '../container/seccomp-profile';
-import { hasSecurityOption, knownRuntimes, lookForHandler } from '../engine-facts';
+import { loadSeccompOptions } from '../container/node-security';
+import { hasSecurityOption, knownRuntimes, lookForHandler } from '../engine-abilities';
 import type { CallContext, Services } from '../services';
 
 /**

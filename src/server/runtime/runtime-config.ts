@@ -1,12 +1,12 @@
 import type { cri } from '../../proto';
 import { CgroupDriver } from '../../proto/enums';
 import { unavailable } from '../../lib/errors';
-import { engineFacts } from '../engine-facts';
+import { engineFacts } from '../engine-abilities';
 import type { Services } from '../services';
 
 /**
- * The Engine's cgroup driver. One that CRI has no word for is said by leaving `linux` out: 0 would mean SYSTEMD. One that the
- * Engine has yet to tell is no such case: kubelet asks once, and would then believe its own configuration.
+ * Returns the Engine's cgroup driver. If CRI has no word for it, `linux` is left out, because 0 would mean SYSTEMD. While the
+ * driver is unknown this fails instead: kubelet asks only once, and would then use its own configuration.
  * @throws UNAVAILABLE before the Engine's first answer to this process: what it said to an earlier one may have changed.
  */
 export function runtimeConfig(services: Services): Promise<cri.IRuntimeConfigResponse> {

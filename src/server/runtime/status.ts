@@ -36,7 +36,7 @@ export function status(
   });
 }
 
-/** An Engine that is slow, or logs in trouble, leave it ready, and the reason tells; one that can run no pods does not. */
+/** With a slow Engine or failing logs the runtime stays ready and the reason says so; not with an Engine that cannot run pods. */
 function runtimeCondition({ link, logs }: Pick<Services, 'link' | 'logs'>): cri.IRuntimeCondition {
   const { state, trouble } = link;
   if (!state.ready) {

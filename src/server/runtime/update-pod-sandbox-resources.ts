@@ -3,8 +3,8 @@ import { getSandbox } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 
 /**
- * kubelet tells, after it has written them to the pod's control group, which is its own: nothing is left to do. Refusing
- * would only make it believe that the runtime knows of no resize.
+ * Does nothing, because kubelet owns the pod's cgroup and has written the values before this call. A refusal would only
+ * make it believe that the runtime does not support resizing.
  */
 export function updatePodSandboxResources(
   { store }: Services,

@@ -1,7 +1,6 @@
-/* A process of its own, started inside a pod's network namespace: connects and hands the sockets back. */
+/* A separate process that runs in a pod's network namespace: it connects, and passes the sockets to the daemon. */
 import { messageOf } from '../../lib/errors';
-import { dialLoopback } from './dial';
-import type { DialReply, DialRequest } from './dial-protocol';
+import { dialLoopback, type DialReply, type DialRequest } from './dial';
 
 process.on('message', ({ id, port }: DialRequest) => {
   dialLoopback(port).then(
@@ -9,5 +8,5 @@ process.on('message', ({ id, port }: DialRequest) => {
     (error: unknown) => process.send?.({ id, error: messageOf(error) } satisfies DialReply),
   );
 });
-// The daemon is done with us, or gone.
+// The daemon no longer needs this process, or has ended.
 process.on('disconnect', () => process.exit());

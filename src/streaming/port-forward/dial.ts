@@ -1,14 +1,14 @@
 import { connect, type Socket } from 'node:net';
 import { errnoOf, messageOf } from '../../lib/errors';
 
-/** A connection over loopback is there at once or, with a full backlog, soon. */
+/** A connection over loopback is established at once or, with a full backlog, soon. */
 const LIMIT_MS = 10_000;
 /** Applications that listen on one family only are more often on IPv4. */
 const ADDRESSES = ['127.0.0.1', '::1'];
 
 /**
  * Connects to a port of this network namespace's loopback interface: IPv4, then IPv6.
- * @returns a paused socket from which nothing was read. Rejects with what each address says, such as
+ * @returns a paused socket from which nothing was read. Rejects with the error of each address, such as
  * `127.0.0.1: connection refused (ECONNREFUSED); ::1: connection refused (ECONNREFUSED)`.
  */
 export async function dialLoopback(port: number): Promise<Socket> {
@@ -32,7 +32,7 @@ function explain(error: unknown): string {
 async function dial(host: string, port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, allowHalfOpen: true });
-    // Before it connects: what the application says first must not be read by a process that hands the socket on.
+    // Paused before it connects: a process that passes the socket on must not read the application's first bytes.
     socket.pause();
     const timer = setTimeout(() => socket.destroy(new Error('no answer within 10 s')), LIMIT_MS);
     const onError = (error: Error): void => {
@@ -45,4 +45,16 @@ async function dial(host: string, port: number): Promise<Socket> {
       resolve(socket);
     });
   });
+}
+
+/** A message of NetnsDialer to its helper, over Node's IPC channel. */
+export interface DialRequest {
+  readonly id: number;
+  readonly port: number;
+}
+
+/** The helper's answer. Without `error` the connected socket is sent along as a handle. */
+export interface DialReply {
+  readonly id: number;
+  readonly error?: string;
 }

@@ -4,12 +4,12 @@ import type { FileHandle } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { extname, join } from 'node:path';
 import { internal, messageOf, unavailable } from '../../lib/errors';
-import type { DialReply, DialRequest } from './dial-protocol';
+import type { DialReply, DialRequest } from './dial';
 
-/** A helper that nobody asked for so long ends: it holds its namespace and some 40 MB. */
+/** An idle helper ends after this time, because it holds its namespace and about 40 MB. */
 const IDLE_MS = 30_000;
 
-/** Compiled: run from TypeScript sources (jest), the one that `make build` made. */
+/** The compiled helper. Code that runs from TypeScript sources (jest) uses the one that `make build` made. */
 const HELPER =
   extname(__filename) === '.ts'
     ? join(__dirname, '../../../dist/streaming/port-forward/dial-helper.js')
@@ -18,13 +18,13 @@ const HELPER =
 /** Opens a network namespace; the caller closes the handle. */
 export type OpenNetns = () => Promise<FileHandle>;
 
-/** Connects inside network namespaces: one helper process each, started when needed and used for all connections. */
+/** Connects inside network namespaces, with one helper process for each, which is started when it is needed. */
 export class NetnsDialers {
   private readonly dialers = new Map<string, NetnsDialer>();
 
   constructor(private readonly idleMs = IDLE_MS) {}
 
-  /** A connection to the loopback interface of the namespace that `openNetns` opens; `key` tells namespaces apart. */
+  /** Connects to the loopback interface of the namespace that `openNetns` opens; `key` identifies the namespace. */
   async connect(key: string, port: number, openNetns: OpenNetns): Promise<Socket> {
     let dialer = this.dialers.get(key);
     if (dialer === undefined) {
@@ -36,7 +36,7 @@ export class NetnsDialers {
     return dialer.connect(port);
   }
 
-  /** The pod ends: its namespace must not be held. Connections that were made live on. */
+  /** Releases the namespace of a pod that ends. Connections that exist already continue. */
   async release(key: string): Promise<void> {
     await this.dialers.get(key)?.close();
   }
@@ -71,7 +71,7 @@ class NetnsDialer {
     clearTimeout(this.idle);
     const id = ++this.lastId;
     const answer = new Promise<Socket>((resolve, reject) => this.waiting.set(id, { resolve, reject }));
-    // Looked at below, but the child may fail first.
+    // It is awaited below, but the child may fail first.
     answer.catch(() => undefined);
     try {
       const child = await this.child;
@@ -101,7 +101,7 @@ class NetnsDialer {
   private async start(openNetns: OpenNetns): Promise<ChildProcess> {
     const netns = await openNetns();
     try {
-      // By descriptor: a path through a pid could be another process' by now.
+      // By descriptor, because a path with a pid could belong to another process by now.
       const child = spawn('nsenter', ['--net=/proc/self/fd/4', process.execPath, HELPER], {
         stdio: ['ignore', 'ignore', 'inherit', 'ipc', netns.fd],
         env: { PATH: process.env.PATH },

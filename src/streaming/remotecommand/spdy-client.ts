@@ -4,8 +4,16 @@ import { pause } from '../../lib/async/abortable';
 import type { Wanted } from '../backend';
 import { SpdyConnection } from '../spdy/connection';
 import type { SpdyStream } from '../spdy/stream';
-import { ended, endedSoon, endOutputs, LINGER_MS, type CommandClient } from './client';
-import { statusText, type Outcome } from './status';
+import {
+  ended,
+  endedSoon,
+  endOutputs,
+  firstOf,
+  LINGER_MS,
+  statusText,
+  type CommandClient,
+  type Outcome,
+} from './command-client';
 import { TerminalSizes } from './terminal-sizes';
 
 type StreamName = 'error' | 'stdin' | 'stdout' | 'stderr' | 'resize';
@@ -27,7 +35,7 @@ export class SpdyCommandClient implements CommandClient {
     private readonly version: number,
     private readonly stalled: AbortSignal,
   ) {
-    this.gone = AbortSignal.any([this.left.signal, stalled]);
+    this.gone = firstOf(this.left.signal, stalled);
     this.expected = new Set(expectedStreams(wanted, version));
     this.connection = new SpdyConnection(transport, {
       role: 'server',
@@ -39,7 +47,7 @@ export class SpdyCommandClient implements CommandClient {
     });
   }
 
-  /** Resolves when the client has opened all streams; @throws when that takes longer than `limitMs` or it leaves. */
+  /** Resolves when the client has opened all streams. @throws if this takes longer than `limitMs`, or the client leaves. */
   static async accept(
     transport: Duplex,
     wanted: Wanted,
@@ -70,7 +78,7 @@ export class SpdyCommandClient implements CommandClient {
   }
 
   async finish(outcome: Outcome): Promise<void> {
-    // What the client still types has no reader any more; its end must be seen all the same.
+    // Input that still arrives is discarded, but its end must be noticed.
     this.stdin?.resume();
     await endOutputs([this.stdout, this.stderr], outcome, this.stalled);
     const error = this.stream('error');
@@ -78,8 +86,8 @@ export class SpdyCommandClient implements CommandClient {
     if (text !== '') error?.write(text);
     await endedSoon(error);
     for (const input of [this.stdin, this.stream('resize')]) void ended(input);
-    // The client closes when it has read all that. Closing before it does could cost it the tail of the output: a
-    // socket that is closed with unread input resets the connection.
+    // The client closes when it has read everything. If we closed first, it could lose the end of the output: a socket
+    // that is closed with unread input resets the connection.
     await pause(LINGER_MS, this.left.signal);
     this.connection.close();
     await pause(LINGER_MS, this.left.signal);
@@ -123,7 +131,7 @@ export class SpdyCommandClient implements CommandClient {
   }
 }
 
-/** Terminal sizes came with version 3. */
+/** Clients send terminal sizes from version 3 on. */
 function expectedStreams({ stdin, stdout, stderr, tty }: Wanted, version: number): StreamName[] {
   const names: [StreamName, boolean][] = [
     ['error', true],

@@ -3,17 +3,17 @@ export interface TerminalSize {
   readonly height: number;
 }
 
-/** A size is some 30 bytes of JSON. */
+/** A size is about 30 bytes of JSON. */
 const MAX_UNPARSED = 1024;
 const MAX_SIDE = 0xffff;
 
-/** Sizes of the client's terminal as they come: only the newest counts. */
+/** The sizes of the client's terminal; only the newest counts. */
 export class TerminalSizes {
   private unparsed = '';
   private latest: TerminalSize | undefined;
   private listener: ((size: TerminalSize) => void) | undefined;
 
-  /** Takes JSON objects `{"Width":80,"Height":24}`, back to back and cut anywhere; nonsense is passed over. */
+  /** Takes JSON objects `{"Width":80,"Height":24}`, back to back and split anywhere; invalid ones are skipped. */
   write(text: string): void {
     this.unparsed += text;
     const objects = this.unparsed.split('}');
@@ -26,7 +26,7 @@ export class TerminalSizes {
     }
   }
 
-  /** Hears each new size from now on, and at once the one that is known already. */
+  /** Calls `listener` with each new size, and at once with the one that is known already. */
   listen(listener: (size: TerminalSize) => void): void {
     this.listener = listener;
     if (this.latest !== undefined) listener(this.latest);

@@ -2,10 +2,17 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { pause } from '../../lib/async/abortable';
 import type { Wanted } from '../backend';
-import { WebSocketChannels } from '../websocket/channels';
-import type { ChannelProtocol } from '../websocket/protocols';
-import { endedSoon, endOutputs, LINGER_MS, REASON_MS, type CommandClient } from './client';
-import { statusText, type Outcome } from './status';
+import { WebSocketChannels, type ChannelProtocol } from '../websocket/channels';
+import {
+  endedSoon,
+  endOutputs,
+  firstOf,
+  LINGER_MS,
+  REASON_MS,
+  statusText,
+  type CommandClient,
+  type Outcome,
+} from './command-client';
 import { TerminalSizes } from './terminal-sizes';
 
 const Channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4 } as const;
@@ -27,7 +34,7 @@ export class WebSocketCommandClient implements CommandClient {
     private readonly stalled: AbortSignal,
   ) {
     this.channels = new WebSocketChannels(socket, protocol);
-    this.gone = AbortSignal.any([this.channels.gone, stalled]);
+    this.gone = firstOf(this.channels.gone, stalled);
     this.stdin = wanted.stdin ? this.channels.open(Channel.stdin) : undefined;
     this.stdout = wanted.stdout ? this.channels.open(Channel.stdout) : undefined;
     this.stderr = wanted.stderr ? this.channels.open(Channel.stderr) : undefined;
@@ -36,8 +43,8 @@ export class WebSocketCommandClient implements CommandClient {
       const sizes = this.channels.open(Channel.resize).setEncoding('utf8');
       sizes.on('data', (text: string) => this.sizes.write(text));
     }
-    // An empty message tells older clients that all is ready. Those of version 5 do not wait for it, and kubectl
-    // complains about it when it comes before it has set up its own side.
+    // An empty message tells older clients that the session is ready. Clients of version 5 do not wait for it, and
+    // kubectl complains if it arrives before kubectl has set up its own side.
     if (protocol.version < 5) (this.stdout ?? this.stderr ?? this.error).write(Buffer.alloc(0));
   }
 

@@ -11,24 +11,24 @@ import {
   type ControlFrame,
   type DataPiece,
 } from './frames';
-import { HeaderDecoder, HeaderEncoder, type Headers } from './header-block';
+import { HeaderDecoder, HeaderEncoder, type Headers } from './headers';
 import { waitingCost } from '../waiting-cost';
 import { SpdyStream } from './stream';
 
 export interface SpdyOptions {
   /** A server's own streams would have even ids, a client's have odd ones. */
   readonly role: 'server' | 'client';
-  /** A stream that the peer opened; it was replied to already. */
+  /** Called with a stream that the peer opened and that was already replied to. */
   readonly onStream: (stream: SpdyStream) => void;
-  /** Told, again and again, of the stream that has kept us from reading for `stuckMs`: most waits for its reader. */
+  /** Called repeatedly, once we have not read for `stuckMs`, with the stream that has most data waiting for its reader. */
   readonly onStuck?: (stream: SpdyStream) => void;
   readonly stuckMs?: number;
 }
 
 const MAX_STREAMS = 1000;
-/** What may wait for the readers of all streams, as it costs memory, before we stop reading from the peer. */
+/** Memory that may wait for the readers of all streams before we stop reading from the peer. */
 const RECEIVE_BUDGET = 1024 * 1024;
-/** Unsent bytes above which we stop reading: only replies to frames that a peer floods us with get that far. */
+/** Unsent bytes above which we stop reading; only replies to a flood of frames reach this. */
 const SEND_LIMIT = 1024 * 1024;
 /** While we do not read, only a write shows that the peer has gone. */
 const PROBE_MS = 250;
@@ -92,7 +92,7 @@ export class SpdyConnection {
     return stream;
   }
 
-  /** Says goodbye and closes our half once all that was written is sent; what the peer still says is dropped. */
+  /** Sends GOAWAY and closes our half after all written data is sent. Data that the peer still sends is dropped. */
   close(): void {
     if (this.closing) return;
     this.closing = true;
@@ -112,7 +112,7 @@ export class SpdyConnection {
         return;
       case FrameType.SYN_REPLY:
       case FrameType.HEADERS:
-        // Nobody needs them, but all header blocks are one zlib stream.
+        // The headers are not needed, but all header blocks are one zlib stream.
         await this.decoder.decode(payload.subarray(4));
         if ((flags & FLAG_FIN) !== 0) this.streamOf(payload)?.receive(Buffer.alloc(0), true);
         return;
@@ -120,7 +120,7 @@ export class SpdyConnection {
         this.streamOf(payload)?.abandon(new Error('the peer has reset the stream'));
         return;
       case FrameType.PING:
-        // Only the peer's own: an echo of an echo would go on for ever.
+        // Only pings of the peer, because an echo of an echo would never end.
         if (this.isPeers(payload.readUInt32BE(0))) this.say(FrameType.PING, payload.readUInt32BE(0));
         return;
       case FrameType.GOAWAY:
@@ -138,14 +138,14 @@ export class SpdyConnection {
     }
     const stream = new SpdyStream(id, headers, this.port);
     this.streams.set(id, stream);
-    // At once: Go's client does not open the next one before.
+    // Replied at once, because Go's client opens the next stream only after this.
     const block = this.encoder.encode(new Map());
     this.transport.write(controlFrame(FrameType.SYN_REPLY, 0, Buffer.concat([words(id), block])));
     if (fin) stream.receive(Buffer.alloc(0), true);
     this.options.onStream(stream);
   }
 
-  /** Data of a stream that is gone is dropped: the peer may not know yet. */
+  /** Drops data of a closed stream: the peer may not know yet that it is closed. */
   private onData({ streamId, payload, fin }: DataPiece): void {
     const stream = this.streams.get(streamId);
     if (stream === undefined) return;
@@ -165,7 +165,7 @@ export class SpdyConnection {
     return this.untaken > RECEIVE_BUDGET || this.transport.writableLength > SEND_LIMIT;
   }
 
-  /** Until a reader takes something, the peer reads, or it is gone. */
+  /** Waits until a reader takes data, the peer reads, or the connection is closed. */
   private async relief(): Promise<void> {
     const began = performance.now();
     const probe = setInterval(() => {
@@ -198,7 +198,7 @@ export class SpdyConnection {
         this.transport.write(dataHeader(id, fin, data.length));
         if (data.length > 0) this.transport.write(data);
         this.transport.uncork();
-        // Full: the next chunk of this stream waits with those of the others.
+        // The transport is full, so this stream waits like the others.
         if (this.transport.writableNeedDrain) this.sending.push(() => done());
         else done();
       });
@@ -215,7 +215,7 @@ export class SpdyConnection {
     },
   };
 
-  /** In turn, as long as the transport takes more. A sent chunk may bring the next one of its stream: no recursion. */
+  /** Sends chunks in turn while the transport takes more. A sent chunk may add the next one of its stream; this loop avoids recursion. */
   private sendNext(): void {
     if (this.inSendNext) return;
     this.inSendNext = true;
@@ -228,7 +228,7 @@ export class SpdyConnection {
     if (!this.isOverBudget()) this.wake?.();
   }
 
-  /** The transport is gone: nobody waits for it any more. */
+  /** Releases everything that waits for a transport that is closed. */
   private release(): void {
     this.decoder.close();
     for (const stream of this.streams.values()) stream.abandon(new Error('the connection is closed'));

@@ -1,4 +1,4 @@
-/** A peer that breaks the protocol: its connection is closed, nothing else happens. */
+/** The peer broke the protocol, so its connection is closed; nothing else happens. */
 export class SpdyError extends Error {
   override readonly name = 'SpdyError';
 }
@@ -21,7 +21,7 @@ export const ResetStatus = { REFUSED_STREAM: 3, CANCEL: 5 } as const;
 
 export const FLAG_FIN = 1;
 export const HEADER_BYTES = 8;
-/** Header blocks of Kubernetes are some 100 bytes; control frames are held in memory whole. */
+/** Header blocks of Kubernetes have about 100 bytes; a control frame is held in memory as a whole. */
 export const MAX_CONTROL_BYTES = 16 * 1024;
 const VERSION = 3;
 
@@ -43,7 +43,7 @@ export interface DataPiece {
 
 export type Frame = ControlFrame | DataPiece;
 
-/** Cuts a byte stream, however it was chunked, into frames. Data is handed on at once, never gathered. */
+/** Splits a byte stream into frames, however it was chunked. Data is passed on at once and never collected. */
 export class FrameParser {
   private readonly header = Buffer.alloc(HEADER_BYTES);
   private headerFilled = 0;
@@ -152,7 +152,7 @@ export function dataHeader(streamId: number, fin: boolean, length: number): Buff
   return header;
 }
 
-/** Payload of whole 32-bit numbers: RST_STREAM, PING, GOAWAY, WINDOW_UPDATE, SETTINGS. */
+/** A payload of 32-bit numbers, as RST_STREAM, PING, GOAWAY, WINDOW_UPDATE and SETTINGS have. */
 export function words(...numbers: number[]): Buffer {
   const payload = Buffer.alloc(4 * numbers.length);
   numbers.forEach((number, index) => payload.writeUInt32BE(number, 4 * index));

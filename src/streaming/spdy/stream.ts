@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream';
 import { waitingCost } from '../waiting-cost';
-import type { Headers } from './header-block';
+import type { Headers } from './headers';
 
 const HIGH_WATER_MARK = 64 * 1024;
 /** The largest payload of one data frame, in bytes, so that streams take turns. */
@@ -8,12 +8,12 @@ const MAX_PIECE = 64 * 1024;
 /** Half of the window that SPDY/3 grants at the start. */
 const WINDOW_STEP = 32 * 1024;
 
-/** What a stream needs of its connection. */
+/** What a stream uses of its connection. */
 export interface StreamPort {
-  /** Calls back when the bytes have left for the peer, or the connection has gone. */
+  /** Calls back when the bytes were sent, or the connection was closed. */
   sendData(id: number, data: Buffer, fin: boolean, done: (error?: Error | null) => void): void;
   sendReset(id: number): void;
-  /** The stream's reader has taken what cost so much (waiting-cost.ts) off the queue. */
+  /** The stream's reader has taken data of this cost (waiting-cost.ts) off the queue. */
   taken(cost: number): void;
   grant(id: number, bytes: number): void;
   forget(stream: SpdyStream): void;
@@ -25,7 +25,7 @@ export class SpdyStream extends Duplex {
   private wanted = false;
   private peerEnded = false;
   private ungranted = 0;
-  /** Set when nothing must be sent for it any more: the peer reset it or is gone. */
+  /** Set when nothing more may be sent for it: the peer has reset it or left. */
   private silent = false;
 
   constructor(
@@ -33,19 +33,19 @@ export class SpdyStream extends Duplex {
     readonly headers: Headers,
     private readonly connection: StreamPort,
   ) {
-    // What waits for the reader waits in our own queue, which is counted.
+    // Data for the reader waits in our own queue, where it is counted.
     super({ readableHighWaterMark: 0, writableHighWaterMark: HIGH_WATER_MARK });
-    // A reset is an end like any other here: whoever cares listens, nobody has to.
+    // A reset is an ordinary end here, so nobody has to listen for the error.
     this.on('error', () => undefined);
   }
 
-  /** The cost of what waits for the reader. */
+  /** The cost of the data that waits for the reader. */
   get untaken(): number {
     return this.queue.reduce((total, chunk) => total + waitingCost(chunk), 0);
   }
 
   /**
-   * For the connection: data and end as they arrive. What a reader does not want yet counts as untaken; what comes after
+   * Called by the connection with data and end as they arrive. Data that no reader wants yet counts as untaken; data after
    * the end is dropped.
    */
   receive(data: Buffer, fin: boolean): void {
@@ -58,7 +58,7 @@ export class SpdyStream extends Duplex {
     if (this.wanted) this.hand();
   }
 
-  /** For the connection: the peer has reset the stream or is gone. */
+  /** Called by the connection when the peer has reset the stream or left. */
   abandon(why?: Error): void {
     this.silent = true;
     this.destroy(why);

@@ -2,9 +2,44 @@ import { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import { waitingCost } from '../waiting-cost';
 
+/** How a WebSocket subprotocol carries streams. */
+export interface ChannelProtocol {
+  /** As negotiated; '' when the client named none. */
+  readonly name: string;
+  /** The version of the remote command protocol, which decides the form of the final status. */
+  readonly version: number;
+  readonly base64: boolean;
+  readonly closable: boolean;
+}
+
+const protocol = (prefix: string, version: number): ChannelProtocol[] =>
+  [false, true].map((base64) => ({
+    name: `${prefix}${base64 ? 'base64.' : ''}channel.k8s.io`,
+    version,
+    base64,
+    closable: version >= 5 && !base64,
+  }));
+
+/** Base64 clients cannot send the 255 that ends a channel, so their input ends with the connection. */
+const CHANNEL_PROTOCOLS: readonly ChannelProtocol[] = [
+  ...protocol('v5.', 5),
+  ...protocol('v4.', 4),
+  ...protocol('', 1),
+  { name: '', version: 1, base64: false, closable: false },
+];
+
+/** Port-forward with a complete SPDY connection inside the messages of a WebSocket. */
+export const TUNNEL_PROTOCOL = 'SPDY/3.1+portforward.k8s.io';
+
+export function channelProtocol(name: string): ChannelProtocol | undefined {
+  return CHANNEL_PROTOCOLS.find((candidate) => candidate.name === name);
+}
+
+export const CHANNEL_PROTOCOL_NAMES: readonly string[] = CHANNEL_PROTOCOLS.map(({ name }) => name);
+
 /** Version 5: a message `[255, channel]` says that the client has ended that channel. */
 const CLOSE_CHANNEL = 255;
-/** What may wait for the readers of all channels, as it costs memory, before we stop reading from the client. */
+/** Memory that may wait for the readers of all channels before we stop reading from the client. */
 const RECEIVE_BUDGET = 1024 * 1024;
 const PROBE_MS = 250;
 /** Status codes are those of RFC 6455, section 7.4.1; a reason shares a control frame of 125 bytes with its code. */
@@ -32,7 +67,7 @@ export class WebSocketChannels {
   ) {
     socket.on('message', (data, isBinary) => this.onMessage(asBuffer(data), isBinary));
     socket.once('close', () => this.onClose());
-    // It was handed over paused; nothing comes before its channels are open.
+    // It was passed to us paused, so nothing arrives before its channels are open.
     socket.resume();
   }
 
@@ -52,8 +87,8 @@ export class WebSocketChannels {
   }
 
   /**
-   * Tells the client that all is said; it answers by closing.
-   * @param why for a client that is let go for what it did: the policy violation of RFC 6455.
+   * Tells the client that the session is over; it answers by closing.
+   * @param why the reason for a client that is dropped: a policy violation of RFC 6455.
    */
   close(why?: string): void {
     this.unpause();
@@ -91,7 +126,7 @@ export class WebSocketChannels {
     if (this.untaken <= RECEIVE_BUDGET) this.unpause();
   }
 
-  /** While we do not read, nobody answers the client's pings, and only a write shows that it has gone: pong unasked. */
+  /** While we do not read, only a write shows that the client has left, and nobody answers its pings. So we send pongs. */
   private pause(): void {
     if (this.probe !== undefined) return;
     this.socket.pause();
@@ -123,7 +158,7 @@ class Channel extends Duplex {
     private readonly send: (data: Buffer, done: (error?: Error | null) => void) => void,
     private readonly taken: (cost: number) => void,
   ) {
-    // What waits for the reader waits in our own queue, which is counted.
+    // Data for the reader waits in our own queue, where it is counted.
     super({ autoDestroy: false, readableHighWaterMark: 0 });
     this.on('error', () => undefined);
   }

@@ -4,35 +4,53 @@ import { isAtLeast } from '../shared/engine-facts';
 
 /** Linux capabilities in the order of their bits, without `CAP_`, as the CRI writes them. */
 const NAMES = [
-  ...['CHOWN', 'DAC_OVERRIDE', 'DAC_READ_SEARCH', 'FOWNER', 'FSETID', 'KILL', 'SETGID', 'SETUID', 'SETPCAP'],
-  ...[
-    'LINUX_IMMUTABLE',
-    'NET_BIND_SERVICE',
-    'NET_BROADCAST',
-    'NET_ADMIN',
-    'NET_RAW',
-    'IPC_LOCK',
-    'IPC_OWNER',
-  ],
-  ...[
-    'SYS_MODULE',
-    'SYS_RAWIO',
-    'SYS_CHROOT',
-    'SYS_PTRACE',
-    'SYS_PACCT',
-    'SYS_ADMIN',
-    'SYS_BOOT',
-    'SYS_NICE',
-  ],
-  ...['SYS_RESOURCE', 'SYS_TIME', 'SYS_TTY_CONFIG', 'MKNOD', 'LEASE', 'AUDIT_WRITE', 'AUDIT_CONTROL'],
-  ...['SETFCAP', 'MAC_OVERRIDE', 'MAC_ADMIN', 'SYSLOG', 'WAKE_ALARM', 'BLOCK_SUSPEND', 'AUDIT_READ'],
-  ...['PERFMON', 'BPF', 'CHECKPOINT_RESTORE'],
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'DAC_READ_SEARCH',
+  'FOWNER',
+  'FSETID',
+  'KILL',
+  'SETGID',
+  'SETUID',
+  'SETPCAP',
+  'LINUX_IMMUTABLE',
+  'NET_BIND_SERVICE',
+  'NET_BROADCAST',
+  'NET_ADMIN',
+  'NET_RAW',
+  'IPC_LOCK',
+  'IPC_OWNER',
+  'SYS_MODULE',
+  'SYS_RAWIO',
+  'SYS_CHROOT',
+  'SYS_PTRACE',
+  'SYS_PACCT',
+  'SYS_ADMIN',
+  'SYS_BOOT',
+  'SYS_NICE',
+  'SYS_RESOURCE',
+  'SYS_TIME',
+  'SYS_TTY_CONFIG',
+  'MKNOD',
+  'LEASE',
+  'AUDIT_WRITE',
+  'AUDIT_CONTROL',
+  'SETFCAP',
+  'MAC_OVERRIDE',
+  'MAC_ADMIN',
+  'SYSLOG',
+  'WAKE_ALARM',
+  'BLOCK_SUSPEND',
+  'AUDIT_READ',
+  'PERFMON',
+  'BPF',
+  'CHECKPOINT_RESTORE',
 ];
 const ALL = 'ALL';
 
 /**
- * What a node can give its containers, by name; undefined when that is everything, or not ours to know. A kernel gives
- * nobody more than the bounding set of who asks, so runc fails such a container instead of giving it less.
+ * The capabilities that a node can give its containers, by name; undefined means all, or that we cannot know. The kernel gives
+ * no more than the bounding set of the caller, and runc fails a container that asks for more.
  */
 export type NodeCapabilities = readonly string[] | undefined;
 
@@ -46,7 +64,7 @@ export function nodeCapabilities(bounding: bigint, lastBit: number): NodeCapabil
   return given.length === known.length ? undefined : given;
 }
 
-/** The last capability before PERFMON, BPF and CHECKPOINT_RESTORE, which Engines of API 1.41 may not know of. */
+/** The last capability before PERFMON, BPF and CHECKPOINT_RESTORE, which Engines of API 1.41 may not know. */
 const LAST_OF_OLD_ENGINES = 'AUDIT_READ';
 
 /** Returns those capabilities of the node that its Engine knows by name. */
@@ -56,8 +74,8 @@ export function knownToEngine(node: NodeCapabilities, apiVersion: string): NodeC
 }
 
 /**
- * CRI Capability → HostConfig. `ALL` means all that the node has, as containerd understands it: with a node that has
- * everything it goes to the Engine as it is.
+ * CRI Capability → HostConfig. `ALL` means all capabilities of the node, as in containerd; on a node that has all of them it is
+ * passed to the Engine unchanged.
  */
 export function toEngineCapabilities(
   capability: Decoded<cri.ICapability> | null,
@@ -81,14 +99,14 @@ export function toEngineCapabilities(
     );
   }
   if (node === undefined || !add.includes(ALL)) return { CapAdd: add, CapDrop: drop };
-  // To the Engine what is named wins over what is dropped, unlike with its own "ALL".
+  // In the Engine a named capability wins over CapDrop, unlike its own "ALL".
   return { CapAdd: node.filter((name) => !drop.includes(name)), CapDrop: drop };
 }
 
-/** Kubernetes' spelling, or the kernel's with `CAP_`; the Engine's own refusal would not name the field. */
+/** Takes Kubernetes' spelling, or the kernel's with `CAP_`. Checked here because the Engine's refusal would not name the field. */
 function capabilityName(given: string, field: string): string {
   const name = given.toUpperCase().replace(/^CAP_/, '');
   if (name !== ALL && !NAMES.includes(name))
-    throw invalidArgument(field, `${JSON.stringify(given.slice(0, 100))} is no capability`);
+    throw invalidArgument(field, `${JSON.stringify(given.slice(0, 100))} is not a capability`);
   return name;
 }

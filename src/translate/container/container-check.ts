@@ -8,7 +8,7 @@ import { toKernelValues } from './kernel-values';
 import { toMountRecords } from './mounts';
 import type { ContainerIdentity } from '../shared/names';
 import { POD_NAMESPACES, toNamespaceModes } from '../shared/namespaces';
-import { containerSeccomp, type SeccompChoice } from '../shared/seccomp';
+import { containerSeccomp, type SeccompChoice } from '../shared/security-options';
 import { absolutePath, boundedMap, namePart, nonEmpty, required, withoutNul } from '../shared/validate';
 
 type Config = Decoded<cri.IContainerConfig>;
@@ -20,7 +20,7 @@ export interface CheckedContainer {
   readonly namespaces: NamespaceModes;
   readonly mounts: readonly MountRecord[];
   readonly seccomp: SeccompChoice;
-  /** What is written to the container's control group once it runs. */
+  /** Values that dockbridge writes to the container's cgroup once it runs. */
   readonly kernel: KernelValues;
   /** Absolute, '' for none. */
   readonly logPath: string;
@@ -28,12 +28,13 @@ export interface CheckedContainer {
 }
 
 const FIELD = 'config.linux.security_context';
-/** The kernel's limit, which includes the terminating zero. */
+/** Linux PATH_MAX, including the terminating NUL. */
 const PATH_MAX = 4096;
 
 /**
- * @param podConfig of the request: sandboxes of cri-dockerd do not tell their log directory, and kubelet makes it anew
- * for each container: with an ephemeral one the pod may have become privileged (`kubectl debug --profile=sysadmin`).
+ * @param podConfig the request's `sandbox_config`. It has the log directory, which sandboxes of cri-dockerd do not record. And
+ * kubelet builds it for each container, so an ephemeral container may have made the pod privileged since its sandbox was
+ * created (`kubectl debug --profile=sysadmin`).
  * @throws INVALID_ARGUMENT, FAILED_PRECONDITION or UNIMPLEMENTED, naming the field.
  */
 export function checkContainer(
@@ -68,7 +69,7 @@ export function checkContainer(
         ? inherited(sandbox)
         : toNamespaceModes(context.namespace_options, `${FIELD}.namespace_options`, 'container'),
     mounts: toMountRecords(checked.mounts, 'config.mounts'),
-    // Without a security context nothing was said about seccomp: the Engine's own default is the safe reading.
+    // Without a security context the request says nothing about seccomp, and the Engine's default profile is the safe choice.
     seccomp: context === null ? { kind: 'engine-default' } : containerSeccomp(context, FIELD),
     kernel: toKernelValues(checked.linux?.resources ?? null, 'config.linux.resources'),
     logPath,
@@ -76,7 +77,7 @@ export function checkContainer(
   };
 }
 
-/** The Engine has one set of images for all runtimes; a handler that is not the pod's would be a mistake. */
+/** All runtimes of the Engine share one set of images, so a handler other than the pod's is an error. */
 function ownHandler(image: Decoded<cri.IImageSpec>, handler: string, field: string): void {
   if (image.runtime_handler !== '' && image.runtime_handler !== handler) {
     throw invalidArgument(
@@ -86,7 +87,7 @@ function ownHandler(image: Decoded<cri.IImageSpec>, handler: string, field: stri
   }
 }
 
-/** The pod's own modes, when a container says nothing: it must at least share a host network. */
+/** The modes of a container without a security context: it must at least share the host's network with its pod. */
 function inherited(sandbox: SandboxRecord): NamespaceModes {
   const host = sandbox.namespaces.network === NamespaceMode.NODE;
   return host ? { ...POD_NAMESPACES, network: NamespaceMode.NODE } : POD_NAMESPACES;
@@ -107,7 +108,7 @@ function toLogPath(directory: string, path: string): string {
   if (!joined.startsWith(`${posix.normalize(directory).replace(/\/+$/, '')}/`) || joined.endsWith('/')) {
     throw invalidArgument(
       'config.log_path',
-      `${JSON.stringify(path)} is no file inside the pod's log directory`,
+      `${JSON.stringify(path)} is not a file inside the pod's log directory`,
     );
   }
   return joined;

@@ -9,7 +9,7 @@ import { toEngineDevices } from './devices';
 import type { EngineContainerCreate } from '../../engine/types';
 import { explicitDefaults } from '../shared/engine-defaults';
 import type { EngineFeatures } from '../shared/engine-facts';
-import { toEngineMounts } from './engine-mounts';
+import { toEngineMounts } from './mounts';
 import { toIdentity, type ImageIdentity } from './identity';
 import { hasKernelValues } from './kernel-values';
 import {
@@ -19,8 +19,8 @@ import {
   LOG_PATH_LABEL,
   SANDBOX_ID_LABEL,
   TYPE_LABEL,
+  type LabelKeys,
 } from '../shared/labels';
-import type { LabelKeys } from '../shared/labels';
 import type { ContainerIdentity } from '../shared/names';
 import { containerNamespaces } from '../shared/namespaces';
 import { toEngineResources } from './resources';
@@ -30,38 +30,38 @@ import { absolutePath, nonEmpty, withoutNul } from '../shared/validate';
 
 type Config = Decoded<cri.IContainerConfig>;
 
-/** What names and shared labels cannot hold of a container; the JSON under EXTRA_LABEL. */
+/** The JSON under EXTRA_LABEL: what the name and the shared labels of a container cannot hold. */
 export interface ContainerExtra extends LabelKeys {
   readonly v: 1;
-  /** As in the label that all share: what an image brings in its own labels cannot know it. */
+  /** The same as in the shared label. A label that came from an image cannot know it. */
   readonly sandboxId: string;
   readonly metadata: ContainerIdentity;
   readonly image: { readonly image: string; readonly userSpecified: string; readonly annotations: StringMap };
   readonly mounts: readonly MountRecord[];
   /** Absent in what older versions made. */
   readonly user?: UserRecord;
-  /** Absent where the Engine was told everything. */
+  /** Absent if the Engine has fields for all values. */
   readonly kernel?: KernelValues;
   /**
-   * Nanoseconds since the epoch. The Engine's own time comes with the first inspect only, and what kubelet was told before
-   * must not change then. Absent in what older versions made.
+   * Nanoseconds since the epoch. The Engine's own time comes only with the first inspect, and the time that kubelet has seen
+   * before must not change then. Absent in what older versions made.
    */
   readonly createdAt?: string;
   /** Absent in what older versions made. */
   readonly contents?: Contents;
 }
 
-/** The json-file that a container logs to. */
+/** Size of the json-file that a container logs to. */
 export interface Spool {
   readonly maxSize: string;
   readonly maxFile: string;
-  /** It is the pod's log itself, by a link, and not only what the log is made of. */
+  /** Whether the pod's log is a link to this file; otherwise the log is copied from it. */
   readonly isLog: boolean;
 }
 
 export interface ContainerSurroundings extends SecuritySurroundings {
   readonly imageIdentity: ImageIdentity;
-  /** What the Engine is to run: an image id where we know it. */
+  /** The image to run: its id if we know it. */
   readonly image: string;
   readonly cgroupDriver: string;
   readonly cgroupVersion: string;
@@ -103,7 +103,7 @@ export function toContainerCreate(
     OpenStdin: config.stdin,
     StdinOnce: config.stdin_once,
     Tty: config.tty,
-    // kubelet probes; the image's own health check would only cost.
+    // kubelet probes containers, so the image's health check would only cost.
     Healthcheck: { Test: ['NONE'] },
     HostConfig: {
       ...containerNamespaces(checked.namespaces, sandbox.id, sandbox.namespaces.network),
@@ -121,16 +121,16 @@ export function toContainerCreate(
       ...devices,
       Devices: [...(security.Devices ?? []), ...devices.Devices],
       RestartPolicy: { Name: 'no' },
-      // Our log follower reads this spool, whatever driver the Engine defaults to (ADR 0007).
+      // Our log follower reads this file, whatever the Engine's default driver is (ADR 0007).
       LogConfig: { Type: 'json-file', Config: toLogOptions(surroundings.spool) },
     },
   };
 }
 
-/** What the Engine would add to every record; with a pod's labels that is many times the line itself. */
+/** Keeps the Engine from adding attributes to each record; a pod's labels are many times as long as the line. */
 const NO_ATTRIBUTES = { labels: '', 'labels-regex': '', env: '', 'env-regex': '', tag: '' };
 
-/** The Engine adds the log-opts of its daemon.json to these, but for those that are named here. */
+/** The Engine adds the log-opts of its daemon.json, except those named here. */
 function toLogOptions({ maxSize, maxFile, isLog }: Spool): Record<string, string> {
   return {
     'max-size': maxSize,
@@ -142,7 +142,7 @@ function toLogOptions({ maxSize, maxFile, isLog }: Spool): Record<string, string
   };
 }
 
-/** Both empty: the image's defaults. A command without arguments drops the image's CMD. */
+/** If both are empty, the image's defaults apply. A command without arguments drops the image's CMD. */
 function command(config: Config): Pick<EngineContainerCreate, 'Entrypoint' | 'Cmd'> {
   return {
     ...(config.command.length === 0 ? {} : { Entrypoint: strings(config.command, 'config.command') }),

@@ -13,7 +13,7 @@ import { hasEnded } from '../../store/states';
 import type { ContainerExtra } from './container-create';
 import type { EngineContainerCreate, EngineContainerInspect, EngineHostConfig } from '../../engine/types';
 import { decodeLabels, LOG_PATH_LABEL, readContents, readExtra, SANDBOX_ID_LABEL } from '../shared/labels';
-import { toEngineState } from '../shared/engine-state';
+import { toEngineState } from '../shared/engine-facts';
 import { fromEngineMounts } from './inspected-mounts';
 import { isKey, isPageSize } from './kernel-values';
 import { parseEngineName, withoutSlash } from '../shared/names';
@@ -43,12 +43,12 @@ const EXTRA_EXAMPLE: ContainerExtra = {
 
 /**
  * The Engine's inspect → record, for containers of ours and of cri-dockerd.
- * @returns undefined for a container without metadata in label or name, or of no pod's sandbox.
+ * @returns undefined for a container without metadata in its label or name, and for one outside any pod.
  */
 export function containerFromInspect(container: EngineContainerInspect): ContainerRecord | undefined {
   const engineLabels = container.Config.Labels ?? {};
   const written = readExtra(engineLabels, EXTRA_EXAMPLE);
-  // An image may carry such a label itself, and cri-dockerd's containers take it over.
+  // The label may come from an image, and cri-dockerd's containers inherit it.
   const extra = written?.sandboxId === engineLabels[SANDBOX_ID_LABEL] ? written : undefined;
   const engineName = withoutSlash(container.Name);
   const parsed = parseEngineName(engineName);
@@ -69,7 +69,7 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     ...decodeLabels(engineLabels, extra),
     createdAt: createdAtOf(extra) ?? nanosFromEngineTime(container.Created),
     startedAt,
-    // The Engine notes the start of a short-lived container after its end at times: kubelet must not see it reversed.
+    // The Engine sometimes records the start of a short-lived container after its end; kubelet must not see them reversed.
     finishedAt: hasEnded({ state: engineState }) && finishedAt.lessThan(startedAt) ? startedAt : finishedAt,
     state: engineState,
     pid: state.Pid,
@@ -95,8 +95,8 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
   };
 }
 
-/** Whether name and labels alone tell what and whose a container is, and when it was made. */
-export function isToldByLabels(engineName: string, engineLabels: StringMap): boolean {
+/** Whether name and labels alone tell the identity of a container, its pod, and when it was created. */
+export function isDescribedByLabels(engineName: string, engineLabels: StringMap): boolean {
   const extra = readExtra(engineLabels, EXTRA_EXAMPLE);
   return (
     parseEngineName(engineName) !== undefined &&
@@ -106,14 +106,14 @@ export function isToldByLabels(engineName: string, engineLabels: StringMap): boo
 }
 
 /**
- * A container with neither a pod's name nor a namespace of its sandbox has its labels from an image, made of a pod's
- * container (`docker commit`) or to deceive: they tell where to write a log.
+ * Whether a container joins a namespace of its sandbox. One that does not, and has no pod's name, got its labels from an image
+ * that was committed from a pod's container, or built to deceive: the labels tell where to write a log.
  */
 function joins({ NetworkMode, IpcMode, PidMode }: EngineHostConfig, sandboxId: string): boolean {
   return [NetworkMode, IpcMode, PidMode].includes(`container:${sandboxId}`);
 }
 
-/** Anybody with access to the Engine can set labels: a key is part of a path. */
+/** Checks the values, because anybody with access to the Engine can set labels, and a key becomes part of a path. */
 function readKernel(kernel: KernelValues | undefined): KernelValues {
   const texts = (map: unknown): StringMap =>
     Object.fromEntries(
@@ -126,7 +126,7 @@ function readKernel(kernel: KernelValues | undefined): KernelValues {
   };
 }
 
-/** As an example: what may be missing is looked at by itself. */
+/** Example for hasShapeOf; optional fields are checked separately. */
 const MOUNT_IMAGE: MountImageRecord = { image: '', userSpecified: '', annotations: {}, subPath: '', id: '' };
 
 function readMounts(mounts: readonly MountRecord[] | undefined): readonly MountRecord[] | undefined {
@@ -146,7 +146,7 @@ function readUser(user: UserRecord | undefined): UserRecord | undefined {
 }
 
 /**
- * The record of a container that was just created, without asking the Engine: what inspect would say.
+ * The record of a container that was just created, as an inspect would give it, without asking the Engine.
  * @param nowMs milliseconds since the epoch, as in the body's label.
  */
 export function createdContainer(

@@ -1,9 +1,8 @@
 import type { cri, Decoded } from '../../proto';
-import { apparmorOption } from '../shared/apparmor';
+import { apparmorOption, selinuxOptions } from '../shared/security-options';
 import { toEngineCapabilities, type NodeCapabilities } from './capabilities';
 import type { EngineHostConfig } from '../../engine/types';
 import { noNewPrivileges } from '../shared/engine-defaults';
-import { selinuxOptions } from '../shared/selinux';
 import { absolutePath, withoutNul } from '../shared/validate';
 
 type Context = Decoded<cri.ILinuxContainerSecurityContext>;
@@ -13,11 +12,11 @@ export interface SecuritySurroundings {
   /** Whether the Engine enforces AppArmor. */
   readonly apparmor: boolean;
   readonly capabilities: NodeCapabilities;
-  /** Device nodes of the node, for a privileged container; only looked at where the Engine cannot give them itself. */
+  /** Device nodes of this node for a privileged container; used only if the Engine's `Privileged` cannot be. */
   readonly hostDevices: readonly string[];
 }
 
-/** Whether a privileged container of this node is one without the Engine's own `Privileged` (ADR 0012). */
+/** Whether a privileged container of this node cannot use the Engine's `Privileged` (ADR 0012). */
 export function needsHostDevices(context: Context | null, node: NodeCapabilities): boolean {
   return context?.privileged === true && node !== undefined;
 }
@@ -29,7 +28,7 @@ export function toEngineSecurity(
   surroundings: SecuritySurroundings,
   seccomp: readonly string[],
 ): EngineHostConfig {
-  // Without a context it is the Engine's defaults that count: its capabilities, its masked paths.
+  // Without a context the Engine's defaults apply, such as its capabilities and masked paths.
   if (context === null) return { SecurityOpt: [...seccomp, noNewPrivileges(false)] };
   const apparmor = apparmorOption(
     context.apparmor,
@@ -53,7 +52,7 @@ export function toEngineSecurity(
       SecurityOpt: [...options, ...apparmor],
     };
   }
-  // It has them all, whatever is asked; what nobody could have is still an error.
+  // A privileged container has all capabilities, but an unknown name is still an error.
   toEngineCapabilities(context.capabilities, `${field}.capabilities`, undefined);
   return {
     ReadonlyRootfs: context.readonly_rootfs,
@@ -67,8 +66,8 @@ export function toEngineSecurity(
 }
 
 /**
- * The Engine's `Privileged` is all capabilities there are, and fails on a node that has not all of them (ADR 0012).
- * There the parts are asked for one by one; what stays away is what the node lacks, and writable /sys and cgroup mounts.
+ * The Engine's `Privileged` means all capabilities, and fails on a node that lacks one (ADR 0012). There the parts are set one by
+ * one; missing are the capabilities that the node lacks, and writable mounts of /sys and cgroups.
  */
 function privileged({ capabilities, hostDevices }: SecuritySurroundings): EngineHostConfig {
   if (capabilities === undefined) return { Privileged: true };

@@ -62,7 +62,7 @@ export function toCriContainerStatus(
     log_path: container.logPath,
     resources: toCriResources(container.resources),
     user: container.user === undefined ? null : toCriUser(container.user),
-    // The effective one: Docker's default is SIGTERM.
+    // The effective signal; Docker's default is SIGTERM.
     stop_signal: toCriSignal(container.stopSignal === '' ? 'SIGTERM' : container.stopSignal),
   };
 }
@@ -71,7 +71,7 @@ function toCriUser({ uid, gid, groups }: UserRecord): cri.IContainerUser {
   return { linux: { uid, gid, supplemental_groups: [...groups] } };
 }
 
-/** The one that the pod gave, whatever tags the image has, had, or shares with another. */
+/** The name that the pod gave, whatever tags the image has now. */
 export function imageName(container: ContainerRecord, image: ImageRecord | undefined): string {
   return askedImageName(container) ?? image?.repoTags[0] ?? container.image;
 }
@@ -87,8 +87,8 @@ function statusImage(container: ContainerRecord, image: ImageRecord | undefined)
 export type AskedImage = Pick<ContainerRecord, 'userSpecifiedImage' | 'image' | 'imageId'>;
 
 /**
- * The name by which a pod asked for its image; undefined where only the id was told, as kubelets before 1.29 and
- * cri-dockerd do.
+ * The name by which a pod asked for its image; undefined if only the id is known, as with kubelets before 1.29 and with
+ * cri-dockerd.
  */
 export function askedImageName({ userSpecifiedImage, image, imageId }: AskedImage): string | undefined {
   if (userSpecifiedImage !== '') return userSpecifiedImage;
@@ -97,7 +97,7 @@ export function askedImageName({ userSpecifiedImage, image, imageId }: AskedImag
   return isId ? undefined : image;
 }
 
-/** The human digested reference where there is one, in the repository that the pod named; else the id: never empty. */
+/** The image's digest reference, in the repository that the pod named, if there is one; otherwise the id. Never empty. */
 function imageRef(container: ContainerRecord, image: ImageRecord | undefined): string {
   const [first, ...others] = image?.repoDigests ?? [];
   if (first === undefined || others.length === 0) return first ?? container.imageId;
@@ -110,14 +110,14 @@ type Outcome = Pick<cri.IContainerStatus, 'started_at' | 'finished_at' | 'exit_c
 /** Times, exit code and the reasons that kubelet knows: Completed, Error, OOMKilled, StartError. */
 function outcome(container: ContainerRecord): Outcome {
   if (startFailed(container)) {
-    // Never ran: all times are the creation's (as dockershim did), so that kubelet can order it.
+    // It never ran. All times are that of the creation (as in dockershim), so that kubelet can order it.
     const times = { started_at: container.createdAt, finished_at: container.createdAt };
     const { exitCode, error, madeByOthers } = container;
     if (madeByOthers && exitCode !== 0) {
-      // In cri-dockerd's words: a switch changes no status, and kubelet restarts by exit code where the pod says so.
+      // As cri-dockerd reports it: a switch must not change a status, and a pod's restart rules may use the exit code.
       return { ...times, exit_code: exitCode, reason: 'ContainerCannotRun', message: error };
     }
-    // As containerd does; the Engine guesses 126 to 128 from the text.
+    // As containerd reports it; the Engine guesses 126 to 128 from the text.
     return {
       ...times,
       exit_code: START_FAILED,

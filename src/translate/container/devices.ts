@@ -32,7 +32,7 @@ function toEngineDeviceList(devices: Config['devices'], field: string): EngineDe
     const at = `${field}[${index}].container_path`;
     if (target === '/') throw invalidArgument(at, `"${device.container_path}" is the root of the container`);
     const first = seen.get(target);
-    // The OCI runtime makes the first one and says nothing of the others. One device twice may have its rights in two parts.
+    // The OCI runtime creates the first one and ignores the others. One device may be given twice, with its rights in two parts.
     if (first !== undefined && first.source !== source)
       throw invalidArgument(at, `"${device.container_path}" is ${field}[${first.index}] already`);
     seen.set(target, { source, index });
@@ -61,7 +61,7 @@ function toEngineDevice(
 
 function cdiName(name: string, features: EngineFeatures, field: string): string {
   if (!CDI_NAME.test(name)) {
-    throw invalidArgument(`${field}.name`, `${JSON.stringify(name)} is no CDI device (vendor/class=name)`);
+    throw invalidArgument(`${field}.name`, `${JSON.stringify(name)} is not a CDI device (vendor/class=name)`);
   }
   if (!features.cdi) {
     throw unsupported(

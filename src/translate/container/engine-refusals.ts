@@ -1,4 +1,4 @@
-/** What the Engine says when it refuses a request, and the field that it means; the first that fits counts. */
+/** Words of the Engine's refusals, and the field that each is about. The first match counts. */
 const OF_RESOURCES: readonly (readonly [words: RegExp, field: string])[] = [
   [/cpuset cpus|Requested CPUs/, 'cpuset_cpus'],
   [/cpuset mems|Requested memory nodes/, 'cpuset_mems'],
@@ -12,7 +12,7 @@ const OF_OTHERS: readonly (readonly [words: RegExp, field: string])[] = [
   [/^(?:Duplicate mount point|invalid mount config|invalid volume spec)/i, 'mounts'],
 ];
 
-/** Engines from 23.0 on, and those before. */
+/** The words of Engines from 23.0 on, and of earlier ones. */
 const RUNTIME = /unknown or invalid runtime name|unknown runtime specified/i;
 const OF_SANDBOX: readonly (readonly [words: RegExp, field: string])[] = [
   [RUNTIME, 'runtime_handler'],
@@ -27,12 +27,12 @@ const OF_SANDBOX: readonly (readonly [words: RegExp, field: string])[] = [
   [/label/i, 'config.labels'],
 ];
 
-/** The same of a refused sandbox. */
+/** The field of RunPodSandbox that a refusal is about. */
 export function fieldOfSandboxRefusal(text: string): string | undefined {
   return OF_SANDBOX.find(([words]) => words.test(text))?.[1];
 }
 
-/** What a 404 of a create call is about: the Engine says no more than words. */
+/** What a 404 of a create call is about; only the text tells. */
 export function missingOf(text: string): 'image' | 'container' | undefined {
   if (/\bno such image\b|\bimage\b.*\bnot found\b|\bmanifest unknown\b/i.test(text)) return 'image';
   return /\bno such container\b/i.test(text) ? 'container' : undefined;
@@ -44,9 +44,10 @@ export function isRuntimeRefusal(text: string): boolean {
 }
 
 /**
- * For people only: nothing is decided by it, so a refusal that an Engine words in a new way just names no field.
+ * The field of a request that a refusal is about. It is only shown to people and decides nothing, so if an Engine changes its
+ * words, only the field is missing from the message.
  * @param resources the path of the resources in the request.
- * @param others what stands before the other fields.
+ * @param others the prefix of the other fields.
  */
 export function fieldOfRefusal(text: string, resources: string, others: string): string | undefined {
   const limit = OF_RESOURCES.find(([words]) => words.test(text));

@@ -2,12 +2,43 @@ import { failedPrecondition, invalidArgument } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { SupplementalGroupsPolicy } from '../../proto/enums';
 import type { UserRecord } from '../../store/records';
-import { isId, type Accounts } from './accounts';
 import { requestedUser, supplementalGroups } from '../shared/user';
+
+/** The users and groups of an image's /etc/passwd and /etc/group. */
+export interface Accounts {
+  readonly users: readonly { readonly name: string; readonly uid: number; readonly gid: number }[];
+  readonly groups: readonly {
+    readonly name: string;
+    readonly gid: number;
+    readonly members: readonly string[];
+  }[];
+}
+
+/** Skips lines that are not understood, as the Engine does. */
+export function parseAccounts(passwd: string, group: string): Accounts {
+  return {
+    users: fieldsOf(passwd).flatMap(([name = '', , uid = '', gid = '']) =>
+      name !== '' && isId(uid) && isId(gid) ? [{ name, uid: Number(uid), gid: Number(gid) }] : [],
+    ),
+    groups: fieldsOf(group).flatMap(([name = '', , gid = '', members = '']) =>
+      name !== '' && isId(gid)
+        ? [{ name, gid: Number(gid), members: members.split(',').filter((member) => member !== '') }]
+        : [],
+    ),
+  };
+}
+
+function fieldsOf(text: string): string[][] {
+  return text.split('\n').map((line) => line.trim().split(':'));
+}
+
+export function isId(text: string): boolean {
+  return /^\d{1,10}$/.test(text);
+}
 
 type Context = Decoded<cri.ILinuxContainerSecurityContext>;
 
-/** Who an image's processes are unless told otherwise. */
+/** The user of an image's processes, unless the request names another. */
 export interface ImageIdentity {
   /** `Config.User` of the image: `user[:group]`, '' for root. */
   readonly user: string;
@@ -17,7 +48,7 @@ export interface ImageIdentity {
 /**
  * The identity of a container's first process, all of it in numbers: the Engine, given `uid:gid`, adds no groups of its
  * own, so both of CRI's policies for the image's groups can be had (Merge adds them, Strict does not).
- * @throws INVALID_ARGUMENT or FAILED_PRECONDITION for a name that the image does not know.
+ * @throws INVALID_ARGUMENT or FAILED_PRECONDITION for a name that is not in the image's accounts.
  */
 export function toIdentity(context: Context | null, image: ImageIdentity, field: string): UserRecord {
   const asked = context === null ? undefined : requestedUser(context, field);
@@ -40,7 +71,7 @@ export function toIdentity(context: Context | null, image: ImageIdentity, field:
   return {
     uid: known?.uid ?? Number(name),
     gid,
-    // As the kernel lists them; the Engine puts the primary group among them.
+    // In the kernel's order; the Engine adds the primary group.
     groups: [...new Set([gid, ...given, ...merged])].sort((a, b) => a - b),
   };
 }

@@ -8,13 +8,13 @@ import type {
   EngineMountPoint,
 } from '../../engine/types';
 
-/** What `z` and `Z` ask for: a label that several containers share, or this one's own. */
+/** `z` asks for a label that several containers share, `Z` for one of this container alone. */
 const RELABEL = ['z', 'Z'];
 
 /**
- * The mounts of containers that carry no label of ours. cri-dockerd's master branch asks for `Mounts`, its releases up to
- * 0.4.3 and dockershim for `Binds`; kubelet finds the termination message by them. What was asked for comes first and in
- * that order; where it led is what the Engine says, which also knows the volumes that an image brings.
+ * The mounts of containers without our label. cri-dockerd's master branch uses `Mounts`, its releases up to 0.4.3 and dockershim
+ * use `Binds`; kubelet finds the termination message by them. The requested mounts come first, in their order. Their
+ * sources are those that the Engine reports, which also knows the volumes of an image.
  */
 export function fromEngineMounts({
   HostConfig: host,
@@ -27,7 +27,7 @@ export function fromEngineMounts({
     return point === undefined ? mount : { ...mount, hostPath: point.Source ?? '', readonly: !point.RW };
   });
   const rest = [...unasked.values()].map(fromMountPoint);
-  // The Engine gives these in another order each time.
+  // The Engine lists these in a different order each time.
   return [...found, ...rest.sort((a, b) => (a.containerPath < b.containerPath ? -1 : 1))];
 }
 
@@ -39,7 +39,7 @@ function askedFor({ Binds, Mounts, Tmpfs }: EngineHostConfig): MountRecord[] {
   ];
 }
 
-/** `SOURCE:TARGET:OPTIONS`, where a source that is no path is a volume's name, or without a source a nameless volume. */
+/** Parses `SOURCE:TARGET:OPTIONS`. A source that is not a path is a volume's name; without a source it is a nameless volume. */
 function fromBind(bind: string): MountRecord {
   const [first = '', second, options] = bind.split(':');
   if (second === undefined) return plainMount('', first, '');
@@ -59,7 +59,7 @@ function fromMountPoint({ Source, Destination, Mode, RW }: EngineMountPoint): Mo
   return { ...plainMount(Source ?? '', Destination, Mode ?? ''), hostPath: Source ?? '', readonly: !RW };
 }
 
-/** @param options comma-separated; an option that says nothing of these is the Engine's own affair. */
+/** @param options comma-separated; other options are ignored. */
 function plainMount(source: string, target: string, options: string): MountRecord {
   const given = options.split(',');
   return {
@@ -80,7 +80,7 @@ function fromPropagation(propagation: string | undefined): MountPropagation {
     : MountPropagation.PROPAGATION_PRIVATE;
 }
 
-/** As the Engine writes paths that it is given. */
+/** Normalizes a path as the Engine does. */
 function clean(path: string): string {
   return path === '' ? '' : posix.join('/', path).replace(/(?<=.)\/$/, '');
 }

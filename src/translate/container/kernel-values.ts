@@ -4,46 +4,46 @@ import type { KernelValues, ResourcesRecord, StringMap } from '../../store/recor
 
 type Resources = Decoded<cri.ILinuxContainerResources>;
 
-/** Keys of `unified` that the Engine has fields of its own for: translate/container/resources.ts. */
+/** Keys of `unified` for which the Engine has fields: translate/container/resources.ts. */
 export const SWAP_KEY = 'memory.swap.max';
 export const PIDS_KEY = 'pids.max';
 /**
- * kubelet sends it for every container on cgroup v2. Where it cannot be written the kernel's default stays, which kills
- * one process instead of all: no reason to run no containers at all.
+ * kubelet sends it for every container on cgroup v2. If it cannot be written, the kernel's default stays, which kills one
+ * process instead of all; that is no reason to refuse every container.
  */
 const OPTIONAL_KEY = 'memory.oom.group';
-/** Control groups without accounting of swap lack this file; kubelet says 0 for every container of a NoSwap node. */
+/** The file does not exist when swap accounting is off, and kubelet sends 0 for every container of a NoSwap node. */
 const NO_SWAP = '0';
 const KEY = /^[a-z]+(\.[a-z0-9_]+)+$/;
 const PAGE_SIZE = /^\d+[KMG]B$/;
 
 /**
- * Huge page limits and raw cgroup v2 values that are asked for, checked; what the Engine has a field for is left out.
- * @param memoryLimit that the container has already, in bytes; without one the Engine cannot limit swap.
+ * Checks the requested huge page limits and raw cgroup v2 values. Values for which the Engine has a field are left out.
+ * @param memoryLimit the container's present limit in bytes; without one the Engine cannot limit swap.
  */
 export function toKernelValues(resources: Resources | null, field: string, memoryLimit = 0): KernelValues {
   const hugepages: Record<string, string> = {};
   const unified: Record<string, string> = {};
   for (const [index, { page_size, limit }] of (resources?.hugepage_limits ?? []).entries()) {
     if (!isPageSize(page_size))
-      throw invalidArgument(`${field}.hugepage_limits[${index}].page_size`, 'is no size like 2MB');
-    // kubelet names every page size of the node, nearly always with 0, and writes that to the pod's group itself.
+      throw invalidArgument(`${field}.hugepage_limits[${index}].page_size`, 'is not a size like 2MB');
+    // kubelet sends every page size of the node, nearly always with 0, and writes 0 to the pod's cgroup itself.
     if (!limit.isZero()) hugepages[page_size] = limit.toString();
   }
   for (const [key, value] of Object.entries(resources?.unified ?? {})) {
     if (key === PIDS_KEY) continue;
-    if (key === SWAP_KEY && (value === 'max' || saysSwapToEngine(resources, memoryLimit))) continue;
+    if (key === SWAP_KEY && (value === 'max' || isSwapForEngine(resources, memoryLimit))) continue;
     const name = `${field}.unified[${JSON.stringify(key.slice(0, 100))}]`;
-    if (!isKey(key)) throw unsupported(name, 'is no limit of cgroup v2');
+    if (!isKey(key)) throw unsupported(name, 'is not a limit of cgroup v2');
     if (value === '' || value.length > 4096 || /[\0\n]/.test(value))
-      throw invalidArgument(name, 'is no value of one line');
+      throw invalidArgument(name, 'is not a single line');
     unified[key] = value;
   }
   return { hugepages, unified };
 }
 
-/** The Engine counts memory plus swap, so it needs a limit of memory; its own field wins. */
-function saysSwapToEngine(resources: Resources | null, memoryLimit: number): boolean {
+/** Whether swap goes to the Engine. It counts memory plus swap, so it needs a memory limit; its own field wins. */
+function isSwapForEngine(resources: Resources | null, memoryLimit: number): boolean {
   if (resources?.memory_swap_limit_in_bytes.isZero() !== true) return true;
   return memoryLimit > 0 || !resources.memory_limit_in_bytes.isZero();
 }
@@ -73,8 +73,8 @@ export function isKey(key: string): boolean {
 }
 
 /**
- * Those of `wanted` that nobody has written to this group: the kernel has its own default there. Another value than the
- * wanted one is of a later update.
+ * The values of `wanted` that this cgroup has lost, because it has the kernel's default instead. A value that is neither comes
+ * from a later update.
  */
 export function lostValues(wanted: KernelValues, current: KernelValues): KernelValues {
   const lost = (
@@ -94,7 +94,7 @@ export function lostValues(wanted: KernelValues, current: KernelValues): KernelV
   };
 }
 
-/** v2's word, v1's greatest number (rounded to pages), and that of a limit that has a period or none at all. */
+/** `max` of cgroup v2, also before a period; the greatest number of v1, rounded to pages; or an empty file. */
 function isNoLimit(value: string): boolean {
   return /^(max( \d+)?|\d{19,}|)$/.test(value);
 }
@@ -103,7 +103,7 @@ function isKernelDefault(key: string, value: string): boolean {
   return /\.(max|high)$/.test(key) ? isNoLimit(value) : ['', '0', 'default 100'].includes(value);
 }
 
-/** What kind of control groups this machine has, as far as these values need to know. */
+/** The properties of this machine's cgroups on which these values depend. */
 export interface KernelSurroundings {
   readonly cgroupVersion: 1 | 2 | undefined;
   /** Whether the Engine's containers run on this machine. */
@@ -115,7 +115,7 @@ export function hasKernelValues({ hugepages, unified }: KernelValues): boolean {
   return Object.keys(hugepages).length + Object.keys(unified).length > 0;
 }
 
-/** Without these a container must not run. */
+/** The values without which a container must not run. */
 export function vitalValues({ hugepages, unified }: KernelValues): KernelValues {
   const vital = Object.entries(unified).filter(
     ([key, value]) => key !== OPTIONAL_KEY && !(key === SWAP_KEY && value === NO_SWAP),
@@ -123,25 +123,25 @@ export function vitalValues({ hugepages, unified }: KernelValues): KernelValues 
   return { hugepages, unified: Object.fromEntries(vital) };
 }
 
-/** Whether a container may run without this, which could not be written. @param errno why. */
+/** Whether a container may run without a value that could not be written. @param errno the reason. */
 export function isOptional({ file, value }: KernelFile, errno: string | undefined): boolean {
   return file === OPTIONAL_KEY || (file === SWAP_KEY && value === NO_SWAP && errno === 'ENOENT');
 }
 
-/** @throws when the values could not be written: the Engine API has no field for them, so we must. */
+/** @throws if dockbridge cannot write the values, for which the Engine API has no field. */
 export function requireWritable(wanted: KernelValues, node: KernelSurroundings, field: string): void {
   const values = vitalValues(wanted);
   if (!hasKernelValues(values)) return;
   const first = `${field}.${Object.keys(values.hugepages).length > 0 ? 'hugepage_limits' : 'unified'}`;
   if (!node.localEngine)
-    throw unsupported(first, 'the Engine API has no word for it, and the Engine is on another machine');
+    throw unsupported(first, 'the Engine API has no field for it, and the Engine is on another machine');
   if (Object.keys(values.unified).length > 0 && node.cgroupVersion !== 2)
-    throw failedPrecondition(`${field}.unified: needs cgroup v2, which this node has not`);
+    throw failedPrecondition(`${field}.unified: needs cgroup v2, which this node does not have`);
   if (Object.keys(values.hugepages).length > 0 && !node.hugetlb)
     throw failedPrecondition(`${field}.hugepage_limits: the hugetlb control groups are not mounted here`);
 }
 
-/** A file of a container's control group. */
+/** A file of a container's cgroup. */
 export interface KernelFile {
   readonly controller: string;
   readonly file: string;
@@ -164,7 +164,7 @@ export function kernelFiles({ hugepages, unified }: KernelValues, cgroupVersion:
   ];
 }
 
-/** `added` over what is known: an update may bring keys that the container's label, which cannot change, lacks. */
+/** `added` over `known`: an update may add keys that are not in the container's label, which cannot change. */
 export function mergedKernelValues(known: KernelValues, added: KernelValues): KernelValues {
   return {
     hugepages: { ...known.hugepages, ...added.hugepages },

@@ -1,9 +1,9 @@
-/** Drivers whose file is the json-file that CRI logs are made of; '' stands for one that is not known. */
+/** Drivers that write the json-file from which CRI logs are copied; '' stands for an unknown driver. */
 const READABLE = new Set(['json-file', '']);
 
 /**
- * Why there is no CRI log of a container that others made with this log driver.
- * @returns a sentence for the log's place; undefined where the log can be made.
+ * Explains why a container that others created with this log driver has no CRI log.
+ * @returns a sentence to put in place of the log; undefined if the log can be copied.
  */
 export function whyUnreadable(driver: string, id: string): string | undefined {
   if (READABLE.has(driver)) return undefined;

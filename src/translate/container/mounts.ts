@@ -1,13 +1,15 @@
 import { posix } from 'node:path';
-import { invalidArgument, unsupported } from '../../lib/errors';
+import type { EngineHostConfig, EngineMount } from '../../engine/types';
+import { invalidArgument, RuntimeError, unsupported } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { MountPropagation } from '../../proto/enums';
 import type { MountImageRecord, MountRecord } from '../../store/records';
+import type { EngineFeatures } from '../shared/engine-facts';
 import { absolutePath, nonEmpty, oneOf, withoutNul } from '../shared/validate';
 
 const { PROPAGATION_PRIVATE, PROPAGATION_HOST_TO_CONTAINER, PROPAGATION_BIDIRECTIONAL } = MountPropagation;
 
-/** CRI mounts → records, or an error for what breaks the CRI's rules or no Engine can do. */
+/** CRI mounts → records. @throws for mounts that break the CRI's rules or that no Engine supports. */
 export function toMountRecords(mounts: readonly Decoded<cri.IMount>[], field: string): MountRecord[] {
   const records = mounts.map((mount, index) => toMountRecord(mount, `${field}[${index}]`));
   const firstOf = new Map<string, number>();
@@ -59,9 +61,9 @@ function checkRecursiveReadOnly(mount: Decoded<cri.IMount>, field: string): void
 }
 
 /**
- * An image mount has no host path, is never writable, and nothing is mounted below it that could propagate. Elsewhere
- * image_sub_path says nothing: in a pod with an image volume kubelet gives it to every mount that has a subPath, which
- * host_path holds already.
+ * An image mount has no host path, is never writable, and has no mounts below it that could propagate. In other mounts
+ * image_sub_path has no effect: in a pod with an image volume kubelet sets it for every mount with a subPath, which host_path
+ * contains already.
  */
 function toMountImage(mount: Decoded<cri.IMount>, field: string): MountImageRecord | undefined {
   if (mount.image === null || mount.image.image === '') return undefined;
@@ -82,7 +84,7 @@ function toMountImage(mount: Decoded<cri.IMount>, field: string): MountImageReco
 function imageSubPath(path: string, field: string): string {
   withoutNul(path, field);
   if (path.startsWith('/') || path.split('/').includes('..')) {
-    throw invalidArgument(field, `${JSON.stringify(path)} is no path inside the image`);
+    throw invalidArgument(field, `${JSON.stringify(path)} is not a path inside the image`);
   }
   return path;
 }
@@ -108,4 +110,125 @@ export function toCriMount(mount: MountRecord): cri.IMount {
           image_sub_path: image.subPath,
         }),
   };
+}
+
+type Propagation = NonNullable<NonNullable<EngineMount['BindOptions']>['Propagation']>;
+
+/** Number of hexadecimal digits of an image id that certainly identify one image. */
+const MIN_ID_DIGITS = 32;
+
+/**
+ * Mount records → HostConfig.
+ * @param selinux whether the Engine enforces SELinux; otherwise relabelling has no effect.
+ * @throws UNIMPLEMENTED for what this Engine or its runtime cannot do; kubelet looks for the first word of the message.
+ */
+export function toEngineMounts(
+  records: readonly MountRecord[],
+  features: EngineFeatures,
+  selinux: boolean,
+  field: string,
+): Pick<EngineHostConfig, 'Mounts' | 'Binds'> {
+  const mounts: EngineMount[] = [];
+  const binds: string[] = [];
+  const sources = new Map<string, number>();
+  for (const [index, record] of records.entries()) {
+    const at = `${field}[${index}]`;
+    if (record.image !== undefined) {
+      const before = sources.get(record.image.id) ?? 0;
+      sources.set(record.image.id, before + 1);
+      mounts.push(imageMount(record, record.image, before, features, at));
+    } else if (selinux && record.selinuxRelabel) binds.push(relabelledBind(record, features, at));
+    else mounts.push(bindMount(record, features, at));
+  }
+  return { Mounts: mounts, ...(binds.length === 0 ? {} : { Binds: binds }) };
+}
+
+function bindMount(mount: MountRecord, features: EngineFeatures, field: string): EngineMount {
+  if (mount.recursiveReadOnly) demandRecursiveReadOnly(features, field);
+  const propagation = enginePropagation(mount);
+  return {
+    Type: 'bind',
+    Source: mount.hostPath,
+    Target: mount.containerPath,
+    ReadOnly: mount.readonly,
+    BindOptions: {
+      ...(propagation === undefined ? {} : { Propagation: propagation }),
+      ...(mount.recursiveReadOnly ? { ReadOnlyForceRecursive: true } : {}),
+      // Engines from 25 on make a read-only bind recursive, but CRI asks for that only with recursive_read_only.
+      ...(mount.readonly && !mount.recursiveReadOnly ? { ReadOnlyNonRecursive: true } : {}),
+    },
+  };
+}
+
+/** Unset for PRIVATE, because the Engine refuses rprivate for a source that contains its data root, and uses rslave there. */
+function enginePropagation(mount: MountRecord): Propagation | undefined {
+  if (mount.recursiveReadOnly) return 'rprivate';
+  if (mount.propagation === PROPAGATION_HOST_TO_CONTAINER) return 'rslave';
+  return mount.propagation === PROPAGATION_BIDIRECTIONAL ? 'rshared' : undefined;
+}
+
+function demandRecursiveReadOnly(features: EngineFeatures, field: string): void {
+  if (features.recursiveReadOnly) return;
+  throw prefixed(
+    'RROUnsupported',
+    unsupported(
+      `${field}.recursive_read_only`,
+      `needs Docker Engine 25.0, Linux 5.12 and a runtime that says it can (Engine here: ${features.version})`,
+    ),
+  );
+}
+
+/**
+ * Only a bind in the old form can be relabelled (`Z`: with the label of the pod, as containerd and dockershim do). Engines from
+ * 25 on make a read-only one recursively read-only, which is more than requested.
+ */
+function relabelledBind(mount: MountRecord, features: EngineFeatures, field: string): string {
+  if (mount.recursiveReadOnly) demandRecursiveReadOnly(features, field);
+  for (const path of [mount.hostPath, mount.containerPath]) {
+    if (path.includes(':')) {
+      throw invalidArgument(
+        `${field}.selinux_relabel`,
+        `Docker Engine cannot relabel a path with a colon: ${JSON.stringify(path)}`,
+      );
+    }
+  }
+  const propagation = enginePropagation({ ...mount, recursiveReadOnly: false });
+  const options = [mount.readonly ? 'ro' : 'rw', 'Z', ...(propagation === undefined ? [] : [propagation])];
+  return [mount.hostPath, mount.containerPath, options.join(',')].join(':');
+}
+
+/**
+ * @param before the number of earlier mounts of the same image in the container. The Engine names an image mount after
+ * container and source, and refuses a second one of the same name, so each gets a shorter form of the id.
+ */
+function imageMount(
+  mount: MountRecord,
+  image: MountImageRecord,
+  before: number,
+  features: EngineFeatures,
+  field: string,
+): EngineMount {
+  if (!features.imageMounts) {
+    throw prefixed(
+      'ImageVolumeMountFailed',
+      unsupported(`${field}.image`, `needs Docker Engine 28.0 or newer (this is ${features.version})`),
+    );
+  }
+  const digits = image.id.replace(/^sha256:/, '');
+  const source = before === 0 ? image.id : digits.slice(0, digits.length + 1 - before);
+  if (source.length < MIN_ID_DIGITS) {
+    throw unsupported(`${field}.image`, `more than ${before} mounts of one image in a container`);
+  }
+  return {
+    Type: 'image',
+    Source: source,
+    Target: mount.containerPath,
+    ReadOnly: true,
+    ...(image.subPath === '' ? {} : { ImageOptions: { Subpath: image.subPath } }),
+  };
+}
+
+/** kubelet looks for these words at the start of a message. */
+function prefixed(word: 'RROUnsupported' | 'ImageVolumeMountFailed', error: RuntimeError): RuntimeError {
+  return new RuntimeError(error.code, `${word}: ${error.message}`);
 }

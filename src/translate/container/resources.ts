@@ -8,7 +8,7 @@ import { integer } from '../shared/validate';
 
 type Resources = Decoded<cri.ILinuxContainerResources>;
 
-/** Kernel limits of oom_score_adj. */
+/** The kernel's limits of oom_score_adj. */
 const OOM_MIN = -1000;
 const OOM_MAX = 1000;
 
@@ -40,7 +40,7 @@ export function toEngineResources(
 const [MIN_PERIOD, MAX_PERIOD, MIN_QUOTA] = [1_000, 1_000_000, 1_000];
 const [MIN_SHARES, MAX_SHARES] = [2, 262_144];
 
-/** All but swap, which depends on the memory limit that will be. */
+/** All limits except swap, which depends on the resulting memory limit. */
 function toLimits(
   resources: Resources,
   field: string,
@@ -66,24 +66,24 @@ function isSet(value: Resources['cpu_shares']): boolean {
   return value.toNumber() !== 0;
 }
 
-/** 0 is "not set"; -1 is "unlimited" to kernel and Engine alike. */
+/** 0 means "not set"; -1 means "unlimited", for kernel and Engine alike. */
 function cpuQuota(value: Resources['cpu_quota'], field: string): number {
   const quota = integer(value, field, -1, Number.MAX_SAFE_INTEGER);
   return quota <= 0 ? quota : integer(value, field, MIN_QUOTA, Number.MAX_SAFE_INTEGER);
 }
 
-/** The CRI has no field for it but cgroup v2's raw value; the Engine has, and on cgroup v1 too. */
+/** The CRI has only cgroup v2's raw value for it; the Engine has a field, for cgroup v1 too. */
 function pidsLimit(value: string | undefined, field: string): { PidsLimit?: number } {
   if (value === undefined) return {};
   if (value !== 'max' && !/^[1-9]\d{0,8}$/.test(value))
-    throw invalidArgument(field, 'is no number of processes');
+    throw invalidArgument(field, 'is not a number of processes');
   return { PidsLimit: value === 'max' ? -1 : Number(value) };
 }
 
 /**
- * UpdateContainerResources → body of the Engine's update call: only what is to change, for 0 and '' leave what is. The
- * Engine cannot change `oom_score_adj`.
- * @returns undefined when nothing is to change.
+ * UpdateContainerResources → body of the Engine's update call. It has only what changes, because 0 and '' mean "unchanged".
+ * The Engine cannot change `oom_score_adj`.
+ * @returns undefined if nothing changes.
  */
 export function toEngineUpdate(
   resources: Resources,
@@ -98,7 +98,7 @@ export function toEngineUpdate(
   return changes.length === 0 ? undefined : Object.fromEntries(changes);
 }
 
-/** What stays as it is when only the limit of memory changes is the swap beside it. */
+/** When only the memory limit changes, the amount of swap in addition to it stays the same. */
 function withSameSwap(memory: number, { memoryLimit, memorySwapLimit }: ResourcesRecord): number {
   if (memorySwapLimit === -1) return -1;
   return memoryLimit === 0 ? memory : memory + Math.max(memorySwapLimit - memoryLimit, 0);
@@ -106,8 +106,8 @@ function withSameSwap(memory: number, { memoryLimit, memorySwapLimit }: Resource
 
 /**
  * The Engine counts memory plus swap; cgroup v2's `memory.swap.max`, as kubelet sends it, counts swap alone.
- * @returns undefined without a word about swap: a new container then has none beside its memory limit, as kubelet expects
- * (and cri-dockerd does), and an update leaves it as it is.
+ * @returns undefined if the request does not mention swap: then a new container with a memory limit has no swap, as kubelet
+ * expects (and as in cri-dockerd), and an update leaves it unchanged.
  */
 function swapLimit(memory: number, resources: Resources, field: string): number | undefined {
   const swap = integer(
@@ -126,12 +126,12 @@ function swapLimit(memory: number, resources: Resources, field: string): number 
   if (only === undefined || swap !== 0) return swap === 0 ? undefined : swap;
   if (only === 'max') return -1;
   if (!/^\d{1,15}$/.test(only))
-    throw invalidArgument(`${field}.unified["${SWAP_KEY}"]`, `"${only}" is no size`);
-  // Without a limit of memory it is not the Engine's: translate/container/kernel-values.ts.
+    throw invalidArgument(`${field}.unified["${SWAP_KEY}"]`, `"${only}" is not a size`);
+  // Without a memory limit dockbridge writes it itself: translate/container/kernel-values.ts.
   return memory === 0 ? 0 : memory + Number(only);
 }
 
-/** The Engine's own refusal would not name the field. */
+/** Checked here because the Engine's refusal would not name the field. */
 function cpuset(text: string, field: string): string {
   const isRange = (part: string): boolean => {
     const [, low, high] = /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(part) ?? [];
@@ -145,7 +145,7 @@ export function clampOomScore(wanted: number, floor: number): number {
   return Math.max(wanted, floor);
 }
 
-/** @param kernel what the Engine knows nothing of, from our label. */
+/** @param kernel the values that the Engine does not know, from our label. */
 export function fromEngineResources(
   host: EngineHostConfig,
   kernel: KernelValues = { hugepages: {}, unified: {} },

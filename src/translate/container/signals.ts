@@ -13,8 +13,8 @@ export function toEngineSignal(signal: number, field: string): string {
 }
 
 /**
- * The Engine's name, with or without SIG, or Linux's number, as Dockerfiles may give it → CRI Signal; 0 (runtime
- * default) for '' and for what CRI has no name for.
+ * The Engine's name, with or without SIG, or Linux's number, as in Dockerfiles → CRI Signal; 0 (runtime default) for '' and
+ * for a signal without a name in CRI.
  */
 export function toCriSignal(name: string): Signal {
   if (name === '') return Signal.SIGNAL_RUNTIME_DEFAULT;

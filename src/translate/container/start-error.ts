@@ -1,10 +1,10 @@
 import { posix } from 'node:path';
 import type { MountRecord } from '../../store/records';
 
-/** The runtime, in the words of runc from 1.1 on or of those before: what follows happened in or to the container. */
+/** What runc (from 1.1 on, or earlier) writes before an error that happened in or to the container. */
 const IN_CONTAINER =
   '(?:unable to start container process: |starting container process caused: )(?:error during container init: |process_linux\\.go:\\d+: |container init caused: )*';
-/** What crun says first, for it does not name itself. */
+/** What crun's errors begin with; it does not name itself. */
 const BY_CRUN = 'OCI runtime create failed: ';
 const MOUNT = 'mounting "(\\/[^"]*)" to rootfs at "([^"]+)"(?::| caused:)';
 
@@ -23,9 +23,9 @@ interface MountFields {
 }
 
 /**
- * What the Engine and the OCI runtimes say when a container cannot start, and what that means to who wrote the pod. Go's
- * `exec: "NAME"` is in many sentences: only behind the runtime's words for the container's own process is it the pod's
- * command. Anywhere else it is a program of the node that the Engine or a runtime could not run for itself.
+ * Errors of the Engine and the OCI runtimes for a container that cannot start, and what they mean to the author of the pod.
+ * Go's `exec: "NAME"` is part of many errors. Only after the runtime's words for the container's own process is it the pod's
+ * command; elsewhere it is a program of the node that the Engine or a runtime could not run.
  */
 const CAUSES: readonly Cause[] = [
   [
@@ -35,11 +35,11 @@ const CAUSES: readonly Cause[] = [
     commandNotFound,
   ],
   [new RegExp(`${BY_CRUN}executable file \`([^\`]+)\` not found`), commandNotFound],
-  // gVisor and Kata Containers, of a command without a slash and of any.
+  // gVisor and Kata Containers: the first for a command without a slash, the second for any command.
   [/error finding executable "([^"]+)" in PATH/, commandNotFound],
   [/^(?:rpc error: .*? desc = )?the file (\S+) was not found/, commandNotFound],
   [
-    // Before the next rule: the Engine puts "permission denied" behind it.
+    // Must stay before the next rule, because the Engine appends "permission denied".
     new RegExp(`${IN_CONTAINER}exec: "([^"]+)": is a directory`),
     (file) => `not a program: "${file}" is a directory`,
   ],
@@ -53,7 +53,7 @@ const CAUSES: readonly Cause[] = [
   ],
   [
     new RegExp(`${BY_CRUN}the path \`([^\`]+)\` is not a regular file`),
-    (file) => `not a program: "${file}" is no regular file`,
+    (file) => `not a program: "${file}" is not a regular file`,
   ],
   [
     new RegExp(`${BY_CRUN}open executable: Permission denied`),
@@ -83,7 +83,7 @@ const CAUSES: readonly Cause[] = [
   [new RegExp(`${MOUNT}.*not a directory`), wrongKind, (at, source) => at.source(source)],
   [/mount `([^`]+)` to `([^`]+)`: Not a directory/, wrongKind, (at, source) => at.source(source)],
   [
-    // Where the target cannot be made, the sentence ends the same.
+    // If the target cannot be created, the text ends in the same words.
     new RegExp(`${MOUNT}(?!.*(?:mountpoint|subdirectories|mkdir)).*no such file or directory`),
     (path) => `mount source missing: "${path}" does not exist on the node`,
     (at, path) => at.source(path),
@@ -101,7 +101,7 @@ const CAUSES: readonly Cause[] = [
   [/unable to find group (\S+):/, (group) => `group "${group}" is not in the image's /etc/group`],
   [
     /adding custom device "([^"]+)"/,
-    (path) => `device missing: "${path}" is no device of the node`,
+    (path) => `device missing: "${path}" is not a device of the node`,
     () => 'config.devices',
   ],
   [
@@ -109,9 +109,9 @@ const CAUSES: readonly Cause[] = [
     (names) => `CDI device unknown: no specification on the node names ${names}`,
     () => 'config.CDI_devices',
   ],
-  // The Engine writes sysctls of its own, too.
+  // Only inside the container, because the Engine also writes sysctls itself.
   [new RegExp(`${IN_CONTAINER}open \\/proc\\/sys\\/(\\S+): no such file`), unknownSysctl, ofSysctls],
-  // runc from 1.5 on: the path behind the name is that of a procfs of its own.
+  // runc from 1.5 on; the path after the name is in a procfs of its own.
   [new RegExp(`${IN_CONTAINER}open sysctl (\\S+) file: .*no such file`), unknownSysctl, ofSysctls],
   [
     new RegExp(`${IN_CONTAINER}failed to write sysctl (\\S+) = .*: (?:invalid argument|numerical result)`),
@@ -155,7 +155,7 @@ const CAUSES: readonly Cause[] = [
     () => 'config.port_mappings',
   ],
   [
-    // Engines from 28 on, of a port that they bind themselves: `0.0.0.0:80:172.17.0.2:80/tcp`, then `0.0.0.0:80/tcp`.
+    // Engines from 28 on, for a port that they bind themselves: `0.0.0.0:80:172.17.0.2:80/tcp`, then `0.0.0.0:80/tcp`.
     /failed to bind host port (?:for )?((?:\[\S+?\]|[^:\s]+):\d+)\S*: address already in use/,
     (address) => `host port taken: a process of the node has ${address}`,
     () => 'config.port_mappings',
@@ -193,13 +193,13 @@ const CAUSES: readonly Cause[] = [
   ],
 ];
 
-/** The Engine's and containerd's words of every failure: they tell nothing. Who failed in the end is told behind them. */
+/** Prefixes of the Engine and containerd that every failure has; the actual error follows them. */
 const NOISE = /^(?:failed to create task for container: |failed to create shim task: )+/;
 
 /**
- * The Engine's text about a failed start, led by its meaning where it is known. For people only: nothing is decided by
- * it, so a text that an Engine words in a new way loses no more than the explanation.
- * @param mounts of the container, to tell which of them is meant.
+ * Puts the meaning of a failed start before the Engine's text, if it is known. It is only shown to people and decides nothing,
+ * so if an Engine changes its words, only the explanation is missing.
+ * @param mounts the container's mounts, to name the one that is meant.
  */
 export function explainStartError(text: string, mounts: readonly MountRecord[] = []): string {
   const plain = text.replace(NOISE, '').replace(/: unknown$/, '');

@@ -1,12 +1,12 @@
 import type { ListedRecord } from '../../store/listed-table';
-import { containerFromInspect, isToldByLabels } from './container-record';
+import { containerFromInspect, isDescribedByLabels } from './container-record';
 import type { EngineContainerInspect, EngineContainerSummary } from '../../engine/types';
 import { CONTAINER_TYPE, SANDBOX_ID_LABEL, TYPE_LABEL } from '../shared/labels';
 import { withoutSlash } from '../shared/names';
 
 /**
- * The little that a list says of a container, in the shape of an inspect: for one whose inspect fails or hangs. It must
- * not vanish from CRI for that; what the list does not tell (how it ended) is left UNKNOWN.
+ * What a list tells about a container, in the form of an inspect. It is used if the inspect fails or hangs, because the
+ * container must not disappear from CRI then; what the list does not tell (how it ended) is UNKNOWN.
  */
 export function inspectFromSummary(summary: EngineContainerSummary): EngineContainerInspect {
   const isPlain = summary.State === 'created' || summary.State === 'running' || summary.State === 'paused';
@@ -32,8 +32,8 @@ export function inspectFromSummary(summary: EngineContainerSummary): EngineConta
 }
 
 /**
- * What the Engine's list tells of one of a pod's containers. It is enough to list a container of ours that runs. All else
- * needs an inspect: it tells whether a sandbox's network stands, whether a start failed, and when cri-dockerd made a
+ * What the Engine's list tells about a container of a pod. It is enough to list a running container that we created. Everything
+ * else needs an inspect, which tells whether a sandbox's network is set up, whether a start failed, and when cri-dockerd made a
  * container to the nanosecond; and a container has not ended for CRI before its log is complete.
  */
 export function listedFromSummary(summary: EngineContainerSummary): ListedRecord {
@@ -41,7 +41,7 @@ export function listedFromSummary(summary: EngineContainerSummary): ListedRecord
   const labels = Labels ?? {};
   if (labels[TYPE_LABEL] !== CONTAINER_TYPE) return { id, kind: 'sandbox', sandboxId: id, record: undefined };
   const runs = State === 'running' || State === 'paused';
-  const isTold = runs && isToldByLabels(withoutSlash(Names[0] ?? ''), labels);
-  const record = isTold ? containerFromInspect(inspectFromSummary(summary)) : undefined;
+  const isDescribed = runs && isDescribedByLabels(withoutSlash(Names[0] ?? ''), labels);
+  const record = isDescribed ? containerFromInspect(inspectFromSummary(summary)) : undefined;
   return { id, kind: 'container', sandboxId: labels[SANDBOX_ID_LABEL] ?? '', record };
 }

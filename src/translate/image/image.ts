@@ -30,7 +30,7 @@ export function imageFromInspect(image: EngineImageInspect): ImageRecord {
   };
 }
 
-/** What `crictl inspecti` shows: the image's OCI configuration under the name that containerd gives it. */
+/** What `crictl inspecti` shows: the image's OCI configuration, under the name that containerd uses. */
 export function toVerboseInfo({ labels, spec }: ImageRecord): object {
   return { labels, imageSpec: spec };
 }
@@ -39,9 +39,16 @@ export function toVerboseInfo({ labels, spec }: ImageRecord): object {
 function toImageSpec({ Created, Architecture, Os, Config }: EngineImageInspect): object {
   const config = Config ?? {};
   const names = [
-    ...(['User', 'ExposedPorts', 'Env', 'Entrypoint', 'Cmd'] as const),
-    ...(['Volumes', 'WorkingDir', 'Labels', 'StopSignal'] as const),
-  ];
+    'User',
+    'ExposedPorts',
+    'Env',
+    'Entrypoint',
+    'Cmd',
+    'Volumes',
+    'WorkingDir',
+    'Labels',
+    'StopSignal',
+  ] as const;
   const isSet = (value: unknown): boolean => value !== undefined && value !== null && value !== '';
   const set = names.filter((name) => isSet(config[name])).map((name) => [name, config[name]] as const);
   return { created: Created, architecture: Architecture, os: Os, config: Object.fromEntries(set) };
@@ -49,7 +56,7 @@ function toImageSpec({ Created, Architecture, Os, Config }: EngineImageInspect):
 
 /**
  * Record → CRI Image.
- * @param askedName by which it was asked for; undefined: its first tag.
+ * @param askedName the name by which it was asked for; undefined means its first tag.
  */
 export function toCriImage(image: ImageRecord, pinned: boolean, askedName?: string): cri.IImage {
   return {

@@ -1,15 +1,15 @@
 import type { EngineProgress } from '../../engine/types';
 
-/** A layer that the Engine's own disk works on: the registry has done its part. */
+/** Statuses of a downloaded layer on which the Engine still works. */
 const AT_WORK = new Set(['Verifying Checksum', 'Download complete', 'Extracting']);
 const DONE = new Set(['Pull complete', 'Already exists']);
 const HAVE_COME = new Set([...AT_WORK, ...DONE]);
-/** The Engine says this of a layer that waits for its turn, and until its first byte. */
+/** The status of a layer that waits for its turn, or for its first byte. */
 const QUEUED = 'Waiting';
-/** Not of a layer: its id is the tag. */
+/** A status of the image, whose id is the tag, and not of a layer. */
 const ABOUT_THE_IMAGE = 'Pulling from';
 
-/** What the messages of a pull say of its progress. */
+/** The progress of a pull, from its messages. */
 export class PullProgress {
   /** The last status and byte count of each layer. */
   private readonly layers = new Map<string, { readonly status: string; readonly bytes: number }>();
@@ -28,12 +28,12 @@ export class PullProgress {
     return before?.status !== status || before.bytes !== bytes;
   }
 
-  /** Whether all layers have come and the Engine unpacks them, of which it need not say anything for minutes. */
+  /** Whether all layers are downloaded and the Engine unpacks them, which may produce no message for minutes. */
   get isUnpacking(): boolean {
     return this.layersAre((status) => AT_WORK.has(status), DONE);
   }
 
-  /** Whether all layers that have not come wait behind those of other pulls. */
+  /** Whether all layers that are not downloaded wait behind those of other pulls. */
   get isQueued(): boolean {
     return this.layersAre((status) => status === QUEUED, HAVE_COME);
   }

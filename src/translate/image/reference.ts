@@ -31,7 +31,7 @@ export function parseReference(text: string, field: string): ImageReference {
   return reference;
 }
 
-/** @returns undefined for what is no reference. */
+/** @returns undefined if the text is not a reference. */
 export function tryParseReference(text: string): ImageReference | undefined {
   const match = text.length > MAX_NAME + 256 ? null : REFERENCE.exec(text);
   if (match === null) return undefined;
@@ -41,7 +41,7 @@ export function tryParseReference(text: string): ImageReference | undefined {
   return { repository, tag, digest };
 }
 
-/** What the Engine calls it: with `:latest` when neither tag nor digest is given; a digest wins over a tag. */
+/** The Engine's name for it: with `:latest` if it has neither tag nor digest; a digest wins over a tag. */
 export function familiarName(reference: ImageReference): string {
   if (reference.digest !== undefined) return `${reference.repository}@${reference.digest}`;
   return `${reference.repository}:${reference.tag ?? 'latest'}`;
@@ -54,7 +54,7 @@ export interface RegistryPath {
   readonly path: string;
 }
 
-/** Where the registry of a reference is. */
+/** The registry of a reference, and the path in it. */
 export function registryOf({ repository }: ImageReference): RegistryPath {
   const [first = '', ...rest] = repository.split('/');
   if (rest.length > 0 && isDomain(first)) return { host: first, path: rest.join('/') };

@@ -5,8 +5,8 @@ import { fromEnginePorts, protocolName, type PublishedPort } from './ports';
 import type { CheckedSandbox } from './sandbox-create';
 
 /**
- * What cri-dockerd, and dockershim before it, keep of a sandbox in a file. They take the ports for CNI's DEL from nowhere
- * else, and the pod's name when the Engine has lost the container.
+ * The file in which cri-dockerd, and dockershim before it, keep data of a sandbox. It is their only source of the ports for
+ * CNI's DEL, and of the pod's name when the Engine has lost the container.
  */
 export interface SandboxCheckpoint {
   readonly name: string;
@@ -16,7 +16,7 @@ export interface SandboxCheckpoint {
 }
 
 export interface ReadCheckpoint extends SandboxCheckpoint {
-  /** Whether cri-dockerd would believe it. dockershim's never are: the names of its Go types go into the sum. */
+  /** Whether cri-dockerd accepts it. It accepts none of dockershim, whose checksum contains the names of other Go types. */
   readonly isSound: boolean;
 }
 
@@ -37,7 +37,7 @@ export function toCheckpoint({ config, metadata, namespaces }: CheckedSandbox): 
   };
 }
 
-/** The checkpoint of a sandbox that has none, from what the Engine knows of it. */
+/** Builds the missing checkpoint of a sandbox from what the Engine knows about it. */
 export function checkpointOf(
   { metadata, namespaces }: SandboxRecord,
   { PortBindings }: EngineHostConfig,
@@ -50,7 +50,7 @@ export function checkpointOf(
   };
 }
 
-/** The text of the file. Go leaves out what is empty. */
+/** The text of the file. As in Go, empty fields are left out. */
 export function encodeCheckpoint(checkpoint: SandboxCheckpoint): string {
   const { name, namespace, hostNetwork, ports } = checkpoint;
   const port_mappings = ports.map(({ protocol, containerPort, hostPort, hostIp }) => ({
@@ -71,7 +71,7 @@ export function encodeCheckpoint(checkpoint: SandboxCheckpoint): string {
   });
 }
 
-/** Undefined for what is no checkpoint. */
+/** @returns undefined if the text is not a checkpoint. */
 export function decodeCheckpoint(text: string): ReadCheckpoint | undefined {
   let file: unknown;
   try {

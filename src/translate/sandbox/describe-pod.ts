@@ -7,11 +7,13 @@ import { podDns, type CheckedSandbox } from './sandbox-create';
 
 const PROTOCOLS = { [Protocol.TCP]: 'tcp', [Protocol.UDP]: 'udp', [Protocol.SCTP]: 'sctp' } as const;
 
-/** Checked request → what its network is told. */
+/** Checked request → what the pod's network is told about the pod. */
 export function toPodToAttach({ config, metadata }: CheckedSandbox): PodToAttach {
   const { name, namespace, uid } = metadata;
   return {
-    ...{ name, namespace, uid },
+    name,
+    namespace,
+    uid,
     annotations: config.annotations,
     ports: config.port_mappings
       .filter(({ host_port }) => host_port !== 0)
@@ -25,7 +27,7 @@ export function toPodToAttach({ config, metadata }: CheckedSandbox): PodToAttach
   };
 }
 
-/** What a sandbox's name and port bindings still tell of its pod; undefined for a container of another name. */
+/** What a sandbox's name and port bindings tell about its pod; undefined for a container with another name. */
 export function podFromSandbox({ Name, HostConfig }: EngineContainerInspect): PodToAttach | undefined {
   const parsed = parseEngineName(withoutSlash(Name));
   if (parsed === undefined) return undefined;

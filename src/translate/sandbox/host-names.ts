@@ -2,13 +2,13 @@ import { isIP } from 'node:net';
 import { invalidArgument } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 
-/** The kernel takes no longer name. */
+/** The kernel's limit. */
 const MAX_NAME = 64;
-/** No part of a name may be longer (RFC 1123). */
+/** Limit for a part of a name (RFC 1123). */
 const MAX_LABEL = 63;
 
 /**
- * A host name, '' for none: what neither the kernel nor a resolver takes, the Engine lets through on its way.
+ * Checks a host name ('' for none): the Engine accepts names that neither the kernel nor a resolver does.
  * @throws INVALID_ARGUMENT
  */
 export function hostName(name: string, field: string): string {
@@ -19,7 +19,7 @@ export function hostName(name: string, field: string): string {
     if (!/^[a-zA-Z0-9]([a-zA-Z0-9_-]*[a-zA-Z0-9])?$/.test(label)) {
       throw invalidArgument(
         field,
-        `${shown} is no host name: letters, digits, "-" and "." are, with a letter or digit at both ends of a part`,
+        `${shown} is not a host name: use letters, digits, "-" and ".", and begin and end each part with a letter or digit`,
       );
     }
     if (label.length > MAX_LABEL)
@@ -29,16 +29,16 @@ export function hostName(name: string, field: string): string {
 }
 
 /**
- * What is written to a resolv.conf, one line each: a blank or a new line in it would be another word or line there.
+ * Checks what is written to a resolv.conf, where a blank or a new line would begin another word or line.
  * @throws INVALID_ARGUMENT
  */
 export function checkDns({ servers, searches, options }: Decoded<cri.IDNSConfig>, field: string): void {
   servers.forEach((server, index) => {
-    // With the interface of a link-local address, as nodes have it.
+    // A link-local address may have an interface after it.
     if (isIP(server.replace(/%[\w.-]+$/, '')) === 0)
       throw invalidArgument(
         `${field}.servers[${index}]`,
-        `${JSON.stringify(server.slice(0, 100))} is no IP address`,
+        `${JSON.stringify(server.slice(0, 100))} is not an IP address`,
       );
   });
   searches.forEach((domain, index) => oneWord(domain, `${field}.searches[${index}]`, 'domain'));
@@ -47,5 +47,5 @@ export function checkDns({ servers, searches, options }: Decoded<cri.IDNSConfig>
 
 function oneWord(word: string, field: string, kind: string): void {
   if (!/^[^\s\p{Cc}]+$/u.test(word))
-    throw invalidArgument(field, `${JSON.stringify(word.slice(0, 100))} is no ${kind}`);
+    throw invalidArgument(field, `${JSON.stringify(word.slice(0, 100))} is not a valid ${kind}`);
 }

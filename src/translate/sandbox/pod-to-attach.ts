@@ -15,13 +15,13 @@ export interface PodDns {
   readonly options: readonly string[];
 }
 
-/** What a pod's network may want to know of it. */
+/** What a pod's network is told about the pod. */
 export interface PodToAttach {
   readonly name: string;
   readonly namespace: string;
   readonly uid: string;
   readonly annotations: StringMap;
   readonly ports: readonly PodPort[];
-  /** Undefined: the pod has the node's. */
+  /** Undefined if the pod uses the node's. */
   readonly dns: PodDns | undefined;
 }

@@ -15,7 +15,7 @@ export interface EnginePorts {
   readonly PortBindings: Record<string, EnginePortBinding[]>;
 }
 
-/** One port of a pod and where the node has it; `hostPort` 0 is nowhere. */
+/** A port of a pod and the node's port that leads to it; `hostPort` 0 means none. */
 export interface PublishedPort {
   readonly protocol: string;
   readonly containerPort: number;
@@ -47,7 +47,7 @@ export function toEnginePorts(
     if (mapping.host_port === 0) continue;
     checkPort(mapping.container_port, `${at}.container_port`, 1);
     if (mapping.host_ip !== '' && isIP(mapping.host_ip) === 0)
-      throw invalidArgument(`${at}.host_ip`, `${JSON.stringify(mapping.host_ip)} is no IP address`);
+      throw invalidArgument(`${at}.host_ip`, `${JSON.stringify(mapping.host_ip)} is not an IP address`);
     const published = {
       protocol: PROTOCOL_NAMES[mapping.protocol],
       containerPort: mapping.container_port,
@@ -67,13 +67,13 @@ export function toEnginePorts(
   return ports;
 }
 
-/** On two addresses of the node a port may lead to two places; where it cannot, only the network knows. */
+/** Whether two mappings take the same port of the same address. Whether other combinations work, only the network knows. */
 function areRivals(one: PublishedPort, other: PublishedPort): boolean {
   const isSameAddress = canonicalIp(one.hostIp) === canonicalIp(other.hostIp);
   return one.protocol === other.protocol && one.hostPort === other.hostPort && isSameAddress;
 }
 
-/** The reverse, as far as the Engine keeps it: what was published, in no order that means anything. */
+/** Reads back what was published, as far as the Engine keeps it, in no particular order. */
 export function fromEnginePorts(bindings: EngineHostConfig['PortBindings']): PodPort[] {
   return Object.entries(bindings ?? {}).flatMap(([key, hosts]) => {
     const [port = '', name = 'tcp'] = key.split('/');
@@ -90,7 +90,7 @@ export function fromEnginePorts(bindings: EngineHostConfig['PortBindings']): Pod
   });
 }
 
-/** A port on all addresses of both families (engine-defaults.ts) was asked for without an address. */
+/** A port on all addresses of both families (engine-defaults.ts) was requested without an address. */
 function mergeFamilies(hosts: readonly EnginePortBinding[]): EnginePortBinding[] {
   const has = (ip: string, { HostPort }: EnginePortBinding): boolean =>
     hosts.some((other) => other.HostIp === ip && other.HostPort === HostPort);

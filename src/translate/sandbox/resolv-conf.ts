@@ -18,17 +18,17 @@ export function toResolvConf({ servers, searches, options }: PodDns): string {
 /** A running sandbox's resolv.conf: where it is, and what it must say. */
 export interface WantedResolvConf {
   readonly path: string;
-  /** Undefined: what the node's own file says, for the pod was given nothing. */
+  /** Undefined if the pod was given no configuration and uses that of the node. */
   readonly text: string | undefined;
   /** Whether the pod has the node's network, where also loopback addresses lead to the node's own resolver. */
   readonly hostNetwork: boolean;
 }
 
 /**
- * What the resolv.conf of a running sandbox must say. The Engine writes it at each start from what create told it, but
- * fills what was left empty from its daemon.json and, without loopback servers, from the node's own.
- * @returns undefined when the sandbox is not ours, or the file not its own: of a container that joined another's network
- * the Engine names the other's.
+ * What the resolv.conf of a running sandbox must contain. The Engine writes it at each start from the create request, but
+ * fills empty parts from its daemon.json and, without loopback servers, from the node's file.
+ * @returns undefined if the sandbox is not ours, or the file belongs to another container: for a container that joined
+ * another's network the Engine names the file of the other.
  */
 export function wantedResolvConf(sandbox: EngineContainerInspect): WantedResolvConf | undefined {
   const extra = ownSandboxExtra(sandbox, SANDBOX_EXTRA_EXAMPLE);
@@ -43,7 +43,7 @@ export function wantedResolvConf(sandbox: EngineContainerInspect): WantedResolvC
   };
 }
 
-/** Where systemd-resolved listens on the node; another network namespace has no way there. */
+/** Addresses of systemd-resolved on the node, which another network namespace cannot reach. */
 const STUB = /^127\.0\.0\.5[34]$/;
 
 /** Whether systemd-resolved's stub is the only server that a resolv.conf names. */

@@ -2,23 +2,23 @@ import { invalidArgument } from '../../lib/errors';
 import type { SandboxRecord } from '../../store/records';
 import { isAtLeast } from '../shared/engine-facts';
 
-/** What an Engine says of its runtimes (`EngineFacts`). */
+/** What the Engine tells about its runtimes (`EngineFacts`). */
 export interface KnownRuntimes {
-  /** Configured ones. */
+  /** The configured runtimes. */
   readonly runtimes: readonly string[];
   readonly apiVersion: string;
 }
 
 /**
  * The name of a containerd shim, such as `io.containerd.runsc.v1`: Engines from 23 on (API 1.42) start
- * `containerd-shim-runsc-v1` from their PATH for it, without configuration. Whether it is there shows at the start only.
+ * `containerd-shim-runsc-v1` from their PATH for it, without configuration. Whether it exists shows only at the start.
  */
 const SHIM_NAME = /^[a-zA-Z0-9][\w-]*(\.[\w-]+)+$/;
 const SHIM_NAMES_SINCE = '1.42';
 
 /**
- * `HostConfig.Runtime` of a container: that of its sandbox, also when the Engine's default has changed since, for the
- * containers of a pod of gVisor or Kata Containers cannot be of another kind than its sandbox. '' is the default.
+ * `HostConfig.Runtime` of a container is that of its sandbox, even if the Engine's default has changed since: the containers of
+ * a pod with gVisor or Kata Containers need the same runtime as its sandbox. '' is the default.
  */
 export function runtimeOf({ runtime, runtimeHandler }: SandboxRecord): string {
   if (runtime !== '') return runtime;

@@ -13,15 +13,18 @@ import type { PodDns } from './pod-to-attach';
 import { toEnginePorts } from './ports';
 import { clampOomScore } from '../container/resources';
 import { toEngineRuntime, type KnownRuntimes } from './runtime-handler';
-import { apparmorOption } from '../shared/apparmor';
-import { sandboxSeccomp, type SeccompChoice } from '../shared/seccomp';
-import { selinuxOptions } from '../shared/selinux';
+import {
+  apparmorOption,
+  sandboxSeccomp,
+  selinuxOptions,
+  type SeccompChoice,
+} from '../shared/security-options';
 import { toSandboxUser } from '../shared/user';
 import { absolutePath, boundedMap, namePart, required, withoutNul } from '../shared/validate';
 
 type Config = Decoded<cri.IPodSandboxConfig>;
 
-/** What names and shared labels cannot hold of a sandbox; the JSON under EXTRA_LABEL. */
+/** The JSON under EXTRA_LABEL: what the name and the shared labels of a sandbox cannot hold. */
 export interface SandboxExtra extends LabelKeys {
   readonly v: 1;
   readonly metadata: SandboxMetadata;
@@ -30,7 +33,7 @@ export interface SandboxExtra extends LabelKeys {
   readonly logDirectory: string;
   readonly cgroupParent: string;
   readonly privileged: boolean;
-  /** Absent: none was given. */
+  /** Absent if the request has none. */
   readonly dns?: PodDns;
   /** Absent in what older versions made. */
   readonly contents?: Contents;
@@ -60,7 +63,7 @@ export interface CheckedSandbox {
   readonly contents: Contents;
 }
 
-/** Pause containers are just above what must never be killed; the value is dockershim's and cri-dockerd's. */
+/** Just above the score of processes that must never be killed; dockershim and cri-dockerd use the same value. */
 const SANDBOX_OOM_SCORE = -998;
 export const SANDBOX_CPU_SHARES = 2;
 
@@ -107,7 +110,7 @@ function toSandboxMetadata(
   };
 }
 
-/** What resolv.conf shall say, also if that is nothing; undefined: what the node's says (ADR 0033). */
+/** The content of the pod's resolv.conf, which may be empty; undefined means that of the node (ADR 0033). */
 export function podDns({ dns_config }: Config): Decoded<cri.IDNSConfig> | undefined {
   return dns_config ?? undefined;
 }
@@ -115,13 +118,13 @@ export function podDns({ dns_config }: Config): Decoded<cri.IDNSConfig> | undefi
 const LOOPBACK_IPV6 = 'net.ipv6.conf.lo.disable_ipv6';
 
 /**
- * Engine 20.10 switches IPv6 off in networks without it, and `::1` with it, which all other runtimes' pods have.
+ * Engine 20.10 switches IPv6 off in networks without it, including `::1`, which pods of all other runtimes have.
  * @param ipv6 whether the node has IPv6 and the pod a network of its own.
  */
 function sandboxSysctls(asked: Readonly<Record<string, string>>, ipv6: boolean): Record<string, string> {
-  // They are set in no order: one for all interfaces must not meet one for this.
+  // The order of sysctls is undefined, so ours must not be set together with a requested one for all interfaces.
   const isAsked = LOOPBACK_IPV6 in asked || 'net.ipv6.conf.all.disable_ipv6' in asked;
-  // As sysctl(8) writes it: nothing at all would change nothing, without an error.
+  // A new line, as sysctl(8) writes: an empty write would change nothing, without an error.
   const values = Object.fromEntries(Object.entries(asked).map(([name, value]) => [name, value || '\n']));
   return ipv6 && !isAsked ? { ...values, [LOOPBACK_IPV6]: '0' } : values;
 }
@@ -190,7 +193,7 @@ export function toSandboxCreate(
       CpuShares: SANDBOX_CPU_SHARES,
       OomScoreAdj: clampOomScore(SANDBOX_OOM_SCORE, surroundings.oomFloor),
       RestartPolicy: { Name: 'no' },
-      // The pause process writes nothing; whatever driver the Engine defaults to shall not be bothered.
+      // The pause process writes nothing, so do not start the Engine's default log driver for it.
       LogConfig: { Type: 'none', Config: {} },
     },
   };

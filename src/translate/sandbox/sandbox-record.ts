@@ -1,7 +1,7 @@
 import { NamespaceMode } from '../../proto/enums';
 import type { SandboxMetadata, SandboxRecord } from '../../store/records';
 import type { EngineContainerInspect } from '../../engine/types';
-import { toEngineState } from '../shared/engine-state';
+import { toEngineState } from '../shared/engine-facts';
 import { decodeLabels, readContents, readExtra, SANDBOX_TYPE, TYPE_LABEL } from '../shared/labels';
 import { isMadeOf, parseEngineName, sandboxEngineName, withoutSlash } from '../shared/names';
 import { fromEngineNamespaces, POD_NAMESPACES } from '../shared/namespaces';
@@ -23,8 +23,8 @@ export const SANDBOX_EXTRA_EXAMPLE: SandboxExtra = {
 
 /**
  * The Engine's inspect → record, for sandboxes of ours and of cri-dockerd.
- * @param network of the pod as its network tells: whether it is set up, and its IPs, primary first.
- * @returns undefined for a container that is nobody's sandbox (no metadata in label or name).
+ * @param network whether the pod's network is set up, and its IPs, primary first.
+ * @returns undefined for a container that is not a sandbox (no metadata in its label or name).
  */
 export function sandboxFromInspect(
   container: EngineContainerInspect,
@@ -44,7 +44,7 @@ export function sandboxFromInspect(
     createdAt: nanosFromEngineTime(container.Created),
     state: toEngineState(container.State.Status),
     pid: container.State.Pid,
-    // cri-dockerd keeps no word of the handler: the runtime is what its pods' containers must have too.
+    // cri-dockerd does not record the handler; the pod's containers must have the sandbox's runtime, too.
     runtimeHandler: extra?.runtimeHandler ?? container.HostConfig.Runtime ?? '',
     runtime: container.HostConfig.Runtime ?? '',
     networkMode: container.HostConfig.NetworkMode ?? '',
@@ -61,7 +61,7 @@ export function sandboxFromInspect(
   };
 }
 
-/** Whether a container is a pod's sandbox, of ours or of cri-dockerd, and not one with an image's labels. */
+/** Whether a container is a pod's sandbox, ours or cri-dockerd's, and did not get its labels from an image. */
 export function isSandbox(container: EngineContainerInspect): boolean {
   if (container.Config.Labels?.[TYPE_LABEL] !== SANDBOX_TYPE) return false;
   const isNamed = metadataFromName(withoutSlash(container.Name)) !== undefined;
@@ -69,8 +69,8 @@ export function isSandbox(container: EngineContainerInspect): boolean {
 }
 
 /**
- * What our own label says of a sandbox that we made. Labels alone prove nothing, for an image brings its own into all
- * that is made of it; but it cannot know the name, nor has it a say in the HostConfig of one that was renamed since.
+ * Reads our label of a sandbox that we created. Labels alone prove nothing, because containers inherit those of their image.
+ * But an image cannot know the name, and does not decide the HostConfig of a sandbox that was renamed since.
  */
 export function ownSandboxExtra<T extends SandboxExtra>(
   { Name, Config, HostConfig: host }: EngineContainerInspect,
@@ -92,7 +92,7 @@ function metadataFromName(engineName: string): SandboxMetadata | undefined {
   return parsed === undefined ? undefined : { ...parsed.pod, attempt: parsed.attempt };
 }
 
-/** IPs that the Engine gave on its own networks, IPv4 first. */
+/** The IPs that the Engine assigned on its own networks, IPv4 first. */
 export function engineIps(container: EngineContainerInspect): string[] {
   const networks = Object.values(container.NetworkSettings.Networks ?? {});
   const all = [

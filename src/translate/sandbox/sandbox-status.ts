@@ -30,7 +30,7 @@ export function toCriSandboxStatus(sandbox: SandboxRecord): cri.IPodSandboxStatu
   };
 }
 
-/** A pod that is not ready has given its addresses back. */
+/** A pod that is not ready has no addresses any more. */
 function toCriNetwork(sandbox: SandboxRecord): cri.IPodSandboxNetworkStatus {
   const [ip = '', ...additional] = isReady(sandbox) ? sandbox.ips : [];
   return { ip, additional_ips: additional.map((other) => ({ ip: other })) };

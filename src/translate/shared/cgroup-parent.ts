@@ -5,7 +5,7 @@ import { withoutNul } from './validate';
 const MAX_PATH = 4095;
 const MAX_NAME = 255;
 
-/** @throws INVALID_ARGUMENT for what no file system takes as a path. */
+/** @throws INVALID_ARGUMENT for a path that no file system accepts. */
 export function checkCgroupParent(cgroupParent: string, field: string): string {
   withoutNul(cgroupParent, field);
   if (Buffer.byteLength(cgroupParent) > MAX_PATH)
@@ -13,7 +13,7 @@ export function checkCgroupParent(cgroupParent: string, field: string): string {
   for (const name of cgroupParent.split('/')) {
     if (Buffer.byteLength(name) > MAX_NAME)
       throw invalidArgument(field, `a name in it is longer than ${MAX_NAME} bytes`);
-    // Joined with a container's id it would be another group than the one that is named.
+    // Together with a container's id it would lead to another cgroup than the named one.
     if (name === '..') throw invalidArgument(field, `${JSON.stringify(cgroupParent)} leads upwards`);
   }
   return cgroupParent;
@@ -22,7 +22,7 @@ export function checkCgroupParent(cgroupParent: string, field: string): string {
 /**
  * kubelet gives `/kubepods/burstable/pod…` for cgroupfs and a path of slices for systemd; the Engine's systemd driver
  * takes the last slice only, whose name holds the others.
- * @throws INVALID_ARGUMENT for what is no slice where systemd wants one: a kubelet that was told another driver.
+ * @throws INVALID_ARGUMENT if the systemd driver needs a slice and this is none: kubelet is configured with another driver.
  */
 export function toEngineCgroupParent(cgroupParent: string, cgroupDriver: string, field: string): string {
   if (cgroupDriver !== 'systemd') return cgroupParent;
@@ -30,7 +30,7 @@ export function toEngineCgroupParent(cgroupParent: string, cgroupDriver: string,
   if (last !== '' && !/^[\w:.\\@-]+\.slice$/.test(last)) {
     throw invalidArgument(
       field,
-      `${JSON.stringify(last.slice(0, 100))} is no slice (NAME.slice), which the Engine's cgroup driver systemd wants`,
+      `${JSON.stringify(last.slice(0, 100))} is not a slice (NAME.slice), which the Engine's cgroup driver systemd needs`,
     );
   }
   return last;

@@ -3,21 +3,22 @@ import Long from 'long';
 import type { cri, Decoded } from '../../proto';
 import type { StringMap } from '../../store/records';
 
-/** What a pod or container was asked to be: a short digest of each field of the request that was set, by its path. */
+/** The request for a pod or container, as a short digest of each field that was set, by its path. */
 export type Contents = StringMap;
 
-/** Hexadecimal digits: enough to tell two requests apart, too few to tell what was in them. */
+/** Number of hexadecimal digits: enough to distinguish two requests, and too few to reveal their contents. */
 const DIGITS = 8;
 
-/** Fields that name the object, or change nothing of it (`informs` in tools/docs/fields). */
+/** Fields that name the object, or have no effect on it (`informs` in tools/docs/fields). */
 const OF_NO_EFFECT = {
   container: new Set(['metadata', 'image_ref']),
   sandbox: new Set(['metadata', 'overhead', 'resources']),
 } as const;
 
 /**
- * Lists whose order means nothing, with the field that orders their elements ('' for the whole element). kubelet fills
- * some of them from Go maps, in another order each time. Variables of one name keep theirs, for the last one counts.
+ * Lists whose order has no meaning, with the field by which their elements are sorted ('' for the whole element). kubelet
+ * fills some of them from Go maps, in a different order each time. Variables of the same name keep their order, because the
+ * last one counts.
  */
 const UNORDERED: Readonly<Record<string, string>> = {
   envs: 'key',
@@ -57,7 +58,7 @@ export function differences(held: Contents, wanted: Contents): string[] {
 /** Path, name and value of a field. */
 type NamedField = readonly [path: string, name: string, value: unknown];
 
-/** `linux` is a field of fields: who is refused wants to know which of them it was. */
+/** Descends into `linux`, so that a refusal can name the field inside it. */
 function fieldsOf(message: object, path: string): NamedField[] {
   return Object.entries(message).flatMap(([name, value]: [string, unknown]): NamedField[] =>
     name === 'linux' && isObject(value)
@@ -80,7 +81,7 @@ function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, DIGITS);
 }
 
-/** The same for all that mean the same: keys of messages and maps are sorted, and what is not set is left out. */
+/** A form that is equal for equal meanings: keys of messages and maps are sorted, and unset fields are left out. */
 function canonical(value: unknown, name: string, ignored: ReadonlySet<string>): unknown {
   if (Long.isLong(value)) return value.toString();
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
@@ -109,7 +110,7 @@ function byText(a: unknown, b: unknown): number {
   return first < second ? -1 : Number(first > second);
 }
 
-/** What proto3 does not tell from a field that was not sent. An empty message is sent. */
+/** Whether proto3 cannot distinguish the value from a field that was not sent. An empty message is sent. */
 function isUnset(value: unknown): boolean {
   if (Long.isLong(value)) return value.isZero();
   if (value instanceof Uint8Array || Array.isArray(value)) return value.length === 0;

@@ -1,11 +1,11 @@
 import type { EngineHostConfig } from '../../engine/types';
 
-/** What a pod's /dev/shm holds with every runtime of Kubernetes, whatever `default-shm-size` says. */
+/** The size of a pod's /dev/shm in every Kubernetes runtime, whatever `default-shm-size` says. */
 export const SHM_BYTES = 64 * 1024 * 1024;
 
 /**
- * Where a create body is silent, the configuration of dockerd decides. These are the decisions that CRI takes, so every
- * body names them (docs/engine-configuration.md lists all keys of that configuration, and which ones are left to it).
+ * The configuration of dockerd decides what a create body leaves out. CRI defines these values, so every body contains
+ * them (docs/engine-configuration.md lists all keys of that configuration, and which ones are left to it).
  * @param cgroupVersion what the Engine says of its machine: `1` or `2`.
  */
 export function explicitDefaults(privileged: boolean, cgroupVersion: string): EngineHostConfig {
@@ -19,17 +19,17 @@ export function explicitDefaults(privileged: boolean, cgroupVersion: string): En
   };
 }
 
-/** The element of SecurityOpt: silence would leave the decision to the key `no-new-privileges`. */
+/** Always an element of SecurityOpt: without it dockerd's key `no-new-privileges` would decide. */
 export function noNewPrivileges(wanted: boolean): string {
   return wanted ? 'no-new-privileges' : 'no-new-privileges=false';
 }
 
 /**
  * The addresses of the node that a host port without `host_ip` is bound to. An empty one would mean the Engine's key `ip`.
- * @param ipv6 whether the node has IPv6: binding `::` fails without.
+ * @param ipv6 whether the node has IPv6: without it binding `::` fails.
  */
 export function everyAddress(networkMode: string, ipv6: boolean): readonly string[] {
-  // The Engine publishes nothing for a pod of CNI; what is kept there is what was asked for.
+  // For a CNI pod the Engine publishes nothing and only keeps the request.
   if (networkMode === 'none') return [''];
   return ipv6 ? ['0.0.0.0', '::'] : ['0.0.0.0'];
 }

@@ -1,17 +1,17 @@
-import type { EngineFacts } from '../../store/records';
 import type { EngineInfo, EngineVersion } from '../../engine/types';
+import type { EngineFacts, EngineState } from '../../store/records';
 
-/** Among the driver's status lines when images are containerd's. */
+/** The value of `driver-type` in the driver's status lines when containerd stores the images. */
 const CONTAINERD_STORE = 'io.containerd.snapshotter.v1';
 
-/** Under which an Engine from 25 on tells what a runtime can do, as `runc features` prints it. */
+/** The key under which Engines from 25 on tell what a runtime can do, as `runc features` prints it. */
 const FEATURES_KEY = 'org.opencontainers.runtime-spec.features';
 
 /** What the Engine and its machine offer to a container, beyond what every Engine from 20.10 on does. */
 export interface EngineFeatures {
   /** The Engine's version, for refusals. */
   readonly version: string;
-  /** Mounts that are read-only with all that is mounted below: Engine 25, Linux 5.12 and a runtime that says so. */
+  /** Mounts that are read-only including all mounts below them: Engine 25, Linux 5.12 and a runtime that says so. */
   readonly recursiveReadOnly: boolean;
   /** Mounts of type `image`: Engine 28. */
   readonly imageMounts: boolean;
@@ -19,7 +19,7 @@ export interface EngineFeatures {
   readonly cdi: boolean;
 }
 
-/** `imageDirectory` is the root, until somebody has looked for it. */
+/** `imageDirectory` is the Engine's root directory, until the real one has been found. */
 export function toFacts(version: EngineVersion, info: EngineInfo): EngineFacts {
   const runtimes = Object.entries(info.Runtimes ?? {});
   return {
@@ -67,8 +67,8 @@ export function featuresFor(facts: EngineFacts | undefined, handler: string): En
 }
 
 /**
- * What the path of an image's inspect begins with. From API 1.53 on the answer tells who signed the image, for which the Engine
- * asks sigstore's servers when images are containerd's: on a node without a way out that takes long, again and again.
+ * The prefix of the path of an image's inspect. From API 1.53 on the answer tells who signed the image. If containerd stores the
+ * images, the Engine asks sigstore's servers for this, which takes long on a node without Internet access, each time.
  */
 export function imageApi({ ApiVersion = '', MinAPIVersion = '' }: Partial<EngineVersion>): string {
   return isAtLeast(ApiVersion, '1.53') && isAtLeast('1.52', MinAPIVersion) ? '/v1.52' : '';
@@ -81,7 +81,7 @@ export function isAtLeast(version: string, wanted: string): boolean {
   return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
 }
 
-/** @param text JSON that a runtime wrote: nothing is sure about it. */
+/** @param text JSON that a runtime wrote; it may hold anything. */
 function knowsMountOption(text: string | undefined, option: string): boolean {
   if (text === undefined) return false;
   try {
@@ -95,10 +95,17 @@ function knowsMountOption(text: string | undefined, option: string): boolean {
 
 /**
  * Whether the Engine's libnetwork takes the locks of network and controller in both orders when containers end
- * (moby/moby#42545). Mended in 23.0, and for 20.10 in 20.10.27. What is no such version has other bugs.
+ * (moby/moby#42545). Fixed in 23.0, and for 20.10 in 20.10.27. Versions that cannot be parsed are not affected.
  */
 export function hasNetworkDeadlock(version: string): boolean {
   const [major = 0, minor = 0, patch = 0] = version.split('.').map((part) => parseInt(part, 10));
   if (!(major > 0)) return false;
   return major < 20 || (major === 20 && (minor < 10 || (minor === 10 && patch < 27)));
+}
+
+const STATES = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'] as const;
+
+/** A state of a future Engine is unknown, also to CRI: kubelet stops such containers before it removes them. */
+export function toEngineState(status: string): EngineState {
+  return STATES.find((state) => state === status) ?? 'unknown';
 }

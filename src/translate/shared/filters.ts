@@ -16,7 +16,7 @@ export function sandboxFilter(
   filter: Decoded<cri.IPodSandboxFilter> | null,
 ): (sandbox: SandboxRecord) => boolean {
   if (filter === null) return () => true;
-  // State 0 is READY: only the presence of the wrapper says whether to filter.
+  // State 0 is READY, so only the presence of the wrapper tells whether to filter.
   const state = filter.state?.state;
   if (state !== undefined) {
     oneOf(state, Object.values(PodSandboxState), 'filter.state.state', 'SANDBOX_READY or SANDBOX_NOTREADY');

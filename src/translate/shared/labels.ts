@@ -20,7 +20,7 @@ export interface LabelKeys {
   /** Keys given as CRI labels: the Engine mixes the image's own labels in. */
   readonly labelKeys: readonly string[];
   readonly annotationKeys: readonly string[];
-  /** CRI labels whose key means something else to the Engine side, by key. */
+  /** CRI labels whose keys have another meaning as Engine labels, by key. */
   readonly shadowed: StringMap;
 }
 
@@ -104,7 +104,7 @@ export function readExtra<T extends object>(engineLabels: StringMap, example: T)
   }
 }
 
-/** What the label says of an object's contents; undefined where it says nothing that can be read. */
+/** Reads the contents from our label; undefined if there are none or they cannot be read. */
 export function readContents(contents: unknown): StringMap | undefined {
   return hasShapeOf(contents, {}) ? (contents as StringMap) : undefined;
 }

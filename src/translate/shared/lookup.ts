@@ -4,7 +4,7 @@ import type { Store } from '../../store/store';
 import { asImageId, familiarName, looksLikeIdPrefix, tryParseReference } from '../image/reference';
 import { nonEmpty } from './validate';
 
-/** By full id or unique prefix; undefined when unknown: Stop and Remove succeed then. */
+/** Finds a sandbox by full id or unique prefix; undefined if unknown, and then Stop and Remove succeed. */
 export function findSandbox(store: Store, id: string): SandboxRecord | undefined {
   return store.sandboxes.resolve(nonEmpty(id, 'pod_sandbox_id'), 'pod_sandbox_id');
 }
@@ -16,7 +16,7 @@ export function getSandbox(store: Store, id: string): SandboxRecord {
   return sandbox;
 }
 
-/** By full id or unique prefix; undefined when unknown. */
+/** Finds a container by full id or unique prefix; undefined if unknown. */
 export function findContainer(store: Store, id: string, field = 'container_id'): ContainerRecord | undefined {
   return store.containers.resolve(nonEmpty(id, field), field);
 }
@@ -37,15 +37,15 @@ export function getRunningContainer(store: Store, id: string): ContainerRecord {
   return container;
 }
 
-/** cri-dockerd and dockershim put these before an image id and a digest in the status of a container; clients keep them. */
-const INCUMBENTS_SCHEME = /^docker(?:-pullable)?:\/\//;
+/** Prefixes of image ids and digests in container statuses of cri-dockerd and dockershim, which clients may send back. */
+const CRI_DOCKERD_SCHEME = /^docker(?:-pullable)?:\/\//;
 
 /**
- * By id, unique id prefix, tag or digest; also in the form of cri-dockerd's container statuses.
- * @throws INVALID_ARGUMENT for what is neither, and for an ambiguous prefix.
+ * Finds an image by id, unique id prefix, tag or digest; also in the form of cri-dockerd's container statuses.
+ * @throws INVALID_ARGUMENT for any other text, and for an ambiguous prefix.
  */
 export function findImage(store: Store, asked: string, field: string): ImageRecord | undefined {
-  const name = nonEmpty(asked, field).replace(INCUMBENTS_SCHEME, '');
+  const name = nonEmpty(asked, field).replace(CRI_DOCKERD_SCHEME, '');
   const id = asImageId(name);
   if (id !== undefined) return store.images.get(id);
   const reference = tryParseReference(name);

@@ -7,7 +7,7 @@ import { oneOf } from './validate';
 
 const { POD, CONTAINER, NODE, TARGET } = NamespaceMode;
 
-/** What nil options mean: 0 is POD. */
+/** The meaning of nil options: 0 is POD. */
 export const POD_NAMESPACES: NamespaceModes = { network: POD, pid: POD, ipc: POD, targetId: '' };
 
 /** Checks CRI NamespaceOption: network and ipc are POD or NODE, pid also CONTAINER, and TARGET in a container. */
@@ -24,7 +24,7 @@ export function toNamespaceModes(
   if (options.pid === TARGET && options.target_id === '') {
     throw invalidArgument(`${field}.target_id`, 'is required with pid=TARGET');
   }
-  // Without TARGET nobody would look at it.
+  // Without TARGET it would have no effect.
   if (options.pid !== TARGET && options.target_id !== '') {
     throw invalidArgument(`${field}.target_id`, 'is only for pid=TARGET');
   }
@@ -45,8 +45,8 @@ export function sandboxNamespaces(modes: NamespaceModes, networkMode: string): E
 }
 
 /**
- * @param ofSandbox the sandbox's network mode. Where it is the host's already, a container joins the sandbox all the
- * same: with the network it shares the pod's resolv.conf.
+ * @param ofSandbox the sandbox's network mode. If it is NODE, a container still joins the sandbox, because then it shares the
+ * pod's resolv.conf.
  */
 export function containerNamespaces(
   modes: NamespaceModes,

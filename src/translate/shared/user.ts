@@ -9,7 +9,7 @@ type UserFields = Pick<ContainerContext, 'run_as_user' | 'run_as_group'> & {
   readonly run_as_username?: string;
 };
 
-/** Docker refuses more, though the kernel has twice as many. */
+/** Docker refuses higher ids, although the kernel has twice as many. */
 const MAX_ID = 2 ** 31 - 1;
 
 /** A uid or a name, and a gid. */
@@ -18,7 +18,7 @@ export interface RequestedUser {
   readonly group: number | undefined;
 }
 
-/** @returns undefined when the image's user is to be. */
+/** @returns undefined if the image's user is to be used. */
 export function requestedUser(context: UserFields, field: string): RequestedUser | undefined {
   const username = withoutNul(context.run_as_username ?? '', `${field}.run_as_username`);
   const group = context.run_as_group;
@@ -53,8 +53,8 @@ export function supplementalGroups(context: SandboxContext | ContainerContext, f
 }
 
 /**
- * User and groups of a pause process. It touches no file, so its image is not looked into: with Strict a uid gets the
- * group 0 that it has where no /etc/passwd knows it, for with an explicit group the Engine adds none of the image's.
+ * User and groups of a pause process. It uses no files, so its image is not read. With Strict a uid gets group 0, as for a uid
+ * that is not in /etc/passwd, because with an explicit group the Engine adds none of the image's groups.
  */
 export function toSandboxUser(
   context: SandboxContext | null,

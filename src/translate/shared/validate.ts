@@ -44,7 +44,7 @@ export function boundedMap(map: StringMap, field: string): StringMap {
   let bytes = 0;
   for (const [key, value] of Object.entries(map)) {
     nonEmpty(key, `${field} key`);
-    // Would set a prototype instead of a key somewhere on the way.
+    // As a key of an object it would set the prototype.
     if (key === '__proto__') throw invalidArgument(field, 'the key "__proto__" is not allowed');
     withoutNul(key, `${field}[${JSON.stringify(key)}]`);
     withoutNul(value, `${field}[${JSON.stringify(key)}]`);

@@ -1,5 +1,5 @@
 import { ContainerEventType } from '../../../src/proto/enums';
-import { lifecycleEvents } from '../../../src/translate/container/lifecycle';
+import { lifecycleEvents } from '../../../src/translate/shared/lifecycle';
 import { gate, settle, until } from '../support/async';
 import {
   CONTAINER_ID,

@@ -196,15 +196,15 @@ describe('FollowTask', () => {
     follower.failure = new Error('EIO');
     wake();
     expect(waits(7)).toEqual([250, 500, 1_000, 2_000, 4_000, 5_000, 5_000]);
-    expect([said, stats.stalls]).toEqual([['container log stands still; retrying'], 1]);
+    expect([said, stats.stalls]).toEqual([['Cannot write a container log; retrying'], 1]);
     follower.failure = undefined;
     stepsIn(5_000);
-    expect(said).toEqual(['container log stands still; retrying', 'container log flows again']);
+    expect(said).toEqual(['Cannot write a container log; retrying', 'Container log is written again']);
     said.length = 0;
     follower.failure = new Error('EIO');
     wake();
     expect(waits(2)).toEqual([250, 500]);
-    expect([said, stats.stalls]).toEqual([['container log stands still; retrying'], 2]);
+    expect([said, stats.stalls]).toEqual([['Cannot write a container log; retrying'], 2]);
   });
 
   describe('a drain', () => {

@@ -69,6 +69,6 @@ describe('RegistryCredentials', () => {
     const file = await make();
     const { auth, trouble } = await find(file, await config('knows', KNOWS));
     expect(auth).toMatchObject({ username: 'me' });
-    expect(trouble).toEqual([expect.objectContaining({ file })]);
+    expect(trouble).toEqual([expect.objectContaining({ path: file })]);
   });
 });

@@ -1,4 +1,4 @@
-import { callSubject } from '../../../src/server/call-subject';
+import { callSubject } from '../../../src/server/call';
 
 const POD = { metadata: { name: 'web-0', uid: 'u', namespace: 'shop', attempt: 1 } };
 

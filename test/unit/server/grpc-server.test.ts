@@ -32,15 +32,19 @@ it('is closed when the last call has been answered, also to a client that has sa
   const store = { sandboxes: new Map(), listed: new Map() };
   const path = join(directory, 'cri.sock');
   const server = new GrpcServer({ link, store } as unknown as Services, {
-    ...{ endpoint: `unix://${path}`, logger: silentLogger, gate: new WorkGate() },
+    endpoint: `unix://${path}`,
+    logger: silentLogger,
+    gate: new WorkGate(),
     observe: ({ method }) => void happened.push(`${method} is answered`),
   });
   await server.listen();
   const socket = dial(path);
   session = connect('http://localhost', { createConnection: () => socket });
   const call = session.request({
-    ...{ ':method': 'POST', ':path': RUNTIME_SERVICE.ListPodSandbox.path },
-    ...{ 'content-type': 'application/grpc', te: 'trailers' },
+    ':method': 'POST',
+    ':path': RUNTIME_SERVICE.ListPodSandbox.path,
+    'content-type': 'application/grpc',
+    te: 'trailers',
   });
   // Where it is given up, the test fails below, with what happened.
   for (const one of [session, call]) one.on('error', () => undefined);

@@ -42,7 +42,12 @@ describe('ListedTable', () => {
   });
 
   it('knows a pod until the last of its containers was inspected', () => {
-    const table = tableOf(sandbox('s1'), container('a', 's1'), container('b', 's1', false), container('c', 's2'));
+    const table = tableOf(
+      sandbox('s1'),
+      container('a', 's1'),
+      container('b', 's1', false),
+      container('c', 's2'),
+    );
     table.delete('s1');
     expect(pods(table, 's1', 's2')).toEqual([true, true]);
     table.delete('b');

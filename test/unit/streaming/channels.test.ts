@@ -1,8 +1,11 @@
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
-import { WebSocketChannels } from '../../../src/streaming/websocket/channels';
-import { channelProtocol, CHANNEL_PROTOCOL_NAMES } from '../../../src/streaming/websocket/protocols';
+import {
+  CHANNEL_PROTOCOL_NAMES,
+  channelProtocol,
+  WebSocketChannels,
+} from '../../../src/streaming/websocket/channels';
 import { settle } from '../support/async';
 
 /** The part of a WebSocket that channels use. */

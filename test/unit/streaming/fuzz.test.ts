@@ -7,7 +7,7 @@ import { silentLogger } from '../../../src/lib/logger';
 import type { StreamingBackend } from '../../../src/streaming/backend';
 import { StreamingServer } from '../../../src/streaming/server';
 import { controlFrame, dataHeader, FrameType, words } from '../../../src/streaming/spdy/frames';
-import { HeaderEncoder } from '../../../src/streaming/spdy/header-block';
+import { HeaderEncoder } from '../../../src/streaming/spdy/headers';
 import { until } from '../support/async';
 import { Random } from '../support/random';
 

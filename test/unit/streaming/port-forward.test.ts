@@ -3,7 +3,7 @@ import { createServer, type AddressInfo, type Server } from 'node:net';
 import { PassThrough, type Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { dialLoopback } from '../../../src/streaming/port-forward/dial';
-import { forwardOverSpdy } from '../../../src/streaming/port-forward/spdy';
+import { forwardOverSpdy } from '../../../src/streaming/port-forward/forward';
 import { SpdyConnection } from '../../../src/streaming/spdy/connection';
 import type { SpdyStream } from '../../../src/streaming/spdy/stream';
 import { settle, until } from '../support/async';

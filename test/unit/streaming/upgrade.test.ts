@@ -7,7 +7,7 @@ import { silentLogger } from '../../../src/lib/logger';
 import type { ClientStreams, StreamingBackend } from '../../../src/streaming/backend';
 import { StreamingServer } from '../../../src/streaming/server';
 import { dataHeader, controlFrame, FrameType, words } from '../../../src/streaming/spdy/frames';
-import { HeaderEncoder } from '../../../src/streaming/spdy/header-block';
+import { HeaderEncoder } from '../../../src/streaming/spdy/headers';
 import { SpdyClient, upgradeToSpdy } from '../../fakes/streaming-client';
 import { gate, until, type Gate } from '../support/async';
 

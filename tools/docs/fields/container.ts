@@ -11,8 +11,13 @@ export const CREATE_CONTAINER_REQUEST: FieldsOf<cri.ICreateContainerRequest> = {
     except: 'a name and attempt that was started: ALREADY_EXISTS, which names the fields that differ',
   },
   sandbox_config: {
-    informs:
-      'what RunPodSandbox was given decides; only the log directory of a pod that cri-dockerd made is taken from here',
+    informs: 'what RunPodSandbox was given decides',
+    but: {
+      log_directory:
+        'the directory of the CRI log, for a pod that cri-dockerd made and that has none recorded',
+      'linux.security_context.privileged':
+        'if it is set here, the container may be privileged, although the sandbox was not created privileged',
+    },
   },
 };
 
@@ -60,7 +65,7 @@ export const IMAGE_SPEC: FieldsOf<cri.IImageSpec> = {
       'label `io.dockbridge.cri`; ContainerStatus and ListContainers give it back, also as `image.image`',
   },
   runtime_handler: { refused: 'a handler other than the pod’s' },
-  image_ref: { informs: 'the runtime says it, in its answers' },
+  image_ref: { informs: 'only answers of the runtime set it' },
 };
 
 export const KEY_VALUE: FieldsOf<cri.IKeyValue> = {
@@ -74,7 +79,7 @@ export const DEVICE: FieldsOf<cri.IDevice> = {
     except: 'a relative path; `/`; the place of another device',
   },
   host_path: { becomes: '`PathOnHost`', except: 'a relative path' },
-  permissions: { becomes: '`CgroupPermissions`', except: 'what is not made of r, w and m' },
+  permissions: { becomes: '`CgroupPermissions`', except: 'not made of r, w and m' },
 };
 
 export const LINUX_CONTAINER_CONFIG: FieldsOf<cri.ILinuxContainerConfig> = {

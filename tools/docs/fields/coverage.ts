@@ -1,25 +1,28 @@
 import type { Decoded } from '../../../src/proto';
 
-/** What becomes of one field of a request. The page docs/cri-coverage.md is made of these. */
+/** What happens to one field of a request. docs/cri-coverage.md is generated from these. */
 export type Coverage = Honoured | Refused | Informative;
 
 /** It has an effect, in the Engine or in what the CRI answers. */
 export interface Honoured {
   readonly becomes: string;
-  /** What it needs where not every Engine from 20.10 on will do. */
+  /** What it needs, if Docker Engine 20.10 is not enough. */
   readonly needs?: string;
   /** Values that are refused, and why. */
   readonly except?: string;
 }
 
-/** Every value that means something is an error which names the field. */
+/** Every value with a meaning is an error that names the field. */
 export interface Refused {
   readonly refused: string;
 }
 
-/** Accepted, and without effect by the CRI's own definition; the reason why that loses nothing. */
+/** It is accepted and has no effect. */
 export interface Informative {
+  /** Why nothing is lost. */
   readonly informs: string;
+  /** Fields inside it that have an effect after all, by their path from this field. */
+  readonly but?: Readonly<Record<string, string>>;
 }
 
 /** A row for each field of a message: the compiler misses none and allows none too many. */

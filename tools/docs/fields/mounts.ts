@@ -38,9 +38,9 @@ export const MOUNT: FieldsOf<cri.IMount> = {
     except: 'an image that is not on the node',
   },
   image_sub_path: {
-    becomes: '`ImageOptions.Subpath`; costs CreateContainer a second call, to have it looked for',
+    becomes: '`ImageOptions.Subpath`; CreateContainer needs a second call to check it',
     needs: 'Engine 28.0 (API 1.48)',
-    except: 'absolute, or with `..`; one that is not in the image. Without `image` it says nothing',
+    except: 'absolute, or with `..`; one that is not in the image. Without `image` it has no effect',
   },
   mount_options: { refused: 'Docker Engine takes none (Status says so)' },
 };
@@ -48,6 +48,6 @@ export const MOUNT: FieldsOf<cri.IMount> = {
 export const CDI_DEVICE: FieldsOf<cri.ICDIDevice> = {
   name: {
     becomes: '`DeviceIDs` of the request; a name that no CDI specification knows fails StartContainer',
-    except: 'what is not `vendor/class=name`',
+    except: 'not `vendor/class=name`',
   },
 };

@@ -21,7 +21,7 @@ export const POD_SANDBOX_CONFIG: FieldsOf<cri.IPodSandboxConfig> = {
   },
   hostname: {
     becomes: '`Hostname`; with the node’s network the node’s name stays',
-    except: 'what is no host name, more than 64 characters, a part of more than 63',
+    except: 'not a host name, more than 64 characters, a part of more than 63',
   },
   log_directory: {
     becomes: 'label `io.dockbridge.cri`; directory of the CRI logs of the pod’s containers',
@@ -49,7 +49,7 @@ export const POD_SANDBOX_METADATA: FieldsOf<cri.IPodSandboxMetadata> = {
 };
 
 export const DNS_CONFIG: FieldsOf<cri.IDNSConfig> = {
-  servers: { becomes: '`HostConfig.Dns`', except: 'what is no IP address' },
+  servers: { becomes: '`HostConfig.Dns`', except: 'not an IP address' },
   searches: { becomes: '`HostConfig.DnsSearch`', except: 'empty, or with a blank' },
   options: { becomes: '`HostConfig.DnsOptions`', except: 'empty, or with a blank' },
 };
@@ -61,19 +61,19 @@ export const PORT_MAPPING: FieldsOf<cri.IPortMapping> = {
     becomes: '`HostPort`; 0 publishes nothing',
     except: 'not 0 to 65535; a port that another mapping has on the same address',
   },
-  host_ip: { becomes: '`HostIp`', except: 'what is no IP address' },
+  host_ip: { becomes: '`HostIp`', except: 'not an IP address' },
 };
 
 export const LINUX_POD_SANDBOX_CONFIG: FieldsOf<cri.ILinuxPodSandboxConfig> = {
   cgroup_parent: {
     becomes: '`HostConfig.CgroupParent` of all containers of the pod; with systemd’s driver the last slice',
-    except: 'with `..`, too long for a path, or no slice with systemd’s driver',
+    except: 'with `..`, too long for a path, or not a slice with systemd’s driver',
   },
   security_context: { becomes: 'see LinuxSandboxSecurityContext' },
   sysctls: {
     becomes:
       '`HostConfig.Sysctls` of the pause container, whose namespaces the pod shares; an empty value as an empty line, which empties a list',
   },
-  overhead: { informs: 'kubelet has counted it into the pod’s cgroup already, which it makes itself' },
-  resources: { informs: 'kubelet writes the pod’s cgroup, which it makes itself' },
+  overhead: { informs: 'kubelet owns the pod’s cgroup and has included it there' },
+  resources: { informs: 'kubelet owns the pod’s cgroup and writes it' },
 };

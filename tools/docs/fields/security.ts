@@ -27,7 +27,7 @@ export const LINUX_CONTAINER_SECURITY_CONTEXT: FieldsOf<cri.ILinuxContainerSecur
   capabilities: { becomes: 'see Capability; a privileged container has all, whatever is asked' },
   privileged: {
     becomes:
-      '`Privileged`; on a node without some capability (which would fail it) all others, every device, no mask and no profile one by one (ADR 0012)',
+      '`Privileged`. On a node that lacks a capability this would fail, so dockbridge sets all other capabilities, every device, no mask and no profile one by one (ADR 0012)',
     except: 'in a pod that is privileged neither by its sandbox nor by `sandbox_config` of this request',
   },
   namespace_options: { becomes: 'see NamespaceOption' },
@@ -69,7 +69,7 @@ export const LINUX_CONTAINER_SECURITY_CONTEXT: FieldsOf<cri.ILinuxContainerSecur
 export const CAPABILITY: FieldsOf<cri.ICapability> = {
   add_capabilities: {
     becomes: '`CapAdd`; `ALL` is all that the node has',
-    except: 'an unknown name, or what the node itself has not',
+    except: 'an unknown name, or a capability that the node lacks',
   },
   drop_capabilities: { becomes: '`CapDrop`', except: 'an unknown name' },
   add_ambient_capabilities: { refused: 'Docker Engine cannot set ambient capabilities' },
@@ -79,15 +79,15 @@ export const SECURITY_PROFILE: FieldsOf<cri.ISecurityProfile> = {
   profile_type: { becomes: 'which profile `SecurityOpt` names', except: 'an unknown number' },
   localhost_ref: {
     becomes: 'AppArmor: the profile’s name; seccomp: the file whose text the Engine is given whole',
-    except: 'empty with Localhost; a seccomp profile that cannot be read, or is none',
+    except: 'empty with Localhost; a file that cannot be read or is not a seccomp profile',
   },
 };
 
 export const SELINUX_OPTION: FieldsOf<cri.ISELinuxOption> = {
-  user: { becomes: '`SecurityOpt` `label=user:…`', except: 'what is no SELinux user' },
-  role: { becomes: '`SecurityOpt` `label=role:…`', except: 'what is no SELinux role' },
-  type: { becomes: '`SecurityOpt` `label=type:…`', except: 'what is no SELinux type' },
-  level: { becomes: '`SecurityOpt` `label=level:…`', except: 'what is no SELinux level' },
+  user: { becomes: '`SecurityOpt` `label=user:…`', except: 'not an SELinux user' },
+  role: { becomes: '`SecurityOpt` `label=role:…`', except: 'not an SELinux role' },
+  type: { becomes: '`SecurityOpt` `label=type:…`', except: 'not an SELinux type' },
+  level: { becomes: '`SecurityOpt` `label=level:…`', except: 'not an SELinux level' },
 };
 
 export const NAMESPACE_OPTION: FieldsOf<cri.INamespaceOption> = {

@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { DockerClient } from '../../../../src/docker/client';
 import { unavailable } from '../../../../src/lib/errors';
-import { checkpointToArchive } from '../../../../src/server/checkpoint/checkpoint-to-archive';
-import { hasProgram } from '../../../../src/server/checkpoint/has-program';
+import { checkpointToArchive, hasProgram } from '../../../../src/server/checkpoint/checkpoint-to-archive';
 import { rejectionOf } from '../../support/errors';
 
 let directory: string;

@@ -49,8 +49,12 @@ describe('Probes', () => {
 
   it('that a killed daemon left are removed, however young', async () => {
     const left = {
-      ...{ Id: 'left', Names: ['/dockbridge-probe-0123456789ab'], State: 'created' },
-      ...{ Created: Date.now() / 1000, ImageID: '', Image: '' },
+      Id: 'left',
+      Names: ['/dockbridge-probe-0123456789ab'],
+      State: 'created',
+      Created: Date.now() / 1000,
+      ImageID: '',
+      Image: '',
       Labels: { 'io.dockbridge.probe': 'another' },
     };
     const { probes, removed } = room();
@@ -79,7 +83,12 @@ describe('Probes', () => {
     await expect(probes.with({ Image: 'a' }, () => Promise.resolve())).rejects.toThrow('torn');
     await probes.with({ Image: 'a' }, async () => {
       const listed = names.map((name) => ({
-        ...{ Id: name, Names: [`/${name}`], State: 'created', Created: 1, ImageID: '', Image: '' },
+        Id: name,
+        Names: [`/${name}`],
+        State: 'created',
+        Created: 1,
+        ImageID: '',
+        Image: '',
         Labels: { 'io.dockbridge.probe': owner },
       }));
       await probes.removeLeftovers(listed);

@@ -1,7 +1,7 @@
 import { ContainerEventType, ContainerState, PodSandboxState } from '../../../../src/proto/enums';
 import { PodEvents } from '../../../../src/server/events/pod-events';
 import { WritableStore } from '../../../../src/store/store';
-import { toCriEvent, type PodEvent } from '../../../../src/translate/shared/container-event';
+import { toCriEvent, type PodEvent } from '../../../../src/translate/shared/lifecycle';
 import { rejectionOf } from '../../support/errors';
 import {
   containerRecord,

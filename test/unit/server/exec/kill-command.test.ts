@@ -1,8 +1,7 @@
 import { EngineError } from '../../../../src/docker/errors';
 import { unavailable } from '../../../../src/lib/errors';
 import { silentLogger } from '../../../../src/lib/logger';
-import { endLeftCommands } from '../../../../src/server/exec/end-left-commands';
-import { killCommand } from '../../../../src/server/exec/kill-command';
+import { endLeftCommands, killCommand } from '../../../../src/server/exec/kill-command';
 import type { StartedCommands } from '../../../../src/server/exec/started-commands';
 import { WritableStore } from '../../../../src/store/store';
 import { fakeDocker } from '../../../fakes/fake-docker';

@@ -14,8 +14,12 @@ function factsWith(runtimes: readonly string[]): EngineFacts {
   return toFacts(
     { Version: '20.10.24', ApiVersion: '1.41', Os: 'linux', Arch: 'amd64' },
     {
-      ...{ DockerRootDir: '/var/lib/docker', CgroupDriver: 'systemd', Driver: 'overlay2' },
-      ...{ DefaultRuntime: 'runc', OperatingSystem: 'Debian', KernelVersion: '6.1.0-13-amd64' },
+      DockerRootDir: '/var/lib/docker',
+      CgroupDriver: 'systemd',
+      Driver: 'overlay2',
+      DefaultRuntime: 'runc',
+      OperatingSystem: 'Debian',
+      KernelVersion: '6.1.0-13-amd64',
       Runtimes: Object.fromEntries(runtimes.map((name) => [name, {}])),
     },
   );

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { cancelled } from '../../../../src/lib/errors';
-import { pullWhileItMoves, SharedMovement } from '../../../../src/server/image/watched-pull';
+import { pullWhileItMoves, SharedMovement } from '../../../../src/server/image/image-pulls';
 import type { EngineProgress } from '../../../../src/engine/types';
 import { fakeDocker } from '../../../fakes/fake-docker';
 import { gate } from '../../support/async';

@@ -10,7 +10,7 @@ import {
   FrameType,
   words,
 } from '../../../../src/streaming/spdy/frames';
-import { HeaderEncoder } from '../../../../src/streaming/spdy/header-block';
+import { HeaderEncoder } from '../../../../src/streaming/spdy/headers';
 import type { SpdyStream } from '../../../../src/streaming/spdy/stream';
 import { until } from '../../support/async';
 import { socketPair } from '../support/sockets';

@@ -1,6 +1,6 @@
 import { createDeflate, constants } from 'node:zlib';
 import { once } from 'node:events';
-import { SPDY_DICTIONARY } from '../../../../src/streaming/spdy/dictionary';
+import { HeaderDecoder, HeaderEncoder, SPDY_DICTIONARY } from '../../../../src/streaming/spdy/headers';
 import {
   controlFrame,
   dataHeader,
@@ -10,7 +10,6 @@ import {
   words,
   type Frame,
 } from '../../../../src/streaming/spdy/frames';
-import { HeaderDecoder, HeaderEncoder } from '../../../../src/streaming/spdy/header-block';
 import { createHash } from 'node:crypto';
 
 function parse(bytes: Buffer, step = bytes.length): Frame[] {

@@ -1,7 +1,8 @@
 import { RuntimeError } from '../../../../src/lib/errors';
+import type { Informative } from '../../../../tools/docs/fields/coverage';
 import { COVERAGE } from '../../../../tools/docs/fields/table';
 import { readTable, type Row } from '../../proto/cri-table';
-import { differentFields, outcome, type Root } from './outcome';
+import { differentFields, outcome, outcomeInBarePod, type Root } from './outcome';
 import { BESIDE, VALID, VALUES, type Message } from './samples';
 
 /** A field of a request, by the way to it from the request's root. */
@@ -130,5 +131,21 @@ describe('every field of a request', () => {
     expect(changed).toEqual(without);
     expect(typeof changed).toBe('string');
     expect(fieldsThatDiffer(place)).toEqual([]);
+  });
+
+  it('of sandbox_config has no effect on a container, but for those of its row', () => {
+    const [row] = FIELDS.filter(
+      ({ parent, name }) => parent === 'CreateContainerRequest' && name === 'sandbox_config',
+    );
+    const within = placesBelow('CreateContainerRequest', 'PodSandboxConfig', [row!]);
+    const effective = within.filter((place) => {
+      const value = VALUES[keyOf(place)] ?? sample(place.way.at(-1)!);
+      return outcomeInBarePod(requestFor(place, value)) !== outcomeInBarePod(requestFor(place));
+    });
+    const coverage = COVERAGE.CreateContainerRequest?.sandbox_config as Informative;
+    expect(effective.map(nameOf)).toEqual(
+      Object.keys(coverage.but ?? {}).map((path) => `CreateContainerRequest.sandbox_config.${path}`),
+    );
+    expect(within.length).toBeGreaterThan(30);
   });
 });

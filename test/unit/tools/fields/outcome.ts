@@ -1,5 +1,5 @@
 import { RuntimeError } from '../../../../src/lib/errors';
-import type { MountRecord } from '../../../../src/store/records';
+import type { MountRecord, SandboxRecord } from '../../../../src/store/records';
 import { checkContainer } from '../../../../src/translate/container/container-check';
 import { toContainerCreate } from '../../../../src/translate/container/container-create';
 import { differences, type Contents } from '../../../../src/translate/shared/contents';
@@ -70,9 +70,9 @@ function found(mount: MountRecord): MountRecord {
   return { ...mount, image: { ...mount.image, id } };
 }
 
-function containerOutcome(request: Message): string {
+function containerOutcome(request: Message, pod: Partial<SandboxRecord> = { privileged: true }): string {
   const { config, sandbox_config, pod_sandbox_id } = decoded('CreateContainerRequest', request);
-  const sandbox = sandboxRecord({ id: pod_sandbox_id, privileged: true });
+  const sandbox = sandboxRecord({ id: pod_sandbox_id, ...pod });
   const checked = checkContainer(config, sandbox, sandbox_config);
   const facts = {
     ...SURROUNDINGS,
@@ -88,6 +88,25 @@ function containerOutcome(request: Message): string {
     checked.kernel,
     toContainerCreate({ ...checked, mounts, contents: {} }, sandbox, facts, []),
   ]);
+}
+
+/**
+ * What a request makes of a container with a log, and of a privileged one, in a pod whose record has neither a log directory
+ * nor `privileged`: there the request's own `sandbox_config` may decide.
+ */
+export function outcomeInBarePod(request: Message): string {
+  const config = request.config as Message;
+  const variants = [{ log_path: 'c.log' }, { linux: { security_context: { privileged: true } } }];
+  const outcomes = variants.map((variant) => {
+    try {
+      const bare = { privileged: false, logDirectory: '' };
+      return containerOutcome({ ...request, config: { ...config, ...variant } }, bare);
+    } catch (error) {
+      if (error instanceof RuntimeError) return error.message;
+      throw error;
+    }
+  });
+  return outcomes.join('\n');
 }
 
 /** Tells what becomes of the part that holds values; the handler's tests see to the rest. */
@@ -114,7 +133,7 @@ const CONTENTS: Readonly<Partial<Record<Root, (request: Message) => Contents>>> 
 
 const OUTCOMES = {
   RunPodSandboxRequest: sandboxOutcome,
-  CreateContainerRequest: containerOutcome,
+  CreateContainerRequest: (request: Message) => containerOutcome(request),
   UpdateContainerResourcesRequest: updateOutcome,
 };
 

@@ -6,7 +6,7 @@ import { toContainerCreate } from '../../../../src/translate/container/container
 import {
   containerFromInspect,
   createdContainer,
-  isToldByLabels,
+  isDescribedByLabels,
 } from '../../../../src/translate/container/container-record';
 import type { EngineContainerInspect } from '../../../../src/engine/types';
 import { recordedInspect } from '../../support/inspects';
@@ -403,7 +403,7 @@ describe('createdContainer', () => {
   });
 });
 
-describe('isToldByLabels', () => {
+describe('isDescribedByLabels', () => {
   const { Name, Config } = recordedInspect('container-running');
   const name = Name.slice(1);
   const labels = Config.Labels ?? {};
@@ -417,7 +417,7 @@ describe('isToldByLabels', () => {
 
   const whole = extraWith({ createdAt: '1700000001900000000' });
 
-  it('holds for a container of ours', () => expect(isToldByLabels(name, whole)).toBe(true));
+  it('holds for a container of ours', () => expect(isDescribedByLabels(name, whole)).toBe(true));
 
   it.each([
     { desc: 'that was renamed', given: 'mine', of: whole },
@@ -429,5 +429,5 @@ describe('isToldByLabels', () => {
     },
     { desc: 'of another label', given: name, of: { ...whole, 'io.kubernetes.sandbox.id': 'other' } },
     { desc: 'that does not say when it was made', given: name, of: extraWith({ createdAt: '' }) },
-  ])('does not hold for one $desc', ({ given, of }) => expect(isToldByLabels(given, of)).toBe(false));
+  ])('does not hold for one $desc', ({ given, of }) => expect(isDescribedByLabels(given, of)).toBe(false));
 });

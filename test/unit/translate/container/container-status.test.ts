@@ -295,7 +295,11 @@ describe('the rest', () => {
     expect(toCriContainer(record, undefined)).toEqual({ ...listed, pod_sandbox_id: record.sandboxId });
     expect(toCriContainerStatus(record, undefined)).toEqual({
       ...listed,
-      ...{ started_at: Long.ZERO, finished_at: Long.ZERO, exit_code: 0, reason: '', message: '' },
+      started_at: Long.ZERO,
+      finished_at: Long.ZERO,
+      exit_code: 0,
+      reason: '',
+      message: '',
       mounts: [toCriMount(mount)],
       log_path: '/log/0.log',
       resources: toCriResources(record.resources),

@@ -72,7 +72,11 @@ describe('Mounts of a container that others made', () => {
       Tmpfs: { '/run': 'ro,size=64m' },
     };
     const point = (Type: string, Source: string, Destination: string, RW = true) => ({
-      ...{ Type, Source, Destination, Mode: '', RW },
+      Type,
+      Source,
+      Destination,
+      Mode: '',
+      RW,
     });
     const Mounts = [
       point('volume', '/volumes/two/_data', '/z'),

@@ -94,7 +94,7 @@ it('kernelFiles have the names of their cgroup version', () => {
   expect(kernelFiles(HUGE, 1)).toEqual([
     { controller: 'hugetlb', file: 'hugetlb.2MB.limit_in_bytes', value: '4096' },
   ]);
-  expect(kernelFiles({ ...HUGE, ...{ unified: RAW.unified } }, 2)).toEqual([
+  expect(kernelFiles({ ...HUGE, unified: RAW.unified }, 2)).toEqual([
     { controller: 'hugetlb', file: 'hugetlb.2MB.max', value: '4096' },
     { controller: 'memory', file: 'memory.high', value: '5' },
   ]);

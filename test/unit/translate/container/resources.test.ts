@@ -162,9 +162,17 @@ describe('back', () => {
 
   it('an Engine that says nothing means nothing is set', () => {
     expect(fromEngineResources({})).toEqual({
-      ...{ cpuPeriod: 0, cpuQuota: 0, cpuShares: 0, cpusetCpus: '', cpusetMems: '' },
-      ...{ memoryLimit: 0, memorySwapLimit: 0, oomScoreAdj: 0, pidsLimit: 0 },
-      ...{ hugepages: {}, unified: {} },
+      cpuPeriod: 0,
+      cpuQuota: 0,
+      cpuShares: 0,
+      cpusetCpus: '',
+      cpusetMems: '',
+      memoryLimit: 0,
+      memorySwapLimit: 0,
+      oomScoreAdj: 0,
+      pidsLimit: 0,
+      hugepages: {},
+      unified: {},
     });
   });
 });

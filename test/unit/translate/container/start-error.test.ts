@@ -127,7 +127,7 @@ describe('a failed start, in words', () => {
     ],
     [
       `${SHIM}the path \`/etc\` is not a regular file: Operation not permitted: unknown`,
-      'not a program: "/etc" is no regular file',
+      'not a program: "/etc" is not a regular file',
     ],
     [
       `${NEWER}${RUNC}error during container init: chdir to cwd ("/root") set in config.json failed: permission denied`,

@@ -55,7 +55,11 @@ describe('imageFromInspect', () => {
 describe('toVerboseInfo', () => {
   it('is the OCI configuration, of what the image sets', () => {
     const inspect = {
-      ...{ Id: ID, Size: 5, Architecture: 'amd64', Os: 'linux', Created: '2023-11-14T22:13:20Z' },
+      Id: ID,
+      Size: 5,
+      Architecture: 'amd64',
+      Os: 'linux',
+      Created: '2023-11-14T22:13:20Z',
       Config: { User: '7', Env: ['A=b'], Entrypoint: null, Cmd: ['sh'], WorkingDir: '', Labels: { a: 'b' } },
     };
     expect(toVerboseInfo(imageFromInspect(inspect))).toEqual({

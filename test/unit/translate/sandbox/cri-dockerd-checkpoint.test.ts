@@ -63,7 +63,10 @@ function checkpoint(ports: Port[], hostNetwork = false): SandboxCheckpoint {
     namespace: 'ns',
     hostNetwork,
     ports: ports.map(([protocol, containerPort, hostPort, hostIp]) => ({
-      ...{ protocol, containerPort, hostPort, hostIp },
+      protocol,
+      containerPort,
+      hostPort,
+      hostIp,
     })),
   };
 }

@@ -12,11 +12,11 @@ it.each(['', 'a', 'A-1', 'web-0.nginx.default', 'a_b', 'a'.repeat(63), parts(64)
 );
 
 it.each([
-  ['a b', /^INVALID_ARGUMENT f: "a b" is no host name/],
-  ['a\nb', /^INVALID_ARGUMENT f: "a\\nb" is no host name/],
-  ['-a', /no host name/],
-  ['a.', /no host name/],
-  ['ä', /no host name/],
+  ['a b', /^INVALID_ARGUMENT f: "a b" is not a host name/],
+  ['a\nb', /^INVALID_ARGUMENT f: "a\\nb" is not a host name/],
+  ['-a', /not a host name/],
+  ['a.', /not a host name/],
+  ['ä', /not a host name/],
   ['a'.repeat(64), /a part of "a+" has more than 63/],
   [parts(65), /has 65 characters, at most 64/],
 ])('a host name may not be "%s"', (name, why) => {
@@ -34,14 +34,14 @@ it('DNS may be what a node has', () => {
 });
 
 it.each([
-  [{ servers: ['nope'] }, /^INVALID_ARGUMENT f\.servers\[0\]: "nope" is no IP address/],
+  [{ servers: ['nope'] }, /^INVALID_ARGUMENT f\.servers\[0\]: "nope" is not an IP address/],
   [{ servers: ['1.2.3'] }, /servers\[0\]/],
   [{ servers: ['10.0.0.1%'] }, /servers\[0\]/],
   [{ servers: ['10.0.0.1\noptions ndots:9'] }, /servers\[0\]/],
   [{ servers: ['10.0.0.1', ''] }, /servers\[1\]/],
-  [{ searches: ['a b'] }, /^INVALID_ARGUMENT f\.searches\[0\]: "a b" is no domain/],
+  [{ searches: ['a b'] }, /^INVALID_ARGUMENT f\.searches\[0\]: "a b" is not a valid domain/],
   [{ searches: ['a\nnameserver 192.0.2.1'] }, /searches\[0\]/],
-  [{ options: ['ndots:5', ''] }, /^INVALID_ARGUMENT f\.options\[1\]: "" is no option/],
+  [{ options: ['ndots:5', ''] }, /^INVALID_ARGUMENT f\.options\[1\]: "" is not a valid option/],
 ])('DNS may not be %j', (config, why) => {
   expect(thrownBy(() => dns(config))).toMatch(why);
 });

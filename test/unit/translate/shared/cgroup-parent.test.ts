@@ -26,7 +26,7 @@ describe('toEngineCgroupParent', () => {
     'systemd does not take %s',
     (given) => {
       expect(thrownBy(() => toEngineCgroupParent(given, 'systemd', 'f'))).toMatch(
-        /^INVALID_ARGUMENT f: ".*" is no slice/,
+        /^INVALID_ARGUMENT f: ".*" is not a slice/,
       );
     },
   );

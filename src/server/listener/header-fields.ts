@@ -1,0 +1,136 @@
+import * as hpack from 'hpack.js';
+import { ProtocolError } from './http2-frames';
+
+export interface HeaderField {
+  readonly name: string;
+  /** Octets as latin1 characters. */
+  readonly value: string;
+}
+
+/** SETTINGS_HEADER_TABLE_SIZE of Node's server: the protocol's default, which grpc-js leaves alone. */
+const TABLE_BYTES = 4096;
+/** An indexed field is one byte on the wire and up to 4 KiB decoded; RFC 9113 §6.5.2 counts 32 bytes a field on top. */
+const MAX_DECODED_BYTES = 256 * 1024;
+const FIELD_OVERHEAD = 32;
+
+/**
+ * Decodes the header blocks of one connection, in order and all of them: the dynamic table is shared (RFC 7541).
+ * Built on hpack.js' parts; its own stream gathers a whole block before anyone can count bytes.
+ */
+export class HeaderDecoder {
+  readonly #input = hpack.decoder.create();
+  readonly #table = hpack.table.create({ maxSize: TABLE_BYTES });
+
+  /** @throws ProtocolError when the block is malformed or too big; the connection is lost then. */
+  decode(block: Buffer): HeaderField[] {
+    try {
+      return this.#decode(block);
+    } catch (error) {
+      throw new ProtocolError('undecodable header block', { cause: error });
+    }
+  }
+
+  #decode(block: Buffer): HeaderField[] {
+    const fields: HeaderField[] = [];
+    let size = 0;
+    this.#input.push(block);
+    while (!this.#input.isEmpty()) {
+      const field = this.#next();
+      if (field === undefined) continue;
+      size += field.name.length + field.value.length + FIELD_OVERHEAD;
+      if (size > MAX_DECODED_BYTES) throw new RangeError('header list too large');
+      fields.push(field);
+    }
+    return fields;
+  }
+
+  /** One representation (RFC 7541 §6); undefined for a table size update. */
+  #next(): HeaderField | undefined {
+    const input = this.#input;
+    if (input.decodeBit() === 1) return this.#table.lookup(input.decodeInt());
+    const indexing = input.decodeBit() === 1;
+    if (!indexing) {
+      if (input.decodeBit() === 1) {
+        this.#table.updateSize(input.decodeInt());
+        return undefined;
+      }
+      input.decodeBit(); // never-indexed makes no difference here, because we index nothing
+    }
+    const index = input.decodeInt();
+    const name = index === 0 ? this.#string() : this.#table.lookup(index).name;
+    const value = this.#string();
+    if (indexing) this.#table.add(name, value, name.length, value.length);
+    return { name, value };
+  }
+
+  #string(): string {
+    // hpack.js makes empty strings with `new Buffer`, which warns on stderr once bundled.
+    if (this.#input.buffer.peekUInt8() === 0) {
+      this.#input.buffer.readUInt8();
+      return '';
+    }
+    return Buffer.from(this.#input.decodeStr()).toString('latin1');
+  }
+}
+
+/** Encodes literals without indexing and without Huffman, so they neither use nor change the dynamic table. */
+export function encodeLiterals(fields: readonly HeaderField[]): Buffer {
+  const pieces: Buffer[] = [];
+  for (const { name, value } of fields) {
+    const nameBytes = Buffer.from(name, 'latin1');
+    const valueBytes = Buffer.from(value, 'latin1');
+    pieces.push(LITERAL, prefixedLength(nameBytes.length), nameBytes);
+    pieces.push(prefixedLength(valueBytes.length), valueBytes);
+  }
+  return Buffer.concat(pieces);
+}
+
+const LITERAL = Buffer.from([0x00]);
+
+/** A string length: an integer with a 7-bit prefix, Huffman bit off (RFC 7541 §5.1, §5.2). */
+function prefixedLength(length: number): Buffer {
+  if (length < 0x7f) return Buffer.from([length]);
+  const bytes = [0x7f];
+  let rest = length - 0x7f;
+  for (; rest >= 0x80; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
+  bytes.push(rest);
+  return Buffer.from(bytes);
+}
+
+/** What every CRI client since Kubernetes 1.31 sends. */
+const REPAIRED = 'localhost';
+
+/**
+ * The characters nghttp2 allows in :authority and host (tried byte by byte against Node 20.20, nghttp2 1.61): RFC 3986
+ * authority without its grammar, so `%`, `[::1` and `user@` pass, but no `/`, no space, no byte above 0x7e, and not the
+ * empty string. A stream with any other value is reset with PROTOCOL_ERROR before a handler sees it; so is one with
+ * neither of the two fields, or with either of them twice. (`host` is judged more mildly beside a good :authority;
+ * we are as strict in both cases: repairing a good request does no harm.)
+ */
+const VALID = /^[!$%&'()*+,\-.0-9:;=@A-Z[\]_a-z~]+$/;
+
+/** True when nghttp2 would, or might, refuse the request for its authority. Trailers are never repaired. */
+export function needsRepair(fields: readonly HeaderField[]): boolean {
+  if (!isRequest(fields)) return false;
+  const authorities = fields.filter(isAuthority);
+  const names = new Set(authorities.map((field) => field.name));
+  return (
+    authorities.length === 0 ||
+    names.size !== authorities.length ||
+    authorities.some((field) => !VALID.test(field.value))
+  );
+}
+
+/** The same fields with one good authority; trailers stay as they are. */
+export function repaired(fields: readonly HeaderField[]): readonly HeaderField[] {
+  if (!isRequest(fields)) return fields;
+  return [{ name: ':authority', value: REPAIRED }, ...fields.filter((field) => !isAuthority(field))];
+}
+
+function isRequest(fields: readonly HeaderField[]): boolean {
+  return fields.some((field) => field.name === ':method');
+}
+
+function isAuthority(field: HeaderField): boolean {
+  return field.name === ':authority' || field.name === 'host';
+}

@@ -1,0 +1,129 @@
+/** HTTP/2 framing (RFC 9113 §4), as much of it as the authority repair needs. */
+export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+export const FRAME_HEADER_BYTES = 9;
+/** SETTINGS_MAX_FRAME_SIZE as Node's server announces it (the protocol's default). */
+export const MAX_FRAME_BYTES = 16_384;
+
+export const FrameType = { HEADERS: 0x1, SETTINGS: 0x4, CONTINUATION: 0x9 } as const;
+export const Flag = { ACK: 0x1, END_STREAM: 0x1, END_HEADERS: 0x4, PADDED: 0x8, PRIORITY: 0x20 } as const;
+
+export interface FrameHeader {
+  readonly length: number;
+  readonly type: number;
+  readonly flags: number;
+  readonly streamId: number;
+}
+
+/** The peer broke the protocol, so its connection is closed; nothing else happens. */
+export class ProtocolError extends Error {}
+
+/** `data` must hold nine bytes from `at` on. */
+export function readFrameHeader(data: Buffer, at: number): FrameHeader {
+  return {
+    length: data.readUIntBE(at, 3),
+    type: data.readUInt8(at + 3),
+    flags: data.readUInt8(at + 4),
+    streamId: data.readUInt32BE(at + 5) & 0x7fff_ffff,
+  };
+}
+
+export function frame(type: number, flags: number, streamId: number, payload: Buffer): Buffer {
+  const whole = Buffer.allocUnsafe(FRAME_HEADER_BYTES + payload.length);
+  whole.writeUIntBE(payload.length, 0, 3);
+  whole.writeUInt8(type, 3);
+  whole.writeUInt8(flags, 4);
+  whole.writeUInt32BE(streamId, 5);
+  payload.copy(whole, FRAME_HEADER_BYTES);
+  return whole;
+}
+
+/** One HEADERS frame and as many CONTINUATION frames as the block needs. */
+export function headerFrames(streamId: number, endStream: boolean, block: Buffer): Buffer {
+  const frames: Buffer[] = [];
+  for (let at = 0; at === 0 || at < block.length; at += MAX_FRAME_BYTES) {
+    const first = at === 0;
+    const last = at + MAX_FRAME_BYTES >= block.length;
+    const flags = (last ? Flag.END_HEADERS : 0) | (first && endStream ? Flag.END_STREAM : 0);
+    const type = first ? FrameType.HEADERS : FrameType.CONTINUATION;
+    frames.push(frame(type, flags, streamId, block.subarray(at, at + MAX_FRAME_BYTES)));
+  }
+  return Buffer.concat(frames);
+}
+
+/** More than nghttp2 takes itself (64 KiB of fields, eight CONTINUATIONs), so that it gives the proper answer. */
+const MAX_BLOCK_BYTES = 256 * 1024;
+
+/** Collects one header block: a HEADERS frame and its CONTINUATIONs (RFC 9113 §6.2, §6.10). */
+export class HeaderBlock {
+  readonly streamId: number;
+  readonly endStream: boolean;
+  complete = false;
+  readonly #frames: Buffer[] = [];
+  readonly #fragments: Buffer[] = [];
+  #size = 0;
+  #frame: Buffer = Buffer.alloc(0);
+  #filled = 0;
+  #flags = 0;
+
+  /** `data` holds the HEADERS frame's header at `at`. */
+  constructor(head: FrameHeader, data: Buffer, at: number) {
+    this.streamId = head.streamId;
+    this.endStream = (head.flags & Flag.END_STREAM) !== 0;
+    this.open(head, data, at);
+  }
+
+  /** Begins the block's next frame: anything but its own CONTINUATION breaks the protocol. */
+  open(head: FrameHeader, data: Buffer, at: number): void {
+    const expected = this.#size === 0 ? FrameType.HEADERS : FrameType.CONTINUATION;
+    if (head.type !== expected || head.streamId !== this.streamId) {
+      throw new ProtocolError('a header block was interrupted by another frame');
+    }
+    if (head.length > MAX_FRAME_BYTES) throw new ProtocolError('oversized header frame');
+    this.#size += FRAME_HEADER_BYTES + head.length;
+    if (this.#size > MAX_BLOCK_BYTES) throw new ProtocolError('oversized header block');
+    this.#frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + head.length);
+    this.#filled = data.copy(this.#frame, 0, at, at + FRAME_HEADER_BYTES);
+    this.#flags = head.flags;
+    this.#endFrameIfFull();
+  }
+
+  /** Bytes the current frame still lacks; 0 between two frames. */
+  get missing(): number {
+    return this.#frame.length - this.#filled;
+  }
+
+  /** Takes what belongs to the current frame; returns how many bytes that was. */
+  fill(data: Buffer, at: number): number {
+    const taken = data.copy(this.#frame, this.#filled, at);
+    this.#filled += taken;
+    this.#endFrameIfFull();
+    return taken;
+  }
+
+  /** The frames as they were received. */
+  original(): Buffer {
+    return Buffer.concat(this.#frames);
+  }
+
+  /** The HPACK text, without padding and priority. */
+  fragment(): Buffer {
+    return Buffer.concat(this.#fragments);
+  }
+
+  #endFrameIfFull(): void {
+    if (this.missing > 0) return;
+    this.#frames.push(this.#frame);
+    this.#fragments.push(this.#stripped());
+    this.complete = (this.#flags & Flag.END_HEADERS) !== 0;
+  }
+
+  #stripped(): Buffer {
+    const payload = this.#frame.subarray(FRAME_HEADER_BYTES);
+    if (this.#frames.length > 1) return payload;
+    const padded = (this.#flags & Flag.PADDED) !== 0;
+    const start = (padded ? 1 : 0) + ((this.#flags & Flag.PRIORITY) !== 0 ? 5 : 0);
+    const end = payload.length - (padded ? (payload[0] ?? 0) : 0);
+    if (start > end) throw new ProtocolError('padding exceeds its frame');
+    return payload.subarray(start, end);
+  }
+}

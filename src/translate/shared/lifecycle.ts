@@ -1,0 +1,95 @@
+import type Long from 'long';
+import type { cri } from '../../proto';
+import { ContainerEventType } from '../../proto/enums';
+import type { ContainerRecord, ImageRecord, SandboxRecord } from '../../store/records';
+import { isListed, Stage, stageOf } from '../../store/states';
+import { toCriContainerStatus } from '../container/container-status';
+import { toCriSandboxStatus } from '../sandbox/sandbox-status';
+
+type AnyRecord = SandboxRecord | ContainerRecord;
+
+const {
+  CONTAINER_CREATED_EVENT: CREATED,
+  CONTAINER_STARTED_EVENT: STARTED,
+  CONTAINER_STOPPED_EVENT: STOPPED,
+  CONTAINER_DELETED_EVENT: DELETED,
+} = ContainerEventType;
+
+/**
+ * The CRI events of one change of a record. No event is left out, even if the store learns of several steps at once (a
+ * container that started and ended while the Engine could not be reached): created, started, stopped, deleted, in this order.
+ */
+export function lifecycleEvents(
+  now: AnyRecord | undefined,
+  before: AnyRecord | undefined,
+): ContainerEventType[] {
+  const [from, to] = [stageOf(before), stageOf(now)];
+  if (now === undefined || before === undefined) {
+    if (now !== undefined) return [CREATED, ...stepsUp(Stage.created, to, now)];
+    return from === Stage.started ? [STOPPED, DELETED] : [DELETED];
+  }
+  if (!isAnotherRun(now, before, from, to)) return stepsUp(from, to, now);
+  return [...(from === Stage.started ? [STOPPED] : []), ...stepsUp(Stage.created, to, now)];
+}
+
+function stepsUp(from: Stage, to: Stage, now: AnyRecord): ContainerEventType[] {
+  return [
+    ...(from < Stage.started && to >= Stage.started && hasRun(now) ? [STARTED] : []),
+    ...(from < Stage.stopped && to === Stage.stopped ? [STOPPED] : []),
+  ];
+}
+
+/** A start that failed goes straight from created to stopped. */
+function hasRun(now: AnyRecord): boolean {
+  return now.kind === 'sandbox' || !now.startedAt.isZero();
+}
+
+/** Whether it was started again: shown by its start time, or for a sandbox by its process. */
+function isAnotherRun(now: AnyRecord, before: AnyRecord, from: Stage, to: Stage): boolean {
+  if (from < Stage.started || to < Stage.started) return false;
+  if (from === Stage.stopped && to === Stage.started) return true;
+  // It could not be inspected, so its start time is only a guess from the list.
+  if (from === Stage.started && before.pid === 0) return false;
+  if (now.kind === 'container' && before.kind === 'container') return !now.startedAt.equals(before.startedAt);
+  return now.pid !== before.pid && now.pid !== 0 && before.pid !== 0;
+}
+
+/** One CRI event with the pod as it was then; kubelet's evented PLEG takes the pod's status from it. */
+export interface PodEvent {
+  /** The id of the container or sandbox. */
+  readonly containerId: string;
+  readonly type: ContainerEventType;
+  /** Nanoseconds since the epoch, rising from event to event. */
+  readonly at: Long;
+  /** Undefined when the sandbox vanished before its container. */
+  readonly sandbox: SandboxRecord | undefined;
+  readonly containers: readonly ContainerRecord[];
+}
+
+export function toCriEvent(
+  event: PodEvent,
+  imageOf: (id: string) => ImageRecord | undefined,
+): cri.IContainerEventResponse {
+  return {
+    container_id: event.containerId,
+    container_event_type: event.type,
+    created_at: event.at,
+    pod_sandbox_status: event.sandbox === undefined ? null : toCriSandboxStatus(event.sandbox),
+    containers_statuses: containerStatuses(event.containers, imageOf),
+  };
+}
+
+/** Returns the statuses of all containers of a pod that CRI lists. */
+export function containerStatuses(
+  containers: readonly ContainerRecord[],
+  imageOf: (id: string) => ImageRecord | undefined,
+): cri.IContainerStatus[] {
+  return containers
+    .filter(isListed)
+    .map((container) => toCriContainerStatus(container, imageOf(container.imageId)));
+}
+
+/** A removed sandbox for its last event: kubelet deletes the pod's status by the id in it. */
+export function removedSandbox(last: SandboxRecord): SandboxRecord {
+  return { ...last, state: 'exited', pid: 0, networkReady: false, ips: [] };
+}

@@ -23,8 +23,8 @@ describe('stats of an Engine whose cgroup files cannot be seen', () => {
 
   it('are the one-shot stats of the Engine, and the log says so', async () => {
     expect(said).toContainEqual({
-      message: expect.stringContaining('one-shot') as string,
-      why: '--stats-source=engine',
+      message: expect.stringMatching(/^Reading stats from Docker Engine/) as string,
+      reason: '--stats-source=engine',
     });
     const calls = await test.countEngineCalls(async () => {
       const { stats } = await test.client.call('ListContainerStats', {});

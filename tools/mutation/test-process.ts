@@ -17,6 +17,9 @@ const NAMESPACES = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc'
 const READ_ONLY_TREE =
   'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$1" && shift && "$@"; exit $?';
 
+/** A worker that a mutant holds in a loop would not notice that it is alone: the kernel ends it with us. */
+const ENDS_WITH_US = ['setpriv', '--pdeathsig', 'KILL'];
+
 /** The worker, started when it is needed and again after it was killed; one run at a time. */
 export class TestProcess {
   private child: ChildProcess | undefined;
@@ -57,10 +60,12 @@ export class TestProcess {
   private async start(): Promise<ChildProcess> {
     this.runs = 0;
     const program = [process.execPath, '--enable-source-maps', this.script, this.root];
-    const [command = '', ...args] =
-      process.getuid?.() === 0
-        ? ['unshare', ...NAMESPACES, 'sh', '-c', READ_ONLY_TREE, 'sh', this.root, ...program]
-        : program;
+    const isRoot = process.getuid?.() === 0;
+    const [command = '', ...args] = [
+      ...(process.platform === 'linux' ? ENDS_WITH_US : []),
+      ...(isRoot ? ['unshare', ...NAMESPACES, 'sh', '-c', READ_ONLY_TREE, 'sh', this.root] : []),
+      ...program,
+    ];
     const child = spawn(command, args, {
       cwd: this.root,
       env: { ...process.env, NODE_ENV: 'test', JEST_WORKER_ID: '1', TMPDIR: this.scratch },

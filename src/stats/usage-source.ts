@@ -1,4 +1,3 @@
-import type { ContainerRecord, SandboxRecord } from '../store/records';
 import type { DetailReading, InterfaceReading, UsageReading } from './readings';
 
 /** A running container, or a pod's pause container. */

@@ -1,5 +1,12 @@
 import ts from 'typescript';
-import type { Change } from './mutants';
+
+/** A change of the text between the ends of a node. */
+export interface Change {
+  readonly kind: string;
+  readonly start: number;
+  readonly end: number;
+  readonly replacement: string;
+}
 
 const { SyntaxKind } = ts;
 

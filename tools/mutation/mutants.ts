@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import ts from 'typescript';
 import { isExcludedCall, isExcludedText } from './excluded';
-import { changesOf } from './changes';
+import { changesOf, type Change } from './changes';
 
 /** One small fault that could be in a source file. */
 export interface Mutant {
@@ -14,14 +14,6 @@ export interface Mutant {
   readonly start: number;
   readonly end: number;
   readonly original: string;
-  readonly replacement: string;
-}
-
-/** A change of the text between the ends of a node. */
-export interface Change {
-  readonly kind: string;
-  readonly start: number;
-  readonly end: number;
   readonly replacement: string;
 }
 

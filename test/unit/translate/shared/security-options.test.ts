@@ -120,7 +120,7 @@ describe('seccompProfileFault', () => {
     { profile: {}, fault: 'has no defaultAction that libseccomp knows' },
     { profile: { defaultAction: 'ALLOW' }, fault: 'has no defaultAction that libseccomp knows' },
     { profile: { defaultAction: '' }, fault: 'has no defaultAction that libseccomp knows' },
-    { profile: { defaultAction, syscalls: {} }, fault: 'has syscalls that are no list' },
+    { profile: { defaultAction, syscalls: {} }, fault: 'has syscalls that are not a list' },
     {
       profile: { defaultAction, syscalls: [{ action: defaultAction }, { action: 'KILL' }] },
       fault: 'has no action that libseccomp knows in syscalls[1]',

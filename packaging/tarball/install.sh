@@ -2,9 +2,10 @@
 # Installs dockbridge on a node from the directory that this file is in, at the places where the packages of Debian and RPM have
 # it, or removes it again. Pods go on through all of it.
 #
-#   install.sh                  install, or upgrade; a service that runs is restarted
-#   install.sh --cri-dockerd    also cri-dockerd's command and units, run by dockbridge
-#   install.sh --uninstall      remove; settings that were changed, and /var/lib/dockbridge, stay
+#   install.sh                    install, or upgrade; a service that runs is restarted
+#   install.sh --cri-dockerd      also cri-dockerd's command and units, run by dockbridge; an upgrade keeps them
+#   install.sh --no-cri-dockerd   an upgrade that stops those units and removes them
+#   install.sh --uninstall        remove; settings that were changed, and /var/lib/dockbridge, stay
 #
 # DESTDIR: a root other than /, for which nothing is started and nobody needs to be root.
 set -eu
@@ -18,6 +19,7 @@ what=install companion=''
 for word; do
   case $word in
     --cri-dockerd) companion=yes ;;
+    --no-cri-dockerd) companion=no ;;
     --uninstall) what=uninstall ;;
     *) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
@@ -37,14 +39,16 @@ units=$destination/usr/lib/systemd/system
 # Where /usr is not merged, systemd has its own place.
 [ -d "$units" ] || [ ! -d "$destination/lib/systemd/system" ] || units=$destination/lib/systemd/system
 
+recorded() { [ -f "$record" ] && grep -q "/$1\$" "$record"; }
+# Stops those of the units that we have installed: others of their name may be cri-dockerd's own.
+disable_units() {
+  has_systemd || return 0
+  for unit; do ! recorded "$unit" || systemctl disable --now "$unit" || true; done
+}
+
 if [ "$what" = uninstall ]; then
   [ -f "$record" ] || die "nothing that install.sh has installed is in ${destination:-/}"
-  if has_systemd; then
-    for unit in dockbridge.socket dockbridge.service cri-docker.socket cri-docker.service; do
-      # cri-dockerd's own unit may be back.
-      ! grep -q "/$unit\$" "$record" || systemctl disable --now "$unit" || true
-    done
-  fi
+  disable_units dockbridge.socket dockbridge.service cri-docker.socket cri-docker.service
   while read -r file; do rm -f "$destination$file"; done <"$record"
   settings=$destination/etc/default/dockbridge
   if cmp -s "$settings" "$here/tree/etc/default/dockbridge"; then rm -f "$settings"; fi
@@ -61,40 +65,67 @@ grep -qx "$machine" "$here/machine" || [ -n "$destination" ] || die "this is for
 was=''
 [ ! -f "$record" ] || was=yes
 
+if [ -z "$companion" ] && recorded cri-docker.service; then
+  # kubelet may be served by them: to lose them takes a word of its own.
+  companion=yes
+  say "cri-dockerd's command and units are upgraded too, for they are installed; --no-cri-dockerd removes them"
+fi
 trees=$here/tree
-[ -z "$companion" ] || trees="$trees $here/cri-dockerd"
-new=$(mktemp)
-trap 'rm -f "$new"' EXIT
+[ "$companion" != yes ] || trees="$trees $here/cri-dockerd"
 umask 022
+# Where a file of a tree belongs on the node, without DESTDIR.
+place_of() {
+  case $1 in
+    /lib/systemd/system/*) printf '%s\n' "${units#"$destination"}/${1##*/}" ;;
+    *) printf '%s\n' "$1" ;;
+  esac
+}
+files_of() { (cd "$1" && find . -type f | sed 's/^\.//'); }
+new=$(mktemp)
+trap 'rm -f "$new" "$new.old" "$record.new"' EXIT
 for tree in $trees; do
-  (cd "$tree" && find . -type f | sed 's/^\.//') | while read -r file; do
-    case $file in
-      # Settings are the node's.
-      /etc/*) [ ! -e "$destination$file" ] || continue; place=$destination$file ;;
-      /lib/systemd/system/*) place=$units/${file##*/} ;;
-      *) place=$destination$file ;;
-    esac
+  files_of "$tree" | while read -r file; do
+    # Settings are the node's.
+    case $file in /etc/*) ;; *) place_of "$file" ;; esac
+  done
+done >"$new"
+write_record() {
+  mkdir -p "${record%/*}"
+  cat "$@" | sort -u >"$record.new"
+  chmod 644 "$record.new"
+  mv -f "$record.new" "$record"
+}
+# Before the first file: --uninstall and the next attempt find what a copy that failed has left.
+if [ -n "$was" ]; then
+  [ "$companion" != no ] || disable_units cri-docker.socket cri-docker.service
+  cp "$record" "$new.old"
+  write_record "$new" "$new.old"
+else
+  write_record "$new"
+fi
+for tree in $trees; do
+  files_of "$tree" | while read -r file; do
+    place=$destination$(place_of "$file")
+    case $file in /etc/*) [ ! -e "$place" ] || continue ;; esac
     mkdir -p "${place%/*}"
     # Renamed into place: the one that runs keeps its file, and no half file is ever seen.
-    cp -p "$tree$file" "$place.new"
+    cp -p "$tree$file" "$place.new" || { rm -f "$place.new"; die "cannot write $place; --uninstall removes what is there so far"; }
     [ "$(id -u)" != 0 ] || chown 0:0 "$place.new"
     mv -f "$place.new" "$place"
-    case $file in /etc/*) ;; *) printf '%s\n' "${place#"$destination"}" >>"$new" ;; esac
   done
 done
 # What a version before had, and this one has not.
 if [ -n "$was" ]; then
-  while read -r file; do grep -qxF "$file" "$new" || rm -f "$destination$file"; done <"$record"
+  while read -r file; do grep -qxF "$file" "$new" || rm -f "$destination$file"; done <"$new.old"
 fi
-cp "$new" "$record"
-chmod 644 "$record"
+write_record "$new"
 
 say "dockbridge $("$destination/usr/lib/dockbridge/node" "$destination/usr/lib/dockbridge/main.js" --version 2>/dev/null || echo '(its Node.js does not run here: it wants glibc 2.28, libstdc++ and libatomic)') is in ${destination:-/}"
 if has_systemd; then
   systemctl daemon-reload
   # One that does not run stays so.
   systemctl try-restart dockbridge.service
-  [ -z "$companion" ] || systemctl try-restart cri-docker.service
+  [ "$companion" != yes ] || systemctl try-restart cri-docker.service
 elif [ -z "$destination" ]; then
   say 'there is no systemd here: have your own supervisor run `/usr/bin/dockbridge serve`, and end it with SIGTERM'
 fi

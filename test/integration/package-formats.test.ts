@@ -181,14 +181,42 @@ describe('the tarball', () => {
     });
   });
 
-  it("takes cri-dockerd's place when it is told to", async () => {
+  it("takes cri-dockerd's place when it is told to, and leaves it only when it is told to", async () => {
+    const companion = ['usr/bin/cri-dockerd', 'usr/lib/systemd/system/cri-docker.socket'];
     await install('--cri-dockerd');
-    expect(await files(root)).toEqual(
-      expect.arrayContaining(['usr/bin/cri-dockerd', 'usr/lib/systemd/system/cri-docker.socket']),
-    );
-    // The next version is installed without it.
+    expect(await files(root)).toEqual(expect.arrayContaining(companion));
+    const { stdout } = await install();
+    expect(stdout).toContain('--no-cri-dockerd removes them');
+    expect(await files(root)).toEqual(expect.arrayContaining(companion));
+    await install('--no-cri-dockerd');
+    expect((await files(root)).filter((path) => path.includes('cri-docker'))).toEqual([]);
+    await install('--uninstall');
+    expect(await files(root)).toEqual([]);
+  });
+
+  it('removes what an installation that failed midway has left', async () => {
+    // Nothing can be written at the place of one command: a directory of its name is there, with a file in it.
+    const obstacle = join(root, 'usr/bin/dockbridge.new/dockbridge');
+    await mkdir(obstacle, { recursive: true });
+    await writeFile(join(obstacle, 'file'), '');
+    await expect(install()).rejects.toMatchObject({ code: 1 });
+    await rm(join(root, 'usr/bin'), { recursive: true });
+    await install('--uninstall');
+    expect(await files(root)).toEqual([]);
+  });
+
+  it('still knows the files of the version before after an upgrade that failed midway', async () => {
     await install();
-    expect(await files(root)).not.toContain('usr/bin/cri-dockerd');
+    const record = join(root, 'usr/lib/dockbridge/installed-files');
+    const gone = 'usr/lib/dockbridge/of-the-version-before';
+    await writeFile(join(root, gone), '');
+    await writeFile(record, `${await readFile(record, 'utf8')}/${gone}\n`);
+    const obstacle = join(root, 'usr/bin/dockbridge.new/dockbridge');
+    await mkdir(obstacle, { recursive: true });
+    await expect(install()).rejects.toMatchObject({ code: 1 });
+    await rm(join(root, 'usr/bin/dockbridge.new'), { recursive: true });
+    await install();
+    expect(await files(root)).not.toContain(gone);
   });
 
   it('keeps settings that were changed, over an upgrade and a removal', async () => {

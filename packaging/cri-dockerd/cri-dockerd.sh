@@ -1,6 +1,6 @@
 #!/bin/sh
-# cri-dockerd's command: dockbridge with its flags, and with its defaults where they differ. What a flag or the environment
-# says comes first.
+# cri-dockerd's command: dockbridge with its flags, and with its defaults where they differ. What a flag, the environment or a
+# configuration file says comes first.
 for word; do
   case $word in
     --version | --version=true)
@@ -10,6 +10,6 @@ for word; do
   esac
 done
 # Without a CNI configuration its nodes are not ready.
-: "${DOCKBRIDGE_NETWORK_PLUGIN=cni}"
-export DOCKBRIDGE_NETWORK_PLUGIN
+DOCKBRIDGE_DEFAULT_NETWORK_PLUGIN=cni
+export DOCKBRIDGE_DEFAULT_NETWORK_PLUGIN
 exec /usr/lib/dockbridge/node --enable-source-maps /usr/lib/dockbridge/main.js serve "$@"

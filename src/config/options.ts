@@ -27,6 +27,8 @@ export interface Option<T> {
   readonly fallback: string;
   /** Default of `--observe`, where that must be another. */
   readonly observing?: string;
+  /** Variable with which a wrapper that has another default tells it (packaging/cri-dockerd/cri-dockerd.sh). */
+  readonly fallbackVariable?: string;
   readonly parse: Parse<T>;
   readonly help: string;
   /** Whether SIGHUP takes up another value from the files, or only a restart. */
@@ -125,13 +127,16 @@ export const OPTIONS = {
       "docker config files (config.json), comma-separated, with credentials for pulls that bring none, the sandbox image's among them",
     ),
   ),
-  networkPlugin: option(
-    'network-plugin',
-    'NAME',
-    'auto',
-    text,
-    "cni: CNI, and not ready without it; no-op: the Engine's bridge; auto: the bridge until the node has a CNI configuration or plugins, then CNI",
-  ),
+  networkPlugin: {
+    ...option(
+      'network-plugin',
+      'NAME',
+      'auto',
+      text,
+      "cni: CNI, and not ready without it; no-op: the Engine's bridge; auto: the bridge until the node has a CNI configuration or plugins, then CNI",
+    ),
+    fallbackVariable: 'DOCKBRIDGE_DEFAULT_NETWORK_PLUGIN',
+  },
   cniConfDir: option(
     'cni-conf-dir',
     'DIR',
@@ -335,22 +340,30 @@ export function givenValue(
 
 export type SettingKey = keyof typeof OPTIONS;
 
-/** The text of every option, the default where nothing else names it. */
+/** The text of every option, the default (a wrapper's, or ours) where nothing else names it. */
 export function sourcedOptions(
   given: Given,
   environment: NodeJS.ProcessEnv,
   files: FileValues = {},
 ): [key: SettingKey, option: Option<unknown>, value: Sourced][] {
-  const defaultOf = ({ name }: Option<unknown>, text: string): Sourced => ({
-    ...{ text, from: 'default', place: `--${name}` },
-  });
   const { observe } = OPTIONS;
-  const said = givenValue(observe, given, environment, files)?.text ?? observe.fallback;
-  const observing = /^(t|true|1)$/i.test(said);
+  const asked = givenValue(observe, given, environment, files)?.text ?? observe.fallback;
+  const observing = /^(t|true|1)$/i.test(asked);
   return (Object.entries(OPTIONS) as [SettingKey, Option<unknown>][]).map(([key, option]) => {
-    const fallback = observing ? (option.observing ?? option.fallback) : option.fallback;
-    return [key, option, givenValue(option, given, environment, files) ?? defaultOf(option, fallback)];
+    const said = givenValue(option, given, environment, files);
+    return [key, option, said ?? defaultValue(option, environment, observing)];
   });
+}
+
+function defaultValue(
+  { name, fallback, observing = fallback, fallbackVariable: variable }: Option<unknown>,
+  environment: NodeJS.ProcessEnv,
+  isObserving: boolean,
+): Sourced {
+  const ofWrapper = variable === undefined ? undefined : environment[variable];
+  if (variable !== undefined && ofWrapper !== undefined)
+    return { text: ofWrapper, from: 'default', place: variable };
+  return { text: isObserving ? observing : fallback, from: 'default', place: `--${name}` };
 }
 
 /**

@@ -12,9 +12,12 @@ export function unknownKey(key: string): string {
 
 /** What to say of variables that look like ours and are not: whoever set them meant something. */
 export function unknownVariables(environment: NodeJS.ProcessEnv): string[] {
-  const known = [CONFIG, ...Object.values<Option<unknown>>(OPTIONS)].map(({ name }) => environmentName(name));
+  const options = Object.values<Option<unknown>>(OPTIONS);
+  const known = [CONFIG, ...options].map(({ name }) => environmentName(name));
+  // Set by wrappers of ours, and nobody's to mean.
+  const ofWrappers = options.map(({ fallbackVariable }) => fallbackVariable);
   return Object.keys(environment)
-    .filter((variable) => variable.startsWith(PREFIX) && !known.includes(variable))
+    .filter((variable) => variable.startsWith(PREFIX) && ![...known, ...ofWrappers].includes(variable))
     .map(
       (variable) =>
         `${variable} changes nothing: there is no such option${hint(nearest(variable, known), 'dockbridge serve --help')}`,

@@ -1,4 +1,11 @@
-import { environmentName, ignoredOptions, OPTIONS, resolveSettings } from '../../../src/config/options';
+import {
+  environmentName,
+  ignoredOptions,
+  OPTIONS,
+  resolveSettings,
+  sourcedOptions,
+} from '../../../src/config/options';
+import { unknownVariables } from '../../../src/config/unknown-names';
 import { thrownBy } from '../support/errors';
 
 describe('the table', () => {
@@ -60,6 +67,29 @@ describe('resolveSettings', () => {
     { desc: "somebody else's variable", given: {}, environment: { LOG_LEVEL: 'debug' }, level: 'info' },
   ])('$desc', ({ given, environment, level }) => {
     expect(resolveSettings(given, environment).logLevel).toBe(level);
+  });
+
+  describe("a wrapper's default counts only where nothing else names the option", () => {
+    const wrapper = { DOCKBRIDGE_DEFAULT_NETWORK_PLUGIN: 'cni' };
+    const file = {
+      'network-plugin': { text: 'no-op', from: 'file', place: 'config.yaml:1: network-plugin' },
+    } as const;
+    it.each([
+      ['alone', {}, {}, {}, 'cni'],
+      ['under --observe', { observe: 'true' }, {}, {}, 'cni'],
+      ['a file', {}, {}, file, 'no-op'],
+      ['the environment', {}, { DOCKBRIDGE_NETWORK_PLUGIN: 'auto' }, file, 'auto'],
+      ['an empty variable', {}, { DOCKBRIDGE_NETWORK_PLUGIN: '' }, {}, ''],
+      ['a flag', { 'network-plugin': 'no-op' }, { DOCKBRIDGE_NETWORK_PLUGIN: 'auto' }, {}, 'no-op'],
+    ])('%s', (_desc, given, environment, files, expected) => {
+      expect(resolveSettings(given, { ...wrapper, ...environment }, files).networkPlugin).toBe(expected);
+    });
+
+    it('and is shown as a default, with the variable as its place', () => {
+      const [, , value] = sourcedOptions({}, wrapper).find(([key]) => key === 'networkPlugin') ?? [];
+      expect(value).toEqual({ text: 'cni', from: 'default', place: 'DOCKBRIDGE_DEFAULT_NETWORK_PLUGIN' });
+      expect(unknownVariables(wrapper)).toEqual([]);
+    });
   });
 
   it('parses', () => {

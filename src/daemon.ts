@@ -81,6 +81,7 @@ export class Daemon {
     private readonly kubeletSide: KubeletSide,
     private readonly logs: ContainerLogs,
     private readonly logger: Logger,
+    private readonly settings: Settings,
     control: { readonly path: string | undefined; readonly status: () => Promise<StatusReport> },
   ) {
     const { path, status } = control;
@@ -205,10 +206,8 @@ export class Daemon {
       calls: () => server.callsInProgress,
       fileLimit: fileLimit(),
     });
-    return new Daemon(engineSide, { server, streaming, dialers, observability, gate }, logs, logger, {
-      path: parts.controlPath,
-      status,
-    });
+    const kubeletSide = { server, streaming, dialers, observability, gate };
+    return new Daemon(engineSide, kubeletSide, logs, logger, settings, { path: parts.controlPath, status });
   }
 
   /**
@@ -233,12 +232,12 @@ export class Daemon {
   }
 
   private startWatchdog(): Watchdog | undefined {
-    const { logs, logger } = this;
+    const { logs, logger, settings } = this;
     const { link, lanes } = this.engineSide;
     const intervalMs = watchdogInterval(process.env, process.pid);
     if (intervalMs === undefined) return undefined;
-    const parts = [watchedLogs(logs), watchedLink(link, lanes, intervalMs)];
-    const notify = (): Promise<void> => notifySystemd('WATCHDOG=1', logger);
+    const parts = [watchedLogs(logs), watchedLink(link, lanes, intervalMs, () => settings.cniTimeout)];
+    const notify = (): Promise<boolean> => notifySystemd('WATCHDOG=1', logger);
     const watchdog = new Watchdog({ intervalMs, parts, notify, logger });
     watchdog.start();
     return watchdog;

@@ -6,9 +6,11 @@ import type { WatchedPart } from './node/watchdog';
 
 /**
  * How long the link's loop may stand still while no Engine call is under way, ms. It may wait for what pods did before, such
- * as CNI plugins that hang until their limit; no wait for those takes nearly as long.
+ * as CNI plugins that hang until their limit; at the usual limit no wait for those takes nearly as long.
  */
 const STALL_MS = 30 * 60_000;
+/** As many runs of plugins in a row are granted where --cni-timeout is longer than usual. */
+const CNI_RUNS = 2;
 
 /**
  * The thread that writes container logs. It answers when it says anything at all: a disk that hangs, or a node without threads
@@ -38,8 +40,8 @@ export function watchedLink(
   link: Pick<EngineLink, 'steps'>,
   lanes: Pick<CallLanes, 'load'>,
   intervalMs: number,
+  cniTimeoutMs: () => number,
 ): WatchedPart {
-  const most = Math.ceil(STALL_MS / intervalMs);
   let last = link.steps;
   let same = 0;
   return {
@@ -49,10 +51,11 @@ export function watchedLink(
       const waits = lanes.load.some(({ underWay, waiting }) => underWay + waiting > 0);
       same = steps === last && steps !== 'ended' && !waits ? same + 1 : 0;
       last = steps;
+      const stallMs = Math.max(STALL_MS, CNI_RUNS * cniTimeoutMs());
       return Promise.resolve(
-        same < most
+        same < Math.ceil(stallMs / intervalMs)
           ? undefined
-          : 'its loop has stood still for half an hour, and waits for no call of the Engine',
+          : `its loop has stood still for ${stallMs / 60_000} minutes, and waits for no call of the Engine`,
       );
     },
   };

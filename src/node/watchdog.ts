@@ -5,6 +5,9 @@ import { pause } from '../lib/async/abortable';
 /** Four signs of life in the time that systemd waits for one: a lost one, or a late answer, is no death. */
 const SIGNS = 4;
 
+/** After how long a sign that could not be sent is tried again, ms: the node may not be able to fork for a moment. */
+const RETRY_MS = 3_000;
+
 /** A part of the daemon without which it serves nobody, and which a restart brings back. */
 export interface WatchedPart {
   readonly name: string;
@@ -14,9 +17,10 @@ export interface WatchedPart {
 
 export interface WatchdogParts {
   readonly intervalMs: number;
+  readonly retryMs?: number;
   readonly parts: readonly WatchedPart[];
-  /** Tells systemd that we live. */
-  readonly notify: () => Promise<void>;
+  /** Tells systemd that we live. @returns whether it was told. */
+  readonly notify: () => Promise<boolean>;
   readonly logger: Logger;
 }
 
@@ -38,6 +42,8 @@ export class Watchdog {
   private readonly stopped = new AbortController();
   private running: Promise<void> = Promise.resolve();
   private told = '';
+  /** Looks that have not ended yet: a part is not asked again before it has answered. */
+  private readonly looks = new Map<WatchedPart, Promise<string | undefined>>();
 
   constructor(private readonly options: WatchdogParts) {}
 
@@ -51,27 +57,59 @@ export class Watchdog {
   }
 
   private async run(): Promise<void> {
-    const { intervalMs, notify } = this.options;
     const { signal } = this.stopped;
     while (!signal.aborted) {
-      if (await this.allAnswer()) await notify();
-      await pause(intervalMs, signal);
+      // Asked before the round begins: a part whose own limit is as long then says itself what it makes of that.
+      const looks = this.options.parts.map((part) => this.look(part));
+      const round = new Round(this.options.intervalMs, signal);
+      if (await this.allAnswer(looks, round)) await this.tell(round);
+      await round.end;
     }
   }
 
-  private async allAnswer(): Promise<boolean> {
-    const { parts, logger } = this.options;
+  /** Tries until systemd was told, or until it is time for the next look, after which it is tried again. */
+  private async tell(round: Round): Promise<void> {
+    const { notify, retryMs = RETRY_MS } = this.options;
+    while (!(await notify()) && !round.isOver) await pause(retryMs, this.stopped.signal);
+  }
+
+  private async allAnswer(looks: readonly Promise<string | undefined>[], round: Round): Promise<boolean> {
+    const { parts, logger, intervalMs } = this.options;
+    const late = round.end.then(() => `has not answered for ${intervalMs / 1000} s`);
     const found = await Promise.all(
-      parts.map(async (part) => {
-        const problem = await part.problem().catch(messageOf);
-        return problem === undefined ? [] : [`${part.name}: ${problem}`];
+      looks.map(async (look, at) => {
+        const problem = await Promise.race([look, late]);
+        return problem === undefined ? [] : [`${parts[at]?.name}: ${problem}`];
       }),
     );
+    // What was cut short by the end says nothing.
+    if (this.stopped.signal.aborted) return false;
     const problems = found.flat().join('; ');
     if (problems !== '' && problems !== this.told)
       logger.error('A part of the daemon does not answer; systemd will restart it', { reason: problems });
     if (problems === '' && this.told !== '') logger.info('All parts of the daemon answer again');
     this.told = problems;
     return problems === '';
+  }
+
+  private look(part: WatchedPart): Promise<string | undefined> {
+    const look =
+      this.looks.get(part) ??
+      part
+        .problem()
+        .catch(messageOf)
+        .finally(() => this.looks.delete(part));
+    this.looks.set(part, look);
+    return look;
+  }
+}
+
+/** The time from one look to the next. */
+class Round {
+  isOver = false;
+  readonly end: Promise<void>;
+
+  constructor(ms: number, signal: AbortSignal) {
+    this.end = pause(ms, signal).then(() => void (this.isOver = true));
   }
 }

@@ -27,6 +27,7 @@ describe('the loop of the Engine link answers', () => {
   const IDLE = { underWay: 0, waiting: 0 } as LaneLoad;
   let link: { steps: number | 'ended' };
   let lanes: { load: LaneLoad[] };
+  let cniTimeout: number;
   const look = async (part: ReturnType<typeof watchedLink>, times: number): Promise<string | undefined> => {
     let problem: string | undefined;
     for (let time = 0; time < times; time++) problem = await part.problem();
@@ -36,14 +37,22 @@ describe('the loop of the Engine link answers', () => {
   beforeEach(() => {
     link = { steps: 5 };
     lanes = { load: [IDLE] };
+    cniTimeout = 120_000;
   });
 
   it('not once it has stood still for half an hour, and again with its next step', async () => {
-    const part = watchedLink(link, lanes, TEN_MINUTES);
+    const part = watchedLink(link, lanes, TEN_MINUTES, () => cniTimeout);
     expect(await look(part, 2)).toBeUndefined();
     expect(await look(part, 1)).toContain('stood still');
     link.steps = 6;
     expect(await look(part, 1)).toBeUndefined();
+  });
+
+  it('is granted two runs of CNI plugins, also after a reload with a longer limit', async () => {
+    const part = watchedLink(link, lanes, TEN_MINUTES, () => cniTimeout);
+    cniTimeout = 2 * TEN_MINUTES;
+    expect(await look(part, 3)).toBeUndefined();
+    expect(await look(part, 1)).toContain('stood still for 40 minutes');
   });
 
   it.each([
@@ -52,11 +61,16 @@ describe('the loop of the Engine link answers', () => {
     ['after the end that it was told', () => (link.steps = 'ended')],
   ])('%s, however long', async (_what, arrange) => {
     arrange();
-    expect(await look(watchedLink(link, lanes, TEN_MINUTES), 10)).toBeUndefined();
+    expect(
+      await look(
+        watchedLink(link, lanes, TEN_MINUTES, () => cniTimeout),
+        10,
+      ),
+    ).toBeUndefined();
   });
 
   it('the time before counts for nothing', async () => {
-    const part = watchedLink(link, lanes, TEN_MINUTES);
+    const part = watchedLink(link, lanes, TEN_MINUTES, () => cniTimeout);
     await look(part, 2);
     lanes.load = [{ ...IDLE, underWay: 1 }];
     await look(part, 1);

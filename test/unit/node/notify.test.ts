@@ -31,7 +31,7 @@ async function install(exitCode: number): Promise<() => Promise<string>> {
 describe('notifySystemd', () => {
   it.each(['--ready', 'STOPPING=1', 'WATCHDOG=1'] as const)('tells %s for our own process', async (state) => {
     const calls = await install(0);
-    await notifySystemd(state, logger, env);
+    expect(await notifySystemd(state, logger, env)).toBe(true);
     expect(await calls()).toBe(`/run/notify.sock ${state} --pid=${process.pid}\n`);
     expect(complaints).toEqual([]);
   });
@@ -39,13 +39,13 @@ describe('notifySystemd', () => {
   it('does nothing without systemd', async () => {
     const calls = await install(0);
     delete env.NOTIFY_SOCKET;
-    await notifySystemd('--ready', logger, env);
+    expect(await notifySystemd('--ready', logger, env)).toBe(true);
     expect([await calls(), complaints]).toEqual(['', []]);
   });
 
   it('a failure is logged, and no more', async () => {
     await install(1);
-    await notifySystemd('--ready', logger, env);
+    expect(await notifySystemd('--ready', logger, env)).toBe(false);
     expect(complaints).toEqual([['Cannot notify systemd', expect.objectContaining({ state: '--ready' })]]);
   });
 

@@ -35,9 +35,9 @@ describe('Watchdog', () => {
         return problem === 'throws' ? Promise.reject(new Error('broken')) : Promise.resolve(problem);
       },
     };
-    const notify = (): Promise<void> => {
+    const notify = (): Promise<boolean> => {
       signs++;
-      return Promise.resolve();
+      return Promise.resolve(true);
     };
     watchdog = new Watchdog({ intervalMs: 1, parts: [well, part], notify, logger });
     watchdog.start();
@@ -79,5 +79,99 @@ describe('Watchdog', () => {
     const before = looks;
     await new Promise((resolve) => setImmediate(resolve));
     expect(looks).toBe(before);
+  });
+});
+
+describe('Watchdog, in its own time', () => {
+  const INTERVAL = 30_000;
+  let watchdog: Watchdog | undefined;
+  let said: string[];
+  const start = (parts: WatchedPart[], notify: () => Promise<boolean>): void => {
+    const logger: Logger = { ...silentLogger, error: (_, fields) => said.push(JSON.stringify(fields)) };
+    watchdog = new Watchdog({ intervalMs: INTERVAL, parts, notify, logger });
+    watchdog.start();
+  };
+
+  beforeEach(() => {
+    said = [];
+    jest.useFakeTimers();
+  });
+  afterEach(async () => {
+    await watchdog?.stop();
+    jest.useRealTimers();
+  });
+
+  it('tries a sign that could not be sent again soon, until it is sent', async () => {
+    let canFork = false;
+    let tried = 0;
+    let sent = 0;
+    start([], () => {
+      tried++;
+      sent += canFork ? 1 : 0;
+      return Promise.resolve(canFork);
+    });
+    await jest.advanceTimersByTimeAsync(0);
+    expect(tried).toBe(1);
+    await jest.advanceTimersByTimeAsync(2 * INTERVAL + 10_000);
+    expect(tried).toBeGreaterThan(20);
+    canFork = true;
+    await jest.advanceTimersByTimeAsync(3_000);
+    expect(sent).toBe(1);
+    await jest.advanceTimersByTimeAsync(3_000);
+    expect(sent).toBe(1);
+    await jest.advanceTimersByTimeAsync(INTERVAL);
+    expect(sent).toBe(2);
+  });
+
+  it('asks a part that does not answer once, counts it as dead meanwhile, and believes its late answer', async () => {
+    let asked = 0;
+    let signs = 0;
+    let answer!: () => void;
+    const part: WatchedPart = {
+      name: 'part',
+      problem: () => {
+        asked++;
+        return new Promise((resolve) => (answer = () => resolve(undefined)));
+      },
+    };
+    start([part], () => Promise.resolve(++signs > 0));
+    await jest.advanceTimersByTimeAsync(3 * INTERVAL);
+    expect([asked, signs]).toEqual([1, 0]);
+    expect(said).toEqual([expect.stringContaining('part: has not answered for 30 s')]);
+    answer();
+    await jest.advanceTimersByTimeAsync(0);
+    expect(signs).toBe(1);
+    await jest.advanceTimersByTimeAsync(INTERVAL);
+    expect(asked).toBe(2);
+  });
+
+  it('leaves the verdict to a part whose own limit is as long as the interval', async () => {
+    const part: WatchedPart = {
+      name: 'part',
+      problem: () => new Promise((resolve) => setTimeout(() => resolve('its own words'), INTERVAL)),
+    };
+    start([part], () => Promise.resolve(true));
+    await jest.advanceTimersByTimeAsync(INTERVAL);
+    expect(said).toEqual([expect.stringContaining('part: its own words')]);
+  });
+
+  it('looks once in each interval, however long a look takes', async () => {
+    let looks = 0;
+    const slow: WatchedPart = {
+      name: 'slow',
+      problem: () => {
+        looks++;
+        return new Promise((resolve) => setTimeout(() => resolve(undefined), INTERVAL / 2));
+      },
+    };
+    start([slow], () => Promise.resolve(true));
+    await jest.advanceTimersByTimeAsync(4 * INTERVAL - 1);
+    expect(looks).toBe(4);
+  });
+
+  it('says nothing of a look that its own end cuts short', async () => {
+    start([{ name: 'part', problem: () => new Promise(() => undefined) }], () => Promise.resolve(true));
+    await watchdog?.stop();
+    expect(said).toEqual([]);
   });
 });

@@ -4,10 +4,13 @@ const DISMISSED = 2;
 const TEXT_AT = 3 * Int32Array.BYTES_PER_ELEMENT;
 const TEXT_BYTES = 128;
 
+/** In the place of a container: the directory of all positions. */
+export const ALL_POSITIONS = 'all positions';
+
 export interface WorkLook {
   /** Grows with each piece of work. */
   readonly turn: number;
-  /** The container whose log is worked on; undefined between two pieces of work. */
+  /** The container whose log is worked on, or ALL_POSITIONS; undefined between two pieces of work. */
   readonly container: string | undefined;
 }
 

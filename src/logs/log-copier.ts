@@ -45,7 +45,8 @@ export class LogCopier implements ContainerLogs {
 
   constructor(options: LogCopierOptions) {
     const disk = options.disk ?? nodeLogDisk;
-    this.positions = new PositionStore(options.stateDir, disk, options.logger);
+    const marker = options.marker ?? new WorkMarker();
+    this.positions = new PositionStore(options.stateDir, disk, options.logger, marker);
     this.positions.prepare();
     this.open = new OpenLogs(options.mostOpen);
     this.parts = {
@@ -54,7 +55,7 @@ export class LogCopier implements ContainerLogs {
       buffers: new TranslationBuffers(options.bufferBytes),
       stats: this.counters,
       logger: options.logger,
-      marker: options.marker ?? new WorkMarker(),
+      marker,
     };
   }
 
@@ -85,7 +86,10 @@ export class LogCopier implements ContainerLogs {
     return settle(() => {
       if (this.handedOver.has(source.containerId)) return;
       const known = this.tasks.get(source.containerId);
-      const task = known !== undefined && isSame(known.copy.source, source) ? known : this.replace(source);
+      const task =
+        known !== undefined && isSame(known.copy.source, source)
+          ? known
+          : this.during(source.containerId, () => this.replace(source));
       try {
         this.during(source.containerId, () => task.copy.start());
       } catch (error) {
@@ -115,7 +119,7 @@ export class LogCopier implements ContainerLogs {
   }
 
   async salvage(source: LogSource): Promise<void> {
-    const spool = this.parts.disk.factsAt(source.spoolPath);
+    const spool = this.during(source.containerId, () => this.parts.disk.factsAt(source.spoolPath));
     if (spool === undefined || spool.size === 0) return;
     await this.follow({ ...source, hasEnded: true });
     await this.drain(source.containerId);
@@ -197,7 +201,7 @@ export class LogCopier implements ContainerLogs {
         } catch (error) {
           this.parts.logger.warn('Cannot save a log position', { container: id, error: messageOf(error) });
         }
-        this.drop(id);
+        this.during(id, () => this.drop(id));
       }
     });
   }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { errnoOf, messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import type { WorkMarker } from './hang-watch';
+import { ALL_POSITIONS, WorkMarker } from './hang-watch';
 import type { TranslationBuffers } from './json-file-to-cri';
 import type { FileIdentity, LogDisk } from './log-disk';
 
@@ -53,14 +53,19 @@ export class PositionStore {
     private readonly directory: string,
     private readonly disk: LogDisk,
     private readonly logger: Logger,
+    private readonly marker = new WorkMarker(),
   ) {}
 
   /** Makes the directory, and removes what a kill in the middle of a save has left. */
   prepare(): void {
+    const { disk, directory, marker } = this;
+    const end = `${SUFFIX}${TEMPORARY}`;
     try {
-      this.disk.makeDirectory(this.directory);
-      for (const name of this.disk.list(this.directory))
-        if (name.endsWith(`${SUFFIX}${TEMPORARY}`)) this.disk.remove(join(this.directory, name));
+      marker.during(ALL_POSITIONS, () => disk.makeDirectory(directory));
+      for (const name of this.names())
+        // Marked as the container's: should the removal hang and end late, nobody saves a position of it meanwhile.
+        if (name.endsWith(end))
+          marker.during(name.slice(0, -end.length), () => disk.remove(join(directory, name)));
     } catch (error) {
       const fields = { directory: this.directory, error: messageOf(error) };
       this.logger.warn('Cannot create the directory of log positions', fields);
@@ -115,7 +120,7 @@ export class PositionStore {
   ids(): readonly string[] {
     let names: readonly string[] = [];
     try {
-      names = this.disk.list(this.directory);
+      names = this.names();
       this.isUnlisted = false;
     } catch (error) {
       const errno = errnoOf(error);
@@ -124,6 +129,10 @@ export class PositionStore {
       if (errno !== 'ENOENT') this.tellOfUnlisted(messageOf(error));
     }
     return names.filter((name) => name.endsWith(SUFFIX)).map((name) => name.slice(0, -SUFFIX.length));
+  }
+
+  private names(): readonly string[] {
+    return this.marker.during(ALL_POSITIONS, () => this.disk.list(this.directory));
   }
 
   private tellOfUnlisted(error: string): void {

@@ -12,7 +12,7 @@ import {
   type RelinkedLog,
   type LogStats,
 } from './container-logs';
-import { HANG_TIMES, HangWatch, WorkMarker, type HangTimes } from './hang-watch';
+import { ALL_POSITIONS, HANG_TIMES, HangWatch, WorkMarker, type HangTimes } from './hang-watch';
 import type {
   WorkerAnswer,
   WorkerCall,
@@ -235,13 +235,14 @@ export class WorkerLogs implements ContainerLogs {
 
   /** The worker hangs in a file call, which nothing can end; it does nothing more when that returns. */
   private abandon(worker: Worker, containerId: string): void {
-    this.options.logger.error(
-      'The file system of a container log hangs; another log worker takes over the other logs',
-      {
+    const { logger, stateDir } = this.options;
+    if (containerId === ALL_POSITIONS)
+      logger.error('The file system of the state directory hangs; another log worker tries it', { stateDir });
+    else
+      logger.error('The file system of a container log hangs; another log worker takes over the other logs', {
         container: containerId,
         logPath: this.followed.get(containerId)?.logPath,
-      },
-    );
+      });
     this.hung.set(worker, containerId);
     this.worker = undefined;
     void worker.terminate();
@@ -252,7 +253,8 @@ export class WorkerLogs implements ContainerLogs {
 
   private answersAgain(containerId: string): void {
     if (this.closing !== undefined) return;
-    this.options.logger.info('Container log is written again', { container: containerId });
+    if (containerId === ALL_POSITIONS) this.options.logger.info('The state directory answers again');
+    else this.options.logger.info('Container log is written again', { container: containerId });
     const source = this.followed.get(containerId);
     if (this.worker === undefined) {
       if (this.restartTimer === undefined) this.startAgain();
@@ -279,9 +281,11 @@ export class WorkerLogs implements ContainerLogs {
   }
 
   private get hangMessage(): string {
-    const containers = [...new Set(this.hung.values())].map((id) => id.slice(0, 12)).join(', ');
+    const places = [...new Set(this.hung.values())]
+      .map((id) => (id === ALL_POSITIONS ? 'the state directory' : `container ${id.slice(0, 12)}`))
+      .join(', ');
     const rest = this.hung.size < MOST_HUNG ? '' : '; no log is written until one of them answers';
-    return `the file system of a container's log does not answer (container ${containers})${rest}`;
+    return `the file system of a container's log does not answer (${places})${rest}`;
   }
 
   private rejectAll(reason: string): void {

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import type { Request } from '../../../src/lib/worker-rpc';
-import { WorkMarker } from '../../../src/logs/hang-watch';
+import { ALL_POSITIONS, WorkMarker } from '../../../src/logs/hang-watch';
 import { WorkerLogs } from '../../../src/logs/worker-logs';
 import type { WorkerCall, WorkerSettings } from '../../../src/logs/worker-protocol';
 import { LogRoom } from './support/log-room';
@@ -83,6 +83,25 @@ describe('A log worker in trouble', () => {
     expect(workers).toHaveLength(5);
     const followed = newest().requests.map(({ call }) => 'source' in call && call.source.containerId);
     expect(followed).toEqual(['c5', 'c6']);
+  });
+
+  it('says so of a state directory that hangs, and goes on when it answers', async () => {
+    const asked = logs.follow(source('c1'));
+    await hang(ALL_POSITIONS);
+    expect(logs.trouble).toEqual({
+      reason: 'LogsHang',
+      message: expect.stringMatching(/does not answer \(the state directory\)$/) as string,
+    });
+    expect(workers).toHaveLength(2);
+    const { id } = newest().requests.at(-1)!;
+    newest().emit('message', { id, answer: {} });
+    await asked;
+    workers[0]!.emit('exit', 1);
+    expect(logs.trouble).toBeUndefined();
+    expect(room.messages.map(({ message }) => message)).toEqual([
+      expect.stringContaining('The file system of the state directory hangs'),
+      'The state directory answers again',
+    ]);
   });
 
   it('says that no worker lives, keeps nobody waiting for one, and goes on with the first that does', async () => {

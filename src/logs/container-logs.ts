@@ -78,8 +78,10 @@ export interface ContainerLogs {
 export interface LogStats {
   /** Containers followed now. */
   followed: number;
-  /** Bytes of spools that are not in CRI logs yet; the only one that is looked up when asked for. */
+  /** Bytes of spools that are not in CRI logs yet; looked up when asked for, as is the next one. */
   lagBytes: number;
+  /** Those of the one container that is furthest behind: its spool bridges no more than its size. */
+  largestLagBytes: number;
   /** Spool records copied. */
   records: number;
   /** Spool bytes read. */
@@ -93,5 +95,6 @@ export interface LogStats {
 }
 
 export function emptyLogStats(): LogStats {
-  return { followed: 0, lagBytes: 0, records: 0, bytes: 0, gaps: 0, unreadable: 0, stalls: 0 };
+  const lags = { lagBytes: 0, largestLagBytes: 0 };
+  return { followed: 0, ...lags, records: 0, bytes: 0, gaps: 0, unreadable: 0, stalls: 0 };
 }

@@ -207,9 +207,13 @@ export class LogCopier implements ContainerLogs {
   }
 
   stats(): Promise<LogStats> {
-    let lagBytes = 0;
-    for (const { copy } of this.tasks.values()) lagBytes += copy.lagBytes;
-    return Promise.resolve({ ...this.counters, lagBytes, followed: this.tasks.size });
+    let [lagBytes, largestLagBytes] = [0, 0];
+    for (const { copy } of this.tasks.values()) {
+      const { lagBytes: lag } = copy;
+      lagBytes += lag;
+      largestLagBytes = Math.max(largestLagBytes, lag);
+    }
+    return Promise.resolve({ ...this.counters, lagBytes, largestLagBytes, followed: this.tasks.size });
   }
 
   /** Logs that wait for their turn count as well, because a start opens hundreds of them at once. */

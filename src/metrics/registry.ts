@@ -107,6 +107,10 @@ export function createMetrics() {
     ),
     logsFollowed: gauge('dockbridge_logs_followed', 'Containers whose logs are followed.'),
     logLag: gauge('dockbridge_log_lag_bytes', "Bytes in the Engine's spools that are not in CRI logs yet."),
+    logLargestLag: gauge(
+      'dockbridge_log_largest_lag_bytes',
+      'The same of the one container that is furthest behind.',
+    ),
     logRecords: counter('dockbridge_log_records_total', 'Lines copied to CRI logs.'),
     logBytes: counter('dockbridge_log_bytes_total', "Bytes read from the Engine's spools."),
     logGaps: counter(

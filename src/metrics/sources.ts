@@ -10,6 +10,7 @@ const LOGS_PATIENCE_MS = 2_000;
 export interface LogCounters {
   readonly followed: number;
   readonly lagBytes: number;
+  readonly largestLagBytes: number;
   readonly records: number;
   readonly bytes: number;
   readonly gaps: number;
@@ -102,6 +103,7 @@ async function sampleLogs(metrics: Metrics, { logs }: MetricSources): Promise<vo
   if (stats === undefined) return;
   metrics.logsFollowed.set(stats.followed);
   metrics.logLag.set(stats.lagBytes);
+  metrics.logLargestLag.set(stats.largestLagBytes);
   setTotal(metrics.logRecords, stats.records);
   setTotal(metrics.logBytes, stats.bytes);
   setTotal(metrics.logGaps, stats.gaps);

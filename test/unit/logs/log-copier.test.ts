@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { withUmaskOfADaemon } from '../support/umask';
+import { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom } from './support/log-room';
 
 describe('LogCopier', () => {
@@ -54,6 +55,19 @@ describe('LogCopier', () => {
     expect((await stats).lagBytes).toBe(behind);
     await logs.drain('c1');
     expect(await logs.stats()).toMatchObject({ lagBytes: 0, records: 2 });
+  });
+
+  it('tells how far behind the one container is that is furthest', async () => {
+    const logs = room.logs();
+    fs.mkdirSync(join(room.root, 'docker/c2'));
+    const spoolPath = join(room.root, 'docker/c2/c2-json.log');
+    const logPath = join(room.root, 'pods/ns_pod_uid/app/1.log');
+    const dockers = [room.docker(), new FakeDockerLog(spoolPath)];
+    await logs.follow(room.source);
+    await logs.follow({ containerId: 'c2', spoolPath, logPath });
+    const behind = dockers.map((docker, at) => docker.write('x'.repeat(10 * (at + 1))).length);
+    const { lagBytes, largestLagBytes } = await logs.stats();
+    expect([lagBytes, largestLagBytes]).toEqual([behind[0]! + behind[1]!, behind[1]]);
   });
 
   it('goes on from the saved position after close', async () => {

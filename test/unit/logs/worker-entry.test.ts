@@ -72,6 +72,7 @@ describe('The side of the log worker', () => {
           stats: {
             followed: 1,
             lagBytes: 0,
+            largestLagBytes: 0,
             records: 1,
             bytes: expect.any(Number) as number,
             gaps: 0,

@@ -5,7 +5,16 @@ import type { MetricSources } from '../../../src/metrics/sources';
 import { WritableStore } from '../../../src/store/store';
 import { containerRecord, engineId, imageRecord, runningContainer, sandboxRecord } from '../support/records';
 
-const LOGS = { followed: 2, lagBytes: 300, records: 4, bytes: 500, gaps: 1, unreadable: 6, stalls: 7 };
+const LOGS = {
+  followed: 2,
+  lagBytes: 300,
+  largestLagBytes: 200,
+  records: 4,
+  bytes: 500,
+  gaps: 1,
+  unreadable: 6,
+  stalls: 7,
+};
 
 function sources(more: Partial<MetricSources> = {}): MetricSources {
   return {
@@ -79,6 +88,7 @@ describe('DaemonMetrics', () => {
       dockbridge_engine_up: 1,
       dockbridge_logs_followed: 2,
       dockbridge_log_lag_bytes: 300,
+      dockbridge_log_largest_lag_bytes: 200,
       dockbridge_log_records_total: 4,
       dockbridge_log_bytes_total: 500,
       dockbridge_log_gaps_total: 1,

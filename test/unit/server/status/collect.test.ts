@@ -4,7 +4,16 @@ import { WritableStore } from '../../../../src/store/store';
 import { gate } from '../../support/async';
 import { containerRecord, engineId, runningContainer, sandboxRecord } from '../../support/records';
 
-const LOGS = { followed: 2, lagBytes: 300, records: 4, bytes: 500, gaps: 1, unreadable: 6, stalls: 7 };
+const LOGS = {
+  followed: 2,
+  lagBytes: 300,
+  largestLagBytes: 200,
+  records: 4,
+  bytes: 500,
+  gaps: 1,
+  unreadable: 6,
+  stalls: 7,
+};
 
 function sources(more: Partial<StatusSources> = {}): StatusSources {
   return {

@@ -118,6 +118,36 @@ describe('the RPM', () => {
     expect(await query(rpm, '--obsoletes')).toEqual(['cri-dockerd < 4:0']);
     expect(await query(rpm, '--requires')).toContain(`dockbridge = ${DOCKBRIDGE_VERSION}`);
   });
+
+  it.each([
+    ['that ran', 'is-enabled is-active', ['enable', 'start']],
+    ['not where dockbridge.service serves', 'is-enabled is-active dockbridge', []],
+    ['that were stopped', 'is-enabled', ['enable']],
+    ['that were disabled', '', []],
+  ])(
+    "in cri-dockerd's place brings units back %s, though the package that goes disables them",
+    async (_, yes, what) => {
+      const rpm = await make('rpm', 'all', `rpm-scripts-${yes.replaceAll(' ', '-')}`);
+      const bin = await mkdtemp(join(directory, 'bin-'));
+      const log = join(bin, 'log');
+      const systemctl = `#!/bin/sh\necho "$@" >>${log}\ncase $3 in dockbridge*) case '${yes}' in *dockbridge) exit 0 ;; *) exit 1 ;; esac ;; esac\ncase $1 in is-*) case ' ${yes} ' in *" $1 "*) ;; *) exit 1 ;; esac ;; esac\n`;
+      await writeFile(join(bin, 'systemctl'), systemctl, { mode: 0o755 });
+      const scripts = await Promise.all(
+        ['PREIN', 'POSTTRANS'].map(async (tag) => (await query(rpm, '--qf', `%{${tag}}`)).join('\n')),
+      );
+      // A /run of its own, with systemd's mark.
+      const inItsRun =
+        'mount -t tmpfs run /run; mkdir -p /run/systemd/system; sh -c "$1" pre 1; sh -c "$2" post 1; ls /run';
+      const { stdout } = await run('unshare', ['-m', 'sh', '-ec', inItsRun, 'sh', ...scripts], {
+        env: { ...process.env, PATH: `${bin}:${process.env.PATH ?? ''}` },
+      });
+      expect(stdout).toBe('systemd\n');
+      const said = (await readFile(log, 'utf8')).split('\n').filter(Boolean);
+      expect(said.filter((line) => /^(enable|start) /.test(line))).toEqual(
+        ['cri-docker.socket', 'cri-docker.service'].flatMap((unit) => what.map((word) => `${word} ${unit}`)),
+      );
+    },
+  );
 });
 
 describe("Debian's package in cri-dockerd's place", () => {

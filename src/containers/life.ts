@@ -152,7 +152,9 @@ export class ContainerLife {
 
   /** From now on, limits that somebody takes away from a running container are written again. */
   watchLimits(): void {
-    this.parts.upkeep?.watchLimits(this.parts.store, (id, work) => this.lock.run(id, work));
+    this.parts.upkeep?.watchLimits(this.parts.store, (id, work) =>
+      this.withContainer(id, undefined, (held) => work(() => held.refresh())),
+    );
   }
 }
 
@@ -171,10 +173,12 @@ class HeldContainer implements Held {
   }
 
   get sandbox(): SandboxRecord | undefined {
+    this.requireLock();
     return this.parts.store.sandboxes.get(this.id);
   }
 
   get container(): ContainerRecord | undefined {
+    this.requireLock();
     return this.parts.store.containers.get(this.id);
   }
 
@@ -232,8 +236,10 @@ class HeldContainer implements Held {
     store.sandboxes.delete(id);
     network.abandon(id);
     await checkpoints.remove(id);
-    if (store.containers.get(id) === undefined) return;
+    // Also without a record: a create call that is still on its way must not make one afterwards.
+    const known = store.containers.get(id);
     store.containers.delete(id);
+    if (known === undefined) return;
     // A full or read-only disk is no reason to refuse to serve pods.
     await logs.forget(id).catch((error: unknown) => {
       logger.warn('Cannot remove the log position of a container', {

@@ -89,8 +89,7 @@ export async function restoreLostValues(
   logger: Logger,
   proc = PROC,
 ): Promise<{ readonly resources: ResourcesRecord; readonly complete: boolean }> {
-  const wanted = losableValues(container.resources);
-  let lost = lostValues(wanted, await readValues(container, wanted, proc));
+  let lost = await readLostValues(container, proc);
   if (hasKernelValues(lost)) {
     try {
       await writeKernelValues(container, lost, logger, proc);
@@ -101,9 +100,15 @@ export async function restoreLostValues(
         error: messageOf(error),
       });
     }
-    lost = lostValues(wanted, await readValues(container, wanted, proc));
+    lost = await readLostValues(container, proc);
   }
   return { resources: await readKernelValues(container, proc), complete: !hasKernelValues(lost) };
+}
+
+/** @returns the values that a running container should have, and whose place the kernel's default has taken. */
+export async function readLostValues(container: ContainerRecord, proc = PROC): Promise<KernelValues> {
+  const wanted = losableValues(container.resources);
+  return lostValues(wanted, await readValues(container, wanted, proc));
 }
 
 /** @returns the kernel's values of a running container; the known ones where the kernel says nothing. */

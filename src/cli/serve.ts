@@ -45,7 +45,7 @@ export async function serve(given: Given): Promise<void> {
   late.attach(logger);
   surviveBugs(logger);
   for (const { name, why } of ignored)
-    logger.warn('An option changes nothing here', { option: `--${name}`, why });
+    logger.warn('An option changes nothing here', { option: `--${name}`, reason: why });
   for (const warning of warnings) logger.warn('The configuration is not as it seems', { warning });
   const announced = stopping.then(async (signal) => {
     logger.info('Stopping', { signal });

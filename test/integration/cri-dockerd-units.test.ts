@@ -1,22 +1,24 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { lstatSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CriClient } from '../../src/server/client/cri-client';
 import { DOCKBRIDGE_VERSION } from '../../src/version';
+import { until } from '../unit/support/async';
 import { Command } from './support/command';
 import { sharedDockerHost } from './support/engine';
 import { untilLogged } from './support/pods';
 import { commandOf, readUnit } from './support/unit';
 
 const run = promisify(execFile);
-const OURS = join(__dirname, '../../packaging/cri-dockerd');
+const PACKAGING = join(__dirname, '../../packaging');
 const THEIRS = join(__dirname, '../fixtures/units');
 const MAIN = join(__dirname, '../../dist/main.js');
+const DOCKBRIDGE = [process.execPath, '--enable-source-maps', MAIN];
 
 let directory: string;
 let socket: string;
@@ -30,8 +32,8 @@ beforeEach(async () => {
   socket = join(directory, 'cri-dockerd.sock');
   // The package's command, with the program of this tree.
   command = join(directory, 'cri-dockerd');
-  const packaged = await readFile(join(OURS, 'cri-dockerd.sh'), 'utf8');
-  const program = `${process.execPath} --enable-source-maps ${MAIN}`;
+  const packaged = await readFile(join(PACKAGING, 'cri-dockerd/cri-dockerd.sh'), 'utf8');
+  const program = DOCKBRIDGE.join(' ');
   await writeFile(
     command,
     packaged
@@ -75,17 +77,27 @@ async function throughSocketUnit<T>(startWith: (fd: number) => T): Promise<T> {
   return started;
 }
 
-/** Starts what the units say, with places of the test's own for those of the node. */
-function start(files: readonly string[], passed?: number): { main: Command; reload: () => Promise<unknown> } {
+interface Started {
+  readonly main: Command;
+  /** As systemd would on `systemctl reload`. */
+  readonly reload: () => Promise<unknown>;
+}
+
+/**
+ * Starts what the units say, with places of the test's own for those of the node.
+ * @param given a socket unit's socket, or the words of a command that executes what the units say.
+ */
+function start(files: readonly string[], given: { fd?: number; through?: readonly string[] } = {}): Started {
   const service = readUnit('Service', files);
   const [program, ...words] = commandOf(service, 'ExecStart');
-  expect(program).toMatch(/\/bin\/cri-dockerd$/);
+  const isDockbridge = program === '/usr/bin/dockbridge';
+  if (!isDockbridge) expect(program).toMatch(/\/bin\/cri-dockerd$/);
   const args = words.map((word) =>
     word
       .replace('/var/run/cri-dockerd.sock', socket)
       .replace('/var/lib/cri-dockerd', join(directory, 'root')),
   );
-  const main = new Command(args, env, [], [command], passed);
+  const main = new Command(args, env, given.through, isDockbridge ? DOCKBRIDGE : [command], given.fd);
   daemon = main;
   const [kill, ...rest] = commandOf(service, 'ExecReload');
   const reload = (): Promise<unknown> =>
@@ -96,55 +108,91 @@ function start(files: readonly string[], passed?: number): { main: Command; relo
   return { main, reload };
 }
 
+/** It serves, goes on when it is reloaded, and ends when it is told to. */
+async function liveAndEnd(
+  { main, reload }: Started,
+  whileServing?: (client: CriClient) => Promise<void>,
+): Promise<void> {
+  await main.says('Connected to Docker Engine');
+  const client = new CriClient(`unix://${socket}`);
+  try {
+    expect((await client.call('Version', {})).runtime_name).toBe('docker');
+    await whileServing?.(client);
+    await reload();
+    await main.says('The configuration was read again');
+    expect((await client.call('Version', {})).runtime_name).toBe('docker');
+  } finally {
+    client.close();
+  }
+  main.signal('SIGTERM');
+  expect(await main.exit()).toBe(0);
+}
+
 async function networkReady(client: CriClient): Promise<boolean | undefined> {
   const { status } = await client.call('Status', {});
   return status?.conditions.find(({ type }) => type === 'NetworkReady')?.status;
 }
 
-const unit = (name: string): string =>
-  join(name.startsWith('cri-docker/') ? OURS : THEIRS, name.replace(/^.*\//, ''));
+/** Names with a folder are of units that a package of ours has. */
+const unit = (name: string): string => join(name.includes('/') ? PACKAGING : THEIRS, name);
 
 describe('a unit starts, reloads and stops dockbridge', () => {
   it.each([
     ["cri-dockerd's own", ['cri-docker.service'], true],
     ["cri-dockerd's own with minikube's drop-in", ['cri-docker.service', '10-cni.conf'], false],
-    ["the package's", ['cri-docker/cri-docker.service'], false],
-    ["the package's with minikube's drop-in", ['cri-docker/cri-docker.service', '10-cni.conf'], false],
+    ["the package's in its place", ['cri-dockerd/cri-docker.service'], false],
+    [
+      "the package's in its place with minikube's drop-in",
+      ['cri-dockerd/cri-docker.service', '10-cni.conf'],
+      false,
+    ],
     ["kubespray's, which names the path of its socket unit", ['kubespray.service'], undefined],
     ["RKE's flags, with a socket unit", ['rke.service'], undefined],
   ])('%s', async (_whose, files, ready) => {
-    const { main, reload } = await throughSocketUnit((fd) => start(files.map(unit), fd));
+    const started = await throughSocketUnit((fd) => start(files.map(unit), { fd }));
+    const { main } = started;
     const before = lstatSync(socket).ino;
-    await main.says('Connected to Docker Engine');
     await untilLogged(notified, `--ready --pid=${main.pid}`);
     // Not for those whom it starts: a CNI plugin that lives on would keep the socket.
     expect(await readFile(`/proc/${main.pid}/fdinfo/3`, 'utf8')).toMatch(/^flags:\s*0?2[0-7]{6}$/m);
-    const client = new CriClient(`unix://${socket}`);
-    try {
-      expect((await client.call('Version', {})).runtime_name).toBe('docker');
+    await liveAndEnd(started, async (client) => {
       if (ready !== undefined) expect(await networkReady(client)).toBe(ready);
-      await reload();
-      await Promise.any([main.says('SIGHUP'), main.says('The configuration was read again')]);
-      expect((await client.call('Version', {})).runtime_name).toBe('docker');
-    } finally {
-      client.close();
-    }
-    main.signal('SIGTERM');
-    expect(await main.exit()).toBe(0);
+    });
     expect(await readFile(notified, 'utf8')).toContain(`STOPPING=1 --pid=${main.pid}`);
     // It is systemd's: what calls meanwhile waits for the next daemon.
     expect(lstatSync(socket).ino).toBe(before);
   });
 
-  it("without a socket unit, where the flags name the socket's path", async () => {
-    const { main } = start([unit('rke.service')]);
-    await main.says('Connected to Docker Engine');
-    const client = new CriClient(`unix://${socket}`);
-    expect((await client.call('Version', {})).runtime_name).toBe('docker');
-    client.close();
-    main.signal('SIGTERM');
-    expect(await main.exit()).toBe(0);
+  it.each([
+    ["RKE's", 'rke.service'],
+    ["kubespray's", 'kubespray.service'],
+  ])("without a socket unit, where the flags name the socket's path: %s", async (_whose, file) => {
+    await liveAndEnd(start([unit(file)]));
     expect(() => lstatSync(socket)).toThrow('ENOENT');
+  });
+
+  it("dockbridge's own, with its options in variables and in a file", async () => {
+    const config = join(directory, 'config.yaml');
+    await writeFile(config, `network-plugin: no-op\ncontainer-runtime-endpoint: unix://${socket}\n`);
+    env = { ...env, DOCKBRIDGE_CONFIG: config };
+    await liveAndEnd(start([unit('systemd/dockbridge.service')]), async (client) => {
+      expect(await networkReady(client)).toBe(true);
+    });
+    expect(await readFile(notified, 'utf8')).toContain('--ready --pid=');
+    expect(() => lstatSync(socket)).toThrow('ENOENT');
+  });
+
+  it("cri-dockerd's own, with a socket of systemd's own making", async () => {
+    const variables = Object.entries({ ...env, DOCKBRIDGE_CONFIG: '' });
+    const through = ['/usr/bin/systemd-socket-activate', '-l', socket];
+    for (const [name, value] of variables) through.push('-E', `${name}=${value}`);
+    const started = start([unit('cri-docker.service')], { through });
+    // It starts the service when somebody connects, as the .socket unit does; the bytes are nobody's.
+    await until(() => existsSync(socket), 'the socket');
+    const caller = connect(socket);
+    await once(caller, 'connect');
+    caller.destroy();
+    await liveAndEnd(started);
   });
 });
 

@@ -1,7 +1,5 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { nodeLogDisk } from '../../../src/logs/log-disk';
-import { settle } from '../support/async';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom } from './support/log-room';
 
@@ -101,48 +99,6 @@ describe('a log with trouble, without work, or asked too often', () => {
       docker.write('two');
       await logs.drain('c1');
       expect(room.texts()).toEqual(['one', 'two']);
-    } finally {
-      jest.useRealTimers();
-    }
-  });
-
-  it('tries again ever more rarely, and soon again after it could go on', async () => {
-    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
-    try {
-      let fail = false;
-      let failures = 0;
-      const logs = room.logs({
-        disk: {
-          ...nodeLogDisk,
-          write: (fd, from, offset, length) => {
-            if (!fail) return nodeLogDisk.write(fd, from, offset, length);
-            failures++;
-            throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
-          },
-        },
-      });
-      await logs.follow(room.source);
-      const failsAgainAfter = async (ms: number): Promise<void> => {
-        const before = failures;
-        await jest.advanceTimersByTimeAsync(ms - 1);
-        await settle();
-        expect(failures).toBe(before);
-        await jest.advanceTimersByTimeAsync(1);
-        await settle();
-        expect(failures).toBe(before + 1);
-      };
-      fail = true;
-      docker.write('one');
-      await logs.drain('c1');
-      for (const ms of [250, 500, 1_000, 2_000, 4_000, 5_000, 5_000]) await failsAgainAfter(ms);
-      fail = false;
-      await logs.drain('c1');
-      expect(room.texts()).toEqual(['one']);
-      fail = true;
-      docker.write('two');
-      await logs.drain('c1');
-      for (const ms of [250, 500]) await failsAgainAfter(ms);
-      expect(await logs.stats()).toMatchObject({ stalls: 2 });
     } finally {
       jest.useRealTimers();
     }

@@ -72,16 +72,4 @@ describe('SpoolCopy', () => {
     expect(follower.hasPassed(target)).toBe(true);
     expect(room.texts()).toEqual(['one', 'two']);
   });
-
-  it('notes a gap where the spool was cut in place', () => {
-    const docker = room.docker({ maxFile: 1 });
-    docker.write('a long first line');
-    follow();
-    readAll();
-    docker.rotate();
-    docker.write('two');
-    readAll();
-    expect(room.texts()).toEqual(['a long first line', expect.stringContaining('gap: '), 'two']);
-    expect(stats).toMatchObject({ records: 2, gaps: 1 });
-  });
 });

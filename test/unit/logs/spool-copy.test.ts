@@ -118,6 +118,7 @@ describe("the copy of a container's spool", () => {
     docker.write('short');
     await logs.drain('c1');
     expect(room.texts().slice(1)).toEqual([expect.stringMatching(/^dockbridge: gap/), 'short']);
+    expect(await logs.stats()).toMatchObject({ records: 2, gaps: 1 });
   });
 
   it.each(['while it runs', 'while nobody follows'])(

@@ -119,4 +119,18 @@ describe('LogCopier', () => {
     await logs.drain('c1');
     await logs.forget('nobody');
   });
+
+  it('may be asked twice, and after its end', async () => {
+    const docker = room.docker();
+    const logs = room.logs();
+    await Promise.all([logs.follow(room.source), logs.follow(room.source)]);
+    docker.write('one');
+    await Promise.all([logs.drain('c1'), logs.drain('c1'), logs.reopen('c1'), logs.drain('c1')]);
+    expect(room.texts()).toEqual(['one']);
+    const pending = logs.drain('c1');
+    await logs.close();
+    await pending;
+    await logs.close();
+    await logs.drain('c1');
+  });
 });

@@ -98,6 +98,19 @@ export class LogRoom {
     });
   }
 
+  /** Files in here that this process has open, the Engine's among them. */
+  openFiles(): string[] {
+    const targets = fs.readdirSync('/proc/self/fd').map((fd) => {
+      try {
+        return fs.readlinkSync(`/proc/self/fd/${fd}`);
+      } catch {
+        // It was closed meanwhile.
+        return '';
+      }
+    });
+    return targets.filter((path) => path.startsWith(`${this.root}/`));
+  }
+
   async dispose(): Promise<void> {
     for (const logs of this.open) await logs.close();
     fs.rmSync(this.root, { recursive: true, force: true });

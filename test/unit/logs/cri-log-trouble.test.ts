@@ -3,16 +3,15 @@ import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { asRoot } from '../support/root';
 import type { FakeDockerLog } from './support/fake-docker-log';
-import { LogRoom } from './support/log-room';
+import { withLogRoom, type LogRoom } from './support/log-room';
 
 describe('the CRI log of a container', () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
-  beforeEach(() => {
-    room = new LogRoom();
+  withLogRoom((made) => {
+    room = made;
     docker = room.docker({ maxSize: 500, maxFile: 3 });
   });
-  afterEach(() => room.dispose());
 
   describe('when a pod put something else in its place, makes the log anew and is not held by it:', () => {
     const isMadeAnew = async (put: (path: string) => unknown) => {

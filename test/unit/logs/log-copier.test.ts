@@ -1,15 +1,12 @@
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { withUmaskOfADaemon } from '../support/umask';
-import { LogRoom } from './support/log-room';
+import { withLogRoom, type LogRoom } from './support/log-room';
 
 describe('LogCopier', () => {
   withUmaskOfADaemon();
   let room: LogRoom;
-  beforeEach(() => {
-    room = new LogRoom();
-  });
-  afterEach(() => room.dispose());
+  withLogRoom((made) => (room = made));
 
   it('makes the file before follow resolves, though the spool does not exist yet', async () => {
     const logs = room.logs();

@@ -1,14 +1,11 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { FakeDockerLog } from './support/fake-docker-log';
-import { LogRoom } from './support/log-room';
+import { withLogRoom, type LogRoom } from './support/log-room';
 
 describe('files of many logs that flow', () => {
   let room: LogRoom;
-  beforeEach(() => {
-    room = new LogRoom();
-  });
-  afterEach(() => room.dispose());
+  withLogRoom((made) => (room = made));
 
   const sourceOf = (number: number) => ({
     containerId: `many${number}`,
@@ -51,11 +48,10 @@ describe('files of many logs that flow', () => {
 describe('files of one log', () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
-  beforeEach(() => {
-    room = new LogRoom();
+  withLogRoom((made) => {
+    room = made;
     docker = room.docker({ maxSize: 500, maxFile: 3 });
   });
-  afterEach(() => room.dispose());
 
   it('are closed when its container is quiet', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });

@@ -7,7 +7,7 @@ import { nodeLogDisk } from '../../../src/logs/log-disk';
 import { PositionStore } from '../../../src/logs/resume';
 import { SpoolCopy } from '../../../src/logs/spool-copy';
 import type { FakeDockerLog } from './support/fake-docker-log';
-import { LogRoom } from './support/log-room';
+import { LogRoom, withLogRoom } from './support/log-room';
 
 /** What one step reads at most. */
 const CHUNK = 4096;
@@ -78,11 +78,10 @@ describe('SpoolCopy', () => {
 describe("the copy of a container's spool", () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
-  beforeEach(() => {
-    room = new LogRoom();
+  withLogRoom((made) => {
+    room = made;
     docker = room.docker({ maxSize: 500, maxFile: 3 });
   });
-  afterEach(() => room.dispose());
 
   it('notices new lines by itself', async () => {
     const logs = room.logs();

@@ -116,3 +116,13 @@ export class LogRoom {
     fs.rmSync(this.root, { recursive: true, force: true });
   }
 }
+
+/** A room of its own for each test of the block around. Registers hooks. */
+export function withLogRoom(enter: (room: LogRoom) => void): void {
+  let room: LogRoom;
+  beforeEach(() => {
+    room = new LogRoom();
+    enter(room);
+  });
+  afterEach(() => room.dispose());
+}

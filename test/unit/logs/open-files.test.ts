@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { nodeLogDisk } from '../../../src/logs/log-disk';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { withLogRoom, type LogRoom } from './support/log-room';
 
@@ -75,9 +76,16 @@ describe('files of one log', () => {
     }
   });
 
-  it('are closed while it cannot go on', async () => {
-    fs.writeFileSync(join(room.root, 'pods'), 'in the way');
-    const logs = room.logs();
+  const inTheWay = (): void => fs.writeFileSync(join(room.root, 'pods'), 'in the way');
+  const openAppend = (): never => {
+    throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+  };
+  it.each([
+    ['before the spool is opened', inTheWay, {}],
+    ['after the spool was opened', () => undefined, { disk: { ...nodeLogDisk, openAppend } }],
+  ])('are closed while it cannot go on, %s', async (_when, prepare, options) => {
+    prepare();
+    const logs = room.logs(options);
     docker.write('one');
     await expect(logs.follow(room.source)).rejects.toMatchObject({ code: 'INTERNAL' });
     for (let retry = 0; retry < 5; retry++) await logs.drain('c1');

@@ -1,5 +1,5 @@
 import { table } from './markdown';
-import { createMetrics } from '../../src/metrics/registry';
+import { createMetrics } from '../../src/metrics/series';
 
 const HEAD = `# Metrics and health
 

@@ -138,7 +138,10 @@ async function readValues(
   return { hugepages: await current(hugepages, 'hugepages'), unified: await current(unified, 'unified') };
 }
 
-/** @returns the files of the cgroup v2 values that a running container may lose. There are none on v1, or once its first process is gone. */
+/**
+ * @returns the files of the cgroup v2 values that a running container may lose. There are none on v1, or once its first process
+ * is gone.
+ */
 export async function losablePlaces(container: ContainerRecord, proc = PROC): Promise<string[]> {
   const group = await groupOf(container, proc);
   if (group === undefined || group.version === 1) return [];

@@ -5,7 +5,10 @@ import { Semaphore } from '../lib/async/semaphore';
 import type { Store } from '../store/store';
 import { hasNetworkDeadlock } from '../translate/shared/engine-facts';
 
-/** The deadlock needs two sandboxes that end in the same instant, so it is rarer with few at once. With one at once, draining a node would be slow. */
+/**
+ * The deadlock needs two sandboxes that end in the same instant, so it is rarer with few at once. With one at once, draining a
+ * node would be slow.
+ */
 const AT_ONCE = 4;
 
 /**

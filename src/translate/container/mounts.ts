@@ -161,7 +161,10 @@ function bindMount(mount: MountRecord, features: EngineFeatures, field: string):
   };
 }
 
-/** Undefined for PRIVATE, so that the Engine chooses: it refuses rprivate for a source that contains its data root, and uses rslave for it. */
+/**
+ * Undefined for PRIVATE, so that the Engine chooses: it refuses rprivate for a source that contains its data root, and uses
+ * rslave for it.
+ */
 function enginePropagation(mount: MountRecord): Propagation | undefined {
   if (mount.recursiveReadOnly) return 'rprivate';
   if (mount.propagation === PROPAGATION_HOST_TO_CONTAINER) return 'rslave';

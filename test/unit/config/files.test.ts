@@ -138,7 +138,7 @@ describe('what is wrong', () => {
     [
       '--config',
       'config: /x\n',
-      'config.yaml:1: "config" is an option of the command line and no key of a file',
+      'config.yaml:1: "config" is an option of the command line, not a key of a file',
     ],
     [
       'a value',

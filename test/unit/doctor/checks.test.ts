@@ -169,10 +169,10 @@ describe("dockbridge's socket", () => {
 
   it.each<[string, Partial<SocketFacts>, RegExp]>([
     ['all', {}, /^ok: .*dockbridge 0.1.0, docker 28.5.2, RuntimeReady, mode 0660/],
-    ['nobody', { mode: undefined }, /^fail: nobody listens.*→ Start dockbridge/],
+    ['nobody', { mode: undefined }, /^fail: nothing listens.*→ Start dockbridge/],
     ['a file', { isSocket: false }, /^fail: .*not a socket → Remove it/],
     ['silence', { problem: 'UNAVAILABLE' }, /^fail: .*does not answer: UNAVAILABLE → Start dockbridge/],
-    ['another runtime', { version: '' }, /^fail: .*another runtime's \(docker 28.5.2\).*→ Stop that runtime/],
+    ['another runtime', { version: '' }, /^fail: .*another runtime \(docker 28.5.2\).*→ Stop that runtime/],
     ['a mode for all', { mode: 0o666 }, /^fail: .*mode 0666: every user.*→ chmod 0660/],
     ['a mode for root alone', { mode: 0o600 }, /^warn: .*mode 0600, not 0660 → chmod 0660/],
     [
@@ -183,7 +183,7 @@ describe("dockbridge's socket", () => {
     [
       'no network',
       { conditions: [{ type: 'NetworkReady', status: false, reason: 'No', message: 'none' }] },
-      /^fail: NetworkReady.*→ See the line of the check cni/,
+      /^fail: NetworkReady.*→ See the result of the check cni/,
     ],
     [
       'a reason while ready',

@@ -7,7 +7,7 @@ import { askForStatus } from '../server/client/control-client';
 import { controlPath } from '../server/control-socket';
 import type { StatusReport } from '../server/status/report';
 import { findProcesses } from '../node/process/node-processes';
-import { renderStatus } from './status/render';
+import { asJson, printable, renderStatus } from './status/render';
 
 export interface StatusOptions {
   readonly output: 'text' | 'json';
@@ -33,12 +33,10 @@ export async function status(given: Given, { output, watch }: StatusOptions): Pr
   if (!watch) {
     const answer = await ask(path);
     if ('problem' in answer) {
-      process.stderr.write(`dockbridge status: ${answer.problem}\n`);
+      process.stderr.write(`dockbridge status: ${printable(answer.problem)}\n`);
       process.exitCode = 1;
     } else
-      process.stdout.write(
-        output === 'json' ? `${JSON.stringify(answer.report, null, 2)}\n` : renderStatus(answer.report),
-      );
+      process.stdout.write(output === 'json' ? `${asJson(answer.report, 2)}\n` : renderStatus(answer.report));
     return;
   }
   const stopped = new AbortController();
@@ -63,12 +61,12 @@ async function watchStatus(
 }
 
 function asLine(answer: Answer): string {
-  return `${JSON.stringify('report' in answer ? answer.report : answer)}\n`;
+  return `${asJson('report' in answer ? answer.report : answer)}\n`;
 }
 
 function asScreen(answer: Answer): string {
   const clock = new Date().toISOString().replace('T', ' ').slice(0, 19);
-  const shown = 'report' in answer ? renderStatus(answer.report) : `! ${answer.problem}\n`;
+  const shown = 'report' in answer ? renderStatus(answer.report) : `! ${printable(answer.problem)}\n`;
   return `${clock} UTC, until Ctrl-C\n\n${shown}\n`;
 }
 

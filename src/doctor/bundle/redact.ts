@@ -5,7 +5,7 @@ export const REMOVED = '[removed]';
 
 /** Wherever they are in a name. */
 const LONG_WORDS =
-  'passw(?:or)?d|passphrase|secret|token|signature|authorization|credential|(?:private|api|access|signing|encryption|pre[_.-]?shared)[_.-]?key|key[_.-]?data';
+  'passw(?:or)?d|passphrase|secret|token|signature|authorization|credential|(?:private|api|access|signing|encryption|pre[_. -]?shared)[_. -]?key|key[_. -]?data';
 /** Apart from the rest of a name, or at its end; `bypass-rules` and `signal` are other words. */
 const SHORT_WORDS = '(?<![a-z])(?:pass|pwd|psk|dsn|sig)(?![a-z])|(?:pass|pwd|psk|dsn)\\d{0,4}(?![\\w.-])';
 

@@ -1,3 +1,4 @@
+import { faultLine } from '../config/fault';
 import type { Given } from '../config/options';
 import { chooseDaemon, servingDaemons, type RunningDaemon } from '../doctor/serving';
 import { waitAtMost } from '../lib/async/deadline';
@@ -87,11 +88,14 @@ function nobodyAt(path: string): string {
   );
 }
 
-/** That of the daemon that runs, where it can be found; else that of the options. */
+/** That of the daemon that runs, where it can be found; else that of the options. Mistakes in files are told, and no more. */
 async function socketOf(given: Given): Promise<string> {
   const search = findProcesses().then((found) => servingDaemons(found));
   const daemons = await waitAtMost('The search for the daemon', SEARCH_MS, search).catch(
     (): RunningDaemon[] => [],
   );
-  return controlPath((await chooseDaemon(given, process.env, daemons)).settings.runDir);
+  const { settings, faults } = await chooseDaemon(given, process.env, daemons);
+  for (const fault of faults)
+    process.stderr.write(`dockbridge status: warning: ${printable(faultLine(fault))}\n`);
+  return controlPath(settings.runDir);
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { judgeClock } from '../../../src/doctor/checks/clock';
 import { judgeCni, type CniFacts } from '../../../src/doctor/checks/cni';
+import { judgeConfiguration } from '../../../src/doctor/checks/configuration';
 import { judgeCriDockerd, type CriDockerdFacts } from '../../../src/doctor/checks/cri-dockerd';
 import { judgeSocket, type SocketFacts } from '../../../src/doctor/checks/cri-socket';
 import { judgeDaemonJson, type DaemonJsonFacts } from '../../../src/doctor/checks/daemon-json';
@@ -109,6 +110,24 @@ describe('the Engine', () => {
       expect.stringMatching(text),
     ]),
   );
+});
+
+describe('the configuration', () => {
+  it('without a mistake is well', () =>
+    expect(told(judgeConfiguration([]))).toEqual([expect.stringMatching(/^ok: .* → $/)]));
+
+  it('has a line for each mistake', () =>
+    expect(
+      told(
+        judgeConfiguration([
+          { file: '/etc/c.yaml', line: 3, message: 'no such option' },
+          { file: '/etc/d.yaml', line: 0, message: 'there is no such file' },
+        ]),
+      ),
+    ).toEqual([
+      expect.stringMatching(/^fail: \/etc\/c\.yaml:3: no such option → .*dockbridge config check/),
+      expect.stringMatching(/^fail: \/etc\/d\.yaml: there is no such file → .*dockbridge config check/),
+    ]));
 });
 
 describe('daemon.json', () => {

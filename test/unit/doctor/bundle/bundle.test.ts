@@ -134,7 +134,7 @@ it('holds what a maintainer needs, and none of the planted secrets', async () =>
     'log-level': { value: 'debug', source: 'environment' },
     'docker-endpoint': { value: 'tcp://[removed]@10.0.0.1:2375', source: 'flag' },
     'container-logs': { value: 'cri', source: 'default' },
-    // Of the files that name it, the last one counts.
+    // The last file that names it counts.
     'cni-timeout': { value: 240_000, source: 'file', place: `${directory}/config.d/10-cni.yaml:1` },
     'registry-config': { source: 'file', place: `${directory}/config.yaml:3` },
   });

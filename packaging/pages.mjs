@@ -56,7 +56,15 @@ function manual() {
     ]),
     '.SH FILES',
     ...[
-      ['/etc/default/dockbridge', 'options of the service, as environment variables'],
+      ['/etc/dockbridge/config.yaml', 'options; all of them are there as comments, with their defaults'],
+      [
+        '/etc/dockbridge/config.d/*.yaml',
+        'options too, read after that file in the order of their names; the last one that names an option counts',
+      ],
+      [
+        '/etc/default/dockbridge',
+        'options of the service, as environment variables, which count before those files',
+      ],
       ['/run/dockbridge', 'metrics and control sockets'],
       ['/var/lib/dockbridge', 'positions in container logs, and what else must outlive a restart'],
       ['/usr/share/doc/dockbridge', 'the manuals: switching, troubleshooting, networking, logs and others'],
@@ -75,7 +83,13 @@ const cases = (indent, line) =>
   commands
     .map(({ words, command }) => `${indent}'${words.join(' ')}') ${line(flags(command).join(' '))} ;;`)
     .join('\n');
-const second = commands.filter(({ words }) => words.length > 1);
+/** Commands that have commands of their own, with the names of those. */
+const groups = new Map();
+for (const { words } of commands)
+  if (words.length > 1) groups.set(words[0], [...(groups.get(words[0]) ?? []), words[1]]);
+const groupCases = (indent, line) =>
+  [...groups].map(([name, members]) => `${indent}${name}) ${line(members.join(' '))} ;;`).join('\n');
+const anyGroup = [...groups.keys()].join(' | ');
 
 const bash = `# Completion of dockbridge for bash.
 _dockbridge() {
@@ -84,10 +98,12 @@ _dockbridge() {
     mapfile -t COMPREPLY < <(compgen -W '${first.join(' ')} --version --help' -- "$word")
     return
   fi
-  [ "$command" != switch ] || [ "$COMP_CWORD" = 2 ] || command="switch \${COMP_WORDS[2]}"
+  case $command in
+    ${anyGroup}) [ "$COMP_CWORD" = 2 ] || command+=" \${COMP_WORDS[2]}" ;;
+  esac
   local words=''
   case $command in
-    switch) words='${second.map(({ words }) => words[1]).join(' ')}' ;;
+${groupCases('    ', (list) => `words='${list}'`)}
 ${cases('    ', (list) => `words='${list}'`)}
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words --help" -- "$word")
@@ -102,9 +118,11 @@ if (( CURRENT == 2 )); then
   compadd -- ${first.join(' ')} --version --help
   return
 fi
-[[ $command != switch || $CURRENT == 3 ]] || command="switch $words[3]"
 case $command in
-  switch) compadd -- ${second.map(({ words }) => words[1]).join(' ')} ;;
+  ${anyGroup}) (( CURRENT == 3 )) || command="$command $words[3]" ;;
+esac
+case $command in
+${groupCases('  ', (list) => `compadd -- ${list}`)}
 ${cases('  ', (list) => `compadd -- ${list} --help || _files`)}
 esac
 `;

@@ -37,6 +37,8 @@ node "$here/sbom.mjs" "$arch" "$lib" "$work/packages.json" "$lib/sbom.cdx.json"
 install -D -m 755 "$here/dockbridge.sh" "$tree/usr/bin/dockbridge"
 install -D -m 644 -t "$tree/lib/systemd/system" "$here"/systemd/dockbridge.{service,socket}
 install -D -m 644 "$here/systemd/dockbridge.default" "$tree/etc/default/dockbridge"
+install -d "$tree/etc/dockbridge/config.d"
+node "$root/dist/main.js" config default >"$tree/etc/dockbridge/config.yaml"
 
 # --- what people read
 node "$here/pages.mjs" "$work" "$(date -u -d "@$SOURCE_DATE_EPOCH" +%F)"

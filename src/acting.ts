@@ -28,7 +28,7 @@ export function actingParts(settings: Settings, logger: Logger): NodeParts {
   // Another one's plugins and handles would be taken for those of an earlier run of ours.
   const trouble = claimDirectory(settings.runDir, 'run-dir', 0o750);
   if (trouble !== '')
-    logger.warn('The run directory cannot be written to', { directory: settings.runDir, error: trouble });
+    logger.warn('Cannot write to the run directory', { directory: settings.runDir, error: trouble });
   return {
     engineClaim: new OneDaemon({
       claims: engineClaims(settings),

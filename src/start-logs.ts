@@ -8,8 +8,8 @@ import { ProcessClaims } from './node/process/process-claims';
 import { ENGINE_CLAIMS, rememberedEngine, wayKey } from './sync/engine-claim';
 
 /**
- * The container logs of a daemon with these settings; knows nothing else of it, so that it is loaded first. While another
- * daemon has the Engine, nothing is resumed: it writes these logs.
+ * Starts the container logs of a daemon with these settings. This file needs nothing else of the daemon, so it can be loaded
+ * first. Nothing is resumed while another daemon has the Engine, because that daemon writes these logs.
  * @throws FAILED_PRECONDITION when another process uses the state directory.
  */
 export async function startLogs(
@@ -29,17 +29,17 @@ export async function startLogs(
   });
 }
 
-/** The Engine that the positions are about. */
+/** The file that names the Engine whose containers the saved log positions belong to. */
 export function engineMemory({ stateDir }: Pick<Settings, 'stateDir'>): string {
   return join(stateDir, 'engine');
 }
 
-/** What that Engine said it is. */
+/** The file that keeps what that Engine told about itself. */
 export function factsFile({ stateDir }: Pick<Settings, 'stateDir'>): string {
   return join(stateDir, 'engine.json');
 }
 
-/** With what another daemon is told of the one with these settings. */
+/** The claims on the Engine. Another daemon that finds one is told the run directory and the socket of this daemon. */
 export function engineClaims({ runDir, endpoint }: Pick<Settings, 'runDir' | 'endpoint'>): ProcessClaims {
   return new ProcessClaims(ENGINE_CLAIMS, [`run directory ${runDir}`, `socket ${endpoint}`]);
 }
@@ -52,12 +52,12 @@ async function isEngineOurs(
     const keys = [await wayKey(settings.dockerEndpoint), await rememberedEngine(engineMemory(settings))];
     for (const key of keys) if (key !== '' && (await claims.take(key)) !== undefined) return false;
   } catch {
-    // The daemon meets the same error, and tells of it.
+    // The daemon will meet the same error and log it.
   }
   return true;
 }
 
-/** Those that a daemon has for itself alone. One that observes has none, and must not speak for who has them. */
+/** The directories that a daemon has for itself alone. A daemon that only observes has none: they belong to the one that acts. */
 export function claimedDirectories(settings: Pick<Settings, 'observe' | 'stateDir' | 'runDir'>): string[] {
   return settings.observe ? [] : [logDirectory(settings), settings.runDir];
 }

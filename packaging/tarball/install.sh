@@ -50,11 +50,12 @@ if [ "$what" = uninstall ]; then
   [ -f "$record" ] || die "nothing that install.sh has installed is in ${destination:-/}"
   disable_units dockbridge.socket dockbridge.service cri-docker.socket cri-docker.service
   while read -r file; do rm -f "$destination$file"; done <"$record"
-  settings=$destination/etc/default/dockbridge
-  if cmp -s "$settings" "$here/tree/etc/default/dockbridge"; then rm -f "$settings"; fi
+  for file in /etc/default/dockbridge /etc/dockbridge/config.yaml; do
+    if cmp -s "$destination$file" "$here/tree$file"; then rm -f "$destination$file"; fi
+  done
   rm -f "$record"
   rmdir "$destination"/usr/lib/dockbridge/disk "$destination"/usr/lib/dockbridge/pause "$destination/usr/lib/dockbridge" \
-    "$destination/usr/share/doc/dockbridge" 2>/dev/null || true
+    "$destination/usr/share/doc/dockbridge" "$destination/etc/dockbridge/config.d" "$destination/etc/dockbridge" 2>/dev/null || true
   ! has_systemd || systemctl daemon-reload
   say 'removed; pods go on, and /var/lib/dockbridge stays'
   exit 0
@@ -114,6 +115,8 @@ for tree in $trees; do
     mv -f "$place.new" "$place"
   done
 done
+# No file of ours makes this one.
+mkdir -p "$destination/etc/dockbridge/config.d"
 # What a version before had, and this one has not.
 if [ -n "$was" ]; then
   while read -r file; do grep -qxF "$file" "$new" || rm -f "$destination$file"; done <"$new.old"
@@ -133,7 +136,8 @@ fi
 
 Nothing was started. Next:
   dockbridge doctor                        what is missing, and what to do about it
-  \$EDITOR /etc/default/dockbridge          options; a cluster with CNI sets DOCKBRIDGE_NETWORK_PLUGIN=cni
+  \$EDITOR /etc/dockbridge/config.yaml      options; a cluster with CNI sets network-plugin: cni
+  dockbridge config check                  whether they are right
   systemctl enable --now dockbridge.service
 /usr/share/doc/dockbridge/install.md.gz says more. To remove it: $here/install.sh --uninstall
 END

@@ -4,6 +4,7 @@ import { faultLine, type Fault } from '../config/fault';
 import { resolveSettings, sourcedOptions, type Given } from '../config/options';
 import { faultsInUse } from '../config/use';
 import { columns } from '../lib/columns';
+import { replaceUserinfo } from '../lib/userinfo';
 
 type Format = 'text' | 'json';
 
@@ -56,7 +57,7 @@ export async function showConfig(given: Given, format: Format): Promise<number> 
 function shown(given: Given, { values }: Pick<ReadConfiguration, 'values'>) {
   return sourcedOptions(given, process.env, values).map(
     ([, { name, reload }, { text, from, place, at }]) => ({
-      ...{ option: name, value: text.replace(/(\/\/)[^/@]*@/, '$1***@'), from },
+      ...{ option: name, value: replaceUserinfo(text, '***'), from },
       place: from === 'default' ? undefined : at === undefined ? place : `${at.file}:${at.line}`,
       reload,
     }),

@@ -17,7 +17,7 @@ export interface DemoOptions {
   readonly image: string;
 }
 
-/** `dockbridge demo`: one pod from create to remove, with what each step took. */
+/** `dockbridge demo` runs one pod from create to remove, and prints how long each step took. */
 export async function demo(options: DemoOptions): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-demo-'));
   try {
@@ -63,7 +63,7 @@ async function withTemporary(options: DemoOptions, directory: string): Promise<v
   try {
     await runAt(await daemon.start(), options, directory);
   } finally {
-    // Also after a start that failed: its threads would keep this process alive.
+    // This is also needed after a failed start, because the daemon's threads would keep this process alive.
     await daemon.stop();
   }
 }

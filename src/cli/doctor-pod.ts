@@ -6,10 +6,10 @@ import { messageOf } from '../lib/errors';
 import { CriClient } from '../server/client/cri-client';
 import { runDemoPod } from './demo-pod';
 
-/** kubelet waits two minutes; somebody at a terminal does not. A pull is meant too. */
+/** The limit of each call, of a pull too. kubelet waits two minutes; somebody at a terminal does not. */
 const CALL_MS = 60_000;
 
-/** Runs one pod through CRI, and removes it whatever happens. */
+/** Runs one pod through CRI. The pod is removed whatever happens. */
 export async function tryPod(endpoint: string, image: string): Promise<Omit<PodTrial, 'kubeletRuns'>> {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-doctor-'));
   const client = new CriClient(endpoint);
@@ -17,7 +17,7 @@ export async function tryPod(endpoint: string, image: string): Promise<Omit<PodT
     client.call(method, request, Math.min(ms ?? CALL_MS, CALL_MS));
   let failure: PodTrial['failure'];
   const onFailure = (step: string, error: unknown): void => {
-    // What follows is the removal of what never came to be.
+    // Only the first failure counts. The later ones come from removing what was never made.
     failure ??= { step, message: messageOf(error) };
   };
   try {

@@ -54,14 +54,14 @@ export async function doctor(
     const searched = await atMost(limitMs, search);
     const { found: processes, daemons } = searched.value ?? { found: [], daemons: [] };
     const chosen = await chooseDaemon(given, process.env, daemons);
-    const { settings, daemon } = chosen;
+    const { settings, daemon, faults } = chosen;
     const docker = readOnly(
       new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs: answerMs }),
       'the doctor changes nothing',
     );
     const sources = {
       ...engineSources(docker),
-      ...{ settings, processes, daemon, answerMs },
+      ...{ settings, faults, processes, daemon, answerMs },
       kubelet: once(() => readKubelet({ processes, config: kubeletConfig })),
       pauseTar: PAUSE_TAR,
     };

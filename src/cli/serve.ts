@@ -23,11 +23,11 @@ const ANNOUNCE_MS = 500;
 const LAST_LINES_MS = 1_000;
 
 /**
- * `dockbridge serve`: until SIGTERM, SIGINT or SIGQUIT; a second one ends at once. The logs are resumed before all else is
- * even loaded: after a crash each tenth of a second counts for a container that floods (docs/logs.md).
+ * `dockbridge serve` runs until SIGTERM, SIGINT or SIGQUIT; a second signal ends it at once. It resumes the logs before it
+ * loads anything else: after a crash each tenth of a second counts for a container that floods its log (docs/logs.md).
  */
 export async function serve(given: Given): Promise<void> {
-  // Before anybody can see us: a signal that nobody awaits ends the process and leaves its socket.
+  // Before anything can connect: an unhandled signal would exit and leave the socket file behind.
   const stopping = nextEndSignal();
   const late = createLateLogger();
   const reloads = new Reloads();
@@ -45,7 +45,7 @@ export async function serve(given: Given): Promise<void> {
   late.attach(logger);
   surviveBugs(logger);
   for (const { name, why } of ignored)
-    logger.warn('An option changes nothing here', { option: `--${name}`, why });
+    logger.warn('An option changes nothing here', { option: `--${name}`, reason: why });
   for (const warning of warnings) logger.warn('The configuration is not as it seems', { warning });
   const announced = stopping.then(async (signal) => {
     logger.info('Stopping', { signal });

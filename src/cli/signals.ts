@@ -1,8 +1,8 @@
 import type { Logger } from '../lib/logger';
 
 /**
- * What ends a process that does not listen, and means nothing to this one. For SIGUSR1 Node.js opens its debugger instead,
- * on a port of loopback that pods on the host's network reach: whoever speaks to it is root.
+ * Signals that mean nothing to this process, but would end it without a listener. On SIGUSR1, Node.js would open its debugger
+ * instead, on a port of loopback. Pods on the host's network can reach that port, and whoever connects to it is root.
  */
 const MEANINGLESS: readonly NodeJS.Signals[] = [
   ...(['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGIO', 'SIGPWR', 'SIGSTKFLT'] as const),
@@ -16,8 +16,8 @@ export async function nextEndSignal(): Promise<NodeJS.Signals> {
 }
 
 /**
- * So that none of them ends the daemon without a shutdown, from its first moment on.
- * @param onReload for SIGHUP.
+ * Listens to these signals, so that none of them ends the daemon without a shutdown. `serve` calls this before it reads its options.
+ * @param onReload called on SIGHUP.
  */
 export function outliveOtherSignals(logger: Logger, onReload: () => void): void {
   for (const name of MEANINGLESS)

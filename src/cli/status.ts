@@ -1,3 +1,4 @@
+import { faultLine } from '../config/fault';
 import type { Given } from '../config/options';
 import { chooseDaemon, servingDaemons, type RunningDaemon } from '../doctor/serving';
 import { waitAtMost } from '../lib/async/deadline';
@@ -7,7 +8,7 @@ import { askForStatus } from '../server/client/control-client';
 import { controlPath } from '../server/control-socket';
 import type { StatusReport } from '../server/status/report';
 import { findProcesses } from '../node/process/node-processes';
-import { renderStatus } from './status/render';
+import { asJson, printable, renderStatus } from './status/render';
 
 export interface StatusOptions {
   readonly output: 'text' | 'json';
@@ -33,12 +34,10 @@ export async function status(given: Given, { output, watch }: StatusOptions): Pr
   if (!watch) {
     const answer = await ask(path);
     if ('problem' in answer) {
-      process.stderr.write(`dockbridge status: ${answer.problem}\n`);
+      process.stderr.write(`dockbridge status: ${printable(answer.problem)}\n`);
       process.exitCode = 1;
     } else
-      process.stdout.write(
-        output === 'json' ? `${JSON.stringify(answer.report, null, 2)}\n` : renderStatus(answer.report),
-      );
+      process.stdout.write(output === 'json' ? `${asJson(answer.report, 2)}\n` : renderStatus(answer.report));
     return;
   }
   const stopped = new AbortController();
@@ -63,12 +62,12 @@ async function watchStatus(
 }
 
 function asLine(answer: Answer): string {
-  return `${JSON.stringify('report' in answer ? answer.report : answer)}\n`;
+  return `${asJson('report' in answer ? answer.report : answer)}\n`;
 }
 
 function asScreen(answer: Answer): string {
   const clock = new Date().toISOString().replace('T', ' ').slice(0, 19);
-  const shown = 'report' in answer ? renderStatus(answer.report) : `! ${answer.problem}\n`;
+  const shown = 'report' in answer ? renderStatus(answer.report) : `! ${printable(answer.problem)}\n`;
   return `${clock} UTC, until Ctrl-C\n\n${shown}\n`;
 }
 
@@ -89,11 +88,14 @@ function nobodyAt(path: string): string {
   );
 }
 
-/** That of the daemon that runs, where it can be found; else that of the options. */
+/** That of the daemon that runs, where it can be found; else that of the options. Mistakes in files are told, and no more. */
 async function socketOf(given: Given): Promise<string> {
   const search = findProcesses().then((found) => servingDaemons(found));
   const daemons = await waitAtMost('The search for the daemon', SEARCH_MS, search).catch(
     (): RunningDaemon[] => [],
   );
-  return controlPath((await chooseDaemon(given, process.env, daemons)).settings.runDir);
+  const { settings, faults } = await chooseDaemon(given, process.env, daemons);
+  for (const fault of faults)
+    process.stderr.write(`dockbridge status: warning: ${printable(faultLine(fault))}\n`);
+  return controlPath(settings.runDir);
 }

@@ -34,14 +34,19 @@ export function readConfigText(file: string, text: string): ConfigText {
   }));
   const values: Record<string, Sourced> = {};
   const root = document.contents;
-  // A broken file means nothing that one could rely on.
-  if (faults.length > 0 || root === null || (isScalar(root) && root.value === null))
-    return { values, faults };
+  if (root === null || (isScalar(root) && root.value === null)) return { values, faults };
   if (!isMap(root)) {
+    if (faults.length > 0) return { values, faults };
     const message = 'is no map of options, such as "log-level: debug"';
     return { values, faults: [{ file, message, line: lineOf(root.range[0]) }] };
   }
+  // From there on, a broken file means nothing that one could rely on.
+  const broken = document.errors
+    .filter(({ code }) => code !== 'DUPLICATE_KEY')
+    .map(({ pos: [offset] }) => offset);
+  const soundTo = Math.min(...broken);
   for (const { key, value } of root.items as Pair<Node, Node | null>[]) {
+    if (((value ?? key).range?.[1] ?? 0) >= soundTo) break;
     const line = lineOf(key.range?.[0] ?? 0);
     const name = isScalar(key) ? String(key.value) : String(key);
     const option = Object.values<Option<unknown>>(OPTIONS).find((one) => one.name === name);

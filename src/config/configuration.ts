@@ -54,6 +54,22 @@ export async function readConfiguration(
   return { files: found.files.map(({ path }) => path), values, faults, warnings };
 }
 
+/**
+ * Like loadConfiguration, for those who look at a node in trouble: what is wrong in files is told, and what is right in them
+ * counts.
+ * @throws ConfigurationError with what is wrong in flags and variables.
+ */
+export async function loadDespiteFiles(
+  given: Given,
+  environment: NodeJS.ProcessEnv,
+  place = CONFIG_PLACE,
+): Promise<{ readonly settings: Settings; readonly faults: readonly Fault[] }> {
+  const { faults, values } = await readConfiguration(given, environment, place);
+  const elsewhere = faults.filter(({ file }) => file === '');
+  if (elsewhere.length > 0) throw new ConfigurationError(elsewhere);
+  return { settings: resolveSettings(given, environment, values), faults };
+}
+
 /** @throws ConfigurationError with all that is wrong. */
 export async function loadConfiguration(
   given: Given,

@@ -15,25 +15,25 @@ import {
 } from './parsers';
 
 /**
- * One option: drives the command line, the environment (`DOCKBRIDGE_` and the name in capitals), the configuration file
- * (under its name), `--help` and docs/options.md. All of cri-dockerd's flags are here under their names, so that units can
- * be taken over as they are.
+ * One option. It appears on the command line, in the environment (`DOCKBRIDGE_` and the name in capitals), in the
+ * configuration file (under its name), in `--help` and in docs/options.md. All flags of cri-dockerd are here under their own
+ * names, so that systemd units work as they are.
  */
 export interface Option<T> {
-  /** Without the dashes. */
+  /** The name without the leading dashes. */
   readonly name: string;
-  /** Shown in help; undefined for a switch. */
+  /** The placeholder of the value, shown in help; undefined for a switch. */
   readonly value: string | undefined;
   readonly fallback: string;
-  /** Default of `--observe`, where that must be another. */
+  /** The default under `--observe`, for an option that needs another one there. */
   readonly observing?: string;
   /** Variable with which a wrapper that has another default tells it (packaging/cri-dockerd/cri-dockerd.sh). */
   readonly fallbackVariable?: string;
   readonly parse: Parse<T>;
   readonly help: string;
-  /** Whether SIGHUP takes up another value from the files, or only a restart. */
+  /** Whether SIGHUP is enough to apply a new value from the files, or a restart is needed. */
   readonly reload: 'live' | 'restart';
-  /** Why it changes nothing here: accepted for cri-dockerd's sake, and said so once when it is given. */
+  /** Why the option has no effect here. It is accepted because cri-dockerd has it, and dockbridge says once that it has none. */
   readonly ignored?: string;
 }
 
@@ -50,10 +50,10 @@ const option = <T>(
   ...(ignored === undefined ? {} : { ignored }),
 });
 
-/** What reads this setting reads it each time that it needs it (src/config/live-settings.ts). */
+/** Marks a setting as live: its users read it again each time that they need it (src/config/live-settings.ts). */
 const live = <T>(given: Option<T>): Option<T> & { reload: 'live' } => ({ ...given, reload: 'live' });
 
-/** With a default of its own under `--observe`. */
+/** Gives an option another default under `--observe`. */
 const whenObserving = <T>(
   observing: string,
   given: Option<T> & { reload: 'restart' },
@@ -286,7 +286,7 @@ export const OPTIONS = {
     '',
     text,
     'cgroup to move the Engine into',
-    "that is the Engine's service manager's business",
+    'the service manager of the Engine does this',
   ),
 } as const;
 
@@ -307,23 +307,23 @@ export function environmentName(name: string): string {
   return `DOCKBRIDGE_${name.toUpperCase().replaceAll('-', '_')}`;
 }
 
-/** Values as given on the command line, by option name. */
+/** The values that the command line gave, by option name. */
 export type Given = Readonly<Partial<Record<string, string>>>;
 
-/** The text of an option, and where it is from. */
+/** The text of an option, and where it came from. */
 export interface Sourced {
   readonly text: string;
   readonly from: 'flag' | 'environment' | 'file' | 'default';
-  /** Which flag or variable, or which key of which line of which file. */
+  /** The flag, the variable, or the file with its line and key. */
   readonly place: string;
-  /** The same apart, for a value from a file. */
+  /** File and line on their own; only for a value from a file. */
   readonly at?: { readonly file: string; readonly line: number };
 }
 
 /** Values that configuration files give, by option name. */
 export type FileValues = Readonly<Partial<Record<string, Sourced>>>;
 
-/** Command line before environment before files; undefined where none of them names the option. */
+/** The command line wins over the environment, and the environment over files. Undefined where none of them names the option. */
 export function givenValue(
   { name }: Pick<Option<unknown>, 'name'>,
   given: Given,
@@ -340,7 +340,7 @@ export function givenValue(
 
 export type SettingKey = keyof typeof OPTIONS;
 
-/** The text of every option, the default (a wrapper's, or ours) where nothing else names it. */
+/** The text of every option; where nobody gives one, the default: a wrapper's, or ours. */
 export function sourcedOptions(
   given: Given,
   environment: NodeJS.ProcessEnv,
@@ -367,8 +367,8 @@ function defaultValue(
 }
 
 /**
- * Command line before environment before files before default.
- * @throws INVALID_ARGUMENT naming the option and where its value is from.
+ * Parses all options. The command line wins over the environment, the environment over files, and files over the default.
+ * @throws INVALID_ARGUMENT naming the option and where its value came from.
  */
 export function resolveSettings(
   given: Given,

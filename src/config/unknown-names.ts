@@ -3,14 +3,14 @@ import { CONFIG, environmentName, OPTIONS, type Option } from './options';
 
 const PREFIX = environmentName('');
 
-/** Why a key of a file is refused. */
+/** Says why a key of a file is refused. */
 export function unknownKey(key: string): string {
   const names = Object.values<Option<unknown>>(OPTIONS).map(({ name }) => name);
-  if (key === CONFIG.name) return `"${key}" is an option of the command line and no key of a file`;
+  if (key === CONFIG.name) return `"${key}" is an option of the command line, not a key of a file`;
   return `there is no option "${key}"${hint(nearest(key, names), 'dockbridge config default')}`;
 }
 
-/** What to say of variables that look like ours and are not: whoever set them meant something. */
+/** Warnings about variables that look like ours and are not. Whoever set them expects an effect. */
 export function unknownVariables(environment: NodeJS.ProcessEnv): string[] {
   const options = Object.values<Option<unknown>>(OPTIONS);
   const known = [CONFIG, ...options].map(({ name }) => environmentName(name));

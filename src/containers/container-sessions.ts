@@ -1,14 +1,14 @@
 /** One session of a container. */
 export interface SessionPlace {
-  /** Fires when the Engine is about to wait for the session. From then on its output must be read, whatever its client does. */
+  /** Fires when the Engine is about to wait for the session. From then on the output must be read, even if the client reads none. */
   readonly hurried: AbortSignal;
   hurry(): void;
   leave(): void;
 }
 
 /**
- * Knows the exec and attach sessions of each container. An Engine that stops or removes a container waits (10 s and
- * more) until somebody has read what its commands wrote, so nobody may hold that up.
+ * Knows the exec and attach sessions of each container. When the Engine stops or removes a container, it waits (10 s and more)
+ * until somebody has read what the container's commands wrote. A session must not keep it waiting.
  */
 export class ContainerSessions {
   private readonly sessions = new Map<string, Set<AbortController>>();

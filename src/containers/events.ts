@@ -12,9 +12,9 @@ import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/shared/la
 import { nanosFromNumber } from '../translate/shared/time';
 import type { ContainerLife, Held } from './life';
 
-/** A healthy Engine inspects in milliseconds. The container's next events wait for it. */
+/** The limit of an inspect, because the container's next events wait for it. A healthy Engine inspects in milliseconds. */
 const INSPECT_MS = 10_000;
-/** After a death its log is waited for as well, so the inspect gets less. */
+/** The limit of an inspect after a death. It is shorter, because we also wait for the container's log then. */
 const ENDED_INSPECT_MS = 2_000;
 
 export interface ContainerEventsParts {
@@ -22,20 +22,20 @@ export interface ContainerEventsParts {
   readonly store: Store;
   readonly reservations: NameReservations;
   readonly logger: Logger;
-  /** Called for a container whose event could not be applied: it has to be inspected until that succeeds. */
+  /** Called for a container when its event could not be applied: it must be inspected until an inspect succeeds. */
   readonly onDoubt: (id: string) => void;
   /** Called, for metrics, with the seconds between an event's timestamp and its effect on the store. */
   readonly onApplied?: (lagSeconds: number) => void;
 }
 
 /**
- * Engine events → records. A container's death costs an inspect, because the event's timestamp is later than the death. Events
- * that a handler caused find the record up to date and change nothing.
+ * Applies Engine events to records. A container's death costs an inspect, because the event's timestamp is later than the
+ * death. When a handler caused the event, the record is already up to date and nothing changes.
  */
 export class ContainerEvents {
   constructor(private readonly parts: ContainerEventsParts) {}
 
-  /** Returns at once; the work waits until whatever else is done to that container has ended. */
+  /** Returns at once. The event is applied after all other work on its container that has begun. */
   handle(event: EngineEvent): void {
     const { Attributes: attributes } = event.Actor;
     if (![SANDBOX_TYPE, CONTAINER_TYPE].includes(attributes[TYPE_LABEL] ?? '')) return;
@@ -43,8 +43,9 @@ export class ContainerEvents {
     const { name = '' } = attributes;
     store.listed.distrust(event.Actor.ID);
     const isBirth = event.Action === 'create' || event.Action === 'start';
-    // The handler that creates a container inspects it after the start, so its birth waits for the handler: it may also be that
-    // of an earlier call's container, which this handler does not know. A death is news to the handler too.
+    // The handler that creates a container inspects it after the start, so the event of its birth waits for the handler. The
+    // event may also be about a container of an earlier call, which this handler does not know. A death is news to the handler
+    // too, so it does not wait.
     if (isBirth && reservations.isHeld(name)) void reservations.whenFree(name).then(() => this.queue(event));
     else this.queue(event);
   }
@@ -88,7 +89,7 @@ export class ContainerEvents {
       case 'destroy':
         return held.forget();
       default:
-        // rename, update: rare, so ask.
+        // Renames and updates are rare, so an inspect for each is cheap enough.
         await refresh(held);
     }
   }
@@ -100,10 +101,10 @@ export class ContainerEvents {
       return;
     }
     if (container === undefined) return refresh(held);
-    // The inspect that followed the start of a short-lived container has seen this already.
+    // The inspect after the start of a short-lived container has already seen its end.
     if (container.state === 'exited') return;
     const exitCode = Number(event.Actor.Attributes.exitCode);
-    // Neither the start nor the log of a container is known that could only be listed: the event alone would not do.
+    // A container that we know only from a list has no known start and no known log, so its event alone is not enough.
     const isListedOnly = container.pid === 0;
     if (isListedOnly || container.startedAt.isZero() || !Number.isInteger(exitCode)) return refresh(held);
     if (await this.inspectEnded(held)) return;
@@ -122,7 +123,7 @@ export class ContainerEvents {
   }
 
   /**
-   * Asks the Engine for the end of a container, so that what is told of it first is what a later inspect would tell.
+   * Asks the Engine how a container ended, so that kubelet sees at first what a later inspect would also show.
    * @returns false when the Engine does not answer, or does not say that the container has ended.
    */
   private async inspectEnded(held: Held): Promise<boolean> {
@@ -152,7 +153,7 @@ function change(held: Held, from: EngineState, to: EngineState): void {
   if (record?.state === from) held.put({ ...record, state: to });
 }
 
-/** The echo of our own start, whose handler has inspected the container: it runs, or has ended since. */
+/** Whether the event is about a start of our own. Its handler has inspected the container, so we know that it runs or has ended. */
 function knowsStart(held: Held, event: EngineEvent): boolean {
   const ended = held.container?.finishedAt;
   return stateOf(held) === 'running' || (ended?.greaterThan(nanosFromNumber(event.timeNano)) ?? false);

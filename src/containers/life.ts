@@ -54,8 +54,8 @@ export interface Held {
 }
 
 /**
- * The life of containers and sandboxes. All work on one of them runs in order under the lock of its id, and
- * `withContainer` is the only way to that lock, so that a slow inspect cannot overwrite what came after it.
+ * The life of containers and sandboxes. All work on one of them runs in order under the lock of its id, so that a slow
+ * inspect cannot overwrite what came after it. `withContainer` is the only way to change a record under that lock.
  */
 export class ContainerLife {
   /** Sandboxes that were begun, not finished, and could not be removed. */
@@ -152,7 +152,9 @@ export class ContainerLife {
 
   /** From now on, limits that somebody takes away from a running container are written again. */
   watchLimits(): void {
-    this.parts.upkeep?.watchLimits(this.parts.store, (id, work) => this.lock.run(id, work));
+    this.parts.upkeep?.watchLimits(this.parts.store, (id, work) =>
+      this.withContainer(id, undefined, (held) => work(() => held.refresh())),
+    );
   }
 }
 
@@ -171,10 +173,12 @@ class HeldContainer implements Held {
   }
 
   get sandbox(): SandboxRecord | undefined {
+    this.requireLock();
     return this.parts.store.sandboxes.get(this.id);
   }
 
   get container(): ContainerRecord | undefined {
+    this.requireLock();
     return this.parts.store.containers.get(this.id);
   }
 
@@ -232,8 +236,10 @@ class HeldContainer implements Held {
     store.sandboxes.delete(id);
     network.abandon(id);
     await checkpoints.remove(id);
-    if (store.containers.get(id) === undefined) return;
+    // Also without a record: a create call that is still on its way must not make one afterwards.
+    const known = store.containers.get(id);
     store.containers.delete(id);
+    if (known === undefined) return;
     // A full or read-only disk is no reason to refuse to serve pods.
     await logs.forget(id).catch((error: unknown) => {
       logger.warn('Cannot remove the log position of a container', {

@@ -3,11 +3,15 @@ import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { ContainerRecord } from '../store/records';
 import type { Store } from '../store/store';
-import { losableValues } from '../translate/container/kernel-values';
-import { losablePlaces, restoreLostValues } from './limits';
+import { hasProcess } from '../store/states';
+import { losableValues, SWAP_KEY } from '../translate/container/kernel-values';
+import { losablePlaces, readLostValues, restoreLostValues } from './limits';
 
-/** Runs `work` while it holds the container: what an update that is under way changes is no loss. */
-export type Hold = (id: string, work: () => Promise<void>) => Promise<void>;
+/**
+ * Runs `work` while it holds the container, so that an update that is under way is not taken for a loss. `refresh` inspects the
+ * container and brings its record up to date.
+ */
+export type Hold = (id: string, work: (refresh: () => Promise<void>) => Promise<void>) => Promise<void>;
 
 export interface LimitsWatchParts {
   readonly store: Pick<Store, 'containers'>;
@@ -52,9 +56,11 @@ export class LimitsWatch {
 
   private changed(id: string, now: ContainerRecord | undefined): void {
     const files = now === undefined ? '' : Object.keys(losableValues(now.resources).unified).sort().join();
-    if (now?.state === 'running' && this.follows(now) && this.runs.get(id)?.files === files) return;
+    // A paused container can lose its limits, too.
+    const isAlive = now !== undefined && hasProcess(now);
+    if (isAlive && this.follows(now) && this.runs.get(id)?.files === files) return;
     this.end(id);
-    if (now?.state !== 'running' || now.pid === 0 || files === '') return;
+    if (!isAlive || files === '') return;
     const run: Run = { pid: now.pid, files, watchers: [], waiting: false };
     this.runs.set(id, run);
     void this.begin(now, run);
@@ -78,7 +84,17 @@ export class LimitsWatch {
   }
 
   private watchFile(place: string, id: string, run: Run): void {
-    const watcher = watch(place, { persistent: false }, () => this.look(id, run));
+    let watcher: FSWatcher;
+    try {
+      watcher = watch(place, { persistent: false }, () => this.look(id, run));
+    } catch (error) {
+      // This kernel lacks the file, or no more can be watched; the other files are watched all the same.
+      this.parts.logger.debug(
+        () => 'Cannot watch a limit of a container',
+        () => ({ container: id, path: place, error: messageOf(error) }),
+      );
+      return;
+    }
     // Without the watcher a lost value stays lost, as it does where nothing can be watched.
     watcher.on('error', () => watcher.close());
     run.watchers.push(watcher);
@@ -89,7 +105,7 @@ export class LimitsWatch {
     run.waiting = true;
     const { hold, logger } = this.parts;
     // The group is gone, or lacks what it should have, which was logged when the container was started.
-    hold(id, () => this.restore(id, run)).catch((error: unknown) =>
+    hold(id, (refresh) => this.restore(id, run, refresh)).catch((error: unknown) =>
       logger.debug(
         () => 'Cannot read the limits of a container',
         () => ({ container: id, error: messageOf(error) }),
@@ -97,14 +113,26 @@ export class LimitsWatch {
     );
   }
 
-  private async restore(id: string, run: Run): Promise<void> {
+  private async restore(id: string, run: Run, refresh: () => Promise<void>): Promise<void> {
     run.waiting = false;
-    const { store, logger, proc } = this.parts;
-    const container = store.containers.get(id);
-    if (container === undefined || this.runs.get(id) !== run || !this.follows(container)) return;
-    const { complete } = await restoreLostValues(container, logger, proc);
+    const { logger, proc } = this.parts;
+    const container = this.followed(id, run);
+    if (container === undefined) return;
+    const lost = await readLostValues(container, proc);
+    // The Engine can set swap, too: only an inspect tells whether somebody has just allowed it.
+    if (lost.unified[SWAP_KEY] !== undefined) await refresh();
+    const current = this.followed(id, run);
+    if (current === undefined) return;
+    const { complete } = await restoreLostValues(current, logger, proc);
     // A value that the kernel accepts and does not keep would be written forever.
     if (!complete) this.stopWatching(run);
+  }
+
+  private followed(id: string, run: Run): ContainerRecord | undefined {
+    const container = this.parts.store.containers.get(id);
+    return container !== undefined && this.runs.get(id) === run && this.follows(container)
+      ? container
+      : undefined;
   }
 
   private end(id: string): void {

@@ -16,7 +16,7 @@ import {
   type KernelFile,
 } from '../translate/container/kernel-values';
 
-/** Tests use another one. */
+/** Where /proc is; tests use another directory. */
 const PROC = '/proc';
 
 interface Group {
@@ -24,7 +24,7 @@ interface Group {
   readonly version: 1 | 2;
 }
 
-/** @returns undefined when the container's first process is gone: then there is nothing left to limit. */
+/** @returns undefined when the container's first process is gone, because then nothing is left to limit. */
 async function groupOf({ id, pid }: ContainerRecord, proc: string): Promise<Group | undefined> {
   const hierarchies = await readHierarchies(proc);
   try {
@@ -33,7 +33,7 @@ async function groupOf({ id, pid }: ContainerRecord, proc: string): Promise<Grou
     // On cgroup v1 the kernel reports the root group for a zombie.
     if (path === undefined && (await hasEnded(pid, proc))) return undefined;
     if (hierarchies === undefined || path === undefined)
-      throw failedPrecondition(`the control group of container ${id} is not to be found`);
+      throw failedPrecondition(`cannot find the control group of container ${id}`);
     return { path, version: hierarchies.version };
   } catch (error) {
     const gone = ['ENOENT', 'ESRCH'].includes(errnoOf(error) ?? '');
@@ -43,8 +43,8 @@ async function groupOf({ id, pid }: ContainerRecord, proc: string): Promise<Grou
 }
 
 /**
- * Writes what the Engine API has no field for (huge page limits, raw cgroup v2 values) to the control group of a
- * running container. A value that it may run without (see isOptional) is only logged when it cannot be written.
+ * Writes the values for which the Engine API has no field (huge page limits, raw cgroup v2 values) to the control group of a
+ * running container. When a value that the container may run without (see isOptional) cannot be written, this is only logged.
  * @throws FAILED_PRECONDITION naming the file that refused.
  */
 export async function writeKernelValues(
@@ -80,8 +80,8 @@ export async function writeKernelValues(
 }
 
 /**
- * Writes those values of a running container again that its control group has lost or never had. A failure is only logged,
- * because the container runs already.
+ * Writes again the values that the control group of a running container has lost or never had. A failure is only logged,
+ * because the container already runs.
  * @returns what the kernel says about all values afterwards, and whether they are complete.
  */
 export async function restoreLostValues(
@@ -89,8 +89,7 @@ export async function restoreLostValues(
   logger: Logger,
   proc = PROC,
 ): Promise<{ readonly resources: ResourcesRecord; readonly complete: boolean }> {
-  const wanted = losableValues(container.resources);
-  let lost = lostValues(wanted, await readValues(container, wanted, proc));
+  let lost = await readLostValues(container, proc);
   if (hasKernelValues(lost)) {
     try {
       await writeKernelValues(container, lost, logger, proc);
@@ -101,12 +100,18 @@ export async function restoreLostValues(
         error: messageOf(error),
       });
     }
-    lost = lostValues(wanted, await readValues(container, wanted, proc));
+    lost = await readLostValues(container, proc);
   }
   return { resources: await readKernelValues(container, proc), complete: !hasKernelValues(lost) };
 }
 
-/** @returns the kernel's values of a running container; the known ones where the kernel says nothing. */
+/** @returns the values that a running container should have, and whose place the kernel's default has taken. */
+export async function readLostValues(container: ContainerRecord, proc = PROC): Promise<KernelValues> {
+  const wanted = losableValues(container.resources);
+  return lostValues(wanted, await readValues(container, wanted, proc));
+}
+
+/** @returns the values that the kernel has for a running container, and the known ones where it does not say. */
 export async function readKernelValues(container: ContainerRecord, proc = PROC): Promise<ResourcesRecord> {
   const { resources } = container;
   return { ...resources, ...(await readValues(container, resources, proc)) };
@@ -138,7 +143,10 @@ async function readValues(
   return { hugepages: await current(hugepages, 'hugepages'), unified: await current(unified, 'unified') };
 }
 
-/** @returns the files of the cgroup v2 values that a running container may lose; none on v1, or once its first process is gone. */
+/**
+ * @returns the files of the cgroup v2 values that a running container may lose. There are none on v1, or once its first process
+ * is gone.
+ */
 export async function losablePlaces(container: ContainerRecord, proc = PROC): Promise<string[]> {
   const group = await groupOf(container, proc);
   if (group === undefined || group.version === 1) return [];
@@ -152,7 +160,7 @@ function placeOf(group: GroupPath, { controller, file }: KernelFile): string {
   return join(directory, file);
 }
 
-/** @throws when the values could not be written to control groups of this machine. */
+/** @throws when these values cannot be written on this machine. */
 export async function requireKernelValues(
   values: KernelValues,
   localEngine: boolean,

@@ -5,7 +5,10 @@ import { Semaphore } from '../lib/async/semaphore';
 import type { Store } from '../store/store';
 import { hasNetworkDeadlock } from '../translate/shared/engine-facts';
 
-/** The deadlock needs two sandboxes that end in the same instant, so fewer at once make it rarer. One at once would make draining a node slow. */
+/**
+ * The deadlock needs two sandboxes that end in the same instant, so it is rarer with few at once. With one at once, draining a
+ * node would be slow.
+ */
 const AT_ONCE = 4;
 
 /**
@@ -20,9 +23,9 @@ export class Teardowns {
 
   /**
    * @param sandboxId a sandbox takes one turn, however often its end is tried again.
-   * @param work gets the signal for its Engine calls. Where turns are taken, that is not the caller's: the Engine continues with
-   * what a caller has given up, so the turn lasts until the Engine has answered or the call has timed out.
-   * @param signal gives up the wait.
+   * @param work gets the signal for its Engine calls. Where turns are taken, this is not the caller's signal. The Engine goes on
+   * with a call that its caller has given up, so the turn lasts until the Engine has answered or the call has timed out.
+   * @param signal gives up the wait for a turn and for the work.
    */
   async run<T>(
     sandboxId: string,

@@ -7,19 +7,19 @@ import type { Store } from '../store/store';
 import { readKernelValues, restoreLostValues } from './limits';
 import { LimitsWatch, type Hold } from './limits-watch';
 
-/** What a daemon does for containers that were started without it, where it can reach their files. */
+/** What a daemon does for containers that others started, if it can reach their files. */
 export interface Upkeep {
   /**
    * Gives a sandbox the DNS of its pod, right after its start. Never rejects.
-   * @param untouchedOnly leaves a file alone that was written to since, for a start that nobody saw.
+   * @param untouchedOnly does not touch a file that was written to since the start, for a start that nobody saw.
    */
   keepDns(sandbox: EngineContainerInspect, untouchedOnly: boolean): Promise<void>;
   /**
-   * Writes the limits that a container lacks because others started it, or a daemon that was killed.
-   * @returns what the kernel says of all its values then.
+   * Writes the limits that a container lacks because somebody else started it, or a daemon that was killed meanwhile.
+   * @returns the values that the kernel has afterwards.
    */
   keepLimits(container: ContainerRecord): Promise<ResourcesRecord>;
-  /** @returns what the kernel says, for a container whose limits were written after its start. */
+  /** @returns the values that the kernel has, for a container that got its limits after its start. */
   limitsOf(container: ContainerRecord): Promise<ResourcesRecord>;
   /** From now on, limits that somebody takes away from a running container are written again. */
   watchLimits(store: Pick<Store, 'containers'>, hold: Hold): void;
@@ -52,7 +52,7 @@ export class NodeUpkeep implements Upkeep {
   }
 
   limitsOf(container: ContainerRecord): Promise<ResourcesRecord> {
-    // A loss may be seen here first, and must not become the wanted value.
+    // We may notice here first that a value was lost. The value that replaced it must not become the wanted one.
     return this.watch?.follows(container) === true
       ? this.keepLimits(container)
       : readKernelValues(container, this.proc);

@@ -2,6 +2,7 @@ import type { Check } from './check';
 import { cgroupDriver } from './checks/cgroup-driver';
 import { clock } from './checks/clock';
 import { cni } from './checks/cni';
+import { configuration } from './checks/configuration';
 import { criDockerd } from './checks/cri-dockerd';
 import { criSocket } from './checks/cri-socket';
 import { daemonJson } from './checks/daemon-json';
@@ -25,6 +26,7 @@ export const CHECKS: readonly Check[] = [
   kubeletStats,
   kubeletEndpoint,
   cgroupDriver,
+  configuration,
   criSocket,
   criDockerd,
   engine,

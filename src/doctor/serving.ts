@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { loadConfiguration } from '../config/configuration';
+import { loadDespiteFiles } from '../config/configuration';
+import type { Fault } from '../config/fault';
 import { knownFlags } from '../config/known-flags';
 import { OPTIONS, type Given, type Settings } from '../config/options';
 import { isSameSocket } from '../node/disk/socket-file';
@@ -22,7 +23,7 @@ export async function servingDaemons(
     found.map(async (process) => {
       const environment = await environmentOf(process.pid);
       try {
-        const { settings } = await loadConfiguration(knownFlags(process.args), environment);
+        const { settings } = await loadDespiteFiles(knownFlags(process.args), environment);
         return { process, environment, settings };
       } catch {
         // It will not get far with such options.
@@ -36,6 +37,8 @@ export async function servingDaemons(
 /** The settings, where they come from, and the daemon that they are of. */
 export interface ChosenDaemon {
   readonly settings: Settings;
+  /** What is wrong in the configuration files, and so is not among the settings. */
+  readonly faults: readonly Fault[];
   readonly daemon: NodeProcess | undefined;
   readonly flags: Given;
   readonly environment: NodeJS.ProcessEnv;
@@ -50,19 +53,19 @@ export async function chooseDaemon(
   environment: NodeJS.ProcessEnv,
   daemons: readonly RunningDaemon[],
 ): Promise<ChosenDaemon> {
-  const { settings } = await loadConfiguration(given, environment);
+  const { settings, faults } = await loadDespiteFiles(given, environment);
   const [only, ...others] = daemons;
   const meant =
     daemons.find((one) => isSameSocket(one.settings.endpoint, settings.endpoint)) ??
     (given[OPTIONS.endpoint.name] === undefined && others.length === 0 ? only : undefined);
-  if (meant === undefined) return { settings, daemon: undefined, flags: given, environment };
+  if (meant === undefined) return { settings, faults, daemon: undefined, flags: given, environment };
   const { process, environment: theirs } = meant;
   const all = {
     flags: { ...knownFlags(process.args), ...given },
     environment: { ...theirs, ...environment },
   };
-  const { settings: inForce } = await loadConfiguration(all.flags, all.environment);
-  return { settings: inForce, daemon: process, ...all };
+  const inForce = await loadDespiteFiles(all.flags, all.environment);
+  return { ...inForce, daemon: process, ...all };
 }
 
 /** Nothing where only root may read it. */

@@ -1,3 +1,4 @@
+import type { Fault } from '../config/fault';
 import type { Settings } from '../config/options';
 import type { DockerClient } from '../docker/client';
 import type { NodeProcess } from '../node/process/node-processes';
@@ -20,6 +21,8 @@ export interface Timed<T> {
 /** What the checks look at. What several of them need is asked once. */
 export interface Sources {
   readonly settings: Settings;
+  /** What is wrong in the configuration files. */
+  readonly faults: readonly Fault[];
   readonly processes: readonly NodeProcess[];
   /** The dockbridge that serves this node, where one runs. */
   readonly daemon: NodeProcess | undefined;

@@ -56,7 +56,12 @@ export class PendingCalls<Call, Answer> {
     return new Promise((resolve, reject) => {
       const timer = limit && setTimeout(() => this.take(id)?.reject(limit.error()), limit.ms);
       this.pending.set(id, { call, resolve, reject, timer });
-      send({ id, call });
+      try {
+        send({ id, call });
+      } catch (error) {
+        this.take(id);
+        throw error;
+      }
     });
   }
 

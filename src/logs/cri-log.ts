@@ -232,7 +232,7 @@ export class CriLog {
     this.measure(file.fd, end);
   }
 
-  /** How many of these bytes are in the file already; what differs from them is cut off. */
+  /** Returns how many of these bytes are already in the file, and cuts the file off where it differs from them. */
   private recognize(fd: number, lines: Buffer, length: number): number {
     if (this.ahead === 0) return 0;
     const found = Buffer.alloc(Math.min(length, this.ahead));
@@ -242,7 +242,7 @@ export class CriLog {
     return 0;
   }
 
-  /** By somebody else: we go on at the end that it has now. */
+  /** Somebody else has changed the file, so we continue at its present end. */
   private wasChanged(fd: number, size: number): void {
     if (size > this.size) this.cutAhead();
     this.ahead = 0;

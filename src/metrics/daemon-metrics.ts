@@ -1,5 +1,5 @@
 import { RuntimeError } from '../lib/errors';
-import { createMetrics } from './registry';
+import { createMetrics } from './series';
 import { ProcessSample } from './process-sample';
 import { sampleSources, type MetricSources } from './sources';
 

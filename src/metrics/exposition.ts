@@ -6,13 +6,13 @@ export interface Family {
 }
 
 export interface Sample {
-  /** The family's. */
+  /** The name of its family. */
   readonly name: string;
   readonly labelValues: readonly string[];
   readonly value: number;
 }
 
-/** Samples in Prometheus' text format, a family a piece: the format wants all lines of a family together. */
+/** Writes samples in Prometheus' text format. Each piece is one family, because all lines of a family must be together. */
 export function* exposition(families: readonly Family[], samples: Iterable<Sample>): Generator<string> {
   const byName = new Map<string, Sample[]>();
   for (const sample of samples) {

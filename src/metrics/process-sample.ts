@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
 import { parseFileLimit } from '../node/file-limit';
-import type { Metrics } from './registry';
+import type { Metrics } from './series';
 
 /** prom-client's own would read /proc synchronously and keep timers going. */
 export class ProcessSample {

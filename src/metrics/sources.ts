@@ -2,7 +2,7 @@ import type { Counter } from 'prom-client';
 import { waitAtMost } from '../lib/async/deadline';
 import type { Store } from '../store/store';
 import { countStates } from '../translate/shared/state-counts';
-import type { Metrics } from './registry';
+import type { Metrics } from './series';
 
 /** The log worker answers in milliseconds unless it is stuck: then a scrape goes without. */
 const LOGS_PATIENCE_MS = 2_000;

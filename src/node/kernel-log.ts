@@ -4,16 +4,16 @@ import { KeyedLock } from '../lib/async/keyed-lock';
 import { BoundedSet } from '../lib/collections';
 import { errnoOf } from '../lib/errors';
 
-/** More than the longest record of the kernel (dev-kmsg in the kernel's ABI documentation). */
+/** A record of the kernel is never longer (dev-kmsg in the kernel's ABI documentation). */
 const RECORD_BYTES = 8192;
-/** How many records one look reads at most, which is more than the kernel's buffer holds by default. */
+/** One look reads at most this many records. The kernel's buffer holds fewer by default. */
 const MAX_RECORDS = 20_000;
 const REMEMBERED = 1_000;
 
 /**
- * Reads from the kernel's log which containers the OOM killer hit. The Engine learns of that from containerd, which watches a
- * container's group only from some time after the start, so that it misses the first tenths of a second. The kernel writes at
- * most ten such lines in 5 s.
+ * Reads in the kernel's log which containers the OOM killer hit. The Engine learns of OOM kills from containerd. containerd
+ * begins to watch a container's group some time after the start, so it misses the first tenths of a second. The kernel writes
+ * at most ten lines about OOM kills in 5 s.
  */
 export class KernelLog {
   private readonly killed = new BoundedSet<string>(REMEMBERED);
@@ -23,7 +23,7 @@ export class KernelLog {
 
   constructor(private readonly path = '/dev/kmsg') {}
 
-  /** @param id full id of a container of this machine. @returns false also without the right to read the log. */
+  /** @param id full id of a container of this machine. @returns false also when we may not read the log. */
   async killedForMemory(id: string): Promise<boolean> {
     if (!this.unreadable) await this.lock.run('read', () => this.readOn());
     return this.killed.has(id);
@@ -34,7 +34,7 @@ export class KernelLog {
     await this.lock.run('read', async () => this.file?.close());
   }
 
-  /** Reads everything that was written since the last look; at first, everything that the kernel still has. */
+  /** Reads everything that was written since the last look. The first look reads everything that the kernel still has. */
   private async readOn(): Promise<void> {
     const buffer = Buffer.alloc(RECORD_BYTES);
     try {
@@ -46,7 +46,7 @@ export class KernelLog {
         if (id !== undefined) this.killed.add(id);
       }
     } catch (error) {
-      // A log that is missing or forbidden stays so. Other errors (EMFILE) pass.
+      // A log that is missing or that we may not read will stay so. Other errors (EMFILE) are temporary.
       this.unreadable ||= ['ENOENT', 'EACCES', 'EPERM'].includes(errnoOf(error) ?? '');
     }
   }
@@ -64,7 +64,7 @@ export class KernelLog {
   }
 }
 
-/** Finds the container of `oom-kill:constraint=…,task_memcg=/docker/<id>,task=dd,pid=…`, which lost a process. */
+/** Finds the container that lost a process, in a record such as `oom-kill:constraint=…,task_memcg=/docker/<id>,task=dd,pid=…`. */
 function killedBy(record: string): string | undefined {
   const group = /oom-kill:.*task_memcg=([^,]*)/.exec(record)?.[1];
   return group === undefined ? undefined : /[0-9a-f]{64}/.exec(group)?.[0];

@@ -56,10 +56,13 @@ export class ControlSocket {
         logger.error('The control socket failed', { error: messageOf(error) }),
       );
     } catch (error) {
-      logger.error('Cannot listen on the control socket; `dockbridge hand-over` cannot reach this daemon', {
-        path,
-        error: messageOf(error),
-      });
+      logger.error(
+        'Cannot listen on the control socket; `dockbridge hand-over` and `status` cannot reach this daemon',
+        {
+          path,
+          error: messageOf(error),
+        },
+      );
     }
   }
 

@@ -54,7 +54,7 @@ export interface Services extends ContainerServices {
   readonly imageAccounts: ImageAccounts;
   readonly probes: Probes;
   readonly usedInodes: UsedInodes;
-  /** Access to the paths of this node that pods name, whose disks may hang. */
+  /** Access to paths of this node that pods name. Their disks may hang. */
   readonly hostDisks: DiskLooks;
   readonly podEvents: PodEvents;
   readonly streaming: Pick<StreamingServer, 'execUrl' | 'attachUrl' | 'portForwardUrl'>;

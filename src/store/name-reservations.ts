@@ -23,7 +23,7 @@ export class NameReservations {
     );
   }
 
-  /** Resolves when those who hold the name, or wait for it, are done with it. */
+  /** Resolves when all who hold the name or wait for it have finished. */
   async whenFree(engineName: string): Promise<void> {
     await this.lock.run(engineName, () => Promise.resolve());
   }

@@ -1,7 +1,7 @@
 import { BoundedSet } from '../lib/collections';
 import { invalidArgument } from '../lib/errors';
 
-/** How many ids that are gone are remembered, so that a late list or inspect cannot bring them back. */
+/** How many removed ids the table remembers, so that a late list or inspect cannot bring them back. */
 const REMEMBERED_REMOVALS = 10_000;
 
 export interface TableRecord {
@@ -22,16 +22,16 @@ export interface Records<R extends TableRecord> {
    * @param field the request field, for the error of an ambiguous prefix.
    */
   resolve(idOrPrefix: string, field: string): R | undefined;
-  /** Grows with every change: take it before a list call, give it to `isNewerThan` when the answer is there. */
+  /** A number that grows with every change. Take it before a list call, and give it to `isNewerThan` once the list has come. */
   readonly now: number;
   isNewerThan(id: string, revision: number): boolean;
-  /** True for an id that was removed: within one connection Engine ids do not come back. */
+  /** True for an id that was removed. The Engine does not use an id again within one connection. */
   wasRemoved(id: string): boolean;
-  /** Calls back after each change; the returned function ends it. */
+  /** Calls the listener after each change. The returned function unsubscribes it. */
   subscribe(listener: ChangeListener<R>): () => void;
 }
 
-/** The table itself. Store tells who may change it. */
+/** The table itself; see Store for who may change it. */
 export class RecordTable<R extends TableRecord> implements Records<R> {
   private readonly byId = new Map<string, R>();
   private readonly idByName = new Map<string, string>();
@@ -64,7 +64,7 @@ export class RecordTable<R extends TableRecord> implements Records<R> {
     for (const [id, record] of this.byId) {
       if (!id.startsWith(idOrPrefix)) continue;
       if (found !== undefined)
-        throw invalidArgument(field, `id prefix "${idOrPrefix}" is ambiguous, give more of it`);
+        throw invalidArgument(field, `id prefix "${idOrPrefix}" is ambiguous; give more of it`);
       found = record;
     }
     return found;
@@ -82,12 +82,12 @@ export class RecordTable<R extends TableRecord> implements Records<R> {
     return this.removed.has(id);
   }
 
-  /** For the start of a new connection to the Engine, whose first list is the truth again. */
+  /** Called when a new connection to the Engine begins, because its first list is the truth again. */
   forgetRemovals(): void {
     this.removed = new BoundedSet(REMEMBERED_REMOVALS);
   }
 
-  /** Inserts or replaces; ignored for an id that was removed. */
+  /** Inserts or replaces a record; ignores one with an id that was removed. */
   put(record: R): void {
     if (this.removed.has(record.id)) return;
     const before = this.byId.get(record.id);
@@ -114,7 +114,7 @@ export class RecordTable<R extends TableRecord> implements Records<R> {
     return () => this.listeners.delete(listener);
   }
 
-  /** Unless another record has taken the name since. */
+  /** Releases the name, unless another record has taken it since. */
   private releaseName(holder: R): void {
     if (this.idByName.get(holder.engineName) === holder.id) this.idByName.delete(holder.engineName);
   }

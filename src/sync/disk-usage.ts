@@ -14,7 +14,7 @@ export interface DiskUsageTimes {
 }
 
 const TIMES: DiskUsageTimes = { tick: 10_000, quiet: 5 * 60_000 };
-/** The Engine walks through all writable layers for this, so it may take a twentieth of the Engine's time at most. */
+/** The Engine walks through all writable layers to measure them, so measuring may take a twentieth of its time at most. */
 const REST_PER_WORK = 20;
 
 export interface DiskUsageParts {
@@ -27,7 +27,7 @@ export interface DiskUsageParts {
 /** Measures in the background how much disk images and containers take, so that ImageFsInfo need not wait for it. */
 export class DiskUsage {
   private readonly times: DiskUsageTimes;
-  // The time of the last measurement is kept over reconnects, because an Engine in trouble has many of them.
+  // The time of the last measurement is kept over reconnects, because reconnects are frequent while the Engine is in trouble.
   private measuredAt = -Infinity;
   private restMs = 0;
   private measuredImages = -1;
@@ -62,7 +62,7 @@ export class DiskUsage {
       const imageBytes = layers === undefined ? undefined : Math.max(layers - withoutContainers, 0);
       store.diskUsage = { imageBytes, containerBytes: containers };
     } catch (error) {
-      // It fails during somebody else's `docker system df`, for instance. The last measurement stands.
+      // This fails while somebody else's `docker system df` runs, for instance. The last measurement stands.
       if (!signal.aborted) logger.warn('Cannot measure disk usage', { error: messageOf(error) });
     }
   }

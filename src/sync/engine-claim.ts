@@ -72,11 +72,11 @@ export interface OneDaemonParts {
 /** Keeps two daemons of a machine from one Engine (docs/adr/0030-one-dockbridge-on-an-engine.md). */
 export class OneDaemon implements EngineClaim {
   private readonly times: ClaimTimes;
-  /** Looks at `memory`, which each connection repeats. A disk that hangs must cost only one thread. */
+  /** Bounds access to the file `memory`. Each connection reads it again, and a disk that hangs must cost only one thread. */
   private readonly looks: DiskLooks;
   private way = '';
   private engine = '';
-  /** Who holds which key, as it was logged last. */
+  /** The key, and the process that held it, of the last log line about another dockbridge. */
   private told: { readonly key: string; readonly process: string } | undefined;
   private hasWarned = false;
 
@@ -100,7 +100,7 @@ export class OneDaemon implements EngineClaim {
   ): Promise<{ readonly displaced: Promise<never> }> {
     const { infoPatience, askAgain } = this.times;
     const told = await waitAtMost('/info', infoPatience, learned, signal).then(engineKey, () => undefined);
-    // Its last key counts until it tells another one.
+    // The Engine's last known key counts until the Engine tells another one.
     const key = told ?? this.engine;
     if (key !== '') await this.holdEngine(key, signal, askAgain, onTaken);
     if (told !== undefined) return { displaced: NEVER };
@@ -121,7 +121,7 @@ export class OneDaemon implements EngineClaim {
     onTaken: (reason: string) => void,
   ): Promise<void> {
     signal.throwIfAborted();
-    // Before the wait, because two daemons whose Engines were exchanged would wait for each other.
+    // Let go before the wait: if two daemons had exchanged their Engines, each would wait for the other.
     if (this.engine !== '' && this.engine !== key) await this.letGo(this.engine);
     this.engine = key;
     await this.until(key, signal, ms, onTaken);

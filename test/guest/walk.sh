@@ -119,7 +119,7 @@ is 'addresses in use' "$(find /var/lib/cni/networks/guest -type f ! -name 'last_
 # The slice itself is kubelet's to remove: systemd keeps one that nobody has stopped.
 empty() { ! grep -q 'populated 1' /sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podone.slice/cgroup.events; }
 eventually empty
-is 'notices that systemd did not take' "$(journalctl -b -u dockbridge --no-pager | grep -c 'could not be notified' || true)" 0
+is 'notices that systemd did not take' "$(journalctl -b -u dockbridge --no-pager | grep -c 'Cannot notify systemd' || true)" 0
 
 [ $failed = 0 ] && echo 'walk: all as it should be'
 exit $failed

@@ -202,7 +202,7 @@ it("says loudly that kubelet's stats are incomplete, that its driver and its soc
       ),
     ]);
     expect(of('cri-socket')).toEqual([
-      expect.objectContaining(line('fail', /nobody listens/, /systemctl start dockbridge/)),
+      expect.objectContaining(line('fail', /nothing listens/, /systemctl start dockbridge/)),
     ]);
     expect(code).toBe(2);
     expect(new Set(engine.calls.map(({ method }) => method))).toEqual(new Set(['GET']));

@@ -26,6 +26,8 @@ async function layOut(tree: string): Promise<void> {
   await file('usr/share/doc/dockbridge/README.md.gz', '');
   await file('usr/share/zsh/vendor-completions/_dockbridge', '');
   await file('etc/default/dockbridge', '# settings\n');
+  await file('etc/dockbridge/config.yaml', '#log-level: info\n');
+  await mkdir(join(tree, 'etc/dockbridge/config.d'), { recursive: true });
   for (const name of ['dockbridge.service', 'dockbridge.socket'])
     await file(`lib/systemd/system/${name}`, await readFile(join(PACKAGING, 'systemd', name), 'utf8'));
 }
@@ -92,6 +94,8 @@ describe('the RPM', () => {
         '/usr/share/zsh/site-functions/_dockbridge',
         '/usr/share/licenses/dockbridge/LICENSE',
         '/usr/lib/dockbridge/pause',
+        '/etc/dockbridge',
+        '/etc/dockbridge/config.d',
       ]),
     );
     // A directory of the system's belongs to others.
@@ -100,7 +104,15 @@ describe('the RPM', () => {
         (path) => /^\/(?:lib|usr|etc|usr\/lib|usr\/bin)(?:\/|$)/.test(path) && !/\/.+\/.+/.test(path),
       ),
     ).toEqual([]);
-    expect(await query(rpm, '-c')).toEqual(['/etc/default/dockbridge']);
+    expect(await query(rpm, '-c')).toEqual(['/etc/default/dockbridge', '/etc/dockbridge/config.yaml']);
+    const flags = await query(rpm, '--qf', '[%{FILENAMES} %{FILEFLAGS:fflags}\n]');
+    // c: a setting; n: one that was changed is not replaced.
+    expect(flags.filter((line) => line.startsWith('/etc/'))).toEqual([
+      '/etc/default/dockbridge cn',
+      '/etc/dockbridge ',
+      '/etc/dockbridge/config.d ',
+      '/etc/dockbridge/config.yaml cn',
+    ]);
     const scripts = (await query(rpm, '--scripts')).join('\n');
     expect(scripts).toContain('systemctl try-restart dockbridge.service');
     expect(scripts).not.toMatch(/systemctl (?:re)?start/);
@@ -204,8 +216,10 @@ describe('the tarball', () => {
     const expected = (await files(join(directory, 'tree'))).map((path) => path.replace(/^lib/, 'usr/lib'));
     expect(await files(root)).toEqual([...expected, 'usr/lib/dockbridge/installed-files'].sort());
     expect((await stat(join(root, 'usr/bin/dockbridge'))).mode & 0o777).toBe(0o755);
+    expect((await stat(join(root, 'etc/dockbridge/config.d'))).mode & 0o777).toBe(0o755);
     await install('--uninstall');
     expect(await files(root)).toEqual([]);
+    expect(await readdir(join(root, 'etc'))).toEqual(['default']);
     await expect(install('--uninstall')).rejects.toMatchObject({
       stderr: expect.stringContaining('nothing that') as string,
     });
@@ -249,15 +263,19 @@ describe('the tarball', () => {
     expect(await files(root)).not.toContain(gone);
   });
 
-  it('keeps settings that were changed, over an upgrade and a removal', async () => {
+  it.each([
+    ['variables', 'etc/default/dockbridge', 'DOCKBRIDGE_LOG_LEVEL=debug\n'],
+    ['a file', 'etc/dockbridge/config.yaml', 'log-level: debug\n'],
+    ['a file of their own', 'etc/dockbridge/config.d/10-node.yaml', 'log-level: debug\n'],
+  ])('keeps settings that were changed, in %s, over an upgrade and a removal', async (_, place, text) => {
     await install();
-    const settings = join(root, 'etc/default/dockbridge');
-    await writeFile(settings, 'DOCKBRIDGE_LOG_LEVEL=debug\n');
+    const settings = join(root, place);
+    await writeFile(settings, text);
     const { stdout } = await install();
     expect(stdout).not.toContain('Nothing was started');
     await install('--uninstall');
-    expect(await files(root)).toEqual(['etc/default/dockbridge']);
-    expect(await readFile(settings, 'utf8')).toContain('debug');
+    expect(await files(root)).toEqual([place]);
+    expect(await readFile(settings, 'utf8')).toBe(text);
   });
 
   it('refuses whoever may not write there, and words that it does not know', async () => {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -122,6 +122,47 @@ describe('what a package holds', () => {
     expect(command.stderr).toBe('');
   });
 
+  it('has a configuration file of comments with all options, a directory for more, and reads both kinds', async () => {
+    const file = join(directory, 'tree/etc/dockbridge/config.yaml');
+    const written = packaged(['config', 'default']);
+    expect(await written.exit()).toBe(0);
+    expect(await readFile(file, 'utf8')).toBe(written.stdout);
+    expect(await readdir(join(directory, 'tree/etc/dockbridge/config.d'))).toEqual([]);
+    const checked = packaged(['config', 'check', '--config', file]);
+    expect(await checked.exit()).toBe(0);
+    const changed = join(directory, 'changed.yaml');
+    await writeFile(changed, written.stdout.replace(/^#(log-level: ).*$/m, '$1debug'));
+    const shown = packaged(['config', 'show', '--config', changed]);
+    expect(await shown.exit()).toBe(0);
+    expect(shown.stdout).toMatch(/^log-level +debug +\S+\/changed\.yaml:\d+$/m);
+  });
+
+  it('completes the names and options of all commands in bash', async () => {
+    const script = join(directory, 'tree/usr/share/bash-completion/completions/dockbridge');
+    const completed = async (...words: string[]): Promise<string[]> => {
+      const complete =
+        'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _dockbridge; printf "%s\\n" "${COMPREPLY[@]}"';
+      const { stdout } = await run('bash', ['-c', complete, script, 'dockbridge', ...words]);
+      return stdout.trim().split('\n');
+    };
+    expect(await completed('c')).toEqual(['config']);
+    expect(await completed('config', '')).toEqual(['default', 'check', 'show', '--help']);
+    expect(await completed('switch', '')).toEqual(['check', '--help']);
+    expect(await completed('config', 'show', '--out')).toEqual(['--output']);
+    expect(await completed('switch', 'check', '--out')).toEqual(['--output']);
+    expect(await completed('doctor', '--bun')).toEqual(['--bundle']);
+  });
+
+  it('names all files of its settings in the manual page', async () => {
+    const page = gunzipSync(await readFile(join(directory, 'tree/usr/share/man/man8/dockbridge.8.gz')));
+    for (const path of [
+      '/etc/dockbridge/config.yaml',
+      '/etc/dockbridge/config.d/*.yaml',
+      '/etc/default/dockbridge',
+    ])
+      expect(page.toString()).toContain(`.I ${path}\n`);
+  });
+
   it('is complete: program, unit, settings, manual page, completions, manuals and licences', async () => {
     const { stdout } = await run('find', [join(directory, 'tree'), '-type', 'f', '-printf', '%m %P\n']);
     expect(
@@ -132,6 +173,7 @@ describe('what a package holds', () => {
     ).toEqual([
       '',
       '644 etc/default/dockbridge',
+      '644 etc/dockbridge/config.yaml',
       '644 lib/systemd/system/dockbridge.service',
       '644 lib/systemd/system/dockbridge.socket',
       '644 usr/lib/dockbridge/dial-helper.js',
@@ -201,7 +243,9 @@ describe('what a package holds', () => {
       'postrm',
       'prerm',
     ]);
-    await run('bash', ['-n', join(directory, 'tree/usr/share/bash-completion/completions/dockbridge')]);
+    expect(await readFile(join(directory, 'control/conffiles'), 'utf8')).toBe(
+      '/etc/default/dockbridge\n/etc/dockbridge/config.yaml\n',
+    );
     const { sources } = JSON.parse(await readFile(join(lib, 'main.js.map'), 'utf8')) as { sources: string[] };
     expect(sources).toContain('src/daemon.ts');
     expect(sources.filter((source) => /^(\.\.|\/)/.test(source))).toEqual([]);

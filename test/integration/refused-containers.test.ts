@@ -176,7 +176,7 @@ const CONTAINERS: Refusals<cri.IContainerConfig | undefined> = {
     config: () => withMount({ container_path: '/a/..' }),
   },
   'two mounts on one path': {
-    field: /^config\.mounts\[1\]\.container_path: "\/data\/" is the target of config\.mounts\[0\]/,
+    field: /^config\.mounts\[1\]\.container_path: "\/data\/" is already the target of config\.mounts\[0\]/,
     config: () =>
       containerConfig('c', FOREVER, {
         mounts: ['/data', '/data/'].map((container_path) => ({ container_path, host_path: '/tmp' })),

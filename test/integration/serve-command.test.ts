@@ -48,6 +48,7 @@ describe('words without a daemon', () => {
     expect(await command.exit()).toBe(0);
     const named = [...command.stdout.matchAll(/^ {2}--([a-z-]+)/gm)].map(([, name]) => name);
     expect(named.sort()).toEqual([
+      'config',
       'container-logs',
       'cri-dockerd-root-directory',
       'docker-endpoint',

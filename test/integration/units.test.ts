@@ -1,117 +1,236 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
-import { dirname, join } from 'node:path';
+import { existsSync, lstatSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { CriClient } from '../../src/server/client/cri-client';
+import { DOCKBRIDGE_VERSION } from '../../src/version';
 import { until } from '../unit/support/async';
 import { Command } from './support/command';
 import { sharedDockerHost } from './support/engine';
-import { Serving } from './support/serving';
+import { untilLogged } from './support/pods';
+import { commandOf, readUnit } from './support/unit';
 
 const run = promisify(execFile);
-const serving = new Serving();
+const PACKAGING = join(__dirname, '../../packaging');
+const THEIRS = join(__dirname, '../fixtures/units');
+const MAIN = join(__dirname, '../../dist/main.js');
+const DOCKBRIDGE = [process.execPath, '--enable-source-maps', MAIN];
 
-/** The lines of a unit that start and reload the service, as systemd would carry them out. */
-interface Unit {
-  readonly start: readonly string[];
-  readonly reload: string;
+let directory: string;
+let socket: string;
+let notified: string;
+let command: string;
+let env: Record<string, string>;
+let daemon: Command | undefined;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'dockbridge-units-'));
+  socket = join(directory, 'cri-dockerd.sock');
+  // The package's command, with the program of this tree.
+  command = join(directory, 'cri-dockerd');
+  const packaged = await readFile(join(PACKAGING, 'cri-dockerd/cri-dockerd.sh'), 'utf8');
+  const program = DOCKBRIDGE.join(' ');
+  await writeFile(
+    command,
+    packaged
+      .replace('/usr/lib/dockbridge/node --enable-source-maps /usr/lib/dockbridge/main.js', program)
+      .replace('/usr/bin/dockbridge', program),
+    { mode: 0o755 },
+  );
+  // Node.js has no sockets of systemd's kind: a systemd-notify that writes down what it is told.
+  notified = join(directory, 'notified');
+  await writeFile(notified, '');
+  await mkdir(join(directory, 'bin'));
+  await writeFile(join(directory, 'bin/systemd-notify'), `#!/bin/sh\necho "$@" >>${notified}\n`, {
+    mode: 0o755,
+  });
+  await mkdir(join(directory, 'net.d'));
+  env = {
+    PATH: `${join(directory, 'bin')}:${process.env.PATH ?? ''}`,
+    NOTIFY_SOCKET: join(directory, 'notify.sock'),
+    DOCKBRIDGE_DOCKER_ENDPOINT: sharedDockerHost(),
+    DOCKBRIDGE_RUN_DIR: join(directory, 'run'),
+    DOCKBRIDGE_STATE_DIR: join(directory, 'state'),
+    DOCKBRIDGE_CNI_CONF_DIR: join(directory, 'net.d'),
+    DOCKBRIDGE_CNI_CACHE_DIR: join(directory, 'cni-cache'),
+  };
+});
+afterEach(async () => {
+  await daemon?.kill();
+  daemon = undefined;
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** A socket unit's socket, of which the daemon that `startWith` starts has the only descriptor then; its file stays. */
+async function throughSocketUnit<T>(startWith: (fd: number) => T): Promise<T> {
+  const bound = createServer().listen(socket);
+  await once(bound, 'listening');
+  const started = startWith((bound as unknown as { _handle: { fd: number } })._handle.fd);
+  // libuv removes the name of what it closes, so it moves out of the way meanwhile.
+  await rename(socket, `${socket}.kept`);
+  bound.close();
+  await rename(`${socket}.kept`, socket);
+  return started;
 }
 
-function read(unit: string): Unit {
-  const valueOf = (key: string): string => new RegExp(`^${key}=(.*)$`, 'm').exec(unit)?.[1] ?? '';
-  // No quotes in these.
-  const [, ...start] = valueOf('ExecStart').split(' ').filter(Boolean);
-  return { start, reload: valueOf('ExecReload') };
+interface Started {
+  readonly main: Command;
+  /** As systemd would on `systemctl reload`. */
+  readonly reload: () => Promise<unknown>;
 }
 
-/** What the units of cri-dockerd say that is of consequence: its own, kubespray's and RKE's container. */
-const CRI_DOCKERD = (start: string): string =>
-  `[Service]\nType=notify\nExecStart=/usr/bin/cri-dockerd ${start}\nExecReload=/bin/kill -s HUP $MAINPID\nKillMode=process\n`;
-
-/** Starts, reloads and stops it. */
-async function live(unit: Unit, command: Command, more: readonly string[] = []): Promise<Command> {
-  const endpoint = `unix://${serving.socket()}`;
-  await command.says('Serving CRI');
-  await command.says('Connected to Docker Engine');
-  await serving.expectServes(endpoint);
-  expect(unit.reload).toContain('$MAINPID');
-  await run('/bin/sh', ['-c', unit.reload], { env: { MAINPID: String(command.pid) } });
-  await command.says('The configuration was read again');
-  await serving.expectServes(endpoint);
-  for (const line of more) await command.says(line);
-  command.signal('SIGTERM');
-  expect(await command.exit()).toBe(0);
-  return command;
+/**
+ * Starts what the units say, with places of the test's own for those of the node.
+ * @param given a socket unit's socket, or the words of a command that executes what the units say.
+ */
+function start(files: readonly string[], given: { fd?: number; through?: readonly string[] } = {}): Started {
+  const service = readUnit('Service', files);
+  const [program, ...words] = commandOf(service, 'ExecStart');
+  const isDockbridge = program === '/usr/bin/dockbridge';
+  if (!isDockbridge) expect(program).toMatch(/\/bin\/cri-dockerd$/);
+  const args = words.map((word) =>
+    word
+      .replace('/var/run/cri-dockerd.sock', socket)
+      .replace('/var/lib/cri-dockerd', join(directory, 'root')),
+  );
+  const main = new Command(args, env, given.through, isDockbridge ? DOCKBRIDGE : [command], given.fd);
+  daemon = main;
+  const [kill, ...rest] = commandOf(service, 'ExecReload');
+  const reload = (): Promise<unknown> =>
+    run(
+      kill,
+      rest.map((word) => word.replace('$MAINPID', String(main.pid))),
+    );
+  return { main, reload };
 }
 
-describe('start, reload and stop by the lines of a unit', () => {
-  it("dockbridge's own, with its options in variables", async () => {
-    const text = await readFile(join(__dirname, '../../packaging/systemd/dockbridge.service'), 'utf8');
-    const unit = read(text);
-    const config = join(serving.directory, 'config.yaml');
-    await writeFile(config, 'network-plugin: no-op\n');
-    const command = serving.start(unit.start, {
-      DOCKBRIDGE_CONFIG: config,
-      DOCKBRIDGE_CONTAINER_RUNTIME_ENDPOINT: `unix://${serving.socket()}`,
-      DOCKBRIDGE_DOCKER_ENDPOINT: sharedDockerHost(),
-      DOCKBRIDGE_STATE_DIR: join(serving.directory, 'state'),
+/** It serves, goes on when it is reloaded, and ends when it is told to. */
+async function liveAndEnd(
+  { main, reload }: Started,
+  whileServing?: (client: CriClient) => Promise<void>,
+): Promise<void> {
+  await main.says('Connected to Docker Engine');
+  const client = new CriClient(`unix://${socket}`);
+  try {
+    expect((await client.call('Version', {})).runtime_name).toBe('docker');
+    await whileServing?.(client);
+    await reload();
+    await main.says('The configuration was read again');
+    expect((await client.call('Version', {})).runtime_name).toBe('docker');
+  } finally {
+    client.close();
+  }
+  main.signal('SIGTERM');
+  expect(await main.exit()).toBe(0);
+}
+
+async function networkReady(client: CriClient): Promise<boolean | undefined> {
+  const { status } = await client.call('Status', {});
+  return status?.conditions.find(({ type }) => type === 'NetworkReady')?.status;
+}
+
+/** Names with a folder are of units that a package of ours has. */
+const unit = (name: string): string => join(name.includes('/') ? PACKAGING : THEIRS, name);
+
+describe('a unit starts, reloads and stops dockbridge', () => {
+  it.each([
+    ["cri-dockerd's own", ['cri-docker.service'], true],
+    ["cri-dockerd's own with minikube's drop-in", ['cri-docker.service', '10-cni.conf'], false],
+    ["the package's in its place", ['cri-dockerd/cri-docker.service'], false],
+    [
+      "the package's in its place with minikube's drop-in",
+      ['cri-dockerd/cri-docker.service', '10-cni.conf'],
+      false,
+    ],
+    ["kubespray's, which names the path of its socket unit", ['kubespray.service'], undefined],
+    ["RKE's flags, with a socket unit", ['rke.service'], undefined],
+  ])('%s', async (_whose, files, ready) => {
+    const started = await throughSocketUnit((fd) => start(files.map(unit), { fd }));
+    const { main } = started;
+    const before = lstatSync(socket).ino;
+    await untilLogged(notified, `--ready --pid=${main.pid}`);
+    // Not for those whom it starts: a CNI plugin that lives on would keep the socket.
+    expect(await readFile(`/proc/${main.pid}/fdinfo/3`, 'utf8')).toMatch(/^flags:\s*0?2[0-7]{6}$/m);
+    await liveAndEnd(started, async (client) => {
+      if (ready !== undefined) expect(await networkReady(client)).toBe(ready);
     });
-    await live(unit, command);
+    expect(await readFile(notified, 'utf8')).toContain(`STOPPING=1 --pid=${main.pid}`);
+    // It is systemd's: what calls meanwhile waits for the next daemon.
+    expect(lstatSync(socket).ino).toBe(before);
   });
 
   it.each([
-    [
-      "kubespray's",
-      '--container-runtime-endpoint SOCKET --cni-conf-dir=/etc/cni/net.d --cni-bin-dir=/opt/cni/bin --network-plugin=no-op ' +
-        '--pod-cidr=10.233.64.0/18 --pod-infra-container-image=registry.k8s.io/pause:3.10 --log-level info --ipv6-dual-stack=True',
-    ],
-    [
-      "RKE's",
-      '--network-plugin=no-op --cni-conf-dir=/etc/cni/net.d --cni-bin-dir=/opt/cni/bin --container-runtime-endpoint=SOCKET ' +
-        '--pod-infra-container-image=rancher/mirrored-pause:3.7 --streaming-bind-addr=127.0.0.1',
-    ],
-  ])('%s for cri-dockerd', async (_, flags) => {
-    const unit = read(CRI_DOCKERD(flags.replace('SOCKET', `unix://${serving.socket()}`)));
-    const state = {
-      DOCKBRIDGE_STATE_DIR: join(serving.directory, 'state'),
-      DOCKBRIDGE_DOCKER_ENDPOINT: sharedDockerHost(),
-    };
-    await live(unit, serving.start(unit.start, state));
+    ["RKE's", 'rke.service'],
+    ["kubespray's", 'kubespray.service'],
+  ])("without a socket unit, where the flags name the socket's path: %s", async (_whose, file) => {
+    await liveAndEnd(start([unit(file)]));
+    expect(() => lstatSync(socket)).toThrow('ENOENT');
   });
 
-  it("cri-dockerd's own, with the socket that systemd holds", async () => {
-    const unit = read(CRI_DOCKERD('--container-runtime-endpoint fd://'));
-    const socket = serving.socket();
-    await mkdir(dirname(socket));
-    const options = [
-      ['STATE_DIR', join(serving.directory, 'state')],
-      ['RUN_DIR', join(serving.directory, 'run-dir')],
-      ['DOCKER_ENDPOINT', sharedDockerHost()],
-      ['NETWORK_PLUGIN', 'no-op'],
-      ['CONFIG', ''],
-    ].flatMap(([name = '', value = '']) => ['-E', `DOCKBRIDGE_${name}=${value}`]);
-    const command = new Command(unit.start, {}, [
-      '/usr/bin/systemd-socket-activate',
-      '-l',
-      socket,
-      ...options,
-    ]);
-    try {
-      // It starts the service when somebody connects, as the .socket unit does; the bytes are nobody's.
-      await connected(socket);
-      await live(unit, command);
-    } finally {
-      await command.kill();
-    }
+  it("dockbridge's own, with its options in variables and in a file", async () => {
+    const config = join(directory, 'config.yaml');
+    await writeFile(config, `network-plugin: no-op\ncontainer-runtime-endpoint: unix://${socket}\n`);
+    env = { ...env, DOCKBRIDGE_CONFIG: config };
+    await liveAndEnd(start([unit('systemd/dockbridge.service')]), async (client) => {
+      expect(await networkReady(client)).toBe(true);
+    });
+    expect(await readFile(notified, 'utf8')).toContain('--ready --pid=');
+    expect(() => lstatSync(socket)).toThrow('ENOENT');
+  });
+
+  it("cri-dockerd's own, with a socket of systemd's own making", async () => {
+    const variables = Object.entries({ ...env, DOCKBRIDGE_CONFIG: '' });
+    const through = ['/usr/bin/systemd-socket-activate', '-l', socket];
+    for (const [name, value] of variables) through.push('-E', `${name}=${value}`);
+    const started = start([unit('cri-docker.service')], { through });
+    // It starts the service when somebody connects, as the .socket unit does; the bytes are nobody's.
+    await until(() => existsSync(socket), 'the socket');
+    const caller = connect(socket);
+    await once(caller, 'connect');
+    caller.destroy();
+    await liveAndEnd(started);
   });
 });
 
-/** Resolves once a connection was made and given up. */
-async function connected(path: string): Promise<void> {
-  await until(() => existsSync(path), 'the socket');
-  const socket = connect(path);
-  await once(socket, 'connect');
-  socket.destroy();
-}
+describe("systemd's watchdog", () => {
+  const signs = async (): Promise<number> =>
+    (await readFile(notified, 'utf8')).split('WATCHDOG=1').length - 1;
+
+  it.each([
+    ['while the Engine answers', () => sharedDockerHost()],
+    ['while there is no Engine', () => `unix://${join(directory, 'no-engine.sock')}`],
+  ])('hears again and again that the daemon lives, %s', async (_when, engine) => {
+    env = { ...env, WATCHDOG_USEC: '1000000', DOCKBRIDGE_DOCKER_ENDPOINT: engine() };
+    const { main } = start([unit('rke.service')]);
+    await untilLogged(notified, 'WATCHDOG=1');
+    const first = await signs();
+    await untilLogged(notified, `WATCHDOG=1 --pid=${main.pid}\n`.repeat(first + 2));
+    main.signal('SIGTERM');
+    expect(await main.exit()).toBe(0);
+  });
+
+  it('hears nothing where it does not listen', async () => {
+    const { main } = start([unit('rke.service')]);
+    await main.says('Connected to Docker Engine');
+    main.signal('SIGTERM');
+    expect(await main.exit()).toBe(0);
+    expect(await signs()).toBe(0);
+  });
+});
+
+describe("cri-dockerd's command", () => {
+  it('tells its version in the form that scripts cut apart', async () => {
+    const { stdout } = await run(command, ['--version']);
+    expect(stdout).toBe(`cri-dockerd ${DOCKBRIDGE_VERSION} (dockbridge)\n`);
+    expect(stdout).toMatch(/^cri-dockerd \d+\.\d+\.\d+\S* \(\S+\)$/m);
+  });
+
+  it('explains the flags, and refuses those that nobody knows', async () => {
+    expect((await run(command, ['--help'])).stdout).toContain('--pod-infra-container-image');
+    await expect(run(command, ['--no-such-flag'])).rejects.toMatchObject({ code: 1 });
+  });
+});

@@ -1,33 +1,38 @@
 import { table } from './markdown';
-import { createMetrics } from '../../src/metrics/registry';
+import { createMetrics } from '../../src/metrics/series';
 
 const HEAD = `# Metrics and health
 
-\`/metrics\` tells of dockbridge itself in Prometheus' text format, \`/metrics/cadvisor\` of the pods, \`/healthz\` says whether this daemon can serve. Where they are is
-\`--metrics-address\`: by default on the socket \`metrics.sock\` in \`--run-dir\`, which only root and its group can open
-(pod names and labels are nobody else's business) and which takes no port of the node:
+dockbridge serves three pages over HTTP:
+
+- \`/metrics\` has metrics of dockbridge itself, in Prometheus' text format.
+- \`/metrics/cadvisor\` has metrics of the pods.
+- \`/healthz\` says whether this daemon can serve.
+
+By default they are served on the socket \`metrics.sock\` in \`--run-dir\`. Only root and its group can open this socket, because the pages
+show the names and labels of pods, and it uses no port of the node:
 
     curl --unix-socket /run/dockbridge/metrics.sock http://dockbridge/metrics
 
-For a Prometheus on the node or behind an authenticating proxy: \`--metrics-bind-addr 127.0.0.1:9300\` serves the same pages there too,
-beside the socket (\`--metrics-address 127.0.0.1:9300\` in its place). There is no TLS and no
-authentication here, so keep it off other interfaces: an address that is not loopback's is warned of in the log. \`--metrics-address off\` and
-no \`--metrics-bind-addr\` serve nothing. Should an address be taken, that is logged
-and the node goes on running pods. [monitoring.md](monitoring.md) has alerts, a dashboard, and how to scrape.
+A Prometheus that cannot read sockets needs a port. \`--metrics-bind-addr 127.0.0.1:9300\` serves the same pages there as well, and
+\`--metrics-address 127.0.0.1:9300\` serves them there instead of on the socket. There is neither TLS nor authentication, so do not use other
+interfaces than loopback: for such an address dockbridge logs a warning. Nothing is served with \`--metrics-address off\` and without
+\`--metrics-bind-addr\`. If an address is already in use, dockbridge logs this and the node keeps running pods.
+[monitoring.md](monitoring.md) has alerts, a dashboard, and how to scrape.
 
-\`/healthz\` answers 200 when the Engine is connected and was read completely, and no log hangs, else 503 with a line for each check and why it
-fails. It is what kubelet sees as RuntimeReady; a missing CNI configuration is NetworkReady's business, for pods on the
-host's network run without one.
+\`/healthz\` answers 200 when the Engine is connected and can run pods, was read completely, and no log hangs. Otherwise it answers 503, with a line for each
+check that says why it fails. A missing CNI configuration does not fail it: kubelet sees that as NetworkReady, and pods on the host's
+network run without one. kubelet's RuntimeReady differs in one point: it stays true while a log hangs.
 
-\`/metrics/cadvisor\` is what kubelet's page of that name should have for the pods of a Docker node: cAdvisor's container metrics
-with its names, labels and units, here with fractions of seconds. Scrape it instead of kubelet's; or let kubelet ask for
-them (ListPodSandboxMetrics, gate PodAndContainerStatsFromCRI), which takes integers only.
+\`/metrics/cadvisor\` has what kubelet's page of the same name should have for the pods of a Docker node: cAdvisor's container metrics, with
+its names, labels and units. Seconds have fractions here. Scrape this page instead of kubelet's. kubelet can also ask for the
+metrics itself (ListPodSandboxMetrics, with the gate PodAndContainerStatsFromCRI), but CRI transports only integers.
 
-No scrape costs an Engine call, but for \`/metrics/cadvisor\` where stats are the Engine's (\`--stats-source=engine\`, or a remote
-Engine): one of its readings for each pod and each container, four at a time. Counters begin at 0 with the process.
+A scrape needs no Engine call, with one exception. Where stats come from the Engine (\`--stats-source=engine\`, or a remote Engine),
+\`/metrics/cadvisor\` asks the Engine for a reading of each pod and each container, four at a time. Counters begin at 0 when the process starts.
 `;
 
-/** docs/metrics.md: every series with its labels, from the registry itself, as Prettier would format it. */
+/** Renders docs/metrics.md: every series with its labels, read from the registry itself, formatted as Prettier would. */
 export function renderMetricsDoc(): string {
   const all = Object.values(createMetrics()).flatMap((metric) =>
     'inc' in metric || 'observe' in metric ? [metric] : [],

@@ -19,7 +19,20 @@ export function renderStatus(report: StatusReport): string {
     ...files(report),
     ...calls(report),
   ];
-  return `${rows.join('\n')}\n`;
+  return `${rows.map(printable).join('\n')}\n`;
+}
+
+/** Engines, plugins and clients word what they report as they like, but command no terminal. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, '?');
+}
+
+/** JSON without the control characters that JSON.stringify leaves as they are: terminals may take C1 for commands too. */
+export function asJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replace(
+    /[\x7f-\x9f]/g,
+    (char) => `\\u00${char.charCodeAt(0).toString(16)}`,
+  );
 }
 
 function row(mark: '!' | '', name: string, text: string): string {
@@ -102,23 +115,23 @@ function calls({ calls: { inFlight, oldest, engine: lanes } }: StatusReport): st
   return [
     '',
     inFlight === 0 ? 'No CRI call is in flight.' : `CRI calls in flight: ${inFlight}, the slowest first`,
-    ...indented(columns(shown)),
+    ...table(shown),
     ...(more > 0 ? [`  and ${more} more`] : []),
     lanes.length === 0 ? 'No call of the Engine is in flight.' : 'Calls of the Engine, by kind',
-    ...indented(columns(ofEngine)),
+    ...table(ofEngine),
   ];
 }
 
-function indented(lines: string): string[] {
-  return lines
+function table(rows: readonly (readonly string[])[]): string[] {
+  return columns(rows.map((cells) => cells.map(printable)))
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => `  ${line}`);
 }
 
-/** Ids as docker shows them. Clients name images as they like, but command no terminal. */
+/** Ids as docker shows them. */
 function short(text: string): string {
-  return text.replace(/[0-9a-f]{64}/g, (id) => id.slice(0, 12)).replace(/\p{Cc}/gu, '?');
+  return text.replace(/[0-9a-f]{64}/g, (id) => id.slice(0, 12));
 }
 
 /** `3d 4h`, `5m 6s`, `0.3s`. */

@@ -9,7 +9,7 @@ import type { SwitchFacts } from './facts';
 import { logFateOf } from './log-fate';
 import type { ContainerPlan, NetworkKind, Note, PodPlan } from './report';
 
-/** @returns undefined for what is no sandbox of a pod, whatever its labels say. */
+/** @returns undefined for a container that is not the sandbox of a pod, whatever its labels say. */
 export function assessPod(
   sandbox: EngineContainerInspect,
   containers: readonly EngineContainerInspect[],
@@ -74,7 +74,7 @@ function networkOf(sandbox: EngineContainerInspect, found: PodNetworkFound | und
   return { kind, state, notes: networkNotes(kind, state.ready) };
 }
 
-/** A pod that does not run has no namespace that would tell whether the entry is right. */
+/** The namespace of a running pod tells whether the entry is right. A pod that does not run has none. */
 function isKnownToCache({ source, ips, networkName }: PodNetworkFound): boolean {
   return source === 'cache' || (ips.length === 0 && networkName !== '');
 }
@@ -91,14 +91,14 @@ function networkNotes(kind: NetworkKind, ready: boolean): Note[] {
     return [
       {
         severity: 'warning',
-        text: 'on kubenet: it lives on, but the pod that replaces it needs a CNI configuration on this node',
+        text: 'on kubenet: it keeps running, but the pod that replaces it needs a CNI configuration on this node',
       },
     ];
   if (kind === 'CNI, no usable cache entry')
     return [
       {
         severity: 'warning',
-        text: "CNI's cache has no entry with its addresses: they are read from its namespace, and the network is freed by the node's configuration of that day",
+        text: "CNI's cache has no entry with its addresses: dockbridge reads them from its namespace, and will free its network with the CNI configuration that the node has then",
       },
     ];
   return [];
@@ -106,7 +106,12 @@ function networkNotes(kind: NetworkKind, ready: boolean): Note[] {
 
 function oddState({ State: { Status: status } }: EngineContainerInspect): Note[] {
   if (status === 'created')
-    return [{ severity: 'note', text: 'its sandbox was never started: not ready, kubelet makes another' }];
+    return [
+      {
+        severity: 'note',
+        text: 'its sandbox was never started: it is not ready, and kubelet will make another',
+      },
+    ];
   if (status === 'paused' || status === 'dead')
     return [{ severity: 'warning', text: `its sandbox is ${status} in the Engine` }];
   return [];
@@ -121,7 +126,7 @@ function assessContainer(
   const { driver, log, notes } = logFateOf(inspect, name, mode);
   const unknown: Note = {
     severity: 'warning',
-    text: `container ${name} has the labels of a pod's, but not what else makes one: it will not be listed`,
+    text: `container ${name} has the labels of a pod's container, but lacks the rest: it will not be listed`,
   };
   return {
     plan: { name, id: inspect.Id, state: inspect.State.Status, logDriver: driver, log },

@@ -4,7 +4,9 @@ import { hostname, release } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
-import { environmentName, OPTIONS, type Given, type Option, type Settings } from '../../config/options';
+import { CONFIG_PLACE, readConfigFiles, type ConfigPlace } from '../../config/config-files';
+import { readConfiguration } from '../../config/configuration';
+import { sourcedOptions, type Given, type Settings } from '../../config/options';
 import { SmallFile } from '../../node/disk/files';
 import { errnoOf, failedPrecondition } from '../../lib/errors';
 import { flagOf } from '../../lib/flags';
@@ -40,7 +42,7 @@ export interface BundleSources extends Pick<
 }
 
 /** What a maintainer asks for first. Nothing of it is a pod's own data, and secrets are taken out where they can be told. */
-export function bundleItems(sources: BundleSources): Item[] {
+export function bundleItems(sources: BundleSources, place: ConfigPlace = CONFIG_PLACE): Item[] {
   const { report, settings, answerMs, version, info } = sources;
   const item = (name: string, read: Item['read'], keeps: Item['keeps'] = 'beginning'): Item => ({
     name,
@@ -51,7 +53,8 @@ export function bundleItems(sources: BundleSources): Item[] {
     item('doctor.txt', () => Promise.resolve(renderDoctorReport(report))),
     item('doctor.json', () => Promise.resolve(asJson(report))),
     item('versions.json', () => versions(sources)),
-    item('options.json', () => Promise.resolve(asJson(optionsInForce(sources)))),
+    item('options.json', () => optionsInForce(sources, place)),
+    item('config-files.json', () => configFiles(sources, place)),
     item('status.json', async () => {
       const status = await askForStatus(controlPath(settings.runDir));
       return status && asJson(status);
@@ -96,18 +99,29 @@ async function versions({ report, daemon }: BundleSources): Promise<string> {
   });
 }
 
-function optionsInForce({ settings, flags, environment }: BundleSources): object {
-  return Object.fromEntries(
-    Object.entries<Option<unknown>>(OPTIONS).map(([key, { name }]) => {
-      const source =
-        flags[name] !== undefined
-          ? 'flag'
-          : environment[environmentName(name)] !== undefined
-            ? 'environment'
-            : 'default';
-      return [name, { value: (settings as Readonly<Record<string, unknown>>)[key], source }];
-    }),
+async function optionsInForce(
+  { settings, flags, environment }: BundleSources,
+  place: ConfigPlace,
+): Promise<string> {
+  const { values } = await readConfiguration(flags, environment, place);
+  return asJson(
+    Object.fromEntries(
+      sourcedOptions(flags, environment, values).map(([key, { name }, { from, at }]) => [
+        name,
+        {
+          ...{ value: settings[key], source: from },
+          ...(at === undefined ? {} : { place: `${at.file}:${at.line}` }),
+        },
+      ]),
+    ),
   );
+}
+
+/** What they say, without comments, and what is wrong with them. */
+async function configFiles({ flags, environment }: BundleSources, place: ConfigPlace): Promise<string> {
+  const { files, faults, warnings } = await readConfigFiles(flags, environment, place);
+  const contents = files.map(({ path, text: content }) => [path, parsed(content)] as const);
+  return asJson({ files: Object.fromEntries(contents), faults, warnings });
 }
 
 async function page(

@@ -1,9 +1,16 @@
+import { replaceUserinfo } from '../../lib/userinfo';
+
 /** Stands where a secret was. */
 export const REMOVED = '[removed]';
 
+/** Wherever they are in a name. */
+const LONG_WORDS =
+  'passw(?:or)?d|passphrase|secret|token|signature|authorization|credential|(?:private|api|access|signing|encryption|pre[_. -]?shared)[_. -]?key|key[_. -]?data';
+/** Apart from the rest of a name, or at its end; `bypass-rules` and `signal` are other words. */
+const SHORT_WORDS = '(?<![a-z])(?:pass|pwd|psk|dsn|sig)(?![a-z])|(?:pass|pwd|psk|dsn)\\d{0,4}(?![\\w.-])';
+
 /** Keys whose values are secrets, whatever they hold; `auths` of a docker config and headers of requests among them. */
-const SECRET =
-  /pass(word|wd|phrase)?$|^pass|secret|token|^auths?$|_auth$|authorization|credential|private.?key|api.?key|access.?key|bearer|cookie|header/i;
+const SECRET = new RegExp(`${LONG_WORDS}|${SHORT_WORDS}|^pass|^auths?$|_auth$|bearer|cookie|header`, 'i');
 /** They name where a secret is, which is what one wants to know. */
 const PLACE = /(file|path|dir|directory|endpoint|uri|ttl|timeout|enabled|mode|name)$/i;
 
@@ -54,17 +61,28 @@ function redactVariable(item: unknown): unknown {
 }
 
 /** Begins where a word does and looks no further than a name is long: a line may have a megabyte of one word. */
-const WORD =
-  '(?<![\\w.-])[\\w.-]{0,128}?(?:passw(?:or)?d|passphrase|secret|token|authorization|credentials?|private[_-]?key|api[_-]?key|access[_-]?key|x-registry-auth)[\\w.-]{0,128}';
+const WORD = `(?<![\\w.-])[\\w.-]{0,128}?(?:${LONG_WORDS}|${SHORT_WORDS}|x-registry-auth)[\\w.-]{0,128}`;
 
 /** Each with what stands in its place. */
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, REMOVED],
+  // At its level debug, dockerd logs the bodies of requests: environments, command lines and labels of containers.
+  [/(form[ -]data"?\s{0,8}[:=]\s{0,8}).*/gi, `$1${REMOVED}`],
+  // Ends at the first quote with as many backslashes as the name of the list has, or is cut off.
+  [
+    /((?<!\\)(\\{0,15})"env(?:ironment)?\2"\s{0,8}:\s{0,8})\[(?!\s{0,8}\]).*?(?:(?<!\\)\2"[\s}]{0,8}\]|$)/gim,
+    `$1${REMOVED}`,
+  ],
   // kubelet dumps a container that it cannot start in Go's notation; where a value ends in it cannot be told.
   [/Env(From)?:\[\]EnvVar.*/g, `Env:${REMOVED}`],
-  [/(\b[a-z][a-z0-9+.-]{0,31}:\/\/)[^\s/@"']+@/gi, `$1${REMOVED}@`],
   [/\beyJ[\w-]{5,}\.[\w-]+(\.[\w-]*)?/g, REMOVED],
   [/\b(bearer|basic)(\s+)[\w.~+/=-]{6,}/gi, `$1$2${REMOVED}`],
+  // curl's users, but no numbers as `docker run` has them.
+  [/((?<![\w-])(?:-u|--(?:proxy-)?user)[\s=]{0,8})(["'])[^"'\n:]{1,256}:[^\n]*?\2/g, `$1${REMOVED}`],
+  [
+    /((?<![\w-])(?:-u|--(?:proxy-)?user)[\s=,\\"']{0,8})(?!\d{1,10}:\d{1,10}(?!\w))[^\s:"',\\]{1,256}:[^\s"]+/g,
+    `$1${REMOVED}`,
+  ],
   // `--token x`, `password=x`, `"secret": "x"`, and in JSON within JSON `\"token\":\"x\"`.
   [
     new RegExp(
@@ -79,7 +97,10 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
 
 /** Text that nobody can parse: logs, command lines. */
 export function redactText(text: string): string {
-  return PATTERNS.reduce((rest, [pattern, place]) => rest.replace(pattern, place), text);
+  return PATTERNS.reduce(
+    (rest, [pattern, place]) => rest.replace(pattern, place),
+    replaceUserinfo(text, REMOVED),
+  );
 }
 
 /** Words of a command line; a flag's value may be the next word. */

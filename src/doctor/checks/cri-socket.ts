@@ -5,7 +5,7 @@ import { CriClient } from '../../server/client/cri-client';
 import type { Check } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 
-/** So that root and its group alone may open it. */
+/** With this mode only root and its group can open the socket. */
 const MODE = 0o660;
 const START = 'Start dockbridge (systemctl start dockbridge), and read its log: journalctl -u dockbridge';
 
@@ -22,16 +22,16 @@ export interface SocketFacts {
   /** Permissions; undefined when there is no such file. */
   readonly mode: number | undefined;
   readonly isSocket: boolean;
-  /** Why it does not answer; '' when it does. */
+  /** Why the socket does not answer; '' when it does. */
   readonly problem: string;
-  /** `docker 28.5.2`. */
+  /** Name and version of the runtime that answers, such as `docker 28.5.2`. */
   readonly runtime: string;
-  /** The dockbridge that answers has this one; '' for another runtime. */
+  /** The version of the dockbridge that answers; '' for another runtime. */
   readonly version: string;
   readonly conditions: readonly Condition[];
 }
 
-/** Whether dockbridge serves, to whom, and how it feels. */
+/** Checks whether dockbridge serves on its socket, who can open the socket, and which conditions Status reports. */
 export const criSocket: Check = {
   id: 'cri-socket',
   run: async ({ settings, answerMs }) => {
@@ -39,8 +39,8 @@ export const criSocket: Check = {
     if (endpoint.startsWith('fd:'))
       return [
         warn(
-          `not checked: ${endpoint} is a socket that systemd passes on, whose path is not known here`,
-          'Give the doctor --container-runtime-endpoint unix:///the/path/of/the/socket/unit.',
+          `not checked: ${endpoint} is a socket that systemd passes to dockbridge, and its path is not known here`,
+          'Run the doctor with --container-runtime-endpoint unix:///the/path/of/the/socket/unit.',
         ),
       ];
     return judgeSocket(await ask(socketPath(endpoint), answerMs));
@@ -76,7 +76,7 @@ async function ask(path: string, answerMs: number): Promise<SocketFacts> {
   }
 }
 
-/** `{"version":"0.1.0",…}`, which no other runtime says. */
+/** Reads the version in `{"version":"0.1.0",…}`. No other runtime has this in its verbose status. */
 function versionIn(text: string | undefined): string {
   if (text === undefined) return '';
   const told: unknown = JSON.parse(text);
@@ -85,7 +85,7 @@ function versionIn(text: string | undefined): string {
 
 export function judgeSocket(facts: SocketFacts): readonly Finding[] {
   const { path, mode, isSocket, problem, runtime, version, conditions } = facts;
-  if (mode === undefined) return [fail(`nobody listens: there is no ${path}`, START)];
+  if (mode === undefined) return [fail(`nothing listens: ${path} does not exist`, START)];
   if (!isSocket)
     return [
       fail(
@@ -98,8 +98,8 @@ export function judgeSocket(facts: SocketFacts): readonly Finding[] {
   if (version === '')
     findings.push(
       fail(
-        `${path} is another runtime's (${runtime}), not dockbridge's`,
-        'Stop that runtime, then start dockbridge: docs/switching.md. Or give the doctor the --container-runtime-endpoint that dockbridge has.',
+        `${path} belongs to another runtime (${runtime}), not to dockbridge`,
+        'Stop that runtime, then start dockbridge: docs/switching.md. Or run the doctor with the --container-runtime-endpoint that dockbridge has.',
       ),
     );
   for (const { type, status, reason, message } of conditions) {
@@ -110,14 +110,14 @@ export function judgeSocket(facts: SocketFacts): readonly Finding[] {
     findings.push(
       fail(
         `${path} has mode ${octal(mode)}: every user of this node can run containers as root`,
-        `chmod 0660 ${path}; a socket unit of systemd's needs SocketMode=0660.`,
+        `chmod 0660 ${path}; a systemd socket unit needs SocketMode=0660.`,
       ),
     );
   else if (mode !== MODE)
     findings.push(
       warn(
         `${path} has mode ${octal(mode)}, not 0660`,
-        `chmod 0660 ${path}; a socket unit of systemd's needs SocketMode=0660.`,
+        `chmod 0660 ${path}; a systemd socket unit needs SocketMode=0660.`,
       ),
     );
   if (findings.length > 0) return findings;
@@ -130,8 +130,8 @@ export function judgeSocket(facts: SocketFacts): readonly Finding[] {
 
 function cureOf(type: string): string {
   return type === 'NetworkReady'
-    ? 'See the line of the check cni, and docs/networking.md.'
-    : 'docs/reliability.md has each reason, and what to do.';
+    ? 'See the result of the check cni, and docs/networking.md.'
+    : 'docs/reliability.md explains each reason and says what to do.';
 }
 
 function octal(mode: number): string {

@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { parseMountinfo } from '../mountinfo';
 
-/** The mount of a controller's tree, and the group that the mount shows as its root. */
+/** Where a controller's tree is mounted, and which group the mount shows as its root. */
 export interface Hierarchy {
   readonly mountPoint: string;
   readonly root: string;
 }
 
 /**
- * The cgroup trees of this machine. A hybrid machine, whose controllers are on v1 and whose v2 tree has none, counts
+ * The cgroup trees of this machine. A hybrid machine has its controllers on v1 and a v2 tree without controllers; it counts
  * as v1.
  */
 export type Hierarchies =
@@ -40,20 +40,20 @@ export async function readHierarchies(proc = '/proc'): Promise<Hierarchies | und
 
 /** A control group and the places of its files. */
 export interface GroupPath {
-  /** The kernel's name of it, `/kubepods/…/<id>`, which is cAdvisor's label `id`. */
+  /** The kernel's name of the group, such as `/kubepods/…/<id>`. cAdvisor's label `id` has the same. */
   readonly name: string;
   /** The directory of a controller's files; undefined when the controller is not mounted. */
   directoryOf(controller: string): string | undefined;
-  /** The directory in which its processes are listed. */
+  /** The directory in which the group's processes are listed. */
   readonly processDirectory: string | undefined;
-  /** The group above: for a pod that was given a cgroup parent, the pod's own. */
+  /** The group above. For a container of a pod with a cgroup parent, this is the pod's own group. */
   parent(): GroupPath;
 }
 
 /**
- * Finds the group of a container in /proc/<pid>/cgroup of its first process.
- * @param id full id of the container, which is in the name of its group. So a reused pid is not mistaken for the container's,
- * and the group is found for a process that moved into a group below it (systemd in a container).
+ * Finds the group of a container in the text of /proc/<pid>/cgroup of its first process.
+ * @param id full id of the container. The name of its group contains this id, so a reused pid is not mistaken for the
+ * container's. The group is also found when the process moved into a group below it, as systemd does in a container.
  * @returns undefined when the process is not the container's.
  */
 export function groupOfContainer(

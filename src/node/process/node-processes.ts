@@ -12,25 +12,52 @@ export interface NodeProcess {
   readonly args: readonly string[];
 }
 
+type Namespace = 'net' | 'pid' | 'mnt';
+
 /** A node has thousands of processes, whose files must not all be open at once. */
 const CONCURRENT_READS = 16;
 
-/** Finds the programs that work on pods, except this process and those of nodes in containers. */
+/**
+ * Finds the programs that work on pods, except this process, those of nodes in containers, and those of other users: anybody
+ * may call a program `dockbridge` and have root read the files and sockets that its arguments name.
+ */
 export async function findProcesses(proc = '/proc'): Promise<NodeProcess[]> {
   const pids = (await processIds(proc)).filter((pid) => pid !== String(process.pid));
   const linkOf = (path: string): Promise<string> => readlink(join(proc, path)).catch(() => '');
-  const own = await linkOf('self/ns/net');
+  const spaceOf = (pid: string, kind: Namespace): Promise<string> => linkOf(`${pid}/ns/${kind}`);
+  const own = {
+    net: await spaceOf('self', 'net'),
+    pid: await spaceOf('self', 'pid'),
+    mnt: await spaceOf('self', 'mnt'),
+  };
+  const mayShare = async (pid: string, kind: Namespace): Promise<boolean> => {
+    const theirs = await spaceOf(pid, kind);
+    return theirs === '' || own[kind] === '' || theirs === own[kind];
+  };
   const found = await mapLimited(pids, CONCURRENT_READS, async (pid) => {
-    if ((await linkOf(`${pid}/ns/net`)) !== own) return undefined;
+    if ((await spaceOf(pid, 'net')) !== own.net || !(await mayShare(pid, 'pid'))) return undefined;
     // '' for a process that has just ended.
-    const cmdline = await readFile(join(proc, pid, 'cmdline'), 'utf8').catch(() => '');
-    const words = cmdline.split('\0').slice(0, -1);
-    return (
+    const read = (file: string): Promise<string> => readFile(join(proc, pid, file), 'utf8').catch(() => '');
+    const words = (await read('cmdline')).split('\0').slice(0, -1);
+    const one =
       asNodeProcess(Number(pid), words) ??
-      asNodeProcess(Number(pid), [await linkOf(`${pid}/exe`), ...words.slice(1)])
-    );
+      asNodeProcess(Number(pid), [await linkOf(`${pid}/exe`), ...words.slice(1)]);
+    if (one === undefined || !isTrusted(await read('status'))) return undefined;
+    // dockbridge's unit has no mount namespace of its own, but a kubelet may run in a container of the host's networks.
+    return one.name !== 'dockbridge' || (await mayShare(pid, 'mnt')) ? one : undefined;
   });
   return found.filter((one) => one !== undefined).sort((a, b) => a.pid - b.pid);
+}
+
+/**
+ * Whether a process belongs to root or to our user alone. The owner of its files in /proc does not tell: those of a process
+ * that may not be dumped are root's. Nor does one ID, for who starts a setuid program chooses its name and its arguments.
+ * @param status the text of /proc/PID/status.
+ */
+function isTrusted(status: string): boolean {
+  const ids = /^Uid:\t(\d+)\t(\d+)\t(\d+)\t(\d+)$/m.exec(status)?.slice(1) ?? [];
+  const trusted = ['0', String(process.geteuid?.() ?? 0)];
+  return ids.length > 0 && trusted.some((user) => ids.every((id) => id === user));
 }
 
 /** @param words the command and its arguments. */

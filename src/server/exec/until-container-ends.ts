@@ -6,14 +6,14 @@ import { toEngineState } from '../../translate/shared/engine-facts';
 import { isRunning } from '../../store/states';
 import type { Services } from '../services';
 
-/** When a container has ended, the Engine ends the streams of its commands within this time, or never. */
+/** The Engine ends the streams of a container's commands within this time after the container's end, or never. */
 const CONTAINER_END_GRACE_MS = 500;
-/** A healthy Engine inspects in milliseconds. */
+/** A limit for one inspect, which takes a healthy Engine milliseconds. */
 const INSPECT_MS = 5_000;
 
 /**
- * A signal that follows `signal`, and fires when the container has ended: Engines (20.10 at least) may forget a command
- * that ends together with its container, and then neither end its stream nor know its exit code.
+ * Returns a signal that follows `signal`, and also fires when the container has ended. Engines (at least 20.10) may forget a
+ * command that ends together with its container. Such an Engine neither ends the command's stream nor knows its exit code.
  * @param onEnd called at once when the container has ended.
  */
 export function untilContainerEnds(
@@ -50,8 +50,8 @@ export function untilContainerEnds(
 }
 
 /**
- * Calls `onDeath` when the container's first process has ended. Engines (28.5 at least) do not report the end while the
- * output of one of the container's commands is not read.
+ * Looks once whether the container's first process has ended, and calls `onDeath` if so. Engines (at least 28.5) do not
+ * report that a container has ended while nobody reads the output of one of its commands.
  */
 export async function lookForDeath(
   { store, settings }: Pick<Services, 'store' | 'settings'>,
@@ -63,8 +63,8 @@ export async function lookForDeath(
 }
 
 /**
- * Whether a started command failed because its container ended. Engines forget such a command (404). 20.10 answers 500 if
- * the container ends at the same moment; that can mean anything, so the container is inspected.
+ * Returns whether a started command failed because its container ended. Engines forget such a command and answer 404. Engine
+ * 20.10 answers 500 if the container ends at the same moment. A 500 can mean anything, so the container is inspected then.
  */
 export async function failedByEnd(
   { docker }: Pick<Services, 'docker'>,
@@ -77,7 +77,7 @@ export async function failedByEnd(
   );
 }
 
-/** Whether the Engine says that a container does not run; false if it does not answer. */
+/** Returns whether the Engine says that a container does not run; false if the Engine does not answer. */
 export async function hasEnded(
   { docker }: Pick<Services, 'docker'>,
   containerId: string,

@@ -75,8 +75,11 @@ async function removeAllNames({ docker }: Services, image: ImageRecord, signal: 
   }
 }
 
-/** The status does not tell why the Engine refuses, and its text must not decide, so the Engine is asked for the users. */
+/**
+ * The status does not tell why the Engine refuses, and its text must not decide, so the Engine is asked for the users. Without an
+ * answer there may be one, and the refusal stands.
+ */
 async function isUsed(docker: DockerClient, imageId: string, signal: AbortSignal): Promise<boolean> {
-  const containers = await docker.listContainers({}, { signal });
-  return containers.some(({ ImageID }) => ImageID === imageId);
+  const containers = await docker.listContainers({}, { signal }).catch(() => undefined);
+  return containers?.some(({ ImageID }) => ImageID === imageId) ?? true;
 }

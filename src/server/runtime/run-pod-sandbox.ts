@@ -30,7 +30,7 @@ export async function runPodSandbox(
   if (checked.namespaces.network !== NamespaceMode.NODE && !net.ready) throw failedPrecondition(net.message);
   const name = sandboxEngineName(checked.metadata);
   const sandboxId = await services.reservations.hold(name, signal, async () => {
-    // Not by name: after a name conflict ours has a suffix.
+    // This does not compare Engine names: after a name conflict, our sandbox has a suffix in its name.
     const known = [...services.store.sandboxes.values()].find((held) => isSamePod(held, checked.metadata));
     if (known !== undefined) {
       const adopted = await adopt(services, known, checked);
@@ -52,7 +52,7 @@ async function adopt(
   { metadata: wanted, contents }: CheckedSandbox,
 ): Promise<string | undefined> {
   if (isReady(holder)) {
-    // One of cri-dockerd or an older version does not tell: it is the pod's, as its name says.
+    // A sandbox of cri-dockerd or of an older version did not record its contents. Its name says that it is the pod's.
     const others = differences(holder.contents ?? contents, contents);
     if (others.length === 0) return holder.id;
     throw alreadyExists(
@@ -72,7 +72,7 @@ async function adopt(
 function creationOf(services: Services, checked: CheckedSandbox, signal: AbortSignal): Creation {
   return {
     create: (engineName) => create(services, checked, engineName, signal),
-    // Who has a name that we do not know of: our own lost call, cri-dockerd, or a stranger.
+    // We do not know the container that has the name. It is from a lost call of our own, from cri-dockerd, or a stranger's.
     judge: async (holder) => {
       if (!isSamePod(holder, checked.metadata)) return 'stranger';
       const adopted = await adopt(services, holder, checked);
@@ -119,7 +119,7 @@ async function create(
   const id = await createInEngine(services, name, body, signal).catch((error: unknown) => {
     throw explainSandboxRefusal(error);
   });
-  // Should this process end before the sandbox is ready, nobody knows what it lacks.
+  // If this process ends before the sandbox is ready, the next one must know that the sandbox is not finished.
   life.unfinished.begin(id);
   try {
     await checkpoints.write(id, toCheckpoint(checked));
@@ -145,12 +145,12 @@ async function create(
   }
 }
 
-/** Not with the call's signal: a cancelled call must clean up too. */
+/** This does not use the call's signal, because a cancelled call must clean up too. */
 async function discard(services: Services, id: string): Promise<void> {
   try {
     await removeSandboxFromEngine(services, id);
   } catch (error) {
-    // kubelet's GC finds it: the record says NOTREADY, also should the Engine come back and call it running.
+    // kubelet's GC will remove it: the record says NOTREADY, even if the Engine comes back and reports it as running.
     services.life.markNeverReady(id);
     services.logger.warn('Cannot remove a failed sandbox', { sandbox: id, error: messageOf(error) });
     await services.life.refresh(id).catch(() => undefined);

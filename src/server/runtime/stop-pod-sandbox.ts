@@ -6,10 +6,10 @@ import { stopContainersOf, stopInEngine } from '../../containers/engine-ops';
 import { findSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
-/** A pause process ends at once; this is for one that hangs. */
+/** A pause process ends at once on SIGTERM. Only one that hangs takes this long. */
 const PAUSE_GRACE_SECONDS = 5;
 
-/** Stops the pod's containers, then its sandbox. Unknown or stopped already is success. */
+/** Stops the pod's containers, then its sandbox. If the sandbox is unknown or already stopped, the call succeeds. */
 export async function stopPodSandbox(
   services: Services,
   request: Decoded<cri.IStopPodSandboxRequest>,
@@ -18,15 +18,15 @@ export async function stopPodSandbox(
   const { store, network } = services;
   const sandbox = findSandbox(store, request.pod_sandbox_id);
   if (sandbox === undefined) {
-    // It may have vanished behind our back: its network is still ours to free.
+    // The sandbox may have vanished without us. We must still free its network.
     await network.detach(request.pod_sandbox_id, 0);
     return {};
   }
   services.life.markStopping(sandbox.id);
   await stopContainersOf(services, sandbox.id, signal);
-  // While the pause process lives: plugins want to see the namespace.
+  // The network is detached while the pause process lives, because plugins look at its namespace.
   await network.detach(sandbox.id, sandbox.pid);
-  // A start that was cut off before the mark may have gone on in the Engine meanwhile.
+  // The Engine may have gone on with a start whose call was cut off before we set the mark.
   await stopContainersOf(services, sandbox.id, signal);
   const isHost = sandbox.namespaces.network === NamespaceMode.NODE;
   if (!isHost) await change(services, sandbox.id, { networkReady: false, ips: [] });
@@ -38,7 +38,7 @@ export async function stopPodSandbox(
   return {};
 }
 
-/** What we did to a sandbox, into its record; nothing when it is gone. */
+/** Writes into the record what we did to the sandbox, unless the sandbox is gone. */
 async function change({ life }: Services, id: string, what: Partial<SandboxRecord>): Promise<void> {
   await life.withContainer(id, undefined, (held) => {
     if (held.sandbox !== undefined) held.put({ ...held.sandbox, ...what });

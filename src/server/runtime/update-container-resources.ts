@@ -7,7 +7,7 @@ import {
   toKernelValues,
   vitalValues,
 } from '../../translate/container/kernel-values';
-import { toEngineUpdate } from '../../translate/container/resources';
+import { toEngineUpdate, updatedMemory } from '../../translate/container/resources';
 import { withField } from '../container/create-failure';
 import { getContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
@@ -38,7 +38,10 @@ export async function updateContainerResources(
     try {
       if (update !== undefined) await docker.updateContainer(id, update, { signal }).catch(refused);
       await writeKernelValues(container, kernel, logger);
-      const resources = { ...container.resources, ...mergedKernelValues(container.resources, kernel) };
+      const resources = {
+        ...updatedMemory(container.resources, update),
+        ...mergedKernelValues(container.resources, kernel),
+      };
       held.put({ ...container, resources });
       // systemd, where it is the Engine's cgroup driver, resets what the update does not name.
       await restoreLostValues({ ...container, resources }, logger);

@@ -18,7 +18,7 @@ import { TerminalSizes } from './terminal-sizes';
 
 type StreamName = 'error' | 'stdin' | 'stdout' | 'stderr' | 'resize';
 
-/** An exec or attach client that opens one SPDY stream for each of its streams, named in the header `streamtype`. */
+/** An exec or attach client. It opens an SPDY stream for each of its streams and names the stream in the header `streamtype`. */
 export class SpdyCommandClient implements CommandClient {
   readonly sizes = new TerminalSizes();
   readonly gone: AbortSignal;

@@ -22,7 +22,7 @@ export interface CheckedContainer {
   readonly seccomp: SeccompChoice;
   /** Values that dockbridge writes to the container's cgroup once it runs. */
   readonly kernel: KernelValues;
-  /** Absolute, '' for none. */
+  /** An absolute path, or '' for none. */
   readonly logPath: string;
   readonly contents: Contents;
 }
@@ -32,9 +32,9 @@ const FIELD = 'config.linux.security_context';
 const PATH_MAX = 4096;
 
 /**
- * @param podConfig the request's `sandbox_config`. It has the log directory, which sandboxes of cri-dockerd do not record. And
- * kubelet builds it for each container, so an ephemeral container may have made the pod privileged since its sandbox was
- * created (`kubectl debug --profile=sysadmin`).
+ * @param podConfig the request's `sandbox_config`. It has the log directory, which sandboxes of cri-dockerd do not record. It
+ * also says whether the pod is privileged now: kubelet builds this message anew for each container, and an ephemeral container
+ * can make the pod privileged after its sandbox was created (`kubectl debug --profile=sysadmin`).
  * @throws INVALID_ARGUMENT, FAILED_PRECONDITION or UNIMPLEMENTED, naming the field.
  */
 export function checkContainer(

@@ -42,7 +42,7 @@ const EXTRA_EXAMPLE: ContainerExtra = {
 };
 
 /**
- * The Engine's inspect → record, for containers of ours and of cri-dockerd.
+ * Makes the record from the Engine's inspect, for containers of ours and of cri-dockerd.
  * @returns undefined for a container without metadata in its label or name, and for one outside any pod.
  */
 export function containerFromInspect(container: EngineContainerInspect): ContainerRecord | undefined {
@@ -69,7 +69,7 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     ...decodeLabels(engineLabels, extra),
     createdAt: createdAtOf(extra) ?? nanosFromEngineTime(container.Created),
     startedAt,
-    // The Engine sometimes records the start of a short-lived container after its end; kubelet must not see them reversed.
+    // The Engine sometimes records the start of a short-lived container later than its end. kubelet must not see an end before a start.
     finishedAt: hasEnded({ state: engineState }) && finishedAt.lessThan(startedAt) ? startedAt : finishedAt,
     state: engineState,
     pid: state.Pid,
@@ -106,8 +106,9 @@ export function isDescribedByLabels(engineName: string, engineLabels: StringMap)
 }
 
 /**
- * Whether a container joins a namespace of its sandbox. One that does not, and has no pod's name, got its labels from an image
- * that was committed from a pod's container, or built to deceive: the labels tell where to write a log.
+ * Whether a container joins a namespace of its sandbox. A container that does not join one, and has no name of a pod's container,
+ * got its labels from its image. Such an image was committed from a pod's container, or was built to deceive: labels tell where
+ * to write a log.
  */
 function joins({ NetworkMode, IpcMode, PidMode }: EngineHostConfig, sandboxId: string): boolean {
   return [NetworkMode, IpcMode, PidMode].includes(`container:${sandboxId}`);
@@ -146,7 +147,7 @@ function readUser(user: UserRecord | undefined): UserRecord | undefined {
 }
 
 /**
- * The record of a container that was just created, as an inspect would give it, without asking the Engine.
+ * Makes the record of a container that was just created, as an inspect would give it, without asking the Engine.
  * @param nowMs milliseconds since the epoch, as in the body's label.
  */
 export function createdContainer(

@@ -4,15 +4,15 @@ import type { KernelValues, ResourcesRecord, StringMap } from '../../store/recor
 
 type Resources = Decoded<cri.ILinuxContainerResources>;
 
-/** Keys of `unified` for which the Engine has fields: translate/container/resources.ts. */
+/** Keys of `unified` for which the Engine has fields (see translate/container/resources.ts). */
 export const SWAP_KEY = 'memory.swap.max';
 export const PIDS_KEY = 'pids.max';
 /**
- * kubelet sends it for every container on cgroup v2. If it cannot be written, the kernel's default stays, which kills one
- * process instead of all; that is no reason to refuse every container.
+ * kubelet sends this key for every container on cgroup v2. If it cannot be written, the kernel keeps its default and an OOM
+ * kill takes one process instead of all. That is no reason to refuse every container.
  */
 const OPTIONAL_KEY = 'memory.oom.group';
-/** The file does not exist when swap accounting is off, and kubelet sends 0 for every container of a NoSwap node. */
+/** kubelet sends this swap limit for every container of a NoSwap node. Its file does not exist when swap accounting is off. */
 const NO_SWAP = '0';
 const KEY = /^[a-z]+(\.[a-z0-9_]+)+$/;
 const PAGE_SIZE = /^\d+[KMG]B$/;
@@ -42,7 +42,10 @@ export function toKernelValues(resources: Resources | null, field: string, memor
   return { hugepages, unified };
 }
 
-/** Whether swap goes to the Engine. It counts memory plus swap, so it needs a memory limit; its own field wins. */
+/**
+ * Whether the limit of swap goes to the Engine. The Engine counts memory plus swap, so it needs a memory limit too. CRI's own
+ * field for swap wins over the key in `unified`.
+ */
 function isSwapForEngine(resources: Resources | null, memoryLimit: number): boolean {
   if (resources?.memory_swap_limit_in_bytes.isZero() !== true) return true;
   return memoryLimit > 0 || !resources.memory_limit_in_bytes.isZero();
@@ -50,8 +53,8 @@ function isSwapForEngine(resources: Resources | null, memoryLimit: number): bool
 
 /**
  * The values that a running container on cgroup v2 may lose: those that the Engine API has no field for, and "no swap".
- * The Engine has a field for swap, but runc leaves a swap of 0 out of what it tells systemd, which then sets it back to
- * no limit with all the rest that it has never heard of.
+ * The Engine has a field for swap, but runc does not tell systemd about a swap limit of 0. systemd then resets this limit
+ * to "no limit", as it does with every value that it was not told about.
  */
 export function losableValues({
   hugepages,
@@ -67,14 +70,14 @@ export function isPageSize(size: string): boolean {
   return PAGE_SIZE.test(size);
 }
 
-/** `cgroup.*` would freeze, kill or move the container behind the Engine's back. */
+/** Whether the key is a limit. A key `cgroup.*` would freeze, kill or move the container without the Engine's knowledge. */
 export function isKey(key: string): boolean {
   return KEY.test(key) && !key.startsWith('cgroup.');
 }
 
 /**
- * The values of `wanted` that this cgroup has lost, because it has the kernel's default instead. A value that is neither comes
- * from a later update.
+ * Returns the values of `wanted` that this cgroup has lost: it has the kernel's default instead. A value that is neither the
+ * wanted one nor the default comes from a later update, so it is not lost.
  */
 export function lostValues(wanted: KernelValues, current: KernelValues): KernelValues {
   const lost = (
@@ -94,7 +97,7 @@ export function lostValues(wanted: KernelValues, current: KernelValues): KernelV
   };
 }
 
-/** `max` of cgroup v2, also before a period; the greatest number of v1, rounded to pages; or an empty file. */
+/** No limit is `max` on cgroup v2, perhaps with a period after it; the greatest number rounded to pages on v1; or an empty file. */
 function isNoLimit(value: string): boolean {
   return /^(max( \d+)?|\d{19,}|)$/.test(value);
 }
@@ -103,7 +106,7 @@ function isKernelDefault(key: string, value: string): boolean {
   return /\.(max|high)$/.test(key) ? isNoLimit(value) : ['', '0', 'default 100'].includes(value);
 }
 
-/** The properties of this machine's cgroups on which these values depend. */
+/** What these values need of this machine's cgroups. */
 export interface KernelSurroundings {
   readonly cgroupVersion: 1 | 2 | undefined;
   /** Whether the Engine's containers run on this machine. */
@@ -123,12 +126,12 @@ export function vitalValues({ hugepages, unified }: KernelValues): KernelValues 
   return { hugepages, unified: Object.fromEntries(vital) };
 }
 
-/** Whether a container may run without a value that could not be written. @param errno the reason. */
+/** Whether a container may run without a value that could not be written. @param errno why it could not. */
 export function isOptional({ file, value }: KernelFile, errno: string | undefined): boolean {
   return file === OPTIONAL_KEY || (file === SWAP_KEY && value === NO_SWAP && errno === 'ENOENT');
 }
 
-/** @throws if dockbridge cannot write the values, for which the Engine API has no field. */
+/** @throws if dockbridge cannot write the values here. The Engine cannot do it either: its API has no field for them. */
 export function requireWritable(wanted: KernelValues, node: KernelSurroundings, field: string): void {
   const values = vitalValues(wanted);
   if (!hasKernelValues(values)) return;
@@ -164,7 +167,7 @@ export function kernelFiles({ hugepages, unified }: KernelValues, cgroupVersion:
   ];
 }
 
-/** `added` over `known`: an update may add keys that are not in the container's label, which cannot change. */
+/** Merges `added` over `known`. An update may add keys that are not in the container's label, because a label cannot change. */
 export function mergedKernelValues(known: KernelValues, added: KernelValues): KernelValues {
   return {
     hugepages: { ...known.hugepages, ...added.hugepages },

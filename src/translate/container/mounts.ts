@@ -19,7 +19,7 @@ export function toMountRecords(mounts: readonly Decoded<cri.IMount>[], field: st
     if (target === '/') throw invalidArgument(at, `"${containerPath}" is the root of the container`);
     const first = firstOf.get(target);
     if (first !== undefined)
-      throw invalidArgument(at, `"${containerPath}" is the target of ${field}[${first}] already`);
+      throw invalidArgument(at, `"${containerPath}" is already the target of ${field}[${first}]`);
     firstOf.set(target, index);
   });
   return records;
@@ -38,7 +38,8 @@ function toMountRecord(mount: Decoded<cri.IMount>, field: string): MountRecord {
     if (mount[mappings].length > 0)
       throw unsupported(`${field}.${mappings}`, 'Docker Engine has no ID-mapped mounts');
   }
-  if (mount.mount_options.length > 0) throw unsupported(`${field}.mount_options`, 'Docker Engine takes none');
+  if (mount.mount_options.length > 0)
+    throw unsupported(`${field}.mount_options`, 'Docker Engine takes no mount options');
   const image = toMountImage(mount, field);
   if (image === undefined)
     absolutePath(withoutNul(mount.host_path, `${field}.host_path`), `${field}.host_path`);
@@ -62,8 +63,8 @@ function checkRecursiveReadOnly(mount: Decoded<cri.IMount>, field: string): void
 
 /**
  * An image mount has no host path, is never writable, and has no mounts below it that could propagate. In other mounts
- * image_sub_path has no effect: in a pod with an image volume kubelet sets it for every mount with a subPath, which host_path
- * contains already.
+ * image_sub_path has no effect. kubelet sets it for every mount with a subPath in a pod that has an image volume, and the
+ * host_path of these mounts already contains the subPath.
  */
 function toMountImage(mount: Decoded<cri.IMount>, field: string): MountImageRecord | undefined {
   if (mount.image === null || mount.image.image === '') return undefined;
@@ -114,13 +115,13 @@ export function toCriMount(mount: MountRecord): cri.IMount {
 
 type Propagation = NonNullable<NonNullable<EngineMount['BindOptions']>['Propagation']>;
 
-/** Number of hexadecimal digits of an image id that certainly identify one image. */
+/** As many hexadecimal digits of an image id are sure to identify one image. */
 const MIN_ID_DIGITS = 32;
 
 /**
  * Mount records → HostConfig.
  * @param selinux whether the Engine enforces SELinux; otherwise relabelling has no effect.
- * @throws UNIMPLEMENTED for what this Engine or its runtime cannot do; kubelet looks for the first word of the message.
+ * @throws UNIMPLEMENTED for a mount that this Engine or its runtime cannot make; kubelet looks for the first word of the message.
  */
 export function toEngineMounts(
   records: readonly MountRecord[],
@@ -160,7 +161,10 @@ function bindMount(mount: MountRecord, features: EngineFeatures, field: string):
   };
 }
 
-/** Unset for PRIVATE, because the Engine refuses rprivate for a source that contains its data root, and uses rslave there. */
+/**
+ * Undefined for PRIVATE, so that the Engine chooses: it refuses rprivate for a source that contains its data root, and uses
+ * rslave for it.
+ */
 function enginePropagation(mount: MountRecord): Propagation | undefined {
   if (mount.recursiveReadOnly) return 'rprivate';
   if (mount.propagation === PROPAGATION_HOST_TO_CONTAINER) return 'rslave';
@@ -173,14 +177,14 @@ function demandRecursiveReadOnly(features: EngineFeatures, field: string): void 
     'RROUnsupported',
     unsupported(
       `${field}.recursive_read_only`,
-      `needs Docker Engine 25.0, Linux 5.12 and a runtime that says it can (Engine here: ${features.version})`,
+      `needs Docker Engine 25.0, Linux 5.12 and a runtime that reports support for it (this Engine is ${features.version})`,
     ),
   );
 }
 
 /**
- * Only a bind in the old form can be relabelled (`Z`: with the label of the pod, as containerd and dockershim do). Engines from
- * 25 on make a read-only one recursively read-only, which is more than requested.
+ * The Engine can relabel only a bind in the old form. `Z` gives it the label of the pod, as containerd and dockershim do.
+ * Engines from 25 on make a read-only bind in this form recursively read-only, which is more than was requested.
  */
 function relabelledBind(mount: MountRecord, features: EngineFeatures, field: string): string {
   if (mount.recursiveReadOnly) demandRecursiveReadOnly(features, field);
@@ -198,8 +202,8 @@ function relabelledBind(mount: MountRecord, features: EngineFeatures, field: str
 }
 
 /**
- * @param before the number of earlier mounts of the same image in the container. The Engine names an image mount after
- * container and source, and refuses a second one of the same name, so each gets a shorter form of the id.
+ * @param before the number of earlier mounts of the same image in the container. The Engine derives the name of an image mount
+ * from the container and the source, and refuses a second mount of the same name. So each further mount gets a shorter id.
  */
 function imageMount(
   mount: MountRecord,
@@ -217,7 +221,7 @@ function imageMount(
   const digits = image.id.replace(/^sha256:/, '');
   const source = before === 0 ? image.id : digits.slice(0, digits.length + 1 - before);
   if (source.length < MIN_ID_DIGITS) {
-    throw unsupported(`${field}.image`, `more than ${before} mounts of one image in a container`);
+    throw unsupported(`${field}.image`, `a container cannot have more than ${before} mounts of one image`);
   }
   return {
     Type: 'image',
@@ -228,7 +232,7 @@ function imageMount(
   };
 }
 
-/** kubelet looks for these words at the start of a message. */
+/** Puts a word before the message that kubelet looks for at its start. */
 function prefixed(word: 'RROUnsupported' | 'ImageVolumeMountFailed', error: RuntimeError): RuntimeError {
   return new RuntimeError(error.code, `${word}: ${error.message}`);
 }

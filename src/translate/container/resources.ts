@@ -36,6 +36,15 @@ export function toEngineResources(
   };
 }
 
+/** `known` with the memory limits of an update that the Engine has accepted. */
+export function updatedMemory(known: ResourcesRecord, update: EngineResources | undefined): ResourcesRecord {
+  return {
+    ...known,
+    memoryLimit: update?.Memory ?? known.memoryLimit,
+    memorySwapLimit: update?.MemorySwap ?? known.memorySwapLimit,
+  };
+}
+
 /** The limits of the kernel's scheduler, in microseconds. */
 const [MIN_PERIOD, MAX_PERIOD, MIN_QUOTA] = [1_000, 1_000_000, 1_000];
 const [MIN_SHARES, MAX_SHARES] = [2, 262_144];

@@ -15,13 +15,13 @@ export interface PodDns {
   readonly options: readonly string[];
 }
 
-/** What a pod's network is told about the pod. */
+/** What the network needs to know about a pod. */
 export interface PodToAttach {
   readonly name: string;
   readonly namespace: string;
   readonly uid: string;
   readonly annotations: StringMap;
   readonly ports: readonly PodPort[];
-  /** Undefined if the pod uses the node's. */
+  /** Undefined if the pod uses the DNS of the node. */
   readonly dns: PodDns | undefined;
 }

@@ -3,7 +3,7 @@ import type { ContainerRecord, SandboxRecord } from '../../store/records';
 import { containerState } from '../container/container-status';
 import { isReady } from '../../store/states';
 
-/** How many there are in each state, those with none in it too. */
+/** How many sandboxes and containers there are in each state. States that none is in are there too, with 0. */
 export interface StateCounts {
   readonly sandboxes: { readonly ready: number; readonly notready: number };
   /** By CRI's names in small letters: created, running, exited, unknown. */

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfiguration, readConfiguration } from '../../../src/config/configuration';
+import { loadConfiguration, loadDespiteFiles, readConfiguration } from '../../../src/config/configuration';
 import { faultLine } from '../../../src/config/fault';
 import { rejectionOf } from '../support/errors';
 
@@ -138,7 +138,7 @@ describe('what is wrong', () => {
     [
       '--config',
       'config: /x\n',
-      'config.yaml:1: "config" is an option of the command line and no key of a file',
+      'config.yaml:1: "config" is an option of the command line, not a key of a file',
     ],
     [
       'a value',
@@ -239,4 +239,65 @@ describe('variables', () => {
 it('options of a file that change nothing are named', async () => {
   await write({ 'config.yaml': 'hairpin-mode: none\n' });
   expect((await load()).ignored.map(({ name }) => name)).toEqual(['hairpin-mode']);
+});
+
+describe('what is right in broken files', () => {
+  const despite = async (files: Record<string, string>) => {
+    await write(files);
+    const { settings, faults: found } = await loadDespiteFiles({ 'log-level': 'warn' }, {}, place());
+    return {
+      kept: [settings.runDir, settings.stateDir, settings.cniTimeout, settings.logLevel],
+      cniBinDir: settings.cniBinDir,
+      faults: found.map((fault) => faultLine(fault).replaceAll(`${directory}/`, '')),
+    };
+  };
+
+  it('counts where keys or values are wrong', async () =>
+    expect(
+      await despite({
+        'config.yaml': 'run-dir: /r\nno-such: 1\ncni-timeout: soon\n',
+        'config.d/a.yaml': 'state-dir: /s\n',
+      }),
+    ).toMatchObject({
+      kept: ['/r', '/s', 120_000, 'warn'],
+      faults: [
+        expect.stringMatching(/^config\.yaml:2: .*no-such/),
+        expect.stringMatching(/^config\.yaml:3: cni-timeout/),
+      ],
+    }));
+
+  it('counts before the place from which a file is no YAML', async () =>
+    expect(
+      await despite({ 'config.yaml': 'run-dir: /r\ncni-timeout: 3s\ncni-bin-dir: [/b\nstate-dir: /s\n' }),
+    ).toMatchObject({
+      kept: ['/r', '/var/lib/dockbridge', 3_000, 'warn'],
+      cniBinDir: ['/opt/cni/bin'],
+      faults: expect.arrayContaining([expect.stringMatching(/^config\.yaml:\d+: /)]) as string[],
+    }));
+
+  it('counts where a key is there twice', async () =>
+    expect(await despite({ 'config.yaml': 'run-dir: /a\nrun-dir: /r\nstate-dir: /s\n' })).toMatchObject({
+      kept: ['/r', '/s', 120_000, 'warn'],
+      faults: [expect.stringMatching(/^config\.yaml:2: /)],
+    }));
+
+  it('is all there is where a file is missing', async () => {
+    const file = join(directory, 'none.yaml');
+    const { settings, faults: found } = await loadDespiteFiles(
+      { config: file, 'run-dir': '/r' },
+      {},
+      place(),
+    );
+    expect([settings.runDir, found.map(faultLine)]).toEqual(['/r', [`${file}: there is no such file`]]);
+  });
+
+  it.each([
+    [{ 'cni-timeout': 'soon' }, {}, '--cni-timeout'],
+    [{}, { DOCKBRIDGE_CNI_TIMEOUT: 'soon' }, 'DOCKBRIDGE_CNI_TIMEOUT'],
+  ])('does not help against %j %j', async (given, environment, name) => {
+    await write({ 'config.yaml': 'no-such: 1\n' });
+    const error = await rejectionOf(loadDespiteFiles(given, environment, place()));
+    expect(error).toContain(name);
+    expect(error).not.toContain('no-such');
+  });
 });

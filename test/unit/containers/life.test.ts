@@ -346,11 +346,12 @@ describe('who may change a record', () => {
   });
 
   it('not who has held it', async () => {
-    const { life } = roomWith(containerInspect());
+    const { life, store } = roomWith(containerInspect());
     await life.refresh(CONTAINER_ID);
     const held = await life.withContainer(CONTAINER_ID, undefined, (mine) => Promise.resolve(mine));
-    const { container } = held;
-    expect(() => held.put(container!)).toThrow('the lock of container');
+    expect(() => held.container).toThrow('the lock of container');
+    expect(() => held.sandbox).toThrow('the lock of container');
+    expect(() => held.put(store.containers.get(CONTAINER_ID)!)).toThrow('the lock of container');
     expect(await rejectionOf(held.forget())).toMatch(/^INTERNAL the lock of container/);
     expect(await rejectionOf(held.refresh())).toMatch(/^INTERNAL the lock of container/);
   });

@@ -14,14 +14,17 @@ describe('the limits of a running container', () => {
   let store: WritableStore;
   let lock: KeyedLock;
   let upkeep: NodeUpkeep;
+  /** What an inspect does; unless a test says so, it finds nothing new. */
+  let refresh: jest.Mock<Promise<void>>;
   beforeEach(() => {
     machine = new V2Machine(ID, 42, ['memory.oom.group', 'memory.high']);
     machine.write('memory.oom.group', '1\n');
     machine.write('memory.high', '4096\n');
+    refresh = jest.fn(() => Promise.resolve());
     store = new WritableStore();
     lock = new KeyedLock();
     upkeep = new NodeUpkeep(silentLogger, machine.proc);
-    upkeep.watchLimits(store, (id, work) => lock.run(id, work));
+    upkeep.watchLimits(store, (id, work) => lock.run(id, () => work(refresh)));
   });
   afterEach(async () => {
     upkeep.close();
@@ -108,6 +111,42 @@ describe('the limits of a running container', () => {
     machine.write('memory.swap.max', 'max\n');
     await until(() => machine.read('memory.swap.max').startsWith('0'));
     expect((await upkeep.limitsOf(store.containers.get(ID) ?? record())).unified).toEqual({});
+  });
+
+  it('are not written over a swap limit that the Engine has just changed', async () => {
+    machine.write('memory.swap.max', '0\n');
+    const swap = (MemorySwap: number) =>
+      containerRecord({
+        ...{ id: ID, state: 'running' as const, pid: 42 },
+        resources: fromEngineResources(
+          { Memory: 1024, MemorySwap },
+          { hugepages: {}, unified: { 'memory.high': '4096' } },
+        ),
+      });
+    await followed(swap(1024));
+    refresh.mockImplementation(() => {
+      store.containers.put(swap(-1));
+      return Promise.resolve();
+    });
+    machine.write('memory.swap.max', 'max\n');
+    await until(() => refresh.mock.calls.length > 0);
+    await settled();
+    expect(machine.read('memory.swap.max')).toBe('max\n');
+  });
+
+  it('are watched also where the kernel lacks one of the files', async () => {
+    const unified = { 'memory.high': '4096', 'memory.oom.group': '1' };
+    const resources = fromEngineResources({ Memory: 1024, MemorySwap: 1024 }, { hugepages: {}, unified });
+    await followed(containerRecord({ id: ID, state: 'running', pid: 42, resources }));
+    machine.write('memory.oom.group', '0\n');
+    await until(() => values()[0] === '1');
+  });
+
+  it('are kept while it is paused', async () => {
+    await followed();
+    store.containers.put(record('1', { state: 'paused' }));
+    machine.write('memory.oom.group', '0\n');
+    await until(() => values()[0] === '1');
   });
 
   it('are given up when the container has ended', async () => {

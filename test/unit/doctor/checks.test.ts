@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { judgeClock } from '../../../src/doctor/checks/clock';
 import { judgeCni, type CniFacts } from '../../../src/doctor/checks/cni';
+import { judgeConfiguration } from '../../../src/doctor/checks/configuration';
 import { judgeCriDockerd, type CriDockerdFacts } from '../../../src/doctor/checks/cri-dockerd';
 import { judgeSocket, type SocketFacts } from '../../../src/doctor/checks/cri-socket';
 import { judgeDaemonJson, type DaemonJsonFacts } from '../../../src/doctor/checks/daemon-json';
@@ -111,6 +112,24 @@ describe('the Engine', () => {
   );
 });
 
+describe('the configuration', () => {
+  it('without a mistake is well', () =>
+    expect(told(judgeConfiguration([]))).toEqual([expect.stringMatching(/^ok: .* → $/)]));
+
+  it('has a line for each mistake', () =>
+    expect(
+      told(
+        judgeConfiguration([
+          { file: '/etc/c.yaml', line: 3, message: 'no such option' },
+          { file: '/etc/d.yaml', line: 0, message: 'there is no such file' },
+        ]),
+      ),
+    ).toEqual([
+      expect.stringMatching(/^fail: \/etc\/c\.yaml:3: no such option → .*dockbridge config check/),
+      expect.stringMatching(/^fail: \/etc\/d\.yaml: there is no such file → .*dockbridge config check/),
+    ]));
+});
+
 describe('daemon.json', () => {
   const judged = (more: Partial<DaemonJsonFacts>): string[] =>
     told(
@@ -169,10 +188,10 @@ describe("dockbridge's socket", () => {
 
   it.each<[string, Partial<SocketFacts>, RegExp]>([
     ['all', {}, /^ok: .*dockbridge 0.1.0, docker 28.5.2, RuntimeReady, mode 0660/],
-    ['nobody', { mode: undefined }, /^fail: nobody listens.*→ Start dockbridge/],
+    ['nobody', { mode: undefined }, /^fail: nothing listens.*→ Start dockbridge/],
     ['a file', { isSocket: false }, /^fail: .*not a socket → Remove it/],
     ['silence', { problem: 'UNAVAILABLE' }, /^fail: .*does not answer: UNAVAILABLE → Start dockbridge/],
-    ['another runtime', { version: '' }, /^fail: .*another runtime's \(docker 28.5.2\).*→ Stop that runtime/],
+    ['another runtime', { version: '' }, /^fail: .*another runtime \(docker 28.5.2\).*→ Stop that runtime/],
     ['a mode for all', { mode: 0o666 }, /^fail: .*mode 0666: every user.*→ chmod 0660/],
     ['a mode for root alone', { mode: 0o600 }, /^warn: .*mode 0600, not 0660 → chmod 0660/],
     [
@@ -183,7 +202,7 @@ describe("dockbridge's socket", () => {
     [
       'no network',
       { conditions: [{ type: 'NetworkReady', status: false, reason: 'No', message: 'none' }] },
-      /^fail: NetworkReady.*→ See the line of the check cni/,
+      /^fail: NetworkReady.*→ See the result of the check cni/,
     ],
     [
       'a reason while ready',

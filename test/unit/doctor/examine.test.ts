@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { faultLine } from '../../../src/config/fault';
 import { examine, type Check } from '../../../src/doctor/check';
 import { renderDoctorReport } from '../../../src/doctor/render';
 import { exitCodeOf, ok, reportOf, warn, type Finding } from '../../../src/doctor/report';
@@ -132,6 +133,20 @@ describe('what is examined', () => {
     const found = [5, 'unix:///filed', '/f', '/r'];
     expect(await chosen({}, filed)).toEqual(found);
     expect(await chosen({ 'container-runtime-endpoint': 'unix:///filed' }, A, filed)).toEqual(found);
+    await rm(directory, { recursive: true });
+  });
+
+  it('is what can be read of a broken configuration file, and its faults are told', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'dockbridge-doctor-'));
+    const file = join(directory, 'c.yaml');
+    await writeFile(file, 'state-dir: /f\nno-such: 1\ncontainer-runtime-endpoint: unix:///filed\n');
+    const filed = daemon(5, 'serve', `--config=${file}`);
+    expect(await chosen({}, filed)).toEqual([5, 'unix:///filed', '/f', '/r']);
+    const line = [expect.stringContaining(`${file}:2: there is no option "no-such"`)];
+    const daemons = await servingDaemons([filed], () => Promise.resolve({}));
+    expect((await chooseDaemon({}, {}, daemons)).faults.map(faultLine)).toEqual(line);
+    // Where none runs, it is the file that one would start with.
+    expect((await chooseDaemon({ config: file }, {}, [])).faults.map(faultLine)).toEqual(line);
     await rm(directory, { recursive: true });
   });
 

@@ -37,6 +37,14 @@ describe('calls to a worker', () => {
     port1.close();
   });
 
+  it('that cannot be sent are not kept', async () => {
+    const send = (): void => {
+      throw new Error('it cannot be cloned');
+    };
+    await expect(calls.make('first', send)).rejects.toThrow('it cannot be cloned');
+    expect(calls.size).toBe(0);
+  });
+
   it('can be sent again to the next worker, under the same ids', async () => {
     const sent: Request<string>[] = [];
     const answer = calls.make('a', (request) => sent.push(request));

@@ -1,19 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
-import { nodeLogDisk } from '../../../src/logs/log-disk';
 import { asRoot } from '../support/root';
 import type { FakeDockerLog } from './support/fake-docker-log';
-import { LogRoom } from './support/log-room';
+import { withLogRoom, type LogRoom } from './support/log-room';
 
 describe('the CRI log of a container', () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
-  beforeEach(() => {
-    room = new LogRoom();
+  withLogRoom((made) => {
+    room = made;
     docker = room.docker({ maxSize: 500, maxFile: 3 });
   });
-  afterEach(() => room.dispose());
 
   describe('when a pod put something else in its place, makes the log anew and is not held by it:', () => {
     const isMadeAnew = async (put: (path: string) => unknown) => {
@@ -88,17 +86,6 @@ describe('the CRI log of a container', () => {
     expect(room.texts()).toEqual(['three']);
   });
 
-  it('keeps the file when reopened without a rename', async () => {
-    const logs = room.logs();
-    await logs.follow(room.source);
-    docker.write('one');
-    await logs.drain('c1');
-    await logs.reopen('c1');
-    docker.write('two');
-    await logs.drain('c1');
-    expect(room.texts()).toEqual(['one', 'two']);
-  });
-
   it('keeps writing to the renamed file until it is reopened', async () => {
     const logs = room.logs();
     await logs.follow(room.source);
@@ -155,54 +142,5 @@ describe('the CRI log of a container', () => {
     } finally {
       execFileSync('umount', [small]);
     }
-  });
-
-  it('cuts off what a failed write left', async () => {
-    let fail = false;
-    const logs = room.logs({
-      disk: {
-        ...nodeLogDisk,
-        write: (fd, from, offset, length) => {
-          if (fail && offset > 0) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
-          return nodeLogDisk.write(fd, from, offset, fail ? Math.ceil(length / 2) : length);
-        },
-      },
-    });
-    await logs.follow(room.source);
-    fail = true;
-    docker.write('one');
-    await logs.drain('c1');
-    expect(room.content()).toBe('');
-    fail = false;
-    await logs.drain('c1');
-    expect(room.texts()).toEqual(['one']);
-  });
-
-  it('cuts off what a failed write left before it goes on, where that could not be done at once', async () => {
-    const broken = (): Error => Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
-    let fail = false;
-    const logs = room.logs({
-      disk: {
-        ...nodeLogDisk,
-        write: (fd, from, offset, length) => {
-          if (fail && offset > 0) throw broken();
-          return nodeLogDisk.write(fd, from, offset, fail ? Math.ceil(length / 2) : length);
-        },
-        truncate: (fd, size) => {
-          if (fail) throw broken();
-          nodeLogDisk.truncate(fd, size);
-        },
-      },
-    });
-    await logs.follow(room.source);
-    docker.write('zero');
-    await logs.drain('c1');
-    fail = true;
-    docker.write('one');
-    await logs.drain('c1');
-    expect(room.content()).toMatch(/ zero\n.*[^\n]$/);
-    fail = false;
-    await logs.drain('c1');
-    expect(room.texts()).toEqual(['zero', 'one']);
   });
 });

@@ -250,11 +250,13 @@ describe('CriLog', () => {
     const before = log.ino;
     log.reopen();
     expect(log.ino).toBe(before);
+    append(log, 'two\n');
+    expect(content()).toBe('one\ntwo\n');
     fs.renameSync(path, `${path}.1`);
     log.reopen();
     expect(log.ino).not.toBe(before);
-    append(log, 'two\n');
-    expect([content(`${path}.1`), content()]).toEqual(['one\n', 'two\n']);
+    append(log, 'three\n');
+    expect([content(`${path}.1`), content()]).toEqual(['one\ntwo\n', 'three\n']);
     expect(open.size).toBe(1);
   });
 

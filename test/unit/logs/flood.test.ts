@@ -1,15 +1,12 @@
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { LogRoom } from './support/log-room';
+import { withLogRoom, type LogRoom } from './support/log-room';
 import { storm } from './support/storm';
 
 describe('a flooding container', () => {
   let room: LogRoom;
-  beforeEach(() => {
-    room = new LogRoom();
-  });
-  afterEach(() => room.dispose());
+  withLogRoom((made) => (room = made));
 
   function allTexts(): string[] {
     const directory = dirname(room.logPath);

@@ -4,7 +4,7 @@ import { nodeLogDisk } from '../../../src/logs/log-disk';
 import { relinkContainerLog } from '../../../src/logs/log-link';
 import { rejectionOf } from '../support/errors';
 import type { FakeDockerLog } from './support/fake-docker-log';
-import { LogRoom } from './support/log-room';
+import { withLogRoom, type LogRoom } from './support/log-room';
 
 /** As kubelet names what it has rotated. */
 const ROTATED = /^log\.\d{8}-\d{6}$/;
@@ -12,11 +12,10 @@ const ROTATED = /^log\.\d{8}-\d{6}$/;
 describe('handing a log over', () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
-  beforeEach(() => {
-    room = new LogRoom();
+  withLogRoom((made) => {
+    room = made;
     docker = room.docker({ maxSize: 500, maxFile: 4 });
   });
-  afterEach(() => room.dispose());
 
   const directory = (): string => dirname(room.logPath);
   const names = (): string[] => fs.readdirSync(directory()).sort();

@@ -2,15 +2,12 @@ import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { withUmaskOfADaemon } from '../support/umask';
 import { FakeDockerLog } from './support/fake-docker-log';
-import { LogRoom } from './support/log-room';
+import { withLogRoom, type LogRoom } from './support/log-room';
 
 describe('LogCopier', () => {
   withUmaskOfADaemon();
   let room: LogRoom;
-  beforeEach(() => {
-    room = new LogRoom();
-  });
-  afterEach(() => room.dispose());
+  withLogRoom((made) => (room = made));
 
   it('makes the file before follow resolves, though the spool does not exist yet', async () => {
     const logs = room.logs();
@@ -132,5 +129,19 @@ describe('LogCopier', () => {
     expect(room.texts()).toEqual(['one']);
     await logs.drain('c1');
     await logs.forget('nobody');
+  });
+
+  it('may be asked twice, and after its end', async () => {
+    const docker = room.docker();
+    const logs = room.logs();
+    await Promise.all([logs.follow(room.source), logs.follow(room.source)]);
+    docker.write('one');
+    await Promise.all([logs.drain('c1'), logs.drain('c1'), logs.reopen('c1'), logs.drain('c1')]);
+    expect(room.texts()).toEqual(['one']);
+    const pending = logs.drain('c1');
+    await logs.close();
+    await pending;
+    await logs.close();
+    await logs.drain('c1');
   });
 });

@@ -1,13 +1,10 @@
 import * as fs from 'node:fs';
-import { LogRoom } from './support/log-room';
+import { withLogRoom, type LogRoom } from './support/log-room';
 import { readAsKubelet, type Output, type ReadOptions } from './support/kubelet-reader';
 
 describe("kubelet's reader", () => {
   let room: LogRoom;
-  beforeEach(() => {
-    room = new LogRoom();
-  });
-  afterEach(() => room.dispose());
+  withLogRoom((made) => (room = made));
 
   const record = (text: string, stream: string, time: string): string =>
     `${JSON.stringify({ log: text, stream, time })}\n`;

@@ -2,16 +2,15 @@ import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { nodeLogDisk, type LogDisk } from '../../../src/logs/log-disk';
 import type { FakeDockerLog } from './support/fake-docker-log';
-import { LogRoom } from './support/log-room';
+import { withLogRoom, type LogRoom } from './support/log-room';
 
 describe('saved positions', () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
-  beforeEach(() => {
-    room = new LogRoom();
+  withLogRoom((made) => {
+    room = made;
     docker = room.docker({ maxSize: 500, maxFile: 3 });
   });
-  afterEach(() => room.dispose());
 
   it.each(['ENOSPC', 'EROFS'])(
     'goes on when positions cannot be saved (%s), and catches up',

@@ -4,14 +4,11 @@ import { nodeLogDisk } from '../../../src/logs/log-disk';
 import { findLastLine } from '../../../src/logs/resume';
 import { TranslationBuffers } from '../../../src/logs/json-file-to-cri';
 import { WorkMarker } from '../../../src/logs/hang-watch';
-import { LogRoom } from './support/log-room';
+import { withLogRoom, type LogRoom } from './support/log-room';
 
 describe('a log whose saved position is lost', () => {
   let room: LogRoom;
-  beforeEach(() => {
-    room = new LogRoom();
-  });
-  afterEach(() => room.dispose());
+  withLogRoom((made) => (room = made));
 
   async function copyAll(): Promise<void> {
     const logs = room.logs();

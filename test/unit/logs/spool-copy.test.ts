@@ -1,25 +1,87 @@
 import * as fs from 'node:fs';
-import { join } from 'node:path';
+import { silentLogger } from '../../../src/lib/logger';
+import { emptyLogStats } from '../../../src/logs/container-logs';
+import { WorkMarker } from '../../../src/logs/hang-watch';
+import { TranslationBuffers } from '../../../src/logs/json-file-to-cri';
+import { nodeLogDisk } from '../../../src/logs/log-disk';
+import { PositionStore } from '../../../src/logs/resume';
+import { SpoolCopy } from '../../../src/logs/spool-copy';
 import type { FakeDockerLog } from './support/fake-docker-log';
-import { LogRoom } from './support/log-room';
+import { LogRoom, withLogRoom } from './support/log-room';
 
-/** '' for a descriptor that is closed meanwhile. */
-function linkTarget(path: string): string {
-  try {
-    return fs.readlinkSync(path);
-  } catch {
-    return '';
+/** What one step reads at most. */
+const CHUNK = 4096;
+
+describe('SpoolCopy', () => {
+  let room: LogRoom;
+  let follower: SpoolCopy;
+  const stats = emptyLogStats();
+  beforeEach(() => {
+    room = new LogRoom();
+    fs.mkdirSync(room.stateDir, { recursive: true });
+    Object.assign(stats, emptyLogStats());
+  });
+  afterEach(async () => {
+    follower.release();
+    await room.dispose();
+  });
+
+  function follow(): void {
+    follower = new SpoolCopy(room.source, {
+      disk: nodeLogDisk,
+      positions: new PositionStore(room.stateDir, nodeLogDisk, silentLogger),
+      buffers: new TranslationBuffers(CHUNK),
+      stats,
+      logger: silentLogger,
+      marker: new WorkMarker(),
+    });
+    follower.start();
   }
-}
+  function readAll(): void {
+    for (let steps = 0; follower.step() === 'more'; steps++) if (steps > 1_000) throw new Error('no end');
+  }
+
+  it('has passed a place once all before it is copied, and not before', () => {
+    const docker = room.docker();
+    follow();
+    expect(follower.target()).toEqual({ ino: expect.any(String) as string, offset: 0 });
+    for (let line = 0; line < 3; line++) docker.write('x'.repeat(0.8 * CHUNK));
+    const size = fs.statSync(room.spoolPath).size;
+    const target = follower.target()!;
+    expect([target.offset, follower.lagBytes]).toEqual([size, size]);
+    docker.write('later');
+    const passed: boolean[] = [];
+    for (let step = 0; step < 3; step++) {
+      passed.push(follower.hasPassed(target));
+      follower.step();
+    }
+    expect([...passed, follower.hasPassed(target)]).toEqual([false, false, false, true]);
+    readAll();
+    expect(follower.lagBytes).toBe(0);
+    expect(stats).toMatchObject({ records: 4, gaps: 0, unreadable: 0 });
+  });
+
+  it('has passed a place in a file that it has left', () => {
+    const docker = room.docker({ maxFile: 3 });
+    docker.write('one');
+    follow();
+    const target = follower.target()!;
+    docker.rotate();
+    docker.write('two');
+    expect(follower.hasPassed(target)).toBe(false);
+    readAll();
+    expect(follower.hasPassed(target)).toBe(true);
+    expect(room.texts()).toEqual(['one', 'two']);
+  });
+});
 
 describe("the copy of a container's spool", () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
-  beforeEach(() => {
-    room = new LogRoom();
+  withLogRoom((made) => {
+    room = made;
     docker = room.docker({ maxSize: 500, maxFile: 3 });
   });
-  afterEach(() => room.dispose());
 
   it('notices new lines by itself', async () => {
     const logs = room.logs();
@@ -118,6 +180,7 @@ describe("the copy of a container's spool", () => {
     docker.write('short');
     await logs.drain('c1');
     expect(room.texts().slice(1)).toEqual([expect.stringMatching(/^dockbridge: gap/), 'short']);
+    expect(await logs.stats()).toMatchObject({ records: 2, gaps: 1 });
   });
 
   it.each(['while it runs', 'while nobody follows'])(
@@ -153,16 +216,5 @@ describe("the copy of a container's spool", () => {
     docker.write('other');
     await logs.drain('c1');
     expect(room.texts()).toEqual(['first', expect.stringMatching(/^dockbridge: gap/), 'other']);
-  });
-
-  it('keeps no spool open while it cannot go on', async () => {
-    fs.writeFileSync(join(room.root, 'pods'), 'in the way');
-    const logs = room.logs();
-    docker.write('one');
-    await expect(logs.follow(room.source)).rejects.toMatchObject({ code: 'INTERNAL' });
-    for (let retry = 0; retry < 5; retry++) await logs.drain('c1');
-    const open = fs.readdirSync('/proc/self/fd').map((fd) => linkTarget(`/proc/self/fd/${fd}`));
-    // The Engine's own, which is this process too.
-    expect(open.filter((path) => path === room.spoolPath)).toHaveLength(1);
   });
 });

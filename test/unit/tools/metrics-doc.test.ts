@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { renderMetricsDoc } from '../../../tools/docs/metrics-doc';
-import { createMetrics } from '../../../src/metrics/registry';
+import { createMetrics } from '../../../src/metrics/series';
 
 const FILE = join(__dirname, '../../../docs/metrics.md');
 

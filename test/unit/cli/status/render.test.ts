@@ -1,4 +1,4 @@
-import { age, bytes, renderStatus } from '../../../../src/cli/status/render';
+import { age, asJson, bytes, renderStatus } from '../../../../src/cli/status/render';
 import type { StatusReport } from '../../../../src/server/status/report';
 
 const ID = 'ab'.repeat(32);
@@ -91,6 +91,43 @@ No call of the Engine is in flight.
     );
     expect(text).not.toContain('\x1b');
     expect(text.split('\n').length).toBeLessThan(25);
+  });
+
+  const EVIL = '\x1b[2J\x9b2J\x7f\r\n';
+  /** The report with such a text in place of each of its own. */
+  const spoilt = (value: unknown): unknown => {
+    if (typeof value === 'string') return `${value}${EVIL}`;
+    if (Array.isArray(value)) return value.map(spoilt);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, spoilt(inner)]));
+  };
+  const TROUBLED = spoilt({
+    ...WELL,
+    ...{ refuses: 'x', network: { ...WELL.network, ready: false, failures: { [`ADD${EVIL}`]: 1 } } },
+    logs: { ...WELL.logs, trouble: 'x' },
+    calls: {
+      ...{ inFlight: 1, oldest: [{ method: 'Exec', age: 1, about: { [`a${EVIL}`]: 'b' } }] },
+      engine: [
+        {
+          ...{ lane: 'stop', underWay: 1, slow: 0, waiting: 0, oldestWait: 0 },
+          oldestCall: { what: 'POST', age: 1 },
+        },
+      ],
+    },
+  }) as StatusReport;
+
+  it('commands no terminal, whatever the daemon says', () => {
+    const lines = renderStatus(TROUBLED).split('\n');
+    for (const line of lines) expect(line).not.toMatch(/\p{Cc}/u);
+    expect(lines).toContain('  pods        10 ready, 2 not ready');
+    expect(lines.filter((line) => line.includes('?[2J?2J?'))).toHaveLength(9);
+    expect(lines).toHaveLength(17);
+  });
+
+  it('commands no terminal as JSON either, and means the same', () => {
+    const text = asJson(TROUBLED, 2);
+    expect(text.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
+    expect(JSON.parse(text)).toEqual(TROUBLED);
   });
 
   it.each([

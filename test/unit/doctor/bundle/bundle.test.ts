@@ -4,7 +4,8 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { resolveSettings } from '../../../../src/config/options';
+import type { ConfigPlace } from '../../../../src/config/config-files';
+import { loadConfiguration } from '../../../../src/config/configuration';
 import { Archive } from '../../../../src/doctor/bundle/archive';
 import { collect } from '../../../../src/doctor/bundle/collect';
 import { bundleItems, readmeOf, type BundleSources } from '../../../../src/doctor/bundle/items';
@@ -13,8 +14,9 @@ import { rejectionOf } from '../../support/errors';
 
 const run = promisify(execFile);
 /** None may be in a bundle, wherever it was planted. */
-const SECRETS = Array.from({ length: 12 }, (_, at) => `s3cret-${at}-s3cret`);
-const [ENV, TOKEN, PROXY, JOURNAL, HEADER, CNI, STATE, FLAG, DAEMON, FINDING, OPTION, BROKEN] = SECRETS;
+const SECRETS = Array.from({ length: 14 }, (_, at) => `s3cret-${at}-s3cret`);
+const [ENV, TOKEN, PROXY, JOURNAL, HEADER, CNI, STATE, FLAG, DAEMON, FINDING, OPTION, BROKEN, COMMENT, FILE] =
+  SECRETS;
 
 let directory: string;
 let metrics: Server;
@@ -22,7 +24,7 @@ const path = process.env.PATH;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'dockbridge-bundle-'));
-  for (const name of ['state', 'run', 'net.d', 'bin']) await mkdir(join(directory, name));
+  for (const name of ['state', 'run', 'net.d', 'bin', 'config.d']) await mkdir(join(directory, name));
   metrics = createServer((request, response) => response.end(`page ${request.url}\n`));
   await new Promise<void>((resolve) => metrics.listen(join(directory, 'run/metrics.sock'), resolve));
 });
@@ -30,6 +32,11 @@ afterEach(async () => {
   process.env.PATH = path;
   metrics.close();
   await rm(directory, { recursive: true });
+});
+
+const configPlace = (): ConfigPlace => ({
+  file: join(directory, 'config.yaml'),
+  directory: join(directory, 'config.d'),
 });
 
 async function planted(): Promise<BundleSources> {
@@ -45,6 +52,12 @@ async function planted(): Promise<BundleSources> {
     `staticPodURLHeader:\n  X-Any:\n    - ${HEADER}\ncgroupDriver: systemd\n`,
   );
   await writeFile(at('daemon.json'), JSON.stringify({ 'log-opts': { 'splunk-token': DAEMON }, debug: true }));
+  await writeFile(
+    at('config.yaml'),
+    `# password: ${COMMENT}\nlog-level: error\nregistry-config: [/a.json, "https://me:${FILE}@b/"]\ncni-timeout: 3m\n`,
+  );
+  await writeFile(at('config.d/10-cni.yaml'), 'cni-timeout: 4m\n');
+  await writeFile(at('config.d/20-typo.yml'), 'cni-timeout: 5m\n');
   const flags = {
     ...{ 'state-dir': at('state'), 'run-dir': at('run'), 'cni-conf-dir': at('net.d') },
     'docker-endpoint': `tcp://user:${OPTION}@10.0.0.1:2375`,
@@ -52,7 +65,7 @@ async function planted(): Promise<BundleSources> {
   const environment = { DOCKBRIDGE_LOG_LEVEL: 'debug' };
   const info = { HttpProxy: `http://me:${PROXY}@proxy`, Labels: [`token=${TOKEN}`], Driver: 'overlay2' };
   return {
-    settings: resolveSettings(flags, environment),
+    settings: (await loadConfiguration(flags, environment, configPlace())).settings,
     ...{ flags, environment, daemon: undefined, answerMs: 5_000 },
     processes: [
       { name: 'dockerd', pid: 1, args: [`--config-file=${at('daemon.json')}`] },
@@ -73,7 +86,10 @@ async function planted(): Promise<BundleSources> {
 
 async function bundle(sources: BundleSources, file = join(directory, 'b.tar.gz')): Promise<string> {
   const archive = await Archive.create(file);
-  await archive.write(await collect(bundleItems(sources), 5_000, readmeOf('1.2.3', new Date())), new Date());
+  await archive.write(
+    await collect(bundleItems(sources, configPlace()), 5_000, readmeOf('1.2.3', new Date())),
+    new Date(),
+  );
   return file;
 }
 
@@ -94,6 +110,7 @@ it('holds what a maintainer needs, and none of the planted secrets', async () =>
       'doctor.json',
       'versions.json',
       'options.json',
+      'config-files.json',
       'metrics.txt',
       'healthz.txt',
     ],
@@ -111,11 +128,26 @@ it('holds what a maintainer needs, and none of the planted secrets', async () =>
     ],
   ])
     expect(all).toContain(kept);
-  const { stdout: options } = await run('tar', ['-xzOf', file, 'dockbridge-bundle/options.json']);
-  expect(JSON.parse(options)).toMatchObject({
+  const inBundle = async (name: string): Promise<unknown> =>
+    JSON.parse((await run('tar', ['-xzOf', file, `dockbridge-bundle/${name}`])).stdout);
+  expect(await inBundle('options.json')).toMatchObject({
     'log-level': { value: 'debug', source: 'environment' },
     'docker-endpoint': { value: 'tcp://[removed]@10.0.0.1:2375', source: 'flag' },
     'container-logs': { value: 'cri', source: 'default' },
+    // The last file that names it counts.
+    'cni-timeout': { value: 240_000, source: 'file', place: `${directory}/config.d/10-cni.yaml:1` },
+    'registry-config': { source: 'file', place: `${directory}/config.yaml:3` },
+  });
+  expect(await inBundle('config-files.json')).toEqual({
+    files: {
+      [`${directory}/config.yaml`]: {
+        ...{ 'log-level': 'error', 'cni-timeout': '3m' },
+        'registry-config': ['/a.json', 'https://[removed]@b/'],
+      },
+      [`${directory}/config.d/10-cni.yaml`]: { 'cni-timeout': '4m' },
+    },
+    faults: [],
+    warnings: [expect.stringMatching(/20-typo\.yml is not read/) as string],
   });
   // Nobody answers at the control socket.
   expect(all).toMatch(/Not in this bundle:\n {2}status\.json: there is none/);

@@ -22,6 +22,35 @@ describe('A bundle without secrets', () => {
     ],
     ['a key', `-----BEGIN RSA PRIVATE KEY-----\n${SECRET}\n-----END RSA PRIVATE KEY-----`],
     ['a key that is cut off', `-----BEGIN PRIVATE KEY-----\n${SECRET}`],
+    [
+      'what dockerd was asked to create',
+      `level=debug msg="form data: {\\"Cmd\\":[\\"run\\"],\\"Env\\":[\\"PLAIN=${SECRET}\\"]}"`,
+    ],
+    [
+      'what a newer dockerd was asked to create',
+      `msg="handling POST request" form-data="{\\"Env\\":[\\"PLAIN=${SECRET}\\"]}" method=POST`,
+    ],
+    ['an environment in JSON', `{"Env":["A=[\\"x\\"]","PLAIN=a]${SECRET}"],"Cmd":[]}`],
+    ['an environment in JSON in JSON', `"{\\"Env\\":[\\"A=b\\",\\"PLAIN=${SECRET}\\"]}"`],
+    ['an environment that is cut off', `{"Env":["A=b","PLAIN=${SECRET}`],
+    ['an environment of Kubernetes', `{"env":[{"name":"A","value":"${SECRET}"}],"image":"i"}`],
+    ['a short name of a password', `DB_PASS=${SECRET}`],
+    ['a password of PostgreSQL', `PGPASS=${SECRET}`],
+    ['a password of MySQL', `MYSQL_PWD=${SECRET}`],
+    ['a password in a DSN of key words', `Server=h;Uid=u;Pwd=${SECRET};`],
+    ['a DSN', `DATABASE_DSN=u:${SECRET}@tcp(db:3306)/x`],
+    ['a key of WireGuard', `psk: ${SECRET}`],
+    ['a key of a kubeconfig', `client-key-data: ${SECRET}`],
+    ['a key of IPsec', `presharedKey=${SECRET}`],
+    ['a key of a configuration', `encryptionKey: "${SECRET}"`],
+    ['a signature of Azure', `GET https://h/layer?sv=1&sig=${SECRET}&x=1`],
+    ['a signature of S3', `GET https://h/layer?X-Amz-Signature=${SECRET}&x=1`],
+    ['a password of curl', `exec curl -u user:${SECRET} https://h/`],
+    ['a quoted password of curl', `exec curl --user "user:a ${SECRET}" https://h/`],
+    ['a password of curl in JSON', `"Cmd":["curl","-u","user:${SECRET}","https://h/"]`],
+    ['a URL whose password has an @', `proxy http://user:p@${SECRET}@proxy:3128/ is used`],
+    ["a URL whose password has a '", `proxy http://user:pa'${SECRET}@proxy:3128/ is used`],
+    ['a URL whose password has a ?', `proxy http://user:pa?${SECRET}@proxy:3128/ is used`],
   ])('takes out %s', (_, text) => {
     expect(text).toContain(SECRET);
     const redacted = redactText(text);
@@ -34,7 +63,62 @@ describe('A bundle without secrets', () => {
     '2026-01-01T00:00:00+0000 node dockbridge[12]: {"message":"Serving CRI","address":"unix:///run/x.sock"}',
     'failed to pull docker.io/library/busybox@sha256:abcd: not found',
     'dockbridge_cri_calls_total{method="RunPodSandbox",code="OK"} 1',
+    'signal: terminated, design: x, bypass-rules: y, compassion: z, stop-signal=15',
+    'docker run -u 1000:1000 image; journalctl -u docker: nothing',
+    'mount file:///a@b and https://h/v2/a@sha256:1, mail a@b',
+    '{"Env":[],"Cmd":["a"]}',
   ])('leaves the rest as it is: %s', (text) => expect(redactText(text)).toBe(text));
+
+  it('keeps what stands before and after', () => {
+    expect(redactText('a http://u:p@q@h:1/x?a=b@c d')).toBe('a http://[removed]@h:1/x?a=b@c d');
+    expect(redactText('{"Env":["A=b"],"Cmd":["c"]}')).toBe('{"Env":[removed],"Cmd":["c"]}');
+    expect(redactText('msg="form data: {x}"\nnext')).toBe('msg="form data: [removed]\nnext');
+    expect(redactText('curl -u u:p https://h/')).toBe('curl -u [removed] https://h/');
+  });
+
+  // One that looks again from each place takes minutes.
+  it.each(
+    [
+      [
+        'a',
+        'a.',
+        '-u',
+        '-u a:',
+        '\\',
+        '\\"',
+        '"Env":["',
+        '"Env":[',
+        '://',
+        'a://',
+        'a.b://c',
+        '//a@',
+        '@',
+        '//',
+        ':',
+        'pass',
+        'sig',
+        'pass=',
+      ],
+      [
+        '-u "',
+        '-u "a:',
+        'form data',
+        'eyJ',
+        'eyJaaaaa.',
+        '-----BEGIN ',
+        'bearer ',
+        '--pass ',
+        'pass="',
+        'pass="\\',
+      ],
+    ].flat(),
+  )('is through with a megabyte of %j in seconds', (part) => {
+    const text = part.repeat(Math.ceil((1 << 20) / part.length));
+    const begun = process.cpuUsage();
+    redactText(text);
+    const { user, system } = process.cpuUsage(begun);
+    expect((user + system) / 1e6).toBeLessThan(5);
+  });
 
   it('takes values under keys that say so, and leaves where secrets are', () => {
     expect(
@@ -49,6 +133,11 @@ describe('A bundle without secrets', () => {
         tokenRequestTimeout: '5s',
         secret: '',
         enableToken: true,
+        users: [{ 'client-key-data': SECRET, 'client-certificate-data': 'c' }],
+        ipsec: { psk: SECRET, presharedKey: SECRET, encryptionKey: SECRET, encryption: 'aes' },
+        db: { pass: SECRET, dbPwd: SECRET, dsn: SECRET, sig: SECRET, signature: SECRET },
+        stopSignal: 'SIGTERM',
+        bypassed: 1,
       }),
     ).toEqual({
       auths: '[removed]',
@@ -61,6 +150,17 @@ describe('A bundle without secrets', () => {
       tokenRequestTimeout: '5s',
       secret: '',
       enableToken: true,
+      users: [{ 'client-key-data': '[removed]', 'client-certificate-data': 'c' }],
+      ipsec: {
+        ...{ psk: '[removed]', presharedKey: '[removed]', encryptionKey: '[removed]' },
+        encryption: 'aes',
+      },
+      db: {
+        ...{ pass: '[removed]', dbPwd: '[removed]', dsn: '[removed]' },
+        ...{ sig: '[removed]', signature: '[removed]' },
+      },
+      stopSignal: 'SIGTERM',
+      bypassed: 1,
     });
   });
 

@@ -98,8 +98,31 @@ export class LogRoom {
     });
   }
 
+  /** Files in here that this process has open, the Engine's among them. */
+  openFiles(): string[] {
+    const targets = fs.readdirSync('/proc/self/fd').map((fd) => {
+      try {
+        return fs.readlinkSync(`/proc/self/fd/${fd}`);
+      } catch {
+        // It was closed meanwhile.
+        return '';
+      }
+    });
+    return targets.filter((path) => path.startsWith(`${this.root}/`));
+  }
+
   async dispose(): Promise<void> {
     for (const logs of this.open) await logs.close();
     fs.rmSync(this.root, { recursive: true, force: true });
   }
+}
+
+/** A room of its own for each test of the block around. Registers hooks. */
+export function withLogRoom(enter: (room: LogRoom) => void): void {
+  let room: LogRoom;
+  beforeEach(() => {
+    room = new LogRoom();
+    enter(room);
+  });
+  afterEach(() => room.dispose());
 }

@@ -31,26 +31,65 @@ describe('the processes of this node', () => {
   let proc: string;
   beforeEach(async () => {
     proc = await mkdtemp(join(tmpdir(), 'proc-'));
-    await add('self', 'net:[1]', []);
+    await add('self', 'net:[1]', [], { spaces: { pid: 'pid:[1]', mnt: 'mnt:[1]' } });
   });
   afterEach(() => rm(proc, { recursive: true }));
 
-  async function add(pid: string, network: string, words: readonly string[], exe = '/bin/x'): Promise<void> {
+  const OWN = process.geteuid?.() ?? 0;
+
+  async function add(
+    pid: string,
+    network: string,
+    words: readonly string[],
+    { exe = '/bin/x', uids = [OWN, OWN, OWN, OWN], spaces = {} } = {},
+  ): Promise<void> {
     await mkdir(join(proc, pid, 'ns'), { recursive: true });
-    await symlink(network, join(proc, pid, 'ns/net'));
+    for (const [kind, link] of Object.entries({ net: network, ...spaces }))
+      await symlink(link, join(proc, pid, 'ns', kind));
     await symlink(exe, join(proc, pid, 'exe'));
+    await writeFile(join(proc, pid, 'status'), `Name:\tx\nUid:\t${uids.join('\t')}\nGid:\t0\t0\t0\t0\n`);
     await writeFile(join(proc, pid, 'cmdline'), words.map((word) => `${word}\0`).join(''));
   }
 
   it('are known by what they were called as, or by their executable, also one that was replaced', async () => {
     await add('7', 'net:[1]', ['/usr/bin/kubelet', '--config=/a']);
-    await add('8', 'net:[1]', ['renamed', '--config=/b'], '/usr/bin/kubelet (deleted)');
+    await add('8', 'net:[1]', ['renamed', '--config=/b'], { exe: '/usr/bin/kubelet (deleted)' });
     await add('9', 'net:[2]', ['/usr/bin/kubelet']);
     await add('10', 'net:[1]', ['sh']);
     expect(await findProcesses(proc)).toEqual([
       { name: 'kubelet', pid: 7, args: ['--config=/a'] },
       { name: 'kubelet', pid: 8, args: ['--config=/b'] },
     ]);
+  });
+
+  const found = async (): Promise<number[]> => (await findProcesses(proc)).map(({ pid }) => pid);
+  const DAEMON = ['/usr/bin/dockbridge', 'serve', '--run-dir=/tmp/evil'];
+
+  it('are those of root and of this user: all four user IDs count, for setuid programs take any name', async () => {
+    const other = OWN + 1;
+    await add('7', 'net:[1]', DAEMON, { uids: [0, 0, 0, 0] });
+    await add('8', 'net:[1]', DAEMON);
+    await add('9', 'net:[1]', DAEMON, { uids: [other, other, other, other] });
+    for (const at of [0, 1, 2, 3])
+      await add(`1${at}`, 'net:[1]', DAEMON, { uids: [OWN, OWN, OWN, OWN].with(at, other) });
+    await add('20', 'net:[1]', DAEMON);
+    await rm(join(proc, '20/status'));
+    expect(await found()).toEqual([7, 8]);
+  });
+
+  it('are in our namespace of processes', async () => {
+    await add('7', 'net:[1]', DAEMON, { spaces: { pid: 'pid:[1]' } });
+    await add('8', 'net:[1]', DAEMON, { spaces: { pid: 'pid:[2]' } });
+    await add('9', 'net:[1]', ['/usr/bin/kubelet'], { spaces: { pid: 'pid:[2]' } });
+    expect(await found()).toEqual([7]);
+  });
+
+  it('may have another view of the files, unless they claim to be dockbridge', async () => {
+    const spaces = { pid: 'pid:[1]', mnt: 'mnt:[2]' };
+    await add('7', 'net:[1]', ['/usr/bin/kubelet'], { spaces });
+    await add('8', 'net:[1]', DAEMON, { spaces });
+    await add('9', 'net:[1]', DAEMON, { spaces: { ...spaces, mnt: 'mnt:[1]' } });
+    expect(await found()).toEqual([7, 9]);
   });
 });
 

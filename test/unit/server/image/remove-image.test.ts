@@ -13,7 +13,7 @@ const TAGS = ['a.io/app:1', 'b.io/app:1'];
 const REFUSAL = 'unable to delete 1';
 
 /** Removes an image whose removal by id the Engine refuses as long as it has names; a container of the Engine's may use it. */
-function removing({ isUsed }: { isUsed: boolean }) {
+function removing({ isUsed }: { isUsed: boolean | Error }) {
   const store = new WritableStore();
   const image = imageRecord({ repoTags: TAGS, repoDigests: [] });
   store.images.put(image);
@@ -25,7 +25,9 @@ function removing({ isUsed }: { isUsed: boolean }) {
       return Promise.resolve();
     },
     listContainers: () =>
-      Promise.resolve([containerOf('sha256:another'), ...(isUsed ? [containerOf(image.id)] : [])]),
+      isUsed instanceof Error
+        ? Promise.reject(isUsed)
+        : Promise.resolve([containerOf('sha256:another'), ...(isUsed ? [containerOf(image.id)] : [])]),
   });
   const imageSync = new ImageSync({ docker, store, logger: silentLogger });
   const services = { store, docker, imageSync } as unknown as Services;
@@ -43,6 +45,12 @@ describe('the removal of an image with names in several repositories', () => {
     const { untagged, done } = removing({ isUsed: false });
     await done;
     expect(untagged).toEqual(TAGS);
+  });
+
+  it('takes none, and keeps the refusal, when the Engine does not say who uses the image', async () => {
+    const { untagged, done } = removing({ isUsed: new Error('the list hangs') });
+    await expect(done).rejects.toThrow(REFUSAL);
+    expect(untagged).toEqual([]);
   });
 
   it('takes none when a container that we do not know of uses the image', async () => {

@@ -51,6 +51,13 @@ describe('the record of a new container', () => {
     expect(store.containers.get(ID)).toMatchObject({ state: 'created', metadata: { name: 'app' } });
   });
 
+  it('is not made once the Engine has said that the container is gone', async () => {
+    const { store, life, create } = room();
+    await life.withContainer(ID, undefined, (held) => held.forget());
+    await create();
+    expect(store.containers.get(ID)).toBeUndefined();
+  });
+
   it('takes back nothing that was learned of the container meanwhile', async () => {
     const { store, life, create } = room();
     const busy = gate();

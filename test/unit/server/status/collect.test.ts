@@ -96,7 +96,7 @@ describe('The status of a daemon', () => {
     await stopping;
   });
 
-  it('tells troubles of the network, and networks that nobody has any more', async () => {
+  it('tells troubles of the network, and networks of pods that are gone', async () => {
     const store = new WritableStore();
     store.sandboxes.put(sandboxRecord());
     const { network } = await reportOf({

@@ -5,6 +5,7 @@ import {
   toCriResources,
   toEngineResources,
   toEngineUpdate,
+  updatedMemory,
 } from '../../../../src/translate/container/resources';
 import { codeAndField } from '../../support/errors';
 import { decoded } from '../../support/wire';
@@ -234,4 +235,17 @@ describe('toEngineUpdate', () => {
       engine: { Memory: 4096 },
     },
   ])('$desc', ({ given, current, engine }) => expect(update(given, current)).toEqual(engine));
+});
+
+describe('the memory limits in force after an update', () => {
+  const known = fromEngineResources({ Memory: 1024, MemorySwap: 1024 });
+
+  it.each([
+    { desc: 'swap without a limit', update: { MemorySwap: -1 }, memory: 1024, swap: -1 },
+    { desc: 'both', update: { Memory: 2048, MemorySwap: 4096 }, memory: 2048, swap: 4096 },
+    { desc: 'neither', update: { CpuShares: 512 }, memory: 1024, swap: 1024 },
+    { desc: 'no update', update: undefined, memory: 1024, swap: 1024 },
+  ])('are those of the update: $desc', ({ update, memory, swap }) =>
+    expect(updatedMemory(known, update)).toEqual({ ...known, memoryLimit: memory, memorySwapLimit: swap }),
+  );
 });

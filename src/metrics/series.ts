@@ -125,7 +125,7 @@ export function createMetrics() {
     logsHung: gauge('dockbridge_logs_hung', '1 while the file system of a log does not answer.'),
     logsWithoutThread: gauge(
       'dockbridge_logs_without_thread',
-      '1 while no log is written because the node has no thread for it, or none that lives on.',
+      '1 while no log is written because the node has no thread for the log worker, or because the worker keeps ending.',
     ),
     ownLogDropped: counter(
       'dockbridge_own_log_lines_dropped_total',

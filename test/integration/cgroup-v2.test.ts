@@ -75,7 +75,7 @@ const MIB = 2 ** 20;
       const id = await started({ ...LIMIT, unified: UNIFIED });
       await update(id, { memory_swap_limit_in_bytes: -1 });
       expect(await values(id)).toEqual([String(48 * MIB), '1', 'max']);
-      expect((await containerStatus(test, id)).resources?.linux?.memory_swap_limit_in_bytes?.toString()).toBe(
+      expect((await containerStatus(test, id)).resources?.linux?.memory_swap_limit_in_bytes.toString()).toBe(
         '-1',
       );
     });

@@ -38,7 +38,7 @@ function startCutOff(unified: Record<string, string>, runs: boolean) {
 describe('a start whose answer is lost', () => {
   it('leaves no container running without its limits', async () => {
     const { id, stopped, start } = startCutOff({ 'memory.high': '4096' }, true);
-    expect(await rejectionOf(start())).toMatch(/^FAILED_PRECONDITION the control group/);
+    expect(await rejectionOf(start())).toMatch(/^FAILED_PRECONDITION cannot find the control group/);
     expect(stopped).toEqual([id]);
   });
 

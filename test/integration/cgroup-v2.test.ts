@@ -71,15 +71,6 @@ const MIB = 2 ** 20;
       expect(await values(id)).toEqual([String(32 * MIB), '1', '0']);
     });
 
-    it('lets an update allow swap again', async () => {
-      const id = await started({ ...LIMIT, unified: UNIFIED });
-      await update(id, { memory_swap_limit_in_bytes: -1 });
-      expect(await values(id)).toEqual([String(48 * MIB), '1', 'max']);
-      expect((await containerStatus(test, id)).resources?.linux?.memory_swap_limit_in_bytes.toString()).toBe(
-        '-1',
-      );
-    });
-
     it('is there again after the Engine has restarted the container', async () => {
       const id = await started({ ...LIMIT, unified: UNIFIED });
       const pid = await pidOf(id);

@@ -5,7 +5,8 @@ SHELL := /bin/bash
 export PATH := $(PATH):/usr/sbin:/sbin
 # Where jest leaves its results as JSON, for .ci/run.
 JEST_JSON_DIR ?=
-jest_json = $(if $(JEST_JSON_DIR),--json --outputFile=$(JEST_JSON_DIR)/$(1).json)
+# Where jest.config.js has the results written to.
+jest_results = $(if $(JEST_JSON_DIR),JEST_RESULTS='$(JEST_JSON_DIR)/$(1).json')
 shell_scripts = scripts/*.sh packaging/*.sh packaging/*/*.sh packaging/deb/p* packaging/cri-dockerd/deb/p* docker/pause/*.sh test/conformance/*.sh test/conformance/kubelet/*.sh test/conformance/images/*.sh \
   test/guest/*.sh .ci/run
 # What demo and run do with the Engine whose address is in DOCKER_HOST.
@@ -43,7 +44,7 @@ test: build ## Run unit and integration tests, the latter on an Engine of their 
 	exit $$failed
 
 test-unit: build ## Run the unit tests (no Docker): ARGS=… goes to jest
-	@node_modules/.bin/jest --selectProjects unit $(call jest_json,unit) $(ARGS)
+	@$(call jest_results,unit) node_modules/.bin/jest --selectProjects unit $(ARGS)
 
 # Two halves at once, each serial and with an Engine of its own: they count its calls, and kill it.
 test-integration: build ## Run the integration tests: ARGS=… goes to jest
@@ -55,7 +56,7 @@ mutation: proto ## Small faults put into src, which unit tests should notice: RO
 
 # SEED and LIVES go through the environment.
 churn: build ## Live and end many pods under kills and faults: SEED=N repeats a run, LIVES=N (40), DOCKBRIDGE_TEST_ENGINE=28.5
-	@node_modules/.bin/jest --selectProjects churn --runInBand $(call jest_json,churn) $(ARGS)
+	@$(call jest_results,churn) node_modules/.bin/jest --selectProjects churn --runInBand $(ARGS)
 
 # HOSTILE=1 and TOTALS go through the environment.
 conformance: build ## Kubernetes' own clients against dockbridge: ENGINE=20.10|26.1|28.5|29 or ENDPOINT=unix://…

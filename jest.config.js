@@ -30,4 +30,5 @@ module.exports = {
     { ...common, ...withEngine, displayName: 'bench', testMatch: ['<rootDir>/test/bench/**/*.bench.ts'] },
   ],
   testTimeout: 60_000,
+  reporters: ['default', ...(process.env.JEST_RESULTS ? ['<rootDir>/scripts/jest-results.cjs'] : [])],
 };

@@ -28,6 +28,7 @@ need libseccomp-dev test -f /usr/include/seccomp.h # runc for Engine 29 is built
 need pkg-config command -v pkg-config
 need shellcheck command -v shellcheck # make lint
 need systemd command -v systemd-analyze # the same, for units; nothing of it is started
+need rpm command -v rpmbuild # tests make packages of it
 need gcc command -v gcc
 need libc6-dev test -f /usr/include/unistd.h
 need make command -v make
@@ -43,7 +44,6 @@ if [ "${1:-}" = deb ]; then
   need gcc-aarch64-linux-gnu command -v aarch64-linux-gnu-gcc # the pause image of arm64
   need linux-libc-dev-arm64-cross test -f /usr/aarch64-linux-gnu/include/asm/unistd.h # the same
   need lintian command -v lintian
-  need rpm command -v rpmbuild
   need qemu-user-static command -v qemu-aarch64-static # runs what is in arm64's package
 fi
 

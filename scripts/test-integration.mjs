@@ -59,13 +59,16 @@ const NODE = `
   exec "$@"`;
 const OWN_NAMESPACES = ['unshare', '--net', '--mount', '--propagation', 'slave', 'bash', '-ec', NODE, 'bash'];
 
-const jest = (json, args) => [
+const jest = (args) => [
   process.execPath,
   'node_modules/jest/bin/jest.js',
   ...['--selectProjects', 'integration', '--runInBand'],
-  ...(process.env.JEST_JSON_DIR ? ['--json', `--outputFile=${join(process.env.JEST_JSON_DIR, json)}`] : []),
   ...args,
 ];
+
+/** The environment of a run of jest whose results go into the file `json` (jest.config.js). */
+const withResults = (json) =>
+  process.env.JEST_JSON_DIR ? { ...env, JEST_RESULTS: join(process.env.JEST_JSON_DIR, json) } : env;
 
 /** The longest first, each to the half that has less to do. */
 function halves() {
@@ -100,8 +103,8 @@ let isEnding = false;
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => (isEnding = true));
 
 /** The exit code of the command; `stdio` as for spawn. */
-async function run([command, ...args], stdio) {
-  const child = spawn(command, args, { env, stdio });
+async function run([command, ...args], stdio, environment = env) {
+  const child = spawn(command, args, { env: environment, stdio });
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => child.kill(signal));
   const output = [];
   child.stdout?.on('data', (data) => output.push(data));
@@ -125,16 +128,20 @@ async function fetchAll() {
 
 const given = process.argv.slice(2);
 if (given.length > 0) {
-  const { failed } = await run(jest('integration.json', given), 'inherit');
+  const { failed } = await run(jest(given), 'inherit', withResults('integration.json'));
   process.exitCode = failed ? 1 : 0;
 } else {
   await fetchAll();
   const [first, second] = halves();
-  const later = run([...OWN_NAMESPACES, ...jest('integration-2.json', second)], ['ignore', 'pipe', 'pipe']);
+  const later = run(
+    [...OWN_NAMESPACES, ...jest(second)],
+    ['ignore', 'pipe', 'pipe'],
+    withResults('integration-2.json'),
+  );
   console.log(
     `integration: ${first.length - 1} files here, ${second.length - 1} beside them, told when they are done`,
   );
-  const here = await run(jest('integration.json', first), 'inherit');
+  const here = await run(jest(first), 'inherit', withResults('integration.json'));
   const beside = await later;
   process.stdout.write(beside.output);
   process.exitCode = here.failed || beside.failed ? 1 : 0;

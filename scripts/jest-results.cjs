@@ -1,0 +1,54 @@
+'use strict';
+const { writeFileSync } = require('node:fs');
+const process = require('node:process');
+
+/**
+ * Writes what jest has found so far into $JEST_RESULTS after each test file, in the shape of its own `--json`. That option
+ * writes at the end alone: a run that dies in the middle, or failed values that are no JSON (a bigint), leave nothing.
+ */
+module.exports = class JestResults {
+  running = '';
+  last = undefined;
+
+  constructor() {
+    // With --runInBand this is the process of the tests: what is thrown when no test runs ends it.
+    process.on('uncaughtExceptionMonitor', (error) => {
+      if (this.last !== undefined) this.write(this.last, false, String(error?.stack ?? error));
+    });
+  }
+
+  onTestFileStart({ path }) {
+    this.running = path;
+  }
+
+  // The file that has just ended is in the totals only afterwards, but always in the next call.
+  onTestFileResult(_test, _result, results) {
+    this.write(results, false);
+  }
+
+  onRunStart(results) {
+    this.write(results, false);
+  }
+
+  onRunComplete(_contexts, results) {
+    this.running = '';
+    this.write(results, true);
+  }
+
+  write(results, isComplete, error = '') {
+    this.last = results;
+    const { numPassedTests, numFailedTests, numPendingTests, numRuntimeErrorTestSuites, startTime } = results;
+    const testResults = results.testResults.map((suite) => ({
+      name: suite.testFilePath,
+      status: suite.testExecError || suite.numFailingTests > 0 ? 'failed' : 'passed',
+      endTime: suite.perfStats.end,
+      message: suite.failureMessage ?? '',
+      assertionResults: suite.testResults.map(({ fullName, status, failureMessages }) => {
+        return { fullName, status, failureMessages };
+      }),
+    }));
+    const counts = { numPassedTests, numFailedTests, numPendingTests, numRuntimeErrorTestSuites };
+    const found = { isComplete, running: this.running, error, startTime, ...counts, testResults };
+    writeFileSync(process.env.JEST_RESULTS, JSON.stringify(found));
+  }
+};

@@ -25,6 +25,7 @@ import { ImageAccounts } from './server/image/image-accounts';
 import { SandboxImage } from './server/image/sandbox-image';
 import { statusReporter } from './server/status/collect';
 import type { StatusReport } from './server/status/report';
+import { DOCKBRIDGE_VERSION } from './version';
 import { PAUSE_TAR } from './program-files';
 import { startLogs } from './start-logs';
 import type { Store } from './store/store';
@@ -36,7 +37,6 @@ import { notifySystemd } from './node/notify';
 import { readNodeRights, type NodeRights } from './node/node-rights';
 import { UsedInodes } from './node/disk/file-systems';
 import { Watchdog, watchdogInterval } from './node/watchdog';
-import { DOCKBRIDGE_VERSION } from './version';
 import { watchedLink, watchedLogs } from './watched-parts';
 
 /** What a stop may take in all, ms: systemd kills after 90 s, kubelet waits for the next one. */

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { PodTrial } from '../doctor/checks/pod';
+import type { PodTrial } from '../doctor/checks/dockbridge';
 import { messageOf } from '../lib/errors';
 import { CriClient } from '../server/client/cri-client';
 import { runDemoPod } from './demo-pod';

@@ -1,5 +1,5 @@
-import { loadConfiguration } from '../config/configuration';
 import { knownFlags } from '../config/known-flags';
+import { loadConfiguration } from '../config/configuration';
 import type { Given } from '../config/options';
 import { DockerodeClient } from '../docker/dockerode-client';
 import { readOnly } from '../docker/decorators';
@@ -7,8 +7,8 @@ import { messageOf } from '../lib/errors';
 import { findProcesses } from '../node/process/node-processes';
 import { assess } from './switch-check/assess';
 import { gather } from './switch-check/gather';
-import { renderReport } from './switch-check/render';
 import { exitCodeOf } from './switch-check/report';
+import { renderReport } from './switch-check/render';
 
 const REQUEST_MS = 30_000;
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { knownFlags } from '../config/known-flags';
 import { loadDespiteFiles } from '../config/configuration';
 import type { Fault } from '../config/fault';
-import { knownFlags } from '../config/known-flags';
 import { OPTIONS, type Given, type Settings } from '../config/options';
 import { isSameSocket } from '../node/disk/socket-file';
 import type { NodeProcess } from '../node/process/node-processes';

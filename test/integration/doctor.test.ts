@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CHECKS } from '../../src/doctor/checks';
-import { STATS_SNIPPET } from '../../src/doctor/checks/kubelet-stats';
+import { STATS_SNIPPET } from '../../src/doctor/checks/kubelet';
 import type { DoctorReport, Line } from '../../src/doctor/report';
 import { ChildDaemon } from './support/child-daemon';
 import { CniNode } from './support/cni-node';

@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { readdir, stat } from 'node:fs/promises';
+import { request, type IncomingMessage } from 'node:http';
 import { hostname, release } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -7,16 +9,14 @@ import { parse } from 'yaml';
 import { CONFIG_PLACE, readConfigFiles, type ConfigPlace } from '../../config/config-files';
 import { readConfiguration } from '../../config/configuration';
 import { sourcedOptions, type Given, type Settings } from '../../config/options';
-import { SmallFile } from '../../node/disk/files';
-import { errnoOf, failedPrecondition } from '../../lib/errors';
+import { errnoOf, failedPrecondition, internal, unavailable } from '../../lib/errors';
 import { flagOf } from '../../lib/flags';
+import { SmallFile } from '../../node/disk/files';
 import { askForStatus } from '../../server/client/control-client';
 import { controlPath } from '../../server/control-socket';
-import type { DoctorReport } from '../report';
-import { renderDoctorReport } from '../render';
-import type { Sources } from '../sources';
+import type { Sources } from '../check';
+import { renderDoctorReport, type DoctorReport } from '../report';
 import type { Item } from './collect';
-import { httpGet } from './http-get';
 import { redactArguments, redactJson } from './redact';
 
 const MAX_BYTES = 1 << 20;
@@ -28,6 +28,8 @@ const JOURNALS: readonly (readonly [unit: string, lines: number])[] = [
   ['kubelet', 500],
 ];
 const JOURNAL_BYTES = 8 << 20;
+
+const MAX_PAGE_BYTES = 4 << 20;
 
 /** What a bundle is made of. */
 export interface BundleSources extends Pick<
@@ -132,6 +134,29 @@ async function page(
   if (metricsAddress === 'run-dir') return httpGet({ path: join(runDir, 'metrics.sock') }, path, limitMs);
   const address = metricsAddress === 'off' ? metricsBindAddr : metricsAddress;
   return address && httpGet(address, path, limitMs);
+}
+
+/**
+ * A page of the daemon's metrics endpoint.
+ * @throws when nobody answers in time, or with more than 4 MiB.
+ */
+async function httpGet(
+  address: { readonly path: string } | { readonly host: string; readonly port: number },
+  page: string,
+  limitMs: number,
+): Promise<string> {
+  const target = 'path' in address ? { socketPath: address.path } : address;
+  const call = request({ ...target, path: page, agent: false, timeout: limitMs });
+  call.on('timeout', () => call.destroy(unavailable(`no answer within ${limitMs / 1000} s`)));
+  call.end();
+  const [response] = (await once(call, 'response')) as [IncomingMessage];
+  let text = '';
+  response.setEncoding('utf8');
+  for await (const chunk of response as AsyncIterable<string>) {
+    text += chunk;
+    if (text.length > MAX_PAGE_BYTES) throw internal(`the page is longer than ${MAX_PAGE_BYTES} bytes`);
+  }
+  return text;
 }
 
 async function daemonJson({ processes }: BundleSources): Promise<string | undefined> {

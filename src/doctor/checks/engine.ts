@@ -1,7 +1,14 @@
-import { messageOf } from '../../lib/errors';
+import { access } from 'node:fs/promises';
+import { isLocalEndpoint } from '../../docker/endpoint';
+import { hasStatus } from '../../docker/errors';
+import { errnoOf, messageOf } from '../../lib/errors';
+import { flagOf, flagsOf } from '../../lib/flags';
+import { SmallFile } from '../../node/disk/files';
+import { isSameSocket } from '../../node/disk/socket-file';
+import type { NodeProcess } from '../../node/process/node-processes';
 import type { EngineFacts } from '../../store/records';
 import { hasNetworkDeadlock, isAtLeast, toFacts } from '../../translate/shared/engine-facts';
-import type { Check } from '../check';
+import type { Check, EngineReport, Sources, Timed } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 
 /** Docker 20.10's. */
@@ -45,4 +52,185 @@ export function judgeEngine(endpoint: string, facts: EngineFacts): Finding {
   if (hasNetworkDeadlock(engineVersion))
     return ok(found, 'Its networks can deadlock (moby/moby#42545): 20.10.27 and later are mended.');
   return ok(found);
+}
+
+/** Whether pods outlive dockerd. */
+export const liveRestore: Check = {
+  id: 'live-restore',
+  run: async ({ info }) => [judgeLiveRestore((await info()).answer.LiveRestoreEnabled ?? false)],
+};
+
+export function judgeLiveRestore(isOn: boolean): Finding {
+  if (isOn) return ok('containers outlive a restart of dockerd (live-restore)');
+  return warn(
+    'live-restore is off: each restart or update of dockerd ends all pods of the node',
+    '"live-restore": true in daemon.json, then: systemctl reload docker (ends no pod)',
+  );
+}
+
+const USUAL_DAEMON_JSON = '/etc/docker/daemon.json';
+const MAX_BYTES = 1 << 20;
+
+/** What the Engine was configured with. */
+export interface DaemonJsonFacts {
+  readonly path: string;
+  /** undefined: there is no such file. */
+  readonly text: string | undefined;
+  /** Why the file cannot be read; '' when it can. */
+  readonly problem: string;
+  /** dockerd's command line, where its process was found. */
+  readonly args: readonly string[];
+  /** What /info tells; none where it does not answer. */
+  readonly securityOptions: readonly string[];
+}
+
+/** The keys that dockbridge cannot make up for (docs/engine-configuration.md). */
+export const daemonJson: Check = {
+  id: 'daemon-json',
+  run: async ({ settings, processes, info }) => {
+    // An Engine that does not start may well be kept from it by this very file.
+    const securityOptions = await info().then(
+      ({ answer }) => answer.SecurityOptions ?? [],
+      () => [],
+    );
+    const isLocal = isLocalEndpoint(settings.dockerEndpoint);
+    const args = isLocal ? (dockerdAt(settings.dockerEndpoint, processes)?.args ?? []) : [];
+    const path = flagOf(args, 'config-file') ?? USUAL_DAEMON_JSON;
+    const { text, problem } = isLocal ? await read(path) : { text: undefined, problem: '' };
+    return judgeDaemonJson({ path, text, problem, args, securityOptions });
+  },
+};
+
+/** One that was told no address listens where everybody expects it, or where systemd does. */
+function dockerdAt(endpoint: string, processes: readonly NodeProcess[]): NodeProcess | undefined {
+  const engines = processes.filter(({ name }) => name === 'dockerd');
+  const addresses = ({ args }: NodeProcess): string[] => [...flagsOf(args, 'host'), ...flagsOf(args, 'H')];
+  return (
+    engines.find((one) => addresses(one).some((address) => isSameSocket(address, endpoint))) ??
+    engines.find((one) => addresses(one).every((address) => address.startsWith('fd:')))
+  );
+}
+
+async function read(path: string): Promise<Pick<DaemonJsonFacts, 'text' | 'problem'>> {
+  try {
+    return { text: await new SmallFile(path, MAX_BYTES).text(), problem: '' };
+  } catch (error) {
+    return { text: undefined, problem: errnoOf(error) === 'ENOENT' ? '' : messageOf(error) };
+  }
+}
+
+export function judgeDaemonJson(facts: DaemonJsonFacts): readonly Finding[] {
+  const { path, text, problem, args, securityOptions } = facts;
+  const findings: Finding[] = [];
+  if (problem !== '')
+    findings.push(warn(`${path} cannot be read: ${problem}`, 'Run the doctor as root, or mend the file.'));
+  const config = text === undefined ? {} : parseObject(text);
+  if (config === undefined)
+    findings.push(
+      fail(
+        `${path} is not a JSON object: dockerd will not start with it`,
+        `Mend it: dockerd --validate --config-file ${path}`,
+      ),
+    );
+  const options = Object.keys(isObject(config?.['log-opts']) ? config['log-opts'] : {});
+  if (options.includes('max-buffer-size') || args.some((word) => word.includes('max-buffer-size=')))
+    findings.push(
+      warn(
+        'log-opts set max-buffer-size: the Engine drops output of containers when its disk is too slow for them',
+        `Take "max-buffer-size" (and "mode") out of log-opts in ${path}, and restart the Engine.`,
+      ),
+    );
+  const remaps = [config?.['userns-remap'] ?? '', flagOf(args, 'userns-remap') ?? ''].some(
+    (user) => user !== '',
+  );
+  if (remaps || securityOptions.some((option) => option.startsWith('name=userns')))
+    findings.push(
+      warn(
+        'userns-remap is on: files of images belong to remapped users, so users other than root may lack rights on their own files, and set-user-ID programs do not work',
+        `Take "userns-remap" out of ${path}, and restart the Engine; images are pulled anew.`,
+      ),
+    );
+  if (findings.length > 0) return findings;
+  return [ok(text === undefined ? `there is no ${path}: defaults` : `${path}: nothing that harms pods`)];
+}
+
+function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** dockbridge's own (src/server/image/sandbox-image.ts), which it imports where the configured one cannot be had. */
+const OWN_PAUSE_IMAGE = 'dockbridge.local/pause:1';
+
+/** Whether there is an image to make sandboxes of. */
+export const pauseImage: Check = {
+  id: 'pause-image',
+  run: async ({ docker, settings, pauseTar }) => {
+    const configured = settings.podInfraContainerImage;
+    const names = [...new Set([configured, OWN_PAUSE_IMAGE])];
+    const there = await Promise.all(names.map((name) => isPresent(docker, name)));
+    const canImport = await access(pauseTar).then(
+      () => true,
+      () => false,
+    );
+    return [judgePauseImage({ configured, present: names.find((_, at) => there[at]), canImport })];
+  },
+};
+
+async function isPresent(docker: Sources['docker'], name: string): Promise<boolean> {
+  try {
+    await docker.inspectImage(name);
+    return true;
+  } catch (error) {
+    if (hasStatus(error, 404)) return false;
+    throw error;
+  }
+}
+
+export function judgePauseImage({
+  configured,
+  present,
+  canImport,
+}: {
+  readonly configured: string;
+  readonly present: string | undefined;
+  readonly canImport: boolean;
+}): Finding {
+  if (present !== undefined) return ok(`the image of sandboxes is here: ${present}`);
+  if (canImport)
+    return ok(
+      `the first pod pulls ${configured}, or else imports the pause image that comes with dockbridge`,
+    );
+  return warn(
+    `${configured} is not here, and this dockbridge came without a pause image of its own: without the registry no pod starts`,
+    `docker pull ${configured}, or build dockbridge with make build`,
+  );
+}
+
+const CLOCK_WARN_MS = 5_000;
+const CLOCK_FAIL_MS = 60_000;
+
+/** Whether the Engine's clock is ours: log lines, events and start times come from it. */
+export const clock: Check = {
+  id: 'clock',
+  run: async ({ info }) => [judgeClock(await info())],
+};
+
+export function judgeClock({ answer, asked, answered }: Timed<Pick<EngineReport, 'SystemTime'>>): Finding {
+  const engine = Date.parse(answer.SystemTime ?? '');
+  if (Number.isNaN(engine)) return warn('the Engine does not tell its time', 'Compare the clocks by hand.');
+  // It looked at its clock at some moment between question and answer.
+  const off = engine < asked ? asked - engine : Math.max(0, engine - answered);
+  if (off < CLOCK_WARN_MS) return ok("the Engine's clock agrees with ours");
+  const found = `the Engine's clock is ${Math.round(off / 1000)} s ${engine < asked ? 'behind' : 'ahead of'} ours`;
+  const cure = 'Let NTP (chrony, systemd-timesyncd) set the clocks of both machines.';
+  return off < CLOCK_FAIL_MS ? warn(found, cure) : fail(found, cure);
 }

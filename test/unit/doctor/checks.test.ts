@@ -1,21 +1,34 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { judgeClock } from '../../../src/doctor/checks/clock';
+import {
+  judgeClock,
+  judgeDaemonJson,
+  judgeEngine,
+  judgeHalf,
+  judgeLiveRestore,
+  judgePauseImage,
+  judgeSilence,
+  type DaemonJsonFacts,
+} from '../../../src/doctor/checks/engine';
 import { judgeCni, type CniFacts } from '../../../src/doctor/checks/cni';
-import { judgeConfiguration } from '../../../src/doctor/checks/configuration';
-import { judgeCriDockerd, type CriDockerdFacts } from '../../../src/doctor/checks/cri-dockerd';
-import { judgeSocket, type SocketFacts } from '../../../src/doctor/checks/cri-socket';
-import { judgeDaemonJson, type DaemonJsonFacts } from '../../../src/doctor/checks/daemon-json';
-import { judgeDisks, type DiskFacts } from '../../../src/doctor/checks/disk';
-import { judgeEngine, judgeHalf, judgeSilence } from '../../../src/doctor/checks/engine';
-import { judgeInotify } from '../../../src/doctor/checks/inotify';
-import { STATS_SNIPPET } from '../../../src/doctor/checks/kubelet-stats';
-import { judgeLiveRestore } from '../../../src/doctor/checks/live-restore';
-import { judgeOpenFiles } from '../../../src/doctor/checks/open-files';
-import { judgePauseImage } from '../../../src/doctor/checks/pause-image';
-import { judgePod, POD } from '../../../src/doctor/checks/pod';
-import { judgePrograms } from '../../../src/doctor/checks/programs';
-import { judgeRights } from '../../../src/doctor/checks/rights';
+import {
+  judgeConfiguration,
+  judgeCriDockerd,
+  judgePod,
+  judgeSocket,
+  POD,
+  type CriDockerdFacts,
+  type SocketFacts,
+} from '../../../src/doctor/checks/dockbridge';
+import {
+  judgeDisks,
+  judgeInotify,
+  judgeOpenFiles,
+  judgePrograms,
+  judgeRights,
+  type DiskFacts,
+} from '../../../src/doctor/checks/node';
+import { STATS_SNIPPET } from '../../../src/doctor/checks/kubelet';
 import { CHECKS, PROCESSES } from '../../../src/doctor/checks';
 import type { Finding } from '../../../src/doctor/report';
 import { parseNetworkList } from '../../../src/network/cni/network-config';

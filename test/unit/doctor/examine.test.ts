@@ -2,11 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { faultLine } from '../../../src/config/fault';
-import { examine, type Check } from '../../../src/doctor/check';
-import { renderDoctorReport } from '../../../src/doctor/render';
-import { exitCodeOf, ok, reportOf, warn, type Finding } from '../../../src/doctor/report';
+import { examine, once, type Check, type Sources } from '../../../src/doctor/check';
+import { exitCodeOf, ok, renderDoctorReport, reportOf, warn, type Finding } from '../../../src/doctor/report';
 import { chooseDaemon, servingDaemons } from '../../../src/doctor/serving';
-import { once, type Sources } from '../../../src/doctor/sources';
 import type { NodeProcess } from '../../../src/node/process/node-processes';
 
 const NOTHING = {} as Sources;

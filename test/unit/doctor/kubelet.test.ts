@@ -1,12 +1,14 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { judgeDriver } from '../../../src/doctor/checks/cgroup-driver';
-import { judgeEndpoint } from '../../../src/doctor/checks/kubelet-endpoint';
-import { judgeStats, STATS_SNIPPET } from '../../../src/doctor/checks/kubelet-stats';
-import { parseKubeletConfig, type KubeletConfig } from '../../../src/doctor/kubelet/config';
-import { effectiveKubelet, type KubeletFacts } from '../../../src/doctor/kubelet/facts';
-import { readKubelet } from '../../../src/doctor/kubelet/read';
+import { judgeDriver, judgeEndpoint, judgeStats, STATS_SNIPPET } from '../../../src/doctor/checks/kubelet';
+import {
+  effectiveKubelet,
+  parseKubeletConfig,
+  readKubelet,
+  type KubeletConfig,
+  type KubeletFacts,
+} from '../../../src/doctor/kubelet-facts';
 import type { NodeProcess } from '../../../src/node/process/node-processes';
 
 const HEAD = 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n';

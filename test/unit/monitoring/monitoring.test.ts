@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { CHECKS, PROCESSES } from '../../../src/doctor/checks';
-import { POD } from '../../../src/doctor/checks/pod';
+import { POD } from '../../../src/doctor/checks/dockbridge';
 import { createMetrics } from '../../../src/metrics/series';
 
 const ROOT = join(__dirname, '../../..');

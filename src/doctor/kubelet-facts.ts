@@ -1,11 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import { errnoOf, messageOf } from '../../lib/errors';
-import { flagOf } from '../../lib/flags';
-import { SmallFile } from '../../node/disk/files';
-import type { NodeProcess } from '../../node/process/node-processes';
-import { parseKubeletConfig, type KubeletConfig } from './config';
-import type { KubeletFacts } from './facts';
+import { parse } from 'yaml';
+import { errnoOf, messageOf } from '../lib/errors';
+import { flagOf, flagsOf } from '../lib/flags';
+import { SmallFile } from '../node/disk/files';
+import type { NodeProcess } from '../node/process/node-processes';
 
 const MAX_BYTES = 1 << 20;
 const MAX_DROP_INS = 100;
@@ -13,6 +12,59 @@ const MAX_DROP_INS = 100;
 export const USUAL_CONFIG = '/var/lib/kubelet/config.yaml';
 /** In the order of the words on the command line of kubeadm's unit: later ones win. */
 const ENVIRONMENTS = ['/var/lib/kubelet/kubeadm-flags.env', '/etc/default/kubelet', '/etc/sysconfig/kubelet'];
+
+/** What was found of this node's kubelet; nothing is judged yet. */
+export interface KubeletFacts {
+  /** For people: `process 812`, or the files; '' when nothing was found. */
+  readonly from: string;
+  readonly isRunning: boolean;
+  readonly args: readonly string[];
+  /** The file that people edit. */
+  readonly file: string;
+  /** What was read: the file, then its drop-ins. Later ones win. */
+  readonly configs: readonly KubeletConfig[];
+  /** What could not be read, each with its path. */
+  readonly problems: readonly string[];
+}
+
+/** What of a KubeletConfiguration has to do with its runtime. '' where the file says nothing. */
+export interface KubeletConfig {
+  readonly featureGates: Readonly<Record<string, boolean>>;
+  readonly containerRuntimeEndpoint: string;
+  readonly cgroupDriver: string;
+}
+
+/** What a kubelet makes of its command line and its files. */
+export interface EffectiveKubelet {
+  readonly gates: ReadonlyMap<string, boolean>;
+  /** '' where it was not told. */
+  readonly endpoint: string;
+  /** '' where it was not told. */
+  readonly cgroupDriver: string;
+}
+
+/** The command line wins over files, for each feature gate by itself (kubelet's cmd/kubelet/app/server.go). */
+export function effectiveKubelet({
+  args,
+  configs,
+}: Pick<KubeletFacts, 'args' | 'configs'>): EffectiveKubelet {
+  const fromFiles = configs.flatMap(({ featureGates }) => Object.entries(featureGates));
+  const last = (key: 'containerRuntimeEndpoint' | 'cgroupDriver'): string =>
+    configs.map((config) => config[key]).findLast((value) => value !== '') ?? '';
+  return {
+    gates: new Map([...fromFiles, ...flagsOf(args, 'feature-gates').flatMap(gatesOf)]),
+    endpoint: flagOf(args, 'container-runtime-endpoint') ?? last('containerRuntimeEndpoint'),
+    cgroupDriver: flagOf(args, 'cgroup-driver') ?? last('cgroupDriver'),
+  };
+}
+
+/** `A=true,B=false`. */
+function gatesOf(value: string): [string, boolean][] {
+  return value.split(',').flatMap((item) => {
+    const [name = '', state = ''] = item.trim().split('=');
+    return name === '' ? [] : [[name, /^(1|t|true)$/i.test(state)]];
+  });
+}
 
 export interface KubeletPlaces {
   readonly processes: readonly NodeProcess[];
@@ -109,4 +161,38 @@ function wordsOf(text: string): string[] {
     .map((line) => /^\s*[A-Z_]+=(.*)$/.exec(line)?.[1]?.trim() ?? '')
     .flatMap((value) => value.replace(/^(["'])(.*)\1$/, '$2').split(/\s+/))
     .filter((word) => word !== '');
+}
+
+const KIND = 'KubeletConfiguration';
+
+/**
+ * @param text YAML 1.1, as kubelet reads it; JSON is YAML too.
+ * @throws Error that says what is wrong, without the file's name and without its contents.
+ */
+export function parseKubeletConfig(text: string): KubeletConfig {
+  const config: unknown = parse(text, { version: '1.1', prettyErrors: false, logLevel: 'error' });
+  if (!isMap(config)) throw new Error(`is no ${KIND}`);
+  if (config.kind !== KIND) throw new Error(`"kind" is not ${KIND}`);
+  const { featureGates = {} } = config;
+  if (featureGates !== null && !isMap(featureGates)) throw new Error('"featureGates" is no map');
+  return {
+    featureGates: Object.fromEntries(
+      Object.entries(featureGates ?? {}).map(([name, value]) => {
+        if (typeof value !== 'boolean') throw new Error(`"featureGates.${name}" is neither true nor false`);
+        return [name, value];
+      }),
+    ),
+    containerRuntimeEndpoint: textOf(config, 'containerRuntimeEndpoint'),
+    cgroupDriver: textOf(config, 'cgroupDriver'),
+  };
+}
+
+function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function textOf(config: Readonly<Record<string, unknown>>, key: string): string {
+  const value = config[key] ?? '';
+  if (typeof value !== 'string') throw new Error(`"${key}" is no text`);
+  return value;
 }

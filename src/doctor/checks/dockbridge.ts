@@ -1,12 +1,33 @@
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { faultLine, type Fault } from '../../config/fault';
+import { OPTIONS } from '../../config/options';
 import { errnoOf, messageOf } from '../../lib/errors';
-import { socketPath } from '../../node/disk/socket-file';
+import { flagOf } from '../../lib/flags';
+import { isSameSocket, socketPath } from '../../node/disk/socket-file';
+import type { NodeProcess } from '../../node/process/node-processes';
 import { CriClient } from '../../server/client/cri-client';
 import type { Check } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 
+/** Whether dockbridge could start with its configuration files. */
+export const configuration: Check = {
+  id: 'configuration',
+  run: ({ faults }) => Promise.resolve(judgeConfiguration(faults)),
+};
+
+export function judgeConfiguration(faults: readonly Fault[]): readonly Finding[] {
+  if (faults.length === 0) return [ok('the configuration files have no mistakes')];
+  return faults.map((fault) =>
+    fail(
+      faultLine(fault),
+      'Correct it, and run `dockbridge config check`: dockbridge does not start with such a file. The other lines were examined without it.',
+    ),
+  );
+}
+
 /** With this mode only root and its group can open the socket. */
-const MODE = 0o660;
+const SOCKET_MODE = 0o660;
 const START = 'Start dockbridge (systemctl start dockbridge), and read its log: journalctl -u dockbridge';
 
 interface Condition {
@@ -113,7 +134,7 @@ export function judgeSocket(facts: SocketFacts): readonly Finding[] {
         `chmod 0660 ${path}; a systemd socket unit needs SocketMode=0660.`,
       ),
     );
-  else if (mode !== MODE)
+  else if (mode !== SOCKET_MODE)
     findings.push(
       warn(
         `${path} has mode ${octal(mode)}, not 0660`,
@@ -136,4 +157,87 @@ function cureOf(type: string): string {
 
 function octal(mode: number): string {
   return mode.toString(8).padStart(4, '0');
+}
+
+const WANTED_BY = ['multi-user.target.wants', 'sockets.target.wants'];
+const CRI_DOCKERD_UNITS = ['cri-docker.service', 'cri-docker.socket', 'cri-dockerd.service'];
+
+export interface CriDockerdFacts {
+  readonly running: readonly NodeProcess[];
+  readonly dockbridgeRuns: boolean;
+  /** Where dockbridge listens. */
+  readonly endpoint: string;
+  /** Links of systemd's that start it at the next boot. */
+  readonly enabled: readonly string[];
+}
+
+/** Whether cri-dockerd is, or will be, in the way. */
+export const criDockerd: Check = {
+  id: 'cri-dockerd',
+  run: async ({ processes, daemon, settings }) => [
+    judgeCriDockerd({
+      running: processes.filter(({ name }) => name === 'cri-dockerd'),
+      dockbridgeRuns: daemon !== undefined,
+      endpoint: settings.endpoint,
+      enabled: await enabledUnits('/etc/systemd/system'),
+    }),
+  ],
+};
+
+async function enabledUnits(directory: string): Promise<string[]> {
+  const links = WANTED_BY.flatMap((target) => CRI_DOCKERD_UNITS.map((unit) => join(directory, target, unit)));
+  // A unit of that name may start dockbridge, as an alias for those who only know the other.
+  const texts = await Promise.all(links.map((link) => readFile(link, 'utf8').catch(() => 'dockbridge')));
+  return links.filter((_, at) => texts[at]?.includes('dockbridge') === false);
+}
+
+export function judgeCriDockerd({ running, dockbridgeRuns, endpoint, enabled }: CriDockerdFacts): Finding {
+  const disable = 'systemctl disable --now cri-docker.socket cri-docker.service';
+  const [process] = running;
+  if (process !== undefined) {
+    const theirs = flagOf(process.args, OPTIONS.endpoint.name) ?? OPTIONS.endpoint.fallback;
+    const who = `cri-dockerd runs (process ${process.pid})`;
+    if (!dockbridgeRuns)
+      return warn(
+        `${who} and serves this node; dockbridge does not run`,
+        `dockbridge switch check says what a switch does to each pod; then: ${disable}`,
+      );
+    return fail(
+      `${who} beside dockbridge${isSameSocket(theirs, endpoint) ? ', and wants the same socket' : ''}: both write logs and remove sandboxes of one Engine`,
+      `${disable}. To only watch beside it: dockbridge serve --observe`,
+    );
+  }
+  if (enabled.length > 0)
+    return warn(
+      `cri-dockerd does not run, and will be started at the next boot: ${enabled.join(', ')}`,
+      disable,
+    );
+  return ok('cri-dockerd neither runs nor will be started by systemd');
+}
+
+/** Its name in the report; it is no check like the others, for it changes something, and is asked for. */
+export const POD = 'pod';
+
+export interface PodTrial {
+  readonly image: string;
+  /** The first step that failed, such as `RunPodSandbox`. */
+  readonly failure?: { readonly step: string; readonly message: string } | undefined;
+  readonly times: readonly (readonly [step: string, ms: number])[];
+  readonly kubeletRuns: boolean;
+}
+
+/** What became of a pod that was run through CRI. */
+export function judgePod({ image, failure, times, kubeletRuns }: PodTrial): Finding {
+  if (failure === undefined) {
+    const steps = times.map(([step, ms]) => `${step} ${(ms / 1000).toFixed(1)} s`).join(', ');
+    return ok(`a pod with two containers ran and was removed: ${steps}`);
+  }
+  const found = `${failure.step} failed: ${failure.message}`;
+  if (failure.step === 'image')
+    return fail(found, `Pull ${image} by hand, or give --image another with /bin/sh that is on the node.`);
+  const doubt = kubeletRuns ? ' kubelet ends pods that it does not know: in doubt run it again.' : '';
+  return fail(
+    found,
+    `See the other lines, above all cri-socket, engine and cni, and dockbridge's log: journalctl -u dockbridge.${doubt}`,
+  );
 }

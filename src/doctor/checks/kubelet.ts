@@ -1,0 +1,122 @@
+import { flagOf } from '../../lib/flags';
+import { isSameSocket } from '../../node/disk/socket-file';
+import type { Check } from '../check';
+import { effectiveKubelet, USUAL_CONFIG, type KubeletFacts } from '../kubelet-facts';
+import { fail, ok, warn, type Finding } from '../report';
+
+const GATE = 'PodAndContainerStatsFromCRI';
+
+/** Also in README.md. */
+export const STATS_SNIPPET = `apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+featureGates:
+  ${GATE}: true`;
+
+/** Whether kubelet asks us for stats; without that, dashboards of the node stay empty (README.md). */
+export const kubeletStats: Check = {
+  id: 'kubelet-stats',
+  run: async ({ kubelet }) => [judgeStats(await kubelet())],
+};
+
+export function judgeStats(kubelet: KubeletFacts): Finding {
+  const { from, args, file, configs, problems } = kubelet;
+  const { gates } = effectiveKubelet(kubelet);
+  const isOn = gates.get(GATE) ?? gates.get('AllAlpha') ?? false;
+  if (isOn) return ok(`kubelet asks dockbridge for stats: ${GATE} is on (${from})`);
+  if (problems.length > 0)
+    return fail(
+      `kubelet's configuration cannot be read, so its stats are unknown: ${problems.join('; ')}`,
+      `Mend the file, and see that it has:\n${STATS_SNIPPET}`,
+    );
+  const where = file === '' ? "kubelet's configuration file" : file;
+  if (from === '')
+    return warn(
+      `no kubelet runs here, and there is no ${USUAL_CONFIG}: whether kubelet will ask dockbridge for stats is unknown`,
+      statsCure(USUAL_CONFIG),
+    );
+  const byFlag = effectiveKubelet({ args, configs: [] }).gates.get(GATE) === false;
+  const byFile = configs.some(({ featureGates }) => featureGates[GATE] === true);
+  const remark =
+    byFlag && byFile ? `. --feature-gates on its command line switches off what ${where} switches on` : '';
+  return warn(
+    `KUBELET'S STATS ARE INCOMPLETE: the feature gate ${GATE} is off (${from}), so pod network, process counts and ` +
+      `container labels are missing from /metrics/cadvisor, and kubectl top and autoscaling lag behind${remark}`,
+    byFlag ? `Take ${GATE}=false out of kubelet's --feature-gates. ${statsCure(where)}` : statsCure(where),
+  );
+}
+
+function statsCure(file: string): string {
+  return (
+    `In ${file}:\n${STATS_SNIPPET}\n` +
+    'then: systemctl restart kubelet (restarts no pod). On a cluster of kubeadm also: kubectl -n kube-system edit configmap kubelet-config'
+  );
+}
+
+/** Whether kubelet asks us at all. */
+export const kubeletEndpoint: Check = {
+  id: 'kubelet-endpoint',
+  run: async ({ kubelet, settings }) => [judgeEndpoint(await kubelet(), settings.endpoint)],
+};
+
+/** @param endpoint where dockbridge listens. */
+export function judgeEndpoint(kubelet: KubeletFacts, endpoint: string): Finding {
+  const { from, isRunning, args, problems } = kubelet;
+  const wanted = `Start kubelet with --container-runtime-endpoint=${endpoint}, or give dockbridge the endpoint that kubelet has.`;
+  if (flagOf(args, 'container-runtime') === 'docker')
+    return fail(
+      `kubelet uses its built-in dockershim (--container-runtime=docker; ${from})`,
+      `Start it with --container-runtime=remote --container-runtime-endpoint=${endpoint}: docs/switching.md says how a node is switched.`,
+    );
+  const { endpoint: asked } = effectiveKubelet(kubelet);
+  if (asked === '' && from === '')
+    return warn('no kubelet was found, so nothing is known of its endpoint', wanted);
+  if (asked === '' && problems.length > 0)
+    return warn(`not checked: ${problems.join('; ')}`, 'Mend the file, and run the doctor again.');
+  if (asked === '' && isRunning)
+    return fail(`kubelet was told no runtime endpoint, so it asks containerd's (${from})`, wanted);
+  if (asked === '') return warn(`${from} names no runtime endpoint`, wanted);
+  if (endpoint.startsWith('fd:'))
+    return warn(
+      `kubelet asks ${asked}; dockbridge has a socket of systemd's (${endpoint}), which may be another`,
+      'Compare it with ListenStream= of the socket unit, and give the doctor --container-runtime-endpoint unix:///that/path.',
+    );
+  if (isSameSocket(asked, endpoint)) return ok(`kubelet asks ${asked}, where dockbridge listens (${from})`);
+  return fail(`kubelet asks ${asked} (${from}); dockbridge listens on ${endpoint}`, wanted);
+}
+
+/** From Kubernetes 1.31 on kubelet asks the runtime, unless this gate is off. */
+const ASKS_RUNTIME = 'KubeletCgroupDriverFromCRI';
+const DEFAULT_DRIVER = 'cgroupfs';
+
+/** Whether kubelet and the Engine manage control groups the same way. */
+export const cgroupDriver: Check = {
+  id: 'cgroup-driver',
+  run: async ({ kubelet, info }) => {
+    const { answer } = await info();
+    return [judgeDriver(await kubelet(), answer.CgroupDriver)];
+  },
+};
+
+/** @param driver the Engine's. */
+export function judgeDriver(kubelet: KubeletFacts, driver: string): Finding {
+  const { from, file, problems } = kubelet;
+  const { cgroupDriver: told, gates } = effectiveKubelet(kubelet);
+  const own = told === '' ? DEFAULT_DRIVER : told;
+  const cure =
+    `Set "cgroupDriver: ${driver}" in ${file === '' ? "kubelet's configuration" : file} and restart kubelet, or set ` +
+    `"exec-opts": ["native.cgroupdriver=${own}"] in daemon.json and restart the Engine. Drain the node first: the groups of running pods stay where they are.`;
+  if (from === '') return warn(`the Engine uses ${driver}; no kubelet was found to compare it with`, cure);
+  if (told === '' && problems.length > 0)
+    return warn(`not checked: ${problems.join('; ')}`, 'Mend the file, and run the doctor again.');
+  if (own === driver) return ok(`kubelet and the Engine use ${driver}`);
+  if (told !== '' || gates.get(ASKS_RUNTIME) === false)
+    return fail(
+      `kubelet uses the cgroup driver ${own} (${from}), the Engine ${driver}: kubelets up to 1.30, and all with ${ASKS_RUNTIME}=false, ` +
+        'name groups that the Engine refuses, and no pod starts; later ones take that of the Engine',
+      cure,
+    );
+  return warn(
+    `kubelet was told no cgroup driver (${from}), the Engine uses ${driver}: kubelets from 1.31 on ask dockbridge for it, earlier ones use ${own}, and no pod starts`,
+    cure,
+  );
+}

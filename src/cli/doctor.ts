@@ -1,23 +1,26 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Given } from '../config/options';
 import { duration } from '../config/parsers';
-import { DockerodeClient } from '../docker/dockerode-client';
 import { readOnly } from '../docker/decorators';
-import { atMost, examine, toLine } from '../doctor/check';
+import { DockerodeClient } from '../docker/dockerode-client';
 import { Archive } from '../doctor/bundle/archive';
 import { collect } from '../doctor/bundle/collect';
 import { bundleItems, readmeOf, type BundleSources } from '../doctor/bundle/items';
+import { atMost, engineSources, examine, once, toLine } from '../doctor/check';
 import { CHECKS, PROCESSES } from '../doctor/checks';
-import { judgePod, POD } from '../doctor/checks/dockbridge';
+import { judgePod, POD, type PodTrial } from '../doctor/checks/dockbridge';
 import { readKubelet } from '../doctor/kubelet-facts';
-import { renderDoctorReport } from '../doctor/report';
-import { exitCodeOf, reportOf, type Finding } from '../doctor/report';
+import { exitCodeOf, renderDoctorReport, reportOf, type Finding } from '../doctor/report';
 import { chooseDaemon, servingDaemons } from '../doctor/serving';
-import { engineSources, once } from '../doctor/check';
-import { endProcess } from '../node/process/end-process';
 import { messageOf } from '../lib/errors';
-import { PAUSE_TAR } from '../program-files';
+import { endProcess } from '../node/process/end-process';
 import { findProcesses, type NodeProcess } from '../node/process/node-processes';
 import { DOCKBRIDGE_VERSION } from '../version';
+import { PAUSE_TAR } from '../program-files';
+import { CriClient } from '../server/client/cri-client';
+import { runDemoPod } from './demo-pod';
 
 export interface DoctorOptions {
   readonly output: 'text' | 'json';
@@ -34,6 +37,9 @@ export interface DoctorOptions {
 const DEFAULT_MS = 5_000;
 /** A check has the rest to say who did not answer. */
 const ANSWER_SHARE = 0.9;
+
+/** The limit of each call, of a pull too. kubelet waits two minutes; somebody at a terminal does not. */
+const CALL_MS = 60_000;
 
 /**
  * `dockbridge doctor`: looks at kubelet, dockbridge, the Engine and the node, and changes nothing unless
@@ -86,8 +92,30 @@ async function judgedPod(
   image: string,
   processes: readonly NodeProcess[],
 ): Promise<Finding> {
-  const trial = await (await import('./doctor-pod.js')).tryPod(endpoint, image);
+  const trial = await tryPod(endpoint, image);
   return judgePod({ ...trial, kubeletRuns: processes.some(({ name }) => name === 'kubelet') });
+}
+
+/** Runs one pod through CRI. The pod is removed whatever happens. */
+async function tryPod(endpoint: string, image: string): Promise<Omit<PodTrial, 'kubeletRuns'>> {
+  const directory = await mkdtemp(join(tmpdir(), 'dockbridge-doctor-'));
+  const client = new CriClient(endpoint);
+  const call: CriClient['call'] = (method, request, ms) =>
+    client.call(method, request, Math.min(ms ?? CALL_MS, CALL_MS));
+  let failure: PodTrial['failure'];
+  const onFailure = (step: string, error: unknown): void => {
+    // Only the first failure counts. The later ones come from removing what was never made.
+    failure ??= { step, message: messageOf(error) };
+  };
+  try {
+    const options = { image, logDirectory: join(directory, 'logs'), print: () => undefined, onFailure };
+    return { image, times: await runDemoPod({ call }, options) };
+  } catch (error) {
+    return { image, times: [], failure: failure ?? { step: 'the pod', message: messageOf(error) } };
+  } finally {
+    client.close();
+    await rm(directory, { recursive: true, force: true });
+  }
 }
 
 async function fill(archive: Archive, sources: BundleSources, limitMs: number): Promise<void> {

@@ -1,10 +1,8 @@
 import { Command, Option } from 'commander';
-import { CONFIG, OPTIONS, type Given } from '../config/options';
+import { CONFIG, environmentName, OPTIONS, type Given, type Option as TableOption } from '../config/options';
 import { DOCKBRIDGE_VERSION } from '../version';
 import type { DoctorOptions } from './doctor';
-import { addConfigCommands } from './config-commands';
 import type { StatusOptions } from './status';
-import { addOptions, givenOptions } from './options';
 
 /** The command line: one file a command, loaded when it runs. */
 export function createProgram(): Command {
@@ -80,7 +78,7 @@ export function createProgram(): Command {
       'say what is on this node and what a switch to dockbridge will do to each pod; changes nothing. ' +
         'Exit code 0: all as it is; 1: warnings; 2: problems, or the check could not be made',
     )
-    .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'));
+    .addOption(output());
   addOptions(check);
   check.action(async (options: { output: 'text' | 'json' }) => {
     process.exitCode = await (
@@ -96,7 +94,7 @@ export function createProgram(): Command {
         'Where a file never answers, it ends by SIGKILL after its report. ' +
         'An option that is not given is that of the dockbridge that runs here',
     )
-    .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
+    .addOption(output())
     .option(
       '--kubelet-config <FILE>',
       "kubelet's configuration file, in place of what the kubelet that runs has, or /var/lib/kubelet/config.yaml",
@@ -133,7 +131,7 @@ export function createProgram(): Command {
       'say how the dockbridge of this node is: Engine, network, logs, pods, calls in flight and the slowest; as root. ' +
         'Exit code 0: it answers, well or not; 1: it does not',
     )
-    .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
+    .addOption(output())
     .option('-w, --watch', 'again each second until Ctrl-C; with -o json a line each', false)
     .addHelpText('after', '\nThe other options of serve are taken as well and change nothing here.');
   addOptions(status, [OPTIONS.endpoint, OPTIONS.runDir]);
@@ -163,5 +161,82 @@ function ofServe(given: Given): Given {
 function smallImage(): Option {
   return new Option('--image <IMAGE>', 'a small image with /bin/sh; pulled when absent').default(
     'docker.io/library/busybox:stable',
+  );
+}
+
+/** `dockbridge config default`, `check` and `show`. */
+function addConfigCommands(program: Command): void {
+  const config = program.command('config').description('the configuration file (docs/configuration.md)');
+
+  config
+    .command('default')
+    .description(
+      'print a configuration file with all options, their defaults and what they do; it changes nothing',
+    )
+    .action(async () => {
+      const { printDefaultFile } = await import('./config.js');
+      printDefaultFile();
+    });
+
+  const check = config
+    .command('check')
+    .description(
+      'say what is wrong in the configuration files, the environment and the options that are given, and where; changes nothing. ' +
+        'Exit code 0: nothing; 1: warnings; 2: dockbridge would not start',
+    )
+    .addOption(output());
+  addOptions(check);
+  check.action(async (options: { output: 'text' | 'json' }) => {
+    process.exitCode = await (await import('./config.js')).checkConfig(givenOptions(check), options.output);
+  });
+
+  const show = config
+    .command('show')
+    .description(
+      'print each option, its value and where that is from, as a dockbridge would have it that is started with this environment and these options',
+    )
+    .addOption(output());
+  addOptions(show);
+  show.action(async (options: { output: 'text' | 'json' }) => {
+    process.exitCode = await (await import('./config.js')).showConfig(givenOptions(show), options.output);
+  });
+}
+
+function output(): Option {
+  return new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text');
+}
+
+/**
+ * Adds the whole option table to a command. Values stay text: config/options.ts parses them, wherever they are from.
+ * @param used the options that the command does something with; the help tells of them alone. The others are taken all the
+ * same, so that a command can be given what `serve` is given.
+ */
+function addOptions(command: Command, used: readonly TableOption<unknown>[] = Object.values(OPTIONS)): void {
+  command.addOption(
+    new Option(`--${CONFIG.name} <${CONFIG.value}>`, `${CONFIG.help}; env ${environmentName(CONFIG.name)}`),
+  );
+  const all: TableOption<unknown>[] = Object.values(OPTIONS);
+  for (const option of all) {
+    const { name, value, fallback, help, ignored } = option;
+    const note = ignored === undefined ? '' : ` [no effect: ${ignored}]`;
+    const shown = fallback === '' ? '' : ` (default: ${fallback})`;
+    // cri-dockerd's switches can be given as --name or --name=false.
+    const flags = value === undefined ? `--${name} [true|false]` : `--${name} <${value}>`;
+    const added = new Option(flags, `${help}${shown}${note}; env ${environmentName(name)}`);
+    if (value === undefined) added.preset('true');
+    command.addOption(added.hideHelp(!used.includes(option)));
+  }
+}
+
+/** What commander parsed of those options, back under their own names. */
+function givenOptions(command: Command): Given {
+  const ours: readonly string[] = [CONFIG, ...Object.values<TableOption<unknown>>(OPTIONS)].map(
+    ({ name }) => name,
+  );
+  return Object.fromEntries(
+    command.options.flatMap((added) => {
+      const value: unknown = command.getOptionValue(added.attributeName());
+      return typeof value === 'string' && ours.includes(added.name()) ? [[added.name(), value]] : [];
+    }),
   );
 }

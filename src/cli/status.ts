@@ -1,14 +1,14 @@
 import { faultLine } from '../config/fault';
 import type { Given } from '../config/options';
 import { chooseDaemon, servingDaemons, type RunningDaemon } from '../doctor/serving';
-import { waitAtMost } from '../lib/async/deadline';
-import { messageOf } from '../lib/errors';
 import { pause } from '../lib/async/abortable';
+import { waitAtMost } from '../lib/async/deadline';
+import { columns } from '../lib/columns';
+import { messageOf } from '../lib/errors';
+import { findProcesses } from '../node/process/node-processes';
 import { askForStatus } from '../server/client/control-client';
 import { controlPath } from '../server/control-socket';
 import type { StatusReport } from '../server/status/report';
-import { findProcesses } from '../node/process/node-processes';
-import { asJson, printable, renderStatus } from './status/render';
 
 export interface StatusOptions {
   readonly output: 'text' | 'json';
@@ -98,4 +98,161 @@ async function socketOf(given: Given): Promise<string> {
   for (const fault of faults)
     process.stderr.write(`dockbridge status: warning: ${printable(faultLine(fault))}\n`);
   return controlPath(settings.runDir);
+}
+
+/** Calls below each other; more do not fit on a screen beside the rest. */
+const SHOWN_CALLS = 8;
+const NAME_WIDTH = 10;
+
+/** A screen for a person on call. What is in trouble is marked with `!`. */
+export function renderStatus(report: StatusReport): string {
+  const rows = [
+    row('', 'dockbridge', daemon(report)),
+    ...(report.refuses === '' ? [] : [row('!', '', `refuses new work: ${report.refuses}`)]),
+    ...engine(report),
+    ...network(report),
+    ...logs(report),
+    row('', 'pods', `${report.sandboxes.ready} ready, ${report.sandboxes.notready} not ready`),
+    row('', 'containers', containers(report)),
+    row('', 'streams', streams(report)),
+    ...files(report),
+    ...calls(report),
+  ];
+  return `${rows.map(printable).join('\n')}\n`;
+}
+
+/** Engines, plugins and clients word what they report as they like, but command no terminal. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, '?');
+}
+
+/** JSON without the control characters that JSON.stringify leaves as they are: terminals may take C1 for commands too. */
+export function asJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replace(
+    /[\x7f-\x9f]/g,
+    (char) => `\\u00${char.charCodeAt(0).toString(16)}`,
+  );
+}
+
+function row(mark: '!' | '', name: string, text: string): string {
+  return `${(mark === '' ? ' ' : mark).padEnd(2)}${name.padEnd(NAME_WIDTH)}  ${text}`;
+}
+
+function daemon({ version, pid, uptime, process: { residentBytes } }: StatusReport): string {
+  return `${version}, process ${pid}, up ${age(uptime)}, ${bytes(residentBytes)} resident`;
+}
+
+function engine({
+  engine: { state, reason, since, version, apiVersion, storageDriver },
+}: StatusReport): string[] {
+  const what = version === '' ? '' : ` ${version} (API ${apiVersion}, ${storageDriver})`;
+  const words = state === 'away' ? `AWAY for ${age(since)}` : `connected for ${age(since)}`;
+  return [
+    row(
+      state === 'connected' ? '' : '!',
+      'Engine',
+      `Docker${what}, ${words}${state === 'stuck' ? ', STUCK' : ''}`,
+    ),
+    ...(reason === '' ? [] : [row('', '', reason)]),
+  ];
+}
+
+function network({ network: { ready, reason, message, left, failures } }: StatusReport): string[] {
+  const failed = Object.entries(failures).map(([run, count]) => `${run} ${count}`);
+  return [
+    row(ready ? '' : '!', 'network', ready ? 'ready' : `NOT READY (${reason}): ${message}`),
+    ...(left > 0 ? [row('', '', `of ${left} pods that are gone: a plugin has not freed them yet`)] : []),
+    ...(failed.length > 0 ? [row('', '', `runs of plugins that failed: ${failed.join(', ')}`)] : []),
+  ];
+}
+
+function logs({
+  logs: { trouble, followed, lagBytes = 0, gaps = 0, stalls = 0, unreadable = 0 },
+}: StatusReport): string[] {
+  const losses = [
+    ...(gaps > 0 ? [`${gaps} gaps`] : []),
+    ...(unreadable > 0 ? [`${unreadable} unreadable records`] : []),
+    ...(stalls > 0 ? [`${stalls} stalls`] : []),
+  ];
+  const told =
+    followed === undefined
+      ? 'not counted: they are links, or do not answer'
+      : `${followed} followed, ${bytes(lagBytes)} behind${losses.length > 0 ? `; since the start ${losses.join(', ')}` : ''}`;
+  return [row(trouble === '' ? '' : '!', 'logs', told), ...(trouble === '' ? [] : [row('', '', trouble)])];
+}
+
+function containers({ containers: counts, images }: StatusReport): string {
+  const states = Object.entries(counts).map(([state, count]) => `${count} ${state}`);
+  return `${states.join(', ')}; ${images} images`;
+}
+
+function streams({ sessions, eventConsumers }: StatusReport): string {
+  return `${sessions} sessions of exec, attach and port-forward; ${eventConsumers} listen to events`;
+}
+
+/** Nothing as long as there are plenty. */
+function files({ process: { openFiles, fileLimit } }: StatusReport): string[] {
+  if (fileLimit === undefined || openFiles < 0.8 * fileLimit) return [];
+  return [row('!', 'files', `${openFiles} of ${fileLimit} that may be open are`)];
+}
+
+function calls({ calls: { inFlight, oldest, engine: lanes } }: StatusReport): string[] {
+  const shown = oldest.slice(0, SHOWN_CALLS).map(({ method, age: seconds, about }) => [
+    age(seconds),
+    method,
+    Object.entries(about)
+      .map(([key, value]) => `${key} ${short(String(value))}`)
+      .join(' '),
+  ]);
+  const more = inFlight - shown.length;
+  const ofEngine = lanes.map(({ lane, underWay, slow, waiting, oldestCall }) => [
+    lane,
+    `${underWay} under way${slow > 0 ? ` (${slow} slow)` : ''}`,
+    `${waiting} waiting`,
+    oldestCall.what === '' ? '' : `oldest for ${age(oldestCall.age)}: ${short(oldestCall.what)}`,
+  ]);
+  return [
+    '',
+    inFlight === 0 ? 'No CRI call is in flight.' : `CRI calls in flight: ${inFlight}, the slowest first`,
+    ...table(shown),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+    lanes.length === 0 ? 'No call of the Engine is in flight.' : 'Calls of the Engine, by kind',
+    ...table(ofEngine),
+  ];
+}
+
+function table(rows: readonly (readonly string[])[]): string[] {
+  return columns(rows.map((cells) => cells.map(printable)))
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => `  ${line}`);
+}
+
+/** Ids as docker shows them. */
+function short(text: string): string {
+  return text.replace(/[0-9a-f]{64}/g, (id) => id.slice(0, 12));
+}
+
+/** `3d 4h`, `5m 6s`, `0.3s`. */
+export function age(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)}s`;
+  const whole = Math.floor(seconds);
+  const parts: [number, string][] = [
+    [Math.floor(whole / 86_400), 'd'],
+    [Math.floor(whole / 3_600) % 24, 'h'],
+    [Math.floor(whole / 60) % 60, 'm'],
+    [whole % 60, 's'],
+  ];
+  const first = parts.findIndex(([count]) => count > 0);
+  return parts
+    .slice(first, first + 2)
+    .map(([count, unit]) => `${count}${unit}`)
+    .join(' ');
+}
+
+export function bytes(count: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const power = count < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(count) / 10));
+  const value = count / 1024 ** power;
+  return `${power === 0 || value >= 100 ? value.toFixed(0) : value.toFixed(1)} ${units[power] ?? ''}`;
 }

@@ -7,8 +7,7 @@ import { messageOf } from '../lib/errors';
 import { findProcesses } from '../node/process/node-processes';
 import { assess } from './switch-check/assess';
 import { gather } from './switch-check/gather';
-import { exitCodeOf } from './switch-check/report';
-import { renderReport } from './switch-check/render';
+import { exitCodeOf, renderReport } from './switch-check/switch-report';
 
 const REQUEST_MS = 30_000;
 

@@ -1,7 +1,7 @@
 import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { SwitchReport } from '../../src/cli/switch-check/report';
+import type { SwitchReport } from '../../src/cli/switch-check/switch-report';
 import { NamespaceMode, Protocol } from '../../src/proto/enums';
 import { engineIps } from '../../src/translate/sandbox/sandbox-record';
 import { CniNode } from './support/cni-node';

@@ -1,11 +1,14 @@
-import { flagOf } from '../../lib/flags';
-import { isSameSocket } from '../../node/disk/socket-file';
 import type { EngineContainerInspect } from '../../engine/types';
-import { SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../../translate/shared/labels';
+import { flagOf } from '../../lib/flags';
+import type { PodNetworkFound } from '../../network/cni/observed-cni';
+import { isSameSocket } from '../../node/disk/socket-file';
+import { isReady } from '../../store/states';
+import { containerFromInspect } from '../../translate/container/container-record';
+import { engineIps, sandboxFromInspect } from '../../translate/sandbox/sandbox-record';
+import { EXTRA_LABEL, SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../../translate/shared/labels';
 import { withoutSlash } from '../../translate/shared/names';
-import { assessPod } from './assess-pod';
-import type { SwitchFacts } from './facts';
-import type { Note, PodPlan, SwitchReport } from './report';
+import type { SwitchFacts } from './gather';
+import type { ContainerPlan, NetworkKind, Note, PodPlan, SwitchReport } from './switch-report';
 
 /** Judges what was read: what happens to each pod of this node when dockbridge takes over. */
 export function assess(facts: SwitchFacts): SwitchReport {
@@ -102,4 +105,173 @@ function nodeNotes(facts: SwitchFacts, pods: readonly PodPlan[]): Note[] {
       say('warning', `kubelet asks ${asks}, dockbridge would listen on ${settings.endpoint}`);
   }
   return notes;
+}
+
+/** @returns undefined for a container that is not the sandbox of a pod, whatever its labels say. */
+function assessPod(
+  sandbox: EngineContainerInspect,
+  containers: readonly EngineContainerInspect[],
+  facts: SwitchFacts,
+): PodPlan | undefined {
+  const found = facts.networks.get(sandbox.Id);
+  const network = networkOf(sandbox, found);
+  const record = sandboxFromInspect(sandbox, network.state);
+  if (record === undefined) return undefined;
+  const plans = containers.map((container) => assessContainer(container, facts.settings.containerLogs));
+  const runs = record.state === 'running';
+  const hostPorts = hostPortsOf(sandbox);
+  const checkpoint = [...facts.checkpoints.values()].some((ids) => ids.includes(sandbox.Id));
+  const madeByUs = sandbox.Config.Labels?.[EXTRA_LABEL] !== undefined;
+  return {
+    id: record.id,
+    namespace: record.metadata.namespace,
+    name: record.metadata.name,
+    attempt: record.metadata.attempt,
+    madeBy: madeByUs ? 'dockbridge' : 'another runtime',
+    state: isReady(record) ? 'ready' : 'not ready',
+    network: network.kind,
+    ips: runs ? record.ips : [],
+    hostPorts,
+    checkpoint,
+    containers: plans.map(({ plan }) => plan),
+    notes: [
+      ...(runs ? network.notes : []),
+      ...oddState(sandbox),
+      ...(!checkpoint && hostPorts.length > 0 && network.kind === 'CNI' ? [NO_CHECKPOINT] : []),
+      ...plans.flatMap(({ notes }) => notes),
+    ],
+  };
+}
+
+const NO_CHECKPOINT: Note = {
+  severity: 'note',
+  text: 'no checkpoint: a cri-dockerd that stops this pod would leave the rules of its host ports',
+};
+
+interface AssessedNetwork {
+  readonly kind: NetworkKind;
+  readonly state: { readonly ready: boolean; readonly ips: readonly string[] };
+  readonly notes: readonly Note[];
+}
+
+function networkOf(sandbox: EngineContainerInspect, found: PodNetworkFound | undefined): AssessedNetwork {
+  const { NetworkMode: mode = '' } = sandbox.HostConfig;
+  const nothing = { ready: true, ips: [] };
+  if (mode === 'host') return { kind: 'host', state: nothing, notes: [] };
+  if (mode !== 'none')
+    return { kind: 'Docker bridge', state: { ready: true, ips: engineIps(sandbox) }, notes: [] };
+  const state = { ready: found?.ready ?? false, ips: found?.ips ?? [] };
+  const kind: NetworkKind =
+    found === undefined
+      ? 'unknown'
+      : found.networkName.startsWith('kubenet')
+        ? 'kubenet'
+        : isKnownToCache(found)
+          ? 'CNI'
+          : 'CNI, no usable cache entry';
+  return { kind, state, notes: networkNotes(kind, state.ready) };
+}
+
+/** The namespace of a running pod tells whether the entry is right. A pod that does not run has none. */
+function isKnownToCache({ source, ips, networkName }: PodNetworkFound): boolean {
+  return source === 'cache' || (ips.length === 0 && networkName !== '');
+}
+
+function networkNotes(kind: NetworkKind, ready: boolean): Note[] {
+  if (!ready)
+    return [
+      {
+        severity: 'warning',
+        text: 'its network is not set up: it will be reported as not ready, and kubelet will replace it',
+      },
+    ];
+  if (kind === 'kubenet')
+    return [
+      {
+        severity: 'warning',
+        text: 'on kubenet: it keeps running, but the pod that replaces it needs a CNI configuration on this node',
+      },
+    ];
+  if (kind === 'CNI, no usable cache entry')
+    return [
+      {
+        severity: 'warning',
+        text: "CNI's cache has no entry with its addresses: dockbridge reads them from its namespace, and will free its network with the CNI configuration that the node has then",
+      },
+    ];
+  return [];
+}
+
+function oddState({ State: { Status: status } }: EngineContainerInspect): Note[] {
+  if (status === 'created')
+    return [
+      {
+        severity: 'note',
+        text: 'its sandbox was never started: it is not ready, and kubelet will make another',
+      },
+    ];
+  if (status === 'paused' || status === 'dead')
+    return [{ severity: 'warning', text: `its sandbox is ${status} in the Engine` }];
+  return [];
+}
+
+function assessContainer(
+  inspect: EngineContainerInspect,
+  mode: 'cri' | 'link',
+): { plan: ContainerPlan; notes: readonly Note[] } {
+  const record = containerFromInspect(inspect);
+  const name = record?.metadata.name ?? withoutSlash(inspect.Name);
+  const { driver, log, notes } = logFateOf(inspect, name, mode);
+  const unknown: Note = {
+    severity: 'warning',
+    text: `container ${name} has the labels of a pod's container, but lacks the rest: it will not be listed`,
+  };
+  return {
+    plan: { name, id: inspect.Id, state: inspect.State.Status, logDriver: driver, log },
+    notes: record === undefined ? [unknown] : notes,
+  };
+}
+
+function hostPortsOf({ HostConfig: { PortBindings: bindings } }: EngineContainerInspect): string[] {
+  return Object.entries(bindings ?? {}).flatMap(([port, places]) =>
+    (places ?? []).flatMap(({ HostIp: ip = '', HostPort: hostPort = '' }) =>
+      hostPort === '' || hostPort === '0' ? [] : [`${ip === '' ? '' : `${ip}:`}${hostPort}→${port}`],
+    ),
+  );
+}
+
+interface LogFate {
+  readonly driver: string;
+  readonly log: string;
+  readonly notes: readonly Note[];
+}
+
+/** What becomes of a container's log under `--container-logs` (docs/logs.md). */
+function logFateOf(
+  { Config, HostConfig, State }: EngineContainerInspect,
+  name: string,
+  mode: 'cri' | 'link',
+): LogFate {
+  const driver = HostConfig.LogConfig?.Type ?? 'json-file';
+  const { compress } = HostConfig.LogConfig?.Config ?? {};
+  if (driver !== 'json-file') {
+    const text = `container ${name}: its log is with the Engine's driver ${driver}, so kubelet cannot read it, as before; a line in its place says so`;
+    return { driver, log: 'no file', notes: [{ severity: 'note', text }] };
+  }
+  const notes: Note[] =
+    compress === 'true'
+      ? [
+          {
+            severity: 'warning',
+            text: `container ${name}: the Engine compresses rotated files (compress=true), which cannot be followed`,
+          },
+        ]
+      : [];
+  if (mode === 'link') return { driver, log: "stays a link to the Engine's file", notes };
+  if (Config.Labels?.[EXTRA_LABEL] !== undefined) return { driver, log: 'a CRI file, as it is', notes };
+  const log =
+    State.Status === 'running' || State.Status === 'paused'
+      ? 'stays a link until it is rotated or the container ends, then a CRI file'
+      : "stays a link to the Engine's file";
+  return { driver, log, notes };
 }

@@ -3,16 +3,15 @@ import { join } from 'node:path';
 import { ignoredOptions, type Given, type Settings } from '../../config/options';
 import type { DockerClient } from '../../docker/client';
 import { hasStatus } from '../../docker/errors';
+import type { EngineContainerInspect } from '../../engine/types';
 import { mapLimited } from '../../lib/async/concurrency';
 import { messageOf } from '../../lib/errors';
-import { listDirectory } from '../../node/disk/files';
 import { findConfig } from '../../network/cni/node-network';
 import { findPodNetwork, type PodNetworkFound } from '../../network/cni/observed-cni';
 import { PluginChain } from '../../network/cni/plugin-chain';
+import { listDirectory } from '../../node/disk/files';
 import type { NodeProcess } from '../../node/process/node-processes';
-import type { EngineContainerInspect } from '../../engine/types';
 import { SANDBOX_TYPE, TYPE_LABEL } from '../../translate/shared/labels';
-import type { SwitchFacts } from './facts';
 
 const CONCURRENCY = 8;
 /** Where packages and people put them. */
@@ -29,6 +28,30 @@ export interface Sources {
   readonly adopted: Given;
   /** Below which files are looked for; tests have their own. */
   readonly root?: string;
+}
+
+/** All that `switch check` has read; nothing is judged yet. */
+export interface SwitchFacts {
+  readonly engine: { readonly endpoint: string; readonly version: string; readonly cgroupDriver: string };
+  /** Sandboxes and containers of pods, whoever made them. */
+  readonly containers: readonly EngineContainerInspect[];
+  /** What is known of running sandboxes on no network of the Engine's, by id. */
+  readonly networks: ReadonlyMap<string, PodNetworkFound>;
+  readonly processes: readonly NodeProcess[];
+  /** Known sockets, unit files and kubelet's files that exist here. */
+  readonly files: readonly string[];
+  /** Sandbox ids, by the directory that they are kept in. */
+  readonly checkpoints: ReadonlyMap<string, readonly string[]>;
+  /** Why a pod of today would get no CNI network, '' when it would. */
+  readonly cniProblem: string;
+  /** The process whose flags were taken over, with those that have no effect in dockbridge. */
+  readonly ignoredFlags: readonly { readonly name: string; readonly why: string }[];
+  readonly settings: {
+    readonly endpoint: string;
+    readonly networkPlugin: string;
+    readonly cniCacheDir: string;
+    readonly containerLogs: 'cri' | 'link';
+  };
 }
 
 /** Reads the Engine, with GETs alone, and the node's files. Changes nothing. */

@@ -1,8 +1,7 @@
 import type { PodNetworkFound } from '../../../src/network/cni/observed-cni';
 import { assess } from '../../../src/cli/switch-check/assess';
-import type { SwitchFacts } from '../../../src/cli/switch-check/facts';
-import { exitCodeOf } from '../../../src/cli/switch-check/report';
-import { renderReport } from '../../../src/cli/switch-check/render';
+import type { SwitchFacts } from '../../../src/cli/switch-check/gather';
+import { exitCodeOf, renderReport } from '../../../src/cli/switch-check/switch-report';
 import { resolveSettings } from '../../../src/config/options';
 import type { NodeProcess } from '../../../src/node/process/node-processes';
 import type { EngineContainerInspect, EngineHostConfig } from '../../../src/engine/types';

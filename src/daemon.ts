@@ -1,6 +1,6 @@
 import { actingParts } from './acting';
 import type { Settings } from './config/options';
-import { streamingTls } from './config/streaming-tls';
+import { streamingTls } from './config/use';
 import { createEngineSide, type EngineSide, type EngineSideHooks } from './engine-side';
 import { BoundedStop, WorkGate } from './lib/async/stopping';
 import { DiskLooks } from './node/disk/disk-looks';
@@ -25,8 +25,7 @@ import { ImageAccounts } from './server/image/image-accounts';
 import { SandboxImage } from './server/image/sandbox-image';
 import { statusReporter } from './server/status/collect';
 import type { StatusReport } from './server/status/report';
-import { DOCKBRIDGE_VERSION } from './version';
-import { PAUSE_TAR } from './program-files';
+import { DOCKBRIDGE_VERSION, PAUSE_TAR } from './release';
 import { startLogs } from './start-logs';
 import type { Store } from './store/store';
 import { StreamingServer, type Streaming } from './streaming/server';

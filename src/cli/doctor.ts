@@ -17,8 +17,7 @@ import { chooseDaemon, servingDaemons } from '../doctor/serving';
 import { messageOf } from '../lib/errors';
 import { endProcess } from '../node/process/end-process';
 import { findProcesses, type NodeProcess } from '../node/process/node-processes';
-import { DOCKBRIDGE_VERSION } from '../version';
-import { PAUSE_TAR } from '../program-files';
+import { DOCKBRIDGE_VERSION, PAUSE_TAR } from '../release';
 import { CriClient } from '../server/client/cri-client';
 import { runDemoPod } from './demo-pod';
 

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import { CONFIG, environmentName, OPTIONS, type Given, type Option as TableOption } from '../config/options';
-import { DOCKBRIDGE_VERSION } from '../version';
+import { DOCKBRIDGE_VERSION } from '../release';
 import type { DoctorOptions } from './doctor';
 import type { StatusOptions } from './status';
 

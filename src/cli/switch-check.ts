@@ -1,5 +1,4 @@
-import { knownFlags } from '../config/known-flags';
-import { loadConfiguration } from '../config/configuration';
+import { knownFlags, loadConfiguration } from '../config/configuration';
 import type { Given } from '../config/options';
 import { DockerodeClient } from '../docker/dockerode-client';
 import { readOnly } from '../docker/decorators';

@@ -1,15 +1,36 @@
-import { messageOf } from '../lib/errors';
-import { CONFIG_PLACE, readConfigFiles } from './config-files';
-import { ConfigurationError, type Fault } from './fault';
+import { join } from 'node:path';
+import { errnoOf, messageOf } from '../lib/errors';
+import { flagOf } from '../lib/flags';
+import { listDirectory, SmallFile } from '../node/disk/files';
+import { ConfigurationError, unknownVariables, type Fault } from './fault';
 import {
+  CONFIG,
+  environmentName,
   ignoredOptions,
+  OPTIONS,
   resolveSettings,
   sourcedOptions,
   type FileValues,
   type Given,
+  type Option,
   type Settings,
 } from './options';
-import { unknownVariables } from './unknown-names';
+
+/** All options with their comments take a twentieth of that. */
+const MAX_FILE_BYTES = 1024 * 1024;
+const EXTENSION = '.yaml';
+
+/** Where configuration files are looked for when none is named. */
+export interface ConfigPlace {
+  readonly file: string;
+  /** Its files are read after that one, in the order of their names. */
+  readonly directory: string;
+}
+
+export const CONFIG_PLACE: ConfigPlace = {
+  file: '/etc/dockbridge/config.yaml',
+  directory: '/etc/dockbridge/config.d',
+};
 
 /** Command line, environment and files together, wherever there is something wrong with them. */
 export interface ReadConfiguration {
@@ -83,4 +104,67 @@ export async function loadConfiguration(
     settings: resolveSettings(given, environment, read.values),
     ignored: ignoredOptions(given, environment, read.values),
   };
+}
+
+export interface FoundFiles {
+  readonly files: readonly { readonly path: string; readonly text: string }[];
+  readonly faults: readonly Fault[];
+  readonly warnings: readonly string[];
+}
+
+/** The files that count, in the order in which they do. One that is named must be there. */
+export async function readConfigFiles(
+  given: Given,
+  environment: NodeJS.ProcessEnv,
+  place: ConfigPlace = CONFIG_PLACE,
+): Promise<FoundFiles> {
+  const named = given[CONFIG.name] ?? environment[environmentName(CONFIG.name)];
+  if (named === '') return { files: [], faults: [], warnings: [] };
+  if (named !== undefined) return readAll([named], false, []);
+  let names: string[];
+  try {
+    names = (await listDirectory(place.directory)).filter((name) => !name.startsWith('.')).sort();
+  } catch (error) {
+    const fault = { file: place.directory, line: 0, message: `cannot be read (${messageOf(error)})` };
+    return { files: [], faults: [fault], warnings: [] };
+  }
+  const paths = names.filter((name) => name.endsWith(EXTENSION)).map((name) => join(place.directory, name));
+  // Editors' and dpkg's leftovers are meant to be passed over; this one its writer expects to count.
+  const warnings = names
+    .filter((name) => name.endsWith('.yml'))
+    .map((name) => `${join(place.directory, name)} is not read: its name must end in ${EXTENSION}`);
+  return readAll([place.file, ...paths], true, warnings);
+}
+
+async function readAll(
+  paths: readonly string[],
+  mayBeMissing: boolean,
+  warnings: readonly string[],
+): Promise<FoundFiles> {
+  const faults: Fault[] = [];
+  const files = await Promise.all(
+    paths.map(async (path) => {
+      try {
+        return { path, text: await new SmallFile(path, MAX_FILE_BYTES).text() };
+      } catch (error) {
+        const isMissing = errnoOf(error) === 'ENOENT';
+        const message = isMissing ? 'there is no such file' : `cannot be read (${messageOf(error)})`;
+        if (!isMissing || !mayBeMissing) faults.push({ file: path, line: 0, message });
+        return undefined;
+      }
+    }),
+  );
+  return { files: files.filter((file) => file !== undefined), faults, warnings };
+}
+
+/** Returns the flags of a running cri-dockerd or dockbridge that the option table knows, and the flag that names the file. */
+export function knownFlags(args: readonly string[]): Given {
+  const all: Pick<Option<unknown>, 'name' | 'value'>[] = [CONFIG, ...Object.values(OPTIONS)];
+  return Object.fromEntries(
+    all.flatMap(({ name, value }) => {
+      const text = flagOf(args, name);
+      if (text === undefined) return [];
+      return [[name, value === undefined && text === '' ? 'true' : text]];
+    }),
+  );
 }

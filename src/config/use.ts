@@ -1,12 +1,18 @@
 import { connectDocker } from '../docker/endpoint';
-import { messageOf } from '../lib/errors';
+import { invalidArgument, messageOf } from '../lib/errors';
 import { networkChoice } from '../network/pod-networks';
 import { parseEndpoint } from '../server/listener/socket-listener';
-import { loadCertificate } from '../streaming/certificate';
+import { loadCertificate, type TlsFiles } from '../streaming/certificate';
 import { parseReference } from '../translate/image/reference';
 import type { Fault } from './fault';
-import { sourcedOptions, type FileValues, type Given, type SettingKey, type Settings } from './options';
-import { streamingTls } from './streaming-tls';
+import {
+  OPTIONS,
+  sourcedOptions,
+  type FileValues,
+  type Given,
+  type SettingKey,
+  type Settings,
+} from './options';
 
 type Attempt = (settings: Settings) => unknown;
 
@@ -49,4 +55,20 @@ export async function faultsInUse(
     }
   }
   return faults;
+}
+
+/**
+ * @returns undefined for a streaming server without TLS.
+ * @throws INVALID_ARGUMENT when only one of the two files is named.
+ */
+export function streamingTls({
+  streamingTlsCertFile: certFile,
+  streamingTlsPrivateKeyFile: keyFile,
+}: Pick<Settings, 'streamingTlsCertFile' | 'streamingTlsPrivateKeyFile'>): TlsFiles | undefined {
+  if (certFile === '' && keyFile === '') return undefined;
+  if (certFile === '' || keyFile === '') {
+    const { streamingTlsCertFile: cert, streamingTlsPrivateKeyFile: key } = OPTIONS;
+    throw invalidArgument(`--${cert.name}`, `and --${key.name} need each other`);
+  }
+  return { certFile, keyFile };
 }

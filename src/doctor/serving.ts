@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { knownFlags } from '../config/known-flags';
-import { loadDespiteFiles } from '../config/configuration';
+import { knownFlags, loadDespiteFiles } from '../config/configuration';
 import type { Fault } from '../config/fault';
 import { OPTIONS, type Given, type Settings } from '../config/options';
 import { isSameSocket } from '../node/disk/socket-file';

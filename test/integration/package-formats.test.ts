@@ -4,7 +4,7 @@ import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } fro
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { DOCKBRIDGE_VERSION } from '../../src/version';
+import { DOCKBRIDGE_VERSION } from '../../src/release';
 
 const run = promisify(execFile);
 const PACKAGING = join(__dirname, '../../packaging');

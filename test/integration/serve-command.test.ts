@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { OPTIONS, type Option } from '../../src/config/options';
 import { CriClient } from '../../src/server/client/cri-client';
-import { DOCKBRIDGE_VERSION } from '../../src/version';
+import { DOCKBRIDGE_VERSION } from '../../src/release';
 import { sharedDockerHost } from './support/engine';
 import { expectFailure } from './support/grpc';
 import { Serving } from './support/serving';

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CriClient } from '../../src/server/client/cri-client';
-import { DOCKBRIDGE_VERSION } from '../../src/version';
+import { DOCKBRIDGE_VERSION } from '../../src/release';
 import { until } from '../unit/support/async';
 import { Command } from './support/command';
 import { sharedDockerHost } from './support/engine';

@@ -6,8 +6,12 @@ import { hostname, release } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
-import { CONFIG_PLACE, readConfigFiles, type ConfigPlace } from '../../config/config-files';
-import { readConfiguration } from '../../config/configuration';
+import {
+  CONFIG_PLACE,
+  readConfigFiles,
+  readConfiguration,
+  type ConfigPlace,
+} from '../../config/configuration';
 import { sourcedOptions, type Given, type Settings } from '../../config/options';
 import { errnoOf, failedPrecondition, internal, unavailable } from '../../lib/errors';
 import { flagOf } from '../../lib/flags';

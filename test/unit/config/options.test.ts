@@ -5,7 +5,7 @@ import {
   resolveSettings,
   sourcedOptions,
 } from '../../../src/config/options';
-import { unknownVariables } from '../../../src/config/unknown-names';
+import { unknownVariables } from '../../../src/config/fault';
 import { thrownBy } from '../support/errors';
 
 describe('the table', () => {

@@ -1,5 +1,4 @@
-import { readConfigText } from '../../../src/config/config-text';
-import { renderDefaultFile } from '../../../src/config/default-file';
+import { readConfigText, renderDefaultFile } from '../../../src/config/config-text';
 import { OPTIONS, resolveSettings, type Option } from '../../../src/config/options';
 
 describe('the default file', () => {

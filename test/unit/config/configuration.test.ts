@@ -1,7 +1,12 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfiguration, loadDespiteFiles, readConfiguration } from '../../../src/config/configuration';
+import {
+  knownFlags,
+  loadConfiguration,
+  loadDespiteFiles,
+  readConfiguration,
+} from '../../../src/config/configuration';
 import { faultLine } from '../../../src/config/fault';
 import { rejectionOf } from '../support/errors';
 
@@ -299,5 +304,22 @@ describe('what is right in broken files', () => {
     const error = await rejectionOf(loadDespiteFiles(given, environment, place()));
     expect(error).toContain(name);
     expect(error).not.toContain('no-such');
+  });
+});
+
+it('flags that the option table knows are taken over', () => {
+  const args = [
+    '--cni-bin-dir',
+    '/a,/b',
+    '--ipv6-dual-stack',
+    '--buildinfo',
+    '--config=/c',
+    '--cri-dockerd-root-directory=/x',
+  ];
+  expect(knownFlags(args)).toEqual({
+    'cni-bin-dir': '/a,/b',
+    config: '/c',
+    'ipv6-dual-stack': 'true',
+    'cri-dockerd-root-directory': '/x',
   });
 });

@@ -1,4 +1,7 @@
 import { join } from 'node:path';
 
+/** Kept equal to package.json by a test. */
+export const DOCKBRIDGE_VERSION = '0.1.0';
+
 /** The pause image that comes with the program: dist/pause in a tree, beside the program in a package. */
 export const PAUSE_TAR = join(__dirname, 'pause', 'pause.tar');

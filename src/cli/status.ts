@@ -8,7 +8,7 @@ import { messageOf } from '../lib/errors';
 import { findProcesses } from '../node/process/node-processes';
 import { askForStatus } from '../server/client/control-client';
 import { controlPath } from '../server/control-socket';
-import type { StatusReport } from '../server/status/report';
+import type { StatusReport } from '../server/status-report';
 
 export interface StatusOptions {
   readonly output: 'text' | 'json';

@@ -6,7 +6,7 @@ import { KeyedLock } from '../lib/async/keyed-lock';
 import type { Logger } from '../lib/logger';
 import { SocketFile } from '../node/disk/socket-file';
 import type { HandOverStep } from '../sync/hand-over';
-import type { StatusReport } from './status/report';
+import type { StatusReport } from './status-report';
 
 const REQUEST_MS = 10_000;
 /** Clients that watch the status must not keep a hand-over out. */

@@ -2,7 +2,7 @@ import { access, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { status, type ServiceError } from '@grpc/grpc-js';
 import { ContainerState } from '../../src/proto/enums';
-import { hasProgram } from '../../src/server/checkpoint/checkpoint-to-archive';
+import { hasProgram } from '../../src/server/runtime/checkpoint-container';
 import { TestDaemon } from './support/daemon';
 import { startPrivateEngine } from './support/engine';
 import { expectFailure } from './support/grpc';

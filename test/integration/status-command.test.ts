@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { StatusReport } from '../../src/server/status/report';
+import type { StatusReport } from '../../src/server/status-report';
 import { ChildDaemon } from './support/child-daemon';
 import { Command } from './support/command';
 import { sharedDockerHost, TEST_IMAGE } from './support/engine';

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { errnoOf, failedPrecondition, internal, RuntimeError, unavailable } from '../../lib/errors';
 import type { HandOverStep } from '../../sync/hand-over';
 import { HAND_OVER_PATH, STATUS_PATH, type ControlLine } from '../control-socket';
-import type { StatusReport } from '../status/report';
+import type { StatusReport } from '../status-report';
 
 /** A step may wait for a running CNI plugin. */
 const SILENCE_MS = 180_000;

@@ -1,12 +1,12 @@
-import type { Duplex } from 'node:stream';
+import type { Duplex, Writable } from 'node:stream';
 import type { TerminalSize } from '../../docker/client';
-import { Demultiplexer, type StreamKind } from '../../docker/streams';
 import { toRuntimeError } from '../../docker/errors';
-import { messageOf } from '../../lib/errors';
+import { Demultiplexer, type StreamKind } from '../../docker/streams';
+import { messageOf, RuntimeError } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import type { ClientStreams } from '../../streaming/backend';
+import { waitingCost } from '../../streaming/waiting-cost';
 import type { Services } from '../services';
-import type { Backlog, ClientOutput } from './client-output';
 import { connectionBroke } from './command';
 
 /** The services that an exec or attach session uses. */
@@ -99,4 +99,125 @@ export function followSizes(
     next = size;
     if (!busy) void work();
   });
+}
+
+/** Bytes that may wait before we wait for the client: enough to keep its connection busy. */
+const WAITING_BYTES = 64 * 1024;
+
+/** Interval of the calls to `onWait`. */
+const WAIT_MS = 1_000;
+
+/** Bytes of output that wait for clients. */
+export interface BacklogLimits {
+  /** Limit of one session whose output is read without waiting for its client. */
+  readonly session: number;
+  /** Limit of all sessions together. A session below `share` continues even above this limit. */
+  readonly all: number;
+  readonly share: number;
+}
+
+export const BACKLOG_LIMITS: BacklogLimits = {
+  session: 8 * 1024 * 1024,
+  all: 64 * 1024 * 1024,
+  share: 256 * 1024,
+};
+
+/** The bytes that wait for the clients of all sessions together. */
+export class Backlog {
+  used = 0;
+
+  constructor(readonly limits: BacklogLimits = BACKLOG_LIMITS) {}
+}
+
+interface Pending {
+  bytes: number;
+  isClosed: boolean;
+}
+
+/**
+ * Passes the output of a command or container to its client. While a client is slow, nothing is read from the Engine. Once
+ * `hurried` has fired, the Engine is always read from, and a client that falls too far behind is dropped.
+ */
+export class ClientOutput {
+  private waiting = 0;
+  private readonly pending = new Map<Writable, Pending>();
+  private wake: () => void = () => undefined;
+
+  /** @param onWait called once a second while we wait for the client. */
+  constructor(
+    private readonly client: Pick<ClientStreams, 'stdout' | 'stderr'>,
+    private readonly hurried: AbortSignal,
+    private readonly all: Backlog,
+    private readonly onWait: () => void = () => undefined,
+  ) {}
+
+  /**
+   * Resolves when the next piece may be read.
+   * @throws RESOURCE_EXHAUSTED when too much waits for the client; the signal's reason when that fires.
+   */
+  async put(kind: StreamKind, data: Buffer, signal: AbortSignal): Promise<void> {
+    const target = kind === 1 ? this.client.stdout : this.client.stderr;
+    // The client has closed this stream, so the data is dropped.
+    if (target === undefined || target.destroyed) return;
+    this.write(target, data);
+    if (this.waiting <= WAITING_BYTES) return;
+    if (!this.hurried.aborted) await this.drained(signal);
+    if (this.hurried.aborted) this.check();
+  }
+
+  private write(target: Writable, data: Buffer): void {
+    const cost = waitingCost(data);
+    const pending = this.pendingOf(target);
+    pending.bytes += cost;
+    this.change(cost);
+    target.write(data, () => {
+      if (pending.isClosed) return;
+      pending.bytes -= cost;
+      this.change(-cost);
+    });
+  }
+
+  /** A destroyed stream does not call back for data that it has not written; that data is released when it closes. */
+  private pendingOf(target: Writable): Pending {
+    const known = this.pending.get(target);
+    if (known !== undefined) return known;
+    const pending: Pending = { bytes: 0, isClosed: false };
+    this.pending.set(target, pending);
+    target.once('close', () => {
+      pending.isClosed = true;
+      this.change(-pending.bytes);
+    });
+    return pending;
+  }
+
+  private change(bytes: number): void {
+    this.waiting += bytes;
+    this.all.used += bytes;
+    if (this.waiting <= WAITING_BYTES) this.wake();
+  }
+
+  private check(): void {
+    const { session, all, share } = this.all.limits;
+    if (this.waiting <= session && (this.all.used <= all || this.waiting <= share)) return;
+    throw new RuntimeError(
+      'RESOURCE_EXHAUSTED',
+      `the client did not read its output: ${this.waiting} bytes are waiting, and the container must not wait for it`,
+    );
+  }
+
+  /** Waits until the client has taken enough, or one of the two signals fires. */
+  private async drained(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const ends = [signal, this.hurried];
+    const watch = setInterval(this.onWait, WAIT_MS);
+    await new Promise<void>((resolve) => {
+      this.wake = resolve;
+      for (const end of ends) end.addEventListener('abort', this.onEnd);
+    });
+    clearInterval(watch);
+    for (const end of ends) end.removeEventListener('abort', this.onEnd);
+    signal.throwIfAborted();
+  }
+
+  private readonly onEnd = (): void => this.wake();
 }

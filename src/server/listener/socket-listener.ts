@@ -1,14 +1,14 @@
 import { once } from 'node:events';
 import { fstat } from 'node:fs';
+import { readFile, readlink } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { promisify } from 'node:util';
-import { type Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
+import { ServerCredentials, type Server as GrpcServer } from '@grpc/grpc-js';
 import { failedPrecondition, invalidArgument, messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
-import { SocketFile } from '../../node/disk/socket-file';
+import { isSameSocket, SocketFile } from '../../node/disk/socket-file';
 import { NewConnection } from './new-connection';
-import { listensAt, passedSocket } from './passed-socket';
 
 /** Where to listen: on a socket file that we create, or on a descriptor that systemd passed to us. */
 export type Endpoint =
@@ -144,4 +144,31 @@ async function takeOver(server: Server, fd: number): Promise<string> {
   server.listen({ fd });
   await once(server, 'listening');
   return `fd://${fd}`;
+}
+
+/** sd_listen_fds(3): the passed descriptors begin here. */
+const FIRST_PASSED_FD = 3;
+
+/**
+ * The descriptor of the socket that systemd passed to this process; undefined when it passed none. sd_listen_fds(3): the
+ * variables are meant for the process LISTEN_PID names, not for those that inherit them.
+ */
+function passedSocket(env: NodeJS.ProcessEnv, pid: number): number | undefined {
+  const count = Number(env.LISTEN_FDS);
+  const isPassed = Number(env.LISTEN_PID) === pid && Number.isInteger(count) && count >= 1;
+  return isPassed ? FIRST_PASSED_FD : undefined;
+}
+
+/**
+ * Whether the descriptor listens at `path`, so that a file of our own there would only be in its way.
+ * @returns the other path where it does not.
+ */
+async function listensAt(fd: number, path: string): Promise<true | string> {
+  const [, inode] = /^socket:\[(\d+)\]$/.exec(await readlink(`/proc/self/fd/${fd}`)) ?? [];
+  const line = (await readFile('/proc/net/unix', 'utf8'))
+    .split('\n')
+    // Num RefCount Protocol Flags Type St Inode Path
+    .find((row) => row.split(/\s+/)[6] === inode);
+  const bound = line?.replace(/^(?:\S+\s+){7}/, '') ?? '';
+  return isSameSocket(bound, path) || bound;
 }

@@ -1,27 +1,38 @@
+import { createOnce, type Creation } from '../../containers/create-once';
+import { createInEngine, removeFromEngine } from '../../containers/engine-ops';
+import { settleExisting } from '../../containers/existing-container';
+import { requireKernelValues } from '../../containers/limits';
 import { hasStatus } from '../../docker/errors';
-import { failedPrecondition, notFound } from '../../lib/errors';
+import type { EngineContainerCreate } from '../../engine/types';
+import {
+  failedPrecondition,
+  hasCode,
+  invalidArgument,
+  messageOf,
+  notFound,
+  RuntimeError,
+} from '../../lib/errors';
+import type { Logger } from '../../lib/logger';
+import type { DiskLooks } from '../../node/disk/disk-looks';
+import { makeDirectory, NoDirectory } from '../../node/disk/make-directory';
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
-import type { ContainerRecord, SandboxRecord } from '../../store/records';
-import { apparmorProfile } from '../../translate/shared/security-options';
+import type { ContainerRecord, ImageRecord, MountRecord, SandboxRecord } from '../../store/records';
+import { isReady } from '../../store/states';
+import type { Store } from '../../store/store';
 import { checkContainer, type CheckedContainer } from '../../translate/container/container-check';
 import { toContainerCreate } from '../../translate/container/container-create';
 import { createdContainer } from '../../translate/container/container-record';
-import { featuresFor } from '../../translate/shared/engine-facts';
-import { containerEngineName, type ContainerIdentity } from '../../translate/shared/names';
-import { runtimeOf } from '../../translate/sandbox/runtime-handler';
-import { isReady } from '../../store/states';
 import { needsHostDevices } from '../../translate/container/container-security';
-import { listHostDevices, loadSeccompOptions, requireLoadedProfile } from '../container/node-security';
+import { asImageId, familiarName, parseReference } from '../../translate/image/reference';
+import { runtimeOf } from '../../translate/sandbox/runtime-handler';
+import { featuresFor } from '../../translate/shared/engine-facts';
+import { findContainer, findImage, getSandbox } from '../../translate/shared/lookup';
+import { containerEngineName, type ContainerIdentity } from '../../translate/shared/names';
+import { apparmorProfile } from '../../translate/shared/security-options';
 import { explainCreateFailure } from '../container/create-failure';
-import { createInEngine, removeFromEngine } from '../../containers/engine-ops';
-import { createOnce, type Creation } from '../../containers/create-once';
-import { imageToRun, requireSubPaths, withMountImages } from '../container/container-images';
-import { settleExisting } from '../../containers/existing-container';
-import { requireKernelValues } from '../../containers/limits';
-import { makeMissingSources } from '../container/mount-sources';
+import { listHostDevices, loadSeccompOptions, requireLoadedProfile } from '../container/node-security';
 import { grantable, hasSecurityOption } from '../engine-abilities';
-import { findContainer, getSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /**
@@ -170,4 +181,130 @@ async function requireLivingPod(services: Services, sandboxId: string, id: strin
   if (sandbox !== undefined && !sandbox.stopping) return;
   await removeFromEngine(services, id);
   throw failedPrecondition(`pod sandbox ${sandboxId} was stopped while its container was created`);
+}
+
+/**
+ * Finds the image that a request names. If the store does not know it, the Engine is asked.
+ * @throws NOT_FOUND when the node does not have it.
+ */
+export async function imageToRun(
+  { store, imageSync }: Pick<Services, 'store' | 'imageSync'>,
+  wanted: string,
+  field: string,
+  signal: AbortSignal,
+): Promise<ImageRecord> {
+  const known = findImage(store, wanted, field);
+  if (known !== undefined) return known;
+  const name = asImageId(wanted) ?? familiarName(parseReference(wanted, field));
+  const image = await imageSync.refresh(name, signal);
+  if (image === undefined) throw notFound(`${field}: image "${wanted}" is not on this node; pull it first`);
+  return image;
+}
+
+/**
+ * Adds the image ids to image mounts; kubelet has pulled the images before.
+ * @throws NOT_FOUND with the prefix that kubelet looks for.
+ */
+function withMountImages(store: Store, mounts: readonly MountRecord[], field: string): MountRecord[] {
+  return mounts.map((mount, index) => {
+    if (mount.image === undefined) return mount;
+    const at = `${field}[${index}].image.image`;
+    const found = findImage(store, mount.image.image, at);
+    if (found === undefined) {
+      throw notFound(
+        `ImageVolumeMountFailed: ${at}: image "${mount.image.image}" is not on this node; pull it first`,
+      );
+    }
+    return { ...mount, image: { ...mount.image, id: found.id } };
+  });
+}
+
+/** Any path works: to read a file, the Engine mounts everything that the container has. */
+const ANY_PATH = '/etc/passwd';
+
+type Parts = Pick<Services, 'docker' | 'probes'>;
+
+/**
+ * The Engine checks the sub-path of an image mount only when it mounts, at the start. kubelet expects CreateContainer to
+ * refuse a wrong one, so this makes the Engine mount now; a container that fails is removed.
+ * @param body the create request of the container.
+ */
+export async function requireSubPaths(
+  parts: Parts,
+  id: string,
+  body: EngineContainerCreate,
+  mounts: readonly MountRecord[],
+  field: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const asked = mounts.flatMap(({ image }, index) =>
+    image === undefined || image.subPath === '' ? [] : [{ image, at: `${field}[${index}].image_sub_path` }],
+  );
+  if (asked.length === 0) return;
+  try {
+    await parts.docker.readFile(id, ANY_PATH, { signal });
+  } catch (error) {
+    // Without the call's signal, because nobody else would remove this container.
+    await parts.docker.removeContainer(id);
+    if (!hasStatus(error, 500) || !(await mountsWithoutSubPaths(parts, body))) throw error;
+    const [what, where] = [asked.map(({ image }) => `"${image.subPath}"`), asked.map(({ at }) => at)];
+    const { code, message } = invalidArgument(
+      where.join(' or '),
+      `${what.join(' or ')} is not in the image (${messageOf(error)})`,
+    );
+    throw new RuntimeError(code, `ImageVolumeMountFailed: ${message}`, { cause: error });
+  }
+}
+
+/** Whether the mounts work without sub-paths. The Engine answers 500 for every failure to mount, so this tells the cause. */
+async function mountsWithoutSubPaths(
+  { docker, probes }: Parts,
+  { Image, HostConfig: { Mounts, Binds = null } }: EngineContainerCreate,
+): Promise<boolean> {
+  const whole = (Mounts ?? []).map(({ ImageOptions, ...mount }) => mount);
+  try {
+    await probes.with({ Image, HostConfig: { Mounts: whole, Binds } }, (id) => docker.readFile(id, ANY_PATH));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+interface MountSourceParts {
+  readonly logger: Logger;
+  readonly hostDisks: DiskLooks;
+  /** Replaced in tests. */
+  readonly make?: typeof makeDirectory;
+}
+
+/**
+ * Creates missing directories of this node that mounts name, as dockershim, cri-dockerd, containerd and CRI-O do: a hostPath
+ * without a type often exists only after its pod has run (ADR 0013). It goes through them in order, and stops at a disk
+ * that hangs.
+ * @throws FAILED_PRECONDITION naming the field of the first one that cannot be created.
+ */
+export async function makeMissingSources(
+  mounts: readonly MountRecord[],
+  field: string,
+  { logger, hostDisks, make = makeDirectory }: MountSourceParts,
+): Promise<void> {
+  const made: string[] = [];
+  let at = 0;
+  try {
+    for (const [index, { hostPath }] of mounts.entries()) {
+      at = index;
+      if (hostPath === '') continue;
+      const work = (): Promise<boolean> => make(hostPath);
+      if (await hostDisks.run('Making a directory', hostPath, work)) made.push(hostPath);
+    }
+  } catch (error) {
+    // The create call is repeated, and the Engine then reports the hanging disk.
+    if (hasCode(error, 'DEADLINE_EXCEEDED')) return;
+    if (!(error instanceof NoDirectory)) throw error;
+    throw failedPrecondition(
+      `${field}[${at}].host_path: ${JSON.stringify(mounts[at]?.hostPath)} does not exist on this node and ${error.message}`,
+    );
+  } finally {
+    if (made.length > 0) logger.info('Created missing directories that a container mounts', { paths: made });
+  }
 }

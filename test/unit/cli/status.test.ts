@@ -1,5 +1,5 @@
 import { age, asJson, bytes, renderStatus } from '../../../src/cli/status';
-import type { StatusReport } from '../../../src/server/status/report';
+import type { StatusReport } from '../../../src/server/status-report';
 
 const ID = 'ab'.repeat(32);
 

@@ -5,7 +5,7 @@ import { silentLogger } from '../../../src/lib/logger';
 import { createServer, type Server } from 'node:http';
 import { askForStatus, askToHandOver } from '../../../src/server/client/control-client';
 import { ControlSocket } from '../../../src/server/control-socket';
-import type { StatusReport } from '../../../src/server/status/report';
+import type { StatusReport } from '../../../src/server/status-report';
 import type { HandOverStep } from '../../../src/sync/hand-over';
 import { rejectionOf } from '../support/errors';
 

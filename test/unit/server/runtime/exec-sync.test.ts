@@ -4,7 +4,7 @@ import { EngineError } from '../../../../src/docker/errors';
 import { deadlineExceeded, unavailable } from '../../../../src/lib/errors';
 import { silentLogger } from '../../../../src/lib/logger';
 import { OutputBudget } from '../../../../src/server/exec/captured-output';
-import { runCommand } from '../../../../src/server/exec/run-command';
+import { runCommand } from '../../../../src/server/runtime/exec-sync';
 import type { StartedCommands } from '../../../../src/server/exec/started-commands';
 import type { HandlerSettings } from '../../../../src/server/services';
 import { WritableStore } from '../../../../src/store/store';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { DockerClient } from '../../../../src/docker/client';
 import { unavailable } from '../../../../src/lib/errors';
-import { checkpointToArchive, hasProgram } from '../../../../src/server/checkpoint/checkpoint-to-archive';
+import { checkpointToArchive, hasProgram } from '../../../../src/server/runtime/checkpoint-container';
 import { rejectionOf } from '../../support/errors';
 
 let directory: string;

@@ -1,8 +1,8 @@
-import { CallLanes } from '../../../../src/docker/call-lanes';
-import { statusReporter, type StatusSources } from '../../../../src/server/status/collect';
-import { WritableStore } from '../../../../src/store/store';
-import { gate } from '../../support/async';
-import { containerRecord, engineId, runningContainer, sandboxRecord } from '../../support/records';
+import { CallLanes } from '../../../src/docker/call-lanes';
+import { statusReporter, type StatusSources } from '../../../src/server/status-report';
+import { WritableStore } from '../../../src/store/store';
+import { gate } from '../support/async';
+import { containerRecord, engineId, runningContainer, sandboxRecord } from '../support/records';
 
 const LOGS = {
   followed: 2,

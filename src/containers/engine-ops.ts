@@ -6,7 +6,7 @@ import { withDeadline } from '../lib/async/deadline';
 import { messageOf, RuntimeError } from '../lib/errors';
 import type { ContainerRecord, MountRecord } from '../store/records';
 import { isRunning } from '../store/states';
-import { explainStartError } from '../translate/container/start-error';
+import { explainStartError } from '../translate/container/engine-refusals';
 import type { ContainerServices } from './services';
 
 /** Where the container itself is at fault, or what it needs. 404 also says that something it joins is gone. */

@@ -16,7 +16,7 @@ import type { EngineContainerSummary } from '../engine/types';
 import { toEngineState } from '../translate/shared/engine-facts';
 import { SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../translate/shared/labels';
 import { withoutSlash } from '../translate/shared/names';
-import { inspectFromSummary, listedFromSummary } from '../translate/container/summary';
+import { inspectFromSummary, listedFromSummary } from '../translate/container/container-record';
 import type { ForeignContainers } from './foreign';
 import type { ContainerLife } from './life';
 

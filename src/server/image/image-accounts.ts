@@ -1,5 +1,5 @@
 import type { DockerClient } from '../../docker/client';
-import { parseAccounts, type Accounts } from '../../translate/container/identity';
+import { type Accounts, parseAccounts } from '../../translate/shared/user';
 import type { Probes } from '../container/probes';
 import { abortable } from '../../lib/async/abortable';
 

@@ -11,7 +11,7 @@ import {
   registryOf,
   type ImageReference,
 } from '../../translate/image/reference';
-import { toEngineRuntime } from '../../translate/sandbox/runtime-handler';
+import { toEngineRuntime } from '../../translate/shared/engine-facts';
 import { required } from '../../translate/shared/validate';
 import { knownRuntimes, lookForHandler } from '../engine-abilities';
 import type { CallContext, Services } from '../services';

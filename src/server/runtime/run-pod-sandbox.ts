@@ -6,7 +6,7 @@ import { keepResolvConf } from '../../network/resolv-conf-file';
 import { toCheckpoint } from '../../translate/sandbox/cri-dockerd-checkpoint';
 import { sandboxEngineName } from '../../translate/shared/names';
 import { differences } from '../../translate/shared/contents';
-import { toPodToAttach } from '../../translate/sandbox/describe-pod';
+import { toPodToAttach } from '../../translate/sandbox/pod-to-attach';
 import { checkSandbox, toSandboxCreate, type CheckedSandbox } from '../../translate/sandbox/sandbox-create';
 import { isReady } from '../../store/states';
 import { explainSandboxRefusal } from '../container/create-failure';

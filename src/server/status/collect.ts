@@ -3,12 +3,11 @@ import type { CallLanes } from '../../docker/call-lanes';
 import { coalesce } from '../../lib/async/shared-work';
 import type { LogFields } from '../../lib/logger';
 import type { WorkInProgress } from '../../lib/async/stopping';
-import { askLogs, type MetricSources } from '../../metrics/sources';
+import { askLogs, countStates, type MetricSources } from '../../metrics/sources';
 import type { NetworkKeeper, PodNetwork } from '../../network/pod-network';
 import type { Store } from '../../store/store';
 import type { EngineTrouble } from '../../sync/engine-watch';
 import type { LinkState } from '../../sync/link-state';
-import { countStates } from '../../translate/shared/state-counts';
 import type { EngineLane, StatusReport } from './report';
 
 /** More calls than this say no more of what is wrong, and would fill more than a screen. */

@@ -1,6 +1,6 @@
 import type { LogFields } from '../../lib/logger';
 import type { LaneLoad } from '../../docker/call-lanes';
-import type { StateCounts } from '../../translate/shared/state-counts';
+import type { StateCounts } from '../../metrics/sources';
 
 /** How things stand in a daemon that runs; `dockbridge status -o json` prints this. Ages are seconds. */
 export interface StatusReport extends StateCounts {

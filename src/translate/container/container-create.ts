@@ -1,7 +1,7 @@
 import { invalidArgument, unsupported } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import type { KernelValues, MountRecord, SandboxRecord, StringMap, UserRecord } from '../../store/records';
-import { toEngineCgroupParent } from '../shared/cgroup-parent';
+import { toEngineCgroupParent, toEngineResources } from './resources';
 import type { CheckedContainer } from './container-check';
 import type { Contents } from '../shared/contents';
 import { toEngineSecurity, type SecuritySurroundings } from './container-security';
@@ -10,7 +10,7 @@ import type { EngineContainerCreate } from '../../engine/types';
 import { explicitDefaults } from '../shared/engine-defaults';
 import type { EngineFeatures } from '../shared/engine-facts';
 import { toEngineMounts } from './mounts';
-import { toIdentity, type ImageIdentity } from './identity';
+import { type ImageIdentity, toIdentity } from '../shared/user';
 import { hasKernelValues } from './kernel-values';
 import {
   CONTAINER_TYPE,
@@ -23,7 +23,6 @@ import {
 } from '../shared/labels';
 import type { ContainerIdentity } from '../shared/names';
 import { containerNamespaces } from '../shared/namespaces';
-import { toEngineResources } from './resources';
 import { toEngineSignal } from './signals';
 import { nanosFromMillis } from '../shared/time';
 import { absolutePath, nonEmpty, withoutNul } from '../shared/validate';

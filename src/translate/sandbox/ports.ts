@@ -4,7 +4,6 @@ import { Protocol } from '../../proto/enums';
 import { canonicalIp } from '../../lib/canonical-ip';
 import { invalidArgument } from '../../lib/errors';
 import type { EngineContainerCreate, EngineHostConfig, EnginePortBinding } from '../../engine/types';
-import type { PodPort } from './pod-to-attach';
 import { oneOf } from '../shared/validate';
 
 const PROTOCOL_NAMES = ['tcp', 'udp', 'sctp'] as const;
@@ -20,6 +19,15 @@ export interface PublishedPort {
   readonly protocol: string;
   readonly containerPort: number;
   readonly hostPort: number;
+  /** '' for all addresses of the node. */
+  readonly hostIp: string;
+}
+
+/** A published port; `hostPort` is never 0. */
+export interface PodPort {
+  readonly hostPort: number;
+  readonly containerPort: number;
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
   /** '' for all addresses of the node. */
   readonly hostIp: string;
 }

@@ -4,7 +4,7 @@ import type { Logger } from './lib/logger';
 import type { StartWorker } from './lib/worker-rpc';
 import type { ContainerLogs } from './logs/container-logs';
 import { createContainerLogs } from './logs/create-container-logs';
-import { ProcessClaims } from './node/process/process-claims';
+import { ProcessClaims } from './node/claims';
 import { ENGINE_CLAIMS, rememberedEngine, wayKey } from './sync/engine-claim';
 
 /**

@@ -2,7 +2,7 @@ import { loadConfiguration, type Configuration } from '../config/configuration';
 import { LiveSettings } from '../config/live-settings';
 import type { Given, Settings } from '../config/options';
 import type { Daemon } from '../daemon';
-import { announceStop, untilReleased } from '../node/disk/claim-directory';
+import { announceStop, untilReleased } from '../node/claims';
 import { waitAtMost } from '../lib/async/deadline';
 import { endProcess } from '../node/process/end-process';
 import { messageOf } from '../lib/errors';

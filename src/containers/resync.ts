@@ -2,7 +2,7 @@ import type { DockerClient } from '../docker/client';
 import { hasStatus } from '../docker/errors';
 import { drawLimited, forEachLimited } from '../lib/async/concurrency';
 import { withDeadline } from '../lib/async/deadline';
-import { isInContainer } from '../node/cgroup/members';
+import { isInContainer } from '../node/cgroup';
 import { hasCode, messageOf, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';

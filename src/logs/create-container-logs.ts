@@ -1,7 +1,7 @@
 import { failedPrecondition } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { StartWorker } from '../lib/worker-rpc';
-import { claimDirectory } from '../node/disk/claim-directory';
+import { claimDirectory } from '../node/claims';
 import type { ContainerLogs, RelinkedLog } from './container-logs';
 import { LinkedLogs } from './linked-logs';
 import { WorkerLogs } from './worker-logs';

@@ -1,6 +1,6 @@
 import type { Logger } from '../lib/logger';
 import type { StartWorker } from '../lib/worker-rpc';
-import { readHierarchies } from '../node/cgroup/group';
+import { readHierarchies } from '../node/cgroup';
 import type { Store } from '../store/store';
 import { CgroupSource } from './cgroup/cgroup-source';
 import { LayerBudget, type LayerTimes } from './disk/layer-budget';

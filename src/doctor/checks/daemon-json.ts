@@ -1,4 +1,4 @@
-import { isLocalEndpoint } from '../../docker/endpoint';
+import { isLocalEndpoint } from '../../docker/transport';
 import { errnoOf, messageOf } from '../../lib/errors';
 import { flagOf, flagsOf } from '../../lib/flags';
 import { isSameSocket } from '../../node/disk/socket-file';

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { isLocalEndpoint } from '../../docker/endpoint';
+import { isLocalEndpoint } from '../../docker/transport';
 import { waitAtMost } from '../../lib/async/deadline';
 import { DiskLooks } from '../../node/disk/disk-looks';
 import { messageOf } from '../../lib/errors';

@@ -1,4 +1,4 @@
-import { isInContainer } from '../../node/cgroup/members';
+import { isInContainer } from '../../node/cgroup';
 import { withDeadline } from '../../lib/async/deadline';
 import { unavailable } from '../../lib/errors';
 import { pause } from '../../lib/async/abortable';

@@ -2,7 +2,7 @@ import { internal, invalidArgument } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import type { cri, Decoded } from '../../proto';
 import { toEngineAuth } from '../../registry/auth';
-import { registryHost } from '../../registry/docker-config';
+import { registryHost } from '../../registry/credentials';
 import type { EngineAuth } from '../../engine/types';
 import {
   asImageId,

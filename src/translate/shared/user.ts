@@ -118,7 +118,11 @@ export interface ImageIdentity {
  * own, so both of CRI's policies for the image's groups can be had (Merge adds them, Strict does not).
  * @throws INVALID_ARGUMENT or FAILED_PRECONDITION for a name that is not in the image's accounts.
  */
-export function toIdentity(context: ContainerContext | null, image: ImageIdentity, field: string): UserRecord {
+export function toIdentity(
+  context: ContainerContext | null,
+  image: ImageIdentity,
+  field: string,
+): UserRecord {
   const asked = context === null ? undefined : requestedUser(context, field);
   const [imageUser = '', imageGroup = ''] = image.user.split(':', 2);
   const { users, groups } = image.accounts;

@@ -3,8 +3,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
-import { Endpoint, text, type EndpointOptions } from '../../../src/metrics/endpoint';
-import { healthPage } from '../../../src/metrics/health';
+import { Endpoint, type EndpointOptions, healthPage, text } from '../../../src/metrics/endpoint';
 
 let directory: string;
 let endpoint: Endpoint;

@@ -1,7 +1,7 @@
 import type { DockerClient } from '../../../../src/docker/client';
 import { createContainer } from '../../../../src/server/runtime/create-container';
 import type { Services } from '../../../../src/server/services';
-import { SpoolMode } from '../../../../src/containers/spool-mode';
+import { SpoolMode } from '../../../../src/containers/creation';
 import { silentLogger } from '../../../../src/lib/logger';
 import { NameReservations } from '../../../../src/store/name-reservations';
 import { WritableStore } from '../../../../src/store/store';

@@ -1,7 +1,7 @@
 import { actingParts } from './acting';
 import type { Settings } from './config/options';
 import { streamingTls } from './config/streaming-tls';
-import { createEngineSide, type EngineSide, type EngineSideHooks } from './engine-side';
+import { createEngineSide, type EngineSide, type EngineSideOverrides } from './engine-side';
 import { BoundedStop, WorkGate } from './lib/async/stopping';
 import { DiskLooks } from './node/disk/disk-looks';
 import { fileLimit } from './node/file-limit';
@@ -11,7 +11,6 @@ import { DaemonMetrics } from './metrics/daemon-metrics';
 import type { NodeParts } from './node-parts';
 import { Observability } from './observability';
 import { observingParts } from './observing';
-import type { CallReport } from './server/call';
 import { SpoolMode } from './containers/creation';
 import { ControlSocket } from './server/control-socket';
 import { PodEvents } from './server/events/pod-events';
@@ -45,13 +44,20 @@ export const STOP_MS = 10_000;
 const HOST_DISK_THREADS = 2;
 const HOST_DISK_MS = 5_000;
 
-/** What tests and metrics look at or put in the way. */
-export interface DaemonHooks extends EngineSideHooks {
-  readonly onCall?: (report: CallReport) => void;
+/** What `serve` has before it loads the daemon. */
+export interface DaemonOptions {
+  /** Logs that run already: `serve` resumes them first. */
+  readonly logs?: ContainerLogs;
   /** Lines of our own log that nobody read. */
   readonly droppedLogLines?: () => number;
+}
+
+/** Other than usual in tests. */
+export interface DaemonOverrides extends EngineSideOverrides {
   /** Where the build has put the image of our own pause container, for code that was not built. */
   readonly pauseTar?: string;
+  /** Where it has put the program that connects inside a pod. */
+  readonly dialHelper?: string;
   /** How long the questions after a failed pull may take, ms; a busy machine needs more than we give in earnest. */
   readonly pullQuestionsMs?: number | undefined;
 }
@@ -94,20 +100,21 @@ export class Daemon {
 
   /**
    * @param settings those that may change while it runs are read each time (src/config/live-settings.ts).
-   * @param given logs that run already: `serve` resumes them before it loads all this.
    * @throws FAILED_PRECONDITION when another daemon uses a directory of the settings.
    */
   static async create(
     settings: Settings,
     logger: Logger,
-    hooks: DaemonHooks = {},
-    given?: ContainerLogs,
+    options: DaemonOptions = {},
+    overrides: DaemonOverrides = {},
   ): Promise<Daemon> {
     const parts = settings.observe ? observingParts(settings, logger) : actingParts(settings, logger);
-    if (given !== undefined) return Daemon.construct(settings, parts, logger, hooks, given);
-    const logs = await startLogs(settings, logger, hooks.startWorker);
+    const construct = (logs: ContainerLogs): Promise<Daemon> =>
+      Daemon.construct(settings, parts, logger, { ...options, logs }, overrides);
+    if (options.logs !== undefined) return construct(options.logs);
+    const logs = await startLogs(settings, logger, overrides);
     try {
-      return await Daemon.construct(settings, parts, logger, hooks, logs);
+      return await construct(logs);
     } catch (error) {
       // Their threads would keep the process alive.
       await logs.close();
@@ -119,13 +126,13 @@ export class Daemon {
     settings: Settings,
     parts: NodeParts,
     logger: Logger,
-    hooks: DaemonHooks,
-    logs: ContainerLogs,
+    { logs, droppedLogLines = () => 0 }: DaemonOptions & { readonly logs: ContainerLogs },
+    overrides: DaemonOverrides,
   ): Promise<Daemon> {
     const metrics = new DaemonMetrics(DOCKBRIDGE_VERSION);
     const startedCommands = await parts.openCommands();
     const observers = { logger, logs, metrics, startedCommands };
-    const engineSide = await createEngineSide(settings, parts, observers, hooks);
+    const engineSide = await createEngineSide(settings, parts, observers, overrides);
     const { docker, localEngine, store, probes, stats, imageSync, link, lanes, network } = engineSide;
     const podEvents = new PodEvents(store);
     const rights = await readNodeRights();
@@ -136,7 +143,7 @@ export class Daemon {
       store,
       credentials: new RegistryCredentials(() => settings.registryConfig, logger),
       progressDeadlineMs: () => settings.imagePullProgressDeadline,
-      questionsMs: hooks.pullQuestionsMs,
+      questionsMs: overrides.pullQuestionsMs,
     });
     const sandboxImage = new SandboxImage({
       docker,
@@ -145,7 +152,7 @@ export class Daemon {
       imageSync,
       logger,
       configured: settings.podInfraContainerImage,
-      pauseTar: hooks.pauseTar ?? PAUSE_TAR,
+      pauseTar: overrides.pauseTar ?? PAUSE_TAR,
     });
     const handlerSettings = {
       spool: {
@@ -160,7 +167,7 @@ export class Daemon {
       localEngine,
       dockbridgeVersion: DOCKBRIDGE_VERSION,
     };
-    const dialers = new NetnsDialers();
+    const dialers = new NetnsDialers({ helper: overrides.dialHelper });
     const sessions = new ContainerSessions();
     const exec = { docker, store, settings: handlerSettings, logger, sessions, startedCommands };
     const gate = new WorkGate();
@@ -189,15 +196,12 @@ export class Daemon {
         logger,
         gate,
         refusal: parts.refusal,
-        observe: (report) => {
-          metrics.onCall(report);
-          hooks.onCall?.(report);
-        },
+        observe: (report) => metrics.onCall(report),
       },
     );
     const observability = new Observability(settings, {
       ...{ metrics, store, link, lanes, logs, stats, podEvents, streaming, network, logger },
-      droppedLogLines: hooks.droppedLogLines ?? (() => 0),
+      droppedLogLines,
     });
     const status = statusReporter({
       ...{ version: DOCKBRIDGE_VERSION, store, link, lanes, logs, network, podEvents, streaming, gate },

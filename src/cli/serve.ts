@@ -89,7 +89,7 @@ async function startDaemon({ settings, logger, logs, output, onStarted }: Start)
   let daemon: Daemon | undefined;
   try {
     const loaded = await import('../daemon.js');
-    daemon = await loaded.Daemon.create(settings, logger, { droppedLogLines: () => output.dropped }, logs);
+    daemon = await loaded.Daemon.create(settings, logger, { logs, droppedLogLines: () => output.dropped });
     await daemon.start();
     onStarted(daemon);
     return daemon;

@@ -53,13 +53,17 @@ export interface ContainerResyncParts {
   readonly logger: Logger;
   /** Whether pids that the Engine names are of this machine. */
   readonly localEngine?: boolean;
-  /** How long one inspect may take, ms; for tests. */
-  readonly inspectMs?: number | undefined;
   /** Called once, before the first resync ends. */
   readonly onFirstList?: (() => void) | undefined;
   /** Called with all of the Engine's containers, before each resync ends. */
   readonly onList?: ((all: readonly EngineContainerSummary[]) => void) | undefined;
-  /** Other limits, for tests. */
+  readonly overrides?: ResyncOverrides | undefined;
+}
+
+/** Other limits than usual, for tests; ms. */
+export interface ResyncOverrides {
+  /** How long one inspect may take. */
+  readonly inspectMs?: number;
   readonly listMs?: typeof LIST_MS;
 }
 
@@ -73,9 +77,10 @@ export class ContainerResync {
   private readonly inspectMs: number;
 
   constructor(private readonly parts: ContainerResyncParts) {
-    this.listMs = parts.listMs ?? LIST_MS;
+    const { inspectMs = INSPECT_MS, listMs = LIST_MS } = parts.overrides ?? {};
+    this.listMs = listMs;
     this.listPatienceMs = this.listMs.first;
-    this.inspectMs = parts.inspectMs ?? INSPECT_MS;
+    this.inspectMs = inspectMs;
   }
 
   /**

@@ -62,7 +62,7 @@ describe('ContainerResync', () => {
   });
 
   it('waits for no list that hangs, and more patiently each time until one is answered', async () => {
-    const { resync, engine, store } = syncRoom({}, { listMs: { first: 10, longest: 30 } });
+    const { resync, engine, store } = syncRoom({}, { overrides: { listMs: { first: 10, longest: 30 } } });
     engine.containers.set(CONTAINER_ID, containerInspect());
     const list = engine.client.listContainers.bind(engine.client);
     engine.client.listContainers = (_, options) => abortable(gate<never>().promise, options!.signal);

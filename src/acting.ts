@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Settings } from './config/options';
-import { isLocalEndpoint } from './docker/endpoint';
-import { claimDirectory } from './node/disk/claim-directory';
+import { isLocalEndpoint } from './docker/transport';
+import { claimDirectory } from './node/claims';
 import type { Logger } from './lib/logger';
 import { choosePodNetworks } from './network/pod-networks';
 import { NamespaceHandles } from './node/netns/namespace-handles';

@@ -1,22 +1,21 @@
 import { actingParts } from './acting';
 import type { Settings } from './config/options';
 import { streamingTls } from './config/use';
-import { createEngineSide, type EngineSide, type EngineSideHooks } from './engine-side';
+import { createEngineSide, type EngineSide, type EngineSideOverrides } from './engine-side';
 import { BoundedStop, WorkGate } from './lib/async/stopping';
 import { DiskLooks } from './node/disk/disk-looks';
-import { fileLimit } from './node/file-limit';
+import { fileLimit, tellFileLimit } from './node/file-limit';
 import type { Logger } from './lib/logger';
 import type { ContainerLogs } from './logs/container-logs';
 import { DaemonMetrics } from './metrics/daemon-metrics';
 import type { NodeParts } from './node-parts';
 import { Observability } from './observability';
 import { observingParts } from './observing';
-import type { CallReport } from './server/call';
-import { SpoolMode } from './containers/spool-mode';
+import { SpoolMode } from './containers/creation';
 import { ControlSocket } from './server/control-socket';
 import { PodEvents } from './server/events/pod-events';
 import { OutputBudget } from './server/exec/captured-output';
-import { ContainerSessions } from './containers/container-sessions';
+import { ContainerSessions } from './containers/engine-ops';
 import { EngineStreaming } from './server/exec/engine-streaming';
 import { GrpcServer } from './server/grpc-server';
 import { ImagePulls } from './server/image/image-pulls';
@@ -30,11 +29,9 @@ import type { Store } from './store/store';
 import { StreamingServer, type Streaming } from './streaming/server';
 import { NetnsDialers } from './streaming/port-forward/netns-dialer';
 import { handOverPods, type HandOverStep } from './sync/hand-over';
-import { tellFileLimit } from './node/file-limit';
-import { notifySystemd } from './node/notify';
+import { notifySystemd, Watchdog, watchdogInterval } from './node/systemd';
 import { readNodeRights, type NodeRights } from './node/node-rights';
 import { UsedInodes } from './node/disk/file-systems';
-import { Watchdog, watchdogInterval } from './node/watchdog';
 import { watchedLink, watchedLogs } from './watched-parts';
 
 /** What a stop may take in all, ms: systemd kills after 90 s, kubelet waits for the next one. */
@@ -44,13 +41,20 @@ export const STOP_MS = 10_000;
 const HOST_DISK_THREADS = 2;
 const HOST_DISK_MS = 5_000;
 
-/** What tests and metrics look at or put in the way. */
-export interface DaemonHooks extends EngineSideHooks {
-  readonly onCall?: (report: CallReport) => void;
+/** What `serve` has before it loads the daemon. */
+export interface DaemonOptions {
+  /** Logs that run already: `serve` resumes them first. */
+  readonly logs?: ContainerLogs;
   /** Lines of our own log that nobody read. */
   readonly droppedLogLines?: () => number;
+}
+
+/** Other than usual in tests. */
+export interface DaemonOverrides extends EngineSideOverrides {
   /** Where the build has put the image of our own pause container, for code that was not built. */
   readonly pauseTar?: string;
+  /** Where it has put the program that connects inside a pod. */
+  readonly dialHelper?: string;
   /** How long the questions after a failed pull may take, ms; a busy machine needs more than we give in earnest. */
   readonly pullQuestionsMs?: number | undefined;
 }
@@ -93,20 +97,21 @@ export class Daemon {
 
   /**
    * @param settings those that may change while it runs are read each time (src/config/live-settings.ts).
-   * @param given logs that run already: `serve` resumes them before it loads all this.
    * @throws FAILED_PRECONDITION when another daemon uses a directory of the settings.
    */
   static async create(
     settings: Settings,
     logger: Logger,
-    hooks: DaemonHooks = {},
-    given?: ContainerLogs,
+    options: DaemonOptions = {},
+    overrides: DaemonOverrides = {},
   ): Promise<Daemon> {
     const parts = settings.observe ? observingParts(settings, logger) : actingParts(settings, logger);
-    if (given !== undefined) return Daemon.construct(settings, parts, logger, hooks, given);
-    const logs = await startLogs(settings, logger, hooks.startWorker);
+    const construct = (logs: ContainerLogs): Promise<Daemon> =>
+      Daemon.construct(settings, parts, logger, { ...options, logs }, overrides);
+    if (options.logs !== undefined) return construct(options.logs);
+    const logs = await startLogs(settings, logger, overrides);
     try {
-      return await Daemon.construct(settings, parts, logger, hooks, logs);
+      return await construct(logs);
     } catch (error) {
       // Their threads would keep the process alive.
       await logs.close();
@@ -118,13 +123,13 @@ export class Daemon {
     settings: Settings,
     parts: NodeParts,
     logger: Logger,
-    hooks: DaemonHooks,
-    logs: ContainerLogs,
+    { logs, droppedLogLines = () => 0 }: DaemonOptions & { readonly logs: ContainerLogs },
+    overrides: DaemonOverrides,
   ): Promise<Daemon> {
     const metrics = new DaemonMetrics(DOCKBRIDGE_VERSION);
     const startedCommands = await parts.openCommands();
     const observers = { logger, logs, metrics, startedCommands };
-    const engineSide = await createEngineSide(settings, parts, observers, hooks);
+    const engineSide = await createEngineSide(settings, parts, observers, overrides);
     const { docker, localEngine, store, probes, stats, imageSync, link, lanes, network } = engineSide;
     const podEvents = new PodEvents(store);
     const rights = await readNodeRights();
@@ -135,7 +140,7 @@ export class Daemon {
       store,
       credentials: new RegistryCredentials(() => settings.registryConfig, logger),
       progressDeadlineMs: () => settings.imagePullProgressDeadline,
-      questionsMs: hooks.pullQuestionsMs,
+      questionsMs: overrides.pullQuestionsMs,
     });
     const sandboxImage = new SandboxImage({
       docker,
@@ -144,7 +149,7 @@ export class Daemon {
       imageSync,
       logger,
       configured: settings.podInfraContainerImage,
-      pauseTar: hooks.pauseTar ?? PAUSE_TAR,
+      pauseTar: overrides.pauseTar ?? PAUSE_TAR,
     });
     const handlerSettings = {
       spool: {
@@ -159,7 +164,7 @@ export class Daemon {
       localEngine,
       dockbridgeVersion: DOCKBRIDGE_VERSION,
     };
-    const dialers = new NetnsDialers();
+    const dialers = new NetnsDialers({ helper: overrides.dialHelper });
     const sessions = new ContainerSessions();
     const exec = { docker, store, settings: handlerSettings, logger, sessions, startedCommands };
     const gate = new WorkGate();
@@ -188,15 +193,12 @@ export class Daemon {
         logger,
         gate,
         refusal: parts.refusal,
-        observe: (report) => {
-          metrics.onCall(report);
-          hooks.onCall?.(report);
-        },
+        observe: (report) => metrics.onCall(report),
       },
     );
     const observability = new Observability(settings, {
       ...{ metrics, store, link, lanes, logs, stats, podEvents, streaming, network, logger },
-      droppedLogLines: hooks.droppedLogLines ?? (() => 0),
+      droppedLogLines,
     });
     const status = statusReporter({
       ...{ version: DOCKBRIDGE_VERSION, store, link, lanes, logs, network, podEvents, streaming, gate },

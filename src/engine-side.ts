@@ -2,7 +2,7 @@ import type { Settings } from './config/options';
 import { CallLanes } from './docker/call-lanes';
 import type { DockerClient } from './docker/client';
 import { DockerodeClient } from './docker/dockerode-client';
-import { isLocalEndpoint } from './docker/endpoint';
+import { isLocalEndpoint } from './docker/transport';
 import { instrument, type EngineCall } from './docker/decorators';
 import { messageOf } from './lib/errors';
 import { fileLimit, mostHeldFiles } from './node/file-limit';
@@ -15,16 +15,15 @@ import type { PodNetworks } from './network/pod-networks';
 import type { Checkpoints } from './network/sandbox-checkpoints';
 import type { NodeParts } from './node-parts';
 import { Probes } from './server/container/probes';
-import { Teardowns } from './containers/teardowns';
+import { Teardowns } from './containers/engine-ops';
 import { endLeftCommands } from './server/exec/kill-command';
 import type { StartedCommands } from './server/exec/started-commands';
-import { createNodeStats } from './stats/create-node-stats';
-import type { LayerTimes } from './stats/disk/layer-budget';
+import { createNodeStats, type StatsOverrides } from './stats/create-node-stats';
 import type { NodeStats } from './stats/node-stats';
 import { NameReservations } from './store/name-reservations';
 import { WritableStore, type Store } from './store/store';
 import { ContainerEvents } from './containers/events';
-import { ContainerResync } from './containers/resync';
+import { ContainerResync, type ResyncOverrides } from './containers/resync';
 import { ContainerLife } from './containers/life';
 import { DiskUsage, type DiskUsageTimes } from './sync/disk-usage';
 import type { EngineClaim } from './sync/engine-claim';
@@ -39,16 +38,13 @@ import { KernelLog } from './node/kernel-log';
 /** `0` of --runtime-request-timeout, as with cri-dockerd: just below kubelet's own two minutes. */
 const DEFAULT_REQUEST_TIMEOUT_MS = 119_000;
 
-/** What tests and metrics look at or put in the way. */
-export interface EngineSideHooks {
+/** Other than usual in tests, which also look on. */
+export interface EngineSideOverrides extends StatsOverrides, Pick<ResyncOverrides, 'inspectMs'> {
   readonly onEngineCall?: (call: EngineCall) => void;
   readonly onPluginRun?: PluginObserver;
   /** Stands between us and the Engine: faults that a real one will not produce on demand. */
   readonly wrapDocker?: (client: DockerClient) => DockerClient;
   readonly linkTimes?: Partial<LinkTimes>;
-  /** How long one inspect of a resync may take, ms. */
-  readonly inspectMs?: number;
-  readonly layerTimes?: Partial<LayerTimes>;
   /** Starts the log worker and the disk worker: a thread cannot load the TypeScript that tests run. */
   readonly startWorker?: StartWorker;
   readonly diskUsageTimes?: Partial<DiskUsageTimes>;
@@ -85,15 +81,15 @@ export async function createEngineSide(
   settings: Settings,
   parts: NodeParts,
   { logger, logs, metrics, startedCommands }: Observers,
-  hooks: EngineSideHooks,
+  overrides: EngineSideOverrides,
 ): Promise<EngineSide> {
   const lanes = new CallLanes();
-  const docker = createClient(settings, parts, lanes, metrics, hooks);
+  const docker = createClient(settings, parts, lanes, metrics, overrides);
   const network = await parts.openNetwork(
     {
       observe: (report) => {
         metrics.onPluginRun(report);
-        hooks.onPluginRun?.(report);
+        overrides.onPluginRun?.(report);
       },
       onUnserved: (capability) => metrics.onUnserved(capability),
     },
@@ -110,8 +106,7 @@ export async function createEngineSide(
     engine: docker,
     choice: settings.statsSource,
     heldFiles: mostHeldFiles(fileLimit()),
-    layerTimes: hooks.layerTimes,
-    startWorker: hooks.startWorker,
+    overrides,
   });
   const kernelLog = new KernelLog();
   const probes = new Probes({ docker, logger });
@@ -136,7 +131,7 @@ export async function createEngineSide(
   const containerResync = new ContainerResync({
     ...{ docker, store, life, foreignContainers, logs, network, checkpoints, reservations, logger },
     localEngine,
-    inspectMs: hooks.inspectMs,
+    overrides,
     onFirstList: () =>
       void endLeftCommands({ docker, store, logger, startedCommands, settings: { localEngine } }),
     onList: (all) => void parts.tidyProbes(probes, all),
@@ -149,11 +144,11 @@ export async function createEngineSide(
   const imageSync = new ImageSync({ docker, store, logger });
   const link = new EngineLink({
     ...{ docker, store, containerResync, containerEvents, foreignContainers, imageSync, localEngine, logger },
-    diskUsage: new DiskUsage({ docker, store, logger, times: hooks.diskUsageTimes ?? {} }),
+    diskUsage: new DiskUsage({ docker, store, logger, times: overrides.diskUsageTimes ?? {} }),
     watch: new EngineWatch({ docker, lanes, store, logger }),
     claim: parts.engineClaim,
     factsMemory: parts.factsMemory,
-    times: hooks.linkTimes ?? {},
+    times: overrides.linkTimes ?? {},
   });
   return {
     ...{ docker, localEngine, store, reservations, network, checkpoints, stats, kernelLog, probes },
@@ -167,7 +162,7 @@ function createClient(
   parts: NodeParts,
   lanes: CallLanes,
   metrics: DaemonMetrics,
-  hooks: EngineSideHooks,
+  overrides: EngineSideOverrides,
 ): DockerClient {
   const client = new DockerodeClient({
     endpoint: settings.dockerEndpoint,
@@ -175,10 +170,10 @@ function createClient(
     lanes,
   });
   return instrument(
-    parts.door(hooks.wrapDocker?.(client) ?? client),
+    parts.door(overrides.wrapDocker?.(client) ?? client),
     (call) => {
       metrics.onEngineCall(call);
-      hooks.onEngineCall?.(call);
+      overrides.onEngineCall?.(call);
     },
     (operation) => metrics.onEngineCallBegun(operation),
   );

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Settings } from './config/options';
-import { isLocalEndpoint } from './docker/endpoint';
+import { isLocalEndpoint } from './docker/transport';
 import { readOnly } from './docker/decorators';
 import { failedPrecondition, invalidArgument } from './lib/errors';
 import type { Logger } from './lib/logger';

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import type { Settings } from './config/options';
 import type { Logger } from './lib/logger';
-import type { StartWorker } from './lib/worker-rpc';
 import type { ContainerLogs } from './logs/container-logs';
 import { createContainerLogs } from './logs/create-container-logs';
-import { ProcessClaims } from './node/process/process-claims';
+import type { WorkerLogsOverrides } from './logs/worker-logs';
+import { ProcessClaims } from './node/claims';
 import { ENGINE_CLAIMS, rememberedEngine, wayKey } from './sync/engine-claim';
 
 /**
@@ -18,14 +18,14 @@ export async function startLogs(
     'observe' | 'containerLogs' | 'stateDir' | 'runDir' | 'endpoint' | 'dockerEndpoint'
   >,
   logger: Logger,
-  startWorker?: StartWorker,
+  overrides: WorkerLogsOverrides = {},
 ): Promise<ContainerLogs> {
   return createContainerLogs({
     mode: settings.observe ? 'untouched' : settings.containerLogs,
     stateDir: logDirectory(settings),
     resume: settings.observe || (await isEngineOurs(settings)),
     logger,
-    startWorker,
+    overrides,
   });
 }
 

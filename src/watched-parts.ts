@@ -2,7 +2,7 @@ import type { CallLanes } from './docker/call-lanes';
 import { hasCode, messageOf } from './lib/errors';
 import type { ContainerLogs } from './logs/container-logs';
 import type { EngineLink } from './sync/engine-link';
-import type { WatchedPart } from './node/watchdog';
+import type { WatchedPart } from './node/systemd';
 
 /**
  * How long the link's loop may stand still while no Engine call is under way, ms. It may wait for what pods did before, such

@@ -4,7 +4,7 @@ import { faultLine, type Fault } from '../config/fault';
 import { resolveSettings, sourcedOptions, type Given } from '../config/options';
 import { faultsInUse } from '../config/use';
 import { columns } from '../lib/columns';
-import { replaceUserinfo } from '../lib/userinfo';
+import { replaceUserinfo } from '../doctor/bundle/redact';
 
 type Format = 'text' | 'json';
 

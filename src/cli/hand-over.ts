@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { loadConfiguration } from '../config/configuration';
 import type { Given, Settings } from '../config/options';
 import { DockerodeClient } from '../docker/dockerode-client';
-import { claimDirectory } from '../node/disk/claim-directory';
+import { claimDirectory } from '../node/claims';
 import { failedPrecondition, invalidArgument } from '../lib/errors';
 import { standardError } from '../lib/log-output';
 import { createLineLogger } from '../lib/line-logger';

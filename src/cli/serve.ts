@@ -2,12 +2,12 @@ import { loadConfiguration, type Configuration } from '../config/configuration';
 import { LiveSettings } from '../config/live-settings';
 import type { Given, Settings } from '../config/options';
 import type { Daemon } from '../daemon';
+import { announceStop, untilReleased } from '../node/claims';
 import { waitAtMost } from '../lib/async/deadline';
 import { messageOf } from '../lib/errors';
 import { standardError, type LogOutput } from '../lib/log-output';
 import { createLateLogger, type Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
-import { announceStop, untilReleased } from '../node/disk/claim-directory';
 import { endProcess } from '../node/process/end-process';
 import { claimedDirectories, startLogs } from '../start-logs';
 import { reload, Reloads } from './reload';
@@ -88,7 +88,7 @@ async function startDaemon({ settings, logger, logs, output, onStarted }: Start)
   let daemon: Daemon | undefined;
   try {
     const loaded = await import('../daemon.js');
-    daemon = await loaded.Daemon.create(settings, logger, { droppedLogLines: () => output.dropped }, logs);
+    daemon = await loaded.Daemon.create(settings, logger, { logs, droppedLogLines: () => output.dropped });
     await daemon.start();
     onStarted(daemon);
     return daemon;

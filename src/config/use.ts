@@ -1,4 +1,4 @@
-import { connectDocker } from '../docker/endpoint';
+import { connectDocker } from '../docker/transport';
 import { invalidArgument, messageOf } from '../lib/errors';
 import { networkChoice } from '../network/pod-networks';
 import { parseEndpoint } from '../server/listener/socket-listener';

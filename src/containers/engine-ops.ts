@@ -1,13 +1,23 @@
 import type { DockerClient } from '../docker/client';
 import { EngineError, hasStatus } from '../docker/errors';
-import type { EngineContainerCreate } from '../engine/types';
+import { abortable } from '../lib/async/abortable';
 import { forEachLimited } from '../lib/async/concurrency';
-import { withDeadline } from '../lib/async/deadline';
-import { messageOf, RuntimeError } from '../lib/errors';
+import { sharedAbortController, withDeadline } from '../lib/async/deadline';
+import { KeyedLock } from '../lib/async/keyed-lock';
+import { Semaphore } from '../lib/async/semaphore';
+import { RuntimeError } from '../lib/errors';
 import type { ContainerRecord, MountRecord } from '../store/records';
 import { isRunning } from '../store/states';
-import { explainStartError } from '../translate/container/start-error';
-import type { ContainerServices } from './services';
+import type { Store } from '../store/store';
+import { explainStartError } from '../translate/container/engine-refusals';
+import { hasNetworkDeadlock } from '../translate/shared/engine-facts';
+import type { CreationServices } from './creation';
+
+/** What operations on containers work with: a part of what handlers have. */
+export interface ContainerServices extends CreationServices {
+  readonly sessions: ContainerSessions;
+  readonly teardowns: Teardowns;
+}
 
 /** Where the container itself is at fault, or what it needs. 404 also says that something it joins is gone. */
 const ITS_OWN_FAULT: readonly number[] = [400, 404, 409, 500];
@@ -17,34 +27,6 @@ const SETTLE_MS = 1_000;
 const NO_GRACE_SECONDS = 0;
 const CONCURRENT_STOPS = 16;
 const CONCURRENT_REMOVALS = 8;
-
-/**
- * Creates a container of the Engine for a handler that holds its name.
- *
- * A call that is cancelled or cut off may have succeeded in the Engine all the same. Its event was left to us because we
- * hold the name, so look: the store shows what is there, and kubelet's retry or GC deals with it.
- * @returns its id.
- */
-export async function createInEngine(
-  { docker, life, logger, spoolMode }: Pick<ContainerServices, 'docker' | 'life' | 'logger' | 'spoolMode'>,
-  name: string,
-  body: EngineContainerCreate,
-  signal: AbortSignal,
-): Promise<string> {
-  try {
-    return await spoolMode.create(body, (sent) => docker.createContainer(name, sent, { signal }));
-  } catch (error) {
-    if (!(error instanceof EngineError)) {
-      life.discover(name).catch((failure: unknown) => {
-        logger.debug(
-          () => 'Cannot check what a failed create call left behind',
-          () => ({ name, error: messageOf(failure) }),
-        );
-      });
-    }
-    throw error;
-  }
-}
 
 /** FAILED_PRECONDITION, in words a person can act on. */
 export class StartFailure extends RuntimeError {
@@ -169,4 +151,85 @@ export async function removeContainersOf(
 ): Promise<void> {
   const containers = services.store.containers.ofSandbox(sandboxId);
   await forEachLimited(containers, CONCURRENT_REMOVALS, ({ id }) => removeFromEngine(services, id, signal));
+}
+
+/**
+ * The deadlock needs two sandboxes that end in the same instant, so it is rarer with few at once. With one at once, draining a
+ * node would be slow.
+ */
+const AT_ONCE = 4;
+
+/**
+ * Ends sandboxes a few at a time on Engines whose networks can deadlock when many end at once (docs/adr/0064); all at once
+ * on others. Only sandboxes count: the other containers of a pod have no network of their own.
+ */
+export class Teardowns {
+  private readonly turns = new Semaphore(AT_ONCE);
+  private readonly sandboxes = new KeyedLock();
+
+  constructor(private readonly store: Pick<Store, 'engineVersion'>) {}
+
+  /**
+   * @param sandboxId a sandbox takes one turn, however often its end is tried again.
+   * @param work gets the signal for its Engine calls. Where turns are taken, this is not the caller's signal. The Engine goes on
+   * with a call that its caller has given up, so the turn lasts until the Engine has answered or the call has timed out.
+   * @param signal gives up the wait for a turn and for the work.
+   */
+  async run<T>(
+    sandboxId: string,
+    work: (signal: AbortSignal) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const own = sharedAbortController().signal;
+    if (!hasNetworkDeadlock(this.store.engineVersion ?? '')) return work(signal ?? own);
+    signal?.throwIfAborted();
+    const turn = (): Promise<T> => this.turns.run(() => work(own), signal);
+    return abortable(this.sandboxes.run(sandboxId, turn, signal), signal);
+  }
+}
+
+/** One session of a container. */
+export interface SessionPlace {
+  /** Fires when the Engine is about to wait for the session. From then on the output must be read, even if the client reads none. */
+  readonly hurried: AbortSignal;
+  hurry(): void;
+  leave(): void;
+}
+
+/**
+ * Knows the exec and attach sessions of each container. When the Engine stops or removes a container, it waits (10 s and more)
+ * until somebody has read what the container's commands wrote. A session must not keep it waiting.
+ */
+export class ContainerSessions {
+  private readonly sessions = new Map<string, Set<AbortController>>();
+  /** How many stops and removals are under way, by container. */
+  private readonly ending = new Map<string, number>();
+
+  join(containerId: string): SessionPlace {
+    const controller = new AbortController();
+    if (this.ending.has(containerId)) controller.abort();
+    const places = this.sessions.get(containerId) ?? new Set();
+    this.sessions.set(containerId, places.add(controller));
+    return {
+      hurried: controller.signal,
+      hurry: () => controller.abort(),
+      leave: () => {
+        places.delete(controller);
+        if (places.size === 0 && this.sessions.get(containerId) === places) this.sessions.delete(containerId);
+      },
+    };
+  }
+
+  /** Runs `work`, which ends the container, while none of its sessions holds the Engine up. */
+  async hurryDuring<T>(containerId: string, work: () => Promise<T>): Promise<T> {
+    this.ending.set(containerId, (this.ending.get(containerId) ?? 0) + 1);
+    for (const controller of this.sessions.get(containerId) ?? []) controller.abort();
+    try {
+      return await work();
+    } finally {
+      const left = (this.ending.get(containerId) ?? 1) - 1;
+      if (left > 0) this.ending.set(containerId, left);
+      else this.ending.delete(containerId);
+    }
+  }
 }

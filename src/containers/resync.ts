@@ -2,7 +2,7 @@ import type { DockerClient } from '../docker/client';
 import { hasStatus } from '../docker/errors';
 import { drawLimited, forEachLimited } from '../lib/async/concurrency';
 import { withDeadline } from '../lib/async/deadline';
-import { isInContainer } from '../node/cgroup/members';
+import { isInContainer } from '../node/cgroup';
 import { hasCode, messageOf, unavailable } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
@@ -16,7 +16,7 @@ import type { EngineContainerSummary } from '../engine/types';
 import { toEngineState } from '../translate/shared/engine-facts';
 import { SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../translate/shared/labels';
 import { withoutSlash } from '../translate/shared/names';
-import { inspectFromSummary, listedFromSummary } from '../translate/container/summary';
+import { inspectFromSummary, listedFromSummary } from '../translate/container/container-record';
 import type { ForeignContainers } from './foreign';
 import type { ContainerLife } from './life';
 
@@ -53,13 +53,17 @@ export interface ContainerResyncParts {
   readonly logger: Logger;
   /** Whether pids that the Engine names are of this machine. */
   readonly localEngine?: boolean;
-  /** How long one inspect may take, ms; for tests. */
-  readonly inspectMs?: number | undefined;
   /** Called once, before the first resync ends. */
   readonly onFirstList?: (() => void) | undefined;
   /** Called with all of the Engine's containers, before each resync ends. */
   readonly onList?: ((all: readonly EngineContainerSummary[]) => void) | undefined;
-  /** Other limits, for tests. */
+  readonly overrides?: ResyncOverrides | undefined;
+}
+
+/** Other limits than usual, for tests; ms. */
+export interface ResyncOverrides {
+  /** How long one inspect may take. */
+  readonly inspectMs?: number;
   readonly listMs?: typeof LIST_MS;
 }
 
@@ -73,9 +77,10 @@ export class ContainerResync {
   private readonly inspectMs: number;
 
   constructor(private readonly parts: ContainerResyncParts) {
-    this.listMs = parts.listMs ?? LIST_MS;
+    const { inspectMs = INSPECT_MS, listMs = LIST_MS } = parts.overrides ?? {};
+    this.listMs = listMs;
     this.listPatienceMs = this.listMs.first;
-    this.inspectMs = parts.inspectMs ?? INSPECT_MS;
+    this.inspectMs = inspectMs;
   }
 
   /**

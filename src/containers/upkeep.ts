@@ -4,8 +4,7 @@ import { keepResolvConf } from '../network/resolv-conf-file';
 import type { ContainerRecord, ResourcesRecord } from '../store/records';
 import type { EngineContainerInspect } from '../engine/types';
 import type { Store } from '../store/store';
-import { readKernelValues, restoreLostValues } from './limits';
-import { LimitsWatch, type Hold } from './limits-watch';
+import { type Hold, LimitsWatch, readKernelValues, restoreLostValues } from './limits';
 
 /** What a daemon does for containers that others started, if it can reach their files. */
 export interface Upkeep {

@@ -30,10 +30,9 @@ import type {
   StreamSelection,
   TerminalSize,
 } from './client';
-import { connectDocker } from './endpoint';
+import { connectDocker, DETACH_KEYS, type EngineRequest, EngineTransport } from './transport';
 import { EngineError, hasStatus, toRuntimeError } from './errors';
 import { firstTarEntry, linkTarget, readJsonLines } from './streams';
-import { DETACH_KEYS, type EngineRequest, EngineTransport } from './transport';
 
 /** How many idle connections are kept for the next short call. The lanes limit how many are in use. */
 const MAX_IDLE_SOCKETS = 32;

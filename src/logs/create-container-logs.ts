@@ -1,10 +1,9 @@
 import { failedPrecondition } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import type { StartWorker } from '../lib/worker-rpc';
-import { claimDirectory } from '../node/disk/claim-directory';
+import { claimDirectory } from '../node/claims';
 import type { ContainerLogs, RelinkedLog } from './container-logs';
 import { LinkedLogs } from './linked-logs';
-import { WorkerLogs } from './worker-logs';
+import { WorkerLogs, type WorkerLogsOverrides } from './worker-logs';
 
 export interface ContainerLogsOptions {
   /** cri: we write CRI files; link: symlinks to the Engine's json-file; untouched: neither, somebody else does. */
@@ -14,8 +13,7 @@ export interface ContainerLogsOptions {
   /** Whether to go on at once where an earlier process was stopped; default true. */
   readonly resume?: boolean;
   readonly logger: Logger;
-  /** Other than usual in tests. */
-  readonly startWorker?: StartWorker | undefined;
+  readonly overrides?: WorkerLogsOverrides;
 }
 
 /**
@@ -27,7 +25,7 @@ export function createContainerLogs({
   stateDir,
   resume = true,
   logger,
-  startWorker,
+  overrides = {},
 }: ContainerLogsOptions): ContainerLogs {
   if (mode === 'untouched') return new UntouchedLogs();
   if (mode === 'link') return new LinkedLogs(logger);
@@ -35,7 +33,7 @@ export function createContainerLogs({
   const trouble = claimDirectory(stateDir, 'state-dir', 0o700);
   if (trouble !== '')
     logger.warn('Cannot write to the state directory', { directory: stateDir, error: trouble });
-  return new WorkerLogs({ stateDir, resume, logger, startWorker, entry: require.resolve('./worker-entry') });
+  return new WorkerLogs({ stateDir, resume, logger, overrides, entry: require.resolve('./worker-entry') });
 }
 
 /** Writes no logs, for a daemon that only observes. */

@@ -45,9 +45,13 @@ export interface WorkerLogsOptions {
   readonly logger: Logger;
   /** The module worker-entry. */
   readonly entry: string;
+  readonly overrides?: WorkerLogsOverrides;
+}
+
+/** Other than usual in tests. */
+export interface WorkerLogsOverrides {
   readonly hangTimes?: HangTimes;
-  /** Other than usual in tests. */
-  readonly startWorker?: StartWorker | undefined;
+  readonly startWorker?: StartWorker;
 }
 
 /**
@@ -185,7 +189,7 @@ export class WorkerLogs implements ContainerLogs {
     const settings: WorkerSettings = { stateDir, resume, marker: marker.memory, setAside };
     let worker: Worker;
     try {
-      worker = (this.options.startWorker ?? startWorker)(entry, {
+      worker = (this.options.overrides?.startWorker ?? startWorker)(entry, {
         name: 'dockbridge-logs',
         workerData: settings,
         resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP_MB },
@@ -199,7 +203,7 @@ export class WorkerLogs implements ContainerLogs {
     this.bornAt = performance.now();
     this.hasAnswered = false;
     this.worker = worker;
-    this.watch = new HangWatch(marker, this.options.hangTimes ?? HANG_TIMES, (containerId) => {
+    this.watch = new HangWatch(marker, this.options.overrides?.hangTimes ?? HANG_TIMES, (containerId) => {
       marker.dismiss();
       this.abandon(worker, containerId);
     });

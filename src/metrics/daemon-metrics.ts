@@ -1,7 +1,9 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { performance } from 'node:perf_hooks';
 import { RuntimeError } from '../lib/errors';
-import { createMetrics } from './series';
-import { ProcessSample } from './process-sample';
-import { sampleSources, type MetricSources } from './sources';
+import { parseFileLimit } from '../node/file-limit';
+import { createMetrics, type Metrics } from './series';
+import { type MetricSources, sampleSources } from './sources';
 
 interface PluginRun {
   readonly plugin: string;
@@ -87,4 +89,27 @@ function codeOf(error: unknown): string {
   if (error === undefined) return 'OK';
   if (error instanceof RuntimeError) return error.code;
   return 'UNKNOWN';
+}
+
+/** prom-client's own would read /proc synchronously and keep timers going. */
+export class ProcessSample {
+  private utilization = performance.eventLoopUtilization();
+
+  async into(metrics: Metrics): Promise<void> {
+    const { user, system } = process.cpuUsage();
+    metrics.cpuSeconds.reset();
+    metrics.cpuSeconds.inc((user + system) / 1e6);
+    const { rss, heapUsed, external } = process.memoryUsage();
+    metrics.residentBytes.set(rss);
+    metrics.heapBytes.set(heapUsed);
+    metrics.externalBytes.set(external);
+    metrics.startTime.set(performance.timeOrigin / 1000);
+    const now = performance.eventLoopUtilization();
+    metrics.loopUtilization.set(performance.eventLoopUtilization(now, this.utilization).utilization);
+    this.utilization = now;
+    metrics.openFds.set((await readdir('/proc/self/fd')).length);
+    const limits = await readFile('/proc/self/limits', 'utf8');
+    const limit = parseFileLimit(limits);
+    if (limit !== undefined && limit !== Infinity) metrics.maxFds.set(limit);
+  }
 }

@@ -87,3 +87,62 @@ export class Endpoint {
 export function text(status: number, body: string): Page {
   return { status, contentType: 'text/plain; charset=utf-8', body };
 }
+
+export interface HealthCheck {
+  readonly name: string;
+  /** Undefined when all is well. */
+  readonly problem: string | undefined;
+}
+
+/** 200 when every check is well, else 503; a line for each, as Kubernetes' own components write them. */
+export function healthPage(checks: readonly HealthCheck[]): Page {
+  const isWell = checks.every(({ problem }) => problem === undefined);
+  const lines = checks.map(({ name, problem }) =>
+    problem === undefined ? `[+]${name} ok` : `[-]${name} failed: ${problem.replaceAll('\n', ' ')}`,
+  );
+  return text(isWell ? 200 : 503, `${[...lines, isWell ? 'healthz passed' : 'healthz failed'].join('\n')}\n`);
+}
+
+export interface Family {
+  readonly name: string;
+  readonly help: string;
+  readonly kind: 'counter' | 'gauge';
+  readonly labelKeys: readonly string[];
+}
+
+export interface Sample {
+  /** The name of its family. */
+  readonly name: string;
+  readonly labelValues: readonly string[];
+  readonly value: number;
+}
+
+/** Writes samples in Prometheus' text format. Each piece is one family, because all lines of a family must be together. */
+export function* exposition(families: readonly Family[], samples: Iterable<Sample>): Generator<string> {
+  const byName = new Map<string, Sample[]>();
+  for (const sample of samples) {
+    const known = byName.get(sample.name);
+    if (known === undefined) byName.set(sample.name, [sample]);
+    else known.push(sample);
+  }
+  for (const { name, help, kind, labelKeys } of families) {
+    const own = byName.get(name);
+    if (own === undefined) continue;
+    const lines = own.map(
+      ({ labelValues, value }) => `${name}{${labels(labelKeys, labelValues)}} ${numeral(value)}\n`,
+    );
+    yield `# HELP ${name} ${escape(help)}\n# TYPE ${name} ${kind}\n${lines.join('')}`;
+  }
+}
+
+function labels(keys: readonly string[], values: readonly string[]): string {
+  return keys.map((key, at) => `${key}="${escape(values[at] ?? '').replaceAll('"', '\\"')}"`).join(',');
+}
+
+function escape(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
+}
+
+function numeral(value: number): string {
+  return value === Infinity ? '+Inf' : value === -Infinity ? '-Inf' : String(value);
+}

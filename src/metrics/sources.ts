@@ -1,7 +1,10 @@
 import type { Counter } from 'prom-client';
 import { waitAtMost } from '../lib/async/deadline';
+import { ContainerState } from '../proto/enums';
+import type { ContainerRecord, SandboxRecord } from '../store/records';
+import { isReady } from '../store/states';
 import type { Store } from '../store/store';
-import { countStates } from '../translate/shared/state-counts';
+import { containerState } from '../translate/container/container-status';
 import type { Metrics } from './series';
 
 /** The log worker answers in milliseconds unless it is stuck: then a scrape goes without. */
@@ -121,4 +124,32 @@ export async function askLogs(logs: MetricSources['logs']): Promise<LogCounters 
 function setTotal(metric: Counter, total: number): void {
   metric.reset();
   metric.inc(total);
+}
+
+/** How many sandboxes and containers there are in each state. States that none is in are there too, with 0. */
+export interface StateCounts {
+  readonly sandboxes: { readonly ready: number; readonly notready: number };
+  /** By CRI's names in small letters: created, running, exited, unknown. */
+  readonly containers: Readonly<Record<string, number>>;
+}
+
+const NAMES = new Map(
+  Object.entries(ContainerState).map(([name, state]) => [
+    state,
+    name.replace(/^CONTAINER_/, '').toLowerCase(),
+  ]),
+);
+
+export function countStates(store: {
+  readonly sandboxes: { values(): Iterable<SandboxRecord> };
+  readonly containers: { values(): Iterable<ContainerRecord> };
+}): StateCounts {
+  const sandboxes = [...store.sandboxes.values()];
+  const ready = sandboxes.filter(isReady).length;
+  const containers = Object.fromEntries([...NAMES.values()].map((name) => [name, 0]));
+  for (const container of store.containers.values()) {
+    const name = NAMES.get(containerState(container)) ?? 'unknown';
+    containers[name] = (containers[name] ?? 0) + 1;
+  }
+  return { sandboxes: { ready, notready: sandboxes.length - ready }, containers };
 }

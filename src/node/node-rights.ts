@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { nodeCapabilities, type NodeCapabilities } from '../translate/container/capabilities';
+import { nodeCapabilities, type NodeCapabilities } from '../translate/container/container-security';
 
 const CAP_SYS_RESOURCE_BIT = 24n;
 

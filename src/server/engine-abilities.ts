@@ -1,8 +1,8 @@
 import { messageOf, unavailable } from '../lib/errors';
 import type { EngineFacts } from '../store/records';
 import type { Store } from '../store/store';
-import { knownToEngine, type NodeCapabilities } from '../translate/container/capabilities';
-import { toEngineRuntime, type KnownRuntimes } from '../translate/sandbox/runtime-handler';
+import { knownToEngine, type NodeCapabilities } from '../translate/container/container-security';
+import { type KnownRuntimes, toEngineRuntime } from '../translate/shared/engine-facts';
 import type { Services } from './services';
 
 /** @throws UNAVAILABLE before the Engine's first answer. */

@@ -1,4 +1,4 @@
-import type { ContainerServices } from '../containers/services';
+import type { ContainerServices } from '../containers/engine-ops';
 import type { DiskLooks } from '../node/disk/disk-looks';
 import type { ContainerLogs } from '../logs/container-logs';
 import type { NetworkKeeper, PodNetwork } from '../network/pod-network';

@@ -3,12 +3,11 @@ import type { CallLanes, LaneLoad } from '../docker/call-lanes';
 import { coalesce } from '../lib/async/shared-work';
 import type { WorkInProgress } from '../lib/async/stopping';
 import type { LogFields } from '../lib/logger';
-import { askLogs, type MetricSources } from '../metrics/sources';
+import { askLogs, type MetricSources, countStates, type StateCounts } from '../metrics/sources';
 import type { NetworkKeeper, PodNetwork } from '../network/pod-network';
 import type { Store } from '../store/store';
 import type { EngineTrouble } from '../sync/engine-watch';
 import type { LinkState } from '../sync/link-state';
-import { countStates, type StateCounts } from '../translate/shared/state-counts';
 
 /** How things stand in a daemon that runs; `dockbridge status -o json` prints this. Ages are seconds. */
 export interface StatusReport extends StateCounts {

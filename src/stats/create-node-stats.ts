@@ -1,6 +1,6 @@
 import type { Logger } from '../lib/logger';
 import type { StartWorker } from '../lib/worker-rpc';
-import { readHierarchies } from '../node/cgroup/group';
+import { readHierarchies } from '../node/cgroup';
 import type { Store } from '../store/store';
 import { CgroupSource } from './cgroup/cgroup-source';
 import { LayerBudget, type LayerTimes } from './disk/layer-budget';
@@ -19,24 +19,31 @@ export interface NodeStatsOptions {
   /** How many files of control groups may stay open. */
   readonly heldFiles: number;
   readonly logger: Logger;
-  /** Other times than usual, for tests. */
-  readonly layerTimes?: Partial<LayerTimes> | undefined;
-  /** Other than usual in tests. */
-  readonly startWorker?: StartWorker | undefined;
+  readonly overrides?: StatsOverrides;
+}
+
+/** Other than usual in tests. */
+export interface StatsOverrides {
+  readonly layerTimes?: Partial<LayerTimes>;
+  readonly startWorker?: StartWorker;
 }
 
 /** The stats of a daemon, from the source that suits its Engine. */
 export async function createNodeStats(options: NodeStatsOptions): Promise<NodeStats> {
-  const { store, engine, logger, layerTimes, startWorker } = options;
+  const { store, engine, logger, overrides = {} } = options;
   const clock = new ReadingClock();
   const { source, visible } = await chooseSource({ ...options, clock });
-  const work = new WorkerDiskWork(require.resolve('./disk/worker-entry'), logger, { startWorker });
+  const work = new WorkerDiskWork(require.resolve('./disk/worker-entry'), logger, overrides);
   const sizes = new LayerSource({
     ...{ work, engine, clock, visible },
     rootDir: () => store.engine?.rootDir ?? '',
     imageDirectory: () => store.engine?.imageDirectory ?? '',
   });
-  const layers = new LayerBudget((target, signal) => sizes.measure(target, signal), logger, layerTimes);
+  const layers = new LayerBudget(
+    (target, signal) => sizes.measure(target, signal),
+    logger,
+    overrides.layerTimes,
+  );
   return new NodeStats({ store, source, layers, work, clock, logger });
 }
 

@@ -1,7 +1,6 @@
-import { ContainerTable, type ContainerRecords } from './container-table';
+import { type ContainerRecords, ContainerTable, type Records, RecordTable } from './record-table';
 import { ImageTable } from './image-table';
 import { ListedTable } from './listed-table';
-import { RecordTable, type Records } from './record-table';
 import type { DiskUsageRecord, EngineFacts, ForeignRecord, SandboxRecord } from './records';
 
 /**

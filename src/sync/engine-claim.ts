@@ -5,7 +5,7 @@ import { DiskLooks } from '../node/disk/disk-looks';
 import { messageOf, RuntimeError } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { pause } from '../lib/async/abortable';
-import type { OtherClaim, ProcessClaims } from '../node/process/process-claims';
+import type { OtherClaim, ProcessClaims } from '../node/claims';
 import type { EngineFacts } from '../store/records';
 
 /** Two daemons of one machine must see each other whatever directories they were given. */

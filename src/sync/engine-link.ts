@@ -1,9 +1,8 @@
 import { openEventFeed, type EventFeed } from '../docker/event-feed';
 import type { DockerClient } from '../docker/client';
-import { abortable, pause } from '../lib/async/abortable';
+import { abortable, firstEnd, pause } from '../lib/async/abortable';
 import { sharedAbortController, waitAtMost, withDeadline } from '../lib/async/deadline';
 import { hasCode, messageOf, unavailable } from '../lib/errors';
-import { firstEnd } from '../lib/async/first-end';
 import type { Logger } from '../lib/logger';
 import type { Store } from '../store/store';
 import type { ContainerEvents } from '../containers/events';

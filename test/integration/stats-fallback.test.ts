@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger, LogFields } from '../../src/lib/logger';
-import { silentLogger } from '../../src/lib/logger';
+import { type Logger, type LogFields, silentLogger } from '../../src/lib/logger';
 import { TestDaemon } from './support/daemon';
 import { containerConfig, FOREVER, output, runPod, startedContainer } from './support/pods';
 

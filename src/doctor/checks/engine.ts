@@ -1,5 +1,5 @@
 import { access } from 'node:fs/promises';
-import { isLocalEndpoint } from '../../docker/endpoint';
+import { isLocalEndpoint } from '../../docker/transport';
 import { hasStatus } from '../../docker/errors';
 import { errnoOf, messageOf } from '../../lib/errors';
 import { flagOf, flagsOf } from '../../lib/flags';

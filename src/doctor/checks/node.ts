@@ -3,7 +3,7 @@ import { watch } from 'node:fs';
 import { access, readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { isLocalEndpoint } from '../../docker/endpoint';
+import { isLocalEndpoint } from '../../docker/transport';
 import { waitAtMost } from '../../lib/async/deadline';
 import { errnoOf, messageOf } from '../../lib/errors';
 import { DiskLooks } from '../../node/disk/disk-looks';

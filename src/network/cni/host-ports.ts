@@ -1,9 +1,8 @@
 import { isIP } from 'node:net';
-import { canonicalIp } from '../../lib/canonical-ip';
+import { canonicalIp, type PodPort } from '../../translate/sandbox/ports';
 import { failedPrecondition, messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import { isInhabited, type PodNamespaces } from '../../node/netns/namespace-handles';
-import type { PodPort } from '../../translate/sandbox/pod-to-attach';
 import { objects, text } from './json';
 import type { PluginChain } from './plugin-chain';
 import { askedFor, configOf, isOfOtherRunDir, isOurs, type UnfiledPod } from './pod-entry';

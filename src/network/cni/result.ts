@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { canonicalIp } from '../../lib/canonical-ip';
+import { canonicalIp } from '../../translate/sandbox/ports';
 import { isObject, objects, text, type JsonObject } from './json';
 import { isAtLeast, isKnownVersion, UNNAMED_VERSION, type CniVersion } from './network-config';
 

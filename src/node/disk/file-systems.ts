@@ -1,8 +1,7 @@
 import { stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LastAnswers } from '../../lib/async/last-answers';
+import { type DiskLooks, LastAnswers } from './disk-looks';
 import type { EngineFacts } from '../../store/records';
-import type { DiskLooks } from './disk-looks';
 
 /** The root directory of a distribution's containerd. */
 const SYSTEM_CONTAINERD = '/var/lib/containerd';

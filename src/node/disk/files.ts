@@ -29,18 +29,23 @@ export function isDiskTrouble(error: unknown): boolean {
 /** Time limit of a read, which hangs on a dead network file system. */
 const LIMIT_MS = 5_000;
 
-type Read = (path: string, maxBytes: number) => Promise<string>;
+/** Other than usual in tests. */
+export interface SmallFileOverrides {
+  readonly read?: typeof readRegular;
+  readonly limitMs?: number;
+}
 
 /** A regular file of at most `maxBytes`, which is read again at each call. */
 export class SmallFile {
   private readonly read: () => Promise<string>;
+  private readonly limitMs: number;
 
   constructor(
     readonly path: string,
     maxBytes: number,
-    read: Read = readRegular,
-    private readonly limitMs = LIMIT_MS,
+    { read = readRegular, limitMs = LIMIT_MS }: SmallFileOverrides = {},
   ) {
+    this.limitMs = limitMs;
     // A read that hangs occupies one of libuv's four threads, so concurrent callers share one read.
     this.read = coalesce(() => read(path, maxBytes));
   }

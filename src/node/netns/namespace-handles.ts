@@ -6,7 +6,7 @@ import { basename, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { mapLimited } from '../../lib/async/concurrency';
 import { errnoOf, failedPrecondition } from '../../lib/errors';
-import { isInContainer } from '../cgroup/members';
+import { isInContainer } from '../cgroup';
 import { isDiskTrouble, listDirectory } from '../disk/files';
 import { parseMountinfo } from '../mountinfo';
 import { processIds } from '../process/process-info';

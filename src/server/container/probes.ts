@@ -5,7 +5,7 @@ import { abortable } from '../../lib/async/abortable';
 import { forEachLimited } from '../../lib/async/concurrency';
 import { messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
-import { parseAccounts, type Accounts } from '../../translate/container/identity';
+import { parseAccounts, type Accounts } from '../../translate/shared/user';
 import { TYPE_LABEL } from '../../translate/shared/labels';
 import { withoutSlash } from '../../translate/shared/names';
 

@@ -1,9 +1,8 @@
 import Long from 'long';
 import { Broadcast, type BroadcastReader } from '../../lib/async/broadcast';
-import { RisingClock } from '../../lib/rising-clock';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
 import type { Store } from '../../store/store';
-import { lifecycleEvents, removedSandbox, type PodEvent } from '../../translate/shared/lifecycle';
+import { lifecycleEvents, type PodEvent, removedSandbox } from '../../translate/shared/lifecycle';
 
 /**
  * How many events a consumer may be behind. Events share their records with the store and each other, so this many cost a
@@ -75,5 +74,18 @@ export class PodEvents {
       sandbox: isGone ? removedSandbox(record) : sandboxes.get(sandboxId),
       containers: containers.ofSandbox(sandboxId),
     };
+  }
+}
+
+/** Nanoseconds since the epoch; each answer is later than the one before, also when the clock is set back. */
+export class RisingClock {
+  private last = 0n;
+
+  constructor(private readonly nowMs: () => number = Date.now) {}
+
+  now(): bigint {
+    const now = BigInt(this.nowMs()) * 1_000_000n;
+    this.last = now > this.last ? now : this.last + 1n;
+    return this.last;
   }
 }

@@ -1,6 +1,6 @@
 import { pause } from '../../lib/async/abortable';
 import { invalidArgument, unavailable } from '../../lib/errors';
-import { isInContainer } from '../../node/cgroup/members';
+import { isInContainer } from '../../node/cgroup';
 import { holdsOutput } from '../../node/process/process-info';
 import type { Wanted } from '../../streaming/backend';
 import { nonEmpty, withoutNul } from '../../translate/shared/validate';

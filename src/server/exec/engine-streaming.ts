@@ -4,7 +4,7 @@ import type { TerminalSize } from '../../docker/client';
 import { EngineError } from '../../docker/errors';
 import { withDeadline } from '../../lib/async/deadline';
 import { failedPrecondition, messageOf, RuntimeError, unavailable, unsupported } from '../../lib/errors';
-import { isInContainer } from '../../node/cgroup/members';
+import { isInContainer } from '../../node/cgroup';
 import { NamespaceMode } from '../../proto/enums';
 import type { SandboxRecord } from '../../store/records';
 import { isReady } from '../../store/states';

@@ -2,7 +2,7 @@ import { hasStatus } from '../../docker/errors';
 import { forEachLimited } from '../../lib/async/concurrency';
 import { pause } from '../../lib/async/abortable';
 import { messageOf } from '../../lib/errors';
-import { cgroupMembers, isInContainer } from '../../node/cgroup/members';
+import { cgroupMembers, isInContainer } from '../../node/cgroup';
 import { hasUnreapedChildren, killProcessTree } from '../../node/process/process-tree';
 import type { HandlerSettings, Services } from '../services';
 import type { StartedCommand } from './started-commands';

@@ -1,5 +1,5 @@
 import { hasStatus } from '../../docker/errors';
-import { isInContainer } from '../../node/cgroup/members';
+import { isInContainer } from '../../node/cgroup';
 import { sharedAbortController, withDeadline } from '../../lib/async/deadline';
 import { failedPrecondition, type RuntimeError } from '../../lib/errors';
 import { toEngineState } from '../../translate/shared/engine-facts';

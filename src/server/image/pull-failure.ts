@@ -4,7 +4,7 @@ import { sharedAbortController, withDeadline } from '../../lib/async/deadline';
 import { messageOf, RuntimeError, type ErrorCode } from '../../lib/errors';
 import type { EngineAuth, EngineManifest } from '../../engine/types';
 import { familiarName, registryOf, type ImageReference } from '../../translate/image/reference';
-import { anonymousStatus } from '../../registry/registry-status';
+import { anonymousStatus } from '../../registry/auth';
 
 /** Time for all questions together. It is short because kubelet's other pulls wait meanwhile. */
 const PATIENCE_MS = 1_000;

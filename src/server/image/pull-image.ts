@@ -2,7 +2,7 @@ import { internal, invalidArgument } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import type { cri, Decoded } from '../../proto';
 import { toEngineAuth } from '../../registry/auth';
-import { registryHost } from '../../registry/docker-config';
+import { registryHost } from '../../registry/credentials';
 import type { EngineAuth } from '../../engine/types';
 import {
   asImageId,
@@ -11,7 +11,7 @@ import {
   registryOf,
   type ImageReference,
 } from '../../translate/image/reference';
-import { toEngineRuntime } from '../../translate/sandbox/runtime-handler';
+import { toEngineRuntime } from '../../translate/shared/engine-facts';
 import { required } from '../../translate/shared/validate';
 import { knownRuntimes, lookForHandler } from '../engine-abilities';
 import type { CallContext, Services } from '../services';

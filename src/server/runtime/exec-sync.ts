@@ -3,7 +3,7 @@ import { EngineError, toRuntimeError } from '../../docker/errors';
 import { pause } from '../../lib/async/abortable';
 import { sharedAbortController, withDeadline } from '../../lib/async/deadline';
 import { cancelled, deadlineExceeded, hasCode, messageOf, unavailable } from '../../lib/errors';
-import { isInContainer } from '../../node/cgroup/members';
+import { isInContainer } from '../../node/cgroup';
 import { processAgeMs } from '../../node/process/process-info';
 import type { cri, Decoded } from '../../proto';
 import { getRunningContainer } from '../../translate/shared/lookup';

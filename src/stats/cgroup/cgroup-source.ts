@@ -1,5 +1,10 @@
-import { groupOfContainer, type GroupPath, type Hierarchies } from '../../node/cgroup/group';
-import { isInContainer, processesBelow } from '../../node/cgroup/members';
+import {
+  groupOfContainer,
+  type GroupPath,
+  type Hierarchies,
+  isInContainer,
+  processesBelow,
+} from '../../node/cgroup';
 import { readText } from '../../node/disk/files';
 import { Semaphore } from '../../lib/async/semaphore';
 import type { InterfaceReading, UsageReading, ReadingClock } from '../readings';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type Long from 'long';
 import type { DetailReading, HugePages, UsageReading, ReadingClock } from '../readings';
-import type { GroupPath } from '../../node/cgroup/group';
+import type { GroupPath } from '../../node/cgroup';
 import { CpuMeter } from '../cpu-rate';
 import { HugePageSizes, type GroupReader } from './group-reader';
 import { HeldFiles, type FilePlaces } from './held-files';

@@ -2,7 +2,7 @@ import { stat, statfs } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { withDeadline } from '../../lib/async/deadline';
 import { hasCode } from '../../lib/errors';
-import { isInContainer } from '../../node/cgroup/members';
+import { isInContainer } from '../../node/cgroup';
 import { readText } from '../../node/disk/files';
 import { parseMountinfo, unescape } from '../../node/mountinfo';
 import type { LayerReading, ReadingClock } from '../readings';

@@ -14,10 +14,10 @@ const MAX_PENDING = 256;
 const TERMINATE_MS = 2_000;
 
 /** Other than usual in tests. */
-export interface WorkerDiskOptions {
+export interface DiskWorkOverrides {
   readonly maxPending?: number;
   readonly terminateMs?: number;
-  readonly startWorker?: StartWorker | undefined;
+  readonly startWorker?: StartWorker;
 }
 
 /** The work in a thread of its own, which is started with the first request and anew after it died. */
@@ -29,7 +29,7 @@ export class WorkerDiskWork implements DiskWork {
   constructor(
     private readonly entry: string,
     private readonly logger: Logger,
-    private readonly options: WorkerDiskOptions = {},
+    private readonly overrides: DiskWorkOverrides = {},
   ) {}
 
   async measure(directory: string): Promise<Measured | undefined> {
@@ -47,14 +47,14 @@ export class WorkerDiskWork implements DiskWork {
     const ended = this.worker?.terminate();
     this.calls.reject(unavailable('the disk worker is closed'));
     if (ended === undefined) return;
-    await waitAtMost('The end of the disk worker', this.options.terminateMs ?? TERMINATE_MS, ended).catch(
+    await waitAtMost('The end of the disk worker', this.overrides.terminateMs ?? TERMINATE_MS, ended).catch(
       (error: unknown) => this.logger.warn('The disk worker is stuck', { error: messageOf(error) }),
     );
   }
 
   private call(call: DiskCall): Promise<DiskAnswer> {
     if (this.closed) return Promise.reject(unavailable('the disk worker is closed'));
-    if (this.calls.size >= (this.options.maxPending ?? MAX_PENDING))
+    if (this.calls.size >= (this.overrides.maxPending ?? MAX_PENDING))
       return Promise.reject(new RuntimeError('RESOURCE_EXHAUSTED', 'the disk worker does not keep up'));
     let worker: Worker;
     try {
@@ -67,7 +67,7 @@ export class WorkerDiskWork implements DiskWork {
   }
 
   private start(): Worker {
-    const worker = (this.options.startWorker ?? startWorker)(this.entry, {
+    const worker = (this.overrides.startWorker ?? startWorker)(this.entry, {
       name: 'dockbridge-disk',
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
     });

@@ -1,6 +1,6 @@
 import { mapLimited } from '../../lib/async/concurrency';
 import { waitAtMost, withDeadline } from '../../lib/async/deadline';
-import { LastAnswers } from '../../lib/async/last-answers';
+import { LastAnswers } from '../../node/disk/disk-looks';
 import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, SandboxRecord } from '../../store/records';
 import type { Store } from '../../store/store';

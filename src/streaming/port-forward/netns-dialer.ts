@@ -2,33 +2,38 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { FileHandle } from 'node:fs/promises';
 import { Socket } from 'node:net';
-import { extname, join } from 'node:path';
+import { join } from 'node:path';
 import { internal, messageOf, unavailable } from '../../lib/errors';
 import type { DialReply, DialRequest } from './dial';
 
 /** An idle helper ends after this time, because it holds its namespace and about 40 MB. */
 const IDLE_MS = 30_000;
 
-/** The compiled helper. Code that runs from TypeScript sources (jest) uses the one that `make build` made. */
-const HELPER =
-  extname(__filename) === '.ts'
-    ? join(__dirname, '../../../dist/streaming/port-forward/dial-helper.js')
-    : join(__dirname, 'dial-helper.js');
+/** The program of a helper: it lies beside this code, in dist/ as in a package. */
+const HELPER = join(__dirname, 'dial-helper.js');
 
 /** Opens a network namespace; the caller closes the handle. */
 export type OpenNetns = () => Promise<FileHandle>;
+
+/** Other than usual in tests. */
+export interface DialersOverrides {
+  /** The path of the built helper, for code that was not built. */
+  readonly helper?: string | undefined;
+  readonly idleMs?: number;
+}
 
 /** Connects inside network namespaces, with one helper process for each, which is started when it is needed. */
 export class NetnsDialers {
   private readonly dialers = new Map<string, NetnsDialer>();
 
-  constructor(private readonly idleMs = IDLE_MS) {}
+  constructor(private readonly overrides: DialersOverrides = {}) {}
 
   /** Connects to the loopback interface of the namespace that `openNetns` opens; `key` identifies the namespace. */
   async connect(key: string, port: number, openNetns: OpenNetns): Promise<Socket> {
     let dialer = this.dialers.get(key);
     if (dialer === undefined) {
-      dialer = new NetnsDialer(openNetns, this.idleMs, () => {
+      const { helper = HELPER, idleMs = IDLE_MS } = this.overrides;
+      dialer = new NetnsDialer(openNetns, helper, idleMs, () => {
         if (this.dialers.get(key) === dialer) this.dialers.delete(key);
       });
       this.dialers.set(key, dialer);
@@ -60,6 +65,7 @@ class NetnsDialer {
 
   constructor(
     openNetns: OpenNetns,
+    private readonly helper: string,
     private readonly idleMs: number,
     private readonly onEnd: () => void,
   ) {
@@ -102,7 +108,7 @@ class NetnsDialer {
     const netns = await openNetns();
     try {
       // By descriptor, because a path with a pid could belong to another process by now.
-      const child = spawn('nsenter', ['--net=/proc/self/fd/4', process.execPath, HELPER], {
+      const child = spawn('nsenter', ['--net=/proc/self/fd/4', process.execPath, this.helper], {
         stdio: ['ignore', 'ignore', 'inherit', 'ipc', netns.fd],
         env: { PATH: process.env.PATH },
       });

@@ -1,32 +1,31 @@
+import { posix } from 'node:path';
+import type { EngineContainerCreate, EngineHostConfig } from '../../engine/types';
 import { invalidArgument, unsupported } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import type { KernelValues, MountRecord, SandboxRecord, StringMap, UserRecord } from '../../store/records';
-import { toEngineCgroupParent } from '../shared/cgroup-parent';
-import type { CheckedContainer } from './container-check';
 import type { Contents } from '../shared/contents';
-import { toEngineSecurity, type SecuritySurroundings } from './container-security';
-import { toEngineDevices } from './devices';
-import type { EngineContainerCreate } from '../../engine/types';
 import { explicitDefaults } from '../shared/engine-defaults';
 import type { EngineFeatures } from '../shared/engine-facts';
-import { toEngineMounts } from './mounts';
-import { toIdentity, type ImageIdentity } from './identity';
-import { hasKernelValues } from './kernel-values';
 import {
   CONTAINER_TYPE,
   encodeLabels,
   EXTRA_LABEL,
+  type LabelKeys,
   LOG_PATH_LABEL,
   SANDBOX_ID_LABEL,
   TYPE_LABEL,
-  type LabelKeys,
 } from '../shared/labels';
 import type { ContainerIdentity } from '../shared/names';
 import { containerNamespaces } from '../shared/namespaces';
-import { toEngineResources } from './resources';
-import { toEngineSignal } from './signals';
 import { nanosFromMillis } from '../shared/time';
+import { type ImageIdentity, toIdentity } from '../shared/user';
 import { absolutePath, nonEmpty, withoutNul } from '../shared/validate';
+import type { CheckedContainer } from './container-check';
+import { type SecuritySurroundings, toEngineSecurity } from './container-security';
+import { hasKernelValues } from './kernel-values';
+import { toEngineMounts } from './mounts';
+import { toEngineCgroupParent, toEngineResources } from './resources';
+import { toEngineSignal } from './signals';
 
 type Config = Decoded<cri.IContainerConfig>;
 
@@ -198,4 +197,71 @@ function toLabels(
     ...encoded.keys,
   };
   return { ...encoded.labels, [EXTRA_LABEL]: JSON.stringify(extra) };
+}
+
+type WithDevices = Pick<Decoded<cri.IContainerConfig>, 'devices' | 'CDI_devices'>;
+
+interface EngineDevices extends Pick<EngineHostConfig, 'DeviceRequests'> {
+  readonly Devices: { PathOnHost: string; PathInContainer: string; CgroupPermissions: string }[];
+}
+
+/** `vendor.example/class=name`, as the Container Device Interface spells a device. */
+const CDI_NAME = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*=[A-Za-z0-9][\w.:-]*$/;
+
+export function toEngineDevices(config: WithDevices, features: EngineFeatures, field: string): EngineDevices {
+  const names = config.CDI_devices.map(({ name }, index) =>
+    cdiName(name, features, `${field}.CDI_devices[${index}]`),
+  );
+  return {
+    Devices: toEngineDeviceList(config.devices, `${field}.devices`),
+    ...(names.length === 0 ? {} : { DeviceRequests: [{ Driver: 'cdi', DeviceIDs: names }] }),
+  };
+}
+
+function toEngineDeviceList(devices: WithDevices['devices'], field: string): EngineDevices['Devices'] {
+  const seen = new Map<string, { source: string; index: number }>();
+  return devices.map((device, index) => {
+    const made = toEngineDevice(device, `${field}[${index}]`);
+    const [source, target] = [posix.normalize(made.PathOnHost), posix.join(made.PathInContainer, '/')];
+    const at = `${field}[${index}].container_path`;
+    if (target === '/') throw invalidArgument(at, `"${device.container_path}" is the root of the container`);
+    const first = seen.get(target);
+    // The OCI runtime creates the first one and ignores the others. One device may be given twice, with its rights in two parts.
+    if (first !== undefined && first.source !== source)
+      throw invalidArgument(at, `"${device.container_path}" is ${field}[${first.index}] already`);
+    seen.set(target, { source, index });
+    return made;
+  });
+}
+
+function toEngineDevice(
+  device: Decoded<cri.IDevice>,
+  field: string,
+): { PathOnHost: string; PathInContainer: string; CgroupPermissions: string } {
+  if (!/^[rwm]{1,3}$/.test(device.permissions)) {
+    throw invalidArgument(
+      `${field}.permissions`,
+      `${JSON.stringify(device.permissions)} is not made of r, w and m`,
+    );
+  }
+  const path = (name: 'host_path' | 'container_path'): string =>
+    absolutePath(withoutNul(device[name], `${field}.${name}`), `${field}.${name}`);
+  return {
+    PathOnHost: path('host_path'),
+    PathInContainer: path('container_path'),
+    CgroupPermissions: device.permissions,
+  };
+}
+
+function cdiName(name: string, features: EngineFeatures, field: string): string {
+  if (!CDI_NAME.test(name)) {
+    throw invalidArgument(`${field}.name`, `${JSON.stringify(name)} is not a CDI device (vendor/class=name)`);
+  }
+  if (!features.cdi) {
+    throw unsupported(
+      `${field}.name`,
+      `needs Docker Engine 25.0 or newer with "features": {"cdi": true} in daemon.json (this is ${features.version})`,
+    );
+  }
+  return name;
 }

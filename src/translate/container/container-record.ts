@@ -1,5 +1,13 @@
 import Long from 'long';
+import type {
+  EngineContainerCreate,
+  EngineContainerInspect,
+  EngineContainerSummary,
+  EngineHostConfig,
+} from '../../engine/types';
 import { internal } from '../../lib/errors';
+import { hasShapeOf } from '../../lib/shape';
+import type { ListedRecord } from '../../store/listed-table';
 import type {
   ContainerRecord,
   ImageRecord,
@@ -10,16 +18,22 @@ import type {
   UserRecord,
 } from '../../store/records';
 import { hasEnded } from '../../store/states';
-import type { ContainerExtra } from './container-create';
-import type { EngineContainerCreate, EngineContainerInspect, EngineHostConfig } from '../../engine/types';
-import { decodeLabels, LOG_PATH_LABEL, readContents, readExtra, SANDBOX_ID_LABEL } from '../shared/labels';
 import { toEngineState } from '../shared/engine-facts';
-import { fromEngineMounts } from './inspected-mounts';
-import { isKey, isPageSize } from './kernel-values';
+import {
+  CONTAINER_TYPE,
+  decodeLabels,
+  LOG_PATH_LABEL,
+  readContents,
+  readExtra,
+  SANDBOX_ID_LABEL,
+  TYPE_LABEL,
+} from '../shared/labels';
 import { parseEngineName, withoutSlash } from '../shared/names';
-import { fromEngineResources } from './resources';
-import { hasShapeOf } from '../../lib/shape';
 import { nanosFromEngineTime } from '../shared/time';
+import type { ContainerExtra } from './container-create';
+import { isKey, isPageSize } from './kernel-values';
+import { fromEngineMounts } from './mounts';
+import { fromEngineResources } from './resources';
 
 const EXTRA_EXAMPLE: ContainerExtra = {
   v: 1,
@@ -177,4 +191,46 @@ export function createdContainer(
   });
   if (record === undefined) throw internal(`the create body of ${engineName} lacks our labels`);
   return record;
+}
+
+/**
+ * What a list tells about a container, in the form of an inspect. It is used if the inspect fails or hangs, because the
+ * container must not disappear from CRI then; what the list does not tell (how it ended) is UNKNOWN.
+ */
+export function inspectFromSummary(summary: EngineContainerSummary): EngineContainerInspect {
+  const isPlain = summary.State === 'created' || summary.State === 'running' || summary.State === 'paused';
+  const created = new Date(summary.Created * 1000).toISOString();
+  return {
+    Id: summary.Id,
+    Name: summary.Names[0] ?? '',
+    Created: created,
+    Image: summary.ImageID,
+    State: {
+      Status: isPlain ? summary.State : 'unknown',
+      Pid: 0,
+      ExitCode: 0,
+      OOMKilled: false,
+      Error: '',
+      StartedAt: summary.State === 'created' ? '' : created,
+      FinishedAt: '',
+    },
+    Config: { Image: summary.Image, Labels: summary.Labels ?? {} },
+    HostConfig: summary.HostConfig ?? {},
+    NetworkSettings: summary.NetworkSettings ?? {},
+  };
+}
+
+/**
+ * What the Engine's list tells about a container of a pod. It is enough to list a running container that we created. Everything
+ * else needs an inspect, which tells whether a sandbox's network is set up, whether a start failed, and when cri-dockerd made a
+ * container to the nanosecond; and a container has not ended for CRI before its log is complete.
+ */
+export function listedFromSummary(summary: EngineContainerSummary): ListedRecord {
+  const { Id: id, State, Names, Labels } = summary;
+  const labels = Labels ?? {};
+  if (labels[TYPE_LABEL] !== CONTAINER_TYPE) return { id, kind: 'sandbox', sandboxId: id, record: undefined };
+  const runs = State === 'running' || State === 'paused';
+  const isDescribed = runs && isDescribedByLabels(withoutSlash(Names[0] ?? ''), labels);
+  const record = isDescribed ? containerFromInspect(inspectFromSummary(summary)) : undefined;
+  return { id, kind: 'container', sandboxId: labels[SANDBOX_ID_LABEL] ?? '', record };
 }

@@ -1,8 +1,9 @@
-import type { cri, Decoded } from '../../proto';
-import { apparmorOption, selinuxOptions } from '../shared/security-options';
-import { toEngineCapabilities, type NodeCapabilities } from './capabilities';
 import type { EngineHostConfig } from '../../engine/types';
+import { failedPrecondition, invalidArgument, unsupported } from '../../lib/errors';
+import type { cri, Decoded } from '../../proto';
 import { noNewPrivileges } from '../shared/engine-defaults';
+import { isAtLeast } from '../shared/engine-facts';
+import { apparmorOption, selinuxOptions } from '../shared/security-options';
 import { absolutePath, withoutNul } from '../shared/validate';
 
 type Context = Decoded<cri.ILinuxContainerSecurityContext>;
@@ -90,4 +91,113 @@ function absolutePaths(paths: readonly string[], field: string): string[] {
   return paths.map((path, index) =>
     absolutePath(withoutNul(path, `${field}[${index}]`), `${field}[${index}]`),
   );
+}
+
+/** Linux capabilities in the order of their bits, without `CAP_`, as the CRI writes them. */
+const CAPABILITIES = [
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'DAC_READ_SEARCH',
+  'FOWNER',
+  'FSETID',
+  'KILL',
+  'SETGID',
+  'SETUID',
+  'SETPCAP',
+  'LINUX_IMMUTABLE',
+  'NET_BIND_SERVICE',
+  'NET_BROADCAST',
+  'NET_ADMIN',
+  'NET_RAW',
+  'IPC_LOCK',
+  'IPC_OWNER',
+  'SYS_MODULE',
+  'SYS_RAWIO',
+  'SYS_CHROOT',
+  'SYS_PTRACE',
+  'SYS_PACCT',
+  'SYS_ADMIN',
+  'SYS_BOOT',
+  'SYS_NICE',
+  'SYS_RESOURCE',
+  'SYS_TIME',
+  'SYS_TTY_CONFIG',
+  'MKNOD',
+  'LEASE',
+  'AUDIT_WRITE',
+  'AUDIT_CONTROL',
+  'SETFCAP',
+  'MAC_OVERRIDE',
+  'MAC_ADMIN',
+  'SYSLOG',
+  'WAKE_ALARM',
+  'BLOCK_SUSPEND',
+  'AUDIT_READ',
+  'PERFMON',
+  'BPF',
+  'CHECKPOINT_RESTORE',
+];
+const ALL = 'ALL';
+
+/**
+ * The capabilities that a node can give its containers, by name; undefined means all, or that we cannot know. The kernel gives
+ * no more than the bounding set of the caller, and runc fails a container that asks for more.
+ */
+export type NodeCapabilities = readonly string[] | undefined;
+
+/**
+ * @param bounding `CapBnd` of /proc/PID/status.
+ * @param lastBit the kernel's highest capability (`/proc/sys/kernel/cap_last_cap`).
+ */
+export function nodeCapabilities(bounding: bigint, lastBit: number): NodeCapabilities {
+  const known = CAPABILITIES.slice(0, lastBit + 1);
+  const given = known.filter((_, bit) => ((bounding >> BigInt(bit)) & 1n) === 1n);
+  return given.length === known.length ? undefined : given;
+}
+
+/** The last capability before PERFMON, BPF and CHECKPOINT_RESTORE, which Engines of API 1.41 may not know. */
+const LAST_OF_OLD_ENGINES = 'AUDIT_READ';
+
+/** Returns those capabilities of the node that its Engine knows by name. */
+export function knownToEngine(node: NodeCapabilities, apiVersion: string): NodeCapabilities {
+  if (isAtLeast(apiVersion, '1.42')) return node;
+  return node?.filter((name) => CAPABILITIES.indexOf(name) <= CAPABILITIES.indexOf(LAST_OF_OLD_ENGINES));
+}
+
+/**
+ * CRI Capability → HostConfig. `ALL` means all capabilities of the node, as in containerd; on a node that has all of them it is
+ * passed to the Engine unchanged.
+ */
+export function toEngineCapabilities(
+  capability: Decoded<cri.ICapability> | null,
+  field: string,
+  node: NodeCapabilities,
+): { CapAdd: string[]; CapDrop: string[] } {
+  if (capability === null) return { CapAdd: [], CapDrop: [] };
+  if (capability.add_ambient_capabilities.length > 0) {
+    throw unsupported(`${field}.add_ambient_capabilities`, 'Docker Engine cannot set ambient capabilities');
+  }
+  const add = capability.add_capabilities.map((name, index) =>
+    capabilityName(name, `${field}.add_capabilities[${index}]`),
+  );
+  const drop = capability.drop_capabilities.map((name, index) =>
+    capabilityName(name, `${field}.drop_capabilities[${index}]`),
+  );
+  const beyond = add.findIndex((name) => name !== ALL && node?.includes(name) === false);
+  if (beyond !== -1) {
+    throw failedPrecondition(
+      `${field}.add_capabilities[${beyond}]: this node's Engine does not have CAP_${add[beyond] ?? ''} itself`,
+    );
+  }
+  if (node === undefined || !add.includes(ALL)) return { CapAdd: add, CapDrop: drop };
+  // In the Engine a named capability wins over CapDrop, unlike its own "ALL".
+  return { CapAdd: node.filter((name) => !drop.includes(name)), CapDrop: drop };
+}
+
+/** Takes Kubernetes' spelling, or the kernel's with `CAP_`. Checked here because the Engine's refusal would not name the field. */
+function capabilityName(given: string, field: string): string {
+  const name = given.toUpperCase().replace(/^CAP_/, '');
+  if (name !== ALL && !CAPABILITIES.includes(name))
+    throw invalidArgument(field, `${JSON.stringify(given.slice(0, 100))} is not a capability`);
+  return name;
 }

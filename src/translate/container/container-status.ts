@@ -7,7 +7,7 @@ import { toCriMount } from './mounts';
 import { toCriResources } from './resources';
 import { toCriSignal } from './signals';
 import { asImageId, tryParseReference } from '../image/reference';
-import { explainStartError } from './start-error';
+import { explainStartError } from './engine-refusals';
 
 /**
  *   created ──start──▶ running ⇄ paused          running, paused, restarting  → RUNNING

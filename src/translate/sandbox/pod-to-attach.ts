@@ -1,19 +1,9 @@
+import type { EngineContainerInspect } from '../../engine/types';
+import { Protocol } from '../../proto/enums';
 import type { StringMap } from '../../store/records';
-
-/** A published port; `hostPort` is never 0. */
-export interface PodPort {
-  readonly hostPort: number;
-  readonly containerPort: number;
-  readonly protocol: 'tcp' | 'udp' | 'sctp';
-  /** '' for all addresses of the node. */
-  readonly hostIp: string;
-}
-
-export interface PodDns {
-  readonly servers: readonly string[];
-  readonly searches: readonly string[];
-  readonly options: readonly string[];
-}
+import { parseEngineName, withoutSlash } from '../shared/names';
+import { fromEnginePorts, type PodPort } from './ports';
+import { type CheckedSandbox, type PodDns, podDns } from './sandbox-create';
 
 /** What the network needs to know about a pod. */
 export interface PodToAttach {
@@ -24,4 +14,33 @@ export interface PodToAttach {
   readonly ports: readonly PodPort[];
   /** Undefined if the pod uses the DNS of the node. */
   readonly dns: PodDns | undefined;
+}
+
+const PROTOCOLS = { [Protocol.TCP]: 'tcp', [Protocol.UDP]: 'udp', [Protocol.SCTP]: 'sctp' } as const;
+
+/** Checked request → what the pod's network is told about the pod. */
+export function toPodToAttach({ config, metadata }: CheckedSandbox): PodToAttach {
+  const { name, namespace, uid } = metadata;
+  return {
+    name,
+    namespace,
+    uid,
+    annotations: config.annotations,
+    ports: config.port_mappings
+      .filter(({ host_port }) => host_port !== 0)
+      .map(({ host_port, container_port, protocol, host_ip }) => ({
+        hostPort: host_port,
+        containerPort: container_port,
+        protocol: PROTOCOLS[protocol as keyof typeof PROTOCOLS],
+        hostIp: host_ip,
+      })),
+    dns: podDns(config),
+  };
+}
+
+/** What a sandbox's name and port bindings tell about its pod; undefined for a container with another name. */
+export function podFromSandbox({ Name, HostConfig }: EngineContainerInspect): PodToAttach | undefined {
+  const parsed = parseEngineName(withoutSlash(Name));
+  if (parsed === undefined) return undefined;
+  return { ...parsed.pod, annotations: {}, ports: fromEnginePorts(HostConfig.PortBindings), dns: undefined };
 }

@@ -1,10 +1,8 @@
-import { isIP } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
+import type { EngineContainerCreate, EngineHostConfig, EnginePortBinding } from '../../engine/types';
+import { invalidArgument } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { Protocol } from '../../proto/enums';
-import { canonicalIp } from '../../lib/canonical-ip';
-import { invalidArgument } from '../../lib/errors';
-import type { EngineContainerCreate, EngineHostConfig, EnginePortBinding } from '../../engine/types';
-import type { PodPort } from './pod-to-attach';
 import { oneOf } from '../shared/validate';
 
 const PROTOCOL_NAMES = ['tcp', 'udp', 'sctp'] as const;
@@ -20,6 +18,15 @@ export interface PublishedPort {
   readonly protocol: string;
   readonly containerPort: number;
   readonly hostPort: number;
+  /** '' for all addresses of the node. */
+  readonly hostIp: string;
+}
+
+/** A published port; `hostPort` is never 0. */
+export interface PodPort {
+  readonly hostPort: number;
+  readonly containerPort: number;
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
   /** '' for all addresses of the node. */
   readonly hostIp: string;
 }
@@ -111,4 +118,11 @@ function isPort(port: number): boolean {
 function checkPort(port: number, field: string, min: number): void {
   if (port < min || port > MAX_PORT)
     throw invalidArgument(field, `${port} is not between ${min} and ${MAX_PORT}`);
+}
+
+/** Returns an address in the form in which addresses are compared: IPv6 short and in lower case. */
+export function canonicalIp(ip: string): string {
+  const url = `http://[${ip}]`;
+  // A URL cannot hold an address with a zone.
+  return isIPv6(ip) && URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : ip;
 }

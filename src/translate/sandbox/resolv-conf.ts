@@ -1,6 +1,6 @@
 import { NamespaceMode } from '../../proto/enums';
 import type { EngineContainerInspect } from '../../engine/types';
-import type { PodDns } from './pod-to-attach';
+import type { PodDns } from './sandbox-create';
 import { ownSandboxExtra, SANDBOX_EXTRA_EXAMPLE } from './sandbox-record';
 
 const WITH_DNS_EXAMPLE = { ...SANDBOX_EXTRA_EXAMPLE, dns: { servers: [''], searches: [''], options: [''] } };

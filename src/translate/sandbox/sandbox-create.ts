@@ -1,28 +1,32 @@
-import { unsupported } from '../../lib/errors';
+import { isIP } from 'node:net';
+import type { EngineContainerCreate } from '../../engine/types';
+import { invalidArgument, unsupported } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
 import type { NamespaceModes, SandboxMetadata } from '../../store/records';
-import { checkCgroupParent, toEngineCgroupParent } from '../shared/cgroup-parent';
-import { contentsOfSandbox, type Contents } from '../shared/contents';
-import type { EngineContainerCreate } from '../../engine/types';
+import { checkCgroupParent, clampOomScore, toEngineCgroupParent } from '../container/resources';
+import { type Contents, contentsOfSandbox } from '../shared/contents';
 import { everyAddress, explicitDefaults, noNewPrivileges, SHM_BYTES } from '../shared/engine-defaults';
-import { checkDns, hostName } from './host-names';
-import { encodeLabels, EXTRA_LABEL, sandboxOwnLabels, type LabelKeys } from '../shared/labels';
+import { type KnownRuntimes, toEngineRuntime } from '../shared/engine-facts';
+import { encodeLabels, EXTRA_LABEL, type LabelKeys, sandboxOwnLabels } from '../shared/labels';
 import { POD_NAMESPACES, sandboxNamespaces, toNamespaceModes } from '../shared/namespaces';
-import type { PodDns } from './pod-to-attach';
-import { toEnginePorts } from './ports';
-import { clampOomScore } from '../container/resources';
-import { toEngineRuntime, type KnownRuntimes } from './runtime-handler';
 import {
   apparmorOption,
   sandboxSeccomp,
-  selinuxOptions,
   type SeccompChoice,
+  selinuxOptions,
 } from '../shared/security-options';
 import { toSandboxUser } from '../shared/user';
 import { absolutePath, boundedMap, namePart, required, withoutNul } from '../shared/validate';
+import { toEnginePorts } from './ports';
 
 type Config = Decoded<cri.IPodSandboxConfig>;
+
+export interface PodDns {
+  readonly servers: readonly string[];
+  readonly searches: readonly string[];
+  readonly options: readonly string[];
+}
 
 /** The JSON under EXTRA_LABEL: what the name and the shared labels of a sandbox cannot hold. */
 export interface SandboxExtra extends LabelKeys {
@@ -197,4 +201,52 @@ export function toSandboxCreate(
       LogConfig: { Type: 'none', Config: {} },
     },
   };
+}
+
+/** The kernel's limit of a host name. */
+const MAX_NAME = 64;
+/** Limit for a part of a name (RFC 1123). */
+const MAX_LABEL = 63;
+
+/**
+ * Checks a host name ('' for none): the Engine accepts names that neither the kernel nor a resolver does.
+ * @throws INVALID_ARGUMENT
+ */
+export function hostName(name: string, field: string): string {
+  const shown = JSON.stringify(name.slice(0, 100));
+  if (name.length > MAX_NAME)
+    throw invalidArgument(field, `${shown} has ${name.length} characters, at most ${MAX_NAME} are allowed`);
+  for (const label of name === '' ? [] : name.split('.')) {
+    if (!/^[a-zA-Z0-9]([a-zA-Z0-9_-]*[a-zA-Z0-9])?$/.test(label)) {
+      throw invalidArgument(
+        field,
+        `${shown} is not a host name: use letters, digits, "-" and ".", and begin and end each part with a letter or digit`,
+      );
+    }
+    if (label.length > MAX_LABEL)
+      throw invalidArgument(field, `a part of ${shown} has more than ${MAX_LABEL} characters`);
+  }
+  return name;
+}
+
+/**
+ * Checks what is written to a resolv.conf, where a blank or a new line would begin another word or line.
+ * @throws INVALID_ARGUMENT
+ */
+export function checkDns({ servers, searches, options }: Decoded<cri.IDNSConfig>, field: string): void {
+  servers.forEach((server, index) => {
+    // A link-local address may have an interface after it.
+    if (isIP(server.replace(/%[\w.-]+$/, '')) === 0)
+      throw invalidArgument(
+        `${field}.servers[${index}]`,
+        `${JSON.stringify(server.slice(0, 100))} is not an IP address`,
+      );
+  });
+  searches.forEach((domain, index) => oneWord(domain, `${field}.searches[${index}]`, 'domain'));
+  options.forEach((option, index) => oneWord(option, `${field}.options[${index}]`, 'option'));
+}
+
+function oneWord(word: string, field: string, kind: string): void {
+  if (!/^[^\s\p{Cc}]+$/u.test(word))
+    throw invalidArgument(field, `${JSON.stringify(word.slice(0, 100))} is not a valid ${kind}`);
 }

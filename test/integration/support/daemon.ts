@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { resolveSettings, type Given } from '../../../src/config/options';
-import { Daemon, type DaemonHooks } from '../../../src/daemon';
+import { Daemon, type DaemonOverrides } from '../../../src/daemon';
 import type { EngineCall } from '../../../src/docker/decorators';
 import { silentLogger, type Logger } from '../../../src/lib/logger';
 import { CriClient } from '../../../src/server/client/cri-client';
@@ -18,12 +18,12 @@ const HOUR_MS = 3_600_000;
  */
 const PATIENCE = { writePatience: 20_000, factsPatience: 60_000 };
 
-type Hooks = Pick<
-  DaemonHooks,
+type Overrides = Pick<
+  DaemonOverrides,
   'wrapDocker' | 'linkTimes' | 'inspectMs' | 'layerTimes' | 'onPluginRun' | 'pullQuestionsMs'
 >;
 
-export interface TestDaemonOptions extends Hooks {
+export interface TestDaemonOptions extends Overrides {
   /** Default: the Engine that all tests share. */
   readonly dockerHost?: string;
   /** More options by their command line names. */
@@ -134,8 +134,13 @@ export class TestDaemon {
 
   private async launch(): Promise<void> {
     this.callsBefore = this.engineCalls.length;
-    const { dockerHost = sharedDockerHost(), given: more, logger = silentLogger, ...hooks } = this.options;
-    const linkTimes = { ...PATIENCE, ...hooks.linkTimes };
+    const {
+      dockerHost = sharedDockerHost(),
+      given: more,
+      logger = silentLogger,
+      ...overrides
+    } = this.options;
+    const linkTimes = { ...PATIENCE, ...overrides.linkTimes };
     const given: Given = {
       'container-runtime-endpoint': this.endpoint,
       'docker-endpoint': dockerHost,
@@ -148,15 +153,17 @@ export class TestDaemon {
       'pod-infra-container-image': 'dockbridge.local/pause:1',
       ...more,
     };
-    this.daemon = await Daemon.create(resolveSettings(given, {}), logger, {
+    const all: DaemonOverrides = {
       onEngineCall: (call) => this.engineCalls.push(call),
       diskUsageTimes: { tick: HOUR_MS, quiet: HOUR_MS },
       pullQuestionsMs: 10_000,
       startWorker: startSourceWorker,
       pauseTar: join(__dirname, '../../../dist/pause/pause.tar'),
-      ...hooks,
+      dialHelper: join(__dirname, '../../../dist/streaming/port-forward/dial-helper.js'),
+      ...overrides,
       linkTimes,
-    });
+    };
+    this.daemon = await Daemon.create(resolveSettings(given, {}), logger, {}, all);
     await this.daemon.start();
     this.client = new CriClient(this.endpoint);
   }

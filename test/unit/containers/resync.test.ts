@@ -1,7 +1,7 @@
 import { EngineError } from '../../../src/docker/errors';
 import { abortable } from '../../../src/lib/async/abortable';
 import { sharedAbortController } from '../../../src/lib/async/deadline';
-import { isInContainer } from '../../../src/node/cgroup/members';
+import { isInContainer } from '../../../src/node/cgroup';
 import { NoClaim } from '../../../src/sync/engine-claim';
 import { engineId, sandboxRecord } from '../support/records';
 import { gate, settle, until } from '../support/async';
@@ -17,7 +17,7 @@ import {
   syncRoom,
 } from '../sync/support/room';
 
-jest.mock('../../../src/node/cgroup/members');
+jest.mock('../../../src/node/cgroup');
 /** What the machine tells of a process. */
 const inContainer = jest.mocked(isInContainer);
 
@@ -62,7 +62,7 @@ describe('ContainerResync', () => {
   });
 
   it('waits for no list that hangs, and more patiently each time until one is answered', async () => {
-    const { resync, engine, store } = syncRoom({}, { listMs: { first: 10, longest: 30 } });
+    const { resync, engine, store } = syncRoom({}, { overrides: { listMs: { first: 10, longest: 30 } } });
     engine.containers.set(CONTAINER_ID, containerInspect());
     const list = engine.client.listContainers.bind(engine.client);
     engine.client.listContainers = (_, options) => abortable(gate<never>().promise, options!.signal);

@@ -1,5 +1,4 @@
-import { dismissibleDisk } from '../../../src/logs/log-disk';
-import { nodeLogDisk, type LogDisk } from '../../../src/logs/log-disk';
+import { dismissibleDisk, nodeLogDisk, type LogDisk } from '../../../src/logs/log-disk';
 import { WorkMarker } from '../../../src/logs/hang-watch';
 
 describe('dismissibleDisk', () => {

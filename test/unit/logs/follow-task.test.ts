@@ -1,14 +1,11 @@
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FollowTask } from '../../../src/logs/follow-task';
+import { FollowTask, OpenLogs, SpoolWatch, type RoundRobin, type Task } from '../../../src/logs/follow-task';
 import type { SpoolCopy } from '../../../src/logs/spool-copy';
 import { emptyLogStats } from '../../../src/logs/container-logs';
-import { OpenLogs } from '../../../src/logs/follow-task';
-import { SpoolWatch, type RoundRobin, type Task } from '../../../src/logs/follow-task';
 import { WorkMarker } from '../../../src/logs/hang-watch';
-import type { Logger } from '../../../src/lib/logger';
-import { silentLogger } from '../../../src/lib/logger';
+import { type Logger, silentLogger } from '../../../src/lib/logger';
 
 /** A spool of numbered chunks, each of one byte: a step takes one. */
 class FakeFollower {

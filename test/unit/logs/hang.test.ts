@@ -59,8 +59,7 @@ describeAsRoot('a log on a file system that hangs', () => {
       stateDir: room.stateDir,
       logger: room.logger(),
       entry: require.resolve('../../../src/logs/worker-entry'),
-      startWorker: startSourceWorker,
-      hangTimes: { lookMs: 200, looks: 5 },
+      overrides: { startWorker: startSourceWorker, hangTimes: { lookMs: 200, looks: 5 } },
     });
     fs.mkdirSync(join(room.root, 'docker/c2'));
     healthy = room.docker();

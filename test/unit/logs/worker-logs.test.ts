@@ -16,7 +16,7 @@ function start(room: LogRoom): WorkerLogs {
     stateDir: room.stateDir,
     logger: room.logger(),
     entry: ENTRY,
-    startWorker: startSourceWorker,
+    overrides: { startWorker: startSourceWorker },
   });
 }
 
@@ -104,10 +104,12 @@ describe('A node that has no thread for the logs (TasksMax)', () => {
     let isFull = true;
     const logs = new WorkerLogs({
       ...{ stateDir: room.stateDir, logger: room.logger(), entry: ENTRY },
-      startWorker: (path, options) => {
-        tries++;
-        if (isFull) throw Object.assign(new Error('Worker initialization failure: EAGAIN'), NO_THREAD);
-        return startSourceWorker(path, options);
+      overrides: {
+        startWorker: (path, options) => {
+          tries++;
+          if (isFull) throw Object.assign(new Error('Worker initialization failure: EAGAIN'), NO_THREAD);
+          return startSourceWorker(path, options);
+        },
       },
     });
     try {
@@ -145,9 +147,11 @@ describe('createContainerLogs', () => {
       mode: 'cri',
       stateDir: room.stateDir,
       logger: room.logger(),
-      startWorker: (entry, options) => {
-        entries.push(entry);
-        return startSourceWorker(entry, options);
+      overrides: {
+        startWorker: (entry, options) => {
+          entries.push(entry);
+          return startSourceWorker(entry, options);
+        },
       },
     });
     room.docker().write('one');

@@ -51,10 +51,12 @@ describe('A log worker in trouble', () => {
       stateDir: room.stateDir,
       logger: room.logger(),
       entry: 'fake',
-      hangTimes: HANG_TIMES,
-      startWorker: (_, options) => {
-        workers.push(new FakeWorker(options));
-        return newest() as EventEmitter as Worker;
+      overrides: {
+        hangTimes: HANG_TIMES,
+        startWorker: (_, options) => {
+          workers.push(new FakeWorker(options));
+          return newest() as EventEmitter as Worker;
+        },
       },
     });
   });

@@ -6,7 +6,7 @@ import { holderByRoute, parseFibTrie, parseInet6 } from '../../../src/network/cn
 import { parseNetworkList, parseSinglePlugin } from '../../../src/network/cni/network-config';
 import { findConfig } from '../../../src/network/cni/node-network';
 import { convertResult, podIps } from '../../../src/network/cni/result';
-import type { PodPort } from '../../../src/translate/sandbox/pod-to-attach';
+import type { PodPort } from '../../../src/translate/sandbox/ports';
 import { thrownBy } from '../support/errors';
 import { ATTACHMENT, FakeNode, listOf, RESULT } from './fake-plugins';
 

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Hierarchies } from '../../../src/node/cgroup/group';
+import type { Hierarchies } from '../../../src/node/cgroup';
 import { CgroupSource } from '../../../src/stats/cgroup/cgroup-source';
 import { ReadingClock } from '../../../src/stats/readings';
 

@@ -1,6 +1,5 @@
 import Long from 'long';
-import type { ContainerUsage } from '../../../src/stats/cri-stats';
-import { toCriContainerStats, toCriPodStats } from '../../../src/stats/cri-stats';
+import { type ContainerUsage, toCriContainerStats, toCriPodStats } from '../../../src/stats/cri-stats';
 import type { InterfaceReading, Pressure, UsageReading } from '../../../src/stats/readings';
 import { containerRecord, sandboxRecord } from '../support/records';
 

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { GroupPath } from '../../../src/node/cgroup/group';
+import type { GroupPath } from '../../../src/node/cgroup';
 import { V1Group } from '../../../src/stats/cgroup/v1-group';
 import { ReadingClock } from '../../../src/stats/readings';
 import { FilePlaces } from '../../../src/stats/cgroup/held-files';

@@ -1,5 +1,4 @@
-import type { LogFields, Logger } from '../../../src/lib/logger';
-import { silentLogger } from '../../../src/lib/logger';
+import { type LogFields, type Logger, silentLogger } from '../../../src/lib/logger';
 import type { EngineFacts } from '../../../src/store/records';
 import { WritableStore } from '../../../src/store/store';
 import { DiskUsage } from '../../../src/sync/disk-usage';

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { OtherClaim } from '../../../src/node/process/process-claims';
+import type { OtherClaim } from '../../../src/node/claims';
 import { silentLogger, type LogFields, type Logger } from '../../../src/lib/logger';
 import {
   engineKey,

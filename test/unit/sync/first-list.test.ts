@@ -20,7 +20,7 @@ import {
 } from './support/room';
 
 /** No inspect is given up while a test looks on. */
-const PATIENT = { inspectMs: 600_000 };
+const PATIENT = { overrides: { inspectMs: 600_000 } };
 /** More than are inspected at a time. */
 const MANY = 100;
 const OTHER_SANDBOX = engineId('a2');

@@ -9,7 +9,7 @@ describe('A small file on a disk that hangs', () => {
       reads++;
       return new Promise((resolve) => (answer = resolve));
     };
-    const file = new SmallFile('/dead/config.json', 100, hanging, 1);
+    const file = new SmallFile('/dead/config.json', 100, { read: hanging, limitMs: 1 });
     expect(await rejectionOf(file.text())).toBe(
       'DEADLINE_EXCEEDED Reading /dead/config.json took longer than 1 ms',
     );

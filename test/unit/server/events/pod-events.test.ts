@@ -1,7 +1,7 @@
 import { ContainerEventType, ContainerState, PodSandboxState } from '../../../../src/proto/enums';
-import { PodEvents } from '../../../../src/server/events/pod-events';
+import { PodEvents, RisingClock } from '../../../../src/server/events/pod-events';
 import { WritableStore } from '../../../../src/store/store';
-import { toCriEvent, type PodEvent } from '../../../../src/translate/shared/lifecycle';
+import { type PodEvent, toCriEvent } from '../../../../src/translate/shared/lifecycle';
 import { rejectionOf } from '../../support/errors';
 import {
   containerRecord,
@@ -125,4 +125,15 @@ describe('PodEvents', () => {
     for (const { containerId } of await take(quick, 51)) taken.push(containerId);
     expect(taken).toEqual(Array.from({ length: 101 }, (_, at) => `id-${at}`));
   });
+});
+
+it('rises within a millisecond and when the clock is set back', () => {
+  const times = [10, 10, 9, 11];
+  const clock = new RisingClock(() => times.shift() ?? 0);
+  expect([clock.now(), clock.now(), clock.now(), clock.now()]).toEqual([
+    10_000_000n,
+    10_000_001n,
+    10_000_002n,
+    11_000_000n,
+  ]);
 });

@@ -1,11 +1,7 @@
-import { SpoolMode } from '../../../../src/containers/spool-mode';
+import { SpoolMode } from '../../../../src/containers/creation';
 import type { DockerClient } from '../../../../src/docker/client';
 import { EngineError } from '../../../../src/docker/errors';
 import type { EngineContainerCreate, EngineMount } from '../../../../src/engine/types';
-import { silentLogger } from '../../../../src/lib/logger';
-import { DiskLooks } from '../../../../src/node/disk/disk-looks';
-import { NoDirectory } from '../../../../src/node/disk/make-directory';
-import { Probes } from '../../../../src/server/container/probes';
 import {
   createContainer,
   imageToRun,
@@ -13,6 +9,10 @@ import {
   requireSubPaths,
 } from '../../../../src/server/runtime/create-container';
 import type { Services } from '../../../../src/server/services';
+import { silentLogger } from '../../../../src/lib/logger';
+import { DiskLooks } from '../../../../src/node/disk/disk-looks';
+import { NoDirectory } from '../../../../src/node/disk/make-directory';
+import { Probes } from '../../../../src/server/container/probes';
 import { NameReservations } from '../../../../src/store/name-reservations';
 import type { MountRecord } from '../../../../src/store/records';
 import { WritableStore } from '../../../../src/store/store';

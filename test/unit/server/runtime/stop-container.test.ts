@@ -1,7 +1,7 @@
 import Long from 'long';
 import { EngineError } from '../../../../src/docker/errors';
 import { stopContainer } from '../../../../src/server/runtime/stop-container';
-import { ContainerSessions } from '../../../../src/containers/container-sessions';
+import { ContainerSessions } from '../../../../src/containers/engine-ops';
 import type { Services } from '../../../../src/server/services';
 import { WritableStore } from '../../../../src/store/store';
 import { fakeDocker } from '../../../fakes/fake-docker';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findHierarchies, type GroupPath, type Hierarchies } from '../../../../src/node/cgroup/group';
+import { findHierarchies, type GroupPath, type Hierarchies } from '../../../../src/node/cgroup';
 import { V2Group } from '../../../../src/stats/cgroup/v2-group';
 import { ReadingClock } from '../../../../src/stats/readings';
 import { FilePlaces } from '../../../../src/stats/cgroup/held-files';

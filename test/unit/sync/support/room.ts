@@ -113,7 +113,7 @@ export class FakeCheckpoints {
 /** All of src/containers and src/sync around a fake Engine. */
 export function syncRoom(
   times: Partial<LinkTimes> = {},
-  parts: Partial<LifeParts & Pick<ContainerResyncParts, 'listMs' | 'network'>> = {},
+  parts: Partial<LifeParts & Pick<ContainerResyncParts, 'overrides' | 'network'>> = {},
   claim: EngineClaim = new NoClaim(),
   resyncParts: Partial<ContainerResyncParts> = {},
   factsMemory: FactsMemory = new NoFactsMemory(),
@@ -143,7 +143,7 @@ export function syncRoom(
   const foreignContainers = new ForeignContainers({ docker, store, logger });
   const resync = new ContainerResync({
     ...{ docker, store, life, foreignContainers, logs, network, checkpoints, reservations, logger },
-    ...(parts.listMs === undefined ? {} : { listMs: parts.listMs }),
+    overrides: parts.overrides,
     ...resyncParts,
   });
   const events = new ContainerEvents({

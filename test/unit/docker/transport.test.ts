@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { connectDocker, isLocalEndpoint } from '../../../src/docker/endpoint';
+import { connectDocker, isLocalEndpoint } from '../../../src/docker/transport';
 
 const before = { ...process.env };
 

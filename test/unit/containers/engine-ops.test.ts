@@ -1,4 +1,4 @@
-import { Teardowns } from '../../../src/containers/teardowns';
+import { Teardowns } from '../../../src/containers/engine-ops';
 import { abortable } from '../../../src/lib/async/abortable';
 import { sharedAbortController } from '../../../src/lib/async/deadline';
 import { cancelled } from '../../../src/lib/errors';

@@ -7,7 +7,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 JEST_JSON_DIR ?=
 # Where jest.config.js has the results written to.
 jest_results = $(if $(JEST_JSON_DIR),JEST_RESULTS='$(JEST_JSON_DIR)/$(1).json')
-shell_scripts = scripts/*.sh packaging/*.sh packaging/*/*.sh packaging/deb/p* packaging/cri-dockerd/deb/p* docker/pause/*.sh test/conformance/*.sh test/conformance/kubelet/*.sh test/conformance/images/*.sh \
+shell_scripts = scripts/*.sh packaging/*.sh packaging/*/*.sh packaging/deb/p* packaging/cri-dockerd/deb/p* docker/pause/*.sh docker/installer/*.sh test/conformance/*.sh test/conformance/kubelet/*.sh test/conformance/images/*.sh \
   test/guest/*.sh .ci/run
 # What demo and run do with the Engine whose address is in DOCKER_HOST.
 image = dockbridge.test/busybox:1
@@ -103,8 +103,9 @@ packages: build ## Make all packages, bills of materials and SHA256SUMS: DIST=â€
 	@bash packaging/make.sh '$(dist)' deb rpm tarball
 	$(look_at_debs)
 
-lint: setup ## Check types, ESLint, circles of imports, generated pages, formatting (npm run lint), Go, shell scripts and units
+lint: setup ## Check types, ESLint, circles of imports, generated pages, formatting (npm run lint), Dockerfiles, Go, shell scripts and units
 	@npm run --silent lint
+	@node scripts/check-dockerfiles.mjs
 	@bash test/conformance/lint.sh
 	@for script in $(shell_scripts); do bash -n "$$script" || exit 1; done
 	@! command -v systemd-analyze >/dev/null || bash packaging/units.sh

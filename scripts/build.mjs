@@ -1,7 +1,7 @@
 // Compiles to dist/ with nothing but npm's packages, on any platform: what `npm run build` and `make build` do first. The
 // pause image, which is Linux's and wants a C compiler, is made by `make build` alone.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -13,3 +13,11 @@ run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json');
 // tsc leaves the generated JavaScript where it is.
 mkdirSync(join(root, 'dist/proto/gen'), { recursive: true });
 copyFileSync(join(root, 'src/proto/gen/cri.js'), join(root, 'dist/proto/gen/cri.js'));
+
+// What a source that is gone has left would be packed with the rest (npm pack).
+for (const file of readdirSync(join(root, 'dist'), { recursive: true })) {
+  const [, name] = /^(.+?)\.js(?:\.map)?$/.exec(file) ?? [];
+  const sources = [`src/${name}.ts`, `src/${name}.js`];
+  if (name !== undefined && !sources.some((source) => existsSync(join(root, source))))
+    rmSync(join(root, 'dist', file));
+}

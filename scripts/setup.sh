@@ -21,6 +21,7 @@ need iproute2 command -v ip
 need containernetworking-plugins test -x /usr/lib/cni/bridge
 need busybox dpkg -L busybox # the dynamic one: test images are made of it
 need docker-registry command -v docker-registry # tests pull from it
+need docker-compose command -v docker-compose # reads docker/compose.yaml in a test
 need crun command -v crun # a second runtime, for tests of RuntimeClass
 need runsc command -v runsc # gVisor, for the same
 need nginx-light command -v nginx # in an image of critest's

@@ -17,11 +17,13 @@ const directory = 'test/integration';
 /** Seconds of the tests that take long; all others take about ten. Only how even the halves are depends on these. */
 const LONG = {
   'streaming-sessions': 240,
+  'docker-image': 180,
   'log-rotation': 130,
   'container-events': 115,
   'take-over': 95,
   'engine-outage': 90,
   'cni-storm': 75,
+  'npm-package': 60,
   'serve-command': 55,
   'stalled-clients': 50,
   'two-daemons': 45,
@@ -36,8 +38,11 @@ const LONG = {
   'cni-lifecycle': 25,
 };
 
-/** These ask the machine's DNS, to which another network namespace has no way. */
-const HERE = ['image-trouble'];
+/**
+ * These ask the machine's DNS or npm's registry, to which another network namespace has no way, or make a node in namespaces
+ * (test/conformance/node.sh), which cannot be done a second time within those of the other half.
+ */
+const HERE = ['image-trouble', 'npm-package', 'demo-command'];
 
 /**
  * A namespace without links and routes is no node: bridges, default routes and /var/lib/cni are what tests expect. Of DNS

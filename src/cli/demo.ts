@@ -15,6 +15,8 @@ export interface DemoOptions {
   readonly endpoint?: string;
   readonly dockerEndpoint: string;
   readonly image: string;
+  /** Of the pod's logs; it is left there. */
+  readonly logDirectory?: string;
 }
 
 /** `dockbridge demo` runs one pod from create to remove, and prints how long each step took. */
@@ -28,10 +30,11 @@ export async function demo(options: DemoOptions): Promise<void> {
   }
 }
 
-async function runAt(endpoint: string, { image }: DemoOptions, directory: string): Promise<void> {
+async function runAt(endpoint: string, options: DemoOptions, directory: string): Promise<void> {
+  const { image, logDirectory = join(directory, 'logs') } = options;
   const client = new CriClient(endpoint);
   try {
-    const times = await runDemoPod(client, { image, logDirectory: join(directory, 'logs'), print });
+    const times = await runDemoPod(client, { image, logDirectory, print });
     print('\nTime per step');
     for (const [name, ms] of times) print(`  ${name.padEnd(26)}${ms.toFixed(0).padStart(6)} ms`);
   } finally {

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { CONFIG, environmentName, OPTIONS, type Given, type Option as TableOption } from '../config/options';
 import { DOCKBRIDGE_VERSION } from '../release';
+import type { DemoOptions } from './demo';
 import type { DoctorOptions } from './doctor';
 import type { StatusOptions } from './status';
 
@@ -58,15 +59,19 @@ export function createProgram(): Command {
     .description('run one pod with two containers through CRI, show what happens, and remove it all')
     .option(
       '--endpoint <URL>',
-      'a running dockbridge, such as unix:///var/run/cri-dockerd.sock; else a temporary one is started',
+      'the CRI endpoint of any runtime that runs, such as unix:///var/run/cri-dockerd.sock; else a temporary dockbridge is started',
     )
     .option(
       '--docker-endpoint <URL>',
       'the Docker Engine of the temporary one',
       'unix:///var/run/docker.sock',
     )
+    .option(
+      '--log-directory <DIR>',
+      "where the runtime writes the pod's logs and this command reads them: a path that both see, for a runtime in a container; else a temporary one",
+    )
     .addOption(smallImage())
-    .action(async (options: { endpoint?: string; dockerEndpoint: string; image: string }) => {
+    .action(async (options: DemoOptions) => {
       await (await import('./demo.js')).demo(options);
     });
 

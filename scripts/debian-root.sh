@@ -1,0 +1,32 @@
+#!/bin/bash
+# debian-root.sh DIR PACKAGE...: makes DIR a root file system of installed Debian packages and all that they depend on: base images
+# for tests, where no registry is in reach.
+set -euo pipefail
+target=${1:?usage: debian-root.sh DIR PACKAGE...}
+shift
+
+declare -A seen=()
+waiting=("$@")
+while [ ${#waiting[@]} -gt 0 ]; do
+  package=${waiting[0]%%:*}
+  waiting=("${waiting[@]:1}")
+  [ -z "${seen[$package]:-}" ] || continue
+  depends=$(dpkg-query -W -f '${db:Status-Status}, ${Pre-Depends}, ${Depends}' "$package" 2>/dev/null) || continue
+  # Others are alternatives, or only names.
+  [[ $depends == installed,* ]] || continue
+  seen[$package]=yes
+  # "libc6 (>= 2.34), debconf | debconf-2.0" without the versions.
+  # shellcheck disable=SC2207 # names of packages hold no blanks
+  waiting+=($(sed 's/([^)]*)//g; s/[,|]/ /g' <<<"${depends#installed,}"))
+done
+
+for package in "$@"; do
+  [ -n "${seen[$package]:-}" ] || { echo "debian-root: the package $package is missing (run: make setup)" >&2; exit 1; }
+done
+
+mkdir -p "$target"/{tmp,proc,sys,dev,etc,root,run,var/tmp,var/log} "$target"/usr/{bin,sbin,lib,lib64}
+for merged in bin sbin lib lib64; do ln -s usr/$merged "$target/$merged"; done
+# Pages that nobody reads there are left out, as in images of Debian's.
+dpkg-query -L "${!seen[@]}" | grep -vE '^/usr/share/(doc|man|locale|info|lintian)/' | sort -u |
+  while read -r path; do [ -d "$path" ] || [ ! -e "$path" ] || printf '%s\n' "${path#/}"; done |
+  tar -C / -c --no-recursion -T - | tar -C "$target" -x --keep-directory-symlink

@@ -109,8 +109,11 @@ describe('DirectoryWatch', () => {
       await watch.start();
       expect(watches.map(({ path, options }) => [path, options])).toEqual([[root, { persistent: false }]]);
       expect(jest.getTimerCount()).toBe(0);
-      // A burst is one change.
+      const timers = jest.spyOn(globalThis, 'setTimeout');
+      // A burst is one change, and keeps no process alive.
       for (let time = 0; time < 3; time++) watches[0]?.poke();
+      expect(timers.mock.results.map(({ value }) => (value as NodeJS.Timeout).hasRef())).toEqual([false]);
+      timers.mockRestore();
       await isToldAfter(50);
       expect([watches.length, jest.getTimerCount()]).toEqual([1, 0]);
       await mkdir(join(root, 'net.d'));

@@ -39,9 +39,13 @@ describe('Cleanup', () => {
   }
 
   it('tries again until it succeeds, after growing pauses of a minute at most', async () => {
+    const timers = jest.spyOn(globalThis, 'setTimeout');
     cleanup.request('s1');
     await jest.advanceTimersByTimeAsync(0);
     expect(tried).toEqual(['s1']);
+    // A node that ends does not wait for it.
+    expect(timers.mock.results.map(({ value }) => (value as NodeJS.Timeout).hasRef())).toEqual([false]);
+    timers.mockRestore();
     for (const seconds of [1, 2, 4, 8, 16, 32, 60, 60]) await isTriedAfter(1_000 * seconds);
     failures = 0;
     await isTriedAfter(60_000);

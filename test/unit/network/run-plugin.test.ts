@@ -65,28 +65,32 @@ describe('one run of a plugin', () => {
   });
 
   it.each([
-    { closed: 'after a while', tries: 5 },
-    { closed: 'never', tries: 10 },
-  ])('waits for a binary that is being written, which ends $closed', async ({ closed, tries }) => {
-    const path = join(directory, 'plugin');
-    writeFileSync(path, '#!/bin/sh\n', { mode: 0o755 });
-    const writer = openSync(path, 'a');
-    let outcome: string | undefined;
-    const running = run('cat').then(
-      (answer) => (outcome = answer),
-      (error: unknown) => (outcome = (error as Error).message),
-    );
-    for (let attempt = 0; attempt < tries; attempt++) {
-      await until(() => jest.getTimerCount() === 1, 'the next pause');
-      expect(outcome).toBeUndefined();
-      if (closed === 'after a while' && attempt === tries - 1) closeSync(writer);
-      jest.advanceTimersByTime(100);
-    }
-    await running;
-    if (closed === 'never') closeSync(writer);
-    expect(outcome).toMatch(closed === 'never' ? /cannot be run on ADD: .*ETXTBSY/ : /^in$/);
-    nothingIsLeft();
-  });
+    { closed: 'after a while', tries: 5, whose: 'a caller' },
+    { closed: 'after a while', tries: 1, whose: 'nobody' },
+    { closed: 'never', tries: 10, whose: 'a caller' },
+  ])(
+    'waits, for $whose, for a binary that is being written, which ends $closed',
+    async ({ closed, tries, whose }) => {
+      const path = join(directory, 'plugin');
+      writeFileSync(path, '#!/bin/sh\n', { mode: 0o755 });
+      const writer = openSync(path, 'a');
+      let outcome: string | undefined;
+      const running = run('cat', whose === 'nobody' ? { signal: undefined } : {}).then(
+        (answer) => (outcome = answer),
+        (error: unknown) => (outcome = (error as Error).message),
+      );
+      for (let attempt = 0; attempt < tries; attempt++) {
+        await until(() => jest.getTimerCount() === 1, 'the next pause');
+        expect(outcome).toBeUndefined();
+        if (closed === 'after a while' && attempt === tries - 1) closeSync(writer);
+        jest.advanceTimersByTime(100);
+      }
+      await running;
+      if (closed === 'never') closeSync(writer);
+      expect(outcome).toMatch(closed === 'never' ? /cannot be run on ADD: .*ETXTBSY/ : /^in$/);
+      nothingIsLeft();
+    },
+  );
 
   it('has the environment of its call and of the daemon, in a group of its own, at the root', async () => {
     const script = 'echo "$CNI_COMMAND $CNI_IFNAME $FROM_DAEMON $# $PWD"; ps -o pgid= -p $$; echo $$';

@@ -108,6 +108,17 @@ describe('DiskUsage', () => {
     stop.abort();
   });
 
+  it('rests until the last moment of that, and no longer', async () => {
+    const { store, calls, stop } = measuring(after(1_000));
+    await jest.advanceTimersByTimeAsync(1_000);
+    store.images.put(imageRecord());
+    await jest.advanceTimersByTimeAsync(20_000 - 1);
+    expect(calls()).toBe(1);
+    await jest.advanceTimersByTimeAsync(1);
+    expect(calls()).toBe(2);
+    stop.abort();
+  });
+
   it('rests over a lost connection too', async () => {
     const { usage, store, calls, stop, done } = measuring(after(60_000));
     await jest.advanceTimersByTimeAsync(60_000);

@@ -372,7 +372,7 @@ describe('Versions of plugins', () => {
   });
 
   it('are asked for once for each plugin, in a way that the oldest understand', async () => {
-    const variables = '$CNI_COMMAND $CNI_CONTAINERID $CNI_NETNS $CNI_IFNAME $CNI_ARGS. $CNI_PATH';
+    const variables = '$CNI_COMMAND $CNI_CONTAINERID $CNI_NETNS $CNI_IFNAME ${CNI_ARGS-none}. $CNI_PATH';
     const versions = JSON.stringify({ supportedVersions: ['1.0.0'] });
     await program('new', `echo "${variables} $(cat)" >>${node.root}/asked; echo '${versions}'`);
     await chain.validate(network(['new', 'new']));

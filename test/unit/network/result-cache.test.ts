@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -193,6 +193,8 @@ describe('Without a cache of its own', () => {
   });
 
   it('those of a network are read', async () => {
+    // One that goes between the list and its reading.
+    await symlink(join(root, 'gone'), join(results(), 'net-c8-eth0'));
     const found = await readNetwork(root, 'net');
     expect(found.map(({ containerId }) => containerId).sort()).toEqual(['c1', 'c2']);
     expect(await readNetwork(root, 'another')).toEqual([]);

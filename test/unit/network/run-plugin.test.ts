@@ -2,7 +2,13 @@ import { getEventListeners } from 'node:events';
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { failedRun, garbageAnswer, runPlugin, type PluginRun } from '../../../src/network/cni/run-plugin';
+import {
+  failedRun,
+  garbageAnswer,
+  runPlugin,
+  type CniPluginError,
+  type PluginRun,
+} from '../../../src/network/cni/run-plugin';
 import { settle, until } from '../support/async';
 
 describe('one run of a plugin', () => {
@@ -210,12 +216,16 @@ describe('one run of a plugin', () => {
 });
 
 describe('What a plugin says of its failure', () => {
+  const partsOf = (error: CniPluginError): object => {
+    const { name, plugin, command, code, message, pluginCode } = error;
+    return { name, plugin, command, code, message, pluginCode };
+  };
   const told = (over: Partial<Parameters<typeof failedRun>[0]>): object => {
     const error = failedRun({
       ...{ plugin: 'one', command: 'DEL', exit: 'exit code 1', stdout: '', stderr: '' },
       ...over,
     });
-    return { ...error, message: error.message };
+    return partsOf(error);
   };
   const failed = (message: string, code = 'UNKNOWN', more: object = {}): object => ({
     ...{ name: 'CniPluginError', plugin: 'one', command: 'DEL', code, message, ...more },
@@ -258,7 +268,7 @@ describe('What a plugin says of its failure', () => {
 
   it('is what is no answer', () => {
     const error = garbageAnswer('one', 'DEL', ' no\nJSON ');
-    expect({ ...error, message: error.message }).toEqual(
+    expect(partsOf(error)).toEqual(
       failed('CNI plugin "one" answered DEL with what is not a JSON object: no JSON'),
     );
     expect(garbageAnswer('one', 'DEL', ' ').message).toBe('CNI plugin "one" answered DEL with nothing');

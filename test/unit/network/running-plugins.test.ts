@@ -81,7 +81,9 @@ describe('plugins that a killed daemon left at work', () => {
       `UNAVAILABLE CNI plugin "one" is still running ADD of an earlier call and cannot be killed (process ${child.pid})`,
     );
     expect(await next.settle(new AbortController().signal)).toBe(false);
+    const gone = once(child, 'exit');
     child.kill('SIGKILL');
+    await gone;
     await next.whenQuiet('c1', undefined);
     expect(await next.settle(new AbortController().signal)).toBe(true);
   });
@@ -91,7 +93,9 @@ describe('the notes about plugins', () => {
   it('say all that the next daemon needs, to root alone', async () => {
     const { pid } = sleeper();
     const name = (await processName(pid))!;
-    await rm(directory, { recursive: true });
+    // Neither the directory is there nor what is above it.
+    const above = directory;
+    directory = join(above, 'run/plugins');
     await (await plugins()).begin(pid, ADD);
     expect(statSync(directory).mode & 0o777).toBe(0o700);
     const [file = '', ...more] = readdirSync(directory);
@@ -100,6 +104,7 @@ describe('the notes about plugins', () => {
     expect(JSON.parse(text)).toEqual({ ...ADD, pid, process: name });
     expect(statSync(join(directory, file)).mode & 0o777).toBe(0o600);
     await plugins();
+    directory = above;
     expect(told).toEqual([['info', 'CNI plugins of an earlier run are still running', { pids: [pid] }]]);
   });
 

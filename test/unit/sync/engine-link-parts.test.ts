@@ -314,7 +314,7 @@ describe('events', () => {
     await made.connect();
     made.story.length = 0;
     const [event, other] = [containerEvent('die'), { ...imageEvent, Type: 'network' }];
-    for (const one of [event, imageEvent, other]) made.engine.emit(one as EngineEvent);
+    for (const one of [event, imageEvent, other]) made.engine.emit(one);
     await until(() => made.story.length >= 3);
     await settle();
     expect(made.story).toEqual([
@@ -472,7 +472,7 @@ describe('waiting', () => {
     let outcome: string | undefined;
     void waiting.then(
       () => (outcome = 'resolved'),
-      (error: Error) => (outcome = error.message),
+      (error: unknown) => (outcome = (error as Error).message),
     );
     await settle();
     if (ms > 0) await jest.advanceTimersByTimeAsync(ms - 1);

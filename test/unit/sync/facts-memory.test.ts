@@ -110,5 +110,6 @@ it('a file that says nothing of circumstances tells nothing', async () => {
 it('without a memory nothing is kept', async () => {
   const none = new NoFactsMemory();
   await none.keep();
-  expect(await none.recall()).toBeUndefined();
+  const recalled: unknown = await none.recall();
+  expect(recalled).toBeUndefined();
 });

@@ -1,5 +1,6 @@
 import { getEventListeners } from 'node:events';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import fsPromises, { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
@@ -113,8 +114,8 @@ describe('what is known of the Engine', () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     [told, answers, store] = [[], [], new WritableStore()];
     [waiting, stopped] = [new AbortController(), new AbortController()];
-    recall = jest.fn(() => Promise.resolve(undefined));
-    keep = jest.fn(() => Promise.resolve());
+    recall = jest.fn<Promise<EngineFacts | undefined>, []>(() => Promise.resolve(undefined));
+    keep = jest.fn<Promise<void>, [EngineFacts]>(() => Promise.resolve());
     facts = reader();
   });
   afterEach(() => {
@@ -122,7 +123,7 @@ describe('what is known of the Engine', () => {
     jest.useRealTimers();
   });
 
-  function reader(over: Partial<FactsReaderParts> = {}): FactsReader {
+  function reader(over: Partial<FactsReaderParts> = {}, hasMemory = true): FactsReader {
     const docker = {
       info: () => {
         const answer = gate<EngineInfo>();
@@ -132,7 +133,14 @@ describe('what is known of the Engine', () => {
     };
     const logger = { ...silentLogger, warn: (...line: unknown[]) => void told.push(line) };
     return new FactsReader(
-      { docker, store, logger, localEngine: false, factsMemory: { recall, keep }, ...over },
+      {
+        docker,
+        store,
+        logger,
+        localEngine: false,
+        ...(hasMemory ? { factsMemory: { recall, keep } } : {}),
+        ...over,
+      },
       { askBeside: ASK_BESIDE, recallAfter: 300 },
     );
   }
@@ -253,12 +261,21 @@ describe('what is known of the Engine', () => {
     await expect(usable).rejects.toThrow('broken');
   });
 
+  it('does not wait for that disk once the Engine has answered', async () => {
+    recall.mockReturnValue(gate<EngineFacts>().promise);
+    const { usable } = read();
+    await jest.advanceTimersByTimeAsync(300);
+    expect(recall).toHaveBeenCalledTimes(1);
+    answers[0]?.resolve(INFO);
+    expect([await isDone(usable), store.engine]).toEqual([true, FACTS]);
+  });
+
   it('serves where it cannot be kept, or need not be', async () => {
     keep.mockRejectedValue(new Error('EROFS'));
     const first = read();
     answers[0]?.resolve(INFO);
     await first.usable;
-    facts = reader({ factsMemory: undefined });
+    facts = reader({}, false);
     store.engine = undefined;
     const { usable } = read();
     await jest.advanceTimersByTimeAsync(300);
@@ -279,6 +296,30 @@ describe('what is known of the Engine', () => {
       expect(store.engine).toEqual({ ...FACTS, rootDir: root, imageDirectory: join(root, 'overlay2') });
     } finally {
       await rm(root, { recursive: true });
+    }
+  });
+
+  it('is the latest answer, however long the look for the directory of the images takes', async () => {
+    const looks = gate<Stats>();
+    const stat = jest.spyOn(fsPromises, 'stat').mockImplementation((path) => {
+      return String(path).startsWith('/slow') ? looks.promise : Promise.reject(new Error('ENOENT'));
+    });
+    try {
+      facts = reader({ localEngine: true });
+      const { learned } = read();
+      answers[0]?.resolve({ ...INFO, DockerRootDir: '/slow' });
+      await settle();
+      const again = facts.readAgain(waiting.signal);
+      await settle();
+      answers[1]?.resolve({ ...INFO, DockerRootDir: '/quick' });
+      await again;
+      looks.reject(new Error('ENOENT'));
+      await learned;
+      await settle();
+      expect(store.engine?.rootDir).toBe('/quick');
+      expect(keep.mock.calls.map(([{ rootDir }]) => rootDir)).toEqual(['/quick']);
+    } finally {
+      stat.mockRestore();
     }
   });
 
@@ -336,9 +377,11 @@ describe('what is known of the Engine', () => {
     answers[1]?.reject(new Error('broken again'));
     await settle();
     await jest.advanceTimersByTimeAsync(ASK_BESIDE);
-    facts.retry();
+    for (let time = 0; time < 2; time++) facts.retry();
     answers[2]?.resolve(INFO);
     await settle();
+    // One answer is one answer, whoever waits for it.
+    expect(keep).toHaveBeenCalledTimes(1);
     await jest.advanceTimersByTimeAsync(10 * ASK_BESIDE);
     facts.retry();
     expect(answers).toHaveLength(3);

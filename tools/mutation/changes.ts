@@ -43,20 +43,23 @@ const LOGICAL = new Set<ts.SyntaxKind>([
   SyntaxKind.BarBarToken,
   SyntaxKind.QuestionQuestionToken,
 ]);
-const OTHER_METHOD: Readonly<Partial<Record<string, string>>> = {
-  some: 'every',
-  every: 'some',
-  startsWith: 'endsWith',
-  endsWith: 'startsWith',
-  min: 'max',
-  max: 'min',
-  toLowerCase: 'toUpperCase',
-  toUpperCase: 'toLowerCase',
-  indexOf: 'lastIndexOf',
-  lastIndexOf: 'indexOf',
-  ceil: 'floor',
-  floor: 'ceil',
-};
+/** A map, because an object would answer for `toString` too. */
+const OTHER_METHOD: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    some: 'every',
+    every: 'some',
+    startsWith: 'endsWith',
+    endsWith: 'startsWith',
+    min: 'max',
+    max: 'min',
+    toLowerCase: 'toUpperCase',
+    toUpperCase: 'toLowerCase',
+    indexOf: 'lastIndexOf',
+    lastIndexOf: 'indexOf',
+    ceil: 'floor',
+    floor: 'ceil',
+  }),
+);
 /** Methods whose result has the type of what they are called on. */
 const DROPPED_METHODS = new Set([
   'filter',
@@ -200,7 +203,7 @@ function ofOptional(
 function ofCall(node: ts.CallExpression): Change[] {
   if (!ts.isPropertyAccessExpression(node.expression)) return [];
   const { name, expression: target } = node.expression;
-  const other = OTHER_METHOD[name.text];
+  const other = OTHER_METHOD.get(name.text);
   if (other !== undefined) return [replaced('method', name, other)];
   return DROPPED_METHODS.has(name.text) ? [replaced('method', node, target.getText())] : [];
 }

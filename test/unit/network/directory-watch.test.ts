@@ -1,9 +1,10 @@
+import { EventEmitter } from 'node:events';
 import fs, { type FSWatcher } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DirectoryWatch } from '../../../src/network/cni/directory-watch';
-import { until } from '../support/async';
+import { settle, until } from '../support/async';
 
 describe('DirectoryWatch', () => {
   let root: string;
@@ -54,5 +55,124 @@ describe('DirectoryWatch', () => {
     const closed = watches.mock.results.map(({ value }) => jest.spyOn(value as FSWatcher, 'close'));
     watch.close();
     expect(closed.map((close) => close.mock.calls.length)).toEqual([1]);
+  });
+
+  it('tells of a directory that goes, comes again and is another one', async () => {
+    await mkdir(join(root, 'net.d'));
+    await watch.start();
+    let before = changes;
+    await rm(join(root, 'net.d'), { recursive: true });
+    await until(() => changes > before, 'the end of the directory');
+    before = changes;
+    await mkdir(join(root, 'net.d'));
+    await until(() => changes > before, 'the directory');
+    before = changes;
+    await mkdir(join(root, 'new'));
+    await rename(join(root, 'net.d'), join(root, 'old'));
+    await rename(join(root, 'new'), join(root, 'net.d'));
+    await until(() => changes > before, 'the exchange');
+    before = changes;
+    await writeFile(join(root, 'net.d/10.conf'), '{}');
+    await until(() => changes > before, 'the file in the new one');
+  });
+
+  describe('with watches that a test has in its hand', () => {
+    let watches: { path: string; options: unknown; poke: () => void; fail: () => void; close: jest.Mock }[];
+    let failure: NodeJS.ErrnoException | undefined;
+    beforeEach(() => {
+      [watches, failure] = [[], undefined];
+      jest.spyOn(fs, 'watch').mockImplementation(((path: string, options: unknown, poke: () => void) => {
+        if (failure !== undefined) throw failure;
+        const [watcher, close] = [new EventEmitter(), jest.fn()];
+        watches.push({
+          ...{ path, options, poke, close },
+          fail: () => watcher.emit('error', new Error('gone')),
+        });
+        return Object.assign(watcher, { close });
+      }) as never);
+      jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    });
+    afterEach(() => jest.useRealTimers());
+
+    const failing = (code: string): void => void (failure = Object.assign(new Error(code), { code }));
+
+    async function isToldAfter(ms: number): Promise<void> {
+      const before = changes;
+      jest.advanceTimersByTime(ms - 1);
+      expect(jest.getTimerCount()).toBe(1);
+      jest.advanceTimersByTime(1);
+      await until(() => changes > before, 'the change');
+      expect(changes).toBe(before + 1);
+    }
+
+    it('watches the nearest directory, and none twice', async () => {
+      await watch.start();
+      expect(watches.map(({ path, options }) => [path, options])).toEqual([[root, { persistent: false }]]);
+      expect(jest.getTimerCount()).toBe(0);
+      const timers = jest.spyOn(globalThis, 'setTimeout');
+      // A burst is one change, and keeps no process alive.
+      for (let time = 0; time < 3; time++) watches[0]?.poke();
+      expect(timers.mock.results.map(({ value }) => (value as NodeJS.Timeout).hasRef())).toEqual([false]);
+      timers.mockRestore();
+      await isToldAfter(50);
+      expect([watches.length, jest.getTimerCount()]).toEqual([1, 0]);
+      await mkdir(join(root, 'net.d'));
+      watches[0]?.fail();
+      await isToldAfter(50);
+      expect(watches.map(({ path, close }) => [path, close.mock.calls.length])).toEqual([
+        [root, 1],
+        [join(root, 'net.d'), 0],
+      ]);
+      watch.close();
+      expect(watches[1]?.close).toHaveBeenCalledTimes(1);
+      watches[1]?.poke();
+      expect(jest.getTimerCount()).toBe(0);
+    });
+
+    it('watches what is above a file of its name, up to the root', async () => {
+      await writeFile(join(root, 'net.d'), '');
+      await watch.start();
+      const nowhere = new DirectoryWatch('/no/such/place', () => undefined);
+      await nowhere.start();
+      expect(watches.map(({ path }) => path)).toEqual([root, '/']);
+      nowhere.close();
+    });
+
+    it('tells nothing once it is closed, though a change was about to be told', async () => {
+      await watch.start();
+      watches[0]?.poke();
+      jest.advanceTimersByTime(50);
+      watch.close();
+      await settle();
+      expect([changes, jest.getTimerCount()]).toEqual([0, 0]);
+      const closed = new DirectoryWatch(root, () => undefined);
+      closed.close();
+      await closed.start();
+      expect(watches).toHaveLength(1);
+    });
+
+    it.each([
+      ['ENOENT', 50],
+      ['ENOSPC', 5_000],
+    ])('looks again after a failure with %s in %d ms', async (code, ms) => {
+      failing(code);
+      await watch.start();
+      await isToldAfter(ms);
+      failure = undefined;
+      await isToldAfter(ms);
+      expect(watches.map(({ path }) => path)).toEqual([root]);
+      expect(jest.getTimerCount()).toBe(0);
+    });
+
+    it('looks again where the directory changed while the watch was made', async () => {
+      jest.mocked(fs.watch).mockImplementationOnce(((path: string, options: unknown, poke: () => void) => {
+        fs.mkdirSync(join(root, 'net.d'));
+        watches.push({ path, options, poke, fail: jest.fn(), close: jest.fn() });
+        return Object.assign(new EventEmitter(), { close: jest.fn() });
+      }) as never);
+      await watch.start();
+      await isToldAfter(50);
+      expect(watches.map(({ path }) => path)).toEqual([root, join(root, 'net.d')]);
+    });
   });
 });

@@ -1,6 +1,8 @@
+import type { EngineContainerInspect } from '../../../src/engine/types';
 import { DockerBridge } from '../../../src/network/docker-bridge';
 import { engineId, sandboxRecord } from '../support/records';
 
+const NO_BANDWIDTH = "the limits of the bandwidth annotations: the Engine's bridge knows none";
 const POD = { name: 'web', namespace: 'shop', uid: 'u', ports: [], dns: undefined };
 
 describe("The Engine's bridge", () => {
@@ -18,10 +20,22 @@ describe("The Engine's bridge", () => {
     const warning = {
       message: 'The network does not provide what a pod requests',
       ...{ sandbox: engineId('a'), pod: 'shop/web' },
-      reason: expect.stringContaining('bandwidth') as string,
+      reason: NO_BANDWIDTH,
     };
     expect(told).toEqual(isTold ? [warning] : []);
     expect(counted).toEqual(isTold ? ['bandwidth'] : []);
-    expect(await bridge.troubleOf(sandboxRecord({ annotations }))).toMatch(isTold ? /bandwidth/ : /^$/);
+    expect(await bridge.troubleOf(sandboxRecord({ annotations }))).toBe(isTold ? NO_BANDWIDTH : '');
+    // Nobody has to count.
+    await new DockerBridge(logger).attach({ Id: engineId('a') }, { ...POD, annotations });
+    expect(told).toHaveLength(isTold ? 2 : 0);
+  });
+
+  it('is always there, and has the addresses that the Engine gave', async () => {
+    const bridge = new DockerBridge({ warn: () => undefined });
+    expect(bridge.networkMode).toBe('bridge');
+    expect(bridge.condition()).toEqual({ ready: true, reason: '', message: '' });
+    const Networks = { bridge: { IPAddress: '172.17.0.2' } };
+    const sandbox = { NetworkSettings: { Networks } } as unknown as EngineContainerInspect;
+    expect(await bridge.stateOf(sandbox)).toEqual({ ready: true, ips: ['172.17.0.2'] });
   });
 });

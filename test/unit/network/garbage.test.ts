@@ -1,5 +1,12 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
-import { Cleanup } from '../../../src/network/cni/garbage';
+import { attachedByOthers, Cleanup, freeGarbage } from '../../../src/network/cni/garbage';
+import { parseNetworkList } from '../../../src/network/cni/network-config';
+import type { PluginChain } from '../../../src/network/cni/plugin-chain';
+import { rejectionOf } from '../support/errors';
+import { ATTACHMENT, listOf } from './fake-plugins';
 
 describe('Cleanup', () => {
   let tried: string[];
@@ -32,9 +39,13 @@ describe('Cleanup', () => {
   }
 
   it('tries again until it succeeds, after growing pauses of a minute at most', async () => {
+    const timers = jest.spyOn(globalThis, 'setTimeout');
     cleanup.request('s1');
     await jest.advanceTimersByTimeAsync(0);
     expect(tried).toEqual(['s1']);
+    // A node that ends does not wait for it.
+    expect(timers.mock.results.map(({ value }) => (value as NodeJS.Timeout).hasRef())).toEqual([false]);
+    timers.mockRestore();
     for (const seconds of [1, 2, 4, 8, 16, 32, 60, 60]) await isTriedAfter(1_000 * seconds);
     failures = 0;
     await isTriedAfter(60_000);
@@ -75,5 +86,96 @@ describe('Cleanup', () => {
     await jest.advanceTimersByTimeAsync(100_000);
     expect(tried).toEqual(['s1']);
     expect(jest.getTimerCount()).toBe(0);
+  });
+});
+
+it('what cannot be freed is told with its sandbox and the next pause', async () => {
+  jest.useFakeTimers();
+  try {
+    const told: unknown[] = [];
+    const warn = (...line: unknown[]): void => void told.push(line);
+    const cleanup = new Cleanup(() => Promise.reject(new Error('busy')), { ...silentLogger, warn });
+    cleanup.request('s1');
+    await jest.advanceTimersByTimeAsync(1_000);
+    cleanup.close();
+    const message = 'Cannot free the network of a vanished pod yet; retrying';
+    expect(told).toEqual([
+      [message, { sandbox: 's1', error: 'busy', inMs: 1_000 }],
+      [message, { sandbox: 's1', error: 'busy', inMs: 2_000 }],
+    ]);
+  } finally {
+    jest.useRealTimers();
+  }
+});
+
+describe('What plugins may free', () => {
+  const config = parseNetworkList(JSON.stringify(listOf(['one'], { cniVersion: '1.1.0' })));
+  const entry = (containerId: string, networkName = 'net', ifName = 'eth0') => ({
+    ...{ ...ATTACHMENT, containerId, networkName, ifName, config: '', result: undefined },
+  });
+  const chainOf = (gc: PluginChain['gc']): PluginChain => ({ gc }) as unknown as PluginChain;
+  const { signal } = new AbortController();
+
+  it('is all but the attachments of this network and the pods without one', async () => {
+    const gc = jest.fn<Promise<void>, Parameters<PluginChain['gc']>>(() => Promise.resolve());
+    const filed = [entry('c1'), entry('c2', 'other'), entry('c3', 'net', 'net1')];
+    await freeGarbage(chainOf(gc), config, { filed, lost: ['c4'] }, signal);
+    expect(gc.mock.calls).toEqual([
+      [
+        config,
+        [
+          { containerID: 'c1', ifname: 'eth0' },
+          { containerID: 'c3', ifname: 'net1' },
+          { containerID: 'c4', ifname: 'eth0' },
+        ],
+        expect.any(AbortSignal),
+      ],
+    ]);
+  });
+
+  it('is given up after half a minute, and with its caller', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    try {
+      const hang: PluginChain['gc'] = (_, __, given) =>
+        new Promise((___, reject) =>
+          given?.addEventListener('abort', () => reject(given.reason as Error), { once: true }),
+        );
+      const collecting = rejectionOf(freeGarbage(chainOf(hang), config, { filed: [], lost: [] }, signal));
+      await jest.advanceTimersByTimeAsync(29_999);
+      expect(jest.getTimerCount()).toBe(1);
+      await jest.advanceTimersByTimeAsync(1);
+      expect(await collecting).toBe(
+        'DEADLINE_EXCEEDED The garbage collection of CNI plugins took longer than 30000 ms',
+      );
+      const caller = new AbortController();
+      const other = freeGarbage(chainOf(hang), config, { filed: [], lost: [] }, caller.signal);
+      caller.abort(new Error('left'));
+      await expect(other).rejects.toThrow('left');
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('is not what others have filed elsewhere', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'dockbridge-others-'));
+    try {
+      await mkdir(join(root, 'others/results'), { recursive: true });
+      for (const name of ['net', 'another'])
+        await writeFile(
+          join(root, `others/results/${name}-c1-eth0`),
+          JSON.stringify({ kind: 'cniCacheV1', containerId: 'c1', ifName: 'eth0', networkName: name }),
+        );
+      const others = (cacheDir: string): Promise<string[]> =>
+        attachedByOthers({ cacheDir, othersCacheDir: join(root, 'others') }, 'net').then((found) =>
+          found.map(({ containerId, networkName }) => `${networkName} ${containerId}`),
+        );
+      expect(await others(join(root, 'own'))).toEqual(['net c1']);
+      expect(await others(join(root, 'own/../others/'))).toEqual([]);
+      // Our own cache may be the one of CNI's library.
+      expect(await attachedByOthers({ cacheDir: '/var/lib/cni/' }, 'net')).toEqual([]);
+    } finally {
+      await rm(root, { recursive: true });
+    }
   });
 });

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { EngineContainerInspect } from '../../../src/engine/types';
 import { silentLogger } from '../../../src/lib/logger';
+import type { DirectoryWatch } from '../../../src/network/cni/directory-watch';
 import { addressesOfProcess } from '../../../src/network/cni/namespace-addresses';
+import type { NodeNetwork } from '../../../src/network/cni/node-network';
 import { findPodNetwork, ObservedCni } from '../../../src/network/cni/observed-cni';
 import { until } from '../support/async';
 import { rejectionOf } from '../support/errors';
@@ -55,13 +57,13 @@ describe('findPodNetwork', () => {
   });
 
   it.each([
-    { desc: 'one of them is not there', filed: resultOf('10.1.0.2', '10.1.0.3') },
-    { desc: 'no address was filed', filed: resultOf() },
-  ])('takes what the kernel says where $desc', async ({ filed }) => {
+    { desc: 'one of them is not there', filed: resultOf('10.1.0.2', '10.1.0.3'), networkName: 'net' },
+    { desc: 'no address was filed', filed: resultOf(), networkName: '' },
+  ])('takes what the kernel says where $desc', async ({ filed, networkName }) => {
     await file('net', filed);
     kernel.mockResolvedValue(['10.1.0.2']);
     const found = await find();
-    expect(found).toMatchObject({ ready: true, ips: ['10.1.0.2'], source: 'namespace' });
+    expect(found).toEqual({ ready: true, ips: ['10.1.0.2'], source: 'namespace', networkName });
   });
 
   it('takes what the kernel says where nothing was filed', async () => {
@@ -141,12 +143,53 @@ describe('ObservedCni', () => {
   it('changes nothing, and holds nothing', async () => {
     await open();
     expect(network.networkMode).toBe('none');
-    expect(await rejectionOf(network.attach())).toMatch(/^FAILED_PRECONDITION /);
-    expect(await rejectionOf(network.detach())).toMatch(/^FAILED_PRECONDITION /);
+    expect(await rejectionOf(network.attach())).toBe('FAILED_PRECONDITION this dockbridge connects no pods');
+    expect(await rejectionOf(network.detach())).toBe(
+      'FAILED_PRECONDITION this dockbridge disconnects no pods',
+    );
+    network.collectGarbage();
     expect(network.rememberedIps()).toEqual([]);
     expect(network.heldSandboxes()).toEqual([]);
     expect(await network.troubleOf()).toBe('');
     expect(await network.livingSandboxes()).toEqual(new Set());
     expect(await network.letGo()).toEqual([]);
+  });
+
+  it('prefers the entry of the network that the node has, and waits for its pod CIDR', async () => {
+    const plugin = { type: 'one', capabilities: { ipRanges: true } };
+    const config = { cniVersion: '1.0.0', name: 'net', plugins: [plugin] };
+    await writeFile(join(root, 'net.d/10-net.conflist'), JSON.stringify(config));
+    await writeFile(join(root, 'bin/one'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    await open(true);
+    expect(network.condition()).toEqual({
+      ...{ ready: false, reason: 'NetworkPluginNotReady' },
+      message: 'CNI network "net" wants the node\'s pod CIDR, which kubelet has not told yet',
+    });
+    network.setPodCidr('10.1.0.0/24');
+    expect(network.condition()).toEqual({ ready: true, reason: '', message: '' });
+    await file('a-old', resultOf('10.1.0.3', '10.1.0.2'));
+    await file('net', resultOf('10.1.0.2', '10.1.0.3'));
+    kernel.mockResolvedValue(['10.1.0.3', '10.1.0.2']);
+    expect(await network.stateOf(inspect('s1'))).toEqual({ ready: true, ips: ['10.1.0.2', '10.1.0.3'] });
+  });
+
+  it('is not ready without its plugins', async () => {
+    const config = { cniVersion: '1.1.0', name: 'net', plugins: [{ type: 'one' }] };
+    await writeFile(join(root, 'net.d/10-net.conflist'), JSON.stringify(config));
+    await open(true);
+    expect(network.condition().message).toBe(
+      `CNI plugin "one" is not installed in ${join(root, 'bin')} (--cni-bin-dir)`,
+    );
+  });
+
+  it('lets go of what it watches', async () => {
+    await open();
+    const [watch, nodes] = [
+      Reflect.get(network, 'watch') as DirectoryWatch,
+      Reflect.get(network, 'node') as NodeNetwork,
+    ];
+    const closed = [jest.spyOn(watch, 'close'), jest.spyOn(nodes, 'close')];
+    await network.close();
+    expect(closed.map((close) => close.mock.calls.length)).toEqual([1, 1]);
   });
 });

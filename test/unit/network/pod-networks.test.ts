@@ -1,10 +1,19 @@
+import { join } from 'node:path';
 import type { EngineContainerInspect } from '../../../src/engine/types';
 import { silentLogger } from '../../../src/lib/logger';
+import { RunningPlugins } from '../../../src/network/cni/running-plugins';
 import type { NetworkChoice } from '../../../src/network/pod-network';
-import { PodNetworks } from '../../../src/network/pod-networks';
+import {
+  choosePodNetworks,
+  networkChoice,
+  observePodNetworks,
+  PodNetworks,
+} from '../../../src/network/pod-networks';
 import { NamespaceMode } from '../../../src/proto/enums';
 import type { PodToAttach } from '../../../src/translate/sandbox/pod-to-attach';
+import { rejectionOf, thrownBy } from '../support/errors';
 import { sandboxRecord } from '../support/records';
+import { FakeNode, listOf } from './fake-plugins';
 
 /** A CNI that notes what it is asked for; each of its answers is its own. */
 class FakeCni {
@@ -124,4 +133,88 @@ describe('PodNetworks', () => {
       ]);
     },
   );
+});
+
+const inspectOf = (NetworkMode: string) =>
+  ({ Id: 's1', HostConfig: { NetworkMode } }) as unknown as EngineContainerInspect;
+const bandwidth = { namespace: 'shop', name: 'web', annotations: { 'kubernetes.io/egress-bandwidth': '1M' } };
+
+describe('--network-plugin', () => {
+  const REFUSED =
+    'INVALID_ARGUMENT --network-plugin: "calico" is none of auto, cni, no-op (CNI plugins such as calico run under cni)';
+
+  it.each([
+    ['auto', 'auto'],
+    ['cni', 'cni'],
+    ['no-op', 'bridge'],
+    ['', 'bridge'],
+  ])('"%s" chooses %s', (plugin, choice) => {
+    expect(networkChoice(plugin)).toBe(choice);
+  });
+
+  it('takes nothing else', () => {
+    for (const plugin of ['calico', 'bridge'])
+      expect(thrownBy(() => networkChoice(plugin))).toBe(REFUSED.replace('calico', plugin));
+  });
+
+  describe('makes networks', () => {
+    let node: FakeNode;
+    let network: PodNetworks | undefined;
+    beforeEach(async () => {
+      node = await FakeNode.create();
+      await node.configure(listOf(['one']));
+      await node.plugin('one', '');
+    });
+    afterEach(async () => {
+      await network?.close();
+      network = undefined;
+      await node.remove();
+    });
+    const unserved: string[] = [];
+    const choose = async (plugin: string): Promise<PodNetworks> =>
+      (network = await choosePodNetworks(plugin, {
+        ...{ confDir: node.confDir, binDirs: [node.binDir], cacheDir: node.cacheDir, timeoutMs: 10_000 },
+        ...{ handles: node.namespaces, logger: silentLogger },
+        running: new RunningPlugins(join(node.root, 'plugins'), silentLogger),
+        onUnserved: (capability) => unserved.push(capability),
+      }));
+    const observe = async (plugin: string): Promise<PodNetworks> =>
+      (network = await observePodNetworks(plugin, {
+        ...{ confDir: node.confDir, binDirs: [node.binDir], cacheDir: node.cacheDir },
+        ...{ onAttached: () => undefined, logger: silentLogger },
+      }));
+
+    it.each([
+      ['auto', 'none'],
+      ['cni', 'none'],
+      ['no-op', 'bridge'],
+    ])('for %s: %s', async (plugin, mode) => {
+      for (const make of [choose, observe]) {
+        const made = await make(plugin);
+        expect([made.networkMode, made.condition()]).toEqual([
+          mode,
+          { ready: true, reason: '', message: '' },
+        ]);
+        await made.close();
+      }
+    });
+
+    it('counts what the bridge does not provide', async () => {
+      const made = await choose('no-op');
+      await made.attach(inspectOf('bridge'), bandwidth as unknown as PodToAttach);
+      expect(unserved).toEqual(['bandwidth']);
+    });
+
+    it('connects no pod where it only observes', async () => {
+      const made = await observe('cni');
+      expect(await rejectionOf(made.attach(inspectOf('none'), bandwidth as unknown as PodToAttach))).toMatch(
+        /^FAILED_PRECONDITION /,
+      );
+    });
+
+    it('for nothing that it does not know', async () => {
+      expect(await rejectionOf(choose('calico'))).toBe(REFUSED);
+      expect(await rejectionOf(observe('calico'))).toBe(REFUSED);
+    });
+  });
 });

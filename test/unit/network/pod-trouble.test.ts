@@ -1,5 +1,5 @@
 import type { PluginChain } from '../../../src/network/cni/plugin-chain';
-import { checkAll } from '../../../src/network/cni/pod-trouble';
+import { checkAll, unservedOf } from '../../../src/network/cni/pod-trouble';
 import type { CachedAttachment } from '../../../src/network/cni/result-cache';
 import { FakeNamespaces } from './fake-plugins';
 
@@ -69,5 +69,36 @@ describe('checkAll', () => {
     const aborted = AbortSignal.abort(new Error('enough'));
     check.mockRejectedValueOnce(new Error('killed'));
     await expect(trouble([entry('one')], aborted)).rejects.toThrow('enough');
+  });
+});
+
+describe('unservedOf', () => {
+  const asking = {
+    portMappings: [{ hostPort: 80, protocol: 'tcp' }],
+    bandwidth: { ingressRate: 1 },
+  };
+
+  it('tells what each network of the pod does not provide', () => {
+    const entries = [
+      entry('one', { capabilityArgs: asking }),
+      entry('two', { capabilityArgs: { bandwidth: {} } }),
+      entry('three'),
+    ];
+    expect(unservedOf(entries).map((message) => message.replace(/;.*/, ''))).toEqual([
+      'host port 80/tcp: no plugin of CNI network "one" has the capability "portMappings"',
+      'the limits of the bandwidth annotations: no plugin of CNI network "one" has the capability "bandwidth"',
+      'the limits of the bandwidth annotations: no plugin of CNI network "two" has the capability "bandwidth"',
+    ]);
+  });
+
+  it('tells nothing of other interfaces, of loopback, and of what cannot be read', () => {
+    const loopback = JSON.stringify({ name: 'lo', plugins: [{ type: 'loopback' }] });
+    expect(
+      unservedOf([
+        entry('one', { capabilityArgs: asking, ifName: 'net1' }),
+        entry('two', { capabilityArgs: asking, config: loopback }),
+        entry('three', { capabilityArgs: asking, config: '{' }),
+      ]),
+    ).toEqual([]);
   });
 });

@@ -1,7 +1,9 @@
 import {
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -172,6 +174,74 @@ describe('resolv.conf of a sandbox', () => {
       mkdirSync(node.file);
       await expect(keepResolvConf(sandbox, false, node)).rejects.toThrow(/EISDIR/);
     });
+  });
+
+  it('is compared by what it means: the order of the servers counts, that of the rest does not', async () => {
+    const labels = sandbox.Config.Labels!;
+    const extra = JSON.parse(labels['io.dockbridge.cri']!) as object;
+    const dns = { servers: ['10.0.0.1', '10.0.0.2'], searches: ['a.example'], options: ['ndots:5'] };
+    labels['io.dockbridge.cri'] = JSON.stringify({ ...extra, dns });
+    const same = [
+      'search a.example\nnameserver 10.0.0.1\nnameserver 10.0.0.2\noptions ndots:5\n',
+      '  options ndots:5  \n\n# mine\nnameserver 10.0.0.1\nsearch a.example\nnameserver 10.0.0.2',
+    ];
+    for (const present of same) {
+      writeFileSync(path, present);
+      await keepResolvConf(sandbox);
+      expect(text()).toBe(present);
+    }
+    const others = [
+      'search a.example\nnameserver 10.0.0.2\nnameserver 10.0.0.1\noptions ndots:5\n',
+      'search a.example\nnameserver 10.0.0.1\noptions ndots:5\n',
+      'nameserver 10.0.0.1\nnameserver 10.0.0.2\noptions ndots:5\n',
+    ];
+    for (const present of others) {
+      writeFileSync(path, present);
+      await keepResolvConf(sandbox);
+      expect(text()).toBe(same[0]);
+    }
+  });
+
+  it('of a start that nobody saw is ours where it was written in the moment of the start', async () => {
+    const started = Date.parse(sandbox.State.StartedAt) / 1000;
+    utimesSync(path, started, started);
+    await keepResolvConf(sandbox, true);
+    expect(text()).toBe(WANTED);
+  });
+
+  it('is read up to 64 KiB, and written in one call', async () => {
+    const fill = (bytes: number): void => writeFileSync(path, WANTED.padEnd(bytes, '\n'));
+    fill(65_536);
+    await keepResolvConf(sandbox);
+    expect(text()).toHaveLength(65_536);
+    fill(65_537);
+    await keepResolvConf(sandbox);
+    expect(text()).toBe(WANTED);
+  });
+
+  it('is longer afterwards where it was shorter', async () => {
+    writeFileSync(path, 'x');
+    await keepResolvConf(sandbox);
+    expect(text()).toBe(WANTED);
+    expect(statSync(path).size).toBe(Buffer.byteLength(WANTED));
+  });
+
+  it('is an error where it is not there', async () => {
+    rmSync(path);
+    await expect(keepResolvConf(sandbox)).rejects.toThrow(/ENOENT/);
+  });
+
+  it('leaves no file open', async () => {
+    const opened = (): number =>
+      readdirSync('/proc/self/fd').filter((fd) => {
+        try {
+          return readlinkSync(`/proc/self/fd/${fd}`).startsWith(root);
+        } catch {
+          return false;
+        }
+      }).length;
+    await keepResolvConf(sandbox);
+    expect(opened()).toBe(0);
   });
 
   it('is no link to another file', async () => {

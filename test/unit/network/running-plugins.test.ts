@@ -1,11 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLogger } from '../../../src/lib/logger';
+import { silentLogger, type Logger } from '../../../src/lib/logger';
 import { RunningPlugins } from '../../../src/network/cni/running-plugins';
+import { processName } from '../../../src/node/process/process-info';
+import { settle } from '../support/async';
 import { rejectionOf } from '../support/errors';
 
 const ADD = { sandboxId: 'c1', plugin: 'one', command: 'ADD' };
@@ -15,6 +17,7 @@ const children: ChildProcess[] = [];
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'dockbridge-plugins-'));
+  told.length = 0;
 });
 afterEach(async () => {
   for (const child of children.splice(0)) child.kill('SIGKILL');
@@ -27,8 +30,15 @@ function sleeper(env: NodeJS.ProcessEnv = {}): ChildProcess & { pid: number } {
   return child as ChildProcess & { pid: number };
 }
 
+const told: unknown[] = [];
+const note =
+  (level: string) =>
+  (...line: unknown[]): void =>
+    void told.push([level, ...line]);
+const logger: Logger = { ...silentLogger, info: note('info'), warn: note('warn') };
+
 async function plugins(patience = 0, killWait = 5_000): Promise<RunningPlugins> {
-  const found = new RunningPlugins(directory, silentLogger, { patience, killWait });
+  const found = new RunningPlugins(directory, logger, { patience, killWait });
   await found.load();
   return found;
 }
@@ -71,9 +81,51 @@ describe('plugins that a killed daemon left at work', () => {
       `UNAVAILABLE CNI plugin "one" is still running ADD of an earlier call and cannot be killed (process ${child.pid})`,
     );
     expect(await next.settle(new AbortController().signal)).toBe(false);
+    const gone = once(child, 'exit');
     child.kill('SIGKILL');
+    await gone;
     await next.whenQuiet('c1', undefined);
     expect(await next.settle(new AbortController().signal)).toBe(true);
+  });
+});
+
+describe('the notes about plugins', () => {
+  it('say all that the next daemon needs, to root alone', async () => {
+    const { pid } = sleeper();
+    const name = (await processName(pid))!;
+    // Neither the directory is there nor what is above it.
+    const above = directory;
+    directory = join(above, 'run/plugins');
+    await (await plugins()).begin(pid, ADD);
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+    const [file = '', ...more] = readdirSync(directory);
+    expect([file, more]).toEqual([name.split(' ').slice(0, 2).join('-'), []]);
+    const text = readFileSync(join(directory, file), 'utf8');
+    expect(JSON.parse(text)).toEqual({ ...ADD, pid, process: name });
+    expect(statSync(join(directory, file)).mode & 0o777).toBe(0o600);
+    await plugins();
+    directory = above;
+    expect(told).toEqual([['info', 'CNI plugins of an earlier run are still running', { pids: [pid] }]]);
+  });
+
+  it.each([
+    ['no pid', { process: 'x' }],
+    ['a pid that is no number', { pid: '77', process: 'x' }],
+    ['the pid of init', { pid: 1, process: 'x' }],
+    ['a pid that is none', { pid: -1, process: 'x' }],
+  ])('with %s are thrown away', async (_, body) => {
+    writeFileSync(join(directory, 'odd'), JSON.stringify({ ...ADD, ...body }));
+    await plugins();
+    expect([readdirSync(directory), told]).toEqual([[], []]);
+  });
+
+  it('are not made of a process that has ended', async () => {
+    const child = sleeper();
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const onEnd = await (await plugins()).begin(child.pid, ADD);
+    await onEnd(false);
+    expect(readdirSync(directory)).toEqual([]);
   });
 });
 
@@ -84,6 +136,45 @@ it('a process whose environment looks like a plugin is nothing to us, nor is one
   writeFileSync(join(directory, 'half'), '{"pid":');
   expect(await (await plugins()).settle(new AbortController().signal)).toBe(true);
   expect([child.signalCode, readdirSync(directory)]).toEqual([null, []]);
+});
+
+describe('the patience with plugins that were left behind', () => {
+  let now: number;
+  let kill: jest.SpyInstance;
+  beforeEach(() => {
+    now = 1_000;
+    jest.spyOn(performance, 'now').mockImplementation(() => now);
+    kill = jest.spyOn(process, 'kill').mockReturnValue(true);
+  });
+  afterEach(() => jest.restoreAllMocks());
+
+  it.each([
+    ['of a daemon', {}, 10_000, 5_000],
+    ['of a test', { patience: 300, killWait: 200 }, 300, 200],
+  ])('%s has two ends', async (_, times, patience, killWait) => {
+    const child = sleeper();
+    await (await plugins()).begin(child.pid, ADD);
+    const next = new RunningPlugins(directory, logger, times);
+    await next.load();
+    let outcome: string | undefined;
+    void rejectionOf(next.whenQuiet('c1', undefined)).then((why) => (outcome = why));
+    const looks = async (): Promise<void> => {
+      const end = Date.now() + 100;
+      while (Date.now() < end) await settle();
+    };
+    now += patience - 1;
+    await looks();
+    expect(kill).not.toHaveBeenCalled();
+    now += 1;
+    while (kill.mock.calls.length === 0) await settle();
+    expect(kill.mock.calls[0]).toEqual([-child.pid, 'SIGKILL']);
+    now += killWait - 1;
+    await looks();
+    expect(outcome).toBeUndefined();
+    now += 1;
+    while (outcome === undefined) await settle();
+    expect(outcome).toMatch(/^UNAVAILABLE CNI plugin "one" is still running ADD/);
+  });
 });
 
 describe('plugins of our own', () => {
@@ -107,10 +198,27 @@ describe('plugins of our own', () => {
     expect(child.signalCode).toBe('SIGTERM');
   });
 
-  it('run although nothing can be written down', async () => {
+  it('run although nothing can be written down, which is told once', async () => {
     await rm(directory, { recursive: true });
     writeFileSync(directory, '');
-    const onEnd = await (await plugins()).begin(sleeper().pid, ADD);
-    await onEnd(true);
+    const own = await plugins(60_000);
+    for (let time = 0; time < 2; time++) await (await own.begin(sleeper().pid, ADD))(true);
+    const why = { directory, error: expect.stringMatching(/EEXIST|ENOTDIR/) as string };
+    expect(told).toEqual([['warn', 'Cannot record running CNI plugins', why]]);
+    const child = sleeper();
+    await (
+      await own.begin(child.pid, ADD)
+    )(false);
+    const quiet = own.whenQuiet('c1', undefined);
+    child.kill('SIGKILL');
+    await quiet;
+  });
+
+  it('are nobody’s concern while they run as they should', async () => {
+    const own = await plugins(0, 0);
+    await own.begin(sleeper().pid, ADD);
+    await own.whenQuiet('c1', undefined);
+    expect(await own.settle(new AbortController().signal)).toBe(true);
+    expect(children.map(({ signalCode }) => signalCode)).toEqual([null]);
   });
 });

@@ -1,12 +1,18 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import fsPromises, { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
-import { SandboxCheckpoints, type SandboxCheckpointsOptions } from '../../../src/network/sandbox-checkpoints';
+import {
+  SandboxCheckpoints,
+  UntouchedCheckpoints,
+  type SandboxCheckpointsOptions,
+} from '../../../src/network/sandbox-checkpoints';
 import {
   encodeCheckpoint,
   type SandboxCheckpoint,
 } from '../../../src/translate/sandbox/cri-dockerd-checkpoint';
+import { gate, until } from '../support/async';
 import { engineId, sandboxRecord } from '../support/records';
 
 const ID = engineId('a1');
@@ -144,5 +150,161 @@ describe('Checkpoints of sandboxes', () => {
     await rm(directory());
     await checkpoints.write(ID, CHECKPOINT);
     expect(told).toEqual([expect.anything(), "info cri-dockerd's checkpoints are maintained again"]);
+  });
+
+  it('are for cri-dockerd to read and for nobody else to write', async () => {
+    await open({ mode: 'on' }).write(ID, CHECKPOINT);
+    expect((await stat(join(directory(), ID))).mode & 0o777).toBe(0o600);
+    expect((await stat(directory())).mode & 0o777).toBe(0o755);
+  });
+
+  it('are not looked at again once they are known to be sound, until they are removed', async () => {
+    await mkdir(directory(), { recursive: true });
+    const checkpoints = open();
+    const reads = jest.spyOn(fsPromises, 'readFile');
+    const looks = async (): Promise<number> => {
+      const before = reads.mock.calls.length;
+      await checkpoints.complete(sandboxRecord(), PORTS);
+      return reads.mock.calls.length - before;
+    };
+    try {
+      await checkpoints.write(ID, CHECKPOINT);
+      expect(await looks()).toBe(0);
+      await checkpoints.remove(ID);
+      // It is missing, and so is dockershim's.
+      expect(await looks()).toBe(2);
+      expect(await looks()).toBe(0);
+      const other = open();
+      await other.complete(sandboxRecord(), PORTS);
+      const before = reads.mock.calls.length;
+      await other.complete(sandboxRecord(), PORTS);
+      expect(reads.mock.calls).toHaveLength(before);
+    } finally {
+      reads.mockRestore();
+    }
+  });
+
+  it('are not written again where they are sound', async () => {
+    await open({ mode: 'on' }).write(ID, CHECKPOINT);
+    const { ino } = await stat(join(directory(), ID));
+    await utimes(join(directory(), ID), 1, 1);
+    expect(await open().ensure(sandboxRecord(), PORTS)).toBe(false);
+    await open().complete(sandboxRecord(), PORTS);
+    expect((await stat(join(directory(), ID))).ino).toBe(ino);
+  });
+
+  it('leave no draft behind that could not take its place', async () => {
+    await mkdir(join(directory(), ID), { recursive: true });
+    const checkpoints = open();
+    await checkpoints.write(ID, CHECKPOINT);
+    expect(await readdir(directory())).toEqual([ID]);
+    await expect(checkpoints.ensure(sandboxRecord(), PORTS)).rejects.toThrow(/EISDIR/);
+    expect(told).toEqual([expect.stringMatching(/^warn /)]);
+    // Nothing is known to be there.
+    await rm(join(directory(), ID), { recursive: true });
+    await checkpoints.complete(sandboxRecord(), PORTS);
+    expect(await textOf()).toBe(encodeCheckpoint(CHECKPOINT));
+  });
+
+  it('are not made without a directory, unless somebody asks for that', async () => {
+    await expect(open().ensure(sandboxRecord(), PORTS, false)).resolves.toBe(false);
+    expect(await readdir(base)).toEqual([]);
+    await expect(open({ mode: 'off' }).ensure(sandboxRecord(), PORTS, false)).rejects.toThrow(/ENOENT/);
+    await expect(open({ mode: 'on' }).ensure(sandboxRecord(), PORTS, false)).resolves.toBe(true);
+  });
+
+  it.each([
+    ['ENOENT', false],
+    ['ENOTDIR', false],
+    ['EISDIR', true],
+  ])('are made anew where reading says %s, which is a failure: %p', async (code, fails) => {
+    if (code === 'ENOTDIR') {
+      await mkdir(join(base, 'dockershim'));
+      await writeFile(oldDirectory(), '');
+    } else await mkdir(code === 'EISDIR' ? join(oldDirectory(), ID) : oldDirectory(), { recursive: true });
+    const ensuring = open({ mode: 'on' }).ensure(sandboxRecord(), PORTS);
+    if (fails) await expect(ensuring).rejects.toThrow(code);
+    else expect(await ensuring).toBe(true);
+  });
+
+  it('of each kind of trouble are told of once, and each is over by itself', async () => {
+    const lines: unknown[] = [];
+    const note =
+      (level: string) =>
+      (...line: unknown[]): void =>
+        void lines.push([level, ...line]);
+    const logger = { ...silentLogger, warn: note('warn'), info: note('info') };
+    const checkpoints = open({ mode: 'on', logger });
+    const trouble = (operation: string): unknown[] => [
+      'warn',
+      "Cannot maintain cri-dockerd's checkpoints; pods keep running, but after a return to cri-dockerd their host ports may remain",
+      { operation, directory: directory(), error: expect.stringMatching(/./) as string },
+    ];
+    const over = (operation: string): unknown[] => [
+      ...['info', "cri-dockerd's checkpoints are maintained again", { operation }],
+    ];
+    // What is a directory cannot be removed as a file, nor replaced by one.
+    await mkdir(join(directory(), ID), { recursive: true });
+    for (let time = 0; time < 2; time++) await checkpoints.complete(sandboxRecord(), PORTS);
+    for (let time = 0; time < 2; time++) await checkpoints.remove(ID);
+    expect(lines).toEqual([trouble('write'), trouble('remove')]);
+    await rm(join(directory(), ID), { recursive: true });
+    await checkpoints.remove(ID);
+    expect(lines.slice(2)).toEqual([over('remove')]);
+    await checkpoints.complete(sandboxRecord(), PORTS);
+    await checkpoints.write(ID, CHECKPOINT);
+    expect(lines.slice(3)).toEqual([over('write')]);
+    const list = jest.spyOn(fsPromises, 'readdir').mockRejectedValue(new Error('EIO'));
+    try {
+      expect(await checkpoints.sandboxes()).toEqual([]);
+      expect(lines.slice(4)).toEqual([trouble('list')]);
+    } finally {
+      list.mockRestore();
+    }
+  });
+
+  it('that are being written are no drafts of a killed daemon', async () => {
+    await mkdir(directory(), { recursive: true });
+    const held = gate();
+    const real = fsPromises.writeFile;
+    const draft = join(directory(), `.${ID}.dockbridge`);
+    const write = jest.spyOn(fsPromises, 'writeFile').mockImplementation(async (...args) => {
+      await real(...args);
+      await held.promise;
+    });
+    try {
+      const checkpoints = open();
+      const writing = checkpoints.write(ID, CHECKPOINT);
+      await until(() => existsSync(draft), 'the draft');
+      await checkpoints.sandboxes();
+      expect(existsSync(draft)).toBe(true);
+      held.resolve();
+      await writing;
+      expect(await readdir(directory())).toEqual([ID]);
+      write.mockRestore();
+      await writeFile(draft, '');
+      await checkpoints.sandboxes();
+      expect(await readdir(directory())).toEqual([ID]);
+    } finally {
+      write.mockRestore();
+    }
+  });
+
+  it('of no sandbox stay where nobody knows whether cri-dockerd runs', async () => {
+    await mkdir(directory(), { recursive: true });
+    await writeFile(join(directory(), ID), '');
+    await open({ isInUse: () => Promise.reject(new Error('EIO')) }).removeOrphan(ID);
+    expect(await readdir(directory())).toEqual([ID]);
+  });
+
+  it('are nothing to a daemon that only observes', async () => {
+    const untouched = new UntouchedCheckpoints();
+    await Promise.all([
+      untouched.write(),
+      untouched.complete(),
+      untouched.remove(),
+      untouched.removeOrphan(),
+    ]);
+    expect([await untouched.ensure(), await untouched.sandboxes()]).toEqual([false, []]);
   });
 });

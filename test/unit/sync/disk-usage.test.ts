@@ -1,14 +1,18 @@
 import { type LogFields, type Logger, silentLogger } from '../../../src/lib/logger';
 import type { EngineFacts } from '../../../src/store/records';
 import { WritableStore } from '../../../src/store/store';
-import { DiskUsage } from '../../../src/sync/disk-usage';
+import { DiskUsage, type DiskUsageTimes } from '../../../src/sync/disk-usage';
 import type { EngineDiskUsage } from '../../../src/engine/types';
+import { settle } from '../support/async';
 import { imageRecord } from '../support/records';
 
 const TICK = 10_000;
 const QUIET = 300_000;
 
-function measuring(answer: () => Promise<EngineDiskUsage>) {
+function measuring(
+  answer: (signal?: AbortSignal) => Promise<EngineDiskUsage>,
+  times?: Partial<DiskUsageTimes>,
+) {
   const store = new WritableStore();
   const complaints: unknown[] = [];
   const logger: Logger = {
@@ -17,13 +21,13 @@ function measuring(answer: () => Promise<EngineDiskUsage>) {
   };
   let calls = 0;
   const docker = {
-    diskUsage: () => {
+    diskUsage: (options?: { signal?: AbortSignal }) => {
       calls++;
-      return answer();
+      return answer(options?.signal);
     },
   };
   const stop = new AbortController();
-  const usage = new DiskUsage({ docker, store, logger });
+  const usage = new DiskUsage({ docker, store, logger, ...(times === undefined ? {} : { times }) });
   const done = usage.run(stop.signal);
   return { usage, store, complaints, done, stop, calls: () => calls };
 }
@@ -32,7 +36,7 @@ const after = (ms: number) => (): Promise<EngineDiskUsage> =>
   new Promise((resolve) => setTimeout(() => resolve({ LayersSize: 5 }), ms));
 
 describe('DiskUsage', () => {
-  beforeEach(() => jest.useFakeTimers());
+  beforeEach(() => jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] }));
   afterEach(() => jest.useRealTimers());
 
   it('measures at once, then when images change, then now and then', async () => {
@@ -104,6 +108,17 @@ describe('DiskUsage', () => {
     stop.abort();
   });
 
+  it('rests until the last moment of that, and no longer', async () => {
+    const { store, calls, stop } = measuring(after(1_000));
+    await jest.advanceTimersByTimeAsync(1_000);
+    store.images.put(imageRecord());
+    await jest.advanceTimersByTimeAsync(20_000 - 1);
+    expect(calls()).toBe(1);
+    await jest.advanceTimersByTimeAsync(1);
+    expect(calls()).toBe(2);
+    stop.abort();
+  });
+
   it('rests over a lost connection too', async () => {
     const { usage, store, calls, stop, done } = measuring(after(60_000));
     await jest.advanceTimersByTimeAsync(60_000);
@@ -132,6 +147,83 @@ describe('DiskUsage', () => {
     expect(calls()).toBe(3);
     expect(store.diskUsage).toEqual({ imageBytes: 1, containerBytes: 0 });
     expect(complaints).toEqual([{ error: 'already running' }, { error: 'already running' }]);
+    stop.abort();
+  });
+
+  it('measures as often as it is told to', async () => {
+    const { store, calls, stop } = measuring(() => Promise.resolve({ LayersSize: 1 }), {
+      tick: 10,
+      quiet: 40,
+    });
+    await jest.advanceTimersByTimeAsync(39);
+    expect(calls()).toBe(1);
+    await jest.advanceTimersByTimeAsync(1);
+    expect(calls()).toBe(2);
+    store.images.put(imageRecord());
+    await jest.advanceTimersByTimeAsync(10);
+    expect(calls()).toBe(3);
+    stop.abort();
+    await settle();
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('measures what changed while it measured once more', async () => {
+    const { store, calls, stop } = measuring(async () => {
+      await Promise.resolve();
+      if (store.images.size === 0) store.images.put(imageRecord());
+      return { LayersSize: 1 };
+    });
+    await jest.advanceTimersByTimeAsync(TICK);
+    expect(calls()).toBe(2);
+    await jest.advanceTimersByTimeAsync(3 * TICK);
+    expect(calls()).toBe(2);
+    stop.abort();
+  });
+
+  it('gives up with its connection, and says nothing of that', async () => {
+    const { done, stop, complaints } = measuring(
+      (signal) =>
+        new Promise((_, reject) => signal?.addEventListener('abort', () => reject(new Error('given up')))),
+    );
+    await jest.advanceTimersByTimeAsync(0);
+    stop.abort();
+    await done;
+    expect(complaints).toEqual([]);
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it.each<[string, EngineDiskUsage, object, boolean]>([
+    ['nothing', {}, { imageBytes: undefined, containerBytes: 0 }, false],
+    ['no layers', { Containers: [{ SizeRw: 3 }] }, { imageBytes: undefined, containerBytes: 3 }, true],
+    [
+      'more of containers',
+      { LayersSize: 1, Containers: [{ SizeRw: 3 }] },
+      { imageBytes: 0, containerBytes: 3 },
+      true,
+    ],
+    [
+      'both of an own store',
+      { LayersSize: 9, Containers: [{ SizeRw: 3 }] },
+      { imageBytes: 9, containerBytes: 3 },
+      false,
+    ],
+    [
+      'only sums of images',
+      { ImageUsage: { TotalSize: 8 }, LayersSize: 9 },
+      { imageBytes: 8, containerBytes: 0 },
+      false,
+    ],
+    [
+      'only sums of containers',
+      { ContainerUsage: { TotalSize: 5 }, Containers: [{ SizeRw: 3 }] },
+      { imageBytes: undefined, containerBytes: 5 },
+      false,
+    ],
+  ])('knows what an Engine means that says %s', async (_, answer, expected, containerdStore) => {
+    const { store, stop } = measuring(() => Promise.resolve(answer));
+    store.engine = { containerdStore } as EngineFacts;
+    await jest.advanceTimersByTimeAsync(0);
+    expect(store.diskUsage).toEqual(expected);
     stop.abort();
   });
 });

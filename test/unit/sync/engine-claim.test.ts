@@ -1,17 +1,32 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import fsPromises, {
+  mkdtemp,
+  open,
+  readFile,
+  realpath,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { OtherClaim } from '../../../src/node/claims';
 import { silentLogger, type LogFields, type Logger } from '../../../src/lib/logger';
+import type { EngineFacts } from '../../../src/store/records';
 import {
   engineKey,
+  EngineTaken,
+  NoClaim,
   OneDaemon,
   rememberedEngine,
   wayKey,
   type ClaimTimes,
+  type OneDaemonParts,
 } from '../../../src/sync/engine-claim';
-import { gate, until } from '../support/async';
+import { gate, settle, until } from '../support/async';
+import { rejectionOf } from '../support/errors';
 import { connected, CONTAINER_ID, containerInspect, syncRoom, type SyncRoom } from './support/room';
 
 const ENDPOINT = 'unix:///engine.sock';
@@ -210,4 +225,316 @@ it('the same socket is the same way under all its names', async () => {
   expect(await wayKey('unix:///var/run/x')).toBe(await wayKey('unix:///var/run/x'));
   expect(await wayKey('unix:///proc/self/../version')).toBe(await wayKey('unix:///proc/version'));
   expect(await wayKey('tcp://a:1')).not.toBe(await wayKey('tcp://a:2'));
+});
+
+describe('One daemon by itself', () => {
+  const NEVER = new Promise<never>(() => undefined);
+  const FACTS = { id: 'ENGINE', rootDir: '/var/lib/docker' } as EngineFacts;
+  let told: unknown[];
+  let story: string[];
+  let reasons: string[];
+  let stop: AbortController;
+  const onTaken = (reason: string): void => void reasons.push(reason);
+  const takes = (): string[] => story.filter((step) => step.startsWith('take'));
+
+  function daemon(times?: Partial<ClaimTimes>, over: Partial<OneDaemonParts['claims']> = {}): OneDaemon {
+    const full =
+      (level: string) =>
+      (...line: unknown[]): void =>
+        void told.push([level, ...line]);
+    return new OneDaemon({
+      claims: {
+        take: (one) => {
+          story.push(`take ${one}`);
+          return claims.take(one);
+        },
+        sweep: () => Promise.resolve(void story.push('sweep')),
+        release: (one) => {
+          story.push(`release ${one}`);
+          return claims.release(one);
+        },
+        ...over,
+      },
+      ...{ endpoint: ENDPOINT, memory },
+      logger: { ...silentLogger, warn: full('warn'), info: full('info') },
+      ...(times === undefined ? {} : { times }),
+    });
+  }
+  /** What becomes of a promise, as soon as it is known. */
+  const fate = (promise: Promise<unknown>): { now: unknown } => {
+    const found: { now: unknown } = { now: 'pending' };
+    promise.then(
+      (value) => (found.now = value),
+      (error: unknown) => (found.now = error),
+    );
+    return found;
+  };
+
+  beforeEach(() => {
+    [told, story, reasons, stop] = [[], [], [], new AbortController()];
+    room = syncRoom();
+  });
+  afterEach(() => {
+    stop.abort(new Error('the end'));
+    jest.restoreAllMocks();
+    jest.useRealTimers();
+  });
+
+  it('sweeps once, and takes the way at each connection', async () => {
+    const one = daemon();
+    await one.holdWay(stop.signal, onTaken);
+    await one.holdWay(stop.signal, onTaken);
+    expect(story).toEqual(['sweep', `take ${way}`, `take ${way}`]);
+    expect(reasons).toEqual([]);
+  });
+
+  it('takes the Engine, writes down which it is, for root alone, and lets go of all in the end', async () => {
+    const one = daemon();
+    await one.holdWay(stop.signal, onTaken);
+    const writes = jest.spyOn(fsPromises, 'writeFile');
+    for (let time = 0; time < 2; time++) {
+      const { displaced } = await one.hold(Promise.resolve(FACTS), stop.signal, onTaken);
+      const displacement = fate(displaced);
+      await settle();
+      expect(displacement.now).toBe('pending');
+    }
+    expect(story).toEqual(['sweep', `take ${way}`, `take ${key()}`, `take ${key()}`]);
+    expect(await readFile(memory, 'utf8')).toBe(key());
+    expect((await stat(memory)).mode & 0o777).toBe(0o600);
+    expect(writes).toHaveBeenCalledTimes(1);
+    await one.release();
+    expect(story.slice(4).sort()).toEqual([`release ${key()}`, `release ${way}`].sort());
+  });
+
+  it('lets go of nothing that it does not have', async () => {
+    const one = daemon();
+    await one.release();
+    expect(story).toEqual([]);
+    await one.holdWay(stop.signal, onTaken);
+    await one.release();
+    expect(story.slice(2)).toEqual([`release ${way}`]);
+  });
+
+  it('lets go of the way although the Engine cannot be let go of', async () => {
+    const released: string[] = [];
+    const release = (one: string): Promise<void> => {
+      released.push(one);
+      return Promise.reject(new Error('EIO'));
+    };
+    const one = daemon({}, { release });
+    await one.holdWay(stop.signal, onTaken);
+    await one.hold(Promise.resolve(FACTS), stop.signal, onTaken);
+    await one.release();
+    expect(released).toEqual([key(), way]);
+  });
+
+  it('lets go of the former Engine before it waits for the next, and of none twice', async () => {
+    const one = daemon();
+    await one.hold(Promise.resolve(FACTS), stop.signal, onTaken);
+    await one.hold(Promise.resolve({ ...FACTS, id: 'OTHER' }), stop.signal, onTaken);
+    expect(story).toEqual([`take ${key()}`, `release ${key()}`, `take ${key('OTHER')}`]);
+    expect(await rememberedEngine(memory)).toBe(key('OTHER'));
+  });
+
+  it('looks for another one as long as it may, at intervals, and says each time why', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    jest.spyOn(Math, 'random').mockReturnValue(0.75);
+    taken.set(key(), OTHER);
+    const one = daemon();
+    const holding = fate(one.hold(Promise.resolve(FACTS), stop.signal, onTaken));
+    await until(() => reasons.length === 1, 'the first look');
+    // 250 ms, by half as much more or less.
+    await jest.advanceTimersByTimeAsync(311);
+    expect(takes()).toHaveLength(1);
+    await jest.advanceTimersByTimeAsync(2);
+    expect(takes()).toHaveLength(2);
+    await jest.advanceTimersByTimeAsync(9_600);
+    expect(holding.now).toBe('pending');
+    await jest.advanceTimersByTimeAsync(400);
+    expect(holding.now).toBeInstanceOf(EngineTaken);
+    expect(holding.now).toMatchObject({ code: 'UNAVAILABLE', message: REASON });
+    expect(new Set(reasons)).toEqual(new Set([REASON]));
+    expect(takes()).toHaveLength(reasons.length);
+    expect(Math.abs(reasons.length - 33)).toBeLessThanOrEqual(1);
+    expect(told).toEqual([
+      ['warn', 'Another dockbridge serves this Docker Engine; waiting for it to end', { reason: REASON }],
+    ]);
+    expect(await rememberedEngine(memory)).toBe('');
+  });
+
+  it('asks once where it may not wait', async () => {
+    taken.set(key(), OTHER);
+    const holding = daemon({ askAgain: 0 }).hold(Promise.resolve(FACTS), stop.signal, onTaken);
+    expect(await rejectionOf(holding)).toBe(`UNAVAILABLE ${REASON}`);
+    expect(takes()).toHaveLength(1);
+  });
+
+  it('waits for the way as long as it takes', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    taken.set(way, OTHER);
+    const holding = fate(daemon().holdWay(stop.signal, onTaken));
+    await until(() => reasons.length === 1, 'the first look');
+    await jest.advanceTimersByTimeAsync(60_000);
+    expect(holding.now).toBe('pending');
+    taken.clear();
+    await jest.advanceTimersByTimeAsync(400);
+    expect(holding.now).toBeUndefined();
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('gives up when it is stopped, in a pause or in a look, and takes nothing more', async () => {
+    taken.set(way, OTHER);
+    const one = daemon({ lookAgain: 60_000 });
+    const waiting = fate(one.holdWay(stop.signal, onTaken));
+    await until(() => reasons.length === 1, 'the first look');
+    stop.abort(new Error('stopped'));
+    await until(() => waiting.now !== 'pending', 'the end');
+    expect(waiting.now).toEqual(new Error('stopped'));
+    expect(takes()).toHaveLength(1);
+    const looking = gate<OtherClaim | undefined>();
+    stop = new AbortController();
+    const other = daemon({}, { take: () => looking.promise });
+    const looked = fate(other.holdWay(stop.signal, onTaken));
+    stop.abort(new Error('stopped'));
+    looking.resolve(OTHER);
+    await until(() => looked.now !== 'pending', 'the end');
+    expect(looked.now).toEqual(new Error('stopped'));
+    expect(reasons).toHaveLength(1);
+    await expect(other.hold(Promise.resolve(FACTS), stop.signal, onTaken)).resolves.toBeDefined();
+  });
+
+  it('says of each other one that it is there, and of the last that it has ended', async () => {
+    const one = daemon({ askAgain: 0, lookAgain: 1 });
+    const hold = (): Promise<unknown> => one.hold(Promise.resolve(FACTS), stop.signal, onTaken);
+    taken.set(key(), OTHER);
+    await rejectionOf(hold());
+    await rejectionOf(hold());
+    taken.set(key(), { process: '8 1 boot', words: 'process 8' });
+    await rejectionOf(hold());
+    expect(told.map((line) => (line as string[])[0])).toEqual(['warn', 'warn']);
+    // The way is free, which tells nothing of the Engine.
+    await one.holdWay(stop.signal, onTaken);
+    expect(told).toHaveLength(2);
+    taken.clear();
+    await hold();
+    await hold();
+    expect(told.slice(2)).toEqual([
+      ['info', 'The other dockbridge has ended; this one serves Docker Engine now'],
+    ]);
+  });
+
+  it('serves an Engine that tells nothing for the time being, without a claim on it', async () => {
+    const info = gate<EngineFacts>();
+    const { displaced } = await daemon({ infoPatience: 1 }).hold(info.promise, stop.signal, onTaken);
+    expect(takes()).toEqual([]);
+    taken.set(key(), OTHER);
+    info.resolve(FACTS);
+    expect(await rejectionOf(displaced)).toBe(`UNAVAILABLE ${REASON}`);
+    // It asks once: another one serves already.
+    expect(takes()).toEqual([`take ${key()}`]);
+  });
+
+  it('waits a second for the Engine to say what it is', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    const holding = fate(daemon().hold(NEVER, stop.signal, onTaken));
+    await jest.advanceTimersByTimeAsync(999);
+    expect(holding.now).toBe('pending');
+    await jest.advanceTimersByTimeAsync(1);
+    expect(holding.now).not.toBe('pending');
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('is not displaced by a question that fails, nor by its own end', async () => {
+    const info = gate<EngineFacts>();
+    const { displaced } = await daemon({ infoPatience: 1 }).hold(info.promise, stop.signal, onTaken);
+    const displacement = fate(displaced);
+    info.reject(new Error('lost'));
+    await settle();
+    const later = gate<EngineFacts>();
+    const again = await daemon({ infoPatience: 1 }).hold(later.promise, stop.signal, onTaken);
+    const other = fate(again.displaced);
+    stop.abort(new Error('stopped'));
+    later.resolve(FACTS);
+    await settle();
+    expect([displacement.now, other.now, takes()]).toEqual(['pending', 'pending', []]);
+  });
+
+  it('serves where nothing can be claimed, and says where', async () => {
+    disk = new Error('ENOSPC');
+    const one = daemon();
+    await one.holdWay(stop.signal, onTaken);
+    await one.hold(Promise.resolve(FACTS), stop.signal, onTaken);
+    expect(told).toEqual([
+      [
+        'warn',
+        'Cannot claim Docker Engine; a second dockbridge would not be noticed',
+        { directory: '/run/dockbridge/engines', error: expect.stringContaining('ENOSPC') as string },
+      ],
+    ]);
+  });
+
+  it('waits a second for the memory of the Engine', async () => {
+    jest.spyOn(fsPromises, 'readFile').mockReturnValue(NEVER);
+    const one = daemon();
+    const holding = fate(one.holdWay(stop.signal, onTaken));
+    const before = performance.now();
+    await until(() => holding.now === undefined, 'the end of its patience');
+    expect(performance.now() - before).toBeGreaterThan(900);
+  });
+});
+
+describe('A daemon without a claim', () => {
+  it('holds everything at once, and is never displaced', async () => {
+    room = syncRoom();
+    const none = new NoClaim();
+    await none.holdWay();
+    const { displaced } = await none.hold();
+    const first = await Promise.race([displaced, Promise.resolve('pending')]);
+    expect(first).toBe('pending');
+    await none.release();
+  });
+});
+
+describe('The keys of claims', () => {
+  const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 32);
+  const before = process.env.DOCKER_HOST;
+  beforeEach(() => {
+    room = syncRoom();
+    delete process.env.DOCKER_HOST;
+  });
+  afterEach(() => {
+    if (before === undefined) delete process.env.DOCKER_HOST;
+    else process.env.DOCKER_HOST = before;
+  });
+
+  // Daemons of two versions of dockbridge must see each other.
+  it('are those of all versions', async () => {
+    expect(engineKey({ id: 'E', rootDir: '/d' })).toBe(hashOf('engine E\n/d'));
+    expect(await wayKey('tcp://a:1')).toBe(hashOf('endpoint tcp://a:1'));
+    expect(await wayKey('unix:///no/such/socket')).toBe(hashOf('endpoint /no/such/socket'));
+    expect(await wayKey('http://a/unix:///b')).toBe(hashOf('endpoint http://a/unix:///b'));
+    const link = join(directory, 'link');
+    await symlink(directory, link);
+    expect(await wayKey(`unix://${link}`)).toBe(hashOf(`endpoint ${await realpath(directory)}`));
+  });
+
+  it('are those of the endpoint that is used where none is given', async () => {
+    expect(await wayKey('')).toBe(await wayKey('unix:///var/run/docker.sock'));
+    process.env.DOCKER_HOST = '';
+    expect(await wayKey('')).toBe(await wayKey('unix:///var/run/docker.sock'));
+    process.env.DOCKER_HOST = 'tcp://a:1';
+    expect(await wayKey('')).toBe(await wayKey('tcp://a:1'));
+    expect(await wayKey('tcp://b:1')).toBe(hashOf('endpoint tcp://b:1'));
+  });
+
+  it.each([
+    ['0123456789abcdef0123456789abcdef', true],
+    ['0123456789abcdef0123456789abcdef\n', false],
+    ['x0123456789abcdef0123456789abcdef', false],
+    ['0123456789ABCDEF0123456789ABCDEF', false],
+    ['0123456789abcdef', false],
+  ])('are remembered only where they are whole: %j', async (text, isKey) => {
+    await writeFile(memory, text);
+    expect(await rememberedEngine(memory)).toBe(isKey ? text : '');
+  });
 });

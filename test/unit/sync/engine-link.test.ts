@@ -16,7 +16,8 @@ import {
   type SyncRoom,
 } from './support/room';
 
-const QUICK: Partial<LinkTimes> = { reconnect: 2, writePatience: 30, probeTimeout: 200 };
+/** Where the time for an answer is the subject, a test gives less of it. */
+const QUICK: Partial<LinkTimes> = { reconnect: 2, writePatience: 30, probeTimeout: 60_000 };
 const rooms: SyncRoom[] = [];
 
 function room(times: Partial<LinkTimes> = {}): SyncRoom {
@@ -105,7 +106,7 @@ describe('an Engine whose daemon.json is read again', () => {
   });
 
   it('that does not answer keeps nobody for ever, and what it said counts', async () => {
-    const made = room();
+    const made = room({ probeTimeout: 200 });
     await connected(made);
     made.engine.gates.set('info', () => gate().promise);
     made.engine.emit(reloaded);
@@ -253,7 +254,7 @@ describe('ready', () => {
 });
 
 describe('loss', () => {
-  it.each<{ desc: string; lose: (made: SyncRoom) => void; reason: RegExp }>([
+  it.each<{ desc: string; lose: (made: SyncRoom) => void; reason: RegExp; probeTimeout?: number }>([
     {
       desc: 'the stream ends',
       lose: ({ engine }) => engine.stop(),
@@ -268,9 +269,10 @@ describe('loss', () => {
       desc: 'a ping hangs',
       lose: ({ engine }) => void engine.gates.set('ping', () => gate().promise),
       reason: /longer than 200 ms/,
+      probeTimeout: 200,
     },
-  ])('$desc: down, then ready again', async ({ lose, reason }) => {
-    const made = await connected(room({ heartbeat: 5, reconnect: 50 }));
+  ])('$desc: down, then ready again', async ({ lose, reason, probeTimeout = 60_000 }) => {
+    const made = await connected(room({ heartbeat: 5, reconnect: 50, probeTimeout }));
     lose(made);
     await isDown(made);
     expect(made.link.state).toMatchObject({ reason: expect.stringMatching(reason) as string });

@@ -154,6 +154,138 @@ it('takes a question about networks that failed for an answer', async () => {
   expect(room.now({}, 119_000).trouble).toBeUndefined();
 });
 
+describe('of several lanes', () => {
+  let loads: Partial<LaneLoad>[];
+  let told: unknown[];
+  let asked: (AbortSignal | undefined)[];
+  let answer: () => Promise<never[]>;
+  let clock: number;
+  let store: WritableStore;
+  let made: EngineWatch;
+  beforeEach(() => {
+    [loads, told, asked, clock] = [[], [], [], 1_000];
+    answer = () => gate<never[]>().promise;
+    jest.spyOn(performance, 'now').mockImplementation(() => clock);
+    const note =
+      (level: string) =>
+      (...line: unknown[]): void =>
+        void told.push([level, ...line]);
+    store = new WritableStore();
+    made = new EngineWatch({
+      docker: {
+        listNetworks: (options) => {
+          asked.push(options?.signal);
+          return answer();
+        },
+      },
+      lanes: {
+        get load() {
+          return loads.map((load) => ({ ...QUIET, ...load }));
+        },
+      },
+      store,
+      logger: { ...silentLogger, warn: note('warn'), error: note('error'), info: note('info') },
+    });
+  });
+  const { signal } = new AbortController();
+
+  it('the calls are added up, and the oldest is named', () => {
+    loads = [
+      { lane: 'image', slow: 1, oldestCallMs: 10_001, oldestCall: 'GET /a' },
+      { lane: 'lifecycle', slow: 2, oldestCallMs: 18_600, oldestCall: 'GET /b' },
+      { lane: 'exec', slow: 4, oldestCallMs: 12_000, oldestCall: 'GET /c' },
+      { lane: 'stop', slow: 8, oldestCallMs: 20_000, oldestCall: 'GET /d' },
+    ];
+    expect(made.trouble).toEqual({
+      ...{ isStuck: false, reason: 'DockerDaemonSlow' },
+      message: '7 calls of Docker Engine hang, the oldest, GET /b, for 19 s',
+    });
+    made.look(signal);
+    made.look(signal);
+    const message = '7 calls of Docker Engine hang, the oldest, GET /b, for 19 s';
+    expect(told).toEqual([['warn', 'Docker Engine does not keep up', { reason: message }]]);
+    expect(asked).toEqual([]);
+  });
+
+  it('a queue counts before a call, and all of it is told', () => {
+    loads = [
+      { lane: 'stop', waiting: 1, oldestWaitMs: 90_000 },
+      { lane: 'exec', oldestCallMs: 20_000 },
+      {
+        ...{ lane: 'image', waiting: 3, underWay: 5, oldestWaitMs: 30_001 },
+        ...{ oldestCallMs: 45_000, oldestCall: 'POST /images/create' },
+      },
+    ];
+    const message =
+      'Docker Engine does not keep up: 3 image calls wait for their turn, the oldest for 30 s, behind 5 that it has not answered, the oldest POST /images/create for 45 s';
+    expect(made.trouble).toEqual({ isStuck: true, reason: 'DockerDaemonHangs', message });
+    made.look(signal);
+    expect(told).toEqual([['error', 'Docker Engine does not keep up', { reason: message }]]);
+  });
+
+  it.each<[string, Partial<LaneLoad>]>([
+    ['a call of ten seconds', { lane: 'lifecycle', oldestCallMs: 10_000 }],
+    ['a wait of thirty seconds', { lane: 'lifecycle', oldestWaitMs: 30_000 }],
+    ['a wait for stops', { lane: 'stop', oldestWaitMs: 30_001 }],
+    ['an old stop', { lane: 'stop', oldestCallMs: 10_001 }],
+  ])('%s is no trouble yet', (_, load) => {
+    loads = [{}, load];
+    expect(made.trouble).toBeUndefined();
+    made.look(signal);
+    expect(told).toEqual([]);
+  });
+
+  it.each<[LaneLoad['lane'], number, boolean]>([
+    ['lifecycle', 20_001, true],
+    ['lifecycle', 20_000, false],
+    ['stop', 20_001, true],
+    ['image', 20_001, false],
+    ['exec', 20_001, false],
+  ])('a call on lane %s of %d ms makes the networks suspicious: %p', (lane, oldestCallMs, isSuspicious) => {
+    loads = [{}, { lane, oldestCallMs }];
+    made.look(signal);
+    expect(asked).toEqual(isSuspicious ? [signal] : []);
+    made.look(signal);
+    // One question at a time.
+    expect(asked).toHaveLength(isSuspicious ? 1 : 0);
+  });
+
+  it('networks hang from fifteen seconds on, whatever else is wrong, and say so without a version', () => {
+    loads = [{ lane: 'lifecycle', oldestCallMs: 60_000, oldestWaitMs: 60_000 }];
+    made.look(signal);
+    clock += 14_999;
+    expect(made.trouble?.reason).toBe('DockerDaemonHangs');
+    clock += 1;
+    expect(made.trouble).toEqual({
+      ...{ isStuck: true, reason: 'DockerNetworksHang' },
+      message:
+        'Docker Engine  answers pings, but its networks have not answered for 15 s: pods can neither start nor end until dockerd is restarted',
+    });
+    store.engine = { engineVersion: '28.5.2' } as never;
+    expect(made.trouble?.message).toBe(
+      'Docker Engine 28.5.2 answers pings, but its networks have not answered for 15 s: pods can neither start nor end until dockerd is restarted',
+    );
+    store.engine = { engineVersion: '20.10.24' } as never;
+    expect(made.trouble?.message).toBe(
+      'Docker Engine 20.10.24 answers pings, but its networks have not answered for 15 s (this version can deadlock when containers end: moby/moby#42545, mended in 20.10.27 and 23.0): pods can neither start nor end until dockerd is restarted',
+    );
+  });
+
+  it('a question that ended with its connection is no open question', async () => {
+    loads = [{ lane: 'lifecycle', oldestCallMs: 20_001 }];
+    const connection = new AbortController();
+    connection.abort(new Error('lost'));
+    answer = () => Promise.reject(deadlineExceeded('too late'));
+    made.look(connection.signal);
+    await settle();
+    loads = [];
+    clock += 60_000;
+    expect(made.trouble).toBeUndefined();
+    made.look(signal);
+    expect(asked).toEqual([connection.signal]);
+  });
+});
+
 it.each([
   ['20.10.24', true],
   ['20.10.24+dfsg1', true],

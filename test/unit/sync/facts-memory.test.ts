@@ -1,8 +1,8 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
-import { FactsFile } from '../../../src/sync/facts-memory';
+import { FactsFile, NoFactsMemory } from '../../../src/sync/facts-memory';
 import { toFacts } from '../../../src/translate/shared/engine-facts';
 import { FakeEngine } from '../../fakes/fake-docker';
 
@@ -59,4 +59,57 @@ it('a directory that cannot be written to keeps nobody from serving', async () =
   await writeFile(directory, '');
   await file().keep(FACTS);
   expect(await file().recall()).toBeUndefined();
+});
+
+it.each(Object.keys(FACTS) as (keyof typeof FACTS)[])('nothing is told without %s', async (name) => {
+  await file().keep(FACTS);
+  const path = join(directory, 'engine.json');
+  const { circumstances } = JSON.parse(await readFile(path, 'utf8')) as { circumstances: string };
+  const write = (facts: object): Promise<void> => writeFile(path, JSON.stringify({ circumstances, facts }));
+  await write({ ...FACTS, [name]: undefined });
+  expect(await file().recall()).toBeUndefined();
+  // Of another kind, or a list of such.
+  await write({ ...FACTS, [name]: Array.isArray(FACTS[name]) ? [7] : 7 });
+  expect(await file().recall()).toBeUndefined();
+  await write({ ...FACTS, more: true });
+  expect(await file().recall()).toEqual({ ...FACTS, more: true });
+});
+
+it('what is kept is for root alone, and is written only when it is news', async () => {
+  const memory = file();
+  const path = join(directory, 'engine.json');
+  await memory.keep(FACTS);
+  const { ino, mode } = await stat(path);
+  expect(mode & 0o777).toBe(0o600);
+  expect(await readFile(path, 'utf8')).toMatch(/\}\n$/);
+  await memory.keep({ ...FACTS });
+  expect((await stat(path)).ino).toBe(ino);
+  await memory.keep({ ...FACTS, cdi: !FACTS.cdi });
+  expect((await stat(path)).ino).not.toBe(ino);
+});
+
+it('a draft that cannot take the place of the file is removed, and the next one is tried', async () => {
+  const path = join(directory, 'engine.json');
+  await mkdir(path);
+  const memory = file();
+  await memory.keep(FACTS);
+  expect(await readdir(directory)).toEqual(['engine.json']);
+  await rm(path, { recursive: true });
+  await memory.keep(FACTS);
+  expect(await memory.recall()).toEqual(FACTS);
+});
+
+it('a file that says nothing of circumstances tells nothing', async () => {
+  const path = join(directory, 'engine.json');
+  for (const body of [{ facts: FACTS }, { circumstances: '' }, { circumstances: '', facts: FACTS }, []]) {
+    await writeFile(path, JSON.stringify(body));
+    expect(await file().recall()).toBeUndefined();
+  }
+});
+
+it('without a memory nothing is kept', async () => {
+  const none = new NoFactsMemory();
+  await none.keep();
+  const recalled: unknown = await none.recall();
+  expect(recalled).toBeUndefined();
 });

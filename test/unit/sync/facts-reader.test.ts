@@ -1,8 +1,14 @@
 import { getEventListeners } from 'node:events';
+import type { Stats } from 'node:fs';
+import fsPromises, { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { silentLogger } from '../../../src/lib/logger';
 import { WritableStore } from '../../../src/store/store';
-import { FactsReader } from '../../../src/sync/facts-reader';
+import { FactsReader, type FactsReaderParts } from '../../../src/sync/facts-reader';
 import type { EngineInfo } from '../../../src/engine/types';
+import type { EngineFacts } from '../../../src/store/records';
+import { toFacts } from '../../../src/translate/shared/engine-facts';
 import { fakeDocker } from '../../fakes/fake-docker';
 import { gate, settle, type Gate } from '../support/async';
 
@@ -89,5 +95,337 @@ describe('the questions what the Engine is', () => {
     expect(getEventListeners(stopped.signal, 'abort')).toEqual([]);
     expect(getEventListeners(waiting.signal, 'abort')).toEqual([]);
     expect(questions.map(({ signal }) => signal.aborted)).toEqual([true, true]);
+  });
+});
+
+describe('what is known of the Engine', () => {
+  const OLD = toFacts(VERSION, { ...INFO, Runtimes: { old: {} } });
+  const FACTS = toFacts(VERSION, INFO);
+  let store: WritableStore;
+  let told: unknown[];
+  let answers: Gate<EngineInfo>[];
+  let recall: jest.Mock<Promise<EngineFacts | undefined>, []>;
+  let keep: jest.Mock<Promise<void>, [EngineFacts]>;
+  let waiting: AbortController;
+  let stopped: AbortController;
+  let facts: FactsReader;
+
+  beforeEach(() => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    [told, answers, store] = [[], [], new WritableStore()];
+    [waiting, stopped] = [new AbortController(), new AbortController()];
+    recall = jest.fn<Promise<EngineFacts | undefined>, []>(() => Promise.resolve(undefined));
+    keep = jest.fn<Promise<void>, [EngineFacts]>(() => Promise.resolve());
+    facts = reader();
+  });
+  afterEach(() => {
+    stopped.abort(new Error('the end'));
+    jest.useRealTimers();
+  });
+
+  function reader(over: Partial<FactsReaderParts> = {}, hasMemory = true): FactsReader {
+    const docker = {
+      info: () => {
+        const answer = gate<EngineInfo>();
+        answers.push(answer);
+        return answer.promise;
+      },
+    };
+    const logger = { ...silentLogger, warn: (...line: unknown[]) => void told.push(line) };
+    return new FactsReader(
+      {
+        docker,
+        store,
+        logger,
+        localEngine: false,
+        ...(hasMemory ? { factsMemory: { recall, keep } } : {}),
+        ...over,
+      },
+      { askBeside: ASK_BESIDE, recallAfter: 300 },
+    );
+  }
+  const read = (version = VERSION) => facts.read(version, waiting.signal, stopped.signal);
+  const isDone = async (promise: Promise<unknown>): Promise<boolean> => {
+    let done = false;
+    promise.then(
+      () => (done = true),
+      () => (done = true),
+    );
+    await settle();
+    return done;
+  };
+  const OLD_ANSWER = 'Docker Engine does not answer /info; using its earlier answer';
+
+  it('is its version at once, and the rest as soon as it tells', async () => {
+    const { usable, learned } = read();
+    expect([store.engineVersion, store.engine]).toEqual(['20.10.24', undefined]);
+    expect(await isDone(usable)).toBe(false);
+    answers[0]?.resolve(INFO);
+    await usable;
+    expect(await learned).toEqual(FACTS);
+    expect([store.engine, store.isEngineRecalled]).toEqual([FACTS, false]);
+    expect(keep.mock.calls).toEqual([[FACTS]]);
+    expect([told, recall.mock.calls]).toEqual([[], []]);
+  });
+
+  it.each([
+    ['the same version', VERSION, true],
+    ['another version', { ...VERSION, Version: '28.5.2' }, false],
+    ['another API', { ...VERSION, ApiVersion: '1.40' }, false],
+  ])('serves for the next connection to %s', async (_, version, serves) => {
+    store.engine = FACTS;
+    const { usable, learned } = read(version);
+    expect(await isDone(usable)).toBe(serves);
+    answers[0]?.reject(new Error('not now'));
+    await settle();
+    expect(told).toEqual(serves ? [[OLD_ANSWER, { error: 'not now' }]] : []);
+    expect(await isDone(learned)).toBe(false);
+  });
+
+  it('says nothing of a question that ends with the daemon', async () => {
+    store.engine = FACTS;
+    read();
+    stopped.abort(new Error('the end'));
+    answers[0]?.reject(new Error('the end'));
+    await settle();
+    expect(told).toEqual([]);
+  });
+
+  it('is what an earlier process was told, where the Engine is slow', async () => {
+    recall.mockResolvedValue(OLD);
+    const { usable, learned } = read();
+    await jest.advanceTimersByTimeAsync(299);
+    expect(recall).not.toHaveBeenCalled();
+    await jest.advanceTimersByTimeAsync(1);
+    await usable;
+    expect([store.engine, store.isEngineRecalled]).toEqual([OLD, true]);
+    expect(told).toEqual([[OLD_ANSWER, { error: '/info has not answered within 300 ms' }]]);
+    answers[0]?.resolve(INFO);
+    await learned;
+    expect([store.engine, store.isEngineRecalled]).toEqual([FACTS, false]);
+  });
+
+  it('is what an earlier process was told, where the Engine fails, and why is said', async () => {
+    recall.mockResolvedValue(OLD);
+    const { usable } = read();
+    answers[0]?.reject(new Error('broken'));
+    await usable;
+    expect(store.engine).toEqual(OLD);
+    expect(told).toEqual([[OLD_ANSWER, { error: 'broken' }]]);
+  });
+
+  it.each<[string, () => Promise<EngineFacts | undefined>]>([
+    ['is of another version', () => Promise.resolve({ ...OLD, engineVersion: '19' })],
+    ['is of another API', () => Promise.resolve({ ...OLD, apiVersion: '1.40' })],
+    ['is not there', () => Promise.resolve(undefined)],
+    ['cannot be read', () => Promise.reject(new Error('EIO'))],
+  ])('is not what an earlier process was told where that %s', async (_, answer) => {
+    recall.mockImplementation(answer);
+    const { usable } = read();
+    await jest.advanceTimersByTimeAsync(300);
+    expect([await isDone(usable), store.engine, told]).toEqual([false, undefined, []]);
+    answers[0]?.resolve(INFO);
+    await usable;
+    expect([store.engine, store.isEngineRecalled]).toEqual([FACTS, false]);
+  });
+
+  it('is the failure of the Engine where nothing else is known', async () => {
+    const { usable } = read();
+    answers[0]?.reject(new Error('broken'));
+    await expect(usable).rejects.toThrow('broken');
+    expect(told).toEqual([]);
+  });
+
+  it('is not waited for by a connection that is lost', async () => {
+    recall.mockResolvedValue(OLD);
+    const { usable } = read();
+    waiting.abort(new Error('lost'));
+    await expect(usable).rejects.toThrow('lost');
+    expect([store.engine, store.isEngineRecalled]).toEqual([undefined, false]);
+    const again = facts.read(VERSION, new AbortController().signal, stopped.signal);
+    // The question outlives the connection.
+    expect(answers).toHaveLength(1);
+    answers[0]?.resolve(INFO);
+    await again.usable;
+    expect(await again.learned).toEqual(FACTS);
+  });
+
+  it('waits two seconds at most for the disk of an earlier process', async () => {
+    recall.mockReturnValue(gate<EngineFacts>().promise);
+    const { usable } = read();
+    await jest.advanceTimersByTimeAsync(300);
+    answers[0]?.reject(new Error('broken'));
+    await jest.advanceTimersByTimeAsync(1_999);
+    expect(await isDone(usable)).toBe(false);
+    await jest.advanceTimersByTimeAsync(1);
+    await expect(usable).rejects.toThrow('broken');
+  });
+
+  it('does not wait for that disk once the Engine has answered', async () => {
+    recall.mockReturnValue(gate<EngineFacts>().promise);
+    const { usable } = read();
+    await jest.advanceTimersByTimeAsync(300);
+    expect(recall).toHaveBeenCalledTimes(1);
+    answers[0]?.resolve(INFO);
+    expect([await isDone(usable), store.engine]).toEqual([true, FACTS]);
+  });
+
+  it('serves where it cannot be kept, or need not be', async () => {
+    keep.mockRejectedValue(new Error('EROFS'));
+    const first = read();
+    answers[0]?.resolve(INFO);
+    await first.usable;
+    facts = reader({}, false);
+    store.engine = undefined;
+    const { usable } = read();
+    await jest.advanceTimersByTimeAsync(300);
+    answers[1]?.resolve(INFO);
+    await usable;
+    expect([store.engine, told]).toEqual([FACTS, []]);
+  });
+
+  it('has the directory of the images where the Engine is on this machine', async () => {
+    jest.useRealTimers();
+    const root = await mkdtemp(join(tmpdir(), 'dockbridge-facts-'));
+    try {
+      await mkdir(join(root, 'overlay2'));
+      facts = reader({ localEngine: true });
+      const { usable } = read();
+      answers[0]?.resolve({ ...INFO, DockerRootDir: root });
+      await usable;
+      expect(store.engine).toEqual({ ...FACTS, rootDir: root, imageDirectory: join(root, 'overlay2') });
+    } finally {
+      await rm(root, { recursive: true });
+    }
+  });
+
+  it('is the latest answer, however long the look for the directory of the images takes', async () => {
+    const looks = gate<Stats>();
+    const stat = jest.spyOn(fsPromises, 'stat').mockImplementation((path) => {
+      return String(path).startsWith('/slow') ? looks.promise : Promise.reject(new Error('ENOENT'));
+    });
+    try {
+      facts = reader({ localEngine: true });
+      const { learned } = read();
+      answers[0]?.resolve({ ...INFO, DockerRootDir: '/slow' });
+      await settle();
+      const again = facts.readAgain(waiting.signal);
+      await settle();
+      answers[1]?.resolve({ ...INFO, DockerRootDir: '/quick' });
+      await again;
+      looks.reject(new Error('ENOENT'));
+      await learned;
+      await settle();
+      expect(store.engine?.rootDir).toBe('/quick');
+      expect(keep.mock.calls.map(([{ rootDir }]) => rootDir)).toEqual(['/quick']);
+    } finally {
+      stat.mockRestore();
+    }
+  });
+
+  it('tells once of an Engine whose images belong to other users', async () => {
+    const { usable } = read();
+    const SecurityOptions = ['name=seccomp', 'name=userns'];
+    answers[0]?.resolve({ ...INFO, SecurityOptions: ['name=seccomp'] });
+    await usable;
+    expect(told).toEqual([]);
+    for (const at of [1, 2]) {
+      const again = facts.readAgain(waiting.signal);
+      await settle();
+      answers[at]?.resolve({ ...INFO, SecurityOptions });
+      await again;
+    }
+    expect(told).toEqual([[expect.stringContaining('Docker Engine uses userns-remap')]]);
+  });
+
+  it('is read again after the answer that is under way, and not before a connection', async () => {
+    await facts.readAgain(waiting.signal);
+    expect(answers).toEqual([]);
+    read();
+    const again = facts.readAgain(waiting.signal);
+    await settle();
+    expect(answers).toHaveLength(1);
+    answers[0]?.reject(new Error('broken'));
+    await settle();
+    expect(answers).toHaveLength(2);
+    answers[1]?.resolve(INFO);
+    await again;
+    expect(store.engine).toEqual(FACTS);
+    const left = new AbortController();
+    const waitingFor = facts.readAgain(left.signal);
+    await settle();
+    left.abort(new Error('left'));
+    await expect(waitingFor).rejects.toThrow('left');
+  });
+
+  it('is asked for again at a heartbeat, only where a question failed and some time ago', async () => {
+    facts.retry();
+    expect(answers).toEqual([]);
+    store.engine = FACTS;
+    read();
+    await jest.advanceTimersByTimeAsync(ASK_BESIDE / 2);
+    facts.retry();
+    expect(answers).toHaveLength(1);
+    answers[0]?.reject(new Error('broken'));
+    await settle();
+    await jest.advanceTimersByTimeAsync(ASK_BESIDE - 1);
+    facts.retry();
+    expect(answers).toHaveLength(1);
+    await jest.advanceTimersByTimeAsync(1);
+    facts.retry();
+    expect(answers).toHaveLength(2);
+    answers[1]?.reject(new Error('broken again'));
+    await settle();
+    await jest.advanceTimersByTimeAsync(ASK_BESIDE);
+    for (let time = 0; time < 2; time++) facts.retry();
+    answers[2]?.resolve(INFO);
+    await settle();
+    // One answer is one answer, whoever waits for it.
+    expect(keep).toHaveBeenCalledTimes(1);
+    await jest.advanceTimersByTimeAsync(10 * ASK_BESIDE);
+    facts.retry();
+    expect(answers).toHaveLength(3);
+  });
+
+  it('is old from the second question on, and that is told', async () => {
+    expect(facts.trouble).toBeUndefined();
+    store.engine = FACTS;
+    read();
+    await jest.advanceTimersByTimeAsync(ASK_BESIDE - 1);
+    expect(facts.trouble).toBeUndefined();
+    await jest.advanceTimersByTimeAsync(1);
+    expect(facts.trouble).toEqual({
+      ...{ isStuck: false, reason: 'DockerInfoHangs' },
+      message:
+        'Docker Engine has not answered /info for 1 s: its earlier answer counts until then, and newer runtimes and settings are not known',
+    });
+    await jest.advanceTimersByTimeAsync(1_600);
+    expect(facts.trouble?.message).toContain('for 3 s');
+    answers[0]?.resolve(INFO);
+    await settle();
+    expect(facts.trouble).toBeUndefined();
+    read();
+    expect(facts.trouble).toBeUndefined();
+  });
+
+  it('ends all questions, with its reason, when the daemon ends', async () => {
+    const signals: AbortSignal[] = [];
+    const docker = {
+      info: ({ signal }: { signal?: AbortSignal } = {}) => {
+        signals.push(signal!);
+        return new Promise<EngineInfo>((_, reject) =>
+          signal?.addEventListener('abort', () => reject(signal.reason as Error)),
+        );
+      },
+    };
+    facts = reader({ docker });
+    const { usable } = read();
+    await jest.advanceTimersByTimeAsync(ASK_BESIDE);
+    const why = new Error('the end');
+    stopped.abort(why);
+    await expect(usable).rejects.toThrow('the end');
+    expect(signals.map(({ reason }) => reason as unknown)).toEqual([why, why]);
+    expect(getEventListeners(stopped.signal, 'abort')).toEqual([]);
+    expect(jest.getTimerCount()).toBe(0);
   });
 });

@@ -1,4 +1,5 @@
 import { sharedAbortController } from '../../../src/lib/async/deadline';
+import { unavailable } from '../../../src/lib/errors';
 import type { EngineImageInspect } from '../../../src/engine/types';
 import { gate, settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';
@@ -216,5 +217,183 @@ describe('requestResync', () => {
     } finally {
       jest.useRealTimers();
     }
+  });
+});
+
+describe('the first list', () => {
+  it('is waited for, by those who have time', async () => {
+    const { imageSync, engine } = roomWith(A);
+    const listed = gate();
+    engine.gates.set('listImages', () => listed.promise);
+    expect(imageSync.hasListed).toBe(false);
+    const left = new AbortController();
+    const leaving = imageSync.whenListed(left.signal);
+    let known = false;
+    const waiting = imageSync.whenListed(signal).then(() => (known = true));
+    imageSync.requestResync(signal);
+    await settle();
+    expect(known).toBe(false);
+    left.abort(new Error('left'));
+    await expect(leaving).rejects.toThrow('left');
+    listed.resolve();
+    await waiting;
+    expect(imageSync.hasListed).toBe(true);
+    await imageSync.whenListed(AbortSignal.abort(new Error('whatever')));
+  });
+
+  it('is there before all images were looked at no more than with them', async () => {
+    const { imageSync, engine } = roomWith(A, B);
+    const inspected = gate();
+    engine.gates.set(`inspectImage ${B.Id}`, () => inspected.promise);
+    const resyncing = imageSync.resync(signal);
+    await until(() => engine.count('inspectImage') === 2);
+    await settle();
+    expect(imageSync.hasListed).toBe(false);
+    inspected.resolve();
+    await resyncing;
+    expect(imageSync.hasListed).toBe(true);
+  });
+});
+
+describe('an image that cannot be inspected', () => {
+  const fails = (): Promise<void> => Promise.reject(new Error('layer is damaged'));
+
+  it('hides no other, is told of once, and is tried again after each list', async () => {
+    const { imageSync, engine, store, complaints } = roomWith(A, B);
+    engine.gates.set(`inspectImage ${A.Id}`, fails);
+    for (let list = 0; list < 2; list++) await imageSync.resync(signal);
+    expect([...store.images.values()].map(({ id }) => id)).toEqual([B.Id]);
+    expect(engine.calls.filter((call) => call === `inspectImage ${A.Id}`)).toHaveLength(2);
+    expect(complaints).toEqual(['Cannot inspect an image: layer is damaged']);
+    engine.gates.clear();
+    await imageSync.resync(signal);
+    expect(store.images.size).toBe(2);
+    // It is told of again when it fails anew.
+    engine.images.set(A.Id, { ...A, RepoTags: ['app:2'] });
+    engine.gates.set(`inspectImage ${A.Id}`, fails);
+    await imageSync.resync(signal);
+    expect(complaints).toHaveLength(2);
+  });
+
+  it('is told of again when it was gone meanwhile', async () => {
+    const { imageSync, engine, complaints } = roomWith(A);
+    engine.gates.set(`inspectImage ${A.Id}`, fails);
+    await imageSync.resync(signal);
+    engine.images.delete(A.Id);
+    await imageSync.resync(signal);
+    engine.images.set(A.Id, A);
+    await imageSync.resync(signal);
+    expect(complaints).toHaveLength(2);
+  });
+
+  it('fails the list where the Engine is lost, or the connection', async () => {
+    const { imageSync, engine, complaints } = roomWith(A);
+    engine.gates.set(`inspectImage ${A.Id}`, () => Promise.reject(unavailable('refused')));
+    expect(await rejectionOf(imageSync.resync(signal))).toBe('UNAVAILABLE refused');
+    const connection = new AbortController();
+    engine.gates.set(`inspectImage ${A.Id}`, () => {
+      connection.abort(new Error('lost'));
+      return fails();
+    });
+    await expect(imageSync.resync(connection.signal)).rejects.toThrow('lost');
+    expect([complaints, imageSync.hasListed]).toEqual([[], false]);
+  });
+
+  it.each([
+    ['listImages', 30_000, 'The list of images took longer than 30000 ms'],
+    [`inspectImage ${A.Id}`, 10_000, 'Inspecting an image took longer than 10000 ms'],
+  ])('is given up, as a list is, after its time: %s', async (call, ms, why) => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    try {
+      const { imageSync, engine, complaints } = roomWith(A);
+      engine.gates.set(call, () => gate().promise);
+      let outcome: string | undefined;
+      const isList = call === 'listImages';
+      void (isList ? rejectionOf(imageSync.resync(signal)) : imageSync.resync(signal)).then(
+        (told) => (outcome = told ?? ''),
+      );
+      await until(() => engine.calls.includes(call));
+      await jest.advanceTimersByTimeAsync(ms - 1);
+      await settle();
+      expect(outcome).toBeUndefined();
+      await jest.advanceTimersByTimeAsync(1);
+      await until(() => outcome !== undefined, 'the end');
+      expect([outcome, complaints]).toEqual(
+        isList ? [`DEADLINE_EXCEEDED ${why}`, []] : ['', [`Cannot inspect an image: ${why}`]],
+      );
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+});
+
+it('eight images are inspected at a time', async () => {
+  const room = roomWith(...Array.from({ length: 20 }, (_, at) => image(`${at}f`)));
+  const inspected = gate();
+  room.engine.gates.set('inspectImage', () => inspected.promise);
+  const resyncing = room.imageSync.resync(signal);
+  await until(() => room.engine.count('inspectImage') >= 8);
+  await settle();
+  expect(room.engine.count('inspectImage')).toBe(8);
+  inspected.resolve();
+  await resyncing;
+  expect(room.store.images.size).toBe(20);
+});
+
+it('an image is inspected again when only a digest of it is new', async () => {
+  const { imageSync, engine, store } = roomWith({ ...A, RepoDigests: [] });
+  await imageSync.resync(signal);
+  const RepoDigests = [`app@sha256:${engineId('d')}`];
+  engine.images.set(A.Id, { ...A, RepoDigests });
+  await imageSync.resync(signal);
+  expect(store.images.get(A.Id)?.repoDigests).toEqual(RepoDigests);
+  engine.images.set(A.Id, { ...A, RepoDigests: [`app@sha256:${engineId('e')}`] });
+  await imageSync.resync(signal);
+  expect(store.images.get(A.Id)?.repoDigests).toEqual([`app@sha256:${engineId('e')}`]);
+  engine.calls.length = 0;
+  await imageSync.resync(signal);
+  expect(engine.calls).toEqual(['listImages']);
+});
+
+describe('a look at one image', () => {
+  it('does not replace what is newer, and ends with its caller', async () => {
+    const { imageSync, engine, store } = roomWith(A);
+    const slow = gate();
+    engine.gates.set('inspectImage app:1', () => slow.promise);
+    const older = imageSync.refresh('app:1', signal);
+    await until(() => engine.count('inspectImage') === 1);
+    const newer = { ...A, RepoTags: ['app:1', 'app:2'] };
+    engine.images.set(A.Id, newer);
+    await imageSync.refresh(A.Id, signal);
+    engine.images.set(A.Id, A);
+    slow.resolve();
+    expect((await older)?.repoTags).toEqual(['app:1', 'app:2']);
+    expect(store.images.get(A.Id)?.repoTags).toEqual(['app:1', 'app:2']);
+    const left = AbortSignal.abort(new Error('left'));
+    await expect(imageSync.refresh(A.Id, left)).rejects.toThrow('left');
+  });
+});
+
+describe('removals', () => {
+  it('of one image are made one after the other, those of others beside', async () => {
+    const { imageSync } = roomWith();
+    const story: string[] = [];
+    const first = gate();
+    const remove = (name: string, end?: Promise<void>) => async (): Promise<void> => {
+      story.push(name);
+      await end;
+    };
+    const one = imageSync.inTurn(A.Id, signal, remove('a', first.promise));
+    const two = imageSync.inTurn(A.Id, signal, remove('a again'));
+    const left = new AbortController();
+    const three = imageSync.inTurn(A.Id, left.signal, remove('never'));
+    await imageSync.inTurn(B.Id, signal, remove('b'));
+    expect(story).toEqual(['a', 'b']);
+    left.abort(new Error('left'));
+    await expect(three).rejects.toThrow('left');
+    first.resolve();
+    await Promise.all([one, two]);
+    expect(story).toEqual(['a', 'b', 'a again']);
   });
 });

@@ -48,6 +48,7 @@ describe('mutantsOf', () => {
     { text: 'function f() { return a; }', changes: ['value not returned: a → undefined'] },
     { text: 'function f() { throw a; }', changes: ['throw removed: throw a; → ;'] },
     { text: 'let x = a.some(b)', changes: ['method: some → every'] },
+    { text: 'let x = a.toString()', changes: [] },
     { text: 'let x = a.filter(b)', changes: ['method: a.filter(b) → a'] },
     { text: 'let x = /^a$/', changes: ['anchor: /^a$/ → /a$/', 'anchor: /^a$/ → /^a/'] },
     {

@@ -182,6 +182,8 @@ describe('what a package holds', () => {
       '644 usr/lib/dockbridge/disk/worker-entry.js.map',
       '644 usr/lib/dockbridge/main.js',
       '644 usr/lib/dockbridge/main.js.map',
+      '644 usr/lib/dockbridge/open-telemetry.js',
+      '644 usr/lib/dockbridge/open-telemetry.js.map',
       '644 usr/lib/dockbridge/pause/pause.tar',
       '644 usr/lib/dockbridge/sbom.cdx.json',
       '644 usr/lib/dockbridge/worker-entry.js',

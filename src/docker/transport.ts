@@ -124,8 +124,8 @@ export class EngineTransport {
           ...(request.tar === undefined ? {} : { file: request.tar }),
           ...(request.auth === undefined ? {} : { authconfig: request.auth }),
           ...(signal === undefined ? {} : { abortSignal: signal }),
-          // dockerd from 25.0 on traces too. The modem adds its own headers to the object that it gets.
-          ...(headers === undefined ? {} : { headers: { ...this.docker.modem.headers, ...headers } }),
+          // dockerd from 25.0 on traces too. The modem adds its own to the object.
+          ...(headers === undefined ? {} : { headers: { ...headers } }),
         },
         (error: unknown, result: unknown) => {
           if (error !== null && error !== undefined) {

@@ -119,7 +119,7 @@ describe('A daemon whose environment names a collector', () => {
             metadata: { name: 'web', attempt: 0 },
             image: { image: TEST_IMAGE },
             command: ['sleep', '86399'],
-            envs: [{ key: 'TOKEN', value: 'top-secret' }],
+            envs: [{ key: 'TOKEN', value: Buffer.from('top-secret') }],
             log_path: 'web.log',
             linux: {},
           },

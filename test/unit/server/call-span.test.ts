@@ -4,7 +4,6 @@ import { failedPrecondition, internal } from '../../../src/lib/errors';
 import { silentLogger } from '../../../src/lib/logger';
 import { RUNTIME_SERVICE } from '../../../src/proto/service';
 import { wrapUnary } from '../../../src/server/call';
-import { rejectionOf } from '../support/errors';
 import { RecordingTracer } from '../support/recording-tracer';
 import { same, startOneMethodServer, type OneMethodServer } from './one-method-server';
 
@@ -77,10 +76,10 @@ it("takes the caller's trace context from the call's metadata", async () => {
 
 it.each([
   [internal('with a command line'), 'INTERNAL', grpc.status.INTERNAL],
-  [failedPrecondition('no'), undefined, grpc.status.FAILED_PRECONDITION],
+  [failedPrecondition('quotes a command'), undefined, grpc.status.FAILED_PRECONDITION],
 ])('has the code of a failure; only those that are ours mark it as failed', async (error, failed, code) => {
   handler = () => Promise.reject(error);
-  await rejectionOf(send());
+  await expect(send()).rejects.toMatchObject({ code });
   const [span] = tracer.spans;
   expect(span?.attributes['rpc.grpc.status_code']).toBe(code);
   expect(span?.failed).toBe(failed);

@@ -22,7 +22,14 @@ import {
 } from '@opentelemetry/resources';
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import type { Logger } from '../lib/logger';
-import { NO_SPAN, type ServedCall, type Span, type SpanAttributes, type Step, type Tracer } from '../lib/tracer';
+import {
+  NO_SPAN,
+  type ServedCall,
+  type Span,
+  type SpanAttributes,
+  type Step,
+  type Tracer,
+} from '../lib/tracer';
 import type { Tracing } from './tracing';
 import { WatchedExporter } from './watched-exporter';
 

@@ -10,7 +10,7 @@ const LAYERS = [
   ['proto', 'engine'],
   ['store', 'translate'],
   ['node'],
-  ['docker', 'network', 'stats', 'logs', 'metrics', 'registry'],
+  ['docker', 'network', 'stats', 'logs', 'metrics', 'registry', 'tracing'],
   ['containers'],
   ['sync', 'streaming'],
   ['server'],
@@ -37,6 +37,7 @@ const HOMES = {
   ws: 'streaming',
   'prom-client': 'metrics',
   yaml: 'config (and doctor)',
+  '@opentelemetry': 'tracing',
 };
 
 /** Records change under the lock that src/containers keeps (docs/adr/0068). */

@@ -18,6 +18,7 @@ const ENTRIES = {
   'worker-entry': 'src/logs/worker-entry.ts',
   'disk/worker-entry': 'src/stats/disk/worker-entry.ts',
   'dial-helper': 'src/streaming/port-forward/dial-helper.ts',
+  'open-telemetry': 'src/tracing/open-telemetry.ts',
 };
 
 const { metafile } = await build({
@@ -26,8 +27,8 @@ const { metafile } = await build({
   outdir: directory,
   bundle: true,
   platform: 'node',
-  // Looked up beside main.js when a thread is started.
-  external: ['./worker-entry', './disk/worker-entry'],
+  // Looked up beside main.js when a thread is started, or when calls are to be traced.
+  external: ['./worker-entry', './disk/worker-entry', './open-telemetry.js'],
   target: 'node20.19',
   alias: { ssh2: join(root, 'packaging/no-ssh.cjs') },
   sourcemap: true,

@@ -38,7 +38,7 @@ export function actingParts(settings: Settings, logger: Logger): NodeParts {
     }),
     factsMemory: new FactsFile(factsFile(settings), settings.dockerEndpoint, logger),
     door: (client) => client,
-    openNetwork: ({ observe, onUnserved }) =>
+    openNetwork: ({ observe, onUnserved, tracer }) =>
       choosePodNetworks(settings.networkPlugin, {
         confDir: settings.cniConfDir,
         binDirs: settings.cniBinDir,
@@ -48,6 +48,7 @@ export function actingParts(settings: Settings, logger: Logger): NodeParts {
         timeoutMs: () => settings.cniTimeout || DEFAULT_CNI_TIMEOUT_MS,
         observe,
         onUnserved,
+        tracer,
         logger,
       }),
     checkpoints: createCheckpoints(settings, logger),

@@ -30,6 +30,7 @@ import { StreamingServer, type Streaming } from './streaming/server';
 import { NetnsDialers } from './streaming/port-forward/netns-dialer';
 import { handOverPods, type HandOverStep } from './sync/hand-over';
 import { notifySystemd, Watchdog, watchdogInterval } from './node/systemd';
+import { openTracing, type Tracing } from './tracing/tracing';
 import { readNodeRights, type NodeRights } from './node/node-rights';
 import { UsedInodes } from './node/disk/file-systems';
 import { watchedLink, watchedLogs } from './watched-parts';
@@ -66,6 +67,7 @@ interface KubeletSide {
   readonly dialers: NetnsDialers;
   readonly observability: Observability;
   readonly gate: WorkGate;
+  readonly tracing: Tracing;
 }
 
 /** Calls in progress are given this long to end before a hand-over goes on. */
@@ -127,8 +129,10 @@ export class Daemon {
     overrides: DaemonOverrides,
   ): Promise<Daemon> {
     const metrics = new DaemonMetrics(DOCKBRIDGE_VERSION);
+    const tracing = await openTracing(process.env, DOCKBRIDGE_VERSION, logger);
+    const { tracer } = tracing;
     const startedCommands = await parts.openCommands();
-    const observers = { logger, logs, metrics, startedCommands };
+    const observers = { logger, logs, metrics, tracer, startedCommands };
     const engineSide = await createEngineSide(settings, parts, observers, overrides);
     const { docker, localEngine, store, probes, stats, imageSync, link, lanes, network } = engineSide;
     const podEvents = new PodEvents(store);
@@ -193,6 +197,7 @@ export class Daemon {
         logger,
         gate,
         refusal: parts.refusal,
+        tracer,
         observe: (report) => metrics.onCall(report),
       },
     );
@@ -206,7 +211,7 @@ export class Daemon {
       calls: () => server.callsInProgress,
       fileLimit: fileLimit(),
     });
-    const kubeletSide = { server, streaming, dialers, observability, gate };
+    const kubeletSide = { server, streaming, dialers, observability, gate, tracing };
     return new Daemon(engineSide, kubeletSide, logs, logger, settings, { path: parts.controlPath, status });
   }
 
@@ -287,7 +292,7 @@ export class Daemon {
    * goes first, so that nobody calls, and the logs have their time even when all before them was left behind.
    */
   async stop(): Promise<void> {
-    const { server, streaming, dialers, observability } = this.kubeletSide;
+    const { server, streaming, dialers, observability, tracing } = this.kubeletSide;
     const { link, stats, network, kernelLog, claim, upkeep } = this.engineSide;
     const stop = new BoundedStop(STOP_MS, this.logger);
     await stop.step('The notice to systemd', 1_000, () => notifySystemd('STOPPING=1', this.logger));
@@ -302,6 +307,7 @@ export class Daemon {
       stop.step('The dialers of port-forward', 1_500, () => dialers.close()),
       stop.step('The connection to Docker Engine', 1_500, () => link.stop()),
       stop.step('Stats', 1_500, () => stats.close()),
+      stop.step('The traces', 2_500, () => tracing.close()),
     ]);
     upkeep?.close();
     await stop.step('The logs', 3_000, () => this.logs.close());

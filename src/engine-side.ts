@@ -7,6 +7,7 @@ import { instrument, type EngineCall } from './docker/decorators';
 import { messageOf } from './lib/errors';
 import { fileLimit, mostHeldFiles } from './node/file-limit';
 import type { Logger } from './lib/logger';
+import type { Tracer } from './lib/tracer';
 import type { StartWorker } from './lib/worker-rpc';
 import type { ContainerLogs } from './logs/container-logs';
 import type { DaemonMetrics } from './metrics/daemon-metrics';
@@ -74,17 +75,18 @@ interface Observers {
   readonly logger: Logger;
   readonly logs: ContainerLogs;
   readonly metrics: DaemonMetrics;
+  readonly tracer: Tracer;
   readonly startedCommands: StartedCommands;
 }
 
 export async function createEngineSide(
   settings: Settings,
   parts: NodeParts,
-  { logger, logs, metrics, startedCommands }: Observers,
+  { logger, logs, metrics, tracer, startedCommands }: Observers,
   overrides: EngineSideOverrides,
 ): Promise<EngineSide> {
   const lanes = new CallLanes();
-  const docker = createClient(settings, parts, lanes, metrics, overrides);
+  const docker = createClient(settings, parts, lanes, { metrics, tracer }, overrides);
   const network = await parts.openNetwork(
     {
       observe: (report) => {
@@ -92,6 +94,7 @@ export async function createEngineSide(
         overrides.onPluginRun?.(report);
       },
       onUnserved: (capability) => metrics.onUnserved(capability),
+      tracer,
     },
     (sandboxId) => void refresh(sandboxId),
   );
@@ -161,13 +164,14 @@ function createClient(
   settings: Settings,
   parts: NodeParts,
   lanes: CallLanes,
-  metrics: DaemonMetrics,
+  { metrics, tracer }: Pick<Observers, 'metrics' | 'tracer'>,
   overrides: EngineSideOverrides,
 ): DockerClient {
   const client = new DockerodeClient({
     endpoint: settings.dockerEndpoint,
     requestTimeoutMs: () => settings.runtimeRequestTimeout || DEFAULT_REQUEST_TIMEOUT_MS,
     lanes,
+    tracer,
   });
   return instrument(
     parts.door(overrides.wrapDocker?.(client) ?? client),

@@ -1,5 +1,6 @@
 import type { DockerClient } from './docker/client';
 import type { RuntimeError } from './lib/errors';
+import type { Tracer } from './lib/tracer';
 import type { PluginObserver } from './network/cni/plugin-chain';
 import type { PodNetworks } from './network/pod-networks';
 import type { Checkpoints } from './network/sandbox-checkpoints';
@@ -17,6 +18,7 @@ export interface NetworkObservers {
   readonly observe: PluginObserver;
   /** A new pod asked for that capability of CNI, and no plugin has it. */
   readonly onUnserved: (capability: string) => void;
+  readonly tracer: Tracer;
 }
 
 /**

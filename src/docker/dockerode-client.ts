@@ -18,6 +18,7 @@ import type {
 } from '../engine/types';
 import { valueNow, type Changing } from '../lib/changing';
 import { withDeadline } from '../lib/async/deadline';
+import type { Tracer } from '../lib/tracer';
 import { imageApi } from '../translate/shared/engine-facts';
 import { CallLanes, type LaneCall, type LaneName } from './call-lanes';
 import type {
@@ -48,6 +49,7 @@ export interface DockerodeClientOptions {
   readonly requestTimeoutMs: Changing<number>;
   /** By default, the client has its own lanes. */
   readonly lanes?: CallLanes;
+  readonly tracer?: Tracer | undefined;
 }
 
 /**
@@ -63,8 +65,8 @@ export class DockerodeClient implements DockerClient {
   private imageApi = '';
 
   constructor(options: DockerodeClientOptions) {
-    this.short = new EngineTransport(connectDocker(options.endpoint, MAX_IDLE_SOCKETS));
-    this.long = new EngineTransport(connectDocker(options.endpoint, undefined));
+    this.short = new EngineTransport(connectDocker(options.endpoint, MAX_IDLE_SOCKETS), options.tracer);
+    this.long = new EngineTransport(connectDocker(options.endpoint, undefined), options.tracer);
     this.limitMs = () => valueNow(options.requestTimeoutMs);
     this.lanes = options.lanes ?? new CallLanes();
   }
@@ -354,13 +356,15 @@ export class DockerodeClient implements DockerClient {
     onProgress: (progress: EngineProgress) => void,
   ): Promise<void> {
     try {
-      for await (const line of readJsonLines<EngineProgress>(await this.long.stream(request))) {
-        const failure = line.errorDetail?.message ?? line.error;
-        if (failure !== undefined) {
-          throw new EngineError('UNKNOWN', line.errorDetail?.code ?? 500, failure);
+      await this.long.whole(request, async (response) => {
+        for await (const line of readJsonLines<EngineProgress>(response)) {
+          const failure = line.errorDetail?.message ?? line.error;
+          if (failure !== undefined) {
+            throw new EngineError('UNKNOWN', line.errorDetail?.code ?? 500, failure);
+          }
+          onProgress(line);
         }
-        onProgress(line);
-      }
+      });
     } catch (error) {
       throw toRuntimeError(error, request.signal);
     }

@@ -4,6 +4,8 @@ import { inspect } from 'node:util';
 import Docker from 'dockerode';
 import { withDeadline } from '../lib/async/deadline';
 import { invalidArgument } from '../lib/errors';
+import { NO_TRACER, type Span, type Tracer } from '../lib/tracer';
+import { engineStep, putStatus, statusOf } from './engine-step';
 import { toRuntimeError } from './errors';
 
 /**
@@ -68,7 +70,10 @@ const ACCEPTED = { 200: true, 201: true, 204: true, 304: true };
  * cut off (dockerd killed), so that the caller would hang until its deadline.
  */
 export class EngineTransport {
-  constructor(private readonly docker: Docker) {}
+  constructor(
+    private readonly docker: Docker,
+    private readonly tracer: Tracer = NO_TRACER,
+  ) {}
 
   /** Resolves with the whole JSON answer, undefined for an empty one. */
   async json<T>(request: EngineRequest, timeoutMs: number): Promise<T> {
@@ -86,37 +91,49 @@ export class EngineTransport {
       `Docker Engine ${request.method} ${request.path}`,
       timeoutMs,
       request.signal,
-      async (signal) => {
-        const response = await this.stream({ ...request, signal });
-        try {
-          const chunks: Buffer[] = [];
-          let size = 0;
-          for await (const chunk of response as AsyncIterable<Buffer>) {
-            size += chunk.length;
-            // Leaving the loop destroys the response.
-            if (size > limit) return Buffer.alloc(0);
-            chunks.push(chunk);
+      (signal) =>
+        this.whole({ ...request, signal }, async (response) => {
+          try {
+            const chunks: Buffer[] = [];
+            let size = 0;
+            for await (const chunk of response as AsyncIterable<Buffer>) {
+              size += chunk.length;
+              // Leaving the loop destroys the response.
+              if (size > limit) return Buffer.alloc(0);
+              chunks.push(chunk);
+            }
+            return Buffer.concat(chunks);
+          } catch (error) {
+            throw toRuntimeError(error, signal);
           }
-          return Buffer.concat(chunks);
-        } catch (error) {
-          throw toRuntimeError(error, signal);
-        }
-      },
+        }),
     );
+  }
+
+  /** Gives the response to `read`, whose time belongs to the request in a trace. */
+  async whole<T>(request: EngineRequest, read: (response: IncomingMessage) => Promise<T>): Promise<T> {
+    return this.step(request, async (response) => read(response as IncomingMessage));
   }
 
   /** Resolves with the response as it arrives, which is destroyed when the signal fires. */
   async stream(request: EngineRequest): Promise<IncomingMessage> {
-    return (await this.dial(request)) as IncomingMessage;
+    return this.step(request, (response) => Promise.resolve(response as IncomingMessage));
   }
 
   /** Resolves with the raw connection after the Engine's 101. */
   async hijack(request: EngineRequest): Promise<Duplex> {
-    return (await this.dial({ ...request, hijack: true })) as Duplex;
+    return this.step({ ...request, hijack: true }, (connection) => Promise.resolve(connection as Duplex));
   }
 
-  private async dial(request: EngineRequest): Promise<unknown> {
-    if (request.hijack !== true) return this.send(request);
+  private step<T>(request: EngineRequest, work: (answer: unknown) => Promise<T>): Promise<T> {
+    return this.tracer.step(
+      () => engineStep(request),
+      async (span) => work(await this.dial(request, span)),
+    );
+  }
+
+  private async dial(request: EngineRequest, span: Span): Promise<unknown> {
+    if (request.hijack !== true) return this.send(request, span);
     // The modem leaves the request open for the upgraded connection. A refused request would never end without this.
     const unused = new AbortController();
     const { signal } = request;
@@ -124,7 +141,7 @@ export class EngineTransport {
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
       signal?.throwIfAborted();
-      return await this.send({ ...request, signal: unused.signal });
+      return await this.send({ ...request, signal: unused.signal }, span);
     } catch (error) {
       unused.abort();
       throw toRuntimeError(error, signal);
@@ -133,8 +150,9 @@ export class EngineTransport {
     }
   }
 
-  private send(request: EngineRequest): Promise<unknown> {
+  private send(request: EngineRequest, span: Span): Promise<unknown> {
     const { signal } = request;
+    const { headers } = span;
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) {
         reject(toRuntimeError(signal.reason, signal));
@@ -151,10 +169,18 @@ export class EngineTransport {
           ...(request.tar === undefined ? {} : { file: request.tar }),
           ...(request.auth === undefined ? {} : { authconfig: request.auth }),
           ...(signal === undefined ? {} : { abortSignal: signal }),
+          // dockerd from 25.0 on traces too. The modem adds its own to the object.
+          ...(headers === undefined ? {} : { headers: { ...headers } }),
         },
         (error: unknown, result: unknown) => {
-          if (error !== null && error !== undefined) reject(toRuntimeError(error, signal));
-          else resolve(result);
+          if (error !== null && error !== undefined) {
+            const failure = toRuntimeError(error, signal);
+            putStatus(span, statusOf(failure));
+            reject(failure);
+          } else {
+            putStatus(span, request.hijack === true ? 101 : (result as IncomingMessage).statusCode);
+            resolve(result);
+          }
         },
       );
     });

@@ -12,7 +12,9 @@ import { sharedAbortController } from '../lib/async/deadline';
 import type { WorkGate } from '../lib/async/stopping';
 import { cancelled, type ErrorCode, hasCode, invalidArgument, messageOf, RuntimeError } from '../lib/errors';
 import type { LogFields, Logger } from '../lib/logger';
+import { NO_TRACER, type Tracer } from '../lib/tracer';
 import { type Encoded, MalformedMessage } from '../proto/service';
+import { putOutcome, servedCall, type TracedCall } from './call-span';
 import type { CallContext } from './services';
 
 /** One finished call, for metrics. */
@@ -29,6 +31,8 @@ export interface WrapOptions {
   readonly observe: (report: CallReport) => void;
   /** Knows which calls are in progress; it is never closed. */
   readonly calls: WorkGate;
+  /** By default calls are not traced. */
+  readonly tracer?: Tracer | undefined;
 }
 
 /** A stream ends only when its client ends it; `closing` ends it when this server stops. */
@@ -78,7 +82,7 @@ async function answer<Request, Response>(
   call: ServerUnaryCall<Request | MalformedMessage, Response>,
   callback: sendUnaryData<Response>,
 ): Promise<void> {
-  await observed(method, options, call.request, async () => {
+  await observed(method, options, call, async () => {
     const controller = cancellationOf(call);
     try {
       const request = wellFormed(call.request);
@@ -101,7 +105,7 @@ async function stream<Request, Response>(
   options: StreamOptions,
   call: ServerWritableStream<Request | MalformedMessage, Response | Encoded>,
 ): Promise<void> {
-  await observed(method, options, call.request, async () => {
+  await observed(method, options, call, async () => {
     const { closing } = options;
     const controller = cancellationOf(call);
     const onClosing = (): void => controller.abort(closing.reason);
@@ -153,7 +157,7 @@ function written<Message>(call: ServerWritableStream<unknown, Message>, message:
 
 interface Outcome {
   readonly code: CallReport['code'];
-  /** Called only if the line is logged. */
+  /** Called only if the line is logged or the span recorded. */
   readonly about: () => LogFields;
 }
 
@@ -164,11 +168,18 @@ function failed({ code, message }: RuntimeError, request: unknown): Outcome {
 async function observed(
   method: string,
   options: WrapOptions,
-  request: unknown,
+  call: TracedCall & { readonly request: unknown },
   work: () => Promise<Outcome>,
 ): Promise<void> {
   const started = process.hrtime.bigint();
-  const { code, about } = await options.calls.run(method, work, () => callSubject(request));
+  const { code, about } = await (options.tracer ?? NO_TRACER).serve(
+    () => servedCall(call),
+    async (span) => {
+      const outcome = await options.calls.run(method, work, () => callSubject(call.request));
+      putOutcome(span, outcome.code, outcome.about);
+      return outcome;
+    },
+  );
   const seconds = Number(process.hrtime.bigint() - started) / 1e9;
   options.observe({ method, code, seconds });
   options.logger.debug(

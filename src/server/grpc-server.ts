@@ -7,6 +7,7 @@ import {
 import { sharedAbortController } from '../lib/async/deadline';
 import { unavailable, type RuntimeError } from '../lib/errors';
 import type { Logger } from '../lib/logger';
+import type { Tracer } from '../lib/tracer';
 import { WorkGate, type WorkInProgress } from '../lib/async/stopping';
 import { ALPHA_IMAGE_SERVICE, ALPHA_RUNTIME_SERVICE, IMAGE_SERVICE, RUNTIME_SERVICE } from '../proto/service';
 import { wrapStream, wrapUnary, type CallReport, type WrapOptions } from './call';
@@ -42,6 +43,7 @@ export interface GrpcServerOptions {
   readonly gate: WorkGate;
   /** Called before each call that changes something. @returns the error that refuses it, or undefined. */
   readonly refusal?: () => RuntimeError | undefined;
+  readonly tracer?: Tracer;
 }
 
 /** The CRI endpoint: both services as `runtime.v1` and, for kubelets up to 1.25, as `runtime.v1alpha2`. */
@@ -140,15 +142,18 @@ export class GrpcServer {
   ): UntypedHandleCall {
     return wrapStream(name, (request, context) => handler(services, request, context), {
       ...this.wrapOptions(services, kind),
+      // A span of its own would last as long as the connection.
+      ...(name === 'GetContainerEvents' ? { tracer: undefined } : {}),
       closing: this.closing.signal,
     });
   }
 
   private wrapOptions({ link }: Services, kind: Route<unknown, unknown>['kind']): WrapOptions {
-    const { logger, observe } = this.options;
+    const { logger, observe, tracer } = this.options;
     return {
       logger,
       observe,
+      tracer,
       calls: this.calls,
       before: {
         always: undefined,

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { CriClient } from '../../src/server/client/cri-client';
 import { SpdyClient } from '../fakes/streaming-client';
+import { TraceCollector } from '../fakes/trace-collector';
 import { Command } from './support/command';
 import { sharedDockerHost, TEST_IMAGE } from './support/engine';
 import { untilLogged } from './support/pods';
@@ -122,6 +123,34 @@ describe('what a package holds', () => {
     expect(command.stderr).toBe('');
   });
 
+  it('traces when it is told to, with what lies beside the program', async () => {
+    const collector = await TraceCollector.start();
+    const socket = `unix://${join(directory, 'traced.sock')}`;
+    const traced = ['OTEL_BSP_SCHEDULE_DELAY=50', `OTEL_EXPORTER_OTLP_ENDPOINT=${collector.endpoint}`];
+    const daemon = new Command(
+      [
+        ...['serve', '--container-runtime-endpoint', socket, '--network-plugin', 'no-op'],
+        ...['--docker-endpoint', `unix://${join(directory, 'none.sock')}`],
+        ...['--state-dir', join(directory, 'traced-state'), '--run-dir', join(directory, 'traced-run')],
+      ],
+      {},
+      ['env', ...traced],
+      [join(lib, 'node'), join(lib, 'main.js')],
+    );
+    try {
+      await daemon.says('Serving CRI');
+      const client = new CriClient(socket);
+      await client.call('Status', {});
+      client.close();
+      const { resource } = await collector.span('runtime.v1.RuntimeService/Status');
+      expect(resource['service.name']).toBe('dockbridge');
+    } finally {
+      daemon.signal('SIGTERM');
+      await daemon.exit();
+      await collector.close();
+    }
+  });
+
   it('has a configuration file of comments with all options, a directory for more, and reads both kinds', async () => {
     const file = join(directory, 'tree/etc/dockbridge/config.yaml');
     const written = packaged(['config', 'default']);
@@ -182,6 +211,8 @@ describe('what a package holds', () => {
       '644 usr/lib/dockbridge/disk/worker-entry.js.map',
       '644 usr/lib/dockbridge/main.js',
       '644 usr/lib/dockbridge/main.js.map',
+      '644 usr/lib/dockbridge/open-telemetry.js',
+      '644 usr/lib/dockbridge/open-telemetry.js.map',
       '644 usr/lib/dockbridge/pause/pause.tar',
       '644 usr/lib/dockbridge/sbom.cdx.json',
       '644 usr/lib/dockbridge/worker-entry.js',

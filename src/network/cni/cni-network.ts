@@ -7,6 +7,7 @@ import { Semaphore } from '../../lib/async/semaphore';
 import { coalesce } from '../../lib/async/shared-work';
 import { failedPrecondition, internal, messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
+import type { Tracer } from '../../lib/tracer';
 import type { PodNamespaces } from '../../node/netns/namespace-handles';
 import type { SandboxRecord } from '../../store/records';
 import { podFromSandbox, type PodToAttach } from '../../translate/sandbox/pod-to-attach';
@@ -52,6 +53,7 @@ export interface CniOptions {
   readonly observe?: PluginObserver;
   /** Called for each capability that a new pod requests and no plugin provides. */
   readonly onUnserved?: (capability: string) => void;
+  readonly tracer?: Tracer;
   readonly logger: Logger;
 }
 
@@ -82,7 +84,7 @@ export class CniNetwork implements NodeCni {
 
   private constructor(private readonly options: CniOptions) {
     const { confDir, binDirs, cacheDir, timeoutMs, logger } = options;
-    this.chain = new PluginChain(binDirs, timeoutMs, options.observe, options.running);
+    this.chain = new PluginChain(binDirs, timeoutMs, options.observe, options.running, options.tracer);
     this.node = new NodeNetwork({ confDir, binDirs, chain: this.chain, logger });
     this.cache = new ResultCache(cacheDir);
     this.handles = options.handles;

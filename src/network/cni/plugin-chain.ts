@@ -3,6 +3,7 @@ import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { valueNow, type Changing } from '../../lib/changing';
 import { failedPrecondition } from '../../lib/errors';
+import { NO_TRACER, type Span, type Tracer } from '../../lib/tracer';
 import { parseObject, type JsonObject } from './json';
 import {
   isAtLeast,
@@ -44,6 +45,7 @@ export class PluginChain {
     private readonly timeoutMs: Changing<number>,
     private readonly observe: PluginObserver = () => undefined,
     private readonly running?: Pick<RunningPlugins, 'begin'>,
+    private readonly tracer: Tracer = NO_TRACER,
   ) {}
 
   /** @returns the last plugin's result, in the configuration's version. */
@@ -51,7 +53,7 @@ export class PluginChain {
     let result: CniResult | undefined;
     for (const plugin of config.plugins) {
       const stdin = pluginInput(config, plugin, attachment.capabilityArgs, result);
-      const stdout = await this.run(plugin.type, 'ADD', environment(attachment), stdin, signal);
+      const stdout = await this.run(config.name, plugin.type, 'ADD', environment(attachment), stdin, signal);
       const answer = parseObject(stdout);
       if (answer === undefined) throw garbageAnswer(plugin.type, 'ADD', stdout);
       result = convertResult(answer, config.cniVersion);
@@ -74,7 +76,7 @@ export class PluginChain {
         attachment.capabilityArgs,
         convertResult(result, config.cniVersion),
       );
-      await this.run(plugin.type, 'CHECK', environment(attachment), stdin, signal);
+      await this.run(config.name, plugin.type, 'CHECK', environment(attachment), stdin, signal);
     }
   }
 
@@ -86,7 +88,7 @@ export class PluginChain {
         : undefined;
     for (const plugin of [...config.plugins].reverse()) {
       const stdin = pluginInput(config, plugin, attachment.capabilityArgs, before);
-      await this.run(plugin.type, 'DEL', environment(attachment), stdin);
+      await this.run(config.name, plugin.type, 'DEL', environment(attachment), stdin);
     }
   }
 
@@ -94,7 +96,14 @@ export class PluginChain {
   async status(config: NetworkConfig, signal?: AbortSignal): Promise<void> {
     if (!isAtLeast(config.cniVersion, '1.1.0')) return;
     for (const plugin of config.plugins) {
-      await this.run(plugin.type, 'STATUS', {}, pluginInput(config, plugin, {}, undefined), signal);
+      await this.run(
+        config.name,
+        plugin.type,
+        'STATUS',
+        {},
+        pluginInput(config, plugin, {}, undefined),
+        signal,
+      );
     }
   }
 
@@ -105,7 +114,9 @@ export class PluginChain {
     for (const plugin of config.plugins) {
       const input = { 'cni.dev/valid-attachments': valid, 'cni.dev/attachments': valid };
       const stdin = pluginInput(config, plugin, {}, undefined, input);
-      await this.run(plugin.type, 'GC', {}, stdin, signal).catch((error: unknown) => errors.push(error));
+      await this.run(config.name, plugin.type, 'GC', {}, stdin, signal).catch((error: unknown) =>
+        errors.push(error),
+      );
     }
     if (errors.length > 0) throw errors[0];
   }
@@ -116,7 +127,7 @@ export class PluginChain {
    */
   async validate(config: NetworkConfig, signal?: AbortSignal): Promise<void> {
     for (const type of new Set(config.plugins.map((plugin) => plugin.type))) {
-      const versions = await this.versionsOf(type, signal);
+      const versions = await this.versionsOf(config.name, type, signal);
       if (versions.includes(config.cniVersion)) continue;
       throw failedPrecondition(
         `CNI plugin "${type}" does not speak version ${config.cniVersion} of network "${config.name}", only ${versions.join(', ')}`,
@@ -132,12 +143,16 @@ export class PluginChain {
     for (const { type } of config.plugins) await this.find(type, 'VERSION');
   }
 
-  private async versionsOf(type: string, signal: AbortSignal | undefined): Promise<string[]> {
+  private async versionsOf(
+    network: string,
+    type: string,
+    signal: AbortSignal | undefined,
+  ): Promise<string[]> {
     // Plugins of the first version want the variables of an ADD before they say that they do not know VERSION.
     const variables = { CNI_CONTAINERID: 'none', CNI_NETNS: 'none', CNI_IFNAME: 'none', CNI_ARGS: '' };
     try {
       const stdin = JSON.stringify({ cniVersion: NEWEST_VERSION });
-      const stdout = await this.run(type, 'VERSION', variables, stdin, signal);
+      const stdout = await this.run(network, type, 'VERSION', variables, stdin, signal);
       const versions = parseObject(stdout)?.supportedVersions;
       if (!Array.isArray(versions)) throw garbageAnswer(type, 'VERSION', stdout);
       return versions.map(String);
@@ -153,6 +168,7 @@ export class PluginChain {
   }
 
   private async run(
+    network: string,
     plugin: string,
     command: string,
     variables: Readonly<Record<string, string>>,
@@ -163,17 +179,19 @@ export class PluginChain {
     const started = process.hrtime.bigint();
     const report = (failed: boolean): void =>
       this.observe({ plugin, command, seconds: Number(process.hrtime.bigint() - started) / 1e9, failed });
-    const run = runPlugin({
-      plugin,
-      path,
-      command,
-      environment: { ...variables, CNI_PATH: this.binDirs.join(':') },
-      stdin,
-      timeoutMs: valueNow(this.timeoutMs),
-      signal,
-      // What works on no pod crosses with nothing.
-      onStarted: this.noting(plugin, command, variables.CNI_CONTAINERID),
-    });
+    const run = this.traced(plugin, command, network, () =>
+      runPlugin({
+        plugin,
+        path,
+        command,
+        environment: { ...variables, CNI_PATH: this.binDirs.join(':') },
+        stdin,
+        timeoutMs: valueNow(this.timeoutMs),
+        signal,
+        // What works on no pod crosses with nothing.
+        onStarted: this.noting(plugin, command, variables.CNI_CONTAINERID),
+      }),
+    );
     return run.then(
       (stdout) => {
         report(false);
@@ -182,6 +200,26 @@ export class PluginChain {
       (error: unknown) => {
         report(true);
         throw error;
+      },
+    );
+  }
+
+  private traced<T>(plugin: string, command: string, network: string, run: () => Promise<T>): Promise<T> {
+    return this.tracer.step(
+      () => ({
+        name: `CNI ${command} ${plugin}`,
+        kind: 'internal',
+        attributes: { 'cni.plugin': plugin, 'cni.command': command, 'cni.network': network },
+      }),
+      async (span) => {
+        try {
+          const result = await run();
+          span.set(() => ({ 'cni.exit': '0' }));
+          return result;
+        } catch (error) {
+          putFailure(span, error);
+          throw error;
+        }
       },
     );
   }
@@ -210,6 +248,15 @@ export class PluginChain {
       `CNI plugin "${plugin}" is not installed in ${this.binDirs.join(', ')} (--cni-bin-dir)`,
     );
   }
+}
+
+/** @param error not its message, which may quote the configuration. */
+function putFailure(span: Span, error: unknown): void {
+  if (!(error instanceof CniPluginError)) return;
+  span.set(() => ({
+    'cni.exit': error.exit?.replace(/^exit code /, ''),
+    'cni.error_code': error.pluginCode,
+  }));
 }
 
 function environment(attachment: Attachment): Record<string, string> {

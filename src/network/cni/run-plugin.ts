@@ -17,6 +17,8 @@ export class CniPluginError extends RuntimeError {
     message: string,
     /** The plugin's own code; undefined when it gave none. */
     readonly pluginCode?: number,
+    /** How its process ended, in the form of FailedRun; undefined when that is not why it failed. */
+    readonly exit?: string,
   ) {
     super(code, message);
     this.name = 'CniPluginError';
@@ -46,6 +48,7 @@ export function failedRun({ plugin, command, exit, stdout, stderr }: FailedRun):
       command,
       `CNI plugin "${plugin}" failed on ${command}${code}: ${msg}${details === '' ? '' : `: ${details}`}`,
       pluginCode,
+      exit,
     );
   }
   const said = excerpt(stderr.trim() === '' ? stdout : stderr);
@@ -54,6 +57,8 @@ export function failedRun({ plugin, command, exit, stdout, stderr }: FailedRun):
     plugin,
     command,
     `CNI plugin "${plugin}" ended with ${exit} on ${command} and ${said === '' ? 'said nothing' : `said: ${said}`}`,
+    undefined,
+    exit,
   );
 }
 

@@ -5,6 +5,7 @@ import { parseNetworkList, type NetworkConfig } from '../../../src/network/cni/n
 import { PluginChain, type PluginReport } from '../../../src/network/cni/plugin-chain';
 import { until } from '../support/async';
 import { rejectionOf } from '../support/errors';
+import { RecordingTracer } from '../support/recording-tracer';
 import { answer, ATTACHMENT, FakeNode, listOf, RESULT } from './fake-plugins';
 
 let node: FakeNode;
@@ -59,6 +60,27 @@ describe('A chain of plugins', () => {
       'UNKNOWN CNI plugin "two" ended with exit code 3 on DEL and said nothing',
     );
     expect(await node.story()).toEqual(['DEL two']);
+  });
+
+  it('makes each run a step of the trace, with how it ended and without its configuration', async () => {
+    await node.plugin('one', answer(RESULT));
+    await node.plugin('two', `echo '{"code":7,"msg":"bad configuration: token=secret"}'; exit 3`);
+    await node.plugin('three', 'kill -9 $$');
+    const tracer = new RecordingTracer();
+    chain = new PluginChain([node.binDir], 10_000, undefined, undefined, tracer);
+    for (const last of ['two', 'three', 'none']) await rejectionOf(add(['one', last]));
+    const step = (plugin: string, more: object): object => ({
+      name: `CNI ADD ${plugin}`,
+      attributes: { 'cni.plugin': plugin, 'cni.command': 'ADD', 'cni.network': 'net', ...more },
+    });
+    const well = step('one', { 'cni.exit': '0' });
+    const spans = tracer.spans.map(({ threw: _threw, ...span }) => span);
+    expect(spans).toEqual([
+      ...[well, step('two', { 'cni.exit': '3', 'cni.error_code': 7 })],
+      ...[well, step('three', { 'cni.exit': 'SIGKILL', 'cni.error_code': undefined })],
+      // A plugin that is not there does not run.
+      well,
+    ]);
   });
 
   it('reports each run, and whether it failed', async () => {

@@ -1,0 +1,41 @@
+/** OpenTelemetry's own variables, as far as they decide whether dockbridge traces. The SDK reads all others. */
+export type TraceSettings =
+  | { readonly kind: 'off' }
+  | { readonly kind: 'on'; readonly endpoint: string }
+  /** `why` names the variable and what it takes. */
+  | { readonly kind: 'refused'; readonly why: string };
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The only one of the three protocols of the OTLP exporter's specification that is built in. */
+const PROTOCOL = 'http/protobuf';
+
+/**
+ * Reads the variables of OpenTelemetry's specification ("Environment Variable Specification", "OpenTelemetry Protocol
+ * Exporter"): a variable for traces goes before the one for all signals, and an empty value counts as unset. Without an endpoint
+ * tracing is off, although an SDK would take the default one: nobody asked for it.
+ */
+export function readTraceSettings(environment: Environment): TraceSettings {
+  const first = (...names: readonly string[]): readonly [name: string, value: string] | undefined =>
+    names.map((name) => [name, environment[name]?.trim() ?? ''] as const).find(([, value]) => value !== '');
+  const endpoint = first('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT');
+  const exporter = first('OTEL_TRACES_EXPORTER')?.[1] ?? 'otlp';
+  const isDisabled = first('OTEL_SDK_DISABLED')?.[1].toLowerCase() === 'true';
+  if (endpoint === undefined || isDisabled || exporter === 'none') return { kind: 'off' };
+  const refused = (why: string): TraceSettings => ({ kind: 'refused', why });
+  if (exporter !== 'otlp')
+    return refused(`OTEL_TRACES_EXPORTER is "${exporter}", and dockbridge only has otlp and none`);
+  const protocol = first('OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'OTEL_EXPORTER_OTLP_PROTOCOL');
+  if (protocol !== undefined && protocol[1] !== PROTOCOL)
+    return refused(
+      `${protocol[0]} is "${protocol[1]}", and dockbridge only speaks ${PROTOCOL}, which collectors usually take on port 4318`,
+    );
+  const [name, value] = endpoint;
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol))
+    return refused(
+      `${name} is not a URL that begins with http:// or https://, such as http://127.0.0.1:4318`,
+    );
+  // What the log shows: a URL may hold a password, and some services want a key in the query.
+  return { kind: 'on', endpoint: `${url.origin}${url.pathname}` };
+}

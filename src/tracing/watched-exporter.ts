@@ -1,0 +1,59 @@
+import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace-base';
+import type { Logger } from '../lib/logger';
+
+/**
+ * Says once that the collector does not take spans, and once that it does again, however often an export fails between the
+ * two. Spans that were lost are gone: the queue is short, and a later export would only push out newer ones.
+ */
+export class WatchedExporter implements SpanExporter {
+  private lost = 0;
+  private isClosing = false;
+
+  constructor(
+    private readonly exporter: SpanExporter,
+    private readonly logger: Pick<Logger, 'info' | 'warn'>,
+  ) {}
+
+  export(spans: ReadableSpan[], done: Parameters<SpanExporter['export']>[1]): void {
+    this.exporter.export(spans, (result) => {
+      // ExportResultCode.SUCCESS
+      if (result.code === 0) this.succeeded();
+      else this.failed(spans.length, result.error);
+      done(result);
+    });
+  }
+
+  forceFlush(): Promise<void> {
+    return this.exporter.forceFlush?.() ?? Promise.resolve();
+  }
+
+  /** Nothing is said any more: the last export may be cut off, and nobody could do anything about it. */
+  shutdown(): Promise<void> {
+    return this.exporter.shutdown();
+  }
+
+  close(): void {
+    this.isClosing = true;
+  }
+
+  private succeeded(): void {
+    if (this.lost > 0) this.logger.info('The trace collector takes spans again', { spansLost: this.lost });
+    this.lost = 0;
+  }
+
+  private failed(spans: number, error: Error | undefined): void {
+    if (this.lost === 0 && !this.isClosing)
+      this.logger.warn('The trace collector does not take spans, which are lost until it does', {
+        error: wordsOf(error),
+      });
+    this.lost += spans;
+  }
+}
+
+/** The errors of Node.js for a host with several addresses have no message, only a code. */
+function wordsOf(error: Error | undefined): string {
+  if (error === undefined) return 'no reason given';
+  const { message, code } = error as Error & { readonly code?: unknown };
+  if (message !== '') return typeof code === 'number' ? `HTTP ${code} ${message}` : message;
+  return typeof code === 'string' || typeof code === 'number' ? String(code) : error.name;
+}

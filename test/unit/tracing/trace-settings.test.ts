@@ -1,0 +1,69 @@
+import { readTraceSettings } from '../../../src/tracing/trace-settings';
+
+const ENDPOINT = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' };
+
+it.each([
+  ['nothing', {}],
+  ['an empty endpoint', { OTEL_EXPORTER_OTLP_ENDPOINT: ' ' }],
+  ['only a service name', { OTEL_SERVICE_NAME: 'x', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }],
+  ['an SDK that is disabled', { ...ENDPOINT, OTEL_SDK_DISABLED: 'TRUE' }],
+  ['no exporter of traces', { ...ENDPOINT, OTEL_TRACES_EXPORTER: 'none' }],
+  ['another signal', { OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'http://127.0.0.1:4318' }],
+])('is off with %s', (_what, environment) => {
+  expect(readTraceSettings(environment)).toEqual({ kind: 'off' });
+});
+
+it.each([
+  ['an endpoint', ENDPOINT, 'http://127.0.0.1:4318/'],
+  ['an SDK that is not disabled', { ...ENDPOINT, OTEL_SDK_DISABLED: 'false' }, 'http://127.0.0.1:4318/'],
+  [
+    'the protocol that is built in',
+    { ...ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf' },
+    'http://127.0.0.1:4318/',
+  ],
+  [
+    'an endpoint for traces, which goes first and may hold secrets',
+    {
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'nonsense',
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://user:secret@collector.example/in?key=secret',
+    },
+    'https://collector.example/in',
+  ],
+  [
+    'a protocol for traces, which goes first',
+    { ...ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc', OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/protobuf' },
+    'http://127.0.0.1:4318/',
+  ],
+])('is on with %s', (_what, environment, endpoint) => {
+  expect(readTraceSettings(environment)).toEqual({ kind: 'on', endpoint });
+});
+
+it.each([
+  [
+    'grpc',
+    { ...ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' },
+    'OTEL_EXPORTER_OTLP_PROTOCOL is "grpc", and dockbridge only speaks http/protobuf, which collectors usually take on port 4318',
+  ],
+  [
+    'http/json for traces',
+    { ...ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/json' },
+    'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL is "http/json", and dockbridge only speaks http/protobuf, which collectors usually take on port 4318',
+  ],
+  [
+    'another exporter',
+    { ...ENDPOINT, OTEL_TRACES_EXPORTER: 'zipkin' },
+    'OTEL_TRACES_EXPORTER is "zipkin", and dockbridge only has otlp and none',
+  ],
+  [
+    "kubelet's form of an endpoint",
+    { OTEL_EXPORTER_OTLP_ENDPOINT: 'localhost:4317' },
+    'OTEL_EXPORTER_OTLP_ENDPOINT is not a URL that begins with http:// or https://, such as http://127.0.0.1:4318',
+  ],
+  [
+    'an address without a scheme',
+    { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: '10.0.0.5:4318' },
+    'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is not a URL that begins with http:// or https://, such as http://127.0.0.1:4318',
+  ],
+])('refuses %s and says why', (_what, environment, why) => {
+  expect(readTraceSettings(environment)).toEqual({ kind: 'refused', why });
+});

@@ -1,0 +1,70 @@
+import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace-base';
+import { WatchedExporter } from '../../../src/tracing/watched-exporter';
+
+type Result = Parameters<Parameters<SpanExporter['export']>[1]>[0];
+
+const OK: Result = { code: 0 };
+const spans = (count: number): ReadableSpan[] => Array<ReadableSpan>(count);
+
+let result: Result;
+let lines: [level: string, message: string, fields: unknown][];
+let exporter: WatchedExporter;
+let results: Result[];
+
+beforeEach(() => {
+  [result, lines, results] = [OK, [], []];
+  const inner: SpanExporter = {
+    export: (_spans, done) => done(result),
+    shutdown: () => Promise.resolve(),
+  };
+  exporter = new WatchedExporter(inner, {
+    info: (message, fields) => lines.push(['info', message, fields]),
+    warn: (message, fields) => lines.push(['warn', message, fields]),
+  });
+});
+
+function send(count: number, next: Result): void {
+  result = next;
+  exporter.export(spans(count), (told) => results.push(told));
+}
+
+const failure = (message: string, more: object = {}): Result => ({
+  code: 1,
+  error: Object.assign(new Error(message), more),
+});
+
+it('says once that spans are lost, once that they are taken again, and how many were lost', () => {
+  send(1, OK);
+  send(2, failure('connect ECONNREFUSED 127.0.0.1:4318', { code: 'ECONNREFUSED' }));
+  send(3, failure('something else'));
+  send(1, OK);
+  send(1, OK);
+  expect(lines).toEqual([
+    [
+      'warn',
+      'The trace collector does not take spans, which are lost until it does',
+      { error: 'connect ECONNREFUSED 127.0.0.1:4318' },
+    ],
+    ['info', 'The trace collector takes spans again', { spansLost: 5 }],
+  ]);
+  send(1, failure('again'));
+  expect(lines).toHaveLength(3);
+  expect(results.map(({ code }) => code)).toEqual([0, 1, 1, 0, 0, 1]);
+});
+
+it.each([
+  ['an HTTP status', failure('Forbidden', { code: 403 }), 'HTTP 403 Forbidden'],
+  ['an error with a code only', failure('', { code: 'ECONNREFUSED' }), 'ECONNREFUSED'],
+  ['an error that says nothing', failure(''), 'Error'],
+  ['no error', { code: 1 } as Result, 'no reason given'],
+])('names the reason: %s', (_what, failed, error) => {
+  send(1, failed);
+  expect(lines).toEqual([['warn', expect.any(String), { error }]]);
+});
+
+it('says nothing about the last export at the end', async () => {
+  exporter.close();
+  send(1, failure('cut off'));
+  await exporter.shutdown();
+  expect(lines).toEqual([]);
+});

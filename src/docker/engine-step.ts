@@ -1,9 +1,8 @@
 import type { Span, Step } from '../lib/tracer';
 import { EngineError } from './errors';
-import type { EngineRequest } from './transport';
 
 /** The step of a trace that is a request to the Engine, by OpenTelemetry's conventions for HTTP clients. */
-export function engineStep({ method, path }: Pick<EngineRequest, 'method' | 'path'>): Step {
+export function engineStep({ method, path }: { readonly method: string; readonly path: string }): Step {
   const template = pathTemplate(method, path);
   return {
     name: `${method} ${template}`,

@@ -106,7 +106,7 @@ class RecordingTracer implements Tracer {
   serve<T>(call: () => ServedCall, work: (span: Span) => Promise<T>): Promise<T> {
     const { name, attributes, ...carrier } = call();
     const parent = this.propagator.extract(ROOT_CONTEXT, carrier, {
-      get: (headers, key) => headers[key as keyof typeof headers],
+      get: (headers: Readonly<Record<string, string | undefined>>, key) => headers[key],
       keys: Object.keys,
     });
     return this.record(name, SpanKind.SERVER, attributes, parent, work);
@@ -148,7 +148,9 @@ class RecordingTracer implements Tracer {
 
   private headersOf(context: Context): Readonly<Record<string, string>> {
     const headers: Record<string, string> = {};
-    this.propagator.inject(context, headers, { set: (into, key, value) => (into[key] = value) });
+    this.propagator.inject(context, headers, {
+      set: (into: Record<string, string>, key, value) => (into[key] = value),
+    });
     return headers;
   }
 }

@@ -7,7 +7,6 @@ import { Semaphore } from '../../lib/async/semaphore';
 import { coalesce } from '../../lib/async/shared-work';
 import { failedPrecondition, internal, messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
-import type { Tracer } from '../../lib/tracer';
 import type { PodNamespaces } from '../../node/netns/namespace-handles';
 import type { SandboxRecord } from '../../store/records';
 import { podFromSandbox, type PodToAttach } from '../../translate/sandbox/pod-to-attach';
@@ -18,7 +17,7 @@ import { passOverDead, publishersOf, refusePortConflicts } from './host-ports';
 import { addressesOfProcess, guessedResult, isLoopbackUp } from './namespace-addresses';
 import type { NetworkConfig } from './network-config';
 import { NodeNetwork } from './node-network';
-import { PluginChain, type PluginObserver } from './plugin-chain';
+import { PluginChain, type PluginObservers } from './plugin-chain';
 import {
   askedFor,
   configOf,
@@ -40,7 +39,7 @@ import type { RunningPlugins } from './running-plugins';
 const CONCURRENT_PODS = 16;
 const NOT_ATTACHED: PodNetworkState = { ready: false, ips: [] };
 
-export interface CniOptions {
+export interface CniOptions extends PluginObservers {
   readonly confDir: string;
   readonly binDirs: readonly string[];
   readonly cacheDir: string;
@@ -50,10 +49,8 @@ export interface CniOptions {
   readonly running: RunningPlugins;
   /** How long one run of a plugin may take. */
   readonly timeoutMs: Changing<number>;
-  readonly observe?: PluginObserver;
   /** Called for each capability that a new pod requests and no plugin provides. */
   readonly onUnserved?: (capability: string) => void;
-  readonly tracer?: Tracer;
   readonly logger: Logger;
 }
 

@@ -32,6 +32,12 @@ export interface PluginReport {
 
 export type PluginObserver = (report: PluginReport) => void;
 
+/** Those who are told of runs. */
+export interface PluginObservers {
+  readonly observe?: PluginObserver;
+  readonly tracer?: Tracer;
+}
+
 export interface ValidAttachment {
   readonly containerID: string;
   readonly ifname: string;

@@ -1,9 +1,10 @@
+import { ExportResultCode } from '@opentelemetry/core';
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace-base';
 import { WatchedExporter } from '../../../src/tracing/watched-exporter';
 
 type Result = Parameters<Parameters<SpanExporter['export']>[1]>[0];
 
-const OK: Result = { code: 0 };
+const OK: Result = { code: ExportResultCode.SUCCESS };
 const spans = (count: number): ReadableSpan[] => Array<ReadableSpan>(count);
 
 let result: Result;
@@ -29,7 +30,7 @@ function send(count: number, next: Result): void {
 }
 
 const failure = (message: string, more: object = {}): Result => ({
-  code: 1,
+  code: ExportResultCode.FAILED,
   error: Object.assign(new Error(message), more),
 });
 
@@ -56,7 +57,7 @@ it.each([
   ['an HTTP status', failure('Forbidden', { code: 403 }), 'HTTP 403 Forbidden'],
   ['an error with a code only', failure('', { code: 'ECONNREFUSED' }), 'ECONNREFUSED'],
   ['an error that says nothing', failure(''), 'Error'],
-  ['no error', { code: 1 } as Result, 'no reason given'],
+  ['no error', { code: ExportResultCode.FAILED }, 'no reason given'],
 ])('names the reason: %s', (_what, failed, error) => {
   send(1, failed);
   expect(lines).toEqual([['warn', expect.any(String), { error }]]);

@@ -2,7 +2,7 @@ import { access, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { status, type ServiceError } from '@grpc/grpc-js';
 import { ContainerState } from '../../src/proto/enums';
-import { hasProgram } from '../../src/server/runtime/checkpoint-container';
+import { hasProgram } from '../../src/node/programs';
 import { TestDaemon } from './support/daemon';
 import { startPrivateEngine } from './support/engine';
 import { expectFailure } from './support/grpc';

@@ -10,7 +10,7 @@ import { DiskLooks } from '../../node/disk/disk-looks';
 import { findImageDirectory } from '../../node/disk/file-systems';
 import { readText } from '../../node/disk/files';
 import { ENOUGH_FILES, fileLimit } from '../../node/file-limit';
-import { hasProgram } from '../../server/runtime/checkpoint-container';
+import { hasProgram } from '../../node/programs';
 import { toFacts } from '../../translate/shared/engine-facts';
 import type { Check, Sources } from '../check';
 import { fail, ok, warn, type Finding } from '../report';

@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
-import { constants } from 'node:fs';
-import { access, chmod, mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { chmod, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, normalize } from 'node:path';
 import { promisify } from 'node:util';
 import type { DockerClient } from '../../docker/client';
@@ -13,6 +12,7 @@ import {
   messageOf,
   RuntimeError,
 } from '../../lib/errors';
+import { hasProgram } from '../../node/programs';
 import type { cri, Decoded } from '../../proto';
 import { getRunningContainer } from '../../translate/shared/lookup';
 import { integer, nonEmpty } from '../../translate/shared/validate';
@@ -113,24 +113,4 @@ async function pack(work: string, archive: string, signal: AbortSignal): Promise
     signal.throwIfAborted();
     throw internal(`the checkpoint cannot be packed: ${messageOf(error)}`, { cause: error });
   }
-}
-
-/** The PATH of an Engine that systemd started; our own may differ. */
-const USUAL = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
-
-/** @param path directories to look in besides the usual ones, as in `PATH`. */
-export async function hasProgram(
-  name: string,
-  path = '',
-  usual: readonly string[] = USUAL,
-): Promise<boolean> {
-  for (const directory of [...path.split(':').filter((part) => part !== ''), ...usual]) {
-    try {
-      await access(join(directory, name), constants.X_OK);
-      return true;
-    } catch {
-      // Not in this one.
-    }
-  }
-  return false;
 }

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { DockerClient } from '../../../../src/docker/client';
 import { unavailable } from '../../../../src/lib/errors';
-import { checkpointToArchive, hasProgram } from '../../../../src/server/runtime/checkpoint-container';
+import { checkpointToArchive } from '../../../../src/server/runtime/checkpoint-container';
 import { rejectionOf } from '../../support/errors';
 
 let directory: string;
@@ -91,16 +91,5 @@ describe('the name of the archive', () => {
       /^FAILED_PRECONDITION location: .*here is a directory$/,
     );
     expect(await readdir(directory)).toEqual(['here']);
-  });
-});
-
-describe('hasProgram', () => {
-  it('looks for something that can be run', async () => {
-    await writeFile(join(directory, 'criu'), '');
-    expect(await hasProgram('criu', directory, [])).toBe(false);
-    await chmod(join(directory, 'criu'), 0o755);
-    expect(await hasProgram('criu', `/none:${directory}`, [])).toBe(true);
-    expect(await hasProgram('criu', undefined, [directory])).toBe(true);
-    expect(await hasProgram('criu', '', [])).toBe(false);
   });
 });

@@ -1,0 +1,23 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** The PATH of an Engine that systemd started; our own may differ. */
+const USUAL = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+
+/** @param path directories to look in besides the usual ones, as in `PATH`. */
+export async function hasProgram(
+  name: string,
+  path = '',
+  usual: readonly string[] = USUAL,
+): Promise<boolean> {
+  for (const directory of [...path.split(':').filter((part) => part !== ''), ...usual]) {
+    try {
+      await access(join(directory, name), constants.X_OK);
+      return true;
+    } catch {
+      // Not in this one.
+    }
+  }
+  return false;
+}

@@ -1,0 +1,463 @@
+import { EventEmitter, once } from 'node:events';
+import { Duplex, PassThrough } from 'node:stream';
+import type { WebSocket } from 'ws';
+import { RuntimeError } from '../../../src/lib/errors';
+import { silentLogger } from '../../../src/lib/logger';
+import type { ClientStreams, StreamingBackend } from '../../../src/streaming/backend';
+import { forward, forwardOverChannels } from '../../../src/streaming/port-forward/forward';
+import {
+  firstOf,
+  LINGER_MS,
+  REASON_MS,
+  statusText,
+} from '../../../src/streaming/remotecommand/command-client';
+import { serveSession, type SessionParts } from '../../../src/streaming/sessions';
+import { channelProtocol, WebSocketChannels } from '../../../src/streaming/websocket/channels';
+import { gate, settle, until, type Gate } from '../support/async';
+
+const V5 = channelProtocol('v5.channel.k8s.io')!;
+const V4 = channelProtocol('v4.channel.k8s.io')!;
+const BASE64 = channelProtocol('base64.channel.k8s.io')!;
+
+/** The part of a WebSocket that sessions use; what is sent has left at once. */
+class FakeWebSocket extends EventEmitter {
+  readonly sent: (string | Buffer)[] = [];
+  readonly binary: boolean[] = [];
+  readonly calls: string[] = [];
+  bufferedAmount = 0;
+  sendError: Error | undefined;
+
+  send(data: string | Buffer, { binary }: { binary: boolean }, done: (error?: Error) => void): void {
+    this.sent.push(data);
+    this.binary.push(binary);
+    done(this.sendError);
+  }
+  pause(): void {
+    this.calls.push('pause');
+  }
+  resume(): void {
+    this.calls.push('resume');
+  }
+  pong(): void {
+    this.calls.push('pong');
+  }
+  close(code: number, reason?: Buffer): void {
+    this.calls.push(['close', code, ...(reason === undefined ? [] : [reason.toString()])].join(' '));
+  }
+  terminate(): void {
+    this.calls.push('terminate');
+    this.emit('close');
+  }
+}
+
+const asWebSocket = (socket: FakeWebSocket): WebSocket => socket as EventEmitter as WebSocket;
+const WANTED = { stdin: true, stdout: true, stderr: true, tty: false };
+
+describe('a session of exec or attach', () => {
+  let socket: FakeWebSocket;
+  let stalled: AbortController;
+  let client: ClientStreams | undefined;
+  let outcome: Gate<number>;
+  let warnings: unknown[];
+  let parts: SessionParts;
+  beforeEach(() => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    [socket, stalled, outcome, warnings] = [new FakeWebSocket(), new AbortController(), gate(), []];
+    client = undefined;
+    const run = (_: unknown, streams: ClientStreams): Promise<number> => {
+      client = streams;
+      return outcome.promise;
+    };
+    const backend: StreamingBackend = {
+      exec: run,
+      attach: async (request, streams) => void (await run(request, streams)),
+      connect: () => Promise.reject(new Error('not asked for')),
+    };
+    const warn = (message: string, fields: unknown): number => warnings.push([message, fields]);
+    parts = {
+      ...{ backend, logger: { ...silentLogger, warn }, creationTimeoutMs: 100 },
+      ...{ stalled: stalled.signal, stuckMs: 100 },
+    };
+  });
+  afterEach(() => {
+    expect(jest.getTimerCount()).toBe(0);
+    jest.useRealTimers();
+  });
+
+  const request = { containerId: 'c', command: ['x'], ...WANTED };
+  /** A session that has begun; `isOver` tells whether it has ended. */
+  async function serve(kind: 'exec' | 'attach', protocol = V5, more: object = {}) {
+    let over = false;
+    const end = serveSession(
+      parts,
+      { kind, request: { ...request, ...more } },
+      { kind: 'channels', protocol, socket: asWebSocket(socket) },
+    ).then(() => void (over = true));
+    await settle();
+    return { end, isOver: () => over };
+  }
+  const texts = (): string[] => socket.sent.map((data) => `${Number(data[0])}:${String(data.slice(1))}`);
+
+  it('has the streams that were asked for, and no others', async () => {
+    for (const name of ['stdin', 'stdout', 'stderr'] as const) {
+      socket = new FakeWebSocket();
+      outcome = gate();
+      const none = { stdin: false, stdout: false, stderr: false };
+      const session = await serve('exec', V5, { ...none, [name]: true });
+      const { stdin, stdout, stderr } = client!;
+      const all = { stdin, stdout, stderr };
+      expect(Object.entries(all).flatMap(([key, stream]) => (stream === undefined ? [] : [key]))).toEqual([
+        name,
+      ]);
+      outcome.resolve(0);
+      await settle();
+      socket.terminate();
+      await session.end;
+    }
+  });
+
+  it('ends with the outputs, the status and a normal close, and waits for the client to leave', async () => {
+    const session = await serve('exec');
+    client!.stdout!.write('out');
+    client!.stderr!.write('err');
+    outcome.resolve(7);
+    await settle();
+    expect(texts()).toEqual(['1:out', '2:err', `3:${statusText({ kind: 'exited', code: 7 }, 5)}`]);
+    expect(socket.calls.splice(0)).toEqual(['resume', 'close 1000']);
+    await jest.advanceTimersByTimeAsync(2 * LINGER_MS - 1);
+    await settle();
+    expect([session.isOver(), socket.calls]).toEqual([false, []]);
+    await jest.advanceTimersByTimeAsync(1);
+    await session.end;
+    expect(socket.calls).toEqual(['terminate']);
+    expect(warnings).toEqual([]);
+  });
+
+  it.each([
+    ['stdout', {}, 1],
+    ['stderr', { stdout: false }, 2],
+    ['the status', { stdout: false, stderr: false }, 3],
+  ])('begins, before version 5, with an empty message on %s', async (_, more, channel) => {
+    const session = await serve('attach', V4, more);
+    await settle();
+    expect(socket.sent).toEqual([Buffer.from([channel])]);
+    outcome.resolve(0);
+    await settle();
+    expect(texts().at(-1)).toBe('3:{"metadata":{},"status":"Success"}');
+    socket.terminate();
+    await session.end;
+  });
+
+  it('takes sizes of a terminal only for one', async () => {
+    const size = Buffer.from('\x04{"Width":132,"Height":43}');
+    const session = await serve('exec');
+    socket.emit('message', size, true);
+    await settle();
+    const first = client!.sizes.first(0, new AbortController().signal);
+    await jest.advanceTimersByTimeAsync(1);
+    expect(await first).toBeUndefined();
+    outcome.resolve(0);
+    await settle();
+    socket.terminate();
+    await session.end;
+  });
+
+  it.each(['exec', 'attach'] as const)(
+    'of %s that fails says so to its client and in the log',
+    async (kind) => {
+      const session = await serve(kind);
+      outcome.reject(new Error('no such command'));
+      await settle();
+      expect(JSON.parse(texts()[0]?.slice(2) ?? '')).toEqual({
+        ...{
+          metadata: {},
+          status: 'Failure',
+          reason: 'InternalError',
+          message: 'no such command',
+          code: 500,
+        },
+      });
+      expect(socket.calls).toEqual(['resume', 'close 1000']);
+      socket.terminate();
+      await session.end;
+      expect(warnings).toEqual([
+        ['An exec or attach session failed', { kind, container: 'c', error: 'no such command' }],
+      ]);
+    },
+  );
+
+  it('says nothing in the log of a client that has left', async () => {
+    const session = await serve('exec');
+    socket.emit('close');
+    expect(client!.gone.reason).toEqual(new Error('the client has left'));
+    outcome.reject(client!.gone.reason as Error);
+    await session.end;
+    expect(warnings).toEqual([]);
+  });
+
+  it('tells a client that is dropped why, and gives it half a minute to read it', async () => {
+    const session = await serve('exec');
+    stalled.abort(new RuntimeError('RESOURCE_EXHAUSTED', 'the client has read nothing'));
+    expect(client!.gone.aborted).toBe(true);
+    outcome.reject(client!.gone.reason as Error);
+    await settle();
+    expect(socket.calls.splice(0)).toEqual(['resume', 'close 1008 the client has read nothing']);
+    expect(warnings).toHaveLength(1);
+    await jest.advanceTimersByTimeAsync(REASON_MS - 1);
+    await settle();
+    expect([session.isOver(), socket.calls]).toEqual([false, []]);
+    await jest.advanceTimersByTimeAsync(1);
+    await session.end;
+    expect(socket.calls).toEqual(['terminate']);
+  });
+
+  it('ends at once where it was to be one of port-forward', async () => {
+    await serveSession(parts, { kind: 'exec', request }, { kind: 'tunnel', socket: asWebSocket(socket) });
+    expect([socket.calls, client]).toEqual([['terminate'], undefined]);
+  });
+});
+
+describe('a signal that fires with the first of two', () => {
+  it.each([0, 1])('has the reason of number %d', (index) => {
+    const both = [new AbortController(), new AbortController()];
+    const first = firstOf(both[0]!.signal, both[1]!.signal);
+    expect(first.aborted).toBe(false);
+    const why = new Error('first');
+    both[index]!.abort(why);
+    both[1 - index]!.abort(new Error('second'));
+    expect(first.reason).toBe(why);
+    expect(firstOf(both[0]!.signal, new AbortController().signal).aborted).toBe(true);
+  });
+});
+
+describe('the channels of a WebSocket', () => {
+  let socket: FakeWebSocket;
+  beforeEach(() => (socket = new FakeWebSocket()));
+  const open = (protocol = V5): WebSocketChannels => new WebSocketChannels(asWebSocket(socket), protocol);
+  const receive = (data: Buffer | string, isBinary = true): boolean =>
+    socket.emit('message', Buffer.from(data as string), isBinary);
+  const heard = (stream: Duplex): string[] => {
+    const all: string[] = [];
+    stream.on('data', (data: Buffer) => all.push(data.toString())).on('end', () => all.push('end'));
+    return all;
+  };
+
+  it('are told apart by the first byte; what is for none is dropped', async () => {
+    const channels = open();
+    const [first, other] = [heard(channels.open(0)), heard(channels.open(7))];
+    for (const message of ['\0one', '\x07two', '\0', '', '\x01nobody', '\0three']) receive(message);
+    await settle();
+    expect([first, other]).toEqual([['one', 'three'], ['two']]);
+    expect(socket.calls).toEqual(['resume']);
+  });
+
+  it('end by a message of 255, where the client may, and drop what follows', async () => {
+    const channels = open();
+    const [first, other] = [heard(channels.open(0)), heard(channels.open(1))];
+    // Another channel, text, a message that is too long, a channel that nobody has opened.
+    receive(Buffer.from([255, 1]));
+    receive(Buffer.from([255, 0]), false);
+    receive(Buffer.from([255, 0, 0]));
+    receive(Buffer.from([255, 9]));
+    receive('\0still open');
+    await settle();
+    expect([first, other]).toEqual([['still open'], ['end']]);
+    receive(Buffer.from([255, 0]));
+    receive('\0too late');
+    await settle();
+    expect(first).toEqual(['still open', 'end']);
+  });
+
+  it('carry 255 as any other number before version 5', async () => {
+    const channels = open(V4);
+    const [first, strange] = [heard(channels.open(0)), heard(channels.open(255))];
+    receive(Buffer.from([255, 0]));
+    await settle();
+    expect([first, strange]).toEqual([[], ['\0']]);
+  });
+
+  it('are digits and base64 where the client wants text', async () => {
+    const channels = open(BASE64);
+    const stdin = heard(channels.open(0));
+    receive(`0${Buffer.from('in').toString('base64')}`, false);
+    receive('0', false);
+    receive('x', false);
+    channels.open(1).write('out');
+    await settle();
+    expect([stdin, socket.sent, socket.binary]).toEqual([['in'], ['1b3V0'], [false]]);
+    open().open(1).write('out');
+    expect([socket.sent[1], socket.binary[1]]).toEqual([Buffer.from('\x01out'), true]);
+  });
+
+  it('take messages in pieces, too', async () => {
+    const stdin = heard(open().open(0));
+    socket.emit('message', [Buffer.from('\0a'), Buffer.from('b')], true);
+    const bytes = new Uint8Array(Buffer.from('\0c'));
+    socket.emit('message', bytes.buffer, true);
+    await settle();
+    expect(stdin).toEqual(['ab', 'c']);
+  });
+
+  it('fail a write that the client does not get', async () => {
+    const channel = open().open(1);
+    socket.sendError = new Error('closed');
+    const failed = jest.fn();
+    channel.write('lost', failed);
+    await settle();
+    expect(failed).toHaveBeenCalledWith(socket.sendError);
+  });
+
+  it('are closed with a reason that fits into the frame', () => {
+    open().close('x'.repeat(200));
+    expect(socket.calls).toEqual(['resume', `close 1008 ${'x'.repeat(123)}`]);
+  });
+
+  it('know when the client has left', () => {
+    const channels = open();
+    const channel = channels.open(0);
+    expect(channels.gone.aborted).toBe(false);
+    socket.emit('close');
+    expect([channels.gone.reason, channel.destroyed]).toEqual([new Error('the client has left'), true]);
+    // What comes after that counts as taken.
+    receive('\0late');
+    expect(socket.calls).toEqual(['resume']);
+  });
+});
+
+describe('a forwarded connection', () => {
+  let data: Duplex;
+  let error: PassThrough;
+  /** What its client has been told on the stream for errors. */
+  let told: Promise<string>;
+  let application: Duplex;
+  let fromClient: PassThrough;
+  let toClient: string[];
+  beforeEach(() => {
+    [fromClient, error, toClient] = [new PassThrough(), new PassThrough(), []];
+    data = new NotedDuplex(fromClient, toClient);
+    const all: string[] = [];
+    told = once(
+      error.on('data', (piece: Buffer) => all.push(piece.toString())),
+      'close',
+    ).then(() => all.join(''));
+  });
+
+  it('carries half-closes both ways, and says nothing', async () => {
+    const [toApplication, fromApplication] = [[] as string[], new PassThrough()];
+    application = new NotedDuplex(fromApplication, toApplication);
+    const asked: unknown[] = [];
+    const done = forward((port) => (asked.push(port), Promise.resolve(application)), 80, data, error);
+    fromClient.end('question');
+    await until(() => toApplication.includes('end'), 'the question');
+    expect(toClient).toEqual([]);
+    fromApplication.end('answer');
+    await done;
+    expect([toApplication, toClient]).toEqual([
+      ['question', 'end'],
+      ['answer', 'end'],
+    ]);
+    expect([asked, await told]).toEqual([[80], '']);
+    expect([data.destroyed, error.destroyed, application.destroyed]).toEqual([true, true, true]);
+  });
+
+  it('says why there is none, and drops what the client sends', async () => {
+    const done = forward(() => Promise.reject(new Error('refused')), 81, data, error);
+    fromClient.end('unheard');
+    await done;
+    expect([await told, data.destroyed]).toEqual(['port 81: refused', true]);
+  });
+
+  it('tells who connects that the client has left, but not for a half-close', async () => {
+    let signal: AbortSignal | undefined;
+    const connected = gate<Duplex>();
+    const done = forward((_, given) => ((signal = given), connected.promise), 80, data, error);
+    fromClient.end();
+    await settle();
+    expect(signal?.aborted).toBe(false);
+    data.destroy();
+    await settle();
+    expect(signal?.reason).toEqual(new Error('the client has left'));
+    connected.reject(new Error('too late'));
+    await done;
+  });
+
+  it('ends both sides when the application breaks it off, without a word', async () => {
+    application = new NotedDuplex(new PassThrough(), []);
+    const done = forward(() => Promise.resolve(application), 80, data, error);
+    await settle();
+    application.destroy(new Error('ECONNRESET'));
+    await done;
+    expect([await told, data.destroyed]).toEqual(['', true]);
+  });
+
+  it('tells a client whose stream we have ended why', async () => {
+    application = new NotedDuplex(new PassThrough(), []);
+    const done = forward(() => Promise.resolve(application), 80, data, error);
+    await settle();
+    data.destroy(new RuntimeError('FAILED_PRECONDITION', 'the application does not read'));
+    await done;
+    expect([await told, application.destroyed]).toEqual(['port 80: the application does not read', true]);
+  });
+});
+
+describe('port-forward over channels', () => {
+  const connect = (port: number): Promise<Duplex> =>
+    port === 1 ? Promise.reject(new Error('nobody there')) : new Promise(() => undefined);
+
+  it('begins each channel with its port, tells of those that fail, and closes when all have ended', async () => {
+    const socket = new FakeWebSocket();
+    const { signal } = new AbortController();
+    await forwardOverChannels(asWebSocket(socket), V4, [1], connect, signal);
+    const port = Buffer.from([1, 0]);
+    expect(socket.sent).toEqual([
+      Buffer.from([0, ...port]),
+      Buffer.from([1, ...port]),
+      Buffer.from('\x01port 1: nobody there'),
+    ]);
+    expect(socket.calls).toEqual(['resume', 'close 1000']);
+  });
+
+  it('numbers the channels of its ports in pairs', () => {
+    const socket = new FakeWebSocket();
+    const { signal } = new AbortController();
+    void forwardOverChannels(asWebSocket(socket), V4, [80, 0x1234], connect, signal);
+    expect(socket.sent).toEqual([
+      ...[Buffer.from([0, 80, 0]), Buffer.from([1, 80, 0])],
+      ...[Buffer.from([2, 0x34, 0x12]), Buffer.from([3, 0x34, 0x12])],
+    ]);
+  });
+
+  it('tells a client that takes nothing why it is dropped', () => {
+    const socket = new FakeWebSocket();
+    const stalled = new AbortController();
+    void forwardOverChannels(asWebSocket(socket), V4, [80], connect, stalled.signal);
+    stalled.abort(new RuntimeError('RESOURCE_EXHAUSTED', 'the client has read nothing'));
+    expect(socket.calls).toEqual(['resume', 'close 1008 the client has read nothing']);
+  });
+});
+
+/** A stream that reads from `from` and notes what is written to it. */
+class NotedDuplex extends Duplex {
+  constructor(
+    from: PassThrough,
+    private readonly written: string[],
+  ) {
+    super();
+    this.on('error', () => undefined);
+    from.on('data', (piece: Buffer) => this.push(piece)).on('end', () => this.push(null));
+  }
+
+  override _read(): void {
+    // Pushed from outside.
+  }
+
+  override _write(chunk: Buffer, _: BufferEncoding, done: () => void): void {
+    this.written.push(chunk.toString());
+    done();
+  }
+
+  override _final(done: () => void): void {
+    this.written.push('end');
+    done();
+  }
+}

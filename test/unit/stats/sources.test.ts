@@ -9,11 +9,14 @@ import {
 } from '../../../src/lib/errors';
 import { silentLogger } from '../../../src/lib/logger';
 import { CgroupSource } from '../../../src/stats/cgroup/cgroup-source';
-import { chooseSource, type StatsChoice } from '../../../src/stats/create-node-stats';
+import { chooseSource, createNodeStats, type StatsChoice } from '../../../src/stats/create-node-stats';
 import { EngineSource } from '../../../src/stats/engine-source';
 import { ReadingClock } from '../../../src/stats/readings';
-import { gate, settle, type Gate } from '../support/async';
+import type { EngineFacts } from '../../../src/store/records';
+import { WritableStore } from '../../../src/store/store';
+import { gate, settle, until, type Gate } from '../support/async';
 import { rejectionOf } from '../support/errors';
+import { runningContainer } from '../support/records';
 
 let mockAreMounted = true;
 jest.mock('../../../src/node/cgroup/group', () => ({
@@ -198,5 +201,37 @@ describe('the source of stats', () => {
       ...{ kind: 'engine', visible: false },
       told: [[WORDS, { reason }]],
     });
+  });
+});
+
+describe('the stats of a daemon', () => {
+  it('measure layers by the Engine where it is elsewhere, as often as they are told to', async () => {
+    mockAreMounted = true;
+    const store = new WritableStore();
+    store.engine = { rootDir: '/data', imageDirectory: '/data/images' } as EngineFacts;
+    const sizes: string[] = [];
+    const stats = await createNodeStats({
+      ...{ choice: 'auto', localEngine: false, heldFiles: 10, store, logger: silentLogger },
+      engine: {
+        containerStats: () => Promise.resolve(STATS),
+        containerSize: (id) => Promise.resolve(sizes.push(id)),
+      },
+      layerTimes: { shortest: 1, longest: 1 },
+      startWorker: () => {
+        throw new Error('no thread is needed');
+      },
+    });
+    stats.start();
+    const container = runningContainer();
+    store.containers.put(container);
+    await until(() => sizes.length > 2, 'the measurements');
+    const { usage, layer } = await stats.ofContainer(container);
+    expect(usage?.memory?.workingSet).toBe(600);
+    expect(layer).toEqual({
+      timestamp: expect.any(Long) as Long,
+      mountpoint: '/data/images',
+      usedBytes: expect.any(Number) as number,
+    });
+    await stats.close();
   });
 });

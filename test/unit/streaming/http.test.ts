@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { silentLogger } from '../../../src/lib/logger';
 import type { AttachRequest, ExecRequest, StreamingBackend } from '../../../src/streaming/backend';
 import { NoStreaming, StreamingServer } from '../../../src/streaming/server';
@@ -44,15 +45,27 @@ const serverAt = (host: string, port = 0): StreamingServer =>
   new StreamingServer({ bind: { host, port }, backend, logger: silentLogger });
 
 describe('the address of the streaming server', () => {
+  // A machine without IPv6 cannot listen there.
+  const hasIpv6 = networkInterfaces().lo?.some(({ family }) => family === 'IPv6') === true;
   it.each([
     ['127.0.0.1', '127.0.0.1'],
     ['0.0.0.0', '127.0.0.1'],
     ['localhost', 'localhost'],
+    ...(hasIpv6
+      ? [
+          ['::', '[::1]'],
+          ['::1', '[::1]'],
+        ]
+      : []),
   ])('that listens on %s is %s', async (host, told) => {
     const other = serverAt(host);
     const url = await other.listen();
-    expect(url).toMatch(new RegExp(`^http://${told.replaceAll('.', '\\.')}:[1-9]\\d*$`));
-    expect(other.execUrl(EXEC)).toMatch(new RegExp(`^${url}/exec/[\\w-]{22}$`));
+    expect(url).toMatch(new RegExp(`^http://${told.replace(/[.[\]]/g, '\\$&')}:[1-9]\\d*$`));
+    const path = other.execUrl(EXEC).slice(url.length);
+    expect([other.execUrl(EXEC).startsWith(url), path]).toEqual([
+      true,
+      expect.stringMatching(/^\/exec\/[\w-]{22}$/) as string,
+    ]);
     await other.close();
   });
 
@@ -147,6 +160,18 @@ describe('a URL', () => {
       ...{ Upgrade: 'spdy/3.1', 'X-Stream-Protocol-Version': 'v9.channel.k8s.io, v3.channel.k8s.io' },
     });
     expect(reply).toMatchObject({ status: 101, protocol: 'v3.channel.k8s.io' });
+  });
+});
+
+describe('a client that breaks its connection off', () => {
+  it('ends its session and nothing else', async () => {
+    const client = await SpdyClient.dial(server.execUrl(EXEC), V4);
+    for (const streamtype of ['error', 'stdout']) client.open({ streamtype });
+    await until(() => asked.length === 1, 'the session');
+    (client.socket as Socket).resetAndDestroy();
+    ended.resolve();
+    await until(() => server.sessionCount === 0, 'the end of the session');
+    expect((await fetch(server.execUrl(EXEC))).status).toBe(400);
   });
 });
 

@@ -56,7 +56,9 @@ describe('a connection to a port of a pod', () => {
 
   it('is not made in the namespace of a process that has taken the pid', async () => {
     mockMembers.clear();
-    const why = await rejectionOf(connect(80));
+    const refused = connect(80);
+    await expect(refused).rejects.toMatchObject({ cause: { code: 'UNAVAILABLE' } });
+    const why = await rejectionOf(refused);
     expect(why).toBe(
       `UNAVAILABLE cannot connect to port 80 of pod shop/web in the network namespace of sandbox ${pod.id}: ` +
         `the pause process of sandbox ${pod.id} has ended`,

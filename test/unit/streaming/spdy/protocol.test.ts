@@ -9,8 +9,14 @@ import {
   words,
   type ControlType,
 } from '../../../../src/streaming/spdy/frames';
-import { HeaderDecoder, HeaderEncoder, type Headers } from '../../../../src/streaming/spdy/headers';
+import {
+  HeaderDecoder,
+  HeaderEncoder,
+  SPDY_DICTIONARY,
+  type Headers,
+} from '../../../../src/streaming/spdy/headers';
 import type { SpdyStream } from '../../../../src/streaming/spdy/stream';
+import { waitingCost } from '../../../../src/streaming/waiting-cost';
 import { settle, until } from '../../support/async';
 
 const NAMES = Object.fromEntries(Object.entries(FrameType).map(([name, type]) => [type, name]));
@@ -269,6 +275,31 @@ describe('a SPDY connection', () => {
     expect(failed).toHaveBeenCalledWith(expect.objectContaining({ message: 'the connection is closed' }));
   });
 
+  it('takes exactly the memory it may before it holds its peer', async () => {
+    open(1);
+    await until(() => streams.length === 1, 'the stream');
+    transport.said();
+    const most = 1024 * 1024 - waitingCost(Buffer.alloc(1)) + 1;
+    transport.push(Buffer.concat([dataHeader(1, false, most), Buffer.alloc(most)]));
+    control(FrameType.PING, words(1));
+    await until(() => transport.frames.length === 1, 'the echo');
+    expect([transport.said(), streams[0]?.untaken]).toEqual([['PING 1'], 1024 * 1024]);
+    data(1, 'x');
+    control(FrameType.PING, words(3));
+    await settle();
+    expect(transport.said()).toEqual([]);
+    streams[0]!.resume();
+    await until(() => transport.frames.includes('PING 3'), 'the next echo');
+  });
+
+  it('ends when its transport fails, without an error of its own', async () => {
+    open(1);
+    await until(() => streams.length === 1, 'the stream');
+    transport.destroy(new Error('ECONNRESET'));
+    await done;
+    expect(streams[0]?.destroyed).toBe(true);
+  });
+
   it('leaves nothing running after its end', async () => {
     open(1);
     await until(() => streams.length === 1, 'the stream');
@@ -327,36 +358,5 @@ describe('frames', () => {
     ];
     for (const length of good) expect(parse(length)).toHaveLength(1);
     for (const length of bad) expect(() => parse(length)).toThrow(/cannot be \d+ bytes long/);
-  });
-});
-
-describe('header blocks', () => {
-  const headers = (count: number): Headers =>
-    new Map(Array.from({ length: count }, (_, index) => [`n${index}`, '']));
-  const roundTrip = (all: Headers): Promise<Headers> => {
-    const decoder = new HeaderDecoder();
-    return decoder.decode(new HeaderEncoder().encode(all)).finally(() => decoder.close());
-  };
-
-  it('hold a hundred headers and no more', async () => {
-    expect((await roundTrip(headers(100))).size).toBe(100);
-    await expect(roundTrip(headers(101))).rejects.toThrow('101 headers are too many');
-  });
-
-  it('are as long as a stored block can be, and no longer', async () => {
-    // 4 bytes of count, 4 of each length and one of the name.
-    const longest = 0xffff - 4 - 4 - 1 - 4;
-    const all = new Map([['n', 'x'.repeat(longest)]]);
-    expect(await roundTrip(all)).toEqual(all);
-    const encoder = new HeaderEncoder();
-    expect(() => encoder.encode(new Map([['n', 'x'.repeat(longest + 1)]]))).toThrow('too long');
-  });
-
-  it('cannot be read by one that is closed', async () => {
-    const decoder = new HeaderDecoder();
-    const encoder = new HeaderEncoder();
-    await decoder.decode(encoder.encode(headers(1)));
-    decoder.close();
-    await expect(decoder.decode(encoder.encode(headers(1)))).rejects.toThrow();
   });
 });

@@ -1,4 +1,4 @@
-import { CallLanes } from '../../../../src/docker/call-lanes';
+import type { CallLanes } from '../../../../src/docker/call-lanes';
 import { statusReporter } from '../../../../src/server/status/collect';
 import type { EngineFacts } from '../../../../src/store/records';
 import { WritableStore } from '../../../../src/store/store';

@@ -18,6 +18,7 @@ describe('the helper in a namespace', () => {
       return process;
     });
     exit = jest.spyOn(process, 'exit').mockImplementation(() => undefined as never);
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded for what happens then
     jest.isolateModules(() => void require('../../../src/streaming/port-forward/dial-helper'));
     on.mockRestore();
     process.send = (message: unknown, socket?: unknown) =>

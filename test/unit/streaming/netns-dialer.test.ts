@@ -97,8 +97,8 @@ describe('connections into namespaces', () => {
   it('are made by a helper that enters the namespace by its handle, which is closed then', async () => {
     const { socket, child } = await asked('a', 8080);
     const [command, args, options] = jest.mocked(spawn).mock.calls[0]!;
-    expect([command, args?.slice(0, 2)]).toEqual(['nsenter', ['--net=/proc/self/fd/4', process.execPath]]);
-    expect(args?.[2]).toMatch(/\/streaming\/port-forward\/dial-helper\.js$/);
+    expect([command, args.slice(0, 2)]).toEqual(['nsenter', ['--net=/proc/self/fd/4', process.execPath]]);
+    expect(args[2]).toMatch(/\/streaming\/port-forward\/dial-helper\.js$/);
     expect(args).toHaveLength(3);
     expect(options).toEqual({
       stdio: ['ignore', 'ignore', 'inherit', 'ipc', 40],

@@ -4,7 +4,7 @@ import { waitingCost } from '../../../src/streaming/waiting-cost';
 import { gate, settle, type Gate } from '../support/async';
 
 describe('Places', () => {
-  let sessions: Gate[];
+  let sessions: Gate<void>[];
   let places: Places;
   beforeEach(() => {
     sessions = [];

@@ -58,7 +58,9 @@ describe('a session of exec or attach', () => {
       parts,
       { kind, request: { ...request, ...more } },
       { kind: 'channels', protocol, socket: asWebSocket(socket) },
-    ).then(() => void (over = true));
+    ).then(() => {
+      over = true;
+    });
     await settle();
     return { end, isOver: () => over };
   }

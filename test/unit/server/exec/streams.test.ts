@@ -38,12 +38,12 @@ beforeEach(() => {
   client = { stdout: new PassThrough(), stderr: new PassThrough(), sizes: new TerminalSizes() };
   sessions = new ContainerSessions();
   docker = {
-    createExec: (id, command, { tty, streams } = {} as never) => {
-      calls.push(['createExec', id, command, tty, streams]);
+    createExec: (id, command, options) => {
+      calls.push(['createExec', id, command, options?.tty, options?.streams]);
       return Promise.resolve('e');
     },
-    startExec: (id, { tty, size } = {} as never) => {
-      calls.push(['startExec', id, tty, size]);
+    startExec: (id, options) => {
+      calls.push(['startExec', id, options?.tty, options?.size]);
       return Promise.resolve(connection as Duplex);
     },
     resizeExec: (id, size) => Promise.resolve(void calls.push(['resizeExec', id, size])),
@@ -150,6 +150,8 @@ describe('a command of a client', () => {
     expect(heard.slice(0, 2)).toEqual(['question', 'end']);
     both.push(null);
     expect(await code).toBe(3);
+    // The other half is still open.
+    expect(both.destroyed).toBe(true);
   });
 
   it('is forgotten where the Engine refuses its start, and not where it may have started', async () => {

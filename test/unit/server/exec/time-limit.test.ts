@@ -26,7 +26,7 @@ const LIMIT_MS = 1_000;
 describe('the time limit of a command', () => {
   let told: Told;
   let inspects: number;
-  let output: Gate;
+  let output: Gate<void>;
   let call: AbortController;
   beforeEach(() => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });

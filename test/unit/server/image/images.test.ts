@@ -78,7 +78,7 @@ describe('ListImages', () => {
     expect(await names('app')).toEqual(['app:latest', 'app:2']);
   });
 
-  it('gives the same as a stream', async () => {
+  it('gives the same as a stream', () => {
     const request = decoded('StreamImagesRequest', { filter: { image: { image: 'app:1' } } });
     const messages = [...streamImages(services, request)].map((bytes) =>
       cri.StreamImagesResponse.decode(bytes),

@@ -10,7 +10,7 @@ import { streamExec } from '../../../../src/server/exec/stream-exec';
 import { WritableStore } from '../../../../src/store/store';
 import { TerminalSizes } from '../../../../src/streaming/remotecommand/terminal-sizes';
 import { fakeDocker } from '../../../fakes/fake-docker';
-import { settle } from '../../support/async';
+import { gate, settle } from '../../support/async';
 import { engineFrame } from '../../support/engine-frame';
 import { rejectionOf } from '../../support/errors';
 import { FINISHED, runningContainer } from '../../support/records';
@@ -181,6 +181,17 @@ describe('a command of a client', () => {
     expect(connection.destroyed).toBe(false);
     await jest.advanceTimersByTimeAsync(1);
     expect(await rejectionOf(code)).toMatch(/^FAILED_PRECONDITION container .* ended while the command ran/);
+    expect(connection.destroyed).toBe(true);
+  });
+
+  it('is ended when its client has left while it was started', async () => {
+    const starts = gate<Duplex>();
+    docker.startExec = () => starts.promise;
+    const code = begin();
+    await settle();
+    gone.abort(new Error('the client has left'));
+    starts.resolve(connection);
+    await expect(code).rejects.toThrow('the client has left');
     expect(connection.destroyed).toBe(true);
   });
 

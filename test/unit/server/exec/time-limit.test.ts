@@ -42,7 +42,8 @@ describe('the time limit of a command', () => {
   function watch(localEngine = true): () => string {
     let end = '';
     const docker = fakeDocker({
-      inspectExec: () => {
+      inspectExec: (_, options) => {
+        expect(options?.signal).toBeInstanceOf(AbortSignal);
         inspects++;
         return Promise.resolve(told);
       },

@@ -61,6 +61,14 @@ describe('ListImages', () => {
     ]);
   });
 
+  it('gives the first of several names in alphabetical order, whoever asked last', async () => {
+    for (const [at, image] of ['app:b', 'app:a', 'app:c'].entries()) {
+      const names = { image, userSpecifiedImage: image, imageId: app.id };
+      store.containers.put(containerRecord({ id: engineId(`c${at}`), engineName: image, ...names }));
+    }
+    expect((await list('app:1'))?.[0]?.spec?.image).toBe('app:a');
+  });
+
   it.each([
     ['app:1', ['app:2']],
     ['app:7', []],

@@ -58,7 +58,7 @@ describe('a call', () => {
   const why = async (call: Promise<unknown>): Promise<string> =>
     call.then(
       () => 'nothing',
-      (error: { details: string }) => error.details,
+      (error: unknown) => (error as { details: string }).details,
     );
 
   it.each<[string, () => Promise<unknown>]>([

@@ -298,6 +298,8 @@ describe('parsing', () => {
       ...['1', '2', '3', '18446744073709551615', undefined, undefined],
     ]);
     expect(keyed('\na 5', 'a')).toBe(5);
+    // The first one counts, wherever it is.
+    expect([keyed('b 0\na 1\na 2', 'a'), keyed('a 1\na 2', 'a')]).toEqual([1, 1]);
   });
 
   it.each([

@@ -102,6 +102,15 @@ describe('readings of an Engine elsewhere', () => {
     expect(await source.cgroupName(TARGET)).toBe('/docker/c1');
   });
 
+  it.each([
+    [{ slab: 5 }, 5],
+    [{ kernel_stack: 7 }, 7],
+    [{ slab: 5, kernel_stack: 7 }, 12],
+  ])('add up the memory of the kernel as far as it is told: %j', async (lines, kernel) => {
+    answer = () => Promise.resolve({ ...STATS, memory_stats: { usage: 1, stats: lines } });
+    expect((await source.detail(TARGET))?.kernel).toBe(kernel);
+  });
+
   it('are none of pods and processes, which the Engine does not know', async () => {
     const none = [source.podUsage(), source.podDetail(), source.processes(), source.watch(), source.close()];
     expect(await Promise.all(none)).toEqual(Array(5).fill(undefined));

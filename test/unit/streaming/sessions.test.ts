@@ -36,7 +36,9 @@ describe('a session of exec or attach', () => {
     };
     const backend: StreamingBackend = {
       exec: run,
-      attach: async (request, streams) => void (await run(request, streams)),
+      attach: async (request, streams) => {
+        await run(request, streams);
+      },
       connect: () => Promise.reject(new Error('not asked for')),
     };
     const warn = (message: string, fields: unknown): number => warnings.push([message, fields]);
@@ -64,7 +66,11 @@ describe('a session of exec or attach', () => {
     await settle();
     return { end, isOver: () => over };
   }
-  const texts = (): string[] => socket.sent.map((data) => `${Number(data[0])}:${String(data.slice(1))}`);
+  const texts = (): string[] =>
+    socket.sent.map((data) => {
+      const bytes = Buffer.from(data as string);
+      return `${bytes[0]}:${bytes.subarray(1).toString()}`;
+    });
 
   it('has the streams that were asked for, and no others', async () => {
     for (const name of ['stdin', 'stdout', 'stderr'] as const) {

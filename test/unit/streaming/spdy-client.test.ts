@@ -137,11 +137,10 @@ describe('a client of exec or attach over SPDY', () => {
   });
 
   it('that has stalled is told why, for half a minute', async () => {
-    const { client, streams } = await connected();
+    const { client } = await connected();
     near.pause();
     stalled.abort(new Error('the client has read nothing'));
     expect(client.gone.reason).toEqual(new Error('the client has read nothing'));
-    void streams;
     const finished = client.finish({ kind: 'failed', message: 'dropped', dropped: true });
     await settle();
     await jest.advanceTimersByTimeAsync(REASON_MS + 2 * LINGER_MS);

@@ -12,7 +12,6 @@ import {
   knownRuntimes,
   lookForHandler,
 } from '../../../../src/server/engine-abilities';
-import type { runCommand } from '../../../../src/server/exec/run-command';
 import { checkpointContainer } from '../../../../src/server/runtime/checkpoint-container';
 import { execSync } from '../../../../src/server/runtime/exec-sync';
 import { getContainerEvents } from '../../../../src/server/runtime/get-container-events';
@@ -36,10 +35,10 @@ jest.mock('../../../../src/server/checkpoint/checkpoint-to-archive', () => ({
 }));
 const mockCommands: unknown[] = [];
 jest.mock('../../../../src/server/exec/run-command', () => ({
-  runCommand: ((_, ...rest: unknown[]) => {
+  runCommand: (_: unknown, ...rest: unknown[]) => {
     mockCommands.push(rest);
     return Promise.resolve({ stdout: Buffer.from('out'), stderr: Buffer.from('err'), exitCode: 3 });
-  }) as typeof runCommand,
+  },
 }));
 
 const { signal } = new AbortController();
@@ -145,8 +144,7 @@ describe('GetContainerEvents', () => {
     const type = ContainerEventType.CONTAINER_STARTED_EVENT;
     const sandbox = sandboxRecord();
     broadcast.publish({ containerId: RUNNING.id, type, at: CREATED, sandbox, containers: [RUNNING] });
-    const { value } = await events.next();
-    expect(value).toMatchObject({
+    expect((await events.next()).value).toMatchObject({
       container_id: RUNNING.id,
       container_event_type: type,
       created_at: CREATED,
@@ -242,7 +240,7 @@ describe('what the Engine can do', () => {
   });
 
   it('is asked again for a handler that is unknown, and for no other', async () => {
-    const again = jest.fn((_: AbortSignal) => Promise.resolve());
+    const again = jest.fn<Promise<void>, [AbortSignal]>(() => Promise.resolve());
     const look = (handler: string, given = signal) =>
       lookForHandler({ store, link: link({}, again as never), logger: silentLogger }, handler, given);
     await look('runc');

@@ -1,6 +1,5 @@
 import { ContainerSessions } from '../../../../src/containers/container-sessions';
 import { SpoolMode } from '../../../../src/containers/spool-mode';
-import type { DockerClient } from '../../../../src/docker/client';
 import { silentLogger } from '../../../../src/lib/logger';
 import { NamespaceMode } from '../../../../src/proto/enums';
 import { runPodSandbox } from '../../../../src/server/runtime/run-pod-sandbox';
@@ -35,8 +34,11 @@ describe('RunPodSandbox', () => {
     const docker = fakeDocker({
       createContainer: (name) => step('create', name).then(() => ID),
       startContainer: (id) => step('start', id),
-      removeContainer: (id) => step('remove', id).then(() => void store.sandboxes.delete(id)),
-    }) as DockerClient;
+      removeContainer: (id) =>
+        step('remove', id).then(() => {
+          store.sandboxes.delete(id);
+        }),
+    });
     const life = lifeWith(store, docker);
     const withContainer = life.withContainer.bind(life);
     life.withContainer = (id, given, work) =>

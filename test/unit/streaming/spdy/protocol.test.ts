@@ -9,12 +9,7 @@ import {
   words,
   type ControlType,
 } from '../../../../src/streaming/spdy/frames';
-import {
-  HeaderDecoder,
-  HeaderEncoder,
-  SPDY_DICTIONARY,
-  type Headers,
-} from '../../../../src/streaming/spdy/headers';
+import { HeaderDecoder, HeaderEncoder, type Headers } from '../../../../src/streaming/spdy/headers';
 import type { SpdyStream } from '../../../../src/streaming/spdy/stream';
 import { waitingCost } from '../../../../src/streaming/waiting-cost';
 import { settle, until } from '../../support/async';

@@ -99,7 +99,7 @@ describe('the samples of a pod', () => {
     layers.add(app);
     await settle();
     work = {
-      measure: jest.fn<Promise<undefined>, []>(),
+      measure: jest.fn<Promise<undefined>, [string]>(),
       openFiles: jest.fn<Promise<OpenFiles>, [readonly number[]]>(() =>
         Promise.resolve({ files: 31, sockets: 32 }),
       ),

@@ -11,6 +11,9 @@ describe('the helper in a namespace', () => {
   let exit: jest.SpyInstance;
   let server: Server;
   const send = process.send?.bind(process);
+  const setSend = (to: typeof send): void => {
+    Object.assign(process, { send: to });
+  };
 
   beforeAll(async () => {
     const on = jest.spyOn(process, 'on').mockImplementation((event, listener: Listener) => {
@@ -27,7 +30,7 @@ describe('the helper in a namespace', () => {
     await once(server, 'listening');
   });
   afterAll(async () => {
-    process.send = send;
+    setSend(send);
     exit.mockRestore();
     await new Promise((resolve) => server.close(resolve));
   });
@@ -48,7 +51,7 @@ describe('the helper in a namespace', () => {
   });
 
   it('says nothing where nobody listens any more, and ends with its parent', async () => {
-    process.send = undefined;
+    setSend(undefined);
     listeners.get('message')?.({ id: 9, port: 99_999 });
     await new Promise((resolve) => setImmediate(resolve));
     expect(exit).not.toHaveBeenCalled();

@@ -6,7 +6,7 @@ import type { AttachRequest, ExecRequest, StreamingBackend } from '../../../src/
 import { NoStreaming, StreamingServer } from '../../../src/streaming/server';
 import { versionOf, writeRefusal, Refusal } from '../../../src/streaming/upgrade';
 import { SpdyClient, upgrade, upgradeToSpdy } from '../../fakes/streaming-client';
-import { gate, until } from '../support/async';
+import { gate, until, type Gate } from '../support/async';
 import { rejectionOf, thrownBy } from '../support/errors';
 import { socketPair } from './support/sockets';
 
@@ -15,7 +15,7 @@ const WANTED = { stdin: false, stdout: true, stderr: false, tty: false };
 const EXEC: ExecRequest = { containerId: 'c', command: ['x', 'y'], ...WANTED };
 
 let asked: (ExecRequest | AttachRequest)[];
-let ended: ReturnType<typeof gate>;
+let ended: Gate<void>;
 let backend: StreamingBackend;
 let server: StreamingServer;
 beforeEach(async () => {

@@ -64,7 +64,9 @@ export class SpdyConnection {
   /** Serves until the peer leaves, breaks the protocol or close() is called; never rejects. */
   async run(): Promise<void> {
     try {
-      for await (const chunk of this.transport as AsyncIterable<Buffer>) {
+      // A loop that is left early would destroy the transport before the peer is told what it did wrong.
+      const chunks: AsyncIterable<Buffer> = this.transport.iterator({ destroyOnReturn: false });
+      for await (const chunk of chunks) {
         for (const frame of this.parser.parse(chunk)) {
           if (frame.kind === 'data') this.onData(frame);
           else await this.onControl(frame);

@@ -70,6 +70,20 @@ describe('CgroupSource', () => {
     expect((await source.podUsage({ id: ID, pid: 200 }))?.cpu?.usageNanos.toNumber()).toBe(11_000);
   });
 
+  it('tells the details of both groups with their names, and the processes of the own one', async () => {
+    const target = { id: ID, pid: 200 };
+    mockProc.set(join(root, 'pod/c1-a/cgroup.procs'), '200\n207\n');
+    expect(await source.cgroupName(target)).toBe('/pod/c1-a');
+    const own = await source.detail(target);
+    expect([own?.cgroup, own?.usage.cpu?.usageNanos.toNumber()]).toEqual(['/pod/c1-a', 5_000]);
+    const above = await source.podDetail(target);
+    expect([above?.cgroup, above?.usage.cpu?.usageNanos.toNumber()]).toEqual(['/pod', 11_000]);
+    expect(await source.processes(target)).toEqual([200, 207]);
+    await source.forget(ID);
+    await source.watch(target);
+    expect(held()).toHaveLength(1);
+  });
+
   it('holds no file of what has ended', async () => {
     await used(200);
     await source.podUsage({ id: ID, pid: 200 });

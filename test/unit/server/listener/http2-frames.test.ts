@@ -1,0 +1,335 @@
+import { FrameInspector } from '../../../../src/server/listener/frame-inspector';
+import {
+  encodeLiterals,
+  HeaderDecoder,
+  needsRepair,
+  repaired,
+  type HeaderField,
+} from '../../../../src/server/listener/header-fields';
+import {
+  Flag,
+  frame,
+  FrameType,
+  HeaderBlock,
+  headerFrames,
+  MAX_FRAME_BYTES,
+  PREFACE,
+  ProtocolError,
+  readFrameHeader,
+} from '../../../../src/server/listener/http2-frames';
+
+const DATA = 0x0;
+const field = (name: string, value: string): HeaderField => ({ name, value });
+const METHOD = field(':method', 'POST');
+const SETTINGS = frame(FrameType.SETTINGS, 0, 0, Buffer.alloc(6, 1));
+const ACK = frame(FrameType.SETTINGS, Flag.ACK, 0, Buffer.alloc(0));
+
+/** All frames in these bytes: type, flags, stream and payload. */
+function framesOf(bytes: Buffer): [type: number, flags: number, streamId: number, payload: Buffer][] {
+  const all: [number, number, number, Buffer][] = [];
+  for (let at = 0; at < bytes.length;) {
+    const { length, type, flags, streamId } = readFrameHeader(bytes, at);
+    all.push([type, flags, streamId, bytes.subarray(at + 9, at + 9 + length)]);
+    at += 9 + length;
+  }
+  return all;
+}
+
+describe('a frame', () => {
+  it('has its length, type, flags and stream where RFC 9113 puts them', () => {
+    const bytes = frame(0x9, 0x2c, 0x01020304, Buffer.from('abc'));
+    expect(bytes.toString('hex')).toBe('000003092c01020304616263');
+    const shifted = Buffer.concat([Buffer.from('xx'), bytes]);
+    expect(readFrameHeader(shifted, 2)).toEqual({ length: 3, type: 9, flags: 0x2c, streamId: 0x01020304 });
+    // The first bit of a stream's number is reserved.
+    shifted[2 + 5] = 0x81;
+    expect(readFrameHeader(shifted, 2).streamId).toBe(0x01020304);
+  });
+});
+
+describe('header frames', () => {
+  it.each([
+    ['nothing', 0, [[FrameType.HEADERS, Flag.END_HEADERS, 0]]],
+    ['one frame', MAX_FRAME_BYTES, [[FrameType.HEADERS, Flag.END_HEADERS, MAX_FRAME_BYTES]]],
+    [
+      'a byte more',
+      MAX_FRAME_BYTES + 1,
+      [
+        [FrameType.HEADERS, 0, MAX_FRAME_BYTES],
+        [FrameType.CONTINUATION, Flag.END_HEADERS, 1],
+      ],
+    ],
+    [
+      'three frames',
+      2 * MAX_FRAME_BYTES + 5,
+      [
+        [FrameType.HEADERS, 0, MAX_FRAME_BYTES],
+        [FrameType.CONTINUATION, 0, MAX_FRAME_BYTES],
+        [FrameType.CONTINUATION, Flag.END_HEADERS, 5],
+      ],
+    ],
+  ])('hold %s', (_, length, expected) => {
+    const block = Buffer.from(Array.from({ length }, (_item, at) => at % 251));
+    const open = framesOf(headerFrames(7, false, block));
+    expect(open.map(([type, flags, id, payload]) => [type, flags, payload.length, id])).toEqual(
+      expected.map((one) => [...one, 7]),
+    );
+    expect(Buffer.concat(open.map(([, , , payload]) => payload)).equals(block)).toBe(true);
+    const ended = framesOf(headerFrames(7, true, block)).map(([, flags]) => flags);
+    expect(ended).toEqual(expected.map(([, flags = 0], at) => flags | (at === 0 ? Flag.END_STREAM : 0)));
+  });
+});
+
+describe('a header block', () => {
+  const blockOf = (flags: number, payload: Buffer, streamId = 3): HeaderBlock => {
+    const bytes = frame(FrameType.HEADERS, flags, streamId, payload);
+    const block = new HeaderBlock(readFrameHeader(bytes, 0), bytes, 0);
+    block.fill(bytes, 9);
+    return block;
+  };
+  const go = (
+    block: HeaderBlock,
+    flags: number,
+    payload: Buffer,
+    streamId = 3,
+    type: number = FrameType.CONTINUATION,
+  ) => {
+    const bytes = frame(type, flags, streamId, payload);
+    block.open(readFrameHeader(bytes, 0), bytes, 0);
+    block.fill(bytes, 9);
+  };
+
+  it.each([
+    ['plain', 0, 'text', 'text'],
+    ['padded', Flag.PADDED, '\x03textpad', 'text'],
+    ['with priority', Flag.PRIORITY, '12345text', 'text'],
+    ['with both', Flag.PADDED | Flag.PRIORITY, '\x0312345textpad', 'text'],
+    ['padded all over', Flag.PADDED, '\x03pad', ''],
+  ])('is stripped when it is %s', (_, flags, payload, text) => {
+    const block = blockOf(flags | Flag.END_HEADERS | Flag.END_STREAM, Buffer.from(payload));
+    expect([block.complete, block.endStream, block.streamId, block.missing]).toEqual([true, true, 3, 0]);
+    expect(block.fragment().toString()).toBe(text);
+    expect(block.original().subarray(9).toString()).toBe(payload);
+  });
+
+  it.each([
+    ['padding', Flag.PADDED, '\x04pad'],
+    ['priority', Flag.PRIORITY, '1234'],
+  ])('with more %s than there is breaks the protocol', (_, flags, payload) => {
+    expect(() => blockOf(flags | Flag.END_HEADERS, Buffer.from(payload))).toThrow(
+      'padding exceeds its frame',
+    );
+  });
+
+  it('goes on over continuations, which have neither padding nor priority', () => {
+    const block = blockOf(0, Buffer.from('one'));
+    expect([block.complete, block.endStream]).toEqual([false, false]);
+    go(block, Flag.PADDED | Flag.PRIORITY, Buffer.from('two'));
+    expect(block.complete).toBe(false);
+    go(block, Flag.END_HEADERS, Buffer.from('three'));
+    expect([block.complete, block.fragment().toString()]).toEqual([true, 'onetwothree']);
+    expect(framesOf(block.original()).map(([type, , , payload]) => [type, payload.toString()])).toEqual([
+      [FrameType.HEADERS, 'one'],
+      [FrameType.CONTINUATION, 'two'],
+      [FrameType.CONTINUATION, 'three'],
+    ]);
+  });
+
+  it('takes no other frame in between, nor one that is too long', () => {
+    const text = Buffer.from('x');
+    expect(() => go(blockOf(0, text), 0, text, 5)).toThrow('interrupted');
+    expect(() => go(blockOf(0, text), 0, text, 3, FrameType.HEADERS)).toThrow('interrupted');
+    expect(() => go(blockOf(0, text), 0, Buffer.alloc(MAX_FRAME_BYTES + 1))).toThrow(
+      'oversized header frame',
+    );
+    const large = blockOf(0, Buffer.alloc(MAX_FRAME_BYTES));
+    for (let count = 1; count < 15; count++) go(large, 0, Buffer.alloc(MAX_FRAME_BYTES));
+    const rest = 256 * 1024 - 15 * (MAX_FRAME_BYTES + 9) - 9;
+    expect(() => go(large, 0, Buffer.alloc(rest + 1))).toThrow('oversized header block');
+    const full = blockOf(0, Buffer.alloc(MAX_FRAME_BYTES));
+    for (let count = 1; count < 15; count++) go(full, 0, Buffer.alloc(MAX_FRAME_BYTES));
+    go(full, Flag.END_HEADERS, Buffer.alloc(rest));
+    expect(full.complete).toBe(true);
+  });
+
+  it('is filled in pieces, and takes no more than its own', () => {
+    const bytes = Buffer.concat([
+      frame(FrameType.HEADERS, Flag.END_HEADERS, 3, Buffer.from('text')),
+      Buffer.from('rest'),
+    ]);
+    const block = new HeaderBlock(readFrameHeader(bytes, 0), bytes, 0);
+    expect([block.missing, block.complete]).toEqual([4, false]);
+    expect(block.fill(bytes.subarray(0, 11), 9)).toBe(2);
+    expect([block.missing, block.complete]).toEqual([2, false]);
+    expect(block.fill(bytes, 11)).toBe(2);
+    expect([block.missing, block.complete, block.fragment().toString()]).toEqual([0, true, 'text']);
+  });
+});
+
+describe('header fields', () => {
+  it.each([0, 1, 126, 127, 128, 254, 255, 256, 20_000])(
+    'of %d bytes are read as they are written',
+    (length) => {
+      const fields = [field('a', 'x'.repeat(length)), field('b', 'é\x00ÿ'), field('c', '')];
+      expect(new HeaderDecoder().decode(encodeLiterals(fields))).toEqual(fields);
+    },
+  );
+
+  it('are as many as 256 KiB hold, 32 bytes more for each', () => {
+    const empty = (count: number): Buffer =>
+      encodeLiterals(Array.from({ length: count }, () => field('n', '')));
+    const most = Math.floor((256 * 1024) / 33);
+    expect(new HeaderDecoder().decode(empty(most))).toHaveLength(most);
+    expect(() => new HeaderDecoder().decode(empty(most + 1))).toThrow(ProtocolError);
+  });
+
+  it('are those of RFC 7541, indexed and not', () => {
+    const decoder = new HeaderDecoder();
+    const decode = (hex: string): HeaderField[] =>
+      decoder
+        .decode(Buffer.from(hex.replaceAll(' ', ''), 'hex'))
+        // Entries of the static table have more than that.
+        .map(({ name, value }) => ({ name, value }));
+    // Static; literal with indexing; never indexed; without indexing, with an indexed name.
+    expect(decode('83 400161 0162 10 0163 0164 01 0165')).toEqual([
+      METHOD,
+      field('a', 'b'),
+      field('c', 'd'),
+      field(':authority', 'e'),
+    ]);
+    // Only the second one went into the table.
+    expect(decode('be')).toEqual([field('a', 'b')]);
+    // The table is emptied: nothing is there any more.
+    expect(decode('20')).toEqual([]);
+    expect(() => decode('be')).toThrow(ProtocolError);
+  });
+
+  it.each<[string, HeaderField[], boolean]>([
+    ['a good authority', [METHOD, field(':authority', 'localhost')], false],
+    ['a good host', [METHOD, field('host', 'node:80')], false],
+    ['both', [METHOD, field(':authority', 'a'), field('host', 'b')], false],
+    ['neither', [METHOD], true],
+    ['two authorities', [METHOD, field(':authority', 'a'), field(':authority', 'a')], true],
+    ['a path', [METHOD, field(':authority', '/run/cri.sock')], true],
+    ['an escaped path', [METHOD, field(':authority', '%2Frun')], false],
+    ['a good one and a bad one', [METHOD, field(':authority', 'a'), field('host', 'b c')], true],
+    ['an empty one', [METHOD, field(':authority', '')], true],
+    ['one that begins well', [METHOD, field(':authority', 'a/')], true],
+    ['trailers', [field('grpc-status', '0')], false],
+  ])('need repair or not: %s', (_, fields, needed) => expect(needsRepair(fields)).toBe(needed));
+
+  it('have one authority after the repair, and trailers stay', () => {
+    const more = [field(':path', '/x'), field('te', 'trailers')];
+    expect(repaired([METHOD, field(':authority', '/run'), field('host', 'x'), ...more])).toEqual([
+      field(':authority', 'localhost'),
+      METHOD,
+      ...more,
+    ]);
+    expect(repaired(more)).toEqual(more);
+  });
+});
+
+describe('the inspector of a connection', () => {
+  const GOOD = encodeLiterals([METHOD, field(':authority', 'localhost')]);
+  const BAD = encodeLiterals([METHOD, field(':authority', '/run/cri.sock')]);
+  const request = (block: Buffer, streamId = 1): Buffer => headerFrames(streamId, true, block);
+  const data = frame(DATA, 0, 1, Buffer.from('message'));
+  const feed = (inspector: FrameInspector, bytes: Buffer, step = bytes.length): Buffer => {
+    const out: Buffer[] = [];
+    for (let at = 0; at < bytes.length; at += step)
+      out.push(...inspector.feed(bytes.subarray(at, at + step)));
+    return Buffer.concat(out);
+  };
+
+  it.each([1, 2, 7, 13, 10_000])('passes a good client on unchanged, in pieces of %d', (step) => {
+    const inspector = new FrameInspector();
+    const bytes = Buffer.concat([PREFACE, SETTINGS, request(GOOD), data]);
+    expect(feed(inspector, bytes, step).equals(bytes)).toBe(true);
+    expect([inspector.verdict, inspector.isTransparent(), inspector.greeted]).toEqual(['valid', true, true]);
+    const more = Buffer.from('anything');
+    expect(inspector.feed(more)).toEqual([more]);
+  });
+
+  it.each([1, 2, 7, 13, 10_000])('repairs each block of a bad one, in pieces of %d', (step) => {
+    const inspector = new FrameInspector();
+    const trailers = encodeLiterals([field('grpc-status', '0')]);
+    const said = [PREFACE, SETTINGS, request(BAD), data, request(BAD, 3), request(trailers, 5)];
+    const fixed = encodeLiterals([field(':authority', 'localhost'), METHOD]);
+    const heard = [PREFACE, SETTINGS, request(fixed), data, request(fixed, 3), request(trailers, 5)];
+    expect(feed(inspector, Buffer.concat(said), step)).toEqual(Buffer.concat(heard));
+    expect([inspector.verdict, inspector.isTransparent(), inspector.midBlock]).toEqual([
+      'repair',
+      false,
+      false,
+    ]);
+  });
+
+  it('is greeted by the first whole SETTINGS, and not before', () => {
+    const inspector = new FrameInspector();
+    inspector.feed(PREFACE.subarray(0, 10));
+    inspector.feed(PREFACE.subarray(10));
+    inspector.feed(SETTINGS.subarray(0, 12));
+    expect(inspector.greeted).toBe(false);
+    inspector.feed(SETTINGS.subarray(12));
+    expect(inspector.greeted).toBe(true);
+    const empty = new FrameInspector();
+    empty.feed(Buffer.concat([PREFACE, frame(FrameType.SETTINGS, 0, 0, Buffer.alloc(0))]));
+    expect([empty.greeted, empty.verdict]).toEqual([true, 'undecided']);
+  });
+
+  it('keeps one ACK from the server, if we have sent SETTINGS in its place', () => {
+    const inspector = new FrameInspector();
+    feed(inspector, Buffer.concat([PREFACE, SETTINGS]));
+    inspector.swallowAck();
+    expect(feed(inspector, request(GOOD))).toEqual(request(GOOD));
+    expect([inspector.verdict, inspector.isTransparent()]).toEqual(['valid', false]);
+    expect(feed(inspector, Buffer.concat([ACK, data]))).toEqual(data);
+    expect(inspector.isTransparent()).toBe(true);
+    expect(feed(inspector, ACK)).toEqual(ACK);
+  });
+
+  it('passes an ACK on that answers the server', () => {
+    const inspector = new FrameInspector();
+    feed(inspector, Buffer.concat([PREFACE, SETTINGS]));
+    expect(feed(inspector, ACK)).toEqual(ACK);
+  });
+
+  it('knows when a block has begun and not ended', () => {
+    const inspector = new FrameInspector();
+    feed(inspector, Buffer.concat([PREFACE, SETTINGS, request(GOOD).subarray(0, 12)]));
+    expect(inspector.midBlock).toBe(true);
+    feed(inspector, request(GOOD).subarray(12));
+    expect(inspector.midBlock).toBe(false);
+  });
+
+  it.each<[string, Buffer, string]>([
+    ['no HTTP/2', Buffer.from('GET / HTTP/1.1\r\n'), 'not an HTTP/2 client'],
+    ['a request before SETTINGS', Buffer.concat([PREFACE, request(GOOD)]), 'the first frame is not SETTINGS'],
+    ['an ACK before SETTINGS', Buffer.concat([PREFACE, ACK]), 'the first frame is not SETTINGS'],
+    [
+      'a block that is interrupted',
+      Buffer.concat([PREFACE, SETTINGS, frame(FrameType.HEADERS, 0, 1, GOOD), data]),
+      'interrupted by another frame',
+    ],
+    [
+      'a block that is none',
+      Buffer.concat([
+        PREFACE,
+        SETTINGS,
+        frame(FrameType.HEADERS, Flag.END_HEADERS, 1, Buffer.from([0xff, 0xff])),
+      ]),
+      'undecodable header block',
+    ],
+  ])('throws for %s', (_, bytes, why) => {
+    expect(() => feed(new FrameInspector(), bytes)).toThrow(why);
+  });
+
+  it('throws for an ACK with a payload, where it waits for one', () => {
+    const inspector = new FrameInspector();
+    feed(inspector, Buffer.concat([PREFACE, SETTINGS]));
+    inspector.swallowAck();
+    expect(() => feed(inspector, frame(FrameType.SETTINGS, Flag.ACK, 0, Buffer.alloc(6)))).toThrow(
+      'with a payload',
+    );
+  });
+});

@@ -110,6 +110,5 @@ it('a file that says nothing of circumstances tells nothing', async () => {
 it('without a memory nothing is kept', async () => {
   const none = new NoFactsMemory();
   await none.keep();
-  const recalled: unknown = await none.recall();
-  expect(recalled).toBeUndefined();
+  await expect(none.recall()).resolves.toBeUndefined();
 });

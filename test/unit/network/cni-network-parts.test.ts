@@ -509,7 +509,7 @@ describe('Garbage', () => {
     await network.close();
     network = await open(undefined, { confDir: join(node.root, 'nowhere') });
     await collect([]);
-    expect(story).toEqual([]);
+    expect([story, warnings()]).toEqual([[], ['CNI network is not ready']]);
     told.length = 0;
     const running = new RunningPlugins(join(node.root, 'plugins'), silentLogger);
     jest.spyOn(running, 'settle').mockResolvedValue(false);

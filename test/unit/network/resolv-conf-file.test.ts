@@ -10,6 +10,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NamespaceMode } from '../../../src/proto/enums';
@@ -217,6 +218,31 @@ describe('resolv.conf of a sandbox', () => {
     fill(65_537);
     await keepResolvConf(sandbox);
     expect(text()).toBe(WANTED);
+  });
+
+  it('is truncated only once the text is written', async () => {
+    const handle = await open(path);
+    const files = Object.getPrototypeOf(handle) as FileHandle;
+    await handle.close();
+    const story: string[] = [];
+    const real = { write: files.write, truncate: files.truncate };
+    const write = jest.spyOn(files, 'write').mockImplementation(async function (this: FileHandle, ...args) {
+      await new Promise((resolve) => setImmediate(resolve));
+      const written: unknown = await (real.write as (...all: unknown[]) => unknown).apply(this, args);
+      story.push('written');
+      return written as never;
+    });
+    const truncate = jest.spyOn(files, 'truncate').mockImplementation(function (this: FileHandle, length) {
+      story.push('truncated');
+      return real.truncate.call(this, length);
+    });
+    try {
+      await keepResolvConf(sandbox);
+    } finally {
+      write.mockRestore();
+      truncate.mockRestore();
+    }
+    expect([story, text()]).toEqual([['written', 'truncated'], WANTED]);
   });
 
   it('is longer afterwards where it was shorter', async () => {

@@ -138,7 +138,10 @@ it('is started again after it was killed', async () => {
 
 it('refuses an address that no socket can have, and what the socket refuses', async () => {
   const told: string[] = [];
-  const logger = { ...silentLogger, info: (_: string, fields?: object) => void told.push(JSON.stringify(fields)) };
+  const logger = {
+    ...silentLogger,
+    info: (_: string, fields?: object) => void told.push(JSON.stringify(fields)),
+  };
   // Without systemd-notify.
   const sign = async (address: string): Promise<boolean> => {
     const signs = new SignsOfLife(HELPER, logger, { PATH: directory, NOTIFY_SOCKET: address });

@@ -26,6 +26,7 @@ export class NotifyHelper {
    * @throws Error that says why it is not: no such program, it ended, it does not answer, or the socket's errno.
    */
   async send(message: string): Promise<void> {
+    if (this.running?.hasEnded === true) this.running = undefined;
     const conversation = (this.running ??= new Conversation(this.program, this.socket));
     let answer: string;
     try {
@@ -69,6 +70,10 @@ class Conversation {
     stdin.unref();
     stdout.unref();
     stdin.write(`${socket}\n`);
+  }
+
+  get hasEnded(): boolean {
+    return this.failure !== undefined;
   }
 
   async ask(message: string): Promise<string> {

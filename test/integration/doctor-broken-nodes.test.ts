@@ -169,8 +169,11 @@ const BROKEN: Readonly<Record<string, Broken>> = {
   programs: {
     ...{ level: 'fail', found: /^nsenter is missing: port-forward/, cure: /^apt install util-linux/ },
     given: async () => {
-      await mkdir(join(directory, 'bin'));
-      return { env: { PATH: join(directory, 'bin') } };
+      // One that nobody may execute, in the place of the node's.
+      const file = join(directory, 'nsenter');
+      await writeFile(file, '');
+      const hide = `mount --bind ${file} "$(command -v nsenter)" && exec "$@"`;
+      return { through: ['unshare', '--mount', 'sh', '-c', hide, 'sh'] };
     },
   },
   'open-files': {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 int main(int count, char **words) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -30,8 +31,11 @@ int main(int count, char **words) {
     int pid = 0;
 
     if (length < 0) return 1;
-    for (struct cmsghdr *one = CMSG_FIRSTHDR(&message); one != NULL; one = CMSG_NXTHDR(&message, one))
+    for (struct cmsghdr *one = CMSG_FIRSTHDR(&message); one != NULL; one = CMSG_NXTHDR(&message, one)) {
       if (one->cmsg_type == SCM_CREDENTIALS) pid = ((struct ucred *)CMSG_DATA(one))->pid;
+      /* BARRIER=1: systemd-notify waits until its descriptor is closed. */
+      if (one->cmsg_type == SCM_RIGHTS) close(*(int *)CMSG_DATA(one));
+    }
     printf("%d %.*s\n", pid, (int)length, text);
     fflush(stdout);
   }

@@ -70,6 +70,17 @@ describe('NotifyHelper', () => {
     expect(await lines('pids')).toHaveLength(2);
   });
 
+  it('notices between two messages that the helper was killed', async () => {
+    await install('echo 0');
+    await helper.send('A=1');
+    const [pid] = await lines('pids');
+    process.kill(Number(pid), 'SIGKILL');
+    await until(() => !existsSync(`/proc/${pid}`));
+    await new Promise((resolve) => setImmediate(resolve));
+    await helper.send('B=1');
+    expect(await lines('pids')).toHaveLength(2);
+  });
+
   it('kills a helper that does not answer, and starts another', async () => {
     await install('case $message in A=1) read -r never ;; *) echo 0 ;; esac');
     const impatient = new NotifyHelper(program, '/run/notify.sock', 500);

@@ -63,7 +63,8 @@ class Conversation {
     const { stdin, stdout } = this.child as { stdin?: Socket; stdout?: Socket };
     this.input = stdin;
     if (stdin === undefined || stdout === undefined) return;
-    stdin.on('error', (error) => this.fail(error));
+    // A broken pipe means that it has ended, and its exit tells more.
+    stdin.on('error', () => undefined);
     createInterface({ input: stdout }).on('line', (line) => this.waiting.shift()?.resolve(line));
     // It must not keep a process alive that has nothing else to do.
     this.child.unref();

@@ -159,8 +159,7 @@ it('refuses an address that no socket can have, and what the socket refuses', as
   expect(await sign(`/${'long'.repeat(30)}`)).toBe(false);
   expect(await sign(join(directory, 'nobody.sock'))).toBe(false);
   expect(told).toEqual([
-    // Whichever is noticed first.
-    expect.stringMatching(/the notify helper ended: exit code 2|EPIPE/),
+    expect.stringContaining('the notify helper ended: exit code 2'),
     expect.stringContaining('ENOENT'),
   ]);
   expect(await sign(socket)).toBe(true);

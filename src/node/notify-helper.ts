@@ -60,7 +60,8 @@ class Conversation {
     this.child.once('exit', (code, signal) =>
       this.fail(new Error(`the notify helper ended: ${signal ?? `exit code ${code}`}`)),
     );
-    const { stdin, stdout } = this.child as { stdin?: Socket; stdout?: Socket };
+    // Node's types know neither that pipes are sockets, nor that they are missing without descriptors.
+    const { stdin, stdout } = this.child as unknown as { stdin?: Socket; stdout?: Socket };
     this.input = stdin;
     if (stdin === undefined || stdout === undefined) return;
     // A broken pipe means that it has ended, and its exit tells more.

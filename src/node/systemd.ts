@@ -45,8 +45,6 @@ export interface WatchdogParts {
   readonly notify: () => Promise<boolean>;
   /** Called when the watchdog has stopped, and notifies no more. */
   readonly end?: () => void;
-  /** Called when the watchdog has stopped, and notifies no more. */
-  readonly end?: () => void;
   readonly logger: Logger;
 }
 
@@ -80,7 +78,6 @@ export class Watchdog {
   async stop(): Promise<void> {
     this.stopped.abort();
     await this.running;
-    this.options.end?.();
     this.options.end?.();
   }
 

@@ -7,7 +7,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 JEST_JSON_DIR ?=
 # Where jest.config.js has the results written to.
 jest_results = $(if $(JEST_JSON_DIR),JEST_RESULTS='$(JEST_JSON_DIR)/$(1).json')
-shell_scripts = scripts/*.sh packaging/*.sh packaging/*/*.sh packaging/deb/p* packaging/cri-dockerd/deb/p* docker/pause/*.sh docker/installer/*.sh test/conformance/*.sh test/conformance/kubelet/*.sh test/conformance/images/*.sh \
+shell_scripts = scripts/*.sh packaging/*.sh packaging/*/*.sh packaging/deb/p* packaging/cri-dockerd/deb/p* docker/pause/*.sh docker/installer/*.sh native/*/*.sh test/conformance/*.sh test/conformance/kubelet/*.sh test/conformance/images/*.sh \
   test/guest/*.sh .ci/run
 # What demo and run do with the Engine whose address is in DOCKER_HOST.
 image = dockbridge.test/busybox:1
@@ -24,9 +24,10 @@ setup: ## Install what is missing: Debian packages (Docker Engine, gcc, busybox 
 proto: setup ## Generate the codecs from proto/runtime/v1/api.proto
 	@node scripts/generate-proto.mjs
 
-build: setup ## Compile to dist/, with our pause image
+build: setup ## Compile to dist/, with our pause image and the helper that notifies systemd
 	@node scripts/build.mjs
 	@bash docker/pause/build.sh dist/pause
+	@bash native/notify-helper/build.sh dist/notify-helper
 	@echo 'build: dist/ is ready'
 
 demo: build ## Run one pod through CRI and remove it; starts an Engine only if none answers

@@ -99,6 +99,16 @@ const components = [
     hashes: fileHashes('pause/pause.tar'),
     licenses: [{ license: { id: license } }],
   },
+  {
+    type: 'file',
+    'bom-ref': 'notify-helper',
+    name: 'notify-helper',
+    version,
+    description:
+      'program that sends signs of life to systemd, made of native/notify-helper in the same repository',
+    hashes: fileHashes('notify-helper'),
+    licenses: [{ license: { id: license } }],
+  },
 ];
 const root = `dockbridge@${version}`;
 const document = {

@@ -31,6 +31,7 @@ node=$(node "$here/node.mjs" "$arch")
 node "$here/bundle.mjs" "$lib" "$work"
 chmod 644 "$lib/main.js"
 CC=${tools}gcc bash "$root/docker/pause/build.sh" "$lib/pause"
+CC=${tools}gcc bash "$root/native/notify-helper/build.sh" "$lib/notify-helper"
 "${tools}strip" --strip-unneeded -o "$lib/node" "$node/bin/node"
 chmod 755 "$lib/node"
 node "$here/sbom.mjs" "$arch" "$lib" "$work/packages.json" "$lib/sbom.cdx.json"

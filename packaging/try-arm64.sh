@@ -15,7 +15,7 @@ dpkg-deb -x "$package" "$work/tree"
 [ "$(dpkg-deb -f "$package" Architecture)" = arm64 ] || die "$package is not for arm64"
 lib=$work/tree/usr/lib/dockbridge
 tar -C "$work" -xf "$lib/pause/pause.tar" pause
-for program in "$lib/node" "$work/pause"; do
+for program in "$lib/node" "$lib/notify-helper" "$work/pause"; do
   # e_machine of ELF: EM_AARCH64.
   [ "$(od -An -tx1 -j18 -N2 "$program" | tr -d ' ')" = b700 ] || die "${program##*/} is not for arm64"
 done
@@ -27,4 +27,7 @@ version=$(run --version)
 [ "$version" = "$(dpkg-deb -f "$package" Version)" ] || die "dockbridge --version says '$version'"
 help=$(run doctor --help)
 [[ $help == *'Usage: dockbridge doctor'* ]] || die "dockbridge doctor --help says '$help'"
-echo "try-arm64: $package runs, as far as --version and doctor --help go"
+# ENOENT: it understands what it is told, and there is no such socket.
+answer=$(printf '%s\nWATCHDOG=1\n' "$work/no-socket" | qemu-aarch64-static "$lib/notify-helper")
+[ "$answer" = 2 ] || die "notify-helper answers '$answer'"
+echo "try-arm64: $package runs, as far as --version, doctor --help and the notify helper go"

@@ -42,7 +42,7 @@ if [ "${1:-}" = guest ]; then
 fi
 
 if [ "${1:-}" = deb ]; then
-  need gcc-aarch64-linux-gnu command -v aarch64-linux-gnu-gcc # the pause image of arm64
+  need gcc-aarch64-linux-gnu command -v aarch64-linux-gnu-gcc # the pause image and the notify helper of arm64
   need linux-libc-dev-arm64-cross test -f /usr/aarch64-linux-gnu/include/asm/unistd.h # the same
   need lintian command -v lintian
   need qemu-user-static command -v qemu-aarch64-static # runs what is in arm64's package

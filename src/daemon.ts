@@ -23,13 +23,13 @@ import { RegistryCredentials } from './registry/credentials';
 import { ImageAccounts } from './server/container/probes';
 import { SandboxImage } from './server/image/sandbox-image';
 import { statusReporter, type StatusReport } from './server/status-report';
-import { DOCKBRIDGE_VERSION, PAUSE_TAR } from './release';
+import { DOCKBRIDGE_VERSION, NOTIFY_HELPER, PAUSE_TAR } from './release';
 import { startLogs } from './start-logs';
 import type { Store } from './store/store';
 import { StreamingServer, type Streaming } from './streaming/server';
 import { NetnsDialers } from './streaming/port-forward/netns-dialer';
 import { handOverPods, type HandOverStep } from './sync/hand-over';
-import { notifySystemd, Watchdog, watchdogInterval } from './node/systemd';
+import { notifySystemd, SignsOfLife, Watchdog, watchdogInterval } from './node/systemd';
 import { openTracing, type Tracing } from './tracing/tracing';
 import { readNodeRights, type NodeRights } from './node/node-rights';
 import { UsedInodes } from './node/disk/file-systems';
@@ -242,8 +242,9 @@ export class Daemon {
     const intervalMs = watchdogInterval(process.env, process.pid);
     if (intervalMs === undefined) return undefined;
     const parts = [watchedLogs(logs), watchedLink(link, lanes, intervalMs, () => settings.cniTimeout)];
-    const notify = (): Promise<boolean> => notifySystemd('WATCHDOG=1', logger);
-    const watchdog = new Watchdog({ intervalMs, parts, notify, logger });
+    const signs = new SignsOfLife(NOTIFY_HELPER, logger);
+    const notify = (): Promise<boolean> => signs.send();
+    const watchdog = new Watchdog({ intervalMs, parts, notify, end: () => signs.end(), logger });
     watchdog.start();
     return watchdog;
   }

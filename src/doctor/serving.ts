@@ -4,10 +4,12 @@ import type { Fault } from '../config/fault';
 import { OPTIONS, type Given, type Settings } from '../config/options';
 import { isSameSocket } from '../node/disk/socket-file';
 import type { NodeProcess } from '../node/process/node-processes';
+import { passedPath } from '../server/listener/socket-listener';
 
 /** A dockbridge that runs, with what it was started with. */
 export interface RunningDaemon {
   readonly process: NodeProcess;
+  /** With the path of the socket unit for the endpoint `fd://`, where it can be seen. */
   readonly settings: Settings;
   readonly environment: NodeJS.ProcessEnv;
 }
@@ -16,6 +18,7 @@ export interface RunningDaemon {
 export async function servingDaemons(
   processes: readonly NodeProcess[],
   environmentOf = readEnvironment,
+  socketOf = passedPath,
 ): Promise<RunningDaemon[]> {
   const found = processes.filter(({ name }) => name === 'dockbridge');
   const daemons = await Promise.all(
@@ -23,7 +26,7 @@ export async function servingDaemons(
       const environment = await environmentOf(process.pid);
       try {
         const { settings } = await loadDespiteFiles(knownFlags(process.args), environment);
-        return { process, environment, settings };
+        return { process, environment, settings: await withSocket(settings, () => socketOf(process.pid)) };
       } catch {
         // It will not get far with such options.
         return undefined;
@@ -31,6 +34,12 @@ export async function servingDaemons(
     }),
   );
   return daemons.filter((daemon) => daemon !== undefined).filter(({ settings }) => !settings.observe);
+}
+
+/** kubelet and crictl connect to a path, whichever way the daemon came by it. */
+async function withSocket(settings: Settings, pathOf: () => Promise<string>): Promise<Settings> {
+  const path = settings.endpoint.startsWith('fd:') ? await pathOf() : '';
+  return path === '' ? settings : { ...settings, endpoint: `unix://${path}` };
 }
 
 /** The settings, where they come from, and the daemon that they are of. */
@@ -58,13 +67,15 @@ export async function chooseDaemon(
     daemons.find((one) => isSameSocket(one.settings.endpoint, settings.endpoint)) ??
     (given[OPTIONS.endpoint.name] === undefined && others.length === 0 ? only : undefined);
   if (meant === undefined) return { settings, faults, daemon: undefined, flags: given, environment };
-  const { process, environment: theirs } = meant;
+  const { process, environment: theirs, settings: running } = meant;
   const all = {
     flags: { ...knownFlags(process.args), ...given },
     environment: { ...theirs, ...environment },
   };
   const inForce = await loadDespiteFiles(all.flags, all.environment);
-  return { ...inForce, daemon: process, ...all };
+  const isPassed = inForce.settings.endpoint.startsWith('fd:');
+  const { endpoint } = isPassed ? running : inForce.settings;
+  return { ...inForce, settings: { ...inForce.settings, endpoint }, daemon: process, ...all };
 }
 
 /** Nothing where only root may read it. */

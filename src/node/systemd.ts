@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { pause } from '../lib/async/abortable';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
+import { NotifyHelper } from './notify-helper';
 
 /**
  * Tells systemd the state of this process; does nothing when NOTIFY_SOCKET is not set. It runs the systemd-notify command,
@@ -42,6 +43,8 @@ export interface WatchdogParts {
   readonly parts: readonly WatchedPart[];
   /** Tells systemd that we live. @returns whether it was told. */
   readonly notify: () => Promise<boolean>;
+  /** Called when the watchdog has stopped, and notifies no more. */
+  readonly end?: () => void;
   readonly logger: Logger;
 }
 
@@ -75,6 +78,7 @@ export class Watchdog {
   async stop(): Promise<void> {
     this.stopped.abort();
     await this.running;
+    this.options.end?.();
   }
 
   private async run(): Promise<void> {
@@ -132,5 +136,46 @@ class Round {
 
   constructor(ms: number, signal: AbortSignal) {
     this.end = pause(ms, signal).then(() => void (this.isOver = true));
+  }
+}
+
+/**
+ * Sends the watchdog's signs of life without a new process for each, so that they also get through while the node cannot
+ * fork. Where the helper fails, systemd-notify is executed as for the other messages.
+ */
+export class SignsOfLife {
+  private readonly helper: NotifyHelper | undefined;
+  private told = '';
+
+  /** @param program the helper; see NotifyHelper. */
+  constructor(
+    program: string,
+    private readonly logger: Logger,
+    private readonly env = process.env,
+  ) {
+    if (env.NOTIFY_SOCKET !== undefined) this.helper = new NotifyHelper(program, env.NOTIFY_SOCKET);
+  }
+
+  /** @returns whether systemd was told, or nobody wants to be. */
+  async send(): Promise<boolean> {
+    if (this.helper === undefined) return true;
+    try {
+      await this.helper.send('WATCHDOG=1');
+      this.told = '';
+      return true;
+    } catch (error) {
+      const why = messageOf(error);
+      if (why !== this.told)
+        this.logger.info('The notify helper cannot be used, systemd-notify is executed instead', {
+          error: why,
+        });
+      this.told = why;
+    }
+    return notifySystemd('WATCHDOG=1', this.logger, this.env);
+  }
+
+  /** Ends the helper. */
+  end(): void {
+    this.helper?.end();
   }
 }

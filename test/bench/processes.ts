@@ -11,6 +11,18 @@ export async function cpuSeconds(pid: number): Promise<number> {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
+export interface Resources {
+  /** Resident, MiB. */
+  readonly memory: number;
+  readonly descriptors: number;
+}
+
+export async function resourcesOf(pid: number): Promise<Resources> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  const kibibytes = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]);
+  return { memory: kibibytes / 1024, descriptors: (await readdir(`/proc/${pid}/fd`)).length };
+}
+
 /** Returns the pid of the Engine that the bench runs on. */
 export async function dockerdPid(): Promise<number> {
   const name = process.env.DOCKBRIDGE_TEST_ENGINE_NAME;

@@ -1,23 +1,16 @@
-import { readdir, readFile } from 'node:fs/promises';
 import { ChildDaemon } from '../integration/support/child-daemon';
-import { engineGet, sharedDockerHost, TEST_IMAGE } from '../integration/support/engine';
+import { engineGet, sharedDockerHost } from '../integration/support/engine';
 import { EngineProxy } from '../integration/support/engine-proxy';
-import { FOREVER } from '../integration/support/pods';
+import { makeIdlePods } from './idle-pods';
 import { median, print, timed } from './measure';
+import { resourcesOf, type Resources } from './processes';
 
 /** 500 containers for the Engine. RESTART_PODS=… for fewer. */
 const PODS = Number(process.env.RESTART_PODS ?? 100);
 const PER_POD = 4;
-const MADE_AT_ONCE = 6;
 const ROUNDS = 5;
 /** What each Engine call takes when the Engine is slow, ms. */
 const SLOW_MS = 2_000;
-
-interface Resources {
-  /** MiB. */
-  readonly memory: number;
-  readonly descriptors: number;
-}
 
 interface Answers {
   /** ms from exec of the process. */
@@ -33,7 +26,7 @@ it('the first answers after a restart, memory and descriptors, with hundreds of 
   const daemon = await ChildDaemon.start();
   try {
     const empty = await resourcesOf(daemon.pid);
-    await makePods(daemon);
+    await makeIdlePods(daemon, { pods: PODS, perPod: PER_POD });
     const full = PODS * (PER_POD + 1);
     const bare = await times(ROUNDS, () =>
       timed(() => engineGet(sharedDockerHost(), '/containers/json?all=1')),
@@ -108,41 +101,8 @@ async function answered<T>(ask: () => Promise<T>): Promise<T> {
   }
 }
 
-async function makePods({ client, logDirectory }: ChildDaemon): Promise<void> {
-  const left = Array.from({ length: PODS }, (_, at) => at).values();
-  const one = async (at: number): Promise<void> => {
-    const name = `idle-${at}`;
-    const config = {
-      metadata: { name, uid: `uid-${name}`, namespace: 'bench', attempt: 0 },
-      ...{ hostname: name, log_directory: `${logDirectory}/${name}`, linux: {} },
-    };
-    const { pod_sandbox_id } = await client.call('RunPodSandbox', { config });
-    for (let number = 0; number < PER_POD; number++) {
-      const container = {
-        metadata: { name: `c${number}`, attempt: 0 },
-        image: { image: TEST_IMAGE },
-        command: ['/bin/sh', '-c', `echo ready; ${FOREVER}00`],
-        ...{ log_path: `c${number}.log`, labels: { at: String(at) }, linux: {} },
-      };
-      const request = { pod_sandbox_id, config: container, sandbox_config: config };
-      const { container_id } = await client.call('CreateContainer', request);
-      await client.call('StartContainer', { container_id });
-    }
-  };
-  const worker = async (): Promise<void> => {
-    for (const at of left) await one(at);
-  };
-  await Promise.all(Array.from({ length: MADE_AT_ONCE }, worker));
-}
-
 async function times<T>(count: number, work: () => Promise<T>): Promise<T[]> {
   const results: T[] = [];
   for (let round = 0; round < count; round++) results.push(await work());
   return results;
-}
-
-async function resourcesOf(pid: number): Promise<Resources> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  const kibibytes = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]);
-  return { memory: kibibytes / 1024, descriptors: (await readdir(`/proc/${pid}/fd`)).length };
 }

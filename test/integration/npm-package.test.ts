@@ -49,7 +49,7 @@ const installed = (...args: string[]): Command =>
   );
 
 describe('npm pack', () => {
-  it('holds one file for each source, the codecs, the pause image, and nothing else', async () => {
+  it('holds one file for each source, the codecs, the pause image, the notify helper, and nothing else', async () => {
     const sources = await readdir(join(ROOT, 'src'), { recursive: true });
     const compiled = sources
       .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
@@ -59,7 +59,7 @@ describe('npm pack', () => {
       [
         ...compiled,
         ...['LICENSE', 'README.md', 'package.json'],
-        ...['dist/pause/pause.tar', 'dist/proto/gen/cri.js'],
+        ...['dist/notify-helper', 'dist/pause/pause.tar', 'dist/proto/gen/cri.js'],
       ].sort(),
     );
   });

@@ -223,6 +223,7 @@ describe('what a package holds', () => {
       '644 usr/share/zsh/vendor-completions/_dockbridge',
       '755 usr/bin/dockbridge',
       '755 usr/lib/dockbridge/node',
+      '755 usr/lib/dockbridge/notify-helper',
     ]);
     const licences = gunzipSync(
       await readFile(join(directory, 'tree/usr/share/doc/dockbridge/licences.txt.gz')),

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { faultLine, type Fault } from '../../config/fault';
 import { OPTIONS } from '../../config/options';
 import { errnoOf, messageOf } from '../../lib/errors';
@@ -179,16 +179,36 @@ export const criDockerd: Check = {
       running: processes.filter(({ name }) => name === 'cri-dockerd'),
       dockbridgeRuns: daemon !== undefined,
       endpoint: settings.endpoint,
-      enabled: await enabledUnits('/etc/systemd/system'),
+      enabled: await enabledUnits(
+        '/etc/systemd/system',
+        daemon === undefined ? '' : await unitOf(daemon.pid),
+      ),
     }),
   ],
 };
 
-async function enabledUnits(directory: string): Promise<string[]> {
+/**
+ * Links in systemd's directory that start cri-dockerd at the next boot.
+ * @param own the unit that dockbridge runs in, which may have cri-dockerd's name; see unitOf.
+ */
+export async function enabledUnits(directory: string, own: string): Promise<string[]> {
   const links = WANTED_BY.flatMap((target) => CRI_DOCKERD_UNITS.map((unit) => join(directory, target, unit)));
   // A unit of that name may start dockbridge, as an alias for those who only know the other.
   const texts = await Promise.all(links.map((link) => readFile(link, 'utf8').catch(() => 'dockbridge')));
-  return links.filter((_, at) => texts[at]?.includes('dockbridge') === false);
+  return links.filter((link, at) => nameOf(link) !== own && texts[at]?.includes('dockbridge') === false);
+}
+
+/**
+ * The name, without `.service`, of the unit that systemd runs a process in; '' where it runs in none.
+ * @param proc where /proc is; tests have their own.
+ */
+export async function unitOf(pid: number, proc = '/proc'): Promise<string> {
+  const groups = await readFile(join(proc, String(pid), 'cgroup'), 'utf8').catch(() => '');
+  return /\/([^/\n]+)\.service$/m.exec(groups)?.[1] ?? '';
+}
+
+function nameOf(unit: string): string {
+  return basename(unit).replace(/\.(service|socket)$/, '');
 }
 
 export function judgeCriDockerd({ running, dockbridgeRuns, endpoint, enabled }: CriDockerdFacts): Finding {

@@ -161,14 +161,28 @@ function passedSocket(env: NodeJS.ProcessEnv, pid: number): number | undefined {
 
 /**
  * Whether the descriptor listens at `path`, so that a file of our own there would only be in its way.
+ * @param proc where /proc is; tests have their own.
  * @returns the other path where it does not.
  */
-async function listensAt(fd: number, path: string): Promise<true | string> {
-  const [, inode] = /^socket:\[(\d+)\]$/.exec(await readlink(`/proc/self/fd/${fd}`)) ?? [];
-  const line = (await readFile('/proc/net/unix', 'utf8'))
+export async function listensAt(fd: number, path: string, proc = '/proc'): Promise<true | string> {
+  const bound = await boundPath(fd, `${proc}/self`);
+  return isSameSocket(bound, path) || bound;
+}
+
+/**
+ * The path of the socket that systemd passed to a dockbridge that runs; '' where it has none, or none that can be seen.
+ * @param proc where /proc is; tests have their own.
+ */
+export async function passedPath(pid: number, proc = '/proc'): Promise<string> {
+  return boundPath(FIRST_PASSED_FD, `${proc}/${pid}`).catch(() => '');
+}
+
+/** @param process its directory in /proc. */
+async function boundPath(fd: number, process: string): Promise<string> {
+  const [, inode] = /^socket:\[(\d+)\]$/.exec(await readlink(`${process}/fd/${fd}`)) ?? [];
+  const line = (await readFile(`${process}/net/unix`, 'utf8'))
     .split('\n')
     // Num RefCount Protocol Flags Type St Inode Path
     .find((row) => row.split(/\s+/)[6] === inode);
-  const bound = line?.replace(/^(?:\S+\s+){7}/, '') ?? '';
-  return isSameSocket(bound, path) || bound;
+  return /^(?:\S+\s+){7}(.*)$/.exec(line ?? '')?.[1] ?? '';
 }

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   judgeClock,
@@ -12,11 +14,13 @@ import {
 } from '../../../src/doctor/checks/engine';
 import { judgeCni, type CniFacts } from '../../../src/doctor/checks/cni';
 import {
+  enabledUnits,
   judgeConfiguration,
   judgeCriDockerd,
   judgePod,
   judgeSocket,
   POD,
+  unitOf,
   type CriDockerdFacts,
   type SocketFacts,
 } from '../../../src/doctor/checks/dockbridge';
@@ -256,6 +260,41 @@ describe('cri-dockerd', () => {
       ...more,
     };
     expect(told(judgeCriDockerd(facts))).toEqual([expect.stringMatching(text)]);
+  });
+});
+
+describe("cri-dockerd's units", () => {
+  let directory: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'dockbridge-doctor-'));
+    await mkdir(join(directory, 'multi-user.target.wants'));
+    await mkdir(join(directory, '7'));
+  });
+  afterEach(() => rm(directory, { recursive: true }));
+  const enable = async (unit: string, text: string): Promise<string> => {
+    const link = join(directory, 'multi-user.target.wants', unit);
+    await writeFile(link, text);
+    return link;
+  };
+
+  it('that are enabled are found, but not those of dockbridge', async () => {
+    const link = await enable('cri-docker.service', 'ExecStart=/usr/bin/cri-dockerd');
+    expect(await enabledUnits(directory, '')).toEqual([link]);
+    expect(await enabledUnits(directory, 'dockbridge')).toEqual([link]);
+    // A drop-in has dockbridge in it, or a link leads to it.
+    expect(await enabledUnits(directory, 'cri-docker')).toEqual([]);
+    await enable('cri-docker.service', 'Description=dockbridge in its place');
+    expect(await enabledUnits(directory, '')).toEqual([]);
+  });
+
+  it.each([
+    ['1:name=systemd:/system.slice/cri-docker.service\n0::/\n', 'cri-docker'],
+    ['0::/system.slice/dockbridge.service\n', 'dockbridge'],
+    ['0::/user.slice/user-0.slice/session-1.scope\n', ''],
+  ])('are told by the control group %j', async (text, unit) => {
+    await writeFile(join(directory, '7/cgroup'), text);
+    expect(await unitOf(7, directory)).toBe(unit);
+    expect(await unitOf(8, directory)).toBe('');
   });
 });
 

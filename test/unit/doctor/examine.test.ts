@@ -148,6 +148,23 @@ describe('what is examined', () => {
     await rm(directory, { recursive: true });
   });
 
+  it("is the socket unit's path where systemd has passed the socket", async () => {
+    const passed = daemon(6, 'serve', '--container-runtime-endpoint', 'fd://', '--state-dir=/s');
+    const choose = async (given: Record<string, string>, path: string) => {
+      const socketOf = (pid: number): Promise<string> => Promise.resolve(pid === 6 ? path : '');
+      const daemons = await servingDaemons([A, passed], () => Promise.resolve({}), socketOf);
+      const { settings, daemon: one } = await chooseDaemon(given, {}, daemons);
+      return [one?.pid, settings.endpoint, settings.stateDir];
+    };
+    const found = [6, 'unix:///run/cri-dockerd.sock', '/s'];
+    // cri-dockerd's default, by whatever name.
+    expect(await choose({}, '/run/cri-dockerd.sock')).toEqual(found);
+    const given = { 'container-runtime-endpoint': 'unix:///run/cri-dockerd.sock' };
+    expect(await choose(given, '/run/cri-dockerd.sock')).toEqual(found);
+    // What cannot be seen stays unknown.
+    expect(await choose({ 'container-runtime-endpoint': 'fd://' }, '')).toEqual([6, 'fd://', '/s']);
+  });
+
   it('does not stumble over a daemon with options that nobody understands', async () =>
     expect((await chosen({}, daemon(4, 'serve', '--cni-timeout=soon')))[0]).toBeUndefined());
 });

@@ -1,8 +1,8 @@
-import type { CallLanes } from '../../../../src/docker/call-lanes';
-import { statusReporter } from '../../../../src/server/status/collect';
-import type { EngineFacts } from '../../../../src/store/records';
-import { WritableStore } from '../../../../src/store/store';
-import { imageRecord } from '../../support/records';
+import type { CallLanes } from '../../../src/docker/call-lanes';
+import { statusReporter } from '../../../src/server/status-report';
+import type { EngineFacts } from '../../../src/store/records';
+import { WritableStore } from '../../../src/store/store';
+import { imageRecord } from '../support/records';
 
 const load = (lane: string, underWay: number, waiting: number) => ({
   ...{ lane, underWay, waiting, slow: 3, oldestWaitMs: 4_500, oldestCallMs: 5_500, oldestCall: 'GET /x' },

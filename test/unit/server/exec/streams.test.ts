@@ -1,10 +1,9 @@
 import { PassThrough, type Duplex } from 'node:stream';
-import { ContainerSessions } from '../../../../src/containers/container-sessions';
+import { ContainerSessions } from '../../../../src/containers/engine-ops';
 import type { DockerClient } from '../../../../src/docker/client';
 import { EngineError } from '../../../../src/docker/errors';
 import { silentLogger } from '../../../../src/lib/logger';
-import { Backlog } from '../../../../src/server/exec/client-output';
-import type { StreamingParts } from '../../../../src/server/exec/client-streams';
+import { Backlog, type StreamingParts } from '../../../../src/server/exec/client-streams';
 import { streamAttach } from '../../../../src/server/exec/stream-attach';
 import { streamExec } from '../../../../src/server/exec/stream-exec';
 import { WritableStore } from '../../../../src/store/store';

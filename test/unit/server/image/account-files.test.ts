@@ -1,6 +1,5 @@
 import { silentLogger } from '../../../../src/lib/logger';
-import { Probes } from '../../../../src/server/container/probes';
-import { ImageAccounts } from '../../../../src/server/image/image-accounts';
+import { Probes, ImageAccounts } from '../../../../src/server/container/probes';
 import { fakeDocker } from '../../../fakes/fake-docker';
 
 const { signal } = new AbortController();

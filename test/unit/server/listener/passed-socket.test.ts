@@ -1,7 +1,28 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { listensAt, passedSocket } from '../../../../src/server/listener/passed-socket';
+import { listensAt, passedPath, passedSocket } from '../../../../src/server/listener/socket-listener';
+
+/** As the kernel writes /proc/net/unix. */
+const UNIX = [
+  'Num       RefCount Protocol Flags    Type St Inode Path',
+  '0000000000000000: 00000002 00000000 00010000 0001 01 24680 /run/cri-dockerd.sock',
+  '0000000000000000: 00000003 00000000 00000000 0001 03 1234',
+  '0000000000000000: 00000002 00000000 00010000 0001 01 123 /run/with a space.sock',
+  '',
+].join('\n');
+
+let proc: string;
+
+beforeEach(async () => {
+  proc = await mkdtemp(join(tmpdir(), 'passed-socket-'));
+  for (const process of ['7', 'self']) {
+    await mkdir(join(proc, process, 'fd'), { recursive: true });
+    await mkdir(join(proc, process, 'net'));
+    await writeFile(join(proc, process, 'net/unix'), UNIX);
+  }
+});
+afterEach(() => rm(proc, { recursive: true }));
 
 describe('the socket that systemd passes', () => {
   it.each<[string, NodeJS.ProcessEnv, number | undefined]>([
@@ -15,35 +36,27 @@ describe('the socket that systemd passes', () => {
   ])('is the first descriptor of %s', (_, env, fd) => expect(passedSocket(env, 7)).toBe(fd));
 });
 
-describe('where a socket listens', () => {
-  let proc: string;
-  beforeEach(async () => {
-    proc = await mkdtemp(join(tmpdir(), 'dockbridge-proc-'));
-    await mkdir(join(proc, 'self/fd'), { recursive: true });
-    await mkdir(join(proc, 'net'));
-    await symlink('socket:[42]', join(proc, 'self/fd/3'));
-  });
-  afterEach(() => rm(proc, { recursive: true }));
-
-  const at = async (...rows: string[]): Promise<true | string> => {
-    const head = 'Num       RefCount Protocol Flags    Type St Inode Path';
-    await writeFile(join(proc, 'net/unix'), [head, ...rows, ''].join('\n'));
-    return listensAt(3, '/run/none/cri.sock', proc);
-  };
-  const row = (inode: number, path: string): string =>
-    `0000000000000000: 00000002 00000000 00010000 0001 01 ${inode} ${path}`;
-
-  it('is told by the kernel, by its inode', async () => {
-    expect(await at(row(41, '/run/none/other'), row(42, '/run/none/cri.sock'))).toBe(true);
-    expect(await at(row(42, '/run/none/other with space'), row(421, '/run/none/cri.sock'))).toBe(
-      '/run/none/other with space',
-    );
+describe('passedPath', () => {
+  it.each([
+    ['a socket unit listens at', 'socket:[24680]', '/run/cri-dockerd.sock'],
+    ['has a space', 'socket:[123]', '/run/with a space.sock'],
+    ['has no name', 'socket:[1234]', ''],
+    ['is of another network namespace', 'socket:[99]', ''],
+    ['is no socket', '/dev/null', ''],
+  ])('a descriptor that %s', async (_what, target, path) => {
+    await symlink(target, join(proc, '7/fd/3'));
+    expect(await passedPath(7, proc)).toBe(path);
   });
 
-  it('is nowhere where the kernel knows no path, or the descriptor is no socket', async () => {
-    expect(await at(row(41, '/run/none/cri.sock'))).toBe('');
-    await rm(join(proc, 'self/fd/3'));
-    await symlink('/dev/null', join(proc, 'self/fd/3'));
-    expect(await at(row(42, '/run/none/cri.sock'))).toBe('');
+  it('a process that has none, or has ended', async () => {
+    expect([await passedPath(7, proc), await passedPath(8, proc)]).toEqual(['', '']);
+  });
+});
+
+describe('listensAt', () => {
+  it('compares with our own path, by whichever of its names', async () => {
+    await symlink('socket:[24680]', join(proc, 'self/fd/4'));
+    expect(await listensAt(4, '/var/run/cri-dockerd.sock', proc)).toBe(true);
+    expect(await listensAt(4, '/run/dockbridge.sock', proc)).toBe('/run/cri-dockerd.sock');
   });
 });

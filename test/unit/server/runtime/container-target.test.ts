@@ -1,5 +1,5 @@
-import { ContainerSessions } from '../../../../src/containers/container-sessions';
-import { SpoolMode } from '../../../../src/containers/spool-mode';
+import { ContainerSessions } from '../../../../src/containers/engine-ops';
+import { SpoolMode } from '../../../../src/containers/creation';
 import type { DockerClient } from '../../../../src/docker/client';
 import { EngineError } from '../../../../src/docker/errors';
 import type { EngineContainerCreate } from '../../../../src/engine/types';

@@ -1,5 +1,5 @@
-import { ContainerSessions } from '../../../../src/containers/container-sessions';
-import { SpoolMode } from '../../../../src/containers/spool-mode';
+import { ContainerSessions } from '../../../../src/containers/engine-ops';
+import { SpoolMode } from '../../../../src/containers/creation';
 import { silentLogger } from '../../../../src/lib/logger';
 import { NamespaceMode } from '../../../../src/proto/enums';
 import { runPodSandbox } from '../../../../src/server/runtime/run-pod-sandbox';

@@ -1,0 +1,282 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer, request } from 'node:http';
+import { createServer as createSocket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { CHECKS } from '../../src/doctor/checks';
+import type { DoctorReport, Line } from '../../src/doctor/report';
+import { Command, type Environment } from './support/command';
+import { sharedDockerHost } from './support/engine';
+import { EngineProxy, onCalls } from './support/engine-proxy';
+
+jest.setTimeout(300_000);
+
+let directory: string;
+/** What a test has started, to be ended in the reverse order. */
+let started: (() => Promise<void>)[];
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'dockbridge-broken-'));
+  started = [];
+});
+afterEach(async () => {
+  for (const end of started.reverse()) await end();
+  await rm(directory, { recursive: true, force: true });
+});
+
+interface Given {
+  readonly args?: readonly string[];
+  readonly env?: Environment;
+  /** Words of a command that starts the doctor on the broken node. */
+  readonly through?: readonly string[];
+}
+
+/** The lines of a check on a node without dockbridge, unless the arguments name one that runs. */
+async function linesOf(check: string, { args = [], env = {}, through = [] }: Given): Promise<Line[]> {
+  const place = (name: string): string => join(directory, name);
+  const command = new Command(
+    [
+      // On a machine that tests keep busy an answer takes long.
+      ...['doctor', '-o', 'json', '--timeout', '40s', '--docker-endpoint', sharedDockerHost()],
+      ...['--container-runtime-endpoint', `unix://${place('none.sock')}`, '--state-dir', place('state')],
+      ...['--cni-conf-dir', place('net.d'), '--network-plugin', 'no-op', ...args],
+    ],
+    env,
+    through,
+  );
+  await command.exit();
+  expect(command.stderr).toBe('');
+  const { checks } = JSON.parse(command.stdout) as DoctorReport;
+  return checks.filter((line) => line.check === check);
+}
+
+/** A process by that name, for as long as the test lasts. It waits for a line that nobody writes. */
+async function pretend(name: string, args: readonly string[]): Promise<ChildProcess> {
+  const child = spawn('sh', ['-c', 'read line', name, ...args], { argv0: name });
+  await once(child, 'spawn');
+  started.push(async () => {
+    const gone = once(child, 'exit');
+    child.kill();
+    await gone;
+  });
+  return child;
+}
+
+/** An Engine whose clock is two minutes late. */
+async function lateEngine(): Promise<string> {
+  const { pathname: socketPath } = new URL(sharedDockerHost());
+  const server = createServer((message, reply) => {
+    const { url: path, headers } = message;
+    request({ socketPath, path, headers }, (answer) => {
+      void text(answer).then((body) => {
+        const late = body.replace(
+          /"SystemTime":"([^"]*)"/,
+          (_, time: string) => `"SystemTime":"${new Date(Date.parse(time) - 120_000).toISOString()}"`,
+        );
+        reply.writeHead(answer.statusCode ?? 500, { 'content-type': 'application/json' }).end(late);
+      });
+    }).end();
+  });
+  const path = join(directory, 'late.sock');
+  server.listen(path);
+  await once(server, 'listening');
+  started.push(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return `unix://${path}`;
+}
+
+interface Broken {
+  readonly level: 'warn' | 'fail';
+  readonly found: RegExp;
+  readonly cure: RegExp;
+  /** Breaks the node. */
+  readonly given: () => Given | Promise<Given>;
+}
+
+/** A node for each check on which it finds what it is there for. */
+const BROKEN: Readonly<Record<string, Broken>> = {
+  rights: {
+    ...{ level: 'warn', found: /^the doctor runs as user 65534/, cure: /^Run it as root/ },
+    // An ID that the namespace does not know.
+    given: () => ({ through: ['unshare', '--user'] }),
+  },
+  configuration: {
+    ...{ level: 'fail', found: /c\.yaml:2: there is no option "no-such"/, cure: /dockbridge config check/ },
+    given: async () => {
+      const file = join(directory, 'c.yaml');
+      await writeFile(file, 'log-level: info\nno-such: 1\n');
+      return { env: { DOCKBRIDGE_CONFIG: file } };
+    },
+  },
+  'cri-dockerd': {
+    ...{
+      level: 'warn',
+      found: /^cri-dockerd runs .*dockbridge does not run/,
+      cure: /dockbridge switch check/,
+    },
+    given: async () => {
+      await pretend('cri-dockerd', ['--network-plugin=cni']);
+      return {};
+    },
+  },
+  'live-restore': {
+    // The Engine of all tests has the default.
+    ...{
+      level: 'warn',
+      found: /^live-restore is off/,
+      cure: /"live-restore": true.*systemctl reload docker/,
+    },
+    given: () => ({}),
+  },
+  'daemon-json': {
+    ...{
+      level: 'fail',
+      found: /daemon\.json is not a JSON object/,
+      cure: /dockerd --validate --config-file \S+/,
+    },
+    given: async () => {
+      const file = join(directory, 'daemon.json');
+      await writeFile(file, '{ "log-driver": "json-file", }');
+      const address = `unix://${directory}/docker.sock`;
+      await pretend('dockerd', ['--host', address, '--config-file', file]);
+      return { args: ['--docker-endpoint', address] };
+    },
+  },
+  'pause-image': {
+    ...{ level: 'warn', found: /^nowhere\.test\/pause:9 is not here.*no pod starts/, cure: /^docker pull/ },
+    given: async () => {
+      const proxy = await EngineProxy.start(sharedDockerHost());
+      started.push(() => proxy.stop());
+      proxy.obey(onCalls(/^GET \/(v[\d.]+\/)?images\/.*\/json$/, { kind: 'fail', status: 404 }));
+      await mkdir(join(directory, 'empty'));
+      // As a program that was built without it.
+      const hide = `mount --bind ${directory}/empty ${join(__dirname, '../../dist/pause')} && exec "$@"`;
+      return {
+        args: ['--docker-endpoint', proxy.dockerHost, '--pod-infra-container-image', 'nowhere.test/pause:9'],
+        through: ['unshare', '--mount', 'sh', '-c', hide, 'sh'],
+      };
+    },
+  },
+  clock: {
+    ...{ level: 'fail', found: /^the Engine's clock is 1[12]\d s behind ours/, cure: /NTP/ },
+    given: async () => ({ args: ['--docker-endpoint', await lateEngine()] }),
+  },
+  programs: {
+    ...{ level: 'fail', found: /^nsenter is missing: port-forward/, cure: /^apt install util-linux/ },
+    given: async () => {
+      // One that nobody may execute, in the place of the node's.
+      const file = join(directory, 'nsenter');
+      await writeFile(file, '');
+      const hide = `mount --bind ${file} "$(command -v nsenter)" && exec "$@"`;
+      return { through: ['unshare', '--mount', 'sh', '-c', hide, 'sh'] };
+    },
+  },
+  'open-files': {
+    ...{ level: 'warn', found: /may open 200 files, fewer than/, cure: /LimitNOFILE=1048576/ },
+    given: () => ({ through: ['prlimit', '--nofile=200:200'] }),
+  },
+  inotify: {
+    ...{
+      level: 'fail',
+      found: /^no directory can be watched any more \(EMFILE/,
+      cure: /max_user_instances = 8192/,
+    },
+    given: () => {
+      const none = 'echo 0 >/proc/sys/user/max_inotify_instances && exec "$@"';
+      return { through: ['unshare', '--user', '--map-root-user', 'sh', '-c', none, 'sh'] };
+    },
+  },
+};
+
+/** These have theirs in doctor.test.ts. */
+const ELSEWHERE = [
+  ...['kubelet-stats', 'kubelet-endpoint', 'cgroup-driver', 'cri-socket', 'engine', 'cni', 'disk'],
+];
+
+it('has a broken node for each check', () => {
+  expect([...Object.keys(BROKEN), ...ELSEWHERE].sort()).toEqual(CHECKS.map(({ id }) => id).sort());
+});
+
+it.each(Object.entries(BROKEN))('%s tells what is wrong and what to do', async (check, broken) => {
+  const { level, found, cure, given } = broken;
+  expect(await linesOf(check, await given())).toContainEqual({
+    ...{ check, level, link: `docs/troubleshooting.md#${check}` },
+    found: expect.stringMatching(found) as string,
+    cure: expect.stringMatching(cure) as string,
+  });
+});
+
+describe('behind a socket unit, where the endpoint is fd://', () => {
+  let daemon: Command;
+  let socket: string;
+
+  beforeEach(async () => {
+    socket = join(directory, 'unit.sock');
+    const bound = createSocket().listen(socket);
+    await once(bound, 'listening');
+    const place = (name: string): string => join(directory, name);
+    daemon = new Command(
+      [
+        ...['serve', '--container-runtime-endpoint', 'fd://', '--docker-endpoint', sharedDockerHost()],
+        ...['--state-dir', place('state'), '--run-dir', place('run'), '--network-plugin', 'no-op'],
+        ...['--cri-dockerd-root-directory', place('cri-dockerd')],
+      ],
+      {},
+      [],
+      undefined,
+      (bound as unknown as { _handle: { fd: number } })._handle.fd,
+    );
+    started.push(() => daemon.kill());
+    // libuv removes the name of what it closes, so it moves out of the way meanwhile.
+    await rename(socket, `${socket}.kept`);
+    bound.close();
+    await rename(`${socket}.kept`, socket);
+    await daemon.says('Connected to Docker Engine');
+  });
+
+  /** Without `--container-runtime-endpoint`: what the daemon has counts. */
+  const examine = async (...args: string[]): Promise<readonly Line[]> => {
+    const command = new Command(['doctor', '-o', 'json', '--timeout', '40s', ...args]);
+    await command.exit();
+    return (JSON.parse(command.stdout) as DoctorReport).checks;
+  };
+
+  it("examines the unit's socket, and compares kubelet's endpoint with it", async () => {
+    const kubelet = join(directory, 'kubelet.yaml');
+    const head = 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n';
+    await writeFile(kubelet, `${head}containerRuntimeEndpoint: unix://${socket}\n`);
+    const checks = await examine('--kubelet-config', kubelet);
+    const of = (id: string): object | undefined => checks.find(({ check }) => check === id);
+    expect(of('kubelet-endpoint')).toMatchObject({
+      level: 'ok',
+      found: expect.stringContaining(`kubelet asks unix://${socket}, where dockbridge listens`) as string,
+    });
+    // systemd's unit says SocketMode=0660; this one was made by a test.
+    expect(of('cri-socket')).toMatchObject({
+      found: expect.stringMatching(new RegExp(`^${socket} (answers: dockbridge|has mode)`)) as string,
+    });
+    await writeFile(kubelet, `${head}containerRuntimeEndpoint: unix:///run/containerd/containerd.sock\n`);
+    expect(
+      (await examine('--kubelet-config', kubelet)).find(({ check }) => check === 'kubelet-endpoint'),
+    ).toEqual(
+      expect.objectContaining({
+        level: 'fail',
+        found: expect.stringContaining(`dockbridge listens on unix://${socket}`) as string,
+      }),
+    );
+  });
+
+  it('finds a cri-dockerd that wants the same socket', async () => {
+    await pretend('cri-dockerd', ['--container-runtime-endpoint', `unix://${socket}`]);
+    expect((await examine()).find(({ check }) => check === 'cri-dockerd')).toMatchObject({
+      level: 'fail',
+      found: expect.stringMatching(/beside dockbridge, and wants the same socket/) as string,
+      cure: expect.stringMatching(/systemctl disable --now cri-docker\.socket/) as string,
+    });
+  });
+});

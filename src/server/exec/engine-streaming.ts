@@ -55,7 +55,7 @@ const FIRST_SIZE_MS = 200;
  * Runs a command for a streaming client to its end, or until the client has gone: then the command is killed.
  * @returns the exit code.
  */
-async function streamExec(
+export async function streamExec(
   parts: StreamingParts,
   request: ExecRequest,
   client: ClientStreams,
@@ -124,7 +124,7 @@ const DEATH_MS = 5_000;
  * Connects a client with a container's first process until that ends or the client leaves. The end of the client's input
  * ends the container's only if it was created with stdin_once; the Engine takes care of that.
  */
-async function streamAttach(
+export async function streamAttach(
   parts: StreamingParts,
   { containerId, stdin }: AttachRequest,
   client: ClientStreams,
@@ -170,7 +170,7 @@ async function expectDeath({ store }: StreamingParts, containerId: string, gone:
  * Connects to a port of the pod's loopback interface.
  * @throws UNAVAILABLE naming the pod, the port, and the error of each address.
  */
-async function connectToPod(
+export async function connectToPod(
   { store, settings }: Pick<Services, 'store' | 'settings'>,
   dialers: NetnsDialers,
   sandboxId: string,
@@ -216,7 +216,7 @@ interface Connection {
 }
 
 /** Connections into pods. They are closed when their pod ends. */
-class PodConnections {
+export class PodConnections {
   private readonly connections = new Set<Connection>();
 
   constructor(private readonly limit = MAX_CONNECTIONS) {}

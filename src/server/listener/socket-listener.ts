@@ -153,7 +153,7 @@ const FIRST_PASSED_FD = 3;
  * The descriptor of the socket that systemd passed to this process; undefined when it passed none. sd_listen_fds(3): the
  * variables are meant for the process LISTEN_PID names, not for those that inherit them.
  */
-function passedSocket(env: NodeJS.ProcessEnv, pid: number): number | undefined {
+export function passedSocket(env: NodeJS.ProcessEnv, pid: number): number | undefined {
   const count = Number(env.LISTEN_FDS);
   const isPassed = Number(env.LISTEN_PID) === pid && Number.isInteger(count) && count >= 1;
   return isPassed ? FIRST_PASSED_FD : undefined;

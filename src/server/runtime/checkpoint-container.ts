@@ -57,7 +57,7 @@ const IMAGES = 'checkpoint';
 /** The archive while it is written, beside that directory. */
 const ARCHIVE = 'archive.tar';
 
-interface CheckpointRequest {
+export interface CheckpointRequest {
   readonly docker: Pick<DockerClient, 'checkpointContainer'>;
   readonly id: string;
   /** An absolute path. */

@@ -172,7 +172,7 @@ async function drain(stream: Duplex, output: CapturedOutput, signal: AbortSignal
 }
 
 /** The only error that kubelet sees as a timeout. */
-class RanTooLong extends Error {}
+export class RanTooLong extends Error {}
 
 interface LimitedExec {
   readonly containerId: string;
@@ -188,7 +188,7 @@ interface LimitedExec {
  * @returns the exit code if the command has ended, although other processes may still hold its output.
  * @throws RanTooLong; UNAVAILABLE if the Engine neither starts the command nor reports its end.
  */
-async function watchLimit(
+export async function watchLimit(
   { docker, settings }: Pick<Services, 'docker' | 'settings'>,
   { containerId, execId, limitMs, outputEnd }: LimitedExec,
   signal: AbortSignal,

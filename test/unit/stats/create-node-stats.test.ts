@@ -30,9 +30,11 @@ describe('the parts that measure layers', () => {
         containerStats: () => Promise.reject(new Error('not asked for')),
         containerSize: () => Promise.reject(new Error('not asked for')),
       },
-      startWorker: (entry, { name }) => {
-        started.push([entry.replace(/^.*\/src\//, ''), name]);
-        throw new Error('no thread');
+      overrides: {
+        startWorker: (entry, { name }) => {
+          started.push([entry.replace(/^.*\/src\//, ''), name]);
+          throw new Error('no thread');
+        },
       },
     });
     const [parts] = mockParts;

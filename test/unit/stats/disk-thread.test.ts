@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import { silentLogger } from '../../../src/lib/logger';
 import type { Request } from '../../../src/lib/worker-rpc';
-import { WorkerDiskWork, type WorkerDiskOptions } from '../../../src/stats/disk/worker-disk-work';
+import { WorkerDiskWork, type DiskWorkOverrides } from '../../../src/stats/disk/worker-disk-work';
 import type { DiskCall } from '../../../src/stats/disk/worker-protocol';
 import { rejectionOf } from '../support/errors';
 
@@ -29,7 +29,7 @@ describe('the thread that measures disks', () => {
   let workers: FakeWorker[];
   let started: [entry: string, options: WorkerOptions][];
   let warn: jest.Mock;
-  const open = (more: WorkerDiskOptions = {}): WorkerDiskWork => {
+  const open = (more: DiskWorkOverrides = {}): WorkerDiskWork => {
     [workers, started, warn] = [[], [], jest.fn()];
     return new WorkerDiskWork(
       '/entry.js',

@@ -19,8 +19,8 @@ import { rejectionOf } from '../support/errors';
 import { runningContainer } from '../support/records';
 
 let mockAreMounted = true;
-jest.mock('../../../src/node/cgroup/group', () => ({
-  ...jest.requireActual<object>('../../../src/node/cgroup/group'),
+jest.mock('../../../src/node/cgroup', () => ({
+  ...jest.requireActual<object>('../../../src/node/cgroup'),
   readHierarchies: () =>
     Promise.resolve(mockAreMounted ? { version: 2, unified: { mountPoint: '/none', root: '/' } } : undefined),
 }));
@@ -225,9 +225,11 @@ describe('the stats of a daemon', () => {
         containerStats: () => Promise.resolve(STATS),
         containerSize: (id) => Promise.resolve(sizes.push(id)),
       },
-      layerTimes: { shortest: 1, longest: 1 },
-      startWorker: () => {
-        throw new Error('no thread is needed');
+      overrides: {
+        layerTimes: { shortest: 1, longest: 1 },
+        startWorker: () => {
+          throw new Error('no thread is needed');
+        },
       },
     });
     stats.start();

@@ -64,7 +64,7 @@ describe('connections into namespaces', () => {
       setImmediate(() => child.emit('spawn'));
       return child as EventEmitter as ChildProcess;
     });
-    dialers = new NetnsDialers(IDLE_MS);
+    dialers = new NetnsDialers({ idleMs: IDLE_MS });
   });
   afterEach(async () => {
     for (const child of children) child.exit(0);

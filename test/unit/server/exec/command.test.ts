@@ -9,10 +9,12 @@ import { rejectionOf, thrownBy } from '../../support/errors';
 
 const mockMembers = new Set<number>();
 const mockHolding = new Set<number>();
-jest.mock('../../../../src/node/cgroup/members', () => ({
+jest.mock('../../../../src/node/cgroup', () => ({
+  ...jest.requireActual<object>('../../../../src/node/cgroup'),
   isInContainer: (pid: number, id: string) => Promise.resolve(id === 'c' && mockMembers.has(pid)),
 }));
 jest.mock('../../../../src/node/process/process-info', () => ({
+  ...jest.requireActual<object>('../../../../src/node/process/process-info'),
   holdsOutput: (pid: number) => Promise.resolve(mockHolding.has(pid)),
 }));
 

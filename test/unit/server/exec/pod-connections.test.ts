@@ -3,8 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { PassThrough, type Duplex } from 'node:stream';
 import { NamespaceMode } from '../../../../src/proto/enums';
-import { EngineStreaming } from '../../../../src/server/exec/engine-streaming';
-import { connectToPod, PodConnections } from '../../../../src/server/exec/pod-connections';
+import { EngineStreaming, connectToPod, PodConnections } from '../../../../src/server/exec/engine-streaming';
 import type { Services } from '../../../../src/server/services';
 import { WritableStore } from '../../../../src/store/store';
 import type { NetnsDialers, OpenNetns } from '../../../../src/streaming/port-forward/netns-dialer';
@@ -13,7 +12,8 @@ import { rejectionOf } from '../../support/errors';
 import { sandboxRecord } from '../../support/records';
 
 const mockMembers = new Set<number>();
-jest.mock('../../../../src/node/cgroup/members', () => ({
+jest.mock('../../../../src/node/cgroup', () => ({
+  ...jest.requireActual<object>('../../../../src/node/cgroup'),
   isInContainer: (pid: number) => Promise.resolve(mockMembers.has(pid)),
 }));
 

@@ -1,14 +1,16 @@
-import { RanTooLong, watchLimit } from '../../../../src/server/exec/time-limit';
+import { RanTooLong, watchLimit } from '../../../../src/server/runtime/exec-sync';
 import { fakeDocker } from '../../../fakes/fake-docker';
 import { gate, settle, type Gate } from '../../support/async';
 
 /** The age of the command's process, in ms; undefined where it has ended. */
 let mockAge: number | undefined;
 let mockIsMember = true;
-jest.mock('../../../../src/node/cgroup/members', () => ({
+jest.mock('../../../../src/node/cgroup', () => ({
+  ...jest.requireActual<object>('../../../../src/node/cgroup'),
   isInContainer: (pid: number, id: string) => Promise.resolve(mockIsMember && pid === 7 && id === 'c'),
 }));
 jest.mock('../../../../src/node/process/process-info', () => ({
+  ...jest.requireActual<object>('../../../../src/node/process/process-info'),
   processAgeMs: () => Promise.resolve(mockAge),
 }));
 

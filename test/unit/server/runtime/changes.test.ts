@@ -1,10 +1,14 @@
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import Long from 'long';
 import { EngineError } from '../../../../src/docker/errors';
 import { Broadcast } from '../../../../src/lib/async/broadcast';
 import { cancelled } from '../../../../src/lib/errors';
 import { silentLogger } from '../../../../src/lib/logger';
 import { ContainerEventType } from '../../../../src/proto/enums';
-import type { CheckpointRequest } from '../../../../src/server/checkpoint/checkpoint-to-archive';
+import { checkpointContainer } from '../../../../src/server/runtime/checkpoint-container';
 import {
   engineFacts,
   grantable,
@@ -12,7 +16,7 @@ import {
   knownRuntimes,
   lookForHandler,
 } from '../../../../src/server/engine-abilities';
-import { checkpointContainer } from '../../../../src/server/runtime/checkpoint-container';
+import { OutputBudget } from '../../../../src/server/exec/captured-output';
 import { execSync } from '../../../../src/server/runtime/exec-sync';
 import { getContainerEvents } from '../../../../src/server/runtime/get-container-events';
 import { updateContainerResources } from '../../../../src/server/runtime/update-container-resources';
@@ -21,24 +25,16 @@ import type { EngineFacts } from '../../../../src/store/records';
 import { WritableStore } from '../../../../src/store/store';
 import type { PodEvent } from '../../../../src/translate/shared/lifecycle';
 import { fakeDocker } from '../../../fakes/fake-docker';
+import { engineFrame } from '../../support/engine-frame';
 import { rejectionOf, thrownBy } from '../../support/errors';
 import { lifeWith } from '../../support/fake-life';
 import { CREATED, runningContainer, sandboxRecord } from '../../support/records';
 import { decoded } from '../../support/wire';
 
-const mockArchives: CheckpointRequest[] = [];
 let mockHasCriu = true;
-jest.mock('../../../../src/server/checkpoint/checkpoint-to-archive', () => ({
-  checkpointToArchive: (request: CheckpointRequest) => Promise.resolve(void mockArchives.push(request)),
+jest.mock('../../../../src/node/programs', () => ({
   hasProgram: (name: string, path: string) =>
     Promise.resolve(mockHasCriu && name === 'criu' && path === process.env.PATH),
-}));
-const mockCommands: unknown[] = [];
-jest.mock('../../../../src/server/exec/run-command', () => ({
-  runCommand: (_: unknown, ...rest: unknown[]) => {
-    mockCommands.push(rest);
-    return Promise.resolve({ stdout: Buffer.from('out'), stderr: Buffer.from('err'), exitCode: 3 });
-  },
 }));
 
 const { signal } = new AbortController();
@@ -49,7 +45,6 @@ let store: WritableStore;
 let services: Services;
 beforeEach(() => {
   mockHasCriu = true;
-  mockArchives.length = mockCommands.length = 0;
   store = new WritableStore();
   store.engine = { experimental: true, runtimes: ['runc'], apiVersion: '1.51' } as unknown as EngineFacts;
   store.containers.put(RUNNING);
@@ -57,26 +52,37 @@ beforeEach(() => {
 });
 
 describe('CheckpointContainer', () => {
+  let directory: string;
+  beforeEach(async () => (directory = await mkdtemp(join(tmpdir(), 'dockbridge-changes-'))));
+  afterEach(() => rm(directory, { recursive: true }));
+
   const ask = (more: object = {}) =>
     checkpointContainer(
       services,
       decoded('CheckpointContainerRequest', {
         container_id: RUNNING.id,
-        location: '/var/x/./c.tar',
+        location: `${directory}/./c.tar`,
         ...more,
       }),
       context,
     );
 
   it('writes to the location, within its time', async () => {
+    const asked: unknown[] = [];
+    const docker = fakeDocker({
+      checkpointContainer: async (id, into, name, timeoutMs) => {
+        asked.push([id, dirname(into), timeoutMs]);
+        await mkdir(join(into, name));
+      },
+    });
+    services = { ...services, docker };
     expect(await ask()).toEqual({});
     expect(await ask({ timeout: Long.fromNumber(7) })).toEqual({});
-    const request = { id: RUNNING.id, location: '/var/x/c.tar', signal };
-    for (const { docker } of mockArchives) expect(docker).toBe(services.docker);
-    expect(mockArchives.map(({ docker: _, ...rest }) => rest)).toEqual([
-      { ...request, timeoutMs: 120_000 },
-      { ...request, timeoutMs: 7_000 },
+    expect(asked).toEqual([
+      [RUNNING.id, directory, 120_000],
+      [RUNNING.id, directory, 7_000],
     ]);
+    expect(await readdir(directory)).toEqual(['c.tar']);
   });
 
   it.each<[object, RegExp]>([
@@ -88,7 +94,6 @@ describe('CheckpointContainer', () => {
     [{ container_id: 'ff' }, /^NOT_FOUND /],
   ])('refuses %j', async (more, why) => {
     expect(await rejectionOf(ask(more))).toMatch(why);
-    expect(mockArchives).toEqual([]);
   });
 
   it.each<[string, () => void]>([
@@ -104,7 +109,6 @@ describe('CheckpointContainer', () => {
     const said = await rejectionOf(ask());
     expect(said).toMatch(/^UNIMPLEMENTED no checkpoints here: /);
     expect(said).toContain(why);
-    expect(mockArchives).toEqual([]);
   });
 });
 
@@ -117,10 +121,29 @@ describe('ExecSync', () => {
     );
 
   it('runs the command and tells how it ended', async () => {
+    const stream = new PassThrough();
+    for (const [from, text] of [
+      [1, 'out'],
+      [2, 'err'],
+    ] as const)
+      stream.write(engineFrame(from, text));
+    const created: unknown[] = [];
+    services = {
+      ...services,
+      docker: fakeDocker({
+        createExec: (...[id, command]) => Promise.resolve((created.push([id, command]), 'e')),
+        startExec: () => Promise.resolve(stream),
+        inspectExec: () => Promise.resolve({ ID: 'e', Running: false, ExitCode: 3, Pid: 4711 }),
+      }),
+      settings: { localEngine: false },
+      outputBudget: new OutputBudget(),
+      startedCommands: { left: [], note: () => () => undefined },
+    } as unknown as Services;
+    stream.end();
     expect(await ask({ timeout: Long.fromNumber(9) })).toEqual({
       ...{ stdout: Buffer.from('out'), stderr: Buffer.from('err'), exit_code: 3 },
     });
-    expect(mockCommands).toEqual([[RUNNING.id, ['sh', 'x'], 9, signal]]);
+    expect(created).toEqual([[RUNNING.id, ['sh', 'x']]]);
   });
 
   it.each<[object, RegExp]>([
@@ -130,7 +153,6 @@ describe('ExecSync', () => {
     [{ container_id: 'ff' }, /^NOT_FOUND /],
   ])('refuses %j', async (more, why) => {
     expect(await rejectionOf(ask(more))).toMatch(why);
-    expect(mockCommands).toEqual([]);
   });
 });
 

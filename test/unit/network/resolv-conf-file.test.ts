@@ -225,6 +225,7 @@ describe('resolv.conf of a sandbox', () => {
     const files = Object.getPrototypeOf(handle) as FileHandle;
     await handle.close();
     const story: string[] = [];
+    // eslint-disable-next-line @typescript-eslint/unbound-method -- each is called on its own file below
     const real = { write: files.write, truncate: files.truncate };
     const write = jest.spyOn(files, 'write').mockImplementation(async function (this: FileHandle, ...args) {
       await new Promise((resolve) => setImmediate(resolve));

@@ -6,7 +6,17 @@ import type { GroupPath, Hierarchies } from '../../../src/node/cgroup';
 import { CgroupSource } from '../../../src/stats/cgroup/cgroup-source';
 import { HugePageSizes } from '../../../src/stats/cgroup/group-reader';
 import { FilePlaces, HeldFiles } from '../../../src/stats/cgroup/held-files';
-import { blkio, ioStat, keyed, keyedLong, limit, number, parseNetDev, pressure, workingSet } from '../../../src/stats/cgroup/parse';
+import {
+  blkio,
+  ioStat,
+  keyed,
+  keyedLong,
+  limit,
+  number,
+  parseNetDev,
+  pressure,
+  workingSet,
+} from '../../../src/stats/cgroup/parse';
 import { V1Group } from '../../../src/stats/cgroup/v1-group';
 import { V2Group } from '../../../src/stats/cgroup/v2-group';
 import { ReadingClock } from '../../../src/stats/readings';

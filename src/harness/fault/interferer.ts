@@ -95,7 +95,7 @@ export class Interferer {
         return true;
       case 'drop_connection':
         tap.closed({ by: 'proxy', reset: constants.NGHTTP2_CANCEL });
-        stream.session?.destroy();
+        call.drop();
         return true;
       case 'cut':
         relay(call, {

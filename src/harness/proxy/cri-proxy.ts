@@ -1,12 +1,12 @@
 import {
   connect,
   createServer,
-  type Http2Server,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import { socketPath } from '../../node/disk/socket-file';
@@ -41,25 +41,19 @@ export interface CriProxyOptions {
  */
 export class CriProxy {
   readonly #options: CriProxyOptions;
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #drops = new Set<() => void>();
   #listener: SocketListener | undefined;
-  #server: Http2Server;
 
   constructor(options: CriProxyOptions) {
     this.#options = options;
-    this.#server = createServer(OPTIONS);
-    this.#server.on('session', (session) => this.#join(session));
   }
 
   /** @throws RuntimeError when the endpoint is malformed or taken. */
   async listen(): Promise<void> {
     const { listen: endpoint, logger } = this.#options;
     const listener = new SocketListener({ endpoint, logger });
-    const server = this.#server;
     await listener.listen({
-      createConnectionInjector: () => ({
-        injectConnection: (connection) => void server.emit('connection', connection),
-      }),
+      createConnectionInjector: () => ({ injectConnection: (connection) => this.#accept(connection) }),
     });
     this.#listener = listener;
   }
@@ -69,12 +63,20 @@ export class CriProxy {
     const listener = this.#listener;
     this.#listener = undefined;
     await listener?.close();
-    for (const session of this.#sessions) session.destroy();
+    for (const drop of this.#drops) drop();
   }
 
-  #join(session: ServerHttp2Session): void {
+  /** A server of its own for each connection: Node does not tell which session belongs to which. */
+  #accept(connection: Duplex): void {
+    const server = createServer(OPTIONS);
+    server.once('session', (session) => this.#join(session, connection));
+    server.emit('connection', connection);
+  }
+
+  #join(session: ServerHttp2Session, connection: Duplex): void {
     const { upstream } = this.#options;
-    this.#sessions.add(session);
+    const drop = (): void => hangUp(connection);
+    this.#drops.add(drop);
     const runtime = connect('http://localhost', {
       ...OPTIONS,
       createConnection: () => connectSocket(socketPath(upstream)),
@@ -101,22 +103,30 @@ export class CriProxy {
       'stream',
       (stream: ServerHttp2Stream, _headers: IncomingHttpHeaders, _flags: number, raw: RawHeaders) => {
         const path = valueOf(raw, ':path') ?? '';
-        const call = { path, headers: raw, stream, runtime, tap: this.#options.tap(path, raw) };
+        const call = { path, headers: raw, stream, runtime, drop, tap: this.#options.tap(path, raw) };
         if (waiting === undefined) handle(call);
         else waiting.push(call);
       },
     );
     runtime.once('connect', handleAll);
     session.once('close', () => {
-      this.#sessions.delete(session);
+      this.#drops.delete(drop);
       runtime.destroy();
     });
     runtime.once('goaway', () => session.close());
     runtime.once('close', () => {
       handleAll();
       // Who called a runtime that never was there gets an answer that says so.
-      if (unreachable === undefined) session.destroy();
+      if (unreachable === undefined) drop();
       else session.close();
     });
   }
+}
+
+/**
+ * Closes a connection as a server does that dies: without resets, which a client would take for answers. What was answered before goes out
+ * first, and HTTP/2 writes that at the end of a turn of the event loop.
+ */
+function hangUp(connection: Duplex): void {
+  setImmediate(() => connection.end(() => connection.destroy()));
 }

@@ -33,6 +33,8 @@ export interface IncomingCall {
   /** The connection to the runtime that belongs to the client's. */
   readonly runtime: ClientHttp2Session;
   readonly tap: CallTap;
+  /** Closes the client's connection without a word, with all its calls. */
+  readonly drop: () => void;
 }
 
 /** Changes an answer on its way; `cut` ends the call after these bytes. */
@@ -108,7 +110,7 @@ function sendRequest({ stream, tap }: IncomingCall, upstream: ClientHttp2Stream,
 }
 
 function passAnswer(
-  { stream, tap }: IncomingCall,
+  { stream, tap, runtime }: IncomingCall,
   upstream: ClientHttp2Stream,
   { filter, onCut }: RelayOptions,
   close: (by: EndedBy, reset: number) => void,
@@ -128,16 +130,18 @@ function passAnswer(
   upstream.on('data', (chunk: Buffer) => {
     if (isCut) return;
     const { pass, cut } = filter?.(chunk) ?? { pass: chunk, cut: false };
+    isCut = cut;
     if (pass.length > 0) {
       tap.responseBytes(pass);
-      if (!stream.write(pass)) {
+      // A reset overtakes what is not written yet.
+      const isRoom = stream.write(pass, () => {
+        if (cut) onCut?.();
+      });
+      if (!isRoom) {
         upstream.pause();
         stream.once('drain', () => upstream.resume());
       }
-    }
-    if (!cut) return;
-    isCut = true;
-    onCut?.();
+    } else if (cut) onCut?.();
   });
   upstream.on('end', () => {
     if (isCut || upstream.rstCode !== constants.NGHTTP2_NO_ERROR || upstream.aborted) return;
@@ -149,7 +153,8 @@ function passAnswer(
     const { rstCode } = upstream;
     if (isCut || (rstCode === constants.NGHTTP2_NO_ERROR && stream.writableEnded)) return;
     close('runtime', rstCode);
-    if (!stream.closed)
+    // With the connection to the runtime the client's ends as well, which says more than a reset.
+    if (!stream.closed && !runtime.destroyed)
       stream.close(rstCode === constants.NGHTTP2_NO_ERROR ? constants.NGHTTP2_CANCEL : rstCode);
   });
 }
@@ -188,7 +193,7 @@ export interface Answer {
 export async function collect(call: IncomingCall, body: Buffer): Promise<Answer | undefined> {
   const upstream = openUpstream(call);
   if (upstream === undefined) return undefined;
-  const { stream, tap } = call;
+  const { stream, tap, runtime } = call;
   upstream.on('error', () => undefined);
   const onGone = (): void => upstream.close(constants.NGHTTP2_CANCEL);
   stream.once('close', onGone);
@@ -206,7 +211,7 @@ export async function collect(call: IncomingCall, body: Buffer): Promise<Answer 
   if (headers.length > 0 && upstream.rstCode === constants.NGHTTP2_NO_ERROR && !isGone)
     return { headers, data: Buffer.concat(chunks), trailers };
   tap.closed({ by: isGone ? 'client' : 'runtime', reset: upstream.rstCode });
-  if (!isGone) stream.close(upstream.rstCode || constants.NGHTTP2_CANCEL);
+  if (!isGone && !runtime.destroyed) stream.close(upstream.rstCode || constants.NGHTTP2_CANCEL);
   return undefined;
 }
 

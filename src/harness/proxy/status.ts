@@ -36,8 +36,15 @@ export function errorHeaders(status: string, details: string): OutgoingHttpHeade
     ':status': 200,
     'content-type': 'application/grpc',
     'grpc-status': String(CODES.indexOf(status)),
-    'grpc-message': encodeURIComponent(details),
+    'grpc-message': encoded(details),
   };
+}
+
+/** As gRPC demands: all bytes but those from space to tilde, and the percent sign itself. Clients leave other escapes as they are. */
+function encoded(text: string): string {
+  return text.replace(/[^ -$&-~]+/g, (strange) =>
+    [...Buffer.from(strange)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+  );
 }
 
 /** gRPC's percent-encoding; a text that is none stays as it is. */

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import * as grpc from '@grpc/grpc-js';
 import { Interferer, type Injected } from '../../../src/harness/fault/interferer';
 import { readPlan } from '../../../src/harness/fault/plan';
@@ -93,7 +92,9 @@ it('drop_connection: all calls of the connection fail, and the next one connects
   runtime.answer = () => undefined;
   const other = client.call(path('Version'), EMPTY).answer;
   await began;
-  await expect(client.call(path('Status'), EMPTY).answer).rejects.toMatchObject({ code: grpc.status.UNAVAILABLE });
+  await expect(client.call(path('Status'), EMPTY).answer).rejects.toMatchObject({
+    code: grpc.status.UNAVAILABLE,
+  });
   await expect(other).rejects.toMatchObject({ code: grpc.status.UNAVAILABLE });
   runtime.answer = (seen) => runtime.reply(seen, message('again'));
   expect(await call('Version')).toBe('again');
@@ -106,9 +107,13 @@ async function streamed(count: number): Promise<{ words: string[]; error: grpc.S
   const words: string[] = [];
   let error: grpc.ServiceError | undefined;
   stream.on('data', (bytes: Buffer) => words.push(bytes.toString()));
-  stream.on('error', (failure: grpc.ServiceError) => (error = failure));
-  await Promise.race([once(stream, 'end'), once(stream, 'error')]);
-  await once(stream, 'close').catch(() => undefined);
+  await new Promise<void>((resolve) => {
+    stream.on('end', () => resolve());
+    stream.on('error', (failure: grpc.ServiceError) => {
+      error = failure;
+      resolve();
+    });
+  });
   return { words, error };
 }
 
@@ -130,7 +135,10 @@ it('duplicate: each message of a stream comes twice, each other call is made twi
 });
 
 it('stale: an old answer to the same question', async () => {
-  await plan({ match: { method: 'List*', nth: 3 }, stale: '1ms' }, { match: { method: 'List*', nth: 4 }, stale: '1h' });
+  await plan(
+    { match: { method: 'List*', nth: 3 }, stale: '1ms' },
+    { match: { method: 'List*', nth: 4 }, stale: '1h' },
+  );
   let round = 0;
   runtime.answer = (seen) => runtime.reply(seen, message(`list ${++round}`), { 'x-tail': 'kept' });
   expect(await call('ListContainers')).toBe('list 1');
@@ -151,7 +159,12 @@ it('restart: the socket is gone for a while', async () => {
   await call('Version');
   const error = await client.failure(path('Status'), EMPTY);
   expect(error.code).toBe(grpc.status.UNAVAILABLE);
-  const { answer } = client.call(path('Status'), Buffer.from('back'), { deadline: Date.now() + 30_000 }, waiting());
+  const { answer } = client.call(
+    path('Status'),
+    Buffer.from('back'),
+    { deadline: Date.now() + 30_000 },
+    waiting(),
+  );
   expect(String(await answer)).toBe('back');
 });
 

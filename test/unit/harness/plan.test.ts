@@ -51,10 +51,16 @@ it.each([
   ['faults: [{error: OK}]', 'faults[0].error: "OK" is none of CANCELLED'],
   ['faults: [{error: {code: INTERNAL}}]', 'faults[0].error.text: nothing is no text'],
   ['faults: [{cut: {}}]', 'faults[0].cut.after: nothing is not a whole number from 0 on'],
-  ['faults: [{hang: true, match: {method: RunPodSandbx}}]', 'faults[0].match.method: CRI has no method RunPodSandbx: is RunPodSandbox meant?'],
+  [
+    'faults: [{hang: true, match: {method: RunPodSandbx}}]',
+    'faults[0].match.method: CRI has no method RunPodSandbx: is RunPodSandbox meant?',
+  ],
   ['faults: [{hang: true, match: {nth: 0}}]', 'faults[0].match.nth: 0 is not a whole number from 1 on'],
   ['faults: [{hang: true, match: {every: 1.5}}]', 'faults[0].match.every: 1.5 is not a whole number'],
-  ['faults: [{hang: true, match: {probability: 2}}]', 'faults[0].match.probability: 2 is not a number from 0 to 1'],
+  [
+    'faults: [{hang: true, match: {probability: 2}}]',
+    'faults[0].match.probability: 2 is not a number from 0 to 1',
+  ],
   ['faults: [{hang: true, match: {pod: 7}}]', 'faults[0].match.pod: 7 is no text'],
   ['faults: [{hang: true, match: {methd: Status}}]', 'faults[0].match.methd: is unknown: is method meant?'],
   ['faults: [{hang: true, macth: {}}]', 'faults[0].macth: is unknown: is match meant?'],

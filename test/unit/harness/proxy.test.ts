@@ -124,7 +124,7 @@ it('cancelling reaches the runtime', async () => {
 it('a deadline that passes ends the call at the runtime', async () => {
   const ended = gate();
   runtime.answer = ({ stream }) => void once(stream, 'close').then(() => ended.resolve());
-  const error = await client.failure(VERSION, Buffer.alloc(0), { deadline: Date.now() + 300 });
+  const error = await client.failure(VERSION, Buffer.alloc(0), { deadline: Date.now() + 4_000 });
   expect(error.code).toBe(grpc.status.DEADLINE_EXCEEDED);
   await ended.promise;
 });
@@ -135,7 +135,9 @@ it('messages of a stream pass as they come, and its end', async () => {
   const stream = client.stream(EVENTS, Buffer.alloc(0));
   const call = await answered.promise;
   call.stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-  call.stream.once('wantTrailers', () => call.stream.sendTrailers({ 'grpc-status': '14', 'grpc-message': 'bye' }));
+  call.stream.once('wantTrailers', () =>
+    call.stream.sendTrailers({ 'grpc-status': '14', 'grpc-message': 'bye' }),
+  );
   await once(stream, 'metadata');
   for (const word of ['one', 'two', 'three']) {
     const next = once(stream, 'data');

@@ -76,7 +76,10 @@ it.each<[string, Partial<CallFilter>, number[]]>([
   ['all of them', { pod: 'web-0', failed: true, slowMs: 1, method: 'Start*' }, [4]],
 ])('filters by %s', async (_, filter, expected) => {
   const { text } = await showTape(file, { ...ALL, ...filter }, 'json');
-  const { calls, methods } = JSON.parse(text) as { calls: { n: number; method: string }[]; methods: object[] };
+  const { calls, methods } = JSON.parse(text) as {
+    calls: { n: number; method: string }[];
+    methods: object[];
+  };
   expect(calls.map(({ n }) => n)).toEqual(expected);
   expect(methods).toHaveLength(new Set(calls.map(({ method }) => method)).size);
 });
@@ -88,7 +91,9 @@ it('percentiles are times that calls took', async () => {
   ]).flat();
   await writeFile(file, [HEAD, ...calls].map((line) => `${JSON.stringify(line)}\n`).join(''));
   const { text, problems } = await showTape(file, ALL, 'json');
-  expect(problems).toEqual([`${file}: line 201 is the last one, and not the end of a tape: it was cut, or its recording runs, or was killed`]);
+  expect(problems).toEqual([
+    `${file}: line 201 is the last one, and not the end of a tape: it was cut, or its recording runs, or was killed`,
+  ]);
   const { methods } = JSON.parse(text) as { methods: object[] };
   expect(methods).toEqual([{ method: 'Status', calls: 100, failed: 0, p50: 50, p90: 90, p99: 99, max: 100 }]);
 });

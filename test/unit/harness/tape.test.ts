@@ -111,7 +111,11 @@ it.each([
   const full = make(new TapeLines(undefined));
   expect(full).not.toContain('hidden:');
   const inBase64 = [0, 1, 2].some((shift) =>
-    full.includes(Buffer.concat([Buffer.alloc(shift), Buffer.from(SECRET)]).toString('base64').slice(4, 10)),
+    full.includes(
+      Buffer.concat([Buffer.alloc(shift), Buffer.from(SECRET)])
+        .toString('base64')
+        .slice(4, 10),
+    ),
   );
   expect(tells(full) || inBase64).toBe(true);
 });
@@ -149,7 +153,14 @@ it('a message that cannot be read costs neither the call nor the tape', () => {
   });
   const compressed = { ...bytesOf(Buffer.from([1])), compressed: true };
   expect(
-    lines.lineOf({ kind: 'message', n: 1, t: 0, path: path('GetContainerEvents'), i: 0, message: compressed }),
+    lines.lineOf({
+      kind: 'message',
+      n: 1,
+      t: 0,
+      path: path('GetContainerEvents'),
+      i: 0,
+      message: compressed,
+    }),
   ).toMatchObject({ message: { '@unread': 'it is compressed' } });
 });
 
@@ -179,7 +190,10 @@ it('a whole tape has no problems', async () => {
 it('a tape that was cut tells what is there', async () => {
   const { lines, problems } = await read(whole(CALL, END).slice(0, -20));
   expect(lines).toHaveLength(1);
-  expect(problems).toEqual(['3 is cut', expect.stringContaining('3 is the last one, and not the end of a tape')]);
+  expect(problems).toEqual([
+    '3 is cut',
+    expect.stringContaining('3 is the last one, and not the end of a tape'),
+  ]);
   expect((await read(whole(CALL))).problems).toEqual([expect.stringContaining('2 is the last one')]);
 });
 
@@ -211,7 +225,9 @@ it('only its owner can read a tape', async () => {
 
 const ENTRY = require.resolve('../../../src/harness/tape/worker-entry');
 
-async function open(more: Partial<RecorderOptions> = {}): Promise<{ recorder: Recorder; file: string; said: string[] }> {
+async function open(
+  more: Partial<RecorderOptions> = {},
+): Promise<{ recorder: Recorder; file: string; said: string[] }> {
   const file = join(directory, 'b.tape');
   const said: string[] = [];
   const recorder = await Recorder.open(ENTRY, {

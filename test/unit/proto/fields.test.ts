@@ -31,7 +31,10 @@ it('a message becomes proto3 JSON', () => {
       labels: { one: '1', __proto__x: '2', none: '' },
       tty: true,
       stdin: false,
-      mounts: [{ container_path: '/a', propagation: 1 }, { container_path: '/b', propagation: 99 }],
+      mounts: [
+        { container_path: '/a', propagation: 1 },
+        { container_path: '/b', propagation: 99 },
+      ],
       linux: {
         resources: { cpu_period: Long.fromString('9007199254740993'), oom_score_adj: -998 },
         security_context: { supplemental_groups: [1, 2, 3], run_as_user: { value: 0 } },
@@ -50,7 +53,7 @@ it('a message becomes proto3 JSON', () => {
         { container_path: '/b', propagation: 99 },
       ],
       linux: {
-        resources: { cpu_period: '9007199254740993', oom_score_adj: -998 },
+        resources: { cpu_period: '9007199254740993', oom_score_adj: '-998' },
         security_context: { supplemental_groups: ['1', '2', '3'], run_as_user: {} },
       },
     },

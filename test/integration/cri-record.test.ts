@@ -59,7 +59,7 @@ it('a walk through the proxy: every byte passes unchanged, and the tape tells it
     await client.call('StartContainer', { container_id });
     const { stdout } = await client.call('ExecSync', {
       container_id,
-      cmd: ['/bin/sh', '-c', 'echo "$PASSWORD"; head -c 3000000 /dev/zero'],
+      cmd: ['/bin/sh', '-c', 'head -c 3000000 /dev/zero; echo "$PASSWORD"'],
       timeout: 60,
     });
     expect(stdout.length).toBe(SECRET.length + 1 + 3_000_000);

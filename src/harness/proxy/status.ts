@@ -21,10 +21,12 @@ export interface CallStatus {
 export function statusIn(raw: RawHeaders): CallStatus | undefined {
   const number = valueOf(raw, 'grpc-status');
   if (number === undefined) return undefined;
-  const details = decoded(valueOf(raw, 'grpc-message') ?? '');
+  const status = CODES[Number(number)] ?? `CODE_${number}`;
+  // grpc-js sends the text OK as well.
+  const details = status === 'OK' ? '' : decoded(valueOf(raw, 'grpc-message') ?? '');
   const detailsBin = valueOf(raw, 'grpc-status-details-bin');
   return {
-    status: CODES[Number(number)] ?? `CODE_${number}`,
+    status,
     ...(details === '' ? {} : { details }),
     ...(detailsBin === undefined ? {} : { detailsBin }),
   };

@@ -133,9 +133,12 @@ export class Recorder {
     if (!('taken' in message)) return;
     this.#waiting -= message.taken;
     const { failed } = message;
-    if (failed === undefined) return this.#say('');
+    if (failed === undefined) {
+      this.#say('');
+      return;
+    }
+    this.#say(`the tape cannot be written: ${failed.why}`);
     this.#lose(failed.lines);
-    return this.#say(`the tape cannot be written: ${failed.why}`);
   }
 
   #lose(count: number): void {

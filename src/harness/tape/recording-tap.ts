@@ -7,7 +7,7 @@ import type { TapeBytes } from './entry';
 import type { Recorder } from './recorder';
 
 /** Fields of HTTP/2 and of gRPC itself: the same in every call, or told elsewhere in the line. */
-const OF_GRPC = /^(?::|content-type$|te$|user-agent$|host$|grpc-(?!trace))/;
+const OF_GRPC = /^(?::|content-type$|accept-encoding$|te$|user-agent$|host$|grpc-(?!trace))/;
 /** HTTP/2's CANCEL: how a client ends a call. */
 const CANCEL = 8;
 

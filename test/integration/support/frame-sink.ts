@@ -39,11 +39,11 @@ export class FrameSink {
 
   private join(client: Socket): void {
     const target = connect(this.target);
-    for (const [from, to, hashes, skip] of [
+    for (const [from, to, hashes, all] of [
       [client, target, new StreamHashes(PREFACE.length), this.requests],
       [target, client, new StreamHashes(0), this.answers],
     ] as const) {
-      skip.push(hashes);
+      all.push(hashes);
       this.sockets.add(from);
       from.on('data', (chunk: Buffer) => {
         hashes.feed(chunk);

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import * as grpc from '@grpc/grpc-js';
-import type { CriProxy } from '../../../src/harness/proxy/cri-proxy';
-import { CriProxy as Proxy } from '../../../src/harness/proxy/cri-proxy';
+import { CriProxy } from '../../../src/harness/proxy/cri-proxy';
 import { relay, type CallTap } from '../../../src/harness/proxy/relay';
 import { silentLogger } from '../../../src/lib/logger';
 import { RawHttp2Client } from '../../fakes/raw-http2-client';
@@ -157,9 +156,7 @@ it('a reset by the runtime passes with its code', async () => {
 });
 
 it('a runtime that dies drops its clients, and the next call finds the new one', async () => {
-  runtime.answer = () => {
-    for (const session of runtime.sessions) session.destroy();
-  };
+  runtime.answer = () => runtime.die();
   const error = await client.failure(VERSION, Buffer.alloc(0));
   expect(error.code).toBe(grpc.status.UNAVAILABLE);
   runtime.answer = (call) => runtime.reply(call, message('back'));
@@ -169,7 +166,7 @@ it('a runtime that dies drops its clients, and the next call finds the new one',
 
 it('a runtime that is not there is named', async () => {
   const endpoint = `${runtime.proxyEndpoint}2`;
-  const alone = new Proxy({
+  const alone = new CriProxy({
     listen: endpoint,
     upstream: 'unix:///nowhere/there.sock',
     logger: silentLogger,

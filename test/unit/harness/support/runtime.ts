@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
@@ -23,12 +24,17 @@ export class BareRuntime {
   /** What it does with a call when the request is complete. */
   answer: (call: SeenCall) => void = (call) => this.reply(call, Buffer.from(call.body));
   readonly sessions = new Set<ServerHttp2Session>();
+  private readonly sockets = new Set<Socket>();
   private onCall: () => void = () => undefined;
 
   private constructor(
     readonly directory: string,
     private readonly server: Http2Server,
   ) {
+    server.on('connection', (socket: Socket) => {
+      this.sockets.add(socket);
+      socket.once('close', () => this.sockets.delete(socket));
+    });
     server.on('session', (session) => {
       this.sessions.add(session);
       session.once('close', () => this.sessions.delete(session));
@@ -76,8 +82,13 @@ export class BareRuntime {
     stream.end(data);
   }
 
+  /** Its process is gone, and with it its connections. */
+  die(): void {
+    for (const socket of this.sockets) socket.destroy();
+  }
+
   async stop(): Promise<void> {
-    for (const session of this.sessions) session.destroy();
+    this.die();
     await new Promise<void>((resolve) => this.server.close(() => resolve()));
     await rm(this.directory, { recursive: true, force: true });
   }

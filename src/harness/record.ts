@@ -60,12 +60,12 @@ export class Recording {
             ...{ file: output, header: await headerOf(upstream, full), full, warn, startWorker },
           });
     let handle = (call: IncomingCall): void => relay(call);
-    const proxy = new CriProxy({
+    const proxy: CriProxy = new CriProxy({
       ...{ listen, upstream, logger },
       tap: (path, headers) => recording.#tap(path, headers),
       handle: (call) => handle(call),
     });
-    const recording = new Recording(proxy, recorder, overhead);
+    const recording: Recording = new Recording(proxy, recorder, overhead);
     if (interfere !== undefined) handle = interfere(proxy, recorder);
     try {
       await proxy.listen();

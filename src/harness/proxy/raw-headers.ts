@@ -10,7 +10,8 @@ export type RawHeaders = readonly string[];
 export function outgoing(raw: RawHeaders): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {};
   for (let at = 0; at + 1 < raw.length; at += 2) {
-    const [name = '', value = ''] = raw.slice(at, at + 2);
+    const name = raw[at] ?? '';
+    const value = raw[at + 1] ?? '';
     const before = headers[name];
     if (before === undefined) headers[name] = value;
     else headers[name] = Array.isArray(before) ? [...before, value] : [String(before), value];

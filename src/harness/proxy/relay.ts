@@ -117,13 +117,13 @@ function passAnswer(
 ): void {
   let trailers: RawHeaders = [];
   let isCut = false;
-  upstream.on('response', (_headers, flags, raw: RawHeaders) => {
+  upstream.on('response', (_headers: unknown, flags: number, raw: RawHeaders) => {
     tap.responseHeaders(raw);
     const isAll = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     if (stream.destroyed || stream.closed) return;
     stream.respond(outgoing(raw), { endStream: isAll, waitForTrailers: !isAll, ...WITHOUT_DATE });
   });
-  upstream.on('trailers', (_headers, _flags, raw: RawHeaders) => (trailers = raw));
+  upstream.on('trailers', (_headers: unknown, _flags: number, raw: RawHeaders) => (trailers = raw));
   stream.on('wantTrailers', () => {
     if (!isCut) stream.sendTrailers(outgoing(trailers));
   });
@@ -202,8 +202,8 @@ export async function collect(call: IncomingCall, body: Buffer): Promise<Answer 
   let headers: RawHeaders = [];
   let trailers: RawHeaders | undefined;
   const chunks: Buffer[] = [];
-  upstream.on('response', (_headers, _flags, raw: RawHeaders) => (headers = raw));
-  upstream.on('trailers', (_headers, _flags, raw: RawHeaders) => (trailers = raw));
+  upstream.on('response', (_headers: unknown, _flags: number, raw: RawHeaders) => (headers = raw));
+  upstream.on('trailers', (_headers: unknown, _flags: number, raw: RawHeaders) => (trailers = raw));
   upstream.on('data', (chunk: Buffer) => chunks.push(chunk));
   await new Promise<void>((resolve) => upstream.once('close', resolve));
   stream.off('close', onGone);

@@ -7,6 +7,9 @@ import type { FromTape, TapeWork } from './worker-protocol';
 
 /** What may wait for the disk. Beyond that entries are lost, and the tape says how many. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+/** How long entries are gathered, and how many bytes of them. */
+const BATCH_MS = 20;
+const BATCH_BYTES = 1024 * 1024;
 /** For what waits when the recording ends. A disk that takes longer keeps the rest from the tape. */
 const FINISH_MS = 30_000;
 const HEAP_MB = 512;
@@ -34,6 +37,8 @@ export class Recorder {
   readonly #worker: Worker;
   readonly #options: RecorderOptions;
   #batch: Entry[] = [];
+  #batchBytes = 0;
+  #timer: NodeJS.Timeout | undefined;
   #waiting = 0;
   #lost = 0;
   #lostUntold = 0;
@@ -98,6 +103,7 @@ export class Recorder {
     if (!this.#isBroken) {
       const finished = new Promise<number>((resolve) => (this.#onFinished = resolve));
       this.#push({ kind: 'finish', t: this.now(), calls: this.#calls, lost: this.#lost });
+      this.#post();
       const limit = this.#options.finishMs ?? FINISH_MS;
       bytes = await waitAtMost('The end of the tape', limit, finished).catch(() => {
         this.#options.warn(
@@ -111,16 +117,21 @@ export class Recorder {
     return { lost: this.#lost, bytes };
   }
 
-  /** The entries of one turn of the event loop go to the thread together. */
+  /** Entries go to the thread together: handing over one by one would take longer than the calls that they are about. */
   #push(entry: Entry): void {
-    this.#waiting += weightOf(entry);
+    const weight = weightOf(entry);
+    this.#waiting += weight;
+    this.#batchBytes += weight;
     this.#batch.push(entry);
-    if (this.#batch.length === 1) setImmediate(() => this.#post());
+    if (this.#batch.length === 1) this.#timer = setTimeout(() => this.#post(), BATCH_MS);
+    else if (this.#batchBytes > BATCH_BYTES) this.#post();
   }
 
   #post(): void {
+    clearTimeout(this.#timer);
     const batch = this.#batch;
     this.#batch = [];
+    this.#batchBytes = 0;
     if (batch.length > 0) this.#worker.postMessage(batch, batch.flatMap(transferable));
   }
 

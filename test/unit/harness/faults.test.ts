@@ -1,7 +1,9 @@
 import * as grpc from '@grpc/grpc-js';
 import { Interferer, type Injected } from '../../../src/harness/fault/interferer';
+import { OldAnswers } from '../../../src/harness/fault/old-answers';
 import { readPlan } from '../../../src/harness/fault/plan';
 import type { CriProxy } from '../../../src/harness/proxy/cri-proxy';
+import type { Answer } from '../../../src/harness/proxy/relay';
 import type { Entry } from '../../../src/harness/tape/entry';
 import { cri } from '../../../src/proto';
 import { gate } from '../support/async';
@@ -147,6 +149,24 @@ it('stale: an old answer to the same question', async () => {
   // None is so old: the oldest there is.
   expect(await call('ListContainers')).toBe('list 1');
   expect(await call('ListContainers')).toBe('list 3');
+});
+
+it('of old answers the newest that is old enough', () => {
+  let time = 0;
+  const old = new OldAnswers(() => time);
+  const answer = (word: string): Answer => ({ headers: [], data: Buffer.from(word), trailers: [] });
+  for (const [at, word] of [
+    [0, 'a'],
+    [10, 'b'],
+    [20, 'c'],
+  ] as const) {
+    time = at;
+    old.keep('/List', EMPTY, answer(word));
+  }
+  time = 25;
+  const asOf = (ms: number): string | undefined => old.asOf('/List', EMPTY, ms)?.data.toString();
+  expect([asOf(0), asOf(5), asOf(6), asOf(15), asOf(16), asOf(100)]).toEqual(['c', 'c', 'b', 'b', 'a', 'a']);
+  expect(old.asOf('/List', Buffer.from('other'), 5)).toBeUndefined();
 });
 
 it('stale: without an old answer the call passes', async () => {

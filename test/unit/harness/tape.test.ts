@@ -268,7 +268,7 @@ it('what the disk does not take in time is lost, and the tape says so where it i
   for (let n = 1; n <= 5; n++) write(recorder, n, 4_000);
   expect(said).toEqual(['the disk does not keep up: lines are lost']);
   while (said.length < 2) await new Promise((resolve) => setImmediate(resolve));
-  write(recorder, 6);
+  write(recorder, 6, 4_000);
   expect((await recorder.finish()).lost).toBe(3);
   const lines = await linesOf(file);
   expect(lines.slice(1).map(({ n, lost }) => n ?? { lost })).toEqual([1, 2, { lost: 3 }, 6, { lost: 3 }]);

@@ -39,7 +39,7 @@ export class BareRuntime {
       this.sessions.add(session);
       session.once('close', () => this.sessions.delete(session));
     });
-    server.on('stream', (stream: ServerHttp2Stream, _headers, _flags, raw: RawHeaders) => {
+    server.on('stream', (stream: ServerHttp2Stream, _headers: unknown, _flags: number, raw: RawHeaders) => {
       const chunks: Buffer[] = [];
       stream.on('error', () => undefined);
       stream.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -33,7 +33,7 @@ it('a message becomes proto3 JSON', () => {
       stdin: false,
       mounts: [
         { container_path: '/a', propagation: 1 },
-        { container_path: '/b', propagation: 99 },
+        { container_path: '/b', propagation: 99 as number as cri.MountPropagation },
       ],
       linux: {
         resources: { cpu_period: Long.fromString('9007199254740993'), oom_score_adj: -998 },
@@ -50,7 +50,7 @@ it('a message becomes proto3 JSON', () => {
       tty: true,
       mounts: [
         { container_path: '/a', propagation: 'PROPAGATION_HOST_TO_CONTAINER' },
-        { container_path: '/b', propagation: 99 },
+        { container_path: '/b', propagation: 99 as number as cri.MountPropagation },
       ],
       linux: {
         resources: { cpu_period: '9007199254740993', oom_score_adj: '-998' },

@@ -184,7 +184,10 @@ const END = '{"t":9,"end":true,"calls":1,"lost":0}';
 const whole = (...lines: string[]): string => [JSON.stringify(HEAD), ...lines, ''].join('\n');
 
 it('a whole tape has no problems', async () => {
-  expect(await read(whole(CALL, END))).toEqual({ lines: [JSON.parse(CALL), JSON.parse(END)], problems: [] });
+  expect(await read(whole(CALL, END))).toEqual({
+    lines: [JSON.parse(CALL) as object, JSON.parse(END) as object],
+    problems: [],
+  });
 });
 
 it('a tape that was cut tells what is there', async () => {

@@ -1,3 +1,4 @@
+import Long from 'long';
 import { Reader } from 'protobufjs/minimal';
 import { DESCRIPTORS, type FieldRow } from './descriptors';
 
@@ -144,9 +145,9 @@ function readScalar(type: string, reader: Reader): Scalar {
     case 'uint32':
       return reader.uint32();
     case 'int64':
-      return String(reader.int64());
+      return Long.fromValue(reader.int64()).toString();
     case 'uint64':
-      return String(reader.uint64());
+      return Long.fromValue(reader.uint64()).toString();
     case 'double':
       return reader.double();
     default: {

@@ -76,7 +76,7 @@ function summary({ calls, lost, bytes, overhead }: Recorded, tape: string | unde
 
 function plainLogger(name: string): Logger {
   return loggerInto((_level, message, fields) => {
-    const more = Object.entries(fields() ?? {}).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
+    const more = Object.entries(fields()).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
     say(name, [message(), ...more].join(' '));
   }, thresholdOf('warn'));
 }

@@ -30,7 +30,8 @@ export class Dice {
 
   /** The first rule that the call meets. Every rule counts every call that fits it, whichever comes first. */
   draw(asked: Asked): Drawn | undefined {
-    return this.#rules.filter(({ meets }) => meets(asked))[0]?.drawn;
+    const [first] = this.#rules.filter(({ meets }) => meets(asked));
+    return first?.drawn;
   }
 }
 

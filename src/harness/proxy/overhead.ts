@@ -59,7 +59,7 @@ export class Overhead {
     const ms = (ns: number): number => ns / NS_PER_MS;
     const spent = this.#spent;
     return {
-      calls: Number(spent.count),
+      calls: spent.count,
       ...(spent.count === 0
         ? { p50: 0, p99: 0, max: 0 }
         : { p50: ms(spent.percentile(50)), p99: ms(spent.percentile(99)), max: ms(spent.max) }),

@@ -48,8 +48,7 @@ it('metadata passes as it is, binary and repeated fields too', async () => {
   metadata.add('x-bin', Buffer.from([3]));
   await client.call(VERSION, Buffer.from('x'), { deadline: Date.now() + 60_000 }, metadata).answer;
   const { headers } = runtime.calls[0]!;
-  const of = (name: string): string[] =>
-    headers.filter((_, at) => at % 2 === 1 && headers[at - 1] === name) as string[];
+  const of = (name: string): string[] => headers.filter((_, at) => at % 2 === 1 && headers[at - 1] === name);
   expect(of('traceparent')).toEqual(['00-abc']);
   expect(of('x-bin').map((value) => value.replace(/=+$/, ''))).toEqual(['AQI', 'Aw']);
   expect(of('grpc-timeout')).toEqual([expect.stringMatching(/^\d+[mSunMH]$/)]);

@@ -89,7 +89,7 @@ const HARNESS_KNOWS = [
   'config/parsers',
   'server/listener',
   'server/client/cri-client',
-  'version',
+  'release',
 ];
 const HARNESS_RULES = [
   {

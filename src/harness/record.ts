@@ -1,7 +1,7 @@
 import type { Logger } from '../lib/logger';
 import type { StartWorker } from '../lib/worker-rpc';
 import { CriClient } from '../server/client/cri-client';
-import { DOCKBRIDGE_VERSION } from '../version';
+import { DOCKBRIDGE_VERSION } from '../release';
 import { CriProxy } from './proxy/cri-proxy';
 import { Overhead, type OverheadReport } from './proxy/overhead';
 import type { RawHeaders } from './proxy/raw-headers';

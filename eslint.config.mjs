@@ -36,7 +36,7 @@ const HOMES = {
   protobufjs: 'proto',
   ws: 'streaming',
   'prom-client': 'metrics',
-  yaml: 'config (and doctor)',
+  yaml: 'config (and doctor and harness)',
   '@opentelemetry': 'tracing',
 };
 
@@ -52,7 +52,7 @@ function layerRule(folder, level) {
   const siblings = LAYERS[level].filter(
     (other) => other !== folder && !(SIBLINGS_ALLOWED[folder] ?? []).includes(other),
   );
-  const banned = [...later, ...siblings, 'cli', 'config', 'doctor', 'tools', ...ROOT];
+  const banned = [...later, ...siblings, 'cli', 'config', 'doctor', 'harness', 'tools', ...ROOT];
   return {
     files: [`src/${folder}/**/*.ts`],
     rules: {
@@ -77,6 +77,66 @@ function layerRule(folder, level) {
     },
   };
 }
+
+/**
+ * What tests any CRI runtime knows nothing of ours: only our listener and client, and what those stand on. It is loaded by its
+ * commands alone, so nobody else imports it.
+ */
+const HARNESS_KNOWS = [
+  'lib',
+  'proto',
+  'node',
+  'config/parsers',
+  'server/listener',
+  'server/client/cri-client',
+  'release',
+];
+const HARNESS_RULES = [
+  {
+    files: ['src/harness/**/*.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: `^(\\.\\./)+(?!(${HARNESS_KNOWS.join('|')})(/|$))(${[...LAYERS.flat(), 'cli', 'config', 'doctor', ...ROOT].join('|')})(/|$)`,
+              message: `src/harness knows ${HARNESS_KNOWS.join(', ')} (docs/adr/0072).`,
+            },
+            ...Object.keys(HOMES)
+              .filter((library) => library !== 'yaml')
+              .map((library) => ({
+                regex: `^${library}(/|$)`,
+                message: `src/harness does not import ${library}.`,
+              })),
+          ],
+        },
+      ],
+    },
+  },
+  {
+    files: ['src/*.ts', 'src/cli/**/*.ts', 'src/config/**/*.ts', 'src/doctor/**/*.ts'],
+    ignores: ['src/cli/cri/**'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: '^(\\.\\./|\\./)+harness(/|$)',
+              message: 'Only the commands in src/cli/cri import src/harness, which are loaded when they run.',
+            },
+            {
+              regex: '^(\\.\\./|\\./)*cri/(record|show|fault)$',
+              allowTypeImports: true,
+              message: 'Load a command with import() when it runs.',
+            },
+          ],
+        },
+      ],
+    },
+  },
+];
 
 export default tseslint.config(
   { ignores: ['dist', 'coverage', 'src/proto/gen', 'node_modules'] },
@@ -103,6 +163,7 @@ export default tseslint.config(
     },
   },
   ...LAYERS.flatMap((layer, level) => layer.map((folder) => layerRule(folder, level))),
+  ...HARNESS_RULES,
   {
     files: ['src/**/*.ts'],
     rules: {

@@ -17,6 +17,7 @@ const ENTRIES = {
   main: 'src/main.ts',
   'worker-entry': 'src/logs/worker-entry.ts',
   'disk/worker-entry': 'src/stats/disk/worker-entry.ts',
+  'tape/worker-entry': 'src/harness/tape/worker-entry.ts',
   'dial-helper': 'src/streaming/port-forward/dial-helper.ts',
   'open-telemetry': 'src/tracing/open-telemetry.ts',
 };
@@ -28,7 +29,7 @@ const { metafile } = await build({
   bundle: true,
   platform: 'node',
   // Looked up beside main.js when a thread is started, or when calls are to be traced.
-  external: ['./worker-entry', './disk/worker-entry', './open-telemetry.js'],
+  external: ['./worker-entry', './disk/worker-entry', './tape/worker-entry', './open-telemetry.js'],
   target: 'node20.19',
   alias: { ssh2: join(root, 'packaging/no-ssh.cjs') },
   sourcemap: true,

@@ -12,7 +12,8 @@ run('scripts/generate-proto.mjs');
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json');
 // tsc leaves the generated JavaScript where it is.
 mkdirSync(join(root, 'dist/proto/gen'), { recursive: true });
-copyFileSync(join(root, 'src/proto/gen/cri.js'), join(root, 'dist/proto/gen/cri.js'));
+for (const name of ['cri.js', 'descriptors.js'])
+  copyFileSync(join(root, 'src/proto/gen', name), join(root, 'dist/proto/gen', name));
 
 // What a source that is gone has left would be packed with the rest (npm pack).
 for (const file of readdirSync(join(root, 'dist'), { recursive: true })) {

@@ -1,16 +1,18 @@
 // Generates src/proto/gen/cri.js and cri.d.ts from proto/runtime/v1/api.proto; cheap when nothing changed. Off (--no-…)
-// is everything we never call: it would double the file.
+// is everything we never call: it would double the file. Beside them descriptors.js gets what the codecs do not tell: the
+// fields of each message and the methods of each service (src/proto/descriptors.ts).
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import protobuf from 'protobufjs';
 
 const self = fileURLToPath(import.meta.url);
 const root = dirname(dirname(self));
 const proto = join(root, 'proto/runtime/v1/api.proto');
 const cli = join(root, 'node_modules/protobufjs-cli');
 const out = join(root, 'src/proto/gen');
-const outputs = ['cri.js', 'cri.d.ts'].map((name) => join(out, name));
+const outputs = ['cri.js', 'cri.d.ts', 'descriptors.js', 'descriptors.d.ts'].map((name) => join(out, name));
 const inputs = [proto, self, join(cli, 'package.json')];
 
 function mtime(file) {
@@ -40,6 +42,46 @@ function stripComments(code) {
   return code.replace(/^ *\/\*\*[\s\S]*?\*\/\n/gm, '');
 }
 
+/** The name of a message or enum without its package, `SecurityProfile.ProfileType` if it is nested. */
+function nameOf(type) {
+  return type.fullName.replace(/^\.runtime\.v1\./, '');
+}
+
+/** The row of one field, in the order of `FieldRow` in src/proto/descriptors.ts. */
+function fieldRow(field) {
+  const { id, name, repeated, map, options, resolvedType } = field.resolve();
+  const kind = map ? 'map' : repeated ? 'list' : 'one';
+  const type = resolvedType === null ? field.type : nameOf(resolvedType);
+  return [id, name, type, kind, ...(options?.debug_redact === true ? [true] : [])];
+}
+
+function descriptors() {
+  const root = new protobuf.Root().loadSync(proto, { keepCase: true });
+  const [messages, enums, services] = [{}, {}, {}];
+  const visit = (scope) => {
+    for (const one of scope.nestedArray) {
+      if (one instanceof protobuf.Type) messages[nameOf(one)] = one.fieldsArray.map(fieldRow);
+      if (one instanceof protobuf.Enum) enums[nameOf(one)] = one.valuesById;
+      if (one instanceof protobuf.Service)
+        services[nameOf(one)] = Object.fromEntries(
+          one.methodsArray.map((method) => {
+            method.resolve();
+            const names = [nameOf(method.resolvedRequestType), nameOf(method.resolvedResponseType)];
+            return [method.name, [...names, method.responseStream === true]];
+          }),
+        );
+      if (one instanceof protobuf.Namespace) visit(one);
+    }
+  };
+  visit(root);
+  return { messages, enums, services };
+}
+
+const DESCRIPTOR_TYPES = `import type { Descriptors } from '../descriptors';
+declare const descriptors: Descriptors;
+export = descriptors;
+`;
+
 function generate() {
   mkdirSync(out, { recursive: true });
   // A run beside us (two checkouts of `make`, a watching test) must never see half a file: write aside, then rename.
@@ -56,8 +98,10 @@ function generate() {
   );
   writeFileSync(`${draft}.js`, stripComments(readFileSync(`${draft}.js`, 'utf8')));
   writeFileSync(`${draft}.d.ts`, unionsForEnums(undeprecate(readFileSync(`${draft}.d.ts`, 'utf8'))));
-  renameSync(`${draft}.js`, outputs[0]);
-  renameSync(`${draft}.d.ts`, outputs[1]);
+  writeFileSync(`${draft}.descriptors.js`, `module.exports = ${JSON.stringify(descriptors())};\n`);
+  writeFileSync(`${draft}.descriptors.d.ts`, DESCRIPTOR_TYPES);
+  for (const [at, ending] of ['js', 'd.ts', 'descriptors.js', 'descriptors.d.ts'].entries())
+    renameSync(`${draft}.${ending}`, outputs[at]);
 }
 
 if (Math.min(...outputs.map(mtime)) > Math.max(...inputs.map(mtime))) {
@@ -65,5 +109,5 @@ if (Math.min(...outputs.map(mtime)) > Math.max(...inputs.map(mtime))) {
 } else {
   const began = Date.now();
   generate();
-  console.log(`proto: generated src/proto/gen/cri.{js,d.ts} in ${Date.now() - began} ms`);
+  console.log(`proto: generated src/proto/gen/{cri,descriptors}.{js,d.ts} in ${Date.now() - began} ms`);
 }

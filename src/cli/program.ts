@@ -3,6 +3,7 @@ import { CONFIG, environmentName, OPTIONS, type Given, type Option as TableOptio
 import { DOCKBRIDGE_VERSION } from '../release';
 import type { DemoOptions } from './demo';
 import type { DoctorOptions } from './doctor';
+import { addCriCommands } from './cri-commands';
 import type { StatusOptions } from './status';
 
 /** The command line: one file a command, loaded when it runs. */
@@ -145,6 +146,7 @@ export function createProgram(): Command {
   });
 
   addConfigCommands(program);
+  addCriCommands(program);
 
   program
     .command('version')

@@ -3,8 +3,9 @@ import { fstat } from 'node:fs';
 import { readFile, readlink } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { isAbsolute } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
-import { ServerCredentials, type Server as GrpcServer } from '@grpc/grpc-js';
+import { ServerCredentials } from '@grpc/grpc-js';
 import { failedPrecondition, invalidArgument, messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import { isSameSocket, SocketFile } from '../../node/disk/socket-file';
@@ -57,6 +58,11 @@ export interface SocketListenerOptions {
   readonly logger: Logger;
 }
 
+/** What serves the connections: a `Server` of grpc-js, or whatever else takes them (src/harness). */
+export interface ConnectionTaker {
+  createConnectionInjector(credentials: ServerCredentials): { injectConnection(connection: Duplex): void };
+}
+
 /** Accepts CRI clients of every age on a unix socket and hands their connections to grpc-js. */
 export class SocketListener {
   readonly #endpoint: string;
@@ -74,7 +80,7 @@ export class SocketListener {
    * Resolves, once clients can connect, with the address for the log (`unix:///path` or `fd://3`).
    * @throws RuntimeError when the endpoint is malformed, taken, or was not passed to us; else the system's error.
    */
-  async listen(grpcServer: GrpcServer): Promise<{ address: string }> {
+  async listen(grpcServer: ConnectionTaker): Promise<{ address: string }> {
     if (this.#server !== undefined) throw failedPrecondition('the listener is listening already');
     const endpoint = parseEndpoint(this.#endpoint, process.env, process.pid);
     const injector = grpcServer.createConnectionInjector(ServerCredentials.createInsecure());

@@ -180,8 +180,14 @@ describe('The dashboard', () => {
 });
 
 /** GitHub's anchors of headings of one word. */
+/** As GitHub makes them of headings. */
 const anchorsOf = (page: string): string[] =>
-  [...read(page).matchAll(/^#{2,3} ([\w-]+)$/gm)].map(([, name = '']) => name);
+  [...read(page).matchAll(/^#{2,3} (.+)$/gm)].map(([, name = '']) =>
+    name
+      .toLowerCase()
+      .replaceAll(/[^\w\s-]/g, '')
+      .replaceAll(' ', '-'),
+  );
 
 describe('docs/troubleshooting.md', () => {
   const anchors = anchorsOf('docs/troubleshooting.md');

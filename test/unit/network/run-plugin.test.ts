@@ -133,7 +133,9 @@ describe('one run of a plugin', () => {
       run('head -c 40000 /dev/zero | tr "\\0" a >&2; yes b | head -c 900000 >&2; exit 1'),
     );
     expect(said).toEqual(
-      failed('UNKNOWN', `CNI plugin "plugin" ended with exit code 1 on ADD and said: ${'a'.repeat(300)}…`),
+      failed('UNKNOWN', `CNI plugin "plugin" ended with exit code 1 on ADD and said: ${'a'.repeat(300)}…`, {
+        ...{ exit: 'exit code 1', pluginCode: undefined },
+      }),
     );
   });
 

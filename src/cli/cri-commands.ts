@@ -1,0 +1,69 @@
+import { Option, type Command } from 'commander';
+import type { FaultCommand } from './cri/fault';
+import type { RecordCommand } from './cri/record';
+import type { ShowCommand } from './cri/show';
+
+const ENDS =
+  'Ends on Ctrl-C or SIGTERM. Exit code 0: the tape is whole; 1: lines of it were lost; 2: it could not begin';
+
+/** `dockbridge cri record`, `show` and `fault`: for whoever tests a CRI runtime or a kubelet, ours or another. */
+export function addCriCommands(program: Command): void {
+  const cri = program
+    .command('cri')
+    .description(
+      'record, show and disturb what a kubelet and any CRI runtime say to each other (docs/harness.md)',
+    );
+
+  proxied(cri.command('record'))
+    .description(`pass all calls of a kubelet on to a runtime, unchanged, and write them down. ${ENDS}`)
+    .requiredOption(
+      '-o, --output <FILE.tape>',
+      'the tape: only its owner can read it, and nothing is overwritten',
+    )
+    .addOption(unsafeFull())
+    .action(async (options: RecordCommand) => {
+      process.exitCode = await (await import('./cri/record.js')).record(options);
+    });
+
+  cri
+    .command('show')
+    .description(
+      'print the calls of a tape and how long each method takes. ' +
+        'Exit code 0: the tape is whole; 1: it is cut or damaged, and what can be read is shown; 2: it is no tape, or cannot be read',
+    )
+    .argument('<TAPE>', 'what record has written')
+    .option('--method <PATTERN>', 'only calls of these methods, such as RunPodSandbox or "*Container"')
+    .option('--pod <PATTERN>', 'only calls about these pods, by name or namespace/name, such as "web-*"')
+    .option('--slow <TIME>', 'only calls that took so long or longer, such as 1s')
+    .option('--failed', 'only calls that failed', false)
+    .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
+    .action(async (tape: string, options: ShowCommand) => {
+      process.exitCode = await (await import('./cri/show.js')).show(tape, options);
+    });
+
+  proxied(cri.command('fault'))
+    .description(`pass calls on as record does, but for those that a plan of faults names. ${ENDS}`)
+    .requiredOption('--plan <FILE.yaml>', 'which calls meet which fault')
+    .option('--seed <N>', 'for probabilities: the same seed and the same calls give the same faults', '1')
+    .option('-o, --output <FILE.tape>', 'a tape of what the client got, with the faults in it')
+    .addOption(unsafeFull())
+    .action(async (options: FaultCommand) => {
+      process.exitCode = await (await import('./cri/fault.js')).fault(options);
+    });
+}
+
+function proxied(command: Command): Command {
+  return command
+    .requiredOption('--listen <URL>', 'the socket for the kubelet, such as unix:///run/tape.sock')
+    .requiredOption(
+      '--upstream <URL>',
+      "the runtime's socket, such as unix:///run/containerd/containerd.sock",
+    );
+}
+
+function unsafeFull(): Option {
+  return new Option(
+    '--unsafe-full',
+    'keep secrets in the tape: credentials, environment, output of commands',
+  ).default(false);
+}

@@ -1,0 +1,82 @@
+import { once } from 'node:events';
+import { invalidArgument, messageOf } from '../../lib/errors';
+import { loggerInto, thresholdOf, type Logger } from '../../lib/logger';
+import { isSameSocket } from '../../node/disk/socket-file';
+import { parseEndpoint } from '../../server/listener/socket-listener';
+import type { Recorded } from '../../harness/record';
+import { nextEndSignal, outliveOtherSignals } from '../signals';
+
+/** What `record` and `fault` have in common. */
+export interface ProxiedCommand {
+  readonly listen: string;
+  readonly upstream: string;
+  readonly unsafeFull: boolean;
+}
+
+export interface Running {
+  stop(): Promise<Recorded>;
+}
+
+/**
+ * Runs a proxy until a signal ends it, and prints what came of it.
+ * @returns the exit code: 0, 1 if lines of the tape were lost, 2 if the proxy could not begin.
+ */
+export async function runProxied(
+  name: string,
+  { listen, upstream }: ProxiedCommand,
+  tape: string | undefined,
+  start: (logger: Logger) => Promise<Running>,
+): Promise<number> {
+  const logger = plainLogger(name);
+  const ended = nextEndSignal();
+  outliveOtherSignals(logger, () => undefined);
+  let running: Running;
+  try {
+    checkEndpoints(listen, upstream);
+    running = await start(logger);
+  } catch (error) {
+    say(name, messageOf(error));
+    return 2;
+  }
+  say(name, `${listen} passes calls on to ${upstream}; Ctrl-C ends it`);
+  await ended;
+  const recorded = await running.stop();
+  const isRead = process.stdout.write(summary(recorded, tape));
+  if (!isRead) await once(process.stdout, 'drain');
+  return recorded.lost > 0 ? 1 : 0;
+}
+
+/** A line for a person: the standard output is the result's. */
+export function say(name: string, text: string): void {
+  process.stderr.write(`dockbridge cri ${name}: ${text}\n`);
+}
+
+function checkEndpoints(listen: string, upstream: string): void {
+  for (const [option, endpoint] of [
+    ['--listen', listen],
+    ['--upstream', upstream],
+  ] as const) {
+    if (!endpoint.startsWith('unix://')) throw invalidArgument(option, `"${endpoint}" is not unix:///path`);
+    parseEndpoint(endpoint, {}, process.pid);
+  }
+  if (isSameSocket(listen, upstream)) throw invalidArgument('--listen', 'is the same socket as --upstream');
+}
+
+function summary({ calls, lost, bytes, overhead }: Recorded, tape: string | undefined): string {
+  const ms = (value: number): string => `${value.toFixed(2)} ms`;
+  const { p50, p99, max, loopDelayP99 } = overhead;
+  return [
+    tape === undefined
+      ? `${calls} calls\n`
+      : `${calls} calls, ${bytes} bytes in ${tape}, ${lost} lines lost\n`,
+    `Time of a call inside this process: p50 ${ms(p50)}, p99 ${ms(p99)}, max ${ms(max)}, over ${overhead.calls} answered calls; `,
+    `the process was late for its work by p99 ${ms(loopDelayP99)}\n`,
+  ].join('');
+}
+
+function plainLogger(name: string): Logger {
+  return loggerInto((_level, message, fields) => {
+    const more = Object.entries(fields()).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
+    say(name, [message(), ...more].join(' '));
+  }, thresholdOf('warn'));
+}

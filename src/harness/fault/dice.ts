@@ -1,0 +1,65 @@
+import { matcher, podMatcher } from '../pattern';
+import type { Rule } from './plan';
+
+/** What of a call decides. */
+export interface Asked {
+  readonly method: string;
+  readonly pod: string | undefined;
+  readonly streams: boolean;
+}
+
+/** These need an answer that ends. */
+const OF_ONE_ANSWER: ReadonlySet<string> = new Set(['lose_answer', 'stale']);
+
+/** A rule that is for a call, with its place in the plan. */
+export interface Drawn {
+  readonly rule: Rule;
+  readonly at: number;
+}
+
+/**
+ * Decides which rule a call meets. The same seed and the same calls in the same order give the same faults; each rule has dice of its
+ * own, so a new rule at the end of a plan does not change what the others do.
+ */
+export class Dice {
+  readonly #rules: readonly { readonly drawn: Drawn; readonly meets: (asked: Asked) => boolean }[];
+
+  constructor(rules: readonly Rule[], seed: number) {
+    this.#rules = rules.map((rule, at) => ({ drawn: { rule, at }, meets: ruleOf(rule, numbers(seed + at)) }));
+  }
+
+  /** The first rule that the call meets. Every rule counts every call that fits it, whichever comes first. */
+  draw(asked: Asked): Drawn | undefined {
+    const [first] = this.#rules.filter(({ meets }) => meets(asked));
+    return first?.drawn;
+  }
+}
+
+function ruleOf({ match, fault }: Rule, next: () => number): (asked: Asked) => boolean {
+  const { nth, every, probability } = match;
+  const isMethod = matcher(match.method);
+  const isPod = match.pod === undefined ? undefined : podMatcher(match.pod);
+  let seen = 0;
+  return ({ method, pod, streams }) => {
+    if (streams && OF_ONE_ANSWER.has(fault.kind)) return false;
+    if (!isMethod(method) || (isPod !== undefined && (pod === undefined || !isPod(pod)))) return false;
+    seen++;
+    if (nth !== undefined && seen !== nth) return false;
+    if (every !== undefined && seen % every !== 0) return false;
+    return probability === undefined || next() < probability;
+  };
+}
+
+/** Pseudo-random numbers from 0 to 1 (an xorshift of 32 bits, whose state is never 0). */
+function numbers(seed: number): () => number {
+  let state = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) | 1;
+  const next = (): number => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+  // The first ones of seeds that are neighbours resemble each other.
+  for (let warm = 0; warm < 8; warm++) next();
+  return next;
+}

@@ -1,0 +1,37 @@
+import { createHash } from 'node:crypto';
+import type { Answer } from '../proxy/relay';
+
+/** What old answers may hold together. */
+const MAX_BYTES = 64 * 1024 * 1024;
+
+interface Old {
+  readonly key: string;
+  readonly at: number;
+  readonly answer: Answer;
+}
+
+/** Answers that were given, for calls that are to see them again. */
+export class OldAnswers {
+  #all: Old[] = [];
+  #bytes = 0;
+
+  constructor(private readonly now: () => number = () => performance.now()) {}
+
+  keep(path: string, body: Buffer, answer: Answer): void {
+    this.#all.push({ key: keyOf(path, body), at: this.now(), answer });
+    this.#bytes += answer.data.length;
+    while (this.#bytes > MAX_BYTES) this.#bytes -= this.#all.shift()?.answer.data.length ?? 0;
+  }
+
+  /** What the same question was answered `ms` ago; the oldest answer if none is so old; undefined if there is none at all. */
+  asOf(path: string, body: Buffer, ms: number): Answer | undefined {
+    const key = keyOf(path, body);
+    const same = this.#all.filter((old) => old.key === key);
+    const then = this.now() - ms;
+    return (same.findLast(({ at }) => at <= then) ?? same[0])?.answer;
+  }
+}
+
+function keyOf(path: string, body: Buffer): string {
+  return `${path} ${createHash('sha256').update(body).digest('hex')}`;
+}

@@ -1,0 +1,177 @@
+import { parse } from 'yaml';
+import { duration } from '../../config/parsers';
+import { LONGEST_TIMER_MS } from '../../lib/async/deadline';
+import { invalidArgument, messageOf } from '../../lib/errors';
+import { nearest } from '../../lib/nearest';
+import { METHOD_NAMES } from '../methods';
+import { matcher } from '../pattern';
+import { CODES } from '../proxy/status';
+
+export interface Failure {
+  readonly code: string;
+  readonly text: string;
+}
+
+export type Fault =
+  | { readonly kind: 'delay'; readonly ms: number }
+  | { readonly kind: 'error'; readonly failure: Failure }
+  | { readonly kind: 'hang' }
+  | { readonly kind: 'lose_answer'; readonly failure: Failure }
+  | { readonly kind: 'drop_connection' }
+  | { readonly kind: 'cut'; readonly after: number }
+  | { readonly kind: 'duplicate' }
+  | { readonly kind: 'stale'; readonly ms: number }
+  | { readonly kind: 'restart'; readonly ms: number };
+
+/** Which calls a rule is for. All that is given must hold. */
+export interface Match {
+  /** Patterns of a shell. */
+  readonly method: string;
+  readonly pod: string | undefined;
+  /** Of the calls that fit so far: this one alone, counted from 1. */
+  readonly nth: number | undefined;
+  /** Of these: one of so many, the last. */
+  readonly every: number | undefined;
+  /** Of these: with this chance. */
+  readonly probability: number | undefined;
+}
+
+export interface Rule {
+  readonly match: Match;
+  readonly fault: Fault;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+type Read<T> = (value: unknown, key: string) => T;
+
+/**
+ * Reads a plan of faults (docs/harness.md).
+ * @throws INVALID_ARGUMENT which begins with the key that is wrong, such as `faults[2].match.every`.
+ */
+export function readPlan(text: string): readonly Rule[] {
+  const plan = fieldsOf(parsed(text), 'the plan', ['faults']);
+  const { faults } = plan;
+  if (!Array.isArray(faults) || faults.length === 0) throw invalidArgument('faults', 'is no list of faults');
+  return (faults as readonly unknown[]).map((rule, at) => readRule(rule, `faults[${at}]`));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return parse(text, { logLevel: 'error' });
+  } catch (error) {
+    throw invalidArgument('the plan', `is no YAML: ${messageOf(error)}`);
+  }
+}
+
+const FAULTS: Readonly<Record<string, Read<Fault>>> = {
+  delay: (value, key) => ({ kind: 'delay', ms: time(value, key) }),
+  error: (value, key) => ({ kind: 'error', failure: failure(value, key) }),
+  hang: (value, key) => ({ kind: 'hang', ...yes(value, key) }),
+  lose_answer: (value, key) => ({ kind: 'lose_answer', failure: failure(value, key) }),
+  drop_connection: (value, key) => ({ kind: 'drop_connection', ...yes(value, key) }),
+  cut: (value, key) => ({
+    kind: 'cut',
+    after: count(0)(fieldsOf(value, key, ['after']).after, `${key}.after`),
+  }),
+  duplicate: (value, key) => ({ kind: 'duplicate', ...yes(value, key) }),
+  stale: (value, key) => ({ kind: 'stale', ms: time(value, key) }),
+  restart: (value, key) => ({ kind: 'restart', ms: time(value, key) }),
+};
+const KINDS = Object.keys(FAULTS);
+/** Why the rule is there; for its reader alone. */
+const BECAUSE = 'because';
+
+function readRule(value: unknown, key: string): Rule {
+  const fields = fieldsOf(value, key, ['match', BECAUSE, ...KINDS]);
+  const given = KINDS.filter((kind) => kind in fields);
+  const [kind] = given;
+  const read = kind === undefined ? undefined : FAULTS[kind];
+  if (kind === undefined || read === undefined || given.length > 1)
+    throw invalidArgument(key, `has ${given.join(' and ') || 'no fault'}: give one of ${KINDS.join(', ')}`);
+  return {
+    match: readMatch(fields.match ?? {}, `${key}.match`),
+    fault: read(fields[kind], `${key}.${kind}`),
+  };
+}
+
+function readMatch(value: unknown, key: string): Match {
+  const fields = fieldsOf(value, key, ['method', 'pod', 'nth', 'every', 'probability']);
+  const given = <T>(name: string, read: Read<T>): T | undefined =>
+    fields[name] === undefined ? undefined : read(fields[name], `${key}.${name}`);
+  return {
+    method: given('method', method) ?? '*',
+    pod: given('pod', text),
+    nth: given('nth', count(1)),
+    every: given('every', count(1)),
+    probability: given('probability', probability),
+  };
+}
+
+const text: Read<string> = (value, key) => {
+  if (typeof value === 'string' && value !== '') return value;
+  throw invalidArgument(key, `${shown(value)} is no text`);
+};
+
+const method: Read<string> = (value, key) => {
+  const pattern = text(value, key);
+  if (METHOD_NAMES.some(matcher(pattern))) return pattern;
+  const meant = nearest(pattern, METHOD_NAMES);
+  throw invalidArgument(
+    key,
+    `CRI has no method ${pattern}${meant === undefined ? '' : `: is ${meant} meant?`}`,
+  );
+};
+
+function count(least: number): Read<number> {
+  return (value, key) => {
+    if (typeof value === 'number' && Number.isInteger(value) && value >= least) return value;
+    throw invalidArgument(key, `${shown(value)} is not a whole number from ${least} on`);
+  };
+}
+
+const probability: Read<number> = (value, key) => {
+  if (typeof value === 'number' && value >= 0 && value <= 1) return value;
+  throw invalidArgument(key, `${shown(value)} is not a number from 0 to 1`);
+};
+
+const time: Read<number> = (value, key) => {
+  if (typeof value !== 'string')
+    throw invalidArgument(key, `${shown(value)} is not a time such as 250ms, 30s or 5m`);
+  const ms = duration(value, key);
+  if (ms <= LONGEST_TIMER_MS) return ms;
+  throw invalidArgument(key, `"${value}" is longer than ${Math.floor(LONGEST_TIMER_MS / 3_600_000)} hours`);
+};
+
+function yes(value: unknown, key: string): object {
+  if (value === true) return {};
+  throw invalidArgument(key, `${shown(value)} is not true`);
+}
+
+/** `UNAVAILABLE`, or `{code: UNAVAILABLE, text: …}`. */
+const failure: Read<Failure> = (value, key) => {
+  if (typeof value === 'string')
+    return { code: code(value, key), text: 'a fault that dockbridge cri fault injected' };
+  const fields = fieldsOf(value, key, ['code', 'text']);
+  return { code: code(fields.code, `${key}.code`), text: text(fields.text, `${key}.text`) };
+};
+
+const ERRORS = CODES.filter((name) => name !== 'OK');
+
+const code: Read<string> = (value, key) => {
+  if (typeof value === 'string' && ERRORS.includes(value)) return value;
+  throw invalidArgument(key, `${shown(value)} is none of ${ERRORS.join(', ')}`);
+};
+
+function fieldsOf(value: unknown, key: string, known: readonly string[]): Fields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalidArgument(key, `is no map with ${known.join(', ')}`);
+  const strange = Object.keys(value).find((name) => !known.includes(name));
+  if (strange === undefined) return value as Fields;
+  const meant = nearest(strange, known);
+  const hint = meant === undefined ? `known are ${known.join(', ')}` : `is ${meant} meant?`;
+  throw invalidArgument(key === 'the plan' ? strange : `${key}.${strange}`, `is unknown: ${hint}`);
+}
+
+function shown(value: unknown): string {
+  return value === undefined ? 'nothing' : JSON.stringify(value);
+}

@@ -1,0 +1,32 @@
+import { DESCRIPTORS } from '../proto/descriptors';
+
+export interface Method {
+  /** `runtime.v1` or `runtime.v1alpha2` without its first word. */
+  readonly api: string;
+  readonly service: string;
+  readonly name: string;
+  /** Names of the messages; undefined for a method that the proto does not know. */
+  readonly request: string | undefined;
+  readonly response: string | undefined;
+  readonly streams: boolean;
+}
+
+/**
+ * What `/runtime.v1.RuntimeService/Version` names. The messages of v1alpha2 are read as those of v1, which kept its field numbers.
+ * @returns undefined for a path that is no method of CRI by its form.
+ */
+export function methodOf(path: string): Method | undefined {
+  const [, api = '', service = '', name = ''] = /^\/runtime\.(\w+)\.(\w+)\/(\w+)$/.exec(path) ?? [];
+  if (name === '') return undefined;
+  const [request, response, streams = false] = known(known(DESCRIPTORS.services, service) ?? {}, name) ?? [];
+  return { api, service, name, request, response, streams };
+}
+
+/** All methods, by their names: no two services have one of the same name. */
+export const METHOD_NAMES: readonly string[] = Object.values(DESCRIPTORS.services).flatMap((methods) =>
+  Object.keys(methods),
+);
+
+function known<Value>(table: Readonly<Record<string, Value>>, name: string): Value | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
+}

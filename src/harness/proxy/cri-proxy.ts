@@ -1,0 +1,132 @@
+import {
+  connect,
+  createServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { connect as connectSocket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { messageOf } from '../../lib/errors';
+import type { Logger } from '../../lib/logger';
+import { socketPath } from '../../node/disk/socket-file';
+import { SocketListener } from '../../server/listener/socket-listener';
+import type { RawHeaders } from './raw-headers';
+import { valueOf } from './raw-headers';
+import { answerError, type CallTap, type IncomingCall } from './relay';
+
+/** Of a stream and of a connection. HTTP/2's own 64 KiB would make an answer of megabytes wait for its reader many times. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+const OPTIONS = {
+  settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
+  // Node refuses streams of a connection that holds 10 MB otherwise; a list of a large node is longer.
+  maxSessionMemory: 4_096,
+};
+
+export interface CriProxyOptions {
+  /** `unix:///path` for clients. */
+  readonly listen: string;
+  /** `unix:///path` of the runtime. */
+  readonly upstream: string;
+  readonly logger: Logger;
+  /** Made for each call when its header fields are here. */
+  readonly tap: (path: string, headers: RawHeaders) => CallTap;
+  /** What becomes of a call; `relay` passes it on. */
+  readonly handle: (call: IncomingCall) => void;
+}
+
+/**
+ * A proxy of HTTP/2 streams, below gRPC: docs/adr/0072 says why. Each connection of a client has one of its own to the runtime, and
+ * they end together, so a runtime that restarts is seen as without a proxy.
+ */
+export class CriProxy {
+  readonly #options: CriProxyOptions;
+  readonly #drops = new Set<() => void>();
+  #listener: SocketListener | undefined;
+
+  constructor(options: CriProxyOptions) {
+    this.#options = options;
+  }
+
+  /** @throws RuntimeError when the endpoint is malformed or taken. */
+  async listen(): Promise<void> {
+    const { listen: endpoint, logger } = this.#options;
+    const listener = new SocketListener({ endpoint, logger });
+    await listener.listen({
+      createConnectionInjector: () => ({ injectConnection: (connection) => this.#accept(connection) }),
+    });
+    this.#listener = listener;
+  }
+
+  /** Takes no new connection, and drops those that are there: what a restart of a runtime looks like. */
+  async close(): Promise<void> {
+    const listener = this.#listener;
+    this.#listener = undefined;
+    await listener?.close();
+    for (const drop of this.#drops) drop();
+  }
+
+  /** A server of its own for each connection: Node does not tell which session belongs to which. */
+  #accept(connection: Duplex): void {
+    const server = createServer(OPTIONS);
+    server.once('session', (session) => this.#join(session, connection));
+    server.emit('connection', connection);
+  }
+
+  #join(session: ServerHttp2Session, connection: Duplex): void {
+    const { upstream } = this.#options;
+    const drop = (): void => hangUp(connection);
+    this.#drops.add(drop);
+    const runtime = connect('http://localhost', {
+      ...OPTIONS,
+      createConnection: () => connectSocket(socketPath(upstream)),
+    });
+    let unreachable: string | undefined;
+    session.setLocalWindowSize(WINDOW_BYTES);
+    runtime.once('connect', () => runtime.setLocalWindowSize(WINDOW_BYTES));
+    session.on('error', () => undefined);
+    runtime.on('error', (error) => {
+      if (runtime.connecting) unreachable = `${upstream} does not answer: ${messageOf(error)}`;
+    });
+    // A call that came before the connection to the runtime stands waits here, and is not lost where there will be none.
+    let waiting: IncomingCall[] | undefined = [];
+    const handle = (call: IncomingCall): void => {
+      if (unreachable !== undefined) answerError(call, 'UNAVAILABLE', unreachable);
+      else this.#options.handle(call);
+    };
+    const handleAll = (): void => {
+      const calls = waiting ?? [];
+      waiting = undefined;
+      calls.forEach(handle);
+    };
+    session.on(
+      'stream',
+      (stream: ServerHttp2Stream, _headers: IncomingHttpHeaders, _flags: number, raw: RawHeaders) => {
+        const path = valueOf(raw, ':path') ?? '';
+        const call = { path, headers: raw, stream, runtime, drop, tap: this.#options.tap(path, raw) };
+        if (waiting === undefined) handle(call);
+        else waiting.push(call);
+      },
+    );
+    runtime.once('connect', handleAll);
+    session.once('close', () => {
+      this.#drops.delete(drop);
+      runtime.destroy();
+    });
+    runtime.once('goaway', () => session.close());
+    runtime.once('close', () => {
+      handleAll();
+      // Who called a runtime that never was there gets an answer that says so.
+      if (unreachable === undefined) drop();
+      else session.close();
+    });
+  }
+}
+
+/**
+ * Closes a connection as a server does that dies: without resets, which a client would take for answers. What was answered before goes out
+ * first, and HTTP/2 writes that at the end of a turn of the event loop.
+ */
+function hangUp(connection: Duplex): void {
+  setImmediate(() => connection.end(() => connection.destroy()));
+}

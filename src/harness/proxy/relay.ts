@@ -1,0 +1,235 @@
+import {
+  constants,
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { outgoing, type RawHeaders } from './raw-headers';
+import { errorHeaders } from './status';
+
+/** Who ended a call that has no status of the runtime. */
+export type EndedBy = 'client' | 'runtime' | 'proxy';
+
+/** Looks on while one call passes. Nothing here may throw or wait. */
+export interface CallTap {
+  /** The call's number in the tape; undefined without one. */
+  readonly n: number | undefined;
+  requestBytes(chunk: Buffer): void;
+  /** The request is complete and was passed on. */
+  requestPassed(): void;
+  responseHeaders(raw: RawHeaders): void;
+  responseBytes(chunk: Buffer): void;
+  /** The runtime has ended its answer; `trailers` is empty if the status was in the headers. */
+  answered(trailers: RawHeaders): void;
+  /** Called once and last. `reset` is the HTTP/2 error code of a call that was cut. */
+  closed(end: { readonly by: EndedBy; readonly reset: number }): void;
+}
+
+/** A call that came in. */
+export interface IncomingCall {
+  readonly path: string;
+  readonly headers: RawHeaders;
+  readonly stream: ServerHttp2Stream;
+  /** The connection to the runtime that belongs to the client's. */
+  readonly runtime: ClientHttp2Session;
+  readonly tap: CallTap;
+  /** Closes the client's connection without a word, with all its calls. */
+  readonly drop: () => void;
+}
+
+/** Changes an answer on its way; `cut` ends the call after these bytes. */
+export type ResponseFilter = (chunk: Buffer) => { readonly pass: Buffer; readonly cut: boolean };
+
+export interface RelayOptions {
+  /** The request's bytes, if they were read already; else they pass as they come. */
+  readonly body?: Buffer;
+  readonly filter?: ResponseFilter;
+  /** Called instead of passing on what comes after a cut. */
+  readonly onCut?: () => void;
+}
+
+/**
+ * Passes one call on, in both directions: header fields, bytes, trailers, resets. Nothing is decoded or encoded anew, so
+ * deadlines (a header), compression, metadata, details of a status and methods that we do not know pass as they are.
+ */
+export function relay(call: IncomingCall, options: RelayOptions = {}): void {
+  const { stream, tap } = call;
+  if (stream.destroyed) {
+    tap.closed({ by: 'client', reset: stream.rstCode });
+    return;
+  }
+  const upstream = openUpstream(call);
+  if (upstream === undefined) return;
+  let isDone = false;
+  const close = (by: EndedBy, reset: number): void => {
+    if (isDone) return;
+    isDone = true;
+    tap.closed({ by, reset });
+  };
+  stream.on('error', () => undefined);
+  upstream.on('error', () => undefined);
+  // A client that goes away cancels its call; the runtime learns the same code.
+  stream.on('close', () => {
+    close('client', stream.rstCode);
+    if (!upstream.closed) upstream.close(stream.rstCode || constants.NGHTTP2_CANCEL);
+  });
+  sendRequest(call, upstream, options.body);
+  passAnswer(call, upstream, options, close);
+}
+
+/** Opens the same call at the runtime; refuses it, so that the client repeats it elsewhere, if that takes no more. */
+export function openUpstream({ stream, headers, runtime, tap }: IncomingCall): ClientHttp2Stream | undefined {
+  try {
+    return runtime.request(outgoing(headers), { endStream: false });
+  } catch {
+    // The runtime has said GOAWAY.
+    stream.on('error', () => undefined);
+    stream.close(constants.NGHTTP2_REFUSED_STREAM);
+    tap.closed({ by: 'runtime', reset: constants.NGHTTP2_REFUSED_STREAM });
+    return undefined;
+  }
+}
+
+function sendRequest({ stream, tap }: IncomingCall, upstream: ClientHttp2Stream, body?: Buffer): void {
+  if (body !== undefined) {
+    upstream.end(body);
+    tap.requestPassed();
+    return;
+  }
+  stream.on('data', (chunk: Buffer) => {
+    tap.requestBytes(chunk);
+    if (!upstream.write(chunk)) {
+      stream.pause();
+      upstream.once('drain', () => stream.resume());
+    }
+  });
+  stream.on('end', () => {
+    upstream.end();
+    tap.requestPassed();
+  });
+}
+
+function passAnswer(
+  { stream, tap, runtime }: IncomingCall,
+  upstream: ClientHttp2Stream,
+  { filter, onCut }: RelayOptions,
+  close: (by: EndedBy, reset: number) => void,
+): void {
+  let trailers: RawHeaders = [];
+  let isCut = false;
+  upstream.on('response', (_headers: unknown, flags: number, raw: RawHeaders) => {
+    tap.responseHeaders(raw);
+    const isAll = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+    if (stream.destroyed || stream.closed) return;
+    stream.respond(outgoing(raw), { endStream: isAll, waitForTrailers: !isAll, ...WITHOUT_DATE });
+  });
+  upstream.on('trailers', (_headers: unknown, _flags: number, raw: RawHeaders) => (trailers = raw));
+  stream.on('wantTrailers', () => {
+    if (!isCut) stream.sendTrailers(outgoing(trailers));
+  });
+  upstream.on('data', (chunk: Buffer) => {
+    if (isCut) return;
+    const { pass, cut } = filter?.(chunk) ?? { pass: chunk, cut: false };
+    isCut = cut;
+    if (pass.length > 0) {
+      tap.responseBytes(pass);
+      // A reset overtakes what is not written yet.
+      const isRoom = stream.write(pass, () => {
+        if (cut) onCut?.();
+      });
+      if (!isRoom) {
+        upstream.pause();
+        stream.once('drain', () => upstream.resume());
+      }
+    } else if (cut) onCut?.();
+  });
+  upstream.on('end', () => {
+    if (isCut || upstream.rstCode !== constants.NGHTTP2_NO_ERROR || upstream.aborted) return;
+    tap.answered(trailers);
+    close('runtime', constants.NGHTTP2_NO_ERROR);
+    if (!stream.destroyed && !stream.writableEnded) stream.end();
+  });
+  upstream.on('close', () => {
+    const { rstCode } = upstream;
+    if (isCut || (rstCode === constants.NGHTTP2_NO_ERROR && stream.writableEnded)) return;
+    close('runtime', rstCode);
+    // With the connection to the runtime the client's ends as well, which says more than a reset.
+    if (!stream.closed && !runtime.destroyed)
+      stream.close(rstCode === constants.NGHTTP2_NO_ERROR ? constants.NGHTTP2_CANCEL : rstCode);
+  });
+}
+
+/** Node's server adds the time to what it answers, which no gRPC server does. Its typings do not know how to keep it from that. */
+const WITHOUT_DATE = { sendDate: false };
+
+/** Answers the client with an error of our own. */
+export function answerError(
+  { stream, tap }: Pick<IncomingCall, 'stream' | 'tap'>,
+  status: string,
+  text: string,
+): void {
+  const headers = errorHeaders(status, text);
+  stream.on('error', () => undefined);
+  if (!stream.destroyed && !stream.closed) stream.respond(headers, { endStream: true, ...WITHOUT_DATE });
+  // A client that is still sending is not listened to.
+  stream.resume();
+  tap.responseHeaders(Object.entries(headers).flatMap(([name, value]) => [name, String(value)]));
+  tap.answered([]);
+  tap.closed({ by: 'proxy', reset: constants.NGHTTP2_NO_ERROR });
+}
+
+/** A whole answer of the runtime, with which more can be done than to pass it on. */
+export interface Answer {
+  readonly headers: RawHeaders;
+  readonly data: Buffer;
+  /** Undefined if the status is in the headers. */
+  readonly trailers: RawHeaders | undefined;
+}
+
+/**
+ * Makes the call at the runtime, and keeps the answer from the client.
+ * @returns undefined if the client went away or the runtime reset the call; the client's call is closed then.
+ */
+export async function collect(call: IncomingCall, body: Buffer): Promise<Answer | undefined> {
+  const upstream = openUpstream(call);
+  if (upstream === undefined) return undefined;
+  const { stream, tap, runtime } = call;
+  upstream.on('error', () => undefined);
+  const onGone = (): void => upstream.close(constants.NGHTTP2_CANCEL);
+  stream.once('close', onGone);
+  upstream.end(body);
+  tap.requestPassed();
+  let headers: RawHeaders = [];
+  let trailers: RawHeaders | undefined;
+  const chunks: Buffer[] = [];
+  upstream.on('response', (_headers: unknown, _flags: number, raw: RawHeaders) => (headers = raw));
+  upstream.on('trailers', (_headers: unknown, _flags: number, raw: RawHeaders) => (trailers = raw));
+  upstream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  await new Promise<void>((resolve) => upstream.once('close', resolve));
+  stream.off('close', onGone);
+  const isGone = stream.destroyed || stream.closed;
+  if (headers.length > 0 && upstream.rstCode === constants.NGHTTP2_NO_ERROR && !isGone)
+    return { headers, data: Buffer.concat(chunks), trailers };
+  tap.closed({ by: isGone ? 'client' : 'runtime', reset: upstream.rstCode });
+  if (!isGone && !runtime.destroyed) stream.close(upstream.rstCode || constants.NGHTTP2_CANCEL);
+  return undefined;
+}
+
+/** Gives the client an answer that was collected. */
+export function deliver({ stream, tap }: IncomingCall, { headers, data, trailers }: Answer): void {
+  if (stream.destroyed || stream.closed) {
+    tap.closed({ by: 'client', reset: stream.rstCode });
+    return;
+  }
+  stream.on('error', () => undefined);
+  const isAll = trailers === undefined && data.length === 0;
+  stream.respond(outgoing(headers), { endStream: isAll, waitForTrailers: !isAll, ...WITHOUT_DATE });
+  tap.responseHeaders(headers);
+  if (!isAll) {
+    stream.once('wantTrailers', () => stream.sendTrailers(outgoing(trailers ?? [])));
+    stream.end(data);
+    tap.responseBytes(data);
+  }
+  tap.answered(trailers ?? []);
+  tap.closed({ by: 'runtime', reset: constants.NGHTTP2_NO_ERROR });
+}

@@ -1,0 +1,128 @@
+import { matcher, podMatcher } from '../pattern';
+import { Subjects } from '../subjects';
+import type { CallBegin, CallEnd, TapeHeader, TapeLine } from '../tape/format';
+import { TapeReader, type TapeProblem } from '../tape/reader';
+
+/** One call of a tape, without its messages. */
+export interface ShownCall {
+  readonly n: number;
+  /** Seconds after the recording began. */
+  readonly t: number;
+  readonly method: string;
+  readonly api: string | undefined;
+  /** `namespace/name` */
+  readonly pod: string | undefined;
+  readonly container: string | undefined;
+  /** `open` if the tape does not tell its end. */
+  readonly status: string;
+  readonly by: string | undefined;
+  readonly details: string | undefined;
+  readonly ms: number | undefined;
+  readonly deadline_ms: number | undefined;
+  /** Of a stream. */
+  readonly messages: number;
+  readonly faults: readonly string[];
+}
+
+export interface ShownTape {
+  readonly head: TapeHeader;
+  readonly calls: readonly ShownCall[];
+  /** Lines that the recording lost. */
+  readonly lost: number;
+  readonly problems: readonly TapeProblem[];
+}
+
+export interface CallFilter {
+  readonly method: string | undefined;
+  readonly pod: string | undefined;
+  /** Calls that took at least so long. */
+  readonly slowMs: number | undefined;
+  readonly failed: boolean;
+}
+
+type Growing = { -readonly [Key in keyof ShownCall]: ShownCall[Key] };
+
+/** @throws FAILED_PRECONDITION when the file is no tape; else the system's error. */
+export async function readCalls(file: string, input?: AsyncIterable<Buffer>): Promise<ShownTape> {
+  const reader = new TapeReader(file, input);
+  const tape = new Assembly();
+  await reader.read(
+    (head) => (tape.head = head),
+    (line) => tape.add(line),
+  );
+  return { head: tape.head, calls: tape.calls(), lost: tape.lost, problems: reader.problems };
+}
+
+export function filtered(calls: readonly ShownCall[], filter: CallFilter): readonly ShownCall[] {
+  const isMethod = matcher(filter.method ?? '*');
+  const isPod = filter.pod === undefined ? undefined : podMatcher(filter.pod);
+  return calls.filter(
+    ({ method, pod, ms, status }) =>
+      isMethod(method) &&
+      (isPod === undefined || (pod !== undefined && isPod(pod))) &&
+      (filter.slowMs === undefined || (ms !== undefined && ms >= filter.slowMs)) &&
+      (!filter.failed || isFailed(status)),
+  );
+}
+
+/** Whether a call came to an error, whoever made it. */
+export function isFailed(status: string): boolean {
+  return status !== 'OK' && status !== OPEN;
+}
+
+export const OPEN = 'open';
+
+/** Puts the lines of a tape together again. Messages are looked at and dropped. */
+class Assembly {
+  head!: TapeHeader;
+  lost = 0;
+  readonly #calls = new Map<number, Growing>();
+  readonly #requests = new Map<number, CallBegin['request']>();
+  readonly #subjects = new Subjects();
+
+  add(line: TapeLine): void {
+    if ('lost' in line && !('end' in line)) this.lost += line.lost;
+    else if ('fault' in line) {
+      if (line.n === undefined) return;
+      const call = this.#call(line.n, line.t, line.method ?? '');
+      call.faults = [...call.faults, line.fault];
+    } else if ('status' in line) this.#end(line);
+    else if ('message' in line) {
+      const call = this.#call(line.n, line.t, line.method);
+      call.messages++;
+      this.#subjects.learn(line.method, this.#requests.get(line.n), line.message);
+    } else if ('n' in line) this.#begin(line);
+  }
+
+  /** In the order of their begins. */
+  calls(): ShownCall[] {
+    return [...this.#calls.values()].sort((one, other) => one.t - other.t || one.n - other.n);
+  }
+
+  #begin({ n, t, method, api, deadline_ms, request }: CallBegin): void {
+    const call = this.#call(n, t, method);
+    Object.assign(call, { t, api, deadline_ms }, this.#subjects.of(request));
+    this.#requests.set(n, request);
+  }
+
+  #end({ n, t, method, status, by, details, ms, response }: CallEnd): void {
+    // The line of its begin may be lost.
+    const call = this.#call(n, t - ms / 1000, method);
+    const request = this.#requests.get(n);
+    this.#requests.delete(n);
+    this.#subjects.learn(method, request, response);
+    Object.assign(call, { status, by, details, ms }, this.#subjects.of(request));
+  }
+
+  #call(n: number, t: number, method: string): Growing {
+    const known = this.#calls.get(n);
+    if (known !== undefined) return known;
+    const call: Growing = {
+      ...{ n, t, method, status: OPEN, messages: 0, faults: [] },
+      ...{ api: undefined, pod: undefined, container: undefined, by: undefined },
+      ...{ details: undefined, ms: undefined, deadline_ms: undefined },
+    };
+    this.#calls.set(n, call);
+    return call;
+  }
+}

@@ -1,0 +1,59 @@
+import { columns } from '../../lib/columns';
+import { OPEN, type ShownCall, type ShownTape } from './calls';
+import { latencies, type Latency } from './latency';
+
+/** A reason longer than that makes the table unreadable; the tape has it whole. */
+const MAX_DETAILS = 100;
+
+/** The timeline and the table, for a terminal. `shown` are the calls of the tape that were asked for. */
+export function renderTape({ head, calls, lost }: ShownTape, shown: readonly ShownCall[]): string {
+  const { endpoint, runtime_name: name = 'unknown runtime', runtime_version: version = '' } = head.upstream;
+  const some = shown.length === calls.length ? '' : `, ${shown.length} shown`;
+  const losses = lost === 0 ? '' : `, ${lost} lines lost`;
+  return [
+    `Recorded ${head.recorded} from ${endpoint} (${`${name} ${version}`.trim()}): ${calls.length} calls${some}${losses}\n`,
+    shown.length === 0 ? '' : columns([TIMELINE, ...shown.map(rowOf)]),
+    shown.length === 0 ? '' : columns([TABLE, ...latencies(shown).map(latencyRow)]),
+  ]
+    .filter((part) => part !== '')
+    .join('\n');
+}
+
+const TIMELINE = ['SECOND', 'METHOD', 'POD', 'CONTAINER', 'MS', 'STATUS', ''];
+const TABLE = ['METHOD', 'CALLS', 'FAILED', 'P50 MS', 'P90 MS', 'P99 MS', 'MAX MS'];
+
+function rowOf(call: ShownCall): string[] {
+  const { t, method, api, pod = '-', container = '-', ms, status } = call;
+  const named = api === undefined || api === 'v1' ? method : `${method} (${api})`;
+  return [t.toFixed(3), named, pod, container, shownMs(ms), status, notesOf(call)];
+}
+
+function notesOf({ messages, by, details, faults, status, deadline_ms }: ShownCall): string {
+  const cut =
+    details !== undefined && details.length > MAX_DETAILS ? `${details.slice(0, MAX_DETAILS)}…` : details;
+  return [
+    ...faults.map((fault) => `injected: ${fault}`),
+    ...(messages === 0 ? [] : [`${messages} message${messages === 1 ? '' : 's'}`]),
+    ...(by === undefined ? [] : [`ended by the ${by}`]),
+    ...(status === 'DEADLINE_EXCEEDED' && deadline_ms !== undefined
+      ? [`deadline ${shownMs(deadline_ms)} ms`]
+      : []),
+    ...(status === OPEN ? ['its end is not in the tape'] : []),
+    ...(cut === undefined ? [] : [printable(cut)]),
+  ].join('; ');
+}
+
+function latencyRow({ method, calls, failed, p50, p90, p99, max }: Latency): string[] {
+  return [method, String(calls), String(failed), ...[p50, p90, p99, max].map(shownMs)];
+}
+
+function shownMs(ms: number | undefined): string {
+  if (ms === undefined) return '-';
+  return ms < 10 ? ms.toFixed(2) : ms.toFixed(0);
+}
+
+/** A runtime's text must not move the cursor of who reads it. */
+function printable(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  return text.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ');
+}

@@ -1,0 +1,34 @@
+import { filtered, readCalls, type CallFilter } from './calls';
+import { latencies } from './latency';
+import { renderTape } from './render';
+
+export interface Shown {
+  readonly text: string;
+  /** What is wrong with the tape, a line each. */
+  readonly problems: readonly string[];
+}
+
+/** More are not told one by one. */
+const TOLD_PROBLEMS = 10;
+
+/**
+ * What `dockbridge cri show` says of a tape.
+ * @throws an error that names the file when it is no tape, or cannot be read.
+ */
+export async function showTape(file: string, filter: CallFilter, output: 'text' | 'json'): Promise<Shown> {
+  const tape = await readCalls(file);
+  const calls = filtered(tape.calls, filter);
+  const problems = tape.problems.map(({ line, why }) => `${file}: line ${line} ${why}`);
+  const more = problems.length - TOLD_PROBLEMS;
+  const { head, lost } = tape;
+  return {
+    text:
+      output === 'text'
+        ? renderTape(tape, calls)
+        : `${JSON.stringify({ head, lost, problems: tape.problems, calls, methods: latencies(calls) }, null, 2)}\n`,
+    problems: [
+      ...problems.slice(0, TOLD_PROBLEMS),
+      ...(more > 0 ? [`${file}: ${more} more lines like these`] : []),
+    ],
+  };
+}

@@ -1,0 +1,102 @@
+import type { Json, JsonObject } from '../proto/fields';
+
+/** Whom a call is about, as far as it is known. */
+export interface Subject {
+  /** `namespace/name` */
+  readonly pod?: string;
+  /** The container's name. */
+  readonly container?: string;
+}
+
+/** Methods whose answers tell who an id is. */
+export const TELLING: ReadonlySet<string> = new Set([
+  ...['RunPodSandbox', 'CreateContainer', 'ListPodSandbox', 'StreamPodSandboxes', 'PodSandboxStatus'],
+  ...['ListContainers', 'StreamContainers', 'ContainerStatus', 'GetContainerEvents'],
+]);
+
+/** Follows pods and containers from their names to their ids, in the order in which a tape tells of them. */
+export class Subjects {
+  readonly #pods = new Map<string, string>();
+  readonly #containers = new Map<string, Subject>();
+
+  /** @param answer a response, or one message of a stream. */
+  learn(method: string, request: Json | undefined, answer: Json | undefined): void {
+    const asked = objectOf(request);
+    const told = objectOf(answer);
+    if (method === 'RunPodSandbox') this.#pod(told.pod_sandbox_id, objectOf(asked.config).metadata);
+    if (method === 'CreateContainer')
+      this.#container(told.container_id, objectOf(asked.config).metadata, this.of(request).pod);
+    for (const item of listOf(told.items)) this.#pod(item.id, item.metadata);
+    for (const item of listOf(told.containers))
+      this.#container(item.id, item.metadata, this.#podOf(item.pod_sandbox_id) ?? podOfLabels(item));
+    const status = objectOf(told.status);
+    if (method === 'PodSandboxStatus') this.#pod(status.id, status.metadata);
+    if (method === 'ContainerStatus') this.#container(status.id, status.metadata, podOfLabels(status));
+    const sandbox = objectOf(told.pod_sandbox_status);
+    this.#pod(sandbox.id, sandbox.metadata);
+  }
+
+  /** Whom a request, or a message of container events, is about. */
+  of(message: Json | undefined): Subject {
+    const fields = objectOf(message);
+    const filter = objectOf(fields.filter);
+    const sandbox = textOf(fields.pod_sandbox_id) ?? textOf(filter.pod_sandbox_id);
+    const container = this.#containers.get(textOf(fields.container_id) ?? textOf(filter.id) ?? '');
+    const named =
+      podName(objectOf(fields.config).metadata) ?? podName(objectOf(fields.sandbox_config).metadata);
+    const config = objectOf(objectOf(fields.config).metadata);
+    const created = config.namespace === undefined ? textOf(config.name) : undefined;
+    const pod = named ?? container?.pod ?? this.#podOf(sandbox) ?? this.#podOf(fields.container_id);
+    const name = created ?? container?.container;
+    return { ...(pod === undefined ? {} : { pod }), ...(name === undefined ? {} : { container: name }) };
+  }
+
+  #podOf(id: Json | undefined): string | undefined {
+    return typeof id === 'string' ? this.#pods.get(id) : undefined;
+  }
+
+  #pod(id: Json | undefined, metadata: Json | undefined): void {
+    const pod = podName(metadata);
+    if (typeof id === 'string' && pod !== undefined) this.#pods.set(id, pod);
+  }
+
+  #container(id: Json | undefined, metadata: Json | undefined, pod: string | undefined): void {
+    if (typeof id !== 'string') return;
+    const before = this.#containers.get(id);
+    const name = textOf(objectOf(metadata).name);
+    this.#containers.set(id, {
+      ...before,
+      ...(pod === undefined ? {} : { pod }),
+      ...(name === undefined ? {} : { container: name }),
+    });
+  }
+}
+
+/** The metadata of a container has no namespace. */
+function podName(metadata: Json | undefined): string | undefined {
+  const { namespace, name } = objectOf(metadata);
+  return typeof namespace === 'string' && typeof name === 'string' ? `${namespace}/${name}` : undefined;
+}
+
+/** kubelet labels each container so. */
+function podOfLabels(object: JsonObject): string | undefined {
+  const labels = objectOf(object.labels);
+  const [namespace, name] = [labels['io.kubernetes.pod.namespace'], labels['io.kubernetes.pod.name']];
+  return typeof namespace === 'string' && typeof name === 'string' ? `${namespace}/${name}` : undefined;
+}
+
+function objectOf(value: Json | undefined): JsonObject {
+  return isObject(value) ? value : {};
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function listOf(value: Json | undefined): readonly JsonObject[] {
+  return Array.isArray(value) ? (value as readonly Json[]).filter(isObject) : [];
+}
+
+function textOf(value: Json | undefined): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}

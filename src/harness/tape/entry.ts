@@ -1,0 +1,52 @@
+/** Bytes of a message on their way to the tape; only their length if they were too many. */
+export interface TapeBytes {
+  readonly length: number;
+  readonly compressed: boolean;
+  readonly bytes?: Uint8Array;
+}
+
+interface OfCall {
+  readonly n: number;
+  /** Seconds since the recording began. */
+  readonly t: number;
+  readonly path: string;
+}
+
+/** What the proxy hands to the tape's thread: as raw as possible, for decoding takes time that calls would wait. */
+export type Entry =
+  | (OfCall & {
+      readonly kind: 'begin';
+      readonly deadlineMs?: number;
+      readonly metadata: Readonly<Record<string, string>>;
+      readonly request?: TapeBytes;
+    })
+  | (OfCall & { readonly kind: 'message'; readonly i: number; readonly message: TapeBytes })
+  | (OfCall & {
+      readonly kind: 'end';
+      readonly status: string;
+      readonly by?: 'client' | 'runtime' | 'proxy';
+      readonly details?: string;
+      readonly detailsBin?: string;
+      readonly ms: number;
+      readonly response?: TapeBytes;
+    })
+  | {
+      readonly kind: 'fault';
+      readonly n?: number;
+      readonly t: number;
+      readonly path?: string;
+      readonly fault: string;
+      readonly rule: number;
+    }
+  | { readonly kind: 'lost'; readonly t: number; readonly lost: number }
+  | { readonly kind: 'finish'; readonly t: number; readonly calls: number; readonly lost: number };
+
+/** The memory that an entry holds, roughly: its bytes, and what an object costs. */
+export function weightOf(entry: Entry): number {
+  const bytes = [
+    entry.kind === 'begin' ? entry.request : undefined,
+    entry.kind === 'message' ? entry.message : undefined,
+    entry.kind === 'end' ? entry.response : undefined,
+  ].reduce((sum, one) => sum + (one?.bytes?.length ?? 0), 0);
+  return bytes + 500;
+}

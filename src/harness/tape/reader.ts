@@ -1,0 +1,123 @@
+import { createReadStream } from 'node:fs';
+import { failedPrecondition } from '../../lib/errors';
+import { TAPE_VERSION, type TapeHeader, type TapeLine } from './format';
+
+/** The head of a tape is a short line; what has none within this is no tape. */
+const MAX_HEAD_BYTES = 64 * 1024;
+/** Two messages of gRPC's longest, in base64. */
+const MAX_LINE_BYTES = 256 * 1024 * 1024;
+
+/** What is wrong with a tape that can be read all the same. */
+export interface TapeProblem {
+  /** From 1 on. */
+  readonly line: number;
+  readonly why: string;
+}
+
+/** Reads a tape line by line: a long one takes no more memory than its longest line. */
+export class TapeReader {
+  readonly problems: TapeProblem[] = [];
+  #line = 0;
+
+  constructor(
+    private readonly file: string,
+    private readonly input: AsyncIterable<Buffer> = createReadStream(file),
+  ) {}
+
+  /**
+   * Calls `onHead` once and `onLine` for all that follows. Lines that cannot be read, and a missing end, go to `problems`.
+   * @throws FAILED_PRECONDITION when the file is no tape, or one of a later version; else the system's error.
+   */
+  async read(onHead: (head: TapeHeader) => void, onLine: (line: TapeLine) => void): Promise<void> {
+    let hasEnd = false;
+    for await (const { text, isWhole } of this.#lines()) {
+      this.#line++;
+      if (this.#line === 1) {
+        onHead(this.#head(text));
+        continue;
+      }
+      if (text.trim() === '') continue;
+      const line = this.#parsed(text, isWhole);
+      if (line === undefined) continue;
+      if (hasEnd) this.#problem('stands after the end of the tape');
+      hasEnd ||= 'end' in line;
+      onLine(line);
+    }
+    if (this.#line === 0) throw failedPrecondition(`${this.file} is empty: it is no tape`);
+    if (!hasEnd)
+      this.#problem(
+        'is the last one, and not the end of a tape: it was cut, or its recording runs, or was killed',
+      );
+  }
+
+  async *#lines(): AsyncGenerator<{ text: string; isWhole: boolean }> {
+    let held: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of this.input) {
+      let from = 0;
+      for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, from)) {
+        const text = Buffer.concat([...held, chunk.subarray(from, at)]).toString();
+        held = [];
+        bytes = 0;
+        from = at + 1;
+        yield { text, isWhole: true };
+      }
+      held.push(chunk.subarray(from));
+      bytes += chunk.length - from;
+      if (bytes > (this.#line === 0 ? MAX_HEAD_BYTES : MAX_LINE_BYTES)) {
+        if (this.#line === 0) throw this.#foreign();
+        this.#line++;
+        this.#problem('has no end: the rest is not read');
+        return;
+      }
+    }
+    if (bytes > 0) yield { text: Buffer.concat(held).toString(), isWhole: false };
+  }
+
+  #head(text: string): TapeHeader {
+    const head = objectOf(text);
+    if (typeof head?.tape !== 'number' || typeof head.recorded !== 'string') throw this.#foreign();
+    if (head.tape > TAPE_VERSION)
+      throw failedPrecondition(
+        `${this.file} is a tape of version ${head.tape}: this dockbridge reads version ${TAPE_VERSION}, use the one that made it`,
+      );
+    return head as unknown as TapeHeader;
+  }
+
+  #parsed(text: string, isWhole: boolean): TapeLine | undefined {
+    const line = objectOf(text);
+    if (line !== undefined && isTapeLine(line)) return line as unknown as TapeLine;
+    if (!isWhole) this.#problem('is cut');
+    else this.#problem(line === undefined ? 'is no JSON object' : 'is no line of a tape');
+    return undefined;
+  }
+
+  #foreign(): Error {
+    return failedPrecondition(
+      `${this.file} is no tape: its first line is not the head of one, such as {"tape":1,"recorded":…}`,
+    );
+  }
+
+  #problem(why: string): void {
+    this.problems.push({ line: this.#line, why });
+  }
+}
+
+function objectOf(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Readonly<Record<string, unknown>>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A later minor change may add fields and kinds of lines; what has these is enough to go on. */
+function isTapeLine(line: Readonly<Record<string, unknown>>): boolean {
+  if (typeof line.t !== 'number') return false;
+  if ('lost' in line || 'end' in line || 'fault' in line) return true;
+  if (typeof line.n !== 'number' || typeof line.method !== 'string') return false;
+  return !('status' in line) || (typeof line.status === 'string' && typeof line.ms === 'number');
+}

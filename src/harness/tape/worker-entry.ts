@@ -1,0 +1,49 @@
+import { randomBytes } from 'node:crypto';
+import { setPriority } from 'node:os';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { messageOf } from '../../lib/errors';
+import { weightOf, type Entry } from './entry';
+import { TapeFile } from './file';
+import { TapeLines } from './lines';
+import { hider } from './redact';
+import type { FromTape, TapeWork, ToTape } from './worker-protocol';
+
+/** Behind the thread that passes the calls. On Linux the caller's thread alone. */
+const NICE = 10;
+const KEY_BYTES = 32;
+
+function serve(port: MessagePort, { file, header, full }: TapeWork): void {
+  const say = (message: FromTape): void => port.postMessage(message);
+  const lines = new TapeLines(full ? undefined : hider(randomBytes(KEY_BYTES)));
+  let tape: TapeFile;
+  try {
+    tape = TapeFile.create(file, header);
+  } catch (error) {
+    say({ refused: messageOf(error) });
+    return;
+  }
+  say({ opened: true });
+  port.on('message', (entries: ToTape) => {
+    const taken = entries.reduce((sum, entry) => sum + weightOf(entry), 0);
+    const why = write(tape, lines, entries);
+    say({ taken, ...(why === undefined ? {} : { failed: { lines: entries.length, why } }) });
+    if (!entries.some(({ kind }) => kind === 'finish')) return;
+    say({ finished: true, bytes: tape.close() });
+    port.close();
+  });
+}
+
+/** @returns why the disk did not take them. */
+function write(tape: TapeFile, lines: TapeLines, entries: readonly Entry[]): string | undefined {
+  const text = entries.map((entry) => `${lines.textOf(entry)}\n`).join('');
+  try {
+    tape.append(text);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+// Something happens when this file is loaded: it is the main module of the tape's thread.
+setPriority(NICE);
+if (parentPort !== null) serve(parentPort, workerData as TapeWork);

@@ -1,0 +1,191 @@
+import Long from 'long';
+import { Reader } from 'protobufjs/minimal';
+import { DESCRIPTORS, type FieldRow } from './descriptors';
+
+export type Json = string | number | boolean | null | readonly Json[] | JsonObject;
+export interface JsonObject {
+  readonly [name: string]: Json;
+}
+
+/** A value off the wire: int64 and uint64 as decimal text, enums by name or, if unknown, by number. */
+export type Scalar = string | number | boolean | Buffer;
+
+/** Where a scalar stands. */
+export interface Place {
+  readonly message: string;
+  readonly field: FieldRow;
+  /** Of an entry of a map. */
+  readonly key?: string;
+}
+
+/** Decides what stands in the JSON for a scalar; undefined leaves it as it is. */
+export type Rewrite = (value: Scalar, place: Place) => Json | undefined;
+
+/** Fields that the proto does not know stand under this name, which no field can have. */
+export const UNKNOWN = '@unknown';
+
+export interface JsonOptions {
+  readonly rewrite?: Rewrite;
+  /** What stands for a field that the proto does not know; its bytes in base64 by default. */
+  readonly unknown?: (bytes: Buffer) => Json;
+}
+
+/**
+ * A message of CRI as proto3 JSON, names as in the proto (docs/harness.md): defaults left out, 64 bit numbers as text, bytes in
+ * base64, enums by name. The fields come from the descriptors, so one that enters the proto is here the same day.
+ * @param message its name, such as `RunPodSandboxRequest`.
+ * @throws Error when the bytes are no such message.
+ */
+export function toJson(message: string, bytes: Uint8Array, options: JsonOptions = {}): JsonObject {
+  const reader = Reader.create(bytes);
+  return readMessage(message, reader, bytes.length, options);
+}
+
+/** Whether the proto knows a message of this name. */
+export function isMessage(name: string): boolean {
+  return Object.hasOwn(DESCRIPTORS.messages, name);
+}
+
+const LENGTH_DELIMITED = 2;
+
+function readMessage(message: string, reader: Reader, end: number, options: JsonOptions): JsonObject {
+  const fields = fieldsOf(message);
+  const out: Record<string, Json> = {};
+  while (reader.pos < end) {
+    const start = reader.pos;
+    const tag = reader.uint32();
+    const wire = tag & 7;
+    const field = fields.get(tag >>> 3);
+    if (field === undefined || !fits(field, wire)) {
+      reader.skipType(wire);
+      const bytes = Buffer.from(reader.buf.subarray(start, reader.pos));
+      const unknown = options.unknown?.(bytes) ?? bytes.toString('base64');
+      out[UNKNOWN] = [...((out[UNKNOWN] as Json[] | undefined) ?? []), unknown];
+      continue;
+    }
+    readField(message, field, wire, reader, options, out);
+  }
+  if (reader.pos !== end) throw new Error(`${message} ends in the middle of a field`);
+  return out;
+}
+
+function readField(
+  message: string,
+  field: FieldRow,
+  wire: number,
+  reader: Reader,
+  options: JsonOptions,
+  out: Record<string, Json>,
+): void {
+  const [, name, type, kind] = field;
+  if (kind === 'map') {
+    const [key, value] = readEntry(message, field, reader, options);
+    Object.defineProperty((out[name] ??= {}), key, { value, enumerable: true, configurable: true });
+    return;
+  }
+  if (isMessage(type)) {
+    const end = reader.uint32() + reader.pos;
+    const value = readMessage(type, reader, end, options);
+    if (kind === 'list') append(out, name, [value]);
+    else out[name] = { ...(out[name] as JsonObject | undefined), ...value };
+    return;
+  }
+  const read = (): Json => rewritten(readScalar(type, reader), { message, field }, options);
+  if (kind === 'list' && wire === LENGTH_DELIMITED && !isBytes(type)) {
+    const end = reader.uint32() + reader.pos;
+    const values: Json[] = [];
+    while (reader.pos < end) values.push(read());
+    append(out, name, values);
+  } else if (kind === 'list') {
+    append(out, name, [read()]);
+  } else {
+    const value = readScalar(type, reader);
+    // proto3: a default on the wire is the same as none.
+    if (isDefault(type, value)) Reflect.deleteProperty(out, name);
+    else out[name] = rewritten(value, { message, field }, options);
+  }
+}
+
+/** CRI's maps are all from string to string; the descriptors hold the type of the values. */
+function readEntry(message: string, field: FieldRow, reader: Reader, options: JsonOptions): [string, Json] {
+  const end = reader.uint32() + reader.pos;
+  let key = '';
+  let value: Scalar = '';
+  while (reader.pos < end) {
+    const tag = reader.uint32();
+    if (tag >>> 3 === 1) key = reader.string();
+    else if (tag >>> 3 === 2) value = readScalar(field[2], reader);
+    else reader.skipType(tag & 7);
+  }
+  return [key, rewritten(value, { message, field, key }, options)];
+}
+
+function append(out: Record<string, Json>, name: string, values: readonly Json[]): void {
+  const list = (out[name] ??= []) as Json[];
+  list.push(...values);
+}
+
+function rewritten(value: Scalar, place: Place, { rewrite }: JsonOptions): Json {
+  const instead = rewrite?.(value, place);
+  if (instead !== undefined) return instead;
+  if (Buffer.isBuffer(value)) return value.toString('base64');
+  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
+}
+
+function readScalar(type: string, reader: Reader): Scalar {
+  switch (type) {
+    case 'string':
+      return reader.string();
+    case 'bytes':
+      return Buffer.from(reader.bytes());
+    case 'bool':
+      return reader.bool();
+    case 'int32':
+      return reader.int32();
+    case 'uint32':
+      return reader.uint32();
+    case 'int64':
+      return Long.fromValue(reader.int64()).toString();
+    case 'uint64':
+      return Long.fromValue(reader.uint64()).toString();
+    case 'double':
+      return reader.double();
+    default: {
+      const names = DESCRIPTORS.enums[type];
+      if (names === undefined) throw new Error(`the proto has a type ${type} that cannot be read yet`);
+      const number = reader.int32();
+      return names[String(number)] ?? number;
+    }
+  }
+}
+
+function isDefault(type: string, value: Scalar): boolean {
+  if (Buffer.isBuffer(value)) return value.length === 0;
+  if (value === '' || value === 0 || value === false) return true;
+  if (type === 'int64' || type === 'uint64') return value === '0';
+  return DESCRIPTORS.enums[type]?.['0'] === value && type in DESCRIPTORS.enums;
+}
+
+function isBytes(type: string): boolean {
+  return type === 'string' || type === 'bytes';
+}
+
+/** Whether a field can be read from this wire type; what cannot is unknown, as to every proto library. */
+function fits([, , type, kind]: FieldRow, wire: number): boolean {
+  if (kind === 'map' || isMessage(type) || isBytes(type)) return wire === LENGTH_DELIMITED;
+  const own = type === 'double' ? 1 : 0;
+  return wire === own || (kind === 'list' && wire === LENGTH_DELIMITED);
+}
+
+const NO_FIELDS: ReadonlyMap<number, FieldRow> = new Map();
+/** Made from the descriptors, which never change: not a state. */
+const BY_NUMBER: ReadonlyMap<string, ReadonlyMap<number, FieldRow>> = new Map(
+  Object.entries(DESCRIPTORS.messages).map(([name, rows]) => [
+    name,
+    new Map(rows.map((row) => [row[0], row])),
+  ]),
+);
+
+function fieldsOf(message: string): ReadonlyMap<number, FieldRow> {
+  return BY_NUMBER.get(message) ?? NO_FIELDS;
+}

@@ -1,0 +1,191 @@
+import { once } from 'node:events';
+import * as grpc from '@grpc/grpc-js';
+import { CriProxy } from '../../../src/harness/proxy/cri-proxy';
+import { relay, type CallTap } from '../../../src/harness/proxy/relay';
+import { silentLogger } from '../../../src/lib/logger';
+import { RawHttp2Client } from '../../fakes/raw-http2-client';
+import { gate } from '../support/async';
+import { BareRuntime, BytesClient, message, NO_TAP, startProxy } from './support/runtime';
+
+const VERSION = '/runtime.v1.RuntimeService/Version';
+const EVENTS = '/runtime.v1.RuntimeService/GetContainerEvents';
+
+let runtime: BareRuntime;
+let proxy: CriProxy;
+let client: BytesClient;
+const ends: Parameters<CallTap['closed']>[0][] = [];
+
+beforeEach(async () => {
+  runtime = await BareRuntime.start();
+  ends.length = 0;
+  proxy = await startProxy(runtime, undefined, () => ({ ...NO_TAP, closed: (end) => void ends.push(end) }));
+  client = new BytesClient(runtime.proxyEndpoint);
+});
+afterEach(async () => {
+  client.close();
+  await proxy.close();
+  await runtime.stop();
+});
+
+it('bytes pass in both directions, also those that are no message of CRI', async () => {
+  const request = Buffer.from([0xff, 0, 1, 2]);
+  expect(await client.call('/some.other.Service/Method', request).answer).toEqual(request);
+  expect(runtime.calls[0]?.path).toBe('/some.other.Service/Method');
+  expect(runtime.calls[0]?.body).toEqual(Buffer.concat([Buffer.from([0, 0, 0, 0, 4]), request]));
+  expect(ends).toEqual([{ by: 'runtime', reset: 0 }]);
+});
+
+it('megabytes pass whole', async () => {
+  const request = Buffer.alloc(3_000_000, 'abc');
+  const answer = await client.call(VERSION, request).answer;
+  expect(answer.equals(request)).toBe(true);
+});
+
+it('metadata passes as it is, binary and repeated fields too', async () => {
+  const metadata = new grpc.Metadata();
+  metadata.add('traceparent', '00-abc');
+  metadata.add('x-bin', Buffer.from([1, 2]));
+  metadata.add('x-bin', Buffer.from([3]));
+  await client.call(VERSION, Buffer.from('x'), { deadline: Date.now() + 60_000 }, metadata).answer;
+  const { headers } = runtime.calls[0]!;
+  const of = (name: string): string[] => headers.filter((_, at) => at % 2 === 1 && headers[at - 1] === name);
+  expect(of('traceparent')).toEqual(['00-abc']);
+  expect(of('x-bin').map((value) => value.replace(/=+$/, ''))).toEqual(['AQI', 'Aw']);
+  expect(of('grpc-timeout')).toEqual([expect.stringMatching(/^\d+[mSunMH]$/)]);
+});
+
+it('headers, trailers and the details of a status pass, and no field is added', async () => {
+  runtime.answer = ({ stream }) => {
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'x-head': ['a', 'b'] }, {
+      waitForTrailers: true,
+      sendDate: false,
+    } as object);
+    stream.once('wantTrailers', () =>
+      stream.sendTrailers({
+        'grpc-status': '9',
+        'grpc-message': 'not%20now',
+        'grpc-status-details-bin': 'CAkSB25vdCBub3c',
+        'x-tail': 'z',
+      }),
+    );
+    stream.end();
+  };
+  const raw = new RawHttp2Client(runtime.proxyEndpoint.slice('unix://'.length));
+  raw.greet();
+  await raw.settings;
+  const { headers } = await raw.call(VERSION, Buffer.alloc(0), { authority: 'localhost' });
+  raw.socket.destroy();
+  expect(headers).toEqual({
+    ':status': '200',
+    'content-type': 'application/grpc',
+    'x-head': 'b',
+    'grpc-status': '9',
+    'grpc-message': 'not%20now',
+    'grpc-status-details-bin': 'CAkSB25vdCBub3c',
+    'x-tail': 'z',
+  });
+});
+
+it('an answer of headers alone stays one', async () => {
+  runtime.answer = ({ stream }) =>
+    stream.respond(
+      { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '5', 'grpc-message': 'gone' },
+      { endStream: true },
+    );
+  await expect(client.call(VERSION, Buffer.alloc(0)).answer).rejects.toMatchObject({
+    code: grpc.status.NOT_FOUND,
+    details: 'gone',
+  });
+});
+
+it('a client of Kubernetes 1.24 connects, whose authority is the path of the socket', async () => {
+  const old = new RawHttp2Client(runtime.proxyEndpoint.slice('unix://'.length));
+  old.greet();
+  await old.settings;
+  const { messages } = await old.call('/runtime.v1alpha2.RuntimeService/Version', Buffer.from('old'));
+  expect(messages).toEqual([Buffer.from('old')]);
+  old.socket.destroy();
+});
+
+it('cancelling reaches the runtime', async () => {
+  const cancelled = gate();
+  runtime.answer = ({ stream }) => void once(stream, 'close').then(() => cancelled.resolve());
+  const { call, answer } = client.call(VERSION, Buffer.alloc(0));
+  await runtime.called();
+  call.cancel();
+  await expect(answer).rejects.toMatchObject({ code: grpc.status.CANCELLED });
+  await cancelled.promise;
+  expect(runtime.calls[0]?.stream.rstCode).toBe(8);
+  expect(ends).toEqual([{ by: 'client', reset: 8 }]);
+});
+
+it('a deadline that passes ends the call at the runtime', async () => {
+  const ended = gate();
+  runtime.answer = ({ stream }) => void once(stream, 'close').then(() => ended.resolve());
+  const error = await client.failure(VERSION, Buffer.alloc(0), { deadline: Date.now() + 4_000 });
+  expect(error.code).toBe(grpc.status.DEADLINE_EXCEEDED);
+  await ended.promise;
+});
+
+it('messages of a stream pass as they come, and its end', async () => {
+  const answered = gate<Parameters<BareRuntime['answer']>[0]>();
+  runtime.answer = (call) => answered.resolve(call);
+  const stream = client.stream(EVENTS, Buffer.alloc(0));
+  const call = await answered.promise;
+  call.stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+  call.stream.once('wantTrailers', () =>
+    call.stream.sendTrailers({ 'grpc-status': '14', 'grpc-message': 'bye' }),
+  );
+  await once(stream, 'metadata');
+  for (const word of ['one', 'two', 'three']) {
+    const next = once(stream, 'data');
+    call.stream.write(message(word));
+    expect(String((await next)[0])).toBe(word);
+  }
+  const failed = once(stream, 'error');
+  call.stream.end();
+  expect((await failed)[0]).toMatchObject({ code: grpc.status.UNAVAILABLE, details: 'bye' });
+});
+
+it('a reset by the runtime passes with its code', async () => {
+  runtime.answer = ({ stream }) => stream.close(11);
+  const error = await client.failure(VERSION, Buffer.alloc(0));
+  expect(error.code).toBe(grpc.status.RESOURCE_EXHAUSTED);
+  expect(ends).toEqual([{ by: 'runtime', reset: 11 }]);
+});
+
+it('a runtime that dies drops its clients, and the next call finds the new one', async () => {
+  runtime.answer = () => runtime.die();
+  const error = await client.failure(VERSION, Buffer.alloc(0));
+  expect(error.code).toBe(grpc.status.UNAVAILABLE);
+  runtime.answer = (call) => runtime.reply(call, message('back'));
+  const { answer } = client.call(VERSION, Buffer.alloc(0), { deadline: Date.now() + 30_000 });
+  expect(String(await answer)).toBe('back');
+});
+
+it('a runtime that is not there is named', async () => {
+  const endpoint = `${runtime.proxyEndpoint}2`;
+  const alone = new CriProxy({
+    listen: endpoint,
+    upstream: 'unix:///nowhere/there.sock',
+    logger: silentLogger,
+    tap: () => NO_TAP,
+    handle: (call) => relay(call),
+  });
+  await alone.listen();
+  const other = new BytesClient(endpoint);
+  const error = await other.failure(VERSION, Buffer.alloc(0));
+  expect(error.code).toBe(grpc.status.UNAVAILABLE);
+  expect(error.details).toBe(
+    'unix:///nowhere/there.sock does not answer: connect ENOENT /nowhere/there.sock',
+  );
+  other.close();
+  await alone.close();
+});
+
+it('many calls at once on one connection', async () => {
+  const words = Array.from({ length: 500 }, (_, at) => `call ${at}`);
+  const answers = await Promise.all(words.map((word) => client.call(VERSION, Buffer.from(word)).answer));
+  expect(answers.map(String)).toEqual(words);
+  expect(runtime.sessions.size).toBe(1);
+});

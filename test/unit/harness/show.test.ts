@@ -1,0 +1,99 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { CallFilter } from '../../../src/harness/show/calls';
+import { showTape } from '../../../src/harness/show/show';
+
+const ALL: CallFilter = { method: undefined, pod: undefined, slowMs: undefined, failed: false };
+const WEB = { metadata: { name: 'web-0', namespace: 'default' } };
+
+const HEAD = {
+  ...{ tape: 1, recorded: '2026-11-29T00:00:00Z', by: 'test', redacted: [] },
+  upstream: { endpoint: 'unix:///run/x.sock', runtime_name: 'containerd', runtime_version: '2.1' },
+};
+const LINES = [
+  { n: 1, t: 0, method: 'RunPodSandbox', api: 'v1', request: { config: WEB } },
+  { n: 1, t: 0.5, method: 'RunPodSandbox', status: 'OK', ms: 500, response: { pod_sandbox_id: 'p' } },
+  {
+    ...{ n: 2, t: 1, method: 'CreateContainer', api: 'v1' },
+    request: { pod_sandbox_id: 'p', config: { metadata: { name: 'main' } } },
+  },
+  { n: 2, t: 1.1, method: 'CreateContainer', status: 'OK', ms: 100, response: { container_id: 'c' } },
+  { n: 3, t: 2, method: 'GetContainerEvents', api: 'v1' },
+  { n: 3, t: 2.5, method: 'GetContainerEvents', i: 0, message: { container_id: 'c' } },
+  { n: 4, t: 3, method: 'StartContainer', api: 'v1', request: { container_id: 'c' }, deadline_ms: 2000 },
+  { n: 4, t: 3, method: 'StartContainer', fault: 'hang', rule: 0 },
+  { n: 4, t: 5, method: 'StartContainer', status: 'DEADLINE_EXCEEDED', ms: 2000, by: 'client' },
+  { t: 5, lost: 2 },
+  { n: 6, t: 6, method: 'Status', status: 'UNKNOWN', ms: 4, details: 'bad\u001b[31m\nnews' },
+  { n: 7, t: 6.5, method: 'Version', api: 'v1alpha2' },
+  { n: 7, t: 6.502, method: 'Version', status: 'OK', ms: 2, response: {} },
+  { t: 7, end: true, calls: 7, lost: 2 },
+];
+
+let directory: string;
+let file: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'dockbridge-show-'));
+  file = join(directory, 'a.tape');
+  await writeFile(file, [HEAD, ...LINES].map((line) => `${JSON.stringify(line)}\n`).join(''));
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+it('shows timeline and table', async () => {
+  const { text, problems } = await showTape(file, ALL, 'text');
+  expect(problems).toEqual([]);
+  expect(text).toBe(
+    [
+      'Recorded 2026-11-29T00:00:00Z from unix:///run/x.sock (containerd 2.1): 6 calls, 2 lines lost',
+      '',
+      'SECOND  METHOD              POD            CONTAINER  MS    STATUS             ',
+      '0.000   RunPodSandbox       default/web-0  -          500   OK                 ',
+      '1.000   CreateContainer     default/web-0  main       100   OK                 ',
+      '2.000   GetContainerEvents  -              -          -     open               1 message; its end is not in the tape',
+      '3.000   StartContainer      default/web-0  main       2000  DEADLINE_EXCEEDED  injected: hang; ended by the client; deadline 2000 ms',
+      '5.996   Status              -              -          4.00  UNKNOWN            bad [31m news',
+      '6.500   Version (v1alpha2)  -              -          2.00  OK                 ',
+      '',
+      'METHOD              CALLS  FAILED  P50 MS  P90 MS  P99 MS  MAX MS',
+      'StartContainer      1      1       2000    2000    2000    2000',
+      'RunPodSandbox       1      0       500     500     500     500',
+      'CreateContainer     1      0       100     100     100     100',
+      'Status              1      1       4.00    4.00    4.00    4.00',
+      'Version             1      0       2.00    2.00    2.00    2.00',
+      'GetContainerEvents  1      0       -       -       -       -',
+      '',
+    ].join('\n'),
+  );
+});
+
+it.each<[string, Partial<CallFilter>, number[]]>([
+  ['method', { method: '*Container' }, [2, 4]],
+  ['pod', { pod: 'web-*' }, [1, 2, 4]],
+  ['pod with its namespace', { pod: 'kube-system/*' }, []],
+  ['slow', { slowMs: 500 }, [1, 4]],
+  ['failed', { failed: true }, [4, 6]],
+  ['all of them', { pod: 'web-0', failed: true, slowMs: 1, method: 'Start*' }, [4]],
+])('filters by %s', async (_, filter, expected) => {
+  const { text } = await showTape(file, { ...ALL, ...filter }, 'json');
+  const { calls, methods } = JSON.parse(text) as {
+    calls: { n: number; method: string }[];
+    methods: object[];
+  };
+  expect(calls.map(({ n }) => n)).toEqual(expected);
+  expect(methods).toHaveLength(new Set(calls.map(({ method }) => method)).size);
+});
+
+it('percentiles are times that calls took', async () => {
+  const calls = Array.from({ length: 100 }, (_, at) => [
+    { n: at, t: at, method: 'Status' },
+    { n: at, t: at + 0.5, method: 'Status', status: 'OK', ms: 100 - at },
+  ]).flat();
+  await writeFile(file, [HEAD, ...calls].map((line) => `${JSON.stringify(line)}\n`).join(''));
+  const { text, problems } = await showTape(file, ALL, 'json');
+  expect(problems).toEqual([
+    `${file}: line 201 is the last one, and not the end of a tape: it was cut, or its recording runs, or was killed`,
+  ]);
+  const { methods } = JSON.parse(text) as { methods: object[] };
+  expect(methods).toEqual([{ method: 'Status', calls: 100, failed: 0, p50: 50, p90: 90, p99: 99, max: 100 }]);
+});

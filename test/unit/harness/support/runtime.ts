@@ -1,0 +1,164 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as grpc from '@grpc/grpc-js';
+import { framed } from '../../../../src/harness/proxy/grpc-messages';
+import type { RawHeaders } from '../../../../src/harness/proxy/raw-headers';
+import { silentLogger } from '../../../../src/lib/logger';
+import { CriProxy } from '../../../../src/harness/proxy/cri-proxy';
+import { relay, type CallTap, type IncomingCall } from '../../../../src/harness/proxy/relay';
+
+export interface SeenCall {
+  readonly path: string;
+  readonly headers: RawHeaders;
+  readonly stream: ServerHttp2Stream;
+  readonly body: Buffer;
+}
+
+/** A runtime made of bare HTTP/2, so that a test says each header field and byte of an answer. */
+export class BareRuntime {
+  readonly calls: SeenCall[] = [];
+  /** What it does with a call when the request is complete. */
+  answer: (call: SeenCall) => void = (call) => this.reply(call, Buffer.from(call.body));
+  readonly sessions = new Set<ServerHttp2Session>();
+  private readonly sockets = new Set<Socket>();
+  private onCall: () => void = () => undefined;
+
+  private constructor(
+    readonly directory: string,
+    private readonly server: Http2Server,
+  ) {
+    server.on('connection', (socket: Socket) => {
+      this.sockets.add(socket);
+      socket.once('close', () => this.sockets.delete(socket));
+    });
+    server.on('session', (session) => {
+      this.sessions.add(session);
+      session.once('close', () => this.sessions.delete(session));
+    });
+    server.on('stream', (stream: ServerHttp2Stream, _headers: unknown, _flags: number, raw: RawHeaders) => {
+      const chunks: Buffer[] = [];
+      stream.on('error', () => undefined);
+      stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+      stream.on('end', () => {
+        const path = raw[raw.indexOf(':path') + 1] ?? '';
+        const call = { path, headers: raw, stream, body: Buffer.concat(chunks) };
+        this.calls.push(call);
+        this.onCall();
+        this.answer(call);
+      });
+    });
+  }
+
+  static async start(): Promise<BareRuntime> {
+    const directory = await mkdtemp(join(tmpdir(), 'dockbridge-harness-'));
+    const server = createServer();
+    const runtime = new BareRuntime(directory, server);
+    server.listen(join(directory, 'runtime.sock'));
+    await once(server, 'listening');
+    return runtime;
+  }
+
+  get endpoint(): string {
+    return `unix://${join(this.directory, 'runtime.sock')}`;
+  }
+
+  get proxyEndpoint(): string {
+    return `unix://${join(this.directory, 'proxy.sock')}`;
+  }
+
+  /** Resolves when the next call is complete. */
+  called(): Promise<void> {
+    return new Promise((resolve) => (this.onCall = resolve));
+  }
+
+  /** One or more framed messages, and the trailers of success. */
+  reply({ stream }: SeenCall, data: Buffer, trailers: Record<string, string | string[]> = {}): void {
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0', ...trailers }));
+    stream.end(data);
+  }
+
+  /** Its process is gone, and with it its connections. */
+  die(): void {
+    for (const socket of this.sockets) socket.destroy();
+  }
+
+  async stop(): Promise<void> {
+    this.die();
+    await new Promise<void>((resolve) => this.server.close(() => resolve()));
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+const nothing = (): void => undefined;
+export const NO_TAP: CallTap = {
+  ...{ n: undefined, requestBytes: nothing, requestPassed: nothing, responseHeaders: nothing },
+  ...{ responseBytes: nothing, answered: nothing, closed: nothing },
+};
+
+/** A proxy in front of the runtime. */
+export async function startProxy(
+  runtime: BareRuntime,
+  handle: (call: IncomingCall) => void = (call) => relay(call),
+  tap: (path: string, headers: RawHeaders) => CallTap = () => NO_TAP,
+): Promise<CriProxy> {
+  const { proxyEndpoint: listen, endpoint: upstream } = runtime;
+  const proxy = new CriProxy({ listen, upstream, logger: silentLogger, tap, handle });
+  await proxy.listen();
+  return proxy;
+}
+
+const same = (bytes: Buffer): Buffer => bytes;
+
+/** A client of bytes, through grpc-js. */
+export class BytesClient {
+  private readonly client: grpc.Client;
+
+  constructor(endpoint: string) {
+    this.client = new grpc.Client(endpoint.replace('unix://', 'unix:'), grpc.credentials.createInsecure());
+  }
+
+  call(
+    path: string,
+    request: Buffer,
+    options: grpc.CallOptions = {},
+    metadata = new grpc.Metadata(),
+  ): { readonly call: grpc.ClientUnaryCall; readonly answer: Promise<Buffer> } {
+    let call!: grpc.ClientUnaryCall;
+    const answer = new Promise<Buffer>((resolve, reject) => {
+      call = this.client.makeUnaryRequest(path, same, same, request, metadata, options, (error, reply) => {
+        if (error === null) resolve(reply ?? Buffer.alloc(0));
+        else reject(error);
+      });
+    });
+    answer.catch(() => undefined);
+    return { call, answer };
+  }
+
+  stream(path: string, request: Buffer): grpc.ClientReadableStream<Buffer> {
+    const stream = this.client.makeServerStreamRequest(path, same, same, request, new grpc.Metadata(), {});
+    stream.on('error', () => undefined);
+    return stream;
+  }
+
+  /** How the call fails; it must. */
+  async failure(...args: Parameters<BytesClient['call']>): Promise<grpc.ServiceError> {
+    return this.call(...args).answer.then(
+      () => {
+        throw new Error('the call should have failed');
+      },
+      (error: unknown) => error as grpc.ServiceError,
+    );
+  }
+
+  close(): void {
+    this.client.close();
+  }
+}
+
+/** Framed, as it is on the wire. */
+export const message = (text: string): Buffer => framed(Buffer.from(text), false);

@@ -67,8 +67,8 @@ export function startTracing({ version, logger }: { version: string; logger: Log
 }
 
 /**
- * What the SDK says while it reads its variables is worth a warning. Later it repeats what the exporter's failures cause, about
- * which WatchedExporter has its say.
+ * Logs the SDK's messages as warnings while it reads its variables. Its later messages are about failures of the exporter, which
+ * WatchedExporter logs.
  */
 function speakThrough(logger: Logger): void {
   let isStarting = true;

@@ -137,7 +137,11 @@ export function renderDefaultFile(): string {
 function explanationOf({ help, reload, value, ignored }: Option<unknown>): string {
   const takes = value === undefined ? '' : `${value}: `;
   const note =
-    ignored === undefined ? (reload === 'live' ? '. A reload takes it up.' : '.') : `; no effect: ${ignored}.`;
+    ignored === undefined
+      ? reload === 'live'
+        ? '. A reload takes it up.'
+        : '.'
+      : `; no effect: ${ignored}.`;
   return `${takes}${help}${note}`;
 }
 

@@ -20,5 +20,5 @@ for (const file of readdirSync(join(root, 'dist'), { recursive: true })) {
   const [, name] = /^(.+?)\.js(?:\.map)?$/.exec(file) ?? [];
   const sources = [`src/${name}.ts`, `src/${name}.js`];
   if (name !== undefined && !sources.some((source) => existsSync(join(root, source))))
-    rmSync(join(root, 'dist', file));
+    rmSync(join(root, 'dist', file), { force: true });
 }

@@ -1,5 +1,5 @@
 'use strict';
-const { writeFileSync } = require('node:fs');
+const { renameSync, writeFileSync } = require('node:fs');
 const process = require('node:process');
 
 /**
@@ -21,7 +21,6 @@ module.exports = class JestResults {
     this.running = path;
   }
 
-  // The file that has just ended is in the totals only afterwards, but always in the next call.
   onTestFileResult(_test, _result, results) {
     this.write(results, false);
   }
@@ -49,6 +48,8 @@ module.exports = class JestResults {
     }));
     const counts = { numPassedTests, numFailedTests, numPendingTests, numRuntimeErrorTestSuites };
     const found = { isComplete, running: this.running, error, startTime, ...counts, testResults };
-    writeFileSync(process.env.JEST_RESULTS, JSON.stringify(found));
+    // In one step: a run may be killed at any moment.
+    writeFileSync(`${process.env.JEST_RESULTS}.new`, JSON.stringify(found));
+    renameSync(`${process.env.JEST_RESULTS}.new`, process.env.JEST_RESULTS);
   }
 };

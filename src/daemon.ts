@@ -35,28 +35,28 @@ import { readNodeRights, type NodeRights } from './node/node-rights';
 import { UsedInodes } from './node/disk/file-systems';
 import { watchedLink, watchedLogs } from './watched-parts';
 
-/** What a stop may take in all, ms: systemd kills after 90 s, kubelet waits for the next one. */
+/** Limit of a whole stop, ms. systemd kills after 90 s, and kubelet has no runtime until the next daemon. */
 export const STOP_MS = 10_000;
 
-/** How many of libuv's four threads may be at paths that pods name, and how long a call waits for one, ms. */
+/** How many of libuv's four threads may look at paths that pods name, and how long a call waits for a look, ms. */
 const HOST_DISK_THREADS = 2;
 const HOST_DISK_MS = 5_000;
 
-/** What `serve` has before it loads the daemon. */
+/** What `serve` has made before it loads the daemon. */
 export interface DaemonOptions {
-  /** Logs that run already: `serve` resumes them first. */
+  /** Logs that are copied already, because `serve` resumes them before all else. */
   readonly logs?: ContainerLogs;
-  /** Lines of our own log that nobody read. */
+  /** Counts the lines of our own log that were dropped because nobody read them. */
   readonly droppedLogLines?: () => number;
 }
 
-/** Other than usual in tests. */
+/** What tests replace; production passes nothing. */
 export interface DaemonOverrides extends EngineSideOverrides {
   /** Where the build has put the image of our own pause container, for code that was not built. */
   readonly pauseTar?: string;
-  /** Where it has put the program that connects inside a pod. */
+  /** Where the build has put the program that connects inside a pod. */
   readonly dialHelper?: string;
-  /** How long the questions after a failed pull may take, ms; a busy machine needs more than we give in earnest. */
+  /** How long the questions after a failed pull may take, ms; a busy test machine needs more than the default. */
   readonly pullQuestionsMs?: number | undefined;
 }
 
@@ -75,7 +75,7 @@ const CALLS_MS = 30_000;
 const HANDED_OVER =
   'the node was handed over (dockbridge hand-over): stop this daemon and start the other runtime, or restart dockbridge to keep the node';
 
-/** The composition root, which with engine-side.ts is the only place that constructs. Starts in order, stops in reverse. */
+/** The composition root: only this file and engine-side.ts construct parts. It starts them in order and stops them in reverse. */
 export class Daemon {
   private readonly control: ControlSocket | undefined;
   private watchdog: Watchdog | undefined;
@@ -98,7 +98,7 @@ export class Daemon {
   }
 
   /**
-   * @param settings those that may change while it runs are read each time (src/config/live-settings.ts).
+   * @param settings are read again at each use, because some change while the daemon runs (src/config/live-settings.ts).
    * @throws FAILED_PRECONDITION when another daemon uses a directory of the settings.
    */
   static async create(
@@ -115,7 +115,7 @@ export class Daemon {
     try {
       return await construct(logs);
     } catch (error) {
-      // Their threads would keep the process alive.
+      // The threads of the logs would keep the process alive.
       await logs.close();
       throw error;
     }
@@ -163,7 +163,7 @@ export class Daemon {
       },
       oomFloor: rights.oomFloor,
       ipv6: rights.ipv6,
-      // Another machine's Engine has rights of its own.
+      // An Engine on another machine has other rights, which we do not know.
       capabilities: localEngine ? rights.capabilities : undefined,
       localEngine,
       dockbridgeVersion: DOCKBRIDGE_VERSION,
@@ -216,8 +216,8 @@ export class Daemon {
   }
 
   /**
-   * Listens first, then connects: while the Engine is down Status can say so. Until the first resync nothing is
-   * listed, for an empty list would tell kubelet that all its pods are gone.
+   * Listens before it connects, so that Status can report an Engine that is down. No list is answered until the first resync,
+   * because an empty list would tell kubelet that all its pods are gone.
    * @returns the address that serves.
    */
   async start(): Promise<string> {
@@ -249,15 +249,15 @@ export class Daemon {
     return watchdog;
   }
 
-  /** Resolves once the Engine was read completely. */
+  /** Resolves once the Engine has been read completely. */
   async whenSynced(signal?: AbortSignal): Promise<void> {
     await this.engineSide.link.whenReady(signal);
   }
 
   /**
-   * Readies what must be read before these settings can count: the certificate of the streaming server.
-   * @returns what makes them count there.
-   * @throws INVALID_ARGUMENT naming the file that is of no use; nothing has changed then.
+   * Loads what must be read before these settings can take effect: the certificate of the streaming server.
+   * @returns a function that puts it into effect.
+   * @throws INVALID_ARGUMENT naming the file that cannot be used; nothing has changed then.
    */
   async prepareReload(settings: Settings): Promise<() => void> {
     const files = streamingTls(settings);
@@ -266,8 +266,8 @@ export class Daemon {
   }
 
   /**
-   * Leaves the node to another runtime: refuses new work, waits for what is in progress, sees and hears nothing of the
-   * Engine any more, and leaves the pods as cri-dockerd expects them. Reads go on with what is known.
+   * Leaves the node to another runtime: refuses new work, waits for what is in progress, stops following the Engine,
+   * and leaves the pods as cri-dockerd expects them. Reads are still answered, from the store.
    */
   async *handOver(): AsyncGenerator<HandOverStep> {
     const { logs, logger } = this;
@@ -289,8 +289,8 @@ export class Daemon {
   }
 
   /**
-   * In reverse, within 10 s whatever hangs: an Engine that does not answer, a plugin, a disk. Never rejects. The socket
-   * goes first, so that nobody calls, and the logs have their time even when all before them was left behind.
+   * Stops all parts in reverse order within 10 s, even if the Engine, a plugin or a disk hangs. Never rejects. The sockets
+   * are closed first, so that nobody calls. The logs get their time even if every step before them was given up.
    */
   async stop(): Promise<void> {
     const { server, streaming, dialers, observability, tracing } = this.kubeletSide;
@@ -316,7 +316,7 @@ export class Daemon {
       stop.step('The pod network', 1_000, () => network.close()),
       stop.step("The kernel's log", 1_000, () => kernelLog.close()),
     ]);
-    // What is left behind may still write: then the claim lasts until the process ends.
+    // A step that was given up may still write to the Engine, so the claim then lasts until the process ends.
     if (!stop.hasLeftSomething) await stop.step('The claim of Docker Engine', 500, () => claim.release());
     this.logger.info('Stopped');
   }

@@ -36,14 +36,14 @@ import { ForeignContainers } from './containers/foreign';
 import { ImageSync } from './sync/image-sync';
 import { KernelLog } from './node/kernel-log';
 
-/** `0` of --runtime-request-timeout, as with cri-dockerd: just below kubelet's own two minutes. */
+/** What `0` of --runtime-request-timeout means, as with cri-dockerd: just below kubelet's own two minutes. */
 const DEFAULT_REQUEST_TIMEOUT_MS = 119_000;
 
-/** Other than usual in tests, which also look on. */
+/** What tests replace or observe; production passes nothing. */
 export interface EngineSideOverrides extends StatsOverrides, Pick<ResyncOverrides, 'inspectMs'> {
   readonly onEngineCall?: (call: EngineCall) => void;
   readonly onPluginRun?: PluginObserver;
-  /** Stands between us and the Engine: faults that a real one will not produce on demand. */
+  /** Wraps the client to inject faults that a real Engine does not produce on demand. */
   readonly wrapDocker?: (client: DockerClient) => DockerClient;
   readonly linkTimes?: Partial<LinkTimes>;
   /** Starts the log worker and the disk worker: a thread cannot load the TypeScript that tests run. */

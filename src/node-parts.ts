@@ -28,7 +28,7 @@ export interface NetworkObservers {
 export interface NodeParts {
   /** Keeps two that serve from one Engine. */
   readonly engineClaim: EngineClaim;
-  /** What the Engine said it is to an earlier process. */
+  /** What the Engine told an earlier process about itself. */
   readonly factsMemory: FactsMemory;
   /** Stands between us and the Engine. */
   readonly door: (client: DockerClient) => DockerClient;

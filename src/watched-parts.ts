@@ -5,16 +5,16 @@ import type { EngineLink } from './sync/engine-link';
 import type { WatchedPart } from './node/systemd';
 
 /**
- * How long the link's loop may stand still while no Engine call is under way, ms. It may wait for what pods did before, such
- * as CNI plugins that hang until their limit; at the usual limit no wait for those takes nearly as long.
+ * How long the link's loop may stand still while no Engine call is under way, ms. The loop may rightly wait for CNI plugins
+ * that hang until --cni-timeout; with the default timeout no such wait lasts nearly this long.
  */
 const STALL_MS = 30 * 60_000;
-/** As many runs of plugins in a row are granted where --cni-timeout is longer than usual. */
+/** With a longer --cni-timeout, the loop may stand still for as long as this many runs of plugins in a row. */
 const CNI_RUNS = 2;
 
 /**
- * The thread that writes container logs. It answers when it says anything at all: a disk that hangs, or a node without threads
- * or memory, is told as trouble, and a restart would meet it again.
+ * The thread that writes container logs. Any answer means that it works. A hung disk, or a node without
+ * threads or memory, is reported as trouble of the logs and not here, because a restart would not help.
  */
 export function watchedLogs(logs: Pick<ContainerLogs, 'stats' | 'trouble'>): WatchedPart {
   return {
@@ -33,8 +33,8 @@ export function watchedLogs(logs: Pick<ContainerLogs, 'stats' | 'trouble'>): Wat
 }
 
 /**
- * The loop that connects to the Engine, whether that answers or not: it takes a step, or waits for an answer of the Engine's.
- * Counts looks, not time: the process may have been stopped meanwhile.
+ * The loop that connects to the Engine. Whether or not the Engine answers, the loop either takes a step or waits for a call
+ * of the Engine. This counts looks, not time, because the process may have been suspended between two looks.
  */
 export function watchedLink(
   link: Pick<EngineLink, 'steps'>,
@@ -55,7 +55,7 @@ export function watchedLink(
       return Promise.resolve(
         same < Math.ceil(stallMs / intervalMs)
           ? undefined
-          : `its loop has stood still for ${stallMs / 60_000} minutes, and waits for no call of the Engine`,
+          : `its loop has stood still for ${stallMs / 60_000} minutes, although no call of the Engine is under way`,
       );
     },
   };

@@ -26,16 +26,18 @@ grep -qx "$machine" "$new/machine" || die "this image is for $(cat "$new/machine
 has_systemd() { [ -d "$host/run/systemd/system" ]; }
 # Whether cri-dockerd's units are ours. A node that has them from an earlier installation is served by them, and keeps them.
 is_ours() { grep -qs '/cri-docker.service$' "$host/usr/lib/dockbridge/installed-files"; }
+# cri-dockerd's own units, and kubespray's.
+others='cri-docker.service cri-docker.socket cri-dockerd.service cri-dockerd.socket'
 trees=$new/tree unit=dockbridge.service
 if [ "${CRI_DOCKERD:-no}" = yes ] || is_ours; then trees="$trees $new/cri-dockerd" unit=cri-docker.service; fi
 
 # dockbridge.service stops cri-dockerd when it starts, and install.sh restarts its unit with another program: both are a switch of
 # the runtime, which is for people to decide.
 if has_systemd && ! is_ours && [ "${TAKE_OVER:-no}" != yes ] && [ "${START:-yes}${CRI_DOCKERD:-no}" != nono ]; then
-  for other in cri-docker.service cri-docker.socket; do
-    ! on_node systemctl is-active --quiet $other ||
-      die "$other serves this node; TAKE_OVER=yes replaces it by dockbridge (first: dockbridge switch check)"
-  done
+  refuse() { die "$1 serves this node; TAKE_OVER=yes replaces it by dockbridge (first: dockbridge switch check)"; }
+  for other in $others; do ! on_node systemctl is-active --quiet $other || refuse $other; done
+  # Whatever its unit is called, or without one. Ours is a program of Node.js.
+  ! grep -qsx cri-dockerd "$host"/proc/[0-9]*/comm || refuse cri-dockerd
 fi
 
 # Whether each file is there with the same bytes: a version number does not tell two builds apart, nor a half installation.
@@ -67,6 +69,11 @@ fi
 
 [ "${START:-yes}" = yes ] || { say 'nothing is started, as START says'; exit 0; }
 has_systemd || die 'there is no systemd on this node: dockbridge is there, and its supervisor must start it'
+# Two units of the same socket must not both start at the next boot.
+if [ $unit = cri-docker.service ]; then losers='dockbridge.service dockbridge.socket cri-dockerd.service cri-dockerd.socket'; else losers=$others; fi
+for loser in $losers; do
+  ! on_node systemctl is-enabled --quiet "$loser" 2>/dev/null || on_node systemctl disable "$loser"
+done
 if on_node systemctl is-active --quiet $unit; then
   on_node systemctl enable --quiet $unit
   say "$unit runs"

@@ -15,7 +15,7 @@ export interface DemoOptions {
   readonly endpoint?: string;
   readonly dockerEndpoint: string;
   readonly image: string;
-  /** Of the pod's logs; it is left there. */
+  /** Directory for the pod's logs; the demo does not remove it. */
   readonly logDirectory?: string;
 }
 

@@ -51,7 +51,7 @@ export async function doctor(
 ): Promise<void> {
   let archive: Archive | undefined;
   try {
-    // Before all the work whose result would have no place.
+    // A file that cannot be created must fail before the work whose result it would hold.
     archive = bundle === undefined ? undefined : await Archive.create(bundle);
     const limitMs = duration(timeout, '--timeout') || DEFAULT_MS;
     const answerMs = limitMs * ANSWER_SHARE;
@@ -72,12 +72,12 @@ export async function doctor(
     };
     const lines = await examine(CHECKS, sources, limitMs);
     const unsearched = searched.finding === undefined ? [] : [toLine(PROCESSES, searched.finding)];
-    // After the others, which it would keep from their answers.
+    // The pod runs after the other checks, because it would delay their answers.
     const tried = pod ? [toLine(POD, await judgedPod(settings.endpoint, image, processes))] : [];
     const report = reportOf(DOCKBRIDGE_VERSION, [...unsearched, ...lines, ...tried]);
     await print(output === 'json' ? `${JSON.stringify(report, null, 2)}\n` : renderDoctorReport(report));
     if (archive !== undefined) await fill(archive, { ...sources, ...chosen, report }, limitMs);
-    // What was given up may hang in a file call.
+    // A check that was given up may hang in a file call, so the process would not end by itself.
     await endProcess(exitCodeOf(report));
   } catch (error) {
     await archive?.discard();

@@ -72,7 +72,7 @@ async function* alone(settings: Settings): AsyncGenerator<HandOverStep> {
   }
 }
 
-/** One that was started with other directories would not hear of it, and would go on with what it has. */
+/** Refuses if a daemon serves that was started with other directories: it would not notice the hand-over, and would go on. */
 async function claimEngine(settings: Settings, docker: DockerodeClient): Promise<() => Promise<void>> {
   const claims = engineClaims(settings);
   const { ID: id = '', DockerRootDir: rootDir } = await docker.info();

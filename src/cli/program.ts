@@ -157,7 +157,7 @@ export function createProgram(): Command {
   return program;
 }
 
-/** Without those that are a command's own. */
+/** @returns the options of `serve`, without those that only the command has. */
 function ofServe(given: Given): Given {
   const theirs: readonly string[] = [CONFIG, ...Object.values<{ readonly name: string }>(OPTIONS)].map(
     ({ name }) => name,

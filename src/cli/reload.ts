@@ -38,7 +38,7 @@ export class Reloads {
   private isWanted = false;
   private isRunning = false;
 
-  /** One that comes while another runs is another look: the files may have changed since that one read them. */
+  /** A request during a reload causes another one, because the files may have changed since the first read them. */
   readonly request = (): void => {
     this.isWanted = true;
     this.pump();

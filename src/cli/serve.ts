@@ -13,7 +13,7 @@ import { claimedDirectories, startLogs } from '../start-logs';
 import { reload, Reloads } from './reload';
 import { nextEndSignal, outliveOtherSignals } from './signals';
 
-/** What a stop may take; the daemon's own limit is below it. */
+/** Limit of a stop, ms; the daemon's own limit is shorter. */
 const STOP_MS = 11_000;
 
 /** How long a stop waits for the disks of the directories to take the word that it has begun. */

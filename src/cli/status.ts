@@ -12,22 +12,22 @@ import type { StatusReport } from '../server/status-report';
 
 export interface StatusOptions {
   readonly output: 'text' | 'json';
-  /** Again each second until Ctrl-C. */
+  /** Whether to refresh each second until Ctrl-C. */
   readonly watch: boolean;
 }
 
 const EACH_MS = 1_000;
-/** A /proc that cannot be searched keeps nobody from asking at the usual place. */
+/** Limit of the search in /proc for the daemon, ms. If the search fails, the usual socket is asked. */
 const SEARCH_MS = 3_000;
-/** Cursor home, erase below: nothing flickers, and what was above the command stays in the terminal's memory. */
+/** Moves the cursor home and erases below it, which does not flicker and keeps the terminal's scrollback. */
 const REDRAW = '\x1b[H\x1b[J';
 const CLEAR = '\x1b[2J';
 
 type Answer = { readonly report: StatusReport } | { readonly problem: string };
 
 /**
- * `dockbridge status`: how the daemon of this node is, as it tells itself. The exit code is 1 when none answers; a watch goes
- * on until Ctrl-C, for daemons are restarted.
+ * `dockbridge status` prints the state that the daemon of this node reports. The exit code is 1 when no daemon answers. A
+ * watch goes on without an answer, because daemons are restarted.
  */
 export async function status(given: Given, { output, watch }: StatusOptions): Promise<void> {
   const path = await socketOf(given);
@@ -42,7 +42,7 @@ export async function status(given: Given, { output, watch }: StatusOptions): Pr
   }
   const stopped = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort());
-  // A pipe's reader that has seen enough.
+  // The reader of a pipe has left, as `head` does.
   process.stdout.on('error', () => stopped.abort());
   await watchStatus(() => ask(path), output, stopped.signal);
 }
@@ -84,11 +84,11 @@ async function ask(path: string): Promise<Answer> {
 function nobodyAt(path: string): string {
   return (
     `no dockbridge answers at ${path}. Start it (systemctl start dockbridge) and read its log (journalctl -u dockbridge); ` +
-    '`dockbridge doctor` says what keeps it from working. One that was started with --observe tells nothing here'
+    '`dockbridge doctor` says what keeps it from working. A daemon that was started with --observe does not answer this command'
   );
 }
 
-/** That of the daemon that runs, where it can be found; else that of the options. Mistakes in files are told, and no more. */
+/** The control socket of the running daemon, or else of the options. Mistakes in configuration files are only printed. */
 async function socketOf(given: Given): Promise<string> {
   const search = findProcesses().then((found) => servingDaemons(found));
   const daemons = await waitAtMost('The search for the daemon', SEARCH_MS, search).catch(
@@ -100,11 +100,11 @@ async function socketOf(given: Given): Promise<string> {
   return controlPath(settings.runDir);
 }
 
-/** Calls below each other; more do not fit on a screen beside the rest. */
+/** How many calls are listed; more would not fit on one screen with the rest. */
 const SHOWN_CALLS = 8;
 const NAME_WIDTH = 10;
 
-/** A screen for a person on call. What is in trouble is marked with `!`. */
+/** Renders one screen for a person on call. Lines that report trouble are marked with `!`. */
 export function renderStatus(report: StatusReport): string {
   const rows = [
     row('', 'dockbridge', daemon(report)),
@@ -121,12 +121,12 @@ export function renderStatus(report: StatusReport): string {
   return `${rows.map(printable).join('\n')}\n`;
 }
 
-/** Engines, plugins and clients word what they report as they like, but command no terminal. */
+/** Replaces control characters, because texts of Engines, plugins and clients must not control the terminal. */
 function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, '?');
 }
 
-/** JSON without the control characters that JSON.stringify leaves as they are: terminals may take C1 for commands too. */
+/** Also escapes the control characters that JSON.stringify leaves as they are, because terminals may obey those of C1. */
 export function asJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent).replace(
     /[\x7f-\x9f]/g,
@@ -161,7 +161,7 @@ function network({ network: { ready, reason, message, left, failures } }: Status
   const failed = Object.entries(failures).map(([run, count]) => `${run} ${count}`);
   return [
     row(ready ? '' : '!', 'network', ready ? 'ready' : `NOT READY (${reason}): ${message}`),
-    ...(left > 0 ? [row('', '', `of ${left} pods that are gone: a plugin has not freed them yet`)] : []),
+    ...(left > 0 ? [row('', '', `plugins have not freed the networks of ${left} pods that are gone`)] : []),
     ...(failed.length > 0 ? [row('', '', `runs of plugins that failed: ${failed.join(', ')}`)] : []),
   ];
 }
@@ -190,10 +190,10 @@ function streams({ sessions, eventConsumers }: StatusReport): string {
   return `${sessions} sessions of exec, attach and port-forward; ${eventConsumers} listen to events`;
 }
 
-/** Nothing as long as there are plenty. */
+/** @returns a line once 80 % of the files that may be open are open. */
 function files({ process: { openFiles, fileLimit } }: StatusReport): string[] {
   if (fileLimit === undefined || openFiles < 0.8 * fileLimit) return [];
-  return [row('!', 'files', `${openFiles} of ${fileLimit} that may be open are`)];
+  return [row('!', 'files', `${openFiles} are open, of ${fileLimit} that may be`)];
 }
 
 function calls({ calls: { inFlight, oldest, engine: lanes } }: StatusReport): string[] {
@@ -228,12 +228,12 @@ function table(rows: readonly (readonly string[])[]): string[] {
     .map((line) => `  ${line}`);
 }
 
-/** Ids as docker shows them. */
+/** Shortens ids to 12 digits, as docker does. */
 function short(text: string): string {
   return text.replace(/[0-9a-f]{64}/g, (id) => id.slice(0, 12));
 }
 
-/** `3d 4h`, `5m 6s`, `0.3s`. */
+/** @returns a duration such as `3d 4h`, `5m 6s` or `0.3s`. */
 export function age(seconds: number): string {
   if (seconds < 10) return `${seconds.toFixed(1)}s`;
   const whole = Math.floor(seconds);

@@ -19,7 +19,7 @@ export interface ConfigText {
   readonly faults: readonly Fault[];
 }
 
-/** A value that cannot be that of the option. */
+/** The option does not take a value of this kind. */
 class Unfit extends Error {
   constructor(
     message: string,
@@ -30,8 +30,8 @@ class Unfit extends Error {
 }
 
 /**
- * What a configuration file says, in YAML 1.2 of which JSON is a part. All that is wrong is found at once: nobody wants to
- * learn of it one by one.
+ * Reads a configuration file in YAML 1.2, which includes JSON. All mistakes are reported together, so that nobody has to find
+ * them one by one.
  * @param file its name, for places and faults.
  */
 export function readConfigText(file: string, text: string): ConfigText {
@@ -49,7 +49,7 @@ export function readConfigText(file: string, text: string): ConfigText {
     const message = 'is no map of options, such as "log-level: debug"';
     return { values, faults: [{ file, message, line: lineOf(root.range[0]) }] };
   }
-  // From there on, a broken file means nothing that one could rely on.
+  // Nothing after the first syntax error can be relied on.
   const broken = document.errors
     .filter(({ code }) => code !== 'DUPLICATE_KEY')
     .map(({ pos: [offset] }) => offset);
@@ -78,7 +78,7 @@ export function readConfigText(file: string, text: string): ConfigText {
 }
 
 /**
- * As it would be on the command line.
+ * @returns the value as it would be written on the command line.
  * @throws Unfit
  */
 function textOf(option: Option<unknown>, value: Node | null): string {
@@ -97,7 +97,7 @@ function scalarText(option: Option<unknown>, value: Node | null, takes: string):
   if (!isScalar(value) || value.value === null)
     throw new Unfit("has no value: write '' for none, or leave the line out for the default", undefined);
   if (typeof value.value === 'string') return value.value;
-  // As it is written: YAML would read 007 and 1.0 as other words for 7 and 1.
+  // The file's spelling is kept, because YAML would turn 007 into 7 and 1.0 into 1.
   const written = value.source ?? JSON.stringify(value.value);
   if (typeof value.value === 'boolean' && option.value !== undefined)
     throw new Unfit(`takes ${takes}, and ${written} is neither a text nor a number`, value);
@@ -111,13 +111,13 @@ function isList({ parse }: Pick<Option<unknown>, 'parse'>): boolean {
 
 const WIDTH = 100;
 
-const HEAD = `Configuration of dockbridge. All options are here with their defaults, as comments: take away the "#" of those that you
-change. A flag counts before its environment variable, that before the files in /etc/dockbridge/config.d (the last name first),
-and these before this file. "dockbridge config check" says whether it is right, "dockbridge config show" what counts and where it
-is from. Options that say so take a change at "systemctl reload dockbridge" (SIGHUP), the others at "systemctl restart
-dockbridge"; no pod notices either.`;
+const HEAD = `Configuration of dockbridge. All options are here with their defaults, as comments: remove the "#" of those that you
+change. A flag overrides its environment variable, which overrides the files in /etc/dockbridge/config.d (the last name wins),
+which override this file. "dockbridge config check" reports mistakes; "dockbridge config show" prints the values in force and where
+each is from. Options that say so change at "systemctl reload dockbridge" (SIGHUP), the others at "systemctl restart
+dockbridge"; pods notice neither.`;
 
-const IGNORED = "cri-dockerd's options that are taken for its units' sake and change nothing";
+const IGNORED = "cri-dockerd's options, which are accepted so that its units work, and have no effect";
 
 /** A configuration file that holds all options and changes nothing. */
 export function renderDefaultFile(): string {
@@ -145,11 +145,11 @@ function explanationOf({ help, reload, value, ignored }: Option<unknown>): strin
   return `${takes}${help}${note}`;
 }
 
-/** As one would write it in the file. */
+/** @returns the default as it would be written in the file. */
 function defaultValue(option: Option<unknown>): string {
   const { fallback } = option;
   if (isList(option)) return `[${fallback.split(',').filter(Boolean).map(scalar).join(', ')}]`;
-  // Numbers and truth values stand without quotes.
+  // Numbers and booleans have no quotes.
   return /^(\d+|true|false)$/.test(fallback) ? fallback : scalar(fallback);
 }
 
@@ -157,7 +157,7 @@ function scalar(text: string): string {
   return stringify(text, { lineWidth: 0, singleQuote: true }).trimEnd();
 }
 
-/** Words in lines that begin with "# ". */
+/** Breaks text into lines that begin with "# ". */
 function comment(text: string): string {
   const lines: string[] = [];
   let line = '#';

@@ -62,7 +62,7 @@ export async function readConfiguration(
     faults.push(...read.faults);
     values = { ...values, ...read.values };
   }
-  // What files say was looked at line by line.
+  // Values from files were checked line by line already.
   for (const [, { parse }, { from, place: at, text }] of sourcedOptions(given, environment, values)) {
     if (from === 'file') continue;
     try {

@@ -7,8 +7,8 @@ export interface ReloadOutcome {
 }
 
 /**
- * The settings of a daemon. What the table calls live is that of the latest reload each time it is read, so whoever needs it
- * reads it late; all else stays as it was at the start.
+ * The settings of a daemon. A setting that the table marks as live has the value of the latest reload whenever it is read, so
+ * its users must read it when they need it and keep no copy. All others keep the value that they had at the start.
  */
 export class LiveSettings {
   readonly settings: Settings;
@@ -20,7 +20,7 @@ export class LiveSettings {
     this.settings = Object.defineProperties({}, Object.fromEntries(properties)) as Settings;
   }
 
-  /** What `replace` would do. */
+  /** @returns what `replace` would change, without changing it. */
   compare(next: Settings): ReloadOutcome {
     const other = (Object.entries(OPTIONS) as [SettingKey, Option<unknown>][])
       .filter(([key]) => JSON.stringify(this.current[key]) !== JSON.stringify(next[key]))
@@ -33,7 +33,7 @@ export class LiveSettings {
     return { changed: named(true), needRestart: named(false) };
   }
 
-  /** Takes up what is live in `next`, all at once. */
+  /** Adopts all live settings of `next` at once. */
   replace(next: Settings): ReloadOutcome {
     const outcome = this.compare(next);
     const taken = (Object.entries(OPTIONS) as [SettingKey, Option<unknown>][])
@@ -43,7 +43,7 @@ export class LiveSettings {
     return outcome;
   }
 
-  /** A server that speaks TLS can have another certificate; it cannot begin or cease to speak it. */
+  /** A running server can change its certificate, but it cannot start or stop using TLS. */
   private canChange(key: SettingKey, next: Settings): boolean {
     if (key !== 'streamingTlsCertFile' && key !== 'streamingTlsPrivateKeyFile') return true;
     return (this.current[key] === '') === (next[key] === '');

@@ -16,9 +16,9 @@ import {
 
 type Attempt = (settings: Settings) => unknown;
 
-/** What a start does with settings, as far as that touches nothing. */
+/** The steps of a start that validate a setting and have no effect. */
 const ATTEMPTS: readonly (readonly [SettingKey, Attempt])[] = [
-  // systemd passes its sockets to the service alone.
+  // systemd passes its sockets only to the service, so they cannot be tried here.
   ['endpoint', ({ endpoint }) => endpoint === 'fd://' || parseEndpoint(endpoint, {}, 0)],
   ['dockerEndpoint', ({ dockerEndpoint }) => connectDocker(dockerEndpoint, undefined)],
   ['networkPlugin', ({ networkPlugin }) => networkChoice(networkPlugin)],
@@ -32,7 +32,7 @@ const ATTEMPTS: readonly (readonly [SettingKey, Attempt])[] = [
   ],
 ];
 
-/** Values of the right kind that the daemon would refuse all the same. */
+/** Finds values that have the right type, but that the daemon would refuse. */
 export async function faultsInUse(
   settings: Settings,
   given: Given,
@@ -48,7 +48,7 @@ export async function faultsInUse(
       await attempt(settings);
     } catch (error) {
       const { place = '', at } = places.get(key) ?? {};
-      // Its own place is better than the flag that the daemon would name.
+      // The place in the file says more than the flag that the daemon's message names.
       const why = messageOf(error).replace(/^(--[\w-]+|endpoint|image): /, '');
       const named = at === undefined ? place : place.slice(`${at.file}:${at.line}: `.length);
       faults.push({ file: at?.file ?? '', line: at?.line ?? 0, message: `${named}: ${why}` });

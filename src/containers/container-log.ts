@@ -15,7 +15,7 @@ export interface ContainerLogParts {
 
 /** What is kept about a log that could not catch up. */
 export interface LogBehind {
-  /** Whether the store knew the container at the first try. By now it does, which says nothing about the log. */
+  /** Whether the store knew the container at the first try. A later try cannot ask again, because by then it does. */
   readonly wasKnown: boolean;
 }
 
@@ -35,7 +35,7 @@ export async function keepLog(
     await follow(parts, container, { wasKnown, isAgain: behind !== undefined });
     return undefined;
   } catch (error) {
-    // It was logged once for all containers.
+    // The missing thread was logged once for all containers.
     if (parts.logs.trouble?.reason !== 'LogsWithoutThread')
       parts.logger.warn('Cannot write a container log', {
         container: container.id,
@@ -71,7 +71,7 @@ async function follow(
   if (ended) await logs.drain(containerId);
 }
 
-/** The Engine tells the path once it has noted a start. */
+/** The path is derived here, because the Engine reports it only after it has recorded a start. */
 function spoolOf(store: Store, id: string): string {
   const rootDir = store.engine?.rootDir ?? '';
   return rootDir === '' ? '' : join(rootDir, 'containers', id, `${id}-json.log`);

@@ -109,7 +109,7 @@ export async function restoreLostValues(
   return { resources: await readKernelValues(container, proc), complete: !hasKernelValues(lost) };
 }
 
-/** @returns the values that a running container should have, and whose place the kernel's default has taken. */
+/** @returns the values that a running container should have, but in whose place the kernel has its default. */
 export async function readLostValues(container: ContainerRecord, proc = PROC): Promise<KernelValues> {
   const wanted = losableValues(container.resources);
   return lostValues(wanted, await readValues(container, wanted, proc));
@@ -203,9 +203,9 @@ interface Run {
 }
 
 /**
- * Writes what a running container may lose (losableValues) again when somebody takes it away: systemd, where it is the Engine's
- * cgroup driver, resets what it has no property for whenever it reads its units again. The kernel reports a write to such a
- * file like a write to any file, so nothing is polled.
+ * Writes the values that a running container may lose (losableValues) again when somebody takes them away. Where systemd is the
+ * Engine's cgroup driver, it resets each value for which it has no property whenever it rereads its units. inotify reports a
+ * write to such a file like a write to any other, so nothing is polled.
  */
 export class LimitsWatch {
   private readonly runs = new Map<string, Run>();
@@ -246,7 +246,7 @@ export class LimitsWatch {
       if (places.length === 0 || this.runs.get(container.id) !== run) return;
       for (const place of places) this.watchFile(place, container.id, run);
     } catch (error) {
-      // A group that is gone has no limits to lose; one that is somewhere else was logged already.
+      // A group that is gone has no limits to lose; a group that was not found was logged already.
       logger.debug(
         () => 'Cannot watch the limits of a container',
         () => ({ container: container.id, error: messageOf(error) }),
@@ -277,7 +277,7 @@ export class LimitsWatch {
     if (run.waiting || this.runs.get(id) !== run) return;
     run.waiting = true;
     const { hold, logger } = this.parts;
-    // The group is gone, or lacks what it should have, which was logged when the container was started.
+    // The hold fails if the group is gone, or lacks a file, which was logged when the container was started.
     hold(id, (refresh) => this.restore(id, run, refresh)).catch((error: unknown) =>
       logger.debug(
         () => 'Cannot read the limits of a container',

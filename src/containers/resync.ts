@@ -170,7 +170,7 @@ export class ContainerResync {
     }
   }
 
-  /** Neither known already nor removed since the list was requested. */
+  /** Whether it is neither known already nor was removed since the list was requested. */
   private isNew({ Id: id }: EngineContainerSummary): boolean {
     const { sandboxes, containers } = this.parts.store;
     return [sandboxes, containers].every((table) => table.get(id) === undefined && !table.wasRemoved(id));

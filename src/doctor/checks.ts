@@ -5,10 +5,10 @@ import { clock, daemonJson, engine, liveRestore, pauseImage } from './checks/eng
 import { cgroupDriver, kubeletEndpoint, kubeletStats } from './checks/kubelet';
 import { disk, inotify, openFiles, programs, rights } from './checks/node';
 
-/** The line of a /proc that could not be searched; not in the list, for the others need what it finds. */
+/** Names the line about a failed search of /proc. It is not in the list, because other checks need what the search finds. */
 export const PROCESSES = 'processes';
 
-/** In the order of the report: kubelet, dockbridge, the Engine, the node. */
+/** All checks, in the order of the report: kubelet, dockbridge, the Engine, the node. */
 export const CHECKS: readonly Check[] = [
   rights,
   kubeletStats,

@@ -8,9 +8,9 @@ import type { NodeProcess } from '../node/process/node-processes';
 
 const MAX_BYTES = 1 << 20;
 const MAX_DROP_INS = 100;
-/** kubeadm's. */
+/** The file that kubeadm writes. */
 export const USUAL_CONFIG = '/var/lib/kubelet/config.yaml';
-/** In the order of the words on the command line of kubeadm's unit: later ones win. */
+/** In the order in which kubeadm's unit puts their words on the command line, where later ones win. */
 const ENVIRONMENTS = ['/var/lib/kubelet/kubeadm-flags.env', '/etc/default/kubelet', '/etc/sysconfig/kubelet'];
 
 /** What was found of this node's kubelet; nothing is judged yet. */
@@ -27,7 +27,7 @@ export interface KubeletFacts {
   readonly problems: readonly string[];
 }
 
-/** What of a KubeletConfiguration has to do with its runtime. '' where the file says nothing. */
+/** The fields of a KubeletConfiguration that concern the runtime; '' where the file does not set one. */
 export interface KubeletConfig {
   readonly featureGates: Readonly<Record<string, boolean>>;
   readonly containerRuntimeEndpoint: string;
@@ -70,7 +70,7 @@ export interface KubeletPlaces {
   readonly processes: readonly NodeProcess[];
   /** A file to read in place of all that is looked for. */
   readonly config?: string | undefined;
-  /** Below which files are looked for; tests have their own. */
+  /** The directory below which files are looked for; tests have their own. */
   readonly root?: string;
   readonly proc?: string;
 }

@@ -53,8 +53,8 @@ export interface ChosenDaemon {
 }
 
 /**
- * What the doctor examines: where an option is not given, what the daemon that runs was started with counts. Of several
- * the one on the wanted socket is meant.
+ * Chooses the daemon that the doctor examines. An option that is not given has the value with which that daemon was started. If
+ * several daemons run, the doctor means the one on the wanted socket.
  */
 export async function chooseDaemon(
   given: Given,

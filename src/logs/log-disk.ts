@@ -93,7 +93,7 @@ export const nodeLogDisk: LogDisk = {
       fs.writeFileSync(`${path}.tmp`, text, { mode: 0o600 });
       fs.renameSync(`${path}.tmp`, path);
     } catch (error) {
-      // On a full disk it takes what little there is.
+      // On a full disk the incomplete file would occupy what little space there is.
       fs.rmSync(`${path}.tmp`, { force: true });
       throw error;
     }

@@ -269,19 +269,19 @@ export class SpoolCursor {
     this.window.clear();
   }
 
-  /** To a place that was saved, and found again by its window. */
+  /** Moves to a place that was saved, and that was found again by its window. */
   restore({ offset, window }: FilePosition): void {
     this.at = offset;
     this.window.restore(window);
   }
 
-  /** To a place of which only the offset is known. */
+  /** Moves to a place of which only the offset is known. */
   jump(file: SpoolFile, offset: number, disk: Reader): void {
     this.at = offset;
     this.window.readBefore(offset, (into, from) => disk.read(file.fd, into, into.length, from));
   }
 
-  /** Over the first `consumed` bytes of what was read from here. */
+  /** Moves past the first `consumed` bytes of what was read from here. */
   moveBy(source: Buffer, consumed: number): void {
     this.window.push(source, consumed);
     this.at += consumed;

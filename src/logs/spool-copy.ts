@@ -273,7 +273,7 @@ export class SpoolCopy {
     return saved.previous;
   }
 
-  /** Without a saved place that holds: true when the log ends with a record of this spool. */
+  /** For a spool without a valid saved place. @returns true when the log ends with a record of this spool. */
   private goOnAfterLastLine(): boolean {
     const place = findLastLine(this.log.tail(), this.chain.all(), this.parts);
     if (place === undefined) return false;

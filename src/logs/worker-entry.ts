@@ -7,10 +7,10 @@ import { LogCopier } from './log-copier';
 import { dismissibleDisk, nodeLogDisk } from './log-disk';
 import type { WorkerAnswer, WorkerCall, WorkerLogLine, WorkerSettings } from './worker-protocol';
 
-/** Above most processes of the node: output that the Engine discards while we wait for a processor is lost for good. */
+/** A priority above most processes, because output that the Engine discards while we wait for a processor is lost. */
 const NICE = -5;
 
-/** On Linux the caller's thread alone. */
+/** On Linux this sets the priority of the calling thread alone. */
 function becomeUrgent(): void {
   try {
     setPriority(NICE);

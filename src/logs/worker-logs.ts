@@ -48,7 +48,7 @@ export interface WorkerLogsOptions {
   readonly overrides?: WorkerLogsOverrides;
 }
 
-/** Other than usual in tests. */
+/** What tests replace; production passes nothing. */
 export interface WorkerLogsOverrides {
   readonly hangTimes?: HangTimes;
   readonly startWorker?: StartWorker;
@@ -155,7 +155,7 @@ export class WorkerLogs implements ContainerLogs {
     this.threadless = '';
     this.rejectAll('the logs are closed');
     this.watch?.stop();
-    // One that hangs in a file call does not end before that.
+    // A thread that hangs in a file call does not end before the call returns.
     const ended = worker?.terminate();
     if (ended !== undefined) await Promise.race([ended, pause(TERMINATE_MS, undefined, { ref: false })]);
   }

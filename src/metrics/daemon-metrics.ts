@@ -52,7 +52,7 @@ export class DaemonMetrics {
 
   onPluginRun({ plugin, command, seconds, failed }: PluginRun): void {
     this.metrics.pluginSeconds.observe({ plugin, command }, seconds);
-    // Also by nothing: a rule cannot see the increase of a series that begins with its first failure.
+    // The series is created with 0, because a rule cannot see the increase of one that begins with its first failure.
     this.metrics.pluginFailures.inc({ plugin, command }, failed ? 1 : 0);
   }
 

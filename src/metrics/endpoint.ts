@@ -20,7 +20,7 @@ export interface Page {
 
 export interface EndpointOptions {
   readonly address: { readonly host: string; readonly port: number } | { readonly path: string };
-  /** By path; each is made when it is asked for. */
+  /** The pages by path; each is built when it is requested. */
   readonly pages: Readonly<Record<string, () => Promise<Page>>>;
   readonly logger: Logger;
 }

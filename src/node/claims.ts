@@ -137,8 +137,8 @@ export interface OtherClaim {
 
 /**
  * Claims on things that only one process of a machine may work on. A process that wants such a thing writes a file that has
- * the process's own name, and then looks for files of others. Of two processes that come at once, both may be refused and try
- * again, but never are both admitted, as could happen with a single file that is removed when its owner is dead. The claims
+ * the process's own name, and then looks for files of others. If two processes come at once, both may be refused and try
+ * again, but both are never admitted, as could happen with a single file that is removed when its owner is dead. The claims
  * of a killed process need no cleanup.
  */
 export class ProcessClaims {

@@ -107,7 +107,7 @@ export class Watchdog {
         return problem === undefined ? [] : [`${parts[at]?.name}: ${problem}`];
       }),
     );
-    // What was cut short by the end says nothing.
+    // Checks that were cut short by the stop prove nothing.
     if (this.stopped.signal.aborted) return false;
     const problems = found.flat().join('; ');
     if (problems !== '' && problems !== this.told)

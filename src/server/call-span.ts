@@ -34,7 +34,7 @@ export function putOutcome(span: Span, code: ErrorCode | 'OK', subject: () => Lo
   if (FAILURES.includes(code)) span.fail(code);
 }
 
-/** Of all that a request holds only names and ids get into a span: no environment, no commands, no credentials. */
+/** Only names and ids of a request get into a span: no environment, no commands, no credentials. */
 function attributesOf(subject: LogFields): SpanAttributes {
   const text = (key: string): string | undefined => {
     const value = subject[key];

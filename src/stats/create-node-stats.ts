@@ -22,7 +22,7 @@ export interface NodeStatsOptions {
   readonly overrides?: StatsOverrides;
 }
 
-/** Other than usual in tests. */
+/** What tests replace; production passes nothing. */
 export interface StatsOverrides {
   readonly layerTimes?: Partial<LayerTimes>;
   readonly startWorker?: StartWorker;

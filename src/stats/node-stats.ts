@@ -74,7 +74,7 @@ export class NodeStats {
     return { container, usage, layer: this.parts.layers.reading(container.id) };
   }
 
-  /** What cAdvisor would have given: CRI's pod metrics, and for scraping. */
+  /** The metrics that cAdvisor would have given, for ListPodSandboxMetrics and for scraping. */
   podMetrics(signal?: AbortSignal): Promise<readonly PodMetrics[]> {
     return this.metrics.read(signal);
   }
@@ -115,7 +115,7 @@ export class NodeStats {
     signal: AbortSignal | undefined,
   ): Promise<UsageReading> {
     const pause = await this.parts.source.usage(sandbox, signal);
-    // What ended meanwhile is in the sum already, as one that has ended; no await from here on.
+    // A sandbox or container that ended meanwhile is in the sum already. There must be no await from here on.
     if (!this.isStill(sandbox)) return {};
     const members = new Map(pause === undefined ? [] : [[sandbox.id, pause]]);
     for (const { container, usage } of containers) {

@@ -35,7 +35,7 @@ const FORWARD_PROTOCOLS = ['portforward.k8s.io'];
 /** As in Kubernetes' own streaming library. */
 const IDLE_TIMEOUT_MS = 4 * 3600 * 1000;
 const CREATION_TIMEOUT_MS = 30_000;
-/** The kernel waits as long for a peer that acknowledges nothing (tcp_retries2). */
+/** About the time that the kernel waits for a peer that acknowledges nothing (tcp_retries2). */
 const STALL_TIMEOUT_MS = 15 * 60_000;
 /** How long one forwarded connection may hold up the others of its client. */
 const STUCK_MS = 30_000;
@@ -96,8 +96,8 @@ export class StreamingServer {
   }
 
   /**
-   * Another certificate for connections to come; those that are there keep theirs. A server without TLS stays without.
-   * @returns what makes the change. Rejects when certificate or key are of no use.
+   * Loads another certificate for new connections; existing ones keep theirs. A server without TLS stays without it.
+   * @returns a function that makes the change. Rejects when the certificate or the key cannot be used.
    */
   async prepareCertificate(files: TlsFiles): Promise<() => void> {
     const certificate = await loadCertificate(files);
@@ -221,13 +221,13 @@ function urlHost(host: string): string {
   return isIPv6(host) ? `[${host}]` : host;
 }
 
-/** What a daemon uses of the streaming server. */
+/** The part of the streaming server that a daemon uses. */
 export type Streaming = Pick<
   StreamingServer,
   'listen' | 'prepareCertificate' | 'close' | 'execUrl' | 'attachUrl' | 'portForwardUrl' | 'sessionCount'
 >;
 
-/** In place of the server in a daemon that only observes: it serves no sessions. */
+/** Takes the server's place in a daemon that only observes, and serves no sessions. */
 export class NoStreaming implements Streaming {
   readonly sessionCount = 0;
 

@@ -57,7 +57,7 @@ export class DiskUsage {
     const { docker, store, logger } = this.parts;
     try {
       const { layers, containers } = sizes(await docker.diskUsage({ signal }));
-      // To the containerd store writable layers are snapshots like any other.
+      // The containerd store counts writable layers among its snapshots.
       const withoutContainers = store.engine?.containerdStore === true ? containers : 0;
       const imageBytes = layers === undefined ? undefined : Math.max(layers - withoutContainers, 0);
       store.diskUsage = { imageBytes, containerBytes: containers };

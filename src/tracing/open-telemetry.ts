@@ -33,6 +33,8 @@ import {
 import type { Tracing } from './tracing';
 import { WatchedExporter } from './watched-exporter';
 
+/** OTEL_EXPORTER_OTLP_TIMEOUT when it is not set. */
+const DEFAULT_EXPORT_MS = 10_000;
 /** How long the end of the daemon waits for the collector, ms. The whole stop has 10 s. */
 const CLOSE_MS = 2_000;
 
@@ -43,7 +45,7 @@ const CLOSE_MS = 2_000;
  */
 export function startTracing({ version, logger }: { version: string; logger: Logger }): Tracing {
   speakThrough(logger);
-  const exporter = new WatchedExporter(new OTLPTraceExporter(), logger);
+  const exporter = new WatchedExporter(new OTLPTraceExporter(), logger, exportLimitMs(process.env));
   const provider = new BasicTracerProvider({
     resource: defaultResource()
       .merge(
@@ -66,9 +68,15 @@ export function startTracing({ version, logger }: { version: string; logger: Log
   };
 }
 
+/** The exporter's own limit by its variables, and a second for it to say so. */
+function exportLimitMs(env: NodeJS.ProcessEnv): number {
+  const given = Number(env.OTEL_EXPORTER_OTLP_TRACES_TIMEOUT ?? env.OTEL_EXPORTER_OTLP_TIMEOUT);
+  return (given > 0 ? given : DEFAULT_EXPORT_MS) + 1_000;
+}
+
 /**
- * What the SDK says while it reads its variables is worth a warning. Later it repeats what the exporter's failures cause, about
- * which WatchedExporter has its say.
+ * Logs the SDK's messages as warnings while it reads its variables. Its later messages are about failures of the exporter, which
+ * WatchedExporter logs.
  */
 function speakThrough(logger: Logger): void {
   let isStarting = true;

@@ -36,6 +36,6 @@ export function readTraceSettings(environment: Environment): TraceSettings {
     return refused(
       `${name} is not a URL that begins with http:// or https://, such as http://127.0.0.1:4318`,
     );
-  // What the log shows: a URL may hold a password, and some services want a key in the query.
-  return { kind: 'on', endpoint: `${url.origin}${url.pathname}` };
+  // The log shows only this, because a URL may hold a password, and some services want a key in the query or the path.
+  return { kind: 'on', endpoint: url.origin };
 }

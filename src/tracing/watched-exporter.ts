@@ -1,5 +1,8 @@
+import { ExportResultCode } from '@opentelemetry/core';
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace-base';
 import type { Logger } from '../lib/logger';
+
+type Done = Parameters<SpanExporter['export']>[1];
 
 /**
  * Says once that the collector does not take spans, and once that it does again, however often an export fails between the
@@ -12,15 +15,23 @@ export class WatchedExporter implements SpanExporter {
   constructor(
     private readonly exporter: SpanExporter,
     private readonly logger: Pick<Logger, 'info' | 'warn'>,
+    private readonly limitMs: number,
   ) {}
 
-  export(spans: ReadableSpan[], done: Parameters<SpanExporter['export']>[1]): void {
-    this.exporter.export(spans, (result) => {
-      // ExportResultCode.SUCCESS
-      if (result.code === 0) this.succeeded();
+  export(spans: ReadableSpan[], done: Done): void {
+    let isOver = false;
+    const end: Done = (result) => {
+      if (isOver) return;
+      isOver = true;
+      clearTimeout(timer);
+      if (result.code === ExportResultCode.SUCCESS) this.succeeded();
       else this.failed(spans.length, result.error);
       done(result);
-    });
+    };
+    // The SDK's own limit begins anew with each byte that the collector sends.
+    const error = new Error(`no whole answer within ${this.limitMs} ms`);
+    const timer = setTimeout(() => end({ code: ExportResultCode.FAILED, error }), this.limitMs).unref();
+    this.exporter.export(spans, end);
   }
 
   forceFlush(): Promise<void> {

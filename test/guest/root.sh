@@ -49,7 +49,7 @@ debootstrap --variant=minbase --include="$names" "$suite" "$root" "$mirror" "$sc
 echo guest >"$root/etc/hostname"
 : >"$root/etc/fstab" # the initrd has mounted it
 systemd-machine-id-setup --root="$root" >/dev/null 2>&1 || echo 0123456789abcdef0123456789abcdef >"$root/etc/machine-id"
-# The name of no registry is asked for on a network: there is none.
+# Names of registries must not be looked up, because there is no network.
 printf '127.0.0.1 localhost guest registry.k8s.io k8s.gcr.io gcr.io\n::1 localhost\n' >"$root/etc/hosts"
 echo 'nameserver 127.0.0.1' >"$root/etc/resolv.conf"
 # Nobody logs in, nothing is done at certain times, and what udev would do for each link of a pod nobody needs. The Engine

@@ -19,6 +19,7 @@ const SYSTEMCTL = `#!/bin/sh
 echo "$*" >>/told
 case $1 in
   is-active) grep -qx "$3" /active 2>/dev/null ;;
+  is-enabled) grep -qx "$3" /enabled 2>/dev/null ;;
   enable) [ "$2" != --now ] || echo "$3" >>/active ;;
 esac
 `;
@@ -163,7 +164,7 @@ describe("the installer's pod", () => {
     expect(second.code).toBe(0);
     expect(second.said).toContain(`dockbridge-${DOCKBRIDGE_VERSION} is on this node already`);
     expect(second.said).not.toContain('install.sh');
-    expect(second.told.filter((line) => !line.startsWith('is-active '))).toEqual([
+    expect(second.told.filter((line) => !/^is-(active|enabled) /.test(line))).toEqual([
       'enable --quiet dockbridge.service',
     ]);
     expect((await stat(program)).ino).toBe(ino);
@@ -185,19 +186,21 @@ describe("the installer's pod", () => {
     expect(told).not.toContain('enable --now dockbridge.service');
   });
 
-  it.each(['cri-docker.service', 'cri-docker.socket'])(
+  it.each(['cri-docker.service', 'cri-docker.socket', 'cri-dockerd.service', 'cri-dockerd.socket'])(
     'does not take a node from the %s of cri-dockerd before it is told to',
     async (unit) => {
-      await writeFile(join(node, 'active'), `${unit}\n`);
+      for (const state of ['active', 'enabled']) await writeFile(join(node, state), `${unit}\n`);
       for (const companion of ['yes', 'no']) {
         const refused = await installOn({ CRI_DOCKERD: companion });
         expect(refused.code).toBe(1);
         expect(refused.said).toContain(`${unit} serves this node`);
         expect(refused.told.filter((line) => !line.startsWith('is-active '))).toEqual([]);
       }
-      const told = await installOn({ TAKE_OVER: 'yes' });
-      expect(told.code).toBe(0);
-      expect(told.told).toContain('enable --now dockbridge.service');
+      const { code, told } = await installOn({ TAKE_OVER: 'yes' });
+      expect(code).toBe(0);
+      // Both would start at the next boot.
+      expect(told.filter((line) => line.startsWith('disable '))).toEqual([`disable ${unit}`]);
+      expect(told).toContain('enable --now dockbridge.service');
     },
   );
 
@@ -242,6 +245,14 @@ describe('installer.sh', () => {
     await rm(join(node, 'run'), { recursive: true });
     await expect(script({})).rejects.toMatchObject({
       stderr: expect.stringContaining('there is no systemd') as string,
+    });
+  });
+
+  it('does not take a node from a cri-dockerd whose unit it does not know', async () => {
+    await mkdir(join(node, 'proc/17'), { recursive: true });
+    await writeFile(join(node, 'proc/17/comm'), 'cri-dockerd\n');
+    await expect(script({})).rejects.toMatchObject({
+      stderr: expect.stringContaining('cri-dockerd serves this node') as string,
     });
   });
 

@@ -172,7 +172,7 @@ function networkOf(sandbox: EngineContainerInspect, found: PodNetworkFound | und
   return { kind, state, notes: networkNotes(kind, state.ready) };
 }
 
-/** The namespace of a running pod tells whether the entry is right. A pod that does not run has none. */
+/** A running pod's namespace shows whether the cache entry is right. A stopped pod has none, so its entry is believed. */
 function isKnownToCache({ source, ips, networkName }: PodNetworkFound): boolean {
   return source === 'cache' || (ips.length === 0 && networkName !== '');
 }
@@ -246,7 +246,7 @@ interface LogFate {
   readonly notes: readonly Note[];
 }
 
-/** What becomes of a container's log under `--container-logs` (docs/logs.md). */
+/** What happens to a container's log under `--container-logs` (docs/logs.md). */
 function logFateOf(
   { Config, HostConfig, State }: EngineContainerInspect,
   name: string,

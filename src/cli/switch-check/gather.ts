@@ -26,7 +26,7 @@ export interface Sources {
   readonly processes: readonly NodeProcess[];
   /** Flags of a running cri-dockerd that were taken over. */
   readonly adopted: Given;
-  /** Below which files are looked for; tests have their own. */
+  /** The directory below which files are looked for; tests have their own. */
   readonly root?: string;
 }
 

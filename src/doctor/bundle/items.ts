@@ -41,13 +41,13 @@ export interface BundleSources extends Pick<
   'settings' | 'processes' | 'daemon' | 'version' | 'info' | 'kubelet'
 > {
   readonly report: DoctorReport;
-  /** What the daemon was started with, and what the doctor was told besides. */
+  /** The flags with which the daemon was started, and those of the doctor. */
   readonly flags: Given;
   readonly environment: NodeJS.ProcessEnv;
   readonly answerMs: number;
 }
 
-/** What a maintainer asks for first. Nothing of it is a pod's own data, and secrets are taken out where they can be told. */
+/** What a maintainer asks for first. It contains no data of pods, and secrets are removed where they can be recognized. */
 export function bundleItems(sources: BundleSources, place: ConfigPlace = CONFIG_PLACE): Item[] {
   const { report, settings, answerMs, version, info } = sources;
   const item = (name: string, read: Item['read'], keeps: Item['keeps'] = 'beginning'): Item => ({
@@ -123,7 +123,7 @@ async function optionsInForce(
   );
 }
 
-/** What they say, without comments, and what is wrong with them. */
+/** @returns the contents of the configuration files, without comments, and their mistakes. */
 async function configFiles({ flags, environment }: BundleSources, place: ConfigPlace): Promise<string> {
   const { files, faults, warnings } = await readConfigFiles(flags, environment, place);
   const contents = files.map(({ path, text: content }) => [path, parsed(content)] as const);

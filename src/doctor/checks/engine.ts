@@ -11,7 +11,7 @@ import { hasNetworkDeadlock, isAtLeast, toFacts } from '../../translate/shared/e
 import type { Check, EngineReport, Sources, Timed } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 
-/** Docker 20.10's. */
+/** The API version of Docker Engine 20.10. */
 const OLDEST_API = '1.41';
 
 /** Whether the Engine answers, and which one it is. */
@@ -36,7 +36,7 @@ export function judgeSilence(endpoint: string, why: string): Finding {
 export function judgeHalf(version: string, why: string): Finding {
   return fail(
     `Docker Engine ${version} answers, but does not say what it is: ${why}`,
-    'Look what dockerd waits for: plugins, a storage driver, a dead disk. Else: systemctl restart docker',
+    'Find out what dockerd is waiting for: plugins, a storage driver, a dead disk. Otherwise: systemctl restart docker',
   );
 }
 
@@ -50,7 +50,7 @@ export function judgeEngine(endpoint: string, facts: EngineFacts): Finding {
       'Update the Engine.',
     );
   if (hasNetworkDeadlock(engineVersion))
-    return ok(found, 'Its networks can deadlock (moby/moby#42545): 20.10.27 and later are mended.');
+    return ok(found, 'Its networks can deadlock (moby/moby#42545): 20.10.27 and later have the fix.');
   return ok(found);
 }
 
@@ -71,24 +71,24 @@ export function judgeLiveRestore(isOn: boolean): Finding {
 const USUAL_DAEMON_JSON = '/etc/docker/daemon.json';
 const MAX_BYTES = 1 << 20;
 
-/** What the Engine was configured with. */
+/** The Engine's daemon.json and its command line. */
 export interface DaemonJsonFacts {
   readonly path: string;
-  /** undefined: there is no such file. */
+  /** Undefined when there is no such file. */
   readonly text: string | undefined;
   /** Why the file cannot be read; '' when it can. */
   readonly problem: string;
   /** dockerd's command line, where its process was found. */
   readonly args: readonly string[];
-  /** What /info tells; none where it does not answer. */
+  /** The security options that /info reports; empty when the Engine does not answer. */
   readonly securityOptions: readonly string[];
 }
 
-/** The keys that dockbridge cannot make up for (docs/engine-configuration.md). */
+/** Finds the settings whose effects dockbridge cannot make up for (docs/engine-configuration.md). */
 export const daemonJson: Check = {
   id: 'daemon-json',
   run: async ({ settings, processes, info }) => {
-    // An Engine that does not start may well be kept from it by this very file.
+    // The Engine may not answer because this very file keeps it from starting.
     const securityOptions = await info().then(
       ({ answer }) => answer.SecurityOptions ?? [],
       () => [],
@@ -101,7 +101,10 @@ export const daemonJson: Check = {
   },
 };
 
-/** One that was told no address listens where everybody expects it, or where systemd does. */
+/**
+ * The dockerd that listens at `endpoint`. One without an address uses the default socket, and one with `fd:` uses the sockets
+ * of systemd's unit.
+ */
 function dockerdAt(endpoint: string, processes: readonly NodeProcess[]): NodeProcess | undefined {
   const engines = processes.filter(({ name }) => name === 'dockerd');
   const addresses = ({ args }: NodeProcess): string[] => [...flagsOf(args, 'host'), ...flagsOf(args, 'H')];
@@ -167,10 +170,10 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** dockbridge's own (src/server/image/sandbox-image.ts), which it imports where the configured one cannot be had. */
+/** dockbridge's own image (src/server/image/sandbox-image.ts), imported when the configured one cannot be pulled. */
 const OWN_PAUSE_IMAGE = 'dockbridge.local/pause:1';
 
-/** Whether there is an image to make sandboxes of. */
+/** Whether the image that sandboxes run is present, or can be imported. */
 export const pauseImage: Check = {
   id: 'pause-image',
   run: async ({ docker, settings, pauseTar }) => {
@@ -210,7 +213,7 @@ export function judgePauseImage({
       `the first pod pulls ${configured}, or else imports the pause image that comes with dockbridge`,
     );
   return warn(
-    `${configured} is not here, and this dockbridge came without a pause image of its own: without the registry no pod starts`,
+    `${configured} is not here, and this build of dockbridge has no pause image of its own: while the registry is away no pod starts`,
     `docker pull ${configured}, or build dockbridge with make build`,
   );
 }
@@ -227,7 +230,7 @@ export const clock: Check = {
 export function judgeClock({ answer, asked, answered }: Timed<Pick<EngineReport, 'SystemTime'>>): Finding {
   const engine = Date.parse(answer.SystemTime ?? '');
   if (Number.isNaN(engine)) return warn('the Engine does not tell its time', 'Compare the clocks by hand.');
-  // It looked at its clock at some moment between question and answer.
+  // The Engine read its clock at some moment between the question and the answer.
   const off = engine < asked ? asked - engine : Math.max(0, engine - answered);
   if (off < CLOCK_WARN_MS) return ok("the Engine's clock agrees with ours");
   const found = `the Engine's clock is ${Math.round(off / 1000)} s ${engine < asked ? 'behind' : 'ahead of'} ours`;

@@ -6,7 +6,7 @@ import { fail, ok, warn, type Finding } from '../report';
 
 const GATE = 'PodAndContainerStatsFromCRI';
 
-/** Also in README.md. */
+/** README.md shows the same snippet. */
 export const STATS_SNIPPET = `apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 featureGates:

@@ -15,7 +15,7 @@ import { toFacts } from '../../translate/shared/engine-facts';
 import type { Check, Sources } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 
-/** Whether the doctor may look at all. */
+/** Whether the doctor runs as root, without which it cannot see everything. */
 export const rights: Check = {
   id: 'rights',
   run: () => Promise.resolve([judgeRights(process.geteuid?.() ?? 0)]),
@@ -33,12 +33,12 @@ interface Need {
   readonly program: string;
   /** What does not work without it. */
   readonly purpose: string;
-  /** Debian's. */
+  /** The name of Debian's package. */
   readonly package: string;
   readonly level: 'fail' | 'warn';
 }
 
-/** All that dockbridge executes, but for CNI plugins. */
+/** All programs that dockbridge executes, except CNI plugins. */
 const NEEDS: readonly Need[] = [
   { program: 'mount', purpose: 'pods on a CNI network', package: 'mount', level: 'fail' },
   { program: 'umount', purpose: 'the end of pods on a CNI network', package: 'mount', level: 'fail' },
@@ -83,14 +83,14 @@ export function judgePrograms(needed: readonly string[], missing: readonly strin
     );
 }
 
-/** A share of the limit; beyond it calls begin to fail. */
+/** Share of the limit beyond which calls are about to fail. */
 const FILES_FULL = 0.9;
 
 export interface OpenFilesFacts {
-  /** undefined: no dockbridge runs, and the limit is that of the doctor. */
+  /** Undefined when no dockbridge runs; the limit is then the doctor's own. */
   readonly pid: number | undefined;
   readonly limit: number;
-  /** undefined where it cannot be seen. */
+  /** Undefined when it cannot be read. */
   readonly open: number | undefined;
 }
 
@@ -120,14 +120,14 @@ export function judgeOpenFiles({ pid, limit, open }: OpenFilesFacts): Finding {
   return ok(`${whose} may open ${Number.isFinite(limit) ? limit : 'any number of'} files${now}`);
 }
 
-/** The kernel's own defaults: a node that has less was made so by somebody. */
+/** The kernel's own defaults. Somebody must have lowered them on a node that has less. */
 const FEW_INSTANCES = 128;
 const FEW_WATCHES = 8192;
 const INOTIFY_CURE =
   'In /etc/sysctl.d/90-inotify.conf: fs.inotify.max_user_instances = 8192 and fs.inotify.max_user_watches = 524288, then: sysctl --system';
 
 export interface InotifyFacts {
-  /** What each user may have; undefined where the kernel does not tell. */
+  /** The limits of each user; undefined when the kernel does not report them. */
   readonly instances: number | undefined;
   readonly watches: number | undefined;
   /** The errno of one more instance and watch; '' when there was room. */
@@ -160,7 +160,7 @@ export function judgeInotify({ instances, watches, refused }: InotifyFacts): Fin
   const limits = `max_user_instances ${instances ?? 'unknown'}, max_user_watches ${watches ?? 'unknown'}`;
   if (refused !== '')
     return fail(
-      `no directory can be watched any more (${refused}; ${limits}): logs and CNI's configuration are looked at once in a while only, and kubelet may not start`,
+      `no directory can be watched any more (${refused}; ${limits}): logs and CNI's configuration are only checked from time to time, and kubelet may not start`,
       INOTIFY_CURE,
     );
   if ((instances ?? Infinity) < FEW_INSTANCES || (watches ?? Infinity) < FEW_WATCHES)
@@ -174,13 +174,13 @@ const POD_LOGS = '/var/log/pods';
 const DISK_WARN_PERCENT = 15;
 const DISK_FAIL_PERCENT = 5;
 const GIB = 2 ** 30;
-/** To find the directory of containerd's store, at the price of one thread where its disk hangs. */
+/** Threads that look for the directory of containerd's store. One is lost if that disk hangs. */
 const THREADS = 1;
 const LOOK_MS = 2_000;
 
 export interface DiskFacts {
   readonly path: string;
-  /** Why it is not known; '' when it is. */
+  /** Why the disk could not be measured; '' when it was. */
   readonly problem: string;
   readonly freeBytes: number;
   readonly freePercent: number;
@@ -194,7 +194,7 @@ export const disk: Check = {
   run: async (sources) => {
     const lookAt = (path: string): Promise<DiskFacts> => look(path, sources.answerMs);
     const own = [...new Set([sources.settings.stateDir, POD_LOGS])];
-    // An Engine that does not answer keeps the others from nothing.
+    // The other paths are measured even if the Engine does not answer.
     const [engines, others] = await Promise.all([
       engineDirectories(sources).then((paths) => Promise.all(paths.map(lookAt))),
       Promise.all(own.map(lookAt)),
@@ -203,7 +203,7 @@ export const disk: Check = {
   },
 };
 
-/** None where the Engine is elsewhere or does not say; its own line tells. */
+/** @returns nothing when the Engine is remote or does not answer, which has a line of its own. */
 async function engineDirectories({ settings, version, info }: Sources): Promise<string[]> {
   if (!isLocalEndpoint(settings.dockerEndpoint)) return [];
   try {
@@ -215,7 +215,7 @@ async function engineDirectories({ settings, version, info }: Sources): Promise<
   }
 }
 
-/** In a process of its own: statfs of a dead network disk never returns, and would keep one of our threads. */
+/** Runs `stat` as a process, because statfs of a dead network disk never returns and would occupy one of our threads. */
 async function look(path: string, answerMs: number): Promise<DiskFacts> {
   const nothing = { path, freeBytes: 0, freePercent: 0, freeInodesPercent: 0 };
   const end = performance.now() + answerMs;
@@ -228,7 +228,7 @@ async function look(path: string, answerMs: number): Promise<DiskFacts> {
         env: { ...process.env, LC_ALL: 'C' },
       } as const;
       const work = run('stat', ['-f', '-c', '%a %b %S %c %d', place], options);
-      // No signal ends one that waits for a dead disk.
+      // No signal ends a process that waits for a dead disk.
       const { stdout } = await waitAtMost(`A look at ${place}`, limitMs, work);
       const [free = 0, all = 0, blockSize = 0, inodes = 0, freeInodes = 0] = stdout
         .trim()
@@ -241,7 +241,7 @@ async function look(path: string, answerMs: number): Promise<DiskFacts> {
       };
     } catch (error) {
       const why = messageOf(error);
-      // What is not there yet will be made on the disk of the directory above.
+      // A directory that does not exist yet will be on the disk of its parent.
       if (!why.includes('No such file') || place === '/') return { ...nothing, problem: why };
     }
   }

@@ -194,7 +194,7 @@ export class PluginChain {
         stdin,
         timeoutMs: valueNow(this.timeoutMs),
         signal,
-        // What works on no pod crosses with nothing.
+        // A run without a pod cannot collide with another, so it is not noted.
         onStarted: this.noting(plugin, command, variables.CNI_CONTAINERID),
       }),
     );

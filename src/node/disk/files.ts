@@ -29,7 +29,7 @@ export function isDiskTrouble(error: unknown): boolean {
 /** Time limit of a read, which hangs on a dead network file system. */
 const LIMIT_MS = 5_000;
 
-/** Other than usual in tests. */
+/** What tests replace; production passes nothing. */
 export interface SmallFileOverrides {
   readonly read?: typeof readRegular;
   readonly limitMs?: number;

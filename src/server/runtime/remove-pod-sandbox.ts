@@ -15,7 +15,7 @@ export async function removePodSandbox(
   services.life.markStopping(sandbox.id);
   await removeContainersOf(services, sandbox.id, signal);
   await network.detach(sandbox.id, sandbox.pid);
-  // What a create that had begun before the mark has made meanwhile.
+  // A create call that began before the mark may have made another container meanwhile.
   await removeContainersOf(services, sandbox.id, signal);
   await removeSandboxFromEngine(services, sandbox.id, signal);
   return {};

@@ -28,7 +28,7 @@ export class FilePlaces {
 interface Held {
   /** Undefined: not there. */
   readonly opened: Promise<FileHandle | undefined>;
-  /** What its text fits into, as far as is known. */
+  /** The size of a buffer that the text fits into, as far as is known. */
   bytes: number;
 }
 
@@ -93,7 +93,7 @@ async function readStart(held: Held): Promise<string | undefined> {
   if (handle === undefined) return undefined;
   for (;;) {
     const buffer = Buffer.allocUnsafe(held.bytes);
-    // From the start: the kernel writes these files anew for each read there.
+    // It reads from offset 0, because the kernel then generates the content anew.
     const { bytesRead } = await handle.read(buffer, 0, held.bytes, 0);
     if (bytesRead < held.bytes) return buffer.toString('latin1', 0, bytesRead);
     held.bytes *= 2;

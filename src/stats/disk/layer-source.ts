@@ -12,7 +12,7 @@ import type { DiskWork } from './disk-work';
 /** Timeout for one layer; an Engine that takes longer is asked again much later. */
 const ENGINE_MS = 60_000;
 
-/** What layers that only the Engine can see need of it. */
+/** The Engine call that measures layers which only the Engine can see. */
 export interface EngineSizes {
   containerSize(id: string, options: { signal: AbortSignal }): Promise<number | undefined>;
 }
@@ -25,7 +25,7 @@ export interface LayerSourceParts {
   readonly visible: boolean;
   /** The Engine's data root, '' until known. */
   readonly rootDir: () => string;
-  /** Below which all layers are, '' until known. */
+  /** The directory below which all layers are, '' until known. */
   readonly imageDirectory: () => string;
 }
 

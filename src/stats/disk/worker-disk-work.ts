@@ -13,7 +13,7 @@ const MAX_PENDING = 256;
 /** A thread in a system call that hangs (a dead network disk) cannot be ended. */
 const TERMINATE_MS = 2_000;
 
-/** Other than usual in tests. */
+/** What tests replace; production passes nothing. */
 export interface DiskWorkOverrides {
   readonly maxPending?: number;
   readonly terminateMs?: number;

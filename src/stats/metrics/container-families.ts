@@ -129,7 +129,7 @@ export const CONTAINER_FAMILIES: readonly Family<ContainerInput>[] = [
   gauge('spec_memory_swap_limit_bytes', 'Limit of memory and swap, 0 for none.', ({ container }) =>
     Math.max(0, container.resources.memorySwapLimit),
   ),
-  // Neither CRI nor kubelet can ask for one.
+  // Neither CRI nor kubelet can ask for a memory reservation.
   gauge('spec_memory_reservation_limit_bytes', 'Memory that is kept for it, 0 for none.', () => 0),
 ];
 

@@ -155,7 +155,7 @@ export class PodMetricsReader {
     pids: readonly number[],
     signal: AbortSignal | undefined,
   ): Promise<OpenFiles | undefined> {
-    // Before the question is asked: the rest of a list that is late would fill the queue.
+    // A cancelled list asks no further questions, because they would fill the queue.
     signal?.throwIfAborted();
     try {
       return await waitAtMost('Counting open files', OPEN_FILES_MS, this.parts.work.openFiles(pids), signal);

@@ -15,7 +15,7 @@ const HELPER = join(__dirname, 'dial-helper.js');
 /** Opens a network namespace; the caller closes the handle. */
 export type OpenNetns = () => Promise<FileHandle>;
 
-/** Other than usual in tests. */
+/** What tests replace; production passes nothing. */
 export interface DialersOverrides {
   /** The path of the built helper, for code that was not built. */
   readonly helper?: string | undefined;

@@ -3,7 +3,7 @@ export interface TerminalSize {
   readonly height: number;
 }
 
-/** A size is about 30 bytes of JSON. */
+/** Limit for an incomplete object, in characters; a size has about 30. */
 const MAX_UNPARSED = 1024;
 const MAX_SIDE = 0xffff;
 
@@ -32,7 +32,7 @@ export class TerminalSizes {
     if (this.latest !== undefined) listener(this.latest);
   }
 
-  /** The newest size, waiting for a first one at most `ms`: clients without a terminal never send any. */
+  /** Waits at most `ms` for a first size, because clients without a terminal never send any. @returns the newest size. */
   async first(ms: number, signal: AbortSignal): Promise<TerminalSize | undefined> {
     if (this.latest === undefined && !signal.aborted) {
       await new Promise<void>((resolve) => {

@@ -116,7 +116,7 @@ function knownType(type: number): ControlType {
   return known;
 }
 
-/** No type may be empty, so a control frame always ends inside `parse`. */
+/** No control frame may be empty, so a control frame always ends inside `parse`. */
 function fits(type: ControlType, length: number): boolean {
   if (length > MAX_CONTROL_BYTES) return false;
   switch (type) {

@@ -25,7 +25,7 @@ export class SpdyStream extends Duplex {
   private wanted = false;
   private peerEnded = false;
   private ungranted = 0;
-  /** Set when nothing more may be sent for it: the peer has reset it or left. */
+  /** True when nothing more may be sent on this stream, because the peer has reset it or left. */
   private silent = false;
 
   constructor(

@@ -10,7 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// probe looks every second, and fails only where the answer is no: a slow one is none.
+// probe looks every second, and fails only on a negative answer: a slow answer does not count as one.
 func probe(handler corev1.ProbeHandler) *corev1.Probe {
 	return &corev1.Probe{ProbeHandler: handler, PeriodSeconds: 1, TimeoutSeconds: 60, FailureThreshold: 1}
 }

@@ -175,12 +175,13 @@ it('a runtime that is not there is named', async () => {
   await alone.listen();
   const other = new BytesClient(endpoint);
   const error = await other.failure(VERSION, Buffer.alloc(0));
-  expect(error.code).toBe(grpc.status.UNAVAILABLE);
-  expect(error.details).toBe(
-    'unix:///nowhere/there.sock does not answer: connect ENOENT /nowhere/there.sock',
-  );
   other.close();
   await alone.close();
+  expect(error.code).toBe(grpc.status.UNAVAILABLE);
+  // jest gives modules an Error of their own, so the text of Node's has its class before it here.
+  expect(error.details).toMatch(
+    /^unix:\/\/\/nowhere\/there.sock does not answer: (Error: )?connect ENOENT \/nowhere\/there.sock$/,
+  );
 });
 
 it('many calls at once on one connection', async () => {

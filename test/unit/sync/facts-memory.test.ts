@@ -68,7 +68,7 @@ it.each(Object.keys(FACTS) as (keyof typeof FACTS)[])('nothing is told without %
   const write = (facts: object): Promise<void> => writeFile(path, JSON.stringify({ circumstances, facts }));
   await write({ ...FACTS, [name]: undefined });
   expect(await file().recall()).toBeUndefined();
-  // Of another kind, or a list of such.
+  // The value has another type, or is a list with items of another type.
   await write({ ...FACTS, [name]: Array.isArray(FACTS[name]) ? [7] : 7 });
   expect(await file().recall()).toBeUndefined();
   await write({ ...FACTS, more: true });

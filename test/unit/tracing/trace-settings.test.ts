@@ -14,12 +14,12 @@ it.each([
 });
 
 it.each([
-  ['an endpoint', ENDPOINT, 'http://127.0.0.1:4318/'],
-  ['an SDK that is not disabled', { ...ENDPOINT, OTEL_SDK_DISABLED: 'false' }, 'http://127.0.0.1:4318/'],
+  ['an endpoint', ENDPOINT, 'http://127.0.0.1:4318'],
+  ['an SDK that is not disabled', { ...ENDPOINT, OTEL_SDK_DISABLED: 'false' }, 'http://127.0.0.1:4318'],
   [
     'the protocol that is built in',
     { ...ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf' },
-    'http://127.0.0.1:4318/',
+    'http://127.0.0.1:4318',
   ],
   [
     'an endpoint for traces, which goes first and may hold secrets',
@@ -27,12 +27,12 @@ it.each([
       OTEL_EXPORTER_OTLP_ENDPOINT: 'nonsense',
       OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://user:secret@collector.example/in?key=secret',
     },
-    'https://collector.example/in',
+    'https://collector.example',
   ],
   [
     'a protocol for traces, which goes first',
     { ...ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc', OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/protobuf' },
-    'http://127.0.0.1:4318/',
+    'http://127.0.0.1:4318',
   ],
 ])('is on with %s', (_what, environment, endpoint) => {
   expect(readTraceSettings(environment)).toEqual({ kind: 'on', endpoint });

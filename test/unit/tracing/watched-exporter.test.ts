@@ -18,11 +18,16 @@ beforeEach(() => {
     export: (_spans, done) => done(result),
     shutdown: () => Promise.resolve(),
   };
-  exporter = new WatchedExporter(inner, {
-    info: (message, fields) => lines.push(['info', message, fields]),
-    warn: (message, fields) => lines.push(['warn', message, fields]),
-  });
+  exporter = watched(inner);
 });
+
+function watched(inner: SpanExporter): WatchedExporter {
+  const logger = {
+    info: (message: string, fields?: unknown) => lines.push(['info', message, fields]),
+    warn: (message: string, fields?: unknown) => lines.push(['warn', message, fields]),
+  };
+  return new WatchedExporter(inner, logger, 1_000);
+}
 
 function send(count: number, next: Result): void {
   result = next;
@@ -61,6 +66,26 @@ it.each([
 ])('names the reason: %s', (_what, failed, error) => {
   send(1, failed);
   expect(lines).toEqual([['warn', expect.any(String), { error }]]);
+});
+
+it('does not wait for ever for a collector that never ends its answer, nor counts it twice', () => {
+  jest.useFakeTimers();
+  const answers: (() => void)[] = [];
+  exporter = watched({
+    export: (_spans, done) => answers.push(() => done(OK)),
+    shutdown: () => Promise.resolve(),
+  });
+  send(2, OK);
+  jest.advanceTimersByTime(1_000);
+  expect(lines).toEqual([['warn', expect.any(String), { error: 'no whole answer within 1000 ms' }]]);
+  answers.pop()?.();
+  expect(results.map(({ code }) => code)).toEqual([1]);
+  expect(lines).toHaveLength(1);
+  send(1, OK);
+  answers.pop()?.();
+  expect(results.map(({ code }) => code)).toEqual([1, 0]);
+  expect(jest.getTimerCount()).toBe(0);
+  jest.useRealTimers();
 });
 
 it('says nothing about the last export at the end', async () => {

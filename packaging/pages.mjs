@@ -8,7 +8,7 @@ import process from 'node:process';
 
 const require = createRequire(import.meta.url);
 const { createProgram } = require('../dist/cli/program.js');
-const { DOCKBRIDGE_VERSION } = require('../dist/version.js');
+const { DOCKBRIDGE_VERSION } = require('../dist/release.js');
 const [directory, date] = process.argv.slice(2);
 
 /** Each command that does something, with the words that call it. */

@@ -254,6 +254,7 @@ describe('the trial beside an Engine', () => {
       'open-telemetry.js.map',
       'pause',
       'sbom.cdx.json',
+      'tape',
       'worker-entry.js',
       'worker-entry.js.map',
     ]);

@@ -59,7 +59,12 @@ describe('npm pack', () => {
       [
         ...compiled,
         ...['LICENSE', 'README.md', 'package.json'],
-        ...['dist/notify-helper', 'dist/pause/pause.tar', 'dist/proto/gen/cri.js', 'dist/proto/gen/descriptors.js'],
+        ...[
+          'dist/notify-helper',
+          'dist/pause/pause.tar',
+          'dist/proto/gen/cri.js',
+          'dist/proto/gen/descriptors.js',
+        ],
       ].sort(),
     );
   });

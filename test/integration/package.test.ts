@@ -174,7 +174,7 @@ describe('what a package holds', () => {
       const { stdout } = await run('bash', ['-c', complete, script, 'dockbridge', ...words]);
       return stdout.trim().split('\n');
     };
-    expect(await completed('c')).toEqual(['config']);
+    expect(await completed('c')).toEqual(['config', 'cri']);
     expect(await completed('config', '')).toEqual(['default', 'check', 'show', '--help']);
     expect(await completed('switch', '')).toEqual(['check', '--help']);
     expect(await completed('config', 'show', '--out')).toEqual(['--output']);

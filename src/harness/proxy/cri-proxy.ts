@@ -7,13 +7,15 @@ import {
 } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { waitAtMost } from '../../lib/async/deadline';
 import { messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import { socketPath } from '../../node/disk/socket-file';
 import { SocketListener } from '../../server/listener/socket-listener';
+import { OpenCalls } from './open-calls';
 import type { RawHeaders } from './raw-headers';
 import { valueOf } from './raw-headers';
-import { answerError, type CallTap, type IncomingCall } from './relay';
+import { answerError, type CallTap, type EndedBy, type IncomingCall } from './relay';
 
 /** Of a stream and of a connection. HTTP/2's own 64 KiB would make an answer of megabytes wait for its reader many times. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
@@ -22,6 +24,17 @@ const OPTIONS = {
   // Node refuses streams of a connection that holds 10 MB otherwise; a list of a large node is longer.
   maxSessionMemory: 4_096,
 };
+
+/** How long (ms) a connection that we close may take to write what was answered; its client may not be reading. */
+const HANG_UP_MS = 1_000;
+/** How long (ms) all connections together may take to close and to tell the ends of their calls. */
+const CLOSE_MS = 3_000;
+
+/** A client's connection. */
+interface Connection {
+  readonly calls: OpenCalls;
+  readonly drop: (by: EndedBy) => void;
+}
 
 export interface CriProxyOptions {
   /** `unix:///path` for clients. */
@@ -41,7 +54,7 @@ export interface CriProxyOptions {
  */
 export class CriProxy {
   readonly #options: CriProxyOptions;
-  readonly #drops = new Set<() => void>();
+  readonly #connections = new Set<Connection>();
   #listener: SocketListener | undefined;
 
   constructor(options: CriProxyOptions) {
@@ -58,12 +71,20 @@ export class CriProxy {
     this.#listener = listener;
   }
 
-  /** Takes no new connection, and drops those that are there: what a restart of a runtime looks like. */
+  /**
+   * Takes no new connection, and drops those that are there: what a restart of a runtime looks like. Resolves when their calls have told
+   * their ends to the taps, or after 3 s.
+   */
   async close(): Promise<void> {
     const listener = this.#listener;
     this.#listener = undefined;
     await listener?.close();
-    for (const drop of this.#drops) drop();
+    const connections = [...this.#connections];
+    for (const { drop } of connections) drop('proxy');
+    const all = Promise.all(connections.map(({ calls }) => calls.done()));
+    await waitAtMost('The end of the calls', CLOSE_MS, all).catch((error: unknown) =>
+      this.#options.logger.warn('Not all calls have ended', { error: messageOf(error) }),
+    );
   }
 
   /** A server of its own for each connection: Node does not tell which session belongs to which. */
@@ -75,8 +96,14 @@ export class CriProxy {
 
   #join(session: ServerHttp2Session, connection: Duplex): void {
     const { upstream } = this.#options;
-    const drop = (): void => hangUp(connection);
-    this.#drops.add(drop);
+    const calls = new OpenCalls();
+    const drop = (by: EndedBy): void => {
+      calls.dropped(by);
+      hangUp(connection);
+    };
+    const joined = { calls, drop };
+    this.#connections.add(joined);
+    void calls.done().then(() => this.#connections.delete(joined));
     const runtime = connect('http://localhost', {
       ...OPTIONS,
       createConnection: () => connectSocket(socketPath(upstream)),
@@ -95,29 +122,30 @@ export class CriProxy {
       else this.#options.handle(call);
     };
     const handleAll = (): void => {
-      const calls = waiting ?? [];
+      const early = waiting ?? [];
       waiting = undefined;
-      calls.forEach(handle);
+      early.forEach(handle);
     };
     session.on(
       'stream',
       (stream: ServerHttp2Stream, _headers: IncomingHttpHeaders, _flags: number, raw: RawHeaders) => {
         const path = valueOf(raw, ':path') ?? '';
-        const call = { path, headers: raw, stream, runtime, drop, tap: this.#options.tap(path, raw) };
+        const tap = calls.followed(this.#options.tap(path, raw));
+        const call = { path, headers: raw, stream, runtime, drop: () => drop('proxy'), tap };
         if (waiting === undefined) handle(call);
         else waiting.push(call);
       },
     );
     runtime.once('connect', handleAll);
     session.once('close', () => {
-      this.#drops.delete(drop);
       runtime.destroy();
+      calls.disconnected();
     });
     runtime.once('goaway', () => session.close());
     runtime.once('close', () => {
       handleAll();
       // Who called a runtime that never was there gets an answer that says so.
-      if (unreachable === undefined) drop();
+      if (unreachable === undefined) drop('runtime');
       else session.close();
     });
   }
@@ -125,8 +153,12 @@ export class CriProxy {
 
 /**
  * Closes a connection as a server does that dies: without resets, which a client would take for answers. What was answered before goes out
- * first, and HTTP/2 writes that at the end of a turn of the event loop.
+ * first, and HTTP/2 writes that at the end of a turn of the event loop. A client that does not read is not waited for.
  */
 function hangUp(connection: Duplex): void {
-  setImmediate(() => connection.end(() => connection.destroy()));
+  setImmediate(() => {
+    const timer = setTimeout(() => connection.destroy(), HANG_UP_MS);
+    connection.once('close', () => clearTimeout(timer));
+    connection.end(() => connection.destroy());
+  });
 }

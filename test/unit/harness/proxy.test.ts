@@ -14,11 +14,17 @@ let runtime: BareRuntime;
 let proxy: CriProxy;
 let client: BytesClient;
 const ends: Parameters<CallTap['closed']>[0][] = [];
+let onBytes: () => void;
 
 beforeEach(async () => {
   runtime = await BareRuntime.start();
   ends.length = 0;
-  proxy = await startProxy(runtime, undefined, () => ({ ...NO_TAP, closed: (end) => void ends.push(end) }));
+  onBytes = () => undefined;
+  proxy = await startProxy(runtime, undefined, () => ({
+    ...NO_TAP,
+    responseBytes: () => onBytes(),
+    closed: (end) => void ends.push(end),
+  }));
   client = new BytesClient(runtime.proxyEndpoint);
 });
 afterEach(async () => {
@@ -189,4 +195,34 @@ it('many calls at once on one connection', async () => {
   const answers = await Promise.all(words.map((word) => client.call(VERSION, Buffer.from(word)).answer));
   expect(answers.map(String)).toEqual(words);
   expect(runtime.sessions.size).toBe(1);
+});
+
+it('a proxy that closes waits until its calls have told their ends', async () => {
+  const begun = runtime.called();
+  runtime.answer = () => undefined;
+  const { answer } = client.call(VERSION, Buffer.alloc(0));
+  await begun;
+  await proxy.close();
+  expect(ends).toEqual([{ by: 'proxy', reset: expect.any(Number) as number }]);
+  await expect(answer).rejects.toMatchObject({ code: grpc.status.UNAVAILABLE });
+});
+
+it('a proxy closes though a client does not read', async () => {
+  const asked = gate<Parameters<BareRuntime['answer']>[0]>();
+  runtime.answer = (call) => asked.resolve(call);
+  const raw = new RawHttp2Client(runtime.proxyEndpoint.slice('unix://'.length));
+  raw.greet();
+  await raw.settings;
+  void raw.call(VERSION, Buffer.alloc(0), { authority: 'localhost' }).catch(() => undefined);
+  const { stream } = await asked.promise;
+  raw.socket.pause();
+  stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
+  const passed = gate();
+  onBytes = passed.resolve;
+  // More than the buffers of a socket hold, and less than the client's window.
+  stream.write(Buffer.alloc(8_000_000));
+  await passed.promise;
+  await proxy.close();
+  expect(ends).toEqual([{ by: 'proxy', reset: expect.any(Number) as number }]);
+  raw.socket.destroy();
 });

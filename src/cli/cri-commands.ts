@@ -4,7 +4,7 @@ import type { RecordCommand } from './cri/record';
 import type { ShowCommand } from './cri/show';
 
 const ENDS =
-  'Ends on Ctrl-C or SIGTERM. Exit code 0: the tape is whole; 1: lines of it were lost; 2: it could not begin';
+  'Ends on Ctrl-C or SIGTERM. Exit code 0: the tape is whole; 1: it is not whole; 2: it could not begin';
 
 /** `dockbridge cri record`, `show` and `fault`: for whoever tests a CRI runtime or a kubelet, ours or another. */
 export function addCriCommands(program: Command): void {

@@ -30,6 +30,8 @@ export interface Recorded {
   readonly calls: number;
   readonly lost: number;
   readonly bytes: number;
+  /** Nothing is missing from the tape, its last line included; true without one. */
+  readonly isWhole: boolean;
   readonly overhead: OverheadReport;
 }
 
@@ -79,8 +81,8 @@ export class Recording {
   /** Drops the clients and ends the tape. */
   async stop(): Promise<Recorded> {
     await this.proxy.close();
-    const { lost, bytes } = (await this.recorder?.finish()) ?? { lost: 0, bytes: 0 };
-    return { calls: this.#calls, lost, bytes, overhead: this.overhead.report() };
+    const finished = (await this.recorder?.finish()) ?? { lost: 0, bytes: 0, isWhole: true };
+    return { calls: this.#calls, ...finished, overhead: this.overhead.report() };
   }
 
   #tap(path: string, headers: RawHeaders): CallTap {

@@ -19,7 +19,7 @@ export interface Running {
 
 /**
  * Runs a proxy until a signal ends it, and prints what came of it.
- * @returns the exit code: 0, 1 if lines of the tape were lost, 2 if the proxy could not begin.
+ * @returns the exit code: 0, 1 if the tape is not whole, 2 if the proxy could not begin.
  */
 export async function runProxied(
   name: string,
@@ -43,7 +43,7 @@ export async function runProxied(
   const recorded = await running.stop();
   const isRead = process.stdout.write(summary(recorded, tape));
   if (!isRead) await once(process.stdout, 'drain');
-  return recorded.lost > 0 ? 1 : 0;
+  return recorded.isWhole ? 0 : 1;
 }
 
 /** A line for a person: the standard output is the result's. */
@@ -62,13 +62,13 @@ function checkEndpoints(listen: string, upstream: string): void {
   if (isSameSocket(listen, upstream)) throw invalidArgument('--listen', 'is the same socket as --upstream');
 }
 
-function summary({ calls, lost, bytes, overhead }: Recorded, tape: string | undefined): string {
+function summary({ calls, lost, bytes, isWhole, overhead }: Recorded, tape: string | undefined): string {
   const ms = (value: number): string => `${value.toFixed(2)} ms`;
   const { p50, p99, max, loopDelayP99 } = overhead;
   return [
     tape === undefined
       ? `${calls} calls\n`
-      : `${calls} calls, ${bytes} bytes in ${tape}, ${lost} lines lost\n`,
+      : `${calls} calls, ${bytes} bytes in ${tape}, ${lost} lines lost${isWhole ? '' : ': the tape is not whole'}\n`,
     `Time of a call inside this process: p50 ${ms(p50)}, p99 ${ms(p99)}, max ${ms(max)}, over ${overhead.calls} answered calls; `,
     `the process was late for its work by p99 ${ms(loopDelayP99)}\n`,
   ].join('');

@@ -50,3 +50,8 @@ export function weightOf(entry: Entry): number {
   ].reduce((sum, one) => sum + (one?.bytes?.length ?? 0), 0);
   return bytes + 500;
 }
+
+/** Whether an entry is of a call or a fault, and not about the tape itself. */
+export function isOwnLine({ kind }: Entry): boolean {
+  return kind !== 'lost' && kind !== 'finish';
+}

@@ -31,10 +31,14 @@ export class TapeFile {
     this.#torn = false;
   }
 
-  /** @returns the bytes that were written. */
-  close(): number {
-    fsyncSync(this.fd);
-    closeSync(this.fd);
-    return this.#bytes;
+  /** @returns the bytes that were written, and whether the disk says that it has them. */
+  close(): { readonly bytes: number; readonly isOnDisk: boolean } {
+    try {
+      fsyncSync(this.fd);
+      closeSync(this.fd);
+      return { bytes: this.#bytes, isOnDisk: true };
+    } catch {
+      return { bytes: this.#bytes, isOnDisk: false };
+    }
   }
 }

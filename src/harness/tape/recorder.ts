@@ -2,8 +2,8 @@ import type { Worker } from 'node:worker_threads';
 import { deadlineExceeded, failedPrecondition, messageOf } from '../../lib/errors';
 import { waitAtMost } from '../../lib/async/deadline';
 import { startWorker, type StartWorker } from '../../lib/worker-rpc';
-import { weightOf, type Entry, type TapeBytes } from './entry';
-import type { FromTape, TapeWork } from './worker-protocol';
+import { isOwnLine, weightOf, type Entry, type TapeBytes } from './entry';
+import type { Failed, FromTape, TapeWork } from './worker-protocol';
 
 /** What may wait for the disk. Beyond that entries are lost, and the tape says how many. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
@@ -12,6 +12,8 @@ const BATCH_MS = 20;
 const BATCH_BYTES = 1024 * 1024;
 /** For what waits when the recording ends. A disk that takes longer keeps the rest from the tape. */
 const FINISH_MS = 30_000;
+/** For the end of the thread, which waits in the kernel while the disk hangs. */
+const TERMINATE_MS = 1_000;
 const HEAP_MB = 512;
 
 export interface RecorderOptions extends TapeWork {
@@ -25,8 +27,14 @@ export interface RecorderOptions extends TapeWork {
 export interface Finished {
   /** Entries that are not in the tape. */
   readonly lost: number;
+  /** Of the file; 0 if its end is not known. */
   readonly bytes: number;
+  /** Nothing is missing, and the last line is on the disk too. */
+  readonly isWhole: boolean;
 }
+
+type End = Pick<Finished, 'bytes' | 'isWhole'>;
+const NO_END: End = { bytes: 0, isWhole: false };
 
 /**
  * The way to the tape. `write` takes no time worth speaking of: entries are decoded and written in a thread of their own, and what
@@ -40,12 +48,16 @@ export class Recorder {
   #batchBytes = 0;
   #timer: NodeJS.Timeout | undefined;
   #waiting = 0;
+  /** Lines that the thread has not taken yet. */
+  #untaken = 0;
   #lost = 0;
   #lostUntold = 0;
   #calls = 0;
+  #isEnding = false;
   #isBroken = false;
   #trouble = '';
-  #onFinished: (bytes: number) => void = () => undefined;
+  #onTaken: () => void = () => undefined;
+  #onFinished: (end: End) => void = () => undefined;
 
   private constructor(worker: Worker, options: RecorderOptions) {
     this.#worker = worker;
@@ -86,35 +98,49 @@ export class Recorder {
   /** Never waits and never throws. */
   write(entry: Entry): void {
     const weight = weightOf(entry);
-    if (this.#isBroken || this.#waiting + weight > (this.#options.maxWaitingBytes ?? MAX_WAITING_BYTES)) {
+    const isFull = this.#waiting + weight > (this.#options.maxWaitingBytes ?? MAX_WAITING_BYTES);
+    if (this.#isBroken || this.#isEnding || isFull) {
       this.#lose(1);
       return;
     }
-    if (this.#lostUntold > 0) {
-      this.#push({ kind: 'lost', t: entry.t, lost: this.#lostUntold });
-      this.#lostUntold = 0;
-    }
+    this.#tellLosses(entry.t);
     this.#push(entry);
   }
 
-  /** Writes what waits and the last line; gives up after 30 s. */
+  /** Writes what waits and the last line; gives up after 30 s. Entries that come later are lost. */
   async finish(): Promise<Finished> {
-    let bytes = 0;
-    if (!this.#isBroken) {
-      const finished = new Promise<number>((resolve) => (this.#onFinished = resolve));
-      this.#push({ kind: 'finish', t: this.now(), calls: this.#calls, lost: this.#lost });
-      this.#post();
-      const limit = this.#options.finishMs ?? FINISH_MS;
-      bytes = await waitAtMost('The end of the tape', limit, finished).catch(() => {
-        this.#options.warn(
-          deadlineExceeded(`the disk has not taken the tape's end within ${limit} ms`).message,
-        );
-        return 0;
-      });
-    }
+    this.#isEnding = true;
+    const limit = this.#options.finishMs ?? FINISH_MS;
+    const { bytes, isWhole } = await waitAtMost('The end of the tape', limit, this.#end()).catch(() => {
+      this.#options.warn(
+        deadlineExceeded(`the disk has not taken the tape's end within ${limit} ms`).message,
+      );
+      return NO_END;
+    });
     this.#isBroken = true;
-    await this.#worker.terminate();
-    return { lost: this.#lost, bytes };
+    await waitAtMost('The end of the thread', TERMINATE_MS, this.#worker.terminate()).catch(() => undefined);
+    const lost = this.#lost + this.#untaken;
+    return { lost, bytes, isWhole: isWhole && lost === 0 };
+  }
+
+  /** The last line tells all losses, so it is written when the thread has told what came of the others. */
+  async #end(): Promise<End> {
+    this.#post();
+    if (this.#waiting > 0 && !this.#isBroken)
+      await new Promise<void>((resolve) => (this.#onTaken = resolve));
+    if (this.#isBroken) return NO_END;
+    const finished = new Promise<End>((resolve) => (this.#onFinished = resolve));
+    const t = this.now();
+    this.#tellLosses(t);
+    this.#push({ kind: 'finish', t, calls: this.#calls, lost: this.#lost });
+    this.#post();
+    return finished;
+  }
+
+  #tellLosses(t: number): void {
+    if (this.#lostUntold === 0) return;
+    this.#push({ kind: 'lost', t, lost: this.#lostUntold });
+    this.#lostUntold = 0;
   }
 
   /** Entries go to the thread together: handing over one by one would take longer than the calls that they are about. */
@@ -122,6 +148,7 @@ export class Recorder {
     const weight = weightOf(entry);
     this.#waiting += weight;
     this.#batchBytes += weight;
+    if (isOwnLine(entry)) this.#untaken++;
     this.#batch.push(entry);
     if (this.#batch.length === 1) this.#timer = setTimeout(() => this.#post(), BATCH_MS);
     else if (this.#batchBytes > BATCH_BYTES) this.#post();
@@ -139,23 +166,29 @@ export class Recorder {
     if ('finished' in message) {
       // The thread ends now, which is no trouble.
       this.#isBroken = true;
-      this.#onFinished(message.bytes);
+      this.#onFinished(message);
     }
     if (!('taken' in message)) return;
     this.#waiting -= message.taken;
-    const { failed } = message;
+    this.#untaken -= message.lines;
+    this.#account(message.failed);
+    if (this.#waiting === 0) this.#onTaken();
+  }
+
+  #account(failed: Failed | undefined): void {
     if (failed === undefined) {
       this.#say('');
       return;
     }
     this.#say(`the tape cannot be written: ${failed.why}`);
     this.#lose(failed.lines);
+    this.#lostUntold += failed.untold;
   }
 
   #lose(count: number): void {
     this.#lost += count;
     this.#lostUntold += count;
-    if (!this.#isBroken)
+    if (!this.#isBroken && !this.#isEnding)
       this.#say(this.#trouble === '' ? 'the disk does not keep up: lines are lost' : this.#trouble);
   }
 
@@ -169,7 +202,8 @@ export class Recorder {
   #break(why: string): void {
     if (this.#isBroken) return;
     this.#isBroken = true;
-    this.#onFinished(0);
+    this.#onTaken();
+    this.#onFinished(NO_END);
     this.#options.warn(`the tape has ended: ${why}`);
   }
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setPriority } from 'node:os';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { messageOf } from '../../lib/errors';
-import { weightOf, type Entry } from './entry';
+import { isOwnLine, weightOf, type Entry } from './entry';
 import { TapeFile } from './file';
 import { TapeLines } from './lines';
 import { hider } from './redact';
@@ -25,10 +25,13 @@ function serve(port: MessagePort, { file, header, full }: TapeWork): void {
   say({ opened: true });
   port.on('message', (entries: ToTape) => {
     const taken = entries.reduce((sum, entry) => sum + weightOf(entry), 0);
+    const count = entries.filter(isOwnLine).length;
+    const untold = entries.reduce((sum, entry) => sum + (entry.kind === 'lost' ? entry.lost : 0), 0);
     const why = write(tape, lines, entries);
-    say({ taken, ...(why === undefined ? {} : { failed: { lines: entries.length, why } }) });
+    say({ taken, lines: count, ...(why === undefined ? {} : { failed: { lines: count, untold, why } }) });
     if (!entries.some(({ kind }) => kind === 'finish')) return;
-    say({ finished: true, bytes: tape.close() });
+    const { bytes, isOnDisk } = tape.close();
+    say({ finished: true, bytes, isWhole: why === undefined && isOnDisk });
     port.close();
   });
 }

@@ -12,9 +12,19 @@ export interface TapeWork {
 /** Entries in their order; the last of all is a `finish`. */
 export type ToTape = readonly Entry[];
 
+/** Why entries are not on the disk. */
+export interface Failed {
+  /** Lines of calls and faults that are missing. */
+  readonly lines: number;
+  /** Losses of which those lines would have told that are missing as well. */
+  readonly untold: number;
+  readonly why: string;
+}
+
 export type FromTape =
   | { readonly opened: true }
-  /** So much of what was sent is on the disk, or was given up. */
-  | { readonly taken: number; readonly failed?: { readonly lines: number; readonly why: string } }
-  | { readonly finished: true; readonly bytes: number }
+  /** So many bytes and lines of what was sent are on the disk, or were given up. */
+  | { readonly taken: number; readonly lines: number; readonly failed?: Failed }
+  /** `isWhole`: the last line is on the disk as well. */
+  | { readonly finished: true; readonly bytes: number; readonly isWhole: boolean }
   | { readonly refused: string };

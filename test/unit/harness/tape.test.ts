@@ -257,7 +257,7 @@ async function linesOf(file: string): Promise<Record<string, unknown>[]> {
 it('writes head, entries and end in their order', async () => {
   const { recorder, file, said } = await open();
   for (let n = 1; n <= 1000; n++) write(recorder, n);
-  expect(await recorder.finish()).toEqual({ lost: 0, bytes: (await stat(file)).size });
+  expect(await recorder.finish()).toEqual({ lost: 0, bytes: (await stat(file)).size, isWhole: true });
   const [head, ...lines] = await linesOf(file);
   expect(head).toEqual(HEAD);
   expect(lines.slice(0, -1).map(({ n }) => n)).toEqual(Array.from({ length: 1000 }, (_, at) => at + 1));

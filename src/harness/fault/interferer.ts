@@ -79,7 +79,7 @@ export class Interferer {
 
   /** @returns false if the call shall pass now. */
   async #inject(call: IncomingCall, body: Buffer, fault: Fault, streams: boolean): Promise<boolean> {
-    const { stream, tap, path } = call;
+    const { tap, path } = call;
     switch (fault.kind) {
       case 'delay':
         return !(await this.#waited(call, fault.ms));
@@ -98,14 +98,7 @@ export class Interferer {
         call.drop();
         return true;
       case 'cut':
-        relay(call, {
-          body,
-          filter: cutAfter(fault.after),
-          onCut: () => {
-            tap.closed({ by: 'proxy', reset: constants.NGHTTP2_INTERNAL_ERROR });
-            stream.close(constants.NGHTTP2_INTERNAL_ERROR);
-          },
-        });
+        relay(call, { body, filter: cutAfter(fault.after) });
         return true;
       case 'duplicate':
         if (streams) {

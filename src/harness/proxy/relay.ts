@@ -37,15 +37,13 @@ export interface IncomingCall {
   readonly drop: () => void;
 }
 
-/** Changes an answer on its way; `cut` ends the call after these bytes. */
+/** Changes an answer on its way; `cut` resets the call (INTERNAL_ERROR) after these bytes, and what comes after them is not passed on. */
 export type ResponseFilter = (chunk: Buffer) => { readonly pass: Buffer; readonly cut: boolean };
 
 export interface RelayOptions {
   /** The request's bytes, if they were read already; else they pass as they come. */
   readonly body?: Buffer;
   readonly filter?: ResponseFilter;
-  /** Called instead of passing on what comes after a cut. */
-  readonly onCut?: () => void;
 }
 
 /**
@@ -112,11 +110,16 @@ function sendRequest({ stream, tap }: IncomingCall, upstream: ClientHttp2Stream,
 function passAnswer(
   { stream, tap, runtime }: IncomingCall,
   upstream: ClientHttp2Stream,
-  { filter, onCut }: RelayOptions,
+  { filter }: RelayOptions,
   close: (by: EndedBy, reset: number) => void,
 ): void {
   let trailers: RawHeaders = [];
   let isCut = false;
+  const cutOff = (): void => {
+    // First, for the reset closes the stream, which would look like the client's doing.
+    close('proxy', constants.NGHTTP2_INTERNAL_ERROR);
+    stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  };
   upstream.on('response', (_headers: unknown, flags: number, raw: RawHeaders) => {
     tap.responseHeaders(raw);
     const isAll = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
@@ -135,13 +138,13 @@ function passAnswer(
       tap.responseBytes(pass);
       // A reset overtakes what is not written yet.
       const isRoom = stream.write(pass, () => {
-        if (cut) onCut?.();
+        if (cut) cutOff();
       });
       if (!isRoom) {
         upstream.pause();
         stream.once('drain', () => upstream.resume());
       }
-    } else if (cut) onCut?.();
+    } else if (cut) cutOff();
   });
   upstream.on('end', () => {
     if (isCut || upstream.rstCode !== constants.NGHTTP2_NO_ERROR || upstream.aborted) return;

@@ -3,7 +3,7 @@ import { Interferer, type Injected } from '../../../src/harness/fault/interferer
 import { OldAnswers } from '../../../src/harness/fault/old-answers';
 import { readPlan } from '../../../src/harness/fault/plan';
 import type { CriProxy } from '../../../src/harness/proxy/cri-proxy';
-import type { Answer } from '../../../src/harness/proxy/relay';
+import type { Answer, CallTap } from '../../../src/harness/proxy/relay';
 import type { Entry } from '../../../src/harness/tape/entry';
 import { cri } from '../../../src/proto';
 import { gate } from '../support/async';
@@ -18,10 +18,11 @@ let client: BytesClient;
 let interferer: Interferer;
 let injected: Injected[];
 let entries: Entry[];
+let ends: Parameters<CallTap['closed']>[0][];
 
 beforeEach(async () => {
   runtime = await BareRuntime.start();
-  [injected, entries] = [[], []];
+  [injected, entries, ends] = [[], [], []];
 });
 afterEach(async () => {
   client.close();
@@ -35,7 +36,7 @@ async function plan(...faults: object[]): Promise<void> {
   proxy = await startProxy(
     runtime,
     (call) => interferer.handle(call),
-    () => ({ ...NO_TAP, n: ++n }),
+    () => ({ ...NO_TAP, n: ++n, closed: (end) => void ends.push(end) }),
   );
   interferer = new Interferer({
     rules: readPlan(JSON.stringify({ faults })),
@@ -124,6 +125,7 @@ it('cut: a stream ends in the middle', async () => {
   const { words, error } = await streamed(5);
   expect(words).toEqual(['m0', 'm1']);
   expect(error?.code).toBe(grpc.status.INTERNAL);
+  expect(ends).toEqual([{ by: 'proxy', reset: 2 }]);
   expect(await streamed(3)).toEqual({ words: ['m0', 'm1', 'm2'], error: undefined });
 });
 

@@ -2,11 +2,14 @@ const GAP = '  ';
 
 /** Lays rows out in aligned columns, without padding the last one. Returns '' for no rows. */
 export function columns(rows: readonly (readonly string[])[]): string {
-  const width = (column: number): number => Math.max(...rows.map((row) => row[column]?.length ?? 0));
+  const widths: number[] = [];
+  // A tape has hundreds of thousands of rows, which are too many arguments for Math.max.
+  for (const row of rows)
+    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
   return rows
     .map((row) => {
       const cells = row.map((cell, column) =>
-        column === row.length - 1 ? cell : cell.padEnd(width(column)),
+        column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0),
       );
       return `${cells.join(GAP)}\n`;
     })

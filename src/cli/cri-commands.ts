@@ -29,7 +29,8 @@ export function addCriCommands(program: Command): void {
     .command('show')
     .description(
       'print the calls of a tape and how long each method takes. ' +
-        'Exit code 0: the tape is whole; 1: it is cut or damaged, and what can be read is shown; 2: it is no tape, or cannot be read',
+        'Exit code 0: the tape is whole; 1: it is cut or damaged or lines were lost, and what can be read is shown; ' +
+        '2: it is no tape, or cannot be read',
     )
     .argument('<TAPE>', 'what record has written')
     .option('--method <PATTERN>', 'only calls of these methods, such as RunPodSandbox or "*Container"')

@@ -27,7 +27,7 @@ export interface ShownCall {
 export interface ShownTape {
   readonly head: TapeHeader;
   readonly calls: readonly ShownCall[];
-  /** Lines that the recording lost. */
+  /** Lines that the recording lost: what the last line says, or the lines before it if they say more. */
   readonly lost: number;
   readonly problems: readonly TapeProblem[];
 }
@@ -75,13 +75,19 @@ export const OPEN = 'open';
 /** Puts the lines of a tape together again. Messages are looked at and dropped. */
 class Assembly {
   head!: TapeHeader;
-  lost = 0;
+  #lostSoFar = 0;
+  #lostInAll = 0;
   readonly #calls = new Map<number, Growing>();
   readonly #requests = new Map<number, CallBegin['request']>();
   readonly #subjects = new Subjects();
 
+  get lost(): number {
+    return Math.max(this.#lostSoFar, this.#lostInAll);
+  }
+
   add(line: TapeLine): void {
-    if ('lost' in line && !('end' in line)) this.lost += line.lost;
+    if ('end' in line) this.#lostInAll = line.lost;
+    else if ('lost' in line) this.#lostSoFar += line.lost;
     else if ('fault' in line) {
       if (line.n === undefined) return;
       const call = this.#call(line.n, line.t, line.method ?? '');

@@ -27,6 +27,7 @@ export async function showTape(file: string, filter: CallFilter, output: 'text' 
         ? renderTape(tape, calls)
         : `${JSON.stringify({ head, lost, problems: tape.problems, calls, methods: latencies(calls) }, null, 2)}\n`,
     problems: [
+      ...(lost > 0 ? [`${file}: ${lost} lines are missing, because the recording lost them`] : []),
       ...problems.slice(0, TOLD_PROBLEMS),
       ...(more > 0 ? [`${file}: ${more} more lines like these`] : []),
     ],

@@ -42,7 +42,7 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 
 it('shows timeline and table', async () => {
   const { text, problems } = await showTape(file, ALL, 'text');
-  expect(problems).toEqual([]);
+  expect(problems).toEqual([`${file}: 2 lines are missing, because the recording lost them`]);
   expect(text).toBe(
     [
       'Recorded 2026-11-29T00:00:00Z from unix:///run/x.sock (containerd 2.1): 6 calls, 2 lines lost',
@@ -96,4 +96,16 @@ it('percentiles are times that calls took', async () => {
   ]);
   const { methods } = JSON.parse(text) as { methods: object[] };
   expect(methods).toEqual([{ method: 'Status', calls: 100, failed: 0, p50: 50, p90: 90, p99: 99, max: 100 }]);
+});
+
+it.each([
+  ['the last line says more', [{ t: 1, lost: 2 }], 5, 5],
+  ['the last line says less', [{ t: 1, lost: 2 }, { t: 2, lost: 4 }], 5, 6],
+  ['no line tells where', [], 1, 1],
+])('lost lines are a problem: %s', async (_, lines, sum, expected) => {
+  const all = [HEAD, ...lines, { t: 9, end: true, calls: 0, lost: sum }];
+  await writeFile(file, all.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  const { text, problems } = await showTape(file, ALL, 'json');
+  expect(JSON.parse(text)).toMatchObject({ lost: expected });
+  expect(problems).toEqual([`${file}: ${expected} lines are missing, because the recording lost them`]);
 });

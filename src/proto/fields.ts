@@ -60,7 +60,7 @@ function readMessage(message: string, reader: Reader, end: number, options: Json
       reader.skipType(wire);
       const bytes = Buffer.from(reader.buf.subarray(start, reader.pos));
       const unknown = options.unknown?.(bytes) ?? bytes.toString('base64');
-      out[UNKNOWN] = [...((out[UNKNOWN] as Json[] | undefined) ?? []), unknown];
+      append(out, UNKNOWN, unknown);
       continue;
     }
     readField(message, field, wire, reader, options, out);
@@ -86,18 +86,17 @@ function readField(
   if (isMessage(type)) {
     const end = reader.uint32() + reader.pos;
     const value = readMessage(type, reader, end, options);
-    if (kind === 'list') append(out, name, [value]);
+    if (kind === 'list') append(out, name, value);
     else out[name] = { ...(out[name] as JsonObject | undefined), ...value };
     return;
   }
   const read = (): Json => rewritten(readScalar(type, reader), { message, field }, options);
   if (kind === 'list' && wire === LENGTH_DELIMITED && !isBytes(type)) {
     const end = reader.uint32() + reader.pos;
-    const values: Json[] = [];
-    while (reader.pos < end) values.push(read());
-    append(out, name, values);
+    out[name] ??= [];
+    while (reader.pos < end) append(out, name, read());
   } else if (kind === 'list') {
-    append(out, name, [read()]);
+    append(out, name, read());
   } else {
     const value = readScalar(type, reader);
     // proto3: a default on the wire is the same as none.
@@ -120,9 +119,10 @@ function readEntry(message: string, field: FieldRow, reader: Reader, options: Js
   return [key, rewritten(value, { message, field, key }, options)];
 }
 
-function append(out: Record<string, Json>, name: string, values: readonly Json[]): void {
+/** To the same list each time: a copy for each value would take time that grows with its square. */
+function append(out: Record<string, Json>, name: string, value: Json): void {
   const list = (out[name] ??= []) as Json[];
-  list.push(...values);
+  list.push(value);
 }
 
 function rewritten(value: Scalar, place: Place, { rewrite }: JsonOptions): Json {

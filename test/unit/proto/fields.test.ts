@@ -75,6 +75,18 @@ it('fields of a later proto are kept', () => {
   expect(toJson('VersionRequest', bytes)).toEqual({ version: 'v1', [UNKNOWN]: ['mAYH', 'CAE='] });
 });
 
+it('very many fields of a later proto, and numbers of a packed list, take no longer than their bytes', () => {
+  const count = 200_000;
+  const unknown = Buffer.concat(Array.from({ length: count }, () => Buffer.from([0x98, 0x06, 0x07])));
+  const began = performance.now();
+  expect(toJson('VersionRequest', unknown)[UNKNOWN]).toHaveLength(count);
+  const groups = Array.from({ length: count }, (_, at) => at + 1);
+  const packed = cri.LinuxContainerSecurityContext.encode({ supplemental_groups: groups }).finish();
+  expect(toJson('LinuxContainerSecurityContext', packed).supplemental_groups).toHaveLength(count);
+  // A copy of the list for each value would take minutes.
+  expect(performance.now() - began).toBeLessThan(10_000);
+});
+
 it('a rewrite sees each scalar with its place', () => {
   const seen: Place[] = [];
   const bytes = cri.PullImageRequest.encode({

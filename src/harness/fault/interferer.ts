@@ -185,6 +185,8 @@ async function bodyOf({ stream, tap }: IncomingCall): Promise<Buffer | undefined
   const isWhole = await new Promise<boolean>((resolve) => {
     stream.once('end', () => resolve(!stream.aborted));
     stream.once('close', () => resolve(false));
+    // Node ends a request without a byte at once, also while the call waits for the connection to the runtime.
+    if (stream.readableEnded) resolve(!stream.aborted);
     if (stream.destroyed) resolve(false);
   });
   if (isWhole) return Buffer.concat(chunks);

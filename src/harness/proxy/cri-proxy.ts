@@ -19,8 +19,20 @@ import { answerError, type CallTap, type EndedBy, type IncomingCall } from './re
 
 /** Of a stream and of a connection. HTTP/2's own 64 KiB would make an answer of megabytes wait for its reader many times. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
+/** Of header fields, in each direction; as grpc-go. Node has 64 KiB. Its nghttp2 takes 64 KiB for one field and about 144 KiB for all. */
+const MAX_HEADER_BYTES = 16 * 1024 * 1024;
+/** Node's own limit is 128 fields. */
+const MAX_HEADER_FIELDS = 65_536;
 const OPTIONS = {
-  settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
+  settings: {
+    initialWindowSize: WINDOW_BYTES,
+    enablePush: false,
+    maxHeaderListSize: MAX_HEADER_BYTES,
+    // The name before RFC 9113; older versions of Node read only this one.
+    maxHeaderSize: MAX_HEADER_BYTES,
+  },
+  maxSendHeaderBlockLength: MAX_HEADER_BYTES,
+  maxHeaderListPairs: MAX_HEADER_FIELDS,
   // Node refuses streams of a connection that holds 10 MB otherwise; a list of a large node is longer.
   maxSessionMemory: 4_096,
 };

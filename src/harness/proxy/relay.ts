@@ -101,10 +101,13 @@ function sendRequest({ stream, tap }: IncomingCall, upstream: ClientHttp2Stream,
       upstream.once('drain', () => stream.resume());
     }
   });
-  stream.on('end', () => {
+  const onEnd = (): void => {
     upstream.end();
     tap.requestPassed();
-  });
+  };
+  // Node ends a request without a byte at once, also while the call waits for the connection to the runtime.
+  if (stream.readableEnded) onEnd();
+  else stream.on('end', onEnd);
 }
 
 function passAnswer(

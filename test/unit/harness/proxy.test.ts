@@ -1,11 +1,13 @@
 import { once } from 'node:events';
+import { connect } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { CriProxy } from '../../../src/harness/proxy/cri-proxy';
 import { relay, type CallTap } from '../../../src/harness/proxy/relay';
 import { silentLogger } from '../../../src/lib/logger';
 import { RawHttp2Client } from '../../fakes/raw-http2-client';
 import { gate } from '../support/async';
-import { BareRuntime, BytesClient, message, NO_TAP, startProxy } from './support/runtime';
+import { BareRuntime, BytesClient, LONG_HEADERS, message, NO_TAP, startProxy } from './support/runtime';
 
 const VERSION = '/runtime.v1.RuntimeService/Version';
 const EVENTS = '/runtime.v1.RuntimeService/GetContainerEvents';
@@ -90,6 +92,36 @@ it('headers, trailers and the details of a status pass, and no field is added', 
     'grpc-status-details-bin': 'CAkSB25vdCBub3c',
     'x-tail': 'z',
   });
+});
+
+it('header fields and trailers pass that are longer or more than Node takes by itself', async () => {
+  // nghttp2 takes a field of 64 KiB at most, and nine frames of 16 KiB.
+  const long = 'x'.repeat(60_000);
+  const many = Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`x-${at}`, String(at)]));
+  runtime.answer = (call) => runtime.reply(call, message('hi'), { 'x-tail': long, 'x-more': long });
+  const path = runtime.proxyEndpoint.slice('unix://'.length);
+  const session = connect('http://localhost', { ...LONG_HEADERS, createConnection: () => connectSocket(path) });
+  await once(session, 'remoteSettings');
+  const stream = session.request({ ':method': 'POST', ':path': VERSION, te: 'trailers', 'x-head': long, 'x-more': long, ...many });
+  stream.end(message(''));
+  stream.resume();
+  const [trailers] = (await once(stream, 'trailers')) as [Record<string, string>];
+  session.destroy();
+  expect(trailers['x-tail']).toBe(long);
+  const { headers } = runtime.calls[0]!;
+  expect(headers[headers.indexOf('x-head') + 1]).toBe(long);
+  expect(headers).toContain('x-299');
+});
+
+it('a request without a byte passes, also the first one of a connection', async () => {
+  const path = runtime.proxyEndpoint.slice('unix://'.length);
+  const session = connect('http://localhost', { createConnection: () => connectSocket(path) });
+  const stream = session.request({ ':method': 'POST', ':path': VERSION, te: 'trailers' });
+  stream.end();
+  stream.resume();
+  const [trailers] = (await once(stream, 'trailers')) as [Record<string, string>];
+  session.destroy();
+  expect(trailers['grpc-status']).toBe('0');
 });
 
 it('an answer of headers alone stays one', async () => {

@@ -18,6 +18,13 @@ export interface SeenCall {
   readonly body: Buffer;
 }
 
+/** For peers that send and take more than Node's 64 KiB and 128 fields. */
+export const LONG_HEADERS = {
+  settings: { maxHeaderListSize: 1_000_000 },
+  maxSendHeaderBlockLength: 1_000_000,
+  maxHeaderListPairs: 1_000,
+};
+
 /** A runtime made of bare HTTP/2, so that a test says each header field and byte of an answer. */
 export class BareRuntime {
   readonly calls: SeenCall[] = [];
@@ -55,7 +62,7 @@ export class BareRuntime {
 
   static async start(): Promise<BareRuntime> {
     const directory = await mkdtemp(join(tmpdir(), 'dockbridge-harness-'));
-    const server = createServer();
+    const server = createServer(LONG_HEADERS);
     const runtime = new BareRuntime(directory, server);
     server.listen(join(directory, 'runtime.sock'));
     await once(server, 'listening');

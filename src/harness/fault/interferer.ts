@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { constants } from 'node:http2';
 import { messageOf } from '../../lib/errors';
 import { toJson, type Json } from '../../proto/fields';
 import { methodOf } from '../methods';
@@ -94,7 +93,7 @@ export class Interferer {
           answerError(call, fault.failure.code, fault.failure.text);
         return true;
       case 'drop_connection':
-        tap.closed({ by: 'proxy', reset: constants.NGHTTP2_CANCEL });
+        tap.closed({ by: 'proxy', reset: undefined });
         call.drop();
         return true;
       case 'cut':
@@ -113,7 +112,7 @@ export class Interferer {
         return old !== undefined;
       }
       case 'restart':
-        tap.closed({ by: 'proxy', reset: constants.NGHTTP2_CANCEL });
+        tap.closed({ by: 'proxy', reset: undefined });
         await this.#restart(fault.ms);
         return true;
     }
@@ -146,7 +145,9 @@ export class Interferer {
     signal.removeEventListener('abort', end);
     stream.off('close', end);
     if (!gone.signal.aborted) return true;
-    tap.closed({ by: signal.aborted ? 'proxy' : 'client', reset: stream.rstCode });
+    // The proxy stops, and closes the connection next.
+    if (signal.aborted) tap.closed({ by: 'proxy', reset: undefined });
+    else tap.closed({ by: 'client', reset: stream.rstCode });
     return false;
   }
 

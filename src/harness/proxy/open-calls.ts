@@ -23,8 +23,9 @@ export class OpenCalls {
       responseHeaders: (raw) => tap.responseHeaders(raw),
       responseBytes: (chunk) => tap.responseBytes(chunk),
       answered: (trailers) => tap.answered(trailers),
-      closed: ({ by, reset }) => {
-        tap.closed({ by: by === 'client' ? (this.#droppedBy ?? by) : by, reset });
+      closed: (end) => {
+        const by = end.by === 'client' ? this.#droppedBy : undefined;
+        tap.closed(by === undefined ? end : { by, reset: undefined });
         this.#open.delete(tap);
         this.#check();
       },

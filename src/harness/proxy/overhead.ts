@@ -1,6 +1,6 @@
 import { createHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import type { RawHeaders } from './raw-headers';
-import type { CallTap, EndedBy } from './relay';
+import type { CallClosed, CallTap } from './relay';
 
 const NS_PER_MS = 1e6;
 const LOOP_RESOLUTION_MS = 10;
@@ -45,7 +45,7 @@ export class Overhead {
       },
       responseBytes: (chunk) => tap.responseBytes(chunk),
       answered: (trailers) => tap.answered(trailers),
-      closed: (end: { readonly by: EndedBy; readonly reset: number }) => {
+      closed: (end: CallClosed) => {
         tap.closed(end);
         if (answeredAt === undefined || end.by !== 'runtime') return;
         const spent = inside + performance.now() - answeredAt;

@@ -8,7 +8,8 @@ export type RawHeaders = readonly string[];
  * Node's own header object would join them, and a `-bin` value is changed by that.
  */
 export function outgoing(raw: RawHeaders): OutgoingHttpHeaders {
-  const headers: OutgoingHttpHeaders = {};
+  // A field may be called `constructor`.
+  const headers = Object.create(null) as OutgoingHttpHeaders;
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = raw[at] ?? '';
     const value = raw[at + 1] ?? '';

@@ -10,6 +10,12 @@ import { errorHeaders } from './status';
 /** Who ended a call that has no status of the runtime. */
 export type EndedBy = 'client' | 'runtime' | 'proxy';
 
+export interface CallClosed {
+  readonly by: EndedBy;
+  /** The HTTP/2 error code of a call that was cut; undefined if it ended with its whole connection. */
+  readonly reset: number | undefined;
+}
+
 /** Looks on while one call passes. Nothing here may throw or wait. */
 export interface CallTap {
   /** The call's number in the tape; undefined without one. */
@@ -21,8 +27,8 @@ export interface CallTap {
   responseBytes(chunk: Buffer): void;
   /** The runtime has ended its answer; `trailers` is empty if the status was in the headers. */
   answered(trailers: RawHeaders): void;
-  /** Called once and last. `reset` is the HTTP/2 error code of a call that was cut. */
-  closed(end: { readonly by: EndedBy; readonly reset: number }): void;
+  /** Called once and last. */
+  closed(end: CallClosed): void;
 }
 
 /** A call that came in. */
@@ -59,7 +65,7 @@ export function relay(call: IncomingCall, options: RelayOptions = {}): void {
   const upstream = openUpstream(call);
   if (upstream === undefined) return;
   let isDone = false;
-  const close = (by: EndedBy, reset: number): void => {
+  const close = (by: EndedBy, reset: number | undefined): void => {
     if (isDone) return;
     isDone = true;
     tap.closed({ by, reset });
@@ -114,7 +120,7 @@ function passAnswer(
   { stream, tap, runtime }: IncomingCall,
   upstream: ClientHttp2Stream,
   { filter }: RelayOptions,
-  close: (by: EndedBy, reset: number) => void,
+  close: (by: EndedBy, reset: number | undefined) => void,
 ): void {
   let trailers: RawHeaders = [];
   let isCut = false;
@@ -158,7 +164,7 @@ function passAnswer(
   upstream.on('close', () => {
     const { rstCode } = upstream;
     if (isCut || (rstCode === constants.NGHTTP2_NO_ERROR && stream.writableEnded)) return;
-    close('runtime', rstCode);
+    close('runtime', runtime.destroyed ? undefined : rstCode);
     // With the connection to the runtime the client's ends as well, which says more than a reset.
     if (!stream.closed && !runtime.destroyed)
       stream.close(rstCode === constants.NGHTTP2_NO_ERROR ? constants.NGHTTP2_CANCEL : rstCode);
@@ -216,7 +222,11 @@ export async function collect(call: IncomingCall, body: Buffer): Promise<Answer 
   const isGone = stream.destroyed || stream.closed;
   if (headers.length > 0 && upstream.rstCode === constants.NGHTTP2_NO_ERROR && !isGone)
     return { headers, data: Buffer.concat(chunks), trailers };
-  tap.closed({ by: isGone ? 'client' : 'runtime', reset: upstream.rstCode });
+  tap.closed(
+    isGone
+      ? { by: 'client', reset: stream.rstCode }
+      : { by: 'runtime', reset: runtime.destroyed ? undefined : upstream.rstCode },
+  );
   if (!isGone && !runtime.destroyed) stream.close(upstream.rstCode || constants.NGHTTP2_CANCEL);
   return undefined;
 }

@@ -1,15 +1,23 @@
+import { constants } from 'node:http2';
 import { methodOf } from '../methods';
 import { MessageSplitter, type GrpcMessage } from '../proxy/grpc-messages';
 import { deadlineMs, type RawHeaders } from '../proxy/raw-headers';
-import type { CallTap, EndedBy } from '../proxy/relay';
+import type { CallClosed, CallTap } from '../proxy/relay';
 import { statusIn, type CallStatus } from '../proxy/status';
 import type { TapeBytes } from './entry';
 import type { Recorder } from './recorder';
 
 /** Fields of HTTP/2 and of gRPC itself: the same in every call, or told elsewhere in the line. */
 const OF_GRPC = /^(?::|content-type$|accept-encoding$|te$|user-agent$|host$|grpc-(?!trace))/;
-/** HTTP/2's CANCEL: how a client ends a call. */
-const CANCEL = 8;
+/** What gRPC clients make of the HTTP/2 code of a reset. Every other code is INTERNAL to them. */
+const STATUS_OF_RESET: Readonly<Record<number, string>> = {
+  [constants.NGHTTP2_REFUSED_STREAM]: 'UNAVAILABLE',
+  [constants.NGHTTP2_CANCEL]: 'CANCELLED',
+  [constants.NGHTTP2_ENHANCE_YOUR_CALM]: 'RESOURCE_EXHAUSTED',
+  [constants.NGHTTP2_INADEQUATE_SECURITY]: 'PERMISSION_DENIED',
+};
+/** How much (ms) before its deadline a call may end and still be out of time: the client's clock began before the call was here. */
+const DEADLINE_SLACK_MS = 10;
 
 /** Writes down one call as the client saw it. */
 export class RecordingTap implements CallTap {
@@ -65,11 +73,12 @@ export class RecordingTap implements CallTap {
     this.#status = statusIn(trailers) ?? this.#status;
   }
 
-  closed({ by, reset }: { readonly by: EndedBy; readonly reset: number }): void {
+  closed(end: CallClosed): void {
+    const { by } = end;
     this.#begin(undefined);
     const ms = performance.now() - this.#began;
     // What the client gave up has no status of the runtime, unless that was on its way already.
-    const { status, details, detailsBin } = this.#status ?? this.#withoutAnswer(by, reset, ms);
+    const { status, details, detailsBin } = this.#status ?? this.#withoutAnswer(end, ms);
     this.recorder.write({
       ...{ kind: 'end', n: this.n, t: this.recorder.now(), path: this.path, status, ms },
       ...(this.#status !== undefined && by === 'runtime' ? {} : { by }),
@@ -79,14 +88,13 @@ export class RecordingTap implements CallTap {
     });
   }
 
-  #withoutAnswer(by: EndedBy, reset: number, ms: number): CallStatus {
-    const late = this.#deadlineMs !== undefined && ms >= this.#deadlineMs;
-    if (late) return { status: 'DEADLINE_EXCEEDED' };
+  #withoutAnswer({ by, reset }: CallClosed, ms: number): CallStatus {
+    const late = this.#deadlineMs !== undefined && ms >= this.#deadlineMs - DEADLINE_SLACK_MS;
+    // Only who waits can run out of time: a runtime that watches the deadline resets the call.
+    if (late && by !== 'proxy') return { status: 'DEADLINE_EXCEEDED' };
     if (by === 'client') return { status: 'CANCELLED' };
-    return {
-      status: reset === CANCEL ? 'CANCELLED' : 'UNAVAILABLE',
-      details: `reset with HTTP/2 code ${reset}`,
-    };
+    if (reset === undefined) return { status: 'UNAVAILABLE', details: 'the connection was closed' };
+    return { status: STATUS_OF_RESET[reset] ?? 'INTERNAL', details: `reset with HTTP/2 code ${reset}` };
   }
 
   #begin(request: TapeBytes | undefined): void {
@@ -111,7 +119,8 @@ function kept({ bytes, length, compressed }: GrpcMessage): TapeBytes {
 }
 
 function metadataOf(headers: RawHeaders): Record<string, string> {
-  const metadata: Record<string, string> = {};
+  // A field may be called `constructor`.
+  const metadata = Object.create(null) as Record<string, string>;
   for (let at = 0; at + 1 < headers.length; at += 2) {
     const [name = '', value = ''] = headers.slice(at, at + 2);
     if (!OF_GRPC.test(name)) metadata[name] = name in metadata ? `${metadata[name] ?? ''},${value}` : value;

@@ -24,6 +24,13 @@ it('fields that come twice go out twice', () => {
   });
 });
 
+it('a field may have the name of what every object has', () => {
+  expect(Object.entries(outgoing(['constructor', '1', 'valueof', '2']))).toEqual([
+    ['constructor', '1'],
+    ['valueof', '2'],
+  ]);
+});
+
 it('a status is read from its fields', () => {
   expect(statusIn(['x', 'y'])).toBeUndefined();
   expect(statusIn(['grpc-status', '0', 'grpc-message', 'OK'])).toEqual({ status: 'OK' });

@@ -196,6 +196,7 @@ it('a runtime that dies drops its clients, and the next call finds the new one',
   runtime.answer = () => runtime.die();
   const error = await client.failure(VERSION, Buffer.alloc(0));
   expect(error.code).toBe(grpc.status.UNAVAILABLE);
+  expect(ends).toEqual([{ by: 'runtime', reset: undefined }]);
   runtime.answer = (call) => runtime.reply(call, message('back'));
   const { answer } = client.call(VERSION, Buffer.alloc(0), { deadline: Date.now() + 30_000 });
   expect(String(await answer)).toBe('back');
@@ -235,7 +236,7 @@ it('a proxy that closes waits until its calls have told their ends', async () =>
   const { answer } = client.call(VERSION, Buffer.alloc(0));
   await begun;
   await proxy.close();
-  expect(ends).toEqual([{ by: 'proxy', reset: expect.any(Number) as number }]);
+  expect(ends).toEqual([{ by: 'proxy', reset: undefined }]);
   await expect(answer).rejects.toMatchObject({ code: grpc.status.UNAVAILABLE });
 });
 
@@ -255,6 +256,6 @@ it('a proxy closes though a client does not read', async () => {
   stream.write(Buffer.alloc(8_000_000));
   await passed.promise;
   await proxy.close();
-  expect(ends).toEqual([{ by: 'proxy', reset: expect.any(Number) as number }]);
+  expect(ends).toEqual([{ by: 'proxy', reset: undefined }]);
   raw.socket.destroy();
 });

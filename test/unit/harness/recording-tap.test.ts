@@ -1,0 +1,51 @@
+import type { CallClosed } from '../../../src/harness/proxy/relay';
+import type { Entry } from '../../../src/harness/tape/entry';
+import type { Recorder } from '../../../src/harness/tape/recorder';
+import { RecordingTap } from '../../../src/harness/tape/recording-tap';
+
+const entries: Entry[] = [];
+const recorder = {
+  nextCall: () => 1,
+  now: () => 0,
+  write: (entry: Entry) => void entries.push(entry),
+} as unknown as Recorder;
+
+beforeEach(() => (entries.length = 0));
+afterEach(() => jest.useRealTimers());
+
+const tapOf = (...headers: string[]): RecordingTap =>
+  new RecordingTap(recorder, '/runtime.v1.RuntimeService/Version', headers);
+
+it.each<[CallClosed['by'], number | undefined, string]>([
+  ['runtime', 0, 'INTERNAL'],
+  ['runtime', 2, 'INTERNAL'],
+  ['proxy', 2, 'INTERNAL'],
+  ['runtime', 7, 'UNAVAILABLE'],
+  ['runtime', 8, 'CANCELLED'],
+  ['runtime', 11, 'RESOURCE_EXHAUSTED'],
+  ['runtime', 12, 'PERMISSION_DENIED'],
+  ['runtime', undefined, 'UNAVAILABLE'],
+  ['proxy', undefined, 'UNAVAILABLE'],
+  ['client', 8, 'CANCELLED'],
+])('ended by the %s with code %s it is %s, as to a client', (by, reset, status) => {
+  tapOf().closed({ by, reset });
+  expect(entries.at(-1)).toMatchObject({ kind: 'end', by, status });
+});
+
+it.each([
+  [980, 'CANCELLED'],
+  [995, 'DEADLINE_EXCEEDED'],
+  [1_010, 'DEADLINE_EXCEEDED'],
+])('a call with a deadline of a second that the client ends after %d ms is %s', (ms, status) => {
+  jest.useFakeTimers();
+  const tap = tapOf('grpc-timeout', '1000m');
+  jest.advanceTimersByTime(ms);
+  tap.closed({ by: 'client', reset: 8 });
+  expect(entries.at(-1)).toMatchObject({ status });
+});
+
+it('a field of the metadata may be called constructor', () => {
+  tapOf('constructor', 'a', 'constructor', 'b').closed({ by: 'client', reset: 8 });
+  const [begin] = entries;
+  expect(Object.entries((begin as { metadata: object }).metadata)).toEqual([['constructor', 'a,b']]);
+});

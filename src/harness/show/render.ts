@@ -10,13 +10,18 @@ export function renderTape({ head, calls, lost }: ShownTape, shown: readonly Sho
   const { endpoint, runtime_name: name = 'unknown runtime', runtime_version: version = '' } = head.upstream;
   const some = shown.length === calls.length ? '' : `, ${shown.length} shown`;
   const losses = lost === 0 ? '' : `, ${lost} lines lost`;
+  const from = `from ${endpoint} (${`${name} ${version}`.trim()})`;
   return [
-    `Recorded ${head.recorded} from ${endpoint} (${`${name} ${version}`.trim()}): ${calls.length} calls${some}${losses}\n`,
-    shown.length === 0 ? '' : columns([TIMELINE, ...shown.map(rowOf)]),
-    shown.length === 0 ? '' : columns([TABLE, ...latencies(shown).map(latencyRow)]),
+    `${printable(`Recorded ${head.recorded} ${from}: ${calls.length} calls${some}${losses}`)}\n`,
+    shown.length === 0 ? '' : table([TIMELINE, ...shown.map(rowOf)]),
+    shown.length === 0 ? '' : table([TABLE, ...latencies(shown).map(latencyRow)]),
   ]
     .filter((part) => part !== '')
     .join('\n');
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  return columns(rows.map((row) => row.map(printable)));
 }
 
 const TIMELINE = ['SECOND', 'METHOD', 'POD', 'CONTAINER', 'MS', 'STATUS', ''];
@@ -39,7 +44,7 @@ function notesOf({ messages, by, details, faults, status, deadline_ms }: ShownCa
       ? [`deadline ${shownMs(deadline_ms)} ms`]
       : []),
     ...(status === OPEN ? ['its end is not in the tape'] : []),
-    ...(cut === undefined ? [] : [printable(cut)]),
+    ...(cut === undefined ? [] : [cut]),
   ].join('; ');
 }
 
@@ -52,7 +57,7 @@ function shownMs(ms: number | undefined): string {
   return ms < 10 ? ms.toFixed(2) : ms.toFixed(0);
 }
 
-/** A runtime's text must not move the cursor of who reads it. */
+/** Text of a tape, whoever wrote it, must not move the cursor of who reads it. */
 function printable(text: string): string {
   // eslint-disable-next-line no-control-regex
   return text.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ');

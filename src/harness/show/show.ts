@@ -25,11 +25,19 @@ export async function showTape(file: string, filter: CallFilter, output: 'text' 
     text:
       output === 'text'
         ? renderTape(tape, calls)
-        : `${JSON.stringify({ head, lost, problems: tape.problems, calls, methods: latencies(calls) }, null, 2)}\n`,
+        : `${jsonOf({ head, lost, problems: tape.problems, calls, methods: latencies(calls) })}\n`,
     problems: [
       ...(lost > 0 ? [`${file}: ${lost} lines are missing, because the recording lost them`] : []),
       ...problems.slice(0, TOLD_PROBLEMS),
       ...(more > 0 ? [`${file}: ${more} more lines like these`] : []),
     ],
   };
+}
+
+/** JSON leaves the control characters beyond ASCII as they are, and some terminals obey those too. */
+function jsonOf(value: object): string {
+  return JSON.stringify(value, null, 2).replace(
+    /[\x7f-\x9f]/g,
+    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

@@ -76,11 +76,12 @@ export class TapeReader {
 
   #head(text: string): TapeHeader {
     const head = objectOf(text);
-    if (typeof head?.tape !== 'number' || typeof head.recorded !== 'string') throw this.#foreign();
+    if (typeof head?.tape !== 'number') throw this.#foreign();
     if (head.tape > TAPE_VERSION)
       throw failedPrecondition(
         `${this.file} is a tape of version ${head.tape}: this dockbridge reads version ${TAPE_VERSION}, use the one that made it`,
       );
+    if (!isHead(head)) throw this.#foreign();
     return head as unknown as TapeHeader;
   }
 
@@ -114,10 +115,43 @@ function objectOf(text: string): Readonly<Record<string, unknown>> | undefined {
   }
 }
 
-/** A later minor change may add fields and kinds of lines; what has these is enough to go on. */
+type Check = (value: unknown) => boolean;
+const isText: Check = (value) => typeof value === 'string';
+const isNumber: Check = (value) => Number.isFinite(value);
+const optional =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value);
+const isObject: Check = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** What those who read the lines rely on, by the field that tells the kind of a line. The first that is there decides. */
+const KINDS: readonly (readonly [field: string, checks: Readonly<Record<string, Check>>])[] = [
+  ['end', { calls: isNumber, lost: isNumber }],
+  ['lost', { lost: isNumber }],
+  ['fault', { fault: isText, n: optional(isNumber), method: optional(isText) }],
+  [
+    'status',
+    {
+      ...{ n: isNumber, method: isText, status: isText, ms: isNumber },
+      ...{ by: optional(isText), details: optional(isText) },
+    },
+  ],
+  ['message', { n: isNumber, method: isText }],
+  ['n', { n: isNumber, method: isText, api: optional(isText), deadline_ms: optional(isNumber) }],
+];
+
+/** A later minor change may add fields and kinds of lines of a call; what has these is enough to go on. */
 function isTapeLine(line: Readonly<Record<string, unknown>>): boolean {
-  if (typeof line.t !== 'number') return false;
-  if ('lost' in line || 'end' in line || 'fault' in line) return true;
-  if (typeof line.n !== 'number' || typeof line.method !== 'string') return false;
-  return !('status' in line) || (typeof line.status === 'string' && typeof line.ms === 'number');
+  const [, checks] = KINDS.find(([field]) => Object.hasOwn(line, field)) ?? [];
+  return checks !== undefined && isNumber(line.t) && hasAll(line, checks);
+}
+
+function isHead(head: Readonly<Record<string, unknown>>): boolean {
+  const { upstream } = head;
+  const texts = { endpoint: isText, runtime_name: optional(isText), runtime_version: optional(isText) };
+  return isText(head.recorded) && isObject(upstream) && hasAll(upstream as Record<string, unknown>, texts);
+}
+
+function hasAll(object: Readonly<Record<string, unknown>>, checks: Readonly<Record<string, Check>>): boolean {
+  return Object.entries(checks).every(([field, check]) => check(object[field]));
 }

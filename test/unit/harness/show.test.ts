@@ -109,3 +109,25 @@ it.each([
   expect(JSON.parse(text)).toMatchObject({ lost: expected });
   expect(problems).toEqual([`${file}: ${expected} lines are missing, because the recording lost them`]);
 });
+
+it('no text of a tape reaches the terminal as a command', async () => {
+  const bad = 'a\u001b[2J\u009b5A\nb';
+  const pod = { config: { metadata: { name: bad, namespace: bad } } };
+  const all = [
+    { ...HEAD, recorded: bad, upstream: { endpoint: bad, runtime_name: bad, runtime_version: bad } },
+    { n: 1, t: 0, method: bad, api: bad, request: pod },
+    { n: 1, t: 0, fault: bad, rule: 0 },
+    { n: 1, t: 1, method: bad, status: bad, ms: 5, by: bad, details: bad },
+    { t: 9, end: true, calls: 1, lost: 0 },
+  ];
+  await writeFile(file, all.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  for (const output of ['text', 'json'] as const) {
+    const { text, problems } = await showTape(file, ALL, output);
+    expect(problems).toEqual([]);
+    // eslint-disable-next-line no-control-regex
+    expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+    expect(text).toContain('5A');
+  }
+  const { text } = await showTape(file, ALL, 'text');
+  expect(text.trimEnd().split('\n')).toHaveLength(7);
+});

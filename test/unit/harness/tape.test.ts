@@ -212,9 +212,30 @@ it('damaged lines are named, and the others read', async () => {
 });
 
 it.each([
+  { t: 1, lost: 'all' },
+  { t: 1, end: true, calls: 0, lost: null },
+  { t: 1, fault: {}, rule: 0 },
+  { t: 1, fault: 'hang', n: '1' },
+  { t: 1, n: 1, method: 'Version', status: 'OK', ms: 1, details: 5 },
+  { t: 1, n: 1, method: 'Version', status: 'OK', ms: 1, by: [] },
+  { t: 1, n: 1, method: 'Version', status: 'OK' },
+  { t: 1, n: 1, method: 'Version', api: {} },
+  { t: 1, n: 1, method: 'Version', deadline_ms: '1s' },
+  { t: 1, n: 1, method: 5, message: {} },
+  { t: '1', n: 1, method: 'Version' },
+  { t: 1 },
+])('a line of a foreign tape is a problem: %j', async (line) => {
+  const { lines, problems } = await read(whole(JSON.stringify(line), END));
+  expect(lines).toHaveLength(1);
+  expect(problems[0]).toBe('2 is no line of a tape');
+});
+
+it.each([
   ['', 'x.tape is empty: it is no tape'],
   ['{"foo":1}\n', 'x.tape is no tape: its first line is not the head of one'],
   [`\x7fELF${'\0'.repeat(100_000)}`, 'x.tape is no tape'],
+  ['{"tape":1,"recorded":"x"}\n', 'x.tape is no tape'],
+  ['{"tape":1,"recorded":"x","upstream":{"endpoint":{}}}\n', 'x.tape is no tape'],
   ['{"tape":2,"recorded":"x"}\n', 'x.tape is a tape of version 2: this dockbridge reads version 1'],
 ])('what is no tape is refused: %j', async (text, why) => {
   await expect(read(text)).rejects.toThrow(why);

@@ -1,7 +1,7 @@
 import { DESCRIPTORS } from '../proto/descriptors';
 
 export interface Method {
-  /** `runtime.v1` or `runtime.v1alpha2` without its first word. */
+  /** `v1` or `v1alpha2`: no other package of that name has the messages of our proto. */
   readonly api: string;
   readonly service: string;
   readonly name: string;
@@ -16,7 +16,7 @@ export interface Method {
  * @returns undefined for a path that is no method of CRI by its form.
  */
 export function methodOf(path: string): Method | undefined {
-  const [, api = '', service = '', name = ''] = /^\/runtime\.(\w+)\.(\w+)\/(\w+)$/.exec(path) ?? [];
+  const [, api = '', service = '', name = ''] = /^\/runtime\.(v1|v1alpha2)\.(\w+)\/(\w+)$/.exec(path) ?? [];
   if (name === '') return undefined;
   const [request, response, streams = false] = known(known(DESCRIPTORS.services, service) ?? {}, name) ?? [];
   return { api, service, name, request, response, streams };

@@ -18,7 +18,7 @@ export interface Place {
   readonly key?: string;
 }
 
-/** Decides what stands in the JSON for a scalar; undefined leaves it as it is. */
+/** Decides what stands in the JSON for a scalar, or for the bytes of a message that the proto marks as secret; undefined leaves it as it is. */
 export type Rewrite = (value: Scalar, place: Place) => Json | undefined;
 
 /** Fields that the proto does not know stand under this name, which no field can have. */
@@ -77,17 +77,22 @@ function readField(
   options: JsonOptions,
   out: Record<string, Json>,
 ): void {
-  const [, name, type, kind] = field;
+  const [, name, type, kind, isSecret] = field;
   if (kind === 'map') {
     const [key, value] = readEntry(message, field, reader, options);
     Object.defineProperty((out[name] ??= {}), key, { value, enumerable: true, configurable: true });
     return;
   }
   if (isMessage(type)) {
-    const end = reader.uint32() + reader.pos;
-    const value = readMessage(type, reader, end, options);
+    const length = reader.uint32();
+    const start = reader.pos;
+    const bytes = (): Buffer => Buffer.from(reader.buf.subarray(start, start + length));
+    const instead = isSecret === true ? options.rewrite?.(bytes(), { message, field }) : undefined;
+    if (instead !== undefined) reader.skip(length);
+    const value = instead ?? readMessage(type, reader, start + length, options);
     if (kind === 'list') append(out, name, value);
-    else out[name] = { ...(out[name] as JsonObject | undefined), ...value };
+    else if (instead !== undefined) out[name] = instead;
+    else out[name] = { ...(out[name] as JsonObject | undefined), ...(value as JsonObject) };
     return;
   }
   const read = (): Json => rewritten(readScalar(type, reader), { message, field }, options);

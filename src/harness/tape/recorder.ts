@@ -126,8 +126,7 @@ export class Recorder {
   /** The last line tells all losses, so it is written when the thread has told what came of the others. */
   async #end(): Promise<End> {
     this.#post();
-    if (this.#waiting > 0 && !this.#isBroken)
-      await new Promise<void>((resolve) => (this.#onTaken = resolve));
+    if (this.#waiting > 0 && !this.#isBroken) await new Promise<void>((resolve) => (this.#onTaken = resolve));
     if (this.#isBroken) return NO_END;
     const finished = new Promise<End>((resolve) => (this.#onFinished = resolve));
     const t = this.now();

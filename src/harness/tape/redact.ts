@@ -55,8 +55,8 @@ function cutOutput(output: Buffer, hide: Hide): Json | undefined {
   return { head, bytes: output.length, hash: hide(output) };
 }
 
-/** The address of exec, attach and port-forward is a key to the container; host and port are none. */
+/** The address of exec, attach and port-forward is a key to the container; host and port are none, but a name and a password before them are. */
 function hiddenUrl(url: string, hide: Hide): string {
-  const [origin = ''] = /^[a-z]+:\/\/[^/]*\//i.exec(url) ?? [];
-  return `${origin}${hide(url)}`;
+  const host = URL.canParse(url) ? new URL(url).host : '';
+  return host === '' ? hide(url) : `${host}/${hide(url)}`;
 }

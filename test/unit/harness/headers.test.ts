@@ -57,6 +57,8 @@ it('methods are known by their paths', () => {
   });
   expect(methodOf('/runtime.v1.RuntimeService/GetContainerEvents')?.streams).toBe(true);
   expect(methodOf('/runtime.v1.RuntimeService/constructor')).toMatchObject({ request: undefined });
+  for (const api of ['v2', 'v1beta1', 'v1alpha3'])
+    expect(methodOf(`/runtime.${api}.RuntimeService/Version`)).toBeUndefined();
   expect(methodOf('/grpc.health.v1.Health/Check')).toBeUndefined();
   expect(new Set(METHOD_NAMES).size).toBe(METHOD_NAMES.length);
 });

@@ -100,9 +100,19 @@ it('header fields and trailers pass that are longer or more than Node takes by i
   const many = Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`x-${at}`, String(at)]));
   runtime.answer = (call) => runtime.reply(call, message('hi'), { 'x-tail': long, 'x-more': long });
   const path = runtime.proxyEndpoint.slice('unix://'.length);
-  const session = connect('http://localhost', { ...LONG_HEADERS, createConnection: () => connectSocket(path) });
+  const session = connect('http://localhost', {
+    ...LONG_HEADERS,
+    createConnection: () => connectSocket(path),
+  });
   await once(session, 'remoteSettings');
-  const stream = session.request({ ':method': 'POST', ':path': VERSION, te: 'trailers', 'x-head': long, 'x-more': long, ...many });
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': VERSION,
+    te: 'trailers',
+    'x-head': long,
+    'x-more': long,
+    ...many,
+  });
   stream.end(message(''));
   stream.resume();
   const [trailers] = (await once(stream, 'trailers')) as [Record<string, string>];
@@ -251,7 +261,7 @@ it('a proxy closes though a client does not read', async () => {
   raw.socket.pause();
   stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
   const passed = gate();
-  onBytes = passed.resolve;
+  onBytes = () => passed.resolve();
   // More than the buffers of a socket hold, and less than the client's window.
   stream.write(Buffer.alloc(8_000_000));
   await passed.promise;

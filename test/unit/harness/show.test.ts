@@ -100,7 +100,15 @@ it('percentiles are times that calls took', async () => {
 
 it.each([
   ['the last line says more', [{ t: 1, lost: 2 }], 5, 5],
-  ['the last line says less', [{ t: 1, lost: 2 }, { t: 2, lost: 4 }], 5, 6],
+  [
+    'the last line says less',
+    [
+      { t: 1, lost: 2 },
+      { t: 2, lost: 4 },
+    ],
+    5,
+    6,
+  ],
   ['no line tells where', [], 1, 1],
 ])('lost lines are a problem: %s', async (_, lines, sum, expected) => {
   const all = [HEAD, ...lines, { t: 9, end: true, calls: 0, lost: sum }];

@@ -94,6 +94,11 @@ it.each([
       end(lines, 'Exec', cri.ExecResponse.encode({ url: `http://web:1/exec/${SECRET}` }).finish()),
   ],
   [
+    'a name and a password in an address',
+    (lines: TapeLines) =>
+      end(lines, 'Exec', cri.ExecResponse.encode({ url: `http://me:${SECRET}@web:1/exec/x` }).finish()),
+  ],
+  [
     'fields that this proto does not know',
     (lines: TapeLines) => {
       const known = cri.ContainerStatusResponse.encode({ status: { id: 'web:1' } }).finish();

@@ -19,11 +19,27 @@ export async function show(
   try {
     const slowMs = slow === undefined ? undefined : duration(slow, '--slow');
     const { text, problems } = await showTape(tape, { method, pod, slowMs, failed }, output);
-    await new Promise<void>((resolve) => process.stdout.write(text, () => resolve()));
+    await print(text);
     for (const problem of problems) say('show', problem);
     return problems.length > 0 ? 1 : 0;
   } catch (error) {
     say('show', messageOf(error));
     return 2;
   }
+}
+
+/** Resolves when the text is written, or when its reader has enough, as `head` has. @throws any other error of the output. */
+async function print(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: NodeJS.ErrnoException): void => {
+      if (error.code === 'EPIPE') resolve();
+      else reject(error);
+    };
+    // Node emits the error as well as passing it to the callback, and after it.
+    process.stdout.on('error', fail);
+    process.stdout.write(text, (error) => {
+      if (error == null) resolve();
+      else fail(error);
+    });
+  });
 }

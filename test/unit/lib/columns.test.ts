@@ -2,13 +2,9 @@ import { columns } from '../../../src/lib/columns';
 
 it('aligns all columns but the last', () => {
   expect(columns([])).toBe('');
-  expect(
-    columns([
-      ['a', 'long cell', 'x'],
-      ['bcd', 'e', 'yy'],
-      ['only'],
-    ]),
-  ).toBe('a     long cell  x\nbcd   e          yy\nonly\n');
+  expect(columns([['a', 'long cell', 'x'], ['bcd', 'e', 'yy'], ['only']])).toBe(
+    'a     long cell  x\nbcd   e          yy\nonly\n',
+  );
 });
 
 it('lays out as many rows as a long tape has', () => {

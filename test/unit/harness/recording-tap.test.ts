@@ -33,8 +33,8 @@ it.each<[CallClosed['by'], number | undefined, string]>([
 });
 
 it.each([
-  [980, 'CANCELLED'],
-  [995, 'DEADLINE_EXCEEDED'],
+  [940, 'CANCELLED'],
+  [960, 'DEADLINE_EXCEEDED'],
   [1_010, 'DEADLINE_EXCEEDED'],
 ])('a call with a deadline of a second that the client ends after %d ms is %s', (ms, status) => {
   jest.useFakeTimers();

@@ -69,11 +69,16 @@ export class Interferer {
     const request = this.#needsPods ? jsonOf(type, body) : undefined;
     const { pod } = this.#subjects.of(request);
     const drawn = this.#dice.draw({ method: name, pod, streams });
-    if (drawn !== undefined) {
+    if (drawn !== undefined && this.#isPossible(drawn.rule.fault, call, body)) {
       this.#tell(call, { method: name, pod, fault: drawn.rule.fault, rule: drawn.at });
       if (await this.#inject(call, body, drawn.rule.fault, streams)) return;
     }
     await this.#pass(call, body, name, request);
+  }
+
+  /** A question that nobody has asked yet has no old answer, so nothing is injected, and nothing is told. */
+  #isPossible(fault: Fault, { path }: IncomingCall, body: Buffer): boolean {
+    return fault.kind !== 'stale' || this.#old.asOf(path, body, fault.ms) !== undefined;
   }
 
   /** @returns false if the call shall pass now. */
@@ -108,8 +113,12 @@ export class Interferer {
         return (await collect(call, body)) === undefined;
       case 'stale': {
         const old = this.#old.asOf(path, body, fault.ms);
-        if (old !== undefined) deliver(call, old);
-        return old !== undefined;
+        // Asked all the same: a later call is to see what the runtime says now.
+        const fresh = await collect(call, body);
+        if (fresh === undefined) return true;
+        this.#old.keep(path, body, fresh);
+        deliver(call, old ?? fresh);
+        return true;
       }
       case 'restart':
         tap.closed({ by: 'proxy', reset: undefined });

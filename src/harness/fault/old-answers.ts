@@ -3,6 +3,8 @@ import type { Answer } from '../proxy/relay';
 
 /** What old answers may hold together. */
 const MAX_BYTES = 64 * 1024 * 1024;
+/** What an answer takes besides its data: its key, its header fields and the objects around them. */
+const ENTRY_BYTES = 2 * 1024;
 
 interface Old {
   readonly key: string;
@@ -19,8 +21,14 @@ export class OldAnswers {
 
   keep(path: string, body: Buffer, answer: Answer): void {
     this.#all.push({ key: keyOf(path, body), at: this.now(), answer });
-    this.#bytes += answer.data.length;
-    while (this.#bytes > MAX_BYTES) this.#bytes -= this.#all.shift()?.answer.data.length ?? 0;
+    this.#bytes += sizeOf(answer);
+    let dropped = 0;
+    for (const old of this.#all) {
+      if (this.#bytes <= MAX_BYTES) break;
+      this.#bytes -= sizeOf(old.answer);
+      dropped++;
+    }
+    if (dropped > 0) this.#all.splice(0, dropped);
   }
 
   /** What the same question was answered `ms` ago; the oldest answer if none is so old; undefined if there is none at all. */
@@ -30,6 +38,10 @@ export class OldAnswers {
     const then = this.now() - ms;
     return (same.findLast(({ at }) => at <= then) ?? same[0])?.answer;
   }
+}
+
+function sizeOf({ data }: Answer): number {
+  return data.length + ENTRY_BYTES;
 }
 
 function keyOf(path: string, body: Buffer): string {

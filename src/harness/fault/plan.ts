@@ -28,11 +28,11 @@ export interface Match {
   /** Patterns of a shell. */
   readonly method: string;
   readonly pod: string | undefined;
-  /** Of the calls that fit so far: this one alone, counted from 1. */
+  /** The rule takes only this call of those that fit `method` and `pod`, counted from 1. */
   readonly nth: number | undefined;
-  /** Of these: one of so many, the last. */
+  /** The rule takes each call whose number is a multiple of this. */
   readonly every: number | undefined;
-  /** Of these: with this chance. */
+  /** The rule takes a call with this chance, from 0 to 1. */
   readonly probability: number | undefined;
 }
 

@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '../proto/fields';
 
-/** Whom a call is about, as far as it is known. */
+/** The pod and the container that a call is about, as far as they are known. */
 export interface Subject {
   /** `namespace/name` */
   readonly pod?: string;
@@ -36,7 +36,7 @@ export class Subjects {
     this.#pod(sandbox.id, sandbox.metadata);
   }
 
-  /** Whom a request, or a message of container events, is about. */
+  /** @returns the pod and the container that a request, or a message of container events, is about. */
   of(message: Json | undefined): Subject {
     const fields = objectOf(message);
     const filter = objectOf(fields.filter);

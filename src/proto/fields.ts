@@ -14,7 +14,7 @@ export type Scalar = string | number | boolean | Buffer;
 export interface Place {
   readonly message: string;
   readonly field: FieldRow;
-  /** Of an entry of a map. */
+  /** The entry's key, where the field is a map. */
   readonly key?: string;
 }
 

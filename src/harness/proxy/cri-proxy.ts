@@ -17,9 +17,12 @@ import type { RawHeaders } from './raw-headers';
 import { valueOf } from './raw-headers';
 import { answerError, type CallTap, type EndedBy, type IncomingCall } from './relay';
 
-/** Of a stream and of a connection. HTTP/2's own 64 KiB would make an answer of megabytes wait for its reader many times. */
+/** Streams and connections get this window. HTTP/2's own 64 KiB would make an answer of megabytes wait for its reader many times. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
-/** Of header fields, in each direction; as grpc-go. Node has 64 KiB. Its nghttp2 takes 64 KiB for one field and about 144 KiB for all. */
+/**
+ * The header fields of a call may have so many bytes in each direction, as with grpc-go; Node's own limit is 64 KiB. nghttp2 still
+ * takes at most 64 KiB for one field, and about 144 KiB for all of them.
+ */
 const MAX_HEADER_BYTES = 16 * 1024 * 1024;
 /** Node's own limit is 128 fields. */
 const MAX_HEADER_FIELDS = 65_536;

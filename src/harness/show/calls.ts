@@ -19,7 +19,7 @@ export interface ShownCall {
   readonly details: string | undefined;
   readonly ms: number | undefined;
   readonly deadline_ms: number | undefined;
-  /** Of a stream. */
+  /** How many messages a stream has brought; 0 for other calls. */
   readonly messages: number;
   readonly faults: readonly string[];
 }

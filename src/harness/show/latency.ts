@@ -1,6 +1,6 @@
 import { isFailed, type ShownCall } from './calls';
 
-/** Of the calls of one method. Milliseconds; undefined where no call has ended. */
+/** How long the calls of one method took, in milliseconds; undefined where no call has ended. */
 export interface Latency {
   readonly method: string;
   readonly calls: number;

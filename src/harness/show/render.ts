@@ -59,6 +59,5 @@ function shownMs(ms: number | undefined): string {
 
 /** Text of a tape, whoever wrote it, must not move the cursor of who reads it. */
 function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ');
+  return text.replace(/\p{Cc}+/gu, ' ');
 }

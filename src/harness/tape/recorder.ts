@@ -27,7 +27,7 @@ export interface RecorderOptions extends TapeWork {
 export interface Finished {
   /** Entries that are not in the tape. */
   readonly lost: number;
-  /** Of the file; 0 if its end is not known. */
+  /** The file has this size; 0 if its end is not known. */
   readonly bytes: number;
   /** Nothing is missing, and the last line is on the disk too. */
   readonly isWhole: boolean;

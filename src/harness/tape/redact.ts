@@ -4,7 +4,7 @@ import type { Json, JsonOptions, Place, Scalar } from '../../proto/fields';
 /** What a tape does not hold unless it was asked for everything. The header of the tape lists these words. */
 export const REDACTED = ['auth', 'env', 'exec', 'info', 'url', 'annotations', 'metadata', 'unknown'] as const;
 
-/** Of what a command wrote. Enough for the word of a probe. */
+/** The tape keeps so many bytes of a command's output, which is enough for what a probe says. */
 const SHOWN_EXEC_BYTES = 256;
 /** 64 bits: no two values of one tape meet by chance. */
 const HASH_CHARACTERS = 16;

@@ -21,8 +21,9 @@ describe('the helper in a namespace', () => {
       return process;
     });
     exit = jest.spyOn(process, 'exit').mockImplementation(() => undefined as never);
-    // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded for what happens then
-    jest.isolateModules(() => void require('../../../src/streaming/port-forward/dial-helper'));
+    await jest.isolateModulesAsync(async () => {
+      await import('../../../src/streaming/port-forward/dial-helper.js');
+    });
     on.mockRestore();
     process.send = (message: unknown, socket?: unknown) =>
       replies.push([message, ...(socket === undefined ? [] : [socket as Socket])] as const as never) > 0;

@@ -7,7 +7,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 JEST_JSON_DIR ?=
 # Where jest.config.js has the results written to.
 jest_results = $(if $(JEST_JSON_DIR),JEST_RESULTS='$(JEST_JSON_DIR)/$(1).json')
-shell_scripts = scripts/*.sh packaging/*.sh packaging/*/*.sh packaging/deb/p* packaging/cri-dockerd/deb/p* docker/pause/*.sh docker/installer/*.sh native/*/*.sh test/conformance/*.sh test/conformance/kubelet/*.sh test/conformance/images/*.sh \
+shell_scripts = scripts/*.sh packaging/*.sh packaging/*/*.sh packaging/deb/p* packaging/cri-dockerd/deb/p* docker/pause/*.sh docker/installer/*.sh native/*.sh native/*/*.sh test/conformance/*.sh test/conformance/kubelet/*.sh test/conformance/images/*.sh \
   test/guest/*.sh .ci/run
 # What demo and run do with the Engine whose address is in DOCKER_HOST.
 image = dockbridge.test/busybox:1

@@ -3,25 +3,15 @@ import { notFound, unavailable } from '../../../src/lib/errors';
 import { DaemonMetrics } from '../../../src/metrics/daemon-metrics';
 import type { MetricSources } from '../../../src/metrics/sources';
 import { WritableStore } from '../../../src/store/store';
+import { LOG_STATS } from '../support/log-stats';
 import { containerRecord, engineId, imageRecord, runningContainer, sandboxRecord } from '../support/records';
-
-const LOGS = {
-  followed: 2,
-  lagBytes: 300,
-  largestLagBytes: 200,
-  records: 4,
-  bytes: 500,
-  gaps: 1,
-  unreadable: 6,
-  stalls: 7,
-};
 
 function sources(more: Partial<MetricSources> = {}): MetricSources {
   return {
     store: new WritableStore(),
     link: { state: { ready: true }, trouble: undefined },
     lanes: new CallLanes(),
-    logs: { stats: () => Promise.resolve(LOGS) },
+    logs: { stats: () => Promise.resolve(LOG_STATS) },
     podEvents: { stats: { published: 8, consumers: 1, cutOff: 2, backlog: 3 } },
     streaming: { sessionCount: 5 },
     network: { condition: () => ({ ready: true }) },
@@ -115,7 +105,7 @@ describe('DaemonMetrics', () => {
     store.containers.put(runningContainer());
     expect((await series(metrics, sources({ store }))).get(running)).toBe(1);
     store.containers.delete(runningContainer().id);
-    const logs = { stats: () => Promise.resolve({ ...LOGS, records: 9 }) };
+    const logs = { stats: () => Promise.resolve({ ...LOG_STATS, records: 9 }) };
     const link = { state: { ready: false }, trouble: undefined };
     const now = await series(metrics, sources({ store, logs, link }));
     expect(now.get(running)).toBe(0);
@@ -144,7 +134,7 @@ describe('DaemonMetrics', () => {
 
   it('makes one page for scrapes that come together', async () => {
     let asked = 0;
-    const logs = { stats: () => Promise.resolve({ ...LOGS, records: ++asked }) };
+    const logs = { stats: () => Promise.resolve({ ...LOG_STATS, records: ++asked }) };
     const metrics = new DaemonMetrics('1');
     const all = sources({ logs });
     const pages = await Promise.all([metrics.render(all), metrics.render(all), metrics.render(all)]);

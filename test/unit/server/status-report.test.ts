@@ -2,18 +2,8 @@ import { CallLanes } from '../../../src/docker/call-lanes';
 import { statusReporter, type StatusSources } from '../../../src/server/status-report';
 import { WritableStore } from '../../../src/store/store';
 import { gate } from '../support/async';
+import { LOG_STATS } from '../support/log-stats';
 import { containerRecord, engineId, runningContainer, sandboxRecord } from '../support/records';
-
-const LOGS = {
-  followed: 2,
-  lagBytes: 300,
-  largestLagBytes: 200,
-  records: 4,
-  bytes: 500,
-  gaps: 1,
-  unreadable: 6,
-  stalls: 7,
-};
 
 function sources(more: Partial<StatusSources> = {}): StatusSources {
   return {
@@ -21,7 +11,7 @@ function sources(more: Partial<StatusSources> = {}): StatusSources {
     store: new WritableStore(),
     link: { state: { ready: true }, stateAge: 61_500, trouble: undefined },
     lanes: new CallLanes(),
-    logs: { stats: () => Promise.resolve(LOGS) },
+    logs: { stats: () => Promise.resolve(LOG_STATS) },
     network: { condition: () => ({ ready: true, reason: '', message: '' }), heldSandboxes: () => [] },
     pluginFailures: () => Promise.resolve({}),
     podEvents: { stats: { consumers: 1 } },

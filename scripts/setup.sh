@@ -6,6 +6,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH=$PATH:/usr/sbin:/sbin
 
+# Two at a time would wait for each other's locks of apt in vain, and install npm's packages twice.
+exec 8<package.json
+flock 8
+
 say() { echo "setup: $*"; }
 die() { echo "setup: $*" >&2; exit 1; }
 

@@ -8,39 +8,12 @@ cd "$(dirname "$0")"
 go=$(bash ../../../scripts/go.sh)
 
 build() { # ARGUMENTS...: a static program
-  CGO_ENABLED=0 "$go" build -ldflags "-s -w ${flags:-}" "$@"
-}
-
-build_kubelet() { # DIR VERSION: a killed run leaves no half of it
-  local work try flags
-  mkdir -p "$1"
-  exec 7>"$1.lock"
-  flock 7
-  if [ ! -x "$1/kubelet" ]; then
-    echo "kubelet: building kubelet $2, which takes minutes, once" >&2
-    work=$(mktemp -d "$1/building.XXXXXX")
-    flags="-X k8s.io/component-base/version.gitVersion=v$2 -X k8s.io/component-base/version.gitMajor=1"
-    flags+=" -X k8s.io/component-base/version.gitMinor=$(cut -d. -f2 <<<"$2")"
-    # A proxy, or the way to it, may fail for a moment.
-    for try in 1 2 3; do
-      build -o "$work/kubelet" k8s.io/kubernetes/cmd/kubelet && break
-      [ $try != 3 ] || { rm -rf "$work"; exit 1; }
-      sleep $((try * 5))
-    done
-    mv "$work/kubelet" "$1/kubelet"
-    rm -rf "$work"
-  fi
-  exec 7>&-
+  CGO_ENABLED=0 "$go" build -ldflags '-s -w' "$@"
 }
 
 if [ -z "${NODE_WORK:-}" ]; then
   # The node has no way out: what comes from outside comes now.
-  if [ -z "${KUBELET:-}" ]; then
-    version=$(sed -n 's/^\tk8s\.io\/kubernetes v\([^ ]*\).*/\1/p' go.mod)
-    directory=${DOCKBRIDGE_CACHE:-/var/cache/dockbridge}/kubelet-$version
-    build_kubelet "$directory" "$version"
-    KUBELET=$directory/kubelet
-  fi
+  KUBELET=${KUBELET:-$(bash ../../../scripts/kubelet.sh)}
   export KUBELET
   build -o /dev/null ./healthd
   "$go" test -run '^$' . >/dev/null 2>&1 || true # a failure shows when the tests run

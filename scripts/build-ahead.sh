@@ -2,11 +2,11 @@
 # build-ahead.sh: fetches and builds what the conformance suites and the kubelet's would build when they begin, each of
 # them once. What fails here is tried again by the suite that needs it, which says so.
 set -uo pipefail
-cd "${BASH_SOURCE[0]%/*}"
-bash cri-tools.sh
-for engine in 28.5 29; do bash engine-version.sh $engine; done
-bash kubelet.sh
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bash scripts/cri-tools.sh
+for engine in 28.5 29; do bash scripts/engine-version.sh $engine; done
+bash scripts/kubelet.sh
 # The tests' own programs stay in Go's cache.
-go=$(bash go.sh) || exit
-for module in . old kubelet; do "$go" -C "../test/conformance/$module" test -run '^$' ./... >/dev/null 2>&1; done
+go=$(bash scripts/go.sh) || exit
+for module in . old kubelet; do "$go" -C "test/conformance/$module" test -run '^$' ./... >/dev/null 2>&1; done
 exit 0

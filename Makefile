@@ -3,6 +3,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 export PATH := $(PATH):/usr/sbin:/sbin
+# The same for all Go programs that are built, so that each package, Go's own among them, is compiled once for all of them.
+export GOFLAGS ?= -trimpath
+export CGO_ENABLED ?= 0
 # Where jest leaves its results as JSON, for .ci/run.
 JEST_JSON_DIR ?=
 # Where jest.config.js has the results written to.
@@ -13,7 +16,7 @@ shell_scripts = scripts/*.sh packaging/*.sh packaging/*/*.sh packaging/deb/p* pa
 image = dockbridge.test/busybox:1
 with_engine = bash scripts/engine.sh with --reuse --name $(1)-$$$$
 
-.PHONY: help setup proto build demo run test test-unit test-integration mutation churn conformance conformance-upstream kubelet guest-test bench deb rpm tarball packages lint rules format check docs results clean
+.PHONY: help setup proto build build-ahead demo run test test-unit test-integration mutation churn conformance conformance-upstream kubelet guest-test bench deb rpm tarball packages lint rules format check docs results clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +32,9 @@ build: setup ## Compile to dist/, with our pause image and the helper that notif
 	@bash docker/pause/build.sh dist/pause
 	@bash native/notify-helper/build.sh dist/notify-helper
 	@echo 'build: dist/ is ready'
+
+build-ahead: setup # what the conformance suites and the kubelet's would build when they begin
+	@bash scripts/build-ahead.sh
 
 demo: build ## Run one pod through CRI and remove it; starts an Engine only if none answers
 	@$(call with_engine,demo) bash -c 'bash scripts/test-images.sh && \

@@ -13,13 +13,7 @@ import {
   type LogStats,
 } from './container-logs';
 import { ALL_POSITIONS, HANG_TIMES, HangWatch, WorkMarker, type HangTimes } from './hang-watch';
-import type {
-  WorkerAnswer,
-  WorkerCall,
-  WorkerLogLine,
-  WorkerMessage,
-  WorkerSettings,
-} from './worker-protocol';
+import type { WorkerAnswer, WorkerCall, WorkerLogLine, WorkerMessage, WorkerSettings } from './worker-entry';
 
 const CALL_DEADLINE_MS = 30_000;
 /** Positions are saved all the time, so an orderly end only saves reading the last lines again. */

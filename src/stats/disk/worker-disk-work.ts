@@ -4,7 +4,7 @@ import { internal, messageOf, RuntimeError, unavailable } from '../../lib/errors
 import type { Logger } from '../../lib/logger';
 import { PendingCalls, startWorker, type Reply, type StartWorker } from '../../lib/worker-rpc';
 import type { DiskWork, Measured, OpenFiles } from './disk-work';
-import type { DiskAnswer, DiskCall } from './worker-protocol';
+import type { DiskAnswer, DiskCall } from './worker-entry';
 
 /** Inodes of hard-linked files are remembered during a walk; little else is. */
 const HEAP_MB = 128;

@@ -1,8 +1,17 @@
 import { setPriority } from 'node:os';
 import { parentPort, type MessagePort } from 'node:worker_threads';
 import { answerCalls } from '../../lib/worker-rpc';
-import { InThreadDiskWork } from './disk-work';
-import type { DiskAnswer, DiskCall } from './worker-protocol';
+import { InThreadDiskWork, type Measured, type OpenFiles } from './disk-work';
+
+/** What the disk worker is asked to do; one call of `DiskWork` each. */
+export type DiskCall =
+  | { readonly method: 'measure'; readonly directory: string }
+  | { readonly method: 'openFiles'; readonly pids: readonly number[] };
+
+export interface DiskAnswer {
+  readonly measured?: Measured | undefined;
+  readonly openFiles?: OpenFiles;
+}
 
 /** Behind all else on the node. On Linux the caller's thread alone. */
 const NICE = 19;

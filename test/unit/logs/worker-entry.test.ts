@@ -1,7 +1,6 @@
-import { serveLogWorker } from '../../../src/logs/worker-entry';
+import { serveLogWorker, type WorkerCall, type WorkerMessage } from '../../../src/logs/worker-entry';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { WorkMarker } from '../../../src/logs/hang-watch';
-import type { WorkerCall, WorkerMessage } from '../../../src/logs/worker-protocol';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom } from './support/log-room';
 

@@ -3,7 +3,7 @@ import type { Worker, WorkerOptions } from 'node:worker_threads';
 import type { Request } from '../../../src/lib/worker-rpc';
 import { ALL_POSITIONS, WorkMarker } from '../../../src/logs/hang-watch';
 import { WorkerLogs } from '../../../src/logs/worker-logs';
-import type { WorkerCall, WorkerSettings } from '../../../src/logs/worker-protocol';
+import type { WorkerCall, WorkerSettings } from '../../../src/logs/worker-entry';
 import { LogRoom } from './support/log-room';
 
 const HANG_TIMES = { lookMs: 1_000, looks: 3 };

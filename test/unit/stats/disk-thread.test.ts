@@ -3,7 +3,7 @@ import type { Worker, WorkerOptions } from 'node:worker_threads';
 import { silentLogger } from '../../../src/lib/logger';
 import type { Request } from '../../../src/lib/worker-rpc';
 import { WorkerDiskWork, type DiskWorkOverrides } from '../../../src/stats/disk/worker-disk-work';
-import type { DiskCall } from '../../../src/stats/disk/worker-protocol';
+import type { DiskCall } from '../../../src/stats/disk/worker-entry';
 import { rejectionOf } from '../support/errors';
 
 /** A thread, as its starter sees it. */

@@ -1,5 +1,4 @@
-import { cri } from './index';
-import type { Decoded } from './decoded';
+import { cri, type Decoded } from './index';
 
 /** The part of a generated message class that we use. */
 export interface Codec<Message> {

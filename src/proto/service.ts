@@ -1,5 +1,5 @@
 import { messageOf } from '../lib/errors';
-import type { Decoded } from './decoded';
+import type { Decoded } from './index';
 import {
   IMAGE_CODECS,
   RUNTIME_CODECS,

@@ -4,9 +4,8 @@ import { inspect } from 'node:util';
 import Docker from 'dockerode';
 import { withDeadline } from '../lib/async/deadline';
 import { invalidArgument } from '../lib/errors';
-import { NO_TRACER, type Span, type Tracer } from '../lib/tracer';
-import { engineStep, putStatus, statusOf } from './engine-step';
-import { toRuntimeError } from './errors';
+import { NO_TRACER, type Span, type Step, type Tracer } from '../lib/tracer';
+import { EngineError, toRuntimeError } from './errors';
 
 /**
  * Makes a dockerode for `endpoint`: `unix:///path`, `tcp://host:port`, or '' for the DOCKER_HOST, DOCKER_TLS_VERIFY and
@@ -185,6 +184,36 @@ export class EngineTransport {
       );
     });
   }
+}
+
+/** The step of a trace that is a request to the Engine, by OpenTelemetry's conventions for HTTP clients. */
+function engineStep({ method, path }: { readonly method: string; readonly path: string }): Step {
+  const template = pathTemplate(method, path);
+  return {
+    name: `${method} ${template}`,
+    kind: 'client',
+    // The query stays out: it may hold more than names.
+    attributes: { 'http.request.method': method, 'url.template': template, 'url.path': path },
+  };
+}
+
+function putStatus(span: Span, statusCode: number | undefined): void {
+  span.set(() => ({ 'http.response.status_code': statusCode }));
+}
+
+/** Undefined when the Engine did not answer. */
+function statusOf(error: unknown): number | undefined {
+  return error instanceof EngineError ? error.statusCode : undefined;
+}
+
+/** `/containers/{id}/start`: with ids in their names, spans could not be grouped. Image names have any number of slashes. */
+export function pathTemplate(method: string, path: string): string {
+  return path
+    .replace(/^\/v\d+\.\d+(?=\/)/, '')
+    .replace(/^\/(containers|exec)\/(?!(?:json|create)$)[^/]+/, '/$1/{id}')
+    .replace(/^\/(images|distribution)\/(?!(?:json|create)$).+/, (_all, root: string) =>
+      method === 'DELETE' ? `/${root}/{name}` : `/${root}/{name}/json`,
+    );
 }
 
 /**

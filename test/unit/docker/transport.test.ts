@@ -1,5 +1,9 @@
 import { inspect } from 'node:util';
-import { connectDocker, isLocalEndpoint } from '../../../src/docker/transport';
+import { DockerodeClient } from '../../../src/docker/dockerode-client';
+import { EngineError } from '../../../src/docker/errors';
+import { connectDocker, isLocalEndpoint, pathTemplate } from '../../../src/docker/transport';
+import { chunks, EngineServer, reply, upgrade } from '../../fakes/engine-server';
+import { RecordingTracer } from '../support/recording-tracer';
 
 const before = { ...process.env };
 
@@ -69,5 +73,103 @@ describe('isLocalEndpoint', () => {
     delete process.env.DOCKER_HOST;
     if (host !== undefined) process.env.DOCKER_HOST = host;
     expect(isLocalEndpoint(endpoint)).toBe(wanted);
+  });
+});
+
+it.each([
+  ['GET', '/_ping', '/_ping'],
+  ['GET', '/version', '/version'],
+  ['GET', '/system/df', '/system/df'],
+  ['GET', '/containers/json', '/containers/json'],
+  ['POST', '/containers/create', '/containers/create'],
+  ['GET', '/containers/k8s_POD_web_shop_u1_0/json', '/containers/{id}/json'],
+  ['DELETE', '/containers/0123', '/containers/{id}'],
+  ['POST', '/containers/0123/exec', '/containers/{id}/exec'],
+  ['POST', '/exec/0123/start', '/exec/{id}/start'],
+  ['GET', '/images/json', '/images/json'],
+  ['POST', '/images/create', '/images/create'],
+  ['GET', '/images/registry.example%3A5000/team/app%3A1/json', '/images/{name}/json'],
+  ['DELETE', '/images/team/app%3A1', '/images/{name}'],
+  ['GET', '/v1.51/images/app/json', '/images/{name}/json'],
+  ['GET', '/distribution/team/app%3A1/json', '/distribution/{name}/json'],
+])('has no ids in the name of %s %s', (method, path, template) => {
+  expect(pathTemplate(method, path)).toBe(template);
+});
+
+describe('A request to the Engine', () => {
+  let engine: EngineServer;
+  let tracer: RecordingTracer;
+  let client: DockerodeClient;
+
+  beforeEach(async () => {
+    engine = await EngineServer.start();
+    tracer = new RecordingTracer();
+    client = new DockerodeClient({ endpoint: engine.endpoint, requestTimeoutMs: 30_000, tracer });
+  });
+  afterEach(() => engine.close());
+
+  it('is a step with method, path and status', async () => {
+    engine.answers(reply(201, { Id: '0123' }));
+    await client.createContainer('name', { Image: 'x', Env: ['SECRET=1'], Labels: {}, HostConfig: {} });
+    expect(tracer.spans).toEqual([
+      {
+        name: 'POST /containers/create',
+        attributes: {
+          'http.request.method': 'POST',
+          'url.template': '/containers/create',
+          'url.path': '/containers/create',
+          'http.response.status_code': 201,
+        },
+      },
+    ]);
+  });
+
+  it('keeps the status of a failure', async () => {
+    engine.answers(reply(409, { message: 'no' }));
+    await expect(client.startContainer('0123')).rejects.toThrow(EngineError);
+    expect(tracer.spans).toMatchObject([
+      {
+        name: 'POST /containers/{id}/start',
+        attributes: { 'url.path': '/containers/0123/start', 'http.response.status_code': 409 },
+        threw: expect.any(EngineError) as Error,
+      },
+    ]);
+  });
+
+  it('lasts until a pull has ended, and fails with it', async () => {
+    engine.answers(chunks('{"status":"one"}\n{"errorDetail":{"code":404,"message":"gone"}}\n'));
+    const spansBefore: number[] = [];
+    await expect(
+      client.pullImage('a:1', undefined, () => spansBefore.push(tracer.spans.length)),
+    ).rejects.toThrow('gone');
+    expect(spansBefore).toEqual([0]);
+    expect(tracer.spans).toMatchObject([
+      {
+        name: 'POST /images/create',
+        attributes: { 'http.response.status_code': 200 },
+        threw: expect.any(EngineError) as Error,
+      },
+    ]);
+  });
+
+  it('lasts until the connection of an exec is open', async () => {
+    engine.answers(upgrade(Buffer.alloc(0)));
+    (await client.startExec('0123')).destroy();
+    expect(tracer.spans).toMatchObject([
+      { name: 'POST /exec/{id}/start', attributes: { 'http.response.status_code': 101 } },
+    ]);
+  });
+
+  it('carries the trace context beside its own headers, and none when there is none', async () => {
+    engine.answers(reply(201, { Id: '0123' }), reply(201, { Id: '0123' }));
+    tracer.headers = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' };
+    const body = { Image: 'x', Labels: {}, HostConfig: {} };
+    await client.createContainer('one', body);
+    tracer.headers = undefined;
+    await client.createContainer('two', body);
+    expect(engine.exchanges.map(({ headers }) => [headers.traceparent, headers['content-type']])).toEqual([
+      ['00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', 'application/json'],
+      [undefined, 'application/json'],
+    ]);
   });
 });

@@ -3,7 +3,7 @@ import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { Semaphore } from '../lib/async/semaphore';
 import type { EngineFacts } from '../store/records';
-import { hasShapeOf } from '../lib/shape';
+import { hasShapeOf } from '../lib/json';
 import { bootId } from '../node/process/process-info';
 import { wayKey } from './engine-claim';
 

@@ -2,7 +2,7 @@ import { invalidArgument } from '../../lib/errors';
 import type { StringMap } from '../../store/records';
 import type { PodToAttach } from '../../translate/sandbox/pod-to-attach';
 import type { PodPort } from '../../translate/sandbox/ports';
-import { type JsonObject, objects, text } from './json';
+import { type JsonObject, objects, text } from '../../lib/json';
 import { type NetworkConfig, wantsCapability } from './network-config';
 
 const INGRESS = 'kubernetes.io/ingress-bandwidth';

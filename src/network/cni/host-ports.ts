@@ -3,7 +3,7 @@ import { canonicalIp, type PodPort } from '../../translate/sandbox/ports';
 import { failedPrecondition, messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import { isInhabited, type PodNamespaces } from '../../node/netns/namespace-handles';
-import { objects, text } from './json';
+import { objects, text } from '../../lib/json';
 import type { PluginChain } from './plugin-chain';
 import { askedFor, configOf, isOfOtherRunDir, isOurs, type UnfiledPod } from './pod-entry';
 import type { Attachment, CachedAttachment, ResultCache } from './result-cache';

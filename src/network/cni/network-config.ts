@@ -1,5 +1,5 @@
 import { failedPrecondition } from '../../lib/errors';
-import { isObject, type JsonObject, parseObject, text } from './json';
+import { isObject, type JsonObject, parseObject, text } from '../../lib/json';
 
 /** CNI versions whose configurations and results we understand, oldest first. */
 export const CNI_VERSIONS = ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;

@@ -5,7 +5,7 @@ import type { Logger } from '../../lib/logger';
 import { listDirectory } from '../../node/disk/files';
 import type { NetworkCondition } from '../pod-network';
 import { DirectoryWatch } from './directory-watch';
-import { type JsonObject, parseObject } from './json';
+import { type JsonObject, parseObject } from '../../lib/json';
 import {
   isAtLeast,
   type NetworkConfig,

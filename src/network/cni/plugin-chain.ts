@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { valueNow, type Changing } from '../../lib/changing';
 import { failedPrecondition } from '../../lib/errors';
 import { NO_TRACER, type Span, type Tracer } from '../../lib/tracer';
-import { parseObject, type JsonObject } from './json';
+import { parseObject, type JsonObject } from '../../lib/json';
 import {
   isAtLeast,
   type NetworkConfig,

@@ -2,7 +2,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, messageOf, type RuntimeError, unavailable } from '../../lib/errors';
 import { listDirectory } from '../../node/disk/files';
-import { isObject, type JsonObject, parseObject, text } from './json';
+import { isObject, type JsonObject, parseObject, text } from '../../lib/json';
 import type { CniResult } from './result';
 
 /** One interface of one pod on one network: the arguments of its ADD, and later of its CHECK and DEL. */

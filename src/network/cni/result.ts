@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { canonicalIp } from '../../translate/sandbox/ports';
-import { isObject, objects, text, type JsonObject } from './json';
+import { isObject, objects, text, type JsonObject } from '../../lib/json';
 import { isAtLeast, isKnownVersion, UNNAMED_VERSION, type CniVersion } from './network-config';
 
 /** The answer of an ADD, in the shape of its `cniVersion`. */

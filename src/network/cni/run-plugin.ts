@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { pause } from '../../lib/async/abortable';
 import { errnoOf, type ErrorCode, messageOf, RuntimeError } from '../../lib/errors';
-import { parseObject, text } from './json';
+import { parseObject, text } from '../../lib/json';
 
 /** CNI's code for "try again later". */
 const TRY_AGAIN_LATER = 11;

@@ -5,7 +5,7 @@ import { messageOf, unavailable } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
 import { listDirectory } from '../../node/disk/files';
 import { processName } from '../../node/process/process-info';
-import { parseObject, text } from './json';
+import { parseObject, text } from '../../lib/json';
 
 /** How long a plugin that a killed daemon left running may go on. */
 const PATIENCE_MS = 10_000;

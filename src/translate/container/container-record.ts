@@ -6,7 +6,7 @@ import type {
   EngineHostConfig,
 } from '../../engine/types';
 import { internal } from '../../lib/errors';
-import { hasShapeOf } from '../../lib/shape';
+import { hasShapeOf } from '../../lib/json';
 import type { ListedRecord } from '../../store/listed-table';
 import type {
   ContainerRecord,

@@ -1,5 +1,5 @@
 import type { StringMap } from '../../store/records';
-import { hasShapeOf } from '../../lib/shape';
+import { hasShapeOf } from '../../lib/json';
 
 /** Engine labels shared with cri-dockerd. */
 export const TYPE_LABEL = 'io.kubernetes.docker.type';

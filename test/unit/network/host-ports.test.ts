@@ -1,7 +1,7 @@
 import { silentLogger } from '../../../src/lib/logger';
 import { capabilityArgs } from '../../../src/network/cni/asked-of-network';
 import { passOverDead, publishersOf, refusePortConflicts } from '../../../src/network/cni/host-ports';
-import type { JsonObject } from '../../../src/network/cni/json';
+import type { JsonObject } from '../../../src/lib/json';
 import type { Attachment, CachedAttachment } from '../../../src/network/cni/result-cache';
 import type { PodPort } from '../../../src/translate/sandbox/ports';
 import { thrownBy } from '../support/errors';

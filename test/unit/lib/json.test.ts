@@ -1,4 +1,4 @@
-import { isObject, objects, parseObject, text } from '../../../src/network/cni/json';
+import { isObject, objects, parseObject, text } from '../../../src/lib/json';
 
 const NOT_OBJECTS = [undefined, null, true, 1, 'text', [], [{}]];
 

@@ -15,7 +15,7 @@ import { readKubelet } from '../doctor/kubelet-facts';
 import { exitCodeOf, renderDoctorReport, reportOf, type Finding } from '../doctor/report';
 import { chooseDaemon, servingDaemons } from '../doctor/serving';
 import { messageOf } from '../lib/errors';
-import { endProcess } from '../node/process/end-process';
+import { endProcess } from './end-process';
 import { findProcesses, type NodeProcess } from '../node/process/node-processes';
 import { DOCKBRIDGE_VERSION, PAUSE_TAR } from '../release';
 import { CriClient } from '../server/client/cri-client';

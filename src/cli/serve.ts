@@ -8,10 +8,9 @@ import { messageOf } from '../lib/errors';
 import { standardError, type LogOutput } from '../lib/log-output';
 import { createLateLogger, type Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
-import { endProcess } from '../node/process/end-process';
+import { endProcess, nextEndSignal, outliveOtherSignals } from './end-process';
 import { claimedDirectories, startLogs } from '../start-logs';
 import { reload, Reloads } from './reload';
-import { nextEndSignal, outliveOtherSignals } from './signals';
 
 /** Limit of a stop, ms; the daemon's own limit is shorter. */
 const STOP_MS = 11_000;

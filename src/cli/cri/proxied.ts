@@ -4,7 +4,7 @@ import { loggerInto, thresholdOf, type Logger } from '../../lib/logger';
 import { isSameSocket } from '../../node/disk/socket-file';
 import { parseEndpoint } from '../../server/listener/socket-listener';
 import type { Recorded } from '../../harness/record';
-import { nextEndSignal, outliveOtherSignals } from '../signals';
+import { nextEndSignal, outliveOtherSignals } from '../end-process';
 
 /** What `record` and `fault` have in common. */
 export interface ProxiedCommand {

@@ -9,7 +9,7 @@ describe('endProcess', () => {
   let directory: string;
   beforeEach(() => {
     directory = fs.mkdtempSync(join(tmpdir(), 'dockbridge-end-'));
-    const { code } = transformFileSync(join(__dirname, '../../../../src/node/process/end-process.ts'), {
+    const { code } = transformFileSync(join(__dirname, '../../../src/cli/end-process.ts'), {
       jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
       module: { type: 'commonjs' },
     });

@@ -8,8 +8,7 @@ import { LayerSource, type EngineSizes } from './disk/layer-source';
 import { WorkerDiskWork } from './disk/worker-disk-work';
 import { EngineSource, type EngineStats } from './engine-source';
 import { NodeStats } from './node-stats';
-import { ReadingClock } from './readings';
-import type { UsageSource } from './usage-source';
+import { ReadingClock, type UsageSource } from './readings';
 
 export interface NodeStatsOptions {
   readonly choice: StatsChoice;

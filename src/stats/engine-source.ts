@@ -4,8 +4,16 @@ import { withDeadline } from '../lib/async/deadline';
 import { Semaphore } from '../lib/async/semaphore';
 import { hasCode } from '../lib/errors';
 import { CpuRate } from './cpu-rate';
-import type { InterfaceReading, UsageReading, ReadingClock, DetailReading, DeviceIo } from './readings';
-import type { Target, TargetDetail, UsageSource } from './usage-source';
+import type {
+  InterfaceReading,
+  UsageReading,
+  ReadingClock,
+  DetailReading,
+  DeviceIo,
+  Target,
+  TargetDetail,
+  UsageSource,
+} from './readings';
 
 /** Readings at the same time; each costs the Engine milliseconds of processor time. */
 const CONCURRENCY = 4;

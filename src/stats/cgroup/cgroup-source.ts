@@ -7,8 +7,14 @@ import {
 } from '../../node/cgroup';
 import { readText } from '../../node/disk/files';
 import { Semaphore } from '../../lib/async/semaphore';
-import type { InterfaceReading, UsageReading, ReadingClock } from '../readings';
-import type { Target, TargetDetail, UsageSource } from '../usage-source';
+import type {
+  InterfaceReading,
+  UsageReading,
+  ReadingClock,
+  Target,
+  TargetDetail,
+  UsageSource,
+} from '../readings';
 import type { GroupReader } from './group-reader';
 import { FilePlaces } from './held-files';
 import { parseNetDev } from './parse';

@@ -1,8 +1,7 @@
 import { abortable, pause } from '../../lib/async/abortable';
 import { messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';
-import type { LayerReading } from '../readings';
-import type { Target } from '../usage-source';
+import type { LayerReading, Target } from '../readings';
 import type { MeasuredLayer } from './layer-source';
 
 /** Two layers are measured at the same time, so that a small one need not wait for a huge one. */

@@ -5,8 +5,7 @@ import { hasCode } from '../../lib/errors';
 import { isInContainer } from '../../node/cgroup';
 import { readText } from '../../node/disk/files';
 import { parseMountinfo, unescape } from '../../node/mountinfo';
-import type { LayerReading, ReadingClock } from '../readings';
-import type { Target } from '../usage-source';
+import type { LayerReading, ReadingClock, Target } from '../readings';
 import type { DiskWork } from './disk-work';
 
 /** Timeout for one layer; an Engine that takes longer is asked again much later. */

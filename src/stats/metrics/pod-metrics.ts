@@ -9,7 +9,7 @@ import { parseFileLimit } from '../../node/file-limit';
 import type { DiskWork, OpenFiles } from '../disk/disk-work';
 import type { LayerBudget } from '../disk/layer-budget';
 import { hasProcess } from '../../store/states';
-import type { UsageSource } from '../usage-source';
+import type { UsageSource } from '../readings';
 import { imageName } from '../../translate/container/container-status';
 import { BlockDevices, readFileSystem } from './block-devices';
 import { CONTAINER_FAMILIES, NETWORK_FAMILIES } from './container-families';

@@ -4,8 +4,13 @@ import { NamespaceMode } from '../../../src/proto/enums';
 import type { DiskWork } from '../../../src/stats/disk/disk-work';
 import { LayerBudget } from '../../../src/stats/disk/layer-budget';
 import { NodeStats } from '../../../src/stats/node-stats';
-import { ReadingClock, type InterfaceReading, type UsageReading } from '../../../src/stats/readings';
-import type { Target, UsageSource } from '../../../src/stats/usage-source';
+import {
+  ReadingClock,
+  type InterfaceReading,
+  type UsageReading,
+  type Target,
+  type UsageSource,
+} from '../../../src/stats/readings';
 import { WritableStore } from '../../../src/store/store';
 import { settle } from '../support/async';
 import { engineId, runningContainer, sandboxRecord } from '../support/records';

@@ -6,8 +6,7 @@ import { LayerBudget } from '../../../src/stats/disk/layer-budget';
 import { BASE_LABELS } from '../../../src/stats/metrics/metric';
 import { PodMetricsReader } from '../../../src/stats/metrics/pod-metrics';
 import { NodeStats } from '../../../src/stats/node-stats';
-import { ReadingClock, type UsageReading } from '../../../src/stats/readings';
-import type { Target, UsageSource } from '../../../src/stats/usage-source';
+import { ReadingClock, type UsageReading, type Target, type UsageSource } from '../../../src/stats/readings';
 import { WritableStore } from '../../../src/store/store';
 import { containerRecord, engineId, imageRecord, sandboxRecord } from '../support/records';
 

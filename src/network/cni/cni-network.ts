@@ -20,6 +20,7 @@ import { NodeNetwork } from './node-network';
 import { PluginChain, type PluginObservers } from './plugin-chain';
 import {
   askedFor,
+  checkAll,
   configOf,
   IF_NAME,
   ipsOf,
@@ -29,8 +30,8 @@ import {
   loopbackOf,
   podEntry,
   type UnfiledPod,
+  unservedOf,
 } from './pod-entry';
-import { checkAll, unservedOf } from './pod-trouble';
 import { podIps, resultOf } from './result';
 import { type Attachment, type CachedAttachment, ResultCache } from './result-cache';
 import type { RunningPlugins } from './running-plugins';

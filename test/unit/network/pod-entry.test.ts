@@ -1,5 +1,7 @@
+import type { PluginChain } from '../../../src/network/cni/plugin-chain';
 import {
   askedFor,
+  checkAll,
   cniArgs,
   configOf,
   ipsOf,
@@ -9,9 +11,10 @@ import {
   LOOPBACK,
   loopbackOf,
   podEntry,
+  unservedOf,
 } from '../../../src/network/cni/pod-entry';
 import type { CachedAttachment } from '../../../src/network/cni/result-cache';
-import { ATTACHMENT, listOf, RESULT } from './fake-plugins';
+import { ATTACHMENT, FakeNamespaces, listOf, RESULT } from './fake-plugins';
 
 const POD = { name: 'web', namespace: 'shop', uid: 'u1', annotations: {}, ports: [], dns: undefined };
 const PORT = { hostPort: 80, containerPort: 8080, protocol: 'tcp' as const, hostIp: '' };
@@ -142,5 +145,105 @@ describe('An entry in the cache', () => {
     ['', false],
   ])('with the namespace "%s" is of another --run-dir: %p', (netns, isOf) => {
     expect(isOfOtherRunDir(entry('net', { netns }))).toBe(isOf);
+  });
+});
+
+const cached = (networkName: string, over: Partial<CachedAttachment> = {}): CachedAttachment => ({
+  containerId: 's1',
+  networkName,
+  ifName: 'eth0',
+  netns: '/proc/7/ns/net',
+  cniArgs: [],
+  capabilityArgs: {},
+  config: JSON.stringify({ cniVersion: '1.0.0', name: networkName, plugins: [{ type: 'one' }] }),
+  result: { cniVersion: '1.0.0', ips: [] },
+  ...over,
+});
+
+describe('checkAll', () => {
+  let handles: FakeNamespaces;
+  let checked: unknown[][];
+  let check: jest.Mock<Promise<void>, Parameters<PluginChain['check']>>;
+  const { signal } = new AbortController();
+  beforeEach(() => {
+    handles = new FakeNamespaces();
+    handles.lives.set('s1', 7);
+    checked = [];
+    check = jest.fn(({ name }, { netns }, result, given) => {
+      checked.push([name, netns, result, given]);
+      return Promise.resolve();
+    });
+  });
+  const trouble = (entries: readonly CachedAttachment[], given = signal) =>
+    checkAll({ check } as unknown as PluginChain, handles, 's1', entries, given);
+
+  it('checks each in the namespace that is held, and finds nothing', async () => {
+    const [one, two] = [cached('one'), cached('two', { result: { cniVersion: '1.0.0', dns: {} } })];
+    expect(await trouble([one, two])).toBe('');
+    expect(checked).toEqual([
+      ['one', '/handles/s1', one.result, signal],
+      ['two', '/handles/s1', two.result, signal],
+    ]);
+  });
+
+  it('leaves out an ADD that was never finished, and goes on', async () => {
+    expect(await trouble([cached('begun', { result: undefined }), cached('two')])).toBe('');
+    expect(checked.map(([name]) => name)).toEqual(['two']);
+  });
+
+  it('says what a plugin says, and asks no other', async () => {
+    check.mockRejectedValueOnce(new Error('no address'));
+    expect(await trouble([cached('one'), cached('two')])).toBe('no address');
+    expect(check).toHaveBeenCalledTimes(1);
+  });
+
+  it('says that a configuration cannot be read', async () => {
+    expect(await trouble([cached('one', { config: '{' }), cached('two')])).toBe(
+      'the configuration of network "one" cannot be read',
+    );
+    expect(checked).toEqual([]);
+  });
+
+  it('says that nothing is held', async () => {
+    handles.lives.clear();
+    expect(await trouble([cached('one')])).toBe('its network namespace is not held');
+    expect(checked).toEqual([]);
+  });
+
+  it('ends with the reason of the signal', async () => {
+    const aborted = AbortSignal.abort(new Error('enough'));
+    check.mockRejectedValueOnce(new Error('killed'));
+    await expect(trouble([cached('one')], aborted)).rejects.toThrow('enough');
+  });
+});
+
+describe('unservedOf', () => {
+  const asking = {
+    portMappings: [{ hostPort: 80, protocol: 'tcp' }],
+    bandwidth: { ingressRate: 1 },
+  };
+
+  it('tells what each network of the pod does not provide', () => {
+    const entries = [
+      cached('one', { capabilityArgs: asking }),
+      cached('two', { capabilityArgs: { bandwidth: {} } }),
+      cached('three'),
+    ];
+    expect(unservedOf(entries).map((message) => message.replace(/;.*/, ''))).toEqual([
+      'host port 80/tcp: no plugin of CNI network "one" has the capability "portMappings"',
+      'the limits of the bandwidth annotations: no plugin of CNI network "one" has the capability "bandwidth"',
+      'the limits of the bandwidth annotations: no plugin of CNI network "two" has the capability "bandwidth"',
+    ]);
+  });
+
+  it('tells nothing of other interfaces, of loopback, and of what cannot be read', () => {
+    const loopback = JSON.stringify({ name: 'lo', plugins: [{ type: 'loopback' }] });
+    expect(
+      unservedOf([
+        cached('one', { capabilityArgs: asking, ifName: 'net1' }),
+        cached('two', { capabilityArgs: asking, config: loopback }),
+        cached('three', { capabilityArgs: asking, config: '{' }),
+      ]),
+    ).toEqual([]);
   });
 });

@@ -1,7 +1,6 @@
 import { mapLazily } from '../../lib/collections';
 import { cri, type Decoded } from '../../proto';
-import { encodeChunks } from '../../proto/chunks';
-import type { Encoded } from '../../proto/service';
+import { encodeChunks, type Encoded } from '../../proto/service';
 import type { ImageRecord } from '../../store/records';
 import { toCriImage } from '../../translate/image/image';
 import { familiarName, tryParseReference } from '../../translate/image/reference';

@@ -1,7 +1,6 @@
 import { mapLazily } from '../../lib/collections';
 import { cri, type Decoded } from '../../proto';
-import { encodeChunks } from '../../proto/chunks';
-import type { Encoded } from '../../proto/service';
+import { encodeChunks, type Encoded } from '../../proto/service';
 import { toCriContainerStats } from '../../stats/cri-stats';
 import { containerStatsFilter } from '../../translate/shared/filters';
 import type { CallContext, Services } from '../services';

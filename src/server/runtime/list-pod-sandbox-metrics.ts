@@ -1,8 +1,7 @@
 import { mapLazily } from '../../lib/collections';
 import { cri } from '../../proto';
-import { encodeChunks } from '../../proto/chunks';
+import { encodeChunks, type Encoded } from '../../proto/service';
 import { MetricType } from '../../proto/enums';
-import type { Encoded } from '../../proto/service';
 import type { MetricSample, PodMetrics } from '../../stats/metrics/metric';
 import { METRIC_DESCRIPTORS } from '../../stats/metrics/pod-metrics';
 import type { CallContext, Services } from '../services';

@@ -1,7 +1,6 @@
 import { mapLazily } from '../../lib/collections';
 import { cri, type Decoded } from '../../proto';
-import { encodeChunks } from '../../proto/chunks';
-import type { Encoded } from '../../proto/service';
+import { encodeChunks, type Encoded } from '../../proto/service';
 import { toCriSandbox } from '../../translate/sandbox/sandbox-status';
 import { sandboxFilter } from '../../translate/shared/filters';
 import type { Services } from '../services';

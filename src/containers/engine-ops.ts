@@ -1,10 +1,9 @@
 import type { DockerClient } from '../docker/client';
 import { EngineError, hasStatus } from '../docker/errors';
 import { abortable } from '../lib/async/abortable';
-import { forEachLimited } from '../lib/async/concurrency';
+import { forEachLimited, Semaphore } from '../lib/async/concurrency';
 import { sharedAbortController, withDeadline } from '../lib/async/deadline';
 import { KeyedLock } from '../lib/async/keyed-lock';
-import { Semaphore } from '../lib/async/semaphore';
 import { RuntimeError } from '../lib/errors';
 import type { ContainerRecord, MountRecord } from '../store/records';
 import { isRunning } from '../store/states';

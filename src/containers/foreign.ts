@@ -2,7 +2,7 @@ import type { DockerClient } from '../docker/client';
 import { hasStatus } from '../docker/errors';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import { Semaphore } from '../lib/async/semaphore';
+import { Semaphore } from '../lib/async/concurrency';
 import type { WritableStore } from '../store/store';
 import type { EngineContainerSummary, EngineEvent } from '../engine/types';
 import { TYPE_LABEL } from '../translate/shared/labels';

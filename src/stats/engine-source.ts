@@ -1,7 +1,7 @@
 import Long from 'long';
 import type { EngineContainerStats, EngineBlkioEntry } from '../engine/types';
 import { withDeadline } from '../lib/async/deadline';
-import { Semaphore } from '../lib/async/semaphore';
+import { Semaphore } from '../lib/async/concurrency';
 import { hasCode } from '../lib/errors';
 import { CpuRate } from './cpu-rate';
 import type {

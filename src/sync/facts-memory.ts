@@ -1,7 +1,7 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
-import { Semaphore } from '../lib/async/semaphore';
+import { Semaphore } from '../lib/async/concurrency';
 import type { EngineFacts } from '../store/records';
 import { hasShapeOf } from '../lib/json';
 import { bootId } from '../node/process/process-info';

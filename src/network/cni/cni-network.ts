@@ -1,9 +1,8 @@
 import type { EngineContainerInspect } from '../../engine/types';
 import type { Changing } from '../../lib/changing';
-import { allSettled } from '../../lib/async/concurrency';
+import { allSettled, Semaphore } from '../../lib/async/concurrency';
 import { sharedAbortController } from '../../lib/async/deadline';
 import { KeyedLock } from '../../lib/async/keyed-lock';
-import { Semaphore } from '../../lib/async/semaphore';
 import { coalesce } from '../../lib/async/shared-work';
 import { failedPrecondition, internal, messageOf } from '../../lib/errors';
 import type { Logger } from '../../lib/logger';

@@ -1,7 +1,7 @@
 import { abortable } from '../../lib/async/abortable';
 import { waitAtMost, withDeadline } from '../../lib/async/deadline';
 import { KeyedLock } from '../../lib/async/keyed-lock';
-import { Semaphore } from '../../lib/async/semaphore';
+import { Semaphore } from '../../lib/async/concurrency';
 import { deadlineExceeded } from '../../lib/errors';
 
 /**

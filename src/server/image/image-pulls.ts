@@ -3,7 +3,7 @@ import type { DockerClient } from '../../docker/client';
 import type { EngineAuth, EngineProgress } from '../../engine/types';
 import { LONGEST_TIMER_MS, sharedAbortController } from '../../lib/async/deadline';
 import { valueNow, type Changing } from '../../lib/changing';
-import { Semaphore } from '../../lib/async/semaphore';
+import { Semaphore } from '../../lib/async/concurrency';
 import { SharedWork } from '../../lib/async/shared-work';
 import { unavailable } from '../../lib/errors';
 import type { RegistryCredentials } from '../../registry/credentials';

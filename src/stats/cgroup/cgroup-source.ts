@@ -6,7 +6,7 @@ import {
   processesBelow,
 } from '../../node/cgroup';
 import { readText } from '../../node/disk/files';
-import { Semaphore } from '../../lib/async/semaphore';
+import { Semaphore } from '../../lib/async/concurrency';
 import type {
   InterfaceReading,
   UsageReading,

@@ -20,7 +20,7 @@ import { askForStatus } from '../../server/client/control-client';
 import { controlPath } from '../../server/control-socket';
 import type { Sources } from '../check';
 import { renderDoctorReport, type DoctorReport } from '../report';
-import type { Item } from './collect';
+import type { Item } from './bundle';
 import { redactArguments, redactJson } from './redact';
 
 const MAX_BYTES = 1 << 20;

@@ -2,7 +2,7 @@
 # build-ahead.sh: fetches and builds what the conformance suites and the kubelet's would build when they begin, each of
 # them once. What fails here is tried again by the suite that needs it, which says so.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 bash scripts/cri-tools.sh
 for engine in 28.5 29; do bash scripts/engine-version.sh $engine; done
 bash scripts/kubelet.sh

@@ -17,7 +17,7 @@ import { UnfinishedSandboxes } from './containers/unfinished-sandboxes';
 import { NodeUpkeep } from './containers/upkeep';
 import { isCriDockerdAt } from './node/process/node-processes';
 
-/** `0` of --cni-timeout. */
+/** What `0` for --cni-timeout means. */
 const DEFAULT_CNI_TIMEOUT_MS = 120_000;
 
 /**
@@ -25,7 +25,7 @@ const DEFAULT_CNI_TIMEOUT_MS = 120_000;
  * @throws FAILED_PRECONDITION when another daemon uses the run directory.
  */
 export function actingParts(settings: Settings, logger: Logger): NodeParts {
-  // Another one's plugins and handles would be taken for those of an earlier run of ours.
+  // Without the claim, plugins and handles of another daemon would be taken for those of an earlier run of ours.
   const trouble = claimDirectory(settings.runDir, 'run-dir', 0o750);
   if (trouble !== '')
     logger.warn('Cannot write to the run directory', { directory: settings.runDir, error: trouble });

@@ -49,7 +49,7 @@ export function observingParts(settings: Settings, logger: Logger): NodeParts {
 }
 
 function refuseKubeletsSocket(endpoint: string): void {
-  // systemd's sockets are somebody's whose clients expect a runtime.
+  // A socket that systemd passes has clients that expect a runtime.
   const isTaken =
     endpoint.startsWith('fd:') ||
     TAKEN.includes(resolve(endpoint.replace(/^unix:\/\//, '')).replace(/^\/var\/run\//, '/run/'));

@@ -17,7 +17,7 @@ export function printDefaultFile(): void {
 export async function checkConfig(given: Given, format: Format): Promise<number> {
   const read = await readConfiguration(given, process.env);
   const { files, warnings, values } = read;
-  // What cannot be parsed cannot be tried.
+  // Settings that cannot be parsed cannot be tried out.
   const faults =
     read.faults.length > 0
       ? read.faults
@@ -53,7 +53,7 @@ export async function showConfig(given: Given, format: Format): Promise<number> 
   return 0;
 }
 
-/** None of them is a secret, but an address may hold a password. */
+/** No option is a secret, but an address may hold a password. */
 function shown(given: Given, { values }: Pick<ReadConfiguration, 'values'>) {
   return sourcedOptions(given, process.env, values).map(
     ([, { name, reload }, { text, from, place, at }]) => ({

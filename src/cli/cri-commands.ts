@@ -6,7 +6,7 @@ import type { ShowCommand } from './cri/show';
 const ENDS =
   'Ends on Ctrl-C or SIGTERM. Exit code 0: the tape is whole; 1: it is not whole; 2: it could not begin';
 
-/** `dockbridge cri record`, `show` and `fault`: for whoever tests a CRI runtime or a kubelet, ours or another. */
+/** Adds `dockbridge cri record`, `show` and `fault`, for people who test any CRI runtime or kubelet. */
 export function addCriCommands(program: Command): void {
   const cri = program
     .command('cri')

@@ -10,7 +10,7 @@ export interface DemoPodOptions {
   readonly image: string;
   readonly logDirectory: string;
   readonly print: Print;
-  /** Told which step failed, and of each that fails in the removal after it. */
+  /** Called with the step that failed, and with each step that fails in the removal after it. */
   readonly onFailure?: (step: string, error: unknown) => void;
 }
 
@@ -24,7 +24,7 @@ const CONTAINERS = [
 ];
 
 /**
- * Prints the story of one pod; removes it whatever happens.
+ * Runs one pod and prints what happens to it; removes it in any case.
  * @returns how long each step took, ms.
  */
 export async function runDemoPod(

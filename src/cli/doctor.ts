@@ -23,20 +23,20 @@ import { runDemoPod } from './demo-pod';
 export interface DoctorOptions {
   readonly output: 'text' | 'json';
   readonly kubeletConfig?: string | undefined;
-  /** Run a pod too, which changes something: made of this image. */
+  /** Whether to run a pod too, which is the one check that changes something. */
   readonly pod: boolean;
   readonly image: string;
-  /** Where a bundle for the maintainers is to be written. */
+  /** Path at which to write a bundle for the maintainers. */
   readonly bundle?: string | undefined;
   /** The limit of one check, in Go's notation. */
   readonly timeout: string;
 }
 
 const DEFAULT_MS = 5_000;
-/** A check has the rest to say who did not answer. */
+/** The share of a check's time that one answer may take. In the rest the check can report who did not answer. */
 const ANSWER_SHARE = 0.9;
 
-/** The limit of each call, of a pull too. kubelet waits two minutes; somebody at a terminal does not. */
+/** The limit of each call, including a pull. kubelet waits two minutes, but a person at a terminal does not. */
 const CALL_MS = 60_000;
 
 /**
@@ -50,7 +50,7 @@ export async function doctor(
 ): Promise<void> {
   let archive: Archive | undefined;
   try {
-    // A file that cannot be created must fail before the work whose result it would hold.
+    // If the file cannot be created, this must fail before the work whose result the file would hold.
     archive = bundle === undefined ? undefined : await Archive.create(bundle);
     const limitMs = duration(timeout, '--timeout') || DEFAULT_MS;
     const answerMs = limitMs * ANSWER_SHARE;
@@ -76,7 +76,7 @@ export async function doctor(
     const report = reportOf(DOCKBRIDGE_VERSION, [...unsearched, ...lines, ...tried]);
     await print(output === 'json' ? `${JSON.stringify(report, null, 2)}\n` : renderDoctorReport(report));
     if (archive !== undefined) await fill(archive, { ...sources, ...chosen, report }, limitMs);
-    // A check that was given up may hang in a file call, so the process would not end by itself.
+    // A check that was given up may hang in a file call, which would keep this process alive.
     await endProcess(exitCodeOf(report));
   } catch (error) {
     await archive?.discard();
@@ -125,7 +125,7 @@ async function fill(archive: Archive, sources: BundleSources, limitMs: number): 
   );
 }
 
-/** Resolves when it was written: the end of the process would cut a pipe short. */
+/** Resolves when the text was written, because ending the process earlier could cut off what a pipe still holds. */
 async function print(text: string): Promise<void> {
   await new Promise<void>((resolve) => process.stdout.write(text, () => resolve()));
 }

@@ -19,8 +19,8 @@ const ENGINE_MS = 30_000;
 const MARKS = { done: '+', nothing: ' ', failed: '!' };
 
 /**
- * `dockbridge hand-over`: by the daemon that runs with these options, else by itself, so that never two write at once.
- * Prints a line a step; the exit code is 1 when something is left to do.
+ * `dockbridge hand-over`. If a daemon runs with these options, the daemon does the work, so that two processes never write at
+ * once; otherwise this process does it. Prints one line per step. The exit code is 1 when something is left to do.
  */
 export async function handOver(given: Given): Promise<void> {
   const { settings } = await loadConfiguration(given, process.env);
@@ -45,7 +45,7 @@ export async function handOver(given: Given): Promise<void> {
 async function* alone(settings: Settings): AsyncGenerator<HandOverStep> {
   const logger = createLineLogger('warn', standardError());
   const docker = new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs: ENGINE_MS });
-  // Keeps a daemon from being started meanwhile, and refuses beside one that has no control socket.
+  // Keeps a daemon from starting meanwhile, and fails if one runs without a control socket.
   claimDirectory(settings.runDir, 'run-dir', 0o750);
   const release = await claimEngine(settings, docker);
   const logs = createContainerLogs({
@@ -72,7 +72,9 @@ async function* alone(settings: Settings): AsyncGenerator<HandOverStep> {
   }
 }
 
-/** Refuses if a daemon serves that was started with other directories: it would not notice the hand-over, and would go on. */
+/**
+ * Refuses if a daemon with other directories serves the Engine, because it would not notice the hand-over and would continue.
+ */
 async function claimEngine(settings: Settings, docker: DockerodeClient): Promise<() => Promise<void>> {
   const claims = engineClaims(settings);
   const { ID: id = '', DockerRootDir: rootDir } = await docker.info();

@@ -6,7 +6,7 @@ import type { DoctorOptions } from './doctor';
 import { addCriCommands } from './cri-commands';
 import type { StatusOptions } from './status';
 
-/** The command line: one file a command, loaded when it runs. */
+/** The command line. Each command has a file of its own, which is loaded when the command runs. */
 export function createProgram(): Command {
   const program = new Command('dockbridge')
     .description(
@@ -215,8 +215,8 @@ function output(): Option {
 
 /**
  * Adds the whole option table to a command. Values stay text: config/options.ts parses them, wherever they are from.
- * @param used the options that the command does something with; the help tells of them alone. The others are taken all the
- * same, so that a command can be given what `serve` is given.
+ * @param used the options that the command uses; help lists only these. The others are accepted too, so that a command can be
+ * given what `serve` is given.
  */
 function addOptions(command: Command, used: readonly TableOption<unknown>[] = Object.values(OPTIONS)): void {
   command.addOption(
@@ -235,7 +235,7 @@ function addOptions(command: Command, used: readonly TableOption<unknown>[] = Ob
   }
 }
 
-/** What commander parsed of those options, back under their own names. */
+/** The options that commander parsed, under their own names again. */
 function givenOptions(command: Command): Given {
   const ours: readonly string[] = [CONFIG, ...Object.values<TableOption<unknown>>(OPTIONS)].map(
     ({ name }) => name,

@@ -11,7 +11,7 @@ export interface ReloadParts {
   readonly logger: LineLogger;
 }
 
-/** Takes up what may change while we serve, all of it or nothing. Never rejects. */
+/** Applies all settings that may change while we serve, or none of them. Never rejects. */
 export async function reload({ read, live, daemon, logger }: ReloadParts): Promise<void> {
   try {
     const { settings, files, warnings } = await read();
@@ -32,7 +32,7 @@ export async function reload({ read, live, daemon, logger }: ReloadParts): Promi
   }
 }
 
-/** Requests to read the configuration again. Those that come before there is somebody to do it wait for him. */
+/** Requests to read the configuration again. They wait until `begin` is called. */
 export class Reloads {
   private work: (() => Promise<void>) | undefined;
   private isWanted = false;

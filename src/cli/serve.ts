@@ -15,10 +15,10 @@ import { reload, Reloads } from './reload';
 /** Limit of a stop, ms; the daemon's own limit is shorter. */
 const STOP_MS = 11_000;
 
-/** How long a stop waits for the disks of the directories to take the word that it has begun. */
+/** How long a stop waits until it is announced in the directories on disk. */
 const ANNOUNCE_MS = 500;
 
-/** How long the end waits for a reader of the last lines. */
+/** How long the process waits at its end for somebody to read its last lines. */
 const LAST_LINES_MS = 1_000;
 
 /**
@@ -49,7 +49,7 @@ export async function serve(given: Given): Promise<void> {
   const announced = stopping.then(async (signal) => {
     logger.info('Stopping', { signal });
     void nextEndSignal().then(() => endProcess(1));
-    // A disk that hangs must hold up no more than the next daemon, which is refused and comes again.
+    // If the disk hangs, the stop continues unannounced; the next daemon is then refused, and is started again.
     const words = Promise.all(claimed.map(announceStop));
     await waitAtMost('The announcement of the stop', ANNOUNCE_MS, words).catch(() => undefined);
   });
@@ -70,7 +70,7 @@ export async function serve(given: Given): Promise<void> {
   await announced;
   await daemon.stop();
   await output.flush(LAST_LINES_MS);
-  // A thread in a file call that does not return would hold up any other end for ever.
+  // Any other way to end would wait for ever for a thread whose file call does not return.
   if (logs.trouble?.reason === 'LogsHang') process.kill(process.pid, 'SIGKILL');
   // Nothing that is left behind may keep the process alive.
   await endProcess(0);
@@ -93,7 +93,7 @@ async function startDaemon({ settings, logger, logs, output, onStarted }: Start)
     onStarted(daemon);
     return daemon;
   } catch (error) {
-    // Their threads would keep the process alive: systemd must see it fail.
+    // The threads of the logs would keep the process alive, but systemd must see it fail.
     await (daemon === undefined ? logs.close() : daemon.stop());
     throw error;
   }
@@ -107,7 +107,7 @@ function surviveBugs(logger: Logger): void {
   };
   process.on('uncaughtException', report('Uncaught exception'));
   process.on('unhandledRejection', report('Unhandled rejection'));
-  // Node's own listener prints past the logger.
+  // Node's own listener would print to stderr without the logger.
   process.removeAllListeners('warning');
   process.on('warning', (warning) => logger.warn('Node.js warns', { error: messageOf(warning) }));
 }

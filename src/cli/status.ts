@@ -88,7 +88,10 @@ function nobodyAt(path: string): string {
   );
 }
 
-/** The control socket of the running daemon, or else of the options. Mistakes in configuration files are only printed. */
+/**
+ * The control socket of the running daemon, or else the one that the options name. Mistakes in configuration files are only
+ * printed.
+ */
 async function socketOf(given: Given): Promise<string> {
   const search = findProcesses().then((found) => servingDaemons(found));
   const daemons = await waitAtMost('The search for the daemon', SEARCH_MS, search).catch(
@@ -126,7 +129,7 @@ function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, '?');
 }
 
-/** Also escapes the control characters that JSON.stringify leaves as they are, because terminals may obey those of C1. */
+/** Also escapes the control characters that JSON.stringify leaves as they are, because some terminals obey those of C1. */
 export function asJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent).replace(
     /[\x7f-\x9f]/g,

@@ -11,17 +11,17 @@ import { exitCodeOf, renderReport } from './switch-check/switch-report';
 const REQUEST_MS = 30_000;
 
 /**
- * `dockbridge switch check`: what a switch to dockbridge would do to this node; changes nothing. Where an option is not
- * given, the flag of the cri-dockerd that runs here counts, for a switch keeps its flags.
- * @returns the exit code: 0, 1 for warnings, 2 for problems, also when the check could not be made.
+ * `dockbridge switch check`: what a switch to dockbridge would do to this node; changes nothing. If an option is not given, the
+ * flag of the running cri-dockerd counts, because a switch keeps its flags.
+ * @returns the exit code: 0, 1 for warnings, 2 for problems or if the check could not be made.
  */
 export async function switchCheck(given: Given, output: 'text' | 'json'): Promise<number> {
   try {
-    // dockerd is spoken of as the Engine.
+    // The report has a line of its own for the Engine.
     const processes = (await findProcesses()).filter(({ name }) => name !== 'dockerd');
     const incumbent = processes.find(({ name }) => name === 'cri-dockerd');
     const adopted = incumbent === undefined ? {} : knownFlags(incumbent.args);
-    // kubenet is told as a problem: dockbridge itself would refuse to start.
+    // kubenet is reported as a problem, but as an option of ours it would be refused.
     const { 'network-plugin': plugin, ...flags } = adopted;
     const sane = plugin === undefined || plugin === 'kubenet' ? flags : adopted;
     const { settings } = await loadConfiguration({ ...sane, ...given }, process.env);

@@ -16,14 +16,14 @@ import {
   type Settings,
 } from './options';
 
-/** All options with their comments take a twentieth of that. */
+/** A file with all options and their comments takes a twentieth of that. */
 const MAX_FILE_BYTES = 1024 * 1024;
 const EXTENSION = '.yaml';
 
 /** Where configuration files are looked for when none is named. */
 export interface ConfigPlace {
   readonly file: string;
-  /** Its files are read after that one, in the order of their names. */
+  /** The files in it are read after `file`, in the order of their names. */
   readonly directory: string;
 }
 
@@ -32,9 +32,9 @@ export const CONFIG_PLACE: ConfigPlace = {
   directory: '/etc/dockbridge/config.d',
 };
 
-/** Command line, environment and files together, wherever there is something wrong with them. */
+/** The outcome of reading command line, environment and files, with the mistakes in any of them. */
 export interface ReadConfiguration {
-  /** Those that were read, in their order. */
+  /** The files that were read, in order. */
   readonly files: readonly string[];
   readonly values: FileValues;
   readonly faults: readonly Fault[];
@@ -55,7 +55,7 @@ export async function readConfiguration(
   const faults = [...found.faults];
   let values: FileValues = {};
   for (const { path, text } of found.files) {
-    // A file of comments, as the package installs it, must not cost the start of a daemon the load of a parser.
+    // The package installs a file with nothing but comments, for which a daemon need not load the parser at its start.
     if (!/^[^\S\n]*[^#\s]/m.test(text)) continue;
     const { readConfigText } = await import('./config-text.js');
     const read = readConfigText(path, text);
@@ -76,8 +76,7 @@ export async function readConfiguration(
 }
 
 /**
- * Like loadConfiguration, for those who look at a node in trouble: what is wrong in files is told, and what is right in them
- * counts.
+ * Like loadConfiguration, for commands that examine a node in trouble: it reports mistakes in files, and uses the rest of them.
  * @throws ConfigurationError with what is wrong in flags and variables.
  */
 export async function loadDespiteFiles(
@@ -112,7 +111,7 @@ export interface FoundFiles {
   readonly warnings: readonly string[];
 }
 
-/** The files that count, in the order in which they do. One that is named must be there. */
+/** Reads the configuration files; later ones win. A file that is named by flag or variable must exist. */
 export async function readConfigFiles(
   given: Given,
   environment: NodeJS.ProcessEnv,
@@ -129,7 +128,7 @@ export async function readConfigFiles(
     return { files: [], faults: [fault], warnings: [] };
   }
   const paths = names.filter((name) => name.endsWith(EXTENSION)).map((name) => join(place.directory, name));
-  // Editors' and dpkg's leftovers are meant to be passed over; this one its writer expects to count.
+  // Leftovers of editors and dpkg are skipped silently, but whoever wrote a .yml file expects it to count.
   const warnings = names
     .filter((name) => name.endsWith('.yml'))
     .map((name) => `${join(place.directory, name)} is not read: its name must end in ${EXTENSION}`);

@@ -6,7 +6,7 @@ import { CONFIG, environmentName, OPTIONS, type Option } from './options';
 export interface Fault {
   /** The file as it was named; '' for a flag or a variable, which the message names. */
   readonly file: string;
-  /** From 1; 0 where no line is at fault. */
+  /** Counted from 1; 0 if no line is at fault. */
   readonly line: number;
   readonly message: string;
 }
@@ -38,7 +38,7 @@ export function unknownKey(key: string): string {
 export function unknownVariables(environment: NodeJS.ProcessEnv): string[] {
   const options = Object.values<Option<unknown>>(OPTIONS);
   const known = [CONFIG, ...options].map(({ name }) => environmentName(name));
-  // Set by wrappers of ours, and nobody's to mean.
+  // Our own wrappers set these, and they are no options.
   const ofWrappers = options.map(({ fallbackVariable }) => fallbackVariable);
   return Object.keys(environment)
     .filter((variable) => variable.startsWith(PREFIX) && ![...known, ...ofWrappers].includes(variable))

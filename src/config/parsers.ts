@@ -21,7 +21,7 @@ export const list: Parse<readonly string[]> = (value, source) => {
   return items;
 };
 
-/** All that Go reads: kubespray gives cri-dockerd `--ipv6-dual-stack=True`. */
+/** Accepts what Go's flags accept, because kubespray gives cri-dockerd `--ipv6-dual-stack=True`. */
 export const flag: Parse<boolean> = (value, source) => {
   if (['true', 'True', 'TRUE', 't', 'T', '1'].includes(value)) return true;
   if (['false', 'False', 'FALSE', 'f', 'F', '0'].includes(value)) return false;
@@ -78,7 +78,10 @@ export interface BindAddress {
   readonly port: number;
 }
 
-/** `host:port`, `[v6]:port`, `:port` or ''. Without a host never all interfaces: only a token keeps strangers out. */
+/**
+ * `host:port`, `[v6]:port`, `:port` or ''. Without a host it is loopback, never all interfaces, because only a token keeps
+ * strangers out.
+ */
 export const bindAddress: Parse<BindAddress> = (value, source) => {
   const [, v6, host, port = '0'] =
     /^(?:\[([\da-fA-F:]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(value === '' ? ':0' : value) ?? [];
@@ -88,21 +91,21 @@ export const bindAddress: Parse<BindAddress> = (value, source) => {
   return { host: v6 ?? (host === '' ? '127.0.0.1' : (host ?? '')), port: Number(port) };
 };
 
-/** As `bindAddress`, or a host alone, as cri-dockerd takes it: on any free port then. */
+/** Like `bindAddress`. As with cri-dockerd, a host alone means any free port. */
 export const streamingAddress: Parse<BindAddress> = (value, source) => {
   if (isIPv6(value)) return { host: value, port: 0 };
-  // A number alone is rather a port whose colon was forgotten.
+  // A number alone is more likely a port whose colon was forgotten.
   const isHost = /^(?:[\w.-]+|\[[\da-fA-F:]+\])$/.test(value) && !/^\d+$/.test(value);
   return bindAddress(isHost ? `${value}:0` : value, source);
 };
 
-/** As `bindAddress`, but '' is nowhere. */
+/** Like `bindAddress`, but '' means not to listen. */
 export const anyBindAddress: Parse<BindAddress | undefined> = (value, source) =>
   value === '' ? undefined : bindAddress(value, source);
 
 export type LocalAddress = BindAddress | { readonly path: string } | 'off' | 'run-dir';
 
-/** `off`, `run-dir` (a socket there), `unix:///path`, or as `bindAddress`. */
+/** `off`, `run-dir` (a socket there), `unix:///path`, or an address as for `bindAddress`. */
 export const localAddress: Parse<LocalAddress> = (value, source) => {
   if (value === 'off' || value === 'run-dir') return value;
   const [, path] = /^unix:\/\/(\/.*[^/])$/.exec(value) ?? [];

@@ -101,11 +101,11 @@ function stillTaken(name: string, error: unknown): Error {
 }
 
 /**
- * Decides what becomes of a container of this sandbox that has the wanted name and attempt already. One that was never
- * started and is not what is asked for now is replaced: a call that was lost made it, and kubelet asks with other contents
- * when the pod's surroundings have changed since. One of cri-dockerd or of an older version, which does not tell what it was
- * made from, is replaced too.
- * @returns its id when it is what is asked for; undefined when it is gone.
+ * Decides what to do with a container of this sandbox that already has the wanted name and attempt. If it was never started and
+ * differs from the request, it is replaced: a lost call made it, and kubelet's request has changed with the pod's surroundings
+ * since then. A container of cri-dockerd or of an older version does not record what it was made from, so it is replaced too if
+ * it was never started.
+ * @returns its id when it is what the request asks for; undefined when it is gone.
  * @throws ALREADY_EXISTS when it was started, because then the caller knows it and wants a second one.
  */
 export async function settleExisting(
@@ -162,8 +162,8 @@ function exists({ id, metadata, state }: ContainerRecord, others: readonly strin
 /**
  * Creates a container of the Engine for a handler that holds its name.
  *
- * A call that is cancelled or cut off may have succeeded in the Engine all the same. Its event was left to us because we
- * hold the name, so look: the store shows what is there, and kubelet's retry or GC deals with it.
+ * A call that is cancelled or cut off may still have succeeded in the Engine. Nobody handles its event while we hold the name,
+ * so this looks for the container. It is then in the store, and kubelet's retry or GC deals with it.
  * @returns its id.
  */
 export async function createInEngine(

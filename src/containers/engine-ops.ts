@@ -18,7 +18,7 @@ export interface ContainerServices extends CreationServices {
   readonly teardowns: Teardowns;
 }
 
-/** Where the container itself is at fault, or what it needs. 404 also says that something it joins is gone. */
+/** Statuses that blame the container itself, or something that it needs. 404 also means that something it joins is gone. */
 const ITS_OWN_FAULT: readonly number[] = [400, 404, 409, 500];
 /** The Engine's event of a death comes with the end of the stop call. After this long we ask instead. */
 const SETTLE_MS = 1_000;
@@ -58,8 +58,8 @@ export async function startInEngine(
 }
 
 /**
- * The record after a start that is under way. It says `created` until then, and a container that starts after its stop
- * would run on in a pod that kubelet believes stopped.
+ * Waits for a start that is under way, and returns the record after it. The record says `created` until then. Without the wait,
+ * the container could start after its stop, and keep running in a pod that kubelet believes stopped.
  */
 export async function afterStart(
   { life }: Pick<ContainerServices, 'life'>,
@@ -128,7 +128,7 @@ export async function removeSandboxFromEngine(
   await services.teardowns.run(id, (limit) => removeFromEngine(services, id, limit), signal);
 }
 
-/** Stops all that runs in the sandbox, and what is just being started there. */
+/** Stops all containers that run in the sandbox or are just being started there. */
 export async function stopContainersOf(
   services: ContainerServices,
   sandboxId: string,

@@ -29,7 +29,7 @@ export class ForeignContainers {
   handle(event: EngineEvent, signal: AbortSignal): void {
     const { ID: id, Attributes: attributes } = event.Actor;
     if (event.Action === 'destroy') this.parts.store.foreign.delete(id);
-    // A container that only looks like a pod's is found out when it is inspected as one.
+    // A container that only looks like a pod's is recognized when it is inspected as one.
     if (event.Action === 'create' && attributes[TYPE_LABEL] === undefined) void this.learn(id, signal);
   }
 

@@ -12,7 +12,7 @@ import { UnfinishedSandboxes } from './unfinished-sandboxes';
 
 export interface LifeParts extends SettleParts {
   readonly docker: DockerClient;
-  /** Nothing else gets it as a writable one, so only `Held` can change records of containers and sandboxes. */
+  /** Nothing else gets the writable store, so only `Held` can change records of containers and sandboxes. */
   readonly store: WritableStore;
   readonly network: Pick<PodNetwork, 'stateOf'> & Pick<NetworkKeeper, 'abandon'>;
   readonly checkpoints: Pick<Checkpoints, 'complete' | 'remove'>;
@@ -204,7 +204,7 @@ class HeldContainer implements Held {
     // It does not belong to a pod, whatever its labels say, but the image that it uses must still be kept.
     if (record === undefined)
       store.foreign.put({ id: inspect.Id, engineName: inspect.Name, imageId: inspect.Image });
-    // What only a list told is not whole before the comparison has added to it.
+    // A record made from a list is not complete before the resync has added to it.
     if (occasion !== 'listed') store.listed.delete(this.id);
     return record;
   }

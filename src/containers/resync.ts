@@ -20,7 +20,9 @@ import { inspectFromSummary, listedFromSummary } from '../translate/container/co
 import type { ForeignContainers } from './foreign';
 import type { ContainerLife } from './life';
 
-/** Inspects at once: enough to be quick where each takes seconds, few enough to leave room for others in their lane. */
+/**
+ * How many inspects run at once: enough to be quick if each takes seconds, few enough to leave room for others in their lane.
+ */
 const CONCURRENCY = 40;
 /** A healthy Engine inspects in milliseconds; a container that hangs one must not hold up the others. */
 const INSPECT_MS = 5_000;
@@ -70,7 +72,10 @@ export interface ResyncOverrides {
 /** Makes the store equal to the Engine's list of containers, whatever events were missed. */
 export class ContainerResync {
   private hasRun = false;
-  /** Containers whose last inspect or event failed. They are inspected again until it succeeds, whatever a list says. */
+  /**
+   * Containers whose last inspect or event failed. They are inspected again until that succeeds, even if the list agrees with
+   * their records.
+   */
   private readonly doubtful = new Map<string, Doubt>();
   private readonly listMs: typeof LIST_MS;
   private listPatienceMs: number;

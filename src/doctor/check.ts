@@ -16,7 +16,7 @@ export interface Check {
 }
 
 /**
- * Runs all checks side by side. A check that fails or hangs costs its own line alone.
+ * Runs all checks side by side. If a check fails or hangs, only its own line is affected.
  * @param limitMs how long one may take.
  */
 export async function examine(
@@ -33,7 +33,7 @@ export async function examine(
   return outcomes.flat();
 }
 
-/** What work gives, or why it gave nothing. Never rejects. */
+/** The value of the work, or a finding that says why there is none. Never rejects. */
 export async function atMost<T>(
   limitMs: number,
   work: Promise<T>,
@@ -60,20 +60,20 @@ function notChecked(error: unknown): Finding {
   return warn(`not checked: ${messageOf(error)}`, 'Mend that first, and run the doctor again.');
 }
 
-/** `/info`, with what only the doctor reads of it. */
+/** `/info`, with the fields that only the doctor reads. */
 export interface EngineReport extends EngineInfo {
   readonly LiveRestoreEnabled?: boolean;
   readonly SystemTime?: string;
 }
 
-/** A GET's answer, and when it was asked and answered (ms since the epoch, by our clock). */
+/** The answer to a GET, with the times of question and answer (ms since the epoch, by our clock). */
 export interface Timed<T> {
   readonly answer: T;
   readonly asked: number;
   readonly answered: number;
 }
 
-/** What the checks look at. What several of them need is asked once. */
+/** What the checks look at. Whatever several of them need is requested only once. */
 export interface Sources {
   readonly settings: Settings;
   /** What is wrong in the configuration files. */
@@ -85,7 +85,10 @@ export interface Sources {
   readonly version: () => Promise<EngineVersion>;
   readonly info: () => Promise<Timed<EngineReport>>;
   readonly kubelet: () => Promise<KubeletFacts>;
-  /** How long somebody may take to answer, ms: a little less than a check, so that it is told as what it is. */
+  /**
+   * How long one answer may take, ms. This is a little less than a whole check may take, so that the check can report who did
+   * not answer.
+   */
   readonly answerMs: number;
   /** Root file system of our own pause image. */
   readonly pauseTar: string;
@@ -105,7 +108,7 @@ export function engineSources(
   };
 }
 
-/** Begins at the first call; all get the same answer. */
+/** Starts the work at the first call; all calls get the same answer. */
 export function once<T>(work: () => Promise<T>): () => Promise<T> {
   let begun: Promise<T> | undefined;
   return () => (begun ??= work());

@@ -75,7 +75,7 @@ export interface KubeletPlaces {
   readonly proc?: string;
 }
 
-/** The kubelet that runs, else the files that one would be started with. */
+/** Reads how the running kubelet was started, or if none runs, the files with which one would be started. */
 export async function readKubelet(places: KubeletPlaces): Promise<KubeletFacts> {
   const { processes, config, root = '/', proc = '/proc' } = places;
   if (config !== undefined) return fromFiles([], config, (path) => [path]);
@@ -128,7 +128,7 @@ async function fromFiles(args: readonly string[], file: string, locate: Locate):
   return { from: file, isRunning: false, args, file, configs, problems };
 }
 
-/** `*.conf` at any depth, by name: what else is there kubelet does not read. */
+/** `*.conf` at any depth, by name. kubelet reads no other files there. */
 async function dropIns(directory: string, locate: Locate, problems: string[]): Promise<[string, string][]> {
   const [place = directory] = locate(directory);
   try {

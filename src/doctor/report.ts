@@ -1,4 +1,4 @@
-/** How well something is: `warn` works and will hurt, `fail` does not work. */
+/** `warn` means that it works but will cause trouble, `fail` that it does not work. */
 export type Level = 'ok' | 'warn' | 'fail';
 
 /** What a check found; one check may find several things. */

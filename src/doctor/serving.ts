@@ -28,7 +28,7 @@ export async function servingDaemons(
         const { settings } = await loadDespiteFiles(knownFlags(process.args), environment);
         return { process, environment, settings: await withSocket(settings, () => socketOf(process.pid)) };
       } catch {
-        // It will not get far with such options.
+        // A daemon with such options does not serve.
         return undefined;
       }
     }),
@@ -42,10 +42,10 @@ async function withSocket(settings: Settings, pathOf: () => Promise<string>): Pr
   return path === '' ? settings : { ...settings, endpoint: `unix://${path}` };
 }
 
-/** The settings, where they come from, and the daemon that they are of. */
+/** The settings, where they come from, and the daemon that runs with them. */
 export interface ChosenDaemon {
   readonly settings: Settings;
-  /** What is wrong in the configuration files, and so is not among the settings. */
+  /** Mistakes in the configuration files; the settings lack the values in question. */
   readonly faults: readonly Fault[];
   readonly daemon: NodeProcess | undefined;
   readonly flags: Given;
@@ -78,7 +78,7 @@ export async function chooseDaemon(
   return { ...inForce, settings: { ...inForce.settings, endpoint }, daemon: process, ...all };
 }
 
-/** Nothing where only root may read it. */
+/** Empty if only root may read it. */
 async function readEnvironment(pid: number): Promise<NodeJS.ProcessEnv> {
   const text = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
   const entries = text.split('\0').map((entry) => [entry.split('=', 1)[0] ?? '', entry] as const);

@@ -12,7 +12,8 @@ export interface Method {
 }
 
 /**
- * What `/runtime.v1.RuntimeService/Version` names. The messages of v1alpha2 are read as those of v1, which kept its field numbers.
+ * The method that a path such as `/runtime.v1.RuntimeService/Version` names. The messages of v1alpha2 are read as those of v1,
+ * which kept its field numbers.
  * @returns undefined for a path that is no method of CRI by its form.
  */
 export function methodOf(path: string): Method | undefined {

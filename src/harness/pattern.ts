@@ -1,4 +1,4 @@
-/** Whether the whole text fits a pattern of a shell: `*` stands for any characters, `?` for one. */
+/** Whether the whole text matches a shell pattern: `*` stands for any characters, `?` for one. */
 export function matcher(pattern: string): (text: string) => boolean {
   const source = pattern
     .replace(/[.+^${}()|[\]\\]/g, String.raw`\$&`)

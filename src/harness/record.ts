@@ -11,7 +11,7 @@ import { Recorder } from './tape/recorder';
 import { RecordingTap } from './tape/recording-tap';
 import { REDACTED } from './tape/redact';
 
-/** How long the runtime may take to say its name for the tape's head. */
+/** How long the runtime may take to tell its name for the tape's head. */
 const VERSION_MS = 2_000;
 
 export interface RecordOptions {
@@ -19,7 +19,7 @@ export interface RecordOptions {
   readonly upstream: string;
   /** The tape; undefined records nothing. */
   readonly output: string | undefined;
-  /** Keep secrets. */
+  /** Whether the tape keeps secrets. */
   readonly full: boolean;
   readonly logger: Logger;
   readonly warn: (text: string) => void;
@@ -30,7 +30,7 @@ export interface Recorded {
   readonly calls: number;
   readonly lost: number;
   readonly bytes: number;
-  /** Nothing is missing from the tape, its last line included; true without one. */
+  /** Whether the tape is complete, including its last line; true without a tape. */
   readonly isWhole: boolean;
   readonly overhead: OverheadReport;
 }
@@ -46,8 +46,8 @@ export class Recording {
   ) {}
 
   /**
-   * @param interfere makes what stands between; the proxy and the tape are there when it is called.
-   * @throws RuntimeError when the socket or the tape cannot be made; then neither is.
+   * @param interfere makes the object that handles calls instead of `relay`; it is called when proxy and tape exist.
+   * @throws RuntimeError when the socket or the tape cannot be made; then neither exists.
    */
   static async start(
     options: RecordOptions,

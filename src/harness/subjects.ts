@@ -8,7 +8,7 @@ export interface Subject {
   readonly container?: string;
 }
 
-/** Methods whose answers tell who an id is. */
+/** Methods whose answers tell which pod or container an id stands for. */
 export const TELLING: ReadonlySet<string> = new Set([
   ...['RunPodSandbox', 'CreateContainer', 'ListPodSandbox', 'StreamPodSandboxes', 'PodSandboxStatus'],
   ...['ListContainers', 'StreamContainers', 'ContainerStatus', 'GetContainerEvents'],

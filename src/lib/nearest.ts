@@ -1,4 +1,4 @@
-/** More changes than this make another word of it. */
+/** A word that is more changes away than this counts as a different word. */
 const mostChanges = (word: string): number => Math.max(2, Math.floor(word.length / 4));
 
 /** What somebody who wrote `word` most likely meant: the known word that takes the fewest changes; undefined when all are far. */
@@ -10,7 +10,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best?.candidate;
 }
 
-/** `logLevel`, `log_level` and `LOG-LEVEL` are one word in the habits of different programs. */
+/** `logLevel`, `log_level` and `LOG-LEVEL` are the same word, spelled by the habits of different programs. */
 function plain(word: string): string {
   return word.replace(/[-_.]/g, '').toLowerCase();
 }

@@ -29,8 +29,8 @@ export interface Span {
 }
 
 /**
- * Where the rest of the code says what it does. The arguments are closures, so that tracing that is off costs one call of a
- * function and no allocation of attributes. No method throws anything but what `work` throws.
+ * The interface through which the rest of the code reports what it does. The arguments are closures, so that tracing that is
+ * off costs one call of a function and no allocation of attributes. No method throws anything but what `work` throws.
  */
 export interface Tracer {
   /** Runs `work` in the span of a served call. */

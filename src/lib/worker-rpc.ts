@@ -1,7 +1,7 @@
 import { Worker, type MessagePort, type WorkerOptions } from 'node:worker_threads';
 import { messageOf, RuntimeError, type ErrorCode } from './errors';
 
-/** Starts a thread that runs the module `entry`. Throws when none can be had. */
+/** Starts a thread that runs the module `entry`. Throws when no thread can be started. */
 export type StartWorker = (entry: string, options: WorkerOptions) => Worker;
 
 export const startWorker: StartWorker = (entry, options) => new Worker(entry, options);
@@ -12,7 +12,7 @@ export interface Request<Call> {
   readonly call: Call;
 }
 
-/** What came of it. */
+/** The outcome of a call. */
 export interface Reply<Answer> {
   readonly id: number;
   readonly answer?: Answer;

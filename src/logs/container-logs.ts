@@ -11,11 +11,11 @@ export interface LogPlace {
 export interface LogSource extends LogPlace {
   /** The Engine's json-file spool (`LogPath` of inspect); rotated files stand beside it as `.1`, `.2`, … */
   readonly spoolPath: string;
-  /** The container had ended when it was first seen: a link in its log's place stays. */
+  /** Whether the container had ended when it was first seen. A link in the place of its log then stays. */
   readonly hasEnded?: boolean;
   /**
-   * `State.StartedAt` of inspect. Lets a first follow that comes late (we were down when the container started) see
-   * that the spool has wrapped before it, and say so in the log.
+   * `State.StartedAt` of inspect. If we were down when the container started, this tells whether the spool has been rotated
+   * since, so that the log can say so.
    */
   readonly startedAt?: string;
 }
@@ -30,13 +30,13 @@ export interface LogTrouble {
 export interface RelinkedLog {
   /** False when it was such a link already. */
   readonly changed: boolean;
-  /** The file that our copy goes on under, '' without one. */
+  /** The name that our copy has from now on, '' if there is no copy. */
   readonly keptAs: string;
 }
 
 /**
- * Turns the Engine's json-file spools into CRI log files (design: CRI logs are written by us).
- * All methods are safe to call concurrently and repeatedly, for known and unknown ids.
+ * Turns the Engine's json-file spools into CRI log files. All methods are safe to call concurrently and repeatedly, for known
+ * and unknown ids.
  */
 export interface ContainerLogs {
   /**
@@ -78,19 +78,19 @@ export interface ContainerLogs {
 export interface LogStats {
   /** Containers followed now. */
   followed: number;
-  /** Bytes of spools that are not in CRI logs yet; looked up when asked for, as is the next one. */
+  /** Bytes of spools that are not in CRI logs yet. This and the next number are determined on request. */
   lagBytes: number;
-  /** Those of the one container that is furthest behind: its spool bridges no more than its size. */
+  /** The same for the one container that is furthest behind. Output beyond the size of its spool is lost. */
   largestLagBytes: number;
   /** Spool records copied. */
   records: number;
   /** Spool bytes read. */
   bytes: number;
-  /** Times that output was discarded by the Engine before it was copied; each has a line in its log file. */
+  /** How often the Engine discarded output before it was copied; each time has a line in the log file. */
   gaps: number;
   /** Spool records that could not be read; each has a line in its log file. */
   unreadable: number;
-  /** Times that a container's log stood still because of a file system error. */
+  /** How often a container's log stopped because of a file system error. */
   stalls: number;
 }
 

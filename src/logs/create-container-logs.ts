@@ -6,11 +6,14 @@ import { LinkedLogs } from './linked-logs';
 import { WorkerLogs, type WorkerLogsOverrides } from './worker-logs';
 
 export interface ContainerLogsOptions {
-  /** cri: we write CRI files; link: symlinks to the Engine's json-file; untouched: neither, somebody else does. */
+  /**
+   * cri: we write CRI files; link: symlinks to the Engine's json-file; untouched: neither, because another runtime writes the
+   * logs.
+   */
   readonly mode: 'cri' | 'link' | 'untouched';
   /** Directory of the saved positions; must outlive reboots (the spools do). Created (0700) when missing. */
   readonly stateDir: string;
-  /** Whether to go on at once where an earlier process was stopped; default true. */
+  /** Whether to continue at once where an earlier process stopped; true by default. */
   readonly resume?: boolean;
   readonly logger: Logger;
   readonly overrides?: WorkerLogsOverrides;

@@ -18,15 +18,17 @@ interface OpenFile {
 export class CriLog {
   private file: OpenFile | undefined;
   private size = 0;
-  /** A write failed half-way and what it left could not be cut off yet. */
+  /** Whether a write failed half-way, and what it left could not be cut off yet. */
   private torn = false;
-  /** Bytes behind our end that a run before us wrote after its last saved position: ours again, if they come out the same. */
+  /**
+   * Bytes after our end that an earlier run wrote after it last saved its position. They stay if we write the same bytes again.
+   */
   private ahead = 0;
   private readonly window = new TailWindow();
   private readonly directory: LogDirectory;
   private readonly name: string;
 
-  /** @param logDirectory the pod's, where it is known: which part of the path is to be trusted. */
+  /** @param logDirectory the pod's, if it is known; it tells which part of the path can be trusted. */
   constructor(
     readonly path: string,
     private readonly disk: LogDisk,
@@ -56,7 +58,7 @@ export class CriLog {
     return { ino, birth, offset: this.size, window: this.window.save() };
   }
 
-  /** Makes sure that we write to an existing file: one that was removed, or whose directory was, is made anew. */
+  /** Makes sure that we write to a file that exists: if it or its directory was removed, creates it again. */
   prepare(): void {
     if (this.file !== undefined) {
       const facts = this.disk.facts(this.file.fd);
@@ -89,14 +91,16 @@ export class CriLog {
     this.window.push(lines, length);
   }
 
-  /** The spool is read to its end: what a run before us wrote and did not come again (a note with its time) goes. */
+  /**
+   * Called when the spool is read to its end: cuts off what an earlier run wrote and we have not, such as a note with its time.
+   */
   cutAhead(): void {
     if (this.ahead === 0 || this.file === undefined) return;
     this.disk.truncate(this.file.fd, this.size);
     this.ahead = 0;
   }
 
-  /** Opens the file at the path; a half line that someone killed left at its end is cut off. */
+  /** Opens the file at the path, and cuts off half a line that a killed process left at its end. */
   open(): void {
     const { fd, facts } = this.openPath();
     this.use({ fd, facts });
@@ -117,10 +121,11 @@ export class CriLog {
   }
 
   /**
-   * Goes on in the file of a saved position, wherever kubelet renamed it to, or cuts that back to the position and opens the
-   * one at the path. What it holds behind the position stays while the same bytes come again: a shipper that saw the file
-   * shrink would take it for a new one and send all of it once more.
-   * @param mayCreate otherwise nothing is made: a renamed log without a new one at the path is continued where it is.
+   * Continues in the file of a saved position if it is still at the path, or if there is no file at the path and none may be
+   * created. Otherwise cuts it back to the position and opens the file at the path. Where it continues, the bytes after the
+   * position stay as long as we write the same bytes again: a shipper that saw the file shrink would take it for a new one and
+   * send all of it once more.
+   * @param mayCreate if false, no file is created, and a renamed log without a new file at the path is continued where it is.
    * @returns false when nothing could be opened.
    */
   resume(saved: FilePosition, mayCreate: boolean): boolean {
@@ -146,7 +151,7 @@ export class CriLog {
     return now !== undefined && now.ino !== ino && now.size > 0;
   }
 
-  /** Whether `previous` is at the path again, and the file that followed it nowhere: kubelet's rename-back. */
+  /** Whether kubelet has undone its rename: `previous` is at the path again, and the file that followed it is gone. */
   wasPutBack(saved: FilePosition, previous: FilePosition): boolean {
     if (saved.ino === previous.ino || this.inodeAtPath() !== previous.ino) return false;
     const old = this.find(previous);
@@ -157,9 +162,9 @@ export class CriLog {
     return replaced === undefined;
   }
 
-  /** Kubelet renamed the file: makes the new one. The old one is kept where the path still leads to it. */
+  /** Called when kubelet has renamed the file: makes the new one. Keeps the old one if the path still leads to it. */
   reopen(): void {
-    // Leaves no half line behind in the old file, and nothing that will be in the new one.
+    // The old file must end neither in half a line, nor with anything that will be in the new one.
     this.prepare();
     this.cutAhead();
     const opened = this.openPath();

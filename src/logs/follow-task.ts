@@ -10,7 +10,10 @@ import type { SpoolCopy } from './spool-copy';
 
 /** Interval of reads while output flows, so that a batch of lines costs one read and one write. */
 const BUSY_POLL_MS = 25;
-/** Events closer together than this mean that output flows: dockerd writes once a line, and each event costs as much as a read. */
+/**
+ * Events closer together than this mean that output flows: dockerd makes one write for each line, and each event costs as much
+ * as a read.
+ */
 const BUSY_GAP_MS = 100;
 /** Reads without news after which a spool counts as idle and is left to inotify again. */
 const QUIET_LOOKS = 4;
@@ -122,7 +125,7 @@ export class FollowTask implements Task, OpenLog {
     this.finishDrains(true);
   }
 
-  /** At the end of the spool: true to look once more at once. */
+  /** Called at the end of the spool. @returns true to look once more at once. */
   private rest(moved: boolean): boolean {
     if (this.watch.armed) {
       const { dueIn } = this.copy;
@@ -279,7 +282,7 @@ const SHARE = 1 / 8;
 const MOST = 1_024;
 
 interface OpenLog {
-  /** Closes its files where nothing is lost by that; it opens them again when it needs them. Never throws. */
+  /** Closes its files if nothing is lost by that; it opens them again when it needs them. Never throws. */
   letGo(): void;
 }
 

@@ -4,7 +4,7 @@ const DISMISSED = 2;
 const TEXT_AT = 3 * Int32Array.BYTES_PER_ELEMENT;
 const TEXT_BYTES = 128;
 
-/** In the place of a container: the directory of all positions. */
+/** Stands in the place of a container for the directory of all positions. */
 export const ALL_POSITIONS = 'all positions';
 
 export interface WorkLook {

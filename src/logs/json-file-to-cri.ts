@@ -18,12 +18,12 @@ export interface Translation {
   /** Bytes of the target written. */
   written: number;
   records: number;
-  /** Records that were no JSON; each left a note in the target. */
+  /** Records that were not JSON; each left a note in the target. */
   unreadable: number;
 }
 
 /**
- * Turns Docker's json-file records into CRI log lines. The fast way relies on the field order of moby's hand-written
+ * Turns Docker's json-file records into CRI log lines. The fast path relies on the field order of moby's hand-written
  * marshaller (`log`, `stream`, `attrs`, `time`); whatever does not fit is parsed as JSON.
  */
 export class RecordTranslator {
@@ -53,7 +53,7 @@ export class RecordTranslator {
   private fast(length: number): boolean {
     const { source, target } = this;
     const start = this.at;
-    // A CRI line is never longer than its record, but for the fallback: so room for the rest of the source is enough.
+    // Except in the fallback, a CRI line is never longer than its record, so room for the rest of the source is enough.
     if (target.length - this.out < length - start + HEADER_BYTES) return false;
     if (!matches(source, start, LOG_FIELD)) return false;
     let from = start + LOG_FIELD.length;
@@ -158,9 +158,9 @@ export class TranslationBuffers {
 const START = '{"log":';
 
 /**
- * The slow way for a spool record that has not Docker's usual shape: surrogate pairs, other field order, line
- * breaks inside. Undefined when no JSON object can be found. A record that begins with the torn half of an earlier
- * one (the Engine died in mid-write and appended after its restart) is read from its last whole object on.
+ * The slow path for a spool record that does not have Docker's usual shape: surrogate pairs, other field order, line breaks
+ * inside. Undefined when no JSON object can be found. A record that begins with the torn half of an earlier one (the Engine
+ * died in mid-write and appended after its restart) is read from its last whole object on.
  */
 function translateSlowly(record: Buffer): Buffer | undefined {
   const text = record.toString('utf8');
@@ -229,7 +229,7 @@ const SHORT = new Map<number, number>([
   [0x74, 0x09],
 ]);
 
-/** How many source bytes `unescapeAt` takes for this escape; 0: none of ours (a surrogate, no escape at all). */
+/** How many source bytes `unescapeAt` takes for this escape; 0 if it does not handle it (a surrogate, or no escape at all). */
 function escapeLength(source: Uint8Array, at: number): number {
   const kind = source[at + 1] ?? 0;
   if (kind !== 0x75) return SHORT.has(kind) ? 2 : 0;
@@ -306,7 +306,7 @@ function padTimestamp(time: string): string {
   return match?.[1] === undefined ? time : `${match[1]}.${(match[2] ?? '').padEnd(9, '0')}Z`;
 }
 
-/** The note at the start of a log that goes back only so far. */
+/** The note at the start of a log that does not go back to the container's start. */
 export const EARLIER_ELSEWHERE =
   'earlier output is not in this file; what Docker still has of it, `docker logs` shows';
 

@@ -24,24 +24,24 @@ import { rotationStamp, TEMPORARY } from './log-link';
 
 /** How many of libuv's four threads may work on logs. */
 const THREADS = 2;
-/** A reopen copies a whole spool; what takes longer is a disk that does not answer. ms. */
+/** In ms. Long enough to copy a whole spool for a reopen; a disk that takes longer counts as hanging. */
 const PATIENCE_MS = 15_000;
 
 /**
- * `--container-logs=link`: the CRI log path is a symlink to the Engine's json-file, as with cri-dockerd. Costs nothing,
- * is not CRI's format, and rotation is copy-and-truncate: what a container writes between the two is lost.
+ * `--container-logs=link`: the CRI log path is a symlink to the Engine's json-file, as with cri-dockerd. This costs nothing,
+ * but it is not CRI's format, and rotation is copy-and-truncate: what a container writes between these two steps is lost.
  */
 export class LinkedLogs implements ContainerLogs {
   private readonly sources = new Map<string, LogSource>();
   private readonly looks = new DiskLooks(THREADS, PATIENCE_MS);
 
-  /** @param hold other than usual in tests. */
+  /** @param hold replaced in tests. */
   constructor(
     private readonly logger: Logger,
     private readonly hold: typeof inHeldDirectory = inHeldDirectory,
   ) {}
 
-  /** What an operator should know; undefined when all is well. */
+  /** Trouble that an operator should know of; undefined when all is well. */
   get trouble(): LogTrouble | undefined {
     const { hanging } = this.looks;
     if (hanging.length === 0) return undefined;
@@ -71,7 +71,7 @@ export class LinkedLogs implements ContainerLogs {
     if (source === undefined) throw notFound(`the log of container ${containerId} is not followed`);
     await this.at(source, async () => {
       await this.within(source, async (held, name) => {
-        // kubelet renames one link before each call; without one there is nothing to cut off.
+        // kubelet renames the link before each call; without a renamed link, nothing is to be rotated.
         const [first] = await renamedLinks(held, name, source.spoolPath);
         if (first !== undefined) await copyAndTruncate(source, first);
       });
@@ -131,7 +131,7 @@ export class LinkedLogs implements ContainerLogs {
     return Promise.resolve();
   }
 
-  /** One piece of work on a container's log at a time; the caller waits no longer than a disk may take. */
+  /** Does one piece of work on a container's log at a time. The caller waits no longer than PATIENCE_MS. */
   private at<T>({ containerId, logPath }: LogPlace, work: () => Promise<T>): Promise<T> {
     return this.looks.run(`The log ${logPath}`, containerId, work);
   }
@@ -156,7 +156,7 @@ export class LinkedLogs implements ContainerLogs {
   }
 }
 
-/** A log that we wrote when the node had `--container-logs=cri` stays, under a name that kubelet's rotation knows. */
+/** Keeps a log that we wrote when the node had `--container-logs=cri`, under a name that kubelet's rotation knows. */
 async function keepFile(held: string, name: string): Promise<void> {
   const found = await statOf(`${held}/${name}`);
   if (found?.isFile() !== true || found.size === 0) return;
@@ -183,7 +183,7 @@ async function copyAndTruncate({ spoolPath, logPath }: LogSource, renamedPath: s
   const temporary = `${renamedPath}${TEMPORARY}`;
   try {
     await rm(temporary, { force: true });
-    // A file that we make, and nothing that somebody has put there for us to write through.
+    // `x`: this must be a new file, and not a link that somebody has put there for us to write through.
     const copy = await open(temporary, 'wx', 0o640);
     try {
       await copyFile(spoolPath, pathOf(copy));

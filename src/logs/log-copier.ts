@@ -60,8 +60,9 @@ export class LogCopier implements ContainerLogs {
   }
 
   /**
-   * Goes on where the last process was stopped, before anybody asks: each second counts while output floods. `follow`
-   * takes over, `retain` ends what is gone. Costs two small reads a container that wrote nothing meanwhile.
+   * Continues where the last process stopped, before anybody asks, because each second counts while output floods. Later,
+   * `follow` takes these logs over, and `retain` ends those of containers that are gone. A container that wrote nothing
+   * meanwhile costs two small reads.
    * @param setAside containers at whose logs another worker hangs.
    */
   resume(setAside: ReadonlySet<string> = new Set()): void {
@@ -106,7 +107,8 @@ export class LogCopier implements ContainerLogs {
   async drain(containerId: string): Promise<void> {
     const task = this.tasks.get(containerId);
     if (task?.copy.isLinked !== true) return task?.drain();
-    // It ended before we came: copying would fill the disk and hold up the start, and the link shows all there is.
+    // The container ended before we came. Copying its log would fill the disk and hold up our start, and the link shows
+    // everything.
     if (task.copy.source.hasEnded === true) return;
     try {
       this.during(containerId, () => task.copy.takeOver());
@@ -146,10 +148,10 @@ export class LogCopier implements ContainerLogs {
     if (task === undefined) throw notFound(`no log is followed for container ${containerId}`);
     try {
       if (task.copy.isLinked) {
-        // Nobody renamed it: `crictl logs --reopen` for instance.
+        // Nobody renamed the file, as with `crictl logs --reopen`.
         if (this.during(containerId, () => task.copy.hasLinkAtPath)) return;
         this.during(containerId, () => task.copy.takeOver());
-        // What was written until now belongs into the renamed file.
+        // What was written until now belongs in the renamed file.
         await task.drain();
       }
       this.during(containerId, () => task.copy.reopen());
@@ -184,7 +186,7 @@ export class LogCopier implements ContainerLogs {
 
   async handOver(source: LogSource): Promise<RelinkedLog> {
     const { containerId } = source;
-    // Only a copy that was begun is completed: a link has nothing to lose, and nobody's log is made for this.
+    // Only a copy that was begun is completed: behind a link nothing is lost, and this creates no new log.
     const hasCopy = this.during(containerId, () => standingOf(source)) === 'file';
     if (hasCopy) {
       await this.follow(source);

@@ -14,8 +14,8 @@ export interface LogDirectory {
 }
 
 /**
- * kubelet's `log_directory` is one pod's directory in /var/log/pods. A pod that mounts /var/log/pods can replace that
- * directory and all that lies in it, by a symlink for instance; what leads there is the administrator's.
+ * kubelet's `log_directory` is one pod's directory in /var/log/pods. A pod that mounts /var/log/pods can replace that directory
+ * and everything in it, for instance by a symlink. The path above it is under the administrator's control.
  * @param logDirectory of the pod, '' when it is not known: then kubelet's layout `<pod>/<container>/<attempt>.log` is assumed.
  */
 export function logDirectoryOf(logPath: string, logDirectory = ''): LogDirectory {

@@ -11,7 +11,7 @@ export interface FileIdentity {
 
 export interface FileFacts extends FileIdentity {
   readonly size: number;
-  /** 0: removed while we hold it open. */
+  /** 0 if the file was removed while we hold it open. */
   readonly links: number;
 }
 
@@ -26,7 +26,7 @@ export interface LogDisk {
   inDirectory<T>(directory: LogDirectory, mayCreate: boolean, work: (held: string) => T): T;
   /** Opens a regular file for appending, makes it (0640) when missing; a symlink, FIFO or device in its place is removed. */
   openAppend(path: string): number;
-  /** The same for a file that exists; undefined when there is none, or something else than a regular file. */
+  /** The same for a file that exists; undefined when there is nothing, or something other than a regular file. */
   openExisting(path: string): number | undefined;
   read(fd: number, into: Uint8Array, length: number, position: number): number;
   /** One write(2): may write less than asked. */
@@ -42,7 +42,10 @@ export interface LogDisk {
   linkAt(path: string): string | undefined;
   list(directory: string): readonly string[];
   readText(path: string): string;
-  /** Replaces the file in one step: whoever is killed meanwhile leaves the old or the new text, never a mix; after an error nothing is left beside it. */
+  /**
+   * Replaces the file in one step: a process that is killed meanwhile leaves the old or the new text, never a mix. After an
+   * error nothing is left beside it.
+   */
   replace(path: string, text: string): void;
   rename(from: string, to: string): void;
   /** Succeeds when there is nothing. */
@@ -81,7 +84,7 @@ export const nodeLogDisk: LogDisk = {
     try {
       return fs.readlinkSync(path);
     } catch (error) {
-      // EINVAL: something else than a link.
+      // EINVAL: something other than a link.
       if (['ENOENT', 'EINVAL', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined;
       throw error;
     }
@@ -126,9 +129,9 @@ const O_PATH = 0o10000000;
 const MAX_TRIES = 5;
 
 /**
- * Opens the regular file at `path` for reading and appending. Its type is looked at before it is opened, in a way that
- * nobody can exchange it in between: opening a FIFO may block, and opening a device may do anything.
- * @returns undefined when there is nothing, or something else than a regular file.
+ * Opens the regular file at `path` for reading and appending. Checks its type before opening it, because opening a FIFO may
+ * block, and opening a device may do anything. Nobody can replace the file between the two steps.
+ * @returns undefined when there is nothing, or something other than a regular file.
  */
 export function openRegular(path: string): number | undefined {
   let named: number;

@@ -23,10 +23,10 @@ export function standingOf({ logPath, logDirectory, spoolPath }: Place): Standin
 }
 
 /**
- * Makes a container's log a link to the Engine's json-file, as cri-dockerd's and dockershim's are. What was copied until
- * now stays beside it under a name that kubelet's rotation would give it: kubelet counts, compresses and removes it as one
- * of the rotated, and shippers know it by its inode. The path leads to a log at every moment, and whoever is killed
- * in between leaves what the next call completes. Synchronous, as all file calls of the log worker (ADR 0008).
+ * Makes a container's log a link to the Engine's json-file, as cri-dockerd's and dockershim's are. What was copied until now
+ * stays beside it under a name that kubelet's rotation would give it: kubelet counts, compresses and removes it as one of the
+ * rotated, and shippers know it by its inode. The path leads to a log at every moment, and if the process is killed in between,
+ * the next call completes the work. Synchronous, as all file calls of the log worker (ADR 0008).
  * @throws what the file system throws; the log is then as it was.
  */
 export function relinkContainerLog(place: Place, now: Date): RelinkedLog {
@@ -58,7 +58,10 @@ function look(path: string, spoolPath: string): Standing {
   return there?.isFile() === true ? 'file' : 'nothing';
 }
 
-/** Gives the log's file a second name beside it, or finds the one that a call gave it which was killed before the link stood. */
+/**
+ * Gives the log's file a second name beside it, or finds the one from an earlier call that was killed before it had made the
+ * link.
+ */
 function keepBeside(log: string, now: Date): { readonly path: string; readonly isNew: boolean } {
   const { ino, nlink } = fs.lstatSync(log);
   if (nlink > 1) {

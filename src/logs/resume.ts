@@ -28,8 +28,8 @@ export interface LogPaths {
 
 export interface SavedPosition extends Place {
   /**
-   * Where the log ended before the last reopen. Should kubelet not get our answer (we were killed), it renames the old
-   * file back over the new one, and with that what the new one had got: it is then copied again from here.
+   * Where the log ended before the last reopen. If kubelet does not get our answer, because we were killed, it renames the old
+   * file back over the new one. What was in the new one is then lost, and is copied again from here.
    */
   readonly previous?: Place | undefined;
   readonly paths?: LogPaths | undefined;
@@ -63,7 +63,8 @@ export class PositionStore {
     try {
       marker.during(ALL_POSITIONS, () => disk.makeDirectory(directory));
       for (const name of this.names())
-        // Marked as the container's: should the removal hang and end late, nobody saves a position of it meanwhile.
+        // The work is marked as this container's, so that nobody saves its position meanwhile if the removal hangs and ends
+        // late.
         if (name.endsWith(end))
           marker.during(name.slice(0, -end.length), () => disk.remove(join(directory, name)));
     } catch (error) {

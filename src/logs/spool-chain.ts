@@ -6,7 +6,7 @@ export interface SpoolFile {
   readonly fd: number;
   readonly ino: string;
   readonly birth: string;
-  /** Output before this file was discarded by the Engine before we could read it. */
+  /** Whether the Engine discarded output before this file that we had not read yet. */
   gapBefore: boolean;
 }
 
@@ -16,7 +16,7 @@ export interface SpoolTarget {
   readonly offset: number;
 }
 
-/** Files held open at once: the Engine's rotation of a container that outruns us must not keep its disk space. */
+/** Most files held open at once. An open file keeps its disk space, even after the Engine has rotated it away. */
 const MAX_HELD = 8;
 const MAX_WALKS = 5;
 const LOOK_BYTES = 64 * 1024;
@@ -127,7 +127,7 @@ export class SpoolChain {
     return this.files.reduce((sum, { fd }) => sum + this.disk.facts(fd).size, 0);
   }
 
-  /** Gives up the current file for its successor. */
+  /** Closes the current file and moves to its successor. */
   advance(): void {
     const done = this.files.shift();
     if (done !== undefined) this.disk.close(done.fd);
@@ -139,7 +139,10 @@ export class SpoolChain {
     file.gapBefore = false;
   }
 
-  /** For a first look: the current file is younger than the container, so the Engine has rotated before. */
+  /**
+   * For a first look: notes a gap if the current file is younger than the container, because the Engine has then rotated
+   * before.
+   */
   suspectWrap(startedAt: string | undefined): void {
     const { current } = this;
     if (current !== undefined && wasBornAfter(current.birth, startedAt)) current.gapBefore = true;
@@ -185,7 +188,7 @@ export class SpoolChain {
 
   private isSaved(file: SpoolFile, saved: FilePosition): boolean {
     if (file.ino !== saved.ino) return false;
-    // Nothing taken yet means nothing to compare: then the birth must tell a reused inode.
+    // If nothing was read yet, there is nothing to compare, so the birth time must tell whether the inode was reused.
     if (saved.offset === 0) return file.birth === saved.birth;
     return endsWithWindow(saved.window, saved.offset, (into, at) =>
       this.disk.read(file.fd, into, into.length, at),
@@ -252,7 +255,7 @@ function wasBornAfter(birth: string, startedAt: string | undefined): boolean {
 
 type Reader = Pick<LogDisk, 'read'>;
 
-/** How far the file being read has been taken, and the bytes before that, by which the place is known again. */
+/** How far the file has been read, and the bytes before that place, by which it is recognized again. */
 export class SpoolCursor {
   private readonly window = new TailWindow();
   private at = 0;

@@ -26,9 +26,9 @@ export interface SpoolCopyParts {
 }
 
 /**
- * Copies one container's spool into its CRI log, a chunk a step. All of it is synchronous, so between two calls
- * there is never a half-done step. What makes it exactly-once: the saved position pairs a spool offset with a CRI
- * log size, and nothing is appended unless the saved position names this very spool file and this very log file.
+ * Copies one container's spool into its CRI log, one chunk per step. Everything is synchronous, so between two calls no step is
+ * ever half done. What makes it exactly-once: the saved position pairs a spool offset with a CRI log size, and nothing is
+ * appended unless the saved position names this very spool file and this very log file.
  */
 export class SpoolCopy {
   private readonly chain: SpoolChain;
@@ -37,7 +37,7 @@ export class SpoolCopy {
   private attached = false;
   /** A link to the spool stands in the log's place, as cri-dockerd makes it, and is left alone. */
   private linked = false;
-  /** What is on disk. */
+  /** The position that is saved on disk. */
   private saved: SavedPosition | undefined;
   /** Where the log ended before the last reopen, until the next one. */
   private previous: Place | undefined;
@@ -61,7 +61,7 @@ export class SpoolCopy {
     this.wanted = true;
     const wasAttached = this.attached;
     if (this.attach()) {
-      // What a resume before this first start left out.
+      // A resume before this first start did not do this.
       if (isFirst && wasAttached && this.log.isGone) this.log.prepare();
       else if (isFirst && wasAttached && !this.log.isAtPath) this.switchLog();
     } else if (!this.linked) {
@@ -192,11 +192,12 @@ export class SpoolCopy {
     const file = this.chain.current;
     if (file === undefined) return 'idle';
     if (file.gapBefore) this.writeGap(file);
-    // Asked before reading: only then is an end of file the file's final end (SpoolChain).
+    // This is asked before reading, because only then is an end of file the file's final end (SpoolChain).
     const isFinal = this.chain.hasNext;
     const { input } = this.parts.buffers;
     const length = this.parts.disk.read(file.fd, input, input.length, this.cursor.offset);
-    // Asked after reading: what was read before a cut is then read again, behind a line that says so.
+    // This is asked after reading, so that nothing read from before a cut is used. It is read again, after a line that reports
+    // the cut.
     if (!this.cursor.isStillIn(file, this.parts.disk)) return this.wasCut(file);
     if (length === 0) {
       if (!isFinal) return this.idle();
@@ -221,7 +222,7 @@ export class SpoolCopy {
     try {
       this.attached = this.openBoth();
     } finally {
-      // It is tried again, from the saved position: nothing may stay open from each time.
+      // This is tried again from the saved position, so files must not stay open after each attempt.
       if (!this.attached) this.chain.close();
     }
     return this.attached;

@@ -51,7 +51,7 @@ function becomeUrgent(): void {
   }
 }
 
-/** Copies logs as the calls at the port ask for. */
+/** Copies logs, as the calls that come in at the port demand. */
 export function serveLogWorker(port: MessagePort, settings: WorkerSettings): void {
   const send = (line: WorkerLogLine): void => port.postMessage(line);
   const marker = new WorkMarker(settings.marker);
@@ -109,6 +109,6 @@ function loggerTo(send: (line: WorkerLogLine) => void, base: LogFields): Logger 
   };
 }
 
-// The one file that does something when it is loaded: it is the main module of the log worker.
+// Loading this file starts the work, because it is the main module of the log worker.
 becomeUrgent();
 if (parentPort !== null) serveLogWorker(parentPort, workerData as WorkerSettings);

@@ -16,25 +16,28 @@ import { ALL_POSITIONS, HANG_TIMES, HangWatch, WorkMarker, type HangTimes } from
 import type { WorkerAnswer, WorkerCall, WorkerLogLine, WorkerMessage, WorkerSettings } from './worker-entry';
 
 const CALL_DEADLINE_MS = 30_000;
-/** Positions are saved all the time, so an orderly end only saves reading the last lines again. */
+/** Positions are saved all the time. Without an orderly end, the next worker only has to read the last lines again. */
 const CLOSE_MS = 5_000;
 const TERMINATE_MS = 1_000;
-/** Most threads that may hang at once, each at another container's log, before no more are started. */
+/** If this many threads hang, each at the log of another container, no more are started. */
 const MOST_HUNG = 4;
 const RESTART_FIRST_MS = 100;
 const RESTART_MOST_MS = 10_000;
-/** After so many workers that each ended soon after their start, calls fail at once until one answers. */
+/** After this many workers in a row that ended soon after their start, calls fail at once until one answers. */
 const MOST_ENDS = 3;
-/** A worker that has answered and lived for so many milliseconds counts as well. */
+/** A worker that has answered and has lived for this many milliseconds counts as healthy. */
 const STEADY_MS = 60_000;
-/** The worker's own heap stays at some MiB (its buffers are outside); a leak must not take the node down. */
+/**
+ * The worker needs only a few MiB of heap, because its buffers are outside it. The limit keeps a leak from taking the node
+ * down.
+ */
 const WORKER_HEAP_MB = 128;
 
 const NO_ANSWER = "the file system of the container's log does not answer";
 
 export interface WorkerLogsOptions {
   readonly stateDir: string;
-  /** Whether to go on at once where an earlier process was stopped; default true. */
+  /** Whether to continue at once where an earlier process stopped; true by default. */
   readonly resume?: boolean;
   readonly logger: Logger;
   /** The module worker-entry. */
@@ -49,9 +52,10 @@ export interface WorkerLogsOverrides {
 }
 
 /**
- * The copies of all logs, made by a worker thread. A worker that dies is replaced: it goes on from the saved positions, follows
- * again what was followed, and open calls (all of them may be repeated) are made again. So is one that hangs at the log of a
- * container, which is set aside until the hanging call has ended: its late effects are then seen and undone.
+ * Copies all logs in a worker thread. A worker that dies is replaced. The new one continues from the saved positions and
+ * follows the same logs, and open calls are made again, because every call may be repeated. A worker that hangs at the log of a
+ * container is replaced too. That log is set aside until the hanging call has ended, so that late effects of the call are seen
+ * and undone.
  */
 export class WorkerLogs implements ContainerLogs {
   private readonly followed = new Map<string, LogSource>();
@@ -64,7 +68,7 @@ export class WorkerLogs implements ContainerLogs {
   private readonly hung = new Map<Worker, string>();
   private restartTimer: NodeJS.Timeout | undefined;
   private restartMs = RESTART_FIRST_MS;
-  /** Ends in a row of workers that did not live for long, and what the last one said. */
+  /** How many workers in a row ended soon after their start, and the error of the last one. */
   private ends = 0;
   private lastError = '';
   private bornAt = 0;
@@ -110,7 +114,7 @@ export class WorkerLogs implements ContainerLogs {
 
   async handOver(source: LogSource): Promise<RelinkedLog> {
     const { relinked } = await this.call({ method: 'handOver', source });
-    // A worker that takes the place of this one must not begin again.
+    // A worker that replaces this one must not follow this log again.
     this.followed.delete(source.containerId);
     if (relinked === undefined) throw internal('the log worker did not say what became of the log');
     return relinked;
@@ -158,7 +162,7 @@ export class WorkerLogs implements ContainerLogs {
     if (this.closing !== undefined && call.method !== 'close')
       return Promise.reject(unavailable('the logs are closed'));
     if (this.isSetAside(call)) return Promise.reject(unavailable(NO_ANSWER));
-    // What is followed is followed again once there is a thread; callers do not wait for that.
+    // Once there is a thread again, it follows all logs again; callers do not wait for that.
     const { whyNone } = this;
     if (whyNone !== '') return Promise.reject(unavailable(whyNone));
     return this.calls.make(call, (request) => this.post(request), {
@@ -171,7 +175,7 @@ export class WorkerLogs implements ContainerLogs {
     this.worker?.postMessage(request);
   }
 
-  /** For what nobody waits for. */
+  /** Sends a call whose answer nobody waits for. */
   private tell(call: WorkerCall): void {
     this.post({ id: NOBODY_WAITS, call });
   }
@@ -227,11 +231,14 @@ export class WorkerLogs implements ContainerLogs {
     this.ends++;
     this.hasAnswered = false;
     if (this.closing === undefined) this.restart();
-    // Its own end after close, or a fault on the way there: positions are saved all along, so nothing waits for it.
+    // The worker has ended after `close`, or failed while closing. Positions are saved all along, so nobody needs another
+    // worker.
     else this.rejectAll('the log worker ended');
   }
 
-  /** The worker hangs in a file call, which nothing can end; it does nothing more when that returns. */
+  /**
+   * Replaces a worker that hangs in a file call. Nothing can end the call, and the worker does nothing more when it returns.
+   */
   private abandon(worker: Worker, containerId: string): void {
     const { logger, stateDir } = this.options;
     if (containerId === ALL_POSITIONS)
@@ -261,7 +268,7 @@ export class WorkerLogs implements ContainerLogs {
     }
   }
 
-  /** Why no worker answers now, nor will one before something outside changes; '' when one does or will soon. */
+  /** Why no worker can answer until something outside changes; '' when one answers or soon will. */
   private get whyNone(): string {
     if (this.threadless !== '') return this.threadless;
     if (!this.hasAnswered && this.whyNoneLives !== '') return this.whyNoneLives;
@@ -301,7 +308,7 @@ export class WorkerLogs implements ContainerLogs {
     return [...this.hung.values()].includes(containerId);
   }
 
-  /** Logs it once, rejects the calls that wait, and tries again for as long as it takes. */
+  /** Logs once that no thread can be started, rejects the calls that wait, and tries again until one starts. */
   private goWithout(error: string): void {
     const isFirst = this.threadless === '';
     this.threadless = `no thread can be had for container logs (${error}): raise TasksMax= of the service or the limit of pids; the logs are caught up then`;

@@ -22,7 +22,7 @@ export class DaemonMetrics {
   private rendering: Promise<string> | undefined;
 
   constructor(private readonly version: string) {
-    // A rule cannot see the increase of a series that begins with the first such pod.
+    // These series begin with 0, because an alert rule cannot see the increase of one that begins with the first such pod.
     for (const capability of ['portMappings', 'bandwidth']) this.metrics.unserved.inc({ capability }, 0);
   }
 
@@ -52,7 +52,7 @@ export class DaemonMetrics {
 
   onPluginRun({ plugin, command, seconds, failed }: PluginRun): void {
     this.metrics.pluginSeconds.observe({ plugin, command }, seconds);
-    // The series is created with 0, because a rule cannot see the increase of one that begins with its first failure.
+    // The series begins with 0, because an alert rule cannot see the increase of one that begins with its first failure.
     this.metrics.pluginFailures.inc({ plugin, command }, failed ? 1 : 0);
   }
 

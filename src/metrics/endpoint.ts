@@ -7,14 +7,14 @@ import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { SocketFile } from '../node/disk/socket-file';
 
-/** A scraper uses one; more than this are not for us. */
+/** Limit of connections. A scraper uses one. */
 const MAX_CONNECTIONS = 32;
 const REQUEST_MS = 10_000;
 
 export interface Page {
   readonly status: number;
   readonly contentType: string;
-  /** In pieces where it is long: each goes out before the next is made. */
+  /** A long page comes in pieces; each is sent before the next is made. */
   readonly body: string | Iterable<string>;
 }
 
@@ -38,7 +38,7 @@ export class Endpoint {
     this.server.maxConnections = MAX_CONNECTIONS;
   }
 
-  /** @returns where it is; rejects when the address is taken or makes no sense. */
+  /** @returns the address that serves; rejects when the address is taken or invalid. */
   async listen(): Promise<string> {
     const { address, logger } = this.options;
     if ('path' in address) this.file = await SocketFile.bind(this.server, address.path);
@@ -65,7 +65,7 @@ export class Endpoint {
     response.writeHead(status, { 'content-type': contentType });
     if (request.method === 'HEAD') response.end();
     else if (typeof body === 'string') response.end(body);
-    // A scraper that has gone is nobody's trouble.
+    // A scraper that has disconnected is not an error.
     else await pipeline(Readable.from(body), response).catch(() => undefined);
   }
 

@@ -120,7 +120,7 @@ export async function askLogs(logs: MetricSources['logs']): Promise<LogCounters 
   return asked && waitAtMost('The log counters', LOGS_PATIENCE_MS, asked).catch(() => undefined);
 }
 
-/** Something else counts; prom-client only knows how to add. */
+/** Sets a counter whose total is counted elsewhere; prom-client can only add. */
 function setTotal(metric: Counter, total: number): void {
   metric.reset();
   metric.inc(total);

@@ -10,7 +10,7 @@ export interface Mount {
   readonly isShared: boolean;
   readonly type: string;
   readonly source: string;
-  /** The super block's options as they are written, because an escaped comma does not separate options. */
+  /** The super block's options, not decoded, because an escaped comma does not separate options. */
   readonly superOptions: string;
 }
 

@@ -24,7 +24,9 @@ export async function notifySystemd(
   });
 }
 
-/** Four signs of life in the time that systemd waits for one: a lost one, or a late answer, is no death. */
+/**
+ * We send four signs of life in the time that systemd waits for one, so that one lost sign or late answer causes no restart.
+ */
 const SIGNS = 4;
 
 /** After how long a sign that could not be sent is tried again, ms: the node may not be able to fork for a moment. */
@@ -59,8 +61,8 @@ export function watchdogInterval(env: NodeJS.ProcessEnv, pid: number): number | 
 }
 
 /**
- * Tells systemd again and again that the daemon lives, as long as its parts answer; systemd kills and restarts one that it
- * does not hear of (docs/adr/0038-units-and-packages.md). That the event loop turns is shown by the telling itself.
+ * Tells systemd again and again that the daemon lives, as long as its parts answer; systemd kills and restarts one that it does
+ * not hear of (docs/adr/0038-units-and-packages.md). The message itself shows that the event loop turns.
  */
 export class Watchdog {
   private readonly stopped = new AbortController();
@@ -84,7 +86,8 @@ export class Watchdog {
   private async run(): Promise<void> {
     const { signal } = this.stopped;
     while (!signal.aborted) {
-      // Asked before the round begins: a part whose own limit is as long then says itself what it makes of that.
+      // The parts are asked before the round begins. A part with a time limit as long as the round can then still report its
+      // own reason.
       const looks = this.options.parts.map((part) => this.look(part));
       const round = new Round(this.options.intervalMs, signal);
       if (await this.allAnswer(looks, round)) await this.tell(round);

@@ -21,7 +21,7 @@ export interface Place {
 /** Decides what stands in the JSON for a scalar, or for the bytes of a message that the proto marks as secret; undefined leaves it as it is. */
 export type Rewrite = (value: Scalar, place: Place) => Json | undefined;
 
-/** Fields that the proto does not know stand under this name, which no field can have. */
+/** The key of fields that the proto does not know; no field can have this name. */
 export const UNKNOWN = '@unknown';
 
 export interface JsonOptions {
@@ -124,7 +124,7 @@ function readEntry(message: string, field: FieldRow, reader: Reader, options: Js
   return [key, rewritten(value, { message, field, key }, options)];
 }
 
-/** To the same list each time: a copy for each value would take time that grows with its square. */
+/** Appends to the same list each time, because a copy for each value would take quadratic time. */
 function append(out: Record<string, Json>, name: string, value: Json): void {
   const list = (out[name] ??= []) as Json[];
   list.push(value);
@@ -183,7 +183,7 @@ function fits([, , type, kind]: FieldRow, wire: number): boolean {
 }
 
 const NO_FIELDS: ReadonlyMap<number, FieldRow> = new Map();
-/** Made from the descriptors, which never change: not a state. */
+/** An index of the descriptors, which never change. */
 const BY_NUMBER: ReadonlyMap<string, ReadonlyMap<number, FieldRow>> = new Map(
   Object.entries(DESCRIPTORS.messages).map(([name, rows]) => [
     name,

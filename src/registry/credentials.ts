@@ -38,7 +38,7 @@ export class RegistryCredentials {
     return undefined;
   }
 
-  /** The same one each time: its readers share a read that hangs. */
+  /** Returns the same object each time, because its readers share a read that hangs. */
   private fileAt(path: string): SmallFile {
     const file = this.files.get(path) ?? new SmallFile(path, MAX_FILE_BYTES);
     this.files.set(path, file);

@@ -9,7 +9,7 @@ import type { Store } from '../store/store';
 import type { EngineTrouble } from '../sync/engine-watch';
 import type { LinkState } from '../sync/link-state';
 
-/** How things stand in a daemon that runs; `dockbridge status -o json` prints this. Ages are seconds. */
+/** The state of a running daemon, as `dockbridge status -o json` prints it. Ages are in seconds. */
 export interface StatusReport extends StateCounts {
   readonly version: string;
   readonly pid: number;
@@ -55,7 +55,7 @@ export interface StatusReport extends StateCounts {
     readonly inFlight: number;
     /** The oldest of them. */
     readonly oldest: readonly CallInFlight[];
-    /** Calls of the Engine by kind, those kinds that have any. */
+    /** Calls of the Engine by kind, for kinds that have any. */
     readonly engine: readonly EngineLane[];
   };
   readonly process: {
@@ -82,11 +82,11 @@ export interface EngineLane {
   readonly oldestCall: { readonly what: string; readonly age: number };
 }
 
-/** More calls than this say no more of what is wrong, and would fill more than a screen. */
+/** How many calls a report lists. More would not help to find what is wrong, and would not fit on a screen. */
 const OLDEST_CALLS = 20;
 /** A subject is as long as its client likes; names and ids are shorter. */
 const MAX_SUBJECT = 253;
-/** Lasts as long as kubelet likes: its age says nothing. */
+/** This call lasts as long as kubelet likes, so its age says nothing. */
 const ENDLESS = 'GetContainerEvents';
 
 /** What a report is made of. */

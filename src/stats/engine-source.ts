@@ -15,7 +15,7 @@ import type {
   UsageSource,
 } from './readings';
 
-/** Readings at the same time; each costs the Engine milliseconds of processor time. */
+/** How many readings run at the same time; each costs the Engine milliseconds of processor time. */
 const CONCURRENCY = 4;
 const ONE_READING_MS = 5_000;
 
@@ -114,9 +114,9 @@ function defaultGroup(id: string): string {
 }
 
 /**
- * The Engine's one-shot stats → reading. The Engine passes memory.stat on as it is, so which keys there are depends on
- * the cgroup version of its machine: `total_…` is v1.
- * @param timestamp of our asking: the Engine's own may be of another clock.
+ * The Engine's one-shot stats → reading. The Engine passes memory.stat on as it is, so which keys there are depends on the
+ * cgroup version of its machine: `total_…` is v1.
+ * @param timestamp when we asked; the Engine's own timestamp may come from another clock.
  */
 export function usageFromEngine(stats: EngineContainerStats, timestamp: Long): UsageReading | undefined {
   const { cpu_stats: cpu, memory_stats: memory } = stats;

@@ -14,7 +14,7 @@ import type { PodMetrics } from './metrics/metric';
 import { PodMetricsReader } from './metrics/pod-metrics';
 import { PodSums } from './pod-sum';
 
-/** Objects of one call in flight; the source has a limit of its own for all calls together. */
+/** How many objects of one call are read at the same time; the source has a limit of its own for all calls together. */
 const CONCURRENCY = 16;
 /** The name that CNI runtimes and the Engine give a pod's first interface. */
 const USUAL_DEFAULT = 'eth0';
@@ -28,7 +28,10 @@ export interface NodeStatsParts {
   readonly logger: Logger;
 }
 
-/** Readings of all that runs on this node. Follows the store: what starts gets its first reading, what ends is let go. */
+/**
+ * Readings of all pods and containers that run on this node. Follows the store: when one starts, it gets its first reading, and
+ * when it ends, its files are closed.
+ */
 export class NodeStats {
   private readonly sums = new PodSums();
   private readonly unsubscribe: (() => void)[] = [];
@@ -182,7 +185,7 @@ export class NodeStats {
   }
 }
 
-/** CRI wants the default interface and the others apart; loopback is nobody's traffic. */
+/** CRI wants the default interface and the others apart, without loopback. */
 export function toNetworkReading(all: readonly InterfaceReading[], timestamp: Long): NetworkReading {
   const outside = all.filter(({ name }) => name !== 'lo');
   const defaultInterface = outside.find(({ name }) => name === USUAL_DEFAULT) ?? outside[0];

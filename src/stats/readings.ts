@@ -26,7 +26,7 @@ export interface CpuReading {
 export interface MemoryReading {
   readonly timestamp: Long;
   readonly usage: number;
-  /** Usage without the page cache that the kernel would drop first: what kubelet evicts by. */
+  /** Usage without the page cache that the kernel would drop first. kubelet's evictions go by this number. */
   readonly workingSet: number;
   /** Absent without a limit. */
   readonly limit?: number | undefined;

@@ -1,6 +1,6 @@
 import type { ImageRecord } from './records';
 
-/** How many images that are gone are remembered, so that a late answer cannot bring them back. */
+/** How many removed images are remembered, so that a late answer cannot bring them back. */
 const REMEMBERED = 1_000;
 
 /** Images by id and by every name they have. Only ImageSync changes it. */
@@ -22,12 +22,15 @@ export class ImageTable {
     return this.byId.size;
   }
 
-  /** Returns a number for a question to the Engine, to judge the answer by. It grows with every question and change. */
+  /**
+   * Returns a number to take before a question to the Engine, and to judge the answer by. It grows with every question and
+   * change.
+   */
   ask(): number {
     return ++this.changes;
   }
 
-  /** Whether the image changed, or went, after the question. */
+  /** Whether the image was changed or removed after the question. */
   isNewerThan(id: string, asked: number): boolean {
     return (this.touched.get(id) ?? 0) > asked;
   }
@@ -64,7 +67,10 @@ export class ImageTable {
     for (const name of [...image.repoTags, ...image.repoDigests]) this.takeName(name, image.id);
   }
 
-  /** @param asked the question whose answer lacks the image; a later answer knows better. Without it, the image is surely gone. */
+  /**
+   * @param asked the number of the question whose answer lacks the image, so that an answer to a later question still counts.
+   * Without it, the image is certainly gone.
+   */
   delete(id: string, asked?: number): void {
     this.touch(id, asked);
     const before = this.byId.get(id);
@@ -77,7 +83,7 @@ export class ImageTable {
   private touch(id: string, at = ++this.changes): void {
     this.touched.delete(id);
     this.touched.set(id, at);
-    // The first is the oldest.
+    // The first entry is the oldest.
     if (this.touched.size > REMEMBERED + this.byId.size)
       for (const oldest of this.touched.keys()) return void this.touched.delete(oldest);
   }

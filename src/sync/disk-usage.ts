@@ -14,7 +14,10 @@ export interface DiskUsageTimes {
 }
 
 const TIMES: DiskUsageTimes = { tick: 10_000, quiet: 5 * 60_000 };
-/** The Engine walks through all writable layers to measure them, so measuring may take a twentieth of its time at most. */
+/**
+ * The Engine walks through all writable layers to measure them, so after each measurement we wait twenty times as long as it
+ * took.
+ */
 const REST_PER_WORK = 20;
 
 export interface DiskUsageParts {

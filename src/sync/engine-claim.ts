@@ -15,9 +15,11 @@ export const ENGINE_CLAIMS = '/run/dockbridge/engines';
 export interface ClaimTimes {
   /** A process that is not our child ends without notice, so we look. */
   readonly lookAgain: number;
-  /** How often an Engine that another dockbridge serves is asked whether it is still the same Engine. */
+  /** After how long the wait for another dockbridge is given up, to ask whether this is still the same Engine. */
   readonly askAgain: number;
-  /** How long a daemon waits for /info before it reads an Engine that no other dockbridge reaches in the same way. */
+  /**
+   * How long to wait for /info. After that, an Engine that no other dockbridge reaches by this endpoint is read without it.
+   */
   readonly infoPatience: number;
   /** How long to wait for the disk of the state directory. */
   readonly memoryPatience: number;
@@ -41,15 +43,15 @@ export class EngineTaken extends RuntimeError {
 
 export interface EngineClaim {
   /**
-   * Waits, until the signal fires, until no other dockbridge uses the same endpoint. Asks the Engine nothing.
-   * @param onTaken hears why it takes long.
+   * Waits until no other dockbridge uses the same endpoint, or the signal fires. Asks the Engine nothing.
+   * @param onTaken called with the reason while this waits.
    */
   holdWay(signal: AbortSignal, onTaken: (reason: string) => void): Promise<void>;
   /**
    * Waits for the Engine itself, which others may reach through another endpoint.
-   * @param learned the facts of the Engine. One that is slow to tell them is taken as ours for the time being.
+   * @param learned the facts of the Engine. An Engine that is slow to tell them counts as ours for the time being.
    * @returns `displaced`, which rejects if it turns out that another dockbridge serves the Engine.
-   * @throws EngineTaken after 10 s, because it may be another Engine by then.
+   * @throws EngineTaken after 10 s, because the endpoint may lead to another Engine by then.
    */
   hold(
     learned: Promise<EngineFacts>,
@@ -69,14 +71,14 @@ export interface OneDaemonParts {
   readonly times?: Partial<ClaimTimes>;
 }
 
-/** Keeps two daemons of a machine from one Engine (docs/adr/0030-one-dockbridge-on-an-engine.md). */
+/** Keeps two daemons of a machine from serving the same Engine (docs/adr/0030-one-dockbridge-on-an-engine.md). */
 export class OneDaemon implements EngineClaim {
   private readonly times: ClaimTimes;
   /** Bounds access to the file `memory`. Each connection reads it again, and a disk that hangs must cost only one thread. */
   private readonly looks: DiskLooks;
   private way = '';
   private engine = '';
-  /** The key, and the process that held it, of the last log line about another dockbridge. */
+  /** The key, and the process that held it, that the last log line about another dockbridge named. */
   private told: { readonly key: string; readonly process: string } | undefined;
   private hasWarned = false;
 
@@ -100,7 +102,7 @@ export class OneDaemon implements EngineClaim {
   ): Promise<{ readonly displaced: Promise<never> }> {
     const { infoPatience, askAgain } = this.times;
     const told = await waitAtMost('/info', infoPatience, learned, signal).then(engineKey, () => undefined);
-    // The Engine's last known key counts until the Engine tells another one.
+    // Until the Engine tells its facts, its last known key counts.
     const key = told ?? this.engine;
     if (key !== '') await this.holdEngine(key, signal, askAgain, onTaken);
     if (told !== undefined) return { displaced: NEVER };
@@ -174,7 +176,10 @@ export class OneDaemon implements EngineClaim {
     this.parts.logger.info('The other dockbridge has ended; this one serves Docker Engine now');
   }
 
-  /** A claim that cannot be written keeps nobody from serving: a full disk is no second daemon. */
+  /**
+   * A claim that cannot be written does not keep us from serving, because a full disk does not mean that there is a second
+   * daemon.
+   */
   private async take(key: string): Promise<OtherClaim | undefined> {
     try {
       return await this.parts.claims.take(key);
@@ -220,7 +225,7 @@ export class NoClaim implements EngineClaim {
   }
 }
 
-/** The key of the Engine itself. Engine 20.10 has its id from /etc/docker, which two Engines of one machine share. */
+/** The key of the Engine itself. Engine 20.10 takes its id from /etc/docker, which two Engines of one machine share. */
 export function engineKey({ id, rootDir }: Pick<EngineFacts, 'id' | 'rootDir'>): string {
   return hash(`engine ${id}\n${rootDir}`);
 }

@@ -77,7 +77,9 @@ export class EngineLink {
     return this.dated.age;
   }
 
-  /** Changes with each step of the loop, whether the Engine answers or not: for who wonders whether it still turns. */
+  /**
+   * Changes with each step of the loop, whether or not the Engine answers, so that a watchdog sees that the loop still turns.
+   */
   get steps(): number | 'ended' {
     return this.stopped.signal.aborted ? 'ended' : this.stepCount;
   }
@@ -389,7 +391,7 @@ export class EngineLink {
   }
 }
 
-/** A shorter id may be a prefix. Which container it means is known when all containers are. */
+/** A shorter id may be a prefix. Which container it means is known only when all containers are known. */
 function isWhole(id: string): boolean {
   return /^[0-9a-f]{64}$/.test(id);
 }

@@ -11,7 +11,7 @@ import { TYPE_LABEL } from '../translate/shared/labels';
 import { isSandbox, sandboxFromInspect } from '../translate/sandbox/sandbox-record';
 import { engineTimeFromNanos } from '../translate/shared/time';
 
-/** `failed`: cri-dockerd would miss it; `nothing`: there was nothing to do, or nothing that could be done. */
+/** `failed`: cri-dockerd will not find what it needs; `nothing`: there was nothing to do, or nothing that could be done. */
 export type Outcome = 'done' | 'nothing' | 'failed';
 
 /** One thing that was done or tried. */
@@ -57,7 +57,7 @@ export async function* handOverPods(
   }
 }
 
-/** @returns undefined when the container has gone meanwhile. */
+/** @returns undefined when the container is gone by now. */
 async function look(
   docker: DockerClient,
   id: string,

@@ -3,11 +3,11 @@ export type LinkState =
   | {
       readonly ready: false;
       readonly reason: string;
-      /** Why in one CamelCase word, where it is not that the Engine does not answer. */
+      /** The reason in one CamelCase word; undefined when the Engine just does not answer. */
       readonly word?: string;
     };
 
-/** A state that knows how long there has been a connection, or none: a new reason for having none changes nothing of that. */
+/** A state that knows how long the Engine has been connected or lost. A new reason for the loss does not restart that time. */
 export class DatedLinkState {
   private changedAt = performance.now();
 

@@ -94,11 +94,11 @@ function speakThrough(logger: Logger): void {
     { error: say, warn: say, info: nothing, debug: nothing, verbose: nothing },
     { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
   );
-  // The exporter's failures come here, which the SDK would log each time.
+  // This gets the exporter's failures, each of which the SDK would log.
   setGlobalErrorHandler(nothing);
 }
 
-/** The span that code runs in. What code keeps of it after its end is this husk. */
+/** The span in which code runs. Code that goes on after the end of the span keeps only this object. */
 interface Open {
   /** Undefined once the span has ended. */
   context: Context | undefined;

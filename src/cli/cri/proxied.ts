@@ -18,7 +18,7 @@ export interface Running {
 }
 
 /**
- * Runs a proxy until a signal ends it, and prints what came of it.
+ * Runs a proxy until a signal ends it, and prints a summary.
  * @returns the exit code: 0, 1 if the tape is not whole, 2 if the proxy could not begin.
  */
 export async function runProxied(
@@ -46,7 +46,7 @@ export async function runProxied(
   return recorded.isWhole ? 0 : 1;
 }
 
-/** A line for a person: the standard output is the result's. */
+/** Prints a line for a person on stderr, because stdout is for the result. */
 export function say(name: string, text: string): void {
   process.stderr.write(`dockbridge cri ${name}: ${text}\n`);
 }

@@ -35,7 +35,7 @@ async function print(text: string): Promise<void> {
       if (error.code === 'EPIPE') resolve();
       else reject(error);
     };
-    // Node emits the error as well as passing it to the callback, and after it.
+    // Node passes the error to the callback, and then emits it too.
     process.stdout.on('error', fail);
     process.stdout.write(text, (error) => {
       if (error == null) resolve();

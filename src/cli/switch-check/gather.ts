@@ -14,7 +14,7 @@ import type { NodeProcess } from '../../node/process/node-processes';
 import { SANDBOX_TYPE, TYPE_LABEL } from '../../translate/shared/labels';
 
 const CONCURRENCY = 8;
-/** Where packages and people put them. */
+/** Directories in which packages and administrators put unit files. */
 const UNIT_DIRECTORIES = ['/etc/systemd/system', '/usr/lib/systemd/system', '/lib/systemd/system'];
 const UNITS = ['cri-docker.service', 'cri-docker.socket', 'cri-dockerd.service', 'dockbridge.service'];
 const KUBELET_FILES = ['/var/lib/kubelet/kubeadm-flags.env', '/var/lib/kubelet/config.yaml'];
@@ -42,7 +42,7 @@ export interface SwitchFacts {
   readonly files: readonly string[];
   /** Sandbox ids, by the directory that they are kept in. */
   readonly checkpoints: ReadonlyMap<string, readonly string[]>;
-  /** Why a pod of today would get no CNI network, '' when it would. */
+  /** Why a new pod would get no CNI network; '' if it would get one. */
   readonly cniProblem: string;
   /** The process whose flags were taken over, with those that have no effect in dockbridge. */
   readonly ignoredFlags: readonly { readonly name: string; readonly why: string }[];
@@ -119,7 +119,7 @@ async function networksOf(
   return new Map(found);
 }
 
-/** Units that differ only by a merged /usr are one. */
+/** Finds unit files. On a node with a merged /usr, one file is found under two paths and counts once. */
 async function unitFiles(at: (path: string) => string): Promise<string[]> {
   const found = await existing(
     UNITS.flatMap((unit) => UNIT_DIRECTORIES.map((directory) => at(join(directory, unit)))),

@@ -8,21 +8,21 @@ import { redactText } from './redact';
 /** One file of a bundle. */
 export interface Item {
   readonly name: string;
-  /** Where too long, logs keep their end and all else its beginning. */
+  /** Which part is kept of a text that is too long: of logs the end, of everything else the beginning. */
   readonly keeps: 'beginning' | 'end';
-  /** @returns undefined where this node has no such thing. */
+  /** @returns undefined if this node has no such thing. */
   readonly read: () => Promise<string | undefined>;
 }
 
-/** Characters of one file, and of all. */
+/** Limits in characters, for one file and for all files together. */
 const MAX_FILE = 2 << 20;
 const MAX_ALL = 16 << 20;
 const ROOT = 'dockbridge-bundle';
 const MAX_NAME = 99 - ROOT.length;
 
 /**
- * Reads all items side by side. One that fails or hangs costs its own file alone: README.txt says why it is missing.
- * All text passes `redactText`, whatever its reader did, but for JSON, which readers have redacted value by value.
+ * Reads all items side by side. If one fails or hangs, only its own file is missing, and README.txt says why. All text passes
+ * `redactText`, except JSON, which its reader has redacted value by value.
  * @param limitMs how long one may take.
  */
 export async function collect(items: readonly Item[], limitMs: number, head: string): Promise<ArchiveFile[]> {
@@ -52,7 +52,7 @@ export async function collect(items: readonly Item[], limitMs: number, head: str
   return [{ name: placed('README.txt'), text: `${head}\n${missing}` }, ...files];
 }
 
-/** `redactText` would take quotes and brackets along. */
+/** `redactText` would remove quotes and brackets too. */
 function isJson(name: string): boolean {
   return name.endsWith('.json');
 }

@@ -1,15 +1,15 @@
 /** Stands where a secret was. */
 export const REMOVED = '[removed]';
 
-/** Wherever they are in a name. */
+/** Words that mark a secret anywhere in a name. */
 const LONG_WORDS =
   'passw(?:or)?d|passphrase|secret|token|signature|authorization|credential|(?:private|api|access|signing|encryption|pre[_. -]?shared)[_. -]?key|key[_. -]?data';
-/** Apart from the rest of a name, or at its end; `bypass-rules` and `signal` are other words. */
+/** Words that mark a secret only if they stand apart or end the name, because `bypass-rules` and `signal` contain them too. */
 const SHORT_WORDS = '(?<![a-z])(?:pass|pwd|psk|dsn|sig)(?![a-z])|(?:pass|pwd|psk|dsn)\\d{0,4}(?![\\w.-])';
 
-/** Keys whose values are secrets, whatever they hold; `auths` of a docker config and headers of requests among them. */
+/** Keys whose values count as secrets whatever they hold, such as `auths` of a docker config and headers of requests. */
 const SECRET = new RegExp(`${LONG_WORDS}|${SHORT_WORDS}|^pass|^auths?$|_auth$|bearer|cookie|header`, 'i');
-/** They name where a secret is, which is what one wants to know. */
+/** Such names tell where a secret is kept, which a maintainer wants to know. */
 const PLACE = /(file|path|dir|directory|endpoint|uri|ttl|timeout|enabled|mode|name)$/i;
 
 function isSecret(key: string): boolean {
@@ -58,10 +58,10 @@ function redactVariable(item: unknown): unknown {
   );
 }
 
-/** Begins where a word does and looks no further than a name is long: a line may have a megabyte of one word. */
+/** A match begins at a word and is limited in length, because a line may contain a word of a megabyte. */
 const WORD = `(?<![\\w.-])[\\w.-]{0,128}?(?:${LONG_WORDS}|${SHORT_WORDS}|x-registry-auth)[\\w.-]{0,128}`;
 
-/** Each with what stands in its place. */
+/** What to look for, and what to put in its place. */
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, REMOVED],
   // At its level debug, dockerd logs the bodies of requests: environments, command lines and labels of containers.
@@ -71,11 +71,11 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
     /((?<!\\)(\\{0,15})"env(?:ironment)?\2"\s{0,8}:\s{0,8})\[(?!\s{0,8}\]).*?(?:(?<!\\)\2"[\s}]{0,8}\]|$)/gim,
     `$1${REMOVED}`,
   ],
-  // kubelet dumps a container that it cannot start in Go's notation; where a value ends in it cannot be told.
+  // kubelet dumps a container that it cannot start in Go's notation, which does not show where a value ends.
   [/Env(From)?:\[\]EnvVar.*/g, `Env:${REMOVED}`],
   [/\beyJ[\w-]{5,}\.[\w-]+(\.[\w-]*)?/g, REMOVED],
   [/\b(bearer|basic)(\s+)[\w.~+/=-]{6,}/gi, `$1$2${REMOVED}`],
-  // curl's users, but no numbers as `docker run` has them.
+  // `-u user:password` of curl, but not `-u 1000:1000` of `docker run`.
   [/((?<![\w-])(?:-u|--(?:proxy-)?user)[\s=]{0,8})(["'])[^"'\n:]{1,256}:[^\n]*?\2/g, `$1${REMOVED}`],
   [
     /((?<![\w-])(?:-u|--(?:proxy-)?user)[\s=,\\"']{0,8})(?!\d{1,10}:\d{1,10}(?!\w))[^\s:"',\\]{1,256}:[^\s"]+/g,
@@ -117,7 +117,7 @@ export function redactArguments(args: readonly string[]): string[] {
  */
 const USERINFO = /(?<!\/)\/\/[^\s/"]+@/g;
 
-/** The text with something else in place of the names and passwords that its URLs have before their hosts. */
+/** Replaces the names and passwords that URLs in the text have before their hosts. */
 export function replaceUserinfo(text: string, place: string): string {
   return text.replace(USERINFO, () => `//${place}@`);
 }

@@ -41,7 +41,7 @@ async function missingPlugins(config: NetworkConfig, binDirs: readonly string[])
   return missing;
 }
 
-/** A plugin calls that of its addresses by itself. */
+/** The plugin and its IPAM plugin, which it calls by itself. */
 function typesOf({ type, body: { ipam } }: PluginConfig): string[] {
   const own = typeof ipam === 'object' && ipam !== null && 'type' in ipam ? ipam.type : undefined;
   return typeof own === 'string' && own !== '' ? [type, own] : [type];

@@ -193,7 +193,7 @@ export const criDockerd: Check = {
  */
 export async function enabledUnits(directory: string, own: string): Promise<string[]> {
   const links = WANTED_BY.flatMap((target) => CRI_DOCKERD_UNITS.map((unit) => join(directory, target, unit)));
-  // A unit of that name may start dockbridge, as an alias for those who only know the other.
+  // A unit named after cri-dockerd may start dockbridge, as an alias for other units that only know that name.
   const texts = await Promise.all(links.map((link) => readFile(link, 'utf8').catch(() => 'dockbridge')));
   return links.filter((link, at) => nameOf(link) !== own && texts[at]?.includes('dockbridge') === false);
 }
@@ -235,7 +235,7 @@ export function judgeCriDockerd({ running, dockbridgeRuns, endpoint, enabled }: 
   return ok('cri-dockerd neither runs nor will be started by systemd');
 }
 
-/** Its name in the report; it is no check like the others, for it changes something, and is asked for. */
+/** Its name in the report. It is not in the list of checks, because it changes something and runs only on request. */
 export const POD = 'pod';
 
 export interface PodTrial {

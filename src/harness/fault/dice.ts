@@ -1,17 +1,17 @@
 import { matcher, podMatcher } from '../pattern';
 import type { Rule } from './plan';
 
-/** What of a call decides. */
+/** The parts of a call that decide which rule it meets. */
 export interface Asked {
   readonly method: string;
   readonly pod: string | undefined;
   readonly streams: boolean;
 }
 
-/** These need an answer that ends. */
+/** These faults need an answer that ends. */
 const OF_ONE_ANSWER: ReadonlySet<string> = new Set(['lose_answer', 'stale']);
 
-/** A rule that is for a call, with its place in the plan. */
+/** A rule that a call meets, with its place in the plan. */
 export interface Drawn {
   readonly rule: Rule;
   readonly at: number;
@@ -59,7 +59,7 @@ function numbers(seed: number): () => number {
     state ^= state << 5;
     return (state >>> 0) / 2 ** 32;
   };
-  // The first ones of seeds that are neighbours resemble each other.
+  // Neighbouring seeds give similar first numbers, so these are skipped.
   for (let warm = 0; warm < 8; warm++) next();
   return next;
 }

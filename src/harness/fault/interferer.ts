@@ -76,7 +76,7 @@ export class Interferer {
     await this.#pass(call, body, name, request);
   }
 
-  /** A question that nobody has asked yet has no old answer, so nothing is injected, and nothing is told. */
+  /** There is no old answer to a question that nobody has asked yet, so nothing is injected or reported. */
   #isPossible(fault: Fault, { path }: IncomingCall, body: Buffer): boolean {
     return fault.kind !== 'stale' || this.#old.asOf(path, body, fault.ms) !== undefined;
   }
@@ -93,7 +93,7 @@ export class Interferer {
         answerError(call, fault.failure.code, fault.failure.text);
         return true;
       case 'lose_answer':
-        // What the runtime says is lost, so it is not told; that it has answered is what the fault is about.
+        // The content of the answer is dropped; the fault needs only that the runtime has answered.
         if ((await collect(call, body)) !== undefined)
           answerError(call, fault.failure.code, fault.failure.text);
         return true;
@@ -109,11 +109,11 @@ export class Interferer {
           relay(call, { body, filter: twice() });
           return true;
         }
-        // As from a client that has lost the answer and asks again: it gets the second one.
+        // As if the client had lost the answer and asked again: it gets the second one.
         return (await collect(call, body)) === undefined;
       case 'stale': {
         const old = this.#old.asOf(path, body, fault.ms);
-        // Asked all the same: a later call is to see what the runtime says now.
+        // The runtime is asked too, because a later call may get this answer as its old one.
         const fresh = await collect(call, body);
         if (fresh === undefined) return true;
         this.#old.keep(path, body, fresh);
@@ -204,7 +204,7 @@ async function bodyOf({ stream, tap }: IncomingCall): Promise<Buffer | undefined
   return undefined;
 }
 
-/** The first message of a body; undefined if it cannot be read, which is the runtime's affair. */
+/** The first message of a body; undefined if it cannot be read, which is for the runtime to handle. */
 function jsonOf(type: string | undefined, body: Buffer): Json | undefined {
   const [message] = new MessageSplitter().feed(body);
   if (type === undefined || message?.bytes === undefined || message.compressed) return undefined;
@@ -215,7 +215,7 @@ function jsonOf(type: string | undefined, body: Buffer): Json | undefined {
   }
 }
 
-/** Lets so many messages through. */
+/** Lets this many messages through. */
 function cutAfter(messages: number): ResponseFilter {
   const splitter = new MessageSplitter(Infinity);
   let left = messages;
@@ -227,7 +227,7 @@ function cutAfter(messages: number): ResponseFilter {
   };
 }
 
-/** Sends each message two times. */
+/** Sends each message twice. */
 function twice(): ResponseFilter {
   const splitter = new MessageSplitter(Infinity);
   return (chunk) => ({

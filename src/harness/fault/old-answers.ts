@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Answer } from '../proxy/relay';
 
-/** What old answers may hold together. */
+/** Limit for the memory that all old answers take together. */
 const MAX_BYTES = 64 * 1024 * 1024;
-/** What an answer takes besides its data: its key, its header fields and the objects around them. */
+/** Memory that an answer takes besides its data: its key, its header fields and the objects around them. */
 const ENTRY_BYTES = 2 * 1024;
 
 interface Old {
@@ -12,7 +12,7 @@ interface Old {
   readonly answer: Answer;
 }
 
-/** Answers that were given, for calls that are to see them again. */
+/** Answers of the past, for calls that get them again. */
 export class OldAnswers {
   #all: Old[] = [];
   #bytes = 0;

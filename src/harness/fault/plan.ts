@@ -23,9 +23,9 @@ export type Fault =
   | { readonly kind: 'stale'; readonly ms: number }
   | { readonly kind: 'restart'; readonly ms: number };
 
-/** Which calls a rule is for. All that is given must hold. */
+/** Which calls a rule is for. All given conditions must hold. */
 export interface Match {
-  /** Patterns of a shell. */
+  /** Shell patterns. */
   readonly method: string;
   readonly pod: string | undefined;
   /** The rule takes only this call of those that fit `method` and `pod`, counted from 1. */
@@ -78,7 +78,7 @@ const FAULTS: Readonly<Record<string, Read<Fault>>> = {
   restart: (value, key) => ({ kind: 'restart', ms: time(value, key) }),
 };
 const KINDS = Object.keys(FAULTS);
-/** Why the rule is there; for its reader alone. */
+/** Why the rule is there; only for people who read the plan. */
 const BECAUSE = 'because';
 
 function readRule(value: unknown, key: string): Rule {

@@ -20,8 +20,8 @@ import { answerError, type CallTap, type EndedBy, type IncomingCall } from './re
 /** Streams and connections get this window. HTTP/2's own 64 KiB would make an answer of megabytes wait for its reader many times. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 /**
- * The header fields of a call may have so many bytes in each direction, as with grpc-go; Node's own limit is 64 KiB. nghttp2 still
- * takes at most 64 KiB for one field, and about 144 KiB for all of them.
+ * Limit in bytes for the header fields of a call in each direction, the same as grpc-go's; Node's own limit is 64 KiB. nghttp2
+ * still takes at most 64 KiB for one field, and about 144 KiB for all of them.
  */
 const MAX_HEADER_BYTES = 16 * 1024 * 1024;
 /** Node's own limit is 128 fields. */
@@ -36,7 +36,7 @@ const OPTIONS = {
   },
   maxSendHeaderBlockLength: MAX_HEADER_BYTES,
   maxHeaderListPairs: MAX_HEADER_FIELDS,
-  // Node refuses streams of a connection that holds 10 MB otherwise; a list of a large node is longer.
+  // By default Node refuses streams on a connection that holds 10 MB, but a list of a large node is longer.
   maxSessionMemory: 4_096,
 };
 
@@ -59,13 +59,13 @@ export interface CriProxyOptions {
   readonly logger: Logger;
   /** Made for each call when its header fields are here. */
   readonly tap: (path: string, headers: RawHeaders) => CallTap;
-  /** What becomes of a call; `relay` passes it on. */
+  /** Handles a call; `relay` passes it on. */
   readonly handle: (call: IncomingCall) => void;
 }
 
 /**
- * A proxy of HTTP/2 streams, below gRPC: docs/adr/0072 says why. Each connection of a client has one of its own to the runtime, and
- * they end together, so a runtime that restarts is seen as without a proxy.
+ * A proxy of HTTP/2 streams, below gRPC: docs/adr/0072 says why. Each connection of a client has one of its own to the runtime,
+ * and they end together, so clients see a restart of the runtime as they would without a proxy.
  */
 export class CriProxy {
   readonly #options: CriProxyOptions;
@@ -87,8 +87,8 @@ export class CriProxy {
   }
 
   /**
-   * Takes no new connection, and drops those that are there: what a restart of a runtime looks like. Resolves when their calls have told
-   * their ends to the taps, or after 3 s.
+   * Accepts no new connections and drops the existing ones, as a restart of a runtime does. Resolves when the taps have heard
+   * of the end of every call, or after 3 s.
    */
   async close(): Promise<void> {
     const listener = this.#listener;
@@ -130,7 +130,8 @@ export class CriProxy {
     runtime.on('error', (error) => {
       if (runtime.connecting) unreachable = `${upstream} does not answer: ${messageOf(error)}`;
     });
-    // A call that came before the connection to the runtime stands waits here, and is not lost where there will be none.
+    // A call that comes before the connection to the runtime is established waits here. It gets an answer even if the
+    // connection fails.
     let waiting: IncomingCall[] | undefined = [];
     const handle = (call: IncomingCall): void => {
       if (unreachable !== undefined) answerError(call, 'UNAVAILABLE', unreachable);
@@ -159,7 +160,7 @@ export class CriProxy {
     runtime.once('goaway', () => session.close());
     runtime.once('close', () => {
       handleAll();
-      // Who called a runtime that never was there gets an answer that says so.
+      // If the runtime could not be reached at all, calls get an answer that says so.
       if (unreachable === undefined) drop('runtime');
       else session.close();
     });
@@ -167,8 +168,8 @@ export class CriProxy {
 }
 
 /**
- * Closes a connection as a server does that dies: without resets, which a client would take for answers. What was answered before goes out
- * first, and HTTP/2 writes that at the end of a turn of the event loop. A client that does not read is not waited for.
+ * Closes a connection as a dying server does: without resets, which a client would take for answers. What was answered before
+ * goes out first, and HTTP/2 writes that at the end of a turn of the event loop. A client that does not read is not waited for.
  */
 function hangUp(connection: Duplex): void {
   setImmediate(() => {

@@ -1,6 +1,6 @@
 import type { CallTap, EndedBy } from './relay';
 
-/** Counts the calls of one connection, so that who closes it can wait until each of them has told its end. */
+/** Counts the calls of one connection, so that whoever closes it can wait until the end of each of them was reported. */
 export class OpenCalls {
   readonly #open = new Set<CallTap>();
   readonly #done: Promise<void>;
@@ -13,7 +13,10 @@ export class OpenCalls {
     this.#done = new Promise((resolve) => (this.#onDone = resolve));
   }
 
-  /** The same tap. What ends with a connection that we closed was not ended by the client, as it looks from its stream. */
+  /**
+   * The same tap, but a call that ends because we closed its connection is not reported as ended by the client, although its
+   * stream looks so.
+   */
   followed(tap: CallTap): CallTap {
     this.#open.add(tap);
     return {

@@ -11,7 +11,7 @@ export interface OverheadReport {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
-  /** How late this process came to its work: what calls may have waited besides. */
+  /** How late the event loop of this process was, in ms. Calls may have waited this long in addition. */
   readonly loopDelayP99: number;
 }
 

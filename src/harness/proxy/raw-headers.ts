@@ -4,8 +4,8 @@ import type { OutgoingHttpHeaders } from 'node:http2';
 export type RawHeaders = readonly string[];
 
 /**
- * The same fields in the form that Node sends: a name that stands there twice gets a list, which goes out as two fields again.
- * Node's own header object would join them, and a `-bin` value is changed by that.
+ * The same fields in the form that Node sends: a name that occurs twice gets a list, which goes out as two fields again. Node's
+ * own header object would join them, and a `-bin` value is changed by that.
  */
 export function outgoing(raw: RawHeaders): OutgoingHttpHeaders {
   // A field may be called `constructor`.
@@ -35,7 +35,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   n: 1e-6,
 };
 
-/** The call's deadline in ms from its begin (the header `grpc-timeout`); undefined if it has none. */
+/** The call's deadline in ms from its start (the header `grpc-timeout`); undefined if it has none. */
 export function deadlineMs(raw: RawHeaders): number | undefined {
   const [, number, unit = ''] = /^(\d{1,8})([HMSmun])$/.exec(valueOf(raw, 'grpc-timeout') ?? '') ?? [];
   return number === undefined ? undefined : Number(number) * (UNIT_MS[unit] ?? 0);

@@ -81,7 +81,10 @@ export function relay(call: IncomingCall, options: RelayOptions = {}): void {
   passAnswer(call, upstream, options, close);
 }
 
-/** Opens the same call at the runtime; refuses it, so that the client repeats it elsewhere, if that takes no more. */
+/**
+ * Opens the same call at the runtime. If the runtime takes no more calls, refuses this one, so that the client repeats it on a
+ * new connection.
+ */
 export function openUpstream({ stream, headers, runtime, tap }: IncomingCall): ClientHttp2Stream | undefined {
   try {
     return runtime.request(outgoing(headers), { endStream: false });
@@ -125,7 +128,7 @@ function passAnswer(
   let trailers: RawHeaders = [];
   let isCut = false;
   const cutOff = (): void => {
-    // First, for the reset closes the stream, which would look like the client's doing.
+    // This comes first, because the reset closes the stream, which would look as if the client had done it.
     close('proxy', constants.NGHTTP2_INTERNAL_ERROR);
     stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   };
@@ -165,13 +168,15 @@ function passAnswer(
     const { rstCode } = upstream;
     if (isCut || (rstCode === constants.NGHTTP2_NO_ERROR && stream.writableEnded)) return;
     close('runtime', runtime.destroyed ? undefined : rstCode);
-    // With the connection to the runtime the client's ends as well, which says more than a reset.
+    // If the connection to the runtime has ended, the client's ends too, which says more than a reset.
     if (!stream.closed && !runtime.destroyed)
       stream.close(rstCode === constants.NGHTTP2_NO_ERROR ? constants.NGHTTP2_CANCEL : rstCode);
   });
 }
 
-/** Node's server adds the time to what it answers, which no gRPC server does. Its typings do not know how to keep it from that. */
+/**
+ * Node's server adds a `date` field to its answers, which no gRPC server does. Its typings lack the option that prevents this.
+ */
 const WITHOUT_DATE = { sendDate: false };
 
 /** Answers the client with an error of our own. */
@@ -183,14 +188,14 @@ export function answerError(
   const headers = errorHeaders(status, text);
   stream.on('error', () => undefined);
   if (!stream.destroyed && !stream.closed) stream.respond(headers, { endStream: true, ...WITHOUT_DATE });
-  // A client that is still sending is not listened to.
+  // What the client may still be sending is dropped.
   stream.resume();
   tap.responseHeaders(Object.entries(headers).flatMap(([name, value]) => [name, String(value)]));
   tap.answered([]);
   tap.closed({ by: 'proxy', reset: constants.NGHTTP2_NO_ERROR });
 }
 
-/** A whole answer of the runtime, with which more can be done than to pass it on. */
+/** A complete answer of the runtime, which can be kept, changed or passed on. */
 export interface Answer {
   readonly headers: RawHeaders;
   readonly data: Buffer;

@@ -8,7 +8,7 @@ export const CODES = [
   ...['UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED'],
 ] as readonly string[];
 
-/** What a call came to. */
+/** The outcome of a call. */
 export interface CallStatus {
   readonly status: string;
   /** The text of an error. */
@@ -32,7 +32,7 @@ export function statusIn(raw: RawHeaders): CallStatus | undefined {
   };
 }
 
-/** An answer of an error alone, without a message. */
+/** An answer that is only an error, without a message. */
 export function errorHeaders(status: string, details: string): OutgoingHttpHeaders {
   return {
     ':status': 200,
@@ -49,7 +49,7 @@ function encoded(text: string): string {
   );
 }
 
-/** gRPC's percent-encoding; a text that is none stays as it is. */
+/** Decodes gRPC's percent-encoding; a text that is not encoded so stays as it is. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

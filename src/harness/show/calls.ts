@@ -35,7 +35,7 @@ export interface ShownTape {
 export interface CallFilter {
   readonly method: string | undefined;
   readonly pod: string | undefined;
-  /** Calls that took at least so long. */
+  /** Calls that took at least this long. */
   readonly slowMs: number | undefined;
   readonly failed: boolean;
 }
@@ -65,7 +65,7 @@ export function filtered(calls: readonly ShownCall[], filter: CallFilter): reado
   );
 }
 
-/** Whether a call came to an error, whoever made it. */
+/** Whether a call ended in an error, whoever produced that. */
 export function isFailed(status: string): boolean {
   return status !== 'OK' && status !== OPEN;
 }
@@ -100,7 +100,7 @@ class Assembly {
     } else if ('n' in line) this.#begin(line);
   }
 
-  /** In the order of their begins. */
+  /** In the order in which they began. */
   calls(): ShownCall[] {
     return [...this.#calls.values()].sort((one, other) => one.t - other.t || one.n - other.n);
   }
@@ -112,7 +112,7 @@ class Assembly {
   }
 
   #end({ n, t, method, status, by, details, ms, response }: CallEnd): void {
-    // The line of its begin may be lost.
+    // The line of its request may be lost.
     const call = this.#call(n, t - ms / 1000, method);
     const request = this.#requests.get(n);
     this.#requests.delete(n);

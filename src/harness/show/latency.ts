@@ -14,7 +14,7 @@ export interface Latency {
 /** A watch lasts as long as its client likes, which says nothing of the runtime. */
 const WATCH = 'GetContainerEvents';
 
-/** A row a method; the one with the most time in all comes first. */
+/** One row per method; the one with the most time in total comes first. */
 export function latencies(calls: readonly ShownCall[]): readonly Latency[] {
   const byMethod = new Map<string, ShownCall[]>();
   for (const call of calls) {
@@ -38,7 +38,7 @@ export function latencies(calls: readonly ShownCall[]): readonly Latency[] {
     .map(({ row }) => row);
 }
 
-/** Nearest rank: a time that a call did take. */
+/** Nearest rank, so the result is the time of a real call. */
 function percentile(sorted: readonly number[], percent: number): number | undefined {
   return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)];
 }

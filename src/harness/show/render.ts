@@ -2,7 +2,7 @@ import { columns } from '../../lib/columns';
 import { OPEN, type ShownCall, type ShownTape } from './calls';
 import { latencies, type Latency } from './latency';
 
-/** A reason longer than that makes the table unreadable; the tape has it whole. */
+/** A longer reason would make the table unreadable; the tape has the whole text. */
 const MAX_DETAILS = 100;
 
 /** The timeline and the table, for a terminal. `shown` are the calls of the tape that were asked for. */
@@ -57,7 +57,7 @@ function shownMs(ms: number | undefined): string {
   return ms < 10 ? ms.toFixed(2) : ms.toFixed(0);
 }
 
-/** Text of a tape, whoever wrote it, must not move the cursor of who reads it. */
+/** Text from a tape must not move the reader's cursor, whoever wrote it. */
 function printable(text: string): string {
   return text.replace(/\p{Cc}+/gu, ' ');
 }

@@ -8,7 +8,7 @@ export interface Shown {
   readonly problems: readonly string[];
 }
 
-/** More are not told one by one. */
+/** Further ones are only counted. */
 const TOLD_PROBLEMS = 10;
 
 /**

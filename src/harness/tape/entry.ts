@@ -12,7 +12,7 @@ interface OfCall {
   readonly path: string;
 }
 
-/** What the proxy hands to the tape's thread: as raw as possible, for decoding takes time that calls would wait. */
+/** What the proxy hands to the tape's thread. It is as raw as possible, because calls would have to wait for decoding. */
 export type Entry =
   | (OfCall & {
       readonly kind: 'begin';
@@ -51,7 +51,7 @@ export function weightOf(entry: Entry): number {
   return bytes + 500;
 }
 
-/** Whether an entry is of a call or a fault, and not about the tape itself. */
+/** Whether an entry is about a call or a fault, and not about the tape itself. */
 export function isOwnLine({ kind }: Entry): boolean {
   return kind !== 'lost' && kind !== 'finish';
 }

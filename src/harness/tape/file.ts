@@ -7,7 +7,7 @@ const MODE = 0o600;
 /** A tape that is being written, in a thread of its own: a disk that hangs stops nobody else (docs/adr/0072). */
 export class TapeFile {
   #bytes = 0;
-  /** The last write did not end with its line. */
+  /** Whether the last write was cut off in the middle of a line. */
   #torn = false;
 
   private constructor(private readonly fd: number) {}
@@ -19,7 +19,7 @@ export class TapeFile {
     return tape;
   }
 
-  /** @throws the system's error; a part may stand in the file then, and the next text begins with a line of its own. */
+  /** @throws the system's error. A part of the text may be in the file then, and the next text begins on a new line. */
   append(text: string): void {
     const bytes = Buffer.from(this.#torn ? `\n${text}` : text);
     this.#torn = true;
@@ -31,7 +31,7 @@ export class TapeFile {
     this.#torn = false;
   }
 
-  /** @returns the bytes that were written, and whether the disk says that it has them. */
+  /** @returns the number of bytes written, and whether fsync succeeded. */
   close(): { readonly bytes: number; readonly isOnDisk: boolean } {
     try {
       fsyncSync(this.fd);

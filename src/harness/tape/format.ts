@@ -23,10 +23,10 @@ export interface CallBegin {
   readonly n: number;
   readonly t: number;
   readonly method: string;
-  /** `v1` or `v1alpha2`; missing for a path that is no method of CRI, which `method` holds whole then. */
+  /** `v1` or `v1alpha2`; missing for a path that is not a method of CRI; `method` then holds the whole path. */
   readonly api?: string;
   readonly deadline_ms?: number;
-  /** Header fields of the client's own, without those of gRPC. */
+  /** The client's own header fields, without those of gRPC. */
   readonly metadata?: Readonly<Record<string, string>>;
   readonly request?: Json;
 }
@@ -36,7 +36,7 @@ export interface StreamMessage {
   readonly n: number;
   readonly t: number;
   readonly method: string;
-  /** From 0 on. */
+  /** Counted from 0. */
   readonly i: number;
   readonly message: Json;
 }
@@ -56,7 +56,7 @@ export interface CallEnd {
   readonly response?: Json;
 }
 
-/** What was injected into a call; `n` is missing where it is no call's. */
+/** What was injected into a call; `n` is missing if it concerns no call. */
 export interface FaultLine {
   readonly n?: number;
   readonly t: number;

@@ -5,7 +5,7 @@ import type { Entry, TapeBytes } from './entry';
 import type { TapeLine } from './format';
 import { redaction, type Hide } from './redact';
 
-/** How many digits of a second stand in a tape. */
+/** Decimal places of the seconds in a tape. */
 const TIME_DIGITS = 6;
 
 /** Turns entries into the lines of a tape (docs/harness.md). Pure, so that it can run in any thread. */
@@ -71,7 +71,7 @@ export class TapeLines {
     };
   }
 
-  /** A message that cannot be read is no reason to lose the call: its bytes stand there, or their hash. */
+  /** A message that cannot be read does not cost the call its line: the line has the bytes instead, or their hash. */
   #message(type: string | undefined, { bytes, length, compressed }: TapeBytes): Json {
     if (bytes === undefined) return unread(`it has ${length} bytes`, length);
     const raw = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -86,7 +86,7 @@ export class TapeLines {
   }
 }
 
-/** What stands in a tape for a message that could not be read. */
+/** The key that a tape has in place of a message that could not be read. */
 export const UNREAD = '@unread';
 
 function unread(why: string, length: number, bytes?: string): Json {

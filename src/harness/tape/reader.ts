@@ -2,14 +2,14 @@ import { createReadStream } from 'node:fs';
 import { failedPrecondition } from '../../lib/errors';
 import { TAPE_VERSION, type TapeHeader, type TapeLine } from './format';
 
-/** The head of a tape is a short line; what has none within this is no tape. */
+/** The head of a tape is a short line. A file without a line end within this many bytes is not a tape. */
 const MAX_HEAD_BYTES = 64 * 1024;
-/** Two messages of gRPC's longest, in base64. */
+/** Room for two of gRPC's longest messages, in base64. */
 const MAX_LINE_BYTES = 256 * 1024 * 1024;
 
 /** What is wrong with a tape that can be read all the same. */
 export interface TapeProblem {
-  /** From 1 on. */
+  /** Counted from 1. */
   readonly line: number;
   readonly why: string;
 }
@@ -124,7 +124,7 @@ const optional =
     value === undefined || check(value);
 const isObject: Check = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** What those who read the lines rely on, by the field that tells the kind of a line. The first that is there decides. */
+/** The fields on which readers rely, by the field that identifies the kind of line. The first one that is present decides. */
 const KINDS: readonly (readonly [field: string, checks: Readonly<Record<string, Check>>])[] = [
   ['end', { calls: isNumber, lost: isNumber }],
   ['lost', { lost: isNumber }],
@@ -140,7 +140,7 @@ const KINDS: readonly (readonly [field: string, checks: Readonly<Record<string, 
   ['n', { n: isNumber, method: isText, api: optional(isText), deadline_ms: optional(isNumber) }],
 ];
 
-/** A later minor change may add fields and kinds of lines of a call; what has these is enough to go on. */
+/** Later versions of the format may add fields and kinds of lines about calls, so only these fields are checked. */
 function isTapeLine(line: Readonly<Record<string, unknown>>): boolean {
   const [, checks] = KINDS.find(([field]) => Object.hasOwn(line, field)) ?? [];
   return checks !== undefined && isNumber(line.t) && hasAll(line, checks);

@@ -10,14 +10,14 @@ const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 /** How long entries are gathered, and how many bytes of them. */
 const BATCH_MS = 20;
 const BATCH_BYTES = 1024 * 1024;
-/** For what waits when the recording ends. A disk that takes longer keeps the rest from the tape. */
+/** Time to write what waits when the recording ends. If the disk takes longer, the rest is lost. */
 const FINISH_MS = 30_000;
-/** For the end of the thread, which waits in the kernel while the disk hangs. */
+/** Time for the thread to end, which hangs in the kernel if the disk does. */
 const TERMINATE_MS = 1_000;
 const HEAP_MB = 512;
 
 export interface RecorderOptions extends TapeWork {
-  /** Told once for each kind of trouble with the disk, and once when it is over. */
+  /** Called once for each kind of trouble with the disk, and once when it is over. */
   readonly warn: (text: string) => void;
   readonly startWorker?: StartWorker | undefined;
   readonly maxWaitingBytes?: number;
@@ -27,9 +27,9 @@ export interface RecorderOptions extends TapeWork {
 export interface Finished {
   /** Entries that are not in the tape. */
   readonly lost: number;
-  /** The file has this size; 0 if its end is not known. */
+  /** Size of the file; 0 if its end is not known. */
   readonly bytes: number;
-  /** Nothing is missing, and the last line is on the disk too. */
+  /** Whether nothing is missing, and the last line is on the disk too. */
   readonly isWhole: boolean;
 }
 
@@ -37,8 +37,8 @@ type End = Pick<Finished, 'bytes' | 'isWhole'>;
 const NO_END: End = { bytes: 0, isWhole: false };
 
 /**
- * The way to the tape. `write` takes no time worth speaking of: entries are decoded and written in a thread of their own, and what
- * that does not take in time is counted and dropped.
+ * The way to the tape. `write` takes almost no time, because a thread decodes and writes the entries. Entries that it does not
+ * take in time are counted and dropped.
  */
 export class Recorder {
   readonly #began = performance.now();
@@ -123,7 +123,7 @@ export class Recorder {
     return { lost, bytes, isWhole: isWhole && lost === 0 };
   }
 
-  /** The last line tells all losses, so it is written when the thread has told what came of the others. */
+  /** The last line counts all losses, so it is written once the thread has reported on all other lines. */
   async #end(): Promise<End> {
     this.#post();
     if (this.#waiting > 0 && !this.#isBroken) await new Promise<void>((resolve) => (this.#onTaken = resolve));

@@ -54,7 +54,7 @@ export class RecordingTap implements CallTap {
   }
 
   requestPassed(): void {
-    // All is told when the message is here, or at the end.
+    // Nothing to do: the line is written when the message is complete, or at the end of the call.
   }
 
   responseHeaders(raw: RawHeaders): void {
@@ -65,7 +65,7 @@ export class RecordingTap implements CallTap {
     for (const message of this.#answers.feed(chunk)) {
       if (this.#streams) this.#message(kept(message));
       else {
-        // A second answer of a call that has one is told as a message of a stream would be.
+        // A second answer to a unary call is recorded like a message of a stream.
         if (this.#held !== undefined) this.#message(this.#held);
         this.#held = kept(message);
       }
@@ -80,7 +80,7 @@ export class RecordingTap implements CallTap {
     const { by } = end;
     this.#begin(undefined);
     const ms = performance.now() - this.#began;
-    // What the client gave up has no status of the runtime, unless that was on its way already.
+    // A call that the client gave up has no status from the runtime, unless it was on its way already.
     const { status, details, detailsBin } = this.#status ?? this.#withoutAnswer(end, ms);
     this.recorder.write({
       ...{ kind: 'end', n: this.n, t: this.recorder.now(), path: this.path, status, ms },
@@ -93,7 +93,7 @@ export class RecordingTap implements CallTap {
 
   #withoutAnswer({ by, reset }: CallClosed, ms: number): CallStatus {
     const late = this.#deadlineMs !== undefined && ms >= this.#deadlineMs * (1 - DEADLINE_SLACK);
-    // Only who waits can run out of time: a runtime that watches the deadline resets the call.
+    // The deadline may end a call at either side: a runtime that watches it resets the call.
     if (late && by !== 'proxy') return { status: 'DEADLINE_EXCEEDED' };
     if (by === 'client') return { status: 'CANCELLED' };
     if (reset === undefined) return { status: 'UNAVAILABLE', details: 'the connection was closed' };

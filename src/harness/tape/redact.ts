@@ -4,9 +4,9 @@ import type { Json, JsonOptions, Place, Scalar } from '../../proto/fields';
 /** What a tape does not hold unless it was asked for everything. The header of the tape lists these words. */
 export const REDACTED = ['auth', 'env', 'exec', 'info', 'url', 'annotations', 'metadata', 'unknown'] as const;
 
-/** The tape keeps so many bytes of a command's output, which is enough for what a probe says. */
+/** How many bytes of a command's output the tape keeps: enough for what a probe says. */
 const SHOWN_EXEC_BYTES = 256;
-/** 64 bits: no two values of one tape meet by chance. */
+/** 64 bits, so that no two values of one tape get the same hash by chance. */
 const HASH_CHARACTERS = 16;
 /** kubectl's copy of an object, with all values of its environment. */
 const COPIES = 'last-applied-configuration';
@@ -25,7 +25,7 @@ export function hider(key: Buffer): Hide {
   };
 }
 
-/** How messages are turned into JSON without the secrets that CRI's descriptors tell as such. */
+/** How messages are turned into JSON without the fields that CRI's descriptors mark as secret. */
 export function redaction(hide: Hide): JsonOptions {
   return {
     rewrite: (value, place) => redacted(value, place, hide),
@@ -39,7 +39,7 @@ function redacted(
   hide: Hide,
 ): Json | undefined {
   if (secret === true || message === 'AuthConfig') return hide(value);
-  // The one message of key and value is a variable of the environment.
+  // The only message with key and value is an environment variable.
   if (message === 'KeyValue' && name === 'value') return hide(value);
   // Verbose information holds the whole configuration, environment and all.
   if (name === 'info' && key !== undefined) return hide(value);
@@ -55,7 +55,10 @@ function cutOutput(output: Buffer, hide: Hide): Json | undefined {
   return { head, bytes: output.length, hash: hide(output) };
 }
 
-/** The address of exec, attach and port-forward is a key to the container; host and port are none, but a name and a password before them are. */
+/**
+ * The URL of an exec, attach or port-forward session gives access to the container. Its host and port do not, but a name and
+ * password before them may.
+ */
 function hiddenUrl(url: string, hide: Hide): string {
   const host = URL.canParse(url) ? new URL(url).host : '';
   return host === '' ? hide(url) : `${host}/${hide(url)}`;

@@ -8,7 +8,7 @@ import { TapeLines } from './lines';
 import { hider } from './redact';
 import type { FromTape, TapeWork, ToTape } from './worker-protocol';
 
-/** Behind the thread that passes the calls. On Linux the caller's thread alone. */
+/** A priority below that of the thread that passes calls. On Linux this sets the calling thread's alone. */
 const NICE = 10;
 const KEY_BYTES = 32;
 
@@ -47,6 +47,6 @@ function write(tape: TapeFile, lines: TapeLines, entries: readonly Entry[]): str
   }
 }
 
-// Something happens when this file is loaded: it is the main module of the tape's thread.
+// Loading this file starts the work, because it is the main module of the tape's thread.
 setPriority(NICE);
 if (parentPort !== null) serve(parentPort, workerData as TapeWork);

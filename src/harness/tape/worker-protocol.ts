@@ -5,7 +5,7 @@ import type { TapeHeader } from './format';
 export interface TapeWork {
   readonly file: string;
   readonly header: TapeHeader;
-  /** Keep secrets. */
+  /** Whether the tape keeps secrets. */
   readonly full: boolean;
 }
 
@@ -16,14 +16,14 @@ export type ToTape = readonly Entry[];
 export interface Failed {
   /** Lines of calls and faults that are missing. */
   readonly lines: number;
-  /** Losses of which those lines would have told that are missing as well. */
+  /** Lost lines that these missing lines would have reported. */
   readonly untold: number;
   readonly why: string;
 }
 
 export type FromTape =
   | { readonly opened: true }
-  /** So many bytes and lines of what was sent are on the disk, or were given up. */
+  /** How many of the bytes and lines that were sent are on the disk or were given up. */
   | { readonly taken: number; readonly lines: number; readonly failed?: Failed }
   /** `isWhole`: the last line is on the disk as well. */
   | { readonly finished: true; readonly bytes: number; readonly isWhole: boolean }

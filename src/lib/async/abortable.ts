@@ -32,10 +32,10 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Rejects with the first of some that only ever reject. */
+/** Rejects with the first rejection among promises that never resolve. */
 export function firstEnd(...ends: Promise<never>[]): Promise<never> {
   const end = Promise.race(ends);
-  // Also watched by a race that may have been decided already.
+  // The caller may race this against other promises, and another may win first.
   end.catch(() => undefined);
   return end;
 }

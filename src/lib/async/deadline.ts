@@ -45,7 +45,7 @@ export async function waitAtMost<T>(
   work: Promise<T>,
   parent?: AbortSignal,
 ): Promise<T> {
-  // The work may fail when nobody waits for it any more, or yet.
+  // The work may fail before anybody waits for it, or when nobody does any more.
   work.catch(() => undefined);
   return withDeadline(what, ms, parent, (signal) => abortable(work, signal));
 }

@@ -83,7 +83,7 @@ export class WorkGate {
   }
 }
 
-/** What a step gets that begins when the time is up; most steps need less. ms. */
+/** Time for a step that begins when the total time is up, ms. Most steps need less. */
 const LAST_CHANCE_MS = 100;
 
 /** Ends the parts of a daemon one after the other. A part that fails or takes too long is logged and left behind. */
@@ -104,7 +104,7 @@ export class BoundedStop {
     return this.left;
   }
 
-  /** Never rejects. @param ms for this step, as far as there is time. */
+  /** Never rejects. @param ms limit for this step; less if the total time is up before. */
   async step(part: string, ms: number, work: () => Promise<unknown>): Promise<void> {
     const left = Math.max(LAST_CHANCE_MS, this.endsAt - performance.now());
     try {

@@ -14,7 +14,7 @@ import { processIds } from '../process/process-info';
 const run = promisify(execFile);
 const MOUNT_TIMEOUT_MS = 10_000;
 const CONCURRENT_LOOKS = 16;
-/** `f_type` of a file of a namespace. */
+/** `f_type` of the file system that holds the files of namespaces. */
 const NSFS_MAGIC = 0x6e736673;
 
 /** Pattern of the names of all daemons' handles; the mark in it tells the daemons apart. */
@@ -138,7 +138,7 @@ export class NamespaceHandles {
     return new Set(ids.filter((_, at) => living[at]));
   }
 
-  /** Releases all handles. @returns the sandboxes whose handles they were. */
+  /** Releases all handles. @returns the sandboxes that had one. */
   async letGo(): Promise<readonly string[]> {
     const ids = await this.list();
     for (const id of ids) await this.release(id);
@@ -164,7 +164,7 @@ export function holderOf(path: string): string | undefined {
   return NAME.exec(basename(path))?.[1];
 }
 
-/** The part that networks need; tests have no namespaces. */
+/** The part that networks need, so that tests can do without real namespaces. */
 export type PodNamespaces = Pick<NamespaceHandles, Exclude<keyof NamespaceHandles, 'letGo'>>;
 
 /** Lists inodes in the form of the links in /proc, `net:[4026531840]`. */

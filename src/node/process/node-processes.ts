@@ -50,8 +50,9 @@ export async function findProcesses(proc = '/proc'): Promise<NodeProcess[]> {
 }
 
 /**
- * Whether a process belongs to root or to our user alone. The owner of its files in /proc does not tell: those of a process
- * that may not be dumped are root's. Nor does one ID, for who starts a setuid program chooses its name and its arguments.
+ * Whether a process belongs to root or to our user alone. The owner of its files in /proc is no proof: the files of a process
+ * that may not be dumped belong to root. A single ID is no proof either, because whoever starts a setuid program chooses its
+ * name and arguments.
  * @param status the text of /proc/PID/status.
  */
 function isTrusted(status: string): boolean {
@@ -63,7 +64,7 @@ function isTrusted(status: string): boolean {
 /** @param words the command and its arguments. */
 export function asNodeProcess(pid: number, words: readonly string[]): NodeProcess | undefined {
   const [command = '', ...args] = words;
-  // The kernel adds this to the path of a program that was replaced while it runs.
+  // The kernel adds this to the path of a program whose file was replaced while it runs.
   const name = basename(command.replace(/ \(deleted\)$/, ''));
   if (name === 'cri-dockerd' || name === 'kubelet' || name === 'dockerd') return { name, pid, args };
   if (name === 'dockbridge') return asDaemon(pid, args);
@@ -92,12 +93,12 @@ const OPTION = 'cri-dockerd-root-directory';
 const DEFAULT_ROOT = '/var/lib/cri-dockerd';
 
 /**
- * Whether a cri-dockerd runs whose root directory this is.
+ * Whether a cri-dockerd with this root directory runs.
  * @param proc where /proc is; tests have their own.
  */
 export async function isCriDockerdAt(root: string, proc = '/proc'): Promise<boolean> {
   for (const pid of await processIds(proc)) {
-    // '' for a process that has ended meanwhile.
+    // '' for a process that has ended by now.
     const read = (file: string): Promise<string> =>
       readFile(`${proc}/${pid}/${file}`, 'utf8').catch(() => '');
     if ((await read('comm')).trim() !== NAME) continue;

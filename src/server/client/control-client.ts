@@ -24,9 +24,9 @@ export async function askToHandOver(path: string): Promise<AsyncIterable<HandOve
 }
 
 /**
- * Asks the daemon at this control socket how things stand.
+ * Asks the daemon at this control socket for its status.
  * @returns undefined when no daemon answers there.
- * @throws when it cannot tell, tells it to root alone, or does not know the question yet.
+ * @throws when the daemon cannot report it, answers only root, or is too old to know the request.
  */
 export async function askForStatus(path: string): Promise<StatusReport | undefined> {
   const silence = `the daemon has not said for ${STATUS_MS / 1000} s how it is: it hangs`;

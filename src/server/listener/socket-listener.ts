@@ -129,7 +129,7 @@ export class SocketListener {
     return `unix://${path}`;
   }
 
-  /** A socket unit that listens at our path has the file: systemd accepts there, and hands on what arrives. */
+  /** Finds the descriptor of a systemd socket that listens at our path already. Its file belongs to the socket unit. */
   async #passedFor(path: string): Promise<number | undefined> {
     const fd = passedSocket(process.env, process.pid);
     if (fd === undefined) return undefined;

@@ -141,7 +141,8 @@ async function create(
     const id = await createWithSources(services, checked, () => createInEngine(services, name, body, signal));
     await requireSubPaths(services, id, body, mounts, 'config.mounts', signal);
     const record = createdContainer(id, name, body, image, nowMs);
-    // Without the call's signal: what exists must have a record. If somebody has started it already, an inspect has told more.
+    // This does not use the call's signal, because a container that exists must have a record. If somebody has started it
+    // already, an inspect has made a better record.
     await services.life.withContainer(id, undefined, (held) => {
       if (held.container === undefined) held.put(record);
       return Promise.resolve();
@@ -154,8 +155,8 @@ async function create(
 }
 
 /**
- * Looks at the mounts' sources only once the Engine has refused the request: a look before each create would cost a
- * system call a mount, and the Engine's own look is the one that counts.
+ * Looks at the mounts' sources only once the Engine has refused the request: a look before each create would cost a system call
+ * per mount, and the Engine's own look is the one that counts.
  */
 async function createWithSources(
   services: Services,
@@ -168,7 +169,7 @@ async function createWithSources(
     const isOurs = services.settings.localEngine && mounts.some(({ hostPath }) => hostPath !== '');
     if (!hasStatus(error, 400) || !isOurs) throw error;
     await makeMissingSources(mounts, 'config.mounts', services);
-    // Also where none is missing: another container's call may have made it since the Engine looked.
+    // This also applies if none is missing: another container's call may have made it since the Engine looked.
     return send();
   }
 }

@@ -3,7 +3,7 @@ import { removeContainersOf, removeSandboxFromEngine } from '../../containers/en
 import { findSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
-/** Removes the pod's containers and its sandbox, running or not. Unknown is success. */
+/** Removes the pod's containers and its sandbox, running or not. An unknown sandbox counts as removed. */
 export async function removePodSandbox(
   services: Services,
   request: Decoded<cri.IRemovePodSandboxRequest>,

@@ -28,7 +28,7 @@ export async function startContainer(
     try {
       await startInEngine(docker, id, signal, container.mounts);
     } catch (error) {
-      // The Engine has noted most failures, and a cancel may have come too late: so without the call's signal.
+      // This does not use the call's signal: the Engine has noted most failures, and a cancel may have come too late.
       await held.refresh(undefined, 'started');
       noteFailure(held, error);
       // A container that runs although its start was cut off must not run without its limits either.
@@ -55,7 +55,9 @@ async function limitInKernel({ docker, logger }: Services, held: Held, values: K
   held.put({ ...started, resources: await readKernelValues(started) });
 }
 
-/** The Engine forgets a refusal that came before it tried, such as a mount's source that has gone; kubelet must not. */
+/**
+ * The Engine does not remember a refusal that came before it tried, such as a missing mount source, but kubelet must see it.
+ */
 function noteFailure(held: Held, error: unknown): void {
   const { container } = held;
   if (container?.state !== 'created' || container.error !== '') return;

@@ -5,10 +5,13 @@ import { afterStart, stopAndSettle } from '../../containers/engine-ops';
 import { findContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
-/** A year: indistinguishable from a longer one, and safe for the Engine's timers and our own. */
+/** A year. Nobody can tell a longer grace period from it, and it is safe for the Engine's timers and our own. */
 const MAX_GRACE_SECONDS = 365 * 24 * 3600;
 
-/** One Engine call. Unknown or not running is success. Returns once the record says exited. */
+/**
+ * Stops the container with one Engine call, and returns once its record says exited. A container that is unknown or does not
+ * run counts as stopped.
+ */
 export async function stopContainer(
   services: Services,
   request: Decoded<cri.IStopContainerRequest>,

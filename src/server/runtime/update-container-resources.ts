@@ -13,8 +13,8 @@ import { getContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /**
- * Update and inspect: two Engine calls, none when there is nothing to change. The record, and so ContainerStatus, then
- * holds what the Engine says it is, also after a refusal.
+ * Makes two Engine calls, update and inspect, or none when there is nothing to change. Afterwards the record, and so
+ * ContainerStatus, holds what the Engine reports, even after a refusal.
  */
 export async function updateContainerResources(
   { docker, store, life, settings, logger }: Services,
@@ -46,7 +46,7 @@ export async function updateContainerResources(
       // systemd, where it is the Engine's cgroup driver, resets what the update does not name.
       await restoreLostValues({ ...container, resources }, logger);
     } finally {
-      // Without the call's signal: a cancel may have come too late.
+      // This does not use the call's signal, because a cancel may have come too late to prevent the update.
       await held.refresh();
     }
   });

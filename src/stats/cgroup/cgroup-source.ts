@@ -21,7 +21,7 @@ import { parseNetDev } from './parse';
 import { V1Group } from './v1-group';
 import { V2Group } from './v2-group';
 
-/** Groups read at the same time, of some three to nine small files each: libuv has four threads for all of them. */
+/** How many groups are read at the same time, with three to nine small files each. libuv has four threads for all of them. */
 const CONCURRENCY = 8;
 
 interface Found {
@@ -116,7 +116,7 @@ export class CgroupSource implements UsageSource {
 
   private async find(target: Target): Promise<Found | undefined> {
     const known = this.entries.get(target.id);
-    // Another pid is another life of the container (`docker restart`), in another group of the same name.
+    // Another pid means that the container was restarted (`docker restart`), in another group of the same name.
     if (known?.pid === target.pid) return known.found;
     const entry = { pid: target.pid, found: this.locate(target) };
     this.entries.set(target.id, entry);

@@ -4,9 +4,9 @@ import type { DetailReading, UsageReading } from '../readings';
 /** Readings of one control group, with the groups below it. */
 export interface GroupReader {
   readonly name: string;
-  /** A few small reads, in parallel; undefined when the group is gone. */
+  /** Costs a few small reads, in parallel. Resolves with undefined when the group is gone. */
   usage(): Promise<UsageReading | undefined>;
-  /** Some twenty reads. */
+  /** Costs some twenty reads. */
   detail(): Promise<DetailReading | undefined>;
   close(): Promise<void>;
 }
@@ -21,7 +21,7 @@ export class HugePageSizes {
     private readonly suffix: string,
   ) {}
 
-  /** They do not change: looked up once. */
+  /** The sizes do not change, so they are looked up once. */
   all(): Promise<readonly string[]> {
     this.sizes ??= this.lookUp();
     return this.sizes;

@@ -2,7 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { errnoOf } from '../../lib/errors';
 import { readText } from '../../node/disk/files';
 
-/** Most files are a number. Up to 4 KiB a buffer comes from Node's pool and costs next to nothing. */
+/** Most files contain just a number. Up to 4 KiB a buffer comes from Node's pool and costs next to nothing. */
 const FIRST_BYTES = 256;
 
 /** How many files all groups together hold open. */
@@ -13,7 +13,7 @@ export class FilePlaces {
     this.left = most;
   }
 
-  /** Whether there was one. */
+  /** Takes a place. @returns false if none is left. */
   take(): boolean {
     if (this.left <= 0) return false;
     this.left--;
@@ -26,17 +26,17 @@ export class FilePlaces {
 }
 
 interface Held {
-  /** Undefined: not there. */
+  /** Resolves with undefined if the file is not there. */
   readonly opened: Promise<FileHandle | undefined>;
   /** The size of a buffer that the text fits into, as far as is known. */
   bytes: number;
 }
 
 /**
- * Files of one control group that are read again and again, opened once: reading an open one costs a seventh of
- * readFile's processor time (measured: 14 µs against 112 µs). An open file also goes on meaning this group when another
- * one takes its name; it does not keep the kernel from removing the group, and reads fail (ENODEV) after that. Where all
- * places are taken, files are opened for each reading.
+ * Files of one control group that are read again and again, opened once: reading an open one costs a seventh of readFile's
+ * processor time (measured: 14 µs against 112 µs). An open file also goes on meaning this group when another one takes its
+ * name; it does not keep the kernel from removing the group, and reads fail (ENODEV) after that. If all places are taken, files
+ * are opened for each reading.
  */
 export class HeldFiles {
   private readonly held = new Map<string, Held>();
@@ -78,7 +78,7 @@ export class HeldFiles {
     if (!this.places.take()) return undefined;
     const opened = open(path, 'r').catch((error: unknown) => {
       this.places.giveBack();
-      // What this kernel or controller does not have is not looked for again; EMFILE and the like pass.
+      // A file that this kernel or controller does not have is not looked for again. Errors such as EMFILE are temporary.
       if (errnoOf(error) !== 'ENOENT') this.held.delete(path);
       return undefined;
     });

@@ -62,7 +62,7 @@ export class V2Group implements GroupReader {
       throttledNanos: nanos(keyedLong(cpuStat, 'throttled_usec')),
       cache: keyed(memoryStat, 'file'),
       mappedFile: keyed(memoryStat, 'file_mapped'),
-      // Kernels before 5.18 tell the parts only.
+      // Kernels before 5.18 report only the parts.
       kernel: kernel ?? sum(keyed(memoryStat, 'kernel_stack'), keyed(memoryStat, 'slab')),
       maxUsage: number(peak),
       limitHits: keyed(events, 'max'),

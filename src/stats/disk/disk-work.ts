@@ -5,7 +5,7 @@ import { join } from 'node:path';
 const SLICE_MS = 10;
 
 export interface Measured extends Size {
-  /** What the walk itself took, rests left out. */
+  /** Time that the walk itself took, without its rests. */
   readonly busyMs: number;
 }
 

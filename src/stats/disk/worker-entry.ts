@@ -13,7 +13,7 @@ export interface DiskAnswer {
   readonly openFiles?: OpenFiles;
 }
 
-/** Behind all else on the node. On Linux the caller's thread alone. */
+/** The lowest priority on the node. On Linux this sets the calling thread's alone. */
 const NICE = 19;
 
 function serve(port: MessagePort): void {
@@ -25,6 +25,6 @@ function serve(port: MessagePort): void {
   );
 }
 
-// Something happens when this file is loaded: it is the main module of the disk worker.
+// Loading this file starts the work, because it is the main module of the disk worker.
 setPriority(NICE);
 if (parentPort !== null) serve(parentPort);

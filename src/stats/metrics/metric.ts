@@ -3,16 +3,16 @@ export interface MetricDescriptor {
   readonly name: string;
   readonly help: string;
   readonly kind: 'counter' | 'gauge';
-  /** Those that every family has, then its own. */
+  /** Label keys that every family has, then the family's own. */
   readonly labelKeys: readonly string[];
 }
 
 /** One value of a family, sampled live. */
 export interface MetricSample {
   readonly name: string;
-  /** As many as the family has keys, in their order. */
+  /** One value for each key of the family, in their order. */
   readonly labelValues: readonly string[];
-  /** In the unit that the name tells; fractions are kept, CRI's integers are made of it later. */
+  /** In the unit that the name tells. Fractions are kept; they are rounded to CRI's integers later. */
   readonly value: number;
 }
 

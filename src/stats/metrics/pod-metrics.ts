@@ -23,7 +23,7 @@ import {
 } from './metric';
 import { GROUP_FAMILIES } from './group-families';
 
-/** Pods in flight; the source has a limit of its own. */
+/** How many pods are read at the same time; the source has a limit of its own. */
 const CONCURRENCY = 8;
 /** How long one call waits for layers that were never measured: those of containers that have just started. */
 const FIRST_LAYERS_MS = 1_000;
@@ -96,7 +96,10 @@ export class PodMetricsReader {
     return sample(GROUP_FAMILIES, identity, { ...detail, devices: named(detail.devices, devices) });
   }
 
-  /** The pause container's, as it owns the namespace: `POD`, which is what dashboards for Docker look for. */
+  /**
+   * Network samples belong to the pause container, which owns the namespace. Its name `POD` is what dashboards for Docker look
+   * for.
+   */
   private async ofNetwork(sandbox: SandboxRecord, signal: AbortSignal | undefined): Promise<MetricSample[]> {
     if (sandbox.namespaces.network === NamespaceMode.NODE) return [];
     const { source } = this.parts;

@@ -30,12 +30,12 @@ export function addCriCommands(program: Command): void {
     .description(
       'print the calls of a tape and how long each method takes. ' +
         'Exit code 0: the tape is whole; 1: it is cut or damaged or lines were lost, and what can be read is shown; ' +
-        '2: it is no tape, or cannot be read',
+        '2: it is not a tape, or cannot be read',
     )
     .argument('<TAPE>', 'what record has written')
     .option('--method <PATTERN>', 'only calls of these methods, such as RunPodSandbox or "*Container"')
     .option('--pod <PATTERN>', 'only calls about these pods, by name or namespace/name, such as "web-*"')
-    .option('--slow <TIME>', 'only calls that took so long or longer, such as 1s')
+    .option('--slow <TIME>', 'only calls that took at least this long, such as 1s')
     .option('--failed', 'only calls that failed', false)
     .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
     .action(async (tape: string, options: ShowCommand) => {
@@ -43,7 +43,7 @@ export function addCriCommands(program: Command): void {
     });
 
   proxied(cri.command('fault'))
-    .description(`pass calls on as record does, but for those that a plan of faults names. ${ENDS}`)
+    .description(`pass calls on as record does, except those that a plan of faults names. ${ENDS}`)
     .requiredOption('--plan <FILE.yaml>', 'which calls meet which fault')
     .option('--seed <N>', 'for probabilities: the same seed and the same calls give the same faults', '1')
     .option('-o, --output <FILE.tape>', 'a tape of what the client got, with the faults in it')

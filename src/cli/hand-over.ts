@@ -34,7 +34,7 @@ export async function handOver(given: Given): Promise<void> {
   const { done, nothing, failed } = counts;
   const next =
     failed > 0
-      ? 'Not all could be handed over: see the lines with "!", and repeat the command.'
+      ? 'Not everything could be handed over: see the lines with "!", and repeat the command.'
       : running === undefined
         ? 'The other runtime can be started.'
         : 'The daemon refuses new work now: stop it and start the other runtime.';

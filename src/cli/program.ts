@@ -41,7 +41,7 @@ export function createProgram(): Command {
     .description(
       "leave this node's pods as cri-dockerd expects them, whether dockbridge runs or not; give it the options that serve is given",
     )
-    .addHelpText('after', '\nThe other options of serve are taken as well and change nothing here.');
+    .addHelpText('after', '\nThe other options of serve are accepted too, and change nothing here.');
   addOptions(handOver, [
     OPTIONS.dockerEndpoint,
     OPTIONS.stateDir,
@@ -97,15 +97,15 @@ export function createProgram(): Command {
     .description(
       'say what is wrong with this node: kubelet, dockbridge, the Engine, CNI, disks and limits, and what to do (docs/troubleshooting.md); ' +
         'changes nothing unless it is told to run a pod. Exit code 0: all as it should be; 1: warnings; 2: something does not work, or the doctor could not look. ' +
-        'Where a file never answers, it ends by SIGKILL after its report. ' +
-        'An option that is not given is that of the dockbridge that runs here',
+        'If a file never answers, it ends by SIGKILL after its report. ' +
+        'An option that is not given has the value that the running dockbridge has',
     )
     .addOption(output())
     .option(
       '--kubelet-config <FILE>',
-      "kubelet's configuration file, in place of what the kubelet that runs has, or /var/lib/kubelet/config.yaml",
+      "kubelet's configuration file; by default that of the running kubelet, or /var/lib/kubelet/config.yaml",
     )
-    .option('--timeout <TIME>', 'limit of one check; they run side by side; 0 is 5s', '5s')
+    .option('--timeout <TIME>', 'limit of one check (checks run side by side); 0 means 5s', '5s')
     .option(
       '--pod',
       'run a pod through CRI as well, and remove it: the one thing that changes something',
@@ -117,7 +117,7 @@ export function createProgram(): Command {
       'write what the maintainers need besides: this report, options, versions, metrics, status, configuration files and logs, without the secrets in them; ' +
         'only its owner can read it, and nothing is overwritten',
     )
-    .addHelpText('after', '\nThe other options of serve are taken as well and change nothing here.');
+    .addHelpText('after', '\nThe other options of serve are accepted too, and change nothing here.');
   addOptions(doctor, [
     OPTIONS.endpoint,
     OPTIONS.dockerEndpoint,
@@ -134,12 +134,12 @@ export function createProgram(): Command {
   const status = program
     .command('status')
     .description(
-      'say how the dockbridge of this node is: Engine, network, logs, pods, calls in flight and the slowest; as root. ' +
+      'show the state of the dockbridge on this node: Engine, network, logs, pods, calls in flight and the slowest; as root. ' +
         'Exit code 0: it answers, well or not; 1: it does not',
     )
     .addOption(output())
-    .option('-w, --watch', 'again each second until Ctrl-C; with -o json a line each', false)
-    .addHelpText('after', '\nThe other options of serve are taken as well and change nothing here.');
+    .option('-w, --watch', 'refresh each second until Ctrl-C; with -o json, print one line each time', false)
+    .addHelpText('after', '\nThe other options of serve are accepted too, and change nothing here.');
   addOptions(status, [OPTIONS.endpoint, OPTIONS.runDir]);
   status.action(async (options: StatusOptions) => {
     await (await import('./status.js')).status(ofServe(givenOptions(status)), options);
@@ -200,7 +200,7 @@ function addConfigCommands(program: Command): void {
   const show = config
     .command('show')
     .description(
-      'print each option, its value and where that is from, as a dockbridge would have it that is started with this environment and these options',
+      'print each option with its value and where that comes from, as for a dockbridge that is started with this environment and these options',
     )
     .addOption(output());
   addOptions(show);

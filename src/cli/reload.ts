@@ -19,14 +19,14 @@ export async function reload({ read, live, daemon, logger }: ReloadParts): Promi
     takeUp();
     const { changed, needRestart } = live.replace(settings);
     logger.setLevel(live.settings.logLevel);
-    for (const warning of warnings) logger.warn('The configuration is not as it seems', { warning });
+    for (const warning of warnings) logger.warn('Something in the configuration has no effect', { warning });
     logger.info('The configuration was read again', { files, changed });
     if (needRestart.length > 0)
-      logger.warn('Options that were changed count after a restart; until then they stay as they were', {
+      logger.warn('Changed options take effect only after a restart', {
         options: needRestart,
       });
   } catch (error) {
-    logger.error('The configuration cannot be read again; everything stays as it was', {
+    logger.error('Cannot read the configuration again; all settings stay as they were', {
       error: messageOf(error),
     });
   }

@@ -44,8 +44,8 @@ export async function serve(given: Given): Promise<void> {
   late.attach(logger);
   surviveBugs(logger);
   for (const { name, why } of ignored)
-    logger.warn('An option changes nothing here', { option: `--${name}`, reason: why });
-  for (const warning of warnings) logger.warn('The configuration is not as it seems', { warning });
+    logger.warn('An option has no effect here', { option: `--${name}`, reason: why });
+  for (const warning of warnings) logger.warn('Something in the configuration has no effect', { warning });
   const announced = stopping.then(async (signal) => {
     logger.info('Stopping', { signal });
     void nextEndSignal().then(() => endProcess(1));

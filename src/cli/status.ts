@@ -196,7 +196,7 @@ function streams({ sessions, eventConsumers }: StatusReport): string {
 /** @returns a line once 80 % of the files that may be open are open. */
 function files({ process: { openFiles, fileLimit } }: StatusReport): string[] {
   if (fileLimit === undefined || openFiles < 0.8 * fileLimit) return [];
-  return [row('!', 'files', `${openFiles} are open, of ${fileLimit} that may be`)];
+  return [row('!', 'files', `${openFiles} of ${fileLimit} are open`)];
 }
 
 function calls({ calls: { inFlight, oldest, engine: lanes } }: StatusReport): string[] {

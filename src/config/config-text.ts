@@ -46,7 +46,7 @@ export function readConfigText(file: string, text: string): ConfigText {
   if (root === null || (isScalar(root) && root.value === null)) return { values, faults };
   if (!isMap(root)) {
     if (faults.length > 0) return { values, faults };
-    const message = 'is no map of options, such as "log-level: debug"';
+    const message = 'is not a map of options, such as "log-level: debug"';
     return { values, faults: [{ file, message, line: lineOf(root.range[0]) }] };
   }
   // Nothing after the first syntax error can be relied on.
@@ -84,7 +84,7 @@ export function readConfigText(file: string, text: string): ConfigText {
 function textOf(option: Option<unknown>, value: Node | null): string {
   const takes = option.value ?? 'true or false';
   if (isSeq(value)) {
-    if (!isList(option)) throw new Unfit(`takes ${takes}, and no list`, value);
+    if (!isList(option)) throw new Unfit(`takes ${takes}, not a list`, value);
     return (value.items as (Node | null)[]).map((item) => scalarText(option, item, takes)).join(',');
   }
   return scalarText(option, value, takes);
@@ -92,7 +92,7 @@ function textOf(option: Option<unknown>, value: Node | null): string {
 
 function scalarText(option: Option<unknown>, value: Node | null, takes: string): string {
   if (isMap(value) || isSeq(value))
-    throw new Unfit(`takes ${takes}, and no ${isMap(value) ? 'map' : 'list in a list'}`, value);
+    throw new Unfit(`takes ${takes}, not a ${isMap(value) ? 'map' : 'list in a list'}`, value);
   if (isAlias(value)) throw new Unfit('is an alias: write the value itself', value);
   if (!isScalar(value) || value.value === null)
     throw new Unfit("has no value: write '' for none, or leave the line out for the default", undefined);
@@ -137,11 +137,7 @@ export function renderDefaultFile(): string {
 function explanationOf({ help, reload, value, ignored }: Option<unknown>): string {
   const takes = value === undefined ? '' : `${value}: `;
   const note =
-    ignored === undefined
-      ? reload === 'live'
-        ? '. A reload takes it up.'
-        : '.'
-      : `; no effect: ${ignored}.`;
+    ignored === undefined ? (reload === 'live' ? '. A reload applies it.' : '.') : `; no effect: ${ignored}.`;
   return `${takes}${help}${note}`;
 }
 

@@ -93,21 +93,21 @@ export const OPTIONS = {
     'DIR',
     '/var/lib/dockbridge',
     text,
-    'what must outlive a restart: positions in container logs',
+    'what must survive a restart: positions in container logs',
   ),
   runDir: option(
     'run-dir',
     'DIR',
     '/run/dockbridge',
     text,
-    'what a boot may clear away: sockets for metrics and hand-over; each dockbridge of a node needs its own',
+    'what may be lost at a boot: sockets for metrics and hand-over; each dockbridge of a node needs its own',
   ),
   podInfraContainerImage: option(
     'pod-infra-container-image',
     'IMAGE',
     'registry.k8s.io/pause:3.10',
     text,
-    'image of the pause containers; when it is neither on the node nor can be pulled, dockbridge imports its own',
+    'image of the pause containers; if it is not on the node and cannot be pulled, dockbridge imports its own',
   ),
   imagePullProgressDeadline: live(
     option(
@@ -115,7 +115,7 @@ export const OPTIONS = {
       'TIME',
       '1m0s',
       duration,
-      'a pull in which no byte and no status moves for this long is cancelled, unpacking after ten times as long; 0 is never',
+      'a pull that makes no progress for this long is cancelled, or for ten times as long while it unpacks; 0 never cancels',
     ),
   ),
   registryConfig: live(
@@ -158,7 +158,7 @@ export const OPTIONS = {
       'TIME',
       '2m',
       duration,
-      'limit of one run of a CNI plugin; one that takes longer is killed; 0 is 2m',
+      'limit of one run of a CNI plugin, which is killed after that; 0 means 2m',
     ),
   ),
   podCidr: option(
@@ -174,7 +174,7 @@ export const OPTIONS = {
       'TIME',
       '1m59s',
       duration,
-      'limit of one Engine call; pulls, exec and log streams have none; 0 is 1m59s',
+      'limit of one Engine call; pulls, exec and log streams have none; 0 means 1m59s',
     ),
   ),
   containerLogs: option(
@@ -211,7 +211,7 @@ export const OPTIONS = {
     'ADDR',
     '127.0.0.1:0',
     streamingAddress,
-    'where the exec, attach and port-forward server listens; no host is 127.0.0.1, port 0 or none any free one',
+    'where the exec, attach and port-forward server listens; the default host is 127.0.0.1; without a port or with port 0, any free one',
   ),
   streamingTlsCertFile: live(
     option(
@@ -232,7 +232,7 @@ export const OPTIONS = {
       'ADDR',
       'run-dir',
       localAddress,
-      'where /metrics and /healthz are served: run-dir: on metrics.sock in --run-dir; unix:///path; host:port, where no host is 127.0.0.1; off',
+      'where /metrics and /healthz are served: run-dir: on metrics.sock in --run-dir; unix:///path; host:port, where the default host is 127.0.0.1; off',
     ),
   ),
   metricsBindAddr: option(
@@ -240,7 +240,7 @@ export const OPTIONS = {
     'ADDR',
     '',
     anyBindAddress,
-    "a second place for the same pages, for a Prometheus that cannot read sockets: host:port, where no host is 127.0.0.1; there is neither TLS nor authentication; '' is none",
+    "a second place for the same pages, for a Prometheus that cannot read sockets: host:port, where the default host is 127.0.0.1; there is neither TLS nor authentication; '' is none",
   ),
   ipv6DualStack: option(
     'ipv6-dual-stack',

@@ -44,7 +44,7 @@ export interface SettleParts {
 /** Stores a record. Only the holder of the container's lock has such a function. */
 type Put = (record: SandboxRecord | ContainerRecord) => void;
 
-/** All that has to happen between an inspect and the record that readers see. The caller holds the container's lock. */
+/** Everything that has to happen between an inspect and the record that readers see. The caller holds the container's lock. */
 export class Settling {
   /** Containers whose log could not catch up with their state. A later look tries again. */
   readonly logsBehind = new Map<string, LogBehind>();

@@ -10,7 +10,7 @@ import { type Hold, LimitsWatch, readKernelValues, restoreLostValues } from './l
 export interface Upkeep {
   /**
    * Gives a sandbox the DNS of its pod, right after its start. Never rejects.
-   * @param untouchedOnly does not touch a file that was written to since the start, for a start that nobody saw.
+   * @param untouchedOnly leaves alone a file that was written to since the start; for a start that nobody saw.
    */
   keepDns(sandbox: EngineContainerInspect, untouchedOnly: boolean): Promise<void>;
   /**

@@ -57,7 +57,7 @@ function tooLong(limitMs: number): Finding {
 }
 
 function notChecked(error: unknown): Finding {
-  return warn(`not checked: ${messageOf(error)}`, 'Mend that first, and run the doctor again.');
+  return warn(`not checked: ${messageOf(error)}`, 'Fix that first, and run the doctor again.');
 }
 
 /** `/info`, with the fields that only the doctor reads. */

@@ -171,10 +171,10 @@ const KIND = 'KubeletConfiguration';
  */
 export function parseKubeletConfig(text: string): KubeletConfig {
   const config: unknown = parse(text, { version: '1.1', prettyErrors: false, logLevel: 'error' });
-  if (!isMap(config)) throw new Error(`is no ${KIND}`);
+  if (!isMap(config)) throw new Error(`is not a ${KIND}`);
   if (config.kind !== KIND) throw new Error(`"kind" is not ${KIND}`);
   const { featureGates = {} } = config;
-  if (featureGates !== null && !isMap(featureGates)) throw new Error('"featureGates" is no map');
+  if (featureGates !== null && !isMap(featureGates)) throw new Error('"featureGates" is not a map');
   return {
     featureGates: Object.fromEntries(
       Object.entries(featureGates ?? {}).map(([name, value]) => {
@@ -193,6 +193,6 @@ function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
 
 function textOf(config: Readonly<Record<string, unknown>>, key: string): string {
   const value = config[key] ?? '';
-  if (typeof value !== 'string') throw new Error(`"${key}" is no text`);
+  if (typeof value !== 'string') throw new Error(`"${key}" is not text`);
   return value;
 }

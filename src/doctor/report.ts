@@ -56,6 +56,6 @@ function render({ level, check, found, cure, link }: Line, width: number): strin
 function sentence({ ok, warn, fail }: DoctorReport['summary']): string {
   if (fail > 0)
     return `Something does not work: ${fail} failures, ${warn} warnings, ${ok} as they should be.`;
-  if (warn > 0) return `It works, and will hurt: ${warn} warnings, ${ok} as they should be.`;
+  if (warn > 0) return `It works, but will cause trouble: ${warn} warnings, ${ok} as they should be.`;
   return `All ${ok} are as they should be.`;
 }

@@ -1,4 +1,4 @@
-/** What a span tells besides its name and its times. Undefined values are left out. */
+/** What a span tells in addition to its name and its times. Undefined values are left out. */
 export type SpanAttributes = Readonly<Record<string, string | number | undefined>>;
 
 /** A call that somebody makes to us. */

@@ -308,7 +308,7 @@ function padTimestamp(time: string): string {
 
 /** The note at the start of a log that does not go back to the container's start. */
 export const EARLIER_ELSEWHERE =
-  'earlier output is not in this file; what Docker still has of it, `docker logs` shows';
+  'earlier output is not in this file; `docker logs` shows what Docker still has of it';
 
 /** A line of our own in a container's log: stderr, complete, recognisable by its first word. */
 export function formatNote(text: string, now: Date): Buffer {

@@ -69,7 +69,7 @@ function openBelow(fd: number, name: string, mayCreate: boolean, shown: string):
 
 function whyNot(code: string | undefined): string {
   if (code === 'ENOTDIR' || code === 'ELOOP')
-    return 'is not a directory; a symlink in its place is not followed, for a pod may have put it there';
+    return 'is not a directory; a symlink in its place is not followed, because a pod may have put it there';
   return 'cannot be opened';
 }
 

@@ -242,7 +242,9 @@ export class WorkerLogs implements ContainerLogs {
   private abandon(worker: Worker, containerId: string): void {
     const { logger, stateDir } = this.options;
     if (containerId === ALL_POSITIONS)
-      logger.error('The file system of the state directory hangs; another log worker tries it', { stateDir });
+      logger.error('The file system of the state directory hangs; another log worker tries again', {
+        stateDir,
+      });
     else
       logger.error('The file system of a container log hangs; another log worker takes over the other logs', {
         container: containerId,
@@ -282,7 +284,7 @@ export class WorkerLogs implements ContainerLogs {
   /** Why each worker ends soon after its start; '' when they do not. */
   private get whyNoneLives(): string {
     if (this.ends < MOST_ENDS || this.isSteady) return '';
-    return `the thread of container logs ends again and again (${this.lastError}): the disk of the state directory and the memory of the node may be why; the logs are caught up once one lives`;
+    return `the thread of container logs keeps ending (${this.lastError}): check the disk of the state directory and the memory of the node; the logs catch up once a thread keeps running`;
   }
 
   private get hangMessage(): string {
@@ -311,7 +313,7 @@ export class WorkerLogs implements ContainerLogs {
   /** Logs once that no thread can be started, rejects the calls that wait, and tries again until one starts. */
   private goWithout(error: string): void {
     const isFirst = this.threadless === '';
-    this.threadless = `no thread can be had for container logs (${error}): raise TasksMax= of the service or the limit of pids; the logs are caught up then`;
+    this.threadless = `cannot start a thread for container logs (${error}): raise TasksMax= of the service or the limit of pids; the logs then catch up`;
     if (isFirst) this.options.logger.error('Container logs are not written', { reason: this.threadless });
     this.rejectAll(this.threadless);
     this.startLater();

@@ -22,7 +22,7 @@ const NODE: NodeResolvConf = {
 /**
  * Writes the DNS configuration that a pod was given into the resolv.conf of its running sandbox. It writes in place, because
  * the file is bound into the pod's containers, and right after the start, because later the pod may have changed the file.
- * @param untouchedOnly does not change a file that was written to since the start, for a start that nobody saw.
+ * @param untouchedOnly leaves alone a file that was written to since the start; for a start that nobody saw.
  * @throws the system's error when the file is not there, as with an Engine on another machine.
  */
 export async function keepResolvConf(

@@ -61,7 +61,7 @@ export interface StatusReport extends StateCounts {
   readonly process: {
     readonly residentBytes: number;
     readonly openFiles: number;
-    /** Undefined where there is none. */
+    /** Undefined if there is no limit. */
     readonly fileLimit?: number | undefined;
   };
 }
@@ -106,7 +106,7 @@ export interface StatusSources {
   readonly streaming: { readonly sessionCount: number };
   readonly calls: () => readonly WorkInProgress[];
   readonly gate: { readonly closedFor: string | undefined };
-  /** Infinity where there is none. */
+  /** Infinity if there is no limit. */
   readonly fileLimit: number;
 }
 

@@ -129,7 +129,8 @@ export function usageFromEngine(stats: EngineContainerStats, timestamp: Long): U
       timestamp,
       usage: memory.usage,
       workingSet: Math.max(0, memory.usage - inactive),
-      // v2 does not pass it on, and `limit` is the machine's memory where there is none: no limit rather than a wrong one.
+      // On v2 the Engine does not pass it on, and `limit` is the machine's memory if there is no limit. No limit is better than
+      // a wrong one.
       limit: bounded(lines.hierarchical_memory_limit),
       rss: lines.total_rss ?? lines.anon,
       pageFaults: lines.total_pgfault ?? lines.pgfault,

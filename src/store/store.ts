@@ -4,7 +4,7 @@ import { ListedTable } from './listed-table';
 import type { DiskUsageRecord, EngineFacts, ForeignRecord, SandboxRecord } from './records';
 
 /**
- * All that reads are answered from. Everybody can read records of containers and sandboxes; only who holds a container can
+ * All that reads are answered from. Everybody can read records of containers and sandboxes; only the holder of a container can
  * change its record (`withContainer` in src/containers/life.ts).
  */
 export interface Store {

@@ -22,7 +22,7 @@ const KEY_OPTION = '--streaming-tls-private-key-file';
 export async function loadCertificate({ certFile, keyFile }: TlsFiles): Promise<Certificate> {
   const cert = await read(CERT_OPTION, certFile);
   const key = await read(KEY_OPTION, keyFile);
-  attempt(CERT_OPTION, certFile, 'is no certificate', () => createSecureContext({ cert }));
+  attempt(CERT_OPTION, certFile, 'is not a certificate', () => createSecureContext({ cert }));
   attempt(KEY_OPTION, keyFile, `is not the key of ${certFile}`, () => createSecureContext({ cert, key }));
   return { cert, key };
 }

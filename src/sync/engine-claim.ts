@@ -247,7 +247,7 @@ export async function wayKey(endpoint: string): Promise<string> {
 
 /** What an operator reads in the log, in Status and in refusals. */
 export function takenBy({ words }: OtherClaim): string {
-  return `another dockbridge serves this Docker Engine (${words}): stop that one, and this one serves, or stop this one`;
+  return `another dockbridge serves this Docker Engine (${words}): stop that one to let this one serve, or stop this one`;
 }
 
 function hash(text: string): string {

@@ -32,7 +32,7 @@ export interface EngineWatchParts {
 /** Notices an Engine that answers pings and little else: calls hang, queues grow old, networks are locked. */
 export class EngineWatch {
   private told = '';
-  /** When the question was asked that has no answer yet; 0 when there is none. */
+  /** When the question that has no answer yet was asked; 0 when there is no such question. */
   private networksAskedAt = 0;
   private isAsking = false;
 
@@ -85,7 +85,7 @@ export class EngineWatch {
     if (waited < NETWORKS_MS) return undefined;
     const version = this.parts.store.engine?.engineVersion ?? '';
     const known = hasNetworkDeadlock(version)
-      ? ' (this version can deadlock when containers end: moby/moby#42545, mended in 20.10.27 and 23.0)'
+      ? ' (this version can deadlock when containers end: moby/moby#42545, fixed in 20.10.27 and 23.0)'
       : '';
     return {
       isStuck: true,

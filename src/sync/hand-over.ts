@@ -80,7 +80,7 @@ async function completeCheckpoint(
 ): Promise<HandOverStep> {
   const step = { what: 'checkpoint', of: nameOf(inspect) } as const;
   const sandbox = sandboxFromInspect(inspect, { ready: false, ips: [] });
-  if (sandbox === undefined) return { ...step, outcome: 'nothing', detail: 'is no pod of ours' };
+  if (sandbox === undefined) return { ...step, outcome: 'nothing', detail: 'is not a pod of ours' };
   try {
     const isWritten = await checkpoints.ensure(sandbox, inspect.HostConfig);
     return isWritten

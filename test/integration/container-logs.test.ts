@@ -34,7 +34,7 @@ describe('The log of a container', () => {
       .slice(0, -1)
       .map((line) => {
         const [, stream = '', tag = '', text = ''] = LINE.exec(line) ?? [];
-        if (stream === '') throw new Error(`no line of a CRI log: ${line.slice(0, 100)}`);
+        if (stream === '') throw new Error(`not a line of a CRI log: ${line.slice(0, 100)}`);
         return { stream, tag, text };
       });
   };
@@ -72,7 +72,7 @@ describe('The log of a container', () => {
     ]);
   });
 
-  it('is complete when EXITED is seen, ten times of ten', async () => {
+  it('is complete when EXITED is seen, ten times out of ten', async () => {
     const ids = await Promise.all(
       Array.from({ length: 10 }, (_, at) =>
         startedContainer(test, pod, containerConfig(`burst-${at}`, `seq 1 4000; echo last-${at}`)),
@@ -87,7 +87,7 @@ describe('The log of a container', () => {
     }
   });
 
-  it('joins to a long line again, of pieces marked P', async () => {
+  it('holds a long line in pieces marked P, which join to the whole line', async () => {
     const id = await startedContainer(
       test,
       pod,
@@ -117,7 +117,7 @@ describe('The log of a container', () => {
     expect(wrong).toBe(-1);
   });
 
-  it('stays when its container is removed: it is kubelet that deletes logs', async () => {
+  it('stays when its container is removed, because kubelet deletes logs', async () => {
     const id = await startedContainer(test, pod, containerConfig('removed', 'echo kept'));
     await untilExited(test, id);
     const path = await pathOf(id);

@@ -239,6 +239,6 @@ it('the commands: record, show, and their exit codes', async () => {
   expect(show.stdout).toMatch(/PodSandboxStatus .* NOT_FOUND/);
   const foreign = new Command(['cri', 'show', join(__dirname, 'cri-record.test.ts')]);
   expect(await foreign.exit()).toBe(2);
-  expect(foreign.stderr).toContain('is no tape');
+  expect(foreign.stderr).toContain('is not a tape');
   await rm(tape);
 });

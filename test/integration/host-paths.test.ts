@@ -118,7 +118,7 @@ describe('a mount whose source is not there', () => {
       name: 'a path below a file',
       prepare: () => writeFile(at('plain'), ''),
       path: 'plain/below/it',
-      why: /\/plain is no directory/,
+      why: /\/plain is not a directory/,
     },
     {
       name: 'a path on a read-only file system',

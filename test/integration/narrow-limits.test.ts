@@ -141,7 +141,7 @@ it('goes on when it may open no more files, and catches up', async () => {
 });
 
 (existsSync(PIDS) ? it : it.skip)(
-  'serves all but logs when no thread can be had, and catches up',
+  'serves all but logs when no thread can be started, and catches up',
   async () => {
     await restartThrough();
     await serves();
@@ -152,7 +152,7 @@ it('goes on when it may open no more files, and catches up', async () => {
       await writeFile(join(GROUP, 'pids.max'), String(fewest));
       await restartThrough('sh', '-c', `echo $$ > ${GROUP}/cgroup.procs; exec "$@"`, 'sh');
       await answers();
-      const message = expect.stringMatching(/^no thread can be had .*TasksMax/) as string;
+      const message = expect.stringMatching(/^cannot start a thread .*TasksMax/) as string;
       expect(await runtimeReady()).toMatchObject({ status: true, reason: 'LogsWithoutThread', message });
       // Once, however many containers there are.
       expect(complaints().filter((words) => /log/i.test(words))).toEqual(['Container logs are not written']);

@@ -183,7 +183,7 @@ const CONTAINERS: Refusals<cri.IContainerConfig | undefined> = {
       }),
   },
   'a mount whose source is below a file': {
-    field: /^config\.mounts\[0\]\.host_path: "\/etc\/passwd\/x" .*\/etc\/passwd is no directory/,
+    field: /^config\.mounts\[0\]\.host_path: "\/etc\/passwd\/x" .*\/etc\/passwd is not a directory/,
     code: 'FAILED_PRECONDITION',
     config: () => withMount({ host_path: '/etc/passwd/x' }),
   },

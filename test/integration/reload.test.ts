@@ -12,7 +12,7 @@ const serving = new Serving();
 const { serve, socket } = serving;
 
 const READ = 'The configuration was read again';
-const REFUSED = 'The configuration cannot be read again';
+const REFUSED = 'Cannot read the configuration again';
 
 const configFile = (): string => join(serving.directory, 'config.yaml');
 const write = (...lines: string[]): Promise<void> => writeFile(configFile(), `${lines.join('\n')}\n`);
@@ -155,7 +155,7 @@ describe('SIGHUP', () => {
     const command = await serve(['--config', configFile()]);
     await write('metrics-address: 127.0.0.1:1', 'pod-cidr: 10.9.0.0/24', 'log-level: debug');
     expect(await reload(command)).toMatchObject({ files: [configFile()], changed: ['--log-level'] });
-    expect(await command.says('count after a restart')).toMatchObject({
+    expect(await command.says('only after a restart')).toMatchObject({
       level: 'warn',
       options: ['--pod-cidr', '--metrics-address'],
     });
@@ -194,7 +194,7 @@ describe('a configuration file', () => {
 
   it('and a variable that nobody knows are told of at the start', async () => {
     const command = await serve([], { DOCKBRIDGE_LOGLEVEL: 'debug' });
-    expect(await command.says('The configuration is not as it seems')).toMatchObject({
+    expect(await command.says('Something in the configuration has no effect')).toMatchObject({
       level: 'warn',
       warning: expect.stringContaining('the nearest one is DOCKBRIDGE_LOG_LEVEL') as string,
     });

@@ -153,7 +153,7 @@ describe('a unit starts, reloads and stops dockbridge', () => {
     const { main } = started;
     const before = lstatSync(socket).ino;
     await untilLogged(notified, `--ready --pid=${main.pid}`);
-    // Not for those whom it starts: a CNI plugin that lives on would keep the socket.
+    // Programs that it starts must not inherit it: a CNI plugin that lives on would keep the socket.
     expect(await readFile(`/proc/${main.pid}/fdinfo/3`, 'utf8')).toMatch(/^flags:\s*0?2[0-7]{6}$/m);
     await liveAndEnd(started, async (client) => {
       if (ready !== undefined) expect(await networkReady(client)).toBe(ready);

@@ -11,7 +11,7 @@ describe('the logs answer', () => {
   it.each([
     ['where they do', { stats: () => Promise.resolve(emptyLogStats()) }],
     ['where there is nothing to ask', {}],
-    ['by a refusal', { stats: () => Promise.reject(unavailable('no thread can be had')) }],
+    ['by a refusal', { stats: () => Promise.reject(unavailable('cannot start a thread')) }],
     ['by a trouble of the node that is known', { stats: late, trouble: HANGS }],
   ])('%s', async (_what, logs) => {
     expect(await watchedLogs(logs).problem()).toBeUndefined();

@@ -70,7 +70,7 @@ function summary({ calls, lost, bytes, isWhole, overhead }: Recorded, tape: stri
       ? `${calls} calls\n`
       : `${calls} calls, ${bytes} bytes in ${tape}, ${lost} lines lost${isWhole ? '' : ': the tape is not whole'}\n`,
     `Time of a call inside this process: p50 ${ms(p50)}, p99 ${ms(p99)}, max ${ms(max)}, over ${overhead.calls} answered calls; `,
-    `the process was late for its work by p99 ${ms(loopDelayP99)}\n`,
+    `event loop delay p99 ${ms(loopDelayP99)}\n`,
   ].join('');
 }
 

@@ -45,7 +45,7 @@ export async function collect(items: readonly Item[], limitMs: number, head: str
     if (text !== undefined && text.length <= room) {
       files.push({ name: placed(name), text });
       room -= text.length;
-    } else notes.push(`${name}: ${why ?? 'left out, for the bundle would be too large'}`);
+    } else notes.push(`${name}: ${why ?? 'left out, because the bundle would be too large'}`);
   }
   const missing =
     notes.length === 0 ? '' : `\nNot in this bundle:\n${notes.map((note) => `  ${note}\n`).join('')}`;

@@ -55,7 +55,7 @@ export function judgeCni(facts: CniFacts): readonly Finding[] {
   const install = `Install the cluster's network (Calico, Cilium, Flannel …), which puts a configuration into ${confDir}.`;
   if (config === undefined && problems.length > 0)
     return [
-      fail(`no valid CNI configuration: ${problems.join('; ')}`, `Mend or replace the file. ${install}`),
+      fail(`no valid CNI configuration: ${problems.join('; ')}`, `Fix or replace the file. ${install}`),
     ];
   if (config === undefined && (choice === 'cni' || hasPlugins))
     return [fail(`there is no CNI configuration in ${confDir}: pods get no network`, install)];
@@ -74,7 +74,7 @@ export function judgeCni(facts: CniFacts): readonly Finding[] {
       ),
     ),
     ...problems.map((problem) =>
-      warn(`passed over: ${problem}`, `${file} is used in its place. Mend or remove the other.`),
+      warn(`passed over: ${problem}`, `${file} is used in its place. Fix or remove the other.`),
     ),
   ];
   if (!wantsCapability(config, 'portMappings'))

@@ -132,7 +132,7 @@ export function judgeDaemonJson(facts: DaemonJsonFacts): readonly Finding[] {
     findings.push(
       fail(
         `${path} is not a JSON object: dockerd will not start with it`,
-        `Mend it: dockerd --validate --config-file ${path}`,
+        `Fix it: dockerd --validate --config-file ${path}`,
       ),
     );
   const options = Object.keys(isObject(config?.['log-opts']) ? config['log-opts'] : {});

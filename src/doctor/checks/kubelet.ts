@@ -26,7 +26,7 @@ export function judgeStats(kubelet: KubeletFacts): Finding {
   if (problems.length > 0)
     return fail(
       `kubelet's configuration cannot be read, so its stats are unknown: ${problems.join('; ')}`,
-      `Mend the file, and see that it has:\n${STATS_SNIPPET}`,
+      `Fix the file, and see that it has:\n${STATS_SNIPPET}`,
     );
   const where = file === '' ? "kubelet's configuration file" : file;
   if (from === '')
@@ -71,7 +71,7 @@ export function judgeEndpoint(kubelet: KubeletFacts, endpoint: string): Finding 
   if (asked === '' && from === '')
     return warn('no kubelet was found, so nothing is known of its endpoint', wanted);
   if (asked === '' && problems.length > 0)
-    return warn(`not checked: ${problems.join('; ')}`, 'Mend the file, and run the doctor again.');
+    return warn(`not checked: ${problems.join('; ')}`, 'Fix the file, and run the doctor again.');
   if (asked === '' && isRunning)
     return fail(`kubelet was told no runtime endpoint, so it asks containerd's (${from})`, wanted);
   if (asked === '') return warn(`${from} names no runtime endpoint`, wanted);
@@ -107,7 +107,7 @@ export function judgeDriver(kubelet: KubeletFacts, driver: string): Finding {
     `"exec-opts": ["native.cgroupdriver=${own}"] in daemon.json and restart the Engine. Drain the node first: the groups of running pods stay where they are.`;
   if (from === '') return warn(`the Engine uses ${driver}; no kubelet was found to compare it with`, cure);
   if (told === '' && problems.length > 0)
-    return warn(`not checked: ${problems.join('; ')}`, 'Mend the file, and run the doctor again.');
+    return warn(`not checked: ${problems.join('; ')}`, 'Fix the file, and run the doctor again.');
   if (own === driver) return ok(`kubelet and the Engine use ${driver}`);
   if (told !== '' || gates.get(ASKS_RUNTIME) === false)
     return fail(

@@ -31,7 +31,9 @@ export class OldAnswers {
     if (dropped > 0) this.#all.splice(0, dropped);
   }
 
-  /** What the same question was answered `ms` ago; the oldest answer if none is so old; undefined if there is none at all. */
+  /**
+   * The answer to the same question of `ms` ago; the oldest answer if none is that old; undefined if there is no old answer.
+   */
   asOf(path: string, body: Buffer, ms: number): Answer | undefined {
     const key = keyOf(path, body);
     const same = this.#all.filter((old) => old.key === key);

@@ -51,7 +51,8 @@ type Read<T> = (value: unknown, key: string) => T;
 export function readPlan(text: string): readonly Rule[] {
   const plan = fieldsOf(parsed(text), 'the plan', ['faults']);
   const { faults } = plan;
-  if (!Array.isArray(faults) || faults.length === 0) throw invalidArgument('faults', 'is no list of faults');
+  if (!Array.isArray(faults) || faults.length === 0)
+    throw invalidArgument('faults', 'is not a list of faults');
   return (faults as readonly unknown[]).map((rule, at) => readRule(rule, `faults[${at}]`));
 }
 
@@ -59,7 +60,7 @@ function parsed(text: string): unknown {
   try {
     return parse(text, { logLevel: 'error' });
   } catch (error) {
-    throw invalidArgument('the plan', `is no YAML: ${messageOf(error)}`);
+    throw invalidArgument('the plan', `is not YAML: ${messageOf(error)}`);
   }
 }
 
@@ -109,7 +110,7 @@ function readMatch(value: unknown, key: string): Match {
 
 const text: Read<string> = (value, key) => {
   if (typeof value === 'string' && value !== '') return value;
-  throw invalidArgument(key, `${shown(value)} is no text`);
+  throw invalidArgument(key, `${shown(value)} is not text`);
 };
 
 const method: Read<string> = (value, key) => {
@@ -164,7 +165,7 @@ const code: Read<string> = (value, key) => {
 
 function fieldsOf(value: unknown, key: string, known: readonly string[]): Fields {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw invalidArgument(key, `is no map with ${known.join(', ')}`);
+    throw invalidArgument(key, `is not a map with ${known.join(', ')}`);
   const strange = Object.keys(value).find((name) => !known.includes(name));
   if (strange === undefined) return value as Fields;
   const meant = nearest(strange, known);

@@ -42,7 +42,7 @@ export interface CallFilter {
 
 type Growing = { -readonly [Key in keyof ShownCall]: ShownCall[Key] };
 
-/** @throws FAILED_PRECONDITION when the file is no tape; else the system's error. */
+/** @throws FAILED_PRECONDITION when the file is not a tape; else the system's error. */
 export async function readCalls(file: string, input?: AsyncIterable<Buffer>): Promise<ShownTape> {
   const reader = new TapeReader(file, input);
   const tape = new Assembly();

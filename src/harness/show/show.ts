@@ -13,7 +13,7 @@ const TOLD_PROBLEMS = 10;
 
 /**
  * What `dockbridge cri show` says of a tape.
- * @throws an error that names the file when it is no tape, or cannot be read.
+ * @throws an error that names the file when it is not a tape, or cannot be read.
  */
 export async function showTape(file: string, filter: CallFilter, output: 'text' | 'json'): Promise<Shown> {
   const tape = await readCalls(file);

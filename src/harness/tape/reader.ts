@@ -26,7 +26,7 @@ export class TapeReader {
 
   /**
    * Calls `onHead` once and `onLine` for all that follows. Lines that cannot be read, and a missing end, go to `problems`.
-   * @throws FAILED_PRECONDITION when the file is no tape, or one of a later version; else the system's error.
+   * @throws FAILED_PRECONDITION when the file is not a tape, or one of a later version; else the system's error.
    */
   async read(onHead: (head: TapeHeader) => void, onLine: (line: TapeLine) => void): Promise<void> {
     let hasEnd = false;
@@ -43,7 +43,7 @@ export class TapeReader {
       hasEnd ||= 'end' in line;
       onLine(line);
     }
-    if (this.#line === 0) throw failedPrecondition(`${this.file} is empty: it is no tape`);
+    if (this.#line === 0) throw failedPrecondition(`${this.file} is empty: it is not a tape`);
     if (!hasEnd)
       this.#problem(
         'is the last one, and not the end of a tape: it was cut, or its recording runs, or was killed',
@@ -89,13 +89,13 @@ export class TapeReader {
     const line = objectOf(text);
     if (line !== undefined && isTapeLine(line)) return line as unknown as TapeLine;
     if (!isWhole) this.#problem('is cut');
-    else this.#problem(line === undefined ? 'is no JSON object' : 'is no line of a tape');
+    else this.#problem(line === undefined ? 'is not a JSON object' : 'is not a line of a tape');
     return undefined;
   }
 
   #foreign(): Error {
     return failedPrecondition(
-      `${this.file} is no tape: its first line is not the head of one, such as {"tape":1,"recorded":…}`,
+      `${this.file} is not a tape: its first line is not the head of one, such as {"tape":1,"recorded":…}`,
     );
   }
 

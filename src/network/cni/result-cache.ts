@@ -155,7 +155,7 @@ export async function readNetwork(cacheDir: string, networkName: string): Promis
     });
     if (json === undefined) continue;
     const entry = decode(json);
-    if (entry === undefined) throw unavailable(`${join(directory, name)} is no entry of a CNI cache`);
+    if (entry === undefined) throw unavailable(`${join(directory, name)} is not an entry of a CNI cache`);
     if (entry.networkName === networkName) found.push(entry);
   }
   return found;

@@ -63,7 +63,7 @@ async function deepest(
       }
       if (errno === 'ENOENT') throw new NoDirectory(`cannot be made: the symlink ${path} leads nowhere`);
       if (depth === names.length) return undefined;
-      throw new NoDirectory(`cannot be made: ${path} is no directory`);
+      throw new NoDirectory(`cannot be made: ${path} is not a directory`);
     }
   }
   throw new NoDirectory('cannot be made: there is no root directory');
@@ -95,7 +95,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'permission denied',
   ELOOP: 'a symlink leads in a circle',
-  ENOTDIR: 'something that is no directory was put in its way',
+  ENOTDIR: 'something that is not a directory was put in its way',
 };
 
 function reasonOf(error: unknown): string {

@@ -90,7 +90,7 @@ export class NamespaceHandles {
       await run('mount', ['--bind', source, path], { timeout: MOUNT_TIMEOUT_MS });
       // This is checked after the mount: if the pid had been reused before the mount, the cgroup would tell now.
       if (!(await isInContainer(pid, sandboxId)))
-        throw failedPrecondition(`process ${pid} is not of sandbox ${sandboxId}: it has just ended`);
+        throw failedPrecondition(`process ${pid} does not belong to sandbox ${sandboxId}: it has just ended`);
       for (const host of ['/proc/self/ns/net', '/proc/1/ns/net']) {
         if (await isSame(path, host))
           throw failedPrecondition(`sandbox ${sandboxId} is in the node's own network namespace`);

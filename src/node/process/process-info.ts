@@ -61,7 +61,7 @@ export async function processName(pid: number | string): Promise<string | undefi
   }
 }
 
-/** Like processName, for the start of the daemon, where nothing is kept waiting. */
+/** Like processName, but synchronous, for the start of the daemon, when this keeps nobody waiting. */
 export function processNameSync(pid: number | string): string | undefined {
   try {
     return nameFrom(pid, readFileSync(`/proc/${pid}/stat`, 'utf8'), readFileSync(BOOT_ID, 'utf8').trim());

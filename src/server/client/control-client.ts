@@ -29,7 +29,7 @@ export async function askToHandOver(path: string): Promise<AsyncIterable<HandOve
  * @throws when the daemon cannot report it, answers only root, or is too old to know the request.
  */
 export async function askForStatus(path: string): Promise<StatusReport | undefined> {
-  const silence = `the daemon has not said for ${STATUS_MS / 1000} s how it is: it hangs`;
+  const silence = `the daemon has not said for ${STATUS_MS / 1000} s what its status is: it hangs`;
   const response = await answerOf(path, { path: STATUS_PATH, method: 'GET' }, STATUS_MS, silence);
   if (response === undefined) return undefined;
   const chunks: Buffer[] = [];
@@ -43,9 +43,9 @@ export async function askForStatus(path: string): Promise<StatusReport | undefin
   const text = Buffer.concat(chunks).toString();
   if (response.statusCode === 404)
     throw unavailable(
-      'the daemon that runs is older than this command and does not tell how it is: restart it',
+      'the running daemon is older than this command and cannot report its status: restart it',
     );
-  if (response.statusCode !== 200) throw unavailable(`the daemon cannot tell how it is: ${text}`);
+  if (response.statusCode !== 200) throw unavailable(`the daemon cannot report its status: ${text}`);
   return JSON.parse(text) as StatusReport;
 }
 
@@ -64,7 +64,7 @@ async function answerOf(
   } catch (error) {
     if (['ENOENT', 'ECONNREFUSED'].includes(errnoOf(error) ?? '')) return undefined;
     if (errnoOf(error) === 'EACCES')
-      throw failedPrecondition(`only root may speak with the daemon at ${socketPath}`);
+      throw failedPrecondition(`only root may talk to the daemon at ${socketPath}`);
     throw error;
   }
 }

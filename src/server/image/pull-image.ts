@@ -16,7 +16,7 @@ import { required } from '../../translate/shared/validate';
 import { knownRuntimes, lookForHandler } from '../engine-abilities';
 import type { CallContext, Services } from '../services';
 
-/** Pull and inspect. @returns the image's id, the same string as Image.id (CRI 1.36). */
+/** Pulls and inspects the image. @returns the image's id, the same string as Image.id (CRI 1.36). */
 export async function pullImage(
   services: Services,
   request: Decoded<cri.IPullImageRequest>,

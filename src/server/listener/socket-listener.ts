@@ -135,10 +135,13 @@ export class SocketListener {
     if (fd === undefined) return undefined;
     const where = await listensAt(fd, path);
     if (where === true) return fd;
-    this.#logger.warn('Nobody answers on the socket that systemd listens on: the endpoint is another one', {
-      socket: where,
-      endpoint: path,
-    });
+    this.#logger.warn(
+      'Nobody answers on the socket from systemd, because --container-runtime-endpoint names another one',
+      {
+        socket: where,
+        endpoint: path,
+      },
+    );
     return undefined;
   }
 }

@@ -17,8 +17,8 @@ import { hasSecurityOption, knownRuntimes, lookForHandler } from '../engine-abil
 import type { CallContext, Services } from '../services';
 
 /**
- * Create, start, inspect, connect: three Engine calls. A sandbox of the same identity and contents that a lost call left
- * behind is returned when it is ready; one that is not ready is replaced. On failure nothing stays behind.
+ * Creates, starts, inspects and connects the sandbox, with three Engine calls. A sandbox of the same identity and contents that
+ * a lost call left behind is returned when it is ready; one that is not ready is replaced. On failure nothing stays behind.
  */
 export async function runPodSandbox(
   services: Services,

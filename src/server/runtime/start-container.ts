@@ -9,7 +9,10 @@ import type { Held } from '../../containers/life';
 import { getContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
-/** Start and inspect: two Engine calls. When it returns the record says running (or exited) and the CRI log exists. */
+/**
+ * Starts and inspects the container, with two Engine calls. When this returns, the record says running (or exited) and the CRI
+ * log exists.
+ */
 export async function startContainer(
   services: Services,
   request: Decoded<cri.IStartContainerRequest>,

@@ -24,7 +24,7 @@ export async function updateContainerResources(
   const { id } = getContainer(store, request.container_id);
   if (request.windows !== null) throw unsupported('windows', 'this is a Linux node');
   if (Object.keys(request.annotations).length > 0)
-    throw unsupported('annotations', 'nothing here would look at them');
+    throw unsupported('annotations', 'nothing here reads them');
   const { linux } = request;
   if (linux === null) return {};
   await life.withContainer(id, signal, async (held) => {

@@ -35,8 +35,8 @@ const PROBE_MS = 250;
 const MAX_ID = 2 ** 31 - 1;
 
 /**
- * SPDY/3.1 framing over any duplex stream; knows nothing of who uses it. Send windows are not honoured: the only
- * peers, built on Go's spdystream, never open them. The transport's own back-pressure bounds both directions.
+ * SPDY/3.1 framing over any duplex stream; knows nothing of its users. Send windows are not honoured: the only peers, built on
+ * Go's spdystream, never open them. The transport's own back-pressure bounds both directions.
  */
 export class SpdyConnection {
   private readonly streams = new Map<number, SpdyStream>();

@@ -22,7 +22,9 @@ export function needsHostDevices(context: Context | null, node: NodeCapabilities
   return context?.privileged === true && node !== undefined;
 }
 
-/** LinuxContainerSecurityContext → HostConfig, but for namespaces and groups. @param seccomp SecurityOpt of the seccomp profile. */
+/**
+ * LinuxContainerSecurityContext → HostConfig, except namespaces and groups. @param seccomp SecurityOpt of the seccomp profile.
+ */
 export function toEngineSecurity(
   context: Context | null,
   field: string,

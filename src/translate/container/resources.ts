@@ -215,9 +215,10 @@ export function checkCgroupParent(cgroupParent: string, field: string): string {
 }
 
 /**
- * kubelet gives `/kubepods/burstable/pod…` for cgroupfs and a path of slices for systemd; the Engine's systemd driver
- * takes the last slice only, whose name holds the others.
- * @throws INVALID_ARGUMENT if the systemd driver needs a slice and this is none: kubelet is configured with another driver.
+ * kubelet gives `/kubepods/burstable/pod…` for cgroupfs and a path of slices for systemd; the Engine's systemd driver takes the
+ * last slice only, whose name holds the others.
+ * @throws INVALID_ARGUMENT if the systemd driver needs a slice and this is not one, because kubelet is configured with another
+ * driver.
  */
 export function toEngineCgroupParent(cgroupParent: string, cgroupDriver: string, field: string): string {
   if (cgroupDriver !== 'systemd') return cgroupParent;

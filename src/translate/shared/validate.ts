@@ -33,7 +33,7 @@ export function namePart(value: string, field: string): string {
   return value;
 }
 
-/** @throws INVALID_ARGUMENT when the number is none of the enum's (CRI enums are open on the wire). */
+/** @throws INVALID_ARGUMENT when the enum does not have the number (CRI enums are open on the wire). */
 export function oneOf(value: number, allowed: readonly number[], field: string, names: string): number {
   if (!allowed.includes(value)) throw invalidArgument(field, `unknown value ${value}, expected ${names}`);
   return value;

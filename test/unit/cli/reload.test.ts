@@ -57,8 +57,8 @@ describe('reload', () => {
     [
       'a certificate that is of no use',
       () => Promise.resolve(configuration({ 'log-level': 'debug' })),
-      '/cert.pem is no certificate',
-      '/cert.pem is no certificate',
+      '/cert.pem is not a certificate',
+      '/cert.pem is not a certificate',
     ],
   ])('leaves all as it was for %s, and says where', async (_, next, refuse, error) => {
     const takeUp = jest.fn();

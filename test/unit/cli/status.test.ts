@@ -58,7 +58,7 @@ No call of the Engine is in flight.
       '! Engine      Docker 28.5.2 (API 1.51, overlay2), AWAY for 1h 2m',
       '! network     NOT READY (NoConfig): none',
       '! logs        12 followed, 2.9 MiB behind; since the start 2 gaps, 5 unreadable records, 1 stalls',
-      '! files       900 are open, of 1024 that may be',
+      '! files       900 of 1024 are open',
     ]);
     for (const why of ['connect ECONNREFUSED', 'of 3 pods that are gone', 'bridge ADD 4', 'the disk hangs'])
       expect(text).toContain(why);

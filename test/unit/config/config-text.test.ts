@@ -18,10 +18,10 @@ describe('the default file', () => {
     expect(resolveSettings({}, {}, values)).toEqual(resolveSettings({}, {}));
   });
 
-  it('tells which options a reload takes up', () => {
-    const live = [
-      ...text.matchAll(/A\s(?:# )?reload\s(?:# )?takes\s(?:# )?it\s(?:# )?up\.\n#([a-z-]+):/g),
-    ].map(([, name]) => name);
+  it('tells which options a reload applies', () => {
+    const live = [...text.matchAll(/A\s(?:# )?reload\s(?:# )?applies\s(?:# )?it\.\n#([a-z-]+):/g)].map(
+      ([, name]) => name,
+    );
     const declared = Object.values<Option<unknown>>(OPTIONS).filter(({ reload }) => reload === 'live');
     expect(live).toEqual(declared.map(({ name }) => name));
   });

@@ -150,12 +150,12 @@ describe('what is wrong', () => {
       '# a\nlog-level: loud\n',
       'config.yaml:2: log-level: "loud" is none of error, warn, info, debug, trace',
     ],
-    ['a list', 'log-level:\n  - debug\n', 'config.yaml:2: log-level: takes LEVEL, and no list'],
-    ['a map', 'state-dir:\n  path: /x\n', 'config.yaml:2: state-dir: takes DIR, and no map'],
+    ['a list', 'log-level:\n  - debug\n', 'config.yaml:2: log-level: takes LEVEL, not a list'],
+    ['a map', 'state-dir:\n  path: /x\n', 'config.yaml:2: state-dir: takes DIR, not a map'],
     [
       'a list in a list',
       'cni-bin-dir:\n  - /a\n  - [/b]\n',
-      'config.yaml:3: cni-bin-dir: takes DIRS, and no list in a list',
+      'config.yaml:3: cni-bin-dir: takes DIRS, not a list in a list',
     ],
     [
       'a truth value',
@@ -173,7 +173,7 @@ describe('what is wrong', () => {
       'state-dir: &a /x\nrun-dir: *a\n',
       'config.yaml:2: run-dir: is an alias: write the value itself',
     ],
-    ['no map', '- a\n', 'config.yaml:1: is no map of options, such as "log-level: debug"'],
+    ['no map', '- a\n', 'config.yaml:1: is not a map of options, such as "log-level: debug"'],
     ['a key twice', 'log-level: info\nlog-level: debug\n', 'config.yaml:2: Map keys must be unique'],
     ['broken YAML', 'a: [\nb: c\n', expect.stringMatching(/^config\.yaml:[23]: ./)],
     [
@@ -271,7 +271,7 @@ describe('what is right in broken files', () => {
       ],
     }));
 
-  it('counts before the place from which a file is no YAML', async () =>
+  it('counts before the place from which a file is not YAML', async () =>
     expect(
       await despite({ 'config.yaml': 'run-dir: /r\ncni-timeout: 3s\ncni-bin-dir: [/b\nstate-dir: /s\n' }),
     ).toMatchObject({

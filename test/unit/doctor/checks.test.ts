@@ -177,7 +177,7 @@ describe('daemon.json', () => {
       /^warn: userns-remap is on.*→ Take "userns-remap"/,
     ],
     ['users to be remapped', { text: '{"userns-remap":"default"}' }, /^warn: userns-remap is on/],
-    ['no JSON', { text: '{' }, /^fail: .*is not a JSON object.*→ Mend it: dockerd --validate/],
+    ['no JSON', { text: '{' }, /^fail: .*is not a JSON object.*→ Fix it: dockerd --validate/],
     [
       'a file that is closed to us',
       { text: undefined, problem: 'EACCES' },
@@ -329,7 +329,7 @@ describe('CNI', () => {
     [
       'a broken file',
       { found: { ...nothing, problems: ['/c/1: no "name"'] } },
-      /^fail: no valid.*\/c\/1: no "name".*→ Mend/,
+      /^fail: no valid.*\/c\/1: no "name".*→ Fix/,
     ],
     [
       'a file passed over',

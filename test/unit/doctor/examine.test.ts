@@ -83,7 +83,7 @@ describe('the report', () => {
         '                and that',
         '                docs/troubleshooting.md#cni',
         '',
-        'It works, and will hurt: 1 warnings, 1 as they should be.',
+        'It works, but will cause trouble: 1 warnings, 1 as they should be.',
         '',
       ].join('\n'),
     );

@@ -41,12 +41,12 @@ describe('a kubelet configuration', () => {
     expect(parseKubeletConfig('{"kind": "KubeletConfiguration", "featureGates": null}')).toEqual(config()));
 
   it.each([
-    ['', 'is no KubeletConfiguration'],
+    ['', 'is not a KubeletConfiguration'],
     ['a: [', /./],
     ['kind: ClusterConfiguration\n', '"kind" is not KubeletConfiguration'],
     [`${HEAD}featureGates:\n  X: "true"\n`, '"featureGates.X" is neither true nor false'],
-    [`${HEAD}featureGates: []\n`, '"featureGates" is no map'],
-    [`${HEAD}cgroupDriver: 7\n`, '"cgroupDriver" is no text'],
+    [`${HEAD}featureGates: []\n`, '"featureGates" is not a map'],
+    [`${HEAD}cgroupDriver: 7\n`, '"cgroupDriver" is not text'],
   ])('%j is refused', (text, why) => expect(() => parseKubeletConfig(text)).toThrow(why));
 
   it('has its secrets kept out of the refusal', () =>
@@ -151,7 +151,7 @@ describe("kubelet's endpoint", () => {
   ])('is told of with %s', (_desc, given, level, found) => {
     const finding = judged(given);
     expect([finding.level, finding.found]).toEqual([level, expect.stringMatching(found)]);
-    expect(finding.cure).toMatch(new RegExp(`--container-runtime-endpoint=${ENDPOINT}|Mend the file`));
+    expect(finding.cure).toMatch(new RegExp(`--container-runtime-endpoint=${ENDPOINT}|Fix the file`));
   });
 
   it('cannot be compared with a socket of systemd', () => {

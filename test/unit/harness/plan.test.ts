@@ -39,8 +39,8 @@ faults:
 });
 
 it.each([
-  ['faults: []', 'faults: is no list of faults'],
-  ['', 'the plan: is no map with faults'],
+  ['faults: []', 'faults: is not a list of faults'],
+  ['', 'the plan: is not a map with faults'],
   ['fault: []', 'fault: is unknown: is faults meant?'],
   ['faults: [{}]', 'faults[0]: has no fault: give one of delay'],
   ['faults: [{hang: true, delay: 1s}]', 'faults[0]: has delay and hang'],
@@ -49,7 +49,7 @@ it.each([
   ['faults: [{delay: 5x}]', 'faults[0].delay: "5x" is not a time'],
   ['faults: [{delay: 1000h}]', 'faults[0].delay: "1000h" is longer than'],
   ['faults: [{error: OK}]', 'faults[0].error: "OK" is none of CANCELLED'],
-  ['faults: [{error: {code: INTERNAL}}]', 'faults[0].error.text: nothing is no text'],
+  ['faults: [{error: {code: INTERNAL}}]', 'faults[0].error.text: nothing is not text'],
   ['faults: [{cut: {}}]', 'faults[0].cut.after: nothing is not a whole number from 0 on'],
   [
     'faults: [{hang: true, match: {method: RunPodSandbx}}]',
@@ -61,10 +61,10 @@ it.each([
     'faults: [{hang: true, match: {probability: 2}}]',
     'faults[0].match.probability: 2 is not a number from 0 to 1',
   ],
-  ['faults: [{hang: true, match: {pod: 7}}]', 'faults[0].match.pod: 7 is no text'],
+  ['faults: [{hang: true, match: {pod: 7}}]', 'faults[0].match.pod: 7 is not text'],
   ['faults: [{hang: true, match: {methd: Status}}]', 'faults[0].match.methd: is unknown: is method meant?'],
   ['faults: [{hang: true, macth: {}}]', 'faults[0].macth: is unknown: is match meant?'],
-  ['faults: [', 'the plan: is no YAML'],
+  ['faults: [', 'the plan: is not YAML'],
 ])('names the key that is wrong: %s', (text, why) => {
   expect(() => readPlan(text)).toThrow(why);
 });

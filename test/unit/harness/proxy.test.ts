@@ -35,7 +35,7 @@ afterEach(async () => {
   await runtime.stop();
 });
 
-it('bytes pass in both directions, also those that are no message of CRI', async () => {
+it('passes bytes in both directions, even if they are not CRI messages', async () => {
   const request = Buffer.from([0xff, 0, 1, 2]);
   expect(await client.call('/some.other.Service/Method', request).answer).toEqual(request);
   expect(runtime.calls[0]?.path).toBe('/some.other.Service/Method');
@@ -43,13 +43,13 @@ it('bytes pass in both directions, also those that are no message of CRI', async
   expect(ends).toEqual([{ by: 'runtime', reset: 0 }]);
 });
 
-it('megabytes pass whole', async () => {
+it('passes messages of megabytes', async () => {
   const request = Buffer.alloc(3_000_000, 'abc');
   const answer = await client.call(VERSION, request).answer;
   expect(answer.equals(request)).toBe(true);
 });
 
-it('metadata passes as it is, binary and repeated fields too', async () => {
+it('passes metadata unchanged, including binary and repeated fields', async () => {
   const metadata = new grpc.Metadata();
   metadata.add('traceparent', '00-abc');
   metadata.add('x-bin', Buffer.from([1, 2]));
@@ -62,7 +62,7 @@ it('metadata passes as it is, binary and repeated fields too', async () => {
   expect(of('grpc-timeout')).toEqual([expect.stringMatching(/^\d+[mSunMH]$/)]);
 });
 
-it('headers, trailers and the details of a status pass, and no field is added', async () => {
+it('passes headers, trailers and the details of a status, and adds no field', async () => {
   runtime.answer = ({ stream }) => {
     stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'x-head': ['a', 'b'] }, {
       waitForTrailers: true,
@@ -94,8 +94,8 @@ it('headers, trailers and the details of a status pass, and no field is added', 
   });
 });
 
-it('header fields and trailers pass that are longer or more than Node takes by itself', async () => {
-  // nghttp2 takes a field of 64 KiB at most, and nine frames of 16 KiB.
+it('passes header fields and trailers that are longer, or more, than Node allows by default', async () => {
+  // nghttp2 allows 64 KiB for a field, and nine frames of 16 KiB.
   const long = 'x'.repeat(60_000);
   const many = Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`x-${at}`, String(at)]));
   runtime.answer = (call) => runtime.reply(call, message('hi'), { 'x-tail': long, 'x-more': long });
@@ -123,7 +123,7 @@ it('header fields and trailers pass that are longer or more than Node takes by i
   expect(headers).toContain('x-299');
 });
 
-it('a request without a byte passes, also the first one of a connection', async () => {
+it('passes a request without a byte, even as the first one of a connection', async () => {
   const path = runtime.proxyEndpoint.slice('unix://'.length);
   const session = connect('http://localhost', { createConnection: () => connectSocket(path) });
   const stream = session.request({ ':method': 'POST', ':path': VERSION, te: 'trailers' });
@@ -134,7 +134,7 @@ it('a request without a byte passes, also the first one of a connection', async 
   expect(trailers['grpc-status']).toBe('0');
 });
 
-it('an answer of headers alone stays one', async () => {
+it('passes an answer that consists of headers only as such', async () => {
   runtime.answer = ({ stream }) =>
     stream.respond(
       { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '5', 'grpc-message': 'gone' },
@@ -146,7 +146,7 @@ it('an answer of headers alone stays one', async () => {
   });
 });
 
-it('a client of Kubernetes 1.24 connects, whose authority is the path of the socket', async () => {
+it('serves a client of Kubernetes 1.24, whose authority is the path of the socket', async () => {
   const old = new RawHttp2Client(runtime.proxyEndpoint.slice('unix://'.length));
   old.greet();
   await old.settings;
@@ -155,7 +155,7 @@ it('a client of Kubernetes 1.24 connects, whose authority is the path of the soc
   old.socket.destroy();
 });
 
-it('cancelling reaches the runtime', async () => {
+it('passes a cancellation to the runtime', async () => {
   const cancelled = gate();
   runtime.answer = ({ stream }) => void once(stream, 'close').then(() => cancelled.resolve());
   const { call, answer } = client.call(VERSION, Buffer.alloc(0));
@@ -167,7 +167,7 @@ it('cancelling reaches the runtime', async () => {
   expect(ends).toEqual([{ by: 'client', reset: 8 }]);
 });
 
-it('a deadline that passes ends the call at the runtime', async () => {
+it('ends the call at the runtime when its deadline has passed', async () => {
   const ended = gate();
   runtime.answer = ({ stream }) => void once(stream, 'close').then(() => ended.resolve());
   const error = await client.failure(VERSION, Buffer.alloc(0), { deadline: Date.now() + 4_000 });
@@ -175,7 +175,7 @@ it('a deadline that passes ends the call at the runtime', async () => {
   await ended.promise;
 });
 
-it('messages of a stream pass as they come, and its end', async () => {
+it('passes messages of a stream as they come, and the end of the stream', async () => {
   const answered = gate<Parameters<BareRuntime['answer']>[0]>();
   runtime.answer = (call) => answered.resolve(call);
   const stream = client.stream(EVENTS, Buffer.alloc(0));
@@ -195,14 +195,14 @@ it('messages of a stream pass as they come, and its end', async () => {
   expect((await failed)[0]).toMatchObject({ code: grpc.status.UNAVAILABLE, details: 'bye' });
 });
 
-it('a reset by the runtime passes with its code', async () => {
+it('passes a reset by the runtime with its code', async () => {
   runtime.answer = ({ stream }) => stream.close(11);
   const error = await client.failure(VERSION, Buffer.alloc(0));
   expect(error.code).toBe(grpc.status.RESOURCE_EXHAUSTED);
   expect(ends).toEqual([{ by: 'runtime', reset: 11 }]);
 });
 
-it('a runtime that dies drops its clients, and the next call finds the new one', async () => {
+it('drops the clients of a runtime that dies, and connects the next call to the new runtime', async () => {
   runtime.answer = () => runtime.die();
   const error = await client.failure(VERSION, Buffer.alloc(0));
   expect(error.code).toBe(grpc.status.UNAVAILABLE);
@@ -212,7 +212,7 @@ it('a runtime that dies drops its clients, and the next call finds the new one',
   expect(String(await answer)).toBe('back');
 });
 
-it('a runtime that is not there is named', async () => {
+it('names a runtime that is not there', async () => {
   const endpoint = `${runtime.proxyEndpoint}2`;
   const alone = new CriProxy({
     listen: endpoint,
@@ -227,20 +227,20 @@ it('a runtime that is not there is named', async () => {
   other.close();
   await alone.close();
   expect(error.code).toBe(grpc.status.UNAVAILABLE);
-  // jest gives modules an Error of their own, so the text of Node's has its class before it here.
+  // Under jest, modules have another Error class than Node, so the text begins with the name of the class.
   expect(error.details).toMatch(
     /^unix:\/\/\/nowhere\/there.sock does not answer: (Error: )?connect ENOENT \/nowhere\/there.sock$/,
   );
 });
 
-it('many calls at once on one connection', async () => {
+it('passes many calls at once on one connection', async () => {
   const words = Array.from({ length: 500 }, (_, at) => `call ${at}`);
   const answers = await Promise.all(words.map((word) => client.call(VERSION, Buffer.from(word)).answer));
   expect(answers.map(String)).toEqual(words);
   expect(runtime.sessions.size).toBe(1);
 });
 
-it('a proxy that closes waits until its calls have told their ends', async () => {
+it('waits at its end until the end of every call was reported', async () => {
   const begun = runtime.called();
   runtime.answer = () => undefined;
   const { answer } = client.call(VERSION, Buffer.alloc(0));
@@ -250,7 +250,7 @@ it('a proxy that closes waits until its calls have told their ends', async () =>
   await expect(answer).rejects.toMatchObject({ code: grpc.status.UNAVAILABLE });
 });
 
-it('a proxy closes though a client does not read', async () => {
+it('closes even if a client does not read', async () => {
   const asked = gate<Parameters<BareRuntime['answer']>[0]>();
   runtime.answer = (call) => asked.resolve(call);
   const raw = new RawHttp2Client(runtime.proxyEndpoint.slice('unix://'.length));

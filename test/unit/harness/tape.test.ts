@@ -209,9 +209,9 @@ it('damaged lines are named, and the others read', async () => {
   const { lines, problems } = await read(whole('\0\0\0', CALL, '{"n":"x"}', '[]', END, CALL));
   expect(lines).toHaveLength(3);
   expect(problems).toEqual([
-    '2 is no JSON object',
-    '4 is no line of a tape',
-    '5 is no JSON object',
+    '2 is not a JSON object',
+    '4 is not a line of a tape',
+    '5 is not a JSON object',
     '7 stands after the end of the tape',
   ]);
 });
@@ -232,17 +232,17 @@ it.each([
 ])('a line of a foreign tape is a problem: %j', async (line) => {
   const { lines, problems } = await read(whole(JSON.stringify(line), END));
   expect(lines).toHaveLength(1);
-  expect(problems[0]).toBe('2 is no line of a tape');
+  expect(problems[0]).toBe('2 is not a line of a tape');
 });
 
 it.each([
-  ['', 'x.tape is empty: it is no tape'],
-  ['{"foo":1}\n', 'x.tape is no tape: its first line is not the head of one'],
-  [`\x7fELF${'\0'.repeat(100_000)}`, 'x.tape is no tape'],
-  ['{"tape":1,"recorded":"x"}\n', 'x.tape is no tape'],
-  ['{"tape":1,"recorded":"x","upstream":{"endpoint":{}}}\n', 'x.tape is no tape'],
+  ['', 'x.tape is empty: it is not a tape'],
+  ['{"foo":1}\n', 'x.tape is not a tape: its first line is not the head of one'],
+  [`\x7fELF${'\0'.repeat(100_000)}`, 'x.tape is not a tape'],
+  ['{"tape":1,"recorded":"x"}\n', 'x.tape is not a tape'],
+  ['{"tape":1,"recorded":"x","upstream":{"endpoint":{}}}\n', 'x.tape is not a tape'],
   ['{"tape":2,"recorded":"x"}\n', 'x.tape is a tape of version 2: this dockbridge reads version 1'],
-])('what is no tape is refused: %j', async (text, why) => {
+])('what is not a tape is refused: %j', async (text, why) => {
   await expect(read(text)).rejects.toThrow(why);
 });
 

@@ -17,7 +17,7 @@ describe('a log whose saved position is lost', () => {
     await logs.close();
   }
 
-  it.each([0, 1, 2, 3, 4, 5, 7, 10, 11])('goes on after the last of %d lines in the log', async (kept) => {
+  it.each([0, 1, 2, 3, 4, 5, 7, 10, 11])('continues after the last of %d lines in the log', async (kept) => {
     const docker = room.docker({ maxSize: 300, maxFile: 9 });
     const expected: string[] = [];
     for (let i = 0; i < 12; i++) {
@@ -49,7 +49,7 @@ describe('a log whose saved position is lost', () => {
     expect(room.content()).toBe(lines.join('\n'));
   });
 
-  it('appends to what an earlier container left at the path', async () => {
+  it('appends to the file that an earlier container left at the path', async () => {
     fs.mkdirSync(dirname(room.logPath), { recursive: true });
     fs.writeFileSync(room.logPath, '2020-01-01T00:00:00.000000000Z stdout F earlier\n');
     room.docker().write('mine');
@@ -69,7 +69,7 @@ describe('a log whose saved position is lost', () => {
     expect(fs.readFileSync(other, 'utf8')).toBe('precious');
   });
 
-  it('takes a damaged position record for none', async () => {
+  it('treats a damaged position like a missing one', async () => {
     room.docker().write('one');
     await copyAll();
     fs.writeFileSync(`${room.stateDir}/c1.json`, '{"version":1,"log":{"ino":3');
@@ -78,7 +78,7 @@ describe('a log whose saved position is lost', () => {
   });
 });
 
-it('the search for the last line shows that it goes on, however long the spool is', () => {
+it('the search for the last line reports progress, however long the spool is', () => {
   const marker = new WorkMarker();
   const turns: number[] = [];
   const disk = {
@@ -112,7 +112,7 @@ describe('the search for the last line', () => {
   it.each([
     { held: 1, tail: line('a'), end: before.length - record('b', LAST).length },
     { held: 2, tail: line('a') + line('b'), end: before.length },
-  ])('finds the $held. of two of one time wherever the reads cut it in two', ({ tail, end }) => {
+  ])('finds line $held of two with the same time, wherever the reads split it', ({ tail, end }) => {
     const shortest = `"time":"${LAST}"}\n`.length;
     for (let bytes = shortest; bytes <= spool.length + 1; bytes++) {
       const parts = { disk, buffers: new TranslationBuffers(bytes), marker: new WorkMarker() };

@@ -117,12 +117,12 @@ describe('A node that has no thread for the logs (TasksMax)', () => {
       docker.write('one');
       await expect(logs.follow(room.source)).rejects.toMatchObject({
         code: 'UNAVAILABLE',
-        message: expect.stringMatching(/no thread can be had .*EAGAIN.*TasksMax/) as string,
+        message: expect.stringMatching(/cannot start a thread .*EAGAIN.*TasksMax/) as string,
       });
       await logs.drain('c1');
       expect(logs.trouble).toMatchObject({
         reason: 'LogsWithoutThread',
-        message: expect.stringMatching(/^no thread can be had/) as string,
+        message: expect.stringMatching(/^cannot start a thread/) as string,
       });
       await comesTrue(() => tries > 2);
       const said = (): string[] => room.messages.map(({ message }) => message);

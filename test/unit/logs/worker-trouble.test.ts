@@ -117,7 +117,7 @@ describe('A log worker in trouble', () => {
     await end();
     expect(logs.trouble).toBeUndefined();
     await end();
-    const message = expect.stringMatching(/ends again and again \(.*memory limit\)/) as string;
+    const message = expect.stringMatching(/keeps ending \(.*memory limit\)/) as string;
     expect(await asked).toMatchObject({ code: 'UNAVAILABLE', message });
     await expect(logs.follow(source('c2'))).rejects.toMatchObject({ code: 'UNAVAILABLE', message });
     expect(logs.trouble).toEqual({ reason: 'LogsWithoutThread', message });

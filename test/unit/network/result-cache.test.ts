@@ -205,7 +205,7 @@ describe('Without a cache of its own', () => {
   it('those of a network are all or none', async () => {
     await file('net-c9-eth0', '{"half');
     expect(await rejectionOf(readNetwork(root, 'net'))).toBe(
-      `UNAVAILABLE ${join(results(), 'net-c9-eth0')} is no entry of a CNI cache`,
+      `UNAVAILABLE ${join(results(), 'net-c9-eth0')} is not an entry of a CNI cache`,
     );
     await rm(join(results(), 'net-c9-eth0'));
     await mkdir(join(results(), 'net-c9-eth0'));

@@ -1,7 +1,7 @@
 import { parseMountinfo } from '../../../src/node/mountinfo';
 
 describe('parseMountinfo', () => {
-  it('reads mounts with and without optional fields, and passes over what is none', () => {
+  it('reads mounts with and without optional fields, and skips lines that are not mounts', () => {
     const text =
       '36 35 98:0 /sub /mnt rw,noatime master:1 shared:2 - ext4 /dev/sda1 rw,errors=continue\n' +
       '4 5 0:6 / / rw - overlay overlay rw,upperdir=/a\\040b\n\nno mount\n';

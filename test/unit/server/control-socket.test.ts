@@ -81,7 +81,7 @@ describe('ControlSocket', () => {
   it('tells why it cannot say how things stand', async () => {
     await open(nothing, () => Promise.reject(new Error('no file can be opened')));
     expect(await rejectionOf(askForStatus(path()))).toMatch(
-      /^UNAVAILABLE the daemon cannot tell how it is: .*no file can be opened/,
+      /^UNAVAILABLE the daemon cannot report its status: .*no file can be opened/,
     );
   });
 

@@ -58,7 +58,7 @@ describe('loadCertificate', () => {
         await writeFile(certFile, 'nonsense');
         return { certFile };
       },
-      /cert-file: .*broken\.crt is no certificate/,
+      /cert-file: .*broken\.crt is not a certificate/,
     ],
   ])('says which file is of no use when %s', async (_, change, why) => {
     const message = (await rejectionOf(loadCertificate({ ...first, ...(await change()) }))).replace(

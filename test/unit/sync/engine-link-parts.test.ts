@@ -310,7 +310,7 @@ describe('an Engine that another one serves', () => {
 });
 
 describe('events', () => {
-  it('go to whom they concern', async () => {
+  it('go to the parts that they concern', async () => {
     await made.connect();
     made.story.length = 0;
     const [event, other] = [containerEvent('die'), { ...imageEvent, Type: 'network' }];

@@ -267,7 +267,7 @@ describe('of several lanes', () => {
     );
     store.engine = { engineVersion: '20.10.24' } as never;
     expect(made.trouble?.message).toBe(
-      'Docker Engine 20.10.24 answers pings, but its networks have not answered for 15 s (this version can deadlock when containers end: moby/moby#42545, mended in 20.10.27 and 23.0): pods can neither start nor end until dockerd is restarted',
+      'Docker Engine 20.10.24 answers pings, but its networks have not answered for 15 s (this version can deadlock when containers end: moby/moby#42545, fixed in 20.10.27 and 23.0): pods can neither start nor end until dockerd is restarted',
     );
   });
 

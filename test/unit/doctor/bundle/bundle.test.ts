@@ -181,7 +181,7 @@ describe('What is collected', () => {
     expect(files.reduce((sum, { text }) => sum + text.length, 0)).toBeLessThan(17 << 20);
     expect(files[1]?.text).toMatch(/^first.*\[1048581 characters were left out here\]\n$/s);
     expect(files[2]?.text).toMatch(/^\[\d+ characters were left out here\]\nx.*last$/s);
-    expect(files[0]?.text).toContain('more-8: left out, for the bundle would be too large');
+    expect(files[0]?.text).toContain('more-8: left out, because the bundle would be too large');
   });
 
   it('goes without what fails or hangs, and says why without its secrets', async () => {

@@ -38,12 +38,12 @@ describe('DiskLooks', () => {
     expect(await Promise.all(all)).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  it('keeps two threads at most, whatever hangs', async () => {
+  it('occupies two threads at most, whatever hangs', async () => {
     const all = ['a', 'b', 'c', 'd'].map(look);
     await jest.advanceTimersByTimeAsync(WAIT_MS);
     expect(await Promise.all(all)).toEqual(Array(4).fill('DEADLINE_EXCEEDED'));
     expect(looks.hanging).toEqual(['a', 'b']);
-    // Without a wait: no timer is advanced.
+    // This fails without a wait, because no timer is advanced.
     expect(await look('e')).toBe('DEADLINE_EXCEEDED');
     expect(keys()).toEqual(['a', 'b']);
     answer('a');
@@ -66,11 +66,11 @@ describe('DiskLooks', () => {
     expect(keys()).toEqual(['a']);
     answer('a');
     await jest.advanceTimersByTimeAsync(0);
-    // Whoever gave up while it waited for its turn takes none later.
+    // A caller that gave up while it waited for its turn must not take a thread later.
     expect(keys()).toEqual(['a']);
   });
 
-  it('passes the error of the work on', async () => {
+  it('passes on the error of the work', async () => {
     const failing = looks.run('Looking', 'a', () => Promise.reject(new Error('EIO')));
     await expect(failing).rejects.toThrow('EIO');
     expect(looks.hanging).toEqual([]);
@@ -98,7 +98,7 @@ describe('LastAnswers', () => {
     expect(await first).toBe(`old ${key}`);
   }
 
-  it('asks once for all who wait', async () => {
+  it('asks once for all callers that wait', async () => {
     const both = [answers.get('a'), answers.get('a')];
     await settle();
     expect(open).toHaveLength(1);
@@ -126,7 +126,7 @@ describe('LastAnswers', () => {
     expect(open.map(({ key }) => key)).toEqual(['b', 'c']);
   });
 
-  it('knows nothing after a failure, nor of what is forgotten', async () => {
+  it('knows no answer after a failure, or for a key that was forgotten', async () => {
     for (const key of ['a', 'b']) await known(key);
     answers.retain(new Set(['a']));
     expect(await Promise.all(['a', 'b'].map((key) => answers.get(key)))).toEqual(['old a', undefined]);

@@ -34,7 +34,7 @@ describe('a directory that is missing', () => {
       what: 'below a file',
       prepare: () => writeFile(join(root, 'file'), ''),
       path: 'file/a/b',
-      why: /\/file is no directory$/,
+      why: /\/file is not a directory$/,
     },
     {
       what: 'behind a symlink that leads nowhere',

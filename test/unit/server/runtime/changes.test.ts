@@ -219,7 +219,7 @@ describe('UpdateContainerResources', () => {
 
   it.each<[object, RegExp]>([
     [{ windows: {} }, /windows.*Linux node/],
-    [{ annotations: { a: 'b' }, linux: { cpu_shares: 5 } }, /annotations.*nothing here would look at them/],
+    [{ annotations: { a: 'b' }, linux: { cpu_shares: 5 } }, /annotations.*nothing here reads them/],
     [{ container_id: 'ff', linux: { cpu_shares: 5 } }, /^NOT_FOUND /],
     [{ linux: { cpu_quota: -2 } }, /^INVALID_ARGUMENT linux\./],
   ])('refuses %j', async (more, why) => {

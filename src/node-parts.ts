@@ -13,7 +13,7 @@ import type { UnfinishedSandboxes } from './containers/unfinished-sandboxes';
 import type { Upkeep } from './containers/upkeep';
 import type { EngineContainerSummary } from './engine/types';
 
-/** Told of what happens on the pods' network. */
+/** Callbacks for what happens on the pods' network. */
 export interface NetworkObservers {
   readonly observe: PluginObserver;
   /** A new pod asked for that capability of CNI, and no plugin has it. */

@@ -85,7 +85,7 @@ export async function readKubelet(places: KubeletPlaces): Promise<KubeletFacts> 
   const { pid, args } = kubelet;
   const others = kubelets.length === 1 ? '' : ` (the first of ${kubelets.length})`;
   const facts = await fromFiles(args, flagOf(args, 'config') ?? '', (path) =>
-    // As that process sees it, which may live in a container.
+    // The path as that process sees it, which may run in a container.
     isAbsolute(path) ? [join(proc, String(pid), 'root', path), path] : [join(proc, String(pid), 'cwd', path)],
   );
   return {

@@ -14,7 +14,7 @@ export interface RunningDaemon {
   readonly environment: NodeJS.ProcessEnv;
 }
 
-/** Those that serve: `--observe` serves no kubelet. */
+/** Finds the daemons that serve the node, which one with `--observe` does not. */
 export async function servingDaemons(
   processes: readonly NodeProcess[],
   environmentOf = readEnvironment,

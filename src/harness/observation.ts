@@ -12,9 +12,9 @@ export interface ObservedCall {
   /** A name of gRPC's codes, such as `OK` or `NOT_FOUND`. */
   readonly status: string;
   readonly details?: string;
-  /** What a unary call was answered; messages are as `toJson` makes them. */
+  /** The answer to a unary call; messages are as `toJson` makes them. */
   readonly response?: JsonObject;
-  /** What a stream brought. */
+  /** The messages of a stream. */
   readonly messages?: readonly JsonObject[];
   /** `namespace/name` */
   readonly pod?: string;
@@ -25,7 +25,7 @@ export interface ObservedCall {
 export interface Observation {
   /** A file, or the address of a socket. */
   readonly source: string;
-  /** As Version told it; empty if nobody knows. */
+  /** As Version reported it; empty if unknown. */
   readonly runtime: { readonly name: string; readonly version: string };
   readonly calls: readonly ObservedCall[];
 }

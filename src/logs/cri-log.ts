@@ -228,7 +228,7 @@ export class CriLog {
     if (file !== undefined) this.disk.close(file.fd);
   }
 
-  /** @param end where to go on, if that is not the file's end. */
+  /** @param end where to continue, if that is not the file's end. */
   private use(file: OpenFile, end = file.facts.size): void {
     this.close();
     this.file = file;

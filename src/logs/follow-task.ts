@@ -143,7 +143,7 @@ export class FollowTask implements Task, OpenLog {
       this.sleep(BUSY_POLL_MS);
       return false;
     }
-    // What was written just before the watch began makes no event.
+    // What was written just before the watch began causes no event.
     if (this.watch.arm()) return true;
     this.sleep(UNWATCHED_POLL_MS);
     return false;

@@ -197,7 +197,7 @@ async function copyAndTruncate({ spoolPath, logPath }: LogSource, renamedPath: s
       cause: error,
     });
   }
-  // The Engine appends (O_APPEND), so it goes on at the new end.
+  // The Engine appends (O_APPEND), so it continues at the new end.
   await truncate(spoolPath, 0);
 }
 

@@ -102,8 +102,8 @@ export class SpoolCopy {
   }
 
   /**
-   * Goes to the saved position though nobody has asked yet (the daemon is starting), in files that exist: the
-   * container may be gone, and its directory with it. False when there is nothing to go on with.
+   * Goes to the saved position though nobody has asked yet (the daemon is starting), in files that exist: the container may be
+   * gone, and its directory with it. Returns false when there is nothing to continue with.
    */
   resume(): boolean {
     return this.log.linkTo(this.source.spoolPath) === undefined && this.attach();

@@ -10,7 +10,7 @@ export interface JsonObject {
 /** A value off the wire: int64 and uint64 as decimal text, enums by name or, if unknown, by number. */
 export type Scalar = string | number | boolean | Buffer;
 
-/** Where a scalar stands. */
+/** The place of a scalar. */
 export interface Place {
   readonly message: string;
   readonly field: FieldRow;

@@ -22,7 +22,7 @@ export interface CpuReading {
   readonly pressure?: Pressure | undefined;
 }
 
-/** All in bytes but the faults. */
+/** All in bytes, except the faults. */
 export interface MemoryReading {
   readonly timestamp: Long;
   readonly usage: number;

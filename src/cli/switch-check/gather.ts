@@ -35,7 +35,7 @@ export interface SwitchFacts {
   readonly engine: { readonly endpoint: string; readonly version: string; readonly cgroupDriver: string };
   /** Sandboxes and containers of pods, whoever made them. */
   readonly containers: readonly EngineContainerInspect[];
-  /** What is known of running sandboxes on no network of the Engine's, by id. */
+  /** What is known about the networks of running sandboxes that use none of the Engine's own, by id. */
   readonly networks: ReadonlyMap<string, PodNetworkFound>;
   readonly processes: readonly NodeProcess[];
   /** Known sockets, unit files and kubelet's files that exist here. */

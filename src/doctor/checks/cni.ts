@@ -6,7 +6,7 @@ import { PluginChain } from '../../network/cni/plugin-chain';
 import type { Check } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 
-/** What of CNI is on this node. No plugin is run. */
+/** What this node has of CNI. No plugin is run. */
 export interface CniFacts {
   /** `--network-plugin`. */
   readonly choice: string;

@@ -32,7 +32,7 @@ export interface PluginReport {
 
 export type PluginObserver = (report: PluginReport) => void;
 
-/** Those who are told of runs. */
+/** Listeners that are told of runs. */
 export interface PluginObservers {
   readonly observe?: PluginObserver;
   readonly tracer?: Tracer;

@@ -58,7 +58,7 @@ export async function endOutputs(
   for (const output of outputs) if (output?.writableFinished === false) output.destroy();
 }
 
-/** As `ended`, but gives up after half a minute, in which a stalled client can read the reason. */
+/** Like `ended`, but gives up after half a minute, in which a stalled client can read the reason. */
 export async function endedSoon(stream: Writable | undefined): Promise<void> {
   const over = new AbortController();
   await Promise.race([ended(stream), pause(REASON_MS, over.signal)]);

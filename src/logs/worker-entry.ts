@@ -15,7 +15,7 @@ export type WorkerCall =
   | { readonly method: 'retain'; readonly containerIds: ReadonlySet<string> }
   | { readonly method: 'stats' | 'close' };
 
-/** What the calls that ask for something get; the others get an empty one. */
+/** The answers to calls that ask for something; all other calls get an empty answer. */
 export interface WorkerAnswer {
   readonly stats?: LogStats;
   readonly relinked?: RelinkedLog;
@@ -31,7 +31,7 @@ export type WorkerMessage = Reply<WorkerAnswer> | WorkerLogLine;
 
 export interface WorkerSettings {
   readonly stateDir: string;
-  /** Whether to go on at once where an earlier process was stopped. */
+  /** Whether to continue at once where an earlier process stopped. */
   readonly resume: boolean;
   /** The shared memory of the worker's WorkMarker. */
   readonly marker: SharedArrayBuffer;

@@ -145,7 +145,7 @@ export interface Target {
   readonly pid: number;
 }
 
-/** Where readings come from: cgroup files, or where those cannot be seen the Engine. */
+/** Where readings come from: cgroup files, or the Engine if those cannot be seen. */
 export interface UsageSource {
   /** Resolves with undefined when it does not run any more. */
   usage(target: Target, signal?: AbortSignal): Promise<UsageReading | undefined>;
@@ -169,7 +169,7 @@ export interface UsageSource {
 }
 
 export interface TargetDetail extends DetailReading {
-  /** As cgroupName says. */
+  /** The same as `cgroupName` returns. */
   readonly cgroup: string;
 }
 

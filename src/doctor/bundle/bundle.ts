@@ -75,7 +75,7 @@ export interface ArchiveFile {
   readonly text: string;
 }
 
-/** A tar archive that is there from the first moment on, readable by its owner alone. */
+/** A tar archive whose file is created at once, and which only its owner can read. */
 export class Archive {
   private constructor(
     readonly path: string,
@@ -102,7 +102,7 @@ export class Archive {
     return packed.length;
   }
 
-  /** Nothing stays behind of one that could not be written. */
+  /** Removes an archive that could not be written. */
   async discard(): Promise<void> {
     await this.file.close().catch(() => undefined);
     await rm(this.path, { force: true });

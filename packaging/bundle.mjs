@@ -4,6 +4,7 @@
 //   bundle.mjs DIRECTORY ABOUT   ABOUT: a directory that gets `licences`, the texts of all packages whose code is in there, and
 //                                `packages.json`, which lists them
 import { build } from 'esbuild';
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import process from 'node:process';
@@ -41,6 +42,9 @@ const { metafile } = await build({
   metafile: true,
   logLevel: 'warning',
 });
+
+// The page of `dockbridge cri show --html`, which is looked up beside the code that fills it.
+execFileSync(process.execPath, [join(root, 'scripts/tape-page.mjs'), join(directory, 'tape-page.template')]);
 
 // Only /usr/bin/dockbridge runs it, with the Node.js beside it. The line stays, for the source map counts lines.
 const main = join(directory, 'main.js');

@@ -15,6 +15,8 @@ mkdirSync(join(root, 'dist/proto/gen'), { recursive: true });
 for (const name of ['cri.js', 'descriptors.js'])
   copyFileSync(join(root, 'src/proto/gen', name), join(root, 'dist/proto/gen', name));
 
+run('scripts/tape-page.mjs', join(root, 'dist/harness/html/tape-page.template'));
+
 // What a source that is gone has left would be packed with the rest (npm pack).
 for (const file of readdirSync(join(root, 'dist'), { recursive: true })) {
   const [, name] = /^(.+?)\.js(?:\.map)?$/.exec(file) ?? [];

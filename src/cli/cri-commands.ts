@@ -38,6 +38,10 @@ export function addCriCommands(program: Command): void {
     .option('--slow <TIME>', 'only calls that took at least this long, such as 1s')
     .option('--failed', 'only calls that failed', false)
     .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
+    .option(
+      '--html <FILE>',
+      'write a page for a browser in place of the tables: only its owner can read it, and nothing is overwritten',
+    )
     .action(async (tape: string, options: ShowCommand) => {
       process.exitCode = await (await import('./cri/show.js')).show(tape, options);
     });

@@ -60,6 +60,7 @@ describe('npm pack', () => {
         ...compiled,
         ...['LICENSE', 'README.md', 'package.json'],
         ...[
+          'dist/harness/html/tape-page.template',
           'dist/notify-helper',
           'dist/pause/pause.tar',
           'dist/proto/gen/cri.js',

@@ -1,5 +1,8 @@
 import { duration } from '../../config/parsers';
-import { showTape } from '../../harness/show/show';
+import { tapeSource } from '../../harness/html/page-run';
+import { writePage } from '../../harness/html/write-page';
+import { showTape, toldProblems, type Shown } from '../../harness/show/show';
+import type { CallFilter } from '../../harness/show/shown-call';
 import { messageOf } from '../../lib/errors';
 import { say } from './proxied';
 
@@ -9,16 +12,20 @@ export interface ShowCommand {
   readonly slow?: string | undefined;
   readonly failed: boolean;
   readonly output: 'text' | 'json';
+  /** Writes a page in place of the text. */
+  readonly html?: string | undefined;
 }
 
 /** `dockbridge cri show`. @returns the exit code. */
 export async function show(
   tape: string,
-  { method, pod, slow, failed, output }: ShowCommand,
+  { method, pod, slow, failed, output, html }: ShowCommand,
 ): Promise<number> {
   try {
     const slowMs = slow === undefined ? undefined : duration(slow, '--slow');
-    const { text, problems } = await showTape(tape, { method, pod, slowMs, failed }, output);
+    const filter = { method, pod, slowMs, failed };
+    const { text, problems } =
+      html === undefined ? await showTape(tape, filter, output) : await pageOf(tape, filter, html);
     await print(text);
     for (const problem of problems) say('show', problem);
     return problems.length > 0 ? 1 : 0;
@@ -26,6 +33,16 @@ export async function show(
     say('show', messageOf(error));
     return 2;
   }
+}
+
+async function pageOf(tape: string, filter: CallFilter, html: string): Promise<Shown> {
+  const source = await tapeSource(tape, filter);
+  await writePage(html, [source]);
+  const { problems, lost } = source.run;
+  return {
+    text: `${source.calls.length} calls in ${html}: open it in a browser\n`,
+    problems: toldProblems(tape, lost, problems),
+  };
 }
 
 /** Resolves when the text is written, or when its reader has enough, as `head` has. @throws any other error of the output. */

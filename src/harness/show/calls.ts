@@ -1,28 +1,7 @@
-import { matcher, podMatcher } from '../pattern';
 import { Subjects } from '../subjects';
 import type { CallBegin, CallEnd, TapeHeader, TapeLine } from '../tape/format';
 import { TapeReader, type TapeProblem } from '../tape/reader';
-
-/** One call of a tape, without its messages. */
-export interface ShownCall {
-  readonly n: number;
-  /** Seconds after the recording began. */
-  readonly t: number;
-  readonly method: string;
-  readonly api: string | undefined;
-  /** `namespace/name` */
-  readonly pod: string | undefined;
-  readonly container: string | undefined;
-  /** `open` if the tape does not tell its end. */
-  readonly status: string;
-  readonly by: string | undefined;
-  readonly details: string | undefined;
-  readonly ms: number | undefined;
-  readonly deadline_ms: number | undefined;
-  /** How many messages a stream has brought; 0 for other calls. */
-  readonly messages: number;
-  readonly faults: readonly string[];
-}
+import { OPEN, type ShownCall } from './shown-call';
 
 export interface ShownTape {
   readonly head: TapeHeader;
@@ -32,54 +11,28 @@ export interface ShownTape {
   readonly problems: readonly TapeProblem[];
 }
 
-export interface CallFilter {
-  readonly method: string | undefined;
-  readonly pod: string | undefined;
-  /** Calls that took at least this long. */
-  readonly slowMs: number | undefined;
-  readonly failed: boolean;
-}
-
 type Growing = { -readonly [Key in keyof ShownCall]: ShownCall[Key] };
 
 /** @throws FAILED_PRECONDITION when the file is not a tape; else the system's error. */
 export async function readCalls(file: string, input?: AsyncIterable<Buffer>): Promise<ShownTape> {
   const reader = new TapeReader(file, input);
-  const tape = new Assembly();
+  const tape = new CallAssembly();
+  let head!: TapeHeader;
   await reader.read(
-    (head) => (tape.head = head),
+    (first) => (head = first),
     (line) => tape.add(line),
   );
-  return { head: tape.head, calls: tape.calls(), lost: tape.lost, problems: reader.problems };
+  return { head, calls: tape.calls(), lost: tape.lost, problems: reader.problems };
 }
-
-export function filtered(calls: readonly ShownCall[], filter: CallFilter): readonly ShownCall[] {
-  const isMethod = matcher(filter.method ?? '*');
-  const isPod = filter.pod === undefined ? undefined : podMatcher(filter.pod);
-  return calls.filter(
-    ({ method, pod, ms, status }) =>
-      isMethod(method) &&
-      (isPod === undefined || (pod !== undefined && isPod(pod))) &&
-      (filter.slowMs === undefined || (ms !== undefined && ms >= filter.slowMs)) &&
-      (!filter.failed || isFailed(status)),
-  );
-}
-
-/** Whether a call ended in an error, whoever produced that. */
-export function isFailed(status: string): boolean {
-  return status !== 'OK' && status !== OPEN;
-}
-
-export const OPEN = 'open';
 
 /** Puts the lines of a tape together again. Messages are looked at and dropped. */
-class Assembly {
-  head!: TapeHeader;
+export class CallAssembly {
   #lostSoFar = 0;
   #lostInAll = 0;
   readonly #calls = new Map<number, Growing>();
   readonly #requests = new Map<number, CallBegin['request']>();
-  readonly #subjects = new Subjects();
+  /** Who the ids are, as far as the lines have told. */
+  readonly subjects = new Subjects();
 
   get lost(): number {
     return Math.max(this.#lostSoFar, this.#lostInAll);
@@ -96,7 +49,7 @@ class Assembly {
     else if ('message' in line) {
       const call = this.#call(line.n, line.t, line.method);
       call.messages++;
-      this.#subjects.learn(line.method, this.#requests.get(line.n), line.message);
+      this.subjects.learn(line.method, this.#requests.get(line.n), line.message);
     } else if ('n' in line) this.#begin(line);
   }
 
@@ -107,7 +60,7 @@ class Assembly {
 
   #begin({ n, t, method, api, deadline_ms, request }: CallBegin): void {
     const call = this.#call(n, t, method);
-    Object.assign(call, { t, api, deadline_ms }, this.#subjects.of(request));
+    Object.assign(call, { t, api, deadline_ms }, this.subjects.of(request));
     this.#requests.set(n, request);
   }
 
@@ -116,8 +69,8 @@ class Assembly {
     const call = this.#call(n, t - ms / 1000, method);
     const request = this.#requests.get(n);
     this.#requests.delete(n);
-    this.#subjects.learn(method, request, response);
-    Object.assign(call, { status, by, details, ms }, this.#subjects.of(request));
+    this.subjects.learn(method, request, response);
+    Object.assign(call, { status, by, details, ms }, this.subjects.of(request));
   }
 
   #call(n: number, t: number, method: string): Growing {

@@ -1,4 +1,4 @@
-import { isFailed, type ShownCall } from './calls';
+import { isFailed, type ShownCall } from './shown-call';
 
 /** How long the calls of one method took, in milliseconds; undefined where no call has ended. */
 export interface Latency {

@@ -1,6 +1,7 @@
 import { columns } from '../../lib/columns';
-import { OPEN, type ShownCall, type ShownTape } from './calls';
+import type { ShownTape } from './calls';
 import { latencies, type Latency } from './latency';
+import { OPEN, type ShownCall } from './shown-call';
 
 /** A longer reason would make the table unreadable; the tape has the whole text. */
 const MAX_DETAILS = 100;

@@ -29,8 +29,13 @@ export class TapeReader {
    * @throws FAILED_PRECONDITION when the file is not a tape, or one of a later version; else the system's error.
    */
   async read(onHead: (head: TapeHeader) => void, onLine: (line: TapeLine) => void): Promise<void> {
+    for await (const line of this.lines(onHead)) onLine(line);
+  }
+
+  /** The same as `read`, for who needs time for each line. */
+  async *lines(onHead: (head: TapeHeader) => void = () => undefined): AsyncGenerator<TapeLine> {
     let hasEnd = false;
-    for await (const { text, isWhole } of this.#lines()) {
+    for await (const { text, isWhole } of this.#texts()) {
       this.#line++;
       if (this.#line === 1) {
         onHead(this.#head(text));
@@ -41,7 +46,7 @@ export class TapeReader {
       if (line === undefined) continue;
       if (hasEnd) this.#problem('stands after the end of the tape');
       hasEnd ||= 'end' in line;
-      onLine(line);
+      yield line;
     }
     if (this.#line === 0) throw failedPrecondition(`${this.file} is empty: it is not a tape`);
     if (!hasEnd)
@@ -50,7 +55,7 @@ export class TapeReader {
       );
   }
 
-  async *#lines(): AsyncGenerator<{ text: string; isWhole: boolean }> {
+  async *#texts(): AsyncGenerator<{ text: string; isWhole: boolean }> {
     let held: Buffer[] = [];
     let bytes = 0;
     for await (const chunk of this.input) {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { CallFilter } from '../../../src/harness/show/calls';
+import type { CallFilter } from '../../../src/harness/show/shown-call';
 import { showTape } from '../../../src/harness/show/show';
 
 const ALL: CallFilter = { method: undefined, pod: undefined, slowMs: undefined, failed: false };

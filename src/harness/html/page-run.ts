@@ -1,0 +1,85 @@
+import { stat } from 'node:fs/promises';
+import { invalidArgument } from '../../lib/errors';
+import type { Observation } from '../observation';
+import { CallAssembly } from '../show/calls';
+import { filtered, type CallFilter, type ShownCall } from '../show/shown-call';
+import type { TapeHeader, TapeLine } from '../tape/format';
+import { TapeReader } from '../tape/reader';
+import { Lives } from './lives';
+import type { PageRun } from './page-data';
+
+/** A run that a page is to show. Only its index is in memory; its messages come line by line when they are written. */
+export interface PageSource {
+  readonly run: Omit<PageRun, 'calls'>;
+  readonly calls: readonly ShownCall[];
+  /** The lines of these calls and of others. Can be read more than once. */
+  lines(): AsyncIterable<TapeLine> | Iterable<TapeLine>;
+}
+
+/**
+ * A tape, with the calls that the filter lets pass, and all states and events.
+ * @throws INVALID_ARGUMENT when it is no regular file, for it is read twice; else as `readCalls`.
+ */
+export async function tapeSource(file: string, filter: CallFilter): Promise<PageSource> {
+  if (!(await stat(file)).isFile())
+    throw invalidArgument(file, 'a page can only be made from a regular file');
+  const reader = new TapeReader(file);
+  let head!: TapeHeader;
+  const assembled = new Assembled();
+  for await (const line of reader.lines((first) => (head = first))) assembled.add(line);
+  const { endpoint, runtime_name: name = '', runtime_version: version = '' } = head.upstream;
+  return {
+    run: {
+      ...{ source: file, runtime: { name, version }, endpoint, recorded: head.recorded },
+      problems: reader.problems.map(({ line, why }) => `line ${line} ${why}`),
+      ...assembled.rest(),
+    },
+    calls: filtered(assembled.calls(), filter),
+    lines: () => new TapeReader(file).lines(),
+  };
+}
+
+/** What was seen of a runtime by other means. */
+export function observationSource({ source, runtime, calls }: Observation): PageSource {
+  const assembled = new Assembled();
+  const lines = function* (): Generator<TapeLine> {
+    for (const { n, t, ms, method, request, status, details, response, messages = [] } of calls) {
+      const end = t + ms / 1000;
+      yield { n, t, method, api: 'v1', request };
+      for (const [i, message] of messages.entries()) yield { n, t: end, method, i, message };
+      yield {
+        ...{ n, t: end, method, status, ms },
+        ...(details === undefined ? {} : { details }),
+        ...(response === undefined ? {} : { response }),
+      };
+    }
+  };
+  for (const line of lines()) assembled.add(line);
+  return { run: { source, runtime, problems: [], ...assembled.rest() }, calls: assembled.calls(), lines };
+}
+
+class Assembled {
+  readonly #calls = new CallAssembly();
+  readonly #lives = new Lives();
+  #end = 0;
+
+  add(line: TapeLine): void {
+    this.#calls.add(line);
+    this.#lives.add(line);
+    this.#end = Math.max(this.#end, line.t);
+  }
+
+  calls(): readonly ShownCall[] {
+    return this.#calls.calls();
+  }
+
+  rest(): Pick<PageRun, 'end' | 'lost' | 'states' | 'events'> {
+    const { subjects, lost } = this.#calls;
+    return {
+      end: this.#end,
+      lost,
+      states: this.#lives.states(subjects),
+      events: this.#lives.events(subjects),
+    };
+  }
+}

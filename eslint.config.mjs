@@ -178,6 +178,37 @@ export default tseslint.config(
     },
   },
   {
+    files: ['page/**/*.ts'],
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        ...[
+          'innerHTML',
+          'outerHTML',
+          'insertAdjacentHTML',
+          'setHTMLUnsafe',
+          'srcdoc',
+          'write',
+          'writeln',
+        ].map((property) => ({
+          property,
+          message: 'Nothing in the page parses HTML: use element() (docs/adr/0075).',
+        })),
+      ],
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: '^(?!\\./)(?!\\.\\./src/harness/(pattern|show/shown-call|show/latency|html/page-data)$)',
+              message: 'The page runs in a browser: it knows what needs no Node.js (docs/adr/0075).',
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
     files: ['test/**/*.ts'],
     rules: {
       '@typescript-eslint/no-non-null-assertion': 'off',

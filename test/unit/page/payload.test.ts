@@ -43,7 +43,12 @@ const ASK_NOTHING: Choice = { search: '', method: '', pod: '', slow: '', failed:
 const CALLS = [
   call(1, [0]),
   call(2, [1, 2], { method: 'StartContainer', pod: 'default/web-0', ms: 900 }),
-  call(3, [3], { method: 'ContainerStatus', pod: 'kube-system/dns', status: 'NOT_FOUND', details: 'No such' }),
+  call(3, [3], {
+    method: 'ContainerStatus',
+    pod: 'kube-system/dns',
+    status: 'NOT_FOUND',
+    details: 'No such',
+  }),
   call(4, [4], { method: 'Status', status: 'open', ms: undefined, faults: ['hang'] }),
 ];
 const RUN: PageRun = {

@@ -25,7 +25,9 @@ it('a pod has its sandbox first, then its containers; calls about no pod are by 
     call(5, 4, 5),
   ];
   const rows = rowsOf(run(calls), calls);
-  expect(rows.map(({ label, isHeading, lanes }) => [label, isHeading, lanes.flat().map(({ n }) => n)])).toEqual([
+  expect(
+    rows.map(({ label, isHeading, lanes }) => [label, isHeading, lanes.flat().map(({ n }) => n)]),
+  ).toEqual([
     ['default/web', true, []],
     ['(sandbox)', false, [3]],
     ['main', false, [2]],
@@ -67,9 +69,11 @@ it('states and events stand with the container that they are about', () => {
     }),
     calls,
   );
-  expect(rows.map(({ label, states, events }) => [label, states.map(({ id }) => id), events.length])).toEqual([
-    ['default/web', [], 0],
-    ['(sandbox)', ['p'], 0],
-    ['main', ['c'], 1],
-  ]);
+  expect(rows.map(({ label, states, events }) => [label, states.map(({ id }) => id), events.length])).toEqual(
+    [
+      ['default/web', [], 0],
+      ['(sandbox)', ['p'], 0],
+      ['main', ['c'], 1],
+    ],
+  );
 });

@@ -55,9 +55,15 @@ it('follows containers by lists and statuses, whose first state is left out of J
     ...call(1, 1, 'ListPodSandbox', {}, { items: [{ id: 'p' }, { id: 'q', state: 'SANDBOX_NOTREADY' }] }),
     ...call(2, 2, 'ListContainers', {}, { containers: [{ id: 'c' }] }),
     ...call(3, 3, 'ListContainers', {}, { containers: [{ id: 'c', state: 'CONTAINER_EXITED' }] }),
-    ...call(4, 4, 'ContainerStatus', { container_id: 'c' }, {
-      status: { id: 'c', state: 'CONTAINER_EXITED', finished_at: '7', exit_code: 137, reason: 'OOMKilled' },
-    }),
+    ...call(
+      4,
+      4,
+      'ContainerStatus',
+      { container_id: 'c' },
+      {
+        status: { id: 'c', state: 'CONTAINER_EXITED', finished_at: '7', exit_code: 137, reason: 'OOMKilled' },
+      },
+    ),
   ]);
   expect(states).toEqual([
     '1 sandbox p running answer',
@@ -84,7 +90,13 @@ it('no life goes back: an old list that comes late changes nothing', () => {
 });
 
 it('events tell states too, of containers and of sandboxes', () => {
-  const event = (t: number, message: Json): TapeLine => ({ n: 1, t, i: t, method: 'GetContainerEvents', message });
+  const event = (t: number, message: Json): TapeLine => ({
+    n: 1,
+    t,
+    i: t,
+    method: 'GetContainerEvents',
+    message,
+  });
   const { lives, states } = livesOf([
     event(1, { container_id: 'p', pod_sandbox_status: { id: 'p', state: 'SANDBOX_NOTREADY' } }),
     event(2, { container_id: 'c' }),

@@ -28,7 +28,11 @@ let page: string;
 let template: string;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'dockbridge-page-'));
-  [tape, page, template] = [join(directory, 'a.tape'), join(directory, 'a.html'), join(directory, 'template')];
+  [tape, page, template] = [
+    join(directory, 'a.tape'),
+    join(directory, 'a.html'),
+    join(directory, 'template'),
+  ];
   await writeFile(tape, [HEAD, ...LINES].map((line) => `${JSON.stringify(line)}\n`).join(''));
   await writeFile(template, '<body><!-- data --></body>');
 });
@@ -37,10 +41,12 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 /** What a browser's parser makes of the elements: their text ends at the first `</script`. */
 async function elements(): Promise<{ attributes: string; text: string }[]> {
   const html = await readFile(page, 'utf8');
-  const found = [...html.matchAll(/<script ([^>]*)>(.*?)<\/script/gs)].map(([, attributes = '', text = '']) => ({
-    attributes,
-    text,
-  }));
+  const found = [...html.matchAll(/<script ([^>]*)>(.*?)<\/script/gs)].map(
+    ([, attributes = '', text = '']) => ({
+      attributes,
+      text,
+    }),
+  );
   const rest = html.replace(/<script ([^>]*)>(.*?)<\/script>/gs, '').trim();
   expect(rest).toMatch(/^<body>\s*<\/body>$/);
   return found;
@@ -105,13 +111,27 @@ it('long runs are in many elements', async () => {
 });
 
 it('two runs and what differs', async () => {
-  const call = { n: 7, t: 1, ms: 20, method: 'Version', request: {}, status: 'OK', response: { version: 'b' } };
+  const call = {
+    n: 7,
+    t: 1,
+    ms: 20,
+    method: 'Version',
+    request: {},
+    status: 'OK',
+    response: { version: 'b' },
+  };
   const other = observationSource({
     source: 'unix:///b',
     runtime: { name: 'b', version: '1' },
     calls: [call, { ...call, n: 9, method: 'GetContainerEvents', messages: [{ container_id: 'c' }] }],
   });
-  const difference = { call: { a: 2, b: 7 }, path: 'version', a: 'x', b: HOSTILE, verdict: 'differs' } as const;
+  const difference = {
+    call: { a: 2, b: 7 },
+    path: 'version',
+    a: 'x',
+    b: HOSTILE,
+    verdict: 'differs',
+  } as const;
   await writePage(page, [await tapeSource(tape, ALL), other], [difference], template);
   const { data, lines } = await written();
   expect(data.differences).toEqual([difference]);
@@ -146,5 +166,7 @@ it('a page that could not be finished is taken away', async () => {
 });
 
 it('a tape must be a file, for it is read twice', async () => {
-  await expect(tapeSource('/dev/null', ALL)).rejects.toThrow('/dev/null: a page can only be made from a regular file');
+  await expect(tapeSource('/dev/null', ALL)).rejects.toThrow(
+    '/dev/null: a page can only be made from a regular file',
+  );
 });

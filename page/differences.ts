@@ -39,7 +39,7 @@ export function differencesTable(
 }
 
 function table(body: HTMLElement): HTMLElement {
-  const head = ['Verdict', 'Call', 'Field', 'First run', 'Second run', 'Why it is allowed'];
+  const head = ['Verdict', 'Call', 'Field', 'First run', 'Second run', 'Why'];
   return element(
     'table',
     {},

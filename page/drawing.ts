@@ -5,6 +5,8 @@ import { marks, type TimeRange } from './time-range';
 
 export const AXIS = 24;
 const BAR = 10;
+/** The height of a state's box. */
+const BOX = 12;
 const SHORTEST_BAR = 3;
 /** Pixels between two marks of the axis. */
 const MARK_DISTANCE = 110;
@@ -176,8 +178,14 @@ class Drawing {
     let after = right + 3;
     if (failed) after = this.#sign('✕', after, top, 'failed', room);
     if (call.faults.length > 0) after = this.#sign('◆', after, top, 'fault', room);
-    if (call.status === OPEN)
-      after = this.#sign('open', Math.min(after, this.view.width - 30), top, 'open', room);
+    if (call.status === OPEN) {
+      // On the dashes near the right edge, where its end would be.
+      const x = Math.min(right, this.view.width) - 30;
+      canvas.fillStyle = this.#colour('back');
+      canvas.fillRect(x - 3, top - 1, 30, BAR + 2);
+      this.#sign('open', x, top, 'open', room);
+      after = Infinity;
+    }
     const inside = Math.min(right, this.view.width) - Math.max(left, this.view.gutter);
     canvas.font = SMALL;
     const width = canvas.measureText(call.method).width;
@@ -198,7 +206,7 @@ class Drawing {
   #openBar(left: number, right: number, top: number): void {
     const { canvas } = this;
     canvas.strokeStyle = this.#colour('open');
-    canvas.lineWidth = 1.5;
+    canvas.lineWidth = 2;
     canvas.setLineDash([6, 3]);
     canvas.beginPath();
     canvas.moveTo(right, top + 1);
@@ -228,7 +236,7 @@ class Drawing {
     if (right < view.gutter || left > view.width) return;
     const { state, exit_code: code } = change;
     if (state === 'removed') {
-      this.#text('×', left - 3, top + 5, 8, FONT, 'faint');
+      this.#text('×', left - 3, top + BOX / 2, 20, FONT, 'text');
       return;
     }
     const colour = this.#colour(state);
@@ -238,11 +246,11 @@ class Drawing {
     canvas.setLineDash(state === 'exited' ? [3, 3] : []);
     if (state === 'running') {
       canvas.globalAlpha = 0.35;
-      canvas.fillRect(left, top, right - left, BAR);
+      canvas.fillRect(left, top, right - left, BOX);
       canvas.globalAlpha = 1;
     }
-    if (state === 'exited') canvas.strokeRect(left, top + BAR / 2, Math.max(right - left, 0.5), 0);
-    else canvas.strokeRect(left + 0.5, top + 0.5, Math.max(right - left - 1, 1), BAR - 1);
+    if (state === 'exited') canvas.strokeRect(left, top + BOX / 2, Math.max(right - left, 0.5), 0);
+    else canvas.strokeRect(left + 0.5, top + 0.5, Math.max(right - left - 1, 1), BOX - 1);
     canvas.setLineDash([]);
     const label = `${nameOfState(change)}${code === undefined ? '' : ` ${code}`}`;
     const from = Math.max(left, view.gutter) + 8;
@@ -251,12 +259,12 @@ class Drawing {
     if (from + width + 4 > right) return;
     if (state === 'exited') {
       canvas.fillStyle = this.#colour('back');
-      canvas.fillRect(from - 2, top, width + 4, BAR);
+      canvas.fillRect(from - 2, top, width + 4, BOX);
     }
     this.#text(
       label,
       from,
-      top + BAR / 2 + 0.5,
+      top + BOX / 2 + 0.5,
       width + 1,
       SMALL,
       code === undefined || code === 0 ? 'text' : 'failed',

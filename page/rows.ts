@@ -17,7 +17,7 @@ export interface Row {
 }
 
 export const LANE = 14;
-export const LIFE = 14;
+export const LIFE = 17;
 const HEADING = 22;
 const PADDING = 6;
 /** No container has an empty name. */

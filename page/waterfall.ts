@@ -88,7 +88,11 @@ export class Waterfall {
     this.redraw();
   }
 
-  zoom(factor: number, at = (this.#range.from + this.#range.to) / 2): void {
+  /** @param at what stays where it is; without it the selected call, if it is in view. */
+  zoom(factor: number, at?: number): void {
+    const { from, to } = this.#range;
+    const begin = this.#selected?.t ?? NaN;
+    at ??= begin >= from && begin <= to ? begin : (from + to) / 2;
     this.#range = zoomed(this.#range, factor, at, this.run.end);
     this.redraw();
   }

@@ -38,6 +38,7 @@ need gcc command -v gcc
 need libc6-dev test -f /usr/include/unistd.h
 need make command -v make
 need ca-certificates test -f /etc/ssl/certs/ca-certificates.crt
+need chromium command -v chromium # opens the page of a tape in a test
 need openssl command -v openssl # a certificate for the tests
 if [ "${1:-}" = guest ]; then
   need debootstrap command -v debootstrap

@@ -73,6 +73,6 @@ export interface PageDifference {
   readonly a?: unknown;
   readonly b?: unknown;
   readonly verdict: 'differs' | 'allowed';
-  /** Why a rule allows it. */
+  /** Why a rule allows it, or what is wrong. */
   readonly because?: string;
 }

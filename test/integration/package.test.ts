@@ -215,6 +215,7 @@ describe('what a package holds', () => {
       '644 usr/lib/dockbridge/open-telemetry.js.map',
       '644 usr/lib/dockbridge/pause/pause.tar',
       '644 usr/lib/dockbridge/sbom.cdx.json',
+      '644 usr/lib/dockbridge/tape-page.template',
       '644 usr/lib/dockbridge/tape/worker-entry.js',
       '644 usr/lib/dockbridge/tape/worker-entry.js.map',
       '644 usr/lib/dockbridge/worker-entry.js',

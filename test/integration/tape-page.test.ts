@@ -1,6 +1,8 @@
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { observationSource, type PageSource } from '../../src/harness/html/page-run';
+import { writePage } from '../../src/harness/html/write-page';
 import { Browser } from './support/browser';
 import { Command } from './support/command';
 
@@ -143,6 +145,36 @@ it('a click opens the call under the pointer, and the wheel zooms there', async 
   await browser.until(`!document.getElementById('details').hidden`);
   expect(await text('#details h2')).toBe('RunPodSandbox');
   expect(await text('#details')).toContain('"pod_sandbox_id": "p"');
+});
+
+it('two runs side by side: a difference opens both calls, and a call opens the other one', async () => {
+  const run = (source: string, name: string): PageSource =>
+    observationSource({
+      ...{ source, runtime: { name, version: '1' } },
+      calls: [1, 2].map((n) => ({
+        ...{ n, t: n, ms: 100, method: n === 1 ? 'Version' : 'Status', request: {} },
+        ...{ status: 'OK', response: { told: `${name}-${n}` } },
+      })),
+    });
+  const page = join(directory, 'two.html');
+  const template = join(__dirname, '../../dist/harness/html/tape-page.template');
+  const differences = [
+    { call: { a: 2, b: 2 }, path: 'told', a: 'x', b: HOSTILE, verdict: 'allowed', because: 'a reason' },
+    { call: { a: 1, b: 1 }, path: 'told', a: 'y', b: 'z', verdict: 'differs' },
+  ] as const;
+  await writePage(page, [run('a.tape', 'one'), run('unix:///b', 'two')], differences, template);
+  await browser.open(page);
+  expect(await browser.value(`document.querySelectorAll('.waterfall').length`)).toBe(2);
+  // What no rule allows comes first.
+  expect(await text('#differences tbody tr:nth-child(1)')).toMatch(/✕ differs\s+Version\s+told\s+y\s+z/);
+  expect(await text('#differences tbody tr:nth-child(2)')).toContain(HOSTILE);
+  await browser.value(`document.querySelector('#differences tbody tr:nth-child(2) button').click()`);
+  for (const part of ['one-2', 'two-2']) expect(await text('#details')).toContain(part);
+  await browser.press('Escape');
+  await focused();
+  for (const key of ['p', 'Enter']) await browser.press(key);
+  for (const part of ['one-1', 'two-1']) expect(await text('#details')).toContain(part);
+  expect(browser.incidents).toEqual([]);
 });
 
 it('is readable in the dark too', async () => {

@@ -19,7 +19,10 @@ type Parameters = Readonly<Record<string, unknown>>;
 export class Browser {
   /** What a page did that none should: requests beyond its file, messages of the console, exceptions. */
   readonly incidents: string[] = [];
-  readonly #waiting = new Map<number, { resolve(result: Parameters): void; reject(error: Error): void }>();
+  readonly #waiting = new Map<
+    number,
+    { resolve: (result: Parameters) => void; reject: (error: Error) => void }
+  >();
   readonly #heard: Message[] = [];
   #listeners: (() => void)[] = [];
   #last = 0;

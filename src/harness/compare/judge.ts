@@ -1,0 +1,98 @@
+import { isIP } from 'node:net';
+import type { Json } from '../../proto/fields';
+import type { Bijection } from './bijection';
+import { canonical, isObject, listOf, same } from './json';
+import { pathOf, type Place } from './path';
+import type { Rule } from './rule';
+
+/** @returns a sentence about what is wrong with two values under a rule; undefined if nothing is. */
+export function judge(
+  rule: Rule,
+  a: Json | undefined,
+  b: Json | undefined,
+  place: Place,
+  ids: Bijection,
+): string | undefined {
+  switch (rule.as) {
+    case 'ignore':
+      return undefined;
+    case 'present':
+      return present(a, b);
+    case 'time':
+      return zero(a) === zero(b) ? undefined : `${zero(a) ? 'A' : 'B'} has no time here`;
+    case 'range':
+      return range(a, b);
+    case 'prefix':
+      return prefix(String(a ?? ''), String(b ?? ''));
+    case 'set':
+      return sorted(a) === sorted(b) ? undefined : 'they do not have the same items';
+    case 'id':
+      return id(rule, a, b, place, ids);
+  }
+}
+
+function present(a: Json | undefined, b: Json | undefined): string | undefined {
+  if (isSet(a) !== isSet(b)) return `only ${isSet(a) ? 'A' : 'B'} has a value`;
+  if (typeof a !== 'string' || typeof b !== 'string') return undefined;
+  if (isIP(a) !== isIP(b)) return 'they are no addresses of one family';
+  if (schemeOf(a) !== schemeOf(b)) return 'they have not the same scheme';
+  return undefined;
+}
+
+function schemeOf(text: string): string {
+  return /^([a-z][\w+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase() ?? '';
+}
+
+function isSet(value: Json | undefined): boolean {
+  if (Array.isArray(value)) return value.length > 0;
+  return isObject(value) || !zero(value);
+}
+
+function zero(value: Json | undefined): boolean {
+  return value === undefined || value === '0' || value === 0 || value === '' || value === false;
+}
+
+/** A number that is not told at all is not 0: where that can be, the descriptors have a message around it. */
+function range(a: Json | undefined, b: Json | undefined): string | undefined {
+  if ((a === undefined) !== (b === undefined)) return `${a === undefined ? 'A' : 'B'} tells no number`;
+  for (const [side, value] of [
+    ['A', a],
+    ['B', b],
+  ] as const)
+    if (!(Number(value ?? 0) >= 0)) return `${side}'s number is not 0 or more`;
+  return undefined;
+}
+
+function prefix(a: string, b: string): string | undefined {
+  return a.startsWith(b) || b.startsWith(a) ? undefined : 'neither begins with the other';
+}
+
+function sorted(list: Json | undefined): string {
+  return JSON.stringify(listOf(list).map(canonical).sort());
+}
+
+function id(
+  { space = 'id' }: Rule,
+  a: Json | undefined,
+  b: Json | undefined,
+  place: Place,
+  ids: Bijection,
+): string | undefined {
+  if (Array.isArray(a) || Array.isArray(b)) {
+    const [ofA, ofB] = [listOf(a), listOf(b)];
+    if (ofA.length !== ofB.length) return `A has ${ofA.length} and B has ${ofB.length}`;
+    return ofA.map((one, at) => idOf(space, one, ofB[at], place, ids)).find((why) => why !== undefined);
+  }
+  return idOf(space, a, b, place, ids);
+}
+
+function idOf(
+  space: string,
+  a: Json | undefined,
+  b: Json | undefined,
+  place: Place,
+  ids: Bijection,
+): string | undefined {
+  if (zero(a) || zero(b)) return same(a ?? '', b ?? '') ? undefined : `only ${zero(a) ? 'B' : 'A'} has an id`;
+  return ids.bind(space, String(a), String(b), pathOf(place));
+}

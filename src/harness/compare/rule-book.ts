@@ -1,0 +1,91 @@
+import type { FieldRow } from '../../proto/descriptors';
+import type { Json } from '../../proto/fields';
+import type { NearMiss, RuleUse } from './comparison';
+import { pathOf, type Place } from './path';
+import { nameOf, type Rule } from './rule';
+import { fitsKind } from './rules';
+import type { Runtime } from './runtime-match';
+
+/** Finds the rule for a place, and counts what the rules were good for. */
+export class RuleBook {
+  readonly #uses = new Map<Rule, { met: number; needed: number }>();
+  readonly #isActive: ReadonlyMap<Rule, boolean>;
+  /** By the path without keys. */
+  readonly #candidates = new Map<string, readonly Rule[]>();
+
+  constructor(
+    private readonly rules: readonly Rule[],
+    a: Runtime,
+    b: Runtime,
+  ) {
+    this.#isActive = new Map(
+      rules.map((rule) => {
+        const { a: ofA, b: ofB, any } = rule.runtimes;
+        return [rule, (ofA?.(a) ?? true) && (ofB?.(b) ?? true) && (any === undefined || any(a) || any(b))];
+      }),
+    );
+  }
+
+  /** @param row of the field; undefined for a pseudo field. */
+  find(place: Place, row: FieldRow | undefined, a: Json | undefined, b: Json | undefined): Rule | undefined {
+    return this.#for(place, row).find(
+      (rule) => this.#isActive.get(rule) === true && rule.compiled.matches(place) && areMeant(rule, a, b),
+    );
+  }
+
+  /** The rule was applied to a value. @param isNeeded the values are different, and it allows that. */
+  met(rule: Rule, isNeeded: boolean): void {
+    const use = this.#use(rule);
+    use.met++;
+    if (isNeeded) use.needed++;
+  }
+
+  /** A rule that is nearly for this place, and why it is not. */
+  nearMiss(
+    place: Place,
+    row: FieldRow | undefined,
+    a: Json | undefined,
+    b: Json | undefined,
+  ): NearMiss | undefined {
+    const [rule] = this.#for(place, row);
+    if (rule === undefined) return undefined;
+    const name = `${nameOf(rule)} (${rule.path})`;
+    if (this.#isActive.get(rule) !== true) {
+      const sides = Object.entries(rule.only ?? {}).map(([side, of]) => `${side}: ${of}`);
+      return { rule: name, why: `is only for ${sides.join(', ')}` };
+    }
+    if (!rule.compiled.matches(place)) return { rule: name, why: 'is for another key' };
+    if (!areMeant(rule, a, b))
+      return { rule: name, why: `is only for the values ${(rule.values ?? []).join(', ')}` };
+    return undefined;
+  }
+
+  uses(): readonly RuleUse[] {
+    return this.rules.map((rule) => ({ rule, ...this.#use(rule) }));
+  }
+
+  #use(rule: Rule): { met: number; needed: number } {
+    const known = this.#uses.get(rule);
+    if (known !== undefined) return known;
+    const use = { met: 0, needed: 0 };
+    this.#uses.set(rule, use);
+    return use;
+  }
+
+  #for(place: Place, row: FieldRow | undefined): readonly Rule[] {
+    const bare = { ...place, steps: place.steps.map(({ message, field }) => ({ message, field })) };
+    const path = pathOf(bare);
+    const known = this.#candidates.get(path);
+    if (known !== undefined) return known;
+    const found = this.rules.filter(
+      ({ as, compiled }) =>
+        compiled.matchesFields(place) && (row === undefined ? as === 'ignore' : fitsKind(as, row)),
+    );
+    this.#candidates.set(path, found);
+    return found;
+  }
+}
+
+function areMeant({ values }: Rule, a: Json | undefined, b: Json | undefined): boolean {
+  return values === undefined || [a, b].every((value) => values.some((meant) => meant === value));
+}

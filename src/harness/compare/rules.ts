@@ -1,0 +1,140 @@
+import { parse } from 'yaml';
+import type { FieldRow } from '../../proto/descriptors';
+import { invalidArgument, messageOf } from '../../lib/errors';
+import { nearest } from '../../lib/nearest';
+import { readPath, type RulePath } from './path';
+import type { Rule, RuleKind, RuleText } from './rule';
+import { runtimeMatch, type Runtime, type RuntimeMatch } from './runtime-match';
+import { BASE_RULES } from './shipped/base';
+import { CONTAINERD_RULES } from './shipped/containerd';
+import { CRI_O_RULES } from './shipped/cri-o';
+import { DOCKER_RULES } from './shipped/docker';
+
+/** Rules of one runtime, by the name that it tells. */
+const SHIPPED: Readonly<Record<string, readonly RuleText[]>> = {
+  docker: DOCKER_RULES,
+  containerd: CONTAINERD_RULES,
+  'cri-o': CRI_O_RULES,
+};
+/** The source of the rules that say what is no difference between any two runtimes. */
+export const BASE = 'base';
+
+/**
+ * The rules for comparing two runtimes, in the order in which they are asked: the first one that is for a place decides. Those of
+ * the user come first, then those of the runtimes, and the base comes last.
+ */
+export function rulesFor(a: Runtime, b: Runtime, users: readonly Rule[] = []): readonly Rule[] {
+  const names = [...new Set([a.name, b.name].map((name) => name.toLowerCase()))];
+  const shipped = names.flatMap((name) =>
+    compiled(Object.hasOwn(SHIPPED, name) ? (SHIPPED[name] ?? []) : [], name),
+  );
+  return [...users, ...shipped, ...compiled(BASE_RULES, BASE)];
+}
+
+/**
+ * Reads a file of rules (docs/harness.md).
+ * @param source what reports call it.
+ * @throws INVALID_ARGUMENT which begins with the key that is wrong, such as `rules[3].path`.
+ */
+export function readRules(text: string, source: string): readonly Rule[] {
+  const { rules } = fieldsOf(parsed(text), '', ['rules']);
+  if (!Array.isArray(rules)) throw invalidArgument('rules', 'is no list of rules');
+  return (rules as readonly unknown[]).map((rule, at) => readRule(rule, source, `rules[${at}]`));
+}
+
+/** Rules of this program, which are checked as those of a file are. */
+export function compiled(rules: readonly RuleText[], source: string): readonly Rule[] {
+  return rules.map((rule, at) => readRule(rule, source, `rules[${at}]`));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return parse(text, { logLevel: 'error' });
+  } catch (error) {
+    throw invalidArgument('the file', `is no YAML: ${messageOf(error)}`);
+  }
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+const NUMBERS = ['int32', 'uint32', 'int64', 'uint64', 'double', 'Int64Value', 'UInt64Value'];
+type Fits = (row: FieldRow) => boolean;
+/** What a kind of rule can be for, and how that is said. */
+const KINDS: Readonly<Record<RuleKind, readonly [fits: Fits, what: string]>> = {
+  ignore: [() => true, 'anything'],
+  present: [() => true, 'anything'],
+  id: [([, , type]) => type === 'string', 'text'],
+  prefix: [([, , type]) => type === 'string', 'text'],
+  time: [([, , type, kind]) => type === 'int64' && kind === 'one', 'times in nanoseconds'],
+  range: [([, , type]) => NUMBERS.includes(type), 'numbers'],
+  set: [([, , , kind]) => kind === 'list', 'lists'],
+};
+
+/** Whether a rule of this kind can be for a field; a pattern may name others too. */
+export function fitsKind(kind: RuleKind, row: FieldRow): boolean {
+  return KINDS[kind][0](row);
+}
+
+const KIND_NAMES = Object.keys(KINDS) as readonly RuleKind[];
+
+function readRule(value: unknown, source: string, key: string): Rule {
+  const fields = fieldsOf(value, key, ['path', 'as', 'because', 'only', 'values', 'space']);
+  const path = text(fields.path, `${key}.path`);
+  const as = KIND_NAMES.find((kind) => kind === fields.as);
+  if (as === undefined)
+    throw invalidArgument(`${key}.as`, `${shown(fields.as)} is none of ${KIND_NAMES.join(', ')}`);
+  const rulePath = pathIn(path, `${key}.path`);
+  const [fits, what] = KINDS[as];
+  if (as !== 'ignore' && !rulePath.targets.some(fits))
+    throw invalidArgument(`${key}.as`, `${as} is for ${what}, and ${path} is none`);
+  const because = text(fields.because, `${key}.because`);
+  const only = fieldsOf(fields.only ?? {}, `${key}.only`, ['a', 'b', 'any']);
+  const runtime = (side: string): RuntimeMatch | undefined =>
+    only[side] === undefined
+      ? undefined
+      : runtimeMatch(text(only[side], `${key}.only.${side}`), `${key}.only.${side}`);
+  const space = fields.space === undefined ? undefined : text(fields.space, `${key}.space`);
+  if (space !== undefined && as !== 'id') throw invalidArgument(`${key}.space`, 'is for rules with `as: id`');
+  return {
+    ...{ path, as, because, source, key, compiled: rulePath },
+    ...(fields.only === undefined ? {} : { only }),
+    ...(fields.values === undefined ? {} : { values: values(fields.values, `${key}.values`) }),
+    ...(space === undefined ? {} : { space }),
+    runtimes: { a: runtime('a'), b: runtime('b'), any: runtime('any') },
+  };
+}
+
+function pathIn(path: string, key: string): RulePath {
+  try {
+    return readPath(path);
+  } catch (error) {
+    throw invalidArgument(key, messageOf(error));
+  }
+}
+
+function values(value: unknown, key: string): readonly (string | number | boolean)[] {
+  if (!Array.isArray(value) || value.length === 0) throw invalidArgument(key, 'is no list of values');
+  return (value as readonly unknown[]).map((one, at) => {
+    if (typeof one === 'string' || typeof one === 'number' || typeof one === 'boolean') return one;
+    throw invalidArgument(`${key}[${at}]`, `${shown(one)} is no text, number, true or false`);
+  });
+}
+
+function text(value: unknown, key: string): string {
+  if (typeof value === 'string' && value.trim() !== '') return value;
+  throw invalidArgument(key, `${shown(value)} is no text`);
+}
+
+/** @param key of the map; the file itself has none. */
+function fieldsOf(value: unknown, key: string, known: readonly string[]): Fields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalidArgument(key === '' ? 'the file' : key, `is no map with ${known.join(', ')}`);
+  const strange = Object.keys(value).find((name) => !known.includes(name));
+  if (strange === undefined) return value as Fields;
+  const meant = nearest(strange, known);
+  const hint = meant === undefined ? `known are ${known.join(', ')}` : `is ${meant} meant?`;
+  throw invalidArgument(key === '' ? strange : `${key}.${strange}`, `is unknown: ${hint}`);
+}
+
+function shown(value: unknown): string {
+  return value === undefined ? 'nothing' : JSON.stringify(value);
+}

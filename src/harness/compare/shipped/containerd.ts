@@ -1,0 +1,118 @@
+import type { RuleText } from '../rule';
+
+const UNIMPLEMENTED = ['OK', 'UNIMPLEMENTED'];
+
+/** What is known of containerd: from our conformance suite on it (test/conformance/skips.txt), and from its releases. */
+export const CONTAINERD_RULES: readonly RuleText[] = [
+  {
+    path: 'ContainerStatus.image_id',
+    as: 'ignore',
+    because: 'containerd tells no image_id in ContainerStatus',
+  },
+  {
+    ...{ path: 'ListImages.images.@item', as: 'ignore' },
+    because: 'containerd ignores the filter of ListImages and answers all images',
+  },
+  {
+    ...{ path: 'Status.status.conditions[Containerd*].@item', as: 'ignore' },
+    because:
+      'containerd tells deprecations as conditions of its own, such as ContainerdHasNoDeprecationWarnings',
+  },
+  {
+    ...{ path: 'ContainerStatus.reason', as: 'ignore', values: ['OOMKilled', 'Error'] },
+    because: "on cgroup v1 containerd's OOM event comes after the container's end, and is lost now and then",
+  },
+  {
+    ...{ path: 'ContainerStats.@status', as: 'ignore', values: ['OK', 'UNKNOWN'] },
+    because: 'containerd answers `unexpected metrics response: []` soon after a start, now and then',
+  },
+  {
+    ...{ path: 'ListContainerStats.@status', as: 'ignore', values: ['OK', 'UNKNOWN'] },
+    because: 'containerd answers `unexpected metrics response: []` soon after a start, now and then',
+  },
+  {
+    ...{ path: 'LinuxPodSandboxStats.process', as: 'ignore' },
+    because: 'containerd counts no processes of a pod now and then',
+  },
+  {
+    ...{
+      path: 'List*Metric*.@status',
+      as: 'ignore',
+      values: UNIMPLEMENTED,
+      only: { any: 'containerd < 2.2' },
+    },
+    because: 'containerd has no metrics of pods before 2.2',
+  },
+  {
+    ...{ path: 'ContainerStatus.mounts.image', as: 'ignore', only: { any: 'containerd < 2.2' } },
+    because: 'containerd names no image in the mounts of a status before 2.2',
+  },
+  {
+    ...{ path: 'ContainerStatus.mounts.image_sub_path', as: 'ignore', only: { any: 'containerd < 2.2' } },
+    because: 'containerd knows no sub-paths of image volumes before 2.2',
+  },
+  {
+    ...{ path: 'UpdatePodSandboxResources.@status', as: 'ignore', only: { any: 'containerd < 2.3' } },
+    because: 'containerd does not implement UpdatePodSandboxResources before 2.3',
+  },
+  {
+    ...{ path: 'Stream*.@status', as: 'ignore', values: UNIMPLEMENTED, only: { any: 'containerd < 2.4' } },
+    because: 'containerd streams no lists before 2.4',
+  },
+  {
+    ...{
+      path: 'RuntimeConfig.@status',
+      as: 'ignore',
+      values: UNIMPLEMENTED,
+      only: { any: 'containerd < 2.0' },
+    },
+    because: 'containerd does not implement RuntimeConfig before 2.0',
+  },
+  {
+    ...{
+      path: 'RuntimeHandlerFeatures.recursive_read_only_mounts',
+      as: 'ignore',
+      only: { any: 'containerd < 2.0' },
+    },
+    because: 'containerd has no recursive read-only mounts before 2.0',
+  },
+  {
+    ...{
+      path: 'RuntimeFeatures.supplemental_groups_policy',
+      as: 'ignore',
+      only: { any: 'containerd < 2.0' },
+    },
+    because: 'containerd has no policy of supplemental groups before 2.0',
+  },
+  {
+    ...{ path: 'RuntimeHandlerFeatures.user_namespaces', as: 'ignore' },
+    because:
+      'containerd has user namespaces from 1.7 on if runc, from 1.2 on, and the kernel have idmapped mounts',
+  },
+  {
+    ...{
+      path: 'Stop*.@status',
+      as: 'ignore',
+      values: ['OK', 'NOT_FOUND'],
+      only: { any: 'containerd < 1.7' },
+    },
+    because: 'containerd answers NOT_FOUND for stopping what is gone, before 1.7',
+  },
+  {
+    ...{
+      path: 'GetContainerEvents.@status',
+      as: 'ignore',
+      values: UNIMPLEMENTED,
+      only: { any: 'containerd < 1.7' },
+    },
+    because: 'containerd has no events before 1.7',
+  },
+  {
+    ...{ path: 'GetContainerEvents.@event', as: 'ignore', only: { any: 'containerd < 1.7' } },
+    because: 'containerd has no events before 1.7',
+  },
+  {
+    ...{ path: 'Image.pinned', as: 'ignore', only: { any: 'containerd < 1.7' } },
+    because: 'containerd pins no images before 1.7',
+  },
+];

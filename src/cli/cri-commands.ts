@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander';
+import type { DiffCommand } from './cri/diff';
 import type { FaultCommand } from './cri/fault';
 import type { RecordCommand } from './cri/record';
 import type { ShowCommand } from './cri/show';
@@ -6,12 +7,12 @@ import type { ShowCommand } from './cri/show';
 const ENDS =
   'Ends on Ctrl-C or SIGTERM. Exit code 0: the tape is whole; 1: it is not whole; 2: it could not begin';
 
-/** Adds `dockbridge cri record`, `show` and `fault`, for people who test any CRI runtime or kubelet. */
+/** Adds `dockbridge cri record`, `show`, `diff` and `fault`, for people who test any CRI runtime or kubelet. */
 export function addCriCommands(program: Command): void {
   const cri = program
     .command('cri')
     .description(
-      'record, show and disturb what a kubelet and any CRI runtime say to each other (docs/harness.md)',
+      'record, show, compare and disturb what a kubelet and any CRI runtime say to each other (docs/harness.md)',
     );
 
   proxied(cri.command('record'))
@@ -44,6 +45,21 @@ export function addCriCommands(program: Command): void {
     )
     .action(async (tape: string, options: ShowCommand) => {
       process.exitCode = await (await import('./cri/show.js')).show(tape, options);
+    });
+
+  cri
+    .command('diff')
+    .description(
+      'compare what two tapes tell of two runtimes. ' +
+        'Exit code 0: the runtimes behave the same; 1: they differ; 2: a tape or the rules cannot be read',
+    )
+    .argument('<A.tape>', 'what record has written')
+    .argument('<B.tape>', 'what record has written of the other runtime')
+    .option('--rules <FILE.yaml>', 'which differences are none, besides those that are known of the runtimes')
+    .option('--junit <FILE.xml>', 'a report for a CI system, besides the one on the standard output')
+    .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
+    .action(async (a: string, b: string, options: DiffCommand) => {
+      process.exitCode = await (await import('./cri/diff.js')).diff(a, b, options);
     });
 
   proxied(cri.command('fault'))

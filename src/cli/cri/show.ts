@@ -4,6 +4,7 @@ import { writePage } from '../../harness/html/write-page';
 import { showTape, toldProblems, type Shown } from '../../harness/show/show';
 import type { CallFilter } from '../../harness/show/shown-call';
 import { messageOf } from '../../lib/errors';
+import { print } from './print';
 import { say } from './proxied';
 
 export interface ShowCommand {
@@ -43,20 +44,4 @@ async function pageOf(tape: string, filter: CallFilter, html: string): Promise<S
     text: `${source.calls.length} calls in ${html}: open it in a browser\n`,
     problems: toldProblems(tape, lost, problems),
   };
-}
-
-/** Resolves when the text is written, or when its reader has enough, as `head` has. @throws any other error of the output. */
-async function print(text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: NodeJS.ErrnoException): void => {
-      if (error.code === 'EPIPE') resolve();
-      else reject(error);
-    };
-    // Node passes the error to the callback, and then emits it too.
-    process.stdout.on('error', fail);
-    process.stdout.write(text, (error) => {
-      if (error == null) resolve();
-      else fail(error);
-    });
-  });
 }

@@ -1,0 +1,168 @@
+import type { Json, JsonObject } from '../../proto/fields';
+import type { Observation, ObservedCall } from '../observation';
+import type { Identities, Identity } from './identities';
+import { canonical, isObject, listOf, objectOf, textOf } from './json';
+import { EVENTS, isPolled, listedIn, typesOf } from './methods';
+import type { Step } from './path';
+
+/** What one side told of one thing: a call that does something, or all answers of polling about one thing. */
+export interface Told {
+  /** The same on both sides for the same thing. */
+  readonly key: string;
+  readonly method: string;
+  readonly identity: Identity;
+  /** The type of the messages, and where they stand in an answer; undefined if the proto does not know the method. */
+  readonly type: string | undefined;
+  readonly steps: readonly Step[];
+  readonly answers: Answer[];
+}
+
+export interface Answer {
+  readonly call: ObservedCall;
+  /** What polling told: the state of a container, `listed`, `gone`, or the code of an error. */
+  readonly state: string;
+  readonly message: JsonObject | undefined;
+}
+
+export interface ToldBySide {
+  /** Calls that do something, each an occurrence of its key. */
+  readonly actions: ReadonlyMap<string, readonly Told[]>;
+  readonly polls: ReadonlyMap<string, Told>;
+  readonly watches: readonly ObservedCall[];
+  /** Pods and images that calls of this side do something with. */
+  readonly acted: ReadonlySet<string>;
+}
+
+export const GONE = 'gone';
+
+/** Sorts the calls of one side by what they are about. */
+export function toldBy({ calls }: Observation, identities: Identities): ToldBySide {
+  const actions = new Map<string, Told[]>();
+  const polls = new Polls(identities);
+  const watches: ObservedCall[] = [];
+  const acted = new Set<string>();
+  for (const call of calls) {
+    if (call.method === EVENTS) watches.push(call);
+    else if (isPolled(call.method)) polls.add(call);
+    else {
+      const identity = identityOf(call, identities);
+      for (const name of [identity.pod, identity.image, imageIn(call, identities)])
+        if (name !== undefined) acted.add(name);
+      const key = [call.method, named(identity), detail(call)].join('\0');
+      const one = { ...toldOf(key, call, identity), answers: [answerOf(call)] };
+      const before = actions.get(key);
+      if (before === undefined) actions.set(key, [one]);
+      else before.push(one);
+    }
+  }
+  return { actions, polls: polls.told, watches, acted };
+}
+
+/** By the ids that the side knows; else as whoever observed it has named it. */
+function identityOf(call: ObservedCall, identities: Identities): Identity {
+  const identity = identities.of(call);
+  if (identity.pod !== undefined || identity.image !== undefined) return identity;
+  return {
+    ...(call.pod === undefined ? {} : { pod: call.pod }),
+    ...(call.container === undefined ? {} : { container: call.container }),
+    ...identity,
+  };
+}
+
+function toldOf(key: string, { method }: ObservedCall, identity: Identity): Omit<Told, 'answers'> {
+  return { key, method, identity, type: typesOf(method)?.response, steps: [] };
+}
+
+function answerOf(call: ObservedCall): Answer {
+  const { status, response } = call;
+  const state = textOf(objectOf(response?.status).state);
+  return { call, state: status === 'OK' ? (state ?? stateOf(call)) : status, message: response };
+}
+
+/** An enum at its default is not in the JSON. */
+function stateOf({ method, response = {} }: ObservedCall): string {
+  if (method === 'ContainerStatus') return 'CONTAINER_CREATED';
+  if (method === 'PodSandboxStatus') return 'SANDBOX_READY';
+  if (method === 'ImageStatus') return isObject(response.image) ? 'present' : 'absent';
+  return 'OK';
+}
+
+/** The answers of polling. A list is taken apart: each of its items is something that it tells of one pod, container or image. */
+class Polls {
+  readonly told = new Map<string, Told>();
+  /** The items that one list has told of, by the list's own key. */
+  readonly #lists = new Map<string, Told[]>();
+
+  constructor(private readonly identities: Identities) {}
+
+  add(call: ObservedCall): void {
+    const { method, request, status } = call;
+    const identity = identityOf(call, this.identities);
+    const key = [method, named(identity), shapeOf(request, this.identities)].join('\0');
+    const types = typesOf(method);
+    const listed = types === undefined ? undefined : listedIn(types.response);
+    const answer = answerOf(call);
+    const own = this.#told({ ...toldOf(key, call, identity) });
+    own.answers.push(listed === undefined ? answer : { ...answer, message: undefined });
+    if (types === undefined || listed === undefined || status !== 'OK') return;
+
+    const answers = types.streams ? (call.messages ?? []) : [call.response ?? {}];
+    const items = answers.flatMap((one) => listOf(one[listed.field])).filter(isObject);
+    const seen = new Set<string>();
+    const known = this.#lists.get(key) ?? [];
+    this.#lists.set(key, known);
+    for (const item of items) {
+      const of = this.identities.ofItem(item) ?? {};
+      let itemKey = `${key}\0${named(of)}`;
+      while (seen.has(itemKey)) itemKey += ' (again)';
+      seen.add(itemKey);
+      const steps = [{ message: types.response, field: listed.field, key: named(of) }];
+      const one = this.#told({ key: itemKey, method, identity: of, type: listed.type, steps });
+      if (one.answers.length === 0) known.push(one);
+      one.answers.push({ call, state: itemState(listed.type, item), message: item });
+    }
+    for (const one of known)
+      if (!seen.has(one.key) && one.answers.at(-1)?.state !== GONE)
+        one.answers.push({ call, state: GONE, message: undefined });
+  }
+
+  #told(what: Omit<Told, 'answers'>): Told {
+    const known = this.told.get(what.key);
+    if (known !== undefined) return known;
+    const made = { ...what, answers: [] };
+    this.told.set(what.key, made);
+    return made;
+  }
+}
+
+function itemState(type: string, item: JsonObject): string {
+  const first = { Container: 'CONTAINER_CREATED', PodSandbox: 'SANDBOX_READY' }[type];
+  return textOf(item.state) ?? first ?? 'listed';
+}
+
+/** A request with names in place of ids. How much it asks for besides is not what it is about. */
+function shapeOf({ verbose: _verbose, ...request }: JsonObject, identities: Identities): string {
+  return canonical(withNames(request, identities));
+}
+
+function withNames(value: Json, identities: Identities): Json {
+  if (typeof value === 'string') return identities.named(value);
+  if (Array.isArray(value)) return listOf(value).map((one) => withNames(one, identities));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, withNames(one, identities)]));
+}
+
+export function named({ pod, container, image }: Identity): string {
+  return [pod, container, image].filter((part) => part !== undefined).join('/');
+}
+
+/** What tells calls of one method about one container apart. */
+function detail({ method, request }: ObservedCall): string {
+  return method.startsWith('Exec') ? canonical(request.cmd) : '';
+}
+
+function imageIn({ request }: ObservedCall, identities: Identities): string | undefined {
+  const name =
+    textOf(objectOf(objectOf(request.config).image).image) ?? textOf(objectOf(request.image).image);
+  return name === undefined ? undefined : identities.imageName(name);
+}

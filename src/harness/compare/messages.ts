@@ -71,7 +71,7 @@ export class MessageComparer {
     const at = below(place, { message, field: name });
     const rule = this.book.find(at, undefined, a, b);
     if (rule === undefined) this.#differ(at, undefined, a, b, why, into);
-    else this.#allow(rule, at, a, b, into);
+    else this.#allow(rule, undefined, at, a, b, into);
   }
 
   #field(row: FieldRow, a: JsonObject, b: JsonObject, place: Place, into: Findings): void {
@@ -165,7 +165,7 @@ export class MessageComparer {
       return;
     }
     const why = judge(rule, a, b, place, this.ids);
-    if (why === undefined) this.#allow(rule, place, a, b, into);
+    if (why === undefined) this.#allow(rule, row, place, a, b, into);
     else {
       this.book.met(rule, false);
       const near = { rule: `${nameOf(rule)} (${rule.path})`, why: `compares it as ${rule.as}` };
@@ -235,11 +235,30 @@ export class MessageComparer {
     into.differences.push({ path: pathOf(place), a, b, why, ...(near === undefined ? {} : { near }) });
   }
 
-  #allow(rule: Rule, place: Place, a: Json | undefined, b: Json | undefined, into: Findings): void {
-    const isNeeded = !same(a, b);
+  #allow(
+    rule: Rule,
+    row: FieldRow | undefined,
+    place: Place,
+    a: Json | undefined,
+    b: Json | undefined,
+    into: Findings,
+  ): void {
+    const isNeeded = !same(a, b) && !this.#isEqualWithout(rule, row, place, a, b);
     this.book.met(rule, isNeeded);
     if (isNeeded && rule.source !== BASE)
       into.allowed.push({ path: pathOf(place), a, b, rule: nameOf(rule), because: rule.because });
+  }
+
+  /** Whether the rules after this one find no difference either: ids differ always, and need nobody who allows it. */
+  #isEqualWithout(
+    rule: Rule,
+    row: FieldRow | undefined,
+    place: Place,
+    a: Json | undefined,
+    b: Json | undefined,
+  ): boolean {
+    const next = this.book.find(place, row, a, b, rule);
+    return next !== undefined && judge(next, a, b, place, this.ids) === undefined;
   }
 }
 

@@ -27,6 +27,7 @@ export async function observationOf(file: string, input?: AsyncIterable<Buffer>)
     (line) => (head = line),
     (line) => calls.add(line),
   );
+  const all = calls.all();
   const { runtime_name: name = '', runtime_version: version = '' } = head?.upstream ?? {};
   const problems = [
     ...(calls.lost > 0 ? [`${calls.lost} lines are missing, because the recording lost them`] : []),
@@ -39,7 +40,7 @@ export async function observationOf(file: string, input?: AsyncIterable<Buffer>)
       : []),
   ];
   return {
-    observation: { source: file, runtime: { name, version }, calls: calls.all() },
+    observation: { source: file, runtime: { name, version }, calls: all },
     problems: problems.map((problem) => `${basename(file)}: ${problem}`),
   };
 }

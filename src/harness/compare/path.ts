@@ -78,7 +78,7 @@ export function readPath(text: string): RulePath {
     );
   }
   if (rest.length === 0) throw new Error(`"${text}" names no field`);
-  if (isMethod && (!isMessage || resolves(() => methodPath(head, rest)))) return methodPath(head, rest);
+  if (isMethod && (!isMessage || hasField(head, rest))) return methodPath(head, rest);
   return messagePath(head.name, rest);
 }
 
@@ -92,10 +92,12 @@ function segmentsOf(text: string): readonly Segment[] {
   }));
 }
 
-function resolves(read: () => unknown): boolean {
+/** Whether the field after a method is one of its answer, which says what a word means that is a message too. */
+function hasField(method: Segment, [field]: readonly Segment[]): boolean {
   try {
-    read();
-    return true;
+    return (
+      field?.name === 'request' || (field !== undefined && methodPath(method, [field]).segments.length > 0)
+    );
   } catch {
     return false;
   }

@@ -26,11 +26,23 @@ export class RuleBook {
     );
   }
 
-  /** @param row of the field; undefined for a pseudo field. */
-  find(place: Place, row: FieldRow | undefined, a: Json | undefined, b: Json | undefined): Rule | undefined {
-    return this.#for(place, row).find(
-      (rule) => this.#isActive.get(rule) === true && rule.compiled.matches(place) && areMeant(rule, a, b),
-    );
+  /**
+   * @param row of the field; undefined for a pseudo field.
+   * @param after only a rule that is asked after this one.
+   */
+  find(
+    place: Place,
+    row: FieldRow | undefined,
+    a: Json | undefined,
+    b: Json | undefined,
+    after?: Rule,
+  ): Rule | undefined {
+    const candidates = this.#for(place, row);
+    return candidates
+      .slice(after === undefined ? 0 : candidates.indexOf(after) + 1)
+      .find(
+        (rule) => this.#isActive.get(rule) === true && rule.compiled.matches(place) && areMeant(rule, a, b),
+      );
   }
 
   /** The rule was applied to a value. @param isNeeded the values are different, and it allows that. */

@@ -1,0 +1,93 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { diff } from '../../../src/cli/cri/diff';
+import type { Observation } from '../../../src/harness/observation';
+import { writeTape } from '../harness/support/tape';
+import { A_RUN, B_RUN, walk } from '../harness/support/walk';
+
+let directory: string;
+let said: string[];
+let printed: string;
+const file = (name: string): string => join(directory, name);
+const run = (options: { rules?: string; junit?: string; output?: 'text' | 'json' } = {}): Promise<number> =>
+  diff(file('a.tape'), file('b.tape'), { output: 'text', ...options });
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'dockbridge-cri-diff-'));
+  said = [];
+  printed = '';
+  jest.spyOn(process.stderr, 'write').mockImplementation((text) => said.push(String(text)) > 0);
+  jest.spyOn(process.stdout, 'on').mockReturnThis();
+  jest.spyOn(process.stdout, 'write').mockImplementation(((text: string, done: () => void) => {
+    printed += text;
+    done();
+    return true;
+  }) as typeof process.stdout.write);
+  await writeTape(file('a.tape'), walk(A_RUN));
+  await writeTape(file('b.tape'), walk(B_RUN));
+});
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** B without its StopPodSandbox. */
+async function withoutStop(): Promise<void> {
+  const whole: Observation = walk(B_RUN);
+  const calls = whole.calls.filter(({ method }) => method !== 'StopPodSandbox');
+  await writeTape(file('b.tape'), { ...whole, calls });
+}
+
+it('tapes of runtimes that behave the same are 0', async () => {
+  expect(await run()).toBe(0);
+  expect(said).toEqual([]);
+  expect(printed).toMatch(/\n0 differences in 0 of \d+ compared calls, 0 allowed by rules\n$/);
+});
+
+it('a difference is 1, and stands in all reports', async () => {
+  await withoutStop();
+  expect(await run({ junit: file('out.xml'), output: 'json' })).toBe(1);
+  expect(JSON.parse(printed)).toMatchObject({ differences: 1, a: { source: file('a.tape') } });
+  expect(await readFile(file('out.xml'), 'utf8')).toContain(
+    '<failure type="difference" message="StopPodSandbox.@call: only A has this call">',
+  );
+});
+
+it('rules of the user are added', async () => {
+  await withoutStop();
+  await writeFile(
+    file('r.yaml'),
+    'rules: [{path: StopPodSandbox.@call, as: ignore, because: kubelet does it again}]',
+  );
+  expect(await run({ rules: file('r.yaml') })).toBe(0);
+  expect(printed).toContain(`StopPodSandbox.@call, by ${file('r.yaml')} rules[0]: kubelet does it again`);
+});
+
+it.each([
+  ['no tape', async () => writeFile(file('b.tape'), 'hello\n'), 'b.tape is no tape'],
+  ['a tape that is not there', async () => rm(file('a.tape')), 'ENOENT'],
+  [
+    'a tape without calls',
+    async () => writeTape(file('b.tape'), { ...walk(B_RUN), calls: [] }),
+    'has no call that could be compared',
+  ],
+  [
+    'wrong rules',
+    async () => writeFile(file('r.yaml'), 'rules: [{path: Image.sise, as: ignore}]'),
+    'rules[0].path: Image has no field sise',
+  ],
+])('%s is 2', async (_, prepare, error) => {
+  await writeFile(file('r.yaml'), 'rules: []');
+  await prepare();
+  expect(await run({ rules: file('r.yaml') })).toBe(2);
+  expect(said.join('')).toContain(error);
+  expect(printed).toBe('');
+});
+
+it('a tape that is cut is compared as far as it goes, and told', async () => {
+  const text = await readFile(file('b.tape'), 'utf8');
+  await writeFile(file('b.tape'), text.trimEnd().split('\n').slice(0, -1).join('\n') + '\n');
+  expect(await run()).toBe(0);
+  expect(said).toEqual([expect.stringContaining('not the end of a tape')]);
+});

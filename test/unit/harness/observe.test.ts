@@ -1,0 +1,61 @@
+import { Readable } from 'node:stream';
+import { observationOf } from '../../../src/harness/compare/observe';
+
+const HEAD = {
+  ...{ tape: 1, recorded: 'x', by: 'test', redacted: [] },
+  upstream: { endpoint: 'unix:///x', runtime_name: 'containerd', runtime_version: '2.1' },
+};
+
+async function observed(lines: readonly object[]): ReturnType<typeof observationOf> {
+  const text = [HEAD, ...lines].map((line) => `${JSON.stringify(line)}\n`).join('');
+  return observationOf('/tmp/a.tape', Readable.from([Buffer.from(text)]));
+}
+
+it('a tape becomes calls that know their pods', async () => {
+  const config = { metadata: { name: 'web-0', namespace: 'default' } };
+  const { observation, problems } = await observed([
+    { n: 2, t: 1, method: 'StopPodSandbox', request: { pod_sandbox_id: 'p' } },
+    { n: 1, t: 0, method: 'RunPodSandbox', request: { config } },
+    { n: 1, t: 0.5, method: 'RunPodSandbox', status: 'OK', ms: 500, response: { pod_sandbox_id: 'p' } },
+    { n: 2, t: 1.1, method: 'StopPodSandbox', status: 'INTERNAL', ms: 100, details: 'no' },
+    { t: 2, end: true, calls: 2, lost: 0 },
+  ]);
+  expect(problems).toEqual([]);
+  expect(observation).toEqual({
+    source: '/tmp/a.tape',
+    runtime: { name: 'containerd', version: '2.1' },
+    calls: [
+      {
+        ...{ n: 1, t: 0, ms: 500, method: 'RunPodSandbox', request: { config }, status: 'OK' },
+        ...{ response: { pod_sandbox_id: 'p' }, pod: 'default/web-0' },
+      },
+      {
+        ...{ n: 2, t: 1, ms: 100, method: 'StopPodSandbox', request: { pod_sandbox_id: 'p' } },
+        ...{ status: 'INTERNAL', details: 'no', pod: 'default/web-0' },
+      },
+    ],
+  });
+});
+
+it('a watch that still runs is kept, and calls without an answer of the runtime are left out and told', async () => {
+  const { observation, problems } = await observed([
+    { n: 1, t: 0, method: 'GetContainerEvents' },
+    { n: 1, t: 1, method: 'GetContainerEvents', i: 0, message: { container_id: 'c' } },
+    { n: 2, t: 2, method: 'Status', request: {} },
+    { n: 3, t: 3, method: 'Version', request: {} },
+    { n: 3, t: 4, method: 'Version', status: 'CANCELLED', by: 'client', ms: 1000 },
+    { n: 4, t: 4, method: 'Version', status: 'OK', ms: 1 },
+    { t: 5, lost: 2 },
+  ]);
+  expect(observation.calls).toEqual([
+    {
+      ...{ n: 1, t: 0, ms: 0, method: 'GetContainerEvents', request: {}, status: 'CANCELLED' },
+      messages: [{ container_id: 'c' }],
+    },
+  ]);
+  expect(problems).toEqual([
+    'a.tape: 2 lines are missing, because the recording lost them',
+    'a.tape: 3 calls are not compared, because the tape does not tell what the runtime answered',
+    expect.stringContaining('a.tape: line 8 is the last one, and not the end of a tape') as string,
+  ]);
+});

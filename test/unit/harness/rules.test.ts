@@ -1,0 +1,153 @@
+import { pathOf, readPath, type Place } from '../../../src/harness/compare/path';
+import { readRules, rulesFor } from '../../../src/harness/compare/rules';
+import { runtimeMatch } from '../../../src/harness/compare/runtime-match';
+
+const rule = (text: string): string =>
+  `rules:\n  - {path: Image.size, as: ignore, because: x}\n  - {${text}}\n`;
+
+it.each([
+  ['no map', '[1]', 'the file is no map with rules'],
+  ['no YAML', 'rules: [', 'the file is no YAML'],
+  ['no list', 'rules: 3', 'rules is no list of rules'],
+  ['a strange key', 'rulse: []', 'rulse is unknown: is rules meant?'],
+  [
+    'a strange key of a rule',
+    rule('path: Image.size, as: ignore, becouse: x'),
+    'rules[1].becouse is unknown: is because meant?',
+  ],
+  ['no reason', rule('path: Image.size, as: ignore'), 'rules[1].because nothing is no text'],
+  [
+    'a strange kind',
+    rule('path: Image.size, as: ignored, because: x'),
+    'rules[1].as "ignored" is none of ignore, present, id, prefix, time, range, set',
+  ],
+  [
+    'a strange field',
+    rule('path: ContainerStatus.status.imge_id, as: id, because: x'),
+    'rules[1].path ContainerStatus has no field imge_id: is image_id meant?',
+  ],
+  [
+    'a strange method',
+    rule('path: ContainerStat.x, as: id, because: x'),
+    'rules[1].path CRI has no method or message ContainerStat: is ContainerStats meant?',
+  ],
+  [
+    'a field of a message',
+    rule('path: Image.sise, as: ignore, because: x'),
+    'rules[1].path Image has no field sise: is size meant?',
+  ],
+  [
+    'a field that nothing has',
+    rule("path: '*.nowhere_at', as: ignore, because: x"),
+    'rules[1].path none of the messages there has a field nowhere_at',
+  ],
+  ['no path', rule("path: 'Image..size', as: ignore, because: x"), 'rules[1].path "Image..size" is no path'],
+  [
+    'a method alone',
+    rule('path: StopContainer, as: ignore, because: x'),
+    'rules[1].path "StopContainer" names no field',
+  ],
+  [
+    'a kind for others',
+    rule('path: Image.size, as: time, because: x'),
+    'rules[1].as time is for times in nanoseconds, and Image.size is none',
+  ],
+  [
+    'a set of one',
+    rule('path: Image.id, as: set, because: x'),
+    'rules[1].as set is for lists, and Image.id is none',
+  ],
+  [
+    'a kind for a pseudo field',
+    rule('path: Stop*.@status, as: id, because: x'),
+    'rules[1].as id is for text, and Stop*.@status is none',
+  ],
+  [
+    'a strange side',
+    rule('path: Image.size, as: ignore, because: x, only: {c: docker}'),
+    'rules[1].only.c is unknown',
+  ],
+  [
+    'a strange version',
+    rule("path: Image.size, as: ignore, because: x, only: {b: 'docker ~ 3'}"),
+    'rules[1].only.b "docker ~ 3" is not the name of a runtime with versions',
+  ],
+  [
+    'strange values',
+    rule('path: Image.size, as: ignore, because: x, values: [[]]'),
+    'rules[1].values[0] [] is no text, number, true or false',
+  ],
+  [
+    'a space of no ids',
+    rule('path: Image.size, as: ignore, because: x, space: s'),
+    'rules[1].space is for rules with `as: id`',
+  ],
+])('a file of rules with %s is refused, and the key is told', (_, text, error) => {
+  expect(() => readRules(text, 'f')).toThrow(error.replace(/^(the file|\S+) /, '$1: '));
+});
+
+it('the rules that are shipped are right, and are chosen by the names of the runtimes', () => {
+  const sources = (a: string, b: string): string[] => [
+    ...new Set(rulesFor({ name: a, version: '1' }, { name: b, version: '1' }).map(({ source }) => source)),
+  ];
+  expect(sources('docker', 'containerd')).toEqual(['docker', 'containerd', 'base']);
+  expect(sources('cri-o', 'CRI-O')).toEqual(['cri-o', 'base']);
+  expect(sources('toString', '')).toEqual(['base']);
+});
+
+describe('a path', () => {
+  const place = (method: string, side: Place['side'], ...steps: string[]): Place => ({
+    ...{ method, side },
+    steps: steps.map((step) => {
+      const [, message = '', field = '', key] = /^(\w+)\.([@\w]+)(?:\[(.*)\])?$/.exec(step) ?? [];
+      return { message, field, key };
+    }),
+  });
+  const status = place(
+    'ContainerStatus',
+    'response',
+    'ContainerStatusResponse.status',
+    'ContainerStatus.labels[a.b/c]',
+  );
+
+  it.each([
+    ['ContainerStatus.status.labels', true],
+    ['Container*.status.labels', true],
+    ['ContainerStatus.status.labels[a.*]', true],
+    ['ContainerStatus.status.labels[x]', false],
+    ['ContainerStatus.labels', true],
+    ['ContainerConfig.labels', false],
+    ['*.labels', true],
+    ['*.status.labels', true],
+    ['*.state', false],
+    ['ContainerStatus.status.@unknown', false],
+  ])('%s means a label of a status: %s', (path, isMeant) => {
+    expect(readPath(path).matches(status)).toBe(isMeant);
+  });
+
+  it('names a request if it says so', () => {
+    const asked = place(
+      'CreateContainer',
+      'request',
+      'CreateContainerRequest.config',
+      'ContainerConfig.labels[x]',
+    );
+    expect(pathOf(asked)).toBe('CreateContainer.request.config.labels[x]');
+    expect(readPath('CreateContainer.request.config.labels').matches(asked)).toBe(true);
+    expect(readPath('ContainerConfig.labels').matches(asked)).toBe(true);
+    expect(readPath('CreateContainer.request.config.labels').matches(status)).toBe(false);
+  });
+});
+
+it.each([
+  ['containerd', '1.6', true],
+  ['Containerd < 2.2', '2.1.4-rc.1', true],
+  ['containerd < 2.2', 'v2.2.0', false],
+  ['containerd >= 1.7 < 2.2', '1.6.9', false],
+  ['containerd >= 1.7 < 2.2', '1.7.1', true],
+  ['containerd = 2.1', '2.1.9', true],
+  ['containerd <= 2.10', '2.9', true],
+  ['docker', '1', false],
+])('%s against containerd %s: %s', (text, version, matches) => {
+  expect(runtimeMatch(text, 'only.b')({ name: 'containerd', version })).toBe(matches);
+});

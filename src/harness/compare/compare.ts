@@ -120,7 +120,10 @@ class Run {
   #lone(told: Told, isA: boolean, into: Findings): void {
     const { method, type = '', identity, steps, answers } = told;
     const isItem = steps.length > 0;
-    if (!isItem) return this.#alone(told, isA, into);
+    if (!isItem) {
+      this.#alone(told, isA, into);
+      return;
+    }
     const side = isA ? 'A' : 'B';
     if (this.#isStranger(identity)) {
       into.notes.push(`only ${side} lists it, and no call of the run is about it`);

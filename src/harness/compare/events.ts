@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../proto/fields';
 import type { ObservedCall } from '../observation';
-import { Identities } from './identities';
+import type { Identities } from './identities';
 import { canonical, objectOf, textOf } from './json';
 import { named } from './told';
 

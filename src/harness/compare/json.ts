@@ -32,6 +32,11 @@ export function textOf(value: Json | undefined): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
+/** A scalar as text; nothing for what is none. */
+export function scalarText(value: Json | undefined): string {
+  return value === undefined || value === null || typeof value === 'object' ? '' : String(value);
+}
+
 /** What a tape has in place of a secret: alone, or behind the host of an address. */
 const HIDDEN = /^(?:[^/]*\/)?hidden:[\da-f]{16}$/;
 

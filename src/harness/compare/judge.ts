@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import type { Json } from '../../proto/fields';
 import type { Bijection } from './bijection';
-import { canonical, isObject, listOf, same } from './json';
+import { canonical, isObject, listOf, same, scalarText } from './json';
 import { pathOf, type Place } from './path';
 import type { Rule } from './rule';
 
@@ -23,7 +23,7 @@ export function judge(
     case 'range':
       return range(a, b);
     case 'prefix':
-      return prefix(String(a ?? ''), String(b ?? ''));
+      return prefix(scalarText(a), scalarText(b));
     case 'set':
       return sorted(a) === sorted(b) ? undefined : 'they do not have the same items';
     case 'id':
@@ -94,5 +94,5 @@ function idOf(
   ids: Bijection,
 ): string | undefined {
   if (zero(a) || zero(b)) return same(a ?? '', b ?? '') ? undefined : `only ${zero(a) ? 'B' : 'A'} has an id`;
-  return ids.bind(space, String(a), String(b), pathOf(place));
+  return ids.bind(space, scalarText(a), scalarText(b), pathOf(place));
 }

@@ -4,7 +4,7 @@ import type { Bijection } from './bijection';
 import type { AllowedDifference, Difference } from './comparison';
 import type { Identities } from './identities';
 import { keyed } from './items';
-import { canonical, isHidden, isObject, listOf, objectOf, same } from './json';
+import { canonical, isHidden, isObject, listOf, objectOf, same, scalarText } from './json';
 import { judge } from './judge';
 import { pathOf, PSEUDO, type Place, type Step } from './path';
 import { nameOf, type Rule } from './rule';
@@ -318,7 +318,7 @@ function unequal(a: Json | undefined, b: Json | undefined): string {
 
 function outputOf(value: Json | undefined): { readonly head: Buffer; readonly bytes: Json | undefined } {
   const { head, bytes } = objectOf(value);
-  if (head !== undefined) return { head: Buffer.from(String(head), 'base64'), bytes };
-  const all = Buffer.from(String(value ?? ''), 'base64');
+  if (head !== undefined) return { head: Buffer.from(scalarText(head), 'base64'), bytes };
+  const all = Buffer.from(scalarText(value), 'base64');
   return { head: all, bytes: all.length };
 }

@@ -5,6 +5,7 @@ import { Subjects, TELLING } from '../subjects';
 import type { CallBegin, CallEnd, TapeHeader, TapeLine } from '../tape/format';
 import { TapeReader } from '../tape/reader';
 import { isObject } from './json';
+import { EVENTS } from './methods';
 
 export interface ObservedTape {
   readonly observation: Observation;
@@ -73,8 +74,8 @@ class Calls {
   /** In the order of their begins. */
   all(): readonly ObservedCall[] {
     for (const { stream, ...call } of this.#open.values()) {
-      if (stream === undefined) this.leftOut++;
-      else this.#ended.push({ ...call, messages: stream });
+      if (call.method === EVENTS) this.#ended.push({ ...call, messages: stream ?? [] });
+      else this.leftOut++;
     }
     this.#open.clear();
     return this.#ended.sort((one, other) => one.t - other.t || one.n - other.n);
@@ -95,9 +96,8 @@ class Calls {
   #end({ n, method, status, by, details, ms, response }: CallEnd): void {
     const call = this.#open.get(n);
     this.#open.delete(n);
-    const isWatch = call?.stream !== undefined;
     // The line of its begin may be lost; an answer whose question nobody knows is compared with nothing.
-    if (call === undefined || (by !== undefined && !isWatch)) {
+    if (call === undefined || (by !== undefined && method !== EVENTS)) {
       this.leftOut++;
       return;
     }

@@ -16,10 +16,8 @@ export function renderJunit(comparison: Comparison): string {
     else known.push(call);
   }
   const properties = [
-    ...[
-      ['a', a],
-      ['b', b],
-    ].flatMap(([side, of]) => sideProperties(String(side), of as Comparison['a'])),
+    ...sideProperties('a', a),
+    ...sideProperties('b', b),
     ...idleRules(comparison).map((value) => ['rule that was not needed', value] as const),
   ];
   return [
@@ -112,7 +110,7 @@ function notesOf({ notes }: ComparedCall): readonly string[] {
 /** XML 1.0 has no way to write most control characters, nor half of a surrogate pair. */
 function text(value: string): string {
   return value
-    .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]|\p{Cs}/gu, '\ufffd')
+    .replace(/(?![\t\n\r])\p{Cc}|[\ufffe\uffff]|\p{Cs}/gu, '\ufffd')
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;');

@@ -25,7 +25,7 @@ function mutant(
   // Not a structured clone, which keeps what calls share.
   const observation = JSON.parse(JSON.stringify(walk(options))) as Observation;
   const calls = observation.calls as MutableCall[];
-  return { ...observation, calls: (change(calls) ?? calls) as ObservedCall[] };
+  return { ...observation, calls: (change(calls) ?? calls) };
 }
 
 const of = (calls: MutableCall[], method: string): MutableCall[] =>

@@ -39,7 +39,7 @@ export interface ComparedCall {
   readonly a?: CallSide;
   readonly b?: CallSide;
   readonly differences: readonly Difference[];
-  /** Differences that a shipped rule or one of the user allows; what the base rules say is no difference. */
+  /** Differences that a shipped rule or one of the user allows; what the base rules allow is not a difference. */
   readonly allowed: readonly AllowedDifference[];
   /** What is not worth a failure, such as a message that is empty on one side and missing on the other. */
   readonly notes: readonly string[];

@@ -32,7 +32,7 @@ export function textOf(value: Json | undefined): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-/** A scalar as text; nothing for what is none. */
+/** A scalar as text; '' for anything else. */
 export function scalarText(value: Json | undefined): string {
   return value === undefined || value === null || typeof value === 'object' ? '' : String(value);
 }

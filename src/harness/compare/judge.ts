@@ -34,8 +34,8 @@ export function judge(
 function present(a: Json | undefined, b: Json | undefined): string | undefined {
   if (isSet(a) !== isSet(b)) return `only ${isSet(a) ? 'A' : 'B'} has a value`;
   if (typeof a !== 'string' || typeof b !== 'string') return undefined;
-  if (isIP(a) !== isIP(b)) return 'they are no addresses of one family';
-  if (schemeOf(a) !== schemeOf(b)) return 'they have not the same scheme';
+  if (isIP(a) !== isIP(b)) return 'they are not addresses of one family';
+  if (schemeOf(a) !== schemeOf(b)) return 'they do not have the same scheme';
   return undefined;
 }
 

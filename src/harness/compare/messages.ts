@@ -58,7 +58,7 @@ export class MessageComparer {
       this.#order(type, side, value, place, into);
   }
 
-  /** Something that is no field: a status, a call, an item of a list. @returns whether they are the same, or may differ. */
+  /** Reports a difference in something that is not a field, such as a status, a call, or an item of a list, unless a rule allows it. */
   pseudo(
     name: (typeof PSEUDO)[keyof typeof PSEUDO],
     message: string,

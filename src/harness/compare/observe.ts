@@ -18,7 +18,7 @@ const TOLD_PROBLEMS = 10;
 
 /**
  * Reads what a tape tells of a runtime. Calls that the runtime did not end are left out, but for streams, which end with their client.
- * @throws FAILED_PRECONDITION when the file is no tape; else the system's error.
+ * @throws FAILED_PRECONDITION when the file is not a tape; else the system's error.
  */
 export async function observationOf(file: string, input?: AsyncIterable<Buffer>): Promise<ObservedTape> {
   const reader = new TapeReader(file, input);

@@ -18,7 +18,7 @@ export interface Step {
   readonly key?: string | undefined;
 }
 
-/** What is no field, but can be named by a rule like one: it stands at the end of a path. */
+/** Names for what is not a field. A rule names them at the end of its path, as if they were fields. */
 export const PSEUDO = {
   /** The code of an answer. */
   status: '@status',
@@ -67,7 +67,7 @@ export function pathOf({ method, side, steps }: Place): string {
 export function readPath(text: string): RulePath {
   const [head, ...rest] = segmentsOf(text);
   if (head === undefined || head.key !== undefined)
-    throw new Error(`"${text}" is no path such as ContainerStatus.status.reason`);
+    throw new Error(`"${text}" is not a path such as ContainerStatus.status.reason`);
   if (head.name === '*') return anyPath(rest, text);
   const isMethod = METHOD_NAMES.some(head.matches);
   const isMessage = Object.hasOwn(DESCRIPTORS.messages, head.name);
@@ -85,7 +85,7 @@ export function readPath(text: string): RulePath {
 function segmentsOf(text: string): readonly Segment[] {
   const parts = [...text.matchAll(/(?:^|\.)([\w@*?]+)(?:\[([^\]]+)\])?/g)];
   if (parts.map(([part]) => part).join('') !== text)
-    throw new Error(`"${text}" is no path such as ContainerStatus.status.reason`);
+    throw new Error(`"${text}" is not a path such as ContainerStatus.status.reason`);
   return parts.map(([, name = '', key]) => ({
     ...{ name, matches: matcher(name) },
     key: key === undefined ? undefined : matcher(key),

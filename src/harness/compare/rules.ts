@@ -38,7 +38,7 @@ export function rulesFor(a: Runtime, b: Runtime, users: readonly Rule[] = []): r
  */
 export function readRules(text: string, source: string): readonly Rule[] {
   const { rules } = fieldsOf(parsed(text), '', ['rules']);
-  if (!Array.isArray(rules)) throw invalidArgument('rules', 'is no list of rules');
+  if (!Array.isArray(rules)) throw invalidArgument('rules', 'is not a list of rules');
   return (rules as readonly unknown[]).map((rule, at) => readRule(rule, source, `rules[${at}]`));
 }
 
@@ -51,7 +51,7 @@ function parsed(text: string): unknown {
   try {
     return parse(text, { logLevel: 'error' });
   } catch (error) {
-    throw invalidArgument('the file', `is no YAML: ${messageOf(error)}`);
+    throw invalidArgument('the file', `is not YAML: ${messageOf(error)}`);
   }
 }
 
@@ -85,7 +85,7 @@ function readRule(value: unknown, source: string, key: string): Rule {
   const rulePath = pathIn(path, `${key}.path`);
   const [fits, what] = KINDS[as];
   if (as !== 'ignore' && !rulePath.targets.some(fits))
-    throw invalidArgument(`${key}.as`, `${as} is for ${what}, and ${path} is none`);
+    throw invalidArgument(`${key}.as`, `${as} is for ${what}, which ${path} is not`);
   const because = text(fields.because, `${key}.because`);
   const only = fieldsOf(fields.only ?? {}, `${key}.only`, ['a', 'b', 'any']);
   const runtime = (side: string): RuntimeMatch | undefined =>
@@ -112,22 +112,22 @@ function pathIn(path: string, key: string): RulePath {
 }
 
 function values(value: unknown, key: string): readonly (string | number | boolean)[] {
-  if (!Array.isArray(value) || value.length === 0) throw invalidArgument(key, 'is no list of values');
+  if (!Array.isArray(value) || value.length === 0) throw invalidArgument(key, 'is not a list of values');
   return (value as readonly unknown[]).map((one, at) => {
     if (typeof one === 'string' || typeof one === 'number' || typeof one === 'boolean') return one;
-    throw invalidArgument(`${key}[${at}]`, `${shown(one)} is no text, number, true or false`);
+    throw invalidArgument(`${key}[${at}]`, `${shown(one)} is not text, a number, true or false`);
   });
 }
 
 function text(value: unknown, key: string): string {
   if (typeof value === 'string' && value.trim() !== '') return value;
-  throw invalidArgument(key, `${shown(value)} is no text`);
+  throw invalidArgument(key, `${shown(value)} is not text`);
 }
 
 /** @param key of the map; the file itself has none. */
 function fieldsOf(value: unknown, key: string, known: readonly string[]): Fields {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw invalidArgument(key === '' ? 'the file' : key, `is no map with ${known.join(', ')}`);
+    throw invalidArgument(key === '' ? 'the file' : key, `is not a map with ${known.join(', ')}`);
   const strange = Object.keys(value).find((name) => !known.includes(name));
   if (strange === undefined) return value as Fields;
   const meant = nearest(strange, known);

@@ -65,7 +65,7 @@ it('rules of the user are added', async () => {
 });
 
 it.each([
-  ['no tape', async () => writeFile(file('b.tape'), 'hello\n'), 'b.tape is no tape'],
+  ['no tape', async () => writeFile(file('b.tape'), 'hello\n'), 'b.tape is not a tape'],
   ['a tape that is not there', async () => rm(file('a.tape')), 'ENOENT'],
   [
     'a tape without calls',

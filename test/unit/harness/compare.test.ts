@@ -25,7 +25,7 @@ function mutant(
   // Not a structured clone, which keeps what calls share.
   const observation = JSON.parse(JSON.stringify(walk(options))) as Observation;
   const calls = observation.calls as MutableCall[];
-  return { ...observation, calls: (change(calls) ?? calls) };
+  return { ...observation, calls: change(calls) ?? calls };
 }
 
 const of = (calls: MutableCall[], method: string): MutableCall[] =>
@@ -231,7 +231,7 @@ describe('a wrong runtime is found:', () => {
 
   it('a family of addresses that is another one', () => {
     expect(differences(compared(walk({ ...B_RUN, ip: 'fd00::7' })))).toMatchObject([
-      { path: 'PodSandboxStatus.status.network.ip', why: 'they are no addresses of one family' },
+      { path: 'PodSandboxStatus.status.network.ip', why: 'they are not addresses of one family' },
     ]);
   });
 });

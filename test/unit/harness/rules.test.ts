@@ -6,16 +6,16 @@ const rule = (text: string): string =>
   `rules:\n  - {path: Image.size, as: ignore, because: x}\n  - {${text}}\n`;
 
 it.each([
-  ['no map', '[1]', 'the file is no map with rules'],
-  ['no YAML', 'rules: [', 'the file is no YAML'],
-  ['no list', 'rules: 3', 'rules is no list of rules'],
+  ['no map', '[1]', 'the file is not a map with rules'],
+  ['no YAML', 'rules: [', 'the file is not YAML'],
+  ['no list', 'rules: 3', 'rules is not a list of rules'],
   ['a strange key', 'rulse: []', 'rulse is unknown: is rules meant?'],
   [
     'a strange key of a rule',
     rule('path: Image.size, as: ignore, becouse: x'),
     'rules[1].becouse is unknown: is because meant?',
   ],
-  ['no reason', rule('path: Image.size, as: ignore'), 'rules[1].because nothing is no text'],
+  ['no reason', rule('path: Image.size, as: ignore'), 'rules[1].because nothing is not text'],
   [
     'a strange kind',
     rule('path: Image.size, as: ignored, because: x'),
@@ -41,7 +41,11 @@ it.each([
     rule("path: '*.nowhere_at', as: ignore, because: x"),
     'rules[1].path none of the messages there has a field nowhere_at',
   ],
-  ['no path', rule("path: 'Image..size', as: ignore, because: x"), 'rules[1].path "Image..size" is no path'],
+  [
+    'no path',
+    rule("path: 'Image..size', as: ignore, because: x"),
+    'rules[1].path "Image..size" is not a path',
+  ],
   [
     'a method alone',
     rule('path: StopContainer, as: ignore, because: x'),
@@ -50,17 +54,17 @@ it.each([
   [
     'a kind for others',
     rule('path: Image.size, as: time, because: x'),
-    'rules[1].as time is for times in nanoseconds, and Image.size is none',
+    'rules[1].as time is for times in nanoseconds, which Image.size is not',
   ],
   [
     'a set of one',
     rule('path: Image.id, as: set, because: x'),
-    'rules[1].as set is for lists, and Image.id is none',
+    'rules[1].as set is for lists, which Image.id is not',
   ],
   [
     'a kind for a pseudo field',
     rule('path: Stop*.@status, as: id, because: x'),
-    'rules[1].as id is for text, and Stop*.@status is none',
+    'rules[1].as id is for text, which Stop*.@status is not',
   ],
   [
     'a strange side',
@@ -75,7 +79,7 @@ it.each([
   [
     'strange values',
     rule('path: Image.size, as: ignore, because: x, values: [[]]'),
-    'rules[1].values[0] [] is no text, number, true or false',
+    'rules[1].values[0] [] is not text, a number, true or false',
   ],
   [
     'a space of no ids',

@@ -84,6 +84,8 @@ export interface AllowedDifference {
 
 export interface RuleUse {
   readonly rule: Rule;
+  /** Whether it is for these two runtimes. */
+  readonly isActive: boolean;
   /** How many values it was applied to. */
   readonly met: number;
   /** How many of them were different and allowed by it. */

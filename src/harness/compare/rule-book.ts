@@ -73,7 +73,10 @@ export class RuleBook {
   }
 
   uses(): readonly RuleUse[] {
-    return this.rules.map((rule) => ({ rule, ...this.#use(rule) }));
+    return this.rules.map((rule) => ({
+      ...{ rule, isActive: this.#isActive.get(rule) === true },
+      ...this.#use(rule),
+    }));
   }
 
   #use(rule: Rule): { met: number; needed: number } {

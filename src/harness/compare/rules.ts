@@ -42,6 +42,11 @@ export function readRules(text: string, source: string): readonly Rule[] {
   return (rules as readonly unknown[]).map((rule, at) => readRule(rule, source, `rules[${at}]`));
 }
 
+/** Whether a rule is one of this program for a runtime. */
+export function isShipped({ source }: Rule): boolean {
+  return Object.hasOwn(SHIPPED, source);
+}
+
 /** Rules of this program, which are checked as those of a file are. */
 export function compiled(rules: readonly RuleText[], source: string): readonly Rule[] {
   return rules.map((rule, at) => readRule(rule, source, `rules[${at}]`));

@@ -3,8 +3,8 @@ import { nameOf } from '../compare/rule';
 
 /** All of a comparison for programs; docs/harness.md has the fields. */
 export function renderJson(comparison: Comparison): string {
-  const rules = comparison.rules.map(({ rule, met, needed }) => ({
-    ...{ rule: nameOf(rule), path: rule.path, as: rule.as, because: rule.because, met, needed },
+  const rules = comparison.rules.map(({ rule, isActive, met, needed }) => ({
+    ...{ rule: nameOf(rule), path: rule.path, as: rule.as, because: rule.because, isActive, met, needed },
   }));
   const { a, b, differences, allowed, hidden, calls } = comparison;
   return `${printable(JSON.stringify({ a, b, differences, allowed, hidden, calls, rules }, null, 2))}\n`;

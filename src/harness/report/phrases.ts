@@ -1,7 +1,7 @@
 import type { Json } from '../../proto/fields';
 import type { ComparedCall, ComparedSide, Comparison, RuleUse } from '../compare/comparison';
 import { nameOf } from '../compare/rule';
-import { BASE } from '../compare/rules';
+import { BASE, isShipped } from '../compare/rules';
 
 /** A longer value makes a report unreadable; JSON has it whole. */
 const MAX_VALUE = 200;
@@ -29,14 +29,26 @@ export function sideText({ source, runtime: { name, version } }: ComparedSide): 
   return `${source} (${runtime === '' ? 'unknown runtime' : runtime})`;
 }
 
-/** Rules of the user and of the runtimes that were good for nothing; the base rules are for all there is. */
+/**
+ * Rules that were good for nothing: a line for each of the user's, and one for all of a runtime that are for its version. The base rules are
+ * for any run, so nobody needs to hear which of them had nothing to do.
+ */
 export function idleRules({ rules }: Comparison): readonly string[] {
-  return rules
-    .filter(({ rule, needed }) => rule.source !== BASE && needed === 0)
-    .map((use) => `${nameOf(use.rule)} (${use.rule.path}) ${idleBecause(use)}`);
+  const idle = rules.filter(({ rule, needed }) => rule.source !== BASE && needed === 0);
+  const users = idle.filter(({ rule }) => !isShipped(rule));
+  const shipped = idle.filter(({ rule, isActive }) => isShipped(rule) && isActive);
+  const sources = [...new Set(shipped.map(({ rule }) => rule.source))];
+  return [
+    ...users.map((use) => `${nameOf(use.rule)} (${use.rule.path}) ${idleBecause(use)}`),
+    ...sources.map((source) => {
+      const paths = shipped.filter(({ rule }) => rule.source === source).map(({ rule }) => rule.path);
+      return `those of ${source} for ${[...new Set(paths)].join(', ')}`;
+    }),
+  ];
 }
 
-function idleBecause({ met }: RuleUse): string {
+function idleBecause({ met, isActive }: RuleUse): string {
+  if (!isActive) return 'is not for these runtimes';
   if (met === 0) return 'matched nothing';
   return `matched ${met} value${met === 1 ? '' : 's'}, and was needed for none`;
 }

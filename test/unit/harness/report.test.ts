@@ -1,17 +1,21 @@
-import type { ComparedCall, Comparison } from '../../../src/harness/compare/comparison';
+import type { ComparedCall, Comparison, RuleUse } from '../../../src/harness/compare/comparison';
 import { compiled } from '../../../src/harness/compare/rules';
 import { renderJson } from '../../../src/harness/report/json';
 import { renderJunit } from '../../../src/harness/report/junit';
 import { renderText } from '../../../src/harness/report/text';
 
-const [needed, idle, unmet] = compiled(
-  [
-    { path: 'ContainerStatus.image_id', as: 'ignore', because: 'it is <not> told' },
-    { path: 'Image.size', as: 'ignore', because: 'x' },
-    { path: 'Image.pinned', as: 'ignore', because: 'x' },
-  ],
-  'containerd',
-);
+const IMAGE_ID = { path: 'ContainerStatus.image_id', as: 'ignore', because: 'it is <not> told' } as const;
+const SIZE = { path: 'Image.size', as: 'ignore', because: 'x' } as const;
+const PINNED = { path: 'Image.pinned', as: 'ignore', because: 'x' } as const;
+const RULES: RuleUse[] = [
+  ...compiled([IMAGE_ID, SIZE, PINNED, PINNED], 'my.yaml').map((rule, at) => ({
+    ...{ rule, isActive: at !== 3, met: at === 2 ? 0 : 3, needed: at === 0 ? 1 : 0 },
+  })),
+  ...compiled([IMAGE_ID, SIZE, PINNED, PINNED], 'containerd').map((rule, at) => ({
+    ...{ rule, isActive: at !== 1, met: 0, needed: at === 0 ? 1 : 0 },
+  })),
+  ...compiled([SIZE], 'base').map((rule) => ({ rule, isActive: true, met: 0, needed: 0 })),
+];
 const CALLS: ComparedCall[] = [
   {
     ...{
@@ -69,11 +73,7 @@ const COMPARISON: Comparison = {
   a: { source: 'a.tape', runtime: { name: 'docker', version: '29' }, calls: 4 },
   b: { source: 'b&.tape', runtime: { name: '', version: '' }, calls: 3 },
   ...{ calls: CALLS, differences: 2, allowed: 1, hidden: 4 },
-  rules: [
-    { rule: needed!, met: 1, needed: 1 },
-    { rule: idle!, met: 3, needed: 0 },
-    { rule: unmet!, met: 0, needed: 0 },
-  ],
+  rules: RULES,
 };
 
 it('text tells a person what differs, and which rules did nothing', () => {
@@ -96,8 +96,10 @@ Notes:
   ContainerStatus default/web-0 main #2: only A told the state ${' '}
 
 Rules that were not needed:
-  containerd rules[1] (Image.size) matched 3 values, and was needed for none
-  containerd rules[2] (Image.pinned) matched nothing
+  my.yaml rules[1] (Image.size) matched 3 values, and was needed for none
+  my.yaml rules[2] (Image.pinned) matched nothing
+  my.yaml rules[3] (Image.pinned) is not for these runtimes
+  those of containerd for Image.pinned
 
 2 differences in 1 of 3 compared calls, 1 allowed by rules, 4 values are hidden in a tape and could not be compared
 `);
@@ -110,7 +112,8 @@ it('JSON has all, and no control characters', () => {
   expect(calls).toEqual(JSON.parse(JSON.stringify(CALLS)));
   expect(rest).toMatchObject({ differences: 2, allowed: 1, hidden: 4 });
   expect((rules as unknown[])[1]).toEqual({
-    ...{ rule: 'containerd rules[1]', path: 'Image.size', as: 'ignore', because: 'x', met: 3, needed: 0 },
+    ...{ rule: 'my.yaml rules[1]', path: 'Image.size', as: 'ignore', because: 'x' },
+    ...{ isActive: true, met: 3, needed: 0 },
   });
 });
 

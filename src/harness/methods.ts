@@ -31,3 +31,10 @@ export const METHOD_NAMES: readonly string[] = Object.values(DESCRIPTORS.service
 function known<Value>(table: Readonly<Record<string, Value>>, name: string): Value | undefined {
   return Object.hasOwn(table, name) ? table[name] : undefined;
 }
+
+/** The path of v1 of a method; undefined if CRI has none of this name. */
+export function pathOfMethod(name: string): string | undefined {
+  const [service] =
+    Object.entries(DESCRIPTORS.services).find(([, methods]) => Object.hasOwn(methods, name)) ?? [];
+  return service === undefined ? undefined : `/runtime.v1.${service}/${name}`;
+}

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../proto/fields';
+import { objectOf, objectsOf, textOf } from './json';
 
 /** The pod and the container that a call is about, as far as they are known. */
 export interface Subject {
@@ -26,8 +27,8 @@ export class Subjects {
     if (method === 'RunPodSandbox') this.#pod(told.pod_sandbox_id, objectOf(asked.config).metadata);
     if (method === 'CreateContainer')
       this.#container(told.container_id, objectOf(asked.config).metadata, this.of(request).pod);
-    for (const item of listOf(told.items)) this.#pod(item.id, item.metadata);
-    for (const item of listOf(told.containers))
+    for (const item of objectsOf(told.items)) this.#pod(item.id, item.metadata);
+    for (const item of objectsOf(told.containers))
       this.#container(item.id, item.metadata, this.#podOf(item.pod_sandbox_id) ?? podOfLabels(item));
     const status = objectOf(told.status);
     if (method === 'PodSandboxStatus') this.#pod(status.id, status.metadata);
@@ -83,20 +84,4 @@ function podOfLabels(object: JsonObject): string | undefined {
   const labels = objectOf(object.labels);
   const [namespace, name] = [labels['io.kubernetes.pod.namespace'], labels['io.kubernetes.pod.name']];
   return typeof namespace === 'string' && typeof name === 'string' ? `${namespace}/${name}` : undefined;
-}
-
-export function objectOf(value: Json | undefined): JsonObject {
-  return isObject(value) ? value : {};
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-export function listOf(value: Json | undefined): readonly JsonObject[] {
-  return Array.isArray(value) ? (value as readonly Json[]).filter(isObject) : [];
-}
-
-export function textOf(value: Json | undefined): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined;
 }

@@ -1,10 +1,4 @@
-import {
-  credentials,
-  makeClientConstructor,
-  type Client,
-  type ClientReadableStream,
-  type ServiceError,
-} from '@grpc/grpc-js';
+import { Client, credentials, Metadata, type ClientReadableStream, type ServiceError } from '@grpc/grpc-js';
 import type { Decoded } from '../../proto';
 import { IMAGE_SERVICE, RUNTIME_SERVICE, type ImageMethods, type RuntimeMethods } from '../../proto/service';
 
@@ -13,17 +7,19 @@ type Methods = RuntimeMethods & ImageMethods;
 type Input<Name extends keyof Methods> =
   Methods[Name]['request'] extends Decoded<infer Message> ? Message : never;
 type Output<Name extends keyof Methods> = Decoded<Methods[Name]['response']>;
-type UnaryCall = (
-  request: unknown,
-  options: { deadline: number },
-  callback: (error: ServiceError | null, response: unknown) => void,
-) => void;
-
 type StreamName = {
   [Name in keyof Methods]: Methods[Name]['streams'] extends true ? Name : never;
 }[keyof Methods];
 type UnaryName = Exclude<keyof Methods, StreamName>;
-type StreamCall = (request: unknown) => ClientReadableStream<unknown>;
+
+/** What grpc-js needs of a method, whatever its messages. */
+interface AnyMethod {
+  readonly path: string;
+  readonly requestSerialize: (message: unknown) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => unknown;
+}
+
+const METHODS = { ...RUNTIME_SERVICE, ...IMAGE_SERVICE } as unknown as Readonly<Record<string, AnyMethod>>;
 
 /** A streaming call in progress. */
 export interface OpenStream<Message> {
@@ -38,17 +34,38 @@ const DEFAULT_DEADLINE_MS = 120_000;
 /** kubelet's limit. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
-/** A CRI client for `unix:///path`, for `dockbridge demo` and the tests. */
+export interface BytesCall {
+  /** Such as `/runtime.v1.RuntimeService/Version`. */
+  readonly path: string;
+  readonly request: Buffer;
+  /** ms from now on; undefined for none. */
+  readonly deadlineMs?: number | undefined;
+  /** Cancels the call. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called when the server has begun its answer. */
+  readonly onOpen?: (() => void) | undefined;
+  /** Called with each message as it comes. */
+  readonly onMessage?: ((message: Buffer) => void) | undefined;
+}
+
+/** What a call of bytes came to: messages that arrived before an error are here too. */
+export interface BytesAnswer {
+  readonly messages: readonly Buffer[];
+  /** gRPC's number. */
+  readonly code: number;
+  readonly details: string;
+}
+
+const same = (bytes: Buffer): Buffer => bytes;
+
+/** A CRI client for `unix:///path`: of messages, for `dockbridge demo` and the tests, and of bytes, for the harness. */
 export class CriClient {
-  private readonly runtime: Client;
-  private readonly image: Client;
+  private readonly client: Client;
 
   constructor(endpoint: string) {
     const target = endpoint.replace(/^unix:\/\//, 'unix:');
     const options = { 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES };
-    const insecure = credentials.createInsecure();
-    this.runtime = new (makeClientConstructor(RUNTIME_SERVICE, 'RuntimeService'))(target, insecure, options);
-    this.image = new (makeClientConstructor(IMAGE_SERVICE, 'ImageService'))(target, insecure, options);
+    this.client = new Client(target, credentials.createInsecure(), options);
   }
 
   /** @throws ServiceError of grpc-js, with `code` and `details`. */
@@ -57,21 +74,25 @@ export class CriClient {
     request: Input<Name>,
     deadlineMs = DEFAULT_DEADLINE_MS,
   ): Promise<Output<Name>> {
-    const client = this.clientOf(method);
-    const send = (client as unknown as Record<UnaryName, UnaryCall>)[method];
+    const { path, requestSerialize, responseDeserialize } = methodOf(method);
+    const options = { deadline: Date.now() + deadlineMs };
     return new Promise((resolve, reject) => {
-      send.call(client, request, { deadline: Date.now() + deadlineMs }, (error, response) => {
+      const settle = (error: ServiceError | null, response?: unknown): void => {
         if (error === null) resolve(response as Output<Name>);
         else reject(error);
-      });
+      };
+      this.client.makeUnaryRequest(
+        ...([path, requestSerialize, responseDeserialize, request, new Metadata(), options, settle] as const),
+      );
     });
   }
 
   /** Has no deadline: it lasts until the server ends it or `cancel` is called. */
   stream<Name extends StreamName>(method: Name, request: Input<Name>): OpenStream<Output<Name>> {
-    const client = this.clientOf(method);
-    const open = (client as unknown as Record<StreamName, StreamCall>)[method];
-    const messages = open.call(client, request);
+    const { path, requestSerialize, responseDeserialize } = methodOf(method);
+    const messages: ClientReadableStream<unknown> = this.client.makeServerStreamRequest(
+      ...([path, requestSerialize, responseDeserialize, request, new Metadata(), {}] as const),
+    );
     const connected = new Promise<void>((resolve, reject) => {
       messages.once('metadata', () => resolve());
       messages.once('error', reject);
@@ -84,12 +105,43 @@ export class CriClient {
     };
   }
 
-  close(): void {
-    this.runtime.close();
-    this.image.close();
+  /**
+   * Makes any call, unary or of a stream that the server sends, and collects all its messages. Never rejects: an endpoint that is
+   * not there answers UNAVAILABLE.
+   */
+  bytes({ path, request, deadlineMs, signal, onOpen, onMessage }: BytesCall): Promise<BytesAnswer> {
+    const options = deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs };
+    const messages: Buffer[] = [];
+    return new Promise((resolve) => {
+      // A unary answer is a stream of one message to gRPC.
+      const call = this.client.makeServerStreamRequest(
+        ...([path, same, same, request, new Metadata(), options] as const),
+      );
+      const cancel = (): void => call.cancel();
+      signal?.addEventListener('abort', cancel, { once: true });
+      if (signal?.aborted === true) cancel();
+      const end = ({ code, details }: { readonly code: number; readonly details: string }): void => {
+        signal?.removeEventListener('abort', cancel);
+        resolve({ messages, code, details });
+      };
+      call.on('data', (message: Buffer) => {
+        messages.push(message);
+        onMessage?.(message);
+      });
+      if (onOpen !== undefined) call.once('metadata', onOpen);
+      // The status follows each error.
+      call.on('error', () => undefined);
+      call.on('status', end);
+    });
   }
 
-  private clientOf(method: keyof Methods): Client {
-    return method in RUNTIME_SERVICE ? this.runtime : this.image;
+  close(): void {
+    this.client.close();
   }
+}
+
+function methodOf(name: keyof Methods): AnyMethod {
+  const method = METHODS[name];
+  if (method === undefined) throw new Error(`CRI has no method ${name}`);
+  return method;
 }

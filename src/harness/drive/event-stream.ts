@@ -1,0 +1,71 @@
+import { waitAtMost } from '../../lib/async/deadline';
+import type { JsonObject } from '../../proto/fields';
+import type { Bindings } from './bindings';
+import type { Driven, Endpoint } from './endpoint';
+import { EVENTS } from './kinds';
+import type { RecordedCall } from './recorded';
+
+/** Some runtimes open a stream only with its first message, so that nobody can wait for more than this. */
+const OPEN_MS = 1_000;
+
+/** Container events of an endpoint, from the opening of the stream until its client has enough. */
+export class EventStream {
+  /** Resolves when the stream is open as far as can be told. */
+  readonly opened: Promise<void>;
+  readonly #ids: string[] = [];
+  readonly #driven: Promise<Driven>;
+  readonly #cancel = new AbortController();
+  #isEnded = false;
+  #onMessage: () => void = () => undefined;
+
+  constructor(
+    endpoint: Endpoint,
+    private readonly bindings: Bindings,
+    private readonly signal: AbortSignal,
+  ) {
+    const stop = (): void => this.#cancel.abort();
+    signal.addEventListener('abort', stop, { once: true });
+    let onOpen!: () => void;
+    const open = new Promise<void>((resolve) => (onOpen = resolve));
+    const onMessage = ({ container_id }: JsonObject): void => {
+      this.#ids.push(String(container_id));
+      this.#onMessage();
+    };
+    this.#driven = endpoint
+      .call(EVENTS, {}, { signal: this.#cancel.signal, onOpen, onMessage })
+      .finally(() => {
+        signal.removeEventListener('abort', stop);
+        this.#isEnded = true;
+        onOpen();
+        this.#onMessage();
+      });
+    this.opened = waitAtMost('the opening of a stream', OPEN_MS, open).catch(() => undefined);
+  }
+
+  /**
+   * Waits until as many events came as the recording has, of the same pods and containers, and ends the stream.
+   * A stream that its client ended in the recording has that end here too.
+   */
+  async end(call: RecordedCall, waitMs: number): Promise<Driven> {
+    const wanted = (call.messages ?? []).filter(
+      ({ container_id }) => this.bindings.live(String(container_id)) !== undefined,
+    ).length;
+    const isByClient = call.by === 'client' || call.by === 'proxy' || call.status === 'open';
+    const isEnough = (): boolean =>
+      this.#isEnded ||
+      (isByClient && this.#ids.filter((id) => this.bindings.recorded(id) !== undefined).length >= wanted);
+    const enough = new Promise<void>((resolve) => {
+      this.#onMessage = () => {
+        if (isEnough()) resolve();
+      };
+      this.#onMessage();
+    });
+    await waitAtMost('as many events', waitMs, enough, this.signal).catch(() => undefined);
+    const isCancelled = !this.#isEnded;
+    this.#cancel.abort();
+    const driven = await this.#driven;
+    if (!isCancelled || !isByClient) return driven;
+    const { messages = [], ms } = driven;
+    return { ms, messages, status: call.status };
+  }
+}

@@ -1,0 +1,101 @@
+import type { JsonObject } from '../../proto/fields';
+import { objectOf, objectsOf, textOf } from '../json';
+import type { ObservedCall } from '../observation';
+import type { Bindings } from './bindings';
+import type { Endpoint } from './endpoint';
+
+const LOOK_MS = 20_000;
+
+/** Finds what stands on the endpoint for an image of the tape: by its name, or by the id that the recorded runtime gave it. */
+export class Images {
+  /** Ids and digests of the recording → the names that it has for them. */
+  readonly #names = new Map<string, Set<string>>();
+  readonly #found = new Map<string, Promise<string | undefined>>();
+
+  /** @param given what `--image RECORDED=LOCAL` says. */
+  constructor(
+    private readonly endpoint: Endpoint,
+    private readonly bindings: Bindings,
+    private readonly given: ReadonlyMap<string, string>,
+    calls: readonly ObservedCall[],
+  ) {
+    for (const call of calls) this.#learn(call);
+  }
+
+  /** The name to ask for, of a name; of an id, the name that was given for it, or the endpoint's id. Else the same. */
+  async nameFor(recorded: string): Promise<string> {
+    return (
+      this.#given(recorded) ??
+      (this.#names.has(recorded) ? await this.idFor(recorded) : undefined) ??
+      recorded
+    );
+  }
+
+  /** The endpoint's id; undefined if it has no such image now. */
+  async idFor(recorded: string): Promise<string | undefined> {
+    const known = this.#found.get(recorded) ?? this.#look(recorded);
+    this.#found.set(recorded, known);
+    const id = await known;
+    // It may be pulled later.
+    if (id === undefined) this.#found.delete(recorded);
+    else this.bindings.bind(recorded, id);
+    return id;
+  }
+
+  /** The recorded name where it is told that the endpoint has the image under another one. */
+  asRecorded(text: string): string {
+    const [recorded, ...others] = [...this.given].filter(([, local]) => local === text).map(([name]) => name);
+    return others.length === 0 ? (recorded ?? text) : text;
+  }
+
+  /** Whether the image is on the endpoint under exactly the name it would be pulled by. */
+  async isPresent(name: string): Promise<boolean> {
+    return (await this.#status(name)) !== undefined;
+  }
+
+  async #look(recorded: string): Promise<string | undefined> {
+    const given = this.#given(recorded);
+    const candidates = given === undefined ? [recorded, ...(this.#names.get(recorded) ?? [])] : [given];
+    for (const candidate of candidates) {
+      const id = await this.#status(candidate);
+      if (id !== undefined) return id;
+    }
+    return undefined;
+  }
+
+  async #status(image: string): Promise<string | undefined> {
+    const { response } = await this.endpoint.call(
+      'ImageStatus',
+      { image: { image } },
+      { deadlineMs: LOOK_MS },
+    );
+    return textOf(objectOf(response?.image).id);
+  }
+
+  #given(recorded: string): string | undefined {
+    const names = [recorded, ...(this.#names.get(recorded) ?? [])];
+    return names.flatMap((name) => this.given.get(name) ?? [])[0];
+  }
+
+  #learn({ method, request, response }: ObservedCall): void {
+    const asked = textOf(objectOf(request.image).image);
+    if (method === 'PullImage') this.#named(textOf(response?.image_ref), [asked]);
+    if (method === 'ImageStatus') this.#image(objectOf(response?.image), asked);
+    for (const image of objectsOf(method === 'ListImages' ? response?.images : undefined)) this.#image(image);
+    const { image, user_specified_image } = objectOf(objectOf(request.config).image);
+    if (method === 'CreateContainer') this.#named(textOf(image), [textOf(user_specified_image)]);
+  }
+
+  #image(image: JsonObject, asked?: string): void {
+    const tags = Array.isArray(image.repo_tags) ? (image.repo_tags as readonly string[]) : [];
+    const digests = Array.isArray(image.repo_digests) ? (image.repo_digests as readonly string[]) : [];
+    for (const id of [image.id, ...digests]) this.#named(textOf(id), [asked, ...tags, ...digests]);
+  }
+
+  #named(id: string | undefined, names: readonly (string | undefined)[]): void {
+    if (id === undefined) return;
+    const known = this.#names.get(id) ?? new Set();
+    for (const name of names) if (name !== undefined && name !== id) known.add(name);
+    this.#names.set(id, known);
+  }
+}

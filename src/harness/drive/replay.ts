@@ -1,0 +1,153 @@
+import { waitAtMost } from '../../lib/async/deadline';
+import { RuntimeError, failedPrecondition, messageOf, unavailable } from '../../lib/errors';
+import { objectOf } from '../json';
+import type { Observation, ObservedCall } from '../observation';
+import { Bindings } from './bindings';
+import { Endpoint } from './endpoint';
+import { Images } from './images';
+import { OwnPods } from './own-pods';
+import { planOf, type Plan } from './plan';
+import type { RecordedCall, RecordedTape } from './recorded';
+import { Requests } from './requests';
+import { Run } from './run';
+import { Scratch } from './scratch';
+import { keptMessages, restricted } from './states';
+
+export interface ReplayOptions {
+  /** `unix:///…` */
+  readonly to: string;
+  /** `1x` leaves the pauses of the recording; `max` leaves them out. */
+  readonly speed: 'max' | '1x';
+  /** Where directories are made in place of the host's; the system's temporary directory by default. */
+  readonly scratch?: string | undefined;
+  /** Names of images on the tape → names on the endpoint. */
+  readonly images: ReadonlyMap<string, string>;
+  /** How much longer than in the recording a state may take, ms. */
+  readonly waitMs: number;
+  /** Ends the replay; what it made is removed all the same. */
+  readonly signal: AbortSignal;
+}
+
+export interface Replayed {
+  /** The tape, reduced to what was replayed. */
+  readonly recorded: Observation;
+  readonly live: Observation;
+  readonly skipped: readonly NotReplayed[];
+  /** Polling calls that said nothing new, and were left out. */
+  readonly collapsed: number;
+  /** What else a reader must know, a sentence each. */
+  readonly notes: readonly string[];
+  /** What could not be removed, a sentence each. */
+  readonly left: readonly string[];
+}
+
+export interface NotReplayed {
+  readonly n: number;
+  readonly method: string;
+  readonly pod?: string;
+  readonly why: string;
+}
+
+const VERSION_MS = 10_000;
+/** How long calls that make something may go on after the end. */
+const END_MS = 30_000;
+
+/**
+ * Makes the calls of a tape again on an endpoint (docs/harness.md), and removes what they made.
+ * @param source the tape's name.
+ * @throws FAILED_PRECONDITION, UNAVAILABLE and others when it cannot begin, when the endpoint vanishes, or when the signal fires; what could
+ * not be removed stands in the message.
+ */
+export async function replay(source: string, tape: RecordedTape, options: ReplayOptions): Promise<Replayed> {
+  const plan = planOf(tape.calls);
+  if (plan.calls.length === 0)
+    throw failedPrecondition(`${source} has no call that can be made again: ${firstReason(plan)}`);
+  const endpoint = new Endpoint(options.to);
+  let scratch: Scratch | undefined;
+  let own: OwnPods | undefined;
+  let left: readonly string[] = [];
+  try {
+    const runtime = await endpoint.version(VERSION_MS).catch((error: unknown) => {
+      throw unavailable(`${options.to} does not answer: ${messageOf(error)}`);
+    });
+    const pods = plan.calls.filter(({ call }) => call.method === 'RunPodSandbox');
+    own = await OwnPods.on(
+      endpoint,
+      pods.map(({ call }) => objectOf(call.request.config)),
+    );
+    scratch = await Scratch.create(options.scratch);
+    const bindings = new Bindings();
+    const images = new Images(endpoint, bindings, options.images, tape.calls);
+    const requests = new Requests(bindings, images, scratch);
+    const run = new Run({ ...options, plan, endpoint, own, bindings, images, requests });
+    const failure = await run.all().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    // They end soon, and what they make must be known before it is removed.
+    await waitAtMost('what is still running', END_MS, run.settled()).catch(() => undefined);
+    if (failure !== undefined) throw failure as Error;
+    left = await own.remove();
+    const { head } = tape;
+    const { runtime_name: name = '', runtime_version: version = '' } = head.upstream;
+    const asRecorded = (text: string): string => images.asRecorded(scratch?.asRecorded(text) ?? text);
+    const keep = (id: string): boolean => bindings.live(id) !== undefined;
+    return {
+      recorded: {
+        source,
+        runtime: { name, version },
+        calls: run.replayed.map((call) => reduced(call, keep)),
+      },
+      live: { source: options.to, runtime, calls: run.observed(asRecorded) },
+      skipped: [...plan.skipped, ...run.skipped].map(({ call, why }) => told(call, why)),
+      collapsed: plan.collapsed,
+      notes: notesOf(run, requests, tape),
+      left,
+    };
+  } catch (error) {
+    left = (await own?.remove()) ?? [];
+    if (left.length === 0) throw error;
+    const code = error instanceof RuntimeError ? error.code : 'UNKNOWN';
+    throw new RuntimeError(code, `${messageOf(error)}; left behind on ${options.to}: ${left.join('; ')}`);
+  } finally {
+    endpoint.close();
+    await scratch?.remove().catch(() => undefined);
+  }
+}
+
+function notesOf({ passed }: Run, { hidden, droppedGroups }: Requests, { problems }: RecordedTape): string[] {
+  return [
+    ...problems,
+    ...(hidden === 0
+      ? []
+      : [`${hidden} hidden values of the tape were replaced: what containers do with them may differ`]),
+    ...[...droppedGroups].map(
+      (group) => `the control group ${group} is not on this machine and was left out`,
+    ),
+    ...(passed === 0
+      ? []
+      : [`${passed} states were over before they could be asked for, and are not compared`]),
+  ];
+}
+
+function firstReason({ skipped }: Plan): string {
+  const [first] = skipped;
+  return first === undefined ? 'it has no calls' : `the first is ${first.call.method}, and ${first.why}`;
+}
+
+function told({ n, method, pod }: RecordedCall, why: string): NotReplayed {
+  return { n, method, ...(pod === undefined ? {} : { pod }), why };
+}
+
+/** A call of the tape as far as it tells of what was made again. */
+function reduced(call: RecordedCall, keep: (id: string) => boolean): ObservedCall {
+  const { n, t, ms, method, request, status, details, response, messages, pod, container } = call;
+  return {
+    ...{ n, t, ms, method, request, status },
+    ...(details === undefined ? {} : { details }),
+    ...(response === undefined ? {} : { response: restricted(response, keep) }),
+    ...(messages === undefined ? {} : { messages: keptMessages(method, messages, keep) }),
+    ...(pod === undefined ? {} : { pod }),
+    ...(container === undefined ? {} : { container }),
+  };
+}

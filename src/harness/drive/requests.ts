@@ -1,0 +1,154 @@
+import { fieldsByName } from '../../proto/json-to-message';
+import { isMessage, UNKNOWN, type Json, type JsonObject } from '../../proto/fields';
+import { isObject, objectOf, objectsOf, textOf } from '../json';
+import type { Bindings } from './bindings';
+import type { Images } from './images';
+import { idsIn } from './plan';
+import type { Scratch } from './scratch';
+import { hasCgroup } from './scratch';
+
+/** What a redacted tape has in place of a value. */
+const HIDDEN = /^hidden:[0-9a-f]{16}$/;
+
+/** A request that cannot be made on this endpoint; the message says why. */
+export class NotPossible extends Error {}
+
+/** Turns requests of a tape into requests for an endpoint. */
+export class Requests {
+  /** How many hidden values were replaced. */
+  hidden = 0;
+  /** Control groups that are not on this machine. */
+  readonly droppedGroups = new Set<string>();
+
+  constructor(
+    private readonly bindings: Bindings,
+    private readonly images: Images,
+    private readonly scratch: Scratch,
+  ) {}
+
+  /**
+   * @param type the message's name, such as `CreateContainerRequest`.
+   * @throws NotPossible
+   */
+  async for(method: string, type: string, recorded: JsonObject): Promise<JsonObject> {
+    const shown = this.#withoutSecrets(type, recorded);
+    const request: Record<string, Json> = { ...(this.#withIds(shown, recorded) as JsonObject) };
+    if (method === 'RunPodSandbox') request.config = await this.#pod(objectOf(request.config));
+    if (method === 'CreateContainer') {
+      const { log_directory } = objectOf(request.sandbox_config);
+      if (isObject(request.sandbox_config)) request.sandbox_config = await this.#pod(request.sandbox_config);
+      request.config = await this.#container(objectOf(request.config), textOf(log_directory));
+    }
+    const image = objectOf(request.image);
+    const name = textOf(image.image);
+    if (name !== undefined) request.image = { ...image, image: await this.images.nameFor(name) };
+    return request;
+  }
+
+  async #pod(config: JsonObject): Promise<JsonObject> {
+    const linux: Record<string, Json> = { ...objectOf(config.linux) };
+    const parent = textOf(linux.cgroup_parent);
+    if (parent !== undefined && !(await hasCgroup(parent))) {
+      this.droppedGroups.add(parent);
+      delete linux.cgroup_parent;
+    }
+    const logs = textOf(config.log_directory);
+    return {
+      ...config,
+      ...(isObject(config.linux) ? { linux } : {}),
+      ...(logs === undefined ? {} : { log_directory: await this.scratch.logDirectory(logs) }),
+    };
+  }
+
+  async #container(config: JsonObject, logDirectory: string | undefined): Promise<JsonObject> {
+    const logPath = textOf(config.log_path);
+    if (logPath !== undefined && logDirectory !== undefined)
+      await this.scratch.logPlace(logDirectory, logPath);
+    const mounts: JsonObject[] = [];
+    for (const mount of objectsOf(config.mounts)) {
+      const path = textOf(mount.host_path);
+      const source = isObject(mount.image) ? { image: await this.#image(mount.image) } : {};
+      const host = path === undefined ? {} : { host_path: await this.#mount(path, mount) };
+      mounts.push({ ...mount, ...source, ...host });
+    }
+    return {
+      ...config,
+      ...(isObject(config.image) ? { image: await this.#image(config.image) } : {}),
+      ...(mounts.length === 0 ? {} : { mounts }),
+    };
+  }
+
+  async #mount(path: string, mount: JsonObject): Promise<string> {
+    try {
+      return await this.scratch.mount(path, textOf(mount.container_path) ?? '');
+    } catch (error) {
+      throw new NotPossible(`nothing can be made in place of ${path}: ${String(error)}`);
+    }
+  }
+
+  async #image(image: JsonObject): Promise<JsonObject> {
+    const name = textOf(image.image);
+    if (name === undefined) return image;
+    const id = await this.images.idFor(name);
+    if (id === undefined)
+      throw new NotPossible(
+        `the endpoint has no image ${textOf(image.user_specified_image) ?? name}: pull it there, or give --image RECORDED=LOCAL`,
+      );
+    const given = textOf(image.user_specified_image);
+    return {
+      ...image,
+      // A name stays a name, and an id becomes the endpoint's.
+      image: name === given || !/^(sha256:)?[0-9a-f]{64}$/.test(name) ? await this.images.nameFor(name) : id,
+      ...(given === undefined ? {} : { user_specified_image: await this.images.nameFor(given) }),
+    };
+  }
+
+  /** @throws NotPossible for an id of the tape that has none on the endpoint. */
+  #withIds(value: Json, recorded: JsonObject): Json {
+    const ids = new Map(idsIn(recorded).map((id) => [id, this.bindings.live(id)] as const));
+    const replaced = (one: Json, key: string): Json => {
+      if (
+        typeof one === 'string' &&
+        ids.has(one) &&
+        ['pod_sandbox_id', 'container_id', 'id', 'target_id'].includes(key)
+      )
+        return ids.get(one) ?? one;
+      if (!isObject(one)) return one;
+      return Object.fromEntries(Object.entries(one).map(([name, item]) => [name, replaced(item, name)]));
+    };
+    return replaced(value, '');
+  }
+
+  /** Placeholders in place of hidden bytes; what else is hidden is left out, but for texts, which are their own placeholders. */
+  #withoutSecrets(type: string, json: JsonObject): JsonObject {
+    const fields = fieldsByName(type);
+    return Object.fromEntries(
+      Object.entries(json).flatMap(([name, value]): [string, Json][] => {
+        const [, , of = '', kind = 'one'] = fields?.get(name) ?? [];
+        if (of === 'AuthConfig' || name === UNKNOWN) {
+          if (JSON.stringify(value).includes('"hidden:')) {
+            this.hidden++;
+            return [];
+          }
+          return [[name, value]];
+        }
+        const one = (item: Json): Json => this.#scalarOrMessage(of, item);
+        if (kind === 'list' && Array.isArray(value)) return [[name, (value as readonly Json[]).map(one)]];
+        if (kind === 'map') {
+          if (Object.values(objectOf(value)).some((item) => HIDDEN.test(String(item)))) this.hidden++;
+          return [[name, value]];
+        }
+        const shown = one(value);
+        return shown === null ? [] : [[name, shown]];
+      }),
+    );
+  }
+
+  #scalarOrMessage(type: string, value: Json): Json {
+    if (isObject(value)) return isMessage(type) ? this.#withoutSecrets(type, value) : value;
+    if (typeof value !== 'string' || !HIDDEN.test(value)) return value;
+    this.hidden++;
+    if (type === 'string') return value;
+    return type === 'bytes' ? Buffer.from(value).toString('base64') : null;
+  }
+}

@@ -1,0 +1,270 @@
+import { pause } from '../../lib/async/abortable';
+import { Semaphore } from '../../lib/async/semaphore';
+import { cancelled, messageOf, unavailable } from '../../lib/errors';
+import { mapTexts, objectOf, textOf } from '../json';
+import { methodOf, pathOfMethod } from '../methods';
+import type { ObservedCall } from '../observation';
+import type { JsonObject } from '../../proto/fields';
+import { Awaiting } from './awaiting';
+import type { Bindings } from './bindings';
+import type { Driven, Endpoint } from './endpoint';
+import { EventStream } from './event-stream';
+import type { Images } from './images';
+import { EVENTS, isPolled, MAKING } from './kinds';
+import { dependencies } from './order';
+import type { OwnPods } from './own-pods';
+import { idsIn, type Plan, type PlannedCall, type SkippedCall } from './plan';
+import type { RecordedCall } from './recorded';
+import { NotPossible, type Requests } from './requests';
+import { keptMessages, restricted } from './states';
+
+/** Calls at once, over all pods. kubelet has no limit, but no runtime is helped by more. */
+const AT_ONCE = 32;
+/** kubelet's limit for most calls. */
+const DEADLINE_MS = 120_000;
+/** kubelet has none for pulls. */
+const PULL_MS = 600_000;
+/** How long an endpoint may be away before the replay gives it up. */
+const AWAY_MS = 3_000;
+
+export interface RunParts {
+  readonly plan: Plan;
+  readonly endpoint: Endpoint;
+  readonly own: OwnPods;
+  readonly bindings: Bindings;
+  readonly images: Images;
+  readonly requests: Requests;
+  readonly speed: 'max' | '1x';
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
+}
+
+interface Result {
+  readonly call: RecordedCall;
+  readonly t: number;
+  readonly request: JsonObject;
+  readonly driven: Driven;
+}
+
+/** Makes the calls of a plan. */
+export class Run {
+  readonly skipped: SkippedCall[] = [];
+  /** How many states were over before they could be asked for. */
+  passed = 0;
+  readonly #began = performance.now();
+  readonly #results: Result[] = [];
+  readonly #tasks: Promise<void>[] = [];
+  /** Resolves for each planned call when others need not wait for it any more. */
+  readonly #done: Promise<void>[] = [];
+  readonly #streams: Promise<void>[] = [];
+  readonly #semaphore = new Semaphore(AT_ONCE);
+  readonly #abort = new AbortController();
+  readonly #awaiting: Awaiting;
+
+  constructor(private readonly parts: RunParts) {
+    const { bindings, plan, waitMs } = parts;
+    this.#awaiting = new Awaiting(bindings, plan.endsAlone, waitMs);
+  }
+
+  /** The calls of the tape that were made again, in its order. */
+  get replayed(): readonly RecordedCall[] {
+    return this.#inOrder().map(({ call }) => call);
+  }
+
+  /** @param asRecorded gives a text of the endpoint the paths and names of the recording. */
+  observed(asRecorded: (text: string) => string): ObservedCall[] {
+    const keep = (id: string): boolean => this.parts.bindings.recorded(id) !== undefined;
+    const mapped = (message: JsonObject): JsonObject => mapTexts(message, asRecorded) as JsonObject;
+    return this.#inOrder().map(({ call: { n, method, pod, container }, t, request, driven }) => ({
+      ...{ n, t, method, request: mapped(request), ms: driven.ms, status: driven.status },
+      ...(driven.details === undefined ? {} : { details: asRecorded(driven.details) }),
+      ...(driven.response === undefined ? {} : { response: mapped(restricted(driven.response, keep)) }),
+      ...(driven.messages === undefined
+        ? {}
+        : { messages: keptMessages(method, driven.messages, keep).map(mapped) }),
+      ...(pod === undefined ? {} : { pod }),
+      ...(container === undefined ? {} : { container }),
+    }));
+  }
+
+  /** Resolves when all calls were made. @throws when the endpoint is gone, or the signal fired. */
+  async all(): Promise<void> {
+    const { plan, signal } = this.parts;
+    const end = (): void => this.#abort.abort(cancelled('the replay was interrupted'));
+    signal.addEventListener('abort', end, { once: true });
+    if (signal.aborted) end();
+    try {
+      const waitsFor = dependencies(plan.calls);
+      for (const [at, planned] of plan.calls.entries()) {
+        const before = (waitsFor[at] ?? []).map((other) => this.#done[other]);
+        const task = this.#make(planned, before);
+        this.#tasks.push(task);
+        if (planned.call.method !== EVENTS) this.#done.push(task);
+        task.catch((error: unknown) => this.#abort.abort(error));
+      }
+      await Promise.all(this.#tasks);
+      await Promise.all(this.#streams);
+      this.#abort.signal.throwIfAborted();
+    } finally {
+      signal.removeEventListener('abort', end);
+      // Streams that are open have nobody to wait for any more.
+      this.#abort.abort(cancelled('the replay is over'));
+    }
+  }
+
+  /** Resolves when nothing of it runs any more. */
+  async settled(): Promise<void> {
+    await Promise.allSettled([...this.#tasks, ...this.#streams]);
+  }
+
+  async #make(planned: PlannedCall, before: readonly (Promise<void> | undefined)[]): Promise<void> {
+    const { call } = planned;
+    let isOpen = (): void => undefined;
+    if (call.method === EVENTS) this.#done.push(new Promise((resolve) => (isOpen = resolve)));
+    try {
+      await Promise.all(before);
+      if (this.parts.speed === '1x') await this.#until(call.t);
+      this.#abort.signal.throwIfAborted();
+      if (call.method === EVENTS) await this.#openEvents(call);
+      else await this.#semaphore.run(async () => this.#perform(planned), this.#abort.signal);
+    } finally {
+      isOpen();
+    }
+  }
+
+  async #perform(planned: PlannedCall): Promise<void> {
+    const { call } = planned;
+    const { own, images } = this.parts;
+    this.#abort.signal.throwIfAborted();
+    const request = await this.#request(call);
+    if (request === undefined) return;
+    const image = textOf(objectOf(request.image).image);
+    if (call.method === 'PullImage' && image !== undefined && (await images.isPresent(image)))
+      return this.#skip(call, 'the endpoint has this image already');
+    if (call.method === 'RemoveImage' && !own.hasPulled(image ?? ''))
+      return this.#skip(call, 'the image was not pulled by this replay');
+    const t = this.#now();
+    const driven = isPolled(call.method)
+      ? await this.#polled(planned, request)
+      : await this.#once(call, request);
+    if (driven === undefined) return;
+    this.#results.push({ call, t, request, driven });
+    this.#learn(call, image, driven);
+    if (driven.status === 'UNAVAILABLE' && call.status !== 'UNAVAILABLE') await this.#findOutWhetherGone();
+  }
+
+  async #request(call: RecordedCall): Promise<JsonObject | undefined> {
+    const { plan, bindings, requests } = this.parts;
+    const strange = idsIn(call.request).find((id) => plan.made.has(id) && bindings.live(id) === undefined);
+    if (strange !== undefined) {
+      const { what, identity } = plan.made.get(strange) ?? { what: 'pod', identity: strange };
+      this.#skip(
+        call,
+        `the ${what} ${identity} is not there, because the call that makes it was not made or failed`,
+      );
+      return undefined;
+    }
+    try {
+      const type = methodOf(pathOfMethod(call.method) ?? '')?.request ?? '';
+      return await requests.for(call.method, type, call.request);
+    } catch (error) {
+      if (!(error instanceof NotPossible)) throw error;
+      this.#skip(call, error.message);
+      return undefined;
+    }
+  }
+
+  async #once(call: RecordedCall, request: JsonObject): Promise<Driven | undefined> {
+    const { method } = call;
+    // What makes something is let go on: its id must be known, to remove it.
+    const signal = MAKING.has(method) ? undefined : this.#abort.signal;
+    const deadlineMs = this.#deadline(call);
+    try {
+      return await this.parts.endpoint.call(method, request, { deadlineMs, signal });
+    } catch (error) {
+      this.#skip(call, `its request cannot be made: ${messageOf(error)}`);
+      return undefined;
+    }
+  }
+
+  async #polled(planned: PlannedCall, request: JsonObject): Promise<Driven | undefined> {
+    const { call, sinceMs } = planned;
+    const reached = await this.#awaiting.reach(call, sinceMs, this.#abort.signal, () =>
+      this.#once(call, request),
+    );
+    if (reached?.isPassed !== true) return reached?.driven;
+    this.passed++;
+    return undefined;
+  }
+
+  #deadline({ method, deadlineMs, by, ms }: RecordedCall): number {
+    if (by === 'client') return Math.max(ms, 1);
+    return deadlineMs ?? (method === 'PullImage' ? PULL_MS : DEADLINE_MS);
+  }
+
+  #learn({ method, response: recorded }: RecordedCall, image: string | undefined, driven: Driven): void {
+    const { own, bindings } = this.parts;
+    for (const name of ['pod_sandbox_id', 'container_id'] as const) {
+      if (!MAKING.has(method)) continue;
+      const [mine, theirs] = [textOf(driven.response?.[name]), textOf(recorded?.[name])];
+      if (mine !== undefined && method === 'RunPodSandbox') own.made(mine);
+      if (mine !== undefined && theirs !== undefined) bindings.bind(theirs, mine);
+    }
+    if (method === 'PullImage' && driven.status === 'OK' && image !== undefined) own.pulled(image);
+  }
+
+  async #openEvents(call: RecordedCall): Promise<void> {
+    const { endpoint, bindings, waitMs } = this.parts;
+    const t = this.#now();
+    const stream = new EventStream(endpoint, bindings, this.#abort.signal);
+    await stream.opened;
+    const others = (): Promise<void>[] =>
+      this.parts.plan.calls.flatMap((other, at) =>
+        other.call !== call && other.call.method !== EVENTS && other.call.t < call.end
+          ? (this.#tasks[at] ?? [])
+          : [],
+      );
+    const collect = async (): Promise<void> => {
+      await Promise.allSettled(others());
+      const driven = await stream.end(call, waitMs);
+      this.#results.push({ call, t, request: call.request, driven });
+    };
+    const collected = collect();
+    this.#streams.push(collected);
+    collected.catch((error: unknown) => this.#abort.abort(error));
+  }
+
+  async #findOutWhetherGone(): Promise<void> {
+    const { endpoint } = this.parts;
+    const end = performance.now() + AWAY_MS;
+    for (;;) {
+      try {
+        await endpoint.version(AWAY_MS);
+        return;
+      } catch (error) {
+        if (performance.now() > end)
+          throw unavailable(`${endpoint.address} is gone in the middle of the replay: ${messageOf(error)}`);
+        await pause(100, this.#abort.signal);
+        this.#abort.signal.throwIfAborted();
+      }
+    }
+  }
+
+  /** Until so many seconds have passed since the beginning. */
+  async #until(t: number): Promise<void> {
+    const ms = t * 1000 - (performance.now() - this.#began);
+    if (ms > 0) await pause(ms, this.#abort.signal);
+  }
+
+  #now(): number {
+    return Number(((performance.now() - this.#began) / 1000).toFixed(6));
+  }
+
+  #skip(call: RecordedCall, why: string): void {
+    this.skipped.push({ call, why });
+  }
+
+  #inOrder(): readonly Result[] {
+    return [...this.#results].sort((one, other) => one.call.t - other.call.t || one.call.n - other.call.n);
+  }
+}

@@ -26,3 +26,8 @@ export function mapTexts(value: Json, map: (text: string) => string): Json {
   if (!isObject(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapTexts(item, map)]));
 }
+
+/** A text or a number as a text; else an empty one. */
+export function asText(value: Json | undefined): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+}

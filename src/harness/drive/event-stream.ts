@@ -1,5 +1,6 @@
 import { waitAtMost } from '../../lib/async/deadline';
 import type { JsonObject } from '../../proto/fields';
+import { asText } from '../json';
 import type { Bindings } from './bindings';
 import type { Driven, Endpoint } from './endpoint';
 import { EVENTS } from './kinds';
@@ -28,7 +29,7 @@ export class EventStream {
     let onOpen!: () => void;
     const open = new Promise<void>((resolve) => (onOpen = resolve));
     const onMessage = ({ container_id }: JsonObject): void => {
-      this.#ids.push(String(container_id));
+      this.#ids.push(asText(container_id));
       this.#onMessage();
     };
     this.#driven = endpoint
@@ -48,7 +49,7 @@ export class EventStream {
    */
   async end(call: RecordedCall, waitMs: number): Promise<Driven> {
     const wanted = (call.messages ?? []).filter(
-      ({ container_id }) => this.bindings.live(String(container_id)) !== undefined,
+      ({ container_id }) => this.bindings.live(asText(container_id)) !== undefined,
     ).length;
     const isByClient = call.by === 'client' || call.by === 'proxy' || call.status === 'open';
     const isEnough = (): boolean =>

@@ -2,7 +2,7 @@ import { pause } from '../../lib/async/abortable';
 import { forEachLimited } from '../../lib/async/concurrency';
 import { failedPrecondition, RuntimeError, unavailable, type ErrorCode } from '../../lib/errors';
 import type { JsonObject } from '../../proto/fields';
-import { objectOf, objectsOf, textOf } from '../json';
+import { asText, objectOf, objectsOf, textOf } from '../json';
 import type { Driven, Endpoint } from './endpoint';
 
 const LIST_MS = 30_000;
@@ -15,13 +15,13 @@ const AT_ONCE = 8;
 /** Whose pod it is: no two pods of a node have the same. */
 function identityOf(pod: JsonObject): string {
   const { namespace = '', name = '', uid = '', attempt = 0 } = objectOf(pod.metadata);
-  return [namespace, name, uid, attempt].map(String).join('/');
+  return [namespace, name, uid, attempt].map(asText).join('/');
 }
 
 /** `namespace/name` */
 function nameOf(pod: JsonObject): string {
   const { namespace = '', name = '' } = objectOf(pod.metadata);
-  return `${String(namespace)}/${String(name)}`;
+  return `${asText(namespace)}/${asText(name)}`;
 }
 
 /** The pods and images that a run makes on an endpoint, which are to be gone after it. */

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../../proto/fields';
-import { objectOf, textOf } from '../json';
+import { asText, objectOf, textOf } from '../json';
 import { EVENTS, isChanging, isEnding, isOfAll, isPolled, NEVER } from './kinds';
 import type { RecordedCall } from './recorded';
 import { statesIn } from './states';
@@ -108,7 +108,7 @@ function madeIn(calls: readonly RecordedCall[]): ReadonlyMap<string, Made> {
     const parent = made.get(of)?.identity ?? podIdentity(objectOf(request.sandbox_config));
     made.set(container, {
       ...{ what: 'container', pod: of },
-      identity: `${parent}/${String(name ?? '')}/${String(attempt)}`,
+      identity: `${parent}/${asText(name)}/${asText(attempt)}`,
     });
   }
   return made;
@@ -117,7 +117,7 @@ function madeIn(calls: readonly RecordedCall[]): ReadonlyMap<string, Made> {
 /** @param config of a pod, or one of CRI's lists' items: what has metadata. */
 export function podIdentity(config: JsonObject): string {
   const { namespace, name, attempt = 0 } = objectOf(config.metadata);
-  return `${String(namespace ?? '')}/${String(name ?? '')}/${String(attempt)}`;
+  return `${asText(namespace)}/${asText(name)}/${asText(attempt)}`;
 }
 
 function endsAlone(calls: readonly RecordedCall[]): ReadonlySet<string> {

@@ -65,7 +65,6 @@ export async function replay(source: string, tape: RecordedTape, options: Replay
   const endpoint = new Endpoint(options.to);
   let scratch: Scratch | undefined;
   let own: OwnPods | undefined;
-  let left: readonly string[] = [];
   try {
     const runtime = await endpoint.version(VERSION_MS).catch((error: unknown) => {
       throw unavailable(`${options.to} does not answer: ${messageOf(error)}`);
@@ -87,7 +86,8 @@ export async function replay(source: string, tape: RecordedTape, options: Replay
     // They end soon, and what they make must be known before it is removed.
     await waitAtMost('what is still running', END_MS, run.settled()).catch(() => undefined);
     if (failure !== undefined) throw failure as Error;
-    left = await own.remove();
+    const left = await own.remove();
+    own = undefined;
     const { head } = tape;
     const { runtime_name: name = '', runtime_version: version = '' } = head.upstream;
     const asRecorded = (text: string): string => images.asRecorded(scratch?.asRecorded(text) ?? text);
@@ -105,7 +105,7 @@ export async function replay(source: string, tape: RecordedTape, options: Replay
       left,
     };
   } catch (error) {
-    left = (await own?.remove()) ?? [];
+    const left = (await own?.remove()) ?? [];
     if (left.length === 0) throw error;
     const code = error instanceof RuntimeError ? error.code : 'UNKNOWN';
     throw new RuntimeError(code, `${messageOf(error)}; left behind on ${options.to}: ${left.join('; ')}`);

@@ -1,6 +1,6 @@
 import { fieldsByName } from '../../proto/json-to-message';
 import { isMessage, UNKNOWN, type Json, type JsonObject } from '../../proto/fields';
-import { isObject, objectOf, objectsOf, textOf } from '../json';
+import { asText, isObject, objectOf, objectsOf, textOf } from '../json';
 import type { Bindings } from './bindings';
 import type { Images } from './images';
 import { idsIn } from './plan';
@@ -135,7 +135,7 @@ export class Requests {
         const one = (item: Json): Json => this.#scalarOrMessage(of, item);
         if (kind === 'list' && Array.isArray(value)) return [[name, (value as readonly Json[]).map(one)]];
         if (kind === 'map') {
-          if (Object.values(objectOf(value)).some((item) => HIDDEN.test(String(item)))) this.hidden++;
+          if (Object.values(objectOf(value)).some((item) => HIDDEN.test(asText(item)))) this.hidden++;
           return [[name, value]];
         }
         const shown = one(value);

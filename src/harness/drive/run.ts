@@ -96,7 +96,7 @@ export class Run {
     try {
       const waitsFor = dependencies(plan.calls);
       for (const [at, planned] of plan.calls.entries()) {
-        const before = (waitsFor[at] ?? []).map((other) => this.#done[other]);
+        const before = (waitsFor[at] ?? []).flatMap((other) => this.#done[other] ?? []);
         const task = this.#make(planned, before);
         this.#tasks.push(task);
         if (planned.call.method !== EVENTS) this.#done.push(task);
@@ -117,7 +117,7 @@ export class Run {
     await Promise.allSettled([...this.#tasks, ...this.#streams]);
   }
 
-  async #make(planned: PlannedCall, before: readonly (Promise<void> | undefined)[]): Promise<void> {
+  async #make(planned: PlannedCall, before: readonly Promise<void>[]): Promise<void> {
     const { call } = planned;
     let isOpen = (): void => undefined;
     if (call.method === EVENTS) this.#done.push(new Promise((resolve) => (isOpen = resolve)));
@@ -140,9 +140,15 @@ export class Run {
     if (request === undefined) return;
     const image = textOf(objectOf(request.image).image);
     if (call.method === 'PullImage' && image !== undefined && (await images.isPresent(image)))
-      return this.#skip(call, 'the endpoint has this image already');
+      {
+      this.#skip(call, 'the endpoint has this image already');
+      return;
+    }
     if (call.method === 'RemoveImage' && !own.hasPulled(image ?? ''))
-      return this.#skip(call, 'the image was not pulled by this replay');
+      {
+      this.#skip(call, 'the image was not pulled by this replay');
+      return;
+    }
     const t = this.#now();
     const driven = isPolled(call.method)
       ? await this.#polled(planned, request)

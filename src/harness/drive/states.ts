@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../../proto/fields';
-import { isObject, objectOf, objectsOf, textOf } from '../json';
+import { asText, isObject, objectOf, objectsOf, textOf } from '../json';
 import { EVENTS } from './kinds';
 
 /** What an answer says of one pod or container: its id, and its state by the name of CRI's enum, if it tells one. */
@@ -64,7 +64,7 @@ export function keptMessages(
   messages: readonly JsonObject[],
   keep: (id: string) => boolean,
 ): readonly JsonObject[] {
-  if (method === EVENTS) return messages.filter(({ container_id }) => keep(String(container_id)));
+  if (method === EVENTS) return messages.filter(({ container_id }) => keep(asText(container_id)));
   return messages.map((message) => restricted(message, keep));
 }
 

@@ -1,0 +1,119 @@
+import { runScenario } from '../../../src/harness/drive/run-scenario';
+import { readScenario } from '../../../src/harness/drive/scenario';
+import { SMOKE } from '../../../src/harness/drive/smoke';
+import { FakeCri } from './support/fake-cri';
+
+const POD = 'pods: [{ metadata: { name: web }, containers: [{ metadata: { name: main }, image: { image: "busybox:1" } }] }]';
+
+it('reads what is built in', () => {
+  const { pods, steps } = readScenario(SMOKE);
+  expect(pods.map(({ name, containers }) => [name, [...containers.keys()]])).toEqual([['smoke', ['server', 'job']]]);
+  expect(new Set(steps.map(({ kind }) => kind))).toEqual(
+    new Set(['run', 'create', 'start', 'exec', 'status', 'stats', 'stop', 'remove', 'list']),
+  );
+});
+
+it.each([
+  ['a: [', 'the scenario: is no YAML'],
+  ['[]', 'the scenario: is no map with pods, steps'],
+  ['{ pods: [], steps: [] }', 'pods: is no list with something in it'],
+  ['{ pod: [], steps: [] }', 'pod: is unknown here: is pods meant?'],
+  ['{ pods: [{}], steps: [] }', 'pods[0].metadata.name: is missing'],
+  ['{ pods: [{ metadata: { nam: a } }], steps: [] }', 'pods[0].metadata.nam: PodSandboxMetadata has no such field'],
+  ['pods: [{ metadata: { name: a }, containers: [{ metadata: { name: c } }] }]\nsteps: []', 'pods[0].containers[0].image.image: is missing'],
+  ['pods: [{ metadata: { name: a } }, { metadata: { name: a } }]\nsteps: []', 'pods[1].metadata.name: "a" is the name of an earlier pod too'],
+  [POD, 'steps: is no list with something in it'],
+  [`${POD}\nsteps: [{}]`, 'steps[0]: has no step: give one of run'],
+  [`${POD}\nsteps: [{ run: web, start: web/main }]`, 'steps[0]: has run and start'],
+  [`${POD}\nsteps: [{ rn: web }]`, 'steps[0].rn: is unknown here: is run meant?'],
+  [`${POD}\nsteps: [{ run: web, timeout: 3 }]`, 'steps[0].timeout: is unknown here: known are run'],
+  [`${POD}\nsteps: [{ run: web/main }]`, 'steps[0].run: "web/main" is a container, and run is for a pod'],
+  [`${POD}\nsteps: [{ run: web }, { start: web }]`, 'steps[1].start: "web" is a pod, and start is for a container'],
+  [`${POD}\nsteps: [{ start: web/man }]`, 'steps[0].start: "web/man" is none of web, web/main'],
+  [`${POD}\nsteps: [{ exec: web/main }]`, 'steps[0].cmd: is no list with something in it'],
+  [`${POD}\nsteps: [{ exec: web/main, cmd: [a, 1] }]`, 'steps[0].cmd[1]: 1 is no text'],
+  [`${POD}\nsteps: [{ exec: web/main, cmd: [a], expect: { code: 1 } }]`, 'steps[0].expect.code: is unknown here'],
+  [`${POD}\nsteps: [{ status: web, until: CONTAINER_EXITED }]`, 'steps[0].until: "CONTAINER_EXITED" is none of SANDBOX_READY'],
+  [`${POD}\nsteps: [{ status: web, within: 5 }]`, 'steps[0].within: 5 is no text'],
+  [`${POD}\nsteps: [{ stop: web, timeout: -1 }]`, 'steps[0].timeout: -1 is not a number of seconds'],
+  [`${POD}\nsteps: [{ list: pod }]`, 'steps[0].list: "pod" is none of pods, containers'],
+])('%s: is refused by its key', (text, why) => {
+  expect(() => readScenario(text)).toThrow(why);
+});
+
+describe('on a runtime', () => {
+  let fake: FakeCri;
+  const signal = new AbortController().signal;
+  beforeEach(async () => (fake = await FakeCri.start()));
+  afterEach(() => fake.stop());
+
+  const STEPS = `${POD}
+steps:
+  - run: web
+  - create: web/main
+  - start: web/main
+  - exec: web/main
+    cmd: [say, this]
+    expect: { stdout: "say this\\n" }
+  - status: web/main
+    until: CONTAINER_EXITED
+    within: 10s
+  - list: containers
+  - remove: web`;
+
+  it('its steps are done and observed, and states are waited for', async () => {
+    let asked = 0;
+    fake.pods.set('theirs', { id: 'theirs', config: { metadata: { name: 'theirs' } }, state: 'SANDBOX_READY' });
+    fake.containers.set('other', { id: 'other', pod: 'theirs', config: {}, state: 'CONTAINER_RUNNING', exitCode: 0 });
+    fake.onCall = ({ method, request }) => {
+      if (method === 'ContainerStatus' && ++asked === 3) fake.exit(String(request.container_id), 5);
+    };
+    const { observation, unmet, left } = await runScenario(fake.endpoint, readScenario(STEPS), { signal });
+    expect({ unmet, left }).toEqual({ unmet: [], left: [] });
+    expect(observation.runtime.name).toBe('fake');
+    expect(observation.calls.map(({ method, pod, container, status }) => [method, pod, container, status])).toEqual([
+      ['RunPodSandbox', 'scenario/web', undefined, 'OK'],
+      ['CreateContainer', 'scenario/web', 'main', 'OK'],
+      ['StartContainer', 'scenario/web', 'main', 'OK'],
+      ['ExecSync', 'scenario/web', 'main', 'OK'],
+      ['ContainerStatus', 'scenario/web', 'main', 'OK'],
+      ['ListContainers', undefined, undefined, 'OK'],
+      ['RemovePodSandbox', 'scenario/web', undefined, 'OK'],
+    ]);
+    expect(observation.calls[4]?.response).toMatchObject({
+      status: { state: 'CONTAINER_EXITED', exit_code: 5, log_path: '/var/log/pods/scenario_web_scenario-web/main/0.log' },
+    });
+    expect(observation.calls[5]?.response?.containers).toHaveLength(1);
+    expect(fake.left).toEqual(['theirs', 'other']);
+  });
+
+  it('says what is not as expected, and removes what it made', async () => {
+    fake.spoil = ({ method }, answer) => (method === 'ExecSync' ? { exit_code: 1 } : answer);
+    const text = STEPS.replace('within: 10s', 'within: 50ms').replace('- remove: web', '- stats: web');
+    const { unmet, left } = await runScenario(fake.endpoint, readScenario(text), { signal });
+    expect(unmet).toEqual([
+      'steps[3]: exec web/main: it ended with 1, and not 0',
+      'steps[3]: exec web/main: stdout is "", and not "say this\\n"',
+      'steps[4]: status web/main: it is CONTAINER_RUNNING after 50 ms, and not CONTAINER_EXITED',
+      'steps[6]: stats web: UNIMPLEMENTED: no PodSandboxStats',
+    ]);
+    expect([left, fake.left]).toEqual([[], []]);
+  });
+
+  it('pulls an image that is missing, under the name that was given for it, and removes it', async () => {
+    const images = new Map([['busybox:1', 'mirror/busybox:9']]);
+    const { unmet } = await runScenario(fake.endpoint, readScenario(STEPS.replace('CONTAINER_EXITED', 'CONTAINER_RUNNING')), { images, signal });
+    expect(unmet).toEqual([]);
+    expect(fake.calls.find(({ method }) => method === 'PullImage')?.request).toEqual({ image: { image: 'mirror/busybox:9' } });
+    expect([...fake.images.keys()]).toEqual(['busybox:1']);
+  });
+
+  it('an endpoint that goes away', async () => {
+    fake.onCall = ({ method }) => {
+      if (method === 'StartContainer') fake.die();
+      if (method === 'StartContainer') setTimeout(() => void fake.listen(), 2_000);
+    };
+    await expect(runScenario(fake.endpoint, readScenario(STEPS), { signal })).rejects.toThrow(/is gone in the middle/);
+    expect(fake.left).toEqual([]);
+  });
+});

@@ -2,17 +2,18 @@ import { Option, type Command } from 'commander';
 import type { DiffCommand } from './cri/diff';
 import type { FaultCommand } from './cri/fault';
 import type { RecordCommand } from './cri/record';
+import type { ReplayCommand } from './cri/replay';
 import type { ShowCommand } from './cri/show';
 
 const ENDS =
   'Ends on Ctrl-C or SIGTERM. Exit code 0: the tape is whole; 1: it is not whole; 2: it could not begin';
 
-/** Adds `dockbridge cri record`, `show`, `diff` and `fault`, for people who test any CRI runtime or kubelet. */
+/** Adds `dockbridge cri record`, `show`, `diff`, `replay` and `fault`, for people who test any CRI runtime or kubelet. */
 export function addCriCommands(program: Command): void {
   const cri = program
     .command('cri')
     .description(
-      'record, show, compare and disturb what a kubelet and any CRI runtime say to each other (docs/harness.md)',
+      'record, show, compare, replay and disturb what a kubelet and any CRI runtime say to each other (docs/harness.md)',
     );
 
   proxied(cri.command('record'))
@@ -60,6 +61,35 @@ export function addCriCommands(program: Command): void {
     .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
     .action(async (a: string, b: string, options: DiffCommand) => {
       process.exitCode = await (await import('./cri/diff.js')).diff(a, b, options);
+    });
+
+  cri
+    .command('replay')
+    .description(
+      'make the calls of a tape again on an endpoint, compare its answers with those of the tape, and remove what was made. ' +
+        'Exit code 0: the endpoint behaves as the tape tells; 1: it differs; 2: that cannot be said, or something is left behind',
+    )
+    .argument('<TAPE>', 'what record has written')
+    .requiredOption('--to <URL>', 'the socket of the endpoint, such as unix:///run/dockbridge/dockbridge.sock')
+    .addOption(
+      new Option('--speed <SPEED>', 'max leaves out the pauses of the recording, 1x keeps them')
+        .choices(['max', '1x'])
+        .default('max'),
+    )
+    .option('--rules <FILE.yaml>', 'which differences are none, besides those that are known of the runtimes')
+    .option('--scratch <DIR>', "where directories are made in place of the host's, and removed afterwards")
+    .option(
+      '--image <RECORDED=LOCAL>',
+      'the name on the endpoint for an image of the tape; may be repeated',
+      (pair: string, before: readonly string[]) => [...before, pair],
+      [],
+    )
+    .option('--wait <TIME>', 'how much longer than recorded a state may take', '10s')
+    .option('--incomplete', 'replay a tape that was cut or lost lines, as far as it goes', false)
+    .option('--junit <FILE.xml>', 'a report for a CI system, besides the one on the standard output')
+    .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
+    .action(async (tape: string, options: ReplayCommand) => {
+      process.exitCode = await (await import('./cri/replay.js')).replay(tape, options);
     });
 
   proxied(cri.command('fault'))

@@ -1,14 +1,14 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { compare } from '../../harness/compare/compare';
 import { observationOf, type ObservedTape } from '../../harness/compare/observe';
-import { readRules, rulesFor } from '../../harness/compare/rules';
-import type { Rule } from '../../harness/compare/rule';
+import { rulesFor } from '../../harness/compare/rules';
 import { renderJson } from '../../harness/report/json';
 import { renderJunit } from '../../harness/report/junit';
 import { renderText } from '../../harness/report/text';
 import { invalidArgument, messageOf } from '../../lib/errors';
 import { print } from './print';
 import { say } from './proxied';
+import { rulesIn } from './rules-file';
 
 export interface DiffCommand {
   readonly rules?: string | undefined;
@@ -21,7 +21,7 @@ const NAME = 'diff';
 /** `dockbridge cri diff`. @returns the exit code: 0 if the runtimes behave the same, 1 if not, 2 if that cannot be said. */
 export async function diff(a: string, b: string, { rules, junit, output }: DiffCommand): Promise<number> {
   try {
-    const users = rules === undefined ? [] : await rulesIn(rules);
+    const users = await rulesIn(rules);
     const observed = [await sideOf(a), await sideOf(b)] as const;
     const [ofA, ofB] = observed;
     for (const problem of [...ofA.problems, ...ofB.problems]) say(NAME, problem);
@@ -41,13 +41,4 @@ export async function diff(a: string, b: string, { rules, junit, output }: DiffC
 /** What a side of a comparison told. Only tapes have told anything so far. */
 async function sideOf(side: string): Promise<ObservedTape> {
   return observationOf(side);
-}
-
-/** @throws an error that names the file, and the key in it. */
-async function rulesIn(file: string): Promise<readonly Rule[]> {
-  try {
-    return readRules(await readFile(file, 'utf8'), file);
-  } catch (error) {
-    throw invalidArgument(file, messageOf(error));
-  }
 }

@@ -200,7 +200,9 @@ class Stage {
     const end = performance.now() + step.withinMs;
     for (let wait = FIRST_PAUSE_MS; ; wait = Math.min(wait * 2, LONGEST_PAUSE_MS)) {
       const driven = await this.#drive(method, request);
-      const [[, now] = ['', driven.status]] = statesIn(method, driven);
+      // The answer about a pod may tell of its containers, too.
+      const id = this.#ids.get(nameOf(step.of));
+      const [, now] = statesIn(method, driven).find(([of]) => of === id) ?? ['', driven.status];
       if (now === state || performance.now() > end) {
         this.#observe(method, request, step.of, driven);
         if (now !== state) this.#unmet(step, `it is ${now} after ${step.withinMs} ms, and not ${state}`);

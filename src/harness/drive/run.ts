@@ -57,6 +57,8 @@ export class Run {
   /** Resolves for each planned call when others need not wait for it any more. */
   readonly #done: Promise<void>[] = [];
   readonly #streams: Promise<void>[] = [];
+  /** When the stream of a planned call has its end; what came after it in the recording waits for that. */
+  readonly #streamEnds = new Map<RecordedCall, Promise<void>>();
   readonly #semaphore = new Semaphore(AT_ONCE);
   readonly #abort = new AbortController();
   readonly #awaiting: Awaiting;
@@ -97,7 +99,8 @@ export class Run {
       const waitsFor = dependencies(plan.calls);
       for (const [at, planned] of plan.calls.entries()) {
         const before = (waitsFor[at] ?? []).flatMap((other) => this.#done[other] ?? []);
-        const task = this.#make(planned, before);
+        const ended = [...this.#streamEnds].filter(([{ end }]) => end <= planned.call.t);
+        const task = this.#make(planned, [...before, ...ended.map(([, end]) => end)]);
         this.#tasks.push(task);
         if (planned.call.method !== EVENTS) this.#done.push(task);
         task.catch((error: unknown) => this.#abort.abort(error));
@@ -120,13 +123,20 @@ export class Run {
   async #make(planned: PlannedCall, before: readonly Promise<void>[]): Promise<void> {
     const { call } = planned;
     let isOpen = (): void => undefined;
-    if (call.method === EVENTS) this.#done.push(new Promise((resolve) => (isOpen = resolve)));
+    let hasEnd = (): void => undefined;
+    if (call.method === EVENTS) {
+      this.#done.push(new Promise((resolve) => (isOpen = resolve)));
+      this.#streamEnds.set(call, new Promise((resolve) => (hasEnd = resolve)));
+    }
     try {
       await Promise.all(before);
       if (this.parts.speed === '1x') await this.#until(call.t);
       this.#abort.signal.throwIfAborted();
-      if (call.method === EVENTS) await this.#openEvents(call);
+      if (call.method === EVENTS) await this.#openEvents(call, hasEnd);
       else await this.#semaphore.run(async () => this.#perform(planned), this.#abort.signal);
+    } catch (error) {
+      hasEnd();
+      throw error;
     } finally {
       isOpen();
     }
@@ -219,7 +229,7 @@ export class Run {
     if (method === 'PullImage' && driven.status === 'OK' && image !== undefined) own.pulled(image);
   }
 
-  async #openEvents(call: RecordedCall): Promise<void> {
+  async #openEvents(call: RecordedCall, hasEnd: () => void): Promise<void> {
     const { endpoint, bindings, waitMs } = this.parts;
     const t = this.#now();
     const stream = new EventStream(endpoint, bindings, this.#abort.signal);
@@ -235,7 +245,7 @@ export class Run {
       const driven = await stream.end(call, waitMs);
       this.#results.push({ call, t, request: call.request, driven });
     };
-    const collected = collect();
+    const collected = collect().finally(hasEnd);
     this.#streams.push(collected);
     collected.catch((error: unknown) => this.#abort.abort(error));
   }

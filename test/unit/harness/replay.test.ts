@@ -129,6 +129,23 @@ it('events are collected while the calls are made, and those of others are left 
   expect(live.calls.find(({ method }) => method === 'GetContainerEvents')?.status).toBe('CANCELLED');
 });
 
+it('a stream that its client ended early is ended as early', async () => {
+  const tape = await recorded(a, async (call, endpoint) => {
+    const stop = new AbortController();
+    let opened!: () => void;
+    const open = new Promise<void>((resolve) => (opened = resolve));
+    const events = endpoint.call('GetContainerEvents', {}, { signal: stop.signal, onOpen: opened });
+    await open;
+    const { pod_sandbox_id = '' } = await call('RunPodSandbox', { config: podOf('web') });
+    stop.abort();
+    await events;
+    await call('CreateContainer', { pod_sandbox_id, config: containerOf('main') });
+  });
+  const { live } = await replayed(tape);
+  expect(live.calls[0]?.messages).toHaveLength(1);
+  expect(live.calls).toHaveLength(3);
+});
+
 it('a state is waited for, and a state that is over already is not compared', async () => {
   const lives = async (fake: FakeCri, exit: (id: string) => void): Promise<string> =>
     recorded(fake, async (call) => {

@@ -84,7 +84,7 @@ export class FakeCri {
   async listen(): Promise<void> {
     this.server = new grpc.Server();
     for (const [service, methods] of Object.entries(DESCRIPTORS.services)) {
-      const definition: grpc.ServiceDefinition = {};
+      const definition: Record<string, grpc.MethodDefinition<Buffer, Buffer>> = {};
       const handlers: grpc.UntypedServiceImplementation = {};
       for (const [method, [request, response, streams]] of Object.entries(methods)) {
         definition[method] = {

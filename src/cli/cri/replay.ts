@@ -1,0 +1,96 @@
+import { writeFile } from 'node:fs/promises';
+import { compare } from '../../harness/compare/compare';
+import { rulesFor } from '../../harness/compare/rules';
+import { readRecorded } from '../../harness/drive/recorded';
+import { replay as replayTape, type NotReplayed } from '../../harness/drive/replay';
+import { renderJson } from '../../harness/report/json';
+import { renderJunit } from '../../harness/report/junit';
+import { renderText } from '../../harness/report/text';
+import { duration } from '../../config/parsers';
+import { failedPrecondition, invalidArgument, messageOf } from '../../lib/errors';
+import { parseEndpoint } from '../../server/listener/socket-listener';
+import { nextEndSignal } from '../signals';
+import { print } from './print';
+import { say } from './proxied';
+import { rulesIn } from './rules-file';
+
+export interface ReplayCommand {
+  readonly to: string;
+  readonly speed: 'max' | '1x';
+  readonly rules?: string | undefined;
+  readonly scratch?: string | undefined;
+  readonly image: readonly string[];
+  readonly wait: string;
+  readonly incomplete: boolean;
+  readonly junit?: string | undefined;
+  readonly output: 'text' | 'json';
+}
+
+const NAME = 'replay';
+/** More are not told one by one. */
+const TOLD = 10;
+
+/**
+ * `dockbridge cri replay`.
+ * @returns the exit code: 0 if the endpoint behaves as the tape tells, 1 if not, 2 if that cannot be said or something is left behind.
+ */
+export async function replay(file: string, command: ReplayCommand): Promise<number> {
+  const stop = new AbortController();
+  void nextEndSignal().then((signal) => {
+    say(NAME, `${signal}: what was made is removed; a second signal ends this at once`);
+    stop.abort();
+  });
+  try {
+    const { to, speed, scratch, junit, output } = command;
+    const users = await rulesIn(command.rules);
+    const images = imagesOf(command.image);
+    const waitMs = duration(command.wait, '--wait');
+    if (!to.startsWith('unix://')) throw invalidArgument('--to', `"${to}" is not unix:///path`);
+    parseEndpoint(to, {}, process.pid);
+    const tape = await readRecorded(file);
+    if (tape.problems.length > 0 && !command.incomplete) {
+      for (const problem of tape.problems.slice(0, TOLD)) say(NAME, problem);
+      throw failedPrecondition(
+        `${file} is not whole: --incomplete replays it as far as it goes, and may find differences that are none`,
+      );
+    }
+    const done = await replayTape(file, tape, { to, speed, scratch, images, waitMs, signal: stop.signal });
+    const { recorded, live, skipped, collapsed, notes, left } = done;
+    const comparison = compare(recorded, live, rulesFor(recorded.runtime, live.runtime, users));
+    if (junit !== undefined) await writeFile(junit, renderJunit(comparison));
+    await print(output === 'text' ? renderText(comparison) : renderJson(comparison));
+    for (const note of notes) say(NAME, note);
+    if (collapsed > 0) say(NAME, `${collapsed} polling calls said nothing new and were not made`);
+    for (const line of told(skipped)) say(NAME, line);
+    for (const what of left) say(NAME, `left behind on ${to}: ${what}`);
+    if (left.length > 0) return 2;
+    return comparison.differences > 0 ? 1 : 0;
+  } catch (error) {
+    say(NAME, messageOf(error));
+    return 2;
+  }
+}
+
+/** Calls that were not made for the same reason are told together. */
+function told(skipped: readonly NotReplayed[]): readonly string[] {
+  const byReason = new Map<string, NotReplayed[]>();
+  for (const call of skipped) {
+    const key = `${call.method}: ${call.why}`;
+    byReason.set(key, [...(byReason.get(key) ?? []), call]);
+  }
+  return [...byReason].map(([reason, calls]) => {
+    const times = calls.length === 1 ? '' : `, ${calls.length} calls`;
+    return `not replayed: ${reason} (call ${calls[0]?.n ?? 0}${times})`;
+  });
+}
+
+function imagesOf(given: readonly string[]): ReadonlyMap<string, string> {
+  return new Map(
+    given.map((pair): [string, string] => {
+      const [recorded = '', local = '', ...rest] = pair.split('=');
+      if (recorded === '' || local === '' || rest.length > 0)
+        throw invalidArgument('--image', `"${pair}" is not RECORDED=LOCAL`);
+      return [recorded, local];
+    }),
+  );
+}

@@ -51,11 +51,14 @@ export function addCriCommands(program: Command): void {
   cri
     .command('diff')
     .description(
-      'compare what two tapes tell of two runtimes. ' +
-        'Exit code 0: the runtimes behave the same; 1: they differ; 2: a tape or the rules cannot be read',
+      'compare what two tapes tell of two runtimes, or what two endpoints do in a scenario. ' +
+        'Exit code 0: the runtimes behave the same; 1: they differ, or do not what the scenario expects; 2: that cannot be said',
     )
-    .argument('<A.tape>', 'what record has written')
-    .argument('<B.tape>', 'what record has written of the other runtime')
+    .argument('<A>', 'what record has written, or unix:///…')
+    .argument('<B>', 'the same of the other runtime')
+    .option('--scenario <NAME>', 'what is done on two endpoints: smoke, or a file of yours')
+    .addOption(images())
+    .option('--scratch <DIR>', "where directories are made in place of the host's, and removed afterwards")
     .option('--rules <FILE.yaml>', 'which differences are none, besides those that are known of the runtimes')
     .option('--junit <FILE.xml>', 'a report for a CI system, besides the one on the standard output')
     .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
@@ -70,7 +73,10 @@ export function addCriCommands(program: Command): void {
         'Exit code 0: the endpoint behaves as the tape tells; 1: it differs; 2: that cannot be said, or something is left behind',
     )
     .argument('<TAPE>', 'what record has written')
-    .requiredOption('--to <URL>', 'the socket of the endpoint, such as unix:///run/dockbridge/dockbridge.sock')
+    .requiredOption(
+      '--to <URL>',
+      'the socket of the endpoint, such as unix:///run/dockbridge/dockbridge.sock',
+    )
     .addOption(
       new Option('--speed <SPEED>', 'max leaves out the pauses of the recording, 1x keeps them')
         .choices(['max', '1x'])
@@ -78,12 +84,7 @@ export function addCriCommands(program: Command): void {
     )
     .option('--rules <FILE.yaml>', 'which differences are none, besides those that are known of the runtimes')
     .option('--scratch <DIR>', "where directories are made in place of the host's, and removed afterwards")
-    .option(
-      '--image <RECORDED=LOCAL>',
-      'the name on the endpoint for an image of the tape; may be repeated',
-      (pair: string, before: readonly string[]) => [...before, pair],
-      [],
-    )
+    .addOption(images())
     .option('--wait <TIME>', 'how much longer than recorded a state may take', '10s')
     .option('--incomplete', 'replay a tape that was cut or lost lines, as far as it goes', false)
     .option('--junit <FILE.xml>', 'a report for a CI system, besides the one on the standard output')
@@ -117,4 +118,13 @@ function unsafeFull(): Option {
     '--unsafe-full',
     'keep secrets in the tape: credentials, environment, output of commands',
   ).default(false);
+}
+
+function images(): Option {
+  return new Option(
+    '--image <NAME=LOCAL>',
+    'the name on the endpoint for an image of the tape or the scenario; may be repeated',
+  )
+    .default([] as string[])
+    .argParser((pair: string, before: readonly string[]) => [...before, pair]);
 }

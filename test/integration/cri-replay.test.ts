@@ -74,8 +74,13 @@ async function recordWalk(): Promise<string> {
       const { status } = await client.call('ContainerStatus', { container_id: job });
       if (status?.state === ContainerState.CONTAINER_EXITED) break;
     }
-    await client.call('ExecSync', { container_id: main, cmd: ['/bin/sh', '-c', 'echo out; echo err >&2; exit 4'], timeout: 20 });
-    for (const verbose of [false, true]) await client.call('ContainerStatus', { container_id: main, verbose });
+    await client.call('ExecSync', {
+      container_id: main,
+      cmd: ['/bin/sh', '-c', 'echo out; echo err >&2; exit 4'],
+      timeout: 20,
+    });
+    for (const verbose of [false, true])
+      await client.call('ContainerStatus', { container_id: main, verbose });
     await client.call('ListContainers', {});
     await client.call('ListPodSandbox', {});
     await client.call('PodSandboxStatus', { pod_sandbox_id });
@@ -119,7 +124,9 @@ it('a tape replayed on the runtime that it was made on differs in nothing, and l
   expect({ skipped, left }).toEqual({ skipped: [], left: [] });
   expect(live.calls.length).toBeGreaterThan(25);
   const statuses = live.calls.filter(({ method }) => method === 'ContainerStatus');
-  expect(statuses.map(({ response }) => (response?.status as { exit_code?: number } | undefined)?.exit_code)).toContain(3);
+  expect(
+    statuses.map(({ response }) => (response?.status as { exit_code?: number } | undefined)?.exit_code),
+  ).toContain(3);
   expect((await test.client.call('ListPodSandbox', {})).items).toEqual([]);
   expect(await readdir(place('scratch'))).toEqual([]);
 });

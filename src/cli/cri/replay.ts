@@ -13,6 +13,7 @@ import { nextEndSignal } from '../signals';
 import { print } from './print';
 import { say } from './proxied';
 import { rulesIn } from './rules-file';
+import { imagesOf } from './scenario-run';
 
 export interface ReplayCommand {
   readonly to: string;
@@ -82,15 +83,4 @@ function told(skipped: readonly NotReplayed[]): readonly string[] {
     const times = calls.length === 1 ? '' : `, ${calls.length} calls`;
     return `not replayed: ${reason} (call ${calls[0]?.n ?? 0}${times})`;
   });
-}
-
-function imagesOf(given: readonly string[]): ReadonlyMap<string, string> {
-  return new Map(
-    given.map((pair): [string, string] => {
-      const [recorded = '', local = '', ...rest] = pair.split('=');
-      if (recorded === '' || local === '' || rest.length > 0)
-        throw invalidArgument('--image', `"${pair}" is not RECORDED=LOCAL`);
-      return [recorded, local];
-    }),
-  );
 }

@@ -63,10 +63,12 @@ export class EventStream {
     });
     await waitAtMost('as many events', waitMs, enough, this.signal).catch(() => undefined);
     const isCancelled = !this.#isEnded;
+    // What comes while the stream is being ended came too late for the recorded client, too.
+    const seen = this.#ids.length;
     this.#cancel.abort();
     const driven = await this.#driven;
     if (!isCancelled || !isByClient) return driven;
     const { messages = [], ms } = driven;
-    return { ms, messages, status: call.status };
+    return { ms, messages: messages.slice(0, seen), status: call.status };
   }
 }

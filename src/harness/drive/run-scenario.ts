@@ -178,7 +178,10 @@ class Stage {
         if (pod_sandbox_id === undefined) throw new NotPossible('its pod was not made');
         const name = textOf(objectOf(container.image).image) ?? '';
         const image = { user_specified_image: name, ...objectOf(container.image) };
-        return ['CreateContainer', { pod_sandbox_id, config: { ...container, image }, sandbox_config: config }];
+        return [
+          'CreateContainer',
+          { pod_sandbox_id, config: { ...container, image }, sandbox_config: config },
+        ];
       }
       case 'start':
         return ['StartContainer', its];
@@ -251,7 +254,9 @@ class Stage {
     if (this.signal.aborted) throw cancelled('the scenario was interrupted');
     if (driven.status === 'UNAVAILABLE') {
       await this.endpoint.version(VERSION_MS).catch((error: unknown) => {
-        throw unavailable(`${this.endpoint.address} is gone in the middle of the scenario: ${messageOf(error)}`);
+        throw unavailable(
+          `${this.endpoint.address} is gone in the middle of the scenario: ${messageOf(error)}`,
+        );
       });
     }
     return driven;

@@ -149,13 +149,11 @@ export class Run {
     const request = await this.#request(call);
     if (request === undefined) return;
     const image = textOf(objectOf(request.image).image);
-    if (call.method === 'PullImage' && image !== undefined && (await images.isPresent(image)))
-      {
+    if (call.method === 'PullImage' && image !== undefined && (await images.isPresent(image))) {
       this.#skip(call, 'the endpoint has this image already');
       return;
     }
-    if (call.method === 'RemoveImage' && !own.hasPulled(image ?? ''))
-      {
+    if (call.method === 'RemoveImage' && !own.hasPulled(image ?? '')) {
       this.#skip(call, 'the image was not pulled by this replay');
       return;
     }
@@ -236,7 +234,7 @@ export class Run {
     await stream.opened;
     const others = (): Promise<void>[] =>
       this.parts.plan.calls.flatMap((other, at) =>
-        other.call !== call && other.call.method !== EVENTS && other.call.t < call.end
+        other.call !== call && other.call.method !== EVENTS && other.call.end <= call.end
           ? (this.#tasks[at] ?? [])
           : [],
       );

@@ -36,7 +36,12 @@ export interface Subject {
 export type Step = { /** Such as `steps[3]`. */ readonly key: string } & (
   | { readonly kind: 'run' | 'create' | 'start' | 'remove' | 'stats'; readonly of: Subject }
   | { readonly kind: 'stop'; readonly of: Subject; readonly timeout: number }
-  | { readonly kind: 'status'; readonly of: Subject; readonly until: string | undefined; readonly withinMs: number }
+  | {
+      readonly kind: 'status';
+      readonly of: Subject;
+      readonly until: string | undefined;
+      readonly withinMs: number;
+    }
   | {
       readonly kind: 'exec';
       readonly of: Subject;
@@ -130,19 +135,30 @@ function readStep(value: Json, key: string, pods: readonly ScenarioPod[]): Step 
   fieldsOf(value, key, [kind, ...MORE[kind]]);
   if (kind === 'list') return { key, kind, what: listed(fields.list, `${key}.list`) };
   const of = subject(fields[kind], `${key}.${kind}`, kind, pods);
-  const seconds = (name: string, fallback: number): number => secondsOf(fields[name], `${key}.${name}`, fallback);
+  const seconds = (name: string, fallback: number): number =>
+    secondsOf(fields[name], `${key}.${name}`, fallback);
   switch (kind) {
     case 'stop':
       return { key, kind, of, timeout: seconds('timeout', STOP_SECONDS) };
     case 'status':
-      return { key, kind, of, until: stateOf(fields.until, `${key}.until`, of), withinMs: timeOf(fields.within, `${key}.within`) };
+      return {
+        key,
+        kind,
+        of,
+        until: stateOf(fields.until, `${key}.until`, of),
+        withinMs: timeOf(fields.within, `${key}.within`),
+      };
     case 'exec':
       return {
         ...{ key, kind, of, timeout: seconds('timeout', EXEC_SECONDS) },
         cmd: listOf(fields.cmd, `${key}.cmd`).map((word, at) => wordOf(word, `${key}.cmd[${at}]`)),
         expected: fields.expect === undefined ? undefined : expectedOf(fields.expect, `${key}.expect`),
       };
-    default:
+    case 'run':
+    case 'create':
+    case 'start':
+    case 'remove':
+    case 'stats':
       return { key, kind, of };
   }
 }
@@ -150,7 +166,10 @@ function readStep(value: Json, key: string, pods: readonly ScenarioPod[]): Step 
 function subject(value: Json | undefined, key: string, kind: string, pods: readonly ScenarioPod[]): Subject {
   const [name = '', container, ...rest] = typeof value === 'string' ? value.split('/') : [];
   const pod = pods.find((one) => one.name === name);
-  const names = pods.flatMap((one) => [one.name, ...[...one.containers.keys()].map((of) => `${one.name}/${of}`)]);
+  const names = pods.flatMap((one) => [
+    one.name,
+    ...[...one.containers.keys()].map((of) => `${one.name}/${of}`),
+  ]);
   if (pod === undefined || rest.length > 0 || (container !== undefined && !pod.containers.has(container)))
     throw invalidArgument(key, `${JSON.stringify(value ?? null)} is none of ${names.join(', ')}`);
   if (container === undefined && OF_CONTAINERS.includes(kind))
@@ -186,7 +205,8 @@ function listed(value: Json | undefined, key: string): Listed {
 
 function secondsOf(value: Json | undefined, key: string, fallback: number): number {
   if (value === undefined) return fallback;
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_SECONDS) return value;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_SECONDS)
+    return value;
   throw invalidArgument(key, `${JSON.stringify(value)} is not a number of seconds from 0 to ${MAX_SECONDS}`);
 }
 

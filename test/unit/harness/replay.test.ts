@@ -2,6 +2,7 @@ import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readRecorded } from '../../../src/harness/drive/recorded';
 import { replay, type ReplayOptions, type Replayed } from '../../../src/harness/drive/replay';
+import { asText } from '../../../src/harness/json';
 import type { Observation } from '../../../src/harness/observation';
 import type { JsonObject } from '../../../src/proto/fields';
 import { FakeCri, type Spoil } from './support/fake-cri';
@@ -20,7 +21,13 @@ afterEach(async () => {
 
 async function replayed(tape: string, more: Partial<ReplayOptions> = {}): Promise<Replayed> {
   return replay(tape, await readRecorded(tape), {
-    ...{ to: b.endpoint, speed: 'max', images: new Map(), waitMs: 500, scratch: join(b.directory, 'scratch') },
+    ...{
+      to: b.endpoint,
+      speed: 'max',
+      images: new Map(),
+      waitMs: 500,
+      scratch: join(b.directory, 'scratch'),
+    },
     ...{ signal: new AbortController().signal, ...more },
   });
 }
@@ -28,7 +35,11 @@ async function replayed(tape: string, more: Partial<ReplayOptions> = {}): Promis
 /** The answers, with the ids of both runtimes made alike. */
 const answers = ({ calls }: Observation): unknown[] =>
   (
-    JSON.parse(JSON.stringify(calls).replace(/(aaaa|bbbb)\d+0*/g, 'ID').replace(/10\.0\.0\.\d+/g, 'IP')) as Observation['calls']
+    JSON.parse(
+      JSON.stringify(calls)
+        .replace(/(aaaa|bbbb)\d+0*/g, 'ID')
+        .replace(/10\.0\.0\.\d+/g, 'IP'),
+    ) as Observation['calls']
   ).map(({ n, method, status, response, messages }) => ({ n, method, status, response, messages }));
 
 it('a walk is the same on a runtime that behaves the same; nothing is left', async () => {
@@ -79,7 +90,10 @@ it('requests: ids, paths, hidden values and control groups are those of the endp
   const { request } = b.calls.find(({ method }) => method === 'CreateContainer')!;
   const { sandbox_config, config } = request as { sandbox_config: JsonObject; config: JsonObject };
   const scratch = expect.stringContaining(join(b.directory, 'scratch')) as string;
-  expect(sandbox_config).toMatchObject({ log_directory: scratch, linux: expect.not.objectContaining({ cgroup_parent: expect.anything() as string }) as JsonObject });
+  expect(sandbox_config).toMatchObject({
+    log_directory: scratch,
+    linux: expect.not.objectContaining({ cgroup_parent: expect.anything() as string }) as JsonObject,
+  });
   const [{ value }] = config.envs as [{ value: string }];
   expect(Buffer.from(value, 'base64').toString()).toMatch(/^hidden:[0-9a-f]{16}$/);
   expect((config.mounts as JsonObject[]).map(({ host_path }) => host_path)).toEqual([
@@ -100,11 +114,20 @@ it('pods are replayed beside each other, and their ids are not mixed up', async 
   };
   const { recorded: was, live } = await replayed(tape);
   expect(live.calls).toHaveLength(was.calls.length);
-  const texts = live.calls.filter(({ method }) => method === 'ExecSync').map(({ pod, response }) => [pod, Buffer.from(response?.stdout as string, 'base64').toString()]);
-  expect(texts.sort()).toEqual(['four', 'one', 'three', 'two'].map((name) => [`test/${name}`, `echo ${name}\n`]));
+  const texts = live.calls
+    .filter(({ method }) => method === 'ExecSync')
+    .map(({ pod, response }) => [pod, Buffer.from(response?.stdout as string, 'base64').toString()]);
+  expect(texts.sort()).toEqual(
+    ['four', 'one', 'three', 'two'].map((name) => [`test/${name}`, `echo ${name}\n`]),
+  );
   for (const { method, pod, response } of live.calls)
     if (method === 'ContainerStatus' && response !== undefined)
-      expect(response).toMatchObject({ status: { mounts: expect.anything() as unknown, log_path: `/var/log/pods/test_${pod!.split('/')[1]!}/main/0.log` } });
+      expect(response).toMatchObject({
+        status: {
+          mounts: expect.anything() as unknown,
+          log_path: `/var/log/pods/test_${pod!.split('/')[1]!}/main/0.log`,
+        },
+      });
 });
 
 it('events are collected while the calls are made, and those of others are left out', async () => {
@@ -120,7 +143,9 @@ it('events are collected while the calls are made, and those of others are left 
   });
   const { recorded: was, live } = await replayed(tape);
   const types = ({ calls }: Observation): unknown =>
-    calls.find(({ method }) => method === 'GetContainerEvents')?.messages?.map(({ container_event_type = 'CONTAINER_CREATED_EVENT' }) => container_event_type);
+    calls
+      .find(({ method }) => method === 'GetContainerEvents')
+      ?.messages?.map(({ container_event_type = 'CONTAINER_CREATED_EVENT' }) => container_event_type);
   expect(types(live)).toEqual([
     ...['CONTAINER_CREATED_EVENT', 'CONTAINER_CREATED_EVENT', 'CONTAINER_STARTED_EVENT'],
     ...['CONTAINER_STOPPED_EVENT', 'CONTAINER_DELETED_EVENT'],
@@ -154,7 +179,7 @@ it('a state is waited for, and a state that is over already is not compared', as
       const { container_id = '' } = await call('CreateContainer', request);
       await call('StartContainer', { container_id });
       await call('ContainerStatus', { container_id });
-      exit(String(container_id));
+      exit(asText(container_id));
       await call('ContainerStatus', { container_id });
       await call('RemovePodSandbox', { pod_sandbox_id });
     });
@@ -162,31 +187,62 @@ it('a state is waited for, and a state that is over already is not compared', as
   let asked = 0;
   b.onCall = ({ method, request }) => {
     // It runs when it is asked for, and ends at the fourth question.
-    if (method === 'ContainerStatus' && ++asked === 4) b.exit(String(request.container_id), 3);
+    if (method === 'ContainerStatus' && ++asked === 4) b.exit(asText(request.container_id), 3);
   };
   const late = await replayed(tape);
   expect(answers(late.live)).toEqual(answers(late.recorded));
 
   b.onCall = ({ method, request }) => {
-    if (method === 'ContainerStatus') b.exit(String(request.container_id), 3);
+    if (method === 'ContainerStatus') b.exit(asText(request.container_id), 3);
   };
   const early = await replayed(tape);
   expect(early.notes).toContain('1 states were over before they could be asked for, and are not compared');
   expect(answers(early.live)).toEqual(answers(early.recorded));
 });
 
-const changed = (method: string, change: (answer: JsonObject) => JsonObject): Spoil => (call, answer) =>
-  call.method === method ? change(answer) : answer;
-const status = (change: (status: JsonObject) => JsonObject) => (answer: JsonObject): JsonObject => ({ status: change(answer.status as JsonObject) });
+const changed =
+  (method: string, change: (answer: JsonObject) => JsonObject): Spoil =>
+  (call, answer) =>
+    call.method === method ? change(answer) : answer;
+const status =
+  (change: (status: JsonObject) => JsonObject) =>
+  (answer: JsonObject): JsonObject => ({ status: change(answer.status as JsonObject) });
 
 it.each<[string, Spoil]>([
-  ['a wrong exit code', changed('ContainerStatus', status((one) => (one.exit_code === undefined ? one : { ...one, exit_code: 0 })))],
-  ['a lost label', changed('ContainerStatus', status(({ labels: _lost, ...rest }) => rest))],
-  ['mounts in another order', changed('ContainerStatus', status((one) => ({ ...one, mounts: [...(one.mounts as JsonObject[])].reverse() })))],
-  ['a state that is never reached', changed('ContainerStatus', status((one) => ({ ...one, state: 'CONTAINER_UNKNOWN' })))],
+  [
+    'a wrong exit code',
+    changed(
+      'ContainerStatus',
+      status((one) => (one.exit_code === undefined ? one : { ...one, exit_code: 0 })),
+    ),
+  ],
+  [
+    'a lost label',
+    changed(
+      'ContainerStatus',
+      status(({ labels: _lost, ...rest }) => rest),
+    ),
+  ],
+  [
+    'mounts in another order',
+    changed(
+      'ContainerStatus',
+      status((one) => ({ ...one, mounts: [...(one.mounts as JsonObject[])].reverse() })),
+    ),
+  ],
+  [
+    'a state that is never reached',
+    changed(
+      'ContainerStatus',
+      status((one) => ({ ...one, state: 'CONTAINER_UNKNOWN' })),
+    ),
+  ],
   ['a list that forgets', changed('ListContainers', () => ({}))],
   ['other output', changed('ExecSync', () => ({ stdout: 'AAAA' }))],
-  ['an event that is not sent', (call, answer) => (answer.container_event_type === 'CONTAINER_STOPPED_EVENT' ? {} : answer)],
+  [
+    'an event that is not sent',
+    (call, answer) => (answer.container_event_type === 'CONTAINER_STOPPED_EVENT' ? {} : answer),
+  ],
 ])('%s is in what was seen', async (_, spoil) => {
   const tape = await recorded(a, async (call, endpoint) => {
     const stop = new AbortController();
@@ -205,7 +261,11 @@ it.each<[string, Spoil]>([
 });
 
 it('what cannot be replayed is said', async () => {
-  a.pods.set('old'.padEnd(64, '0'), { id: 'old'.padEnd(64, '0'), config: podOf('old'), state: 'SANDBOX_READY' });
+  a.pods.set('old'.padEnd(64, '0'), {
+    id: 'old'.padEnd(64, '0'),
+    config: podOf('old'),
+    state: 'SANDBOX_READY',
+  });
   const tape = await recorded(a, async (call) => {
     await call('PodSandboxStatus', { pod_sandbox_id: 'old'.padEnd(64, '0') });
     await call('StopPodSandbox', { pod_sandbox_id: 'old'.padEnd(64, '0') });
@@ -236,7 +296,12 @@ it('what cannot be replayed is said', async () => {
 
   const images = new Map([['busybox:2', 'busybox:1']]);
   const again = await replayed(tape, { images });
-  expect(again.live.calls.map(({ method }) => method)).toEqual(['PullImage', 'RunPodSandbox', 'CreateContainer', 'StartContainer']);
+  expect(again.live.calls.map(({ method }) => method)).toEqual([
+    'PullImage',
+    'RunPodSandbox',
+    'CreateContainer',
+    'StartContainer',
+  ]);
 });
 
 it('a pod of the same name on the endpoint is not touched', async () => {
@@ -285,6 +350,10 @@ it('a cut tape says so, and a tape with nothing to replay is an error', async ()
   const cut = await readRecorded(tape);
   expect(cut.problems.join('\n')).toMatch(/is cut[\s\S]*is the last one, and not the end of a tape/);
 
-  const empty = await recorded(a, async (call) => void (await call('UpdateRuntimeConfig', {})));
-  await expect(replayed(empty)).rejects.toThrow("no call that can be made again: the first is UpdateRuntimeConfig, and it would change the node's pod network");
+  const empty = await recorded(a, async (call) => {
+    await call('UpdateRuntimeConfig', {});
+  });
+  await expect(replayed(empty)).rejects.toThrow(
+    "no call that can be made again: the first is UpdateRuntimeConfig, and it would change the node's pod network",
+  );
 });

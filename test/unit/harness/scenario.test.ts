@@ -1,16 +1,31 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readRules } from '../../../src/harness/compare/rules';
 import { runScenario } from '../../../src/harness/drive/run-scenario';
 import { readScenario } from '../../../src/harness/drive/scenario';
 import { SMOKE } from '../../../src/harness/drive/smoke';
+import { asText } from '../../../src/harness/json';
 import { FakeCri } from './support/fake-cri';
 
-const POD = 'pods: [{ metadata: { name: web }, containers: [{ metadata: { name: main }, image: { image: "busybox:1" } }] }]';
+const POD =
+  'pods: [{ metadata: { name: web }, containers: [{ metadata: { name: main }, image: { image: "busybox:1" } }] }]';
 
 it('reads what is built in', () => {
   const { pods, steps } = readScenario(SMOKE);
-  expect(pods.map(({ name, containers }) => [name, [...containers.keys()]])).toEqual([['smoke', ['server', 'job']]]);
+  expect(pods.map(({ name, containers }) => [name, [...containers.keys()]])).toEqual([
+    ['smoke', ['server', 'job']],
+  ]);
   expect(new Set(steps.map(({ kind }) => kind))).toEqual(
     new Set(['run', 'create', 'start', 'exec', 'status', 'stats', 'stop', 'remove', 'list']),
   );
+});
+
+const example = async (name: string): Promise<string> =>
+  readFile(join(__dirname, '../../../examples/harness', name), 'utf8');
+
+it('reads the examples', async () => {
+  expect(readScenario(await example('scenario.yaml')).steps).toHaveLength(12);
+  expect(readRules(await example('rules.yaml'), 'rules.yaml')).toHaveLength(2);
 });
 
 it.each([
@@ -19,21 +34,39 @@ it.each([
   ['{ pods: [], steps: [] }', 'pods: is no list with something in it'],
   ['{ pod: [], steps: [] }', 'pod: is unknown here: is pods meant?'],
   ['{ pods: [{}], steps: [] }', 'pods[0].metadata.name: is missing'],
-  ['{ pods: [{ metadata: { nam: a } }], steps: [] }', 'pods[0].metadata.nam: PodSandboxMetadata has no such field'],
-  ['pods: [{ metadata: { name: a }, containers: [{ metadata: { name: c } }] }]\nsteps: []', 'pods[0].containers[0].image.image: is missing'],
-  ['pods: [{ metadata: { name: a } }, { metadata: { name: a } }]\nsteps: []', 'pods[1].metadata.name: "a" is the name of an earlier pod too'],
+  [
+    '{ pods: [{ metadata: { nam: a } }], steps: [] }',
+    'pods[0].metadata.nam: PodSandboxMetadata has no such field',
+  ],
+  [
+    'pods: [{ metadata: { name: a }, containers: [{ metadata: { name: c } }] }]\nsteps: []',
+    'pods[0].containers[0].image.image: is missing',
+  ],
+  [
+    'pods: [{ metadata: { name: a } }, { metadata: { name: a } }]\nsteps: []',
+    'pods[1].metadata.name: "a" is the name of an earlier pod too',
+  ],
   [POD, 'steps: is no list with something in it'],
   [`${POD}\nsteps: [{}]`, 'steps[0]: has no step: give one of run'],
   [`${POD}\nsteps: [{ run: web, start: web/main }]`, 'steps[0]: has run and start'],
   [`${POD}\nsteps: [{ rn: web }]`, 'steps[0].rn: is unknown here: is run meant?'],
   [`${POD}\nsteps: [{ run: web, timeout: 3 }]`, 'steps[0].timeout: is unknown here: known are run'],
   [`${POD}\nsteps: [{ run: web/main }]`, 'steps[0].run: "web/main" is a container, and run is for a pod'],
-  [`${POD}\nsteps: [{ run: web }, { start: web }]`, 'steps[1].start: "web" is a pod, and start is for a container'],
+  [
+    `${POD}\nsteps: [{ run: web }, { start: web }]`,
+    'steps[1].start: "web" is a pod, and start is for a container',
+  ],
   [`${POD}\nsteps: [{ start: web/man }]`, 'steps[0].start: "web/man" is none of web, web/main'],
   [`${POD}\nsteps: [{ exec: web/main }]`, 'steps[0].cmd: is no list with something in it'],
   [`${POD}\nsteps: [{ exec: web/main, cmd: [a, 1] }]`, 'steps[0].cmd[1]: 1 is no text'],
-  [`${POD}\nsteps: [{ exec: web/main, cmd: [a], expect: { code: 1 } }]`, 'steps[0].expect.code: is unknown here'],
-  [`${POD}\nsteps: [{ status: web, until: CONTAINER_EXITED }]`, 'steps[0].until: "CONTAINER_EXITED" is none of SANDBOX_READY'],
+  [
+    `${POD}\nsteps: [{ exec: web/main, cmd: [a], expect: { code: 1 } }]`,
+    'steps[0].expect.code: is unknown here',
+  ],
+  [
+    `${POD}\nsteps: [{ status: web, until: CONTAINER_EXITED }]`,
+    'steps[0].until: "CONTAINER_EXITED" is none of SANDBOX_READY',
+  ],
   [`${POD}\nsteps: [{ status: web, within: 5 }]`, 'steps[0].within: 5 is no text'],
   [`${POD}\nsteps: [{ stop: web, timeout: -1 }]`, 'steps[0].timeout: -1 is not a number of seconds'],
   [`${POD}\nsteps: [{ list: pod }]`, 'steps[0].list: "pod" is none of pods, containers'],
@@ -63,15 +96,27 @@ steps:
 
   it('its steps are done and observed, and states are waited for', async () => {
     let asked = 0;
-    fake.pods.set('theirs', { id: 'theirs', config: { metadata: { name: 'theirs' } }, state: 'SANDBOX_READY' });
-    fake.containers.set('other', { id: 'other', pod: 'theirs', config: {}, state: 'CONTAINER_RUNNING', exitCode: 0 });
+    fake.pods.set('theirs', {
+      id: 'theirs',
+      config: { metadata: { name: 'theirs' } },
+      state: 'SANDBOX_READY',
+    });
+    fake.containers.set('other', {
+      id: 'other',
+      pod: 'theirs',
+      config: {},
+      state: 'CONTAINER_RUNNING',
+      exitCode: 0,
+    });
     fake.onCall = ({ method, request }) => {
-      if (method === 'ContainerStatus' && ++asked === 3) fake.exit(String(request.container_id), 5);
+      if (method === 'ContainerStatus' && ++asked === 3) fake.exit(asText(request.container_id), 5);
     };
     const { observation, unmet, left } = await runScenario(fake.endpoint, readScenario(STEPS), { signal });
     expect({ unmet, left }).toEqual({ unmet: [], left: [] });
     expect(observation.runtime.name).toBe('fake');
-    expect(observation.calls.map(({ method, pod, container, status }) => [method, pod, container, status])).toEqual([
+    expect(
+      observation.calls.map(({ method, pod, container, status }) => [method, pod, container, status]),
+    ).toEqual([
       ['RunPodSandbox', 'scenario/web', undefined, 'OK'],
       ['CreateContainer', 'scenario/web', 'main', 'OK'],
       ['StartContainer', 'scenario/web', 'main', 'OK'],
@@ -81,7 +126,11 @@ steps:
       ['RemovePodSandbox', 'scenario/web', undefined, 'OK'],
     ]);
     expect(observation.calls[4]?.response).toMatchObject({
-      status: { state: 'CONTAINER_EXITED', exit_code: 5, log_path: '/var/log/pods/scenario_web_scenario-web/main/0.log' },
+      status: {
+        state: 'CONTAINER_EXITED',
+        exit_code: 5,
+        log_path: '/var/log/pods/scenario_web_scenario-web/main/0.log',
+      },
     });
     expect(observation.calls[5]?.response?.containers).toHaveLength(1);
     expect(fake.left).toEqual(['theirs', 'other']);
@@ -102,9 +151,15 @@ steps:
 
   it('pulls an image that is missing, under the name that was given for it, and removes it', async () => {
     const images = new Map([['busybox:1', 'mirror/busybox:9']]);
-    const { unmet } = await runScenario(fake.endpoint, readScenario(STEPS.replace('CONTAINER_EXITED', 'CONTAINER_RUNNING')), { images, signal });
+    const { unmet } = await runScenario(
+      fake.endpoint,
+      readScenario(STEPS.replace('CONTAINER_EXITED', 'CONTAINER_RUNNING')),
+      { images, signal },
+    );
     expect(unmet).toEqual([]);
-    expect(fake.calls.find(({ method }) => method === 'PullImage')?.request).toEqual({ image: { image: 'mirror/busybox:9' } });
+    expect(fake.calls.find(({ method }) => method === 'PullImage')?.request).toEqual({
+      image: { image: 'mirror/busybox:9' },
+    });
     expect([...fake.images.keys()]).toEqual(['busybox:1']);
   });
 
@@ -113,7 +168,9 @@ steps:
       if (method === 'StartContainer') fake.die();
       if (method === 'StartContainer') setTimeout(() => void fake.listen(), 2_000);
     };
-    await expect(runScenario(fake.endpoint, readScenario(STEPS), { signal })).rejects.toThrow(/is gone in the middle/);
+    await expect(runScenario(fake.endpoint, readScenario(STEPS), { signal })).rejects.toThrow(
+      /is gone in the middle/,
+    );
     expect(fake.left).toEqual([]);
   });
 });

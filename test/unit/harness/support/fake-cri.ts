@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
+import { asText } from '../../../../src/harness/json';
 import type { Json, JsonObject } from '../../../../src/proto/fields';
 import { toJson } from '../../../../src/proto/fields';
 import { fromJson } from '../../../../src/proto/json-to-message';
@@ -89,7 +90,12 @@ export class FakeCri {
       for (const [method, [request, response, streams]] of Object.entries(methods)) {
         definition[method] = {
           ...{ path: `/runtime.v1.${service}/${method}`, requestStream: false, responseStream: streams },
-          ...{ requestSerialize: same, requestDeserialize: same, responseSerialize: same, responseDeserialize: same },
+          ...{
+            requestSerialize: same,
+            requestDeserialize: same,
+            responseSerialize: same,
+            responseDeserialize: same,
+          },
         };
         handlers[method] = streams
           ? (call: grpc.ServerWritableStream<Buffer, Buffer>) => void this.stream(method, response, call)
@@ -133,7 +139,9 @@ export class FakeCri {
     const call = { method, request };
     this.calls.push(call);
     await this.onCall(call);
-    const handle = (this as unknown as Record<string, ((request: JsonObject) => JsonObject) | undefined>)[method];
+    const handle = (this as unknown as Record<string, ((request: JsonObject) => JsonObject) | undefined>)[
+      method
+    ];
     if (handle === undefined) throw new Refusal(grpc.status.UNIMPLEMENTED, `no ${method}`);
     return this.spoil(call, handle.call(this, request));
   }
@@ -174,19 +182,19 @@ export class FakeCri {
   }
 
   protected ImageStatus(request: JsonObject): JsonObject {
-    const name = String((request.image as JsonObject).image);
+    const name = asText((request.image as JsonObject).image);
     const [tag, id] = [...this.images].find((entry) => entry.includes(name)) ?? [];
     return id === undefined || tag === undefined ? {} : { image: { id, repo_tags: [tag], size: '7' } };
   }
 
   protected PullImage(request: JsonObject): JsonObject {
-    const name = String((request.image as JsonObject).image);
+    const name = asText((request.image as JsonObject).image);
     this.images.set(name, `sha256:${String(this.images.size).padStart(64, '0')}`);
     return { image_ref: this.images.get(name) ?? '' };
   }
 
   protected RemoveImage(request: JsonObject): JsonObject {
-    this.images.delete(String((request.image as JsonObject).image));
+    this.images.delete(asText((request.image as JsonObject).image));
     return {};
   }
 
@@ -200,10 +208,21 @@ export class FakeCri {
   protected CreateContainer({ pod_sandbox_id, config }: JsonObject): JsonObject {
     const pod = this.pod(pod_sandbox_id).id;
     const { image } = config as { image?: JsonObject };
-    if (![...this.images].flat().map(bare).includes(bare(String(image?.image))))
+    if (
+      ![...this.images]
+        .flat()
+        .map(bare)
+        .includes(bare(asText(image?.image)))
+    )
       throw new Refusal(grpc.status.NOT_FOUND, 'no such image');
     const id = this.id();
-    this.containers.set(id, { id, pod, config: config as JsonObject, state: 'CONTAINER_CREATED', exitCode: 0 });
+    this.containers.set(id, {
+      id,
+      pod,
+      config: config as JsonObject,
+      state: 'CONTAINER_CREATED',
+      exitCode: 0,
+    });
     this.event(id, 'CONTAINER_CREATED_EVENT');
     return { container_id: id };
   }
@@ -221,20 +240,21 @@ export class FakeCri {
   }
 
   protected RemoveContainer({ container_id }: JsonObject): JsonObject {
-    if (this.containers.delete(String(container_id))) this.event(String(container_id), 'CONTAINER_DELETED_EVENT');
+    if (this.containers.delete(asText(container_id)))
+      this.event(asText(container_id), 'CONTAINER_DELETED_EVENT');
     return {};
   }
 
   protected StopPodSandbox({ pod_sandbox_id }: JsonObject): JsonObject {
-    const pod = this.pods.get(String(pod_sandbox_id));
+    const pod = this.pods.get(asText(pod_sandbox_id));
     for (const { id } of this.of(pod?.id)) this.exit(id, 137);
     if (pod !== undefined) pod.state = 'SANDBOX_NOTREADY';
     return {};
   }
 
   protected RemovePodSandbox({ pod_sandbox_id }: JsonObject): JsonObject {
-    for (const { id } of this.of(String(pod_sandbox_id))) this.containers.delete(id);
-    this.pods.delete(String(pod_sandbox_id));
+    for (const { id } of this.of(asText(pod_sandbox_id))) this.containers.delete(id);
+    this.pods.delete(asText(pod_sandbox_id));
     return {};
   }
 
@@ -264,7 +284,11 @@ export class FakeCri {
   }
 
   protected ListPodSandbox(): JsonObject {
-    const items = [...this.pods.values()].map(({ id, config, state }) => ({ id, state, ...metadataOf(config) }));
+    const items = [...this.pods.values()].map(({ id, config, state }) => ({
+      id,
+      state,
+      ...metadataOf(config),
+    }));
     return { items };
   }
 
@@ -284,14 +308,14 @@ export class FakeCri {
   }
 
   private pod(id: Json | undefined): Pod {
-    const pod = this.pods.get(String(id));
-    if (pod === undefined) throw new Refusal(grpc.status.NOT_FOUND, `no pod ${String(id)}`);
+    const pod = this.pods.get(asText(id));
+    if (pod === undefined) throw new Refusal(grpc.status.NOT_FOUND, `no pod ${asText(id)}`);
     return pod;
   }
 
   private container(id: Json | undefined): Container {
-    const container = this.containers.get(String(id));
-    if (container === undefined) throw new Refusal(grpc.status.NOT_FOUND, `no container ${String(id)}`);
+    const container = this.containers.get(asText(id));
+    if (container === undefined) throw new Refusal(grpc.status.NOT_FOUND, `no container ${asText(id)}`);
     return container;
   }
 

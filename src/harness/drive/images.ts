@@ -24,11 +24,7 @@ export class Images {
 
   /** The name to ask for, of a name; of an id, the name that was given for it, or the endpoint's id. Else the same. */
   async nameFor(recorded: string): Promise<string> {
-    return (
-      this.#given(recorded) ??
-      (this.#names.has(recorded) ? await this.idFor(recorded) : undefined) ??
-      recorded
-    );
+    return this.#given(recorded) ?? (isId(recorded) ? await this.idFor(recorded) : undefined) ?? recorded;
   }
 
   /** The endpoint's id; undefined if it has no such image now. */
@@ -98,4 +94,9 @@ export class Images {
     for (const name of names) if (name !== undefined && name !== id) known.add(name);
     this.#names.set(id, known);
   }
+}
+
+/** Whether this is an image's id, which each runtime makes its own, and no name. */
+export function isId(image: string): boolean {
+  return /^(sha256:)?[0-9a-f]{64}$/.test(image);
 }

@@ -2,7 +2,7 @@ import { fieldsByName } from '../../proto/json-to-message';
 import { isMessage, UNKNOWN, type Json, type JsonObject } from '../../proto/fields';
 import { asText, isObject, objectOf, objectsOf, textOf } from '../json';
 import type { Bindings } from './bindings';
-import type { Images } from './images';
+import { isId, type Images } from './images';
 import { idsIn } from './plan';
 import type { Scratch } from './scratch';
 import { hasCgroup } from './scratch';
@@ -98,7 +98,7 @@ export class Requests {
     return {
       ...image,
       // A name stays a name, and an id becomes the endpoint's.
-      image: name === given || !/^(sha256:)?[0-9a-f]{64}$/.test(name) ? await this.images.nameFor(name) : id,
+      image: name === given || !isId(name) ? await this.images.nameFor(name) : id,
       ...(given === undefined ? {} : { user_specified_image: await this.images.nameFor(given) }),
     };
   }

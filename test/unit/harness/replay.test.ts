@@ -304,6 +304,14 @@ it('what cannot be replayed is said', async () => {
   ]);
 });
 
+it('an image by its name stays a name', async () => {
+  const image = { image: 'busybox:1', user_specified_image: 'busybox:1' };
+  const tape = await recorded(a, async (call) => walk(call, 'web', { image }));
+  await replayed(tape);
+  const { request } = b.calls.find(({ method }) => method === 'CreateContainer')!;
+  expect(request.config).toMatchObject({ image });
+});
+
 it('a pod of the same name on the endpoint is not touched', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   b.pods.set('theirs', { id: 'theirs', config: podOf('web'), state: 'SANDBOX_READY' });

@@ -5,7 +5,7 @@ import { renderJson } from '../../harness/report/json';
 import { renderJunit } from '../../harness/report/junit';
 import { renderText } from '../../harness/report/text';
 import { invalidArgument, messageOf } from '../../lib/errors';
-import { nextEndSignal } from '../signals';
+import { nextEndSignal } from '../end-process';
 import { print } from './print';
 import { say } from './proxied';
 import { rulesIn } from './rules-file';

@@ -9,7 +9,7 @@ import { renderText } from '../../harness/report/text';
 import { duration } from '../../config/parsers';
 import { failedPrecondition, invalidArgument, messageOf } from '../../lib/errors';
 import { parseEndpoint } from '../../server/listener/socket-listener';
-import { nextEndSignal } from '../signals';
+import { nextEndSignal } from '../end-process';
 import { print } from './print';
 import { say } from './proxied';
 import { rulesIn } from './rules-file';

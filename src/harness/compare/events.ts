@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../proto/fields';
 import type { ObservedCall } from '../observation';
 import type { Identities } from './identities';
-import { canonical, objectOf, textOf } from './json';
+import { canonical, objectOf, textOf } from '../json';
 import { named } from './told';
 
 export interface SeenEvent {

@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '../../proto/fields';
 import type { ObservedCall } from '../observation';
-import { isObject, listOf, objectOf, textOf } from './json';
+import { isObject, listOf, objectOf, textOf } from '../json';
 
 /** What a call is about, by names that both sides share. */
 export interface Identity {

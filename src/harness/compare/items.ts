@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '../../proto/fields';
 import type { Identities } from './identities';
-import { listOf, objectOf } from './json';
+import { listOf, objectOf } from '../json';
 
 /** What an item of a list is known by, where its order or number says nothing about it. */
 const KEY_FIELDS: Readonly<Record<string, readonly string[]>> = {

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import type { Json } from '../../proto/fields';
 import type { Bijection } from './bijection';
-import { canonical, isObject, listOf, same, scalarText } from './json';
+import { canonical, isObject, listOf, same, scalarText } from '../json';
 import { pathOf, type Place } from './path';
 import type { Rule } from './rule';
 

@@ -4,7 +4,7 @@ import type { Bijection } from './bijection';
 import type { AllowedDifference, Difference } from './comparison';
 import type { Identities } from './identities';
 import { keyed } from './items';
-import { canonical, isHidden, isObject, listOf, objectOf, same, scalarText } from './json';
+import { canonical, isHidden, isObject, listOf, objectOf, same, scalarText } from '../json';
 import { judge } from './judge';
 import { pathOf, PSEUDO, type Place, type Step } from './path';
 import { nameOf, type Rule } from './rule';

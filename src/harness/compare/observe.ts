@@ -4,7 +4,7 @@ import type { Observation, ObservedCall } from '../observation';
 import { Subjects, TELLING } from '../subjects';
 import type { CallBegin, CallEnd, TapeHeader, TapeLine } from '../tape/format';
 import { TapeReader } from '../tape/reader';
-import { isObject } from './json';
+import { isObject } from '../json';
 import { EVENTS } from './methods';
 
 export interface ObservedTape {

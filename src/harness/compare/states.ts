@@ -1,4 +1,4 @@
-import { canonical } from './json';
+import { canonical } from '../json';
 import type { Answer } from './told';
 
 /** Codes that tell a state, or that say nothing about the runtime. */

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../proto/fields';
 import type { Observation, ObservedCall } from '../observation';
 import type { Identities, Identity } from './identities';
-import { canonical, isObject, listOf, objectOf, textOf } from './json';
+import { canonical, isObject, listOf, objectOf, textOf } from '../json';
 import { EVENTS, isPolled, listedIn, typesOf } from './methods';
 import type { Step } from './path';
 

@@ -1,5 +1,5 @@
 import { pause } from '../../lib/async/abortable';
-import { Semaphore } from '../../lib/async/semaphore';
+import { Semaphore } from '../../lib/async/concurrency';
 import { cancelled, messageOf, unavailable } from '../../lib/errors';
 import { mapTexts, objectOf, textOf } from '../json';
 import { methodOf, pathOfMethod } from '../methods';

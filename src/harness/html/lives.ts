@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../../proto/fields';
-import { listOf, objectOf, TELLING, textOf, type Subjects } from '../subjects';
+import { objectOf, objectsOf, textOf } from '../json';
+import { TELLING, type Subjects } from '../subjects';
 import type { StreamMessage, TapeLine } from '../tape/format';
 import type { ContainerEvent, LifeState, StateChange } from './page-data';
 
@@ -84,8 +85,8 @@ export class Lives {
     if (method === 'RunPodSandbox') this.#change('sandbox', textOf(fields.pod_sandbox_id), 'running', by);
     if (method === 'CreateContainer') this.#change('container', textOf(fields.container_id), 'created', by);
     if (!TELLING.has(method)) return;
-    for (const item of listOf(fields.items)) this.#status('sandbox', item, by);
-    for (const item of [...listOf(fields.containers), ...listOf(fields.containers_statuses)])
+    for (const item of objectsOf(fields.items)) this.#status('sandbox', item, by);
+    for (const item of [...objectsOf(fields.containers), ...objectsOf(fields.containers_statuses)])
       this.#status('container', item, by);
     if (method === 'PodSandboxStatus') this.#status('sandbox', objectOf(fields.status), by);
     if (method === 'ContainerStatus') this.#status('container', objectOf(fields.status), by);
@@ -98,7 +99,7 @@ export class Lives {
     const by = told({ n, t }, 'event');
     const sandbox = objectOf(fields.pod_sandbox_status);
     this.#status('sandbox', sandbox, by);
-    for (const status of listOf(fields.containers_statuses)) this.#status('container', status, by);
+    for (const status of objectsOf(fields.containers_statuses)) this.#status('container', status, by);
     if (id === undefined || type === undefined || state === undefined) return;
     this.#events.push({ n, t, id, type });
     const isSandbox = sandbox.id === id || this.#isSandbox(id);

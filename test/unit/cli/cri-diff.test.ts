@@ -11,7 +11,7 @@ let said: string[];
 let printed: string;
 const file = (name: string): string => join(directory, name);
 const run = (options: { rules?: string; junit?: string; output?: 'text' | 'json' } = {}): Promise<number> =>
-  diff(file('a.tape'), file('b.tape'), { output: 'text', ...options });
+  diff(file('a.tape'), file('b.tape'), { output: 'text', image: [], ...options });
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'dockbridge-cri-diff-'));

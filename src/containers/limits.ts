@@ -129,11 +129,14 @@ async function readValues(
   if (container.pid === 0 || !hasKernelValues({ hugepages, unified })) return { hugepages, unified };
   const group = await groupOf(container, proc).catch(() => undefined);
   if (group === undefined) return { hugepages, unified };
-  const read = async (file: KernelFile, known: string): Promise<string> =>
-    readFile(placeOf(group.path, file), 'utf8').then(
-      (text) => text.trim(),
-      () => known,
-    );
+  const read = async (file: KernelFile, known: string): Promise<string> => {
+    try {
+      return (await readFile(placeOf(group.path, file), 'utf8')).trim();
+    } catch {
+      // The controller may not be mounted, or the container has just ended.
+      return known;
+    }
+  };
   const current = async (values: Readonly<Record<string, string>>, kind: 'hugepages' | 'unified') =>
     Object.fromEntries(
       await Promise.all(

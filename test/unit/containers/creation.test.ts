@@ -1,12 +1,21 @@
-import { createOnce, type Creation, SpoolMode, type Verdict } from '../../../src/containers/creation';
+import {
+  createOnce,
+  type Creation,
+  settleExisting,
+  SpoolMode,
+  type Verdict,
+} from '../../../src/containers/creation';
 import type { Discovery } from '../../../src/containers/life';
 import { EngineError } from '../../../src/docker/errors';
 import type { EngineContainerCreate } from '../../../src/engine/types';
 import { cancelled, unavailable } from '../../../src/lib/errors';
 import type { Services } from '../../../src/server/services';
+import type { ContainerRecord } from '../../../src/store/records';
+import type { CheckedContainer } from '../../../src/translate/container/container-check';
 import { LogWatch } from '../../integration/support/log-watch';
 import { rejectionOf } from '../support/errors';
 import { containerRecord } from '../support/records';
+import { CONTAINER_ID, containerInspect, CREATED_STATE, roomWith } from '../sync/support/room';
 
 const NAME = 'k8s_app_w_s_u_0';
 const MINE = containerRecord();
@@ -90,6 +99,48 @@ describe('a name that is taken by a container that does not exist', () => {
     const running = rejectionOf(run());
     controller.abort(cancelled('gone'));
     expect(await running).toBe('CANCELLED gone');
+  });
+});
+
+describe('a container that already has the wanted name and attempt', () => {
+  const CONTENTS = { image: 'aaaa', command: 'bbbb' };
+  const signal = new AbortController().signal;
+
+  async function settled(change: Partial<ContainerRecord>, contents = CONTENTS) {
+    const room = roomWith(containerInspect({ state: CREATED_STATE }));
+    const { store, life } = room;
+    const removeContainer = jest.fn(() => Promise.resolve());
+    const docker = { ...room.docker, removeContainer };
+    await life.refresh(CONTAINER_ID);
+    const known = { ...store.containers.get(CONTAINER_ID)!, contents: CONTENTS, ...change };
+    store.containers.put(known);
+    const wanted = { contents } as unknown as CheckedContainer;
+    const result = await settleExisting({ docker, store, life }, known, wanted, signal).catch(String);
+    return {
+      result,
+      removals: removeContainer.mock.calls.length,
+      isKnown: store.containers.get(CONTAINER_ID) !== undefined,
+    };
+  }
+
+  it.each([
+    ['is used when it is what is asked for', {}, CONTENTS, [CONTAINER_ID, 0, true]],
+    ['is replaced when it differs', {}, { ...CONTENTS, command: 'cccc' }, [undefined, 1, false]],
+    [
+      'is replaced when it does not say what it was made from',
+      { contents: undefined },
+      CONTENTS,
+      [undefined, 1, false],
+    ],
+    [
+      'is a second one when it was started',
+      { state: 'running' as const },
+      CONTENTS,
+      [expect.stringContaining('exists'), 0, true],
+    ],
+  ])('%s', async (_, change, contents, expected) => {
+    const { result, removals, isKnown } = await settled(change, contents);
+    expect([result, removals, isKnown]).toEqual(expected);
   });
 });
 

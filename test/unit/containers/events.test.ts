@@ -89,6 +89,14 @@ describe('ContainerEvents', () => {
     expect(store.sandboxes.get(SANDBOX_ID)?.stopping).toBe(true);
   });
 
+  it('an out-of-memory kill in a container that nobody knows changes nothing', async () => {
+    const { told, complaints, container, sandbox, engine } = await roomOf(sandboxInspect());
+    const before = sandbox();
+    await told(containerEvent('oom'));
+    await told(containerEvent('oom', { id: SANDBOX_ID }));
+    expect([container(), sandbox(), complaints, engine.calls]).toEqual([undefined, before, [], []]);
+  });
+
   describe('die', () => {
     it("of a known container: with the Engine's own time, which a later look would tell too", async () => {
       const { told, engine, container, life } = await roomOf(containerInspect());

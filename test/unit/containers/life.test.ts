@@ -365,6 +365,22 @@ describe('who may change a record', () => {
     });
   });
 
+  it('releases a removed container only after the position of its log is gone', async () => {
+    const { life, logs } = roomWith(containerInspect());
+    await life.refresh(CONTAINER_ID);
+    const removed = gate();
+    logs.onForget = () => removed.promise;
+    let isReleased = false;
+    const forgetting = life
+      .withContainer(CONTAINER_ID, undefined, (held) => held.forget())
+      .then(() => (isReleased = true));
+    await until(() => logs.calls.includes(`forget ${CONTAINER_ID}`));
+    await settle();
+    expect(isReleased).toBe(false);
+    removed.resolve();
+    await forgetting;
+  });
+
   it('nothing brings back a sandbox that was removed, nor its checkpoint', async () => {
     const { life, store, checkpoints } = roomWith(sandboxInspect());
     await life.withContainer(SANDBOX_ID, undefined, (held) => held.forget());

@@ -1,4 +1,5 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { readKernelValues, restoreLostValues, writeKernelValues } from '../../../src/containers/limits';
 import { NodeUpkeep } from '../../../src/containers/upkeep';
@@ -71,6 +72,29 @@ describe('kernel values on cgroup v2', () => {
     await write(VALUES, 43);
     expect(file('memory.high')).toBe('');
     expect(await readKernelValues(record(43), machine.proc)).toEqual(record().resources);
+  });
+
+  it('stay as they are known where their controller is not mounted', async () => {
+    const memory = join(machine.proc, '../cgroup');
+    writeFileSync(
+      join(machine.proc, 'self/mountinfo'),
+      `30 1 0:26 / ${memory} rw - cgroup cgroup rw,memory\n`,
+    );
+    writeFileSync(join(machine.proc, '42/cgroup'), `5:memory:/kubepods/pod1/${ID}\n`);
+    expect((await readKernelValues(record(), machine.proc)).hugepages).toEqual(VALUES.hugepages);
+  });
+
+  it('are of no interest when the container ends while they are written', async () => {
+    const refuse = jest.spyOn(fs, 'writeFile').mockImplementation(() => {
+      rmSync(join(machine.proc, '42'), { recursive: true });
+      return Promise.reject(Object.assign(new Error('no such device'), { code: 'ENODEV' }));
+    });
+    try {
+      await write();
+    } finally {
+      refuse.mockRestore();
+    }
+    expect(logger.warn.mock.calls).toEqual([]);
   });
 
   it('never go to another process’ group: pids are used again', async () => {

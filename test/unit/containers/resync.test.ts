@@ -3,7 +3,7 @@ import { abortable } from '../../../src/lib/async/abortable';
 import { sharedAbortController } from '../../../src/lib/async/deadline';
 import { isInContainer } from '../../../src/node/cgroup';
 import { NoClaim } from '../../../src/sync/engine-claim';
-import { engineId, sandboxRecord } from '../support/records';
+import { containerRecord, engineId, sandboxRecord } from '../support/records';
 import { gate, settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';
 import {
@@ -50,6 +50,42 @@ describe('ContainerResync', () => {
       id === beingMade ? Promise.resolve(sandboxInspect({ id })) : known(id, options);
     await resync.run(true, signal);
     expect(checkpoints.calls).toEqual([`complete ${SANDBOX_ID}`, `orphan ${gone}`]);
+  });
+
+  it('lists new containers before they are inspected, but none that a handler has recorded meanwhile', async () => {
+    const { resync, engine, store } = roomWith(
+      containerInspect(),
+      containerInspect({ id: other }),
+      sandboxInspect(),
+    );
+    const [listed, inspected] = [gate(), gate()];
+    engine.gates.set('listContainers', () => listed.promise);
+    engine.gates.set('inspectContainer', () => inspected.promise);
+    const told: boolean[][] = [];
+    const running = resync.run(true, signal, () => {
+      told.push([CONTAINER_ID, SANDBOX_ID, other].map((id) => store.listed.has(id)));
+    });
+    await until(() => engine.count('listContainers') === 1);
+    store.containers.put(containerRecord({ id: other }));
+    listed.resolve();
+    await until(() => told.length > 0);
+    expect(told).toEqual([[true, true, false]]);
+    inspected.resolve();
+    await running;
+  });
+
+  it('keeps the networks of the sandboxes that are listed or live when it collects garbage', async () => {
+    const kept: ReadonlySet<string>[] = [];
+    const network = {
+      ...NETWORK,
+      livingSandboxes: () => Promise.resolve(new Set([engineId('a9')])),
+      collectGarbage: (existing: ReadonlySet<string>) => void kept.push(existing),
+    };
+    const { resync, engine } = syncRoom({}, { network });
+    engine.containers.set(SANDBOX_ID, sandboxInspect());
+    await resync.run(true, signal);
+    await resync.run(true, signal);
+    expect(kept).toEqual([new Set([SANDBOX_ID, engineId('a9')])]);
   });
 
   it('forgets what is not listed any more', async () => {

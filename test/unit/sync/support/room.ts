@@ -24,6 +24,7 @@ export class FakeLogs implements ContainerLogs {
   onFollow: () => Promise<void> = () => Promise.resolve();
   onDrain: () => Promise<void> = () => Promise.resolve();
   onSalvage: () => Promise<void> = () => Promise.resolve();
+  onForget: () => Promise<void> = () => Promise.resolve();
 
   follow(source: LogSource): Promise<void> {
     this.calls.push(`follow ${source.containerId}`);
@@ -48,7 +49,7 @@ export class FakeLogs implements ContainerLogs {
 
   forget(containerId: string): Promise<void> {
     this.calls.push(`forget ${containerId}`);
-    return Promise.resolve();
+    return this.onForget();
   }
 
   retain(containerIds: ReadonlySet<string>): Promise<void> {

@@ -136,7 +136,11 @@ describe('a container that already has the wanted name and attempt', () => {
       'is a second one when it was started',
       { state: 'running' as const },
       CONTENTS,
-      [expect.stringContaining('exists'), 0, true],
+      [
+        `RuntimeError: container app attempt 0 exists in this sandbox as ${CONTAINER_ID} (running); use another attempt`,
+        0,
+        true,
+      ],
     ],
   ])('%s', async (_, change, contents, expected) => {
     const { result, removals, isKnown } = await settled(change, contents);

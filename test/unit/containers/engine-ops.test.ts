@@ -1,4 +1,12 @@
-import { Teardowns } from '../../../src/containers/engine-ops';
+import {
+  ContainerSessions,
+  StartFailure,
+  startInEngine,
+  stopInEngine,
+  Teardowns,
+} from '../../../src/containers/engine-ops';
+import type { ContainerServices } from '../../../src/containers/engine-ops';
+import { EngineError } from '../../../src/docker/errors';
 import { abortable } from '../../../src/lib/async/abortable';
 import { sharedAbortController } from '../../../src/lib/async/deadline';
 import { cancelled } from '../../../src/lib/errors';
@@ -78,4 +86,67 @@ it('gives a sandbox that is tried again one turn, and none to a caller who has g
   expect(begun).toEqual(['hangs', 'healthy']);
   held.resolve();
   await Promise.all(all);
+});
+
+describe('an Engine that refuses', () => {
+  const signal = sharedAbortController().signal;
+  const refusal = (status: number): EngineError =>
+    new EngineError('UNKNOWN', status, `refused with ${status}`);
+  const ids = (error: unknown): unknown[] => [error instanceof StartFailure, error];
+
+  it.each([
+    [400, true],
+    [404, true],
+    [409, true],
+    [403, false],
+    [500, true],
+    [503, false],
+  ])('to start, with %i, blames the container: %s', async (status, isItsFault) => {
+    const error = refusal(status);
+    const docker = { startContainer: () => Promise.reject(error) };
+    const thrown: unknown = await startInEngine(docker as never, 'c1', signal).catch(
+      (caught: unknown) => caught,
+    );
+    expect(ids(thrown)).toEqual(
+      isItsFault ? [true, expect.objectContaining({ engineText: error.message })] : [false, error],
+    );
+  });
+
+  it('to stop is an error, unless the container is gone: then its record is brought up to date', async () => {
+    const refreshed: string[] = [];
+    const stop = (status: number): Promise<boolean> =>
+      stopInEngine(
+        {
+          docker: { stopContainer: () => Promise.reject(refusal(status)) },
+          life: { refresh: (id: string) => Promise.resolve(void refreshed.push(id)) },
+          sessions: new ContainerSessions(),
+        } as unknown as Pick<ContainerServices, 'docker' | 'life' | 'sessions'>,
+        ...(['c1', 10, signal] as const),
+      );
+    expect(await rejectionOf(stop(500))).toBe('UNKNOWN refused with 500');
+    expect(refreshed).toEqual([]);
+    expect(await stop(404)).toBe(false);
+    expect(refreshed).toEqual(['c1']);
+  });
+});
+
+it('hurries the sessions of a container until the last of its stops and removals has ended', async () => {
+  const sessions = new ContainerSessions();
+  const [first, second] = [gate(), gate()];
+  const early = sessions.join('c1');
+  const isHurried = (): boolean => sessions.join('c1').hurried.aborted;
+  expect([early.hurried.aborted, isHurried()]).toEqual([false, false]);
+  const stop = sessions.hurryDuring('c1', () => first.promise);
+  const removal = sessions.hurryDuring('c1', () => second.promise);
+  expect([early.hurried.aborted, isHurried(), sessions.join('c2').hurried.aborted]).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  first.resolve();
+  await stop;
+  expect(isHurried()).toBe(true);
+  second.resolve();
+  await removal;
+  expect(isHurried()).toBe(false);
 });

@@ -94,6 +94,7 @@ describe('ContainerEvents', () => {
     const before = sandbox();
     await told(containerEvent('oom'));
     await told(containerEvent('oom', { id: SANDBOX_ID }));
+    await settle();
     expect([container(), sandbox(), complaints, engine.calls]).toEqual([undefined, before, [], []]);
   });
 

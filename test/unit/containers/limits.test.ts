@@ -84,6 +84,24 @@ describe('kernel values on cgroup v2', () => {
     expect((await readKernelValues(record(), machine.proc)).hugepages).toEqual(VALUES.hugepages);
   });
 
+  it('of a machine without cgroups are an error when they are written, and known when they are read', async () => {
+    writeFileSync(join(machine.proc, 'self/mountinfo'), '');
+    expect(await rejectionOf(write())).toBe(
+      `FAILED_PRECONDITION cannot find the control group of container ${ID}`,
+    );
+    expect(await readKernelValues(record(), machine.proc)).toEqual(record().resources);
+  });
+
+  it('of a controller that is not mounted are an error that names it', async () => {
+    const memory = join(machine.proc, '../cgroup');
+    writeFileSync(
+      join(machine.proc, 'self/mountinfo'),
+      `30 1 0:26 / ${memory} rw - cgroup cgroup rw,memory\n`,
+    );
+    writeFileSync(join(machine.proc, '42/cgroup'), `5:memory:/kubepods/pod1/${ID}\n`);
+    expect(await rejectionOf(write())).toMatch(/^FAILED_PRECONDITION .*controller hugetlb is not mounted/);
+  });
+
   it('are of no interest when the container ends while they are written', async () => {
     const refuse = jest.spyOn(fs, 'writeFile').mockImplementation(() => {
       rmSync(join(machine.proc, '42'), { recursive: true });

@@ -74,6 +74,18 @@ describe('ContainerResync', () => {
     await running;
   });
 
+  it('inspects first those that cannot be listed before, then sandboxes, each container once', async () => {
+    const { resync, engine } = roomWith(
+      sandboxInspect(),
+      containerInspect(),
+      containerInspect({ id: other }),
+    );
+    await resync.run(true, signal);
+    expect(engine.calls.filter((call) => call.startsWith('inspect'))).toEqual(
+      [CONTAINER_ID, other, SANDBOX_ID].map((id) => `inspectContainer ${id}`),
+    );
+  });
+
   it('keeps the networks of the sandboxes that are listed or live when it collects garbage', async () => {
     const kept: ReadonlySet<string>[] = [];
     const network = {

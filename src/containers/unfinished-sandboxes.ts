@@ -54,7 +54,11 @@ export class UnfinishedSandboxes {
     const path = join(this.directory, id);
     this.begun.set(
       id,
-      this.try(() => writeFile(path, '')),
+      this.try(async () => {
+        await writeFile(path, '');
+        // Only this shows that the disk can be written: a removal succeeds where the write before it has failed.
+        this.hasFailed = false;
+      }),
     );
   }
 
@@ -85,7 +89,6 @@ export class UnfinishedSandboxes {
   private async try(work: () => Promise<void>): Promise<void> {
     try {
       await work();
-      this.hasFailed = false;
     } catch (error) {
       if (!this.hasFailed)
         this.logger.warn('Cannot record a sandbox that is being created', {

@@ -39,6 +39,17 @@ export async function readHierarchies(proc = '/proc'): Promise<Hierarchies | und
   return findHierarchies(await readFile(join(proc, 'self/mountinfo'), 'utf8'));
 }
 
+/** @param text of /proc/PID/cgroup. @returns the group of each controller; that of cgroup v2 has the empty name. */
+export function parseProcCgroup(text: string): Map<string, string> {
+  const paths = new Map<string, string>();
+  for (const line of text.split('\n')) {
+    // `4:cpu,cpuacct:/path` on v1, `0::/path` on v2; the path itself may hold colons.
+    const [, controllers = '', path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    if (path !== undefined) for (const name of controllers.split(',')) paths.set(name, path);
+  }
+  return paths;
+}
+
 /** A control group and the places of its files. */
 export interface GroupPath {
   /** The kernel's name of the group, such as `/kubepods/…/<id>`. cAdvisor's label `id` has the same. */
@@ -63,11 +74,9 @@ export function groupOfContainer(
   hierarchies: Hierarchies,
 ): GroupPath | undefined {
   const paths = new Map<string, string>();
-  for (const line of procCgroup.split('\n')) {
-    // `4:cpu,cpuacct:/path` on v1, `0::/path` on v2; the path itself may hold colons.
-    const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-    const own = path === undefined ? undefined : upToContainer(path, id);
-    if (own !== undefined) for (const name of (controllers ?? '').split(',')) paths.set(name, own);
+  for (const [controller, path] of parseProcCgroup(procCgroup)) {
+    const own = upToContainer(path, id);
+    if (own !== undefined) paths.set(controller, own);
   }
   if (hierarchies.version === 2) {
     const path = paths.get('');

@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from '../lib/logger';
+import { parseLimits } from './process/process-limits';
 
 /**
- * The soft RLIMIT_NOFILE in the text of /proc/PID/limits: `Max open files  <soft>  <hard>  files`.
+ * The soft RLIMIT_NOFILE in the text of /proc/PID/limits.
  * @returns Infinity for `unlimited`, undefined when the text has no such line.
  */
 export function parseFileLimit(text: string): number | undefined {
-  const soft = /^Max open files\s+(\S+)/m.exec(text)?.[1];
+  const soft = parseLimits(text).get('Max open files')?.soft;
   if (soft === undefined) return undefined;
   return soft === 'unlimited' ? Infinity : Number(soft);
 }

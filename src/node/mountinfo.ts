@@ -6,8 +6,12 @@ export interface Mount {
   /** The directory of the file system that is mounted. */
   readonly root: string;
   readonly mountPoint: string;
+  /** The mount's own options, such as `ro,nosuid`. */
+  readonly options: string;
   /** Whether mounts below it also appear in its copies. */
   readonly isShared: boolean;
+  /** Whether mounts below its original, of which it is a copy, appear in it. */
+  readonly isSlave: boolean;
   readonly type: string;
   readonly source: string;
   /** The super block's options, not decoded, because an escaped comma does not separate options. */
@@ -18,11 +22,12 @@ export function parseMountinfo(text: string): Mount[] {
   return text.split('\n').flatMap((line) => {
     const [before = '', after] = line.split(' - ');
     if (after === undefined) return [];
-    const [id = '', , device = '', root = '', mountPoint = '', , ...optional] = before.split(' ');
+    const [id = '', , device = '', root = '', mountPoint = '', options = '', ...optional] = before.split(' ');
     const isShared = optional.some((field) => field.startsWith('shared:'));
+    const isSlave = optional.some((field) => field.startsWith('master:'));
     const [type = '', source = '', superOptions = ''] = after.split(' ');
     const named = { root: unescape(root), mountPoint: unescape(mountPoint), source: unescape(source) };
-    return [{ id, device, type, isShared, superOptions, ...named }];
+    return [{ id, device, type, options, isShared, isSlave, superOptions, ...named }];
   });
 }
 

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { nodeCapabilities, type NodeCapabilities } from '../translate/container/container-security';
+import { parseProcessStatus } from './process/process-status';
 
 const CAP_SYS_RESOURCE_BIT = 24n;
 
@@ -24,12 +25,12 @@ async function hasIpv6(): Promise<boolean> {
 export async function readNodeRights(): Promise<NodeRights> {
   const ipv6 = await hasIpv6();
   try {
-    const status = await readFile('/proc/self/status', 'utf8');
-    const mask = (set: string): bigint =>
-      BigInt(`0x${new RegExp(`^${set}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`);
+    const { bounding, effective } = parseProcessStatus(
+      await readFile('/proc/self/status', 'utf8'),
+    ).capabilities;
     const lastBit = Number(await readFile('/proc/sys/kernel/cap_last_cap', 'utf8'));
-    const capabilities = nodeCapabilities(mask('CapBnd'), lastBit);
-    if ((mask('CapEff') >> CAP_SYS_RESOURCE_BIT) & 1n) return { oomFloor: -1000, capabilities, ipv6 };
+    const capabilities = nodeCapabilities(bounding, lastBit);
+    if ((effective >> CAP_SYS_RESOURCE_BIT) & 1n) return { oomFloor: -1000, capabilities, ipv6 };
     return {
       oomFloor: Number((await readFile('/proc/self/oom_score_adj', 'utf8')).trim()),
       capabilities,

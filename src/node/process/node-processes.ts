@@ -3,6 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { mapLimited } from '../../lib/async/concurrency';
 import { flagOf } from '../../lib/flags';
 import { processIds } from './process-info';
+import { parseProcessStatus } from './process-status';
 
 /** A process that works on the pods of this node. */
 export interface NodeProcess {
@@ -56,8 +57,8 @@ export async function findProcesses(proc = '/proc'): Promise<NodeProcess[]> {
  * @param status the text of /proc/PID/status.
  */
 function isTrusted(status: string): boolean {
-  const ids = /^Uid:\t(\d+)\t(\d+)\t(\d+)\t(\d+)$/m.exec(status)?.slice(1) ?? [];
-  const trusted = ['0', String(process.geteuid?.() ?? 0)];
+  const ids = parseProcessStatus(status).uids;
+  const trusted = [0, process.geteuid?.() ?? 0];
   return ids.length > 0 && trusted.some((user) => ids.every((id) => id === user));
 }
 

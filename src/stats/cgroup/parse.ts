@@ -2,8 +2,6 @@ import Long from 'long';
 import type { DeviceIo, InterfaceReading, Pressure, PressureLine } from '../readings';
 
 const NANOS_PER_MICRO = 1_000;
-/** cgroup v1 says "no limit" with a number near 2^63; no machine has 2^60 bytes. */
-const UNLIMITED = 2 ** 60;
 
 /** `key value` lines (memory.stat, cpu.stat): the value of one key, undefined when the kernel does not tell it. */
 export function keyed(text: string, key: string): number | undefined {
@@ -24,18 +22,6 @@ function valueText(text: string, key: string): string | undefined {
   const from = at + key.length + 1;
   const end = text.indexOf('\n', from);
   return text.slice(from, end === -1 ? undefined : end).trim();
-}
-
-/** A file of one number, or undefined: absent, `max`, or v1's way to say unlimited. */
-export function limit(text: string | undefined): number | undefined {
-  const value = number(text);
-  return value === undefined || value >= UNLIMITED ? undefined : value;
-}
-
-/** A file of one number. */
-export function number(text: string | undefined): number | undefined {
-  const trimmed = text?.trim() ?? '';
-  return /^\d+$/.test(trimmed) ? Number(trimmed) : undefined;
 }
 
 /** Memory in use without inactive page cache. @param inactive was read after `usage`: the cache may have grown. */

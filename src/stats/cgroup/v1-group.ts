@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import type { DetailReading, HugePages, UsageReading, ReadingClock } from '../readings';
 import type { GroupPath } from '../../node/cgroup';
+import { limit, number } from '../../node/cgroup-values';
 import { CpuMeter } from '../cpu-rate';
 import { HugePageSizes, type GroupReader } from './group-reader';
 import { HeldFiles, type FilePlaces } from './held-files';
-import { blkio, keyed, keyedLong, limit, long, number, workingSet } from './parse';
+import { blkio, keyed, keyedLong, long, workingSet } from './parse';
 
 /** cpuacct.stat counts in USER_HZ, which is 100 on every Linux of today. */
 const NANOS_PER_TICK = 10_000_000;

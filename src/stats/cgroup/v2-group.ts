@@ -2,10 +2,11 @@ import { join } from 'node:path';
 import type Long from 'long';
 import type { DetailReading, HugePages, UsageReading, ReadingClock } from '../readings';
 import type { GroupPath } from '../../node/cgroup';
+import { limit, number } from '../../node/cgroup-values';
 import { CpuMeter } from '../cpu-rate';
 import { HugePageSizes, type GroupReader } from './group-reader';
 import { HeldFiles, type FilePlaces } from './held-files';
-import { ioStat, keyed, keyedLong, limit, number, pressure, workingSet } from './parse';
+import { ioStat, keyed, keyedLong, pressure, workingSet } from './parse';
 
 const NANOS_PER_MICRO = 1_000;
 

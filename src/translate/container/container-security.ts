@@ -153,8 +153,13 @@ export type NodeCapabilities = readonly string[] | undefined;
  */
 export function nodeCapabilities(bounding: bigint, lastBit: number): NodeCapabilities {
   const known = CAPABILITIES.slice(0, lastBit + 1);
-  const given = known.filter((_, bit) => ((bounding >> BigInt(bit)) & 1n) === 1n);
+  const given = capabilitiesOf(bounding).filter((name) => known.includes(name));
   return given.length === known.length ? undefined : given;
+}
+
+/** The names of a set's capabilities, without `CAP_`. @param mask a set of /proc/PID/status; bits without a name are left out. */
+export function capabilitiesOf(mask: bigint): string[] {
+  return CAPABILITIES.filter((_, bit) => ((mask >> BigInt(bit)) & 1n) === 1n);
 }
 
 /** The last capability before PERFMON, BPF and CHECKPOINT_RESTORE, which Engines of API 1.41 may not know. */

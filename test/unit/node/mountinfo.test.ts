@@ -7,11 +7,27 @@ describe('parseMountinfo', () => {
       '4 5 0:6 / / rw - overlay overlay rw,upperdir=/a\\040b\n\nno mount\n';
     expect(parseMountinfo(text)).toEqual([
       {
-        ...{ id: '36', isShared: true, device: '98:0', root: '/sub', mountPoint: '/mnt' },
+        ...{
+          id: '36',
+          options: 'rw,noatime',
+          isShared: true,
+          isSlave: true,
+          device: '98:0',
+          root: '/sub',
+          mountPoint: '/mnt',
+        },
         ...{ type: 'ext4', source: '/dev/sda1', superOptions: 'rw,errors=continue' },
       },
       {
-        ...{ id: '4', isShared: false, device: '0:6', root: '/', mountPoint: '/' },
+        ...{
+          id: '4',
+          options: 'rw',
+          isShared: false,
+          isSlave: false,
+          device: '0:6',
+          root: '/',
+          mountPoint: '/',
+        },
         ...{ type: 'overlay', source: 'overlay', superOptions: 'rw,upperdir=/a\\040b' },
       },
     ]);

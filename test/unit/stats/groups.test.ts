@@ -6,13 +6,12 @@ import type { GroupPath, Hierarchies } from '../../../src/node/cgroup';
 import { CgroupSource } from '../../../src/stats/cgroup/cgroup-source';
 import { HugePageSizes } from '../../../src/stats/cgroup/group-reader';
 import { FilePlaces, HeldFiles } from '../../../src/stats/cgroup/held-files';
+import { limit, number } from '../../../src/node/cgroup-values';
 import {
   blkio,
   ioStat,
   keyed,
   keyedLong,
-  limit,
-  number,
   parseNetDev,
   pressure,
   workingSet,

@@ -1,13 +1,5 @@
-import {
-  blkio,
-  ioStat,
-  keyed,
-  keyedLong,
-  limit,
-  long,
-  number,
-  pressure,
-} from '../../../src/stats/cgroup/parse';
+import { limit, number } from '../../../src/node/cgroup-values';
+import { blkio, ioStat, keyed, keyedLong, long, pressure } from '../../../src/stats/cgroup/parse';
 
 describe('keyed', () => {
   const TEXT = 'cache 1\ntotal_cache 22\ncache_more 3\nlast 4';

@@ -1,0 +1,294 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { mapLimited } from '../../lib/async/concurrency';
+import { messageOf } from '../../lib/errors';
+import type { cri } from '../../proto';
+import { ContainerState } from '../../proto/enums';
+import type { CriClient } from '../../server/client/cri-client';
+import { CODES } from '../proxy/status';
+import { probedEffects, withoutNames, type Names } from './assemble';
+import type { ContainerEffects, EffectValue, SeenRuntime } from './effect';
+import { logEffects } from './log-effects';
+import { namespaceEffects } from './namespace-effects';
+import { probe, type Container, type Sections } from './probe';
+import { containerRequest, ENDED_BY, podRequest, READY } from './requests';
+import {
+  effectsScenario,
+  SCRATCH_DIRECTORIES,
+  SCRATCH_FILES,
+  type ScenarioContainer,
+  type ScenarioPod,
+} from './scenario';
+
+export type Client = Pick<CriClient, 'call'>;
+
+export interface CollectOptions {
+  /** The address of the runtime, for reports. */
+  readonly source: string;
+  readonly image: string;
+  /** A directory that the runtime sees at the same path. What is made in it is removed at the end. */
+  readonly scratchRoot: string;
+  /** Ends the run: the pods that were made are removed. */
+  readonly signal?: AbortSignal;
+  /** Told each pod as it is done. */
+  readonly onPod?: (pod: string) => void;
+  /** Told why a pod or a container was refused, and what could not be removed. */
+  readonly onNote?: (text: string) => void;
+  /** Tests change pods to seed differences. */
+  readonly scenario?: (scratch: string) => readonly ScenarioPod[];
+}
+
+/** Pods at the same time: enough to hide waits, few enough for a small node. */
+const CONCURRENCY = 3;
+const PULL_MS = 600_000;
+const EXEC_SECONDS = 60;
+const STOP_SECONDS = 20;
+/** How long a container may take to its last line, and a runtime to write it into the log. */
+const LOG_MS = 30_000;
+const POLL_MS = 50;
+/** Refusals that say nothing about the request: the runtime is gone. */
+const GONE: ReadonlySet<string> = new Set(['UNAVAILABLE', 'CANCELLED']);
+
+/**
+ * Makes the pods of the scenario on a runtime, looks at what their containers got, and removes them.
+ * @throws what the runtime says if it is gone or has not the image, and Error if no container starts or one cannot be looked at.
+ */
+export async function collectEffects(client: Client, options: CollectOptions): Promise<SeenRuntime> {
+  const { source, image, scratchRoot, scenario = effectsScenario } = options;
+  const { runtime_name: name, runtime_version: version } = await client.call('Version', {});
+  const id = await ensureImage(client, image);
+  const scratch = await mkdtemp(join(scratchRoot, 'dockbridge-effects-'));
+  try {
+    await fill(scratch);
+    const run = new Run(client, scratch, { reference: image, id }, await nodeNamespaces(), options);
+    const containers = await mapLimited(scenario(scratch), CONCURRENCY, async (pod) => {
+      const seen = await run.pod(pod);
+      options.onPod?.(pod.name);
+      return seen;
+    });
+    if (!run.hasStarted) throw new Error(`no container of the scenario starts: ${run.refusals[0] ?? ''}`);
+    return { source, runtime: { name, version }, containers: containers.flat() };
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+async function ensureImage(client: Client, image: string): Promise<string> {
+  const present = await client.call('ImageStatus', { image: { image } });
+  if (present.image !== null) return present.image.id;
+  return (await client.call('PullImage', { image: { image } }, PULL_MS)).image_ref;
+}
+
+async function fill(scratch: string): Promise<void> {
+  for (const name of SCRATCH_DIRECTORIES) await mkdir(join(scratch, name), { recursive: true, mode: 0o755 });
+  for (const name of SCRATCH_FILES) {
+    await mkdir(dirname(join(scratch, name)), { recursive: true });
+    await writeFile(join(scratch, name), '192.0.2.1 from-the-scenario\n');
+  }
+}
+
+async function nodeNamespaces(): Promise<Map<string, string>> {
+  const kinds = await readdir('/proc/self/ns');
+  return new Map(
+    await mapLimited(
+      kinds,
+      kinds.length,
+      async (kind) => [kind, await readlink(`/proc/self/ns/${kind}`)] as const,
+    ),
+  );
+}
+
+interface Started {
+  readonly container: ScenarioContainer;
+  readonly id: string;
+  readonly marker: string;
+}
+
+/** A container that was not made, with the refusal. */
+interface Refused {
+  readonly container: ScenarioContainer;
+  readonly refusal: string;
+}
+
+/** One run of the scenario. */
+class Run {
+  readonly #id = randomBytes(6).toString('hex');
+  readonly refusals: string[] = [];
+  /** Two runtimes that both refuse everything are not the same for that. */
+  hasStarted = false;
+
+  constructor(
+    private readonly client: Client,
+    private readonly scratch: string,
+    private readonly image: { readonly reference: string; readonly id: string },
+    private readonly node: ReadonlyMap<string, string>,
+    private readonly options: CollectOptions,
+  ) {}
+
+  async pod(pod: ScenarioPod): Promise<ContainerEffects[]> {
+    this.options.signal?.throwIfAborted();
+    const config = podRequest(pod, this.#id, this.scratch);
+    await mkdir(config.log_directory ?? '', { recursive: true });
+    const made = await this.unlessRefused(pod.name, () => this.client.call('RunPodSandbox', { config }));
+    if (typeof made === 'string')
+      return pod.containers.map(({ name }) => told(pod, name, new Map([['pod starts', made]])));
+    const { pod_sandbox_id } = made;
+    try {
+      return await this.containers(pod, config, pod_sandbox_id);
+    } finally {
+      await this.remove(pod.name, pod_sandbox_id);
+    }
+  }
+
+  private async containers(
+    pod: ScenarioPod,
+    config: cri.IPodSandboxConfig,
+    pod_sandbox_id: string,
+  ): Promise<ContainerEffects[]> {
+    const { status } = await this.client.call('PodSandboxStatus', { pod_sandbox_id });
+    const network = status?.network;
+    const addresses = [network?.ip ?? '', ...(network?.additional_ips.map(({ ip }) => ip) ?? [])];
+    const started: (Started | Refused)[] = [];
+    for (const container of pod.containers) started.push(await this.start(container, config, pod_sandbox_id));
+    const running = started.filter((one) => 'id' in one);
+    const sections: Sections[] = [];
+    this.options.signal?.throwIfAborted();
+    for (const one of running) sections.push(await this.look(one, config));
+    const namespaces = namespaceEffects(sections, this.node);
+    const seen = new Map<ScenarioContainer, Map<string, EffectValue>>();
+    for (const [at, one] of running.entries()) {
+      const names: Names = [
+        [one.id, '<container>'],
+        [pod_sandbox_id, '<pod>'],
+        ...addresses.map((address, number) => [address, `<address ${number + 1}>`] as const),
+        [this.scratch, '<scratch>'],
+        [one.id.slice(0, 12), '<container>'],
+        [pod_sandbox_id.slice(0, 12), '<pod>'],
+      ];
+      const effects = new Map<string, EffectValue>([
+        ['starts', 'yes'],
+        ...probedEffects(sections[at] ?? new Map(), basename(this.scratch)),
+        ...(namespaces[at] ?? []),
+        ...(await this.end(one, config)),
+      ]);
+      // These are the node's, with those of all other pods.
+      if (effects.get('namespace net') === 'node') effects.delete('interfaces');
+      seen.set(one.container, withoutNames(effects, names));
+    }
+    return started.map((one) =>
+      told(
+        pod,
+        one.container.name,
+        'refusal' in one ? new Map([['starts', one.refusal]]) : (seen.get(one.container) ?? new Map()),
+      ),
+    );
+  }
+
+  private async start(
+    container: ScenarioContainer,
+    sandbox_config: cri.IPodSandboxConfig,
+    pod_sandbox_id: string,
+  ): Promise<Started | Refused> {
+    const marker = `effects-${container.name}-${randomBytes(6).toString('hex')}`;
+    const config = containerRequest(container, this.image, marker);
+    const id = await this.unlessRefused(container.name, async () => {
+      const { container_id } = await this.client.call('CreateContainer', {
+        pod_sandbox_id,
+        config,
+        sandbox_config,
+      });
+      await this.client.call('StartContainer', { container_id });
+      return { container_id };
+    });
+    if (typeof id === 'string') return { container, refusal: id };
+    this.hasStarted = true;
+    return { container, id: id.container_id, marker };
+  }
+
+  /** Waits until the container has written its last line, and looks. */
+  private async look({ container, id, marker }: Started, config: cri.IPodSandboxConfig): Promise<Sections> {
+    await this.logWith(READY, container, config);
+    const inside: Container = {
+      exec: async (command) => {
+        const { stdout, stderr, exit_code } = await this.client.call('ExecSync', {
+          ...{ container_id: id, cmd: [...command], timeout: EXEC_SECONDS },
+        });
+        const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
+        return { stdout: text(stdout), stderr: text(stderr), exitCode: exit_code };
+      },
+    };
+    try {
+      return await probe(inside, marker);
+    } catch (error) {
+      throw new Error(`${container.name}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  /** Stops the container: how it ends, and its log. */
+  private async end(
+    { container, id }: Started,
+    config: cri.IPodSandboxConfig,
+  ): Promise<Map<string, EffectValue>> {
+    await this.client.call('StopContainer', { container_id: id, timeout: STOP_SECONDS });
+    const { status } = await this.client.call('ContainerStatus', { container_id: id });
+    const isEnded = status?.state === ContainerState.CONTAINER_EXITED;
+    const text = await this.logWith(ENDED_BY, container, config);
+    return new Map<string, EffectValue>([
+      ['end', isEnded ? `exit code ${status.exit_code}, ${status.reason}` : 'still runs after its stop'],
+      ...logEffects(text),
+    ]);
+  }
+
+  /** @returns the log once it holds a text, or as it is after some time: what is missing is an effect. */
+  private async logWith(
+    word: string,
+    { name }: ScenarioContainer,
+    config: cri.IPodSandboxConfig,
+  ): Promise<string> {
+    const path = join(config.log_directory ?? '', `${name}.log`);
+    const until = Date.now() + LOG_MS;
+    for (;;) {
+      const text = await readFile(path, 'latin1').catch(() => '');
+      // The line must be whole.
+      const at = text.indexOf(word);
+      if ((at !== -1 && text.includes('\n', at)) || Date.now() > until) return text;
+      await delay(POLL_MS);
+    }
+  }
+
+  private async remove(name: string, pod_sandbox_id: string): Promise<void> {
+    try {
+      await this.client.call('StopPodSandbox', { pod_sandbox_id });
+      await this.client.call('RemovePodSandbox', { pod_sandbox_id });
+    } catch (error) {
+      this.options.onNote?.(
+        `pod effects-${name} (${pod_sandbox_id}) could not be removed: ${messageOf(error)}`,
+      );
+    }
+  }
+
+  /** @returns the refusal as an effect: its code, because texts differ. @throws when the runtime is gone. */
+  private async unlessRefused<T extends object>(name: string, work: () => Promise<T>): Promise<T | string> {
+    try {
+      return await work();
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === undefined || GONE.has(code)) throw error;
+      const refusal = `${name} is refused: ${messageOf(error)}`;
+      this.refusals.push(refusal);
+      this.options.onNote?.(refusal);
+      return `refused: ${code}`;
+    }
+  }
+}
+
+function told(pod: ScenarioPod, name: string, effects: ReadonlyMap<string, EffectValue>): ContainerEffects {
+  return { container: `${pod.name}/${name}`, effects };
+}
+
+function codeOf(error: unknown): string | undefined {
+  const { code } = error as { readonly code?: unknown };
+  return typeof code === 'number' ? CODES[code] : undefined;
+}

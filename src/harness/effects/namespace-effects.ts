@@ -1,0 +1,26 @@
+import type { Sections } from './probe';
+
+const PREFIX = 'namespace.';
+
+/**
+ * Whose namespaces each container of a pod has: the `node`'s, the same as another container of the pod (`pod`), or its `own`.
+ * @param pod the sections of the pod's containers.
+ * @param node links such as `net:[4026531840]` of a process of the node, by the kind of namespace.
+ * @returns for each container its effects.
+ */
+export function namespaceEffects(
+  pod: readonly Sections[],
+  node: ReadonlyMap<string, string>,
+): Map<string, string>[] {
+  return pod.map((sections, at) => {
+    const others = pod.filter((_, other) => other !== at);
+    const effects = new Map<string, string>();
+    for (const [name, link] of sections) {
+      if (!name.startsWith(PREFIX)) continue;
+      const kind = name.slice(PREFIX.length);
+      const isShared = others.some((other) => other.get(name) === link);
+      effects.set(`namespace ${kind}`, link === node.get(kind) ? 'node' : isShared ? 'pod' : 'own');
+    }
+    return effects;
+  });
+}

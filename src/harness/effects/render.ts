@@ -1,0 +1,65 @@
+import { columns } from '../../lib/columns';
+import type { EffectComparison, EffectRow } from './compare';
+import type { Explanation } from './explanation';
+
+/** A longer value makes the table unreadable; JSON has it whole. */
+const MAX_VALUE = 60;
+const HEADING = ['EFFECT', 'A', 'B', 'VERDICT', 'IN'];
+
+/** What a person reads: the table, the reasons under it, and sums. @param all shows what is the same, too. */
+export function renderEffects(comparison: EffectComparison, all = false): string {
+  const { a, b, rows, counts, containers } = comparison;
+  const shown = rows.filter(({ verdict }) => all || verdict !== 'same');
+  const reasons = [...new Set(shown.flatMap(({ explanation }) => explanation ?? []))];
+  const nameOf = ({ source, runtime }: EffectComparison['a']): string =>
+    `${runtime.name} ${runtime.version} at ${source}`;
+  return [
+    printable(`A: ${nameOf(a)}`) + '\n' + printable(`B: ${nameOf(b)}`) + '\n',
+    shown.length === 0
+      ? ''
+      : columns(
+          [HEADING, ...shown.map((row) => cells(row, reasons, containers.length))].map((row) =>
+            row.map(printable),
+          ),
+        ),
+    reasons.map((reason, at) => paragraph(reason, at + 1)).join(''),
+    `${counts.differs} ${counts.differs === 1 ? 'difference' : 'differences'}, ${counts.explained} explained, ` +
+      `${counts.same} effects are the same, in ${containers.length} containers\n`,
+  ]
+    .filter((part) => part !== '')
+    .join('\n');
+}
+
+function cells(row: EffectRow, reasons: readonly Explanation[], all: number): string[] {
+  const { effect, a, b, verdict, explanation, containers } = row;
+  const number = explanation === undefined ? '' : ` [${reasons.indexOf(explanation) + 1}]`;
+  const isSame = verdict === 'same';
+  return [
+    effect,
+    isSame ? '' : value(a),
+    isSame ? '' : value(b),
+    `${verdict}${number}`,
+    places(containers, all),
+  ];
+}
+
+function places(containers: readonly string[], all: number): string {
+  if (containers.length === all && all > 1) return `all ${all}`;
+  const [first = ''] = containers;
+  return containers.length <= 2 ? containers.join(', ') : `${first} and ${containers.length - 1} more`;
+}
+
+function value(text: string | undefined): string {
+  if (text === undefined) return '-';
+  if (text === '') return '(empty)';
+  return text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE)}…` : text;
+}
+
+function paragraph({ because, advice }: Explanation, number: number): string {
+  return `[${number}] ${because}\n${advice === undefined ? '' : `    To do: ${advice}\n`}`;
+}
+
+/** What a container wrote must not move the cursor of who reads it. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}+/gu, ' ');
+}

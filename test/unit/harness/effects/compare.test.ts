@@ -1,0 +1,142 @@
+import { compareEffects } from '../../../../src/harness/effects/compare';
+import type { EffectValue, SeenRuntime } from '../../../../src/harness/effects/effect';
+import type { Explanation } from '../../../../src/harness/effects/explanation';
+import { KNOWN } from '../../../../src/harness/effects/known';
+import { renderEffects } from '../../../../src/harness/effects/render';
+
+type Containers = Record<string, Record<string, EffectValue>>;
+
+const seen = (name: string, version: string, containers: Containers): SeenRuntime => ({
+  source: `unix:///run/${name}.sock`,
+  runtime: { name, version },
+  containers: Object.entries(containers).map(([container, effects]) => ({
+    container,
+    effects: new Map(Object.entries(effects)),
+  })),
+});
+
+const HOSTNAME: Explanation = {
+  effect: 'env HOST*',
+  sides: [{ runtime: 'docker', value: /^"pod"$/ }, { runtime: 'containerd >= 2' }],
+  because: 'Docker sets HOSTNAME.',
+  advice: 'Set it in the pod.',
+};
+const DEVICES: Explanation = {
+  effect: 'devices',
+  sides: [{ runtime: 'docker', value: /^\/dev\/(core|fd)/ }, { runtime: 'containerd' }],
+  because: 'Docker links them.',
+};
+
+describe('Two runtimes', () => {
+  it('are the same where all values are; sets have no order', () => {
+    const one = { 'p/c': { uid: '0', groups: ['1', '2'] } };
+    const { rows, counts } = compareEffects(
+      seen('docker', '29.0', one),
+      seen('containerd', 'v2.1', { 'p/c': { uid: '0', groups: ['2', '1'] } }),
+      [],
+    );
+    expect(rows.map(({ verdict }) => verdict)).toEqual(['same', 'same']);
+    expect(counts).toEqual({ same: 2, explained: 0, differs: 0 });
+  });
+
+  it('differ in a value, in what only one has, and in members of sets; equal rows are one', () => {
+    const a = { uid: '0', umask: '0022', caps: ['A', 'B'] };
+    const b = { uid: '1', caps: ['B', 'C', 'D'] };
+    const { rows, counts } = compareEffects(
+      seen('docker', '29.0', { 'p/c': a, 'p/d': a }),
+      seen('containerd', 'v2.1', { 'p/c': b, 'p/d': b }),
+      [],
+    );
+    const containers = ['p/c', 'p/d'];
+    expect(rows).toEqual([
+      { effect: 'caps', a: 'A', b: 'C, D', verdict: 'differs', containers },
+      { effect: 'uid', a: '0', b: '1', verdict: 'differs', containers },
+      { effect: 'umask', a: '0022', b: undefined, verdict: 'differs', containers },
+    ]);
+    expect(counts.differs).toBe(6);
+  });
+
+  it('a container that only one made differs', () => {
+    const { rows } = compareEffects(
+      seen('docker', '29.0', { 'p/c': { starts: 'refused: INVALID_ARGUMENT' } }),
+      seen('containerd', 'v2.1', { 'p/c': { uid: '0' } }),
+      [],
+    );
+    expect(rows.map(({ effect }) => effect)).toEqual(['starts', 'uid']);
+  });
+});
+
+describe('An explanation', () => {
+  const verdicts = (a: SeenRuntime, b: SeenRuntime, explanations: readonly Explanation[]) =>
+    compareEffects(a, b, explanations).rows.map(({ effect, verdict }) => `${effect}: ${verdict}`);
+  const docker = (value: string): SeenRuntime =>
+    seen('docker', '20.10.24+dfsg1', { 'p/c': { 'env HOSTNAME': value } });
+  const other = (version: string): SeenRuntime => seen('containerd', version, { 'p/c': { uid: '0' } });
+
+  it('covers its values alone, on its versions alone, whichever side is A', () => {
+    const uid = 'uid: differs';
+    expect(verdicts(docker('"pod"'), other('v2.1.4'), [HOSTNAME])).toEqual([uid, 'env HOSTNAME: explained']);
+    expect(verdicts(other('2.1.4'), docker('"pod"'), [HOSTNAME])).toEqual([uid, 'env HOSTNAME: explained']);
+    expect(verdicts(docker('"wrong"'), other('2.1.4'), [HOSTNAME])).toEqual(['env HOSTNAME: differs', uid]);
+    expect(verdicts(docker('"pod"'), other('1.6.20'), [HOSTNAME])).toEqual(['env HOSTNAME: differs', uid]);
+    const elsewhere = { ...HOSTNAME, container: 'other/*' };
+    expect(verdicts(docker('"pod"'), other('2.1.4'), [elsewhere])).toEqual(['env HOSTNAME: differs', uid]);
+  });
+
+  it('takes its members out of a set; the others differ', () => {
+    const { rows } = compareEffects(
+      seen('containerd', '2.1', { 'p/c': { devices: ['/dev/null', '/dev/odd'] } }),
+      seen('docker', '29', {
+        'p/c': { devices: ['/dev/null', '/dev/core link', '/dev/fd link', '/dev/more'] },
+      }),
+      [DEVICES],
+    );
+    expect(rows).toEqual([
+      { effect: 'devices', a: '/dev/odd', b: '/dev/more', verdict: 'differs', containers: ['p/c'] },
+      {
+        effect: 'devices',
+        a: undefined,
+        b: '/dev/core link, /dev/fd link',
+        verdict: 'explained',
+        explanation: DEVICES,
+        containers: ['p/c'],
+      },
+    ]);
+  });
+
+  it('does not cover the same difference the other way round', () => {
+    const a = seen('docker', '29', { 'p/c': { devices: [] } });
+    const b = seen('containerd', '2.1', { 'p/c': { devices: ['/dev/core link'] } });
+    expect(verdicts(a, b, [DEVICES])).toEqual(['devices: differs']);
+  });
+});
+
+it('the table names differences first, and says what to do', () => {
+  const comparison = compareEffects(
+    seen('docker', '29.0', { 'p/c': { uid: '0', 'env HOSTNAME': '"pod"', gid: '5', text: 'a\u001b[1m' } }),
+    seen('containerd', '2.1', { 'p/c': { uid: '1', gid: '5', text: '' } }),
+    [HOSTNAME],
+  );
+  expect(renderEffects(comparison)).toBe(`A: docker 29.0 at unix:///run/docker.sock
+B: containerd 2.1 at unix:///run/containerd.sock
+
+EFFECT        A      B        VERDICT        IN
+text          a [1m  (empty)  differs        p/c
+uid           0      1        differs        p/c
+env HOSTNAME  "pod"  -        explained [1]  p/c
+
+[1] Docker sets HOSTNAME.
+    To do: Set it in the pod.
+
+2 differences, 1 explained, 1 effects are the same, in 1 containers
+`);
+  expect(renderEffects(comparison, true)).toContain('gid                           same           p/c\n');
+});
+
+it('shipped explanations are sentences, for values of a form that is given', () => {
+  for (const { because, advice = 'None.', sides } of KNOWN) {
+    expect(because).toMatch(/^[A-Z].*\.$/s);
+    expect(advice).toMatch(/^[A-Z].*\.$/s);
+    expect(sides.some(({ value }) => value !== undefined)).toBe(true);
+  }
+});

@@ -127,7 +127,7 @@ const HARNESS_RULES = [
               message: 'Only the commands in src/cli/cri import src/harness, which are loaded when they run.',
             },
             {
-              regex: '^(\\.\\./|\\./)*cri/(record|show|diff|replay|fault)$',
+              regex: '^(\\.\\./|\\./)*cri/(record|show|diff|diff-effects|effects|replay|fault)$',
               allowTypeImports: true,
               message: 'Load a command with import() when it runs.',
             },

@@ -1,5 +1,7 @@
 import { Option, type Command } from 'commander';
 import type { DiffCommand } from './cri/diff';
+import type { DiffEffectsCommand } from './cri/diff-effects';
+import type { EffectsCommand } from './cri/effects';
 import type { FaultCommand } from './cri/fault';
 import type { RecordCommand } from './cri/record';
 import type { ReplayCommand } from './cri/replay';
@@ -7,6 +9,9 @@ import type { ShowCommand } from './cri/show';
 
 const ENDS =
   'Ends on Ctrl-C or SIGTERM. Exit code 0: the tape is whole; 1: it is not whole; 2: it could not begin';
+
+/** Its shell and tools are what the containers of --effects are looked at with. */
+const BUSYBOX = 'docker.io/library/busybox:1.37';
 
 /** Adds `dockbridge cri record`, `show`, `diff`, `replay` and `fault`, for people who test any CRI runtime or kubelet. */
 export function addCriCommands(program: Command): void {
@@ -51,19 +56,57 @@ export function addCriCommands(program: Command): void {
   cri
     .command('diff')
     .description(
-      'compare what two tapes tell of two runtimes, or what two endpoints do in a scenario. ' +
+      'compare what two tapes tell of two runtimes, or what two endpoints do in a scenario, or with --effects what containers get on them. ' +
         'Exit code 0: the runtimes behave the same; 1: they differ, or do not what the scenario expects; 2: that cannot be said',
     )
-    .argument('<A>', 'what record has written, or unix:///…')
+    .argument(
+      '<A>',
+      'what record has written, or unix:///…; with --effects that, or what effects has written',
+    )
     .argument('<B>', 'the same of the other runtime')
     .option('--scenario <NAME>', 'what is done on two endpoints: smoke, or a file of yours')
     .addOption(images())
-    .option('--scratch <DIR>', "where directories are made in place of the host's, and removed afterwards")
+    .option(
+      '--scratch <DIR>',
+      "where directories are made in place of the host's, and removed afterwards; with --effects those of volumes and logs (default: /var/tmp)",
+    )
     .option('--rules <FILE.yaml>', 'which differences are none, besides those that are known of the runtimes')
+    .option(
+      '--effects',
+      'make pods of our own on both runtimes and compare what their containers got: rights, limits, mounts, files, logs',
+      false,
+    )
+    .addOption(busybox())
+    .option('--all', 'with --effects: show what is the same, too', false)
     .option('--junit <FILE.xml>', 'a report for a CI system, besides the one on the standard output')
     .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
-    .action(async (a: string, b: string, options: DiffCommand) => {
-      process.exitCode = await (await import('./cri/diff.js')).diff(a, b, options);
+    .action(
+      async (
+        a: string,
+        b: string,
+        options: DiffCommand & DiffEffectsCommand & { readonly effects: boolean },
+      ) => {
+        process.exitCode = options.effects
+          ? await (await import('./cri/diff-effects.js')).diffEffects(a, b, options)
+          : await (await import('./cri/diff.js')).diff(a, b, options);
+      },
+    );
+
+  cri
+    .command('effects')
+    .description(
+      'make the pods of diff --effects on one runtime and write down what their containers got, for a comparison on another machine. ' +
+        'Exit code 0: it is written; 2: the runtime cannot be looked at',
+    )
+    .argument('<ENDPOINT>', 'the socket of the runtime, such as unix:///run/containerd/containerd.sock')
+    .addOption(busybox())
+    .addOption(scratch())
+    .option(
+      '-o, --output <FILE>',
+      'what diff --effects takes in place of a socket; the standard output by default',
+    )
+    .action(async (endpoint: string, options: EffectsCommand) => {
+      process.exitCode = await (await import('./cri/effects.js')).effects(endpoint, options);
     });
 
   cri
@@ -111,6 +154,20 @@ function proxied(command: Command): Command {
       '--upstream <URL>',
       "the runtime's socket, such as unix:///run/containerd/containerd.sock",
     );
+}
+
+function busybox(): Option {
+  return new Option(
+    '--busybox <REF>',
+    'the image of the containers whose effects are looked at, which is pulled where it is missing',
+  ).default(BUSYBOX);
+}
+
+function scratch(): Option {
+  return new Option(
+    '--scratch <DIR>',
+    'for volumes and logs of these containers: a directory that the runtime sees at the same path (default: /var/tmp)',
+  );
 }
 
 function unsafeFull(): Option {

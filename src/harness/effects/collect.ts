@@ -250,6 +250,7 @@ class Run {
     const path = join(config.log_directory ?? '', `${name}.log`);
     const until = Date.now() + LOG_MS;
     for (;;) {
+      this.options.signal?.throwIfAborted();
       const text = await readFile(path, 'latin1').catch(() => '');
       // The line must be whole.
       const at = text.indexOf(word);

@@ -10,7 +10,12 @@ const HEADING = ['EFFECT', 'A', 'B', 'VERDICT', 'IN'];
 export function renderEffects(comparison: EffectComparison, all = false): string {
   const { a, b, rows, counts, containers } = comparison;
   const shown = rows.filter(({ verdict }) => all || verdict !== 'same');
-  const reasons = [...new Set(shown.flatMap(({ explanation }) => explanation ?? []))];
+  // Several explanations may have one reason.
+  const reasons = [
+    ...new Map(
+      shown.flatMap(({ explanation: one }) => (one === undefined ? [] : [[one.because, one]])),
+    ).values(),
+  ];
   const nameOf = ({ source, runtime }: EffectComparison['a']): string =>
     `${runtime.name} ${runtime.version} at ${source}`;
   return [
@@ -32,7 +37,10 @@ export function renderEffects(comparison: EffectComparison, all = false): string
 
 function cells(row: EffectRow, reasons: readonly Explanation[], all: number): string[] {
   const { effect, a, b, verdict, explanation, containers } = row;
-  const number = explanation === undefined ? '' : ` [${reasons.indexOf(explanation) + 1}]`;
+  const number =
+    explanation === undefined
+      ? ''
+      : ` [${reasons.findIndex(({ because }) => because === explanation.because) + 1}]`;
   const isSame = verdict === 'same';
   return [
     effect,

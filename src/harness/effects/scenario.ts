@@ -184,7 +184,7 @@ export function effectsScenario(scratch: string): readonly ScenarioPod[] {
       ],
     },
     {
-      name: 'shared-mounts',
+      name: 'privileged-mounts',
       security: { privileged: true },
       containers: [
         {

@@ -66,7 +66,7 @@ function devices(text: string | undefined): string[] | undefined {
 /** What was tried: `write /effects/ro no`. */
 function access(text: string | undefined): Entry[] {
   return (text ?? '').split('\n').flatMap((line): Entry[] => {
-    const [, what, answer] = /^(\w+ .+) (yes|no)$/.exec(line) ?? [];
+    const [, what, answer] = /^(\w.*) (yes|no)$/.exec(line) ?? [];
     return what === undefined ? [] : [[`can ${what}`, answer]];
   });
 }

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { compareEffects } from '../../../../src/harness/effects/compare';
 import type { EffectValue, SeenRuntime } from '../../../../src/harness/effects/effect';
 import type { Explanation } from '../../../../src/harness/effects/explanation';
@@ -135,8 +137,16 @@ env HOSTNAME  "pod"  -        explained [1]  p/c
 
 it('shipped explanations are sentences, for values of a form that is given', () => {
   for (const { because, advice = 'None.', sides } of KNOWN) {
-    expect(because).toMatch(/^[A-Z].*\.$/s);
-    expect(advice).toMatch(/^[A-Z].*\.$/s);
+    expect(because).toMatch(/^(?:[A-Z]|containerd|dockerd|runc).*\.$/s);
+    expect(advice).toMatch(/^(?:[A-Z]|containerd|dockerd|runc).*\.$/s);
     expect(sides.some(({ value }) => value !== undefined)).toBe(true);
   }
+});
+
+it('each shipped explanation stands in the docs, word for word', async () => {
+  const docs = await readFile(join(__dirname, '../../../../docs/harness-effects.md'), 'utf8');
+  const missing = KNOWN.flatMap(({ because, advice = '–' }) => [because, advice]).filter(
+    (text) => !docs.includes(`| ${text} `),
+  );
+  expect([...new Set(missing)]).toEqual([]);
 });

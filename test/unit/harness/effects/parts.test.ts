@@ -129,7 +129,7 @@ describe('Surroundings', () => {
           '/dev/shm|directory|0:0|1777|0:0\n/dev/fd|symbolic link|0:0|777|0:0\nnonsense\n',
       ],
       ['interfaces', 'eth0 1500\nlo 65536\n'],
-      ['access', 'write /effects/ro no\nread /dev/effects-zero yes\n'],
+      ['access', 'write /effects/ro no\nread /dev/effects-zero yes\nping no\n'],
     ]);
     expect(asObject(surroundingsEffects(sections))).toEqual({
       hostname: 'web-0',
@@ -148,6 +148,7 @@ describe('Surroundings', () => {
       interfaces: ['eth0 1500', 'lo 65536'],
       'can write /effects/ro': 'no',
       'can read /dev/effects-zero': 'yes',
+      'can ping': 'no',
     });
   });
 

@@ -1,0 +1,50 @@
+import { writeFile } from 'node:fs/promises';
+import { asComparison } from '../../harness/effects/as-comparison';
+import { compareEffects } from '../../harness/effects/compare';
+import { KNOWN } from '../../harness/effects/known';
+import { renderEffects } from '../../harness/effects/render';
+import { renderJunit } from '../../harness/report/junit';
+import { invalidArgument, messageOf } from '../../lib/errors';
+import { abortedBySignal, effectsAt, type LookCommand } from './effects';
+import { print } from './print';
+import { say } from './proxied';
+
+export interface DiffEffectsCommand extends LookCommand {
+  readonly all: boolean;
+  readonly rules?: string | undefined;
+  readonly scenario?: string | undefined;
+  readonly junit?: string | undefined;
+  readonly output: 'text' | 'json';
+}
+
+const NAME = 'diff';
+
+/**
+ * `dockbridge cri diff A B --effects`: makes the same pods on two runtimes, one after the other, and compares what their containers
+ * got. A signal ends it, with the pods removed.
+ * @returns the exit code: 0 if all differences are explained, 1 if one is not, 2 if a runtime cannot be looked at.
+ */
+export async function diffEffects(a: string, b: string, command: DiffEffectsCommand): Promise<number> {
+  const { all, rules, scenario, junit, output } = command;
+  try {
+    for (const [option, given] of Object.entries({ '--rules': rules, '--scenario': scenario }))
+      if (given !== undefined) throw invalidArgument(option, 'cannot be given with --effects');
+    const signal = abortedBySignal();
+    const ofA = await effectsAt(NAME, a, command, signal);
+    const ofB = await effectsAt(NAME, b, command, signal);
+    const comparison = compareEffects(ofA, ofB, KNOWN);
+    if (junit !== undefined) await writeFile(junit, renderJunit(asComparison(comparison)));
+    await print(
+      output === 'text' ? renderEffects(comparison, all) : `${JSON.stringify(comparison, patterns, 2)}\n`,
+    );
+    return comparison.counts.differs > 0 ? 1 : 0;
+  } catch (error) {
+    say(NAME, messageOf(error));
+    return 2;
+  }
+}
+
+/** JSON has no regular expressions. */
+function patterns(_key: string, value: unknown): unknown {
+  return value instanceof RegExp ? value.source : value;
+}

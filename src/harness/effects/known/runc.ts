@@ -1,0 +1,74 @@
+import type { Explanation } from '../explanation';
+
+/** Each of these may use an older or a newer runc. */
+const RUNTIMES = ['docker', 'containerd'];
+
+/** The root of a container with an older runc and with a newer one. */
+const ROOTS = [
+  [/^overlay rw slave$/, /^overlay rw$/],
+  [/^overlay ro slave$/, /^overlay ro$/],
+  [/^overlay rw$/, /^overlay rw shared$/],
+] as const;
+
+const ROOT: readonly Explanation[] = RUNTIMES.flatMap((older) =>
+  RUNTIMES.flatMap((newer) =>
+    ROOTS.map(([before, after]): Explanation => ({
+      effect: 'mount /',
+      sides: [
+        { runtime: older, value: before },
+        { runtime: newer, value: after },
+      ],
+      because:
+        'runc 1.1 makes the root of a container a slave of the node and never shares it. runc 1.5 makes it private, or shared if the pod has a volume with bidirectional propagation.',
+      advice:
+        'Volumes have the propagation that the pod asks for with both. This matters only to a container that mounts something into its own root and expects it elsewhere. Compare the versions of runc on the nodes.',
+    })),
+  ),
+);
+
+const SHARED_MEMORY: readonly Explanation[] = RUNTIMES.map((runtime) => ({
+  effect: 'mount /dev/shm',
+  sides: [
+    { runtime, value: /^tmpfs nodev,noexec,nosuid,rw size=65536k$/ },
+    { runtime: 'containerd', value: /^tmpfs rw size=65536k( shared)?$/ },
+  ],
+  because:
+    "containerd mounts the pod's /dev/shm into the container without naming flags. runc 1.1 keeps the flags that it has on the node (nodev, noexec, nosuid), and runc 1.5 clears them.",
+  advice:
+    'Files in /dev/shm can then be executed, and no field of a pod brings noexec back. Check policies that rely on it.',
+}));
+
+/** Mounts that every container has, as Docker makes them, and as containerd does where the two differ. */
+const MOUNTS: readonly (readonly [place: string, docker: string, containerd?: string])[] = [
+  ['/dev', 'tmpfs nosuid,rw mode=755 size=65536k'],
+  ['/dev/mqueue', 'mqueue nodev,noexec,nosuid,rw'],
+  ['/dev/pts', 'devpts noexec,nosuid,rw'],
+  ['/etc/hostname', 'bind rw'],
+  ['/etc/hosts', 'bind rw'],
+  ['/etc/resolv.conf', 'bind rw'],
+  ['/proc', 'proc nodev,noexec,nosuid,rw'],
+  ['/sys', 'sysfs nodev,noexec,nosuid,ro', 'sysfs nodev,noexec,nosuid,rw'],
+  ['/sys/fs/cgroup', 'tmpfs nodev,noexec,nosuid,rw mode=755'],
+];
+
+const SHARED_MOUNTS: readonly Explanation[] = MOUNTS.flatMap(([place, docker, containerd = docker]) =>
+  RUNTIMES.map((runtime): Explanation => ({
+    effect: `mount ${place}`,
+    container: 'privileged-mounts/volumes',
+    sides: [
+      { runtime, value: exactly(runtime === 'docker' ? docker : containerd) },
+      { runtime: 'containerd', value: exactly(`${containerd} shared`) },
+    ],
+    because:
+      'For a volume with bidirectional propagation, containerd asks runc to share all mounts of the container, and Docker asks it to share only the root. runc 1.1 does not do this, and runc 1.5 does.',
+    advice:
+      'This matters only to programs in such a container that create mount namespaces of their own, because mounts then spread between them.',
+  })),
+);
+
+/** Differences that come from the version of runc: 1.1 is Debian 12's, and Engine 29 was run with 1.5. */
+export const RUNC: readonly Explanation[] = [...ROOT, ...SHARED_MEMORY, ...SHARED_MOUNTS];
+
+function exactly(text: string): RegExp {
+  return new RegExp(`^${text.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)}$`);
+}

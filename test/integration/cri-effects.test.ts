@@ -1,0 +1,105 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { collectEffects } from '../../src/harness/effects/collect';
+import { compareEffects, type EffectComparison, type EffectRow } from '../../src/harness/effects/compare';
+import type { SeenRuntime } from '../../src/harness/effects/effect';
+import { KNOWN } from '../../src/harness/effects/known';
+import type { ScenarioPod } from '../../src/harness/effects/scenario';
+import { Command } from './support/command';
+import { TestDaemon } from './support/daemon';
+import { TEST_IMAGE } from './support/engine';
+
+let test: TestDaemon;
+beforeAll(async () => (test = await TestDaemon.start()));
+afterAll(() => test.stop());
+
+const LOOK = ['--busybox', TEST_IMAGE, '--scratch'];
+
+const diff = (a: string, b: string, ...more: string[]): Command =>
+  new Command(['cri', 'diff', a, b, '--effects', ...LOOK, test.directory, ...more]);
+
+it('what containers got is the same twice on one runtime, seen before and now, and nothing is left', async () => {
+  const [file, junit] = [join(test.directory, 'effects.json'), join(test.directory, 'effects.xml')];
+  const first = new Command(['cri', 'effects', test.endpoint, ...LOOK, test.directory, '-o', file]);
+  expect({ code: await first.exit(), refused: first.stderr.includes('refused') }).toEqual({
+    code: 0,
+    refused: false,
+  });
+  const command = diff(file, test.endpoint, '-o', 'json', '--junit', junit);
+  const code = await command.exit();
+  const { rows, counts, containers } = JSON.parse(command.stdout) as EffectComparison;
+  const unequal = ({ effect, a = '-', b = '-', verdict, containers: places }: EffectRow): string =>
+    `${effect}: ${a} | ${b} (${verdict}) in ${places.join(' ')}`;
+  expect(rows.filter(({ verdict }) => verdict !== 'same').map(unequal)).toEqual([]);
+  expect(code).toBe(0);
+  expect(containers).toHaveLength(26);
+  expect(counts.same).toBeGreaterThan(26 * 100);
+  expect(await readFile(junit, 'utf8')).toContain('<testsuite name="Effects" tests="26" failures="0"');
+  expect((await test.client.call('ListPodSandbox', {})).items).toEqual([]);
+}, 300_000);
+
+it('says which runtime cannot be looked at, and that a tape cannot', async () => {
+  const gone = diff(test.endpoint.replace('cri.sock', 'gone.sock'), test.endpoint);
+  expect(await gone.exit()).toBe(2);
+  expect(gone.stderr).toMatch(/unix:.*gone\.sock: .*UNAVAILABLE/);
+  const tape = diff('kubelet.tape', test.endpoint);
+  expect(await tape.exit()).toBe(2);
+  expect(tape.stderr).toMatch(/ENOENT.*kubelet\.tape/);
+  const ruled = diff(test.endpoint, test.endpoint, '--rules', 'mine.yaml');
+  expect(await ruled.exit()).toBe(2);
+  expect(ruled.stderr).toContain('--rules: cannot be given with --effects');
+  const remote = diff('tcp://node:1234', test.endpoint);
+  expect(await remote.exit()).toBe(2);
+  expect(remote.stderr).toContain('tcp://node:1234: is not unix:///path');
+});
+
+describe('On one runtime', () => {
+  const collect = (pod: ScenarioPod): Promise<SeenRuntime> =>
+    collectEffects(test.client, {
+      ...{ source: test.endpoint, image: TEST_IMAGE, scratchRoot: test.directory, scenario: () => [pod] },
+    });
+
+  it('finds what one side has another way, and tells what both have', async () => {
+    const pod: ScenarioPod = { name: 'plain', containers: [{ name: 'first' }] };
+    const changed: ScenarioPod = {
+      ...pod,
+      sysctls: { 'net.core.somaxconn': '77' },
+      containers: [
+        {
+          name: 'first',
+          config: { envs: [{ key: 'SEEDED', value: Buffer.from('yes') }] },
+          security: {
+            ...{ capabilities: { drop_capabilities: ['CHOWN'] }, masked_paths: [] },
+            ...{ run_as_user: { value: 0 }, run_as_group: { value: 0 }, supplemental_groups: [3000] },
+          },
+        },
+      ],
+    };
+    const [a, b] = [await collect(pod), await collect(changed)];
+    const { rows } = compareEffects(a, b, KNOWN);
+    const found = rows.filter(({ verdict }) => verdict === 'differs').map(({ effect }) => effect);
+    expect(found).toEqual(
+      [
+        ...['bounding', 'effective', 'permitted'].map((set) => `capabilities.${set}`),
+        ...['groups', 'env SEEDED'],
+      ]
+        .flatMap((effect) => [effect, `exec.${effect}`])
+        .concat('masked paths', 'sysctl net.core.somaxconn')
+        .sort(),
+    );
+    expect(Object.fromEntries(b.containers[0]?.effects ?? [])).toMatchObject({
+      ...{ starts: 'yes', uid: '0', groups: ['0', '3000'], 'env SEEDED': '"yes"', 'masked paths': [] },
+      ...{ 'sysctl net.core.somaxconn': '77', hostname: 'effects-plain', oom_score_adj: '1000' },
+      ...{ 'mount /proc': 'proc nodev,noexec,nosuid,rw', 'namespace pid': 'own', end: 'exit code 3, Error' },
+      ...{ 'log stdout 1': 'F "effects: ready"', 'log stdout 3': 'F "effects: ended by TERM"' },
+    });
+  });
+
+  it('a scenario of which nothing starts is no comparison', async () => {
+    const security = { run_as_username: 'nobody-knows-this-user' };
+    await expect(collect({ name: 'none', containers: [{ name: 'first', security }] })).rejects.toThrow(
+      /no container of the scenario starts: first is refused: .*nobody-knows-this-user/,
+    );
+    expect((await test.client.call('ListPodSandbox', {})).items).toEqual([]);
+  });
+});

@@ -1,0 +1,31 @@
+import { readSeen, writeSeen } from '../../../../src/harness/effects/file';
+import type { SeenRuntime } from '../../../../src/harness/effects/effect';
+
+const SEEN: SeenRuntime = {
+  source: 'unix:///run/x.sock',
+  runtime: { name: 'containerd', version: 'v2.1.4' },
+  containers: [
+    {
+      container: 'plain/first',
+      effects: new Map<string, string | string[]>([
+        ['uid', '0'],
+        ['groups', ['0', '1']],
+      ]),
+    },
+  ],
+};
+
+it('is read as it was written', () => {
+  expect(readSeen(writeSeen(SEEN), 'x')).toEqual(SEEN);
+});
+
+it.each([
+  ['{', 'x: is not JSON'],
+  ['{"tape":1}', 'x: is not what dockbridge cri effects writes'],
+  ['null', 'x: is not what dockbridge cri effects writes'],
+  [writeSeen(SEEN).replace('"effects": 1', '"effects": 2'), 'x: is of version 2'],
+  [writeSeen(SEEN).replace('"uid": "0"', '"uid": 0'), 'x: is not what'],
+  [writeSeen(SEEN).replace('"container": "plain/first",', ''), 'x: is not what'],
+])('a text that is none is refused: %#', (text, why) => {
+  expect(() => readSeen(text, 'x')).toThrow(why);
+});

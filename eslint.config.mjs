@@ -30,7 +30,7 @@ const SIBLINGS_ALLOWED = { translate: ['store'] };
 const HOMES = {
   dockerode: 'docker',
   '@grpc/grpc-js': 'server',
-  'hpack.js': 'server',
+  'hpack.js': 'lib',
   winston: 'lib',
   commander: 'cli',
   protobufjs: 'proto',

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
-import { Flag, frame, FrameType, PREFACE, readFrameHeader } from '../../src/server/listener/http2-frames';
-import { HeaderDecoder } from '../../src/server/listener/header-fields';
+import { Flag, frame, FrameType, PREFACE, readFrameHeader } from '../../src/lib/http2/frames';
+import { HeaderDecoder } from '../../src/lib/http2/header-fields';
 
 const DATA = 0;
 const RST_STREAM = 3;

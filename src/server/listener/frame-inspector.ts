@@ -1,4 +1,3 @@
-import { encodeLiterals, HeaderDecoder, needsRepair, repaired } from './header-fields';
 import {
   Flag,
   FRAME_HEADER_BYTES,
@@ -9,7 +8,9 @@ import {
   PREFACE,
   ProtocolError,
   readFrameHeader,
-} from './http2-frames';
+} from '../../lib/http2/frames';
+import { encodeLiterals, HeaderDecoder } from '../../lib/http2/header-fields';
+import { needsRepair, repaired } from './authority';
 
 /**
  * Reads what a client sends and returns what the server reads instead: the same bytes, or, if the first request has an

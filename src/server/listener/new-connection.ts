@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { messageOf } from '../../lib/errors';
+import { frame, FrameType } from '../../lib/http2/frames';
 import type { Logger } from '../../lib/logger';
 import { FrameInspector } from './frame-inspector';
-import { frame, FrameType } from './http2-frames';
 
 /** A connection that has not sent the HTTP/2 preface by then (ms) is dropped. */
 const PREFACE_MS = 10_000;

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { FRAME_HEADER_BYTES, PREFACE, readFrameHeader } from '../../../src/server/listener/http2-frames';
+import { FRAME_HEADER_BYTES, PREFACE, readFrameHeader } from '../../../src/lib/http2/frames';
 
 const DATA = 0;
 

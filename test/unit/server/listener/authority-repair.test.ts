@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { Flag, frame, FrameType, PREFACE } from '../../../../src/server/listener/http2-frames';
+import { Flag, frame, FrameType, PREFACE } from '../../../../src/lib/http2/frames';
 import { RawHttp2Client, type RequestOptions } from '../../../fakes/raw-http2-client';
 import { ECHO, grpcClient, startFixture, STREAM, type Fixture } from './fixture';
 

@@ -1,10 +1,13 @@
-/** HTTP/2 framing (RFC 9113 §4), as much of it as the authority repair needs. */
+/** HTTP/2 framing (RFC 9113 §4), as much of it as the authority repair and the recorder need. */
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 export const FRAME_HEADER_BYTES = 9;
 /** SETTINGS_MAX_FRAME_SIZE as Node's server announces it (the protocol's default). */
 export const MAX_FRAME_BYTES = 16_384;
 
-export const FrameType = { HEADERS: 0x1, SETTINGS: 0x4, CONTINUATION: 0x9 } as const;
+export const FrameType = {
+  ...{ DATA: 0x0, HEADERS: 0x1, RST_STREAM: 0x3, SETTINGS: 0x4 },
+  ...{ PUSH_PROMISE: 0x5, GOAWAY: 0x7, CONTINUATION: 0x9 },
+} as const;
 export const Flag = { ACK: 0x1, END_STREAM: 0x1, END_HEADERS: 0x4, PADDED: 0x8, PRIORITY: 0x20 } as const;
 
 export interface FrameHeader {
@@ -50,8 +53,26 @@ export function headerFrames(streamId: number, endStream: boolean, block: Buffer
   return Buffer.concat(frames);
 }
 
+/** The payload of a HEADERS or DATA frame without its padding, and without the first `skip` bytes. */
+export function unpadded(payload: Buffer, flags: number, skip = 0): Buffer {
+  const padded = (flags & Flag.PADDED) !== 0;
+  const start = (padded ? 1 : 0) + skip;
+  const end = payload.length - (padded ? (payload[0] ?? 0) : 0);
+  if (start > end) throw new ProtocolError('padding exceeds its frame');
+  return payload.subarray(start, end);
+}
+
+const PRIORITY_BYTES = 5;
+
+export interface BlockLimits {
+  /** Bytes of one frame without its header. */
+  readonly frame: number;
+  /** Bytes of all frames together, with their headers. */
+  readonly block: number;
+}
+
 /** More than nghttp2 takes itself (64 KiB of fields, eight CONTINUATIONs), so that it gives the proper answer. */
-const MAX_BLOCK_BYTES = 256 * 1024;
+const LIMITS: BlockLimits = { frame: MAX_FRAME_BYTES, block: 256 * 1024 };
 
 /** Collects one header block: a HEADERS frame and its CONTINUATIONs (RFC 9113 §6.2, §6.10). */
 export class HeaderBlock {
@@ -66,7 +87,12 @@ export class HeaderBlock {
   #flags = 0;
 
   /** `data` holds the HEADERS frame's header at `at`. */
-  constructor(head: FrameHeader, data: Buffer, at: number) {
+  constructor(
+    head: FrameHeader,
+    data: Buffer,
+    at: number,
+    private readonly limits = LIMITS,
+  ) {
     this.streamId = head.streamId;
     this.endStream = (head.flags & Flag.END_STREAM) !== 0;
     this.open(head, data, at);
@@ -78,9 +104,9 @@ export class HeaderBlock {
     if (head.type !== expected || head.streamId !== this.streamId) {
       throw new ProtocolError('a header block was interrupted by another frame');
     }
-    if (head.length > MAX_FRAME_BYTES) throw new ProtocolError('oversized header frame');
+    if (head.length > this.limits.frame) throw new ProtocolError('oversized header frame');
     this.#size += FRAME_HEADER_BYTES + head.length;
-    if (this.#size > MAX_BLOCK_BYTES) throw new ProtocolError('oversized header block');
+    if (this.#size > this.limits.block) throw new ProtocolError('oversized header block');
     this.#frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + head.length);
     this.#filled = data.copy(this.#frame, 0, at, at + FRAME_HEADER_BYTES);
     this.#flags = head.flags;
@@ -120,10 +146,6 @@ export class HeaderBlock {
   #stripped(): Buffer {
     const payload = this.#frame.subarray(FRAME_HEADER_BYTES);
     if (this.#frames.length > 1) return payload;
-    const padded = (this.#flags & Flag.PADDED) !== 0;
-    const start = (padded ? 1 : 0) + ((this.#flags & Flag.PRIORITY) !== 0 ? 5 : 0);
-    const end = payload.length - (padded ? (payload[0] ?? 0) : 0);
-    if (start > end) throw new ProtocolError('padding exceeds its frame');
-    return payload.subarray(start, end);
+    return unpadded(payload, this.#flags, (this.#flags & Flag.PRIORITY) !== 0 ? PRIORITY_BYTES : 0);
   }
 }

@@ -1,5 +1,5 @@
 import * as hpack from 'hpack.js';
-import { ProtocolError } from './http2-frames';
+import { ProtocolError } from './frames';
 
 export interface HeaderField {
   readonly name: string;
@@ -7,10 +7,12 @@ export interface HeaderField {
   readonly value: string;
 }
 
-/** SETTINGS_HEADER_TABLE_SIZE of Node's server: the protocol's default, which grpc-js leaves alone. */
+/** SETTINGS_HEADER_TABLE_SIZE where nothing else is said: the protocol's default, which grpc-js leaves alone. */
 const TABLE_BYTES = 4096;
 /** An indexed field is one byte on the wire and up to 4 KiB decoded; RFC 9113 §6.5.2 counts 32 bytes a field on top. */
 const MAX_DECODED_BYTES = 256 * 1024;
+/** The most that a table may hold whatever its owner announces. No implementation that speaks gRPC comes near it. */
+const MAX_TABLE_BYTES = 1024 * 1024;
 const FIELD_OVERHEAD = 32;
 
 /**
@@ -20,6 +22,20 @@ const FIELD_OVERHEAD = 32;
 export class HeaderDecoder {
   readonly #input = hpack.decoder.create();
   readonly #table = hpack.table.create({ maxSize: TABLE_BYTES });
+  readonly #maxBytes: number;
+
+  /** @param maxBytes what the fields of one block may have together, decoded, with 32 bytes more for each field. */
+  constructor(maxBytes = MAX_DECODED_BYTES) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /**
+   * Whoever reads these blocks has announced a table of so many bytes (SETTINGS_HEADER_TABLE_SIZE). The table itself changes when its
+   * writer says so in a block (RFC 7541 §4.2), and until a smaller one is acknowledged the larger one is in use, so this only ever allows more.
+   */
+  allowTable(bytes: number): void {
+    this.#table.protocolMaxSize = Math.max(this.#table.protocolMaxSize, Math.min(bytes, MAX_TABLE_BYTES));
+  }
 
   /** @throws ProtocolError when the block is malformed or too big; the connection is lost then. */
   decode(block: Buffer): HeaderField[] {
@@ -38,7 +54,7 @@ export class HeaderDecoder {
       const field = this.#next();
       if (field === undefined) continue;
       size += field.name.length + field.value.length + FIELD_OVERHEAD;
-      if (size > MAX_DECODED_BYTES) throw new RangeError('header list too large');
+      if (size > this.#maxBytes) throw new RangeError('header list too large');
       fields.push(field);
     }
     return fields;
@@ -95,42 +111,4 @@ function prefixedLength(length: number): Buffer {
   for (; rest >= 0x80; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
   bytes.push(rest);
   return Buffer.from(bytes);
-}
-
-/** What every CRI client since Kubernetes 1.31 sends. */
-const REPAIRED = 'localhost';
-
-/**
- * The characters nghttp2 allows in :authority and host (tried byte by byte against Node 20.20, nghttp2 1.61): RFC 3986
- * authority without its grammar, so `%`, `[::1` and `user@` pass, but no `/`, no space, no byte above 0x7e, and not the
- * empty string. A stream with any other value is reset with PROTOCOL_ERROR before a handler sees it; so is one with
- * neither of the two fields, or with either of them twice. (`host` is judged more mildly beside a good :authority;
- * we are as strict in both cases: repairing a good request does no harm.)
- */
-const VALID = /^[!$%&'()*+,\-.0-9:;=@A-Z[\]_a-z~]+$/;
-
-/** True when nghttp2 would, or might, refuse the request for its authority. Trailers are never repaired. */
-export function needsRepair(fields: readonly HeaderField[]): boolean {
-  if (!isRequest(fields)) return false;
-  const authorities = fields.filter(isAuthority);
-  const names = new Set(authorities.map((field) => field.name));
-  return (
-    authorities.length === 0 ||
-    names.size !== authorities.length ||
-    authorities.some((field) => !VALID.test(field.value))
-  );
-}
-
-/** The same fields with one good authority; trailers stay as they are. */
-export function repaired(fields: readonly HeaderField[]): readonly HeaderField[] {
-  if (!isRequest(fields)) return fields;
-  return [{ name: ':authority', value: REPAIRED }, ...fields.filter((field) => !isAuthority(field))];
-}
-
-function isRequest(fields: readonly HeaderField[]): boolean {
-  return fields.some((field) => field.name === ':method');
-}
-
-function isAuthority(field: HeaderField): boolean {
-  return field.name === ':authority' || field.name === 'host';
 }

@@ -14,6 +14,8 @@ declare module 'hpack.js' {
     readonly nameSize: number;
   }
   export interface Table {
+    /** The most that `updateSize` takes. */
+    protocolMaxSize: number;
     lookup(index: number): TableEntry;
     add(name: string, value: string, nameSize: number, valueSize: number): void;
     updateSize(size: number): void;

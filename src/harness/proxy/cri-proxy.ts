@@ -79,11 +79,11 @@ export class CriProxy {
   /** @throws RuntimeError when the endpoint is malformed or taken. */
   async listen(): Promise<void> {
     const { listen: endpoint, logger } = this.#options;
-    const listener = new SocketListener({ endpoint, logger });
-    await listener.listen({
+    // Before it listens, so that `close` meets it.
+    this.#listener = new SocketListener({ endpoint, logger });
+    await this.#listener.listen({
       createConnectionInjector: () => ({ injectConnection: (connection) => this.#accept(connection) }),
     });
-    this.#listener = listener;
   }
 
   /**
@@ -147,7 +147,10 @@ export class CriProxy {
       (stream: ServerHttp2Stream, _headers: IncomingHttpHeaders, _flags: number, raw: RawHeaders) => {
         const path = valueOf(raw, ':path') ?? '';
         const tap = calls.followed(this.#options.tap(path, raw));
-        const call = { path, headers: raw, stream, runtime, drop: () => drop('proxy'), tap };
+        const call = {
+          ...{ path, headers: raw, stream, runtime, tap, drop: () => drop('proxy') },
+          warn: (text: string) => this.#options.logger.warn(text),
+        };
         if (waiting === undefined) handle(call);
         else waiting.push(call);
       },

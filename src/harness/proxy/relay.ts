@@ -4,6 +4,7 @@ import {
   type ClientHttp2Stream,
   type ServerHttp2Stream,
 } from 'node:http2';
+import { errnoOf, messageOf } from '../../lib/errors';
 import { outgoing, type RawHeaders } from './raw-headers';
 import { errorHeaders } from './status';
 
@@ -41,6 +42,8 @@ export interface IncomingCall {
   readonly tap: CallTap;
   /** Closes the client's connection without a word, with all its calls. */
   readonly drop: () => void;
+  /** For what a person should know of it. */
+  readonly warn: (text: string) => void;
 }
 
 /** Changes an answer on its way; `cut` resets the call (INTERNAL_ERROR) after these bytes, and what comes after them is not passed on. */
@@ -81,18 +84,27 @@ export function relay(call: IncomingCall, options: RelayOptions = {}): void {
   passAnswer(call, upstream, options, close);
 }
 
+/** What `request` throws when the connection takes no more calls: after GOAWAY, when it is closed, when its numbers are used up. */
+const TAKES_NO_MORE: ReadonlySet<string> = new Set([
+  ...['ERR_HTTP2_GOAWAY_SESSION', 'ERR_HTTP2_INVALID_SESSION', 'ERR_HTTP2_OUT_OF_STREAMS'],
+]);
+
 /**
- * Opens the same call at the runtime. If the runtime takes no more calls, refuses this one, so that the client repeats it on a
- * new connection.
+ * Opens the same call at the runtime. If the runtime takes no more calls on this connection, refuses the call, so that the client
+ * repeats it on a new one. If the call cannot be made at all, for example because Node does not send its header fields, fails it.
  */
-export function openUpstream({ stream, headers, runtime, tap }: IncomingCall): ClientHttp2Stream | undefined {
+export function openUpstream(call: IncomingCall): ClientHttp2Stream | undefined {
+  const { stream, headers, path, runtime, tap, warn } = call;
   try {
     return runtime.request(outgoing(headers), { endStream: false });
-  } catch {
-    // The runtime has said GOAWAY.
+  } catch (error) {
+    const isRefused = TAKES_NO_MORE.has(errnoOf(error) ?? '');
+    const reset = isRefused ? constants.NGHTTP2_REFUSED_STREAM : constants.NGHTTP2_INTERNAL_ERROR;
+    if (!isRefused) warn(`${path} cannot be passed on: ${messageOf(error)}`);
     stream.on('error', () => undefined);
-    stream.close(constants.NGHTTP2_REFUSED_STREAM);
-    tap.closed({ by: 'runtime', reset: constants.NGHTTP2_REFUSED_STREAM });
+    // First, for the reset closes the stream, which would look like the client's doing.
+    tap.closed({ by: isRefused ? 'runtime' : 'proxy', reset });
+    stream.close(reset);
     return undefined;
   }
 }

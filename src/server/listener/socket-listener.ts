@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { fstat } from 'node:fs';
 import { readFile, readlink } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { isAbsolute } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
@@ -70,6 +70,8 @@ export class SocketListener {
   readonly #newConnections = new Set<NewConnection>();
   #server: Server | undefined;
   #file: SocketFile | undefined;
+  /** Resolves when the server is bound, or is not going to be. */
+  #bound: Promise<void> | undefined;
 
   constructor(options: SocketListenerOptions) {
     this.#endpoint = options.endpoint;
@@ -81,20 +83,34 @@ export class SocketListener {
    * @throws RuntimeError when the endpoint is malformed, taken, or was not passed to us; else the system's error.
    */
   async listen(grpcServer: ConnectionTaker): Promise<{ address: string }> {
+    return this.#begin(() => {
+      const injector = grpcServer.createConnectionInjector(ServerCredentials.createInsecure());
+      return createServer((socket) => {
+        const connection = new NewConnection(socket, {
+          logger: this.#logger,
+          inject: (ready) => injector.injectConnection(ready),
+          ended: () => this.#newConnections.delete(connection),
+        });
+        this.#newConnections.add(connection);
+      });
+    });
+  }
+
+  /** The same for whoever takes connections as they come, with nothing read from them. Each half of a socket ends by itself. */
+  async listenForSockets(take: (socket: Socket) => void): Promise<{ address: string }> {
+    return this.#begin(() => createServer({ allowHalfOpen: true }, take));
+  }
+
+  async #begin(serverOf: () => Server): Promise<{ address: string }> {
     if (this.#server !== undefined) throw failedPrecondition('the listener is listening already');
     const endpoint = parseEndpoint(this.#endpoint, process.env, process.pid);
-    const injector = grpcServer.createConnectionInjector(ServerCredentials.createInsecure());
-    const server = createServer((socket) => {
-      const connection = new NewConnection(socket, {
-        logger: this.#logger,
-        inject: (ready) => injector.injectConnection(ready),
-        ended: () => this.#newConnections.delete(connection),
-      });
-      this.#newConnections.add(connection);
-    });
+    const server = serverOf();
     this.#server = server;
+    const binding = this.#bind(server, endpoint);
+    const settled = (): void => undefined;
+    this.#bound = binding.then(settled, settled);
     try {
-      const address = await this.#bind(server, endpoint);
+      const address = await binding;
       // A failed accept (EMFILE): the next one may succeed.
       server.on('error', (error) =>
         this.#logger.error('Cannot accept a connection', { error: messageOf(error) }),
@@ -109,9 +125,10 @@ export class SocketListener {
 
   /**
    * Stops accepting, drops connections that made no call yet, removes our socket file. Calls in progress go on: ending
-   * them is `grpc.Server.tryShutdown`'s part. Safe to call twice and before `listen`.
+   * them is `grpc.Server.tryShutdown`'s part. Safe to call twice, before `listen`, and while that is under way.
    */
   async close(): Promise<void> {
+    await this.#bound;
     const file = this.#file;
     this.#file = undefined;
     await file?.remove();

@@ -1,10 +1,11 @@
-import { once } from 'node:events';
-import { connect } from 'node:http2';
+import { EventEmitter, once } from 'node:events';
+import { stat } from 'node:fs/promises';
+import { connect, type ClientHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { CriProxy } from '../../../src/harness/proxy/cri-proxy';
 import { relay, type CallTap } from '../../../src/harness/proxy/relay';
-import { silentLogger } from '../../../src/lib/logger';
+import { loggerInto, silentLogger, thresholdOf } from '../../../src/lib/logger';
 import { RawHttp2Client } from '../../fakes/raw-http2-client';
 import { gate } from '../support/async';
 import { BareRuntime, BytesClient, LONG_HEADERS, message, NO_TAP, startProxy } from './support/runtime';
@@ -16,17 +17,24 @@ let runtime: BareRuntime;
 let proxy: CriProxy;
 let client: BytesClient;
 const ends: Parameters<CallTap['closed']>[0][] = [];
+const warnings: string[] = [];
 let onBytes: () => void;
 
 beforeEach(async () => {
   runtime = await BareRuntime.start();
   ends.length = 0;
+  warnings.length = 0;
   onBytes = () => undefined;
-  proxy = await startProxy(runtime, undefined, () => ({
-    ...NO_TAP,
-    responseBytes: () => onBytes(),
-    closed: (end) => void ends.push(end),
-  }));
+  proxy = await startProxy(
+    runtime,
+    undefined,
+    () => ({
+      ...NO_TAP,
+      responseBytes: () => onBytes(),
+      closed: (end) => void ends.push(end),
+    }),
+    loggerInto((_level, text) => void warnings.push(text()), thresholdOf('warn')),
+  );
   client = new BytesClient(runtime.proxyEndpoint);
 });
 afterEach(async () => {
@@ -231,6 +239,55 @@ it('names a runtime that is not there', async () => {
   expect(error.details).toMatch(
     /^unix:\/\/\/nowhere\/there.sock does not answer: (Error: )?connect ENOENT \/nowhere\/there.sock$/,
   );
+});
+
+it('fails a call that Node does not send, and does not refuse it: its client would repeat it for ever', async () => {
+  const raw = new RawHttp2Client(runtime.proxyEndpoint.slice('unix://'.length));
+  raw.greet();
+  await raw.settings;
+  const twice = {
+    authority: 'localhost',
+    fields: [['content-type', 'application/grpc']] as [string, string][],
+  };
+  await expect(raw.call(VERSION, Buffer.alloc(0), twice)).rejects.toThrow('RST_STREAM 2');
+  raw.socket.destroy();
+  expect(ends).toEqual([{ by: 'proxy', reset: 2 }]);
+  expect(warnings).toEqual([expect.stringContaining(`${VERSION} cannot be passed on: `)]);
+});
+
+it('refuses a call that comes after the runtime has sent GOAWAY', () => {
+  const stub = {
+    ...{
+      path: VERSION,
+      headers: [],
+      drop: () => undefined,
+      warn: (text: string) => void warnings.push(text),
+    },
+    runtime: {
+      request: () => {
+        throw Object.assign(new Error('gone'), { code: 'ERR_HTTP2_GOAWAY_SESSION' });
+      },
+    } as unknown as ClientHttp2Session,
+    stream: Object.assign(new EventEmitter(), {
+      close: (code: number) => void codes.push(code),
+    }) as unknown as ServerHttp2Stream,
+    tap: { ...NO_TAP, closed: (end: (typeof ends)[number]) => void ends.push(end) },
+  };
+  const codes: number[] = [];
+  relay(stub);
+  expect(codes).toEqual([7]);
+  expect(ends).toEqual([{ by: 'runtime', reset: 7 }]);
+  expect(warnings).toEqual([]);
+});
+
+it('leaves no socket when it is closed while it begins to listen', async () => {
+  await proxy.close();
+  const listening = proxy.listen();
+  await proxy.close();
+  await listening;
+  await expect(stat(runtime.proxyEndpoint.slice('unix://'.length))).rejects.toThrow('ENOENT');
+  await proxy.listen();
+  expect(String(await client.call(VERSION, Buffer.from('x')).answer)).toBe('x');
 });
 
 it('passes many calls at once on one connection', async () => {

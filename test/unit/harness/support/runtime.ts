@@ -1,5 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import {
+  createServer,
+  type Http2Server,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+  type ServerOptions,
+} from 'node:http2';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,7 +13,7 @@ import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import { framed } from '../../../../src/harness/proxy/grpc-messages';
 import type { RawHeaders } from '../../../../src/harness/proxy/raw-headers';
-import { silentLogger } from '../../../../src/lib/logger';
+import { silentLogger, type Logger } from '../../../../src/lib/logger';
 import { CriProxy } from '../../../../src/harness/proxy/cri-proxy';
 import { relay, type CallTap, type IncomingCall } from '../../../../src/harness/proxy/relay';
 
@@ -60,9 +66,10 @@ export class BareRuntime {
     });
   }
 
-  static async start(): Promise<BareRuntime> {
+  /** @param options of its HTTP/2. */
+  static async start(options: ServerOptions = LONG_HEADERS): Promise<BareRuntime> {
     const directory = await mkdtemp(join(tmpdir(), 'dockbridge-harness-'));
-    const server = createServer(LONG_HEADERS);
+    const server = createServer(options);
     const runtime = new BareRuntime(directory, server);
     server.listen(join(directory, 'runtime.sock'));
     await once(server, 'listening');
@@ -112,9 +119,10 @@ export async function startProxy(
   runtime: BareRuntime,
   handle: (call: IncomingCall) => void = (call) => relay(call),
   tap: (path: string, headers: RawHeaders) => CallTap = () => NO_TAP,
+  logger: Logger = silentLogger,
 ): Promise<CriProxy> {
   const { proxyEndpoint: listen, endpoint: upstream } = runtime;
-  const proxy = new CriProxy({ listen, upstream, logger: silentLogger, tap, handle });
+  const proxy = new CriProxy({ listen, upstream, logger, tap, handle });
   await proxy.listen();
   return proxy;
 }

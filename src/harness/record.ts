@@ -3,13 +3,14 @@ import type { StartWorker } from '../lib/worker-rpc';
 import { CriClient } from '../server/client/cri-client';
 import { DOCKBRIDGE_VERSION } from '../release';
 import { CriProxy } from './proxy/cri-proxy';
-import { Overhead, type OverheadReport } from './proxy/overhead';
-import type { RawHeaders } from './proxy/raw-headers';
+import { LoopDelay, Overhead, SpentTimes, type OverheadReport, type SpentReport } from './proxy/overhead';
 import { relay, type CallTap, type IncomingCall } from './proxy/relay';
 import { TAPE_VERSION, type TapeHeader } from './tape/format';
 import { Recorder } from './tape/recorder';
 import { RecordingTap } from './tape/recording-tap';
 import { REDACTED } from './tape/redact';
+import { WireLog, type WireTap } from './wire/wire-log';
+import { WireProxy } from './wire/wire-proxy';
 
 /** How long the runtime may take to tell its name for the tape's head. */
 const VERSION_MS = 2_000;
@@ -35,42 +36,47 @@ export interface Recorded {
   readonly overhead: OverheadReport;
 }
 
+/** What stands between clients and the runtime. */
+interface Between {
+  listen(): Promise<void>;
+  /** Drops the clients. All that passed is with the recorder then. */
+  close(): Promise<void>;
+  /** Calls so far, and how long they were here; what is undefined, the tape knows. */
+  told(): { readonly calls: number; readonly spent: SpentReport } | undefined;
+}
+
+/** Makes what is done with each call. */
+export type Interfere = (proxy: CriProxy, recorder: Recorder | undefined) => (call: IncomingCall) => void;
+
 /** A recording that runs. */
 export class Recording {
-  #calls = 0;
+  readonly #between: Between;
+  readonly #recorder: Recorder | undefined;
+  readonly #loop = new LoopDelay();
 
-  private constructor(
-    readonly proxy: CriProxy,
-    readonly recorder: Recorder | undefined,
-    private readonly overhead: Overhead,
-  ) {}
+  private constructor(between: Between, recorder: Recorder | undefined) {
+    this.#between = between;
+    this.#recorder = recorder;
+  }
 
   /**
+   * Without `interfere` bytes pass as they are, and the tape's thread finds the calls in a copy of them.
    * @param interfere makes the object that handles calls instead of `relay`; it is called when proxy and tape exist.
    * @throws RuntimeError when the socket or the tape cannot be made; then neither exists.
    */
-  static async start(
-    options: RecordOptions,
-    interfere?: (proxy: CriProxy, recorder: Recorder | undefined) => (call: IncomingCall) => void,
-  ): Promise<Recording> {
-    const { listen, upstream, output, full, logger, warn, startWorker } = options;
-    const overhead = new Overhead();
+  static async start(options: RecordOptions, interfere?: Interfere): Promise<Recording> {
+    const { upstream, output, full, warn, startWorker } = options;
     const recorder =
       output === undefined
         ? undefined
         : await Recorder.open(require.resolve('./tape/worker-entry'), {
             ...{ file: output, header: await headerOf(upstream, full), full, warn, startWorker },
           });
-    let handle = (call: IncomingCall): void => relay(call);
-    const proxy: CriProxy = new CriProxy({
-      ...{ listen, upstream, logger },
-      tap: (path, headers) => recording.#tap(path, headers),
-      handle: (call) => handle(call),
-    });
-    const recording: Recording = new Recording(proxy, recorder, overhead);
-    if (interfere !== undefined) handle = interfere(proxy, recorder);
+    const between =
+      interfere === undefined ? passing(options, recorder) : interfering(options, recorder, interfere);
+    const recording = new Recording(between, recorder);
     try {
-      await proxy.listen();
+      await between.listen();
     } catch (error) {
       await recorder?.finish();
       throw error;
@@ -80,16 +86,57 @@ export class Recording {
 
   /** Drops the clients and ends the tape. */
   async stop(): Promise<Recorded> {
-    await this.proxy.close();
-    const finished = (await this.recorder?.finish()) ?? { lost: 0, bytes: 0, isWhole: true };
-    return { calls: this.#calls, ...finished, overhead: this.overhead.report() };
+    await this.#between.close();
+    const finished = (await this.#recorder?.finish()) ?? { lost: 0, bytes: 0, isWhole: true };
+    const { calls, spent } = this.#between.told() ?? {
+      calls: this.#recorder?.calls ?? 0,
+      spent: this.#recorder?.spent ?? new SpentTimes().report(),
+    };
+    return { calls, ...finished, overhead: { ...spent, loopDelayP99: this.#loop.end() } };
   }
+}
 
-  #tap(path: string, headers: RawHeaders): CallTap {
-    this.#calls++;
-    const tap = this.recorder === undefined ? NO_TAP : new RecordingTap(this.recorder, path, headers);
-    return this.overhead.timed(tap);
-  }
+/** Bytes pass, and nothing else happens to them. */
+function passing({ listen, upstream, logger }: RecordOptions, recorder: Recorder | undefined): Between {
+  const log = recorder === undefined ? undefined : new WireLog(recorder);
+  const proxy = new WireProxy({
+    ...{ listen, upstream, logger },
+    follow: () => log?.follow() ?? UNRECORDED,
+    now: () => recorder?.now() ?? 0,
+  });
+  return {
+    listen: () => proxy.listen(),
+    close: async () => {
+      await proxy.close();
+      log?.flush();
+    },
+    told: () => undefined,
+  };
+}
+
+/** Each call is taken up here, and what becomes of it is somebody's decision. */
+function interfering(
+  { listen, upstream, logger }: RecordOptions,
+  recorder: Recorder | undefined,
+  interfere: Interfere,
+): Between {
+  const overhead = new Overhead();
+  let calls = 0;
+  let handle: (call: IncomingCall) => void = relay;
+  const proxy = new CriProxy({
+    ...{ listen, upstream, logger },
+    tap: (path, headers) => {
+      calls++;
+      return overhead.timed(recorder === undefined ? NO_TAP : new RecordingTap(recorder, path, headers));
+    },
+    handle: (call) => handle(call),
+  });
+  handle = interfere(proxy, recorder);
+  return {
+    listen: () => proxy.listen(),
+    close: () => proxy.close(),
+    told: () => ({ calls, spent: overhead.report() }),
+  };
 }
 
 const nothing = (): void => undefined;
@@ -98,6 +145,8 @@ const NO_TAP: CallTap = {
   ...{ requestBytes: nothing, requestPassed: nothing, responseHeaders: nothing },
   ...{ responseBytes: nothing, answered: nothing, closed: nothing },
 };
+
+const UNRECORDED: WireTap = { passing: () => undefined, closed: nothing };
 
 /** A runtime that is not there yet, or speaks v1alpha2 alone, is recorded all the same. */
 async function headerOf(upstream: string, full: boolean): Promise<TapeHeader> {

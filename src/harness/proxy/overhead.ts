@@ -6,13 +6,50 @@ const NS_PER_MS = 1e6;
 const LOOP_RESOLUTION_MS = 10;
 
 /** Milliseconds. */
-export interface OverheadReport {
+export interface SpentReport {
   readonly calls: number;
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
+}
+
+export interface OverheadReport extends SpentReport {
   /** How late the event loop of this process was, in ms. Calls may have waited this long in addition. */
   readonly loopDelayP99: number;
+}
+
+/** How long calls were here: it keeps no single one. */
+export class SpentTimes {
+  readonly #spent = createHistogram();
+
+  /** @param ms NaN is not counted. */
+  record(ms: number): void {
+    if (!Number.isNaN(ms)) this.#spent.record(Math.max(1, Math.round(ms * NS_PER_MS)));
+  }
+
+  report(): SpentReport {
+    const spent = this.#spent;
+    if (spent.count === 0) return { calls: 0, p50: 0, p99: 0, max: 0 };
+    const [p50, p99, max] = [spent.percentile(50), spent.percentile(99), spent.max].map(
+      (ns) => ns / NS_PER_MS,
+    );
+    return { calls: spent.count, p50: p50 ?? 0, p99: p99 ?? 0, max: max ?? 0 };
+  }
+}
+
+/** How late this process comes to its work. */
+export class LoopDelay {
+  readonly #loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+
+  constructor() {
+    this.#loop.enable();
+  }
+
+  /** Measures no longer. @returns the 99th percentile in ms. */
+  end(): number {
+    this.#loop.disable();
+    return Math.max(0, this.#loop.percentile(99) / NS_PER_MS - LOOP_RESOLUTION_MS);
+  }
 }
 
 /**
@@ -20,12 +57,7 @@ export interface OverheadReport {
  * to its passing on. The two ways over the socket, and what the kernel takes to wake us, are not in it: test/bench measures all.
  */
 export class Overhead {
-  readonly #spent = createHistogram();
-  readonly #loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
-
-  constructor() {
-    this.#loop.enable();
-  }
+  readonly #spent = new SpentTimes();
 
   /** The same tap, timed. */
   timed(tap: CallTap): CallTap {
@@ -48,22 +80,12 @@ export class Overhead {
       closed: (end: CallClosed) => {
         tap.closed(end);
         if (answeredAt === undefined || end.by !== 'runtime') return;
-        const spent = inside + performance.now() - answeredAt;
-        this.#spent.record(Math.max(1, Math.round(spent * NS_PER_MS)));
+        this.#spent.record(inside + performance.now() - answeredAt);
       },
     };
   }
 
-  report(): OverheadReport {
-    this.#loop.disable();
-    const ms = (ns: number): number => ns / NS_PER_MS;
-    const spent = this.#spent;
-    return {
-      calls: spent.count,
-      ...(spent.count === 0
-        ? { p50: 0, p99: 0, max: 0 }
-        : { p50: ms(spent.percentile(50)), p99: ms(spent.percentile(99)), max: ms(spent.max) }),
-      loopDelayP99: Math.max(0, ms(this.#loop.percentile(99)) - LOOP_RESOLUTION_MS),
-    };
+  report(): SpentReport {
+    return this.#spent.report();
   }
 }

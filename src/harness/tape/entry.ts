@@ -38,20 +38,29 @@ export type Entry =
       readonly fault: string;
       readonly rule: number;
     }
-  | { readonly kind: 'lost'; readonly t: number; readonly lost: number }
+  /** What passed on connections since the last one (`packed` of src/harness/wire): the thread finds the calls in it. */
+  | { readonly kind: 'wire'; readonly t: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'lost'; readonly t: number; readonly lost: number; readonly why?: string }
   | { readonly kind: 'finish'; readonly t: number; readonly calls: number; readonly lost: number };
+
+/** What becomes one line of a tape. */
+export type LineEntry = Exclude<Entry, { readonly kind: 'wire' }>;
+
+/** What an object costs, roughly. */
+export const ENTRY_BYTES = 500;
 
 /** The memory that an entry holds, roughly: its bytes, and what an object costs. */
 export function weightOf(entry: Entry): number {
+  if (entry.kind === 'wire') return entry.bytes.length + ENTRY_BYTES;
   const bytes = [
     entry.kind === 'begin' ? entry.request : undefined,
     entry.kind === 'message' ? entry.message : undefined,
     entry.kind === 'end' ? entry.response : undefined,
   ].reduce((sum, one) => sum + (one?.bytes?.length ?? 0), 0);
-  return bytes + 500;
+  return bytes + ENTRY_BYTES;
 }
 
-/** Whether an entry is about a call or a fault, and not about the tape itself. */
+/** Whether an entry is about calls or a fault, and not about the tape itself. */
 export function isOwnLine({ kind }: Entry): boolean {
   return kind !== 'lost' && kind !== 'finish';
 }

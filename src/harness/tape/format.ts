@@ -65,10 +65,11 @@ export interface FaultLine {
   readonly rule: number;
 }
 
-/** Lines that are missing here, because the disk did not keep up. */
+/** Lines that are missing here, because the disk did not keep up, or for another reason that stands there. */
 export interface LostLine {
   readonly t: number;
   readonly lost: number;
+  readonly why?: string;
 }
 
 /** The last line; a tape without it was cut, or its recording still runs. */

@@ -1,7 +1,7 @@
 import { messageOf } from '../../lib/errors';
 import { isMessage, toJson, type Json, type JsonOptions } from '../../proto/fields';
 import { methodOf } from '../methods';
-import type { Entry, TapeBytes } from './entry';
+import type { Entry, LineEntry, TapeBytes } from './entry';
 import type { TapeLine } from './format';
 import { redaction, type Hide } from './redact';
 
@@ -18,11 +18,11 @@ export class TapeLines {
   }
 
   /** The line's text without its end. */
-  textOf(entry: Entry): string {
+  textOf(entry: LineEntry): string {
     return JSON.stringify(this.lineOf(entry));
   }
 
-  lineOf(entry: Entry): TapeLine {
+  lineOf(entry: LineEntry): TapeLine {
     const t = Number(entry.t.toFixed(TIME_DIGITS));
     switch (entry.kind) {
       case 'begin':
@@ -39,7 +39,7 @@ export class TapeLines {
         return { ...call, t, fault, rule };
       }
       case 'lost':
-        return { t, lost: entry.lost };
+        return { t, lost: entry.lost, ...(entry.why === undefined ? {} : { why: entry.why }) };
       case 'finish':
         return { t, end: true, calls: entry.calls, lost: entry.lost };
     }

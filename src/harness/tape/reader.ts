@@ -132,7 +132,7 @@ const isObject: Check = (value) => typeof value === 'object' && value !== null &
 /** The fields on which readers rely, by the field that identifies the kind of line. The first one that is present decides. */
 const KINDS: readonly (readonly [field: string, checks: Readonly<Record<string, Check>>])[] = [
   ['end', { calls: isNumber, lost: isNumber }],
-  ['lost', { lost: isNumber }],
+  ['lost', { lost: isNumber, why: optional(isText) }],
   ['fault', { fault: isText, n: optional(isNumber), method: optional(isText) }],
   [
     'status',

@@ -2,7 +2,8 @@ import type { Worker } from 'node:worker_threads';
 import { deadlineExceeded, failedPrecondition, messageOf } from '../../lib/errors';
 import { waitAtMost } from '../../lib/async/deadline';
 import { startWorker, type StartWorker } from '../../lib/worker-rpc';
-import { isOwnLine, weightOf, type Entry, type TapeBytes } from './entry';
+import type { SpentReport } from '../proxy/overhead';
+import { ENTRY_BYTES, isOwnLine, weightOf, type Entry, type TapeBytes } from './entry';
 import type { Failed, FromTape, TapeWork } from './worker-protocol';
 
 /** What may wait for the disk. Beyond that entries are lost, and the tape says how many. */
@@ -35,6 +36,7 @@ export interface Finished {
 
 type End = Pick<Finished, 'bytes' | 'isWhole'>;
 const NO_END: End = { bytes: 0, isWhole: false };
+const BEHIND = 'the disk does not keep up: lines are lost';
 
 /**
  * The way to the tape. `write` takes almost no time, because a thread decodes and writes the entries. Entries that it does not
@@ -53,6 +55,9 @@ export class Recorder {
   #lost = 0;
   #lostUntold = 0;
   #calls = 0;
+  #foundCalls = 0;
+  #unread = 0;
+  #spent: SpentReport | undefined;
   #isEnding = false;
   #isBroken = false;
   #trouble = '';
@@ -95,16 +100,37 @@ export class Recorder {
     return ++this.#calls;
   }
 
-  /** Never waits and never throws. */
+  /** Calls of this tape, as far as its thread has told of those that it found in what passed. */
+  get calls(): number {
+    return this.#calls + this.#foundCalls;
+  }
+
+  /** How long the calls that the thread found were in the proxy; undefined until the end of the tape. */
+  get spent(): SpentReport | undefined {
+    return this.#spent;
+  }
+
+  /** Never waits and never throws. What passed on connections was gathered because there was room for it (`takes`). */
   write(entry: Entry): void {
-    const weight = weightOf(entry);
-    const isFull = this.#waiting + weight > (this.#options.maxWaitingBytes ?? MAX_WAITING_BYTES);
+    const isFull = entry.kind !== 'wire' && !this.#hasRoom(weightOf(entry));
     if (this.#isBroken || this.#isEnding || isFull) {
-      this.#lose(1);
+      this.lose(1);
       return;
     }
     this.#tellLosses(entry.t);
     this.#push(entry);
+  }
+
+  /** Whether a `wire` entry of so many bytes can be written now. */
+  takes(bytes: number): boolean {
+    if (this.#isBroken || this.#isEnding) return false;
+    if (this.#hasRoom(bytes + ENTRY_BYTES)) return true;
+    this.#behind();
+    return false;
+  }
+
+  #hasRoom(weight: number): boolean {
+    return this.#waiting + weight <= (this.#options.maxWaitingBytes ?? MAX_WAITING_BYTES);
   }
 
   /** Writes what waits and the last line; gives up after 30 s. Entries that come later are lost. */
@@ -119,7 +145,7 @@ export class Recorder {
     });
     this.#isBroken = true;
     await waitAtMost('The end of the thread', TERMINATE_MS, this.#worker.terminate()).catch(() => undefined);
-    const lost = this.#lost + this.#untaken;
+    const lost = this.#lost + this.#untaken + this.#unread;
     return { lost, bytes, isWhole: isWhole && lost === 0 };
   }
 
@@ -149,8 +175,9 @@ export class Recorder {
     this.#batchBytes += weight;
     if (isOwnLine(entry)) this.#untaken++;
     this.#batch.push(entry);
-    if (this.#batch.length === 1) this.#timer = setTimeout(() => this.#post(), BATCH_MS);
-    else if (this.#batchBytes > BATCH_BYTES) this.#post();
+    // A batch already.
+    if (entry.kind === 'wire' || this.#batchBytes > BATCH_BYTES) this.#post();
+    else if (this.#batch.length === 1) this.#timer = setTimeout(() => this.#post(), BATCH_MS);
   }
 
   #post(): void {
@@ -165,11 +192,15 @@ export class Recorder {
     if ('finished' in message) {
       // The thread ends now, which is no trouble.
       this.#isBroken = true;
+      this.#unread = message.unread ?? 0;
+      this.#spent = message.spent;
       this.#onFinished(message);
     }
     if (!('taken' in message)) return;
     this.#waiting -= message.taken;
     this.#untaken -= message.lines;
+    this.#foundCalls = message.calls ?? 0;
+    message.problems?.forEach((problem) => this.#options.warn(problem));
     this.#account(message.failed);
     if (this.#waiting === 0) this.#onTaken();
   }
@@ -180,15 +211,19 @@ export class Recorder {
       return;
     }
     this.#say(`the tape cannot be written: ${failed.why}`);
-    this.#lose(failed.lines);
+    this.lose(failed.lines);
     this.#lostUntold += failed.untold;
   }
 
-  #lose(count: number): void {
+  /** So many lines will not be in the tape, which the next one tells. */
+  lose(count: number): void {
     this.#lost += count;
     this.#lostUntold += count;
-    if (!this.#isBroken && !this.#isEnding)
-      this.#say(this.#trouble === '' ? 'the disk does not keep up: lines are lost' : this.#trouble);
+    if (!this.#isBroken && !this.#isEnding) this.#behind();
+  }
+
+  #behind(): void {
+    if (this.#trouble === '') this.#say(BEHIND);
   }
 
   /** @param trouble '' for none. */
@@ -208,6 +243,7 @@ export class Recorder {
 }
 
 function transferable(entry: Entry): ArrayBuffer[] {
+  if (entry.kind === 'wire') return [entry.bytes.buffer as ArrayBuffer];
   const held: (TapeBytes | undefined)[] = [
     entry.kind === 'begin' ? entry.request : undefined,
     entry.kind === 'message' ? entry.message : undefined,

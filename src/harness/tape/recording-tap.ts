@@ -4,8 +4,7 @@ import { MessageSplitter, type GrpcMessage } from '../proxy/grpc-messages';
 import { deadlineMs, type RawHeaders } from '../proxy/raw-headers';
 import type { CallClosed, CallTap } from '../proxy/relay';
 import { statusIn, type CallStatus } from '../proxy/status';
-import type { TapeBytes } from './entry';
-import type { Recorder } from './recorder';
+import type { LineEntry, TapeBytes } from './entry';
 
 /** Fields of HTTP/2 and of gRPC itself: the same in every call, or told elsewhere in the line. */
 const OF_GRPC = /^(?::|content-type$|accept-encoding$|te$|user-agent$|host$|grpc-(?!trace))/;
@@ -22,10 +21,17 @@ const STATUS_OF_RESET: Readonly<Record<number, string>> = {
  */
 const DEADLINE_SLACK = 0.05;
 
+/** Where entries go, and what their numbers and times come from. */
+export interface CallSink {
+  nextCall(): number;
+  /** Seconds since the recording began. */
+  now(): number;
+  write(entry: LineEntry): void;
+}
+
 /** Writes down one call as the client saw it. */
 export class RecordingTap implements CallTap {
   readonly n: number;
-  readonly #began = performance.now();
   readonly #deadlineMs: number | undefined;
   readonly #metadata: Readonly<Record<string, string>>;
   readonly #streams: boolean;
@@ -38,12 +44,12 @@ export class RecordingTap implements CallTap {
   #status: CallStatus | undefined;
 
   constructor(
-    private readonly recorder: Recorder,
+    private readonly sink: CallSink,
     readonly path: string,
     headers: RawHeaders,
   ) {
-    this.n = recorder.nextCall();
-    this.#t = recorder.now();
+    this.n = sink.nextCall();
+    this.#t = sink.now();
     this.#deadlineMs = deadlineMs(headers);
     this.#metadata = metadataOf(headers);
     this.#streams = methodOf(path)?.streams ?? false;
@@ -79,11 +85,12 @@ export class RecordingTap implements CallTap {
   closed(end: CallClosed): void {
     const { by } = end;
     this.#begin(undefined);
-    const ms = performance.now() - this.#began;
+    const t = this.sink.now();
+    const ms = (t - this.#t) * 1000;
     // A call that the client gave up has no status from the runtime, unless it was on its way already.
     const { status, details, detailsBin } = this.#status ?? this.#withoutAnswer(end, ms);
-    this.recorder.write({
-      ...{ kind: 'end', n: this.n, t: this.recorder.now(), path: this.path, status, ms },
+    this.sink.write({
+      ...{ kind: 'end', n: this.n, t, path: this.path, status, ms },
       ...(this.#status !== undefined && by === 'runtime' ? {} : { by }),
       ...(details === undefined ? {} : { details }),
       ...(detailsBin === undefined ? {} : { detailsBin }),
@@ -103,7 +110,7 @@ export class RecordingTap implements CallTap {
   #begin(request: TapeBytes | undefined): void {
     if (this.#hasBegun) return;
     this.#hasBegun = true;
-    this.recorder.write({
+    this.sink.write({
       ...{ kind: 'begin', n: this.n, t: this.#t, path: this.path, metadata: this.#metadata },
       ...(this.#deadlineMs === undefined ? {} : { deadlineMs: this.#deadlineMs }),
       ...(request === undefined ? {} : { request }),
@@ -111,8 +118,8 @@ export class RecordingTap implements CallTap {
   }
 
   #message(message: TapeBytes): void {
-    const { n, path, recorder } = this;
-    recorder.write({ kind: 'message', n, t: recorder.now(), path, i: this.#count++, message });
+    const { n, path, sink } = this;
+    sink.write({ kind: 'message', n, t: sink.now(), path, i: this.#count++, message });
   }
 }
 

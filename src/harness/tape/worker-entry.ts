@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { setPriority } from 'node:os';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { messageOf } from '../../lib/errors';
-import { isOwnLine, weightOf, type Entry } from './entry';
+import { WireCalls } from '../wire/wire-calls';
+import { isOwnLine, weightOf, type Entry, type LineEntry } from './entry';
 import { TapeFile } from './file';
 import { TapeLines } from './lines';
 import { hider } from './redact';
@@ -15,6 +16,7 @@ const KEY_BYTES = 32;
 function serve(port: MessagePort, { file, header, full }: TapeWork): void {
   const say = (message: FromTape): void => port.postMessage(message);
   const lines = new TapeLines(full ? undefined : hider(randomBytes(KEY_BYTES)));
+  const wire = new WireCalls();
   let tape: TapeFile;
   try {
     tape = TapeFile.create(file, header);
@@ -25,19 +27,40 @@ function serve(port: MessagePort, { file, header, full }: TapeWork): void {
   say({ opened: true });
   port.on('message', (entries: ToTape) => {
     const taken = entries.reduce((sum, entry) => sum + weightOf(entry), 0);
-    const count = entries.filter(isOwnLine).length;
-    const untold = entries.reduce((sum, entry) => sum + (entry.kind === 'lost' ? entry.lost : 0), 0);
-    const why = write(tape, lines, entries);
-    say({ taken, lines: count, ...(why === undefined ? {} : { failed: { lines: count, untold, why } }) });
+    const { made, problems } = read(wire, entries);
+    const why = write(tape, lines, made);
+    const untold = made.reduce((sum, entry) => sum + (entry.kind === 'lost' ? entry.lost : 0), 0);
+    const failed = why === undefined ? {} : { failed: { lines: made.filter(isOwnLine).length, untold, why } };
+    say({ taken, lines: entries.filter(isOwnLine).length, calls: wire.calls, problems, ...failed });
     if (!entries.some(({ kind }) => kind === 'finish')) return;
     const { bytes, isOnDisk } = tape.close();
-    say({ finished: true, bytes, isWhole: why === undefined && isOnDisk });
+    const isWhole = why === undefined && isOnDisk;
+    say({ finished: true, bytes, isWhole, unread: wire.lost, spent: wire.spent.report() });
     port.close();
   });
 }
 
+/** Puts the calls that are found in what passed in its place. Only the end knows how many they were. */
+function read(
+  wire: WireCalls,
+  entries: readonly Entry[],
+): { readonly made: readonly LineEntry[]; readonly problems: readonly string[] } {
+  const made: LineEntry[] = [];
+  const problems: string[] = [];
+  for (const entry of entries) {
+    if (entry.kind === 'wire') {
+      const found = wire.read(entry.bytes);
+      for (const one of found.entries) made.push(one);
+      problems.push(...found.problems);
+    } else if (entry.kind === 'finish')
+      made.push({ ...entry, calls: entry.calls + wire.calls, lost: entry.lost + wire.lost });
+    else made.push(entry);
+  }
+  return { made, problems };
+}
+
 /** @returns why the disk did not take them. */
-function write(tape: TapeFile, lines: TapeLines, entries: readonly Entry[]): string | undefined {
+function write(tape: TapeFile, lines: TapeLines, entries: readonly LineEntry[]): string | undefined {
   const text = entries.map((entry) => `${lines.textOf(entry)}\n`).join('');
   try {
     tape.append(text);

@@ -1,20 +1,19 @@
 import type { CallClosed } from '../../../src/harness/proxy/relay';
 import type { Entry } from '../../../src/harness/tape/entry';
-import type { Recorder } from '../../../src/harness/tape/recorder';
 import { RecordingTap } from '../../../src/harness/tape/recording-tap';
 
 const entries: Entry[] = [];
-const recorder = {
+const sink = {
   nextCall: () => 1,
-  now: () => 0,
+  now: () => performance.now() / 1000,
   write: (entry: Entry) => void entries.push(entry),
-} as unknown as Recorder;
+};
 
 beforeEach(() => (entries.length = 0));
 afterEach(() => jest.useRealTimers());
 
 const tapOf = (...headers: string[]): RecordingTap =>
-  new RecordingTap(recorder, '/runtime.v1.RuntimeService/Version', headers);
+  new RecordingTap(sink, '/runtime.v1.RuntimeService/Version', headers);
 
 it.each<[CallClosed['by'], number | undefined, string]>([
   ['runtime', 0, 'INTERNAL'],

@@ -1,0 +1,82 @@
+import type { Entry } from '../../../src/harness/tape/entry';
+import { packed, unpacked, type Piece } from '../../../src/harness/wire/pieces';
+import { WireLog } from '../../../src/harness/wire/wire-log';
+
+let room: number;
+let lost: number;
+let written: Piece[];
+let log: WireLog;
+
+beforeEach(() => {
+  [room, lost, written] = [Infinity, 0, []];
+  log = new WireLog({
+    now: () => 1.25,
+    takes: (bytes) => bytes <= room,
+    lose: (count) => void (lost += count),
+    write: (entry: Entry) => {
+      if (entry.kind === 'wire') written.push(...unpacked(entry.bytes));
+    },
+  });
+});
+afterEach(() => log.flush());
+
+const bytes = (connection: number, from: 'client' | 'runtime', text: string, spentMs = NaN): Piece => ({
+  ...{ kind: 'bytes', connection, t: 1.25, from, spentMs, bytes: Buffer.from(text) },
+});
+
+it('pieces are read as they were packed', () => {
+  const pieces: Piece[] = [
+    bytes(1, 'client', 'abc', 0.5),
+    bytes(4_000_000_000, 'runtime', ''),
+    { kind: 'closed', connection: 2, t: 1e9, by: 'client' },
+    { kind: 'closed', connection: 2, t: 0.1, by: 'runtime' },
+    { kind: 'closed', connection: 2, t: 0.1, by: 'proxy' },
+    { kind: 'torn', connection: 3, t: 0 },
+  ];
+  expect([...unpacked(packed(pieces))]).toEqual(pieces);
+  expect(packed(pieces).buffer.byteLength).toBe(packed(pieces).byteLength);
+});
+
+it('pieces of all connections go in their order, with the time that they spent here', () => {
+  const [one, other] = [log.follow(), log.follow()];
+  one.passing('client', Buffer.from('a'))?.(0.25);
+  other.passing('client', Buffer.from('b'));
+  one.passing('runtime', Buffer.from('c'))?.(0.5);
+  one.closed('client', 1);
+  log.flush();
+  expect(written).toEqual([
+    bytes(1, 'client', 'a', 0.25),
+    bytes(2, 'client', 'b'),
+    bytes(1, 'runtime', 'c', 0.5),
+    { kind: 'closed', connection: 1, t: 1, by: 'client' },
+  ]);
+});
+
+it('many bytes are not gathered for long', () => {
+  const tap = log.follow();
+  for (let at = 0; at < 20; at++) tap.passing('client', Buffer.alloc(60_000));
+  expect(written).toHaveLength(18);
+});
+
+it('what does not fit ends its connection in the tape, and no other one', () => {
+  const [torn, going, unknown] = [log.follow(), log.follow(), log.follow()];
+  torn.passing('client', Buffer.from('a'));
+  room = 0;
+  expect(torn.passing('client', Buffer.from('lost'))).toBeUndefined();
+  expect(unknown.passing('client', Buffer.from('lost'))).toBeUndefined();
+  unknown.closed('client', 2);
+  room = Infinity;
+  // What comes after a gap could not be read.
+  expect(torn.passing('runtime', Buffer.from('b'))).toBeUndefined();
+  going.passing('client', Buffer.from('c'));
+  torn.closed('runtime', 3);
+  log.flush();
+  expect(written).toEqual([
+    bytes(1, 'client', 'a'),
+    { kind: 'torn', connection: 1, t: 1.25 },
+    bytes(2, 'client', 'c'),
+    { kind: 'closed', connection: 1, t: 3, by: 'runtime' },
+  ]);
+  // The tape knows nothing of the third one, so its loss is counted at once.
+  expect(lost).toBe(1);
+});

@@ -69,7 +69,7 @@ churn: build ## Live and end many pods under kills and faults: SEED=N repeats a 
 conformance: build ## Kubernetes' own clients against dockbridge: ENGINE=20.10|26.1|28.5|29 or ENDPOINT=unix://…
 	@ENGINE='$(ENGINE)' ENDPOINT='$(ENDPOINT)' ARGS='$(ARGS)' bash test/conformance/run.sh
 
-# HOSTILE=1, PARALLEL, SEED and TOTALS go through the environment.
+# HOSTILE=1, PARALLEL, SEED, RECORD and TOTALS go through the environment.
 conformance-upstream: build ## cri-tools' critest and a walk with crictl: ENGINE as above
 	@ENGINE='$(ENGINE)' ARGS='$(ARGS)' CRITEST='$(CRITEST)' CRICTL='$(CRICTL)' bash test/conformance/upstream.sh
 

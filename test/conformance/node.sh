@@ -7,6 +7,7 @@
 #   ENGINE=containerd|containerd-2           containerd's own CRI, to compare with: Debian's package, or that of the
 #                                            suite which has Engine 28.5
 #   HOSTILE=1                                dockbridge's Engine gets every default that contradicts CRI (scripts/daemon-json.mjs)
+#   RECORD=FILE                              `dockbridge cri record` stands before the runtime, and FILE is its tape
 #   NODE_NAMES=NAME...                       more names of the node, in its /etc/hosts before the runtime reads that
 # CMD finds in its environment: CONFORMANCE_ENDPOINT, CONFORMANCE_RUNTIME (ENGINE, with its default), NODE_WORK (a directory
 # that goes with the node), and where there is an Engine, DOCKER_HOST, NODE_ENGINE (its name, for engine.sh) and NODE_DAEMON
@@ -29,12 +30,18 @@ die() { say "$*"; exit 1; }
 runtime=${ENGINE:-installed}
 work=$(mktemp -d /var/tmp/dockbridge-conformance.XXXXXX)
 export NODE_WORK=$work CONFORMANCE_RUNTIME=$runtime CONFORMANCE_ENDPOINT=unix://$work/cri.sock
-daemon='' engine=''
+daemon='' engine='' recorder=''
 
 finish() {
   local code=$?
   trap '' INT TERM HUP
   set +e # whatever fails here, the rest must go too
+  if [ -n "$recorder" ]; then
+    kill "$recorder" 2>/dev/null
+    # A tape that is not whole fails the run.
+    wait "$recorder" || code=1
+    sed 's/^/node: recorder: /' "$work/recorder.log" >&2
+  fi
   if [ -n "$daemon" ]; then
     kill "$daemon" 2>/dev/null
     wait "$daemon" 2>/dev/null
@@ -196,6 +203,20 @@ answers() {
   die "the runtime did not start"
 }
 
+# The runtime's own address stays beside it, for whoever restarts what is behind it.
+start_recorder() {
+  [ -f "$root/dist/main.js" ] || die 'dist/ is missing (run: make build)'
+  node "$root/dist/main.js" cri record --listen "unix://$work/recorded.sock" --upstream "$CONFORMANCE_ENDPOINT" -o "$RECORD" \
+    >"$work/recorder.log" 2>&1 </dev/null &
+  recorder=$!
+  for _ in {1..300}; do
+    [ ! -S "$work/recorded.sock" ] || break
+    kill -0 "$recorder" 2>/dev/null || die 'the recorder did not start'
+    sleep 0.1
+  done
+  export CONFORMANCE_ENDPOINT=unix://$work/recorded.sock
+}
+
 prepare_namespaces
 write_cni
 case $runtime in
@@ -203,5 +224,6 @@ case $runtime in
   *) start_dockbridge ;;
 esac
 answers
+[ -z "${RECORD:-}" ] || start_recorder
 say "$runtime is ready"
 "$@"

@@ -4,8 +4,11 @@
 #   ENDPOINT=unix://…  a runtime that runs already, on this machine; ENGINE then only chooses the list's entries
 #   ENGINE=…           otherwise: which runtime node.sh starts
 #   ARGS=…             for `go test`, such as ARGS='-run TestExec'
+#   RECORD=FILE        everything goes through `dockbridge cri record` of the node that node.sh starts, and FILE is its tape
 #   TOTALS=FILE        gets `N passed, N failed, N skipped`
 set -euo pipefail
+[ -z "${RECORD:-}" ] || RECORD=$(realpath -m "$RECORD")
+export RECORD
 cd "$(dirname "$0")"
 go=$(bash ../../scripts/go.sh)
 

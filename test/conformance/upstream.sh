@@ -6,8 +6,11 @@
 #   GINKGO=vX.Y.Z               its version, where critest's build does not tell
 #   SEED=N                      the order of the specs, to repeat a run
 #   BENCHMARK=N                 critest's benchmarks instead, N samples of each, beside the bare Engine's figures
+#   RECORD=FILE                 everything goes through `dockbridge cri record`, and FILE is its tape
 #   TOTALS=FILE                 gets `N passed, N failed, N skipped` of critest
 set -euo pipefail
+[ -z "${RECORD:-}" ] || RECORD=$(realpath -m "$RECORD")
+export RECORD
 cd "$(dirname "$0")"
 go=$(bash ../../scripts/go.sh)
 

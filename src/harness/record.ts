@@ -36,16 +36,16 @@ export interface Recorded {
   readonly overhead: OverheadReport;
 }
 
-/** What stands between clients and the runtime. */
+/** The proxy between clients and the runtime. */
 interface Between {
   listen(): Promise<void>;
-  /** Drops the clients. All that passed is with the recorder then. */
+  /** Drops the clients. When it resolves, the recorder has been told everything. */
   close(): Promise<void>;
-  /** Calls so far, and how long they were here; what is undefined, the tape knows. */
+  /** The number of calls, and how long they were inside this process. Undefined if only the tape's thread knows. */
   told(): { readonly calls: number; readonly spent: SpentReport } | undefined;
 }
 
-/** Makes what is done with each call. */
+/** Makes the function that handles each call. */
 export type Interfere = (proxy: CriProxy, recorder: Recorder | undefined) => (call: IncomingCall) => void;
 
 /** A recording that runs. */
@@ -96,7 +96,7 @@ export class Recording {
   }
 }
 
-/** Bytes pass, and nothing else happens to them. */
+/** A proxy that passes bytes and does nothing else with them. */
 function passing({ listen, upstream, logger }: RecordOptions, recorder: Recorder | undefined): Between {
   const log = recorder === undefined ? undefined : new WireLog(recorder);
   const proxy = new WireProxy({
@@ -114,7 +114,7 @@ function passing({ listen, upstream, logger }: RecordOptions, recorder: Recorder
   };
 }
 
-/** Each call is taken up here, and what becomes of it is somebody's decision. */
+/** A proxy that receives each call. What happens with it is decided by `interfere`. */
 function interfering(
   { listen, upstream, logger }: RecordOptions,
   recorder: Recorder | undefined,

@@ -38,15 +38,15 @@ export type Entry =
       readonly fault: string;
       readonly rule: number;
     }
-  /** What passed on connections since the last one (`packed` of src/harness/wire): the thread finds the calls in it. */
+  /** Bytes that passed on connections, as `packed` of src/harness/wire writes them. The thread finds the calls in them. */
   | { readonly kind: 'wire'; readonly t: number; readonly bytes: Uint8Array }
   | { readonly kind: 'lost'; readonly t: number; readonly lost: number; readonly why?: string }
   | { readonly kind: 'finish'; readonly t: number; readonly calls: number; readonly lost: number };
 
-/** What becomes one line of a tape. */
+/** An entry that becomes one line of a tape. */
 export type LineEntry = Exclude<Entry, { readonly kind: 'wire' }>;
 
-/** What an object costs, roughly. */
+/** The approximate memory of an object without its bytes. */
 export const ENTRY_BYTES = 500;
 
 /** The memory that an entry holds, roughly: its bytes, and what an object costs. */

@@ -65,7 +65,7 @@ export interface FaultLine {
   readonly rule: number;
 }
 
-/** Lines that are missing here, because the disk did not keep up, or for another reason that stands there. */
+/** Lines that are missing here. Without `why` the reason is that the disk did not keep up. */
 export interface LostLine {
   readonly t: number;
   readonly lost: number;

@@ -21,7 +21,7 @@ const STATUS_OF_RESET: Readonly<Record<number, string>> = {
  */
 const DEADLINE_SLACK = 0.05;
 
-/** Where entries go, and what their numbers and times come from. */
+/** Takes the entries of a call, and gives it its number and its times. */
 export interface CallSink {
   nextCall(): number;
   /** Seconds since the recording began. */

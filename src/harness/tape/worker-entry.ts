@@ -40,7 +40,7 @@ function serve(port: MessagePort, { file, header, full }: TapeWork): void {
   });
 }
 
-/** Puts the calls that are found in what passed in its place. Only the end knows how many they were. */
+/** Replaces bytes that passed by the entries of the calls in them, and adds the number of these calls and their losses to the last entry. */
 function read(
   wire: WireCalls,
   entries: readonly Entry[],

@@ -15,7 +15,7 @@ import { valueOf, type RawHeaders } from '../proxy/raw-headers';
 import type { CallTap, EndedBy } from '../proxy/relay';
 import type { Side } from './pieces';
 
-/** As grpc-go takes them: the recorder reads what its peers let pass, and refuses nothing by itself. */
+/** grpc-go's own limit for the header fields of a call. The recorder must be able to read what client and runtime accept. */
 const MAX_HEADER_BYTES = 16 * 1024 * 1024;
 const LIMITS = { frame: MAX_HEADER_BYTES, block: MAX_HEADER_BYTES };
 const SETTINGS_HEADER_TABLE_SIZE = 1;
@@ -23,7 +23,7 @@ const SETTING_BYTES = 6;
 
 export interface OpenedCall {
   readonly tap: Omit<CallTap, 'n'>;
-  /** The runtime has answered; `insideMs` is how long the end of the request and that of the answer were in the proxy. */
+  /** Called when the runtime has answered. `insideMs` is how long the last bytes of request and answer were inside the proxy, added up. */
   readonly answered: (insideMs: number) => void;
 }
 
@@ -32,7 +32,7 @@ interface Call extends OpenedCall {
   hasHeaders: boolean;
 }
 
-/** What one side sends. */
+/** The state of reading what one side sends. */
 interface Direction {
   readonly reader: FrameReader;
   readonly fields: HeaderDecoder;
@@ -40,7 +40,7 @@ interface Direction {
   block: HeaderBlock | undefined;
 }
 
-/** Reads both directions of an HTTP/2 connection as somebody who looks on, and finds the calls in it. */
+/** Finds the calls of an HTTP/2 connection in the bytes that pass in both directions. It is an observer: it never answers. */
 export class Http2Calls {
   readonly #open: (path: string, headers: RawHeaders) => OpenedCall;
   readonly #calls = new Map<number, Call>();
@@ -48,7 +48,7 @@ export class Http2Calls {
   #lastStream = 0;
   #spentMs = 0;
 
-  /** @param open is called when the header fields of a request are complete. */
+  /** @param open is called for each new call, when the header fields of its request are complete. */
   constructor(open: (path: string, headers: RawHeaders) => OpenedCall) {
     this.#open = open;
     this.#directions = {
@@ -57,14 +57,14 @@ export class Http2Calls {
     };
   }
 
-  /** Calls that have begun and not ended. */
+  /** The number of calls that have begun and not ended. */
   get open(): number {
     return this.#calls.size;
   }
 
   /**
-   * @param spentMs how long the proxy had these bytes; NaN if nobody knows.
-   * @throws ProtocolError, or what a broken message makes its reader throw: the connection cannot be read any further.
+   * @param spentMs how long these bytes were inside the proxy; NaN if that is not known.
+   * @throws ProtocolError and other errors when the bytes cannot be read. The connection cannot be read any further then.
    */
   feed(from: Side, chunk: Buffer, spentMs: number): void {
     this.#spentMs = spentMs;
@@ -103,9 +103,9 @@ export class Http2Calls {
         if (from === 'runtime') this.#goaway(numberIn(payload, 0) & 0x7fff_ffff);
         return;
       case FrameType.CONTINUATION:
-        throw new ProtocolError('a header block goes on that has not begun');
+        throw new ProtocolError('CONTINUATION without HEADERS');
       case FrameType.PUSH_PROMISE:
-        throw new ProtocolError('the runtime pushes, which gRPC does not know');
+        throw new ProtocolError('PUSH_PROMISE, which gRPC does not use');
     }
   }
 
@@ -116,7 +116,7 @@ export class Http2Calls {
     if (block.missing > 0) block.fill(bytes, FRAME_HEADER_BYTES);
     if (!block.complete) return;
     direction.block = undefined;
-    // Also for a call that has ended: the table changes with each block.
+    // The block of a call that has ended must be decoded too, because each block may change the table.
     const raw = direction.fields.decode(block.fragment()).flatMap(({ name, value }) => [name, value]);
     if (from === 'client') this.#requestFields(block, raw);
     else this.#answerFields(block, raw);
@@ -173,16 +173,16 @@ export class Http2Calls {
     call?.tap.closed({ by, reset });
   }
 
-  /** Whoever says how large its table is reads what the other one writes. */
+  /** A side announces the size of the table with which it decodes what the other side sends. */
   #settings(from: Side, payload: Buffer): void {
     const { fields } = this.#directions[from === 'client' ? 'runtime' : 'client'];
-    if (payload.length % SETTING_BYTES !== 0) throw new ProtocolError('SETTINGS of a wrong length');
+    if (payload.length % SETTING_BYTES !== 0) throw new ProtocolError('a SETTINGS frame with a wrong length');
     for (let at = 0; at < payload.length; at += SETTING_BYTES)
       if (payload.readUInt16BE(at) === SETTINGS_HEADER_TABLE_SIZE)
         fields.allowTable(payload.readUInt32BE(at + 2));
   }
 
-  /** Calls after this one were not looked at, and their client makes them again elsewhere. */
+  /** The runtime has not processed calls after this one, so their client may make them again on another connection. */
   #goaway(lastStream: number): void {
     for (const id of this.#calls.keys())
       if (id > lastStream) this.#end(id, 'runtime', constants.NGHTTP2_REFUSED_STREAM);

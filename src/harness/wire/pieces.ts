@@ -1,9 +1,9 @@
 import type { EndedBy } from '../proxy/relay';
 
-/** Whose bytes. */
+/** The sender of bytes. */
 export type Side = 'client' | 'runtime';
 
-/** Something that happened on a connection between a client and the runtime. `t` is in seconds since the recording began. */
+/** An event on a connection between a client and the runtime. `t` is in seconds since the recording began. */
 export type Piece =
   | {
       readonly kind: 'bytes';
@@ -20,12 +20,12 @@ export type Piece =
       readonly t: number;
       readonly by: EndedBy;
     }
-  /** The next bytes of this connection were not kept, so nothing after them can be read. */
+  /** The next bytes of this connection were not kept, so the rest of it cannot be read. */
   | { readonly kind: 'torn'; readonly connection: number; readonly t: number };
 
-/** kind, connection, t, spentMs, length of the bytes that follow */
+/** The fields kind, connection, t, spentMs, and the length of the bytes that follow. */
 const HEAD_BYTES = 1 + 4 + 8 + 8 + 4;
-/** Each at its number. */
+/** The position of a kind in this list is its number in a packed piece. */
 const KINDS = [
   'bytes client',
   'bytes runtime',
@@ -36,8 +36,8 @@ const KINDS = [
 ] as const;
 
 /**
- * All pieces in one buffer with memory of its own, which moves to another thread without a copy. Objects would be cloned one by one there,
- * which takes longer than to relay the bytes that they are about.
+ * Writes pieces into one buffer that has its own memory, so that it can be transferred to another thread without a copy. A list of objects would be cloned
+ * object by object, which takes longer than relaying the bytes does.
  */
 export function packed(pieces: readonly Piece[]): Uint8Array<ArrayBuffer> {
   const length = pieces.reduce((sum, piece) => sum + HEAD_BYTES + bytesOf(piece).length, 0);
@@ -57,7 +57,7 @@ export function packed(pieces: readonly Piece[]): Uint8Array<ArrayBuffer> {
   return whole;
 }
 
-/** The pieces again. Their bytes share the memory of `whole`. */
+/** Reads what `packed` has written. The bytes of the pieces share the memory of `whole`. */
 export function* unpacked(whole: Uint8Array): Generator<Piece> {
   const view = Buffer.from(whole.buffer, whole.byteOffset, whole.byteLength);
   for (let at = 0; at < view.length;) {

@@ -7,14 +7,14 @@ import { Http2Calls, type OpenedCall } from './http2-calls';
 import { unpacked, type Piece } from './pieces';
 
 /**
- * Makes entries of a tape out of what passed on connections. It runs in the tape's thread. Bytes that are no HTTP/2 end the recording of their
- * connection, with a line that says so; they never throw.
+ * Makes the entries of a tape from the bytes that passed on connections. It runs in the tape's thread. If the bytes of a connection are not HTTP/2, the
+ * recording of this connection ends, and an entry says so. `read` never throws.
  */
 export class WireCalls {
   readonly spent = new SpentTimes();
-  /** Calls that have begun. */
+  /** The number of calls that have begun. */
   calls = 0;
-  /** Lines that are missing because their connection could not be read any further. */
+  /** The number of lines that are missing because their connection could not be read any further. */
   lost = 0;
   /** Undefined for a connection that cannot be read any further. */
   readonly #connections = new Map<number, Http2Calls | undefined>();
@@ -27,7 +27,10 @@ export class WireCalls {
   #problems: string[] = [];
   #t = 0;
 
-  /** @returns what these pieces (`packed`) add to the tape, and for people what is wrong with them. */
+  /**
+   * @param pieces as `packed` makes them.
+   * @returns the entries that these pieces add to the tape, and messages for a person about connections that cannot be read.
+   */
   read(pieces: Uint8Array): { readonly entries: readonly LineEntry[]; readonly problems: readonly string[] } {
     for (const piece of unpacked(pieces)) {
       this.#t = piece.t;
@@ -68,7 +71,7 @@ export class WireCalls {
     };
   }
 
-  /** Each call that is open has no end in the tape. How many come after it nobody knows, so this is the least that is lost. */
+  /** The calls that are open will have no end in the tape. Nobody knows how many would have followed, so this is the smallest possible loss. */
   #giveUp(connection: number, calls: Http2Calls, why: string): void {
     this.#connections.set(connection, undefined);
     const lost = Math.max(1, calls.open);

@@ -2,29 +2,29 @@ import type { EndedBy } from '../proxy/relay';
 import type { Recorder } from '../tape/recorder';
 import { packed, type Piece, type Side } from './pieces';
 
-/** How long pieces are gathered, and how many bytes of them. */
+/** Pieces are collected for this long, or until they have this many bytes. */
 const BATCH_MS = 20;
 const BATCH_BYTES = 1024 * 1024;
-/** What a piece costs besides its bytes, roughly. */
+/** The approximate memory of a piece besides its bytes. */
 const PIECE_BYTES = 100;
 
-/** Looks on while one connection passes. Nothing here waits or throws. */
+/** Observes one connection. Its methods neither wait nor throw. */
 export interface WireTap {
   /**
-   * These bytes go on now. They are kept until they are copied, so nobody may change them.
-   * @returns what wants to know how long (ms) they were here; undefined if nobody does.
+   * Called with bytes that are passed on now. They are kept for a moment, so nobody may change them.
+   * @returns a function to call when the kernel has taken them, with the time (ms) that they were here; undefined if that is not recorded.
    */
   passing(from: Side, chunk: Buffer): ((spentMs: number) => void) | undefined;
-  /** Nothing passes any more since `t` (seconds since the recording began). Called once and last. */
+  /** The connection has ended at `t` (seconds since the recording began). Called once, after all other calls. */
   closed(by: EndedBy, t: number): void;
 }
 
 /**
- * The way of bytes to the tape. It keeps chunks as they came, and copies them together when it hands them over: that is the one thing that is
- * done with them on the thread that passes them on.
+ * Collects the bytes that pass, and hands them to the tape's thread. It keeps the chunks as they came, and copies them into one buffer when it hands
+ * them over. The thread that passes the bytes does nothing else with them.
  *
- * What the tape's thread does not take in time ends the recording of its connection, not of others. Header fields of HTTP/2 are
- * written as references to earlier ones, and frames have no mark at which a reader could begin anew.
+ * When there is no room for a chunk, the recording of its connection ends, and other connections are still recorded. The rest of the connection could not
+ * be read: header fields of HTTP/2 refer to earlier ones, and nothing marks the beginning of a frame.
  */
 export class WireLog {
   readonly #recorder: Pick<Recorder, 'now' | 'takes' | 'write' | 'lose'>;
@@ -37,14 +37,14 @@ export class WireLog {
     this.#recorder = recorder;
   }
 
-  /** For a connection that begins. */
+  /** @returns the tap of a new connection. */
   follow(): WireTap {
     const connection = ++this.#connections;
     let isKnown = false;
     let isTorn = false;
     const tear = (): void => {
       isTorn = true;
-      // Of a connection that the tape knows nothing of there is nothing to end.
+      // The tape knows nothing of a connection of which no byte was kept, so this loss is not told as the end of its recording.
       if (isKnown) this.#push({ kind: 'torn', connection, t: this.#recorder.now() });
       else this.#recorder.lose(1);
     };
@@ -67,7 +67,7 @@ export class WireLog {
     };
   }
 
-  /** Hands over what is here. */
+  /** Hands over what was collected. */
   flush(): void {
     clearTimeout(this.#timer);
     const pieces = this.#pieces;

@@ -7,7 +7,7 @@ import type { EndedBy } from '../proxy/relay';
 import type { Side } from './pieces';
 import type { WireTap } from './wire-log';
 
-/** How long (ms) a connection that we close may take to write what has passed already; its peer may not be reading. */
+/** How long (ms) a connection that we close may take to write the bytes that passed before. Its peer may not be reading. */
 const HANG_UP_MS = 1_000;
 
 export interface WireProxyOptions {
@@ -16,15 +16,15 @@ export interface WireProxyOptions {
   /** `unix:///path` of the runtime. */
   readonly upstream: string;
   readonly logger: Logger;
-  /** Made for each connection. */
+  /** Called for each new connection. */
   readonly follow: () => WireTap;
   /** Seconds since the recording began. */
   readonly now: () => number;
 }
 
 /**
- * Passes bytes between clients and the runtime, and reads none of them (docs/adr/0076). Each connection of a client has one of its own to
- * the runtime. What one side does to it, the other one sees: bytes, the end of one direction, the end of both.
+ * Passes bytes between clients and the runtime without reading them (docs/adr/0076). Each connection of a client has its own connection to the
+ * runtime. Each side sees what the other one does: its bytes, the end of its direction, and that it has closed the connection.
  */
 export class WireProxy {
   readonly #options: WireProxyOptions;
@@ -43,7 +43,7 @@ export class WireProxy {
     await this.#listener.listenForSockets((client) => this.#accept(client));
   }
 
-  /** Takes no new connection, and ends those that are there. Resolves when their taps know it, after 1 s at most. */
+  /** Takes no new connection, and ends those that are there. Resolves when their taps have been told, after 1 s at most. */
   async close(): Promise<void> {
     const listener = this.#listener;
     this.#listener = undefined;
@@ -64,23 +64,25 @@ export class WireProxy {
     this.#pairs.add(pair);
   }
 
-  /** Said once: a kubelet tries again each second. */
+  /** Logged once and not for each attempt, because a kubelet tries again each second. */
   #unreachable(error: Error): void {
     if (this.#isUnreachable) return;
     this.#isUnreachable = true;
     const { upstream, logger } = this.#options;
-    logger.warn(`${upstream} does not answer, so clients are hung up on`, { error: messageOf(error) });
+    logger.warn(`${upstream} does not answer, so connections of clients are closed`, {
+      error: messageOf(error),
+    });
   }
 }
 
-/** A client's connection and its own to the runtime. */
+/** The connection of a client, and the connection to the runtime that belongs to it. */
 class Pair {
   readonly #tap: WireTap;
   readonly #now: () => number;
   readonly #sockets: readonly Socket[];
   readonly #closed: Promise<void>;
   #open = 2;
-  /** Who ended it first, and when. */
+  /** Who was the first to end it, and when. */
   #end: { readonly by: EndedBy; readonly t: number } | undefined;
 
   constructor(client: Socket, runtime: Socket, tap: WireTap, now: () => number, onClosed: () => void) {
@@ -100,7 +102,7 @@ class Pair {
     });
   }
 
-  /** Ends both sides, without a word. What has passed already is still written, for at most 1 s. */
+  /** Closes both connections. Bytes that passed before are still written, for at most 1 s. */
   async drop(): Promise<void> {
     this.#ended('proxy');
     for (const socket of this.#sockets) {
@@ -125,11 +127,11 @@ class Pair {
       this.#ended(from);
       target.end();
     });
-    // The end that follows an error is told by `close`.
+    // `close` follows each error.
     source.on('error', () => undefined);
     source.on('close', () => {
       this.#ended(from);
-      // What came before the end is still the other side's.
+      // The other side still gets what was sent before.
       target.destroySoon();
       closed();
     });

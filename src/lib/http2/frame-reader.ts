@@ -1,26 +1,26 @@
 import { FRAME_HEADER_BYTES, type FrameHeader, ProtocolError, readFrameHeader } from './frames';
 
-/** Takes a whole frame. `bytes` begins with the frame's header, and its memory may belong to the chunk that brought it. */
+/** Receives a whole frame. `bytes` begins with the frame's header and may share its memory with the chunk that was fed. */
 export type OnFrame = (head: FrameHeader, bytes: Buffer) => void;
 
-/** Cuts the bytes of one direction of a connection into frames, in whatever pieces they come. It keeps at most one frame. */
+/** Cuts the bytes of one direction of a connection into frames, however they are divided into chunks. It keeps at most one frame. */
 export class FrameReader {
   readonly #preface: Buffer;
   readonly #onFrame: OnFrame;
   #prefaceSeen = 0;
-  /** What is here of the next frame. */
+  /** The part of the next frame that has arrived. */
   #pieces: Buffer[] = [];
   #held = 0;
-  /** How many bytes there must be before anything can be done. */
+  /** How many bytes of it are needed for the next step: its header, then all of it. */
   #needed = FRAME_HEADER_BYTES;
 
-  /** @param preface what stands before the first frame: a client's `PREFACE`, or nothing. */
+  /** @param preface the bytes before the first frame: `PREFACE` for a client, an empty buffer for a server. */
   constructor(preface: Buffer, onFrame: OnFrame) {
     this.#preface = preface;
     this.#onFrame = onFrame;
   }
 
-  /** @throws ProtocolError when the preface is another one, and whatever `onFrame` throws. Nothing may be fed after that. */
+  /** @throws ProtocolError when the preface is wrong, and what `onFrame` throws. After an error no more may be fed. */
   feed(chunk: Buffer): void {
     let rest = this.#afterPreface(chunk);
     while (rest.length > 0) {
@@ -52,7 +52,7 @@ export class FrameReader {
     this.#needed = needed;
   }
 
-  /** Adds to the frame that has begun, each byte once, and hands it over when it is whole. @returns what is left. */
+  /** Adds bytes to the frame that has begun, and passes it on when it is whole. @returns the bytes after it. */
   #completed(chunk: Buffer): Buffer {
     const taken = chunk.subarray(0, this.#needed - this.#held);
     this.#hold(taken, this.#needed);
@@ -61,7 +61,7 @@ export class FrameReader {
     const bytes = Buffer.concat(this.#pieces);
     const end = endOfFrame(bytes) ?? FRAME_HEADER_BYTES;
     if (end > bytes.length) {
-      // The header is whole, and tells how much is to come.
+      // Now the header is whole and tells the length of the frame.
       this.#pieces = [bytes];
       this.#needed = end;
       return rest;

@@ -53,7 +53,7 @@ export function headerFrames(streamId: number, endStream: boolean, block: Buffer
   return Buffer.concat(frames);
 }
 
-/** The payload of a HEADERS or DATA frame without its padding, and without the first `skip` bytes. */
+/** @returns the payload of a HEADERS or DATA frame without its padding, and without `skip` bytes at its beginning. */
 export function unpadded(payload: Buffer, flags: number, skip = 0): Buffer {
   const padded = (flags & Flag.PADDED) !== 0;
   const start = (padded ? 1 : 0) + skip;
@@ -65,9 +65,9 @@ export function unpadded(payload: Buffer, flags: number, skip = 0): Buffer {
 const PRIORITY_BYTES = 5;
 
 export interface BlockLimits {
-  /** Bytes of one frame without its header. */
+  /** The bytes that one frame may have, without its header. */
   readonly frame: number;
-  /** Bytes of all frames together, with their headers. */
+  /** The bytes that all frames may have together, with their headers. */
   readonly block: number;
 }
 

@@ -7,11 +7,11 @@ export interface HeaderField {
   readonly value: string;
 }
 
-/** SETTINGS_HEADER_TABLE_SIZE where nothing else is said: the protocol's default, which grpc-js leaves alone. */
+/** The protocol's default for SETTINGS_HEADER_TABLE_SIZE, which grpc-js does not change. */
 const TABLE_BYTES = 4096;
 /** An indexed field is one byte on the wire and up to 4 KiB decoded; RFC 9113 §6.5.2 counts 32 bytes a field on top. */
 const MAX_DECODED_BYTES = 256 * 1024;
-/** The most that a table may hold whatever its owner announces. No implementation that speaks gRPC comes near it. */
+/** The largest table that is accepted, whatever was announced. gRPC implementations use much smaller ones. */
 const MAX_TABLE_BYTES = 1024 * 1024;
 const FIELD_OVERHEAD = 32;
 
@@ -24,14 +24,14 @@ export class HeaderDecoder {
   readonly #table = hpack.table.create({ maxSize: TABLE_BYTES });
   readonly #maxBytes: number;
 
-  /** @param maxBytes what the fields of one block may have together, decoded, with 32 bytes more for each field. */
+  /** @param maxBytes the decoded size that the fields of one block may have together. Each field counts 32 bytes more. */
   constructor(maxBytes = MAX_DECODED_BYTES) {
     this.#maxBytes = maxBytes;
   }
 
   /**
-   * Whoever reads these blocks has announced a table of so many bytes (SETTINGS_HEADER_TABLE_SIZE). The table itself changes when its
-   * writer says so in a block (RFC 7541 §4.2), and until a smaller one is acknowledged the larger one is in use, so this only ever allows more.
+   * Call this when the receiver of these blocks announces a table of this size (SETTINGS_HEADER_TABLE_SIZE). It only raises the allowed size. The table
+   * itself changes when the sender says so in a block (RFC 7541 §4.2), and until it does, the larger size stays in use.
    */
   allowTable(bytes: number): void {
     this.#table.protocolMaxSize = Math.max(this.#table.protocolMaxSize, Math.min(bytes, MAX_TABLE_BYTES));

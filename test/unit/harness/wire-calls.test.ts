@@ -179,10 +179,10 @@ it('a call whose bytes were still on their way has no time in the proxy', () => 
 });
 
 it.each<[string, Side, Buffer, string]>([
-  ['a pushed stream', 'runtime', frame(FrameType.PUSH_PROMISE, 4, 1, number(2)), 'the runtime pushes'],
-  ['a block from nowhere', 'client', frame(FrameType.CONTINUATION, 4, 1, REQUEST), 'that has not begun'],
+  ['a pushed stream', 'runtime', frame(FrameType.PUSH_PROMISE, 4, 1, number(2)), 'PUSH_PROMISE'],
+  ['a block from nowhere', 'client', frame(FrameType.CONTINUATION, 4, 1, REQUEST), 'without HEADERS'],
   ['a short reset', 'client', frame(FrameType.RST_STREAM, 0, 1, Buffer.alloc(2)), 'too short'],
-  ['broken settings', 'runtime', frame(FrameType.SETTINGS, 0, 0, Buffer.alloc(5)), 'of a wrong length'],
+  ['broken settings', 'runtime', frame(FrameType.SETTINGS, 0, 0, Buffer.alloc(5)), 'with a wrong length'],
   ['fields that are none', 'runtime', headerFrames(1, true, Buffer.from([0xff, 0xff, 1])), 'undecodable'],
   ['padding alone', 'client', frame(FrameType.DATA, Flag.PADDED, 1, Buffer.from([9])), 'padding'],
 ])('%s: the tape says what is missing, and other connections go on', (_, from, bytes, why) => {

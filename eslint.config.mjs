@@ -1,32 +1,48 @@
 import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
+import { importsRule } from './scripts/imports-rule.mjs';
 
-/**
- * Who may import whom (CONTRIBUTING.md): a folder knows the layers before its own, never a later one, and
- * never a sibling of its own layer unless listed. Each outside library has exactly one home.
- */
-const LAYERS = [
-  ['lib'],
-  ['proto', 'engine'],
-  ['store', 'translate'],
-  ['node'],
-  ['docker', 'network', 'stats', 'logs', 'metrics', 'registry', 'tracing'],
-  ['containers'],
-  ['sync', 'streaming'],
-  ['server'],
+const PURE = ['lib', 'proto', 'engine', 'store', 'translate'];
+const NODE = [...PURE, 'node'];
+const OUTSIDE = ['docker', 'network', 'logs', 'stats', 'metrics', 'registry', 'tracing'];
+const BELOW = [...NODE, ...OUTSIDE];
+const SERVER = [...BELOW, 'containers', 'sync', 'streaming'];
+/** The harness tests any CRI runtime and knows nothing of ours: only our listener and client, and what those stand on. */
+const HARNESS_KNOWS = [
+  'lib',
+  'proto',
+  'node',
+  'config/parsers',
+  'server/listener',
+  'server/client/cri-client',
+  'release',
 ];
-/** The composition root. */
-const ROOT = [
-  'daemon',
-  'engine-side',
-  'observability',
-  'node-parts',
-  'acting',
-  'observing',
-  'start-logs',
-  'watched-parts',
-];
-const SIBLINGS_ALLOWED = { translate: ['store'] };
+/** What a folder of src may import beside its own files (CONTRIBUTING.md). '' are the files in src itself. */
+const KNOWS = {
+  lib: [],
+  proto: ['lib'],
+  engine: [],
+  store: ['lib', 'proto'],
+  translate: ['lib', 'proto', 'engine', 'store'],
+  node: PURE,
+  docker: NODE,
+  network: NODE,
+  logs: NODE,
+  stats: NODE,
+  metrics: NODE,
+  registry: NODE,
+  tracing: ['lib'],
+  containers: BELOW,
+  sync: [...BELOW, 'containers'],
+  streaming: BELOW,
+  server: SERVER,
+  doctor: [...SERVER, 'server', 'config'],
+  harness: HARNESS_KNOWS,
+  config: 'all',
+  cli: 'all',
+  '': 'all',
+};
+/** The only folder, or folders, that import an outside library. */
 const HOMES = {
   dockerode: 'docker',
   '@grpc/grpc-js': 'server',
@@ -36,7 +52,7 @@ const HOMES = {
   protobufjs: 'proto',
   ws: 'streaming',
   'prom-client': 'metrics',
-  yaml: 'config (and doctor and harness)',
+  yaml: ['config', 'doctor', 'harness'],
   '@opentelemetry': 'tracing',
 };
 
@@ -47,73 +63,8 @@ const WRITERS = {
   message: 'Records are changed through ContainerLife.withContainer (src/containers/life.ts).',
 };
 
-function layerRule(folder, level) {
-  const later = LAYERS.slice(level + 1).flat();
-  const siblings = LAYERS[level].filter(
-    (other) => other !== folder && !(SIBLINGS_ALLOWED[folder] ?? []).includes(other),
-  );
-  const banned = [...later, ...siblings, 'cli', 'config', 'doctor', 'harness', 'tools', ...ROOT];
-  return {
-    files: [`src/${folder}/**/*.ts`],
-    rules: {
-      'no-restricted-imports': [
-        'error',
-        {
-          patterns: [
-            {
-              regex: `^(\\.\\./)+(${banned.join('|')})(/|$)`,
-              message: `src/${folder} may not know this layer (CONTRIBUTING.md).`,
-            },
-            ...(['store', 'containers'].includes(folder) ? [] : [WRITERS]),
-            ...Object.entries(HOMES)
-              .filter(([, home]) => home !== folder)
-              .map(([library, home]) => ({
-                regex: `^${library}(/|$)`,
-                message: `Only src/${home} imports ${library}.`,
-              })),
-          ],
-        },
-      ],
-    },
-  };
-}
-
-/**
- * What tests any CRI runtime knows nothing of ours: only our listener and client, and what those stand on. It is loaded by its
- * commands alone, so nobody else imports it.
- */
-const HARNESS_KNOWS = [
-  'lib',
-  'proto',
-  'node',
-  'config/parsers',
-  'server/listener',
-  'server/client/cri-client',
-  'release',
-];
+/** Only its commands load the harness, and they are loaded when they run. */
 const HARNESS_RULES = [
-  {
-    files: ['src/harness/**/*.ts'],
-    rules: {
-      'no-restricted-imports': [
-        'error',
-        {
-          patterns: [
-            {
-              regex: `^(\\.\\./)+(?!(${HARNESS_KNOWS.join('|')})(/|$))(${[...LAYERS.flat(), 'cli', 'config', 'doctor', ...ROOT].join('|')})(/|$)`,
-              message: `src/harness knows ${HARNESS_KNOWS.join(', ')} (docs/adr/0072).`,
-            },
-            ...Object.keys(HOMES)
-              .filter((library) => library !== 'yaml')
-              .map((library) => ({
-                regex: `^${library}(/|$)`,
-                message: `src/harness does not import ${library}.`,
-              })),
-          ],
-        },
-      ],
-    },
-  },
   {
     files: ['src/*.ts', 'src/cli/**/*.ts', 'src/config/**/*.ts', 'src/doctor/**/*.ts'],
     ignores: ['src/cli/cri/**'],
@@ -162,7 +113,16 @@ export default tseslint.config(
       'max-lines': ['error', { max: 400 }],
     },
   },
-  ...LAYERS.flatMap((layer, level) => layer.map((folder) => layerRule(folder, level))),
+  {
+    files: ['src/**/*.ts'],
+    plugins: { dockbridge: { rules: { imports: importsRule } } },
+    rules: { 'dockbridge/imports': ['error', { knows: KNOWS, homes: HOMES }] },
+  },
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/store/**', 'src/containers/**', 'src/engine-side.ts'],
+    rules: { 'no-restricted-imports': ['error', { patterns: [WRITERS] }] },
+  },
   ...HARNESS_RULES,
   {
     files: ['src/**/*.ts'],

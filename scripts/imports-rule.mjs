@@ -1,0 +1,75 @@
+// An ESLint rule: who may import whom in src, by the folders of CONTRIBUTING.md. It follows each import to the file that it names, and
+// sees types, re-exports, `import()` and `require()` too, which no-restricted-imports does not.
+import { dirname, relative, resolve, sep } from 'node:path';
+
+/** @returns the path of a file below src, such as `server/call.ts`; undefined for a file elsewhere. */
+function placeIn(cwd, file) {
+  const path = relative(resolve(cwd, 'src'), file).split(sep).join('/');
+  return path.startsWith('..') ? undefined : path;
+}
+
+/** Whether `path` is `known` or below it. */
+function isAt(path, known) {
+  const bare = path.replace(/\.(js|ts)$/, '');
+  return bare === known || bare.startsWith(`${known}/`);
+}
+
+export const importsRule = {
+  meta: {
+    type: 'problem',
+    /** `knows`: what each folder may import beside its own files, or 'all'. `homes`: the folder, or folders, that may import a library. */
+    schema: [
+      {
+        type: 'object',
+        properties: { knows: { type: 'object' }, homes: { type: 'object' } },
+        required: ['knows', 'homes'],
+        additionalProperties: false,
+      },
+    ],
+  },
+  create(context) {
+    const { filename, cwd } = context;
+    const [{ knows, homes }] = context.options;
+    const place = placeIn(cwd, filename);
+    if (place === undefined) return {};
+    const folder = place.includes('/') ? place.slice(0, place.indexOf('/')) : '';
+    const here = `src/${folder}`;
+
+    /** @returns what is wrong with an import of one of our own files. */
+    function faultOfFile(path) {
+      const target = placeIn(cwd, path);
+      if (target === undefined) return 'A file of src imports only files of src.';
+      const known = knows[folder];
+      if (known === undefined) return `${here} has no row in eslint.config.mjs and CONTRIBUTING.md.`;
+      if (known === 'all' || isAt(target, folder) || known.some((one) => isAt(target, one))) return undefined;
+      return `${here} may import ${known.join(', ') || 'nothing of ours'} (CONTRIBUTING.md), not src/${target}.`;
+    }
+
+    function faultOfLibrary(name) {
+      const library = Object.keys(homes).find((one) => name === one || name.startsWith(`${one}/`));
+      const allowed = [homes[library] ?? folder].flat();
+      if (allowed.includes(folder)) return undefined;
+      return `Only ${allowed.map((home) => `src/${home}`).join(', ')} may import ${library}.`;
+    }
+
+    function check(source) {
+      if (source?.type !== 'Literal' || typeof source.value !== 'string') return;
+      const { value } = source;
+      const isOurs = value.startsWith('.');
+      const message = isOurs ? faultOfFile(resolve(dirname(filename), value)) : faultOfLibrary(value);
+      if (message !== undefined) context.report({ node: source, message });
+    }
+
+    return {
+      ImportDeclaration: (node) => check(node.source),
+      ExportNamedDeclaration: (node) => check(node.source),
+      ExportAllDeclaration: (node) => check(node.source),
+      ImportExpression: (node) => check(node.source),
+      TSImportType: (node) => check(node.source),
+      TSExternalModuleReference: (node) => check(node.expression),
+      'CallExpression[callee.name="require"]': (node) => check(node.arguments[0]),
+      'CallExpression[callee.object.name="require"][callee.property.name="resolve"]': (node) =>
+        check(node.arguments[0]),
+    };
+  },
+};

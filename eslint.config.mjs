@@ -63,6 +63,9 @@ const WRITERS = {
   message: 'Records are changed through ContainerLife.withContainer (src/containers/life.ts).',
 };
 
+/** The values of EngineState (src/store/records.ts). */
+const STATES = '/^(created|running|paused|restarting|removing|exited|dead|unknown)$/';
+
 /** Only its commands load the harness, and they are loaded when they run. */
 const HARNESS_RULES = [
   {
@@ -122,6 +125,26 @@ export default tseslint.config(
     files: ['src/**/*.ts'],
     ignores: ['src/store/**', 'src/containers/**', 'src/engine-side.ts'],
     rules: { 'no-restricted-imports': ['error', { patterns: [WRITERS] }] },
+  },
+  {
+    files: ['src/**/*.ts'],
+    // The states of the harness are CRI's.
+    ignores: ['src/store/states.ts', 'src/harness/**'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        ...[
+          `BinaryExpression[operator=/^[!=]==$/][left.name="state"][right.value=${STATES}]`,
+          `BinaryExpression[operator=/^[!=]==$/][left.property.name="state"][right.value=${STATES}]`,
+          `BinaryExpression[operator=/^[!=]==$/][left.expression.property.name="state"][right.value=${STATES}]`,
+          `CallExpression[callee.property.name="includes"][callee.object.elements.0.value=${STATES}]`,
+          `SwitchCase[test.value=${STATES}]`,
+        ].map((selector) => ({
+          selector,
+          message: 'Ask with a function of src/store/states.ts, or add one there.',
+        })),
+      ],
+    },
   },
   ...HARNESS_RULES,
   {

@@ -6,7 +6,7 @@ import { sharedAbortController, withDeadline } from '../lib/async/deadline';
 import { KeyedLock } from '../lib/async/keyed-lock';
 import { RuntimeError } from '../lib/errors';
 import type { ContainerRecord, MountRecord } from '../store/records';
-import { isRunning } from '../store/states';
+import { isCreated, mayRun } from '../store/states';
 import type { Store } from '../store/store';
 import { explainStartError } from '../translate/container/engine-refusals';
 import { hasNetworkDeadlock } from '../translate/shared/engine-facts';
@@ -66,7 +66,7 @@ export async function afterStart(
   container: ContainerRecord | undefined,
   signal: AbortSignal,
 ): Promise<ContainerRecord | undefined> {
-  if (container?.state !== 'created') return container;
+  if (container === undefined || !isCreated(container)) return container;
   return life.withContainer(container.id, signal, (held) => Promise.resolve(held.container));
 }
 
@@ -101,7 +101,7 @@ export async function stopAndSettle(
   const { store, life } = services;
   try {
     await withDeadline('The event of a stopped container', SETTLE_MS, signal, (limit) =>
-      store.containers.waitFor(id, (record) => !isRunning(record), limit),
+      store.containers.waitFor(id, (record) => !mayRun(record), limit),
     );
   } catch {
     signal.throwIfAborted();
@@ -137,7 +137,7 @@ export async function stopContainersOf(
   const containers = services.store.containers.ofSandbox(sandboxId);
   await forEachLimited(containers, CONCURRENT_STOPS, async (known) => {
     const container = await afterStart(services, known, signal);
-    if (container === undefined || !isRunning(container)) return;
+    if (container === undefined || !mayRun(container)) return;
     await stopAndSettle(services, container.id, NO_GRACE_SECONDS, signal);
   });
 }

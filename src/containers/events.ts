@@ -3,8 +3,8 @@ import { withDeadline } from '../lib/async/deadline';
 import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { NameReservations } from '../store/name-reservations';
-import type { EngineState } from '../store/records';
-import { hasEnded } from '../store/states';
+import type { ContainerRecord, EngineState, SandboxRecord } from '../store/records';
+import { hasEnded, isPaused, isRunning } from '../store/states';
 import type { Store } from '../store/store';
 import type { EngineEvent } from '../engine/types';
 import { toEngineState } from '../translate/shared/engine-facts';
@@ -16,6 +16,8 @@ import type { ContainerLife, Held } from './life';
 const INSPECT_MS = 10_000;
 /** The limit of an inspect after a death. It is shorter, because we also wait for the container's log then. */
 const ENDED_INSPECT_MS = 2_000;
+
+type AnyRecord = SandboxRecord | ContainerRecord;
 
 export interface ContainerEventsParts {
   readonly life: ContainerLife;
@@ -70,7 +72,7 @@ export class ContainerEvents {
   private async apply(event: EngineEvent, held: Held): Promise<void> {
     switch (event.Action) {
       case 'create':
-        if (stateOf(held) === undefined) await refresh(held);
+        if (recordOf(held) === undefined) await refresh(held);
         return;
       case 'start':
         if (!knowsStart(held, event)) await refresh(held);
@@ -81,10 +83,10 @@ export class ContainerEvents {
         if (held.container !== undefined) held.put({ ...held.container, oomKilled: true });
         return;
       case 'pause':
-        change(held, 'running', 'paused');
+        change(held, isRunning, 'paused');
         return;
       case 'unpause':
-        change(held, 'paused', 'running');
+        change(held, isPaused, 'running');
         return;
       case 'destroy':
         return held.forget();
@@ -97,12 +99,12 @@ export class ContainerEvents {
   private async died(event: EngineEvent, held: Held): Promise<void> {
     const { sandbox, container } = held;
     if (sandbox !== undefined) {
-      if (sandbox.state !== 'exited') held.put({ ...sandbox, state: 'exited', pid: 0 });
+      if (!hasEnded(sandbox)) held.put({ ...sandbox, state: 'exited', pid: 0 });
       return;
     }
     if (container === undefined) return refresh(held);
     // The inspect after the start of a short-lived container has already seen its end.
-    if (container.state === 'exited') return;
+    if (hasEnded(container)) return;
     const exitCode = Number(event.Actor.Attributes.exitCode);
     // A container that we know only from a list has no known start and no known log, so its event alone is not enough.
     const isListedOnly = container.pid === 0;
@@ -148,17 +150,21 @@ async function refresh(held: Held): Promise<void> {
   await withDeadline('Inspecting a container', INSPECT_MS, undefined, (limit) => held.refresh(limit));
 }
 
-function change(held: Held, from: EngineState, to: EngineState): void {
-  const record = held.sandbox ?? held.container;
-  if (record?.state === from) held.put({ ...record, state: to });
+function change(held: Held, isFrom: (record: AnyRecord) => boolean, to: EngineState): void {
+  const record = recordOf(held);
+  if (record !== undefined && isFrom(record)) held.put({ ...record, state: to });
 }
 
 /** Whether the event is about a start of our own. Its handler has inspected the container, so we know that it runs or has ended. */
 function knowsStart(held: Held, event: EngineEvent): boolean {
+  const record = recordOf(held);
   const ended = held.container?.finishedAt;
-  return stateOf(held) === 'running' || (ended?.greaterThan(nanosFromNumber(event.timeNano)) ?? false);
+  return (
+    (record !== undefined && isRunning(record)) ||
+    (ended?.greaterThan(nanosFromNumber(event.timeNano)) ?? false)
+  );
 }
 
-function stateOf({ sandbox, container }: Held): EngineState | undefined {
-  return (sandbox ?? container)?.state;
+function recordOf({ sandbox, container }: Held): AnyRecord | undefined {
+  return sandbox ?? container;
 }

@@ -11,6 +11,7 @@ import type { SandboxCheckpoints } from '../network/sandbox-checkpoints';
 import type { NameReservations } from '../store/name-reservations';
 import type { Records } from '../store/record-table';
 import type { ContainerRecord, SandboxRecord } from '../store/records';
+import { isRunning } from '../store/states';
 import type { Store } from '../store/store';
 import type { EngineContainerSummary } from '../engine/types';
 import { toEngineState } from '../translate/shared/engine-facts';
@@ -202,7 +203,7 @@ export class ContainerResync {
 
   /** Sandboxes that run or hold a network, with the pids of those that have a record. */
   private knownSandboxes(): ReadonlyMap<string, number> {
-    const running = [...this.parts.store.sandboxes.values()].filter(({ state }) => state === 'running');
+    const running = [...this.parts.store.sandboxes.values()].filter(isRunning);
     return new Map([
       ...this.parts.network.heldSandboxes().map((id) => [id, 0] as const),
       ...running.map(({ id, pid }) => [id, pid] as const),
@@ -283,7 +284,7 @@ export class ContainerResync {
       await held.settle(inspectFromSummary(summary), 'listed');
       const { sandbox } = held;
       // Doubt must not look like a dead pod: kubelet would replace a healthy one.
-      if (sandbox?.state !== 'running' || life.unfinished.has(sandbox.id)) return;
+      if (sandbox === undefined || !isRunning(sandbox) || life.unfinished.has(sandbox.id)) return;
       const ips = sandbox.ips.length > 0 ? sandbox.ips : network.rememberedIps(sandbox.id);
       held.put({ ...sandbox, networkReady: true, ips });
     });

@@ -7,7 +7,7 @@ import type { PodNetwork } from '../network/pod-network';
 import type { Checkpoints } from '../network/sandbox-checkpoints';
 import type { KernelLog } from '../node/kernel-log';
 import type { ContainerRecord, SandboxRecord } from '../store/records';
-import { hasEnded } from '../store/states';
+import { hasEnded, isCreated, isRunning } from '../store/states';
 import type { Store } from '../store/store';
 import { containerFromInspect } from '../translate/container/container-record';
 import { mergedKernelValues } from '../translate/container/kernel-values';
@@ -116,7 +116,7 @@ export class Settling {
     const known = this.parts.store.containers.get(container.id);
     const kernel = mergedKernelValues(container.resources, known?.resources ?? container.resources);
     const record = { ...container, resources: { ...container.resources, ...kernel } };
-    if (record.state === 'created' && record.error === '' && known?.state === 'created')
+    if (isCreated(record) && record.error === '' && known !== undefined && isCreated(known))
       record.error = known.error;
     if (known?.startedAt.equals(record.startedAt) === true) {
       // An event may have told this end already, with a time of its own. kubelet must not see that time change.
@@ -137,8 +137,9 @@ export class Settling {
   }
 
   /** The Engine misses an OOM kill right after the start, so the kernel's log is asked about any unexplained SIGKILL. */
-  private async wasOomKilled({ id, oomKilled, state, exitCode }: ContainerRecord): Promise<boolean> {
-    if (oomKilled || state !== 'exited' || exitCode !== 128 + SIGKILL) return oomKilled;
+  private async wasOomKilled(container: ContainerRecord): Promise<boolean> {
+    const { id, oomKilled, exitCode } = container;
+    if (oomKilled || !hasEnded(container) || exitCode !== 128 + SIGKILL) return oomKilled;
     return (await this.parts.kernelLog?.killedForMemory(id)) ?? false;
   }
 
@@ -149,9 +150,10 @@ export class Settling {
   }
 
   /** A start whose caller has given up may succeed after the stop of its pod, when kubelet believes the pod dead. */
-  private async endStray({ id, state, sandboxId }: ContainerRecord): Promise<void> {
+  private async endStray(container: ContainerRecord): Promise<void> {
     const { docker, store, logger } = this.parts;
-    if (state !== 'running' || store.sandboxes.get(sandboxId)?.stopping !== true) return;
+    const { id, sandboxId } = container;
+    if (!isRunning(container) || store.sandboxes.get(sandboxId)?.stopping !== true) return;
     logger.warn('Ending a container that started in a stopped pod', { container: id, sandbox: sandboxId });
     await docker.stopContainer(id, 0).catch((error: unknown) => {
       logger.error('Cannot end a container that runs in a stopped pod', {

@@ -1,6 +1,6 @@
 import type { ContainerRecord, EngineState, SandboxRecord } from './records';
 
-/** All questions about the state of a record, so that a new state of the Engine is added in one place. */
+/** All questions about the state of a record, so that a new state of the Engine is added in one place. ESLint keeps them here. */
 type AnyRecord = SandboxRecord | ContainerRecord;
 interface HasState {
   readonly state: EngineState;
@@ -8,9 +8,28 @@ interface HasState {
 
 const STOPPED: readonly EngineState[] = ['created', 'exited', 'dead', 'removing'];
 
-/** Also true for a container whose state is unknown: stopping one that has ended does no harm. */
-export function isRunning({ state }: HasState): boolean {
+/** Also true for a container that is paused or whose state is unknown: stopping one that has ended does no harm. */
+export function mayRun({ state }: HasState): boolean {
   return !STOPPED.includes(state);
+}
+
+/** It runs and is not paused, so the Engine starts commands in it and attaches clients to it. */
+export function isRunning({ state }: HasState): boolean {
+  return state === 'running';
+}
+
+export function isPaused({ state }: HasState): boolean {
+  return state === 'paused';
+}
+
+/** Its first process exists, running or frozen. */
+export function isAlive(record: HasState): boolean {
+  return isRunning(record) || isPaused(record);
+}
+
+/** It has not run yet; a start may be under way, or may have failed. */
+export function isCreated({ state }: HasState): boolean {
+  return state === 'created';
 }
 
 export function hasEnded({ state }: HasState): boolean {
@@ -18,18 +37,18 @@ export function hasEnded({ state }: HasState): boolean {
 }
 
 /** Whether it has a process whose usage can be read: it runs, or is paused. */
-export function hasProcess({ state, pid }: AnyRecord): boolean {
-  return pid !== 0 && (state === 'running' || state === 'paused');
+export function hasProcess(record: AnyRecord): boolean {
+  return record.pid !== 0 && isAlive(record);
 }
 
 /** CRI's READY: the pause process runs, its network is set up, and nobody has begun to stop the pod. */
-export function isReady({ state, networkReady, stopping }: SandboxRecord): boolean {
-  return (state === 'running' || state === 'paused') && networkReady && !stopping;
+export function isReady(sandbox: SandboxRecord): boolean {
+  return isAlive(sandbox) && sandbox.networkReady && !sandbox.stopping;
 }
 
 /** Also true when its start failed: CRI starts a container once. */
-export function wasStarted({ state, startedAt, error }: ContainerRecord): boolean {
-  return state !== 'created' || !startedAt.isZero() || error !== '';
+export function wasStarted(container: ContainerRecord): boolean {
+  return !isCreated(container) || !container.startedAt.isZero() || container.error !== '';
 }
 
 /** The Engine leaves such a container in `created` with an exit code; it never ran. */

@@ -5,6 +5,7 @@ import { messageOf } from '../lib/errors';
 import type { ContainerLogs } from '../logs/container-logs';
 import type { NetworkKeeper } from '../network/pod-network';
 import type { Checkpoints } from '../network/sandbox-checkpoints';
+import { isAlive } from '../store/states';
 import { containerFromInspect } from '../translate/container/container-record';
 import type { EngineContainerInspect } from '../engine/types';
 import { TYPE_LABEL } from '../translate/shared/labels';
@@ -97,7 +98,7 @@ async function* handOverLog(
 ): AsyncGenerator<HandOverStep> {
   const container = containerFromInspect(inspect);
   // The log of a container that has ended is complete, and cri-dockerd can read a file as well as a link.
-  if (container === undefined || !['running', 'paused'].includes(container.state)) return;
+  if (container === undefined || !isAlive(container)) return;
   const { id: containerId, logPath, spoolPath } = container;
   if (logPath === '') return;
   const step = { what: 'log', of: nameOf(inspect) } as const;

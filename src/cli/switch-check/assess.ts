@@ -2,7 +2,7 @@ import type { EngineContainerInspect } from '../../engine/types';
 import { flagOf } from '../../lib/flags';
 import type { PodNetworkFound } from '../../network/cni/observed-cni';
 import { isSameSocket } from '../../node/disk/socket-file';
-import { isReady } from '../../store/states';
+import { isReady, isRunning } from '../../store/states';
 import { containerFromInspect } from '../../translate/container/container-record';
 import { engineIps, sandboxFromInspect } from '../../translate/sandbox/sandbox-record';
 import { EXTRA_LABEL, SANDBOX_ID_LABEL, SANDBOX_TYPE, TYPE_LABEL } from '../../translate/shared/labels';
@@ -118,7 +118,7 @@ function assessPod(
   const record = sandboxFromInspect(sandbox, network.state);
   if (record === undefined) return undefined;
   const plans = containers.map((container) => assessContainer(container, facts.settings.containerLogs));
-  const runs = record.state === 'running';
+  const runs = isRunning(record);
   const hostPorts = hostPortsOf(sandbox);
   const checkpoint = [...facts.checkpoints.values()].some((ids) => ids.includes(sandbox.Id));
   const madeByUs = sandbox.Config.Labels?.[EXTRA_LABEL] !== undefined;

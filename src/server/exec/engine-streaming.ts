@@ -7,7 +7,7 @@ import { failedPrecondition, messageOf, RuntimeError, unavailable, unsupported }
 import { isInContainer } from '../../node/cgroup';
 import { NamespaceMode } from '../../proto/enums';
 import type { SandboxRecord } from '../../store/records';
-import { isReady } from '../../store/states';
+import { isReady, isRunning } from '../../store/states';
 import type { AttachRequest, ClientStreams, ExecRequest, StreamingBackend } from '../../streaming/backend';
 import { dialLoopback } from '../../streaming/port-forward/dial';
 import type { NetnsDialers } from '../../streaming/port-forward/netns-dialer';
@@ -131,7 +131,8 @@ export async function streamAttach(
 ): Promise<void> {
   const { docker, store, logger, sessions, backlog } = parts;
   const container = store.containers.get(containerId);
-  if (container?.state !== 'running') throw failedPrecondition(`container ${containerId} is not running`);
+  if (container === undefined || !isRunning(container))
+    throw failedPrecondition(`container ${containerId} is not running`);
   const place = sessions.join(containerId);
   // The Engine lets a container write only what all its attached clients have read (ADR 0027). Only a container that
   // was made for one client's session may wait for that client.
@@ -158,7 +159,7 @@ export async function streamAttach(
 async function expectDeath({ store }: StreamingParts, containerId: string, gone: AbortSignal): Promise<void> {
   try {
     await withDeadline('The death of an attached container', DEATH_MS, gone, (limit) =>
-      store.containers.waitFor(containerId, ({ state }) => state !== 'running', limit),
+      store.containers.waitFor(containerId, (container) => !isRunning(container), limit),
     );
   } catch {
     gone.throwIfAborted();

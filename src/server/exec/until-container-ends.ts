@@ -3,7 +3,7 @@ import { isInContainer } from '../../node/cgroup';
 import { sharedAbortController, withDeadline } from '../../lib/async/deadline';
 import { failedPrecondition, type RuntimeError } from '../../lib/errors';
 import { toEngineState } from '../../translate/shared/engine-facts';
-import { isRunning } from '../../store/states';
+import { mayRun } from '../../store/states';
 import type { Services } from '../services';
 
 /** The Engine ends the streams of a container's commands within this time after the container's end, or never. */
@@ -30,7 +30,7 @@ export function untilContainerEnds(
   signal.addEventListener('abort', onSignal, { once: true });
   if (signal.aborted) onSignal();
   store.containers
-    .waitFor(containerId, (container) => !isRunning(container), released.signal)
+    .waitFor(containerId, (container) => !mayRun(container), released.signal)
     .then(
       () => {
         if (released.signal.aborted) return;
@@ -87,7 +87,7 @@ export async function hasEnded(
     const { State } = await withDeadline('inspect', INSPECT_MS, signal, (limit) =>
       docker.inspectContainer(containerId, { signal: limit }),
     );
-    return !isRunning({ state: toEngineState(State.Status) });
+    return !mayRun({ state: toEngineState(State.Status) });
   } catch (failure) {
     return hasStatus(failure, 404);
   }

@@ -17,7 +17,7 @@ import { makeDirectory, NoDirectory } from '../../node/disk/make-directory';
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
 import type { ContainerRecord, ImageRecord, MountRecord, SandboxRecord } from '../../store/records';
-import { isReady } from '../../store/states';
+import { isReady, isRunning } from '../../store/states';
 import type { Store } from '../../store/store';
 import { checkContainer, type CheckedContainer } from '../../translate/container/container-check';
 import { toContainerCreate } from '../../translate/container/container-create';
@@ -89,7 +89,7 @@ function withTarget(services: Services, checked: CheckedContainer, sandbox: Sand
   const { targetId } = checked.namespaces;
   const target = findContainer(services.store, targetId, field);
   if (target === undefined) throw notFound(`${field}: container "${targetId}" does not exist`);
-  if (target.sandboxId !== sandbox.id || target.state !== 'running') {
+  if (target.sandboxId !== sandbox.id || !isRunning(target)) {
     throw failedPrecondition(`${field}: container ${target.id} does not run in this pod`);
   }
   return { ...checked, namespaces: { ...checked.namespaces, targetId: target.id } };

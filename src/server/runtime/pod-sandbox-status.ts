@@ -1,7 +1,7 @@
 import type { cri, Decoded } from '../../proto';
 import { containerStatuses } from '../../translate/shared/lifecycle';
 import { toCriSandboxStatus } from '../../translate/sandbox/sandbox-status';
-import { isRunning } from '../../store/states';
+import { mayRun } from '../../store/states';
 import { getSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
@@ -35,7 +35,7 @@ async function details(
 ): Promise<string> {
   const sandbox = getSandbox(store, podSandboxId);
   const { pid, state, engineName, cgroupParent, hostname, logDirectory } = sandbox;
-  const networkTrouble = isRunning(sandbox) ? await network.troubleOf(sandbox, signal) : '';
+  const networkTrouble = mayRun(sandbox) ? await network.troubleOf(sandbox, signal) : '';
   return JSON.stringify({
     pid,
     engineState: state,

@@ -1,6 +1,6 @@
 import { failedPrecondition } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
-import { isRunning } from '../../store/states';
+import { mayRun } from '../../store/states';
 import { getContainer } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 
@@ -16,7 +16,7 @@ export async function reopenContainerLog(
   if (container.logPath === '')
     throw failedPrecondition(`container ${container.id} was created without a log_path`);
   // Nothing more will be written, and a new file would only hide the complete one.
-  if (!isRunning(container)) {
+  if (!mayRun(container)) {
     throw failedPrecondition(`container ${container.id} is not running (${container.state})`);
   }
   await logs.reopen(container.id);

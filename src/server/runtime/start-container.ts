@@ -3,7 +3,7 @@ import type { cri, Decoded } from '../../proto';
 import type { KernelValues } from '../../store/records';
 import { readKernelValues, writeKernelValues } from '../../containers/limits';
 import { hasKernelValues } from '../../translate/container/kernel-values';
-import { isReady, wasStarted } from '../../store/states';
+import { isCreated, isReady, isRunning, wasStarted } from '../../store/states';
 import { startInEngine, StartFailure } from '../../containers/engine-ops';
 import type { Held } from '../../containers/life';
 import { getContainer } from '../../translate/shared/lookup';
@@ -47,7 +47,7 @@ export async function startContainer(
 /** A container must not run without limits that it was given, and that only we can write. */
 async function limitInKernel({ docker, logger }: Services, held: Held, values: KernelValues): Promise<void> {
   const started = held.container;
-  if (started?.state !== 'running' || !hasKernelValues(values)) return;
+  if (started === undefined || !isRunning(started) || !hasKernelValues(values)) return;
   try {
     await writeKernelValues(started, values, logger);
   } catch (error) {
@@ -63,6 +63,6 @@ async function limitInKernel({ docker, logger }: Services, held: Held, values: K
  */
 function noteFailure(held: Held, error: unknown): void {
   const { container } = held;
-  if (container?.state !== 'created' || container.error !== '') return;
+  if (container === undefined || !isCreated(container) || container.error !== '') return;
   if (error instanceof StartFailure) held.put({ ...container, error: error.engineText });
 }

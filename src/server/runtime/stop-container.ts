@@ -1,6 +1,6 @@
 import type { cri, Decoded } from '../../proto';
 import { integer } from '../../translate/shared/validate';
-import { isRunning } from '../../store/states';
+import { mayRun } from '../../store/states';
 import { afterStart, stopAndSettle } from '../../containers/engine-ops';
 import { findContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
@@ -21,7 +21,7 @@ export async function stopContainer(
     ? MAX_GRACE_SECONDS
     : integer(request.timeout, 'timeout', 0, MAX_GRACE_SECONDS);
   const container = await afterStart(services, findContainer(services.store, request.container_id), signal);
-  if (container === undefined || !isRunning(container)) return {};
+  if (container === undefined || !mayRun(container)) return {};
   await stopAndSettle(services, container.id, graceSeconds, signal);
   return {};
 }

@@ -1,7 +1,7 @@
 import type { cri, Decoded } from '../../proto';
 import { NamespaceMode } from '../../proto/enums';
 import type { SandboxRecord } from '../../store/records';
-import { isRunning } from '../../store/states';
+import { mayRun } from '../../store/states';
 import { stopContainersOf, stopInEngine } from '../../containers/engine-ops';
 import { findSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
@@ -30,7 +30,7 @@ export async function stopPodSandbox(
   await stopContainersOf(services, sandbox.id, signal);
   const isHost = sandbox.namespaces.network === NamespaceMode.NODE;
   if (!isHost) await change(services, sandbox.id, { networkReady: false, ips: [] });
-  if (!isRunning(sandbox)) return {};
+  if (!mayRun(sandbox)) return {};
   const stop = (limit: AbortSignal): Promise<boolean> =>
     stopInEngine(services, sandbox.id, PAUSE_GRACE_SECONDS, limit);
   if (await services.teardowns.run(sandbox.id, stop, signal))

@@ -1,5 +1,6 @@
 import { failedPrecondition, unsupported } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
+import { isRunning } from '../../store/states';
 import { requireKernelValues, restoreLostValues, writeKernelValues } from '../../containers/limits';
 import {
   hasKernelValues,
@@ -32,7 +33,7 @@ export async function updateContainerResources(
     const update = toEngineUpdate(linux, container.resources, 'linux');
     const kernel = toKernelValues(linux, 'linux', container.resources.memoryLimit);
     await requireKernelValues(kernel, settings.localEngine, 'linux');
-    if (hasKernelValues(vitalValues(kernel)) && container.state !== 'running')
+    if (hasKernelValues(vitalValues(kernel)) && !isRunning(container))
       throw failedPrecondition(`linux.unified, linux.hugepage_limits: container ${id} does not run`);
     if (update === undefined && !hasKernelValues(kernel)) return;
     try {

@@ -1,5 +1,6 @@
 import { failedPrecondition, invalidArgument, notFound } from '../../lib/errors';
 import type { ContainerRecord, ImageRecord, SandboxRecord } from '../../store/records';
+import { isRunning } from '../../store/states';
 import type { Store } from '../../store/store';
 import { asImageId, familiarName, looksLikeIdPrefix, tryParseReference } from '../image/reference';
 import { nonEmpty } from './validate';
@@ -31,7 +32,7 @@ export function getContainer(store: Store, id: string): ContainerRecord {
 /** @throws NOT_FOUND, and FAILED_PRECONDITION when it does not run. */
 export function getRunningContainer(store: Store, id: string): ContainerRecord {
   const container = getContainer(store, id);
-  if (container.state !== 'running') {
+  if (!isRunning(container)) {
     throw failedPrecondition(`container ${container.id} is not running (${container.state})`);
   }
   return container;

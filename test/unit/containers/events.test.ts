@@ -199,8 +199,9 @@ describe('ContainerEvents', () => {
       expect(events).toEqual([ContainerEventType.CONTAINER_STOPPED_EVENT]);
     });
 
-    it('that an inspect has told already changes nothing', async () => {
-      const { told, engine, container, logs } = await roomOf(containerInspect({ state: EXITED_STATE }));
+    it.each(['exited', 'dead'])('that an inspect has told already changes nothing (%s)', async (status) => {
+      const state = { ...EXITED_STATE, Status: status };
+      const { told, engine, container, logs } = await roomOf(containerInspect({ state }));
       const before = container();
       await told(containerEvent('die', { exitCode: '3' }));
       expect([engine.calls, logs.calls]).toEqual([[], []]);

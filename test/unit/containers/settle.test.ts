@@ -56,13 +56,15 @@ async function stepsOf(inspect: EngineContainerInspect, occasion: Occasion): Pro
 }
 
 describe('what happens between an inspect and the record', () => {
-  const killed = containerInspect({ state: { ...EXITED_STATE, ExitCode: 137 } });
+  const killed = { ...EXITED_STATE, ExitCode: 137 };
 
-  it.each<{ occasion: Occasion; steps: string[] }>([
+  it.each<{ occasion: Occasion; status?: string; steps: string[] }>([
     { occasion: 'found', steps: ['write limits', 'oom', 'log', 'container record'] },
     { occasion: 'started', steps: ['read limits', 'oom', 'log', 'container record'] },
-  ])('of a container that was $occasion', async ({ occasion, steps }) => {
-    expect(await stepsOf(killed, occasion)).toEqual(steps);
+    { occasion: 'found', status: 'dead', steps: ['write limits', 'oom', 'log', 'container record'] },
+  ])('of a container that was $occasion $status', async ({ occasion, status = 'exited', steps }) => {
+    const state = { ...killed, Status: status };
+    expect(await stepsOf(containerInspect({ state }), occasion)).toEqual(steps);
   });
 
   it.each<{ occasion: Occasion; steps: string[] }>([

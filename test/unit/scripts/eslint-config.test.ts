@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const ROOT = join(__dirname, '../../..');
-const RULES = ['dockbridge/imports', 'no-restricted-imports'];
+const RULES = ['dockbridge/imports', 'no-restricted-imports', 'no-restricted-syntax'];
 /** It loads the TypeScript compiler, which takes long on a busy machine. */
 const LINT_MS = 120_000;
 
@@ -68,17 +68,34 @@ const IMPORTS: readonly Probe[] = [
   ['src/containers/probe.ts', "import { RecordTable } from '../store/record-table';", ''],
 ];
 
+const ASK = 'Ask with a function of src/store/states.ts';
+const STATES: readonly Probe[] = [
+  ['src/sync/probe.ts', "if (record.state === 'exited') f();", ASK],
+  ['src/sync/probe.ts', "if (record?.state !== 'running') f();", ASK],
+  ['src/sync/probe.ts', "if (state === 'created') f();", ASK],
+  ['src/sync/probe.ts', "if (['running', 'paused'].includes(record.state)) f();", ASK],
+  ['src/sync/probe.ts', "switch (record.state) { case 'dead': f(); }", ASK],
+  ['src/store/states.ts', "if (record.state === 'exited') f();", ''],
+  ['src/harness/html/probe.ts', "if (state === 'exited') f();", ''],
+  [
+    'src/sync/probe.ts',
+    "if (link.state === 'away' || status === 'running' || now.state === was.state) f();",
+    '',
+  ],
+];
+
 describe('what ESLint says', () => {
+  const probes = [...IMPORTS, ...STATES];
   let said: readonly string[];
 
   beforeAll(async () => {
-    const args = ['--input-type=module', '--eval', LINT, '--', JSON.stringify(IMPORTS)];
+    const args = ['--input-type=module', '--eval', LINT, '--', JSON.stringify(probes)];
     const { stdout } = await run(process.execPath, args, { cwd: ROOT });
     said = JSON.parse(stdout) as string[];
   }, LINT_MS);
 
-  it.each(IMPORTS)('in %s of %s', (...probe) => {
-    const fault = said[IMPORTS.findIndex(([file, text]) => file === probe[0] && text === probe[1])];
+  it.each(probes)('in %s of %s', (...probe) => {
+    const fault = said[probes.findIndex(([file, text]) => file === probe[0] && text === probe[1])];
     if (probe[2] === '') expect(fault).toBe('');
     else expect(fault).toContain(probe[2]);
   });

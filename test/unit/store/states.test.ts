@@ -2,9 +2,13 @@ import type { EngineState } from '../../../src/store/records';
 import {
   hasEnded,
   hasProcess,
+  isAlive,
+  isCreated,
   isListed,
+  isPaused,
   isReady,
   isRunning,
+  mayRun,
   Stage,
   stageOf,
   wasStarted,
@@ -12,21 +16,25 @@ import {
 import { containerRecord, runningContainer, sandboxRecord } from '../support/records';
 
 const ANSWERS: Record<EngineState, string> = {
-  created: 'created',
-  running: 'running process ready started',
-  paused: 'running process ready started',
-  restarting: 'running started',
+  created: 'new created',
+  running: 'may-run running alive process ready started',
+  paused: 'may-run paused alive process ready started',
+  restarting: 'may-run started',
   removing: 'unlisted stopped',
   exited: 'ended stopped',
   dead: 'ended stopped',
-  unknown: 'running created',
+  unknown: 'may-run created',
 };
 
 it.each(Object.entries(ANSWERS))('%s: %s', (name, answers) => {
   const state = name as EngineState;
   const container = runningContainer({ state });
   const told = [
+    ...(isCreated(container) ? ['new'] : []),
+    ...(mayRun(container) ? ['may-run'] : []),
     ...(isRunning(container) ? ['running'] : []),
+    ...(isPaused(container) ? ['paused'] : []),
+    ...(isAlive(container) ? ['alive'] : []),
     ...(hasEnded(container) ? ['ended'] : []),
     ...(hasProcess(container) ? ['process'] : []),
     ...(isListed(container) ? [] : ['unlisted']),

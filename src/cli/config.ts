@@ -1,5 +1,5 @@
 import { readConfiguration, type ReadConfiguration } from '../config/configuration';
-import { renderDefaultFile } from '../config/config-text';
+import { renderDefaultFile } from '../config/config-yaml';
 import { faultLine, type Fault } from '../config/fault';
 import { resolveSettings, sourcedOptions, type Given } from '../config/options';
 import { faultsInUse } from '../config/use';

@@ -57,7 +57,7 @@ export async function readConfiguration(
   for (const { path, text } of found.files) {
     // The package installs a file with nothing but comments, for which a daemon need not load the parser at its start.
     if (!/^[^\S\n]*[^#\s]/m.test(text)) continue;
-    const { readConfigText } = await import('./config-text.js');
+    const { readConfigText } = await import('./config-yaml.js');
     const read = readConfigText(path, text);
     faults.push(...read.faults);
     values = { ...values, ...read.values };

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { faultLine } from '../../../src/config/fault';
-import { readConfigText } from '../../../src/config/config-text';
+import { readConfigText } from '../../../src/config/config-yaml';
 import { resolveSettings, type Given } from '../../../src/config/options';
 import { faultsInUse } from '../../../src/config/use';
 import { selfSigned } from '../support/certificate';

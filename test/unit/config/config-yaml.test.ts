@@ -1,4 +1,4 @@
-import { readConfigText, renderDefaultFile } from '../../../src/config/config-text';
+import { readConfigText, renderDefaultFile } from '../../../src/config/config-yaml';
 import { OPTIONS, resolveSettings, type Option } from '../../../src/config/options';
 
 describe('the default file', () => {

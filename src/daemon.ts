@@ -75,7 +75,7 @@ const CALLS_MS = 30_000;
 const HANDED_OVER =
   'the node was handed over (dockbridge hand-over): stop this daemon and start the other runtime, or restart dockbridge to keep the node';
 
-/** The composition root: only this file and engine-side.ts construct parts. It starts them in order and stops them in reverse. */
+/** The composition root: it constructs what kubelet sees, and engine-side.ts constructs what faces the Engine and the node. */
 export class Daemon {
   private readonly control: ControlSocket | undefined;
   private watchdog: Watchdog | undefined;
@@ -289,8 +289,8 @@ export class Daemon {
   }
 
   /**
-   * Stops all parts in reverse order within 10 s, even if the Engine, a plugin or a disk hangs. Never rejects. The sockets
-   * are closed first, so that nobody calls. The logs get their time even if every step before them was given up.
+   * Stops all parts within 10 s, even if the Engine, a plugin or a disk hangs. Never rejects. The sockets are closed first,
+   * so that nobody calls. The logs get their time even if every step before them was given up.
    */
   async stop(): Promise<void> {
     const { server, streaming, dialers, observability, tracing } = this.kubeletSide;

@@ -54,8 +54,8 @@ export interface Held {
 }
 
 /**
- * The life of containers and sandboxes. All work on one of them runs in order under the lock of its id, so that a slow
- * inspect cannot overwrite what came after it. `withContainer` is the only way to change a record under that lock.
+ * The life of containers and sandboxes. The record of one of them changes only under the lock of its id, so that a slow
+ * inspect cannot overwrite what came after it. `withContainer` is the only way to take that lock and change a record.
  */
 export class ContainerLife {
   /** Sandboxes that were begun, not finished, and could not be removed. */

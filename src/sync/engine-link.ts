@@ -38,13 +38,13 @@ export interface EngineLinkParts {
 /**
  * The connection to the Engine:
  *
- *   connect ──▶ claim ──▶ subscribe ──▶ facts and full resync ──▶ ready ──┐
- *      ▲                                                                  │ stream ends, heartbeat fails
- *      └──────────────── wait 0.3 s ◀── down (reason) ◀───────────────────┘
+ *   claim endpoint ──▶ version, facts ──▶ claim Engine ──▶ subscribe ──▶ full resync ──▶ ready ──┐
+ *      ▲                                                                                         │ stream ends, heartbeat fails
+ *      └───────────────────────── wait 0.3 s ◀── down (reason) ◀─────────────────────────────────┘
  *
  * Nothing is changed before the Engine is claimed. The subscription comes before the list, so that no event is missed between
  * them. The store keeps what it knows while the Engine is down. Facts and images are read in parallel, because neither may keep
- * the node from being served.
+ * the node from being served; after a loss, those that are known count until they are read again.
  */
 export class EngineLink {
   private readonly dated = new DatedLinkState({ ready: false, reason: 'Docker Engine has not answered yet' });

@@ -34,8 +34,8 @@ import { grantable, hasSecurityOption } from '../engine-abilities';
 import type { CallContext, Services } from '../services';
 
 /**
- * Makes one Engine call, and more only for the first look into an image (ADR 0040) and for sub-paths of image mounts. The
- * record is made from what we asked for. A container of the same name, attempt and contents that a lost call created in this
+ * Makes one Engine call, and more only for an image that the store does not know, for the first look into an image (ADR
+ * 0040), for sub-paths of image mounts, and after a refusal. The record is made from what we asked for. A container of the same name, attempt and contents that a lost call created in this
  * sandbox is returned instead of a second one.
  */
 export async function createContainer(

@@ -334,6 +334,18 @@ describe('loss', () => {
     expect(made.store.sandboxes.get(SANDBOX_ID)?.state).toBe('exited');
   });
 
+  it('is over before the images are listed again: those that are known count until then', async () => {
+    const made = await connected(room({ imagePatience: 60_000 }));
+    const lists = made.engine.count('listImages');
+    made.engine.gates.set('listImages', () => gate().promise);
+    made.engine.stop();
+    await isDown(made);
+    made.engine.start();
+    await isReady(made);
+    await made.link.whenImagesSyncedOnce();
+    await until(() => made.engine.count('listImages') > lists);
+  });
+
   it('during the first lists counts as not connected', async () => {
     const made = room();
     made.engine.gates.set('listImages', () => gate().promise);

@@ -2,18 +2,37 @@
 # Checks the units: systemd must understand each line, and none may do harm to pods. Wants systemd-analyze, and no systemd that
 # runs.
 #
-#   units.sh [UNIT...]   files; all of packaging/ unless told otherwise
+#   units.sh [UNIT...]   files; all of packaging/, and what docs/switching.md tells people to write, unless told otherwise
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
-[ $# -gt 0 ] || set -- "$here"/systemd/*.{service,socket} "$here"/cri-dockerd/*.{service,socket}
 
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 units=$root/etc/systemd/system
-install -d "$units" "$root/bin" "$root/usr/bin"
+install -d "$units/cri-docker.service.d" "$root/bin" "$root/usr/bin" "$root/page"
+if [ $# = 0 ]; then
+  page=$here/../docs/switching.md
+  block() { # PATTERN: the page's first indented block in which a line is of it
+    awk -v pattern="$1" '
+      /^    / { text = text substr($0, 5) "\n"; if ($0 ~ pattern) found = 1; next }
+      /^$/ && text != "" { text = text "\n"; next }
+      found { exit }
+      { text = "" }
+      END { if (found) printf "%s", text; else exit 1 }' "$page" || { echo "units: $page has no block with $1" >&2; exit 1; }
+  }
+  # Beside the package's, which has the name that the page tells.
+  block '^    ExecStart=/usr/bin/node .*[^-]cni$' >"$root/page/from-switching.service"
+  block '^    ExecStart=/usr/bin/node .*fd://' >"$units/cri-docker.service.d/dockbridge.conf"
+  # The guest runs only the package's unit (test/guest).
+  if untried=$(grep -vxFf "$here/systemd/dockbridge.service" "$root/page/from-switching.service" | grep -vE '^(Description|After|Conflicts|ExecStart)='); then
+    echo "units: in docs/switching.md, and not so in systemd/dockbridge.service, where it would be tested: $untried" >&2
+    exit 1
+  fi
+  set -- "$here"/systemd/*.{service,socket} "$here"/cri-dockerd/*.{service,socket} "$root/page/from-switching.service"
+fi
 cp "$@" "$units"
 # What the units name must be there.
-for command in bin/kill usr/bin/dockbridge usr/bin/cri-dockerd; do
+for command in bin/kill usr/bin/node usr/bin/dockbridge usr/bin/cri-dockerd; do
   printf '#!/bin/sh\n' >"$root/$command" && chmod 755 "$root/$command"
 done
 for target in basic multi-user network-online shutdown sockets sysinit; do
@@ -21,11 +40,14 @@ for target in basic multi-user network-online shutdown sockets sysinit; do
 done
 
 failed=0
-# An unknown key costs no more than a line of it: the exit code is 0.
-if ! said=$(systemd-analyze verify --root="$root" --man=no "${@##*/}" 2>&1) || [ -n "$said" ]; then
-  echo "units: systemd-analyze verify: ${said//$root/}" >&2
-  failed=1
-fi
+# One at a time: started together, these units would stop each other. An unknown key costs no more than a line: the exit code
+# is 0.
+for unit in "${@##*/}"; do
+  if ! said=$(systemd-analyze verify --root="$root" --man=no "$unit" 2>&1) || [ -n "$said" ]; then
+    echo "units: systemd-analyze verify $unit: ${said//$root/}" >&2
+    failed=1
+  fi
+done
 # dockbridge.service tells why.
 harm='^(Private(Tmp|Devices|Mounts|Network|Users|IPC)|Protect[A-Za-z]+|(ReadOnly|ReadWrite|Inaccessible|Exec|NoExec)Paths|TemporaryFileSystem|Root(Directory|Image)|'
 harm+='Bind(ReadOnly)?Paths|MountFlags|Device(Allow|Policy)|CapabilityBoundingSet|MemoryDenyWriteExecute|RestrictNamespaces|SystemCallFilter|DynamicUser|User)='

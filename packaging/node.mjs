@@ -29,7 +29,12 @@ if (!existsSync(target)) {
     if (found !== integrity)
       throw new Error(`${name}@${pins.version} is ${found}, packaging/node.json has ${integrity}`);
     execFileSync('tar', ['-C', work, '-xzf', archive, 'package/bin/node', 'package/LICENSE']);
-    renameSync(join(work, 'package'), target);
+    try {
+      renameSync(join(work, 'package'), target);
+    } catch (error) {
+      // Another build was quicker: both have checked the same bytes.
+      if (error.code !== 'ENOTEMPTY') throw error;
+    }
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

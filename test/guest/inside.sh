@@ -3,7 +3,7 @@
 # said; what is in $results goes there at the end, on the third disk.
 set -uo pipefail
 export PATH=/dockbridge/bin:$PATH HOME=/root
-export CRICTL=/dockbridge/bin/crictl CONFORMANCE_ENDPOINT=unix:///run/dockbridge.sock
+export CRICTL=/dockbridge/bin/crictl CONFORMANCE_ENDPOINT=unix:///var/run/cri-dockerd.sock
 results=/run/results
 mkdir -p "$results"
 cd /dockbridge || exit
@@ -49,17 +49,17 @@ step() { # NAME COMMAND...: its exit code goes to the host
   return $code
 }
 
-start_node() {
+start_node() { # as docs/install.md and docs/kubeadm.md tell people
   network
-  cp dockbridge.service /etc/systemd/system/
-  mkdir /etc/systemd/system/dockbridge.service.d
-  cat >/etc/systemd/system/dockbridge.service.d/guest.conf <<S
-[Service]
-ExecStart=
-ExecStart=/dockbridge/bin/node /dockbridge/dist/main.js serve --container-runtime-endpoint $CONFORMANCE_ENDPOINT --network-plugin cni --cni-bin-dir /usr/lib/cni
-S
-  systemctl daemon-reload
-  systemctl start docker && say 'docker has started' && systemctl start dockbridge
+  mkdir -p /etc/docker /var/lib/kubelet
+  echo '{ "live-restore": true }' >/etc/docker/daemon.json
+  # No kubelet runs here. The doctor compares with this file, of which kubeadm writes one for each node.
+  cp examples/kubelet-config.yaml /var/lib/kubelet/config.yaml
+  systemctl start docker && say 'docker has started' || return
+  dpkg --install packages/dockbridge_*.deb && say 'dockbridge is installed' || return
+  # dpkg knows it as a file that was changed.
+  cp examples/config.yaml /etc/dockbridge/config.yaml
+  systemctl enable --now dockbridge.service
 }
 
 registry() { # COMMAND...: beside the suite's registry, which has the names of public ones
@@ -81,7 +81,8 @@ ours() { # PATTERN
 }
 
 integration() { # FILE...
-  systemctl stop dockbridge # one dockbridge on an Engine: these tests have their own
+  # One dockbridge on an Engine: these tests have their own.
+  if systemctl is-active --quiet dockbridge; then systemctl stop dockbridge; fi
   DOCKBRIDGE_TEST_DOCKER_HOST=unix:///var/run/docker.sock node node_modules/jest/bin/jest.js --runInBand --ci --json \
     --outputFile="$results/jest.json" --runTestsByPath "${@/#/test/integration/}" 2>&1 | cat # for a terminal it would draw
 }
@@ -92,11 +93,13 @@ docker info >"$results/docker-info.txt" 2>&1
 step walk registry bash test/guest/walk.sh
 if [ -n "$SHORT" ]; then
   step critest upstream AppArmor
+  step package registry bash test/guest/package.sh packages
   step integration integration cgroup-v2.test.js
 else
   step crictl registry bash test/conformance/crictl.sh
   step critest upstream 'AppArmor|OOM|Security Context'
   step conformance ours .
+  step package registry bash test/guest/package.sh packages
   step integration integration {cgroup-v2,container-resources,stats,pod-stats,pod-metrics,sandbox-config,container-security}.test.js
 fi
 touch "$results/complete"

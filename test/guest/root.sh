@@ -12,6 +12,7 @@ packages=(
   systemd systemd-sysv udev dbus kmod linux-image-cloud-amd64      # a node that boots
   docker.io apparmor iptables iproute2 containernetworking-plugins # an Engine and a network of pods
   procps libstdc++6                                                # for the host's node
+  libatomic1 mount                                                 # what our package depends on besides
   busybox                                                          # which test images are made of
 )
 [ "$suite" = bookworm ] || packages+=(docker-cli) # Debian 13 took the client out of docker.io

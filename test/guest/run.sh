@@ -3,7 +3,7 @@
 # without KVM (docs/adr/0035). Needs root, and from outside only a Debian mirror and, once, a Go module proxy.
 #   SHORT=1       the short form
 #   GUEST=forky   Debian testing instead: a newer kernel, systemd and Engine
-#   ONLY='STEP …' of walk, crictl, critest, conformance and integration only these, for whoever mends one of them
+#   ONLY='STEP …' of walk, crictl, critest, conformance, package and integration only these, for whoever mends one of them
 #   TOTALS=FILE   gets `N passed, N failed, N skipped`
 #   GUEST_KEEP=DIR  gets what the guest has written: console, journal, reports
 #   GUEST_LIMIT=S   seconds until the guest is ended, whatever it does (7200; short 900)

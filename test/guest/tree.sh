@@ -1,6 +1,7 @@
 #!/bin/bash
-# tree.sh WORK: makes WORK/tree.img, the guest's second disk: this tree as it runs there, with the host's node, critest and
-# crictl. dist/ must be built. What the guest would spend minutes on is done here: compiling tests, making image layers.
+# tree.sh WORK: makes WORK/tree.img, the guest's second disk: our packages, and this tree as its tests run there, with the host's
+# node, critest and crictl. dist/ must be built. What the guest would spend minutes on is done here: compiling tests, making
+# image layers.
 set -euo pipefail
 work=${1:?usage: tree.sh WORK}
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -12,7 +13,7 @@ die() { say "$*"; exit 1; }
 tree=$work/tree
 mkdir -p "$tree/bin"
 node test/guest/compile.mjs "$tree"
-cp -a dist scripts package.json "$tree/"
+cp -a dist examples scripts package.json "$tree/"
 cp -a test/guest test/fixtures "$tree/test/"
 cp test/guest/jest.config.cjs "$tree/jest.config.js"
 # Not what only builds and checks.
@@ -43,9 +44,22 @@ rm -r "$work/busybox"
 # shellcheck disable=SC2016 # the guest's
 echo 'mkdir -p "$1" && tar -C "$1" -xf "${BASH_SOURCE[0]%/*}/busybox-root.tar"' >"$tree/scripts/busybox-root.sh"
 
-# The unit that docs/switching.md tells people to write; where the programs are is the guest's own matter.
-awk '/^    \[Unit\]/ { on = 1 } on && /^[^ ]/ { exit } on { sub(/^    /, ""); print }' docs/switching.md >"$tree/dockbridge.service"
-grep -q '^ExecStart=' "$tree/dockbridge.service" || die 'docs/switching.md has no unit'
+# What users install, without the compression that the guest would work on for a minute, and a newer version of it, whose default
+# settings are others.
+packages=$tree/packages
+COMPRESSION=none bash packaging/deb.sh amd64 "$packages" >&2
+COMPRESSION=none bash packaging/deb.sh all "$packages" >&2
+next=$work/next
+dpkg-deb --raw-extract "$packages"/dockbridge_*.deb "$next"
+version=$(dpkg-deb --field "$packages"/dockbridge_*.deb Version) newer=999.0.0
+sed -i "s/^Version: .*/Version: $newer/" "$next/DEBIAN/control"
+main=$next/usr/lib/dockbridge/main.js
+sed -i "s/DOCKBRIDGE_VERSION=\"$version\"/DOCKBRIDGE_VERSION=\"$newer\"/" "$main"
+grep -qF "\"$newer\"" "$main" || die "main.js does not say that it is $version"
+echo "# This line came with $newer." >>"$next/etc/dockbridge/config.yaml"
+mkdir "$packages/next"
+dpkg-deb --root-owner-group -Znone --build "$next" "$packages/next" >&2
+rm -r "$next"
 printf 'SHORT=%q\nONLY=%q\n' "${SHORT:-}" "${ONLY:-}" >"$tree/guest.env"
 
 # A DIMM's size: a multiple of 128 MiB.

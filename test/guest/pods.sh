@@ -1,0 +1,77 @@
+# pods.sh: what walk.sh and package.sh share: pods made with crictl, whose log counts, and looks at what became of them. Both
+# are bash with `set -euo pipefail`, and call `end` at their end.
+# shellcheck shell=bash
+work=/var/log/pods/guest
+image=${CONFORMANCE_IMAGES:?}/base:1
+failed=0
+
+: >/run/crictl.yaml
+export CRI_CONFIG_FILE=/run/crictl.yaml
+crictl() { command crictl --timeout 60s --runtime-endpoint "$CONFORMANCE_ENDPOINT" "$@" </dev/null; }
+wrong() { echo "WRONG: $*"; failed=1; }
+end() { # exits 1 if something was wrong
+  [ $failed = 1 ] || echo "${0##*/}: all as it should be"
+  exit $failed
+}
+is() { # WHAT FOUND WANTED
+  if [ "$2" = "$3" ]; then echo "  $1: $2"; else wrong "$1: '$2', not '$3'"; fi
+}
+eventually() { # COMMAND...
+  # Sleeping costs nothing here, looking does.
+  for _ in {1..30}; do
+    ! "$@" 2>/dev/null || return 0
+    sleep 2
+  done
+  wrong "not within a minute: $*"
+}
+
+make_pod() { # NAME: prints the ids of the pod and of its container
+  local pod slice=kubepods-burstable-pod$1
+  mkdir -p "$work"
+  cat >"$work/pod.json" <<S
+{ "metadata": { "name": "$1", "namespace": "default", "uid": "$1", "attempt": 0 }, "log_directory": "$work",
+  "linux": { "cgroup_parent": "/kubepods.slice/kubepods-burstable.slice/$slice.slice" } }
+S
+  cat >"$work/container.json" <<S
+{ "metadata": { "name": "main", "attempt": 0 }, "image": { "image": "$image" }, "log_path": "$1.log",
+  "command": ["sh", "-c", "n=0; while :; do echo line \$n; n=\$((n+1)); sleep 1; done"],
+  "linux": { "resources": { "memory_limit_in_bytes": 67108864, "unified": { "memory.oom.group": "1" } } } }
+S
+  pod=$(crictl runp "$work/pod.json")
+  container=$(crictl create "$pod" "$work/container.json" "$work/pod.json")
+  crictl start "$container" >/dev/null
+  echo "$pod $container"
+}
+remove_pod() { crictl stopp "$1" >/dev/null && crictl rmp "$1" >/dev/null; }
+state() { crictl inspect --output go-template --template '{{.status.state}}' "$1"; }
+pod_state() { crictl inspectp --output go-template --template '{{.status.state}}' "$1"; }
+process() { docker inspect --format '{{.State.Pid}}' "$1"; }
+main_process() { systemctl show --property MainPID --value dockbridge; }
+answers() { crictl version >/dev/null; }
+lines() { wc -l <"$work/$1.log"; }
+grows() { # NAME: the log gets a line more
+  local before
+  before=$(lines "$1")
+  longer() { [ "$(lines "$1")" -gt "$before" ]; }
+  eventually longer "$1"
+}
+whole() { # NAME: each line once and in order
+  is "wrong lines in the log of $1" "$(awk '{ if ($5 != NR - 1) n++ } END { print n + 0 }' "$work/$1.log")" 0
+}
+group() { cat "/sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod$1.slice/docker-$2.scope/$3"; }
+
+lives_on() { # NAME CONTAINER PID
+  is state "$(state "$2")" CONTAINER_RUNNING
+  is 'its process' "$(process "$2")" "$3"
+  grows "$1"
+  whole "$1"
+  is memory.max "$(group "$1" "$2" memory.max)" 67108864
+  # systemd sets it back when it reads its units, and dockbridge again.
+  grouped() { [ "$(group "$1" "$2" memory.oom.group)" = 1 ]; }
+  eventually grouped "$1" "$2"
+}
+
+no_pods() { # the Engine has none, and CNI keeps no address
+  is pods "$(crictl pods --quiet | wc -l)" 0
+  is 'addresses in use' "$(find /var/lib/cni/networks/guest -type f ! -name 'last_*' ! -name lock | wc -l)" 0
+}

@@ -56,8 +56,8 @@ start_node() { # as docs/install.md and docs/kubeadm.md tell people
   # No kubelet runs here. The doctor compares with this file, of which kubeadm writes one for each node.
   cp examples/kubelet-config.yaml /var/lib/kubelet/config.yaml
   systemctl start docker && say 'docker has started' || return
-  dpkg --install packages/dockbridge_*.deb && say 'dockbridge is installed' || return
-  # dpkg knows it as a file that was changed.
+  dpkg --install packages/dockbridge_*.deb | cat && say 'dockbridge is installed' || return
+  # For dpkg this is a file that was changed.
   cp examples/config.yaml /etc/dockbridge/config.yaml
   systemctl enable --now dockbridge.service
 }

@@ -8,6 +8,7 @@ set -euo pipefail
 packages=${1:?usage: package.sh PACKAGES}
 settings=/etc/dockbridge/config.yaml
 
+dpkg() { command dpkg "$@" | cat; } # for a terminal it would count as it reads
 runs_on() { # without a daemon that could tell
   is 'its process' "$(process "$container")" "$pid"
   is 'starts of it by the Engine' "$(docker inspect --format '{{.State.Running}} {{.RestartCount}} {{.State.StartedAt}}' "$container")" "true 0 $started"

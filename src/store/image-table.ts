@@ -1,19 +1,22 @@
 import type { ImageRecord } from './records';
 
-/** How many removed images are remembered, so that a late answer cannot bring them back. */
+/**
+ * How many image ids the table remembers beyond the existing images, so that a late answer cannot bring a removed image
+ * back.
+ */
 const REMEMBERED = 1_000;
 
-/** Images by id and by every name they have. Only ImageSync changes it. */
+/** Images by id, and by each of their names. Only ImageSync changes this table. */
 export class ImageTable {
   private readonly byId = new Map<string, ImageRecord>();
   private readonly idByName = new Map<string, string>();
 
   private revision = 0;
   private changes = 0;
-  /** The last change by image id, also for images that are gone. */
+  /** The number of the last change of each image, kept also for images that are gone. */
   private readonly touched = new Map<string, number>();
 
-  /** Grows with every change of ids, names and sizes. */
+  /** A revision that grows with every change of ids, names or sizes. */
   get now(): number {
     return this.revision;
   }
@@ -23,14 +26,14 @@ export class ImageTable {
   }
 
   /**
-   * Returns a number to take before a question to the Engine, and to judge the answer by. It grows with every question and
-   * change.
+   * Returns a number that the caller takes before asking the Engine. When the answer arrives, `isNewerThan` compares this
+   * number with the image's last change. It grows with every question and every change.
    */
   ask(): number {
     return ++this.changes;
   }
 
-  /** Whether the image was changed or removed after the question. */
+  /** Whether the image was changed or removed after `asked`, a number from `ask`. */
   isNewerThan(id: string, asked: number): boolean {
     return (this.touched.get(id) ?? 0) > asked;
   }
@@ -49,7 +52,7 @@ export class ImageTable {
     return id === undefined ? undefined : this.byId.get(id);
   }
 
-  /** All images whose id starts with `prefix` (with or without `sha256:`). */
+  /** Returns all images whose id starts with `prefix` (with or without `sha256:`). */
   byIdPrefix(prefix: string): ImageRecord[] {
     const wanted = prefix.startsWith('sha256:') ? prefix : `sha256:${prefix}`;
     const exact = this.byId.get(wanted);
@@ -68,8 +71,9 @@ export class ImageTable {
   }
 
   /**
-   * @param asked the number of the question whose answer lacks the image, so that an answer to a later question still counts.
-   * Without it, the image is certainly gone.
+   * Removes an image.
+   * @param asked the number of the question whose answer lacks the image, so that an answer to a later question can still
+   * put it. Without this number, the image is certainly gone.
    */
   delete(id: string, asked?: number): void {
     this.touch(id, asked);
@@ -83,12 +87,12 @@ export class ImageTable {
   private touch(id: string, at = ++this.changes): void {
     this.touched.delete(id);
     this.touched.set(id, at);
-    // The first entry is the oldest.
+    // The first entry is the oldest, because each change moves an image to the end.
     if (this.touched.size > REMEMBERED + this.byId.size)
       for (const oldest of this.touched.keys()) return void this.touched.delete(oldest);
   }
 
-  /** A tag moves: the image that had it before loses it. */
+  /** Gives a name to an image. The image that had this name before loses it. */
   private takeName(name: string, id: string): void {
     const formerId = this.idByName.get(name);
     const former = formerId === undefined || formerId === id ? undefined : this.byId.get(formerId);

@@ -1,18 +1,21 @@
 import type { ContainerRecord } from './records';
 
-/** A container of a pod, or its sandbox, that the Engine has listed and that nobody has inspected yet. */
+/** A pod's container or sandbox that the Engine has listed and dockbridge has not inspected yet. */
 export interface ListedRecord {
   readonly id: string;
   readonly kind: 'sandbox' | 'container';
-  /** The pod it belongs to: its own id for a sandbox, '' when its label does not tell. */
+  /** The sandbox's id: for a sandbox its own id, '' when the container's label does not name the sandbox. */
   readonly sandboxId: string;
-  /** Enough for an element of ListContainers and nothing else; undefined where the Engine's list does not tell enough. */
+  /**
+   * A record that suffices only for an element of ListContainers. It is undefined where the Engine's list lacks a needed
+   * value.
+   */
   readonly record: ContainerRecord | undefined;
 }
 
 /**
- * What the Engine's first list told, until each container was inspected. Until then the other tables do not know these
- * containers: whoever needs more than an element of a list waits for the inspect.
+ * What the Engine's first list reported, kept until each container has been inspected. Until its inspect, the other
+ * tables lack the container, so a caller that needs more than a list element waits for the inspect.
  */
 export class ListedTable {
   private readonly byId = new Map<string, ListedRecord>();
@@ -20,7 +23,7 @@ export class ListedTable {
   private readonly ofPod = new Map<string, number>();
   private readonly untold = { sandbox: 0, container: 0 };
   private readonly listeners = new Set<() => void>();
-  /** Containers to which something happened after the list was requested; undefined once all were inspected. */
+  /** Containers that changed after the list was requested. It is undefined once all containers have been inspected. */
   private changed: Set<string> | undefined = new Set();
 
   get size(): number {
@@ -31,27 +34,27 @@ export class ListedTable {
     return this.byId.has(id);
   }
 
-  /** Containers that can be listed. */
+  /** Yields the containers whose record suffices for a list. */
   *records(): Generator<ContainerRecord> {
     for (const { record } of this.byId.values()) if (record !== undefined) yield record;
   }
 
-  /** How many of a kind cannot be listed before they are inspected. */
+  /** Returns how many entries of a kind must be inspected before a list is complete. */
   missing(kind: ListedRecord['kind']): number {
     return this.untold[kind];
   }
 
-  /** Whether a pod's sandbox or one of its containers is here. */
+  /** Whether this table still contains the pod's sandbox or one of its containers. */
   hasPod(sandboxId: string): boolean {
     return this.ofPod.has(sandboxId);
   }
 
-  /** Must be called before a list is requested, because the list may not know what happens from now on. */
+  /** Must be called before a list is requested, because the list may lack changes that happen from this moment on. */
   expect(): void {
     this.changed = new Set();
   }
 
-  /** Replaces everything by what a new list told. */
+  /** Replaces all entries by those of a new list. */
   replace(all: Iterable<ListedRecord>): void {
     for (const id of [...this.byId.keys()]) this.remove(id);
     for (const one of all) this.add(one);
@@ -59,18 +62,18 @@ export class ListedTable {
     this.announce();
   }
 
-  /** All containers were inspected: from now on the other tables know everything. */
+  /** Empties the table once all containers were inspected, because the other tables are complete from now on. */
   close(): void {
     this.replace([]);
     this.changed = undefined;
   }
 
-  /** The container was inspected, or is gone. */
+  /** Removes a container that was inspected or is gone. */
   delete(id: string): void {
     if (this.remove(id)) this.announce();
   }
 
-  /** Something happened to the container after the list was made, so it is not listed before it is inspected. */
+  /** Marks a container that changed after the list was requested, so that no list contains it before its inspect. */
   distrust(id: string): void {
     this.changed?.add(id);
     const known = this.byId.get(id);
@@ -81,25 +84,28 @@ export class ListedTable {
     this.announce();
   }
 
-  /** Somebody waits for the container, so it is inspected before the others. */
+  /** Asks for an early inspect of a container, because a caller waits for it. */
   want(id: string): void {
     if (this.byId.has(id)) this.wanted.add(id);
   }
 
-  /** The same for a sandbox and all of its containers. */
+  /** Asks for early inspects of a sandbox and all its containers. */
   wantPod(sandboxId: string): void {
     if (!this.hasPod(sandboxId)) return;
     for (const one of this.byId.values()) if (one.sandboxId === sandboxId) this.wanted.add(one.id);
   }
 
-  /** Takes the first container that somebody waits for; undefined when nobody waits. The caller has to inspect it. */
+  /**
+   * Removes and returns the id of the next container that a caller waits for, or undefined when no caller waits. The
+   * caller of this function has to inspect the container.
+   */
   takeWanted(): string | undefined {
     const [id] = this.wanted;
     if (id !== undefined) this.wanted.delete(id);
     return id;
   }
 
-  /** Calls back after each change; the returned function ends it. */
+  /** Calls the listener after each change. The returned function unsubscribes it. */
   subscribe(listener: () => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);

@@ -23,7 +23,7 @@ export class NameReservations {
     );
   }
 
-  /** Resolves when all who hold the name or wait for it have finished. */
+  /** Resolves when every caller that holds the name, or already waits for it, has finished. */
   async whenFree(engineName: string): Promise<void> {
     await this.lock.run(engineName, () => Promise.resolve());
   }

@@ -12,27 +12,32 @@ export interface TableRecord {
 
 export type ChangeListener<R> = (now: R | undefined, before: R | undefined) => void;
 
-/** What readers see of a table: records by id, unique id prefix and Engine name. Lookups by full id or name are O(1). */
+/**
+ * The read-only side of a table: records by id, unique id prefix and Engine name. Lookups by full id or name are O(1).
+ */
 export interface Records<R extends TableRecord> {
   readonly size: number;
   values(): IterableIterator<R>;
   get(id: string): R | undefined;
   byName(engineName: string): R | undefined;
   /**
-   * Full id or unique prefix, as crictl users type it.
-   * @param field the request field, for the error of an ambiguous prefix.
+   * Finds a record by its full id or a unique prefix, because crictl users type prefixes.
+   * @param field the request field that an error about an ambiguous prefix names.
    */
   resolve(idOrPrefix: string, field: string): R | undefined;
-  /** A number that grows with every change. Take it before a list call, and give it to `isNewerThan` once the list has come. */
+  /**
+   * A number that grows with every change. Read it before a list call, and pass it to `isNewerThan` when the list has
+   * arrived.
+   */
   readonly now: number;
   isNewerThan(id: string, revision: number): boolean;
-  /** True for an id that was removed. The Engine does not use an id again within one connection. */
+  /** Whether the id was removed. The Engine does not reuse an id within one connection. */
   wasRemoved(id: string): boolean;
   /** Calls the listener after each change. The returned function unsubscribes it. */
   subscribe(listener: ChangeListener<R>): () => void;
 }
 
-/** The table itself; see Store for who may change it. */
+/** The table itself. `Store` explains which code may change it. */
 export class RecordTable<R extends TableRecord> implements Records<R> {
   private readonly byId = new Map<string, R>();
   private readonly idByName = new Map<string, string>();
@@ -65,7 +70,7 @@ export class RecordTable<R extends TableRecord> implements Records<R> {
     for (const [id, record] of this.byId) {
       if (!id.startsWith(idOrPrefix)) continue;
       if (found !== undefined)
-        throw invalidArgument(field, `id prefix "${idOrPrefix}" is ambiguous; give more of it`);
+        throw invalidArgument(field, `id prefix "${idOrPrefix}" is ambiguous; give more characters`);
       found = record;
     }
     return found;
@@ -83,7 +88,10 @@ export class RecordTable<R extends TableRecord> implements Records<R> {
     return this.removed.has(id);
   }
 
-  /** Called when a new connection to the Engine begins, because its first list is the truth again. */
+  /**
+   * Called when a new connection to the Engine begins: an Engine that lost its data may have got it back, so its first
+   * list counts.
+   */
   forgetRemovals(): void {
     this.removed = new BoundedSet(REMEMBERED_REMOVALS);
   }
@@ -128,7 +136,7 @@ export class RecordTable<R extends TableRecord> implements Records<R> {
 /** Containers, and which of them belong to a sandbox. */
 export interface ContainerRecords extends Records<ContainerRecord> {
   ofSandbox(sandboxId: string): ContainerRecord[];
-  /** Resolves with the record once `accept` holds, with undefined once the container is gone. */
+  /** Resolves with the record once `accept` returns true for it, or with undefined once the container is gone. */
   waitFor(
     id: string,
     accept: (record: ContainerRecord) => boolean,

@@ -1,13 +1,16 @@
 import type Long from 'long';
 import type { MountPropagation, NamespaceMode } from '../proto/enums';
 
-/** The Engine's container states (`State.Status`); `unknown` is ours, for a container that cannot be inspected. */
+/**
+ * The Engine's container states (`State.Status`). `unknown` is dockbridge's own, for a container that cannot be
+ * inspected.
+ */
 export type EngineState =
   'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead' | 'unknown';
 
 export type StringMap = Readonly<Record<string, string>>;
 
-/** CRI NamespaceMode numbers of a pod (proto/enums.ts). */
+/** The namespace modes of a pod, as CRI's NamespaceMode numbers (proto/enums.ts). */
 export interface NamespaceModes {
   readonly network: NamespaceMode;
   readonly pid: NamespaceMode;
@@ -23,7 +26,7 @@ export interface SandboxMetadata {
 }
 
 interface EngineContainerRecord {
-  /** The Engine's full container id: the CRI id. */
+  /** The Engine's full container id, which is also the CRI id. */
   readonly id: string;
   /** The Engine's container name, without the leading slash. */
   readonly engineName: string;
@@ -32,41 +35,50 @@ interface EngineContainerRecord {
   /** Nanoseconds since the epoch; never 0. */
   readonly createdAt: Long;
   readonly state: EngineState;
-  /** Host pid of the first process, 0 when not running. */
+  /** Host pid of the first process; 0 while the container is not running. */
   readonly pid: number;
-  /** Digests of the request's fields, by path; undefined for containers of cri-dockerd or of an older version. */
+  /**
+   * Digests of the request's fields by path. Undefined for containers that cri-dockerd or an older dockbridge created.
+   */
   readonly contents: StringMap | undefined;
 }
 
-/** A pod sandbox: the pause container and what CRI knows about it. Records are immutable; a change is a new record. */
+/**
+ * A pod sandbox: the pause container and what CRI knows about it. Records are immutable, so a change creates a new
+ * record.
+ */
 export interface SandboxRecord extends EngineContainerRecord {
   readonly kind: 'sandbox';
   readonly metadata: SandboxMetadata;
-  /** As requested; '' is the default handler. */
+  /** The requested runtime handler; '' is the default handler. */
   readonly runtimeHandler: string;
   /**
-   * The Engine's runtime that it runs with: daemon.json's default at its creation, where it requested none. Its containers get
-   * the same, whatever the default is by then. '' where the Engine does not tell.
+   * The Engine runtime of the sandbox. If the request named none, this is the default of daemon.json at the sandbox's
+   * creation. The pod's containers use the same runtime even if the default changes later. '' where the Engine does not
+   * report the runtime.
    */
   readonly runtime: string;
-  /** The pause container's network as the Engine names it: `none` for CNI, `host`, or one of the Engine's own. */
+  /** The pause container's network mode in the Engine: `none` for CNI, `host`, or the name of an Engine network. */
   readonly networkMode: string;
-  /** False between the start of the pause process and the end of its network setup. */
+  /** False between the start of the pause process and the end of the network setup. */
   readonly networkReady: boolean;
-  /** Whether a stop or a removal of the pod was begun. From then on nothing starts in it, even if that call fails. */
+  /** Whether a stop or removal of the pod has begun. From then on, nothing starts in the pod, even if that call fails. */
   readonly stopping: boolean;
   readonly namespaces: NamespaceModes;
   readonly hostname: string;
   readonly logDirectory: string;
   readonly cgroupParent: string;
   readonly privileged: boolean;
-  /** Pod IPs, primary first; empty on the host's network. */
+  /** Pod IPs, primary first; empty for a pod on the host's network. */
   readonly ips: readonly string[];
-  /** The pause container's image, as Image.id. */
+  /** The id of the pause container's image, equal to an Image.id. */
   readonly imageId: string;
 }
 
-/** A container that does not belong to a pod. Only the image that it uses matters. */
+/**
+ * A container that does not belong to a pod. Only its image matters, because image garbage collection must keep that
+ * image.
+ */
 export interface ForeignRecord {
   readonly id: string;
   readonly engineName: string;
@@ -75,19 +87,19 @@ export interface ForeignRecord {
 
 /** The image of an image mount. */
 export interface MountImageRecord {
-  /** As requested. */
+  /** The image reference as requested. */
   readonly image: string;
   readonly userSpecified: string;
   readonly annotations: StringMap;
   readonly subPath: string;
-  /** The Engine's image id, which is PullImage's image_ref and ContainerStatus' too; '' until it was looked up. */
+  /** The Engine's image id, which PullImage (image_ref) and ContainerStatus also return; '' until it was looked up. */
   readonly id: string;
 }
 
 /** A CRI mount as requested: ContainerStatus returns exactly these. */
 export interface MountRecord {
   readonly containerPath: string;
-  /** '' for an image mount. */
+  /** '' for an image mount, which has no path on the host. */
   readonly hostPath: string;
   readonly readonly: boolean;
   readonly selinuxRelabel: boolean;
@@ -96,27 +108,27 @@ export interface MountRecord {
   readonly image?: MountImageRecord;
 }
 
-/** Values of a container's control group that the Engine API has no field for, as text. */
+/** Values of a container's control group for which the Engine API has no field. All values are text. */
 export interface KernelValues {
-  /** Bytes by page size (`2MB`). */
+  /** Limits in bytes, keyed by page size (`2MB`). */
   readonly hugepages: StringMap;
-  /** cgroup v2 files and what is in them. */
+  /** Contents of cgroup v2 files, keyed by file name. */
   readonly unified: StringMap;
 }
 
-/** LinuxContainerResources as Engine and kernel hold them; 0 or '' means not set. */
+/** LinuxContainerResources as the Engine and the kernel hold them; 0 or '' means not set. */
 export interface ResourcesRecord extends KernelValues {
   readonly cpuPeriod: number;
   readonly cpuQuota: number;
   readonly cpuShares: number;
-  /** Bytes. */
+  /** In bytes. */
   readonly memoryLimit: number;
-  /** Bytes, memory plus swap. */
+  /** Bytes of memory plus swap. */
   readonly memorySwapLimit: number;
   readonly oomScoreAdj: number;
   readonly cpusetCpus: string;
   readonly cpusetMems: string;
-  /** 0: not limited. */
+  /** 0 means no limit. */
   readonly pidsLimit: number;
 }
 
@@ -124,7 +136,7 @@ export interface ResourcesRecord extends KernelValues {
 export interface UserRecord {
   readonly uid: number;
   readonly gid: number;
-  /** Ascending, the primary group among them. */
+  /** Group ids in ascending order, including the primary group. */
   readonly groups: readonly number[];
 }
 
@@ -132,88 +144,93 @@ export interface ContainerRecord extends EngineContainerRecord {
   readonly kind: 'container';
   readonly sandboxId: string;
   readonly metadata: { readonly name: string; readonly attempt: number };
-  /** Nanoseconds since the epoch; 0 until started. */
+  /** Nanoseconds since the epoch; 0 until the container has started. */
   readonly startedAt: Long;
-  /** Nanoseconds since the epoch; 0 until exited. */
+  /** Nanoseconds since the epoch; 0 until the container has exited. */
   readonly finishedAt: Long;
   readonly exitCode: number;
   readonly oomKilled: boolean;
-  /** The Engine's `State.Error`: why a start failed. */
+  /** The Engine's `State.Error`, which explains why a start failed. */
   readonly error: string;
-  /** `image.image` of the CRI configuration. */
+  /** `image.image` of the requested container configuration. */
   readonly image: string;
   readonly userSpecifiedImage: string;
   readonly imageAnnotations: StringMap;
-  /** The Engine's image id: equals Image.id. */
+  /** The Engine's image id, equal to an Image.id. */
   readonly imageId: string;
   readonly mounts: readonly MountRecord[];
   readonly resources: ResourcesRecord;
-  /** Undefined for containers that we did not create. */
+  /** Undefined for containers that dockbridge did not create. */
   readonly user: UserRecord | undefined;
-  /** Absolute path of the CRI log, '' when none was requested. */
+  /** Absolute path of the CRI log; '' when the request named none. */
   readonly logPath: string;
-  /** The Engine's json-file, '' until known. */
+  /** Path of the Engine's json-file; '' until it is known. */
   readonly spoolPath: string;
-  /** Created by cri-dockerd or dockershim, which have told kubelet already how it ended. */
+  /**
+   * Whether cri-dockerd or dockershim created the container. If so, that runtime has already reported its end to kubelet.
+   */
   readonly madeByOthers: boolean;
-  /** The Engine's log driver; '' until known. */
+  /** The Engine's log driver; '' until it is known. */
   readonly logDriver: string;
   readonly tty: boolean;
   readonly stdin: boolean;
   readonly stdinOnce: boolean;
-  /** Signal name such as SIGTERM; '' when neither image nor request names one. */
+  /** Signal name such as SIGTERM; '' when neither image nor request names a signal. */
   readonly stopSignal: string;
 }
 
 export interface ImageRecord {
-  /** `sha256:…`: Image.id, PullImage's image_ref and every image_id. */
+  /** `sha256:…`, which CRI returns as Image.id, PullImage's image_ref and every image_id. */
   readonly id: string;
   readonly repoTags: readonly string[];
   readonly repoDigests: readonly string[];
-  /** Bytes, all layers. */
+  /** Bytes of all layers. */
   readonly size: number;
-  /** `Config.User` of the image. */
+  /** `Config.User` of the image: `user[:group]`. */
   readonly user: string;
   readonly stopSignal: string;
   readonly labels: StringMap;
-  /** OCI image configuration, for verbose status. */
+  /** OCI image configuration, which a verbose ImageStatus returns. */
   readonly spec: object;
 }
 
-/** How much disk images and containers take, as the Engine measured it; bytes. */
+/** Disk space of images and containers in bytes, as the Engine measured it. */
 export interface DiskUsageRecord {
-  /** Each layer once; undefined from an Engine that does not say. */
+  /** Bytes of all image layers, where a shared layer counts once. Undefined from an Engine that does not report them. */
   readonly imageBytes: number | undefined;
-  /** All writable layers. */
+  /** Bytes of all writable layers. */
   readonly containerBytes: number;
 }
 
-/** What we know about the Engine itself, read at each connect. */
+/** What dockbridge knows about the Engine itself. It is read at each connect. */
 export interface EngineFacts {
-  /** Stays the same over restarts, with the data; '' when it has none. */
+  /** The Engine's id, which restarts do not change as long as its data remains; '' when the Engine has none. */
   readonly id: string;
   readonly engineVersion: string;
   readonly apiVersion: string;
-  /** The Engine's own, such as `linux/amd64`. */
+  /** The Engine's operating system and architecture, such as `linux/amd64`. */
   readonly platform: string;
-  /** `DockerRootDir`. */
+  /** The Engine's data directory (`DockerRootDir`). */
   readonly rootDir: string;
-  /** The directory that holds all images and writable layers; `rootDir` where it cannot be seen. */
+  /**
+   * The directory that contains all images and writable layers, or `rootDir` where dockbridge cannot look at the Engine's
+   * disk.
+   */
   readonly imageDirectory: string;
   readonly cgroupDriver: string;
   readonly runtimes: readonly string[];
   readonly defaultRuntime: string;
-  /** Runtimes that say they can mount recursively read-only. */
+  /** Runtimes that report support for recursively read-only mounts. */
   readonly recursiveReadOnlyRuntimes: readonly string[];
-  /** Whether CDI devices can be requested. */
+  /** Whether the Engine accepts CDI devices. */
   readonly cdi: boolean;
   readonly securityOptions: readonly string[];
   readonly storageDriver: string;
-  /** Whether containerd keeps the images, below its root; else the Engine does, below `rootDir`. */
+  /** Whether containerd stores the images, below its own root. Otherwise the Engine stores them below `rootDir`. */
   readonly containerdStore: boolean;
   readonly operatingSystem: string;
   readonly kernelVersion: string;
-  /** Whether it runs with `experimental`, which checkpoints need. */
+  /** Whether the Engine runs with `experimental`, which checkpoints need. */
   readonly experimental: boolean;
   /** The cgroup version of the Engine's machine: `1` or `2`. */
   readonly cgroupVersion: string;

@@ -1,6 +1,9 @@
 import type { ContainerRecord, EngineState, SandboxRecord } from './records';
 
-/** All questions about the state of a record, so that a new state of the Engine is added in one place. ESLint keeps them here. */
+/**
+ * This file answers all questions about the state of a record, so that a new Engine state is added in one place. ESLint
+ * enforces this.
+ */
 type AnyRecord = SandboxRecord | ContainerRecord;
 interface HasState {
   readonly state: EngineState;
@@ -8,12 +11,15 @@ interface HasState {
 
 const STOPPED: readonly EngineState[] = ['created', 'exited', 'dead', 'removing'];
 
-/** Also true for a container that is paused or whose state is unknown: stopping one that has ended does no harm. */
+/**
+ * Whether the container may be running. True also for a paused one and an unknown state, because stopping an ended
+ * container does no harm.
+ */
 export function mayRun({ state }: HasState): boolean {
   return !STOPPED.includes(state);
 }
 
-/** It runs and is not paused, so the Engine starts commands in it and attaches clients to it. */
+/** Whether the container runs and is not paused, so that the Engine can start commands in it and attach clients to it. */
 export function isRunning({ state }: HasState): boolean {
   return state === 'running';
 }
@@ -22,12 +28,12 @@ export function isPaused({ state }: HasState): boolean {
   return state === 'paused';
 }
 
-/** Its first process exists, running or frozen. */
+/** Whether the first process exists, running or frozen. */
 export function isAlive(record: HasState): boolean {
   return isRunning(record) || isPaused(record);
 }
 
-/** It has not run yet; a start may be under way, or may have failed. */
+/** Whether the container has not run yet. A start may be under way, or may have failed. */
 export function isCreated({ state }: HasState): boolean {
   return state === 'created';
 }
@@ -36,32 +42,37 @@ export function hasEnded({ state }: HasState): boolean {
   return state === 'exited' || state === 'dead';
 }
 
-/** Whether it has a process whose usage can be read: it runs, or is paused. */
+/** Whether the container has a process whose usage can be read, which is true while it runs or is paused. */
 export function hasProcess(record: AnyRecord): boolean {
   return record.pid !== 0 && isAlive(record);
 }
 
-/** CRI's READY: the pause process runs, its network is set up, and nobody has begun to stop the pod. */
+/**
+ * Whether the sandbox is CRI's READY: the pause process runs, its network is set up, and no stop of the pod has begun.
+ */
 export function isReady(sandbox: SandboxRecord): boolean {
   return isAlive(sandbox) && sandbox.networkReady && !sandbox.stopping;
 }
 
-/** Also true when its start failed: CRI starts a container once. */
+/** Whether a start was attempted. True also when it failed, because CRI starts a container only once. */
 export function wasStarted(container: ContainerRecord): boolean {
   return !isCreated(container) || !container.startedAt.isZero() || container.error !== '';
 }
 
-/** The Engine leaves such a container in `created` with an exit code; it never ran. */
+/**
+ * Whether the start failed, so that the container never ran. The Engine leaves such a container in `created` with an exit
+ * code or an error.
+ */
 export function startFailed({ startedAt, exitCode, error }: ContainerRecord): boolean {
   return startedAt.isZero() && (exitCode !== 0 || error !== '');
 }
 
-/** ListContainers leaves out a container that the Engine is removing: for CRI it is gone. */
+/** Whether ListContainers includes the container. For CRI, a container that the Engine is removing is already gone. */
 export function isListed({ state }: ContainerRecord): boolean {
   return state !== 'removing';
 }
 
-/** How far a container has come; each step up is an event of its own. */
+/** The steps in a container's life. CRI reports each step as an event of its own. */
 export const Stage = { absent: 0, created: 1, started: 2, stopped: 3 } as const;
 export type Stage = (typeof Stage)[keyof typeof Stage];
 

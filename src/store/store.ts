@@ -4,30 +4,30 @@ import { ListedTable } from './listed-table';
 import type { DiskUsageRecord, EngineFacts, ForeignRecord, SandboxRecord } from './records';
 
 /**
- * All that reads are answered from. Everybody can read records of containers and sandboxes; only the holder of a container can
- * change its record (`withContainer` in src/containers/life.ts).
+ * Everything from which dockbridge answers reads. All code can read the records of containers and sandboxes, but only the
+ * holder of a container can change its record (`withContainer` in src/containers/life.ts).
  */
 export interface Store {
   readonly sandboxes: Records<SandboxRecord>;
   readonly containers: ContainerRecords;
-  /** What the first list told, until each container was inspected. */
+  /** Entries of the Engine's first list, each kept until its container has been inspected. */
   readonly listed: ListedTable;
-  /** Containers that do not belong to a pod, for the images that they use. */
+  /** Containers that do not belong to a pod, kept because of the images that they use. */
   readonly foreign: Records<ForeignRecord>;
   readonly images: ImageTable;
-  /** Undefined until first measured. */
+  /** Undefined until the first measurement. */
   diskUsage: DiskUsageRecord | undefined;
-  /** Known before the facts, which an Engine may be slow to tell. */
+  /** Known earlier than `engine`, because an Engine may be slow to report its facts. */
   engineVersion: string | undefined;
-  /** Undefined until the Engine has answered once; kept while it is down. */
+  /** Undefined until the Engine has reported its facts once. Kept while the Engine is down. */
   engine: EngineFacts | undefined;
-  /** Whether `engine` is what it said to an earlier process. */
+  /** Whether `engine` comes from an answer that the Engine gave to an earlier process. */
   isEngineRecalled: boolean;
-  /** The node's pod CIDR as kubelet last told (UpdateRuntimeConfig), '' until then. */
+  /** The node's pod CIDR from kubelet's last UpdateRuntimeConfig; '' before the first one. */
   podCidr: string;
 }
 
-/** The store with tables that can be changed, for src/containers alone; all others get it as a `Store`. */
+/** The store with tables that can be changed, for src/containers alone. All other code gets it as a `Store`. */
 export class WritableStore implements Store {
   readonly sandboxes = new RecordTable<SandboxRecord>();
   readonly containers = new ContainerTable();

@@ -1,20 +1,20 @@
 import { abortable } from '../lib/async/abortable';
 import { unavailable } from '../lib/errors';
 
-/** Kinds of calls. No kind waits for another, because each has connections of its own. */
+/** Kinds of calls. Calls of one kind never wait for calls of another, because each kind has connections of its own. */
 export type LaneName = 'facts' | 'inspect' | 'exec' | 'lifecycle' | 'image' | 'stop';
 
 export interface LaneLimits {
   /** Limit of pending calls, not counting slow ones. */
   readonly atOnce: number;
-  /** ms after which a call counts as slow and leaves its place to the next one. */
+  /** Time in ms after which a call counts as slow and leaves its place to the next call. */
   readonly slowMs: number;
 }
 
 /**
- * The limits keep a burst from opening hundreds of connections. They are wide enough that 32 calls that hang at once leave
- * places free until they count as slow. Starts take seconds on a node that boots, and more of them at a time would only be
- * slower. Stops take as long as their containers do.
+ * The limits keep a burst from opening hundreds of connections. They are wide enough that 32 calls that hang at once
+ * leave places free until they count as slow. On a node that boots, starts take seconds, and more of them at a time would
+ * only be slower. Stops have the widest limit, because each takes as long as its container needs to end.
  */
 const LIMITS: Readonly<Record<LaneName, LaneLimits>> = {
   facts: { atOnce: 8, slowMs: 2_000 },
@@ -26,10 +26,13 @@ const LIMITS: Readonly<Record<LaneName, LaneLimits>> = {
 };
 /** Limit of slow calls in a lane. It limits only connections, because slow calls cost dockbridge no work. */
 const MAX_SLOW = 128;
-/** Long stops are normal: a node that drains may have a thousand of them pending. */
+/**
+ * The limit of slow stops is higher, because long stops are normal: a node that drains may have a thousand of them
+ * pending.
+ */
 const MAX_SLOW_STOPS = 744;
 const MAX_WAITING = 2_000;
-/** Limit of calls for one container in one lane. If two of them hang, a third would hang too. */
+/** Limit of calls for one container in one lane. If two calls for a container hang, a third would hang too. */
 const PER_CONTAINER = 2;
 
 /** The state of a lane, with times in ms. */
@@ -37,27 +40,27 @@ export interface LaneLoad {
   readonly lane: LaneName;
   readonly underWay: number;
   readonly slow: number;
-  /** Not counting calls that wait for other calls of their own container. */
+  /** Calls that wait for a place, without those that wait for other calls of their own container. */
   readonly waiting: number;
   readonly oldestWaitMs: number;
   readonly oldestCallMs: number;
-  /** `POST /containers/…/start`; '' when none is under way. */
+  /** Method and path, such as `POST /containers/…/start`; '' when no call is pending. */
   readonly oldestCall: string;
 }
 
 export interface LaneCall {
   readonly lane: LaneName;
-  /** The container that the call is about; undefined for a call that is about none. */
+  /** The container that the call concerns; undefined for a call that concerns no container. */
   readonly container?: string | undefined;
-  /** Describes the call for people. */
+  /** Describes the call in log messages and conditions. */
   readonly what: string;
 }
 
-/** Limits our calls of the Engine, first come first served, so that no hung call blocks a healthy one. */
+/** Limits the calls of the Engine, in the order of their arrival, so that no hung call blocks a healthy one. */
 export class CallLanes {
   private readonly lanes: Readonly<Record<LaneName, Lane>>;
 
-  /** @param limits for tests. */
+  /** @param limits replace the usual limits, for tests. */
   constructor(limits: Partial<Record<LaneName, LaneLimits>> = {}) {
     const lane = (name: LaneName): Lane => new Lane(name, limits[name] ?? LIMITS[name]);
     this.lanes = {
@@ -71,8 +74,8 @@ export class CallLanes {
   }
 
   /**
-   * Runs `work` when its turn has come.
-   * @param signal ends the wait with its reason; `work` must observe it by itself.
+   * Runs `work` when it is the call's turn.
+   * @param signal ends the wait with its reason. `work` must observe the signal by itself.
    */
   async run<T>(call: LaneCall, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     return this.lanes[call.lane].run(call, signal, work);
@@ -100,7 +103,7 @@ class Lane {
   private readonly running = new Set<Running>();
   private readonly ofContainer = new Map<string, number>();
   private slow = 0;
-  /** Places whose calls have not begun yet; they begin in the same turn of the event loop. */
+  /** Places of admitted calls that have not begun yet. They begin in the same turn of the event loop. */
   private reserved = 0;
 
   constructor(
@@ -173,7 +176,7 @@ class Lane {
     this.admit();
   }
 
-  /** Admits calls in order as long as there is room; calls for a busy container let the others pass. */
+  /** Admits calls in order while there is room. A call for a busy container lets later calls pass. */
   private admit(): void {
     for (let at = 0; at < this.waiting.length;) {
       const next = this.waiting[at];
@@ -194,7 +197,7 @@ class Lane {
     const turn = new Promise<void>((resolve) => (enter = resolve));
     const one = { container, since: performance.now(), enter };
     this.waiting.push(one);
-    // There may be room for it already, when all calls before it wait for their containers.
+    // The lane may already have room, if all earlier calls wait for their own containers.
     this.admit();
     try {
       await abortable(turn, signal);
@@ -202,7 +205,7 @@ class Lane {
       const place = this.waiting.indexOf(one);
       if (place >= 0) this.waiting.splice(place, 1);
       else {
-        // The turn came in the same tick, so pass it on.
+        // The call's turn came in the same tick as its abort, so its place is passed on.
         this.reserved--;
         this.leave(container);
       }

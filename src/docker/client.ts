@@ -17,7 +17,7 @@ import type {
 } from '../engine/types';
 
 export interface CallOptions {
-  /** Ends the HTTP request; the call rejects with the signal's reason. */
+  /** Ends the HTTP request. The call then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -27,7 +27,7 @@ export interface TerminalSize {
   readonly height: number;
 }
 
-/** The streams of a process that a connection carries. */
+/** The streams of a process that one connection carries. */
 export interface StreamSelection {
   readonly stdin: boolean;
   readonly stdout: boolean;
@@ -36,55 +36,67 @@ export interface StreamSelection {
 
 export interface CreateExecOptions extends CallOptions {
   readonly tty?: boolean;
-  /** By default, both outputs. */
+  /** Defaults to both outputs without stdin. */
   readonly streams?: StreamSelection;
 }
 
 export interface StartExecOptions extends CallOptions {
-  /** The same as when it was created. */
+  /** Must equal the value with which the exec was created. */
   readonly tty?: boolean;
-  /** The size of the new terminal, which Engines before 23 ignore. */
+  /** The size of the new terminal. Engines before 23 ignore it. */
   readonly size?: TerminalSize | undefined;
 }
 
 export interface RemoveOptions extends CallOptions {
-  /** Does not remove a container that runs or is being removed, but rejects with an EngineError of statusCode 409. */
+  /**
+   * Makes the call reject with an EngineError of statusCode 409, instead of removing, when the container runs or is being
+   * removed.
+   */
   readonly ifStopped?: boolean;
 }
 
 export type Filters = Readonly<Record<string, readonly string[]>>;
 
 /**
- * Our view of the Docker Engine: ids and plain JSON in and out, one method per API call. Every rejection is a RuntimeError
- * (docker/errors.ts). Short calls end after the request timeout; pulls, events and exec streams end only by their signal.
+ * dockbridge's view of Docker Engine. Its methods take and return ids and plain JSON, and each makes one API call. Every
+ * rejection is a RuntimeError (docker/errors.ts). Short calls end after the request timeout; pulls, events and exec
+ * streams end only by their signal.
  */
 export interface DockerClient {
   ping(options?: CallOptions): Promise<void>;
   version(options?: CallOptions): Promise<EngineVersion>;
   info(options?: CallOptions): Promise<EngineInfo>;
-  /** One JSON message per line, until the Engine or the signal ends it. */
+  /** Returns a stream with one JSON message per line, which lasts until the Engine or the signal ends it. */
   events(filters: Filters, options?: CallOptions): Promise<Readable>;
 
-  /** Names of the Engine's networks. This call hangs when the Engine's network controller is locked. */
+  /** Returns the names of the Engine's networks. This call hangs while the Engine's network controller is locked. */
   listNetworks(options?: CallOptions): Promise<readonly string[]>;
 
-  /** All containers, running or not, that match. */
+  /** Returns all containers that match, running or not. */
   listContainers(filters: Filters, options?: CallOptions): Promise<EngineContainerSummary[]>;
   inspectContainer(idOrName: string, options?: CallOptions): Promise<EngineContainerInspect>;
-  /** One reading, without the second one for a rate, which would take the Engine a second. */
+  /** Returns one reading. The Engine would need another second for the second reading that a rate requires. */
   containerStats(id: string, options?: CallOptions): Promise<EngineContainerStats>;
-  /** Bytes of the container's writable layer. The Engine walks it, which may take long. */
+  /** Returns the size of the container's writable layer in bytes. The Engine walks the layer, which may take long. */
   containerSize(id: string, options?: CallOptions): Promise<number | undefined>;
-  /** @returns the new container's id. @throws EngineError with statusCode 409 when the name is taken. */
+  /**
+   * Creates a container.
+   * @returns the new container's id.
+   * @throws EngineError with statusCode 409 when the name is taken.
+   */
   createContainer(name: string, body: EngineContainerCreate, options?: CallOptions): Promise<string>;
-  /** Succeeds when the container runs already. */
+  /** Starts a container. Succeeds when it is already running. */
   startContainer(id: string, options?: CallOptions): Promise<void>;
-  /** Sends the stop signal, and SIGKILL after `graceSeconds`; resolves when it has stopped, or was stopped already. */
+  /**
+   * Sends the stop signal, and SIGKILL after `graceSeconds`. Resolves when the container has stopped, or at once if it
+   * had stopped before.
+   */
   stopContainer(id: string, graceSeconds: number, options?: CallOptions): Promise<void>;
-  /** Takes effect at once for a running container, else at its start. */
+  /** Changes resources: at once for a running container, otherwise at its start. */
   updateContainer(id: string, resources: EngineResources, options?: CallOptions): Promise<void>;
   /**
-   * Writes CRIU's images of all processes into `directory`/`name`; the container keeps running. Needs an experimental Engine.
+   * Writes CRIU's images of all the container's processes into `directory`/`name`. The container continues to run. This
+   * needs an experimental Engine.
    */
   checkpointContainer(
     id: string,
@@ -93,7 +105,10 @@ export interface DockerClient {
     timeoutMs: number,
     options?: CallOptions,
   ): Promise<void>;
-  /** Removes it, running or not, with its anonymous volumes. Succeeds when it is absent or somebody else removes it. */
+  /**
+   * Removes a container with its anonymous volumes, running or not. Succeeds when the container is absent or another
+   * client removes it.
+   */
   removeContainer(id: string, options?: RemoveOptions): Promise<void>;
 
   /**
@@ -101,42 +116,51 @@ export interface DockerClient {
    * @returns undefined when there is no regular file of at most 1 MiB.
    */
   readFile(id: string, path: string, options?: CallOptions): Promise<string | undefined>;
-  /** @returns the hijacked connection, like startExec; it does not carry earlier output. */
+  /** @returns the hijacked connection, like startExec. It does not carry earlier output. */
   attachContainer(id: string, streams: StreamSelection, options?: CallOptions): Promise<Duplex>;
   resizeContainer(id: string, size: TerminalSize, options?: CallOptions): Promise<void>;
 
   listImages(options?: CallOptions): Promise<EngineImageSummary[]>;
   inspectImage(reference: string, options?: CallOptions): Promise<EngineImageInspect>;
-  /** Resolves when the pull has succeeded. */
+  /** Pulls an image. Resolves when the pull has succeeded. */
   pullImage(
     reference: string,
     auth: EngineAuth | undefined,
     onProgress: (progress: EngineProgress) => void,
     options?: CallOptions,
   ): Promise<void>;
-  /** Makes the Engine ask the registry for the manifest. Rejects with the registry's status, or 500 for any other failure. */
+  /**
+   * Makes the Engine request the manifest from the registry. Rejects with the registry's status, or 500 for any other
+   * failure.
+   */
   inspectManifest(
     reference: string,
     auth: EngineAuth | undefined,
     options?: CallOptions,
   ): Promise<EngineManifest>;
-  /** Makes the image `reference` from the tar of a root file system. */
+  /** Creates the image `reference` from the tar of a root file system. */
   importImage(
     tar: Readable,
     reference: string,
     changes: readonly string[],
     options?: CallOptions,
   ): Promise<void>;
-  /** Removes one name, or the whole image when given its id. Succeeds when it is absent. */
+  /** Removes one name, or the whole image when `reference` is its id. Succeeds when it is absent. */
   removeImage(reference: string, options?: CallOptions): Promise<void>;
 
-  /** The Engine walks all writable layers (before API 1.42 also volumes), which is slow and expensive. Call it rarely. */
+  /**
+   * Returns disk sizes. The Engine walks all writable layers (before API 1.42 also volumes), which is slow and expensive,
+   * so call this rarely.
+   */
   diskUsage(options?: CallOptions): Promise<EngineDiskUsage>;
 
   createExec(containerId: string, command: readonly string[], options?: CreateExecOptions): Promise<string>;
-  /** @returns the hijacked connection; the caller owns and destroys it. Multiplexed (Demultiplexer) unless on a terminal. */
+  /**
+   * @returns the hijacked connection, which the caller owns and destroys. Its output is multiplexed (Demultiplexer)
+   * unless the exec has a terminal.
+   */
   startExec(execId: string, options?: StartExecOptions): Promise<Duplex>;
-  /** The Engine waits up to 10 s for the exec to be started. */
+  /** Changes an exec's terminal. The Engine waits up to 10 s for the exec to be started. */
   resizeExec(execId: string, size: TerminalSize, options?: CallOptions): Promise<void>;
   inspectExec(execId: string, options?: CallOptions): Promise<EngineExecInspect>;
 }

@@ -1,7 +1,7 @@
 import { failedPrecondition } from '../lib/errors';
 import type { DockerClient } from './client';
 
-/** A finished call of the Engine. `seconds` is wall time; for streams, the time until they are open. */
+/** A finished call of the Engine. `seconds` is wall time; for a stream, it ends when the stream is open. */
 export interface EngineCall {
   readonly operation: keyof DockerClient;
   readonly seconds: number;
@@ -11,7 +11,7 @@ export interface EngineCall {
 export type EngineCallObserver = (call: EngineCall) => void;
 
 /**
- * Makes a client that reports each call: tests count them, metrics time them.
+ * Wraps a client so that each call is reported. Tests count the calls, and metrics measure their time.
  * @param onBegin called before the call is made.
  */
 export function instrument(
@@ -50,7 +50,10 @@ async function observed(
   }
 }
 
-/** Whether a call only reads, with a GET of the Engine's API. The code does not compile when a call is missing here. */
+/**
+ * Whether a call only reads, as a GET of the Engine's API does. The type makes the compiler demand an entry for every
+ * call.
+ */
 const ASKS: Readonly<Record<keyof DockerClient, boolean>> = {
   ping: true,
   version: true,
@@ -66,7 +69,7 @@ const ASKS: Readonly<Record<keyof DockerClient, boolean>> = {
   inspectImage: true,
   diskUsage: true,
   inspectExec: true,
-  // This is also a GET, but it makes the Engine ask a registry.
+  // This is also a GET, but it makes the Engine send a request to a registry.
   inspectManifest: false,
   createContainer: false,
   startContainer: false,
@@ -85,8 +88,8 @@ const ASKS: Readonly<Record<keyof DockerClient, boolean>> = {
 };
 
 /**
- * Makes a client that only reads. All other calls reject with FAILED_PRECONDITION before a byte is sent.
- * @param why the end of the message, which says who does not allow the call.
+ * Wraps a client so that it only reads. All other calls reject with FAILED_PRECONDITION before a byte is sent.
+ * @param why the end of the error message, which names what forbids the call.
  */
 export function readOnly(client: DockerClient, why: string): DockerClient {
   return new Proxy(client, {
@@ -94,9 +97,10 @@ export function readOnly(client: DockerClient, why: string): DockerClient {
       const method: unknown = Reflect.get(target, property, target);
       if (typeof method !== 'function') return method;
       const operation = property as keyof DockerClient;
-      // Calls that are not in the table are refused too.
+      // Calls that the table lacks are also refused.
       if (ASKS[operation]) return method.bind(target) as unknown;
-      return () => Promise.reject(failedPrecondition(`the Engine is not asked to ${operation}: ${why}`));
+      return () =>
+        Promise.reject(failedPrecondition(`the call ${operation} of the Engine is not allowed: ${why}`));
     },
   });
 }

@@ -35,7 +35,7 @@ import { connectDocker, DETACH_KEYS, type EngineRequest, EngineTransport } from 
 import { EngineError, hasStatus, toRuntimeError } from './errors';
 import { firstTarEntry, linkTarget, readJsonLines } from './streams';
 
-/** How many idle connections are kept for the next short call. The lanes limit how many are in use. */
+/** How many idle connections are kept for later short calls. The lanes limit how many connections are in use. */
 const MAX_IDLE_SOCKETS = 32;
 /** Timeout for `GET /system/df`, which walks every writable layer. */
 const DISK_USAGE_LIMIT_MS = 15 * 60_000;
@@ -45,23 +45,23 @@ const MAX_LINKS = 8;
 
 export interface DockerodeClientOptions {
   readonly endpoint: string;
-  /** Limit of one short call, ms. */
+  /** Limit of one short call, in ms. */
   readonly requestTimeoutMs: Changing<number>;
-  /** By default, the client has its own lanes. */
+  /** Lanes to share with another client. By default, the client has its own. */
   readonly lanes?: CallLanes;
   readonly tracer?: Tracer | undefined;
 }
 
 /**
- * The only DockerClient that talks to an Engine. Its paths have no version, so that each Engine answers in its newest API,
- * except where that would cost something that nobody needs.
+ * The only DockerClient that talks to an Engine. Most request paths name no API version, so that each Engine answers with
+ * its newest one. The exception is `imageApi`, which avoids work in the Engine whose result dockbridge does not need.
  */
 export class DockerodeClient implements DockerClient {
   private readonly short: EngineTransport;
   private readonly long: EngineTransport;
   private readonly limitMs: () => number;
   private readonly lanes: CallLanes;
-  /** Prefix of the paths of images. */
+  /** Prefix of the paths of image inspects: empty or an API version. */
   private imageApi = '';
 
   constructor(options: DockerodeClientOptions) {
@@ -72,7 +72,7 @@ export class DockerodeClient implements DockerClient {
   }
 
   async ping(options: CallOptions = {}): Promise<void> {
-    // This call is in no lane, because a lane full of hung calls must neither look like a hung Engine nor hide one.
+    // The ping uses no lane. A lane full of hung calls must neither look like a hung Engine nor hide one.
     const response = await this.long.stream({ method: 'GET', path: '/_ping', ...options });
     await finished(response.resume(), { signal: options.signal });
   }
@@ -124,7 +124,7 @@ export class DockerodeClient implements DockerClient {
       query: { size: '1' },
       ...options,
     } as const;
-    // This is not a short call, because a walk of minutes must not hold one of their connections.
+    // This walk may take minutes, so it must not occupy a connection for short calls.
     return (await this.long.json<{ SizeRw?: number }>(request, this.limitMs())).SizeRw;
   }
 
@@ -150,7 +150,7 @@ export class DockerodeClient implements DockerClient {
   async stopContainer(id: string, graceSeconds: number, options: CallOptions = {}): Promise<void> {
     const query = { t: String(graceSeconds) };
     const request = { method: 'POST', path: containerPath(id, 'stop'), query, ...options } as const;
-    // The Engine answers after the grace period, so the time limit of a short call is added to it.
+    // The Engine answers only after the grace period, so the limit is the grace period plus the limit of a short call.
     await this.call('stop', request, id, graceSeconds * 1000 + this.limitMs());
   }
 
@@ -177,7 +177,7 @@ export class DockerodeClient implements DockerClient {
     try {
       await this.call('lifecycle', request, id);
     } catch (error) {
-      // 409: another removal of it is under way (the CRI wants removal to be idempotent).
+      // 409 means that another removal of this container is under way. CRI wants removals to be idempotent.
       if (!hasStatus(error, 404) && (!hasStatus(error, 409) || ifStopped)) throw error;
       if (hasStatus(error, 409)) await this.removeAfterOther(id, request);
     }
@@ -326,7 +326,7 @@ export class DockerodeClient implements DockerClient {
     );
   }
 
-  /** The time limit starts now, so that it includes the wait for the call's turn. */
+  /** Makes a call in its lane. The time limit starts now, so that it includes the wait for the call's turn. */
   private inLane<T>(
     call: Omit<LaneCall, 'what'>,
     request: EngineRequest,
@@ -339,7 +339,7 @@ export class DockerodeClient implements DockerClient {
     );
   }
 
-  /** Waits for somebody else's removal, and then tries again, which tells why that removal failed, if it did. */
+  /** Waits for another client's removal and tries again. If that removal failed, this reports the reason. */
   private async removeAfterOther(id: string, request: EngineRequest): Promise<void> {
     const path = containerPath(id, 'wait');
     const wait = { method: 'POST', path, query: { condition: 'removed' }, signal: request.signal } as const;
@@ -385,7 +385,7 @@ function containerPath(idOrName: string, verb?: string): string {
   return `/containers/${encodeURIComponent(idOrName)}${verb === undefined ? '' : `/${verb}`}`;
 }
 
-/** Keeps the slashes of a reference and escapes everything else that could change the path. */
+/** Returns the path of an image. Slashes remain; every other character that could change the path is escaped. */
 function imagePath(reference: string, verb?: string, root = 'images'): string {
   const name = reference.split('/').map(encodeURIComponent).join('/');
   return `/${root}/${name}${verb === undefined ? '' : `/${verb}`}`;

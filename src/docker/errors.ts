@@ -26,7 +26,7 @@ const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
   504: 'UNAVAILABLE',
 };
 
-/** Errno names that mean that nobody answers at the other end of the Engine's socket. */
+/** Errno names which mean that no Engine answers at the other end of the socket. */
 const UNREACHABLE = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -39,7 +39,10 @@ const UNREACHABLE = new Set([
   'EAI_AGAIN',
 ]);
 
-/** Converts a rejection of dockerode to a RuntimeError, by its status code and errno, never by its text. */
+/**
+ * Converts a rejection of dockerode to a RuntimeError. The code depends on HTTP status and errno, never on the error's
+ * text.
+ */
 export function toRuntimeError(error: unknown, signal?: AbortSignal): RuntimeError {
   if (error instanceof RuntimeError) return error;
   if (signal?.aborted === true && signal.reason instanceof RuntimeError) return signal.reason;
@@ -67,7 +70,10 @@ function statusCodeOf(error: unknown): number | undefined {
   return typeof error.statusCode === 'number' ? error.statusCode : undefined;
 }
 
-/** dockerode writes "(HTTP code 404) no such container - TEXT "; kubelet's events need only the Engine's text. */
+/**
+ * Returns the Engine's text. dockerode writes "(HTTP code 404) no such container - TEXT ", and only TEXT is useful in
+ * kubelet's events.
+ */
 function engineMessage(error: unknown, status: number): string {
   const text = messageOf(error).replace(/^\(HTTP code \d+\) .*? - /, '');
   return text.trim() || `Docker Engine answers HTTP ${status} without a reason`;

@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import type { Readable } from 'node:stream';
 import { internal } from '../lib/errors';
 
-/** The stream of a frame: 1 is stdout, 2 stderr. */
+/** The stream to which a frame belongs: 1 is stdout, 2 is stderr. */
 export type StreamKind = 1 | 2;
 
 const HEADER_BYTES = 8;
@@ -19,12 +19,12 @@ export class Demultiplexer {
 
   constructor(private readonly onData: (kind: StreamKind, data: Buffer) => void) {}
 
-  /** Whether the last frame is complete. */
+  /** Whether the last frame has arrived completely. */
   get isWhole(): boolean {
     return this.headerFilled === 0 && this.remaining === 0;
   }
 
-  /** Takes the next chunk, which may be cut anywhere, and passes on slices of it. */
+  /** Reads the next chunk, which may end anywhere in a frame, and passes slices of it to `onData`. */
   write(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
@@ -51,12 +51,14 @@ export class Demultiplexer {
   }
 }
 
-/** A message of the Engine's JSON streams has a few hundred bytes; labels in events can make it some 100 KiB. */
+/**
+ * A generous limit for one message. Most have a few hundred bytes, but an event with many labels can have some 100 KiB.
+ */
 const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
 /**
- * Reads the messages of a stream of JSON lines, one at a time with back-pressure. It ends with the stream, and rejects when
- * the stream is cut off, when a line is not JSON or when a line exceeds 16 MiB.
+ * Yields the messages of a stream of JSON lines one at a time, with back-pressure. Ends when the stream ends. Rejects
+ * when the stream is cut off, a line is not JSON, or a line exceeds 16 MiB.
  */
 export async function* readJsonLines<T>(stream: Readable): AsyncGenerator<T> {
   let rest: Buffer[] = [];
@@ -77,17 +79,20 @@ export async function* readJsonLines<T>(stream: Readable): AsyncGenerator<T> {
   if (last.trim() !== '') yield JSON.parse(last) as T;
 }
 
-/** The entry of an archive of one path. */
+/** One entry of a tar archive. */
 export type TarEntry =
   | { readonly kind: 'file'; readonly content: Buffer }
   | { readonly kind: 'link'; readonly target: string }
   | { readonly kind: 'other' };
 
 const BLOCK = 512;
-/** Types of headers that describe the next entry: those of pax and of GNU's long names. */
+/** Types of tar headers that only describe the next entry: the headers of pax and of GNU's long names. */
 const ABOUT_NEXT = new Set(['x', 'g', 'L', 'K']);
 
-/** Reads the first entry of a tar archive. @returns undefined for an empty archive or one that is cut off. */
+/**
+ * Reads the first entry of a tar archive.
+ * @returns undefined for an archive that is empty or cut off.
+ */
 export function firstTarEntry(tar: Buffer): TarEntry | undefined {
   for (let at = 0; at + BLOCK <= tar.length;) {
     const type = tar.toString('latin1', at + 156, at + 157);
@@ -103,7 +108,7 @@ export function firstTarEntry(tar: Buffer): TarEntry | undefined {
   return undefined;
 }
 
-/** Resolves the target of a link at `path`. */
+/** Returns the path to which a link at `path` leads. */
 export function linkTarget(path: string, target: string): string {
   return posix.resolve(posix.dirname(path), target);
 }

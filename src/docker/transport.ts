@@ -8,33 +8,33 @@ import { NO_TRACER, type Span, type Step, type Tracer } from '../lib/tracer';
 import { EngineError, toRuntimeError } from './errors';
 
 /**
- * Makes a dockerode for `endpoint`: `unix:///path`, `tcp://host:port`, or '' for the DOCKER_HOST, DOCKER_TLS_VERIFY and
- * DOCKER_CERT_PATH environment (the way to TLS, as with cri-dockerd).
- * @param maxIdle how many connections are kept for the next call; undefined for no pool.
+ * Makes a dockerode for `endpoint`: `unix:///path`, `tcp://host:port`, or '' to use the environment variables
+ * DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH. As with cri-dockerd, only these variables allow TLS.
+ * @param maxIdle how many idle connections are kept for later calls; undefined means no pool.
  */
 export function connectDocker(endpoint: string, maxIdle: number | undefined): Docker {
   if (endpoint === '') return new Docker();
   const target = parse(endpoint);
-  // docker-modem passes its options to util.inspect at each request, which would walk through the agent.
+  // docker-modem passes its options to util.inspect at each request, and util.inspect would walk the whole agent.
   const agent =
     maxIdle === undefined ? undefined : hidden(new http.Agent({ keepAlive: true, maxFreeSockets: maxIdle }));
   const common = { protocol: 'http' as const, ...(agent === undefined ? {} : { agent }) };
-  // `host: ''` keeps docker-modem from taking DOCKER_HOST instead of our path.
+  // `host: ''` keeps docker-modem from using DOCKER_HOST instead of the given path.
   return new Docker({ ...common, host: '', ...target });
 }
 
-/** Whether `endpoint` is on this machine, so that its pids, cgroups and log files can be read here. */
+/** Whether `endpoint` is on this machine, so that dockbridge can read its pids, cgroups and log files. */
 export function isLocalEndpoint(endpoint: string): boolean {
   const { DOCKER_HOST: host = '' } = process.env;
   const meant = endpoint === '' ? host : endpoint;
-  // An empty DOCKER_HOST counts as none, as with dockerode.
+  // An empty DOCKER_HOST counts as unset, as in dockerode.
   return meant === '' || meant.startsWith('unix:');
 }
 
 type Endpoint = { readonly socketPath: string } | { readonly host: string; readonly port: string };
 
 function parse(endpoint: string): Endpoint {
-  // URL would escape spaces and cut the path at `#`.
+  // A unix path is not parsed as a URL, because URL would escape spaces and cut the path at `#`.
   if (endpoint.startsWith('unix:///')) return { socketPath: endpoint.slice('unix://'.length) };
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
   if (url?.protocol === 'tcp:' && url.hostname !== '' && url.port !== '')
@@ -53,7 +53,7 @@ function hidden<T extends http.Agent>(agent: T): T {
 export interface EngineRequest {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
-  /** An array repeats its parameter. */
+  /** An array value repeats its parameter. */
   readonly query?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: object;
   readonly tar?: Readable;
@@ -65,8 +65,8 @@ export interface EngineRequest {
 const ACCEPTED = { 200: true, 201: true, 204: true, 304: true };
 
 /**
- * Sends requests through dockerode's modem, but always reads the response itself: the modem never answers when a response is
- * cut off (dockerd killed), so that the caller would hang until its deadline.
+ * Sends requests through dockerode's modem but reads the responses itself. When a response is cut off because dockerd was
+ * killed, the modem never answers, and the caller would hang until its deadline.
  */
 export class EngineTransport {
   constructor(
@@ -74,7 +74,7 @@ export class EngineTransport {
     private readonly tracer: Tracer = NO_TRACER,
   ) {}
 
-  /** Resolves with the whole JSON answer, undefined for an empty one. */
+  /** Resolves with the parsed JSON answer, or undefined for an empty answer. */
   async json<T>(request: EngineRequest, timeoutMs: number): Promise<T> {
     const text = (await this.bytes(request, timeoutMs, Infinity)).toString('utf8');
     try {
@@ -84,7 +84,7 @@ export class EngineTransport {
     }
   }
 
-  /** Resolves with the whole answer, empty when it has more than `limit` bytes. */
+  /** Resolves with the whole answer, or with an empty buffer when the answer has more than `limit` bytes. */
   async bytes(request: EngineRequest, timeoutMs: number, limit: number): Promise<Buffer> {
     return withDeadline(
       `Docker Engine ${request.method} ${request.path}`,
@@ -97,7 +97,7 @@ export class EngineTransport {
             let size = 0;
             for await (const chunk of response as AsyncIterable<Buffer>) {
               size += chunk.length;
-              // Leaving the loop destroys the response.
+              // Returning from the loop destroys the response.
               if (size > limit) return Buffer.alloc(0);
               chunks.push(chunk);
             }
@@ -109,17 +109,17 @@ export class EngineTransport {
     );
   }
 
-  /** Gives the response to `read`, whose time belongs to the request in a trace. */
+  /** Passes the response to `read`. In a trace, the time that `read` needs belongs to the request. */
   async whole<T>(request: EngineRequest, read: (response: IncomingMessage) => Promise<T>): Promise<T> {
     return this.step(request, async (response) => read(response as IncomingMessage));
   }
 
-  /** Resolves with the response as it arrives, which is destroyed when the signal fires. */
+  /** Resolves with a response that is still arriving. The response is destroyed when the signal fires. */
   async stream(request: EngineRequest): Promise<IncomingMessage> {
     return this.step(request, (response) => Promise.resolve(response as IncomingMessage));
   }
 
-  /** Resolves with the raw connection after the Engine's 101. */
+  /** Resolves with the raw connection after the Engine has answered 101. */
   async hijack(request: EngineRequest): Promise<Duplex> {
     return this.step({ ...request, hijack: true }, (connection) => Promise.resolve(connection as Duplex));
   }
@@ -133,7 +133,8 @@ export class EngineTransport {
 
   private async dial(request: EngineRequest, span: Span): Promise<unknown> {
     if (request.hijack !== true) return this.send(request, span);
-    // The modem leaves the request open for the upgraded connection. A refused request would never end without this.
+    // The modem keeps the request open for the upgraded connection. A refused request would therefore never end without
+    // this.
     const unused = new AbortController();
     const { signal } = request;
     const onAbort = (): void => unused.abort(signal?.reason);
@@ -168,7 +169,8 @@ export class EngineTransport {
           ...(request.tar === undefined ? {} : { file: request.tar }),
           ...(request.auth === undefined ? {} : { authconfig: request.auth }),
           ...(signal === undefined ? {} : { abortSignal: signal }),
-          // dockerd from 25.0 on traces too. The modem adds its own to the object.
+          // dockerd also traces, from version 25.0 on, so it gets the trace headers. They are copied because the modem
+          // adds its own headers to the object.
           ...(headers === undefined ? {} : { headers: { ...headers } }),
         },
         (error: unknown, result: unknown) => {
@@ -186,13 +188,13 @@ export class EngineTransport {
   }
 }
 
-/** The step of a trace that is a request to the Engine, by OpenTelemetry's conventions for HTTP clients. */
+/** Returns the trace step of a request to the Engine, named by OpenTelemetry's conventions for HTTP clients. */
 function engineStep({ method, path }: { readonly method: string; readonly path: string }): Step {
   const template = pathTemplate(method, path);
   return {
     name: `${method} ${template}`,
     kind: 'client',
-    // The query stays out: it may hold more than names.
+    // The query is left out, because it may contain more than names.
     attributes: { 'http.request.method': method, 'url.template': template, 'url.path': path },
   };
 }
@@ -201,12 +203,15 @@ function putStatus(span: Span, statusCode: number | undefined): void {
   span.set(() => ({ 'http.response.status_code': statusCode }));
 }
 
-/** Undefined when the Engine did not answer. */
+/** Returns the HTTP status; undefined when the Engine did not answer. */
 function statusOf(error: unknown): number | undefined {
   return error instanceof EngineError ? error.statusCode : undefined;
 }
 
-/** `/containers/{id}/start`: with ids in their names, spans could not be grouped. Image names have any number of slashes. */
+/**
+ * Returns the path with placeholders, such as `/containers/{id}/start`, because spans could not be grouped if their names
+ * contained ids. An image name may contain any number of slashes.
+ */
 export function pathTemplate(method: string, path: string): string {
   return path
     .replace(/^\/v\d+\.\d+(?=\/)/, '')
@@ -217,9 +222,10 @@ export function pathTemplate(method: string, path: string): string {
 }
 
 /**
- * The Engine ends a terminal's stdin at a sequence of keys, by default ctrl-p ctrl-q, and cannot be told to have none. Nobody
- * types this sequence of rare control keys by accident (docs/adr/0060-detach-keys.md). The Engine holds back the first key
- * until the next one comes, so the first is the key that shells, editors and telnet need least.
+ * The key sequence at which the Engine detaches a terminal's stdin. The default is ctrl-p ctrl-q, and the Engine has no
+ * setting to disable it. Nobody types this sequence of rare control keys by accident (docs/adr/0060-detach-keys.md). The
+ * Engine withholds the first key until the next key arrives, so the first key is the one that shells, editors and telnet
+ * need least.
  */
 export const DETACH_KEYS =
   'ctrl-^,ctrl-@,ctrl-^,ctrl-_,ctrl-^,ctrl-@,ctrl-_,ctrl-_,ctrl-^,ctrl-_,ctrl-@,ctrl-@,ctrl-_,ctrl-^,ctrl-@,ctrl-_';

@@ -1,31 +1,31 @@
 /**
- * The Engine API's JSON, just the parts we write or read (API 1.41 and later, names as on the wire). Optional means
- * that some Engine version leaves it out or sends null.
+ * The parts of the Engine API's JSON that dockbridge writes or reads (API 1.41 and later, names as on the wire). A field
+ * is optional when some Engine version omits it or sends null.
  */
 
 export interface EngineVersion {
   Version: string;
   ApiVersion: string;
-  /** The oldest API that it still speaks. */
+  /** The oldest API version that the Engine supports. */
   MinAPIVersion?: string;
-  /** In Go's words: `linux`, `amd64`. */
+  /** Go's names, such as `linux` and `amd64`. */
   Os: string;
   Arch: string;
 }
 
 export interface EngineInfo {
-  /** Missing if another program only speaks the Engine's API. */
+  /** Missing when the server is not Docker Engine but only implements its API. */
   ID?: string;
   DockerRootDir: string;
   CgroupDriver: string;
   CgroupVersion?: string;
   Driver: string;
-  /** Pairs of name and value; `driver-type` `io.containerd.snapshotter.v1` is the containerd image store. */
+  /** Pairs of name and value. With the containerd image store, `driver-type` is `io.containerd.snapshotter.v1`. */
   DriverStatus?: [string, string][] | null;
   DefaultRuntime: string;
-  /** `status` from API 1.44 on. */
+  /** `status` exists from API 1.44 on. */
   Runtimes?: Record<string, { status?: Record<string, string> | null }> | null;
-  /** From API 1.44 on; empty while the feature `cdi` is off. */
+  /** Exists from API 1.44 on; empty while the feature `cdi` is off. */
   CDISpecDirs?: string[] | null;
   SecurityOptions?: string[] | null;
   OperatingSystem: string;
@@ -34,29 +34,29 @@ export interface EngineInfo {
 }
 
 export interface EngineMount {
-  /** `image` from API 1.48 on; the last two occur only in containers of others. */
+  /** `image` exists from API 1.48 on. `volume` and `tmpfs` occur only in containers that dockbridge did not create. */
   Type: 'bind' | 'image' | 'volume' | 'tmpfs';
-  /** A path of the host, an image's id, or a volume's name; none for tmpfs and a nameless volume. */
+  /** A host path, an image's id or a volume's name. Missing for a tmpfs and for a volume without a name. */
   Source?: string;
   Target: string;
-  /** The Engine leaves false out when it answers. */
+  /** The Engine omits this field from answers when it is false. */
   ReadOnly?: boolean;
   BindOptions?: {
     Propagation?: 'rprivate' | 'rshared' | 'rslave';
     ReadOnlyNonRecursive?: boolean;
-    /** From API 1.44 on, with rprivate only. */
+    /** Exists from API 1.44 on, and only with rprivate. */
     ReadOnlyForceRecursive?: boolean;
   };
   ImageOptions?: { Subpath?: string };
 }
 
-/** A mount of any kind, as it was made. */
+/** A mount of any kind, as the Engine has made it. */
 export interface EngineMountPoint {
   Type: string;
-  /** Where it is on the Engine's machine, a volume's directory too; none for tmpfs. */
+  /** The path on the Engine's machine, also for a volume; missing for a tmpfs. */
   Source?: string;
   Destination: string;
-  /** The options of a bind as given. */
+  /** The options of a bind mount as requested. */
   Mode?: string;
   RW: boolean;
 }
@@ -66,18 +66,21 @@ export interface EnginePortBinding {
   HostPort: string;
 }
 
-/** What can change in a container; body of `POST /containers/{id}/update`, in which a missing field means "unchanged". */
+/**
+ * The settings of a container that can be changed. In the body of `POST /containers/{id}/update`, a missing field means
+ * "unchanged".
+ */
 export interface EngineResources {
-  /** Bytes. */
+  /** In bytes. */
   Memory?: number;
-  /** Bytes, memory plus swap; -1 is unlimited. */
+  /** Bytes of memory plus swap; -1 means unlimited. */
   MemorySwap?: number;
   CpuShares?: number;
   CpuPeriod?: number;
   CpuQuota?: number;
   CpusetCpus?: string;
   CpusetMems?: string;
-  /** -1 is unlimited. */
+  /** -1 means unlimited. */
   PidsLimit?: number | null;
 }
 
@@ -102,9 +105,9 @@ export interface EngineHostConfig extends EngineResources {
   DnsOptions?: string[] | null;
   PortBindings?: Record<string, EnginePortBinding[] | null> | null;
   Mounts?: EngineMount[] | null;
-  /** `SOURCE:TARGET:OPTIONS`. */
+  /** Each element has the form `SOURCE:TARGET:OPTIONS`. */
   Binds?: string[] | null;
-  /** Options by path. */
+  /** Mount options, keyed by path. */
   Tmpfs?: Record<string, string> | null;
   Devices?: { PathOnHost: string; PathInContainer: string; CgroupPermissions: string }[] | null;
   DeviceCgroupRules?: string[] | null;
@@ -173,7 +176,9 @@ export interface EngineContainerInspect {
   };
 }
 
-/** `GET /containers/{id}/stats?stream=0&one-shot=1`; for a container that does not run, everything is zero or missing. */
+/**
+ * `GET /containers/{id}/stats?stream=0&one-shot=1`. For a container that does not run, every value is zero or missing.
+ */
 export interface EngineContainerStats {
   read: string;
   cpu_stats: {
@@ -184,9 +189,9 @@ export interface EngineContainerStats {
     usage?: number;
     max_usage?: number;
     failcnt?: number;
-    /** The machine's memory if there is no limit. */
+    /** The machine's memory when the container has no limit. */
     limit?: number;
-    /** The lines of memory.stat, which depend on the cgroup version. */
+    /** The lines of memory.stat. Their names depend on the cgroup version. */
     stats?: Record<string, number>;
   };
   pids_stats?: { current?: number; limit?: number };
@@ -194,7 +199,7 @@ export interface EngineContainerStats {
     io_service_bytes_recursive?: EngineBlkioEntry[] | null;
     io_serviced_recursive?: EngineBlkioEntry[] | null;
   };
-  /** By interface; missing on the host's network and on one that the Engine did not set up. */
+  /** Keyed by interface. Missing for a container on the host's network or on a network that the Engine did not set up. */
   networks?: Record<string, EngineInterfaceStats>;
 }
 
@@ -266,16 +271,16 @@ export interface EngineImageConfig {
 
 /** `GET /distribution/{name}/json`. */
 export interface EngineManifest {
-  /** Empty or of one unknown architecture where the registry does not say. */
+  /** Empty, or a single platform of unknown architecture, when the registry does not report the platforms. */
   Platforms?: { os?: string; architecture?: string }[] | null;
 }
 
 /**
- * `GET /system/df`; bytes. From API 1.52 (Engine 29) on it has sums, beside which `LayersSize` and `Containers` are only
- * kept for a while; a sum of 0 is left out.
+ * `GET /system/df`, all values in bytes. From API 1.52 (Engine 29) on, the answer contains sums; a sum of 0 is omitted.
+ * `LayersSize` and `Containers` are older fields, which the Engine will drop later.
  */
 export interface EngineDiskUsage {
-  /** All layers of all images, each counted once; left out by Engines that no longer say so. */
+  /** The size of all layers of all images, where each layer counts once. Newer Engines omit this field. */
   LayersSize?: number;
   Containers?: { SizeRw?: number }[] | null;
   ImageUsage?: { TotalSize?: number };
@@ -287,7 +292,7 @@ export interface EngineEvent {
   Type: string;
   Action: string;
   Actor: { ID: string; Attributes: Record<string, string> };
-  /** Nanoseconds since the epoch; above 2^53, so the last digits are rounded by JSON. */
+  /** Nanoseconds since the epoch. The value exceeds 2^53, so parsing the JSON rounds its last digits. */
   timeNano: number;
 }
 
@@ -305,11 +310,11 @@ export interface EngineExecInspect {
   ID: string;
   Running: boolean;
   ExitCode: number | null;
-  /** Host pid; 0 before start. */
+  /** Host pid; 0 before the exec is started. */
   Pid: number;
 }
 
-/** Registry credentials in the form the Engine takes them (`X-Registry-Auth`). */
+/** Registry credentials in the form that the Engine accepts (`X-Registry-Auth`). */
 export interface EngineAuth {
   username?: string;
   password?: string;

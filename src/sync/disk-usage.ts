@@ -5,18 +5,18 @@ import { pause } from '../lib/async/abortable';
 import type { Store } from '../store/store';
 import type { EngineDiskUsage } from '../engine/types';
 
-/** All in ms. */
+/** All times are in ms. */
 export interface DiskUsageTimes {
-  /** How soon after a change of images to measure, at best. */
+  /** The shortest time between a change of images and a measurement. */
   readonly tick: number;
-  /** How often to measure without a change of images, because containers write too. */
+  /** The time between measurements while images do not change, because containers also write to the disk. */
   readonly quiet: number;
 }
 
 const TIMES: DiskUsageTimes = { tick: 10_000, quiet: 5 * 60_000 };
 /**
- * The Engine walks through all writable layers to measure them, so after each measurement we wait twenty times as long as it
- * took.
+ * To measure, the Engine walks all writable layers. After each measurement, dockbridge therefore waits this many times as
+ * long as the measurement took.
  */
 const REST_PER_WORK = 20;
 
@@ -27,7 +27,10 @@ export interface DiskUsageParts {
   readonly times?: Partial<DiskUsageTimes>;
 }
 
-/** Measures in the background how much disk images and containers take, so that ImageFsInfo need not wait for it. */
+/**
+ * Measures the disk space of images and containers in the background, so that ImageFsInfo need not wait for a
+ * measurement.
+ */
 export class DiskUsage {
   private readonly times: DiskUsageTimes;
   // The time of the last measurement is kept over reconnects, because reconnects are frequent while the Engine is in trouble.
@@ -60,18 +63,19 @@ export class DiskUsage {
     const { docker, store, logger } = this.parts;
     try {
       const { layers, containers } = sizes(await docker.diskUsage({ signal }));
-      // The containerd store counts writable layers among its snapshots.
+      // The containerd image store includes writable layers in its size, so they are subtracted.
       const withoutContainers = store.engine?.containerdStore === true ? containers : 0;
       const imageBytes = layers === undefined ? undefined : Math.max(layers - withoutContainers, 0);
       store.diskUsage = { imageBytes, containerBytes: containers };
     } catch (error) {
-      // This fails while somebody else's `docker system df` runs, for instance. The last measurement stands.
+      // A measurement fails, for example, while another client's `docker system df` runs. The last measurement remains
+      // valid.
       if (!signal.aborted) logger.warn('Cannot measure disk usage', { error: messageOf(error) });
     }
   }
 }
 
-/** Bytes; `layers` is undefined where the Engine does not say. */
+/** Returns both sizes in bytes. `layers` is undefined where the Engine does not report it. */
 function sizes(usage: EngineDiskUsage): { layers: number | undefined; containers: number } {
   const { ImageUsage, ContainerUsage, LayersSize, Containers } = usage;
   return {

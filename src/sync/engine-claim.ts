@@ -8,20 +8,24 @@ import { pause } from '../lib/async/abortable';
 import type { OtherClaim, ProcessClaims } from '../node/claims';
 import type { EngineFacts } from '../store/records';
 
-/** Two daemons of one machine must see each other whatever directories they were given. */
+/**
+ * The directory of the claims. It is fixed, because two daemons on one machine must see each other whatever directories
+ * they use.
+ */
 export const ENGINE_CLAIMS = '/run/dockbridge/engines';
 
-/** All in ms. */
+/** All times are in ms. */
 export interface ClaimTimes {
-  /** A process that is not our child ends without notice, so we look. */
+  /** How often to check whether the other process has ended. The kernel notifies only the parent of a process. */
   readonly lookAgain: number;
-  /** After how long the wait for another dockbridge is given up, to ask whether this is still the same Engine. */
+  /** How long to wait for another dockbridge before checking again that the endpoint still leads to the same Engine. */
   readonly askAgain: number;
   /**
-   * How long to wait for /info. After that, an Engine that no other dockbridge reaches by this endpoint is read without it.
+   * How long to wait for /info. After this time, the link continues without the Engine's answer, unless a remembered key
+   * shows that another dockbridge serves the Engine.
    */
   readonly infoPatience: number;
-  /** How long to wait for the disk of the state directory. */
+  /** How long to wait for the disk that holds the state directory. */
   readonly memoryPatience: number;
 }
 
@@ -34,7 +38,7 @@ const TIMES: ClaimTimes = {
 
 const NEVER = new Promise<never>(() => undefined);
 
-/** Another dockbridge serves the Engine. */
+/** The error of a wait that failed because another dockbridge serves the Engine. */
 export class EngineTaken extends RuntimeError {
   constructor(message: string) {
     super('UNAVAILABLE', message);
@@ -43,13 +47,14 @@ export class EngineTaken extends RuntimeError {
 
 export interface EngineClaim {
   /**
-   * Waits until no other dockbridge uses the same endpoint, or the signal fires. Asks the Engine nothing.
+   * Waits until no other dockbridge uses the same endpoint, or until the signal fires. Makes no call to the Engine.
    * @param onTaken called with the reason while this waits.
    */
   holdWay(signal: AbortSignal, onTaken: (reason: string) => void): Promise<void>;
   /**
-   * Waits for the Engine itself, which others may reach through another endpoint.
-   * @param learned the facts of the Engine. An Engine that is slow to tell them counts as ours for the time being.
+   * Waits until no other dockbridge serves the Engine itself, because another daemon may reach it through another
+   * endpoint.
+   * @param learned the facts of the Engine. While the Engine is slow to report them, it counts as free.
    * @returns `displaced`, which rejects if it turns out that another dockbridge serves the Engine.
    * @throws EngineTaken after 10 s, because the endpoint may lead to another Engine by then.
    */
@@ -63,22 +68,25 @@ export interface EngineClaim {
 
 export interface OneDaemonParts {
   readonly claims: Pick<ProcessClaims, 'take' | 'release' | 'sweep'>;
-  /** --docker-endpoint. */
+  /** The Engine's address, from --docker-endpoint. */
   readonly endpoint: string;
-  /** The file that keeps the key of the Engine over restarts; see rememberedEngine. */
+  /** Path of the file that keeps the Engine's key over restarts; see rememberedEngine. */
   readonly memory: string;
   readonly logger: Logger;
   readonly times?: Partial<ClaimTimes>;
 }
 
-/** Keeps two daemons of a machine from serving the same Engine (docs/adr/0030-one-dockbridge-on-an-engine.md). */
+/** Keeps two daemons on one machine from serving the same Engine (docs/adr/0030-one-dockbridge-on-an-engine.md). */
 export class OneDaemon implements EngineClaim {
   private readonly times: ClaimTimes;
-  /** Bounds access to the file `memory`. Each connection reads it again, and a disk that hangs must cost only one thread. */
+  /**
+   * Bounds access to the file `memory`. Each connection reads the file again, and a disk that hangs must block only one
+   * thread.
+   */
   private readonly looks: DiskLooks;
   private way = '';
   private engine = '';
-  /** The key, and the process that held it, that the last log line about another dockbridge named. */
+  /** The key and the process in the last log line about another dockbridge. */
   private told: { readonly key: string; readonly process: string } | undefined;
   private hasWarned = false;
 
@@ -88,7 +96,7 @@ export class OneDaemon implements EngineClaim {
   }
 
   async holdWay(signal: AbortSignal, onTaken: (reason: string) => void): Promise<void> {
-    // Claims on Engines that nobody serves any more would stay until the next boot.
+    // Claims on Engines that no daemon serves any more would otherwise remain until the next boot.
     if (this.way === '') await this.parts.claims.sweep();
     this.way = await wayKey(this.parts.endpoint);
     this.engine ||= await this.remembered();
@@ -102,7 +110,7 @@ export class OneDaemon implements EngineClaim {
   ): Promise<{ readonly displaced: Promise<never> }> {
     const { infoPatience, askAgain } = this.times;
     const told = await waitAtMost('/info', infoPatience, learned, signal).then(engineKey, () => undefined);
-    // Until the Engine tells its facts, its last known key counts.
+    // Until the Engine reports its facts, its last known key counts.
     const key = told ?? this.engine;
     if (key !== '') await this.holdEngine(key, signal, askAgain, onTaken);
     if (told !== undefined) return { displaced: NEVER };
@@ -111,7 +119,7 @@ export class OneDaemon implements EngineClaim {
     };
   }
 
-  /** Called at the daemon's end, when it changes nothing any more. */
+  /** Releases the claims. Called when the daemon ends and makes no more changes. */
   async release(): Promise<void> {
     for (const key of [this.engine, this.way]) if (key !== '') await this.letGo(key);
   }
@@ -123,14 +131,15 @@ export class OneDaemon implements EngineClaim {
     onTaken: (reason: string) => void,
   ): Promise<void> {
     signal.throwIfAborted();
-    // Let go before the wait: if two daemons had exchanged their Engines, each would wait for the other.
+    // The old claim is released before the wait. Otherwise, if two daemons had exchanged their Engines, each would wait
+    // for the other.
     if (this.engine !== '' && this.engine !== key) await this.letGo(this.engine);
     this.engine = key;
     await this.until(key, signal, ms, onTaken);
     await this.remember(key);
   }
 
-  /** Without the file, the next process resumes container logs a moment later than it could. */
+  /** Saves the key. Without the file, the next process only resumes container logs a little later. */
   private async remember(key: string): Promise<void> {
     const { memory, logger } = this.parts;
     const write = async (): Promise<void> => {
@@ -167,7 +176,7 @@ export class OneDaemon implements EngineClaim {
       this.tell(key, other, reason);
       onTaken(reason);
       if (performance.now() - since >= ms) throw new EngineTaken(reason);
-      // When two daemons come at once and refuse each other, one must come back first.
+      // When two daemons start at once and refuse each other, a random delay lets one of them try again first.
       await pause(lookAgain * (0.5 + Math.random()), signal);
       signal.throwIfAborted();
     }
@@ -177,8 +186,8 @@ export class OneDaemon implements EngineClaim {
   }
 
   /**
-   * A claim that cannot be written does not keep us from serving, because a full disk does not mean that there is a second
-   * daemon.
+   * Takes a claim. A claim that cannot be written does not keep dockbridge from serving, because a full disk does not
+   * mean that there is a second daemon.
    */
   private async take(key: string): Promise<OtherClaim | undefined> {
     try {
@@ -210,7 +219,7 @@ export class OneDaemon implements EngineClaim {
   }
 }
 
-/** For a daemon that changes nothing and so needs no claim. */
+/** The claim of a daemon that changes nothing and therefore needs none. */
 export class NoClaim implements EngineClaim {
   holdWay(): Promise<void> {
     return Promise.resolve();
@@ -225,36 +234,42 @@ export class NoClaim implements EngineClaim {
   }
 }
 
-/** The key of the Engine itself. Engine 20.10 takes its id from /etc/docker, which two Engines of one machine share. */
+/**
+ * Returns the key of the Engine itself. It includes the data directory, because Engine 20.10 reads its id from
+ * /etc/docker, which two Engines on one machine share.
+ */
 export function engineKey({ id, rootDir }: Pick<EngineFacts, 'id' | 'rootDir'>): string {
   return hash(`engine ${id}\n${rootDir}`);
 }
 
-/** The key of the Engine that a daemon with this state directory served last; '' when there is none. */
+/** Returns the key of the Engine that a daemon with this state directory served last, or '' when there is none. */
 export async function rememberedEngine(memory: string): Promise<string> {
   const text = await readFile(memory, 'utf8').catch(() => '');
   return /^[0-9a-f]{32}$/.test(text) ? text : '';
 }
 
-/** The key of the endpoint, which is known before the Engine says anything. */
+/** Returns the key of the endpoint, which is known before the Engine answers. */
 export async function wayKey(endpoint: string): Promise<string> {
-  // The endpoint that dockerode uses when none is given.
+  // Without an endpoint, dockerode uses DOCKER_HOST or the default socket.
   const given = [endpoint, process.env.DOCKER_HOST].find((one) => one !== undefined && one !== '');
   const meant = given ?? 'unix:///var/run/docker.sock';
   const path = meant.replace(/^unix:\/\//, '');
   return hash(`endpoint ${path === meant ? meant : await realpath(path).catch(() => path)}`);
 }
 
-/** What an operator reads in the log, in Status and in refusals. */
+/** Returns the text that operators read in the log, in Status and in refused calls. */
 export function takenBy({ words }: OtherClaim): string {
-  return `another dockbridge serves this Docker Engine (${words}): stop that one to let this one serve, or stop this one`;
+  return `another dockbridge serves this Docker Engine (${words}): stop one of the two`;
 }
 
 function hash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }
 
-/** Never resolves, and rejects only with EngineTaken, because an /info that fails says nothing. */
+/**
+ * Returns a promise that never resolves and rejects only with EngineTaken, because a failed /info is no evidence of
+ * another daemon.
+ */
 function onlyTaken(own: Promise<void>): Promise<never> {
   const displaced = new Promise<never>((_, reject) => {
     own.catch((error: unknown) => {

@@ -29,9 +29,9 @@ export interface EngineLinkParts {
   readonly claim: Pick<EngineClaim, 'hold' | 'holdWay'>;
   readonly factsMemory?: FactsMemory;
   readonly logger: Logger;
-  /** Whether the Engine's directories are ours to see. */
+  /** Whether dockbridge can see the Engine's directories. */
   readonly localEngine: boolean;
-  /** Other times than usual, for tests. */
+  /** Replaces some of the usual times, for tests. */
   readonly times?: Partial<LinkTimes>;
 }
 
@@ -49,11 +49,11 @@ export interface EngineLinkParts {
 export class EngineLink {
   private readonly dated = new DatedLinkState({ ready: false, reason: 'Docker Engine has not answered yet' });
   private synced = false;
-  /** `store.listed` or the store knows all containers. */
+  /** Whether every container of the Engine is in `store.listed` or in a table of the store. */
   private listed = false;
-  /** All of these are being inspected. */
+  /** Whether the listed containers are being inspected. */
   private inspecting = false;
-  /** Events are followed and containers were read, so everything works that does not need the facts. */
+  /** Whether events arrive and all containers were inspected, so that everything works that does not need the facts. */
   private connected = false;
   private readonly facts: FactsReader;
   private readonly waiters = new Set<() => void>();
@@ -72,31 +72,29 @@ export class EngineLink {
     return this.dated.value;
   }
 
-  /** How long it has been ready, or has not, ms. */
+  /** How long the present state (ready or not ready) has lasted, in ms. */
   get stateAge(): number {
     return this.dated.age;
   }
 
-  /**
-   * Changes with each step of the loop, whether or not the Engine answers, so that a watchdog sees that the loop still turns.
-   */
+  /** A counter that changes with each step of the loop, so that a watchdog sees that the loop still runs. */
   get steps(): number | 'ended' {
     return this.stopped.signal.aborted ? 'ended' : this.stepCount;
   }
 
-  /** What is wrong with the Engine although it is connected. */
+  /** The Engine's trouble while it is connected; undefined when there is none. */
   get trouble(): EngineTrouble | undefined {
     if (!this.state.ready) return undefined;
     const { trouble } = this.parts.watch;
     return trouble?.isStuck === true ? trouble : (this.facts.trouble ?? trouble);
   }
 
-  /** Whether the store was ever filled. */
+  /** Whether the store has been filled at least once. */
   get hasSynced(): boolean {
     return this.synced;
   }
 
-  /** Returns at once; `whenReady` resolves when the first connection is made. */
+  /** Starts the loop and returns at once. `whenReady` resolves when the first connection is ready. */
   start(): void {
     this.running = this.run();
   }
@@ -107,8 +105,8 @@ export class EngineLink {
   }
 
   /**
-   * Ends the connection for good while the daemon lives on. The store keeps what it knows, and `state` says why.
-   * @param word the reason in one CamelCase word.
+   * Ends the connection for good while the daemon continues to run and the store keeps its records.
+   * @param word the reason as one CamelCase word.
    */
   async end(word: string, reason: string): Promise<void> {
     this.stopped.abort(unavailable(reason));
@@ -116,15 +114,12 @@ export class EngineLink {
     this.dated.value = { ready: false, reason, word };
   }
 
-  /**
-   * For writes that need no facts: a pod can be stopped on an Engine that does not tell its facts yet.
-   * @throws UNAVAILABLE with the reason when the Engine is not there within 2 s.
-   */
+  /** Waits for a connection, for writes that need no facts: a stop is possible before the Engine reports its facts. */
   async whenConnected(signal?: AbortSignal): Promise<void> {
     await this.when(() => this.connected, signal);
   }
 
-  /** The same for writes that need to know what the Engine is. */
+  /** Waits for a ready connection, for writes that need the Engine's facts. */
   async whenReady(signal?: AbortSignal): Promise<void> {
     const { writePatience, factsPatience } = this.times;
     await this.when(() => this.state.ready || this.connected, signal);
@@ -133,8 +128,8 @@ export class EngineLink {
   }
 
   /**
-   * Reads the facts again, for a caller that is about to refuse something because of them.
-   * @throws DEADLINE_EXCEEDED when it does not answer in time.
+   * Reads the facts again, for a caller that is about to refuse a request because of them.
+   * @throws DEADLINE_EXCEEDED when the Engine does not answer in time.
    */
   async readFactsAgain(signal: AbortSignal): Promise<void> {
     await withDeadline('Docker Engine (/info)', this.times.probeTimeout, signal, (limit) =>
@@ -142,23 +137,19 @@ export class EngineLink {
     );
   }
 
-  /**
-   * For reads: the store is an answer once it was filled, however long ago.
-   * @throws UNAVAILABLE when the Engine has not been read yet and does not come within 2 s.
-   */
+  /** Waits until the store has been filled once, however long ago, which suffices for reads. */
   async whenSyncedOnce(signal?: AbortSignal): Promise<void> {
     await this.when(() => this.synced, signal);
   }
 
-  /** For reads of what the Engine tells first: which containers it has, and its version. */
+  /** Waits for the Engine's first answers, for reads that need only its version or the list of its containers. */
   async whenAnswered(signal?: AbortSignal): Promise<void> {
     await this.when(() => this.listed, signal);
   }
 
   /**
-   * For lists, which do not need everything about a container. A list is never short: it has all containers or fails.
-   * @throws UNAVAILABLE when the Engine has not listed its containers within 2 s, or is slow to answer the inspects of those
-   * about which its list does not tell enough.
+   * Waits until a list can be complete, which does not need every value of each container. A list either includes all
+   * containers or fails.
    */
   async whenListed(kind: 'sandbox' | 'container', signal?: AbortSignal): Promise<void> {
     const { listed } = this.parts.store;
@@ -166,7 +157,7 @@ export class EngineLink {
     await this.whenInspected(() => listed.missing(kind) === 0, signal);
   }
 
-  /** For reads of one container, which is inspected before the others. */
+  /** Waits until one container is known, for reads of it. The container is inspected before the others. */
   async whenContainerKnown(id: string, signal?: AbortSignal): Promise<void> {
     const { listed } = this.parts.store;
     if (!isWhole(id)) return this.whenSyncedOnce(signal);
@@ -175,7 +166,7 @@ export class EngineLink {
     await this.whenInspected(() => !listed.has(id), signal);
   }
 
-  /** The same for reads of one sandbox and its containers. */
+  /** Waits until one sandbox and its containers are known. They are inspected before the others. */
   async whenPodKnown(sandboxId: string, signal?: AbortSignal): Promise<void> {
     const { listed } = this.parts.store;
     if (!isWhole(sandboxId)) return this.whenSyncedOnce(signal);
@@ -189,7 +180,7 @@ export class EngineLink {
     await this.when(condition, signal);
   }
 
-  /** The same for reads of images, which have a list of their own. */
+  /** Waits for the first list of images, which is separate from the list of containers. */
   async whenImagesSyncedOnce(signal?: AbortSignal): Promise<void> {
     const { imageSync } = this.parts;
     await this.whenSyncedOnce(signal);
@@ -242,10 +233,10 @@ export class EngineLink {
       } catch (error) {
         const reason = messageOf(error);
         if (error instanceof EngineTaken) {
-          // The claim has logged it.
+          // EngineClaim has already logged this reason.
           this.refuse(reason);
         } else {
-          // Log each reason once, not each attempt.
+          // Each reason is logged once, not at each attempt.
           if (!isStopping() && (this.dated.value.ready || reason !== reported)) {
             this.parts.logger.error('Docker Engine is not available', { reason });
             reported = reason;
@@ -272,7 +263,7 @@ export class EngineLink {
       );
       const facts = this.facts.read(version, signal, this.stopped.signal);
       const { displaced } = await claim.hold(facts.learned, signal, onTaken);
-      // The deadline is for the answer only; the feed itself lives as long as the session.
+      // The deadline applies only to the answer. The feed itself lives as long as the session.
       const feed = await waitAtMost(
         'Subscribing to Engine events',
         this.times.probeTimeout,
@@ -280,7 +271,7 @@ export class EngineLink {
         signal,
       );
       const lost = firstEnd(this.follow(feed, signal), displaced);
-      // An Engine that cannot list its images still runs pods, and is asked again until it can.
+      // An Engine that cannot list its images still runs pods. ImageSync repeats the list until it succeeds.
       imageSync.requestResync(signal);
       const images = Promise.race([imageSync.whenListed(signal), pause(this.times.imagePatience, signal)]);
       images.catch(() => undefined);
@@ -297,7 +288,7 @@ export class EngineLink {
         this.stepped();
       });
       await Promise.race([lost, resynced]);
-      this.dated.value = { ready: false, reason: 'Docker Engine has not said yet what it is (/info)' };
+      this.dated.value = { ready: false, reason: 'Docker Engine has not answered /info yet' };
       await Promise.race([lost, facts.usable]);
       this.dated.value = { ready: false, reason: 'Docker Engine has not listed its images yet' };
       await Promise.race([lost, images]);
@@ -325,12 +316,17 @@ export class EngineLink {
     this.dated.value = { ready: false, reason, word: 'EngineTaken' };
   }
 
-  /** A list names a container's image by what is known of images, so their list gets some time before the first one. */
+  /**
+   * Lets lists be answered. A list names a container's image by the store, so the first one waits a while for the images.
+   */
   private areListed(signal: AbortSignal): void {
     if (signal.aborted || this.synced) return;
     this.listed = true;
     this.inspecting = true;
-    this.dated.value = { ready: false, reason: 'Docker Engine has not told yet how each container is' };
+    this.dated.value = {
+      ready: false,
+      reason: 'Docker Engine has not answered the inspect of each container yet',
+    };
     this.stepped();
   }
 
@@ -350,7 +346,7 @@ export class EngineLink {
     return lost;
   }
 
-  /** The Engine has read daemon.json again: it may have other runtimes, or another default. */
+  /** Reads the facts again after the Engine has reloaded daemon.json, because its runtimes may have changed. */
   private reread(signal: AbortSignal): void {
     this.facts.readAgain(signal).catch((error: unknown) => {
       if (signal.aborted) return;
@@ -366,7 +362,8 @@ export class EngineLink {
     for (;;) {
       this.stepCount++;
       await pause(this.times.heartbeat, signal);
-      // A stopped Engine ends the event stream at once, so one late answer on a busy node is no outage yet.
+      // When an Engine stops, its event stream ends at once. One late ping on a busy node therefore does not mean an
+      // outage.
       await this.ping(signal).catch(() => this.ping(signal));
       watch.look(signal);
       this.facts.retry();
@@ -391,7 +388,10 @@ export class EngineLink {
   }
 }
 
-/** A shorter id may be a prefix. Which container it means is known only when all containers are known. */
+/**
+ * Whether the id is complete. A shorter id may be a prefix, and its container is certain only when all containers are
+ * known.
+ */
 function isWhole(id: string): boolean {
   return /^[0-9a-f]{64}$/.test(id);
 }

@@ -5,19 +5,22 @@ import type { Logger } from '../lib/logger';
 import type { Store } from '../store/store';
 import { hasNetworkDeadlock } from '../translate/shared/engine-facts';
 
-/** A call that is older than this is reported. Stops are not: they take as long as their containers like. */
+/** A call older than this is reported, except a stop, which takes as long as its container needs to end. */
 const OLD_CALL_MS = 10_000;
-/** When even the wait for a turn takes this long, the node cannot do its work. Stops wait for other stops, however long. */
+/**
+ * A call that has waited this long for its turn shows that the node cannot work. Stops are excluded, because they may
+ * wait for other stops however long.
+ */
 const OLD_WAIT_MS = 30_000;
-/** When a call that changes containers is older than this, we ask whether the Engine's networks answer. */
+/** When a call that changes containers is older than this, dockbridge checks whether the Engine's networks answer. */
 const SUSPICIOUS_MS = 20_000;
-/** The list of networks takes milliseconds, on the busiest node a second. */
+/** The list of networks takes milliseconds, or a second on the busiest node. */
 const NETWORKS_MS = 15_000;
 
-/** What is wrong with an Engine that answers. `isStuck`: it cannot run pods, though it answers pings. */
+/** What is wrong with an Engine that answers pings. `isStuck` means that it cannot run pods. */
 export interface EngineTrouble {
   readonly isStuck: boolean;
-  /** CamelCase, for a CRI condition. */
+  /** One CamelCase word, for a CRI condition. */
   readonly reason: string;
   readonly message: string;
 }
@@ -29,10 +32,10 @@ export interface EngineWatchParts {
   readonly logger: Logger;
 }
 
-/** Notices an Engine that answers pings and little else: calls hang, queues grow old, networks are locked. */
+/** Notices an Engine that answers pings and little else: calls hang, queues grow old, or networks are locked. */
 export class EngineWatch {
   private told = '';
-  /** When the question that has no answer yet was asked; 0 when there is no such question. */
+  /** When the unanswered list of networks was requested, in ms of performance.now(); 0 when no list is pending. */
   private networksAskedAt = 0;
   private isAsking = false;
 
@@ -42,7 +45,9 @@ export class EngineWatch {
     return this.lockedNetworks() ?? this.oldQueue() ?? this.oldCall();
   }
 
-  /** Called at each heartbeat that the Engine has answered. */
+  /**
+   * Looks for trouble and logs it when it begins, changes or ends. Called at each heartbeat that the Engine has answered.
+   */
   look(signal: AbortSignal): void {
     const { lanes, logger } = this.parts;
     const isSuspicious = lanes.load.some(
@@ -60,7 +65,10 @@ export class EngineWatch {
       });
   }
 
-  /** One question at a time, however long it takes: each would wait forever behind the same lock. */
+  /**
+   * Lists the networks to see whether they answer. Only one list is pending at a time, because each would wait behind the
+   * same lock.
+   */
   private async askNetworks(signal: AbortSignal): Promise<void> {
     this.isAsking = true;
     if (this.networksAskedAt === 0) this.networksAskedAt = performance.now();
@@ -72,7 +80,7 @@ export class EngineWatch {
         () => 'Cannot list the networks of Docker Engine',
         () => ({ error: messageOf(error) }),
       );
-      // A call that we gave up is no answer: the lock may still be held, so the next look asks again.
+      // A list that timed out is no answer. The lock may still be held, so the next look requests the list again.
       hasAnswer = signal.aborted || !hasCode(error, 'DEADLINE_EXCEEDED');
     }
     this.isAsking = false;
@@ -102,7 +110,7 @@ export class EngineWatch {
     return {
       isStuck: true,
       reason: 'DockerDaemonHangs',
-      message: `Docker Engine does not keep up: ${old.waiting} ${old.lane} calls wait for their turn, the oldest for ${seconds(old.oldestWaitMs)}, behind ${old.underWay} that it has not answered, the oldest ${old.oldestCall} for ${seconds(old.oldestCallMs)}`,
+      message: `Docker Engine does not keep up: ${old.waiting} ${old.lane} calls wait for their turn (the oldest for ${seconds(old.oldestWaitMs)}) behind ${old.underWay} unanswered calls (the oldest, ${old.oldestCall}, for ${seconds(old.oldestCallMs)})`,
     };
   }
 

@@ -7,7 +7,10 @@ import { hasShapeOf } from '../lib/json';
 import { bootId } from '../node/process/process-info';
 import { wayKey } from './engine-claim';
 
-/** A file that lacks one of these was written by another version of dockbridge. */
+/**
+ * An example with every field of the facts. A file that lacks one of these fields was written by another version of
+ * dockbridge.
+ */
 const EXAMPLE: EngineFacts = {
   ...{ id: '', engineVersion: '', apiVersion: '', platform: '', rootDir: '', imageDirectory: '' },
   ...{ cgroupDriver: '', runtimes: [''], defaultRuntime: '', recursiveReadOnlyRuntimes: [''], cdi: false },
@@ -15,11 +18,14 @@ const EXAMPLE: EngineFacts = {
   ...{ kernelVersion: '', experimental: false, cgroupVersion: '' },
 };
 
-/** The facts that an Engine has told, for a daemon that starts while the Engine does not tell them. */
+/** Saves the facts that an Engine has reported, for a daemon that starts while the Engine does not report them. */
 export interface FactsMemory {
-  /** Undefined when nothing is known that can still be true: never facts of another endpoint or of an earlier boot. */
+  /**
+   * Returns the saved facts, or undefined when none of them can still be true. Facts of another endpoint or an earlier
+   * boot are never returned.
+   */
   recall(): Promise<EngineFacts | undefined>;
-  /** Never rejects. Without the file a later start may have to wait. */
+  /** Saves the facts. Never rejects: without the file, a later start may only have to wait for the Engine. */
   keep(facts: EngineFacts): Promise<void>;
 }
 
@@ -35,12 +41,12 @@ export class NoFactsMemory implements FactsMemory {
 
 export class FactsFile implements FactsMemory {
   private kept = '';
-  /** All drafts have the same name, and the last facts count. */
+  /** Allows one write at a time, because all drafts have the same name and the last facts must win. */
   private readonly turns = new Semaphore(1);
 
   constructor(
     private readonly path: string,
-    /** --docker-endpoint. */
+    /** The Engine's address, from --docker-endpoint. */
     private readonly endpoint: string,
     private readonly logger: Logger,
   ) {}
@@ -77,7 +83,10 @@ export class FactsFile implements FactsMemory {
     }
   }
 
-  /** A boot may bring another kernel, other control groups, another security module. */
+  /**
+   * Returns the endpoint's key and the boot id. A boot may bring another kernel, other control groups or another security
+   * module.
+   */
   private async circumstances(): Promise<string> {
     const boot = await bootId();
     return `${await wayKey(this.endpoint)} ${boot}`;

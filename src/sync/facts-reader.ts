@@ -13,27 +13,30 @@ import type { EngineTrouble } from './engine-watch';
 import { NoFactsMemory, type FactsMemory } from './facts-memory';
 import type { LinkTimes } from './link-times';
 
-/** Each further question waits this many times longer than the one before, because an Engine that hangs keeps all of them. */
+/**
+ * Each repeated /info waits this many times longer than the previous one, because an Engine that hangs keeps every
+ * pending call.
+ */
 const LATER = 4;
-/** A dead network disk never answers. */
+/** How long to wait for a disk, because a dead network disk never answers. */
 const DISK_MS = 2_000;
-/** The key of the looks at the remembered facts. */
+/** The key under which DiskLooks counts reads and writes of the saved facts. */
 const FACTS = 'the state directory';
 
 export interface FactsReaderParts {
   readonly docker: Pick<DockerClient, 'info'>;
   readonly store: Store;
   readonly logger: Logger;
-  /** Whether the Engine's directories are ours to see. */
+  /** Whether dockbridge can see the Engine's directories. */
   readonly localEngine: boolean;
-  /** What an earlier process was told; nothing by default. */
+  /** The facts that an earlier process saved; none by default. */
   readonly factsMemory?: FactsMemory;
 }
 
 export interface FactsReading {
-  /** Resolves once `store.engine` is about an Engine of this version. */
+  /** Resolves once `store.engine` describes an Engine of this version. */
   readonly usable: Promise<void>;
-  /** What the Engine answers in this connection, however late; never rejects. */
+  /** The Engine's own answer in this connection, however late. Never rejects. */
   readonly learned: Promise<EngineFacts>;
 }
 
@@ -46,13 +49,13 @@ interface Connection {
 }
 
 /**
- * Reads the facts of the Engine. `/info` may take long (it counts, and asks all plugins) or hang. Questions outlive the
- * connection that asked them, and until an answer is there, facts of the same version serve: those of an earlier connection, or
- * of an earlier process. A second question goes to an Engine that may have lost the first; one that hangs is asked less and
- * less often, because it keeps all questions.
+ * Reads the facts of the Engine. `/info` may take long (the Engine counts containers and asks all plugins) or hang. A
+ * pending `/info` outlives the connection that sent it. Until an answer arrives, facts of the same version from an
+ * earlier connection or an earlier process are used. Because the Engine may have lost the first `/info`, a second one is
+ * sent. The intervals grow, because an Engine that hangs keeps every pending call.
  */
 export class FactsReader {
-  /** Looks at the Engine's directories and at the remembered facts, which each connection repeats. */
+  /** Bounds looks at the Engine's directories and at the saved facts, because each connection repeats them. */
   private readonly looks = new DiskLooks(2, DISK_MS);
   private asking: Promise<EngineInfo> | undefined;
   private latest: EngineInfo | undefined;
@@ -68,7 +71,7 @@ export class FactsReader {
     this.askBeside = times.askBeside;
   }
 
-  /** Set while pods are created by what the Engine said in an earlier connection. */
+  /** Defined while pods are created from facts that the Engine reported earlier. */
   get trouble(): EngineTrouble | undefined {
     const { connection } = this;
     if (connection === undefined || connection.hasLearned) return undefined;
@@ -77,13 +80,14 @@ export class FactsReader {
     return {
       isStuck: false,
       reason: 'DockerInfoHangs',
-      message: `Docker Engine has not answered /info for ${Math.round(waited / 1000)} s: its earlier answer counts until then, and newer runtimes and settings are not known`,
+      message: `Docker Engine has not answered /info for ${Math.round(waited / 1000)} s; dockbridge uses an earlier answer and does not know newer runtimes and settings`,
     };
   }
 
   /**
+   * Begins to read the facts for a new connection.
    * @param signal ends the wait.
-   * @param stopped ends the question.
+   * @param stopped ends the call itself.
    */
   read(version: EngineVersion, signal: AbortSignal, stopped: AbortSignal): FactsReading {
     const { store } = this.parts;
@@ -102,7 +106,8 @@ export class FactsReader {
   }
 
   /**
-   * Asks again, for a caller that has reason to doubt the last answer. An answer that is under way may be older than that reason.
+   * Reads the facts again, for a caller that has reason to doubt them. Waits first for a pending `/info`, whose answer
+   * may be older than that reason.
    * @param signal ends the wait.
    */
   async readAgain(signal: AbortSignal): Promise<void> {
@@ -112,7 +117,7 @@ export class FactsReader {
     await abortable(this.learn(connection), signal);
   }
 
-  /** Called at each heartbeat: repeats a question that failed. */
+  /** Repeats an `/info` that failed. Called at each heartbeat. */
   retry(): void {
     const { connection } = this;
     if (connection === undefined || connection.hasLearned || this.asking !== undefined) return;
@@ -131,7 +136,7 @@ export class FactsReader {
       pause(this.times.recallAfter, signal).then(() => undefined),
     ]);
     if (first !== undefined) return;
-    // An answer that comes while the disk hangs ends the wait.
+    // If the Engine answers while the disk hangs, the wait for the disk ends.
     const recalled = await Promise.race([
       this.looks.run('Reading', FACTS, () => factsMemory.recall()).catch(() => undefined),
       new Promise<undefined>(
@@ -174,7 +179,7 @@ export class FactsReader {
     const told = toFacts(connection.version, info);
     const imageDirectory = localEngine ? await findImageDirectory(told, this.looks) : told.imageDirectory;
     const facts = { ...told, imageDirectory };
-    // The look took time, so there may be a newer answer.
+    // Looking for the image directory takes time, so there may be a newer answer by now.
     if (this.latest === info) {
       store.engine = facts;
       store.isEngineRecalled = false;
@@ -186,7 +191,10 @@ export class FactsReader {
     return facts;
   }
 
-  /** Pods have the node's users, as CRI says, while the images of such an Engine belong to other users. */
+  /**
+   * Warns about userns-remap. Pods use the node's user ids, as CRI requires, while image files of such an Engine belong
+   * to other ids.
+   */
   private tellOfUsers({ securityOptions }: EngineFacts): void {
     if (this.toldOfUsers || !securityOptions.includes('name=userns')) return;
     this.toldOfUsers = true;

@@ -12,10 +12,13 @@ import { TYPE_LABEL } from '../translate/shared/labels';
 import { isSandbox, sandboxFromInspect } from '../translate/sandbox/sandbox-record';
 import { engineTimeFromNanos } from '../translate/shared/time';
 
-/** `failed`: cri-dockerd will not find what it needs; `nothing`: there was nothing to do, or nothing that could be done. */
+/**
+ * The result of a step. `failed`: cri-dockerd will lack something it needs. `nothing`: nothing had to be done, or nothing
+ * could be done.
+ */
 export type Outcome = 'done' | 'nothing' | 'failed';
 
-/** One thing that was done or tried. */
+/** One step that was done or attempted. */
 export interface HandOverStep {
   readonly what: 'log' | 'checkpoint' | 'namespace' | 'container' | 'call';
   /** The Engine's name of the container, or its id. */
@@ -34,9 +37,9 @@ export interface HandOverParts {
 const INSPECT_MS = 10_000;
 
 /**
- * Leaves the Engine's pods as cri-dockerd expects them: logs of running containers are links again, its checkpoints are
- * complete, and no network namespace is held any more. This asks the Engine and not our records, which may be empty. It can be
- * repeated, and continues what another run has begun.
+ * Prepares the Engine's pods for cri-dockerd: logs of running containers become links again, cri-dockerd's checkpoints
+ * are completed, and network namespaces are released. This reads the Engine and not the store, which may be empty. It can
+ * be repeated, and continues what an earlier run has begun.
  */
 export async function* handOverPods(
   { docker, logs, network, checkpoints }: HandOverParts,
@@ -52,13 +55,16 @@ export async function* handOverPods(
   }
   try {
     for (const id of await network.letGo())
-      yield { what: 'namespace', of: id, outcome: 'done', detail: 'is not held any more' };
+      yield { what: 'namespace', of: id, outcome: 'done', detail: 'is no longer held' };
   } catch (error) {
     yield { what: 'namespace', of: 'all pods', outcome: 'failed', detail: messageOf(error) };
   }
 }
 
-/** @returns undefined when the container is gone by now. */
+/**
+ * Inspects a container, or returns a failed step.
+ * @returns undefined when the container is gone by now.
+ */
 async function look(
   docker: DockerClient,
   id: string,
@@ -86,7 +92,7 @@ async function completeCheckpoint(
     const isWritten = await checkpoints.ensure(sandbox, inspect.HostConfig);
     return isWritten
       ? { ...step, outcome: 'done', detail: 'written' }
-      : { ...step, outcome: 'nothing', detail: 'was complete' };
+      : { ...step, outcome: 'nothing', detail: 'was already complete' };
   } catch (error) {
     return { ...step, outcome: 'failed', detail: messageOf(error) };
   }
@@ -97,7 +103,7 @@ async function* handOverLog(
   inspect: EngineContainerInspect,
 ): AsyncGenerator<HandOverStep> {
   const container = containerFromInspect(inspect);
-  // The log of a container that has ended is complete, and cri-dockerd can read a file as well as a link.
+  // The log of an ended container is complete, and cri-dockerd can read a file as well as a link.
   if (container === undefined || !isAlive(container)) return;
   const { id: containerId, logPath, spoolPath } = container;
   if (logPath === '') return;
@@ -110,7 +116,7 @@ async function* handOverLog(
   try {
     const startedAt = engineTimeFromNanos(container.startedAt);
     const { changed, keptAs } = await logs.handOver({ containerId, spoolPath, logPath, startedAt });
-    if (!changed) yield { ...step, outcome: 'nothing', detail: 'was a link' };
+    if (!changed) yield { ...step, outcome: 'nothing', detail: 'was already a link' };
     else if (keptAs === '') yield { ...step, outcome: 'done', detail: `${logPath} is a link` };
     else yield { ...step, outcome: 'done', detail: `${logPath} is a link, the copy is ${keptAs}` };
   } catch (error) {

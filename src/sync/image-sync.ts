@@ -12,11 +12,11 @@ import type { EngineImageSummary } from '../engine/types';
 import { imageFromInspect, namesOf } from '../translate/image/image';
 
 const INSPECT_CONCURRENCY = 8;
-/** A healthy Engine lists a thousand images in a second. */
+/** A generous limit: a healthy Engine lists a thousand images in a second. */
 const LIST_MS = 30_000;
-/** One image that hangs must not hold up the others. */
+/** A limit for each inspect, so that one image that hangs does not delay the others. */
 const INSPECT_MS = 10_000;
-/** While the Engine removes an image, a list can fail ("layer does not exist"): ask again, at growing intervals. */
+/** A list can fail while the Engine removes an image ("layer does not exist"), so it is repeated at growing intervals. */
 const RETRY_MS = [200, 1_000, 5_000];
 
 export interface ImageSyncParts {
@@ -26,24 +26,26 @@ export interface ImageSyncParts {
 }
 
 /**
- * Keeps the image table equal to the Engine's images. Lists and inspects run in parallel, because either may hang. An answer is
- * ignored where the table has changed since the question.
+ * Keeps the image table equal to the Engine's images. Lists and inspects run in parallel, because either may hang. An
+ * answer about an image is ignored when the image's entry has changed since the call was made.
  */
 export class ImageSync {
   private refreshWanted = false;
   private refreshing = false;
-  /** The signal of the connection that asked last. */
+  /** The signal of the connection that last requested a list. */
   private connection: AbortSignal | undefined;
   private listed = false;
   private tellListed!: () => void;
   private readonly firstList = new Promise<void>((resolve) => (this.tellListed = resolve));
-  /** Images whose last inspect failed: logged once, and inspected again after each list. */
+  /** Images whose last inspect failed. The failure is logged once, and the image is inspected again after each list. */
   private readonly damaged = new Set<string>();
   private readonly removals = new KeyedLock();
 
   constructor(private readonly parts: ImageSyncParts) {}
 
-  /** Whether the images were ever listed. Before that, an image that is not in the store may be on the node. */
+  /**
+   * Whether the images have been listed at least once. Before that, the Engine may have an image that the store lacks.
+   */
   get hasListed(): boolean {
     return this.listed;
   }
@@ -53,8 +55,8 @@ export class ImageSync {
   }
 
   /**
-   * Lists the images after an image event; a burst of events costs one or two lists. Returns at once.
-   * @param signal of the connection that brought the event. The next connection starts with its own list.
+   * Lists the images after an image event. Returns at once; a burst of events costs one or two lists.
+   * @param signal the signal of the connection that brought the event. The next connection starts with its own list.
    */
   requestResync(signal: AbortSignal): void {
     this.refreshWanted = true;
@@ -64,7 +66,7 @@ export class ImageSync {
     void this.resyncWhileWanted();
   }
 
-  /** Inspects one image now; undefined, and no record, when the Engine does not have it. */
+  /** Inspects one image now and stores its record. Returns undefined when the Engine does not have the image. */
   async refresh(reference: string, signal?: AbortSignal): Promise<ImageRecord | undefined> {
     const { docker, store } = this.parts;
     const asked = store.images.ask();
@@ -79,19 +81,19 @@ export class ImageSync {
   }
 
   /**
-   * Runs a removal of an image when the earlier ones of the same image have ended.
-   * @param signal gives up the wait, not the removal.
+   * Runs the removal of an image after earlier removals of the same image have ended.
+   * @param signal ends the wait, not the removal.
    */
   inTurn(id: string, signal: AbortSignal, remove: () => Promise<void>): Promise<void> {
     return this.removals.run(id, remove, signal);
   }
 
-  /** The Engine has confirmed that the image is gone. */
+  /** Removes an image from the table after the Engine has confirmed that it is gone. */
   forget(id: string): void {
     this.parts.store.images.delete(id);
   }
 
-  /** Never rejects. */
+  /** Lists the images until no list is wanted any more. Never rejects. */
   private async resyncWhileWanted(): Promise<void> {
     let failures = 0;
     while (this.refreshWanted && this.connection?.aborted === false) {
@@ -129,7 +131,7 @@ export class ImageSync {
     this.tellListed();
   }
 
-  /** One damaged image must not hide the others, nor keep the node from being served. */
+  /** Inspects one image. A damaged image must neither hide the others nor keep dockbridge from serving the node. */
   private async look(id: string, parent: AbortSignal | undefined): Promise<void> {
     const { store, logger } = this.parts;
     const asked = store.images.ask();
@@ -137,7 +139,7 @@ export class ImageSync {
       const found = await withDeadline('Inspecting an image', INSPECT_MS, parent, (signal) =>
         this.refresh(id, signal),
       );
-      // It was removed after the list was made.
+      // The image was removed after the list was made.
       if (found === undefined && !store.images.isNewerThan(id, asked)) store.images.delete(id, asked);
       this.damaged.delete(id);
     } catch (error) {

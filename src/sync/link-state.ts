@@ -3,7 +3,7 @@ export type LinkState =
   | {
       readonly ready: false;
       readonly reason: string;
-      /** The reason in one CamelCase word; undefined when the Engine just does not answer. */
+      /** The reason as one CamelCase word; undefined when the Engine only fails to answer. */
       readonly word?: string;
     };
 
@@ -22,7 +22,7 @@ export class DatedLinkState {
     this.state = next;
   }
 
-  /** ms. */
+  /** How long the Engine has been connected or lost, in ms. */
   get age(): number {
     return performance.now() - this.changedAt;
   }

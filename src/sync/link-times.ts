@@ -1,24 +1,31 @@
-/** All in ms. */
+/** All times are in ms. */
 export interface LinkTimes {
-  /** How soon a stopped Engine is asked again. Its return must be noticed within 2 s. */
+  /** How soon to try again to reach a stopped Engine. dockbridge must notice its return within 2 s. */
   readonly reconnect: number;
-  /** A healthy Engine answers in milliseconds; one that takes this long is treated as down. */
+  /**
+   * The limit for an answer. A healthy Engine answers in milliseconds, so an Engine that exceeds it is treated as down.
+   */
   readonly probeTimeout: number;
   readonly heartbeat: number;
-  /** How often a list is compared with the store, in case the Engine drops an event. Only differing states are inspected. */
+  /**
+   * How often the Engine's list is compared with the store, because the Engine may drop events. Only containers that
+   * differ are inspected.
+   */
   readonly resync: number;
-  /** How long a write waits for an Engine that is just coming back before it is refused as UNAVAILABLE. */
+  /** How long a write waits for an Engine that may be coming back, before the write fails as UNAVAILABLE. */
   readonly writePatience: number;
   /**
-   * The same for an Engine that is connected and slow to tell its facts or to inspect a container: a refusal would only make
-   * kubelet come back later.
+   * How long a write waits for an Engine that is connected but slow to report its facts or to inspect a container.
+   * Refusing the write earlier would only make kubelet repeat it.
    */
   readonly factsPatience: number;
-  /** How long the first list of images may keep the node from being served: pods run without it. */
+  /**
+   * How long the first list of images may delay serving the node. The delay is short because pods run without this list.
+   */
   readonly imagePatience: number;
-  /** When /info takes longer than this it may have been lost, so a second one is sent. */
+  /** A second /info is sent when the first takes longer than this, because the Engine may have lost it. */
   readonly askBeside: number;
-  /** How long /info may take before the answer that an earlier process got from the same Engine is used. */
+  /** How long /info may take before the saved answer to an earlier process is used. */
   readonly recallAfter: number;
 }
 

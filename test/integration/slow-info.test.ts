@@ -47,7 +47,7 @@ describe('an Engine that does not say what it is', () => {
     expect(await runtimeReady()).toMatchObject({
       status: false,
       reason: 'DockerDaemonNotReady',
-      message: 'Docker Engine has not said yet what it is (/info)',
+      message: 'Docker Engine has not answered /info yet',
     });
     proxy.heal();
     await daemon.says();

@@ -90,7 +90,7 @@ function withTarget(services: Services, checked: CheckedContainer, sandbox: Sand
   const target = findContainer(services.store, targetId, field);
   if (target === undefined) throw notFound(`${field}: container "${targetId}" does not exist`);
   if (target.sandboxId !== sandbox.id || !isRunning(target)) {
-    throw failedPrecondition(`${field}: container ${target.id} does not run in this pod`);
+    throw failedPrecondition(`${field}: container ${target.id} is not running in this pod`);
   }
   return { ...checked, namespaces: { ...checked.namespaces, targetId: target.id } };
 }

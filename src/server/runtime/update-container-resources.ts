@@ -34,7 +34,7 @@ export async function updateContainerResources(
     const kernel = toKernelValues(linux, 'linux', container.resources.memoryLimit);
     await requireKernelValues(kernel, settings.localEngine, 'linux');
     if (hasKernelValues(vitalValues(kernel)) && !isRunning(container))
-      throw failedPrecondition(`linux.unified, linux.hugepage_limits: container ${id} does not run`);
+      throw failedPrecondition(`linux.unified, linux.hugepage_limits: container ${id} is not running`);
     if (update === undefined && !hasKernelValues(kernel)) return;
     try {
       if (update !== undefined) await docker.updateContainer(id, update, { signal }).catch(refused);

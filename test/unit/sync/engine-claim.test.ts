@@ -33,7 +33,7 @@ const ENDPOINT = 'unix:///engine.sock';
 const LINK = { reconnect: 2, writePatience: 30, probeTimeout: 200 };
 const OTHER: OtherClaim = { process: '7 1 boot', words: 'process 7, run directory /other' };
 const REASON =
-  'another dockbridge serves this Docker Engine (process 7, run directory /other): stop that one to let this one serve, or stop this one';
+  'another dockbridge serves this Docker Engine (process 7, run directory /other): stop one of the two';
 
 /** What other processes have. */
 const taken = new Map<string, OtherClaim>();

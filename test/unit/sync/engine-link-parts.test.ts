@@ -191,12 +191,12 @@ describe('connecting', () => {
     // A list names images by what is known of them.
     expect(made.reason).toBe('Docker Engine has not answered yet');
     await jest.advanceTimersByTimeAsync(2_000);
-    expect(made.reason).toBe('Docker Engine has not told yet how each container is');
+    expect(made.reason).toBe('Docker Engine has not answered the inspect of each container yet');
     await made.link.whenAnswered();
     expect(made.link.hasSynced).toBe(false);
     resynced.resolve();
     await settle();
-    expect(made.reason).toBe('Docker Engine has not said yet what it is (/info)');
+    expect(made.reason).toBe('Docker Engine has not answered /info yet');
     await made.link.whenConnected();
     await made.link.whenSyncedOnce();
     info.resolve();
@@ -228,7 +228,7 @@ describe('connecting', () => {
     };
     await jest.advanceTimersByTimeAsync(300);
     await until(() => made.link.state.ready);
-    expect([...reasons]).not.toContain('Docker Engine has not told yet how each container is');
+    expect([...reasons]).not.toContain('Docker Engine has not answered the inspect of each container yet');
   });
 
   it.each([
@@ -525,9 +525,7 @@ describe('waiting', () => {
     made.engine.gates.set('info', () => gate().promise);
     made.link.start();
     await until(() => made.reason.includes('/info'));
-    expect(await endsAfter(15_000, made.link.whenReady())).toBe(
-      'Docker Engine has not said yet what it is (/info)',
-    );
+    expect(await endsAfter(15_000, made.link.whenReady())).toBe('Docker Engine has not answered /info yet');
   });
 
   it('for facts is as short as for a connection once that is lost', async () => {
@@ -552,7 +550,7 @@ describe('waiting', () => {
     await until(() => made.count('resync') === 1);
     made.store.listed.replace([{ id: ID, kind: 'container', sandboxId: '', record: undefined }]);
     onListed();
-    await until(() => made.reason.includes('how each container is'));
+    await until(() => made.reason.includes('the inspect of each container'));
     expect(await endsAfter(15_000, made.link.whenContainerKnown(ID))).toBe(made.reason);
   });
 

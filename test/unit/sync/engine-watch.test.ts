@@ -95,7 +95,7 @@ it('takes a queue that is old for an Engine that can run no pods', () => {
     oldestCallMs: 50_000,
   }).trouble;
   expect(trouble).toMatchObject({ isStuck: true, reason: 'DockerDaemonHangs' });
-  expect(trouble?.message).toMatch(/9 lifecycle calls wait for their turn, the oldest for 31 s/);
+  expect(trouble?.message).toMatch(/9 lifecycle calls wait for their turn \(the oldest for 31 s\)/);
 });
 
 it('says nothing of stops that wait for others, which take as long as their containers like', () => {
@@ -217,7 +217,7 @@ describe('of several lanes', () => {
       },
     ];
     const message =
-      'Docker Engine does not keep up: 3 image calls wait for their turn, the oldest for 30 s, behind 5 that it has not answered, the oldest POST /images/create for 45 s';
+      'Docker Engine does not keep up: 3 image calls wait for their turn (the oldest for 30 s) behind 5 unanswered calls (the oldest, POST /images/create, for 45 s)';
     expect(made.trouble).toEqual({ isStuck: true, reason: 'DockerDaemonHangs', message });
     made.look(signal);
     expect(told).toEqual([['error', 'Docker Engine does not keep up', { reason: message }]]);

@@ -397,7 +397,7 @@ describe('what is known of the Engine', () => {
     expect(facts.trouble).toEqual({
       ...{ isStuck: false, reason: 'DockerInfoHangs' },
       message:
-        'Docker Engine has not answered /info for 1 s: its earlier answer counts until then, and newer runtimes and settings are not known',
+        'Docker Engine has not answered /info for 1 s; dockbridge uses an earlier answer and does not know newer runtimes and settings',
     });
     await jest.advanceTimersByTimeAsync(1_600);
     expect(facts.trouble?.message).toContain('for 3 s');

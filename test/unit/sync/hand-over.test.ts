@@ -40,7 +40,7 @@ describe('handOverPods', () => {
         ...{ what: 'log', of: 'k8s_app_web_shop_c100_0', outcome: 'done' },
         detail: '/var/log/pods/app/0.log is a link, the copy is /kept',
       },
-      { what: 'namespace', of: SANDBOX_ID, outcome: 'done', detail: 'is not held any more' },
+      { what: 'namespace', of: SANDBOX_ID, outcome: 'done', detail: 'is no longer held' },
     ]);
     expect(room.logs.calls).toEqual([`hand over ${CONTAINER_ID}`]);
   });
@@ -53,8 +53,13 @@ describe('handOverPods', () => {
       letGo: () => Promise.resolve([]),
     });
     expect(steps).toEqual([
-      { what: 'checkpoint', of: 'k8s_POD_web_shop_a100_0', outcome: 'nothing', detail: 'was complete' },
-      { what: 'log', of: 'k8s_app_web_shop_c100_0', outcome: 'nothing', detail: 'was a link' },
+      {
+        what: 'checkpoint',
+        of: 'k8s_POD_web_shop_a100_0',
+        outcome: 'nothing',
+        detail: 'was already complete',
+      },
+      { what: 'log', of: 'k8s_app_web_shop_c100_0', outcome: 'nothing', detail: 'was already a link' },
     ]);
   });
 

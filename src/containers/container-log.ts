@@ -13,16 +13,20 @@ export interface ContainerLogParts {
   readonly localEngine: boolean;
 }
 
-/** What is kept about a log that could not catch up. */
+/** What is remembered about a log that could not catch up with its container. */
 export interface LogBehind {
-  /** Whether the store knew the container at the first try. A later try cannot ask again, because by then it does. */
+  /**
+   * Whether the store already knew the container at the first try. This is remembered because at a later try the store
+   * always knows it.
+   */
   readonly wasKnown: boolean;
 }
 
 /**
- * Lets the CRI log of a container catch up with its state. Trouble with a log is logged, and stops nothing else.
- * @param behind what the last try returned.
- * @returns undefined, or what the next try must know.
+ * Lets the CRI log of a container catch up with the container's state. A failure is only logged, so that it stops nothing
+ * else.
+ * @param behind what the previous try returned.
+ * @returns undefined, or what the next try needs to know.
  */
 export async function keepLog(
   parts: ContainerLogParts,
@@ -35,7 +39,7 @@ export async function keepLog(
     await follow(parts, container, { wasKnown, isAgain: behind !== undefined });
     return undefined;
   } catch (error) {
-    // The missing thread was logged once for all containers.
+    // A missing log thread was already logged once for all containers.
     if (parts.logs.trouble?.reason !== 'LogsWithoutThread')
       parts.logger.warn('Cannot write a container log', {
         container: container.id,
@@ -62,7 +66,7 @@ async function follow(
   }
   const spoolPath = container.spoolPath || (localEngine ? spoolOf(store, containerId) : '');
   if (spoolPath === '') return;
-  // The Engine died while it started the container: it knows nothing of a start, but output may be there.
+  // The Engine died while it started the container. It has recorded no start, but the container may have written output.
   if (neverStarted) return logs.salvage({ ...place, spoolPath });
   const ended = finishedAt.greaterThanOrEqual(startedAt);
   if (ended && !isAgain && known?.finishedAt.equals(finishedAt)) return;
@@ -71,25 +75,29 @@ async function follow(
   if (ended) await logs.drain(containerId);
 }
 
-/** The path is derived here, because the Engine reports it only after it has recorded a start. */
+/**
+ * Returns the path of the Engine's json-file. It is derived here, because the Engine reports it only after it has
+ * recorded a start.
+ */
 function spoolOf(store: Store, id: string): string {
   const rootDir = store.engine?.rootDir ?? '';
   return rootDir === '' ? '' : join(rootDir, 'containers', id, `${id}-json.log`);
 }
 
-/** Drivers that write the json-file from which CRI logs are copied; '' stands for an unknown driver. */
+/** Log drivers that write the json-file from which CRI logs are copied; '' means that the driver is not known. */
 const READABLE = new Set(['json-file', '']);
 
 /**
- * Explains why a container that others created with this log driver has no CRI log.
- * @returns a sentence to put in place of the log; undefined if the log can be copied.
+ * Explains why a container with this log driver has no CRI log. Only containers that dockbridge did not create have
+ * another driver than json-file.
+ * @returns a sentence that is written in place of the log; undefined if the log can be copied.
  */
 export function whyUnreadable(driver: string, id: string): string | undefined {
   if (READABLE.has(driver)) return undefined;
   if (driver === 'none') return 'the Engine discards the output of this container (its log driver is none)';
   const shown = driver.replace(/[^\w./:@-]/g, '?').slice(0, 64);
   return (
-    `the output of this container is not here: the Engine gives it to its log driver ${shown}, ` +
+    `the output of this container is not here: the Engine sends it to the log driver ${shown}, ` +
     `not json-file; \`docker logs ${id.slice(0, 12)}\` may show it`
   );
 }

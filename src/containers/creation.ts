@@ -14,7 +14,7 @@ import { findImage } from '../translate/shared/lookup';
 import { uniqueEngineName } from '../translate/shared/names';
 import type { ContainerLife } from './life';
 
-/** What the creation of a container works with. */
+/** The services that the creation of a container needs. */
 export interface CreationServices {
   readonly docker: DockerClient;
   readonly store: Store;
@@ -23,39 +23,39 @@ export interface CreationServices {
   readonly logger: Logger;
 }
 
-/** kubelet asks again after two minutes. By then it should have heard why the call failed. */
+/** How long to wait for a name. kubelet gives up after two minutes, and should know by then why the call failed. */
 const PATIENCE_MS = 60_000;
 const FIRST_LOOK_MS = 50;
 const LAST_LOOK_MS = 1_000;
 
-/** What to do with the container that has the wanted name already. */
+/** What to do with a container that already has the wanted name. */
 export type Verdict =
-  /** It is what the caller wanted. */
+  /** The container is what the caller wanted. */
   | { readonly id: string }
-  /** It belongs to somebody else: ours gets a longer name. */
+  /** The container belongs to another owner, so the new container gets a longer name. */
   | 'stranger'
-  /** It was a useless leftover and is removed now. */
+  /** The container was a useless leftover and has been removed. */
   | 'removed';
 
 export interface Creation {
   readonly create: (engineName: string) => Promise<string>;
-  /** @param holder undefined for a container that does not belong to a pod. */
+  /** @param holder the container that has the name; undefined when it does not belong to a pod. */
   readonly judge: (holder: SandboxRecord | ContainerRecord | undefined) => Verdict | Promise<Verdict>;
-  /** Tells this container's longer name from that of any other with the same name. */
+  /** Text from which the longer name is derived, so that different owners get different names. */
   readonly owner: string;
-  /** Another limit, for tests. */
+  /** Replaces the usual limit, for tests. */
   readonly patienceMs?: number;
 }
 
 /**
- * Creates a container under `engineName`, for a caller that holds that name, so that a call that is repeated never makes a
- * second one.
+ * Creates a container under `engineName`, for a caller that holds this name. A repeated call never creates a second
+ * container.
  *
- * A name that is taken (409) by a container that does not exist (404) belongs to a create call whose answer was lost and that
- * the Engine is still working on, or to a removal that is almost finished. Then we wait and ask again. An owner's longer name
- * is always the same, because its own create call may have been lost too.
+ * The Engine may answer that the name is taken (409) although no container with this name exists (404). Then the Engine
+ * is still working on a create call whose answer was lost, or has almost finished a removal, so this waits and tries
+ * again. The longer name of an owner is always the same, because its create call may also have been lost.
  * @returns the container's id.
- * @throws UNAVAILABLE when the Engine gives no container to the name within a minute.
+ * @throws UNAVAILABLE when the name stays taken without a container for a minute.
  */
 export async function createOnce(
   { life }: Pick<CreationServices, 'life'>,
@@ -101,12 +101,12 @@ function stillTaken(name: string, error: unknown): Error {
 }
 
 /**
- * Decides what to do with a container of this sandbox that already has the wanted name and attempt. If it was never started and
- * differs from the request, it is replaced: a lost call made it, and kubelet's request has changed with the pod's surroundings
- * since then. A container of cri-dockerd or of an older version does not record what it was made from, so it is replaced too if
- * it was never started.
- * @returns its id when it is what the request asks for; undefined when it is gone.
- * @throws ALREADY_EXISTS when it was started, because then the caller knows it and wants a second one.
+ * Decides what to do with a container of this sandbox that already has the wanted name and attempt. If it was never
+ * started and differs from the request, it is removed: a lost call created it, and kubelet's request has changed since
+ * then. A container of cri-dockerd or of an older dockbridge does not record its request, so it is also removed if it was
+ * never started.
+ * @returns the container's id when it matches the request; undefined when it is gone.
+ * @throws ALREADY_EXISTS when it was started, because then the caller already knows it and wants a second container.
  */
 export async function settleExisting(
   { docker, store, life }: Pick<CreationServices, 'docker' | 'store' | 'life'>,
@@ -114,7 +114,7 @@ export async function settleExisting(
   { contents }: CheckedContainer,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  // The lock keeps StartContainer from coming between the look and the removal.
+  // The lock keeps StartContainer from running between the check and the removal.
   return life.withContainer(id, signal, async (held) => {
     const { container } = held;
     if (container === undefined) return undefined;
@@ -127,7 +127,7 @@ export async function settleExisting(
       await docker.removeContainer(id, { signal, ifStopped: true });
     } catch (error) {
       if (!hasStatus(error, 409)) throw error;
-      // Somebody started it behind our back.
+      // Another client has started the container in the meantime.
       await held.refresh();
       throw exists(held.container ?? container, others);
     }
@@ -136,7 +136,7 @@ export async function settleExisting(
   });
 }
 
-/** Fields whose image name means another image by now. */
+/** Returns the fields whose image name now refers to another image. */
 function movedImages(store: Store, { image, imageId, mounts }: ContainerRecord): string[] {
   const moved = (name: string, id: string, field: string): string[] => {
     const found = findImage(store, name, field);
@@ -153,18 +153,19 @@ function movedImages(store: Store, { image, imageId, mounts }: ContainerRecord):
 }
 
 function exists({ id, metadata, state }: ContainerRecord, others: readonly string[] = []): Error {
-  const difference = others.length === 0 ? '' : ` with another ${others.join(', ')}`;
+  const difference = others.length === 0 ? '' : ` and differs in ${others.join(', ')}`;
   return alreadyExists(
-    `container ${metadata.name} attempt ${metadata.attempt} exists in this sandbox as ${id} (${state})${difference}; use another attempt`,
+    `container ${metadata.name} attempt ${metadata.attempt} already exists in this sandbox as ${id} (${state})${difference}; use another attempt`,
   );
 }
 
 /**
  * Creates a container of the Engine for a handler that holds its name.
  *
- * A call that is cancelled or cut off may still have succeeded in the Engine. Nobody handles its event while we hold the name,
- * so this looks for the container. It is then in the store, and kubelet's retry or GC deals with it.
- * @returns its id.
+ * A call that is cancelled or cut off may still have succeeded in the Engine. Its event is not handled while the handler
+ * holds the name, so this looks for the container and puts it into the store. kubelet's retry or garbage collection then
+ * finds it.
+ * @returns the container's id.
  */
 export async function createInEngine(
   { docker, life, logger, spoolMode }: Pick<CreationServices, 'docker' | 'life' | 'logger' | 'spoolMode'>,
@@ -187,25 +188,29 @@ export async function createInEngine(
   }
 }
 
-/** How much of a container's output the Engine may hold in memory where it cannot be told to block. */
+/** How much of a container's output the Engine may buffer in memory when it cannot be configured to block. */
 const BUFFER = '64m';
 
 /**
- * Creates containers on Engines whose own `log-opts` contradict ours. The Engine adds its options to those of the request;
- * with `max-buffer-size` among them it refuses `mode=blocking`, and a request cannot remove that option. What is left is the
- * non-blocking mode with a large buffer. It drops output when the Engine's disk is slower than the container until the buffer
- * is full, and before Engine 23 also the last write of a container that ends right after it (moby/moby#42316).
+ * Creates containers on Engines whose `log-opts` in daemon.json conflict with the options of the spool. The Engine adds
+ * its own options to those of a request. If they include `max-buffer-size`, the Engine refuses `mode=blocking`, and a
+ * request cannot remove that option. The only choice left is the non-blocking mode with a large buffer. In this mode,
+ * output is lost when the Engine's disk is so much slower than the container that the buffer fills up. Before Engine 23,
+ * the last write of a container that ends right after it is lost as well (moby/moby#42316).
  *
- * Only the Engine knows its options, and only the text of a refusal (400) says which key is wrong. So a second request
- * decides: if the cause was another one, it is refused too, and its words count, because the first refusal may have been about
- * the log only.
+ * dockbridge cannot read the Engine's `log-opts`, and only the text of a refusal (400) names the wrong key. Therefore a
+ * second request with the other mode decides. If the refusal had another cause, the second request is refused too, and
+ * its error is reported, because the first error may have been about the log only.
  */
 export class SpoolMode {
   private told = false;
 
   constructor(private readonly logger: Logger) {}
 
-  /** @param send creates a container of that body, and returns its id. */
+  /**
+   * Creates a container, first in blocking mode.
+   * @param send creates a container from a body and returns the container's id.
+   */
   async create(
     body: EngineContainerCreate,
     send: (body: EngineContainerCreate) => Promise<string>,

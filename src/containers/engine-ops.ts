@@ -12,22 +12,28 @@ import { explainStartError } from '../translate/container/engine-refusals';
 import { hasNetworkDeadlock } from '../translate/shared/engine-facts';
 import type { CreationServices } from './creation';
 
-/** What operations on containers work with: a part of what handlers have. */
+/** The services that operations on containers need. Handlers have these and more. */
 export interface ContainerServices extends CreationServices {
   readonly sessions: ContainerSessions;
   readonly teardowns: Teardowns;
 }
 
-/** Statuses that blame the container itself, or something that it needs. 404 also means that something it joins is gone. */
+/**
+ * Statuses which mean that the fault lies with the container or with something that it needs. 404 also means that
+ * something which the container joins is gone.
+ */
 const ITS_OWN_FAULT: readonly number[] = [400, 404, 409, 500];
-/** The Engine's event of a death comes with the end of the stop call. After this long we ask instead. */
+/**
+ * How long to wait for the Engine's event of a death, which normally arrives as the stop call ends. After this time the
+ * container is inspected.
+ */
 const SETTLE_MS = 1_000;
-/** The containers of a sandbox are killed, not asked: kubelet has stopped them gracefully before. */
+/** The containers of a sandbox are killed without a grace period, because kubelet has stopped them gracefully before. */
 const NO_GRACE_SECONDS = 0;
 const CONCURRENT_STOPS = 16;
 const CONCURRENT_REMOVALS = 8;
 
-/** FAILED_PRECONDITION, in words a person can act on. */
+/** FAILED_PRECONDITION with a message that tells an operator what to correct. */
 export class StartFailure extends RuntimeError {
   constructor(
     readonly engineText: string,
@@ -40,8 +46,8 @@ export class StartFailure extends RuntimeError {
 
 /**
  * Starts a container of the Engine.
- * @param mounts what it was asked for, to name the one that is wrong.
- * @throws StartFailure when it is the container that cannot start; the Engine's own error otherwise.
+ * @param mounts the requested mounts, so that the error can name the faulty mount.
+ * @throws StartFailure when the fault lies with the container; otherwise the Engine's own error.
  */
 export async function startInEngine(
   docker: DockerClient,
@@ -58,8 +64,8 @@ export async function startInEngine(
 }
 
 /**
- * Waits for a start that is under way, and returns the record after it. The record says `created` until then. Without the wait,
- * the container could start after its stop, and keep running in a pod that kubelet believes stopped.
+ * Waits for a start that is under way, and returns the record after it. Until the start ends, the record says `created`.
+ * Without the wait, the container could start after its stop and keep running in a pod that kubelet considers stopped.
  */
 export async function afterStart(
   { life }: Pick<ContainerServices, 'life'>,
@@ -72,7 +78,7 @@ export async function afterStart(
 
 /**
  * Stops a container or sandbox.
- * @returns false when it had vanished behind our back: then it is stopped, and its record is up to date.
+ * @returns false when the Engine no longer had the container. In that case its record is already up to date.
  */
 export async function stopInEngine(
   { docker, life, sessions }: Pick<ContainerServices, 'docker' | 'life' | 'sessions'>,
@@ -90,7 +96,9 @@ export async function stopInEngine(
   }
 }
 
-/** Stops a container and waits until the store knows, from the event or, when that does not come, by asking. */
+/**
+ * Stops a container and waits until the store knows, through the Engine's event or, when the event is late, an inspect.
+ */
 export async function stopAndSettle(
   services: ContainerServices,
   id: string,
@@ -109,7 +117,7 @@ export async function stopAndSettle(
   }
 }
 
-/** Removes a container or sandbox, running or not, and its record. Absent is success. */
+/** Removes a container or sandbox, running or not, and its record. Succeeds when the container is absent. */
 export async function removeFromEngine(
   { docker, life, sessions }: Pick<ContainerServices, 'docker' | 'life' | 'sessions'>,
   id: string,
@@ -119,7 +127,7 @@ export async function removeFromEngine(
   await life.withContainer(id, undefined, (held) => held.forget());
 }
 
-/** The same for a sandbox, whose end takes down its network in the Engine. */
+/** Removes a sandbox in its turn (see Teardowns), because its end makes the Engine take down its network. */
 export async function removeSandboxFromEngine(
   services: Pick<ContainerServices, 'docker' | 'life' | 'sessions' | 'teardowns'>,
   id: string,
@@ -128,7 +136,7 @@ export async function removeSandboxFromEngine(
   await services.teardowns.run(id, (limit) => removeFromEngine(services, id, limit), signal);
 }
 
-/** Stops all containers that run in the sandbox or are just being started there. */
+/** Stops all containers of the sandbox that are running or being started. */
 export async function stopContainersOf(
   services: ContainerServices,
   sandboxId: string,
@@ -153,14 +161,15 @@ export async function removeContainersOf(
 }
 
 /**
- * The deadlock needs two sandboxes that end in the same instant, so it is rarer with few at once. With one at once, draining a
- * node would be slow.
+ * How many sandboxes may end at once. The deadlock needs two sandboxes that end in the same instant, so a low number
+ * makes it rarer. With a limit of one, draining a node would be slow.
  */
 const AT_ONCE = 4;
 
 /**
- * Ends sandboxes a few at a time on Engines whose networks can deadlock when many end at once (docs/adr/0064); all at once
- * on others. Only sandboxes count: the other containers of a pod have no network of their own.
+ * Ends sandboxes a few at a time on Engines whose networks can deadlock when many end at once (docs/adr/0064), and
+ * without a limit on other Engines. Only sandboxes need a turn, because the other containers of a pod have no network of
+ * their own.
  */
 export class Teardowns {
   private readonly turns = new Semaphore(AT_ONCE);
@@ -169,10 +178,12 @@ export class Teardowns {
   constructor(private readonly store: Pick<Store, 'engineVersion'>) {}
 
   /**
-   * @param sandboxId a sandbox takes one turn, however often its end is tried again.
-   * @param work gets the signal for its Engine calls. Where turns are taken, this is not the caller's signal. The Engine goes on
-   * with a call that its caller has given up, so the turn lasts until the Engine has answered or the call has timed out.
-   * @param signal gives up the wait for a turn and for the work.
+   * Runs `work` when it is the sandbox's turn.
+   * @param sandboxId a sandbox uses only one turn, however often its end is retried.
+   * @param work gets the signal for its Engine calls. On an Engine with turns, this is not the caller's signal: the
+   * Engine continues a call after its caller has given up, so the turn lasts until the Engine has answered or the call
+   * has timed out.
+   * @param signal ends the wait for a turn and for the work.
    */
   async run<T>(
     sandboxId: string,
@@ -187,21 +198,24 @@ export class Teardowns {
   }
 }
 
-/** One session of a container. */
+/** One exec or attach session of a container. */
 export interface SessionPlace {
-  /** Fires when the Engine is about to wait for the session. From then on the output must be read, even if the client reads none. */
+  /**
+   * Fires when the Engine is about to wait for the session. From then on, the output must be read even if the client
+   * reads none.
+   */
   readonly hurried: AbortSignal;
   hurry(): void;
   leave(): void;
 }
 
 /**
- * Knows the exec and attach sessions of each container. When the Engine stops or removes a container, it waits (10 s and more)
- * until somebody has read what the container's commands wrote. A session must not keep it waiting.
+ * Keeps the exec and attach sessions of each container. When the Engine stops or removes a container, it waits 10 s or
+ * more until the output of the container's commands has been read. A session must not make the Engine wait.
  */
 export class ContainerSessions {
   private readonly sessions = new Map<string, Set<AbortController>>();
-  /** How many stops and removals are under way, by container. */
+  /** How many stops and removals are under way, keyed by container id. */
   private readonly ending = new Map<string, number>();
 
   join(containerId: string): SessionPlace {
@@ -219,7 +233,10 @@ export class ContainerSessions {
     };
   }
 
-  /** Runs `work`, which ends the container, while none of its sessions holds the Engine up. */
+  /**
+   * Runs `work`, which ends the container, while the container's sessions read all output so that the Engine need not
+   * wait.
+   */
   async hurryDuring<T>(containerId: string, work: () => Promise<T>): Promise<T> {
     this.ending.set(containerId, (this.ending.get(containerId) ?? 0) + 1);
     for (const controller of this.sessions.get(containerId) ?? []) controller.abort();

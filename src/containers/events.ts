@@ -12,9 +12,14 @@ import { CONTAINER_TYPE, SANDBOX_TYPE, TYPE_LABEL } from '../translate/shared/la
 import { nanosFromNumber } from '../translate/shared/time';
 import type { ContainerLife, Held } from './life';
 
-/** The limit of an inspect, because the container's next events wait for it. A healthy Engine inspects in milliseconds. */
+/**
+ * The limit of an inspect. It is short because the container's next events wait for it. A healthy Engine inspects in
+ * milliseconds.
+ */
 const INSPECT_MS = 10_000;
-/** The limit of an inspect after a death. It is shorter, because we also wait for the container's log then. */
+/**
+ * The limit of an inspect after a death. It is even shorter, because dockbridge also waits for the container's log then.
+ */
 const ENDED_INSPECT_MS = 2_000;
 
 type AnyRecord = SandboxRecord | ContainerRecord;
@@ -24,20 +29,25 @@ export interface ContainerEventsParts {
   readonly store: Store;
   readonly reservations: NameReservations;
   readonly logger: Logger;
-  /** Called for a container when its event could not be applied: it must be inspected until an inspect succeeds. */
+  /**
+   * Called with the id of a container whose event could not be applied. The container must then be inspected until an
+   * inspect succeeds.
+   */
   readonly onDoubt: (id: string) => void;
-  /** Called, for metrics, with the seconds between an event's timestamp and its effect on the store. */
+  /** Called with the seconds between an event's timestamp and its effect on the store, for metrics. */
   readonly onApplied?: (lagSeconds: number) => void;
 }
 
 /**
- * Applies Engine events to records. A container's death costs an inspect, because the event's timestamp is later than the
+ * Applies Engine events to records. A container's death needs an inspect, because the event's timestamp is later than the
  * death. When a handler caused the event, the record is already up to date and nothing changes.
  */
 export class ContainerEvents {
   constructor(private readonly parts: ContainerEventsParts) {}
 
-  /** Returns at once. The event is applied after all other work on its container that has begun. */
+  /**
+   * Accepts an event and returns at once. The event is applied after all work on its container that has already begun.
+   */
   handle(event: EngineEvent): void {
     const { Attributes: attributes } = event.Actor;
     if (![SANDBOX_TYPE, CONTAINER_TYPE].includes(attributes[TYPE_LABEL] ?? '')) return;
@@ -45,9 +55,9 @@ export class ContainerEvents {
     const { name = '' } = attributes;
     store.listed.distrust(event.Actor.ID);
     const isBirth = event.Action === 'create' || event.Action === 'start';
-    // The handler that creates a container inspects it after the start, so the event of its birth waits for the handler. The
-    // event may also be about a container of an earlier call, which this handler does not know. A death is news to the handler
-    // too, so it does not wait.
+    // The handler that creates a container also inspects it after the start, so a create or start event waits for that
+    // handler. Such an event may also concern a container of an earlier call, which the handler does not know. A death
+    // does not wait, because the handler does not know about it either.
     if (isBirth && reservations.isHeld(name)) void reservations.whenFree(name).then(() => this.queue(event));
     else this.queue(event);
   }
@@ -91,7 +101,7 @@ export class ContainerEvents {
       case 'destroy':
         return held.forget();
       default:
-        // Renames and updates are rare, so an inspect for each is cheap enough.
+        // Renames and updates are rare, so an inspect for each of them is cheap enough.
         await refresh(held);
     }
   }
@@ -103,21 +113,23 @@ export class ContainerEvents {
       return;
     }
     if (container === undefined) return refresh(held);
-    // The inspect after the start of a short-lived container has already seen its end.
+    // The inspect after the start of a short-lived container has already recorded its end.
     if (hasEnded(container)) return;
     const exitCode = Number(event.Actor.Attributes.exitCode);
-    // A container that we know only from a list has no known start and no known log, so its event alone is not enough.
+    // For a container that is known only from a list, neither the start nor the log is known, so the event alone does not
+    // suffice.
     const isListedOnly = container.pid === 0;
     if (isListedOnly || container.startedAt.isZero() || !Number.isInteger(exitCode)) return refresh(held);
     if (await this.inspectEnded(held)) return;
-    // The Engine does not answer, for instance because it ends together with its containers. The event is all we have.
+    // The Engine does not answer, for instance because it ends together with its containers. Only the event's values are
+    // available.
     const finishedAt = nanosFromNumber(event.timeNano);
     await held.settleRecord({
       ...container,
       state: 'exited',
       pid: 0,
       exitCode,
-      // Clocks may have been set back.
+      // The clock may have been set back since the start.
       finishedAt: finishedAt.greaterThan(container.startedAt)
         ? finishedAt
         : container.startedAt.add(Long.ONE),
@@ -125,8 +137,9 @@ export class ContainerEvents {
   }
 
   /**
-   * Asks the Engine how a container ended, so that kubelet sees at first what a later inspect would also show.
-   * @returns false when the Engine does not answer, or does not say that the container has ended.
+   * Inspects an ended container, so that the status that kubelet sees first equals the one that a later inspect would
+   * show.
+   * @returns false when the Engine does not answer or does not report that the container has ended.
    */
   private async inspectEnded(held: Held): Promise<boolean> {
     try {
@@ -155,7 +168,10 @@ function change(held: Held, isFrom: (record: AnyRecord) => boolean, to: EngineSt
   if (record !== undefined && isFrom(record)) held.put({ ...record, state: to });
 }
 
-/** Whether the event is about a start of our own. Its handler has inspected the container, so we know that it runs or has ended. */
+/**
+ * Whether the event concerns a start that a handler made. The handler has inspected the container, so its record already
+ * says that it is running or has ended.
+ */
 function knowsStart(held: Held, event: EngineEvent): boolean {
   const record = recordOf(held);
   const ended = held.container?.finishedAt;

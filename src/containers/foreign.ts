@@ -7,7 +7,10 @@ import type { WritableStore } from '../store/store';
 import type { EngineContainerSummary, EngineEvent } from '../engine/types';
 import { TYPE_LABEL } from '../translate/shared/labels';
 
-/** Somebody may start hundreds of containers at once, and none of them is urgent. */
+/**
+ * The number of inspects at once. It is low, because another client may start hundreds of containers at once, and none of
+ * them is urgent.
+ */
 const INSPECT_CONCURRENCY = 4;
 
 export interface ForeignContainersParts {
@@ -17,23 +20,23 @@ export interface ForeignContainersParts {
 }
 
 /**
- * Keeps `store.foreign`: containers of `docker run` and the like. Their images are pinned, because kubelet's image GC only
- * knows what its own pods use.
+ * Keeps `store.foreign` up to date: the containers that `docker run` and other clients created. Their images are pinned,
+ * because kubelet's image garbage collection knows only the images of its own pods.
  */
 export class ForeignContainers {
   private readonly turns = new Semaphore(INSPECT_CONCURRENCY);
 
   constructor(private readonly parts: ForeignContainersParts) {}
 
-  /** Returns at once. */
+  /** Applies an event and returns at once. */
   handle(event: EngineEvent, signal: AbortSignal): void {
     const { ID: id, Attributes: attributes } = event.Actor;
     if (event.Action === 'destroy') this.parts.store.foreign.delete(id);
-    // A container that only looks like a pod's is recognized when it is inspected as one.
+    // A container that has a pod's labels but no pod is recognized later, when it is inspected as a pod's container.
     if (event.Action === 'create' && attributes[TYPE_LABEL] === undefined) void this.learn(id, signal);
   }
 
-  /** Never rejects: the next list makes up for a failure. */
+  /** Inspects a container and puts its record. Never rejects, because the next list makes up for a failure. */
   private async learn(id: string, signal: AbortSignal): Promise<void> {
     const { docker, store, logger } = this.parts;
     try {
@@ -50,7 +53,7 @@ export class ForeignContainers {
 
   /**
    * Makes `store.foreign` equal to a list of all containers.
-   * @param revision of the table before the list was requested: what changed later is left alone.
+   * @param revision the table's revision before the list was requested. Entries that changed later are not touched.
    */
   keepListed(all: readonly EngineContainerSummary[], revision: number): void {
     const { foreign } = this.parts.store;

@@ -12,44 +12,44 @@ import { UnfinishedSandboxes } from './unfinished-sandboxes';
 
 export interface LifeParts extends SettleParts {
   readonly docker: DockerClient;
-  /** Nothing else gets the writable store, so only `Held` can change records of containers and sandboxes. */
+  /** The writable store. Only ContainerLife gets it, so only `Held` can change records of containers and sandboxes. */
   readonly store: WritableStore;
   readonly network: Pick<PodNetwork, 'stateOf'> & Pick<NetworkKeeper, 'abandon'>;
   readonly checkpoints: Pick<Checkpoints, 'complete' | 'remove'>;
-  /** Without it, sandboxes that an earlier process left unfinished are not known. */
+  /** Without it, the sandboxes that an earlier process left unfinished are not known. */
   readonly unfinished?: UnfinishedSandboxes;
 }
 
-/** What exists in the Engine under a name. It has no record when it does not belong to a pod. */
+/** What exists in the Engine under a name. `record` is undefined for a container that does not belong to a pod. */
 export interface Discovery {
   readonly exists: boolean;
   readonly record: SandboxRecord | ContainerRecord | undefined;
 }
 
 /**
- * What can be done to one container or sandbox while its lock is held. Whoever keeps this object longer than that gets an
- * INTERNAL error from it.
+ * The operations on one container or sandbox while its lock is held. After the lock is released, every use of this object
+ * throws an INTERNAL error.
  */
 export interface Held {
   readonly id: string;
-  /** The record as it is now; undefined for a container, or when the sandbox is not known. */
+  /** The current record; undefined for a container, or when the sandbox is not known. */
   readonly sandbox: SandboxRecord | undefined;
-  /** The record as it is now; undefined for a sandbox, or when the container is not known. */
+  /** The current record; undefined for a sandbox, or when the container is not known. */
   readonly container: ContainerRecord | undefined;
-  /** Replaces the record; ignored for an id that was removed. */
+  /** Replaces the record. Ignored for an id that was removed. */
   put(record: SandboxRecord | ContainerRecord): void;
-  /** Asks the Engine and changes nothing. */
+  /** Inspects the container in the Engine and changes nothing. */
   inspect(signal?: AbortSignal): Promise<EngineContainerInspect>;
-  /** Makes the record from an inspect, after everything that has to come before it (settle.ts). */
+  /** Makes the record from an inspect, after everything that has to be done before (settle.ts). */
   settle(
     inspect: EngineContainerInspect,
     occasion?: Occasion,
   ): Promise<SandboxRecord | ContainerRecord | undefined>;
-  /** The same for a container whose record was not made from an inspect. */
+  /** Does the same for a container whose new record does not come from an inspect. */
   settleRecord(record: ContainerRecord): Promise<void>;
-  /** Inspects and settles; forgets what the Engine does not know. */
+  /** Inspects and settles, or calls `forget` when the Engine does not know the container. */
   refresh(signal?: AbortSignal, occasion?: Occasion): Promise<void>;
-  /** The container is gone from the Engine: so are its record, its log position, its network and its checkpoint. */
+  /** Removes the record, log position, network and checkpoint of a container that is gone from the Engine. */
   forget(): Promise<void>;
 }
 
@@ -58,7 +58,7 @@ export interface Held {
  * inspect cannot overwrite what came after it. `withContainer` is the only way to take that lock and change a record.
  */
 export class ContainerLife {
-  /** Sandboxes that were begun, not finished, and could not be removed. */
+  /** Sandboxes whose creation began but was not finished, and which could not be removed. */
   readonly unfinished: UnfinishedSandboxes;
   private readonly lock = new KeyedLock();
   private readonly settling: Settling;
@@ -69,9 +69,9 @@ export class ContainerLife {
   }
 
   /**
-   * Runs `work` while it holds the container or sandbox, first come first served.
+   * Runs `work` while it holds the lock of a container or sandbox. Waiting calls run in the order of their arrival.
    * @param id the full id.
-   * @param signal gives up the wait for the lock, not the work.
+   * @param signal ends the wait for the lock, not the work.
    */
   withContainer<T>(
     id: string,
@@ -92,12 +92,12 @@ export class ContainerLife {
     );
   }
 
-  /** Inspects one container and settles it; forgets it when the Engine does not know it. */
+  /** Inspects one container and settles it, or forgets it when the Engine does not know it. */
   refresh(id: string, signal?: AbortSignal): Promise<void> {
     return this.withContainer(id, signal, (held) => held.refresh(signal));
   }
 
-  /** Finds a container that exists in the Engine but may not be known to us. */
+  /** Finds a container that exists in the Engine but may be unknown to the store. */
   async discover(name: string, signal?: AbortSignal): Promise<Discovery> {
     const { docker, store } = this.parts;
     try {
@@ -112,8 +112,8 @@ export class ContainerLife {
   }
 
   /**
-   * From now on nothing is created or started in the sandbox, even if the call that stops it fails. This does not wait for
-   * the lock: the mark is never taken back, and every later record of the sandbox keeps it.
+   * Marks a sandbox so that from now on nothing is created or started in it, even if the call that stops it fails. This
+   * does not wait for the lock, because the mark is never removed and every later record of the sandbox keeps it.
    */
   markStopping(sandboxId: string): void {
     const { sandboxes } = this.parts.store;
@@ -122,8 +122,8 @@ export class ContainerLife {
   }
 
   /**
-   * The sandbox is not ready, whatever the Engine says of it later: kubelet makes another one and removes this one. Like
-   * `markStopping` this does not wait for the lock.
+   * Marks a sandbox as not ready, whatever the Engine reports about it later, so that kubelet creates another sandbox and
+   * removes this one. Like `markStopping`, this does not wait for the lock.
    */
   markNeverReady(sandboxId: string): void {
     this.unfinished.condemn(sandboxId);
@@ -132,7 +132,7 @@ export class ContainerLife {
     if (sandbox !== undefined) sandboxes.put({ ...sandbox, networkReady: false });
   }
 
-  /** Whether the container's log could not catch up with its state. A later look tries again. */
+  /** Whether the container's log could not catch up with its state. A later check tries again. */
   isLogBehind(id: string): boolean {
     return this.settling.logsBehind.has(id);
   }
@@ -142,15 +142,17 @@ export class ContainerLife {
   }
 
   /**
-   * For a new connection to the Engine, before its first list: an Engine that had lost containers, because its disk was not
-   * mounted, may have them again.
+   * Forgets which ids were removed. Called for a new connection to the Engine before its first list, because an Engine
+   * that had lost containers while its disk was not mounted may have them again.
    */
   forgetRemovals(): void {
     const { sandboxes, containers, foreign } = this.parts.store;
     for (const table of [sandboxes, containers, foreign]) table.forgetRemovals();
   }
 
-  /** From now on, limits that somebody takes away from a running container are written again. */
+  /**
+   * Begins to watch the limits of running containers. From now on, limits that another program resets are written again.
+   */
   watchLimits(): void {
     this.parts.upkeep?.watchLimits(this.parts.store, (id, work) =>
       this.withContainer(id, undefined, (held) => work(() => held.refresh())),
@@ -201,10 +203,11 @@ class HeldContainer implements Held {
     this.requireLock(inspect.Id);
     const { store } = this.parts;
     const record = await this.settling.settle(inspect, occasion, (made) => this.put(made));
-    // It does not belong to a pod, whatever its labels say, but the image that it uses must still be kept.
+    // Whatever its labels say, the container does not belong to a pod. It becomes a foreign record, because its image
+    // must be kept.
     if (record === undefined)
       store.foreign.put({ id: inspect.Id, engineName: inspect.Name, imageId: inspect.Image });
-    // A record made from a list is not complete before the resync has added to it.
+    // A record that was made from a list is incomplete until the resync has added to it.
     if (occasion !== 'listed') store.listed.delete(this.id);
     return record;
   }
@@ -236,11 +239,12 @@ class HeldContainer implements Held {
     store.sandboxes.delete(id);
     network.abandon(id);
     await checkpoints.remove(id);
-    // Also without a record: a create call that is still on its way must not make one afterwards.
+    // The id is deleted even if it has no record, so that a create call that is still under way cannot add a record
+    // later.
     const known = store.containers.get(id);
     store.containers.delete(id);
     if (known === undefined) return;
-    // A full or read-only disk is no reason to refuse to serve pods.
+    // A full or read-only disk is no reason to stop serving pods.
     await logs.forget(id).catch((error: unknown) => {
       logger.warn('Cannot remove the log position of a container', {
         container: id,
@@ -249,7 +253,7 @@ class HeldContainer implements Held {
     });
   }
 
-  /** The Engine does not know that the pod is being stopped, nor that we never finished the sandbox. */
+  /** Adds what the Engine does not know: that the pod is being stopped, and that the sandbox was never finished. */
   private withMarks(sandbox: SandboxRecord): SandboxRecord {
     return {
       ...sandbox,
@@ -259,7 +263,7 @@ class HeldContainer implements Held {
   }
 
   private requireLock(id = this.id): void {
-    if (this.isReleased) throw internal(`the lock of container ${this.id} is not held any more`);
+    if (this.isReleased) throw internal(`the lock of container ${this.id} is no longer held`);
     if (id !== this.id) throw internal(`the lock of container ${this.id} does not cover ${id}`);
   }
 }

@@ -20,7 +20,7 @@ import {
   vitalValues,
 } from '../translate/container/kernel-values';
 
-/** Where /proc is; tests use another directory. */
+/** The proc file system. Tests use another directory. */
 const PROC = '/proc';
 
 interface Group {
@@ -28,13 +28,16 @@ interface Group {
   readonly version: 1 | 2;
 }
 
-/** @returns undefined when the container's first process is gone, because then nothing is left to limit. */
+/**
+ * Finds the control group of a container.
+ * @returns undefined when the container's first process is gone, because then nothing is left to limit.
+ */
 async function groupOf({ id, pid }: ContainerRecord, proc: string): Promise<Group | undefined> {
   const hierarchies = await readHierarchies(proc);
   try {
     const text = await readFile(join(proc, String(pid), 'cgroup'), 'utf8');
     const path = hierarchies && groupOfContainer(text, id, hierarchies);
-    // On cgroup v1 the kernel reports the root group for a zombie.
+    // On cgroup v1, the kernel reports the root group for a zombie.
     if (path === undefined && (await hasEnded(pid, proc))) return undefined;
     if (hierarchies === undefined || path === undefined)
       throw failedPrecondition(`cannot find the control group of container ${id}`);
@@ -47,9 +50,9 @@ async function groupOf({ id, pid }: ContainerRecord, proc: string): Promise<Grou
 }
 
 /**
- * Writes the values for which the Engine API has no field (huge page limits, raw cgroup v2 values) to the control group of a
- * running container. When a value that the container may run without (see isOptional) cannot be written, this is only logged.
- * @throws FAILED_PRECONDITION naming the file that refused.
+ * Writes the values for which the Engine API has no field (huge page limits, raw cgroup v2 values) to the control group
+ * of a running container. A failure is only logged when the container may run without the value (see isOptional).
+ * @throws FAILED_PRECONDITION with the name of the file that could not be written.
  */
 export async function writeKernelValues(
   container: ContainerRecord,
@@ -68,7 +71,7 @@ export async function writeKernelValues(
     if (group === undefined) return;
     for (const wanted of kernelFiles(values, group.version)) {
       try {
-        // The file is never created: if it is missing, this kernel does not have it.
+        // The file is never created. If it is missing, this kernel does not support it.
         await writeFile(placeOf(group.path, wanted), wanted.value, { flag: 'r+' });
       } catch (error) {
         if ((await groupOf(container, proc)) === undefined) return;
@@ -84,9 +87,9 @@ export async function writeKernelValues(
 }
 
 /**
- * Writes again the values that the control group of a running container has lost or never had. A failure is only logged,
- * because the container already runs.
- * @returns what the kernel says about all values afterwards, and whether they are complete.
+ * Rewrites the values that the control group of a running container has lost or never had. A failure is only logged,
+ * because the container is already running.
+ * @returns the kernel's values after the writes, and whether they are complete.
  */
 export async function restoreLostValues(
   container: ContainerRecord,
@@ -109,13 +112,13 @@ export async function restoreLostValues(
   return { resources: await readKernelValues(container, proc), complete: !hasKernelValues(lost) };
 }
 
-/** @returns the values that a running container should have, but in whose place the kernel has its default. */
+/** @returns the wanted values of a running container in whose place the kernel has its default. */
 export async function readLostValues(container: ContainerRecord, proc = PROC): Promise<KernelValues> {
   const wanted = losableValues(container.resources);
   return lostValues(wanted, await readValues(container, wanted, proc));
 }
 
-/** @returns the values that the kernel has for a running container, and the known ones where it does not say. */
+/** @returns the kernel's values for a running container, or the recorded values where the kernel's cannot be read. */
 export async function readKernelValues(container: ContainerRecord, proc = PROC): Promise<ResourcesRecord> {
   const { resources } = container;
   return { ...resources, ...(await readValues(container, resources, proc)) };
@@ -133,7 +136,7 @@ async function readValues(
     try {
       return (await readFile(placeOf(group.path, file), 'utf8')).trim();
     } catch {
-      // The controller may not be mounted, or the container has just ended.
+      // The controller may not be mounted, or the container has just ended. In both cases the recorded value is used.
       return known;
     }
   };
@@ -151,8 +154,8 @@ async function readValues(
 }
 
 /**
- * @returns the files of the cgroup v2 values that a running container may lose. There are none on v1, or once its first process
- * is gone.
+ * @returns the files of the cgroup v2 values that a running container may lose. The list is empty on v1 and when the
+ * container's first process is gone.
  */
 export async function losablePlaces(container: ContainerRecord, proc = PROC): Promise<string[]> {
   const group = await groupOf(container, proc);
@@ -167,7 +170,10 @@ function placeOf(group: GroupPath, { controller, file }: KernelFile): string {
   return join(directory, file);
 }
 
-/** @throws when these values cannot be written on this machine. */
+/**
+ * Checks whether these values can be written on this machine.
+ * @throws when they cannot be written.
+ */
 export async function requireKernelValues(
   values: KernelValues,
   localEngine: boolean,
@@ -184,8 +190,8 @@ export async function requireKernelValues(
 }
 
 /**
- * Runs `work` while it holds the container, so that an update that is under way is not taken for a loss. `refresh` inspects the
- * container and brings its record up to date.
+ * Runs `work` while it holds the container's lock, so that an update that is under way is not mistaken for a lost value.
+ * `refresh` inspects the container and brings its record up to date.
  */
 export type Hold = (id: string, work: (refresh: () => Promise<void>) => Promise<void>) => Promise<void>;
 
@@ -196,19 +202,19 @@ export interface LimitsWatchParts {
   readonly proc?: string | undefined;
 }
 
-/** One run of a container. */
+/** One run of a container, from its start to its end. */
 interface Run {
   readonly pid: number;
-  /** The files that are watched; an update may bring others. */
+  /** The watched files as a list; an update of the container may change the list. */
   readonly files: string;
   watchers: FSWatcher[];
   waiting: boolean;
 }
 
 /**
- * Writes the values that a running container may lose (losableValues) again when somebody takes them away. Where systemd is the
- * Engine's cgroup driver, it resets each value for which it has no property whenever it rereads its units. inotify reports a
- * write to such a file like a write to any other, so nothing is polled.
+ * Rewrites the values that a running container may lose (losableValues) whenever another program resets them. If systemd
+ * is the Engine's cgroup driver, systemd resets every value for which it has no property whenever it rereads its units.
+ * inotify reports writes to these files, so no polling is needed.
  */
 export class LimitsWatch {
   private readonly runs = new Map<string, Run>();
@@ -232,7 +238,7 @@ export class LimitsWatch {
 
   private changed(id: string, now: ContainerRecord | undefined): void {
     const files = now === undefined ? '' : Object.keys(losableValues(now.resources).unified).sort().join();
-    // A paused container can lose its limits, too.
+    // A paused container can also lose its limits.
     const isAlive = now !== undefined && hasProcess(now);
     if (isAlive && this.follows(now) && this.runs.get(id)?.files === files) return;
     this.end(id);
@@ -249,13 +255,13 @@ export class LimitsWatch {
       if (places.length === 0 || this.runs.get(container.id) !== run) return;
       for (const place of places) this.watchFile(place, container.id, run);
     } catch (error) {
-      // A group that is gone has no limits to lose; a group that was not found was logged already.
+      // A group that is gone has no limits to lose, and a group that was not found was logged before.
       logger.debug(
         () => 'Cannot watch the limits of a container',
         () => ({ container: container.id, error: messageOf(error) }),
       );
     }
-    // Changes before the watch began were not reported.
+    // Changes before the watch began were not reported, so the values are checked once now.
     this.look(container.id, run);
   }
 
@@ -264,14 +270,14 @@ export class LimitsWatch {
     try {
       watcher = watch(place, { persistent: false }, () => this.look(id, run));
     } catch (error) {
-      // This kernel lacks the file, or no more can be watched; the other files are watched all the same.
+      // This kernel lacks the file, or the limit of watches is reached. The other files are watched all the same.
       this.parts.logger.debug(
         () => 'Cannot watch a limit of a container',
         () => ({ container: id, path: place, error: messageOf(error) }),
       );
       return;
     }
-    // Without the watcher a lost value stays lost, as it does where nothing can be watched.
+    // Without the watcher, a lost value stays lost, as on a machine where nothing can be watched.
     watcher.on('error', () => watcher.close());
     run.watchers.push(watcher);
   }
@@ -280,7 +286,7 @@ export class LimitsWatch {
     if (run.waiting || this.runs.get(id) !== run) return;
     run.waiting = true;
     const { hold, logger } = this.parts;
-    // The hold fails if the group is gone, or lacks a file, which was logged when the container was started.
+    // This fails when the group is gone or lacks a file, which was logged when the container was started.
     hold(id, (refresh) => this.restore(id, run, refresh)).catch((error: unknown) =>
       logger.debug(
         () => 'Cannot read the limits of a container',
@@ -295,12 +301,12 @@ export class LimitsWatch {
     const container = this.followed(id, run);
     if (container === undefined) return;
     const lost = await readLostValues(container, proc);
-    // The Engine can set swap, too: only an inspect tells whether somebody has just allowed it.
+    // The Engine can also set the swap limit. Only an inspect shows whether a client has just allowed swap.
     if (lost.unified[SWAP_KEY] !== undefined) await refresh();
     const current = this.followed(id, run);
     if (current === undefined) return;
     const { complete } = await restoreLostValues(current, logger, proc);
-    // A value that the kernel accepts and does not keep would be written forever.
+    // A value that the kernel accepts but does not keep would otherwise be written again and again.
     if (!complete) this.stopWatching(run);
   }
 

@@ -22,20 +22,24 @@ import type { ForeignContainers } from './foreign';
 import type { ContainerLife } from './life';
 
 /**
- * How many inspects run at once: enough to be quick if each takes seconds, few enough to leave room for others in their lane.
+ * How many inspects run at once. If each takes seconds, 40 are enough to be quick, and few enough to leave room for other
+ * calls in the lane.
  */
 const CONCURRENCY = 40;
-/** A healthy Engine inspects in milliseconds; a container that hangs one must not hold up the others. */
+/**
+ * Limit of one inspect. A healthy Engine inspects in milliseconds, and a container whose inspect hangs must not delay the
+ * others.
+ */
 const INSPECT_MS = 5_000;
 /**
- * How long the list may take, ms: at first, and at most after several lists were not answered in time. An Engine with
- * hundreds of containers on a busy disk needs a while. The node is not served before the first list.
+ * How long the list may take, in ms: the first limit, and the longest one after several lists that timed out. An Engine
+ * with hundreds of containers on a busy disk needs a while, and the node is not served before the first list.
  */
 const LIST_MS = { first: 10_000, longest: 115_000 };
 
 /**
- * How long a doubtful container is left alone after that many failures, ms. The Engine does not notice that we have given
- * up, so each inspect that hangs stays there.
+ * How long a doubtful container is left alone after so many failed inspects, in ms. The Engine does not notice that
+ * dockbridge has given up an inspect, so each inspect that hangs stays in the Engine.
  */
 const PATIENCE_MS = [0, 0, 30_000, 60_000, 300_000];
 
@@ -54,18 +58,18 @@ export interface ContainerResyncParts {
   readonly checkpoints: Pick<SandboxCheckpoints, 'sandboxes' | 'removeOrphan'>;
   readonly reservations: NameReservations;
   readonly logger: Logger;
-  /** Whether pids that the Engine names are of this machine. */
+  /** Whether the pids that the Engine reports belong to this machine. */
   readonly localEngine?: boolean;
   /** Called once, before the first resync ends. */
   readonly onFirstList?: (() => void) | undefined;
-  /** Called with all of the Engine's containers, before each resync ends. */
+  /** Called with all containers of the Engine, before each resync ends. */
   readonly onList?: ((all: readonly EngineContainerSummary[]) => void) | undefined;
   readonly overrides?: ResyncOverrides | undefined;
 }
 
-/** Other limits than usual, for tests; ms. */
+/** Replaces the usual limits, for tests. All in ms. */
 export interface ResyncOverrides {
-  /** How long one inspect may take. */
+  /** Limit of one inspect. */
   readonly inspectMs?: number;
   readonly listMs?: typeof LIST_MS;
 }
@@ -74,8 +78,8 @@ export interface ResyncOverrides {
 export class ContainerResync {
   private hasRun = false;
   /**
-   * Containers whose last inspect or event failed. They are inspected again until that succeeds, even if the list agrees with
-   * their records.
+   * Containers whose last inspect or event failed. They are inspected until an inspect succeeds, even if the list agrees
+   * with their records.
    */
   private readonly doubtful = new Map<string, Doubt>();
   private readonly listMs: typeof LIST_MS;
@@ -90,9 +94,10 @@ export class ContainerResync {
   }
 
   /**
-   * Leaves alone what a handler changed after the list was requested.
-   * @param inspectAll after a reconnect; else only containers whose state differs from the record are inspected.
-   * @param onListed called once `store.listed` tells of all containers that the store does not know yet.
+   * Compares a new list with the store. Records that a handler changed after the list was requested are not touched.
+   * @param inspectAll true after a reconnect. Otherwise only containers whose state differs from the record are
+   * inspected.
+   * @param onListed called once `store.listed` contains all containers that the store does not know yet.
    */
   async run(inspectAll: boolean, signal: AbortSignal, onListed: () => void = () => undefined): Promise<void> {
     const { store, life, network, reservations, onFirstList, onList } = this.parts;
@@ -107,7 +112,7 @@ export class ContainerResync {
     if (!this.hasRun) store.listed.expect();
     const all = await this.list(signal);
     const summaries = all.filter(({ Labels }) => Labels?.[TYPE_LABEL] !== undefined);
-    // An Engine that lost its data may have been given other containers since.
+    // An Engine that lost its data may have got other containers since, so only earlier ones count.
     const isKnown = ({ Id, Labels }: EngineContainerSummary): boolean =>
       before.has(Id) || before.has(Labels?.[SANDBOX_ID_LABEL] ?? '');
     if (!summaries.some(isKnown)) await this.refuseEmptyEngine(before);
@@ -122,7 +127,7 @@ export class ContainerResync {
     await drawLimited(this.inTurn(due), Math.min(CONCURRENCY, due.length), (summary) =>
       this.refreshListed(summary, signal),
     );
-    // The list is of no use any more, and a container that was left out would keep ListContainers waiting.
+    // All listed containers were inspected or settled. An entry that remained in `listed` would make ListContainers wait.
     store.listed.close();
     await this.refreshUnlisted(store.sandboxes, listed, revisions.sandboxes, signal);
     await this.refreshUnlisted(store.containers, listed, revisions.containers, signal);
@@ -137,7 +142,10 @@ export class ContainerResync {
     if (inspectAll) await this.retainLogs();
   }
 
-  /** A list alone is weak evidence that a container is gone, so the inspect's 404 decides. */
+  /**
+   * Inspects the containers that the list lacks. The list alone is weak evidence that a container is gone, so a 404
+   * decides.
+   */
   private async refreshUnlisted(
     table: Records<SandboxRecord | ContainerRecord>,
     listed: ReadonlySet<string>,
@@ -153,14 +161,17 @@ export class ContainerResync {
   private async retainLogs(): Promise<void> {
     const { store, logs, logger } = this.parts;
     const known = new Set([...store.containers.values()].map(({ id }) => id));
-    // A full or read-only disk must not keep the node from being served.
+    // A full or read-only disk must not keep dockbridge from serving the node.
     await logs.retain(known).catch((error: unknown) => {
       if (logs.trouble?.reason === 'LogsWithoutThread') return;
       logger.warn('Cannot remove old log positions', { error: messageOf(error) });
     });
   }
 
-  /** A list that hangs must not keep the node from being served: the next connection asks again and waits longer. */
+  /**
+   * Lists all containers. After a timeout, the next connection repeats the list with a longer limit, so that an Engine
+   * that needs long for its list is still served in the end.
+   */
   private async list(signal: AbortSignal): Promise<EngineContainerSummary[]> {
     const { docker } = this.parts;
     try {
@@ -176,13 +187,16 @@ export class ContainerResync {
     }
   }
 
-  /** Whether it is neither known already nor was removed since the list was requested. */
+  /** Whether the store lacks the container, and it was not removed since the list was requested. */
   private isNew({ Id: id }: EngineContainerSummary): boolean {
     const { sandboxes, containers } = this.parts.store;
     return [sandboxes, containers].every((table) => table.get(id) === undefined && !table.wasRemoved(id));
   }
 
-  /** First those that somebody waits for, then containers that cannot be listed before they are inspected, then the rest. */
+  /**
+   * Yields the containers in the order of their inspects: first those for which a caller waits, then those that cannot be
+   * listed before their inspect, then the rest.
+   */
   private *inTurn(due: readonly EngineContainerSummary[]): Generator<EngineContainerSummary> {
     const { listed } = this.parts.store;
     const told = new Set([...listed.records()].map(({ id }) => id));
@@ -196,12 +210,12 @@ export class ContainerResync {
       const id = listed.takeWanted() ?? first ?? '';
       const summary = left.get(id);
       left.delete(id);
-      // An event may have led to its inspect already.
+      // The container may have been inspected already because of an event.
       if (summary !== undefined && (!wasListed.has(id) || listed.has(id))) yield summary;
     }
   }
 
-  /** Sandboxes that run or hold a network, with the pids of those that have a record. */
+  /** Returns the sandboxes that are running or hold a network, each with its pid, or 0 for one without a record. */
   private knownSandboxes(): ReadonlyMap<string, number> {
     const running = [...this.parts.store.sandboxes.values()].filter(isRunning);
     return new Map([
@@ -211,9 +225,10 @@ export class ContainerResync {
   }
 
   /**
-   * An Engine that was started without its data (a mount is missing) knows no pod, while the earlier pods keep running. If we
-   * believed it, we would take away their networks, and kubelet would start them once more.
-   * @throws UNAVAILABLE while processes of sandboxes live that were known before the list was requested.
+   * Refuses the list of an Engine that was started without its data, for instance because a mount is missing. Such an
+   * Engine lists no pod while the earlier pods keep running. If dockbridge believed the list, it would take away their
+   * networks, and kubelet would start the pods once more.
+   * @throws UNAVAILABLE while processes of earlier sandboxes are running.
    */
   private async refuseEmptyEngine(before: ReadonlyMap<string, number>): Promise<void> {
     if (before.size === 0) return;
@@ -223,18 +238,21 @@ export class ContainerResync {
       for (const [id, pid] of before) if (pid > 0 && (await isInContainer(pid, id))) living.add(id);
     if (living.size === 0) return;
     throw unavailable(
-      `Docker Engine knows none of the earlier pods, but the processes of ${living.size} live: is its data (${store.engine?.rootDir ?? 'data-root'}) mounted? Their networks are left alone until it knows them or they have ended`,
+      `Docker Engine reports none of the earlier pods, but the processes of ${living.size} are still running: is its data (${store.engine?.rootDir ?? 'data-root'}) mounted? dockbridge leaves their networks alone until the Engine reports them or they have ended`,
     );
   }
 
-  /** Notes a container about which something was missed. */
+  /** Notes a container about which dockbridge may have missed something. */
   doubt(id: string): void {
     const failures = (this.doubtful.get(id)?.failures ?? 0) + 1;
     const patience = PATIENCE_MS[Math.min(failures, PATIENCE_MS.length) - 1] ?? 0;
     this.doubtful.set(id, { failures, askAgainAt: performance.now() + patience });
   }
 
-  /** Inspects doubtful containers, and those whose logs are behind, again: soon at first, then less and less often. */
+  /**
+   * Repeats inspects of doubtful containers and of containers whose logs are behind: soon at first, then at growing
+   * intervals.
+   */
   async retryDoubtful(signal: AbortSignal): Promise<void> {
     for (const id of this.parts.life.logsBehind) if (!this.doubtful.has(id)) this.doubt(id);
     const due = [...this.doubtful.keys()].filter((id) => this.isDue(id));
@@ -244,8 +262,8 @@ export class ContainerResync {
   }
 
   /**
-   * Frees networks and checkpoints of sandboxes that vanished while nobody looked. A sandbox that is being created is not
-   * listed either, so an inspect decides.
+   * Frees the networks and checkpoints of sandboxes that vanished unnoticed. The list also lacks a sandbox that is being
+   * created, so an inspect decides.
    */
   private async freeVanished(listed: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
     const { docker, network, checkpoints } = this.parts;
@@ -259,7 +277,7 @@ export class ContainerResync {
       } catch (error) {
         signal.throwIfAborted();
         if (hasCode(error, 'UNAVAILABLE')) throw error;
-        // In doubt it stays; the next comparison looks again.
+        // In doubt, the network and checkpoint stay. The next comparison tries again.
         if (!hasStatus(error, 404)) return;
         network.abandon(id);
         await checkpoints.removeOrphan(id);
@@ -267,7 +285,10 @@ export class ContainerResync {
     });
   }
 
-  /** One container that cannot be inspected must not keep the node from being served (k8s #94829). */
+  /**
+   * Inspects a listed container. If the inspect fails, the list's values are used, because one such container must not
+   * keep dockbridge from serving the node (k8s #94829).
+   */
   private async refreshListed(summary: EngineContainerSummary, signal: AbortSignal): Promise<void> {
     const { store } = this.parts;
     const id = summary.Id;
@@ -283,14 +304,18 @@ export class ContainerResync {
     await life.withContainer(summary.Id, signal, async (held) => {
       await held.settle(inspectFromSummary(summary), 'listed');
       const { sandbox } = held;
-      // Doubt must not look like a dead pod: kubelet would replace a healthy one.
+      // The list does not show whether the network is ready. It is assumed to be, because kubelet would replace a pod
+      // that is not ready.
       if (sandbox === undefined || !isRunning(sandbox) || life.unfinished.has(sandbox.id)) return;
       const ips = sandbox.ips.length > 0 ? sandbox.ips : network.rememberedIps(sandbox.id);
       held.put({ ...sandbox, networkReady: true, ips });
     });
   }
 
-  /** @returns false, with a log line, when the inspect failed: then the container is doubtful. */
+  /**
+   * Inspects a container and settles it.
+   * @returns false when the inspect failed. The failure is logged, and the container becomes doubtful.
+   */
   private async tryRefresh(id: string, signal: AbortSignal): Promise<boolean> {
     const { life, logger } = this.parts;
     try {
@@ -300,7 +325,7 @@ export class ContainerResync {
       return true;
     } catch (error) {
       signal.throwIfAborted();
-      // No answer at all: the Engine is going down, and the next connection starts anew.
+      // The Engine did not answer at all, so it is going down. The next connection starts anew.
       if (hasCode(error, 'UNAVAILABLE')) throw error;
       if (!this.doubtful.has(id)) {
         logger.error('Cannot inspect a container; its status may be out of date', {

@@ -19,10 +19,12 @@ import type { Upkeep } from './upkeep';
 const SIGKILL = 9;
 
 /**
- * Why a container is looked at.
- * - `found`: we do not know who started it, nor what they have left undone, so we see to its DNS, limits and checkpoint.
- * - `started`: we have just started it. The caller sees to these itself, because it can still undo the start.
- * - `listed`: the Engine's list is all we have, and it does not say enough to do any of this.
+ * Why a container is settled.
+ * - `found`: another client or an earlier daemon may have started the container and left work undone, so DNS, limits and
+ * checkpoint are completed.
+ * - `started`: a handler has just started the container. The handler does this work itself, because it can still undo the
+ * start.
+ * - `listed`: only the Engine's list is available, which contains too little for this work.
  */
 export type Occasion = 'found' | 'started' | 'listed';
 
@@ -33,38 +35,44 @@ export interface SettleParts {
   readonly network: Pick<PodNetwork, 'stateOf'>;
   readonly checkpoints: Pick<Checkpoints, 'complete'>;
   readonly logger: Logger;
-  /** Whether paths that the Engine names are on this machine. */
+  /** Whether the paths that the Engine reports are on this machine. */
   readonly localEngine: boolean;
-  /** Undefined where they are not. */
+  /** Undefined when these paths are not on this machine. */
   readonly upkeep?: Upkeep | undefined;
-  /** The kernel log of the machine that the Engine runs on; undefined where that machine is not ours. */
+  /** The kernel log of the Engine's machine; undefined when the Engine is remote. */
   readonly kernelLog?: Pick<KernelLog, 'killedForMemory'> | undefined;
 }
 
 /** Stores a record. Only the holder of the container's lock has such a function. */
 type Put = (record: SandboxRecord | ContainerRecord) => void;
 
-/** Everything that has to happen between an inspect and the record that readers see. The caller holds the container's lock. */
+/**
+ * Everything that has to be done between an inspect and the record that readers see. The caller holds the container's
+ * lock.
+ */
 export class Settling {
-  /** Containers whose log could not catch up with their state. A later look tries again. */
+  /** Containers whose log could not catch up with their state. A later check tries again. */
   readonly logsBehind = new Map<string, LogBehind>();
 
   constructor(private readonly parts: SettleParts) {}
 
-  /** @returns undefined for a container that does not belong to a pod: it gets no record here. */
+  /**
+   * Makes and stores a record.
+   * @returns undefined for a container that does not belong to a pod, which gets no record here.
+   */
   async settle(
     inspect: EngineContainerInspect,
     occasion: Occasion,
     put: Put,
   ): Promise<SandboxRecord | ContainerRecord | undefined> {
-    // An image can bring a sandbox's labels along, so this asks for more than labels before it touches a network.
+    // An image can have the labels of a sandbox, so isSandbox checks more than labels before a network is touched.
     if (isSandbox(inspect)) return this.settleSandbox(inspect, occasion, put);
     if (inspect.Config.Labels?.[TYPE_LABEL] !== CONTAINER_TYPE) return undefined;
     const container = containerFromInspect(inspect);
     return container && this.settleContainer(container, occasion, put);
   }
 
-  /** DNS → network → record → checkpoint. */
+  /** Settles a sandbox in this order: DNS, network, record, checkpoint. */
   private async settleSandbox(
     inspect: EngineContainerInspect,
     occasion: Occasion,
@@ -75,13 +83,13 @@ export class Settling {
     const sandbox = sandboxFromInspect(inspect, await network.stateOf(inspect));
     if (sandbox === undefined) return undefined;
     put(sandbox);
-    // There is no record when the sandbox was removed while this inspect was under way.
+    // There is no record if the sandbox was removed during this inspect.
     const record = store.sandboxes.get(sandbox.id);
     if (occasion === 'found' && record !== undefined) await checkpoints.complete(record, inspect.HostConfig);
     return sandbox;
   }
 
-  /** Limits → OOM → log → record → stray. */
+  /** Settles a container in this order: limits, OOM kill, log, record. Last, it stops a container that should not run. */
   private async settleContainer(
     inspected: ContainerRecord,
     occasion: Occasion,
@@ -93,8 +101,8 @@ export class Settling {
   }
 
   /**
-   * The last steps, which a record needs that no inspect made, too. A container's CRI log exists when its record says
-   * running, and is complete when it says exited.
+   * Does the last steps, which are also needed for a record that does not come from an inspect. A container's CRI log
+   * exists before its record says running, and is complete before its record says exited.
    */
   async settleRecord(given: ContainerRecord, put: Put): Promise<ContainerRecord> {
     const record = { ...given, oomKilled: await this.wasOomKilled(given) };
@@ -104,14 +112,17 @@ export class Settling {
     return record;
   }
 
-  /** A sandbox starts with the DNS that the Engine chose, whoever started it. Later the file belongs to the pod. */
+  /**
+   * Corrects the DNS of a sandbox once after each start, because the sandbox starts with the Engine's DNS whoever started
+   * it. Later the file belongs to the pod.
+   */
   private async keepDns(inspect: EngineContainerInspect): Promise<void> {
     const known = this.parts.store.sandboxes.get(inspect.Id);
     const isSameRun = known?.pid === inspect.State.Pid;
     if (!isSameRun) await this.parts.upkeep?.keepDns(inspect, known === undefined);
   }
 
-  /** Adds what only our record knows: values that an update brought, and why the Engine refused to start it. */
+  /** Adds what only the former record knows: values from an update, and the reason why the Engine refused a start. */
   private withWhatOnlyWeKnow(container: ContainerRecord): ContainerRecord {
     const known = this.parts.store.containers.get(container.id);
     const kernel = mergedKernelValues(container.resources, known?.resources ?? container.resources);
@@ -119,14 +130,17 @@ export class Settling {
     if (isCreated(record) && record.error === '' && known !== undefined && isCreated(known))
       record.error = known.error;
     if (known?.startedAt.equals(record.startedAt) === true) {
-      // An event may have told this end already, with a time of its own. kubelet must not see that time change.
+      // The end may already be recorded with the time of an event. kubelet must not see this time change.
       if (hasEnded(known) && hasEnded(record)) record.finishedAt = known.finishedAt;
       record.oomKilled ||= known.oomKilled;
     }
     return record;
   }
 
-  /** The Engine knows nothing of these limits, so they are missing when others, or a daemon that was killed, started it. */
+  /**
+   * Adds the limits that the Engine does not manage. They are missing when another client, or a daemon that was then
+   * killed, started the container, so they are written again in that case.
+   */
   private async withLimits(record: ContainerRecord, occasion: Occasion): Promise<ContainerRecord> {
     const { upkeep, store } = this.parts;
     if (upkeep === undefined) return record;
@@ -136,7 +150,10 @@ export class Settling {
     return { ...record, resources };
   }
 
-  /** The Engine misses an OOM kill right after the start, so the kernel's log is asked about any unexplained SIGKILL. */
+  /**
+   * Whether the container was killed for lack of memory. The Engine misses an OOM kill right after the start, so the
+   * kernel's log is read for every unexplained SIGKILL.
+   */
   private async wasOomKilled(container: ContainerRecord): Promise<boolean> {
     const { id, oomKilled, exitCode } = container;
     if (oomKilled || !hasEnded(container) || exitCode !== 128 + SIGKILL) return oomKilled;
@@ -149,7 +166,10 @@ export class Settling {
     else this.logsBehind.set(container.id, behind);
   }
 
-  /** A start whose caller has given up may succeed after the stop of its pod, when kubelet believes the pod dead. */
+  /**
+   * Stops a container that started in a stopped pod. A start whose caller has given up may still succeed after the stop
+   * of its pod, when kubelet considers the pod dead.
+   */
   private async endStray(container: ContainerRecord): Promise<void> {
     const { docker, store, logger } = this.parts;
     const { id, sandboxId } = container;

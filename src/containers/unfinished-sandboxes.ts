@@ -8,11 +8,12 @@ const PATIENCE_MS = 1_000;
 const ID = /^[0-9a-f]{64}$/;
 
 /**
- * Sandboxes that were begun and never finished. Nobody knows what they lack, whatever the Engine says. Each has an empty file
- * from before its start until it is ready, which shows what a killed daemon left unfinished.
+ * Sandboxes whose creation began but never finished. Such a sandbox may lack anything, whatever the Engine reports. From
+ * before its start until it is ready, each sandbox has an empty file, which shows the next daemon what a killed daemon
+ * left unfinished.
  */
 export class UnfinishedSandboxes {
-  /** The files of sandboxes that are being created. */
+  /** Pending writes of the files of sandboxes that are being created, keyed by sandbox id. */
   private readonly begun = new Map<string, Promise<void>>();
   private hasFailed = false;
 
@@ -28,14 +29,14 @@ export class UnfinishedSandboxes {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       names = await readdir(directory);
     } catch (error) {
-      logger.warn('Cannot tell which sandboxes a killed daemon left unfinished', {
+      logger.warn('Cannot read which sandboxes a killed daemon left unfinished', {
         error: messageOf(error),
       });
     }
     return new UnfinishedSandboxes(directory, new Set(names.filter((name) => ID.test(name))), logger);
   }
 
-  /** Remembers nothing beyond this process. */
+  /** Makes a set that remembers nothing beyond this process. */
   static inMemory(logger: Logger): UnfinishedSandboxes {
     return new UnfinishedSandboxes(undefined, new Set(), logger);
   }
@@ -48,7 +49,7 @@ export class UnfinishedSandboxes {
     return [...this.condemned];
   }
 
-  /** Called before a sandbox starts. Returns at once, because no sandbox waits for a disk. */
+  /** Records a sandbox before its start. Returns at once, because no sandbox waits for a disk. */
   begin(id: string): void {
     if (this.directory === undefined || !ID.test(id)) return;
     const path = join(this.directory, id);
@@ -62,20 +63,20 @@ export class UnfinishedSandboxes {
     );
   }
 
-  /** The sandbox will never be ready. */
+  /** Notes that the sandbox will never be ready. */
   condemn(id: string): void {
     this.condemned.add(id);
   }
 
   /**
-   * The sandbox is ready. Called before kubelet hears of it, because the next daemon must not call it unfinished. Never
-   * rejects, and does not wait for a disk that hangs.
+   * Removes the file of a sandbox that is ready. Called before kubelet learns of the sandbox, because the next daemon
+   * must not treat it as unfinished. Never rejects, and waits at most a second for the disk.
    */
   async finish(id: string): Promise<void> {
     await waitAtMost('Removing a file', PATIENCE_MS, this.forget(id)).catch(() => undefined);
   }
 
-  /** The sandbox is gone. Never rejects. */
+  /** Removes all traces of a sandbox that is gone or ready. Never rejects. */
   async forget(id: string): Promise<void> {
     const written = this.begun.get(id);
     this.begun.delete(id);

@@ -6,30 +6,33 @@ import type { EngineContainerInspect } from '../engine/types';
 import type { Store } from '../store/store';
 import { type Hold, LimitsWatch, readKernelValues, restoreLostValues } from './limits';
 
-/** What a daemon does for containers that others started, if it can reach their files. */
+/** What a daemon does to complete containers that it did not start, if it can reach their files. */
 export interface Upkeep {
   /**
    * Gives a sandbox the DNS of its pod, right after its start. Never rejects.
-   * @param untouchedOnly leaves alone a file that was written to since the start; for a start that nobody saw.
+   * @param untouchedOnly leaves a file alone that was written since the start. It is true for a start that dockbridge did
+   * not see.
    */
   keepDns(sandbox: EngineContainerInspect, untouchedOnly: boolean): Promise<void>;
   /**
-   * Writes the limits that a container lacks because somebody else started it, or a daemon that was killed meanwhile.
-   * @returns the values that the kernel has afterwards.
+   * Writes the limits that a container lacks because another client, or a daemon that was then killed, started it.
+   * @returns the kernel's values afterwards.
    */
   keepLimits(container: ContainerRecord): Promise<ResourcesRecord>;
-  /** @returns the values that the kernel has, for a container that got its limits after its start. */
+  /** @returns the kernel's values for a container that got its limits after its start. */
   limitsOf(container: ContainerRecord): Promise<ResourcesRecord>;
-  /** From now on, limits that somebody takes away from a running container are written again. */
+  /**
+   * Begins to watch the limits of running containers. From now on, limits that another program resets are written again.
+   */
   watchLimits(store: Pick<Store, 'containers'>, hold: Hold): void;
   close(): void;
 }
 
-/** For a daemon that runs on the node and serves it. */
+/** The upkeep of a daemon that runs on the node and serves it. */
 export class NodeUpkeep implements Upkeep {
   private watch: LimitsWatch | undefined;
 
-  /** @param proc where /proc is; tests have their own. */
+  /** @param proc the proc file system, for tests. */
   constructor(
     private readonly logger: Logger,
     private readonly proc?: string,
@@ -51,7 +54,7 @@ export class NodeUpkeep implements Upkeep {
   }
 
   limitsOf(container: ContainerRecord): Promise<ResourcesRecord> {
-    // We may notice here first that a value was lost. The value that replaced it must not become the wanted one.
+    // The loss of a value may be noticed first here. The value that replaced it must not become the wanted value.
     return this.watch?.follows(container) === true
       ? this.keepLimits(container)
       : readKernelValues(container, this.proc);
@@ -66,7 +69,7 @@ export class NodeUpkeep implements Upkeep {
   }
 }
 
-/** For a daemon that only observes: it reads, and writes nothing. */
+/** The upkeep of a daemon that only observes: it reads and writes nothing. */
 export class NoUpkeep implements Upkeep {
   constructor(private readonly proc?: string) {}
 
@@ -83,10 +86,10 @@ export class NoUpkeep implements Upkeep {
   }
 
   watchLimits(): void {
-    // Nothing is written.
+    // An observer writes nothing, so it has nothing to watch.
   }
 
   close(): void {
-    // Nothing is open.
+    // There is nothing to close.
   }
 }

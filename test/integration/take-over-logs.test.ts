@@ -322,7 +322,7 @@ describe('The log of a running container with much output', () => {
 
 describe('The log of a container with another log driver', () => {
   it.each([
-    ['local', /its log driver local, not json-file/],
+    ['local', /the log driver local, not json-file/],
     ['none', /discards the output of this container/],
   ])('is a line that says so: %s', async (Type, why) => {
     const { runs, done } = await takeOver({

@@ -169,13 +169,15 @@ describe('ContainerResync', () => {
     await resync.run(true, signal);
     engine.containers.clear();
     expect(await rejectionOf(resync.run(true, signal))).toMatch(
-      /^UNAVAILABLE Docker Engine knows none of the earlier pods, but the processes of 1 live: is its data .* mounted\?/,
+      /^UNAVAILABLE Docker Engine reports none of the earlier pods, but the processes of 1 are still running: is its data .* mounted\?/,
     );
     expect([store.containers.size, store.sandboxes.size, abandoned]).toEqual([1, 1, []]);
     // A data root below the one that is not mounted may have containers of long ago.
     const stranger = 'd'.repeat(64);
     engine.containers.set(stranger, sandboxInspect({ id: stranger }));
-    expect(await rejectionOf(resync.run(true, signal))).toMatch(/^UNAVAILABLE .* the processes of 1 live/);
+    expect(await rejectionOf(resync.run(true, signal))).toMatch(
+      /^UNAVAILABLE .* the processes of 1 are still running/,
+    );
     expect([store.containers.size, store.sandboxes.size, abandoned]).toEqual([1, 1, []]);
     engine.containers.clear();
     // They have ended: now its word counts.
@@ -193,7 +195,8 @@ describe('ContainerResync', () => {
       engine.containers.clear();
       inContainer.mockReset().mockResolvedValue(true);
       const looking = resync.run(true, signal);
-      if (localEngine) expect(await rejectionOf(looking)).toMatch(/^UNAVAILABLE .* the processes of 1 live/);
+      if (localEngine)
+        expect(await rejectionOf(looking)).toMatch(/^UNAVAILABLE .* the processes of 1 are still running/);
       else await looking;
       const { Pid: pid } = sandboxInspect().State;
       expect([store.sandboxes.size, inContainer.mock.calls]).toEqual(

@@ -1,7 +1,7 @@
 import type { Duplex, Readable, Writable } from 'node:stream';
 import type { TerminalSizes } from './remotecommand/terminal-sizes';
 
-/** The streams that a request asked for. */
+/** The streams that a request asks for. */
 export interface Wanted {
   readonly stdin: boolean;
   readonly stdout: boolean;
@@ -24,25 +24,25 @@ export interface PortForwardRequest {
   readonly ports: readonly number[];
 }
 
-/** A client's end of an exec or attach session. A stream is present if and only if the request asked for it. */
+/** A client's end of an exec or attach session. A stream is present if and only if the request asks for it. */
 export interface ClientStreams {
   readonly stdin: Readable | undefined;
   readonly stdout: Writable | undefined;
   readonly stderr: Writable | undefined;
   readonly sizes: TerminalSizes;
-  /** Fires when the client has left, was idle for too long or the server closes. */
+  /** Fires when the client has disconnected, was idle for too long, or the server closes. */
   readonly gone: AbortSignal;
 }
 
-/** What the streaming server calls. The text of a rejection is shown to the client. */
+/** The functions that the streaming server calls. The text of a rejection is shown to the client. */
 export interface StreamingBackend {
   /**
-   * Runs the command to its end. When it resolves, all output has been written, but the streams are not ended.
-   * @returns its exit code.
+   * Runs a command to its end. When this resolves, all output has been written, but the streams have not been ended.
+   * @returns the command's exit code.
    */
   exec(request: ExecRequest, client: ClientStreams): Promise<number>;
-  /** Resolves when the container ends or the client is dropped. */
+  /** Connects a client with a container. Resolves when the container ends or the client is dropped. */
   attach(request: AttachRequest, client: ClientStreams): Promise<void>;
-  /** A connection to a port of the pod's loopback interface; the caller destroys it. */
+  /** Opens a connection to a port of the pod's loopback interface. The caller destroys the connection. */
   connect(sandboxId: string, port: number, signal: AbortSignal): Promise<Duplex>;
 }

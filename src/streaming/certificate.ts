@@ -13,12 +13,15 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** A chain of certificates takes a hundredth of that. */
+/** Limit of a file. A chain of certificates needs a hundredth of it. */
 const MAX_FILE_BYTES = 1024 * 1024;
 const CERT_OPTION = '--streaming-tls-cert-file';
 const KEY_OPTION = '--streaming-tls-private-key-file';
 
-/** @throws INVALID_ARGUMENT naming the file that is of no use: it cannot be read, is no PEM, or is not the other's key. */
+/**
+ * Reads a certificate and its key.
+ * @throws INVALID_ARGUMENT with the faulty file: it cannot be read, is not PEM, or does not belong to the other file.
+ */
 export async function loadCertificate({ certFile, keyFile }: TlsFiles): Promise<Certificate> {
   const cert = await read(CERT_OPTION, certFile);
   const key = await read(KEY_OPTION, keyFile);

@@ -15,7 +15,7 @@ import { Refusal, Upgrader, writeRefusal } from './upgrade';
 import { CHANNEL_PROTOCOL_NAMES, TUNNEL_PROTOCOL } from './websocket/channels';
 
 export interface StreamingOptions {
-  /** Port 0 takes any free one. */
+  /** Port 0 means any free port. */
   readonly bind: { readonly host: string; readonly port: number };
   /** Paths of PEM files; undefined for plain HTTP. */
   readonly tls?: TlsFiles | undefined;
@@ -29,33 +29,36 @@ export interface StreamingOptions {
   readonly stuckMs?: number;
 }
 
-/** What SPDY clients can ask for in X-Stream-Protocol-Version, newest first. */
+/** The protocols that SPDY clients can request in X-Stream-Protocol-Version, newest first. */
 const COMMAND_PROTOCOLS = ['v4.channel.k8s.io', 'v3.channel.k8s.io', 'v2.channel.k8s.io', 'channel.k8s.io'];
 const FORWARD_PROTOCOLS = ['portforward.k8s.io'];
-/** As in Kubernetes' own streaming library. */
+/** These two limits equal those of Kubernetes' own streaming library. */
 const IDLE_TIMEOUT_MS = 4 * 3600 * 1000;
 const CREATION_TIMEOUT_MS = 30_000;
-/** About the time that the kernel waits for a peer that acknowledges nothing (tcp_retries2). */
+/** About as long as the kernel waits for a peer that acknowledges nothing (tcp_retries2). */
 const STALL_TIMEOUT_MS = 15 * 60_000;
-/** How long one forwarded connection may hold up the others of its client. */
+/** How long one forwarded connection may delay the other connections of its client. */
 const STUCK_MS = 30_000;
-/** Limit for connections that are not sessions: they are about to become one, or are being refused. */
+/** Limit for connections that are not sessions, because they are about to become one or are being refused. */
 const MORE_CONNECTIONS = 100;
-/** Time for a client to send its request. */
+/** How long a client may take to send its request. */
 const REQUEST_MS = 30_000;
-/** Time for sessions to clean up when the server closes. */
+/** How long sessions may take to clean up when the server closes. */
 const CLOSE_MS = 5_000;
 
 /**
- * The HTTP server to which kubelet sends the clients of exec, attach and port-forward. It knows neither CRI nor Docker; the
- * backend does the work of a session.
+ * The HTTP server to which kubelet sends the clients of exec, attach and port-forward. It uses neither CRI nor Docker;
+ * the backend does the work of a session.
  */
 export class StreamingServer {
   private readonly tokens: Tokens<Pending>;
   private readonly commands = new Upgrader(COMMAND_PROTOCOLS, CHANNEL_PROTOCOL_NAMES);
   private readonly forwards = new Upgrader(FORWARD_PROTOCOLS, [TUNNEL_PROTOCOL, ...CHANNEL_PROTOCOL_NAMES]);
   private readonly sockets = new Set<Socket>();
-  /** Connections that are not sessions, oldest first, by their peer's address, which is the same above and below TLS. */
+  /**
+   * Connections that are not sessions, oldest first. The key is the peer's address, which is the same for a TLS
+   * connection and its TCP socket.
+   */
   private readonly newcomers = new Map<string, Socket>();
   private readonly places: Places;
   private readonly sessions = new Set<Promise<void>>();
@@ -67,7 +70,10 @@ export class StreamingServer {
     this.places = new Places(options.placeLimits ?? PLACE_LIMITS);
   }
 
-  /** @returns the prefix of all URLs. Rejects if the address, the certificate or the key cannot be used. */
+  /**
+   * Starts to listen.
+   * @returns the prefix of all URLs. Rejects if the address, the certificate or the key cannot be used.
+   */
   async listen(): Promise<string> {
     const { bind, tls } = this.options;
     const server: Server =
@@ -96,7 +102,8 @@ export class StreamingServer {
   }
 
   /**
-   * Loads another certificate for new connections; existing ones keep theirs. A server without TLS stays without it.
+   * Loads another certificate for new connections. Existing connections keep theirs, and a server without TLS stays
+   * without it.
    * @returns a function that makes the change. Rejects when the certificate or the key cannot be used.
    */
   async prepareCertificate(files: TlsFiles): Promise<() => void> {
@@ -119,12 +126,12 @@ export class StreamingServer {
     return this.urlOf({ kind: 'portforward', request });
   }
 
-  /** Number of sessions that have begun and not cleaned up yet. */
+  /** The number of sessions that have begun and have not finished their clean-up. */
   get sessionCount(): number {
     return this.sessions.size;
   }
 
-  /** Cuts all sessions and waits, 5 s at most, until they have cleaned up. */
+  /** Cuts off all sessions and waits at most 5 s until they have cleaned up. */
   async close(): Promise<void> {
     const { server } = this;
     if (server === undefined) return;
@@ -137,7 +144,7 @@ export class StreamingServer {
   }
 
   private urlOf(pending: Pending): string {
-    if (this.base === undefined) throw unavailable('the streaming server does not listen yet');
+    if (this.base === undefined) throw unavailable('the streaming server is not listening yet');
     return `${this.base}/${pending.kind}/${this.tokens.issue(pending)}`;
   }
 
@@ -152,7 +159,7 @@ export class StreamingServer {
     });
     const most = (this.options.placeLimits ?? PLACE_LIMITS).all + MORE_CONNECTIONS;
     if (this.sockets.size <= most) return;
-    // An idle connection must not keep out a client.
+    // An idle connection must not prevent new clients from connecting, so the oldest one is closed.
     for (const [oldest, idle] of this.newcomers) {
       this.newcomers.delete(oldest);
       idle.destroy();
@@ -214,7 +221,7 @@ function targetOf({ kind, request }: Pending): string {
   return kind === 'portforward' ? request.sandboxId : request.containerId;
 }
 
-/** The host to which a client on this node connects; the wildcard addresses include loopback. */
+/** Returns the host to which a client on this node connects. The wildcard addresses include loopback. */
 function urlHost(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1';
   if (host === '::') return '[::1]';
@@ -227,7 +234,7 @@ export type Streaming = Pick<
   'listen' | 'prepareCertificate' | 'close' | 'execUrl' | 'attachUrl' | 'portForwardUrl' | 'sessionCount'
 >;
 
-/** Takes the server's place in a daemon that only observes, and serves no sessions. */
+/** Replaces the server in a daemon that only observes, and serves no sessions. */
 export class NoStreaming implements Streaming {
   readonly sessionCount = 0;
 

@@ -4,7 +4,7 @@ import { Refusal } from './upgrade';
 
 export interface PlaceLimits {
   readonly all: number;
-  /** Limit for one container or pod, so that it cannot take all places. */
+  /** Limit for one container or pod, so that it cannot use all places. */
   readonly each: number;
 }
 
@@ -17,7 +17,10 @@ export class Places {
 
   constructor(private readonly limits: PlaceLimits) {}
 
-  /** Runs `session` in a place of its own. @throws Refusal if there is none. */
+  /**
+   * Runs a session in a place of its own.
+   * @throws Refusal if there is no free place.
+   */
   async take(target: string, session: () => Promise<void>): Promise<void> {
     const count = this.counts.get(target) ?? 0;
     if (this.all >= this.limits.all)
@@ -37,12 +40,12 @@ export class Places {
   }
 }
 
-/** Number of checks within the limit, which is its precision. */
+/** Number of checks within the limit, which determines its precision. */
 const LOOKS = 10;
 
 /**
- * Returns a signal that fires when bytes wait for the peer and it has taken none of them for `limitMs`. A slow peer is not
- * stalled. The socket is destroyed `lastWordsMs` later, so that the peer can read the reason.
+ * Returns a signal that fires when bytes wait for the peer and the peer has read none of them for `limitMs`. A slow peer
+ * does not count as stalled. The socket is destroyed `lastWordsMs` later, so that the peer can read the reason.
  */
 export function watchStall(socket: Socket, limitMs: number, lastWordsMs: number): AbortSignal {
   const stalled = new AbortController();

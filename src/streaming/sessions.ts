@@ -9,7 +9,7 @@ import { SpdyCommandClient } from './remotecommand/spdy-client';
 import { WebSocketCommandClient } from './remotecommand/websocket-client';
 import { versionOf, type Upgraded } from './upgrade';
 
-/** What a token stands for. */
+/** The request that belongs to a token. */
 export type Pending =
   | { readonly kind: 'exec'; readonly request: ExecRequest }
   | { readonly kind: 'attach'; readonly request: AttachRequest }
@@ -18,11 +18,11 @@ export type Pending =
 export interface SessionParts {
   readonly backend: StreamingBackend;
   readonly logger: Logger;
-  /** Time for a client to open its streams, ms. */
+  /** How long a client may take to open its streams, in ms. */
   readonly creationTimeoutMs: number;
-  /** Fires when the client has taken nothing for too long. */
+  /** Fires when the client has read nothing for too long. */
   readonly stalled: AbortSignal;
-  /** How long one forwarded connection may hold up the others of its client, ms. */
+  /** How long one forwarded connection may delay the other connections of its client, in ms. */
   readonly stuckMs: number;
 }
 
@@ -41,7 +41,7 @@ async function acceptCommandClient(
 ): Promise<CommandClient | undefined> {
   switch (upgraded.kind) {
     case 'tunnel':
-      // exec and attach never agree to this protocol.
+      // exec and attach never accept this protocol.
       upgraded.socket.terminate();
       return undefined;
     case 'channels':
@@ -78,7 +78,7 @@ async function outcomeOf(
     await backend.attach(pending.request, client);
     return { kind: 'exited', code: 0 };
   } catch (error) {
-    // A client that has left is not worth a log line.
+    // The disconnection of a client is not worth a log line.
     if (!client.gone.aborted || stalled.aborted) {
       logger.warn('An exec or attach session failed', {
         kind: pending.kind,

@@ -10,18 +10,21 @@ export interface TokenLimits {
 
 export const TOKEN_LIMITS: TokenLimits = { lifetimeMs: 60_000, waiting: 1000 };
 
-/** Values that a client may redeem once, within some time, with an unguessable token. */
+/** Values that a client can redeem once, within a limited time, with an unguessable token. */
 export class Tokens<T> {
-  /** In order of issue, which is also the order of expiry; a Map keeps it. */
+  /** Values in the order of their issue, which a Map keeps and which is also the order of their expiry. */
   private readonly waiting = new Map<string, { readonly value: T; readonly expires: number }>();
 
   constructor(
     private readonly limits: TokenLimits = TOKEN_LIMITS,
-    /** Monotonic, ms. */
+    /** A monotonic clock in ms. */
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** @throws RESOURCE_EXHAUSTED if too many tokens wait to be used. */
+  /**
+   * Stores a value and returns its token.
+   * @throws RESOURCE_EXHAUSTED if too many tokens wait to be used.
+   */
   issue(value: T): string {
     this.dropExpired();
     if (this.waiting.size >= this.limits.waiting) {

@@ -24,7 +24,7 @@ export function writeRefusal(socket: Duplex, { status, message, headers }: Refus
     ...headers,
   });
   socket.end(body);
-  // The rest of the request is not needed, but unread data would turn our answer into a reset.
+  // The rest of the request is not needed, but with unread data the answer would become a reset.
   socket.resume();
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once('close', () => clearTimeout(timer));
@@ -35,25 +35,28 @@ export function writeHead(socket: Duplex, status: number, headers: Readonly<Reco
   socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n`);
 }
 
-/** The connection after the upgrade, by the protocol that was agreed on. */
+/** The connection after the upgrade, by the negotiated protocol. */
 export type Upgraded =
   | { readonly kind: 'spdy'; readonly protocol: string; readonly transport: Duplex }
   | { readonly kind: 'tunnel'; readonly socket: WebSocket }
   | { readonly kind: 'channels'; readonly protocol: ChannelProtocol; readonly socket: WebSocket };
 
-/** kubectl sends messages of 32 KiB; other clients send whatever one of their reads returned. */
+/** kubectl sends messages of 32 KiB. Other clients send the result of one read, of any size. */
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
-/** `v4.channel.k8s.io` → 4; the first version had no number. */
+/** Returns the number of a protocol's version: `v4.channel.k8s.io` is 4. The first version has no number in its name. */
 export function versionOf(protocol: string): number {
   return Number(/^v(\d)\./.exec(protocol)?.[1] ?? 1);
 }
 
-/** Turns HTTP requests into SPDY or WebSocket connections. */
+/** Upgrades HTTP requests to SPDY or WebSocket connections. */
 export class Upgrader {
   private readonly webSockets: WebSocketServer;
 
-  /** @param spdyProtocols and `subprotocols` are the allowed protocols, by their names on the wire; the client's order decides. */
+  /**
+   * @param spdyProtocols and `subprotocols` are the names of the allowed protocols on the wire. The client's order
+   * decides.
+   */
   constructor(
     private readonly spdyProtocols: readonly string[],
     private readonly subprotocols: readonly string[],
@@ -61,18 +64,21 @@ export class Upgrader {
     this.webSockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
-      // Compression costs far more than it saves over loopback.
+      // Over loopback, compression would cost far more than it saves.
       perMessageDeflate: false,
       maxPayload: MAX_MESSAGE_BYTES,
     });
   }
 
-  /** @throws Refusal if nothing was answered yet. */
+  /**
+   * Upgrades a request.
+   * @throws Refusal if no answer was sent yet.
+   */
   async upgrade(request: IncomingMessage, transport: Duplex, head: Buffer): Promise<Upgraded> {
     const wanted = request.headers.upgrade?.toLowerCase() ?? '';
     if (wanted === 'spdy/3.1') return this.upgradeToSpdy(request, transport, head);
     if (wanted === 'websocket') return this.upgradeToWebSocket(request, transport, head);
-    throw new Refusal(400, 'an upgrade to SPDY/3.1 or websocket is needed here');
+    throw new Refusal(400, 'this URL needs an upgrade to SPDY/3.1 or websocket');
   }
 
   private upgradeToSpdy(request: IncomingMessage, transport: Duplex, head: Buffer): Upgraded {
@@ -106,9 +112,9 @@ export class Upgrader {
   }
 
   /**
-   * ws refuses `SPDY/3.1+portforward.k8s.io`, because a slash is not allowed in a subprotocol. So we hide the offered
-   * protocols from it, and add the header with the chosen one.
-   * @returns a paused socket; data that came with the handshake waits for its reader.
+   * Accepts a WebSocket. ws refuses `SPDY/3.1+portforward.k8s.io`, because a slash is not allowed in a subprotocol. The
+   * offered protocols are therefore hidden from ws, and the header with the chosen protocol is added here.
+   * @returns a paused socket. Data that arrived with the handshake waits for its reader.
    */
   private async acceptWebSocket(
     request: IncomingMessage,
@@ -124,7 +130,7 @@ export class Upgrader {
       transport.once('close', () => reject(new Refusal(400, 'the WebSocket handshake failed')));
       this.webSockets.on('headers', nameProtocol);
       this.webSockets.handleUpgrade(request, transport, head, (socket) => {
-        // Right here, because a bad first message emits an error before the promise's reader runs.
+        // The listener is added here, because an invalid first message emits an error before the promise's reader runs.
         socket.on('error', () => undefined).pause();
         resolve(socket);
       });
@@ -132,14 +138,14 @@ export class Upgrader {
     });
   }
 
-  /** Returns '' for a client that offers none. */
+  /** Returns '' for a client that offers no subprotocol, and undefined if no offered subprotocol is allowed. */
   private chooseSubprotocol(request: IncomingMessage): string | undefined {
     const offered = listOf(request.headers['sec-websocket-protocol']);
     return (offered.length === 0 ? [''] : offered).find((name) => this.subprotocols.includes(name));
   }
 }
 
-/** Joins repeated headers and splits lists within one header. */
+/** Joins repeated headers and splits the lists inside a header. */
 function listOf(header: string | string[] | undefined): string[] {
   return [header ?? []]
     .flat()

@@ -1,4 +1,7 @@
-/* A separate process that runs in a pod's network namespace: it connects, and passes the sockets to the daemon. */
+/*
+ * A separate process that runs in a pod's network namespace. It connects to ports of the pod and passes the sockets to
+ * the daemon.
+ */
 import { messageOf } from '../../lib/errors';
 import { dialLoopback, type DialReply, type DialRequest } from './dial';
 

@@ -11,15 +11,15 @@ import { WebSocketChannels, type ChannelProtocol } from '../websocket/channels';
 export type Connect = (port: number, signal: AbortSignal) => Promise<Duplex>;
 
 /**
- * Serves one forwarded connection: copies bytes and half-closes in both directions until both sides have ended. If the port
- * does not answer, `error` says so, and the rest of the session continues. Never rejects.
+ * Serves one forwarded connection: copies bytes and half-closes in both directions until both sides have ended. If the
+ * port does not answer, the error is written to `error`, and the rest of the session continues. Never rejects.
  */
 export async function forward(connect: Connect, port: number, data: Duplex, error: Duplex): Promise<void> {
   // The client sends nothing on this stream.
   error.resume();
   const left = new AbortController();
-  // Not on 'end', because a client may end its half before we have connected.
-  data.once('close', () => left.abort(new Error('the client has left')));
+  // This does not use 'end', because a client may end its half before the connection to the port is established.
+  data.once('close', () => left.abort(new Error('the client has disconnected')));
   try {
     const socket = await connect(port, left.signal);
     await splice(data, socket);
@@ -33,11 +33,14 @@ export async function forward(connect: Connect, port: number, data: Duplex, erro
   }
 }
 
-/** Resolves when both directions have ended. An error of one side ends both; it is not reported, because connections end so. */
+/**
+ * Resolves when both directions have ended. An error on one side ends both sides. It is not reported, because many
+ * connections end this way.
+ */
 async function splice(data: Duplex, socket: Duplex): Promise<void> {
   const both = await Promise.allSettled([pipeline(data, socket), pipeline(socket, data)]);
   socket.destroy();
-  // We ended this stream ourselves, and the client is told why.
+  // This stream was destroyed with an error of dockbridge's own, which is reported to the client.
   if (data.errored instanceof RuntimeError) throw data.errored;
   if (both.some(({ status }) => status === 'rejected')) data.destroy();
 }
@@ -49,17 +52,17 @@ interface HalfPair {
 }
 
 export interface ForwardTimes {
-  /** Time for the second stream of a pair to arrive. */
+  /** How long the second stream of a pair may take to arrive, in ms. */
   readonly openMs: number;
-  /** How long one connection may hold up the others. */
+  /** How long one connection may delay the others, in ms. */
   readonly stuckMs: number;
-  /** Fires when the client has taken nothing for too long. */
+  /** Fires when the client has read nothing for too long. */
   readonly stalled: AbortSignal;
 }
 
 /**
- * Port-forward over SPDY: a client opens a pair of streams for each connection, with the headers `streamtype` (error,
- * data), `port` and `requestid`. Resolves when the client has left.
+ * Serves port-forward over SPDY. A client opens a pair of streams for each connection, with the headers `streamtype`
+ * (error, data), `port` and `requestid`. Resolves when the client has disconnected.
  */
 export async function forwardOverSpdy(
   transport: Duplex,
@@ -72,10 +75,10 @@ export async function forwardOverSpdy(
     role: 'server',
     stuckMs,
     onStuck: (stream) => {
-      // A single connection holds up no other, so its peer may take its time.
+      // A single connection delays no other connection, so its application may read slowly.
       if (live > 1)
         stream.destroy(
-          failedPrecondition('the application does not read, and holds up the other connections'),
+          failedPrecondition('the application does not read its input and delays the other connections'),
         );
     },
     onStream: (stream) => {
@@ -111,7 +114,10 @@ export async function forwardOverSpdy(
   for (const { timer } of halves.values()) clearTimeout(timer);
 }
 
-/** Old clients send no request id; they open the error stream and then, with the next stream id, the data stream. */
+/**
+ * Returns the id by which a pair of streams is matched. Old clients send no request id. They open the error stream and
+ * then, with the next stream id, the data stream.
+ */
 function requestId(stream: SpdyStream, type: 'error' | 'data'): string {
   return stream.headers.get('requestid') ?? `stream ${type === 'error' ? stream.id : stream.id - 2}`;
 }
@@ -122,8 +128,8 @@ function parsePort(text: string | undefined): number | undefined {
 }
 
 /**
- * The older form of port-forward: one connection for each port of the request, on channels 2n (data) and 2n + 1
- * (error), which begin with the port's number, little-endian. Resolves when the client has left.
+ * Serves the older form of port-forward. It has one connection for each port of the request, on channels 2n (data) and 2n
+ * + 1 (error). Each channel begins with the port's number, little-endian. Resolves when the client has disconnected.
  */
 export async function forwardOverChannels(
   socket: WebSocket,

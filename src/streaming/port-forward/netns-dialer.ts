@@ -6,29 +6,29 @@ import { join } from 'node:path';
 import { internal, messageOf, unavailable } from '../../lib/errors';
 import type { DialReply, DialRequest } from './dial';
 
-/** An idle helper ends after this time, because it holds its namespace and about 40 MB. */
+/** An idle helper ends after this time, because it holds its network namespace and about 40 MB of memory. */
 const IDLE_MS = 30_000;
 
-/** The program of a helper: it lies beside this code, in dist/ as in a package. */
+/** The program of a helper. It is in the same directory as this code, both in dist/ and in a package. */
 const HELPER = join(__dirname, 'dial-helper.js');
 
-/** Opens a network namespace; the caller closes the handle. */
+/** Opens a network namespace. The caller closes the handle. */
 export type OpenNetns = () => Promise<FileHandle>;
 
-/** What tests replace; production passes nothing. */
+/** Values that tests replace. Production passes nothing. */
 export interface DialersOverrides {
   /** The path of the built helper, for code that was not built. */
   readonly helper?: string | undefined;
   readonly idleMs?: number;
 }
 
-/** Connects inside network namespaces, with one helper process for each, which is started when it is needed. */
+/** Connects inside network namespaces. Each namespace has one helper process, which is started when it is needed. */
 export class NetnsDialers {
   private readonly dialers = new Map<string, NetnsDialer>();
 
   constructor(private readonly overrides: DialersOverrides = {}) {}
 
-  /** Connects to the loopback interface of the namespace that `openNetns` opens; `key` identifies the namespace. */
+  /** Connects to the loopback interface of the namespace that `openNetns` opens. `key` identifies the namespace. */
   async connect(key: string, port: number, openNetns: OpenNetns): Promise<Socket> {
     let dialer = this.dialers.get(key);
     if (dialer === undefined) {
@@ -41,7 +41,7 @@ export class NetnsDialers {
     return dialer.connect(port);
   }
 
-  /** Releases the namespace of a pod that ends. Connections that exist already continue. */
+  /** Releases the namespace of a pod that ends. Established connections continue. */
   async release(key: string): Promise<void> {
     await this.dialers.get(key)?.close();
   }
@@ -77,7 +77,7 @@ class NetnsDialer {
     clearTimeout(this.idle);
     const id = ++this.lastId;
     const answer = new Promise<Socket>((resolve, reject) => this.waiting.set(id, { resolve, reject }));
-    // It is awaited below, but the child may fail first.
+    // The answer is awaited below, but the helper may fail first.
     answer.catch(() => undefined);
     try {
       const child = await this.child;
@@ -107,7 +107,7 @@ class NetnsDialer {
   private async start(openNetns: OpenNetns): Promise<ChildProcess> {
     const netns = await openNetns();
     try {
-      // By descriptor, because a path with a pid could belong to another process by now.
+      // The namespace is passed by descriptor, because a path with a pid could belong to another process by now.
       const child = spawn('nsenter', ['--net=/proc/self/fd/4', process.execPath, this.helper], {
         stdio: ['ignore', 'ignore', 'inherit', 'ipc', netns.fd],
         env: { PATH: process.env.PATH },

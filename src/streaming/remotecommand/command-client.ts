@@ -3,19 +3,25 @@ import { LONGEST_TIMER_MS, sharedAbortController } from '../../lib/async/deadlin
 import { pause } from '../../lib/async/abortable';
 import type { ClientStreams } from '../backend';
 
-/** A connected client of exec or attach, whichever protocol it speaks. */
+/** A connected client of exec or attach, with any of the protocols. */
 export interface CommandClient extends ClientStreams {
-  /** Ends all streams, output before outcome, and the connection; resolves when it is gone. Never rejects. */
+  /**
+   * Ends all streams and the connection; the outcome is sent after all output. Resolves when the connection is closed.
+   * Never rejects.
+   */
   finish(outcome: Outcome): Promise<void>;
 }
 
-/** Time for a client to close the connection itself after it was told everything. */
+/** How long a client may take to close the connection after everything was sent to it. */
 export const LINGER_MS = 2_000;
 
-/** Time for a stalled client to read why it is dropped. */
+/** How long a stalled client may take to read why it is dropped. */
 export const REASON_MS = 30_000;
 
-/** A signal that fires with the first of two which end with the same connection, so their listeners need no removal. */
+/**
+ * Returns a signal that fires with the first of two signals. Both end with the same connection, so their listeners need
+ * not be removed.
+ */
 export function firstOf(one: AbortSignal, other: AbortSignal): AbortSignal {
   const first = sharedAbortController();
   for (const signal of [one, other]) {
@@ -25,7 +31,7 @@ export function firstOf(one: AbortSignal, other: AbortSignal): AbortSignal {
   return first.signal;
 }
 
-/** Ends the stream; resolves when the last byte was sent or the stream is closed. */
+/** Ends a stream. Resolves when the last byte was sent or the stream is closed. */
 export async function ended(stream: Writable | undefined): Promise<void> {
   if (stream === undefined) return;
   await new Promise<void>((resolve) => {
@@ -35,8 +41,8 @@ export async function ended(stream: Writable | undefined): Promise<void> {
 }
 
 /**
- * Ends the outputs before the outcome is sent, so that no output is missing. If the client has stalled, or the session has
- * failed and some time has passed, the outputs are cut.
+ * Ends the outputs before the outcome is sent, so that no output is missing. The outputs are cut off if the client has
+ * stalled, or if the session has failed and the outputs do not end in time.
  */
 export async function endOutputs(
   outputs: readonly (Writable | undefined)[],
@@ -58,14 +64,14 @@ export async function endOutputs(
   for (const output of outputs) if (output?.writableFinished === false) output.destroy();
 }
 
-/** Like `ended`, but gives up after half a minute, in which a stalled client can read the reason. */
+/** Does the same as `ended`, but gives up after half a minute, in which a stalled client can read the reason. */
 export async function endedSoon(stream: Writable | undefined): Promise<void> {
   const over = new AbortController();
   await Promise.race([ended(stream), pause(REASON_MS, over.signal)]);
   over.abort();
 }
 
-/** How a session ended, for its client. */
+/** How a session ended, as reported to its client. */
 export type Outcome =
   | { readonly kind: 'exited'; readonly code: number }
   | {
@@ -76,8 +82,8 @@ export type Outcome =
     };
 
 /**
- * The content of the error stream: from version 4 on always a Kubernetes `Status` as JSON, before that text, and only for
- * an error ('' = nothing).
+ * Returns the content of the error stream. From version 4 on, it is always a Kubernetes `Status` as JSON. In earlier
+ * versions, it is plain text, and '' if there is no error.
  */
 export function statusText(outcome: Outcome, version: number): string {
   if (version < 4) return plainText(outcome);

@@ -18,7 +18,9 @@ import { TerminalSizes } from './terminal-sizes';
 
 type StreamName = 'error' | 'stdin' | 'stdout' | 'stderr' | 'resize';
 
-/** An exec or attach client. It opens an SPDY stream for each of its streams and names the stream in the header `streamtype`. */
+/**
+ * An exec or attach client that opens an SPDY stream for each of its streams. The header `streamtype` names the stream.
+ */
 export class SpdyCommandClient implements CommandClient {
   readonly sizes = new TerminalSizes();
   readonly gone: AbortSignal;
@@ -42,12 +44,15 @@ export class SpdyCommandClient implements CommandClient {
       onStream: (stream) => this.onStream(stream),
     });
     this.served = this.connection.run().then(() => {
-      this.left.abort(new Error('the client has left'));
+      this.left.abort(new Error('the client has disconnected'));
       this.onProgress();
     });
   }
 
-  /** Resolves when the client has opened all streams. @throws if this takes longer than `limitMs`, or the client leaves. */
+  /**
+   * Resolves when the client has opened all streams.
+   * @throws if this takes longer than `limitMs`, or if the client disconnects.
+   */
   static async accept(
     transport: Duplex,
     wanted: Wanted,
@@ -78,7 +83,7 @@ export class SpdyCommandClient implements CommandClient {
   }
 
   async finish(outcome: Outcome): Promise<void> {
-    // Input that still arrives is discarded, but its end must be noticed.
+    // Input that still arrives is discarded, but it must be read so that its end is noticed.
     this.stdin?.resume();
     await endOutputs([this.stdout, this.stderr], outcome, this.stalled);
     const error = this.stream('error');
@@ -86,8 +91,8 @@ export class SpdyCommandClient implements CommandClient {
     if (text !== '') error?.write(text);
     await endedSoon(error);
     for (const input of [this.stdin, this.stream('resize')]) void ended(input);
-    // The client closes when it has read everything. If we closed first, it could lose the end of the output: a socket
-    // that is closed with unread input resets the connection.
+    // The client closes the connection when it has read everything. If the server closed it first, the client could lose
+    // the end of the output, because closing a socket with unread input resets the connection.
     await pause(LINGER_MS, this.left.signal);
     this.connection.close();
     await pause(LINGER_MS, this.left.signal);
@@ -131,7 +136,7 @@ export class SpdyCommandClient implements CommandClient {
   }
 }
 
-/** Clients send terminal sizes from version 3 on. */
+/** Returns the names of the streams that the client opens. Clients send terminal sizes from version 3 on. */
 function expectedStreams({ stdin, stdout, stderr, tty }: Wanted, version: number): StreamName[] {
   const names: [StreamName, boolean][] = [
     ['error', true],

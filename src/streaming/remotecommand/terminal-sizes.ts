@@ -3,17 +3,20 @@ export interface TerminalSize {
   readonly height: number;
 }
 
-/** Limit for an incomplete object, in characters; a size has about 30. */
+/** Limit for an incomplete object, in characters. A size has about 30. */
 const MAX_UNPARSED = 1024;
 const MAX_SIDE = 0xffff;
 
-/** The sizes of the client's terminal; only the newest counts. */
+/** The sizes of the client's terminal. Only the newest size counts. */
 export class TerminalSizes {
   private unparsed = '';
   private latest: TerminalSize | undefined;
   private listener: ((size: TerminalSize) => void) | undefined;
 
-  /** Takes JSON objects `{"Width":80,"Height":24}`, back to back and split anywhere; invalid ones are skipped. */
+  /**
+   * Reads JSON objects such as `{"Width":80,"Height":24}`. They follow each other without separators and may be split
+   * anywhere. Invalid objects are skipped.
+   */
   write(text: string): void {
     this.unparsed += text;
     const objects = this.unparsed.split('}');
@@ -26,13 +29,16 @@ export class TerminalSizes {
     }
   }
 
-  /** Calls `listener` with each new size, and at once with the one that is known already. */
+  /** Calls `listener` with each new size, and at once with the latest known size. */
   listen(listener: (size: TerminalSize) => void): void {
     this.listener = listener;
     if (this.latest !== undefined) listener(this.latest);
   }
 
-  /** Waits at most `ms` for a first size, because clients without a terminal never send any. @returns the newest size. */
+  /**
+   * Waits at most `ms` for a first size, because clients without a terminal never send a size.
+   * @returns the newest size.
+   */
   async first(ms: number, signal: AbortSignal): Promise<TerminalSize | undefined> {
     if (this.latest === undefined && !signal.aborted) {
       await new Promise<void>((resolve) => {

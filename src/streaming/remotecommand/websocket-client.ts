@@ -43,8 +43,8 @@ export class WebSocketCommandClient implements CommandClient {
       const sizes = this.channels.open(Channel.resize).setEncoding('utf8');
       sizes.on('data', (text: string) => this.sizes.write(text));
     }
-    // An empty message tells older clients that the session is ready. Clients of version 5 do not wait for it, and
-    // kubectl complains if it arrives before kubectl has set up its own side.
+    // An empty message shows older clients that the session is ready. Clients of version 5 do not wait for it, and
+    // kubectl reports an error if it arrives before kubectl has prepared its own streams.
     if (protocol.version < 5) (this.stdout ?? this.stderr ?? this.error).write(Buffer.alloc(0));
   }
 

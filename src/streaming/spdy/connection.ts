@@ -16,27 +16,31 @@ import { waitingCost } from '../waiting-cost';
 import { SpdyStream } from './stream';
 
 export interface SpdyOptions {
-  /** A server's own streams would have even ids, a client's have odd ones. */
+  /** A server's own streams have even ids, and a client's have odd ids. */
   readonly role: 'server' | 'client';
-  /** Called with a stream that the peer opened and that was already replied to. */
+  /** Called with a stream that the peer has opened, after the reply to the peer. */
   readonly onStream: (stream: SpdyStream) => void;
-  /** Called repeatedly, once we have not read for `stuckMs`, with the stream that has most data waiting for its reader. */
+  /**
+   * Called repeatedly while nothing has been read from the peer for `stuckMs`, with the stream that has most data waiting
+   * for its reader.
+   */
   readonly onStuck?: (stream: SpdyStream) => void;
   readonly stuckMs?: number;
 }
 
 const MAX_STREAMS = 1000;
-/** Memory that may wait for the readers of all streams before we stop reading from the peer. */
+/** How much memory may wait for the readers of all streams before nothing more is read from the peer. */
 const RECEIVE_BUDGET = 1024 * 1024;
-/** Unsent bytes above which we stop reading; only replies to a flood of frames reach this. */
+/** Unsent bytes above which nothing more is read. Only replies to a flood of frames reach this limit. */
 const SEND_LIMIT = 1024 * 1024;
-/** While we do not read, only a write shows that the peer has gone. */
+/** Interval of probes while nothing is read. During that time, only a write shows that the peer has disconnected. */
 const PROBE_MS = 250;
 const MAX_ID = 2 ** 31 - 1;
 
 /**
- * SPDY/3.1 framing over any duplex stream; knows nothing of its users. Send windows are not honoured: the only peers, built on
- * Go's spdystream, never open them. The transport's own back-pressure bounds both directions.
+ * SPDY/3.1 framing over any duplex stream. It knows nothing about the content of the streams. Send windows are not
+ * honoured, because the only peers, which use Go's spdystream, never open them. The transport's own back-pressure limits
+ * both directions.
  */
 export class SpdyConnection {
   private readonly streams = new Map<number, SpdyStream>();
@@ -61,10 +65,10 @@ export class SpdyConnection {
     transport.once('close', () => this.release());
   }
 
-  /** Serves until the peer leaves, breaks the protocol or close() is called; never rejects. */
+  /** Serves the connection until the peer disconnects, breaks the protocol, or close() is called. Never rejects. */
   async run(): Promise<void> {
     try {
-      // A loop that is left early would destroy the transport before the peer is told what it did wrong.
+      // If the loop ends early, the iterator would destroy the transport before GOAWAY is sent, so this is disabled.
       const chunks: AsyncIterable<Buffer> = this.transport.iterator({ destroyOnReturn: false });
       for await (const chunk of chunks) {
         for (const frame of this.parser.parse(chunk)) {
@@ -82,7 +86,7 @@ export class SpdyConnection {
     }
   }
 
-  /** Opens a stream of ours; it can be written at once. */
+  /** Opens a stream to the peer. Data can be written to it at once. */
   open(headers: Headers): SpdyStream {
     const stream = new SpdyStream(this.nextId, headers, this.port);
     this.nextId += 2;
@@ -94,7 +98,7 @@ export class SpdyConnection {
     return stream;
   }
 
-  /** Sends GOAWAY and closes our half after all written data is sent. Data that the peer still sends is dropped. */
+  /** Sends GOAWAY and closes this side after all written data is sent. Data that the peer still sends is dropped. */
   close(): void {
     if (this.closing) return;
     this.closing = true;
@@ -114,7 +118,7 @@ export class SpdyConnection {
         return;
       case FrameType.SYN_REPLY:
       case FrameType.HEADERS:
-        // The headers are not needed, but all header blocks are one zlib stream.
+        // The headers are not needed, but all header blocks are one zlib stream, so this block must be decoded.
         await this.decoder.decode(payload.subarray(4));
         if ((flags & FLAG_FIN) !== 0) this.streamOf(payload)?.receive(Buffer.alloc(0), true);
         return;
@@ -122,7 +126,7 @@ export class SpdyConnection {
         this.streamOf(payload)?.abandon(new Error('the peer has reset the stream'));
         return;
       case FrameType.PING:
-        // Only pings of the peer, because an echo of an echo would never end.
+        // Only pings of the peer are answered, because an echo of an echo would never end.
         if (this.isPeers(payload.readUInt32BE(0))) this.say(FrameType.PING, payload.readUInt32BE(0));
         return;
       case FrameType.GOAWAY:
@@ -140,14 +144,17 @@ export class SpdyConnection {
     }
     const stream = new SpdyStream(id, headers, this.port);
     this.streams.set(id, stream);
-    // Replied at once, because Go's client opens the next stream only after this.
+    // The reply is sent at once, because Go's client opens the next stream only after it.
     const block = this.encoder.encode(new Map());
     this.transport.write(controlFrame(FrameType.SYN_REPLY, 0, Buffer.concat([words(id), block])));
     if (fin) stream.receive(Buffer.alloc(0), true);
     this.options.onStream(stream);
   }
 
-  /** Drops data of a closed stream: the peer may not know yet that it is closed. */
+  /**
+   * Passes data to its stream. Data of a closed stream is dropped, because the peer may not know yet that the stream is
+   * closed.
+   */
   private onData({ streamId, payload, fin }: DataPiece): void {
     const stream = this.streams.get(streamId);
     if (stream === undefined) return;
@@ -217,7 +224,10 @@ export class SpdyConnection {
     },
   };
 
-  /** Sends chunks in turn while the transport takes more. A sent chunk may add the next one of its stream; this loop avoids recursion. */
+  /**
+   * Sends chunks in turn while the transport accepts more. A sent chunk may add the next chunk of its stream, so a loop
+   * is used instead of recursion.
+   */
   private sendNext(): void {
     if (this.inSendNext) return;
     this.inSendNext = true;
@@ -230,7 +240,7 @@ export class SpdyConnection {
     if (!this.isOverBudget()) this.wake?.();
   }
 
-  /** Releases everything that waits for a transport that is closed. */
+  /** Releases everything that waits for a closed transport. */
   private release(): void {
     this.decoder.close();
     for (const stream of this.streams.values()) stream.abandon(new Error('the connection is closed'));

@@ -1,4 +1,4 @@
-/** The peer broke the protocol, so its connection is closed; nothing else happens. */
+/** The peer broke the protocol. Its connection is closed, with no other effect. */
 export class SpdyError extends Error {
   override readonly name = 'SpdyError';
 }
@@ -16,16 +16,16 @@ export const FrameType = {
 
 export type ControlType = (typeof FrameType)[keyof typeof FrameType];
 
-/** Reasons of RST_STREAM. */
+/** Reasons for RST_STREAM. */
 export const ResetStatus = { REFUSED_STREAM: 3, CANCEL: 5 } as const;
 
 export const FLAG_FIN = 1;
 export const HEADER_BYTES = 8;
-/** Header blocks of Kubernetes have about 100 bytes; a control frame is held in memory as a whole. */
+/** Limit of a control frame, which is held in memory as a whole. Kubernetes' header blocks have about 100 bytes. */
 export const MAX_CONTROL_BYTES = 16 * 1024;
 const VERSION = 3;
 
-/** A control frame whose length fits its type; `payload` is what follows the frame header. */
+/** A control frame whose length fits its type. `payload` contains the bytes after the frame header. */
 export interface ControlFrame {
   readonly kind: 'control';
   readonly type: ControlType;
@@ -33,7 +33,7 @@ export interface ControlFrame {
   readonly payload: Buffer;
 }
 
-/** A piece of a data frame as it arrived; `fin` is set on the last piece of the last frame. */
+/** A piece of a data frame as it arrived. `fin` is set on the last piece of the stream's last frame. */
 export interface DataPiece {
   readonly kind: 'data';
   readonly streamId: number;
@@ -43,7 +43,7 @@ export interface DataPiece {
 
 export type Frame = ControlFrame | DataPiece;
 
-/** Splits a byte stream into frames, however it was chunked. Data is passed on at once and never collected. */
+/** Splits a byte stream into frames, however the stream was chunked. Data is passed on at once and never collected. */
 export class FrameParser {
   private readonly header = Buffer.alloc(HEADER_BYTES);
   private headerFilled = 0;
@@ -90,7 +90,10 @@ export class FrameParser {
     }
   }
 
-  /** @returns the frame at once when it has no payload. */
+  /**
+   * Begins the frame whose header is complete.
+   * @returns the frame at once when it has no payload.
+   */
   private begin(): Frame | undefined {
     const first = this.header.readUInt32BE(0);
     const flags = this.header.readUInt8(4);
@@ -116,7 +119,9 @@ function knownType(type: number): ControlType {
   return known;
 }
 
-/** No control frame may be empty, so a control frame always ends inside `parse`. */
+/**
+ * Whether a frame's length fits its type. No control frame may be empty, so a control frame always ends inside `parse`.
+ */
 function fits(type: ControlType, length: number): boolean {
   if (length > MAX_CONTROL_BYTES) return false;
   switch (type) {
@@ -144,7 +149,7 @@ export function controlFrame(type: ControlType, flags: number, payload: Buffer):
   return frame;
 }
 
-/** The 8 bytes before the payload of a data frame. */
+/** Returns the 8 bytes before the payload of a data frame. */
 export function dataHeader(streamId: number, fin: boolean, length: number): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
   header.writeUInt32BE(streamId, 0);
@@ -152,7 +157,7 @@ export function dataHeader(streamId: number, fin: boolean, length: number): Buff
   return header;
 }
 
-/** A payload of 32-bit numbers, as RST_STREAM, PING, GOAWAY, WINDOW_UPDATE and SETTINGS have. */
+/** Returns a payload of 32-bit numbers, as used by RST_STREAM, PING, GOAWAY, WINDOW_UPDATE and SETTINGS. */
 export function words(...numbers: number[]): Buffer {
   const payload = Buffer.alloc(4 * numbers.length);
   numbers.forEach((number, index) => payload.writeUInt32BE(number, 4 * index));

@@ -20,7 +20,7 @@ const TEXT =
   'chunked,text/html,image/png,image/jpg,image/gif,application/xml,application/xhtml+xml,text/plain,' +
   'text/javascript,publicprivatemax-age=gzip,deflate,sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0.';
 
-/** Words, each after its 4-byte length, and then text without separators. */
+/** The dictionary contains words, each after its length in 4 bytes, and then text without separators. */
 export const SPDY_DICTIONARY: Buffer = Buffer.concat([
   ...WORDS.split(' ').flatMap((word) => {
     const length = Buffer.alloc(4);
@@ -30,17 +30,18 @@ export const SPDY_DICTIONARY: Buffer = Buffer.concat([
   Buffer.from(TEXT, 'latin1'),
 ]);
 
-/** By lower-case name; several values of one name are joined by NUL, as on the wire. */
+/** Headers by lower-case name. Several values of one name are joined by NUL, as on the wire. */
 export type Headers = ReadonlyMap<string, string>;
 
-/** Limit for an inflated block: 16 KiB of compressed zeros would be 16 MiB. */
+/** Limit for an inflated block, because 16 KiB of compressed zeros would become 16 MiB. */
 const MAX_INFLATED_BYTES = 64 * 1024;
 const MAX_HEADERS = 100;
 const MAX_STORED_BYTES = 0xffff;
 
 /**
- * Writes header blocks as one zlib stream of stored blocks: our headers are short, and a compressor takes 256 KiB per
- * connection. An empty block follows each block, because Go's inflater would otherwise wait for more.
+ * Writes header blocks as one zlib stream of stored blocks. They are not compressed, because dockbridge's headers are
+ * short and a compressor needs 256 KiB for each connection. An empty block follows each block, because Go's inflater
+ * would otherwise wait for more data.
  */
 export class HeaderEncoder {
   private started = false;
@@ -62,11 +63,16 @@ export class HeaderEncoder {
   }
 }
 
-/** Reads header blocks, in the order of their frames: they are one zlib stream. Must be closed. */
+/**
+ * Reads header blocks. They are one zlib stream, so they must be decoded in the order of their frames. Must be closed.
+ */
 export class HeaderDecoder {
   private inflate: Inflate | undefined;
 
-  /** @throws SpdyError for an invalid or too large header block; after that no call may follow. */
+  /**
+   * Decodes one header block.
+   * @throws SpdyError for an invalid or too large block. `decode` must not be called again after that.
+   */
   async decode(block: Buffer): Promise<Headers> {
     return parseBlock(await this.inflated(block));
   }
@@ -117,7 +123,7 @@ function parseBlock(block: Buffer): Headers {
   const headers = new Map<string, string>();
   for (let index = 0; index < count; index++) {
     const name = readText().toLowerCase();
-    if (name === '' || headers.has(name)) throw new SpdyError('a header has no name or comes twice');
+    if (name === '' || headers.has(name)) throw new SpdyError('a header has no name or occurs twice');
     headers.set(name, readText());
   }
   if (at !== block.length) throw new SpdyError('a header block is longer than its headers');
@@ -140,6 +146,8 @@ function adler32(bytes: Buffer): number {
   return ((high << 16) | low) >>> 0;
 }
 
-/** Deflate with a 32 KiB window and a preset dictionary, named by its checksum. */
+/**
+ * The header of a zlib stream: deflate with a 32 KiB window and a preset dictionary, which is identified by its checksum.
+ */
 const ZLIB_HEAD = Buffer.concat([Buffer.from([0x78, 0x20]), number(adler32(SPDY_DICTIONARY))]);
 const EMPTY_BLOCK = Buffer.from([0x00, 0x00, 0x00, 0xff, 0xff]);

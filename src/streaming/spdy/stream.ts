@@ -3,17 +3,17 @@ import { waitingCost } from '../waiting-cost';
 import type { Headers } from './headers';
 
 const HIGH_WATER_MARK = 64 * 1024;
-/** The largest payload of one data frame, in bytes, so that streams take turns. */
+/** The largest payload of one data frame in bytes. It is limited so that streams take turns. */
 const MAX_PIECE = 64 * 1024;
-/** Half of the window that SPDY/3 grants at the start. */
+/** Half of the window that SPDY/3 grants at the start, in bytes. */
 const WINDOW_STEP = 32 * 1024;
 
-/** What a stream uses of its connection. */
+/** The functions of a connection that its streams use. */
 export interface StreamPort {
-  /** Calls back when the bytes were sent, or the connection was closed. */
+  /** Sends data. Calls `done` when the bytes were sent, or when the connection was closed. */
   sendData(id: number, data: Buffer, fin: boolean, done: (error?: Error | null) => void): void;
   sendReset(id: number): void;
-  /** The stream's reader has taken data of this cost (waiting-cost.ts) off the queue. */
+  /** Called when the stream's reader has taken data of this cost (waiting-cost.ts) from the queue. */
   taken(cost: number): void;
   grant(id: number, bytes: number): void;
   forget(stream: SpdyStream): void;
@@ -25,7 +25,7 @@ export class SpdyStream extends Duplex {
   private wanted = false;
   private peerEnded = false;
   private ungranted = 0;
-  /** True when nothing more may be sent on this stream, because the peer has reset it or left. */
+  /** Whether nothing more may be sent on this stream, because the peer has reset it or disconnected. */
   private silent = false;
 
   constructor(
@@ -33,9 +33,9 @@ export class SpdyStream extends Duplex {
     readonly headers: Headers,
     private readonly connection: StreamPort,
   ) {
-    // Data for the reader waits in our own queue, where it is counted.
+    // Data for the reader waits in this class's queue, where it is counted, so Node's own buffer has size 0.
     super({ readableHighWaterMark: 0, writableHighWaterMark: HIGH_WATER_MARK });
-    // A reset is an ordinary end here, so nobody has to listen for the error.
+    // A reset is an ordinary end here, so the error needs no listener elsewhere.
     this.on('error', () => undefined);
   }
 
@@ -45,8 +45,8 @@ export class SpdyStream extends Duplex {
   }
 
   /**
-   * Called by the connection with data and end as they arrive. Data that no reader wants yet counts as untaken; data after
-   * the end is dropped.
+   * Called by the connection when data or the end arrives. Data that no reader has requested yet counts as untaken, and
+   * data after the end is dropped.
    */
   receive(data: Buffer, fin: boolean): void {
     if (this.peerEnded) {
@@ -58,7 +58,7 @@ export class SpdyStream extends Duplex {
     if (this.wanted) this.hand();
   }
 
-  /** Called by the connection when the peer has reset the stream or left. */
+  /** Called by the connection when the peer has reset the stream or disconnected. */
   abandon(why?: Error): void {
     this.silent = true;
     this.destroy(why);

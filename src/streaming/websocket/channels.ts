@@ -4,9 +4,9 @@ import { waitingCost } from '../waiting-cost';
 
 /** How a WebSocket subprotocol carries streams. */
 export interface ChannelProtocol {
-  /** As negotiated; '' when the client named none. */
+  /** The negotiated name; '' when the client offered none. */
   readonly name: string;
-  /** The version of the remote command protocol, which decides the form of the final status. */
+  /** The version of the remote command protocol, which determines the form of the final status. */
   readonly version: number;
   readonly base64: boolean;
   readonly closable: boolean;
@@ -28,7 +28,7 @@ const CHANNEL_PROTOCOLS: readonly ChannelProtocol[] = [
   { name: '', version: 1, base64: false, closable: false },
 ];
 
-/** Port-forward with a complete SPDY connection inside the messages of a WebSocket. */
+/** The protocol of port-forward with a complete SPDY connection inside the messages of a WebSocket. */
 export const TUNNEL_PROTOCOL = 'SPDY/3.1+portforward.k8s.io';
 
 export function channelProtocol(name: string): ChannelProtocol | undefined {
@@ -37,24 +37,24 @@ export function channelProtocol(name: string): ChannelProtocol | undefined {
 
 export const CHANNEL_PROTOCOL_NAMES: readonly string[] = CHANNEL_PROTOCOLS.map(({ name }) => name);
 
-/** Version 5: a message `[255, channel]` says that the client has ended that channel. */
+/** In version 5, the message `[255, channel]` means that the client has ended that channel. */
 const CLOSE_CHANNEL = 255;
-/** Memory that may wait for the readers of all channels before we stop reading from the client. */
+/** How much memory may wait for the readers of all channels before nothing more is read from the client. */
 const RECEIVE_BUDGET = 1024 * 1024;
 const PROBE_MS = 250;
-/** Status codes are those of RFC 6455, section 7.4.1; a reason shares a control frame of 125 bytes with its code. */
+/** These are status codes of RFC 6455, section 7.4.1. A code and its reason share a control frame of 125 bytes. */
 const NORMAL = 1000;
 const POLICY_VIOLATION = 1008;
 const MAX_REASON_BYTES = 123;
 
 export interface ChannelFormat {
-  /** Messages are text: the channel's digit, then base64. */
+  /** Whether messages are text: the channel's digit, followed by base64. */
   readonly base64: boolean;
-  /** The client may end its input (version 5). */
+  /** Whether the client can end its input (version 5). */
   readonly closable: boolean;
 }
 
-/** Several byte streams over one WebSocket: the first byte of a message is the channel's number. */
+/** Several byte streams over one WebSocket. The first byte of a message is the channel's number. */
 export class WebSocketChannels {
   private readonly channels = new Map<number, Channel>();
   private untaken = 0;
@@ -67,7 +67,7 @@ export class WebSocketChannels {
   ) {
     socket.on('message', (data, isBinary) => this.onMessage(asBuffer(data), isBinary));
     socket.once('close', () => this.onClose());
-    // It was passed to us paused, so nothing arrives before its channels are open.
+    // The socket was paused by the caller, so that no data arrives before the channels are open.
     socket.resume();
   }
 
@@ -76,7 +76,7 @@ export class WebSocketChannels {
     return this.leaving.signal;
   }
 
-  /** Messages of channels that were not opened are dropped. */
+  /** Opens a channel. Messages of channels that were not opened are dropped. */
   open(number: number): Duplex {
     const channel = new Channel(
       (data, done) => this.send(number, data, done),
@@ -87,8 +87,8 @@ export class WebSocketChannels {
   }
 
   /**
-   * Tells the client that the session is over; it answers by closing.
-   * @param why the reason for a client that is dropped: a policy violation of RFC 6455.
+   * Closes the session. The client answers by closing the connection.
+   * @param why the reason for dropping a client, which is sent as a policy violation of RFC 6455.
    */
   close(why?: string): void {
     this.unpause();
@@ -126,7 +126,10 @@ export class WebSocketChannels {
     if (this.untaken <= RECEIVE_BUDGET) this.unpause();
   }
 
-  /** While we do not read, only a write shows that the client has left, and nobody answers its pings. So we send pongs. */
+  /**
+   * Stops reading. Meanwhile, only a write shows that the client has disconnected. Pings would not help, because the
+   * answers are not read, so pongs are sent.
+   */
   private pause(): void {
     if (this.probe !== undefined) return;
     this.socket.pause();
@@ -144,7 +147,7 @@ export class WebSocketChannels {
 
   private onClose(): void {
     clearInterval(this.probe);
-    this.leaving.abort(new Error('the client has left'));
+    this.leaving.abort(new Error('the client has disconnected'));
     for (const channel of this.channels.values()) channel.destroy();
   }
 }
@@ -158,7 +161,7 @@ class Channel extends Duplex {
     private readonly send: (data: Buffer, done: (error?: Error | null) => void) => void,
     private readonly taken: (cost: number) => void,
   ) {
-    // Data for the reader waits in our own queue, where it is counted.
+    // Data for the reader waits in this class's queue, where it is counted, so Node's own buffer has size 0.
     super({ autoDestroy: false, readableHighWaterMark: 0 });
     this.on('error', () => undefined);
   }

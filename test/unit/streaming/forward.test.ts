@@ -60,7 +60,7 @@ describe('a forwarded connection', () => {
     expect(signal?.aborted).toBe(false);
     data.destroy();
     await settle();
-    expect(signal?.reason).toEqual(new Error('the client has left'));
+    expect(signal?.reason).toEqual(new Error('the client has disconnected'));
     connected.reject(new Error('too late'));
     await done;
   });

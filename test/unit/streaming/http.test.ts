@@ -134,7 +134,7 @@ describe('a URL', () => {
     const reply = await upgrade(server.execUrl(EXEC), { Upgrade: 'h2c' });
     expect(reply).toMatchObject({
       status: 400,
-      body: 'an upgrade to SPDY/3.1 or websocket is needed here\n',
+      body: 'this URL needs an upgrade to SPDY/3.1 or websocket\n',
       headers: { connection: 'close', 'content-type': 'text/plain; charset=utf-8', 'content-length': '51' },
     });
     const none = await upgrade(server.execUrl(EXEC), {

@@ -163,7 +163,7 @@ describe('a session of exec or attach', () => {
   it('says nothing in the log of a client that has left', async () => {
     const session = await serve('exec');
     socket.emit('close');
-    expect(client!.gone.reason).toEqual(new Error('the client has left'));
+    expect(client!.gone.reason).toEqual(new Error('the client has disconnected'));
     outcome.reject(client!.gone.reason as Error);
     await session.end;
     expect(warnings).toEqual([]);
@@ -302,7 +302,10 @@ describe('the channels of a WebSocket', () => {
     const channel = channels.open(0);
     expect(channels.gone.aborted).toBe(false);
     socket.emit('close');
-    expect([channels.gone.reason, channel.destroyed]).toEqual([new Error('the client has left'), true]);
+    expect([channels.gone.reason, channel.destroyed]).toEqual([
+      new Error('the client has disconnected'),
+      true,
+    ]);
     // What comes after that counts as taken.
     receive('\0late');
     expect(socket.calls).toEqual(['resume']);

@@ -108,7 +108,7 @@ describe('a client of exec or attach over SPDY', () => {
     await until(() => streams.error.readableEnded, 'the outcome');
     near.destroy();
     await finished;
-    expect(client.gone.reason).toEqual(new Error('the client has left'));
+    expect(client.gone.reason).toEqual(new Error('the client has disconnected'));
   });
 
   it('of an old version is told nothing of a success, and in words of a failure', async () => {
@@ -152,7 +152,7 @@ describe('a client of exec or attach over SPDY', () => {
     const accepted = accept();
     open('error');
     near.destroy();
-    await expect(accepted).rejects.toThrow('the client has left');
+    await expect(accepted).rejects.toThrow('the client has disconnected');
     expect(far.destroyed).toBe(true);
   });
 });

@@ -129,7 +129,7 @@ const CONTAINERS: Refusals<cri.IContainerConfig | undefined> = {
       }),
   },
   'two devices in one place': {
-    field: /^config\.devices\[1\]\.container_path: "\/dev\/x\/" is config\.devices\[0\] already/,
+    field: /^config\.devices\[1\]\.container_path: "\/dev\/x\/" is already used by config\.devices\[0\]/,
     config: () =>
       containerConfig('c', FOREVER, {
         devices: [

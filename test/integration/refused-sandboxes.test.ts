@@ -99,7 +99,7 @@ const SANDBOXES: Refusals<cri.IPodSandboxConfig> = {
     }),
   },
   'one host port twice': {
-    field: /^config\.port_mappings\[1\]\.host_port: 8099 is published by config\.port_mappings\[0\]/,
+    field: /^config\.port_mappings\[1\]\.host_port: 8099 is already published by config\.port_mappings\[0\]/,
     config: () => ({
       metadata: METADATA,
       port_mappings: [

@@ -60,7 +60,7 @@ describe('a container that cannot start', () => {
     {
       name: 'kernel-target',
       more: () => mount('directory', '/proc'),
-      why: /^cannot mount "\/.*\/directory" on "\/proc": .* kernel, see config\.mounts\[0\]\.container_path/,
+      why: /^cannot mount "\/.*\/directory" on "\/proc": the kernel owns that path, see config\.mounts\[0\]\.container_path/,
     },
     {
       name: 'target-below-file',
@@ -72,7 +72,7 @@ describe('a container that cannot start', () => {
       more: () => ({
         mounts: [{ host_path: join(test.directory, 'private'), container_path: '/m', propagation: 2 }],
       }),
-      why: /^mount propagation: "\/.*\/private" is on no shared mount.*, see config\.mounts\[0\]\.propagation/,
+      why: /^mount propagation: "\/.*\/private" is not on a shared mount.*, see config\.mounts\[0\]\.propagation/,
     },
     {
       name: 'directory-on-file',
@@ -143,12 +143,12 @@ describe('a pod that cannot start', () => {
     {
       what: 'with a value that is none',
       sysctls: { 'net.ipv4.ip_forward': 'abc' },
-      why: /^sysctl refused: the kernel does not take that value for net\.ipv4\.ip_forward/,
+      why: /^sysctl refused: the kernel does not accept that value for net\.ipv4\.ip_forward/,
     },
     {
       what: 'with no value where a number must be',
       sysctls: { 'net.ipv4.ip_forward': '' },
-      why: /^sysctl refused: the kernel does not take that value for net\.ipv4\.ip_forward/,
+      why: /^sysctl refused: the kernel does not accept that value for net\.ipv4\.ip_forward/,
     },
     {
       what: 'of the network, which is the node’s',

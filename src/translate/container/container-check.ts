@@ -20,9 +20,9 @@ export interface CheckedContainer {
   readonly namespaces: NamespaceModes;
   readonly mounts: readonly MountRecord[];
   readonly seccomp: SeccompChoice;
-  /** Values that dockbridge writes to the container's cgroup once it runs. */
+  /** Values that dockbridge writes to the container's cgroup once the container runs. */
   readonly kernel: KernelValues;
-  /** An absolute path, or '' for none. */
+  /** An absolute path; '' for no log. */
   readonly logPath: string;
   readonly contents: Contents;
 }
@@ -32,10 +32,11 @@ const FIELD = 'config.linux.security_context';
 const PATH_MAX = 4096;
 
 /**
- * @param podConfig the request's `sandbox_config`. It has the log directory, which sandboxes of cri-dockerd do not record. It
- * also says whether the pod is privileged now: kubelet builds this message anew for each container, and an ephemeral container
- * can make the pod privileged after its sandbox was created (`kubectl debug --profile=sysadmin`).
- * @throws INVALID_ARGUMENT, FAILED_PRECONDITION or UNIMPLEMENTED, naming the field.
+ * Checks a CreateContainer request.
+ * @param podConfig the request's `sandbox_config`. It contains the log directory, which sandboxes of cri-dockerd do not
+ * record. It also shows whether the pod is privileged now: kubelet builds this message anew for each container, and an
+ * ephemeral container can make the pod privileged after its sandbox was created (`kubectl debug --profile=sysadmin`).
+ * @throws INVALID_ARGUMENT, FAILED_PRECONDITION or UNIMPLEMENTED with the name of the field.
  */
 export function checkContainer(
   config: Config | null,
@@ -69,7 +70,8 @@ export function checkContainer(
         ? inherited(sandbox)
         : toNamespaceModes(context.namespace_options, `${FIELD}.namespace_options`, 'container'),
     mounts: toMountRecords(checked.mounts, 'config.mounts'),
-    // Without a security context the request says nothing about seccomp, and the Engine's default profile is the safe choice.
+    // Without a security context, the request says nothing about seccomp, and the Engine's default profile is the safe
+    // choice.
     seccomp: context === null ? { kind: 'engine-default' } : containerSeccomp(context, FIELD),
     kernel: toKernelValues(checked.linux?.resources ?? null, 'config.linux.resources'),
     logPath,
@@ -77,23 +79,29 @@ export function checkContainer(
   };
 }
 
-/** All runtimes of the Engine share one set of images, so a handler other than the pod's is an error. */
+/**
+ * Checks that the image is for the pod's handler. All runtimes of the Engine share one set of images, so another handler
+ * is an error.
+ */
 function ownHandler(image: Decoded<cri.IImageSpec>, handler: string, field: string): void {
   if (image.runtime_handler !== '' && image.runtime_handler !== handler) {
     throw invalidArgument(
       `${field}.runtime_handler`,
-      `${JSON.stringify(image.runtime_handler)} is not the pod's (${JSON.stringify(handler)})`,
+      `${JSON.stringify(image.runtime_handler)} is not the pod's handler (${JSON.stringify(handler)})`,
     );
   }
 }
 
-/** The modes of a container without a security context: it must at least share the host's network with its pod. */
+/**
+ * Returns the namespace modes of a container without a security context. Even such a container must share the host's
+ * network with its pod.
+ */
 function inherited(sandbox: SandboxRecord): NamespaceModes {
   const host = sandbox.namespaces.network === NamespaceMode.NODE;
   return host ? { ...POD_NAMESPACES, network: NamespaceMode.NODE } : POD_NAMESPACES;
 }
 
-/** `log_directory/log_path`, which must stay inside log_directory. */
+/** Returns `log_directory/log_path`, which must be inside log_directory. */
 function toLogPath(directory: string, path: string): string {
   if (path === '' || directory === '') return '';
   withoutNul(path, 'config.log_path');
@@ -102,7 +110,7 @@ function toLogPath(directory: string, path: string): string {
   if (Buffer.byteLength(joined) >= PATH_MAX) {
     throw invalidArgument(
       'config.log_path',
-      `with the log directory it is longer than ${PATH_MAX - 1} bytes`,
+      `together with the log directory, it is longer than ${PATH_MAX - 1} bytes`,
     );
   }
   if (!joined.startsWith(`${posix.normalize(directory).replace(/\/+$/, '')}/`) || joined.endsWith('/')) {

@@ -29,38 +29,38 @@ import { toEngineSignal } from './signals';
 
 type Config = Decoded<cri.IContainerConfig>;
 
-/** The JSON under EXTRA_LABEL: what the name and the shared labels of a container cannot hold. */
+/** The JSON under EXTRA_LABEL. It contains what the name and the shared labels of a container cannot hold. */
 export interface ContainerExtra extends LabelKeys {
   readonly v: 1;
-  /** The same as in the shared label. A label that came from an image cannot know it. */
+  /** Equals the shared label. A label that came from an image cannot know this id, which reveals the copy. */
   readonly sandboxId: string;
   readonly metadata: ContainerIdentity;
   readonly image: { readonly image: string; readonly userSpecified: string; readonly annotations: StringMap };
   readonly mounts: readonly MountRecord[];
-  /** Absent in what older versions made. */
+  /** Absent in containers of older versions. */
   readonly user?: UserRecord;
   /** Absent if the Engine has fields for all values. */
   readonly kernel?: KernelValues;
   /**
-   * Nanoseconds since the epoch. The Engine's own time comes only with the first inspect, and the time that kubelet has seen
-   * before must not change then. Absent in what older versions made.
+   * Nanoseconds since the epoch. The Engine's own time arrives only with the first inspect, but kubelet has seen this
+   * time before, so it must not change. Absent in containers of older versions.
    */
   readonly createdAt?: string;
-  /** Absent in what older versions made. */
+  /** Absent in containers of older versions. */
   readonly contents?: Contents;
 }
 
-/** Size of the json-file that a container logs to. */
+/** The json-file to which a container logs. */
 export interface Spool {
   readonly maxSize: string;
   readonly maxFile: string;
-  /** Whether the pod's log is a link to this file; otherwise the log is copied from it. */
+  /** Whether the pod's log is a link to this file. Otherwise the log is copied from the file. */
   readonly isLog: boolean;
 }
 
 export interface ContainerSurroundings extends SecuritySurroundings {
   readonly imageIdentity: ImageIdentity;
-  /** The image to run: its id if we know it. */
+  /** The image to run: its id if it is known, otherwise its name. */
   readonly image: string;
   readonly cgroupDriver: string;
   readonly cgroupVersion: string;
@@ -75,7 +75,7 @@ export interface ContainerSurroundings extends SecuritySurroundings {
 }
 
 const FIELD = 'config.linux.security_context';
-/** Checked request → body of the Engine's create call. */
+/** Translates a checked request to the body of the Engine's create call. */
 export function toContainerCreate(
   checked: CheckedContainer,
   sandbox: SandboxRecord,
@@ -96,13 +96,13 @@ export function toContainerCreate(
     ...(config.working_dir === ''
       ? {}
       : { WorkingDir: absolutePath(config.working_dir, 'config.working_dir') }),
-    // With an explicit group the Engine leaves the image's /etc/group alone: the groups are exactly those in GroupAdd.
+    // With an explicit group, the Engine ignores the image's /etc/group, so the groups are exactly those in GroupAdd.
     User: `${user.uid}:${user.gid}`,
     ...(stopSignal === '' ? {} : { StopSignal: stopSignal }),
     OpenStdin: config.stdin,
     StdinOnce: config.stdin_once,
     Tty: config.tty,
-    // kubelet probes containers, so the image's health check would only cost.
+    // kubelet probes containers, so the image's health check would only cost time.
     Healthcheck: { Test: ['NONE'] },
     HostConfig: {
       ...containerNamespaces(checked.namespaces, sandbox.id, sandbox.namespaces.network),
@@ -120,28 +120,36 @@ export function toContainerCreate(
       ...devices,
       Devices: [...(security.Devices ?? []), ...devices.Devices],
       RestartPolicy: { Name: 'no' },
-      // Our log follower reads this file, whatever the Engine's default driver is (ADR 0007).
+      // dockbridge copies the log from this file, whatever the Engine's default log driver is (ADR 0007).
       LogConfig: { Type: 'json-file', Config: toLogOptions(surroundings.spool) },
     },
   };
 }
 
-/** Keeps the Engine from adding attributes to each record; a pod's labels are many times as long as the line. */
+/**
+ * Keeps the Engine from adding attributes to each record, because a pod's labels are many times as long as a log line.
+ */
 const NO_ATTRIBUTES = { labels: '', 'labels-regex': '', env: '', 'env-regex': '', tag: '' };
 
-/** The Engine adds the log-opts of its daemon.json, except those named here. */
+/**
+ * Returns the log options. The Engine adds the log-opts of its daemon.json, except for the keys that this function sets.
+ */
 function toLogOptions({ maxSize, maxFile, isLog }: Spool): Record<string, string> {
   return {
     'max-size': maxSize,
     'max-file': maxFile,
-    // A compressed spool cannot be followed, a non-blocking one drops, one with attributes is full after fewer lines.
+    // A compressed spool cannot be followed, a non-blocking one loses output, and one with attributes is full after fewer
+    // lines.
     compress: 'false',
     mode: 'blocking',
     ...(isLog ? {} : NO_ATTRIBUTES),
   };
 }
 
-/** If both are empty, the image's defaults apply. A command without arguments drops the image's CMD. */
+/**
+ * Returns entrypoint and command. If both are empty, the image's defaults apply. A command without arguments drops the
+ * image's CMD.
+ */
 function command(config: Config): Pick<EngineContainerCreate, 'Entrypoint' | 'Cmd'> {
   return {
     ...(config.command.length === 0 ? {} : { Entrypoint: strings(config.command, 'config.command') }),
@@ -162,7 +170,7 @@ function environment(env: Decoded<cri.IKeyValue>, field: string): string {
   try {
     value = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(env.value);
   } catch {
-    throw unsupported(`${field}.value`, 'is not UTF-8, and the Engine API carries nothing else');
+    throw unsupported(`${field}.value`, 'is not UTF-8, and the Engine API accepts only UTF-8');
   }
   return `${key}=${withoutNul(value, `${field}.value`)}`;
 }
@@ -205,7 +213,7 @@ interface EngineDevices extends Pick<EngineHostConfig, 'DeviceRequests'> {
   readonly Devices: { PathOnHost: string; PathInContainer: string; CgroupPermissions: string }[];
 }
 
-/** `vendor.example/class=name`, as the Container Device Interface spells a device. */
+/** A device name in the Container Device Interface, such as `vendor.example/class=name`. */
 const CDI_NAME = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*=[A-Za-z0-9][\w.:-]*$/;
 
 export function toEngineDevices(config: WithDevices, features: EngineFeatures, field: string): EngineDevices {
@@ -226,9 +234,10 @@ function toEngineDeviceList(devices: WithDevices['devices'], field: string): Eng
     const at = `${field}[${index}].container_path`;
     if (target === '/') throw invalidArgument(at, `"${device.container_path}" is the root of the container`);
     const first = seen.get(target);
-    // The OCI runtime creates the first one and ignores the others. One device may be given twice, with its rights in two parts.
+    // The OCI runtime creates the first device and ignores the others. The same device may occur twice, with its
+    // permissions divided.
     if (first !== undefined && first.source !== source)
-      throw invalidArgument(at, `"${device.container_path}" is ${field}[${first.index}] already`);
+      throw invalidArgument(at, `"${device.container_path}" is already used by ${field}[${first.index}]`);
     seen.set(target, { source, index });
     return made;
   });

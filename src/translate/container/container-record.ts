@@ -56,13 +56,13 @@ const EXTRA_EXAMPLE: ContainerExtra = {
 };
 
 /**
- * Makes the record from the Engine's inspect, for containers of ours and of cri-dockerd.
- * @returns undefined for a container without metadata in its label or name, and for one outside any pod.
+ * Makes the record from the Engine's inspect, for containers of dockbridge and of cri-dockerd.
+ * @returns undefined for a container without metadata in its label or name, and for a container outside any pod.
  */
 export function containerFromInspect(container: EngineContainerInspect): ContainerRecord | undefined {
   const engineLabels = container.Config.Labels ?? {};
   const written = readExtra(engineLabels, EXTRA_EXAMPLE);
-  // The label may come from an image, and cri-dockerd's containers inherit it.
+  // The label may come from an image, whose containers inherit it even when cri-dockerd creates them.
   const extra = written?.sandboxId === engineLabels[SANDBOX_ID_LABEL] ? written : undefined;
   const engineName = withoutSlash(container.Name);
   const parsed = parseEngineName(engineName);
@@ -83,7 +83,8 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
     ...decodeLabels(engineLabels, extra),
     createdAt: createdAtOf(extra) ?? nanosFromEngineTime(container.Created),
     startedAt,
-    // The Engine sometimes records the start of a short-lived container later than its end. kubelet must not see an end before a start.
+    // The Engine sometimes records the start of a short-lived container later than its end. kubelet must not see an end
+    // before a start.
     finishedAt: hasEnded({ state: engineState }) && finishedAt.lessThan(startedAt) ? startedAt : finishedAt,
     state: engineState,
     pid: state.Pid,
@@ -109,7 +110,7 @@ export function containerFromInspect(container: EngineContainerInspect): Contain
   };
 }
 
-/** Whether name and labels alone tell the identity of a container, its pod, and when it was created. */
+/** Whether the name and labels alone contain a container's identity, its pod and its time of creation. */
 export function isDescribedByLabels(engineName: string, engineLabels: StringMap): boolean {
   const extra = readExtra(engineLabels, EXTRA_EXAMPLE);
   return (
@@ -120,15 +121,18 @@ export function isDescribedByLabels(engineName: string, engineLabels: StringMap)
 }
 
 /**
- * Whether a container joins a namespace of its sandbox. A container that does not join one, and has no name of a pod's container,
- * got its labels from its image. Such an image was committed from a pod's container, or was built to deceive: labels tell where
- * to write a log.
+ * Whether a container joins a namespace of its sandbox. A container that joins none, and does not have the name of a
+ * pod's container, got its labels from its image. Such an image was committed from a pod's container, or was made by an
+ * attacker, because labels decide where a log is written.
  */
 function joins({ NetworkMode, IpcMode, PidMode }: EngineHostConfig, sandboxId: string): boolean {
   return [NetworkMode, IpcMode, PidMode].includes(`container:${sandboxId}`);
 }
 
-/** Checks the values, because anybody with access to the Engine can set labels, and a key becomes part of a path. */
+/**
+ * Reads values from a label. They are checked, because everyone with access to the Engine can set labels, and a key
+ * becomes part of a path.
+ */
 function readKernel(kernel: KernelValues | undefined): KernelValues {
   const texts = (map: unknown): StringMap =>
     Object.fromEntries(
@@ -141,7 +145,7 @@ function readKernel(kernel: KernelValues | undefined): KernelValues {
   };
 }
 
-/** Example for hasShapeOf; optional fields are checked separately. */
+/** An example for hasShapeOf. Optional fields are checked separately. */
 const MOUNT_IMAGE: MountImageRecord = { image: '', userSpecified: '', annotations: {}, subPath: '', id: '' };
 
 function readMounts(mounts: readonly MountRecord[] | undefined): readonly MountRecord[] | undefined {
@@ -161,7 +165,7 @@ function readUser(user: UserRecord | undefined): UserRecord | undefined {
 }
 
 /**
- * Makes the record of a container that was just created, as an inspect would give it, without asking the Engine.
+ * Makes the record of a container that was just created, equal to the one from an inspect, without an Engine call.
  * @param nowMs milliseconds since the epoch, as in the body's label.
  */
 export function createdContainer(
@@ -194,8 +198,9 @@ export function createdContainer(
 }
 
 /**
- * What a list tells about a container, in the form of an inspect. It is used if the inspect fails or hangs, because the
- * container must not disappear from CRI then; what the list does not tell (how it ended) is UNKNOWN.
+ * Converts an element of the Engine's list to the form of an inspect. This is used if the inspect fails or hangs, because
+ * the container must not disappear from CRI in that case. A state that needs more than the list contains (how the
+ * container ended) is `unknown`.
  */
 export function inspectFromSummary(summary: EngineContainerSummary): EngineContainerInspect {
   const isPlain = summary.State === 'created' || summary.State === 'running' || summary.State === 'paused';
@@ -221,9 +226,10 @@ export function inspectFromSummary(summary: EngineContainerSummary): EngineConta
 }
 
 /**
- * What the Engine's list tells about a container of a pod. It is enough to list a running container that we created. Everything
- * else needs an inspect, which tells whether a sandbox's network is set up, whether a start failed, and when cri-dockerd made a
- * container to the nanosecond; and a container has not ended for CRI before its log is complete.
+ * Converts an element of the Engine's list to a ListedRecord. The list suffices only for a running container that
+ * dockbridge created. Everything else needs an inspect: whether a sandbox's network is set up, whether a start failed,
+ * and the creation time of cri-dockerd's containers in nanoseconds. An ended container also needs an inspect, because CRI
+ * may report its end only when its log is complete.
  */
 export function listedFromSummary(summary: EngineContainerSummary): ListedRecord {
   const { Id: id, State, Names, Labels } = summary;

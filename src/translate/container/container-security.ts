@@ -8,12 +8,15 @@ import { absolutePath, withoutNul } from '../shared/validate';
 
 type Context = Decoded<cri.ILinuxContainerSecurityContext>;
 
-/** The facts of node and Engine that a security context's translation depends on. */
+/** The facts about the node and the Engine that the translation of a security context needs. */
 export interface SecuritySurroundings {
   /** Whether the Engine enforces AppArmor. */
   readonly apparmor: boolean;
   readonly capabilities: NodeCapabilities;
-  /** Device nodes of this node for a privileged container; used only if the Engine's `Privileged` cannot be. */
+  /**
+   * Device nodes of this node for a privileged container. They are used only where the Engine's `Privileged` does not
+   * work.
+   */
   readonly hostDevices: readonly string[];
 }
 
@@ -23,7 +26,8 @@ export function needsHostDevices(context: Context | null, node: NodeCapabilities
 }
 
 /**
- * LinuxContainerSecurityContext → HostConfig, except namespaces and groups. @param seccomp SecurityOpt of the seccomp profile.
+ * Translates a LinuxContainerSecurityContext to a HostConfig, except for namespaces and groups.
+ * @param seccomp SecurityOpt of the seccomp profile.
  */
 export function toEngineSecurity(
   context: Context | null,
@@ -31,7 +35,7 @@ export function toEngineSecurity(
   surroundings: SecuritySurroundings,
   seccomp: readonly string[],
 ): EngineHostConfig {
-  // Without a context the Engine's defaults apply, such as its capabilities and masked paths.
+  // Without a context, the Engine's defaults apply, such as its capabilities and masked paths.
   if (context === null) return { SecurityOpt: [...seccomp, noNewPrivileges(false)] };
   const apparmor = apparmorOption(
     context.apparmor,
@@ -49,13 +53,13 @@ export function toEngineSecurity(
       ReadonlyRootfs: context.readonly_rootfs,
       ...toEngineCapabilities(context.capabilities, `${field}.capabilities`, surroundings.capabilities),
       Privileged: false,
-      // Complete lists: empty unmasks everything (procMount: Unmasked).
+      // Both lists are complete, so an empty list unmasks everything (procMount: Unmasked).
       MaskedPaths: absolutePaths(context.masked_paths, `${field}.masked_paths`),
       ReadonlyPaths: absolutePaths(context.readonly_paths, `${field}.readonly_paths`),
       SecurityOpt: [...options, ...apparmor],
     };
   }
-  // A privileged container has all capabilities, but an unknown name is still an error.
+  // A privileged container has all capabilities, but an unknown capability name is still an error.
   toEngineCapabilities(context.capabilities, `${field}.capabilities`, undefined);
   return {
     ReadonlyRootfs: context.readonly_rootfs,
@@ -69,8 +73,8 @@ export function toEngineSecurity(
 }
 
 /**
- * The Engine's `Privileged` means all capabilities, and fails on a node that lacks one (ADR 0012). There the parts are set one by
- * one; missing are the capabilities that the node lacks, and writable mounts of /sys and cgroups.
+ * The Engine's `Privileged` requires all capabilities and fails on a node that lacks one (ADR 0012). On such a node, its
+ * parts are set one by one. The result lacks the node's missing capabilities and writable mounts of /sys and cgroups.
  */
 function privileged({ capabilities, hostDevices }: SecuritySurroundings): EngineHostConfig {
   if (capabilities === undefined) return { Privileged: true };
@@ -95,7 +99,7 @@ function absolutePaths(paths: readonly string[], field: string): string[] {
   );
 }
 
-/** Linux capabilities in the order of their bits, without `CAP_`, as the CRI writes them. */
+/** Linux capabilities in the order of their bits, without `CAP_`, as CRI spells them. */
 const CAPABILITIES = [
   'CHOWN',
   'DAC_OVERRIDE',
@@ -142,12 +146,13 @@ const CAPABILITIES = [
 const ALL = 'ALL';
 
 /**
- * The capabilities that a node can give its containers, by name; undefined means all, or that we cannot know. The kernel gives
- * no more than the bounding set of the caller, and runc fails a container that asks for more.
+ * The names of the capabilities that a node can give to its containers. Undefined means all, or that they cannot be
+ * determined. The kernel grants no more than the caller's bounding set, and runc refuses a container that requests more.
  */
 export type NodeCapabilities = readonly string[] | undefined;
 
 /**
+ * Returns the capabilities of a node.
  * @param bounding `CapBnd` of /proc/PID/status.
  * @param lastBit the kernel's highest capability (`/proc/sys/kernel/cap_last_cap`).
  */
@@ -157,23 +162,26 @@ export function nodeCapabilities(bounding: bigint, lastBit: number): NodeCapabil
   return given.length === known.length ? undefined : given;
 }
 
-/** The names of a set's capabilities, without `CAP_`. @param mask a set of /proc/PID/status; bits without a name are left out. */
+/**
+ * Returns the names of the capabilities in a set, without `CAP_`.
+ * @param mask a set of /proc/PID/status. Bits without a name are left out.
+ */
 export function capabilitiesOf(mask: bigint): string[] {
   return CAPABILITIES.filter((_, bit) => ((mask >> BigInt(bit)) & 1n) === 1n);
 }
 
-/** The last capability before PERFMON, BPF and CHECKPOINT_RESTORE, which Engines of API 1.41 may not know. */
+/** The last capability before PERFMON, BPF and CHECKPOINT_RESTORE, which Engines with API 1.41 may not know. */
 const LAST_OF_OLD_ENGINES = 'AUDIT_READ';
 
-/** Returns those capabilities of the node that its Engine knows by name. */
+/** Returns the capabilities of the node that its Engine knows by name. */
 export function knownToEngine(node: NodeCapabilities, apiVersion: string): NodeCapabilities {
   if (isAtLeast(apiVersion, '1.42')) return node;
   return node?.filter((name) => CAPABILITIES.indexOf(name) <= CAPABILITIES.indexOf(LAST_OF_OLD_ENGINES));
 }
 
 /**
- * CRI Capability → HostConfig. `ALL` means all capabilities of the node, as in containerd; on a node that has all of them it is
- * passed to the Engine unchanged.
+ * Translates CRI's Capability to the Engine's lists. `ALL` means all capabilities of the node, as in containerd. On a
+ * node with all capabilities, `ALL` is passed to the Engine unchanged.
  */
 export function toEngineCapabilities(
   capability: Decoded<cri.ICapability> | null,
@@ -193,15 +201,19 @@ export function toEngineCapabilities(
   const beyond = add.findIndex((name) => name !== ALL && node?.includes(name) === false);
   if (beyond !== -1) {
     throw failedPrecondition(
-      `${field}.add_capabilities[${beyond}]: this node's Engine does not have CAP_${add[beyond] ?? ''} itself`,
+      `${field}.add_capabilities[${beyond}]: this node's Engine itself lacks CAP_${add[beyond] ?? ''}`,
     );
   }
   if (node === undefined || !add.includes(ALL)) return { CapAdd: add, CapDrop: drop };
-  // In the Engine a named capability wins over CapDrop, unlike its own "ALL".
+  // In the Engine, CapAdd overrides CapDrop for a capability by name, but not for its own "ALL". The dropped names are
+  // removed here.
   return { CapAdd: node.filter((name) => !drop.includes(name)), CapDrop: drop };
 }
 
-/** Takes Kubernetes' spelling, or the kernel's with `CAP_`. Checked here because the Engine's refusal would not name the field. */
+/**
+ * Accepts Kubernetes' spelling, or the kernel's with `CAP_`. The name is checked here because the Engine's refusal would
+ * not name the field.
+ */
 function capabilityName(given: string, field: string): string {
   const name = given.toUpperCase().replace(/^CAP_/, '');
   if (name !== ALL && !CAPABILITIES.includes(name))

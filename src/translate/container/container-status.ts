@@ -10,6 +10,8 @@ import { asImageId, tryParseReference } from '../image/reference';
 import { explainStartError } from './engine-refusals';
 
 /**
+ * The Engine's states of a container, and CRI's state for each:
+ *
  *   created ──start──▶ running ⇄ paused          running, paused, restarting  → RUNNING
  *      │                  │                      created                      → CREATED
  *      └─start fails─▶ created, error set        exited, dead                 → EXITED
@@ -33,7 +35,7 @@ export function containerState(container: ContainerRecord): ContainerState {
   return startFailed(container) ? ContainerState.CONTAINER_EXITED : STATES[container.state];
 }
 
-/** Record → element of ListContainers. */
+/** Converts a record to an element of ListContainers. */
 export function toCriContainer(container: ContainerRecord, image: ImageRecord | undefined): cri.IContainer {
   return {
     id: container.id,
@@ -49,7 +51,7 @@ export function toCriContainer(container: ContainerRecord, image: ImageRecord | 
   };
 }
 
-/** Record → ContainerStatus. */
+/** Converts a record to a ContainerStatus. */
 export function toCriContainerStatus(
   container: ContainerRecord,
   image: ImageRecord | undefined,
@@ -62,7 +64,7 @@ export function toCriContainerStatus(
     log_path: container.logPath,
     resources: toCriResources(container.resources),
     user: container.user === undefined ? null : toCriUser(container.user),
-    // The effective signal; Docker's default is SIGTERM.
+    // The effective signal. Docker's default is SIGTERM.
     stop_signal: toCriSignal(container.stopSignal === '' ? 'SIGTERM' : container.stopSignal),
   };
 }
@@ -71,7 +73,7 @@ function toCriUser({ uid, gid, groups }: UserRecord): cri.IContainerUser {
   return { linux: { uid, gid, supplemental_groups: [...groups] } };
 }
 
-/** The name that the pod gave, whatever tags the image has now. */
+/** Returns the name that the pod has used for its image, whatever tags the image has now. */
 export function imageName(container: ContainerRecord, image: ImageRecord | undefined): string {
   return askedImageName(container) ?? image?.repoTags[0] ?? container.image;
 }
@@ -87,8 +89,8 @@ function statusImage(container: ContainerRecord, image: ImageRecord | undefined)
 export type AskedImage = Pick<ContainerRecord, 'userSpecifiedImage' | 'image' | 'imageId'>;
 
 /**
- * The name by which a pod asked for its image; undefined if only the id is known, as with kubelets before 1.29 and with
- * cri-dockerd.
+ * Returns the name that a pod has used for its image. Undefined if only the id is known, as with kubelets before 1.29 and
+ * with cri-dockerd.
  */
 export function askedImageName({ userSpecifiedImage, image, imageId }: AskedImage): string | undefined {
   if (userSpecifiedImage !== '') return userSpecifiedImage;
@@ -97,7 +99,10 @@ export function askedImageName({ userSpecifiedImage, image, imageId }: AskedImag
   return isId ? undefined : image;
 }
 
-/** The image's digest reference, in the repository that the pod named, if there is one; otherwise the id. Never empty. */
+/**
+ * Returns the image's digest reference, preferably in the repository that the pod named. Without a digest, returns the
+ * id. Never empty.
+ */
 function imageRef(container: ContainerRecord, image: ImageRecord | undefined): string {
   const [first, ...others] = image?.repoDigests ?? [];
   if (first === undefined || others.length === 0) return first ?? container.imageId;
@@ -107,17 +112,18 @@ function imageRef(container: ContainerRecord, image: ImageRecord | undefined): s
 
 type Outcome = Pick<cri.IContainerStatus, 'started_at' | 'finished_at' | 'exit_code' | 'reason' | 'message'>;
 
-/** Times, exit code and the reasons that kubelet knows: Completed, Error, OOMKilled, StartError. */
+/** Returns times, exit code and one of the reasons that kubelet knows: Completed, Error, OOMKilled, StartError. */
 function outcome(container: ContainerRecord): Outcome {
   if (startFailed(container)) {
-    // It never ran. All times are that of the creation (as in dockershim), so that kubelet can order it.
+    // The container never ran. All times equal the time of its creation (as in dockershim), so that kubelet can order it.
     const times = { started_at: container.createdAt, finished_at: container.createdAt };
     const { exitCode, error, madeByOthers } = container;
     if (madeByOthers && exitCode !== 0) {
-      // As cri-dockerd reports it: a switch must not change a status, and a pod's restart rules may use the exit code.
+      // This equals cri-dockerd's report, because a switch to dockbridge must not change a status, and a pod's restart
+      // rules may use the exit code.
       return { ...times, exit_code: exitCode, reason: 'ContainerCannotRun', message: error };
     }
-    // As containerd reports it; the Engine guesses 126 to 128 from the text.
+    // This equals containerd's report. The Engine's own exit code, 126 to 128, is only a guess from the error's text.
     return {
       ...times,
       exit_code: START_FAILED,

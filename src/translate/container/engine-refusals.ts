@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import type { MountRecord } from '../../store/records';
 
-/** Words of the Engine's refusals, and the field that each is about. The first match counts. */
+/** Words of the Engine's refusals with the field that each concerns. The first match counts. */
 const OF_RESOURCES: readonly (readonly [words: RegExp, field: string])[] = [
   [/cpuset cpus|Requested CPUs/, 'cpuset_cpus'],
   [/cpuset mems|Requested memory nodes/, 'cpuset_mems'],
@@ -15,7 +15,7 @@ const OF_OTHERS: readonly (readonly [words: RegExp, field: string])[] = [
   [/^(?:Duplicate mount point|invalid mount config|invalid volume spec)/i, 'mounts'],
 ];
 
-/** The words of Engines from 23.0 on, and of earlier ones. */
+/** The words of Engines from 23.0 on and of earlier Engines. */
 const RUNTIME = /unknown or invalid runtime name|unknown runtime specified/i;
 const OF_SANDBOX: readonly (readonly [words: RegExp, field: string])[] = [
   [RUNTIME, 'runtime_handler'],
@@ -30,27 +30,27 @@ const OF_SANDBOX: readonly (readonly [words: RegExp, field: string])[] = [
   [/label/i, 'config.labels'],
 ];
 
-/** The field of RunPodSandbox that a refusal is about. */
+/** Returns the field of RunPodSandbox that a refusal concerns; undefined when the text does not reveal it. */
 export function fieldOfSandboxRefusal(text: string): string | undefined {
   return OF_SANDBOX.find(([words]) => words.test(text))?.[1];
 }
 
-/** What a 404 of a create call is about; only the text tells. */
+/** Returns what was missing when a create call got a 404. Only the text of the error shows this. */
 export function missingOf(text: string): 'image' | 'container' | undefined {
   if (/\bno such image\b|\bimage\b.*\bnot found\b|\bmanifest unknown\b/i.test(text)) return 'image';
   return /\bno such container\b/i.test(text) ? 'container' : undefined;
 }
 
-/** Whether the Engine refused a runtime, which is a matter of the pod and not of its container. */
+/** Whether the Engine refused a runtime, which the pod requested and not its container. */
 export function isRuntimeRefusal(text: string): boolean {
   return RUNTIME.test(text);
 }
 
 /**
- * The field of a request that a refusal is about. It is only shown to people and decides nothing, so if an Engine changes its
- * words, only the field is missing from the message.
+ * Returns the field of a request that a refusal concerns. It is only shown to people and decides nothing. If an Engine
+ * changes its words, the message therefore only lacks the field.
  * @param resources the path of the resources in the request.
- * @param others the prefix of the other fields.
+ * @param others the prefix of all other fields.
  */
 export function fieldOfRefusal(text: string, resources: string, others: string): string | undefined {
   const limit = OF_RESOURCES.find(([words]) => words.test(text));
@@ -59,14 +59,14 @@ export function fieldOfRefusal(text: string, resources: string, others: string):
   return other === undefined ? undefined : `${others}${other[1]}`;
 }
 
-/** What runc (from 1.1 on, or earlier) writes before an error that happened in or to the container. */
+/** The text that runc (from 1.1 on, or earlier) writes before an error that happened inside the container. */
 const IN_CONTAINER =
   '(?:unable to start container process: |starting container process caused: )(?:error during container init: |process_linux\\.go:\\d+: |container init caused: )*';
-/** What crun's errors begin with; it does not name itself. */
+/** The beginning of crun's errors, which do not name crun. */
 const BY_CRUN = 'OCI runtime create failed: ';
 const MOUNT = 'mounting "(\\/[^"]*)" to rootfs at "([^"]+)"(?::| caused:)';
 
-/** @param at gives the field of the mount that has this path. */
+/** @param at returns the field of the mount that has this path. */
 type Cause = readonly [
   pattern: RegExp,
   meaning: (...parts: string[]) => string,
@@ -74,16 +74,16 @@ type Cause = readonly [
 ];
 
 interface MountFields {
-  /** `config.mounts[1].host_path`, or `config.mounts` where no mount has the path. */
+  /** Returns, for example, `config.mounts[1].host_path`, or `config.mounts` when no mount has the path. */
   readonly source: (path: string) => string;
   readonly target: (path: string) => string;
   readonly propagation: (source: string) => string;
 }
 
 /**
- * Errors of the Engine and the OCI runtimes for a container that cannot start, and what they mean to the author of the pod.
- * Go's `exec: "NAME"` is part of many errors. Only after the runtime's words for the container's own process is it the pod's
- * command; elsewhere it is a program of the node that the Engine or a runtime could not run.
+ * Errors of the Engine and the OCI runtimes for a container that cannot start, with their meaning for the author of the
+ * pod. Go's `exec: "NAME"` is part of many errors. NAME is the pod's command only after the runtime's words for the
+ * container's own process. Elsewhere, NAME is a program of the node that the Engine or a runtime could not run.
  */
 const CAUSES: readonly Cause[] = [
   [
@@ -93,11 +93,11 @@ const CAUSES: readonly Cause[] = [
     commandNotFound,
   ],
   [new RegExp(`${BY_CRUN}executable file \`([^\`]+)\` not found`), commandNotFound],
-  // gVisor and Kata Containers: the first for a command without a slash, the second for any command.
+  // The errors of gVisor and Kata Containers: the first for a command without a slash, the second for any command.
   [/error finding executable "([^"]+)" in PATH/, commandNotFound],
   [/^(?:rpc error: .*? desc = )?the file (\S+) was not found/, commandNotFound],
   [
-    // Must stay before the next rule, because the Engine appends "permission denied".
+    // This rule must stay before the next one, because the Engine appends "permission denied" to this error.
     new RegExp(`${IN_CONTAINER}exec: "([^"]+)": is a directory`),
     (file) => `not a program: "${file}" is a directory`,
   ],
@@ -130,7 +130,7 @@ const CAUSES: readonly Cause[] = [
   ],
   [
     new RegExp(`${MOUNT}.*cannot be mounted because it is `),
-    (source, target) => `cannot mount "${source}" on "${target}": what is there belongs to the kernel`,
+    (source, target) => `cannot mount "${source}" on "${target}": the kernel owns that path`,
     (at, _, target) => at.target(target),
   ],
   [
@@ -141,7 +141,7 @@ const CAUSES: readonly Cause[] = [
   [new RegExp(`${MOUNT}.*not a directory`), wrongKind, (at, source) => at.source(source)],
   [/mount `([^`]+)` to `([^`]+)`: Not a directory/, wrongKind, (at, source) => at.source(source)],
   [
-    // If the target cannot be created, the text ends in the same words.
+    // If the target cannot be created, the error ends with the same words, so such errors are excluded.
     new RegExp(`${MOUNT}(?!.*(?:mountpoint|subdirectories|mkdir)).*no such file or directory`),
     (path) => `mount source missing: "${path}" does not exist on the node`,
     (at, path) => at.source(path),
@@ -152,7 +152,8 @@ const CAUSES: readonly Cause[] = [
   ],
   [
     /path (\/.*?) is mounted on .* but it is not a (shared|shared or slave) mount/,
-    (path, kind) => `mount propagation: "${path}" is on no ${kind} mount (mount --make-rshared makes one)`,
+    (path, kind) =>
+      `mount propagation: "${path}" is not on a ${kind} mount (mount --make-rshared creates one)`,
     (at, path) => at.propagation(path),
   ],
   [/unable to find user (\S+):/, (user) => `user "${user}" is not in the image's /etc/passwd`],
@@ -167,9 +168,9 @@ const CAUSES: readonly Cause[] = [
     (names) => `CDI device unknown: no specification on the node names ${names}`,
     () => 'config.CDI_devices',
   ],
-  // Only inside the container, because the Engine also writes sysctls itself.
+  // This matches only errors inside the container, because the Engine also writes sysctls itself.
   [new RegExp(`${IN_CONTAINER}open \\/proc\\/sys\\/(\\S+): no such file`), unknownSysctl, ofSysctls],
-  // runc from 1.5 on; the path after the name is in a procfs of its own.
+  // This is the error of runc from 1.5 on, whose path after the name is in a separate procfs.
   [new RegExp(`${IN_CONTAINER}open sysctl (\\S+) file: .*no such file`), unknownSysctl, ofSysctls],
   [
     new RegExp(`${IN_CONTAINER}failed to write sysctl (\\S+) = .*: (?:invalid argument|numerical result)`),
@@ -196,36 +197,41 @@ const CAUSES: readonly Cause[] = [
     sharedSysctl,
     ofSysctls,
   ],
-  [/sethostname: invalid argument/, () => 'the kernel does not take the host name', () => 'config.hostname'],
+  [
+    /sethostname: invalid argument/,
+    () => 'the kernel does not accept the host name',
+    () => 'config.hostname',
+  ],
   [
     /Bind for \S*?:(\d+) failed: port is already allocated/,
-    (port) => `host port taken: another pod or container has ${port}`,
+    (port) => `host port taken: another pod or container uses ${port}`,
     () => 'config.port_mappings',
   ],
   [
     /listen (?:tcp|udp|sctp)\d? (\S+): bind: address already in use/,
-    (address) => `host port taken: a process of the node has ${address}`,
+    (address) => `host port taken: a process of the node uses ${address}`,
     () => 'config.port_mappings',
   ],
   [
     /listen (?:tcp|udp|sctp)\d? (\S+): bind: cannot assign requested address/,
-    (address) => `host address unknown: the node has none such as in ${address}`,
+    (address) => `host address unknown: the node does not have the address in ${address}`,
     () => 'config.port_mappings',
   ],
   [
-    // Engines from 28 on, for a port that they bind themselves: `0.0.0.0:80:172.17.0.2:80/tcp`, then `0.0.0.0:80/tcp`.
+    // Engines from 28 on write this for a port that they bind themselves, first as `0.0.0.0:80:172.17.0.2:80/tcp`, later
+    // as `0.0.0.0:80/tcp`.
     /failed to bind host port (?:for )?((?:\[\S+?\]|[^:\s]+):\d+)\S*: address already in use/,
-    (address) => `host port taken: a process of the node has ${address}`,
+    (address) => `host port taken: a process of the node uses ${address}`,
     () => 'config.port_mappings',
   ],
   [
     /failed to bind host port (?:for )?((?:\[\S+?\]|[^:\s]+):\d+)\S*: cannot assign requested address/,
-    (address) => `host address unknown: the node has none such as in ${address}`,
+    (address) => `host address unknown: the node does not have the address in ${address}`,
     () => 'config.port_mappings',
   ],
   [
     /write \S*\/(?:cpu\.cfs_quota_us|cpu\.cfs_period_us|cpu\.max): invalid argument/,
-    () => 'the kernel does not take the CPU limit',
+    () => 'the kernel does not accept the CPU limit',
     () => 'config.linux.resources.cpu_quota',
   ],
   [
@@ -247,17 +253,17 @@ const CAUSES: readonly Cause[] = [
   ],
   [
     /(?:exec: "|fork\/exec )([^":]+)"?: (?:executable file not found|no such file or directory|stat .*no such file)/,
-    (file) => `the node lacks "${file}", which the Engine or its OCI runtime wants to run`,
+    (file) => `the node lacks "${file}", which the Engine or its OCI runtime tried to run`,
   ],
 ];
 
-/** Prefixes of the Engine and containerd that every failure has; the actual error follows them. */
+/** Prefixes that the Engine and containerd add to every failure. The actual error follows them. */
 const NOISE = /^(?:failed to create task for container: |failed to create shim task: )+/;
 
 /**
- * Puts the meaning of a failed start before the Engine's text, if it is known. It is only shown to people and decides nothing,
- * so if an Engine changes its words, only the explanation is missing.
- * @param mounts the container's mounts, to name the one that is meant.
+ * Puts the meaning of a failed start, if it is known, in front of the Engine's text. The meaning is only shown to people
+ * and decides nothing. If an Engine changes its words, the message therefore only lacks the meaning.
+ * @param mounts the container's mounts, so that the text can name the faulty one.
  */
 export function explainStartError(text: string, mounts: readonly MountRecord[] = []): string {
   const plain = text.replace(NOISE, '').replace(/: unknown$/, '');
@@ -300,11 +306,11 @@ function cannotEnter(directory: string, why: string): string {
 }
 
 function refusedValue(path: string): string {
-  return `sysctl refused: the kernel does not take that value for ${path.replaceAll('/', '.')}`;
+  return `sysctl refused: the kernel does not accept that value for ${path.replaceAll('/', '.')}`;
 }
 
 function sharedSysctl(name: string): string {
-  return `sysctl refused: ${name} is not the pod's alone to set`;
+  return `sysctl refused: ${name} is shared with the node`;
 }
 
 function unknownSysctl(path: string): string {

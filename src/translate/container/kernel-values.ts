@@ -8,18 +8,21 @@ type Resources = Decoded<cri.ILinuxContainerResources>;
 export const SWAP_KEY = 'memory.swap.max';
 export const PIDS_KEY = 'pids.max';
 /**
- * kubelet sends this key for every container on cgroup v2. If it cannot be written, the kernel keeps its default and an OOM
- * kill takes one process instead of all. That is no reason to refuse every container.
+ * kubelet sends this key for every container on cgroup v2. If it cannot be written, the kernel keeps its default, and an
+ * OOM kill ends one process instead of all. That is no reason to refuse every container.
  */
 const OPTIONAL_KEY = 'memory.oom.group';
-/** kubelet sends this swap limit for every container of a NoSwap node. Its file does not exist when swap accounting is off. */
+/**
+ * The swap limit that kubelet sends for every container of a NoSwap node. Its file does not exist while swap accounting
+ * is off.
+ */
 const NO_SWAP = '0';
 const KEY = /^[a-z]+(\.[a-z0-9_]+)+$/;
 const PAGE_SIZE = /^\d+[KMG]B$/;
 
 /**
  * Checks the requested huge page limits and raw cgroup v2 values. Values for which the Engine has a field are left out.
- * @param memoryLimit the container's present limit in bytes; without one the Engine cannot limit swap.
+ * @param memoryLimit the container's present limit in bytes. Without a memory limit, the Engine cannot limit swap.
  */
 export function toKernelValues(resources: Resources | null, field: string, memoryLimit = 0): KernelValues {
   const hugepages: Record<string, string> = {};
@@ -43,8 +46,8 @@ export function toKernelValues(resources: Resources | null, field: string, memor
 }
 
 /**
- * Whether the limit of swap goes to the Engine. The Engine counts memory plus swap, so it needs a memory limit too. CRI's own
- * field for swap wins over the key in `unified`.
+ * Whether the swap limit goes to the Engine. The Engine's field is memory plus swap, so it also needs a memory limit.
+ * CRI's own field for swap overrides the key in `unified`.
  */
 function isSwapForEngine(resources: Resources | null, memoryLimit: number): boolean {
   if (resources?.memory_swap_limit_in_bytes.isZero() !== true) return true;
@@ -52,9 +55,9 @@ function isSwapForEngine(resources: Resources | null, memoryLimit: number): bool
 }
 
 /**
- * The values that a running container on cgroup v2 may lose: those that the Engine API has no field for, and "no swap".
- * The Engine has a field for swap, but runc does not tell systemd about a swap limit of 0. systemd then resets this limit
- * to "no limit", as it does with every value that it was not told about.
+ * Returns the values that a running container on cgroup v2 may lose: the values for which the Engine API has no field,
+ * and "no swap". The Engine has a field for swap, but runc does not pass a swap limit of 0 to systemd. systemd then
+ * resets this limit to "no limit", as it does with every value that it was not given.
  */
 export function losableValues({
   hugepages,
@@ -70,14 +73,16 @@ export function isPageSize(size: string): boolean {
   return PAGE_SIZE.test(size);
 }
 
-/** Whether the key is a limit. A key `cgroup.*` would freeze, kill or move the container without the Engine's knowledge. */
+/**
+ * Whether the key is a limit. A key `cgroup.*` would freeze, kill or move the container without the Engine's knowledge.
+ */
 export function isKey(key: string): boolean {
   return KEY.test(key) && !key.startsWith('cgroup.');
 }
 
 /**
- * Returns the values of `wanted` that this cgroup has lost: it has the kernel's default instead. A value that is neither the
- * wanted one nor the default comes from a later update, so it is not lost.
+ * Returns the values of `wanted` that this cgroup has lost, so that it has the kernel's default instead. A value that is
+ * neither the wanted one nor the default comes from a later update, so it is not lost.
  */
 export function lostValues(wanted: KernelValues, current: KernelValues): KernelValues {
   const lost = (
@@ -97,7 +102,10 @@ export function lostValues(wanted: KernelValues, current: KernelValues): KernelV
   };
 }
 
-/** No limit is `max` on cgroup v2, perhaps with a period after it; the greatest number rounded to pages on v1; or an empty file. */
+/**
+ * Whether a value means "no limit". That is `max` on cgroup v2, perhaps followed by a period; the greatest number,
+ * rounded to pages, on v1; or an empty file.
+ */
 function isNoLimit(value: string): boolean {
   return /^(max( \d+)?|\d{19,}|)$/.test(value);
 }
@@ -106,7 +114,7 @@ function isKernelDefault(key: string, value: string): boolean {
   return /\.(max|high)$/.test(key) ? isNoLimit(value) : ['', '0', 'default 100'].includes(value);
 }
 
-/** What these values need of this machine's cgroups. */
+/** What these values require of this machine's cgroups. */
 export interface KernelSurroundings {
   readonly cgroupVersion: 1 | 2 | undefined;
   /** Whether the Engine's containers run on this machine. */
@@ -118,7 +126,7 @@ export function hasKernelValues({ hugepages, unified }: KernelValues): boolean {
   return Object.keys(hugepages).length + Object.keys(unified).length > 0;
 }
 
-/** The values without which a container must not run. */
+/** Returns the values without which a container must not run. */
 export function vitalValues({ hugepages, unified }: KernelValues): KernelValues {
   const vital = Object.entries(unified).filter(
     ([key, value]) => key !== OPTIONAL_KEY && !(key === SWAP_KEY && value === NO_SWAP),
@@ -126,12 +134,18 @@ export function vitalValues({ hugepages, unified }: KernelValues): KernelValues 
   return { hugepages, unified: Object.fromEntries(vital) };
 }
 
-/** Whether a container may run without a value that could not be written. @param errno why it could not. */
+/**
+ * Whether a container may run without a value that could not be written.
+ * @param errno the error of the write.
+ */
 export function isOptional({ file, value }: KernelFile, errno: string | undefined): boolean {
   return file === OPTIONAL_KEY || (file === SWAP_KEY && value === NO_SWAP && errno === 'ENOENT');
 }
 
-/** @throws if dockbridge cannot write the values here. The Engine cannot do it either: its API has no field for them. */
+/**
+ * Checks whether dockbridge can write the values here.
+ * @throws when it cannot. The Engine cannot write them either, because its API has no field for them.
+ */
 export function requireWritable(wanted: KernelValues, node: KernelSurroundings, field: string): void {
   const values = vitalValues(wanted);
   if (!hasKernelValues(values)) return;
@@ -144,7 +158,7 @@ export function requireWritable(wanted: KernelValues, node: KernelSurroundings, 
     throw failedPrecondition(`${field}.hugepage_limits: the hugetlb control groups are not mounted here`);
 }
 
-/** A file of a container's cgroup. */
+/** A file of a container's cgroup with the value to write. */
 export interface KernelFile {
   readonly controller: string;
   readonly file: string;
@@ -167,7 +181,10 @@ export function kernelFiles({ hugepages, unified }: KernelValues, cgroupVersion:
   ];
 }
 
-/** Merges `added` over `known`. An update may add keys that are not in the container's label, because a label cannot change. */
+/**
+ * Merges `added` into `known`; `added` wins. After an update, a container may have keys that its label lacks, because a
+ * label cannot change.
+ */
 export function mergedKernelValues(known: KernelValues, added: KernelValues): KernelValues {
   return {
     hugepages: { ...known.hugepages, ...added.hugepages },

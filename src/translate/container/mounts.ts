@@ -14,7 +14,10 @@ import { absolutePath, nonEmpty, oneOf, withoutNul } from '../shared/validate';
 
 const { PROPAGATION_PRIVATE, PROPAGATION_HOST_TO_CONTAINER, PROPAGATION_BIDIRECTIONAL } = MountPropagation;
 
-/** CRI mounts → records. @throws for mounts that break the CRI's rules or that no Engine supports. */
+/**
+ * Converts CRI's mounts to records.
+ * @throws for mounts that break CRI's rules or that no Engine supports.
+ */
 export function toMountRecords(mounts: readonly Decoded<cri.IMount>[], field: string): MountRecord[] {
   const records = mounts.map((mount, index) => toMountRecord(mount, `${field}[${index}]`));
   const firstOf = new Map<string, number>();
@@ -44,7 +47,7 @@ function toMountRecord(mount: Decoded<cri.IMount>, field: string): MountRecord {
       throw unsupported(`${field}.${mappings}`, 'Docker Engine has no ID-mapped mounts');
   }
   if (mount.mount_options.length > 0)
-    throw unsupported(`${field}.mount_options`, 'Docker Engine takes no mount options');
+    throw unsupported(`${field}.mount_options`, 'Docker Engine does not support mount options');
   const image = toMountImage(mount, field);
   if (image === undefined)
     absolutePath(withoutNul(mount.host_path, `${field}.host_path`), `${field}.host_path`);
@@ -67,9 +70,9 @@ function checkRecursiveReadOnly(mount: Decoded<cri.IMount>, field: string): void
 }
 
 /**
- * An image mount has no host path, is never writable, and has no mounts below it that could propagate. In other mounts
- * image_sub_path has no effect. kubelet sets it for every mount with a subPath in a pod that has an image volume, and the
- * host_path of these mounts already contains the subPath.
+ * Reads an image mount. It has no host path, is never writable, and contains no mounts that could propagate. In other
+ * mounts, image_sub_path has no effect: kubelet sets it for every mount with a subPath in a pod that has an image volume,
+ * and the host_path of these mounts already contains the subPath.
  */
 function toMountImage(mount: Decoded<cri.IMount>, field: string): MountImageRecord | undefined {
   if (mount.image === null || mount.image.image === '') return undefined;
@@ -120,13 +123,14 @@ export function toCriMount(mount: MountRecord): cri.IMount {
 
 type Propagation = NonNullable<NonNullable<EngineMount['BindOptions']>['Propagation']>;
 
-/** As many hexadecimal digits of an image id are sure to identify one image. */
+/** This many hexadecimal digits of an image id certainly identify one image. */
 const MIN_ID_DIGITS = 32;
 
 /**
- * Mount records → HostConfig.
- * @param selinux whether the Engine enforces SELinux; otherwise relabelling has no effect.
- * @throws UNIMPLEMENTED for a mount that this Engine or its runtime cannot make; kubelet looks for the first word of the message.
+ * Converts mount records to the Engine's mounts.
+ * @param selinux whether the Engine enforces SELinux. Otherwise relabelling has no effect.
+ * @throws UNIMPLEMENTED for a mount that this Engine or its runtime cannot make. The message begins with the word that
+ * kubelet expects.
  */
 export function toEngineMounts(
   records: readonly MountRecord[],
@@ -160,15 +164,15 @@ function bindMount(mount: MountRecord, features: EngineFeatures, field: string):
     BindOptions: {
       ...(propagation === undefined ? {} : { Propagation: propagation }),
       ...(mount.recursiveReadOnly ? { ReadOnlyForceRecursive: true } : {}),
-      // Engines from 25 on make a read-only bind recursive, but CRI asks for that only with recursive_read_only.
+      // Engines from 25 on make a read-only bind recursive, but CRI requests this only with recursive_read_only.
       ...(mount.readonly && !mount.recursiveReadOnly ? { ReadOnlyNonRecursive: true } : {}),
     },
   };
 }
 
 /**
- * Undefined for PRIVATE, so that the Engine chooses: it refuses rprivate for a source that contains its data root, and uses
- * rslave for it.
+ * Returns the Engine's propagation. It is undefined for PRIVATE, so that the Engine chooses. The Engine refuses rprivate
+ * for a source that contains its data root, and uses rslave for such a source.
  */
 function enginePropagation(mount: MountRecord): Propagation | undefined {
   if (mount.recursiveReadOnly) return 'rprivate';
@@ -188,8 +192,9 @@ function demandRecursiveReadOnly(features: EngineFeatures, field: string): void 
 }
 
 /**
- * The Engine can relabel only a bind in the old form. `Z` gives it the label of the pod, as containerd and dockershim do.
- * Engines from 25 on make a read-only bind in this form recursively read-only, which is more than was requested.
+ * Returns a bind in the Engine's old form, because the Engine can relabel only such binds. `Z` gives the source the label
+ * of the pod, as in containerd and dockershim. Engines from 25 on make a read-only bind in this form recursively
+ * read-only, which is more than was requested.
  */
 function relabelledBind(mount: MountRecord, features: EngineFeatures, field: string): string {
   if (mount.recursiveReadOnly) demandRecursiveReadOnly(features, field);
@@ -207,8 +212,9 @@ function relabelledBind(mount: MountRecord, features: EngineFeatures, field: str
 }
 
 /**
- * @param before the number of earlier mounts of the same image in the container. The Engine derives the name of an image mount
- * from the container and the source, and refuses a second mount of the same name. So each further mount gets a shorter id.
+ * @param before the number of earlier mounts of the same image in the container. The Engine derives the name of an image
+ * mount from the container and the source, and refuses a second mount with the same name. Each further mount therefore
+ * gets a shorter id.
  */
 function imageMount(
   mount: MountRecord,
@@ -237,18 +243,19 @@ function imageMount(
   };
 }
 
-/** Puts a word before the message that kubelet looks for at its start. */
+/** Puts a word in front of the message. kubelet expects this word there. */
 function prefixed(word: 'RROUnsupported' | 'ImageVolumeMountFailed', error: RuntimeError): RuntimeError {
   return new RuntimeError(error.code, `${word}: ${error.message}`);
 }
 
-/** `z` asks for a label that several containers share, `Z` for one of this container alone. */
+/** `z` requests a label that several containers share, `Z` a label for this container alone. */
 const RELABEL = ['z', 'Z'];
 
 /**
- * The mounts of containers without our label. cri-dockerd's master branch uses `Mounts`, its releases up to 0.4.3 and dockershim
- * use `Binds`; kubelet finds the termination message by them. The requested mounts come first, in their order. Their
- * sources are those that the Engine reports, which also knows the volumes of an image.
+ * Returns the mounts of a container without dockbridge's label. cri-dockerd's master branch uses `Mounts`, while its
+ * releases up to 0.4.3 and dockershim use `Binds`. kubelet finds the termination message by these mounts. The requested
+ * mounts come first, in their order. Their sources are those that the Engine reports, which also include the volumes of
+ * an image.
  */
 export function fromEngineMounts({
   HostConfig: host,
@@ -261,7 +268,7 @@ export function fromEngineMounts({
     return point === undefined ? mount : { ...mount, hostPath: point.Source ?? '', readonly: !point.RW };
   });
   const rest = [...unasked.values()].map(fromMountPoint);
-  // The Engine lists these in a different order each time.
+  // These are sorted, because the Engine lists them in a different order each time.
   return [...found, ...rest.sort((a, b) => (a.containerPath < b.containerPath ? -1 : 1))];
 }
 
@@ -273,7 +280,10 @@ function askedFor({ Binds, Mounts, Tmpfs }: EngineHostConfig): MountRecord[] {
   ];
 }
 
-/** Parses `SOURCE:TARGET:OPTIONS`. A source that is not a path is a volume's name; without a source it is a nameless volume. */
+/**
+ * Parses `SOURCE:TARGET:OPTIONS`. A source that is not a path is a volume's name. Without a source, the mount is a volume
+ * without a name.
+ */
 function fromBind(bind: string): MountRecord {
   const [first = '', second, options] = bind.split(':');
   if (second === undefined) return plainMount('', first, '');
@@ -293,7 +303,7 @@ function fromMountPoint({ Source, Destination, Mode, RW }: EngineMountPoint): Mo
   return { ...plainMount(Source ?? '', Destination, Mode ?? ''), hostPath: Source ?? '', readonly: !RW };
 }
 
-/** @param options comma-separated; other options are ignored. */
+/** @param options separated by commas. Unknown options are ignored. */
 function plainMount(source: string, target: string, options: string): MountRecord {
   const given = options.split(',');
   return {

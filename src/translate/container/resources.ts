@@ -13,8 +13,8 @@ const OOM_MIN = -1000;
 const OOM_MAX = 1000;
 
 /**
- * LinuxContainerResources → HostConfig. 0 and '' mean "not set".
- * @param oomFloor the lowest oom_score_adj that the kernel lets us set here.
+ * Converts LinuxContainerResources to the Engine's form. 0 and '' mean "not set".
+ * @param oomFloor the lowest oom_score_adj that the kernel allows dockbridge to set.
  */
 export function toEngineResources(
   resources: Resources | null,
@@ -36,7 +36,7 @@ export function toEngineResources(
   };
 }
 
-/** `known` with the memory limits of an update that the Engine has accepted. */
+/** Returns `known` with the memory limits of an update that the Engine has accepted. */
 export function updatedMemory(known: ResourcesRecord, update: EngineResources | undefined): ResourcesRecord {
   return {
     ...known,
@@ -49,7 +49,7 @@ export function updatedMemory(known: ResourcesRecord, update: EngineResources | 
 const [MIN_PERIOD, MAX_PERIOD, MIN_QUOTA] = [1_000, 1_000_000, 1_000];
 const [MIN_SHARES, MAX_SHARES] = [2, 262_144];
 
-/** All limits except swap, which depends on the resulting memory limit. */
+/** Returns all limits except swap, which depends on the resulting memory limit. */
 function toLimits(
   resources: Resources,
   field: string,
@@ -75,13 +75,16 @@ function isSet(value: Resources['cpu_shares']): boolean {
   return value.toNumber() !== 0;
 }
 
-/** 0 means "not set"; -1 means "unlimited", for kernel and Engine alike. */
+/** Checks a CPU quota. For both the kernel and the Engine, 0 means "not set" and -1 means "unlimited". */
 function cpuQuota(value: Resources['cpu_quota'], field: string): number {
   const quota = integer(value, field, -1, Number.MAX_SAFE_INTEGER);
   return quota <= 0 ? quota : integer(value, field, MIN_QUOTA, Number.MAX_SAFE_INTEGER);
 }
 
-/** The CRI has only cgroup v2's raw value for it; the Engine has a field, for cgroup v1 too. */
+/**
+ * Returns the limit of processes. CRI has only the raw value of cgroup v2 for it, but the Engine has a field, which also
+ * works on cgroup v1.
+ */
 function pidsLimit(value: string | undefined, field: string): { PidsLimit?: number } {
   if (value === undefined) return {};
   if (value !== 'max' && !/^[1-9]\d{0,8}$/.test(value))
@@ -90,8 +93,8 @@ function pidsLimit(value: string | undefined, field: string): { PidsLimit?: numb
 }
 
 /**
- * UpdateContainerResources → body of the Engine's update call. It has only what changes, because 0 and '' mean "unchanged".
- * The Engine cannot change `oom_score_adj`.
+ * Converts UpdateContainerResources to the body of the Engine's update call. The body contains only what changes, because
+ * 0 and '' mean "unchanged". The Engine cannot change `oom_score_adj`.
  * @returns undefined if nothing changes.
  */
 export function toEngineUpdate(
@@ -107,16 +110,17 @@ export function toEngineUpdate(
   return changes.length === 0 ? undefined : Object.fromEntries(changes);
 }
 
-/** When only the memory limit changes, the amount of swap in addition to it stays the same. */
+/** Returns memory plus swap when only the memory limit changes. The amount of swap then stays the same. */
 function withSameSwap(memory: number, { memoryLimit, memorySwapLimit }: ResourcesRecord): number {
   if (memorySwapLimit === -1) return -1;
   return memoryLimit === 0 ? memory : memory + Math.max(memorySwapLimit - memoryLimit, 0);
 }
 
 /**
- * The Engine counts memory plus swap; cgroup v2's `memory.swap.max`, as kubelet sends it, counts swap alone.
- * @returns undefined if the request does not mention swap: then a new container with a memory limit has no swap, as kubelet
- * expects (and as in cri-dockerd), and an update leaves it unchanged.
+ * Returns the Engine's limit, which is memory plus swap. cgroup v2's `memory.swap.max`, which kubelet sends, is swap
+ * alone.
+ * @returns undefined if the request does not mention swap. In that case a new container with a memory limit gets no swap,
+ * as kubelet expects (and as in cri-dockerd), and an update leaves swap unchanged.
  */
 function swapLimit(memory: number, resources: Resources, field: string): number | undefined {
   const swap = integer(
@@ -129,18 +133,18 @@ function swapLimit(memory: number, resources: Resources, field: string): number 
   if (swap > 0 && swap < memory) {
     throw invalidArgument(
       `${field}.memory_swap_limit_in_bytes`,
-      `${swap} is memory and swap together, and less than the memory alone (${memory})`,
+      `${swap} is the sum of memory and swap, but less than the memory alone (${memory})`,
     );
   }
   if (only === undefined || swap !== 0) return swap === 0 ? undefined : swap;
   if (only === 'max') return -1;
   if (!/^\d{1,15}$/.test(only))
     throw invalidArgument(`${field}.unified["${SWAP_KEY}"]`, `"${only}" is not a size`);
-  // Without a memory limit dockbridge writes it itself: translate/container/kernel-values.ts.
+  // Without a memory limit, dockbridge writes the swap limit itself (translate/container/kernel-values.ts).
   return memory === 0 ? 0 : memory + Number(only);
 }
 
-/** Checked here because the Engine's refusal would not name the field. */
+/** Checks a cpuset here, because the Engine's refusal would not name the field. */
 function cpuset(text: string, field: string): string {
   const isRange = (part: string): boolean => {
     const [, low, high] = /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(part) ?? [];
@@ -154,7 +158,10 @@ export function clampOomScore(wanted: number, floor: number): number {
   return Math.max(wanted, floor);
 }
 
-/** @param kernel the values that the Engine does not know, from our label. */
+/**
+ * Reads resources back from the Engine's form.
+ * @param kernel the values that the Engine does not know, from dockbridge's label.
+ */
 export function fromEngineResources(
   host: EngineHostConfig,
   kernel: KernelValues = { hugepages: {}, unified: {} },
@@ -196,11 +203,14 @@ export function toCriResources(resources: ResourcesRecord): cri.IContainerResour
   };
 }
 
-/** The kernel's limits of a path and of a name in it. */
+/** The kernel's limits for a path and for a name in a path, in bytes. */
 const MAX_PATH = 4095;
 const MAX_NAME = 255;
 
-/** @throws INVALID_ARGUMENT for a path that no file system accepts. */
+/**
+ * Checks a cgroup parent.
+ * @throws INVALID_ARGUMENT for a path that no file system accepts.
+ */
 export function checkCgroupParent(cgroupParent: string, field: string): string {
   withoutNul(cgroupParent, field);
   if (Buffer.byteLength(cgroupParent) > MAX_PATH)
@@ -208,17 +218,17 @@ export function checkCgroupParent(cgroupParent: string, field: string): string {
   for (const name of cgroupParent.split('/')) {
     if (Buffer.byteLength(name) > MAX_NAME)
       throw invalidArgument(field, `a name in it is longer than ${MAX_NAME} bytes`);
-    // Together with a container's id it would lead to another cgroup than the named one.
+    // Together with a container's id, such a path would lead to another cgroup than the named one.
     if (name === '..') throw invalidArgument(field, `${JSON.stringify(cgroupParent)} leads upwards`);
   }
   return cgroupParent;
 }
 
 /**
- * kubelet gives `/kubepods/burstable/pod…` for cgroupfs and a path of slices for systemd; the Engine's systemd driver takes the
- * last slice only, whose name holds the others.
- * @throws INVALID_ARGUMENT if the systemd driver needs a slice and this is not one, because kubelet is configured with another
- * driver.
+ * Converts a cgroup parent to the Engine's form. kubelet sends `/kubepods/burstable/pod…` for cgroupfs and a path of
+ * slices for systemd. The Engine's systemd driver accepts only the last slice, whose name contains the others.
+ * @throws INVALID_ARGUMENT if the systemd driver needs a slice and this is none, because kubelet is configured with
+ * another driver.
  */
 export function toEngineCgroupParent(cgroupParent: string, cgroupDriver: string, field: string): string {
   if (cgroupDriver !== 'systemd') return cgroupParent;

@@ -4,7 +4,7 @@ import { Signal } from '../../proto/enums';
 
 const PREFIX = 'SIGNAL_';
 
-/** CRI Signal → the Engine's name (`SIGTERM`, `SIGRTMIN+3`); '' for SIGNAL_RUNTIME_DEFAULT. */
+/** Converts CRI's Signal to the Engine's name (`SIGTERM`, `SIGRTMIN+3`); '' for SIGNAL_RUNTIME_DEFAULT. */
 export function toEngineSignal(signal: number, field: string): string {
   if (signal === Signal.SIGNAL_RUNTIME_DEFAULT) return '';
   const key = Object.entries(Signal).find(([, number]) => number === signal)?.[0];
@@ -13,8 +13,8 @@ export function toEngineSignal(signal: number, field: string): string {
 }
 
 /**
- * The Engine's name, with or without SIG, or Linux's number, as in Dockerfiles → CRI Signal; 0 (runtime default) for '' and
- * for a signal without a name in CRI.
+ * Converts a signal to CRI's Signal. The text is the Engine's name with or without SIG, or Linux's number, as in
+ * Dockerfiles. Returns 0 (runtime default) for '' and for a signal without a name in CRI.
  */
 export function toCriSignal(name: string): Signal {
   if (name === '') return Signal.SIGNAL_RUNTIME_DEFAULT;

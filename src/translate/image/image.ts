@@ -2,10 +2,10 @@ import type { cri } from '../../proto';
 import type { ImageRecord } from '../../store/records';
 import type { EngineImageInspect } from '../../engine/types';
 
-/** The Engine's stand-ins for a missing name. */
+/** Whether a name is real. The Engine writes `<none>` in place of a missing name. */
 const isReal = (name: string): boolean => !name.includes('<none>');
 
-/** The names in the Engine's lists; with the containerd store a digest is among the tags too. */
+/** Returns the names in the Engine's list. With the containerd image store, the list of tags also contains digests. */
 export function namesOf({ RepoTags, RepoDigests }: Pick<EngineImageInspect, 'RepoTags' | 'RepoDigests'>): {
   repoTags: string[];
   repoDigests: string[];
@@ -17,7 +17,7 @@ export function namesOf({ RepoTags, RepoDigests }: Pick<EngineImageInspect, 'Rep
   };
 }
 
-/** `GET /images/{id}/json` → record. */
+/** Converts the answer of `GET /images/{id}/json` to a record. */
 export function imageFromInspect(image: EngineImageInspect): ImageRecord {
   return {
     id: image.Id,
@@ -30,12 +30,12 @@ export function imageFromInspect(image: EngineImageInspect): ImageRecord {
   };
 }
 
-/** What `crictl inspecti` shows: the image's OCI configuration, under the name that containerd uses. */
+/** Returns what `crictl inspecti` shows: the image's OCI configuration under the same name as in containerd. */
 export function toVerboseInfo({ labels, spec }: ImageRecord): object {
   return { labels, imageSpec: spec };
 }
 
-/** The Engine's inspect → OCI image configuration; only what the image sets. */
+/** Converts the Engine's inspect to the OCI image configuration, with only the fields that the image sets. */
 function toImageSpec({ Created, Architecture, Os, Config }: EngineImageInspect): object {
   const config = Config ?? {};
   const names = [
@@ -55,8 +55,8 @@ function toImageSpec({ Created, Architecture, Os, Config }: EngineImageInspect):
 }
 
 /**
- * Record → CRI Image.
- * @param askedName the name by which it was asked for; undefined means its first tag.
+ * Converts a record to CRI's Image.
+ * @param askedName the name that pods have used for the image; undefined means its first tag.
  */
 export function toCriImage(image: ImageRecord, pinned: boolean, askedName?: string): cri.IImage {
   return {
@@ -70,7 +70,7 @@ export function toCriImage(image: ImageRecord, pinned: boolean, askedName?: stri
   };
 }
 
-/** `Config.User` is `user[:group]`: CRI wants a uid or a name, never both, and no group. */
+/** Converts `Config.User`, which is `user[:group]`. CRI expects a uid or a name, never both, and no group. */
 function toCriUser(user: string): Pick<cri.IImage, 'uid' | 'username'> {
   const name = user.split(':', 1)[0] ?? '';
   if (name === '') return {};

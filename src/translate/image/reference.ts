@@ -1,11 +1,11 @@
 import { invalidArgument } from '../../lib/errors';
 
 /**
- * Image references by the distribution grammar: `[domain/]path[:tag][@digest]`. The Engine lists images under their
- * familiar names (Docker Hub's domain and `library/` left out), so that is the form we look up.
+ * An image reference by the distribution grammar: `[domain/]path[:tag][@digest]`. The Engine lists images under their
+ * familiar names, without Docker Hub's domain and `library/`, so look-ups use this form.
  */
 export interface ImageReference {
-  /** Familiar repository: `busybox`, `registry.k8s.io/pause`. */
+  /** The familiar repository, such as `busybox` or `registry.k8s.io/pause`. */
   readonly repository: string;
   readonly tag: string | undefined;
   readonly digest: string | undefined;
@@ -21,7 +21,7 @@ const REFERENCE = new RegExp(
 );
 const MAX_NAME = 255;
 
-/** @throws INVALID_ARGUMENT naming `field`. */
+/** @throws INVALID_ARGUMENT with the name of `field`. */
 export function parseReference(text: string, field: string): ImageReference {
   const reference = tryParseReference(text);
   if (reference === undefined) {
@@ -41,38 +41,41 @@ export function tryParseReference(text: string): ImageReference | undefined {
   return { repository, tag, digest };
 }
 
-/** The Engine's name for it: with `:latest` if it has neither tag nor digest; a digest wins over a tag. */
+/**
+ * Returns the Engine's name for a reference. It ends with `:latest` if the reference has neither tag nor digest. If it
+ * has both, the digest counts.
+ */
 export function familiarName(reference: ImageReference): string {
   if (reference.digest !== undefined) return `${reference.repository}@${reference.digest}`;
   return `${reference.repository}:${reference.tag ?? 'latest'}`;
 }
 
 export interface RegistryPath {
-  /** With the port, `docker.io` for Docker Hub. */
+  /** The registry's host with its port; `docker.io` for Docker Hub. */
   readonly host: string;
-  /** Within the registry: `library/busybox`. */
+  /** The path within the registry, such as `library/busybox`. */
   readonly path: string;
 }
 
-/** The registry of a reference, and the path in it. */
+/** Returns the registry of a reference and the path in the registry. */
 export function registryOf({ repository }: ImageReference): RegistryPath {
   const [first = '', ...rest] = repository.split('/');
   if (rest.length > 0 && isDomain(first)) return { host: first, path: rest.join('/') };
   return { host: 'docker.io', path: rest.length === 0 ? `library/${first}` : repository };
 }
 
-/** Full image id, or undefined. */
+/** Returns the full image id with `sha256:`, or undefined when the text is not a full id. */
 export function asImageId(text: string): string | undefined {
   if (/^sha256:[0-9a-f]{64}$/.test(text)) return text;
   return /^[0-9a-f]{64}$/.test(text) ? `sha256:${text}` : undefined;
 }
 
-/** Whether `text` could be the beginning of an image id, as crictl shows it. */
+/** Whether `text` may be the beginning of an image id, as crictl shows it. */
 export function looksLikeIdPrefix(text: string): boolean {
   return /^(?:sha256:)?[0-9a-f]{4,64}$/.test(text);
 }
 
-/** A first component is a domain only with a dot, a port, or when it is localhost (or has capitals). */
+/** Whether the first component is a domain: it contains a dot or a port, is localhost, or contains capitals. */
 function isDomain(component: string): boolean {
   return /[.:[]/.test(component) || component === 'localhost' || component !== component.toLowerCase();
 }

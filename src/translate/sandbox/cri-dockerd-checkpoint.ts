@@ -5,8 +5,8 @@ import { fromEnginePorts, protocolName, type PublishedPort } from './ports';
 import type { CheckedSandbox } from './sandbox-create';
 
 /**
- * The file in which cri-dockerd, and dockershim before it, keep data of a sandbox. It is their only source of the ports for
- * CNI's DEL, and of the pod's name when the Engine has lost the container.
+ * The file in which cri-dockerd, and dockershim before it, store data of a sandbox. For both, it is the only source of
+ * the ports for CNI's DEL, and of the pod's name after the Engine has lost the container.
  */
 export interface SandboxCheckpoint {
   readonly name: string;
@@ -16,13 +16,16 @@ export interface SandboxCheckpoint {
 }
 
 export interface ReadCheckpoint extends SandboxCheckpoint {
-  /** Whether cri-dockerd accepts it. It accepts none of dockershim, whose checksum contains the names of other Go types. */
+  /**
+   * Whether cri-dockerd accepts the file. It accepts no file of dockershim, whose checksum includes the names of other Go
+   * types.
+   */
   readonly isSound: boolean;
 }
 
 const VERSION = 'v1';
 
-/** The request of RunPodSandbox → its checkpoint. */
+/** Converts a RunPodSandbox request to its checkpoint. */
 export function toCheckpoint({ config, metadata, namespaces }: CheckedSandbox): SandboxCheckpoint {
   return {
     name: metadata.name,
@@ -37,7 +40,7 @@ export function toCheckpoint({ config, metadata, namespaces }: CheckedSandbox): 
   };
 }
 
-/** Builds the missing checkpoint of a sandbox from what the Engine knows about it. */
+/** Builds the missing checkpoint of a sandbox from the Engine's data. */
 export function checkpointOf(
   { metadata, namespaces }: SandboxRecord,
   { PortBindings }: EngineHostConfig,
@@ -50,7 +53,7 @@ export function checkpointOf(
   };
 }
 
-/** The text of the file. As in Go, empty fields are left out. */
+/** Returns the text of the file. As in Go, empty fields are left out. */
 export function encodeCheckpoint(checkpoint: SandboxCheckpoint): string {
   const { name, namespace, hostNetwork, ports } = checkpoint;
   const port_mappings = ports.map(({ protocol, containerPort, hostPort, hostIp }) => ({
@@ -90,7 +93,7 @@ export function decodeCheckpoint(text: string): ReadCheckpoint | undefined {
   return { ...checkpoint, isSound: version === VERSION && checksum === checkpointChecksum(checkpoint) };
 }
 
-/** FNV-1a of 32 bits over Go's deep print of the data, in which pointers are followed and types are named. */
+/** Returns the 32-bit FNV-1a hash of the data's text in Go's deep format, which follows pointers and names types. */
 export function checkpointChecksum({
   ports,
   hostNetwork,

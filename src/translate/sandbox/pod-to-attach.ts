@@ -5,7 +5,7 @@ import { parseEngineName, withoutSlash } from '../shared/names';
 import { fromEnginePorts, type PodPort } from './ports';
 import { type CheckedSandbox, type PodDns, podDns } from './sandbox-create';
 
-/** What the network needs to know about a pod. */
+/** What the pod's network needs to know about the pod. */
 export interface PodToAttach {
   readonly name: string;
   readonly namespace: string;
@@ -18,7 +18,7 @@ export interface PodToAttach {
 
 const PROTOCOLS = { [Protocol.TCP]: 'tcp', [Protocol.UDP]: 'udp', [Protocol.SCTP]: 'sctp' } as const;
 
-/** Checked request → what the pod's network is told about the pod. */
+/** Extracts from a checked request what the pod's network needs. */
 export function toPodToAttach({ config, metadata }: CheckedSandbox): PodToAttach {
   const { name, namespace, uid } = metadata;
   return {
@@ -38,7 +38,10 @@ export function toPodToAttach({ config, metadata }: CheckedSandbox): PodToAttach
   };
 }
 
-/** What a sandbox's name and port bindings tell about its pod; undefined for a container with another name. */
+/**
+ * Extracts the pod's identity and ports from the sandbox's name and port bindings. Returns undefined for a container
+ * whose name is not a sandbox's.
+ */
 export function podFromSandbox({ Name, HostConfig }: EngineContainerInspect): PodToAttach | undefined {
   const parsed = parseEngineName(withoutSlash(Name));
   if (parsed === undefined) return undefined;

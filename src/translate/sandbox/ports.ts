@@ -13,27 +13,27 @@ export interface EnginePorts {
   readonly PortBindings: Record<string, EnginePortBinding[]>;
 }
 
-/** A port of a pod and the node's port that leads to it; `hostPort` 0 means none. */
+/** A port of a pod with the node's port that leads to it. A `hostPort` of 0 means none. */
 export interface PublishedPort {
   readonly protocol: string;
   readonly containerPort: number;
   readonly hostPort: number;
-  /** '' for all addresses of the node. */
+  /** '' means all addresses of the node. */
   readonly hostIp: string;
 }
 
-/** A published port; `hostPort` is never 0. */
+/** A published port. Its `hostPort` is never 0. */
 export interface PodPort {
   readonly hostPort: number;
   readonly containerPort: number;
   readonly protocol: 'tcp' | 'udp' | 'sctp';
-  /** '' for all addresses of the node. */
+  /** '' means all addresses of the node. */
   readonly hostIp: string;
 }
 
 /**
- * CRI port mappings → published ports. host_port 0 publishes nothing, never a random port.
- * @param everyAddress what a mapping without `host_ip` is bound to.
+ * Converts CRI's port mappings to published ports. A host_port of 0 publishes nothing, in particular no random port.
+ * @param everyAddress the addresses to which a mapping without `host_ip` is bound.
  */
 export function toEnginePorts(
   mappings: readonly Decoded<cri.IPortMapping>[],
@@ -63,7 +63,7 @@ export function toEnginePorts(
     };
     const rival = taken.find((other) => areRivals(other, published));
     if (rival !== undefined)
-      throw invalidArgument(`${at}.host_port`, `${mapping.host_port} is published by ${rival.at} already`);
+      throw invalidArgument(`${at}.host_port`, `${mapping.host_port} is already published by ${rival.at}`);
     taken.push({ ...published, at });
     const key = `${mapping.container_port}/${PROTOCOL_NAMES[mapping.protocol]}`;
     ports.ExposedPorts[key] = {};
@@ -74,13 +74,13 @@ export function toEnginePorts(
   return ports;
 }
 
-/** Whether two mappings take the same port of the same address. Whether other combinations work, only the network knows. */
+/** Whether two mappings use the same port of the same address. Only the network knows whether other combinations work. */
 function areRivals(one: PublishedPort, other: PublishedPort): boolean {
   const isSameAddress = canonicalIp(one.hostIp) === canonicalIp(other.hostIp);
   return one.protocol === other.protocol && one.hostPort === other.hostPort && isSameAddress;
 }
 
-/** Reads back what was published, as far as the Engine keeps it, in no particular order. */
+/** Reads back the published ports as far as the Engine stores them, in no particular order. */
 export function fromEnginePorts(bindings: EngineHostConfig['PortBindings']): PodPort[] {
   return Object.entries(bindings ?? {}).flatMap(([key, hosts]) => {
     const [port = '', name = 'tcp'] = key.split('/');
@@ -97,7 +97,10 @@ export function fromEnginePorts(bindings: EngineHostConfig['PortBindings']): Pod
   });
 }
 
-/** A port on all addresses of both families (engine-defaults.ts) was requested without an address. */
+/**
+ * Merges the bindings of a port on all addresses of both families (engine-defaults.ts), which was requested without an
+ * address.
+ */
 function mergeFamilies(hosts: readonly EnginePortBinding[]): EnginePortBinding[] {
   const has = (ip: string, { HostPort }: EnginePortBinding): boolean =>
     hosts.some((other) => other.HostIp === ip && other.HostPort === HostPort);
@@ -106,7 +109,7 @@ function mergeFamilies(hosts: readonly EnginePortBinding[]): EnginePortBinding[]
     .map((host) => (host.HostIp === '0.0.0.0' && has('::', host) ? { ...host, HostIp: '' } : host));
 }
 
-/** @param protocol one that `toEnginePorts` has accepted. */
+/** @param protocol a protocol that `toEnginePorts` has accepted. */
 export function protocolName(protocol: Protocol): string {
   return PROTOCOL_NAMES[protocol];
 }
@@ -120,9 +123,9 @@ function checkPort(port: number, field: string, min: number): void {
     throw invalidArgument(field, `${port} is not between ${min} and ${MAX_PORT}`);
 }
 
-/** Returns an address in the form in which addresses are compared: IPv6 short and in lower case. */
+/** Returns an address in a form that can be compared: IPv6 is shortened and in lower case. */
 export function canonicalIp(ip: string): string {
   const url = `http://[${ip}]`;
-  // A URL cannot hold an address with a zone.
+  // A URL cannot contain an address with a zone, so such an address stays unchanged.
   return isIPv6(ip) && URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : ip;
 }

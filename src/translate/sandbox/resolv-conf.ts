@@ -5,7 +5,7 @@ import { ownSandboxExtra, SANDBOX_EXTRA_EXAMPLE } from './sandbox-record';
 
 const WITH_DNS_EXAMPLE = { ...SANDBOX_EXTRA_EXAMPLE, dns: { servers: [''], searches: [''], options: [''] } };
 
-/** A DNS configuration as resolv.conf(5) has it; an empty one is an empty file. */
+/** Returns a DNS configuration in the format of resolv.conf(5). An empty configuration results in an empty file. */
 export function toResolvConf({ servers, searches, options }: PodDns): string {
   const lines = [
     ...(searches.length === 0 ? [] : [`search ${searches.join(' ')}`]),
@@ -15,20 +15,20 @@ export function toResolvConf({ servers, searches, options }: PodDns): string {
   return lines.map((line) => `${line}\n`).join('');
 }
 
-/** A running sandbox's resolv.conf: where it is, and what it must say. */
+/** The path and the wanted text of a running sandbox's resolv.conf. */
 export interface WantedResolvConf {
   readonly path: string;
-  /** Undefined if the pod was given no configuration and uses that of the node. */
+  /** Undefined if the request has no DNS configuration, so that the pod uses the node's. */
   readonly text: string | undefined;
-  /** Whether the pod has the node's network, where also loopback addresses lead to the node's own resolver. */
+  /** Whether the pod has the node's network, where loopback addresses also lead to the node's own resolver. */
   readonly hostNetwork: boolean;
 }
 
 /**
- * What the resolv.conf of a running sandbox must contain. The Engine writes it at each start from the create request, but
- * fills empty parts from its daemon.json and, without loopback servers, from the node's file.
- * @returns undefined if the sandbox is not ours, or the file belongs to another container: for a container that joined
- * another's network the Engine names the file of the other.
+ * Returns what the resolv.conf of a running sandbox must contain. The Engine writes this file at each start from the
+ * create request, but fills empty parts from its daemon.json and from the node's file, without loopback servers.
+ * @returns undefined if dockbridge did not create the sandbox, or the file belongs to another container. (For a container
+ * that joined the network of another one, the Engine reports that container's file.)
  */
 export function wantedResolvConf(sandbox: EngineContainerInspect): WantedResolvConf | undefined {
   const extra = ownSandboxExtra(sandbox, SANDBOX_EXTRA_EXAMPLE);
@@ -43,10 +43,10 @@ export function wantedResolvConf(sandbox: EngineContainerInspect): WantedResolvC
   };
 }
 
-/** Addresses of systemd-resolved on the node, which another network namespace cannot reach. */
+/** Addresses of systemd-resolved on the node, which other network namespaces cannot reach. */
 const STUB = /^127\.0\.0\.5[34]$/;
 
-/** Whether systemd-resolved's stub is the only server that a resolv.conf names. */
+/** Whether systemd-resolved's stub is the only server in a resolv.conf. */
 export function namesOnlyStub(text: string): boolean {
   const servers = [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(([, server = '']) => server);
   return servers.length > 0 && servers.every((server) => STUB.test(server));

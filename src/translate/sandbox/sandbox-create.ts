@@ -28,7 +28,7 @@ export interface PodDns {
   readonly options: readonly string[];
 }
 
-/** The JSON under EXTRA_LABEL: what the name and the shared labels of a sandbox cannot hold. */
+/** The JSON under EXTRA_LABEL. It contains what the name and the shared labels of a sandbox cannot hold. */
 export interface SandboxExtra extends LabelKeys {
   readonly v: 1;
   readonly metadata: SandboxMetadata;
@@ -37,17 +37,17 @@ export interface SandboxExtra extends LabelKeys {
   readonly logDirectory: string;
   readonly cgroupParent: string;
   readonly privileged: boolean;
-  /** Absent if the request has none. */
+  /** Absent if the request has no DNS configuration. */
   readonly dns?: PodDns;
-  /** Absent in what older versions made. */
+  /** Absent in sandboxes of older versions. */
   readonly contents?: Contents;
 }
 
-/** The facts of node and Engine that a sandbox's translation depends on. */
+/** The facts about the node and the Engine that the translation of a sandbox needs. */
 export interface SandboxSurroundings extends KnownRuntimes {
   /** Image reference or id of the pause container. */
   readonly image: string;
-  /** Engine network of pods with their own network. */
+  /** The Engine's network for pods that have their own network. */
   readonly networkMode: string;
   readonly cgroupDriver: string;
   readonly cgroupVersion: string;
@@ -67,11 +67,14 @@ export interface CheckedSandbox {
   readonly contents: Contents;
 }
 
-/** Just above the score of processes that must never be killed; dockershim and cri-dockerd use the same value. */
+/** Just above the score of processes that must never be killed. dockershim and cri-dockerd use the same value. */
 const SANDBOX_OOM_SCORE = -998;
 export const SANDBOX_CPU_SHARES = 2;
 
-/** @throws INVALID_ARGUMENT or UNIMPLEMENTED, naming the field. */
+/**
+ * Checks a RunPodSandbox request.
+ * @throws INVALID_ARGUMENT or UNIMPLEMENTED with the name of the field.
+ */
 export function checkSandbox(config: Config | null, runtimeHandler: string): CheckedSandbox {
   const checked = required(config, 'config');
   const metadata = toSandboxMetadata(checked.metadata, 'config.metadata');
@@ -114,7 +117,7 @@ function toSandboxMetadata(
   };
 }
 
-/** The content of the pod's resolv.conf, which may be empty; undefined means that of the node (ADR 0033). */
+/** Returns the content of the pod's resolv.conf, which may be empty. Undefined means the node's content (ADR 0033). */
 export function podDns({ dns_config }: Config): Decoded<cri.IDNSConfig> | undefined {
   return dns_config ?? undefined;
 }
@@ -122,18 +125,20 @@ export function podDns({ dns_config }: Config): Decoded<cri.IDNSConfig> | undefi
 const LOOPBACK_IPV6 = 'net.ipv6.conf.lo.disable_ipv6';
 
 /**
- * Engine 20.10 switches IPv6 off in networks without it, including `::1`, which pods of all other runtimes have.
- * @param ipv6 whether the node has IPv6 and the pod a network of its own.
+ * Returns the sysctls of a sandbox. Engine 20.10 disables IPv6 in networks without it, including `::1`, which pods of all
+ * other runtimes have, so this enables it for the loopback interface.
+ * @param ipv6 whether the node has IPv6 and the pod has its own network.
  */
 function sandboxSysctls(asked: Readonly<Record<string, string>>, ipv6: boolean): Record<string, string> {
-  // The order of sysctls is undefined, so ours must not be set together with a requested one for all interfaces.
+  // The order in which sysctls are set is undefined, so this one must not be set together with a requested one for all
+  // interfaces.
   const isAsked = LOOPBACK_IPV6 in asked || 'net.ipv6.conf.all.disable_ipv6' in asked;
-  // A new line, as sysctl(8) writes: an empty write would change nothing, without an error.
+  // An empty value becomes a newline, as with sysctl(8), because an empty write would change nothing and report no error.
   const values = Object.fromEntries(Object.entries(asked).map(([name, value]) => [name, value || '\n']));
   return ipv6 && !isAsked ? { ...values, [LOOPBACK_IPV6]: '0' } : values;
 }
 
-/** Checked request → body of the Engine's create call. */
+/** Converts a checked request to the body of the Engine's create call. */
 export function toSandboxCreate(
   checked: CheckedSandbox,
   surroundings: SandboxSurroundings,
@@ -197,20 +202,21 @@ export function toSandboxCreate(
       CpuShares: SANDBOX_CPU_SHARES,
       OomScoreAdj: clampOomScore(SANDBOX_OOM_SCORE, surroundings.oomFloor),
       RestartPolicy: { Name: 'no' },
-      // The pause process writes nothing, so do not start the Engine's default log driver for it.
+      // The pause process writes nothing, so the Engine's default log driver need not be started for it.
       LogConfig: { Type: 'none', Config: {} },
     },
   };
 }
 
-/** The kernel's limit of a host name. */
+/** The kernel's limit for a host name, in characters. */
 const MAX_NAME = 64;
-/** Limit for a part of a name (RFC 1123). */
+/** The limit for one part of a host name (RFC 1123). */
 const MAX_LABEL = 63;
 
 /**
- * Checks a host name ('' for none): the Engine accepts names that neither the kernel nor a resolver does.
- * @throws INVALID_ARGUMENT
+ * Checks a host name, which may be ''. The check is needed because the Engine accepts names that the kernel or resolvers
+ * refuse.
+ * @throws INVALID_ARGUMENT for an invalid name.
  */
 export function hostName(name: string, field: string): string {
   const shown = JSON.stringify(name.slice(0, 100));
@@ -230,12 +236,12 @@ export function hostName(name: string, field: string): string {
 }
 
 /**
- * Checks what is written to a resolv.conf, where a blank or a new line would begin another word or line.
- * @throws INVALID_ARGUMENT
+ * Checks what is written to a resolv.conf. A blank or a newline inside a value would begin another word or line.
+ * @throws INVALID_ARGUMENT for an invalid value.
  */
 export function checkDns({ servers, searches, options }: Decoded<cri.IDNSConfig>, field: string): void {
   servers.forEach((server, index) => {
-    // A link-local address may have an interface after it.
+    // A link-local address may be followed by an interface.
     if (isIP(server.replace(/%[\w.-]+$/, '')) === 0)
       throw invalidArgument(
         `${field}.servers[${index}]`,

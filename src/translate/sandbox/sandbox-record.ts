@@ -22,9 +22,9 @@ export const SANDBOX_EXTRA_EXAMPLE: SandboxExtra = {
 };
 
 /**
- * The Engine's inspect → record, for sandboxes of ours and of cri-dockerd.
+ * Makes the record from the Engine's inspect, for sandboxes of dockbridge and of cri-dockerd.
  * @param network whether the pod's network is set up, and its IPs, primary first.
- * @returns undefined for a container that is not a sandbox (no metadata in its label or name).
+ * @returns undefined for a container that is not a sandbox, because neither its label nor its name contains metadata.
  */
 export function sandboxFromInspect(
   container: EngineContainerInspect,
@@ -44,7 +44,8 @@ export function sandboxFromInspect(
     createdAt: nanosFromEngineTime(container.Created),
     state: toEngineState(container.State.Status),
     pid: container.State.Pid,
-    // cri-dockerd does not record the handler; the pod's containers must have the sandbox's runtime, too.
+    // cri-dockerd does not record the handler. The sandbox's runtime is used, because the pod's containers need the same
+    // runtime.
     runtimeHandler: extra?.runtimeHandler ?? container.HostConfig.Runtime ?? '',
     runtime: container.HostConfig.Runtime ?? '',
     networkMode: container.HostConfig.NetworkMode ?? '',
@@ -61,7 +62,9 @@ export function sandboxFromInspect(
   };
 }
 
-/** Whether a container is a pod's sandbox, ours or cri-dockerd's, and did not get its labels from an image. */
+/**
+ * Whether a container is a pod's sandbox, created by dockbridge or cri-dockerd, and did not get its labels from an image.
+ */
 export function isSandbox(container: EngineContainerInspect): boolean {
   if (container.Config.Labels?.[TYPE_LABEL] !== SANDBOX_TYPE) return false;
   const isNamed = metadataFromName(withoutSlash(container.Name)) !== undefined;
@@ -69,8 +72,9 @@ export function isSandbox(container: EngineContainerInspect): boolean {
 }
 
 /**
- * Reads our label of a sandbox that we created. Labels alone prove nothing, because containers inherit those of their image.
- * But an image cannot know the name, and does not decide the HostConfig of a sandbox that was renamed since.
+ * Reads dockbridge's label of a sandbox that dockbridge created. Labels alone are no proof, because a container inherits
+ * the labels of its image. An image, however, cannot know the sandbox's name. If the sandbox was renamed, its HostConfig
+ * is the proof, which an image cannot determine either.
  */
 export function ownSandboxExtra<T extends SandboxExtra>(
   { Name, Config, HostConfig: host }: EngineContainerInspect,
@@ -92,7 +96,7 @@ function metadataFromName(engineName: string): SandboxMetadata | undefined {
   return parsed === undefined ? undefined : { ...parsed.pod, attempt: parsed.attempt };
 }
 
-/** The IPs that the Engine assigned on its own networks, IPv4 first. */
+/** Returns the IPs that the Engine assigned on its own networks, IPv4 first. */
 export function engineIps(container: EngineContainerInspect): string[] {
   const networks = Object.values(container.NetworkSettings.Networks ?? {});
   const all = [

@@ -7,7 +7,7 @@ export function sandboxState(sandbox: SandboxRecord): PodSandboxState {
   return isReady(sandbox) ? PodSandboxState.SANDBOX_READY : PodSandboxState.SANDBOX_NOTREADY;
 }
 
-/** Record → element of ListPodSandbox. */
+/** Converts a record to an element of ListPodSandbox. */
 export function toCriSandbox(sandbox: SandboxRecord): cri.IPodSandbox {
   return {
     id: sandbox.id,
@@ -20,7 +20,7 @@ export function toCriSandbox(sandbox: SandboxRecord): cri.IPodSandbox {
   };
 }
 
-/** Record → PodSandboxStatus. */
+/** Converts a record to a PodSandboxStatus. */
 export function toCriSandboxStatus(sandbox: SandboxRecord): cri.IPodSandboxStatus {
   const { network, pid, ipc } = sandbox.namespaces;
   return {
@@ -30,7 +30,7 @@ export function toCriSandboxStatus(sandbox: SandboxRecord): cri.IPodSandboxStatu
   };
 }
 
-/** A pod that is not ready has no addresses any more. */
+/** Returns the pod's addresses. A pod that is not ready has none. */
 function toCriNetwork(sandbox: SandboxRecord): cri.IPodSandboxNetworkStatus {
   const [ip = '', ...additional] = isReady(sandbox) ? sandbox.ips : [];
   return { ip, additional_ips: additional.map((other) => ({ ip: other })) };

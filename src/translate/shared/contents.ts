@@ -3,13 +3,15 @@ import Long from 'long';
 import type { cri, Decoded } from '../../proto';
 import type { StringMap } from '../../store/records';
 
-/** The request for a pod or container, as a short digest of each field that was set, by its path. */
+/**
+ * The request for a pod or container, as a short digest of each field that was set. The keys are the paths of the fields.
+ */
 export type Contents = StringMap;
 
 /** Number of hexadecimal digits: enough to distinguish two requests, and too few to reveal their contents. */
 const DIGITS = 8;
 
-/** Fields that name the object, or have no effect on it (`informs` in tools/docs/fields). */
+/** Fields that name the object or have no effect on it (`informs` in tools/docs/fields). */
 const OF_NO_EFFECT = {
   container: new Set(['metadata', 'image_ref']),
   sandbox: new Set(['metadata', 'overhead', 'resources']),
@@ -17,8 +19,8 @@ const OF_NO_EFFECT = {
 
 /**
  * Lists whose order has no meaning, with the field by which their elements are sorted ('' for the whole element). kubelet
- * fills some of them from Go maps, in a different order each time. Variables of the same name keep their order, because the
- * last one counts.
+ * fills some of them from Go maps, in a different order each time. Variables with the same name keep their order, because
+ * the last one counts.
  */
 const UNORDERED: Readonly<Record<string, string>> = {
   envs: 'key',
@@ -34,7 +36,7 @@ const UNORDERED: Readonly<Record<string, string>> = {
   hugepage_limits: 'page_size',
 };
 
-/** @param logPath what `log_path` becomes in the log directory of the pod. */
+/** @param logPath the container's log path in the pod's log directory. */
 export function contentsOfContainer(config: Decoded<cri.IContainerConfig>, logPath: string): Contents {
   return digests(
     [...fieldsOf(config, 'config'), ['config.log_path', 'log_path', logPath]],
@@ -49,16 +51,16 @@ export function contentsOfSandbox(config: Decoded<cri.IPodSandboxConfig>, runtim
   );
 }
 
-/** The paths of the fields in which two requests differ, sorted. */
+/** Returns the sorted paths of the fields in which two requests differ. */
 export function differences(held: Contents, wanted: Contents): string[] {
   const fields = new Set([...Object.keys(held), ...Object.keys(wanted)]);
   return [...fields].filter((field) => held[field] !== wanted[field]).sort();
 }
 
-/** Path, name and value of a field. */
+/** The path, name and value of a field. */
 type NamedField = readonly [path: string, name: string, value: unknown];
 
-/** Descends into `linux`, so that a refusal can name the field inside it. */
+/** Lists the fields of a message and of its `linux`, so that a refusal can name a field inside `linux`. */
 function fieldsOf(message: object, path: string): NamedField[] {
   return Object.entries(message).flatMap(([name, value]: [string, unknown]): NamedField[] =>
     name === 'linux' && isObject(value)
@@ -68,7 +70,7 @@ function fieldsOf(message: object, path: string): NamedField[] {
 }
 
 function digests(fields: readonly NamedField[], ignored: ReadonlySet<string>): Contents {
-  // A later field of the same path replaces an earlier one.
+  // A later field with the same path replaces an earlier one.
   const byPath = new Map(fields.map((field) => [field[0], field]));
   return Object.fromEntries(
     [...byPath.values()]
@@ -81,7 +83,10 @@ function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, DIGITS);
 }
 
-/** A form that is equal for equal meanings: keys of messages and maps are sorted, and unset fields are left out. */
+/**
+ * Returns a form that is equal for requests with the same meaning: keys of messages and maps are sorted, and unset fields
+ * are omitted.
+ */
 function canonical(value: unknown, name: string, ignored: ReadonlySet<string>): unknown {
   if (Long.isLong(value)) return value.toString();
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
@@ -110,7 +115,7 @@ function byText(a: unknown, b: unknown): number {
   return first < second ? -1 : Number(first > second);
 }
 
-/** Whether proto3 cannot distinguish the value from a field that was not sent. An empty message is sent. */
+/** Whether the value cannot be distinguished from a field that was not sent, in proto3. An empty message can. */
 function isUnset(value: unknown): boolean {
   if (Long.isLong(value)) return value.isZero();
   if (value instanceof Uint8Array || Array.isArray(value)) return value.length === 0;

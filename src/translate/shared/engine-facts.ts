@@ -5,22 +5,25 @@ import type { EngineFacts, EngineState, SandboxRecord } from '../../store/record
 /** The value of `driver-type` in the driver's status lines when containerd stores the images. */
 const CONTAINERD_STORE = 'io.containerd.snapshotter.v1';
 
-/** The key under which Engines from 25 on tell what a runtime can do, as `runc features` prints it. */
+/** The key under which Engines from 25 on report the features of a runtime, as printed by `runc features`. */
 const FEATURES_KEY = 'org.opencontainers.runtime-spec.features';
 
-/** What the Engine and its machine offer to a container, beyond what every Engine from 20.10 on does. */
+/** What the Engine and its machine offer to a container beyond the features of Engine 20.10. */
 export interface EngineFeatures {
-  /** The Engine's version, for refusals. */
+  /** The Engine's version, for error messages. */
   readonly version: string;
-  /** Mounts that are read-only including all mounts below them: Engine 25, Linux 5.12 and a runtime that says so. */
+  /** Recursively read-only mounts, which need Engine 25, Linux 5.12 and a runtime that reports support for them. */
   readonly recursiveReadOnly: boolean;
-  /** Mounts of type `image`: Engine 28. */
+  /** Mounts of type `image`, which need Engine 28. */
   readonly imageMounts: boolean;
-  /** Devices by their CDI names: Engine 25 with the feature `cdi`, which is on by default from 28.2 on. */
+  /** Devices by their CDI names, which need Engine 25 with the feature `cdi`. It is enabled by default from 28.2 on. */
   readonly cdi: boolean;
 }
 
-/** `imageDirectory` is the Engine's root directory, until the real one has been found. */
+/**
+ * Extracts the facts from the Engine's answers. `imageDirectory` is the Engine's root directory until the real directory
+ * has been found.
+ */
 export function toFacts(version: EngineVersion, info: EngineInfo): EngineFacts {
   const runtimes = Object.entries(info.Runtimes ?? {});
   return {
@@ -50,7 +53,7 @@ export function toFacts(version: EngineVersion, info: EngineInfo): EngineFacts {
   };
 }
 
-/** @param handler the pod's handler or runtime; '' and, as for cri-dockerd, `docker` are the default runtime. */
+/** @param handler the pod's handler or runtime. '' and, as with cri-dockerd, `docker` mean the default runtime. */
 export function featuresFor(facts: EngineFacts | undefined, handler: string): EngineFeatures {
   if (facts === undefined) {
     return { version: 'unknown', recursiveReadOnly: false, imageMounts: false, cdi: false };
@@ -68,21 +71,22 @@ export function featuresFor(facts: EngineFacts | undefined, handler: string): En
 }
 
 /**
- * The prefix of the path of an image's inspect. From API 1.53 on the answer tells who signed the image. If containerd stores the
- * images, the Engine asks sigstore's servers for this, which takes long on a node without Internet access, each time.
+ * Returns the API prefix for the path of an image's inspect. From API 1.53 on, the answer reports who signed the image.
+ * If containerd stores the images, the Engine sends a request to sigstore's servers for each such answer, which takes
+ * long on a node without Internet access.
  */
 export function imageApi({ ApiVersion = '', MinAPIVersion = '' }: Partial<EngineVersion>): string {
   return isAtLeast(ApiVersion, '1.53') && isAtLeast('1.52', MinAPIVersion) ? '/v1.52' : '';
 }
 
-/** Compares `MAJOR.MINOR`, whatever follows. */
+/** Compares `MAJOR.MINOR` and ignores the rest. */
 export function isAtLeast(version: string, wanted: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map((part) => parseInt(part, 10));
   const [wantedMajor = 0, wantedMinor = 0] = wanted.split('.').map(Number);
   return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
 }
 
-/** @param text JSON that a runtime wrote; it may hold anything. */
+/** @param text JSON that a runtime wrote, with any content. */
 function knowsMountOption(text: string | undefined, option: string): boolean {
   if (text === undefined) return false;
   try {
@@ -96,7 +100,8 @@ function knowsMountOption(text: string | undefined, option: string): boolean {
 
 /**
  * Whether the Engine's libnetwork takes the locks of network and controller in both orders when containers end
- * (moby/moby#42545). Fixed in 23.0, and for 20.10 in 20.10.27. Versions that cannot be parsed are not affected.
+ * (moby/moby#42545). This is fixed in 23.0 and, for 20.10, in 20.10.27. Versions that cannot be parsed count as not
+ * affected.
  */
 export function hasNetworkDeadlock(version: string): boolean {
   const [major = 0, minor = 0, patch = 0] = version.split('.').map((part) => parseInt(part, 10));
@@ -106,12 +111,15 @@ export function hasNetworkDeadlock(version: string): boolean {
 
 const STATES = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'] as const;
 
-/** A state of a future Engine is unknown, also to CRI: kubelet stops such containers before it removes them. */
+/**
+ * Converts the Engine's state. A state of a future Engine becomes `unknown`, also in CRI, so that kubelet stops the
+ * container before it removes it.
+ */
 export function toEngineState(status: string): EngineState {
   return STATES.find((state) => state === status) ?? 'unknown';
 }
 
-/** What the Engine tells about its runtimes (`EngineFacts`). */
+/** The part of `EngineFacts` that concerns runtimes. */
 export interface KnownRuntimes {
   /** The configured runtimes. */
   readonly runtimes: readonly string[];
@@ -119,15 +127,16 @@ export interface KnownRuntimes {
 }
 
 /**
- * The name of a containerd shim, such as `io.containerd.runsc.v1`: Engines from 23 on (API 1.42) start
- * `containerd-shim-runsc-v1` from their PATH for it, without configuration. Whether it exists shows only at the start.
+ * The name of a containerd shim, such as `io.containerd.runsc.v1`. Engines from 23 on (API 1.42) run
+ * `containerd-shim-runsc-v1` from their PATH for this name, without configuration. Whether the program exists shows only
+ * at the start.
  */
 const SHIM_NAME = /^[a-zA-Z0-9][\w-]*(\.[\w-]+)+$/;
 const SHIM_NAMES_SINCE = '1.42';
 
 /**
- * `HostConfig.Runtime` of a container is that of its sandbox, even if the Engine's default has changed since: the containers of
- * a pod with gVisor or Kata Containers need the same runtime as its sandbox. '' is the default.
+ * Returns the `HostConfig.Runtime` of a container. It equals its sandbox's runtime, even if the Engine's default has
+ * changed since, because all containers of a pod with gVisor or Kata Containers need the same runtime. '' is the default.
  */
 export function runtimeOf({ runtime, runtimeHandler }: SandboxRecord): string {
   if (runtime !== '') return runtime;
@@ -135,7 +144,8 @@ export function runtimeOf({ runtime, runtimeHandler }: SandboxRecord): string {
 }
 
 /**
- * `HostConfig.Runtime`; undefined for the Engine's default, which `''` and, as for cri-dockerd, `docker` mean.
+ * Returns the `HostConfig.Runtime` of a sandbox; undefined for the Engine's default, which `''` and, as with cri-dockerd,
+ * `docker` mean.
  * @throws INVALID_ARGUMENT for a handler that the Engine does not know.
  */
 export function toEngineRuntime(handler: string, known: KnownRuntimes, field: string): string | undefined {
@@ -145,7 +155,7 @@ export function toEngineRuntime(handler: string, known: KnownRuntimes, field: st
     if (isAtLeast(known.apiVersion, SHIM_NAMES_SINCE)) return handler;
     throw invalidArgument(
       field,
-      `"${handler}" is a containerd shim: needs Docker Engine 23.0 or newer, or a name in "runtimes" of daemon.json`,
+      `"${handler}" is a containerd shim, which needs Docker Engine 23.0 or newer, or a name in "runtimes" of daemon.json`,
     );
   }
   throw invalidArgument(

@@ -6,17 +6,19 @@ import { containerState } from '../container/container-status';
 import { sandboxState } from '../sandbox/sandbox-status';
 import { oneOf } from './validate';
 
-/** All given labels must be there with exactly these values. */
+/** Whether all labels of the selector are present with exactly these values. */
 export function matchesLabels(labels: StringMap, selector: StringMap): boolean {
   return Object.entries(selector).every(([key, value]) => labels[key] === value);
 }
 
-/** A predicate for ListPodSandbox: id prefix, state and labels, all ANDed; null lists all. */
+/**
+ * Returns a predicate for ListPodSandbox. It requires id prefix, state and labels together; null accepts all sandboxes.
+ */
 export function sandboxFilter(
   filter: Decoded<cri.IPodSandboxFilter> | null,
 ): (sandbox: SandboxRecord) => boolean {
   if (filter === null) return () => true;
-  // State 0 is READY, so only the presence of the wrapper tells whether to filter.
+  // State 0 is READY, so only the presence of the wrapper shows whether to filter by state.
   const state = filter.state?.state;
   if (state !== undefined) {
     oneOf(state, Object.values(PodSandboxState), 'filter.state.state', 'SANDBOX_READY or SANDBOX_NOTREADY');
@@ -27,7 +29,10 @@ export function sandboxFilter(
     matchesLabels(sandbox.labels, filter.label_selector);
 }
 
-/** A predicate for ListContainers: id and sandbox id prefixes, state and labels, all ANDed; null lists all. */
+/**
+ * Returns a predicate for ListContainers. It requires the prefixes of id and sandbox id, state and labels together; null
+ * accepts all listed containers.
+ */
 export function containerFilter(
   filter: Decoded<cri.IContainerFilter> | null,
 ): (container: ContainerRecord) => boolean {
@@ -44,7 +49,10 @@ export function containerFilter(
     matchesLabels(container.labels, filter.label_selector);
 }
 
-/** A predicate for ListContainerStats: running containers by id and sandbox id prefixes and labels, all ANDed. */
+/**
+ * Returns a predicate for ListContainerStats. It accepts running containers, and requires the prefixes of id and sandbox
+ * id and the labels together.
+ */
 export function containerStatsFilter(
   filter: Decoded<cri.IContainerStatsFilter> | null,
 ): (container: ContainerRecord) => boolean {
@@ -56,7 +64,9 @@ export function containerStatsFilter(
         matchesLabels(container.labels, filter.label_selector)));
 }
 
-/** A predicate for ListPodSandboxStats: ready sandboxes by id prefix and labels. */
+/**
+ * Returns a predicate for ListPodSandboxStats. It accepts ready sandboxes, and requires id prefix and labels together.
+ */
 export function sandboxStatsFilter(
   filter: Decoded<cri.IPodSandboxStatsFilter> | null,
 ): (sandbox: SandboxRecord) => boolean {

@@ -10,17 +10,17 @@ export const LOG_PATH_LABEL = 'io.kubernetes.container.logpath';
 const CONTAINER_NAME_LABEL = 'io.kubernetes.container.name';
 const ANNOTATION_PREFIX = 'annotation.';
 
-/** Our own label: JSON of what names and the shared labels cannot hold (ADR 0003). */
+/** dockbridge's own label. It contains, as JSON, what names and the shared labels cannot hold (ADR 0003). */
 export const EXTRA_LABEL = 'io.dockbridge.cri';
 
 const RESERVED: ReadonlySet<string> = new Set([TYPE_LABEL, SANDBOX_ID_LABEL, LOG_PATH_LABEL, EXTRA_LABEL]);
 
-/** Part of the JSON under EXTRA_LABEL that makes labels and annotations come back exactly as given. */
+/** The part of the JSON under EXTRA_LABEL that restores labels and annotations exactly as they were given. */
 export interface LabelKeys {
-  /** Keys given as CRI labels: the Engine mixes the image's own labels in. */
+  /** Keys of the requested CRI labels. They are recorded because the Engine adds the image's own labels. */
   readonly labelKeys: readonly string[];
   readonly annotationKeys: readonly string[];
-  /** CRI labels whose keys have another meaning as Engine labels, by key. */
+  /** CRI labels whose keys have another meaning as Engine labels. */
   readonly shadowed: StringMap;
 }
 
@@ -29,7 +29,10 @@ export interface EncodedLabels {
   readonly keys: LabelKeys;
 }
 
-/** CRI labels and annotations → Engine labels. `own` are the shared labels of this container, and win. */
+/**
+ * Converts CRI labels and annotations to Engine labels. `own` are the shared labels of this container, which override
+ * others.
+ */
 export function encodeLabels(own: StringMap, labels: StringMap, annotations: StringMap): EncodedLabels {
   const encoded: Record<string, string> = {};
   const shadowed: Record<string, string> = {};
@@ -48,7 +51,7 @@ export function encodeLabels(own: StringMap, labels: StringMap, annotations: Str
   };
 }
 
-/** Engine labels of a sandbox: the type, and the container name that cri-dockerd gives and hides. */
+/** Returns the Engine labels of a sandbox: the type, and the container name that cri-dockerd sets and hides. */
 export function sandboxOwnLabels(): Record<string, string> {
   return { [TYPE_LABEL]: SANDBOX_TYPE, [CONTAINER_NAME_LABEL]: SANDBOX_FIELD_NAME };
 }
@@ -61,8 +64,8 @@ export interface DecodedLabels {
 }
 
 /**
- * Engine labels → CRI labels and annotations.
- * @param keys of our own containers; undefined for cri-dockerd's: then everything not reserved counts.
+ * Converts Engine labels to CRI labels and annotations.
+ * @param keys the recorded keys. Undefined for containers of cri-dockerd, where all labels that are not reserved count.
  */
 export function decodeLabels(engineLabels: StringMap, keys: LabelKeys | undefined): DecodedLabels {
   if (keys !== undefined) return decodeKnown(engineLabels, keys);
@@ -87,8 +90,9 @@ function decodeKnown(engineLabels: StringMap, keys: LabelKeys): DecodedLabels {
 }
 
 /**
- * The JSON under EXTRA_LABEL; undefined when absent (cri-dockerd's container) or not ours to read: anybody with access
- * to the Engine can set labels, and one odd container must not stop a resync.
+ * Reads the JSON under EXTRA_LABEL. Returns undefined when the label is absent (as in cri-dockerd's containers) or does
+ * not have the expected shape. Everyone with access to the Engine can set labels, and an unusual container must not stop
+ * a resync.
  * @param example see hasShapeOf.
  */
 export function readExtra<T extends object>(engineLabels: StringMap, example: T): T | undefined {
@@ -104,7 +108,7 @@ export function readExtra<T extends object>(engineLabels: StringMap, example: T)
   }
 }
 
-/** Reads the contents from our label; undefined if there are none or they cannot be read. */
+/** Reads the contents from dockbridge's label; undefined if there are none or they cannot be read. */
 export function readContents(contents: unknown): StringMap | undefined {
   return hasShapeOf(contents, {}) ? (contents as StringMap) : undefined;
 }

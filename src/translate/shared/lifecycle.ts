@@ -16,8 +16,9 @@ const {
 } = ContainerEventType;
 
 /**
- * The CRI events of one change of a record. No event is left out, even if the store learns of several steps at once (a
- * container that started and ended while the Engine could not be reached): created, started, stopped, deleted, in this order.
+ * Returns the CRI events of one change of a record. No event is omitted, even if the store learns of several steps at
+ * once, for instance of a container that started and ended while the Engine could not be reached. The order is: created,
+ * started, stopped, deleted.
  */
 export function lifecycleEvents(
   now: AnyRecord | undefined,
@@ -39,22 +40,22 @@ function stepsUp(from: Stage, to: Stage, now: AnyRecord): ContainerEventType[] {
   ];
 }
 
-/** A start that failed goes straight from created to stopped. */
+/** Whether the container has run. A start that failed goes straight from created to stopped. */
 function hasRun(now: AnyRecord): boolean {
   return now.kind === 'sandbox' || !now.startedAt.isZero();
 }
 
-/** Whether it was started again: shown by its start time, or for a sandbox by its process. */
+/** Whether the container or sandbox was started again, which its start time or, for a sandbox, its pid shows. */
 function isAnotherRun(now: AnyRecord, before: AnyRecord, from: Stage, to: Stage): boolean {
   if (from < Stage.started || to < Stage.started) return false;
   if (from === Stage.stopped && to === Stage.started) return true;
-  // It could not be inspected, so its start time is only a guess from the list.
+  // The container could not be inspected before, so its start time was only a guess from the list.
   if (from === Stage.started && before.pid === 0) return false;
   if (now.kind === 'container' && before.kind === 'container') return !now.startedAt.equals(before.startedAt);
   return now.pid !== before.pid && now.pid !== 0 && before.pid !== 0;
 }
 
-/** One CRI event with the pod as it was then; kubelet's evented PLEG takes the pod's status from it. */
+/** One CRI event with the state of the pod at that time. kubelet's evented PLEG reads the pod's status from the event. */
 export interface PodEvent {
   /** The id of the container or sandbox. */
   readonly containerId: string;
@@ -89,7 +90,7 @@ export function containerStatuses(
     .map((container) => toCriContainerStatus(container, imageOf(container.imageId)));
 }
 
-/** A removed sandbox for its last event: kubelet deletes the pod's status by the id in it. */
+/** Returns a removed sandbox for its last event. kubelet deletes the pod's status by the id in this event. */
 export function removedSandbox(last: SandboxRecord): SandboxRecord {
   return { ...last, state: 'exited', pid: 0, networkReady: false, ips: [] };
 }

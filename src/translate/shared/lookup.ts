@@ -5,31 +5,42 @@ import type { Store } from '../../store/store';
 import { asImageId, familiarName, looksLikeIdPrefix, tryParseReference } from '../image/reference';
 import { nonEmpty } from './validate';
 
-/** Finds a sandbox by full id or unique prefix; undefined if unknown, and then Stop and Remove succeed. */
+/**
+ * Finds a sandbox by full id or unique prefix. Returns undefined if it is unknown, in which case Stop and Remove succeed.
+ */
 export function findSandbox(store: Store, id: string): SandboxRecord | undefined {
   return store.sandboxes.resolve(nonEmpty(id, 'pod_sandbox_id'), 'pod_sandbox_id');
 }
 
-/** @throws NOT_FOUND */
+/**
+ * Finds a sandbox that must exist.
+ * @throws NOT_FOUND
+ */
 export function getSandbox(store: Store, id: string): SandboxRecord {
   const sandbox = findSandbox(store, id);
   if (sandbox === undefined) throw notFound(`pod sandbox "${id}" does not exist`);
   return sandbox;
 }
 
-/** Finds a container by full id or unique prefix; undefined if unknown. */
+/** Finds a container by full id or unique prefix. Returns undefined if it is unknown. */
 export function findContainer(store: Store, id: string, field = 'container_id'): ContainerRecord | undefined {
   return store.containers.resolve(nonEmpty(id, field), field);
 }
 
-/** @throws NOT_FOUND */
+/**
+ * Finds a container that must exist.
+ * @throws NOT_FOUND
+ */
 export function getContainer(store: Store, id: string): ContainerRecord {
   const container = findContainer(store, id);
   if (container === undefined) throw notFound(`container "${id}" does not exist`);
   return container;
 }
 
-/** @throws NOT_FOUND, and FAILED_PRECONDITION when it does not run. */
+/**
+ * Finds a container that must be running.
+ * @throws NOT_FOUND, and FAILED_PRECONDITION when the container is not running.
+ */
 export function getRunningContainer(store: Store, id: string): ContainerRecord {
   const container = getContainer(store, id);
   if (!isRunning(container)) {
@@ -42,7 +53,7 @@ export function getRunningContainer(store: Store, id: string): ContainerRecord {
 const CRI_DOCKERD_SCHEME = /^docker(?:-pullable)?:\/\//;
 
 /**
- * Finds an image by id, unique id prefix, tag or digest; also in the form of cri-dockerd's container statuses.
+ * Finds an image by id, unique id prefix, tag or digest, also in the form of cri-dockerd's container statuses.
  * @throws INVALID_ARGUMENT for any other text, and for an ambiguous prefix.
  */
 export function findImage(store: Store, asked: string, field: string): ImageRecord | undefined {
@@ -54,7 +65,8 @@ export function findImage(store: Store, asked: string, field: string): ImageReco
   if (named !== undefined) return named;
   if (looksLikeIdPrefix(name)) {
     const found = store.images.byIdPrefix(name);
-    if (found.length > 1) throw invalidArgument(field, `id prefix "${name}" is ambiguous, give more of it`);
+    if (found.length > 1)
+      throw invalidArgument(field, `id prefix "${name}" is ambiguous; give more characters`);
     return found[0];
   }
   if (reference === undefined)

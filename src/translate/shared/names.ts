@@ -1,9 +1,9 @@
 import type { SandboxMetadata } from '../../store/records';
 
 /**
- * Engine container names, the same as cri-dockerd's, so that either bridge sees the other's pods:
- * `k8s_POD_<pod>_<namespace>_<uid>_<attempt>` and `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`; a seventh
- * field makes a name unique when the sixth is taken by something else.
+ * Engine container names. They equal cri-dockerd's, so that dockbridge and cri-dockerd each see the other's pods:
+ * `k8s_POD_<pod>_<namespace>_<uid>_<attempt>` and `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`. When another
+ * container has such a name, a seventh field makes the new name unique.
  */
 const PREFIX = 'k8s';
 const SANDBOX_FIELD = 'POD';
@@ -21,29 +21,29 @@ export function containerEngineName(container: ContainerIdentity, pod: SandboxMe
   return [PREFIX, container.name, pod.name, pod.namespace, pod.uid, container.attempt].join('_');
 }
 
-/** The Engine gives names with a slash before them. */
+/** Removes the slash with which the Engine's names begin. */
 export function withoutSlash(name: string): string {
   return name.replace(/^\//, '');
 }
 
-/** @param suffix eight hex digits. */
+/** @param suffix eight hexadecimal digits. */
 export function uniqueEngineName(name: string, suffix: string): string {
   return `${name}_${suffix}`;
 }
 
-/** Whether `engineName` is `name`, perhaps made unique. */
+/** Whether `engineName` is `name`, perhaps with the field that makes it unique. */
 export function isMadeOf(engineName: string, name: string): boolean {
   return engineName === name || engineName.startsWith(`${name}_`);
 }
 
 export interface ParsedName {
-  /** `POD` for a sandbox. */
+  /** The container's name; `POD` for a sandbox. */
   readonly first: string;
   readonly pod: Omit<SandboxMetadata, 'attempt'>;
   readonly attempt: number;
 }
 
-/** @returns undefined for a name that neither bridge made. */
+/** @returns undefined for a name that neither dockbridge nor cri-dockerd made. */
 export function parseEngineName(engineName: string): ParsedName | undefined {
   const fields = engineName.split('_');
   const [prefix, first, name, namespace, uid, attempt] = fields;

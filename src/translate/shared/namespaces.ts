@@ -7,10 +7,13 @@ import { oneOf } from './validate';
 
 const { POD, CONTAINER, NODE, TARGET } = NamespaceMode;
 
-/** The meaning of nil options: 0 is POD. */
+/** The meaning of absent options, because 0 is POD. */
 export const POD_NAMESPACES: NamespaceModes = { network: POD, pid: POD, ipc: POD, targetId: '' };
 
-/** Checks CRI NamespaceOption: network and ipc are POD or NODE, pid also CONTAINER, and TARGET in a container. */
+/**
+ * Checks CRI's NamespaceOption. Allowed are POD and NODE for network and ipc. For pid, CONTAINER is also allowed and, in
+ * a container, TARGET.
+ */
 export function toNamespaceModes(
   options: Decoded<cri.INamespaceOption> | null,
   field: string,
@@ -24,7 +27,7 @@ export function toNamespaceModes(
   if (options.pid === TARGET && options.target_id === '') {
     throw invalidArgument(`${field}.target_id`, 'is required with pid=TARGET');
   }
-  // Without TARGET it would have no effect.
+  // A target without TARGET would have no effect.
   if (options.pid !== TARGET && options.target_id !== '') {
     throw invalidArgument(`${field}.target_id`, 'is only for pid=TARGET');
   }
@@ -32,20 +35,18 @@ export function toNamespaceModes(
   return { network: options.network, pid: options.pid, ipc: options.ipc, targetId: options.target_id };
 }
 
-/**
- * @param networkMode the Engine network of a pod with its own network namespace.
- */
+/** @param networkMode the Engine network of a pod with its own network namespace. */
 export function sandboxNamespaces(modes: NamespaceModes, networkMode: string): EngineHostConfig {
   return {
     NetworkMode: modes.network === NODE ? 'host' : networkMode,
-    // Shareable: the pod's containers join it.
+    // The pod's containers join this IPC namespace, so it must be shareable.
     IpcMode: modes.ipc === NODE ? 'host' : 'shareable',
     ...(modes.pid === NODE ? { PidMode: 'host' } : {}),
   };
 }
 
 /**
- * @param ofSandbox the sandbox's network mode. If it is NODE, a container still joins the sandbox, because then it shares the
+ * @param ofSandbox the sandbox's network mode. If it is NODE, a container still joins the sandbox, so that it shares the
  * pod's resolv.conf.
  */
 export function containerNamespaces(
@@ -62,7 +63,7 @@ export function containerNamespaces(
   };
 }
 
-/** Reads back what the Engine was told, for containers that carry no label of ours. */
+/** Reads back the modes from the Engine's configuration, for containers without dockbridge's label. */
 export function fromEngineNamespaces(host: EngineHostConfig): NamespaceModes {
   return {
     network: host.NetworkMode === 'host' ? NODE : POD,
@@ -86,5 +87,5 @@ function refuseUserNamespace(userns: Decoded<cri.IUserNamespace> | null, field: 
     return;
   }
   oneOf(userns.mode, [POD], `${field}.mode`, 'POD or NODE');
-  throw unsupported(field, 'Docker Engine has no user namespace per pod (Status says so)');
+  throw unsupported(field, 'Docker Engine has no user namespace per pod, as Status reports');
 }

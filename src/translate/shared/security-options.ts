@@ -9,7 +9,7 @@ const PROFILE_TYPES = [
   SecurityProfileType.Localhost,
 ];
 
-/** @throws INVALID_ARGUMENT for a type that CRI does not know. */
+/** @throws INVALID_ARGUMENT for a type that CRI does not define. */
 export function profileType(profile: Decoded<cri.ISecurityProfile>, field: string): SecurityProfileType {
   oneOf(
     profile.profile_type,
@@ -24,13 +24,16 @@ type Profile = Decoded<cri.ISecurityProfile>;
 type SandboxContext = Decoded<cri.ILinuxSandboxSecurityContext>;
 type ContainerContext = Decoded<cri.ILinuxContainerSecurityContext>;
 
-/** The seccomp profile for the Engine; `load` names a file whose text goes into SecurityOpt. */
+/** The seccomp profile for the Engine. `load` names a file whose text becomes part of SecurityOpt. */
 export type SeccompChoice =
   | { readonly kind: 'engine-default' }
   | { readonly kind: 'unconfined' }
   | { readonly kind: 'load'; readonly path: string; readonly field: string };
 
-/** For a container nil means unconfined, according to the CRI. A privileged container is never filtered. */
+/**
+ * Returns the profile of a container. By CRI's rules, no profile means unconfined for a container. A privileged container
+ * is never filtered.
+ */
 export function containerSeccomp(context: ContainerContext, field: string): SeccompChoice {
   if (context.privileged) return { kind: 'unconfined' };
   return (
@@ -38,7 +41,10 @@ export function containerSeccomp(context: ContainerContext, field: string): Secc
   );
 }
 
-/** For a sandbox nil means the Engine's default, which denies nothing that the pause process needs. */
+/**
+ * Returns the profile of a sandbox. For a sandbox, no profile means the Engine's default, which denies nothing that the
+ * pause process needs.
+ */
 export function sandboxSeccomp(context: SandboxContext, field: string): SeccompChoice {
   return (
     profileChoice(context.seccomp, context.seccomp_profile_path, `${field}.seccomp`) ?? {
@@ -59,7 +65,7 @@ function profileChoice(
   return { kind: 'load', path: absolutePath(profile.localhost_ref, `${field}.localhost_ref`), field };
 }
 
-/** The string that kubelets up to 1.21 send instead of the message. */
+/** Reads the string that kubelets up to 1.21 send instead of the message. */
 function deprecatedChoice(name: string, field: string): SeccompChoice | undefined {
   if (name === '') return undefined;
   if (name === 'unconfined') return { kind: 'unconfined' };
@@ -87,7 +93,7 @@ const SECCOMP_ACTIONS: ReadonlySet<unknown> = new Set(
   ),
 );
 
-/** Describes what is wrong with a profile; undefined if nothing is that would fail the start at once. */
+/** Describes a fault of a profile that would make the start fail at once; undefined if there is none. */
 export function seccompProfileFault(profile: unknown): string | undefined {
   if (!isObject(profile)) return 'is not a JSON object';
   if (!SECCOMP_ACTIONS.has(profile.defaultAction)) return 'has no defaultAction that libseccomp knows';
@@ -112,13 +118,16 @@ export function apparmorOption(
   if (name === undefined) return [];
   if (!enabled && name !== 'unconfined') {
     throw failedPrecondition(
-      `${field}: profile "${name}" is asked for, but AppArmor is not enabled on this node`,
+      `${field}: profile "${name}" is requested, but AppArmor is not enabled on this node`,
     );
   }
   return enabled ? [`apparmor=${name}`] : [];
 }
 
-/** The name of the requested profile; undefined means the runtime's default. The new field wins. */
+/**
+ * Returns the name of the requested profile; undefined means the runtime's default. The new field overrides the
+ * deprecated one.
+ */
 export function apparmorProfile(
   profile: Profile | null,
   deprecatedName: string,
@@ -141,12 +150,13 @@ export function apparmorProfile(
 
 const SELINUX_PARTS = ['user', 'role', 'type', 'level'] as const;
 const SELINUX_NAME = /^[\w.]+$/;
-/** `s0`, `s0:c1,c2.c5`, `s0-s15:c0.c1023`: a sensitivity or a range, each with its categories. */
+/** Matches a sensitivity or a range of two, each with its categories: `s0`, `s0:c1,c2.c5`, `s0-s15:c0.c1023`. */
 const SELINUX_LEVEL = /^s\d+(:c\d+([.,]c\d+)*)?(-s\d+(:c\d+([.,]c\d+)*)?)?$/;
 
 /**
- * SELinuxOption → SecurityOpt. Checked here because the Engine would find a malformed label only at start, and on a node
- * without SELinux (where labels mean nothing, as Kubernetes documents) never.
+ * Converts SELinuxOption to SecurityOpt. The label is checked here, because the Engine would notice a malformed label
+ * only at the start. On a node without SELinux (where labels have no effect, as Kubernetes documents), it would never
+ * notice.
  */
 export function selinuxOptions(options: Decoded<cri.ISELinuxOption> | null, field: string): string[] {
   if (options === null) return [];

@@ -10,16 +10,16 @@ type UserFields = Pick<ContainerContext, 'run_as_user' | 'run_as_group'> & {
   readonly run_as_username?: string;
 };
 
-/** Docker refuses higher ids, although the kernel has twice as many. */
+/** Docker refuses higher ids, although the kernel allows twice as many. */
 const MAX_ID = 2 ** 31 - 1;
 
-/** A uid or a name, and a gid. */
+/** A uid or a name, with an optional gid. */
 export interface RequestedUser {
   readonly user: string;
   readonly group: number | undefined;
 }
 
-/** @returns undefined if the image's user is to be used. */
+/** @returns undefined if the request names no user, so that the image's user is used. */
 export function requestedUser(context: UserFields, field: string): RequestedUser | undefined {
   const username = withoutNul(context.run_as_username ?? '', `${field}.run_as_username`);
   const group = context.run_as_group;
@@ -27,7 +27,7 @@ export function requestedUser(context: UserFields, field: string): RequestedUser
   if (context.run_as_user !== null && username !== '')
     throw invalidArgument(`${field}.run_as_username`, 'and run_as_user: the CRI allows only one of them');
   if (context.run_as_user === null && username === '') {
-    // The CRI demands an error here: a group without a user would silently change the image's user.
+    // CRI requires an error here, because a group without a user would silently change the group of the image's user.
     if (group !== null)
       throw invalidArgument(`${field}.run_as_group`, 'needs run_as_user or run_as_username');
     return undefined;
@@ -39,7 +39,7 @@ export function requestedUser(context: UserFields, field: string): RequestedUser
   };
 }
 
-/** @throws INVALID_ARGUMENT also for a policy that CRI does not know. */
+/** @throws INVALID_ARGUMENT, also for a policy that CRI does not define. */
 export function supplementalGroups(context: SandboxContext | ContainerContext, field: string): number[] {
   const policies = [SupplementalGroupsPolicy.Merge, SupplementalGroupsPolicy.Strict];
   oneOf(
@@ -54,8 +54,9 @@ export function supplementalGroups(context: SandboxContext | ContainerContext, f
 }
 
 /**
- * User and groups of a pause process. It uses no files, so its image is not read. With Strict a uid gets group 0, as for a uid
- * that is not in /etc/passwd, because with an explicit group the Engine adds none of the image's groups.
+ * Returns the user and groups of a pause process. The process uses no files, so the accounts of its image are not read.
+ * With the policy Strict, a uid without a group gets group 0, like a uid that is not in /etc/passwd, because with an
+ * explicit group the Engine adds none of the image's groups.
  */
 export function toSandboxUser(
   context: SandboxContext | null,
@@ -84,7 +85,7 @@ export interface Accounts {
   }[];
 }
 
-/** Skips lines that are not understood, as the Engine does. */
+/** Parses both files. Lines that cannot be parsed are skipped, as the Engine does. */
 export function parseAccounts(passwd: string, group: string): Accounts {
   return {
     users: fieldsOf(passwd).flatMap(([name = '', , uid = '', gid = '']) =>
@@ -106,17 +107,18 @@ export function isId(text: string): boolean {
   return /^\d{1,10}$/.test(text);
 }
 
-/** The user of an image's processes, unless the request names another. */
+/** The user of an image's processes, unless the request names another user. */
 export interface ImageIdentity {
-  /** `Config.User` of the image: `user[:group]`, '' for root. */
+  /** `Config.User` of the image: `user[:group]`, or '' for root. */
   readonly user: string;
   readonly accounts: Accounts;
 }
 
 /**
- * The identity of a container's first process, all of it in numbers: the Engine, given `uid:gid`, adds no groups of its
- * own, so both of CRI's policies for the image's groups can be had (Merge adds them, Strict does not).
- * @throws INVALID_ARGUMENT or FAILED_PRECONDITION for a name that is not in the image's accounts.
+ * Returns the identity of a container's first process in numbers. If the Engine gets `uid:gid`, it adds no groups of its
+ * own. This makes both of CRI's policies possible: with Merge, the image's groups are added here, and with Strict they
+ * are not.
+ * @throws INVALID_ARGUMENT or FAILED_PRECONDITION for a name that the image's accounts lack.
  */
 export function toIdentity(
   context: ContainerContext | null,
@@ -132,7 +134,7 @@ export function toIdentity(
     const why = `there is no user ${JSON.stringify(name)} in the image's /etc/passwd`;
     throw asked === undefined ? failedPrecondition(why) : invalidArgument(`${field}.run_as_username`, why);
   }
-  // The image's group belongs to the image's user.
+  // The image's group counts only together with the image's user.
   const imageGid = asked === undefined && imageGroup !== '' ? groupId(imageGroup, groups) : undefined;
   const merged =
     context?.supplemental_groups_policy !== SupplementalGroupsPolicy.Strict && known !== undefined
@@ -143,7 +145,7 @@ export function toIdentity(
   return {
     uid: known?.uid ?? Number(name),
     gid,
-    // In the kernel's order; the Engine adds the primary group.
+    // The groups are in the kernel's order. The Engine adds the primary group.
     groups: [...new Set([gid, ...given, ...merged])].sort((a, b) => a - b),
   };
 }

@@ -1,50 +1,56 @@
 import { invalidArgument } from '../../lib/errors';
 import type { StringMap } from '../../store/records';
 
-/** Kubernetes caps all annotations of an object at 256 KiB; labels are far smaller. Twice that is generous. */
+/** Kubernetes limits all annotations of an object to 256 KiB, and labels are far smaller. Twice that size is generous. */
 const MAX_MAP_BYTES = 512 * 1024;
 
-/** @throws INVALID_ARGUMENT naming `field` when the message is absent. */
+/** @throws INVALID_ARGUMENT with the name of `field` when the message is absent. */
 export function required<T>(value: T | null | undefined, field: string): T {
   if (value === null || value === undefined) throw invalidArgument(field, 'is required');
   return value;
 }
 
-/** A string that must be there and may hold no NUL. */
+/** Checks a string that must not be empty and must not contain a NUL. */
 export function nonEmpty(value: string, field: string): string {
   if (value === '') throw invalidArgument(field, 'is required');
   return withoutNul(value, field);
 }
 
-/** No system call takes a NUL inside a string; the Engine would cut or refuse it with a confusing text. */
+/**
+ * Refuses a NUL. No system call accepts a NUL inside a string, and the Engine would cut the string or refuse it with a
+ * confusing error.
+ */
 export function withoutNul(value: string, field: string): string {
   if (value.includes('\0')) throw invalidArgument(field, 'contains a NUL character');
   return value;
 }
 
-/** Parts of an Engine container name: what the Engine's own name rule allows. */
+/** Checks a part of an Engine container name by the Engine's own rule for names. */
 export function namePart(value: string, field: string): string {
   nonEmpty(value, field);
   if (value.length > 253)
     throw invalidArgument(field, `has ${value.length} characters, at most 253 are allowed`);
   if (!/^[a-zA-Z0-9_.-]+$/.test(value)) {
-    throw invalidArgument(field, `${JSON.stringify(value)} may hold only letters, digits, "_", "." and "-"`);
+    throw invalidArgument(
+      field,
+      `${JSON.stringify(value)} may contain only letters, digits, "_", "." and "-"`,
+    );
   }
   return value;
 }
 
-/** @throws INVALID_ARGUMENT when the enum does not have the number (CRI enums are open on the wire). */
+/** @throws INVALID_ARGUMENT when `allowed` lacks the number (CRI's enums are open on the wire). */
 export function oneOf(value: number, allowed: readonly number[], field: string, names: string): number {
   if (!allowed.includes(value)) throw invalidArgument(field, `unknown value ${value}, expected ${names}`);
   return value;
 }
 
-/** Labels or annotations: bounded, and free of NUL. */
+/** Checks labels or annotations: their size is limited, and they must not contain a NUL. */
 export function boundedMap(map: StringMap, field: string): StringMap {
   let bytes = 0;
   for (const [key, value] of Object.entries(map)) {
     nonEmpty(key, `${field} key`);
-    // As a key of an object it would set the prototype.
+    // As a key of an object, this name would set the prototype.
     if (key === '__proto__') throw invalidArgument(field, 'the key "__proto__" is not allowed');
     withoutNul(key, `${field}[${JSON.stringify(key)}]`);
     withoutNul(value, `${field}[${JSON.stringify(key)}]`);
@@ -66,7 +72,7 @@ export function absolutePath(value: string, field: string): string {
   return value;
 }
 
-/** A Long or number of the wire that must fit a safe integer, optionally within bounds. */
+/** Checks a Long or number from the wire. It must be a safe integer between `min` and `max`. */
 export function integer(
   value: { toNumber(): number } | number,
   field: string,

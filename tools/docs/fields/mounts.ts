@@ -42,7 +42,7 @@ export const MOUNT: FieldsOf<cri.IMount> = {
     needs: 'Engine 28.0 (API 1.48)',
     except: 'absolute, or with `..`; one that is not in the image. Without `image` it has no effect',
   },
-  mount_options: { refused: 'Docker Engine takes none (Status says so)' },
+  mount_options: { refused: 'Docker Engine supports none, as Status reports' },
 };
 
 export const CDI_DEVICE: FieldsOf<cri.ICDIDevice> = {

@@ -100,12 +100,12 @@ export const NAMESPACE_OPTION: FieldsOf<cri.INamespaceOption> = {
   },
   userns_options: {
     becomes: 'mode NODE: the Engine’s own user namespace, which all containers share',
-    except: 'POD: Docker Engine has no user namespace per pod (Status says so)',
+    except: 'POD: Docker Engine has no user namespace per pod, as Status reports',
   },
 };
 
 export const USER_NAMESPACE: FieldsOf<cri.IUserNamespace> = {
-  mode: { refused: 'all but NODE: Docker Engine has no user namespace per pod (Status says so)' },
+  mode: { refused: 'all but NODE: Docker Engine has no user namespace per pod, as Status reports' },
   uids: { refused: 'mode NODE takes no mappings, and POD is refused' },
   gids: { refused: 'mode NODE takes no mappings, and POD is refused' },
 };

@@ -417,7 +417,7 @@ describe('two devices', () => {
     [{ host_path: '/dev/other', container_path: '//dev/./c/' }, '//dev/./c/'],
   ])('in one place are refused: %j', (second, shown) => {
     expect(two(second)).toMatch(
-      `INVALID_ARGUMENT config.devices[1].container_path: "${shown}" is config.devices[0] already`,
+      `INVALID_ARGUMENT config.devices[1].container_path: "${shown}" is already used by config.devices[0]`,
     );
   });
 

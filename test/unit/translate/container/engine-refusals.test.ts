@@ -51,7 +51,10 @@ describe('a failed start, in words', () => {
       'cannot access path /x/merged/absent: lstat /x/merged/absent: no such file or directory',
       'the sub-path of an image',
     ],
-    ['path /a is mounted on / but it is not a shared mount', 'mount propagation: "/a" is on no shared mount'],
+    [
+      'path /a is mounted on / but it is not a shared mount',
+      'mount propagation: "/a" is not on a shared mount',
+    ],
     ['unable to find user nobody2: no matching entries in passwd file', 'user "nobody2" is not in'],
     ['unable to find group g: no matching entries in group file', 'group "g" is not in'],
     [
@@ -145,7 +148,7 @@ describe('a failed start, in words', () => {
     [`${SHIM}open /proc/sys/net/nope: No such file or directory: unknown`, 'sysctl unknown: net.nope'],
     [
       `${NEWER}${RUNC}error during container init: write /proc/sys/net/a/b: invalid argument: unknown`,
-      'sysctl refused: the kernel does not take that value for net.a.b',
+      'sysctl refused: the kernel does not accept that value for net.a.b',
     ],
     [
       `${NEWER}${RUNC}error during container init: open sysctl net.a.b file: unsafe procfs detected: openat2 fsmount:fscontext:proc/./sys/net/a/b: no such file or directory: unknown`,
@@ -153,35 +156,35 @@ describe('a failed start, in words', () => {
     ],
     [
       `${NEWER}${RUNC}error during container init: failed to write sysctl net.a.b = "\\n": write fsmount:fscontext:proc/./sys/net/a/b: invalid argument: unknown`,
-      'sysctl refused: the kernel does not take that value for net.a.b, see config.linux.sysctls (',
+      'sysctl refused: the kernel does not accept that value for net.a.b, see config.linux.sysctls (',
     ],
     [
       `${SHIM}write to /proc/sys/net/a/b: Invalid argument: unknown`,
-      'sysctl refused: the kernel does not take that value for net.a.b',
+      'sysctl refused: the kernel does not accept that value for net.a.b',
     ],
     [
       `${SHIM}write to \`/proc/sys/net/a/b\` (maximum value: 5): Invalid argument: unknown`,
-      'sysctl refused: the kernel does not take that value for net.a.b',
+      'sysctl refused: the kernel does not accept that value for net.a.b',
     ],
     [
       `${SHIM}the sysctl \`vm.swappiness\` is not namespaced: unknown`,
-      "sysctl refused: vm.swappiness is not the pod's",
+      'sysctl refused: vm.swappiness is shared with the node',
     ],
     [
       `${SHIM}the sysctl \`net.core.somaxconn\` requires a new network namespace: unknown`,
-      "sysctl refused: net.core.somaxconn is not the pod's",
+      'sysctl refused: net.core.somaxconn is shared with the node',
     ],
     [
       'failed to set up container networking: driver failed programming external connectivity on endpoint k8s_POD (1a): failed to bind host port for 0.0.0.0:80:172.17.0.2:8080/tcp: address already in use',
-      'host port taken: a process of the node has 0.0.0.0:80,',
+      'host port taken: a process of the node uses 0.0.0.0:80,',
     ],
     [
       'failed to set up container networking: driver failed programming external connectivity on endpoint k8s_POD (1a): failed to bind host port 0.0.0.0:80/tcp: address already in use',
-      'host port taken: a process of the node has 0.0.0.0:80,',
+      'host port taken: a process of the node uses 0.0.0.0:80,',
     ],
     [
       'driver failed programming external connectivity on endpoint k8s_POD (1a): failed to bind host port [fd00:1::9]:80/tcp: cannot assign requested address',
-      'host address unknown: the node has none such as in [fd00:1::9]:80,',
+      'host address unknown: the node does not have the address in [fd00:1::9]:80,',
     ],
     [
       `${SHIM}creating container: starting root container: error finding executable "nosuch" in PATH [/bin]: no such file or directory: unknown`,
@@ -191,7 +194,10 @@ describe('a failed start, in words', () => {
       'failed to create shim task: the file nosuch was not found: unknown',
       'command not found: "nosuch" is not in the image',
     ],
-    ['path /a b is mounted on / but it is not a shared mount', 'mount propagation: "/a b" is on no shared'],
+    [
+      'path /a b is mounted on / but it is not a shared mount',
+      'mount propagation: "/a b" is not on a shared',
+    ],
     [
       `${NEWER}${RUNC}container init was OOM-killed (memory limit too low?)`,
       'out of memory: the memory limit is too low',

@@ -110,7 +110,7 @@ describe('a runtime handler', () => {
   it.each(['io.containerd.runsc.v1', 'com.example.my-shim.v2', 'a.v1'])('%p is a shim', (handler) => {
     expect(toEngineRuntime(handler, NEW, 'f')).toBe(handler);
     expect(thrownBy(() => toEngineRuntime(handler, OLD, 'f'))).toMatch(
-      new RegExp(`^INVALID_ARGUMENT f: "${handler}" is a containerd shim: needs Docker Engine 23\\.0`),
+      new RegExp(`^INVALID_ARGUMENT f: "${handler}" is a containerd shim, which needs Docker Engine 23\\.0`),
     );
   });
 

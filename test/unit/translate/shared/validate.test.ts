@@ -41,11 +41,15 @@ describe('validate', () => {
       work: () => validate.namePart('a'.repeat(254), 'f'),
       why: 'f: has 254 characters, at most 253 are allowed',
     },
-    { desc: 'namePart: a slash', work: () => validate.namePart('a/b', 'f'), why: 'f: "a/b" may hold only' },
+    {
+      desc: 'namePart: a slash',
+      work: () => validate.namePart('a/b', 'f'),
+      why: 'f: "a/b" may contain only',
+    },
     {
       desc: 'namePart: a newline',
       work: () => validate.namePart('a\n', 'f'),
-      why: 'f: "a\\n" may hold only',
+      why: 'f: "a\\n" may contain only',
     },
     {
       desc: 'oneOf',

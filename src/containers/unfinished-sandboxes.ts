@@ -57,7 +57,7 @@ export class UnfinishedSandboxes {
       id,
       this.try(async () => {
         await writeFile(path, '');
-        // Only this shows that the disk can be written: a removal succeeds where the write before it has failed.
+        // Only a write shows that the disk can be written, because a removal succeeds even if the file was never written.
         this.hasFailed = false;
       }),
     );

@@ -3,14 +3,17 @@ import type { ErrorCode } from '../lib/errors';
 import type { LogFields } from '../lib/logger';
 import type { ServedCall, Span, SpanAttributes } from '../lib/tracer';
 
-/** What a call's span needs to know of grpc-js's call. */
+/** The parts of grpc-js's call that a span needs. */
 export interface TracedCall {
   readonly metadata: Pick<Metadata, 'get'>;
-  /** `/runtime.v1.RuntimeService/Version` */
+  /** Returns the path, such as `/runtime.v1.RuntimeService/Version`. */
   getPath(): string;
 }
 
-/** Named like the spans of containerd and of kubelet's client (OpenTelemetry's conventions for gRPC). */
+/**
+ * Returns the span of a call. Its name follows OpenTelemetry's conventions for gRPC, as in containerd and kubelet's
+ * client.
+ */
 export function servedCall(call: TracedCall): ServedCall {
   const header = (name: string): string | undefined => call.metadata.get(name)[0]?.toString();
   const name = call.getPath().slice(1);
@@ -23,18 +26,27 @@ export function servedCall(call: TracedCall): ServedCall {
   };
 }
 
-/** The codes that are a server's failure; the others tell a client that it asked in vain (the same conventions). */
+/**
+ * The codes that mean a failure of the server. By the same conventions, all other codes mean that the client's request
+ * was wrong.
+ */
 const FAILURES: readonly (ErrorCode | 'OK')[] = [
   ...(['UNKNOWN', 'DEADLINE_EXCEEDED', 'UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE'] as const),
 ];
 
-/** @param subject the names and ids of `callSubject`. */
+/**
+ * Adds the outcome of a call to its span.
+ * @param subject returns the names and ids of `callSubject`.
+ */
 export function putOutcome(span: Span, code: ErrorCode | 'OK', subject: () => LogFields): void {
   span.set(() => ({ 'rpc.grpc.status_code': status[code], ...attributesOf(subject()) }));
   if (FAILURES.includes(code)) span.fail(code);
 }
 
-/** Only names and ids of a request get into a span: no environment, no commands, no credentials. */
+/**
+ * Returns the attributes of a span. A span contains only names and ids of a request, but no environment, commands or
+ * credentials.
+ */
 function attributesOf(subject: LogFields): SpanAttributes {
   const text = (key: string): string | undefined => {
     const value = subject[key];

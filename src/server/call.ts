@@ -26,16 +26,16 @@ export interface CallReport {
 
 export interface WrapOptions {
   readonly logger: Logger;
-  /** Runs before the handler. An error that it throws is the answer. */
+  /** Runs before the handler. An error that it throws becomes the answer. */
   readonly before: ((context: CallContext) => Promise<void>) | undefined;
   readonly observe: (report: CallReport) => void;
-  /** Knows which calls are in progress; it is never closed. */
+  /** Knows which calls are in progress. This gate is never closed. */
   readonly calls: WorkGate;
-  /** By default calls are not traced. */
+  /** By default, calls are not traced. */
   readonly tracer?: Tracer | undefined;
 }
 
-/** A stream ends only when its client ends it; `closing` ends it when this server stops. */
+/** Options of a stream. A stream ends only when its client ends it, or when `closing` fires because the server stops. */
 export interface StreamOptions extends WrapOptions {
   readonly closing: AbortSignal;
 }
@@ -46,9 +46,9 @@ export type Messages<Response> = AsyncIterable<Response | Encoded> | Iterable<Re
 type Handler<Request, Result> = (request: Request, context: CallContext) => Result;
 
 /**
- * The one way from grpc-js to a handler. grpc-js never answers a handler that rejects, so everything passes here:
- * cancellation and deadline become the context's signal, typed errors become status codes, anything unexpected is
- * INTERNAL and logged with its stack. The callback is always called, exactly once.
+ * Connects grpc-js with a handler. Every handler is wrapped, because grpc-js never answers when a handler rejects.
+ * Cancellation and deadline become the context's signal, and typed errors become status codes. Any other error becomes
+ * INTERNAL and is logged with its stack. The callback is always called exactly once.
  */
 export function wrapUnary<Request, Response>(
   method: string,
@@ -61,9 +61,10 @@ export function wrapUnary<Request, Response>(
 }
 
 /**
- * The same for a method that streams. One message is under way at a time: the handler is asked for the next one when
- * the client's window has taken the last. The response's headers tell the client that the handler is at work; a handler
- * that watches something therefore begins when it is called, not with the first message.
+ * Does the same for a streaming method. One message is under way at a time: the next message is requested from the
+ * handler when the client's flow-control window has taken the last one. The response's headers tell the client that the
+ * handler is at work. A handler that watches something therefore begins when it is called, and not when the first message
+ * is requested.
  */
 export function wrapStream<Request, Response>(
   method: string,
@@ -116,7 +117,8 @@ async function stream<Request, Response>(
       await options.before?.({ signal });
       signal.throwIfAborted();
       const messages = handler(request, { signal });
-      // Sent after the handler has begun, so the client misses nothing that happens after it has seen the headers.
+      // The headers are sent after the handler has begun, so a client that has seen them misses nothing that happens
+      // later.
       call.sendMetadata(new Metadata());
       for await (const message of messages) await abortable(written(call, message), signal);
       call.end();
@@ -131,7 +133,10 @@ async function stream<Request, Response>(
   });
 }
 
-/** grpc-js emits `cancelled` both when the client cancels and when the deadline has passed. */
+/**
+ * Returns a controller that aborts when the call is cancelled. grpc-js emits `cancelled` both for the client's
+ * cancellation and when the deadline has passed.
+ */
 function cancellationOf(call: { on(event: 'cancelled', listener: () => void): unknown }): AbortController {
   const controller = sharedAbortController();
   call.on('cancelled', () =>
@@ -188,10 +193,10 @@ async function observed(
   );
 }
 
-/** In characters; kubelet's events show about half of that. */
+/** Maximal length of an error text in characters. kubelet's events show about half of it. */
 const MAX_DETAILS = 2_000;
 
-/** Turns what a handler threw into the client's error. Unexpected errors are logged with their stack. */
+/** Converts what a handler threw to the client's error. Unexpected errors are logged with their stack. */
 function asRuntimeError(error: unknown, method: string, logger: Logger): RuntimeError {
   if (error instanceof RuntimeError) {
     if (hasCode(error, 'INTERNAL'))
@@ -204,14 +209,14 @@ function asRuntimeError(error: unknown, method: string, logger: Logger): Runtime
   return new RuntimeError('INTERNAL', `${method}: unexpected error: ${message}`, { cause: error });
 }
 
-/** The form that grpc-js expects. */
+/** Returns the form of an error that grpc-js expects. */
 function toStatus(failure: RuntimeError): { code: status; details: string } {
   return { code: status[failure.code], details: toDetails(failure.message) };
 }
 
 /**
- * The text travels in a trailer: clients limit those, and grpc-js never ends a call whose text is too long for one or
- * holds half a surrogate pair.
+ * Shortens an error text for the trailer. Clients limit the size of trailers, and grpc-js never ends a call whose text
+ * exceeds this limit or contains half of a surrogate pair.
  */
 function toDetails(message: string): string {
   const text = message.length > MAX_DETAILS ? `${message.slice(0, MAX_DETAILS)}…` : message;
@@ -221,10 +226,11 @@ function toDetails(message: string): string {
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * The objects that a call is about, under the keys of docs/logging.md. With them a reader can follow a pod from its name to its
- * sandbox and its containers.
+ * Returns the names and ids of the objects that a call concerns, under the keys of docs/logging.md. With them, a reader
+ * of the log can follow a pod from its name to its sandbox and its containers.
  *
- * @param messages the request, and the answer if there is one: RunPodSandbox and CreateContainer return the id in it.
+ * @param messages the request and, if there is one, the answer, because RunPodSandbox and CreateContainer return the id
+ * in it.
  */
 export function callSubject(...messages: readonly unknown[]): LogFields {
   const subject: Record<string, string> = {};

@@ -9,17 +9,17 @@ import type { HandOverStep } from '../sync/hand-over';
 import type { StatusReport } from './status-report';
 
 const REQUEST_MS = 10_000;
-/** Clients that watch the status must not keep a hand-over out. */
+/** Limit of connections. It leaves room for a hand-over while other clients watch the status. */
 const MAX_CONNECTIONS = 16;
-/** A report is made from memory; it waits for the logs, but for less time than this. */
+/** Limit of a status report. The report is made from memory, and its wait for the logs is shorter than this limit. */
 const STATUS_MS = 4_000;
-/** Only root may connect, because a client can make dockbridge hand the node over. */
+/** Only root may connect, because a client can make dockbridge hand over the node. */
 const MODE = 0o600;
 
 export const HAND_OVER_PATH = '/hand-over';
 export const STATUS_PATH = '/status';
 
-/** A line of the answer; the last one has no step. */
+/** One line of the answer. The last line contains no step. */
 export type ControlLine = HandOverStep | { readonly end: true } | { readonly error: string };
 
 export function controlPath(runDir: string): string {
@@ -33,7 +33,10 @@ export interface ControlOptions {
   readonly logger: Logger;
 }
 
-/** The socket on which dockbridge's own commands reach the running daemon. Each finished step is sent as a line of JSON. */
+/**
+ * The socket through which dockbridge's own commands reach the running daemon. The answer to a hand-over has one line of
+ * JSON for each finished step.
+ */
 export class ControlSocket {
   private readonly server: Server;
   private readonly lock = new KeyedLock();
@@ -47,7 +50,7 @@ export class ControlSocket {
     this.server.maxConnections = MAX_CONNECTIONS;
   }
 
-  /** A failure is only logged, because the node must be served without this socket, too. */
+  /** Starts to listen. A failure is only logged, because the node must be served even without this socket. */
   async listen(): Promise<void> {
     const { path, logger } = this.options;
     try {
@@ -66,7 +69,7 @@ export class ControlSocket {
     }
   }
 
-  /** Safe to call if it never listened. */
+  /** Stops listening. May also be called if `listen` was never called or failed. */
   async close(): Promise<void> {
     await this.file?.remove();
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
@@ -75,7 +78,7 @@ export class ControlSocket {
   }
 
   private async answer({ method, url }: IncomingMessage, response: ServerResponse): Promise<void> {
-    // If the client disconnects, the hand-over continues.
+    // An error is ignored, so that a hand-over continues after its client has disconnected.
     response.on('error', () => undefined);
     if (method === 'POST' && url === HAND_OVER_PATH) await this.handOver(response);
     else if (method === 'GET' && url === STATUS_PATH) await this.tellStatus(response);
@@ -96,7 +99,10 @@ export class ControlSocket {
     response.end();
   }
 
-  /** One answer a connection: who watches must not keep a place between two looks. */
+  /**
+   * Sends the status and closes the connection, so that a client that watches the status occupies no place between two
+   * requests.
+   */
   private async tellStatus(response: ServerResponse): Promise<void> {
     const head = { 'content-type': 'application/json', connection: 'close' };
     try {

@@ -5,18 +5,27 @@ import { knownToEngine, type NodeCapabilities } from '../translate/container/con
 import { type KnownRuntimes, toEngineRuntime } from '../translate/shared/engine-facts';
 import type { Services } from './services';
 
-/** @throws UNAVAILABLE before the Engine's first answer. */
+/**
+ * Returns the facts of the Engine.
+ * @throws UNAVAILABLE before the Engine's first answer.
+ */
 export function engineFacts({ store, link }: Pick<Services, 'store' | 'link'>): EngineFacts {
   if (store.engine !== undefined) return store.engine;
   throw unavailable(link.state.ready ? 'Docker Engine has not answered yet' : link.state.reason);
 }
 
-/** Whether the Engine enforces `apparmor`, `selinux`, `seccomp` (elements such as `name=seccomp,profile=default`). */
+/**
+ * Whether the Engine enforces `apparmor`, `selinux` or `seccomp`. The Engine's list has elements such as
+ * `name=seccomp,profile=default`.
+ */
 export function hasSecurityOption(store: Store, name: string): boolean {
   return (store.engine?.securityOptions ?? []).some((option) => option.split(',')[0] === `name=${name}`);
 }
 
-/** Capabilities that a container can have on this node; undefined means all. @param node the bounding set of this machine. */
+/**
+ * Returns the capabilities that a container can have on this node; undefined means all.
+ * @param node the bounding set of this machine.
+ */
 export function grantable(store: Store, node: NodeCapabilities): NodeCapabilities {
   return knownToEngine(node, store.engine?.apiVersion ?? '');
 }
@@ -25,7 +34,10 @@ export function knownRuntimes({ engine }: Pick<Store, 'engine'>): KnownRuntimes 
   return { runtimes: engine?.runtimes ?? [], apiVersion: engine?.apiVersion ?? '' };
 }
 
-/** Asks the Engine again about an unknown handler, which may have been added to daemon.json since its last answer. */
+/**
+ * Reads the Engine's facts again if a handler is unknown, because the handler may have been added to daemon.json since
+ * the last answer.
+ */
 export async function lookForHandler(
   { store, link, logger }: Pick<Services, 'store' | 'link' | 'logger'>,
   handler: string,

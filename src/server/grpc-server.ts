@@ -22,12 +22,12 @@ import {
 import { SocketListener } from './listener/socket-listener';
 import type { CallContext, Services } from './services';
 
-/** kubelet's limit for a CRI message, in both directions. */
+/** Limit of a CRI message in both directions, which equals kubelet's. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
-/** Time for calls in progress to end at shutdown. The whole stop has 10 s. */
+/** How long calls in progress may take to end at shutdown. The whole stop must take at most 10 s. */
 const SHUTDOWN_GRACE_MS = 3_000;
 
-/** A hand-over does not wait for these calls: they may take long, and leave nothing half done. */
+/** A hand-over does not wait for calls of these methods, because they may take long and leave nothing half done. */
 const LASTING: ReadonlySet<string> = new Set([
   'PullImage',
   'ExecSync',
@@ -39,14 +39,17 @@ export interface GrpcServerOptions {
   readonly endpoint: string;
   readonly logger: Logger;
   readonly observe: (report: CallReport) => void;
-  /** Closed by a hand-over; then calls that change the node are refused. */
+  /** Closed by a hand-over. From then on, calls that change the node are refused. */
   readonly gate: WorkGate;
-  /** Called before each call that changes something. @returns the error that refuses it, or undefined. */
+  /**
+   * Called before each call that changes something.
+   * @returns the error that refuses the call, or undefined.
+   */
   readonly refusal?: () => RuntimeError | undefined;
   readonly tracer?: Tracer;
 }
 
-/** The CRI endpoint: both services as `runtime.v1` and, for kubelets up to 1.25, as `runtime.v1alpha2`. */
+/** The CRI endpoint. It serves both services as `runtime.v1` and, for kubelets up to 1.25, as `runtime.v1alpha2`. */
 export class GrpcServer {
   private readonly server = new Server({
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
@@ -66,7 +69,7 @@ export class GrpcServer {
     const runtime = this.implement(services, RUNTIME_ROUTES, RUNTIME_STREAMS);
     const image = this.implement(services, IMAGE_ROUTES, IMAGE_STREAMS);
     const add = (definition: ServiceDefinition, all: UntypedServiceImplementation): void => {
-      // v1alpha2 has fewer methods; grpc-js answers UNIMPLEMENTED to all others.
+      // v1alpha2 has fewer methods. grpc-js answers UNIMPLEMENTED to all others.
       this.server.addService(
         definition,
         Object.fromEntries(Object.entries(all).filter(([name]) => name in definition)),
@@ -78,23 +81,27 @@ export class GrpcServer {
     add(ALPHA_IMAGE_SERVICE, image);
   }
 
-  /** Calls that have not been answered yet, the oldest first; GetContainerEvents lasts as long as its client likes. */
+  /**
+   * Calls that have not been answered yet, the oldest first. A GetContainerEvents call lasts as long as its client stays
+   * connected.
+   */
   get callsInProgress(): readonly WorkInProgress[] {
     return this.calls.inProgress;
   }
 
-  /** @returns the address that serves, such as `unix:///run/dockbridge.sock`. */
+  /** @returns the address on which clients can connect, such as `unix:///run/dockbridge.sock`. */
   async listen(): Promise<string> {
     return (await this.listener.listen(this.server)).address;
   }
 
-  /** Accepts no new connections and ends all streams. Calls in progress have 3 s to end, then they are cut. */
+  /** Stops accepting connections and ends all streams. Calls in progress have 3 s to end and are then cut off. */
   async close(): Promise<void> {
     await this.listener.close();
     this.closing.abort(unavailable('dockbridge is shutting down'));
     const timer = setTimeout(() => this.server.forceShutdown(), SHUTDOWN_GRACE_MS);
     const sessions = new Promise<void>((resolve) => this.server.tryShutdown(() => resolve()));
-    // grpc-js does not wait for a session whose client will make no more calls (GOAWAY), though it answers those it has.
+    // grpc-js does not wait for a session whose client will make no more calls (GOAWAY), although it still answers that
+    // session's calls. The gate waits for them.
     await Promise.all([sessions, this.calls.whenIdle(SHUTDOWN_GRACE_MS)]);
     clearTimeout(timer);
   }
@@ -127,7 +134,7 @@ export class GrpcServer {
     });
   }
 
-  /** Checks for a refusal before it waits for the Engine. */
+  /** Checks for a refusal first, so that a refused call does not wait for the Engine. */
   private async admit(context: CallContext, before: WrapOptions['before']): Promise<void> {
     const refused = this.options.refusal?.();
     if (refused !== undefined) throw refused;
@@ -142,7 +149,7 @@ export class GrpcServer {
   ): UntypedHandleCall {
     return wrapStream(name, (request, context) => handler(services, request, context), {
       ...this.wrapOptions(services, kind),
-      // A span of its own would last as long as the connection.
+      // Its span would last as long as the client's connection, so this method has none.
       ...(name === 'GetContainerEvents' ? { tracer: undefined } : {}),
       closing: this.closing.signal,
     });
@@ -160,7 +167,7 @@ export class GrpcServer {
         answer: ({ signal }: CallContext) => link.whenAnswered(signal),
         pods: ({ signal }: CallContext) => link.whenListed('sandbox', signal),
         containers: ({ signal }: CallContext) => link.whenListed('container', signal),
-        // The handler itself waits for the one object that it answers for.
+        // The handler itself waits for the one object that it reads.
         one: undefined,
         read: ({ signal }: CallContext) => link.whenSyncedOnce(signal),
         images: ({ signal }: CallContext) => link.whenImagesSyncedOnce(signal),

@@ -45,11 +45,17 @@ interface Method {
 }
 
 /**
- * How a method is served. `always`: even if the Engine has never been reached. `read`: from the store, after it has been
- * filled; an empty list before that would tell kubelet that its pods are gone. Methods that need less wait for less: `answer`
- * for the Engine's first list, `pods` and `containers` (lists) for what this list does not tell, `one` for a single pod or
- * container, `images` for the list of images, which is read separately. `write` needs a connected Engine, `make` one that has
- * also answered /info. All but `always` are UNAVAILABLE otherwise.
+ * How a method is served. `kind` decides what a call waits for; a call that waits in vain is UNAVAILABLE.
+ * - `always`: waits for nothing, even if the Engine has never answered.
+ * - `answer`: the Engine's first list of containers.
+ * - `pods`, `containers`: the same list, and the inspects of pods or containers about which it reports too little.
+ * - `one`: the inspects of a single pod or container.
+ * - `read`: the first inspects of all containers, which fill the store.
+ * - `images`: also the first list of images.
+ * - `write`: a connected Engine.
+ * - `make`: a connected Engine that has also answered /info.
+ *
+ * Reads wait because an empty list would tell kubelet that its pods are gone.
  */
 export interface Route<Request, Response> {
   readonly kind: 'always' | 'answer' | 'pods' | 'containers' | 'one' | 'read' | 'images' | 'write' | 'make';
@@ -58,7 +64,7 @@ export interface Route<Request, Response> {
   readonly handler: (services: Services, request: Request, context: CallContext) => Promise<Response>;
 }
 
-/** All unary methods of a service: a method that is missing here does not compile. */
+/** All unary methods of a service. The code does not compile if a method is missing. */
 export type Routes<Methods extends Record<keyof Methods, Method>> = {
   readonly [Name in keyof Methods as Methods[Name]['streams'] extends false ? Name : never]: Route<
     Methods[Name]['request'],
@@ -66,13 +72,13 @@ export type Routes<Methods extends Record<keyof Methods, Method>> = {
   >;
 };
 
-/** A method that streams. None of them changes anything. */
+/** A streaming method. No streaming method changes anything. */
 export interface StreamRoute<Request, Response> {
   readonly kind: 'pods' | 'containers' | 'read' | 'images';
   readonly handler: (services: Services, request: Request, context: CallContext) => Messages<Response>;
 }
 
-/** All streaming methods of a service: a method that is missing here does not compile. */
+/** All streaming methods of a service. The code does not compile if a method is missing. */
 export type StreamRoutes<Methods extends Record<keyof Methods, Method>> = {
   readonly [Name in keyof Methods as Methods[Name]['streams'] extends true ? Name : never]: StreamRoute<
     Methods[Name]['request'],
@@ -98,9 +104,9 @@ const read = route('read', false);
 const images = route('images', false);
 const write = route('write', true);
 const make = route('make', true);
-/** Changes something, but not in the Engine. */
+/** Changes something, but nothing in the Engine. */
 const act = route('read', true);
-/** Answers UNIMPLEMENTED. kubelet then falls back or does without, as with older runtimes. */
+/** Answers UNIMPLEMENTED. kubelet then uses another way or does without the method, as with older runtimes. */
 const unimplemented = (why: string): Route<unknown, never> =>
   always(() => Promise.reject(new RuntimeError('UNIMPLEMENTED', why)));
 

@@ -18,15 +18,15 @@ import type { ImagePulls } from './image/image-pulls';
 import type { SandboxImage } from './image/sandbox-image';
 import type { Spool } from '../translate/container/container-create';
 
-/** Options that handlers act on. */
+/** Options that change what handlers do. */
 export interface HandlerSettings extends NodeRights {
   readonly spool: Spool;
-  /** Whether the Engine runs on this machine. If so, dockbridge can see its processes and files. */
+  /** Whether the Engine runs on this machine, so that dockbridge can see its processes and files. */
   readonly localEngine: boolean;
   readonly dockbridgeVersion: string;
 }
 
-/** Everything that handlers use; constructed in daemon.ts. */
+/** Everything that handlers use. It is constructed in daemon.ts. */
 export interface Services extends ContainerServices {
   readonly reservations: NameReservations;
   readonly imageSync: ImageSync;
@@ -53,17 +53,17 @@ export interface Services extends ContainerServices {
   readonly imageAccounts: ImageAccounts;
   readonly probes: Probes;
   readonly usedInodes: UsedInodes;
-  /** Access to paths of this node that pods name. Their disks may hang. */
+  /** Access to paths of this node that pods name, whose disks may hang. */
   readonly hostDisks: DiskLooks;
   readonly podEvents: PodEvents;
   readonly streaming: Pick<StreamingServer, 'execUrl' | 'attachUrl' | 'portForwardUrl'>;
   readonly startedCommands: StartedCommands;
-  /** Bounds the output that all calls of ExecSync hold together. */
+  /** Bounds the memory that the outputs of all ExecSync calls use together. */
   readonly outputBudget: OutputBudget;
   readonly settings: HandlerSettings;
 }
 
-/** Context of one call. `signal` fires when the client cancels or its deadline passes. */
+/** The context of one call. `signal` fires when the client cancels or its deadline passes. */
 export interface CallContext {
   readonly signal: AbortSignal;
 }

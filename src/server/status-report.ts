@@ -14,16 +14,16 @@ export interface StatusReport extends StateCounts {
   readonly version: string;
   readonly pid: number;
   readonly uptime: number;
-  /** Why new work is refused; '' when it is not. */
+  /** Why new work is refused; '' when it is accepted. */
   readonly refuses: string;
   readonly engine: {
-    /** `slow` answers late; `stuck` answers pings and can run no pods. */
+    /** `slow` means that the Engine answers late. `stuck` means that it answers pings but cannot run pods. */
     readonly state: 'connected' | 'slow' | 'stuck' | 'away';
-    /** Why, where it is not simply connected. */
+    /** The reason for this state; '' when the state is `connected`. */
     readonly reason: string;
-    /** How long it has been connected, or away. */
+    /** How long the Engine has been connected, or away. */
     readonly since: number;
-    /** '' as long as it has never said. */
+    /** '' until the Engine has reported its version. */
     readonly version: string;
     readonly apiVersion: string;
     readonly storageDriver: string;
@@ -32,15 +32,15 @@ export interface StatusReport extends StateCounts {
     readonly ready: boolean;
     readonly reason: string;
     readonly message: string;
-    /** Networks of pods that are gone, which a plugin has not freed yet. */
+    /** The number of networks of removed pods that a plugin has not freed yet. */
     readonly left: number;
-    /** Runs of plugins that failed, by `bridge ADD`. */
+    /** The number of failed plugin runs, keyed by plugin and command, such as `bridge ADD`. */
     readonly failures: Readonly<Record<string, number>>;
   };
   readonly logs: {
-    /** '' when all is well. */
+    /** '' when there is no trouble. */
     readonly trouble: string;
-    /** Undefined when the logs are links, or do not answer. */
+    /** Undefined when the logs are links, or when the log thread does not answer. */
     readonly followed?: number;
     readonly lagBytes?: number;
     readonly gaps?: number;
@@ -53,9 +53,9 @@ export interface StatusReport extends StateCounts {
   readonly calls: {
     /** CRI calls that have not been answered yet. */
     readonly inFlight: number;
-    /** The oldest of them. */
+    /** The oldest of these calls. */
     readonly oldest: readonly CallInFlight[];
-    /** Calls of the Engine by kind, for kinds that have any. */
+    /** Calls of the Engine by kind. Kinds without calls are omitted. */
     readonly engine: readonly EngineLane[];
   };
   readonly process: {
@@ -69,7 +69,7 @@ export interface StatusReport extends StateCounts {
 export interface CallInFlight {
   readonly method: string;
   readonly age: number;
-  /** Pod, sandbox, container, image: what the call names. */
+  /** The pod, sandbox, container and image that the call names. */
   readonly about: LogFields;
 }
 
@@ -82,14 +82,14 @@ export interface EngineLane {
   readonly oldestCall: { readonly what: string; readonly age: number };
 }
 
-/** How many calls a report lists. More would not help to find what is wrong, and would not fit on a screen. */
+/** How many calls a report lists. More would not help to find the trouble, and would not fit on a screen. */
 const OLDEST_CALLS = 20;
-/** A subject is as long as its client likes; names and ids are shorter. */
+/** Limit of a subject in characters. Names and ids are shorter, but a client may send text of any length. */
 const MAX_SUBJECT = 253;
-/** This call lasts as long as kubelet likes, so its age says nothing. */
+/** This call lasts as long as kubelet stays connected, so its age has no meaning. */
 const ENDLESS = 'GetContainerEvents';
 
-/** What a report is made of. */
+/** The sources of a report. */
 export interface StatusSources {
   readonly version: string;
   readonly store: Store;
@@ -110,7 +110,10 @@ export interface StatusSources {
   readonly fileLimit: number;
 }
 
-/** Makes reports from what is in memory, without an Engine call; those who ask together get the same one. */
+/**
+ * Returns a function that makes reports from values in memory, without an Engine call. Concurrent callers share one
+ * report.
+ */
 export function statusReporter(sources: StatusSources): () => Promise<StatusReport> {
   return coalesce(() => report(sources));
 }

@@ -55,7 +55,7 @@ it('makes one on an experimental Engine with CRIU, or says what CRIU or its abse
     if (!(await hasProgram('criu', process.env.PATH))) {
       expect([error?.code, error?.details]).toEqual([
         status.UNIMPLEMENTED,
-        'no checkpoints here: CRIU (criu) is not installed on this node',
+        'cannot checkpoint: CRIU (criu) is not installed on this node',
       ]);
     } else if (error !== undefined) {
       // The kernel, or what emulates one, does not offer CRIU what it needs: the Engine's words.

@@ -96,10 +96,10 @@ describe('The life of a container', () => {
   describe('started', () => {
     it('is not started again, running or not', async () => {
       const id = await startedContainer(test, pod, containerConfig('twice', FOREVER));
-      await expectFailure(start(id), 'FAILED_PRECONDITION', /started already/);
+      await expectFailure(start(id), 'FAILED_PRECONDITION', /already been started/);
       expect(await stateOf(test, id)).toBe(CONTAINER_RUNNING);
       await stop(id, 10);
-      await expectFailure(start(id), 'FAILED_PRECONDITION', /started already/);
+      await expectFailure(start(id), 'FAILED_PRECONDITION', /already been started/);
       await expectFailure(start(UNKNOWN), 'NOT_FOUND', UNKNOWN);
     });
 

@@ -210,7 +210,9 @@ describe('CreateContainer of a name and attempt that was never started', () => {
     await expectFailure(
       createContainer(test, pod, changed),
       'ALREADY_EXISTS',
-      new RegExp(`${id} \\(running\\) with another config.envs, config.linux.resources; use another attempt`),
+      new RegExp(
+        `${id} \\(running\\) and differs in config.envs, config.linux.resources; use another attempt`,
+      ),
     );
     expect((await containerStatus(test, id)).state).toBe(ContainerState.CONTAINER_RUNNING);
   });
@@ -286,7 +288,7 @@ describe('RunPodSandbox of a name and attempt that is ready', () => {
     const config = base();
     const id = await runPod(test, config);
     const again = runPod(test, { ...config, ...change });
-    await expectFailure(again, 'ALREADY_EXISTS', new RegExp(`${id} .* with another ${field};`));
+    await expectFailure(again, 'ALREADY_EXISTS', new RegExp(`${id} .* and differs in ${field};`));
     expect(await namesOf(`k8s_POD_${config.metadata?.name ?? ''}_`)).toEqual([id]);
     expect(await runPod(test, config)).toBe(id);
     await test.client.call('RemovePodSandbox', { pod_sandbox_id: id });
@@ -298,7 +300,7 @@ describe('RunPodSandbox of a name and attempt that is ready', () => {
     await expectFailure(
       test.client.call('RunPodSandbox', { config, runtime_handler: 'runc' }),
       'ALREADY_EXISTS',
-      /with another runtime_handler;/,
+      /and differs in runtime_handler;/,
     );
     await test.client.call('RemovePodSandbox', { pod_sandbox_id });
   });

@@ -51,7 +51,7 @@ describe('Pulls from a registry in trouble', () => {
       await expectFailure(
         images.pull(reference),
         'UNAVAILABLE',
-        /stalled:1: .*no byte and no status moved for 3 s .*image-pull-progress-deadline.*0 of 1 layers/,
+        /stalled:1: .*made no progress for 3 s .*image-pull-progress-deadline.*0 of 1 layers/,
       );
       expect(await images.status(reference)).toBeNull();
       proxy.let({ kind: 'free' });
@@ -202,8 +202,8 @@ describe('Pulls that come to nothing', () => {
   it.each([
     { status: 403, word: 'DENIED', code: 'PERMISSION_DENIED', says: /denies access/ },
     { status: 429, word: 'TOOMANYREQUESTS', code: 'RESOURCE_EXHAUSTED', says: /refuses more pulls/ },
-    { status: 500, word: 'UNKNOWN', code: 'UNAVAILABLE', says: /does not answer as it should/ },
-    { status: 503, word: 'UNAVAILABLE', code: 'UNAVAILABLE', says: /does not answer as it should/ },
+    { status: 500, word: 'UNKNOWN', code: 'UNAVAILABLE', says: /does not answer correctly/ },
+    { status: 503, word: 'UNAVAILABLE', code: 'UNAVAILABLE', says: /does not answer correctly/ },
   ] as const)('at a registry that answers $status are $code', async ({ status, word, code, says: text }) => {
     const proxy = await RegistryProxy.start(registry.host, says(status, word));
     try {

@@ -280,8 +280,8 @@ describe('RunPodSandbox', () => {
         containerWith(pod, 'debug', { pid: NamespaceMode.TARGET, target_id });
       await expectFailure(target(''), 'INVALID_ARGUMENT', /target_id/);
       await expectFailure(target('f'.repeat(64)), 'NOT_FOUND');
-      await expectFailure(target(stopped), 'FAILED_PRECONDITION', /target_id.* does not run in this pod/);
-      await expectFailure(target(stranger), 'FAILED_PRECONDITION', /target_id.* does not run in this pod/);
+      await expectFailure(target(stopped), 'FAILED_PRECONDITION', /target_id.* is not running in this pod/);
+      await expectFailure(target(stranger), 'FAILED_PRECONDITION', /target_id.* is not running in this pod/);
     });
 
     it("joins the node's with NODE", async () => {

@@ -1,7 +1,7 @@
-/** HTTP/2 framing (RFC 9113 §4), as much of it as the authority repair and the recorder need. */
+/** The parts of HTTP/2 framing (RFC 9113 §4) that the repair of authorities and the recorder need. */
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 export const FRAME_HEADER_BYTES = 9;
-/** SETTINGS_MAX_FRAME_SIZE as Node's server announces it (the protocol's default). */
+/** SETTINGS_MAX_FRAME_SIZE as Node's server announces it, which is the protocol's default. */
 export const MAX_FRAME_BYTES = 16_384;
 
 export const FrameType = {
@@ -17,10 +17,10 @@ export interface FrameHeader {
   readonly streamId: number;
 }
 
-/** The peer broke the protocol, so its connection is closed; nothing else happens. */
+/** The peer broke the protocol. Its connection is closed, with no other effect. */
 export class ProtocolError extends Error {}
 
-/** `data` must hold nine bytes from `at` on. */
+/** Reads a frame's header. `data` must contain at least nine bytes from `at` on. */
 export function readFrameHeader(data: Buffer, at: number): FrameHeader {
   return {
     length: data.readUIntBE(at, 3),
@@ -40,7 +40,7 @@ export function frame(type: number, flags: number, streamId: number, payload: Bu
   return whole;
 }
 
-/** One HEADERS frame and as many CONTINUATION frames as the block needs. */
+/** Returns one HEADERS frame and as many CONTINUATION frames as the block needs. */
 export function headerFrames(streamId: number, endStream: boolean, block: Buffer): Buffer {
   const frames: Buffer[] = [];
   for (let at = 0; at === 0 || at < block.length; at += MAX_FRAME_BYTES) {
@@ -53,7 +53,10 @@ export function headerFrames(streamId: number, endStream: boolean, block: Buffer
   return Buffer.concat(frames);
 }
 
-/** @returns the payload of a HEADERS or DATA frame without its padding, and without `skip` bytes at its beginning. */
+/**
+ * Returns the payload of a HEADERS or DATA frame without its padding and without the first `skip` bytes.
+ * @throws ProtocolError when the padding is longer than the payload.
+ */
 export function unpadded(payload: Buffer, flags: number, skip = 0): Buffer {
   const padded = (flags & Flag.PADDED) !== 0;
   const start = (padded ? 1 : 0) + skip;
@@ -65,13 +68,16 @@ export function unpadded(payload: Buffer, flags: number, skip = 0): Buffer {
 const PRIORITY_BYTES = 5;
 
 export interface BlockLimits {
-  /** The bytes that one frame may have, without its header. */
+  /** The most bytes that one frame may have, without its header. */
   readonly frame: number;
-  /** The bytes that all frames may have together, with their headers. */
+  /** The most bytes that all frames of a block may have together, with their headers. */
   readonly block: number;
 }
 
-/** More than nghttp2 takes itself (64 KiB of fields, eight CONTINUATIONs), so that it gives the proper answer. */
+/**
+ * The usual limits. They exceed nghttp2's own limits (64 KiB of fields, eight CONTINUATIONs), so that nghttp2 gives the
+ * proper answer.
+ */
 const LIMITS: BlockLimits = { frame: MAX_FRAME_BYTES, block: 256 * 1024 };
 
 /** Collects one header block: a HEADERS frame and its CONTINUATIONs (RFC 9113 §6.2, §6.10). */
@@ -86,7 +92,7 @@ export class HeaderBlock {
   #filled = 0;
   #flags = 0;
 
-  /** `data` holds the HEADERS frame's header at `at`. */
+  /** `data` contains the header of the HEADERS frame at `at`. */
   constructor(
     head: FrameHeader,
     data: Buffer,
@@ -98,7 +104,7 @@ export class HeaderBlock {
     this.open(head, data, at);
   }
 
-  /** Begins the block's next frame: anything but its own CONTINUATION breaks the protocol. */
+  /** Begins the block's next frame. Any frame except a CONTINUATION of this block breaks the protocol. */
   open(head: FrameHeader, data: Buffer, at: number): void {
     const expected = this.#size === 0 ? FrameType.HEADERS : FrameType.CONTINUATION;
     if (head.type !== expected || head.streamId !== this.streamId) {
@@ -113,12 +119,12 @@ export class HeaderBlock {
     this.#endFrameIfFull();
   }
 
-  /** Bytes the current frame still lacks; 0 between two frames. */
+  /** How many bytes the current frame still lacks; 0 between two frames. */
   get missing(): number {
     return this.#frame.length - this.#filled;
   }
 
-  /** Takes what belongs to the current frame; returns how many bytes that was. */
+  /** Copies the bytes of the current frame from `data` and returns their number. */
   fill(data: Buffer, at: number): number {
     const taken = data.copy(this.#frame, this.#filled, at);
     this.#filled += taken;
@@ -126,12 +132,12 @@ export class HeaderBlock {
     return taken;
   }
 
-  /** The frames as they were received. */
+  /** Returns the frames as they were received. */
   original(): Buffer {
     return Buffer.concat(this.#frames);
   }
 
-  /** The HPACK text, without padding and priority. */
+  /** Returns the HPACK bytes of the block, without padding and priority. */
   fragment(): Buffer {
     return Buffer.concat(this.#fragments);
   }

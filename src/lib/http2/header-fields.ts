@@ -3,41 +3,50 @@ import { ProtocolError } from './frames';
 
 export interface HeaderField {
   readonly name: string;
-  /** Octets as latin1 characters. */
+  /** The octets of the value as latin1 characters. */
   readonly value: string;
 }
 
 /** The protocol's default for SETTINGS_HEADER_TABLE_SIZE, which grpc-js does not change. */
 const TABLE_BYTES = 4096;
-/** An indexed field is one byte on the wire and up to 4 KiB decoded; RFC 9113 §6.5.2 counts 32 bytes a field on top. */
+/**
+ * Limit of a decoded block. An indexed field is one byte on the wire and up to 4 KiB decoded. RFC 9113 §6.5.2 also counts
+ * 32 bytes for each field.
+ */
 const MAX_DECODED_BYTES = 256 * 1024;
 /** The largest table that is accepted, whatever was announced. gRPC implementations use much smaller ones. */
 const MAX_TABLE_BYTES = 1024 * 1024;
 const FIELD_OVERHEAD = 32;
 
 /**
- * Decodes the header blocks of one connection, in order and all of them: the dynamic table is shared (RFC 7541).
- * Built on hpack.js' parts; its own stream gathers a whole block before anyone can count bytes.
+ * Decodes the header blocks of one connection. It must decode all blocks in order, because they share the dynamic table
+ * (RFC 7541). It uses the parts of hpack.js and not its stream, which collects a whole block before its size can be
+ * limited.
  */
 export class HeaderDecoder {
   readonly #input = hpack.decoder.create();
   readonly #table = hpack.table.create({ maxSize: TABLE_BYTES });
   readonly #maxBytes: number;
 
-  /** @param maxBytes the decoded size that the fields of one block may have together. Each field counts 32 bytes more. */
+  /**
+   * @param maxBytes the decoded size that the fields of one block may have together. Each field counts 32 bytes extra.
+   */
   constructor(maxBytes = MAX_DECODED_BYTES) {
     this.#maxBytes = maxBytes;
   }
 
   /**
-   * Call this when the receiver of these blocks announces a table of this size (SETTINGS_HEADER_TABLE_SIZE). It only raises the allowed size. The table
-   * itself changes when the sender says so in a block (RFC 7541 §4.2), and until it does, the larger size stays in use.
+   * Raises the allowed size of the dynamic table. Call this when the receiver of these blocks announces this size
+   * (SETTINGS_HEADER_TABLE_SIZE). The table itself changes only when the sender changes it in a block (RFC 7541 §4.2).
    */
   allowTable(bytes: number): void {
     this.#table.protocolMaxSize = Math.max(this.#table.protocolMaxSize, Math.min(bytes, MAX_TABLE_BYTES));
   }
 
-  /** @throws ProtocolError when the block is malformed or too big; the connection is lost then. */
+  /**
+   * Decodes one block.
+   * @throws ProtocolError when the block is malformed or too big. The connection cannot be used any more then.
+   */
   decode(block: Buffer): HeaderField[] {
     try {
       return this.#decode(block);
@@ -60,7 +69,7 @@ export class HeaderDecoder {
     return fields;
   }
 
-  /** One representation (RFC 7541 §6); undefined for a table size update. */
+  /** Decodes one representation (RFC 7541 §6). Returns undefined for a table size update. */
   #next(): HeaderField | undefined {
     const input = this.#input;
     if (input.decodeBit() === 1) return this.#table.lookup(input.decodeInt());
@@ -70,7 +79,7 @@ export class HeaderDecoder {
         this.#table.updateSize(input.decodeInt());
         return undefined;
       }
-      input.decodeBit(); // never-indexed makes no difference here, because we index nothing
+      input.decodeBit(); // "never indexed" makes no difference, because encodeLiterals indexes nothing
     }
     const index = input.decodeInt();
     const name = index === 0 ? this.#string() : this.#table.lookup(index).name;
@@ -80,7 +89,7 @@ export class HeaderDecoder {
   }
 
   #string(): string {
-    // hpack.js makes empty strings with `new Buffer`, which warns on stderr once bundled.
+    // hpack.js makes empty strings with `new Buffer`, which prints a warning on stderr once bundled.
     if (this.#input.buffer.peekUInt8() === 0) {
       this.#input.buffer.readUInt8();
       return '';
@@ -89,7 +98,10 @@ export class HeaderDecoder {
   }
 }
 
-/** Encodes literals without indexing and without Huffman, so they neither use nor change the dynamic table. */
+/**
+ * Encodes fields as literals without indexing and without Huffman codes, so that they neither use nor change the dynamic
+ * table.
+ */
 export function encodeLiterals(fields: readonly HeaderField[]): Buffer {
   const pieces: Buffer[] = [];
   for (const { name, value } of fields) {
@@ -103,7 +115,7 @@ export function encodeLiterals(fields: readonly HeaderField[]): Buffer {
 
 const LITERAL = Buffer.from([0x00]);
 
-/** A string length: an integer with a 7-bit prefix, Huffman bit off (RFC 7541 §5.1, §5.2). */
+/** Encodes the length of a string: an integer with a 7-bit prefix and the Huffman bit off (RFC 7541 §5.1, §5.2). */
 function prefixedLength(length: number): Buffer {
   if (length < 0x7f) return Buffer.from([length]);
   const bytes = [0x7f];

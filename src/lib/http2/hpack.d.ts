@@ -1,4 +1,7 @@
-/** The two parts of hpack.js 2.1.6 we use; all of them throw plain Errors (or TypeErrors) on malformed input. */
+/**
+ * The two parts of hpack.js 2.1.6 that dockbridge uses. All their functions throw plain Errors (or TypeErrors) on
+ * malformed input.
+ */
 declare module 'hpack.js' {
   export interface Decoder {
     readonly buffer: { peekUInt8(): number; readUInt8(): number };
@@ -14,7 +17,7 @@ declare module 'hpack.js' {
     readonly nameSize: number;
   }
   export interface Table {
-    /** The most that `updateSize` takes. */
+    /** The largest size that `updateSize` accepts. */
     protocolMaxSize: number;
     lookup(index: number): TableEntry;
     add(name: string, value: string, nameSize: number, valueSize: number): void;

@@ -6,30 +6,30 @@ import type { HandOverStep } from '../../sync/hand-over';
 import { HAND_OVER_PATH, STATUS_PATH, type ControlLine } from '../control-socket';
 import type { StatusReport } from '../status-report';
 
-/** A step may wait for a running CNI plugin. */
+/** How long a step may take, which may include the wait for a running CNI plugin. */
 const SILENCE_MS = 180_000;
-/** The daemon gives itself less. */
+/** How long the status may take. The daemon's own limit is shorter. */
 const STATUS_MS = 6_000;
 const MAX_STATUS_BYTES = 1 << 20;
 
 /**
- * Asks the daemon at this control socket to hand its node over.
+ * Requests a hand-over from the daemon at this control socket.
  * @returns the steps as the daemon completes them; undefined if no daemon answers.
  * @throws if the hand-over fails or the connection breaks.
  */
 export async function askToHandOver(path: string): Promise<AsyncIterable<HandOverStep> | undefined> {
-  const silence = 'the daemon has said nothing for three minutes';
+  const silence = 'the daemon has sent nothing for three minutes';
   const response = await answerOf(path, { path: HAND_OVER_PATH, method: 'POST' }, SILENCE_MS, silence);
   return response && steps(response);
 }
 
 /**
- * Asks the daemon at this control socket for its status.
- * @returns undefined when no daemon answers there.
- * @throws when the daemon cannot report it, answers only root, or is too old to know the request.
+ * Requests the status of the daemon at this control socket.
+ * @returns undefined when no daemon answers.
+ * @throws when the daemon cannot report its status, serves only root, or is too old for this request.
  */
 export async function askForStatus(path: string): Promise<StatusReport | undefined> {
-  const silence = `the daemon has not said for ${STATUS_MS / 1000} s what its status is: it hangs`;
+  const silence = `the daemon has not reported its status within ${STATUS_MS / 1000} s: it hangs`;
   const response = await answerOf(path, { path: STATUS_PATH, method: 'GET' }, STATUS_MS, silence);
   if (response === undefined) return undefined;
   const chunks: Buffer[] = [];
@@ -64,7 +64,7 @@ async function answerOf(
   } catch (error) {
     if (['ENOENT', 'ECONNREFUSED'].includes(errnoOf(error) ?? '')) return undefined;
     if (errnoOf(error) === 'EACCES')
-      throw failedPrecondition(`only root may talk to the daemon at ${socketPath}`);
+      throw failedPrecondition(`only root may connect to the daemon at ${socketPath}`);
     throw error;
   }
 }
@@ -80,7 +80,7 @@ async function* steps(response: IncomingMessage): AsyncGenerator<HandOverStep> {
     }
   } catch (error) {
     if (error instanceof RuntimeError) throw error;
-    // A broken connection is treated like a closed one.
+    // An error of the connection is treated like its end.
   }
-  throw unavailable('the daemon ended before it was done: repeat the command');
+  throw unavailable('the daemon ended before the hand-over was complete: repeat the command');
 }

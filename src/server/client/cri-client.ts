@@ -3,7 +3,7 @@ import type { Decoded } from '../../proto';
 import { IMAGE_SERVICE, RUNTIME_SERVICE, type ImageMethods, type RuntimeMethods } from '../../proto/service';
 
 type Methods = RuntimeMethods & ImageMethods;
-/** A request as a caller builds it; each field may be missing. */
+/** A request as a caller builds it. Every field may be missing. */
 type Input<Name extends keyof Methods> =
   Methods[Name]['request'] extends Decoded<infer Message> ? Message : never;
 type Output<Name extends keyof Methods> = Decoded<Methods[Name]['response']>;
@@ -12,7 +12,7 @@ type StreamName = {
 }[keyof Methods];
 type UnaryName = Exclude<keyof Methods, StreamName>;
 
-/** What grpc-js needs of a method, whatever its messages. */
+/** The parts of a method that grpc-js needs, for any messages. */
 interface AnyMethod {
   readonly path: string;
   readonly requestSerialize: (message: unknown) => Buffer;
@@ -23,42 +23,42 @@ const METHODS = { ...RUNTIME_SERVICE, ...IMAGE_SERVICE } as unknown as Readonly<
 
 /** A streaming call in progress. */
 export interface OpenStream<Message> {
-  /** Resolves when the server has started the stream; rejects if it refuses. */
+  /** Resolves when the server has started the stream. Rejects if the server refuses. */
   readonly connected: Promise<void>;
-  /** Ends with the call; throws grpc-js's ServiceError if the call fails. */
+  /** Ends with the call. Throws grpc-js's ServiceError if the call fails. */
   readonly messages: AsyncIterable<Message>;
   readonly cancel: () => void;
 }
 
 const DEFAULT_DEADLINE_MS = 120_000;
-/** kubelet's limit. */
+/** The limit that kubelet also uses. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
 export interface BytesCall {
-  /** Such as `/runtime.v1.RuntimeService/Version`. */
+  /** The method's path, such as `/runtime.v1.RuntimeService/Version`. */
   readonly path: string;
   readonly request: Buffer;
-  /** ms from now on; undefined for none. */
+  /** The deadline in ms from now; undefined for no deadline. */
   readonly deadlineMs?: number | undefined;
   /** Cancels the call. */
   readonly signal?: AbortSignal | undefined;
   /** Called when the server has begun its answer. */
   readonly onOpen?: (() => void) | undefined;
-  /** Called with each message as it comes. */
+  /** Called with each message when it arrives. */
   readonly onMessage?: ((message: Buffer) => void) | undefined;
 }
 
-/** What a call of bytes came to: messages that arrived before an error are here too. */
+/** The answer to a call of bytes. It includes messages that arrived before an error. */
 export interface BytesAnswer {
   readonly messages: readonly Buffer[];
-  /** gRPC's number. */
+  /** gRPC's status code as a number. */
   readonly code: number;
   readonly details: string;
 }
 
 const same = (bytes: Buffer): Buffer => bytes;
 
-/** A CRI client for `unix:///path`: of messages, for `dockbridge demo` and the tests, and of bytes, for the harness. */
+/** A CRI client for `unix:///path`. `dockbridge demo` and the tests exchange messages with it, and the harness bytes. */
 export class CriClient {
   private readonly client: Client;
 
@@ -68,7 +68,10 @@ export class CriClient {
     this.client = new Client(target, credentials.createInsecure(), options);
   }
 
-  /** @throws ServiceError of grpc-js, with `code` and `details`. */
+  /**
+   * Makes a unary call.
+   * @throws ServiceError of grpc-js, with `code` and `details`.
+   */
   call<Name extends UnaryName>(
     method: Name,
     request: Input<Name>,
@@ -87,7 +90,7 @@ export class CriClient {
     });
   }
 
-  /** Has no deadline: it lasts until the server ends it or `cancel` is called. */
+  /** Opens a stream. It has no deadline and lasts until the server ends it or `cancel` is called. */
   stream<Name extends StreamName>(method: Name, request: Input<Name>): OpenStream<Output<Name>> {
     const { path, requestSerialize, responseDeserialize } = methodOf(method);
     const messages: ClientReadableStream<unknown> = this.client.makeServerStreamRequest(
@@ -106,14 +109,14 @@ export class CriClient {
   }
 
   /**
-   * Makes any call, unary or of a stream that the server sends, and collects all its messages. Never rejects: an endpoint that is
-   * not there answers UNAVAILABLE.
+   * Makes a call, either unary or with a stream of answers, and collects all its messages. Never rejects: if nothing
+   * listens at the endpoint, the code is UNAVAILABLE.
    */
   bytes({ path, request, deadlineMs, signal, onOpen, onMessage }: BytesCall): Promise<BytesAnswer> {
     const options = deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs };
     const messages: Buffer[] = [];
     return new Promise((resolve) => {
-      // A unary answer is a stream of one message to gRPC.
+      // For gRPC, a unary answer is a stream of one message.
       const call = this.client.makeServerStreamRequest(
         ...([path, same, same, request, new Metadata(), options] as const),
       );
@@ -129,7 +132,7 @@ export class CriClient {
         onMessage?.(message);
       });
       if (onOpen !== undefined) call.once('metadata', onOpen);
-      // The status follows each error.
+      // The status, which follows each error, resolves the promise.
       call.on('error', () => undefined);
       call.on('status', end);
     });

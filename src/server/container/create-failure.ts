@@ -10,8 +10,8 @@ import {
 } from '../../translate/container/engine-refusals';
 
 /**
- * Explains the Engine's refusal of a create call in terms of the request. A 404 may mean the image, an image that is
- * mounted, or the container whose namespace is joined.
+ * Explains the Engine's refusal of a create call in terms of the request. A 404 may concern the container's image, the
+ * image of an image mount, or the container whose namespace the new container joins.
  */
 export function explainCreateFailure(
   error: unknown,
@@ -33,7 +33,7 @@ export function explainCreateFailure(
   return ledBy(isTarget ? field : 'pod_sandbox_id', error);
 }
 
-/** Names the missing image and its field: the container's image, or that of an image mount. */
+/** Returns the missing image and its field, which is the container's own image or the image of an image mount. */
 function imageField(text: string, own: string, mounts: readonly MountRecord[]): string {
   const index = mounts.findIndex(
     ({ image }) => image !== undefined && image.id !== '' && text.includes(image.id),
@@ -44,18 +44,18 @@ function imageField(text: string, own: string, mounts: readonly MountRecord[]): 
     : `config.mounts[${index}].image.image: image "${mounted.image}"`;
 }
 
-/** Puts the field of RunPodSandbox before the Engine's refusal, if its text tells the field. */
+/** Puts the field of RunPodSandbox in front of the Engine's error, if the error's text reveals the field. */
 export function explainSandboxRefusal(error: unknown): unknown {
-  // These texts contain names, and a pod may be called "label".
+  // The texts of these errors contain names, and a pod may be named "label", so they are not searched for a field.
   if (!(error instanceof EngineError) || hasStatus(error, 404) || hasStatus(error, 409)) return error;
   const field = fieldOfSandboxRefusal(error.message);
   return field === undefined ? error : ledBy(field, error);
 }
 
 /**
- * Puts the field of the request before the Engine's error, if its text tells the field.
+ * Puts the field of the request in front of the Engine's error, if the error's text reveals the field.
  * @param resources the path of the resources in the request.
- * @param others the prefix of the other fields.
+ * @param others the prefix of all other fields.
  */
 export function withField(error: unknown, resources: string, others: string): unknown {
   if (!(error instanceof EngineError)) return error;

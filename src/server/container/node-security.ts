@@ -10,10 +10,10 @@ import {
 } from '../../translate/shared/security-options';
 
 /**
- * Refuses a container that names an AppArmor profile which is not loaded: the Engine would notice only at the start. kubelet
- * shows the reason and tries again, when a loader may have loaded the profile.
- * @param name if it is undefined or `unconfined`, nothing is checked.
- * @param loaded the kernel's list; if it cannot be read, the check is left to the Engine.
+ * Refuses a container whose AppArmor profile is not loaded, because the Engine would notice this only at the start.
+ * kubelet shows the reason and tries again, by which time a loader may have loaded the profile.
+ * @param name the profile. If it is undefined or `unconfined`, nothing is checked.
+ * @param loaded the kernel's list. If it cannot be read, the check is left to the Engine.
  */
 export async function requireLoadedProfile(
   name: string | undefined,
@@ -31,8 +31,8 @@ export async function requireLoadedProfile(
 const MAX_PROFILE_BYTES = 1024 * 1024;
 
 /**
- * SecurityOpt for the chosen profile; a localhost profile is read, checked and passed whole, because the Engine
- * takes its text, not its path.
+ * Returns the SecurityOpt of the chosen profile. A localhost profile is read, checked and passed as a whole, because the
+ * Engine accepts the profile's text but no path.
  * @throws INVALID_ARGUMENT when the file is absent, too large or not a profile; DEADLINE_EXCEEDED when its disk hangs.
  */
 export async function loadSeccompOptions(choice: SeccompChoice, hostDisks: DiskLooks): Promise<string[]> {
@@ -40,7 +40,7 @@ export async function loadSeccompOptions(choice: SeccompChoice, hostDisks: DiskL
   const text = await readProfile(choice.path, choice.field, hostDisks);
   const fault = faultOf(text);
   if (fault !== undefined) throw invalidArgument(`${choice.field}.localhost_ref`, `${choice.path} ${fault}`);
-  // Passed unchanged: parsing and serializing it would round 64-bit argument values.
+  // The text is passed unchanged, because parsing and serializing would round 64-bit argument values.
   return seccompOption(choice, text);
 }
 
@@ -64,7 +64,7 @@ async function readProfile(path: string, field: string, hostDisks: DiskLooks): P
   }
 }
 
-/** The runtime creates these in each container, or they belong to other file systems. */
+/** Entries of /dev that the runtime creates in each container, or that belong to other file systems. */
 const NOT_OF_NODE = new Set([
   'console',
   'fd',
@@ -82,15 +82,15 @@ const NOT_OF_NODE = new Set([
   '.lxd-mounts',
   '.udev',
 ]);
-/** A node has a few hundred. The limit keeps a broken /dev from making the create call megabytes long. */
+/** A node has a few hundred devices. The limit keeps a broken /dev from making the create call megabytes long. */
 const MAX_DEVICES = 4096;
 
-/** Lists the device nodes below `root`, which a privileged container gets. Symbolic links are not followed. */
+/** Lists the device nodes below `root`, all of which a privileged container gets. Symbolic links are not followed. */
 export async function listHostDevices(root = '/dev'): Promise<string[]> {
   const found: string[] = [];
   const directories = [root];
   for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
-    // A directory that disappears meanwhile counts as empty.
+    // A directory that disappears during the walk counts as empty.
     const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
     for (const entry of entries) {
       if (NOT_OF_NODE.has(entry.name) && directory === root) continue;

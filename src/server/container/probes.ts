@@ -17,14 +17,17 @@ export interface ProbesParts {
   readonly logger: Logger;
 }
 
-/** The parts of a create request that a probe takes. */
+/** The fields of a create request that a probe may have. */
 export interface ProbeBody extends Pick<EngineContainerCreate, 'Image'> {
   readonly HostConfig?: Pick<EngineContainerCreate['HostConfig'], 'Mounts' | 'Binds'>;
 }
 
-/** Containers that are created to read files of an image, and never started: the Engine API has no other way. */
+/**
+ * Containers that are created only to read files of an image, and never started, because the Engine API offers no other
+ * way.
+ */
 export class Probes {
-  /** Identifies this process: a probe of another owner was left by a killed daemon. */
+  /** Identifies this process. A probe of another owner was left by a killed daemon. */
   private readonly owner = randomBytes(8).toString('hex');
   /** Names of the probes in use. */
   private readonly active = new Set<string>();
@@ -49,9 +52,9 @@ export class Probes {
   ): Promise<T> {
     const id = await this.parts.docker.createContainer(name, {
       Image,
-      // Never run, but the Engine demands a command if the image has none.
+      // The command is never run, but the Engine requires one if the image has none.
       Entrypoint: ['-'],
-      // Overrides the label of an image that was committed from a pod's container.
+      // This label overrides the label of an image that was committed from a pod's container.
       Labels: { [PROBE_LABEL]: this.owner, [TYPE_LABEL]: 'probe' },
       HostConfig: { ...HostConfig, NetworkMode: 'none', LogConfig: { Type: 'none', Config: {} } },
     });
@@ -63,8 +66,8 @@ export class Probes {
   }
 
   /**
-   * Removes probes that a killed daemon left, and those of ours whose create call broke off or whose removal failed. Never
-   * rejects.
+   * Removes the probes that a killed daemon left, and those of this process whose create call was cut off or whose
+   * removal failed. Never rejects.
    * @param all the Engine's containers.
    */
   async removeLeftovers(all: readonly EngineContainerSummary[]): Promise<void> {
@@ -72,15 +75,15 @@ export class Probes {
       ({ Labels, Names, State }) =>
         Labels?.[PROBE_LABEL] !== undefined &&
         !Names.some((name) => this.active.has(withoutSlash(name))) &&
-        // Labels may come from the image, but names do not, and a probe never runs. It is dead if dockerd was killed
-        // while it removed the probe.
+        // A label may come from the image, so the name must match too. A probe never runs, so its state is `created`, or
+        // `dead` if dockerd was killed while it removed the probe.
         (State === 'created' || State === 'dead') &&
         Names.some((name) => name.startsWith(`/${PROBE_NAME}`)),
     );
     await forEachLimited(left, 1, ({ Id }) => this.remove(Id));
   }
 
-  /** A failure is only logged, because the probe is removed after the next list. */
+  /** Removes a probe. A failure is only logged, because the probe is removed after the next list. */
   private async remove(probe: string): Promise<void> {
     try {
       await this.parts.docker.removeContainer(probe);
@@ -93,10 +96,10 @@ export class Probes {
   }
 }
 
-/** Number of images that are remembered; each takes a few kilobytes. */
+/** How many images are remembered. Each takes a few kilobytes. */
 const MAX_IMAGES = 500;
 
-/** /etc/passwd and /etc/group of images, read once per image. */
+/** The contents of /etc/passwd and /etc/group of images, read once for each image. */
 export class ImageAccounts {
   private readonly known = new Map<string, Promise<Accounts>>();
 
@@ -105,7 +108,7 @@ export class ImageAccounts {
     private readonly probes: Probes,
   ) {}
 
-  /** @param imageId an id, because a name may mean another image later. */
+  /** @param imageId an id, because a name may refer to another image later. */
   of(imageId: string, signal: AbortSignal): Promise<Accounts> {
     return abortable(this.known.get(imageId) ?? this.remember(imageId), signal);
   }
@@ -113,7 +116,7 @@ export class ImageAccounts {
   private remember(imageId: string): Promise<Accounts> {
     const reading = this.read(imageId);
     this.known.set(imageId, reading);
-    // After a failure the next call tries again.
+    // After a failure, the next call tries again.
     reading.catch(() => this.known.delete(imageId));
     for (const oldest of this.known.keys()) {
       if (this.known.size <= MAX_IMAGES) break;
@@ -122,7 +125,7 @@ export class ImageAccounts {
     return reading;
   }
 
-  /** Shared by all callers that wait, so it takes no caller's signal. */
+  /** Reads both files of an image. The result is shared by all waiting callers, so no caller's signal ends the read. */
   private read(imageId: string): Promise<Accounts> {
     return this.probes.with({ Image: imageId }, async (id) => {
       const [passwd, group] = await Promise.all([

@@ -5,24 +5,24 @@ import type { Store } from '../../store/store';
 import { lifecycleEvents, type PodEvent, removedSandbox } from '../../translate/shared/lifecycle';
 
 /**
- * How many events a consumer may be behind. Events share their records with the store and each other, so this many cost a
- * few MB; they cover the start or end of about three hundred pods.
+ * How many events a consumer may be behind. Events share their records with the store and each other, so this number of
+ * events needs only a few MB. It covers the start or end of about three hundred pods.
  */
 const MOST_BEHIND = 4_096;
 
-/** Numbers for the metrics. */
+/** Numbers that the metrics report. */
 export interface PodEventStats {
   readonly published: number;
   readonly consumers: number;
-  /** Consumers that were cut off because they were too slow, since the start. */
+  /** How many consumers were cut off since the start because they were too slow. */
   readonly cutOff: number;
-  /** Events that the slowest consumer has not read yet. */
+  /** How many events the slowest consumer has not read yet. */
   readonly backlog: number;
 }
 
 /**
- * The store's changes as CRI events, for any number of consumers. Nothing is polled, and no event is built when nobody
- * subscribes.
+ * The store's changes as CRI events, for any number of consumers. Nothing is polled, and no event is built while there is
+ * no subscriber.
  */
 export class PodEvents {
   private readonly clock = new RisingClock();
@@ -39,7 +39,9 @@ export class PodEvents {
     store.containers.subscribe((now, before) => this.onChange(now, before));
   }
 
-  /** Subscribes to all events from now on, in order for each container. The caller closes the subscription. */
+  /**
+   * Subscribes to all events from now on. Events of one container arrive in order. The caller closes the subscription.
+   */
   subscribe(): BroadcastReader<PodEvent> {
     return this.broadcast.subscribe();
   }
@@ -77,7 +79,10 @@ export class PodEvents {
   }
 }
 
-/** Nanoseconds since the epoch; each answer is later than the one before, also when the clock is set back. */
+/**
+ * A clock in nanoseconds since the epoch. Each reading is later than the previous one, even when the system clock is set
+ * back.
+ */
 export class RisingClock {
   private last = 0n;
 

@@ -1,23 +1,31 @@
 import { Demultiplexer, type StreamKind } from '../../docker/streams';
 import { RuntimeError } from '../../lib/errors';
 
-/** kubelet takes messages of 16 MiB at most; the rest of an ExecSync answer needs a few bytes. */
+/**
+ * Limit of one output. kubelet accepts messages of at most 16 MiB, and the rest of an ExecSync answer needs a few bytes.
+ */
 const MESSAGE_BYTES = 16 * 1024 * 1024 - 1024;
 
 const FIRST_BYTES = 4 * 1024;
 const LARGEST_BYTES = 256 * 1024;
-/** Limit for the output of all running commands together, beyond each one's own share. */
+/** Limit of the output of all running commands together, not counting the share that each command has. */
 const ALL_BYTES = 128 * 1024 * 1024;
-/** The share that each command always has, so that other commands cannot fail a probe, of which kubelet reads 10 KiB. */
+/**
+ * The share that each command always has, so that other commands cannot make a probe fail. kubelet reads only 10 KiB of a
+ * probe's output.
+ */
 const SHARE_BYTES = 64 * 1024;
 
-/** Memory that the outputs of all ExecSync calls share. */
+/** The memory that the outputs of all ExecSync calls share. */
 export class OutputBudget {
   private used = 0;
 
   constructor(private readonly limit = ALL_BYTES) {}
 
-  /** @returns false when there is not that much left. */
+  /**
+   * Takes memory from the budget.
+   * @returns false when less than `bytes` is left.
+   */
   take(bytes: number): boolean {
     if (this.used + bytes > this.limit) return false;
     this.used += bytes;
@@ -29,13 +37,13 @@ export class OutputBudget {
   }
 }
 
-/** Data in pieces of growing size, so that a command that writes single bytes does not cost an object for each. */
+/** Data in pieces of growing size, so that a command that writes single bytes does not need an object for each byte. */
 class Pieces {
   private readonly pieces: Buffer[] = [];
   private last = Buffer.alloc(0);
   private used = 0;
 
-  /** @param allow is called before memory is allocated; if it returns false, the rest of the data is dropped. */
+  /** @param allow called before memory is allocated. If it returns false, the rest of the data is dropped. */
   append(data: Buffer, allow: (bytes: number) => boolean): void {
     let at = 0;
     while (at < data.length) {
@@ -56,7 +64,7 @@ class Pieces {
   }
 }
 
-/** stdout and stderr of a command, together at most what one CRI message can carry; the rest is dropped. */
+/** stdout and stderr of a command. Together they contain at most what one CRI message can carry; the rest is dropped. */
 export class CapturedOutput {
   private readonly streams: Record<StreamKind, Pieces> = { 1: new Pieces(), 2: new Pieces() };
   private room = MESSAGE_BYTES;
@@ -82,18 +90,18 @@ export class CapturedOutput {
 
   /**
    * Returns the output that was kept.
-   * @throws RESOURCE_EXHAUSTED when the outputs of all commands together left no room for this one.
+   * @throws RESOURCE_EXHAUSTED when the outputs of other commands left no room for this output.
    */
   finish(): { stdout: Buffer; stderr: Buffer } {
     if (this.isShort)
       throw new RuntimeError(
         'RESOURCE_EXHAUSTED',
-        'the outputs of all running commands take too much memory, and this one did not fit',
+        'the outputs of all running commands use too much memory, so this output was dropped',
       );
     return { stdout: this.streams[1].content, stderr: this.streams[2].content };
   }
 
-  /** Gives the memory back to the budget. No write may follow. */
+  /** Returns the memory to the budget. `write` must not be called afterwards. */
   release(): void {
     this.budget.give(this.borrowed);
     this.borrowed = 0;

@@ -18,10 +18,10 @@ export type StreamingParts = Pick<
 };
 
 /**
- * Connects a client with a hijacked Engine connection until the Engine ends it. At the end the connection is always
- * destroyed, also when the signal fires.
+ * Connects a client with a hijacked Engine connection until the Engine ends the connection. At the end, or when the
+ * signal fires, the connection is always destroyed.
  * @param output decides how long to wait for the client.
- * @param raw whether it is the connection of a terminal, which is not multiplexed.
+ * @param raw whether the connection belongs to a terminal and is therefore not multiplexed.
  */
 export async function copyStreams(
   connection: Duplex,
@@ -30,7 +30,7 @@ export async function copyStreams(
   signal: AbortSignal,
   raw: boolean,
 ): Promise<void> {
-  // A hijacked connection ignores the signal of its request.
+  // A hijacked connection ignores the signal of its request, so it is destroyed here.
   const onAbort = (): void => {
     connection.destroy(signal.reason as Error);
   };
@@ -39,7 +39,7 @@ export async function copyStreams(
   };
   signal.addEventListener('abort', onAbort, { once: true });
   connection.on('error', () => undefined);
-  // A write error means that the process has ended, which is noticed anyway.
+  // A write error means that the process has ended, which the output shows anyway.
   stdin?.pipe(connection);
   // A client may reset its input instead of ending it.
   stdin?.once('close', endInput);
@@ -71,7 +71,10 @@ async function copyOutput(
   if (!demultiplexer.isWhole) throw connectionBroke();
 }
 
-/** Applies terminal sizes one after the other. A size that a newer one has replaced meanwhile is skipped. */
+/**
+ * Applies terminal sizes one after the other. If a newer size arrives before a size is applied, the older size is
+ * skipped.
+ */
 export function followSizes(
   client: ClientStreams,
   resize: (size: TerminalSize) => Promise<void>,
@@ -86,7 +89,7 @@ export function followSizes(
       try {
         await resize(size);
       } catch (error) {
-        // Usually the process has ended.
+        // The usual cause is that the process has ended.
         logger.debug(
           () => 'Cannot resize a terminal',
           () => ({ error: messageOf(error) }),
@@ -101,17 +104,19 @@ export function followSizes(
   });
 }
 
-/** Bytes that may wait before we wait for the client: enough to keep its connection busy. */
+/**
+ * How many bytes may be unwritten before the session waits for its client: enough to keep the client's connection busy.
+ */
 const WAITING_BYTES = 64 * 1024;
 
 /** Interval of the calls to `onWait`. */
 const WAIT_MS = 1_000;
 
-/** Bytes of output that wait for clients. */
+/** Limits of the output that waits for clients, in bytes. */
 export interface BacklogLimits {
   /** Limit of one session whose output is read without waiting for its client. */
   readonly session: number;
-  /** Limit of all sessions together. A session below `share` continues even above this limit. */
+  /** Limit of all sessions together. A session with less than `share` continues even above this limit. */
   readonly all: number;
   readonly share: number;
 }
@@ -122,7 +127,7 @@ export const BACKLOG_LIMITS: BacklogLimits = {
   share: 256 * 1024,
 };
 
-/** The bytes that wait for the clients of all sessions together. */
+/** The number of bytes that wait for the clients of all sessions together. */
 export class Backlog {
   used = 0;
 
@@ -135,15 +140,15 @@ interface Pending {
 }
 
 /**
- * Passes the output of a command or container to its client. While a client is slow, nothing is read from the Engine. Once
- * `hurried` has fired, the Engine is always read from, and a client that falls too far behind is dropped.
+ * Passes the output of a command or container to its client. While the client is slow, nothing is read from the Engine.
+ * Once `hurried` has fired, the Engine's output is always read, and a client that falls too far behind is dropped.
  */
 export class ClientOutput {
   private waiting = 0;
   private readonly pending = new Map<Writable, Pending>();
   private wake: () => void = () => undefined;
 
-  /** @param onWait called once a second while we wait for the client. */
+  /** @param onWait called once a second while the session waits for the client. */
   constructor(
     private readonly client: Pick<ClientStreams, 'stdout' | 'stderr'>,
     private readonly hurried: AbortSignal,
@@ -152,8 +157,8 @@ export class ClientOutput {
   ) {}
 
   /**
-   * Resolves when the next piece may be read.
-   * @throws RESOURCE_EXHAUSTED when too much waits for the client; the signal's reason when that fires.
+   * Writes data to the client, and resolves when the next piece may be read.
+   * @throws RESOURCE_EXHAUSTED when too much waits for the client; the signal's reason when the signal fires.
    */
   async put(kind: StreamKind, data: Buffer, signal: AbortSignal): Promise<void> {
     const target = kind === 1 ? this.client.stdout : this.client.stderr;
@@ -177,7 +182,10 @@ export class ClientOutput {
     });
   }
 
-  /** A destroyed stream does not call back for data that it has not written; that data is released when it closes. */
+  /**
+   * Returns the count of a stream's unwritten bytes. A destroyed stream never calls back for data that it has not
+   * written, so the count is released when the stream closes.
+   */
   private pendingOf(target: Writable): Pending {
     const known = this.pending.get(target);
     if (known !== undefined) return known;
@@ -201,7 +209,7 @@ export class ClientOutput {
     if (this.waiting <= session && (this.all.used <= all || this.waiting <= share)) return;
     throw new RuntimeError(
       'RESOURCE_EXHAUSTED',
-      `the client did not read its output: ${this.waiting} bytes are waiting, and the container must not wait for it`,
+      `the client did not read the output: ${this.waiting} bytes are waiting, and the container must not wait for the client`,
     );
   }
 

@@ -7,7 +7,10 @@ import { nonEmpty, withoutNul } from '../../translate/shared/validate';
 import type { Services } from '../services';
 import { containerEnded, hasEnded } from './until-container-ends';
 
-/** Checks that a command names a program, and that no word contains a NUL. @throws INVALID_ARGUMENT */
+/**
+ * Checks that a command names a program and that no word contains a NUL.
+ * @throws INVALID_ARGUMENT when it does not.
+ */
 export function commandWords(cmd: readonly string[]): readonly string[] {
   const [program] = cmd;
   if (program === undefined) throw invalidArgument('cmd', 'is required');
@@ -15,23 +18,29 @@ export function commandWords(cmd: readonly string[]): readonly string[] {
   return cmd.map((word, index) => withoutNul(word, `cmd[${index}]`));
 }
 
-/** @throws INVALID_ARGUMENT for stderr of a terminal, which has only one output, and for a session without any stream. */
+/**
+ * Returns the requested streams.
+ * @throws INVALID_ARGUMENT for stderr on a terminal, which has only one output, and for a session without any stream.
+ */
 export function wantedStreams({ stdin, stdout, stderr, tty }: Wanted): Wanted {
   if (tty && stderr)
-    throw invalidArgument('stderr', 'cannot be separated from stdout on a tty; ask for one of them');
+    throw invalidArgument('stderr', 'cannot be separated from stdout on a tty; request only one of them');
   if (!stdin && !stdout && !stderr)
     throw invalidArgument('stdin', 'one of stdin, stdout and stderr is required');
   return { stdin, stdout, stderr, tty };
 }
 
-/** A command may close its streams and keep running, so its state is polled, at growing intervals (ms). */
+/**
+ * Intervals at which an exec's state is polled, in ms. Polling is needed because a command may close its streams and keep
+ * running.
+ */
 const POLL_MS = [20, 50, 100, 200, 500, 1000];
 
 type Parts = Pick<Services, 'docker' | 'settings'>;
 
 /**
- * The exit code of an exec whose output has ended.
- * @throws FAILED_PRECONDITION when the container ended before it could start.
+ * Returns the exit code of an exec whose output has ended.
+ * @throws FAILED_PRECONDITION when the container ended before the exec could start.
  * @throws UNAVAILABLE when the connection broke before the output ended.
  */
 export async function exitCodeOf(
@@ -44,12 +53,14 @@ export async function exitCodeOf(
     const { Running, Pid, ExitCode } = await docker.inspectExec(execId, { signal });
     if (!Running) {
       if (ExitCode === null) throw connectionBroke();
-      // It never started. If the container has ended, the Engine reports 126 to 128, as it does for a missing command.
+      // The exec never started. If the container has ended, the Engine reports 126 to 128, as it does for a missing
+      // command.
       if (Pid === 0 && ExitCode !== 0 && (await hasEnded({ docker }, containerId, signal)))
         throw containerEnded(containerId);
       return ExitCode;
     }
-    // The Engine's answer is the same for a command that closed its outputs and for a broken connection.
+    // The Engine gives the same answer for a command that closed its outputs and for a broken connection. The command's
+    // open files show the difference.
     if (
       settings.localEngine &&
       Pid !== 0 &&

@@ -17,7 +17,9 @@ import { exitCodeOf } from './command';
 import { killCommand, type AbandonedCommand } from './kill-command';
 import { containerEnded, failedByEnd, lookForDeath, untilContainerEnds } from './until-container-ends';
 
-/** Serves the clients of the streaming server: with the Engine's execs and attaches, and the ports of pods. */
+/**
+ * Serves the clients of the streaming server: exec and attach through the Engine, and port-forward to the ports of pods.
+ */
 export class EngineStreaming implements StreamingBackend {
   private readonly parts: StreamingParts;
   private readonly connections = new PodConnections();
@@ -27,7 +29,7 @@ export class EngineStreaming implements StreamingBackend {
     private readonly dialers: NetnsDialers,
   ) {
     this.parts = { ...services, backlog: new Backlog() };
-    // A helper or a connection would keep the namespace of an ended pod alive.
+    // A helper or a connection would otherwise keep the network namespace of an ended pod alive.
     services.store.sandboxes.subscribe((now, before) => {
       if (before === undefined || (now !== undefined && isReady(now))) return;
       void dialers.release(before.id);
@@ -48,11 +50,11 @@ export class EngineStreaming implements StreamingBackend {
   }
 }
 
-/** A client with a terminal sends its size as soon as it is connected. */
+/** How long to wait for the first terminal size. A client with a terminal sends the size as soon as it is connected. */
 const FIRST_SIZE_MS = 200;
 
 /**
- * Runs a command for a streaming client to its end, or until the client has gone: then the command is killed.
+ * Runs a command for a streaming client until the command ends. If the client disconnects first, the command is killed.
  * @returns the exit code.
  */
 export async function streamExec(
@@ -65,7 +67,7 @@ export async function streamExec(
   const place = sessions.join(containerId);
   const whileRunning = untilContainerEnds(parts, containerId, client.gone, () => place.hurry());
   const { signal } = whileRunning;
-  // Always attach both outputs, because the end of the connection shows the end of the command.
+  // Both outputs are always attached, because the end of the connection shows the end of the command.
   const streams = { stdin: request.stdin, stdout: true, stderr: true };
   let told: AbandonedCommand | undefined;
   const outcome = { isRefused: false };
@@ -96,7 +98,10 @@ export async function streamExec(
   }
 }
 
-/** Sets the terminal's size before anything is read from it: with the start, or on an old Engine right after it. */
+/**
+ * Starts an exec. A terminal's size is set before anything is read from the terminal: with the start, or on an old Engine
+ * right after it.
+ */
 async function start(
   { docker, logger }: StreamingParts,
   execId: string,
@@ -117,12 +122,15 @@ async function start(
   return starting;
 }
 
-/** The Engine ends an attach before it reports the container's death. */
+/**
+ * How long to wait for a container's death after its attach has ended. The Engine ends an attach before it reports the
+ * death.
+ */
 const DEATH_MS = 5_000;
 
 /**
- * Connects a client with a container's first process until that ends or the client leaves. The end of the client's input
- * ends the container's only if it was created with stdin_once; the Engine takes care of that.
+ * Connects a client with a container's first process until that process ends or the client disconnects. The end of the
+ * client's input ends the container's input only if the container was created with stdin_once, which the Engine handles.
  */
 export async function streamAttach(
   parts: StreamingParts,
@@ -134,8 +142,8 @@ export async function streamAttach(
   if (container === undefined || !isRunning(container))
     throw failedPrecondition(`container ${containerId} is not running`);
   const place = sessions.join(containerId);
-  // The Engine lets a container write only what all its attached clients have read (ADR 0027). Only a container that
-  // was made for one client's session may wait for that client.
+  // The Engine lets a container write only as much as all its attached clients have read (ADR 0027). Only a container
+  // that was made for the session of a single client may wait for that client.
   if (!(stdin && container.stdin && container.stdinOnce)) place.hurry();
   const whileRunning = untilContainerEnds(parts, containerId, client.gone, () => place.hurry());
   const { signal } = whileRunning;
@@ -155,7 +163,10 @@ export async function streamAttach(
   }
 }
 
-/** @throws UNAVAILABLE if the container still runs, so that only the connection has ended. */
+/**
+ * Waits for the death of an attached container.
+ * @throws UNAVAILABLE if the container is still running, because then only the connection has ended.
+ */
 async function expectDeath({ store }: StreamingParts, containerId: string, gone: AbortSignal): Promise<void> {
   try {
     await withDeadline('The death of an attached container', DEATH_MS, gone, (limit) =>
@@ -169,7 +180,7 @@ async function expectDeath({ store }: StreamingParts, containerId: string, gone:
 
 /**
  * Connects to a port of the pod's loopback interface.
- * @throws UNAVAILABLE naming the pod, the port, and the error of each address.
+ * @throws UNAVAILABLE with the pod, the port, and the error of each address.
  */
 export async function connectToPod(
   { store, settings }: Pick<Services, 'store' | 'settings'>,
@@ -198,7 +209,10 @@ export async function connectToPod(
   }
 }
 
-/** Checks the pid after opening: the open handle cannot change, but the pid may have belonged to another process. */
+/**
+ * Opens a pod's network namespace. The pid is checked after opening, because the open handle cannot change but the pid
+ * may have belonged to another process.
+ */
 async function openNetns({ id, pid }: SandboxRecord): Promise<FileHandle> {
   const handle = await open(`/proc/${pid}/ns/net`);
   if (await isInContainer(pid, id)) return handle;
@@ -206,7 +220,7 @@ async function openNetns({ id, pid }: SandboxRecord): Promise<FileHandle> {
   throw unavailable(`the pause process of sandbox ${id} has ended`);
 }
 
-/** Each connection takes a descriptor of this process. */
+/** Limit of forwarded connections. Each uses a descriptor of this process. */
 const MAX_CONNECTIONS = 1000;
 
 interface Connection {
@@ -216,13 +230,16 @@ interface Connection {
   tooLate?: boolean;
 }
 
-/** Connections into pods. They are closed when their pod ends. */
+/** The connections into pods. They are closed when their pod ends. */
 export class PodConnections {
   private readonly connections = new Set<Connection>();
 
   constructor(private readonly limit = MAX_CONNECTIONS) {}
 
-  /** @throws RESOURCE_EXHAUSTED when there are too many; what `connect` throws. */
+  /**
+   * Opens a connection.
+   * @throws RESOURCE_EXHAUSTED when there are too many connections, or the error of `connect`.
+   */
   async open(sandboxId: string, connect: () => Promise<Duplex>): Promise<Duplex> {
     if (this.connections.size >= this.limit)
       throw new RuntimeError(

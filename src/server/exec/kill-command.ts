@@ -7,7 +7,7 @@ import { hasUnreapedChildren, killProcessTree } from '../../node/process/process
 import type { HandlerSettings, Services } from '../services';
 import type { StartedCommand } from './started-commands';
 
-/** Time for the Engine to start an abandoned command, or to answer about it. */
+/** How long the Engine may take to start an abandoned command or to answer a question about it. */
 const PATIENCE_MS = 600_000;
 /** How long the caller waits for the kill, which then continues in the background. */
 const ANSWER_MS = 2_000;
@@ -17,15 +17,16 @@ type Parts = Pick<Services, 'docker' | 'logger' | 'store'> & {
   readonly settings: Pick<HandlerSettings, 'localEngine'>;
 };
 
-/** A command that may be running; `forget` removes its record from disk. */
+/** A command that may be running. `forget` removes its record from disk. */
 export interface AbandonedCommand extends StartedCommand {
   readonly forget: () => void;
 }
 
 /**
- * Ends a started exec with all its processes: the Engine has no call for this, and starts a command even after its caller
- * has disconnected. Resolves when they are gone, after 2 s at the latest; never rejects. The record of the command is
- * removed when it is known to have ended; if the Engine does not answer, the next daemon ends the command.
+ * Ends a started exec with all its processes. This is needed because the Engine has no call to end an exec, and starts a
+ * command even after its caller has disconnected. Resolves when the processes are gone, after 2 s at the latest, and
+ * never rejects. The record of the command is removed when the command is known to have ended. If the Engine does not
+ * answer, the next daemon ends the command.
  */
 export async function killCommand(parts: Parts, command: AbandonedCommand): Promise<void> {
   if (!parts.settings.localEngine) {
@@ -48,8 +49,8 @@ async function kill(parts: Parts, { containerId, execId, forget }: AbandonedComm
   try {
     const pid = await runningPid(parts, execId);
     if (pid !== undefined) {
-      // The orphans of a killed parent become children of the container's first process. If that process does
-      // not reap children, each would count against the container's pids limit.
+      // When a parent is killed, its orphans become children of the container's first process. If that process does not
+      // reap its children, each orphan would count against the container's pids limit.
       const first = store.containers.get(containerId)?.pid ?? 0;
       const childrenFirst = first !== 0 && (await hasUnreapedChildren(first));
       const gone = await killProcessTree(
@@ -71,13 +72,13 @@ async function kill(parts: Parts, { containerId, execId, forget }: AbandonedComm
 }
 
 /**
- * Asks until the Engine answers, because one failed answer must not leave a command running.
- * @returns undefined if the command has ended.
+ * Inspects an exec until the Engine answers, because one failed answer must not leave a command running.
+ * @returns the command's pid, or undefined if the command has ended.
  * @throws the Engine's last error when the time is up.
  */
 async function runningPid({ docker }: Pick<Parts, 'docker'>, execId: string): Promise<number | undefined> {
   for (let attempt = 0, end = performance.now() + PATIENCE_MS; ; attempt++) {
-    let failure: unknown = new Error('the Engine does not start it');
+    let failure: unknown = new Error('the Engine has not started the command');
     try {
       const { Running, Pid, ExitCode } = await docker.inspectExec(execId);
       if (Running && Pid !== 0) return Pid;
@@ -88,7 +89,7 @@ async function runningPid({ docker }: Pick<Parts, 'docker'>, execId: string): Pr
     }
     if (performance.now() > end) throw failure;
     const ms = POLL_MS[Math.min(attempt, POLL_MS.length - 1)];
-    // The timer must not keep the process alive.
+    // The timer must not keep this process alive.
     await new Promise<void>((resolve) => void setTimeout(resolve, ms).unref());
   }
 }
@@ -96,8 +97,8 @@ async function runningPid({ docker }: Pick<Parts, 'docker'>, execId: string): Pr
 const CONCURRENT_KILLS = 4;
 
 /**
- * Ends the commands of a killed daemon, both those of ExecSync and those of users: their clients have lost the connection
- * with that daemon. Never rejects.
+ * Ends the commands that a killed daemon left, both of ExecSync and of streaming clients, because all of these clients
+ * have lost their connection. Never rejects.
  */
 export async function endLeftCommands(
   parts: Pick<Services, 'docker' | 'logger' | 'store' | 'startedCommands'> & {

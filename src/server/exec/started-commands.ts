@@ -11,8 +11,8 @@ export interface StartedCommand {
 const NAME = /^([0-9a-f]{64})\.([0-9a-f]{64})$/;
 
 /**
- * Records each started command as an empty file, so that the next daemon can end it if this one is killed. Nothing else
- * distinguishes our commands from those that a person started with the Engine's own client.
+ * Records each started command as an empty file, so that the next daemon can end the command if this one is killed. The
+ * record is needed because nothing else distinguishes commands of dockbridge from those of the Engine's own client.
  */
 export class StartedCommands {
   private hasFailed = false;
@@ -41,15 +41,18 @@ export class StartedCommands {
     return new StartedCommands(directory, logger, left);
   }
 
-  /** For a daemon that starts no commands and ends none. */
+  /** Makes an instance for a daemon that starts and ends no commands. */
   static none(logger: Logger): StartedCommands {
     return new StartedCommands(undefined, logger, []);
   }
 
-  /** Does not wait for the disk. @returns the function to call when the command has ended. */
+  /**
+   * Records a command without waiting for the disk.
+   * @returns the function to call when the command has ended.
+   */
   note({ containerId, execId }: StartedCommand): () => void {
     const name = `${containerId}.${execId}`;
-    // The Engine's answer must not choose the path.
+    // The ids come from the Engine, so they are checked before they become part of a path.
     if (this.directory === undefined || !NAME.test(name)) return () => undefined;
     const path = join(this.directory, name);
     const written = this.try(containerId, () => writeFile(path, ''));

@@ -6,15 +6,18 @@ import { toEngineState } from '../../translate/shared/engine-facts';
 import { mayRun } from '../../store/states';
 import type { Services } from '../services';
 
-/** The Engine ends the streams of a container's commands within this time after the container's end, or never. */
+/**
+ * If the Engine ends the streams of a container's commands at all, it does so within this time after the container's end.
+ */
 const CONTAINER_END_GRACE_MS = 500;
-/** A limit for one inspect, which takes a healthy Engine milliseconds. */
+/** Limit of one inspect, which takes a healthy Engine milliseconds. */
 const INSPECT_MS = 5_000;
 
 /**
- * Returns a signal that follows `signal`, and also fires when the container has ended. Engines (at least 20.10) may forget a
- * command that ends together with its container. Such an Engine neither ends the command's stream nor knows its exit code.
- * @param onEnd called at once when the container has ended.
+ * Returns a signal that follows `signal` and also fires when the container has ended. Engines (at least 20.10) may forget
+ * a command that ends together with its container. Such an Engine neither ends the command's stream nor knows its exit
+ * code.
+ * @param onEnd called as soon as the container has ended.
  */
 export function untilContainerEnds(
   { store }: Pick<Services, 'store'>,
@@ -50,8 +53,8 @@ export function untilContainerEnds(
 }
 
 /**
- * Looks once whether the container's first process has ended, and calls `onDeath` if so. Engines (at least 28.5) do not
- * report that a container has ended while nobody reads the output of one of its commands.
+ * Checks once whether the container's first process has ended, and calls `onDeath` if so. Engines (at least 28.5) do not
+ * report the end of a container while the output of one of its commands is not read.
  */
 export async function lookForDeath(
   { store, settings }: Pick<Services, 'store' | 'settings'>,
@@ -63,8 +66,9 @@ export async function lookForDeath(
 }
 
 /**
- * Returns whether a started command failed because its container ended. Engines forget such a command and answer 404. Engine
- * 20.10 answers 500 if the container ends at the same moment. A 500 can mean anything, so the container is inspected then.
+ * Whether a started command failed because its container ended. Engines forget such a command and answer 404. Engine
+ * 20.10 answers 500 if the container ends at the same moment. Since 500 may mean anything, the container is then
+ * inspected.
  */
 export async function failedByEnd(
   { docker }: Pick<Services, 'docker'>,
@@ -77,7 +81,7 @@ export async function failedByEnd(
   );
 }
 
-/** Returns whether the Engine says that a container does not run; false if the Engine does not answer. */
+/** Whether the Engine reports that a container is not running; false if the Engine does not answer. */
 export async function hasEnded(
   { docker }: Pick<Services, 'docker'>,
   containerId: string,

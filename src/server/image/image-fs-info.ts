@@ -5,15 +5,17 @@ import { engineFacts } from '../engine-abilities';
 import type { Services } from '../services';
 
 /**
- * Usage of images and writable layers, which Docker keeps on one file system. Bytes come from the last measurement
- * (sync/disk-usage.ts), inodes from one statfs of the whole file system, so this needs no Engine call and walks no directory.
+ * Returns the usage of images and writable layers, which Docker stores on one file system. The bytes come from the last
+ * measurement (sync/disk-usage.ts) and the inodes from one statfs of the whole file system, so this makes no Engine call
+ * and walks no directory.
  */
 export async function imageFsInfo(services: Services): Promise<cri.IImageFsInfoResponse> {
   const { store, settings, usedInodes } = services;
   const { imageDirectory: mountpoint } = engineFacts(services);
   const inodes = settings.localEngine ? await usedInodes.of(mountpoint) : undefined;
   const usage = (bytes: number): cri.IFilesystemUsage => ({
-    // kubelet skips thresholds whose timestamp has not advanced, so this is the time of the inodes.
+    // kubelet skips thresholds whose timestamp has not advanced, so this is the present time, at which the inodes were
+    // read.
     timestamp: nanosFromMillis(Date.now()),
     fs_id: { mountpoint },
     used_bytes: { value: bytes },
@@ -25,7 +27,10 @@ export async function imageFsInfo(services: Services): Promise<cri.IImageFsInfoR
   };
 }
 
-/** An upper bound until the first measurement: layers that images share are counted for each image. */
+/**
+ * Returns an upper bound in bytes, used until the first measurement. A layer that images share counts once for each
+ * image.
+ */
 function atMost({ images }: Store): number {
   return [...images.values()].reduce((sum, { size }) => sum + size, 0);
 }

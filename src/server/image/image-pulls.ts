@@ -11,18 +11,21 @@ import type { Store } from '../../store/store';
 import { familiarName, type ImageReference } from '../../translate/image/reference';
 import { explainPullFailure } from './pull-failure';
 
-/** Concurrent pulls in the Engine, which loads three layers at a time for all of them. Other pulls wait without a deadline. */
+/**
+ * Limit of concurrent pulls in the Engine, which loads three layers at a time for all pulls together. Further pulls wait
+ * without a deadline.
+ */
 const MAX_PULLS = 32;
-/** Concurrent look-ups of the node's credentials: each may start a process. */
+/** Limit of concurrent look-ups of the node's credentials, because each may start a process. */
 const MAX_LOOK_UPS = 4;
 
 export interface ImagePullsParts {
   readonly docker: DockerClient;
   readonly store: Pick<Store, 'engine'>;
   readonly credentials: Pick<RegistryCredentials, 'find'>;
-  /** In ms; 0 means no deadline. */
+  /** Limit of the time without progress, in ms; 0 means no limit. */
   readonly progressDeadlineMs: Changing<number>;
-  /** Time for finding out why a pull failed, in ms; tests on slow machines use more. */
+  /** How long to look for the cause of a failed pull, in ms. Tests on slow machines use a longer time. */
   readonly questionsMs?: number | undefined;
 }
 
@@ -36,10 +39,11 @@ export class ImagePulls {
   constructor(private readonly parts: ImagePullsParts) {}
 
   /**
-   * Resolves when the Engine has the image. Pulls of one reference share one Engine pull, but only with the same
-   * credentials, so that no pull uses another's. It ends when the last of them is cancelled.
-   * @param requested credentials; undefined means those of the node, or none.
-   * @throws NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE, depending on the cause.
+   * Resolves when the Engine has the image. Calls for the same reference and the same credentials share one pull of the
+   * Engine. Calls with different credentials never do, so that no call uses another's credentials. A shared pull ends
+   * when its last call is cancelled.
+   * @param requested the credentials of the request; undefined means the node's credentials, or none.
+   * @throws NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED or UNAVAILABLE, depending on the cause.
    */
   async pull(
     reference: ImageReference,
@@ -63,26 +67,32 @@ export class ImagePulls {
   }
 }
 
-/** Keeps secrets out of the keys of a map, which a heap dump or an error might show. */
+/** Returns a hash of credentials, because a heap dump or an error may show the keys of a map. */
 function fingerprint(auth: EngineAuth | undefined): string {
   return createHash('sha256')
     .update(JSON.stringify(auth ?? null))
     .digest('hex');
 }
 
-/** Factor for the deadline while the Engine unpacks: a slow disk keeps it silent, and the registry is not the cause. */
+/**
+ * Factor for the deadline while the Engine unpacks. During that time a slow disk can keep the Engine silent, and the
+ * registry is not the cause.
+ */
 const UNPACKING_PATIENCE = 10;
-/** Factor for the deadline while a pull waits behind others, so that those are cancelled first. */
+/** Factor for the deadline while a pull waits behind others, so that the others are cancelled first. */
 const QUEUE_PATIENCE = 2;
 
 export interface WatchedPull {
   readonly name: string;
   readonly auth: EngineAuth | undefined;
-  /** `--image-pull-progress-deadline`, ms; 0 never gives up. */
+  /** The value of `--image-pull-progress-deadline` in ms; 0 means no deadline. */
   readonly progressDeadlineMs: number;
 }
 
-/** When any pull last moved or ended: the Engine's limit of concurrent layers is one for all pulls. */
+/**
+ * When any pull last moved or ended. It is shared, because the Engine's limit of concurrent layers applies to all pulls
+ * together.
+ */
 export class SharedMovement {
   at = -Infinity;
 
@@ -92,9 +102,10 @@ export class SharedMovement {
 }
 
 /**
- * Pulls as long as bytes or statuses move, however slowly.
- * @throws UNAVAILABLE if nothing has moved for the deadline. The deadline is ten times as long once all layers are
- * downloaded. While they wait behind those of other pulls, it is twice as long and any pull's movement counts.
+ * Pulls an image as long as bytes or statuses change, however slowly.
+ * @throws UNAVAILABLE if nothing has changed for the deadline. The deadline is ten times as long once all layers are
+ * downloaded. While the layers wait behind those of other pulls, it is twice as long, and the progress of any pull
+ * counts.
  */
 export async function pullWhileItMoves(
   docker: DockerClient,
@@ -115,7 +126,7 @@ export async function pullWhileItMoves(
   const giveUp = (): void =>
     controller.abort(
       unavailable(
-        `${name}: the pull was cancelled because no byte and no status moved for ${progressDeadlineMs / 1000} s ` +
+        `${name}: the pull was cancelled because it made no progress for ${progressDeadlineMs / 1000} s ` +
           `(--image-pull-progress-deadline); ${progress.describe()}`,
       ),
     );
@@ -137,28 +148,31 @@ export async function pullWhileItMoves(
     await docker.pullImage(name, auth, onProgress, { signal: controller.signal });
   } finally {
     clearTimeout(timer);
-    // This pull no longer holds up others.
+    // This pull no longer delays others.
     movement.note();
     signal.removeEventListener('abort', onAbort);
   }
 }
 
-/** Statuses of a downloaded layer on which the Engine still works. */
+/** Statuses of a downloaded layer that the Engine is still processing. */
 const AT_WORK = new Set(['Verifying Checksum', 'Download complete', 'Extracting']);
 const DONE = new Set(['Pull complete', 'Already exists']);
 const HAVE_COME = new Set([...AT_WORK, ...DONE]);
-/** The status of a layer that waits for its turn, or for its first byte. */
+/** The status of a layer that waits for its turn or for its first byte. */
 const QUEUED = 'Waiting';
-/** A status of the image, whose id is the tag, and not of a layer. */
+/** The beginning of a status that concerns the image and not a layer. The id of such a message is the tag. */
 const ABOUT_THE_IMAGE = 'Pulling from';
 
-/** The progress of a pull, from its messages. */
+/** The progress of a pull, derived from its messages. */
 export class PullProgress {
   /** The last status and byte count of each layer. */
   private readonly layers = new Map<string, { readonly status: string; readonly bytes: number }>();
   private lastWord = '';
 
-  /** @returns whether a byte or a status has moved; some Engines repeat themselves while nothing happens. */
+  /**
+   * Records a message.
+   * @returns whether a byte count or a status has changed. Some Engines repeat messages while nothing happens.
+   */
   note({ id = '', status = '', progressDetail }: EngineProgress): boolean {
     if (id === '' || status.startsWith(ABOUT_THE_IMAGE)) {
       const moved = status !== this.lastWord;
@@ -171,17 +185,17 @@ export class PullProgress {
     return before?.status !== status || before.bytes !== bytes;
   }
 
-  /** Whether all layers are downloaded and the Engine unpacks them, which may produce no message for minutes. */
+  /** Whether all layers are downloaded and the Engine is unpacking, during which it may send no message for minutes. */
   get isUnpacking(): boolean {
     return this.layersAre((status) => AT_WORK.has(status), DONE);
   }
 
-  /** Whether all layers that are not downloaded wait behind those of other pulls. */
+  /** Whether all layers that are not downloaded yet wait behind those of other pulls. */
   get isQueued(): boolean {
     return this.layersAre((status) => status === QUEUED, HAVE_COME);
   }
 
-  /** Whether some layers are as `wanted`, and all others in one of these states. */
+  /** Whether the status of at least one layer is `wanted`, and that of every other layer is in `others`. */
   private layersAre(wanted: (status: string) => boolean, others: ReadonlySet<string>): boolean {
     const all = [...this.layers.values()];
     return (
@@ -190,9 +204,9 @@ export class PullProgress {
     );
   }
 
-  /** For the text of an error: `2 of 5 layers are complete`. */
+  /** Returns a text for an error, such as `2 of 5 layers were complete`. */
   describe(): string {
-    if (this.layers.size === 0) return 'no layer was begun';
+    if (this.layers.size === 0) return 'no layer had begun';
     const done = [...this.layers.values()].filter(({ status }) => DONE.has(status)).length;
     return `${done} of ${this.layers.size} layers were complete`;
   }

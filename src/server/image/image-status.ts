@@ -5,7 +5,7 @@ import { findImage } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 import { askedNames, type AskedNames, pinnedImages } from './image-use';
 
-/** For an absent image the answer has no `image`; it is not an error. */
+/** Returns the status of an image. For an absent image, the answer has no `image`, which is not an error. */
 export function imageStatus(
   services: Services,
   request: Decoded<cri.IImageStatusRequest>,
@@ -21,8 +21,8 @@ export function imageStatus(
 }
 
 /**
- * The name in the request, if pods asked for the image by it; otherwise the name that lists give, so that the answer is the
- * same for each of the image's names.
+ * Returns the requested name if pods have used this name for the image. Otherwise returns the name that lists contain, so
+ * that the answer is the same for each of the image's names.
  */
 function nameInStatus(
   { image, user_specified_image }: Decoded<cri.IImageSpec>,

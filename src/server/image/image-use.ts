@@ -3,16 +3,16 @@ import type { Store } from '../../store/store';
 import { askedImageName, type AskedImage } from '../../translate/container/container-status';
 import type { SandboxImage } from './sandbox-image';
 
-/** The names by which pods ask for one image. */
+/** The names that pods have used for one image. */
 export interface AskedNames {
-  /** The first in alphabetical order. */
+  /** The first name in alphabetical order. */
   readonly first: string;
   readonly all: ReadonlySet<string>;
 }
 
 /**
- * The names by which pods asked for their images and image mounts, by image id. A tag still names what runs after it was
- * moved or removed.
+ * Returns the names that pods have used for their images and image mounts, by image id. A tag remains in this map after
+ * it was moved or removed, as long as a container that was created with it exists.
  */
 export function askedNames({ containers }: Pick<Store, 'containers'>): ReadonlyMap<string, AskedNames> {
   const names = new Map<string, { first: string; all: Set<string> }>();
@@ -40,8 +40,9 @@ export interface Pinning {
 }
 
 /**
- * Which images kubelet's image GC must not remove. It knows only the images of its pods' containers, so these are the sandbox
- * image, earlier sandbox images that still have sandboxes, and the images of containers outside any pod.
+ * Returns a function that says whether kubelet's image garbage collection must keep an image. kubelet knows only the
+ * images of its pods' containers. The others to keep are the sandbox image, earlier sandbox images that still have
+ * sandboxes, and the images of containers outside pods.
  */
 export function pinnedImages({ store, sandboxImage }: Pinning): (image: ImageRecord) => boolean {
   const users = [...store.foreign.values(), ...store.sandboxes.values()];

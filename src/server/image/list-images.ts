@@ -15,7 +15,7 @@ export function listImages(
   return Promise.resolve({ images: [...imagesOf(services, request)] });
 }
 
-/** All images that match now; each message is built when it is read. */
+/** Returns all images that match at the time of the call. Each message is built when it is read. */
 export function imagesOf(
   services: Services,
   { filter }: Pick<Decoded<cri.IListImagesRequest>, 'filter'>,
@@ -27,7 +27,9 @@ export function imagesOf(
   return mapLazily(found, (image) => toCriImage(image, isPinned(image), names.get(image.id)?.first));
 }
 
-/** Finds images as ImageStatus does. A bare repository also matches all its tags, as with cri-dockerd and `crictl images`. */
+/**
+ * Finds images as ImageStatus does. A bare repository also matches all its tags, as with cri-dockerd and `crictl images`.
+ */
 function matching({ store }: Services, name: string): ImageRecord[] {
   const image = findImage(store, name, 'filter.image.image');
   const reference = tryParseReference(name);
@@ -40,7 +42,10 @@ function matching({ store }: Services, name: string): ImageRecord[] {
   return [...new Set([...(image === undefined ? [] : [image]), ...ofRepository])];
 }
 
-/** ListImages for more images than fit into one message: all of them as they were at the time of the call. */
+/**
+ * Streams the answer of ListImages, for more images than fit into one message. The images are those at the time of the
+ * call.
+ */
 export function streamImages(
   services: Services,
   request: Decoded<cri.IStreamImagesRequest>,

@@ -6,26 +6,27 @@ import type { EngineAuth, EngineManifest } from '../../engine/types';
 import { familiarName, registryOf, type ImageReference } from '../../translate/image/reference';
 import { anonymousStatus } from '../../registry/auth';
 
-/** Time for all questions together. It is short because kubelet's other pulls wait meanwhile. */
+/** Limit of all requests together. It is short, because kubelet's other pulls wait meanwhile. */
 const PATIENCE_MS = 1_000;
-/** Statuses that come from the registry, and not from a failure on the way to it. */
+/** Statuses that come from the registry and not from a failure on the way to it. */
 const TELLING = new Set([401, 403, 404, 429]);
 
 export interface FailedPull {
   readonly reference: ImageReference;
   readonly auth: EngineAuth | undefined;
-  /** The Engine's, such as `linux/amd64`. */
+  /** The Engine's platform, such as `linux/amd64`. */
   readonly platform: string | undefined;
 }
 
-/** What the registry has, or why it could not be asked. */
+/** What the registry has, or the error of the request. */
 type Answer = EngineManifest | EngineError;
 type Ask = (name: string) => Promise<Answer>;
 
 /**
- * Finds the cause of a failed pull: name, tag, platform, credentials, rights or network (ADR 0014). It decides by the HTTP
- * status of the Engine's request for the manifest, of the pull, and of the registry itself, because each of them may answer
- * 500 for everything. It never decides by the text, which differs by Engine and registry and is only passed on.
+ * Finds the cause of a failed pull: name, tag, platform, credentials, rights or network (ADR 0014). The cause is decided
+ * by three HTTP statuses, because each of them may be 500 for any failure: that of the Engine's request for the manifest,
+ * that of the pull, and that of the registry's own answer. It is never decided by an error's text. The text differs
+ * between Engines and registries and is only passed on.
  */
 export async function explainPullFailure(
   docker: DockerClient,
@@ -34,12 +35,12 @@ export async function explainPullFailure(
   signal: AbortSignal,
   patienceMs = PATIENCE_MS,
 ): Promise<Error> {
-  // Cancelled, stalled, or no Engine: the error already says so.
+  // The pull was cancelled, made no progress or did not reach the Engine. The error already says so.
   if (!(failure instanceof EngineError)) return failure as Error;
   return withDeadline("The registry's answer", patienceMs, signal, async (limit) => {
     const done = sharedAbortController();
     const { host } = registryOf(pull.reference);
-    // Runs beside the other questions: one after the other would take twice as long.
+    // This runs in parallel with the other requests. One after the other would take twice as long.
     const registryStatus = TELLING.has(failure.statusCode)
       ? Promise.resolve(undefined)
       : anonymousStatus(host, done.signal);
@@ -55,9 +56,9 @@ export async function explainPullFailure(
 }
 
 interface Questions {
-  /** Ends all questions. */
+  /** Ends all requests. */
   readonly limit: AbortSignal;
-  /** The status of the registry's own answer; undefined when there is none. */
+  /** The status of the registry's own answer; undefined when there is no answer. */
   readonly registryStatus: Promise<number | undefined>;
   /** The caller's signal. */
   readonly signal: AbortSignal;
@@ -77,18 +78,20 @@ async function explain(
 
   const answer = await ask(name);
   if (!(answer instanceof EngineError)) return because(...presentButUnpullable(host, answer, platform));
-  // The manifest's status is more exact: for a denied pull it is 403, where the pull itself says 404.
+  // The manifest's status is preferred because it is more exact: for a denied pull it is 403, while the pull itself
+  // reports 404.
   const told = [answer.statusCode, failure.statusCode].find((status) => TELLING.has(status));
   if (told === 404) return because('NOT_FOUND', await whatIsMissing(reference, ask), told);
   const known = told ?? (await registryStatus);
   signal.throwIfAborted();
-  // A registry answers 401 to any anonymous request. Without an answer to the Engine this says nothing about our credentials.
+  // A registry answers 401 to any anonymous request. Unless the Engine also got an answer, 401 says nothing about the
+  // request's credentials.
   const status = told === undefined && known === 401 && limit.aborted ? undefined : known;
   switch (status) {
     case 401:
       return because('UNAUTHENTICATED', wantsCredentials(host, auth), status);
     case 403:
-      return because('PERMISSION_DENIED', `registry ${host} denies access to it`, status);
+      return because('PERMISSION_DENIED', `registry ${host} denies access to the image`, status);
     case 429:
       return because('RESOURCE_EXHAUSTED', `registry ${host} refuses more pulls for now`, status);
     case undefined:
@@ -97,13 +100,13 @@ async function explain(
         limit.aborted ? `registry ${host} does not answer in time` : `registry ${host} cannot be reached`,
       );
     default:
-      return because('UNAVAILABLE', `registry ${host} does not answer as it should`);
+      return because('UNAVAILABLE', `registry ${host} does not answer correctly`);
   }
 }
 
 function wantsCredentials(host: string, auth: EngineAuth | undefined): string {
   return auth === undefined
-    ? `registry ${host} wants credentials and none were given`
+    ? `registry ${host} requires credentials, but none were given`
     : `registry ${host} refuses the credentials`;
 }
 
@@ -113,17 +116,20 @@ function presentButUnpullable(
   platform: string | undefined,
 ): [ErrorCode, string] {
   return platform === undefined || isFor(manifest, platform)
-    ? ['UNKNOWN', `registry ${host} has it, but it cannot be pulled`]
-    : ['NOT_FOUND', `it has nothing for this node's platform, ${platform}`];
+    ? ['UNKNOWN', `registry ${host} has the image, but it cannot be pulled`]
+    : ['NOT_FOUND', `the image has no variant for this node's platform, ${platform}`];
 }
 
-/** Also true if the registry does not tell its platforms. */
+/** Whether a manifest supports a platform. True also if the registry does not report platforms. */
 function isFor({ Platforms }: EngineManifest, platform: string): boolean {
   const told = (Platforms ?? []).filter(({ architecture = '' }) => architecture !== '');
   return told.length === 0 || told.some(({ os, architecture }) => `${os}/${architecture}` === platform);
 }
 
-/** Registries answer alike for an unknown name and an unknown tag; a request for another tag may tell them apart. */
+/**
+ * Describes what is missing. Registries give the same answer for an unknown name and an unknown tag, so a request for
+ * another tag may show the difference.
+ */
 async function whatIsMissing(
   { repository, tag = 'latest', digest }: ImageReference,
   ask: Ask,

@@ -16,7 +16,10 @@ import { required } from '../../translate/shared/validate';
 import { knownRuntimes, lookForHandler } from '../engine-abilities';
 import type { CallContext, Services } from '../services';
 
-/** Pulls and inspects the image. @returns the image's id, the same string as Image.id (CRI 1.36). */
+/**
+ * Pulls and inspects an image.
+ * @returns the image's id, which equals Image.id (CRI 1.36).
+ */
 export async function pullImage(
   services: Services,
   request: Decoded<cri.IPullImageRequest>,
@@ -24,7 +27,7 @@ export async function pullImage(
 ): Promise<cri.IPullImageResponse> {
   const { imagePulls, imageSync, logger, store } = services;
   const spec = required(request.image, 'image');
-  // All runtimes share one set of images, but a handler that no pod can have is an error.
+  // All runtime handlers share one set of images, but a handler that no pod can use is an error.
   await lookForHandler(services, spec.runtime_handler, signal);
   toEngineRuntime(spec.runtime_handler, knownRuntimes(store), 'image.runtime_handler');
   const id = asImageId(spec.image);
@@ -35,15 +38,17 @@ export async function pullImage(
   }
   const reference = parseReference(spec.image, 'image.image');
   const auth = forRegistryOf(reference, toEngineAuth(request.auth), logger);
-  // The Engine chooses the platform of a manifest list: its own, which is the node's.
+  // For a manifest list, the Engine chooses its own platform, which is also the node's.
   await imagePulls.pull(reference, auth, signal);
   const name = familiarName(reference);
   const image = await imageSync.refresh(name, signal);
-  if (image === undefined) throw internal(`${name} was pulled, but the Engine does not have it any more`);
+  if (image === undefined) throw internal(`${name} was pulled, but the Engine no longer has it`);
   return { image_ref: image.id };
 }
 
-/** Credentials that name a server are not used for another one. */
+/**
+ * Returns the credentials if they may be used for the image's registry. Credentials that name another server are ignored.
+ */
 function forRegistryOf(
   reference: ImageReference,
   auth: EngineAuth | undefined,

@@ -9,12 +9,12 @@ import { required } from '../../translate/shared/validate';
 import { findImage } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
-/** Time for reading the images again after a removal that failed half-way. */
+/** Limit for listing the images again after a removal that failed half-way. */
 const RESYNC_LIMIT_MS = 30_000;
 
 /**
- * Removes the image with all its names, whichever of them was given. An absent image is a success. An image that a container
- * uses is refused before any name is removed, and nothing is forced.
+ * Removes an image with all its names, whichever name the request contains. Succeeds when the image is absent. An image
+ * that a container uses is refused before any name is removed, and no removal is forced.
  */
 export async function removeImage(
   services: Services,
@@ -24,7 +24,7 @@ export async function removeImage(
   const { store, imageSync } = services;
   const { id } = findImage(store, required(request.image, 'image').image, 'image.image') ?? {};
   if (id === undefined) return {};
-  // Concurrent removals of one image take turns; the second finds it gone.
+  // Concurrent removals of one image run one after the other, so the second one finds the image gone.
   await imageSync.inTurn(id, signal, async () => {
     const image = store.images.get(id);
     if (image === undefined) return;
@@ -32,8 +32,8 @@ export async function removeImage(
     try {
       await removeAllNames(services, image, signal);
     } catch (error) {
-      // Names that were removed before the refusal must disappear from the store, too. The Engine keeps an image without
-      // names that is the parent of others, but no longer lists it; for CRI it is gone.
+      // Names that were removed before the refusal must also disappear from the store. If the image is the parent of
+      // others, the Engine keeps it without names but no longer lists it. For CRI, such an image is gone.
       await withDeadline('The list of images', RESYNC_LIMIT_MS, undefined, (limit) =>
         imageSync.resync(limit),
       ).catch(() => undefined);
@@ -45,7 +45,7 @@ export async function removeImage(
   return {};
 }
 
-/** Also looks at sandboxes and at containers outside any pod. */
+/** Refuses the removal of an image that a container, a sandbox or a container outside pods uses. */
 function refuseWhileUsed({ containers, sandboxes, foreign }: Store, image: ImageRecord): void {
   for (const table of [containers, sandboxes, foreign]) {
     for (const { id, imageId, engineName } of table.values()) {
@@ -56,9 +56,10 @@ function refuseWhileUsed({ containers, sandboxes, foreign }: Store, image: Image
 }
 
 /**
- * By id the Engine removes all names or nothing, but refuses with 409 an image with names in several repositories and one
- * that others were built from. These are removed name by name, and the last name takes the image with it. A 409 may also
- * mean that a container has begun to use the image since we looked: then it keeps its names.
+ * Removes an image. By id, the Engine removes either all names or none. It refuses with 409 if the image has names in
+ * several repositories or is the parent of other images. Such an image is removed name by name, and the removal of the
+ * last name removes the image. A 409 may also mean that a container has begun to use the image since the check; in that
+ * case the image keeps its names.
  */
 async function removeAllNames({ docker }: Services, image: ImageRecord, signal: AbortSignal): Promise<void> {
   const byId = (): Promise<void> => docker.removeImage(image.id, { signal });
@@ -76,8 +77,8 @@ async function removeAllNames({ docker }: Services, image: ImageRecord, signal: 
 }
 
 /**
- * The status does not tell why the Engine refuses, and its text must not decide, so the Engine is asked for the users. Without an
- * answer there may be one, and the refusal stands.
+ * Whether a container uses the image. The status does not show why the Engine refuses, and the error's text must not
+ * decide, so the containers are listed. If the list fails, the image counts as used, and the refusal remains.
  */
 async function isUsed(docker: DockerClient, imageId: string, signal: AbortSignal): Promise<boolean> {
   const containers = await docker.listContainers({}, { signal }).catch(() => undefined);

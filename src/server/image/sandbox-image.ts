@@ -11,11 +11,11 @@ import type { ImageSync } from '../../sync/image-sync';
 import { familiarName, parseReference, type ImageReference } from '../../translate/image/reference';
 import type { ImagePulls } from './image-pulls';
 
-/** Our own pause image, built from `docker/pause`; it needs no registry. */
+/** dockbridge's own pause image, built from `docker/pause`. It needs no registry. */
 const OWN_NAME = 'dockbridge.local/pause:1';
-/** A node that cannot reach the registry must not wait long for its first pod. */
+/** Limit of a pull, because a node that cannot reach the registry must not wait long for its first pod. */
 const PULL_LIMIT_MS = 30_000;
-/** It is a few KiB, and no registry is asked. */
+/** Limit of an import. The image has a few KiB and needs no registry, so the limit is generous. */
 const IMPORT_LIMIT_MS = 30_000;
 
 export interface SandboxImageParts {
@@ -24,13 +24,13 @@ export interface SandboxImageParts {
   readonly imageSync: ImageSync;
   readonly imagePulls: ImagePulls;
   readonly logger: Logger;
-  /** `--pod-infra-container-image`. */
+  /** The image from `--pod-infra-container-image`. */
   readonly configured: string;
-  /** Root file system of our own pause image, built by `make build`. */
+  /** Path of the root file system of dockbridge's own pause image, which `make build` creates. */
   readonly pauseTar: string;
 }
 
-/** The image of the pause containers: the configured one, else our own. */
+/** The image of the pause containers: the configured image or, if that is not available, dockbridge's own. */
 export class SandboxImage {
   readonly configured: string;
   private readonly reference: ImageReference;
@@ -42,18 +42,18 @@ export class SandboxImage {
   }
 
   /**
-   * Returns the name of the image for sandboxes. Needs no call if the image is on the node, as it is after the first pod.
-   * @throws FAILED_PRECONDITION if neither the configured image nor ours can be had.
+   * Returns the name of the image for sandboxes. Makes no call if the image is on the node, as it is after the first pod.
+   * @throws FAILED_PRECONDITION if neither the configured image nor dockbridge's own is available.
    */
   async ensure(signal: AbortSignal): Promise<string> {
     const present = this.present();
     if (present !== undefined) return present;
-    // All waiting pods share one attempt, so it takes no pod's signal.
+    // All waiting pods share one attempt, so no pod's signal ends it.
     this.pending ??= this.obtain().finally(() => (this.pending = undefined));
     return abortable(this.pending, signal);
   }
 
-  /** Whether kubelet's image GC must not remove this image. */
+  /** Whether kubelet's image garbage collection must not remove this image. */
   isPinned(image: ImageRecord): boolean {
     const names = [...image.repoTags, ...image.repoDigests];
     return names.includes(this.configured) || names.includes(OWN_NAME);
@@ -65,7 +65,7 @@ export class SandboxImage {
 
   private async obtain(): Promise<string> {
     const { imagePulls, imageSync, logger } = this.parts;
-    // The store does not know yet what is on the node: ask before going to a registry.
+    // The store does not know yet which images are on the node, so the Engine is asked before an image is pulled.
     if (!imageSync.hasListed)
       for (const name of [this.configured, OWN_NAME])
         if ((await imageSync.refresh(name)) !== undefined) return name;
@@ -86,14 +86,14 @@ export class SandboxImage {
   private async importOwn(): Promise<string> {
     const { docker, imageSync, pauseTar } = this.parts;
     try {
-      // Read it first, so that a missing file does not look like a failure of the Engine.
+      // The file is read first, so that a missing file does not look like a failure of the Engine.
       const tar = Readable.from(await readFile(pauseTar));
       await withDeadline(`Import of ${OWN_NAME}`, IMPORT_LIMIT_MS, undefined, (signal) =>
         docker.importImage(tar, OWN_NAME, ['ENTRYPOINT ["/pause"]'], { signal }),
       );
     } catch (error) {
       throw failedPrecondition(
-        `no sandbox image: ${this.configured} cannot be pulled, and our own from ${pauseTar} cannot be imported: ${messageOf(error)}`,
+        `no sandbox image: ${this.configured} cannot be pulled, and dockbridge's own in ${pauseTar} cannot be imported: ${messageOf(error)}`,
       );
     }
     await imageSync.refresh(OWN_NAME);

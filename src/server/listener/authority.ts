@@ -1,18 +1,22 @@
 import type { HeaderField } from '../../lib/http2/header-fields';
 
-/** What every CRI client since Kubernetes 1.31 sends. */
+/** The authority that every CRI client since Kubernetes 1.31 sends. */
 const REPAIRED = 'localhost';
 
 /**
- * The characters nghttp2 allows in :authority and host (tried byte by byte against Node 20.20, nghttp2 1.61): RFC 3986
- * authority without its grammar, so `%`, `[::1` and `user@` pass, but no `/`, no space, no byte above 0x7e, and not the
- * empty string. A stream with any other value is reset with PROTOCOL_ERROR before a handler sees it; so is one with
- * neither of the two fields, or with either of them twice. (`host` is judged more mildly beside a good :authority;
- * we are as strict in both cases: repairing a good request does no harm.)
+ * The characters that nghttp2 allows in :authority and host, determined byte by byte with Node 20.20 and nghttp2 1.61.
+ * They are those of an RFC 3986 authority, whose grammar is not checked: `%`, `[::1` and `user@` are allowed. A `/`, a
+ * space, a byte above 0x7e and the empty string are not. nghttp2 resets a stream with any other value with PROTOCOL_ERROR
+ * before a handler sees it. The same happens when both fields are missing or one of them occurs twice. (nghttp2 is less
+ * strict about `host` beside a valid :authority. This expression is equally strict in both cases, because repairing a
+ * valid request does no harm.)
  */
 const VALID = /^[!$%&'()*+,\-.0-9:;=@A-Z[\]_a-z~]+$/;
 
-/** True when nghttp2 would, or might, refuse the request for its authority. Trailers are never repaired. */
+/**
+ * Whether nghttp2 would or might refuse the request because of its authority. False for trailers, which are never
+ * repaired.
+ */
 export function needsRepair(fields: readonly HeaderField[]): boolean {
   if (!isRequest(fields)) return false;
   const authorities = fields.filter(isAuthority);
@@ -24,7 +28,7 @@ export function needsRepair(fields: readonly HeaderField[]): boolean {
   );
 }
 
-/** The same fields with one good authority; trailers stay as they are. */
+/** Returns the same fields with one valid authority. Trailers are returned unchanged. */
 export function repaired(fields: readonly HeaderField[]): readonly HeaderField[] {
   if (!isRequest(fields)) return fields;
   return [{ name: ':authority', value: REPAIRED }, ...fields.filter((field) => !isAuthority(field))];

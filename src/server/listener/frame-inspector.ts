@@ -13,12 +13,15 @@ import { encodeLiterals, HeaderDecoder } from '../../lib/http2/header-fields';
 import { needsRepair, repaired } from './authority';
 
 /**
- * Reads what a client sends and returns what the server reads instead: the same bytes, or, if the first request has an
- * authority that Node refuses, the same frames with every header block repaired
- * (nodejs/node#32326). One authority serves a whole Go connection, so the first request decides for all.
+ * Inspects the bytes from a client and returns the bytes for the server. Normally these are the same bytes. If the first
+ * request has an authority that Node refuses (nodejs/node#32326), they are the same frames with every header block
+ * repaired. A Go client uses one authority for a whole connection, so the first request decides for all.
  */
 export class FrameInspector {
-  /** The client has sent its preface and SETTINGS: it speaks HTTP/2, and may now wait for the server's SETTINGS. */
+  /**
+   * Whether the client has sent its preface and SETTINGS. Such a client speaks HTTP/2 and may now wait for the server's
+   * SETTINGS.
+   */
   greeted = false;
   verdict: 'undecided' | 'valid' | 'repair' = 'undecided';
   readonly #decoder = new HeaderDecoder();
@@ -28,7 +31,7 @@ export class FrameInspector {
   #passing = 0;
   #block: HeaderBlock | undefined;
 
-  /** Whether the inspection is over, so that all further bytes go to the server unread. */
+  /** Whether the inspection is over, so that all further bytes go to the server uninspected. */
   isTransparent(): boolean {
     return this.verdict === 'valid' && !this.#awaitingAck;
   }
@@ -38,18 +41,24 @@ export class FrameInspector {
     return this.#block !== undefined;
   }
 
-  /** We have sent SETTINGS in place of the server. The client's first ACK answers that frame and must not reach the server. */
+  /**
+   * Called after dockbridge has sent SETTINGS in place of the server. The client's first ACK answers that frame and must
+   * not reach the server.
+   */
   swallowAck(): void {
     this.#awaitingAck = true;
   }
 
-  /** @throws ProtocolError if the connection must be closed. */
+  /**
+   * Inspects bytes from the client and returns the bytes for the server.
+   * @throws ProtocolError if the connection must be closed.
+   */
   feed(chunk: Buffer): Buffer[] {
     if (this.isTransparent()) return [chunk];
     const data = this.#carry.length > 0 ? Buffer.concat([this.#carry, chunk]) : chunk;
     this.#carry = Buffer.alloc(0);
     const out: Buffer[] = [];
-    let kept = 0; // data[kept..at] goes out unchanged
+    let kept = 0; // data[kept..at] is passed on unchanged
     let at = this.#prefaceSeen ? 0 : this.#preface(data);
     while (at < data.length && !this.isTransparent()) {
       if (this.#passing > 0) {
@@ -79,7 +88,7 @@ export class FrameInspector {
     return out;
   }
 
-  /** Returns the bytes to skip: the whole preface, or none while it is incomplete. */
+  /** Returns the number of bytes to skip: the whole preface, or 0 while it is incomplete. */
   #preface(data: Buffer): number {
     const length = Math.min(data.length, PREFACE.length);
     if (data.compare(PREFACE, 0, length, 0, length) !== 0) throw new ProtocolError('not an HTTP/2 client');
@@ -94,7 +103,7 @@ export class FrameInspector {
     return count;
   }
 
-  /** @returns true for a frame that is held back: part of a header block, or the ACK that we wait for. */
+  /** @returns true for a frame that is held back: a part of a header block, or the ACK that must not reach the server. */
   #intercept(head: FrameHeader, data: Buffer, at: number): boolean {
     if (this.#block !== undefined) {
       this.#block.open(head, data, at);
@@ -118,7 +127,7 @@ export class FrameInspector {
     return false;
   }
 
-  /** Returns what the server reads in place of the block, if that is complete now. */
+  /** Returns the bytes that replace the block, or nothing while the block is incomplete. */
   #endBlock(): Buffer[] {
     const block = this.#block;
     if (block?.complete !== true) return [];

@@ -5,29 +5,30 @@ import { frame, FrameType } from '../../lib/http2/frames';
 import type { Logger } from '../../lib/logger';
 import { FrameInspector } from './frame-inspector';
 
-/** A connection that has not sent the HTTP/2 preface by then (ms) is dropped. */
+/** Time in ms within which a connection must send the HTTP/2 preface. Otherwise it is dropped. */
 const PREFACE_MS = 10_000;
-/** How long (ms) we hold a connection without a call. After that grpc-js gets it, and it is still inspected. */
+/** How long, in ms, a connection without a call is held. After that it is passed to grpc-js and still inspected. */
 const FIRST_CALL_MS = 2_000;
-/** Beyond this a client's early bytes go to grpc-js, which can push back. */
+/** Limit of held bytes. Beyond it, the connection is passed to grpc-js, which can limit the client. */
 const MAX_HELD_BYTES = 256 * 1024;
 const EMPTY_SETTINGS = frame(FrameType.SETTINGS, 0, 0, Buffer.alloc(0));
 
 export interface NewConnectionOptions {
   readonly logger: Logger;
-  /** Takes the connection over: the socket itself, if nothing needs repair. */
+  /** Receives the connection: the socket itself if nothing needs repair, otherwise an InspectedConnection. */
   readonly inject: (connection: Duplex) => void;
   /** Called once, when the connection was passed to grpc-js or closed. */
   readonly ended: () => void;
 }
 
 /**
- * The first moments of a connection, until its first request tells whether it needs repair (ADR 0002).
+ * The beginning of a connection, until its first request shows whether it needs repair (ADR 0002).
  *
- * A socket that we put back unread costs nothing afterwards (Node reads it natively); behind a Duplex each call costs half
- * as much again. So we hold the connection for as long as it has made no call. grpc-go makes none before it
- * has the server's SETTINGS: we send an empty one ourselves, and keep its ACK from nghttp2, which knows of no such
- * frame. The server's own SETTINGS follow, as they may at any time.
+ * If the socket is put back with its bytes unread, later calls cost nothing, because Node reads the socket natively.
+ * Behind a Duplex, each call costs half as much again. A connection is therefore held as long as it has made no call.
+ * grpc-go makes no call before it has the server's SETTINGS, so this class sends an empty SETTINGS frame and keeps the
+ * ACK from nghttp2, which does not know of that frame. The server's own SETTINGS follow later, which the protocol allows
+ * at any time.
  */
 export class NewConnection {
   readonly #socket: Socket;
@@ -101,7 +102,7 @@ export class NewConnection {
   readonly #giveUp = (): void => {
     this.#socket.destroy();
     this.#release();
-    // An error may still be emitted, and nobody else listens for it.
+    // An error may still be emitted, and it needs a listener.
     this.#socket.on('error', () => undefined);
   };
 
@@ -113,21 +114,24 @@ export class NewConnection {
   }
 }
 
-/** A header block is one write of its client; one that takes this long in ms is an attack or a hung process. */
+/**
+ * Limit of a header block in ms. A client sends a block in one write, so a block that takes this long is an attack or
+ * comes from a hung process.
+ */
 const BLOCK_MS = 10_000;
 
-/** What grpc-js reads and writes in place of a socket whose bytes go through a `FrameInspector`. */
+/** The connection that grpc-js uses in place of a socket whose bytes go through a `FrameInspector`. */
 class InspectedConnection extends Duplex {
   readonly #socket: Socket;
   readonly #inspector: FrameInspector;
   #blockTimer: NodeJS.Timeout | undefined;
 
-  /** `head` is what the inspector has let through so far. The socket's errors and data belong to this object now. */
+  /** Takes over the socket's data and errors. `head` contains the bytes that the inspector has passed on so far. */
   constructor(socket: Socket, inspector: FrameInspector, head: readonly Buffer[]) {
     super();
     this.#socket = socket;
     this.#inspector = inspector;
-    // http2 stops listening once its session is gone; an error after that must not end the daemon.
+    // http2 stops listening once its session is gone. A later error must not end the daemon.
     this.on('error', () => undefined);
     for (const piece of head) this.push(piece);
     this.#watchBlock();
@@ -166,7 +170,7 @@ class InspectedConnection extends Duplex {
     this.#socket.write(chunk, done);
   }
 
-  /** Writes all pending chunks in one system call: http2 writes a frame's header and payload separately. */
+  /** Writes all pending chunks in one system call, because http2 writes a frame's header and payload separately. */
   override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
     this.#socket.cork();
     chunks.forEach(({ chunk }, index) => {

@@ -11,20 +11,23 @@ import type { Logger } from '../../lib/logger';
 import { isSameSocket, SocketFile } from '../../node/disk/socket-file';
 import { NewConnection } from './new-connection';
 
-/** Where to listen: on a socket file that we create, or on a descriptor that systemd passed to us. */
+/** Where to listen: on a socket file that dockbridge creates, or on a descriptor that systemd passed to it. */
 export type Endpoint =
   { readonly kind: 'path'; readonly path: string } | { readonly kind: 'fd'; readonly fd: number };
 
-/** sockaddr_un.sun_path holds 108 bytes with its terminating zero; libuv truncates a longer path. */
+/** sockaddr_un.sun_path holds 108 bytes including the terminating zero, and libuv truncates longer paths. */
 const MAX_PATH_BYTES = 107;
 
-/** @throws RuntimeError naming what is allowed. */
+/**
+ * Parses the endpoint of the listener.
+ * @throws RuntimeError that lists what is allowed.
+ */
 export function parseEndpoint(endpoint: string, env: NodeJS.ProcessEnv, pid: number): Endpoint {
   if (endpoint === 'fd://') return { kind: 'fd', fd: requirePassedSocket(env, pid) };
   const path = endpoint.startsWith('unix://') ? endpoint.slice('unix://'.length) : endpoint;
   if (!isAbsolute(path) || path.endsWith('/') || path.includes('\0')) {
     const why = /^(tcp|https?):/i.test(endpoint)
-      ? 'is refused: CRI knows no passwords, and whoever reached that port would be root on this node;'
+      ? 'is refused: CRI has no passwords, so anyone who reached that port would be root on this node;'
       : 'is not supported:';
     throw invalidArgument(
       'endpoint',
@@ -58,19 +61,19 @@ export interface SocketListenerOptions {
   readonly logger: Logger;
 }
 
-/** What serves the connections: a `Server` of grpc-js, or whatever else takes them (src/harness). */
+/** The server that gets the connections: a `Server` of grpc-js, or the proxy of src/harness. */
 export interface ConnectionTaker {
   createConnectionInjector(credentials: ServerCredentials): { injectConnection(connection: Duplex): void };
 }
 
-/** Accepts CRI clients of every age on a unix socket and hands their connections to grpc-js. */
+/** Accepts CRI clients of all versions on a unix socket and passes their connections to grpc-js. */
 export class SocketListener {
   readonly #endpoint: string;
   readonly #logger: Logger;
   readonly #newConnections = new Set<NewConnection>();
   #server: Server | undefined;
   #file: SocketFile | undefined;
-  /** Resolves when the server is bound, or is not going to be. */
+  /** Resolves when binding the server has succeeded or failed. */
   #bound: Promise<void> | undefined;
 
   constructor(options: SocketListenerOptions) {
@@ -79,8 +82,9 @@ export class SocketListener {
   }
 
   /**
-   * Resolves, once clients can connect, with the address for the log (`unix:///path` or `fd://3`).
-   * @throws RuntimeError when the endpoint is malformed, taken, or was not passed to us; else the system's error.
+   * Starts to listen. Resolves once clients can connect, with the address for the log (`unix:///path` or `fd://3`).
+   * @throws RuntimeError when the endpoint is malformed, in use, or was not passed to this process; otherwise the
+   * system's error.
    */
   async listen(grpcServer: ConnectionTaker): Promise<{ address: string }> {
     return this.#begin(() => {
@@ -96,13 +100,15 @@ export class SocketListener {
     });
   }
 
-  /** The same for whoever takes connections as they come, with nothing read from them. Each half of a socket ends by itself. */
+  /**
+   * Does the same for a caller that takes connections from which nothing was read. Each half of a socket ends by itself.
+   */
   async listenForSockets(take: (socket: Socket) => void): Promise<{ address: string }> {
     return this.#begin(() => createServer({ allowHalfOpen: true }, take));
   }
 
   async #begin(serverOf: () => Server): Promise<{ address: string }> {
-    if (this.#server !== undefined) throw failedPrecondition('the listener is listening already');
+    if (this.#server !== undefined) throw failedPrecondition('the listener is already listening');
     const endpoint = parseEndpoint(this.#endpoint, process.env, process.pid);
     const server = serverOf();
     this.#server = server;
@@ -111,7 +117,7 @@ export class SocketListener {
     this.#bound = binding.then(settled, settled);
     try {
       const address = await binding;
-      // A failed accept (EMFILE): the next one may succeed.
+      // A failed accept, for instance with EMFILE, is only logged, because the next one may succeed.
       server.on('error', (error) =>
         this.#logger.error('Cannot accept a connection', { error: messageOf(error) }),
       );
@@ -124,8 +130,8 @@ export class SocketListener {
   }
 
   /**
-   * Stops accepting, drops connections that made no call yet, removes our socket file. Calls in progress go on: ending
-   * them is `grpc.Server.tryShutdown`'s part. Safe to call twice, before `listen`, and while that is under way.
+   * Stops accepting connections, drops connections that have made no call yet, and removes the socket file. Calls in
+   * progress continue; `grpc.Server.tryShutdown` ends them. May be called twice, before `listen`, and during `listen`.
    */
   async close(): Promise<void> {
     await this.#bound;
@@ -146,14 +152,16 @@ export class SocketListener {
     return `unix://${path}`;
   }
 
-  /** Finds the descriptor of a systemd socket that listens at our path already. Its file belongs to the socket unit. */
+  /**
+   * Returns the descriptor of a systemd socket that already listens at this path. Its file belongs to the socket unit.
+   */
   async #passedFor(path: string): Promise<number | undefined> {
     const fd = passedSocket(process.env, process.pid);
     if (fd === undefined) return undefined;
     const where = await listensAt(fd, path);
     if (where === true) return fd;
     this.#logger.warn(
-      'Nobody answers on the socket from systemd, because --container-runtime-endpoint names another one',
+      'The socket from systemd is not served, because --container-runtime-endpoint names another socket',
       {
         socket: where,
         endpoint: path,
@@ -172,12 +180,13 @@ async function takeOver(server: Server, fd: number): Promise<string> {
   return `fd://${fd}`;
 }
 
-/** sd_listen_fds(3): the passed descriptors begin here. */
+/** The first of the passed descriptors (sd_listen_fds(3)). */
 const FIRST_PASSED_FD = 3;
 
 /**
- * The descriptor of the socket that systemd passed to this process; undefined when it passed none. sd_listen_fds(3): the
- * variables are meant for the process LISTEN_PID names, not for those that inherit them.
+ * Returns the descriptor of the socket that systemd passed to this process, or undefined when it passed none. By
+ * sd_listen_fds(3), the variables apply only to the process that LISTEN_PID names, and not to processes that inherit
+ * them.
  */
 export function passedSocket(env: NodeJS.ProcessEnv, pid: number): number | undefined {
   const count = Number(env.LISTEN_FDS);
@@ -186,9 +195,9 @@ export function passedSocket(env: NodeJS.ProcessEnv, pid: number): number | unde
 }
 
 /**
- * Whether the descriptor listens at `path`, so that a file of our own there would only be in its way.
- * @param proc where /proc is; tests have their own.
- * @returns the other path where it does not.
+ * Whether the descriptor listens at `path`, so that dockbridge must not create a socket file there.
+ * @param proc the proc file system, for tests.
+ * @returns true, or the path at which the descriptor listens instead.
  */
 export async function listensAt(fd: number, path: string, proc = '/proc'): Promise<true | string> {
   const bound = await boundPath(fd, `${proc}/self`);
@@ -196,19 +205,20 @@ export async function listensAt(fd: number, path: string, proc = '/proc'): Promi
 }
 
 /**
- * The path of the socket that systemd passed to a dockbridge that runs; '' where it has none, or none that can be seen.
- * @param proc where /proc is; tests have their own.
+ * Returns the path of the socket that systemd passed to a running dockbridge, or '' when there is none or it cannot be
+ * read.
+ * @param proc the proc file system, for tests.
  */
 export async function passedPath(pid: number, proc = '/proc'): Promise<string> {
   return boundPath(FIRST_PASSED_FD, `${proc}/${pid}`).catch(() => '');
 }
 
-/** @param process its directory in /proc. */
+/** @param process the directory of the process in /proc. */
 async function boundPath(fd: number, process: string): Promise<string> {
   const [, inode] = /^socket:\[(\d+)\]$/.exec(await readlink(`${process}/fd/${fd}`)) ?? [];
   const line = (await readFile(`${process}/net/unix`, 'utf8'))
     .split('\n')
-    // Num RefCount Protocol Flags Type St Inode Path
+    // The columns are: Num RefCount Protocol Flags Type St Inode Path
     .find((row) => row.split(/\s+/)[6] === inode);
   return /^(?:\S+\s+){7}(.*)$/.exec(line ?? '')?.[1] ?? '';
 }

@@ -3,7 +3,7 @@ import { wantedStreams } from '../exec/command';
 import { getRunningContainer } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 
-/** Returns the URL at which a client can attach to the container's first process. No Engine call. */
+/** Returns the URL at which a client can attach to the container's first process. Makes no Engine call. */
 export function attach(
   { store, streaming }: Services,
   request: Decoded<cri.IAttachRequest>,

@@ -18,13 +18,13 @@ import { getRunningContainer } from '../../translate/shared/lookup';
 import { integer, nonEmpty } from '../../translate/shared/validate';
 import type { CallContext, Services } from '../services';
 
-/** When the request has no limit. */
+/** The limit when the request has none. */
 const DEFAULT_TIMEOUT_SECONDS = 120;
 const MAX_TIMEOUT_SECONDS = 24 * 3600;
 
 /**
- * Writes CRIU's images of the container's processes into a tar at `location`; the container keeps running. The tar does not
- * hold the writable layer, which the Engine does not provide.
+ * Writes CRIU's images of the container's processes into a tar at `location`. The container keeps running. The tar lacks
+ * the writable layer, which the Engine does not provide.
  */
 export async function checkpointContainer(
   services: Services,
@@ -38,23 +38,27 @@ export async function checkpointContainer(
     throw invalidArgument('location', `${request.location} is not the absolute path of a file`);
   const seconds = integer(request.timeout, 'timeout', 0, MAX_TIMEOUT_SECONDS) || DEFAULT_TIMEOUT_SECONDS;
   const obstacle = await obstacleTo(services);
-  if (obstacle !== undefined) throw new RuntimeError('UNIMPLEMENTED', `no checkpoints here: ${obstacle}`);
+  if (obstacle !== undefined) throw new RuntimeError('UNIMPLEMENTED', `cannot checkpoint: ${obstacle}`);
   await checkpointToArchive({ docker, id, location, timeoutMs: seconds * 1000, signal });
   return {};
 }
 
-/** kubelet says "not supported" only when the answer is UNIMPLEMENTED. */
+/**
+ * Returns why checkpoints are not possible, or undefined. The answer is then UNIMPLEMENTED, because only this code makes
+ * kubelet report "not supported".
+ */
 async function obstacleTo({ store, settings }: Services): Promise<string | undefined> {
-  if (!settings.localEngine) return 'the Engine runs on another machine, and location is a path of this one';
+  if (!settings.localEngine)
+    return 'the Engine runs on another machine, but location is a path on this machine';
   if (store.engine?.experimental !== true)
-    return 'Docker Engine makes them only with "experimental": true in its daemon.json';
+    return 'Docker Engine makes checkpoints only with "experimental": true in its daemon.json';
   if (!(await hasProgram('criu', process.env.PATH))) return 'CRIU (criu) is not installed on this node';
   return undefined;
 }
 
-/** The directory in the archive, as other CRI runtimes call it. */
+/** The directory in the archive. Other CRI runtimes use the same name. */
 const IMAGES = 'checkpoint';
-/** The archive while it is written, beside that directory. */
+/** The name of the archive while it is written, beside that directory. */
 const ARCHIVE = 'archive.tar';
 
 export interface CheckpointRequest {
@@ -68,7 +72,8 @@ export interface CheckpointRequest {
 
 /**
  * Lets the Engine write its images beside `location` (they can be as large as the container's memory), packs them, and
- * renames the archive to `location`. Only root may read it, because it holds all secrets of the processes. No other file stays.
+ * renames the archive to `location`. Only root may read the archive, because it contains all secrets of the processes. No
+ * other file remains.
  */
 export async function checkpointToArchive(request: CheckpointRequest): Promise<void> {
   const { docker, id, location, timeoutMs, signal } = request;

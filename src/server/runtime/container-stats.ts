@@ -3,7 +3,10 @@ import { toCriContainerStats } from '../../stats/cri-stats';
 import { getContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
-/** For a container that does not run the answer has its attributes and the known size of its layer. An unknown id is an error. */
+/**
+ * Returns the stats of one container. For a container that does not run, the answer contains its attributes and the known
+ * size of its layer. An unknown id is an error.
+ */
 export async function containerStats(
   { store, stats }: Services,
   request: Decoded<cri.IContainerStatsRequest>,

@@ -50,7 +50,7 @@ export async function createContainer(
     throw failedPrecondition(`pod sandbox ${sandbox.id} is not ready; containers need a running one`);
   const name = containerEngineName(checked.metadata, sandbox.metadata);
   const containerId = await services.reservations.hold(name, signal, async () => {
-    // Not by name: after a name conflict ours has a suffix.
+    // The search does not use the name, because after a name conflict the container has a longer name.
     const known = services.store.containers
       .ofSandbox(sandbox.id)
       .find((held) => isSameContainer(held, checked.metadata));
@@ -68,7 +68,7 @@ function creationIn(
 ): Creation {
   return {
     create: (engineName) => create(services, checked, sandbox, engineName, signal),
-    // Another sandbox's logs and status are not ours to destroy.
+    // The logs and status of another sandbox's container must not be destroyed, so it counts as a stranger.
     judge: async (holder) => {
       if (holder?.kind !== 'container' || holder.sandboxId !== sandbox.id) return 'stranger';
       const id = await settleExisting(services, holder, checked, signal);
@@ -82,7 +82,7 @@ function isSameContainer({ metadata }: ContainerRecord, wanted: ContainerIdentit
   return metadata.name === wanted.name && metadata.attempt === wanted.attempt;
 }
 
-/** pid=TARGET: the target must run, in the same pod. */
+/** Resolves the target of pid=TARGET, which must run in the same pod. */
 function withTarget(services: Services, checked: CheckedContainer, sandbox: SandboxRecord): CheckedContainer {
   if (checked.namespaces.pid !== NamespaceMode.TARGET) return checked;
   const field = 'config.linux.security_context.namespace_options.target_id';
@@ -107,7 +107,7 @@ async function create(
   const features = featuresFor(store.engine, runtime);
   const context = checked.config.linux?.security_context ?? null;
   const capabilities = grantable(store, settings.capabilities);
-  // An Engine that cannot mount images says so below, whether it has them or not.
+  // An Engine that cannot mount images is refused below, whether or not it has the images.
   const mounts = features.imageMounts
     ? withMountImages(store, checked.mounts, 'config.mounts')
     : checked.mounts;
@@ -141,8 +141,8 @@ async function create(
     const id = await createWithSources(services, checked, () => createInEngine(services, name, body, signal));
     await requireSubPaths(services, id, body, mounts, 'config.mounts', signal);
     const record = createdContainer(id, name, body, image, nowMs);
-    // This does not use the call's signal, because a container that exists must have a record. If somebody has started it
-    // already, an inspect has made a better record.
+    // This does not use the call's signal, because a container that exists must have a record. If another client has
+    // already started the container, an inspect has made a better record.
     await services.life.withContainer(id, undefined, (held) => {
       if (held.container === undefined) held.put(record);
       return Promise.resolve();
@@ -155,8 +155,8 @@ async function create(
 }
 
 /**
- * Looks at the mounts' sources only once the Engine has refused the request: a look before each create would cost a system call
- * per mount, and the Engine's own look is the one that counts.
+ * Creates missing mount sources only after the Engine has refused the request. A check before each create would cost a
+ * system call for each mount, and only the Engine's own check decides.
  */
 async function createWithSources(
   services: Services,
@@ -169,12 +169,16 @@ async function createWithSources(
     const isOurs = services.settings.localEngine && mounts.some(({ hostPath }) => hostPath !== '');
     if (!hasStatus(error, 400) || !isOurs) throw error;
     await makeMissingSources(mounts, 'config.mounts', services);
-    // This also applies if none is missing: another container's call may have made it since the Engine looked.
+    // The call is repeated even if no source was missing, because another container's call may have created it since the
+    // Engine's check.
     return send();
   }
 }
 
-/** The pod may have been stopped or removed while the Engine was creating: nobody would ever remove this container. */
+/**
+ * Removes the new container if its pod was stopped or removed while the Engine created it, because no other call would
+ * ever remove it.
+ */
 async function requireLivingPod(services: Services, sandboxId: string, id: string): Promise<void> {
   const sandbox = services.store.sandboxes.get(sandboxId);
   if (sandbox !== undefined && !sandbox.stopping) return;
@@ -183,8 +187,8 @@ async function requireLivingPod(services: Services, sandboxId: string, id: strin
 }
 
 /**
- * Finds the image that a request names. If the store does not know it, the Engine is asked.
- * @throws NOT_FOUND when the node does not have it.
+ * Finds the image that a request names. If the store does not contain it, the Engine is asked.
+ * @throws NOT_FOUND when the image is not on the node.
  */
 export async function imageToRun(
   { store, imageSync }: Pick<Services, 'store' | 'imageSync'>,
@@ -201,8 +205,8 @@ export async function imageToRun(
 }
 
 /**
- * Adds the image ids to image mounts; kubelet has pulled the images before.
- * @throws NOT_FOUND with the prefix that kubelet looks for.
+ * Adds the image ids to image mounts, whose images kubelet has pulled before.
+ * @throws NOT_FOUND with the prefix that kubelet expects.
  */
 function withMountImages(store: Store, mounts: readonly MountRecord[], field: string): MountRecord[] {
   return mounts.map((mount, index) => {
@@ -218,14 +222,15 @@ function withMountImages(store: Store, mounts: readonly MountRecord[], field: st
   });
 }
 
-/** Any path works: to read a file, the Engine mounts everything that the container has. */
+/** Any path works, because the Engine mounts all of the container's mounts to read a file. */
 const ANY_PATH = '/etc/passwd';
 
 type Parts = Pick<Services, 'docker' | 'probes'>;
 
 /**
- * The Engine checks the sub-path of an image mount only when it mounts, at the start. kubelet expects CreateContainer to
- * refuse a wrong one, so this makes the Engine mount now; a container that fails is removed.
+ * Refuses a wrong sub-path of an image mount, as kubelet expects of CreateContainer. The Engine checks the sub-path only
+ * when it mounts the image, normally at the start, so this makes the Engine mount it now. A container that fails is
+ * removed.
  * @param body the create request of the container.
  */
 export async function requireSubPaths(
@@ -243,7 +248,7 @@ export async function requireSubPaths(
   try {
     await parts.docker.readFile(id, ANY_PATH, { signal });
   } catch (error) {
-    // Without the call's signal, because nobody else would remove this container.
+    // The call's signal is not used, because no other call would remove this container.
     await parts.docker.removeContainer(id);
     if (!hasStatus(error, 500) || !(await mountsWithoutSubPaths(parts, body))) throw error;
     const [what, where] = [asked.map(({ image }) => `"${image.subPath}"`), asked.map(({ at }) => at)];
@@ -255,7 +260,10 @@ export async function requireSubPaths(
   }
 }
 
-/** Whether the mounts work without sub-paths. The Engine answers 500 for every failure to mount, so this tells the cause. */
+/**
+ * Whether the mounts work without sub-paths. The Engine answers 500 for every failure to mount, so this shows whether a
+ * sub-path is the cause.
+ */
 async function mountsWithoutSubPaths(
   { docker, probes }: Parts,
   { Image, HostConfig: { Mounts, Binds = null } }: EngineContainerCreate,
@@ -277,10 +285,10 @@ interface MountSourceParts {
 }
 
 /**
- * Creates missing directories of this node that mounts name, as dockershim, cri-dockerd, containerd and CRI-O do: a hostPath
- * without a type often exists only after its pod has run (ADR 0013). It goes through them in order, and stops at a disk
- * that hangs.
- * @throws FAILED_PRECONDITION naming the field of the first one that cannot be created.
+ * Creates the missing source directories of mounts, as dockershim, cri-dockerd, containerd and CRI-O do, because a
+ * hostPath without a type often exists only after its pod has run (ADR 0013). The sources are checked in order, up to the
+ * first disk that hangs.
+ * @throws FAILED_PRECONDITION with the field of the first source that cannot be created.
  */
 export async function makeMissingSources(
   mounts: readonly MountRecord[],
@@ -297,7 +305,7 @@ export async function makeMissingSources(
       if (await hostDisks.run('Making a directory', hostPath, work)) made.push(hostPath);
     }
   } catch (error) {
-    // The create call is repeated, and the Engine then reports the hanging disk.
+    // The create call is repeated next, and the Engine then reports the hanging disk.
     if (hasCode(error, 'DEADLINE_EXCEEDED')) return;
     if (!(error instanceof NoDirectory)) throw error;
     throw failedPrecondition(

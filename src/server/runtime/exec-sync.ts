@@ -14,18 +14,21 @@ import { killCommand, type AbandonedCommand } from '../exec/kill-command';
 import { containerEnded, failedByEnd, untilContainerEnds } from '../exec/until-container-ends';
 import type { CallContext, Services } from '../services';
 
-/** Two weeks in seconds; a timer cannot be set to much more. */
+/** Two weeks in seconds. A timer cannot be set to much more. */
 const MAX_TIMEOUT_SECONDS = 14 * 24 * 3600;
 
-/** Time for a busy Engine to start a command, or to report how it ended. */
+/** How long a busy Engine may take to start a command, or to report how it ended. */
 const ENGINE_MS = 60_000;
 const AGE_POLL_MS = 100;
-/** The Engine closes the output 2 s after the command ended, even if other processes still hold it. */
+/**
+ * How long to wait for the output after the command's end. The Engine closes the output 2 s after that, even if other
+ * processes still hold it.
+ */
 const OUTPUT_MS = 3_000;
 
 /**
- * Runs a command to its end: three Engine calls. A non-zero exit is not an error; a command that outlives `timeout`
- * (seconds, 0 = none) is killed with all its children, and the answer is DEADLINE_EXCEEDED.
+ * Runs a command to its end, which takes three Engine calls. A non-zero exit code is not an error. A command that runs
+ * longer than `timeout` (seconds, 0 = no limit) is killed with all its children, and the answer is DEADLINE_EXCEEDED.
  */
 export async function execSync(
   services: Services,
@@ -61,9 +64,10 @@ interface Started {
 }
 
 /**
- * Creates, starts and inspects an exec. Ends early when the command has run for `timeoutSeconds` (0 = no limit) or when the
- * signal fires; then it kills the command's processes before it rejects, because the Engine has no call for that.
- * @throws DEADLINE_EXCEEDED only for the command's own timeout: kubelet restarts containers for this code.
+ * Creates, starts and inspects an exec. Ends early when the command has run for `timeoutSeconds` (0 = no limit) or when
+ * the signal fires. In these cases, it kills the command's processes before it rejects, because the Engine has no call to
+ * end an exec.
+ * @throws DEADLINE_EXCEEDED only for the command's own timeout, because kubelet restarts containers for this code.
  */
 export async function runCommand(
   parts: Parts,
@@ -99,7 +103,7 @@ export async function runCommand(
   }
 }
 
-/** The time that the Engine needs for the start does not count against the command's timeout. */
+/** Starts the command. The time that the Engine needs for this does not count towards the command's timeout. */
 async function startCommand(
   { docker, startedCommands }: Parts,
   containerId: string,
@@ -124,13 +128,16 @@ async function startCommand(
 interface Running {
   readonly containerId: string;
   readonly execId: string;
-  /** 0 = none. */
+  /** 0 means no limit. */
   readonly limitMs: number;
   readonly stream: Duplex;
   readonly output: CapturedOutput;
 }
 
-/** Waits for the end of a command and of its output, or until its time is up. @returns its exit code. */
+/**
+ * Waits until a command and its output have ended, or until the command's time is up.
+ * @returns the command's exit code.
+ */
 async function join(
   parts: Parts,
   { containerId, execId, limitMs, stream, output }: Running,
@@ -153,7 +160,10 @@ async function join(
   }
 }
 
-/** Reads to the end, and then always destroys the connection: a hijacked one ignores the request's signal. */
+/**
+ * Reads the whole output. The connection is always destroyed at the end, because a hijacked connection ignores the
+ * request's signal.
+ */
 async function drain(stream: Duplex, output: CapturedOutput, signal: AbortSignal): Promise<void> {
   const onAbort = (): void => {
     stream.destroy(signal.reason as Error);
@@ -171,13 +181,13 @@ async function drain(stream: Duplex, output: CapturedOutput, signal: AbortSignal
   }
 }
 
-/** The only error that kubelet sees as a timeout. */
+/** The only error that becomes a timeout for kubelet. */
 export class RanTooLong extends Error {}
 
 interface LimitedExec {
   readonly containerId: string;
   readonly execId: string;
-  /** From the command's start to its own exit. */
+  /** Limit from the command's start to its own exit. */
   readonly limitMs: number;
   /** Resolves or rejects when the command's output has ended. */
   readonly outputEnd: Promise<void>;
@@ -185,7 +195,7 @@ interface LimitedExec {
 
 /**
  * Waits until the time of a started command is up.
- * @returns the exit code if the command has ended, although other processes may still hold its output.
+ * @returns the exit code if the command has ended, even if other processes still hold its output.
  * @throws RanTooLong; UNAVAILABLE if the Engine neither starts the command nor reports its end.
  */
 export async function watchLimit(
@@ -194,7 +204,7 @@ export async function watchLimit(
   signal: AbortSignal,
 ): Promise<number> {
   const told = performance.now();
-  /** The latest time at which it had not started. */
+  /** The latest time at which the command had not started. */
   let start = told;
   let wait = limitMs;
   for (;;) {
@@ -220,17 +230,18 @@ export async function watchLimit(
     const age = settings.localEngine ? await ageOf(Pid, containerId) : now - start;
     if (age === undefined) {
       if (now - told > limitMs + ENGINE_MS)
-        throw unavailable('the Engine does not know that the command has ended');
+        throw unavailable('the Engine has not noticed that the command has ended');
       continue;
     }
-    // It cannot have started before the request; if /proc shows the time of another clock, only this is known.
+    // The command cannot have started before the request. If /proc uses another clock, only the time since the request is
+    // certain.
     const ran = age < 0 ? now - start : Math.min(age, now - start);
     if (ran >= limitMs) throw new RanTooLong(`the command has run for ${ran} ms`);
     wait = limitMs - ran;
   }
 }
 
-/** Undefined if the process has ended and the Engine has not noticed it yet. */
+/** Returns the age of a process in ms, or undefined if the process has ended and the Engine has not noticed this yet. */
 async function ageOf(pid: number, containerId: string): Promise<number | undefined> {
   const age = await processAgeMs(pid);
   return (await isInContainer(pid, containerId)) ? age : undefined;

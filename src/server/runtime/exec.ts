@@ -3,7 +3,7 @@ import { commandWords, wantedStreams } from '../exec/command';
 import { getRunningContainer } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 
-/** Returns the URL of a command, which starts when its client connects. No Engine call. */
+/** Returns the URL of a command, which starts when a client connects to the URL. Makes no Engine call. */
 export function exec(
   { store, streaming }: Services,
   request: Decoded<cri.IExecRequest>,

@@ -3,7 +3,10 @@ import type { cri } from '../../proto';
 import { toCriEvent, type PodEvent } from '../../translate/shared/lifecycle';
 import type { CallContext, Services } from '../services';
 
-/** Streams until the client leaves. A client that does not keep up gets an error, connects again and lists. */
+/**
+ * Streams events until the client disconnects. A client that does not keep up gets an error; kubelet then connects again
+ * and lists its pods.
+ */
 export function getContainerEvents(
   services: Services,
   _request: unknown,

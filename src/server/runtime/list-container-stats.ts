@@ -13,7 +13,10 @@ export async function listContainerStats(
   return { stats: (await statsOfContainers(services, request, signal)).map(toCriContainerStats) };
 }
 
-/** Running containers only: kubelet takes an exited one's zeros for a reading. */
+/**
+ * Returns the stats of running containers only, because kubelet would treat the zeros of an exited container as a real
+ * reading.
+ */
 export async function statsOfContainers(
   { store, stats }: Services,
   { filter }: Pick<Decoded<cri.IListContainerStatsRequest>, 'filter'>,
@@ -22,7 +25,9 @@ export async function statsOfContainers(
   return stats.ofContainers([...store.containers.values()].filter(containerStatsFilter(filter)), signal);
 }
 
-/** ListContainerStats in messages of bounded size. All stats are read once, at the time of the call. */
+/**
+ * Streams the answer of ListContainerStats in messages of bounded size. All stats are read once, at the time of the call.
+ */
 export async function* streamContainerStats(
   services: Services,
   request: Decoded<cri.IStreamContainerStatsRequest>,

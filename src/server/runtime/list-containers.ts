@@ -13,8 +13,8 @@ export function listContainers(
 }
 
 /**
- * All containers that match now; each message is built when it is read. Right after the start some are known only from the
- * Engine's list, which tells enough for this answer.
+ * Returns all containers that match at the time of the call. Each message is built when it is read. Right after the
+ * start, some containers are known only from the Engine's list, whose values suffice for this answer.
  */
 export function containersOf(
   { store }: Services,
@@ -25,7 +25,10 @@ export function containersOf(
   return mapLazily(records, (record) => toCriContainer(record, store.images.get(record.imageId)));
 }
 
-/** ListContainers for more containers than fit into one message: all of them as they were at the time of the call. */
+/**
+ * Streams the answer of ListContainers, for more containers than fit into one message. The containers are those at the
+ * time of the call.
+ */
 export function streamContainers(
   services: Services,
   request: Decoded<cri.IStreamContainersRequest>,

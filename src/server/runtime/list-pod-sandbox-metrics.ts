@@ -13,7 +13,7 @@ const TYPES = new Map(
   ]),
 );
 
-/** Answers for all pods that run: the request has no filter. */
+/** Returns the metrics of all running pods, because the request has no filter. */
 export async function listPodSandboxMetrics(
   { stats }: Services,
   _: unknown,
@@ -33,7 +33,10 @@ export function toCriPodMetrics({ sandboxId, samples, containers }: PodMetrics):
   };
 }
 
-/** CRI's values are unsigned integers: seconds lose their fraction, and -1 for unlimited becomes 0. */
+/**
+ * Converts a sample to CRI. CRI's values are unsigned integers, so seconds lose their fraction, and -1 for unlimited
+ * becomes 0.
+ */
 function toCriMetric({ name, labelValues, value }: MetricSample): cri.IMetric {
   return {
     name,
@@ -45,7 +48,10 @@ function toCriMetric({ name, labelValues, value }: MetricSample): cri.IMetric {
   };
 }
 
-/** ListPodSandboxMetrics in messages of bounded size. All metrics are read once, at the time of the call. */
+/**
+ * Streams the answer of ListPodSandboxMetrics in messages of bounded size. All metrics are read once, at the time of the
+ * call.
+ */
 export async function* streamPodSandboxMetrics(
   { stats }: Services,
   _: unknown,

@@ -21,7 +21,10 @@ export async function statsOfPods(
   return stats.ofPods([...store.sandboxes.values()].filter(sandboxStatsFilter(filter)), signal);
 }
 
-/** ListPodSandboxStats in messages of bounded size. All stats are read once, at the time of the call. */
+/**
+ * Streams the answer of ListPodSandboxStats in messages of bounded size. All stats are read once, at the time of the
+ * call.
+ */
 export async function* streamPodSandboxStats(
   services: Services,
   request: Decoded<cri.IStreamPodSandboxStatsRequest>,

@@ -12,7 +12,7 @@ export function listPodSandbox(
   return Promise.resolve({ items: [...sandboxesOf(services, request)] });
 }
 
-/** All sandboxes that match now; each message is built when it is read. */
+/** Returns all sandboxes that match at the time of the call. Each message is built when it is read. */
 export function sandboxesOf(
   { store }: Services,
   { filter }: Pick<Decoded<cri.IListPodSandboxRequest>, 'filter'>,
@@ -20,7 +20,10 @@ export function sandboxesOf(
   return mapLazily([...store.sandboxes.values()].filter(sandboxFilter(filter)), toCriSandbox);
 }
 
-/** ListPodSandbox for more pods than fit into one message: all of them as they were at the time of the call. */
+/**
+ * Streams the answer of ListPodSandbox, for more pods than fit into one message. The pods are those at the time of the
+ * call.
+ */
 export function streamPodSandboxes(
   services: Services,
   request: Decoded<cri.IStreamPodSandboxesRequest>,

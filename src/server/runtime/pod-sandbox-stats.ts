@@ -3,7 +3,7 @@ import { toCriPodStats } from '../../stats/cri-stats';
 import { getSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
-/** For a pod that does not run the answer has only its attributes. */
+/** Returns the stats of one pod. For a pod that does not run, the answer contains only its attributes. */
 export async function podSandboxStats(
   { store, stats }: Services,
   request: Decoded<cri.IPodSandboxStatsRequest>,

@@ -6,8 +6,9 @@ import { getSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /**
- * The answer has no `timestamp`: a kubelet with evented PLEG that finds one takes the pod from this answer alone, and that
- * of 1.37 then misses init containers. Without one it asks for each container (docs/adr/0016-events-from-the-store.md).
+ * Returns the status of a pod. The answer has no `timestamp`. If it had one, a kubelet with evented PLEG would build the
+ * pod's status from this answer alone, and kubelet 1.37 would then miss init containers. Without a timestamp, kubelet
+ * requests the status of each container (docs/adr/0016-events-from-the-store.md).
  */
 export async function podSandboxStatus(
   services: Services,
@@ -27,7 +28,7 @@ export async function podSandboxStatus(
   };
 }
 
-/** Details for `crictl inspectp`, as JSON; kubelet never asks for them. */
+/** Returns details for `crictl inspectp` as JSON. kubelet never requests them. */
 async function details(
   { store, network }: Services,
   podSandboxId: string,

@@ -5,7 +5,7 @@ import { isReady } from '../../store/states';
 import { getSandbox } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 
-/** Returns the URL of a session that forwards connections into the pod. No Engine call. */
+/** Returns the URL of a session that forwards connections into the pod. Makes no Engine call. */
 export function portForward(
   { store, streaming }: Services,
   request: Decoded<cri.IPortForwardRequest>,

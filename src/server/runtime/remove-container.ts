@@ -3,7 +3,7 @@ import { removeFromEngine } from '../../containers/engine-ops';
 import { findContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
-/** Removes the container with one Engine call; a running one is killed. An unknown container counts as removed. */
+/** Removes a container with one Engine call. A running container is killed. An unknown container counts as removed. */
 export async function removeContainer(
   services: Services,
   request: Decoded<cri.IRemoveContainerRequest>,

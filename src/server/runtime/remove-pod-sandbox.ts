@@ -15,7 +15,7 @@ export async function removePodSandbox(
   services.life.markStopping(sandbox.id);
   await removeContainersOf(services, sandbox.id, signal);
   await network.detach(sandbox.id, sandbox.pid);
-  // A create call that began before the mark may have made another container meanwhile.
+  // A create call that began before the mark may have made another container in the meantime.
   await removeContainersOf(services, sandbox.id, signal);
   await removeSandboxFromEngine(services, sandbox.id, signal);
   return {};

@@ -5,8 +5,8 @@ import { getContainer } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 
 /**
- * Opens a new log after kubelet has renamed the old one. When this returns, the new file exists, the old one no longer
- * grows, and every line is in one of the two. No Engine call.
+ * Opens a new log after kubelet has renamed the old one. When this returns, the new file exists, the old file no longer
+ * grows, and every line is in one of the two files. Makes no Engine call.
  */
 export async function reopenContainerLog(
   { store, logs }: Services,
@@ -15,7 +15,7 @@ export async function reopenContainerLog(
   const container = getContainer(store, request.container_id);
   if (container.logPath === '')
     throw failedPrecondition(`container ${container.id} was created without a log_path`);
-  // Nothing more will be written, and a new file would only hide the complete one.
+  // No more output will be written, and a new file would only hide the complete one.
   if (!mayRun(container)) {
     throw failedPrecondition(`container ${container.id} is not running (${container.state})`);
   }

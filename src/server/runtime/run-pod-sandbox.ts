@@ -17,8 +17,9 @@ import { hasSecurityOption, knownRuntimes, lookForHandler } from '../engine-abil
 import type { CallContext, Services } from '../services';
 
 /**
- * Creates, starts, inspects and connects the sandbox, with three Engine calls. A sandbox of the same identity and contents that
- * a lost call left behind is returned when it is ready; one that is not ready is replaced. On failure nothing stays behind.
+ * Creates, starts, inspects and connects a sandbox, with three Engine calls. If a lost call left a sandbox with the same
+ * identity and contents, that sandbox is returned when it is ready, and replaced when it is not. A failure leaves nothing
+ * behind.
  */
 export async function runPodSandbox(
   services: Services,
@@ -30,7 +31,7 @@ export async function runPodSandbox(
   if (checked.namespaces.network !== NamespaceMode.NODE && !net.ready) throw failedPrecondition(net.message);
   const name = sandboxEngineName(checked.metadata);
   const sandboxId = await services.reservations.hold(name, signal, async () => {
-    // This does not compare Engine names: after a name conflict, our sandbox has a suffix in its name.
+    // Engine names are not compared, because after a name conflict the sandbox has a longer name.
     const known = [...services.store.sandboxes.values()].find((held) => isSamePod(held, checked.metadata));
     if (known !== undefined) {
       const adopted = await adopt(services, known, checked);
@@ -42,9 +43,10 @@ export async function runPodSandbox(
 }
 
 /**
- * What to do with the sandbox that has the name already.
- * @returns its id when it is ready for use; undefined when it was a useless leftover, now removed.
- * @throws ALREADY_EXISTS when it is in use, or ready and not what is asked for now.
+ * Decides what to do with a sandbox that already has the identity of the request.
+ * @returns the sandbox's id when it is ready for use; undefined when it was a useless leftover, which has now been
+ * removed.
+ * @throws ALREADY_EXISTS when the sandbox has containers, or is ready but differs from the request.
  */
 async function adopt(
   services: Services,
@@ -52,16 +54,17 @@ async function adopt(
   { metadata: wanted, contents }: CheckedSandbox,
 ): Promise<string | undefined> {
   if (isReady(holder)) {
-    // A sandbox of cri-dockerd or of an older version did not record its contents. Its name says that it is the pod's.
+    // A sandbox of cri-dockerd or of an older dockbridge does not record its contents. Its identity alone shows that it
+    // belongs to this pod.
     const others = differences(holder.contents ?? contents, contents);
     if (others.length === 0) return holder.id;
     throw alreadyExists(
-      `sandbox ${holder.id} of attempt ${wanted.attempt} of pod ${wanted.namespace}/${wanted.name} exists, with another ${others.join(', ')}; remove it or use another attempt`,
+      `sandbox ${holder.id} of attempt ${wanted.attempt} of pod ${wanted.namespace}/${wanted.name} already exists and differs in ${others.join(', ')}; remove it or use another attempt`,
     );
   }
   if (services.store.containers.ofSandbox(holder.id).length > 0) {
     throw alreadyExists(
-      `sandbox ${holder.id} of attempt ${wanted.attempt} of pod ${wanted.namespace}/${wanted.name} exists, stopped and with containers; remove it or use another attempt`,
+      `sandbox ${holder.id} of attempt ${wanted.attempt} of pod ${wanted.namespace}/${wanted.name} already exists; it is stopped and still has containers; remove it or use another attempt`,
     );
   }
   await services.network.detach(holder.id, holder.pid);
@@ -72,7 +75,8 @@ async function adopt(
 function creationOf(services: Services, checked: CheckedSandbox, signal: AbortSignal): Creation {
   return {
     create: (engineName) => create(services, checked, engineName, signal),
-    // We do not know the container that has the name. It is from a lost call of our own, from cri-dockerd, or a stranger's.
+    // The store did not know the container that has the name. It comes from a lost call of this daemon, from cri-dockerd,
+    // or from a stranger.
     judge: async (holder) => {
       if (!isSamePod(holder, checked.metadata)) return 'stranger';
       const adopted = await adopt(services, holder, checked);
@@ -119,7 +123,7 @@ async function create(
   const id = await createInEngine(services, name, body, signal).catch((error: unknown) => {
     throw explainSandboxRefusal(error);
   });
-  // If this process ends before the sandbox is ready, the next one must know that the sandbox is not finished.
+  // If this process ends before the sandbox is ready, the next daemon must know that the sandbox is unfinished.
   life.unfinished.begin(id);
   try {
     await checkpoints.write(id, toCheckpoint(checked));
@@ -145,12 +149,13 @@ async function create(
   }
 }
 
-/** This does not use the call's signal, because a cancelled call must clean up too. */
+/** Removes a failed sandbox. This does not use the call's signal, because a cancelled call must also clean up. */
 async function discard(services: Services, id: string): Promise<void> {
   try {
     await removeSandboxFromEngine(services, id);
   } catch (error) {
-    // kubelet's GC will remove it: the record says NOTREADY, even if the Engine comes back and reports it as running.
+    // kubelet's garbage collection will remove the sandbox, because its record says NOTREADY even if the Engine later
+    // reports the sandbox as running.
     services.life.markNeverReady(id);
     services.logger.warn('Cannot remove a failed sandbox', { sandbox: id, error: messageOf(error) });
     await services.life.refresh(id).catch(() => undefined);

@@ -10,8 +10,8 @@ import { getContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /**
- * Starts and inspects the container, with two Engine calls. When this returns, the record says running (or exited) and the CRI
- * log exists.
+ * Starts and inspects a container, with two Engine calls. When this returns, the record says running (or exited) and the
+ * CRI log exists.
  */
 export async function startContainer(
   services: Services,
@@ -23,7 +23,7 @@ export async function startContainer(
   await life.withContainer(id, signal, async (held) => {
     const container = getContainer(store, id);
     if (wasStarted(container))
-      throw failedPrecondition(`container ${id} was started already (${container.state})`);
+      throw failedPrecondition(`container ${id} has already been started (${container.state})`);
     const sandbox = store.sandboxes.get(container.sandboxId);
     if (sandbox === undefined || !isReady(sandbox)) {
       throw failedPrecondition(`pod sandbox ${container.sandboxId} of container ${id} is not ready`);
@@ -31,10 +31,11 @@ export async function startContainer(
     try {
       await startInEngine(docker, id, signal, container.mounts);
     } catch (error) {
-      // This does not use the call's signal: the Engine has noted most failures, and a cancel may have come too late.
+      // This does not use the call's signal. The Engine has recorded most failures, and a cancelled start may still have
+      // succeeded.
       await held.refresh(undefined, 'started');
       noteFailure(held, error);
-      // A container that runs although its start was cut off must not run without its limits either.
+      // A container that is running although its start was cut off must also get its limits.
       await limitInKernel(services, held, container.resources);
       throw error;
     }
@@ -44,7 +45,10 @@ export async function startContainer(
   return {};
 }
 
-/** A container must not run without limits that it was given, and that only we can write. */
+/**
+ * Writes the limits that only dockbridge can write. If that fails, the container is stopped, because it must not run
+ * without them.
+ */
 async function limitInKernel({ docker, logger }: Services, held: Held, values: KernelValues): Promise<void> {
   const started = held.container;
   if (started === undefined || !isRunning(started) || !hasKernelValues(values)) return;
@@ -59,7 +63,8 @@ async function limitInKernel({ docker, logger }: Services, held: Held, values: K
 }
 
 /**
- * The Engine does not remember a refusal that came before it tried, such as a missing mount source, but kubelet must see it.
+ * Records why the Engine refused a start. The Engine does not store a refusal that came before it tried to start, such as
+ * a missing mount source, but kubelet must see the reason.
  */
 function noteFailure(held: Held, error: unknown): void {
   const { container } = held;

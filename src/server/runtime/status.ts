@@ -3,8 +3,8 @@ import { featuresFor } from '../../translate/shared/engine-facts';
 import type { Services } from '../services';
 
 /**
- * RuntimeReady and NetworkReady, always both (the client library demands two). Never an error: a node whose Engine is
- * down must say so here, with the reason.
+ * Returns RuntimeReady and NetworkReady, always both, because the client library requires both. Never fails, because a
+ * node whose Engine is down must report the reason here.
  */
 export function status(
   services: Services,
@@ -19,7 +19,7 @@ export function status(
         { type: 'NetworkReady', status: net.ready, reason: net.reason, message: net.message },
       ],
     },
-    // '' is the default handler. Features are claimed only where they are enforced.
+    // '' is the default handler. Features are reported only where they are enforced.
     runtime_handlers: ['', ...(store.engine?.runtimes ?? [])].map((name) => ({
       name,
       features: {
@@ -36,7 +36,10 @@ export function status(
   });
 }
 
-/** With a slow Engine or failing logs the runtime stays ready and the reason says so; not with an Engine that cannot run pods. */
+/**
+ * Returns the RuntimeReady condition. With a slow Engine or failing logs, the runtime stays ready and the condition
+ * contains the reason. An Engine that cannot run pods makes it not ready.
+ */
 function runtimeCondition({ link, logs }: Pick<Services, 'link' | 'logs'>): cri.IRuntimeCondition {
   const { state, trouble } = link;
   if (!state.ready) {
@@ -47,7 +50,7 @@ function runtimeCondition({ link, logs }: Pick<Services, 'link' | 'logs'>): cri.
   return { type: 'RuntimeReady', status: trouble?.isStuck !== true, reason, message };
 }
 
-/** For `crictl info`: each value is JSON text. */
+/** Returns details for `crictl info`. Each value is JSON text. */
 function verboseInfo({ store, settings, sandboxImage, network }: Services): Record<string, string> {
   return {
     config: JSON.stringify({

@@ -5,12 +5,15 @@ import { afterStart, stopAndSettle } from '../../containers/engine-ops';
 import { findContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
-/** A year. Nobody can tell a longer grace period from it, and it is safe for the Engine's timers and our own. */
+/**
+ * One year. A longer grace period makes no difference in practice, and this one is safe for the timers of the Engine and
+ * of dockbridge.
+ */
 const MAX_GRACE_SECONDS = 365 * 24 * 3600;
 
 /**
- * Stops the container with one Engine call, and returns once its record says exited. A container that is unknown or does not
- * run counts as stopped.
+ * Stops a container with one Engine call, and returns once its record says exited. A container that is unknown or does
+ * not run counts as stopped.
  */
 export async function stopContainer(
   services: Services,

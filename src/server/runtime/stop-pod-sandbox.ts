@@ -6,10 +6,10 @@ import { stopContainersOf, stopInEngine } from '../../containers/engine-ops';
 import { findSandbox } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
-/** A pause process ends at once on SIGTERM. Only one that hangs takes this long. */
+/** Grace period of a pause process. It ends at once on SIGTERM, so only a hanging process needs this time. */
 const PAUSE_GRACE_SECONDS = 5;
 
-/** Stops the pod's containers, then its sandbox. If the sandbox is unknown or already stopped, the call succeeds. */
+/** Stops the pod's containers and then its sandbox. Succeeds if the sandbox is unknown or already stopped. */
 export async function stopPodSandbox(
   services: Services,
   request: Decoded<cri.IStopPodSandboxRequest>,
@@ -18,15 +18,15 @@ export async function stopPodSandbox(
   const { store, network } = services;
   const sandbox = findSandbox(store, request.pod_sandbox_id);
   if (sandbox === undefined) {
-    // The sandbox may have vanished without us. We must still free its network.
+    // The sandbox may have vanished unnoticed. Its network must still be freed.
     await network.detach(request.pod_sandbox_id, 0);
     return {};
   }
   services.life.markStopping(sandbox.id);
   await stopContainersOf(services, sandbox.id, signal);
-  // The network is detached while the pause process lives, because plugins look at its namespace.
+  // The network is detached while the pause process lives, because plugins look at its network namespace.
   await network.detach(sandbox.id, sandbox.pid);
-  // The Engine may have gone on with a start whose call was cut off before we set the mark.
+  // The Engine may have continued a start whose call was cut off before the pod was marked.
   await stopContainersOf(services, sandbox.id, signal);
   const isHost = sandbox.namespaces.network === NamespaceMode.NODE;
   if (!isHost) await change(services, sandbox.id, { networkReady: false, ips: [] });
@@ -38,7 +38,7 @@ export async function stopPodSandbox(
   return {};
 }
 
-/** Writes into the record what we did to the sandbox, unless the sandbox is gone. */
+/** Changes the record of the sandbox after a change of the sandbox itself, unless the sandbox is gone. */
 async function change({ life }: Services, id: string, what: Partial<SandboxRecord>): Promise<void> {
   await life.withContainer(id, undefined, (held) => {
     if (held.sandbox !== undefined) held.put({ ...held.sandbox, ...what });

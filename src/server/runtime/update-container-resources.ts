@@ -14,8 +14,8 @@ import { getContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /**
- * Makes two Engine calls, update and inspect, or none when there is nothing to change. Afterwards the record, and so
- * ContainerStatus, holds what the Engine reports, even after a refusal.
+ * Changes the resources of a container with two Engine calls, update and inspect, or with none when there is nothing to
+ * change. Afterwards the record, and thus ContainerStatus, contains what the Engine reports, even after a refusal.
  */
 export async function updateContainerResources(
   { docker, store, life, settings, logger }: Services,
@@ -25,7 +25,7 @@ export async function updateContainerResources(
   const { id } = getContainer(store, request.container_id);
   if (request.windows !== null) throw unsupported('windows', 'this is a Linux node');
   if (Object.keys(request.annotations).length > 0)
-    throw unsupported('annotations', 'nothing here reads them');
+    throw unsupported('annotations', 'dockbridge does not use them');
   const { linux } = request;
   if (linux === null) return {};
   await life.withContainer(id, signal, async (held) => {
@@ -44,10 +44,10 @@ export async function updateContainerResources(
         ...mergedKernelValues(container.resources, kernel),
       };
       held.put({ ...container, resources });
-      // systemd, where it is the Engine's cgroup driver, resets what the update does not name.
+      // If systemd is the Engine's cgroup driver, it resets the values that the update does not contain.
       await restoreLostValues({ ...container, resources }, logger);
     } finally {
-      // This does not use the call's signal, because a cancel may have come too late to prevent the update.
+      // This does not use the call's signal, because the update may have succeeded before the cancellation.
       await held.refresh();
     }
   });

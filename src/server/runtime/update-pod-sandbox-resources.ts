@@ -3,8 +3,8 @@ import { getSandbox } from '../../translate/shared/lookup';
 import type { Services } from '../services';
 
 /**
- * Does nothing, because kubelet owns the pod's cgroup and has written the values before this call. A refusal would only
- * make it believe that the runtime does not support resizing.
+ * Does nothing, because kubelet owns the pod's cgroup and has written the values before this call. After a refusal,
+ * kubelet would only conclude that the runtime does not support resizing.
  */
 export function updatePodSandboxResources(
   { store }: Services,

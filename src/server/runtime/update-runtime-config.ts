@@ -3,7 +3,9 @@ import { invalidArgument } from '../../lib/errors';
 import type { cri, Decoded } from '../../proto';
 import type { Services } from '../services';
 
-/** Takes the node's pod CIDR: one, or two separated by a comma on dual-stack nodes. An absent message changes nothing. */
+/**
+ * Stores the node's pod CIDR: one, or two separated by a comma on dual-stack nodes. An absent message changes nothing.
+ */
 export function updateRuntimeConfig(
   { store, network }: Services,
   request: Decoded<cri.IUpdateRuntimeConfigRequest>,

@@ -191,7 +191,7 @@ describe('ClientOutput', () => {
     };
     await expect(flood()).rejects.toMatchObject({
       code: 'RESOURCE_EXHAUSTED',
-      message: expect.stringMatching(/did not read its output/) as string,
+      message: expect.stringMatching(/did not read the output/) as string,
     });
     expect(pieces).toBe(31);
   });

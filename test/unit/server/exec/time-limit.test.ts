@@ -123,7 +123,7 @@ describe('the time limit of a command', () => {
     await pass(LIMIT_MS + 60_000);
     expect(end()).toBe('');
     await pass(100);
-    expect(end()).toMatch(/does not know that the command has ended/);
+    expect(end()).toMatch(/has not noticed that the command has ended/);
   });
 
   it.each(['resolves', 'rejects'])('does not cut one that has ended, and whose output %s', async (how) => {

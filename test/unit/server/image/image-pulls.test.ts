@@ -45,7 +45,7 @@ it('the deadline of a pull is the one of the moment', async () => {
   ms = 50;
   const { signal } = sharedAbortController();
   await expect(pulls.pull(parseReference('r.io/app:1', 'image'), undefined, signal)).rejects.toThrow(
-    'no byte and no status moved for 0.05 s',
+    'made no progress for 0.05 s',
   );
 });
 
@@ -154,7 +154,7 @@ describe('PullProgress', () => {
 
   it('describes how far it came', () => {
     const progress = new PullProgress();
-    expect(progress.describe()).toBe('no layer was begun');
+    expect(progress.describe()).toBe('no layer had begun');
     for (const message of [layer('a', 'Pull complete'), layer('b', 'Downloading', 5)]) progress.note(message);
     expect(progress.describe()).toBe('1 of 2 layers were complete');
   });

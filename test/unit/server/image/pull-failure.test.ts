@@ -43,10 +43,10 @@ describe('a failed pull', () => {
     },
     { pull: 404, manifest: 403, code: 'PERMISSION_DENIED', says: /denies access/ },
     { pull: 500, manifest: 404, code: 'NOT_FOUND', says: /\(text of 500\)$/ },
-    { pull: 401, manifest: 500, code: 'UNAUTHENTICATED', says: /wants credentials and none were given/ },
+    { pull: 401, manifest: 500, code: 'UNAUTHENTICATED', says: /requires credentials, but none were given/ },
     { pull: 500, manifest: 401, code: 'UNAUTHENTICATED', says: /none were given/ },
     { pull: 500, manifest: 429, code: 'RESOURCE_EXHAUSTED', says: /refuses more pulls/ },
-    { pull: 500, manifest: {}, code: 'UNKNOWN', says: /has it, but it cannot be pulled/ },
+    { pull: 500, manifest: {}, code: 'UNKNOWN', says: /has the image, but it cannot be pulled/ },
     {
       pull: 500,
       manifest: { Platforms: [{ os: 'linux', architecture: 'amd64' }] },
@@ -58,7 +58,7 @@ describe('a failed pull', () => {
       pull: 404,
       manifest: { Platforms: [{ os: 'linux', architecture: 'arm64' }] },
       code: 'NOT_FOUND',
-      says: /nothing for this node's platform, linux\/amd64/,
+      says: /no variant for this node's platform, linux\/amd64/,
     },
   ])('$pull, the manifest $manifest: $code', async ({ pull, manifest, code, says }) => {
     const error = await explain('r.io/app:1', engineError(pull), () => manifest);
@@ -76,8 +76,8 @@ describe('a failed pull', () => {
   it.each([
     { status: 401, code: 'UNAUTHENTICATED', says: /refuses the credentials/ },
     { status: 403, code: 'PERMISSION_DENIED', says: /denies access/ },
-    { status: 404, code: 'UNAVAILABLE', says: /does not answer as it should/ },
-    { status: 200, code: 'UNAVAILABLE', says: /does not answer as it should/ },
+    { status: 404, code: 'UNAVAILABLE', says: /does not answer correctly/ },
+    { status: 200, code: 'UNAVAILABLE', says: /does not answer correctly/ },
   ])(
     'is told by the registry where the Engine has nothing to say: $status',
     async ({ status, code, says }) => {

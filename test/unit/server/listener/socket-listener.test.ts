@@ -149,7 +149,7 @@ describe('an endpoint', () => {
 
   it('says why a TCP address is refused', () =>
     expect(() => parseEndpoint('tcp://0.0.0.0:8080', {}, 1)).toThrow(
-      'whoever reached that port would be root',
+      'anyone who reached that port would be root',
     ));
 
   it('may not exceed what the kernel takes', () => {

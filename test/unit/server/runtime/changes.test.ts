@@ -107,7 +107,7 @@ describe('CheckpointContainer', () => {
   ])('is not implemented where %s', async (why, change) => {
     change();
     const said = await rejectionOf(ask());
-    expect(said).toMatch(/^UNIMPLEMENTED no checkpoints here: /);
+    expect(said).toMatch(/^UNIMPLEMENTED cannot checkpoint: /);
     expect(said).toContain(why);
   });
 });
@@ -219,7 +219,7 @@ describe('UpdateContainerResources', () => {
 
   it.each<[object, RegExp]>([
     [{ windows: {} }, /windows.*Linux node/],
-    [{ annotations: { a: 'b' }, linux: { cpu_shares: 5 } }, /annotations.*nothing here reads them/],
+    [{ annotations: { a: 'b' }, linux: { cpu_shares: 5 } }, /annotations.*dockbridge does not use them/],
     [{ container_id: 'ff', linux: { cpu_shares: 5 } }, /^NOT_FOUND /],
     [{ linux: { cpu_quota: -2 } }, /^INVALID_ARGUMENT linux\./],
   ])('refuses %j', async (more, why) => {

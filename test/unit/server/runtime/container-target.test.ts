@@ -77,7 +77,7 @@ describe('CreateContainer', () => {
 
   it('names the field of a target that is not there, not of this pod, or does not run', async () => {
     expect(await rejectionOf(inTarget('ff'))).toBe(`NOT_FOUND ${FIELD}: container "ff" does not exist`);
-    const outside = `FAILED_PRECONDITION ${FIELD}: container ${target.id} does not run in this pod`;
+    const outside = `FAILED_PRECONDITION ${FIELD}: container ${target.id} is not running in this pod`;
     store.containers.put({ ...target, sandboxId: engineId('a2') });
     expect(await rejectionOf(inTarget(target.id))).toBe(outside);
     store.containers.put({ ...target, state: 'exited', pid: 0 });

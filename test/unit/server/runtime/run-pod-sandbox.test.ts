@@ -116,11 +116,11 @@ describe('RunPodSandbox', () => {
 
   it('refuses where the sandbox that is there is another, or still has containers', async () => {
     store.sandboxes.put({ ...POD, contents: { 'config.hostname': 'x' } });
-    expect(await rejectionOf(ask())).toMatch(/^ALREADY_EXISTS sandbox .* exists, with another /);
+    expect(await rejectionOf(ask())).toMatch(/^ALREADY_EXISTS sandbox .* already exists and differs in /);
     store.sandboxes.put({ ...POD, state: 'exited', pid: 0 });
     store.containers.put(runningContainer({ sandboxId: POD.id }));
     expect(await rejectionOf(ask())).toMatch(
-      /^ALREADY_EXISTS sandbox .* exists, stopped and with containers/,
+      /^ALREADY_EXISTS sandbox .* already exists; it is stopped and still has containers/,
     );
     expect(calls).toEqual([]);
   });

@@ -1,36 +1,36 @@
-/** Where kubelet wants to read a container's output. */
+/** The place where kubelet expects a container's output. */
 export interface LogPlace {
   readonly containerId: string;
   /** Absolute path of the CRI log: `log_directory/log_path` of the CRI configuration. */
   readonly logPath: string;
-  /** `log_directory` of the pod; '' where it is not known. */
+  /** `log_directory` of the pod; '' when it is not known. */
   readonly logDirectory?: string | undefined;
 }
 
-/** One container's output: where the Engine spools it and where kubelet wants to read it. */
+/** One container's output: the spool to which the Engine writes it, and the place where kubelet expects it. */
 export interface LogSource extends LogPlace {
-  /** The Engine's json-file spool (`LogPath` of inspect); rotated files stand beside it as `.1`, `.2`, … */
+  /** The Engine's json-file spool (`LogPath` of inspect). Rotated files are beside it, with the suffixes `.1`, `.2`, … */
   readonly spoolPath: string;
-  /** Whether the container had ended when it was first seen. A link in the place of its log then stays. */
+  /** Whether the container had already ended when dockbridge first saw it. If its log is a link then, the link stays. */
   readonly hasEnded?: boolean;
   /**
-   * `State.StartedAt` of inspect. If we were down when the container started, this tells whether the spool has been rotated
-   * since, so that the log can say so.
+   * `State.StartedAt` of inspect. If we were down when the container started, this time shows whether the spool has been
+   * rotated since. The log then gets a note about the gap.
    */
   readonly startedAt?: string;
 }
 
 export interface LogTrouble {
-  /** CamelCase, for a CRI condition. */
+  /** The reason of a CRI condition, in CamelCase. */
   readonly reason: 'LogsHang' | 'LogsWithoutThread';
   readonly message: string;
 }
 
-/** What became of a log that was handed over. */
+/** The result of handing over a log. */
 export interface RelinkedLog {
-  /** False when it was such a link already. */
+  /** False when the log was already a link to the spool. */
   readonly changed: boolean;
-  /** The name that our copy has from now on, '' if there is no copy. */
+  /** The file name that our copy of the output has from now on; '' if there is no copy. */
   readonly keptAs: string;
 }
 
@@ -40,35 +40,38 @@ export interface RelinkedLog {
  */
 export interface ContainerLogs {
   /**
-   * Follows a container from its saved position; resolves once the file at `logPath` exists. Idempotent. Rejects
-   * (INTERNAL) when the file cannot be made, but goes on trying: the container stays followed until `forget`.
-   * A link to the spool in the log's place (cri-dockerd's, ADR 0028) stays until `reopen` or `drain`.
+   * Follows a container from its saved position; resolves once the file at `logPath` exists. Idempotent. Rejects (INTERNAL)
+   * when the file cannot be created, but keeps trying: the container stays followed until `forget`. If a link to the spool is
+   * at `logPath`, as cri-dockerd makes it (ADR 0028), the link stays until `reopen` or `drain`.
    */
   follow(source: LogSource): Promise<void>;
-  /** Resolves once all that the spool held when called is in the CRI log. Never rejects: a failure is logged. */
+  /**
+   * Resolves once everything that the spool contained at the time of the call is in the CRI log. Never rejects; failures are
+   * logged.
+   */
   drain(containerId: string): Promise<void>;
-  /** Follows and drains a container that the Engine says never started, if there is output of it all the same. */
+  /** Follows and drains a container that never started according to the Engine, but only if it has output nevertheless. */
   salvage(source: LogSource): Promise<void>;
-  /** Says in the log's place why there is no log, unless something is there already. */
+  /** Writes a file at `logPath` that explains why there is no log, unless something is at `logPath` already. */
   note(place: LogPlace, text: string): Promise<void>;
   /**
-   * After kubelet renamed the file: resolves once a new file exists at `logPath` and the old one is closed.
-   * Rejects with NOT_FOUND when the container is not followed.
+   * Called after kubelet has renamed the file. Resolves once a new file exists at `logPath` and the old one is closed. Rejects
+   * with NOT_FOUND when the container is not followed.
    */
   reopen(containerId: string): Promise<void>;
-  /** The container is removed: stops following and deletes the saved position; the CRI log file stays. */
+  /** Called when the container is removed. Stops following it and deletes the saved position; the CRI log file stays. */
   forget(containerId: string): Promise<void>;
-  /** Forgets saved positions of all containers but these (start-up, after a resync). */
+  /** Deletes the saved positions of all containers except these. Called after the resync at start-up. */
   retain(containerIds: ReadonlySet<string>): Promise<void>;
   /**
-   * Gives the log of a running container back to whoever comes after us: it becomes a link to the spool, and what was
-   * copied stays beside it (log-link.ts). From then on nothing is done for this container. Repeatable, for containers that
-   * are not followed too. Rejects when it cannot be done, or when the copy lacks something.
+   * Prepares the log of a running container for the runtime that replaces us: the log becomes a link to the spool, and our copy
+   * stays beside the link under another name (log-link.ts). After that, this object ignores the container. May be repeated, and
+   * also accepts containers that are not followed. Rejects when the link cannot be made or when the copy is incomplete.
    */
   handOver(source: LogSource): Promise<RelinkedLog>;
-  /** Stops everything, positions saved. */
+  /** Saves all positions and stops following all containers. */
   close(): Promise<void>;
-  /** What hinders logs that an operator should know of; undefined when all is well. */
+  /** A problem with the logs that an operator should know about; undefined when there is none. */
   readonly trouble?: LogTrouble | undefined;
   /** Counters for the metrics endpoint. */
   stats?(): Promise<LogStats>;
@@ -76,19 +79,22 @@ export interface ContainerLogs {
 
 /** Counters since the start of the process, kept by the log worker. */
 export interface LogStats {
-  /** Containers followed now. */
+  /** Number of containers that are followed now. */
   followed: number;
-  /** Bytes of spools that are not in CRI logs yet. This and the next number are determined on request. */
+  /** Bytes of spools that are not in CRI logs yet. This number and `largestLagBytes` are determined on request. */
   lagBytes: number;
-  /** The same for the one container that is furthest behind. Output beyond the size of its spool is lost. */
+  /**
+   * The same number for the container that is furthest behind. If this lag exceeds the size of the container's spool, output is
+   * lost.
+   */
   largestLagBytes: number;
   /** Spool records copied. */
   records: number;
   /** Spool bytes read. */
   bytes: number;
-  /** How often the Engine discarded output before it was copied; each time has a line in the log file. */
+  /** How often the Engine discarded output before it was copied. Each time, a line in the log file notes it. */
   gaps: number;
-  /** Spool records that could not be read; each has a line in its log file. */
+  /** Spool records that could not be parsed. For each of them, a line in the log file notes it. */
   unreadable: number;
   /** How often a container's log stopped because of a file system error. */
   stalls: number;

@@ -7,11 +7,14 @@ import { WorkerLogs, type WorkerLogsOverrides } from './worker-logs';
 
 export interface ContainerLogsOptions {
   /**
-   * cri: we write CRI files; link: symlinks to the Engine's json-file; untouched: neither, because another runtime writes the
-   * logs.
+   * `cri`: we write CRI log files. `link`: we make symlinks to the Engine's json-files. `untouched`: we do neither, because
+   * another runtime writes the logs.
    */
   readonly mode: 'cri' | 'link' | 'untouched';
-  /** Directory of the saved positions; must outlive reboots (the spools do). Created (0700) when missing. */
+  /**
+   * Directory of the saved positions. It must survive reboots, because the spools do. Created with mode 0700 when it is
+   * missing.
+   */
   readonly stateDir: string;
   /** Whether to continue at once where an earlier process stopped; true by default. */
   readonly resume?: boolean;
@@ -20,7 +23,8 @@ export interface ContainerLogsOptions {
 }
 
 /**
- * The copies, made by a worker thread, which resumes from the positions that the previous process saved.
+ * Creates the logs for a mode. In the mode `cri`, a worker thread copies them and resumes from the positions that the previous
+ * process saved.
  * @throws FAILED_PRECONDITION when another process uses the state directory.
  */
 export function createContainerLogs({
@@ -32,7 +36,7 @@ export function createContainerLogs({
 }: ContainerLogsOptions): ContainerLogs {
   if (mode === 'untouched') return new UntouchedLogs();
   if (mode === 'link') return new LinkedLogs(logger);
-  // Two daemons would write and truncate the same logs.
+  // Without the claim, two daemons could write and truncate the same logs.
   const trouble = claimDirectory(stateDir, 'state-dir', 0o700);
   if (trouble !== '')
     logger.warn('Cannot write to the state directory', { directory: stateDir, error: trouble });

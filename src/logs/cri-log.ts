@@ -6,7 +6,7 @@ import { keptBesideAs, linkedName, TEMPORARY } from './log-link';
 import { endsWithWindow, TailWindow, type FilePosition } from './resume';
 
 const NEWLINE = 0x0a;
-/** More than the longest line of Docker's (16 KiB and its header). */
+/** More bytes than Docker's longest line, which has 16 KiB and a header. */
 const LAST_LINES_BYTES = 64 * 1024;
 
 interface OpenFile {
@@ -14,21 +14,22 @@ interface OpenFile {
   readonly facts: FileFacts;
 }
 
-/** The CRI log file of one container: appended to by us, renamed by kubelet, removed by anybody. */
+/** The CRI log file of one container. We append to it, kubelet renames it, and anybody may remove it. */
 export class CriLog {
   private file: OpenFile | undefined;
   private size = 0;
-  /** Whether a write failed half-way, and what it left could not be cut off yet. */
+  /** Whether a write failed half-way and the incomplete bytes could not be cut off yet. */
   private torn = false;
   /**
-   * Bytes after our end that an earlier run wrote after it last saved its position. They stay if we write the same bytes again.
+   * Number of bytes after our end. An earlier run wrote them after it last saved its position. They stay if we write the same
+   * bytes again.
    */
   private ahead = 0;
   private readonly window = new TailWindow();
   private readonly directory: LogDirectory;
   private readonly name: string;
 
-  /** @param logDirectory the pod's, if it is known; it tells which part of the path can be trusted. */
+  /** @param logDirectory the pod's log directory, if it is known. It determines which part of the path can be trusted. */
   constructor(
     readonly path: string,
     private readonly disk: LogDisk,
@@ -42,7 +43,7 @@ export class CriLog {
     return this.file?.facts.ino;
   }
 
-  /** Someone removed the file that we write to, or renamed another one over it. */
+  /** Whether somebody has removed the file that we write to, or has renamed another file over it. */
   get isGone(): boolean {
     return this.file !== undefined && this.disk.facts(this.file.fd).links === 0;
   }
@@ -51,7 +52,7 @@ export class CriLog {
     return this.inodeAtPath() !== undefined;
   }
 
-  /** Where the log ends. The file must be open. */
+  /** The offset at which the log ends. The file must be open. */
   position(): FilePosition | undefined {
     if (this.file === undefined) return undefined;
     const { ino, birth } = this.file.facts;
@@ -72,7 +73,7 @@ export class CriLog {
     this.use(this.openPath());
   }
 
-  /** Appends whole lines; after an error nothing of them is in the file. Call `prepare` first. */
+  /** Appends whole lines. After an error the file contains no part of them. Call `prepare` first. */
   append(lines: Buffer, length: number): void {
     const file = this.file;
     if (file === undefined) throw new Error(`${this.path} is not open`);
@@ -92,7 +93,8 @@ export class CriLog {
   }
 
   /**
-   * Called when the spool is read to its end: cuts off what an earlier run wrote and we have not, such as a note with its time.
+   * Called when the spool has been read to its end. Cuts off bytes that an earlier run wrote and we did not write again, such
+   * as a note that contains the time.
    */
   cutAhead(): void {
     if (this.ahead === 0 || this.file === undefined) return;
@@ -112,7 +114,7 @@ export class CriLog {
     this.measure(fd, size);
   }
 
-  /** The last lines of the open file; the first of them may be cut. */
+  /** Reads the last lines of the open file. The first of these lines may be incomplete. */
   tail(): Buffer {
     if (this.file === undefined) return Buffer.alloc(0);
     const bytes = Buffer.alloc(Math.min(LAST_LINES_BYTES, this.size));
@@ -122,10 +124,11 @@ export class CriLog {
 
   /**
    * Continues in the file of a saved position if it is still at the path, or if there is no file at the path and none may be
-   * created. Otherwise cuts it back to the position and opens the file at the path. Where it continues, the bytes after the
-   * position stay as long as we write the same bytes again: a shipper that saw the file shrink would take it for a new one and
-   * send all of it once more.
-   * @param mayCreate if false, no file is created, and a renamed log without a new file at the path is continued where it is.
+   * created. Otherwise cuts it back to the position and opens the file at the path. In the file that is continued, the bytes
+   * after the position stay as long as we write the same bytes again, because a log shipper that saw the file shrink would
+   * treat it as a new file and send all of it again.
+   * @param mayCreate if false, no file is created. If the log was renamed and there is no new file at the path, the renamed
+   * file is continued.
    * @returns false when nothing could be opened.
    */
   resume(saved: FilePosition, mayCreate: boolean): boolean {
@@ -145,7 +148,7 @@ export class CriLog {
     return true;
   }
 
-  /** Whether another file than the saved one is at the path, and something is in it. */
+  /** Whether the path leads to another file than the saved one, and that file is not empty. */
   hasSuccessor({ ino }: FilePosition): boolean {
     const now = this.ifThere((held) => this.disk.factsAt(`${held}/${this.name}`));
     return now !== undefined && now.ino !== ino && now.size > 0;
@@ -162,9 +165,9 @@ export class CriLog {
     return replaced === undefined;
   }
 
-  /** Called when kubelet has renamed the file: makes the new one. Keeps the old one if the path still leads to it. */
+  /** Called when kubelet has renamed the file. Creates the new file, but keeps the old one if the path still leads to it. */
   reopen(): void {
-    // The old file must end neither in half a line, nor with anything that will be in the new one.
+    // The old file must not end in half a line, nor with lines that will be in the new file.
     this.prepare();
     this.cutAhead();
     const opened = this.openPath();
@@ -173,8 +176,8 @@ export class CriLog {
   }
 
   /**
-   * The name of the link to the spool that stands for the log: at the path, or beside it while kubelet rotates.
-   * Undefined when there is none.
+   * The name of the link to the spool that is used as the log. It is at the path, or beside it while kubelet rotates. Undefined
+   * when there is no such link.
    */
   linkTo(spoolPath: string): string | undefined {
     return this.ifThere((held) => linkedName(this.disk, held, this.name, spoolPath));
@@ -191,7 +194,9 @@ export class CriLog {
     });
   }
 
-  /** Whether a link to the spool stands for the log; one that kubelet renamed without telling us is put back. */
+  /**
+   * Whether a link to the spool is used as the log. If kubelet has renamed the link without a call to us, this puts it back.
+   */
   isLinkTo(spoolPath: string): boolean {
     const found = this.linkTo(spoolPath);
     if (found === undefined || found === this.name) return found !== undefined;
@@ -201,9 +206,9 @@ export class CriLog {
   }
 
   /**
-   * Puts a file of ours, which begins with `first`, in the place of the link to the spool (or at the path, where there is no
-   * link), and opens it.
-   * @param commit saves the position: the file is complete, but does not yet stand in for the link.
+   * Replaces the link to the spool by a file of ours that begins with `first`, and opens the file. Without a link, creates the
+   * file at the path.
+   * @param commit saves the position. Called when the file is complete but has not replaced the link yet.
    */
   replaceLink(spoolPath: string, first: Buffer, commit: () => void): void {
     this.disk.inDirectory(this.directory, true, (held) => {
@@ -228,7 +233,7 @@ export class CriLog {
     if (file !== undefined) this.disk.close(file.fd);
   }
 
-  /** @param end where to continue, if that is not the file's end. */
+  /** @param end offset at which to continue; by default the file's end. */
   private use(file: OpenFile, end = file.facts.size): void {
     this.close();
     this.file = file;
@@ -275,7 +280,7 @@ export class CriLog {
     return this.ifThere((held) => this.disk.inodeAt(`${held}/${this.name}`));
   }
 
-  /** Works in the log's directory; undefined when there is none. */
+  /** Runs work in the log's directory. Returns undefined when the directory does not exist. */
   private ifThere<T>(work: (held: string) => T): T | undefined {
     try {
       return this.disk.inDirectory(this.directory, false, work);
@@ -285,7 +290,7 @@ export class CriLog {
     }
   }
 
-  /** Opens the file of a saved position: the one at the path, or wherever beside it kubelet renamed it to. */
+  /** Opens the file of a saved position. It may be at the path, or beside it under the name that kubelet gave it. */
   private find(saved: FilePosition): (OpenFile & { readonly isAtPath: boolean }) | undefined {
     return this.ifThere((held) => {
       for (const name of keptBesideAs(this.disk, held, this.name, saved.ino)) {

@@ -8,16 +8,18 @@ import type { WorkMarker } from './hang-watch';
 import type { SpoolTarget } from './spool-chain';
 import type { SpoolCopy } from './spool-copy';
 
-/** Interval of reads while output flows, so that a batch of lines costs one read and one write. */
+/** Interval of reads while output flows. The delay collects lines, so that a batch of them costs one read and one write. */
 const BUSY_POLL_MS = 25;
 /**
- * Events closer together than this mean that output flows: dockerd makes one write for each line, and each event costs as much
- * as a read.
+ * If inotify events are closer together than this, output counts as flowing and is read by timer instead. dockerd makes one
+ * write per line, and each event costs as much as a read.
  */
 const BUSY_GAP_MS = 100;
-/** Reads without news after which a spool counts as idle and is left to inotify again. */
+/**
+ * Number of consecutive reads without new data after which a spool counts as idle. From then on, inotify reports changes again.
+ */
 const QUIET_LOOKS = 4;
-/** Interval of reads in case inotify misses something, and where a directory cannot be watched. */
+/** Interval of reads for a directory that cannot be watched, and for changes that inotify misses. */
 const WATCHED_POLL_MS = 120_000;
 const UNWATCHED_POLL_MS = 1_000;
 const RETRY_FIRST_MS = 250;
@@ -57,7 +59,7 @@ export class FollowTask implements Task, OpenLog {
     this.queue.add(this);
   }
 
-  /** Resolves when all that the spool holds now is in the CRI log, or when that fails. */
+  /** Resolves when everything that the spool contains now is in the CRI log, or when copying it fails. */
   drain(): Promise<void> {
     return new Promise((resolve) => {
       if (this.stopped) {
@@ -83,7 +85,7 @@ export class FollowTask implements Task, OpenLog {
         this.copy.release();
       });
     } catch {
-      // Its next step meets the same error and reports it.
+      // The task's next step meets the same error and reports it.
     }
   }
 
@@ -125,11 +127,14 @@ export class FollowTask implements Task, OpenLog {
     this.finishDrains(true);
   }
 
-  /** Called at the end of the spool. @returns true to look once more at once. */
+  /**
+   * Called at the end of the spool.
+   * @returns true if the spool must be read once more immediately.
+   */
   private rest(moved: boolean): boolean {
     if (this.watch.armed) {
       const { dueIn } = this.copy;
-      // The position is saved; the many quiet and ended containers of a node hold no descriptors.
+      // Saves the position and closes the files, so that the many quiet and ended containers of a node hold no descriptors.
       if (dueIn === undefined) {
         this.copy.release();
         this.hasLetGo = true;
@@ -143,7 +148,7 @@ export class FollowTask implements Task, OpenLog {
       this.sleep(BUSY_POLL_MS);
       return false;
     }
-    // What was written just before the watch began causes no event.
+    // Output that was written just before the watch began causes no event, so the spool is read once more.
     if (this.watch.arm()) return true;
     this.sleep(UNWATCHED_POLL_MS);
     return false;
@@ -197,11 +202,11 @@ export class FollowTask implements Task, OpenLog {
   }
 }
 
-/** How long other callbacks (a reopen, a drain) may have to wait, apart from the turn in progress. */
+/** How long a round of turns may delay other callbacks (a reopen, a drain), not counting the turn in progress. */
 const SLICE_MS = 4;
 
 export interface Task {
-  /** Does one bounded piece of work; true when there is more. Never throws. */
+  /** Does one bounded piece of work. Returns true when there is more to do. Never throws. */
   turn(): boolean;
 }
 
@@ -239,7 +244,7 @@ export class RoundRobin {
   }
 }
 
-/** inotify on the directory of a spool, so that renames and new files are seen as well. */
+/** Watches the directory of a spool with inotify, so that renames and new files are noticed too. */
 export class SpoolWatch {
   private watcher: FSWatcher | undefined;
 
@@ -252,7 +257,7 @@ export class SpoolWatch {
     return this.watcher !== undefined;
   }
 
-  /** False when the directory cannot be watched (not there yet, out of watches). */
+  /** Returns false when the directory cannot be watched, because it does not exist yet or inotify has no watches left. */
   arm(): boolean {
     if (this.watcher !== undefined) return true;
     const name = basename(this.spoolPath);
@@ -277,22 +282,22 @@ export class SpoolWatch {
   }
 }
 
-/** Share of the limit of open files that logs may use; a log whose output flows holds two files. */
+/** Share of the limit of open files that logs may use. A log whose output flows holds two files open. */
 const SHARE = 1 / 8;
 const MOST = 1_024;
 
 interface OpenLog {
-  /** Closes its files if nothing is lost by that; it opens them again when it needs them. Never throws. */
+  /** Closes the log's files if nothing is lost by closing them. The log opens them again when it needs them. Never throws. */
   letGo(): void;
 }
 
-/** The logs that hold files open. When there are too many, the one that was read longest ago closes its files. */
+/** The logs that hold files open. When there are too many of them, the least recently read log closes its files. */
 export class OpenLogs {
   private readonly all = new Set<OpenLog>();
 
   constructor(private readonly most = Math.min(MOST, Math.floor(fileLimit() * SHARE))) {}
 
-  /** The log was just read and holds files. */
+  /** Notes that the log was just read and holds files open. */
   add(log: OpenLog): void {
     this.all.delete(log);
     this.all.add(log);

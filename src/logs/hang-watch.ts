@@ -4,19 +4,19 @@ const DISMISSED = 2;
 const TEXT_AT = 3 * Int32Array.BYTES_PER_ELEMENT;
 const TEXT_BYTES = 128;
 
-/** Stands in the place of a container for the directory of all positions. */
+/** Marks work on the directory of all positions, in place of a container's id. */
 export const ALL_POSITIONS = 'all positions';
 
 export interface WorkLook {
-  /** Grows with each piece of work. */
+  /** Counter that grows with each piece of work. */
   readonly turn: number;
-  /** The container whose log is worked on, or ALL_POSITIONS; undefined between two pieces of work. */
+  /** The id of the container whose log the worker is working on, or ALL_POSITIONS; undefined between two pieces of work. */
   readonly container: string | undefined;
 }
 
 /**
- * Which log the worker works on, in memory that the main thread reads as well, because a thread that hangs in a file call
- * answers no messages.
+ * Records which log the worker is working on. The record is in memory that the main thread can read, because a thread that
+ * hangs in a file call answers no messages.
  */
 export class WorkMarker {
   private readonly numbers: Int32Array;
@@ -27,7 +27,7 @@ export class WorkMarker {
     this.text = new Uint8Array(memory, TEXT_AT);
   }
 
-  /** Runs a piece of work on one container's log; there is never one within another. */
+  /** Runs a piece of work on one container's log. Pieces of work are never nested. */
   during<T>(containerId: string, work: () => T): T {
     this.throwIfDismissed();
     const { numbers, text } = this;
@@ -42,7 +42,7 @@ export class WorkMarker {
     }
   }
 
-  /** Within a long piece of work: shows that it does not hang. */
+  /** Called within a long piece of work, to show that the work does not hang. */
   goOn(): void {
     this.throwIfDismissed();
     Atomics.add(this.numbers, TURN, 1);
@@ -55,7 +55,7 @@ export class WorkMarker {
     return { turn, container };
   }
 
-  /** Another thread takes over; this one must change nothing more if its file call ever returns. */
+  /** Called when another thread takes over. This thread must then change nothing more, even if its file call ever returns. */
   dismiss(): void {
     Atomics.store(this.numbers, DISMISSED, 1);
   }
@@ -67,14 +67,17 @@ export class WorkMarker {
 
 export interface HangTimes {
   readonly lookMs: number;
-  /** How many looks in a row must find the same piece of work before it counts as hanging. */
+  /** How many consecutive looks must find the same piece of work before it counts as hanging. */
   readonly looks: number;
 }
 
 /** One piece of work is at most some hundred KiB. If it takes 15 s, the disk does not answer, however busy the node is. */
 export const HANG_TIMES: HangTimes = { lookMs: 2_500, looks: 6 };
 
-/** Looks at the worker's marker until it is stopped. Counts looks, not time: this process may have been stopped meanwhile. */
+/**
+ * Looks at the worker's marker at regular intervals until it is stopped. It counts looks instead of time, because this process
+ * itself may have been suspended meanwhile.
+ */
 export class HangWatch {
   private readonly timer: NodeJS.Timeout;
   private lastTurn = -1;

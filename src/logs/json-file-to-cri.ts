@@ -9,22 +9,22 @@ const STDOUT_FIELD = Buffer.from('","stream":"stdout",');
 const STDERR_FIELD = Buffer.from('","stream":"stderr",');
 const TIME = Buffer.from('"time":"');
 const END = Buffer.from('"}\n');
-/** Offset of the first byte in which the two stream fields differ. */
+/** Offset of the first byte in which the two possible stream fields (stdout, stderr) differ. */
 const STREAM_LETTER = STDOUT_FIELD.indexOf('out');
 
 export interface Translation {
-  /** Bytes of the source taken: always a whole number of records. */
+  /** Number of source bytes that were consumed. They are always whole records. */
   consumed: number;
-  /** Bytes of the target written. */
+  /** Number of bytes written to the target. */
   written: number;
   records: number;
-  /** Records that were not JSON; each left a note in the target. */
+  /** Number of records that were not JSON. For each of them the target contains a note. */
   unreadable: number;
 }
 
 /**
  * Turns Docker's json-file records into CRI log lines. The fast path relies on the field order of moby's hand-written
- * marshaller (`log`, `stream`, `attrs`, `time`); whatever does not fit is parsed as JSON.
+ * marshaller (`log`, `stream`, `attrs`, `time`); records in any other form are parsed as JSON.
  */
 export class RecordTranslator {
   private at = 0;
@@ -36,7 +36,7 @@ export class RecordTranslator {
     private readonly now: () => Date = () => new Date(),
   ) {}
 
-  /** Translates the whole records in the first `length` bytes of the source, as far as the target has room. */
+  /** Translates the complete records in the first `length` bytes of the source, as long as the target has room. */
   run(length: number): Translation {
     const result: Translation = { consumed: 0, written: 0, records: 0, unreadable: 0 };
     this.at = 0;
@@ -134,10 +134,13 @@ function copy(source: Buffer, from: number, until: number, target: Buffer, to: n
   for (let index = from; index < until; index++) target[to++] = source[index] ?? 0;
 }
 
-/** Docker's longest record is some 100 KiB: 16 KiB of control characters, six bytes each. */
+/** Bytes. Docker's longest record has about 100 KiB: 16 KiB of control characters, each escaped in six bytes. */
 const INPUT_BYTES = 256 * 1024;
 
-/** The one pair of buffers that all copies of a thread share: memory does not grow with containers or rates. */
+/**
+ * The pair of buffers that all copies of a thread share, so that memory grows neither with the number of containers nor with
+ * their output.
+ */
 export class TranslationBuffers {
   readonly input: Buffer;
   readonly output: Buffer;
@@ -158,9 +161,9 @@ export class TranslationBuffers {
 const START = '{"log":';
 
 /**
- * The slow path for a spool record that does not have Docker's usual shape: surrogate pairs, other field order, line breaks
- * inside. Undefined when no JSON object can be found. A record that begins with the torn half of an earlier one (the Engine
- * died in mid-write and appended after its restart) is read from its last whole object on.
+ * The slow path for a spool record that does not have Docker's usual form because it contains surrogate pairs, another order of
+ * fields, or line breaks. Returns undefined when the record contains no JSON object. If the Engine died while it wrote a
+ * record, the next record follows the torn half on the same line. In this case the last complete object of the line is used.
  */
 function translateSlowly(record: Buffer): Buffer | undefined {
   const text = record.toString('utf8');
@@ -199,7 +202,7 @@ function format(record: SpoolRecord): string {
   return last === '' && lines.length > 0 ? whole : `${whole}${header}P ${last}\n`;
 }
 
-/** `hexAt(...)` is -1 when the four bytes are not hexadecimal digits. */
+/** `hexAt(...)` returns -1 when the four bytes are not hexadecimal digits. */
 function hexAt(source: Uint8Array, at: number): number {
   let value = 0;
   for (let index = at; index < at + 4; index++) {
@@ -229,16 +232,21 @@ const SHORT = new Map<number, number>([
   [0x74, 0x09],
 ]);
 
-/** How many source bytes `unescapeAt` takes for this escape; 0 if it does not handle it (a surrogate, or no escape at all). */
+/**
+ * Returns how many source bytes `unescapeAt` consumes for this escape; 0 if `unescapeAt` does not handle it, because it is a
+ * surrogate or not an escape.
+ */
 function escapeLength(source: Uint8Array, at: number): number {
   const kind = source[at + 1] ?? 0;
   if (kind !== 0x75) return SHORT.has(kind) ? 2 : 0;
   const code = hexAt(source, at + 2);
-  // Docker writes characters beyond the BMP as UTF-8; pairs of surrogates are left to JSON.parse.
+  // Docker writes characters beyond the BMP as UTF-8, so escaped pairs of surrogates are rare. JSON.parse handles them.
   return code < 0 || (code >= 0xd800 && code <= 0xdfff) ? 0 : 6;
 }
 
-/** Writes the UTF-8 bytes of the escape at `source[at]` (checked by `escapeLength`); returns how many. */
+/**
+ * Writes the UTF-8 bytes of the escape at `source[at]`, which `escapeLength` has checked. Returns the number of bytes written.
+ */
 function unescapeAt(source: Uint8Array, at: number, target: Uint8Array, to: number): number {
   const kind = source[at + 1] ?? 0;
   const code = kind === 0x75 ? hexAt(source, at + 2) : (SHORT.get(kind) ?? 0);
@@ -257,9 +265,12 @@ function unescapeAt(source: Uint8Array, at: number, target: Uint8Array, to: numb
   return 3;
 }
 
-/** `2026-11-22T03:55:00.123456789Z`: nine fractional digits, as containerd writes them; they sort as text. */
+/**
+ * Length of `2026-11-22T03:55:00.123456789Z`. Times have nine fractional digits, as in containerd's logs, so that they sort
+ * correctly as text.
+ */
 const TIMESTAMP_BYTES = 30;
-/** Timestamp, blank, stream (both names have six letters), blank, tag, blank. */
+/** Length of a header: timestamp, blank, stream (both names have six letters), blank, tag, blank. */
 const HEADER_BYTES = TIMESTAMP_BYTES + 10;
 
 const STDOUT = Buffer.from(' stdout F ');
@@ -268,12 +279,13 @@ const PARTIAL = 0x50;
 const ZERO = 0x30;
 const DOT = 0x2e;
 const ZED = 0x5a;
-/** `2026-11-22T03:55:00`, the part before the fraction. */
+/** Length of `2026-11-22T03:55:00`, the part before the fraction. */
 const SECONDS_BYTES = 19;
 
 /**
- * Writes the header of a CRI log line (docs/logs.md) at `target[to]`. The time is Docker's own text between
- * `from` and `until`; false when it is not UTC in RFC 3339 with at most nine digits: such times are kept as given.
+ * Writes the header of a CRI log line (docs/logs.md) at `target[to]`. The time is Docker's own text between `from` and `until`.
+ * Returns false when this text is not an RFC 3339 time in UTC with at most nine fractional digits; the caller then keeps the
+ * text as it is.
  */
 function writeHeader(
   source: Uint8Array,
@@ -300,17 +312,23 @@ function writeHeader(
   return true;
 }
 
-/** Docker's time with nine digits; any other form is returned as it is (RFC 3339 allows it). */
+/**
+ * Returns Docker's time with nine fractional digits. A time in any other form is returned unchanged, because RFC 3339 allows
+ * other forms too.
+ */
 function padTimestamp(time: string): string {
   const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z$/.exec(time);
   return match?.[1] === undefined ? time : `${match[1]}.${(match[2] ?? '').padEnd(9, '0')}Z`;
 }
 
-/** The note at the start of a log that does not go back to the container's start. */
+/** The note at the beginning of a log that lacks the container's first output. */
 export const EARLIER_ELSEWHERE =
-  'earlier output is not in this file; `docker logs` shows what Docker still has of it';
+  'earlier output is not in this file; `docker logs` shows the part that Docker still has';
 
-/** A line of our own in a container's log: stderr, complete, recognisable by its first word. */
+/**
+ * Renders a line of our own for a container's log. It is a complete line on stderr, and readers recognize it by its first word,
+ * `dockbridge:`.
+ */
 export function formatNote(text: string, now: Date): Buffer {
   return Buffer.from(`${padTimestamp(now.toISOString())} stderr F dockbridge: ${text}\n`);
 }

@@ -22,14 +22,15 @@ import { formatNote } from './json-file-to-cri';
 import { inHeldDirectory, logDirectoryOf } from './log-directory';
 import { rotationStamp, TEMPORARY } from './log-link';
 
-/** How many of libuv's four threads may work on logs. */
+/** How many of libuv's four threads may work on logs at the same time. */
 const THREADS = 2;
-/** In ms. Long enough to copy a whole spool for a reopen; a disk that takes longer counts as hanging. */
+/** In ms. Copying a whole spool for a reopen takes less time. If work on a log takes longer, its disk counts as hanging. */
 const PATIENCE_MS = 15_000;
 
 /**
- * `--container-logs=link`: the CRI log path is a symlink to the Engine's json-file, as with cri-dockerd. This costs nothing,
- * but it is not CRI's format, and rotation is copy-and-truncate: what a container writes between these two steps is lost.
+ * Implements `--container-logs=link`: the CRI log path is a symlink to the Engine's json-file, as with cri-dockerd. This costs
+ * nothing, but the log does not have CRI's format, and rotation copies and then truncates the file. Output that a container
+ * writes between these two steps is lost.
  */
 export class LinkedLogs implements ContainerLogs {
   private readonly sources = new Map<string, LogSource>();
@@ -41,7 +42,7 @@ export class LinkedLogs implements ContainerLogs {
     private readonly hold: typeof inHeldDirectory = inHeldDirectory,
   ) {}
 
-  /** Trouble that an operator should know of; undefined when all is well. */
+  /** A problem that an operator should know about; undefined when there is none. */
   get trouble(): LogTrouble | undefined {
     const { hanging } = this.looks;
     if (hanging.length === 0) return undefined;
@@ -61,7 +62,7 @@ export class LinkedLogs implements ContainerLogs {
     }
   }
 
-  /** The Engine's own file is complete when it reports the exit. */
+  /** There is nothing to do, because the Engine's own file is complete when the Engine reports the exit. */
   drain(): Promise<void> {
     return Promise.resolve();
   }
@@ -71,7 +72,7 @@ export class LinkedLogs implements ContainerLogs {
     if (source === undefined) throw notFound(`the log of container ${containerId} is not followed`);
     await this.at(source, async () => {
       await this.within(source, async (held, name) => {
-        // kubelet renames the link before each call; without a renamed link, nothing is to be rotated.
+        // kubelet renames the link before each call, so without a renamed link there is nothing to rotate.
         const [first] = await renamedLinks(held, name, source.spoolPath);
         if (first !== undefined) await copyAndTruncate(source, first);
       });
@@ -131,7 +132,7 @@ export class LinkedLogs implements ContainerLogs {
     return Promise.resolve();
   }
 
-  /** Does one piece of work on a container's log at a time. The caller waits no longer than PATIENCE_MS. */
+  /** Runs at most one piece of work on a container's log at a time. The caller waits no longer than PATIENCE_MS. */
   private at<T>({ containerId, logPath }: LogPlace, work: () => Promise<T>): Promise<T> {
     return this.looks.run(`The log ${logPath}`, containerId, work);
   }
@@ -156,13 +157,13 @@ export class LinkedLogs implements ContainerLogs {
   }
 }
 
-/** Keeps a log that we wrote when the node had `--container-logs=cri`, under a name that kubelet's rotation knows. */
+/** Keeps a log that we wrote under `--container-logs=cri`, and gives it a name that kubelet's rotation recognizes. */
 async function keepFile(held: string, name: string): Promise<void> {
   const found = await statOf(`${held}/${name}`);
   if (found?.isFile() !== true || found.size === 0) return;
   for (let at = Date.now(); ; at += 1000) {
     try {
-      // link(2) and not rename(2), which would replace what is there.
+      // This uses link(2), because rename(2) would replace an existing file.
       await hardLink(`${held}/${name}`, `${held}/${name}.${rotationStamp(new Date(at))}`);
       return;
     } catch (error) {
@@ -171,7 +172,7 @@ async function keepFile(held: string, name: string): Promise<void> {
   }
 }
 
-/** Links to our spool beside the log path, under the names that kubelet's rotation gave them. */
+/** Lists the links to our spool beside the log path. kubelet's rotation gave them their names. */
 async function renamedLinks(held: string, name: string, spoolPath: string): Promise<string[]> {
   const names = (await readdir(held)).filter((other) => other.startsWith(`${name}.`));
   const paths = names.map((other) => join(held, other));
@@ -183,7 +184,7 @@ async function copyAndTruncate({ spoolPath, logPath }: LogSource, renamedPath: s
   const temporary = `${renamedPath}${TEMPORARY}`;
   try {
     await rm(temporary, { force: true });
-    // `x`: this must be a new file, and not a link that somebody has put there for us to write through.
+    // The flag `x` requires a new file, so that we never write through a link that somebody has put there.
     const copy = await open(temporary, 'wx', 0o640);
     try {
       await copyFile(spoolPath, pathOf(copy));
@@ -197,7 +198,7 @@ async function copyAndTruncate({ spoolPath, logPath }: LogSource, renamedPath: s
       cause: error,
     });
   }
-  // The Engine appends (O_APPEND), so it continues at the new end.
+  // The Engine opened the file with O_APPEND, so it continues at the new end.
   await truncate(spoolPath, 0);
 }
 

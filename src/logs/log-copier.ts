@@ -18,24 +18,24 @@ import { PositionStore, type LogPaths, type SavedPosition } from './resume';
 import { SpoolCopy, type SpoolCopyParts } from './spool-copy';
 
 export interface LogCopierOptions {
-  /** Where positions are kept; must outlive a reboot, as the spools do. Created when missing. */
+  /** Directory of the saved positions. It must survive reboots, because the spools do. Created when it is missing. */
   readonly stateDir: string;
   readonly logger: Logger;
   readonly disk?: LogDisk;
-  /** Largest spool record and chunk, in bytes. */
+  /** Size of the largest spool record and of a chunk, in bytes. */
   readonly bufferBytes?: number;
   readonly marker?: WorkMarker;
-  /** How many logs hold files; by default as many as the limit of open files allows. */
+  /** How many logs may hold files open; by default as many as the limit of open files allows. */
   readonly mostOpen?: number;
 }
 
 /**
- * Follows all containers on the calling thread, with synchronous file calls: the body of the log worker
- * (worker-entry.ts). Tests use it directly.
+ * Follows all containers on the calling thread, with synchronous file calls. The log worker (worker-entry.ts) runs it; tests
+ * use it directly.
  */
 export class LogCopier implements ContainerLogs {
   private readonly tasks = new Map<string, FollowTask>();
-  /** Containers whose log was handed over; nothing more is done for them. */
+  /** Containers whose log was handed over. All calls for these containers are ignored. */
   private readonly handedOver = new Set<string>();
   private readonly queue = new RoundRobin();
   private readonly open: OpenLogs;
@@ -60,10 +60,10 @@ export class LogCopier implements ContainerLogs {
   }
 
   /**
-   * Continues where the last process stopped, before anybody asks, because each second counts while output floods. Later,
-   * `follow` takes these logs over, and `retain` ends those of containers that are gone. A container that wrote nothing
-   * meanwhile costs two small reads.
-   * @param setAside containers at whose logs another worker hangs.
+   * Continues all logs at the saved positions without waiting for `follow`, because the Engine may discard output while nobody
+   * copies it. Later, `follow` adopts these logs, and `retain` ends the logs of containers that are gone. A container that
+   * wrote nothing meanwhile costs two small reads.
+   * @param setAside containers whose logs another worker hangs on.
    */
   resume(setAside: ReadonlySet<string> = new Set()): void {
     for (const containerId of this.positions.ids()) {
@@ -76,7 +76,7 @@ export class LogCopier implements ContainerLogs {
         });
         this.holdsFiles(containerId);
       } catch (error) {
-        // `follow` meets the same error; the other containers must not wait for it.
+        // `follow` will meet and report the same error. The other containers must not wait until then.
         const fields = { container: containerId, error: messageOf(error) };
         this.parts.logger.warn('Cannot resume a container log', fields);
       }
@@ -107,8 +107,8 @@ export class LogCopier implements ContainerLogs {
   async drain(containerId: string): Promise<void> {
     const task = this.tasks.get(containerId);
     if (task?.copy.isLinked !== true) return task?.drain();
-    // The container ended before we came. Copying its log would fill the disk and hold up our start, and the link shows
-    // everything.
+    // The container ended before dockbridge first saw it. Copying its log would fill the disk and delay our start, and the link
+    // shows all of its output.
     if (task.copy.source.hasEnded === true) return;
     try {
       this.during(containerId, () => task.copy.takeOver());
@@ -148,10 +148,10 @@ export class LogCopier implements ContainerLogs {
     if (task === undefined) throw notFound(`no log is followed for container ${containerId}`);
     try {
       if (task.copy.isLinked) {
-        // Nobody renamed the file, as with `crictl logs --reopen`.
+        // Nobody renamed the file, as happens with `crictl logs --reopen`.
         if (this.during(containerId, () => task.copy.hasLinkAtPath)) return;
         this.during(containerId, () => task.copy.takeOver());
-        // What was written until now belongs in the renamed file.
+        // The output up to now belongs in the renamed file.
         await task.drain();
       }
       this.during(containerId, () => task.copy.reopen());
@@ -164,7 +164,7 @@ export class LogCopier implements ContainerLogs {
   forget(containerId: string): Promise<void> {
     return settle(() => {
       this.during(containerId, () => {
-        // The Engine's file is gone, and with it what the link leads to.
+        // The Engine's file is gone, so the link would lead nowhere.
         this.tasks.get(containerId)?.copy.removeLink();
         this.drop(containerId);
         this.positions.remove(containerId);
@@ -186,7 +186,7 @@ export class LogCopier implements ContainerLogs {
 
   async handOver(source: LogSource): Promise<RelinkedLog> {
     const { containerId } = source;
-    // Only a copy that was begun is completed: behind a link nothing is lost, and this creates no new log.
+    // Only an existing copy is completed. A log that is a link needs no copy, and no new log may be created here.
     const hasCopy = this.during(containerId, () => standingOf(source)) === 'file';
     if (hasCopy) {
       await this.follow(source);
@@ -218,7 +218,7 @@ export class LogCopier implements ContainerLogs {
     return Promise.resolve({ ...this.counters, lagBytes, largestLagBytes, followed: this.tasks.size });
   }
 
-  /** Logs that wait for their turn count as well, because a start opens hundreds of them at once. */
+  /** Logs that wait for their turn count too, because hundreds of logs open at once during a start. */
   private holdsFiles(containerId: string): void {
     const task = this.tasks.get(containerId);
     if (task !== undefined) this.open.add(task);
@@ -231,15 +231,19 @@ export class LogCopier implements ContainerLogs {
   private relinkNow(source: LogSource, hasCopy: boolean): RelinkedLog {
     const { containerId } = source;
     const copy = this.tasks.get(containerId)?.copy;
-    // The copy of a quiet log holds no files, and would find the link in the place of its copy afterwards.
+    // The copy of a quiet log holds no files open. It must be opened now, because later it would find the link instead of its
+    // file.
     if (hasCopy) copy?.start();
     const relinked = this.relink(source);
     this.handedOver.add(containerId);
     try {
-      // Between the last copied record and the link the Engine may have rotated: the link does not lead there.
+      // The Engine may have rotated the spool since the last copied record. The link does not lead to the rotated file, so its
+      // records are copied now.
       if (relinked.changed) copy?.copyRotated();
     } catch (error) {
-      throw internal(`${source.logPath} is a link, but its copy lacks something: ${messageOf(error)}`);
+      throw internal(
+        `${source.logPath} is now a link, but the copy beside it is incomplete: ${messageOf(error)}`,
+      );
     } finally {
       this.drop(containerId);
     }
@@ -250,7 +254,7 @@ export class LogCopier implements ContainerLogs {
     try {
       return relinkContainerLog(source, new Date());
     } catch (error) {
-      throw internal(`${source.logPath} cannot be made a link: ${messageOf(error)}`, { cause: error });
+      throw internal(`${source.logPath} cannot be replaced by a link: ${messageOf(error)}`, { cause: error });
     }
   }
 
@@ -295,7 +299,7 @@ function isSame(left: LogSource, right: LogSource): boolean {
   return left.spoolPath === right.spoolPath && left.logPath === right.logPath;
 }
 
-/** Turns what `action` throws into a rejection. */
+/** Runs `action` and turns an exception into a rejection. */
 function settle(action: () => void): Promise<void> {
   return Promise.resolve().then(action);
 }

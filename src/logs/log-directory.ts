@@ -6,17 +6,20 @@ import { makeBelow, pathOf } from '../node/disk/make-directory';
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
 
-/** The directory of a container's log, and how much of its path can be trusted. */
+/** The directory of a container's log, and the part of its path that can be trusted. */
 export interface LogDirectory {
   readonly path: string;
-  /** A directory above `path` whose own path may lead through symlinks. What lies below it may be changed by pods. */
+  /**
+   * A directory above `path`. Symlinks are allowed in its own path, but not below it, because pods can change what is below it.
+   */
   readonly trusted: string;
 }
 
 /**
  * kubelet's `log_directory` is one pod's directory in /var/log/pods. A pod that mounts /var/log/pods can replace that directory
  * and everything in it, for instance by a symlink. The path above it is under the administrator's control.
- * @param logDirectory of the pod, '' when it is not known: then kubelet's layout `<pod>/<container>/<attempt>.log` is assumed.
+ * @param logDirectory the pod's `log_directory`. If it is not known (''), kubelet's layout `<pod>/<container>/<attempt>.log` is
+ * assumed.
  */
 export function logDirectoryOf(logPath: string, logDirectory = ''): LogDirectory {
   const path = dirname(logPath);
@@ -25,10 +28,10 @@ export function logDirectoryOf(logPath: string, logDirectory = ''): LogDirectory
 }
 
 /**
- * Runs `work` with a path that means this very directory, whatever is renamed meanwhile: Node has no openat(2), and
- * /proc/self/fd stands in for it.
- * @param mayCreate makes what is missing (0755).
- * @throws ENOENT where it is missing; ENOTDIR or ELOOP where a part of the path below `trusted` is a symlink.
+ * Runs `work` with a path that always leads to this very directory, even if directories are renamed meanwhile. The path goes
+ * through /proc/self/fd, because Node has no openat(2).
+ * @param mayCreate creates missing directories (0755).
+ * @throws ENOENT when the directory is missing; ENOTDIR or ELOOP when a part of the path below `trusted` is a symlink.
  */
 export function inDirectory<T>(
   { path, trusted }: LogDirectory,
@@ -69,7 +72,7 @@ function openBelow(fd: number, name: string, mayCreate: boolean, shown: string):
 
 function whyNot(code: string | undefined): string {
   if (code === 'ENOTDIR' || code === 'ELOOP')
-    return 'is not a directory; a symlink in its place is not followed, because a pod may have put it there';
+    return 'is not a directory (a symlink is not followed here, because a pod may have made it)';
   return 'cannot be opened';
 }
 
@@ -82,8 +85,8 @@ function makeOnce(path: string): void {
 }
 
 /**
- * `inDirectory` (log-directory.ts) for code outside the log worker: runs `work` with a path that means this very directory,
- * which is made when missing (0755). Below `trusted` no symlink is followed.
+ * The asynchronous form of `inDirectory` (log-directory.ts), for code outside the log worker. Runs `work` with a path that
+ * always leads to this very directory, which is created (0755) when it is missing. Below `trusted` no symlink is followed.
  */
 export async function inHeldDirectory<T>(
   { path, trusted }: LogDirectory,

@@ -3,7 +3,10 @@ import { errnoOf } from '../lib/errors';
 import type { WorkMarker } from './hang-watch';
 import { inDirectory, type LogDirectory } from './log-directory';
 
-/** What identifies a file through renames. `birth` (ns, '0' where the file system has none) tells reused inodes. */
+/**
+ * Identifies a file even after it is renamed. `birth` (ns, '0' if the file system records no birth times) distinguishes it from
+ * a later file with the same inode.
+ */
 export interface FileIdentity {
   readonly ino: string;
   readonly birth: string;
@@ -11,44 +14,47 @@ export interface FileIdentity {
 
 export interface FileFacts extends FileIdentity {
   readonly size: number;
-  /** 0 if the file was removed while we hold it open. */
+  /** Number of links. It is 0 if the file was removed while we hold it open. */
   readonly links: number;
 }
 
 /**
- * The file calls of this folder, synchronous on purpose: they run in a worker of their own, where a step (read,
- * translate, write, advance) must not be interleaved with a reopen or a commit, and where libuv's pool of four
- * threads, shared with the whole daemon, would be the bottleneck. Tests wrap it to die at every single call.
+ * The file calls that this folder uses. They are synchronous on purpose. They run in a worker thread of their own, where a step
+ * (read, translate, write, advance) must not be interleaved with a reopen or a commit. Asynchronous calls would also wait for
+ * libuv's four threads, which the whole daemon shares. Tests wrap this interface to simulate a kill at every single call.
  */
 export interface LogDisk {
   openRead(path: string): number;
   /** Runs `work` with a path for the directory through which nobody can lead us elsewhere (log-directory.ts). */
   inDirectory<T>(directory: LogDirectory, mayCreate: boolean, work: (held: string) => T): T;
-  /** Opens a regular file for appending, makes it (0640) when missing; a symlink, FIFO or device in its place is removed. */
+  /**
+   * Opens a regular file for appending, and creates it (0640) when it is missing. Removes a symlink, FIFO or device at the path
+   * first.
+   */
   openAppend(path: string): number;
-  /** The same for a file that exists; undefined when there is nothing, or something other than a regular file. */
+  /** Opens an existing regular file for appending. Returns undefined when there is no regular file at the path. */
   openExisting(path: string): number | undefined;
   read(fd: number, into: Uint8Array, length: number, position: number): number;
-  /** One write(2): may write less than asked. */
+  /** Calls write(2) once. This may write fewer bytes than requested; returns the number. */
   write(fd: number, from: Uint8Array, offset: number, length: number): number;
   truncate(fd: number, size: number): void;
   close(fd: number): void;
   facts(fd: number): FileFacts;
-  /** Undefined when there is no such file. */
+  /** Returns undefined when there is no such file. */
   inodeAt(path: string): string | undefined;
-  /** Undefined when there is no such file. */
+  /** Returns undefined when there is no such file. */
   factsAt(path: string): FileFacts | undefined;
-  /** Where a symlink leads; undefined when there is none at this path. */
+  /** Returns the target of a symlink; undefined when there is no symlink at this path. */
   linkAt(path: string): string | undefined;
   list(directory: string): readonly string[];
   readText(path: string): string;
   /**
-   * Replaces the file in one step: a process that is killed meanwhile leaves the old or the new text, never a mix. After an
-   * error nothing is left beside it.
+   * Replaces the file in one step: if the process is killed meanwhile, the file contains the old or the new text, never a mix.
+   * After an error no temporary file remains.
    */
   replace(path: string, text: string): void;
   rename(from: string, to: string): void;
-  /** Succeeds when there is nothing. */
+  /** Removes the file. Succeeds when there is no such file. */
   remove(path: string): void;
   makeDirectory(path: string): void;
 }
@@ -84,7 +90,7 @@ export const nodeLogDisk: LogDisk = {
     try {
       return fs.readlinkSync(path);
     } catch (error) {
-      // EINVAL: something other than a link.
+      // EINVAL means that the path is not a link.
       if (['ENOENT', 'EINVAL', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined;
       throw error;
     }
@@ -96,7 +102,7 @@ export const nodeLogDisk: LogDisk = {
       fs.writeFileSync(`${path}.tmp`, text, { mode: 0o600 });
       fs.renameSync(`${path}.tmp`, path);
     } catch (error) {
-      // On a full disk the incomplete file would occupy what little space there is.
+      // On a full disk the incomplete file would take the little space that is left.
       fs.rmSync(`${path}.tmp`, { force: true });
       throw error;
     }
@@ -106,7 +112,7 @@ export const nodeLogDisk: LogDisk = {
   makeDirectory: (path) => void fs.mkdirSync(path, { recursive: true, mode: 0o700 }),
 };
 
-/** A disk that a worker cannot change any more once another has taken over. */
+/** Wraps a disk so that a worker can change nothing more once another worker has taken over. */
 export function dismissibleDisk(disk: LogDisk, marker: WorkMarker): LogDisk {
   const checked = (): LogDisk => {
     marker.throwIfDismissed();
@@ -124,14 +130,18 @@ export function dismissibleDisk(disk: LogDisk, marker: WorkMarker): LogDisk {
 }
 
 const { O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
-/** Linux: names a file without opening it, so that a device or a FIFO does not notice. Node does not export it. */
+/**
+ * Linux's O_PATH, which Node does not export. It yields a descriptor without opening the file itself, which a device or a FIFO
+ * would notice.
+ */
 const O_PATH = 0o10000000;
 const MAX_TRIES = 5;
 
 /**
- * Opens the regular file at `path` for reading and appending. Checks its type before opening it, because opening a FIFO may
- * block, and opening a device may do anything. Nobody can replace the file between the two steps.
- * @returns undefined when there is nothing, or something other than a regular file.
+ * Opens the regular file at `path` for reading and appending. Checks the file's type before opening it, because opening a FIFO
+ * may block, and opening a device may have any effect. The descriptor of the check is reopened, so nobody can replace the file
+ * between the two steps.
+ * @returns undefined when there is no regular file at `path`.
  */
 export function openRegular(path: string): number | undefined {
   let named: number;
@@ -150,8 +160,8 @@ export function openRegular(path: string): number | undefined {
 }
 
 /**
- * The same, but makes the file (0640) when it is missing. What stands in its place without being a regular file is
- * removed: cri-dockerd's symlink to the spool, which must not be written through, or what a pod has put there.
+ * Like openRegular, but creates the file (0640) when it is missing. Anything else at `path` is removed first: it may be
+ * cri-dockerd's symlink to the spool, through which we must not write, or something that a pod has put there.
  */
 export function openForAppend(path: string): number {
   for (let tries = 1; ; tries++) {
@@ -168,6 +178,6 @@ export function openForAppend(path: string): number {
 
 function removeIrregular(path: string): void {
   const stat = fs.lstatSync(path, { throwIfNoEntry: false });
-  // unlink(2) itself refuses a directory.
+  // If `path` is a directory, unlink(2) fails.
   if (stat !== undefined && !stat.isFile()) fs.unlinkSync(path);
 }

@@ -5,12 +5,12 @@ import type { LogSource, RelinkedLog } from './container-logs';
 import { inDirectory, logDirectoryOf } from './log-directory';
 import type { LogDisk } from './log-disk';
 
-/** What stands at the log's path. */
+/** What is at the log's path. */
 export type Standing = 'link' | 'file' | 'nothing';
 
 type Place = Pick<LogSource, 'logPath' | 'logDirectory' | 'spoolPath'>;
 
-/** Whether a link to the spool, a file or neither stands for the log. */
+/** Returns whether the log's path has a link to the spool, a file, or neither. */
 export function standingOf({ logPath, logDirectory, spoolPath }: Place): Standing {
   try {
     return inDirectory(logDirectoryOf(logPath, logDirectory), false, (held) =>
@@ -23,11 +23,12 @@ export function standingOf({ logPath, logDirectory, spoolPath }: Place): Standin
 }
 
 /**
- * Makes a container's log a link to the Engine's json-file, as cri-dockerd's and dockershim's are. What was copied until now
- * stays beside it under a name that kubelet's rotation would give it: kubelet counts, compresses and removes it as one of the
- * rotated, and shippers know it by its inode. The path leads to a log at every moment, and if the process is killed in between,
- * the next call completes the work. Synchronous, as all file calls of the log worker (ADR 0008).
- * @throws what the file system throws; the log is then as it was.
+ * Replaces a container's log by a link to the Engine's json-file, as cri-dockerd and dockershim make it. The copy stays beside
+ * the link under a name that kubelet's rotation would give it. kubelet therefore counts, compresses and removes the copy as a
+ * rotated file, and log shippers recognize it by its inode. The path leads to a log at every moment. If the process is killed
+ * in between, the next call completes the work. The file calls are synchronous, like all file calls of the log worker (ADR
+ * 0008).
+ * @throws the file system's error; the log is then unchanged.
  */
 export function relinkContainerLog(place: Place, now: Date): RelinkedLog {
   const { logPath, logDirectory, spoolPath } = place;
@@ -59,8 +60,8 @@ function look(path: string, spoolPath: string): Standing {
 }
 
 /**
- * Gives the log's file a second name beside it, or finds the one from an earlier call that was killed before it had made the
- * link.
+ * Gives the log's file a second name beside it. If an earlier call was killed before it had made the link, finds the second
+ * name from that call.
  */
 function keepBeside(log: string, now: Date): { readonly path: string; readonly isNew: boolean } {
   const { ino, nlink } = fs.lstatSync(log);
@@ -73,7 +74,7 @@ function keepBeside(log: string, now: Date): { readonly path: string; readonly i
     const path = paths.find((other) => fs.lstatSync(other, { throwIfNoEntry: false })?.ino === ino);
     if (path !== undefined) return { path, isNew: false };
   }
-  // kubelet may have rotated within the same second.
+  // This name may exist already, because kubelet may have rotated within the same second.
   for (let second = 0; ; second++) {
     const path = `${log}.${rotationStamp(new Date(now.getTime() + 1000 * second))}`;
     try {
@@ -85,14 +86,17 @@ function keepBeside(log: string, now: Date): { readonly path: string; readonly i
   }
 }
 
-/** Suffix of files in the making. kubelet removes such files when it next rotates, so what a kill leaves behind does not stay. */
+/**
+ * Suffix of unfinished files. kubelet removes files with this suffix when it next rotates, so those that a killed process
+ * leaves behind do not stay.
+ */
 export const TEMPORARY = '.tmp';
 
 type Names = Pick<LogDisk, 'inodeAt' | 'linkAt' | 'list'>;
 
 /**
- * Which name in the directory is a link to the spool, as cri-dockerd makes it: the log's own, or the youngest of those that
- * kubelet's rotation made of it by appending a time stamp.
+ * Finds the name of the link to the spool in the directory. It is the log's own name or, after kubelet's rotation, the youngest
+ * of the names with an appended time stamp.
  */
 export function linkedName(
   disk: Names,
@@ -109,14 +113,14 @@ export function linkedName(
     .at(-1);
 }
 
-/** The names under which the file with this inode stands in the directory, the log's own name first and alone. */
+/** Lists the names of the file with this inode in the directory. If the log's own name is among them, returns only that. */
 export function keptBesideAs(disk: Names, directory: string, name: string, ino: string): readonly string[] {
   const isIt = (other: string): boolean => disk.inodeAt(`${directory}/${other}`) === ino;
   if (isIt(name)) return [name];
   return disk.list(directory).filter((other) => other !== name && !other.endsWith('.gz') && isIt(other));
 }
 
-/** `20261128-160300`, local time: the suffix that kubelet gives to a log it rotates. */
+/** Returns the suffix that kubelet appends to a log that it rotates, such as `20261128-160300`, in local time. */
 export function rotationStamp(at: Date): string {
   const two = (value: number): string => String(value).padStart(2, '0');
   const day = `${at.getFullYear()}${two(at.getMonth() + 1)}${two(at.getDate())}`;

@@ -5,21 +5,23 @@ import { ALL_POSITIONS, WorkMarker } from './hang-watch';
 import type { TranslationBuffers } from './json-file-to-cri';
 import type { FileIdentity, LogDisk } from './log-disk';
 
-/** A place in a file that is found again after a restart, though the file may have been renamed meanwhile. */
+/** A position in a file that can be found again after a restart, even if the file was renamed meanwhile. */
 export interface FilePosition extends FileIdentity {
-  /** Spool: offset of the first record not yet taken. CRI log: its size. */
+  /** In a spool: offset of the first record that was not copied yet. In a CRI log: its size. */
   readonly offset: number;
   /** The bytes before `offset` (TailWindow). */
   readonly window: string;
 }
 
-/** Two ends that belong together: up to `spool.offset` everything is in the CRI log, and that ends at `log.offset`. */
+/**
+ * Two positions that belong together: all output before `spool.offset` is in the CRI log, and the CRI log ends at `log.offset`.
+ */
 export interface Place {
   readonly spool: FilePosition | undefined;
   readonly log: FilePosition;
 }
 
-/** The paths of a container's log, so that it can be resumed before the Engine was asked. */
+/** The paths of a container's log, with which it can be resumed before the Engine has answered. */
 export interface LogPaths {
   readonly spoolPath: string;
   readonly logPath: string;
@@ -28,8 +30,9 @@ export interface LogPaths {
 
 export interface SavedPosition extends Place {
   /**
-   * Where the log ended before the last reopen. If kubelet does not get our answer, because we were killed, it renames the old
-   * file back over the new one. What was in the new one is then lost, and is copied again from here.
+   * The position at which the log ended before the last reopen. If we are killed before kubelet gets our answer, kubelet
+   * renames the old file back over the new file. The lines of the new file are then lost, and they are copied again from this
+   * position.
    */
   readonly previous?: Place | undefined;
   readonly paths?: LogPaths | undefined;
@@ -37,12 +40,12 @@ export interface SavedPosition extends Place {
 
 const VERSION = 1;
 const SUFFIX = '.json';
-/** What `LogDisk.replace` writes first. */
+/** Suffix of the file that `LogDisk.replace` writes first. */
 const TEMPORARY = '.tmp';
 
 /**
- * The saved positions of all containers: one small file each, replaced atomically. A disk that is full or read-only
- * stops no log: each SpoolCopy then keeps its position in memory and tries again to save it.
+ * The saved positions of all containers. Each has one small file, which is replaced atomically. A full or read-only disk stops
+ * no log: each SpoolCopy then keeps its position in memory and tries again to save it.
  */
 export class PositionStore {
   /** Containers whose position could not be saved. */
@@ -56,15 +59,15 @@ export class PositionStore {
     private readonly marker = new WorkMarker(),
   ) {}
 
-  /** Makes the directory, and removes what a kill in the middle of a save has left. */
+  /** Creates the directory, and removes the unfinished files of a process that was killed during a save. */
   prepare(): void {
     const { disk, directory, marker } = this;
     const end = `${SUFFIX}${TEMPORARY}`;
     try {
       marker.during(ALL_POSITIONS, () => disk.makeDirectory(directory));
       for (const name of this.names())
-        // The work is marked as this container's, so that nobody saves its position meanwhile if the removal hangs and ends
-        // late.
+        // The removal is marked as work on this container, so that nobody saves the container's position meanwhile if the
+        // removal hangs and ends late.
         if (name.endsWith(end))
           marker.during(name.slice(0, -end.length), () => disk.remove(join(directory, name)));
     } catch (error) {
@@ -73,7 +76,7 @@ export class PositionStore {
     }
   }
 
-  /** Undefined when there is none; one that cannot be read counts as none. */
+  /** Returns undefined when there is no saved position, or when it cannot be read. */
   load(containerId: string): SavedPosition | undefined {
     let value: unknown;
     try {
@@ -95,7 +98,7 @@ export class PositionStore {
     this.disk.replace(this.path(containerId), `${JSON.stringify({ version: VERSION, ...position })}\n`);
   }
 
-  /** @returns false when it cannot be saved now, which is logged once for all containers. */
+  /** @returns false when the position cannot be saved now, which is logged once for all containers. */
   keep(containerId: string, position: SavedPosition): boolean {
     try {
       this.save(containerId, position);
@@ -117,7 +120,10 @@ export class PositionStore {
     this.disk.remove(this.path(containerId));
   }
 
-  /** Empty when the directory cannot be read; the position of a followed container is then still found by its name. */
+  /**
+   * Returns an empty list when the directory cannot be read. The position of a followed container can then still be read by its
+   * name.
+   */
   ids(): readonly string[] {
     let names: readonly string[] = [];
     try {
@@ -126,7 +132,7 @@ export class PositionStore {
     } catch (error) {
       const errno = errnoOf(error);
       if (errno === undefined) throw error;
-      // A directory that could not even be made holds nothing.
+      // A directory that could not be created contains no positions.
       if (errno !== 'ENOENT') this.tellOfUnlisted(messageOf(error));
     }
     return names.filter((name) => name.endsWith(SUFFIX)).map((name) => name.slice(0, -SUFFIX.length));
@@ -177,27 +183,27 @@ function readPosition(value: unknown): FilePosition | undefined {
   return { ino, birth, offset, window };
 }
 
-/** Enough for the time stamp that ends a Docker record, which no other record shares. */
+/** Bytes. They suffice for the time stamp at the end of a Docker record, which is different in each record. */
 const WINDOW_BYTES = 64;
 
-/** The last bytes before a position: they tell whether a file found later under the same inode is still the same. */
+/** The last bytes before a position. They show whether a file with the same inode is still the same file. */
 export class TailWindow {
   private bytes: Buffer = Buffer.alloc(0);
 
-  /** Takes over the end of `source[0..length]`, the bytes that now precede the position. */
+  /** Copies the end of `source[0..length]`, the bytes that now precede the position. */
   push(source: Buffer, length: number): void {
     const added = Buffer.from(source.subarray(Math.max(0, length - WINDOW_BYTES), length));
     this.bytes =
       added.length >= WINDOW_BYTES ? added : Buffer.concat([this.bytes, added]).subarray(-WINDOW_BYTES);
   }
 
-  /** Fetches the window of a file of this size. */
+  /** Reads the window at the end of a file of this size. */
   readBefore(size: number, read: (into: Buffer, at: number) => number): void {
     const bytes = Buffer.alloc(Math.min(WINDOW_BYTES, size));
     this.bytes = bytes.subarray(0, bytes.length === 0 ? 0 : read(bytes, size - bytes.length));
   }
 
-  /** Whether the bytes of `read` just before `position` are still these. */
+  /** Whether the bytes just before `position` still equal this window. */
   precedes(position: number, read: (into: Buffer, at: number) => number): boolean {
     return precedes(this.bytes, position, read);
   }
@@ -210,13 +216,13 @@ export class TailWindow {
     this.bytes = Buffer.from(saved, 'base64');
   }
 
-  /** For the position record. */
+  /** Returns the window in the form in which the saved position contains it. */
   save(): string {
     return this.bytes.toString('base64');
   }
 }
 
-/** Whether the bytes of `read` just before `position` are the saved ones. */
+/** Whether the bytes just before `position` equal the saved window. */
 export function endsWithWindow(
   saved: string,
   position: number,
@@ -236,14 +242,14 @@ const CRI_LINE = /^(\S+) (stdout|stderr) [FP]/;
 
 interface RecordEnd<File> {
   readonly file: File;
-  /** Just behind the record. */
+  /** Offset just after the record. */
   readonly offset: number;
 }
 
 /**
- * For a lost state directory: where in the spool the record stands whose line ends the CRI log. Undefined when it is
- * in none of the files: the log is empty, or an earlier container's. Times are to the nanosecond; the parts of a
- * split line share one, so equal times are counted.
+ * Finds the spool record whose line ends the CRI log, for the case that the state directory was lost. Returns undefined when
+ * none of the files contains this record, because the log is empty or belongs to an earlier container. Records are recognized
+ * by their times, in nanoseconds. The parts of a split line have the same time, so equal times are counted.
  */
 export function findLastLine<File extends { readonly fd: number }>(
   logTail: Buffer,
@@ -257,7 +263,7 @@ export function findLastLine<File extends { readonly fd: number }>(
   let missing = last.times;
   for (const file of files) {
     for (let offset = 0, more = true; more;) {
-      // A spool of gigabytes takes longer than a disk that answers may take for one piece of work.
+      // Reading a spool of gigabytes takes longer than one piece of work may take, so this shows that the work does not hang.
       parts.marker.goOn();
       const length = parts.disk.read(file.fd, input, input.length, offset);
       const chunk = input.subarray(0, length);
@@ -286,13 +292,16 @@ function asDockerWrites(time: string): string {
   return time.replace(/\.?0*Z$/, 'Z');
 }
 
-/** Most bytes that have to be read again after a kill; a save costs as much as some hundred lines. */
+/** The largest number of bytes that must be read again after a kill. One save costs as much as copying some hundred lines. */
 const MOST_BYTES = 4 * 1024 * 1024;
 const FLOOD_MS = 250;
 const TRICKLE_MS = 10_000;
 const TRICKLE_BYTES = 64 * 1024;
 
-/** When a position is worth saving: often while output floods, rarely while it trickles, never when nothing changed. */
+/**
+ * Decides when to save a position: often while there is much output, rarely while there is little, and never when nothing
+ * changed.
+ */
 export class CommitClock {
   private changed = false;
   private bytes = 0;
@@ -308,7 +317,7 @@ export class CommitClock {
     return this.bytes >= MOST_BYTES || performance.now() - this.savedAt >= every;
   }
 
-  /** In how many milliseconds to ask again even if nothing happens. */
+  /** Milliseconds after which to ask again even if nothing happens. */
   get dueIn(): number | undefined {
     return this.changed ? TRICKLE_MS : undefined;
   }

@@ -6,26 +6,29 @@ export interface SpoolFile {
   readonly fd: number;
   readonly ino: string;
   readonly birth: string;
-  /** Whether the Engine discarded output before this file that we had not read yet. */
+  /** Whether the Engine discarded output that precedes this file and that we had not read yet. */
   gapBefore: boolean;
 }
 
-/** A place in a chain, to be reached by reading. */
+/** A position in a chain, at which reading continues. */
 export interface SpoolTarget {
   readonly ino: string;
   readonly offset: number;
 }
 
-/** Most files held open at once. An open file keeps its disk space, even after the Engine has rotated it away. */
+/**
+ * The largest number of files that are held open at once. An open file occupies its disk space even after the Engine has
+ * removed it.
+ */
 const MAX_HELD = 8;
 const MAX_WALKS = 5;
 const LOOK_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
 
 /**
- * The spool files of one container from the one being read to the newest. moby rotates `name.2`→`name.3`,
- * `name.1`→`name.2`, `name`→`name.1`, then creates `name`; it has closed a file before renaming it, so a file with
- * a successor never grows. Holding all of them open makes their removal by further rotations harmless.
+ * The spool files of one container, from the file being read to the newest. moby rotates `name.2`→`name.3`, `name.1`→`name.2`,
+ * `name`→`name.1`, and then creates `name`. It closes a file before it renames the file, so a file with a successor never
+ * grows. All files are held open, so that none is lost when further rotations remove it.
  */
 export class SpoolChain {
   private files: SpoolFile[] = [];
@@ -53,8 +56,9 @@ export class SpoolChain {
   }
 
   /**
-   * First look: opens everything from the saved position's file on. Undefined when there is no spool file yet;
-   * otherwise whether the saved file was found (true when nothing was saved: all files are read from their start).
+   * Opens all files from the saved position's file to the newest. Returns undefined when there is no spool file yet. Otherwise
+   * returns whether the saved position's file was found. Without a saved position all files are opened, to be read from their
+   * start, and the result is true.
    */
   open(saved: FilePosition | undefined): boolean | undefined {
     const walk = this.walk((file) => saved !== undefined && this.isSaved(file, saved));
@@ -67,9 +71,8 @@ export class SpoolChain {
   }
 
   /**
-   * Opens everything from the saved position on, but no more than the last `bytes`.
-   * @returns where to begin in the oldest file, and whether output before that is passed over; undefined when there is no
-   *   spool file.
+   * Opens all files from the saved position on, but at most those with the last `bytes` bytes.
+   * @returns where to begin in the oldest file, and whether earlier output is skipped; undefined when there is no spool file.
    */
   openBack(saved: FilePosition | undefined, bytes: number): { offset: number; isCut: boolean } | undefined {
     const found = this.open(saved);
@@ -95,7 +98,7 @@ export class SpoolChain {
     }
   }
 
-  /** Looks for files newer than the newest one known. */
+  /** Looks for files that are newer than the newest known file. */
   refresh(): void {
     const newest = this.newest;
     if (newest === undefined || this.disk.inodeAt(this.path) === newest.ino) return;
@@ -105,7 +108,7 @@ export class SpoolChain {
       if (again !== undefined) this.disk.close(again.fd);
       this.files.push(...newer);
     } else if (this.disk.facts(newest.fd).links > 0) {
-      // Still there, so we looked in the middle of a rotation: the next look will see it.
+      // The file still exists, so we looked in the middle of a rotation. The next look will find it.
       this.closeAll(walk.files);
     } else {
       const oldest = walk.files[0];
@@ -115,14 +118,14 @@ export class SpoolChain {
     this.limit();
   }
 
-  /** Where the spool ends now. */
+  /** The position at which the spool ends now. */
   end(): SpoolTarget | undefined {
     this.refresh();
     const { newest } = this;
     return newest && { ino: newest.ino, offset: this.disk.facts(newest.fd).size };
   }
 
-  /** Bytes of the current file and its successors. */
+  /** Total size of the current file and its successors, in bytes. */
   size(): number {
     return this.files.reduce((sum, { fd }) => sum + this.disk.facts(fd).size, 0);
   }
@@ -133,15 +136,17 @@ export class SpoolChain {
     if (done !== undefined) this.disk.close(done.fd);
   }
 
-  /** Makes `file`, one of the chain's, the current one; what came before it is known. */
+  /**
+   * Makes `file`, which is in the chain, the current file. Removes its mark of a gap, because we have read what precedes it.
+   */
   advanceTo(file: SpoolFile): void {
     while (this.files.length > 1 && this.files[0] !== file) this.advance();
     file.gapBefore = false;
   }
 
   /**
-   * For a first look: notes a gap if the current file is younger than the container, because the Engine has then rotated
-   * before.
+   * Called at the first look. Notes a gap if the current file is younger than the container, because then the Engine must have
+   * rotated the spool already.
    */
   suspectWrap(startedAt: string | undefined): void {
     const { current } = this;
@@ -157,12 +162,12 @@ export class SpoolChain {
     this.files = [];
   }
 
-  /** With `compress=true`, which others may give to their containers, rotated files cannot be read here. */
+  /** Compressed files cannot be read here. Other programs may give their containers the log option `compress=true`. */
   private get isCompressed(): boolean {
     return [1, 2].some((number) => this.disk.inodeAt(`${this.path}.${number}.gz`) !== undefined);
   }
 
-  /** The first start of a record at or behind `offset`. */
+  /** Returns the offset of the first record that begins at or after `offset`. */
   private nextRecord(file: SpoolFile, offset: number): number {
     const chunk = Buffer.alloc(LOOK_BYTES);
     for (let at = Math.max(0, offset - 1); ; at += chunk.length) {
@@ -188,14 +193,17 @@ export class SpoolChain {
 
   private isSaved(file: SpoolFile, saved: FilePosition): boolean {
     if (file.ino !== saved.ino) return false;
-    // If nothing was read yet, there is nothing to compare, so the birth time must tell whether the inode was reused.
+    // If nothing was read yet, there are no bytes to compare, so only the birth time shows whether the inode was reused.
     if (saved.offset === 0) return file.birth === saved.birth;
     return endsWithWindow(saved.window, saved.offset, (into, at) =>
       this.disk.read(file.fd, into, into.length, at),
     );
   }
 
-  /** Oldest first, from the file that `isLast` accepts (or the oldest there is) to the newest, without repetition. */
+  /**
+   * Returns the files without repetition and oldest first, from the file that `isLast` accepts (or else the oldest) to the
+   * newest.
+   */
   private walk(isLast: (file: SpoolFile) => boolean): { files: SpoolFile[]; found: boolean } {
     for (let attempt = 1; ; attempt++) {
       const { files, found } = this.walkOnce(isLast);
@@ -211,7 +219,7 @@ export class SpoolChain {
     let found = false;
     let missing = 0;
     try {
-      // While the Engine rotates, one number is missing for a moment: only two in a row are the end.
+      // While the Engine rotates, one number is missing for a moment, so only two missing numbers in a row mark the end.
       for (let number = 0; !found && missing < 2; number++) {
         const file = this.openNumber(number);
         missing = file === undefined ? missing + 1 : 0;
@@ -243,23 +251,26 @@ export class SpoolChain {
   }
 }
 
-/** Engines from 26 on take the time of the start before they make the first spool file; what lies between is short. */
+/** Tolerance. Engine 26 and later record the container's start time shortly before they create the first spool file. */
 const START_TAKES_MS = 10_000;
 
-/** The Engine makes the first spool file as it starts the container: one that is younger had a predecessor. */
+/**
+ * Whether the file was created after the container's start. The Engine creates the first spool file when it starts the
+ * container, so a younger file had a predecessor.
+ */
 function wasBornAfter(birth: string, startedAt: string | undefined): boolean {
   const started = startedAt === undefined ? NaN : Date.parse(startedAt);
-  // A file system without births says 0; dates before the epoch are Docker's "never".
+  // A file system without birth times reports 0. Docker writes a date before the epoch for "never".
   return birth !== '0' && started > 0 && Number(BigInt(birth) / 1_000_000n) > started + START_TAKES_MS;
 }
 
 type Reader = Pick<LogDisk, 'read'>;
 
-/** How far the file has been read, and the bytes before that place, by which it is recognized again. */
+/** The position up to which the file was read, and the bytes before it, by which the position is recognized again. */
 export class SpoolCursor {
   private readonly window = new TailWindow();
   private at = 0;
-  /** Inside a record that does not fit into the buffer. */
+  /** Whether the position is inside a record that does not fit into the buffer. */
   passingOver = false;
 
   get offset(): number {
@@ -272,25 +283,28 @@ export class SpoolCursor {
     this.window.clear();
   }
 
-  /** Moves to a place that was saved, and that was found again by its window. */
+  /** Moves to a saved position that was recognized by its window. */
   restore({ offset, window }: FilePosition): void {
     this.at = offset;
     this.window.restore(window);
   }
 
-  /** Moves to a place of which only the offset is known. */
+  /** Moves to a position of which only the offset is known. */
   jump(file: SpoolFile, offset: number, disk: Reader): void {
     this.at = offset;
     this.window.readBefore(offset, (into, from) => disk.read(file.fd, into, into.length, from));
   }
 
-  /** Moves past the first `consumed` bytes of what was read from here. */
+  /** Moves past the first `consumed` bytes of the data that was read from this position. */
   moveBy(source: Buffer, consumed: number): void {
     this.window.push(source, consumed);
     this.at += consumed;
   }
 
-  /** False when the file was cut below this place, whatever it has grown to since (copytruncate, an administrator). */
+  /**
+   * Returns false when the file was truncated below this position (by copytruncate or an administrator), even if it has grown
+   * since.
+   */
   isStillIn(file: SpoolFile, disk: Reader): boolean {
     return this.window.precedes(this.at, (into, from) => disk.read(file.fd, into, into.length, from));
   }

@@ -7,15 +7,18 @@ import type { LogDisk } from './log-disk';
 import { CommitClock, findLastLine, type Place, type SavedPosition, type PositionStore } from './resume';
 import { SpoolChain, SpoolCursor, type SpoolFile, type SpoolTarget } from './spool-chain';
 
-/** How much earlier output the log of a container gets that another runtime started. */
+/** How many bytes of earlier output are copied for a container that another runtime started. */
 const MOST_BACK_BYTES = 50 * 1024 * 1024;
-/** Chunks of some GB together: more than any spool holds, and a bound if the Engine writes faster than we copy. */
+/**
+ * Number of chunks, which are some GB together. No spool is larger, so this only limits the loop if the Engine writes faster
+ * than we copy.
+ */
 const MOST_STEPS = 10_000;
 
-/** `more`: call again; `idle`: the end of the spool was reached. */
+/** `more` means that `step` should be called again; `idle` means that the end of the spool was reached. */
 export type StepOutcome = 'more' | 'idle';
 
-/** What all copies of a thread share. */
+/** The parts that all copies of a thread share. */
 export interface SpoolCopyParts {
   readonly disk: LogDisk;
   readonly positions: PositionStore;
@@ -26,22 +29,22 @@ export interface SpoolCopyParts {
 }
 
 /**
- * Copies one container's spool into its CRI log, one chunk per step. Everything is synchronous, so between two calls no step is
- * ever half done. What makes it exactly-once: the saved position pairs a spool offset with a CRI log size, and nothing is
- * appended unless the saved position names this very spool file and this very log file.
+ * Copies one container's spool into its CRI log, one chunk per step. All methods are synchronous, so no step is ever half done
+ * between two calls. Each record is copied exactly once, because the saved position pairs a spool offset with a CRI log size,
+ * and because nothing is appended unless the saved position names this very spool file and this very log file.
  */
 export class SpoolCopy {
   private readonly chain: SpoolChain;
   private readonly log: CriLog;
   private readonly cursor = new SpoolCursor();
   private attached = false;
-  /** A link to the spool stands in the log's place, as cri-dockerd makes it, and is left alone. */
+  /** Whether the log is a link to the spool, as cri-dockerd makes it. Then nothing is copied. */
   private linked = false;
   /** The position that is saved on disk. */
   private saved: SavedPosition | undefined;
-  /** Where the log ended before the last reopen, until the next one. */
+  /** The position at which the log ended before the last reopen. */
   private previous: Place | undefined;
-  /** `start` was called for this log, so files and directories may be created. */
+  /** Whether `start` was called for this log. Only then may files and directories be created. */
   private wanted = false;
   private readonly clock = new CommitClock();
 
@@ -55,13 +58,13 @@ export class SpoolCopy {
     this.previous = this.saved?.previous;
   }
 
-  /** Makes sure that the CRI log exists and goes to the saved position. Throws what the file system throws. */
+  /** Creates the CRI log if it is missing, and goes to the saved position. Throws the file system's errors. */
   start(): void {
     const isFirst = !this.wanted;
     this.wanted = true;
     const wasAttached = this.attached;
     if (this.attach()) {
-      // A resume before this first start did not do this.
+      // A `resume` before this first `start` did not create the log.
       if (isFirst && wasAttached && this.log.isGone) this.log.prepare();
       else if (isFirst && wasAttached && !this.log.isAtPath) this.switchLog();
     } else if (!this.linked) {
@@ -82,8 +85,9 @@ export class SpoolCopy {
   }
 
   /**
-   * Makes a log of our own in the place of the link, wherever kubelet renamed that to. It begins where our last one ended,
-   * but at most 50 MiB back; the usual steps fill it. Throws what the file system throws: then the link stays.
+   * Replaces the link by a log of our own, even if kubelet has renamed the link. The new log begins where our last log ended,
+   * but at most 50 MiB before the end of the spool. The usual steps fill it. Throws the file system's errors; the link then
+   * stays.
    */
   takeOver(): void {
     const start = this.chain.openBack(this.saved?.spool, MOST_BACK_BYTES);
@@ -102,19 +106,19 @@ export class SpoolCopy {
   }
 
   /**
-   * Goes to the saved position though nobody has asked yet (the daemon is starting), in files that exist: the container may be
-   * gone, and its directory with it. Returns false when there is nothing to continue with.
+   * Goes to the saved position while the daemon is starting, before `start` is called. Uses only files that exist, because the
+   * container and its directory may be gone. Returns false when there is nothing to continue.
    */
   resume(): boolean {
     return this.log.linkTo(this.source.spoolPath) === undefined && this.attach();
   }
 
-  /** What the spool holds now; undefined when there is no spool yet. */
+  /** Returns the position at which the spool ends now; undefined when there is no spool yet. */
   target(): SpoolTarget | undefined {
     return this.attach() ? this.chain.end() : undefined;
   }
 
-  /** Bytes that the spool files known so far hold beyond our position. */
+  /** Number of bytes beyond our position in the spool files that are known so far. */
   get lagBytes(): number {
     return this.attached ? Math.max(0, this.chain.size() - this.cursor.offset) : 0;
   }
@@ -125,14 +129,14 @@ export class SpoolCopy {
       : !this.chain.has(target.ino);
   }
 
-  /** One chunk. Throws what the file system throws; nothing is lost or doubled when called again. */
+  /** Copies one chunk. Throws the file system's errors; when it is called again, no output is lost or duplicated. */
   step(): StepOutcome {
     const outcome = this.copyChunk();
     if (this.clock.isDue) this.save();
     return outcome;
   }
 
-  /** In how many milliseconds `step` wants to be called though nothing happened, to save the position. */
+  /** Milliseconds after which `step` must be called even if nothing happens, to save the position. */
   get dueIn(): number | undefined {
     return this.clock.dueIn;
   }
@@ -142,24 +146,24 @@ export class SpoolCopy {
     if (this.clock.hasChanged) this.save();
   }
 
-  /** After kubelet's rename: a new file at the path, the position saved. */
+  /** Called after kubelet has renamed the file. Opens a new file at the path and saves the position. */
   reopen(): void {
     this.start();
     this.switchLog();
     try {
       this.save();
     } catch {
-      // The old position still holds, and `append` writes nothing to the new file before the new one is saved.
+      // The old position is still valid, and `append` writes nothing to the new file before the new position is saved.
     }
   }
 
-  /** Lets go of the files at the end of a spool that is quiet; the next step opens them again, at the saved position. */
+  /** Closes the files at the end of a quiet spool. The next step opens them again, at the saved position. */
   release(): void {
     if (!this.attached || this.clock.hasChanged || this.chain.hasNext) return;
     if (this.saved !== undefined || this.save()) this.close();
   }
 
-  /** Copies what the Engine has rotated away, however little of the newest file that leaves to be copied. */
+  /** Copies all rotated files to their end, even if this leaves little of the newest file to be copied. */
   copyRotated(): void {
     for (let steps = 0; steps < MOST_STEPS; steps++) {
       const end = this.target();
@@ -169,16 +173,16 @@ export class SpoolCopy {
     this.commit();
   }
 
-  /** Lets go of the files; the caller commits before when it wants the position kept. */
+  /** Closes the files. To keep the position, the caller commits first. */
   close(): void {
     this.chain.close();
     this.log.close();
     this.attached = false;
   }
 
-  /** Opens the file at the path, new or not. */
+  /** Opens the file at the path, whether or not it is new. */
   private switchLog(): void {
-    this.log.prepare(); // leaves no half line behind in the old file
+    this.log.prepare(); // leaves no incomplete line in the old file
     const before = this.attached ? this.place() : undefined;
     this.log.reopen();
     if (before?.spool !== undefined && before.log.ino !== this.log.ino) this.previous = before;
@@ -192,12 +196,13 @@ export class SpoolCopy {
     const file = this.chain.current;
     if (file === undefined) return 'idle';
     if (file.gapBefore) this.writeGap(file);
-    // This is asked before reading, because only then is an end of file the file's final end (SpoolChain).
+    // This must be determined before reading: only a file that had a successor already then never grows, so that its end is
+    // final (SpoolChain).
     const isFinal = this.chain.hasNext;
     const { input } = this.parts.buffers;
     const length = this.parts.disk.read(file.fd, input, input.length, this.cursor.offset);
-    // This is asked after reading, so that nothing read from before a cut is used. It is read again, after a line that reports
-    // the cut.
+    // The check for a cut must follow the read, so that data from before the cut is not used. That data is read again, after a
+    // line that reports the cut.
     if (!this.cursor.isStillIn(file, this.parts.disk)) return this.wasCut(file);
     if (length === 0) {
       if (!isFinal) return this.idle();
@@ -222,13 +227,15 @@ export class SpoolCopy {
     try {
       this.attached = this.openBoth();
     } finally {
-      // This is tried again from the saved position, so files must not stay open after each attempt.
+      // The caller tries again from the saved position, so no files may stay open after a failed attempt.
       if (!this.attached) this.chain.close();
     }
     return this.attached;
   }
 
-  /** Spool and log, each at the saved position; false when either is not there, or a link stands for the log. */
+  /**
+   * Opens the spool and the log, each at the saved position. Returns false when one of them is missing or the log is a link.
+   */
   private openBoth(): boolean {
     if (this.wanted && this.log.isLinkTo(this.source.spoolPath)) {
       this.linked = true;
@@ -244,7 +251,7 @@ export class SpoolCopy {
       if (!this.goOnAfterLastLine() && place === undefined) this.chain.suspectWrap(this.source.startedAt);
       return true;
     }
-    // The position is older than the file at the path: it could not be saved any more (a full disk) before we were killed.
+    // The position is older than the file at the path, because it could not be saved (the disk was full) before we were killed.
     if (this.log.hasSuccessor(place.log)) {
       this.log.open();
       if (this.goOnAfterLastLine()) return true;
@@ -255,7 +262,7 @@ export class SpoolCopy {
     return true;
   }
 
-  /** Kubelet renamed the old file over the one that we write to. */
+  /** Called when kubelet has renamed the old file over the file that we write to. */
   private wasPutBack(): boolean {
     return (
       this.saved?.previous !== undefined &&
@@ -274,7 +281,10 @@ export class SpoolCopy {
     return saved.previous;
   }
 
-  /** For a spool without a valid saved place. @returns true when the log ends with a record of this spool. */
+  /**
+   * Begins a spool that has no valid saved position.
+   * @returns true when the log ends with a record of this spool.
+   */
   private goOnAfterLastLine(): boolean {
     const place = findLastLine(this.log.tail(), this.chain.all(), this.parts);
     if (place === undefined) return false;
@@ -284,7 +294,7 @@ export class SpoolCopy {
     return true;
   }
 
-  /** Translates and appends what `input` holds; false when that is no whole record. */
+  /** Translates and appends the records in `input`. Returns false when it contains no complete record. */
   private take(file: SpoolFile, length: number): boolean {
     const { buffers, stats } = this.parts;
     if (this.cursor.passingOver) return this.passOver(length);
@@ -303,7 +313,7 @@ export class SpoolCopy {
     return true;
   }
 
-  /** Passes over the rest of a record that does not fit into the buffer. */
+  /** Skips the rest of a record that does not fit into the buffer. */
   private passOver(length: number): boolean {
     const end = this.parts.buffers.input.subarray(0, length).indexOf(0x0a);
     this.cursor.passingOver = end < 0;
@@ -321,7 +331,10 @@ export class SpoolCopy {
     return 'idle';
   }
 
-  /** Cut in place (max-file=1, copytruncate, an administrator): what was written since our last look may have gone with it. */
+  /**
+   * Called when the spool was truncated in place (by max-file=1, copytruncate or an administrator). Output since our last read
+   * may have been lost.
+   */
   private wasCut(file: SpoolFile): StepOutcome {
     file.gapBefore = true;
     this.restart();
@@ -368,11 +381,11 @@ export class SpoolCopy {
     this.saved = position;
     this.clock.saved();
     if (this.parts.positions.keep(this.source.containerId, position)) return true;
-    this.clock.change(); // it holds in memory until it can be saved
+    this.clock.change(); // the position is kept in memory until it can be saved
     return false;
   }
 
-  /** Throws when the position does not get to disk. */
+  /** Throws when the position cannot be written to disk. */
   private saveStrictly(): void {
     const position = this.toSave(true);
     if (position === undefined) return;
@@ -382,7 +395,7 @@ export class SpoolCopy {
   }
 
   private toSave(isFirst = false): SavedPosition | undefined {
-    // The spool of the saved position has not shown up yet: until then it must stay as it is.
+    // The spool of the saved position has not appeared yet. Until it appears, the saved position must not change.
     if (!this.attached && this.saved !== undefined && !isFirst) return undefined;
     const place = this.place();
     if (place === undefined) return undefined;

@@ -7,7 +7,7 @@ import { WorkMarker } from './hang-watch';
 import { LogCopier } from './log-copier';
 import { dismissibleDisk, nodeLogDisk } from './log-disk';
 
-/** What the log worker is asked to do; one call of `ContainerLogs` each. */
+/** The calls that the log worker accepts. Each corresponds to one method of `ContainerLogs`. */
 export type WorkerCall =
   | { readonly method: 'follow' | 'salvage' | 'handOver'; readonly source: LogSource }
   | { readonly method: 'note'; readonly place: LogPlace; readonly text: string }
@@ -15,7 +15,7 @@ export type WorkerCall =
   | { readonly method: 'retain'; readonly containerIds: ReadonlySet<string> }
   | { readonly method: 'stats' | 'close' };
 
-/** The answers to calls that ask for something; all other calls get an empty answer. */
+/** The answers of the calls that return something. All other calls get an empty answer. */
 export interface WorkerAnswer {
   readonly stats?: LogStats;
   readonly relinked?: RelinkedLog;
@@ -31,11 +31,11 @@ export type WorkerMessage = Reply<WorkerAnswer> | WorkerLogLine;
 
 export interface WorkerSettings {
   readonly stateDir: string;
-  /** Whether to continue at once where an earlier process stopped. */
+  /** Whether to continue immediately where an earlier process stopped. */
   readonly resume: boolean;
-  /** The shared memory of the worker's WorkMarker. */
+  /** The memory of the worker's WorkMarker, which the main thread shares. */
   readonly marker: SharedArrayBuffer;
-  /** Containers at whose logs an earlier worker still hangs. */
+  /** Containers whose logs an earlier worker still hangs on. */
   readonly setAside: readonly string[];
 }
 
@@ -47,11 +47,11 @@ function becomeUrgent(): void {
   try {
     setPriority(NICE);
   } catch {
-    // Not allowed without CAP_SYS_NICE: the worker then has the usual priority.
+    // Without CAP_SYS_NICE this is not allowed, and the worker keeps the usual priority.
   }
 }
 
-/** Copies logs, as the calls that come in at the port demand. */
+/** Serves the calls that arrive at the port, and copies logs accordingly. */
 export function serveLogWorker(port: MessagePort, settings: WorkerSettings): void {
   const send = (line: WorkerLogLine): void => port.postMessage(line);
   const marker = new WorkMarker(settings.marker);

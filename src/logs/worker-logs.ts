@@ -16,10 +16,13 @@ import { ALL_POSITIONS, HANG_TIMES, HangWatch, WorkMarker, type HangTimes } from
 import type { WorkerAnswer, WorkerCall, WorkerLogLine, WorkerMessage, WorkerSettings } from './worker-entry';
 
 const CALL_DEADLINE_MS = 30_000;
-/** Positions are saved all the time. Without an orderly end, the next worker only has to read the last lines again. */
+/**
+ * Milliseconds. A longer wait is not worthwhile: positions are saved continuously, so after a worker that did not end properly
+ * the next one only has to read the last lines again.
+ */
 const CLOSE_MS = 5_000;
 const TERMINATE_MS = 1_000;
-/** If this many threads hang, each at the log of another container, no more are started. */
+/** If this many threads hang, each on the log of another container, no more threads are started. */
 const MOST_HUNG = 4;
 const RESTART_FIRST_MS = 100;
 const RESTART_MOST_MS = 10_000;
@@ -37,25 +40,25 @@ const NO_ANSWER = "the file system of the container's log does not answer";
 
 export interface WorkerLogsOptions {
   readonly stateDir: string;
-  /** Whether to continue at once where an earlier process stopped; true by default. */
+  /** Whether to continue immediately where an earlier process stopped; true by default. */
   readonly resume?: boolean;
   readonly logger: Logger;
-  /** The module worker-entry. */
+  /** Path of the compiled module worker-entry. */
   readonly entry: string;
   readonly overrides?: WorkerLogsOverrides;
 }
 
-/** What tests replace; production passes nothing. */
+/** The parts that tests replace; production passes nothing. */
 export interface WorkerLogsOverrides {
   readonly hangTimes?: HangTimes;
   readonly startWorker?: StartWorker;
 }
 
 /**
- * Copies all logs in a worker thread. A worker that dies is replaced. The new one continues from the saved positions and
- * follows the same logs, and open calls are made again, because every call may be repeated. A worker that hangs at the log of a
- * container is replaced too. That log is set aside until the hanging call has ended, so that late effects of the call are seen
- * and undone.
+ * Copies all logs in a worker thread. A worker that dies is replaced. The new worker continues from the saved positions and
+ * follows the same logs, and open calls are sent again, because every call may be repeated. A worker that hangs on the log of a
+ * container is replaced too. That log is set aside until the hanging call has ended, so that late effects of the call are
+ * noticed and undone.
  */
 export class WorkerLogs implements ContainerLogs {
   private readonly followed = new Map<string, LogSource>();
@@ -64,11 +67,11 @@ export class WorkerLogs implements ContainerLogs {
   /** Why no thread can be started (TasksMax, a pids cgroup, memory); '' as long as one can. */
   private threadless = '';
   private watch: HangWatch | undefined;
-  /** Workers that were replaced but whose file call has not ended, and the container at whose log each is. */
+  /** Workers that were replaced but whose file call has not ended, each with the container whose log it hangs on. */
   private readonly hung = new Map<Worker, string>();
   private restartTimer: NodeJS.Timeout | undefined;
   private restartMs = RESTART_FIRST_MS;
-  /** How many workers in a row ended soon after their start, and the error of the last one. */
+  /** How many consecutive workers ended soon after their start, and the error of the last of them. */
   private ends = 0;
   private lastError = '';
   private bornAt = 0;
@@ -125,7 +128,7 @@ export class WorkerLogs implements ContainerLogs {
     await this.call({ method: 'retain', containerIds });
   }
 
-  /** Trouble that an operator should know of; undefined when all is well. */
+  /** A problem that an operator should know about; undefined when there is none. */
   get trouble(): LogTrouble | undefined {
     const without = this.threadless || this.whyNoneLives;
     if (without !== '') return { reason: 'LogsWithoutThread', message: without };
@@ -162,7 +165,7 @@ export class WorkerLogs implements ContainerLogs {
     if (this.closing !== undefined && call.method !== 'close')
       return Promise.reject(unavailable('the logs are closed'));
     if (this.isSetAside(call)) return Promise.reject(unavailable(NO_ANSWER));
-    // Once there is a thread again, it follows all logs again; callers do not wait for that.
+    // Once a thread can be started again, it follows all logs again. Callers do not wait until then.
     const { whyNone } = this;
     if (whyNone !== '') return Promise.reject(unavailable(whyNone));
     return this.calls.make(call, (request) => this.post(request), {
@@ -175,7 +178,7 @@ export class WorkerLogs implements ContainerLogs {
     this.worker?.postMessage(request);
   }
 
-  /** Sends a call whose answer nobody waits for. */
+  /** Sends a call without waiting for its answer. */
   private tell(call: WorkerCall): void {
     this.post({ id: NOBODY_WAITS, call });
   }
@@ -231,13 +234,14 @@ export class WorkerLogs implements ContainerLogs {
     this.ends++;
     this.hasAnswered = false;
     if (this.closing === undefined) this.restart();
-    // The worker has ended after `close`, or failed while closing. Positions are saved all along, so nobody needs another
-    // worker.
+    // The worker has ended after `close`, or it failed while closing. Positions are saved continuously, so no other worker is
+    // needed.
     else this.rejectAll('the log worker ended');
   }
 
   /**
-   * Replaces a worker that hangs in a file call. Nothing can end the call, and the worker does nothing more when it returns.
+   * Replaces a worker that hangs in a file call. Nothing can end the call, and after the call returns the worker does nothing
+   * more.
    */
   private abandon(worker: Worker, containerId: string): void {
     const { logger, stateDir } = this.options;
@@ -270,7 +274,7 @@ export class WorkerLogs implements ContainerLogs {
     }
   }
 
-  /** Why no worker can answer until something outside changes; '' when one answers or soon will. */
+  /** Why no worker can answer until something outside dockbridge changes; '' when a worker answers or soon will. */
   private get whyNone(): string {
     if (this.threadless !== '') return this.threadless;
     if (!this.hasAnswered && this.whyNoneLives !== '') return this.whyNoneLives;
@@ -281,7 +285,7 @@ export class WorkerLogs implements ContainerLogs {
     return this.hasAnswered && performance.now() - this.bornAt >= STEADY_MS;
   }
 
-  /** Why each worker ends soon after its start; '' when they do not. */
+  /** Why each worker ends soon after its start; '' when workers keep running. */
   private get whyNoneLives(): string {
     if (this.ends < MOST_ENDS || this.isSteady) return '';
     return `the thread of container logs keeps ending (${this.lastError}): check the disk of the state directory and the memory of the node; the logs catch up once a thread keeps running`;

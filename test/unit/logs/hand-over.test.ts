@@ -156,7 +156,7 @@ describe('handing a log over', () => {
     docker.write('one');
     // Nothing but an empty directory stands in the way of the link's draft.
     fs.mkdirSync(`${room.logPath}.tmp`);
-    expect(await rejectionOf(logs.handOver(room.source))).toMatch(/^INTERNAL .*cannot be made a link/);
+    expect(await rejectionOf(logs.handOver(room.source))).toMatch(/^INTERNAL .*cannot be replaced by a link/);
     expect(fs.lstatSync(room.logPath)).toMatchObject({ nlink: 1 });
     docker.write('two');
     await logs.drain('c1');

@@ -6,9 +6,9 @@ import { engineIps } from '../translate/sandbox/sandbox-record';
 import { limitsBandwidth } from './cni/asked-of-network';
 import type { NetworkCondition, PodNetwork, PodNetworkState } from './pod-network';
 
-const NO_BANDWIDTH = "the limits of the bandwidth annotations: the Engine's bridge knows none";
+const NO_BANDWIDTH = "the limits of the bandwidth annotations: the Engine's bridge does not support limits";
 
-/** The Engine's own bridge, for nodes without CNI. It connects pods, publishes ports and cleans up by itself. */
+/** The Engine's own bridge, for nodes without CNI. The Engine itself connects pods, publishes ports and cleans up. */
 export class DockerBridge implements PodNetwork {
   readonly networkMode = 'bridge';
 
@@ -21,7 +21,7 @@ export class DockerBridge implements PodNetwork {
     return { ready: true, reason: '', message: '' };
   }
 
-  /** The Engine has connected the pod already; what is left is to say what it cannot provide. */
+  /** The Engine has connected the pod already, so this only reports the requests that the bridge cannot fulfil. */
   attach({ Id }: Pick<EngineContainerInspect, 'Id'>, pod: PodToAttach): Promise<void> {
     if (limitsBandwidth(pod.annotations)) {
       this.logger.warn('The network does not provide what a pod requests', {

@@ -17,8 +17,9 @@ import type {
 } from './pod-network';
 
 /**
- * The networks of all pods of the node. A new pod gets the network that the node has at that moment; the network mode of a
- * pod's pause container says which one it has, so pods on both kinds live on when the choice changes.
+ * The networks of all pods of the node. A new pod gets the network that the node has at that moment. The network mode of a
+ * pod's pause container shows which kind of network the pod has, so pods on both kinds continue to work when the choice
+ * changes.
  */
 export class PodNetworks implements PodNetwork, NetworkKeeper {
   private readonly bridge: DockerBridge;
@@ -53,7 +54,7 @@ export class PodNetworks implements PodNetwork, NetworkKeeper {
     return this.of(sandbox.networkMode).troubleOf(sandbox, signal);
   }
 
-  /** CNI holds nothing for a pod that is not on a CNI network. */
+  /** Asks only CNI. This does nothing for a pod that is not on a CNI network, because CNI holds nothing for it. */
   detach(sandboxId: string, pid: number): Promise<void> {
     return this.cni.detach(sandboxId, pid);
   }
@@ -66,7 +67,7 @@ export class PodNetworks implements PodNetwork, NetworkKeeper {
     this.cni.setPodCidr(podCidr);
   }
 
-  /** A daemon that was told to stay off CNI does not touch what another one may hold. */
+  /** A daemon that is configured not to use CNI does not touch what another daemon may hold. */
   heldSandboxes(): readonly string[] {
     return this.choice === 'bridge' ? [] : this.cni.heldSandboxes();
   }
@@ -107,13 +108,13 @@ export async function choosePodNetworks(plugin: string, cni: CniOptions): Promis
   return new PodNetworks(await CniNetwork.open(cni, choice), choice, cni.logger, cni.onUnserved);
 }
 
-/** Like choosePodNetworks, for a daemon that changes nothing. */
+/** Like choosePodNetworks, for a daemon that only observes. */
 export async function observePodNetworks(plugin: string, cni: ObservedCniOptions): Promise<PodNetworks> {
   const choice = networkChoice(plugin);
   return new PodNetworks(await ObservedCni.open(cni, choice !== 'bridge'), choice, cni.logger);
 }
 
-/** @throws INVALID_ARGUMENT for what `--network-plugin` does not take. */
+/** @throws INVALID_ARGUMENT for a value that `--network-plugin` does not accept. */
 export function networkChoice(plugin: string): NetworkChoice {
   if (plugin === 'no-op' || plugin === '') return 'bridge';
   if (plugin === 'auto' || plugin === 'cni') return plugin;

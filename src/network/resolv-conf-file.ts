@@ -4,13 +4,18 @@ import type { EngineContainerInspect } from '../engine/types';
 import { errnoOf } from '../lib/errors';
 import { namesOnlyStub, wantedResolvConf } from '../translate/sandbox/resolv-conf';
 
-/** Far above any DNS configuration. A pod can write to its own file, so no more than this is read. */
+/**
+ * The maximum number of bytes that are read, because a pod can write to its own file. Every real DNS configuration is far
+ * smaller.
+ */
 const MAX_BYTES = 64 * 1024;
 
-/** The resolv.conf files of the node. */
+/** The paths of the node's resolv.conf files. */
 export interface NodeResolvConf {
   readonly file: string;
-  /** The servers that systemd-resolved itself asks, for clients that cannot reach its stub. */
+  /**
+   * The file with the servers that systemd-resolved itself asks. It is for clients that cannot reach systemd-resolved's stub.
+   */
   readonly behindStub: string;
 }
 
@@ -20,10 +25,10 @@ const NODE: NodeResolvConf = {
 };
 
 /**
- * Writes the DNS configuration that a pod was given into the resolv.conf of its running sandbox. It writes in place, because
- * the file is bound into the pod's containers, and right after the start, because later the pod may have changed the file.
- * @param untouchedOnly leaves alone a file that was written to since the start; for a start that nobody saw.
- * @throws the system's error when the file is not there, as with an Engine on another machine.
+ * Writes a pod's DNS configuration into the resolv.conf of its running sandbox. The file is written in place, because it is
+ * bound into the pod's containers. It is written right after the start, because later the pod may have changed the file.
+ * @param untouchedOnly if true, a file that was written since the start is not changed; for a start that nobody observed.
+ * @throws the system's error when the file is missing, as with an Engine on another machine.
  */
 export async function keepResolvConf(
   sandbox: EngineContainerInspect,
@@ -34,16 +39,17 @@ export async function keepResolvConf(
   if (wanted === undefined) return;
   const text = wanted.text ?? (await nodeText(node, wanted.hostNetwork));
   const isRight = await withFile(wanted.path, constants.O_RDONLY, async (file) => {
-    // The Engine writes the file before it starts the process.
+    // A later time means that the pod has changed the file, because the Engine writes it before it starts the process.
     if (untouchedOnly && (await file.stat()).mtimeMs > Date.parse(sandbox.State.StartedAt)) return true;
     const present = await readStart(file);
     return present !== undefined && meaning(present) === meaning(text);
   });
-  // It is opened for writing only now: the Engine's files may be mounted read-only, and most of them need no change.
+  // The file is opened for writing only now, because the Engine's files may be mounted read-only, and most of them need no
+  // change.
   if (!isRight) await withFile(wanted.path, constants.O_WRONLY, (file) => replaceText(file, text));
 }
 
-/** The node's file, as with containerd and CRI-O, unless it names only a stub that the pod's own network cannot reach. */
+/** Reads the node's file, as containerd and CRI-O do, unless it names only a stub that the pod's own network cannot reach. */
 async function nodeText({ file, behindStub }: NodeResolvConf, hostNetwork: boolean): Promise<string> {
   const text = (await readIfThere(file)) ?? '';
   return hostNetwork || !namesOnlyStub(text) ? text : ((await readIfThere(behindStub)) ?? text);
@@ -88,7 +94,7 @@ async function readStart(file: FileHandle): Promise<string | undefined> {
   return bytesRead > MAX_BYTES ? undefined : buffer.toString('utf8', 0, bytesRead);
 }
 
-/** The lines in a canonical order. Only the order of the servers matters, and the Engine keeps it. */
+/** Returns the lines in a canonical order. Only the order of the servers matters, and the Engine keeps that order. */
 function meaning(text: string): string {
   const lines = text
     .split('\n')

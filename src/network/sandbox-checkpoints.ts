@@ -14,21 +14,27 @@ import {
   type SandboxCheckpoint,
 } from '../translate/sandbox/cri-dockerd-checkpoint';
 
-/** `auto`: where cri-dockerd has made its directory; `on`: it is made; `off`: none is written. */
+/**
+ * `auto`: checkpoints are written if cri-dockerd has created its directory. `on`: the directory is created. `off`: no
+ * checkpoints are written.
+ */
 export type CheckpointMode = 'auto' | 'on' | 'off';
 
 export interface SandboxCheckpointsOptions {
   readonly mode: CheckpointMode;
   /** cri-dockerd's root directory. */
   readonly root: string;
-  /** dockershim's, whose checkpoints are read and cleared away. */
+  /** dockershim's root directory, whose checkpoints are read and removed. */
   readonly dockershimRoot: string;
-  /** Whether a cri-dockerd runs with that root directory; checkpoints of no sandbox of ours may then be its own. */
+  /**
+   * Whether a cri-dockerd with that root directory is running. Checkpoints that belong to no sandbox of ours may then be that
+   * cri-dockerd's.
+   */
   readonly isInUse: () => Promise<boolean>;
   readonly logger: Logger;
 }
 
-/** What a daemon does with checkpoints. */
+/** The work that a daemon does on checkpoints. */
 export type Checkpoints = Pick<
   SandboxCheckpoints,
   'write' | 'complete' | 'ensure' | 'remove' | 'sandboxes' | 'removeOrphan'
@@ -36,21 +42,21 @@ export type Checkpoints = Pick<
 
 type Operation = 'write' | 'remove' | 'list';
 
-/** A file on a disk that hangs must not hold a pod up. */
+/** Time limit of work on a checkpoint in ms, because a hanging disk must not delay a pod. */
 const LIMIT_MS = 5_000;
-/** How many of libuv's four threads may work on checkpoints. */
+/** How many of libuv's four threads may work on checkpoints at the same time. */
 const THREADS = 2;
 const SANDBOX_ID = /^[0-9a-f]{64}$/;
 const DRAFT = /^\.[0-9a-f]{64}\.dockbridge$/;
 
 /**
- * cri-dockerd's checkpoints, one file per sandbox (docs/adr/0024-cri-dockerds-checkpoints.md). They are for the way back to
- * cri-dockerd, and dockbridge reads them only to complete them. Trouble with them never affects a pod.
+ * cri-dockerd's checkpoints, one file per sandbox (docs/adr/0024-cri-dockerds-checkpoints.md). They are needed for a return to
+ * cri-dockerd, and dockbridge reads them only to complete them. Problems with them never affect a pod.
  */
 export class SandboxCheckpoints {
   private readonly directory: string;
   private readonly oldDirectory: string;
-  /** Sandboxes that are known to have a sound checkpoint. */
+  /** Sandboxes that are known to have a valid checkpoint. */
   private readonly kept = new Set<string>();
   /** Drafts that are being written now. */
   private readonly drafts = new Set<string>();
@@ -76,8 +82,8 @@ export class SandboxCheckpoints {
   }
 
   /**
-   * Looks at the checkpoint of a sandbox that exists already, and writes one that is missing or that cri-dockerd would
-   * reject. Never rejects.
+   * Checks the checkpoint of an existing sandbox. Writes it again when it is missing or when cri-dockerd would not accept it.
+   * Never rejects.
    */
   async complete(sandbox: SandboxRecord, host: EngineHostConfig): Promise<void> {
     if (this.options.mode === 'off' || this.kept.has(sandbox.id)) return;
@@ -90,8 +96,8 @@ export class SandboxCheckpoints {
   }
 
   /**
-   * Like `complete`, but in any mode and with rejections, for a node that is handed over.
-   * @returns whether one had to be written.
+   * Like `complete`, but it works in any mode and rejects on failure, for a node that is handed over.
+   * @returns whether a checkpoint had to be written.
    */
   async ensure(sandbox: SandboxRecord, host: EngineHostConfig, mayMakeDirectory = true): Promise<boolean> {
     const { id } = sandbox;
@@ -103,7 +109,7 @@ export class SandboxCheckpoints {
     return this.replace(id, old ?? checkpointOf(sandbox, host), mayMakeDirectory);
   }
 
-  /** Removes the checkpoint of a sandbox that is gone; absent is success. Never rejects. */
+  /** Removes the checkpoint of a sandbox that is gone. Succeeds when there is no checkpoint. Never rejects. */
   async remove(sandboxId: string): Promise<void> {
     this.kept.delete(sandboxId);
     const paths = [this.directory, this.oldDirectory].map((directory) => join(directory, sandboxId));
@@ -118,7 +124,7 @@ export class SandboxCheckpoints {
   }
 
   /**
-   * Lists the sandboxes that have a checkpoint, ours or others', and removes what a killed daemon left half written. Never
+   * Lists the sandboxes that have a checkpoint, whoever wrote it, and removes half-written files of a killed daemon. Never
    * rejects.
    */
   async sandboxes(): Promise<string[]> {
@@ -136,13 +142,16 @@ export class SandboxCheckpoints {
     }
   }
 
-  /** Removes the checkpoint of a sandbox that the Engine does not know, unless it may be somebody else's. Never rejects. */
+  /**
+   * Removes the checkpoint of a sandbox that the Engine does not know, unless another program may need the checkpoint. Never
+   * rejects.
+   */
   async removeOrphan(sandboxId: string): Promise<void> {
     const isInUse = await this.options.isInUse().catch(() => true);
     if (!isInUse) await this.remove(sandboxId);
   }
 
-  /** @returns false when there is no directory, and none is to be made. */
+  /** @returns false when the directory is missing and must not be created. */
   private async replace(
     id: string,
     checkpoint: SandboxCheckpoint,
@@ -176,7 +185,7 @@ export class SandboxCheckpoints {
     }
   }
 
-  /** Logs each kind of trouble once, not once per pod. */
+  /** Logs each kind of problem once, not once per pod. */
   private failed(operation: Operation, error: unknown): void {
     if (this.failing.has(operation)) return;
     this.failing.add(operation);
@@ -192,7 +201,7 @@ export class SandboxCheckpoints {
   }
 }
 
-/** Leaves the checkpoints to the runtime that keeps them, for a daemon that only observes. */
+/** Does nothing with checkpoints, for a daemon that only observes. The runtime that serves the pods keeps them. */
 export class UntouchedCheckpoints implements Checkpoints {
   write(): Promise<void> {
     return Promise.resolve();

@@ -7,14 +7,15 @@ import { type NetworkConfig, wantsCapability } from './network-config';
 
 const INGRESS = 'kubernetes.io/ingress-bandwidth';
 const EGRESS = 'kubernetes.io/egress-bandwidth';
-/** Bits per second that Kubernetes allows in these annotations. */
+/** The limits, in bits per second, that Kubernetes sets for these annotations. */
 const MIN_RATE = 1e3;
 const MAX_RATE = 1e15;
-/** The largest burst that the plugins take, in bits, because the annotations give only a rate. */
+/** The largest burst that the plugins accept, in bits. It is always used, because the annotations contain only a rate. */
 const BURST = 2 ** 31 - 1;
 
 /**
- * The arguments that plugins get about a pod, by capability; each plugin gets those that it declares.
+ * Returns the arguments that plugins get for a pod, by capability. Each plugin gets the arguments of the capabilities that it
+ * declares.
  * @param podCidr one or two CIDRs, comma-separated; '' while unknown.
  * @throws INVALID_ARGUMENT for an invalid bandwidth annotation.
  */
@@ -25,7 +26,7 @@ export function capabilityArgs(pod: PodToAttach, podCidr: string): JsonObject {
     ...(pod.ports.length === 0 ? {} : { portMappings: pod.ports.map(toPortMapping) }),
     ...(bandwidth === undefined ? {} : { bandwidth }),
     ...(pod.dns === undefined ? {} : { dns: pod.dns }),
-    // Each family is a set of ranges, because the plugin takes one address from each set.
+    // Each address family is a set of ranges of its own, because the plugin assigns one address from each set.
     ...(podCidr === '' ? {} : { ipRanges: cidrs.map((subnet) => [{ subnet }]) }),
   };
 }
@@ -44,7 +45,7 @@ function toBandwidth(annotations: Readonly<Record<string, string>>): JsonObject 
   };
 }
 
-/** Whether a pod's annotations limit its bandwidth, valid or not. */
+/** Whether a pod's annotations limit its bandwidth, even if their values are invalid. */
 export function limitsBandwidth(annotations: StringMap): boolean {
   return annotations[INGRESS] !== undefined || annotations[EGRESS] !== undefined;
 }
@@ -54,7 +55,7 @@ const SUFFIXES: Readonly<Record<string, number>> = {
   ...{ Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50, Ei: 2 ** 60 },
 };
 
-/** Parses a Kubernetes quantity (`10M`, `1Mi`, `1e6`), in bits per second. */
+/** Parses a Kubernetes quantity (`10M`, `1Mi`, `1e6`) and returns it in bits per second. */
 function toRate(quantity: string | undefined, annotation: string): number | undefined {
   if (quantity === undefined) return undefined;
   const parts = /^(\d+(?:\.\d*)?|\.\d+)(?:[eE]([+-]?\d+)|([mkMGTPE]|[KMGTPE]i)?)$/.exec(quantity.trim());
@@ -74,14 +75,17 @@ function toRate(quantity: string | undefined, annotation: string): number | unde
  */
 const PLUGINS = { portMappings: 'portmap', bandwidth: 'bandwidth' } as const;
 
-/** Something that a pod requested from its network and no plugin provides. */
+/** Something that a pod requested from its network but that no plugin provides. */
 export interface Unserved {
   readonly capability: keyof typeof PLUGINS;
-  /** Tells people what is missing, why, and what to do. */
+  /** A message for people: what is missing, why, and what to do. */
   readonly message: string;
 }
 
-/** Lists what the plugins of a network do not provide. The argument `args` has the pod's arguments of all capabilities. */
+/**
+ * Lists what a pod requested but the plugins of its network do not provide. `args` contains the pod's arguments of all
+ * capabilities.
+ */
 export function unservedBy(config: NetworkConfig, { portMappings, bandwidth }: JsonObject): Unserved[] {
   const ports = objects(portMappings).map(
     ({ hostPort, protocol }) => `${String(hostPort)}/${text(protocol).toLowerCase()}`,
@@ -96,6 +100,6 @@ export function unservedBy(config: NetworkConfig, { portMappings, bandwidth }: J
       capability,
       message:
         `${asked[capability]}: no plugin of CNI network "${config.name}" has the capability "${capability}"; ` +
-        `add the ${PLUGINS[capability]} plugin, unless something else on the node sees to that`,
+        `add the ${PLUGINS[capability]} plugin, unless something else on the node provides this`,
     }));
 }

@@ -35,7 +35,7 @@ import { podIps, resultOf } from './result';
 import { type Attachment, type CachedAttachment, ResultCache } from './result-cache';
 import type { RunningPlugins } from './running-plugins';
 
-/** How many pods' plugins run at a time; more would only queue for the locks of iptables and IPAM. */
+/** For how many pods plugins may run at a time. More would only queue for the locks of iptables and IPAM. */
 const CONCURRENT_PODS = 16;
 const NOT_ATTACHED: PodNetworkState = { ready: false, ips: [] };
 
@@ -43,13 +43,13 @@ export interface CniOptions extends PluginObservers {
   readonly confDir: string;
   readonly binDirs: readonly string[];
   readonly cacheDir: string;
-  /** The cache of other programs, for tests; by default that of libcni. */
+  /** The directory of the cache that other programs use; by default libcni's. Tests replace it. */
   readonly othersCacheDir?: string;
   readonly handles: PodNamespaces;
   readonly running: RunningPlugins;
-  /** How long one run of a plugin may take. */
+  /** Time limit of one run of a plugin, in ms. */
   readonly timeoutMs: Changing<number>;
-  /** Called for each capability that a new pod requests and no plugin provides. */
+  /** Called for each capability that a new pod requests but no plugin provides. */
   readonly onUnserved?: (capability: string) => void;
   readonly logger: Logger;
 }
@@ -70,11 +70,11 @@ export class CniNetwork implements NodeCni {
   private readonly stopped = sharedAbortController();
   private readonly inUse = coalesce(() => this.handles.inUse());
   private isLetGo = false;
-  /** Sandboxes with a handle, which may not be in the cache. */
+  /** Sandboxes that have a handle. Some of them may not be in the cache. */
   private held = new Set<string>();
-  /** Pods of this network that are not in the cache, with what the Engine and the kernel say about them. */
+  /** Pods of this network that are not in the cache, with the facts that the Engine and the kernel report about them. */
   private readonly unfiled = new Map<string, UnfiledPod>();
-  /** Pods that were in the cache at the start. Pods that came later live. */
+  /** Pods that were in the cache at the start. Only these may be gone; pods that were added later exist. */
   private loaded: ReadonlySet<string> = new Set();
   private orphansGone: Promise<boolean> = Promise.resolve(true);
   private tidy: Promise<void> = Promise.resolve();
@@ -88,7 +88,7 @@ export class CniNetwork implements NodeCni {
     this.cleanup = new Cleanup((id) => this.detachVanished(id), logger);
   }
 
-  /** @param choice `bridge` serves only pods that are on CNI already, and reads no configurations. */
+  /** @param choice with `bridge`, only pods that are on CNI already are served, and no configurations are read. */
   static async open(options: CniOptions, choice: NetworkChoice = 'cni'): Promise<CniNetwork> {
     const network = new CniNetwork(options);
     await network.cache.load();
@@ -130,11 +130,11 @@ export class CniNetwork implements NodeCni {
     const entry = this.entryOf(id);
     if (entry !== undefined && entry.result === undefined) return NOT_ATTACHED;
     if ((await this.handles.heldPath(id)) !== '') {
-      // The namespace is another one after a manual restart of the container, and has no network.
+      // After somebody has restarted the container by hand, its namespace is a new one without a network.
       if (!(await this.handles.isOf(id, pid))) return NOT_ATTACHED;
       if (entry !== undefined) return { ready: true, ips: ipsOf(entry) };
     }
-    // The pod is cri-dockerd's, or the cache was lost, so only the addresses in the namespace count.
+    // The pod was started by cri-dockerd, or the cache was lost, so the addresses are read from the namespace.
     const ips = await addressesOfProcess(pid, IF_NAME);
     if (ips.length === 0) return NOT_ATTACHED;
     if (entry === undefined) this.unfiled.set(id, { pod: podFromSandbox(sandbox), ips });
@@ -173,7 +173,9 @@ export class CniNetwork implements NodeCni {
     this.tidy = this.collect(existing);
   }
 
-  /** Runs while no pod is attached, so that no address is taken while plugins look for unused ones. */
+  /**
+   * Collects garbage while no pod is being attached, so that no address is assigned while plugins look for unused addresses.
+   */
   private async collect(existing: ReadonlySet<string>): Promise<void> {
     const { logger } = this.options;
     if (!(await this.orphansGone)) {
@@ -195,16 +197,21 @@ export class CniNetwork implements NodeCni {
       });
   }
 
-  /** Entries of others always count as valid: only pods that are known to be gone are garbage. */
+  /** Entries of other programs always count as valid. Only pods that are known to be gone are garbage. */
   private isValid(entry: CachedAttachment, existing: ReadonlySet<string>): boolean {
     const { containerId } = entry;
     return existing.has(containerId) || !this.loaded.has(containerId) || !this.isOurs(entry);
   }
 
-  /** Fails while a process still uses the pod's address, which must not go to another pod, and is then tried again. */
+  /**
+   * Fails while a process still uses the pod's address, because another pod must not get this address yet. The caller then
+   * tries again.
+   */
   private async detachVanished(id: string): Promise<void> {
     if ((await this.inUse()).has(id))
-      throw failedPrecondition('processes still live in it, though the Engine does not know the pod');
+      throw failedPrecondition(
+        'processes are still running in it, although the Engine does not know the pod',
+      );
     await this.detach(id, 0);
   }
 
@@ -259,8 +266,8 @@ export class CniNetwork implements NodeCni {
     this.held.add(id);
     let begun = false;
     try {
-      // The preparations for ADD run in parallel, because the handle costs a fork. `put` is in the same step as the check for
-      // port conflicts, so that of two pods one sees the other's ports.
+      // The preparations for ADD run in parallel, because the handle costs a fork. `put` follows the check for port conflicts
+      // without an await in between. So if two pods want the same port, one of them sees the other's.
       const [, , loopbackUp] = await allSettled([
         this.cache.put(entry),
         this.handles.hold(id, pid),
@@ -274,7 +281,7 @@ export class CniNetwork implements NodeCni {
         throw internal(`CNI network "${config.name}" gave pod ${pod.namespace}/${pod.name} no address`);
       this.tellUnserved(config, entry, pod);
     } catch (error) {
-      // Only the handle needs to be undone.
+      // No plugin has run yet, so only the handle needs to be undone.
       if (!begun) await this.cache.remove(entry).catch(() => undefined);
       await this.undo(id, pid);
       throw error;
@@ -292,7 +299,7 @@ export class CniNetwork implements NodeCni {
     }
   }
 
-  /** Undoes a failed ADD; if that fails, it is tried again until it succeeds. */
+  /** Undoes a failed ADD. If undoing it fails too, keeps trying until it succeeds. */
   private async undo(id: string, pid: number): Promise<void> {
     try {
       await this.detachLocked(id, pid);
@@ -314,7 +321,7 @@ export class CniNetwork implements NodeCni {
     const isFiled = entries.some(isOfPodNetwork);
     for (const entry of entries.reverse()) {
       const config = configOf(entry);
-      // An ADD that was cut off has no result, but may have made rules.
+      // An ADD that was cut off has no result, but it may have made rules, which must be removed.
       const result = entry.result ?? (await guessedResult(pid, entry.ifName, netns));
       if (config !== undefined) await this.chain.del(config, { ...entry, netns }, result);
       else if (isOfPodNetwork(entry)) await this.detachUnfiled(id, pid, netns, entry);
@@ -333,8 +340,8 @@ export class CniNetwork implements NodeCni {
   }
 
   /**
-   * Frees the network of a pod whose cache entry was lost or cannot be read. It assumes the node's network of today, which may
-   * be wrong.
+   * Frees the network of a pod whose cache entry was lost or cannot be read. It assumes the node's current network, which may
+   * not be the pod's.
    * @param entry the readable part of the entry.
    */
   private async detachUnfiled(
@@ -365,7 +372,10 @@ export class CniNetwork implements NodeCni {
     });
   }
 
-  /** A failure here is only logged: a pod that needs the directory tries again, and fails with the reason. */
+  /**
+   * A failure here is only logged, because a pod that needs the directory will try to create it again, and will fail with the
+   * reason.
+   */
   private async prepareHandles(): Promise<void> {
     await this.handles.prepare().catch((error: unknown) => {
       this.options.logger.warn('Cannot prepare the directory of network namespaces', {
@@ -374,7 +384,7 @@ export class CniNetwork implements NodeCni {
     });
   }
 
-  /** Makes a handle for a running pod that has none, because cri-dockerd started it. */
+  /** Makes a handle for a running pod that has none because cri-dockerd started the pod. */
   private async adopt(id: string, pid: number): Promise<void> {
     if (this.isLetGo || (await this.handles.heldPath(id)) !== '') return;
     try {

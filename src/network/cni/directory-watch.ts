@@ -3,15 +3,15 @@ import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoOf } from '../../lib/errors';
 
-/** Writers create, fill and rename files; this is how long they get before one look at the result. */
+/** Milliseconds to wait after a change, because writers create, fill and rename files. The result is then read once. */
 const SETTLE_MS = 50;
-/** kubelet asks for the network's condition as often as this. */
+/** Milliseconds. kubelet asks for the network's condition at the same interval. */
 const UNWATCHED_MS = 5_000;
 
 /**
- * Reports changes in a directory through inotify, also when the directory appears, disappears or is replaced later: while it
- * is missing, the nearest existing directory above it is watched. Only on a node that has no inotify watches left does this
- * use a timer, and then it reports a possible change at each tick.
+ * Reports changes in a directory through inotify. The directory may appear, disappear or be replaced later: while it is
+ * missing, the nearest existing directory above it is watched. If the node has no inotify watches left, a timer is used
+ * instead, and each tick reports a possible change.
  */
 export class DirectoryWatch {
   private watcher: FSWatcher | undefined;
@@ -24,7 +24,7 @@ export class DirectoryWatch {
     private readonly onChange: () => void,
   ) {}
 
-  /** Resolves when all later changes will be reported. */
+  /** Resolves once the watch is established. All changes after that are reported. */
   async start(): Promise<void> {
     await this.arm();
   }
@@ -46,11 +46,11 @@ export class DirectoryWatch {
       this.watcher.on('error', () => this.poke());
       this.watched = place.key;
     } catch (error) {
-      // ENOENT: the directory vanished between stat and watch.
+      // ENOENT means that the directory vanished between stat and watch.
       this.poke(errnoOf(error) === 'ENOENT' ? SETTLE_MS : UNWATCHED_MS);
       return;
     }
-    // Changes between the stat and the watch were not reported.
+    // Changes between the stat and the watch cause no event, so a change is assumed.
     if ((await nearestDirectory(this.directory)).key !== place.key) this.poke();
   }
 
@@ -66,7 +66,7 @@ export class DirectoryWatch {
   }
 }
 
-/** @returns also a key that changes when the directory is replaced by another one of the same name. */
+/** @returns also a key that changes when another directory of the same name replaces the directory. */
 async function nearestDirectory(directory: string): Promise<{ path: string; key: string }> {
   for (let path = directory; ; path = dirname(path)) {
     try {

@@ -10,7 +10,7 @@ import { type CachedAttachment, readNetwork } from './result-cache';
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 60_000;
 
-/** Frees the networks of vanished sandboxes, with growing pauses until it succeeds. */
+/** Frees the networks of vanished sandboxes. Tries again with growing pauses until it succeeds. */
 export class Cleanup {
   private readonly pending = new Map<string, NodeJS.Timeout | undefined>();
   private closed = false;
@@ -20,14 +20,14 @@ export class Cleanup {
     private readonly logger: Logger,
   ) {}
 
-  /** Returns at once. */
+  /** Begins to free the network of a sandbox. Returns immediately. */
   request(sandboxId: string): void {
     if (this.closed || this.pending.has(sandboxId)) return;
     this.pending.set(sandboxId, undefined);
     void this.attempt(sandboxId, FIRST_RETRY_MS);
   }
 
-  /** Ends the attempts for a sandbox whose network was freed otherwise. */
+  /** Ends the attempts for a sandbox whose network has been freed in another way. */
   done(sandboxId: string): void {
     clearTimeout(this.pending.get(sandboxId));
     this.pending.delete(sandboxId);
@@ -58,18 +58,21 @@ export class Cleanup {
   }
 }
 
-/** Where CNI's own library keeps the attachments of containerd, Podman and cnitool. */
+/** The directory in which CNI's own library keeps the attachments of containerd, Podman and cnitool. */
 const LIBCNI_CACHE = '/var/lib/cni';
 /** New pods wait while plugins collect garbage. */
 const GC_MS = 30_000;
 
 export interface Attachments {
   readonly filed: readonly CachedAttachment[];
-  /** Sandboxes without an entry, which still use their addresses. */
+  /** Sandboxes that have no entry but still use their addresses. */
   readonly lost: readonly string[];
 }
 
-/** What other programs have attached to a network, from CNI's default cache; empty when `cacheDir` is that cache. */
+/**
+ * Reads the attachments that other programs have made to a network from CNI's default cache. Returns none when `cacheDir` is
+ * that cache.
+ */
 export async function attachedByOthers(
   {
     cacheDir,
@@ -80,7 +83,7 @@ export async function attachedByOthers(
   return resolve(cacheDir) === resolve(othersCacheDir) ? [] : readNetwork(othersCacheDir, network);
 }
 
-/** Makes the plugins of a network free everything that none of these attachments holds. */
+/** Asks the plugins of a network to free everything that belongs to none of these attachments. */
 export async function freeGarbage(
   chain: PluginChain,
   config: NetworkConfig,

@@ -8,11 +8,11 @@ import type { PluginChain } from './plugin-chain';
 import { askedFor, configOf, isOfOtherRunDir, isOurs, type UnfiledPod } from './pod-entry';
 import type { Attachment, CachedAttachment, ResultCache } from './result-cache';
 
-/** A pod that may have taken a port. */
+/** A pod that may use a host port. */
 export type Publisher = Pick<Attachment, 'containerId' | 'cniArgs' | 'capabilityArgs'>;
 
 /**
- * All pods that may have taken ports of the node.
+ * Lists all pods that may use ports of the node.
  * @param unfiled pods without a cache entry, by the ids of their sandboxes.
  */
 export function publishersOf(
@@ -27,8 +27,9 @@ export function publishersOf(
 }
 
 /**
- * Refuses a host port that another pod has: plugins would publish it twice without a word, and the first pod keeps it.
- * @throws FAILED_PRECONDITION naming the port and the pod that has it.
+ * Refuses a host port that another pod uses. Plugins would publish it twice without an error, and only the first pod would get
+ * the traffic.
+ * @throws FAILED_PRECONDITION naming the port and the pod that uses it.
  */
 export function refusePortConflicts(wanted: readonly PodPort[], attached: readonly Publisher[]): void {
   for (const other of attached) {
@@ -41,7 +42,7 @@ export function refusePortConflicts(wanted: readonly PodPort[], attached: readon
   }
 }
 
-/** The first wanted port that the other one has. */
+/** Returns the first wanted port that the other pod uses. */
 function conflictOf(
   wanted: readonly PodPort[],
   { capabilityArgs }: Pick<Publisher, 'capabilityArgs'>,
@@ -64,7 +65,7 @@ function overlap(one: string, other: string): boolean {
   return (a === 0 || b === 0 || a === b) && (isAny(one) || isAny(other));
 }
 
-/** 0 stands for all addresses of both families. */
+/** Returns 4 or 6, or 0 for a host IP that stands for all addresses of both families. */
 function familyOf(hostIp: string): number {
   return isIP(hostIp);
 }
@@ -83,10 +84,11 @@ export interface Undoing {
 }
 
 /**
- * Finds entries of other programs that claim a wanted port although nothing lives in their network namespace, or it is gone.
- * Another runtime left them in the cache, or an earlier dockbridge with another --run-dir, whose entries are undone, rules and
- * all.
- * @returns those entries, which keep no pod from its port. An entry that cannot be undone stays filed, to be tried again.
+ * Finds entries of other programs that claim a wanted port although no process runs in their network namespace or the namespace
+ * is gone. Another runtime left them in the cache, or an earlier dockbridge with another --run-dir. Entries of such a
+ * dockbridge are undone, including their rules.
+ * @returns these entries. They do not prevent a pod from getting its port. An entry that cannot be undone stays in the cache,
+ * so that it is tried again.
  */
 export async function passOverDead(
   wanted: readonly PodPort[],
@@ -96,7 +98,7 @@ export async function passOverDead(
   const others = undoing.cache.values().filter((entry) => !isOurs(entry, undoing.handles));
   const dead: CachedAttachment[] = [];
   for (const entry of others) {
-    // Conflicts are rare; without one, nobody looks through all processes.
+    // Conflicts are rare, and only a conflict makes it worthwhile to search all processes.
     if (conflictOf(wanted, entry) !== undefined && !(await isInhabited(entry.netns))) dead.push(entry);
   }
   for (const entry of dead) if (isOfOtherRunDir(entry)) await undo(entry, undoing);

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { resultOf, type CniResult } from './result';
 
 /**
- * Reads the addresses in the network namespace of a process from /proc, without entering the namespace, for pods whose CNI
- * result is lost. IPv4 comes first. Loopback and link-local addresses are left out, and if `ifName` has addresses, those of
- * all other interfaces.
+ * Reads the addresses in a process's network namespace from /proc, without entering the namespace, for pods whose CNI result is
+ * lost. Lists IPv4 addresses first. Omits loopback and link-local addresses. If `ifName` has addresses, also omits the
+ * addresses of all other interfaces.
  */
 export async function addressesOfProcess(pid: number, ifName: string): Promise<string[]> {
   const [trie = '', inet6 = '', routes = ''] = await Promise.all(
@@ -22,10 +22,11 @@ export async function addressesOfProcess(pid: number, ifName: string): Promise<s
 }
 
 /**
- * Finds the interface whose subnet contains an IPv4 address, because the table of addresses does not name interfaces.
+ * Finds the interface whose subnet contains an IPv4 address. This is needed because the table of IPv4 addresses does not name
+ * interfaces.
  * @param routes text of /proc/PID/net/route: lines of interface, destination, gateway, flags, three counters, mask. Addresses
  * are little-endian.
- * @returns undefined when no subnet contains it, as with single addresses (/32).
+ * @returns undefined when no subnet contains the address, as with single addresses (/32).
  */
 export function holderByRoute(ip: string, routes: string): string | undefined {
   const address = ip.split('.').reduceRight((value, byte) => value * 256 + Number(byte), 0);
@@ -38,13 +39,13 @@ export function holderByRoute(ip: string, routes: string): string | undefined {
   return subnets.sort((a, b) => b.bits - a.bits)[0]?.name;
 }
 
-/** Whether the loopback interface is up; only then is its address in the table. */
+/** Whether the loopback interface is up. The table contains its address only then. */
 export async function isLoopbackUp(pid: number): Promise<boolean> {
   const trie = await readFile(`/proc/${pid}/net/fib_trie`, 'utf8').catch(() => '');
   return parseFibTrie(trie).includes('127.0.0.1');
 }
 
-/** Finds local addresses, which are leaves `|-- a.b.c.d` followed by `/32 host LOCAL`. */
+/** Finds local addresses. In the table they are leaves `|-- a.b.c.d` followed by `/32 host LOCAL`. */
 export function parseFibTrie(text: string): string[] {
   const found = new Set<string>();
   let leaf = '';
@@ -70,8 +71,8 @@ function isLoopback(ip: string): boolean {
 }
 
 /**
- * Makes a result by which plugins can find a pod's rules when the result of its ADD was never recorded.
- * @param pid of a process in the namespace, 0 when there is none.
+ * Makes a result with which plugins can find a pod's rules when the result of its ADD was never recorded.
+ * @param pid a process in the namespace; 0 when there is none.
  */
 export async function guessedResult(
   pid: number,

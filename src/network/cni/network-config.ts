@@ -1,12 +1,12 @@
 import { failedPrecondition } from '../../lib/errors';
 import { isObject, type JsonObject, parseObject, text } from '../../lib/json';
 
-/** CNI versions whose configurations and results we understand, oldest first. */
+/** The CNI versions that dockbridge supports in configurations and results, oldest first. */
 export const CNI_VERSIONS = ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
 
 export type CniVersion = (typeof CNI_VERSIONS)[number];
 
-/** The version of a configuration or result that does not name one. */
+/** The version of a configuration or result that names no version. */
 export const UNNAMED_VERSION: CniVersion = '0.1.0';
 export const NEWEST_VERSION: CniVersion = '1.1.0';
 
@@ -20,9 +20,9 @@ export function isAtLeast(version: CniVersion, floor: CniVersion): boolean {
 
 /** One plugin of a network, as configured. */
 export interface PluginConfig {
-  /** The binary's name. */
+  /** The name of the plugin's binary. */
   readonly type: string;
-  /** The capabilities that are switched on, and that the plugin wants in `runtimeConfig`. */
+  /** The enabled capabilities. The plugin expects their arguments in `runtimeConfig`. */
   readonly capabilities: readonly string[];
   readonly body: JsonObject;
 }
@@ -42,7 +42,7 @@ const NETWORK_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 /**
  * Parses the text of a `.conflist`.
- * @param inSubdirectory plugins in files of their own, which CNI 1.1 allows; they are appended to the list.
+ * @param inSubdirectory plugins that have files of their own, which CNI 1.1 allows. They are appended to the list.
  * @throws FAILED_PRECONDITION saying what is wrong, without the file's name.
  */
 export function parseNetworkList(json: string, inSubdirectory: readonly JsonObject[] = []): NetworkConfig {
@@ -64,7 +64,7 @@ export function parseNetworkList(json: string, inSubdirectory: readonly JsonObje
   };
 }
 
-/** Parses the text of a `.conf` or `.json`, one plugin, as a list of one. */
+/** Parses the text of a `.conf` or `.json` file, which contains one plugin, as a list with that plugin. */
 export function parseSinglePlugin(json: string): NetworkConfig {
   const plugin = parseJson(json);
   if (plugin.plugins !== undefined) throw broken('has "plugins", so its name must end in .conflist');
@@ -74,7 +74,7 @@ export function parseSinglePlugin(json: string): NetworkConfig {
   );
 }
 
-/** Parses a configuration from a result cache: a list, or for pods of kubenet a single plugin. */
+/** Parses a configuration from a result cache. It is a list or, for pods of kubenet, a single plugin. */
 export function parseCachedConfig(json: string): NetworkConfig {
   return parseObject(json)?.plugins === undefined ? parseSinglePlugin(json) : parseNetworkList(json);
 }
@@ -96,7 +96,7 @@ function toName(name: unknown): string {
   return name;
 }
 
-/** Takes the newest version that we know; `cniVersions` (CNI 1.1) may offer several. */
+/** Chooses the newest version that dockbridge supports. `cniVersions` (CNI 1.1) may offer several. */
 function toVersion({ cniVersion, cniVersions }: JsonObject): CniVersion {
   const offered = Array.isArray(cniVersions) ? cniVersions.map(text) : [];
   if (text(cniVersion) !== '') offered.push(text(cniVersion));
@@ -104,11 +104,11 @@ function toVersion({ cniVersion, cniVersions }: JsonObject): CniVersion {
   const known = CNI_VERSIONS.filter((version) => offered.includes(version)).at(-1);
   if (known !== undefined && isKnownVersion(known)) return known;
   throw broken(
-    `CNI version ${offered.join(', ')} is not known; this runtime speaks ${CNI_VERSIONS[0]} to ${CNI_VERSIONS.at(-1) ?? ''}`,
+    `CNI version ${offered.join(', ')} is not known; this runtime supports ${CNI_VERSIONS[0]} to ${CNI_VERSIONS.at(-1) ?? ''}`,
   );
 }
 
-/** Reads a switch, which some writers put in quotes. */
+/** Reads a boolean. Some writers put it in quotes. */
 function toSwitch(value: unknown, key: string): boolean {
   if (value === undefined || value === false || value === 'false') return false;
   if (value === true || value === 'true') return true;

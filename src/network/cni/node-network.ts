@@ -16,11 +16,11 @@ import {
 import type { PluginChain } from './plugin-chain';
 
 export interface FoundConfig {
-  /** The configuration in the first valid file, in lexical order. */
+  /** The configuration in the first valid file. Files are tried in lexical order. */
   readonly config: NetworkConfig | undefined;
-  /** Its path. */
+  /** Path of the file with the configuration. */
   readonly file: string;
-  /** Why files before it (all files, when there is no valid one) are ignored, each with its path. */
+  /** For each file that was ignored, its path and the reason. These are the files before the valid one, or all files. */
   readonly problems: readonly string[];
 }
 
@@ -44,7 +44,7 @@ async function readConfig(file: string): Promise<NetworkConfig> {
   const json = await readFile(file, 'utf8');
   if (extname(file) !== '.conflist') return parseSinglePlugin(json);
   const list = parseObject(json);
-  // With CNI 1.1, plugins may also be files in a directory that is named after the network.
+  // With CNI 1.1, plugins may also have files of their own in a directory that is named after the network.
   if (list === undefined || list.loadOnlyInlinedPlugins === true || typeof list.name !== 'string')
     return parseNetworkList(json);
   return parseNetworkList(json, await droppedPlugins(join(file, '..', list.name)));
@@ -65,7 +65,7 @@ async function configNames(directory: string): Promise<string[]> {
   return (await listDirectory(directory)).filter((name) => ENDINGS.includes(extname(name))).sort();
 }
 
-/** How old a plugin's STATUS (CNI 1.1) may be when kubelet asks. */
+/** The maximum age in ms of a plugin's STATUS (CNI 1.1) when kubelet asks. */
 const STATUS_AGE_MS = 5_000;
 
 export interface NodeNetworkParts {
@@ -76,8 +76,8 @@ export interface NodeNetworkParts {
 }
 
 /**
- * The node's CNI network: the first valid configuration, and whether its plugins are installed and ready. It is read again
- * when a directory changes.
+ * The node's CNI network: the first valid configuration, and whether its plugins are installed and ready. Both are determined
+ * again when a directory changes.
  */
 export class NodeNetwork {
   private config: NetworkConfig | undefined;
@@ -96,13 +96,16 @@ export class NodeNetwork {
     );
   }
 
-  /** Starts to watch the directories, and reads them. */
+  /** Starts to watch the directories, and reads them for the first time. */
   async start(): Promise<void> {
     await Promise.all(this.watches.map((watch) => watch.start()));
     await this.reload();
   }
 
-  /** Whether this node is meant for CNI: it has a configuration or plugins, or had one since this daemon started. */
+  /**
+   * Whether this node is meant for CNI, because it has a configuration or plugins now, or has had them since this daemon
+   * started.
+   */
   get isInstalled(): boolean {
     return this.installed;
   }
@@ -129,12 +132,12 @@ export class NodeNetwork {
     return this.config;
   }
 
-  /** The last network that was read, ready or not. */
+  /** The network that was read last, whether it is ready or not. */
   get lastConfig(): NetworkConfig | undefined {
     return this.config;
   }
 
-  /** Reads configuration and plugins again; a call during a reading makes the reading start over. */
+  /** Reads the configuration and the plugins again. A call while they are being read makes the reading start over. */
   async reload(): Promise<void> {
     this.again = true;
     this.reloading ??= this.reloadWhileWanted();
@@ -155,10 +158,10 @@ export class NodeNetwork {
       await this.read(signal);
       if (before === `${this.problem} ${this.config?.json ?? ''}`) continue;
       if (this.problem === '') this.parts.logger.info('CNI network is ready', { network: this.config?.name });
-      // On a machine without CNI this is not a problem.
+      // On a machine without CNI, a missing network is not a problem.
       else if (this.installed) this.parts.logger.warn('CNI network is not ready', { reason: this.problem });
     }
-    // This is in the same step as the last look at `again`, so that no call falls in between.
+    // There must be no await between the last check of `again` and this line, so that no call is missed.
     this.reloading = undefined;
   }
 
@@ -187,7 +190,10 @@ export class NodeNetwork {
     }
   }
 
-  /** The readiness of CNI 1.1 plugins may change without any file changing. The next call of condition() gets the answer. */
+  /**
+   * CNI 1.1 plugins may become ready or unready without any change to a file, so they are asked now. The next call of
+   * condition() gets the answer.
+   */
   private askAgain(): void {
     if (this.config === undefined || !isAtLeast(this.config.cniVersion, '1.1.0')) return;
     if (performance.now() - this.statusAt < STATUS_AGE_MS) return;
@@ -198,6 +204,6 @@ export class NodeNetwork {
   private missingCidr(): string {
     if (this.podCidr !== '' || this.config === undefined || !wantsCapability(this.config, 'ipRanges'))
       return '';
-    return `CNI network "${this.config.name}" wants the node's pod CIDR, which kubelet has not told yet`;
+    return `CNI network "${this.config.name}" needs the node's pod CIDR, which kubelet has not sent yet`;
   }
 }

@@ -10,11 +10,11 @@ import { PluginChain } from './plugin-chain';
 import { IF_NAME, ipsOf, podEntry } from './pod-entry';
 import { readAttachments } from './result-cache';
 
-/** What is found about the network of a pod that another runtime serves. */
+/** The facts about the network of a pod that another runtime serves. */
 export interface PodNetworkFound extends PodNetworkState {
-  /** Where the addresses come from: CNI's cache, or only the pod's namespace. */
+  /** The source of the addresses: CNI's cache, or only the pod's namespace. */
   readonly source: 'cache' | 'namespace';
-  /** The name in the cache entry; '' when there is no entry. */
+  /** The name of the network in the cache entry; '' when there is no entry. */
   readonly networkName: string;
 }
 
@@ -22,20 +22,23 @@ export interface ObservedCniOptions {
   readonly confDir: string;
   readonly binDirs: readonly string[];
   readonly cacheDir: string;
-  /** Called for a running pod that was seen without a network, when it may have got one. */
+  /** Called for a running pod that had no network so far, when the pod may have got one. */
   readonly onAttached: (sandboxId: string) => void;
   readonly logger: Logger;
 }
 
 /**
- * Pods on a CNI network that another runtime serves. It reads the files of CNI's library and the kernel's tables; it runs no
- * plugin, holds no namespace and frees nothing.
+ * Pods on a CNI network that another runtime serves. This class reads the files of CNI's library and the kernel's tables. It
+ * runs no plugin, holds no namespace and frees nothing.
  */
 export class ObservedCni implements NodeCni {
   readonly networkMode = 'none';
   private readonly node: NodeNetwork;
   private readonly watch: DirectoryWatch;
-  /** Running pods without a network: a pod is seen as soon as it runs, which is before its ADD. */
+  /**
+   * Running pods that have no network yet. There are such pods because a pod is seen as soon as it runs, which is before its
+   * ADD.
+   */
   private readonly unattached = new Set<string>();
 
   private constructor(private readonly options: ObservedCniOptions) {
@@ -109,7 +112,7 @@ export class ObservedCni implements NodeCni {
   }
 
   collectGarbage(): void {
-    // Only the runtime that runs the plugins knows what is garbage.
+    // There is nothing to do, because only the runtime that runs the plugins knows what is garbage.
   }
 
   letGo(): Promise<readonly string[]> {
@@ -128,8 +131,8 @@ export class ObservedCni implements NodeCni {
 
 /**
  * Reads the network of a pod.
- * @param pid of the pause process, 0 when it does not run.
- * @param network name of the node's network of today.
+ * @param pid of the pause process; 0 when it is not running.
+ * @param network name of the node's current network.
  */
 export async function findPodNetwork(
   { cacheDir, network }: { readonly cacheDir: string; readonly network: string | undefined },

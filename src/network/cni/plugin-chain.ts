@@ -17,12 +17,12 @@ import type { Attachment } from './result-cache';
 import { CniPluginError, garbageAnswer, type PluginRun, runPlugin } from './run-plugin';
 import type { RunningPlugins } from './running-plugins';
 
-/** Codes with which a plugin says that it does not know VERSION: it is of the first version then. */
+/** Codes with which a plugin reports that it does not know VERSION. Such a plugin supports only the first version. */
 const INCOMPATIBLE_VERSION = 1;
 
 const POD_COMMANDS: readonly string[] = ['ADD', 'CHECK', 'DEL'];
 
-/** One finished run of a plugin, good or bad, for metrics. */
+/** One finished run of a plugin, whether it succeeded or failed, for metrics. */
 export interface PluginReport {
   readonly plugin: string;
   readonly command: string;
@@ -32,7 +32,7 @@ export interface PluginReport {
 
 export type PluginObserver = (report: PluginReport) => void;
 
-/** Listeners that are told of runs. */
+/** Listeners that are notified of runs. */
 export interface PluginObservers {
   readonly observe?: PluginObserver;
   readonly tracer?: Tracer;
@@ -43,7 +43,7 @@ export interface ValidAttachment {
   readonly ifname: string;
 }
 
-/** Runs the plugins of a network one after the other, as CNI's specification has it. */
+/** Runs the plugins of a network one after the other, as CNI's specification requires. */
 export class PluginChain {
   constructor(
     private readonly binDirs: readonly string[],
@@ -67,7 +67,7 @@ export class PluginChain {
     return result ?? {};
   }
 
-  /** @throws CniPluginError when the pod's network is not what ADD made. */
+  /** @throws CniPluginError when the pod's network no longer is as ADD made it. */
   async check(
     config: NetworkConfig,
     attachment: Attachment,
@@ -86,7 +86,10 @@ export class PluginChain {
     }
   }
 
-  /** In reverse; stops at the first failure, because what follows would free what the failed plugin still refers to. */
+  /**
+   * Runs DEL in reverse order. Stops at the first failure, because the next plugins would free things to which the failed
+   * plugin still refers.
+   */
   async del(config: NetworkConfig, attachment: Attachment, result: CniResult | undefined): Promise<void> {
     const before =
       result !== undefined && isAtLeast(config.cniVersion, '0.4.0')
@@ -98,7 +101,7 @@ export class PluginChain {
     }
   }
 
-  /** CNI 1.1; earlier networks are always ready. */
+  /** Runs STATUS, which came with CNI 1.1. Networks of earlier versions always count as ready. */
   async status(config: NetworkConfig, signal?: AbortSignal): Promise<void> {
     if (!isAtLeast(config.cniVersion, '1.1.0')) return;
     for (const plugin of config.plugins) {
@@ -113,7 +116,10 @@ export class PluginChain {
     }
   }
 
-  /** CNI 1.1: plugins free what belongs to none of the attachments. All are asked; the first failure is thrown. */
+  /**
+   * Runs GC, which came with CNI 1.1: plugins free everything that belongs to none of the attachments. All plugins are run even
+   * if one fails; then the first failure is thrown.
+   */
   async gc(config: NetworkConfig, valid: readonly ValidAttachment[], signal?: AbortSignal): Promise<void> {
     if (config.disableGc || !isAtLeast(config.cniVersion, '1.1.0')) return;
     const errors: unknown[] = [];
@@ -128,22 +134,22 @@ export class PluginChain {
   }
 
   /**
-   * Asks each plugin whether it speaks the configuration's version.
-   * @throws FAILED_PRECONDITION when one is missing or does not.
+   * Asks each plugin whether it supports the configuration's version.
+   * @throws FAILED_PRECONDITION when a plugin is missing or does not support it.
    */
   async validate(config: NetworkConfig, signal?: AbortSignal): Promise<void> {
     for (const type of new Set(config.plugins.map((plugin) => plugin.type))) {
       const versions = await this.versionsOf(config.name, type, signal);
       if (versions.includes(config.cniVersion)) continue;
       throw failedPrecondition(
-        `CNI plugin "${type}" does not speak version ${config.cniVersion} of network "${config.name}", only ${versions.join(', ')}`,
+        `CNI plugin "${type}" does not support version ${config.cniVersion} of network "${config.name}", only ${versions.join(', ')}`,
       );
     }
   }
 
   /**
-   * Looks whether each plugin is there, and runs none.
-   * @throws FAILED_PRECONDITION when one is missing.
+   * Checks that each plugin is installed, without running any.
+   * @throws FAILED_PRECONDITION when a plugin is missing.
    */
   async findAll(config: NetworkConfig): Promise<void> {
     for (const { type } of config.plugins) await this.find(type, 'VERSION');
@@ -154,7 +160,7 @@ export class PluginChain {
     type: string,
     signal: AbortSignal | undefined,
   ): Promise<string[]> {
-    // Plugins of the first version want the variables of an ADD before they say that they do not know VERSION.
+    // Plugins of the first version require the variables of an ADD even to report that they do not know VERSION.
     const variables = { CNI_CONTAINERID: 'none', CNI_NETNS: 'none', CNI_IFNAME: 'none', CNI_ARGS: '' };
     try {
       const stdin = JSON.stringify({ cniVersion: NEWEST_VERSION });
@@ -194,7 +200,7 @@ export class PluginChain {
         stdin,
         timeoutMs: valueNow(this.timeoutMs),
         signal,
-        // A run without a pod cannot collide with another, so it is not noted.
+        // A run that is for no pod cannot collide with another run, so it is not recorded.
         onStarted: this.noting(plugin, command, variables.CNI_CONTAINERID),
       }),
     );
@@ -244,7 +250,7 @@ export class PluginChain {
         await access(path, constants.X_OK);
         return path;
       } catch {
-        // In the next one, perhaps.
+        // The plugin may be in the next directory.
       }
     }
     throw new CniPluginError(
@@ -256,7 +262,7 @@ export class PluginChain {
   }
 }
 
-/** @param error not its message, which may quote the configuration. */
+/** @param error the error. Its message is not used, because it may quote the configuration. */
 function putFailure(span: Span, error: unknown): void {
   if (!(error instanceof CniPluginError)) return;
   span.set(() => ({
@@ -274,7 +280,10 @@ function environment(attachment: Attachment): Record<string, string> {
   };
 }
 
-/** The plugin's configuration with the list's name and version, its share of the capability arguments, and prevResult. */
+/**
+ * Returns the plugin's configuration, with the list's name and version, the arguments of the plugin's capabilities, and
+ * prevResult.
+ */
 function pluginInput(
   config: NetworkConfig,
   plugin: PluginConfig,

@@ -8,19 +8,19 @@ import type { PluginChain } from './plugin-chain';
 import { podIps } from './result';
 import type { Attachment, CachedAttachment } from './result-cache';
 
-/** The interface that every pod has, as kubelet expects. */
+/** The name of the interface in every pod, as kubelet expects it. */
 export const IF_NAME = 'eth0';
 
-/** What the Engine and the kernel say about a pod that the cache does not know. */
+/** The facts that the Engine and the kernel report about a pod that is not in the cache. */
 export interface UnfiledPod {
   readonly pod: PodToAttach | undefined;
   readonly ips: readonly string[];
 }
 
 /**
- * Finds the entry with a pod's addresses. There may be several for the same interface: cri-dockerd and dockershim file the
- * loopback network as `cni-loopback-<id>-eth0`, and a plugin that calls other plugins may share the cache.
- * @param network the node's network of today, whose entry is preferred.
+ * Finds the entry with a pod's addresses. There may be several entries for the same interface: cri-dockerd and dockershim store
+ * the loopback network as `cni-loopback-<id>-eth0`, and a plugin that calls other plugins may use the same cache.
+ * @param network the node's current network, whose entry is preferred.
  * @returns undefined when no entry has an address of the pod.
  */
 export function podEntry(
@@ -28,13 +28,13 @@ export function podEntry(
   network: string | undefined,
 ): CachedAttachment | undefined {
   const own = entries.filter(({ ifName }) => ifName === IF_NAME);
-  // Only dockbridge writes an entry before its ADD has succeeded. While there is one, the pod is not set up.
+  // Only dockbridge writes an entry before the ADD has succeeded. While there is such an entry, the pod is not set up.
   const begun = own.find(({ result }) => result === undefined);
   const telling = own.filter((entry) => ipsOf(entry).length > 0);
   return begun ?? telling.find(({ networkName }) => networkName === network) ?? telling[0];
 }
 
-/** The addresses in the entry; none while its ADD is not finished. */
+/** Returns the addresses in the entry; none while its ADD has not finished. */
 export function ipsOf({ result, ifName }: CachedAttachment): string[] {
   return result === undefined ? [] : podIps(result, ifName);
 }
@@ -48,13 +48,16 @@ export function configOf(entry: CachedAttachment): NetworkConfig | undefined {
   }
 }
 
-/** Whether the entry is of the pod's network, and not of loopback, which need not be undone. */
+/** Whether the entry belongs to the pod's network, and not to loopback, which need not be undone. */
 export function isOfPodNetwork(entry: CachedAttachment): boolean {
   const isLoopback = configOf(entry)?.plugins.every(({ type }) => type === 'loopback') ?? false;
   return entry.ifName === IF_NAME && !isLoopback;
 }
 
-/** Makes `CNI_ARGS`. @param pod undefined when nothing is known about the pod any more. */
+/**
+ * Makes `CNI_ARGS`.
+ * @param pod undefined when nothing is known about the pod anymore.
+ */
 export function cniArgs(sandboxId: string, pod: PodToAttach | undefined): Attachment['cniArgs'] {
   const { namespace, name, uid } = pod ?? {};
   return [
@@ -66,7 +69,7 @@ export function cniArgs(sandboxId: string, pod: PodToAttach | undefined): Attach
   ];
 }
 
-/** The arguments of a pod's attachment. */
+/** Returns the arguments of a pod's attachment. */
 export function askedFor(
   sandboxId: string,
   pod: PodToAttach | undefined,
@@ -78,7 +81,7 @@ export function askedFor(
   };
 }
 
-/** Most Engines bring loopback up themselves; for others this runs the loopback plugin. */
+/** Brings the loopback interface up. Most Engines do this themselves; for the others this runs the loopback plugin. */
 export const LOOPBACK = parseNetworkList(
   JSON.stringify({ cniVersion: '0.3.1', name: 'cni-loopback', plugins: [{ type: 'loopback' }] }),
 );
@@ -87,26 +90,27 @@ export function loopbackOf(containerId: string, netns: string): Attachment {
   return { containerId, networkName: LOOPBACK.name, ifName: 'lo', netns, cniArgs: [], capabilityArgs: {} };
 }
 
-/** Whether an entry is ours or cri-dockerd's, which has no handles, and not another program's in the same cache. */
+/** Whether an entry is ours or cri-dockerd's, which uses no handles. Other programs may use the same cache. */
 export function isOurs(
   { containerId, netns, networkName, cniArgs }: CachedAttachment,
   handles: Pick<PodNamespaces, 'owns'>,
 ): boolean {
   if (netns !== '' && !netns.startsWith('/proc/')) return handles.owns(netns);
-  // Entries of kubenet have no arguments.
+  // Entries that kubenet wrote have no arguments.
   if (networkName === 'kubenet' || networkName === 'kubenet-loopback') return true;
   return cniArgs.some(([key, value]) => key === 'K8S_POD_INFRA_CONTAINER_ID' && value === containerId);
 }
 
 /**
- * Whether an entry that is not ours is of a dockbridge with another --run-dir. Only dockbridge names handles after sandboxes.
+ * Whether an entry that is not ours belongs to a dockbridge with another --run-dir. The name of its handle shows this, because
+ * only dockbridge names handles after sandboxes.
  */
 export function isOfOtherRunDir({ netns, containerId }: CachedAttachment): boolean {
   const isOfEarlierVersion = basename(netns) === containerId && basename(dirname(netns)) === 'netns';
   return isOfEarlierVersion || holderOf(netns) === containerId;
 }
 
-/** Describes for people what the pod requested at its ADD and no plugin of that network provides. */
+/** Describes, for people, what the pod requested at its ADD but no plugin of its network provides. */
 export function unservedOf(entries: readonly CachedAttachment[]): string[] {
   return entries.filter(isOfPodNetwork).flatMap((entry) => {
     const config = configOf(entry);
@@ -114,7 +118,7 @@ export function unservedOf(entries: readonly CachedAttachment[]): string[] {
   });
 }
 
-/** Runs CHECK on a pod's attachments (docs/adr/0056-cni-check-on-demand.md). @returns what is wrong, '' when all is well. */
+/** Runs CHECK on a pod's attachments (docs/adr/0056-cni-check-on-demand.md). @returns what is wrong; '' when nothing is. */
 export async function checkAll(
   chain: PluginChain,
   handles: PodNamespaces,
@@ -123,7 +127,7 @@ export async function checkAll(
   signal?: AbortSignal,
 ): Promise<string> {
   try {
-    // Like DEL, it gets only a handle: the pid of an adopted pod may be another process's by now.
+    // Like DEL, CHECK gets only a handle, because the pid of an adopted pod may belong to another process by now.
     const netns = await handles.heldPath(sandboxId);
     if (netns === '') return 'its network namespace is not held';
     for (const entry of entries) {

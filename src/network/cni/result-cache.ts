@@ -5,7 +5,7 @@ import { listDirectory } from '../../node/disk/files';
 import { isObject, type JsonObject, parseObject, text } from '../../lib/json';
 import type { CniResult } from './result';
 
-/** One interface of one pod on one network: the arguments of its ADD, and later of its CHECK and DEL. */
+/** One interface of one pod on one network, described by the arguments of its ADD and later of its CHECK and DEL. */
 export interface Attachment {
   readonly containerId: string;
   readonly networkName: string;
@@ -14,28 +14,32 @@ export interface Attachment {
   readonly netns: string;
   /** `CNI_ARGS`, in order. */
   readonly cniArgs: readonly (readonly [string, string])[];
-  /** `runtimeConfig` by capability, of which each plugin gets the capabilities that it declares. */
+  /** `runtimeConfig` by capability. Each plugin gets the capabilities that it declares. */
   readonly capabilityArgs: JsonObject;
 }
 
-/** An ADD that has begun, and its result once it has succeeded. */
+/** An ADD that has begun, with its result once it has succeeded. */
 export interface CachedAttachment extends Attachment {
   /** The network's configuration at the time of the ADD, as JSON text. */
   readonly config: string;
-  /** Undefined when the ADD was never finished; what it did must still be undone. */
+  /** Undefined when the ADD never finished. Its effects must still be undone. */
   readonly result: CniResult | undefined;
 }
 
 const KIND = 'cniCacheV1';
 
 /**
- * Attachments on disk, in the format and place of CNI's own Go library, so that cri-dockerd and dockbridge read each
- * other's. All are also in memory; nobody else writes them while dockbridge runs.
+ * The attachments on disk, in the format and directory of CNI's own Go library, so that cri-dockerd and dockbridge can read
+ * each other's attachments. All attachments are also kept in memory, because no other program writes them while dockbridge is
+ * running.
  */
 export class ResultCache {
   private readonly directory: string;
   private readonly byContainer = new Map<string, Map<string, CachedAttachment>>();
-  /** Files that are not entries, by name: damaged files, and the bare results of old library versions. */
+  /**
+   * Files that are not entries, by name. They are damaged files, and files in which old versions of the library stored only a
+   * result.
+   */
   private readonly unreadable = new Map<string, CniResult | undefined>();
 
   constructor(cacheDir: string) {
@@ -46,7 +50,7 @@ export class ResultCache {
     this.byContainer.clear();
     this.unreadable.clear();
     for (const name of await listDirectory(this.directory)) {
-      // A killed daemon left it half written.
+      // A killed daemon has left this file half written.
       if (name.startsWith('.')) {
         if (name.endsWith('.dockbridge')) await this.removeDraft(join(this.directory, name));
         continue;
@@ -62,7 +66,7 @@ export class ResultCache {
     return [...(this.byContainer.get(containerId)?.values() ?? [])];
   }
 
-  /** The results in files of a container that are not entries; undefined for a file that cannot be read. */
+  /** Reads the results in the container's files that are not entries; undefined for a file that cannot be read. */
   unreadableOf(containerId: string): (CniResult | undefined)[] {
     return this.unreadableNames(containerId).map((name) => this.unreadable.get(name));
   }
@@ -78,7 +82,7 @@ export class ResultCache {
     return [...this.byContainer.values()].flatMap((entries) => [...entries.values()]);
   }
 
-  /** Writes an entry as a whole or not at all; it is on disk when this resolves. */
+  /** Writes an entry completely or not at all. The entry is on disk when this resolves. */
   async put(entry: CachedAttachment): Promise<void> {
     this.remember(entry);
     const path = join(this.directory, fileName(entry));
@@ -103,7 +107,7 @@ export class ResultCache {
     if (entries?.size === 0) this.byContainer.delete(entry.containerId);
   }
 
-  /** A draft may stay on a disk that has become read-only. Nobody reads it, and the next start tries to remove it again. */
+  /** If the disk has become read-only, the draft stays. Nobody reads it, and the next start tries to remove it again. */
   private async removeDraft(path: string): Promise<void> {
     await rm(path, { force: true }).catch(() => undefined);
   }
@@ -134,7 +138,7 @@ export async function readAttachments(cacheDir: string, containerId: string): Pr
   const directory = join(cacheDir, 'results');
   const names = (await listDirectory(directory)).filter((name) => name.includes(`-${containerId}-`));
   const entries = await Promise.all(
-    // '' for a file that was just removed.
+    // Returns '' for a file that was just removed.
     names.map(async (name) => decode(await readFile(join(directory, name), 'utf8').catch(() => ''))),
   );
   return entries.filter((entry) => entry !== undefined).filter((entry) => entry.containerId === containerId);
@@ -142,7 +146,7 @@ export async function readAttachments(cacheDir: string, containerId: string): Pr
 
 /**
  * Reads the attachments of one network from disk, whoever wrote them.
- * @throws when an entry cannot be read; it may be half written.
+ * @throws when an entry cannot be read, for instance because it is half written.
  */
 export async function readNetwork(cacheDir: string, networkName: string): Promise<CachedAttachment[]> {
   const directory = join(cacheDir, 'results');
@@ -180,7 +184,7 @@ function encode(entry: CachedAttachment): string {
   });
 }
 
-/** The result in a file without a kind; libraries before 0.8 wrote such files. */
+/** Reads the result in a file without a `kind`. Library versions before 0.8 wrote such files. */
 function bareResult(json: string): CniResult | undefined {
   const body = parseObject(json);
   return body !== undefined && body.kind === undefined ? body : undefined;
@@ -190,7 +194,7 @@ function bareResult(json: string): CniResult | undefined {
 function decode(json: string): CachedAttachment | undefined {
   const body = parseObject(json);
   if (body?.kind !== KIND) return undefined;
-  // Go matches the names of fields without regard to case.
+  // Names of fields are compared without regard to case, as Go does.
   const containerId = text(body.containerId ?? body.containerID);
   if (containerId === '') return undefined;
   return {

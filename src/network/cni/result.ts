@@ -3,17 +3,17 @@ import { canonicalIp } from '../../translate/sandbox/ports';
 import { isObject, objects, text, type JsonObject } from '../../lib/json';
 import { isAtLeast, isKnownVersion, UNNAMED_VERSION, type CniVersion } from './network-config';
 
-/** The answer of an ADD, in the shape of its `cniVersion`. */
+/** The result of an ADD, in the shape of its `cniVersion`. */
 export type CniResult = JsonObject;
 
-/** Fields that came with 1.1 and that older plugins do not know. */
+/** Fields that CNI 1.1 added and that older plugins do not know. */
 const NEW_IN_1_1 = {
   interfaces: ['mtu', 'socketPath', 'pciID'],
   routes: ['mtu', 'advmss', 'priority', 'table', 'scope'],
 } as const;
 
 /**
- * Converts a result to another version's shape: the plugins of a chain, and readers of the cache, get it in the version of
+ * Converts a result to the shape of another version. The plugins of a chain and the readers of the cache expect the version of
  * their configuration.
  */
 export function convertResult(result: CniResult, version: CniVersion): CniResult {
@@ -61,16 +61,17 @@ export function convertResult(result: CniResult, version: CniVersion): CniResult
 
 /**
  * Lists a pod's addresses without prefix length, IPv4 first, in the plugin's order within a family. Plugins may put other
- * interfaces into the pod, whose addresses are not the pod's: only addresses of `ifName` and of no interface count.
+ * interfaces into the pod, but their addresses are not the pod's. So only addresses of `ifName`, and addresses that name no
+ * interface, count.
  * @param ifName `CNI_IFNAME` of the call.
  */
 export function podIps(result: CniResult, ifName: string): string[] {
-  // The indexes of addresses also count elements that are not objects.
+  // No element may be removed here, because the indexes in the addresses also count elements that are not objects.
   const listed: readonly unknown[] = Array.isArray(result.interfaces) ? result.interfaces : [];
   const interfaces = objects(listed);
   const inside = interfaces.filter(({ sandbox }) => text(sandbox) !== '');
   const named = inside.filter(({ name }) => name === ifName);
-  // Plugins of clouds list no interface inside the pod, or list it by another name; then all that they list counts.
+  // Cloud providers' plugins list no interface inside the pod, or list it under another name. In this case all addresses count.
   const counts = named.length > 0 ? named : inside.length > 0 ? inside : interfaces;
   const own = readAddresses(result).filter((ip) => {
     // The index may be missing or invalid, because older plugins name no interfaces.
@@ -81,7 +82,7 @@ export function podIps(result: CniResult, ifName: string): string[] {
   return [...new Set([...bare.filter((ip) => isIP(ip) === 4), ...bare.filter((ip) => isIP(ip) === 6)])];
 }
 
-/** Makes a result for an ADD whose own result is lost. Plugins find a pod's rules by the addresses in it. */
+/** Makes a result for an ADD whose own result is lost. Plugins find a pod's rules by the addresses in the result. */
 export function resultOf(ips: readonly string[], ifName: string, netns: string): CniResult {
   return {
     cniVersion: '1.0.0',
@@ -90,14 +91,14 @@ export function resultOf(ips: readonly string[], ifName: string, netns: string):
   };
 }
 
-/** False for the addresses of the loopback plugin, which every pod has. */
+/** Whether the address is not a loopback address. Every pod has those. */
 function isReachable(ip: string): boolean {
   return isIP(ip) !== 0 && !ip.startsWith('127.') && ip !== '::1';
 }
 
 type Address = JsonObject & { readonly address: string };
 
-/** Reads `ips`, or `ip4` and `ip6` of results before version 0.3. */
+/** Reads the field `ips` or, in results before version 0.3, the fields `ip4` and `ip6`. */
 function readAddresses(result: CniResult): Address[] {
   if (result.ips !== undefined) return objects(result.ips).flatMap((ip) => withAddress(ip, ip.address));
   return [result.ip4, result.ip6]

@@ -8,16 +8,16 @@ import { parseObject, text } from '../../lib/json';
 const TRY_AGAIN_LATER = 11;
 const EXCERPT = 300;
 
-/** The failure of a plugin, in its own words. */
+/** The failure of a plugin, with the plugin's own message. */
 export class CniPluginError extends RuntimeError {
   constructor(
     code: ErrorCode,
     readonly plugin: string,
     readonly command: string,
     message: string,
-    /** The plugin's own code; undefined when it gave none. */
+    /** The plugin's own error code; undefined when the plugin reported none. */
     readonly pluginCode?: number,
-    /** How its process ended, in the form of FailedRun; undefined when that is not why it failed. */
+    /** How the plugin's process ended, in the form of FailedRun; undefined when this is not the reason for the failure. */
     readonly exit?: string,
   ) {
     super(code, message);
@@ -34,7 +34,7 @@ export interface FailedRun {
   readonly stderr: string;
 }
 
-/** Describes a plugin that failed, by its JSON error if it wrote one, else by what it printed. */
+/** Describes a plugin that failed, by its JSON error if it wrote one, otherwise by its output. */
 export function failedRun({ plugin, command, exit, stdout, stderr }: FailedRun): CniPluginError {
   const answer = parseObject(stdout);
   const msg = text(answer?.msg);
@@ -77,13 +77,13 @@ function excerpt(output: string): string {
   return line.length > EXCERPT ? `${line.slice(0, EXCERPT)}…` : line;
 }
 
-/** A result has a few hundred bytes; a plugin that writes more than this is killed. */
+/** A plugin that writes more bytes than this is killed. A result has a few hundred bytes. */
 const MAX_STDOUT_BYTES = 1024 * 1024;
 const MAX_STDERR_BYTES = 64 * 1024;
-/** After SIGKILL the kernel may still have to end a system call. */
+/** Milliseconds to wait after SIGKILL, because the kernel may still have to finish a system call. */
 const KILL_WAIT_MS = 5_000;
 const GIVEN_UP = 'given up';
-/** A binary cannot be run while it is being written (ETXTBSY). */
+/** How often a run is tried again while the binary is being written, which makes running it fail (ETXTBSY). */
 const BUSY_RETRIES = 10;
 const BUSY_RETRY_MS = 100;
 
@@ -95,19 +95,20 @@ export interface PluginRun {
   readonly environment: Readonly<Record<string, string>>;
   readonly stdin: string;
   readonly timeoutMs: number;
-  /** Ends the plugin, as the timeout does. */
+  /** Kills the plugin when it aborts, like the timeout. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Called with the pid before the plugin gets its input, which plugins read first of all. The function it returns is called
-   * at the end, with `false` when the plugin did not end although it was killed.
+   * Called with the pid before the plugin gets its input. The plugin has done nothing yet, because plugins first read their
+   * input. The returned function is called at the end, with `false` when the plugin did not end although it was killed.
    */
   readonly onStarted?: ((pid: number) => Promise<(ended: boolean) => Promise<void>>) | undefined;
 }
 
 /**
- * Runs a plugin once, in its own process group, which does not outlive the run.
- * @returns its standard output.
- * @throws CniPluginError naming the plugin, when it fails, writes too much or takes too long; the signal's reason.
+ * Runs a plugin once, in a process group of its own, and kills what remains of the group at the end.
+ * @returns the plugin's standard output.
+ * @throws CniPluginError naming the plugin when it fails, writes too much or takes too long; the signal's reason when it was
+ * aborted.
  */
 export async function runPlugin(run: PluginRun): Promise<string> {
   for (let attempt = 0; ; attempt++) {
@@ -168,7 +169,7 @@ async function runOnce(run: PluginRun): Promise<string> {
       ),
     run.timeoutMs,
   );
-  // A plugin that does not read its input closes the pipe early.
+  // The pipe breaks if the plugin does not read its input.
   child.stdin.on('error', () => undefined);
   const end = ended(child);
   let hasEnded = false;
@@ -190,13 +191,13 @@ async function runOnce(run: PluginRun): Promise<string> {
   }
 }
 
-/** Resolves with exit code or signal once the output is complete; rejects when the process could not be started. */
+/** Resolves with the exit code or signal once the output is complete. Rejects when the process could not be started. */
 async function ended(child: ChildProcess): Promise<string> {
   const end = new Promise<string>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => resolve(signal ?? String(code)));
   });
-  // It may fail before anybody waits for it.
+  // This avoids an unhandled rejection when the promise rejects before anybody awaits it.
   end.catch(() => undefined);
   return end;
 }
@@ -208,7 +209,7 @@ function killGroup(child: ChildProcess): void {
   } catch {
     // The whole group is gone already.
   }
-  // A descendant that left the group may hold the pipes.
+  // A descendant that has left the group may keep the pipes open.
   child.stdout?.destroy();
   child.stderr?.destroy();
 }

@@ -7,9 +7,9 @@ import { listDirectory } from '../../node/disk/files';
 import { processName } from '../../node/process/process-info';
 import { parseObject, text } from '../../lib/json';
 
-/** How long a plugin that a killed daemon left running may go on. */
+/** How long a plugin that a killed daemon left running may continue, in ms. */
 const PATIENCE_MS = 10_000;
-/** How long a killed plugin may need to end; after that, it hangs in the kernel. */
+/** How long a killed plugin may take to end, in ms. After that, it counts as hanging in the kernel. */
 const KILL_WAIT_MS = 5_000;
 const POLL_MS = 20;
 
@@ -19,7 +19,7 @@ interface RunningPlugin {
   readonly plugin: string;
   readonly command: string;
   readonly pid: number;
-  /** Its processName, because pids are reused. */
+  /** The plugin's processName, because pids are reused. */
   readonly process: string;
 }
 
@@ -29,12 +29,13 @@ export interface RunningPluginsTimes {
 }
 
 /**
- * Records plugins that work on pods on disk before they are given any input. A plugin may go on after this daemon has ended
- * or given it up, and must not interfere with the next operation on the same pod: an ADD that ends after the DEL would leave
- * something that nobody frees. Only plugins that dockbridge started are waited for or killed; their children may live on.
+ * Records on disk which plugins are running for pods, before these plugins get any input. A plugin may continue after this
+ * daemon has ended or stopped waiting for it. Such a plugin must not interfere with the next operation on the same pod: an ADD
+ * that ends after the DEL would leave something that nobody frees. Only the plugins themselves are waited for and killed; their
+ * children may continue to run.
  */
 export class RunningPlugins {
-  /** Plugins of an earlier daemon, and plugins that did not end when they were killed. */
+  /** Plugins that an earlier daemon started, and plugins that did not end when they were killed. */
   private readonly leftBehind = new Set<RunningPlugin>();
   private readonly times: RunningPluginsTimes;
   private complained = false;
@@ -51,7 +52,7 @@ export class RunningPlugins {
   async load(): Promise<void> {
     for (const name of await listDirectory(this.directory)) {
       const plugin = decode(await readFile(join(this.directory, name), 'utf8').catch(() => ''));
-      // The file is half written, so the plugin never got its input.
+      // The file is half written, so the plugin never got its input and has done nothing.
       if (plugin === undefined) await rm(join(this.directory, name), { force: true }).catch(() => undefined);
       else this.leftBehind.add(plugin);
     }
@@ -61,7 +62,7 @@ export class RunningPlugins {
 
   /**
    * Records a plugin that has just been started.
-   * @returns the function to call at its end, with `false` when it did not end although it was killed.
+   * @returns a function to call at the plugin's end, with `false` when the plugin did not end although it was killed.
    */
   async begin(
     pid: number,
@@ -73,7 +74,7 @@ export class RunningPlugins {
     try {
       await this.write(running);
     } catch (error) {
-      // Pods get their network even if the disk is full or read-only.
+      // The error is only logged, so that pods get their network even if the disk is full or read-only.
       if (!this.complained)
         this.logger.warn('Cannot record running CNI plugins', {
           directory: this.directory,
@@ -88,8 +89,8 @@ export class RunningPlugins {
   }
 
   /**
-   * Waits until no plugin that was left behind works on this pod, and kills those that take too long.
-   * @throws UNAVAILABLE when one cannot be killed; other pods are not affected.
+   * Waits until no plugin that was left behind works on this pod, and kills plugins that take too long.
+   * @throws UNAVAILABLE when a plugin cannot be killed. Other pods are not affected.
    */
   async whenQuiet(sandboxId: string, signal: AbortSignal | undefined): Promise<void> {
     const ofPod = (plugin: RunningPlugin): boolean => plugin.sandboxId === sandboxId;
@@ -123,7 +124,7 @@ export class RunningPlugins {
           `CNI plugin "${plugin}" is still running ${command} of an earlier call and cannot be killed (process ${pid})`,
         );
       }
-      // They are not our children, so no event tells of their end.
+      // The plugins are polled, because they are not our children and so no event reports their end.
       await pause(POLL_MS, signal ?? never);
     }
   }
@@ -150,7 +151,7 @@ export class RunningPlugins {
 
   private async forget(plugin: RunningPlugin): Promise<void> {
     this.leftBehind.delete(plugin);
-    // A file that stays names a process that is gone, and the next start removes it.
+    // If the file stays, it does no harm: its process is gone, and the next start removes the file.
     await rm(this.pathOf(plugin), { force: true }).catch(() => undefined);
   }
 
@@ -166,7 +167,7 @@ function decode(json: string): RunningPlugin | undefined {
   return { sandboxId, plugin, command: text(body.command), pid: body.pid, process: text(body.process) };
 }
 
-/** Each plugin was started as the leader of its own process group. */
+/** Kills the plugin's whole process group. Each plugin was started as the leader of a group of its own. */
 function killGroup(pid: number): void {
   try {
     process.kill(-pid, 'SIGKILL');

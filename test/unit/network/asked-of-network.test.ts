@@ -93,7 +93,7 @@ describe('Capability arguments', () => {
         capability: 'portMappings',
         message:
           'host port 80/tcp, 53/udp: no plugin of CNI network "net" has the capability "portMappings"; ' +
-          'add the portmap plugin, unless something else on the node sees to that',
+          'add the portmap plugin, unless something else on the node provides this',
       },
     ]);
     expect(unservedBy(config, { portMappings: [] })).toEqual([]);

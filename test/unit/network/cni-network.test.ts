@@ -539,7 +539,7 @@ describe('Readiness', () => {
     await node.configure(listOf(['one'], { cniVersion: '2.0.0' }));
     await becomes(false);
     expect(network.condition().message).toBe(
-      `no valid CNI configuration: ${join(node.confDir, '10-net.conflist')}: CNI version 2.0.0 is not known; this runtime speaks 0.1.0 to 1.1.0`,
+      `no valid CNI configuration: ${join(node.confDir, '10-net.conflist')}: CNI version 2.0.0 is not known; this runtime supports 0.1.0 to 1.1.0`,
     );
     await node.configure({ cniVersion: '0.4.0', name: 'second', type: 'one' }, '20-net.conf');
     await becomes(true);

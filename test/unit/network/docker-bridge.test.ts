@@ -2,7 +2,7 @@ import type { EngineContainerInspect } from '../../../src/engine/types';
 import { DockerBridge } from '../../../src/network/docker-bridge';
 import { engineId, sandboxRecord } from '../support/records';
 
-const NO_BANDWIDTH = "the limits of the bandwidth annotations: the Engine's bridge knows none";
+const NO_BANDWIDTH = "the limits of the bandwidth annotations: the Engine's bridge does not support limits";
 const POD = { name: 'web', namespace: 'shop', uid: 'u', ports: [], dns: undefined };
 
 describe("The Engine's bridge", () => {

@@ -47,7 +47,7 @@ describe('A network configuration', () => {
     [
       'several versions of the future',
       listOf(['a'], { cniVersion: '9.9.9', cniVersions: ['8.0.0'] }),
-      'CNI version 8.0.0, 9.9.9 is not known; this runtime speaks 0.1.0 to 1.1.0',
+      'CNI version 8.0.0, 9.9.9 is not known; this runtime supports 0.1.0 to 1.1.0',
     ],
     ['a plugin elsewhere', listOf(['../evil']), 'plugins[0]: "type" "../evil" is a path, not a name'],
     [
@@ -59,7 +59,7 @@ describe('A network configuration', () => {
     [
       'a version of the future',
       listOf(['a'], { cniVersion: '9.9.9' }),
-      'CNI version 9.9.9 is not known; this runtime speaks 0.1.0 to 1.1.0',
+      'CNI version 9.9.9 is not known; this runtime supports 0.1.0 to 1.1.0',
     ],
   ])('with %s is refused', (_, config, error) => {
     const text = typeof config === 'string' ? config : JSON.stringify(config);

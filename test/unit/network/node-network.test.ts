@@ -303,7 +303,7 @@ describe('The network of a node', () => {
     expect(network.currentPodCidr).toBe('');
     await node.configure(listOf(['one', { type: 'two', capabilities: { ipRanges: true } }]));
     await network.reload();
-    const why = 'CNI network "net" wants the node\'s pod CIDR, which kubelet has not told yet';
+    const why = 'CNI network "net" needs the node\'s pod CIDR, which kubelet has not sent yet';
     expect(network.condition()).toEqual(unready(why));
     expect(thrownBy(() => network.required())).toBe(`FAILED_PRECONDITION ${why}`);
     network.setPodCidr('10.1.0.0/24');

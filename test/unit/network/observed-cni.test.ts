@@ -163,7 +163,7 @@ describe('ObservedCni', () => {
     await open(true);
     expect(network.condition()).toEqual({
       ...{ ready: false, reason: 'NetworkPluginNotReady' },
-      message: 'CNI network "net" wants the node\'s pod CIDR, which kubelet has not told yet',
+      message: 'CNI network "net" needs the node\'s pod CIDR, which kubelet has not sent yet',
     });
     network.setPodCidr('10.1.0.0/24');
     expect(network.condition()).toEqual({ ready: true, reason: '', message: '' });

@@ -352,7 +352,7 @@ describe('Versions of plugins', () => {
     await node.plugin('old', '', ['0.3.1', '0.4.0']);
     await chain.validate(network(['old'], { cniVersion: '0.4.0' }));
     expect(await rejectionOf(chain.validate(network(['old'])))).toBe(
-      'FAILED_PRECONDITION CNI plugin "old" does not speak version 1.0.0 of network "net", only 0.3.1, 0.4.0',
+      'FAILED_PRECONDITION CNI plugin "old" does not support version 1.0.0 of network "net", only 0.3.1, 0.4.0',
     );
   });
 
@@ -375,7 +375,7 @@ describe('Versions of plugins', () => {
     await program('old', script);
     await chain.validate(network(['old'], { cniVersion: '0.1.0' }));
     expect(await rejectionOf(chain.validate(network(['old'])))).toBe(
-      'FAILED_PRECONDITION CNI plugin "old" does not speak version 1.0.0 of network "net", only 0.1.0',
+      'FAILED_PRECONDITION CNI plugin "old" does not support version 1.0.0 of network "net", only 0.1.0',
     );
   });
 

@@ -4,10 +4,10 @@ import { answer, FakeNode, listOf, RESULT } from './fake-plugins';
 
 const PORTS =
   'host port 80/tcp, 53/udp: no plugin of CNI network "net" has the capability "portMappings"; ' +
-  'add the portmap plugin, unless something else on the node sees to that';
+  'add the portmap plugin, unless something else on the node provides this';
 const BANDWIDTH =
   'the limits of the bandwidth annotations: no plugin of CNI network "net" has the capability "bandwidth"; ' +
-  'add the bandwidth plugin, unless something else on the node sees to that';
+  'add the bandwidth plugin, unless something else on the node provides this';
 const ASKING = {
   ...{ name: 'web', namespace: 'shop', uid: 'u1' },
   annotations: { 'kubernetes.io/ingress-bandwidth': '10M' },

@@ -1,7 +1,7 @@
 import type Long from 'long';
 import type { CpuReading, ReadingClock } from './readings';
 
-/** Makes readings of one group's processor time, each with the rate since an earlier one. */
+/** Makes readings of one group's CPU time, each with the rate since an earlier reading. */
 export class CpuMeter {
   private readonly rate = new CpuRate();
 
@@ -13,9 +13,12 @@ export class CpuMeter {
   }
 }
 
-/** Shortest window of a rate; below it the scheduler's granularity distorts the rate. */
+/** The shortest window of a rate. In a shorter window the scheduler's granularity would distort the rate. */
 const SHORTEST_WINDOW_NANOS = 500_000_000n;
-/** Longest window of a rate; above it the rate is out of date. A scraper that comes every minute still gets one. */
+/**
+ * The longest window of a rate. Over a longer window the rate would be out of date. A client that scrapes once a minute still
+ * gets a rate.
+ */
 const LONGEST_WINDOW_NANOS = 90_000_000_000n;
 
 interface Point {
@@ -24,8 +27,8 @@ interface Point {
 }
 
 /**
- * Processor use from two readings. Several clients read at their own pace (kubelet each 10 s, a scraper between them),
- * so the older point is replaced only once the newer one is far enough from it.
+ * Computes CPU usage from two readings. Several clients read at different intervals (kubelet every 10 s, a scraper in between),
+ * so the older reading is replaced only once the newer reading is far enough from it.
  */
 export class CpuRate {
   private older: Point | undefined;
@@ -33,8 +36,8 @@ export class CpuRate {
 
   /**
    * @param atNanos monotonic (process.hrtime.bigint).
-   * @returns nanoseconds of processor time a second; undefined for the first reading, one too soon or too long
-   * after the one before, or a counter that went back.
+   * @returns nanoseconds of CPU time per second; undefined for the first reading, for a reading too soon or too long after the
+   * previous one, and for a counter that went back.
    */
   next(atNanos: bigint, usageNanos: Long): number | undefined {
     if (this.newer === undefined || atNanos - this.newer.atNanos >= SHORTEST_WINDOW_NANOS) {

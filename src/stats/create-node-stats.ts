@@ -15,19 +15,19 @@ export interface NodeStatsOptions {
   readonly localEngine: boolean;
   readonly store: Store;
   readonly engine: EngineStats & EngineSizes;
-  /** How many files of control groups may stay open. */
+  /** How many control group files may stay open. */
   readonly heldFiles: number;
   readonly logger: Logger;
   readonly overrides?: StatsOverrides;
 }
 
-/** What tests replace; production passes nothing. */
+/** The parts that tests replace; production passes nothing. */
 export interface StatsOverrides {
   readonly layerTimes?: Partial<LayerTimes>;
   readonly startWorker?: StartWorker;
 }
 
-/** The stats of a daemon, from the source that suits its Engine. */
+/** Creates the stats of a daemon, with the source that suits its Engine. */
 export async function createNodeStats(options: NodeStatsOptions): Promise<NodeStats> {
   const { store, engine, logger, overrides = {} } = options;
   const clock = new ReadingClock();
@@ -46,27 +46,27 @@ export async function createNodeStats(options: NodeStatsOptions): Promise<NodeSt
   return new NodeStats({ store, source, layers, work, clock, logger });
 }
 
-/** `auto`: cgroup files of a local Engine, else the Engine. */
+/** `auto` means cgroup files for a local Engine, otherwise the Engine. */
 export type StatsChoice = 'auto' | 'cgroup' | 'engine';
 
 export interface SourceParts {
   readonly choice: StatsChoice;
-  /** Whether the Engine's processes are on this machine. */
+  /** Whether the Engine's processes run on this machine. */
   readonly localEngine: boolean;
   readonly engine: EngineStats;
   readonly clock: ReadingClock;
-  /** How many files of control groups may stay open. */
+  /** How many control group files may stay open. */
   readonly heldFiles: number;
   readonly logger: Logger;
 }
 
 export interface ChosenSource {
   readonly source: UsageSource;
-  /** Whether the Engine's processes and files can be seen from here. */
+  /** Whether this daemon can see the Engine's processes and files. */
   readonly visible: boolean;
 }
 
-/** Called once, at start, because counters would jump if the source changed later. */
+/** Chooses the source. Called once, at the start, because counters would jump if the source changed later. */
 export async function chooseSource({
   choice,
   localEngine,
@@ -81,7 +81,9 @@ export async function chooseSource({
     logger.info('Reading stats from cgroup files', { cgroupVersion: hierarchies.version });
     return { source: new CgroupSource(hierarchies, clock, heldFiles), visible: true };
   }
-  logger.info('Reading stats from Docker Engine, which costs it much more than cgroup files', { reason });
+  logger.info('Reading stats from Docker Engine, which costs much more than reading cgroup files', {
+    reason,
+  });
   return { source: new EngineSource(engine, clock), visible: false };
 }
 

@@ -14,7 +14,7 @@ import type {
   UsageReading,
 } from './readings';
 
-/** One container's readings; without `usage` it does not run. */
+/** One container's readings. `usage` is missing when the container is not running. */
 export interface ContainerUsage {
   readonly container: ContainerRecord;
   readonly usage?: UsageReading | undefined;
@@ -24,13 +24,13 @@ export interface ContainerUsage {
 export interface PodUsage {
   readonly sandbox: SandboxRecord;
   readonly usage?: UsageReading | undefined;
-  /** Absent on the host's network: its traffic is the node's. */
+  /** Absent for a pod on the host's network, because its traffic cannot be separated from the node's. */
   readonly network?: NetworkReading | undefined;
   readonly processes?: { readonly timestamp: Long; readonly count: number } | undefined;
   readonly containers: readonly ContainerUsage[];
 }
 
-/** Readings → ContainerStats. */
+/** Converts readings to the CRI message ContainerStats. */
 export function toCriContainerStats({ container, usage, layer }: ContainerUsage): cri.IContainerStats {
   const { id, metadata, labels, annotations } = container;
   return {
@@ -43,7 +43,7 @@ export function toCriContainerStats({ container, usage, layer }: ContainerUsage)
   };
 }
 
-/** Readings → PodSandboxStats. */
+/** Converts readings to the CRI message PodSandboxStats. */
 export function toCriPodStats(pod: PodUsage): cri.IPodSandboxStats {
   const { id, metadata, labels, annotations } = pod.sandbox;
   const { usage, network, processes } = pod;
@@ -77,7 +77,7 @@ function toCriMemory(memory: MemoryReading): cri.IMemoryUsage {
     timestamp: memory.timestamp,
     usage_bytes: { value: memory.usage },
     working_set_bytes: { value: memory.workingSet },
-    // The CRI defines it as limit minus working set: without a limit there is none.
+    // CRI defines available memory as the limit minus the working set, so there is no value without a limit.
     available_bytes: ifKnown(memory.limit, (limit) => ({ value: Math.max(0, limit - memory.workingSet) })),
     rss_bytes: wrapped(memory.rss),
     page_faults: wrapped(memory.pageFaults),
@@ -137,7 +137,7 @@ function wrapped(value: number | undefined): cri.IUInt64Value | null {
   return ifKnown(value, (known) => ({ value: known }));
 }
 
-/** A message that is not there says "unknown", where zeros would be a claim. */
+/** Returns undefined for an unknown value, because a missing message means "unknown" while zeros would claim a reading. */
 function ifKnown<T, Message>(value: T | undefined, make: (value: T) => Message): Message | null {
   return value === undefined ? null : make(value);
 }

@@ -15,16 +15,16 @@ import type {
   UsageSource,
 } from './readings';
 
-/** How many readings run at the same time; each costs the Engine milliseconds of processor time. */
+/** How many readings run at the same time. Each costs the Engine some milliseconds of CPU time. */
 const CONCURRENCY = 4;
 const ONE_READING_MS = 5_000;
 
-/** What the fallback needs of the Engine. */
+/** The Engine calls that this source needs. */
 export interface EngineStats {
   containerStats(id: string, options: { signal: AbortSignal }): Promise<EngineContainerStats>;
 }
 
-/** Readings from the Engine, for one whose cgroup files are on another machine. */
+/** Takes readings from the Engine, for an Engine whose cgroup files are on another machine. */
 export class EngineSource implements UsageSource {
   private readonly rates = new Map<string, CpuRate>();
   private readonly slots = new Semaphore(CONCURRENCY);
@@ -54,7 +54,7 @@ export class EngineSource implements UsageSource {
     return Promise.resolve(defaultGroup(id));
   }
 
-  /** The Engine knows containers only. */
+  /** Returns undefined, because the Engine has stats only of containers. */
   podUsage(): Promise<undefined> {
     return Promise.resolve(undefined);
   }
@@ -100,7 +100,7 @@ export class EngineSource implements UsageSource {
       );
     } catch (error) {
       signal?.throwIfAborted();
-      // The container is gone or its call hangs in the Engine; readings of the others must not fail for that.
+      // The container is gone, or the call hangs in the Engine. This must not make the readings of other containers fail.
       const isAlone = hasCode(error, 'NOT_FOUND') || hasCode(error, 'DEADLINE_EXCEEDED');
       if (isAlone || hasCode(error, 'FAILED_PRECONDITION')) return undefined;
       throw error;
@@ -108,15 +108,15 @@ export class EngineSource implements UsageSource {
   }
 }
 
-/** The Engine does not say where a container's cgroup is; this is the default place. */
+/** Returns the default path of a container's cgroup, because the Engine does not report the real path. */
 function defaultGroup(id: string): string {
   return `/docker/${id}`;
 }
 
 /**
- * The Engine's one-shot stats → reading. The Engine passes memory.stat on as it is, so which keys there are depends on the
- * cgroup version of its machine: `total_…` is v1.
- * @param timestamp when we asked; the Engine's own timestamp may come from another clock.
+ * Converts the Engine's one-shot stats to a reading. The Engine passes memory.stat on unchanged, so its keys depend on the
+ * cgroup version of the Engine's machine. Keys with `total_…` exist only on v1.
+ * @param timestamp the time at which we asked, because the Engine's own timestamp may come from another clock.
  */
 export function usageFromEngine(stats: EngineContainerStats, timestamp: Long): UsageReading | undefined {
   const { cpu_stats: cpu, memory_stats: memory } = stats;
@@ -129,8 +129,8 @@ export function usageFromEngine(stats: EngineContainerStats, timestamp: Long): U
       timestamp,
       usage: memory.usage,
       workingSet: Math.max(0, memory.usage - inactive),
-      // On v2 the Engine does not pass it on, and `limit` is the machine's memory if there is no limit. No limit is better than
-      // a wrong one.
+      // On v2 the Engine does not report whether there is a limit: without one, `limit` is the machine's memory. Reporting no
+      // limit is better than reporting a wrong limit.
       limit: bounded(lines.hierarchical_memory_limit),
       rss: lines.total_rss ?? lines.anon,
       pageFaults: lines.total_pgfault ?? lines.pgfault,
@@ -203,7 +203,7 @@ function nanos(value: number): Long {
   return Long.fromNumber(value, true);
 }
 
-/** Nothing near 2^60 is a limit. */
+/** Returns undefined for a number near or above 2^60, which means that there is no limit. */
 function bounded(value: number | undefined): number | undefined {
   return value === undefined || value >= 2 ** 60 ? undefined : value;
 }

@@ -14,7 +14,9 @@ import type { PodMetrics } from './metrics/metric';
 import { PodMetricsReader } from './metrics/pod-metrics';
 import { PodSums } from './pod-sum';
 
-/** How many objects of one call are read at the same time; the source has a limit of its own for all calls together. */
+/**
+ * How many pods or containers of one call are read at the same time. The source has a limit of its own for all calls together.
+ */
 const CONCURRENCY = 16;
 /** The name that CNI runtimes and the Engine give a pod's first interface. */
 const USUAL_DEFAULT = 'eth0';
@@ -29,8 +31,8 @@ export interface NodeStatsParts {
 }
 
 /**
- * Readings of all pods and containers that run on this node. Follows the store: when one starts, it gets its first reading, and
- * when it ends, its files are closed.
+ * Takes readings of all running pods and containers of this node. Follows the store: takes a first reading of each pod and
+ * container that starts, and closes its files when it ends.
  */
 export class NodeStats {
   private readonly sums = new PodSums();
@@ -55,13 +57,13 @@ export class NodeStats {
     for (const end of this.unsubscribe.splice(0)) end();
     const { layers, work, source } = this.parts;
     const measured = layers.close();
-    // A walk that is under way ends with its thread.
+    // A walk in progress ends with its thread.
     await work.close();
     await measured;
     await source.close();
   }
 
-  /** Readings of those that still run; none costs an Engine call where cgroup files are visible. */
+  /** Reads the containers that are still running. This needs no Engine call if cgroup files are visible. */
   async ofContainers(
     containers: readonly ContainerRecord[],
     signal?: AbortSignal,
@@ -70,13 +72,13 @@ export class NodeStats {
     return all.filter(({ usage }) => usage !== undefined);
   }
 
-  /** A container that does not run is answered with what is known of its writable layer. */
+  /** For a container that is not running, the answer has only the last measurement of its writable layer. */
   async ofContainer(container: ContainerRecord, signal?: AbortSignal): Promise<ContainerUsage> {
     const usage = hasProcess(container) ? await this.parts.source.usage(container, signal) : undefined;
     return { container, usage, layer: this.parts.layers.reading(container.id) };
   }
 
-  /** The metrics that cAdvisor would have given, for ListPodSandboxMetrics and for scraping. */
+  /** Returns the metrics that cAdvisor would report, for ListPodSandboxMetrics and for scraping. */
   podMetrics(signal?: AbortSignal): Promise<readonly PodMetrics[]> {
     return this.metrics.read(signal);
   }
@@ -103,7 +105,10 @@ export class NodeStats {
     };
   }
 
-  /** Reads the pod's own cgroup. Without a cgroup parent its containers are among all others of the Engine. */
+  /**
+   * Reads the pod's own cgroup. A pod without a cgroup parent has none, because its containers are in the same cgroup as all
+   * other containers of the Engine.
+   */
   private async ownUsage(
     sandbox: SandboxRecord,
     signal: AbortSignal | undefined,
@@ -117,7 +122,7 @@ export class NodeStats {
     signal: AbortSignal | undefined,
   ): Promise<UsageReading> {
     const pause = await this.parts.source.usage(sandbox, signal);
-    // A sandbox or container that ended meanwhile is in the sum already. There must be no await from here on.
+    // A sandbox or container that ended meanwhile has been added to the sum already. There must be no await after this check.
     if (!this.isStill(sandbox)) return {};
     const members = new Map(pause === undefined ? [] : [[sandbox.id, pause]]);
     for (const { container, usage } of containers) {
@@ -126,7 +131,7 @@ export class NodeStats {
     return this.sums.sum(sandbox.id, members);
   }
 
-  /** Whether the process that was there when the record was taken is there now. */
+  /** Whether the record's process is still the current process. */
   private isStill({ kind, id, pid }: SandboxRecord | ContainerRecord): boolean {
     const { containers, sandboxes } = this.parts.store;
     const now = kind === 'sandbox' ? sandboxes.get(id) : containers.get(id);
@@ -159,7 +164,7 @@ export class NodeStats {
     const { source, layers } = this.parts;
     if (now !== undefined && hasProcess(now)) {
       if (before?.pid === now.pid) return;
-      // Restarted: its counters begin anew.
+      // It was restarted, so its counters begin again at 0.
       this.sums.end(now.id);
       this.inBackground(source.watch(now));
       if (now.kind === 'sandbox') this.inBackground(this.ownUsage(now, undefined));
@@ -185,7 +190,7 @@ export class NodeStats {
   }
 }
 
-/** CRI wants the default interface and the others apart, without loopback. */
+/** Separates the default interface from the others, as CRI requires, and omits loopback. */
 export function toNetworkReading(all: readonly InterfaceReading[], timestamp: Long): NetworkReading {
   const outside = all.filter(({ name }) => name !== 'lo');
   const defaultInterface = outside.find(({ name }) => name === USUAL_DEFAULT) ?? outside[0];

@@ -2,14 +2,14 @@ import Long from 'long';
 import type { CpuReading, MemoryReading, UsageReading } from './readings';
 
 /**
- * Use of a pod that has no cgroup of its own: the sum of its running containers and the pause container. What ended
- * containers had used by their last reading stays in, so that the pod's processor time does not go back.
+ * The usage of a pod that has no cgroup of its own: the sum of its running containers and the pause container. The sum also
+ * includes the CPU time of ended containers up to their last reading, so that the pod's CPU time does not go back.
  */
 export class PodSums {
   private readonly ended = new Map<string, Long>();
   private readonly last = new Map<string, { readonly sandboxId: string; readonly usageNanos: Long }>();
 
-  /** @param members readings by container id, of those that `end` was not called for. */
+  /** @param members readings by container id, for containers for which `end` was not called. */
   sum(sandboxId: string, members: ReadonlyMap<string, UsageReading>): UsageReading {
     const all = [...members.values()];
     for (const [id, { cpu }] of members) {
@@ -25,7 +25,7 @@ export class PodSums {
     };
   }
 
-  /** The container does not run any more. */
+  /** Called when the container is not running anymore. */
   end(id: string): void {
     const last = this.last.get(id);
     if (last === undefined) return;
@@ -34,7 +34,7 @@ export class PodSums {
     this.ended.set(last.sandboxId, before.add(last.usageNanos));
   }
 
-  /** The sandbox is gone. */
+  /** Called when the sandbox is gone. */
   forget(sandboxId: string): void {
     this.ended.delete(sandboxId);
     for (const [id, last] of this.last) if (last.sandboxId === sandboxId) this.last.delete(id);

@@ -2,8 +2,8 @@ import Long from 'long';
 import { nanosFromMillis } from '../translate/shared/time';
 
 /**
- * What was measured of a container or pod, whoever measured it: cgroup files (src/stats) or the Engine
- * (engine-source.ts). Undefined means that nothing is known, never zero. Counters that may pass 2^53 are Long.
+ * The measurements of a container or pod, which come from cgroup files (src/stats) or from the Engine (engine-source.ts).
+ * Undefined means that a value is not known, never zero. Counters that may exceed 2^53 are of type Long.
  */
 export interface UsageReading {
   readonly cpu?: CpuReading | undefined;
@@ -13,22 +13,22 @@ export interface UsageReading {
 }
 
 export interface CpuReading {
-  /** Nanoseconds since the epoch, of this very reading; the same holds for all timestamps here. */
+  /** The time of this very reading, in nanoseconds since the epoch. All timestamps in this file have this form. */
   readonly timestamp: Long;
-  /** Nanoseconds of processor time so far. */
+  /** Nanoseconds of CPU time so far. */
   readonly usageNanos: Long;
-  /** Nanoseconds of processor time a second, from two readings. */
+  /** Nanoseconds of CPU time per second, computed from two readings. */
   readonly nanoCores?: number | undefined;
   readonly pressure?: Pressure | undefined;
 }
 
-/** All in bytes, except the faults. */
+/** Memory usage. All values are in bytes, except the numbers of page faults. */
 export interface MemoryReading {
   readonly timestamp: Long;
   readonly usage: number;
-  /** Usage without the page cache that the kernel would drop first. kubelet's evictions go by this number. */
+  /** Usage without the page cache that the kernel would drop first. kubelet's evictions use this number. */
   readonly workingSet: number;
-  /** Absent without a limit. */
+  /** Absent when there is no limit. */
   readonly limit?: number | undefined;
   readonly rss?: number | undefined;
   readonly pageFaults?: number | undefined;
@@ -40,7 +40,7 @@ export interface MemoryReading {
 export interface SwapReading {
   readonly timestamp: Long;
   readonly usage: number;
-  /** Absent without a limit. */
+  /** Absent when there is no limit. */
   readonly limit?: number | undefined;
 }
 
@@ -49,16 +49,16 @@ export interface IoReading {
   readonly pressure: Pressure;
 }
 
-/** Pressure stall information: `some` task waited, or all (`full`). */
+/** Pressure stall information: the time in which at least one task waited (`some`), or all tasks waited (`full`). */
 export interface Pressure {
   readonly some?: PressureLine | undefined;
   readonly full?: PressureLine | undefined;
 }
 
 export interface PressureLine {
-  /** Nanoseconds stalled so far. */
+  /** Nanoseconds of waiting so far. */
   readonly totalNanos: Long;
-  /** Percent of the last 10, 60 and 300 seconds. */
+  /** Share of the last 10, 60 and 300 seconds, in percent. */
   readonly avg10: number;
   readonly avg60: number;
   readonly avg300: number;
@@ -70,7 +70,7 @@ export interface LayerReading {
   /** The mount point of the file system that holds it. */
   readonly mountpoint: string;
   readonly usedBytes: number;
-  /** Absent where only the Engine can tell: it counts no inodes. */
+  /** Absent when the Engine made the measurement, because the Engine does not count inodes. */
   readonly inodesUsed?: number | undefined;
 }
 
@@ -88,12 +88,12 @@ export interface InterfaceReading {
 
 export interface NetworkReading {
   readonly timestamp: Long;
-  /** Undefined when there is none but loopback. */
+  /** Undefined when loopback is the only interface. */
   readonly defaultInterface?: InterfaceReading | undefined;
   readonly others: readonly InterfaceReading[];
 }
 
-/** What one block device has done for a container. */
+/** A container's reads from and writes to one block device. */
 export interface DeviceIo {
   readonly major: string;
   readonly minor: string;
@@ -103,7 +103,7 @@ export interface DeviceIo {
   readonly writes: number;
 }
 
-/** What cAdvisor's metrics want beyond usage. Undefined where the machine does not report it. */
+/** The values that cAdvisor's metrics need besides usage. A value is undefined when the machine does not report it. */
 export interface DetailReading {
   readonly usage: UsageReading;
   readonly userNanos?: Long | undefined;
@@ -112,26 +112,26 @@ export interface DetailReading {
   readonly periods?: number | undefined;
   readonly throttledPeriods?: number | undefined;
   readonly throttledNanos?: Long | undefined;
-  /** Bytes, as all of memory but the counts. */
+  /** Memory details in bytes, except for the counts. */
   readonly cache?: number | undefined;
   readonly mappedFile?: number | undefined;
   readonly kernel?: number | undefined;
   readonly maxUsage?: number | undefined;
-  /** How often usage hit the limit. */
+  /** How often usage reached the limit. */
   readonly limitHits?: number | undefined;
-  /** Page faults of the group itself, without groups below it. */
+  /** Page faults of the group itself, without the groups below it. */
   readonly ownPageFaults?: number | undefined;
   readonly ownMajorPageFaults?: number | undefined;
   readonly oomKills?: number | undefined;
   readonly devices: readonly DeviceIo[];
-  /** Threads, in the kernel's words tasks. */
+  /** Threads, which the kernel calls tasks. */
   readonly tasks?: number | undefined;
   readonly tasksLimit?: number | undefined;
   readonly hugePages: readonly HugePages[];
 }
 
 export interface HugePages {
-  /** As in the file name: `2MB`, `1GB`. */
+  /** The size as in the file name, such as `2MB` or `1GB`. */
   readonly size: string;
   /** Bytes. */
   readonly usage: number;
@@ -141,39 +141,44 @@ export interface HugePages {
 /** A running container, or a pod's pause container. */
 export interface Target {
   readonly id: string;
-  /** Host pid of its first process. */
+  /** Host pid of the container's first process. */
   readonly pid: number;
 }
 
-/** Where readings come from: cgroup files, or the Engine if those cannot be seen. */
+/** The source of readings: cgroup files, or the Engine if the files are not visible here. */
 export interface UsageSource {
-  /** Resolves with undefined when it does not run any more. */
+  /** Resolves with undefined when the container is not running anymore. */
   usage(target: Target, signal?: AbortSignal): Promise<UsageReading | undefined>;
   detail(target: Target, signal?: AbortSignal): Promise<TargetDetail | undefined>;
-  /** The path of its cgroup: cAdvisor's label `id`. */
+  /** The path of the container's cgroup, which is cAdvisor's label `id`. */
   cgroupName(target: Target): Promise<string | undefined>;
   /**
-   * Reads the cgroup above a pause container: the pod's own, where the pod was given one.
-   * Undefined where that cannot be read.
+   * Reads the cgroup above a pause container. It is the pod's own cgroup if the pod was given one. Undefined when it cannot be
+   * read.
    */
   podUsage(sandbox: Target, signal?: AbortSignal): Promise<UsageReading | undefined>;
   podDetail(sandbox: Target, signal?: AbortSignal): Promise<TargetDetail | undefined>;
-  /** Host pids of all its processes; undefined where they cannot be seen. */
+  /** Host pids of all the container's processes; undefined when they are not visible here. */
   processes(target: Target, signal?: AbortSignal): Promise<readonly number[] | undefined>;
-  /** Reads the interfaces of a pod's network namespace, loopback included; undefined where it cannot be seen. */
+  /**
+   * Reads the interfaces of a pod's network namespace, including loopback; undefined when the namespace is not visible here.
+   */
   interfaces(sandbox: Target, signal?: AbortSignal): Promise<readonly InterfaceReading[] | undefined>;
-  /** Makes its first reading at once, so that the next one has a rate. */
+  /** Takes the first reading immediately, so that the next reading has a rate. */
   watch(target: Target): Promise<void>;
   forget(id: string): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface TargetDetail extends DetailReading {
-  /** The same as `cgroupName` returns. */
+  /** The path that `cgroupName` returns. */
   readonly cgroup: string;
 }
 
-/** Nanoseconds since the epoch, no two the same: crictl and kubelet take equal timestamps for a reading not renewed. */
+/**
+ * Returns the current time in nanoseconds since the epoch, but never the same number twice, because crictl and kubelet treat
+ * two readings with equal timestamps as one.
+ */
 export class ReadingClock {
   private lastMillis = 0;
   private last = Long.ZERO;

@@ -21,13 +21,15 @@ import { parseNetDev } from './parse';
 import { V1Group } from './v1-group';
 import { V2Group } from './v2-group';
 
-/** How many groups are read at the same time, with three to nine small files each. libuv has four threads for all of them. */
+/**
+ * How many groups are read at the same time. Each has three to nine small files, and libuv has four threads for all of them.
+ */
 const CONCURRENCY = 8;
 
 interface Found {
   readonly path: GroupPath;
   readonly own: GroupReader;
-  /** The group above, opened when first asked for. */
+  /** The parent group, which is opened when it is first requested. */
   above?: GroupReader;
 }
 
@@ -37,8 +39,8 @@ interface Entry {
 }
 
 /**
- * Readings from cgroup files. The group of a container is looked up once, by its first process' /proc/<pid>/cgroup; its
- * files stay open until it ends, as far as there are places.
+ * Takes readings from cgroup files. A container's group is looked up once, in /proc/<pid>/cgroup of the container's first
+ * process. The group's files stay open until the container ends, unless too many files are open already.
  */
 export class CgroupSource implements UsageSource {
   private readonly entries = new Map<string, Entry>();
@@ -86,7 +88,7 @@ export class CgroupSource implements UsageSource {
   ): Promise<readonly InterfaceReading[] | undefined> {
     return this.slots.run(async () => {
       const text = await readText(`/proc/${pid}/net/dev`);
-      // After the read: had the pid been reused before it, the cgroup would tell now.
+      // The cgroup is checked after the read, so that a pid that was reused before the read is noticed.
       return text !== undefined && (await isInContainer(pid, id)) ? parseNetDev(text) : undefined;
     }, signal);
   }
@@ -116,7 +118,7 @@ export class CgroupSource implements UsageSource {
 
   private async find(target: Target): Promise<Found | undefined> {
     const known = this.entries.get(target.id);
-    // Another pid means that the container was restarted (`docker restart`), in another group of the same name.
+    // A different pid means that the container was restarted (`docker restart`) and is now in another group of the same name.
     if (known?.pid === target.pid) return known.found;
     const entry = { pid: target.pid, found: this.locate(target) };
     this.entries.set(target.id, entry);
@@ -148,7 +150,7 @@ async function closeAll(entry: Entry | undefined): Promise<void> {
   await found?.above?.close();
 }
 
-/** Opens no file yet: the first reading does. */
+/** Opens no file yet; the first reading does. */
 export function openGroup(
   group: GroupPath,
   version: Hierarchies['version'],

@@ -1,27 +1,27 @@
 import { readdir } from 'node:fs/promises';
 import type { DetailReading, UsageReading } from '../readings';
 
-/** Readings of one control group, with the groups below it. */
+/** Takes readings of one control group, including the groups below it. */
 export interface GroupReader {
   readonly name: string;
-  /** Costs a few small reads, in parallel. Resolves with undefined when the group is gone. */
+  /** Reads a few small files in parallel. Resolves with undefined when the group is gone. */
   usage(): Promise<UsageReading | undefined>;
-  /** Costs some twenty reads. */
+  /** Reads some twenty files. */
   detail(): Promise<DetailReading | undefined>;
   close(): Promise<void>;
 }
 
-/** Sizes of huge pages that a group accounts for, as in its file names: `2MB` of `hugetlb.2MB.current`. */
+/** Finds the sizes of huge pages that a group accounts for, as its file names contain them: `2MB` in `hugetlb.2MB.current`. */
 export class HugePageSizes {
   private sizes: Promise<string[]> | undefined;
 
-  /** @param suffix of the file that tells usage: `current` on v2, `usage_in_bytes` on v1. */
+  /** @param suffix the end of the usage file's name: `current` on v2, `usage_in_bytes` on v1. */
   constructor(
     private readonly directory: string | undefined,
     private readonly suffix: string,
   ) {}
 
-  /** The sizes do not change, so they are looked up once. */
+  /** Returns the sizes of huge pages. They do not change, so they are looked up once. */
   all(): Promise<readonly string[]> {
     this.sizes ??= this.lookUp();
     return this.sizes;

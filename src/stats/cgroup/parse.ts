@@ -3,19 +3,25 @@ import type { DeviceIo, InterfaceReading, Pressure, PressureLine } from '../read
 
 const NANOS_PER_MICRO = 1_000;
 
-/** `key value` lines (memory.stat, cpu.stat): the value of one key, undefined when the kernel does not tell it. */
+/**
+ * Finds the value of a key in a file of `key value` lines (memory.stat, cpu.stat); undefined when the kernel does not report
+ * the key.
+ */
 export function keyed(text: string, key: string): number | undefined {
   const value = valueText(text, key);
   return value === undefined ? undefined : Number(value);
 }
 
-/** The same for counters that may pass 2^53. */
+/** Like `keyed`, for counters that may exceed 2^53. */
 export function keyedLong(text: string, key: string): Long | undefined {
   const value = valueText(text, key);
   return value === undefined ? undefined : Long.fromString(value, true);
 }
 
-/** A hundred containers are read at once: a search is several times cheaper than a map of forty lines. */
+/**
+ * This searches the text, because a hundred containers may be read at once, and building a map of forty lines takes several
+ * times as long.
+ */
 function valueText(text: string, key: string): string | undefined {
   const at = text.startsWith(`${key} `) ? 0 : text.indexOf(`\n${key} `) + 1;
   if (at === 0 && !text.startsWith(`${key} `)) return undefined;
@@ -34,7 +40,10 @@ export function long(text: string | undefined): Long | undefined {
   return /^\d+$/.test(trimmed) ? Long.fromString(trimmed, true) : undefined;
 }
 
-/** `some avg10=0.00 avg60=0.00 avg300=0.00 total=0` and the same with `full`; the kernel counts microseconds. */
+/**
+ * Parses a pressure file. It has the line `some avg10=0.00 avg60=0.00 avg300=0.00 total=0` and one like it with `full`. `total`
+ * is in microseconds.
+ */
 export function pressure(text: string | undefined): Pressure | undefined {
   if (text === undefined) return undefined;
   const some = pressureLine(text, 'some');
@@ -58,7 +67,10 @@ function pressureLine(text: string, kind: string): PressureLine | undefined {
   };
 }
 
-/** v2's io.stat: `8:0 rbytes=1 wbytes=2 rios=3 wios=4 …`; a device that was never used may have no values at all. */
+/**
+ * Parses v2's io.stat, which has lines like `8:0 rbytes=1 wbytes=2 rios=3 wios=4 …`. The line of a device that was never used
+ * may have no values.
+ */
 export function ioStat(text: string): DeviceIo[] {
   return text.split('\n').flatMap((line) => {
     const [device = '', ...pairs] = line.trim().split(' ');
@@ -71,7 +83,7 @@ export function ioStat(text: string): DeviceIo[] {
   });
 }
 
-/** v1's blkio: `8:0 Read 1` lines in two files, bytes and operations. */
+/** Parses v1's blkio files, which have lines like `8:0 Read 1`. One file has bytes, the other one operations. */
 export function blkio(bytes: string, operations: string): DeviceIo[] {
   const read = (text: string): Map<string, number> => {
     const lines = text.matchAll(/^(\d+:\d+) (Read|Write) (\d+)$/gm);
@@ -93,12 +105,13 @@ export function blkio(bytes: string, operations: string): DeviceIo[] {
 }
 
 /**
- * /proc/<pid>/net/dev: all interfaces of a network namespace; IPv4 and IPv6 are not told apart. Two lines of heading,
- * then `name: rx bytes packets errs drop fifo frame compressed multicast, tx bytes packets errs drop …`.
+ * Parses /proc/<pid>/net/dev, which has all interfaces of a network namespace, with IPv4 and IPv6 counted together. After two
+ * lines of heading it has lines with the fields `name: rx bytes packets errs drop fifo frame compressed multicast, tx bytes
+ * packets errs drop …`.
  */
 export function parseNetDev(text: string): InterfaceReading[] {
   return text.split('\n').flatMap((line) => {
-    // An alias has a colon in its name.
+    // The last colon separates the name, because the name of an alias contains a colon.
     const colon = line.lastIndexOf(':');
     const values = line
       .slice(colon + 1)

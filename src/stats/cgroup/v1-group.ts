@@ -7,11 +7,12 @@ import { HugePageSizes, type GroupReader } from './group-reader';
 import { HeldFiles, type FilePlaces } from './held-files';
 import { blkio, keyed, keyedLong, long, workingSet } from './parse';
 
-/** cpuacct.stat counts in USER_HZ, which is 100 on every Linux of today. */
+/** Nanoseconds per tick. cpuacct.stat counts in USER_HZ, which is 100 on every current Linux. */
 const NANOS_PER_TICK = 10_000_000;
 
 /**
- * A group of cgroup v1 (kernel.org, admin-guide/cgroup-v1), in each controller's own tree. v1 has no pressure files.
+ * A group of cgroup v1 (kernel.org, admin-guide/cgroup-v1). It has a directory in each controller's own tree. v1 has no
+ * pressure files.
  */
 export class V1Group implements GroupReader {
   readonly name: string;
@@ -89,7 +90,7 @@ export class V1Group implements GroupReader {
     return usageNanos && this.meter.reading(usageNanos);
   }
 
-  /** Limit and swap are lines of memory.stat too. */
+  /** The memory limit and swap usage are read from memory.stat, which contains them too. */
   private async memory(): Promise<Pick<UsageReading, 'memory' | 'swap'>> {
     const [current, stat = ''] = await Promise.all([
       this.read('memory', 'memory.usage_in_bytes'),
@@ -108,7 +109,7 @@ export class V1Group implements GroupReader {
       pageFaults: keyed(stat, 'total_pgfault'),
       majorPageFaults: keyed(stat, 'total_pgmajfault'),
     };
-    // Absent where the kernel does not account for swap.
+    // These files are missing if the kernel does not account for swap.
     const swapped = keyed(stat, 'total_swap');
     if (swapped === undefined) return { memory };
     const both = bounded(stat, 'hierarchical_memsw_limit');

@@ -11,8 +11,8 @@ import { ioStat, keyed, keyedLong, pressure, workingSet } from './parse';
 const NANOS_PER_MICRO = 1_000;
 
 /**
- * A group of cgroup v2 (kernel.org, admin-guide/cgroup-v2). A controller that the group's parent does not hand down
- * has no files there; swap and pressure files come and go with kernel configuration.
+ * A group of cgroup v2 (kernel.org, admin-guide/cgroup-v2). The group has no files of a controller that its parent has not
+ * enabled for it. Whether swap and pressure files exist depends on the kernel's configuration.
  */
 export class V2Group implements GroupReader {
   readonly name: string;
@@ -35,7 +35,7 @@ export class V2Group implements GroupReader {
 
   async usage(): Promise<UsageReading | undefined> {
     const [cpu, memory, swap, io] = await Promise.all([this.cpu(), this.memory(), this.swap(), this.io()]);
-    // cpu.stat is in every group, whatever the controllers: without it the group is gone.
+    // Every group has a cpu.stat, whichever controllers are enabled. If it is missing, the group is gone.
     return cpu && { cpu, memory, swap, io };
   }
 
@@ -63,7 +63,7 @@ export class V2Group implements GroupReader {
       throttledNanos: nanos(keyedLong(cpuStat, 'throttled_usec')),
       cache: keyed(memoryStat, 'file'),
       mappedFile: keyed(memoryStat, 'file_mapped'),
-      // Kernels before 5.18 report only the parts.
+      // Kernels before 5.18 do not report the total, only its parts.
       kernel: kernel ?? sum(keyed(memoryStat, 'kernel_stack'), keyed(memoryStat, 'slab')),
       maxUsage: number(peak),
       limitHits: keyed(events, 'max'),

@@ -1,23 +1,23 @@
 import { lstatSync, opendirSync, readdirSync, readlinkSync, type Dir, type Stats } from 'node:fs';
 import { join } from 'node:path';
 
-/** Length of one step of a walk: long enough to make progress, short enough for other users of the processor. */
+/** Length of one step of a walk in ms. It is long enough to make progress and short enough not to delay other programs. */
 const SLICE_MS = 10;
 
 export interface Measured extends Size {
-  /** Time that the walk itself took, without its rests. */
+  /** Milliseconds that the walk itself took, without its pauses. */
   readonly busyMs: number;
 }
 
 /** Work on files that is too slow for the event loop. */
 export interface DiskWork {
-  /** Undefined when there is no such directory. */
+  /** Measures a directory. Resolves with undefined when the directory does not exist. */
   measure(directory: string): Promise<Measured | undefined>;
   openFiles(pids: readonly number[]): Promise<OpenFiles>;
   close(): Promise<void>;
 }
 
-/** The work itself, on the calling thread. */
+/** Does the work on the calling thread. */
 export class InThreadDiskWork implements DiskWork {
   private readonly pacer = new Pacer((ms) => this.rest(ms));
   private readonly resting = new Set<() => void>();
@@ -38,7 +38,7 @@ export class InThreadDiskWork implements DiskWork {
     return undefined;
   }
 
-  /** Not paced, because a caller waits for it. */
+  /** This work is not slowed down, because a caller is waiting for it. */
   openFiles(pids: readonly number[]): Promise<OpenFiles> {
     return Promise.resolve(countOpenFiles(pids));
   }
@@ -63,16 +63,16 @@ export class InThreadDiskWork implements DiskWork {
   }
 }
 
-/** The share of one processor that all walks may use together. */
+/** The share of one CPU that all walks together may use. */
 const SHARE = 0.05;
 
-/** Lets bursts of work pass one at a time, and rests after each so that all together stay below SHARE. */
+/** Runs bursts of work one at a time, and pauses after each, so that all of them together use less than SHARE. */
 export class Pacer {
   private queue: Promise<void> = Promise.resolve();
 
   constructor(private readonly rest: (ms: number) => Promise<void>) {}
 
-  /** Runs `burst`, which is synchronous, when its turn has come. */
+  /** Runs `burst`, which is synchronous, when it is its turn. */
   run<T>(burst: () => T): Promise<T> {
     const mine = this.queue.then(() => {
       const start = performance.now();
@@ -89,18 +89,18 @@ export class Pacer {
 
 /** The unit of st_blocks, in bytes. */
 const BLOCK = 512;
-/** Entries between two looks at the clock. */
+/** Number of directory entries between two looks at the clock. */
 const BATCH = 64;
 
 export interface Size {
-  /** On disk, as `du` counts: holes are nothing, a hard-linked file counts once. */
+  /** Bytes on disk, counted as in `du`: holes do not count, and a hard-linked file counts once. */
   readonly bytes: number;
   readonly inodes: number;
 }
 
 /**
- * Walks a directory tree, itself included, in steps of about `sliceMs`; other file systems mounted in it are left out.
- * Synchronous, for a thread of its own. Files that come and go meanwhile are as they were found.
+ * Walks a directory tree, including the root directory itself, in steps of about `sliceMs`. Omits other file systems that are
+ * mounted in it. Synchronous, so it needs a thread of its own. Files that change meanwhile are counted as they were found.
  * @returns undefined when the directory is gone.
  */
 export function* walk(root: string, sliceMs: number): Generator<undefined, Size | undefined, undefined> {
@@ -154,7 +154,7 @@ function tryOpen(directory: string): Dir | undefined {
   }
 }
 
-/** More open files than this in one container are not looked at: a count takes microseconds a file. */
+/** The largest number of open files in one container that are counted, because counting takes some microseconds per file. */
 const MOST = 50_000;
 
 export interface OpenFiles {
@@ -162,7 +162,9 @@ export interface OpenFiles {
   readonly sockets: number;
 }
 
-/** Descriptors of the processes, and which of them are sockets. Synchronous, for a thread of its own. */
+/**
+ * Counts the open descriptors of the processes, and how many of them are sockets. Synchronous, so it needs a thread of its own.
+ */
 export function countOpenFiles(pids: readonly number[]): OpenFiles {
   let files = 0;
   let sockets = 0;
@@ -176,7 +178,7 @@ export function countOpenFiles(pids: readonly number[]): OpenFiles {
   return { files, sockets };
 }
 
-/** Empty for a process that has ended meanwhile. */
+/** Lists a process's descriptors; none when the process has ended meanwhile. */
 function list(directory: string): string[] {
   try {
     return readdirSync(directory);

@@ -4,12 +4,14 @@ import type { Logger } from '../../lib/logger';
 import type { LayerReading, Target } from '../readings';
 import type { MeasuredLayer } from './layer-source';
 
-/** Two layers are measured at the same time, so that a small one need not wait for a huge one. */
+/** How many layers are measured at the same time. There are two, so that a small layer need not wait for a huge one. */
 const CONCURRENCY = 2;
-/** A layer that changes is measured this often; an unchanged layer is measured less and less often. */
+/** The interval in ms at which a changing layer is measured. An unchanged layer is measured less and less often. */
 const SHORTEST_MS = 10_000;
 const LONGEST_MS = 120_000;
-/** A layer that took one second to measure rests for 200 seconds. */
+/**
+ * After a measurement, a layer is left alone for this many times the measurement's duration: 200 s after a measurement of 1 s.
+ */
 const REST_PER_COST = 200;
 
 export interface LayerTimes {
@@ -23,14 +25,14 @@ interface Entry {
   periodMs: number;
   isRunning: boolean;
   measured: MeasuredLayer | undefined;
-  /** Called with the next measurement, or the end of the container. */
+  /** Called at the next measurement, or when the container ends. */
   waiting: (() => void)[];
 }
 
 /**
- * Decides when to measure which writable layer. A container that has just started comes first. After that, a layer that
- * grows is measured every 10 s and an unchanged one every 2 min, and expensive ones less often. Containers that have ended
- * are not measured any more; their last reading stays until they are removed.
+ * Decides when to measure which writable layer. Containers that have just started come first. After that, a growing layer is
+ * measured every 10 s, an unchanged layer every 2 min, and layers that take long to measure less often. Containers that have
+ * ended are not measured anymore. Their last reading stays until they are removed.
  */
 export class LayerBudget {
   private readonly entries = new Map<string, Entry>();
@@ -60,7 +62,7 @@ export class LayerBudget {
     await this.workers;
   }
 
-  /** The container runs (again). */
+  /** Called when the container has been started or restarted. */
   add(target: Target): void {
     const measured = this.entries.get(target.id)?.measured;
     const periodMs = this.times.shortest;
@@ -68,7 +70,7 @@ export class LayerBudget {
     this.wake();
   }
 
-  /** The container has ended. */
+  /** Called when the container has ended. */
   end(id: string): void {
     const entry = this.entries.get(id);
     if (entry === undefined) return;
@@ -76,7 +78,7 @@ export class LayerBudget {
     answer(entry);
   }
 
-  /** The container is removed. */
+  /** Called when the container is removed. */
   forget(id: string): void {
     this.end(id);
     this.entries.delete(id);
@@ -86,12 +88,12 @@ export class LayerBudget {
     return this.entries.get(id)?.measured?.reading;
   }
 
-  /** The directory of its last measurement. */
+  /** The directory of the container's last measurement. */
   directory(id: string): string | undefined {
     return this.entries.get(id)?.measured?.directory;
   }
 
-  /** Resolves once a running container has been measured for the first time, or has ended before. */
+  /** Resolves once a running container has been measured for the first time, or has ended before that. */
   async whenMeasured(id: string, signal: AbortSignal): Promise<void> {
     const entry = this.entries.get(id);
     if (entry === undefined || !entry.isRunning || entry.measured !== undefined) return;
@@ -107,7 +109,7 @@ export class LayerBudget {
         await this.untilWoken(waitMs);
         continue;
       }
-      // Nobody else takes it meanwhile.
+      // Infinity keeps the other measurers from choosing this layer meanwhile.
       entry.dueAt = Infinity;
       await this.measureOne(entry);
     }
@@ -133,7 +135,7 @@ export class LayerBudget {
     } catch (error) {
       entry.periodMs = this.times.longest;
       if (!this.stopped.signal.aborted && messageOf(error) !== this.told) {
-        // Logged once, not for each container of the node.
+        // The error is logged once, and not for each container of the node.
         this.told = messageOf(error);
         const { id: container } = entry.target;
         this.logger.warn('Cannot measure the writable layer of a container', {

@@ -8,10 +8,10 @@ import { parseMountinfo, unescape } from '../../node/mountinfo';
 import type { LayerReading, ReadingClock, Target } from '../readings';
 import type { DiskWork } from './disk-work';
 
-/** Timeout for one layer; an Engine that takes longer is asked again much later. */
+/** Timeout for one layer in ms. If the Engine takes longer, it is asked again much later. */
 const ENGINE_MS = 60_000;
 
-/** The Engine call that measures layers which only the Engine can see. */
+/** The Engine call that measures a layer, for layers that only the Engine can see. */
 export interface EngineSizes {
   containerSize(id: string, options: { signal: AbortSignal }): Promise<number | undefined>;
 }
@@ -20,27 +20,27 @@ export interface LayerSourceParts {
   readonly work: DiskWork;
   readonly engine: EngineSizes;
   readonly clock: ReadingClock;
-  /** Whether the Engine's files are on this machine. */
+  /** Whether the Engine's files are on this machine and visible to this daemon. */
   readonly visible: boolean;
-  /** The Engine's data root, '' until known. */
+  /** The Engine's data root; '' until it is known. */
   readonly rootDir: () => string;
-  /** The directory below which all layers are, '' until known. */
+  /** The directory that contains all layers; '' until it is known. */
   readonly imageDirectory: () => string;
 }
 
 export interface MeasuredLayer {
   readonly reading: LayerReading;
-  /** Milliseconds that the measurement took us or the Engine. */
+  /** Milliseconds that the measurement took, whether we or the Engine made it. */
   readonly costMs: number;
-  /** The directory that was walked; undefined where the Engine was asked. */
+  /** The directory that was walked; undefined when the Engine made the measurement. */
   readonly directory?: string;
 }
 
-/** Measures one container's writable layer: on disk where its directory can be seen, else by the Engine. */
+/** Measures one container's writable layer. Walks the layer's directory if it is visible here, otherwise asks the Engine. */
 export class LayerSource {
   constructor(private readonly parts: LayerSourceParts) {}
 
-  /** Undefined when the container is gone, or nobody can tell. */
+  /** Resolves with undefined when the container is gone or its layer cannot be measured. */
   async measure(target: Target, signal: AbortSignal): Promise<MeasuredLayer | undefined> {
     const { visible, rootDir } = this.parts;
     const directory = visible ? await upperDirectory(target, rootDir()) : undefined;
@@ -74,14 +74,20 @@ export class LayerSource {
     }
   }
 
-  /** The same name as in ImageFsInfo, because kubelet takes equal names for one file system. A layer outside that directory keeps its own name. */
+  /**
+   * The name must be the same as in ImageFsInfo, because kubelet treats equal names as one file system. A layer outside that
+   * directory keeps a name of its own.
+   */
   private mountpointOf(directory: string): string {
     const root = this.parts.imageDirectory();
     return root !== '' && directory.startsWith(`${root}/`) ? root : directory;
   }
 }
 
-/** File systems with project quotas that moby uses: XFS, ext4. On others the size may change at any time (ZFS). */
+/**
+ * The types of file systems on which moby uses project quotas: XFS and ext4. On other file systems the size may change at any
+ * time (ZFS).
+ */
 const WITH_QUOTAS: ReadonlySet<number> = new Set([0x58465342, 0xef53]);
 
 export interface Space {
@@ -93,9 +99,9 @@ export interface Space {
 }
 
 /**
- * Bytes that a project quota (`overlay2.size`) has counted already: below such a directory statfs tells the quota's
- * limit and use in place of the file system's (XFS and ext4 do; moby puts the quota on the layer's directory).
- * @param whole a directory above it without a quota; nothing follows from one on another disk.
+ * Returns the number of bytes that a project quota (`overlay2.size`) has counted already. moby sets the quota on the layer's
+ * directory, and inside it statfs reports the quota's limit and usage instead of the file system's (on XFS and ext4).
+ * @param whole a directory above the layer's that has no quota, to compare with. It must be on the same disk.
  * @returns undefined without a quota.
  */
 export async function quotaUsage(
@@ -120,15 +126,15 @@ async function readSpace(path: string): Promise<Space> {
 }
 
 /**
- * The directory on this machine that takes what a container writes: the upper one of the overlay that is its root. The
- * kernel tells it for overlay2 and for the containerd image store alike, so no Engine call is needed.
- * @param rootDir the Engine's data root, for option strings that were too long for absolute paths.
- * @returns undefined for other storage drivers, and when the container does not run.
+ * Finds the directory on this machine to which a container's writes go: the upper directory of the overlay that is its root.
+ * The kernel reports it for overlay2 and for the containerd image store, so no Engine call is needed.
+ * @param rootDir the Engine's data root. Mount options contain paths relative to it when absolute paths would be too long.
+ * @returns undefined for other storage drivers, and when the container is not running.
  */
 export async function upperDirectory({ id, pid }: Target, rootDir: string): Promise<string | undefined> {
   const text = await readText(`/proc/${pid}/mountinfo`);
   const upper = text === undefined ? undefined : parseUpper(text);
-  // After the read: had the pid been reused before it, the cgroup would tell now.
+  // The cgroup is checked after the read, so that a pid that was reused before the read is noticed.
   if (upper === undefined || !(await isInContainer(pid, id))) return undefined;
   return isAbsolute(upper) ? upper : join(rootDir, 'overlay2', upper);
 }

@@ -6,21 +6,24 @@ import { PendingCalls, startWorker, type Reply, type StartWorker } from '../../l
 import type { DiskWork, Measured, OpenFiles } from './disk-work';
 import type { DiskAnswer, DiskCall } from './worker-entry';
 
-/** Inodes of hard-linked files are remembered during a walk; little else is. */
+/** Heap limit of the thread in MiB. A walk remembers the inodes of hard-linked files, and little else. */
 const HEAP_MB = 128;
-/** Most unanswered requests: four times as many as one scrape makes at once. Callers that gave up count, as the thread does not know. */
+/**
+ * The largest number of unanswered requests: four times as many as one scrape makes at once. Requests whose callers gave up
+ * count too, because the thread does not know that they gave up.
+ */
 const MAX_PENDING = 256;
-/** A thread in a system call that hangs (a dead network disk) cannot be ended. */
+/** Milliseconds to wait for the thread's end. A thread in a hanging system call (a dead network disk) cannot be ended. */
 const TERMINATE_MS = 2_000;
 
-/** What tests replace; production passes nothing. */
+/** The parts that tests replace; production passes nothing. */
 export interface DiskWorkOverrides {
   readonly maxPending?: number;
   readonly terminateMs?: number;
   readonly startWorker?: StartWorker;
 }
 
-/** The work in a thread of its own, which is started with the first request and anew after it died. */
+/** Does the work in a thread of its own. The thread is started for the first request, and again after it has died. */
 export class WorkerDiskWork implements DiskWork {
   private readonly calls = new PendingCalls<DiskCall, DiskAnswer>();
   private worker: Worker | undefined;
@@ -60,7 +63,7 @@ export class WorkerDiskWork implements DiskWork {
     try {
       worker = this.worker ??= this.start();
     } catch (error) {
-      // The next call tries again.
+      // The next call tries again to start a thread.
       return Promise.reject(unavailable(`cannot start a thread to measure disks: ${messageOf(error)}`));
     }
     return this.calls.make(call, (request) => worker.postMessage(request));
@@ -71,7 +74,7 @@ export class WorkerDiskWork implements DiskWork {
       name: 'dockbridge-disk',
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
     });
-    // Nothing is lost with it: it must not keep the process alive.
+    // The thread must not keep the process alive, because nothing is lost when it ends.
     worker.unref();
     worker.on('message', (reply: Reply<DiskAnswer>) => this.calls.settle(reply));
     worker.on('error', (error) => this.logger.error('The disk worker failed', { error: messageOf(error) }));

@@ -3,7 +3,7 @@ import { parentPort, type MessagePort } from 'node:worker_threads';
 import { answerCalls } from '../../lib/worker-rpc';
 import { InThreadDiskWork, type Measured, type OpenFiles } from './disk-work';
 
-/** What the disk worker is asked to do; one call of `DiskWork` each. */
+/** The calls that the disk worker accepts. Each corresponds to one method of `DiskWork`. */
 export type DiskCall =
   | { readonly method: 'measure'; readonly directory: string }
   | { readonly method: 'openFiles'; readonly pids: readonly number[] };
@@ -13,7 +13,7 @@ export interface DiskAnswer {
   readonly openFiles?: OpenFiles;
 }
 
-/** The lowest priority on the node. On Linux this sets the calling thread's alone. */
+/** The lowest priority on the node. On Linux this sets the priority of the calling thread alone. */
 const NICE = 19;
 
 function serve(port: MessagePort): void {

@@ -3,10 +3,10 @@ import { readText } from '../../node/disk/files';
 import { parseMountinfo } from '../../node/mountinfo';
 import type { FileSystem } from './container-families';
 
-/** A file system, and the number of its device. */
+/** A file system with the number of its device. */
 export type NumberedFileSystem = Omit<FileSystem, 'device'> & { readonly dev: number };
 
-/** Names of this machine's block devices and mounts, as they are now: by `major:minor`. */
+/** The current names of this machine's block devices and mounts, by `major:minor`. */
 export class BlockDevices {
   private constructor(
     private readonly disks: ReadonlyMap<string, string>,
@@ -27,26 +27,26 @@ export class BlockDevices {
 
   named({ dev, ...fileSystem }: NumberedFileSystem): FileSystem {
     const number = deviceNumber(dev);
-    // A file system over several disks (btrfs) has a number of its own, which only the mount table knows.
+    // A file system on several disks (btrfs) has a device number of its own, which only the mount table contains.
     const device = this.disks.get(number) ?? this.mounts.get(number) ?? number;
     return { device, ...fileSystem };
   }
 }
 
-/** Reads the file system that holds `directory`. */
+/** Reads the size and use of the file system that contains `directory`. */
 export async function readFileSystem(directory: string): Promise<NumberedFileSystem> {
   const { dev } = await stat(directory);
   const { blocks, bsize, files, ffree } = await statfs(directory);
   return { dev, totalBytes: blocks * bsize, totalInodes: files, freeInodes: ffree };
 }
 
-/** Lines of major, minor, name and counters. */
+/** Parses /proc/diskstats, whose lines contain major, minor, name and counters. */
 export function parseDiskstats(text: string): Map<string, string> {
   const lines = text.matchAll(/^\s*(\d+)\s+(\d+)\s+(\S+)/gm);
   return new Map([...lines].map(([, major, minor, name = '']) => [`${major}:${minor}`, `/dev/${name}`]));
 }
 
-/** gnu_dev_major and gnu_dev_minor of glibc. */
+/** Splits a device number, like gnu_dev_major and gnu_dev_minor of glibc. */
 export function deviceNumber(dev: number): string {
   const wide = BigInt(dev);
   const major = ((wide >> 8n) & 0xfffn) | ((wide >> 32n) & ~0xfffn);

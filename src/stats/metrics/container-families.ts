@@ -4,20 +4,22 @@ import type { OpenFiles } from '../disk/disk-work';
 import { familiesOf, type Family, type Values } from './metric';
 import type { NamedDevice } from './group-families';
 
-/** Defaults of the kernel, for containers that request nothing. */
+/** The kernel's defaults, for containers that request no CPU settings. */
 const DEFAULT_CPU_SHARES = 1_024;
 const DEFAULT_CPU_PERIOD = 100_000;
 
-/** The file system that holds a container's writable layer; within a project quota, what the quota leaves of it. */
+/**
+ * The file system that contains a container's writable layer. Within a project quota, its size and free space are the quota's.
+ */
 export interface FileSystem {
-  /** `/dev/…`. */
+  /** The device's path, `/dev/…`. */
   readonly device: string;
   readonly totalBytes: number;
   readonly totalInodes: number;
   readonly freeInodes: number;
 }
 
-/** What is known of a container beside its cgroup. */
+/** The facts about a container that do not come from its cgroup. */
 export interface ContainerInput {
   readonly container: ContainerRecord;
   readonly nowSeconds: number;
@@ -26,7 +28,7 @@ export interface ContainerInput {
   readonly fileSystem?: FileSystem | undefined;
   readonly processes?: number | undefined;
   readonly openFiles?: OpenFiles | undefined;
-  /** RLIMIT_NOFILE of the first process, -1 for unlimited. */
+  /** RLIMIT_NOFILE of the first process; -1 means unlimited. */
   readonly openFilesLimit?: number | undefined;
 }
 
@@ -56,7 +58,7 @@ export const CONTAINER_FAMILIES: readonly Family<ContainerInput>[] = [
   gauge('sockets', 'Open sockets.', ({ openFiles }) => openFiles?.sockets),
   gauge(
     'ulimits_soft',
-    'Soft limits of the first process, -1 for unlimited.',
+    'Soft limits of the first process; -1 means unlimited.',
     ({ openFilesLimit }) => [[openFilesLimit, 'max_open_files']],
     'ulimit',
   ),
@@ -68,19 +70,19 @@ export const CONTAINER_FAMILIES: readonly Family<ContainerInput>[] = [
   ),
   gauge(
     'fs_limit_bytes',
-    'Size of its file system.',
+    'Size of the file system that contains the writable layer.',
     ofFileSystem(({ totalBytes }) => totalBytes),
     'device',
   ),
   gauge(
     'fs_inodes_total',
-    'Inodes of its file system.',
+    'Inodes of the file system that contains the writable layer.',
     ofFileSystem(({ totalInodes }) => totalInodes),
     'device',
   ),
   gauge(
     'fs_inodes_free',
-    'Free inodes of its file system.',
+    'Free inodes of the file system that contains the writable layer.',
     ofFileSystem(({ freeInodes }) => freeInodes),
     'device',
   ),
@@ -113,7 +115,7 @@ export const CONTAINER_FAMILIES: readonly Family<ContainerInput>[] = [
     'Period of the CPU quota, in microseconds.',
     ({ container }) => container.resources.cpuPeriod || DEFAULT_CPU_PERIOD,
   ),
-  gauge('spec_cpu_quota', 'CPU quota of a period, in microseconds.', ({ container: { resources } }) =>
+  gauge('spec_cpu_quota', 'CPU quota per period, in microseconds.', ({ container: { resources } }) =>
     resources.cpuQuota > 0 ? resources.cpuQuota : undefined,
   ),
   gauge(
@@ -123,14 +125,16 @@ export const CONTAINER_FAMILIES: readonly Family<ContainerInput>[] = [
   ),
   gauge(
     'spec_memory_limit_bytes',
-    'Memory limit, 0 for none.',
+    'Memory limit; 0 means no limit.',
     ({ container }) => container.resources.memoryLimit,
   ),
-  gauge('spec_memory_swap_limit_bytes', 'Limit of memory and swap, 0 for none.', ({ container }) =>
-    Math.max(0, container.resources.memorySwapLimit),
+  gauge(
+    'spec_memory_swap_limit_bytes',
+    'Limit of memory and swap together; 0 means no limit.',
+    ({ container }) => Math.max(0, container.resources.memorySwapLimit),
   ),
-  // Neither CRI nor kubelet can ask for a memory reservation.
-  gauge('spec_memory_reservation_limit_bytes', 'Memory that is kept for it, 0 for none.', () => 0),
+  // The value is always 0, because neither CRI nor kubelet can request a memory reservation.
+  gauge('spec_memory_reservation_limit_bytes', 'Memory reserved for the container; 0 means none.', () => 0),
 ];
 
 const network = familiesOf<readonly InterfaceReading[]>();
@@ -149,10 +153,10 @@ const traffic = (
 export const NETWORK_FAMILIES: readonly Family<readonly InterfaceReading[]>[] = [
   traffic('receive_bytes', 'Bytes received.', ({ rxBytes }) => rxBytes),
   traffic('receive_packets', 'Packets received.', ({ rxPackets }) => rxPackets),
-  traffic('receive_packets_dropped', 'Packets dropped on receipt.', ({ rxDropped }) => rxDropped),
-  traffic('receive_errors', 'Errors on receipt.', ({ rxErrors }) => rxErrors),
+  traffic('receive_packets_dropped', 'Received packets that were dropped.', ({ rxDropped }) => rxDropped),
+  traffic('receive_errors', 'Errors while receiving.', ({ rxErrors }) => rxErrors),
   traffic('transmit_bytes', 'Bytes sent.', ({ txBytes }) => txBytes),
   traffic('transmit_packets', 'Packets sent.', ({ txPackets }) => txPackets),
-  traffic('transmit_packets_dropped', 'Packets dropped on sending.', ({ txDropped }) => txDropped),
-  traffic('transmit_errors', 'Errors on sending.', ({ txErrors }) => txErrors),
+  traffic('transmit_packets_dropped', 'Packets dropped while sending.', ({ txDropped }) => txDropped),
+  traffic('transmit_errors', 'Errors while sending.', ({ txErrors }) => txErrors),
 ];

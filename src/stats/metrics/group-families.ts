@@ -3,7 +3,7 @@ import type { DetailReading, DeviceIo, PressureLine } from '../readings';
 import { familiesOf, type Family, type Values } from './metric';
 
 export interface NamedDevice extends DeviceIo {
-  /** `/dev/…`. */
+  /** The device's path, `/dev/…`. */
   readonly path: string;
 }
 
@@ -13,32 +13,32 @@ export interface GroupInput extends DetailReading {
 
 const { counter, gauge } = familiesOf<GroupInput>();
 
-/** What a cgroup tells, of a container or of a pod; names and units are cAdvisor's (docs/stats.md). */
+/** The metric families that come from the cgroup of a container or a pod. Names and units are cAdvisor's (docs/stats.md). */
 export const GROUP_FAMILIES: readonly Family<GroupInput>[] = [
   counter(
     'cpu_usage_seconds_total',
-    'Processor time used, in seconds.',
+    'CPU time used, in seconds.',
     ({ usage }) => [[seconds(usage.cpu?.usageNanos), 'total']],
     'cpu',
   ),
-  counter('cpu_user_seconds_total', 'Processor time used in user mode, in seconds.', ({ userNanos }) =>
+  counter('cpu_user_seconds_total', 'CPU time used in user mode, in seconds.', ({ userNanos }) =>
     seconds(userNanos),
   ),
-  counter('cpu_system_seconds_total', 'Processor time used in the kernel, in seconds.', ({ systemNanos }) =>
+  counter('cpu_system_seconds_total', 'CPU time used in kernel mode, in seconds.', ({ systemNanos }) =>
     seconds(systemNanos),
   ),
   counter('cpu_cfs_periods_total', 'Periods of the CPU quota that have passed.', ({ periods }) => periods),
   counter(
     'cpu_cfs_throttled_periods_total',
-    'Periods of the CPU quota in which it was used up.',
+    'Periods of the CPU quota in which the quota was used up.',
     ({ throttledPeriods }) => throttledPeriods,
   ),
   counter(
     'cpu_cfs_throttled_seconds_total',
-    'Time that threads waited for the next period of the CPU quota, in seconds.',
+    'Time that threads waited for the next period because the CPU quota was used up, in seconds.',
     ({ throttledNanos }) => seconds(throttledNanos),
   ),
-  gauge('memory_usage_bytes', 'Memory in use, page cache included.', ({ usage }) => usage.memory?.usage),
+  gauge('memory_usage_bytes', 'Memory in use, including page cache.', ({ usage }) => usage.memory?.usage),
   gauge(
     'memory_working_set_bytes',
     'Memory in use without inactive page cache.',
@@ -52,17 +52,25 @@ export const GROUP_FAMILIES: readonly Family<GroupInput>[] = [
     ({ mappedFile }) => mappedFile,
   ),
   gauge('memory_swap', 'Memory that was swapped out, in bytes.', ({ usage }) => usage.swap?.usage),
-  gauge('memory_kernel_usage', 'Memory of the kernel itself, in bytes.', ({ kernel }) => kernel),
-  gauge('memory_max_usage_bytes', 'Most memory that was ever in use.', ({ maxUsage }) => maxUsage),
-  counter('memory_failcnt', 'How often usage has hit the memory limit.', ({ limitHits }) => limitHits),
+  gauge(
+    'memory_kernel_usage',
+    'Memory that the kernel uses for the group, in bytes.',
+    ({ kernel }) => kernel,
+  ),
+  gauge(
+    'memory_max_usage_bytes',
+    'Largest amount of memory that was ever in use.',
+    ({ maxUsage }) => maxUsage,
+  ),
+  counter('memory_failcnt', 'How often memory usage has reached the limit.', ({ limitHits }) => limitHits),
   counter(
     'memory_failures_total',
-    'Page faults, minor and major, of the group alone and with the groups below it.',
+    'Minor and major page faults, for the group alone and including the groups below it.',
     faults,
     'failure_type',
     'scope',
   ),
-  counter('oom_events_total', 'Processes killed for want of memory.', ({ oomKills }) => oomKills),
+  counter('oom_events_total', 'Processes that the OOM killer has killed.', ({ oomKills }) => oomKills),
   counter(
     'blkio_device_usage_total',
     'Bytes read from and written to a block device.',
@@ -77,8 +85,8 @@ export const GROUP_FAMILIES: readonly Family<GroupInput>[] = [
     'operation',
   ),
   gauge('threads', 'Threads running.', ({ tasks }) => tasks),
-  // As cAdvisor has it: 0 is infinity.
-  gauge('threads_max', 'Most threads allowed, 0 for any number.', ({ tasks, tasksLimit }) =>
+  // 0 means no limit, as in cAdvisor.
+  gauge('threads_max', 'Maximum number of threads; 0 means no limit.', ({ tasks, tasksLimit }) =>
     tasks === undefined ? undefined : (tasksLimit ?? 0),
   ),
   gauge(
@@ -89,7 +97,7 @@ export const GROUP_FAMILIES: readonly Family<GroupInput>[] = [
   ),
   gauge(
     'hugetlb_max_usage_bytes',
-    'Most huge pages that were ever in use.',
+    'Largest amount of huge pages that was ever in use.',
     ({ hugePages }) => hugePages.map(({ size, maxUsage }): Values[number] => [maxUsage, size]),
     'pagesize',
   ),
@@ -122,7 +130,8 @@ function pressureFamilies(
 function faults({ usage, ownPageFaults, ownMajorPageFaults }: DetailReading): Values {
   const { pageFaults, majorPageFaults } = usage.memory ?? {};
   return [
-    // cgroup v2 has no counters of its own for a group without those below it: a container has none below.
+    // cgroup v2 has no counters that exclude the groups below. The total is used for both, because a container normally has no
+    // groups below its own.
     [ownPageFaults ?? pageFaults, 'pgfault', 'container'],
     [ownMajorPageFaults ?? majorPageFaults, 'pgmajfault', 'container'],
     [pageFaults, 'pgfault', 'hierarchy'],

@@ -3,16 +3,16 @@ export interface MetricDescriptor {
   readonly name: string;
   readonly help: string;
   readonly kind: 'counter' | 'gauge';
-  /** Label keys that every family has, then the family's own. */
+  /** The label keys: those that every family has, followed by the family's own. */
   readonly labelKeys: readonly string[];
 }
 
-/** One value of a family, sampled live. */
+/** One current value of a family. */
 export interface MetricSample {
   readonly name: string;
-  /** One value for each key of the family, in their order. */
+  /** The label values, in the order of the family's label keys. */
   readonly labelValues: readonly string[];
-  /** In the unit that the name tells. Fractions are kept; they are rounded to CRI's integers later. */
+  /** The value in the unit that the family's name contains. Fractions are kept here; CRI's integers are rounded later. */
   readonly value: number;
 }
 
@@ -24,21 +24,21 @@ export interface ContainerMetrics {
 /** All samples of one pod. */
 export interface PodMetrics {
   readonly sandboxId: string;
-  /** Samples of the pod as a whole: its cgroup, where it has one, and its network. */
+  /** Samples of the pod as a whole. They are from its network and, if the pod has a cgroup of its own, from the cgroup. */
   readonly samples: readonly MetricSample[];
   readonly containers: readonly ContainerMetrics[];
 }
 
-/** Labels of every family, as kubelet's /metrics/cadvisor has them. */
+/** The label keys of every family, as in kubelet's /metrics/cadvisor. */
 export const BASE_LABELS = ['container', 'id', 'image', 'name', 'namespace', 'pod'] as const;
 
-/** Says what samples are about: a value for each base label. */
+/** Identifies what samples are about. It has a value for each base label. */
 export type Identity = Readonly<Record<(typeof BASE_LABELS)[number], string>>;
 
-/** Values of a family's own labels, and the number; nothing where it is not known. */
+/** The values of a family's own labels, and the sample's number; empty when the number is not known. */
 export type Values = readonly (readonly [value: number | undefined, ...labels: string[]])[];
 
-/** A metric family and how its values come out of what was read. */
+/** A metric family, and the function that computes its values from a reading. */
 export interface Family<Input> extends MetricDescriptor {
   readonly values: (input: Input) => Values;
 }
@@ -63,7 +63,7 @@ function maker<Input>(kind: MetricDescriptor['kind']): Maker<Input> {
   });
 }
 
-/** Makers of families that are read from the same input. */
+/** Functions that make families with the same kind of input. */
 export function familiesOf<Input>(): { counter: Maker<Input>; gauge: Maker<Input> } {
   return { counter: maker<Input>('counter'), gauge: maker<Input>('gauge') };
 }

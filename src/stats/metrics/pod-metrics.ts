@@ -25,14 +25,14 @@ import { GROUP_FAMILIES } from './group-families';
 
 /** How many pods are read at the same time; the source has a limit of its own. */
 const CONCURRENCY = 8;
-/** How long one call waits for layers that were never measured: those of containers that have just started. */
+/** How long, in ms, one call waits for layers that were never measured, because their containers have just started. */
 const FIRST_LAYERS_MS = 1_000;
 const OPEN_FILES_MS = 5_000;
 /** How many of libuv's four threads may read files for metrics at a time. */
 const FILE_SYSTEM_THREADS = 2;
 const FILE_SYSTEM_MS = 1_000;
 
-/** All families there are; the same for the life of the process, as CRI wants it. */
+/** All families. They stay the same for the life of the process, as CRI requires. */
 export const METRIC_DESCRIPTORS: readonly MetricDescriptor[] = [
   ...GROUP_FAMILIES,
   ...CONTAINER_FAMILIES,
@@ -46,7 +46,7 @@ export interface PodMetricsParts {
   readonly work: DiskWork;
 }
 
-/** Samples as cAdvisor would give them for the pods of this node. */
+/** Collects the samples that cAdvisor would report for the pods of this node. */
 export class PodMetricsReader {
   private readonly fileSystems = new LastAnswers(readFileSystem, FILE_SYSTEM_THREADS, FILE_SYSTEM_MS);
 
@@ -78,12 +78,12 @@ export class PodMetricsReader {
     await withDeadline('The first look at layers', FIRST_LAYERS_MS, signal, (limit) =>
       Promise.all(running.map(({ id }) => layers.whenMeasured(id, limit))),
     ).catch(() => {
-      // Those samples are left out this time.
+      // The samples of these layers are missing this time.
       signal?.throwIfAborted();
     });
   }
 
-  /** The pod's own cgroup: in cAdvisor's words a container without a name. */
+  /** Samples of the pod's own cgroup. In cAdvisor's metrics it is a container without a name. */
   private async ofGroup(
     sandbox: SandboxRecord,
     devices: BlockDevices,
@@ -97,8 +97,8 @@ export class PodMetricsReader {
   }
 
   /**
-   * Network samples belong to the pause container, which owns the namespace. Its name `POD` is what dashboards for Docker look
-   * for.
+   * Network samples belong to the pause container, which owns the namespace. It has the name `POD`, because dashboards for
+   * Docker use this name.
    */
   private async ofNetwork(sandbox: SandboxRecord, signal: AbortSignal | undefined): Promise<MetricSample[]> {
     if (sandbox.namespaces.network === NamespaceMode.NODE) return [];
@@ -158,7 +158,7 @@ export class PodMetricsReader {
     pids: readonly number[],
     signal: AbortSignal | undefined,
   ): Promise<OpenFiles | undefined> {
-    // A cancelled list asks no further questions, because they would fill the queue.
+    // A cancelled call starts no further reads, because they would fill the queue.
     signal?.throwIfAborted();
     try {
       return await waitAtMost('Counting open files', OPEN_FILES_MS, this.parts.work.openFiles(pids), signal);
@@ -181,7 +181,7 @@ function named<Device extends { major: string; minor: string }>(
   return devices.map((device) => ({ ...device, path: names.pathOf(device.major, device.minor) }));
 }
 
-/** -1 stands for no limit, as with cAdvisor. */
+/** -1 means no limit, as in cAdvisor. */
 async function readOpenFilesLimit(pid: number): Promise<number | undefined> {
   const limit = parseFileLimit((await readText(`/proc/${pid}/limits`)) ?? '');
   return limit === Infinity ? -1 : limit;

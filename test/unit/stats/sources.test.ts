@@ -186,7 +186,7 @@ describe('the source of stats', () => {
     const kind = source instanceof CgroupSource ? 'cgroup' : source instanceof EngineSource ? 'engine' : '';
     return { kind, visible, told };
   };
-  const WORDS = 'Reading stats from Docker Engine, which costs it much more than cgroup files';
+  const WORDS = 'Reading stats from Docker Engine, which costs much more than reading cgroup files';
 
   it.each([
     ['auto', true],

@@ -3,14 +3,14 @@ import { join, posix } from 'node:path';
 import { readText } from './disk/files';
 import { parseMountinfo } from './mountinfo';
 
-/** Where a controller's tree is mounted, and which group the mount shows as its root. */
+/** The place where a controller's tree is mounted, and the group that the mount shows as its root. */
 export interface Hierarchy {
   readonly mountPoint: string;
   readonly root: string;
 }
 
 /**
- * The cgroup trees of this machine. A hybrid machine has its controllers on v1 and a v2 tree without controllers; it counts
+ * The cgroup trees of this machine. A hybrid machine, which has its controllers on v1 and a v2 tree without controllers, counts
  * as v1.
  */
 export type Hierarchies =
@@ -34,7 +34,10 @@ export function findHierarchies(mountinfo: string): Hierarchies | undefined {
   return unified === undefined ? undefined : { version: 2, unified };
 }
 
-/** Finds the cgroup trees of this machine. @param proc where /proc is; tests have their own. */
+/**
+ * Finds the cgroup trees of this machine.
+ * @param proc the path of /proc; tests replace it.
+ */
 export async function readHierarchies(proc = '/proc'): Promise<Hierarchies | undefined> {
   return findHierarchies(await readFile(join(proc, 'self/mountinfo'), 'utf8'));
 }
@@ -52,7 +55,7 @@ export function parseProcCgroup(text: string): Map<string, string> {
 
 /** A control group and the places of its files. */
 export interface GroupPath {
-  /** The kernel's name of the group, such as `/kubepods/…/<id>`. cAdvisor's label `id` has the same. */
+  /** The kernel's name of the group, such as `/kubepods/…/<id>`. cAdvisor uses it as the label `id`. */
   readonly name: string;
   /** The directory of a controller's files; undefined when the controller is not mounted. */
   directoryOf(controller: string): string | undefined;
@@ -109,20 +112,22 @@ function groupAt(name: string, place: Place): GroupPath {
   };
 }
 
-/** Cuts the path after the part that names the container: `/docker/<id>`, `/…/docker-<id>.scope`. */
+/** Cuts off the path after the part that names the container, as in `/docker/<id>` and `/…/docker-<id>.scope`. */
 function upToContainer(path: string, id: string): string | undefined {
   const parts = path.split('/');
   const at = parts.findIndex((part) => part.includes(id));
   return at === -1 ? undefined : parts.slice(0, at + 1).join('/');
 }
 
-/** The path below a mount that may show only a part of the tree (`root`), as seen from our own cgroup namespace. */
+/**
+ * Returns the group's path below a mount that may show only a part (`root`) of the tree, as seen from our own cgroup namespace.
+ */
 function below(path: string, root: string): string {
   if (root === '/' || !(path === root || path.startsWith(`${root}/`))) return path;
   return path.slice(root.length);
 }
 
-/** Whether the cgroup path of `pid` names the container, which it does only for the container's processes. */
+/** Whether the cgroup path of `pid` names the container. Only the paths of the container's own processes do. */
 export async function isInContainer(pid: number, containerId: string): Promise<boolean> {
   return (await readText(`/proc/${pid}/cgroup`))?.includes(containerId) ?? false;
 }
@@ -136,7 +141,7 @@ export function cgroupMembers(pid: number, containerId: string): () => Promise<n
   return async () => {
     directory ??= findDirectory(pid, containerId);
     const found = await directory;
-    // A group that is gone has no members.
+    // If the group is gone, it has no members.
     return found === undefined ? undefined : ((await processesBelow(found)) ?? []);
   };
 }
@@ -146,7 +151,7 @@ async function findDirectory(pid: number, containerId: string): Promise<string |
   const text = (await readText(`/proc/${pid}/cgroup`)) ?? '';
   const group = hierarchies && groupOfContainer(text, containerId, hierarchies);
   const directory = group?.processDirectory;
-  // A mount that shows only a part of the tree would hide processes.
+  // If the mount shows only a part of the tree, it may hide processes of the container.
   const isWhole = directory !== undefined && (await processesBelow(directory))?.includes(pid) === true;
   return isWhole ? directory : undefined;
 }

@@ -10,12 +10,12 @@ const FILE = 'owner';
 const STOPPING = ' stopping';
 
 /**
- * Makes sure that no second daemon works in this directory. A killed owner needs no cleanup, because the file contains the
- * owner's processName. It is synchronous, because it is the first step of the start.
+ * Makes sure that no second daemon works in this directory. The claim of a killed owner needs no cleanup, because the file
+ * contains the owner's processName. The function is synchronous because it is the first step of the start.
  * @param option name of the option for the directory.
  * @param mode of the directory, which is created when it is missing.
- * @returns '', or why the claim could not be written. A full or read-only disk is no reason to leave the node without its
- * runtime, which may be what frees the disk.
+ * @returns '', or the reason why the claim could not be written. The daemon starts nevertheless, because a node with a full or
+ * read-only disk still needs its runtime, which may free disk space.
  * @throws FAILED_PRECONDITION
  */
 export function claimDirectory(directory: string, option: string, mode: number): string {
@@ -68,11 +68,11 @@ export async function announceStop(directory: string): Promise<void> {
   try {
     await appendFile(join(directory, FILE), STOPPING);
   } catch {
-    // On a full disk the next daemon is refused, and will be started again.
+    // If the disk is full, the announcement is missing. The next daemon is then refused, and will be started again.
   }
 }
 
-/** Writes the whole file or nothing. */
+/** Writes the file completely or not at all. */
 function write(path: string, text: string): void {
   const draft = `${path}.tmp`;
   try {
@@ -84,12 +84,12 @@ function write(path: string, text: string): void {
   }
 }
 
-/** Ignores errors, because the trouble with the disk is reported already. */
+/** Removes a file. Ignores errors, because the problem with the disk has been reported already. */
 function discard(draft: string): void {
   try {
     fs.rmSync(draft, { force: true });
   } catch {
-    // There is no draft.
+    // There is no draft to remove.
   }
 }
 
@@ -101,14 +101,14 @@ function readText(path: string): string {
   }
 }
 
-/** The kernel reports only the ends of child processes, so others must be polled. */
+/** Milliseconds. The kernel reports only the end of child processes, so other processes must be polled. */
 const LOOK_AGAIN_MS = 50;
-/** A daemon that was just told to stop may be too busy to announce it at once. */
+/** Milliseconds. A daemon that was just told to stop may be too busy to announce its stop immediately. */
 const BENEFIT_OF_DOUBT_MS = 1_000;
 
 /**
- * Waits until a daemon that is stopping releases these directories, because it still writes its logs to the end. It does not
- * wait for a daemon that is not stopping; claimDirectory then refuses.
+ * Waits until a daemon that is stopping releases these directories, because that daemon still completes its logs. Does not wait
+ * for a daemon that is not stopping; claimDirectory then fails.
  * @param ms how long a stop may take.
  */
 export async function untilReleased(directories: readonly string[], ms: number): Promise<void> {
@@ -124,35 +124,38 @@ export async function untilReleased(directories: readonly string[], ms: number):
 /** The name of a claim: its key and the processName of its owner, with dots for blanks. */
 const CLAIM = /^([0-9a-f]+)\.(\d+)\.(\d+)\.([0-9a-f-]+)$/;
 
-/** The beginning of the line that is for other daemons, not for people. */
+/** The prefix of the line that other daemons read; the other lines are for people. */
 const NAMESPACE = 'namespace ';
 
 /** A claim of another process. */
 export interface OtherClaim {
   /** The processName of its owner. */
   readonly process: string;
-  /** The owner's description of itself in one line; only its pid when it could write no more. */
+  /** The owner's one-line description of itself; only its pid if it could not write the description. */
   readonly words: string;
 }
 
 /**
- * Claims on things that only one process of a machine may work on. A process that wants such a thing writes a file that has
- * the process's own name, and then looks for files of others. If two processes come at once, both may be refused and try
- * again, but both are never admitted, as could happen with a single file that is removed when its owner is dead. The claims
- * of a killed process need no cleanup.
+ * Claims on things that only one process of a machine may work on. To claim a thing, a process writes a file under the
+ * process's own name, and then looks for files of other processes. If two processes do this at the same time, both may be
+ * refused and try again, but never are both admitted. A single file that is removed when its owner is dead would not ensure
+ * that. The claims of a killed process need no cleanup.
  */
 export class ProcessClaims {
   constructor(
-    /** The same for all processes that are to be kept apart; created when it is missing. */
+    /**
+     * The directory of the claims. All processes that must exclude each other use the same directory. It is created when it is
+     * missing.
+     */
     private readonly directory: string,
     /** Lines that describe this process to others. */
     private readonly about: readonly string[],
   ) {}
 
   /**
-   * Claims `key` for this process, which may hold it already.
+   * Claims `key` for this process. This process may hold the key already.
    * @param key hexadecimal.
-   * @returns who else holds it; undefined when it is ours now.
+   * @returns the other process that holds the key; undefined when this process holds it now.
    * @throws the system's error when the claim cannot be written and nobody else is known to hold the key.
    */
   async take(key: string): Promise<OtherClaim | undefined> {
@@ -180,8 +183,8 @@ export class ProcessClaims {
   }
 
   /**
-   * Removes the claims of killed processes on any key. Claims from another PID namespace stay, because whether their owners
-   * live cannot be seen from here. Never rejects, because a claim that stays does no harm.
+   * Removes the claims of killed processes on any key. Claims from another PID namespace stay, because this process cannot see
+   * whether their owners are alive. Never rejects, because a stale claim does no harm.
    */
   async sweep(): Promise<void> {
     const ours = await pidNamespace();
@@ -195,7 +198,7 @@ export class ProcessClaims {
     }
   }
 
-  /** Does nothing when this process does not hold the key. */
+  /** Releases the key. Does nothing when this process does not hold it. */
   async release(key: string): Promise<void> {
     await rm(await this.pathOf(key), { force: true });
   }
@@ -220,7 +223,7 @@ export class ProcessClaims {
 
   private async pathOf(key: string): Promise<string> {
     const name = await processName(process.pid);
-    if (name === undefined) throw internal('/proc does not tell what this process is');
+    if (name === undefined) throw internal('/proc does not identify this process');
     return join(this.directory, [key, ...name.split(' ')].join('.'));
   }
 

@@ -12,7 +12,7 @@ export function parseFileLimit(text: string): number | undefined {
   return soft === 'unlimited' ? Infinity : Number(soft);
 }
 
-/** How many files this process may have open. Node.js raised the soft limit to the hard one when it started. */
+/** How many files this process may have open. Node.js raised the soft limit to the hard limit at its start. */
 export function fileLimit(path = '/proc/self/limits'): number {
   try {
     return parseFileLimit(readFileSync(path, 'utf8')) ?? Infinity;
@@ -21,19 +21,19 @@ export function fileLimit(path = '/proc/self/limits'): number {
   }
 }
 
-/** Enough for a few hundred containers, with their logs and streams. */
+/** A limit that suffices for a few hundred containers with their logs and streams. */
 export const ENOUGH_FILES = 4_096;
-/** Enough files of control groups for some two hundred containers and pods. */
+/** The number of control group files of some two hundred containers and pods. */
 const MOST_HELD = 1_024;
-/** Share of the limit for such files; calls, logs and streams need the rest. */
+/** The share of the limit that may be used for control group files. Calls, logs and streams need the rest. */
 const HELD_SHARE = 1 / 8;
 
-/** How many files may stay open only to be read faster. */
+/** How many control group files may stay open, which only makes reading them faster. */
 export function mostHeldFiles(limit: number): number {
   return Math.min(MOST_HELD, Math.floor(limit * HELD_SHARE));
 }
 
-/** Logs at the start that the limit is low, so that nobody has to conclude it from failures. */
+/** Logs a warning at the start when the limit is low, so that nobody has to infer it from later failures. */
 export function tellFileLimit(logger: Logger, path?: string): void {
   const limit = fileLimit(path);
   if (limit < ENOUGH_FILES)

@@ -4,16 +4,17 @@ import { KeyedLock } from '../lib/async/keyed-lock';
 import { BoundedSet } from '../lib/collections';
 import { errnoOf } from '../lib/errors';
 
-/** A record of the kernel is never longer (dev-kmsg in the kernel's ABI documentation). */
+/** The maximum length of a kernel record in bytes (dev-kmsg in the kernel's ABI documentation). */
 const RECORD_BYTES = 8192;
-/** One look reads at most this many records. The kernel's buffer holds fewer by default. */
+/** The number of records that one look reads at most. The kernel's buffer holds fewer by default. */
 const MAX_RECORDS = 20_000;
 const REMEMBERED = 1_000;
 
 /**
- * Reads in the kernel's log which containers the OOM killer hit. The Engine learns of OOM kills from containerd. containerd
- * begins to watch a container's group some time after the start, so it misses the first tenths of a second. The kernel writes
- * at most ten lines about OOM kills in 5 s.
+ * Reads from the kernel's log in which containers the OOM killer has killed processes. The Engine itself learns of OOM kills
+ * from containerd. But containerd begins to watch a container's group only some time after the start, so it misses kills in the
+ * first tenths of a second. The kernel writes at most ten lines about OOM kills in 5 s, so further kills in this time are
+ * missed here.
  */
 export class KernelLog {
   private readonly killed = new BoundedSet<string>(REMEMBERED);
@@ -46,18 +47,18 @@ export class KernelLog {
         if (id !== undefined) this.killed.add(id);
       }
     } catch (error) {
-      // A log that is missing or that we may not read will stay so. Other errors (EMFILE) are temporary.
+      // If the log is missing, or we may not read it, there is no point in trying again. Other errors (EMFILE) are temporary.
       this.unreadable ||= ['ENOENT', 'EACCES', 'EPERM'].includes(errnoOf(error) ?? '');
     }
   }
 
-  /** @returns the length of the record, 0 when there is no new one. */
+  /** @returns the length of the record; 0 when there is no new record. */
   private async readRecord(file: FileHandle, buffer: Buffer): Promise<number> {
     try {
       return (await file.read(buffer, 0, buffer.length, null)).bytesRead;
     } catch (error) {
       if (errnoOf(error) === 'EAGAIN') return 0;
-      // The kernel has overwritten the next record. The next read returns the oldest one.
+      // The kernel has overwritten the next record. The next read returns the oldest record that remains.
       if (errnoOf(error) === 'EPIPE') return this.readRecord(file, buffer);
       throw error;
     }

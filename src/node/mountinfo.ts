@@ -3,7 +3,7 @@ export interface Mount {
   readonly id: string;
   /** `major:minor`. */
   readonly device: string;
-  /** The directory of the file system that is mounted. */
+  /** Path, inside the mounted file system, of the directory that appears at `mountPoint`. */
   readonly root: string;
   readonly mountPoint: string;
   /** The mount's own options, such as `ro,nosuid`. */
@@ -14,7 +14,9 @@ export interface Mount {
   readonly isSlave: boolean;
   readonly type: string;
   readonly source: string;
-  /** The super block's options, not decoded, because an escaped comma does not separate options. */
+  /**
+   * The super block's options. They are not decoded, because an escaped comma inside a value must not look like a separator.
+   */
   readonly superOptions: string;
 }
 

@@ -4,15 +4,15 @@ import { parseProcessStatus } from './process/process-status';
 
 const CAP_SYS_RESOURCE_BIT = 24n;
 
-/** What containers can have on this node. */
+/** The rights that containers can get on this node. */
 export interface NodeRights {
   /**
-   * The lowest oom_score_adj that containers can get: -1000 with CAP_SYS_RESOURCE, else dockbridge's own value. The kernel
-   * refuses lower values, and runc then fails the container.
+   * The lowest oom_score_adj that containers can get: -1000 with CAP_SYS_RESOURCE, otherwise dockbridge's own value. The kernel
+   * refuses lower values, and runc then fails to start the container.
    */
   readonly oomFloor: number;
   readonly capabilities: NodeCapabilities;
-  /** Whether IPv6 addresses can be bound here. */
+  /** Whether programs can bind IPv6 addresses on this node. */
   readonly ipv6: boolean;
 }
 
@@ -21,7 +21,7 @@ async function hasIpv6(): Promise<boolean> {
   return disabled.trim() === '0';
 }
 
-/** Reads the rights of dockbridge, and assumes that the Engine was started with the same ones. */
+/** Reads dockbridge's own rights. The Engine is assumed to have the same rights. */
 export async function readNodeRights(): Promise<NodeRights> {
   const ipv6 = await hasIpv6();
   try {

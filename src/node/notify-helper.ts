@@ -7,9 +7,9 @@ import { waitAtMost } from '../lib/async/deadline';
 const LIMIT_MS = 5_000;
 
 /**
- * A small program that lives as long as this process and sends what it is told to systemd's datagram socket, which Node cannot
- * open (native/notify-helper; docs/adr/0071-a-helper-for-signs-of-life.md). It starts with the first message, and again after
- * it has failed.
+ * A small program that runs as long as this process and sends messages to systemd's datagram socket, because Node cannot open
+ * such sockets (native/notify-helper; docs/adr/0071-a-helper-for-signs-of-life.md). It is started for the first message, and
+ * again after it has failed.
  */
 export class NotifyHelper {
   private running: Conversation | undefined;
@@ -23,7 +23,7 @@ export class NotifyHelper {
 
   /**
    * Resolves once the message is in systemd's socket.
-   * @throws Error that says why it is not: no such program, it ended, it does not answer, or the socket's errno.
+   * @throws Error with the reason: the program is missing, has ended or does not answer, or the socket's errno.
    */
   async send(message: string): Promise<void> {
     if (this.running?.hasEnded === true) this.running = undefined;
@@ -32,7 +32,7 @@ export class NotifyHelper {
     try {
       answer = await waitAtMost('The notify helper', this.limitMs, conversation.ask(message));
     } catch (error) {
-      // Its later answers would be taken for those to other messages.
+      // The program is killed, because a late answer would be taken for the answer to another message.
       conversation.end();
       if (this.running === conversation) this.running = undefined;
       throw error;
@@ -46,10 +46,10 @@ export class NotifyHelper {
   }
 }
 
-/** One life of the helper. It answers each line with a line, in their order. */
+/** One run of the helper program. It answers each line with one line, in the same order. */
 class Conversation {
   private readonly child: ChildProcess;
-  /** Its standard input; undefined where this process has no descriptors left for a child. */
+  /** The helper's standard input; undefined when this process had no descriptors left for a child. */
   private readonly input: Socket | undefined;
   private readonly waiting: { resolve: (answer: string) => void; reject: (error: Error) => void }[] = [];
   private failure: Error | undefined;
@@ -60,14 +60,14 @@ class Conversation {
     this.child.once('exit', (code, signal) =>
       this.fail(new Error(`the notify helper ended: ${signal ?? `exit code ${code}`}`)),
     );
-    // Node's types know neither that pipes are sockets, nor that they are missing without descriptors.
+    // Node's types do not express that pipes are sockets, nor that they are missing when no descriptors are left.
     const { stdin, stdout } = this.child as unknown as { stdin?: Socket; stdout?: Socket };
     this.input = stdin;
     if (stdin === undefined || stdout === undefined) return;
-    // A broken pipe means that it has ended, and its exit tells more.
+    // A broken pipe means that the helper has ended. Its exit, which is reported too, says more.
     stdin.on('error', () => undefined);
     createInterface({ input: stdout }).on('line', (line) => this.waiting.shift()?.resolve(line));
-    // It must not keep a process alive that has nothing else to do.
+    // The helper must not keep this process alive when the process has nothing else to do.
     this.child.unref();
     stdin.unref();
     stdout.unref();

@@ -2,10 +2,10 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** The PATH of an Engine that systemd started; our own may differ. */
+/** The PATH of an Engine that systemd started. Our own PATH may differ from it. */
 const USUAL = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
-/** @param path directories to look in besides the usual ones, as in `PATH`. */
+/** @param path directories to search besides the usual ones, in the format of `PATH`. */
 export async function hasProgram(
   name: string,
   path = '',
@@ -16,7 +16,7 @@ export async function hasProgram(
       await access(join(directory, name), constants.X_OK);
       return true;
     } catch {
-      // Not in this one.
+      // The program is not in this directory.
     }
   }
   return false;

@@ -5,10 +5,11 @@ import type { Logger } from '../lib/logger';
 import { NotifyHelper } from './notify-helper';
 
 /**
- * Tells systemd the state of this process; does nothing when NOTIFY_SOCKET is not set. It runs the systemd-notify command,
- * because Node has no datagram unix sockets. The command speaks in the name of `--pid`, so that a unit without NotifyAccess=,
- * such as cri-dockerd's, hears it too. It is `STOPPING=1` because the option `--stopping` came with systemd 253, after Debian 12.
- * @returns whether systemd was told, or nobody wants to be.
+ * Notifies systemd of the state of this process; does nothing when NOTIFY_SOCKET is not set. This runs the systemd-notify
+ * command, because Node has no datagram Unix sockets. `--pid` makes the message count as ours, so that systemd also accepts it
+ * for a unit without NotifyAccess=, such as cri-dockerd's. A stop is reported as `STOPPING=1`, because the option `--stopping`
+ * is missing in Debian 12; it came with systemd 253.
+ * @returns whether systemd was notified, or did not ask for notifications.
  */
 export async function notifySystemd(
   state: '--ready' | 'STOPPING=1' | 'WATCHDOG=1',
@@ -25,17 +26,18 @@ export async function notifySystemd(
 }
 
 /**
- * We send four signs of life in the time that systemd waits for one, so that one lost sign or late answer causes no restart.
+ * The number of signs of life that we send in the time in which systemd expects one, so that one lost sign or late answer
+ * causes no restart.
  */
 const SIGNS = 4;
 
-/** After how long a sign that could not be sent is tried again, ms: the node may not be able to fork for a moment. */
+/** Milliseconds after which a sign that could not be sent is tried again. The node may temporarily be unable to fork. */
 const RETRY_MS = 3_000;
 
-/** A part of the daemon without which it serves nobody, and which a restart brings back. */
+/** A part of the daemon without which the daemon cannot serve, and which a restart can repair. */
 export interface WatchedPart {
   readonly name: string;
-  /** @returns what is wrong with it; undefined as long as it answers. */
+  /** @returns what is wrong with the part; undefined as long as it answers. */
   problem(): Promise<string | undefined>;
 }
 
@@ -43,16 +45,20 @@ export interface WatchdogParts {
   readonly intervalMs: number;
   readonly retryMs?: number;
   readonly parts: readonly WatchedPart[];
-  /** Tells systemd that we live. @returns whether it was told. */
+  /**
+   * Sends systemd a sign of life.
+   * @returns whether systemd was notified.
+   */
   readonly notify: () => Promise<boolean>;
-  /** Called when the watchdog has stopped, and notifies no more. */
+  /** Called when the watchdog has stopped and will send no more signs. */
   readonly end?: () => void;
   readonly logger: Logger;
 }
 
 /**
- * How often systemd wants to hear from this process, ms; undefined when it does not (`WatchdogSec=` of the unit). The
- * variables are meant for the process that WATCHDOG_PID names, not for those that inherit them (sd_watchdog_enabled(3)).
+ * Returns the interval in ms at which systemd expects signs of life from this process (`WatchdogSec=` of the unit); undefined
+ * when it expects none. The environment variables apply only to the process that WATCHDOG_PID names, not to processes that
+ * inherit them (sd_watchdog_enabled(3)).
  */
 export function watchdogInterval(env: NodeJS.ProcessEnv, pid: number): number | undefined {
   const limitMs = Number(env.WATCHDOG_USEC) / 1000;
@@ -61,14 +67,14 @@ export function watchdogInterval(env: NodeJS.ProcessEnv, pid: number): number | 
 }
 
 /**
- * Tells systemd again and again that the daemon lives, as long as its parts answer; systemd kills and restarts one that it does
- * not hear of (docs/adr/0038-units-and-packages.md). The message itself shows that the event loop turns.
+ * Sends systemd regular signs of life as long as the daemon's parts answer. Without these signs, systemd kills and restarts the
+ * daemon (docs/adr/0038-units-and-packages.md). The message itself also shows that the event loop is running.
  */
 export class Watchdog {
   private readonly stopped = new AbortController();
   private running: Promise<void> = Promise.resolve();
   private told = '';
-  /** Looks that have not ended yet: a part is not asked again before it has answered. */
+  /** The parts that have not answered yet. A part is not asked again before it has answered. */
   private readonly looks = new Map<WatchedPart, Promise<string | undefined>>();
 
   constructor(private readonly options: WatchdogParts) {}
@@ -95,7 +101,7 @@ export class Watchdog {
     }
   }
 
-  /** Tries until systemd was told, or until it is time for the next look, after which it is tried again. */
+  /** Tries to notify systemd until it succeeds or until the next look is due. The next look tries again. */
   private async tell(round: Round): Promise<void> {
     const { notify, retryMs = RETRY_MS } = this.options;
     while (!(await notify()) && !round.isOver) await pause(retryMs, this.stopped.signal);
@@ -110,7 +116,7 @@ export class Watchdog {
         return problem === undefined ? [] : [`${parts[at]?.name}: ${problem}`];
       }),
     );
-    // Checks that were cut short by the stop prove nothing.
+    // Checks that the stop cut short prove nothing.
     if (this.stopped.signal.aborted) return false;
     const problems = found.flat().join('; ');
     if (problems !== '' && problems !== this.told)
@@ -143,8 +149,8 @@ class Round {
 }
 
 /**
- * Sends the watchdog's signs of life without a new process for each, so that they also get through while the node cannot
- * fork. Where the helper fails, systemd-notify is executed as for the other messages.
+ * Sends the watchdog's signs of life without starting a process for each, so that they are also sent while the node cannot
+ * fork. If the helper fails, systemd-notify is executed, as for the other messages.
  */
 export class SignsOfLife {
   private readonly helper: NotifyHelper | undefined;
@@ -159,7 +165,7 @@ export class SignsOfLife {
     if (env.NOTIFY_SOCKET !== undefined) this.helper = new NotifyHelper(program, env.NOTIFY_SOCKET);
   }
 
-  /** @returns whether systemd was told, or nobody wants to be. */
+  /** @returns whether systemd was notified, or did not ask for notifications. */
   async send(): Promise<boolean> {
     if (this.helper === undefined) return true;
     try {
@@ -169,7 +175,7 @@ export class SignsOfLife {
     } catch (error) {
       const why = messageOf(error);
       if (why !== this.told)
-        this.logger.info('The notify helper cannot be used, systemd-notify is executed instead', {
+        this.logger.info('The notify helper cannot be used; executing systemd-notify instead', {
           error: why,
         });
       this.told = why;

@@ -5,9 +5,9 @@ import { Semaphore } from '../../lib/async/concurrency';
 import { deadlineExceeded } from '../../lib/errors';
 
 /**
- * Runs file calls on disks that may hang for ever, such as a dead network disk. Such a call occupies one of libuv's four
- * threads and cannot be cancelled. At most `limit` calls run at a time, and one per key. While that many calls are overdue, or
- * the call of the same key is, further calls are refused at once and take no thread.
+ * Runs file calls on disks that may hang forever, such as a dead network disk. A hanging call occupies one of libuv's four
+ * threads and cannot be cancelled. At most `limit` calls run at a time, and at most one per key. While `limit` calls are
+ * overdue, or the call with the same key is overdue, further calls fail immediately and occupy no thread.
  */
 export class DiskLooks {
   private readonly overdue = new Set<string>();
@@ -27,8 +27,8 @@ export class DiskLooks {
   }
 
   /**
-   * @param what beginning of the error message.
-   * @throws DEADLINE_EXCEEDED when the disk does not answer in time; the work may still go on.
+   * @param what the beginning of the error message.
+   * @throws DEADLINE_EXCEEDED when the disk does not answer in time; the work may still be running.
    */
   async run<T>(what: string, key: string, work: () => Promise<T>): Promise<T> {
     if (this.overdue.has(key) || this.overdue.size >= this.limit)
@@ -56,13 +56,14 @@ export class DiskLooks {
 
 interface Asked<T> {
   readonly answer: Promise<T | undefined>;
-  /** A caller has waited in vain, so later callers do not wait. */
+  /** A caller has waited in vain, so later callers need not wait. */
   isLate: boolean;
 }
 
 /**
- * Answers to questions that may hang for ever and cannot be cancelled, such as a stat of a dead network disk, which occupies
- * one of libuv's four threads. At most one question per key and `limit` in all are pending; meanwhile the last answer counts.
+ * Answers questions whose calls may hang forever and cannot be cancelled, such as a stat on a dead network disk, which occupies
+ * one of libuv's four threads. At most one question per key, and `limit` questions in total, are pending. While a question is
+ * pending, callers get the previous answer.
  */
 export class LastAnswers<T> {
   private readonly asked = new Map<string, Asked<T>>();
@@ -77,7 +78,7 @@ export class LastAnswers<T> {
     this.slots = new Semaphore(limit);
   }
 
-  /** @returns undefined when the question failed, or was never answered in time. */
+  /** @returns undefined when the question failed, or when it was never answered in time. */
   async get(key: string): Promise<T | undefined> {
     const asked = this.asked.get(key) ?? this.start(key);
     if (asked.isLate) return this.last.get(key);

@@ -7,10 +7,11 @@ import type { EngineFacts } from '../../store/records';
 const SYSTEM_CONTAINERD = '/var/lib/containerd';
 
 /**
- * Finds the directory with images and writable layers, whose file system kubelet watches. The Engine's own store has one for
- * each driver below its root, which may be on its own disk; that of the containerd store is below the root of the containerd
- * in use: the Engine's private one, else the system's. It is read once per connection, for an Engine on this machine, because
- * ImageFsInfo and the stats of each container must name the same directory and must not wait for a disk.
+ * Finds the directory with images and writable layers, whose file system kubelet watches. The Engine's own image store has such
+ * a directory for each storage driver below the Engine's root; the directory may be a mount of its own. With the containerd
+ * image store, the directory is below the root of the containerd in use, which is either the Engine's private containerd or the
+ * system's. The directory is looked up once per connection, for an Engine on this machine, because ImageFsInfo and the stats of
+ * each container must name the same directory and must not wait for a disk.
  * @returns the Engine's root when no such directory is found in time.
  */
 export async function findImageDirectory(
@@ -38,14 +39,14 @@ async function isDirectory(path: string, looks: DiskLooks): Promise<boolean> {
   }
 }
 
-/** Time limit of a statfs, which never returns for a dead network disk. */
+/** Time limit of a statfs call in ms. The call never returns for a dead network disk. */
 const STATFS_MS = 2_000;
-/** How many of libuv's four threads may be in use; a node has its images on one or two disks. */
+/** How many of libuv's four threads these calls may occupy. Two suffice, because a node has its images on one or two disks. */
 const THREADS = 2;
 
 type ReadStatfs = (path: string) => Promise<{ readonly files: number; readonly ffree: number }>;
 
-/** Counts the inodes in use of whole file systems, with one statfs each. */
+/** Counts the inodes in use on whole file systems, with one statfs call each. */
 export class UsedInodes {
   private readonly counts: LastAnswers<number | undefined>;
 
@@ -60,7 +61,10 @@ export class UsedInodes {
     );
   }
 
-  /** @returns the last known number while the disk hangs; undefined for a file system without a fixed number (btrfs). */
+  /**
+   * @returns the number of inodes in use, or the last known number while the disk hangs; undefined for a file system without a
+   * fixed number of inodes (btrfs).
+   */
   async of(path: string): Promise<number | undefined> {
     return this.counts.get(path);
   }

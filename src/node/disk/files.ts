@@ -4,7 +4,10 @@ import { waitAtMost } from '../../lib/async/deadline';
 import { coalesce } from '../../lib/async/shared-work';
 import { errnoOf, failedPrecondition } from '../../lib/errors';
 
-/** Reads a file of the kernel. @returns undefined when it cannot be read. */
+/**
+ * Reads a file that the kernel generates.
+ * @returns undefined when it cannot be read.
+ */
 export async function readText(path: string): Promise<string | undefined> {
   return readFile(path, 'latin1').catch(() => undefined);
 }
@@ -21,15 +24,18 @@ export async function listDirectory(directory: string): Promise<string[]> {
 
 const TROUBLE: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO']);
 
-/** Whether a disk is full, read-only or broken. That may pass, and must not fail work that only keeps records on the disk. */
+/**
+ * Whether the error means that a disk is full, read-only or broken. This may be temporary, and it must not fail work that only
+ * keeps records on the disk.
+ */
 export function isDiskTrouble(error: unknown): boolean {
   return TROUBLE.has(errnoOf(error));
 }
 
-/** Time limit of a read, which hangs on a dead network file system. */
+/** Time limit of a read in ms. A read hangs on a dead network file system. */
 const LIMIT_MS = 5_000;
 
-/** What tests replace; production passes nothing. */
+/** The parts that tests replace; production passes nothing. */
 export interface SmallFileOverrides {
   readonly read?: typeof readRegular;
   readonly limitMs?: number;
@@ -50,7 +56,10 @@ export class SmallFile {
     this.read = coalesce(() => read(path, maxBytes));
   }
 
-  /** @throws the system's error, FAILED_PRECONDITION when it is not such a file, DEADLINE_EXCEEDED after 5 s. */
+  /**
+   * @throws the system's error; FAILED_PRECONDITION when the path is not a regular file or the file is too large;
+   * DEADLINE_EXCEEDED after 5 s.
+   */
   async text(signal?: AbortSignal): Promise<string> {
     return waitAtMost(`Reading ${this.path}`, this.limitMs, this.read(), signal);
   }
@@ -58,10 +67,10 @@ export class SmallFile {
 
 /**
  * Reads a regular file of at most `maxBytes`, without a time limit.
- * @throws the system's error, FAILED_PRECONDITION when it is not such a file.
+ * @throws the system's error; FAILED_PRECONDITION when the path is not a regular file or the file is too large.
  */
 export async function readRegular(path: string, maxBytes: number): Promise<string> {
-  // Opening a pipe that nobody writes to would block a thread for ever without O_NONBLOCK.
+  // Without O_NONBLOCK, opening a pipe that nobody writes to would block a thread forever.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const info = await file.stat();

@@ -8,14 +8,14 @@ const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
 /** Errors of a path that exists but cannot be opened. */
 const UNUSABLE: ReadonlySet<string> = new Set(['ENOTCONN', 'ESTALE', 'EIO', 'EHOSTDOWN', 'EACCES', 'EPERM']);
 
-/** The reason why a directory cannot be made, in words that follow its path. */
+/** Reports why a directory cannot be created. The message is a phrase that follows the directory's path. */
 export class NoDirectory extends Error {}
 
 /**
- * Makes a directory and missing parents, with mode 0755 regardless of the umask. Existing parts of the path may be symlinks to
- * directories. Each new directory is made in its parent, which is held open, so that no symlink is followed that somebody
- * creates meanwhile.
- * @returns false when something exists there already.
+ * Creates a directory and its missing parents, with mode 0755 regardless of the umask. Existing parts of the path may be
+ * symlinks to directories. Each new directory is created inside its parent, which is held open, so that a symlink that somebody
+ * creates meanwhile is not followed.
+ * @returns false when the path exists already.
  * @throws NoDirectory
  */
 export async function makeDirectory(path: string): Promise<boolean> {
@@ -37,7 +37,7 @@ export async function makeDirectory(path: string): Promise<boolean> {
   }
 }
 
-/** The last directory on the way that exists, and the names below it; undefined when the whole path exists. */
+/** Finds the last existing directory of the path, and the missing names below it; undefined when the whole path exists. */
 async function deepest(
   names: readonly string[],
 ): Promise<{ directory: FileHandle; missing: readonly string[] } | undefined> {
@@ -50,13 +50,14 @@ async function deepest(
       return undefined;
     } catch (error) {
       const errno = errnoOf(error);
-      // A file system that lost its server or denies access exists; the mount of it will fail with the reason.
+      // If a file system has lost its server or denies access, the path counts as existing. Mounting it will fail later, with
+      // the reason.
       if (depth === names.length && UNUSABLE.has(errno ?? '')) return undefined;
       if (errno !== 'ENOENT' && errno !== 'ENOTDIR')
         throw new NoDirectory(`cannot be made: ${reasonOf(error)}`);
       const found = await lstat(path).catch(() => undefined);
       if (found === undefined) continue;
-      // Somebody else has just created it.
+      // Somebody else has just created the directory.
       if (found.isDirectory()) {
         depth++;
         continue;
@@ -69,7 +70,10 @@ async function deepest(
   throw new NoDirectory('cannot be made: there is no root directory');
 }
 
-/** Makes a directory in one that is held open, unless it exists. Node has no mkdirat(2), so this uses /proc/self/fd. */
+/**
+ * Creates a directory, unless it exists, inside a parent that is held open. This uses /proc/self/fd, because Node has no
+ * mkdirat(2).
+ */
 export async function makeBelow(directory: FileHandle, name: string): Promise<FileHandle> {
   const path = `${pathOf(directory)}/${name}`;
   const isMade = await mkdir(path, 0o755).then(

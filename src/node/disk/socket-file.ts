@@ -5,19 +5,22 @@ import { connect, type Server } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, failedPrecondition, messageOf } from '../../lib/errors';
 
-/** Whether two endpoints, each `unix:///path` or a path, name the same socket. /var/run is a link to /run. */
+/**
+ * Whether two endpoints, each `unix:///path` or a path, name the same socket. Treats /var/run as /run, because it is a link to
+ * /run.
+ */
 export function isSameSocket(one: string, other: string): boolean {
   return socketPath(one) === socketPath(other);
 }
 
-/** The path of `unix:///path`. */
+/** Returns the path of `unix:///path`. */
 export function socketPath(endpoint: string): string {
   return endpoint.replace(/^unix:\/\//, '').replace(/^\/var\/run\//, '/run/');
 }
 
 const DIRECTORY_MODE = 0o750;
 
-/** A socket file that we made, until somebody replaces it. */
+/** A socket file that we created. Somebody may have replaced it since. */
 export class SocketFile {
   private constructor(
     readonly path: string,
@@ -26,11 +29,12 @@ export class SocketFile {
   ) {}
 
   /**
-   * Binds the server to `path`, with the mode from the first moment on, and replaces a socket on which nobody answers.
+   * Binds the server to `path` and replaces a socket on which nobody answers. The file has the right mode from the first
+   * moment.
    *
-   * It is bound under another name and then renamed, because libuv unlinks the name that it bound when the server closes, even
-   * if that is another daemon's socket by then.
-   * @throws RuntimeError FAILED_PRECONDITION when something lives at `path`.
+   * The socket is bound under another name and then renamed, because at the server's close libuv unlinks the name that was
+   * bound, even if another daemon's socket has this name by then.
+   * @throws RuntimeError FAILED_PRECONDITION when another process answers at `path`, or `path` is not a socket.
    */
   static async bind(server: Server, path: string, mode = 0o660): Promise<SocketFile> {
     await mkdir(dirname(path), { recursive: true, mode: DIRECTORY_MODE });
@@ -42,7 +46,7 @@ export class SocketFile {
     return new SocketFile(path, dev, ino);
   }
 
-  /** Removes the file if it is still ours. */
+  /** Removes the file if it is still the one that we created. */
   async remove(): Promise<void> {
     try {
       const { dev, ino } = await lstat(this.path, { bigint: true });
@@ -53,7 +57,10 @@ export class SocketFile {
   }
 }
 
-/** Makes a name no longer than the real one, unless that is very short, because the length of socket paths is limited. */
+/**
+ * Returns a temporary name. It is no longer than the final name, unless that is very short, because the length of socket paths
+ * is limited.
+ */
 function temporaryName(name: string): string {
   const length = Math.min(Math.max(Buffer.byteLength(name), 6), 12);
   return `.${randomBytes(6)
@@ -61,7 +68,9 @@ function temporaryName(name: string): string {
     .slice(0, length - 1)}`;
 }
 
-/** `listen` calls bind(2) synchronously, so nothing else on this thread sees the changed umask. */
+/**
+ * Listens under a changed umask. `listen` calls bind(2) synchronously, so no other code on this thread sees the changed umask.
+ */
 async function bindPrivately(server: Server, path: string, mode: number): Promise<void> {
   const before = process.umask(0o777 & ~mode);
   try {
@@ -82,7 +91,7 @@ async function refuseIfTaken(path: string): Promise<void> {
     throw failedPrecondition(`${path} exists and is not a socket: remove it or choose another endpoint`);
   }
   const refusal = await connectionError(path);
-  // ENOENT: its owner removed it in the meantime.
+  // ENOENT means that the owner has removed the socket meanwhile.
   const errno = errnoOf(refusal);
   if (errno === 'ECONNREFUSED' || errno === 'ENOENT') return;
   throw failedPrecondition(
@@ -92,7 +101,10 @@ async function refuseIfTaken(path: string): Promise<void> {
   );
 }
 
-/** @returns undefined when something accepted. A unix socket answers at once: it accepts, refuses or has a full backlog. */
+/**
+ * @returns the error, or undefined when the connection was accepted. A Unix socket needs no time limit: it accepts, refuses or
+ * reports a full backlog immediately.
+ */
 function connectionError(path: string): Promise<Error | undefined> {
   return new Promise((resolve) => {
     const probe = connect(path);

@@ -14,19 +14,22 @@ import { processIds } from '../process/process-info';
 const run = promisify(execFile);
 const MOUNT_TIMEOUT_MS = 10_000;
 const CONCURRENT_LOOKS = 16;
-/** `f_type` of the file system that holds the files of namespaces. */
+/** `f_type` of the kernel's file system of namespaces (nsfs). */
 const NSFS_MAGIC = 0x6e736673;
 
-/** Pattern of the names of all daemons' handles; the mark in it tells the daemons apart. */
+/** Matches the names of the handles of all daemons. The mark in the name distinguishes the daemons. */
 const NAME = /^cni-dockbridge-[0-9a-f]{8}-(.+)$/;
 
-/** The places of a daemon's handles. */
+/** The places where a daemon keeps its handles. */
 export interface HandlePlaces {
-  /** Shared with other daemons and other programs. */
+  /** The directory, which is shared with other daemons and other programs. */
   readonly directory: string;
   /** Prefix of the names of this daemon's handles. */
   readonly prefix: string;
-  /** Where earlier versions kept handles, named by the sandbox alone. Those of running pods stay there until the pods end. */
+  /**
+   * The directory in which earlier versions kept handles, under names that contain only the sandbox. The handles of running
+   * pods stay there until the pods end.
+   */
   readonly former: string;
 }
 
@@ -40,8 +43,9 @@ export class NamespaceHandles {
   constructor(private readonly places: HandlePlaces) {}
 
   /**
-   * Opens the handles of the daemon with this run directory, which no two daemons share. Synchronous, for the start.
-   * @param directory for tests.
+   * Opens the handles of the daemon with this run directory. No two daemons share a run directory. The function is synchronous,
+   * because it runs at the start.
+   * @param directory replaced in tests.
    */
   static of(runDir: string, directory = NAMESPACE_DIRECTORY): NamespaceHandles {
     const mark = createHash('sha256').update(realPath(runDir)).digest('hex').slice(0, 8);
@@ -52,18 +56,18 @@ export class NamespaceHandles {
     });
   }
 
-  /** Where the handle of a new sandbox will be. */
+  /** Returns the path that the handle of a new sandbox will have. */
   pathOf(sandboxId: string): string {
     return join(this.places.directory, this.places.prefix + sandboxId);
   }
 
-  /** Whether the path is one of ours, of this or of an earlier run. */
+  /** Whether the path is a handle of this daemon, from this run or an earlier one. */
   owns(path: string): boolean {
     const { directory, prefix, former } = this.places;
     return path.startsWith(join(directory, prefix)) || path.startsWith(`${former}/`);
   }
 
-  /** Creates the directory, so that agents in pods can mount it before there is a handle in it. */
+  /** Creates the directory, so that agents in pods can mount it even before it contains a handle. */
   async prepare(): Promise<void> {
     const made = await mkdir(this.places.directory, { recursive: true, mode: 0o755 });
     if (this.isShared && made === undefined) return;
@@ -73,14 +77,14 @@ export class NamespaceHandles {
 
   /**
    * Binds the namespace of a running sandbox, unless it is bound already.
-   * @throws FAILED_PRECONDITION when the process is not the sandbox's, or lives in the node's own namespace.
+   * @throws FAILED_PRECONDITION when the process is not the sandbox's, or runs in the node's own network namespace.
    */
   async hold(sandboxId: string, pid: number): Promise<string> {
     const source = `/proc/${pid}/ns/net`;
     const held = await this.heldPath(sandboxId);
     if (held !== '') {
       if (await isSame(held, source)) return held;
-      // The handle is from before a restart of this container; its namespace is gone or about to go.
+      // The handle was made before a restart of this container. Its namespace is gone or will soon be gone.
       await this.release(sandboxId);
     }
     await this.prepare();
@@ -88,7 +92,7 @@ export class NamespaceHandles {
     await (await open(path, 'a', 0o600)).close();
     try {
       await run('mount', ['--bind', source, path], { timeout: MOUNT_TIMEOUT_MS });
-      // This is checked after the mount: if the pid had been reused before the mount, the cgroup would tell now.
+      // The cgroup is checked after the mount, so that a pid that was reused before the mount is noticed.
       if (!(await isInContainer(pid, sandboxId)))
         throw failedPrecondition(`process ${pid} does not belong to sandbox ${sandboxId}: it has just ended`);
       for (const host of ['/proc/self/ns/net', '/proc/1/ns/net']) {
@@ -116,9 +120,10 @@ export class NamespaceHandles {
   /** Releases the namespace; succeeds when it is not held. */
   async release(sandboxId: string): Promise<void> {
     for (const path of this.pathsOf(sandboxId)) {
-      // There may be one mount on top of another, if a daemon died in between.
+      // One mount may be on top of another, if a daemon was killed in between.
       while (await isNamespace(path)) await run('umount', ['-l', path], { timeout: MOUNT_TIMEOUT_MS });
-      // The file stays on a read-only disk, or when a mount hides it, until the next start finds it among the handles.
+      // The file may stay, because the disk is read-only or a mount hides the file. The next start then finds it among the
+      // handles.
       await rm(path, { force: true }).catch((error: unknown) => {
         if (!isDiskTrouble(error) && errnoOf(error) !== 'EBUSY') throw error;
       });
@@ -159,24 +164,24 @@ export class NamespaceHandles {
   }
 }
 
-/** The sandbox of a handle, by its path; undefined when it is not a handle of dockbridge. */
+/** Returns the sandbox to which the handle at this path belongs; undefined when the path is not a handle of dockbridge. */
 export function holderOf(path: string): string | undefined {
   return NAME.exec(basename(path))?.[1];
 }
 
-/** The part that networks need, so that tests can do without real namespaces. */
+/** The methods that networks need. Tests implement them without real namespaces. */
 export type PodNamespaces = Pick<NamespaceHandles, Exclude<keyof NamespaceHandles, 'letGo'>>;
 
 /** Lists inodes in the form of the links in /proc, `net:[4026531840]`. */
 async function inodesInUse(): Promise<ReadonlySet<string>> {
-  // A process that has ended has no link any more.
+  // If the process has ended, the link is gone.
   const links = await mapLimited(await processIds(), CONCURRENT_LOOKS, (pid) =>
     readlink(`/proc/${pid}/ns/net`).catch(() => ''),
   );
   return new Set(links);
 }
 
-/** Whether `path` names a network namespace in which a process lives. */
+/** Whether `path` is a network namespace in which a process is running. */
 export async function isInhabited(path: string): Promise<boolean> {
   if (!(await isNamespace(path))) return false;
   const handle = await stat(path).catch(() => undefined);
@@ -191,7 +196,7 @@ async function isNamespace(path: string): Promise<boolean> {
   }
 }
 
-/** Whether two paths name one namespace; false when either does not exist. */
+/** Whether two paths lead to the same namespace; false when one of them does not exist. */
 async function isSame(one: string, other: string): Promise<boolean> {
   try {
     const [a, b] = await Promise.all([stat(one), stat(other)]);
@@ -201,7 +206,7 @@ async function isSame(one: string, other: string): Promise<boolean> {
   }
 }
 
-/** Resolves links, because a link to the run directory means the same daemon. */
+/** Resolves symlinks, because a link to the run directory belongs to the same daemon as the directory. */
 function realPath(path: string): string {
   try {
     return realpathSync(path);
@@ -211,18 +216,22 @@ function realPath(path: string): string {
 }
 
 /**
- * Where `ip netns`, containerd and CRI-O keep named network namespaces, and where agents in pods (Multus, Cilium, meshnet) look
- * for them. /var/run is a link to /run wherever it matters.
+ * The directory in which `ip netns`, containerd and CRI-O keep named network namespaces, and in which agents in pods (Multus,
+ * Cilium, meshnet) look for them. Agents that use /var/run find it too, because /var/run is a link to /run.
  */
 export const NAMESPACE_DIRECTORY = '/run/netns';
 
-/** Runs under a lock, as with `ip netns`: of two concurrent binds, one would hide the mounts below the other. */
+/**
+ * This runs under a lock, as in `ip netns`. If two processes bound the directory at the same time, the second mount would hide
+ * the mounts in the first.
+ */
 const SHARE =
   'mount --make-shared "$1" 2>/dev/null || { mount --rbind "$1" "$1" && mount --make-shared "$1"; }';
 
 /**
- * Creates the directory, and makes sure that mounts in it appear in pods that mount it with HostToContainer. If it is not on a
- * shared mount (only systemd makes all mounts shared), it becomes a shared mount itself, as with `ip netns add`.
+ * Creates the directory, and makes sure that mounts in it appear in pods that mount it with HostToContainer. If the directory
+ * is not on a shared mount, it becomes a shared mount itself, as with `ip netns add`. Only under systemd are all mounts shared
+ * already.
  */
 export async function shareDirectory(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o755 });
@@ -233,7 +242,7 @@ export async function shareDirectory(directory: string): Promise<void> {
   });
 }
 
-/** Asks the kernel for the mount of the open directory, because paths do not tell when one mount hides another. */
+/** Asks the kernel for the mount of the open directory. A search by path would not notice when one mount hides another. */
 async function isOnSharedMount(directory: string): Promise<boolean> {
   const handle = await open(directory);
   try {

@@ -15,12 +15,13 @@ export interface NodeProcess {
 
 type Namespace = 'net' | 'pid' | 'mnt';
 
-/** A node has thousands of processes, whose files must not all be open at once. */
+/** Limits how many processes are read at once, because a node may have thousands. */
 const CONCURRENT_READS = 16;
 
 /**
- * Finds the programs that work on pods, except this process, those of nodes in containers, and those of other users: anybody
- * may call a program `dockbridge` and have root read the files and sockets that its arguments name.
+ * Finds the programs that work on pods of this node. Leaves out this process and the programs of nodes that run in containers.
+ * Also leaves out other users' programs: any user could name a program `dockbridge` and so make root read the files and sockets
+ * in its arguments.
  */
 export async function findProcesses(proc = '/proc'): Promise<NodeProcess[]> {
   const pids = (await processIds(proc)).filter((pid) => pid !== String(process.pid));
@@ -37,23 +38,24 @@ export async function findProcesses(proc = '/proc'): Promise<NodeProcess[]> {
   };
   const found = await mapLimited(pids, CONCURRENT_READS, async (pid) => {
     if ((await spaceOf(pid, 'net')) !== own.net || !(await mayShare(pid, 'pid'))) return undefined;
-    // '' for a process that has just ended.
+    // Returns '' for a process that has just ended.
     const read = (file: string): Promise<string> => readFile(join(proc, pid, file), 'utf8').catch(() => '');
     const words = (await read('cmdline')).split('\0').slice(0, -1);
     const one =
       asNodeProcess(Number(pid), words) ??
       asNodeProcess(Number(pid), [await linkOf(`${pid}/exe`), ...words.slice(1)]);
     if (one === undefined || !isTrusted(await read('status'))) return undefined;
-    // dockbridge's unit has no mount namespace of its own, but a kubelet may run in a container of the host's networks.
+    // dockbridge's unit has no mount namespace of its own, so a dockbridge in another one runs in a container. A kubelet of
+    // this node may well run in a container with the host's network, so its mount namespace proves nothing.
     return one.name !== 'dockbridge' || (await mayShare(pid, 'mnt')) ? one : undefined;
   });
   return found.filter((one) => one !== undefined).sort((a, b) => a.pid - b.pid);
 }
 
 /**
- * Whether a process belongs to root or to our user alone. The owner of its files in /proc is no proof: the files of a process
- * that may not be dumped belong to root. A single ID is no proof either, because whoever starts a setuid program chooses its
- * name and arguments.
+ * Whether all user IDs of a process are root's, or all are ours. The owner of the process's files in /proc proves nothing,
+ * because root owns those of every process that may not be dumped. A single user ID proves nothing either, because the user who
+ * starts a setuid program chooses its name and arguments.
  * @param status the text of /proc/PID/status.
  */
 function isTrusted(status: string): boolean {
@@ -65,14 +67,17 @@ function isTrusted(status: string): boolean {
 /** @param words the command and its arguments. */
 export function asNodeProcess(pid: number, words: readonly string[]): NodeProcess | undefined {
   const [command = '', ...args] = words;
-  // The kernel adds this to the path of a program whose file was replaced while it runs.
+  // The kernel appends " (deleted)" to the path of a running program whose file was replaced.
   const name = basename(command.replace(/ \(deleted\)$/, ''));
   if (name === 'cri-dockerd' || name === 'kubelet' || name === 'dockerd') return { name, pid, args };
   if (name === 'dockbridge') return asDaemon(pid, args);
   return name === 'node' ? underNode(pid, args) : undefined;
 }
 
-/** Finds dockbridge by the path of its build or package. Other programs also have a dist/main.js. */
+/**
+ * Recognizes dockbridge by the path of its build or package. Since other programs also have a dist/main.js, a bare one counts
+ * only with `serve`.
+ */
 function underNode(pid: number, args: readonly string[]): NodeProcess | undefined {
   const at = args.findIndex((word) => !word.startsWith('-'));
   const script = args[at] ?? '';
@@ -82,7 +87,7 @@ function underNode(pid: number, args: readonly string[]): NodeProcess | undefine
   return isOurs || isLikely ? asDaemon(pid, rest) : undefined;
 }
 
-/** dockbridge's other commands do not serve pods. */
+/** Accepts only `serve`, which is also the default command, because dockbridge's other commands do not serve pods. */
 function asDaemon(pid: number, args: readonly string[]): NodeProcess | undefined {
   return args[0] === undefined || args[0] === 'serve' || args[0].startsWith('-')
     ? { name: 'dockbridge', pid, args }
@@ -94,16 +99,16 @@ const OPTION = 'cri-dockerd-root-directory';
 const DEFAULT_ROOT = '/var/lib/cri-dockerd';
 
 /**
- * Whether a cri-dockerd with this root directory runs.
- * @param proc where /proc is; tests have their own.
+ * Whether a cri-dockerd with this root directory is running.
+ * @param proc the path of /proc; tests replace it.
  */
 export async function isCriDockerdAt(root: string, proc = '/proc'): Promise<boolean> {
   for (const pid of await processIds(proc)) {
-    // '' for a process that has ended by now.
+    // Returns '' for a process that has ended meanwhile.
     const read = (file: string): Promise<string> =>
       readFile(`${proc}/${pid}/${file}`, 'utf8').catch(() => '');
     if ((await read('comm')).trim() !== NAME) continue;
-    // A flag without a value leaves the default.
+    // A flag without a value means the default.
     const given = flagOf((await read('cmdline')).split('\0'), OPTION);
     if (resolve(given === undefined || given === '' ? DEFAULT_ROOT : given) === resolve(root)) return true;
   }

@@ -4,12 +4,15 @@ import { uptime } from 'node:os';
 import { readText } from '../disk/files';
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
-/** The unit of times in /proc/PID/stat: USER_HZ, the same on all architectures that we run on. */
+/**
+ * The number of clock ticks per second in /proc/PID/stat (USER_HZ). It is the same on all architectures that dockbridge
+ * supports.
+ */
 const TICKS_PER_SECOND = 100;
 
-/** The fields of /proc/PID/stat (proc(5)) that somebody needs. */
+/** The fields of /proc/PID/stat (proc(5)) that dockbridge uses. */
 export interface ProcessStat {
-  /** True for a zombie, which has ended and which its parent has not reaped yet. */
+  /** True for a zombie: a process that has ended but that its parent has not reaped yet. */
   readonly hasEnded: boolean;
   readonly parent: number;
   readonly session: number;
@@ -19,7 +22,7 @@ export interface ProcessStat {
 
 /** @param text of /proc/PID/stat. */
 export function parseProcessStat(text: string): ProcessStat {
-  // The name of the command is in parentheses and may hold anything, spaces and parentheses too.
+  // The name of the command is in parentheses and may contain any character, even spaces and parentheses.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const [state = '', parent, , session] = fields;
   return {
@@ -32,25 +35,26 @@ export function parseProcessStat(text: string): ProcessStat {
 
 /**
  * Whether the process is a zombie.
- * @param proc where /proc is; tests have their own.
+ * @param proc the path of /proc; tests replace it.
  * @throws ENOENT or ESRCH when there is no such process.
  */
 export async function hasEnded(pid: number, proc = '/proc'): Promise<boolean> {
   return parseProcessStat(await readFile(`${proc}/${pid}/stat`, 'utf8')).hasEnded;
 }
 
-/** The processes of this machine, as /proc names them. */
+/** Lists the pids of all processes of this machine, as text. */
 export async function processIds(proc = '/proc'): Promise<string[]> {
   return (await readdir(proc)).filter((name) => /^\d+$/.test(name));
 }
 
-/** A name of this boot of the machine. */
+/** An identifier of this boot of the machine. */
 export async function bootId(): Promise<string> {
   return (await readFile(BOOT_ID, 'utf8')).trim();
 }
 
 /**
- * `PID START BOOT`, which names a process for ever: pids are reused, and start times begin anew with each boot.
+ * Returns `PID START BOOT`. This name identifies a process permanently, although pids are reused and start times begin again
+ * with each boot.
  * @returns undefined when no such process runs.
  */
 export async function processName(pid: number | string): Promise<string | undefined> {
@@ -61,7 +65,7 @@ export async function processName(pid: number | string): Promise<string | undefi
   }
 }
 
-/** Like processName, but synchronous, for the start of the daemon, when this keeps nobody waiting. */
+/** Like processName, but synchronous. It is only for the start of the daemon, when no other work has to wait. */
 export function processNameSync(pid: number | string): string | undefined {
   try {
     return nameFrom(pid, readFileSync(`/proc/${pid}/stat`, 'utf8'), readFileSync(BOOT_ID, 'utf8').trim());
@@ -75,7 +79,10 @@ function nameFrom(pid: number | string, stat: string, boot: string): string | un
   return hasEnded || startTicks === undefined ? undefined : `${pid} ${startTicks} ${boot}`;
 }
 
-/** Milliseconds since the process began, with a precision of 10 ms; undefined when it has ended, reaped or not. */
+/**
+ * Returns the milliseconds since the process started, with a precision of 10 ms; undefined when it has ended, whether reaped or
+ * not.
+ */
 export async function processAgeMs(pid: number): Promise<number | undefined> {
   const text = await readText(`/proc/${pid}/stat`);
   const stat = text === undefined ? undefined : parseProcessStat(text);
@@ -83,7 +90,7 @@ export async function processAgeMs(pid: number): Promise<number | undefined> {
   return (uptime() - Number(stat.startTicks) / TICKS_PER_SECOND) * 1000;
 }
 
-/** Whether the process has a pipe or a terminal for one of its outputs. */
+/** Whether one of the process's outputs is a pipe or a terminal. */
 export async function holdsOutput(pid: number): Promise<boolean> {
   const targets = await Promise.all([1, 2].map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')));
   return targets.some((target) => target.startsWith('pipe:') || target.startsWith('/dev/pts/'));

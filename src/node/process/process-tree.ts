@@ -6,23 +6,24 @@ interface ProcessEntry extends ProcessStat {
   readonly pid: number;
 }
 
-/** A node has thousands of processes, whose files must not all be open at once. */
+/** Limits how many processes are read at once, because a node may have thousands. */
 const CONCURRENT_READS = 16;
 const ROUNDS = 20;
 const ROUND_MS = 50;
 /** Time for parents to reap children that are killed before them. */
 const LEAF_ROUNDS = 10;
 const LEAF_MS = 10;
-/** How many of a process's children are looked at. */
+/** The number of a process's children that are examined at most. */
 const LOOKED_AT = 256;
 
 /**
  * Kills a process, its descendants and its session, and waits (1 s at most) until they are gone.
- * @param belongs called for each process right before the signal, because pids are reused and no other process may be hit.
+ * @param belongs called for each process right before the signal. It must return whether the process is still one of those to
+ * kill, because pids are reused.
  * @param candidates the pids to search; by default, and when it returns undefined, all processes of the machine.
- * @param childrenFirst gives each parent time to reap its children before it is killed itself. A shell may reach its next
- * command in that time.
- * @returns whether all are gone.
+ * @param childrenFirst gives each parent time to reap its children before it is killed itself. If a parent is a shell, it may
+ * begin its next command in that time.
+ * @returns whether all these processes are gone.
  */
 export async function killProcessTree(
   root: number,
@@ -58,7 +59,7 @@ async function killLeaves(
   }
 }
 
-/** Whether a process has children that have ended and that it does not reap. */
+/** Whether a process has children that have ended but that the process has not reaped. */
 export async function hasUnreapedChildren(pid: number): Promise<boolean> {
   const zombies = async (): Promise<number[]> => {
     const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
@@ -83,7 +84,8 @@ function treeOf(root: number, all: readonly ProcessEntry[]): ProcessEntry[] {
   while (grew) {
     grew = false;
     for (const entry of all) {
-      // An exec'd process leads its own session, and its orphans keep the session id.
+      // The session is searched too, because an exec'd process leads a session of its own, and orphans of the process keep the
+      // session id.
       const related = entry.pid === root || entry.session === root || members.has(entry.parent);
       if (related && !members.has(entry.pid)) {
         members.set(entry.pid, entry);

@@ -17,15 +17,15 @@ import { UnfinishedSandboxes } from './containers/unfinished-sandboxes';
 import { NodeUpkeep } from './containers/upkeep';
 import { isCriDockerdAt } from './node/process/node-processes';
 
-/** What `0` for --cni-timeout means. */
+/** Milliseconds that `0` for --cni-timeout means. */
 const DEFAULT_CNI_TIMEOUT_MS = 120_000;
 
 /**
- * The parts of a daemon that serves its node.
+ * Makes the parts of a daemon that serves its node.
  * @throws FAILED_PRECONDITION when another daemon uses the run directory.
  */
 export function actingParts(settings: Settings, logger: Logger): NodeParts {
-  // Without the claim, plugins and handles of another daemon would be taken for those of an earlier run of ours.
+  // Without the claim, this daemon would mistake plugins and handles of another daemon for those of its own earlier run.
   const trouble = claimDirectory(settings.runDir, 'run-dir', 0o750);
   if (trouble !== '')
     logger.warn('Cannot write to the run directory', { directory: settings.runDir, error: trouble });

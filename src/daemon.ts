@@ -35,32 +35,35 @@ import { readNodeRights, type NodeRights } from './node/node-rights';
 import { UsedInodes } from './node/disk/file-systems';
 import { watchedLink, watchedLogs } from './watched-parts';
 
-/** Limit of a whole stop, ms. systemd kills after 90 s, and kubelet has no runtime until the next daemon. */
+/**
+ * Time limit of a whole stop in ms. systemd kills the process after 90 s, and kubelet has no runtime until the next daemon
+ * starts.
+ */
 export const STOP_MS = 10_000;
 
-/** How many of libuv's four threads may look at paths that pods name, and how long a call waits for a look, ms. */
+/** How many of libuv's four threads may examine the paths that pods name, and how long, in ms, a call waits for the result. */
 const HOST_DISK_THREADS = 2;
 const HOST_DISK_MS = 5_000;
 
-/** What `serve` has made before it loads the daemon. */
+/** The parts that `serve` has made before it loads the daemon. */
 export interface DaemonOptions {
-  /** Logs that are copied already, because `serve` resumes them before all else. */
+  /** The container logs, which are being copied already, because `serve` resumes them before everything else. */
   readonly logs?: ContainerLogs;
   /** Counts the lines of our own log that were dropped because nobody read them. */
   readonly droppedLogLines?: () => number;
 }
 
-/** What tests replace; production passes nothing. */
+/** The parts that tests replace; production passes nothing. */
 export interface DaemonOverrides extends EngineSideOverrides {
-  /** Where the build has put the image of our own pause container, for code that was not built. */
+  /** Path of the built image of our own pause container, for code that runs from source. */
   readonly pauseTar?: string;
-  /** Where the build has put the program that connects inside a pod. */
+  /** Path of the built program that connects inside a pod. */
   readonly dialHelper?: string;
-  /** How long the questions after a failed pull may take, ms; a busy test machine needs more than the default. */
+  /** Time limit in ms of the questions after a failed pull. A busy test machine needs more than the default. */
   readonly pullQuestionsMs?: number | undefined;
 }
 
-/** The half that kubelet sees. */
+/** The half of the daemon that serves kubelet. */
 interface KubeletSide {
   readonly server: GrpcServer;
   readonly streaming: Streaming;
@@ -70,7 +73,7 @@ interface KubeletSide {
   readonly tracing: Tracing;
 }
 
-/** Calls in progress are given this long to end before a hand-over goes on. */
+/** How long, in ms, a hand-over waits for calls in progress before it continues. */
 const CALLS_MS = 30_000;
 const HANDED_OVER =
   'the node was handed over (dockbridge hand-over): stop this daemon and start the other runtime, or restart dockbridge to keep the node';
@@ -115,7 +118,7 @@ export class Daemon {
     try {
       return await construct(logs);
     } catch (error) {
-      // The threads of the logs would keep the process alive.
+      // The log threads would keep the process alive.
       await logs.close();
       throw error;
     }
@@ -163,7 +166,7 @@ export class Daemon {
       },
       oomFloor: rights.oomFloor,
       ipv6: rights.ipv6,
-      // An Engine on another machine has other rights, which we do not know.
+      // An Engine on another machine may have different rights, which we cannot read.
       capabilities: localEngine ? rights.capabilities : undefined,
       localEngine,
       dockbridgeVersion: DOCKBRIDGE_VERSION,
@@ -218,7 +221,7 @@ export class Daemon {
   /**
    * Listens before it connects, so that Status can report an Engine that is down. No list is answered until the first resync,
    * because an empty list would tell kubelet that all its pods are gone.
-   * @returns the address that serves.
+   * @returns the address on which it listens.
    */
   async start(): Promise<string> {
     const { streaming, server, observability } = this.kubeletSide;
@@ -249,15 +252,15 @@ export class Daemon {
     return watchdog;
   }
 
-  /** Resolves once the Engine has been read completely. */
+  /** Resolves once all pods, containers and images of the Engine have been read. */
   async whenSynced(signal?: AbortSignal): Promise<void> {
     await this.engineSide.link.whenReady(signal);
   }
 
   /**
-   * Loads what must be read before these settings can take effect: the certificate of the streaming server.
-   * @returns a function that puts it into effect.
-   * @throws INVALID_ARGUMENT naming the file that cannot be used; nothing has changed then.
+   * Loads the files that these settings need before they can take effect. This is the certificate of the streaming server.
+   * @returns a function that applies the certificate.
+   * @throws INVALID_ARGUMENT naming the file that cannot be used. Then nothing has changed.
    */
   async prepareReload(settings: Settings): Promise<() => void> {
     const files = streamingTls(settings);
@@ -316,7 +319,7 @@ export class Daemon {
       stop.step('The pod network', 1_000, () => network.close()),
       stop.step("The kernel's log", 1_000, () => kernelLog.close()),
     ]);
-    // A step that was given up may still write to the Engine, so the claim then lasts until the process ends.
+    // A step that took too long may still write to the Engine. In that case the claim is kept until the process ends.
     if (!stop.hasLeftSomething) await stop.step('The claim of Docker Engine', 500, () => claim.release());
     this.logger.info('Stopped');
   }
@@ -326,7 +329,7 @@ function tellRights({ oomFloor, capabilities }: NodeRights, logger: Logger): voi
   if (oomFloor > -1000)
     logger.info('oom_score_adj of containers is clamped: no CAP_SYS_RESOURCE', { oomFloor });
   if (capabilities !== undefined)
-    logger.info('Privileged containers get what this node has, which is not every capability', {
+    logger.info('Privileged containers get only the capabilities of this node, which does not have all', {
       capabilities: capabilities.join(' '),
     });
 }

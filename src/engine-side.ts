@@ -36,22 +36,25 @@ import { ForeignContainers } from './containers/foreign';
 import { ImageSync } from './sync/image-sync';
 import { KernelLog } from './node/kernel-log';
 
-/** What `0` of --runtime-request-timeout means, as with cri-dockerd: just below kubelet's own two minutes. */
+/**
+ * Milliseconds that `0` for --runtime-request-timeout means, as with cri-dockerd. It is slightly less than kubelet's own limit
+ * of two minutes.
+ */
 const DEFAULT_REQUEST_TIMEOUT_MS = 119_000;
 
-/** What tests replace or observe; production passes nothing. */
+/** The parts that tests replace or observe; production passes nothing. */
 export interface EngineSideOverrides extends StatsOverrides, Pick<ResyncOverrides, 'inspectMs'> {
   readonly onEngineCall?: (call: EngineCall) => void;
   readonly onPluginRun?: PluginObserver;
   /** Wraps the client to inject faults that a real Engine does not produce on demand. */
   readonly wrapDocker?: (client: DockerClient) => DockerClient;
   readonly linkTimes?: Partial<LinkTimes>;
-  /** Starts the log worker and the disk worker: a thread cannot load the TypeScript that tests run. */
+  /** Starts the log worker and the disk worker. Tests replace it, because a thread cannot load their TypeScript. */
   readonly startWorker?: StartWorker;
   readonly diskUsageTimes?: Partial<DiskUsageTimes>;
 }
 
-/** The daemon's half that faces the Engine and the node: all that fills the store. */
+/** The half of the daemon that works with the Engine and the node. It contains everything that fills the store. */
 export interface EngineSide {
   readonly docker: DockerClient;
   readonly localEngine: boolean;

@@ -2,7 +2,7 @@
 import { createProgram } from './cli/program';
 import { messageOf } from './lib/errors';
 
-/** How long the process waits at its end for somebody to read the reason. */
+/** How long, in ms, the process waits at its end until the reason has been read. */
 const LAST_LINE_MS = 1_000;
 
 createProgram()
@@ -10,6 +10,6 @@ createProgram()
   .catch((error: unknown) => {
     const end = (): never => process.exit(1);
     process.stderr.write(`dockbridge: ${messageOf(error)}\n`, end);
-    // Perhaps nobody reads stderr.
+    // Writing may fail, because nobody may be reading stderr.
     setTimeout(end, LAST_LINE_MS);
   });

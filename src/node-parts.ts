@@ -13,42 +13,42 @@ import type { UnfinishedSandboxes } from './containers/unfinished-sandboxes';
 import type { Upkeep } from './containers/upkeep';
 import type { EngineContainerSummary } from './engine/types';
 
-/** Callbacks for what happens on the pods' network. */
+/** Callbacks for events on the pods' network. */
 export interface NetworkObservers {
   readonly observe: PluginObserver;
-  /** A new pod asked for that capability of CNI, and no plugin has it. */
+  /** Called when a new pod requested a CNI capability that no plugin has. */
   readonly onUnserved: (capability: string) => void;
   readonly tracer: Tracer;
 }
 
 /**
- * The parts of a daemon that can touch its node. `serve` is made with those of acting.ts, `serve --observe` with those of
- * observing.ts; nothing else knows which of them it is (docs/adr/0023-observing-beside-another-runtime.md).
+ * The parts of a daemon that may change its node. `serve` uses the parts from acting.ts, and `serve --observe` uses those from
+ * observing.ts. No other code knows which of the two it has (docs/adr/0023-observing-beside-another-runtime.md).
  */
 export interface NodeParts {
-  /** Keeps two that serve from one Engine. */
+  /** The claim that prevents two daemons from serving the same Engine. */
   readonly engineClaim: EngineClaim;
-  /** What the Engine told an earlier process about itself. */
+  /** The facts about the Engine that an earlier process has saved. */
   readonly factsMemory: FactsMemory;
-  /** Stands between us and the Engine. */
+  /** Wraps the client through which we call the Engine. */
   readonly door: (client: DockerClient) => DockerClient;
-  /** @param refresh looks at a sandbox again, after something that no event of the Engine tells of. */
+  /** @param refresh inspects a sandbox again, after a change for which the Engine sends no event. */
   readonly openNetwork: (
     observers: NetworkObservers,
     refresh: (sandboxId: string) => void,
   ) => Promise<PodNetworks>;
   readonly checkpoints: Checkpoints;
-  /** Commands in containers, those of a killed daemon among them. */
+  /** The commands in containers, including those of a killed daemon. */
   readonly openCommands: () => Promise<StartedCommands>;
-  /** Sandboxes, those that a killed daemon left among them. */
+  /** The sandboxes, including those that a killed daemon left. */
   readonly openUnfinished: () => Promise<UnfinishedSandboxes>;
-  /** Undefined where the Engine is on another machine. */
+  /** Undefined when the Engine is on another machine. */
   readonly upkeep: Upkeep | undefined;
-  /** Once, with all of the Engine's containers. Never rejects. */
+  /** Called once, with all of the Engine's containers. Never rejects. */
   readonly tidyProbes: (probes: Probes, all: readonly EngineContainerSummary[]) => Promise<void>;
   readonly streaming: (open: () => Streaming) => Streaming;
-  /** The socket where a hand-over of the node is asked for; undefined where there is nothing to hand over. */
+  /** The socket on which a hand-over of the node can be requested; undefined when there is nothing to hand over. */
   readonly controlPath: string | undefined;
-  /** Why a call that does more than answer is refused. */
+  /** The reason for refusing a call that would change something. */
   readonly refusal: () => RuntimeError | undefined;
 }

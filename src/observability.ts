@@ -13,7 +13,7 @@ import type { NodeStats } from './stats/node-stats';
 import type { LinkState } from './sync/link-state';
 import type { EngineTrouble } from './sync/engine-watch';
 
-/** A scrape of a large node takes a tenth of that. */
+/** Time limit in ms of reading pod metrics. A scrape of a large node takes a tenth of this. */
 const POD_METRICS_MS = 30_000;
 
 export interface ObservabilityParts extends MetricSources {
@@ -61,13 +61,13 @@ export class Observability {
     for (const address of addresses)
       if ('host' in address && !isLoopback(address.host))
         logger.warn(
-          'Metrics, with the names of pods, are served to everybody who reaches this address: there is neither TLS nor authentication',
+          'Metrics, including the names of pods, are served to everybody who can reach this address, because there is neither TLS nor authentication',
           { address: `${address.host}:${address.port}` },
         );
     this.endpoints = addresses.map((address) => new Endpoint({ address, pages, logger }));
   }
 
-  /** @returns where they are, with a comma between two; 'off' when nowhere. */
+  /** @returns the addresses on which the pages are served, comma-separated; 'off' when there are none. */
   async start(): Promise<string> {
     const places = await Promise.all(this.endpoints.map((endpoint) => this.open(endpoint)));
     return places.filter((place) => place !== undefined).join(', ') || 'off';
@@ -81,7 +81,7 @@ export class Observability {
     try {
       return await endpoint.listen();
     } catch (error) {
-      this.parts.logger.error('Metrics and health cannot be served; all else goes on', {
+      this.parts.logger.error('Metrics and health cannot be served; everything else continues', {
         error: messageOf(error),
       });
       return undefined;
@@ -97,7 +97,7 @@ function samplesOf({ samples, containers }: PodMetrics): MetricSample[] {
   return [...samples, ...containers.flatMap((container) => container.samples)];
 }
 
-/** The daemon serves once it has read the Engine, and while it can reach it. */
+/** The daemon can serve once it has read the Engine, as long as it can reach the Engine. */
 function checks(
   { state, trouble, hasSynced }: ObservabilityParts['link'],
   logs: ObservabilityParts['logs'],

@@ -14,14 +14,13 @@ import { NoFactsMemory } from './sync/facts-memory';
 import { UnfinishedSandboxes } from './containers/unfinished-sandboxes';
 import { NoUpkeep } from './containers/upkeep';
 
-const WHY =
-  'it was started with --observe, to watch beside the runtime that serves this node, and changes nothing';
-/** Where kubelets expect the runtime that serves them. */
+const WHY = 'it was started with --observe, beside the runtime that serves this node, and changes nothing';
+/** The sockets on which kubelets expect their runtime. */
 const TAKEN = ['/run/cri-dockerd.sock', '/run/dockershim.sock'];
 
 /**
- * The parts of a daemon that only watches.
- * @throws INVALID_ARGUMENT for a socket where kubelet looks for its runtime.
+ * Makes the parts of a daemon that only observes.
+ * @throws INVALID_ARGUMENT for a socket on which kubelet expects its runtime.
  */
 export function observingParts(settings: Settings, logger: Logger): NodeParts {
   refuseKubeletsSocket(settings.endpoint);
@@ -44,18 +43,18 @@ export function observingParts(settings: Settings, logger: Logger): NodeParts {
     tidyProbes: () => Promise.resolve(),
     streaming: () => new NoStreaming(),
     controlPath: undefined,
-    refusal: () => failedPrecondition(`this dockbridge only answers: ${WHY}`),
+    refusal: () => failedPrecondition(`this dockbridge only answers calls that read: ${WHY}`),
   };
 }
 
 function refuseKubeletsSocket(endpoint: string): void {
-  // A socket that systemd passes has clients that expect a runtime.
+  // A socket from systemd is refused, because its clients expect a runtime that serves them.
   const isTaken =
     endpoint.startsWith('fd:') ||
     TAKEN.includes(resolve(endpoint.replace(/^unix:\/\//, '')).replace(/^\/var\/run\//, '/run/'));
   if (isTaken)
     throw invalidArgument(
       '--container-runtime-endpoint',
-      `"${endpoint}" is where kubelet looks for its runtime: give --observe a socket of its own, or none for the default`,
+      `"${endpoint}" is a socket on which kubelet expects its runtime: with --observe, give a socket of its own, or none for the default`,
     );
 }

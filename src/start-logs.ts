@@ -8,8 +8,8 @@ import { ProcessClaims } from './node/claims';
 import { ENGINE_CLAIMS, rememberedEngine, wayKey } from './sync/engine-claim';
 
 /**
- * Starts the container logs of a daemon with these settings. This file needs nothing else of the daemon, so it can be loaded
- * first. Nothing is resumed while another daemon has the Engine, because that daemon writes these logs.
+ * Starts the container logs of a daemon with these settings. This file imports nothing else of the daemon, so it can be loaded
+ * first. Nothing is resumed while another daemon holds the claim on the Engine, because that daemon writes these logs.
  * @throws FAILED_PRECONDITION when another process uses the state directory.
  */
 export async function startLogs(
@@ -29,17 +29,17 @@ export async function startLogs(
   });
 }
 
-/** The file that names the Engine whose containers the saved log positions belong to. */
+/** Path of the file that names the Engine to whose containers the saved log positions belong. */
 export function engineMemory({ stateDir }: Pick<Settings, 'stateDir'>): string {
   return join(stateDir, 'engine');
 }
 
-/** The file that keeps what that Engine told about itself. */
+/** Path of the file that keeps the facts about that Engine. */
 export function factsFile({ stateDir }: Pick<Settings, 'stateDir'>): string {
   return join(stateDir, 'engine.json');
 }
 
-/** The claims on the Engine. Another daemon that finds one is told the run directory and the socket of this daemon. */
+/** The claims on the Engine. A claim contains the run directory and the socket of this daemon, for other daemons to report. */
 export function engineClaims({ runDir, endpoint }: Pick<Settings, 'runDir' | 'endpoint'>): ProcessClaims {
   return new ProcessClaims(ENGINE_CLAIMS, [`run directory ${runDir}`, `socket ${endpoint}`]);
 }
@@ -57,7 +57,10 @@ async function isEngineOurs(
   return true;
 }
 
-/** The directories that a daemon has for itself alone. A daemon that only observes has none: they belong to the one that acts. */
+/**
+ * The directories that a daemon needs for itself alone. A daemon that only observes has none, because these directories belong
+ * to the daemon that serves.
+ */
 export function claimedDirectories(settings: Pick<Settings, 'observe' | 'stateDir' | 'runDir'>): string[] {
   return settings.observe ? [] : [logDirectory(settings), settings.runDir];
 }

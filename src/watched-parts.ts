@@ -5,16 +5,16 @@ import type { EngineLink } from './sync/engine-link';
 import type { WatchedPart } from './node/systemd';
 
 /**
- * How long the link's loop may stand still while no Engine call is under way, ms. The loop may rightly wait for CNI plugins
- * that hang until --cni-timeout; with the default timeout no such wait lasts nearly this long.
+ * How long, in ms, the link's loop may make no step while no Engine call is in progress. The loop may have to wait for CNI
+ * plugins that hang until --cni-timeout, but with the default timeout such a wait is much shorter.
  */
 const STALL_MS = 30 * 60_000;
-/** With a longer --cni-timeout, the loop may stand still for as long as this many runs of plugins in a row. */
+/** With a longer --cni-timeout, the loop may make no step for as long as this many consecutive runs of plugins. */
 const CNI_RUNS = 2;
 
 /**
- * The thread that writes container logs. Any answer means that it works. A hung disk, or a node without
- * threads or memory, is reported as trouble of the logs and not here, because a restart would not help.
+ * Watches the thread that writes container logs. Any answer means that the thread works. A hung disk, or a node without threads
+ * or memory, is reported as a problem of the logs and not here, because a restart would not help.
  */
 export function watchedLogs(logs: Pick<ContainerLogs, 'stats' | 'trouble'>): WatchedPart {
   return {
@@ -33,8 +33,8 @@ export function watchedLogs(logs: Pick<ContainerLogs, 'stats' | 'trouble'>): Wat
 }
 
 /**
- * The loop that connects to the Engine. Whether or not the Engine answers, the loop either takes a step or waits for a call
- * of the Engine. This counts looks, not time, because the process may have been suspended between two looks.
+ * Watches the loop that connects to the Engine. Whether or not the Engine answers, the loop either makes a step or waits for an
+ * Engine call. This counts looks instead of time, because the process may have been suspended between two looks.
  */
 export function watchedLink(
   link: Pick<EngineLink, 'steps'>,
@@ -55,7 +55,7 @@ export function watchedLink(
       return Promise.resolve(
         same < Math.ceil(stallMs / intervalMs)
           ? undefined
-          : `its loop has stood still for ${stallMs / 60_000} minutes, although no call of the Engine is under way`,
+          : `its loop has made no step for ${stallMs / 60_000} minutes, although no Engine call is in progress`,
       );
     },
   };

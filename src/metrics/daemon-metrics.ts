@@ -13,8 +13,8 @@ interface PluginRun {
 }
 
 /**
- * What this process counts, and what it looks up when somebody asks. Counting costs about a microsecond a call; the rest
- * costs nothing until a scrape.
+ * The metrics of this process. Some are counted at each event, which costs about a microsecond. The others are determined at
+ * each scrape and cost nothing otherwise.
  */
 export class DaemonMetrics {
   private readonly metrics = createMetrics();
@@ -22,7 +22,7 @@ export class DaemonMetrics {
   private rendering: Promise<string> | undefined;
 
   constructor(private readonly version: string) {
-    // These series begin with 0, because an alert rule cannot see the increase of one that begins with the first such pod.
+    // These series begin at 0. If they began with the first such pod, an alert rule could not see that first increase.
     for (const capability of ['portMappings', 'bandwidth']) this.metrics.unserved.inc({ capability }, 0);
   }
 
@@ -45,18 +45,20 @@ export class DaemonMetrics {
     this.metrics.engineSeconds.observe({ operation }, seconds);
   }
 
-  /** @param seconds from the Engine's stamp to the store; a clock that was set back makes it negative. */
+  /**
+   * @param seconds the time from the Engine's timestamp to the update of the store. It is negative if the clock was set back.
+   */
   onEngineEvent(seconds: number): void {
     this.metrics.eventLag.observe(Math.max(0, seconds));
   }
 
   onPluginRun({ plugin, command, seconds, failed }: PluginRun): void {
     this.metrics.pluginSeconds.observe({ plugin, command }, seconds);
-    // The series begins with 0, because an alert rule cannot see the increase of one that begins with its first failure.
+    // The series begins at 0. If it began with the first failure, an alert rule could not see that first increase.
     this.metrics.pluginFailures.inc({ plugin, command }, failed ? 1 : 0);
   }
 
-  /** Runs of CNI plugins that failed, by `bridge ADD`. */
+  /** Numbers of failed runs of CNI plugins. The keys are plugin and command, such as `bridge ADD`. */
   async pluginFailures(): Promise<Readonly<Record<string, number>>> {
     const { values } = await this.metrics.pluginFailures.get();
     return Object.fromEntries(
@@ -66,12 +68,12 @@ export class DaemonMetrics {
     );
   }
 
-  /** @param capability of CNI that a new pod asked for and no plugin has. */
+  /** @param capability the CNI capability that a new pod requested but no plugin has. */
   onUnserved(capability: string): void {
     this.metrics.unserved.inc({ capability });
   }
 
-  /** Prometheus' text format. Scrapes that come while one is made share it. */
+  /** Renders the page in Prometheus' text format. Scrapes that arrive while a page is being made share that page. */
   async render(sources: MetricSources): Promise<string> {
     this.rendering ??= this.sampled(sources).finally(() => (this.rendering = undefined));
     return this.rendering;
@@ -91,7 +93,10 @@ function codeOf(error: unknown): string {
   return 'UNKNOWN';
 }
 
-/** prom-client's own would read /proc synchronously and keep timers going. */
+/**
+ * Updates the process metrics. prom-client's own metrics are not used, because they read /proc synchronously and keep timers
+ * running.
+ */
 export class ProcessSample {
   private utilization = performance.eventLoopUtilization();
 

@@ -7,14 +7,14 @@ import { messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import { SocketFile } from '../node/disk/socket-file';
 
-/** Limit of connections. A scraper uses one. */
+/** The largest number of connections. A scraper uses one. */
 const MAX_CONNECTIONS = 32;
 const REQUEST_MS = 10_000;
 
 export interface Page {
   readonly status: number;
   readonly contentType: string;
-  /** A long page comes in pieces; each is sent before the next is made. */
+  /** A long page consists of pieces. Each piece is sent before the next is made. */
   readonly body: string | Iterable<string>;
 }
 
@@ -25,7 +25,7 @@ export interface EndpointOptions {
   readonly logger: Logger;
 }
 
-/** A small HTTP server for whoever watches the node: GET of a few pages, nothing else. */
+/** A small HTTP server for monitoring. It answers GET requests for a few pages and nothing else. */
 export class Endpoint {
   private readonly server: Server;
   private file: SocketFile | undefined;
@@ -38,7 +38,10 @@ export class Endpoint {
     this.server.maxConnections = MAX_CONNECTIONS;
   }
 
-  /** @returns the address that serves; rejects when the address is taken or invalid. */
+  /**
+   * Starts to listen.
+   * @returns the address on which it listens; rejects when the address is in use or invalid.
+   */
   async listen(): Promise<string> {
     const { address, logger } = this.options;
     if ('path' in address) this.file = await SocketFile.bind(this.server, address.path);
@@ -52,7 +55,7 @@ export class Endpoint {
     return `http://${family === 'IPv6' ? `[${host}]` : host}:${port}`;
   }
 
-  /** Safe when it never listened. */
+  /** Closes the server. May be called even if it never listened. */
   async close(): Promise<void> {
     await this.file?.remove();
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
@@ -90,11 +93,14 @@ export function text(status: number, body: string): Page {
 
 export interface HealthCheck {
   readonly name: string;
-  /** Undefined when all is well. */
+  /** What is wrong; undefined when nothing is. */
   readonly problem: string | undefined;
 }
 
-/** 200 when every check is well, else 503; a line for each, as Kubernetes' own components write them. */
+/**
+ * Answers 200 when every check succeeds, otherwise 503. The page has one line per check, in the format of Kubernetes' own
+ * components.
+ */
 export function healthPage(checks: readonly HealthCheck[]): Page {
   const isWell = checks.every(({ problem }) => problem === undefined);
   const lines = checks.map(({ name, problem }) =>
@@ -111,13 +117,13 @@ export interface Family {
 }
 
 export interface Sample {
-  /** The name of its family. */
+  /** The name of the sample's family. */
   readonly name: string;
   readonly labelValues: readonly string[];
   readonly value: number;
 }
 
-/** Writes samples in Prometheus' text format. Each piece is one family, because all lines of a family must be together. */
+/** Renders samples in Prometheus' text format. Each piece is one family, because all lines of a family must be together. */
 export function* exposition(families: readonly Family[], samples: Iterable<Sample>): Generator<string> {
   const byName = new Map<string, Sample[]>();
   for (const sample of samples) {

@@ -7,7 +7,10 @@ import type { Store } from '../store/store';
 import { containerState } from '../translate/container/container-status';
 import type { Metrics } from './series';
 
-/** The log worker answers in milliseconds unless it is stuck: then a scrape goes without. */
+/**
+ * Time limit in ms for the log worker's counters. The worker answers within milliseconds unless it is stuck; a scrape then
+ * omits its counters.
+ */
 const LOGS_PATIENCE_MS = 2_000;
 
 export interface LogCounters {
@@ -29,7 +32,7 @@ export interface LaneCounters {
   readonly oldestCallMs: number;
 }
 
-/** What is looked at when somebody asks. */
+/** The parts of the daemon that are read at each scrape. */
 export interface MetricSources {
   readonly store: Store;
   readonly link: {
@@ -120,16 +123,16 @@ export async function askLogs(logs: MetricSources['logs']): Promise<LogCounters 
   return asked && waitAtMost('The log counters', LOGS_PATIENCE_MS, asked).catch(() => undefined);
 }
 
-/** Sets a counter whose total is counted elsewhere; prom-client can only add. */
+/** Sets a counter whose total is counted elsewhere. prom-client can only increase a counter, so this adds the difference. */
 function setTotal(metric: Counter, total: number): void {
   metric.reset();
   metric.inc(total);
 }
 
-/** How many sandboxes and containers there are in each state. States that none is in are there too, with 0. */
+/** Sets the numbers of sandboxes and containers in each state. States without any are set to 0. */
 export interface StateCounts {
   readonly sandboxes: { readonly ready: number; readonly notready: number };
-  /** By CRI's names in small letters: created, running, exited, unknown. */
+  /** Counts by state. The states have CRI's names in lower case: created, running, exited, unknown. */
   readonly containers: Readonly<Record<string, number>>;
 }
 

@@ -156,7 +156,7 @@ describe('The metrics endpoint', () => {
       given: { 'metrics-address': addressOf(test) },
       logger: { ...silentLogger, error: (message) => void errors.push(message) },
     });
-    expect(errors).toEqual(['Metrics and health cannot be served; all else goes on']);
+    expect(errors).toEqual(['Metrics and health cannot be served; everything else continues']);
     await taken.synced();
     await taken.stop();
     expect(await page(test, '/healthz')).toContain('healthz passed');

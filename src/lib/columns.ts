@@ -1,9 +1,9 @@
 const GAP = '  ';
 
-/** Lays rows out in aligned columns, without padding the last one. Returns '' for no rows. */
+/** Formats rows in aligned columns, without padding the last column. Returns '' when there are no rows. */
 export function columns(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
-  // A tape has hundreds of thousands of rows, which are too many arguments for Math.max.
+  // A loop is used because a tape may have hundreds of thousands of rows, which are too many arguments for Math.max.
   for (const row of rows)
     for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
   return rows

@@ -1,6 +1,7 @@
 /**
- * The one error type that crosses our layers. `code` is a gRPC status name; the call wrapper turns it into the
- * status at the edge (src/server/call.ts). Messages end up in kubelet events: short, human, with the next step.
+ * The only error type that crosses dockbridge's layers. `code` is the name of a gRPC status. The call wrapper
+ * (src/server/call.ts) turns it into the status of the answer. Messages appear in kubelet events, so they must be short and
+ * plain and name the next step.
  */
 export type ErrorCode =
   | 'CANCELLED'
@@ -44,12 +45,15 @@ export const deadlineExceeded = maker('DEADLINE_EXCEEDED');
 export const cancelled = maker('CANCELLED');
 export const internal = maker('INTERNAL');
 
-/** For a request field that breaks the CRI's rules. The message always starts with the field's path. */
+/** Makes the error for a request field that violates CRI's rules. The message always starts with the field's path. */
 export function invalidArgument(field: string, why: string): RuntimeError {
   return new RuntimeError('INVALID_ARGUMENT', `${field}: ${why}`);
 }
 
-/** For a valid request field that this version (or Docker) cannot honour. It is refused, never silently ignored. */
+/**
+ * Makes the error for a valid request field that this version of dockbridge or Docker cannot fulfil. Such fields are refused,
+ * never silently ignored.
+ */
 export function unsupported(field: string, why: string): RuntimeError {
   return new RuntimeError('UNIMPLEMENTED', `${field}: ${why}`);
 }
@@ -58,7 +62,9 @@ export function hasCode(error: unknown, code: ErrorCode): boolean {
   return error instanceof RuntimeError && error.code === code;
 }
 
-/** Never throws, although some thrown values cannot be converted to a string. */
+/**
+ * Returns the message of anything that was thrown. Never throws, although some thrown values cannot be converted to a string.
+ */
 export function messageOf(error: unknown): string {
   try {
     return String(error instanceof Error ? error.message : error);
@@ -67,7 +73,7 @@ export function messageOf(error: unknown): string {
   }
 }
 
-/** Returns the errno name (`ENOENT`, …) of a Node system error, undefined for anything else. */
+/** Returns the errno name (`ENOENT`, …) of a Node system error; undefined for anything else. */
 export function errnoOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;

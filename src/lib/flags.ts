@@ -1,4 +1,7 @@
-/** Returns the value of `--name value` or `--name=value` on a command line: the last one, or '' for a bare switch. */
+/**
+ * Returns the value of `--name value` or `--name=value` on a command line. If the flag is repeated, the last value counts. The
+ * value is '' for a flag without one.
+ */
 export function flagOf(args: readonly string[], name: string): string | undefined {
   return flagsOf(args, name).at(-1);
 }

@@ -4,7 +4,7 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Undefined for what is not a JSON object. */
+/** Parses a JSON object. Returns undefined for text that is not a JSON object. */
 export function parseObject(text: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(text);
@@ -23,8 +23,8 @@ export function text(value: unknown): string {
 }
 
 /**
- * Whether a value of unknown origin has all properties of the example, with their types. The first element of a list stands
- * for all its elements, and an empty object for strings by any key.
+ * Whether a value of unknown origin has all properties of the example, with the same types. In the example, the first element
+ * of a list stands for all elements, and an empty object stands for an object with any keys and strings as values.
  */
 export function hasShapeOf(value: unknown, example: unknown): boolean {
   if (Array.isArray(example)) {

@@ -3,14 +3,14 @@ import { createLogger, format, transports } from 'winston';
 import type { LogOutput } from './log-output';
 import { loggerInto, LOG_LEVELS, thresholdOf, type Logger, type LogLevel } from './logger';
 
-/** Its level can change, and with it that of the loggers made `with` it. */
+/** A logger whose level can change. The loggers that were made with its method `with` change too. */
 export interface LineLogger extends Logger {
   setLevel(level: LogLevel): void;
 }
 
 /**
- * Writes one JSON object per line; the journal or the container runtime adds host and unit. This file is apart from
- * logger.ts because winston takes long to load.
+ * Makes a logger that writes one JSON object per line. The journal or the container runtime adds host and unit. This code is
+ * not in logger.ts, because winston takes long to load.
  */
 export function createLineLogger(level: LogLevel, output: LogOutput): LineLogger {
   const levels = Object.fromEntries(LOG_LEVELS.map((name, index) => [name, index]));
@@ -34,7 +34,7 @@ export function createLineLogger(level: LogLevel, output: LogOutput): LineLogger
   return { ...logger, setLevel };
 }
 
-/** Takes each line at once, so that winston never waits. */
+/** Accepts each line immediately, so that winston never waits. */
 function intoOutput(output: LogOutput): Writable {
   return new Writable({
     decodeStrings: false,

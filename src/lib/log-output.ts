@@ -1,14 +1,14 @@
 import { constants, fstatSync, open, write } from 'node:fs';
 
-/** How many characters may wait for a reader: some seconds of a daemon that is in trouble. */
+/** How many characters may wait for a reader. A daemon with many errors writes this much in some seconds. */
 const MOST_WAITING = 1024 * 1024;
 
-/** Takes text, and calls `done` when it is written. */
+/** Writes text, and calls `done` when the text is written. */
 export type WriteText = (text: string, done: (error: Error | null | undefined) => void) => void;
 
 /**
- * The destination of log lines. Neither a slow, stalled or dead reader nor a full disk ever blocks a caller: lines wait, up to
- * a limit, and further lines are dropped and counted.
+ * The destination of log lines. Neither a slow, stalled or dead reader nor a full disk ever blocks a caller: lines wait up to a
+ * limit. Beyond the limit, further lines are dropped and counted.
  */
 export class LogOutput {
   private waiting: string[] = [];
@@ -23,12 +23,12 @@ export class LogOutput {
     private readonly mostWaiting = MOST_WAITING,
   ) {}
 
-  /** Lines lost so far. */
+  /** The number of lines that have been dropped so far. */
   get dropped(): number {
     return this.lost;
   }
 
-  /** Returns at once. */
+  /** Writes a line, or queues or drops it. Returns immediately. */
   write(line: string): void {
     if (this.waitingLength + line.length > this.mostWaiting) {
       this.drop(1);
@@ -39,7 +39,7 @@ export class LogOutput {
     this.pump();
   }
 
-  /** How many lines were lost since the last call, once lines get through again; 0 before. */
+  /** Returns how many lines were dropped since the last call, once lines can be written again; 0 until then. */
   takeLost(): number {
     if (this.busy) return 0;
     const lost = this.unreported;
@@ -47,7 +47,7 @@ export class LogOutput {
     return lost;
   }
 
-  /** Resolves when everything is written or cannot be written, and after `ms` at the latest. */
+  /** Resolves when everything is written or cannot be written, but after `ms` at the latest. */
   async flush(ms: number): Promise<void> {
     if (!this.busy) return;
     await new Promise<void>((resolve) => {
@@ -85,12 +85,14 @@ export class LogOutput {
 }
 
 /**
- * Standard error of any kind. Node writes to pipes and sockets without blocking, but not to files and terminals; a thread
- * writes to those, and does not wait for a terminal that was stopped (Ctrl-S).
+ * Writes to standard error, whatever its kind. Node writes to pipes and sockets without blocking, but it blocks on files and
+ * terminals. So one of libuv's threads writes to files and terminals, and it does not wait for a terminal that was stopped
+ * (Ctrl-S).
  */
 export function standardError(): LogOutput {
   const { stderr } = process;
-  // Each write reports its own failure. Without this listener, a dead reader would be an uncaught exception.
+  // Each write reports its own failure, so this listener does nothing. Without it, a dead reader would cause an uncaught
+  // exception.
   stderr.on('error', () => undefined);
   const kind = fstatSync(2);
   if (kind.isFIFO() || kind.isSocket()) return new LogOutput((text, done) => stderr.write(text, done));
@@ -104,7 +106,7 @@ function toDescriptor(): WriteText {
       writeAll(descriptor, Buffer.from(text), done);
       return;
     }
-    // This opens a new file description, so that O_NONBLOCK does not affect processes that share the old one.
+    // This opens a new file description, so that O_NONBLOCK does not affect processes that share the old description.
     const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK | constants.O_NOCTTY;
     open('/proc/self/fd/2', flags, (error, opened) => {
       descriptor = error === null ? opened : 2;

@@ -1,7 +1,10 @@
-/** A word that is more changes away than this counts as a different word. */
+/** The largest number of changes between two spellings. A word with more changes counts as a different word. */
 const mostChanges = (word: string): number => Math.max(2, Math.floor(word.length / 4));
 
-/** What somebody who wrote `word` most likely meant: the known word that takes the fewest changes; undefined when all are far. */
+/**
+ * Returns the word that somebody who wrote `word` most likely meant. This is the known word with the fewest changes; undefined
+ * when all known words are too different.
+ */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const [best] = known
     .map((candidate) => ({ candidate, changes: changesBetween(plain(word), plain(candidate)) }))
@@ -10,12 +13,17 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best?.candidate;
 }
 
-/** `logLevel`, `log_level` and `LOG-LEVEL` are the same word, spelled by the habits of different programs. */
+/**
+ * Normalizes a word, so that `logLevel`, `log_level` and `LOG-LEVEL` count as the same. Programs spell names in different ways.
+ */
 function plain(word: string): string {
   return word.replace(/[-_.]/g, '').toLowerCase();
 }
 
-/** Letters to put in, take out, replace or swap with their neighbour (optimal string alignment). */
+/**
+ * Returns the number of letters that must be inserted, removed, replaced or swapped with their neighbour (optimal string
+ * alignment).
+ */
 function changesBetween(a: string, b: string): number {
   let before: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, column) => column);

@@ -12,14 +12,14 @@ export interface Request<Call> {
   readonly call: Call;
 }
 
-/** The outcome of a call. */
+/** The answer to a call. */
 export interface Reply<Answer> {
   readonly id: number;
   readonly answer?: Answer;
   readonly error?: { readonly code: ErrorCode; readonly message: string };
 }
 
-/** The id of requests whose reply nobody waits for. */
+/** The id of requests that need no reply. */
 export const NOBODY_WAITS = 0;
 
 interface Pending<Call, Answer> {
@@ -29,7 +29,10 @@ interface Pending<Call, Answer> {
   readonly timer: NodeJS.Timeout | undefined;
 }
 
-/** The calls that a worker thread has not answered yet. They outlive the worker: the next one may be asked again. */
+/**
+ * The calls that a worker thread has not answered yet. They outlive the worker, because they can be sent again to the next
+ * worker.
+ */
 export class PendingCalls<Call, Answer> {
   private readonly pending = new Map<number, Pending<Call, Answer>>();
   private lastId = NOBODY_WAITS;
@@ -38,14 +41,16 @@ export class PendingCalls<Call, Answer> {
     return this.pending.size;
   }
 
-  /** All of them, to be sent again. */
+  /** Lists all open requests, to send them again. */
   requests(): Request<Call>[] {
     return [...this.pending].map(([id, { call }]) => ({ id, call }));
   }
 
   /**
-   * @param send posts the request to the worker; without a worker it may do nothing and leave that to `requests`.
-   * @param limit how long to wait (ms), and the error after that; without one the caller waits until `settle` or `reject`.
+   * @param send posts the request to the worker. Without a worker it may do nothing, because `requests` is sent to the next
+   * worker.
+   * @param limit how long to wait (ms), and the error to reject with after that. Without a limit the caller waits until
+   * `settle` or `reject`.
    */
   make(
     call: Call,
@@ -65,14 +70,14 @@ export class PendingCalls<Call, Answer> {
     });
   }
 
-  /** A reply has arrived. One that nobody waits for (any more) is dropped. */
+  /** Called when a reply has arrived. A reply that nobody waits for is dropped. */
   settle({ id, answer, error }: Reply<Answer>): void {
     const pending = this.take(id);
     if (error === undefined) pending?.resolve(answer as Answer);
     else pending?.reject(new RuntimeError(error.code, error.message));
   }
 
-  /** Rejects the calls that `isMeant` picks. */
+  /** Rejects the calls for which `isMeant` returns true. */
   reject(error: RuntimeError, isMeant: (call: Call) => boolean = () => true): void {
     for (const { id, call } of this.requests()) if (isMeant(call)) this.take(id)?.reject(error);
   }
@@ -85,7 +90,7 @@ export class PendingCalls<Call, Answer> {
   }
 }
 
-/** The worker's side: answers each request at the port with what `handle` resolves with. */
+/** Implements the worker's side: answers each request at the port with the value to which `handle` resolves. */
 export function answerCalls<Call, Answer>(
   port: MessagePort,
   handle: (call: Call) => Promise<Answer>,

@@ -4,7 +4,10 @@ import type { EngineAuth } from '../engine/types';
 import { invalidArgument, messageOf } from '../lib/errors';
 import type { cri, Decoded } from '../proto';
 
-/** CRI AuthConfig → `X-Registry-Auth`; undefined without credentials. `auth` is base64 of `user:password`. */
+/**
+ * Converts CRI's AuthConfig to the header `X-Registry-Auth`; returns undefined without credentials. `auth` is base64 of
+ * `user:password`.
+ */
 export function toEngineAuth(auth: Decoded<cri.IAuthConfig> | null): EngineAuth | undefined {
   if (auth === null) return undefined;
   const fromAuth = auth.auth === '' ? undefined : requestedBasic(auth.auth);
@@ -20,7 +23,10 @@ export function toEngineAuth(auth: Decoded<cri.IAuthConfig> | null): EngineAuth 
   return Object.keys(engineAuth).length === 0 ? undefined : engineAuth;
 }
 
-/** base64 of `user:password`; old docker logins padded it with NULs. @throws Error without the secret. */
+/**
+ * Decodes base64 of `user:password`, and removes the NULs with which old docker logins padded it.
+ * @throws Error, whose message does not contain the secret.
+ */
 export function decodeBasic(auth: string): { username: string; password: string } {
   const text = Buffer.from(auth, 'base64').toString('utf8').replace(/\0+$/, '');
   const colon = text.indexOf(':');
@@ -39,10 +45,11 @@ function requestedBasic(auth: string): { username: string; password: string } {
 const HUB = 'registry-1.docker.io';
 
 /**
- * The HTTP status of a registry's answer to an anonymous `GET /v2/`: 401 if it wants credentials. Nothing secret is sent and
- * only the status is used, so any certificate is accepted, and plain HTTP if there is no TLS.
+ * Returns the HTTP status of a registry's answer to an anonymous `GET /v2/`. It is 401 if the registry requires credentials.
+ * The request contains nothing secret and only the status is used, so any certificate is accepted, and plain HTTP is used if
+ * there is no TLS.
  * @param signal ends the request, because a registry may never answer.
- * @returns undefined when nothing answers.
+ * @returns undefined when the registry does not answer.
  */
 export async function anonymousStatus(host: string, signal: AbortSignal): Promise<number | undefined> {
   const target = host === 'docker.io' ? HUB : host;

@@ -9,12 +9,13 @@ import { SmallFile } from '../node/disk/files';
 import { type ImageReference, registryOf, type RegistryPath } from '../translate/image/reference';
 import { decodeBasic } from './auth';
 
-/** Fits hundreds of registries, and bounds memory. */
+/** The maximum size of a file in bytes, which bounds memory. Credentials of hundreds of registries fit into it. */
 const MAX_FILE_BYTES = 1024 * 1024;
 
 /**
- * Credentials of the node, from docker's config files (`--registry-config`), for pulls whose request has none, such as that of
- * the sandbox image. The files are read for each pull, so that rotated credentials are used at once.
+ * Credentials of the node, from docker's config files (`--registry-config`). They are for pulls whose request has no
+ * credentials, such as the pull of the sandbox image. The files are read for each pull, so that rotated credentials are used
+ * immediately.
  */
 export class RegistryCredentials {
   private readonly files = new Map<string, SmallFile>();
@@ -24,7 +25,10 @@ export class RegistryCredentials {
     private readonly logger: Logger,
   ) {}
 
-  /** Returns the credentials of the first file that knows the registry. A failure is only logged: most images need none. */
+  /**
+   * Returns the credentials from the first file that has any for the registry. A failure is only logged, because most images
+   * need no credentials.
+   */
   async find(reference: ImageReference, signal: AbortSignal): Promise<EngineAuth | undefined> {
     for (const file of valueNow(this.paths).map((path) => this.fileAt(path))) {
       try {
@@ -38,7 +42,7 @@ export class RegistryCredentials {
     return undefined;
   }
 
-  /** Returns the same object each time, because its readers share a read that hangs. */
+  /** Returns the same object for a path each time, so that all its readers wait for one read if the read hangs. */
   private fileAt(path: string): SmallFile {
     const file = this.files.get(path) ?? new SmallFile(path, MAX_FILE_BYTES);
     this.files.set(path, file);
@@ -57,7 +61,7 @@ async function lookUp(
   return 'auth' in source ? source.auth : await askCredentialHelper(source.helper, source.server, signal);
 }
 
-/** @returns undefined if there is no file, as before the first login. */
+/** @returns undefined if the file does not exist, as before the first login. */
 async function readIfPresent(file: SmallFile, signal: AbortSignal): Promise<string | undefined> {
   try {
     return await file.text(signal);
@@ -67,15 +71,16 @@ async function readIfPresent(file: SmallFile, signal: AbortSignal): Promise<stri
   }
 }
 
-/** A helper may ask a cloud's API. */
+/** Time limit of a helper in ms. A helper may call a cloud provider's API. */
 const LIMIT_MS = 15_000;
 const MAX_ANSWER_BYTES = 64 * 1024;
-/** The name becomes part of a program's name. */
+/** The allowed names of helpers. They are restricted because the name becomes part of a program's name. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
 /**
- * Asks `docker-credential-NAME get` for the credentials of `server`: no shell, server on standard input, as docker does.
- * @throws Error without secrets: the helper's output is never part of it.
+ * Asks `docker-credential-NAME get` for the credentials of `server`. As with docker, there is no shell, and the server is
+ * written to standard input.
+ * @throws Error, whose message contains no secrets, because it never contains the helper's output.
  */
 export async function askCredentialHelper(
   name: string,
@@ -96,10 +101,10 @@ function run(program: string, input: string, signal: AbortSignal): Promise<strin
     const options = { signal, killSignal: 'SIGKILL', maxBuffer: MAX_ANSWER_BYTES, cwd: '/', env } as const;
     const child = execFile(program, ['get'], options, (error, stdout) => {
       if (error === null) resolve(stdout);
-      // The message of execFile repeats what the helper wrote.
+      // execFile's own message is not used, because it contains the helper's output.
       else reject(new Error(`${program} failed (${error.code ?? error.signal ?? 'unknown'})`));
     });
-    // The helper may end without reading.
+    // The pipe breaks if the helper ends without reading its input.
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(input);
   });
@@ -114,16 +119,16 @@ interface AuthEntry {
   readonly registrytoken?: string;
 }
 
-/** The parts of docker's config.json that hold credentials. */
+/** The parts of docker's config.json that concern credentials. */
 export interface DockerConfig {
   readonly auths: Readonly<Record<string, AuthEntry>>;
-  /** Registry → name of a helper program `docker-credential-NAME`. */
+  /** The helper program `docker-credential-NAME` of each registry, by its NAME. */
   readonly credHelpers: Readonly<Record<string, string>>;
-  /** The helper of all other registries, '' for none. */
+  /** The helper of all other registries; '' if there is none. */
   readonly credsStore: string;
 }
 
-/** Where credentials of a registry are: here, or with a helper that is asked for `server`. */
+/** The place of a registry's credentials: either the credentials themselves, or a helper that must be asked for `server`. */
 export type CredentialSource =
   { readonly auth: EngineAuth } | { readonly helper: string; readonly server: string };
 
@@ -131,13 +136,16 @@ const HUB_NAMES = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io
 /** The key under which docker keeps the credentials of Docker Hub. */
 const HUB_SERVER = 'https://index.docker.io/v1/';
 
-/** @throws Error saying what is wrong, without the file's secrets. */
+/**
+ * Parses docker's config.json.
+ * @throws Error whose message says what is wrong, without the file's secrets.
+ */
 export function parseDockerConfig(text: string): DockerConfig {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    // JSON.parse would quote the text.
+    // JSON.parse's own message is not used, because it would quote the text.
     throw new Error('it is not JSON');
   }
   const { auths, credHelpers, credsStore } = asObject(value, 'it');
@@ -151,8 +159,9 @@ export function parseDockerConfig(text: string): DockerConfig {
 }
 
 /**
- * The source for an image: the registry's own helper, then the most exact key of `auths` (a host, perhaps with `*` for
- * parts of its name, perhaps with the beginning of a path, as kubelet reads them), then `credsStore`.
+ * Finds the place of the credentials for an image: first the registry's own helper, then the most exact key of `auths`, then
+ * `credsStore`. A key is a host, as in kubelet: it may have `*` for parts of the host's name, and may end with the beginning of
+ * a path.
  */
 export function credentialSource(config: DockerConfig, image: RegistryPath): CredentialSource | undefined {
   const server = image.host === 'docker.io' ? HUB_SERVER : image.host;
@@ -164,7 +173,10 @@ export function credentialSource(config: DockerConfig, image: RegistryPath): Cre
   return config.credsStore === '' ? undefined : { helper: config.credsStore, server };
 }
 
-/** Parses what a helper prints for `get`. @throws Error without the secret. */
+/**
+ * Parses a helper's output for `get`.
+ * @throws Error, whose message does not contain the secret.
+ */
 export function parseHelperAnswer(text: string): EngineAuth {
   let value: unknown;
   try {
@@ -178,7 +190,10 @@ export function parseHelperAnswer(text: string): EngineAuth {
   return username === '<token>' ? { identitytoken: secret } : { username, password: secret };
 }
 
-/** `registry.example:5000` of a key or address such as `https://registry.example:5000/v2/`; Hub's names are one. */
+/**
+ * Returns the registry in a key or address: `registry.example:5000` for `https://registry.example:5000/v2/`. The different
+ * names of Docker Hub count as one.
+ */
 export function registryHost(address: string): string {
   const host =
     address
@@ -190,7 +205,7 @@ export function registryHost(address: string): string {
 
 function bestMatch<T>(entries: Readonly<Record<string, T>>, image: RegistryPath): T | undefined {
   const matching = Object.keys(entries).filter((key) => matches(key, image));
-  // A longer path is more exact, then a host without wildcards.
+  // A longer path is more exact. For equal paths, a host without wildcards is more exact.
   const rank = (key: string): number => keyPath(key).length * 2 + (key.includes('*') ? 0 : 1);
   const [best] = matching.sort((one, other) => rank(other) - rank(one));
   return best === undefined ? undefined : entries[best];
@@ -203,7 +218,7 @@ function matches(key: string, { host, path }: RegistryPath): boolean {
   return new RegExp(`^${wanted}$`).test(host.toLowerCase()) && `${path}/`.startsWith(keyPath(key));
 }
 
-/** `team/app/` of a key; API versions, which docker writes there, do not count. */
+/** Returns the path in a key, such as `team/app/`. Omits API versions, which docker writes there. */
 function keyPath(key: string): string {
   const path = key
     .replace(/^https?:\/\//, '')

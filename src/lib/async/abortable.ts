@@ -1,8 +1,8 @@
-/** Settles as `promise` does, or rejects with the signal's reason when that comes first. */
+/** Settles like `promise`, or rejects with the signal's reason when the signal fires first. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   if (signal.aborted) {
-    // Nobody awaits the promise any more, so its rejection must not count as unhandled.
+    // Nobody awaits the promise anymore, so its rejection must not count as unhandled.
     promise.catch(() => undefined);
     throw signal.reason;
   }
@@ -32,10 +32,11 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Rejects with the first rejection among promises that never resolve. */
+/** Rejects with the first rejection among promises, which never resolve. */
 export function firstEnd(...ends: Promise<never>[]): Promise<never> {
   const end = Promise.race(ends);
-  // The caller may race this against other promises, and another may win first.
+  // The caller may race this promise against others and ignore it when another settles first, so its rejection must not count
+  // as unhandled.
   end.catch(() => undefined);
   return end;
 }

@@ -1,7 +1,7 @@
 import { RuntimeError } from '../errors';
 import { abortable } from './abortable';
 
-const TOO_SLOW = 'this reader did not keep up and has missed some: subscribe again, then list';
+const TOO_SLOW = 'this reader did not keep up and has missed events: subscribe again, then list';
 
 interface Link<T> {
   readonly number: number;
@@ -9,13 +9,13 @@ interface Link<T> {
   next: Link<T> | undefined;
 }
 
-/** A reader that has not read anything yet holds a link without a value. */
+/** A link of the chain. A reader that has not read anything yet holds a link without a value. */
 type Place<T> = Link<T> | (Omit<Link<T>, 'value'> & { readonly value?: never });
 
 /**
- * One writer and many readers, each of which gets every value from its subscription on, at its own pace. The values are a
- * chain that only readers refer to, so its length is the backlog of the slowest reader. A reader with a backlog of more than
- * `limit` is cut off, and its next read fails.
+ * One writer and many readers. Each reader gets every value that is published after its subscription, at its own pace. The
+ * values form a chain to which only readers refer, so its length is the backlog of the slowest reader. A reader with a backlog
+ * of more than `limit` values is cut off, and its next read fails.
  */
 export class Broadcast<T> {
   private last: Place<T> = { number: 0, next: undefined };
@@ -30,12 +30,12 @@ export class Broadcast<T> {
     return this.readers.size;
   }
 
-  /** How many values the slowest reader has yet to read. */
+  /** The number of values that the slowest reader has not read yet. */
   get backlog(): number {
     return Math.max(0, ...[...this.readers].map((reader) => this.last.number - reader.position));
   }
 
-  /** Returns at once, without waiting for readers. */
+  /** Publishes a value. Returns immediately, without waiting for readers. */
   publish(value: T): void {
     const link: Link<T> = { number: this.last.number + 1, value, next: undefined };
     this.last.next = link;
@@ -60,7 +60,7 @@ export class Broadcast<T> {
 
 export class BroadcastReader<T> {
   private waiting: (() => void) | undefined;
-  /** The last link that was read; undefined when cut off or closed. */
+  /** The last link that was read; undefined when the reader was cut off or closed. */
   private at: Place<T> | undefined;
 
   constructor(
@@ -75,8 +75,8 @@ export class BroadcastReader<T> {
   }
 
   /**
-   * Resolves with the next value, as soon as there is one. Only one call may be pending.
-   * @throws RESOURCE_EXHAUSTED when this reader was too slow; the signal's reason when that fires.
+   * Resolves with the next value as soon as there is one. Only one call may be pending.
+   * @throws RESOURCE_EXHAUSTED when this reader was too slow; the signal's reason when the signal fires.
    */
   async next(signal: AbortSignal): Promise<T> {
     for (;;) {

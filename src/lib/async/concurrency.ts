@@ -1,6 +1,6 @@
 import { abortable } from './abortable';
 
-/** Runs `work` over all items, at most `limit` at a time; rejects with the first error after all have settled. */
+/** Runs `work` for all items, at most `limit` at a time. If some fail, rejects with the first error after all have settled. */
 export async function forEachLimited<T>(
   items: Iterable<T>,
   limit: number,
@@ -31,7 +31,7 @@ export async function drawLimited<T>(
   if (errors.length > 0) throw errors[0];
 }
 
-/** Like Promise.all, but rejects only after all have settled, so that no work goes on unnoticed. */
+/** Like Promise.all, but rejects only after all have settled, so that no work continues unnoticed. */
 export async function allSettled<T extends readonly unknown[] | []>(
   work: T,
 ): Promise<{ -readonly [P in keyof T]: Awaited<T[P]> }> {
@@ -39,7 +39,7 @@ export async function allSettled<T extends readonly unknown[] | []>(
   return Promise.all(work);
 }
 
-/** Like Array.map, with at most `limit` calls at a time; rejects as forEachLimited does. */
+/** Like Array.map, for an asynchronous `work`, with at most `limit` calls at a time. Rejects like forEachLimited. */
 export async function mapLimited<T, R>(
   items: Iterable<T>,
   limit: number,
@@ -52,7 +52,7 @@ export async function mapLimited<T, R>(
   return results;
 }
 
-/** Runs at most `limit` pieces of work at a time, first come first served. */
+/** Runs at most `limit` pieces of work at a time, in the order of the calls. */
 export class Semaphore {
   private free: number;
   private readonly waiting: (() => void)[] = [];
@@ -62,7 +62,7 @@ export class Semaphore {
     this.free = limit;
   }
 
-  /** @param signal gives up the wait (not the work) with the signal's reason. */
+  /** @param signal ends the wait, but not the work, with the signal's reason. */
   async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.free > 0) this.free--;
     else await this.wait(signal);
@@ -73,7 +73,10 @@ export class Semaphore {
     }
   }
 
-  /** Runs `work` at a moment when nothing else runs, and keeps everything else waiting meanwhile. Callers of run() go first. */
+  /**
+   * Runs `work` when no other work is running, and makes all other work wait meanwhile. Callers of run() that are waiting
+   * already go first.
+   */
   async runAlone<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.free < this.limit) {
       let enter!: () => void;
@@ -117,7 +120,7 @@ export class Semaphore {
     } catch (error) {
       const place = this.waiting.indexOf(enter);
       if (place >= 0) this.waiting.splice(place, 1);
-      // The turn came in the same tick, so pass it on.
+      // The turn came in the same tick in which the wait ended, so it must be passed on.
       else this.leave();
       throw error;
     }

@@ -2,10 +2,13 @@ import { setMaxListeners } from 'node:events';
 import { deadlineExceeded } from '../errors';
 import { abortable } from './abortable';
 
-/** In ms; setTimeout fires at once for longer delays. */
+/** The longest delay of setTimeout in ms. It fires immediately for longer delays. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** Makes a signal that many calls may share. Node would take more than ten listeners for a leak and warn on stderr. */
+/**
+ * Makes a signal that many calls may share. Without this, Node would treat more than ten listeners as a leak and print a
+ * warning.
+ */
 export function sharedAbortController(): AbortController {
   const controller = new AbortController();
   setMaxListeners(0, controller.signal);
@@ -13,8 +16,8 @@ export function sharedAbortController(): AbortController {
 }
 
 /**
- * Runs `work` with a signal that fires after `ms` or when `parent` does, whichever comes first. The timer and the
- * listener are gone when the work ends: AbortSignal.any and AbortSignal.timeout would keep both until they fire.
+ * Runs `work` with a signal that fires after `ms` or when `parent` fires, whichever comes first. Removes the timer and the
+ * listener when the work ends. AbortSignal.any and AbortSignal.timeout would keep both until they fire.
  */
 export async function withDeadline<T>(
   what: string,
@@ -38,14 +41,14 @@ export async function withDeadline<T>(
   }
 }
 
-/** Like withDeadline, for work that is running already and cannot be ended; only the wait for it ends. */
+/** Like withDeadline, for work that is running already and cannot be ended. Only the wait for it ends. */
 export async function waitAtMost<T>(
   what: string,
   ms: number,
   work: Promise<T>,
   parent?: AbortSignal,
 ): Promise<T> {
-  // The work may fail before anybody waits for it, or when nobody does any more.
+  // The work may fail before anybody waits for it, or when nobody waits anymore. Its rejection must not count as unhandled.
   work.catch(() => undefined);
   return withDeadline(what, ms, parent, (signal) => abortable(work, signal));
 }

@@ -8,14 +8,17 @@ interface Shared<T> {
   waiting: number;
 }
 
-/** Shares work between callers of the same key. It starts with the first and is aborted when the last has given up. */
+/**
+ * Shares work between callers with the same key. The work starts with the first caller and is aborted when the last caller has
+ * stopped waiting.
+ */
 export class SharedWork<T> {
   private readonly running = new Map<string, Shared<T>>();
 
   /**
-   * Joins the work of `key`, or starts it.
-   * @param work gets a signal that fires when nobody waits any more; a later caller starts new work.
-   * @param signal ends this wait with its reason, and the work if this was the last wait.
+   * Joins the work for `key`, or starts it.
+   * @param work gets a signal that fires when nobody waits for the work anymore. A later caller starts new work.
+   * @param signal ends this wait with its reason. If this was the last wait, it also ends the work.
    */
   async join(key: string, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     signal.throwIfAborted();
@@ -45,7 +48,7 @@ export class SharedWork<T> {
   }
 }
 
-/** Makes calls that come while `work` runs share its result. */
+/** Returns a function whose callers share the result of `work` if it is running already. */
 export function coalesce<T>(work: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined;
   return () => {

@@ -2,10 +2,10 @@ import { messageOf, unavailable } from '../errors';
 import type { LogFields, Logger } from '../logger';
 import { waitAtMost } from './deadline';
 
-/** Work that is going on inside. */
+/** Work that a gate has admitted and that is still running. */
 export interface WorkInProgress {
   readonly name: string;
-  /** How long it has been inside, ms. */
+  /** How long the work has been running, in ms. */
   readonly age: number;
   readonly about: LogFields;
 }
@@ -22,12 +22,12 @@ export class WorkGate {
   private readonly inside = new Map<symbol, Inside>();
   private readonly waiting = new Set<() => void>();
 
-  /** @throws UNAVAILABLE with the reason when it is closed. */
+  /** @throws UNAVAILABLE, with the reason of the close, when the gate is closed. */
   check(): void {
     if (this.reason !== undefined) throw unavailable(this.reason);
   }
 
-  /** Those that have been inside longest come first. */
+  /** The running work, with the oldest first. */
   get inProgress(): readonly WorkInProgress[] {
     const now = performance.now();
     return [...this.inside.values()].map(({ name, since, about }) => ({
@@ -37,14 +37,14 @@ export class WorkGate {
     }));
   }
 
-  /** Whether nothing gets in any more, and why; undefined while it is open. */
+  /** The reason why no more work is admitted; undefined while the gate is open. */
   get closedFor(): string | undefined {
     return this.reason;
   }
 
   /**
-   * @param about says what the work is about; it is asked only when somebody looks.
-   * @throws UNAVAILABLE when it is closed.
+   * @param about returns what the work is about. It is called only when somebody asks for the running work.
+   * @throws UNAVAILABLE when the gate is closed.
    */
   async run<T>(name: string, work: () => Promise<T>, about: () => LogFields = () => ({})): Promise<T> {
     this.check();
@@ -58,14 +58,14 @@ export class WorkGate {
     }
   }
 
-  /** Refuses all further work; the reason of the first call stays. */
+  /** Refuses all further work. If it is called again, the reason of the first call stays. */
   close(reason: string): void {
     this.reason ??= reason;
   }
 
   /**
-   * Resolves when no work is running, and after `ms` at the latest.
-   * @returns the names of the work that is still running then.
+   * Resolves when no work is running, but after `ms` at the latest.
+   * @returns the names of the work that is still running at that time.
    */
   async whenIdle(ms: number): Promise<string[]> {
     if (this.inside.size > 0) {
@@ -83,7 +83,7 @@ export class WorkGate {
   }
 }
 
-/** Time for a step that begins when the total time is up, ms. Most steps need less. */
+/** Time in ms for a step that begins when the total time is already used up. Most steps need less. */
 const LAST_CHANCE_MS = 100;
 
 /** Ends the parts of a daemon one after the other. A part that fails or takes too long is logged and left behind. */
@@ -91,7 +91,7 @@ export class BoundedStop {
   private readonly endsAt: number;
   private left = false;
 
-  /** @param totalMs for all steps together, from now on. */
+  /** @param totalMs time in ms for all steps together, from now on. */
   constructor(
     totalMs: number,
     private readonly logger: Logger,
@@ -104,7 +104,10 @@ export class BoundedStop {
     return this.left;
   }
 
-  /** Never rejects. @param ms limit for this step; less if the total time is up before. */
+  /**
+   * Runs one step. Never rejects.
+   * @param ms limit for this step. The step gets less time if the total time ends earlier.
+   */
   async step(part: string, ms: number, work: () => Promise<unknown>): Promise<void> {
     const left = Math.max(LAST_CHANCE_MS, this.endsAt - performance.now());
     try {

@@ -33,15 +33,16 @@ import {
 import type { Tracing } from './tracing';
 import { WatchedExporter } from './watched-exporter';
 
-/** OTEL_EXPORTER_OTLP_TIMEOUT when it is not set. */
+/** The default of OTEL_EXPORTER_OTLP_TIMEOUT, in ms. */
 const DEFAULT_EXPORT_MS = 10_000;
-/** How long the end of the daemon waits for the collector, ms. The whole stop has 10 s. */
+/** How long the daemon's stop waits for the collector, in ms. The whole stop has 10 s. */
 const CLOSE_MS = 2_000;
 
 /**
- * Starts OpenTelemetry's SDK with its own variables: sampler, resource, limits of the queue and of spans, and the exporter's
- * address, headers, certificates, compression and timeout. This file is the only way to the SDK and is loaded when it is
- * wanted; in packages it is bundled with a copy of its own of everything that it imports.
+ * Starts OpenTelemetry's SDK, which reads its settings from its own environment variables: sampler, resource, limits of the
+ * queue and of spans, and the exporter's address, headers, certificates, compression and timeout. Only this file imports the
+ * SDK, and it is loaded only when tracing is enabled. In packages it is bundled with its own copy of everything that it
+ * imports.
  */
 export function startTracing({ version, logger }: { version: string; logger: Logger }): Tracing {
   speakThrough(logger);
@@ -68,7 +69,9 @@ export function startTracing({ version, logger }: { version: string; logger: Log
   };
 }
 
-/** The exporter's own limit by its variables, and a second for it to say so. */
+/**
+ * The exporter's own limit from its variables, and one more second in which the exporter can report that the limit has passed.
+ */
 function exportLimitMs(env: NodeJS.ProcessEnv): number {
   const given = Number(env.OTEL_EXPORTER_OTLP_TRACES_TIMEOUT ?? env.OTEL_EXPORTER_OTLP_TIMEOUT);
   return (given > 0 ? given : DEFAULT_EXPORT_MS) + 1_000;
@@ -94,17 +97,17 @@ function speakThrough(logger: Logger): void {
     { error: say, warn: say, info: nothing, debug: nothing, verbose: nothing },
     { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
   );
-  // This gets the exporter's failures, each of which the SDK would log.
+  // This replaces the SDK's handler, which would log each failure of the exporter.
   setGlobalErrorHandler(nothing);
 }
 
-/** The span in which code runs. Code that goes on after the end of the span keeps only this object. */
+/** The current span of running code. Code that continues after the end of the span holds only this small object. */
 interface Open {
-  /** Undefined once the span has ended. */
+  /** The span; undefined once it has ended. */
   context: Context | undefined;
 }
 
-/** Follows calls through their promises with AsyncLocalStorage. */
+/** Keeps the current span across promises with AsyncLocalStorage. */
 class RecordingTracer implements Tracer {
   private readonly open = new AsyncLocalStorage<Open>();
   private readonly propagator = new W3CTraceContextPropagator();
@@ -187,13 +190,16 @@ function given(attributes: SpanAttributes): Attributes {
   return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
 }
 
-/** A gRPC code, an errno name, or the class. Messages stay out: they may quote commands, and the log has them. */
+/**
+ * Returns a gRPC code, an errno name, or the error's class. Messages are not used, because they may quote commands; they are in
+ * the log.
+ */
 function typeOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown';
   return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }
 
-/** Resolves when `work` has ended, well or not, and after `ms` at the latest. */
+/** Resolves when `work` has succeeded or failed, but after `ms` at the latest. */
 async function endsWithin(ms: number, work: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));

@@ -1,19 +1,22 @@
-/** OpenTelemetry's own variables, as far as they decide whether dockbridge traces. The SDK reads all others. */
+/**
+ * The decision whether dockbridge traces, which depends on some of OpenTelemetry's variables. The SDK reads the other
+ * variables.
+ */
 export type TraceSettings =
   | { readonly kind: 'off' }
   | { readonly kind: 'on'; readonly endpoint: string }
-  /** `why` names the variable and what it takes. */
+  /** `why` names the variable and the values that dockbridge accepts. */
   | { readonly kind: 'refused'; readonly why: string };
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The only one of the three protocols of the OTLP exporter's specification that is built in. */
+/** The only built-in protocol of the three in the OTLP exporter's specification. */
 const PROTOCOL = 'http/protobuf';
 
 /**
  * Reads the variables of OpenTelemetry's specification ("Environment Variable Specification", "OpenTelemetry Protocol
- * Exporter"): a variable for traces goes before the one for all signals, and an empty value counts as unset. Without an endpoint
- * tracing is off, although an SDK would take the default one: nobody asked for it.
+ * Exporter"): a variable for traces overrides the variable for all signals, and an empty value counts as unset. Without an
+ * endpoint tracing is off. An SDK would use the default endpoint, but then dockbridge would trace although nobody asked for it.
  */
 export function readTraceSettings(environment: Environment): TraceSettings {
   const first = (...names: readonly string[]): readonly [name: string, value: string] | undefined =>
@@ -24,11 +27,11 @@ export function readTraceSettings(environment: Environment): TraceSettings {
   if (endpoint === undefined || isDisabled || exporter === 'none') return { kind: 'off' };
   const refused = (why: string): TraceSettings => ({ kind: 'refused', why });
   if (exporter !== 'otlp')
-    return refused(`OTEL_TRACES_EXPORTER is "${exporter}", and dockbridge only has otlp and none`);
+    return refused(`OTEL_TRACES_EXPORTER is "${exporter}", but dockbridge only supports otlp and none`);
   const protocol = first('OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'OTEL_EXPORTER_OTLP_PROTOCOL');
   if (protocol !== undefined && protocol[1] !== PROTOCOL)
     return refused(
-      `${protocol[0]} is "${protocol[1]}", and dockbridge only speaks ${PROTOCOL}, which collectors usually take on port 4318`,
+      `${protocol[0]} is "${protocol[1]}", but dockbridge only supports ${PROTOCOL}, which collectors usually accept on port 4318`,
     );
   const [name, value] = endpoint;
   const url = URL.canParse(value) ? new URL(value) : undefined;
@@ -36,6 +39,7 @@ export function readTraceSettings(environment: Environment): TraceSettings {
     return refused(
       `${name} is not a URL that begins with http:// or https://, such as http://127.0.0.1:4318`,
     );
-  // The log shows only this, because a URL may hold a password, and some services want a key in the query or the path.
+  // The log shows only this part of the URL. A URL may contain a password, and some services require a key in the query or the
+  // path.
   return { kind: 'on', endpoint: url.origin };
 }

@@ -5,15 +5,15 @@ import { readTraceSettings } from './trace-settings';
 
 export interface Tracing {
   readonly tracer: Tracer;
-  /** Sends what there still is to send, for two seconds at most. Never rejects. */
+  /** Sends the remaining spans, for two seconds at most. Never rejects. */
   close(): Promise<void>;
 }
 
 const NO_TRACING: Tracing = { tracer: NO_TRACER, close: () => Promise.resolve() };
 
 /**
- * Traces if OpenTelemetry's variables name a collector; only then is anything of OpenTelemetry loaded. A node that can run pods
- * must not refuse to because of its traces: what is wrong with the variables is logged, and the daemon does without.
+ * Starts tracing if OpenTelemetry's variables name a collector. Only then is OpenTelemetry loaded. Tracing must never keep a
+ * node from running pods, so mistakes in the variables are only logged, and the daemon runs without tracing.
  */
 export async function openTracing(
   environment: Readonly<Record<string, string | undefined>>,
@@ -23,17 +23,17 @@ export async function openTracing(
   const settings = readTraceSettings(environment);
   if (settings.kind === 'off') return NO_TRACING;
   if (settings.kind === 'refused') {
-    logger.error('Cannot trace; all else goes on', { error: settings.why });
+    logger.error('Cannot trace calls; everything else continues', { error: settings.why });
     return NO_TRACING;
   }
   try {
-    // In packages this is a file of its own beside main.js (packaging/bundle.mjs).
+    // In packages this module is a file of its own beside main.js (packaging/bundle.mjs).
     const { startTracing } = await import('./open-telemetry.js');
     const tracing = startTracing({ version, logger });
-    logger.info('Calls are traced', { collector: settings.endpoint });
+    logger.info('Tracing calls', { collector: settings.endpoint });
     return tracing;
   } catch (error) {
-    logger.error('Cannot trace; all else goes on', { error: messageOf(error) });
+    logger.error('Cannot trace calls; everything else continues', { error: messageOf(error) });
     return NO_TRACING;
   }
 }

@@ -5,8 +5,8 @@ import type { Logger } from '../lib/logger';
 type Done = Parameters<SpanExporter['export']>[1];
 
 /**
- * Says once that the collector does not take spans, and once that it does again, however often an export fails between the
- * two. Spans that were lost are gone: the queue is short, and a later export would only push out newer ones.
+ * Logs once that the collector does not accept spans, and once that it accepts them again, however often an export fails in
+ * between. Lost spans are not sent again, because the queue is short and they would only displace newer spans.
  */
 export class WatchedExporter implements SpanExporter {
   private lost = 0;
@@ -28,8 +28,8 @@ export class WatchedExporter implements SpanExporter {
       else this.failed(spans.length, result.error);
       done(result);
     };
-    // The SDK's own limit begins anew with each byte that the collector sends.
-    const error = new Error(`no whole answer within ${this.limitMs} ms`);
+    // The SDK's own limit does not suffice, because it begins again with each byte that the collector sends.
+    const error = new Error(`no complete answer within ${this.limitMs} ms`);
     const timer = setTimeout(() => end({ code: ExportResultCode.FAILED, error }), this.limitMs).unref();
     this.exporter.export(spans, end);
   }
@@ -38,7 +38,7 @@ export class WatchedExporter implements SpanExporter {
     return this.exporter.forceFlush?.() ?? Promise.resolve();
   }
 
-  /** Nothing is said any more: the last export may be cut off, and nobody could do anything about it. */
+  /** Stops logging, because the stop may cut off the last export, and nobody could do anything about that. */
   shutdown(): Promise<void> {
     return this.exporter.shutdown();
   }
@@ -48,15 +48,18 @@ export class WatchedExporter implements SpanExporter {
   }
 
   private succeeded(): void {
-    if (this.lost > 0) this.logger.info('The trace collector takes spans again', { spansLost: this.lost });
+    if (this.lost > 0) this.logger.info('The trace collector accepts spans again', { spansLost: this.lost });
     this.lost = 0;
   }
 
   private failed(spans: number, error: Error | undefined): void {
     if (this.lost === 0 && !this.isClosing)
-      this.logger.warn('The trace collector does not take spans, which are lost until it does', {
-        error: wordsOf(error),
-      });
+      this.logger.warn(
+        'The trace collector does not accept spans; they are lost until it accepts them again',
+        {
+          error: wordsOf(error),
+        },
+      );
     this.lost += spans;
   }
 }

@@ -170,13 +170,13 @@ describe('A daemon whose collector is dead', () => {
     process.env.OTEL_EXPORTER_OTLP_TIMEOUT = '500';
     const daemon = await ChildDaemon.start();
     try {
-      await daemon.says('Calls are traced');
-      const lost = 'The trace collector does not take spans';
+      await daemon.says('Tracing calls');
+      const lost = 'The trace collector does not accept spans';
       await daemon.client.call('Version', {});
       await daemon.says(lost);
       for (let calls = 0; calls < 50; calls++) await daemon.client.call('ListContainers', {});
       collector = await TraceCollector.start(port);
-      const again = daemon.says('The trace collector takes spans again');
+      const again = daemon.says('The trace collector accepts spans again');
       // Each batch waits for a span.
       const calling = setInterval(() => void daemon.client.call('Version', {}), 50);
       await again.finally(() => clearInterval(calling));

@@ -42,17 +42,17 @@ it.each([
   [
     'grpc',
     { ...ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' },
-    'OTEL_EXPORTER_OTLP_PROTOCOL is "grpc", and dockbridge only speaks http/protobuf, which collectors usually take on port 4318',
+    'OTEL_EXPORTER_OTLP_PROTOCOL is "grpc", but dockbridge only supports http/protobuf, which collectors usually accept on port 4318',
   ],
   [
     'http/json for traces',
     { ...ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/json' },
-    'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL is "http/json", and dockbridge only speaks http/protobuf, which collectors usually take on port 4318',
+    'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL is "http/json", but dockbridge only supports http/protobuf, which collectors usually accept on port 4318',
   ],
   [
     'another exporter',
     { ...ENDPOINT, OTEL_TRACES_EXPORTER: 'zipkin' },
-    'OTEL_TRACES_EXPORTER is "zipkin", and dockbridge only has otlp and none',
+    'OTEL_TRACES_EXPORTER is "zipkin", but dockbridge only supports otlp and none',
   ],
   [
     "kubelet's form of an endpoint",

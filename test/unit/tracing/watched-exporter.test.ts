@@ -48,10 +48,10 @@ it('says once that spans are lost, once that they are taken again, and how many 
   expect(lines).toEqual([
     [
       'warn',
-      'The trace collector does not take spans, which are lost until it does',
+      'The trace collector does not accept spans; they are lost until it accepts them again',
       { error: 'connect ECONNREFUSED 127.0.0.1:4318' },
     ],
-    ['info', 'The trace collector takes spans again', { spansLost: 5 }],
+    ['info', 'The trace collector accepts spans again', { spansLost: 5 }],
   ]);
   send(1, failure('again'));
   expect(lines).toHaveLength(3);
@@ -77,7 +77,7 @@ it('does not wait for ever for a collector that never ends its answer, nor count
   });
   send(2, OK);
   jest.advanceTimersByTime(1_000);
-  expect(lines).toEqual([['warn', expect.any(String), { error: 'no whole answer within 1000 ms' }]]);
+  expect(lines).toEqual([['warn', expect.any(String), { error: 'no complete answer within 1000 ms' }]]);
   answers.pop()?.();
   expect(results.map(({ code }) => code)).toEqual([1]);
   expect(lines).toHaveLength(1);

@@ -19,7 +19,7 @@ export interface ConfigText {
   readonly faults: readonly Fault[];
 }
 
-/** The option does not take a value of this kind. */
+/** Thrown when an option does not accept a value of this kind. */
 class Unfit extends Error {
   constructor(
     message: string,
@@ -30,9 +30,9 @@ class Unfit extends Error {
 }
 
 /**
- * Reads a configuration file in YAML 1.2, which includes JSON. All mistakes are reported together, so that nobody has to find
- * them one by one.
- * @param file its name, for places and faults.
+ * Parses the text of a configuration file in YAML 1.2, which includes JSON. Reports all mistakes together, so that nobody has
+ * to find them one by one.
+ * @param file the file's name, which the places of values and the faults contain.
  */
 export function readConfigText(file: string, text: string): ConfigText {
   const lines = new LineCounter();
@@ -49,7 +49,7 @@ export function readConfigText(file: string, text: string): ConfigText {
     const message = 'is not a map of options, such as "log-level: debug"';
     return { values, faults: [{ file, message, line: lineOf(root.range[0]) }] };
   }
-  // Nothing after the first syntax error can be relied on.
+  // Everything after the first syntax error is ignored, because it may be misread.
   const broken = document.errors
     .filter(({ code }) => code !== 'DUPLICATE_KEY')
     .map(({ pos: [offset] }) => offset);
@@ -95,12 +95,18 @@ function scalarText(option: Option<unknown>, value: Node | null, takes: string):
     throw new Unfit(`takes ${takes}, not a ${isMap(value) ? 'map' : 'list in a list'}`, value);
   if (isAlias(value)) throw new Unfit('is an alias: write the value itself', value);
   if (!isScalar(value) || value.value === null)
-    throw new Unfit("has no value: write '' for none, or leave the line out for the default", undefined);
+    throw new Unfit(
+      "has no value: write '' for an empty value, or delete the line to use the default",
+      undefined,
+    );
   if (typeof value.value === 'string') return value.value;
   // The file's spelling is kept, because YAML would turn 007 into 7 and 1.0 into 1.
   const written = value.source ?? JSON.stringify(value.value);
   if (typeof value.value === 'boolean' && option.value !== undefined)
-    throw new Unfit(`takes ${takes}, and ${written} is neither a text nor a number`, value);
+    throw new Unfit(
+      `takes ${takes}, but ${written} is a boolean: put it in quotes if it is meant as text`,
+      value,
+    );
   return written;
 }
 
@@ -111,15 +117,16 @@ function isList({ parse }: Pick<Option<unknown>, 'parse'>): boolean {
 
 const WIDTH = 100;
 
-const HEAD = `Configuration of dockbridge. All options are here with their defaults, as comments: remove the "#" of those that you
-change. A flag overrides its environment variable, which overrides the files in /etc/dockbridge/config.d (the last name wins),
-which override this file. "dockbridge config check" reports mistakes; "dockbridge config show" prints the values in force and where
-each is from. Options that say so change at "systemctl reload dockbridge" (SIGHUP), the others at "systemctl restart
-dockbridge"; pods notice neither.`;
+const HEAD = `Configuration of dockbridge. Every option is listed as a comment with its default: remove the "#" of the options that you
+change. A flag overrides its environment variable. Both override the files in /etc/dockbridge/config.d, and those
+files override this file. If several files in config.d set an option, the file whose name sorts last wins.
+"dockbridge config check" reports mistakes. "dockbridge config show" prints each value in force and its source. "systemctl reload dockbridge" (SIGHUP) applies
+the options that say so below; the others need "systemctl restart dockbridge". Neither disturbs running pods.`;
 
-const IGNORED = "cri-dockerd's options, which are accepted so that its units work, and have no effect";
+const IGNORED =
+  "Options of cri-dockerd. They are accepted so that cri-dockerd's systemd units still work, but they have no effect";
 
-/** A configuration file that holds all options and changes nothing. */
+/** Renders a configuration file that contains all options as comments, so that it changes nothing. */
 export function renderDefaultFile(): string {
   const all: Option<unknown>[] = Object.values(OPTIONS);
   const section = (option: Option<unknown>): string =>
@@ -145,7 +152,7 @@ function explanationOf({ help, reload, value, ignored }: Option<unknown>): strin
 function defaultValue(option: Option<unknown>): string {
   const { fallback } = option;
   if (isList(option)) return `[${fallback.split(',').filter(Boolean).map(scalar).join(', ')}]`;
-  // Numbers and booleans have no quotes.
+  // Numbers and booleans are written without quotes.
   return /^(\d+|true|false)$/.test(fallback) ? fallback : scalar(fallback);
 }
 

@@ -16,14 +16,14 @@ import {
   type Settings,
 } from './options';
 
-/** A file with all options and their comments takes a twentieth of that. */
+/** The maximum size of a file in bytes. A file with all options and their comments has a twentieth of it. */
 const MAX_FILE_BYTES = 1024 * 1024;
 const EXTENSION = '.yaml';
 
-/** Where configuration files are looked for when none is named. */
+/** The places of configuration files when none is named. */
 export interface ConfigPlace {
   readonly file: string;
-  /** The files in it are read after `file`, in the order of their names. */
+  /** A directory whose files are read after `file`, in the order of their names. */
   readonly directory: string;
 }
 
@@ -32,7 +32,7 @@ export const CONFIG_PLACE: ConfigPlace = {
   directory: '/etc/dockbridge/config.d',
 };
 
-/** The outcome of reading command line, environment and files, with the mistakes in any of them. */
+/** The values from the command line, the environment and the files, with the mistakes in any of them. */
 export interface ReadConfiguration {
   /** The files that were read, in order. */
   readonly files: readonly string[];
@@ -55,14 +55,14 @@ export async function readConfiguration(
   const faults = [...found.faults];
   let values: FileValues = {};
   for (const { path, text } of found.files) {
-    // The package installs a file with nothing but comments, for which a daemon need not load the parser at its start.
+    // The package installs a file that contains only comments. The daemon need not load the parser for it at its start.
     if (!/^[^\S\n]*[^#\s]/m.test(text)) continue;
     const { readConfigText } = await import('./config-yaml.js');
     const read = readConfigText(path, text);
     faults.push(...read.faults);
     values = { ...values, ...read.values };
   }
-  // Values from files were checked line by line already.
+  // Values from files have been checked already, line by line.
   for (const [, { parse }, { from, place: at, text }] of sourcedOptions(given, environment, values)) {
     if (from === 'file') continue;
     try {
@@ -76,8 +76,9 @@ export async function readConfiguration(
 }
 
 /**
- * Like loadConfiguration, for commands that examine a node in trouble: it reports mistakes in files, and uses the rest of them.
- * @throws ConfigurationError with what is wrong in flags and variables.
+ * Like loadConfiguration, for commands that examine a node with problems. Reports mistakes in files, and uses the correct
+ * values of these files.
+ * @throws ConfigurationError with all mistakes in flags and variables.
  */
 export async function loadDespiteFiles(
   given: Given,
@@ -90,7 +91,7 @@ export async function loadDespiteFiles(
   return { settings: resolveSettings(given, environment, values), faults };
 }
 
-/** @throws ConfigurationError with all that is wrong. */
+/** @throws ConfigurationError with all mistakes. */
 export async function loadConfiguration(
   given: Given,
   environment: NodeJS.ProcessEnv,
@@ -111,7 +112,7 @@ export interface FoundFiles {
   readonly warnings: readonly string[];
 }
 
-/** Reads the configuration files; later ones win. A file that is named by flag or variable must exist. */
+/** Reads the configuration files. Values in later files win. A file that a flag or a variable names must exist. */
 export async function readConfigFiles(
   given: Given,
   environment: NodeJS.ProcessEnv,
@@ -128,7 +129,7 @@ export async function readConfigFiles(
     return { files: [], faults: [fault], warnings: [] };
   }
   const paths = names.filter((name) => name.endsWith(EXTENSION)).map((name) => join(place.directory, name));
-  // Leftovers of editors and dpkg are skipped silently, but whoever wrote a .yml file expects it to count.
+  // Leftovers of editors and dpkg are skipped silently. But the author of a .yml file expects it to be read, so it is reported.
   const warnings = names
     .filter((name) => name.endsWith('.yml'))
     .map((name) => `${join(place.directory, name)} is not read: its name must end in ${EXTENSION}`);
@@ -156,7 +157,10 @@ async function readAll(
   return { files: files.filter((file) => file !== undefined), faults, warnings };
 }
 
-/** Returns the flags of a running cri-dockerd or dockbridge that the option table knows, and the flag that names the file. */
+/**
+ * Returns those flags of a running cri-dockerd or dockbridge that the option table contains, and the flag that names the
+ * configuration file.
+ */
 export function knownFlags(args: readonly string[]): Given {
   const all: Pick<Option<unknown>, 'name' | 'value'>[] = [CONFIG, ...Object.values(OPTIONS)];
   return Object.fromEntries(

@@ -1,14 +1,14 @@
 import { OPTIONS, type Option, type SettingKey, type Settings } from './options';
 
-/** What a reload has changed, and what it had to leave to a restart, by option name. */
+/** The names of the options that a reload has changed, and of those that need a restart. */
 export interface ReloadOutcome {
   readonly changed: readonly string[];
   readonly needRestart: readonly string[];
 }
 
 /**
- * The settings of a daemon. A setting that the table marks as live has the value of the latest reload whenever it is read, so
- * its users must read it when they need it and keep no copy. All others keep the value that they had at the start.
+ * The settings of a daemon. A setting that the table marks as live always has the value of the latest reload, so code must read
+ * it each time and keep no copy. All other settings keep the value that they had at the start.
  */
 export class LiveSettings {
   readonly settings: Settings;
@@ -20,7 +20,7 @@ export class LiveSettings {
     this.settings = Object.defineProperties({}, Object.fromEntries(properties)) as Settings;
   }
 
-  /** @returns what `replace` would change, without changing it. */
+  /** @returns the changes that `replace` would make, without making them. */
   compare(next: Settings): ReloadOutcome {
     const other = (Object.entries(OPTIONS) as [SettingKey, Option<unknown>][])
       .filter(([key]) => JSON.stringify(this.current[key]) !== JSON.stringify(next[key]))
@@ -33,7 +33,7 @@ export class LiveSettings {
     return { changed: named(true), needRestart: named(false) };
   }
 
-  /** Adopts all live settings of `next` at once. */
+  /** Applies all live settings of `next` at once. */
   replace(next: Settings): ReloadOutcome {
     const outcome = this.compare(next);
     const taken = (Object.entries(OPTIONS) as [SettingKey, Option<unknown>][])

@@ -15,9 +15,9 @@ import {
 } from './parsers';
 
 /**
- * One option. It appears on the command line, in the environment (`DOCKBRIDGE_` and the name in capitals), in the
- * configuration file (under its name), in `--help` and in docs/options.md. All flags of cri-dockerd are here under their own
- * names, so that systemd units work as they are.
+ * One option. It appears on the command line, in the environment (`DOCKBRIDGE_` and the name in capitals), in the configuration
+ * file (under its name), in `--help` and in docs/options.md. All flags of cri-dockerd are in this table under their own names,
+ * so that systemd units for cri-dockerd work unchanged.
  */
 export interface Option<T> {
   /** The name without the leading dashes. */
@@ -25,15 +25,18 @@ export interface Option<T> {
   /** The placeholder of the value, shown in help; undefined for a switch. */
   readonly value: string | undefined;
   readonly fallback: string;
-  /** The default under `--observe`, for an option that needs another one there. */
+  /** The default under `--observe`, if it differs from the usual default. */
   readonly observing?: string;
-  /** Variable with which a wrapper that has another default tells it (packaging/cri-dockerd/cri-dockerd.sh). */
+  /** The variable with which a wrapper passes a default of its own (packaging/cri-dockerd/cri-dockerd.sh). */
   readonly fallbackVariable?: string;
   readonly parse: Parse<T>;
   readonly help: string;
-  /** Whether SIGHUP is enough to apply a new value from the files, or a restart is needed. */
+  /** Whether SIGHUP suffices to apply a new value from the files, or a restart is needed. */
   readonly reload: 'live' | 'restart';
-  /** Why the option has no effect here. It is accepted because cri-dockerd has it, and dockbridge says once that it has none. */
+  /**
+   * Why the option has no effect in dockbridge. It is accepted because cri-dockerd has it, and dockbridge logs once that it has
+   * no effect.
+   */
   readonly ignored?: string;
 }
 
@@ -50,7 +53,7 @@ const option = <T>(
   ...(ignored === undefined ? {} : { ignored }),
 });
 
-/** Marks a setting as live: its users read it again each time that they need it (src/config/live-settings.ts). */
+/** Marks a setting as live: code reads it again each time it is needed (src/config/live-settings.ts). */
 const live = <T>(given: Option<T>): Option<T> & { reload: 'live' } => ({ ...given, reload: 'live' });
 
 /** Gives an option another default under `--observe`. */
@@ -60,7 +63,7 @@ const whenObserving = <T>(
 ): Option<T> & { reload: 'restart' } => ({
   ...given,
   observing,
-  help: `${given.help}; with --observe ${observing}`,
+  help: `${given.help}; with --observe, the default is ${observing}`,
 });
 
 export const OPTIONS = {
@@ -69,7 +72,7 @@ export const OPTIONS = {
     undefined,
     'false',
     flag,
-    'answer beside the runtime that serves this node, and change nothing: lists, statuses and stats only (docs/switching.md)',
+    'only observe, beside the runtime that serves this node: answer lists, statuses and stats, and change nothing (docs/switching.md)',
   ),
   endpoint: whenObserving(
     'unix:///run/dockbridge-observe.sock',
@@ -78,7 +81,7 @@ export const OPTIONS = {
       'URL',
       'unix:///var/run/cri-dockerd.sock',
       text,
-      "where kubelet and crictl connect: unix:///path, or fd:// for systemd's socket; the default is cri-dockerd's, which crictl finds by itself",
+      "socket to which kubelet and crictl connect: unix:///path, or fd:// for a socket from systemd; the default is cri-dockerd's socket, which crictl finds by itself",
     ),
   ),
   dockerEndpoint: option(
@@ -86,28 +89,28 @@ export const OPTIONS = {
     'URL',
     'unix:///var/run/docker.sock',
     text,
-    "the Docker Engine: unix:///path or tcp://host:port; '' takes DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
+    "address of the Docker Engine: unix:///path or tcp://host:port; '' means to use DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
   ),
   stateDir: option(
     'state-dir',
     'DIR',
     '/var/lib/dockbridge',
     text,
-    'what must survive a restart: positions in container logs',
+    'directory for data that must survive a reboot, such as the positions in container logs',
   ),
   runDir: option(
     'run-dir',
     'DIR',
     '/run/dockbridge',
     text,
-    'what may be lost at a boot: sockets for metrics and hand-over; each dockbridge of a node needs its own',
+    'directory for data that may be lost at a reboot, such as the sockets for metrics and hand-over; each dockbridge on a node needs its own',
   ),
   podInfraContainerImage: option(
     'pod-infra-container-image',
     'IMAGE',
     'registry.k8s.io/pause:3.10',
     text,
-    'image of the pause containers; if it is not on the node and cannot be pulled, dockbridge imports its own',
+    'image of the pause containers; if it is not on the node and cannot be pulled, dockbridge imports its own pause image',
   ),
   imagePullProgressDeadline: live(
     option(
@@ -115,7 +118,7 @@ export const OPTIONS = {
       'TIME',
       '1m0s',
       duration,
-      'a pull that makes no progress for this long is cancelled, or for ten times as long while it unpacks; 0 never cancels',
+      'time without progress after which a pull is cancelled; ten times as long while the pull unpacks; 0 means never',
     ),
   ),
   registryConfig: live(
@@ -124,7 +127,7 @@ export const OPTIONS = {
       'FILES',
       '',
       anyList,
-      "docker config files (config.json), comma-separated, with credentials for pulls that bring none, the sandbox image's among them",
+      'docker config files (config.json), comma-separated, with credentials for pulls whose request has none, such as the pull of the sandbox image',
     ),
   ),
   networkPlugin: {
@@ -133,7 +136,7 @@ export const OPTIONS = {
       'NAME',
       'auto',
       text,
-      "cni: CNI, and not ready without it; no-op: the Engine's bridge; auto: the bridge until the node has a CNI configuration or plugins, then CNI",
+      "network of the pods; cni: always CNI, and the node is not ready without it; no-op: the Engine's bridge; auto: the bridge until the node has a CNI configuration or plugins, then CNI",
     ),
     fallbackVariable: 'DOCKBRIDGE_DEFAULT_NETWORK_PLUGIN',
   },
@@ -142,15 +145,21 @@ export const OPTIONS = {
     'DIR',
     '/etc/cni/net.d',
     text,
-    'where CNI configurations are looked for: the first valid one counts, and changes are noticed',
+    'directory of CNI configurations; the first valid configuration is used, and changes are noticed',
   ),
-  cniBinDir: option('cni-bin-dir', 'DIRS', '/opt/cni/bin', list, 'where CNI plugins are, comma-separated'),
+  cniBinDir: option(
+    'cni-bin-dir',
+    'DIRS',
+    '/opt/cni/bin',
+    list,
+    'directories of CNI plugins, comma-separated',
+  ),
   cniCacheDir: option(
     'cni-cache-dir',
     'DIR',
     '/var/lib/cni/cache',
     text,
-    "where CNI results are kept until the pod is gone, in libcni's format",
+    "directory that keeps CNI results until their pods are gone, in libcni's format",
   ),
   cniTimeout: live(
     option(
@@ -158,7 +167,7 @@ export const OPTIONS = {
       'TIME',
       '2m',
       duration,
-      'limit of one run of a CNI plugin, which is killed after that; 0 means 2m',
+      'time limit of one run of a CNI plugin, which is then killed; 0 means 2m',
     ),
   ),
   podCidr: option(
@@ -166,7 +175,7 @@ export const OPTIONS = {
     'CIDR',
     '',
     text,
-    "the node's pod addresses, until kubelet tells them (UpdateRuntimeConfig)",
+    "range of the node's pod addresses, until kubelet sends it (UpdateRuntimeConfig)",
   ),
   runtimeRequestTimeout: live(
     option(
@@ -174,7 +183,7 @@ export const OPTIONS = {
       'TIME',
       '1m59s',
       duration,
-      'limit of one Engine call; pulls, exec and log streams have none; 0 means 1m59s',
+      'time limit of one Engine call, except for pulls, exec and log streams; 0 means 1m59s',
     ),
   ),
   containerLogs: option(
@@ -182,36 +191,44 @@ export const OPTIONS = {
     'MODE',
     'cri',
     oneOf('cri', 'link'),
-    "cri: dockbridge writes CRI log files; link: symlinks to the Engine's json-file, as cri-dockerd did (docs/logs.md)",
+    "cri: dockbridge writes CRI log files; link: dockbridge makes symlinks to the Engine's json-files, as cri-dockerd does (docs/logs.md)",
   ),
   containerLogMaxSize: option(
     'container-log-spool-size',
     'SIZE',
     '16m',
     size,
-    "size of one file of the Engine's spool that container logs pass through",
+    "maximum size of one file of a container's spool, to which the Engine writes the output that dockbridge copies",
   ),
   containerLogMaxFiles: option(
     'container-log-spool-files',
     'N',
     '4',
     integerIn(1, 100),
-    'files in that spool: together they bridge an outage of dockbridge',
+    "number of files in a container's spool; together they must hold the output of an outage of dockbridge",
   ),
   statsSource: option(
     'stats-source',
     'NAME',
     'auto',
     oneOf('auto', 'cgroup', 'engine'),
-    'where container and pod stats come from: cgroup files, or the Engine at a far higher price; auto: cgroup files where the Engine is on this machine',
+    'source of container and pod stats: cgroup files, or the Engine, which costs much more; auto: cgroup files if the Engine is on this machine',
   ),
-  logLevel: live(option('log-level', 'LEVEL', 'info', logLevel, 'error, warn, info, debug or trace')),
+  logLevel: live(
+    option(
+      'log-level',
+      'LEVEL',
+      'info',
+      logLevel,
+      'least severe level that is logged: error, warn, info, debug or trace',
+    ),
+  ),
   streamingBindAddr: option(
     'streaming-bind-addr',
     'ADDR',
     '127.0.0.1:0',
     streamingAddress,
-    'where the exec, attach and port-forward server listens; the default host is 127.0.0.1; without a port or with port 0, any free one',
+    'address on which the server for exec, attach and port-forward listens; the default host is 127.0.0.1; without a port or with port 0, any free port',
   ),
   streamingTlsCertFile: live(
     option(
@@ -219,11 +236,17 @@ export const OPTIONS = {
       'FILE',
       '',
       text,
-      "PEM certificate of that server, with its chain; '' serves plain HTTP, which is fine on loopback",
+      "PEM file with the certificate of the server for exec, attach and port-forward, and its chain; '' means plain HTTP, which is safe on loopback",
     ),
   ),
   streamingTlsPrivateKeyFile: live(
-    option('streaming-tls-private-key-file', 'FILE', '', text, 'PEM key of that certificate'),
+    option(
+      'streaming-tls-private-key-file',
+      'FILE',
+      '',
+      text,
+      'PEM file with the private key of that certificate',
+    ),
   ),
   metricsAddress: whenObserving(
     'off',
@@ -232,7 +255,7 @@ export const OPTIONS = {
       'ADDR',
       'run-dir',
       localAddress,
-      'where /metrics and /healthz are served: run-dir: on metrics.sock in --run-dir; unix:///path; host:port, where the default host is 127.0.0.1; off',
+      'address of /metrics and /healthz: run-dir, which means metrics.sock in --run-dir; unix:///path; host:port, where the default host is 127.0.0.1; or off',
     ),
   ),
   metricsBindAddr: option(
@@ -240,14 +263,14 @@ export const OPTIONS = {
     'ADDR',
     '',
     anyBindAddress,
-    "a second place for the same pages, for a Prometheus that cannot read sockets: host:port, where the default host is 127.0.0.1; there is neither TLS nor authentication; '' is none",
+    "second address of the same pages, for a Prometheus that cannot read sockets: host:port, where the default host is 127.0.0.1; it has neither TLS nor authentication; '' means none",
   ),
   ipv6DualStack: option(
     'ipv6-dual-stack',
     undefined,
     'false',
     flag,
-    'report IPv4 and IPv6 of a pod',
+    'report the IPv4 and IPv6 addresses of a pod',
     'both are always reported',
   ),
   networkPluginMtu: option(
@@ -255,30 +278,37 @@ export const OPTIONS = {
     'N',
     '0',
     integerIn(0, 65_536),
-    'MTU of kubenet',
-    'there is no kubenet',
+    "MTU of kubenet's networks",
+    'dockbridge has no kubenet',
   ),
-  hairpinMode: option('hairpin-mode', 'MODE', 'none', text, 'hairpin of kubenet', 'there is no kubenet'),
+  hairpinMode: option(
+    'hairpin-mode',
+    'MODE',
+    'none',
+    text,
+    'hairpin mode of kubenet',
+    'dockbridge has no kubenet',
+  ),
   criDockerdRootDirectory: option(
     'cri-dockerd-root-directory',
     'DIR',
     '/var/lib/cri-dockerd',
     text,
-    'where cri-dockerd has its checkpoints, in sandbox/: see --sandbox-checkpoints',
+    "cri-dockerd's root directory, with its checkpoints in sandbox/; see --sandbox-checkpoints",
   ),
   dockershimRootDirectory: option(
     'dockershim-root-directory',
     'DIR',
     '/var/lib/dockershim',
     text,
-    'where dockershim had its checkpoints, in sandbox/: they go away with their pods',
+    "dockershim's root directory, with its checkpoints in sandbox/; each is removed with its pod",
   ),
   sandboxCheckpoints: option(
     'sandbox-checkpoints',
     'MODE',
     'auto',
     oneOf('auto', 'on', 'off'),
-    "whether to keep cri-dockerd's checkpoint of each pod, without which it leaves host ports behind after a return to it: auto: where its directory exists; hand-over writes them in any case",
+    "whether to write cri-dockerd's checkpoint of each pod; after a return to cri-dockerd, the host ports of pods without a checkpoint remain; auto: if cri-dockerd's directory exists; hand-over writes checkpoints in any case",
   ),
   runtimeCgroups: option(
     'runtime-cgroups',
@@ -286,23 +316,23 @@ export const OPTIONS = {
     '',
     text,
     'cgroup to move the Engine into',
-    'the service manager of the Engine does this',
+    'the service manager does this for the Engine',
   ),
 } as const;
 
-/** The option that names the configuration file; a file cannot name it. */
+/** The option that names the configuration file. A file cannot contain it. */
 export const CONFIG = {
   name: 'config',
   value: 'FILE',
-  help: "configuration file, instead of /etc/dockbridge/config.yaml and /etc/dockbridge/config.d/*.yaml; '' reads none (docs/configuration.md)",
+  help: "configuration file to read instead of /etc/dockbridge/config.yaml and /etc/dockbridge/config.d/*.yaml; '' means to read none (docs/configuration.md)",
 } as const;
 
-/** Parsed values of all options. */
+/** The parsed values of all options. */
 export type Settings = {
   readonly [Key in keyof typeof OPTIONS]: (typeof OPTIONS)[Key] extends Option<infer T> ? T : never;
 };
 
-/** `DOCKBRIDGE_LOG_LEVEL` for `log-level`. */
+/** Returns the name of an option's environment variable, such as `DOCKBRIDGE_LOG_LEVEL` for `log-level`. */
 export function environmentName(name: string): string {
   return `DOCKBRIDGE_${name.toUpperCase().replaceAll('-', '_')}`;
 }
@@ -310,20 +340,23 @@ export function environmentName(name: string): string {
 /** The values that the command line gave, by option name. */
 export type Given = Readonly<Partial<Record<string, string>>>;
 
-/** The text of an option, and where it came from. */
+/** The text of an option, and its source. */
 export interface Sourced {
   readonly text: string;
   readonly from: 'flag' | 'environment' | 'file' | 'default';
-  /** The flag, the variable, or the file with its line and key. */
+  /** The flag, the variable, or the file with line and key. */
   readonly place: string;
-  /** File and line on their own; only for a value from a file. */
+  /** File and line separately; only for a value from a file. */
   readonly at?: { readonly file: string; readonly line: number };
 }
 
 /** Values that configuration files give, by option name. */
 export type FileValues = Readonly<Partial<Record<string, Sourced>>>;
 
-/** The command line wins over the environment, and the environment over files. Undefined where none of them names the option. */
+/**
+ * Returns an option's value. The command line overrides the environment, and the environment overrides files. Undefined when
+ * none of them sets the option.
+ */
 export function givenValue(
   { name }: Pick<Option<unknown>, 'name'>,
   given: Given,
@@ -340,7 +373,7 @@ export function givenValue(
 
 export type SettingKey = keyof typeof OPTIONS;
 
-/** The text of every option; where nobody gives one, the default: a wrapper's, or ours. */
+/** Returns the text of every option. For an option that nobody sets, it is the wrapper's default or ours. */
 export function sourcedOptions(
   given: Given,
   environment: NodeJS.ProcessEnv,
@@ -367,8 +400,9 @@ function defaultValue(
 }
 
 /**
- * Parses all options. The command line wins over the environment, the environment over files, and files over the default.
- * @throws INVALID_ARGUMENT naming the option and where its value came from.
+ * Parses all options. The command line overrides the environment, the environment overrides files, and files override the
+ * default.
+ * @throws INVALID_ARGUMENT naming the option and the source of its value.
  */
 export function resolveSettings(
   given: Given,
@@ -382,7 +416,7 @@ export function resolveSettings(
   return Object.fromEntries(entries) as Settings;
 }
 
-/** Options that were given but change nothing, with the reason. */
+/** Lists the options that were set but have no effect, with the reason. */
 export function ignoredOptions(
   given: Given,
   environment: NodeJS.ProcessEnv,

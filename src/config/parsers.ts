@@ -2,26 +2,26 @@ import { isIPv6 } from 'node:net';
 import { invalidArgument } from '../lib/errors';
 import { LOG_LEVELS, type LogLevel } from '../lib/logger';
 
-/** Text of an option → value; throws INVALID_ARGUMENT naming `source` (the flag or the variable). */
+/** Parses an option's text. Throws INVALID_ARGUMENT naming `source` (the flag or the variable). */
 export type Parse<T> = (value: string, source: string) => T;
 
 export const text: Parse<string> = (value) => value;
 
-/** Comma-separated, perhaps none. */
+/** Parses a comma-separated list, which may be empty. */
 export const anyList: Parse<readonly string[]> = (value) =>
   value
     .split(',')
     .map((item) => item.trim())
     .filter((item) => item !== '');
 
-/** Comma-separated, at least one. */
+/** Parses a comma-separated list with at least one element. */
 export const list: Parse<readonly string[]> = (value, source) => {
   const items = anyList(value, source);
   if (items.length === 0) throw invalidArgument(source, 'is empty');
   return items;
 };
 
-/** Accepts what Go's flags accept, because kubespray gives cri-dockerd `--ipv6-dual-stack=True`. */
+/** Parses a boolean. Accepts all spellings that Go accepts, because kubespray gives cri-dockerd `--ipv6-dual-stack=True`. */
 export const flag: Parse<boolean> = (value, source) => {
   if (['true', 'True', 'TRUE', 't', 'T', '1'].includes(value)) return true;
   if (['false', 'False', 'FALSE', 'f', 'F', '0'].includes(value)) return false;
@@ -44,13 +44,13 @@ export function oneOf<Word extends string>(...words: readonly Word[]): Parse<Wor
   };
 }
 
-/** The Engine's notation for sizes: bytes, or a number with k, m or g. */
+/** Parses a size in the Engine's notation: a number of bytes, or a number with k, m or g. */
 export const size: Parse<string> = (value, source) => {
   if (/^[1-9]\d*[kmg]?$/.test(value)) return value;
   throw invalidArgument(source, `"${value}" is not a size such as 16m`);
 };
 
-/** Also accepts cri-dockerd's names: warning for warn, fatal and panic for error. */
+/** Parses a log level. Also accepts cri-dockerd's names: `warning` means warn, `fatal` and `panic` mean error. */
 export const logLevel: Parse<LogLevel> = (value, source) => {
   const alias = { warning: 'warn', fatal: 'error', panic: 'error' }[value] ?? value;
   const level = LOG_LEVELS.find((name) => name === alias);
@@ -60,7 +60,7 @@ export const logLevel: Parse<LogLevel> = (value, source) => {
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** Go's notation (`1m59s`, `250ms`, `0`) → milliseconds. */
+/** Parses a duration in Go's notation (`1m59s`, `250ms`, `0`) and returns milliseconds. */
 export const duration: Parse<number> = (value, source) => {
   if (value === '0') return 0;
   const parts = [...value.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
@@ -79,8 +79,8 @@ export interface BindAddress {
 }
 
 /**
- * `host:port`, `[v6]:port`, `:port` or ''. Without a host it is loopback, never all interfaces, because only a token keeps
- * strangers out.
+ * Parses `host:port`, `[v6]:port`, `:port` or ''. Without a host the address is loopback and never all interfaces, because only
+ * a token protects the server.
  */
 export const bindAddress: Parse<BindAddress> = (value, source) => {
   const [, v6, host, port = '0'] =
@@ -91,10 +91,10 @@ export const bindAddress: Parse<BindAddress> = (value, source) => {
   return { host: v6 ?? (host === '' ? '127.0.0.1' : (host ?? '')), port: Number(port) };
 };
 
-/** Like `bindAddress`. As with cri-dockerd, a host alone means any free port. */
+/** Like `bindAddress`, but a host alone means any free port, as with cri-dockerd. */
 export const streamingAddress: Parse<BindAddress> = (value, source) => {
   if (isIPv6(value)) return { host: value, port: 0 };
-  // A number alone is more likely a port whose colon was forgotten.
+  // A number alone is refused, because it is more likely a port whose colon was forgotten.
   const isHost = /^(?:[\w.-]+|\[[\da-fA-F:]+\])$/.test(value) && !/^\d+$/.test(value);
   return bindAddress(isHost ? `${value}:0` : value, source);
 };
@@ -105,7 +105,7 @@ export const anyBindAddress: Parse<BindAddress | undefined> = (value, source) =>
 
 export type LocalAddress = BindAddress | { readonly path: string } | 'off' | 'run-dir';
 
-/** `off`, `run-dir` (a socket there), `unix:///path`, or an address as for `bindAddress`. */
+/** Parses `off`, `run-dir` (a socket in that directory), `unix:///path`, or an address like `bindAddress`. */
 export const localAddress: Parse<LocalAddress> = (value, source) => {
   if (value === 'off' || value === 'run-dir') return value;
   const [, path] = /^unix:\/\/(\/.*[^/])$/.exec(value) ?? [];

@@ -32,7 +32,7 @@ const ATTEMPTS: readonly (readonly [SettingKey, Attempt])[] = [
   ],
 ];
 
-/** Finds values that have the right type, but that the daemon would refuse. */
+/** Finds values that have the right type but that the daemon would refuse. */
 export async function faultsInUse(
   settings: Settings,
   given: Given,
@@ -48,7 +48,7 @@ export async function faultsInUse(
       await attempt(settings);
     } catch (error) {
       const { place = '', at } = places.get(key) ?? {};
-      // The place in the file says more than the flag that the daemon's message names.
+      // The daemon's message names only a flag. The place in the file is more helpful, so it is used instead.
       const why = messageOf(error).replace(/^(--[\w-]+|endpoint|image): /, '');
       const named = at === undefined ? place : place.slice(`${at.file}:${at.line}: `.length);
       faults.push({ file: at?.file ?? '', line: at?.line ?? 0, message: `${named}: ${why}` });

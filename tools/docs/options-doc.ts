@@ -3,16 +3,16 @@ import { environmentName, OPTIONS, type Option } from '../../src/config/options'
 
 const HEAD = `# Options of \`dockbridge serve\`
 
-You can set each option by its flag, by its environment variable, or by its key in a configuration file. The flag counts
-first, then the variable ([configuration.md](configuration.md)). The column "Reload" says when a change in a file counts:
-**live** options change at SIGHUP, the others at a restart. This page is generated from the option table
-(\`src/config/options.ts\`), and a test keeps both equal.
+You can set each option by its flag, by its environment variable, or by its key in a configuration file. The flag overrides
+the variable, and the variable overrides the file ([configuration.md](configuration.md)). The column "Reload" shows when a
+change in a file takes effect: **live** options change at SIGHUP, the others at a restart. This page is generated from the option table
+(\`src/config/options.ts\`), and a check keeps it current.
 `;
 
 const IGNORED_HEAD = `## Accepted without effect
 
-So that units written for cri-dockerd can be taken over as they are. dockbridge says once, at its start, which of
-these it was given.
+dockbridge accepts these options so that units written for cri-dockerd work unchanged. At its start, dockbridge logs which of
+them were set.
 `;
 
 /** docs/options.md: every option with its variable, default and help, as Prettier would format it. */
@@ -23,7 +23,7 @@ export function renderOptionsDoc(): string {
   return [
     HEAD,
     table(
-      ['Option', 'Key', 'Variable', 'Default', 'Reload', 'What it says'],
+      ['Option', 'Key', 'Variable', 'Default', 'Reload', 'Meaning'],
       working.map((option) => [
         ...columns(option),
         option.reload === 'live' ? '**live**' : option.reload,
@@ -32,7 +32,7 @@ export function renderOptionsDoc(): string {
     ),
     IGNORED_HEAD,
     table(
-      ['Option', 'Key', 'Variable', 'Default', 'What it says in cri-dockerd', 'Why it has no effect'],
+      ['Option', 'Key', 'Variable', 'Default', 'Meaning in cri-dockerd', 'Why it has no effect'],
       ignored.map((option) => [...columns(option), option.help, option.ignored ?? '']),
     ),
   ].join('\n');

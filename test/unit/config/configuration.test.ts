@@ -160,13 +160,13 @@ describe('what is wrong', () => {
     [
       'a truth value',
       'state-dir: true\n',
-      'config.yaml:1: state-dir: takes DIR, and true is neither a text nor a number',
+      'config.yaml:1: state-dir: takes DIR, but true is a boolean: put it in quotes if it is meant as text',
     ],
     ['a text for a switch', 'observe: yes\n', 'config.yaml:1: observe: "yes" is neither true nor false'],
     [
       'no value',
       'state-dir:\n',
-      "config.yaml:1: state-dir: has no value: write '' for none, or leave the line out for the default",
+      "config.yaml:1: state-dir: has no value: write '' for an empty value, or delete the line to use the default",
     ],
     [
       'an alias',
@@ -237,7 +237,7 @@ describe('variables', () => {
       {},
       { [name]: 'x', PATH: '/bin', DOCKBRIDGE_LOG_LEVEL: 'debug', DOCKBRIDGE_CONFIG: '' },
     );
-    expect(warnings).toEqual([`${name} changes nothing: there is no such option${rest}`]);
+    expect(warnings).toEqual([`${name} has no effect: there is no such option${rest}`]);
   });
 });
 

@@ -66,21 +66,21 @@ beforeEach(() => {
   } as unknown as Services;
 });
 
-/** Services whose parts are replaced, in part. */
+/** Returns the services with some members of one part replaced. */
 const withPart = (name: keyof Services, part: object): Services => ({
   ...services,
   [name]: { ...(services[name] as object), ...part },
 });
 
 describe('Version', () => {
-  it('is that of the Engine, with the names that kubelet expects', async () => {
+  it('is the version of the Engine, with the names that kubelet expects', async () => {
     const all = { version: '0.1.0', runtime_name: 'docker', runtime_api_version: 'v1' };
     expect(await version(services)).toEqual({ ...all, runtime_version: '28.5.2' });
     store.engineVersion = '29.0.0';
     expect(await version(services)).toEqual({ ...all, runtime_version: '29.0.0' });
   });
 
-  it('waits for the first answer of the Engine', () => {
+  it('fails with UNAVAILABLE until the Engine has answered for the first time', () => {
     store.engine = undefined;
     expect(thrownBy(() => version(services))).toBe('UNAVAILABLE Docker Engine has not answered yet');
   });
@@ -91,7 +91,7 @@ describe('RuntimeConfig', () => {
     ['systemd', { linux: { cgroup_driver: CgroupDriver.SYSTEMD } }],
     ['cgroupfs', { linux: { cgroup_driver: CgroupDriver.CGROUPFS } }],
     ['none', {}],
-  ])('of the driver %s is %j', async (cgroupDriver, told) => {
+  ])('with the cgroup driver %s is %j', async (cgroupDriver, told) => {
     store.engine = { ...FACTS, cgroupDriver };
     expect(await runtimeConfig(services)).toEqual(told);
   });
@@ -101,7 +101,7 @@ describe('Status', () => {
   const ask = (of = services, verbose = false) => status(of, decoded('StatusRequest', { verbose }));
   const runtimeOf = async (of: Services): Promise<unknown> => (await ask(of)).status?.conditions?.[0];
 
-  it('tells both conditions, what each handler can do, and nothing more unless asked', async () => {
+  it('reports both conditions and the features of each handler, but details only on request', async () => {
     const { runtime_handlers, ...rest } = await ask();
     expect(rest).toEqual({
       status: {
@@ -130,7 +130,7 @@ describe('Status', () => {
     expect((await ask()).runtime_handlers?.map(({ name }) => name)).toEqual(['']);
   });
 
-  it('says why the runtime is not ready', async () => {
+  it('reports why the runtime is not ready', async () => {
     const about = { type: 'RuntimeReady', status: false };
     expect(await runtimeOf(withPart('link', { state: { ready: false, reason: 'refused' } }))).toEqual({
       ...{ ...about, reason: 'DockerDaemonNotReady', message: 'refused' },
@@ -145,7 +145,7 @@ describe('Status', () => {
     });
   });
 
-  it('says what is wrong while the runtime is ready: the Engine first, then the logs', async () => {
+  it('reports a problem while the runtime is ready, with those of the Engine before those of the logs', async () => {
     const about = { type: 'RuntimeReady', status: true };
     const logs = withPart('logs', { trouble: { reason: 'LogsFail', message: 'disk full' } });
     expect(await runtimeOf(logs)).toEqual({ ...about, reason: 'LogsFail', message: 'disk full' });
@@ -155,7 +155,7 @@ describe('Status', () => {
     });
   });
 
-  it('passes the reason of the network on', async () => {
+  it('reports the reason why the network is not ready', async () => {
     const condition = () => ({ ready: false, reason: 'NoCni', message: 'no config' });
     const { status: told } = await ask(withPart('network', { condition }));
     expect(told?.conditions?.[1]).toEqual({
@@ -163,7 +163,7 @@ describe('Status', () => {
     });
   });
 
-  it('tells details as JSON where it is asked', async () => {
+  it('returns details as JSON on request', async () => {
     store.podCidr = '10.0.0.0/24';
     const details = async () =>
       Object.fromEntries(
@@ -189,13 +189,13 @@ describe('ContainerStatus', () => {
   const ask = (verbose: boolean, container_id = running.id) =>
     containerStatus(services, decoded('ContainerStatusRequest', { container_id, verbose }), context);
 
-  it('waits until the container is known, and tells it with its image', async () => {
+  it('waits until the container is known, and returns its status with its image', async () => {
     expect(await ask(false)).toEqual({ status: toCriContainerStatus(running, image), info: {} });
     expect(calls).toEqual(['container c1 true']);
     expect(await rejectionOf(ask(false, 'ff'))).toBe('NOT_FOUND container "ff" does not exist');
   });
 
-  it('tells details as JSON where it is asked', async () => {
+  it('returns details as JSON on request', async () => {
     const { info } = await ask(true);
     expect(Object.keys(info ?? {})).toEqual(['info']);
     expect(JSON.parse(info?.info ?? '')).toEqual({
@@ -209,7 +209,7 @@ describe('PodSandboxStatus', () => {
   const ask = (verbose: boolean, pod_sandbox_id = pod.id) =>
     podSandboxStatus(services, decoded('PodSandboxStatusRequest', { pod_sandbox_id, verbose }), context);
 
-  it('waits until the pod is known, and tells it with its containers', async () => {
+  it('waits until the pod is known, and returns its status with those of its containers', async () => {
     store.containers.put(
       runningContainer({ id: engineId('c2'), engineName: 'c2', sandboxId: engineId('a2') }),
     );
@@ -223,7 +223,7 @@ describe('PodSandboxStatus', () => {
     expect(await rejectionOf(ask(true, 'ff'))).toBe('NOT_FOUND pod sandbox "ff" does not exist');
   });
 
-  it('tells details as JSON where it is asked, and troubles of the network while it runs', async () => {
+  it('returns details as JSON on request, with network trouble only while the pod is running', async () => {
     const detailsOf = async (): Promise<unknown> => {
       const { info } = await ask(true);
       expect(Object.keys(info ?? {})).toEqual(['info']);
@@ -247,7 +247,7 @@ describe('UpdateRuntimeConfig', () => {
     );
 
   it.each(['10.244.0.0/24', '10.244.0.0/0', '10.0.0.0/32', 'fd00::/128', '10.1.0.0/16, fd00:1::/64'])(
-    'takes %s',
+    'accepts %s',
     async (cidr) => {
       expect(await ask(cidr)).toEqual({});
       expect([store.podCidr, calls]).toEqual([cidr, [`cidr ${cidr}`]]);
@@ -257,13 +257,13 @@ describe('UpdateRuntimeConfig', () => {
   it.each([
     ...['10.244.0.0', '10.244.0.0/33', 'fd00::/129', '10.244.0.0/', '10.244.0.0/8/8', 'x/8', '/8', ','],
     ...['10.244.0.0/x8', '10.244.0.0/8x', '10.244.0.0/-1', '10.244.0.0/0008', '10.1.0.0/16,nonsense'],
-  ])('refuses %s, and keeps what it has', (cidr) => {
+  ])('refuses %s and keeps the present CIDR', (cidr) => {
     store.podCidr = '10.9.0.0/16';
     expect(thrownBy(() => ask(cidr))).toMatch(/^INVALID_ARGUMENT runtime_config\.network_config\.pod_cidr: /);
     expect([store.podCidr, calls]).toEqual(['10.9.0.0/16', []]);
   });
 
-  it('changes nothing without one', async () => {
+  it('changes nothing without a CIDR', async () => {
     store.podCidr = '10.9.0.0/16';
     for (const request of [{}, { runtime_config: {} }, { runtime_config: { network_config: {} } }])
       expect(await updateRuntimeConfig(services, decoded('UpdateRuntimeConfigRequest', request))).toEqual({});
@@ -271,7 +271,7 @@ describe('UpdateRuntimeConfig', () => {
   });
 });
 
-it('a pod on the network of the node has no addresses of its own', async () => {
+it("a pod on the node's network has no addresses of its own", async () => {
   const network = { ...pod.namespaces, network: NamespaceMode.NODE };
   store.sandboxes.put({ ...pod, namespaces: network });
   const request = decoded('PodSandboxStatusRequest', { pod_sandbox_id: pod.id });

@@ -8,12 +8,15 @@ import { replaceUserinfo } from '../doctor/bundle/redact';
 
 type Format = 'text' | 'json';
 
-/** `dockbridge config default` */
+/** Implements `dockbridge config default`. */
 export function printDefaultFile(): void {
   process.stdout.write(renderDefaultFile());
 }
 
-/** `dockbridge config check`. @returns the exit code: 0, 1 for warnings, 2 when dockbridge would not start. */
+/**
+ * Implements `dockbridge config check`.
+ * @returns the exit code: 0, 1 for warnings, 2 when dockbridge would not start.
+ */
 export async function checkConfig(given: Given, format: Format): Promise<number> {
   const read = await readConfiguration(given, process.env);
   const { files, warnings, values } = read;
@@ -34,7 +37,10 @@ export async function checkConfig(given: Given, format: Format): Promise<number>
   return faults.length > 0 ? 2 : warnings.length > 0 ? 1 : 0;
 }
 
-/** `dockbridge config show`. @returns the exit code: 0, or 2 when something is wrong. */
+/**
+ * Implements `dockbridge config show`.
+ * @returns the exit code: 0, or 2 when the configuration has mistakes.
+ */
 export async function showConfig(given: Given, format: Format): Promise<number> {
   const read = await readConfiguration(given, process.env);
   if (read.faults.length > 0) return refuse(read.faults);

@@ -8,7 +8,7 @@ import type { ReplayCommand } from './cri/replay';
 import type { ShowCommand } from './cri/show';
 
 const ENDS =
-  'Ends on Ctrl-C or SIGTERM. Exit code 0: the tape is whole; 1: it is not whole; 2: it could not begin';
+  'Ends on Ctrl-C or SIGTERM. Exit code 0: the tape is complete; 1: the tape is incomplete; 2: the recording could not begin';
 
 /** Its shell and tools are what the containers of --effects are looked at with. */
 const BUSYBOX = 'docker.io/library/busybox:1.37';
@@ -22,10 +22,10 @@ export function addCriCommands(program: Command): void {
     );
 
   proxied(cri.command('record'))
-    .description(`pass all calls of a kubelet on to a runtime, unchanged, and write them down. ${ENDS}`)
+    .description(`pass all calls of a kubelet on to a runtime, unchanged, and record them on a tape. ${ENDS}`)
     .requiredOption(
       '-o, --output <FILE.tape>',
-      'the tape: only its owner can read it, and nothing is overwritten',
+      'the tape file, which only its owner can read; an existing file is not overwritten',
     )
     .addOption(unsafeFull())
     .action(async (options: RecordCommand) => {
@@ -36,10 +36,10 @@ export function addCriCommands(program: Command): void {
     .command('show')
     .description(
       'print the calls of a tape and how long each method takes. ' +
-        'Exit code 0: the tape is whole; 1: it is cut or damaged or lines were lost, and what can be read is shown; ' +
-        '2: it is not a tape, or cannot be read',
+        'Exit code 0: the tape is complete; 1: the tape is cut or damaged or lines were lost, and the readable part is shown; ' +
+        '2: the file is not a tape or cannot be read',
     )
-    .argument('<TAPE>', 'what record has written')
+    .argument('<TAPE>', 'a tape that record has written')
     .option('--method <PATTERN>', 'only calls of these methods, such as RunPodSandbox or "*Container"')
     .option('--pod <PATTERN>', 'only calls about these pods, by name or namespace/name, such as "web-*"')
     .option('--slow <TIME>', 'only calls that took at least this long, such as 1s')
@@ -47,7 +47,7 @@ export function addCriCommands(program: Command): void {
     .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
     .option(
       '--html <FILE>',
-      'write a page for a browser in place of the tables: only its owner can read it, and nothing is overwritten',
+      'write a page for a browser instead of the tables; only its owner can read the file, and an existing file is not overwritten',
     )
     .action(async (tape: string, options: ShowCommand) => {
       process.exitCode = await (await import('./cri/show.js')).show(tape, options);
@@ -137,10 +137,14 @@ export function addCriCommands(program: Command): void {
     });
 
   proxied(cri.command('fault'))
-    .description(`pass calls on as record does, except those that a plan of faults names. ${ENDS}`)
-    .requiredOption('--plan <FILE.yaml>', 'which calls meet which fault')
-    .option('--seed <N>', 'for probabilities: the same seed and the same calls give the same faults', '1')
-    .option('-o, --output <FILE.tape>', 'a tape of what the client got, with the faults in it')
+    .description(`pass calls on like record, but disturb the calls that a plan of faults names. ${ENDS}`)
+    .requiredOption('--plan <FILE.yaml>', 'the plan: which calls get which fault')
+    .option(
+      '--seed <N>',
+      'seed for probabilities; the same seed and the same calls give the same faults',
+      '1',
+    )
+    .option('-o, --output <FILE.tape>', 'a tape of the answers that the client got, including the faults')
     .addOption(unsafeFull())
     .action(async (options: FaultCommand) => {
       process.exitCode = await (await import('./cri/fault.js')).fault(options);
@@ -149,7 +153,10 @@ export function addCriCommands(program: Command): void {
 
 function proxied(command: Command): Command {
   return command
-    .requiredOption('--listen <URL>', 'the socket for the kubelet, such as unix:///run/tape.sock')
+    .requiredOption(
+      '--listen <URL>',
+      'the socket to which the kubelet connects, such as unix:///run/tape.sock',
+    )
     .requiredOption(
       '--upstream <URL>',
       "the runtime's socket, such as unix:///run/containerd/containerd.sock",

@@ -24,8 +24,8 @@ const CONTAINERS = [
 ];
 
 /**
- * Runs one pod and prints what happens to it; removes it in any case.
- * @returns how long each step took, ms.
+ * Runs one pod and prints what happens to it. Removes it in any case.
+ * @returns the duration of each step in ms.
  */
 export async function runDemoPod(
   client: Client,
@@ -98,7 +98,9 @@ async function ensureImage(client: Client, image: string, print: Print): Promise
   return (await client.call('PullImage', { image: { image } }, 600_000)).image_ref;
 }
 
-/** The worker ends by itself within milliseconds; ten seconds are for a very slow machine. */
+/**
+ * Time limit in ms for the end of the worker container. It ends by itself within milliseconds, but a machine may be very slow.
+ */
 async function untilExited(client: Client, container_id: string): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {
     const { status } = await client.call('ContainerStatus', { container_id });

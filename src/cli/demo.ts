@@ -15,11 +15,11 @@ export interface DemoOptions {
   readonly endpoint?: string;
   readonly dockerEndpoint: string;
   readonly image: string;
-  /** Directory for the pod's logs; the demo does not remove it. */
+  /** The directory for the pod's logs. The demo does not remove it. */
   readonly logDirectory?: string;
 }
 
-/** `dockbridge demo` runs one pod from create to remove, and prints how long each step took. */
+/** Implements `dockbridge demo`, which runs one pod from creation to removal and prints the duration of each step. */
 export async function demo(options: DemoOptions): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-demo-'));
   try {
@@ -44,12 +44,12 @@ async function runAt(endpoint: string, options: DemoOptions, directory: string):
 
 async function withTemporary(options: DemoOptions, directory: string): Promise<void> {
   const { dockerEndpoint } = options;
-  // A second bridge on the same pods would write their logs twice.
+  // A second dockbridge would write the logs of these pods twice.
   const engine = new DockerodeClient({ endpoint: dockerEndpoint, requestTimeoutMs: 10_000 });
   const pods = await engine.listContainers({ label: [TYPE_LABEL] });
   if (pods.length > 0) {
     throw failedPrecondition(
-      `${dockerEndpoint} runs pods already (${pods.length} containers); run the demo through their bridge: --endpoint unix:///…`,
+      `${dockerEndpoint} runs pods already (${pods.length} containers); run the demo through the runtime that serves them: --endpoint unix:///…`,
     );
   }
   const given = {
@@ -66,7 +66,7 @@ async function withTemporary(options: DemoOptions, directory: string): Promise<v
   try {
     await runAt(await daemon.start(), options, directory);
   } finally {
-    // This is also needed after a failed start, because the daemon's threads would keep this process alive.
+    // The stop is also needed after a failed start, because the daemon's threads would keep this process alive.
     await daemon.stop();
   }
 }

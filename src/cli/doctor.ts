@@ -23,7 +23,7 @@ import { runDemoPod } from './demo-pod';
 export interface DoctorOptions {
   readonly output: 'text' | 'json';
   readonly kubeletConfig?: string | undefined;
-  /** Whether to run a pod too, which is the one check that changes something. */
+  /** Whether to run a pod too. This is the only check that changes something. */
   readonly pod: boolean;
   readonly image: string;
   /** Path at which to write a bundle for the maintainers. */
@@ -33,16 +33,16 @@ export interface DoctorOptions {
 }
 
 const DEFAULT_MS = 5_000;
-/** The share of a check's time that one answer may take. In the rest the check can report who did not answer. */
+/** The share of a check's time that one answer may take. In the remaining time the check can report who did not answer. */
 const ANSWER_SHARE = 0.9;
 
 /** The limit of each call, including a pull. kubelet waits two minutes, but a person at a terminal does not. */
 const CALL_MS = 60_000;
 
 /**
- * `dockbridge doctor`: looks at kubelet, dockbridge, the Engine and the node, and changes nothing unless
- * it is to run a pod. Ends the process: with
- * 0, 1 for warnings, 2 for failures, also when it could not look at all.
+ * Implements `dockbridge doctor`, which examines kubelet, dockbridge, the Engine and the node. It changes nothing unless it
+ * runs a pod. It ends the process with the exit code 0, 1 for warnings, or 2 for failures, which include that the examination
+ * was not possible.
  */
 export async function doctor(
   given: Given,
@@ -50,7 +50,7 @@ export async function doctor(
 ): Promise<void> {
   let archive: Archive | undefined;
   try {
-    // If the file cannot be created, this must fail before the work whose result the file would hold.
+    // The file is created first, so that an impossible path fails before the work is done.
     archive = bundle === undefined ? undefined : await Archive.create(bundle);
     const limitMs = duration(timeout, '--timeout') || DEFAULT_MS;
     const answerMs = limitMs * ANSWER_SHARE;
@@ -94,7 +94,7 @@ async function judgedPod(
   return judgePod({ ...trial, kubeletRuns: processes.some(({ name }) => name === 'kubelet') });
 }
 
-/** Runs one pod through CRI. The pod is removed whatever happens. */
+/** Runs one pod through CRI, and removes it in any case. */
 async function tryPod(endpoint: string, image: string): Promise<Omit<PodTrial, 'kubeletRuns'>> {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-doctor-'));
   const client = new CriClient(endpoint);
@@ -102,7 +102,7 @@ async function tryPod(endpoint: string, image: string): Promise<Omit<PodTrial, '
     client.call(method, request, Math.min(ms ?? CALL_MS, CALL_MS));
   let failure: PodTrial['failure'];
   const onFailure = (step: string, error: unknown): void => {
-    // Only the first failure counts. The later ones come from removing what was never made.
+    // Only the first failure counts. Later failures come from removing things that were never created.
     failure ??= { step, message: messageOf(error) };
   };
   try {
@@ -121,7 +121,7 @@ async function fill(archive: Archive, sources: BundleSources, limitMs: number): 
   const files = await collect(bundleItems(sources), limitMs, readmeOf(DOCKBRIDGE_VERSION, time));
   const size = await archive.write(files, time);
   process.stderr.write(
-    `${archive.path} has ${files.length} files in ${Math.ceil(size / 1024)} KiB. Look through it before you give it away.\n`,
+    `${archive.path} has ${files.length} files in ${Math.ceil(size / 1024)} KiB. Look through them before you share the file.\n`,
   );
 }
 

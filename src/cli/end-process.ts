@@ -2,14 +2,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from '../lib/logger';
 
 /**
- * Signals that mean nothing to this process, but would end it without a listener. On SIGUSR1, Node.js would open its debugger
- * instead, on a port of loopback. Pods on the host's network can reach that port, and whoever connects to it is root.
+ * Signals that have no meaning for this process, but would end it without a listener. On SIGUSR1, Node.js would open its
+ * debugger on a loopback port instead. Pods on the host's network can reach that port, and anybody who connects to it could act
+ * as root.
  */
 const MEANINGLESS: readonly NodeJS.Signals[] = [
   ...(['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGIO', 'SIGPWR', 'SIGSTKFLT'] as const),
 ];
 
-/** Resolves with the next signal that asks for an orderly end. */
+/** Resolves with the next signal that requests an orderly stop. */
 export async function nextEndSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) process.once(name, resolve);
@@ -31,15 +32,15 @@ export function outliveOtherSignals(logger: Logger, onReload: () => void): void 
   process.on('SIGHUP', onReload);
 }
 
-/** Node.js's names for requests that occupy one of libuv's threads. */
+/** Node.js's names of requests that occupy one of libuv's threads. */
 const IN_THREAD = /^(FSReq|GetAddrInfo)/i;
-/** A file call that takes longer than this hangs. ms. */
+/** Milliseconds after which a file call counts as hanging. */
 const PATIENCE_MS = 3_000;
 const LOOK_MS = 20;
 
 /**
- * Ends this process, even while a thread hangs in a file call (a dead disk). An exit would wait for all threads of libuv, and
- * so for ever; such a process is killed, and its exit code is lost.
+ * Ends this process, even if a thread hangs in a file call (on a dead disk). A normal exit would wait for all of libuv's
+ * threads, and so forever. In this case the process kills itself, and its exit code is lost.
  */
 export async function endProcess(code: number): Promise<void> {
   for (let waited = 0; isInThread(); waited += LOOK_MS) {

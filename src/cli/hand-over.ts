@@ -19,8 +19,8 @@ const ENGINE_MS = 30_000;
 const MARKS = { done: '+', nothing: ' ', failed: '!' };
 
 /**
- * `dockbridge hand-over`. If a daemon runs with these options, the daemon does the work, so that two processes never write at
- * once; otherwise this process does it. Prints one line per step. The exit code is 1 when something is left to do.
+ * Implements `dockbridge hand-over`. If a daemon runs with these options, the daemon does the work, so that two processes never
+ * write at once; otherwise this process does it. Prints one line per step. The exit code is 1 when something is left to do.
  */
 export async function handOver(given: Given): Promise<void> {
   const { settings } = await loadConfiguration(given, process.env);
@@ -34,11 +34,11 @@ export async function handOver(given: Given): Promise<void> {
   const { done, nothing, failed } = counts;
   const next =
     failed > 0
-      ? 'Not everything could be handed over: see the lines with "!", and repeat the command.'
+      ? 'Not everything could be handed over: see the lines with "!" and repeat the command.'
       : running === undefined
         ? 'The other runtime can be started.'
         : 'The daemon refuses new work now: stop it and start the other runtime.';
-  process.stdout.write(`${done} done, ${nothing} were as they should be, ${failed} failed. ${next}\n`);
+  process.stdout.write(`${done} done, ${nothing} needed no change, ${failed} failed. ${next}\n`);
   if (failed > 0) process.exitCode = 1;
 }
 

@@ -22,8 +22,8 @@ export function createProgram(): Command {
     .option('--buildinfo', 'print version and platform, then exit')
     .addHelpText(
       'after',
-      '\nEach option can also be set by its environment variable and, under its name, in the configuration file; the command line ' +
-        'wins, then the environment (docs/configuration.md).',
+      '\nEach option can also be set by its environment variable and, under its name, in the configuration file. The command line ' +
+        'overrides the environment, and the environment overrides the file (docs/configuration.md).',
     );
   addOptions(serve);
   serve.action(async (options: { buildinfo?: boolean }) => {
@@ -39,9 +39,9 @@ export function createProgram(): Command {
   const handOver = program
     .command('hand-over')
     .description(
-      "leave this node's pods as cri-dockerd expects them, whether dockbridge runs or not; give it the options that serve is given",
+      "leave this node's pods as cri-dockerd expects them, whether or not dockbridge is running; use the same options as for serve",
     )
-    .addHelpText('after', '\nThe other options of serve are accepted too, and change nothing here.');
+    .addHelpText('after', '\nThe other options of serve are accepted too, but have no effect here.');
   addOptions(handOver, [
     OPTIONS.dockerEndpoint,
     OPTIONS.stateDir,
@@ -57,19 +57,19 @@ export function createProgram(): Command {
 
   program
     .command('demo')
-    .description('run one pod with two containers through CRI, show what happens, and remove it all')
+    .description('run one pod with two containers through CRI, show what happens, and remove the pod')
     .option(
       '--endpoint <URL>',
-      'the CRI endpoint of any runtime that runs, such as unix:///var/run/cri-dockerd.sock; else a temporary dockbridge is started',
+      'the CRI endpoint of a running runtime of any kind, such as unix:///var/run/cri-dockerd.sock; by default a temporary dockbridge is started',
     )
     .option(
       '--docker-endpoint <URL>',
-      'the Docker Engine of the temporary one',
+      'the Docker Engine for the temporary dockbridge',
       'unix:///var/run/docker.sock',
     )
     .option(
       '--log-directory <DIR>',
-      "where the runtime writes the pod's logs and this command reads them: a path that both see, for a runtime in a container; else a temporary one",
+      "directory in which the runtime writes the pod's logs and this command reads them; both must see this path, which matters for a runtime in a container; by default a temporary directory",
     )
     .addOption(smallImage())
     .action(async (options: DemoOptions) => {
@@ -78,11 +78,11 @@ export function createProgram(): Command {
 
   const check = program
     .command('switch')
-    .description('take over a node from another runtime, or prepare to (docs/switching.md)')
+    .description('prepare to take over a node from another runtime (docs/switching.md)')
     .command('check')
     .description(
-      'say what is on this node and what a switch to dockbridge will do to each pod; changes nothing. ' +
-        'Exit code 0: all as it is; 1: warnings; 2: problems, or the check could not be made',
+      'report what is on this node and what a switch to dockbridge will do to each pod; changes nothing. ' +
+        'Exit code 0: no warnings; 1: warnings; 2: problems, or the check could not be made',
     )
     .addOption(output());
   addOptions(check);
@@ -95,29 +95,29 @@ export function createProgram(): Command {
   const doctor = program
     .command('doctor')
     .description(
-      'say what is wrong with this node: kubelet, dockbridge, the Engine, CNI, disks and limits, and what to do (docs/troubleshooting.md); ' +
-        'changes nothing unless it is told to run a pod. Exit code 0: all as it should be; 1: warnings; 2: something does not work, or the doctor could not look. ' +
-        'If a file never answers, it ends by SIGKILL after its report. ' +
-        'An option that is not given has the value that the running dockbridge has',
+      'report what is wrong with kubelet, dockbridge, the Engine, CNI, disks and limits of this node, and what to do (docs/troubleshooting.md); ' +
+        'changes nothing unless it runs a pod. Exit code 0: no warnings; 1: warnings; 2: something does not work, or the examination was not possible. ' +
+        'If a file call hangs, the command ends by SIGKILL after its report. ' +
+        'An option that is not given has the value of the running dockbridge',
     )
     .addOption(output())
     .option(
       '--kubelet-config <FILE>',
-      "kubelet's configuration file; by default that of the running kubelet, or /var/lib/kubelet/config.yaml",
+      "kubelet's configuration file; by default the file of the running kubelet, or /var/lib/kubelet/config.yaml",
     )
-    .option('--timeout <TIME>', 'limit of one check (checks run side by side); 0 means 5s', '5s')
+    .option('--timeout <TIME>', 'time limit of one check (checks run at the same time); 0 means 5s', '5s')
     .option(
       '--pod',
-      'run a pod through CRI as well, and remove it: the one thing that changes something',
+      'also run a pod through CRI, and remove it; this is the only check that changes something',
       false,
     )
     .addOption(smallImage())
     .option(
       '--bundle <FILE.tar.gz>',
-      'write what the maintainers need besides: this report, options, versions, metrics, status, configuration files and logs, without the secrets in them; ' +
-        'only its owner can read it, and nothing is overwritten',
+      'also write a bundle for the maintainers: this report, options, versions, metrics, status, configuration files and logs, without the secrets in them; ' +
+        'only its owner can read the file, and an existing file is not overwritten',
     )
-    .addHelpText('after', '\nThe other options of serve are accepted too, and change nothing here.');
+    .addHelpText('after', '\nThe other options of serve are accepted too, but have no effect here.');
   addOptions(doctor, [
     OPTIONS.endpoint,
     OPTIONS.dockerEndpoint,
@@ -134,12 +134,12 @@ export function createProgram(): Command {
   const status = program
     .command('status')
     .description(
-      'show the state of the dockbridge on this node: Engine, network, logs, pods, calls in flight and the slowest; as root. ' +
-        'Exit code 0: it answers, well or not; 1: it does not',
+      'show the state of the dockbridge on this node: Engine, network, logs, pods, and the calls in flight with the slowest first; needs root. ' +
+        'Exit code 0: dockbridge answers, even if it reports problems; 1: it does not answer',
     )
     .addOption(output())
     .option('-w, --watch', 'refresh each second until Ctrl-C; with -o json, print one line each time', false)
-    .addHelpText('after', '\nThe other options of serve are accepted too, and change nothing here.');
+    .addHelpText('after', '\nThe other options of serve are accepted too, but have no effect here.');
   addOptions(status, [OPTIONS.endpoint, OPTIONS.runDir]);
   status.action(async (options: StatusOptions) => {
     await (await import('./status.js')).status(ofServe(givenOptions(status)), options);
@@ -157,7 +157,7 @@ export function createProgram(): Command {
   return program;
 }
 
-/** @returns the options of `serve`, without those that only the command has. */
+/** @returns the options of `serve`, without the options that only this command has. */
 function ofServe(given: Given): Given {
   const theirs: readonly string[] = [CONFIG, ...Object.values<{ readonly name: string }>(OPTIONS)].map(
     ({ name }) => name,
@@ -166,19 +166,21 @@ function ofServe(given: Given): Given {
 }
 
 function smallImage(): Option {
-  return new Option('--image <IMAGE>', 'a small image with /bin/sh; pulled when absent').default(
+  return new Option('--image <IMAGE>', 'a small image with /bin/sh; it is pulled when it is missing').default(
     'docker.io/library/busybox:stable',
   );
 }
 
-/** `dockbridge config default`, `check` and `show`. */
+/** Adds `dockbridge config default`, `check` and `show`. */
 function addConfigCommands(program: Command): void {
-  const config = program.command('config').description('the configuration file (docs/configuration.md)');
+  const config = program
+    .command('config')
+    .description('print or check the configuration (docs/configuration.md)');
 
   config
     .command('default')
     .description(
-      'print a configuration file with all options, their defaults and what they do; it changes nothing',
+      'print a configuration file that contains all options with their defaults and explanations as comments',
     )
     .action(async () => {
       const { printDefaultFile } = await import('./config.js');
@@ -188,8 +190,8 @@ function addConfigCommands(program: Command): void {
   const check = config
     .command('check')
     .description(
-      'say what is wrong in the configuration files, the environment and the options that are given, and where; changes nothing. ' +
-        'Exit code 0: nothing; 1: warnings; 2: dockbridge would not start',
+      'report the mistakes in the configuration files, the environment and the given options, and their places; changes nothing. ' +
+        'Exit code 0: no mistakes; 1: warnings; 2: dockbridge would not start',
     )
     .addOption(output());
   addOptions(check);
@@ -200,7 +202,7 @@ function addConfigCommands(program: Command): void {
   const show = config
     .command('show')
     .description(
-      'print each option with its value and where that comes from, as for a dockbridge that is started with this environment and these options',
+      'print each option with its value and the source of the value, as for a dockbridge that is started with this environment and these options',
     )
     .addOption(output());
   addOptions(show);
@@ -214,7 +216,7 @@ function output(): Option {
 }
 
 /**
- * Adds the whole option table to a command. Values stay text: config/options.ts parses them, wherever they are from.
+ * Adds the whole option table to a command. Values stay text, because config/options.ts parses the values from all sources.
  * @param used the options that the command uses; help lists only these. The others are accepted too, so that a command can be
  * given what `serve` is given.
  */
@@ -227,7 +229,7 @@ function addOptions(command: Command, used: readonly TableOption<unknown>[] = Ob
     const { name, value, fallback, help, ignored } = option;
     const note = ignored === undefined ? '' : ` [no effect: ${ignored}]`;
     const shown = fallback === '' ? '' : ` (default: ${fallback})`;
-    // cri-dockerd's switches can be given as --name or --name=false.
+    // A switch may be given as --name or as --name=false, as with cri-dockerd.
     const flags = value === undefined ? `--${name} [true|false]` : `--${name} <${value}>`;
     const added = new Option(flags, `${help}${shown}${note}; env ${environmentName(name)}`);
     if (value === undefined) added.preset('true');

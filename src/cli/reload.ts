@@ -38,7 +38,7 @@ export class Reloads {
   private isWanted = false;
   private isRunning = false;
 
-  /** A request during a reload causes another one, because the files may have changed since the first read them. */
+  /** A request during a reload causes another reload, because the files may have changed since the first reload read them. */
   readonly request = (): void => {
     this.isWanted = true;
     this.pump();

@@ -12,21 +12,23 @@ import { endProcess, nextEndSignal, outliveOtherSignals } from './end-process';
 import { claimedDirectories, startLogs } from '../start-logs';
 import { reload, Reloads } from './reload';
 
-/** Limit of a stop, ms; the daemon's own limit is shorter. */
+/** Time limit of a stop in ms. The daemon's own limit is shorter. */
 const STOP_MS = 11_000;
 
-/** How long a stop waits until it is announced in the directories on disk. */
+/** How long, in ms, a stop waits for its announcement in the directories on disk. */
 const ANNOUNCE_MS = 500;
 
-/** How long the process waits at its end for somebody to read its last lines. */
+/** How long, in ms, the process waits at its end until its last lines are read. */
 const LAST_LINES_MS = 1_000;
 
 /**
- * `dockbridge serve` runs until SIGTERM, SIGINT or SIGQUIT; a second signal ends it at once. It resumes the logs before it
- * loads anything else: after a crash each tenth of a second counts for a container that floods its log (docs/logs.md).
+ * Implements `dockbridge serve`, which runs until SIGTERM, SIGINT or SIGQUIT. A second signal ends it immediately. The logs are
+ * resumed before anything else is loaded, because after a crash each tenth of a second matters for a container that floods its
+ * log (docs/logs.md).
  */
 export async function serve(given: Given): Promise<void> {
-  // Before anything can connect: an unhandled signal would exit and leave the socket file behind.
+  // The handlers are set before anything can connect, because an unhandled signal would end the process and leave the socket
+  // file behind.
   const stopping = nextEndSignal();
   const late = createLateLogger();
   const reloads = new Reloads();
@@ -49,7 +51,7 @@ export async function serve(given: Given): Promise<void> {
   const announced = stopping.then(async (signal) => {
     logger.info('Stopping', { signal });
     void nextEndSignal().then(() => endProcess(1));
-    // If the disk hangs, the stop continues unannounced; the next daemon is then refused, and is started again.
+    // If the disk hangs, the stop continues without an announcement. The next daemon is then refused, and is started again.
     const words = Promise.all(claimed.map(announceStop));
     await waitAtMost('The announcement of the stop', ANNOUNCE_MS, words).catch(() => undefined);
   });
@@ -70,9 +72,9 @@ export async function serve(given: Given): Promise<void> {
   await announced;
   await daemon.stop();
   await output.flush(LAST_LINES_MS);
-  // Any other way to end would wait for ever for a thread whose file call does not return.
+  // Any other way to end would wait forever for a thread whose file call does not return.
   if (logs.trouble?.reason === 'LogsHang') process.kill(process.pid, 'SIGKILL');
-  // Nothing that is left behind may keep the process alive.
+  // Parts that did not stop must not keep the process alive.
   await endProcess(0);
 }
 
@@ -93,13 +95,15 @@ async function startDaemon({ settings, logger, logs, output, onStarted }: Start)
     onStarted(daemon);
     return daemon;
   } catch (error) {
-    // The threads of the logs would keep the process alive, but systemd must see it fail.
+    // The log threads would keep the process alive, but systemd must see that it has failed.
     await (daemon === undefined ? logs.close() : daemon.stop());
     throw error;
   }
 }
 
-/** A bug in one call must not take down the node's pods: it is logged, and the daemon goes on. */
+/**
+ * Logs an unexpected error and lets the daemon continue, because a bug in one call must not leave the node without its runtime.
+ */
 function surviveBugs(logger: Logger): void {
   const report = (kind: string) => (error: unknown) => {
     const stack = error instanceof Error ? error.stack : undefined;
@@ -107,7 +111,7 @@ function surviveBugs(logger: Logger): void {
   };
   process.on('uncaughtException', report('Uncaught exception'));
   process.on('unhandledRejection', report('Unhandled rejection'));
-  // Node's own listener would print to stderr without the logger.
+  // Node's own listener is replaced, because it would print to stderr without the logger.
   process.removeAllListeners('warning');
   process.on('warning', (warning) => logger.warn('Node.js warns', { error: messageOf(warning) }));
 }

@@ -17,17 +17,17 @@ export interface StatusOptions {
 }
 
 const EACH_MS = 1_000;
-/** Limit of the search in /proc for the daemon, ms. If the search fails, the usual socket is asked. */
+/** Time limit in ms of the search in /proc for the daemon. If the search fails, the usual socket is asked. */
 const SEARCH_MS = 3_000;
-/** Moves the cursor home and erases below it, which does not flicker and keeps the terminal's scrollback. */
+/** Moves the cursor home and erases everything below it. This does not flicker and keeps the terminal's scrollback. */
 const REDRAW = '\x1b[H\x1b[J';
 const CLEAR = '\x1b[2J';
 
 type Answer = { readonly report: StatusReport } | { readonly problem: string };
 
 /**
- * `dockbridge status` prints the state that the daemon of this node reports. The exit code is 1 when no daemon answers. A
- * watch goes on without an answer, because daemons are restarted.
+ * Implements `dockbridge status`, which prints the state that the daemon of this node reports. The exit code is 1 when no
+ * daemon answers. A watch continues without an answer, because the daemon may be restarting.
  */
 export async function status(given: Given, { output, watch }: StatusOptions): Promise<void> {
   const path = await socketOf(given);
@@ -42,7 +42,7 @@ export async function status(given: Given, { output, watch }: StatusOptions): Pr
   }
   const stopped = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort());
-  // The reader of a pipe has left, as `head` does.
+  // The reader of a pipe has closed it, as `head` does.
   process.stdout.on('error', () => stopped.abort());
   await watchStatus(() => ask(path), output, stopped.signal);
 }
@@ -84,13 +84,13 @@ async function ask(path: string): Promise<Answer> {
 function nobodyAt(path: string): string {
   return (
     `no dockbridge answers at ${path}. Start it (systemctl start dockbridge) and read its log (journalctl -u dockbridge); ` +
-    '`dockbridge doctor` says what keeps it from working. A daemon that was started with --observe does not answer this command'
+    '`dockbridge doctor` reports what prevents it from working. A daemon that was started with --observe does not answer this command'
   );
 }
 
 /**
- * The control socket of the running daemon, or else the one that the options name. Mistakes in configuration files are only
- * printed.
+ * Finds the control socket of the running daemon or, if no daemon is found, the socket that the options name. Mistakes in
+ * configuration files are only printed.
  */
 async function socketOf(given: Given): Promise<string> {
   const search = findProcesses().then((found) => servingDaemons(found));
@@ -103,11 +103,11 @@ async function socketOf(given: Given): Promise<string> {
   return controlPath(settings.runDir);
 }
 
-/** How many calls are listed; more would not fit on one screen with the rest. */
+/** How many calls are listed. More would not fit on one screen. */
 const SHOWN_CALLS = 8;
 const NAME_WIDTH = 10;
 
-/** Renders one screen for a person on call. Lines that report trouble are marked with `!`. */
+/** Renders one screen for a person on call. Lines that report problems are marked with `!`. */
 export function renderStatus(report: StatusReport): string {
   const rows = [
     row('', 'dockbridge', daemon(report)),
@@ -124,12 +124,15 @@ export function renderStatus(report: StatusReport): string {
   return `${rows.map(printable).join('\n')}\n`;
 }
 
-/** Replaces control characters, because texts of Engines, plugins and clients must not control the terminal. */
+/** Replaces control characters, because texts from the Engine, plugins and clients must not control the terminal. */
 function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, '?');
 }
 
-/** Also escapes the control characters that JSON.stringify leaves as they are, because some terminals obey those of C1. */
+/**
+ * Formats JSON and also escapes the control characters that JSON.stringify does not escape, because some terminals obey C1
+ * control characters.
+ */
 export function asJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent).replace(
     /[\x7f-\x9f]/g,
@@ -164,7 +167,9 @@ function network({ network: { ready, reason, message, left, failures } }: Status
   const failed = Object.entries(failures).map(([run, count]) => `${run} ${count}`);
   return [
     row(ready ? '' : '!', 'network', ready ? 'ready' : `NOT READY (${reason}): ${message}`),
-    ...(left > 0 ? [row('', '', `plugins have not freed the networks of ${left} pods that are gone`)] : []),
+    ...(left > 0
+      ? [row('', '', `plugins have not yet freed the networks of ${left} pods that are gone`)]
+      : []),
     ...(failed.length > 0 ? [row('', '', `runs of plugins that failed: ${failed.join(', ')}`)] : []),
   ];
 }
@@ -193,7 +198,7 @@ function streams({ sessions, eventConsumers }: StatusReport): string {
   return `${sessions} sessions of exec, attach and port-forward; ${eventConsumers} listen to events`;
 }
 
-/** @returns a line once 80 % of the files that may be open are open. */
+/** @returns a line if at least 80 % of the limit of open files is used. */
 function files({ process: { openFiles, fileLimit } }: StatusReport): string[] {
   if (fileLimit === undefined || openFiles < 0.8 * fileLimit) return [];
   return [row('!', 'files', `${openFiles} of ${fileLimit} are open`)];

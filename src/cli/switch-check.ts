@@ -11,17 +11,17 @@ import { exitCodeOf, renderReport } from './switch-check/switch-report';
 const REQUEST_MS = 30_000;
 
 /**
- * `dockbridge switch check`: what a switch to dockbridge would do to this node; changes nothing. If an option is not given, the
- * flag of the running cri-dockerd counts, because a switch keeps its flags.
+ * Implements `dockbridge switch check`, which reports what a switch to dockbridge would do to this node. Changes nothing. If an
+ * option is not given, the flag of the running cri-dockerd is used, because a switch keeps these flags.
  * @returns the exit code: 0, 1 for warnings, 2 for problems or if the check could not be made.
  */
 export async function switchCheck(given: Given, output: 'text' | 'json'): Promise<number> {
   try {
-    // The report has a line of its own for the Engine.
+    // The endpoint of the Engine is omitted here, because the report has a line of its own for the Engine.
     const processes = (await findProcesses()).filter(({ name }) => name !== 'dockerd');
     const incumbent = processes.find(({ name }) => name === 'cri-dockerd');
     const adopted = incumbent === undefined ? {} : knownFlags(incumbent.args);
-    // kubenet is reported as a problem, but as an option of ours it would be refused.
+    // The check reports kubenet as a problem. Passed on as our own option it would be refused, so it is omitted.
     const { 'network-plugin': plugin, ...flags } = adopted;
     const sane = plugin === undefined || plugin === 'kubenet' ? flags : adopted;
     const { settings } = await loadConfiguration({ ...sane, ...given }, process.env);

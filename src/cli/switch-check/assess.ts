@@ -10,7 +10,7 @@ import { withoutSlash } from '../../translate/shared/names';
 import type { SwitchFacts } from './gather';
 import type { ContainerPlan, NetworkKind, Note, PodPlan, SwitchReport } from './switch-report';
 
-/** Judges what was read: what happens to each pod of this node when dockbridge takes over. */
+/** Determines from the gathered facts what happens to each pod of this node when dockbridge takes over. */
 export function assess(facts: SwitchFacts): SwitchReport {
   const { containers } = facts;
   const sandboxes = containers.filter(({ Config }) => Config.Labels?.[TYPE_LABEL] === SANDBOX_TYPE);
@@ -63,14 +63,14 @@ function keyOf({ namespace, name, attempt }: PodPlan): string {
 function notOurs(sandbox: EngineContainerInspect): Note {
   return {
     severity: 'warning',
-    text: `container ${withoutSlash(sandbox.Name)} has the labels of a sandbox, but no pod's name: it will not be listed`,
+    text: `container ${withoutSlash(sandbox.Name)} has the labels of a sandbox but no pod name: it will not be listed`,
   };
 }
 
 function orphan(container: EngineContainerInspect): Note {
   return {
     severity: 'note',
-    text: `container ${withoutSlash(container.Name)} has no sandbox any more: kubelet removes it`,
+    text: `container ${withoutSlash(container.Name)} has no sandbox anymore: kubelet will remove it`,
   };
 }
 
@@ -81,13 +81,16 @@ function nodeNotes(facts: SwitchFacts, pods: readonly PodPlan[]): Note[] {
   const incumbent = processes.find(({ name }) => name === 'cri-dockerd');
   const [ours] = processes.filter(({ name }) => name === 'dockbridge');
   const plugin = incumbent === undefined ? undefined : flagOf(incumbent.args, 'network-plugin');
-  if (ours !== undefined) say('note', `dockbridge runs already, process ${ours.pid}`);
+  if (ours !== undefined) say('note', `dockbridge is running already, process ${ours.pid}`);
   if (incumbent === undefined && ours === undefined)
-    say('note', 'neither cri-dockerd nor dockbridge runs: nobody serves pods on Docker Engine here just now');
+    say(
+      'note',
+      'neither cri-dockerd nor dockbridge is running: no runtime serves pods on Docker Engine here at present',
+    );
   if (plugin === 'kubenet')
     say(
       'problem',
-      'cri-dockerd runs with --network-plugin=kubenet: dockbridge has no kubenet, new pods need CNI',
+      'cri-dockerd runs with --network-plugin=kubenet: dockbridge has no kubenet, so new pods need CNI',
     );
   const onCni = pods.some(({ network }) => network.startsWith('CNI') || network === 'kubenet');
   if (cniProblem !== '' && (onCni || settings.networkPlugin === 'cni'))
@@ -99,15 +102,15 @@ function nodeNotes(facts: SwitchFacts, pods: readonly PodPlan[]): Note[] {
     if (flagOf(kubelet.args, 'container-runtime') === 'docker')
       say(
         'warning',
-        'kubelet runs with its built-in dockershim (--container-runtime=docker): it needs other flags',
+        'kubelet runs with its built-in dockershim (--container-runtime=docker): it needs other flags before the switch',
       );
     else if (asks !== undefined && !isSameSocket(asks, settings.endpoint))
-      say('warning', `kubelet asks ${asks}, dockbridge would listen on ${settings.endpoint}`);
+      say('warning', `kubelet connects to ${asks}, but dockbridge would listen on ${settings.endpoint}`);
   }
   return notes;
 }
 
-/** @returns undefined for a container that is not the sandbox of a pod, whatever its labels say. */
+/** @returns undefined for a container that is not the sandbox of a pod, even if it has the labels of one. */
 function assessPod(
   sandbox: EngineContainerInspect,
   containers: readonly EngineContainerInspect[],
@@ -145,7 +148,7 @@ function assessPod(
 
 const NO_CHECKPOINT: Note = {
   severity: 'note',
-  text: 'no checkpoint: a cri-dockerd that stops this pod would leave the rules of its host ports',
+  text: 'no checkpoint: if cri-dockerd stopped this pod, the rules of its host ports would remain',
 };
 
 interface AssessedNetwork {
@@ -196,7 +199,7 @@ function networkNotes(kind: NetworkKind, ready: boolean): Note[] {
     return [
       {
         severity: 'warning',
-        text: "CNI's cache has no entry with its addresses: dockbridge reads them from its namespace, and will free its network with the CNI configuration that the node has then",
+        text: "CNI's cache has no entry with the pod's addresses: dockbridge reads them from the pod's namespace, and will free the pod's network with the CNI configuration that the node has at that time",
       },
     ];
   return [];
@@ -207,7 +210,7 @@ function oddState({ State: { Status: status } }: EngineContainerInspect): Note[]
     return [
       {
         severity: 'note',
-        text: 'its sandbox was never started: it is not ready, and kubelet will make another',
+        text: 'its sandbox was never started: the pod is not ready, and kubelet will create another sandbox',
       },
     ];
   if (status === 'paused' || status === 'dead')
@@ -224,7 +227,7 @@ function assessContainer(
   const { driver, log, notes } = logFateOf(inspect, name, mode);
   const unknown: Note = {
     severity: 'warning',
-    text: `container ${name} has the labels of a pod's container, but lacks the rest: it will not be listed`,
+    text: `container ${name} has some labels of a pod's container, but not all that are needed: it will not be listed`,
   };
   return {
     plan: { name, id: inspect.Id, state: inspect.State.Status, logDriver: driver, log },
@@ -246,7 +249,7 @@ interface LogFate {
   readonly notes: readonly Note[];
 }
 
-/** What happens to a container's log under `--container-logs` (docs/logs.md). */
+/** Returns what happens to a container's log under `--container-logs` (docs/logs.md). */
 function logFateOf(
   { Config, HostConfig, State }: EngineContainerInspect,
   name: string,
@@ -255,7 +258,7 @@ function logFateOf(
   const driver = HostConfig.LogConfig?.Type ?? 'json-file';
   const { compress } = HostConfig.LogConfig?.Config ?? {};
   if (driver !== 'json-file') {
-    const text = `container ${name}: its log is with the Engine's driver ${driver}, so kubelet cannot read it, as before; a line in its place says so`;
+    const text = `container ${name}: its log is with the Engine's log driver ${driver}, so kubelet still cannot read it; a line in the log file says so`;
     return { driver, log: 'no file', notes: [{ severity: 'note', text }] };
   }
   const notes: Note[] =

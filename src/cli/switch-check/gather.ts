@@ -14,7 +14,7 @@ import type { NodeProcess } from '../../node/process/node-processes';
 import { SANDBOX_TYPE, TYPE_LABEL } from '../../translate/shared/labels';
 
 const CONCURRENCY = 8;
-/** Directories in which packages and administrators put unit files. */
+/** The directories in which packages and administrators put unit files. */
 const UNIT_DIRECTORIES = ['/etc/systemd/system', '/usr/lib/systemd/system', '/lib/systemd/system'];
 const UNITS = ['cri-docker.service', 'cri-docker.socket', 'cri-dockerd.service', 'dockbridge.service'];
 const KUBELET_FILES = ['/var/lib/kubelet/kubeadm-flags.env', '/var/lib/kubelet/config.yaml'];
@@ -24,27 +24,27 @@ export interface Sources {
   readonly docker: DockerClient;
   readonly settings: Settings;
   readonly processes: readonly NodeProcess[];
-  /** Flags of a running cri-dockerd that were taken over. */
+  /** The flags of a running cri-dockerd that are used as our options. */
   readonly adopted: Given;
-  /** The directory below which files are looked for; tests have their own. */
+  /** The directory below which all files are searched; tests replace it. */
   readonly root?: string;
 }
 
-/** All that `switch check` has read; nothing is judged yet. */
+/** All facts that `switch check` has read, without any judgement. */
 export interface SwitchFacts {
   readonly engine: { readonly endpoint: string; readonly version: string; readonly cgroupDriver: string };
-  /** Sandboxes and containers of pods, whoever made them. */
+  /** The sandboxes and containers of pods, whichever runtime created them. */
   readonly containers: readonly EngineContainerInspect[];
-  /** What is known about the networks of running sandboxes that use none of the Engine's own, by id. */
+  /** The known facts about the networks of running sandboxes, by id. Sandboxes on the Engine's own networks are omitted. */
   readonly networks: ReadonlyMap<string, PodNetworkFound>;
   readonly processes: readonly NodeProcess[];
-  /** Known sockets, unit files and kubelet's files that exist here. */
+  /** The known sockets, unit files and kubelet files that exist on this node. */
   readonly files: readonly string[];
-  /** Sandbox ids, by the directory that they are kept in. */
+  /** The ids of sandboxes that have checkpoints, by the directory of the checkpoints. */
   readonly checkpoints: ReadonlyMap<string, readonly string[]>;
   /** Why a new pod would get no CNI network; '' if it would get one. */
   readonly cniProblem: string;
-  /** The process whose flags were taken over, with those that have no effect in dockbridge. */
+  /** The process whose flags are used, with its flags that have no effect in dockbridge. */
   readonly ignoredFlags: readonly { readonly name: string; readonly why: string }[];
   readonly settings: {
     readonly endpoint: string;
@@ -54,7 +54,7 @@ export interface SwitchFacts {
   };
 }
 
-/** Reads the Engine, with GETs alone, and the node's files. Changes nothing. */
+/** Reads the Engine, only with GET requests, and the node's files. Changes nothing. */
 export async function gather(sources: Sources): Promise<SwitchFacts> {
   const { docker, settings, processes, adopted, root = '/' } = sources;
   const [version, info, containers] = await Promise.all([
@@ -93,7 +93,7 @@ async function podContainers(docker: DockerClient): Promise<EngineContainerInspe
     try {
       return await docker.inspectContainer(Id);
     } catch (error) {
-      // Removed since the list was made.
+      // The container was removed after the list was made.
       if (hasStatus(error, 404)) return undefined;
       throw error;
     }
@@ -145,7 +145,7 @@ async function existing(paths: readonly string[]): Promise<string[]> {
   return paths.filter((_, index) => there[index]);
 }
 
-/** Looks for the configuration and its plugins; runs none. */
+/** Looks for the CNI configuration and its plugins, without running any. */
 async function cniProblem({ cniConfDir, cniBinDir, networkPlugin }: Settings): Promise<string> {
   if (networkPlugin === 'no-op' || networkPlugin === '') return '';
   try {

@@ -1,7 +1,10 @@
 import { columns } from '../../lib/columns';
 import type { NodeProcess } from '../../node/process/node-processes';
 
-/** How bad a note is: `note` can be read later, `warning` before, `problem` is a reason not to switch. */
+/**
+ * How serious a note is. A `note` can be read after the switch, a `warning` should be read before it, and a `problem` is a
+ * reason not to switch.
+ */
 export type Severity = 'note' | 'warning' | 'problem';
 
 export interface Note {
@@ -17,11 +20,11 @@ export interface ContainerPlan {
   readonly id: string;
   readonly state: string;
   readonly logDriver: string;
-  /** What becomes of its log. */
+  /** What happens to the container's log. */
   readonly log: string;
 }
 
-/** What a pod will look like after the switch. */
+/** The state that a pod will have after the switch. */
 export interface PodPlan {
   readonly id: string;
   readonly namespace: string;
@@ -31,14 +34,14 @@ export interface PodPlan {
   readonly state: 'ready' | 'not ready';
   readonly network: NetworkKind;
   readonly ips: readonly string[];
-  /** `8080→80/tcp`, with the node's address before it where there is one. */
+  /** Host ports such as `8080→80/tcp`, with the node's address in front if the pod names one. */
   readonly hostPorts: readonly string[];
   readonly checkpoint: boolean;
   readonly containers: readonly ContainerPlan[];
   readonly notes: readonly Note[];
 }
 
-/** `-o json` prints this. */
+/** The report, which `-o json` prints in this form. */
 export interface SwitchReport {
   readonly engine: { readonly endpoint: string; readonly version: string; readonly cgroupDriver: string };
   readonly processes: readonly NodeProcess[];
@@ -46,7 +49,7 @@ export interface SwitchReport {
   readonly checkpoints: readonly {
     readonly directory: string;
     readonly count: number;
-    /** Ids of sandboxes that the Engine does not have. */
+    /** The ids of sandboxes that do not exist in the Engine. */
     readonly leftover: readonly string[];
   }[];
   readonly pods: readonly PodPlan[];
@@ -60,7 +63,7 @@ export interface SwitchReport {
   };
 }
 
-/** 0: nothing to read first; 1: warnings; 2: problems. */
+/** The exit code: 0 for neither warnings nor problems; 1 for warnings; 2 for problems. */
 export function exitCodeOf({ summary }: SwitchReport): 0 | 1 | 2 {
   if (summary.problems > 0) return 2;
   return summary.warnings > 0 ? 1 : 0;
@@ -69,7 +72,9 @@ export function exitCodeOf({ summary }: SwitchReport): 0 | 1 | 2 {
 const POD_HEAD = ['POD', 'STATE', 'NETWORK', 'IP', 'HOST PORTS', 'CONTAINERS', 'LOGS', 'NOTES'];
 const NONE = '-';
 
-/** The report for people: what is here, a row for each pod, notes with their pods, a sentence. */
+/**
+ * Renders the report for people: the facts about the node, a row for each pod, the notes with their pods, and a conclusion.
+ */
 export function renderReport(report: SwitchReport): string {
   const { engine, processes, files, checkpoints, pods } = report;
   const facts = [
@@ -122,7 +127,7 @@ function notes({ notes: ofNode, pods }: SwitchReport): string {
 function sentence({ summary }: SwitchReport): string {
   const { pods, containers, warnings, problems } = summary;
   const what = `${pods} pods with ${containers} containers`;
-  if (problems > 0) return `${what}: do not switch before the problems (${problems}) are solved.`;
+  if (problems > 0) return `${what}: solve the problems (${problems}) before you switch.`;
   if (warnings > 0) return `${what}: read the warnings (${warnings}), then switch.`;
-  return `${what}: all can be taken over as they are.`;
+  return `${what}: dockbridge can take over all of them as they are.`;
 }

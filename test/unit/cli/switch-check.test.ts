@@ -207,7 +207,7 @@ describe('the node', () => {
     [
       'a kubelet that asks elsewhere',
       { processes: [INCUMBENT, kubelet('--container-runtime-endpoint=unix:///run/other.sock')] },
-      /^warning: kubelet asks unix:\/\/\/run\/other.sock/,
+      /^warning: kubelet connects to unix:\/\/\/run\/other.sock/,
       1,
     ],
     [
@@ -244,7 +244,7 @@ describe('the node', () => {
     const lost = inspect('e'.repeat(64), 'k8s_x_y_z_u_0', { 'io.kubernetes.docker.type': 'container' }, {});
     const given = facts({ containers: [fake, lost] });
     expect(assess(given).pods).toEqual([]);
-    expect(texts(given).join('\n')).toMatch(/mine has the labels of a sandbox[^]*has no sandbox any more/);
+    expect(texts(given).join('\n')).toMatch(/mine has the labels of a sandbox[^]*has no sandbox anymore/);
   });
 });
 
@@ -262,5 +262,5 @@ it('is told as a table, with the worst notes first', () => {
     /^default\/web #2 +ready +CNI +10\.1\.0\.7 +8080→80\/tcp +app \(running\) +json-file: /m,
   );
   expect(text.indexOf('problem ')).toBeLessThan(text.indexOf('note '));
-  expect(text).toContain('do not switch before the problems (1) are solved');
+  expect(text).toContain('solve the problems (1) before you switch');
 });

@@ -8,16 +8,16 @@ import type { NodeProcess } from '../node/process/node-processes';
 import type { KubeletFacts } from './kubelet-facts';
 import { fail, warn, type Finding, type Line } from './report';
 
-/** Looks at one thing and changes nothing. */
+/** Examines one thing and changes nothing. */
 export interface Check {
-  /** Its name in the report, and the heading in docs/troubleshooting.md. */
+  /** The check's name in the report. docs/troubleshooting.md has a heading with the same name. */
   readonly id: string;
   readonly run: (sources: Sources) => Promise<readonly Finding[]>;
 }
 
 /**
- * Runs all checks side by side. If a check fails or hangs, only its own line is affected.
- * @param limitMs how long one may take.
+ * Runs all checks at the same time. If a check fails or hangs, only its own line is affected.
+ * @param limitMs how long one check may take.
  */
 export async function examine(
   checks: readonly Check[],
@@ -33,7 +33,7 @@ export async function examine(
   return outcomes.flat();
 }
 
-/** The value of the work, or a finding that says why there is none. Never rejects. */
+/** Returns the result of the work, or a finding with the reason why there is no result. Never rejects. */
 export async function atMost<T>(
   limitMs: number,
   work: Promise<T>,
@@ -52,45 +52,45 @@ export function toLine(check: string, finding: Finding): Line {
 function tooLong(limitMs: number): Finding {
   return fail(
     `gave no answer within ${limitMs / 1000} s`,
-    'A file system, a process or the Engine that it asks hangs: look for processes in state D, and for dead network disks.',
+    'Something that this check reads hangs, such as a file system, a process or the Engine: look for processes in state D and for dead network disks.',
   );
 }
 
 function notChecked(error: unknown): Finding {
-  return warn(`not checked: ${messageOf(error)}`, 'Fix that first, and run the doctor again.');
+  return warn(`not checked: ${messageOf(error)}`, 'Fix this first, then run the doctor again.');
 }
 
-/** `/info`, with the fields that only the doctor reads. */
+/** The answer to `/info`, with the fields that only the doctor reads. */
 export interface EngineReport extends EngineInfo {
   readonly LiveRestoreEnabled?: boolean;
   readonly SystemTime?: string;
 }
 
-/** The answer to a GET, with the times of question and answer (ms since the epoch, by our clock). */
+/** The answer to a GET request, with the times of request and answer (ms since the epoch, by our clock). */
 export interface Timed<T> {
   readonly answer: T;
   readonly asked: number;
   readonly answered: number;
 }
 
-/** What the checks look at. Whatever several of them need is requested only once. */
+/** The data that the checks examine. Data that several checks need is requested only once. */
 export interface Sources {
   readonly settings: Settings;
-  /** What is wrong in the configuration files. */
+  /** The mistakes in the configuration files. */
   readonly faults: readonly Fault[];
   readonly processes: readonly NodeProcess[];
-  /** The dockbridge that serves this node, where one runs. */
+  /** The dockbridge that serves this node, if one is running. */
   readonly daemon: NodeProcess | undefined;
   readonly docker: Pick<DockerClient, 'inspectImage'>;
   readonly version: () => Promise<EngineVersion>;
   readonly info: () => Promise<Timed<EngineReport>>;
   readonly kubelet: () => Promise<KubeletFacts>;
   /**
-   * How long one answer may take, ms. This is a little less than a whole check may take, so that the check can report who did
+   * Time limit of one answer in ms. It is a little less than the limit of a whole check, so that the check can report who did
    * not answer.
    */
   readonly answerMs: number;
-  /** Root file system of our own pause image. */
+  /** Path of the root file system of our own pause image. */
   readonly pauseTar: string;
 }
 
@@ -108,7 +108,7 @@ export function engineSources(
   };
 }
 
-/** Starts the work at the first call; all calls get the same answer. */
+/** Returns a function that starts the work at its first call. All calls get the same result. */
 export function once<T>(work: () => Promise<T>): () => Promise<T> {
   let begun: Promise<T> | undefined;
   return () => (begun ??= work());

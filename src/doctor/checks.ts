@@ -5,7 +5,10 @@ import { clock, daemonJson, engine, liveRestore, pauseImage } from './checks/eng
 import { cgroupDriver, kubeletEndpoint, kubeletStats } from './checks/kubelet';
 import { disk, inotify, openFiles, programs, rights } from './checks/node';
 
-/** Names the line about a failed search of /proc. It is not in the list, because other checks need what the search finds. */
+/**
+ * The name of the line about a failed search of /proc. The search is not in the list of checks, because other checks need its
+ * result.
+ */
 export const PROCESSES = 'processes';
 
 /** All checks, in the order of the report: kubelet, dockbridge, the Engine, the node. */

@@ -10,40 +10,45 @@ const MAX_BYTES = 1 << 20;
 const MAX_DROP_INS = 100;
 /** The file that kubeadm writes. */
 export const USUAL_CONFIG = '/var/lib/kubelet/config.yaml';
-/** In the order in which kubeadm's unit puts their words on the command line, where later ones win. */
+/**
+ * The files with kubelet's flags, in the order in which kubeadm's unit puts their flags on the command line. Later flags win.
+ */
 const ENVIRONMENTS = ['/var/lib/kubelet/kubeadm-flags.env', '/etc/default/kubelet', '/etc/sysconfig/kubelet'];
 
-/** What was found of this node's kubelet; nothing is judged yet. */
+/** The facts about this node's kubelet, without any judgement. */
 export interface KubeletFacts {
-  /** For people: `process 812`, or the files; '' when nothing was found. */
+  /** The source of the facts, for people: `process 812`, or the files; '' when nothing was found. */
   readonly from: string;
   readonly isRunning: boolean;
   readonly args: readonly string[];
-  /** The file that people edit. */
+  /** The configuration file that people edit. */
   readonly file: string;
-  /** What was read: the file, then its drop-ins. Later ones win. */
+  /** The configurations that were read: first the file's, then its drop-ins'. Later ones win. */
   readonly configs: readonly KubeletConfig[];
-  /** What could not be read, each with its path. */
+  /** One message for each file that could not be read, with its path. */
   readonly problems: readonly string[];
 }
 
-/** The fields of a KubeletConfiguration that concern the runtime; '' where the file does not set one. */
+/** The fields of a KubeletConfiguration that concern the runtime; '' for a field that the file does not set. */
 export interface KubeletConfig {
   readonly featureGates: Readonly<Record<string, boolean>>;
   readonly containerRuntimeEndpoint: string;
   readonly cgroupDriver: string;
 }
 
-/** What a kubelet makes of its command line and its files. */
+/** The settings that a kubelet has from its command line and its files. */
 export interface EffectiveKubelet {
   readonly gates: ReadonlyMap<string, boolean>;
-  /** '' where it was not told. */
+  /** '' when it is not set. */
   readonly endpoint: string;
-  /** '' where it was not told. */
+  /** '' when it is not set. */
   readonly cgroupDriver: string;
 }
 
-/** The command line wins over files, for each feature gate by itself (kubelet's cmd/kubelet/app/server.go). */
+/**
+ * Merges the settings. The command line overrides files, separately for each feature gate (kubelet's
+ * cmd/kubelet/app/server.go).
+ */
 export function effectiveKubelet({
   args,
   configs,
@@ -58,7 +63,7 @@ export function effectiveKubelet({
   };
 }
 
-/** `A=true,B=false`. */
+/** Parses feature gates such as `A=true,B=false`. */
 function gatesOf(value: string): [string, boolean][] {
   return value.split(',').flatMap((item) => {
     const [name = '', state = ''] = item.trim().split('=');
@@ -68,14 +73,17 @@ function gatesOf(value: string): [string, boolean][] {
 
 export interface KubeletPlaces {
   readonly processes: readonly NodeProcess[];
-  /** A file to read in place of all that is looked for. */
+  /** A file to read instead of searching for files. */
   readonly config?: string | undefined;
-  /** The directory below which files are looked for; tests have their own. */
+  /** The directory below which all files are searched; tests replace it. */
   readonly root?: string;
   readonly proc?: string;
 }
 
-/** Reads how the running kubelet was started, or if none runs, the files with which one would be started. */
+/**
+ * Reads the command line and files of the running kubelet. If no kubelet is running, reads the files with which it would be
+ * started.
+ */
 export async function readKubelet(places: KubeletPlaces): Promise<KubeletFacts> {
   const { processes, config, root = '/', proc = '/proc' } = places;
   if (config !== undefined) return fromFiles([], config, (path) => [path]);
@@ -85,7 +93,7 @@ export async function readKubelet(places: KubeletPlaces): Promise<KubeletFacts> 
   const { pid, args } = kubelet;
   const others = kubelets.length === 1 ? '' : ` (the first of ${kubelets.length})`;
   const facts = await fromFiles(args, flagOf(args, 'config') ?? '', (path) =>
-    // The path as that process sees it, which may run in a container.
+    // The path is resolved as the kubelet process sees it, because kubelet may run in a container.
     isAbsolute(path) ? [join(proc, String(pid), 'root', path), path] : [join(proc, String(pid), 'cwd', path)],
   );
   return {
@@ -95,7 +103,7 @@ export async function readKubelet(places: KubeletPlaces): Promise<KubeletFacts> 
   };
 }
 
-/** @returns where a path of kubelet's may be read, the best place first. */
+/** @returns the places where one of kubelet's paths may be read, the best place first. */
 type Locate = (path: string) => readonly string[];
 
 async function withoutProcess(locate: Locate): Promise<KubeletFacts> {
@@ -128,7 +136,7 @@ async function fromFiles(args: readonly string[], file: string, locate: Locate):
   return { from: file, isRunning: false, args, file, configs, problems };
 }
 
-/** `*.conf` at any depth, by name. kubelet reads no other files there. */
+/** Lists the `*.conf` files at any depth, sorted by name. kubelet reads no other files in this directory. */
 async function dropIns(directory: string, locate: Locate, problems: string[]): Promise<[string, string][]> {
   const [place = directory] = locate(directory);
   try {
@@ -144,7 +152,7 @@ async function dropIns(directory: string, locate: Locate, problems: string[]): P
   }
 }
 
-/** The next place is tried where only root may look into the first. */
+/** The next place is tried if only root may read the first. */
 async function readAt([place = '', ...others]: readonly string[]): Promise<string> {
   try {
     return await new SmallFile(place, MAX_BYTES).text();
@@ -154,7 +162,7 @@ async function readAt([place = '', ...others]: readonly string[]): Promise<strin
   }
 }
 
-/** The flags in `NAME="--flag=value …"` of each line. */
+/** Returns the flags in lines like `NAME="--flag=value …"`. */
 function wordsOf(text: string): string[] {
   return text
     .split('\n')

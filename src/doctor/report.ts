@@ -1,22 +1,22 @@
 /** `warn` means that it works but will cause trouble, `fail` that it does not work. */
 export type Level = 'ok' | 'warn' | 'fail';
 
-/** What a check found; one check may find several things. */
+/** A finding of a check. One check may have several findings. */
 export interface Finding {
   readonly level: Level;
   readonly found: string;
-  /** What to do; '' where nothing is to be done. May have several lines. */
+  /** What to do; '' when nothing has to be done. May have several lines. */
   readonly cure: string;
 }
 
 /** A line of the report. */
 export interface Line extends Finding {
   readonly check: string;
-  /** Where symptom, cause and cure are explained. */
+  /** The page that explains symptom, cause and cure. */
   readonly link: string;
 }
 
-/** `-o json` prints this. */
+/** The report, which `-o json` prints in this form. */
 export interface DoctorReport {
   readonly version: string;
   readonly checks: readonly Line[];
@@ -32,13 +32,13 @@ export function reportOf(version: string, checks: readonly Line[]): DoctorReport
   return { version, checks, summary: { ok: count('ok'), warn: count('warn'), fail: count('fail') } };
 }
 
-/** 0: all is well; 1: warnings; 2: something does not work. */
+/** The exit code: 0 for no warnings; 1 for warnings; 2 if something does not work. */
 export function exitCodeOf({ summary }: DoctorReport): 0 | 1 | 2 {
   if (summary.fail > 0) return 2;
   return summary.warn > 0 ? 1 : 0;
 }
 
-/** The report for people: a line for each finding, what to do below it, a sentence. */
+/** Renders the report for people: a line for each finding with the remedy below it, and a conclusion. */
 export function renderDoctorReport({ checks, summary }: DoctorReport): string {
   const width = Math.max(...checks.map(({ check }) => check.length));
   return `${checks.map((line) => render(line, width)).join('')}\n${sentence(summary)}\n`;
@@ -54,8 +54,7 @@ function render({ level, check, found, cure, link }: Line, width: number): strin
 }
 
 function sentence({ ok, warn, fail }: DoctorReport['summary']): string {
-  if (fail > 0)
-    return `Something does not work: ${fail} failures, ${warn} warnings, ${ok} as they should be.`;
-  if (warn > 0) return `It works, but will cause trouble: ${warn} warnings, ${ok} as they should be.`;
-  return `All ${ok} are as they should be.`;
+  if (fail > 0) return `Something does not work: ${fail} failures, ${warn} warnings, ${ok} ok.`;
+  if (warn > 0) return `The node works, but problems are likely: ${warn} warnings, ${ok} ok.`;
+  return `No problems found: ${ok} ok.`;
 }

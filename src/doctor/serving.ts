@@ -6,15 +6,15 @@ import { isSameSocket } from '../node/disk/socket-file';
 import type { NodeProcess } from '../node/process/node-processes';
 import { passedPath } from '../server/listener/socket-listener';
 
-/** A dockbridge that runs, with what it was started with. */
+/** A running dockbridge, with the options with which it was started. */
 export interface RunningDaemon {
   readonly process: NodeProcess;
-  /** With the path of the socket unit for the endpoint `fd://`, where it can be seen. */
+  /** The daemon's settings. The endpoint `fd://` is replaced by the path of the socket unit if the path can be found. */
   readonly settings: Settings;
   readonly environment: NodeJS.ProcessEnv;
 }
 
-/** Finds the daemons that serve the node, which one with `--observe` does not. */
+/** Finds the daemons that serve the node. A daemon with `--observe` is not one of them. */
 export async function servingDaemons(
   processes: readonly NodeProcess[],
   environmentOf = readEnvironment,
@@ -28,7 +28,7 @@ export async function servingDaemons(
         const { settings } = await loadDespiteFiles(knownFlags(process.args), environment);
         return { process, environment, settings: await withSocket(settings, () => socketOf(process.pid)) };
       } catch {
-        // A daemon with such options does not serve.
+        // A daemon with invalid options does not serve.
         return undefined;
       }
     }),
@@ -36,16 +36,16 @@ export async function servingDaemons(
   return daemons.filter((daemon) => daemon !== undefined).filter(({ settings }) => !settings.observe);
 }
 
-/** kubelet and crictl connect to a path, whichever way the daemon came by it. */
+/** kubelet and crictl connect to a path, even if systemd passed the socket to the daemon. */
 async function withSocket(settings: Settings, pathOf: () => Promise<string>): Promise<Settings> {
   const path = settings.endpoint.startsWith('fd:') ? await pathOf() : '';
   return path === '' ? settings : { ...settings, endpoint: `unix://${path}` };
 }
 
-/** The settings, where they come from, and the daemon that runs with them. */
+/** The settings, their sources, and the daemon that runs with them. */
 export interface ChosenDaemon {
   readonly settings: Settings;
-  /** Mistakes in the configuration files; the settings lack the values in question. */
+  /** The mistakes in the configuration files. The settings lack the values with mistakes. */
   readonly faults: readonly Fault[];
   readonly daemon: NodeProcess | undefined;
   readonly flags: Given;
@@ -54,7 +54,7 @@ export interface ChosenDaemon {
 
 /**
  * Chooses the daemon that the doctor examines. An option that is not given has the value with which that daemon was started. If
- * several daemons run, the doctor means the one on the wanted socket.
+ * several daemons are running, the doctor examines the one on the requested socket.
  */
 export async function chooseDaemon(
   given: Given,
@@ -78,7 +78,7 @@ export async function chooseDaemon(
   return { ...inForce, settings: { ...inForce.settings, endpoint }, daemon: process, ...all };
 }
 
-/** Empty if only root may read it. */
+/** Empty if only root may read the file. */
 async function readEnvironment(pid: number): Promise<NodeJS.ProcessEnv> {
   const text = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
   const entries = text.split('\0').map((entry) => [entry.split('=', 1)[0] ?? '', entry] as const);

@@ -116,7 +116,7 @@ const BROKEN: Readonly<Record<string, Broken>> = {
   'cri-dockerd': {
     ...{
       level: 'warn',
-      found: /^cri-dockerd runs .*dockbridge does not run/,
+      found: /^cri-dockerd is running .*dockbridge is not running/,
       cure: /dockbridge switch check/,
     },
     given: async () => {
@@ -148,7 +148,7 @@ const BROKEN: Readonly<Record<string, Broken>> = {
     },
   },
   'pause-image': {
-    ...{ level: 'warn', found: /^nowhere\.test\/pause:9 is not here.*no pod starts/, cure: /^docker pull/ },
+    ...{ level: 'warn', found: /^nowhere\.test\/pause:9 is missing.*no pod can start/, cure: /^docker pull/ },
     given: async () => {
       const proxy = await EngineProxy.start(sharedDockerHost());
       started.push(() => proxy.stop());
@@ -183,7 +183,7 @@ const BROKEN: Readonly<Record<string, Broken>> = {
   inotify: {
     ...{
       level: 'fail',
-      found: /^no directory can be watched any more \(EMFILE/,
+      found: /^no more directories can be watched \(EMFILE/,
       cure: /max_user_instances = 8192/,
     },
     given: () => {
@@ -254,7 +254,7 @@ describe('behind a socket unit, where the endpoint is fd://', () => {
     const of = (id: string): object | undefined => checks.find(({ check }) => check === id);
     expect(of('kubelet-endpoint')).toMatchObject({
       level: 'ok',
-      found: expect.stringContaining(`kubelet asks unix://${socket}, where dockbridge listens`) as string,
+      found: expect.stringContaining(`kubelet uses unix://${socket}, on which dockbridge listens`) as string,
     });
     // systemd's unit says SocketMode=0660; this one was made by a test.
     expect(of('cri-socket')).toMatchObject({
@@ -275,7 +275,7 @@ describe('behind a socket unit, where the endpoint is fd://', () => {
     await pretend('cri-dockerd', ['--container-runtime-endpoint', `unix://${socket}`]);
     expect((await examine()).find(({ check }) => check === 'cri-dockerd')).toMatchObject({
       level: 'fail',
-      found: expect.stringMatching(/beside dockbridge, and wants the same socket/) as string,
+      found: expect.stringMatching(/beside dockbridge, with the same socket/) as string,
       cure: expect.stringMatching(/systemctl disable --now cri-docker\.socket/) as string,
     });
   });

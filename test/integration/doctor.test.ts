@@ -198,7 +198,7 @@ it("says loudly that kubelet's stats are incomplete, that its driver and its soc
     ]);
     expect(of('kubelet-endpoint')).toEqual([
       expect.objectContaining(
-        line('fail', /kubelet asks unix:\/\/\/run\/containerd/, new RegExp(`=${endpoint()}`)),
+        line('fail', /kubelet uses unix:\/\/\/run\/containerd/, new RegExp(`=${endpoint()}`)),
       ),
     ]);
     expect(of('cri-socket')).toEqual([

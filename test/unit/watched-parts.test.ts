@@ -43,7 +43,7 @@ describe('the loop of the Engine link answers', () => {
   it('not once it has stood still for half an hour, and again with its next step', async () => {
     const part = watchedLink(link, lanes, TEN_MINUTES, () => cniTimeout);
     expect(await look(part, 2)).toBeUndefined();
-    expect(await look(part, 1)).toContain('stood still');
+    expect(await look(part, 1)).toContain('made no step');
     link.steps = 6;
     expect(await look(part, 1)).toBeUndefined();
   });
@@ -52,7 +52,7 @@ describe('the loop of the Engine link answers', () => {
     const part = watchedLink(link, lanes, TEN_MINUTES, () => cniTimeout);
     cniTimeout = 2 * TEN_MINUTES;
     expect(await look(part, 3)).toBeUndefined();
-    expect(await look(part, 1)).toContain('stood still for 40 minutes');
+    expect(await look(part, 1)).toContain('no step for 40 minutes');
   });
 
   it.each([

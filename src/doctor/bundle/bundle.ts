@@ -8,22 +8,25 @@ import { redactText } from './redact';
 /** One file of a bundle. */
 export interface Item {
   readonly name: string;
-  /** Which part is kept of a text that is too long: of logs the end, of everything else the beginning. */
+  /** Which part of a text is kept if the text is too long: the end of logs, the beginning of everything else. */
   readonly keeps: 'beginning' | 'end';
-  /** @returns undefined if this node has no such thing. */
+  /**
+   * Reads the file's text.
+   * @returns undefined if this node has no such data.
+   */
   readonly read: () => Promise<string | undefined>;
 }
 
-/** Limits in characters, for one file and for all files together. */
+/** The limits in characters, for one file and for all files together. */
 const MAX_FILE = 2 << 20;
 const MAX_ALL = 16 << 20;
 const ROOT = 'dockbridge-bundle';
 const MAX_NAME = 99 - ROOT.length;
 
 /**
- * Reads all items side by side. If one fails or hangs, only its own file is missing, and README.txt says why. All text passes
- * `redactText`, except JSON, which its reader has redacted value by value.
- * @param limitMs how long one may take.
+ * Reads all items at the same time. If one fails or hangs, only its own file is missing, and README.txt gives the reason. All
+ * text is redacted with `redactText`, except JSON, which its reader has redacted value by value.
+ * @param limitMs how long one item may take.
  */
 export async function collect(items: readonly Item[], limitMs: number, head: string): Promise<ArchiveFile[]> {
   const read = await Promise.all(
@@ -52,7 +55,7 @@ export async function collect(items: readonly Item[], limitMs: number, head: str
   return [{ name: placed('README.txt'), text: `${head}\n${missing}` }, ...files];
 }
 
-/** `redactText` would remove quotes and brackets too. */
+/** JSON is not redacted here, because `redactText` would also remove quotes and brackets. */
 function isJson(name: string): boolean {
   return name.endsWith('.json');
 }
@@ -75,14 +78,14 @@ export interface ArchiveFile {
   readonly text: string;
 }
 
-/** A tar archive whose file is created at once, and which only its owner can read. */
+/** A tar archive that only its owner can read. The file is created immediately. */
 export class Archive {
   private constructor(
     readonly path: string,
     private readonly file: FileHandle,
   ) {}
 
-  /** @throws FAILED_PRECONDITION when there is something at the path already. */
+  /** @throws FAILED_PRECONDITION when the path exists already. */
   static async create(path: string): Promise<Archive> {
     try {
       return new Archive(path, await open(path, 'wx', MODE));
@@ -93,7 +96,10 @@ export class Archive {
     }
   }
 
-  /** @returns its size in bytes. */
+  /**
+   * Writes the files.
+   * @returns the archive's size in bytes.
+   */
   async write(files: readonly ArchiveFile[], time: Date): Promise<number> {
     const blocks = files.flatMap(({ name, text }) => entry(name, Buffer.from(text), time));
     const packed = await promisify(gzip)(Buffer.concat([...blocks, Buffer.alloc(2 * BLOCK)]));

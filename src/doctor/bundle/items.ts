@@ -35,19 +35,19 @@ const JOURNAL_BYTES = 8 << 20;
 
 const MAX_PAGE_BYTES = 4 << 20;
 
-/** What a bundle is made of. */
+/** The sources of a bundle's contents. */
 export interface BundleSources extends Pick<
   Sources,
   'settings' | 'processes' | 'daemon' | 'version' | 'info' | 'kubelet'
 > {
   readonly report: DoctorReport;
-  /** The flags with which the daemon was started, and those of the doctor. */
+  /** The flags with which the daemon was started, and the doctor's own flags. */
   readonly flags: Given;
   readonly environment: NodeJS.ProcessEnv;
   readonly answerMs: number;
 }
 
-/** What a maintainer asks for first. It contains no data of pods, and secrets are removed where they can be recognized. */
+/** Lists the files that maintainers ask for first. They contain no data of pods, and recognizable secrets are removed. */
 export function bundleItems(sources: BundleSources, place: ConfigPlace = CONFIG_PLACE): Item[] {
   const { report, settings, answerMs, version, info } = sources;
   const item = (name: string, read: Item['read'], keeps: Item['keeps'] = 'beginning'): Item => ({
@@ -87,8 +87,8 @@ export function bundleItems(sources: BundleSources, place: ConfigPlace = CONFIG_
 export function readmeOf(version: string, time: Date): string {
   return (
     `Made by dockbridge doctor --bundle, version ${version}, on ${hostname()} at ${time.toISOString()}.\n` +
-    'Passwords, tokens, credentials of registries and values of environment variables were taken out where they could be told; ' +
-    'names of pods, images and hosts were not. Look through it before you give it away.'
+    'Passwords, tokens, registry credentials and values of environment variables were removed where they could be recognized; ' +
+    'names of pods, images and hosts were not removed. Look through the files before you share them.'
   );
 }
 
@@ -141,8 +141,8 @@ async function page(
 }
 
 /**
- * A page of the daemon's metrics endpoint.
- * @throws when nobody answers in time, or with more than 4 MiB.
+ * Reads a page of the daemon's metrics endpoint.
+ * @throws when there is no answer in time, or when the page is larger than 4 MiB.
  */
 async function httpGet(
   address: { readonly path: string } | { readonly host: string; readonly port: number },
@@ -177,7 +177,7 @@ async function kubelet({ kubelet: facts }: BundleSources): Promise<string> {
   });
 }
 
-/** A file that cannot be parsed cannot be cleaned of secrets either. */
+/** A file that cannot be parsed is omitted, because its secrets could not be removed. */
 function parsed(config: string): unknown {
   try {
     return parse(config) as unknown;
@@ -209,7 +209,7 @@ async function json(path: string): Promise<string | undefined> {
   return asJson(value);
 }
 
-/** undefined: there is no such file. */
+/** Undefined when the file does not exist. */
 async function text(path: string): Promise<string | undefined> {
   try {
     return await new SmallFile(path, MAX_BYTES).text();
@@ -219,7 +219,7 @@ async function text(path: string): Promise<string | undefined> {
   }
 }
 
-/** Names, sizes and times; no contents. */
+/** Lists names, sizes and times in a directory, without the contents of the files. */
 async function listing(directory: string): Promise<string> {
   const names = (await readdir(directory, { recursive: true })).sort();
   const lines = [];

@@ -1,15 +1,18 @@
-/** Stands where a secret was. */
+/** The text that replaces a secret. */
 export const REMOVED = '[removed]';
 
-/** Words that mark a secret anywhere in a name. */
+/** Words that mark a secret wherever they occur in a name. */
 const LONG_WORDS =
   'passw(?:or)?d|passphrase|secret|token|signature|authorization|credential|(?:private|api|access|signing|encryption|pre[_. -]?shared)[_. -]?key|key[_. -]?data';
-/** Words that mark a secret only if they stand apart or end the name, because `bypass-rules` and `signal` contain them too. */
+/**
+ * Words that mark a secret only as a separate word or at the end of the name. Other names contain them too, such as
+ * `bypass-rules` and `signal`.
+ */
 const SHORT_WORDS = '(?<![a-z])(?:pass|pwd|psk|dsn|sig)(?![a-z])|(?:pass|pwd|psk|dsn)\\d{0,4}(?![\\w.-])';
 
-/** Keys whose values count as secrets whatever they hold, such as `auths` of a docker config and headers of requests. */
+/** Keys whose values always count as secrets, such as `auths` in a docker config and the headers of requests. */
 const SECRET = new RegExp(`${LONG_WORDS}|${SHORT_WORDS}|^pass|^auths?$|_auth$|bearer|cookie|header`, 'i');
-/** Such names tell where a secret is kept, which a maintainer wants to know. */
+/** Such names contain only the place of a secret, which helps maintainers. */
 const PLACE = /(file|path|dir|directory|endpoint|uri|ttl|timeout|enabled|mode|name)$/i;
 
 function isSecret(key: string): boolean {
@@ -17,7 +20,7 @@ function isSecret(key: string): boolean {
 }
 
 /**
- * A value of JSON without what must not leave the node: values under keys that say so, values of environment variables, and
+ * Returns a JSON value without its secrets. Replaces values under keys that mark secrets, values of environment variables, and
  * what `redactText` finds in all other strings.
  */
 export function redactJson(value: unknown, key = ''): unknown {
@@ -37,7 +40,7 @@ export function redactJson(value: unknown, key = ''): unknown {
   );
 }
 
-/** kubelet's configuration has a part of that name. */
+/** An object under such a key is kept, because kubelet's configuration has a section of that name. */
 function isSection(key: string, value: unknown): boolean {
   return /^authorization$/i.test(key) && typeof value === 'object';
 }
@@ -46,7 +49,7 @@ function isEnvironment(key: string): boolean {
   return /^env(ironment|s)?$/i.test(key);
 }
 
-/** `NAME=value`, or `{name, value}` as Kubernetes has them. */
+/** Environment variables have the form `NAME=value` or, in Kubernetes, `{name, value}`. */
 function redactVariable(item: unknown): unknown {
   if (typeof item === 'string') return item.replace(/=.*$/s, `=${REMOVED}`);
   if (typeof item !== 'object' || item === null) return item;
@@ -58,30 +61,32 @@ function redactVariable(item: unknown): unknown {
   );
 }
 
-/** A match begins at a word and is limited in length, because a line may contain a word of a megabyte. */
+/** A match begins at the start of a word and is limited in length, because a line may contain a word of a megabyte. */
 const WORD = `(?<![\\w.-])[\\w.-]{0,128}?(?:${LONG_WORDS}|${SHORT_WORDS}|x-registry-auth)[\\w.-]{0,128}`;
 
-/** What to look for, and what to put in its place. */
+/** The patterns to look for, and their replacements. */
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, REMOVED],
-  // At its level debug, dockerd logs the bodies of requests: environments, command lines and labels of containers.
+  // At the level debug, dockerd logs the bodies of requests, with environments, command lines and labels of containers.
   [/(form[ -]data"?\s{0,8}[:=]\s{0,8}).*/gi, `$1${REMOVED}`],
-  // Ends at the first quote with as many backslashes as the name of the list has, or is cut off.
+  // The list ends at the first quote that has as many backslashes as the quote of its name, or at the end of a line that was
+  // cut off.
   [
     /((?<!\\)(\\{0,15})"env(?:ironment)?\2"\s{0,8}:\s{0,8})\[(?!\s{0,8}\]).*?(?:(?<!\\)\2"[\s}]{0,8}\]|$)/gim,
     `$1${REMOVED}`,
   ],
-  // kubelet dumps a container that it cannot start in Go's notation, which does not show where a value ends.
+  // If kubelet cannot start a container, it logs the container in Go's notation, in which the end of a value cannot be
+  // recognized.
   [/Env(From)?:\[\]EnvVar.*/g, `Env:${REMOVED}`],
   [/\beyJ[\w-]{5,}\.[\w-]+(\.[\w-]*)?/g, REMOVED],
   [/\b(bearer|basic)(\s+)[\w.~+/=-]{6,}/gi, `$1$2${REMOVED}`],
-  // `-u user:password` of curl, but not `-u 1000:1000` of `docker run`.
+  // This matches `-u user:password` of curl, but not `-u 1000:1000` of `docker run`.
   [/((?<![\w-])(?:-u|--(?:proxy-)?user)[\s=]{0,8})(["'])[^"'\n:]{1,256}:[^\n]*?\2/g, `$1${REMOVED}`],
   [
     /((?<![\w-])(?:-u|--(?:proxy-)?user)[\s=,\\"']{0,8})(?!\d{1,10}:\d{1,10}(?!\w))[^\s:"',\\]{1,256}:[^\s"]+/g,
     `$1${REMOVED}`,
   ],
-  // `--token x`, `password=x`, `"secret": "x"`, and in JSON within JSON `\"token\":\"x\"`.
+  // This matches `--token x`, `password=x`, `"secret": "x"` and, in JSON within JSON, `\"token\":\"x\"`.
   [
     new RegExp(
       `(${WORD})(\\\\?["']?\\s*[:=]\\s*)(\\\\?"(?:[^"\\\\\\n]|\\\\(?!"))*\\\\?"|'[^'\\n]*'|[^\\s,;}&]+)`,
@@ -93,7 +98,7 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/("(?:auth|identitytoken)\\?"\s*:\s*\\?")[^"\\]+/gi, `$1${REMOVED}`],
 ];
 
-/** Text that nobody can parse: logs, command lines. */
+/** Redacts text that has no structure, such as logs and command lines. */
 export function redactText(text: string): string {
   return PATTERNS.reduce(
     (rest, [pattern, place]) => rest.replace(pattern, place),
@@ -101,7 +106,7 @@ export function redactText(text: string): string {
   );
 }
 
-/** Words of a command line; a flag's value may be the next word. */
+/** Redacts the words of a command line. A flag's value may be the next word. */
 export function redactArguments(args: readonly string[]): string[] {
   return args.map((word, at) => {
     const before = /^--?([\w.-]+)$/.exec(args[at - 1] ?? '')?.[1] ?? '';
@@ -112,8 +117,9 @@ export function redactArguments(args: readonly string[]): string[] {
 }
 
 /**
- * From `//` to the last `@` before the path: Go's url.Parse takes `@`, `'` and more in a password. No part of the text is
- * looked at twice, however long its words are: a match begins at `//` and goes no further than the next slash.
+ * Matches from `//` to the last `@` before the path, because Go's url.Parse accepts `@`, `'` and other characters in a
+ * password. A match begins at `//` and ends before the next slash at the latest, so no part of the text is examined twice, even
+ * if its words are very long.
  */
 const USERINFO = /(?<!\/)\/\/[^\s/"]+@/g;
 

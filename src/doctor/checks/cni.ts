@@ -6,20 +6,20 @@ import { PluginChain } from '../../network/cni/plugin-chain';
 import type { Check } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 
-/** What this node has of CNI. No plugin is run. */
+/** The facts about CNI on this node. They are determined without running a plugin. */
 export interface CniFacts {
   /** `--network-plugin`. */
   readonly choice: string;
   readonly confDir: string;
   readonly binDirs: readonly string[];
   readonly found: FoundConfig;
-  /** Whether there is any plugin. */
+  /** Whether any plugin is installed. */
   readonly hasPlugins: boolean;
-  /** A sentence for each plugin of the configuration that is not there or cannot be executed. */
+  /** One sentence for each plugin of the configuration that is missing or cannot be executed. */
   readonly missing: readonly string[];
 }
 
-/** Whether pods get a network. */
+/** Checks whether pods get a network. */
 export const cni: Check = {
   id: 'cni',
   run: async ({ settings: { networkPlugin: choice, cniConfDir: confDir, cniBinDir: binDirs } }) => {
@@ -41,7 +41,7 @@ async function missingPlugins(config: NetworkConfig, binDirs: readonly string[])
   return missing;
 }
 
-/** The plugin and its IPAM plugin, which it calls by itself. */
+/** Returns the plugin's name and the name of its IPAM plugin, which the plugin itself calls. */
 function typesOf({ type, body: { ipam } }: PluginConfig): string[] {
   const own = typeof ipam === 'object' && ipam !== null && 'type' in ipam ? ipam.type : undefined;
   return typeof own === 'string' && own !== '' ? [type, own] : [type];
@@ -52,7 +52,7 @@ export function judgeCni(facts: CniFacts): readonly Finding[] {
   const { config, file, problems } = found;
   if (choice === 'no-op' || choice === '')
     return [ok("pods are on the Engine's bridge (--network-plugin=no-op)")];
-  const install = `Install the cluster's network (Calico, Cilium, Flannel …), which puts a configuration into ${confDir}.`;
+  const install = `Install the cluster's network (such as Calico, Cilium or Flannel), which puts a configuration into ${confDir}.`;
   if (config === undefined && problems.length > 0)
     return [
       fail(`no valid CNI configuration: ${problems.join('; ')}`, `Fix or replace the file. ${install}`),
@@ -62,26 +62,26 @@ export function judgeCni(facts: CniFacts): readonly Finding[] {
   if (config === undefined)
     return [
       warn(
-        `there is no CNI here: pods are on the Engine's bridge, where pods of other nodes do not reach them`,
-        `${install} For a single node say --network-plugin=no-op.`,
+        `there is no CNI here: pods are on the Engine's bridge, where pods on other nodes cannot reach them`,
+        `${install} On a single-node cluster, set --network-plugin=no-op.`,
       ),
     ];
   const findings = [
     ...missing.map((text) =>
       fail(
         text,
-        `Put it into ${binDirs.join(' or ')}, executable (0755): Debian's package is containernetworking-plugins, in /usr/lib/cni.`,
+        `Put the plugin into ${binDirs.join(' or ')} as an executable file (0755). Debian's package containernetworking-plugins installs plugins in /usr/lib/cni.`,
       ),
     ),
     ...problems.map((problem) =>
-      warn(`passed over: ${problem}`, `${file} is used in its place. Fix or remove the other.`),
+      warn(`file ignored: ${problem}`, `${file} is used instead. Fix or remove the ignored file.`),
     ),
   ];
   if (!wantsCapability(config, 'portMappings'))
     findings.push(
       warn(
-        `no plugin of network "${config.name}" has the capability "portMappings": host ports of pods lead nowhere`,
-        `Add the portmap plugin to ${file}, unless something else on the node sees to host ports (Cilium does).`,
+        `no plugin of network "${config.name}" has the capability "portMappings": host ports of pods will not work`,
+        `Add the portmap plugin to ${file}, unless something else on the node provides host ports (as Cilium does).`,
       ),
     );
   if (findings.length > 0) return findings;

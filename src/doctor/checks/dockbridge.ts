@@ -10,7 +10,7 @@ import { CriClient } from '../../server/client/cri-client';
 import type { Check } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 
-/** Whether dockbridge could start with its configuration files. */
+/** Checks whether dockbridge could start with its configuration files. */
 export const configuration: Check = {
   id: 'configuration',
   run: ({ faults }) => Promise.resolve(judgeConfiguration(faults)),
@@ -21,12 +21,12 @@ export function judgeConfiguration(faults: readonly Fault[]): readonly Finding[]
   return faults.map((fault) =>
     fail(
       faultLine(fault),
-      'Correct it, and run `dockbridge config check`: dockbridge does not start with such a file. The other lines were examined without it.',
+      'Correct the file, then run `dockbridge config check`. dockbridge does not start with such a file. The other checks ignored this setting.',
     ),
   );
 }
 
-/** With this mode only root and its group can open the socket. */
+/** The socket's mode, with which only root and root's group can open it. */
 const SOCKET_MODE = 0o660;
 const START = 'Start dockbridge (systemctl start dockbridge), and read its log: journalctl -u dockbridge';
 
@@ -37,13 +37,13 @@ interface Condition {
   readonly message: string;
 }
 
-/** What was found where dockbridge should listen. */
+/** The facts about the place where dockbridge should listen. */
 export interface SocketFacts {
   readonly path: string;
-  /** Permissions; undefined when there is no such file. */
+  /** The file's permissions; undefined when the file does not exist. */
   readonly mode: number | undefined;
   readonly isSocket: boolean;
-  /** Why the socket does not answer; '' when it does. */
+  /** The reason why the socket does not answer; '' when it answers. */
   readonly problem: string;
   /** Name and version of the runtime that answers, such as `docker 28.5.2`. */
   readonly runtime: string;
@@ -52,7 +52,7 @@ export interface SocketFacts {
   readonly conditions: readonly Condition[];
 }
 
-/** Checks whether dockbridge serves on its socket, who can open the socket, and which conditions Status reports. */
+/** Checks whether dockbridge answers on its socket, who can open the socket, and which conditions Status reports. */
 export const criSocket: Check = {
   id: 'cri-socket',
   run: async ({ settings, answerMs }) => {
@@ -60,7 +60,7 @@ export const criSocket: Check = {
     if (endpoint.startsWith('fd:'))
       return [
         warn(
-          `not checked: ${endpoint} is a socket that systemd passes to dockbridge, and its path is not known here`,
+          `not checked: ${endpoint} means a socket that systemd passes to dockbridge, and its path could not be found`,
           'Run the doctor with --container-runtime-endpoint unix:///the/path/of/the/socket/unit.',
         ),
       ];
@@ -97,7 +97,7 @@ async function ask(path: string, answerMs: number): Promise<SocketFacts> {
   }
 }
 
-/** Reads the version in `{"version":"0.1.0",…}`. No other runtime has this in its verbose status. */
+/** Reads the version from `{"version":"0.1.0",…}`, which only dockbridge has in its verbose status. */
 function versionIn(text: string | undefined): string {
   if (text === undefined) return '';
   const told: unknown = JSON.parse(text);
@@ -120,7 +120,7 @@ export function judgeSocket(facts: SocketFacts): readonly Finding[] {
     findings.push(
       fail(
         `${path} belongs to another runtime (${runtime}), not to dockbridge`,
-        'Stop that runtime, then start dockbridge: docs/switching.md. Or run the doctor with the --container-runtime-endpoint that dockbridge has.',
+        'Stop that runtime, then start dockbridge: docs/switching.md. Or run the doctor with the --container-runtime-endpoint of dockbridge.',
       ),
     );
   for (const { type, status, reason, message } of conditions) {
@@ -152,7 +152,7 @@ export function judgeSocket(facts: SocketFacts): readonly Finding[] {
 function cureOf(type: string): string {
   return type === 'NetworkReady'
     ? 'See the result of the check cni, and docs/networking.md.'
-    : 'docs/reliability.md explains each reason and says what to do.';
+    : 'docs/reliability.md explains each reason and what to do.';
 }
 
 function octal(mode: number): string {
@@ -165,13 +165,13 @@ const CRI_DOCKERD_UNITS = ['cri-docker.service', 'cri-docker.socket', 'cri-docke
 export interface CriDockerdFacts {
   readonly running: readonly NodeProcess[];
   readonly dockbridgeRuns: boolean;
-  /** Where dockbridge listens. */
+  /** The endpoint on which dockbridge listens. */
   readonly endpoint: string;
-  /** Links of systemd's that start it at the next boot. */
+  /** The systemd links that start cri-dockerd at the next boot. */
   readonly enabled: readonly string[];
 }
 
-/** Whether cri-dockerd is, or will be, in the way. */
+/** Checks whether cri-dockerd conflicts with dockbridge, now or after the next boot. */
 export const criDockerd: Check = {
   id: 'cri-dockerd',
   run: async ({ processes, daemon, settings }) => [
@@ -188,19 +188,19 @@ export const criDockerd: Check = {
 };
 
 /**
- * Links in systemd's directory that start cri-dockerd at the next boot.
- * @param own the unit that dockbridge runs in, which may have cri-dockerd's name; see unitOf.
+ * Lists the links in systemd's directory that start cri-dockerd at the next boot.
+ * @param own the unit in which dockbridge runs (see unitOf). It may have cri-dockerd's name.
  */
 export async function enabledUnits(directory: string, own: string): Promise<string[]> {
   const links = WANTED_BY.flatMap((target) => CRI_DOCKERD_UNITS.map((unit) => join(directory, target, unit)));
-  // A unit named after cri-dockerd may start dockbridge, as an alias for other units that only know that name.
+  // dockbridge's own unit does not count. It may have cri-dockerd's name as an alias, for other units that know only this name.
   const texts = await Promise.all(links.map((link) => readFile(link, 'utf8').catch(() => 'dockbridge')));
   return links.filter((link, at) => nameOf(link) !== own && texts[at]?.includes('dockbridge') === false);
 }
 
 /**
- * The name, without `.service`, of the unit that systemd runs a process in; '' where it runs in none.
- * @param proc where /proc is; tests have their own.
+ * Returns the name, without `.service`, of the systemd unit in which a process runs; '' if it runs in no unit.
+ * @param proc the path of /proc; tests replace it.
  */
 export async function unitOf(pid: number, proc = '/proc'): Promise<string> {
   const groups = await readFile(join(proc, String(pid), 'cgroup'), 'utf8').catch(() => '');
@@ -216,37 +216,40 @@ export function judgeCriDockerd({ running, dockbridgeRuns, endpoint, enabled }: 
   const [process] = running;
   if (process !== undefined) {
     const theirs = flagOf(process.args, OPTIONS.endpoint.name) ?? OPTIONS.endpoint.fallback;
-    const who = `cri-dockerd runs (process ${process.pid})`;
+    const who = `cri-dockerd is running (process ${process.pid})`;
     if (!dockbridgeRuns)
       return warn(
-        `${who} and serves this node; dockbridge does not run`,
-        `dockbridge switch check says what a switch does to each pod; then: ${disable}`,
+        `${who} and serves this node; dockbridge is not running`,
+        `Run dockbridge switch check, which reports what a switch does to each pod, then: ${disable}`,
       );
     return fail(
-      `${who} beside dockbridge${isSameSocket(theirs, endpoint) ? ', and wants the same socket' : ''}: both write logs and remove sandboxes of one Engine`,
-      `${disable}. To only watch beside it: dockbridge serve --observe`,
+      `${who} beside dockbridge${isSameSocket(theirs, endpoint) ? ', with the same socket' : ''}: both write logs and remove sandboxes of the same Engine`,
+      `${disable}. To only observe beside cri-dockerd, run: dockbridge serve --observe`,
     );
   }
   if (enabled.length > 0)
     return warn(
-      `cri-dockerd does not run, and will be started at the next boot: ${enabled.join(', ')}`,
+      `cri-dockerd is not running, but it will be started at the next boot: ${enabled.join(', ')}`,
       disable,
     );
-  return ok('cri-dockerd neither runs nor will be started by systemd');
+  return ok('cri-dockerd is not running, and systemd will not start it');
 }
 
-/** Its name in the report. It is not in the list of checks, because it changes something and runs only on request. */
+/**
+ * The name of the pod check in the report. The check is not in the list of checks, because it changes something and runs only
+ * on request.
+ */
 export const POD = 'pod';
 
 export interface PodTrial {
   readonly image: string;
-  /** The first step that failed, such as `RunPodSandbox`. */
+  /** The first failed step, such as `RunPodSandbox`. */
   readonly failure?: { readonly step: string; readonly message: string } | undefined;
   readonly times: readonly (readonly [step: string, ms: number])[];
   readonly kubeletRuns: boolean;
 }
 
-/** What became of a pod that was run through CRI. */
+/** The finding about a pod that was run through CRI. */
 export function judgePod({ image, failure, times, kubeletRuns }: PodTrial): Finding {
   if (failure === undefined) {
     const steps = times.map(([step, ms]) => `${step} ${(ms / 1000).toFixed(1)} s`).join(', ');
@@ -254,10 +257,15 @@ export function judgePod({ image, failure, times, kubeletRuns }: PodTrial): Find
   }
   const found = `${failure.step} failed: ${failure.message}`;
   if (failure.step === 'image')
-    return fail(found, `Pull ${image} by hand, or give --image another with /bin/sh that is on the node.`);
-  const doubt = kubeletRuns ? ' kubelet ends pods that it does not know: in doubt run it again.' : '';
+    return fail(
+      found,
+      `Pull ${image} by hand, or set --image to another image that has /bin/sh and is on the node.`,
+    );
+  const doubt = kubeletRuns
+    ? ' kubelet ends pods that it does not know, which may be the cause: run the doctor again.'
+    : '';
   return fail(
     found,
-    `See the other lines, above all cri-socket, engine and cni, and dockbridge's log: journalctl -u dockbridge.${doubt}`,
+    `See the other lines, especially cri-socket, engine and cni, and dockbridge's log: journalctl -u dockbridge.${doubt}`,
   );
 }

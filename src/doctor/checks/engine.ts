@@ -14,7 +14,7 @@ import { fail, ok, warn, type Finding } from '../report';
 /** The API version of Docker Engine 20.10. */
 const OLDEST_API = '1.41';
 
-/** Whether the Engine answers, and which one it is. */
+/** Checks whether the Engine answers, and reports its version. */
 export const engine: Check = {
   id: 'engine',
   run: async ({ version, info, settings }) => {
@@ -35,18 +35,18 @@ export function judgeSilence(endpoint: string, why: string): Finding {
 
 export function judgeHalf(version: string, why: string): Finding {
   return fail(
-    `Docker Engine ${version} answers, but does not say what it is: ${why}`,
-    'Find out what dockerd is waiting for: plugins, a storage driver, a dead disk. Otherwise: systemctl restart docker',
+    `Docker Engine ${version} answers, but not to /info: ${why}`,
+    'Find out what dockerd is waiting for (plugins, a storage driver, a dead disk). If you cannot: systemctl restart docker',
   );
 }
 
 export function judgeEngine(endpoint: string, facts: EngineFacts): Finding {
   const { engineVersion, apiVersion, storageDriver, containerdStore, rootDir, cgroupVersion } = facts;
-  const images = containerdStore ? `${storageDriver}, images in containerd's store` : storageDriver;
+  const images = containerdStore ? `${storageDriver}, containerd image store` : storageDriver;
   const found = `Docker Engine ${engineVersion} (API ${apiVersion}) at ${endpoint}: ${images}, data in ${rootDir}, cgroup v${cgroupVersion} with ${facts.cgroupDriver}`;
   if (!isAtLeast(apiVersion, OLDEST_API))
     return warn(
-      `${found}. It is older than 20.10, the oldest that dockbridge was tried with`,
+      `${found}. It is older than 20.10, the oldest version with which dockbridge was tested`,
       'Update the Engine.',
     );
   if (hasNetworkDeadlock(engineVersion))
@@ -54,17 +54,17 @@ export function judgeEngine(endpoint: string, facts: EngineFacts): Finding {
   return ok(found);
 }
 
-/** Whether pods outlive dockerd. */
+/** Checks whether pods survive a restart of dockerd. */
 export const liveRestore: Check = {
   id: 'live-restore',
   run: async ({ info }) => [judgeLiveRestore((await info()).answer.LiveRestoreEnabled ?? false)],
 };
 
 export function judgeLiveRestore(isOn: boolean): Finding {
-  if (isOn) return ok('containers outlive a restart of dockerd (live-restore)');
+  if (isOn) return ok('containers survive a restart of dockerd (live-restore)');
   return warn(
     'live-restore is off: each restart or update of dockerd ends all pods of the node',
-    '"live-restore": true in daemon.json, then: systemctl reload docker (ends no pod)',
+    'Set "live-restore": true in daemon.json, then: systemctl reload docker (this ends no pod)',
   );
 }
 
@@ -74,21 +74,21 @@ const MAX_BYTES = 1 << 20;
 /** The Engine's daemon.json and its command line. */
 export interface DaemonJsonFacts {
   readonly path: string;
-  /** Undefined when there is no such file. */
+  /** Undefined when the file does not exist. */
   readonly text: string | undefined;
-  /** Why the file cannot be read; '' when it can. */
+  /** The reason why the file cannot be read; '' when it can be read. */
   readonly problem: string;
-  /** dockerd's command line, where its process was found. */
+  /** dockerd's command line, if its process was found. */
   readonly args: readonly string[];
   /** The security options that /info reports; empty when the Engine does not answer. */
   readonly securityOptions: readonly string[];
 }
 
-/** Finds the settings whose effects dockbridge cannot make up for (docs/engine-configuration.md). */
+/** Finds the settings whose effects dockbridge cannot compensate (docs/engine-configuration.md). */
 export const daemonJson: Check = {
   id: 'daemon-json',
   run: async ({ settings, processes, info }) => {
-    // The Engine may not answer because this very file keeps it from starting.
+    // This does not depend on the Engine's answers, because this very file may prevent the Engine from starting.
     const securityOptions = await info().then(
       ({ answer }) => answer.SecurityOptions ?? [],
       () => [],
@@ -102,8 +102,8 @@ export const daemonJson: Check = {
 };
 
 /**
- * The dockerd that listens at `endpoint`. One without an address uses the default socket, and one with `fd:` uses the sockets
- * of systemd's unit.
+ * Finds the dockerd that listens at `endpoint`. A dockerd without an address uses the default socket, and a dockerd with `fd:`
+ * uses the sockets of its systemd unit.
  */
 function dockerdAt(endpoint: string, processes: readonly NodeProcess[]): NodeProcess | undefined {
   const engines = processes.filter(({ name }) => name === 'dockerd');
@@ -126,7 +126,7 @@ export function judgeDaemonJson(facts: DaemonJsonFacts): readonly Finding[] {
   const { path, text, problem, args, securityOptions } = facts;
   const findings: Finding[] = [];
   if (problem !== '')
-    findings.push(warn(`${path} cannot be read: ${problem}`, 'Run the doctor as root, or mend the file.'));
+    findings.push(warn(`${path} cannot be read: ${problem}`, 'Run the doctor as root, or repair the file.'));
   const config = text === undefined ? {} : parseObject(text);
   if (config === undefined)
     findings.push(
@@ -140,7 +140,7 @@ export function judgeDaemonJson(facts: DaemonJsonFacts): readonly Finding[] {
     findings.push(
       warn(
         'log-opts set max-buffer-size: the Engine drops output of containers when its disk is too slow for them',
-        `Take "max-buffer-size" (and "mode") out of log-opts in ${path}, and restart the Engine.`,
+        `Remove "max-buffer-size" (and "mode") from log-opts in ${path}, and restart the Engine.`,
       ),
     );
   const remaps = [config?.['userns-remap'] ?? '', flagOf(args, 'userns-remap') ?? ''].some(
@@ -149,12 +149,18 @@ export function judgeDaemonJson(facts: DaemonJsonFacts): readonly Finding[] {
   if (remaps || securityOptions.some((option) => option.startsWith('name=userns')))
     findings.push(
       warn(
-        'userns-remap is on: files of images belong to remapped users, so users other than root may lack rights on their own files, and set-user-ID programs do not work',
-        `Take "userns-remap" out of ${path}, and restart the Engine; images are pulled anew.`,
+        'userns-remap is on: image files belong to remapped users, so users other than root may lack rights to their own files, and set-user-ID programs do not work',
+        `Remove "userns-remap" from ${path}, and restart the Engine. All images must then be pulled again.`,
       ),
     );
   if (findings.length > 0) return findings;
-  return [ok(text === undefined ? `there is no ${path}: defaults` : `${path}: nothing that harms pods`)];
+  return [
+    ok(
+      text === undefined
+        ? `${path} does not exist, so the defaults apply`
+        : `${path} contains nothing that harms pods`,
+    ),
+  ];
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
@@ -170,10 +176,13 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** dockbridge's own image (src/server/image/sandbox-image.ts), imported when the configured one cannot be pulled. */
+/**
+ * The name of dockbridge's own pause image (src/server/image/sandbox-image.ts), which is imported when the configured image
+ * cannot be pulled.
+ */
 const OWN_PAUSE_IMAGE = 'dockbridge.local/pause:1';
 
-/** Whether the image that sandboxes run is present, or can be imported. */
+/** Checks whether the image for sandboxes is present or can be imported. */
 export const pauseImage: Check = {
   id: 'pause-image',
   run: async ({ docker, settings, pauseTar }) => {
@@ -207,13 +216,13 @@ export function judgePauseImage({
   readonly present: string | undefined;
   readonly canImport: boolean;
 }): Finding {
-  if (present !== undefined) return ok(`the image of sandboxes is here: ${present}`);
+  if (present !== undefined) return ok(`the image for sandboxes is present: ${present}`);
   if (canImport)
     return ok(
-      `the first pod pulls ${configured}, or else imports the pause image that comes with dockbridge`,
+      `the first pod will pull ${configured} or, if this fails, import the pause image that comes with dockbridge`,
     );
   return warn(
-    `${configured} is not here, and this build of dockbridge has no pause image of its own: while the registry is away no pod starts`,
+    `${configured} is missing, and this build of dockbridge has no pause image of its own: no pod can start while the registry is unreachable`,
     `docker pull ${configured}, or build dockbridge with make build`,
   );
 }
@@ -221,7 +230,7 @@ export function judgePauseImage({
 const CLOCK_WARN_MS = 5_000;
 const CLOCK_FAIL_MS = 60_000;
 
-/** Whether the Engine's clock is ours: log lines, events and start times come from it. */
+/** Checks whether the Engine's clock agrees with ours, because log lines, events and start times have the Engine's time. */
 export const clock: Check = {
   id: 'clock',
   run: async ({ info }) => [judgeClock(await info())],
@@ -229,8 +238,8 @@ export const clock: Check = {
 
 export function judgeClock({ answer, asked, answered }: Timed<Pick<EngineReport, 'SystemTime'>>): Finding {
   const engine = Date.parse(answer.SystemTime ?? '');
-  if (Number.isNaN(engine)) return warn('the Engine does not tell its time', 'Compare the clocks by hand.');
-  // The Engine read its clock at some moment between the question and the answer.
+  if (Number.isNaN(engine)) return warn('the Engine does not report its time', 'Compare the clocks by hand.');
+  // The Engine read its clock at some moment between our request and its answer.
   const off = engine < asked ? asked - engine : Math.max(0, engine - answered);
   if (off < CLOCK_WARN_MS) return ok("the Engine's clock agrees with ours");
   const found = `the Engine's clock is ${Math.round(off / 1000)} s ${engine < asked ? 'behind' : 'ahead of'} ours`;

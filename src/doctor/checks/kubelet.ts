@@ -6,13 +6,13 @@ import { fail, ok, warn, type Finding } from '../report';
 
 const GATE = 'PodAndContainerStatsFromCRI';
 
-/** README.md shows the same snippet. */
+/** The settings that make kubelet ask dockbridge for stats. README.md shows the same snippet. */
 export const STATS_SNIPPET = `apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 featureGates:
   ${GATE}: true`;
 
-/** Whether kubelet asks us for stats; without that, dashboards of the node stay empty (README.md). */
+/** Checks whether kubelet asks us for stats. If it does not, dashboards of the node are incomplete (README.md). */
 export const kubeletStats: Check = {
   id: 'kubelet-stats',
   run: async ({ kubelet }) => [judgeStats(await kubelet())],
@@ -25,13 +25,13 @@ export function judgeStats(kubelet: KubeletFacts): Finding {
   if (isOn) return ok(`kubelet asks dockbridge for stats: ${GATE} is on (${from})`);
   if (problems.length > 0)
     return fail(
-      `kubelet's configuration cannot be read, so its stats are unknown: ${problems.join('; ')}`,
-      `Fix the file, and see that it has:\n${STATS_SNIPPET}`,
+      `kubelet's configuration cannot be read, so it is unknown whether kubelet asks dockbridge for stats: ${problems.join('; ')}`,
+      `Fix the file, and make sure that it contains:\n${STATS_SNIPPET}`,
     );
   const where = file === '' ? "kubelet's configuration file" : file;
   if (from === '')
     return warn(
-      `no kubelet runs here, and there is no ${USUAL_CONFIG}: whether kubelet will ask dockbridge for stats is unknown`,
+      `no kubelet is running here, and ${USUAL_CONFIG} does not exist: it is unknown whether kubelet will ask dockbridge for stats`,
       statsCure(USUAL_CONFIG),
     );
   const byFlag = effectiveKubelet({ args, configs: [] }).gates.get(GATE) === false;
@@ -41,7 +41,7 @@ export function judgeStats(kubelet: KubeletFacts): Finding {
   return warn(
     `KUBELET'S STATS ARE INCOMPLETE: the feature gate ${GATE} is off (${from}), so pod network, process counts and ` +
       `container labels are missing from /metrics/cadvisor, and kubectl top and autoscaling lag behind${remark}`,
-    byFlag ? `Take ${GATE}=false out of kubelet's --feature-gates. ${statsCure(where)}` : statsCure(where),
+    byFlag ? `Remove ${GATE}=false from kubelet's --feature-gates. ${statsCure(where)}` : statsCure(where),
   );
 }
 
@@ -52,43 +52,43 @@ function statsCure(file: string): string {
   );
 }
 
-/** Whether kubelet asks us at all. */
+/** Checks whether kubelet uses dockbridge as its runtime. */
 export const kubeletEndpoint: Check = {
   id: 'kubelet-endpoint',
   run: async ({ kubelet, settings }) => [judgeEndpoint(await kubelet(), settings.endpoint)],
 };
 
-/** @param endpoint where dockbridge listens. */
+/** @param endpoint the endpoint on which dockbridge listens. */
 export function judgeEndpoint(kubelet: KubeletFacts, endpoint: string): Finding {
   const { from, isRunning, args, problems } = kubelet;
-  const wanted = `Start kubelet with --container-runtime-endpoint=${endpoint}, or give dockbridge the endpoint that kubelet has.`;
+  const wanted = `Start kubelet with --container-runtime-endpoint=${endpoint}, or give dockbridge kubelet's endpoint.`;
   if (flagOf(args, 'container-runtime') === 'docker')
     return fail(
       `kubelet uses its built-in dockershim (--container-runtime=docker; ${from})`,
-      `Start it with --container-runtime=remote --container-runtime-endpoint=${endpoint}: docs/switching.md says how a node is switched.`,
+      `Start it with --container-runtime=remote --container-runtime-endpoint=${endpoint}: docs/switching.md explains how to switch a node.`,
     );
   const { endpoint: asked } = effectiveKubelet(kubelet);
-  if (asked === '' && from === '')
-    return warn('no kubelet was found, so nothing is known of its endpoint', wanted);
+  if (asked === '' && from === '') return warn('no kubelet was found, so its endpoint is not known', wanted);
   if (asked === '' && problems.length > 0)
-    return warn(`not checked: ${problems.join('; ')}`, 'Fix the file, and run the doctor again.');
+    return warn(`not checked: ${problems.join('; ')}`, 'Fix the file, then run the doctor again.');
   if (asked === '' && isRunning)
-    return fail(`kubelet was told no runtime endpoint, so it asks containerd's (${from})`, wanted);
+    return fail(`kubelet has no runtime endpoint, so it uses containerd's (${from})`, wanted);
   if (asked === '') return warn(`${from} names no runtime endpoint`, wanted);
   if (endpoint.startsWith('fd:'))
     return warn(
-      `kubelet asks ${asked}; dockbridge has a socket of systemd's (${endpoint}), which may be another`,
+      `kubelet uses ${asked}; dockbridge has a socket from systemd (${endpoint}), which may be a different one`,
       'Compare it with ListenStream= of the socket unit, and give the doctor --container-runtime-endpoint unix:///that/path.',
     );
-  if (isSameSocket(asked, endpoint)) return ok(`kubelet asks ${asked}, where dockbridge listens (${from})`);
-  return fail(`kubelet asks ${asked} (${from}); dockbridge listens on ${endpoint}`, wanted);
+  if (isSameSocket(asked, endpoint))
+    return ok(`kubelet uses ${asked}, on which dockbridge listens (${from})`);
+  return fail(`kubelet uses ${asked} (${from}), but dockbridge listens on ${endpoint}`, wanted);
 }
 
-/** From Kubernetes 1.31 on kubelet asks the runtime, unless this gate is off. */
+/** From Kubernetes 1.31 on, kubelet asks the runtime for the cgroup driver, unless this feature gate is off. */
 const ASKS_RUNTIME = 'KubeletCgroupDriverFromCRI';
 const DEFAULT_DRIVER = 'cgroupfs';
 
-/** Whether kubelet and the Engine manage control groups the same way. */
+/** Checks whether kubelet and the Engine use the same cgroup driver. */
 export const cgroupDriver: Check = {
   id: 'cgroup-driver',
   run: async ({ kubelet, info }) => {
@@ -97,26 +97,26 @@ export const cgroupDriver: Check = {
   },
 };
 
-/** @param driver the Engine's. */
+/** @param driver the Engine's cgroup driver. */
 export function judgeDriver(kubelet: KubeletFacts, driver: string): Finding {
   const { from, file, problems } = kubelet;
   const { cgroupDriver: told, gates } = effectiveKubelet(kubelet);
   const own = told === '' ? DEFAULT_DRIVER : told;
   const cure =
     `Set "cgroupDriver: ${driver}" in ${file === '' ? "kubelet's configuration" : file} and restart kubelet, or set ` +
-    `"exec-opts": ["native.cgroupdriver=${own}"] in daemon.json and restart the Engine. Drain the node first: the groups of running pods stay where they are.`;
+    `"exec-opts": ["native.cgroupdriver=${own}"] in daemon.json and restart the Engine. Drain the node first, because the groups of running pods stay where they are.`;
   if (from === '') return warn(`the Engine uses ${driver}; no kubelet was found to compare it with`, cure);
   if (told === '' && problems.length > 0)
-    return warn(`not checked: ${problems.join('; ')}`, 'Fix the file, and run the doctor again.');
+    return warn(`not checked: ${problems.join('; ')}`, 'Fix the file, then run the doctor again.');
   if (own === driver) return ok(`kubelet and the Engine use ${driver}`);
   if (told !== '' || gates.get(ASKS_RUNTIME) === false)
     return fail(
-      `kubelet uses the cgroup driver ${own} (${from}), the Engine ${driver}: kubelets up to 1.30, and all with ${ASKS_RUNTIME}=false, ` +
-        'name groups that the Engine refuses, and no pod starts; later ones take that of the Engine',
+      `kubelet uses the cgroup driver ${own} (${from}), but the Engine uses ${driver}: kubelets up to 1.30, and all with ${ASKS_RUNTIME}=false, ` +
+        "choose group names that the Engine refuses, so no pod starts; later kubelets use the Engine's driver",
       cure,
     );
   return warn(
-    `kubelet was told no cgroup driver (${from}), the Engine uses ${driver}: kubelets from 1.31 on ask dockbridge for it, earlier ones use ${own}, and no pod starts`,
+    `kubelet has no cgroup driver configured (${from}), and the Engine uses ${driver}: kubelets from 1.31 on ask dockbridge for the driver, but earlier kubelets use ${own}, so no pod starts`,
     cure,
   );
 }

@@ -15,7 +15,7 @@ import { toFacts } from '../../translate/shared/engine-facts';
 import type { Check, Sources } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 
-/** Whether the doctor runs as root, without which it cannot see everything. */
+/** Checks whether the doctor runs as root. Otherwise it cannot read everything. */
 export const rights: Check = {
   id: 'rights',
   run: () => Promise.resolve([judgeRights(process.geteuid?.() ?? 0)]),
@@ -31,14 +31,14 @@ export function judgeRights(user: number): Finding {
 
 interface Need {
   readonly program: string;
-  /** What does not work without it. */
+  /** What does not work without the program. */
   readonly purpose: string;
-  /** The name of Debian's package. */
+  /** The name of the Debian package that contains the program. */
   readonly package: string;
   readonly level: 'fail' | 'warn';
 }
 
-/** All programs that dockbridge executes, except CNI plugins. */
+/** The programs that dockbridge executes, except CNI plugins. */
 const NEEDS: readonly Need[] = [
   { program: 'mount', purpose: 'pods on a CNI network', package: 'mount', level: 'fail' },
   { program: 'umount', purpose: 'the end of pods on a CNI network', package: 'mount', level: 'fail' },
@@ -49,12 +49,12 @@ const NEEDS: readonly Need[] = [
 
 const NOTIFY: Need = {
   program: 'systemd-notify',
-  purpose: 'telling systemd that it is ready',
+  purpose: 'reporting readiness to systemd',
   package: 'systemd',
   level: 'warn',
 };
 
-/** Whether the programs that dockbridge executes are on this node. */
+/** Checks whether the programs that dockbridge executes are on this node. */
 export const programs: Check = {
   id: 'programs',
   run: async () => {
@@ -78,23 +78,23 @@ export function judgePrograms(needed: readonly string[], missing: readonly strin
     .map(({ program, purpose, package: name, level }) =>
       (level === 'fail' ? fail : warn)(
         `${program} is missing: ${purpose} needs it`,
-        `apt install ${name}, or what your distribution calls it.`,
+        `apt install ${name}, or the package with this program in your distribution.`,
       ),
     );
 }
 
-/** Share of the limit beyond which calls are about to fail. */
+/** The share of the limit above which calls are about to fail. */
 const FILES_FULL = 0.9;
 
 export interface OpenFilesFacts {
-  /** Undefined when no dockbridge runs; the limit is then the doctor's own. */
+  /** Undefined when no dockbridge is running. The limit is then the doctor's own. */
   readonly pid: number | undefined;
   readonly limit: number;
-  /** Undefined when it cannot be read. */
+  /** Undefined when the number cannot be read. */
   readonly open: number | undefined;
 }
 
-/** Whether dockbridge may open as many files as a node full of containers needs. */
+/** Checks whether dockbridge may open as many files as a node full of containers needs. */
 export const openFiles: Check = {
   id: 'open-files',
   run: async ({ daemon }) => {
@@ -106,21 +106,22 @@ export const openFiles: Check = {
 };
 
 export function judgeOpenFiles({ pid, limit, open }: OpenFilesFacts): Finding {
-  const whose = pid === undefined ? 'no dockbridge runs; from this shell it' : `process ${pid}`;
+  const whose =
+    pid === undefined ? 'no dockbridge is running; started from this shell, it' : `process ${pid}`;
   const cure =
-    'LimitNOFILE=1048576 in the [Service] section of its unit, then: systemctl daemon-reload, systemctl restart dockbridge';
+    "Set LimitNOFILE=1048576 in the [Service] section of dockbridge's unit, then: systemctl daemon-reload, systemctl restart dockbridge";
   if (pid !== undefined && open !== undefined && open > limit * FILES_FULL)
     return fail(`${whose} has ${open} of ${limit} files open: calls and logs are about to fail`, cure);
   if (limit < ENOUGH_FILES)
     return warn(
-      `${whose} may open ${limit} files, fewer than ${ENOUGH_FILES}: with many containers calls and logs will fail`,
+      `${whose} may open ${limit} files, fewer than ${ENOUGH_FILES}: calls and logs will fail with many containers`,
       cure,
     );
   const now = pid === undefined || open === undefined ? '' : `, and has ${open} open`;
   return ok(`${whose} may open ${Number.isFinite(limit) ? limit : 'any number of'} files${now}`);
 }
 
-/** The kernel's own defaults. Somebody must have lowered them on a node that has less. */
+/** The kernel's own defaults. On a node with lower values, somebody must have lowered them. */
 const FEW_INSTANCES = 128;
 const FEW_WATCHES = 8192;
 const INOTIFY_CURE =
@@ -130,11 +131,11 @@ export interface InotifyFacts {
   /** The limits of each user; undefined when the kernel does not report them. */
   readonly instances: number | undefined;
   readonly watches: number | undefined;
-  /** The errno of one more instance and watch; '' when there was room. */
+  /** The errno of an attempt to make one more instance and watch; '' when the attempt succeeded. */
   readonly refused: string;
 }
 
-/** Whether this user can watch one more directory, as dockbridge does for each log and for CNI. */
+/** Checks whether this user can watch one more directory. dockbridge watches directories for each log and for CNI. */
 export const inotify: Check = {
   id: 'inotify',
   run: async () => {
@@ -160,41 +161,44 @@ export function judgeInotify({ instances, watches, refused }: InotifyFacts): Fin
   const limits = `max_user_instances ${instances ?? 'unknown'}, max_user_watches ${watches ?? 'unknown'}`;
   if (refused !== '')
     return fail(
-      `no directory can be watched any more (${refused}; ${limits}): logs and CNI's configuration are only checked from time to time, and kubelet may not start`,
+      `no more directories can be watched (${refused}; ${limits}): dockbridge checks logs and CNI's configuration only from time to time, and kubelet may not start`,
       INOTIFY_CURE,
     );
   if ((instances ?? Infinity) < FEW_INSTANCES || (watches ?? Infinity) < FEW_WATCHES)
-    return warn(`few directories can be watched: ${limits}`, INOTIFY_CURE);
+    return warn(`only few directories can be watched: ${limits}`, INOTIFY_CURE);
   return ok(`directories can be watched: ${limits}`);
 }
 
 const run = promisify(execFile);
 const POD_LOGS = '/var/log/pods';
-/** kubelet evicts pods where images have less than 15 % left, and other disks less than 10 %, or 5 % of their inodes. */
+/**
+ * kubelet's thresholds in percent. It evicts pods when the disk of the images has less than 15 % left, or another disk less
+ * than 10 %, or a disk less than 5 % of its inodes.
+ */
 const DISK_WARN_PERCENT = 15;
 const DISK_FAIL_PERCENT = 5;
 const GIB = 2 ** 30;
-/** Threads that look for the directory of containerd's store. One is lost if that disk hangs. */
+/** The number of threads that look for the directory of containerd's store. A thread is lost if that disk hangs. */
 const THREADS = 1;
 const LOOK_MS = 2_000;
 
 export interface DiskFacts {
   readonly path: string;
-  /** Why the disk could not be measured; '' when it was. */
+  /** The reason why the disk could not be measured; '' when it was measured. */
   readonly problem: string;
   readonly freeBytes: number;
   readonly freePercent: number;
-  /** 100 where a file system has no fixed number. */
+  /** Free inodes in percent; 100 when the file system has no fixed number of inodes. */
   readonly freeInodesPercent: number;
 }
 
-/** Whether there is room for images, layers, logs and positions. */
+/** Checks whether there is room for images, layers, logs and positions. */
 export const disk: Check = {
   id: 'disk',
   run: async (sources) => {
     const lookAt = (path: string): Promise<DiskFacts> => look(path, sources.answerMs);
     const own = [...new Set([sources.settings.stateDir, POD_LOGS])];
-    // The other paths are measured even if the Engine does not answer.
+    // If the Engine does not answer, the other paths are still measured.
     const [engines, others] = await Promise.all([
       engineDirectories(sources).then((paths) => Promise.all(paths.map(lookAt))),
       Promise.all(own.map(lookAt)),
@@ -203,7 +207,7 @@ export const disk: Check = {
   },
 };
 
-/** @returns nothing when the Engine is remote or does not answer, which has a line of its own. */
+/** @returns no paths when the Engine is remote or does not answer. The report has a line of its own for this. */
 async function engineDirectories({ settings, version, info }: Sources): Promise<string[]> {
   if (!isLocalEndpoint(settings.dockerEndpoint)) return [];
   try {
@@ -215,7 +219,7 @@ async function engineDirectories({ settings, version, info }: Sources): Promise<
   }
 }
 
-/** Runs `stat` as a process, because statfs of a dead network disk never returns and would occupy one of our threads. */
+/** Runs `stat` as a process, because statfs on a dead network disk never returns and would occupy one of our threads. */
 async function look(path: string, answerMs: number): Promise<DiskFacts> {
   const nothing = { path, freeBytes: 0, freePercent: 0, freeInodesPercent: 0 };
   const end = performance.now() + answerMs;
@@ -228,7 +232,7 @@ async function look(path: string, answerMs: number): Promise<DiskFacts> {
         env: { ...process.env, LC_ALL: 'C' },
       } as const;
       const work = run('stat', ['-f', '-c', '%a %b %S %c %d', place], options);
-      // No signal ends a process that waits for a dead disk.
+      // The process is abandoned, because no signal ends a process that waits for a dead disk.
       const { stdout } = await waitAtMost(`A look at ${place}`, limitMs, work);
       const [free = 0, all = 0, blockSize = 0, inodes = 0, freeInodes = 0] = stdout
         .trim()
@@ -241,7 +245,7 @@ async function look(path: string, answerMs: number): Promise<DiskFacts> {
       };
     } catch (error) {
       const why = messageOf(error);
-      // A directory that does not exist yet will be on the disk of its parent.
+      // A directory that does not exist yet will be on the same disk as its parent.
       if (!why.includes('No such file') || place === '/') return { ...nothing, problem: why };
     }
   }
@@ -257,11 +261,11 @@ function judgeDisk({ path, problem, freeBytes, freePercent, freeInodesPercent }:
   if (problem !== '')
     return [
       fail(
-        `${path} cannot be looked at: ${problem}`,
+        `${path} cannot be examined: ${problem}`,
         'Is its disk mounted, and does it answer? Look at dmesg.',
       ),
     ];
-  const cure = `docker system df says what the Engine keeps; crictl rmi --prune frees unused images; du -xsh ${path}/* finds the rest.`;
+  const cure = `docker system df shows the Engine's usage; crictl rmi --prune removes unused images; du -xsh ${path}/* finds other large directories.`;
   const space = `${path}: ${Math.floor(freePercent)} % (${(freeBytes / GIB).toFixed(1)} GiB) and ${Math.floor(freeInodesPercent)} % of the inodes are free`;
   const least = Math.min(freePercent, freeInodesPercent * (DISK_WARN_PERCENT / 10));
   if (least < DISK_FAIL_PERCENT) return [fail(`${space}: pods fail to start, and kubelet evicts them`, cure)];

@@ -101,7 +101,9 @@ describe('the Engine', () => {
 
   it('without live-restore', () => {
     expect(judgeLiveRestore(true).level).toBe('ok');
-    expect(told(judgeLiveRestore(false))).toEqual([expect.stringMatching(/^warn: .*→ "live-restore": true/)]);
+    expect(told(judgeLiveRestore(false))).toEqual([
+      expect.stringMatching(/^warn: .*→ Set "live-restore": true/),
+    ]);
   });
 
   it.each([
@@ -109,7 +111,7 @@ describe('the Engine', () => {
     ['2026-01-01T00:00:01.000000001Z', 'warn', '9 s behind ours'],
     ['2026-01-01T00:00:41Z', 'warn', '30 s ahead of ours'],
     ['2026-01-01T00:02:11Z', 'fail', '120 s ahead of ours'],
-    [undefined, 'warn', 'does not tell its time'],
+    [undefined, 'warn', 'does not report its time'],
   ])('whose clock says %s at 00:00:10 to 00:00:11: %s', (SystemTime, level, words) => {
     const at = (second: number): number => Date.parse(`2026-01-01T00:00:${second}Z`);
     const answer = SystemTime === undefined ? {} : { SystemTime };
@@ -120,8 +122,8 @@ describe('the Engine', () => {
 
   it.each([
     [{ present: 'pause:3', canImport: false }, /^ok: .*pause:3/],
-    [{ present: undefined, canImport: true }, /^ok: the first pod pulls registry\/pause/],
-    [{ present: undefined, canImport: false }, /^warn: .*no pod starts → docker pull registry\/pause/],
+    [{ present: undefined, canImport: true }, /^ok: the first pod will pull registry\/pause/],
+    [{ present: undefined, canImport: false }, /^warn: .*no pod can start.* → docker pull registry\/pause/],
   ])('with the pause image %j', (given, text) =>
     expect(told(judgePauseImage({ configured: 'registry/pause:3', ...given }))).toEqual([
       expect.stringMatching(text),
@@ -164,17 +166,17 @@ describe('daemon.json', () => {
 
   it.each<[string, Partial<DaemonJsonFacts>, RegExp]>([
     ['nothing', {}, /^ok: /],
-    ['no file', { text: undefined }, /^ok: there is no/],
+    ['no file', { text: undefined }, /^ok: .* does not exist/],
     [
       'a buffer',
       { text: '{"log-opts":{"max-buffer-size":"4m"}}' },
-      /^warn: log-opts.*→ Take "max-buffer-size"/,
+      /^warn: log-opts.*→ Remove "max-buffer-size"/,
     ],
     ['a buffer on the command line', { args: ['--log-opt', 'max-buffer-size=4m'] }, /^warn: log-opts/],
     [
       'users remapped',
       { securityOptions: ['name=userns'] },
-      /^warn: userns-remap is on.*→ Take "userns-remap"/,
+      /^warn: userns-remap is on.*→ Remove "userns-remap"/,
     ],
     ['users to be remapped', { text: '{"userns-remap":"default"}' }, /^warn: userns-remap is on/],
     ['no JSON', { text: '{' }, /^fail: .*is not a JSON object.*→ Fix it: dockerd --validate/],
@@ -238,14 +240,14 @@ describe('cri-dockerd', () => {
     [
       'beside us',
       { running: [theirs] },
-      /^fail: .*process 9.*wants the same socket.*→ systemctl disable --now/,
+      /^fail: .*process 9.*with the same socket.*→ systemctl disable --now/,
     ],
     [
       'beside us elsewhere',
       { running: [{ ...theirs, args: ['--container-runtime-endpoint=unix:///x'] }] },
       /^fail: .*beside dockbridge: /,
     ],
-    ['in our place', { running: [theirs], dockbridgeRuns: false }, /^warn: .*→ dockbridge switch check/],
+    ['in our place', { running: [theirs], dockbridgeRuns: false }, /^warn: .*→ Run dockbridge switch check/],
     [
       'after the next boot',
       { enabled: ['/x/cri-docker.socket'] },
@@ -313,7 +315,7 @@ describe('CNI', () => {
     [
       'a missing plugin',
       { missing: ['plugin "bridge" is not installed'] },
-      /^fail: plugin "bridge" is not installed → Put it into \/b/,
+      /^fail: plugin "bridge" is not installed → Put the plugin into \/b/,
     ],
     [
       'no configuration',
@@ -334,7 +336,7 @@ describe('CNI', () => {
     [
       'a file passed over',
       { found: { ...found, problems: ['/c/1: no "name"'] } },
-      /^warn: passed over: \/c\/1.*→ .*10.conflist is used/,
+      /^warn: file ignored: \/c\/1.*→ .*10.conflist is used/,
     ],
     [
       'no host ports',
@@ -369,7 +371,7 @@ describe('a pod that was tried', () => {
   it('failed, perhaps by kubelet', () => expect(judged('ExecSync', true)[0]).toMatch(/kubelet ends pods/));
   it('had no image', () =>
     expect(judged('image')).toEqual([
-      expect.stringMatching(/^fail: image failed: no → Pull busybox by hand, or give --image/),
+      expect.stringMatching(/^fail: image failed: no → Pull busybox by hand, or set --image/),
     ]));
 });
 
@@ -377,18 +379,18 @@ describe('the node', () => {
   it('without a program', () => {
     expect(told(judgePrograms(['tar', 'nsenter'], []))).toEqual(['ok: tar, nsenter → ']);
     expect(told(judgePrograms(['tar', 'nsenter'], ['tar', 'nsenter']))).toEqual([
-      'fail: nsenter is missing: port-forward needs it → apt install util-linux, or what your distribution calls it.',
-      'warn: tar is missing: CheckpointContainer needs it → apt install tar, or what your distribution calls it.',
+      'fail: nsenter is missing: port-forward needs it → apt install util-linux, or the package with this program in your distribution.',
+      'warn: tar is missing: CheckpointContainer needs it → apt install tar, or the package with this program in your distribution.',
     ]);
   });
 
   it.each([
     [{ pid: 7, limit: 1_048_576, open: 90 }, /^ok: process 7 may open 1048576 files, and has 90 open/],
-    [{ pid: 7, limit: 1024, open: 90 }, /^warn: process 7 may open 1024 files.*→ LimitNOFILE/],
-    [{ pid: 7, limit: 1000, open: 950 }, /^fail: process 7 has 950 of 1000 files open.*→ LimitNOFILE/],
+    [{ pid: 7, limit: 1024, open: 90 }, /^warn: process 7 may open 1024 files.*→ Set LimitNOFILE/],
+    [{ pid: 7, limit: 1000, open: 950 }, /^fail: process 7 has 950 of 1000 files open.*→ Set LimitNOFILE/],
     [
       { pid: undefined, limit: Infinity, open: 20 },
-      /^ok: no dockbridge runs; from this shell it may open any number of files/,
+      /^ok: no dockbridge is running; started from this shell, it may open any number of files/,
     ],
   ])('with open files %j', (given, text) =>
     expect(told(judgeOpenFiles(given))).toEqual([expect.stringMatching(text)]),
@@ -410,7 +412,7 @@ describe('the node', () => {
     [{ freePercent: 3 }, /^fail: \/d: 3 %.*pods fail to start/],
     [{ freeInodesPercent: 8 }, /^warn: \/d.*8 % of the inodes/],
     [{ freeInodesPercent: 1 }, /^fail: \/d.*1 % of the inodes/],
-    [{ problem: 'took longer' }, /^fail: \/d cannot be looked at: took longer → Is its disk mounted/],
+    [{ problem: 'took longer' }, /^fail: \/d cannot be examined: took longer → Is its disk mounted/],
   ])('with a disk %j', (more, text) => {
     const disk = {
       path: '/d',

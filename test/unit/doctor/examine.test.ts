@@ -83,7 +83,7 @@ describe('the report', () => {
         '                and that',
         '                docs/troubleshooting.md#cni',
         '',
-        'It works, but will cause trouble: 1 warnings, 1 as they should be.',
+        'The node works, but problems are likely: 1 warnings, 1 ok.',
         '',
       ].join('\n'),
     );

@@ -88,7 +88,7 @@ describe("kubelet's stats", () => {
       facts({ configs: [config({ featureGates: { AllAlpha: true, [GATE]: false } })] }),
       'KUBELET',
     ],
-    ['no kubelet', none, 'no kubelet runs here'],
+    ['no kubelet', none, 'no kubelet is running here'],
   ])('are warned of loudly with the gate off by %s, with the snippet', (_by, given, words) => {
     const { level, found, cure } = judgeStats(given);
     expect([level, found]).toEqual(['warn', expect.stringContaining(words)]);
@@ -108,7 +108,7 @@ describe("kubelet's stats", () => {
     });
     const { found, cure } = judgeStats(given);
     expect(found).toContain('--feature-gates on its command line switches off');
-    expect(cure).toContain(`Take ${GATE}=false out`);
+    expect(cure).toContain(`Remove ${GATE}=false`);
   });
 
   it('of a kubelet whose file cannot be read are unknown', () => {
@@ -130,7 +130,7 @@ describe("kubelet's endpoint", () => {
       'another socket',
       facts({ args: ['--container-runtime-endpoint', 'unix:///run/x.sock'] }),
       'fail',
-      /asks unix:\/\/\/run\/x.sock/,
+      /uses unix:\/\/\/run\/x.sock/,
     ],
     [
       'another in its file',

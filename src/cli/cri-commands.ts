@@ -10,7 +10,7 @@ import type { ShowCommand } from './cri/show';
 const ENDS =
   'Ends on Ctrl-C or SIGTERM. Exit code 0: the tape is complete; 1: the tape is incomplete; 2: the recording could not begin';
 
-/** Its shell and tools are what the containers of --effects are looked at with. */
+/** The image whose shell and tools examine the containers of --effects. */
 const BUSYBOX = 'docker.io/library/busybox:1.37';
 
 /** Adds `dockbridge cri record`, `show`, `diff`, `replay` and `fault`, for people who test any CRI runtime or kubelet. */
@@ -18,7 +18,7 @@ export function addCriCommands(program: Command): void {
   const cri = program
     .command('cri')
     .description(
-      'record, show, compare, replay and disturb what a kubelet and any CRI runtime say to each other (docs/harness.md)',
+      'record, show, compare, replay and disturb the calls between a kubelet and any CRI runtime (docs/harness.md)',
     );
 
   proxied(cri.command('record'))
@@ -115,7 +115,7 @@ export function addCriCommands(program: Command): void {
       'make the calls of a tape again on an endpoint, compare its answers with those of the tape, and remove what was made. ' +
         'Exit code 0: the endpoint behaves as the tape tells; 1: it differs; 2: that cannot be said, or something is left behind',
     )
-    .argument('<TAPE>', 'what record has written')
+    .argument('<TAPE>', 'a tape that record has written')
     .requiredOption(
       '--to <URL>',
       'the socket of the endpoint, such as unix:///run/dockbridge/dockbridge.sock',

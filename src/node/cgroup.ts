@@ -46,7 +46,7 @@ export async function readHierarchies(proc = '/proc'): Promise<Hierarchies | und
 export function parseProcCgroup(text: string): Map<string, string> {
   const paths = new Map<string, string>();
   for (const line of text.split('\n')) {
-    // `4:cpu,cpuacct:/path` on v1, `0::/path` on v2; the path itself may hold colons.
+    // A line is `4:cpu,cpuacct:/path` on v1 and `0::/path` on v2. The path itself may contain colons.
     const [, controllers = '', path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
     if (path !== undefined) for (const name of controllers.split(',')) paths.set(name, path);
   }

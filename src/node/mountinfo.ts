@@ -8,9 +8,11 @@ export interface Mount {
   readonly mountPoint: string;
   /** The mount's own options, such as `ro,nosuid`. */
   readonly options: string;
-  /** Whether mounts below it also appear in its copies. */
+  /**
+   * Whether propagation is shared: a mount made below this mount then also appears below the other mounts of its peer group.
+   */
   readonly isShared: boolean;
-  /** Whether mounts below its original, of which it is a copy, appear in it. */
+  /** Whether the mount is a slave: mounts made below its master mount also appear below this mount. */
   readonly isSlave: boolean;
   readonly type: string;
   readonly source: string;

@@ -1,9 +1,12 @@
 import { FRAME_HEADER_BYTES, type FrameHeader, ProtocolError, readFrameHeader } from './frames';
 
-/** Receives a whole frame. `bytes` begins with the frame's header and may share its memory with the chunk that was fed. */
+/** Receives a complete frame. `bytes` begins with the frame's header and may share its memory with the chunk that was fed. */
 export type OnFrame = (head: FrameHeader, bytes: Buffer) => void;
 
-/** Cuts the bytes of one direction of a connection into frames, however they are divided into chunks. It keeps at most one frame. */
+/**
+ * Splits the bytes of one direction of a connection into frames, however the bytes are divided into chunks. It buffers at most
+ * one frame.
+ */
 export class FrameReader {
   readonly #preface: Buffer;
   readonly #onFrame: OnFrame;
@@ -11,7 +14,7 @@ export class FrameReader {
   /** The part of the next frame that has arrived. */
   #pieces: Buffer[] = [];
   #held = 0;
-  /** How many bytes of it are needed for the next step: its header, then all of it. */
+  /** How many bytes of the frame are needed for the next step: first the header, then the whole frame. */
   #needed = FRAME_HEADER_BYTES;
 
   /** @param preface the bytes before the first frame: `PREFACE` for a client, an empty buffer for a server. */
@@ -20,7 +23,7 @@ export class FrameReader {
     this.#onFrame = onFrame;
   }
 
-  /** @throws ProtocolError when the preface is wrong, and what `onFrame` throws. After an error no more may be fed. */
+  /** @throws ProtocolError when the preface is wrong, and the errors of `onFrame`. After an error no more bytes may be fed. */
   feed(chunk: Buffer): void {
     let rest = this.#afterPreface(chunk);
     while (rest.length > 0) {
@@ -46,13 +49,16 @@ export class FrameReader {
   }
 
   #hold(piece: Buffer, needed: number): void {
-    // A copy: the piece may be the end of a much larger buffer, which would stay with it.
+    // The piece is copied, because it may be the end of a much larger buffer, which would otherwise stay in memory.
     this.#pieces.push(Buffer.from(piece));
     this.#held += piece.length;
     this.#needed = needed;
   }
 
-  /** Adds bytes to the frame that has begun, and passes it on when it is whole. @returns the bytes after it. */
+  /**
+   * Adds bytes to the frame that has begun, and passes the frame on when it is complete.
+   * @returns the bytes after the frame.
+   */
   #completed(chunk: Buffer): Buffer {
     const taken = chunk.subarray(0, this.#needed - this.#held);
     this.#hold(taken, this.#needed);
@@ -61,7 +67,7 @@ export class FrameReader {
     const bytes = Buffer.concat(this.#pieces);
     const end = endOfFrame(bytes) ?? FRAME_HEADER_BYTES;
     if (end > bytes.length) {
-      // Now the header is whole and tells the length of the frame.
+      // The header is complete now, so the length of the frame is known.
       this.#pieces = [bytes];
       this.#needed = end;
       return rest;
@@ -74,7 +80,7 @@ export class FrameReader {
   }
 }
 
-/** The length of the frame that begins here; undefined while its header is not whole. */
+/** Returns the length of the frame that begins here; undefined while its header is incomplete. */
 function endOfFrame(data: Buffer): number | undefined {
   return data.length < FRAME_HEADER_BYTES ? undefined : FRAME_HEADER_BYTES + data.readUIntBE(0, 3);
 }

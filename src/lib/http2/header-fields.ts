@@ -14,7 +14,7 @@ const TABLE_BYTES = 4096;
  * 32 bytes for each field.
  */
 const MAX_DECODED_BYTES = 256 * 1024;
-/** The largest table that is accepted, whatever was announced. gRPC implementations use much smaller ones. */
+/** The largest table that is accepted, even if a larger size was announced. gRPC implementations use much smaller tables. */
 const MAX_TABLE_BYTES = 1024 * 1024;
 const FIELD_OVERHEAD = 32;
 

@@ -38,7 +38,7 @@ export async function findProcesses(proc = '/proc'): Promise<NodeProcess[]> {
   };
   const found = await mapLimited(pids, CONCURRENT_READS, async (pid) => {
     if ((await spaceOf(pid, 'net')) !== own.net || !(await mayShare(pid, 'pid'))) return undefined;
-    // Returns '' for a process that has just ended.
+    // Returns Returns '' for a process that has just ended.
     const read = (file: string): Promise<string> => readFile(join(proc, pid, file), 'utf8').catch(() => '');
     const words = (await read('cmdline')).split('\0').slice(0, -1);
     const one =
@@ -87,7 +87,10 @@ function underNode(pid: number, args: readonly string[]): NodeProcess | undefine
   return isOurs || isLikely ? asDaemon(pid, rest) : undefined;
 }
 
-/** Accepts only `serve`, which is also the default command, because dockbridge's other commands do not serve pods. */
+/**
+ * Accepts only `serve`, which is also the default command, because Accepts only `serve`, which is also the default command,
+ * because dockbridge's other commands do not serve pods.
+ */
 function asDaemon(pid: number, args: readonly string[]): NodeProcess | undefined {
   return args[0] === undefined || args[0] === 'serve' || args[0].startsWith('-')
     ? { name: 'dockbridge', pid, args }

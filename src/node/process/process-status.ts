@@ -3,16 +3,19 @@ export { capabilitiesOf } from '../../translate/container/container-security';
 export const CAPABILITY_SETS = ['inheritable', 'permitted', 'effective', 'bounding', 'ambient'] as const;
 export type CapabilitySet = (typeof CAPABILITY_SETS)[number];
 
-/** What /proc/PID/status tells about a process' rights (proc(5)). Lists are empty and numbers 0 where the text has no such line. */
+/**
+ * The rights of a process, from /proc/PID/status (proc(5)). A list is empty, and a set of capabilities is 0, when the text has
+ * no such line.
+ */
 export interface ProcessStatus {
-  /** Real, effective, saved, and that of the file system. */
+  /** The real, effective, saved and file system user IDs. */
   readonly uids: readonly number[];
   readonly gids: readonly number[];
   readonly groups: readonly number[];
   readonly capabilities: Readonly<Record<CapabilitySet, bigint>>;
-  /** Undefined where the kernel does not tell it. */
+  /** Undefined when the kernel does not report it. */
   readonly noNewPrivileges: boolean | undefined;
-  /** 0: off, 1: strict, 2: filter. */
+  /** The seccomp mode: 0 means off, 1 strict, 2 filter. */
   readonly seccomp: number | undefined;
   /** Octal, such as `0022`. */
   readonly umask: string | undefined;

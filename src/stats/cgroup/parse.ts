@@ -30,7 +30,10 @@ function valueText(text: string, key: string): string | undefined {
   return text.slice(from, end === -1 ? undefined : end).trim();
 }
 
-/** Memory in use without inactive page cache. @param inactive was read after `usage`: the cache may have grown. */
+/**
+ * Returns the memory in use without inactive page cache, never less than 0.
+ * @param inactive was read after `usage`, so it may be larger if the cache has grown meanwhile.
+ */
 export function workingSet(usage: number, inactive: number | undefined): number {
   return Math.max(0, usage - (inactive ?? 0));
 }

@@ -33,10 +33,7 @@ export interface Option<T> {
   readonly help: string;
   /** Whether SIGHUP suffices to apply a new value from the files, or a restart is needed. */
   readonly reload: 'live' | 'restart';
-  /**
-   * Why the option has no effect in dockbridge. It is accepted because cri-dockerd has it, and dockbridge logs once that it has
-   * no effect.
-   */
+  /** Why this option of cri-dockerd has no effect. It is accepted, and dockbridge logs once that it has no effect. */
   readonly ignored?: string;
 }
 
@@ -147,13 +144,7 @@ export const OPTIONS = {
     text,
     'directory of CNI configurations; the first valid configuration is used, and changes are noticed',
   ),
-  cniBinDir: option(
-    'cni-bin-dir',
-    'DIRS',
-    '/opt/cni/bin',
-    list,
-    'directories of CNI plugins, comma-separated',
-  ),
+  cniBinDir: option('cni-bin-dir', 'DIRS', '/opt/cni/bin', list, 'CNI plugin directories, comma-separated'),
   cniCacheDir: option(
     'cni-cache-dir',
     'DIR',
@@ -214,15 +205,7 @@ export const OPTIONS = {
     oneOf('auto', 'cgroup', 'engine'),
     'source of container and pod stats: cgroup files, or the Engine, which costs much more; auto: cgroup files if the Engine is on this machine',
   ),
-  logLevel: live(
-    option(
-      'log-level',
-      'LEVEL',
-      'info',
-      logLevel,
-      'least severe level that is logged: error, warn, info, debug or trace',
-    ),
-  ),
+  logLevel: live(option('log-level', 'LEVEL', 'info', logLevel, 'error, warn, info, debug or trace')),
   streamingBindAddr: option(
     'streaming-bind-addr',
     'ADDR',
@@ -240,13 +223,7 @@ export const OPTIONS = {
     ),
   ),
   streamingTlsPrivateKeyFile: live(
-    option(
-      'streaming-tls-private-key-file',
-      'FILE',
-      '',
-      text,
-      'PEM file with the private key of that certificate',
-    ),
+    option('streaming-tls-private-key-file', 'FILE', '', text, 'PEM file with the key of that certificate'),
   ),
   metricsAddress: whenObserving(
     'off',
@@ -281,14 +258,7 @@ export const OPTIONS = {
     "MTU of kubenet's networks",
     'dockbridge has no kubenet',
   ),
-  hairpinMode: option(
-    'hairpin-mode',
-    'MODE',
-    'none',
-    text,
-    'hairpin mode of kubenet',
-    'dockbridge has no kubenet',
-  ),
+  hairpinMode: option('hairpin-mode', 'MODE', 'none', text, 'hairpin in kubenet', 'there is no kubenet'),
   criDockerdRootDirectory: option(
     'cri-dockerd-root-directory',
     'DIR',
@@ -353,10 +323,7 @@ export interface Sourced {
 /** Values that configuration files give, by option name. */
 export type FileValues = Readonly<Partial<Record<string, Sourced>>>;
 
-/**
- * Returns an option's value. The command line overrides the environment, and the environment overrides files. Undefined when
- * none of them sets the option.
- */
+/** Returns a value from the command line, else from the environment, else from files; undefined if none sets the option. */
 export function givenValue(
   { name }: Pick<Option<unknown>, 'name'>,
   given: Given,

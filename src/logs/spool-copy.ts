@@ -9,10 +9,7 @@ import { SpoolChain, SpoolCursor, type SpoolFile, type SpoolTarget } from './spo
 
 /** How many bytes of earlier output are copied for a container that another runtime started. */
 const MOST_BACK_BYTES = 50 * 1024 * 1024;
-/**
- * Number of chunks, which are some GB together. No spool is larger, so this only limits the loop if the Engine writes faster
- * than we copy.
- */
+/** Chunks of some GB together, more than a spool contains. This ends the loop if the Engine writes faster than we copy. */
 const MOST_STEPS = 10_000;
 
 /** `more` means that `step` should be called again; `idle` means that the end of the spool was reached. */
@@ -106,8 +103,8 @@ export class SpoolCopy {
   }
 
   /**
-   * Goes to the saved position while the daemon is starting, before `start` is called. Uses only files that exist, because the
-   * container and its directory may be gone. Returns false when there is nothing to continue.
+   * Goes to the saved position before `start` is called. Creates nothing, as the container may be gone. False without a
+   * position.
    */
   resume(): boolean {
     return this.log.linkTo(this.source.spoolPath) === undefined && this.attach();
@@ -233,9 +230,7 @@ export class SpoolCopy {
     return this.attached;
   }
 
-  /**
-   * Opens the spool and the log, each at the saved position. Returns false when one of them is missing or the log is a link.
-   */
+  /** Opens spool and log, each at the saved position. Returns false when one is missing or the log is a link. */
   private openBoth(): boolean {
     if (this.wanted && this.log.isLinkTo(this.source.spoolPath)) {
       this.linked = true;
@@ -281,10 +276,7 @@ export class SpoolCopy {
     return saved.previous;
   }
 
-  /**
-   * Begins a spool that has no valid saved position.
-   * @returns true when the log ends with a record of this spool.
-   */
+  /** Begins a spool without a valid saved position. Returns true when the log ends with a record of this spool. */
   private goOnAfterLastLine(): boolean {
     const place = findLastLine(this.log.tail(), this.chain.all(), this.parts);
     if (place === undefined) return false;
@@ -331,10 +323,7 @@ export class SpoolCopy {
     return 'idle';
   }
 
-  /**
-   * Called when the spool was truncated in place (by max-file=1, copytruncate or an administrator). Output since our last read
-   * may have been lost.
-   */
+  /** Called when the spool was truncated in place (max-file=1, copytruncate). Output since our last read may be lost. */
   private wasCut(file: SpoolFile): StepOutcome {
     file.gapBefore = true;
     this.restart();

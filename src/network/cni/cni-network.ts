@@ -54,10 +54,7 @@ export interface CniOptions extends PluginObservers {
   readonly logger: Logger;
 }
 
-/**
- * Pods on the node's CNI network. The arguments of each ADD are recorded before it runs, so that the ADD can be undone even if
- * dockbridge is killed.
- */
+/** Pods on the node's CNI network. Each ADD is recorded before it runs, so that it can be undone even after a kill. */
 export class CniNetwork implements NodeCni {
   readonly networkMode = 'none';
   private readonly chain: PluginChain;
@@ -173,9 +170,7 @@ export class CniNetwork implements NodeCni {
     this.tidy = this.collect(existing);
   }
 
-  /**
-   * Collects garbage while no pod is being attached, so that no address is assigned while plugins look for unused addresses.
-   */
+  /** Collects garbage while no pod is attached, because plugins must not assign the addresses that they free. */
   private async collect(existing: ReadonlySet<string>): Promise<void> {
     const { logger } = this.options;
     if (!(await this.orphansGone)) {
@@ -203,10 +198,7 @@ export class CniNetwork implements NodeCni {
     return existing.has(containerId) || !this.loaded.has(containerId) || !this.isOurs(entry);
   }
 
-  /**
-   * Fails while a process still uses the pod's address, because another pod must not get this address yet. The caller then
-   * tries again.
-   */
+  /** Fails while a process still uses the pod's address, which no other pod may get yet. The caller then tries again. */
   private async detachVanished(id: string): Promise<void> {
     if ((await this.inUse()).has(id))
       throw failedPrecondition(
@@ -372,10 +364,7 @@ export class CniNetwork implements NodeCni {
     });
   }
 
-  /**
-   * A failure here is only logged, because a pod that needs the directory will try to create it again, and will fail with the
-   * reason.
-   */
+  /** A failure is only logged: a pod that needs the directory tries to create it again, and fails with the reason. */
   private async prepareHandles(): Promise<void> {
     await this.handles.prepare().catch((error: unknown) => {
       this.options.logger.warn('Cannot prepare the directory of network namespaces', {

@@ -137,7 +137,7 @@ describe('a container that already has the wanted name and attempt', () => {
       { state: 'running' as const },
       CONTENTS,
       [
-        `RuntimeError: container app attempt 0 exists in this sandbox as ${CONTAINER_ID} (running); use another attempt`,
+        `RuntimeError: container app attempt 0 already exists in this sandbox as ${CONTAINER_ID} (running); use another attempt`,
         0,
         true,
       ],

@@ -54,7 +54,7 @@ describe('Broadcast', () => {
     expect(await take(quick, 1)).toEqual([1]);
     broadcast.publish(4);
     expect([cutOff, broadcast.readerCount]).toEqual([1, 1]);
-    expect(await rejectionOf(slow.next(signal))).toMatch(/^RESOURCE_EXHAUSTED .*missed some/);
+    expect(await rejectionOf(slow.next(signal))).toMatch(/^RESOURCE_EXHAUSTED .*has missed events/);
     expect(await take(quick, 3)).toEqual([2, 3, 4]);
     expect(broadcast.backlog).toBe(0);
   });

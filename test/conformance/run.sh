@@ -6,6 +6,7 @@
 #   ARGS=…             for `go test`, such as ARGS='-run TestExec'
 #   RECORD=FILE        everything goes through `dockbridge cri record` of the node that node.sh starts, and FILE is its tape
 #   TOTALS=FILE        gets `N passed, N failed, N skipped`
+#   JUNIT=FILE         gets the results as JUnit's XML
 set -euo pipefail
 [ -z "${RECORD:-}" ] || RECORD=$(realpath -m "$RECORD")
 export RECORD
@@ -28,4 +29,4 @@ suite() {
   "$go" run ./serve bash -c 'cd old && CONFORMANCE_IMAGE=$CONFORMANCE_IMAGES/base:1 exec "$@"' - \
     "$go" test -json -count=1 -timeout 5m ${ARGS:-} . || true
 }
-suite | "$go" run ./report -skips skips.txt -runtime "$CONFORMANCE_RUNTIME" -totals "${TOTALS:-}"
+suite | "$go" run ./report -skips skips.txt -runtime "$CONFORMANCE_RUNTIME" -totals "${TOTALS:-}" -junit "${JUNIT:-}"

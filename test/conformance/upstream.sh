@@ -8,6 +8,7 @@
 #   BENCHMARK=N                 critest's benchmarks instead, N samples of each, beside the bare Engine's figures
 #   RECORD=FILE                 everything goes through `dockbridge cri record`, and FILE is its tape
 #   TOTALS=FILE                 gets `N passed, N failed, N skipped` of critest
+#   JUNIT=FILE                  gets critest's results as JUnit's XML
 set -euo pipefail
 [ -z "${RECORD:-}" ] || RECORD=$(realpath -m "$RECORD")
 export RECORD
@@ -58,6 +59,6 @@ command -v nginx >/dev/null || { echo 'upstream: critest wants an image with ngi
   -ginkgo.json-report "$NODE_WORK/critest.json" ${SEED:+-ginkgo.seed $SEED} ${ARGS:-}) >"$NODE_WORK/critest.log" 2>&1 || failed=1
 [ -s "$NODE_WORK/critest.json" ] || { tail -20 "$NODE_WORK/critest.log" >&2; exit 1; }
 grep -F 'Random Seed' "$NODE_WORK/critest.log" || true
-"$go" run ./report -ginkgo -runtime "$CONFORMANCE_RUNTIME" -totals "${TOTALS:-}" <"$NODE_WORK/critest.json" || failed=1
+"$go" run ./report -ginkgo -runtime "$CONFORMANCE_RUNTIME" -totals "${TOTALS:-}" -junit "${JUNIT:-}" <"$NODE_WORK/critest.json" || failed=1
 bash crictl.sh || failed=1
 exit $failed

@@ -87,6 +87,7 @@ func TestLifeCycle(t *testing.T) {
 			}
 			var pulled cri.PullImageResponse
 			r.call("PullImage", &cri.PullImageRequest{Image: &cri.ImageSpec{Image: image}}, &pulled)
+			defer r.call("RemoveImage", &cri.RemoveImageRequest{Image: &cri.ImageSpec{Image: image}}, &cri.RemoveImageResponse{})
 			var images cri.ListImagesResponse
 			r.call("ListImages", &cri.ListImagesRequest{}, &images)
 			if len(images.Images) == 0 {

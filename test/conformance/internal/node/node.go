@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,6 +32,8 @@ type Environment struct {
 	// CgroupParent is what the node's cgroup driver wants to hear from a kubelet.
 	CgroupParent string
 	run          string
+	// making is held for reading while a pod is made, and for writing when no more shall be.
+	making sync.RWMutex
 }
 
 // Connect asks the runtime at endpoint the two questions that a kubelet starts with.
@@ -138,7 +141,9 @@ func (n *Node) TryPod(changes ...func(*cri.PodSandboxConfig)) (*Pod, error) {
 	n.T.Helper()
 	config := n.PodConfig(changes...)
 	check.NoError(n.T, os.MkdirAll(config.LogDirectory, 0o755), "log directory") // kubelet makes it
+	n.making.RLock()
 	id, err := n.Runtime.RunPodSandbox(n.Context(), config, n.Handler)
+	n.making.RUnlock()
 	if err != nil {
 		return nil, err
 	}

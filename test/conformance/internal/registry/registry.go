@@ -4,6 +4,8 @@ package registry
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -48,23 +50,28 @@ type Pace struct {
 	Ended chan struct{}
 }
 
-// Start builds the layers with images/build.sh below the directory of the suite and listens on address.
+// Start listens on address. The layers are in images/base.tar below the directory of a built suite; elsewhere
+// images/build.sh makes them.
 func Start(suite, address string) (*Registry, error) {
-	work, err := os.MkdirTemp("", "conformance-images-")
+	images := filepath.Join(suite, "images")
+	if _, err := os.Stat(filepath.Join(images, "base.tar")); errors.Is(err, os.ErrNotExist) {
+		work, err := os.MkdirTemp("", "conformance-images-")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(work)
+		build := exec.Command("bash", filepath.Join(images, "build.sh"), work)
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			return nil, fmt.Errorf("images/build.sh, which needs Debian's packages busybox, gcc and libc6-dev: %w", err)
+		}
+		images = work
+	}
+	base, err := os.ReadFile(filepath.Join(images, "base.tar"))
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(work)
-	build := exec.Command("bash", filepath.Join(suite, "images", "build.sh"), work)
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return nil, err
-	}
-	base, err := os.ReadFile(filepath.Join(work, "base.tar"))
-	if err != nil {
-		return nil, err
-	}
-	nginx, _ := os.ReadFile(filepath.Join(work, "nginx.tar")) // may be absent
+	nginx, _ := os.ReadFile(filepath.Join(images, "nginx.tar")) // may be absent
 
 	registry := &Registry{
 		Base: base, Nginx: nginx,

@@ -1,22 +1,23 @@
-package main
+package report
 
 import (
 	"fmt"
 	"os"
 	"path"
+	"regexp"
 	"strings"
 )
 
 // sometimes, as what lifts an entry, is said of a test that passes by chance.
 const sometimes = "sometimes"
 
-// skip is one line of the list: `test | where | lifted by | why`. A `*` in a test's name stands for anything, a
+// Skip is one line of the list: `test | where | lifted by | why`. A `*` in a test's name stands for anything, a
 // slash too.
-type skip struct {
+type Skip struct {
 	test, until, why string
 }
 
-func (s *skip) String() string {
+func (s *Skip) String() string {
 	switch s.until {
 	case "-":
 		return s.why
@@ -26,8 +27,8 @@ func (s *skip) String() string {
 	return s.why + " (lifted by " + s.until + ")"
 }
 
-// readSkips keeps the entries that hold where one of the conditions does.
-func readSkips(file string, conditions []string) ([]*skip, error) {
+// ReadSkips keeps the entries that hold where one of the conditions does. An empty name of a file stands for no entries.
+func ReadSkips(file string, conditions []string) ([]*Skip, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -35,7 +36,7 @@ func readSkips(file string, conditions []string) ([]*skip, error) {
 	if err != nil {
 		return nil, err
 	}
-	var skips []*skip
+	var skips []*Skip
 	for number, line := range strings.Split(string(text), "\n") {
 		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
 			continue
@@ -48,7 +49,7 @@ func readSkips(file string, conditions []string) ([]*skip, error) {
 			fields[index] = strings.TrimSpace(fields[index])
 		}
 		if holds(fields[1], conditions) {
-			skips = append(skips, &skip{test: fields[0], until: fields[2], why: fields[3]})
+			skips = append(skips, &Skip{test: fields[0], until: fields[2], why: fields[3]})
 		}
 	}
 	return skips, nil
@@ -65,8 +66,26 @@ func holds(where string, conditions []string) bool {
 	return false
 }
 
-// conditions are what is true of this machine and this run.
-func conditions(runtime string) []string {
+// LabelOf is what the list of skips calls a runtime that tells this name and version: of an Engine its version up to the
+// minor number, of containerd `containerd` up to 1 and with the major number from 2 on. Others have their name and minor
+// version, such as cri-o-1.34.
+func LabelOf(name, version string) string {
+	number := regexp.MustCompile(`^v?((\d+)(\.\d+)?)`).FindStringSubmatch(version)
+	switch {
+	case number == nil:
+		return name
+	case name == "docker":
+		return number[1]
+	case name == "containerd" && (number[2] == "0" || number[2] == "1"):
+		return name
+	case name == "containerd":
+		return name + "-" + number[2]
+	}
+	return name + "-" + number[1]
+}
+
+// Conditions are what is true of this machine and this run.
+func Conditions(runtime string) []string {
 	all := []string{"runtime=" + runtime}
 	if flag, err := os.ReadFile("/sys/module/apparmor/parameters/enabled"); err != nil || flag[0] != 'Y' {
 		all = append(all, "no-apparmor")
@@ -77,7 +96,7 @@ func conditions(runtime string) []string {
 	return all
 }
 
-func find(skips []*skip, test string) *skip {
+func find(skips []*Skip, test string) *Skip {
 	for _, entry := range skips {
 		if match, err := path.Match(strings.ReplaceAll(entry.test, "/", "."), strings.ReplaceAll(test, "/", ".")); err == nil && match {
 			return entry

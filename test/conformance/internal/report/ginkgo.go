@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"encoding/json"
@@ -6,20 +6,29 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 )
 
-// readGinkgo reads critest's -ginkgo.json-report, whose areas are the outermost containers of the specs.
-func readGinkgo(input io.Reader) (results, map[string]string, error) {
+// ReadGinkgo reads critest's -ginkgo.json-report, whose areas are the outermost containers of the specs.
+func ReadGinkgo(input io.Reader) (Results, map[string]string, error) {
 	var suites []struct {
 		SpecReports []struct {
 			ContainerHierarchyTexts    []string
 			LeafNodeType, LeafNodeText string
 			State                      string
 			NumAttempts                int
-			Failure                    struct{ Message string }
+			RunTime                    time.Duration
+			CapturedGinkgoWriterOutput string
+			Failure                    struct {
+				Message  string
+				Location struct {
+					FileName   string
+					LineNumber int
+				}
+			}
 		}
 	}
-	var all results
+	var all Results
 	areas := map[string]string{}
 	if err := json.NewDecoder(input).Decode(&suites); err != nil {
 		return all, nil, err
@@ -48,7 +57,12 @@ func readGinkgo(input io.Reader) (results, map[string]string, error) {
 			if outcome == "skip" && message == "" {
 				message = "left out by the command line"
 			}
-			all.tests = append(all.tests, result{name, outcome, []string{message}})
+			test := result{name: name, outcome: outcome, output: []string{message}, seconds: spec.RunTime.Seconds()}
+			if outcome != "pass" && outcome != "skip" {
+				place := spec.Failure.Location
+				test.log = fmt.Sprintf("%s:%d\n%s", place.FileName, place.LineNumber, spec.CapturedGinkgoWriterOutput)
+			}
+			all.tests = append(all.tests, test)
 		}
 	}
 	return all, areas, nil

@@ -1,0 +1,135 @@
+// Command suite runs the specs and the old clients that build.sh has put beside it against a runtime, and reports. It
+// is what `dockbridge cri conformance` starts (docs/harness.md). Exit code 0: passed; 1: a spec failed; 2: it could not
+// run, no spec has the pattern's name, or it was interrupted.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"dockbridge.test/conformance/internal/report"
+)
+
+// Time limits, in the words of `go test`. Most specs wait, so that more run at a time than there are processors.
+const (
+	specsTimeout = "30m"
+	oldTimeout   = "5m"
+	parallel     = "8"
+)
+
+// failed says that specs failed, and nothing else did.
+var failed = errors.New("")
+
+type options struct {
+	endpoint, pattern, handler, registry, skips string
+	junit, format                               string
+	runtime                                     report.Runtime
+}
+
+func main() {
+	var given options
+	flag.StringVar(&given.endpoint, "endpoint", "", "the runtime's socket, unix:///…")
+	flag.StringVar(&given.runtime.Name, "runtime-name", "", "what the runtime answers to Version")
+	flag.StringVar(&given.runtime.Version, "runtime-version", "", "what the runtime answers to Version")
+	flag.StringVar(&given.pattern, "run", "", "only specs whose name this regular expression matches")
+	flag.StringVar(&given.handler, "handler", "", "the runtime handler of all pods")
+	flag.StringVar(&given.registry, "registry", "127.0.0.1:0", "address of the suite's registry")
+	flag.StringVar(&given.skips, "skips", "", "one more list of skips")
+	flag.StringVar(&given.junit, "junit", "", "file for JUnit's XML")
+	flag.StringVar(&given.format, "o", "text", "text or json")
+	flag.Parse()
+
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	err := run(given, interrupted)
+	if errors.Is(err, failed) {
+		os.Exit(1)
+	} else if err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		os.Exit(2)
+	}
+}
+
+func run(given options, interrupted <-chan os.Signal) error {
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	suite := filepath.Dir(program)
+	given.runtime.Label = report.LabelOf(given.runtime.Name, given.runtime.Version)
+	skips, err := readSkips(suite, given)
+	if err != nil {
+		return err
+	}
+	if err := clear(given.junit); err != nil {
+		return err
+	}
+	var events bytes.Buffer
+	if err := runSpecs(suite, given, &events, interrupted); err != nil {
+		return err
+	}
+	if err := runOld(suite, given, &events, interrupted); err != nil {
+		return err
+	}
+	results, err := report.Read(&events)
+	if err != nil {
+		return err
+	}
+	return tell(given, report.Judge(given.runtime, results, report.Areas(suite), skips))
+}
+
+// clear removes an earlier report, so that nobody takes it for this run's. A file that cannot be written is told before
+// minutes have gone.
+func clear(file string) error {
+	if err := report.WriteFile(file, func(writer) error { return nil }); err != nil || file == "" {
+		return err
+	}
+	return os.Remove(file)
+}
+
+func readSkips(suite string, given options) ([]*report.Skip, error) {
+	conditions := report.Conditions(given.runtime.Label)
+	var all []*report.Skip
+	for _, file := range []string{given.skips, filepath.Join(suite, "skips.txt")} { // the first entry that fits counts
+		skips, err := report.ReadSkips(file, conditions)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, skips...)
+	}
+	return all, nil
+}
+
+func tell(given options, judged report.Report) error {
+	for _, line := range judged.Package {
+		if strings.HasPrefix(line, "conformance: ") {
+			fmt.Fprint(os.Stderr, line)
+		}
+	}
+	if err := report.WriteFile(given.junit, judged.WriteJUnit); err != nil {
+		return err
+	}
+	write := judged.WriteTable
+	if given.format == "json" {
+		write = judged.WriteJSON
+	}
+	if err := write(os.Stdout); err != nil {
+		return err
+	}
+	switch {
+	case len(judged.Cases) == 0 && given.pattern != "":
+		return fmt.Errorf("no spec ran: either none matches %q, or the suite could not begin", given.pattern)
+	case len(judged.Cases) == 0:
+		return errors.New("no spec ran: the suite could not begin")
+	case judged.Count().Failed > 0:
+		return failed
+	}
+	return nil
+}

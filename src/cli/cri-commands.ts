@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander';
+import type { ConformanceCommand } from './cri/conformance';
 import type { DiffCommand } from './cri/diff';
 import type { DiffEffectsCommand } from './cri/diff-effects';
 import type { EffectsCommand } from './cri/effects';
@@ -13,7 +14,7 @@ const ENDS =
 /** The image whose shell and tools examine the containers of --effects. */
 const BUSYBOX = 'docker.io/library/busybox:1.37';
 
-/** Adds `dockbridge cri record`, `show`, `diff`, `replay` and `fault`, for people who test any CRI runtime or kubelet. */
+/** Adds the commands of `dockbridge cri`, for people who test any CRI runtime or kubelet. */
 export function addCriCommands(program: Command): void {
   const cri = program
     .command('cri')
@@ -134,6 +135,35 @@ export function addCriCommands(program: Command): void {
     .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
     .action(async (tape: string, options: ReplayCommand) => {
       process.exitCode = await (await import('./cri/replay.js')).replay(tape, options);
+    });
+
+  cri
+    .command('conformance')
+    .description(
+      'run the conformance suite of dockbridge on any runtime of this machine, as root: it makes pods and images, and removes them. ' +
+        'Exit code 0: all specs passed, or were skipped for a known reason; 1: a spec failed; 2: the suite is missing or could not run',
+    )
+    .requiredOption(
+      '--endpoint <URL>',
+      "the runtime's socket, such as unix:///run/containerd/containerd.sock",
+    )
+    .option('--run <PATTERN>', 'only specs whose name this regular expression matches, such as TestExec')
+    .option('--skips <FILE>', 'a list of specs whose failures are known, besides the one of the suite')
+    .option('--handler <NAME>', 'the runtime handler of all pods')
+    .option(
+      '--registry <ADDRESS:PORT>',
+      'where the suite serves its images, for a runtime that needs to know it beforehand; by default a free port of 127.0.0.1',
+    )
+    .addOption(
+      new Option(
+        '--suite <DIR>',
+        'a built suite; by default the one beside the program, or in a git tree a fresh one',
+      ).env('DOCKBRIDGE_CONFORMANCE'),
+    )
+    .option('--junit <FILE.xml>', 'a report for a CI system, besides the one on the standard output')
+    .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
+    .action(async (options: ConformanceCommand) => {
+      process.exitCode = await (await import('./cri/conformance.js')).conformance(options);
     });
 
   proxied(cri.command('fault'))

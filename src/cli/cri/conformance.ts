@@ -1,0 +1,149 @@
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
+import { once } from 'node:events';
+import { access, constants } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { failedPrecondition, invalidArgument, messageOf } from '../../lib/errors';
+import { CONFORMANCE_SOURCES, CONFORMANCE_SUITE } from '../../release';
+import { CriClient } from '../../server/client/cri-client';
+import { parseEndpoint } from '../../server/listener/socket-listener';
+import { say } from './proxied';
+
+export interface ConformanceCommand {
+  readonly endpoint: string;
+  readonly junit?: string | undefined;
+  readonly output: 'text' | 'json';
+  /** A regular expression of Go for the names of specs. */
+  readonly run?: string | undefined;
+  /** One more list of skips. */
+  readonly skips?: string | undefined;
+  /** The directory of a built suite. */
+  readonly suite?: string | undefined;
+  /** The runtime handler of all pods. */
+  readonly handler?: string | undefined;
+  /** The address of the suite's registry. */
+  readonly registry?: string | undefined;
+}
+
+/** Where the suite may be. */
+export interface Places {
+  /** Beside the program: a built suite. */
+  readonly built: string;
+  /** Where build.sh is, in a tree of ours. */
+  readonly sources: string;
+}
+
+interface Version {
+  readonly runtime_name: string;
+  readonly runtime_version: string;
+}
+
+const NAME = 'conformance';
+const VERSION_MS = 10_000;
+const PROGRAM = 'suite';
+const END_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP'] as const;
+const HOW_TO_GET_IT =
+  'Where dockbridge is in git, "bash test/conformance/build.sh DIR" builds it. DIR can be copied to any machine of the same architecture; ' +
+  'give it with --suite DIR or DOCKBRIDGE_CONFORMANCE=DIR, or put it there (docs/harness.md)';
+
+/**
+ * `dockbridge cri conformance`: runs the conformance suite, which is a program in Go, on a runtime of this machine.
+ * @returns the exit code: 0 if all specs passed or were skipped, 1 if one failed, 2 if that cannot be said.
+ */
+export async function conformance(
+  command: ConformanceCommand,
+  places: Places = { built: CONFORMANCE_SUITE, sources: CONFORMANCE_SOURCES },
+): Promise<number> {
+  try {
+    const { runtime_name, runtime_version } = await versionOf(command.endpoint);
+    const suite = await suiteIn(command.suite, places);
+    const { endpoint, output, junit, run, skips, handler, registry } = command;
+    const given = { endpoint, o: output, junit, run, skips, handler, registry };
+    const args = Object.entries({
+      ...given,
+      'runtime-name': runtime_name,
+      'runtime-version': runtime_version,
+    }).flatMap(([name, value]) => (value === undefined ? [] : [`-${name}=${value}`]));
+    const code = await exitCodeOf(join(suite, PROGRAM), args, 'inherit');
+    return code === 0 || code === 1 ? code : 2;
+  } catch (error) {
+    say(NAME, messageOf(error));
+    return 2;
+  }
+}
+
+/** @throws an error that names the endpoint if nothing there answers. */
+async function versionOf(endpoint: string): Promise<Version> {
+  if (!endpoint.startsWith('unix://'))
+    throw invalidArgument('--endpoint', `"${endpoint}" is not unix:///path`);
+  parseEndpoint(endpoint, {}, process.pid);
+  const client = new CriClient(endpoint);
+  try {
+    return await client.call('Version', {}, VERSION_MS);
+  } catch (error) {
+    throw failedPrecondition(
+      `${endpoint} does not answer CRI's Version (${messageOf(error)}): the runtime must run on this machine and speak runtime.v1, ` +
+        'and this user must be allowed to open its socket',
+    );
+  } finally {
+    client.close();
+  }
+}
+
+/**
+ * What the user gives wins; then sources, from which the suite is built, so that a developer never runs an old one; then what is beside the program.
+ * @returns the directory of a built suite.
+ */
+async function suiteIn(given: string | undefined, { built, sources }: Places): Promise<string> {
+  if (given !== undefined) {
+    const directory = resolve(given);
+    if (await isProgram(join(directory, PROGRAM))) return directory;
+    throw invalidArgument('--suite', `${directory} has no program "${PROGRAM}". ${HOW_TO_GET_IT}`);
+  }
+  const script = join(sources, 'build.sh');
+  if (await isThere(script)) return buildSuite(script);
+  if (await isProgram(join(built, PROGRAM))) return built;
+  throw failedPrecondition(`the conformance suite is not in ${built}. ${HOW_TO_GET_IT}`);
+}
+
+async function buildSuite(script: string): Promise<string> {
+  const directory = join(dirname(script), '.built');
+  if (!(await isProgram(join(directory, PROGRAM))))
+    say(NAME, 'the suite is being built, which takes some minutes the first time');
+  // The standard output is for the report.
+  const code = await exitCodeOf('bash', [script, directory], ['ignore', 2, 2]);
+  if (code === 0) return directory;
+  throw failedPrecondition(
+    `${script} failed. It needs Go (GO=FILE names one; without it Debian's is fetched), Debian's busybox, gcc and libc6-dev ` +
+      '("make setup" installs them), and at the first time a Go module proxy. --suite DIR uses a suite that was built elsewhere',
+  );
+}
+
+/** Signals go on to the child, which knows what to leave tidy. @returns undefined if a signal ended it. */
+async function exitCodeOf(
+  program: string,
+  args: readonly string[],
+  stdio: StdioOptions,
+): Promise<number | undefined> {
+  const child: ChildProcess = spawn(program, args, { stdio });
+  const passOn = (signal: NodeJS.Signals): void => {
+    child.kill(signal === 'SIGINT' ? signal : 'SIGTERM');
+  };
+  for (const signal of END_SIGNALS) process.on(signal, passOn);
+  try {
+    const [code] = (await once(child, 'close')) as [number | null];
+    return code ?? undefined;
+  } finally {
+    for (const signal of END_SIGNALS) process.off(signal, passOn);
+  }
+}
+
+async function isProgram(file: string): Promise<boolean> {
+  return isThere(file, constants.X_OK);
+}
+
+async function isThere(file: string, mode = constants.F_OK): Promise<boolean> {
+  return access(file, mode).then(
+    () => true,
+    () => false,
+  );
+}

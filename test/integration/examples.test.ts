@@ -73,6 +73,7 @@ describe('the files of a node', () => {
       'RuntimeClass.yaml',
       'config.yaml',
       'container.json',
+      'harness', // test/unit/cli/cri-examples.test.ts
       'kubelet-config.yaml',
       'pod.json',
     ]);

@@ -123,11 +123,11 @@ func tell(given options, judged report.Report) error {
 	if err := write(os.Stdout); err != nil {
 		return err
 	}
-	switch {
-	case len(judged.Cases) == 0 && given.pattern != "":
-		return fmt.Errorf("no spec ran: either none matches %q, or the suite could not begin", given.pattern)
+	switch said := strings.Join(judged.Package, ""); {
+	case len(judged.Cases) == 0 && strings.Contains(said, "no tests to run"):
+		return fmt.Errorf("no spec has a name that %q matches", given.pattern)
 	case len(judged.Cases) == 0:
-		return errors.New("no spec ran: the suite could not begin")
+		return errors.New("no spec ran, because the suite could not begin")
 	case judged.Count().Failed > 0:
 		return failed
 	}

@@ -1,6 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { readRules } from '../../../src/harness/compare/rules';
 import { runScenario } from '../../../src/harness/drive/run-scenario';
 import { readScenario } from '../../../src/harness/drive/scenario';
 import { SMOKE } from '../../../src/harness/drive/smoke';
@@ -18,14 +15,6 @@ it('reads what is built in', () => {
   expect(new Set(steps.map(({ kind }) => kind))).toEqual(
     new Set(['run', 'create', 'start', 'exec', 'status', 'stats', 'stop', 'remove', 'list']),
   );
-});
-
-const example = async (name: string): Promise<string> =>
-  readFile(join(__dirname, '../../../examples/harness', name), 'utf8');
-
-it('reads the examples', async () => {
-  expect(readScenario(await example('scenario.yaml')).steps).toHaveLength(12);
-  expect(readRules(await example('rules.yaml'), 'rules.yaml')).toHaveLength(2);
 });
 
 it.each([

@@ -6,4 +6,4 @@ go=$(bash ../../scripts/go.sh)
 found=$("$("$go" env GOROOT)/bin/gofmt" -l .)
 [ -z "$found" ] || { printf 'lint: not as gofmt has it:\n%s\n' "$found" >&2; exit 1; }
 for module in . old kubelet; do (cd $module && "$go" vet ./...); done
-"$go" test ./internal/report
+"$go" test ./internal/report ./suite

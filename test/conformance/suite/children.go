@@ -52,7 +52,8 @@ func runTests(suite string, tests *exec.Cmd, events writer, interrupted <-chan o
 	if err != nil {
 		return err
 	}
-	convert := exec.Command(filepath.Join(suite, "test2json"), "-p", filepath.Base(tests.Path))
+	// Only with -t it tells how long a test took.
+	convert := exec.Command(filepath.Join(suite, "test2json"), "-t", "-p", filepath.Base(tests.Path))
 	convert.Stdin, convert.Stdout, convert.Stderr = output, events, os.Stderr
 	convert.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	tests.Stdout, tests.Stderr = input, input

@@ -25,7 +25,7 @@ const (
 )
 
 // failed says that specs failed, and nothing else did.
-var failed = errors.New("")
+var failed = errors.New("a spec failed")
 
 type options struct {
 	endpoint, pattern, handler, registry, skips string
@@ -48,7 +48,10 @@ func main() {
 
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
-	err := run(given, interrupted)
+	program, err := os.Executable()
+	if err == nil {
+		err = run(filepath.Dir(program), given, interrupted, os.Stdout)
+	}
 	if errors.Is(err, failed) {
 		os.Exit(1)
 	} else if err != nil {
@@ -57,12 +60,7 @@ func main() {
 	}
 }
 
-func run(given options, interrupted <-chan os.Signal) error {
-	program, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	suite := filepath.Dir(program)
+func run(suite string, given options, interrupted <-chan os.Signal, output writer) error {
 	given.runtime.Label = report.LabelOf(given.runtime.Name, given.runtime.Version)
 	skips, err := readSkips(suite, given)
 	if err != nil {
@@ -82,7 +80,7 @@ func run(given options, interrupted <-chan os.Signal) error {
 	if err != nil {
 		return err
 	}
-	return tell(given, report.Judge(given.runtime, results, report.Areas(suite), skips))
+	return tell(given, report.Judge(given.runtime, results, report.Areas(suite), skips), output)
 }
 
 // clear removes an earlier report, so that nobody takes it for this run's. A file that cannot be written is told before
@@ -107,7 +105,7 @@ func readSkips(suite string, given options) ([]*report.Skip, error) {
 	return all, nil
 }
 
-func tell(given options, judged report.Report) error {
+func tell(given options, judged report.Report, output writer) error {
 	for _, line := range judged.Package {
 		if strings.HasPrefix(line, "conformance: ") {
 			fmt.Fprint(os.Stderr, line)
@@ -120,7 +118,7 @@ func tell(given options, judged report.Report) error {
 	if given.format == "json" {
 		write = judged.WriteJSON
 	}
-	if err := write(os.Stdout); err != nil {
+	if err := write(output); err != nil {
 		return err
 	}
 	switch said := strings.Join(judged.Package, ""); {

@@ -8,7 +8,8 @@ import { EVENTS, typesOf } from './methods';
 import { PSEUDO, type Place } from './path';
 import type { Rule } from './rule';
 import { RuleBook } from './rule-book';
-import { compareStates } from './states';
+import { compareStates, type StateTrouble } from './states';
+import { Stopped } from './stopped';
 import { GONE, named, toldBy, type Told, type ToldBySide } from './told';
 
 /**
@@ -25,6 +26,7 @@ class Run {
   readonly #identities: { readonly a: Identities; readonly b: Identities };
   readonly #book: RuleBook;
   readonly #messages: MessageComparer;
+  readonly #stopped: { readonly a: Stopped; readonly b: Stopped };
   readonly #told: { readonly a: ToldBySide; readonly b: ToldBySide };
 
   constructor(
@@ -35,6 +37,10 @@ class Run {
     this.#identities = { a: new Identities(inTime(a)), b: new Identities(inTime(b)) };
     this.#book = new RuleBook(rules, a.runtime, b.runtime);
     this.#messages = new MessageComparer(this.#book, new Bijection(), this.#identities);
+    this.#stopped = {
+      a: new Stopped(a.calls, this.#identities.a),
+      b: new Stopped(b.calls, this.#identities.b),
+    };
     this.#told = {
       a: toldBy({ ...a, calls: inTime(a) }, this.#identities.a),
       b: toldBy({ ...b, calls: inTime(b) }, this.#identities.b),
@@ -144,7 +150,9 @@ class Run {
   #both(a: Told, b: Told, into: Findings): void {
     const { method, type = '', steps } = a;
     const place: Place = { method, side: 'response', steps };
-    const { trouble, notes, pairs } = compareStates(a.answers, b.answers);
+    const states = compareStates(a.answers, b.answers);
+    const { notes, pairs } = states;
+    const trouble = states.trouble ?? this.#afterStop(a, b);
     into.notes.push(...notes);
     if (trouble !== undefined) {
       const values = { a: trouble.a, b: trouble.b };
@@ -156,6 +164,13 @@ class Run {
     for (const { a: one, b: other } of pairs)
       if (one.state !== GONE && one.call.status === 'OK')
         this.#messages.message(type, one.message, other.message, place, into);
+  }
+
+  /** Polling may miss what passes, but not what a call has made and is there until the next call. */
+  #afterStop(a: Told, b: Told): StateTrouble | undefined {
+    const [ofA, ofB] = [this.#stopped.a.lastAnswer(a)?.state, this.#stopped.b.lastAnswer(b)?.state];
+    if (ofA === undefined || ofB === undefined || ofA === ofB) return undefined;
+    return { kind: 'state', a: ofA, b: ofB, why: 'the last answers after the stop tell other states' };
   }
 
   #watches(): void {

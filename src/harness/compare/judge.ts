@@ -15,6 +15,7 @@ export function judge(
 ): string | undefined {
   switch (rule.as) {
     case 'ignore':
+    case 'missing':
       return undefined;
     case 'present':
       return present(a, b);
@@ -43,11 +44,13 @@ function schemeOf(text: string): string {
   return /^([a-z][\w+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase() ?? '';
 }
 
-function isSet(value: Json | undefined): boolean {
+/** Whether there is anything: a default of proto3 is nothing, but a message is something even if it is empty. */
+export function isSet(value: Json | undefined): boolean {
   if (Array.isArray(value)) return value.length > 0;
   return isObject(value) || !zero(value);
 }
 
+/** Whether a value is what proto3 means by a field that is not there. */
 function zero(value: Json | undefined): boolean {
   return value === undefined || value === '0' || value === 0 || value === '' || value === false;
 }

@@ -210,16 +210,9 @@ export class MessageComparer {
     for (const [at, { field, time }] of times.entries()) {
       const before = times[at - 1];
       if (before === undefined || before.time <= time) continue;
-      const row = (DESCRIPTORS.messages[type] ?? []).find(([, name]) => name === field);
-      const where = below(place, { message: type, field });
-      const rule = row === undefined ? undefined : this.book.find(where, row, undefined, undefined);
-      if (rule?.as === 'ignore') continue;
-      const of = side === 'A' ? { a: String(time), b: undefined } : { a: undefined, b: String(time) };
-      into.differences.push({
-        path: pathOf(where),
-        ...of,
-        why: `${side}'s ${before.field} is after ${field}`,
-      });
+      const kept = 'kept';
+      const of = side === 'A' ? { a: undefined, b: kept } : { a: kept, b: undefined };
+      this.pseudo(PSEUDO.order, type, of, place, `${side}'s ${before.field} is after ${field}`, into);
     }
   }
 

@@ -30,6 +30,8 @@ export const PSEUDO = {
   state: '@state',
   /** That a side has an event. */
   event: '@event',
+  /** That the times of a message are in their order; a side whose times are not has nothing here. */
+  order: '@order',
   /** Fields that the proto does not know. */
   unknown: '@unknown',
 } as const;

@@ -1,9 +1,10 @@
 import type { FieldRow } from '../../proto/descriptors';
 import type { Json } from '../../proto/fields';
 import type { NearMiss, RuleUse } from './comparison';
+import { isSet } from './judge';
 import { pathOf, type Place } from './path';
 import { nameOf, type Rule } from './rule';
-import { fitsKind } from './rules';
+import { fitsKind, isForAny } from './rules';
 import type { Runtime } from './runtime-match';
 
 /** Finds the rule for a place, and counts what the rules were good for. */
@@ -15,8 +16,8 @@ export class RuleBook {
 
   constructor(
     private readonly rules: readonly Rule[],
-    a: Runtime,
-    b: Runtime,
+    private readonly a: Runtime,
+    private readonly b: Runtime,
   ) {
     this.#isActive = new Map(
       rules.map((rule) => {
@@ -41,7 +42,8 @@ export class RuleBook {
     return candidates
       .slice(after === undefined ? 0 : candidates.indexOf(after) + 1)
       .find(
-        (rule) => this.#isActive.get(rule) === true && rule.compiled.matches(place) && areMeant(rule, a, b),
+        (rule) =>
+          this.#isActive.get(rule) === true && rule.compiled.matches(place) && this.#areMeant(rule, a, b),
       );
   }
 
@@ -67,7 +69,9 @@ export class RuleBook {
       return { rule: name, why: `is only for ${sides.join(', ')}` };
     }
     if (!rule.compiled.matches(place)) return { rule: name, why: 'is for another key' };
-    if (!areMeant(rule, a, b))
+    if (rule.as === 'missing' && !this.#areMeant(rule, a, b))
+      return { rule: name, why: 'is only for a side that has nothing there' };
+    if (!this.#areMeant(rule, a, b))
       return { rule: name, why: `is only for the values ${(rule.values ?? []).join(', ')}` };
     return undefined;
   }
@@ -77,6 +81,13 @@ export class RuleBook {
       ...{ rule, isActive: this.#isActive.get(rule) === true },
       ...this.#use(rule),
     }));
+  }
+
+  #areMeant(rule: Rule, a: Json | undefined, b: Json | undefined): boolean {
+    if (!areAmong(rule, a, b)) return false;
+    if (rule.as !== 'missing') return true;
+    if (isSet(a) === isSet(b)) return false;
+    return rule.runtimes.any?.(isSet(a) ? this.b : this.a) ?? true;
   }
 
   #use(rule: Rule): { met: number; needed: number } {
@@ -94,13 +105,14 @@ export class RuleBook {
     if (known !== undefined) return known;
     const found = this.rules.filter(
       ({ as, compiled }) =>
-        compiled.matchesFields(place) && (row === undefined ? as === 'ignore' : fitsKind(as, row)),
+        compiled.matchesFields(place) && (row === undefined ? isForAny(as) : fitsKind(as, row)),
     );
     this.#candidates.set(path, found);
     return found;
   }
 }
 
-function areMeant({ values }: Rule, a: Json | undefined, b: Json | undefined): boolean {
+/** Whether nothing but the values of a rule stands against these. */
+function areAmong({ values }: Rule, a: Json | undefined, b: Json | undefined): boolean {
   return values === undefined || [a, b].every((value) => values.some((meant) => meant === value));
 }

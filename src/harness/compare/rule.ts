@@ -2,7 +2,7 @@ import type { RulePath } from './path';
 import type { RuntimeMatch } from './runtime-match';
 
 /** How the values of a field are compared. */
-export type RuleKind = 'ignore' | 'id' | 'time' | 'set' | 'range' | 'prefix' | 'present';
+export type RuleKind = 'ignore' | 'missing' | 'id' | 'time' | 'set' | 'range' | 'prefix' | 'present';
 
 /** A rule as a file has it, and as the rules of this program are written. */
 export interface RuleText {
@@ -10,7 +10,7 @@ export interface RuleText {
   readonly path: string;
   readonly as: RuleKind;
   readonly because: string;
-  /** On which runtimes; `any` means that one side or the other is such a one. */
+  /** On which runtimes; `any` means that one side or the other is such a one, and for `missing` the side that has nothing. */
   readonly only?: {
     readonly a?: string | undefined;
     readonly b?: string | undefined;

@@ -66,6 +66,7 @@ type Fits = (row: FieldRow) => boolean;
 /** What a kind of rule can be for, and how that is said. */
 const KINDS: Readonly<Record<RuleKind, readonly [fits: Fits, what: string]>> = {
   ignore: [() => true, 'anything'],
+  missing: [() => true, 'anything'],
   present: [() => true, 'anything'],
   id: [([, , type]) => type === 'string', 'text'],
   prefix: [([, , type]) => type === 'string', 'text'],
@@ -73,6 +74,11 @@ const KINDS: Readonly<Record<RuleKind, readonly [fits: Fits, what: string]>> = {
   range: [([, , type]) => NUMBERS.includes(type), 'numbers'],
   set: [([, , , kind]) => kind === 'list', 'lists'],
 };
+
+/** Whether a rule of this kind can be for what is not a field too. */
+export function isForAny(kind: RuleKind): boolean {
+  return kind === 'ignore' || kind === 'missing';
+}
 
 /** Whether a rule of this kind can be for a field; a pattern may name others too. */
 export function fitsKind(kind: RuleKind, row: FieldRow): boolean {
@@ -89,7 +95,7 @@ function readRule(value: unknown, source: string, key: string): Rule {
     throw invalidArgument(`${key}.as`, `${shown(fields.as)} is none of ${KIND_NAMES.join(', ')}`);
   const rulePath = pathIn(path, `${key}.path`);
   const [fits, what] = KINDS[as];
-  if (as !== 'ignore' && !rulePath.targets.some(fits))
+  if (!isForAny(as) && !rulePath.targets.some(fits))
     throw invalidArgument(`${key}.as`, `${as} is for ${what}, which ${path} is not`);
   const because = text(fields.because, `${key}.because`);
   const only = fieldsOf(fields.only ?? {}, `${key}.only`, ['a', 'b', 'any']);

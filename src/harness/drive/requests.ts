@@ -13,6 +13,17 @@ const HIDDEN = /^hidden:[0-9a-f]{16}$/;
 /** A request that cannot be made on this endpoint; the message says why. */
 export class NotPossible extends Error {}
 
+/** A request that was made on an endpoint, with the control groups of the recorded one. @see Requests.droppedGroups */
+export function withRecordedGroups(live: JsonObject, recorded: JsonObject): JsonObject {
+  const put = (name: string): JsonObject => {
+    const { cgroup_parent } = objectOf(objectOf(recorded[name]).linux);
+    const config = objectOf(live[name]);
+    if (cgroup_parent === undefined || !isObject(config.linux)) return {};
+    return { [name]: { ...config, linux: { ...config.linux, cgroup_parent } } };
+  };
+  return { ...live, ...put('config'), ...put('sandbox_config') };
+}
+
 /** Turns requests of a tape into requests for an endpoint. */
 export class Requests {
   /** How many hidden values were replaced. */

@@ -15,7 +15,7 @@ import { dependencies } from './order';
 import type { OwnPods } from './own-pods';
 import { idsIn, type Plan, type PlannedCall, type SkippedCall } from './plan';
 import type { RecordedCall } from './recorded';
-import { NotPossible, type Requests } from './requests';
+import { NotPossible, withRecordedGroups, type Requests } from './requests';
 import { keptMessages, restricted } from './states';
 
 /** Calls at once, over all pods. kubelet has no limit, but no runtime is helped by more. */
@@ -77,16 +77,19 @@ export class Run {
   observed(asRecorded: (text: string) => string): ObservedCall[] {
     const keep = (id: string): boolean => this.parts.bindings.recorded(id) !== undefined;
     const mapped = (message: JsonObject): JsonObject => mapTexts(message, asRecorded) as JsonObject;
-    return this.#inOrder().map(({ call: { n, method, pod, container }, t, request, driven }) => ({
-      ...{ n, t, method, request: mapped(request), ms: driven.ms, status: driven.status },
-      ...(driven.details === undefined ? {} : { details: asRecorded(driven.details) }),
-      ...(driven.response === undefined ? {} : { response: mapped(restricted(driven.response, keep)) }),
-      ...(driven.messages === undefined
-        ? {}
-        : { messages: keptMessages(method, driven.messages, keep).map(mapped) }),
-      ...(pod === undefined ? {} : { pod }),
-      ...(container === undefined ? {} : { container }),
-    }));
+    return this.#inOrder().map(
+      ({ call: { n, method, pod, container, request: asked }, t, request, driven }) => ({
+        ...{ n, t, method, request: withRecordedGroups(mapped(request), asked) },
+        ...{ ms: driven.ms, status: driven.status },
+        ...(driven.details === undefined ? {} : { details: asRecorded(driven.details) }),
+        ...(driven.response === undefined ? {} : { response: mapped(restricted(driven.response, keep)) }),
+        ...(driven.messages === undefined
+          ? {}
+          : { messages: keptMessages(method, driven.messages, keep).map(mapped) }),
+        ...(pod === undefined ? {} : { pod }),
+        ...(container === undefined ? {} : { container }),
+      }),
+    );
   }
 
   /** Resolves when all calls were made. @throws when the endpoint is gone, or the signal fired. */

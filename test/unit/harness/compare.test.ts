@@ -62,6 +62,47 @@ it('two runs that differ in ids, times, addresses and numbers of polls are the s
   expect([polled?.a?.calls, polled?.b?.calls]).toEqual([3, 9]);
 });
 
+describe('a rule for what one runtime lacks', () => {
+  const lacks = (path: string): string =>
+    `rules: [{path: '${path}', as: missing, only: {any: lacking}, because: it does}]`;
+  /** A run of this runtime in which something is done to all statuses. */
+  const changed = (side: 'a' | 'b', name: string, change: (status: Mutable) => void): Observation =>
+    mutant(
+      (calls) => {
+        for (const state of ['CONTAINER_RUNNING', 'CONTAINER_EXITED'])
+          for (const status of statuses(calls, state)) change(status);
+        return undefined;
+      },
+      { ...(side === 'a' ? A_RUN : B_RUN), runtime: { name, version: '1' } },
+    );
+  const found = (a: Observation, b: Observation, path: string): string[] =>
+    paths(compare(a, b, rulesFor(a.runtime, b.runtime, readRules(lacks(path), 'my.yaml')))).filter(
+      (one) => !one.startsWith('Version'),
+    );
+  const PATH = 'ContainerStatus.status.log_path';
+  const without = (status: Mutable): void => void delete status.log_path;
+  const whole = (): void => undefined;
+
+  it('allows that this runtime has nothing there, on either side', () => {
+    expect(found(changed('a', 'x', whole), changed('b', 'lacking', without), PATH)).toEqual([]);
+    expect(found(changed('a', 'lacking', without), changed('b', 'x', whole), PATH)).toEqual([]);
+  });
+
+  it('hides nothing else: neither a loss by the other runtime nor another value', () => {
+    expect(found(changed('a', 'x', without), changed('b', 'lacking', whole), PATH)).toEqual([PATH]);
+    const other = changed('b', 'lacking', (status) => void (status.log_path = '/else'));
+    expect(found(changed('a', 'x', whole), other, PATH)).toEqual([PATH]);
+  });
+
+  it('can be for the order of times', () => {
+    const path = 'ContainerStatus.status.@order';
+    const late = (status: Mutable): void =>
+      void (status.created_at = String(BigInt(status.started_at as string) + 1n));
+    expect(found(changed('a', 'x', whole), changed('b', 'lacking', late), path)).toEqual([]);
+    expect(found(changed('a', 'x', late), changed('b', 'lacking', whole), path)).toEqual([path]);
+  });
+});
+
 describe('a wrong runtime is found:', () => {
   it('a wrong exit code', () => {
     const b = mutant((calls) => {
@@ -129,7 +170,7 @@ describe('a wrong runtime is found:', () => {
     const found = differences(compared(b));
     expect(found).toHaveLength(2);
     expect(found[0]).toMatchObject({
-      path: 'ContainerStatus.status.started_at',
+      path: 'ContainerStatus.status.@order',
       why: "B's created_at is after started_at",
     });
   });

@@ -19,7 +19,7 @@ it.each([
   [
     'a strange kind',
     rule('path: Image.size, as: ignored, because: x'),
-    'rules[1].as "ignored" is none of ignore, present, id, prefix, time, range, set',
+    'rules[1].as "ignored" is none of ignore, missing, present, id, prefix, time, range, set',
   ],
   [
     'a strange field',

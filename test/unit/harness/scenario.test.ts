@@ -133,7 +133,6 @@ steps:
       'steps[3]: exec web/main: it ended with 1, and not 0',
       'steps[3]: exec web/main: stdout is "", and not "say this\\n"',
       'steps[4]: status web/main: it is CONTAINER_RUNNING after 50 ms, and not CONTAINER_EXITED',
-      'steps[6]: stats web: UNIMPLEMENTED: no PodSandboxStats',
     ]);
     expect([left, fake.left]).toEqual([[], []]);
   });

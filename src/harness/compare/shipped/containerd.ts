@@ -1,13 +1,67 @@
 import type { RuleText } from '../rule';
 
 const UNIMPLEMENTED = ['OK', 'UNIMPLEMENTED'];
+/** What containerd may lack, and no other runtime. */
+const LACKS = { as: 'missing', only: { any: 'containerd' } } as const;
 
 /** What is known of containerd: from our conformance suite on it (test/conformance/skips.txt), and from its releases. */
 export const CONTAINERD_RULES: readonly RuleText[] = [
   {
-    path: 'ContainerStatus.image_id',
-    as: 'ignore',
+    ...{ path: 'ContainerStatus.image_id', ...LACKS },
     because: 'containerd tells no image_id in ContainerStatus',
+  },
+  {
+    ...{ path: 'ListContainers.containers.image_id', ...LACKS },
+    because: 'containerd tells no image_id in a list of containers either',
+  },
+  {
+    ...{ path: 'ContainerStatus.image.user_specified_image', ...LACKS },
+    because: 'containerd makes the image of a ContainerStatus from its own store, which does not keep this',
+  },
+  {
+    ...{
+      path: 'ContainerStatus.stop_signal',
+      as: 'ignore',
+      values: ['SIGNAL_RUNTIME_DEFAULT', 'SIGNAL_SIGTERM'],
+    },
+    because:
+      'containerd tells SIGNAL_RUNTIME_DEFAULT if nobody has chosen a signal, and stops with SIGTERM then',
+  },
+  {
+    ...{ path: 'PodSandboxStatus.containers_statuses.@item', ...LACKS },
+    because: 'containerd tells the statuses of containers in events alone, where evented PLEG reads them',
+  },
+  {
+    ...{ path: 'ContainerStatus.status.@order', ...LACKS },
+    because:
+      "containerd takes started_at from its own clock after the start, and finished_at from the process's exit, which for a short job is earlier",
+  },
+  {
+    ...{ path: 'GetContainerEvents.containers_statuses.@order', ...LACKS },
+    because:
+      "containerd takes started_at from its own clock after the start, and finished_at from the process's exit, which for a short job is earlier",
+  },
+  {
+    ...{ path: 'CpuUsage.usage_nano_cores', ...LACKS },
+    because: 'containerd needs two readings for a rate, and has none when it is asked the first time',
+  },
+  {
+    ...{ path: 'FilesystemUsage.*', ...LACKS },
+    because: "containerd reads the sizes of writable layers every 10 s; a container's first ones are 0",
+  },
+  {
+    ...{ path: 'SwapUsage.timestamp', ...LACKS },
+    because: 'containerd gives swap no time of its own if there is no swap to measure',
+  },
+  {
+    ...{ path: 'ListContainerStats.stats.@item', as: 'missing', only: { any: 'docker' } },
+    because:
+      'containerd lists the stats of exited containers too; CRI and dockbridge have those of running ones',
+  },
+  {
+    ...{ path: 'PodSandboxStats.@status', as: 'ignore', values: ['OK', 'UNKNOWN'] },
+    because:
+      'containerd measures a pod by its cgroup_parent, and answers `cgroupPath is empty` where there is none',
   },
   {
     ...{ path: 'ListImages.images.@item', as: 'ignore' },

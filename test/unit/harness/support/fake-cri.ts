@@ -62,10 +62,11 @@ export class FakeCri {
   private constructor(
     readonly directory: string,
     private readonly name: string,
+    private readonly version: string,
   ) {}
 
-  static async start(name = 'fake'): Promise<FakeCri> {
-    const fake = new FakeCri(await mkdtemp(join(tmpdir(), 'dockbridge-fake-cri-')), name);
+  static async start(name = 'fake', version = '1.0.0'): Promise<FakeCri> {
+    const fake = new FakeCri(await mkdtemp(join(tmpdir(), 'dockbridge-fake-cri-')), name, version);
     await fake.listen();
     return fake;
   }
@@ -178,7 +179,12 @@ export class FakeCri {
   /* What follows are the methods of CRI by their names. */
 
   protected Version(): JsonObject {
-    return { version: '0.1.0', runtime_name: this.name, runtime_version: '1.0.0', runtime_api_version: 'v1' };
+    return {
+      version: '0.1.0',
+      runtime_name: this.name,
+      runtime_version: this.version,
+      runtime_api_version: 'v1',
+    };
   }
 
   protected ImageStatus(request: JsonObject): JsonObject {
@@ -278,7 +284,9 @@ export class FakeCri {
         ...{ id, state, ...metadataOf(config) },
         ...(mounts === undefined ? {} : { mounts }),
         ...(log_path === undefined ? {} : { log_path: `${logs}/${log_path as string}` }),
-        ...(state === 'CONTAINER_EXITED' ? { exit_code: exitCode } : {}),
+        created_at: '1000',
+        ...(state === 'CONTAINER_CREATED' ? {} : { started_at: '2000' }),
+        ...(state === 'CONTAINER_EXITED' ? { finished_at: '3000', exit_code: exitCode } : {}),
       },
     };
   }

@@ -52,6 +52,23 @@ export const containerOf = (name: string, more: JsonObject = {}): JsonObject => 
   ...more,
 });
 
+/** What a kubelet does with a pod of one container, with the events of that. */
+export async function watchedWalk(
+  call: Call,
+  endpoint: Endpoint,
+  name: string,
+  more: JsonObject = {},
+): Promise<void> {
+  const stop = new AbortController();
+  let opened!: () => void;
+  const open = new Promise<void>((resolve) => (opened = resolve));
+  const events = endpoint.call('GetContainerEvents', {}, { signal: stop.signal, onOpen: opened });
+  await open;
+  await walk(call, name, more);
+  stop.abort();
+  await events;
+}
+
 /** What a kubelet does with a pod of one container. */
 export async function walk(call: Call, name: string, more: JsonObject = {}): Promise<void> {
   const config = podOf(name);

@@ -80,6 +80,7 @@ export function addCriCommands(program: Command): void {
     .addOption(busybox())
     .option('--all', 'with --effects: show what is the same, too', false)
     .option('--junit <FILE.xml>', 'a report for a CI system, besides the one on the standard output')
+    .option('--html <FILE>', 'a page for a browser with both runs and what differs, besides the report')
     .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
     .action(
       async (

@@ -1,6 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { compare } from '../../harness/compare/compare';
 import { rulesFor } from '../../harness/compare/rules';
+import { pageDifferences } from '../../harness/html/diff-page';
+import { observationSource, tapeSource } from '../../harness/html/page-run';
+import { writePage } from '../../harness/html/write-page';
 import { renderJson } from '../../harness/report/json';
 import { renderJunit } from '../../harness/report/junit';
 import { renderText } from '../../harness/report/text';
@@ -15,19 +18,22 @@ export interface DiffCommand {
   readonly rules?: string | undefined;
   readonly junit?: string | undefined;
   readonly output: 'text' | 'json';
+  /** Writes a page of both runs too. */
+  readonly html?: string | undefined;
   readonly scenario?: string | undefined;
   readonly image: readonly string[];
   readonly scratch?: string | undefined;
 }
 
 const NAME = 'diff';
+const ALL = { method: undefined, pod: undefined, slowMs: undefined, failed: false };
 
 /**
  * `dockbridge cri diff`.
  * @returns the exit code: 0 if the runtimes behave the same, 1 if not or if a scenario is not met, 2 if that cannot be said.
  */
 export async function diff(a: string, b: string, command: DiffCommand): Promise<number> {
-  const { rules, junit, output, scenario, scratch } = command;
+  const { rules, junit, html, output, scenario, scratch } = command;
   const stop = new AbortController();
   if (isEndpoint(a) || isEndpoint(b))
     void nextEndSignal().then((signal) => {
@@ -46,6 +52,12 @@ export async function diff(a: string, b: string, command: DiffCommand): Promise<
       throw invalidArgument(left.calls.length === 0 ? a : b, 'has no call that could be compared');
     const comparison = compare(left, right, rulesFor(left.runtime, right.runtime, users));
     if (junit !== undefined) await writeFile(junit, renderJunit(comparison));
+    if (html !== undefined) {
+      const sources = [left, right].map((observation) =>
+        isEndpoint(observation.source) ? observationSource(observation) : tapeSource(observation.source, ALL),
+      );
+      await writePage(html, await Promise.all(sources), pageDifferences(comparison));
+    }
     await print(output === 'text' ? renderText(comparison) : renderJson(comparison));
     return comparison.differences > 0 || sides.some(({ unmet }) => unmet.length > 0) ? 1 : 0;
   } catch (error) {

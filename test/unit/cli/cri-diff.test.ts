@@ -3,6 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { diff } from '../../../src/cli/cri/diff';
 import type { Observation } from '../../../src/harness/observation';
+import { pageDifferences } from '../../../src/harness/html/diff-page';
+import { compare } from '../../../src/harness/compare/compare';
+import { rulesFor } from '../../../src/harness/compare/rules';
+import { FakeCri } from '../harness/support/fake-cri';
 import { writeTape } from '../harness/support/tape';
 import { A_RUN, B_RUN, walk } from '../harness/support/walk';
 
@@ -62,6 +66,56 @@ it('rules of the user are added', async () => {
   );
   expect(await run({ rules: file('r.yaml') })).toBe(0);
   expect(printed).toContain(`StopPodSandbox.@call, by ${file('r.yaml')} rules[0]: kubelet does it again`);
+});
+
+it('a page gets each difference with the calls that it stands between', () => {
+  const [a, b] = [walk(A_RUN), walk(B_RUN)];
+  const calls = b.calls.filter(({ method }) => method !== 'StopPodSandbox');
+  const comparison = compare(a, { ...b, calls }, rulesFor(a.runtime, b.runtime));
+  const { n } = a.calls.find(({ method }) => method === 'StopPodSandbox')!;
+  expect(pageDifferences(comparison)).toEqual([
+    {
+      ...{ call: { a: n }, path: 'StopPodSandbox.@call', a: 'called', b: undefined },
+      ...{ verdict: 'differs', because: 'only A has this call' },
+    },
+  ]);
+});
+
+describe('with two endpoints', () => {
+  let a: FakeCri;
+  let b: FakeCri;
+  const steps = 'steps: [{run: web}, {status: web}, {stop: web}, {remove: web}, {list: pods}]';
+  const onBoth = (scenario = file('s.yaml')): Promise<number> =>
+    diff(a.endpoint, b.endpoint, { output: 'text', image: [], scenario });
+  beforeEach(async () => {
+    [a, b] = await Promise.all([FakeCri.start('aaaa'), FakeCri.start('bbbb')]);
+    await writeFile(file('s.yaml'), `pods: [{metadata: {name: web}, labels: {app: web}}]\n${steps}\n`);
+  });
+  afterEach(async () => {
+    await a.stop();
+    await b.stop();
+  });
+
+  it('the same behaviour is 0, and a difference is 1; nothing is left', async () => {
+    expect(await onBoth()).toBe(0);
+    b.spoil = ({ method }, { status, ...answer }) =>
+      method === 'PodSandboxStatus' ? { status: { ...(status as object), labels: {} } } : { ...answer };
+    expect(await onBoth()).toBe(1);
+    expect(printed).toContain('PodSandboxStatus.status.labels[app]: only A has it');
+    expect([...a.left, ...b.left]).toEqual([]);
+  });
+
+  it('one that is not there is 2', async () => {
+    b.die();
+    expect(await onBoth()).toBe(2);
+    expect(said.join('')).toContain(`${b.endpoint} does not answer`);
+    expect(a.left).toEqual([]);
+  });
+
+  it('a scenario is needed', async () => {
+    expect(await diff(a.endpoint, b.endpoint, { output: 'text', image: [] })).toBe(2);
+    expect(said.join('')).toContain('--scenario');
+  });
 });
 
 it.each([

@@ -53,7 +53,7 @@ export async function diff(a: string, b: string, command: DiffCommand): Promise<
     const comparison = compare(left, right, rulesFor(left.runtime, right.runtime, users));
     if (junit !== undefined) await writeFile(junit, renderJunit(comparison));
     if (html !== undefined) {
-      const sources = [left, right].map((observation) =>
+      const sources = [left, right].map(async (observation) =>
         isEndpoint(observation.source) ? observationSource(observation) : tapeSource(observation.source, ALL),
       );
       await writePage(html, await Promise.all(sources), pageDifferences(comparison));

@@ -42,7 +42,7 @@ demo: build ## Run one pod through CRI and remove it; starts an Engine only if n
 
 run: build ## Serve until Ctrl-C; starts an Engine only if none answers
 	@$(call with_engine,run) bash -c 'bash scripts/test-images.sh && \
-		exec node dist/main.js serve --docker-endpoint "$$DOCKER_HOST" $(ARGS)'
+		exec node --enable-source-maps dist/main.js serve --docker-endpoint "$$DOCKER_HOST" $(ARGS)'
 
 test: build ## Run unit and integration tests, the latter on an Engine of their own
 	@failed=0; \

@@ -1,2 +1,2 @@
 #!/bin/sh
-exec /usr/lib/dockbridge/node --enable-source-maps /usr/lib/dockbridge/main.js "$@"
+exec /usr/lib/dockbridge/node /usr/lib/dockbridge/main.js "$@"

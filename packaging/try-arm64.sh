@@ -22,7 +22,7 @@ done
 
 root=${DOCKBRIDGE_CACHE:-/var/cache/dockbridge}/arm64-libraries
 ARCH=arm64 bash "$here/../scripts/debian-packages.sh" bookworm "$root" libc6 libstdc++6 libgcc-s1 libatomic1
-run() { qemu-aarch64-static -L "$root" "$lib/node" --enable-source-maps "$lib/main.js" "$@"; }
+run() { qemu-aarch64-static -L "$root" "$lib/node" "$lib/main.js" "$@"; }
 version=$(run --version)
 [ "$version" = "$(dpkg-deb -f "$package" Version)" ] || die "dockbridge --version says '$version'"
 help=$(run doctor --help)

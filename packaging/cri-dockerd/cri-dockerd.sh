@@ -12,4 +12,4 @@ done
 # Without a CNI configuration its nodes are not ready.
 DOCKBRIDGE_DEFAULT_NETWORK_PLUGIN=cni
 export DOCKBRIDGE_DEFAULT_NETWORK_PLUGIN
-exec /usr/lib/dockbridge/node --enable-source-maps /usr/lib/dockbridge/main.js serve "$@"
+exec /usr/lib/dockbridge/node /usr/lib/dockbridge/main.js serve "$@"

@@ -50,7 +50,7 @@ const packaged = (args: readonly string[]): Command =>
     args,
     { DOCKBRIDGE_RUN_DIR: join(directory, 'run') },
     [],
-    [join(lib, 'node'), '--enable-source-maps', join(lib, 'main.js')],
+    [join(lib, 'node'), join(lib, 'main.js')],
   );
 
 describe('what a package holds', () => {

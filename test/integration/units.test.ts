@@ -18,7 +18,7 @@ const run = promisify(execFile);
 const PACKAGING = join(__dirname, '../../packaging');
 const THEIRS = join(__dirname, '../fixtures/units');
 const MAIN = join(__dirname, '../../dist/main.js');
-const DOCKBRIDGE = [process.execPath, '--enable-source-maps', MAIN];
+const DOCKBRIDGE = [process.execPath, MAIN];
 
 let directory: string;
 let socket: string;
@@ -37,7 +37,7 @@ beforeEach(async () => {
   await writeFile(
     command,
     packaged
-      .replace('/usr/lib/dockbridge/node --enable-source-maps /usr/lib/dockbridge/main.js', program)
+      .replace('/usr/lib/dockbridge/node /usr/lib/dockbridge/main.js', program)
       .replace('/usr/bin/dockbridge', program),
     { mode: 0o755 },
   );

@@ -15,7 +15,7 @@ it.each([
   [['node', '/usr/bin/dockbridge'], { name: 'dockbridge', pid: 5, args: [] }],
   [['node', '/usr/bin/dockbridge', 'hand-over'], undefined],
   [
-    ['/usr/lib/dockbridge/node', '--enable-source-maps', '/usr/lib/dockbridge/main.js', 'serve'],
+    ['/usr/lib/dockbridge/node', '/usr/lib/dockbridge/main.js', 'serve'],
     { name: 'dockbridge', pid: 5, args: ['serve'] },
   ],
   [['node', '--enable-source-maps', '/usr/lib/dockbridge/main.js', 'doctor'], undefined],

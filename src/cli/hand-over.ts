@@ -4,6 +4,7 @@ import type { Given, Settings } from '../config/options';
 import { DockerodeClient } from '../docker/dockerode-client';
 import { claimDirectory } from '../node/claims';
 import { failedPrecondition, invalidArgument } from '../lib/errors';
+import { isJournal } from '../lib/journal';
 import { standardError } from '../lib/log-output';
 import { createLineLogger } from '../lib/line-logger';
 import { createContainerLogs } from '../logs/create-container-logs';
@@ -43,7 +44,7 @@ export async function handOver(given: Given): Promise<void> {
 }
 
 async function* alone(settings: Settings): AsyncGenerator<HandOverStep> {
-  const logger = createLineLogger('warn', standardError());
+  const logger = createLineLogger('warn', standardError(), isJournal(process.env.JOURNAL_STREAM));
   const docker = new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs: ENGINE_MS });
   // Keeps a daemon from starting meanwhile, and fails if one runs without a control socket.
   claimDirectory(settings.runDir, 'run-dir', 0o750);

@@ -5,6 +5,7 @@ import type { Daemon } from '../daemon';
 import { announceStop, untilReleased } from '../node/claims';
 import { waitAtMost } from '../lib/async/deadline';
 import { messageOf } from '../lib/errors';
+import { isJournal } from '../lib/journal';
 import { standardError, type LogOutput } from '../lib/log-output';
 import { createLateLogger, type Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
@@ -42,7 +43,7 @@ export async function serve(given: Given): Promise<void> {
   const logs = await startLogs(settings, late.logger);
   const { createLineLogger } = await import('../lib/line-logger.js');
   const output = standardError();
-  const logger = createLineLogger(settings.logLevel, output);
+  const logger = createLineLogger(settings.logLevel, output, isJournal(process.env.JOURNAL_STREAM));
   late.attach(logger);
   surviveBugs(logger);
   for (const { name, why } of ignored)

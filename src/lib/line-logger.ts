@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream';
 import { createLogger, format, transports } from 'winston';
+import { JOURNAL_PRIORITY } from './journal';
 import type { LogOutput } from './log-output';
 import { loggerInto, LOG_LEVELS, thresholdOf, type Logger, type LogLevel } from './logger';
 
@@ -11,13 +12,14 @@ export interface LineLogger extends Logger {
 /**
  * Makes a logger that writes one JSON object per line. The journal or the container runtime adds host and unit. This code is
  * not in logger.ts, because winston takes long to load.
+ * @param toJournal whether the output is systemd's journal (see isJournal), which reads a priority before each line.
  */
-export function createLineLogger(level: LogLevel, output: LogOutput): LineLogger {
+export function createLineLogger(level: LogLevel, output: LogOutput, toJournal = false): LineLogger {
   const levels = Object.fromEntries(LOG_LEVELS.map((name, index) => [name, index]));
   const sink = createLogger({
     levels,
     level,
-    format: format.combine(format.timestamp(), format.json()),
+    format: format.combine(format.timestamp(), format.json(), ...(toJournal ? [withPriority()] : [])),
     transports: [new transports.Stream({ stream: intoOutput(output) })],
   });
   const threshold = thresholdOf(level);
@@ -33,6 +35,15 @@ export function createLineLogger(level: LogLevel, output: LogOutput): LineLogger
   };
   return { ...logger, setLevel };
 }
+
+const TEXT = Symbol.for('message');
+
+/** Puts the priority before the text of the line, which winston keeps under this symbol. */
+const withPriority = format((line) => {
+  const [name] = LOG_LEVELS.filter((known) => known === line.level);
+  if (name !== undefined) line[TEXT] = `${JOURNAL_PRIORITY[name]}${String(line[TEXT])}`;
+  return line;
+});
 
 /** Accepts each line immediately, so that winston never waits. */
 function intoOutput(output: LogOutput): Writable {

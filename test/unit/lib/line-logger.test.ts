@@ -40,6 +40,19 @@ describe('createLineLogger', () => {
     });
   });
 
+  it('has the priority of each line before it where the journal reads it', () => {
+    const written: string[] = [];
+    const output = new LogOutput((text, done) => {
+      written.push(...text.trimEnd().split('\n'));
+      done(undefined);
+    });
+    logAll(createLineLogger('trace', output, true));
+    expect(written.map((line) => line.slice(0, 3))).toEqual(['<3>', '<4>', '<6>', '<7>', '<7>']);
+    expect(written.map((line) => (JSON.parse(line.slice(3)) as { level: string }).level)).toEqual([
+      ...LOG_LEVELS,
+    ]);
+  });
+
   it('with() adds fields to every line; those of the line win', () => {
     const [first, second] = linesOf('debug', (logger) => {
       const child = logger.with({ a: 1 }).with({ b: 2 });

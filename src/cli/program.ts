@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { CONFIG, environmentName, OPTIONS, type Given, type Option as TableOption } from '../config/options';
+import { nearest } from '../lib/nearest';
 import { DOCKBRIDGE_VERSION } from '../release';
 import type { DemoOptions } from './demo';
 import type { DoctorOptions } from './doctor';
@@ -20,6 +21,8 @@ export function createProgram(): Command {
     .command('serve', { isDefault: true })
     .description('serve CRI until stopped (the default command)')
     .option('--buildinfo', 'print version and platform, then exit')
+    // Words that are left over are refused by name below: most are commands with a typing mistake.
+    .allowExcessArguments()
     .addHelpText(
       'after',
       '\nEach option can also be set by its environment variable and, under its name, in the configuration file. The command line ' +
@@ -27,6 +30,7 @@ export function createProgram(): Command {
     );
   addOptions(serve);
   serve.action(async (options: { buildinfo?: boolean }) => {
+    refuseWords(program, serve);
     if (options.buildinfo === true) {
       process.stdout.write(
         `dockbridge ${DOCKBRIDGE_VERSION} node ${process.version} ${process.platform}/${process.arch}\n`,
@@ -155,6 +159,19 @@ export function createProgram(): Command {
       process.stdout.write(`${DOCKBRIDGE_VERSION}\n`);
     });
   return program;
+}
+
+/** `serve` is the default command, so it gets every word that is not a command, such as `doctr`. Ends the process if there is such a word. */
+function refuseWords(program: Command, serve: Command): void {
+  const [word] = serve.args;
+  if (word === undefined) return;
+  if (program.args[0] === serve.name()) program.error(`error: serve takes options only, and no "${word}"`);
+  const meant = nearest(
+    word,
+    program.commands.map((command) => command.name()),
+  );
+  const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
+  program.error(`error: there is no command "${word}"${hint}`, { code: 'commander.unknownCommand' });
 }
 
 /** @returns the options of `serve`, without the options that only this command has. */

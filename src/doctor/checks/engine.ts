@@ -219,7 +219,7 @@ export function judgePauseImage({
   if (present !== undefined) return ok(`the image for sandboxes is present: ${present}`);
   if (canImport)
     return ok(
-      `the first pod will pull ${configured} or, if this fails, import the pause image that comes with dockbridge`,
+      `the first pod pulls ${configured}; if that fails, or is not done after 30 s, it imports the pause image that comes with dockbridge`,
     );
   return warn(
     `${configured} is missing, and this build of dockbridge has no pause image of its own: no pod can start while the registry is unreachable`,

@@ -69,6 +69,13 @@ export class SandboxImage {
     if (!imageSync.hasListed)
       for (const name of [this.configured, OWN_NAME])
         if ((await imageSync.refresh(name)) !== undefined) return name;
+    logger.info(
+      'Pulling the sandbox image; if no registry gives it in time, the pause image of dockbridge is imported',
+      {
+        image: this.configured,
+        limitMs: PULL_LIMIT_MS,
+      },
+    );
     try {
       await withDeadline(`Pull of ${this.configured}`, PULL_LIMIT_MS, undefined, (signal) =>
         imagePulls.pull(this.reference, undefined, signal),

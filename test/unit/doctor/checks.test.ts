@@ -122,7 +122,7 @@ describe('the Engine', () => {
 
   it.each([
     [{ present: 'pause:3', canImport: false }, /^ok: .*pause:3/],
-    [{ present: undefined, canImport: true }, /^ok: the first pod will pull registry\/pause/],
+    [{ present: undefined, canImport: true }, /^ok: the first pod pulls registry\/pause.* after 30 s/],
     [{ present: undefined, canImport: false }, /^warn: .*no pod can start.* → docker pull registry\/pause/],
   ])('with the pause image %j', (given, text) =>
     expect(told(judgePauseImage({ configured: 'registry/pause:3', ...given }))).toEqual([

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { DockerClient } from '../../../../src/docker/client';
 import { notFound } from '../../../../src/lib/errors';
-import { silentLogger } from '../../../../src/lib/logger';
+import { loggerInto, silentLogger, thresholdOf } from '../../../../src/lib/logger';
 import { SandboxImage, type SandboxImageParts } from '../../../../src/server/image/sandbox-image';
 import { WritableStore } from '../../../../src/store/store';
 import { fakeDocker } from '../../../fakes/fake-docker';
@@ -25,14 +25,14 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true }));
 
 /** On a node that cannot pull. */
-function offline(importImage: DockerClient['importImage'], tar = pauseTar) {
+function offline(importImage: DockerClient['importImage'], tar = pauseTar, logger = silentLogger) {
   const store = new WritableStore();
   const parts = {
     docker: fakeDocker({ importImage }),
     store,
     imageSync: { refresh: (name: string) => Promise.resolve(store.images.byName(name)) },
     imagePulls: { pull: () => Promise.reject(notFound('no such image')) },
-    logger: silentLogger,
+    logger,
     configured: 'registry.test/pause:3',
     pauseTar: tar,
   };
@@ -47,6 +47,24 @@ describe('The sandbox image', () => {
     });
     expect(await Promise.all([image.ensure(signal), image.ensure(signal)])).toEqual([OWN, OWN]);
     expect(imported).toEqual([`${OWN} a root file system`]);
+  });
+
+  it('says before the pull, which may take its whole time, what happens and what follows', async () => {
+    const lines: unknown[] = [];
+    const logger = loggerInto(
+      (level, message, fields) => lines.push([level, message(), fields()]),
+      thresholdOf('info'),
+    );
+    const { image } = offline(() => Promise.resolve(), pauseTar, logger);
+    await Promise.all([image.ensure(signal), image.ensure(signal)]);
+    expect(lines).toEqual([
+      [
+        'info',
+        'Pulling the sandbox image; if no registry gives it in time, the pause image of dockbridge is imported',
+        { image: 'registry.test/pause:3', limitMs: 30_000 },
+      ],
+      ['warn', expect.stringContaining('Cannot pull'), expect.anything()],
+    ]);
   });
 
   it('costs no call once it is on the node', async () => {

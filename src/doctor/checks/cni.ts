@@ -15,9 +15,20 @@ export interface CniFacts {
   readonly found: FoundConfig;
   /** Whether any plugin is installed. */
   readonly hasPlugins: boolean;
-  /** One sentence for each plugin of the configuration that is missing or cannot be executed. */
-  readonly missing: readonly string[];
+  readonly missing: readonly MissingPlugin[];
 }
+
+/** A plugin of the configuration that is not there or cannot be executed. */
+export interface MissingPlugin {
+  readonly type: string;
+  /** A sentence that says so. */
+  readonly text: string;
+  /** Whether it is in Debian's directory, where dockbridge was not told to look. */
+  readonly isInDebians: boolean;
+}
+
+/** Debian's package containernetworking-plugins puts its plugins there. */
+const DEBIANS = '/usr/lib/cni';
 
 /** Checks whether pods get a network. */
 export const cni: Check = {
@@ -31,12 +42,24 @@ export const cni: Check = {
   },
 };
 
-async function missingPlugins(config: NetworkConfig, binDirs: readonly string[]): Promise<string[]> {
-  const chain = new PluginChain(binDirs, 0);
-  const missing: string[] = [];
+/**
+ * The plugins that are in none of the directories.
+ * @param debians where Debian's plugins are; tests have their own.
+ */
+export async function missingPlugins(
+  config: NetworkConfig,
+  binDirs: readonly string[],
+  debians = DEBIANS,
+): Promise<MissingPlugin[]> {
+  const missing: MissingPlugin[] = [];
   for (const type of new Set(config.plugins.flatMap(typesOf))) {
     const alone = { ...config, plugins: [{ type, capabilities: [], body: {} }] };
-    await chain.findAll(alone).catch((error: unknown) => missing.push(messageOf(error)));
+    const search = async (directories: readonly string[]): Promise<string> => {
+      const chain = new PluginChain(directories, 0);
+      return chain.findAll(alone).then(() => '', messageOf);
+    };
+    const text = await search(binDirs);
+    if (text !== '') missing.push({ type, text, isInDebians: (await search([debians])) === '' });
   }
   return missing;
 }
@@ -66,11 +89,14 @@ export function judgeCni(facts: CniFacts): readonly Finding[] {
         `${install} On a single-node cluster, set --network-plugin=no-op.`,
       ),
     ];
+  const elsewhere = missing.filter(({ isInDebians }) => isInDebians);
+  const absent = missing.filter(({ isInDebians }) => !isInDebians);
   const findings = [
-    ...missing.map((text) =>
+    ...(elsewhere.length === 0 ? [] : [judgeElsewhere(elsewhere, binDirs)]),
+    ...absent.map(({ text }) =>
       fail(
         text,
-        `Put the plugin into ${binDirs.join(' or ')} as an executable file (0755). Debian's package containernetworking-plugins installs plugins in /usr/lib/cni.`,
+        `Put the plugin into ${binDirs.join(' or ')} as an executable file (0755). Debian's package containernetworking-plugins installs plugins in ${DEBIANS}.`,
       ),
     ),
     ...problems.map((problem) =>
@@ -87,4 +113,15 @@ export function judgeCni(facts: CniFacts): readonly Finding[] {
   if (findings.length > 0) return findings;
   const types = config.plugins.map(({ type }) => type).join(', ');
   return [ok(`network "${config.name}" (CNI ${config.cniVersion}) of ${file}: ${types}`)];
+}
+
+/** One finding for all plugins that Debian's package brought, because one option finds them all. */
+function judgeElsewhere(plugins: readonly MissingPlugin[], binDirs: readonly string[]): Finding {
+  const names = plugins.map(({ type }) => `"${type}"`).join(', ');
+  const [are, they] =
+    plugins.length === 1 ? [`plugin ${names} is`, 'it is'] : [`plugins ${names} are`, 'they are'];
+  return fail(
+    `CNI ${are} not in ${binDirs.join(', ')} (--cni-bin-dir); ${they} in ${DEBIANS}`,
+    `Set cni-bin-dir: [${[...binDirs, DEBIANS].join(', ')}] in /etc/dockbridge/config.yaml, and restart dockbridge.`,
+  );
 }

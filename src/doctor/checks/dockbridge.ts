@@ -7,8 +7,9 @@ import { flagOf } from '../../lib/flags';
 import { isSameSocket, socketPath } from '../../node/disk/socket-file';
 import type { NodeProcess } from '../../node/process/node-processes';
 import { CriClient } from '../../server/client/cri-client';
-import type { Check } from '../check';
+import { atMost, type Check, type Sources } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
+import { cni } from './cni';
 
 /** Checks whether dockbridge could start with its configuration files. */
 export const configuration: Check = {
@@ -50,12 +51,15 @@ export interface SocketFacts {
   /** The version of the dockbridge that answers; '' for another runtime. */
   readonly version: string;
   readonly conditions: readonly Condition[];
+  /** Whether the check cni fails, which explains a false NetworkReady. */
+  readonly isCniBroken: boolean;
 }
 
 /** Checks whether dockbridge answers on its socket, who can open the socket, and which conditions Status reports. */
 export const criSocket: Check = {
   id: 'cri-socket',
-  run: async ({ settings, answerMs }) => {
+  run: async (sources) => {
+    const { settings, answerMs } = sources;
     const { endpoint } = settings;
     if (endpoint.startsWith('fd:'))
       return [
@@ -64,11 +68,24 @@ export const criSocket: Check = {
           'Run the doctor with --container-runtime-endpoint unix:///the/path/of/the/socket/unit.',
         ),
       ];
-    return judgeSocket(await ask(socketPath(endpoint), answerMs));
+    const began = performance.now();
+    const found = await ask(socketPath(endpoint), answerMs);
+    const left = Math.max(0, answerMs - (performance.now() - began));
+    return judgeSocket({ ...found, isCniBroken: !isNetworkReady(found) && (await failsCni(sources, left)) });
   },
 };
 
-async function ask(path: string, answerMs: number): Promise<SocketFacts> {
+function isNetworkReady({ conditions }: Pick<SocketFacts, 'conditions'>): boolean {
+  return conditions.every(({ type, status }) => status || type !== 'NetworkReady');
+}
+
+/** Whether the check cni fails; false if that is not known within `ms`. */
+async function failsCni(sources: Sources, ms: number): Promise<boolean> {
+  const { value = [] } = await atMost(ms, cni.run(sources));
+  return value.some(({ level }) => level === 'fail');
+}
+
+async function ask(path: string, answerMs: number): Promise<Omit<SocketFacts, 'isCniBroken'>> {
   const nobody = { path, problem: '', runtime: '', version: '', conditions: [] };
   let file;
   try {
@@ -105,7 +122,7 @@ function versionIn(text: string | undefined): string {
 }
 
 export function judgeSocket(facts: SocketFacts): readonly Finding[] {
-  const { path, mode, isSocket, problem, runtime, version, conditions } = facts;
+  const { path, mode, isSocket, problem, runtime, version, conditions, isCniBroken } = facts;
   if (mode === undefined) return [fail(`nothing listens: ${path} does not exist`, START)];
   if (!isSocket)
     return [
@@ -124,6 +141,8 @@ export function judgeSocket(facts: SocketFacts): readonly Finding[] {
       ),
     );
   for (const { type, status, reason, message } of conditions) {
+    // The check cni says what is wrong and what to do; one cause is one failure.
+    if (type === 'NetworkReady' && isCniBroken) continue;
     if (!status) findings.push(fail(`${type} is false: ${reason}: ${message}`, cureOf(type)));
     else if (reason !== '') findings.push(warn(`${type}, but ${reason}: ${message}`, cureOf(type)));
   }
@@ -144,7 +163,7 @@ export function judgeSocket(facts: SocketFacts): readonly Finding[] {
   if (findings.length > 0) return findings;
   return [
     ok(
-      `${path} answers: dockbridge ${version}, ${runtime}, ${conditions.map(({ type }) => type).join(', ')}, mode 0660`,
+      `${path} answers: dockbridge ${version}, ${runtime}, ${conditions.map(({ type, status }) => (status ? type : `${type} is false (see cni)`)).join(', ')}, mode 0660`,
     ),
   ];
 }

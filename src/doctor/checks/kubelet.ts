@@ -31,7 +31,7 @@ export function judgeStats(kubelet: KubeletFacts): Finding {
   const where = file === '' ? "kubelet's configuration file" : file;
   if (from === '')
     return warn(
-      `no kubelet is running here, and ${USUAL_CONFIG} does not exist: it is unknown whether kubelet will ask dockbridge for stats`,
+      `no kubelet is running here, and ${USUAL_CONFIG} does not exist: kubelet's stats, endpoint and cgroup driver are unknown`,
       statsCure(USUAL_CONFIG),
     );
   const byFlag = effectiveKubelet({ args, configs: [] }).gates.get(GATE) === false;
@@ -68,7 +68,8 @@ export function judgeEndpoint(kubelet: KubeletFacts, endpoint: string): Finding 
       `Start it with --container-runtime=remote --container-runtime-endpoint=${endpoint}: docs/switching.md explains how to switch a node.`,
     );
   const { endpoint: asked } = effectiveKubelet(kubelet);
-  if (asked === '' && from === '') return warn('no kubelet was found, so its endpoint is not known', wanted);
+  if (asked === '' && from === '')
+    return ok('not compared, because no kubelet was found (see kubelet-stats)', wanted);
   if (asked === '' && problems.length > 0)
     return warn(`not checked: ${problems.join('; ')}`, 'Fix the file, then run the doctor again.');
   if (asked === '' && isRunning)
@@ -102,10 +103,16 @@ export function judgeDriver(kubelet: KubeletFacts, driver: string): Finding {
   const { from, file, problems } = kubelet;
   const { cgroupDriver: told, gates } = effectiveKubelet(kubelet);
   const own = told === '' ? DEFAULT_DRIVER : told;
+  const inKubelet = `Set "cgroupDriver: ${driver}" in ${file === '' ? "kubelet's configuration" : file}`;
+  // Only the check kubelet-stats warns of a kubelet that is not there.
+  if (from === '')
+    return ok(
+      `the Engine uses ${driver}; no kubelet was found to compare it with (see kubelet-stats)`,
+      `${inKubelet}.`,
+    );
   const cure =
-    `Set "cgroupDriver: ${driver}" in ${file === '' ? "kubelet's configuration" : file} and restart kubelet, or set ` +
+    `${inKubelet} and restart kubelet, or set ` +
     `"exec-opts": ["native.cgroupdriver=${own}"] in daemon.json and restart the Engine. Drain the node first, because the groups of running pods stay where they are.`;
-  if (from === '') return warn(`the Engine uses ${driver}; no kubelet was found to compare it with`, cure);
   if (told === '' && problems.length > 0)
     return warn(`not checked: ${problems.join('; ')}`, 'Fix the file, then run the doctor again.');
   if (own === driver) return ok(`kubelet and the Engine use ${driver}`);

@@ -12,7 +12,7 @@ import {
   judgeSilence,
   type DaemonJsonFacts,
 } from '../../../src/doctor/checks/engine';
-import { judgeCni, type CniFacts } from '../../../src/doctor/checks/cni';
+import { judgeCni, missingPlugins, type CniFacts } from '../../../src/doctor/checks/cni';
 import {
   enabledUnits,
   judgeConfiguration,
@@ -201,6 +201,7 @@ describe("dockbridge's socket", () => {
           version: '0.1.0',
         },
         conditions: [{ type: 'RuntimeReady', status: true, reason: '', message: '' }],
+        isCniBroken: false,
         ...more,
       }),
     );
@@ -222,6 +223,14 @@ describe("dockbridge's socket", () => {
       'no network',
       { conditions: [{ type: 'NetworkReady', status: false, reason: 'No', message: 'none' }] },
       /^fail: NetworkReady.*→ See the result of the check cni/,
+    ],
+    [
+      'no network, of which the check cni tells',
+      {
+        conditions: [{ type: 'NetworkReady', status: false, reason: 'No', message: 'none' }],
+        isCniBroken: true,
+      },
+      /^ok: .*NetworkReady is false \(see cni\), mode 0660 → $/,
     ],
     [
       'a reason while ready',
@@ -314,8 +323,13 @@ describe('CNI', () => {
     ['no wish for it', { choice: 'no-op', found: nothing }, /^ok: .*bridge/],
     [
       'a missing plugin',
-      { missing: ['plugin "bridge" is not installed'] },
+      { missing: [{ type: 'bridge', text: 'plugin "bridge" is not installed', isInDebians: false }] },
       /^fail: plugin "bridge" is not installed → Put the plugin into \/b/,
+    ],
+    [
+      "plugins in Debian's directory",
+      { missing: ['bridge', 'portmap'].map((type) => ({ type, text: 'no', isInDebians: true })) },
+      /^fail: CNI plugins "bridge", "portmap" are not in \/b .*they are in \/usr\/lib\/cni → Set cni-bin-dir: \[\/b, \/usr\/lib\/cni\]/,
     ],
     [
       'no configuration',
@@ -354,6 +368,24 @@ describe('CNI', () => {
       ...more,
     };
     expect(told(judgeCni(facts))).toEqual([expect.stringMatching(text)]);
+  });
+
+  it('names each missing plugin, and says which of them Debian has put elsewhere', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'doctor-'));
+    try {
+      await writeFile(join(directory, 'bridge'), '', { mode: 0o755 });
+      expect(await missingPlugins(config, [join(directory, 'none')], directory)).toEqual([
+        {
+          type: 'bridge',
+          text: expect.stringContaining('"bridge" is not installed') as string,
+          isInDebians: true,
+        },
+        { type: 'portmap', text: expect.stringContaining('"portmap" is not') as string, isInDebians: false },
+      ]);
+      expect(await missingPlugins(bare, [directory], directory)).toEqual([]);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   });
 });
 

@@ -141,7 +141,7 @@ describe("kubelet's endpoint", () => {
     ['dockershim', facts({ args: ['--container-runtime=docker'] }), 'fail', /built-in dockershim/],
     ['none', facts(), 'fail', /containerd's/],
     ['none in the files alone', facts({ isRunning: false }), 'warn', /names no runtime endpoint/],
-    ['no kubelet', none, 'warn', /no kubelet was found/],
+    ['no kubelet', none, 'ok', /no kubelet was found \(see kubelet-stats\)/],
     [
       'a file that cannot be read',
       facts({ configs: [], problems: ['/x: gone'] }),
@@ -176,12 +176,18 @@ describe('the cgroup driver', () => {
       'systemd',
       'fail',
     ],
-    ['none known', none, 'systemd', 'warn'],
+    ['none known', none, 'systemd', 'ok'],
   ])('%s', (_desc, given, driver, level) => {
     const finding = judgeDriver(given, driver);
     expect(finding.level).toBe(level);
     if (level !== 'ok') expect(finding.cure).toContain(`cgroupDriver: ${driver}`);
   });
+
+  it('of a node without kubelet is named, and nothing is advised that is so already', () =>
+    expect(judgeDriver(none, 'cgroupfs')).toMatchObject({
+      found: 'the Engine uses cgroupfs; no kubelet was found to compare it with (see kubelet-stats)',
+      cure: expect.stringMatching(/^Set "cgroupDriver: cgroupfs" in \S+\.$/) as string,
+    }));
 });
 
 describe('the kubelet of a node', () => {

@@ -1,5 +1,6 @@
 import type { Check } from './check';
 import { cni } from './checks/cni';
+import { crictl } from './checks/crictl';
 import { configuration, criDockerd, criSocket } from './checks/dockbridge';
 import { clock, daemonJson, engine, liveRestore, pauseImage } from './checks/engine';
 import { cgroupDriver, kubeletEndpoint, kubeletStats } from './checks/kubelet';
@@ -20,6 +21,7 @@ export const CHECKS: readonly Check[] = [
   configuration,
   criSocket,
   criDockerd,
+  crictl,
   engine,
   liveRestore,
   daemonJson,

@@ -124,6 +124,20 @@ const BROKEN: Readonly<Record<string, Broken>> = {
       return {};
     },
   },
+  crictl: {
+    ...{
+      level: 'warn',
+      found:
+        /^crictl asks unix:\/\/\/run\/other\.sock \(\/etc\/crictl\.yaml\), but dockbridge listens on unix:.*none\.sock/,
+      cure: /^Put this line into \/etc\/crictl\.yaml:\nruntime-endpoint: unix:.*none\.sock/,
+    },
+    given: () => {
+      // The node may have no such file, so the doctor gets an /etc of its own.
+      const etc =
+        'mount -t tmpfs tmpfs /etc && echo "runtime-endpoint: unix:///run/other.sock" >/etc/crictl.yaml && exec "$@"';
+      return { through: ['unshare', '--mount', 'sh', '-c', etc, 'sh'] };
+    },
+  },
   'live-restore': {
     // The Engine of all tests has the default.
     ...{

@@ -26,7 +26,7 @@ const run = promisify(execFile);
 jest.setTimeout(300_000);
 
 /** What is up to the machine that the tests run on. */
-const MACHINES = ['disk', 'inotify', 'open-files'];
+const MACHINES = ['crictl', 'disk', 'inotify', 'open-files'];
 const GATES = 'featureGates:\n  PodAndContainerStatsFromCRI: true\n';
 
 let directory: string;

@@ -6,6 +6,7 @@ import { Semaphore } from '../lib/async/concurrency';
 import type { WritableStore } from '../store/store';
 import type { EngineContainerSummary, EngineEvent } from '../engine/types';
 import { TYPE_LABEL } from '../translate/shared/labels';
+import { withoutSlash } from '../translate/shared/names';
 
 /**
  * The number of inspects at once. It is low, because another client may start hundreds of containers at once, and none of
@@ -41,7 +42,7 @@ export class ForeignContainers {
     const { docker, store, logger } = this.parts;
     try {
       const container = await this.turns.run(() => docker.inspectContainer(id, { signal }), signal);
-      store.foreign.put({ id, engineName: container.Name, imageId: container.Image });
+      store.foreign.put({ id, engineName: withoutSlash(container.Name), imageId: container.Image });
     } catch (error) {
       if (signal.aborted || hasStatus(error, 404)) return;
       logger.warn('Cannot inspect a container outside any pod', {
@@ -61,6 +62,7 @@ export class ForeignContainers {
     for (const { id } of [...foreign.values()])
       if (!listed.has(id) && !foreign.isNewerThan(id, revision)) foreign.delete(id);
     for (const { Id: id, Names, ImageID: imageId, Labels } of all)
-      if (Labels?.[TYPE_LABEL] === undefined) foreign.put({ id, engineName: Names[0] ?? id, imageId });
+      if (Labels?.[TYPE_LABEL] === undefined)
+        foreign.put({ id, engineName: withoutSlash(Names[0] ?? id), imageId });
   }
 }

@@ -7,6 +7,7 @@ import type { NetworkKeeper, PodNetwork } from '../network/pod-network';
 import type { Checkpoints } from '../network/sandbox-checkpoints';
 import type { ContainerRecord, SandboxRecord } from '../store/records';
 import type { WritableStore } from '../store/store';
+import { withoutSlash } from '../translate/shared/names';
 import { Settling, type Occasion, type SettleParts } from './settle';
 import { UnfinishedSandboxes } from './unfinished-sandboxes';
 
@@ -206,7 +207,11 @@ class HeldContainer implements Held {
     // Whatever its labels say, the container does not belong to a pod. It becomes a foreign record, because its image
     // must be kept.
     if (record === undefined)
-      store.foreign.put({ id: inspect.Id, engineName: inspect.Name, imageId: inspect.Image });
+      store.foreign.put({
+        id: inspect.Id,
+        engineName: withoutSlash(inspect.Name),
+        imageId: inspect.Image,
+      });
     // A record that was made from a list is incomplete until the resync has added to it.
     if (occasion !== 'listed') store.listed.delete(this.id);
     return record;

@@ -50,6 +50,28 @@ describe('containers that are no pods', () => {
     await room.link.stop();
   });
 
+  it('go by the name that `docker ps` shows, whichever way they were learnt of', async () => {
+    const names = ({ store }: SyncRoom): string[] =>
+      [...store.foreign.values()].map(({ engineName }) => engineName);
+    const listed = syncRoom();
+    listed.engine.containers.set(ID, foreign());
+    await connected(listed);
+    expect(names(listed)).toEqual(['db']);
+    await listed.link.stop();
+
+    const told = await connected(syncRoom());
+    told.engine.containers.set(ID, foreign());
+    told.engine.emit(event('create'));
+    await until(() => told.store.foreign.size === 1);
+    expect(names(told)).toEqual(['db']);
+    await told.link.stop();
+
+    const inspected = syncRoom();
+    inspected.engine.containers.set(ID, foreign());
+    await inspected.life.refresh(ID);
+    expect(names(inspected)).toEqual(['db']);
+  });
+
   it('are not forgotten by a list that is older than they are, but by the next', async () => {
     const room = await connected(syncRoom());
     room.engine.gates.set('listContainers', async () => {

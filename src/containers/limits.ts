@@ -178,9 +178,10 @@ export async function requireKernelValues(
   values: KernelValues,
   localEngine: boolean,
   field: string,
+  proc = PROC,
 ): Promise<void> {
   if (!hasKernelValues(values)) return;
-  const found = await readHierarchies();
+  const found = await readHierarchies(proc);
   const node = {
     localEngine,
     cgroupVersion: found?.version,

@@ -1,7 +1,12 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { readKernelValues, restoreLostValues, writeKernelValues } from '../../../src/containers/limits';
+import {
+  readKernelValues,
+  requireKernelValues,
+  restoreLostValues,
+  writeKernelValues,
+} from '../../../src/containers/limits';
 import { NodeUpkeep } from '../../../src/containers/upkeep';
 import { KeyedLock } from '../../../src/lib/async/keyed-lock';
 import { silentLogger } from '../../../src/lib/logger';
@@ -66,6 +71,37 @@ describe('kernel values on cgroup v2', () => {
     expect(complete).toBe(true);
     expect(hugepages).toEqual({ '2MB': '4096' });
     expect(unified).toEqual({ 'memory.high': '4096', 'memory.oom.group': '1' });
+  });
+
+  it('that cannot be written again are told of, and they are not complete', async () => {
+    machine.write('memory.high', 'max\n');
+    machine.write('hugetlb.2MB.max', '4096\n');
+    machine.write('memory.oom.group', '1\n');
+    const [info, error] = [jest.fn(), jest.fn()];
+    const refuse = jest.spyOn(fs, 'writeFile').mockRejectedValue(new Error('invalid argument'));
+    try {
+      const given = { ...silentLogger, info, error };
+      const { resources, complete } = await restoreLostValues(record(), given, machine.proc);
+      expect([complete, resources.unified['memory.high']]).toEqual([false, 'max']);
+      // The look is over only when the attempt is.
+      expect([info.mock.calls, error.mock.calls]).toEqual([
+        [],
+        [
+          [
+            'A container runs without some of its limits',
+            { container: ID, error: expect.stringContaining('memory.high cannot be set to "5"') as string },
+          ],
+        ],
+      ]);
+    } finally {
+      refuse.mockRestore();
+    }
+  });
+
+  it('that nobody wants are not missed on a machine without cgroups', async () => {
+    writeFileSync(join(machine.proc, 'self/mountinfo'), '');
+    await write({ hugepages: {}, unified: {} });
+    expect(logger.warn.mock.calls).toEqual([]);
   });
 
   it('of a container that has ended are of no interest', async () => {
@@ -143,6 +179,32 @@ describe('kernel values on cgroup v2', () => {
     rmSync(join(machine.group, 'memory.high'));
     mkdirSync(join(machine.group, 'memory.high'));
     expect(await rejectionOf(write())).toMatch(/^FAILED_PRECONDITION memory\.high cannot be set to "5"/);
+  });
+});
+
+describe('huge page limits', () => {
+  const cgroup2 = '30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw';
+  const v1 = (controller: string): string =>
+    `30 1 0:26 / /sys/fs/cgroup/${controller} rw - cgroup cgroup rw,${controller}`;
+
+  it.each([
+    { desc: 'cgroup v2', mounts: [cgroup2], refusal: undefined },
+    { desc: 'cgroup v1 with hugetlb', mounts: [v1('memory'), v1('hugetlb')], refusal: undefined },
+    { desc: 'cgroup v1 without hugetlb', mounts: [v1('memory')], refusal: /^FAILED_PRECONDITION .*hugetlb/ },
+    { desc: 'no cgroups', mounts: [], refusal: /^FAILED_PRECONDITION .*hugetlb/ },
+  ])('on a machine with $desc', async ({ mounts, refusal }) => {
+    const machine = new V2Machine(ID, 42, []);
+    try {
+      writeFileSync(join(machine.proc, 'self/mountinfo'), `${mounts.join('\n')}\n`);
+      const wanted = requireKernelValues(
+        { hugepages: { '2MB': '4096' }, unified: {} },
+        ...([true, 'linux', machine.proc] as const),
+      );
+      if (refusal === undefined) await wanted;
+      else expect(await rejectionOf(wanted)).toMatch(refusal);
+    } finally {
+      machine.remove();
+    }
   });
 });
 

@@ -216,12 +216,16 @@ describe('ContainerResync', () => {
     const resyncing = resync.run(true, signal);
     await until(() => engine.count('listContainers') === 1);
     store.sandboxes.put(sandboxRecord({ id: 'new' }));
+    store.containers.put(containerRecord({ id: 'newer' }));
     listed.resolve();
     await resyncing;
-    expect(store.sandboxes.get('new')).toBeDefined();
-    // The next list is younger than the record.
+    expect([store.sandboxes.get('new'), store.containers.get('newer')]).toMatchObject([
+      { id: 'new' },
+      { id: 'newer' },
+    ]);
+    // The next list is younger than the records.
     await resync.run(false, signal);
-    expect(store.sandboxes.size).toBe(0);
+    expect([store.sandboxes.size, store.containers.size]).toEqual([0, 0]);
   });
 
   it('does not bring back what was removed while the list was on its way', async () => {

@@ -1,8 +1,10 @@
-import { Settling, type Occasion } from '../../../src/containers/settle';
+import { Settling, type Occasion, type SettleParts } from '../../../src/containers/settle';
 import { NoUpkeep } from '../../../src/containers/upkeep';
 import type { EngineContainerInspect } from '../../../src/engine/types';
 import { silentLogger } from '../../../src/lib/logger';
 import { WritableStore } from '../../../src/store/store';
+import { gate, settle } from '../support/async';
+import { engineTimeFromNanos } from '../../../src/translate/shared/time';
 import { fakeDocker } from '../../fakes/fake-docker';
 import {
   containerInspect,
@@ -12,6 +14,17 @@ import {
   NETWORK,
   sandboxInspect,
 } from '../sync/support/room';
+
+/** A way to settle things, with what a test wants to be different. */
+function settlingWith(parts: Partial<SettleParts> = {}): { settling: Settling; store: WritableStore } {
+  const store = new WritableStore();
+  const settling = new Settling({
+    ...{ docker: fakeDocker({}), store, logs: new FakeLogs(), checkpoints: new FakeCheckpoints() },
+    ...{ network: NETWORK, logger: silentLogger, localEngine: false },
+    ...parts,
+  });
+  return { settling, store };
+}
 
 /** Settles an inspect, and returns the steps in their order. */
 async function stepsOf(inspect: EngineContainerInspect, occasion: Occasion): Promise<string[]> {
@@ -75,5 +88,65 @@ describe('what happens between an inspect and the record', () => {
     { occasion: 'listed', steps: ['network', 'sandbox record'] },
   ])('of a sandbox that was $occasion', async ({ occasion, steps }) => {
     expect(await stepsOf(sandboxInspect(), occasion)).toEqual(steps);
+  });
+});
+
+it('a sandbox is settled only when its checkpoint is complete', async () => {
+  const checkpoints = new FakeCheckpoints();
+  const written = gate();
+  checkpoints.complete = () => written.promise;
+  const { settling, store } = settlingWith({ checkpoints });
+  let isSettled = false;
+  const settled = settling
+    .settle(sandboxInspect(), 'found', (record) => {
+      if (record.kind === 'sandbox') store.sandboxes.put(record);
+    })
+    .then(() => (isSettled = true));
+  await settle();
+  expect([store.sandboxes.size, isSettled]).toEqual([1, false]);
+  written.resolve();
+  await settled;
+});
+
+it('no checkpoint is written for a sandbox that was removed while it was inspected', async () => {
+  const checkpoints = new FakeCheckpoints();
+  const { settling } = settlingWith({ checkpoints });
+  await settling.settle(sandboxInspect(), 'found', () => undefined);
+  expect(checkpoints.calls).toEqual([]);
+});
+
+describe('the end of a container that an event told', () => {
+  /** What is known of the container's run, and what an inspect says of the same run. */
+  const endAfter = async (known: EngineContainerInspect, now: EngineContainerInspect) => {
+    const { settling, store } = settlingWith();
+    const put: Parameters<Settling['settle']>[2] = (record) => {
+      if (record.kind === 'container') store.containers.put(record);
+    };
+    await settling.settle(known, 'found', put);
+    await settling.settle(now, 'found', put);
+    const { state, finishedAt } = store.containers.get(now.Id)!;
+    return [state, finishedAt.isZero() ? 'no end' : engineTimeFromNanos(finishedAt)];
+  };
+  const running = containerInspect();
+  const exited = containerInspect({ state: EXITED_STATE });
+  const LATER = '2023-11-14T22:13:23.000000004Z';
+
+  it('keeps its time, because kubelet has seen it', async () => {
+    const later = containerInspect({ state: { ...EXITED_STATE, FinishedAt: LATER } });
+    expect(await endAfter(exited, later)).toEqual(['exited', EXITED_STATE.FinishedAt]);
+  });
+
+  it('gets the time of the inspect when nobody knew of it', async () => {
+    expect(await endAfter(running, exited)).toEqual(['exited', EXITED_STATE.FinishedAt]);
+  });
+
+  it('is forgotten when the Engine says that the container still runs', async () => {
+    expect(await endAfter(exited, running)).toEqual(['running', 'no end']);
+  });
+
+  it('is not the end of the next run', async () => {
+    const again = { StartedAt: '2023-11-14T22:13:22.5Z', FinishedAt: LATER };
+    const next = containerInspect({ state: { ...EXITED_STATE, ...again } });
+    expect(await endAfter(exited, next)).toEqual(['exited', LATER]);
   });
 });

@@ -1,0 +1,134 @@
+import { EngineError } from '../../../src/docker/errors';
+import { sharedAbortController } from '../../../src/lib/async/deadline';
+import { inspectFromSummary } from '../../../src/translate/container/container-record';
+import { gate, settle, until } from '../support/async';
+import { engineId } from '../support/records';
+import {
+  CONTAINER_ID,
+  containerEvent,
+  containerInspect,
+  ownContainerInspect,
+  roomWith,
+  SANDBOX_ID,
+  sandboxInspect,
+} from '../sync/support/room';
+
+const { signal } = sharedAbortController();
+const OTHER_ID = engineId('c2');
+
+/** What waits in `store.listed` until each container of the first list was inspected. */
+describe('containers of the first list', () => {
+  it('wait there until their inspect has been answered, one by one', async () => {
+    const { resync, engine, store } = roomWith(sandboxInspect(), containerInspect());
+    const slow = gate();
+    engine.gates.set(`inspectContainer ${SANDBOX_ID}`, () => slow.promise);
+    const running = resync.run(true, signal);
+    await until(() => store.containers.size === 1);
+    await settle();
+    expect([store.listed.has(CONTAINER_ID), store.listed.has(SANDBOX_ID)]).toEqual([false, true]);
+    slow.resolve();
+    await running;
+  });
+
+  it('do not wait on when their inspect has failed: the list is all there will be', async () => {
+    const { resync, engine, store } = roomWith(sandboxInspect(), containerInspect());
+    const slow = gate();
+    engine.gates.set(`inspectContainer ${SANDBOX_ID}`, () => slow.promise);
+    engine.gates.set(`inspectContainer ${CONTAINER_ID}`, () =>
+      Promise.reject(new EngineError('UNKNOWN', 500, 'broken')),
+    );
+    const running = resync.run(true, signal);
+    await until(() => store.containers.size === 1);
+    await settle();
+    expect([store.listed.has(CONTAINER_ID), store.listed.has(SANDBOX_ID)]).toEqual([false, true]);
+    slow.resolve();
+    await running;
+  });
+
+  it('are out of the list with the first look, but not before the list has told all it can', async () => {
+    const { life, store, engine } = roomWith(containerInspect());
+    const put = (): void =>
+      store.listed.replace([
+        { id: CONTAINER_ID, kind: 'container', sandboxId: SANDBOX_ID, record: undefined },
+      ]);
+    put();
+    const [summary] = await engine.client.listContainers({});
+    await life.withContainer(CONTAINER_ID, undefined, (held) =>
+      held.settle(inspectFromSummary(summary!), 'listed'),
+    );
+    expect(store.listed.has(CONTAINER_ID)).toBe(true);
+    await life.refresh(CONTAINER_ID);
+    expect(store.listed.has(CONTAINER_ID)).toBe(false);
+    put();
+    engine.containers.clear();
+    await life.refresh(CONTAINER_ID);
+    expect(store.listed.has(CONTAINER_ID)).toBe(false);
+  });
+
+  it('are not inspected again when an event has led to their inspect already', async () => {
+    const ids = Array.from({ length: 60 }, (_, at) => engineId(`f${at}x`));
+    const { resync, engine, told, store } = roomWith(...ids.map((id) => containerInspect({ id })));
+    const last = ids.at(-1)!;
+    const slow = gate();
+    for (const id of ids.slice(0, -1)) engine.gates.set(`inspectContainer ${id}`, () => slow.promise);
+    const running = resync.run(true, signal);
+    await until(() => engine.count('inspectContainer') === 40);
+    await told(containerEvent('start', { id: last }));
+    expect(store.containers.get(last)?.state).toBe('running');
+    slow.resolve();
+    await running;
+    expect(engine.calls.filter((call) => call === `inspectContainer ${last}`)).toHaveLength(1);
+    expect(store.containers.size).toBe(60);
+  });
+
+  it('for which somebody waits are inspected before the others', async () => {
+    const ids = Array.from({ length: 60 }, (_, at) => engineId(`f${at}x`));
+    const { resync, engine, store } = roomWith(...ids.map((id) => containerInspect({ id })));
+    const slow = gate();
+    engine.gates.set('inspectContainer', () => slow.promise);
+    const running = resync.run(true, signal);
+    await until(() => engine.count('inspectContainer') === 40);
+    const wanted = ids.at(-1)!;
+    store.listed.want(wanted);
+    slow.resolve();
+    await running;
+    const inspected = engine.calls.filter((call) => call.startsWith('inspect'));
+    expect(inspected[40]).toBe(`inspectContainer ${wanted}`);
+    expect(inspected).toHaveLength(60);
+  });
+
+  it('are all known in the end, and events are remembered for no other list', async () => {
+    const { resync, store } = roomWith(containerInspect());
+    await resync.run(true, signal);
+    expect(store.listed.size).toBe(0);
+    const record = store.containers.get(CONTAINER_ID)!;
+    store.listed.distrust(CONTAINER_ID);
+    store.listed.replace([{ id: CONTAINER_ID, kind: 'container', sandboxId: SANDBOX_ID, record }]);
+    expect([...store.listed.records()]).toEqual([record]);
+  });
+
+  it('can be listed by their own label, and are inspected last then', async () => {
+    const { resync, engine } = roomWith(
+      ownContainerInspect(),
+      sandboxInspect(),
+      containerInspect({ id: OTHER_ID }),
+    );
+    await resync.run(true, signal);
+    expect(engine.calls.filter((call) => call.startsWith('inspect'))).toEqual(
+      [OTHER_ID, SANDBOX_ID, CONTAINER_ID].map((id) => `inspectContainer ${id}`),
+    );
+  });
+});
+
+describe('old log positions', () => {
+  it('are looked for after a reconnect only', async () => {
+    const { resync, logs } = roomWith(containerInspect());
+    const tidied = (): number => logs.calls.filter((call) => call.startsWith('retain')).length;
+    await resync.run(true, signal);
+    expect(tidied()).toBe(1);
+    await resync.run(false, signal);
+    expect(tidied()).toBe(1);
+    await resync.run(true, signal);
+    expect(tidied()).toBe(2);
+  });
+});

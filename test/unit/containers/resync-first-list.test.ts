@@ -7,10 +7,12 @@ import {
   CONTAINER_ID,
   containerEvent,
   containerInspect,
+  NETWORK,
   ownContainerInspect,
   roomWith,
   SANDBOX_ID,
   sandboxInspect,
+  syncRoom,
 } from '../sync/support/room';
 
 const { signal } = sharedAbortController();
@@ -43,6 +45,22 @@ describe('containers of the first list', () => {
     expect([store.listed.has(CONTAINER_ID), store.listed.has(SANDBOX_ID)]).toEqual([false, true]);
     slow.resolve();
     await running;
+  });
+
+  it('leave it only when their record tells all that the list does: a pod looks ready', async () => {
+    const network = { ...NETWORK, stateOf: () => Promise.resolve({ ready: false, ips: [] }) };
+    const { resync, engine, store } = syncRoom({}, { network });
+    engine.containers.set(SANDBOX_ID, sandboxInspect());
+    engine.gates.set('inspectContainer', () => Promise.reject(new EngineError('UNKNOWN', 500, 'broken')));
+    const seen: unknown[] = [];
+    let wasListed = false;
+    store.listed.subscribe(() => {
+      const isListed = store.listed.has(SANDBOX_ID);
+      if (wasListed && !isListed) seen.push(store.sandboxes.get(SANDBOX_ID));
+      wasListed = isListed;
+    });
+    await resync.run(true, signal);
+    expect(seen).toMatchObject([{ state: 'running', networkReady: true, ips: ['10.0.0.9'] }]);
   });
 
   it('are out of the list with the first look, but not before the list has told all it can', async () => {

@@ -209,6 +209,14 @@ describe('ContainerResync', () => {
     }
   });
 
+  it('takes no pid 0 for a process: a network alone tells of none', async () => {
+    const network = { ...NETWORK, heldSandboxes: () => [SANDBOX_ID] };
+    const { resync } = syncRoom({}, { network }, new NoClaim(), { localEngine: true });
+    inContainer.mockReset().mockResolvedValue(true);
+    await resync.run(true, signal);
+    expect(inContainer).not.toHaveBeenCalled();
+  });
+
   it('keeps what a handler added while the list was on its way', async () => {
     const { resync, engine, store } = roomWith();
     const listed = gate();

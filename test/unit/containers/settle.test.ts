@@ -2,12 +2,15 @@ import { Settling, type Occasion, type SettleParts } from '../../../src/containe
 import { NoUpkeep } from '../../../src/containers/upkeep';
 import type { EngineContainerInspect } from '../../../src/engine/types';
 import { silentLogger } from '../../../src/lib/logger';
+import type { ContainerRecord } from '../../../src/store/records';
 import { WritableStore } from '../../../src/store/store';
 import { gate, settle } from '../support/async';
 import { engineTimeFromNanos } from '../../../src/translate/shared/time';
 import { fakeDocker } from '../../fakes/fake-docker';
 import {
+  CONTAINER_ID,
   containerInspect,
+  CREATED_STATE,
   EXITED_STATE,
   FakeCheckpoints,
   FakeLogs,
@@ -149,4 +152,58 @@ describe('the end of a container that an event told', () => {
     const next = containerInspect({ state: { ...EXITED_STATE, ...again } });
     expect(await endAfter(exited, next)).toEqual(['exited', LATER]);
   });
+});
+
+describe('the record of a container', () => {
+  /** Settles what the Engine says, with what `known` makes of the record of an earlier look, if there was one. */
+  const recordOf = async (
+    inspect: EngineContainerInspect,
+    known?: (made: ContainerRecord) => ContainerRecord,
+  ): Promise<ContainerRecord> => {
+    const { settling, store } = settlingWith();
+    const put: Parameters<Settling['settle']>[2] = (record) => {
+      if (record.kind === 'container') store.containers.put(record);
+    };
+    await settling.settle(inspect, 'found', put);
+    if (known !== undefined) {
+      store.containers.put(known(store.containers.get(inspect.Id)!));
+      await settling.settle(inspect, 'found', put);
+    }
+    return store.containers.get(inspect.Id)!;
+  };
+
+  it('has the limits of the Engine, beside those that only we know', async () => {
+    const limited = { ...containerInspect(), HostConfig: { CpuShares: 512, Memory: 4096 } };
+    const unified = { 'memory.high': '2048' };
+    const { resources } = await recordOf(limited, (made) => ({
+      ...made,
+      resources: { ...made.resources, unified, cpuShares: 2 },
+    }));
+    expect(resources).toMatchObject({ cpuShares: 512, memoryLimit: 4096, unified });
+  });
+
+  it.each([
+    { of: '', known: 'no such mount', error: 'no such mount' },
+    { of: 'no space left', known: 'no such mount', error: 'no space left' },
+    { of: 'no space left', known: '', error: 'no space left' },
+  ])('says why its start failed: Engine "$of", we "$known"', async ({ of, known, error }) => {
+    const refused = containerInspect({ state: { ...CREATED_STATE, Error: of } });
+    expect((await recordOf(refused, (made) => ({ ...made, error: known }))).error).toBe(error);
+  });
+
+  it('has no cause of death that nobody can tell, for the Engine’s kernel log is not ours', async () => {
+    const killed = containerInspect({ state: { ...EXITED_STATE, ExitCode: 137 } });
+    expect((await recordOf(killed)).oomKilled).toBe(false);
+  });
+});
+
+it('a log that could not be written is behind until a later look has written it', async () => {
+  const logs = new FakeLogs();
+  const { settling } = settlingWith({ logs });
+  logs.onFollow = () => Promise.reject(new Error('disk full'));
+  await settling.settle(containerInspect(), 'found', () => undefined);
+  expect([...settling.logsBehind.keys()]).toEqual([CONTAINER_ID]);
+  logs.onFollow = () => Promise.resolve();
+  await settling.settle(containerInspect(), 'found', () => undefined);
+  expect([...settling.logsBehind.keys()]).toEqual([]);
 });

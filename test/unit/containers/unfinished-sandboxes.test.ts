@@ -1,10 +1,11 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UnfinishedSandboxes } from '../../../src/containers/unfinished-sandboxes';
 import { silentLogger } from '../../../src/lib/logger';
 import { LogWatch } from '../../integration/support/log-watch';
-import { until } from '../support/async';
+import { gate, until } from '../support/async';
 import { engineId } from '../support/records';
 
 const [FIRST, SECOND] = [engineId('a1'), engineId('a2')];
@@ -73,4 +74,66 @@ it('opens without what it cannot read, and says so', async () => {
   const log = new LogWatch();
   const sandboxes = await UnfinishedSandboxes.open(directory, log.logger);
   expect([sandboxes.ids, log.lines.map(({ level }) => level)]).toEqual([[], ['warn']]);
+});
+
+it('makes its directory for nobody but the daemon, and those above it', async () => {
+  const below = join(directory, 'unfinished');
+  await UnfinishedSandboxes.open(below, silentLogger);
+  expect(statSync(below).mode & 0o777).toBe(0o700);
+});
+
+it('warns of the very first sandbox that cannot be recorded, with the reason', async () => {
+  const warn = jest.fn();
+  const sandboxes = await UnfinishedSandboxes.open(directory, { ...silentLogger, warn });
+  rmSync(directory, { recursive: true });
+  sandboxes.begin(FIRST);
+  await sandboxes.finish(FIRST);
+  expect(warn.mock.calls).toEqual([
+    ['Cannot record a sandbox that is being created', { error: expect.stringContaining('ENOENT') as string }],
+  ]);
+});
+
+it('removes the file of a condemned sandbox only when it is gone, and that of no stranger', async () => {
+  mkdirSync(directory);
+  const sandboxes = await UnfinishedSandboxes.open(directory, silentLogger);
+  writeFileSync(join(directory, SECOND), '');
+  sandboxes.begin(FIRST);
+  sandboxes.condemn(FIRST);
+  await until(() => files().length === 2);
+  // It knows nothing of this one: another daemon may have written it.
+  await sandboxes.forget(SECOND);
+  expect([files(), sandboxes.has(FIRST)]).toEqual([[FIRST, SECOND], true]);
+  await sandboxes.forget(FIRST);
+  expect([files(), sandboxes.has(FIRST)]).toEqual([[SECOND], false]);
+});
+
+it('leaves no file of a sandbox that is ready before its file is written', async () => {
+  const sandboxes = await UnfinishedSandboxes.open(directory, silentLogger);
+  const slow = gate();
+  const write = fs.writeFile;
+  const writing = jest.spyOn(fs, 'writeFile').mockImplementation(async (...args) => {
+    await slow.promise;
+    await write(...args);
+  });
+  try {
+    sandboxes.begin(FIRST);
+    const forgotten = sandboxes.forget(FIRST);
+    slow.resolve();
+    await Promise.all([forgotten, writing.mock.results[0]?.value]);
+    expect(files()).toEqual([]);
+  } finally {
+    writing.mockRestore();
+  }
+});
+
+it('writes empty files, and removes each only once: a later one is another daemon’s', async () => {
+  const sandboxes = await UnfinishedSandboxes.open(directory, silentLogger);
+  const path = join(directory, FIRST);
+  sandboxes.begin(FIRST);
+  await until(() => files().length === 1);
+  expect(statSync(path).size).toBe(0);
+  await sandboxes.forget(FIRST);
+  writeFileSync(path, '');
+  await sandboxes.forget(FIRST);
+  expect(files()).toEqual([FIRST]);
 });

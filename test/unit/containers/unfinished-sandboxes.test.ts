@@ -137,3 +137,13 @@ it('writes empty files, and removes each only once: a later one is another daemo
   await sandboxes.forget(FIRST);
   expect(files()).toEqual([FIRST]);
 });
+
+it('does not mind a file that somebody has removed already', async () => {
+  const warn = jest.fn();
+  const sandboxes = await UnfinishedSandboxes.open(directory, { ...silentLogger, warn });
+  sandboxes.begin(FIRST);
+  await until(() => files().length === 1);
+  rmSync(join(directory, FIRST));
+  await sandboxes.forget(FIRST);
+  expect(warn).not.toHaveBeenCalled();
+});

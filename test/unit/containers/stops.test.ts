@@ -1,0 +1,230 @@
+import {
+  afterStart,
+  ContainerSessions,
+  removeContainersOf,
+  removeFromEngine,
+  removeSandboxFromEngine,
+  StartFailure,
+  startInEngine,
+  stopAndSettle,
+  stopContainersOf,
+  Teardowns,
+  type ContainerServices,
+} from '../../../src/containers/engine-ops';
+import type { DockerClient } from '../../../src/docker/client';
+import { EngineError } from '../../../src/docker/errors';
+import { sharedAbortController } from '../../../src/lib/async/deadline';
+import { cancelled } from '../../../src/lib/errors';
+import { gate, settle, until } from '../support/async';
+import { rejectionOf } from '../support/errors';
+import { engineId } from '../support/records';
+import {
+  CONTAINER_ID,
+  containerEvent,
+  containerInspect,
+  CREATED_STATE,
+  EXITED_STATE,
+  roomWith,
+  SANDBOX_ID,
+  sandboxInspect,
+} from '../sync/support/room';
+
+const { signal } = sharedAbortController();
+const OTHER_ID = engineId('c2');
+
+/** A room in which stops and removals work, and are noted. */
+function roomOf(...inspects: Parameters<typeof roomWith>) {
+  const room = roomWith(...inspects);
+  const calls: string[] = [];
+  const { engine, store, life, told } = room;
+  let onStop = async (id: string): Promise<void> => {
+    const inspect = engine.containers.get(id);
+    if (inspect === undefined) throw new EngineError('NOT_FOUND', 404, 'no such container');
+    engine.containers.set(id, { ...inspect, State: { ...inspect.State, ...EXITED_STATE } });
+    await told(containerEvent('die', { id, exitCode: '3' }));
+  };
+  const docker: DockerClient = Object.assign(Object.create(engine.client) as DockerClient, {
+    stopContainer: (id: string, grace: number) => {
+      calls.push(`stop ${id} ${grace}`);
+      return onStop(id);
+    },
+    removeContainer: (id: string) => {
+      calls.push(`remove ${id}`);
+      engine.containers.delete(id);
+      return Promise.resolve();
+    },
+  });
+  const sessions = new ContainerSessions();
+  const services = {
+    ...{ docker, store, life, sessions, teardowns: new Teardowns(store) },
+  } as unknown as ContainerServices;
+  return {
+    ...{ ...room, services, sessions, calls },
+    onStop: (work: (id: string) => Promise<void>) => void (onStop = work),
+  };
+}
+
+describe('a stop', () => {
+  it('ends when the event has told of it, without an inspect of its own', async () => {
+    const { services, life, store, engine } = roomOf(containerInspect());
+    await life.refresh(CONTAINER_ID);
+    const before = engine.count('inspectContainer');
+    await stopAndSettle(services, CONTAINER_ID, 7, signal);
+    expect(store.containers.get(CONTAINER_ID)?.state).toBe('exited');
+    // This one is the event's.
+    expect(engine.count('inspectContainer') - before).toBe(1);
+  });
+
+  it('asks the Engine when the event does not come', async () => {
+    const { services, life, store, engine, onStop } = roomOf(containerInspect());
+    await life.refresh(CONTAINER_ID);
+    onStop((id) => {
+      engine.containers.set(id, containerInspect({ state: EXITED_STATE }));
+      return Promise.resolve();
+    });
+    await stopAndSettle(services, CONTAINER_ID, 7, signal);
+    expect(store.containers.get(CONTAINER_ID)).toMatchObject({ state: 'exited', exitCode: 3 });
+  });
+
+  it('of a container that had vanished is over with its record, and waits for no event', async () => {
+    const { services, life, store, engine } = roomOf(containerInspect());
+    await life.refresh(CONTAINER_ID);
+    engine.containers.clear();
+    const waits = jest.spyOn(store.containers, 'waitFor');
+    await stopAndSettle(services, CONTAINER_ID, 7, signal);
+    expect([store.containers.size, waits.mock.calls.length]).toEqual([0, 0]);
+  });
+
+  it('is given up with its caller while the event does not come', async () => {
+    const { services, life, onStop, engine } = roomOf(containerInspect());
+    await life.refresh(CONTAINER_ID);
+    const before = engine.count('inspectContainer');
+    const caller = sharedAbortController();
+    onStop(() => {
+      setImmediate(() => caller.abort(cancelled('the client has gone')));
+      return Promise.resolve();
+    });
+    expect(await rejectionOf(stopAndSettle(services, CONTAINER_ID, 7, caller.signal))).toBe(
+      'CANCELLED the client has gone',
+    );
+    expect(engine.count('inspectContainer')).toBe(before);
+  });
+
+  it('of a whole pod kills what runs, and waits for what is just being started', async () => {
+    const ended = engineId('c3');
+    const { services, life, store, engine, calls } = roomOf(
+      sandboxInspect(),
+      containerInspect(),
+      containerInspect({ id: OTHER_ID, state: CREATED_STATE }),
+      containerInspect({ id: ended, state: EXITED_STATE }),
+    );
+    for (const id of [SANDBOX_ID, CONTAINER_ID, OTHER_ID, ended]) await life.refresh(id);
+    const started = gate();
+    const starting = life.withContainer(OTHER_ID, undefined, async (held) => {
+      await started.promise;
+      engine.containers.set(OTHER_ID, containerInspect({ id: OTHER_ID }));
+      await held.refresh(undefined, 'started');
+    });
+    const stopping = stopContainersOf(services, SANDBOX_ID, signal);
+    await until(() => calls.length === 1);
+    await settle();
+    expect(calls).toEqual([`stop ${CONTAINER_ID} 0`]);
+    started.resolve();
+    await Promise.all([starting, stopping]);
+    expect(calls).toEqual([`stop ${CONTAINER_ID} 0`, `stop ${OTHER_ID} 0`]);
+    expect([...store.containers.values()].map(({ state }) => state)).toEqual(['exited', 'exited', 'exited']);
+  });
+});
+
+describe('a wait for a start', () => {
+  it('is none for a container that is not there or has been started', async () => {
+    const { services, life, store } = roomOf(containerInspect());
+    await life.refresh(CONTAINER_ID);
+    const busy = gate();
+    const held = life.withContainer(CONTAINER_ID, undefined, () => busy.promise);
+    expect(await afterStart(services, undefined, signal)).toBeUndefined();
+    const record = store.containers.get(CONTAINER_ID);
+    expect(await afterStart(services, record, signal)).toBe(record);
+    busy.resolve();
+    await held;
+  });
+
+  it('is given up with its caller', async () => {
+    const { services, life, store } = roomOf(containerInspect({ state: CREATED_STATE }));
+    await life.refresh(CONTAINER_ID);
+    const busy = gate();
+    const held = life.withContainer(CONTAINER_ID, undefined, () => busy.promise);
+    const caller = sharedAbortController();
+    const waiting = rejectionOf(afterStart(services, store.containers.get(CONTAINER_ID), caller.signal));
+    caller.abort(cancelled('the client has gone'));
+    expect(await waiting).toBe('CANCELLED the client has gone');
+    busy.resolve();
+    await held;
+  });
+});
+
+describe('a removal', () => {
+  it.each(['container', 'sandbox'])('of a %s leaves no record, and hurries its sessions', async (kind) => {
+    const { services, sessions, life, store, calls } = roomOf(sandboxInspect(), containerInspect());
+    const id = kind === 'sandbox' ? SANDBOX_ID : CONTAINER_ID;
+    await Promise.all([life.refresh(SANDBOX_ID), life.refresh(CONTAINER_ID)]);
+    const { hurried } = sessions.join(id);
+    await (kind === 'sandbox' ? removeSandboxFromEngine : removeFromEngine)(services, id, signal);
+    expect([calls, hurried.aborted]).toEqual([[`remove ${id}`], true]);
+    expect([store.sandboxes.size, store.containers.size]).toEqual(kind === 'sandbox' ? [0, 1] : [1, 0]);
+  });
+
+  it('of the containers of a pod leaves those of other pods', async () => {
+    const foreign = containerInspect({ id: OTHER_ID });
+    foreign.Config.Labels!['io.kubernetes.sandbox.id'] = engineId('a2');
+    const { services, life, store, calls } = roomOf(containerInspect(), foreign);
+    await Promise.all([life.refresh(OTHER_ID), life.refresh(CONTAINER_ID)]);
+    await removeContainersOf(services, SANDBOX_ID, signal);
+    expect([calls, [...store.containers.values()].map(({ id }) => id)]).toEqual([
+      [`remove ${CONTAINER_ID}`],
+      [OTHER_ID],
+    ]);
+  });
+});
+
+describe('a session', () => {
+  it('that has left is hurried no more, and the others still are', async () => {
+    const sessions = new ContainerSessions();
+    const [first, second] = [sessions.join('c1'), sessions.join('c1')];
+    first.leave();
+    await sessions.hurryDuring('c1', () => Promise.resolve());
+    expect([first.hurried.aborted, second.hurried.aborted]).toEqual([false, true]);
+  });
+
+  it('that is left twice does not take a later one with it', async () => {
+    const sessions = new ContainerSessions();
+    const early = sessions.join('c1');
+    early.leave();
+    const late = sessions.join('c1');
+    early.leave();
+    await sessions.hurryDuring('c1', () => Promise.resolve());
+    expect(late.hurried.aborted).toBe(true);
+  });
+
+  it('can be hurried alone', () => {
+    const sessions = new ContainerSessions();
+    const [first, second] = [sessions.join('c1'), sessions.join('c1')];
+    first.hurry();
+    expect([first.hurried.aborted, second.hurried.aborted]).toEqual([true, false]);
+  });
+});
+
+it('a container that cannot start is a failure with a name of its own, in words a person can act on', async () => {
+  const docker = {
+    startContainer: () => Promise.reject(new EngineError('UNKNOWN', 400, 'invalid mount config')),
+  };
+  const failure: unknown = await startInEngine(docker as never, 'c1', signal).catch(
+    (error: unknown) => error,
+  );
+  expect(failure).toBeInstanceOf(StartFailure);
+  expect(failure).toMatchObject({
+    name: 'StartFailure',
+    code: 'FAILED_PRECONDITION',
+    engineText: 'invalid mount config',
+  });
+});

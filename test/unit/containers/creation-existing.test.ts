@@ -20,7 +20,7 @@ async function leftover(change: Partial<ContainerRecord> = {}) {
   await room.life.refresh(CONTAINER_ID);
   const known = { ...room.store.containers.get(CONTAINER_ID)!, contents: CONTENTS, ...change };
   room.store.containers.put(known);
-  const removeContainer = jest.fn((_id: string, _options: unknown) => Promise.resolve());
+  const removeContainer = jest.fn<Promise<void>, [id: string, options: unknown]>(() => Promise.resolve());
   const services = { docker: { ...room.docker, removeContainer }, store: room.store, life: room.life };
   const settleFor = (contents: Readonly<Record<string, string>> = CONTENTS) =>
     settleExisting(services, known, { contents } as unknown as CheckedContainer, signal);
@@ -64,7 +64,7 @@ describe('what an earlier call left under the wanted name', () => {
       return Promise.reject(new EngineError('FAILED_PRECONDITION', 409, 'is running'));
     });
     expect(await rejectionOf(settleFor({ image: 'dddd', command: 'cccc' }))).toBe(
-      `ALREADY_EXISTS container app attempt 0 exists in this sandbox as ${CONTAINER_ID} (running) with another command, image; use another attempt`,
+      `ALREADY_EXISTS container app attempt 0 already exists in this sandbox as ${CONTAINER_ID} (running) and differs in command, image; use another attempt`,
     );
     expect(store.containers.get(CONTAINER_ID)?.state).toBe('running');
   });
@@ -115,7 +115,7 @@ describe('what an earlier call left under the wanted name', () => {
     });
     store.images.put(imageRecord({ id: NEW_IMAGE, repoTags: ['busybox:latest'] }));
     expect(await rejectionOf(settleFor({ ...CONTENTS, tty: 'eeee' }))).toContain(
-      '(running) with another config.image, config.mounts[1].image, tty; use another attempt',
+      '(running) and differs in config.image, config.mounts[1].image, tty; use another attempt',
     );
   });
 });
@@ -126,7 +126,7 @@ describe('a create call that fails', () => {
   const failing = (error: Error) => {
     const room = roomWith(containerInspect({ state: CREATED_STATE }));
     const docker = { ...room.docker, createContainer: () => Promise.reject(error) };
-    const debug = jest.fn<void, Parameters<typeof silentLogger.debug>>();
+    const debug = jest.fn<undefined, Parameters<typeof silentLogger.debug>>(() => undefined);
     const logger = { ...silentLogger, debug };
     const services = { docker, life: room.life, logger, spoolMode: new SpoolMode(logger) };
     return { ...room, debug, create: () => createInEngine(services, NAME, body, signal) };

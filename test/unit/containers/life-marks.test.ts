@@ -112,6 +112,17 @@ it('an Engine that had lost its containers, and has them again, is believed once
   expect(sizes()).toEqual([1, 1, 1]);
 });
 
+it('who settles an inspect gets the record that was made of it, or none', async () => {
+  const nobodys = { ...containerInspect({ id: engineId('f0') }), Config: { Image: 'db', Labels: null } };
+  const { life, store } = roomWith(containerInspect(), sandboxInspect(), nobodys);
+  const settled = (id: string) =>
+    life.withContainer(id, undefined, async (held) => held.settle(await held.inspect()));
+  expect(await settled(CONTAINER_ID)).toEqual(store.containers.get(CONTAINER_ID));
+  expect(await settled(SANDBOX_ID)).toEqual(store.sandboxes.get(SANDBOX_ID));
+  expect(await settled(nobodys.Id)).toBeUndefined();
+  expect([store.containers.size, store.sandboxes.size, store.foreign.size]).toEqual([1, 1, 1]);
+});
+
 describe('a container that is gone from the Engine', () => {
   it('is forgotten all the same when its log position cannot be removed, with a warning', async () => {
     const { life, store, logs, complaints } = roomWith(containerInspect());

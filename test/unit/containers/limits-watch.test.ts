@@ -6,7 +6,7 @@ import { silentLogger } from '../../../src/lib/logger';
 import type { ContainerRecord } from '../../../src/store/records';
 import { WritableStore } from '../../../src/store/store';
 import { fromEngineResources } from '../../../src/translate/container/resources';
-import { settle, until } from '../support/async';
+import { gate, settle, until } from '../support/async';
 import { containerRecord, engineId } from '../support/records';
 import { V2Machine } from './support/v2-machine';
 
@@ -129,6 +129,30 @@ describe('the watch over limits', () => {
     } finally {
       written.mockRestore();
     }
+  });
+
+  it('looks once for all changes that come while somebody else holds the container', async () => {
+    await running();
+    const busy = gate();
+    upkeep.close();
+    upkeep = new NodeUpkeep(silentLogger, machine.proc);
+    upkeep.watchLimits(store, (_, work) => {
+      const look = busy.promise.then(() => work(() => Promise.resolve()));
+      looks.push(look);
+      return look;
+    });
+    looks = [];
+    watched.mockClear();
+    store.containers.put(record());
+    await until(() => looks.length === 1);
+    const tellChange = watched.mock.calls[0]?.at(-1) as () => void;
+    for (let change = 0; change < 3; change++) tellChange();
+    expect(looks).toHaveLength(1);
+    busy.resolve();
+    await quiet();
+    // The next change is looked at again.
+    tellChange();
+    expect(looks).toHaveLength(2);
   });
 
   it('is given up, and nothing else, when the kernel reports an error to it', async () => {

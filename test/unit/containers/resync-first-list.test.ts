@@ -1,5 +1,6 @@
 import { EngineError } from '../../../src/docker/errors';
 import { sharedAbortController } from '../../../src/lib/async/deadline';
+import { NoClaim } from '../../../src/sync/engine-claim';
 import { inspectFromSummary } from '../../../src/translate/container/container-record';
 import { gate, settle, until } from '../support/async';
 import { engineId } from '../support/records';
@@ -136,6 +137,19 @@ describe('containers of the first list', () => {
       [OTHER_ID, SANDBOX_ID, CONTAINER_ID].map((id) => `inspectContainer ${id}`),
     );
   });
+});
+
+it('tells whoever asked of the first list once, and of all containers with each list', async () => {
+  const seen: string[] = [];
+  const room = syncRoom({}, {}, new NoClaim(), {
+    onFirstList: () => seen.push('first'),
+    onList: (all) => seen.push(`${all.length} listed, ${room.store.containers.size} known`),
+  });
+  room.engine.containers.set(CONTAINER_ID, containerInspect());
+  await room.resync.run(true, signal);
+  room.engine.containers.set(OTHER_ID, containerInspect({ id: OTHER_ID }));
+  await room.resync.run(false, signal);
+  expect(seen).toEqual(['first', '1 listed, 1 known', '2 listed, 2 known']);
 });
 
 describe('old log positions', () => {

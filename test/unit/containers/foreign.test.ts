@@ -29,6 +29,7 @@ describe('containers that are no pods', () => {
     room.engine.containers.set(ID, foreign());
     room.engine.emit(event('create'));
     await until(() => known(room).length === 1);
+    expect(known(room)).toEqual([IMAGE]);
     room.engine.containers.delete(ID);
     room.engine.emit(event('destroy'));
     room.engine.emit(event('create'));

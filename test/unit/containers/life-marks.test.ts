@@ -1,7 +1,8 @@
+import { NoUpkeep, type Upkeep } from '../../../src/containers/upkeep';
 import { EngineError } from '../../../src/docker/errors';
 import { sharedAbortController } from '../../../src/lib/async/deadline';
 import { cancelled } from '../../../src/lib/errors';
-import { gate, until } from '../support/async';
+import { gate, settle, until } from '../support/async';
 import { rejectionOf } from '../support/errors';
 import { engineId } from '../support/records';
 import {
@@ -11,6 +12,7 @@ import {
   roomWith,
   SANDBOX_ID,
   sandboxInspect,
+  syncRoom,
 } from '../sync/support/room';
 
 describe('a look for a container by its name', () => {
@@ -121,6 +123,29 @@ it('who settles an inspect gets the record that was made of it, or none', async 
   expect(await settled(SANDBOX_ID)).toEqual(store.sandboxes.get(SANDBOX_ID));
   expect(await settled(nobodys.Id)).toBeUndefined();
   expect([store.containers.size, store.sandboxes.size, store.foreign.size]).toEqual([1, 1, 1]);
+});
+
+it('a watch over limits holds the container while it looks, and can bring its record up to date', async () => {
+  const upkeep = new NoUpkeep();
+  const holds: Parameters<Upkeep['watchLimits']>[1][] = [];
+  upkeep.watchLimits = (...[, hold]: Parameters<Upkeep['watchLimits']>) => void holds.push(hold);
+  const { life, store, engine } = syncRoom({}, { upkeep });
+  engine.containers.set(CONTAINER_ID, containerInspect());
+  life.watchLimits();
+  const looked = gate();
+  const looking = holds[0]!(CONTAINER_ID, async (refresh) => {
+    await refresh();
+    await looked.promise;
+  });
+  await until(() => store.containers.size === 1);
+  let isFree = false;
+  const next = life.withContainer(CONTAINER_ID, undefined, () => Promise.resolve((isFree = true)));
+  await settle();
+  expect(isFree).toBe(false);
+  looked.resolve();
+  await Promise.all([looking, next]);
+  // Where the files of containers cannot be reached, there is nothing to watch.
+  syncRoom().life.watchLimits();
 });
 
 describe('a container that is gone from the Engine', () => {

@@ -98,6 +98,17 @@ describe('kernel values on cgroup v2', () => {
     }
   });
 
+  it('that a container may run without are told of, and no failure, on a machine without cgroups', async () => {
+    writeFileSync(join(machine.proc, 'self/mountinfo'), '');
+    await write({ hugepages: {}, unified: { 'memory.oom.group': '1' } });
+    expect(logger.warn.mock.calls).toEqual([
+      [
+        "Cannot set a value of a container's cgroup",
+        { container: ID, error: expect.stringContaining('cannot find the control group') as string },
+      ],
+    ]);
+  });
+
   it('that nobody wants are not missed on a machine without cgroups', async () => {
     writeFileSync(join(machine.proc, 'self/mountinfo'), '');
     await write({ hugepages: {}, unified: {} });

@@ -347,6 +347,14 @@ describe('ContainerResync', () => {
     expect(abandoned).toEqual([engineId('a9')]);
   });
 
+  it('says nothing of logs that cannot be tidied up because they have no thread: that was said once', async () => {
+    const { resync, logs, complaints } = roomWith(containerInspect());
+    logs.retain = () => Promise.reject(new Error('no thread'));
+    Object.assign(logs, { trouble: { reason: 'LogsWithoutThread', message: 'no thread' } });
+    await resync.run(true, signal);
+    expect(complaints).toEqual([]);
+  });
+
   it('goes on when the logs cannot be tidied up', async () => {
     const { resync, logs, complaints, store } = roomWith(containerInspect());
     logs.retain = () => Promise.reject(new Error('disk full'));

@@ -126,7 +126,7 @@ it('who settles an inspect gets the record that was made of it, or none', async 
 });
 
 it('a watch over limits holds the container while it looks, and can bring its record up to date', async () => {
-  const upkeep = new NoUpkeep();
+  const upkeep: Upkeep = new NoUpkeep();
   const holds: Parameters<Upkeep['watchLimits']>[1][] = [];
   upkeep.watchLimits = (...[, hold]: Parameters<Upkeep['watchLimits']>) => void holds.push(hold);
   const { life, store, engine } = syncRoom({}, { upkeep });

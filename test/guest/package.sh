@@ -55,6 +55,7 @@ runs_on
 echo 'dpkg --purge'
 dpkg --purge dockbridge
 is 'what is left' "$(left)" ''
+[ ! -e /run/dockbridge ] || wrong "purge leaves /run/dockbridge"
 runs_on
 
 echo 'dpkg --install of dockbridge-cri-dockerd, with a drop-in as minikube has it'

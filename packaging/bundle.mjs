@@ -6,9 +6,11 @@
 import { build } from 'esbuild';
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { withInstalledPages } from './manuals.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const [directory, about] = process.argv.slice(2);
@@ -23,6 +25,16 @@ const ENTRIES = {
   'open-telemetry': 'src/tracing/open-telemetry.ts',
 };
 
+/** Messages name manuals as they are called in the repository; whoever has the package finds them elsewhere. */
+const installedPages = {
+  name: 'installed-pages',
+  setup: (builder) =>
+    builder.onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => {
+      if (path.includes('/node_modules/')) return undefined;
+      return { contents: withInstalledPages(await readFile(path, 'utf8')), loader: 'ts' };
+    }),
+};
+
 const { metafile } = await build({
   absWorkingDir: root,
   entryPoints: Object.entries(ENTRIES).map(([out, source]) => ({ in: source, out })),
@@ -32,6 +44,7 @@ const { metafile } = await build({
   // Looked up beside main.js when a thread is started, or when calls are to be traced.
   external: ['./worker-entry', './disk/worker-entry', './tape/worker-entry', './open-telemetry.js'],
   target: 'node20.19',
+  plugins: [installedPages],
   alias: { ssh2: join(root, 'packaging/no-ssh.cjs') },
   sourcemap: true,
   // Stacks and logs name classes.

@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import process from 'node:process';
+import { withInstalledPages } from './manuals.mjs';
 
 const require = createRequire(import.meta.url);
 const { createProgram } = require('../dist/cli/program.js');
@@ -25,7 +26,7 @@ const shown = (command) => command.options.filter(({ hidden }) => !hidden);
 
 /** Escapes for roff what would begin a request, and hyphens, which people copy. */
 const roff = (text) =>
-  text
+  withInstalledPages(text)
     .replace(/\\/g, '\\e')
     .replace(/-/g, '\\-')
     .replace(/^([.'])/gm, '\\&$1');
@@ -68,6 +69,10 @@ function manual() {
       ['/run/dockbridge', 'metrics and control sockets'],
       ['/var/lib/dockbridge', 'positions in container logs, and what else must outlive a restart'],
       ['/usr/share/doc/dockbridge', 'the manuals: switching, troubleshooting, networking, logs and others'],
+      [
+        '/usr/share/doc/dockbridge/examples',
+        'files of kubelet, dockbridge and crictl, alert rules and a dashboard',
+      ],
     ].map(([path, what]) => `.TP\n.I ${roff(path)}\n${roff(what)}`),
     '.SH SEE ALSO',
     '.BR systemctl (1),\n.BR docker (1),\n.BR crictl (1)',

@@ -40,7 +40,7 @@ find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 version=$(node -p 'require(process.argv[1]).version' "$root/package.json")
 # Names alone: what is in a directory of the system's is ours, the directory is not.
-(cd "$tree" && find . \( -type f -o -type d \( -path ./usr/lib/dockbridge -o -path './usr/lib/dockbridge/*' -o -path ./usr/share/doc/dockbridge -o -path './etc/dockbridge*' -o -path "./usr/share/licenses/$name" \) \) \
+(cd "$tree" && find . \( -type f -o -type d \( -path ./usr/lib/dockbridge -o -path './usr/lib/dockbridge/*' -o -path ./usr/share/doc/dockbridge -o -path './usr/share/doc/dockbridge/*' -o -path './etc/dockbridge*' -o -path "./usr/share/licenses/$name" \) \) \
   -printf '%y /%P\n' | LC_ALL=C sort | sed -e 's/^d /%dir /' -e 's|^f \(/etc/.*\)|%config(noreplace) \1|' -e 's|^f \(/usr/share/licenses/.*\)|%license \1|' -e 's/^f //') >"$work/files"
 mkdir -p "$work/build"
 rpmbuild --quiet -bb --target "$target-linux" --buildroot "$work/build/root" \

@@ -29,7 +29,8 @@ install -d "$top"
 if [ -n "${TREE:-}" ]; then cp -a "$TREE" "$top/tree"; else bash "$here/tree.sh" "$arch" "$top/tree"; fi
 bash "$here/cri-dockerd/tree.sh" "$top/cri-dockerd"
 install -m 755 "$here/tarball/install.sh" "$top"
-install -m 644 "$root"/{LICENSE,README.md} "$top"
+install -m 644 "$root/LICENSE" "$top"
+node "$here/manuals.mjs" --readme "$top"
 echo $machine >"$top/machine"
 
 mkdir -p "$out"

@@ -39,18 +39,19 @@ install -D -m 755 "$here/dockbridge.sh" "$tree/usr/bin/dockbridge"
 install -D -m 644 -t "$tree/lib/systemd/system" "$here"/systemd/dockbridge.{service,socket}
 install -D -m 644 "$here/systemd/dockbridge.default" "$tree/etc/default/dockbridge"
 install -d "$tree/etc/dockbridge/config.d"
-node "$root/dist/main.js" config default >"$tree/etc/dockbridge/config.yaml"
+node "$lib/main.js" config default >"$tree/etc/dockbridge/config.yaml"
 
 # --- what people read
 node "$here/pages.mjs" "$work" "$(date -u -d "@$SOURCE_DATE_EPOCH" +%F)"
 install -D -m 644 "$work/dockbridge.8" "$tree/usr/share/man/man8/dockbridge.8"
 install -D -m 644 "$work/dockbridge.bash" "$tree/usr/share/bash-completion/completions/dockbridge"
 install -D -m 644 "$work/_dockbridge" "$tree/usr/share/zsh/vendor-completions/_dockbridge"
-install -m 644 "$root"/{README,CHANGELOG}.md "$root"/docs/*.md "$doc"
+node "$here/manuals.mjs" "$doc"
 {
   printf 'Licences of the packages whose code is in /usr/lib/dockbridge/*.js\n\n'
   cat "$work/licences"
   printf '\nLicence of Node.js, which is /usr/lib/dockbridge/node\n\n'
   cat "$node/LICENSE"
 } >"$doc/licences.txt"
-gzip -9n "$tree/usr/share/man/man8/dockbridge.8" "$doc"/*
+gzip -9n "$tree/usr/share/man/man8/dockbridge.8" "$doc"/*.{md,txt}
+find "$doc" -type d -exec chmod 755 {} + -o -type f -exec chmod 644 {} +

@@ -54,8 +54,9 @@ if [ "$what" = uninstall ]; then
     if cmp -s "$destination$file" "$here/tree$file"; then rm -f "$destination$file"; fi
   done
   rm -f "$record"
-  rmdir "$destination"/usr/lib/dockbridge/disk "$destination"/usr/lib/dockbridge/pause "$destination/usr/lib/dockbridge" \
-    "$destination/usr/share/doc/dockbridge" "$destination/etc/dockbridge/config.d" "$destination/etc/dockbridge" 2>/dev/null || true
+  # Directories that are not empty stay.
+  find "$destination/usr/lib/dockbridge" "$destination/usr/share/doc/dockbridge" "$destination/etc/dockbridge" \
+    -depth -type d -exec rmdir {} \; 2>/dev/null || true
   ! has_systemd || systemctl daemon-reload
   say 'removed; pods go on, and /var/lib/dockbridge stays'
   exit 0

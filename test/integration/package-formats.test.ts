@@ -201,6 +201,8 @@ describe('the tarball', () => {
     await install('--uninstall');
     expect(await files(root)).toEqual([]);
     expect(await readdir(join(root, 'etc'))).toEqual(['default']);
+    expect(await readdir(join(root, 'usr/lib'))).toEqual(['systemd']);
+    expect(await readdir(join(root, 'usr/share/doc'))).toEqual([]);
     await expect(install('--uninstall')).rejects.toMatchObject({
       stderr: expect.stringContaining('nothing that') as string,
     });

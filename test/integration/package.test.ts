@@ -238,6 +238,58 @@ describe('what a package holds', () => {
       expect(licences).toContain(`${name} ${version} (`);
   });
 
+  it('has manuals whose links and paths lead to files that it has, examples, alerts and a dashboard', async () => {
+    const doc = join(directory, 'tree/usr/share/doc/dockbridge');
+    const files = await readdir(doc, { recursive: true });
+    expect(files.filter((file) => /\.(ya?ml|json|conf)$/.test(file)).sort()).toEqual([
+      'examples/20-dockbridge.conf',
+      'examples/RuntimeClass.yaml',
+      'examples/config.yaml',
+      'examples/container.json',
+      'examples/harness/rules.yaml',
+      'examples/harness/scenario.yaml',
+      'examples/kubelet-config.yaml',
+      'examples/monitoring/dashboard.json',
+      'examples/monitoring/rules.test.yaml',
+      'examples/monitoring/rules.yaml',
+      'examples/pod.json',
+    ]);
+    const pages = files.filter((file) => file.endsWith('.md.gz'));
+    expect(pages).toEqual(expect.arrayContaining(['README.md.gz', 'troubleshooting.md.gz']));
+    expect(pages.filter((page) => /^(architecture|testing|conformance|results)/.test(page))).toEqual([]);
+    const texts = await Promise.all(
+      pages.map(async (page) => gunzipSync(await readFile(join(doc, page))).toString()),
+    );
+    const links = texts.flatMap((page) => [...page.matchAll(/\]\(([^()\s#]+)[^()\s]*\)/g)]);
+    const targets = links.map(([, target = '']) => target).filter((target) => !/^[a-z+.-]+:/.test(target));
+    expect(targets).toEqual(expect.arrayContaining(['logs.md.gz', 'examples']));
+    expect(targets.filter((target) => !files.includes(target))).toEqual([]);
+    const examples = files.filter((file) => /^examples\/.*\./.test(file));
+    texts.push(...(await Promise.all(examples.map((file) => readFile(join(doc, file), 'utf8')))));
+    texts.push(await readFile(join(lib, 'main.js'), 'utf8'));
+    texts.push(
+      gunzipSync(await readFile(join(directory, 'tree/usr/share/man/man8/dockbridge.8.gz'))).toString(),
+    );
+    const named = texts.flatMap((one) => [
+      ...one.matchAll(/\/usr\/share\/doc\/dockbridge\/([\w/.-]+(?<=\w))/g),
+    ]);
+    const paths = new Set(named.map(([, path = '']) => path.replaceAll('\\', '')));
+    expect([...paths]).toEqual(expect.arrayContaining(['troubleshooting.md.gz', 'examples/pod.json']));
+    expect([...paths].filter((path) => !files.includes(path))).toEqual([]);
+    // The repository's names of these pages would lead nowhere.
+    const own = pages.map((page) => `docs/${page.replace(/\.gz$/, '')}`);
+    expect(own.filter((name) => texts.some((one) => one.includes(name)))).toEqual([]);
+  });
+
+  it('names the installed manuals in its messages', async () => {
+    const doctor = packaged(['doctor', '--output', 'json', '--docker-endpoint', 'unix:///none.sock']);
+    await doctor.exit();
+    const { checks } = JSON.parse(doctor.stdout) as { checks: { check: string; link: string }[] };
+    expect(checks.find(({ check }) => check === 'engine')?.link).toBe(
+      '/usr/share/doc/dockbridge/troubleshooting.md.gz#engine',
+    );
+  });
+
   it('lists in its bill of materials what is bundled, with checksums, and Node.js with what that has built in', async () => {
     const text = await readFile(join(lib, 'sbom.cdx.json'), 'utf8');
     const { bomFormat, metadata, components, dependencies } = JSON.parse(text) as Bill;

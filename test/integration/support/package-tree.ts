@@ -16,6 +16,8 @@ export async function layOut(tree: string): Promise<void> {
   await file('usr/lib/dockbridge/main.js', '');
   await file('usr/lib/dockbridge/pause/pause.tar', '');
   await file('usr/share/doc/dockbridge/README.md.gz', '');
+  await file('usr/lib/dockbridge/tape/worker-entry.js', '');
+  await file('usr/share/doc/dockbridge/examples/monitoring/rules.yaml', '');
   await file('usr/share/zsh/vendor-completions/_dockbridge', '');
   await file('etc/default/dockbridge', '# settings\n');
   await file('etc/dockbridge/config.yaml', '#log-level: info\n');

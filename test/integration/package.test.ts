@@ -241,7 +241,7 @@ describe('what a package holds', () => {
   it('has manuals whose links and paths lead to files that it has, examples, alerts and a dashboard', async () => {
     const doc = join(directory, 'tree/usr/share/doc/dockbridge');
     const files = await readdir(doc, { recursive: true });
-    expect(files.filter((file) => /\.(ya?ml|json|conf)$/.test(file)).sort()).toEqual([
+    expect(files.filter((file) => /\.(ya?ml|json|conf|conflist|service)$/.test(file)).sort()).toEqual([
       'examples/20-dockbridge.conf',
       'examples/RuntimeClass.yaml',
       'examples/config.yaml',
@@ -253,6 +253,10 @@ describe('what a package holds', () => {
       'examples/monitoring/rules.test.yaml',
       'examples/monitoring/rules.yaml',
       'examples/pod.json',
+      'examples/standalone/10-bridge.conflist',
+      'examples/standalone/kubelet-config.yaml',
+      'examples/standalone/kubelet.service',
+      'examples/standalone/web.yaml',
     ]);
     const pages = files.filter((file) => file.endsWith('.md.gz'));
     expect(pages).toEqual(expect.arrayContaining(['README.md.gz', 'troubleshooting.md.gz']));

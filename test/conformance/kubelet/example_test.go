@@ -9,12 +9,14 @@ import (
 )
 
 // A kubelet does not start with a key that it does not know.
-func TestExampleHasOnlyKeysThatTheKubeletKnows(t *testing.T) {
-	text, err := os.ReadFile("../../../examples/kubelet-config.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := yaml.UnmarshalStrict(text, &config.KubeletConfiguration{}); err != nil {
-		t.Error(err)
+func TestExamplesHaveOnlyKeysThatTheKubeletKnows(t *testing.T) {
+	for _, name := range []string{"kubelet-config.yaml", "standalone/kubelet-config.yaml"} {
+		text, err := os.ReadFile("../../../examples/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.UnmarshalStrict(text, &config.KubeletConfiguration{}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

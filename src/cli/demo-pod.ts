@@ -18,7 +18,7 @@ const NAMES = { name: 'demo', namespace: 'default', uid: `demo-${process.pid}`, 
 const CONTAINERS = [
   {
     name: 'greeter',
-    script: 'for n in 1 2 3; do echo "hello $n from pod $(hostname)"; done; exec sleep 600',
+    script: 'for n in 1 2 3; do echo "hello $n from pod $(uname -n)"; done; exec sleep 600',
   },
   { name: 'worker', script: 'echo "one job, done"; echo "and a word on stderr" >&2' },
 ];
@@ -75,7 +75,7 @@ export async function runDemoPod(
     await untilExited(client, ids[1] ?? '');
     await showContainers(client, pod_sandbox_id, print);
     await showLogs(logDirectory, print);
-    const cmd = ['/bin/sh', '-c', 'echo "exec in $(hostname): $(uname -s), $(ls / | wc -l) entries in /"'];
+    const cmd = ['/bin/sh', '-c', 'echo "exec in $(uname -n): $(uname -s), $(ls / | wc -l) entries in /"'];
     const exec = await step('ExecSync', () =>
       client.call('ExecSync', { container_id: ids[0] ?? '', cmd, timeout: 10 }),
     );

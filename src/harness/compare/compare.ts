@@ -3,6 +3,7 @@ import { Bijection } from './bijection';
 import type { CallSide, ComparedCall, ComparedSide, Comparison } from './comparison';
 import { eventsBy, paired, type EventsOf } from './events';
 import { Identities } from './identities';
+import { stepsBack } from './lives';
 import { MessageComparer, type Findings } from './messages';
 import { EVENTS, typesOf } from './methods';
 import { PSEUDO, type Place } from './path';
@@ -150,7 +151,7 @@ class Run {
   #both(a: Told, b: Told, into: Findings): void {
     const { method, type = '', steps } = a;
     const place: Place = { method, side: 'response', steps };
-    const states = compareStates(a.answers, b.answers);
+    const states = compareStates(a, b);
     const { notes, pairs } = states;
     const trouble = states.trouble ?? this.#afterStop(a, b);
     into.notes.push(...notes);
@@ -161,6 +162,7 @@ class Run {
         this.#messages.pseudo(name, type, values, place, trouble.why, into);
       else into.notes.push(trouble.why);
     }
+    this.#lives(a, b, place, into);
     for (const { a: one, b: other } of pairs)
       if (one.state !== GONE && one.call.status === 'OK')
         this.#messages.message(type, one.message, other.message, place, into);
@@ -171,6 +173,21 @@ class Run {
     const [ofA, ofB] = [this.#stopped.a.lastAnswer(a)?.state, this.#stopped.b.lastAnswer(b)?.state];
     if (ofA === undefined || ofB === undefined || ofA === ofB) return undefined;
     return { kind: 'state', a: ofA, b: ofB, why: 'the last answers after the stop tell other states' };
+  }
+
+  /** What no runtime may do is a difference even if the other one does it too. */
+  #lives(a: Told, b: Told, place: Place, into: Findings): void {
+    const isNote = a.steps.length > 0 && this.#isStranger(a.identity);
+    for (const [side, told] of [
+      ['a', a],
+      ['b', b],
+    ] as const)
+      for (const { from, to } of stepsBack(told)) {
+        const why = `on ${side.toUpperCase()} the state ${to} came after ${from}`;
+        const values = { a: undefined, b: undefined, [side]: `${from}, ${to}` };
+        if (isNote) into.notes.push(why);
+        else this.#messages.pseudo(PSEUDO.state, a.type ?? '', values, place, why, into);
+      }
   }
 
   #watches(): void {

@@ -1,5 +1,8 @@
 import { canonical } from '../json';
-import type { Answer } from './told';
+import { isOfLife } from './lives';
+import type { Answer, Told } from './told';
+
+type Polled = Pick<Told, 'identity' | 'answers'>;
 
 /** Codes that tell a state, or that say nothing about the runtime. */
 const NO_ERRORS = ['OK', 'NOT_FOUND', 'CANCELLED', 'DEADLINE_EXCEEDED'];
@@ -20,10 +23,11 @@ export interface ComparedStates {
 
 /**
  * Compares what polling told. How often a state was seen says nothing, and a state that passes quickly may be missed by one side. But both
- * must end in the same state, have passed those that both saw in the same order, and no side may have an error that the
- * other has not.
+ * must end in the same state, and no side may have an error that the other has not. The states of a container or a sandbox can only come
+ * in one order, which `stepsBack` checks on each side; other states that both saw must have come in the same order.
  */
-export function compareStates(a: readonly Answer[], b: readonly Answer[]): ComparedStates {
+export function compareStates(toldA: Polled, toldB: Polled): ComparedStates {
+  const [{ answers: a, identity }, { answers: b }] = [toldA, toldB];
   const [ofA, ofB] = [statesOf(a), statesOf(b)];
   const shared = new Set(ofA.filter((state) => ofB.includes(state)));
   const onlyA = ofA.filter((state) => !shared.has(state));
@@ -33,7 +37,9 @@ export function compareStates(a: readonly Answer[], b: readonly Answer[]): Compa
     ...[...new Set(onlyB)].map((state) => `only B told the state ${state}`),
   ];
   return {
-    trouble: troubleOf(a, b, ofA, ofB, shared),
+    trouble:
+      troubleOf(a, b, shared) ??
+      disorder(ofA, ofB, (state) => shared.has(state) && !isOfLife(identity, state)),
     notes,
     pairs: [...shared].flatMap((state) => pairsIn(told(a, state), told(b, state))),
   };
@@ -42,8 +48,6 @@ export function compareStates(a: readonly Answer[], b: readonly Answer[]): Compa
 function troubleOf(
   a: readonly Answer[],
   b: readonly Answer[],
-  ofA: readonly string[],
-  ofB: readonly string[],
   shared: ReadonlySet<string>,
 ): StateTrouble | undefined {
   const last = (answers: readonly Answer[]): Answer | undefined => answers.at(-1);
@@ -66,9 +70,16 @@ function troubleOf(
         }
       : { kind: 'state', a: lastA?.state, b: lastB?.state, why: 'the last answers tell other states' };
   }
-  const [inA, inB] = [ofA, ofB].map((states) => runs(states.filter((state) => shared.has(state))).join(', '));
-  if (inA !== inB) return { kind: 'state', a: inA, b: inB, why: 'the states came in another order' };
   return undefined;
+}
+
+function disorder(
+  a: readonly string[],
+  b: readonly string[],
+  isMeant: (state: string) => boolean,
+): StateTrouble | undefined {
+  const [inA, inB] = [a, b].map((states) => runs(states.filter(isMeant)).join(', '));
+  return inA === inB ? undefined : { kind: 'state', a: inA, b: inB, why: 'the states came in another order' };
 }
 
 function whyOf(a: Answer | undefined, b: Answer | undefined): string {

@@ -82,10 +82,7 @@ function judgedSet(
   if (left.a.length + left.b.length === 0) return [{ ...row, a: undefined, b: undefined, verdict: 'same' }];
   const rows: EffectRow[] = [];
   for (const judge of judges.filter((one) => one.isFor(container, effect))) {
-    const taken = {
-      a: left.a.filter((member) => judge.covers('a', member)),
-      b: left.b.filter((member) => judge.covers('b', member)),
-    };
+    const taken = judge.takes(left);
     if (taken.a.length + taken.b.length === 0) continue;
     const { explanation } = judge;
     rows.push({ ...row, a: joined(taken.a), b: joined(taken.b), verdict: 'explained', explanation });

@@ -17,6 +17,11 @@ export interface Explanation {
   readonly container?: string;
   /** Either may be A. */
   readonly sides: readonly [ExplainedSide, ExplainedSide];
+  /**
+   * For sets: the part of a member that both sides share. A member is then explained only if the other side has an explained member
+   * with the same part.
+   */
+  readonly pairedBy?: RegExp;
   /** A whole sentence. */
   readonly because: string;
   /** What somebody who moves from one to the other should do; nothing where no pod can depend on it. */
@@ -29,6 +34,14 @@ export interface Judge {
   isFor(container: string, effect: string): boolean;
   /** Whether this value of a side is as the explanation says; undefined is none. */
   covers(side: 'a' | 'b', value: string | undefined): boolean;
+  /** The members of two sets that are as the explanation says. It explains none if one side lacks what it should have. */
+  takes(members: Members): Members;
+}
+
+/** Members of a set that the other side does not have. */
+export interface Members {
+  readonly a: readonly string[];
+  readonly b: readonly string[];
 }
 
 /** @returns none where the explanation is about other runtimes; two where it fits both ways round. */
@@ -41,12 +54,33 @@ export function judgesOf(explanation: Explanation, a: Runtime, b: Runtime): Judg
     { a: other, b: one },
   ]
     .filter((sides) => is(sides.a, a) && is(sides.b, b))
-    .map((sides) => ({
-      explanation,
-      isFor: (container, effect) => isEffect(effect) && isContainer(container),
-      covers: (side, value) =>
-        value === undefined ? sides[side].value === undefined : (sides[side].value?.test(value) ?? false),
-    }));
+    .map((sides) => {
+      const covers: Judge['covers'] = (side, value) =>
+        value === undefined ? sides[side].value === undefined : (sides[side].value?.test(value) ?? false);
+      const needsBoth = sides.a.value !== undefined && sides.b.value !== undefined;
+      return {
+        explanation,
+        isFor: (container, effect) => isEffect(effect) && isContainer(container),
+        covers,
+        takes: ({ a: ofA, b: ofB }) => {
+          const covered = {
+            a: ofA.filter((member) => covers('a', member)),
+            b: ofB.filter((member) => covers('b', member)),
+          };
+          return needsBoth ? paired(covered, explanation.pairedBy) : covered;
+        },
+      };
+    });
+}
+
+/** Without a pattern, all members of one side stand for all of the other. */
+function paired({ a, b }: Members, pattern = /^/): Members {
+  const partOf = (member: string): string | undefined => pattern.exec(member)?.[0];
+  const [ofA, ofB] = [a, b].map((members) => new Set(members.map(partOf)));
+  return {
+    a: a.filter((member) => ofB?.has(partOf(member)) === true),
+    b: b.filter((member) => ofA?.has(partOf(member)) === true),
+  };
 }
 
 function is({ runtime }: ExplainedSide, told: Runtime): boolean {

@@ -15,7 +15,7 @@ export function writeSeen({ source, runtime, containers }: SeenRuntime): string 
 /**
  * Reads what `writeSeen` wrote.
  * @param name of the file, for errors.
- * @throws INVALID_ARGUMENT if the text is not such a file, or is of a later version.
+ * @throws INVALID_ARGUMENT if the text is not such a file, is of a later version, or has no containers or no effects.
  */
 export function readSeen(text: string, name: string): SeenRuntime {
   const file = objectOf(parsed(text, name));
@@ -33,6 +33,11 @@ export function readSeen(text: string, name: string): SeenRuntime {
     !containers.every((container) => container !== undefined)
   )
     throw invalidArgument(name, 'is not what dockbridge cri effects writes');
+  if (containers.length === 0 || containers.some(({ effects }) => effects.size === 0))
+    throw invalidArgument(
+      name,
+      'has a list of containers or of effects that is empty, so there is nothing to compare',
+    );
   return { source, runtime: { name: runtimeName, version: runtimeVersion }, containers };
 }
 

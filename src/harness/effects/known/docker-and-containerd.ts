@@ -7,6 +7,8 @@ const HOSTS: Advice = {
   because:
     "Docker writes the whole /etc/hosts of a pod, and containerd copies the node's. Pods of a kubelet see neither, because kubelet mounts its own file there.",
 };
+const DOCKER_HOSTS =
+  /^(127\.0\.0\.1 localhost|::1 localhost ip6-localhost ip6-loopback|f[ef]0[02]::\S* ip6-\w+|<address \d> \S+)$/;
 const IPV6_SWITCH: Advice = {
   because:
     'Engine 20.10 sets net.ipv6.conf.all.disable_ipv6 in the network namespaces that it makes. lo and eth0 have IPv6 all the same; an interface that is added later starts without it.',
@@ -56,13 +58,15 @@ export const DOCKER_AND_CONTAINERD: readonly Explanation[] = [
   {
     effect: '/etc/hosts',
     sides: [
-      {
-        runtime: 'docker',
-        value:
-          /^(127\.0\.0\.1 localhost|::1 localhost ip6-localhost ip6-loopback|f[ef]0[02]::\S* ip6-\w+|<address \d> \S+)$/,
-      },
+      { runtime: 'docker', value: DOCKER_HOSTS },
       { runtime: 'containerd', value: /./ },
     ],
+    ...HOSTS,
+  },
+  {
+    // The node's file may have nothing that Docker's lacks.
+    effect: '/etc/hosts',
+    sides: [{ runtime: 'docker', value: DOCKER_HOSTS }, { runtime: 'containerd' }],
     ...HOSTS,
   },
   {
@@ -150,6 +154,7 @@ export const DOCKER_AND_CONTAINERD: readonly Explanation[] = [
       { runtime: 'docker', value: /^\S+: cgroup nodev,noexec,nosuid,ro (slave|shared)$/ },
       { runtime: 'containerd', value: /^\S+: cgroup nodev,noexec,nosuid,rw (slave|shared)$/ },
     ],
+    pairedBy: /^[^:]+:/,
     ...PRIVILEGED_BY_PARTS,
   },
   {

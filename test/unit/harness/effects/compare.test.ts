@@ -106,6 +106,42 @@ describe('An explanation', () => {
     ]);
   });
 
+  it('with a value on both sides takes no members of one side alone', () => {
+    const both: Explanation = {
+      ...DEVICES,
+      sides: [
+        { runtime: 'docker', value: /^old/ },
+        { runtime: 'containerd', value: /^new/ },
+      ],
+    };
+    const of = (name: string, devices: string[]): SeenRuntime => seen(name, '2', { 'p/c': { devices } });
+    const found = (a: string[], b: string[]): string[] =>
+      verdicts(of('docker', a), of('containerd', b), [both]);
+    expect(found(['old'], ['new'])).toEqual(['devices: explained']);
+    expect(found(['old'], [])).toEqual(['devices: differs']);
+    expect(found([], ['new'])).toEqual(['devices: differs']);
+  });
+
+  it('of the controllers takes those that both sides have', () => {
+    const of = (name: string, flags: string, controllers: string[]): SeenRuntime =>
+      seen(name, '2.1', {
+        'privileged/c': {
+          controllers: controllers.map((one) => `${one}: cgroup nodev,noexec,nosuid,${flags} slave`),
+        },
+      });
+    const { rows } = compareEffects(
+      of('docker', 'ro', ['cpu', 'pids']),
+      of('containerd', 'rw', ['pids', 'memory']),
+      KNOWN,
+    );
+    expect(rows.map(({ verdict, a, b }) => [verdict, a, b])).toEqual([
+      ['differs', 'cpu: cgroup nodev,noexec,nosuid,ro slave', 'memory: cgroup nodev,noexec,nosuid,rw slave'],
+      ['explained', 'pids: cgroup nodev,noexec,nosuid,ro slave', 'pids: cgroup nodev,noexec,nosuid,rw slave'],
+    ]);
+    const none = compareEffects(of('docker', 'ro', ['cpu', 'pids']), of('containerd', 'rw', []), KNOWN);
+    expect(none.rows.map(({ verdict }) => verdict)).toEqual(['differs']);
+  });
+
   it('does not cover the same difference the other way round', () => {
     const a = seen('docker', '29', { 'p/c': { devices: [] } });
     const b = seen('containerd', '2.1', { 'p/c': { devices: ['/dev/core link'] } });

@@ -26,6 +26,11 @@ it.each([
   [writeSeen(SEEN).replace('"effects": 1', '"effects": 2'), 'x: is of version 2'],
   [writeSeen(SEEN).replace('"uid": "0"', '"uid": 0'), 'x: is not what'],
   [writeSeen(SEEN).replace('"container": "plain/first",', ''), 'x: is not what'],
+  [writeSeen({ ...SEEN, containers: [] }), 'x: has a list of containers or of effects that is empty'],
+  [
+    writeSeen({ ...SEEN, containers: [{ container: 'plain/first', effects: new Map() }] }),
+    'x: has a list of containers or of effects that is empty',
+  ],
 ])('a text that is none is refused: %#', (text, why) => {
   expect(() => readSeen(text, 'x')).toThrow(why);
 });

@@ -11,7 +11,7 @@ import type { Rule } from './rule';
 import { RuleBook } from './rule-book';
 import { compareStates, type StateTrouble } from './states';
 import { Stopped } from './stopped';
-import { GONE, named, toldBy, type Told, type ToldBySide } from './told';
+import { GONE, isEmpty, named, toldBy, type Told, type ToldBySide } from './told';
 
 /**
  * Compares what was seen of two runtimes. Calls belong together if they are about the same pod, container or image, by its name, and
@@ -96,8 +96,19 @@ class Run {
         why.length === 0 ? 'the codes are not equal' : `the codes are not equal; ${why.join('; ')}`;
       this.#messages.pseudo(PSEUDO.status, type, { a: a.status, b: b.status }, place, sentence, into);
     } else if (a.status === 'OK') {
-      this.#messages.message(type, a.response, b.response, place, into);
+      this.#responses(type, a, b, place, into);
     }
+  }
+
+  /** The answers of two calls that succeeded. A call that is not a stream has one then, even if it is empty. */
+  #responses(type: string, a: ObservedCall, b: ObservedCall, place: Place, into: Findings): void {
+    const [has, hasB] = [a, b].map(({ response }) => response !== undefined);
+    if (has === hasB || typesOf(place.method)?.streams === true) {
+      this.#messages.message(type, a.response, b.response, place, into);
+      return;
+    }
+    const why = `only ${has === true ? 'A' : 'B'} has an answer`;
+    this.#messages.pseudo(PSEUDO.unknown, type, { a: a.response, b: b.response }, place, why, into);
   }
 
   #alone({ method, type = '', steps }: Told, isA: boolean, into: Findings): void {
@@ -163,6 +174,7 @@ class Run {
       else into.notes.push(trouble.why);
     }
     this.#lives(a, b, place, into);
+    this.#empty(a, b, place, into);
     for (const { a: one, b: other } of pairs)
       if (one.state !== GONE && one.call.status === 'OK')
         this.#messages.message(type, one.message, other.message, place, into);
@@ -173,6 +185,22 @@ class Run {
     const [ofA, ofB] = [this.#stopped.a.lastAnswer(a)?.state, this.#stopped.b.lastAnswer(b)?.state];
     if (ofA === undefined || ofB === undefined || ofA === ofB) return undefined;
     return { kind: 'state', a: ofA, b: ofB, why: 'the last answers after the stop tell other states' };
+  }
+
+  /** An answer that is missing or could not be read is no state that polling may miss. */
+  #empty(a: Told, b: Told, place: Place, into: Findings): void {
+    const [ofA, ofB] = [a.answers.find(isEmpty), b.answers.find(isEmpty)];
+    if (ofA?.state === ofB?.state) return;
+    const [valueA, valueB] = [ofA, ofB].map((answer) => answer && (answer.message ?? answer.state));
+    const why = [ofA, ofB].flatMap((answer, at) =>
+      answer === undefined
+        ? []
+        : [
+            `${'AB'[at] ?? ''} has ${answer.message === undefined ? 'no answer' : 'an answer that could not be read'}`,
+          ],
+    );
+    const values = { a: valueA, b: valueB };
+    this.#messages.pseudo(PSEUDO.unknown, a.type ?? '', values, place, why.join(', '), into);
   }
 
   /** What no runtime may do is a difference even if the other one does it too. */

@@ -10,6 +10,7 @@ import { pathOf, PSEUDO, type Place, type Step } from './path';
 import { nameOf, type Rule } from './rule';
 import type { RuleBook } from './rule-book';
 import { BASE } from './rules';
+import { UNREAD } from '../tape/lines';
 
 /** What was found in one call. */
 export interface Findings {
@@ -48,6 +49,10 @@ export class MessageComparer {
     into: Findings,
   ): void {
     const [ofA, ofB] = [a ?? {}, b ?? {}];
+    if (UNREAD in ofA || UNREAD in ofB) {
+      this.#unread(type, ofA, ofB, place, into);
+      return;
+    }
     const rows = DESCRIPTORS.messages[type] ?? [];
     for (const row of rows) this.#field(row, ofA, ofB, below(place, { message: type, field: row[1] }), into);
     if (UNKNOWN in ofA || UNKNOWN in ofB) this.#unknown(type, ofA[UNKNOWN], ofB[UNKNOWN], place, into);
@@ -200,6 +205,17 @@ export class MessageComparer {
         'fields that the proto does not know are not equal',
         into,
       );
+  }
+
+  /** Messages that could not be decoded: only the reason, the length and the bytes can be compared. */
+  #unread(type: string, a: JsonObject, b: JsonObject, place: Place, into: Findings): void {
+    const isUnknown = [a, b].some(({ bytes }) => bytes === undefined || isHidden(bytes));
+    if (isUnknown && same({ ...a, bytes: '' }, { ...b, bytes: '' })) this.hidden++;
+    else if (!same(a, b)) {
+      const sides = [UNREAD in a ? 'A' : '', UNREAD in b ? 'B' : ''].filter((side) => side !== '');
+      const why = `${sides.join(' and ')} could not be read`;
+      this.pseudo(PSEUDO.unknown, type, { a, b }, place, why, into);
+    }
   }
 
   #order(type: string, side: 'A' | 'B', value: JsonObject, place: Place, into: Findings): void {

@@ -2,6 +2,7 @@ import type { Json, JsonObject } from '../../proto/fields';
 import type { Observation, ObservedCall } from '../observation';
 import type { Identities, Identity } from './identities';
 import { canonical, isObject, listOf, objectOf, textOf } from '../json';
+import { UNREAD } from '../tape/lines';
 import { EVENTS, isPolled, listedIn, typesOf } from './methods';
 import type { Step } from './path';
 
@@ -34,6 +35,13 @@ export interface ToldBySide {
 }
 
 export const GONE = 'gone';
+/** The state that a call told if it succeeded without an answer; one that could not be read tells the state `@unread`. */
+const NO_ANSWER = 'no answer';
+
+/** Whether a call succeeded and told nothing that can be compared. */
+export function isEmpty({ state }: Answer): boolean {
+  return state === NO_ANSWER || state === UNREAD;
+}
 
 /** Sorts the calls of one side by what they are about. */
 export function toldBy({ calls }: Observation, identities: Identities): ToldBySide {
@@ -75,12 +83,16 @@ function toldOf(key: string, { method }: ObservedCall, identity: Identity): Omit
 
 function answerOf(call: ObservedCall): Answer {
   const { status, response } = call;
-  const state = textOf(objectOf(response?.status).state);
-  return { call, state: status === 'OK' ? (state ?? stateOf(call)) : status, message: response };
+  return { call, state: status === 'OK' ? stateOf(call) : status, message: response };
 }
 
-/** An enum at its default is not in the JSON. */
-function stateOf({ method, response = {} }: ObservedCall): string {
+function stateOf({ method, response, messages }: ObservedCall): string {
+  if (response === undefined)
+    return messages === undefined && typesOf(method)?.streams !== true ? NO_ANSWER : 'OK';
+  if (UNREAD in response) return UNREAD;
+  const state = textOf(objectOf(response.status).state);
+  if (state !== undefined) return state;
+  // An enum at its default is not in the JSON.
   if (method === 'ContainerStatus') return 'CONTAINER_CREATED';
   if (method === 'PodSandboxStatus') return 'SANDBOX_READY';
   if (method === 'ImageStatus') return isObject(response.image) ? 'present' : 'absent';
@@ -103,8 +115,8 @@ class Polls {
     const listed = types === undefined ? undefined : listedIn(types.response);
     const answer = answerOf(call);
     const own = this.#told({ ...toldOf(key, call, identity) });
-    own.answers.push(listed === undefined ? answer : { ...answer, message: undefined });
-    if (types === undefined || listed === undefined || status !== 'OK') return;
+    own.answers.push(listed === undefined || isEmpty(answer) ? answer : { ...answer, message: undefined });
+    if (types === undefined || listed === undefined || status !== 'OK' || isEmpty(answer)) return;
 
     const answers = types.streams ? (call.messages ?? []) : [call.response ?? {}];
     const items = answers.flatMap((one) => listOf(one[listed.field])).filter(isObject);

@@ -21,22 +21,28 @@ export interface EventsOf {
   readonly events: SeenEvent[];
 }
 
-/** The events of each container and sandbox, in their order. Watchers beside each other see an event twice; it counts once. */
+/**
+ * The events of each container and sandbox, in their order. Watchers beside each other all see an event, so it counts as often as
+ * the watcher saw it that saw it most often.
+ */
 export function eventsBy(
   watches: readonly ObservedCall[],
   identities: Identities,
 ): ReadonlyMap<string, EventsOf> {
   const byName = new Map<string, EventsOf>();
-  const seen = new Set<string>();
-  for (const call of watches)
+  const seen = new Map<string, number>();
+  for (const call of watches) {
+    const seenHere = new Map<string, number>();
     for (const message of call.messages ?? []) {
       const once = canonical([
         message.container_id ?? '',
         message.container_event_type ?? '',
         message.created_at ?? '',
       ]);
-      if (seen.has(once)) continue;
-      seen.add(once);
+      const times = (seenHere.get(once) ?? 0) + 1;
+      seenHere.set(once, times);
+      if (times <= (seen.get(once) ?? 0)) continue;
+      seen.set(once, times);
       const id = textOf(message.container_id) ?? '';
       const metadata = objectOf(message.pod_sandbox_status).metadata;
       const identity =
@@ -52,6 +58,7 @@ export function eventsBy(
       byName.set(name, known);
       known.events.push({ call, type: textOf(message.container_event_type) ?? FIRST_TYPE, message });
     }
+  }
   return byName;
 }
 
@@ -60,8 +67,42 @@ export interface EventPair {
   readonly b: SeenEvent | undefined;
 }
 
-/** Puts two sequences beside each other so that as many events as possible have one of their type at their side. */
+/** A larger table costs more memory and time than its better pairs are worth. */
+const MOST_CELLS = 4_000_000;
+
+/**
+ * Puts two sequences beside each other so that as many events as possible have one of their type at their side. What is left of two
+ * very long ones without their equal begins and ends is paired by order alone.
+ */
 export function paired(a: readonly SeenEvent[], b: readonly SeenEvent[]): readonly EventPair[] {
+  const shorter = Math.min(a.length, b.length);
+  let begin = 0;
+  while (begin < shorter && a[begin]?.type === b[begin]?.type) begin++;
+  let end = 0;
+  while (end < shorter - begin && a.at(-1 - end)?.type === b.at(-1 - end)?.type) end++;
+  const [middleA, middleB] = [a.slice(begin, a.length - end), b.slice(begin, b.length - end)];
+  const isLarge = (middleA.length + 1) * (middleB.length + 1) > MOST_CELLS;
+  return [
+    ...beside(a.slice(0, begin), b.slice(0, begin)),
+    ...(isLarge ? beside(middleA, middleB) : aligned(middleA, middleB)),
+    ...beside(a.slice(a.length - end), b.slice(b.length - end)),
+  ];
+}
+
+/** By order. Two events of different types are no pair. */
+function beside(a: readonly SeenEvent[], b: readonly SeenEvent[]): readonly EventPair[] {
+  return Array.from({ length: Math.max(a.length, b.length) }, (_, at): EventPair[] => {
+    const [one, other] = [a[at], b[at]];
+    if (one?.type === other?.type) return [{ a: one, b: other }];
+    return [
+      ...(one === undefined ? [] : [{ a: one, b: undefined }]),
+      ...(other === undefined ? [] : [{ a: undefined, b: other }]),
+    ];
+  }).flat();
+}
+
+/** By the longest common sequence of types. Time and memory grow with the product of the lengths. */
+function aligned(a: readonly SeenEvent[], b: readonly SeenEvent[]): readonly EventPair[] {
   const width = b.length + 1;
   const common = new Uint32Array((a.length + 1) * width);
   const at = (x: number, y: number): number => common[x * width + y] ?? 0;

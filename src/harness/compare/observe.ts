@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import type { Json, JsonObject } from '../../proto/fields';
 import type { Observation, ObservedCall } from '../observation';
 import { Subjects, TELLING } from '../subjects';
-import type { CallBegin, CallEnd, TapeHeader, TapeLine } from '../tape/format';
+import type { CallBegin, CallEnd, FaultLine, TapeHeader, TapeLine } from '../tape/format';
 import { TapeReader } from '../tape/reader';
 import { isObject } from '../json';
 import { EVENTS } from './methods';
@@ -17,7 +17,8 @@ export interface ObservedTape {
 const TOLD_PROBLEMS = 10;
 
 /**
- * Reads what a tape tells of a runtime. Calls that the runtime did not end are left out, but for streams, which end with their client.
+ * Reads what a tape tells of a runtime. Calls that the runtime did not end are left out, except for streams, which end with
+ * their client. So are calls that a fault other than a delay was injected into.
  * @throws FAILED_PRECONDITION when the file is not a tape; else the system's error.
  */
 export async function observationOf(file: string, input?: AsyncIterable<Buffer>): Promise<ObservedTape> {
@@ -34,6 +35,9 @@ export async function observationOf(file: string, input?: AsyncIterable<Buffer>)
     ...(calls.lost > 0 ? [`${calls.lost} lines are missing, because the recording lost them`] : []),
     ...(calls.leftOut > 0
       ? [`${calls.leftOut} calls are not compared, because the tape does not tell what the runtime answered`]
+      : []),
+    ...(calls.faulted > 0
+      ? [`${calls.faulted} calls are not compared, because a fault was injected into them`]
       : []),
     ...reader.problems.slice(0, TOLD_PROBLEMS).map(({ line, why }) => `line ${line} ${why}`),
     ...(reader.problems.length > TOLD_PROBLEMS
@@ -56,7 +60,10 @@ class Calls {
   readonly #ended: ObservedCall[] = [];
   readonly #subjects = new Subjects();
 
-  leftOut = 0;
+  /** Calls whose answer may be the fault's. A delay only changes when the runtime is asked. */
+  readonly #faulted = new Set<number>();
+
+  readonly #unanswered = new Set<number>();
 
   get lost(): number {
     return Math.max(this.#lostSoFar, this.#lostInAll);
@@ -65,20 +72,37 @@ class Calls {
   add(line: TapeLine): void {
     if ('end' in line) this.#lostInAll = line.lost;
     else if ('lost' in line) this.#lostSoFar += line.lost;
-    else if ('fault' in line) return;
+    else if ('fault' in line) this.#fault(line);
     else if ('status' in line) this.#end(line);
     else if ('message' in line) this.#message(line.n, line.method, line.message);
     else if ('n' in line) this.#begin(line);
+  }
+
+  /** How many calls are left out for another reason than a fault. Complete after `all`. */
+  get leftOut(): number {
+    return [...this.#unanswered].filter((n) => !this.#faulted.has(n)).length;
+  }
+
+  /** How many calls a fault was injected into. */
+  get faulted(): number {
+    return this.#faulted.size;
   }
 
   /** In the order of their begins. */
   all(): readonly ObservedCall[] {
     for (const { stream, ...call } of this.#open.values()) {
       if (call.method === EVENTS) this.#ended.push({ ...call, messages: stream ?? [] });
-      else this.leftOut++;
+      else this.#unanswered.add(call.n);
     }
     this.#open.clear();
-    return this.#ended.sort((one, other) => one.t - other.t || one.n - other.n);
+    // The line of a fault may come after that of the call's end.
+    return this.#ended
+      .filter(({ n }) => !this.#faulted.has(n))
+      .sort((one, other) => one.t - other.t || one.n - other.n);
+  }
+
+  #fault({ n, fault }: FaultLine): void {
+    if (n !== undefined && fault !== 'delay') this.#faulted.add(n);
   }
 
   #begin({ n, t, method, request }: CallBegin): void {
@@ -98,7 +122,7 @@ class Calls {
     this.#open.delete(n);
     // The line of its begin may be lost; an answer whose question nobody knows is compared with nothing.
     if (call === undefined || (by !== undefined && method !== EVENTS)) {
-      this.leftOut++;
+      this.#unanswered.add(n);
       return;
     }
     if (TELLING.has(method)) this.#subjects.learn(method, call.request, response);

@@ -9,7 +9,7 @@ const watch = (n: number, types: readonly string[]): ObservedCall => ({
 const typesOf = (...watches: ObservedCall[]): string[] =>
   [...eventsBy(watches, new Identities([])).values()].flatMap(({ events }) => events.map(({ type }) => type));
 const seen = (types: string): SeenEvent[] =>
-  [...types].map((type) => ({ call: watch(1, []), type, message: {} }));
+  Array.from(types, (type) => ({ call: watch(1, []), type, message: {} }));
 const beside = (a: readonly SeenEvent[], b: readonly SeenEvent[]): string =>
   paired(a, b)
     .map(({ a: one, b: other }) => `${one?.type ?? '-'}${other?.type ?? '-'}`)

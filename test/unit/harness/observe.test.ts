@@ -62,3 +62,25 @@ it('a watch that still runs is kept, and calls without an answer of the runtime 
     expect.stringContaining('a.tape: line 10 is the last one, and not the end of a tape') as string,
   ]);
 });
+
+it('calls that a fault was injected into are left out and told, except for delays', async () => {
+  const call = (n: number, ...faults: string[]): object[] => [
+    { n, t: n, method: 'ContainerStatus', request: { container_id: 'c' } },
+    ...faults.map((fault) => ({ n, t: n, method: 'ContainerStatus', fault, rule: 0 })),
+    { n, t: n + 0.5, method: 'ContainerStatus', status: 'OK', ms: 500, response: {} },
+  ];
+  const { observation, problems } = await observed([
+    ...[...call(1), ...call(2, 'delay'), ...call(3, 'stale'), ...call(4, 'delay', 'duplicate')],
+    { n: 5, t: 5, method: 'ContainerStatus', request: {} },
+    { n: 5, t: 5.5, method: 'ContainerStatus', status: 'UNAVAILABLE', ms: 500, by: 'proxy' },
+    { n: 5, t: 5.6, method: 'ContainerStatus', fault: 'lose_answer', rule: 0 },
+    { n: 6, t: 6, method: 'GetContainerEvents' },
+    { n: 6, t: 6, method: 'GetContainerEvents', fault: 'cut', rule: 0 },
+    { n: 7, t: 7, method: 'ContainerStatus', request: {} },
+    { n: 7, t: 7, method: 'ContainerStatus', fault: 'hang', rule: 0 },
+    { t: 8, fault: 'restart', rule: 0 },
+    { t: 9, end: true, calls: 7, lost: 0 },
+  ]);
+  expect(observation.calls.map(({ n }) => n)).toEqual([1, 2]);
+  expect(problems).toEqual(['a.tape: 5 calls are not compared, because a fault was injected into them']);
+});

@@ -132,9 +132,9 @@ const BROKEN: Readonly<Record<string, Broken>> = {
       cure: /^Put this line into \/etc\/crictl\.yaml:\nruntime-endpoint: unix:.*none\.sock/,
     },
     given: () => {
-      // The node may have no such file, so the doctor gets an /etc of its own.
+      // The node may have no such file, so the doctor gets an /etc of its own, where the certificates of this machine are not.
       const etc =
-        'mount -t tmpfs tmpfs /etc && echo "runtime-endpoint: unix:///run/other.sock" >/etc/crictl.yaml && exec "$@"';
+        'mount -t tmpfs tmpfs /etc && echo "runtime-endpoint: unix:///run/other.sock" >/etc/crictl.yaml && unset NODE_EXTRA_CA_CERTS && exec "$@"';
       return { through: ['unshare', '--mount', 'sh', '-c', etc, 'sh'] };
     },
   },

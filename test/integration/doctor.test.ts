@@ -191,7 +191,7 @@ it("says loudly that kubelet's stats are incomplete, that its driver and its soc
       expect.objectContaining(
         line(
           'fail',
-          new RegExp(`cgroup driver ${other}.*the Engine ${driver}`),
+          new RegExp(`cgroup driver ${other}.*the Engine uses ${driver}`),
           new RegExp(`cgroupDriver: ${driver}`),
         ),
       ),

@@ -87,7 +87,7 @@ class Run {
   #unary({ method, type = '' }: Told, a: ObservedCall, b: ObservedCall, into: Findings): void {
     const request = typesOf(method)?.request ?? '';
     this.#messages.message(request, a.request, b.request, { method, side: 'request', steps: [] }, into);
-    const place: Place = { method, side: 'response', steps: [] };
+    const place: Place = { method, side: 'response', steps: [], request: a.request };
     if (a.status !== b.status) {
       const why = [a, b].flatMap(({ details }, at) =>
         details === undefined ? [] : [`${'AB'[at] ?? ''}: ${details}`],
@@ -149,7 +149,7 @@ class Run {
     }
     const last = answers.findLast(({ message }) => message !== undefined)?.message;
     const values = isA ? { a: last, b: undefined } : { a: undefined, b: last };
-    const place: Place = { method, side: 'response', steps };
+    const place: Place = { method, side: 'response', steps, request: answers[0]?.call.request };
     this.#messages.pseudo(PSEUDO.item, type, values, place, `only ${side} lists it`, into);
   }
 
@@ -161,7 +161,7 @@ class Run {
 
   #both(a: Told, b: Told, into: Findings): void {
     const { method, type = '', steps } = a;
-    const place: Place = { method, side: 'response', steps };
+    const place: Place = { method, side: 'response', steps, request: a.answers[0]?.call.request };
     const states = compareStates(a, b);
     const { notes, pairs } = states;
     const trouble = states.trouble ?? this.#afterStop(a, b);

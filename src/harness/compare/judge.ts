@@ -16,6 +16,7 @@ export function judge(
   switch (rule.as) {
     case 'ignore':
     case 'missing':
+    case 'extra':
       return undefined;
     case 'present':
       return present(a, b);

@@ -1,4 +1,5 @@
 import { DESCRIPTORS, type FieldRow } from '../../proto/descriptors';
+import type { JsonObject } from '../../proto/fields';
 import { nearest } from '../../lib/nearest';
 import { METHOD_NAMES } from '../methods';
 import { matcher } from '../pattern';
@@ -8,6 +9,8 @@ export interface Place {
   readonly method: string;
   readonly side: 'request' | 'response';
   readonly steps: readonly Step[];
+  /** Of the call, or of one of the polls; undefined where rules cannot depend on it. */
+  readonly request?: JsonObject | undefined;
 }
 
 export interface Step {
@@ -82,6 +85,12 @@ export function readPath(text: string): RulePath {
   if (rest.length === 0) throw new Error(`"${text}" names no field`);
   if (isMethod && (!isMessage || hasField(head, rest))) return methodPath(head, rest);
   return messagePath(head.name, rest);
+}
+
+/** Checks that requests of a method of CRI have a field. @throws Error which says what is wrong. */
+export function checkAsked(text: string): void {
+  const types = Object.values(DESCRIPTORS.services).flatMap((methods) => Object.values(methods));
+  targetsOf([...new Set(types.map(([request]) => request))], segmentsOf(text));
 }
 
 function segmentsOf(text: string): readonly Segment[] {

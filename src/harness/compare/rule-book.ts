@@ -1,5 +1,6 @@
 import type { FieldRow } from '../../proto/descriptors';
-import type { Json } from '../../proto/fields';
+import type { Json, JsonObject } from '../../proto/fields';
+import { objectOf } from '../json';
 import type { NearMiss, RuleUse } from './comparison';
 import { isSet } from './judge';
 import { pathOf, type Place } from './path';
@@ -43,7 +44,9 @@ export class RuleBook {
       .slice(after === undefined ? 0 : candidates.indexOf(after) + 1)
       .find(
         (rule) =>
-          this.#isActive.get(rule) === true && rule.compiled.matches(place) && this.#areMeant(rule, a, b),
+          this.#isActive.get(rule) === true &&
+          rule.compiled.matches(place) &&
+          this.#unmeant(rule, place, a, b) === undefined,
       );
   }
 
@@ -69,11 +72,8 @@ export class RuleBook {
       return { rule: name, why: `is only for ${sides.join(', ')}` };
     }
     if (!rule.compiled.matches(place)) return { rule: name, why: 'is for another key' };
-    if (rule.as === 'missing' && !this.#areMeant(rule, a, b))
-      return { rule: name, why: 'is only for a side that has nothing there' };
-    if (!this.#areMeant(rule, a, b))
-      return { rule: name, why: `is only for the values ${(rule.values ?? []).join(', ')}` };
-    return undefined;
+    const why = this.#unmeant(rule, place, a, b);
+    return why === undefined ? undefined : { rule: name, why };
   }
 
   uses(): readonly RuleUse[] {
@@ -83,11 +83,31 @@ export class RuleBook {
     }));
   }
 
-  #areMeant(rule: Rule, a: Json | undefined, b: Json | undefined): boolean {
-    if (!areAmong(rule, a, b)) return false;
-    if (rule.as !== 'missing') return true;
+  /** @returns why a rule is not for these values; undefined if it is. */
+  #unmeant(rule: Rule, { request }: Place, a: Json | undefined, b: Json | undefined): string | undefined {
+    const { as, values, own, asked } = rule;
+    if ((as === 'missing' || as === 'extra') && !this.#isDirected(rule, a, b))
+      return as === 'missing'
+        ? 'is only for a side that has nothing there'
+        : 'is only for a side that alone has something there';
+    if (values !== undefined && ![a, b].every((value) => isAmong(values, value)))
+      return `is only for the values ${values.join(', ')}`;
+    const sides = [
+      { runtime: this.a, value: a },
+      { runtime: this.b, value: b },
+    ];
+    const { any = () => true } = rule.runtimes;
+    if (own !== undefined && !sides.some(({ runtime, value }) => any(runtime) && isAmong(own, value)))
+      return `is only for the values ${own.join(', ')} of ${rule.only?.any ?? ''}`;
+    if (asked !== undefined && !isAsked(asked, request)) return `is only for requests with ${asked}`;
+    return undefined;
+  }
+
+  /** Whether it is the side that the rule names that has nothing, or that alone has something. */
+  #isDirected({ as, runtimes }: Rule, a: Json | undefined, b: Json | undefined): boolean {
     if (isSet(a) === isSet(b)) return false;
-    return rule.runtimes.any?.(isSet(a) ? this.b : this.a) ?? true;
+    const [having, lacking] = isSet(a) ? [this.a, this.b] : [this.b, this.a];
+    return runtimes.any?.(as === 'missing' ? lacking : having) ?? true;
   }
 
   #use(rule: Rule): { met: number; needed: number } {
@@ -112,7 +132,12 @@ export class RuleBook {
   }
 }
 
-/** Whether nothing but the values of a rule stands against these. */
-function areAmong({ values }: Rule, a: Json | undefined, b: Json | undefined): boolean {
-  return values === undefined || [a, b].every((value) => values.some((meant) => meant === value));
+function isAmong(values: readonly Json[], value: Json | undefined): boolean {
+  return values.some((meant) => meant === value);
+}
+
+function isAsked(path: string, request: JsonObject | undefined): boolean {
+  let value: Json | undefined = request;
+  for (const field of path.split('.')) value = objectOf(value)[field];
+  return isSet(value);
 }

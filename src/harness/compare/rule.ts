@@ -2,7 +2,8 @@ import type { RulePath } from './path';
 import type { RuntimeMatch } from './runtime-match';
 
 /** How the values of a field are compared. */
-export type RuleKind = 'ignore' | 'missing' | 'id' | 'time' | 'set' | 'range' | 'prefix' | 'present';
+export type RuleKind =
+  'ignore' | 'missing' | 'extra' | 'id' | 'time' | 'set' | 'range' | 'prefix' | 'present';
 
 /** A rule as a file has it, and as the rules of this program are written. */
 export interface RuleText {
@@ -10,7 +11,10 @@ export interface RuleText {
   readonly path: string;
   readonly as: RuleKind;
   readonly because: string;
-  /** On which runtimes; `any` means that one side or the other is such a one, and for `missing` the side that has nothing. */
+  /**
+   * On which runtimes. `any` means that one side or the other is such a runtime: for `missing` the side that has nothing, and for
+   * `extra` the side that alone has something.
+   */
   readonly only?: {
     readonly a?: string | undefined;
     readonly b?: string | undefined;
@@ -18,6 +22,10 @@ export interface RuleText {
   };
   /** The rule is for these values alone: what both sides have must be among them. */
   readonly values?: readonly (string | number | boolean)[];
+  /** With `only.any`: what the side that is such a runtime has must be among these. */
+  readonly own?: readonly (string | number | boolean)[];
+  /** A field of the request, such as `filter.image.image`: the rule is only for calls in which it is set. */
+  readonly asked?: string;
   /** For `id`: values of different spaces are not held against each other. */
   readonly space?: string;
 }

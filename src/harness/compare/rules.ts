@@ -2,7 +2,7 @@ import { parse } from 'yaml';
 import type { FieldRow } from '../../proto/descriptors';
 import { invalidArgument, messageOf } from '../../lib/errors';
 import { nearest } from '../../lib/nearest';
-import { readPath, type RulePath } from './path';
+import { checkAsked, readPath, type RulePath } from './path';
 import type { Rule, RuleKind, RuleText } from './rule';
 import { runtimeMatch, type Runtime, type RuntimeMatch } from './runtime-match';
 import { BASE_RULES } from './shipped/base';
@@ -67,6 +67,7 @@ type Fits = (row: FieldRow) => boolean;
 const KINDS: Readonly<Record<RuleKind, readonly [fits: Fits, what: string]>> = {
   ignore: [() => true, 'anything'],
   missing: [() => true, 'anything'],
+  extra: [() => true, 'anything'],
   present: [() => true, 'anything'],
   id: [([, , type]) => type === 'string', 'text'],
   prefix: [([, , type]) => type === 'string', 'text'],
@@ -77,7 +78,7 @@ const KINDS: Readonly<Record<RuleKind, readonly [fits: Fits, what: string]>> = {
 
 /** Whether a rule of this kind can be for what is not a field too. */
 export function isForAny(kind: RuleKind): boolean {
-  return kind === 'ignore' || kind === 'missing';
+  return kind === 'ignore' || kind === 'missing' || kind === 'extra';
 }
 
 /** Whether a rule of this kind can be for a field; a pattern may name others too. */
@@ -88,7 +89,7 @@ export function fitsKind(kind: RuleKind, row: FieldRow): boolean {
 const KIND_NAMES = Object.keys(KINDS) as readonly RuleKind[];
 
 function readRule(value: unknown, source: string, key: string): Rule {
-  const fields = fieldsOf(value, key, ['path', 'as', 'because', 'only', 'values', 'space']);
+  const fields = fieldsOf(value, key, ['path', 'as', 'because', 'only', 'values', 'own', 'asked', 'space']);
   const path = text(fields.path, `${key}.path`);
   const as = KIND_NAMES.find((kind) => kind === fields.as);
   if (as === undefined)
@@ -105,10 +106,14 @@ function readRule(value: unknown, source: string, key: string): Rule {
       : runtimeMatch(text(only[side], `${key}.only.${side}`), `${key}.only.${side}`);
   const space = fields.space === undefined ? undefined : text(fields.space, `${key}.space`);
   if (space !== undefined && as !== 'id') throw invalidArgument(`${key}.space`, 'is for rules with `as: id`');
+  if (fields.own !== undefined && only.any === undefined)
+    throw invalidArgument(`${key}.own`, 'is for rules with only.any');
   return {
     ...{ path, as, because, source, key, compiled: rulePath },
     ...(fields.only === undefined ? {} : { only }),
     ...(fields.values === undefined ? {} : { values: values(fields.values, `${key}.values`) }),
+    ...(fields.own === undefined ? {} : { own: values(fields.own, `${key}.own`) }),
+    ...(fields.asked === undefined ? {} : { asked: asked(fields.asked, `${key}.asked`) }),
     ...(space === undefined ? {} : { space }),
     runtimes: { a: runtime('a'), b: runtime('b'), any: runtime('any') },
   };
@@ -120,6 +125,16 @@ function pathIn(path: string, key: string): RulePath {
   } catch (error) {
     throw invalidArgument(key, messageOf(error));
   }
+}
+
+function asked(value: unknown, key: string): string {
+  const path = text(value, key);
+  try {
+    checkAsked(path);
+  } catch (error) {
+    throw invalidArgument(key, messageOf(error));
+  }
+  return path;
 }
 
 function values(value: unknown, key: string): readonly (string | number | boolean)[] {

@@ -19,7 +19,7 @@ it.each([
   [
     'a strange kind',
     rule('path: Image.size, as: ignored, because: x'),
-    'rules[1].as "ignored" is none of ignore, missing, present, id, prefix, time, range, set',
+    'rules[1].as "ignored" is none of ignore, missing, extra, present, id, prefix, time, range, set',
   ],
   [
     'a strange field',
@@ -85,6 +85,16 @@ it.each([
     'a space of no ids',
     rule('path: Image.size, as: ignore, because: x, space: s'),
     'rules[1].space is for rules with `as: id`',
+  ],
+  [
+    'own values of nobody',
+    rule('path: Image.size, as: ignore, because: x, own: [s], only: {a: docker}'),
+    'rules[1].own is for rules with only.any',
+  ],
+  [
+    'a request with a strange field',
+    rule("path: 'ListImages.images.@item', as: extra, because: x, asked: filter.imgae"),
+    'rules[1].asked none of the messages there has a field imgae: is image meant?',
   ],
 ])('a file of rules with %s is refused, and the key is told', (_, text, error) => {
   expect(() => readRules(text, 'f')).toThrow(error.replace(/^(the file|\S+) /, '$1: '));

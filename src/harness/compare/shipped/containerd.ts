@@ -1,6 +1,14 @@
 import type { RuleText } from '../rule';
 
-const UNIMPLEMENTED = ['OK', 'UNIMPLEMENTED'];
+/** A call that this runtime does not implement. That the other one does not is no excuse. */
+const UNIMPLEMENTED = { as: 'ignore', values: ['OK', 'UNIMPLEMENTED'], own: ['UNIMPLEMENTED'] } as const;
+/** An error that containerd makes, and no other runtime. */
+const UNKNOWN = {
+  as: 'ignore',
+  values: ['OK', 'UNKNOWN'],
+  own: ['UNKNOWN'],
+  only: { any: 'containerd' },
+} as const;
 /** What containerd may lack, and no other runtime. */
 const LACKS = { as: 'missing', only: { any: 'containerd' } } as const;
 
@@ -59,12 +67,13 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
       'containerd lists the stats of exited containers too; CRI and dockbridge have those of running ones',
   },
   {
-    ...{ path: 'PodSandboxStats.@status', as: 'ignore', values: ['OK', 'UNKNOWN'] },
+    ...{ path: 'PodSandboxStats.@status', ...UNKNOWN },
     because:
       'containerd measures a pod by its cgroup_parent, and answers `cgroupPath is empty` where there is none',
   },
   {
-    ...{ path: 'ListImages.images.@item', as: 'ignore' },
+    ...{ path: 'ListImages.images.@item', as: 'extra', asked: 'filter.image.image' },
+    only: { any: 'containerd' },
     because: 'containerd ignores the filter of ListImages and answers all images',
   },
   {
@@ -74,14 +83,15 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
   },
   {
     ...{ path: 'ContainerStatus.reason', as: 'ignore', values: ['OOMKilled', 'Error'] },
+    ...{ own: ['Error'], only: { any: 'containerd' } },
     because: "on cgroup v1 containerd's OOM event comes after the container's end, and is lost now and then",
   },
   {
-    ...{ path: 'ContainerStats.@status', as: 'ignore', values: ['OK', 'UNKNOWN'] },
+    ...{ path: 'ContainerStats.@status', ...UNKNOWN },
     because: 'containerd answers `unexpected metrics response: []` soon after a start, now and then',
   },
   {
-    ...{ path: 'ListContainerStats.@status', as: 'ignore', values: ['OK', 'UNKNOWN'] },
+    ...{ path: 'ListContainerStats.@status', ...UNKNOWN },
     because: 'containerd answers `unexpected metrics response: []` soon after a start, now and then',
   },
   {
@@ -91,8 +101,7 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
   {
     ...{
       path: 'List*Metric*.@status',
-      as: 'ignore',
-      values: UNIMPLEMENTED,
+      ...UNIMPLEMENTED,
       only: { any: 'containerd < 2.2' },
     },
     because: 'containerd has no metrics of pods before 2.2',
@@ -106,18 +115,18 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
     because: 'containerd knows no sub-paths of image volumes before 2.2',
   },
   {
-    ...{ path: 'UpdatePodSandboxResources.@status', as: 'ignore', only: { any: 'containerd < 2.3' } },
+    ...{ path: 'UpdatePodSandboxResources.@status', ...UNIMPLEMENTED },
+    only: { any: 'containerd < 2.3' },
     because: 'containerd does not implement UpdatePodSandboxResources before 2.3',
   },
   {
-    ...{ path: 'Stream*.@status', as: 'ignore', values: UNIMPLEMENTED, only: { any: 'containerd < 2.4' } },
+    ...{ path: 'Stream*.@status', ...UNIMPLEMENTED, only: { any: 'containerd < 2.4' } },
     because: 'containerd streams no lists before 2.4',
   },
   {
     ...{
       path: 'RuntimeConfig.@status',
-      as: 'ignore',
-      values: UNIMPLEMENTED,
+      ...UNIMPLEMENTED,
       only: { any: 'containerd < 2.0' },
     },
     because: 'containerd does not implement RuntimeConfig before 2.0',
@@ -155,8 +164,7 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
   {
     ...{
       path: 'GetContainerEvents.@status',
-      as: 'ignore',
-      values: UNIMPLEMENTED,
+      ...UNIMPLEMENTED,
       only: { any: 'containerd < 1.7' },
     },
     because: 'containerd has no events before 1.7',

@@ -18,12 +18,13 @@ export const DOCKER_RULES: readonly RuleText[] = [
     because: 'Docker Engine has no recursive read-only mounts before 25',
   },
   {
-    ...{ path: 'Image.repo_digests', as: 'ignore' },
+    ...{ path: 'Image.repo_digests', as: 'ignore', only: { any: 'docker < 29' } },
     because:
       'the image store that Docker Engine has by default before 29 knows digests only of images from a registry',
   },
   {
-    ...{ path: 'CheckpointContainer.@status', as: 'ignore' },
+    ...{ path: 'CheckpointContainer.@status', as: 'ignore', values: ['OK', 'UNIMPLEMENTED'] },
+    ...{ own: ['UNIMPLEMENTED'], only: { any: 'docker' } },
     because: 'checkpoints of Docker Engine are experimental, and need CRIU',
   },
 ];

@@ -1,0 +1,139 @@
+import { compare } from '../../../src/harness/compare/compare';
+import { rulesFor } from '../../../src/harness/compare/rules';
+import type { Observation, ObservedCall } from '../../../src/harness/observation';
+import type { JsonObject } from '../../../src/proto/fields';
+
+type Runtime = Observation['runtime'];
+const CONTAINERD = { name: 'containerd', version: '2.1.4' };
+const DOCKER = { name: 'docker', version: '28.5.2' };
+const X = { name: 'x', version: '1' };
+
+interface Side {
+  readonly runtime: Runtime;
+  readonly response?: JsonObject;
+  readonly status?: string;
+}
+
+/** What differs in one call, and what rules allow; the same whichever side is A. */
+function judged(
+  method: string,
+  request: JsonObject,
+  one: Side,
+  other: Side,
+): { differs: string[]; allowed: string[] } {
+  const seen = ({ runtime, response = {}, status = 'OK' }: Side): Observation => {
+    const call: ObservedCall = {
+      n: 2,
+      t: 2,
+      ms: 1,
+      method,
+      request,
+      status,
+      ...(status === 'OK' ? { response } : {}),
+    };
+    const pull = {
+      method: 'PullImage',
+      request: { image: { image: 'app:1' } },
+      response: { image_ref: 'i' },
+    };
+    return { source: 'x', runtime, calls: [{ n: 1, t: 1, ms: 1, status: 'OK', ...pull }, call] };
+  };
+  const [forth, back] = [
+    [one, other],
+    [other, one],
+  ].map((sides) => {
+    const [a, b] = sides.map(seen) as [Observation, Observation];
+    const { calls } = compare(a, b, rulesFor(a.runtime, b.runtime));
+    return {
+      differs: calls.flatMap(({ differences }) => differences.map(({ path }) => path)),
+      allowed: calls.flatMap(({ allowed }) => allowed.map(({ path }) => path)),
+    };
+  });
+  expect(forth).toEqual(back);
+  return forth!;
+}
+
+const ended = (runtime: Runtime, reason: string): Side => ({
+  runtime,
+  response: { status: { id: 'c', metadata: { name: 'c' }, state: 'CONTAINER_EXITED', reason } },
+});
+const images = (runtime: Runtime, ...tags: string[]): Side => ({
+  runtime,
+  response: { images: tags.map((tag) => ({ id: tag === 'app:1' ? 'i' : tag, repo_tags: [tag], size: '1' })) },
+});
+const digests = (runtime: Runtime, ...repo_digests: string[]): Side => ({
+  runtime,
+  response: { images: [{ id: 'i', repo_tags: ['app:1'], repo_digests, size: '1' }] },
+});
+const failed = (runtime: Runtime, status: string): Side => ({ runtime, status });
+
+describe('containerd', () => {
+  const status = (one: Side, other: Side): unknown =>
+    judged('ContainerStatus', { container_id: 'c' }, one, other);
+  const reason = ['ContainerStatus.status.reason'];
+
+  it('may say Error of an OOM, and nobody else may', () => {
+    expect(status(ended(DOCKER, 'OOMKilled'), ended(CONTAINERD, 'Error'))).toEqual({
+      differs: [],
+      allowed: reason,
+    });
+    expect(status(ended(DOCKER, 'Error'), ended(CONTAINERD, 'OOMKilled'))).toEqual({
+      differs: reason,
+      allowed: [],
+    });
+    expect(status(ended(DOCKER, 'Completed'), ended(CONTAINERD, 'Error'))).toEqual({
+      differs: reason,
+      allowed: [],
+    });
+  });
+
+  it('may list more images than the filter asks for, and must not miss one', () => {
+    const list = (filter: JsonObject, one: Side, other: Side): unknown =>
+      judged('ListImages', filter, one, other);
+    const item = ['ListImages.images[app:1].@item'];
+    const filter = { filter: { image: { image: 'other:1' } } };
+    const [more, less] = [images(CONTAINERD, 'app:1'), images(CONTAINERD)];
+    expect(list(filter, images(X), more)).toEqual({ differs: [], allowed: item });
+    expect(list(filter, images(X, 'app:1'), less)).toEqual({ differs: item, allowed: [] });
+    expect(list({}, images(X), more)).toEqual({ differs: item, allowed: [] });
+  });
+
+  it.each([
+    ['UpdatePodSandboxResources', 'UNIMPLEMENTED', 'INTERNAL'],
+    ['ContainerStats', 'UNKNOWN', 'INTERNAL'],
+    ['StreamContainers', 'UNIMPLEMENTED', 'UNKNOWN'],
+  ])('may answer %s with %s, and with no other code', (method, code, other) => {
+    const call = (one: Side, another: Side): unknown => judged(method, {}, one, another);
+    const path = [`${method}.@status`];
+    expect(call({ runtime: X }, failed(CONTAINERD, code))).toEqual({ differs: [], allowed: path });
+    expect(call({ runtime: X }, failed(CONTAINERD, other))).toEqual({ differs: path, allowed: [] });
+    expect(call(failed(X, code), { runtime: CONTAINERD })).toEqual({ differs: path, allowed: [] });
+  });
+});
+
+describe('Docker Engine', () => {
+  const list = (one: Side, other: Side): unknown => judged('ListImages', {}, one, other);
+  const path = ['ListImages.images[app:1].repo_digests'];
+
+  it('may lack digests before 29', () => {
+    const other = digests(X, 'app@sha256:1');
+    expect(list(digests(DOCKER), other)).toEqual({ differs: [], allowed: path });
+    expect(list(digests({ ...DOCKER, version: '29.0.1' }), other)).toEqual({ differs: path, allowed: [] });
+  });
+
+  it('may have no checkpoints', () => {
+    const call = (code: string): unknown =>
+      judged('CheckpointContainer', {}, { runtime: X }, failed(DOCKER, code));
+    expect(call('UNIMPLEMENTED')).toEqual({ differs: [], allowed: ['CheckpointContainer.@status'] });
+    expect(call('INTERNAL')).toEqual({ differs: ['CheckpointContainer.@status'], allowed: [] });
+  });
+});
+
+it('CRI-O may have no UpdatePodSandboxResources before 1.33', () => {
+  const call = (version: string, code: string): unknown =>
+    judged('UpdatePodSandboxResources', {}, { runtime: X }, failed({ name: 'cri-o', version }, code));
+  const path = ['UpdatePodSandboxResources.@status'];
+  expect(call('1.32', 'UNIMPLEMENTED')).toEqual({ differs: [], allowed: path });
+  expect(call('1.33', 'UNIMPLEMENTED')).toEqual({ differs: path, allowed: [] });
+  expect(call('1.32', 'INTERNAL')).toEqual({ differs: path, allowed: [] });
+});

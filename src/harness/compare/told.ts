@@ -3,6 +3,7 @@ import type { Observation, ObservedCall } from '../observation';
 import type { Identities, Identity } from './identities';
 import { canonical, isObject, listOf, objectOf, textOf } from '../json';
 import { UNREAD } from '../tape/lines';
+import { Makings } from './makings';
 import { EVENTS, isPolled, listedIn, typesOf } from './methods';
 import type { Step } from './path';
 
@@ -46,7 +47,7 @@ export function isEmpty({ state }: Answer): boolean {
 /** Sorts the calls of one side by what they are about. */
 export function toldBy({ calls }: Observation, identities: Identities): ToldBySide {
   const actions = new Map<string, Told[]>();
-  const polls = new Polls(identities);
+  const polls = new Polls(identities, new Makings(calls, identities));
   const watches: ObservedCall[] = [];
   const acted = new Set<string>();
   for (const call of calls) {
@@ -105,7 +106,10 @@ class Polls {
   /** The items that one list has told of, by the list's own key. */
   readonly #lists = new Map<string, Told[]>();
 
-  constructor(private readonly identities: Identities) {}
+  constructor(
+    private readonly identities: Identities,
+    private readonly makings: Makings,
+  ) {}
 
   add(call: ObservedCall): void {
     const { method, request, status } = call;
@@ -125,7 +129,7 @@ class Polls {
     this.#lists.set(key, known);
     for (const item of items) {
       const of = this.identities.ofItem(item) ?? {};
-      let itemKey = `${key}\0${named(of)}`;
+      let itemKey = `${key}\0${named(of)}${' (again)'.repeat(this.makings.of(item))}`;
       while (seen.has(itemKey)) itemKey += ' (again)';
       seen.add(itemKey);
       const steps = [{ message: types.response, field: listed.field, key: named(of) }];

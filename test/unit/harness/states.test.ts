@@ -106,3 +106,25 @@ describe('A life goes forward', () => {
     expect(differences(both, both)).toEqual([]);
   });
 });
+
+it('pods that were made again under one name are paired by their making, and not by the order of a list', () => {
+  const again: Call = {
+    ...{ method: 'RunPodSandbox', request: { config: { metadata: METADATA } } },
+    response: { pod_sandbox_id: 'q' },
+  };
+  const item = (id: string, created_at: string, state: string) => ({
+    id,
+    metadata: METADATA,
+    created_at,
+    state,
+  });
+  const [old, next] = [item('p', '10', 'SANDBOX_NOTREADY'), item('q', '20', 'SANDBOX_READY')];
+  const strange = item('z', '30', 'SANDBOX_NOTREADY');
+  const pods = (...items: ReturnType<typeof item>[]): Call => ({
+    method: 'ListPodSandbox',
+    response: { items },
+  });
+  expect(differences([again, pods(old, next)], [again, pods(next, old)])).toEqual([]);
+  expect(differences([again, pods(old, next), pods(next)], [again, pods(next, old), pods(next)])).toEqual([]);
+  expect(differences([again, pods(strange, old, next)], [again, pods(next, old, strange)])).toEqual([]);
+});

@@ -38,3 +38,8 @@ export function pathOfMethod(name: string): string | undefined {
     Object.entries(DESCRIPTORS.services).find(([, methods]) => Object.hasOwn(methods, name)) ?? [];
   return service === undefined ? undefined : `/runtime.v1.${service}/${name}`;
 }
+
+/** The name of the message that a method of CRI asks with; empty if CRI has no such method. */
+export function requestType(name: string): string {
+  return methodOf(pathOfMethod(name) ?? '')?.request ?? '';
+}

@@ -1,6 +1,8 @@
 import { waitAtMost } from '../../lib/async/deadline';
 import { RuntimeError, failedPrecondition, messageOf, unavailable } from '../../lib/errors';
+import { withoutUnknown } from '../../proto/without-unknown';
 import { objectOf } from '../json';
+import { requestType } from '../methods';
 import type { Observation, ObservedCall } from '../observation';
 import { Bindings } from './bindings';
 import { Endpoint } from './endpoint';
@@ -115,9 +117,16 @@ export async function replay(source: string, tape: RecordedTape, options: Replay
   }
 }
 
-function notesOf({ passed }: Run, { hidden, droppedGroups }: Requests, { problems }: RecordedTape): string[] {
+function notesOf(
+  { passed }: Run,
+  { hidden, unknown, droppedGroups }: Requests,
+  { problems }: RecordedTape,
+): string[] {
   return [
     ...problems,
+    ...(unknown === 0
+      ? []
+      : [`not replayed: fields that this version does not know, of ${unknown} requests of the tape`]),
     ...(hidden === 0
       ? []
       : [`${hidden} hidden values of the tape were replaced: what containers do with them may differ`]),
@@ -143,7 +152,7 @@ function told({ n, method, pod }: RecordedCall, why: string): NotReplayed {
 function reduced(call: RecordedCall, keep: (id: string) => boolean): ObservedCall {
   const { n, t, ms, method, request, status, details, response, messages, pod, container } = call;
   return {
-    ...{ n, t, ms, method, request, status },
+    ...{ n, t, ms, method, status, request: withoutUnknown(requestType(method), request) },
     ...(details === undefined ? {} : { details }),
     ...(response === undefined ? {} : { response: restricted(response, keep) }),
     ...(messages === undefined ? {} : { messages: keptMessages(method, messages, keep) }),

@@ -1,5 +1,6 @@
 import { fieldsByName } from '../../proto/json-to-message';
-import { isMessage, UNKNOWN, type Json, type JsonObject } from '../../proto/fields';
+import { isMessage, type Json, type JsonObject } from '../../proto/fields';
+import { withoutUnknown } from '../../proto/without-unknown';
 import { asText, isObject, objectOf, objectsOf, textOf } from '../json';
 import type { Bindings } from './bindings';
 import { isId, type Images } from './images';
@@ -28,6 +29,8 @@ export function withRecordedGroups(live: JsonObject, recorded: JsonObject): Json
 export class Requests {
   /** How many hidden values were replaced. */
   hidden = 0;
+  /** How many requests had fields that the proto does not know, which were left out. */
+  unknown = 0;
   /** Control groups that are not on this machine. */
   readonly droppedGroups = new Set<string>();
 
@@ -42,7 +45,10 @@ export class Requests {
    * @throws NotPossible
    */
   async for(method: string, type: string, recorded: JsonObject): Promise<JsonObject> {
-    const shown = this.#withoutSecrets(type, recorded);
+    let dropped = 0;
+    const known = withoutUnknown(type, recorded, () => dropped++);
+    if (dropped > 0) this.unknown++;
+    const shown = this.#withoutSecrets(type, known);
     const request: Record<string, Json> = { ...(this.#withIds(shown, recorded) as JsonObject) };
     if (method === 'RunPodSandbox') request.config = await this.#pod(objectOf(request.config));
     if (method === 'CreateContainer') {
@@ -136,7 +142,7 @@ export class Requests {
     return Object.fromEntries(
       Object.entries(json).flatMap(([name, value]): [string, Json][] => {
         const [, , of = '', kind = 'one'] = fields?.get(name) ?? [];
-        if (of === 'AuthConfig' || name === UNKNOWN) {
+        if (of === 'AuthConfig') {
           if (JSON.stringify(value).includes('"hidden:')) {
             this.hidden++;
             return [];

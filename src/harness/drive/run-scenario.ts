@@ -2,7 +2,7 @@ import { pause } from '../../lib/async/abortable';
 import { cancelled, messageOf, RuntimeError, unavailable } from '../../lib/errors';
 import type { JsonObject } from '../../proto/fields';
 import { asText, mapTexts, objectOf, textOf } from '../json';
-import { methodOf, pathOfMethod } from '../methods';
+import { requestType } from '../methods';
 import type { Observation, ObservedCall } from '../observation';
 import { Bindings } from './bindings';
 import { Endpoint, type Driven } from './endpoint';
@@ -242,8 +242,7 @@ class Stage {
     of: Subject | undefined,
     deadlineMs = CALL_MS,
   ): Promise<Driven> {
-    const type = methodOf(pathOfMethod(method) ?? '')?.request ?? '';
-    const request = await this.#requests.for(method, type, asGiven);
+    const request = await this.#requests.for(method, requestType(method), asGiven);
     const driven = await this.#drive(method, request, deadlineMs);
     this.#observe(method, request, of, driven);
     return driven;

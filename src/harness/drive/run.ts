@@ -2,7 +2,7 @@ import { pause } from '../../lib/async/abortable';
 import { Semaphore } from '../../lib/async/concurrency';
 import { cancelled, messageOf, unavailable } from '../../lib/errors';
 import { mapTexts, objectOf, textOf } from '../json';
-import { methodOf, pathOfMethod } from '../methods';
+import { requestType } from '../methods';
 import type { ObservedCall } from '../observation';
 import type { JsonObject } from '../../proto/fields';
 import { Awaiting } from './awaiting';
@@ -182,8 +182,7 @@ export class Run {
       return undefined;
     }
     try {
-      const type = methodOf(pathOfMethod(call.method) ?? '')?.request ?? '';
-      return await requests.for(call.method, type, call.request);
+      return await requests.for(call.method, requestType(call.method), call.request);
     } catch (error) {
       if (!(error instanceof NotPossible)) throw error;
       this.#skip(call, error.message);
@@ -244,7 +243,7 @@ export class Run {
     const collect = async (): Promise<void> => {
       await Promise.allSettled(others());
       const driven = await stream.end(call, waitMs);
-      this.#results.push({ call, t, request: call.request, driven });
+      this.#results.push({ call, t, request: {}, driven });
     };
     const collected = collect().finally(hasEnd);
     this.#streams.push(collected);

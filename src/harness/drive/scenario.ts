@@ -3,8 +3,9 @@ import { duration } from '../../config/parsers';
 import { invalidArgument, messageOf } from '../../lib/errors';
 import { nearest } from '../../lib/nearest';
 import { DESCRIPTORS } from '../../proto/descriptors';
-import type { Json, JsonObject } from '../../proto/fields';
+import { UNKNOWN, type Json, type JsonObject } from '../../proto/fields';
 import { fromJson } from '../../proto/json-to-message';
+import { withoutUnknown } from '../../proto/without-unknown';
 import { asText, isObject, objectOf, textOf } from '../json';
 
 export interface Scenario {
@@ -97,13 +98,13 @@ function readPod(value: Json, key: string): ScenarioPod {
   if (!isObject(value)) throw invalidArgument(key, 'is no map with metadata, containers and others');
   const { containers = [], runtime_handler: handler = '', ...config } = value;
   if (typeof handler !== 'string') throw invalidArgument(`${key}.runtime_handler`, 'is no text');
-  fromJson('PodSandboxConfig', config, key);
+  check('PodSandboxConfig', config, key);
   const name = nameIn(config, key);
   const given = objectOf(config.metadata);
   const metadata = { namespace: NAMESPACE, uid: `${NAMESPACE}-${name}`, ...given };
   const named = listOf(containers, `${key}.containers`, 0).map((container, at): [string, JsonObject] => {
     const path = `${key}.containers[${at}]`;
-    fromJson('ContainerConfig', container, path);
+    check('ContainerConfig', container, path);
     const its = objectOf(container);
     if (textOf(objectOf(its.image).image) === undefined)
       throw invalidArgument(`${path}.image.image`, 'is missing: a container needs an image');
@@ -117,6 +118,13 @@ function readPod(value: Json, key: string): ScenarioPod {
     ...{ name, runtimeHandler: handler, containers: byName },
     config: { log_directory, linux: {}, ...config, metadata },
   };
+}
+
+function check(message: string, value: Json, key: string): void {
+  fromJson(message, value, key);
+  withoutUnknown(message, objectOf(value), () => {
+    throw invalidArgument(key, `has ${UNKNOWN}: a scenario has only fields that this version knows`);
+  });
 }
 
 function nameIn(config: JsonObject, key: string): string {

@@ -35,6 +35,10 @@ it.each([
     'pods: [{ metadata: { name: a } }, { metadata: { name: a } }]\nsteps: []',
     'pods[1].metadata.name: "a" is the name of an earlier pod too',
   ],
+  [
+    'pods: [{ metadata: { name: a, "@unknown": ["CgFi"] } }]\nsteps: []',
+    'pods[0]: has @unknown: a scenario has only fields that this version knows',
+  ],
   [POD, 'steps: is no list with something in it'],
   [`${POD}\nsteps: [{}]`, 'steps[0]: has no step: give one of run'],
   [`${POD}\nsteps: [{ run: web, start: web/main }]`, 'steps[0]: has run and start'],

@@ -1,0 +1,21 @@
+import { UNKNOWN } from '../../../src/proto/fields';
+import { withoutUnknown } from '../../../src/proto/without-unknown';
+
+it('leaves unknown fields out at any depth, and a label of that name is none', () => {
+  const unknown = { [UNKNOWN]: ['AAAA'] };
+  let dropped = 0;
+  const config = {
+    ...{ ...unknown, labels: unknown, metadata: { name: 'a', ...unknown } },
+    port_mappings: [{ host_port: 1, ...unknown }, 'no message'],
+    linux: { security_context: { namespace_options: { ...unknown } } },
+  };
+  expect(withoutUnknown('RunPodSandboxRequest', { config, other: unknown }, () => dropped++)).toEqual({
+    config: {
+      ...{ labels: unknown, metadata: { name: 'a' } },
+      port_mappings: [{ host_port: 1 }, 'no message'],
+      linux: { security_context: { namespace_options: {} } },
+    },
+    other: unknown,
+  });
+  expect(dropped).toBe(4);
+});

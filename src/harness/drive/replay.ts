@@ -92,7 +92,6 @@ export async function replay(source: string, tape: RecordedTape, options: Replay
     own = undefined;
     const { head } = tape;
     const { runtime_name: name = '', runtime_version: version = '' } = head.upstream;
-    const asRecorded = (text: string): string => images.asRecorded(scratch?.asRecorded(text) ?? text);
     const keep = (id: string): boolean => bindings.live(id) !== undefined;
     return {
       recorded: {
@@ -100,7 +99,7 @@ export async function replay(source: string, tape: RecordedTape, options: Replay
         runtime: { name, version },
         calls: run.replayed.map((call) => reduced(call, keep)),
       },
-      live: { source: options.to, runtime, calls: run.observed(asRecorded) },
+      live: { source: options.to, runtime, calls: run.observed() },
       skipped: [...plan.skipped, ...run.skipped].map(({ call, why }) => told(call, why)),
       collapsed: plan.collapsed,
       notes: notesOf(run, requests, tape),

@@ -1,7 +1,8 @@
 import { fieldsByName } from '../../proto/json-to-message';
 import { isMessage, type Json, type JsonObject } from '../../proto/fields';
 import { withoutUnknown } from '../../proto/without-unknown';
-import { asText, isObject, objectOf, objectsOf, textOf } from '../json';
+import { messageOf } from '../../lib/errors';
+import { asText, isObject, mapTexts, objectOf, objectsOf, textOf } from '../json';
 import type { Bindings } from './bindings';
 import { isId, type Images } from './images';
 import { idsIn } from './plan';
@@ -33,6 +34,8 @@ export class Requests {
   unknown = 0;
   /** Control groups that are not on this machine. */
   readonly droppedGroups = new Set<string>();
+  /** Mounts of this machine's files that the tape may write to, and a replay may not; by `placeOf`. */
+  readonly #madeReadOnly = new Set<string>();
 
   constructor(
     private readonly bindings: Bindings,
@@ -62,6 +65,27 @@ export class Requests {
     return request;
   }
 
+  /** A message of the endpoint, or a request for it, with the names, paths and mounts of the recording. */
+  asRecorded(message: JsonObject): JsonObject {
+    return mapTexts(this.#asWritable(message), (text) => this.textAsRecorded(text)) as JsonObject;
+  }
+
+  textAsRecorded(text: string): string {
+    return this.images.asRecorded(this.scratch.asRecorded(text));
+  }
+
+  #asWritable(value: JsonObject): JsonObject {
+    if (this.#madeReadOnly.size === 0) return value;
+    const writable = (one: Json): Json => {
+      if (Array.isArray(one)) return (one as readonly Json[]).map(writable);
+      if (!isObject(one)) return one;
+      const { readonly: _, ...rest } = one;
+      const its = this.#madeReadOnly.has(placeOf(one)) ? rest : one;
+      return Object.fromEntries(Object.entries(its).map(([name, item]) => [name, writable(item)]));
+    };
+    return writable(value) as JsonObject;
+  }
+
   async #pod(config: JsonObject): Promise<JsonObject> {
     const linux: Record<string, Json> = { ...objectOf(config.linux) };
     const parent = textOf(linux.cgroup_parent);
@@ -79,13 +103,12 @@ export class Requests {
 
   async #container(config: JsonObject, logDirectory: string | undefined): Promise<JsonObject> {
     const logPath = textOf(config.log_path);
-    if (logPath !== undefined && logDirectory !== undefined)
-      await this.scratch.logPlace(logDirectory, logPath);
+    if (logPath !== undefined) await this.#logPlace(logDirectory, logPath);
     const mounts: JsonObject[] = [];
     for (const mount of objectsOf(config.mounts)) {
       const path = textOf(mount.host_path);
       const source = isObject(mount.image) ? { image: await this.#image(mount.image) } : {};
-      const host = path === undefined ? {} : { host_path: await this.#mount(path, mount) };
+      const host = path === undefined ? {} : await this.#mount(path, mount);
       mounts.push({ ...mount, ...source, ...host });
     }
     return {
@@ -95,11 +118,24 @@ export class Requests {
     };
   }
 
-  async #mount(path: string, mount: JsonObject): Promise<string> {
+  async #logPlace(logDirectory: string | undefined, logPath: string): Promise<void> {
+    // A runtime may take it for a path of the host then.
+    if (logDirectory === undefined) throw new NotPossible('its log_path is in no log_directory');
     try {
-      return await this.scratch.mount(path, textOf(mount.container_path) ?? '');
+      await this.scratch.logPlace(logDirectory, logPath);
     } catch (error) {
-      throw new NotPossible(`nothing can be made in place of ${path}: ${String(error)}`);
+      throw new NotPossible(messageOf(error));
+    }
+  }
+
+  async #mount(recorded: string, mount: JsonObject): Promise<JsonObject> {
+    try {
+      const { path, isReadOnly } = await this.scratch.mount(recorded, textOf(mount.container_path) ?? '');
+      if (!isReadOnly || mount.readonly === true) return { host_path: path };
+      this.#madeReadOnly.add(placeOf({ ...mount, host_path: path }));
+      return { host_path: path, readonly: true };
+    } catch (error) {
+      throw new NotPossible(`nothing can be made in place of ${recorded}: ${messageOf(error)}`);
     }
   }
 
@@ -168,4 +204,9 @@ export class Requests {
     if (type === 'string') return value;
     return type === 'bytes' ? Buffer.from(value).toString('base64') : null;
   }
+}
+
+/** One text for the two ends of a mount. */
+function placeOf({ host_path, container_path }: JsonObject): string {
+  return JSON.stringify([asText(host_path), asText(container_path)]);
 }

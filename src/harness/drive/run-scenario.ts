@@ -1,7 +1,7 @@
 import { pause } from '../../lib/async/abortable';
 import { cancelled, messageOf, RuntimeError, unavailable } from '../../lib/errors';
 import type { JsonObject } from '../../proto/fields';
-import { asText, mapTexts, objectOf, textOf } from '../json';
+import { asText, objectOf, textOf } from '../json';
 import { requestType } from '../methods';
 import type { Observation, ObservedCall } from '../observation';
 import { Bindings } from './bindings';
@@ -95,7 +95,7 @@ class Stage {
     private readonly endpoint: Endpoint,
     private readonly scenario: Scenario,
     private readonly own: OwnPods,
-    private readonly scratch: Scratch,
+    scratch: Scratch,
     images: ReadonlyMap<string, string>,
     private readonly signal: AbortSignal,
   ) {
@@ -110,8 +110,7 @@ class Stage {
 
   observed(): ObservedCall[] {
     const keep = (id: string): boolean => this.#known.recorded(id) !== undefined;
-    const asGiven = (text: string): string => this.#images.asRecorded(this.scratch.asRecorded(text));
-    const mapped = (message: JsonObject): JsonObject => mapTexts(message, asGiven) as JsonObject;
+    const mapped = (message: JsonObject): JsonObject => this.#requests.asRecorded(message);
     return this.#calls.map(({ request, response, ...call }) => ({
       ...{ ...call, request: mapped(request) },
       ...(response === undefined ? {} : { response: mapped(restricted(response, keep)) }),

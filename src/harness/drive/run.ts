@@ -1,7 +1,7 @@
 import { pause } from '../../lib/async/abortable';
 import { Semaphore } from '../../lib/async/concurrency';
 import { cancelled, messageOf, unavailable } from '../../lib/errors';
-import { mapTexts, objectOf, textOf } from '../json';
+import { objectOf, textOf } from '../json';
 import { requestType } from '../methods';
 import type { ObservedCall } from '../observation';
 import type { JsonObject } from '../../proto/fields';
@@ -73,15 +73,16 @@ export class Run {
     return this.#inOrder().map(({ call }) => call);
   }
 
-  /** @param asRecorded gives a text of the endpoint the paths and names of the recording. */
-  observed(asRecorded: (text: string) => string): ObservedCall[] {
-    const keep = (id: string): boolean => this.parts.bindings.recorded(id) !== undefined;
-    const mapped = (message: JsonObject): JsonObject => mapTexts(message, asRecorded) as JsonObject;
+  /** What the endpoint said, with the paths and names of the recording. */
+  observed(): ObservedCall[] {
+    const { bindings, requests } = this.parts;
+    const keep = (id: string): boolean => bindings.recorded(id) !== undefined;
+    const mapped = (message: JsonObject): JsonObject => requests.asRecorded(message);
     return this.#inOrder().map(
       ({ call: { n, method, pod, container, request: asked }, t, request, driven }) => ({
         ...{ n, t, method, request: withRecordedGroups(mapped(request), asked) },
         ...{ ms: driven.ms, status: driven.status },
-        ...(driven.details === undefined ? {} : { details: asRecorded(driven.details) }),
+        ...(driven.details === undefined ? {} : { details: requests.textAsRecorded(driven.details) }),
         ...(driven.response === undefined ? {} : { response: mapped(restricted(driven.response, keep)) }),
         ...(driven.messages === undefined
           ? {}

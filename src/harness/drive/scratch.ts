@@ -1,14 +1,11 @@
-import { access, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { access, chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
-import { invalidArgument } from '../../lib/errors';
+import { basename, dirname, join, normalize, resolve } from 'node:path';
+import { failedPrecondition, invalidArgument } from '../../lib/errors';
+import { parseMountinfo } from '../../node/mountinfo';
+import { realPath, type RealPath } from './real-paths';
 
-/** What a pod of kubelet needs to find really, and what no container can spoil by being there: the kernel's, and certificates. */
-const REAL = [
-  ...['/dev', '/proc', '/sys', '/lib/modules', '/usr/lib/modules', '/etc/localtime', '/usr/share/zoneinfo'],
-  ...['/etc/ssl/certs', '/etc/pki', '/etc/ca-certificates', '/usr/share/ca-certificates'],
-  '/usr/local/share/ca-certificates',
-];
 /** Files that kubelet mounts into containers, by where they are there. */
 const FILES_INSIDE = ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf', '/dev/termination-log'];
 /** kubelet's place for termination messages, if a container has it elsewhere: `…/containers/NAME/1a2b3c4d`. */
@@ -17,10 +14,26 @@ const FILE_NAME = /\.(conf|cfg|json|ya?ml|toml|crt|pem|key|sock|lock|txt|env|ini
 
 const ALL_MAY = 0o777;
 const ALL_MAY_FILE = 0o666;
+/** Hexadecimal digits. */
+const NAME_LENGTH = 32;
 
-/** A directory that stands for the host's file system in the requests of a replay, and is removed with all in it. */
+/**
+ * A directory that stands for the host's file system in the requests of a replay, and is removed with all in it. Each path gets
+ * a directory of its own, and none is inside another: whoever makes one would follow the links that a container has made there.
+ */
 export class Scratch {
-  private constructor(readonly root: string) {}
+  /** What was made, by its kind and the path of the tape. */
+  readonly #made = new Map<string, Promise<string>>();
+  /** Names of what was made → the paths of the tape. */
+  readonly #recorded = new Map<string, string>();
+
+  /** What was made for a path, with the slash behind it if there is one. */
+  readonly #pattern: RegExp;
+
+  private constructor(readonly root: string) {
+    const escaped = root.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+    this.#pattern = new RegExp(`${escaped}/((?:mounts|logs)/[0-9a-f]{${NAME_LENGTH}})(/?)`, 'g');
+  }
 
   /** @param parent where it is made; the system's temporary directory by default. @throws INVALID_ARGUMENT that names the option. */
   static async create(parent?: string): Promise<Scratch> {
@@ -33,43 +46,70 @@ export class Scratch {
   }
 
   /**
-   * A directory or a file in place of what a container mounts; the path itself where it is REAL.
-   * What it is on this machine decides between the two; else names do.
+   * A directory or a file in place of what a container mounts, or this machine's own path.
+   * What the path is on this machine decides between file and directory; else names do.
    */
-  async mount(hostPath: string, containerPath: string): Promise<string> {
-    const path = resolve('/', hostPath);
-    if (REAL.some((real) => path === real || path.startsWith(`${real}/`))) return path;
-    const own = join(this.root, 'mounts', path);
-    if (await exists(own)) return own;
-    if (await isFile(path, containerPath)) {
-      await mkdir(dirname(own), { recursive: true });
-      await writeFile(own, '', { mode: ALL_MAY_FILE });
-    } else await mkdir(own, { recursive: true, mode: ALL_MAY });
-    return own;
+  async mount(hostPath: string, containerPath: string): Promise<RealPath> {
+    const real = await realPath(hostPath);
+    if (real !== undefined) return real;
+    const path = await this.#own('mounts', hostPath, async (own) => {
+      if (await isFile(resolve('/', hostPath), containerPath)) {
+        await writeFile(own, '');
+        await chmod(own, ALL_MAY_FILE);
+        return;
+      }
+      await mkdir(own);
+      // The umask counts for what mkdir makes.
+      await chmod(own, ALL_MAY);
+    });
+    return { path, isReadOnly: false };
   }
 
   /** The directory in place of a pod's log directory. */
   async logDirectory(path: string): Promise<string> {
-    const own = join(this.root, 'logs', resolve('/', path));
-    await mkdir(own, { recursive: true });
-    return own;
+    return this.#own('logs', path, async (own) => mkdir(own));
   }
 
-  /** As kubelet does it before it creates a container. */
+  /**
+   * Makes the directory of a log file, as kubelet does before it creates a container.
+   * @throws FAILED_PRECONDITION for a path that leads out of the log directory; else the system's error.
+   */
   async logPlace(logDirectory: string, logPath: string): Promise<void> {
-    await mkdir(dirname(join(this.root, 'logs', resolve('/', logDirectory), resolve('/', logPath))), {
-      recursive: true,
-    });
+    const inside = normalize(logPath);
+    if (inside === '..' || inside.startsWith('../'))
+      throw failedPrecondition(`its log_path ${logPath} leads out of the log directory`);
+    await mkdir(dirname(join(await this.logDirectory(logDirectory), inside)), { recursive: true });
   }
 
   /** The text with the paths that the recording has. */
   asRecorded(text: string): string {
-    return text.replaceAll(`${this.root}/mounts/`, '/').replaceAll(`${this.root}/logs/`, '/');
+    if (!text.includes(this.root)) return text;
+    return text.replaceAll(this.#pattern, (all: string, name: string, slash: string) => {
+      const path = this.#recorded.get(name);
+      if (path === undefined) return all;
+      return slash === '' ? path : `${path.replace(/\/+$/, '')}/`;
+    });
   }
 
-  /** @throws the system's error. */
+  /** @throws FAILED_PRECONDITION when something is mounted in it, which would be emptied; else the system's error. */
   async remove(): Promise<void> {
+    const mounts = parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8'));
+    const inside = mounts.find(({ mountPoint }) => mountPoint.startsWith(`${this.root}/`));
+    if (inside !== undefined) throw failedPrecondition(`${inside.mountPoint} is a mount: unmount it first`);
     await rm(this.root, { recursive: true, force: true });
+  }
+
+  async #own(kind: string, recorded: string, make: (own: string) => Promise<void>): Promise<string> {
+    const name = `${kind}/${createHash('sha256').update(recorded).digest('hex').slice(0, NAME_LENGTH)}`;
+    const known = this.#made.get(name);
+    if (known !== undefined) return known;
+    this.#recorded.set(name, recorded);
+    const own = join(this.root, name);
+    const made = mkdir(dirname(own), { recursive: true })
+      .then(async () => make(own))
+      .then(() => own);
+    this.#made.set(name, made);
+    return made;
   }
 }
 

@@ -1,3 +1,4 @@
+import { mkdir, readdir, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readRecorded } from '../../../src/harness/drive/recorded';
 import { replay, type Replayed } from '../../../src/harness/drive/replay';
@@ -67,4 +68,114 @@ it('raw bytes in a tape replace nothing that was checked: they are left out, and
   expect(notes).toContain('not replayed: fields that this version does not know, of 3 requests of the tape');
   // What was left out is no difference.
   expect(JSON.stringify([live, recorded])).not.toContain('@unknown');
+});
+
+it.each([
+  ['../../../../etc/cron.d/evil', podOf('web'), 'its log_path ../../../../etc/cron.d/evil leads out'],
+  ['a/../../evil', podOf('web'), 'its log_path a/../../evil leads out of the log directory'],
+  ['/etc/cron.d/evil', { metadata: { name: 'web' } }, 'its log_path is in no log_directory'],
+])('a log at %s is not made', async (log_path, pod, why) => {
+  const { skipped } = await replayed([RUN, created({ log_path }, pod)]);
+  expect(skipped).toEqual([
+    expect.objectContaining({ method: 'CreateContainer', why: expect.stringContaining(why) as string }),
+  ]);
+  expect(fake.methods()).not.toContain('CreateContainer');
+});
+
+interface Mounted {
+  readonly host_path: string;
+  readonly container_path: string;
+  readonly readonly?: boolean;
+}
+
+/** What the endpoint is asked to mount for these paths of a tape. */
+async function mountsFor(paths: readonly string[]): Promise<readonly Mounted[]> {
+  const mounts = paths.map((host_path, at) => ({ host_path, container_path: `/${at}` }));
+  await replayed([RUN, created({ mounts })]);
+  const { config } = fake.calls.find(({ method }) => method === 'CreateContainer')!.request;
+  return (config as unknown as { mounts: readonly Mounted[] }).mounts;
+}
+
+it('what a tape mounts of another process, of other directories or by a link out of /dev is empty', async () => {
+  const paths = [
+    '/proc/1/root/etc',
+    `/proc/${process.pid}/cwd`,
+    '/proc/self/fd',
+    '/dev/fd',
+    '../../etc',
+    '/',
+  ];
+  for (const { host_path } of await mountsFor(paths))
+    expect(host_path).toMatch(
+      new RegExp(`^${fake.directory}/scratch/dockbridge-cri-\\w+/mounts/[0-9a-f]{32}$`),
+    );
+});
+
+it("the kernel's files are mounted as they are, and the node's files read-only; that is no difference", async () => {
+  const mounts = ['/proc', '/sys/', '/dev/null', '/usr/share/zoneinfo', '/etc/pki/no-such-file'].map(
+    (host_path) => ({ host_path, container_path: `/mnt${host_path}` }),
+  );
+  const { live } = await replayed([
+    ...[RUN, created({ mounts })],
+    ['ContainerStatus', { container_id: 'tape-container' }, { status: { id: 'tape-container' } }],
+  ]);
+  const { config } = fake.calls.find(({ method }) => method === 'CreateContainer')!.request;
+  expect((config as JsonObject).mounts).toEqual([
+    ...mounts.slice(0, 3),
+    { ...mounts[3], readonly: true },
+    { ...mounts[4], host_path: expect.stringContaining('/mounts/') as string },
+  ]);
+  expect(live.calls[1]?.request.config).toMatchObject({ mounts });
+  expect(live.calls[2]?.response?.status).toMatchObject({ mounts });
+});
+
+it('a link that a container makes in its mount leads to no other file', async () => {
+  const precious = join(fake.directory, 'precious');
+  await mkdir(precious);
+  const seen: string[] = [];
+  fake.onCall = async ({ method, request }) => {
+    if (method !== 'CreateContainer') return;
+    const [{ host_path }] = (request.config as unknown as { mounts: readonly [Mounted] }).mounts;
+    seen.push(host_path);
+    // The first container makes it.
+    if (seen.length === 1) await symlink(precious, join(host_path, 'link'));
+  };
+  const mount = (host_path: string): JsonObject => ({ mounts: [{ host_path, container_path: '/m' }] });
+  await replayed([
+    RUN,
+    created(mount('/data')),
+    created(mount('/data/link/made')),
+    created(mount('/data/link/a.conf')),
+  ]);
+  expect(seen).toHaveLength(3);
+  expect(await readdir(precious)).toEqual([]);
+});
+
+it('paths are those of the tape again in what is compared, and everybody may write, whatever the umask is', async () => {
+  const umask = process.umask(0o077);
+  const modes: number[] = [];
+  fake.onCall = async ({ method, request }) => {
+    if (method !== 'CreateContainer') return;
+    const { mounts } = request.config as unknown as { mounts: readonly Mounted[] };
+    for (const { host_path } of mounts) modes.push((await stat(host_path)).mode & 0o777);
+  };
+  try {
+    const mounts = ['/data/', '/data//sub/./x', '/data/app.conf'].map((host_path, at) => ({
+      ...{ host_path, container_path: `/${at}` },
+    }));
+    const pod = podOf('web', { log_directory: '/var/log/web/' });
+    const { live } = await replayed([
+      ...[['RunPodSandbox', { config: pod }, { pod_sandbox_id: 'tape-pod' }] as const],
+      created({ mounts, log_path: 'main/0.log' }, pod),
+      ['ContainerStatus', { container_id: 'tape-container' }, { status: { id: 'tape-container' } }],
+    ]);
+    expect(live.calls[1]?.request).toMatchObject({
+      config: { mounts },
+      sandbox_config: { log_directory: '/var/log/web/' },
+    });
+    expect(live.calls[2]?.response?.status).toMatchObject({ mounts, log_path: '/var/log/web/main/0.log' });
+  } finally {
+    process.umask(umask);
+  }
+  expect(modes).toEqual([0o777, 0o777, 0o666]);
 });

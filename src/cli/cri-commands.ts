@@ -115,6 +115,7 @@ export function addCriCommands(program: Command): void {
     .command('replay')
     .description(
       'make the calls of a tape again on an endpoint, compare its answers with those of the tape, and remove what was made. ' +
+        'The commands of the tape run with its privileges and devices: replay only tapes that you trust. ' +
         'Exit code 0: the endpoint behaves as the tape tells; 1: it differs; 2: that cannot be said, or something is left behind',
     )
     .argument('<TAPE>', 'a tape that record has written')

@@ -10,10 +10,13 @@ const MEANINGLESS: readonly NodeJS.Signals[] = [
   ...(['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGIO', 'SIGPWR', 'SIGSTKFLT'] as const),
 ];
 
-/** Resolves with the next signal that requests an orderly stop. */
-export async function nextEndSignal(): Promise<NodeJS.Signals> {
+/**
+ * Resolves with the next signal that requests an orderly stop.
+ * @param others signals that request it, too.
+ */
+export async function nextEndSignal(others: readonly NodeJS.Signals[] = []): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const name of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) process.once(name, resolve);
+    for (const name of ['SIGTERM', 'SIGINT', 'SIGQUIT', ...others] as const) process.once(name, resolve);
   });
 }
 

@@ -1,13 +1,14 @@
-import { writeFile } from 'node:fs/promises';
 import { asComparison } from '../../harness/effects/as-comparison';
 import { compareEffects } from '../../harness/effects/compare';
 import { KNOWN } from '../../harness/effects/known';
 import { renderEffects } from '../../harness/effects/render';
 import { renderJunit } from '../../harness/report/junit';
 import { invalidArgument, messageOf } from '../../lib/errors';
-import { abortedBySignal, effectsAt, type LookCommand } from './effects';
+import { effectsAt, type LookCommand } from './effects';
 import { print } from './print';
 import { say } from './proxied';
+import { stoppedBySignal } from './stop';
+import { writeReport } from './write-report';
 
 export interface DiffEffectsCommand extends LookCommand {
   readonly all: boolean;
@@ -29,14 +30,14 @@ export async function diffEffects(a: string, b: string, command: DiffEffectsComm
   try {
     for (const [option, given] of Object.entries({ '--rules': rules, '--scenario': scenario }))
       if (given !== undefined) throw invalidArgument(option, 'cannot be given with --effects');
-    const signal = abortedBySignal();
+    const signal = stoppedBySignal(NAME);
     const ofA = await effectsAt(NAME, a, command, signal);
     const ofB = await effectsAt(NAME, b, command, signal);
     const comparison = compareEffects(ofA, ofB, KNOWN);
-    if (junit !== undefined) await writeFile(junit, renderJunit(asComparison(comparison)));
     await print(
       output === 'text' ? renderEffects(comparison, all) : `${JSON.stringify(comparison, patterns, 2)}\n`,
     );
+    if (junit !== undefined) await writeReport(junit, renderJunit(asComparison(comparison)));
     return comparison.counts.differs > 0 ? 1 : 0;
   } catch (error) {
     say(NAME, messageOf(error));

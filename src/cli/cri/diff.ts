@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import { compare } from '../../harness/compare/compare';
 import { rulesFor } from '../../harness/compare/rules';
 import { pageDifferences } from '../../harness/html/diff-page';
@@ -8,11 +7,12 @@ import { renderJson } from '../../harness/report/json';
 import { renderJunit } from '../../harness/report/junit';
 import { renderText } from '../../harness/report/text';
 import { invalidArgument, messageOf } from '../../lib/errors';
-import { nextEndSignal } from '../end-process';
 import { print } from './print';
 import { say } from './proxied';
 import { rulesIn } from './rules-file';
 import { bothSides, imagesOf, isEndpoint } from './scenario-run';
+import { stoppedBySignal } from './stop';
+import { writeReport } from './write-report';
 
 export interface DiffCommand {
   readonly rules?: string | undefined;
@@ -27,6 +27,7 @@ export interface DiffCommand {
 
 const NAME = 'diff';
 const ALL = { method: undefined, pod: undefined, slowMs: undefined, failed: false };
+const NEVER = new AbortController().signal;
 
 /**
  * `dockbridge cri diff`.
@@ -34,16 +35,11 @@ const ALL = { method: undefined, pod: undefined, slowMs: undefined, failed: fals
  */
 export async function diff(a: string, b: string, command: DiffCommand): Promise<number> {
   const { rules, junit, html, output, scenario, scratch } = command;
-  const stop = new AbortController();
-  if (isEndpoint(a) || isEndpoint(b))
-    void nextEndSignal().then((signal) => {
-      say(NAME, `${signal}: what was made is removed; a second signal ends this at once`);
-      stop.abort();
-    });
+  const signal = isEndpoint(a) || isEndpoint(b) ? stoppedBySignal(NAME) : NEVER;
   try {
     const users = await rulesIn(rules);
     const images = imagesOf(command.image);
-    const sides = await bothSides(a, b, { scenario, images, scratch, signal: stop.signal });
+    const sides = await bothSides(a, b, { scenario, images, scratch, signal });
     for (const { problems } of sides) for (const problem of problems) say(NAME, problem);
     for (const { unmet, observation } of sides)
       for (const what of unmet) say(NAME, `${observation.source}: ${what}`);
@@ -51,14 +47,14 @@ export async function diff(a: string, b: string, command: DiffCommand): Promise<
     if (left.calls.length === 0 || right.calls.length === 0)
       throw invalidArgument(left.calls.length === 0 ? a : b, 'has no call that could be compared');
     const comparison = compare(left, right, rulesFor(left.runtime, right.runtime, users));
-    if (junit !== undefined) await writeFile(junit, renderJunit(comparison));
+    await print(output === 'text' ? renderText(comparison) : renderJson(comparison));
+    if (junit !== undefined) await writeReport(junit, renderJunit(comparison));
     if (html !== undefined) {
       const sources = [left, right].map(async (observation) =>
         isEndpoint(observation.source) ? observationSource(observation) : tapeSource(observation.source, ALL),
       );
       await writePage(html, await Promise.all(sources), pageDifferences(comparison));
     }
-    await print(output === 'text' ? renderText(comparison) : renderJson(comparison));
     return comparison.differences > 0 || sides.some(({ unmet }) => unmet.length > 0) ? 1 : 0;
   } catch (error) {
     say(NAME, messageOf(error));

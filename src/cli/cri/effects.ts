@@ -1,14 +1,15 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { open, readFile, unlink, type FileHandle } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { collectEffects } from '../../harness/effects/collect';
 import type { SeenRuntime } from '../../harness/effects/effect';
 import { readSeen, writeSeen } from '../../harness/effects/file';
-import { cancelled, invalidArgument, messageOf } from '../../lib/errors';
+import { invalidArgument, messageOf } from '../../lib/errors';
 import { CriClient } from '../../server/client/cri-client';
 import { parseEndpoint } from '../../server/listener/socket-listener';
-import { nextEndSignal } from '../end-process';
 import { print } from './print';
 import { say } from './proxied';
+import { stoppedBySignal } from './stop';
+import { REPORT_MODE } from './write-report';
 
 /** How containers are made and looked at. */
 export interface LookCommand {
@@ -29,22 +30,23 @@ const SCRATCH = '/var/tmp';
  * @returns the exit code: 0, or 2 if the runtime cannot be looked at.
  */
 export async function effects(endpoint: string, { output, ...look }: EffectsCommand): Promise<number> {
+  let file: FileHandle | undefined;
+  let isWritten = false;
   try {
-    const text = writeSeen(await effectsAt(NAME, endpoint, look, abortedBySignal()));
-    if (output === undefined) await print(text);
-    else await writeFile(output, text, { flag: 'wx' });
+    // A run takes minutes, and is lost if the file cannot be made.
+    file = output === undefined ? undefined : await open(output, 'wx', REPORT_MODE);
+    const text = writeSeen(await effectsAt(NAME, endpoint, look, stoppedBySignal(NAME)));
+    if (file === undefined) await print(text);
+    else await file.writeFile(text);
+    isWritten = true;
     return 0;
   } catch (error) {
     say(NAME, messageOf(error));
     return 2;
+  } finally {
+    await file?.close();
+    if (output !== undefined && file !== undefined && !isWritten) await unlink(output).catch(() => undefined);
   }
-}
-
-/** A signal that fires when the process is asked to end. */
-export function abortedBySignal(): AbortSignal {
-  const controller = new AbortController();
-  void nextEndSignal().then((signal) => controller.abort(cancelled(`ended by ${signal}`)));
-  return controller.signal;
 }
 
 /**

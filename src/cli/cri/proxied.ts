@@ -1,10 +1,11 @@
-import { once } from 'node:events';
 import { invalidArgument, messageOf } from '../../lib/errors';
 import { loggerInto, thresholdOf, type Logger } from '../../lib/logger';
 import { isSameSocket } from '../../node/disk/socket-file';
 import { parseEndpoint } from '../../server/listener/socket-listener';
+import { printable } from '../../harness/printable';
 import type { Recorded } from '../../harness/record';
 import { nextEndSignal, outliveOtherSignals } from '../end-process';
+import { print } from './print';
 
 /** What `record` and `fault` have in common. */
 export interface ProxiedCommand {
@@ -41,14 +42,13 @@ export async function runProxied(
   say(name, `${listen} passes calls on to ${upstream}; Ctrl-C ends it`);
   await ended;
   const recorded = await running.stop();
-  const isRead = process.stdout.write(summary(recorded, tape));
-  if (!isRead) await once(process.stdout, 'drain');
+  await print(summary(recorded, tape));
   return recorded.isWhole ? 0 : 1;
 }
 
-/** Prints a line for a person on stderr, because stdout is for the result. */
+/** Prints a line for a person on stderr, because stdout is for the result. The text may be of a tape. */
 export function say(name: string, text: string): void {
-  process.stderr.write(`dockbridge cri ${name}: ${text}\n`);
+  process.stderr.write(`dockbridge cri ${name}: ${printable(text)}\n`);
 }
 
 function checkEndpoints(listen: string, upstream: string): void {

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import { compare } from '../../harness/compare/compare';
 import { rulesFor } from '../../harness/compare/rules';
 import { readRecorded } from '../../harness/drive/recorded';
@@ -9,11 +8,12 @@ import { renderText } from '../../harness/report/text';
 import { duration } from '../../config/parsers';
 import { failedPrecondition, invalidArgument, messageOf } from '../../lib/errors';
 import { parseEndpoint } from '../../server/listener/socket-listener';
-import { nextEndSignal } from '../end-process';
 import { print } from './print';
 import { say } from './proxied';
 import { rulesIn } from './rules-file';
 import { imagesOf } from './scenario-run';
+import { stoppedBySignal } from './stop';
+import { writeReport } from './write-report';
 
 export interface ReplayCommand {
   readonly to: string;
@@ -36,11 +36,7 @@ const TOLD = 10;
  * @returns the exit code: 0 if the endpoint behaves as the tape tells, 1 if not, 2 if that cannot be said or something is left behind.
  */
 export async function replay(file: string, command: ReplayCommand): Promise<number> {
-  const stop = new AbortController();
-  void nextEndSignal().then((signal) => {
-    say(NAME, `${signal}: what was made is removed; a second signal ends this at once`);
-    stop.abort();
-  });
+  const signal = stoppedBySignal(NAME);
   try {
     const { to, speed, scratch, junit, output } = command;
     const users = await rulesIn(command.rules);
@@ -55,15 +51,15 @@ export async function replay(file: string, command: ReplayCommand): Promise<numb
         `${file} is not whole: --incomplete replays it as far as it goes, and may find differences that are none`,
       );
     }
-    const done = await replayTape(file, tape, { to, speed, scratch, images, waitMs, signal: stop.signal });
+    const done = await replayTape(file, tape, { to, speed, scratch, images, waitMs, signal });
     const { recorded, live, skipped, collapsed, notes, left } = done;
     const comparison = compare(recorded, live, rulesFor(recorded.runtime, live.runtime, users));
-    if (junit !== undefined) await writeFile(junit, renderJunit(comparison));
     await print(output === 'text' ? renderText(comparison) : renderJson(comparison));
     for (const note of notes) say(NAME, note);
     if (collapsed > 0) say(NAME, `${collapsed} polling calls said nothing new and were not made`);
     for (const line of told(skipped)) say(NAME, line);
     for (const what of left) say(NAME, `left behind on ${to}: ${what}`);
+    if (junit !== undefined) await writeReport(junit, renderJunit(comparison));
     if (left.length > 0) return 2;
     return comparison.differences > 0 ? 1 : 0;
   } catch (error) {

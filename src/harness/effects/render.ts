@@ -1,6 +1,7 @@
 import { columns } from '../../lib/columns';
 import type { EffectComparison, EffectRow } from './compare';
 import type { Explanation } from './explanation';
+import { printable } from '../printable';
 
 /** A longer value makes the table unreadable; JSON has it whole. */
 const MAX_VALUE = 60;
@@ -65,9 +66,4 @@ function value(text: string | undefined): string {
 
 function paragraph({ because, advice }: Explanation, number: number): string {
   return `[${number}] ${because}\n${advice === undefined ? '' : `    To do: ${advice}\n`}`;
-}
-
-/** What a container wrote must not move the cursor of who reads it. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ');
 }

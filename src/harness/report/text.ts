@@ -1,5 +1,6 @@
 import type { ComparedCall, Comparison, Difference } from '../compare/comparison';
 import { idleRules, shownValue, sideText, sumOf, titleOf } from './phrases';
+import { printable } from '../printable';
 
 /** A report for a person: what differs first, and the sum at its end. */
 export function renderText(comparison: Comparison): string {
@@ -57,9 +58,4 @@ function allowedLines(calls: readonly ComparedCall[]): readonly string[] {
 
 function section(title: string, lines: readonly string[]): readonly string[] {
   return lines.length === 0 ? [] : [`${title}:`, ...lines.map((line) => `  ${line}`)];
-}
-
-/** Text of a runtime must not move the cursor of who reads it. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ');
 }

@@ -2,6 +2,7 @@ import { columns } from '../../lib/columns';
 import type { ShownTape } from './calls';
 import { latencies, type Latency } from './latency';
 import { OPEN, type ShownCall } from './shown-call';
+import { printable } from '../printable';
 
 /** A longer reason would make the table unreadable; the tape has the whole text. */
 const MAX_DETAILS = 100;
@@ -56,9 +57,4 @@ function latencyRow({ method, calls, failed, p50, p90, p99, max }: Latency): str
 function shownMs(ms: number | undefined): string {
   if (ms === undefined) return '-';
   return ms < 10 ? ms.toFixed(2) : ms.toFixed(0);
-}
-
-/** Text from a tape must not move the reader's cursor, whoever wrote it. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ');
 }

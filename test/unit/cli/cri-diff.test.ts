@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { diff } from '../../../src/cli/cri/diff';
@@ -56,6 +56,14 @@ it('a difference is 1, and stands in all reports', async () => {
   expect(await readFile(file('out.xml'), 'utf8')).toContain(
     '<failure type="difference" message="StopPodSandbox.@call: only A has this call">',
   );
+  expect((await stat(file('out.xml'))).mode & 0o777).toBe(0o600);
+});
+
+it('a JUnit file that cannot be written costs the exit code, and not the report', async () => {
+  await withoutStop();
+  expect(await run({ junit: file('no/such/out.xml') })).toBe(2);
+  expect(printed).toContain('1 difference ');
+  expect(said.join('')).toContain('ENOENT');
 });
 
 it('rules of the user are added', async () => {
@@ -144,4 +152,15 @@ it('a tape that is cut is compared as far as it goes, and told', async () => {
   await writeFile(file('b.tape'), text.trimEnd().split('\n').slice(0, -1).join('\n') + '\n');
   expect(await run()).toBe(0);
   expect(said).toEqual([expect.stringContaining('not the end of a tape')]);
+});
+
+it('text of a tape does not reach the terminal as it is', async () => {
+  await writeFile(file('\u001b]0;title\u0007.tape'), 'hello\n');
+  const end = await diff(file('\u001b]0;title\u0007.tape'), file('b.tape'), { output: 'text', image: [] });
+  expect({ end, said: said.join('') }).toEqual({
+    end: 2,
+    said: expect.stringContaining(' ]0;title .tape is not a tape') as string,
+  });
+  // eslint-disable-next-line no-control-regex -- these are looked for
+  expect(said.join('').trimEnd()).not.toMatch(/[\u0000-\u001f]/);
 });

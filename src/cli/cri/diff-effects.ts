@@ -23,7 +23,8 @@ const NAME = 'diff';
 /**
  * `dockbridge cri diff A B --effects`: makes the same pods on two runtimes, one after the other, and compares what their containers
  * got. A signal ends it, with the pods removed.
- * @returns the exit code: 0 if all differences are explained, 1 if one is not, 2 if a runtime cannot be looked at.
+ * @returns the exit code: 0 if all differences are explained, 1 if one is not, 2 if a runtime cannot be looked at
+ * or something is left behind.
  */
 export async function diffEffects(a: string, b: string, command: DiffEffectsCommand): Promise<number> {
   const { all, rules, scenario, junit, output } = command;
@@ -33,11 +34,12 @@ export async function diffEffects(a: string, b: string, command: DiffEffectsComm
     const signal = stoppedBySignal(NAME);
     const ofA = await effectsAt(NAME, a, command, signal);
     const ofB = await effectsAt(NAME, b, command, signal);
-    const comparison = compareEffects(ofA, ofB, KNOWN);
+    const comparison = compareEffects(ofA.seen, ofB.seen, KNOWN);
     await print(
       output === 'text' ? renderEffects(comparison, all) : `${JSON.stringify(comparison, patterns, 2)}\n`,
     );
     if (junit !== undefined) await writeReport(junit, renderJunit(asComparison(comparison)));
+    if (ofA.isLeft || ofB.isLeft) return 2;
     return comparison.counts.differs > 0 ? 1 : 0;
   } catch (error) {
     say(NAME, messageOf(error));

@@ -27,7 +27,7 @@ const SCRATCH = '/var/tmp';
 
 /**
  * `dockbridge cri effects ENDPOINT`: writes down what containers get on one runtime, to be compared elsewhere.
- * @returns the exit code: 0, or 2 if the runtime cannot be looked at.
+ * @returns the exit code: 0, or 2 if the runtime cannot be looked at or something is left behind.
  */
 export async function effects(endpoint: string, { output, ...look }: EffectsCommand): Promise<number> {
   let file: FileHandle | undefined;
@@ -35,11 +35,12 @@ export async function effects(endpoint: string, { output, ...look }: EffectsComm
   try {
     // A run takes minutes, and is lost if the file cannot be made.
     file = output === undefined ? undefined : await open(output, 'wx', REPORT_MODE);
-    const text = writeSeen(await effectsAt(NAME, endpoint, look, stoppedBySignal(NAME)));
+    const { seen, isLeft } = await effectsAt(NAME, endpoint, look, stoppedBySignal(NAME));
+    const text = writeSeen(seen);
     if (file === undefined) await print(text);
     else await file.writeFile(text);
     isWritten = true;
-    return 0;
+    return isLeft ? 2 : 0;
   } catch (error) {
     say(NAME, messageOf(error));
     return 2;
@@ -47,6 +48,12 @@ export async function effects(endpoint: string, { output, ...look }: EffectsComm
     await file?.close();
     if (output !== undefined && file !== undefined && !isWritten) await unlink(output).catch(() => undefined);
   }
+}
+
+export interface LookedAt {
+  readonly seen: SeenRuntime;
+  /** Whether something could not be removed, which was told. */
+  readonly isLeft: boolean;
 }
 
 /**
@@ -59,20 +66,26 @@ export async function effectsAt(
   side: string,
   { busybox, scratch = SCRATCH }: LookCommand,
   signal: AbortSignal,
-): Promise<SeenRuntime> {
+): Promise<LookedAt> {
   if (!side.startsWith('unix://')) {
     // Without this check, an address of another kind would be reported as a missing file.
     if (/^\w+:\/\//.test(side)) throw invalidArgument(side, 'is not unix:///path');
-    return readSeen(await readFile(side, 'utf8'), side);
+    return { seen: readSeen(await readFile(side, 'utf8'), side), isLeft: false };
   }
   parseEndpoint(side, {}, process.pid);
   const client = new CriClient(side);
   try {
-    return await collectEffects(client, {
+    let isLeft = false;
+    const seen = await collectEffects(client, {
       ...{ source: side, image: busybox, signal, scratchRoot: resolve(scratch) },
       onPod: (pod) => say(name, `${side}: pod ${pod} is done`),
       onNote: (note) => say(name, `${side}: ${note}`),
+      onLeft: (what) => {
+        isLeft = true;
+        say(name, `left behind on ${side}: ${what}`);
+      },
     });
+    return { seen, isLeft };
   } catch (error) {
     throw new Error(`${side}: ${messageOf(error)}`, { cause: error });
   } finally {

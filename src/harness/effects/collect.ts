@@ -13,7 +13,7 @@ import type { ContainerEffects, EffectValue, SeenRuntime } from './effect';
 import { logEffects } from './log-effects';
 import { namespaceEffects } from './namespace-effects';
 import { probe, type Container, type Sections } from './probe';
-import { containerRequest, ENDED_BY, podRequest, READY } from './requests';
+import { containerRequest, ENDED_BY, isOfRun, podRequest, READY } from './requests';
 import {
   effectsScenario,
   SCRATCH_DIRECTORIES,
@@ -34,8 +34,10 @@ export interface CollectOptions {
   readonly signal?: AbortSignal;
   /** Told each pod as it is done. */
   readonly onPod?: (pod: string) => void;
-  /** Told why a pod or a container was refused, and what could not be removed. */
+  /** Told why a pod or a container was refused. */
   readonly onNote?: (text: string) => void;
+  /** Told what could not be removed. */
+  readonly onLeft?: (text: string) => void;
   /** Tests change pods to seed differences. */
   readonly scenario?: (scratch: string) => readonly ScenarioPod[];
 }
@@ -67,7 +69,7 @@ export async function collectEffects(client: Client, options: CollectOptions): P
       const seen = await run.pod(pod);
       options.onPod?.(pod.name);
       return seen;
-    });
+    }).finally(async () => run.removeUnnamed());
     if (!run.hasStarted) throw new Error(`no container of the scenario starts: ${run.refusals[0] ?? ''}`);
     return { source, runtime: { name, version }, containers: containers.flat() };
   } finally {
@@ -118,6 +120,8 @@ class Run {
   readonly refusals: string[] = [];
   /** Two runtimes that both refuse everything are not the same for that. */
   hasStarted = false;
+  /** Calls of RunPodSandbox that told no id. One that failed can have made a pod, as when its time was over. */
+  private unnamed = 0;
 
   constructor(
     private readonly client: Client,
@@ -131,14 +135,16 @@ class Run {
     this.options.signal?.throwIfAborted();
     const config = podRequest(pod, this.#id, this.scratch);
     await mkdir(config.log_directory ?? '', { recursive: true });
+    this.unnamed++;
     const made = await this.unlessRefused(pod.name, () => this.client.call('RunPodSandbox', { config }));
     if (typeof made === 'string')
       return pod.containers.map(({ name }) => told(pod, name, new Map([['pod starts', made]])));
+    this.unnamed--;
     const { pod_sandbox_id } = made;
     try {
       return await this.containers(pod, config, pod_sandbox_id);
     } finally {
-      await this.remove(pod.name, pod_sandbox_id);
+      await this.remove(config.metadata?.name ?? '', pod_sandbox_id);
     }
   }
 
@@ -259,14 +265,25 @@ class Run {
     }
   }
 
-  private async remove(name: string, pod_sandbox_id: string): Promise<void> {
+  /** Removes the pods of this run whose ids nobody was told. Never rejects. */
+  async removeUnnamed(): Promise<void> {
+    if (this.unnamed === 0) return;
     try {
-      await this.client.call('StopPodSandbox', { pod_sandbox_id });
+      const { items } = await this.client.call('ListPodSandbox', {});
+      for (const { id, metadata } of items)
+        if (isOfRun(metadata ?? {}, this.#id)) await this.remove(metadata?.name ?? '', id);
+    } catch (error) {
+      this.options.onLeft?.(`pods of which no id was told, if they were made: ${messageOf(error)}`);
+    }
+  }
+
+  private async remove(pod: string, pod_sandbox_id: string): Promise<void> {
+    // What cannot be stopped can be removed all the same: CRI says that a removal stops what runs.
+    await this.client.call('StopPodSandbox', { pod_sandbox_id }).catch(() => undefined);
+    try {
       await this.client.call('RemovePodSandbox', { pod_sandbox_id });
     } catch (error) {
-      this.options.onNote?.(
-        `pod effects-${name} (${pod_sandbox_id}) could not be removed: ${messageOf(error)}`,
-      );
+      this.options.onLeft?.(`pod ${pod} (${pod_sandbox_id}) could not be removed: ${messageOf(error)}`);
     }
   }
 

@@ -12,12 +12,19 @@ export const READY = 'effects: ready';
 /** Begins the line in which a container tells the signal that ends it. */
 export const ENDED_BY = 'effects: ended by';
 
+const NAMESPACE = 'dockbridge-effects';
+
+/** Whether a pod of these metadata was made by a run. */
+export function isOfRun({ namespace, uid }: cri.IPodSandboxMetadata, run: string): boolean {
+  return namespace === NAMESPACE && uid?.startsWith(`${run}-`) === true;
+}
+
 /** The request for a pod as kubelet would make it. @param run another one in each run, for names that an earlier one left behind. */
 export function podRequest(pod: ScenarioPod, run: string, scratch: string): cri.IPodSandboxConfig {
   return {
     metadata: {
       name: `effects-${pod.name}`,
-      namespace: 'dockbridge-effects',
+      namespace: NAMESPACE,
       uid: `${run}-${pod.name}`,
       attempt: 0,
     },

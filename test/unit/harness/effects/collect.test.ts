@@ -8,6 +8,7 @@ import type { cri } from '../../../../src/proto';
 
 const UNAVAILABLE = Object.assign(new Error('14 UNAVAILABLE: gone'), { code: 14 });
 const REFUSED = Object.assign(new Error('3 INVALID_ARGUMENT: no such user'), { code: 3 });
+const LATE = Object.assign(new Error('4 DEADLINE_EXCEEDED: too late'), { code: 4 });
 const POD_ID = 'p'.repeat(64);
 const ID = 'c'.repeat(64);
 
@@ -33,6 +34,7 @@ class FakeRuntime {
     Version: () => ({ runtime_name: 'fake', runtime_version: '1.0' }),
     ImageStatus: () => ({ image: { id: 'sha256:1' } }),
     RunPodSandbox: () => ({ pod_sandbox_id: POD_ID }),
+    ListPodSandbox: () => ({ items: [] }),
     PodSandboxStatus: () => ({
       status: { network: { ip: '10.0.0.9', additional_ips: [{ ip: 'fd00::9' }] } },
     }),
@@ -184,15 +186,57 @@ describe('A run of the scenario', () => {
   });
 
   it('tells what it could not remove', async () => {
-    const notes: string[] = [];
+    const left: string[] = [];
     const runtime = new FakeRuntime({
       RemovePodSandbox: () => {
         throw REFUSED;
       },
     });
-    await collect(runtime, { onNote: (note) => notes.push(note) });
-    expect(notes).toEqual([
+    await collect(runtime, { onLeft: (what) => left.push(what) });
+    expect(left).toEqual([
       `pod effects-one (${POD_ID}) could not be removed: 3 INVALID_ARGUMENT: no such user`,
     ]);
+  });
+
+  it('removes what it cannot stop', async () => {
+    const left: string[] = [];
+    const runtime = new FakeRuntime({
+      StopPodSandbox: () => {
+        throw LATE;
+      },
+    });
+    await collect(runtime, { onLeft: (what) => left.push(what) });
+    expect(runtime.calls.slice(-2)).toEqual(REMOVAL);
+    expect(left).toEqual([]);
+  });
+
+  it('finds and removes a pod whose id it was not told, and no pod of another run', async () => {
+    const items: { id: string; metadata: cri.IPodSandboxMetadata }[] = [];
+    const removed: string[] = [];
+    const runtime = new FakeRuntime({
+      RunPodSandbox: ({ config }: { config: { metadata: cri.IPodSandboxMetadata } }) => {
+        items.push({ id: 'other', metadata: { ...config.metadata, uid: 'other-one' } });
+        items.push({ id: 'same-uid', metadata: { ...config.metadata, namespace: 'prod' } });
+        items.push({ id: 'own', metadata: config.metadata });
+        throw LATE;
+      },
+      ListPodSandbox: () => ({ items }),
+      RemovePodSandbox: ({ pod_sandbox_id }: { pod_sandbox_id: string }) => {
+        removed.push(pod_sandbox_id);
+        return {};
+      },
+    });
+    await expect(collect(runtime)).rejects.toThrow('4 DEADLINE_EXCEEDED');
+    expect(removed).toEqual(['own']);
+  });
+
+  it('tells that something may be there when it cannot look', async () => {
+    const left: string[] = [];
+    const gone = () => {
+      throw UNAVAILABLE;
+    };
+    const runtime = new FakeRuntime({ RunPodSandbox: gone, ListPodSandbox: gone });
+    await expect(collect(runtime, { onLeft: (what) => left.push(what) })).rejects.toThrow('gone');
+    expect(left).toEqual(['pods of which no id was told, if they were made: 14 UNAVAILABLE: gone']);
   });
 });

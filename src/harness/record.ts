@@ -1,3 +1,4 @@
+import { unlink } from 'node:fs/promises';
 import type { Logger } from '../lib/logger';
 import type { StartWorker } from '../lib/worker-rpc';
 import { CriClient } from '../server/client/cri-client';
@@ -79,6 +80,8 @@ export class Recording {
       await between.listen();
     } catch (error) {
       await recorder?.finish();
+      // It was made by this call, and holds no call.
+      if (output !== undefined) await unlink(output).catch(() => undefined);
       throw error;
     }
     return recording;

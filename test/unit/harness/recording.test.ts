@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { connect } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
@@ -194,4 +194,17 @@ it('a thread that died delays nothing, and the recording says so', async () => {
   expect(isWhole).toBe(false);
   expect(lost).toBeGreaterThan(0);
   expect(warnings).toEqual(['the tape has ended: its thread ended']);
+});
+
+it('a recording whose socket is taken leaves no tape', async () => {
+  const other = join(runtime.directory, 'other.tape');
+  const more = { listen: runtime.proxyEndpoint, upstream: runtime.endpoint, output: other, full: false };
+  await expect(
+    Recording.start({
+      ...{ ...more, logger: silentLogger, startWorker: startSourceWorker },
+      warn: (text) => void warnings.push(text),
+    }),
+  ).rejects.toThrow();
+  await expect(access(other)).rejects.toThrow('ENOENT');
+  await tape();
 });

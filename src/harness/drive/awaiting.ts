@@ -8,6 +8,11 @@ const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 500;
 /** A slow machine may need so many times what the recorded one needed. */
 const SLOWER = 2;
+/**
+ * Most of a longer time in the recording was the client's pause, and not the runtime's work. What needs the pause, such as a container
+ * that runs for an hour, can be replayed with `--speed 1x`.
+ */
+const LONGEST_MS = 120_000;
 
 export interface Reached {
   readonly driven: Driven;
@@ -33,7 +38,7 @@ export class Awaiting {
     signal: AbortSignal,
     ask: () => Promise<Driven | undefined>,
   ): Promise<Reached | undefined> {
-    const end = performance.now() + this.waitMs + SLOWER * sinceMs;
+    const end = performance.now() + this.waitMs + Math.min(SLOWER * sinceMs, LONGEST_MS);
     const wanted = this.#wanted(call);
     for (let wait = FIRST_PAUSE_MS; ; wait = Math.min(wait * 2, LONGEST_PAUSE_MS)) {
       const driven = await ask();

@@ -24,10 +24,21 @@ function nameOf(pod: JsonObject): string {
   return `${asText(namespace)}/${asText(name)}`;
 }
 
+/** Answers after which nobody knows whether the call has made something. */
+const UNCERTAIN: ReadonlySet<string> = new Set(['DEADLINE_EXCEEDED', 'UNAVAILABLE', 'CANCELLED']);
+
+/** A RunPodSandbox that has told no id. */
+interface Making {
+  readonly identity: string;
+  /** Its refusal; undefined while it runs, and when its answer was lost. */
+  refusal?: string;
+}
+
 /** The pods and images that a run makes on an endpoint, which are to be gone after it. */
 export class OwnPods {
   readonly #ids = new Set<string>();
   readonly #images = new Set<string>();
+  readonly #making = new Set<Making>();
 
   private constructor(
     private readonly endpoint: Endpoint,
@@ -52,8 +63,23 @@ export class OwnPods {
     return new OwnPods(endpoint, before, new Set(configs.map(identityOf)));
   }
 
-  made(sandboxId: string): void {
-    if (!this.before.has(sandboxId)) this.#ids.add(sandboxId);
+  /**
+   * Makes a pod with `run`, a RunPodSandbox of this config. The pod is removed at the end; if the answer with its id is lost, by its
+   * name. A pod of that name which another client has made at the same time is left alone otherwise.
+   * @throws what `run` throws before the call is made.
+   */
+  async making<Made extends Driven | undefined>(config: JsonObject, run: () => Promise<Made>): Promise<Made> {
+    const making: Making = { identity: identityOf(config) };
+    this.#making.add(making);
+    const driven = await run().catch((error: unknown) => {
+      this.#making.delete(making);
+      throw error;
+    });
+    const id = textOf(driven?.response?.pod_sandbox_id);
+    if (driven === undefined || id !== undefined) this.#making.delete(making);
+    else if (!UNCERTAIN.has(driven.status)) making.refusal = driven.status;
+    if (id !== undefined && !this.before.has(id)) this.#ids.add(id);
+    return driven;
   }
 
   pulled(image: string): void {
@@ -88,6 +114,7 @@ export class OwnPods {
             left.push(`pod ${pod === undefined ? id : nameOf(pod)} (${id}): ${why}`);
         });
       }
+      left.push(...(await this.#refusedButThere(patience)));
       for (const image of this.#images) {
         const { status, details } = await this.endpoint.call(
           ...(['RemoveImage', { image: { image } }, { deadlineMs: REMOVE_MS }] as const),
@@ -115,7 +142,25 @@ export class OwnPods {
 
   #isOwn(pod: JsonObject): boolean {
     const id = textOf(pod.id) ?? '';
-    return !this.before.has(id) && (this.#ids.has(id) || this.identities.has(identityOf(pod)));
+    if (this.before.has(id)) return false;
+    const identity = identityOf(pod);
+    return (
+      this.#ids.has(id) ||
+      [...this.#making].some((one) => one.identity === identity && one.refusal === undefined)
+    );
+  }
+
+  /** Pods whose making was refused to us: they are what a failed call has left, or another client's. */
+  async #refusedButThere(patience: Patience): Promise<readonly string[]> {
+    const refused = [...this.#making].filter(({ refusal }) => refusal !== undefined);
+    if (refused.length === 0) return [];
+    const pods = await patience.with(() => podsOn(this.endpoint));
+    return pods.flatMap((pod) => {
+      const id = textOf(pod.id) ?? '';
+      const { refusal } = refused.find(({ identity }) => identity === identityOf(pod)) ?? {};
+      if (refusal === undefined || this.before.has(id) || this.#ids.has(id)) return [];
+      return [`pod ${nameOf(pod)} (${id}), which may be another client's: RunPodSandbox said ${refusal}`];
+    });
   }
 }
 

@@ -88,7 +88,7 @@ export async function replay(source: string, tape: RecordedTape, options: Replay
     // They end soon, and what they make must be known before it is removed.
     await waitAtMost('what is still running', END_MS, run.settled()).catch(() => undefined);
     if (failure !== undefined) throw failure as Error;
-    const left = await own.remove();
+    const left = [...(await own.remove()), ...(await scratch.remove())];
     own = undefined;
     const { head } = tape;
     const { runtime_name: name = '', runtime_version: version = '' } = head.upstream;
@@ -106,13 +106,12 @@ export async function replay(source: string, tape: RecordedTape, options: Replay
       left,
     };
   } catch (error) {
-    const left = (await own?.remove()) ?? [];
+    const left = [...((await own?.remove()) ?? []), ...((await scratch?.remove()) ?? [])];
     if (left.length === 0) throw error;
     const code = error instanceof RuntimeError ? error.code : 'UNKNOWN';
     throw new RuntimeError(code, `${messageOf(error)}; left behind on ${options.to}: ${left.join('; ')}`);
   } finally {
     endpoint.close();
-    await scratch?.remove().catch(() => undefined);
   }
 }
 

@@ -61,17 +61,16 @@ export async function runScenario(
     scratch = await Scratch.create(parent);
     const stage = new Stage(endpoint, scenario, own, scratch, images, signal);
     await stage.all();
-    const left = await own.remove();
+    const left = [...(await own.remove()), ...(await scratch.remove())];
     own = undefined;
     return { observation: { source: address, runtime, calls: stage.observed() }, unmet: stage.unmet, left };
   } catch (error) {
-    const left = (await own?.remove()) ?? [];
+    const left = [...((await own?.remove()) ?? []), ...((await scratch?.remove()) ?? [])];
     if (left.length === 0) throw error;
     const code = error instanceof RuntimeError ? error.code : 'UNKNOWN';
     throw new RuntimeError(code, `${messageOf(error)}; left behind on ${address}: ${left.join('; ')}`);
   } finally {
     endpoint.close();
-    await scratch?.remove().catch(() => undefined);
   }
 }
 
@@ -222,7 +221,6 @@ class Stage {
     if (id === undefined) return;
     this.#ids.set(nameOf(of), id);
     this.#known.bind(id, id);
-    if (of.container === undefined) this.own.made(id);
   }
 
   #check(step: Step & { kind: 'exec' }, { exitCode, stdout, stderr }: Expected, { response }: Driven): void {
@@ -250,7 +248,10 @@ class Stage {
   /** @throws when the signal fired, or nobody answers any more. */
   async #drive(method: string, request: JsonObject, deadlineMs = CALL_MS): Promise<Driven> {
     const signal = MAKING.has(method) ? undefined : this.signal;
-    const driven = await this.endpoint.call(method, request, { deadlineMs, signal });
+    const call = async (): Promise<Driven> => this.endpoint.call(method, request, { deadlineMs, signal });
+    const driven = await (method === 'RunPodSandbox'
+      ? this.own.making(objectOf(request.config), call)
+      : call());
     if (this.signal.aborted) throw cancelled('the scenario was interrupted');
     if (driven.status === 'UNAVAILABLE') {
       await this.endpoint.version(VERSION_MS).catch((error: unknown) => {

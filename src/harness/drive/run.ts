@@ -164,7 +164,9 @@ export class Run {
     const t = this.#now();
     const driven = isPolled(call.method)
       ? await this.#polled(planned, request)
-      : await this.#once(call, request);
+      : call.method === 'RunPodSandbox'
+        ? await own.making(objectOf(request.config), async () => this.#once(call, request))
+        : await this.#once(call, request);
     if (driven === undefined) return;
     this.#results.push({ call, t, request, driven });
     this.#learn(call, image, driven);
@@ -224,7 +226,6 @@ export class Run {
     for (const name of ['pod_sandbox_id', 'container_id'] as const) {
       if (!MAKING.has(method)) continue;
       const [mine, theirs] = [textOf(driven.response?.[name]), textOf(recorded?.[name])];
-      if (mine !== undefined && method === 'RunPodSandbox') own.made(mine);
       if (mine !== undefined && theirs !== undefined) bindings.bind(theirs, mine);
     }
     if (method === 'PullImage' && driven.status === 'OK' && image !== undefined) own.pulled(image);

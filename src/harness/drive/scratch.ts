@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { access, chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, normalize, resolve } from 'node:path';
-import { failedPrecondition, invalidArgument } from '../../lib/errors';
+import { failedPrecondition, invalidArgument, messageOf } from '../../lib/errors';
 import { parseMountinfo } from '../../node/mountinfo';
 import { realPath, type RealPath } from './real-paths';
 
@@ -91,12 +91,20 @@ export class Scratch {
     });
   }
 
-  /** @throws FAILED_PRECONDITION when something is mounted in it, which would be emptied; else the system's error. */
-  async remove(): Promise<void> {
-    const mounts = parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8'));
-    const inside = mounts.find(({ mountPoint }) => mountPoint.startsWith(`${this.root}/`));
-    if (inside !== undefined) throw failedPrecondition(`${inside.mountPoint} is a mount: unmount it first`);
-    await rm(this.root, { recursive: true, force: true });
+  /**
+   * Removes it, unless something is mounted in it, which would be emptied. Never rejects.
+   * @returns what stays, a sentence each.
+   */
+  async remove(): Promise<readonly string[]> {
+    try {
+      const mounts = parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8'));
+      const inside = mounts.find(({ mountPoint }) => mountPoint.startsWith(`${this.root}/`));
+      if (inside !== undefined) return [`the directory ${this.root}: ${inside.mountPoint} is a mount`];
+      await rm(this.root, { recursive: true, force: true });
+      return [];
+    } catch (error) {
+      return [`the directory ${this.root}: ${messageOf(error)}`];
+    }
   }
 
   async #own(kind: string, recorded: string, make: (own: string) => Promise<void>): Promise<string> {

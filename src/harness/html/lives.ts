@@ -80,7 +80,7 @@ export class Lives {
 
   #answered(method: string, asked: Partial<Record<Kind, string>>, answer: Json | undefined, by: Told): void {
     const fields = objectOf(answer);
-    const [kind, state] = DONE[method] ?? [];
+    const [kind, state] = own(DONE, method) ?? [];
     if (kind !== undefined && state !== undefined) this.#change(kind, asked[kind], state, by);
     if (method === 'RunPodSandbox') this.#change('sandbox', textOf(fields.pod_sandbox_id), 'running', by);
     if (method === 'CreateContainer') this.#change('container', textOf(fields.container_id), 'created', by);
@@ -95,7 +95,7 @@ export class Lives {
   #event({ n, t, message }: StreamMessage): void {
     const fields = objectOf(message);
     const id = textOf(fields.container_id);
-    const [type, state] = EVENTS[textOf(fields.container_event_type) ?? 'CONTAINER_CREATED_EVENT'] ?? [];
+    const [type, state] = own(EVENTS, textOf(fields.container_event_type) ?? 'CONTAINER_CREATED_EVENT') ?? [];
     const by = told({ n, t }, 'event');
     const sandbox = objectOf(fields.pod_sandbox_status);
     this.#status('sandbox', sandbox, by);
@@ -110,7 +110,7 @@ export class Lives {
 
   #status(kind: Kind, status: JsonObject, by: Told): void {
     const first = kind === 'sandbox' ? 'SANDBOX_READY' : 'CONTAINER_CREATED';
-    const state = STATES[textOf(status.state) ?? first];
+    const state = own(STATES, textOf(status.state) ?? first);
     if (state === undefined) return;
     // A list has no exit codes, and a status leaves out the code 0.
     const isWhole = kind === 'container' && state === 'exited' && status.finished_at !== undefined;
@@ -148,4 +148,9 @@ function told({ n, t }: { n: number; t: number }, by: StateChange['by']): Told {
 
 function placeOf(subjects: Subjects, id: string, kind: Kind): { pod?: string; container?: string } {
   return kind === 'sandbox' ? subjects.of({ pod_sandbox_id: id }) : subjects.of({ container_id: id });
+}
+
+/** The value of a table's own key: a tape may name what every object has, such as `constructor`. */
+function own<Value>(table: Readonly<Record<string, Value>>, key: string): Value | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined;
 }

@@ -7,6 +7,9 @@ const MAX_HEAD_BYTES = 64 * 1024;
 /** Room for two of gRPC's longest messages, in base64. */
 const MAX_LINE_BYTES = 256 * 1024 * 1024;
 
+/** No message of CRI comes near it. Whoever walks through a line calls itself at each level. */
+const MAX_DEPTH = 100;
+
 /** What is wrong with a tape that can be read all the same. */
 export interface TapeProblem {
   /** Counted from 1. */
@@ -92,6 +95,10 @@ export class TapeReader {
 
   #parsed(text: string, isWhole: boolean): TapeLine | undefined {
     const line = objectOf(text);
+    if (line !== undefined && isDeeper(line, MAX_DEPTH)) {
+      this.#problem(`is nested deeper than ${MAX_DEPTH} levels`);
+      return undefined;
+    }
     if (line !== undefined && isTapeLine(line)) return line as unknown as TapeLine;
     if (!isWhole) this.#problem('is cut');
     else this.#problem(line === undefined ? 'is not a JSON object' : 'is not a line of a tape');
@@ -118,6 +125,13 @@ function objectOf(text: string): Readonly<Record<string, unknown>> | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Whether objects and lists are in each other more than `levels` deep. */
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  return Object.values(value).some((item) => isDeeper(item, levels - 1));
 }
 
 type Check = (value: unknown) => boolean;

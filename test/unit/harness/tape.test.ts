@@ -235,6 +235,13 @@ it.each([
   expect(problems[0]).toBe('2 is not a line of a tape');
 });
 
+it('a line that is nested without end is a problem, and the others are read', async () => {
+  const deep = `{"n":2,"t":1,"method":"X","request":${'['.repeat(20_000)}${']'.repeat(20_000)}}`;
+  const { lines, problems } = await read(whole(CALL, deep, END));
+  expect(lines).toHaveLength(2);
+  expect(problems).toEqual(['3 is nested deeper than 100 levels']);
+});
+
 it.each([
   ['', 'x.tape is empty: it is not a tape'],
   ['{"foo":1}\n', 'x.tape is not a tape: its first line is not the head of one'],

@@ -42,6 +42,24 @@ it('follows a pod by the answers of what changes it', () => {
   ]);
 });
 
+it('a name that every object has is none of a method, an event or a state', () => {
+  const { states, lives } = livesOf([
+    ...call(1, 1, 'constructor', { pod_sandbox_id: 'p', container_id: 'c' }),
+    ...call(2, 2, 'ListContainers', {}, { containers: [{ id: 'c', state: 'constructor' }] }),
+    { n: 3, t: 3, method: 'GetContainerEvents', api: 'v1', request: {} },
+    ...[
+      {
+        n: 3,
+        t: 4,
+        method: 'GetContainerEvents',
+        i: 0,
+        message: { container_id: 'c', container_event_type: 'constructor' },
+      },
+    ],
+  ]);
+  expect({ states, events: lives.events(new Subjects()) }).toEqual({ states: [], events: [] });
+});
+
 it('a call that failed changes nothing', () => {
   const { states } = livesOf([
     { n: 1, t: 0, method: 'StartContainer', request: { container_id: 'c' } },

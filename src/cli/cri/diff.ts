@@ -27,7 +27,6 @@ export interface DiffCommand {
 
 const NAME = 'diff';
 const ALL = { method: undefined, pod: undefined, slowMs: undefined, failed: false };
-const NEVER = new AbortController().signal;
 
 /**
  * `dockbridge cri diff`.
@@ -35,7 +34,7 @@ const NEVER = new AbortController().signal;
  */
 export async function diff(a: string, b: string, command: DiffCommand): Promise<number> {
   const { rules, junit, html, output, scenario, scratch } = command;
-  const signal = isEndpoint(a) || isEndpoint(b) ? stoppedBySignal(NAME) : NEVER;
+  const signal = isEndpoint(a) || isEndpoint(b) ? stoppedBySignal(NAME) : new AbortController().signal;
   try {
     const users = await rulesIn(rules);
     const images = imagesOf(command.image);

@@ -255,6 +255,7 @@ describe('the trial beside an Engine', () => {
       'pause',
       'sbom.cdx.json',
       'tape',
+      'tape-page.template',
       'worker-entry.js',
       'worker-entry.js.map',
     ]);

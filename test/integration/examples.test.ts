@@ -76,6 +76,7 @@ describe('the files of a node', () => {
       'harness', // test/unit/cli/cri-examples.test.ts
       'kubelet-config.yaml',
       'pod.json',
+      'standalone',
     ]);
     for (const name of names.filter((file) => /\.(yaml|json)$/.test(file)))
       expect(parseAllDocuments(read(name)).flatMap(({ errors }) => errors)).toEqual([]);

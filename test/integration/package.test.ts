@@ -246,6 +246,8 @@ describe('what a package holds', () => {
       'examples/RuntimeClass.yaml',
       'examples/config.yaml',
       'examples/container.json',
+      'examples/harness/faults.yaml',
+      'examples/harness/github-workflow.yml',
       'examples/harness/rules.yaml',
       'examples/harness/scenario.yaml',
       'examples/kubelet-config.yaml',

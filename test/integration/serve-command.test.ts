@@ -73,7 +73,7 @@ describe('words without a daemon', () => {
 
   it.each([
     ['an unknown flag', ['--no-such-flag'], '--no-such-flag'],
-    ['an unknown command', ['no-such-command'], 'too many arguments'],
+    ['an unknown command', ['no-such-command'], 'there is no command "no-such-command"'],
     ['a flag without its value', ['serve', '--log-level'], '--log-level'],
   ])('%s is refused, with a hint to --help', async (_what, words, text) => {
     const command = start(words);

@@ -127,7 +127,7 @@ it('says what a switch does to each pod, changes nothing, and exits by the worst
   expect(table).toMatch(
     warnings > 0
       ? /3 pods with 3 containers: /
-      : /3 pods with 3 containers: all can be taken over as they are\.\n$/,
+      : /3 pods with 3 containers: dockbridge can take over all of them as they are\.\n$/,
   );
   expect(await snapshotOf(node, sharedDockerHost(), [directory, node.directory])).toEqual(before);
   expect(new Set(engine.calls.map(({ method }) => method))).toEqual(new Set(['GET']));

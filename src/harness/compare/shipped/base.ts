@@ -47,6 +47,24 @@ export const BASE_RULES: readonly RuleText[] = [
     because: OWN,
   }),
 
+  // Events.
+  ...all(
+    [
+      ...['GetContainerEvents.containers_statuses.@item', 'GetContainerEvents.containers_statuses.state'],
+      ...[
+        'GetContainerEvents.containers_statuses.started_at',
+        'GetContainerEvents.containers_statuses.finished_at',
+      ],
+      ...[
+        'GetContainerEvents.containers_statuses.exit_code',
+        'GetContainerEvents.containers_statuses.reason',
+      ],
+      ...['GetContainerEvents.containers_statuses.message', 'GetContainerEvents.pod_sandbox_status.state'],
+      'GetContainerEvents.pod_sandbox_status.network',
+    ],
+    { as: 'ignore', because: LATER },
+  ),
+
   // Times.
   ...all(['*.created_at', '*.started_at', '*.finished_at'], {
     as: 'time',
@@ -79,12 +97,16 @@ export const BASE_RULES: readonly RuleText[] = [
   ...all(['Image.spec'], { as: 'ignore', because: 'it repeats how the image was asked for' }),
 
   // What is measured.
+  {
+    ...{ path: 'CpuUsage.usage_nano_cores', as: 'ignore' as const },
+    because: 'a rate needs two readings, and there is none before the second one',
+  },
   ...all(['ImageFsInfo.@item', 'FilesystemIdentifier.mountpoint'], {
     ...{ as: 'ignore', because: 'where a runtime keeps its files is configured on the node' },
   }),
   ...all(
     [
-      ...['CpuUsage.usage_core_nano_seconds', 'CpuUsage.usage_nano_cores', 'MemoryUsage.*', 'SwapUsage.*'],
+      ...['CpuUsage.usage_core_nano_seconds', 'MemoryUsage.*', 'SwapUsage.*'],
       ...[
         'FilesystemUsage.*',
         'ProcessUsage.process_count',
@@ -94,23 +116,5 @@ export const BASE_RULES: readonly RuleText[] = [
       ],
     ],
     { as: 'range', because: MEASURED },
-  ),
-
-  // Events.
-  ...all(
-    [
-      ...['GetContainerEvents.containers_statuses.@item', 'GetContainerEvents.containers_statuses.state'],
-      ...[
-        'GetContainerEvents.containers_statuses.started_at',
-        'GetContainerEvents.containers_statuses.finished_at',
-      ],
-      ...[
-        'GetContainerEvents.containers_statuses.exit_code',
-        'GetContainerEvents.containers_statuses.reason',
-      ],
-      ...['GetContainerEvents.containers_statuses.message', 'GetContainerEvents.pod_sandbox_status.state'],
-      'GetContainerEvents.pod_sandbox_status.network',
-    ],
-    { as: 'ignore', because: LATER },
   ),
 ];

@@ -142,7 +142,7 @@ it('the command: exit codes, what is said, and a signal', async () => {
 
   const foreign = new Command(['cri', 'replay', __filename, '--to', test.endpoint]);
   expect(await foreign.exit()).toBe(2);
-  expect(foreign.stderr).toContain('is no tape');
+  expect(foreign.stderr).toContain('is not a tape');
 
   const slow = new Command([...args, '--speed', '1x']);
   while ((await test.client.call('ListPodSandbox', {})).items.length === 0);

@@ -78,7 +78,7 @@ export const OPTIONS = {
       'URL',
       'unix:///var/run/cri-dockerd.sock',
       text,
-      "socket to which kubelet and crictl connect: unix:///path, or fd:// for a socket from systemd; the default is cri-dockerd's socket, which crictl finds by itself",
+      "socket to which kubelet and crictl connect: unix:///path, or fd:// for a socket from systemd; the default is cri-dockerd's socket; crictl finds it if /etc/crictl.yaml names it",
     ),
   ),
   dockerEndpoint: option(

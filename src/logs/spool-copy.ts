@@ -9,13 +9,13 @@ import { SpoolChain, SpoolCursor, type SpoolFile, type SpoolTarget } from './spo
 
 /** How many bytes of earlier output are copied for a container that another runtime started. */
 const MOST_BACK_BYTES = 50 * 1024 * 1024;
-/** Chunks of some GB together, more than a spool contains. This ends the loop if the Engine writes faster than we copy. */
+/** Number of chunks after which a loop ends even if the Engine writes faster than we copy. They hold more than a spool contains. */
 const MOST_STEPS = 10_000;
 
 /** `more` means that `step` should be called again; `idle` means that the end of the spool was reached. */
 export type StepOutcome = 'more' | 'idle';
 
-/** The parts that all copies of a thread share. */
+/** Objects that all copies in one thread share. */
 export interface SpoolCopyParts {
   readonly disk: LogDisk;
   readonly positions: PositionStore;
@@ -61,7 +61,7 @@ export class SpoolCopy {
     this.wanted = true;
     const wasAttached = this.attached;
     if (this.attach()) {
-      // A `resume` before this first `start` did not create the log.
+      // `resume` has attached the copy without creating a missing log or following a renamed one.
       if (isFirst && wasAttached && this.log.isGone) this.log.prepare();
       else if (isFirst && wasAttached && !this.log.isAtPath) this.switchLog();
     } else if (!this.linked) {
@@ -103,8 +103,8 @@ export class SpoolCopy {
   }
 
   /**
-   * Goes to the saved position before `start` is called. Creates nothing, as the container may be gone. False without a
-   * position.
+   * Opens spool and log at the saved position before `start` is called. Creates nothing, because the container may be gone. Returns
+   * false when spool or log is missing, or when the log is a link.
    */
   resume(): boolean {
     return this.log.linkTo(this.source.spoolPath) === undefined && this.attach();
@@ -160,7 +160,7 @@ export class SpoolCopy {
     if (this.saved !== undefined || this.save()) this.close();
   }
 
-  /** Copies all rotated files to their end, even if this leaves little of the newest file to be copied. */
+  /** Copies what is left of the rotated spool files. Stops at the newest file, to which the log's link leads. */
   copyRotated(): void {
     for (let steps = 0; steps < MOST_STEPS; steps++) {
       const end = this.target();
@@ -193,13 +193,13 @@ export class SpoolCopy {
     const file = this.chain.current;
     if (file === undefined) return 'idle';
     if (file.gapBefore) this.writeGap(file);
-    // This must be determined before reading: only a file that had a successor already then never grows, so that its end is
-    // final (SpoolChain).
+    // Look for a successor before reading: a file that already has one no longer grows, so the end that is read is final. A file
+    // whose successor appears later may have grown after the read (SpoolChain).
     const isFinal = this.chain.hasNext;
     const { input } = this.parts.buffers;
     const length = this.parts.disk.read(file.fd, input, input.length, this.cursor.offset);
-    // The check for a cut must follow the read, so that data from before the cut is not used. That data is read again, after a
-    // line that reports the cut.
+    // The check for a cut must follow the read. If the file was cut, what was just read is discarded; the gap is noted in the log
+    // and the file is read again from its start.
     if (!this.cursor.isStillIn(file, this.parts.disk)) return this.wasCut(file);
     if (length === 0) {
       if (!isFinal) return this.idle();
@@ -246,7 +246,7 @@ export class SpoolCopy {
       if (!this.goOnAfterLastLine() && place === undefined) this.chain.suspectWrap(this.source.startedAt);
       return true;
     }
-    // The position is older than the file at the path, because it could not be saved (the disk was full) before we were killed.
+    // The log at the path is newer than the saved one: we were killed before a position in it could be saved (the disk was full).
     if (this.log.hasSuccessor(place.log)) {
       this.log.open();
       if (this.goOnAfterLastLine()) return true;
@@ -342,7 +342,7 @@ export class SpoolCopy {
 
   private writeGap(file: SpoolFile): void {
     const { stats, logger } = this.parts;
-    this.note("gap: the Engine discarded output before it could be copied here (its spool's max-size)", file);
+    this.note('gap: the Engine discarded output before it was copied; its log had reached max-size', file);
     file.gapBefore = false;
     stats.gaps++;
     logger.warn('Docker Engine discarded container output before it was copied', {

@@ -160,7 +160,7 @@ describe('ExecSync', () => {
       else
         expect(result.reason).toMatchObject({
           code: status.FAILED_PRECONDITION,
-          details: expect.stringContaining('ended while the command ran') as string,
+          details: expect.stringContaining('ended before its command could finish') as string,
         });
     }
   });

@@ -40,7 +40,7 @@ type Parts = Pick<Services, 'docker' | 'settings'>;
 
 /**
  * Returns the exit code of an exec whose output has ended.
- * @throws FAILED_PRECONDITION when the container ended before the exec could start.
+ * @throws FAILED_PRECONDITION when the container ended before the command could finish. Here, the command had not even started.
  * @throws UNAVAILABLE when the connection broke before the output ended.
  */
 export async function exitCodeOf(
@@ -53,8 +53,8 @@ export async function exitCodeOf(
     const { Running, Pid, ExitCode } = await docker.inspectExec(execId, { signal });
     if (!Running) {
       if (ExitCode === null) throw connectionBroke();
-      // The exec never started. If the container has ended, the Engine reports 126 to 128, as it does for a missing
-      // command.
+      // Pid 0 means that the exec never started. The Engine then reports 126 to 128 both when the container has ended and
+      // when the command does not exist.
       if (Pid === 0 && ExitCode !== 0 && (await hasEnded({ docker }, containerId, signal)))
         throw containerEnded(containerId);
       return ExitCode;

@@ -26,7 +26,8 @@ export async function stopPodSandbox(
   await stopContainersOf(services, sandbox.id, signal);
   // The network is detached while the pause process lives, because plugins look at its network namespace.
   await network.detach(sandbox.id, sandbox.pid);
-  // The Engine may have continued a start whose call was cut off before the pod was marked.
+  // Containers are stopped once more, because a start may have been in progress when the pod was marked. Even if its call was
+  // cut off, the Engine may have completed it after the first stop.
   await stopContainersOf(services, sandbox.id, signal);
   const isHost = sandbox.namespaces.network === NamespaceMode.NODE;
   if (!isHost) await change(services, sandbox.id, { networkReady: false, ips: [] });
@@ -38,7 +39,7 @@ export async function stopPodSandbox(
   return {};
 }
 
-/** Changes the record of the sandbox after a change of the sandbox itself, unless the sandbox is gone. */
+/** Updates the fields in `what` of the sandbox's record. Does nothing if the sandbox has been removed meanwhile. */
 async function change({ life }: Services, id: string, what: Partial<SandboxRecord>): Promise<void> {
   await life.withContainer(id, undefined, (held) => {
     if (held.sandbox !== undefined) held.put({ ...held.sandbox, ...what });

@@ -7,7 +7,11 @@ const KUBELET_API_VERSION = '0.1.0';
 /** This name keeps `docker://` as the prefix of container ids in the cluster. */
 const RUNTIME_NAME = 'docker';
 
-/** Returns CRI's four version strings. All must be non-empty and true, so this fails before the Engine's first answer. */
+/**
+ * Returns CRI's four version strings, none of which may be empty. If the Engine has not answered this process yet, its version
+ * is taken from the facts that an earlier process stored.
+ * @throws UNAVAILABLE when no version of the Engine is known.
+ */
 export function version(services: Services): Promise<cri.IVersionResponse> {
   return Promise.resolve({
     version: KUBELET_API_VERSION,

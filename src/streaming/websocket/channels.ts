@@ -39,7 +39,7 @@ export const CHANNEL_PROTOCOL_NAMES: readonly string[] = CHANNEL_PROTOCOLS.map((
 
 /** In version 5, the message `[255, channel]` means that the client has ended that channel. */
 const CLOSE_CHANNEL = 255;
-/** How much memory may wait for the readers of all channels before nothing more is read from the client. */
+/** Limit in bytes of the memory for data that waits for the readers of all channels. Beyond it, reading from the client stops. */
 const RECEIVE_BUDGET = 1024 * 1024;
 const PROBE_MS = 250;
 /** These are status codes of RFC 6455, section 7.4.1. A code and its reason share a control frame of 125 bytes. */
@@ -87,8 +87,8 @@ export class WebSocketChannels {
   }
 
   /**
-   * Closes the session. The client answers by closing the connection.
-   * @param why the reason for dropping a client, which is sent as a policy violation of RFC 6455.
+   * Starts the closing handshake. The connection ends when the client has answered.
+   * @param why the reason for dropping the client. With a reason, the close code is "policy violation" instead of "normal".
    */
   close(why?: string): void {
     this.unpause();
@@ -127,8 +127,8 @@ export class WebSocketChannels {
   }
 
   /**
-   * Stops reading. Meanwhile, only a write shows that the client has disconnected. Pings would not help, because the
-   * answers are not read, so pongs are sent.
+   * Stops reading from the client. While nothing is read, only a failed write shows that the client has disconnected, so a
+   * pong is sent at intervals. Unlike a ping, a pong asks for no answer, and an answer would not be read.
    */
   private pause(): void {
     if (this.probe !== undefined) return;

@@ -5,52 +5,52 @@ type Advice = Pick<Explanation, 'because' | 'advice'>;
 
 const HOSTS: Advice = {
   because:
-    "Docker writes the whole /etc/hosts of a pod, and containerd copies the node's. Pods of a kubelet see neither, because kubelet mounts its own file there.",
+    "Docker generates a pod's whole /etc/hosts, and containerd copies the node's. Pods of a kubelet see neither file, because kubelet mounts its own file there.",
 };
 const DOCKER_HOSTS =
   /^(127\.0\.0\.1 localhost|::1 localhost ip6-localhost ip6-loopback|f[ef]0[02]::\S* ip6-\w+|<address \d> \S+)$/;
 const IPV6_SWITCH: Advice = {
   because:
-    'Engine 20.10 sets net.ipv6.conf.all.disable_ipv6 in the network namespaces that it makes. lo and eth0 have IPv6 all the same; an interface that is added later starts without it.',
+    'Engine 20.10 sets net.ipv6.conf.all.disable_ipv6 in the network namespaces that it creates. lo and eth0 have IPv6 nevertheless, but an interface that is added later starts without it.',
   advice:
-    'This matters only to pods that add interfaces of their own, such as VPN clients. Check how they set this value.',
+    'This matters only to pods that add network interfaces, such as VPN clients. Check how they set this value.',
 };
 const NEWER_CAPABILITIES: Advice = {
   because:
     'Engine 20.10 does not know the capabilities PERFMON, BPF and CHECKPOINT_RESTORE, and does not give them even to privileged containers.',
   advice:
-    'Nothing is lost by the move: a privileged container gets more. Containers that only need BPF or PERFMON no longer need to be privileged.',
+    'Nothing is lost by the move: privileged containers get more capabilities. Containers that need only BPF or PERFMON no longer have to be privileged.',
 };
 const PRIVILEGED_BY_PARTS: Advice = {
   because:
-    "This node lacks a capability, so dockbridge cannot use the Engine's Privileged and sets its parts one by one (ADR 0012). Docker mounts /sys and the control groups writable only for its own Privileged. The container may remount them.",
+    "Because this node lacks a capability, dockbridge cannot use the Engine's Privileged option and sets the single privileges instead (ADR 0012). Docker mounts /sys and the control groups writable only with the Privileged option. The container may remount them.",
   advice:
-    'Nodes with all capabilities do not show this. On this node, privileged pods can write to /sys without a remount after the move.',
+    'Nodes with all capabilities do not have this difference. On this node, privileged pods can write to /sys without a remount after the move.',
 };
 const LINE_ENDS: Advice = {
   because:
-    'containerd removes a carriage return at the end of a line from the log, and Docker keeps it. Every line of a terminal has one.',
+    "If a line ends with a carriage return, containerd removes it from the log, and Docker keeps it. Every line of a terminal's output ends with one.",
   advice:
-    'Check that programs that read these logs accept lines with and without it. A filter that removes it is no longer needed.',
+    'Check that programs that read these logs accept lines with and without a carriage return. A filter that removes it is no longer needed.',
 };
 const STOP_SIGNAL: Advice = {
   because:
-    'containerd 2.1 does not know the stop signal of a pod (Kubernetes 1.33) and sends that of the image, or SIGTERM. containerd 2.3 knows it.',
+    "containerd 2.1 does not know a pod's stop signal (Kubernetes 1.33) and sends the image's stop signal, or SIGTERM. containerd 2.3 sends the pod's.",
   advice:
-    'Put STOPSIGNAL into the image, or handle SIGTERM. Otherwise a pod that reacts only to its own signal is killed after its grace period.',
+    'Set STOPSIGNAL in the image, or handle SIGTERM. Otherwise a pod that reacts only to its own signal is killed after its grace period.',
 };
 
 const UNPRIVILEGED_PORTS: Advice = {
   because:
     'Docker and containerd 2 let every process of a pod bind ports below 1024. containerd 1.x does so only with enable_unprivileged_ports in its configuration.',
   advice:
-    'Set enable_unprivileged_ports = true in the CRI plugin, or find the pods that listen on such a port without being root, because they fail with EACCES.',
+    'Set enable_unprivileged_ports = true in the CRI plugin, or find the pods that listen on such a port as a non-root user, because they fail with EACCES.',
 };
 const UNPRIVILEGED_ICMP: Advice = {
   because:
     'Docker and containerd 2 let every process of a pod send ICMP echo requests. containerd 1.x does so only with enable_unprivileged_icmp in its configuration.',
   advice:
-    'Set enable_unprivileged_icmp = true in the CRI plugin, or give pods that ping without being root the sysctl or NET_RAW.',
+    'Set enable_unprivileged_icmp = true in the CRI plugin, or give the sysctl or NET_RAW to pods that ping as a non-root user.',
 };
 
 /** Differences between Docker Engine and containerd's own CRI, and between older and newer versions of each. */
@@ -76,7 +76,7 @@ export const DOCKER_AND_CONTAINERD: readonly Explanation[] = [
       { runtime: 'docker', value: /^f[ef]00:: ip6-/ },
     ],
     because:
-      'Newer Engines write the same addresses in another form. Pods of a kubelet do not see this, because kubelet mounts its own file there.',
+      'Newer Engines write the same addresses in a different form. Pods of a kubelet do not see this, because kubelet mounts its own file there.',
   },
   {
     effect: 'cgroup path',
@@ -85,7 +85,7 @@ export const DOCKER_AND_CONTAINERD: readonly Explanation[] = [
       { runtime: 'containerd', value: /^\/k8s\.io\/<container>$/ },
     ],
     because:
-      'Each runtime has its own parent for the control groups of pods that do not name one. A kubelet always names one, and both runtimes use it.',
+      'If a pod does not name a parent control group, each runtime uses its own default. A kubelet always names one, and both runtimes use it.',
   },
   {
     effect: 'cgroup devices.list',
@@ -102,9 +102,9 @@ export const DOCKER_AND_CONTAINERD: readonly Explanation[] = [
       { runtime: 'containerd', value: /^pod$/ },
     ],
     because:
-      "With Docker each container has a UTS namespace of its own with the pod's hostname; with containerd the containers of a pod share one.",
+      "With Docker, each container has its own UTS namespace with the pod's hostname. With containerd, the containers of a pod share one UTS namespace.",
     advice:
-      'A container that changes its hostname (which needs CAP_SYS_ADMIN) now changes it for the whole pod.',
+      'After the move, a container that changes its hostname (which needs CAP_SYS_ADMIN) changes it for the whole pod.',
   },
   {
     effect: 'sysctl net.ipv6.conf.all.disable_ipv6',
@@ -182,7 +182,7 @@ export const DOCKER_AND_CONTAINERD: readonly Explanation[] = [
     because:
       'With containerd, a command run by exec has the environment of the container, which includes TERM if the container has a terminal. Docker sets TERM only if the command itself has a terminal.',
     advice:
-      'Probes and scripts that exec runs must not use TERM to decide whether a person reads their output.',
+      'Probes and scripts that are run by exec must not use TERM to decide whether a person reads their output.',
   },
   {
     effect: 'log stdout *',
@@ -212,7 +212,7 @@ export const DOCKER_AND_CONTAINERD: readonly Explanation[] = [
     because:
       'Docker keeps logs as JSON, in which bytes that are not UTF-8 become U+FFFD and are lost. containerd writes all bytes as they are.',
     advice:
-      'Logs have the real bytes after the move. Check that the log collector accepts text that is not UTF-8.',
+      'After the move, logs contain the real bytes. Check that the log collector accepts text that is not UTF-8.',
   },
   {
     effect: 'sysctl net.ipv4.ip_unprivileged_port_start',

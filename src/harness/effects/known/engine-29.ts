@@ -22,7 +22,7 @@ export const ENGINE_29: readonly Explanation[] = BEFORE.flatMap((runtime): Expla
       { runtime, value: /^node$/ },
     ],
     because:
-      "Engine 29 makes a time namespace for each container if the kernel and runc know them. Its clocks are the node's.",
-    advice: 'There is nothing to do, because nothing moves these clocks.',
+      "Engine 29 creates a time namespace for each container if the kernel and runc support time namespaces. Its clocks equal the node's.",
+    advice: 'There is nothing to do, because nothing shifts these clocks.',
   },
 ]);

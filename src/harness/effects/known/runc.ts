@@ -19,9 +19,9 @@ const ROOT: readonly Explanation[] = RUNTIMES.flatMap((older) =>
         { runtime: newer, value: after },
       ],
       because:
-        'runc 1.1 makes the root of a container a slave of the node and never shares it. runc 1.5 makes it private, or shared if the pod has a volume with bidirectional propagation.',
+        "runc 1.1 mounts a container's root with slave propagation, never shared. runc 1.5 mounts it private, or shared if the pod has a volume with bidirectional propagation.",
       advice:
-        'Volumes have the propagation that the pod asks for with both. This matters only to a container that mounts something into its own root and expects it elsewhere. Compare the versions of runc on the nodes.',
+        'With both versions, volumes have the propagation that the pod asks for. This matters only to a container that mounts something into its own root and expects to see it elsewhere. Compare the versions of runc on the nodes.',
     })),
   ),
 );
@@ -33,9 +33,9 @@ const SHARED_MEMORY: readonly Explanation[] = RUNTIMES.map((runtime) => ({
     { runtime: 'containerd', value: /^tmpfs rw size=65536k( shared)?$/ },
   ],
   because:
-    "containerd mounts the pod's /dev/shm into the container without naming flags. runc 1.1 keeps the flags that it has on the node (nodev, noexec, nosuid), and runc 1.5 clears them.",
+    "containerd mounts the pod's /dev/shm into the container without specifying mount flags. runc 1.1 keeps the flags of the mount on the node (nodev, noexec, nosuid), and runc 1.5 clears them.",
   advice:
-    'Files in /dev/shm can then be executed, and no field of a pod brings noexec back. Check policies that rely on it.',
+    'Files in /dev/shm can then be executed, and no field of a pod restores noexec. Check policies that rely on noexec.',
 }));
 
 /** Mounts that every container has, as Docker makes them, and as containerd does where the two differ. */
@@ -62,7 +62,7 @@ const SHARED_MOUNTS: readonly Explanation[] = MOUNTS.flatMap(([place, docker, co
     because:
       'For a volume with bidirectional propagation, containerd asks runc to share all mounts of the container, and Docker asks it to share only the root. runc 1.1 does not do this, and runc 1.5 does.',
     advice:
-      'This matters only to programs in such a container that create mount namespaces of their own, because mounts then spread between them.',
+      'This matters only to programs in such a container that create their own mount namespaces, because mounts then propagate between these namespaces.',
   })),
 );
 

@@ -167,7 +167,9 @@ describe('a command of a client', () => {
     const code = begin();
     await settle();
     connection.end();
-    expect(await rejectionOf(code)).toMatch(/^FAILED_PRECONDITION container .* ended while the command ran/);
+    expect(await rejectionOf(code)).toMatch(
+      /^FAILED_PRECONDITION container .* ended before its command could finish/,
+    );
   });
 
   it('is given up half a second after the end of its container', async () => {
@@ -178,7 +180,9 @@ describe('a command of a client', () => {
     await jest.advanceTimersByTimeAsync(499);
     expect(connection.destroyed).toBe(false);
     await jest.advanceTimersByTimeAsync(1);
-    expect(await rejectionOf(code)).toMatch(/^FAILED_PRECONDITION container .* ended while the command ran/);
+    expect(await rejectionOf(code)).toMatch(
+      /^FAILED_PRECONDITION container .* ended before its command could finish/,
+    );
     expect(connection.destroyed).toBe(true);
   });
 

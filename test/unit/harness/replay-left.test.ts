@@ -1,3 +1,4 @@
+import fs from 'node:fs/promises';
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import { readRecorded } from '../../../src/harness/drive/recorded';
@@ -54,9 +55,7 @@ it.each([
 
 it('a scratch directory that cannot be removed is told', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
-  const remove = jest
-    .spyOn(jest.requireActual<typeof import('node:fs/promises')>('node:fs/promises'), 'rm')
-    .mockRejectedValueOnce(new Error('EBUSY'));
+  const remove = jest.spyOn(fs, 'rm').mockRejectedValueOnce(new Error('EBUSY'));
   try {
     const { left } = await replayed(tape);
     expect(left).toEqual([expect.stringMatching(/^the directory .*\/scratch\/dockbridge-cri-\w+: EBUSY$/)]);

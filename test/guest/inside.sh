@@ -59,6 +59,8 @@ start_node() { # as docs/install.md and docs/kubeadm.md tell people
   dpkg --install packages/dockbridge_*.deb | cat && say 'dockbridge is installed' || return
   # For dpkg this is a file that was changed.
   cp examples/config.yaml /etc/dockbridge/config.yaml
+  # As docs/install.md says: containerd answers CRI as well, and crictl would ask it first.
+  printf '%s-endpoint: unix:///var/run/cri-dockerd.sock\n' runtime image >/etc/crictl.yaml
   systemctl enable --now dockbridge.service
 }
 

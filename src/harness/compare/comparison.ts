@@ -49,10 +49,10 @@ export interface CallSide {
   /** Number and time (seconds) of the first call. */
   readonly n: number;
   readonly t: number;
-  /** Of all these calls together. */
+  /** The sum over all these calls. */
   readonly ms: number;
   readonly calls: number;
-  /** Of the last of them. */
+  /** The value for the last of these calls. */
   readonly status: string;
 }
 

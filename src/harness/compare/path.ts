@@ -9,7 +9,7 @@ export interface Place {
   readonly method: string;
   readonly side: 'request' | 'response';
   readonly steps: readonly Step[];
-  /** Of the call, or of one of the polls; undefined where rules cannot depend on it. */
+  /** The request of the call, or of one of the polls; undefined where rules cannot depend on it. */
   readonly request?: JsonObject | undefined;
 }
 

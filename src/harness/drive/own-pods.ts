@@ -12,7 +12,7 @@ const AWAY_MS = 30_000;
 const AGAIN_MS = 250;
 const AT_ONCE = 8;
 
-/** Whose pod it is: no two pods of a node have the same. */
+/** Identifies a pod: no two pods on a node have the same identity. */
 function identityOf(pod: JsonObject): string {
   const { namespace = '', name = '', uid = '', attempt = 0 } = objectOf(pod.metadata);
   return [namespace, name, uid, attempt].map(asText).join('/');

@@ -3,7 +3,7 @@ import type { Sections } from './probe';
 const PREFIX = 'namespace.';
 
 /**
- * Whose namespaces each container of a pod has: the `node`'s, the same as another container of the pod (`pod`), or its `own`.
+ * Compares the owners of each container's namespaces: the `node`, another container of the pod (`pod`), or the container itself (`own`).
  * @param pod the sections of the pod's containers.
  * @param node links such as `net:[4026531840]` of a process of the node, by the kind of namespace.
  * @returns for each container its effects.

@@ -138,7 +138,12 @@ describe('a refused start', () => {
   });
 
   it.each([
-    { desc: 'that has ended', state: EXITED_STATE, code: 'FAILED_PRECONDITION', message: /ended before its command/ },
+    {
+      desc: 'that has ended',
+      state: EXITED_STATE,
+      code: 'FAILED_PRECONDITION',
+      message: /ended before its command/,
+    },
     { desc: 'that runs', state: {}, code: 'UNKNOWN', message: /^no such luck$/ },
   ])('with the 500 of Engine 20.10, in a container $desc', async ({ state, code, message }) => {
     const { run, inspects } = room(

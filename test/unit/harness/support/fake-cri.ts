@@ -51,7 +51,7 @@ export class FakeCri {
   readonly pods = new Map<string, Pod>();
   readonly containers = new Map<string, Container>();
   readonly images = new Map<string, string>([['busybox:1', `sha256:${'b'.repeat(64)}`]]);
-  /** The ids of pods that existed before. */
+  /** Spoils the answers that follow. By default they stay as they are. */
   spoil: Spoil = (_call, answer) => answer;
   /** Called before a call is answered. */
   onCall: (call: FakeCall) => void | Promise<void> = () => undefined;

@@ -19,9 +19,10 @@ export async function otherRuntimes(directory: string): Promise<OtherRuntimes> {
     await chmod(path, 0o755);
     return { path };
   };
-  // crun refuses cgroup v1 machines whose v2 part has controllers too: it shall not see that part.
+  // crun refuses cgroup v1 machines whose v2 part has controllers too: it sees an empty directory instead, in which it may
+  // make groups. Without that mount it would make them in the machine's tmpfs, where they stay, or which may be read-only.
   const crun = await script('crun', [
-    `exec unshare --mount --propagation slave sh -c 'umount /sys/fs/cgroup/unified 2>/dev/null; exec crun "$@"' crun "$@"`,
+    `exec unshare --mount --propagation slave sh -c 'mount -t tmpfs tmpfs /sys/fs/cgroup/unified 2>/dev/null; exec crun "$@"' crun "$@"`,
   ]);
   // Debian 12's runsc takes every network namespace of a new kernel for the host's, and cgroups need the same care.
   const runsc = await script('runsc', ['exec runsc --network=host --ignore-cgroups "$@"']);

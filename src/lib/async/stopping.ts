@@ -58,7 +58,7 @@ export class WorkGate {
     }
   }
 
-  /** Refuses all further work. If it is called again, the reason of the first call stays. */
+  /** Refuses all further work. A second call does not change the reason. */
   close(reason: string): void {
     this.reason ??= reason;
   }

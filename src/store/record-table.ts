@@ -89,14 +89,14 @@ export class RecordTable<R extends TableRecord> implements Records<R> {
   }
 
   /**
-   * Called when a new connection to the Engine begins: an Engine that lost its data may have got it back, so its first
-   * list counts.
+   * Forgets which ids were removed. Called when a new connection to the Engine begins. An Engine that had lost its data may
+   * have it again, and then its first list must count.
    */
   forgetRemovals(): void {
     this.removed = new BoundedSet(REMEMBERED_REMOVALS);
   }
 
-  /** Inserts or replaces a record; ignores one with an id that was removed. */
+  /** Inserts or replaces a record. Ignores a record whose id was removed. */
   put(record: R): void {
     if (this.removed.has(record.id)) return;
     const before = this.byId.get(record.id);
@@ -133,7 +133,7 @@ export class RecordTable<R extends TableRecord> implements Records<R> {
   }
 }
 
-/** Containers, and which of them belong to a sandbox. */
+/** The records of containers, which can also be found by their sandbox. */
 export interface ContainerRecords extends Records<ContainerRecord> {
   ofSandbox(sandboxId: string): ContainerRecord[];
   /** Resolves with the record once `accept` returns true for it, or with undefined once the container is gone. */

@@ -112,7 +112,7 @@ function groupAt(name: string, place: Place): GroupPath {
   };
 }
 
-/** Cuts off the path after the part that names the container, as in `/docker/<id>` and `/…/docker-<id>.scope`. */
+/** Cuts off the path after the part that names the container, such as `/docker/<id>` or `/…/docker-<id>.scope`. */
 function upToContainer(path: string, id: string): string | undefined {
   const parts = path.split('/');
   const at = parts.findIndex((part) => part.includes(id));

@@ -136,10 +136,10 @@ export interface OtherClaim {
 }
 
 /**
- * Claims on things that only one process of a machine may work on. To claim a thing, a process writes a file under the
- * process's own name, and then looks for files of other processes. If two processes do this at the same time, both may be
- * refused and try again, but never are both admitted. A single file that is removed when its owner is dead would not ensure
- * that. The claims of a killed process need no cleanup.
+ * Claims on things that only one process of a machine may work on. To claim a thing, a process writes a file under its own
+ * name, and then looks for files of other processes. If two processes do this at the same time, both may be refused and try
+ * again, but never both succeed. A single file that is removed when its owner is dead would not guarantee this. The claims of a
+ * killed process need no cleanup.
  */
 export class ProcessClaims {
   constructor(

@@ -116,7 +116,7 @@ export class Watchdog {
         return problem === undefined ? [] : [`${parts[at]?.name}: ${problem}`];
       }),
     );
-    // Checks that the stop cut short prove nothing.
+    // A check that the stop cut short proves nothing.
     if (this.stopped.signal.aborted) return false;
     const problems = found.flat().join('; ');
     if (problems !== '' && problems !== this.told)

@@ -38,15 +38,15 @@ export async function findProcesses(proc = '/proc'): Promise<NodeProcess[]> {
   };
   const found = await mapLimited(pids, CONCURRENT_READS, async (pid) => {
     if ((await spaceOf(pid, 'net')) !== own.net || !(await mayShare(pid, 'pid'))) return undefined;
-    // Returns Returns '' for a process that has just ended.
+    // The result is '' for a process that has just ended.
     const read = (file: string): Promise<string> => readFile(join(proc, pid, file), 'utf8').catch(() => '');
     const words = (await read('cmdline')).split('\0').slice(0, -1);
     const one =
       asNodeProcess(Number(pid), words) ??
       asNodeProcess(Number(pid), [await linkOf(`${pid}/exe`), ...words.slice(1)]);
     if (one === undefined || !isTrusted(await read('status'))) return undefined;
-    // dockbridge's unit has no mount namespace of its own, so a dockbridge in another one runs in a container. A kubelet of
-    // this node may well run in a container with the host's network, so its mount namespace proves nothing.
+    // dockbridge's unit has no mount namespace of its own, so a dockbridge in another mount namespace runs in a container. A
+    // kubelet of this node may well run in a container with the host's network, so its mount namespace proves nothing.
     return one.name !== 'dockbridge' || (await mayShare(pid, 'mnt')) ? one : undefined;
   });
   return found.filter((one) => one !== undefined).sort((a, b) => a.pid - b.pid);
@@ -87,10 +87,7 @@ function underNode(pid: number, args: readonly string[]): NodeProcess | undefine
   return isOurs || isLikely ? asDaemon(pid, rest) : undefined;
 }
 
-/**
- * Accepts only `serve`, which is also the default command, because Accepts only `serve`, which is also the default command,
- * because dockbridge's other commands do not serve pods.
- */
+/** Accepts only `serve`, which is also the default command, because dockbridge's other commands do not serve pods. */
 function asDaemon(pid: number, args: readonly string[]): NodeProcess | undefined {
   return args[0] === undefined || args[0] === 'serve' || args[0].startsWith('-')
     ? { name: 'dockbridge', pid, args }

@@ -47,7 +47,7 @@ export async function processIds(proc = '/proc'): Promise<string[]> {
   return (await readdir(proc)).filter((name) => /^\d+$/.test(name));
 }
 
-/** An identifier of this boot of the machine. */
+/** Returns an identifier of this boot of the machine. */
 export async function bootId(): Promise<string> {
   return (await readFile(BOOT_ID, 'utf8')).trim();
 }

@@ -54,8 +54,9 @@ export class Upgrader {
   private readonly webSockets: WebSocketServer;
 
   /**
-   * @param spdyProtocols and `subprotocols` are the names of the allowed protocols on the wire. The client's order
-   * decides.
+   * The client's order decides which of the allowed protocols is used.
+   * @param spdyProtocols the allowed SPDY protocols, by their names on the wire.
+   * @param subprotocols the allowed WebSocket protocols, by their names on the wire.
    */
   constructor(
     private readonly spdyProtocols: readonly string[],

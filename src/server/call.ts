@@ -162,7 +162,7 @@ function written<Message>(call: ServerWritableStream<unknown, Message>, message:
 
 interface Outcome {
   readonly code: CallReport['code'];
-  /** Called only if the line is logged or the span recorded. */
+  /** Called only if the line is logged or the span is recorded. */
   readonly about: () => LogFields;
 }
 

@@ -34,9 +34,10 @@ import { grantable, hasSecurityOption } from '../engine-abilities';
 import type { CallContext, Services } from '../services';
 
 /**
- * Makes one Engine call, and more only for an image that the store does not know, for the first look into an image (ADR
- * 0040), for sub-paths of image mounts, and after a refusal. The record is made from what we asked for. A container of the same name, attempt and contents that a lost call created in this
- * sandbox is returned instead of a second one.
+ * Creates a container with one Engine call. Further calls are made for an image that the store does not know, for the first
+ * look into an image (ADR 0040), for sub-paths of image mounts, and after a refusal. The record is made from the request. If a
+ * lost call has created a container of the same name, attempt and contents in this sandbox, that container is returned instead
+ * of a second one.
  */
 export async function createContainer(
   services: Services,

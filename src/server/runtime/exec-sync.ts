@@ -204,7 +204,7 @@ export async function watchLimit(
   signal: AbortSignal,
 ): Promise<number> {
   const told = performance.now();
-  /** The latest time at which the command had not started. */
+  /** The latest time at which the command was known not to have started. */
   let start = told;
   let wait = limitMs;
   for (;;) {

@@ -104,7 +104,7 @@ export function judgeDriver(kubelet: KubeletFacts, driver: string): Finding {
   const { cgroupDriver: told, gates } = effectiveKubelet(kubelet);
   const own = told === '' ? DEFAULT_DRIVER : told;
   const inKubelet = `Set "cgroupDriver: ${driver}" in ${file === '' ? "kubelet's configuration" : file}`;
-  // Only the check kubelet-stats warns of a kubelet that is not there.
+  // The check kubelet-stats alone warns when no kubelet is found.
   if (from === '')
     return ok(
       `the Engine uses ${driver}; no kubelet was found to compare it with (see kubelet-stats)`,

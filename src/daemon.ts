@@ -258,7 +258,7 @@ export class Daemon {
   }
 
   /**
-   * Loads the files that these settings need before they can take effect. This is the certificate of the streaming server.
+   * Loads the certificate of the streaming server, which must be loaded before these settings can take effect.
    * @returns a function that applies the certificate.
    * @throws INVALID_ARGUMENT naming the file that cannot be used. Then nothing has changed.
    */
@@ -292,8 +292,8 @@ export class Daemon {
   }
 
   /**
-   * Stops all parts within 10 s, even if the Engine, a plugin or a disk hangs. Never rejects. The sockets are closed first,
-   * so that nobody calls. The logs get their time even if every step before them was given up.
+   * Stops all parts within 10 s, even if the Engine, a plugin or a disk hangs. Never rejects. The sockets are closed first, so
+   * that no new call arrives. The logs get their time even if every step before them was given up.
    */
   async stop(): Promise<void> {
     const { server, streaming, dialers, observability, tracing } = this.kubeletSide;

@@ -7,7 +7,7 @@ import { oneOf } from './validate';
 
 const { POD, CONTAINER, NODE, TARGET } = NamespaceMode;
 
-/** The meaning of absent options, because 0 is POD. */
+/** The modes of a request without namespace options: POD, which is CRI's value 0. */
 export const POD_NAMESPACES: NamespaceModes = { network: POD, pid: POD, ipc: POD, targetId: '' };
 
 /**
@@ -29,7 +29,7 @@ export function toNamespaceModes(
   }
   // A target without TARGET would have no effect.
   if (options.pid !== TARGET && options.target_id !== '') {
-    throw invalidArgument(`${field}.target_id`, 'is only for pid=TARGET');
+    throw invalidArgument(`${field}.target_id`, 'is allowed only with pid=TARGET');
   }
   refuseUserNamespace(options.userns_options, `${field}.userns_options`);
   return { network: options.network, pid: options.pid, ipc: options.ipc, targetId: options.target_id };

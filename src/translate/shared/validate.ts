@@ -1,7 +1,7 @@
 import { invalidArgument } from '../../lib/errors';
 import type { StringMap } from '../../store/records';
 
-/** Kubernetes limits all annotations of an object to 256 KiB, and labels are far smaller. Twice that size is generous. */
+/** Kubernetes limits all annotations of an object to 256 KiB, and labels are far smaller. This limit is twice as large. */
 const MAX_MAP_BYTES = 512 * 1024;
 
 /** @throws INVALID_ARGUMENT with the name of `field` when the message is absent. */

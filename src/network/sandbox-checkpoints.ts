@@ -124,8 +124,8 @@ export class SandboxCheckpoints {
   }
 
   /**
-   * Lists the sandboxes that have a checkpoint, whoever wrote it, and removes half-written files of a killed daemon. Never
-   * rejects.
+   * Lists the sandboxes that have a checkpoint, including those of cri-dockerd, and removes half-written files of a killed
+   * daemon. Never rejects.
    */
   async sandboxes(): Promise<string[]> {
     try {

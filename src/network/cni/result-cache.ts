@@ -145,7 +145,7 @@ export async function readAttachments(cacheDir: string, containerId: string): Pr
 }
 
 /**
- * Reads the attachments of one network from disk, whoever wrote them.
+ * Reads the attachments of one network from disk, including those of other programs.
  * @throws when an entry cannot be read, for instance because it is half written.
  */
 export async function readNetwork(cacheDir: string, networkName: string): Promise<CachedAttachment[]> {

@@ -122,7 +122,8 @@ export class NodeStats {
     signal: AbortSignal | undefined,
   ): Promise<UsageReading> {
     const pause = await this.parts.source.usage(sandbox, signal);
-    // A sandbox or container that ended meanwhile has been added to the sum already. There must be no await after this check.
+    // A sandbox or container that has ended in the meantime is part of the sum already. There must be no await after this
+    // check.
     if (!this.isStill(sandbox)) return {};
     const members = new Map(pause === undefined ? [] : [[sandbox.id, pause]]);
     for (const { container, usage } of containers) {

@@ -36,7 +36,7 @@ export interface MemoryReading {
   readonly pressure?: Pressure | undefined;
 }
 
-/** Bytes. */
+/** Swap usage in bytes. */
 export interface SwapReading {
   readonly timestamp: Long;
   readonly usage: number;
@@ -133,7 +133,7 @@ export interface DetailReading {
 export interface HugePages {
   /** The size as in the file name, such as `2MB` or `1GB`. */
   readonly size: string;
-  /** Bytes. */
+  /** Usage in bytes. */
   readonly usage: number;
   readonly maxUsage?: number | undefined;
 }

@@ -109,7 +109,7 @@ export class LayerBudget {
         await this.untilWoken(waitMs);
         continue;
       }
-      // Infinity keeps the other measurers from choosing this layer meanwhile.
+      // Infinity keeps the other measurers from choosing this layer while it is measured.
       entry.dueAt = Infinity;
       await this.measureOne(entry);
     }

@@ -134,7 +134,10 @@ function copy(source: Buffer, from: number, until: number, target: Buffer, to: n
   for (let index = from; index < until; index++) target[to++] = source[index] ?? 0;
 }
 
-/** Bytes. Docker's longest record has about 100 KiB: 16 KiB of control characters, each escaped in six bytes. */
+/**
+ * The size of the input in bytes. Docker's longest record has about 100 KiB: 16 KiB of control characters, each escaped in six
+ * bytes.
+ */
 const INPUT_BYTES = 256 * 1024;
 
 /**

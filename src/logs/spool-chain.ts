@@ -251,7 +251,9 @@ export class SpoolChain {
   }
 }
 
-/** Tolerance. Engine 26 and later record the container's start time shortly before they create the first spool file. */
+/**
+ * The tolerance in ms. Engine 26 and later record the container's start time shortly before they create the first spool file.
+ */
 const START_TAKES_MS = 10_000;
 
 /**

@@ -71,7 +71,7 @@ export class FactsReader {
     this.askBeside = times.askBeside;
   }
 
-  /** Defined while pods are created from facts that the Engine reported earlier. */
+  /** The trouble while pods are created from facts that the Engine reported earlier; undefined otherwise. */
   get trouble(): EngineTrouble | undefined {
     const { connection } = this;
     if (connection === undefined || connection.hasLearned) return undefined;

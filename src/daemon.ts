@@ -78,7 +78,10 @@ const CALLS_MS = 30_000;
 const HANDED_OVER =
   'the node was handed over (dockbridge hand-over): stop this daemon and start the other runtime, or restart dockbridge to keep the node';
 
-/** The composition root: it constructs what kubelet sees, and engine-side.ts constructs what faces the Engine and the node. */
+/**
+ * The composition root. It constructs the parts that serve kubelet, and engine-side.ts constructs the parts that work with the
+ * Engine and the node.
+ */
 export class Daemon {
   private readonly control: ControlSocket | undefined;
   private watchdog: Watchdog | undefined;

@@ -74,8 +74,8 @@ export class Semaphore {
   }
 
   /**
-   * Runs `work` when no other work is running, and makes all other work wait meanwhile. Callers of run() that are waiting
-   * already go first.
+   * Runs `work` alone: it waits until no other work is running, and other work waits until it has ended. Callers of run() that
+   * wait already go first.
    */
   async runAlone<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.free < this.limit) {
@@ -120,7 +120,7 @@ export class Semaphore {
     } catch (error) {
       const place = this.waiting.indexOf(enter);
       if (place >= 0) this.waiting.splice(place, 1);
-      // The turn came in the same tick in which the wait ended, so it must be passed on.
+      // The turn came in the same tick in which the wait ended, so the next caller gets the turn.
       else this.leave();
       throw error;
     }

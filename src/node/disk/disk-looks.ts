@@ -56,7 +56,7 @@ export class DiskLooks {
 
 interface Asked<T> {
   readonly answer: Promise<T | undefined>;
-  /** A caller has waited in vain, so later callers need not wait. */
+  /** True once a caller has waited without an answer, so that later callers need not wait. */
   isLate: boolean;
 }
 

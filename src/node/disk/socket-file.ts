@@ -91,7 +91,7 @@ async function refuseIfTaken(path: string): Promise<void> {
     throw failedPrecondition(`${path} exists and is not a socket: remove it or choose another endpoint`);
   }
   const refusal = await connectionError(path);
-  // ENOENT means that the owner has removed the socket meanwhile.
+  // ENOENT means that the owner has removed the socket in the meantime.
   const errno = errnoOf(refusal);
   if (errno === 'ECONNREFUSED' || errno === 'ENOENT') return;
   throw failedPrecondition(

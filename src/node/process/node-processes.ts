@@ -104,7 +104,7 @@ const DEFAULT_ROOT = '/var/lib/cri-dockerd';
  */
 export async function isCriDockerdAt(root: string, proc = '/proc'): Promise<boolean> {
   for (const pid of await processIds(proc)) {
-    // Returns '' for a process that has ended meanwhile.
+    // The result is '' for a process that has ended.
     const read = (file: string): Promise<string> =>
       readFile(`${proc}/${pid}/${file}`, 'utf8').catch(() => '');
     if ((await read('comm')).trim() !== NAME) continue;

@@ -101,7 +101,7 @@ export class SocketListener {
   }
 
   /**
-   * Does the same for a caller that takes connections from which nothing was read. Each half of a socket ends by itself.
+   * Like `listen`, for a caller that takes connections from which nothing was read. Each half of a socket is ended separately.
    */
   async listenForSockets(take: (socket: Socket) => void): Promise<{ address: string }> {
     return this.#begin(() => createServer({ allowHalfOpen: true }, take));

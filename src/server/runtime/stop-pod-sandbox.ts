@@ -39,7 +39,7 @@ export async function stopPodSandbox(
   return {};
 }
 
-/** Updates the fields in `what` of the sandbox's record. Does nothing if the sandbox has been removed meanwhile. */
+/** Updates the fields in `what` of the sandbox's record. Does nothing if the sandbox has been removed in the meantime. */
 async function change({ life }: Services, id: string, what: Partial<SandboxRecord>): Promise<void> {
   await life.withContainer(id, undefined, (held) => {
     if (held.sandbox !== undefined) held.put({ ...held.sandbox, ...what });

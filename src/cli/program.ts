@@ -7,7 +7,7 @@ import type { DoctorOptions } from './doctor';
 import { addCriCommands } from './cri-commands';
 import type { StatusOptions } from './status';
 
-/** The command line. Each command has a file of its own, which is loaded when the command runs. */
+/** Makes the command line. Each command has a file of its own, which is loaded when the command runs. */
 export function createProgram(): Command {
   const program = new Command('dockbridge')
     .description(

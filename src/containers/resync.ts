@@ -67,7 +67,7 @@ export interface ContainerResyncParts {
   readonly overrides?: ResyncOverrides | undefined;
 }
 
-/** Replaces the usual limits, for tests. All in ms. */
+/** Replaces the usual limits in tests. All times are in ms. */
 export interface ResyncOverrides {
   /** Limit of one inspect. */
   readonly inspectMs?: number;

@@ -152,7 +152,7 @@ async function dropIns(directory: string, locate: Locate, problems: string[]): P
   }
 }
 
-/** The next place is tried if only root may read the first. */
+/** Reads the file at the first of these places that this user may read. */
 async function readAt([place = '', ...others]: readonly string[]): Promise<string> {
   try {
     return await new SmallFile(place, MAX_BYTES).text();

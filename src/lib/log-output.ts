@@ -1,6 +1,6 @@
 import { constants, fstatSync, open, write } from 'node:fs';
 
-/** How many characters may wait for a reader. A daemon with many errors writes this much in some seconds. */
+/** How many characters may wait for a reader. A daemon with many errors writes this much in a few seconds. */
 const MOST_WAITING = 1024 * 1024;
 
 /** Writes text, and calls `done` when the text is written. */

@@ -11,11 +11,13 @@ export interface LogPlace {
 export interface LogSource extends LogPlace {
   /** The Engine's json-file spool (`LogPath` of inspect). Rotated files are next to it, with the suffixes `.1`, `.2`, … */
   readonly spoolPath: string;
-  /** Whether the container had already ended when dockbridge first saw it. If its log is a link then, the link stays. */
+  /**
+   * Whether the container had already ended when dockbridge first saw it. If its log is a link at that time, the link stays.
+   */
   readonly hasEnded?: boolean;
   /**
    * `State.StartedAt` of inspect. If we were down when the container started, this time shows whether the spool has been
-   * rotated since. The log then gets a note about the gap.
+   * rotated since then. The log then gets a note about the gap.
    */
   readonly startedAt?: string;
 }

@@ -52,7 +52,7 @@ export class CriLog {
     return this.inodeAtPath() !== undefined;
   }
 
-  /** The offset at which the log ends. The file must be open. */
+  /** Returns the offset at which the log ends. The file must be open. */
   position(): FilePosition | undefined {
     if (this.file === undefined) return undefined;
     const { ino, birth } = this.file.facts;
@@ -252,7 +252,7 @@ export class CriLog {
     return 0;
   }
 
-  /** Somebody else has changed the file, so we continue at its present end. */
+  /** Continues at the present end of the file, because somebody else has changed the file. */
   private wasChanged(fd: number, size: number): void {
     if (size > this.size) this.cutAhead();
     this.ahead = 0;

@@ -65,7 +65,7 @@ export class LinkedLogs implements ContainerLogs {
     }
   }
 
-  /** There is nothing to do, because the Engine's own file is complete when the Engine reports the exit. */
+  /** Does nothing, because the Engine's own file is complete when the Engine reports the exit. */
   drain(): Promise<void> {
     return Promise.resolve();
   }

@@ -131,8 +131,8 @@ export function dismissibleDisk(disk: LogDisk, marker: WorkMarker): LogDisk {
 
 const { O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 /**
- * Linux's O_PATH, which Node does not export. It yields a descriptor without opening the file itself, which a device or a FIFO
- * would notice.
+ * Linux's O_PATH, which Node does not export. It gives a descriptor of a file without opening the file, because opening a
+ * device or a FIFO may have effects.
  */
 const O_PATH = 0o10000000;
 const MAX_TRIES = 5;

@@ -58,7 +58,7 @@ export class DaemonMetrics {
     this.metrics.pluginFailures.inc({ plugin, command }, failed ? 1 : 0);
   }
 
-  /** Numbers of failed runs of CNI plugins. The keys are plugin and command, such as `bridge ADD`. */
+  /** Returns the numbers of failed runs of CNI plugins. The keys are plugin and command, such as `bridge ADD`. */
   async pluginFailures(): Promise<Readonly<Record<string, number>>> {
     const { values } = await this.metrics.pluginFailures.get();
     return Object.fromEntries(

@@ -67,7 +67,10 @@ export class PodNetworks implements PodNetwork, NetworkKeeper {
     this.cni.setPodCidr(podCidr);
   }
 
-  /** A daemon that is configured not to use CNI does not touch what another daemon may hold. */
+  /**
+   * Lists the sandboxes that CNI holds. A daemon that is configured not to use CNI lists none, because another daemon may hold
+   * them.
+   */
   heldSandboxes(): readonly string[] {
     return this.choice === 'bridge' ? [] : this.cni.heldSandboxes();
   }

@@ -57,11 +57,11 @@ export function parseProcCgroup(text: string): Map<string, string> {
 export interface GroupPath {
   /** The kernel's name of the group, such as `/kubepods/…/<id>`. cAdvisor uses it as the label `id`. */
   readonly name: string;
-  /** The directory of a controller's files; undefined when the controller is not mounted. */
+  /** Returns the directory of a controller's files; undefined when the controller is not mounted. */
   directoryOf(controller: string): string | undefined;
   /** The directory in which the group's processes are listed. */
   readonly processDirectory: string | undefined;
-  /** The group above. For a container of a pod with a cgroup parent, this is the pod's own group. */
+  /** Returns the group above. For a container of a pod with a cgroup parent, this is the pod's own group. */
   parent(): GroupPath;
 }
 

@@ -27,6 +27,6 @@ export interface Descriptors {
 
 /**
  * The contents of proto/runtime/v1/api.proto, for code that treats all fields alike (src/harness). The codecs contain no such
- * tables. `make proto` adds the proto's new fields to them.
+ * tables. `make proto` adds new fields of the proto here.
  */
 export const DESCRIPTORS: Descriptors = generated;

@@ -19,7 +19,7 @@ function unary<Request, Response>(
   return { request, response, streams: false };
 }
 
-/** A method whose server streams its answer. In CRI, clients never stream. */
+/** Describes a method whose server streams its answer. In CRI, clients never stream. */
 function stream<Request, Response>(
   request: Codec<Request>,
   response: Codec<Response>,

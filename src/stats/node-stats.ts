@@ -72,7 +72,7 @@ export class NodeStats {
     return all.filter(({ usage }) => usage !== undefined);
   }
 
-  /** For a container that is not running, the answer has only the last measurement of its writable layer. */
+  /** Reads one container. If it is not running, the answer has only the last measurement of its writable layer. */
   async ofContainer(container: ContainerRecord, signal?: AbortSignal): Promise<ContainerUsage> {
     const usage = hasProcess(container) ? await this.parts.source.usage(container, signal) : undefined;
     return { container, usage, layer: this.parts.layers.reading(container.id) };

@@ -1,7 +1,7 @@
 import type { ImageRecord } from './records';
 
 /**
- * How many image ids the table remembers beyond the existing images, so that a late answer cannot bring a removed image
+ * How many image ids the table remembers beyond the existing images. They keep a late answer from bringing a removed image
  * back.
  */
 const REMEMBERED = 1_000;

@@ -2,7 +2,7 @@ import { BoundedSet } from '../lib/collections';
 import { invalidArgument } from '../lib/errors';
 import type { ContainerRecord } from './records';
 
-/** How many removed ids the table remembers, so that a late list or inspect cannot bring them back. */
+/** How many removed ids the table remembers. They keep a late list or inspect from bringing a removed record back. */
 const REMEMBERED_REMOVALS = 10_000;
 
 export interface TableRecord {
@@ -123,7 +123,7 @@ export class RecordTable<R extends TableRecord> implements Records<R> {
     return () => this.listeners.delete(listener);
   }
 
-  /** Releases the name, unless another record has taken it since. */
+  /** Releases the name, unless another record has taken it in the meantime. */
   private releaseName(holder: R): void {
     if (this.idByName.get(holder.engineName) === holder.id) this.idByName.delete(holder.engineName);
   }

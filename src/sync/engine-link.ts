@@ -248,7 +248,7 @@ export class EngineLink {
     }
   }
 
-  /** One connection, from connect to loss. Always rejects. */
+  /** Runs one connection, from connect to loss. Always rejects. */
   private async session(): Promise<never> {
     const { docker, store, containerResync, imageSync, diskUsage, claim, logger } = this.parts;
     const controller = sharedAbortController();

@@ -55,7 +55,7 @@ export async function collect(items: readonly Item[], limitMs: number, head: str
   return [{ name: placed('README.txt'), text: `${head}\n${missing}` }, ...files];
 }
 
-/** JSON is not redacted here, because `redactText` would also remove quotes and brackets. */
+/** Whether the file is JSON. JSON is not redacted here, because `redactText` would also remove quotes and brackets. */
 function isJson(name: string): boolean {
   return name.endsWith('.json');
 }

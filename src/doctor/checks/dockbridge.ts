@@ -268,7 +268,7 @@ export interface PodTrial {
   readonly kubeletRuns: boolean;
 }
 
-/** The finding about a pod that was run through CRI. */
+/** Makes the finding about a pod that was run through CRI. */
 export function judgePod({ image, failure, times, kubeletRuns }: PodTrial): Finding {
   if (failure === undefined) {
     const steps = times.map(([step, ms]) => `${step} ${(ms / 1000).toFixed(1)} s`).join(', ');

@@ -364,7 +364,10 @@ export class CniNetwork implements NodeCni {
     });
   }
 
-  /** A failure is only logged: a pod that needs the directory tries to create it again, and fails with the reason. */
+  /**
+   * Prepares the directory of handles. A failure is only logged: a pod that needs the directory tries to create it again, and
+   * fails with the reason.
+   */
   private async prepareHandles(): Promise<void> {
     await this.handles.prepare().catch((error: unknown) => {
       this.options.logger.warn('Cannot prepare the directory of network namespaces', {

@@ -107,7 +107,10 @@ export class ResultCache {
     if (entries?.size === 0) this.byContainer.delete(entry.containerId);
   }
 
-  /** If the disk has become read-only, the draft stays. Nobody reads it, and the next start tries to remove it again. */
+  /**
+   * Removes a draft. If the disk has become read-only, the draft stays. Nobody reads it, and the next start tries to remove it
+   * again.
+   */
   private async removeDraft(path: string): Promise<void> {
     await rm(path, { force: true }).catch(() => undefined);
   }

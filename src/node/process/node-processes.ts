@@ -75,8 +75,8 @@ export function asNodeProcess(pid: number, words: readonly string[]): NodeProces
 }
 
 /**
- * Recognizes dockbridge by the path of its build or package. Since other programs also have a dist/main.js, a bare one counts
- * only with `serve`.
+ * Recognizes dockbridge by the path of its build or package. Other programs also have a dist/main.js, so a dist/main.js in any
+ * other place counts only with `serve`.
  */
 function underNode(pid: number, args: readonly string[]): NodeProcess | undefined {
   const at = args.findIndex((word) => !word.startsWith('-'));

@@ -97,7 +97,7 @@ export async function hasEnded(
   }
 }
 
-/** The error of a command that was running, or could not start, when its container ended. */
+/** Makes the error of a command that was running, or could not start, when its container ended. */
 export function containerEnded(containerId: string): RuntimeError {
   return failedPrecondition(`container ${containerId} ended before its command could finish`);
 }

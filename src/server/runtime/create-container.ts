@@ -69,7 +69,7 @@ function creationIn(
 ): Creation {
   return {
     create: (engineName) => create(services, checked, sandbox, engineName, signal),
-    // The logs and status of another sandbox's container must not be destroyed, so it counts as a stranger.
+    // The container may belong to another sandbox. Its logs and status must not be destroyed, so it counts as a stranger.
     judge: async (holder) => {
       if (holder?.kind !== 'container' || holder.sandboxId !== sandbox.id) return 'stranger';
       const id = await settleExisting(services, holder, checked, signal);
@@ -170,8 +170,8 @@ async function createWithSources(
     const isOurs = services.settings.localEngine && mounts.some(({ hostPath }) => hostPath !== '');
     if (!hasStatus(error, 400) || !isOurs) throw error;
     await makeMissingSources(mounts, 'config.mounts', services);
-    // The call is repeated even if no source was missing, because another container's call may have created it since the
-    // Engine's check.
+    // The call is repeated even if no source was missing, because another container's call may have created the sources since
+    // the Engine's check.
     return send();
   }
 }

@@ -38,7 +38,7 @@ export class InThreadDiskWork implements DiskWork {
     return undefined;
   }
 
-  /** This work is not slowed down, because a caller is waiting for it. */
+  /** Counts open files. This work is not slowed down, because a caller is waiting for it. */
   openFiles(pids: readonly number[]): Promise<OpenFiles> {
     return Promise.resolve(countOpenFiles(pids));
   }

@@ -88,7 +88,7 @@ export class LayerBudget {
     return this.entries.get(id)?.measured?.reading;
   }
 
-  /** The directory of the container's last measurement. */
+  /** Returns the directory of the container's last measurement. */
   directory(id: string): string | undefined {
     return this.entries.get(id)?.measured?.directory;
   }

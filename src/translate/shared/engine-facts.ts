@@ -135,8 +135,8 @@ const SHIM_NAME = /^[a-zA-Z0-9][\w-]*(\.[\w-]+)+$/;
 const SHIM_NAMES_SINCE = '1.42';
 
 /**
- * Returns the `HostConfig.Runtime` of a container. It equals its sandbox's runtime, even if the Engine's default has
- * changed since, because all containers of a pod with gVisor or Kata Containers need the same runtime. '' is the default.
+ * Returns the `HostConfig.Runtime` of a container. It equals its sandbox's runtime, even if the Engine's default has changed
+ * since then, because all containers of a pod with gVisor or Kata Containers need the same runtime. '' is the default.
  */
 export function runtimeOf({ runtime, runtimeHandler }: SandboxRecord): string {
   if (runtime !== '') return runtime;

@@ -174,6 +174,7 @@ function wordsOf(text: string): string[] {
 const KIND = 'KubeletConfiguration';
 
 /**
+ * Parses a KubeletConfiguration.
  * @param text YAML 1.1, as kubelet reads it; JSON is YAML too.
  * @throws Error that says what is wrong, without the file's name and without its contents.
  */

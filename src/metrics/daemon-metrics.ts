@@ -46,6 +46,7 @@ export class DaemonMetrics {
   }
 
   /**
+   * Records the lag of an Engine event.
    * @param seconds the time from the Engine's timestamp to the update of the store. It is negative if the clock was set back.
    */
   onEngineEvent(seconds: number): void {
@@ -68,7 +69,10 @@ export class DaemonMetrics {
     );
   }
 
-  /** @param capability the CNI capability that a new pod requested but no plugin has. */
+  /**
+   * Counts a pod that requested more than its network provides.
+   * @param capability the CNI capability that a new pod requested but no plugin has.
+   */
   onUnserved(capability: string): void {
     this.metrics.unserved.inc({ capability });
   }

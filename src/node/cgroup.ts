@@ -17,7 +17,11 @@ export type Hierarchies =
   | { readonly version: 2; readonly unified: Hierarchy }
   | { readonly version: 1; readonly controllers: ReadonlyMap<string, Hierarchy> };
 
-/** @param mountinfo text of /proc/self/mountinfo (proc(5)). @returns undefined when no cgroup tree is mounted. */
+/**
+ * Finds the places where cgroup trees are mounted.
+ * @param mountinfo text of /proc/self/mountinfo (proc(5)).
+ * @returns undefined when no cgroup tree is mounted.
+ */
 export function findHierarchies(mountinfo: string): Hierarchies | undefined {
   const controllers = new Map<string, Hierarchy>();
   let unified: Hierarchy | undefined;
@@ -42,7 +46,11 @@ export async function readHierarchies(proc = '/proc'): Promise<Hierarchies | und
   return findHierarchies(await readFile(join(proc, 'self/mountinfo'), 'utf8'));
 }
 
-/** @param text of /proc/PID/cgroup. @returns the group of each controller; that of cgroup v2 has the empty name. */
+/**
+ * Parses the control groups of a process.
+ * @param text of /proc/PID/cgroup.
+ * @returns the group of each controller; that of cgroup v2 has the empty name.
+ */
 export function parseProcCgroup(text: string): Map<string, string> {
   const paths = new Map<string, string>();
   for (const line of text.split('\n')) {

@@ -52,7 +52,10 @@ function encode<Message>(codec: Codec<Message>, message: Message): Buffer {
   return asBuffer(codec.encode(message).finish());
 }
 
-/** @throws protobufjs's Error when the bytes are not such a message. */
+/**
+ * Decodes a message.
+ * @throws protobufjs's Error when the bytes are not such a message.
+ */
 function decode<Message>(codec: Codec<Message>, bytes: Uint8Array): Decoded<Message> {
   return codec.decode(bytes) as Decoded<Message>;
 }

@@ -46,7 +46,10 @@ export class ImageTable {
     return this.byId.get(id);
   }
 
-  /** @param name a tag or digest exactly as the Engine lists it (`RepoTags`, `RepoDigests`). */
+  /**
+   * Finds an image by its name.
+   * @param name a tag or digest exactly as the Engine lists it (`RepoTags`, `RepoDigests`).
+   */
   byName(name: string): ImageRecord | undefined {
     const id = this.idByName.get(name);
     return id === undefined ? undefined : this.byId.get(id);

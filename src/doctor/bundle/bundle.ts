@@ -85,7 +85,10 @@ export class Archive {
     private readonly file: FileHandle,
   ) {}
 
-  /** @throws FAILED_PRECONDITION when the path exists already. */
+  /**
+   * Creates the archive at a path that does not exist yet.
+   * @throws FAILED_PRECONDITION when the path exists already.
+   */
   static async create(path: string): Promise<Archive> {
     try {
       return new Archive(path, await open(path, 'wx', MODE));
@@ -115,7 +118,10 @@ export class Archive {
   }
 }
 
-/** @param name of at most 100 bytes. */
+/**
+ * Returns one entry of a tar archive.
+ * @param name of at most 100 bytes.
+ */
 function entry(name: string, content: Buffer, time: Date): Buffer[] {
   const header = Buffer.alloc(BLOCK);
   const octal = (value: number, length: number): string => `${value.toString(8).padStart(length - 1, '0')}\0`;

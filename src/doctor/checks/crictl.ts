@@ -30,6 +30,7 @@ export const crictl: Check = {
 };
 
 /**
+ * Reads the facts about crictl.
  * @param path crictl's configuration file; tests replace it.
  * @param sockets the sockets that crictl prefers to dockbridge's; tests replace them.
  * @throws Error if the configuration cannot be read.
@@ -75,7 +76,10 @@ interface Endpoints {
   readonly image: string;
 }
 
-/** @throws Error if the text is not a map. The message does not quote the text. */
+/**
+ * Reads the endpoints in crictl's configuration.
+ * @throws Error if the text is not a map. The message does not quote the text.
+ */
 function endpointsIn(text: string): Endpoints {
   const config: unknown = parse(text, { prettyErrors: false, logLevel: 'error' }) ?? {};
   if (typeof config !== 'object' || config === null || Array.isArray(config))

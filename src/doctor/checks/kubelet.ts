@@ -58,7 +58,10 @@ export const kubeletEndpoint: Check = {
   run: async ({ kubelet, settings }) => [judgeEndpoint(await kubelet(), settings.endpoint)],
 };
 
-/** @param endpoint the endpoint on which dockbridge listens. */
+/**
+ * Judges whether kubelet connects to dockbridge's endpoint.
+ * @param endpoint the endpoint on which dockbridge listens.
+ */
 export function judgeEndpoint(kubelet: KubeletFacts, endpoint: string): Finding {
   const { from, isRunning, args, problems } = kubelet;
   const wanted = `Start kubelet with --container-runtime-endpoint=${endpoint}, or give dockbridge kubelet's endpoint.`;
@@ -98,7 +101,10 @@ export const cgroupDriver: Check = {
   },
 };
 
-/** @param driver the Engine's cgroup driver. */
+/**
+ * Judges whether kubelet and the Engine use the same cgroup driver.
+ * @param driver the Engine's cgroup driver.
+ */
 export function judgeDriver(kubelet: KubeletFacts, driver: string): Finding {
   const { from, file, problems } = kubelet;
   const { cgroupDriver: told, gates } = effectiveKubelet(kubelet);

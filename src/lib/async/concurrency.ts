@@ -62,7 +62,10 @@ export class Semaphore {
     this.free = limit;
   }
 
-  /** @param signal ends the wait, but not the work, with the signal's reason. */
+  /**
+   * Runs `work` when a place is free.
+   * @param signal ends the wait, but not the work, with the signal's reason.
+   */
   async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.free > 0) this.free--;
     else await this.wait(signal);

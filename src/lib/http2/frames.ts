@@ -17,7 +17,7 @@ export interface FrameHeader {
   readonly streamId: number;
 }
 
-/** The peer broke the protocol. Its connection is closed, with no other effect. */
+/** Thrown when the peer has broken the protocol. This only closes the peer's connection. */
 export class ProtocolError extends Error {}
 
 /** Reads a frame's header. `data` must contain at least nine bytes from `at` on. */

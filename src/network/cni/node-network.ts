@@ -125,7 +125,10 @@ export class NodeNetwork {
     return { ready: false, reason: 'NetworkPluginNotReady', message };
   }
 
-  /** @throws FAILED_PRECONDITION when the network is not ready. */
+  /**
+   * Returns the network for a new pod.
+   * @throws FAILED_PRECONDITION when the network is not ready.
+   */
   required(): NetworkConfig {
     const { ready, message } = this.condition();
     if (this.config === undefined || !ready) throw failedPrecondition(message);

@@ -27,6 +27,7 @@ export class DiskLooks {
   }
 
   /**
+   * Runs a file call if fewer than `limit` calls are overdue and none of them has this key.
    * @param what the beginning of the error message.
    * @throws DEADLINE_EXCEEDED when the disk does not answer in time; the work may still be running.
    */

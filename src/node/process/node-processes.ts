@@ -64,7 +64,10 @@ function isTrusted(status: string): boolean {
   return ids.length > 0 && trusted.some((user) => ids.every((id) => id === user));
 }
 
-/** @param words the command and its arguments. */
+/**
+ * Recognizes a program that works on the pods of this node.
+ * @param words the command and its arguments.
+ */
 export function asNodeProcess(pid: number, words: readonly string[]): NodeProcess | undefined {
   const [command = '', ...args] = words;
   // The kernel appends " (deleted)" to the path of a running program whose file was replaced.

@@ -20,7 +20,10 @@ export interface ProcessStat {
   readonly startTicks: string | undefined;
 }
 
-/** @param text of /proc/PID/stat. */
+/**
+ * Parses the state of a process.
+ * @param text of /proc/PID/stat.
+ */
 export function parseProcessStat(text: string): ProcessStat {
   // The name of the command is in parentheses and may contain any character, even spaces and parentheses.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');

@@ -213,7 +213,10 @@ export async function passedPath(pid: number, proc = '/proc'): Promise<string> {
   return boundPath(FIRST_PASSED_FD, `${proc}/${pid}`).catch(() => '');
 }
 
-/** @param process the directory of the process in /proc. */
+/**
+ * Returns the path on which a descriptor of a process listens.
+ * @param process the directory of the process in /proc.
+ */
 async function boundPath(fd: number, process: string): Promise<string> {
   const [, inode] = /^socket:\[(\d+)\]$/.exec(await readlink(`${process}/fd/${fd}`)) ?? [];
   const line = (await readFile(`${process}/net/unix`, 'utf8'))

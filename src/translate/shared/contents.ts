@@ -36,7 +36,10 @@ const UNORDERED: Readonly<Record<string, string>> = {
   hugepage_limits: 'page_size',
 };
 
-/** @param logPath the container's log path in the pod's log directory. */
+/**
+ * Returns the contents of a CreateContainer request.
+ * @param logPath the container's log path in the pod's log directory.
+ */
 export function contentsOfContainer(config: Decoded<cri.IContainerConfig>, logPath: string): Contents {
   return digests(
     [...fieldsOf(config, 'config'), ['config.log_path', 'log_path', logPath]],

@@ -53,7 +53,10 @@ export function toFacts(version: EngineVersion, info: EngineInfo): EngineFacts {
   };
 }
 
-/** @param handler the pod's handler or runtime. '' and, as with cri-dockerd, `docker` mean the default runtime. */
+/**
+ * Returns what the Engine offers to containers of this handler.
+ * @param handler the pod's handler or runtime. '' and, as with cri-dockerd, `docker` mean the default runtime.
+ */
 export function featuresFor(facts: EngineFacts | undefined, handler: string): EngineFeatures {
   if (facts === undefined) {
     return { version: 'unknown', recursiveReadOnly: false, imageMounts: false, cdi: false };
@@ -86,7 +89,10 @@ export function isAtLeast(version: string, wanted: string): boolean {
   return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
 }
 
-/** @param text JSON that a runtime wrote, with any content. */
+/**
+ * Whether a runtime reports that it knows a mount option.
+ * @param text JSON that a runtime wrote, with any content.
+ */
 function knowsMountOption(text: string | undefined, option: string): boolean {
   if (text === undefined) return false;
   try {

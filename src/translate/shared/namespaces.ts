@@ -35,7 +35,10 @@ export function toNamespaceModes(
   return { network: options.network, pid: options.pid, ipc: options.ipc, targetId: options.target_id };
 }
 
-/** @param networkMode the Engine network of a pod with its own network namespace. */
+/**
+ * Returns the namespace modes of a sandbox in the Engine's form.
+ * @param networkMode the Engine network of a pod with its own network namespace.
+ */
 export function sandboxNamespaces(modes: NamespaceModes, networkMode: string): EngineHostConfig {
   return {
     NetworkMode: modes.network === NODE ? 'host' : networkMode,
@@ -46,8 +49,9 @@ export function sandboxNamespaces(modes: NamespaceModes, networkMode: string): E
 }
 
 /**
- * @param ofSandbox the sandbox's network mode. If it is NODE, a container still joins the sandbox, so that it shares the
- * pod's resolv.conf.
+ * Returns the namespace modes of a container in the Engine's form.
+ * @param ofSandbox the sandbox's network mode. If it is NODE, a container still joins the sandbox, so that it shares the pod's
+ * resolv.conf.
  */
 export function containerNamespaces(
   modes: NamespaceModes,

@@ -43,7 +43,10 @@ export function requestedUser(context: UserFields, field: string): RequestedUser
   };
 }
 
-/** @throws INVALID_ARGUMENT, also for a policy that CRI does not define. */
+/**
+ * Returns the requested supplemental groups.
+ * @throws INVALID_ARGUMENT, also for a policy that CRI does not define.
+ */
 export function supplementalGroups(context: SandboxContext | ContainerContext, field: string): number[] {
   const policies = [SupplementalGroupsPolicy.Merge, SupplementalGroupsPolicy.Strict];
   oneOf(

@@ -22,7 +22,8 @@ export class DaemonMetrics {
   private rendering: Promise<string> | undefined;
 
   constructor(private readonly version: string) {
-    // These series begin at 0. If they began with the first such pod, an alert rule could not see that first increase.
+    // These series begin at 0. If they began with the first pod that lacks something, an alert rule could not see that first
+    // increase.
     for (const capability of ['portMappings', 'bandwidth']) this.metrics.unserved.inc({ capability }, 0);
   }
 

@@ -9,7 +9,7 @@ import { containerEnded, hasEnded } from './until-container-ends';
 
 /**
  * Checks that a command names a program and that no word contains a NUL.
- * @throws INVALID_ARGUMENT when it does not.
+ * @throws INVALID_ARGUMENT when the check fails.
  */
 export function commandWords(cmd: readonly string[]): readonly string[] {
   const [program] = cmd;

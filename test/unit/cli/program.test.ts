@@ -17,6 +17,6 @@ describe('a word that is no command', () => {
     [['handover', '--help-me-not'], `error: unknown option '--help-me-not'`],
     [['handover'], 'error: there is no command "handover"; did you mean hand-over?'],
     [['banana'], 'error: there is no command "banana"'],
-    [['serve', 'doctr'], 'error: serve takes options only, and no "doctr"'],
+    [['serve', 'doctr'], 'error: serve takes only options, but got "doctr"'],
   ])('%j: %s', async (words, answer) => expect(await refused(...words)).toBe(answer));
 });

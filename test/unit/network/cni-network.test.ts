@@ -465,7 +465,11 @@ describe('An ADD that fails', () => {
       `echo '{"code":7,"msg":"broken"}'; exit 1`,
       'CNI plugin "two" failed on ADD (code 7): broken',
     ],
-    ['with garbage', 'echo hello', 'CNI plugin "two" answered ADD with what is not a JSON object: hello'],
+    [
+      'with garbage',
+      'echo hello',
+      'CNI plugin "two" answered ADD with something that is not a JSON object: hello',
+    ],
     [
       'by hanging',
       'sleep 1000',

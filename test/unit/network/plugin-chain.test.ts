@@ -286,7 +286,7 @@ describe('A plugin that fails', () => {
     [
       'to answer in JSON',
       'echo "all is well"',
-      'UNKNOWN CNI plugin "bad" answered ADD with what is not a JSON object: all is well',
+      'UNKNOWN CNI plugin "bad" answered ADD with something that is not a JSON object: all is well',
     ],
     ['to answer at all', ':', 'UNKNOWN CNI plugin "bad" answered ADD with nothing'],
     ['to stop talking', 'yes', 'UNKNOWN CNI plugin "bad" wrote more than 1048576 bytes on ADD'],
@@ -386,7 +386,7 @@ describe('Versions of plugins', () => {
       'ended with exit code 1',
     ],
     ['another failure', `echo '{"code":7,"msg":"no"}'; exit 1`, 'failed on VERSION (code 7): no'],
-    ['no versions', 'echo "{}"', 'answered VERSION with what is not a JSON object: {}'],
+    ['no versions', 'echo "{}"', 'answered VERSION with something that is not a JSON object: {}'],
     ['nothing', ':', 'answered VERSION with nothing'],
   ])('are not known where a plugin says %s', async (_, script, message) => {
     await program('bad', script);

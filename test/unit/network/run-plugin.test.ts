@@ -271,7 +271,7 @@ describe('What a plugin says of its failure', () => {
   it('is what is no answer', () => {
     const error = garbageAnswer('one', 'DEL', ' no\nJSON ');
     expect(partsOf(error)).toEqual(
-      failed('CNI plugin "one" answered DEL with what is not a JSON object: no JSON'),
+      failed('CNI plugin "one" answered DEL with something that is not a JSON object: no JSON'),
     );
     expect(garbageAnswer('one', 'DEL', ' ').message).toBe('CNI plugin "one" answered DEL with nothing');
   });

@@ -69,7 +69,7 @@ describe('the thread that measures disks', () => {
     ]);
     const wrong = work.openFiles([1]);
     worker!.emit('message', { id: 3, answer: {} });
-    expect(await rejectionOf(wrong)).toBe('INTERNAL the disk worker did not count');
+    expect(await rejectionOf(wrong)).toBe('INTERNAL the disk worker returned no counts');
     await work.close();
     expect([worker!.terminated, warn.mock.calls]).toEqual([1, []]);
   });

@@ -191,7 +191,7 @@ describe('connecting', () => {
     // A list names images by what is known of them.
     expect(made.reason).toBe('Docker Engine has not answered yet');
     await jest.advanceTimersByTimeAsync(2_000);
-    expect(made.reason).toBe('Docker Engine has not answered the inspect of each container yet');
+    expect(made.reason).toBe('Docker Engine has not answered the inspects of all containers yet');
     await made.link.whenAnswered();
     expect(made.link.hasSynced).toBe(false);
     resynced.resolve();
@@ -228,7 +228,7 @@ describe('connecting', () => {
     };
     await jest.advanceTimersByTimeAsync(300);
     await until(() => made.link.state.ready);
-    expect([...reasons]).not.toContain('Docker Engine has not answered the inspect of each container yet');
+    expect([...reasons]).not.toContain('Docker Engine has not answered the inspects of all containers yet');
   });
 
   it.each([
@@ -550,7 +550,7 @@ describe('waiting', () => {
     await until(() => made.count('resync') === 1);
     made.store.listed.replace([{ id: ID, kind: 'container', sandboxId: '', record: undefined }]);
     onListed();
-    await until(() => made.reason.includes('the inspect of each container'));
+    await until(() => made.reason.includes('the inspects of all containers'));
     expect(await endsAfter(15_000, made.link.whenContainerKnown(ID))).toBe(made.reason);
   });
 

@@ -290,10 +290,10 @@ it('refuses with the reason what takes too long, and lists all the same', async 
   for (const inspect of runningPod(2)) made.engine.containers.set(inspect.Id, inspect);
   made.engine.gates.set('inspectContainer', () => gate().promise);
   made.link.start();
-  await until(() => JSON.stringify(made.link.state).includes('the inspect of each container'));
+  await until(() => JSON.stringify(made.link.state).includes('the inspects of all containers'));
   for (const waiting of [made.link.whenContainerKnown(idOf(0)), made.link.whenListed('sandbox')])
     expect(await rejectionOf(waiting)).toBe(
-      'UNAVAILABLE Docker Engine has not answered the inspect of each container yet',
+      'UNAVAILABLE Docker Engine has not answered the inspects of all containers yet',
     );
   await made.link.whenListed('container');
   expect(listContainers()).toHaveLength(2);

@@ -1,4 +1,7 @@
-/** Configurations that a call refuses, each with how the error's text begins: INVALID_ARGUMENT without a code. */
+/**
+ * Configurations that a call refuses, each with the beginning of the error's text. The code is
+ * INVALID_ARGUMENT unless another is given.
+ */
 export interface Refusal {
   readonly field: RegExp;
   readonly code?: 'INVALID_ARGUMENT' | 'UNIMPLEMENTED' | 'FAILED_PRECONDITION' | 'NOT_FOUND' | 'UNKNOWN';

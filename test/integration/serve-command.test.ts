@@ -176,7 +176,7 @@ describe('options', () => {
     expect(await command.exit()).toBe(0);
   });
 
-  it('may be written as --name=value, and a switch without a value', async () => {
+  it('may be written as --name=value, and boolean ones without a value', async () => {
     const flags = Object.entries(CRI_DOCKERD()).map(([name, value]) => `--${name}=${value}`);
     const command = start([
       'serve',
@@ -293,7 +293,7 @@ describe('the socket', () => {
       /another dockbridge.* uses .*run-dir: stop it first, or give --run-dir/,
     ],
     ['everything of a live daemon', () => [], /another/],
-  ])('is refused clearly and at once if it belongs to %s', async (_what, more, message) => {
+  ])('is refused clearly and at once to a daemon that uses %s', async (_what, more, message) => {
     await serve();
     const second = start(['serve', ...basics(), ...more()]);
     expect(await second.exit()).toBe(1);

@@ -8,5 +8,5 @@ export interface Refusal {
 }
 export type Refusals<Config> = Record<string, Refusal & { config: () => Config }>;
 
-/** Longer than any text of Kubernetes may be. */
+/** A text that is longer than Kubernetes allows. */
 export const LARGE = 'x'.repeat(10 * 1024 * 1024);

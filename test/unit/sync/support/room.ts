@@ -86,7 +86,7 @@ export const NETWORK: RoomNetwork = {
 /** Records which checkpoints are completed and removed. */
 export class FakeCheckpoints {
   readonly calls: string[] = [];
-  /** The sandboxes that have one. */
+  /** The sandboxes that have a checkpoint. */
   held: string[] = [];
 
   complete({ id }: { id: string }): Promise<void> {
@@ -111,7 +111,7 @@ export class FakeCheckpoints {
   }
 }
 
-/** All of src/containers and src/sync around a fake Engine. */
+/** Connects all of src/containers and src/sync to a fake Engine. */
 export function syncRoom(
   times: Partial<LinkTimes> = {},
   parts: Partial<LifeParts & Pick<ContainerResyncParts, 'overrides' | 'network'>> = {},

@@ -13,7 +13,7 @@ function engineName(name: string): string {
 }
 
 describe('signals', () => {
-  it('are 65 and the default', () => expect(all).toHaveLength(65));
+  it('have 65 numbers and a default', () => expect(all).toHaveLength(65));
 
   it.each(all)('translate %s in both directions', (name, number) => {
     expect(toEngineSignal(number, 'f')).toBe(engineName(name));
@@ -36,7 +36,7 @@ describe('signals', () => {
     ['999', Signal.SIGNAL_RUNTIME_DEFAULT],
   ])('%p is %d', (name, number) => expect(toCriSignal(name)).toBe(number));
 
-  it('have no name for the default', () => expect(toEngineSignal(0, 'f')).toBe(''));
+  it('have no Engine name for the default', () => expect(toEngineSignal(0, 'f')).toBe(''));
 
   it.each([66, -1, 1000])('refuse %d', (number) => {
     expect(thrownBy(() => toEngineSignal(number, 'config.stop_signal'))).toBe(

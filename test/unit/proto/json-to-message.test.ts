@@ -17,7 +17,7 @@ function randomFrom(seed: number): () => number {
 
 const MAX_DEPTH = 4;
 
-/** Messages as `toJson` makes them: no defaults but in lists and maps. */
+/** Messages as `toJson` makes them, with defaults only in lists and maps. */
 class Inventor {
   constructor(private readonly random: () => number) {}
 
@@ -83,7 +83,7 @@ it.each(NAMES)('%s: JSON becomes bytes and the same JSON again', (name) => {
     const json = inventor.message(name);
     const bytes = fromJson(name, json);
     expect(toJson(name, bytes)).toEqual(json);
-    // The generated codec reads the same out of it, and nothing else.
+    // The generated codec reads exactly the same data from the bytes.
     const { decode, encode } = (cri as unknown as Record<string, Codec>)[name]!;
     expect(toJson(name, encode(decode(bytes)).finish())).toEqual(withoutUnknown(json));
   }
@@ -94,7 +94,7 @@ interface Codec {
   readonly encode: (message: unknown) => { finish(): Uint8Array };
 }
 
-/** The generated codecs drop what they do not know. */
+/** The generated codecs drop unknown fields. */
 function withoutUnknown(json: Json): Json {
   if (Array.isArray(json)) return (json as readonly Json[]).map(withoutUnknown);
   if (typeof json !== 'object' || json === null) return json;
@@ -102,7 +102,7 @@ function withoutUnknown(json: Json): Json {
   return Object.fromEntries(known.map(([name, value]) => [name, withoutUnknown(value)]));
 }
 
-it('reads what people write: numbers as numbers or text, enums by number, null as nothing', () => {
+it('accepts handwritten forms: numbers as numbers or text, enums by number, null as an absent field', () => {
   const bytes = fromJson('CreateContainerRequest', {
     pod_sandbox_id: null,
     config: {
@@ -141,11 +141,11 @@ it.each<[string, Json, string]>([
   ['ContainerConfig', { tty: 'yes' }, 'tty: "yes" is neither true nor false'],
   ['VersionRequest', { [UNKNOWN]: 'a' }, '@unknown: "a" is not a list'],
   ['NoSuchThing', {}, 'NoSuchThing: the proto has no message NoSuchThing'],
-])('%s: %j is refused by its path', (name, json, why) => {
+])('refuses %s and names the path: %j', (name, json, why) => {
   expect(() => fromJson(name, json)).toThrow(why);
 });
 
-it('a field called __proto__ in a map stays one', () => {
+it('keeps a map key called __proto__', () => {
   const labels = Object.fromEntries([['__proto__', 'x']]);
   const bytes = fromJson('PodSandboxFilter', { label_selector: labels });
   expect(Object.entries(toJson('PodSandboxFilter', bytes).label_selector as object)).toEqual([

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import { createServer as createSocket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -208,7 +208,78 @@ const BROKEN: Readonly<Record<string, Broken>> = {
   },
 };
 
-/** doctor.test.ts has the nodes of these checks. */
+/** Further failures of checks. */
+const MORE: readonly (readonly [check: string, broken: Broken])[] = [
+  [
+    'kubelet-stats',
+    {
+      ...{ level: 'fail', found: /^kubelet's configuration cannot be read/, cure: /^Fix the file/ },
+      given: async () => {
+        const file = join(directory, 'kubelet.yaml');
+        await writeFile(file, 'featureGates: [\n');
+        return { args: ['--kubelet-config', file] };
+      },
+    },
+  ],
+  [
+    'kubelet-endpoint',
+    {
+      ...{
+        level: 'fail',
+        found: /^kubelet uses its built-in dockershim/,
+        cure: /--container-runtime=remote/,
+      },
+      given: async () => {
+        await pretend('kubelet', ['--container-runtime=docker']);
+        return {};
+      },
+    },
+  ],
+  [
+    'cri-socket',
+    {
+      ...{ level: 'fail', found: /dead\.sock does not answer/, cure: /systemctl start dockbridge/ },
+      given: async () => {
+        const socket = join(directory, 'dead.sock');
+        const server = createSocket().listen(socket);
+        await once(server, 'listening');
+        // libuv removes the name of what it closes.
+        await rename(socket, `${socket}.kept`);
+        server.close();
+        await rename(`${socket}.kept`, socket);
+        return { args: ['--container-runtime-endpoint', `unix://${socket}`] };
+      },
+    },
+  ],
+  [
+    'engine',
+    {
+      ...{
+        level: 'fail',
+        found: /^Docker Engine [\d.]+\S* answers, but not to \/info/,
+        cure: /what dockerd is waiting for/,
+      },
+      given: async () => {
+        const proxy = await EngineProxy.start(sharedDockerHost());
+        started.push(() => proxy.stop());
+        proxy.obey(onCalls(/^GET \/(v[\d.]+\/)?info$/, { kind: 'fail', status: 500 }));
+        return { args: ['--docker-endpoint', proxy.dockerHost] };
+      },
+    },
+  ],
+  [
+    'disk',
+    {
+      ...{ level: 'fail', found: /\/state cannot be examined: stat: .*symbolic links$/, cure: /dmesg/ },
+      given: async () => {
+        await symlink('state', join(directory, 'state'));
+        return {};
+      },
+    },
+  ],
+];
+
+/** doctor.test.ts and doctor-daemon.test.ts have the broken nodes of these checks. */
 const ELSEWHERE = [
   ...['kubelet-stats', 'kubelet-endpoint', 'cgroup-driver', 'cri-socket', 'engine', 'cni', 'disk'],
 ];
@@ -217,14 +288,17 @@ it('every check has a broken node', () => {
   expect([...Object.keys(BROKEN), ...ELSEWHERE].sort()).toEqual(CHECKS.map(({ id }) => id).sort());
 });
 
-it.each(Object.entries(BROKEN))('the check %s reports its fault and the remedy', async (check, broken) => {
-  const { level, found, cure, given } = broken;
-  expect(await linesOf(check, await given())).toContainEqual({
-    ...{ check, level, link: `docs/troubleshooting.md#${check}` },
-    found: expect.stringMatching(found) as string,
-    cure: expect.stringMatching(cure) as string,
-  });
-});
+it.each([...Object.entries(BROKEN), ...MORE])(
+  'the check %s reports its fault and the remedy',
+  async (check, broken) => {
+    const { level, found, cure, given } = broken;
+    expect(await linesOf(check, await given())).toContainEqual({
+      ...{ check, level, link: `docs/troubleshooting.md#${check}` },
+      found: expect.stringMatching(found) as string,
+      cure: expect.stringMatching(cure) as string,
+    });
+  },
+);
 
 describe('the doctor behind a socket unit, where the endpoint is fd://', () => {
   let daemon: Command;

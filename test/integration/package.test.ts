@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
+import { OPTIONS } from '../../src/config/options';
 import { CriClient } from '../../src/server/client/cri-client';
 import { SpdyClient } from '../fakes/streaming-client';
 import { TraceCollector } from '../fakes/trace-collector';
@@ -285,6 +286,35 @@ describe('the contents of a package', () => {
     // The repository's names of these pages would be dead links.
     const own = pages.map((page) => `docs/${page.replace(/\.gz$/, '')}`);
     expect(own.filter((name) => texts.some((one) => one.includes(name)))).toEqual([]);
+  });
+
+  describe('the script after the installation', () => {
+    /** Runs the script as dpkg does, with stand-ins for the commands of systemd. */
+    const configure = async (...args: string[]): Promise<string[]> => {
+      const control = join(directory, 'postinst');
+      await run('dpkg-deb', ['-e', deb, control]);
+      const bin = join(directory, 'bin');
+      await mkdir(bin, { recursive: true });
+      for (const name of ['systemctl', 'deb-systemd-invoke'])
+        await writeFile(join(bin, name), '#!/bin/sh\n', { mode: 0o755 });
+      const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
+      const { stdout } = await run(join(control, 'postinst'), args, { env });
+      return stdout.split('\n').filter((line) => line !== '');
+    };
+
+    it('prints the next steps in three lines, which the RPM prints too', async () => {
+      const lines = await configure('configure', '');
+      expect(lines).toEqual([
+        expect.stringMatching(/\/etc\/dockbridge\/config\.yaml, then: systemctl enable --now dockbridge$/),
+        expect.stringContaining('`dockbridge doctor`'),
+        `kubelet needs --container-runtime-endpoint=${OPTIONS.endpoint.fallback}`,
+      ]);
+      const spec = await readFile(join(ROOT, 'packaging/rpm/dockbridge.spec'), 'utf8');
+      expect(spec).toContain(lines.join('\n'));
+    });
+
+    it('prints nothing after an upgrade', async () =>
+      expect(await configure('configure', '0.0.1')).toEqual([]));
   });
 
   it('include messages that name the installed manuals', async () => {

@@ -201,6 +201,41 @@ describe('a configuration file', () => {
   });
 });
 
+describe('a variable that overrides a value of the file', () => {
+  const env = { DOCKBRIDGE_CNI_TIMEOUT: '50s' };
+  const override = () => ({
+    file: `${configFile()}:1`,
+    fileValue: '40s',
+    by: 'DOCKBRIDGE_CNI_TIMEOUT',
+    value: '50s',
+  });
+
+  it('is logged at the start and at a reload', async () => {
+    await write('cni-timeout: 40s');
+    const command = await serve(['--config', configFile()], env);
+    const message = 'A flag or a variable overrides an option of a configuration file';
+    const logged = { level: 'info', message, option: '--cni-timeout', ...override() };
+    expect(await command.says(message)).toMatchObject(logged);
+    await write('cni-timeout: 45s');
+    await reload(command);
+    expect(await command.says(message, 1)).toMatchObject({ ...logged, fileValue: '45s' });
+  });
+
+  it('is a note of config check, which does not change the exit code', async () => {
+    await write('cni-timeout: 40s');
+    const args = ['config', 'check', '--config', configFile()];
+    const text = serving.start(args, env);
+    expect(await text.exit()).toBe(0);
+    expect(text.stdout).toBe(
+      `note: ${configFile()}:1: cni-timeout: 40s has no effect, because DOCKBRIDGE_CNI_TIMEOUT sets 50s\n` +
+        `Read: ${configFile()}. 0 errors, 0 warnings.\n`,
+    );
+    const json = serving.start([...args, '-o', 'json'], env);
+    expect(await json.exit()).toBe(0);
+    expect(JSON.parse(json.stdout)).toMatchObject({ overrides: [{ option: 'cni-timeout', ...override() }] });
+  });
+});
+
 describe('dockbridge config', () => {
   const run = async (args: readonly string[], env = {}) => {
     const command = serving.start(['config', ...args], env);

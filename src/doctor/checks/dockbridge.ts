@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { faultLine, type Fault } from '../../config/fault';
 import { OPTIONS } from '../../config/options';
+import { overrideLine, type Override } from '../../config/overrides';
 import { errnoOf, messageOf } from '../../lib/errors';
 import { flagOf } from '../../lib/flags';
 import { isSameSocket, socketPath } from '../../node/disk/socket-file';
@@ -11,20 +12,31 @@ import { atMost, type Check, type Sources } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 import { cni } from './cni';
 
-/** Checks whether dockbridge could start with its configuration files. */
+/** Checks whether dockbridge could start with its configuration files, and whether each value in them has an effect. */
 export const configuration: Check = {
   id: 'configuration',
-  run: ({ faults }) => Promise.resolve(judgeConfiguration(faults)),
+  run: ({ faults, overrides }) => Promise.resolve(judgeConfiguration(faults, overrides)),
 };
 
-export function judgeConfiguration(faults: readonly Fault[]): readonly Finding[] {
-  if (faults.length === 0) return [ok('the configuration files have no mistakes')];
-  return faults.map((fault) =>
-    fail(
-      faultLine(fault),
-      'Correct the file, then run `dockbridge config check`. dockbridge does not start with such a file. The other checks ignored this setting.',
+export function judgeConfiguration(
+  faults: readonly Fault[],
+  overrides: readonly Override[],
+): readonly Finding[] {
+  if (faults.length === 0 && overrides.length === 0) return [ok('the configuration files have no mistakes')];
+  return [
+    ...faults.map((fault) =>
+      fail(
+        faultLine(fault),
+        'Correct the file, then run `dockbridge config check`. dockbridge does not start with such a file. The other checks ignored this setting.',
+      ),
     ),
-  );
+    ...overrides.map((override) => warn(overrideLine(override), cureOfOverride(override))),
+  ];
+}
+
+function cureOfOverride({ by }: Override): string {
+  const place = by.startsWith('--') ? "the unit's ExecStart=" : '/etc/default/dockbridge or the unit';
+  return `Remove ${by} from ${place}, then run: systemctl restart dockbridge. Or remove the line from the file.`;
 }
 
 /** The socket's mode, with which only root and root's group can open it. */

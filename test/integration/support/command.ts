@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const MAIN = join(__dirname, '../../../dist/main.js');
+/** The words for `dockbridge`. The variable lets tests and benches run the packaged program with its own Node.js. */
+const PROGRAM = process.env.DOCKBRIDGE_TEST_PROGRAM?.split(' ') ?? [process.execPath, MAIN];
 
 export type Environment = Record<string, string>;
 
@@ -34,7 +36,7 @@ export class Command {
     args: readonly string[],
     env: Environment = {},
     through: readonly string[] = [],
-    dockbridge: readonly string[] = [process.execPath, MAIN],
+    dockbridge: readonly string[] = PROGRAM,
     passed?: number,
   ) {
     const inherited = Object.fromEntries(

@@ -6,6 +6,7 @@ import { silentLogger } from '../../../src/lib/logger';
 
 const configuration = (given: Given): Configuration => ({
   ...{ settings: resolveSettings(given, {}), files: ['/c.yaml'], values: {}, warnings: [], ignored: [] },
+  overrides: [],
 });
 
 /**
@@ -47,6 +48,17 @@ describe('reload', () => {
     expect(said).toEqual([
       ['info', expect.any(String), { files: ['/c.yaml'], changed: ['--log-level'] }],
       ['warn', expect.stringContaining('restart'), { options: ['--state-dir', '--run-dir'] }],
+    ]);
+  });
+
+  it('says which values of files have no effect', async () => {
+    const override = { file: '/c.yaml:1', fileValue: 'debug', by: 'DOCKBRIDGE_LOG_LEVEL', value: 'warn' };
+    const next = { ...configuration({}), overrides: [{ option: 'log-level', ...override }] };
+    const { said } = await reloaded(() => Promise.resolve(next), jest.fn());
+    expect(said).toContainEqual([
+      'info',
+      'A flag or a variable overrides an option of a configuration file',
+      { option: '--log-level', ...override },
     ]);
   });
 

@@ -133,20 +133,43 @@ describe('the check of the Engine', () => {
 
 describe('the check of the configuration', () => {
   it('accepts a configuration without errors', () =>
-    expect(told(judgeConfiguration([]))).toEqual([expect.stringMatching(/^ok: .* → $/)]));
+    expect(told(judgeConfiguration([], []))).toEqual([expect.stringMatching(/^ok: .* → $/)]));
 
   it('has a line for each error', () =>
     expect(
       told(
-        judgeConfiguration([
-          { file: '/etc/c.yaml', line: 3, message: 'no such option' },
-          { file: '/etc/d.yaml', line: 0, message: 'there is no such file' },
-        ]),
+        judgeConfiguration(
+          [
+            { file: '/etc/c.yaml', line: 3, message: 'no such option' },
+            { file: '/etc/d.yaml', line: 0, message: 'there is no such file' },
+          ],
+          [],
+        ),
       ),
     ).toEqual([
       expect.stringMatching(/^fail: \/etc\/c\.yaml:3: no such option → .*dockbridge config check/),
       expect.stringMatching(/^fail: \/etc\/d\.yaml: there is no such file → .*dockbridge config check/),
     ]));
+
+  it('has a warning for each value that a variable or a flag overrides, with the place to change', () => {
+    const override = { option: 'log-level', file: '/etc/c.yaml:3', fileValue: 'debug', value: 'warn' };
+    expect(
+      told(
+        judgeConfiguration(
+          [],
+          [
+            { ...override, by: 'DOCKBRIDGE_LOG_LEVEL' },
+            { ...override, by: '--log-level' },
+          ],
+        ),
+      ),
+    ).toEqual([
+      expect.stringMatching(
+        /^warn: \/etc\/c\.yaml:3: log-level: debug has no effect, because DOCKBRIDGE_LOG_LEVEL sets warn → .*\/etc\/default\/dockbridge/,
+      ),
+      expect.stringMatching(/^warn: .* because --log-level sets warn → .*ExecStart=/),
+    ]);
+  });
 });
 
 describe('the check of daemon.json', () => {

@@ -148,6 +148,19 @@ describe('the examined configuration', () => {
     await rm(directory, { recursive: true });
   });
 
+  it("includes what overrides the daemon's file, but not what the doctor was given", async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'dockbridge-doctor-'));
+    const file = join(directory, 'c.yaml');
+    await writeFile(file, 'run-dir: /no\nstate-dir: /f\n');
+    const filed = daemon(5, 'serve', `--config=${file}`);
+    const daemons = await servingDaemons([filed], () => Promise.resolve({ DOCKBRIDGE_RUN_DIR: '/r' }));
+    const { overrides } = await chooseDaemon({ 'state-dir': '/g' }, {}, daemons);
+    expect(overrides).toEqual([
+      { option: 'run-dir', file: `${file}:1`, fileValue: '/no', by: 'DOCKBRIDGE_RUN_DIR', value: '/r' },
+    ]);
+    await rm(directory, { recursive: true });
+  });
+
   it('has the path of the socket unit if systemd has passed the socket', async () => {
     const passed = daemon(6, 'serve', '--container-runtime-endpoint', 'fd://', '--state-dir=/s');
     const choose = async (given: Record<string, string>, path: string) => {

@@ -147,10 +147,20 @@ class Run {
       into.notes.push(`only ${side} lists it, and no call of the run is about it`);
       return;
     }
+    if (this.#hasFailed(told, isA ? this.#told.b : this.#told.a)) {
+      into.notes.push(`only ${side} lists it, because the list failed on ${isA ? 'B' : 'A'}`);
+      return;
+    }
     const last = answers.findLast(({ message }) => message !== undefined)?.message;
     const values = isA ? { a: last, b: undefined } : { a: undefined, b: last };
     const place: Place = { method, side: 'response', steps, request: answers[0]?.call.request };
     this.#messages.pseudo(PSEUDO.item, type, values, place, `only ${side} lists it`, into);
+  }
+
+  /** Whether the list with this item failed each time on the other side. That is a difference of the list, and not one of each item. */
+  #hasFailed({ list = '' }: Told, { polls }: ToldBySide): boolean {
+    const { answers = [] } = polls.get(list) ?? {};
+    return answers.length > 0 && answers.every(({ call }) => call.status !== 'OK');
   }
 
   /** What was there before, and nobody does anything with, belongs to the node and not to the run. */

@@ -11,6 +11,8 @@ import type { Step } from './path';
 export interface Told {
   /** The same on both sides for the same thing. */
   readonly key: string;
+  /** The key of the list that this is an item of. */
+  readonly list?: string;
   readonly method: string;
   readonly identity: Identity;
   /** The type of the messages, and where they stand in an answer; undefined if the proto does not know the method. */
@@ -133,7 +135,7 @@ class Polls {
       while (seen.has(itemKey)) itemKey += ' (again)';
       seen.add(itemKey);
       const steps = [{ message: types.response, field: listed.field, key: named(of) }];
-      const one = this.#told({ key: itemKey, method, identity: of, type: listed.type, steps });
+      const one = this.#told({ key: itemKey, list: key, method, identity: of, type: listed.type, steps });
       if (one.answers.length === 0) known.push(one);
       one.answers.push({ call, state: itemState(listed.type, item), message: item });
     }

@@ -23,6 +23,12 @@ export const DOCKER_RULES: readonly RuleText[] = [
       'the image store that Docker Engine has by default before 29 knows digests only of images from a registry',
   },
   {
+    ...{ path: 'ContainerStatus.exit_code', as: 'ignore', values: [137, 143] },
+    ...{ own: [143], only: { any: 'docker' } },
+    because:
+      'Docker Engine sends the stop signal before SIGKILL even if the timeout is 0, and a process may end by either',
+  },
+  {
     ...{ path: 'CheckpointContainer.@status', as: 'ignore', values: ['OK', 'UNIMPLEMENTED'] },
     ...{ own: ['UNIMPLEMENTED'], only: { any: 'docker' } },
     because: 'checkpoints of Docker Engine are experimental, and need CRIU',

@@ -366,7 +366,8 @@ it('a message that is empty on one side and missing on the other is a note', () 
 it('a list that fails each time is one difference, and its missing items are none', () => {
   const comparison = compared(
     mutant((calls) => {
-      for (const call of of(calls, 'ListContainers')) Object.assign(call, { status: 'UNKNOWN', response: {} });
+      for (const call of of(calls, 'ListContainers'))
+        Object.assign(call, { status: 'UNKNOWN', response: {} });
       return undefined;
     }),
   );

@@ -98,7 +98,7 @@ describe('On one runtime', () => {
   it('a scenario of which nothing starts is no comparison', async () => {
     const security = { run_as_username: 'nobody-knows-this-user' };
     await expect(collect({ name: 'none', containers: [{ name: 'first', security }] })).rejects.toThrow(
-      /no container of the scenario starts: first is refused: .*nobody-knows-this-user/,
+      /no container of the scenario started: first was refused: .*nobody-knows-this-user/,
     );
     expect((await test.client.call('ListPodSandbox', {})).items).toEqual([]);
   });

@@ -226,7 +226,7 @@ it('the commands: record, show, and their exit codes', async () => {
   command.signal('SIGTERM');
   expect(await command.exit()).toBe(0);
   expect(command.stdout).toMatch(
-    /^2 calls, \d+ bytes in .*command\.tape, 0 lines lost\nTime of a call inside/,
+    /^2 calls, \d+ bytes in .*command\.tape, 0 lines lost\nTime that calls spent inside/,
   );
 
   const again = new Command(record);

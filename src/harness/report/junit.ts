@@ -4,8 +4,8 @@ import { idleRules, shownValue, sideText, sumOf, titleOf } from './phrases';
 const TOOL = 'dockbridge cri diff';
 
 /**
- * A report for CI systems: a suite a method, a case a compared call. A case whose differences are all allowed by rules is skipped,
- * with their reasons; its time is what B took, in seconds.
+ * Returns a JUnit report for CI systems, with a suite for each method and a case for each compared call. If rules allow all differences of
+ * a case, the case is marked as skipped, with their reasons. The time of a case is that of B, in seconds.
  */
 export function renderJunit(comparison: Comparison): string {
   const { a, b, calls } = comparison;
@@ -107,7 +107,7 @@ function notesOf({ notes }: ComparedCall): readonly string[] {
   return notes.length === 0 ? [] : [`      <system-out>${text(notes.join('\n'))}</system-out>\n`];
 }
 
-/** XML 1.0 has no way to write most control characters, nor half of a surrogate pair. */
+/** Escapes a text for XML. Most control characters and unpaired surrogates become U+FFFD, because XML 1.0 cannot represent them. */
 function text(value: string): string {
   return value
     .replace(/(?![\t\n\r])\p{Cc}|[\ufffe\uffff]|\p{Cs}/gu, '\ufffd')
@@ -116,7 +116,7 @@ function text(value: string): string {
     .replaceAll('>', '&gt;');
 }
 
-/** Without these a reader makes a space of each line's end and tab. */
+/** Escapes an attribute. Line breaks and tabs are escaped too, because XML parsers replace them by spaces. */
 function attribute(value: string): string {
   return text(value)
     .replaceAll('"', '&quot;')

@@ -10,7 +10,7 @@ export type Piece =
       readonly connection: number;
       readonly t: number;
       readonly from: Side;
-      /** From the arrival of these bytes until the kernel had taken all of them for the other side (ms); NaN if it had not yet. */
+      /** The time from the arrival of these bytes until the kernel had accepted all of them for the other side, ms; NaN if it has not yet. */
       readonly spentMs: number;
       readonly bytes: Buffer;
     }

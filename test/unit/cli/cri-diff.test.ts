@@ -132,7 +132,7 @@ it.each([
   [
     'a tape without calls',
     async () => writeTape(file('b.tape'), { ...walk(B_RUN), calls: [] }),
-    'has no call that could be compared',
+    'contains no call that could be compared',
   ],
   [
     'wrong rules',

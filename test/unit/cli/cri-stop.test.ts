@@ -23,7 +23,9 @@ it.each(['SIGHUP', 'SIGTERM', 'SIGINT'] as const)(
     await aborted;
     expect(String(signal.reason)).toContain(`ended by ${name}`);
     expect(said.mock.calls).toEqual([
-      [`dockbridge cri replay: ${name}: what was made is removed; a second signal ends this at once\n`],
+      [
+        `dockbridge cri replay: ${name}: removing everything that was created; a second signal ends this at once\n`,
+      ],
     ]);
     // The second SIGHUP of a closed terminal ends nothing.
     expect(process.listenerCount('SIGHUP')).toBeGreaterThan(0);

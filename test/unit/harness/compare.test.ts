@@ -158,7 +158,7 @@ describe('a wrong runtime is found:', () => {
     expect(differences(compared(b))).toEqual([
       {
         ...{ path: 'GetContainerEvents.@event', a: 'CONTAINER_STOPPED_EVENT', b: undefined },
-        why: 'B misses the event CONTAINER_STOPPED_EVENT of default/web-0/main',
+        why: 'B lacks the event CONTAINER_STOPPED_EVENT of default/web-0/main',
       },
     ]);
   });
@@ -185,7 +185,7 @@ describe('a wrong runtime is found:', () => {
     expect(differences(compared(b))).toContainEqual(
       expect.objectContaining({
         path: 'CreateContainer.container_id',
-        why: "B's b-main already stands for A's a-main, since CreateContainer.container_id",
+        why: "B's b-main already corresponds to A's a-main, according to CreateContainer.container_id",
       }),
     );
   });
@@ -257,7 +257,7 @@ describe('a wrong runtime is found:', () => {
     });
     expect(differences(compared(b))[0]).toMatchObject({
       path: 'ContainerStatus.status.image_id',
-      why: "A's sha256:a-image already stands for B's sha256:b-image, since PullImage.image_ref",
+      why: "A's sha256:a-image already corresponds to B's sha256:b-image, according to PullImage.image_ref",
     });
   });
 
@@ -274,7 +274,7 @@ describe('a wrong runtime is found:', () => {
 
   it('a family of addresses that is another one', () => {
     expect(differences(compared(walk({ ...B_RUN, ip: 'fd00::7' })))).toMatchObject([
-      { path: 'PodSandboxStatus.status.network.ip', why: 'they are not addresses of one family' },
+      { path: 'PodSandboxStatus.status.network.ip', why: 'the addresses are not of the same family' },
     ]);
   });
 });
@@ -307,10 +307,10 @@ describe('rules', () => {
   it.each([
     [
       "{path: 'PodSandboxStatus.labels', as: ignore, because: x, only: {b: containerd < 2.1}}",
-      'is only for b: containerd < 2.1',
+      'applies only to b: containerd < 2.1',
     ],
-    ["{path: 'PodSandboxStatus.labels[app]', as: ignore, because: x}", 'is for another key'],
-    ["{path: '*.labels', as: ignore, because: x, values: [back]}", 'is only for the values back'],
+    ["{path: 'PodSandboxStatus.labels[app]', as: ignore, because: x}", 'applies to a different key'],
+    ["{path: '*.labels', as: ignore, because: x, values: [back]}", 'applies only to the values back'],
   ])('a rule that nearly fits is told: %s', (rule, why) => {
     const comparison = compared(lost, `rules: [${rule}]`);
     expect(differences(comparison)).toEqual([
@@ -319,7 +319,7 @@ describe('rules', () => {
     expect(comparison.rules[0]?.needed).toBe(0);
   });
 
-  it('containerd tells no image_id, and its rules come with its name', () => {
+  it('containerd does not report image_id, and its rules come with its name', () => {
     const strip = (calls: MutableCall[]): undefined => {
       for (const state of ['CONTAINER_RUNNING', 'CONTAINER_EXITED'])
         for (const status of statuses(calls, state)) delete status.image_id;
@@ -358,7 +358,7 @@ it('a message that is empty on one side and missing on the other is a note', () 
   expect(comparison.calls.flatMap(({ notes }) => notes.filter((note) => note.includes('empty')))).toEqual(
     Array.from(
       { length: 2 },
-      () => 'ContainerStatus.status.user is there and empty on B, and missing on the other side',
+      () => 'ContainerStatus.status.user is empty on B and missing on the other side',
     ),
   );
 });

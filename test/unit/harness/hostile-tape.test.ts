@@ -65,7 +65,7 @@ it('raw bytes in a tape replace nothing that was checked: they are left out, and
     expect.objectContaining({ id: 'foreign', state: 'SANDBOX_READY' }),
   ]);
   expect(JSON.stringify(fake.calls)).not.toMatch(/foreign|shadow|@unknown/);
-  expect(notes).toContain('not replayed: fields that this version does not know, of 3 requests of the tape');
+  expect(notes).toContain('3 requests were replayed without fields that this version does not know');
   // What was left out is no difference.
   expect(JSON.stringify([live, recorded])).not.toContain('@unknown');
 });
@@ -73,7 +73,7 @@ it('raw bytes in a tape replace nothing that was checked: they are left out, and
 it.each([
   ['../../../../etc/cron.d/evil', podOf('web'), 'its log_path ../../../../etc/cron.d/evil leads out'],
   ['a/../../evil', podOf('web'), 'its log_path a/../../evil leads out of the log directory'],
-  ['/etc/cron.d/evil', { metadata: { name: 'web' } }, 'its log_path is in no log_directory'],
+  ['/etc/cron.d/evil', { metadata: { name: 'web' } }, 'it has a log_path but no log_directory'],
 ])('a log at %s is not made', async (log_path, pod, why) => {
   const { skipped } = await replayed([RUN, created({ log_path }, pod)]);
   expect(skipped).toEqual([

@@ -58,8 +58,8 @@ it('a watch that still runs is kept, and calls without an answer of the runtime 
   ]);
   expect(problems).toEqual([
     'a.tape: 2 lines are missing, because the recording lost them',
-    'a.tape: 3 calls are not compared, because the tape does not tell what the runtime answered',
-    expect.stringContaining('a.tape: line 10 is the last one, and not the end of a tape') as string,
+    "a.tape: 3 calls are not compared, because the tape does not contain the runtime's answer",
+    expect.stringContaining('a.tape: line 10 is the last line but not the end of a tape') as string,
   ]);
 });
 

@@ -168,10 +168,10 @@ it('what is no HTTP/2 passes, and the tape says that it was not read', async () 
   const { isWhole, lost, calls } = await recording.stop();
   expect({ isWhole, lost, calls }).toEqual({ isWhole: false, lost: 1, calls: 2 });
   const why =
-    'connection 2 is not recorded any further: what the client sent cannot be read: not an HTTP/2 client';
+    'connection 2 is no longer recorded: the bytes that the client sent could not be decoded: not an HTTP/2 client';
   expect(warnings).toEqual([expect.stringContaining(why.slice(0, 70))]);
   const text = await readFile(file(), 'utf8');
-  expect(text).toContain('"lost":1,"why":"connection 2 is not recorded any further: ');
+  expect(text).toContain('"lost":1,"why":"connection 2 is no longer recorded: ');
   const { calls: shown, lost: told, problems } = await readCalls(file());
   expect(shown.map(({ status }) => status)).toEqual(['OK', 'OK']);
   expect([told, problems]).toEqual([1, []]);
@@ -193,7 +193,7 @@ it('a thread that died delays nothing, and the recording says so', async () => {
   const { isWhole, lost } = await recording.stop();
   expect(isWhole).toBe(false);
   expect(lost).toBeGreaterThan(0);
-  expect(warnings).toEqual(['the tape has ended: its thread ended']);
+  expect(warnings).toEqual(['the tape has ended early: its thread ended']);
 });
 
 it('a recording whose socket is taken leaves no tape', async () => {

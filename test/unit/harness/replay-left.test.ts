@@ -48,7 +48,8 @@ it.each([
   expect([...b.pods]).toHaveLength(pods);
   expect(left).toEqual(
     [...b.pods.keys()].map(
-      (id) => `pod test/web (${id}), which may be another client's: RunPodSandbox said UNKNOWN`,
+      (id) =>
+        `pod test/web (${id}), which may be another client's, because RunPodSandbox failed with UNKNOWN`,
     ),
   );
 });

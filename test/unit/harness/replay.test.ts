@@ -67,8 +67,8 @@ it('a walk is the same on a runtime that behaves the same; nothing is left', asy
   ]);
   expect({ skipped, collapsed, left }).toEqual({ skipped: [], collapsed: 2, left: [] });
   expect(notes).toEqual([
-    '1 hidden values of the tape were replaced: what containers do with them may differ',
-    'the control group /kubepods/no-such-group is not on this machine and was left out',
+    '1 hidden values of the tape were replaced, so containers that use them may behave differently',
+    'the control group /kubepods/no-such-group does not exist on this machine and was left out',
   ]);
   expect(b.left).toEqual([]);
   expect(await readdir(join(b.directory, 'scratch'))).toEqual([]);
@@ -197,7 +197,7 @@ it('a state is waited for, and a state that is over already is not compared', as
     if (method === 'ContainerStatus') b.exit(asText(request.container_id), 3);
   };
   const early = await replayed(tape);
-  expect(early.notes).toContain('1 states were over before they could be asked for, and are not compared');
+  expect(early.notes).toContain('1 states were over before the replay could see them, and are not compared');
   expect(answers(early.live)).toEqual(answers(early.recorded));
 });
 
@@ -284,13 +284,13 @@ it('what cannot be replayed is said', async () => {
   });
   const { skipped, live } = await replayed(tape);
   expect(skipped.map(({ method, why }) => `${method}: ${why}`)).toEqual([
-    'PodSandboxStatus: it is about old0000000000, which was made before the recording began or is not on the tape',
-    'StopPodSandbox: it is about old0000000000, which was made before the recording began or is not on the tape',
+    'PodSandboxStatus: it is about old0000000000, which was created before the recording began or is not on the tape',
+    'StopPodSandbox: it is about old0000000000, which was created before the recording began or is not on the tape',
     "UpdateRuntimeConfig: it would change the node's pod network",
-    'PullImage: the endpoint has this image already',
+    'PullImage: the endpoint already has this image',
     'RemoveImage: the image was not pulled by this replay',
-    'CreateContainer: the endpoint has no image busybox:2: pull it there, or give --image RECORDED=LOCAL',
-    'StartContainer: the container test/web/0/main/0 is not there, because the call that makes it was not made or failed',
+    'CreateContainer: the endpoint has no image busybox:2: pull it there, or name another with --image RECORDED=LOCAL',
+    'StartContainer: the container test/web/0/main/0 does not exist, because the call that creates it was not replayed or failed',
   ]);
   expect(live.calls.map(({ method }) => method)).toEqual(['PullImage', 'RunPodSandbox']);
   expect(b.left).toEqual([]);
@@ -318,7 +318,7 @@ it('an image by its name stays a name', async () => {
 it('a pod of the same name on the endpoint is not touched', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   b.pods.set('theirs', { id: 'theirs', config: podOf('web'), state: 'SANDBOX_READY' });
-  await expect(replayed(tape)).rejects.toThrow('has a pod test/web already');
+  await expect(replayed(tape)).rejects.toThrow('already has a pod test/web');
   expect([...b.pods.keys()]).toEqual(['theirs']);
 });
 
@@ -330,7 +330,7 @@ it('an endpoint that is gone in the middle, and comes back: an error, and nothin
     b.die();
     back = new Promise((resolve, reject) => setTimeout(() => void b.listen().then(resolve, reject), 8_000));
   };
-  await expect(replayed(tape)).rejects.toThrow('is gone in the middle of the replay');
+  await expect(replayed(tape)).rejects.toThrow('stopped answering during the replay');
   await back;
   expect(b.left).toEqual([]);
   expect(await readdir(join(b.directory, 'scratch'))).toEqual([]);
@@ -359,12 +359,12 @@ it('a cut tape says so, and a tape with nothing to replay is an error', async ()
   const text = await readFile(tape, 'utf8');
   await writeFile(tape, text.slice(0, text.length / 2));
   const cut = await readRecorded(tape);
-  expect(cut.problems.join('\n')).toMatch(/is cut[\s\S]*is the last one, and not the end of a tape/);
+  expect(cut.problems.join('\n')).toMatch(/is cut off[\s\S]*is the last line but not the end of a tape/);
 
   const empty = await recorded(a, async (call) => {
     await call('UpdateRuntimeConfig', {});
   });
   await expect(replayed(empty)).rejects.toThrow(
-    "no call that can be made again: the first is UpdateRuntimeConfig, and it would change the node's pod network",
+    "no call that can be replayed: the first is UpdateRuntimeConfig, but it would change the node's pod network",
   );
 });

@@ -45,11 +45,11 @@ const CALLS: ComparedCall[] = [
           b: undefined,
           why: 'they are not equal',
         },
-        near: { rule: 'my.yaml rules[0] (*.message)', why: 'is for another key' },
+        near: { rule: 'my.yaml rules[0] (*.message)', why: 'applies to a different key' },
       },
       { path: 'ContainerStatus.status.exit_code', a: 1, b: 2, why: 'they are not equal' },
     ],
-    notes: ['only A told the state \u009b'],
+    notes: ['only A reported the state \u009b'],
   },
   {
     ...{
@@ -84,7 +84,7 @@ ContainerStatus default/web-0 main #2  (A: call 2 at 1.000 s and 2 more, B: call
   ContainerStatus.status.message: they are not equal
     A "a\\u001b[31m&\\"<]]>"
     B nothing
-    my.yaml rules[0] (*.message) is for another key
+    my.yaml rules[0] (*.message) applies to a different key
   ContainerStatus.status.exit_code: they are not equal
     A 1
     B 2
@@ -93,15 +93,15 @@ Allowed:
   ContainerStatus.status.image_id, by containerd rules[0]: it is <not> told
 
 Notes:
-  ContainerStatus default/web-0 main #2: only A told the state ${' '}
+  ContainerStatus default/web-0 main #2: only A reported the state ${' '}
 
 Rules that were not needed:
-  my.yaml rules[1] (Image.size) matched 3 values, and was needed for none
+  my.yaml rules[1] (Image.size) matched 3 values but was not needed for any of them
   my.yaml rules[2] (Image.pinned) matched nothing
-  my.yaml rules[3] (Image.pinned) is not for these runtimes
-  those of containerd for Image.pinned
+  my.yaml rules[3] (Image.pinned) does not apply to these runtimes
+  rules for containerd: Image.pinned
 
-2 differences in 1 of 3 compared calls, 1 allowed by rules, 4 values are hidden in a tape and could not be compared
+2 differences in 1 of 3 compared calls, 1 allowed by rules, 4 values are hidden on a tape and could not be compared
 `);
 });
 
@@ -129,10 +129,10 @@ it('JUnit has a suite a method, a case a call, and nothing that is no XML', () =
   );
   expect(xml).toContain('message="ContainerStatus.status.message: they are not equal, and 1 more"');
   expect(xml).toContain(
-    'A: "a\\u001b[31m&amp;\\"&lt;]]&gt;"\nB: nothing\nmy.yaml rules[0] (*.message) is for another key\n',
+    'A: "a\\u001b[31m&amp;\\"&lt;]]&gt;"\nB: nothing\nmy.yaml rules[0] (*.message) applies to a different key\n',
   );
   expect(xml).toContain('<skipped message="ContainerStatus.status.image_id: it is &lt;not&gt; told"/>');
-  expect(xml).toContain('<system-out>only A told the state \ufffd</system-out>');
+  expect(xml).toContain('<system-out>only A reported the state \ufffd</system-out>');
   expect(xml).toContain('b&amp;.tape');
 });
 

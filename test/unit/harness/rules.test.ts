@@ -19,7 +19,7 @@ it.each([
   [
     'a strange kind',
     rule('path: Image.size, as: ignored, because: x'),
-    'rules[1].as "ignored" is none of ignore, missing, extra, present, id, prefix, time, range, set',
+    'rules[1].as "ignored" is not one of ignore, missing, extra, present, id, prefix, time, range, set',
   ],
   [
     'a strange field',
@@ -54,17 +54,17 @@ it.each([
   [
     'a kind for others',
     rule('path: Image.size, as: time, because: x'),
-    'rules[1].as time is for times in nanoseconds, which Image.size is not',
+    'rules[1].as time applies to times in nanoseconds, but Image.size is something else',
   ],
   [
     'a set of one',
     rule('path: Image.id, as: set, because: x'),
-    'rules[1].as set is for lists, which Image.id is not',
+    'rules[1].as set applies to lists, but Image.id is something else',
   ],
   [
     'a kind for a pseudo field',
     rule('path: Stop*.@status, as: id, because: x'),
-    'rules[1].as id is for text, which Stop*.@status is not',
+    'rules[1].as id applies to text, but Stop*.@status is something else',
   ],
   [
     'a strange side',
@@ -74,7 +74,7 @@ it.each([
   [
     'a strange version',
     rule("path: Image.size, as: ignore, because: x, only: {b: 'docker ~ 3'}"),
-    'rules[1].only.b "docker ~ 3" is not the name of a runtime with versions',
+    'rules[1].only.b "docker ~ 3" is not a runtime\'s name with optional versions',
   ],
   [
     'strange values',
@@ -84,12 +84,12 @@ it.each([
   [
     'a space of no ids',
     rule('path: Image.size, as: ignore, because: x, space: s'),
-    'rules[1].space is for rules with `as: id`',
+    'rules[1].space is allowed only with `as: id`',
   ],
   [
     'own values of nobody',
     rule('path: Image.size, as: ignore, because: x, own: [s], only: {a: docker}'),
-    'rules[1].own is for rules with only.any',
+    'rules[1].own is allowed only with only.any',
   ],
   [
     'a request with a strange field',

@@ -18,9 +18,9 @@ it('reads what is built in', () => {
 });
 
 it.each([
-  ['a: [', 'the scenario: is no YAML'],
-  ['[]', 'the scenario: is no map with pods, steps'],
-  ['{ pods: [], steps: [] }', 'pods: is no list with something in it'],
+  ['a: [', 'the scenario: is not YAML'],
+  ['[]', 'the scenario: is not a map with pods, steps'],
+  ['{ pods: [], steps: [] }', 'pods: is not a non-empty list'],
   ['{ pod: [], steps: [] }', 'pod: is unknown here: is pods meant?'],
   ['{ pods: [{}], steps: [] }', 'pods[0].metadata.name: is missing'],
   [
@@ -33,36 +33,36 @@ it.each([
   ],
   [
     'pods: [{ metadata: { name: a } }, { metadata: { name: a } }]\nsteps: []',
-    'pods[1].metadata.name: "a" is the name of an earlier pod too',
+    'pods[1].metadata.name: "a" is already the name of an earlier pod',
   ],
   [
     'pods: [{ metadata: { name: a, "@unknown": ["CgFi"] } }]\nsteps: []',
-    'pods[0]: has @unknown: a scenario has only fields that this version knows',
+    'pods[0]: has @unknown: a scenario can contain only fields that this version knows',
   ],
-  [POD, 'steps: is no list with something in it'],
-  [`${POD}\nsteps: [{}]`, 'steps[0]: has no step: give one of run'],
+  [POD, 'steps: is not a non-empty list'],
+  [`${POD}\nsteps: [{}]`, 'steps[0]: has no step: give exactly one of run'],
   [`${POD}\nsteps: [{ run: web, start: web/main }]`, 'steps[0]: has run and start'],
   [`${POD}\nsteps: [{ rn: web }]`, 'steps[0].rn: is unknown here: is run meant?'],
-  [`${POD}\nsteps: [{ run: web, timeout: 3 }]`, 'steps[0].timeout: is unknown here: known are run'],
-  [`${POD}\nsteps: [{ run: web/main }]`, 'steps[0].run: "web/main" is a container, and run is for a pod'],
+  [`${POD}\nsteps: [{ run: web, timeout: 3 }]`, 'steps[0].timeout: is unknown here: the known keys are run'],
+  [`${POD}\nsteps: [{ run: web/main }]`, 'steps[0].run: "web/main" is a container, but run needs a pod'],
   [
     `${POD}\nsteps: [{ run: web }, { start: web }]`,
-    'steps[1].start: "web" is a pod, and start is for a container',
+    'steps[1].start: "web" is a pod, but start needs a container',
   ],
-  [`${POD}\nsteps: [{ start: web/man }]`, 'steps[0].start: "web/man" is none of web, web/main'],
-  [`${POD}\nsteps: [{ exec: web/main }]`, 'steps[0].cmd: is no list with something in it'],
-  [`${POD}\nsteps: [{ exec: web/main, cmd: [a, 1] }]`, 'steps[0].cmd[1]: 1 is no text'],
+  [`${POD}\nsteps: [{ start: web/man }]`, 'steps[0].start: "web/man" is not one of web, web/main'],
+  [`${POD}\nsteps: [{ exec: web/main }]`, 'steps[0].cmd: is not a non-empty list'],
+  [`${POD}\nsteps: [{ exec: web/main, cmd: [a, 1] }]`, 'steps[0].cmd[1]: 1 is not text'],
   [
     `${POD}\nsteps: [{ exec: web/main, cmd: [a], expect: { code: 1 } }]`,
     'steps[0].expect.code: is unknown here',
   ],
   [
     `${POD}\nsteps: [{ status: web, until: CONTAINER_EXITED }]`,
-    'steps[0].until: "CONTAINER_EXITED" is none of SANDBOX_READY',
+    'steps[0].until: "CONTAINER_EXITED" is not one of SANDBOX_READY',
   ],
-  [`${POD}\nsteps: [{ status: web, within: 5 }]`, 'steps[0].within: 5 is no text'],
+  [`${POD}\nsteps: [{ status: web, within: 5 }]`, 'steps[0].within: 5 is not text'],
   [`${POD}\nsteps: [{ stop: web, timeout: -1 }]`, 'steps[0].timeout: -1 is not a number of seconds'],
-  [`${POD}\nsteps: [{ list: pod }]`, 'steps[0].list: "pod" is none of pods, containers'],
+  [`${POD}\nsteps: [{ list: pod }]`, 'steps[0].list: "pod" is not one of pods, containers'],
 ])('%s: is refused by its key', (text, why) => {
   expect(() => readScenario(text)).toThrow(why);
 });
@@ -134,9 +134,9 @@ steps:
     const text = STEPS.replace('within: 10s', 'within: 50ms').replace('- remove: web', '- stats: web');
     const { unmet, left } = await runScenario(fake.endpoint, readScenario(text), { signal });
     expect(unmet).toEqual([
-      'steps[3]: exec web/main: it ended with 1, and not 0',
-      'steps[3]: exec web/main: stdout is "", and not "say this\\n"',
-      'steps[4]: status web/main: it is CONTAINER_RUNNING after 50 ms, and not CONTAINER_EXITED',
+      'steps[3]: exec web/main: it ended with exit code 1, expected 0',
+      'steps[3]: exec web/main: stdout is "", expected "say this\\n"',
+      'steps[4]: status web/main: it is CONTAINER_RUNNING after 50 ms, expected CONTAINER_EXITED',
     ]);
     expect([left, fake.left]).toEqual([[], []]);
   });
@@ -161,7 +161,7 @@ steps:
       if (method === 'StartContainer') setTimeout(() => void fake.listen(), 2_000);
     };
     await expect(runScenario(fake.endpoint, readScenario(STEPS), { signal })).rejects.toThrow(
-      /is gone in the middle/,
+      /stopped answering during/,
     );
     expect(fake.left).toEqual([]);
   });

@@ -50,7 +50,7 @@ it('shows timeline and table', async () => {
       'SECOND  METHOD              POD            CONTAINER  MS    STATUS             ',
       '0.000   RunPodSandbox       default/web-0  -          500   OK                 ',
       '1.000   CreateContainer     default/web-0  main       100   OK                 ',
-      '2.000   GetContainerEvents  -              -          -     open               1 message; its end is not in the tape',
+      '2.000   GetContainerEvents  -              -          -     open               1 message; its end is not on the tape',
       '3.000   StartContainer      default/web-0  main       2000  DEADLINE_EXCEEDED  injected: hang; ended by the client; deadline 2000 ms',
       '5.996   Status              -              -          4.00  UNKNOWN            bad [31m news',
       '6.500   Version (v1alpha2)  -              -          2.00  OK                 ',
@@ -92,7 +92,7 @@ it('percentiles are times that calls took', async () => {
   await writeFile(file, [HEAD, ...calls].map((line) => `${JSON.stringify(line)}\n`).join(''));
   const { text, problems } = await showTape(file, ALL, 'json');
   expect(problems).toEqual([
-    `${file}: line 201 is the last one, and not the end of a tape: it was cut, or its recording runs, or was killed`,
+    `${file}: line 201 is the last line but not the end of a tape: the tape was cut off, is still being recorded, or its recorder was killed`,
   ]);
   const { methods } = JSON.parse(text) as { methods: object[] };
   expect(methods).toEqual([{ method: 'Status', calls: 100, failed: 0, p50: 50, p90: 90, p99: 99, max: 100 }]);

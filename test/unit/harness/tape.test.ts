@@ -199,10 +199,10 @@ it('a tape that was cut tells what is there', async () => {
   const { lines, problems } = await read(whole(CALL, END).slice(0, -20));
   expect(lines).toHaveLength(1);
   expect(problems).toEqual([
-    '3 is cut',
-    expect.stringContaining('3 is the last one, and not the end of a tape'),
+    '3 is cut off',
+    expect.stringContaining('3 is the last line but not the end of a tape'),
   ]);
-  expect((await read(whole(CALL))).problems).toEqual([expect.stringContaining('2 is the last one')]);
+  expect((await read(whole(CALL))).problems).toEqual([expect.stringContaining('2 is the last line')]);
 });
 
 it('damaged lines are named, and the others read', async () => {
@@ -212,7 +212,7 @@ it('damaged lines are named, and the others read', async () => {
     '2 is not a JSON object',
     '4 is not a line of a tape',
     '5 is not a JSON object',
-    '7 stands after the end of the tape',
+    '7 comes after the end of the tape',
   ]);
 });
 
@@ -244,11 +244,11 @@ it('a line that is nested without end is a problem, and the others are read', as
 
 it.each([
   ['', 'x.tape is empty: it is not a tape'],
-  ['{"foo":1}\n', 'x.tape is not a tape: its first line is not the head of one'],
+  ['{"foo":1}\n', "x.tape is not a tape: its first line is not a tape's head"],
   [`\x7fELF${'\0'.repeat(100_000)}`, 'x.tape is not a tape'],
   ['{"tape":1,"recorded":"x"}\n', 'x.tape is not a tape'],
   ['{"tape":1,"recorded":"x","upstream":{"endpoint":{}}}\n', 'x.tape is not a tape'],
-  ['{"tape":2,"recorded":"x"}\n', 'x.tape is a tape of version 2: this dockbridge reads version 1'],
+  ['{"tape":2,"recorded":"x"}\n', 'x.tape is a tape of version 2, but this dockbridge reads version 1'],
 ])('what is not a tape is refused: %j', async (text, why) => {
   await expect(read(text)).rejects.toThrow(why);
 });
@@ -302,13 +302,13 @@ it('what the disk does not take in time is lost, and the tape says so where it i
   const { recorder, file, said } = await open({ maxWaitingBytes: 10_000 });
   // Nothing is taken within one turn of the event loop.
   for (let n = 1; n <= 5; n++) write(recorder, n, 4_000);
-  expect(said).toEqual(['the disk does not keep up: lines are lost']);
+  expect(said).toEqual(['the disk is too slow, and lines are being lost']);
   while (said.length < 2) await new Promise((resolve) => setImmediate(resolve));
   write(recorder, 6, 4_000);
   expect((await recorder.finish()).lost).toBe(3);
   const lines = await linesOf(file);
   expect(lines.slice(1).map(({ n, lost }) => n ?? { lost })).toEqual([1, 2, { lost: 3 }, 6, { lost: 3 }]);
-  expect(said[1]).toBe('the tape is written again');
+  expect(said[1]).toBe('the tape is being written again');
 });
 
 it('no tape is overwritten', async () => {

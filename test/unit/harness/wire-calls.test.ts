@@ -202,7 +202,7 @@ it.each<[string, Side, Buffer, string]>([
   const told = entries.filter(({ kind }) => kind === 'lost');
   expect(told).toEqual([{ kind: 'lost', t: 2, lost: 2, why: expect.stringContaining(why) as string }]);
   expect(problems).toEqual([
-    expect.stringMatching(new RegExp(`^connection 1 is not recorded any further: what the ${from} sent`)),
+    expect.stringMatching(new RegExp(`^connection 1 is no longer recorded: the bytes that the ${from} sent`)),
   ]);
   expect(calls.lost).toBe(2);
   expect(ends(entries)).toEqual([[3, 'OK', undefined]]);
@@ -219,7 +219,7 @@ it('after a gap nothing of the connection is read, and one after it is', () => {
   expect(entries).toEqual([
     {
       ...{ kind: 'lost', t: 1, lost: 1 },
-      why: 'connection 1 is not recorded any further: the disk did not keep up',
+      why: 'connection 1 is no longer recorded: the disk was too slow',
     },
   ]);
 });

@@ -150,7 +150,7 @@ describe('A run of the scenario', () => {
       ['one/refused', 'refused: INVALID_ARGUMENT'],
       ['one/taken', 'yes'],
     ]);
-    expect(notes).toEqual(['refused is refused: 3 INVALID_ARGUMENT: no such user']);
+    expect(notes).toEqual(['refused was refused: 3 INVALID_ARGUMENT: no such user']);
   });
 
   it('is none if nothing starts', async () => {
@@ -159,7 +159,9 @@ describe('A run of the scenario', () => {
         throw REFUSED;
       },
     });
-    await expect(collect(refused)).rejects.toThrow('no container of the scenario starts: one is refused: 3');
+    await expect(collect(refused)).rejects.toThrow(
+      'no container of the scenario started: one was refused: 3',
+    );
   });
 
   it('a runtime that goes away ends it, and what was made is removed', async () => {
@@ -237,6 +239,8 @@ describe('A run of the scenario', () => {
     };
     const runtime = new FakeRuntime({ RunPodSandbox: gone, ListPodSandbox: gone });
     await expect(collect(runtime, { onLeft: (what) => left.push(what) })).rejects.toThrow('gone');
-    expect(left).toEqual(['pods of which no id was told, if they were made: 14 UNAVAILABLE: gone']);
+    expect(left).toEqual([
+      'pods for which RunPodSandbox returned no id, if they were created: 14 UNAVAILABLE: gone',
+    ]);
   });
 });

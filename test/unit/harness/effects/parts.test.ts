@@ -230,7 +230,7 @@ describe('The probe', () => {
     expect(commands[0]?.[5]).toBe('marker');
     await expect(probe(answering(''), 'marker')).rejects.toThrow('(exit code 127): sh: not found');
     await expect(probe(answering('\nBOUNDARY main\n\nBOUNDARY end\n'), 'marker')).rejects.toThrow(
-      "does not find the container's process",
+      "did not find the container's main process",
     );
   });
 });

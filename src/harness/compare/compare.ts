@@ -5,11 +5,12 @@ import { eventsBy, paired, type EventsOf } from './events';
 import { Identities } from './identities';
 import { stepsBack } from './lives';
 import { MessageComparer, type Findings } from './messages';
-import { EVENTS, typesOf } from './methods';
+import { EVENTS } from '../methods';
+import { typesOf } from './message-types';
 import { PSEUDO, type Place } from './path';
 import type { Rule } from './rule';
 import { RuleBook } from './rule-book';
-import { compareStates, type StateTrouble } from './states';
+import { compareStates, type StateTrouble } from './compare-states';
 import { Stopped } from './stopped';
 import { GONE, isEmpty, named, toldBy, type Told, type ToldBySide } from './told';
 

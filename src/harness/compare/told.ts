@@ -4,7 +4,8 @@ import type { Identities, Identity } from './identities';
 import { canonical, isObject, listOf, objectOf, textOf } from '../json';
 import { UNREAD } from '../tape/lines';
 import { Makings } from './makings';
-import { EVENTS, isPolled, listedIn, typesOf } from './methods';
+import { EVENTS, isPolled } from '../methods';
+import { listedIn, typesOf } from './message-types';
 import type { Step } from './path';
 
 /** What one side reported: the answer to one call that changes something, or all polled answers about one pod, container or image. */

@@ -140,4 +140,4 @@ it('a client of Kubernetes 1.24 gets the same answers through `cri record`, and 
   expect(open).toEqual([]);
 }, 120_000);
 
-const serviceOf = (method: string): string => (/Image/.test(method) ? 'ImageService' : 'RuntimeService');
+const serviceOf = (method: string): string => (method.includes('Image') ? 'ImageService' : 'RuntimeService');

@@ -59,7 +59,7 @@ export async function showConfig(given: Given, format: Format): Promise<number> 
   return 0;
 }
 
-/** No option is a secret, but an address may hold a password. */
+/** Returns the values to print. No option is a secret, but an address may contain a password. */
 function shown(given: Given, { values }: Pick<ReadConfiguration, 'values'>) {
   return sourcedOptions(given, process.env, values).map(
     ([, { name, reload }, { text, from, place, at }]) => ({

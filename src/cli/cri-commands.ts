@@ -69,7 +69,7 @@ export function addCriCommands(program: Command): void {
     .addOption(images())
     .option(
       '--scratch <DIR>',
-      'a directory for what the containers mount from the host; with --effects for volumes and logs (default: /var/tmp). What is created in it is removed at the end',
+      'the directory for temporary files that replace host paths; with --effects for volumes and logs (default: /var/tmp). The files are removed at the end',
     )
     .addOption(rules())
     .option(
@@ -131,7 +131,7 @@ export function addCriCommands(program: Command): void {
     .addOption(rules())
     .option(
       '--scratch <DIR>',
-      'a directory for what the containers mount from the host. What is created in it is removed at the end',
+      'the directory for temporary files that replace host paths. The files are removed at the end',
     )
     .addOption(images())
     .option(

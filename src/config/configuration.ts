@@ -91,7 +91,10 @@ export async function loadDespiteFiles(
   return { settings: resolveSettings(given, environment, values), faults };
 }
 
-/** @throws ConfigurationError with all mistakes. */
+/**
+ * Reads and parses the configuration for a command that needs a valid one.
+ * @throws ConfigurationError with all mistakes.
+ */
 export async function loadConfiguration(
   given: Given,
   environment: NodeJS.ProcessEnv,

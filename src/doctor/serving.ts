@@ -36,7 +36,7 @@ export async function servingDaemons(
   return daemons.filter((daemon) => daemon !== undefined).filter(({ settings }) => !settings.observe);
 }
 
-/** kubelet and crictl connect to a path, even if systemd passed the socket to the daemon. */
+/** Replaces `fd://` by the socket's path, to which kubelet and crictl connect even if systemd passed the socket. */
 async function withSocket(settings: Settings, pathOf: () => Promise<string>): Promise<Settings> {
   const path = settings.endpoint.startsWith('fd:') ? await pathOf() : '';
   return path === '' ? settings : { ...settings, endpoint: `unix://${path}` };
@@ -78,7 +78,7 @@ export async function chooseDaemon(
   return { ...inForce, settings: { ...inForce.settings, endpoint }, daemon: process, ...all };
 }
 
-/** Empty if only root may read the file. */
+/** Reads dockbridge's variables in the environment of a process. The result is empty if only root may read them. */
 async function readEnvironment(pid: number): Promise<NodeJS.ProcessEnv> {
   const text = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
   const entries = text.split('\0').map((entry) => [entry.split('=', 1)[0] ?? '', entry] as const);

@@ -90,8 +90,8 @@ async function versionOf(endpoint: string): Promise<Version> {
 }
 
 /**
- * Returns the directory of a built suite: the user's, else one built from the sources, else the one next to the program. Sources come
- * before the latter so that a developer never runs an old suite.
+ * Returns the directory of a built suite. The user's directory comes first. In a git tree, the suite is built from the sources, so that a
+ * developer never runs an old one. Otherwise the suite next to the program is used.
  * @throws an error that says how to get the suite if there is none.
  */
 async function suiteIn(given: string | undefined, { built, sources }: Places): Promise<string> {

@@ -141,7 +141,7 @@ export function judgeSocket(facts: SocketFacts): readonly Finding[] {
       ),
     );
   for (const { type, status, reason, message } of conditions) {
-    // The check cni says what is wrong and what to do; one cause is one failure.
+    // The check cni reports the cause and the remedy, so the same problem is not reported twice.
     if (type === 'NetworkReady' && isCniBroken) continue;
     if (!status) findings.push(fail(`${type} is false: ${reason}: ${message}`, cureOf(type)));
     else if (reason !== '') findings.push(warn(`${type}, but ${reason}: ${message}`, cureOf(type)));
@@ -268,7 +268,7 @@ export interface PodTrial {
   readonly kubeletRuns: boolean;
 }
 
-/** The finding about a pod that was run through CRI. */
+/** Makes the finding about a pod that was run through CRI. */
 export function judgePod({ image, failure, times, kubeletRuns }: PodTrial): Finding {
   if (failure === undefined) {
     const steps = times.map(([step, ms]) => `${step} ${(ms / 1000).toFixed(1)} s`).join(', ');

@@ -62,7 +62,7 @@ export interface Difference {
   /** Undefined if the side has no value. */
   readonly a: Json | undefined;
   readonly b: Json | undefined;
-  /** A sentence about what is wrong. */
+  /** A sentence that describes the difference. */
   readonly why: string;
   /** The rule that the values violate, or a rule that nearly matches. */
   readonly near?: NearMiss;

@@ -27,12 +27,12 @@ export class Identities {
     return typeof id === 'string' ? this.#byId.get(id) : undefined;
   }
 
-  /** Returns the name that requests use for an image; if none is known, the argument. */
+  /** Returns the name that requests use for an image. If no name is known, returns the argument. */
   imageName(nameOrId: string): string {
     return this.#images.get(nameOrId) ?? nameOrId;
   }
 
-  /** Returns a name for an id that is the same on both sides; if none is known, the id. */
+  /** Returns the name of a pod, container or image, which is the same on both sides. If no name is known, returns the id. */
   named(id: string): string {
     const known = this.#byId.get(id);
     if (known === undefined) return this.#images.get(id) ?? id;

@@ -2,7 +2,7 @@ import type { Json, JsonObject } from '../../proto/fields';
 import type { Identities } from './identities';
 import { listOf, objectOf } from '../json';
 
-/** The fields that identify a list item, for message types whose position in a list does not identify them. */
+/** The fields by which list items are matched, for message types whose order in a list has no meaning. */
 const KEY_FIELDS: Readonly<Record<string, readonly string[]>> = {
   Mount: ['container_path'],
   KeyValue: ['key'],

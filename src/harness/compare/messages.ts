@@ -26,7 +26,7 @@ export interface Both<Value> {
 
 /** The times of a message, in the order in which they must be. */
 const IN_ORDER = ['created_at', 'started_at', 'finished_at'];
-/** Messages that contain one number, so that a missing number can be told from 0. */
+/** Messages that contain one number. They distinguish a missing number from 0. */
 const WRAPPERS = ['Int64Value', 'UInt64Value'];
 
 /** Compares messages field by field. The fields come from the descriptors, so a new field of the proto is compared without a change here. */
@@ -281,7 +281,7 @@ function withKey(place: Place, key: string): Place {
   return last === undefined ? place : { ...place, steps: [...place.steps.slice(0, -1), { ...last, key }] };
 }
 
-/** Gives each item of B the key of an equal item of A. Items of B without an equal get the remaining keys in order. */
+/** Gives each item of B the key of an equal item of A. The other items of B get the remaining keys in order. */
 function aligned(
   a: ReadonlyMap<string, JsonObject>,
   b: ReadonlyMap<string, JsonObject>,

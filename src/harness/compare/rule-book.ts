@@ -30,8 +30,8 @@ export class RuleBook {
 
   /**
    * Returns the first rule that applies to two values.
-   * @param row of the field; undefined for a name of PSEUDO.
-   * @param after considers only rules that come after this one.
+   * @param row the descriptor of the field; undefined for a name of PSEUDO.
+   * @param after if given, only the rules after this one are considered.
    */
   find(
     place: Place,

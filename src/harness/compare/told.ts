@@ -71,7 +71,7 @@ export function toldBy({ calls }: Observation, identities: Identities): ToldBySi
   return { actions, polls: polls.told, watches, acted };
 }
 
-/** Returns the identity from the ids in the request; if there are none, the pod and container that the observation names. */
+/** Returns the pod, container or image of a call, from the ids in its request. Without known ids, uses the names in the observation. */
 function identityOf(call: ObservedCall, identities: Identities): Identity {
   const identity = identities.of(call);
   if (identity.pod !== undefined || identity.image !== undefined) return identity;

@@ -22,7 +22,7 @@ export class Images {
     for (const call of calls) this.#learn(call);
   }
 
-  /** Returns the name to use on the endpoint: the name that `--image` gives, else for an id the endpoint's id, else the argument. */
+  /** Returns the name to use on the endpoint: the name from `--image`. Without one, an id becomes the endpoint's id, and a name stays. */
   async nameFor(recorded: string): Promise<string> {
     return this.#given(recorded) ?? (isId(recorded) ? await this.idFor(recorded) : undefined) ?? recorded;
   }

@@ -23,7 +23,7 @@ export const isChanging = (method: string): boolean => CHANGING.has(method);
 export const isEnding = (method: string): boolean => ENDING.has(method);
 export const isOfAll = (method: string): boolean => OF_ALL.test(method);
 
-/** Methods that are never replayed, because they change more than the replayed pods, with the reason to report. */
+/** Methods that are never replayed, because they change more than the replayed pods. Each has a reason, which the replay reports. */
 export const NEVER: ReadonlyMap<string, string> = new Map([
   ['UpdateRuntimeConfig', "it would change the node's pod network"],
   ['CheckpointPod', 'it writes an archive on the node'],

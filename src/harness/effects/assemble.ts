@@ -20,7 +20,7 @@ export function probedEffects(sections: Sections, scratch: string): Map<string, 
   ]);
 }
 
-/** Texts that differ between runs, such as ids, with their placeholders. A text must come before every shorter beginning of it. */
+/** Texts that differ between runs, such as ids, with their placeholders. If one text contains another, the longer one must come first. */
 export type Names = readonly (readonly [text: string, name: string])[];
 
 /** Replaces ids, addresses and paths of the run by placeholders, in the names and the values of effects. */

@@ -2,8 +2,8 @@
 export type EffectValue = string | readonly string[];
 
 /**
- * What a container was actually given, by names such as `uid` or `mount /dev/shm`. If a name is missing, the container does not have the
- * effect, or it could not be read.
+ * The effects of a container, by names such as `uid` or `mount /dev/shm`: properties that it was actually given. If a name is missing, the
+ * container does not have this property, or the property could not be read.
  */
 export type Effects = ReadonlyMap<string, EffectValue>;
 

@@ -73,6 +73,6 @@ export interface PageDifference {
   readonly a?: unknown;
   readonly b?: unknown;
   readonly verdict: 'differs' | 'allowed';
-  /** Why a rule allows the difference, or a sentence about it. */
+  /** Why a rule allows the difference. Without such a rule, a sentence that describes the difference. */
   readonly because?: string;
 }

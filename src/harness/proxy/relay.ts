@@ -181,7 +181,7 @@ function passAnswer(
     const { rstCode } = upstream;
     if (isCut || (rstCode === constants.NGHTTP2_NO_ERROR && stream.writableEnded)) return;
     close('runtime', runtime.destroyed ? undefined : rstCode);
-    // If the connection to the runtime has ended, the client's connection ends too, so its calls need no reset.
+    // If the connection to the runtime has ended, the proxy also closes the client's connection, so the call needs no reset.
     if (!stream.closed && !runtime.destroyed)
       stream.close(rstCode === constants.NGHTTP2_NO_ERROR ? constants.NGHTTP2_CANCEL : rstCode);
   });

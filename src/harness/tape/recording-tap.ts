@@ -6,7 +6,7 @@ import type { CallClosed, CallTap } from '../proxy/relay';
 import { statusIn, type CallStatus } from '../proxy/status';
 import type { LineEntry, TapeBytes } from './entry';
 
-/** Header fields of HTTP/2 and gRPC. They are the same in every call, or the line contains their value elsewhere. */
+/** Header fields of HTTP/2 and gRPC. They are left out, because they are the same in every call or have their own place in the line. */
 const OF_GRPC = /^(?::|content-type$|accept-encoding$|te$|user-agent$|host$|grpc-(?!trace))/;
 /** The gRPC code that clients derive from the HTTP/2 code of a reset. All other resets are INTERNAL. */
 const STATUS_OF_RESET: Readonly<Record<number, string>> = {

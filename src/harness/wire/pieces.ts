@@ -20,7 +20,7 @@ export type Piece =
       readonly t: number;
       readonly by: EndedBy;
     }
-  /** The next bytes of this connection were not kept, so the rest of it cannot be read. */
+  /** Some bytes of this connection were dropped here, so its later bytes cannot be decoded. */
   | { readonly kind: 'torn'; readonly connection: number; readonly t: number };
 
 /** The fields kind, connection, t, spentMs, and the length of the bytes that follow. */

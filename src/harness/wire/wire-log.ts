@@ -15,7 +15,7 @@ export interface WireTap {
    * @returns a function to call when the kernel has accepted the bytes, with the time (ms) that they spent here; undefined if they are not recorded.
    */
   passing(from: Side, chunk: Buffer): ((spentMs: number) => void) | undefined;
-  /** The connection has ended at `t` (seconds since the recording began). Called once, after all other calls. */
+  /** Called once, when the connection has ended. `t` is the time of the end, in seconds since the recording began. */
   closed(by: EndedBy, t: number): void;
 }
 
@@ -44,7 +44,7 @@ export class WireLog {
     let isTorn = false;
     const tear = (): void => {
       isTorn = true;
-      // If no byte of the connection was kept, the thread does not know the connection, so this counts as one lost line.
+      // The thread knows a connection only by its bytes. If none of them was kept, the loss is counted as one lost line instead.
       if (isKnown) this.#push({ kind: 'torn', connection, t: this.#recorder.now() });
       else this.#recorder.lose(1);
     };

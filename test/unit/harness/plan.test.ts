@@ -65,7 +65,7 @@ it.each([
   ['faults: [{hang: true, match: {methd: Status}}]', 'faults[0].match.methd: is unknown: is method meant?'],
   ['faults: [{hang: true, macth: {}}]', 'faults[0].macth: is unknown: is match meant?'],
   ['faults: [', 'the plan: is not YAML'],
-])('names the key that is wrong: %s', (text, why) => {
+])('names the invalid key: %s', (text, why) => {
   expect(() => readPlan(text)).toThrow(why);
 });
 
@@ -74,16 +74,16 @@ const rule = (match: Partial<Rule['match']>, kind: 'hang' | 'duplicate' = 'hang'
   fault: { kind },
 });
 
-it('nth and every count the calls that fit', () => {
+it('nth and every count the matching calls', () => {
   const dice = new Dice([rule({ method: 'Start*', nth: 2 }), rule({ every: 3 }, 'duplicate')], 1);
   const drawn = ['Status', 'StartContainer', 'StartContainer', 'StartContainer', 'Status', 'Status'].map(
     (method) => dice.draw(asked(method))?.at,
   );
-  // The third call fits both: the first rule wins, and the second has counted it.
+  // The third call matches both rules. The first rule wins, and the second has counted the call.
   expect(drawn).toEqual([undefined, undefined, 0, undefined, undefined, 1]);
 });
 
-it('a pod is meant by its name or by namespace and name', () => {
+it('a pod is given by its name, or by namespace and name', () => {
   const dice = new Dice([rule({ pod: 'web-?' }), rule({ pod: 'kube-system/*' }, 'duplicate')], 1);
   const drawn = ['default/web-1', 'default/web-10', 'kube-system/dns', undefined].map(
     (pod) => dice.draw(asked('Status', pod))?.at,
@@ -91,7 +91,7 @@ it('a pod is meant by its name or by namespace and name', () => {
   expect(drawn).toEqual([0, undefined, 1, undefined]);
 });
 
-it('the same seed gives the same faults, another seed others, about as often as asked', () => {
+it('the same seed gives the same faults, another seed gives others, at about the requested rate', () => {
   const draw = (seed: number): boolean[] => {
     const dice = new Dice([rule({ probability: 0.25 })], seed);
     return Array.from({ length: 2_000 }, () => dice.draw(asked('Status')) !== undefined);
@@ -105,7 +105,7 @@ it('the same seed gives the same faults, another seed others, about as often as 
   }
 });
 
-it('a new rule at the end of a plan does not change what the others do', () => {
+it('a new rule at the end of a plan does not change the effects of the others', () => {
   const draw = (rules: readonly Rule[]): boolean[] => {
     const dice = new Dice(rules, 7);
     return Array.from({ length: 200 }, () => dice.draw(asked('Status'))?.at === 0);
@@ -114,7 +114,7 @@ it('a new rule at the end of a plan does not change what the others do', () => {
   expect(draw([chance])).toEqual(draw([chance, rule({ probability: 0.9 }, 'duplicate')]));
 });
 
-it('what needs a whole answer is not for streams', () => {
+it('faults that need a whole answer are refused for streams', () => {
   const stale: Rule = { ...rule({}), fault: { kind: 'stale', ms: 1 } };
   const dice = new Dice([stale], 1);
   expect(dice.draw(asked('GetContainerEvents', undefined, true))).toBeUndefined();

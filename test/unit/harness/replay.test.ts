@@ -32,7 +32,7 @@ async function replayed(tape: string, more: Partial<ReplayOptions> = {}): Promis
   });
 }
 
-/** The answers, with the ids of both runtimes made alike. */
+/** Returns the answers, with the ids of both runtimes replaced by the same names. */
 const answers = ({ calls }: Observation): unknown[] =>
   (
     JSON.parse(
@@ -42,7 +42,7 @@ const answers = ({ calls }: Observation): unknown[] =>
     ) as Observation['calls']
   ).map(({ n, method, status, response, messages }) => ({ n, method, status, response, messages }));
 
-it('a walk is the same on a runtime that behaves the same; nothing is left', async () => {
+it('a replay on an equal runtime shows no difference, and leaves nothing', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   const { recorded: was, live, skipped, collapsed, notes, left } = await replayed(tape);
   expect(answers(live)).toEqual(answers(was));
@@ -74,7 +74,7 @@ it('a walk is the same on a runtime that behaves the same; nothing is left', asy
   expect(await readdir(join(b.directory, 'scratch'))).toEqual([]);
 });
 
-it('requests: ids, paths, hidden values and control groups are those of the endpoint', async () => {
+it('requests have the ids, paths, hidden values and cgroups of the endpoint', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   const kinds: Record<string, boolean> = {};
   b.onCall = async ({ method, request }) => {
@@ -103,7 +103,7 @@ it('requests: ids, paths, hidden values and control groups are those of the endp
   ]);
 });
 
-it('pods are replayed beside each other, and their ids are not mixed up', async () => {
+it('pods are replayed at the same time, and their ids are not mixed up', async () => {
   const tape = await recorded(a, async (call) => {
     await Promise.all(['one', 'two', 'three', 'four'].map((name) => walk(call, name)));
   });
@@ -130,7 +130,7 @@ it('pods are replayed beside each other, and their ids are not mixed up', async 
       });
 });
 
-it('events are collected while the calls are made, and those of others are left out', async () => {
+it('events are collected while the calls are made, without those of other pods', async () => {
   const tape = await recorded(a, async (call, endpoint) => {
     const stop = new AbortController();
     let opened!: () => void;
@@ -154,7 +154,7 @@ it('events are collected while the calls are made, and those of others are left 
   expect(live.calls.find(({ method }) => method === 'GetContainerEvents')?.status).toBe('CANCELLED');
 });
 
-it('a stream that its client ended early is ended as early', async () => {
+it('a stream that its client ended early ends as early', async () => {
   const tape = await recorded(a, async (call, endpoint) => {
     const stop = new AbortController();
     let opened!: () => void;
@@ -172,7 +172,7 @@ it('a stream that its client ended early is ended as early', async () => {
   expect(live.calls).toHaveLength(3);
 });
 
-it('a state is waited for, and a state that is over already is not compared', async () => {
+it('the replay waits for a state, and does not compare a state that is already over', async () => {
   const lives = async (fake: FakeCri, exit: (id: string) => void): Promise<string> =>
     recorded(fake, async (call) => {
       const { pod_sandbox_id = '' } = await call('RunPodSandbox', { config: podOf('job') });
@@ -187,7 +187,7 @@ it('a state is waited for, and a state that is over already is not compared', as
   const tape = await lives(a, (id) => a.exit(id, 3));
   let asked = 0;
   b.onCall = ({ method, request }) => {
-    // It runs when it is asked for, and ends at the fourth question.
+    // The container runs when the replay asks for it, and ends at the fourth question.
     if (method === 'ContainerStatus' && ++asked === 4) b.exit(asText(request.container_id), 3);
   };
   const late = await replayed(tape);
@@ -238,13 +238,13 @@ it.each<[string, Spoil]>([
       status((one) => ({ ...one, state: 'CONTAINER_UNKNOWN' })),
     ),
   ],
-  ['a list that forgets', changed('ListContainers', () => ({}))],
-  ['other output', changed('ExecSync', () => ({ stdout: 'AAAA' }))],
+  ['a list that lacks a container', changed('ListContainers', () => ({}))],
+  ['different output', changed('ExecSync', () => ({ stdout: 'AAAA' }))],
   [
-    'an event that is not sent',
+    'a missing event',
     (call, answer) => (answer.container_event_type === 'CONTAINER_STOPPED_EVENT' ? {} : answer),
   ],
-])('%s is in what was seen', async (_, spoil) => {
+])('the replay shows %s', async (_, spoil) => {
   const tape = await recorded(a, async (call, endpoint) => {
     const stop = new AbortController();
     let opened!: () => void;
@@ -261,7 +261,7 @@ it.each<[string, Spoil]>([
   expect(b.left).toEqual([]);
 });
 
-it('what cannot be replayed is said', async () => {
+it('the replay says which calls it cannot replay', async () => {
   a.pods.set('old'.padEnd(64, '0'), {
     id: 'old'.padEnd(64, '0'),
     config: podOf('old'),
@@ -294,7 +294,7 @@ it('what cannot be replayed is said', async () => {
   ]);
   expect(live.calls.map(({ method }) => method)).toEqual(['PullImage', 'RunPodSandbox']);
   expect(b.left).toEqual([]);
-  // What it pulled is gone, and what was there is there.
+  // The image that the replay pulled is gone, and the earlier one is still there.
   expect([...b.images.keys()]).toEqual(['busybox:1']);
 
   const images = new Map([['busybox:2', 'busybox:1']]);
@@ -307,7 +307,7 @@ it('what cannot be replayed is said', async () => {
   ]);
 });
 
-it('an image by its name stays a name', async () => {
+it('an image given by name stays a name', async () => {
   const image = { image: 'busybox:1', user_specified_image: 'busybox:1' };
   const tape = await recorded(a, async (call) => walk(call, 'web', { image }));
   await replayed(tape);
@@ -322,7 +322,7 @@ it('a pod of the same name on the endpoint is not touched', async () => {
   expect([...b.pods.keys()]).toEqual(['theirs']);
 });
 
-it('an endpoint that is gone in the middle, and comes back: an error, and nothing is left', async () => {
+it('an endpoint that goes away and comes back causes an error, and nothing is left', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   let back: Promise<void> | undefined;
   b.onCall = ({ method }) => {
@@ -336,13 +336,13 @@ it('an endpoint that is gone in the middle, and comes back: an error, and nothin
   expect(await readdir(join(b.directory, 'scratch'))).toEqual([]);
 });
 
-it('an endpoint that is not there at all', async () => {
+it('an endpoint that does not exist causes an error', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   b.die();
   await expect(replayed(tape)).rejects.toThrow(`${b.endpoint} does not answer`);
 });
 
-it('a signal ends it, also in the middle of a call, and nothing is left', async () => {
+it('a signal ends the replay, even in the middle of a call, and nothing is left', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   const stop = new AbortController();
   b.onCall = ({ method }) => {
@@ -354,7 +354,7 @@ it('a signal ends it, also in the middle of a call, and nothing is left', async 
   expect(b.left).toEqual([]);
 });
 
-it('a cut tape says so, and a tape with nothing to replay is an error', async () => {
+it('a truncated tape is reported, and a tape with nothing to replay causes an error', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   const text = await readFile(tape, 'utf8');
   await writeFile(tape, text.slice(0, text.length / 2));

@@ -7,7 +7,7 @@ import { FakeCri } from './support/fake-cri';
 const POD =
   'pods: [{ metadata: { name: web }, containers: [{ metadata: { name: main }, image: { image: "busybox:1" } }] }]';
 
-it('reads what is built in', () => {
+it('reads the built-in scenarios', () => {
   const { pods, steps } = readScenario(SMOKE);
   expect(pods.map(({ name, containers }) => [name, [...containers.keys()]])).toEqual([
     ['smoke', ['server', 'job']],
@@ -63,11 +63,11 @@ it.each([
   [`${POD}\nsteps: [{ status: web, within: 5 }]`, 'steps[0].within: 5 is not text'],
   [`${POD}\nsteps: [{ stop: web, timeout: -1 }]`, 'steps[0].timeout: -1 is not a number of seconds'],
   [`${POD}\nsteps: [{ list: pod }]`, 'steps[0].list: "pod" is not one of pods, containers'],
-])('%s: is refused by its key', (text, why) => {
+])('refuses %s with its key in the error', (text, why) => {
   expect(() => readScenario(text)).toThrow(why);
 });
 
-describe('on a runtime', () => {
+describe('a scenario on a runtime', () => {
   let fake: FakeCri;
   const signal = new AbortController().signal;
   beforeEach(async () => (fake = await FakeCri.start()));
@@ -87,7 +87,7 @@ steps:
   - list: containers
   - remove: web`;
 
-  it('its steps are done and observed, and states are waited for', async () => {
+  it('carries out and observes its steps, and waits for states', async () => {
     let asked = 0;
     fake.pods.set('theirs', {
       id: 'theirs',
@@ -129,7 +129,7 @@ steps:
     expect(fake.left).toEqual(['theirs', 'other']);
   });
 
-  it('says what is not as expected, and removes what it made', async () => {
+  it('reports what differs from the expectation, and removes what it made', async () => {
     fake.spoil = ({ method }, answer) => (method === 'ExecSync' ? { exit_code: 1 } : answer);
     const text = STEPS.replace('within: 10s', 'within: 50ms').replace('- remove: web', '- stats: web');
     const { unmet, left } = await runScenario(fake.endpoint, readScenario(text), { signal });
@@ -141,7 +141,7 @@ steps:
     expect([left, fake.left]).toEqual([[], []]);
   });
 
-  it('pulls an image that is missing, under the name that was given for it, and removes it', async () => {
+  it('pulls a missing image under the name that was given for it, and removes it', async () => {
     const images = new Map([['busybox:1', 'mirror/busybox:9']]);
     const { unmet } = await runScenario(
       fake.endpoint,
@@ -155,7 +155,7 @@ steps:
     expect([...fake.images.keys()]).toEqual(['busybox:1']);
   });
 
-  it('an endpoint that goes away', async () => {
+  it('reports an endpoint that goes away', async () => {
     fake.onCall = ({ method }) => {
       if (method === 'StartContainer') fake.die();
       if (method === 'StartContainer') setTimeout(() => void fake.listen(), 2_000);

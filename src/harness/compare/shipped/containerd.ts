@@ -12,7 +12,7 @@ const UNKNOWN = {
 /** For values that only containerd may lack. */
 const LACKS = { as: 'missing', only: { any: 'containerd' } } as const;
 
-/** The rules for containerd, from running our conformance suite on it (test/conformance/skips.txt) and from its releases. */
+/** The rules for containerd. We derived them from runs of our conformance suite (test/conformance/skips.txt) and from its releases. */
 export const CONTAINERD_RULES: readonly RuleText[] = [
   {
     ...{ path: 'ContainerStatus.image_id', ...LACKS },

@@ -3,7 +3,7 @@ import type { RuleText } from '../rule';
 /** For calls that this runtime may leave unimplemented. The other runtime must implement them. */
 const UNIMPLEMENTED = { as: 'ignore', values: ['OK', 'UNIMPLEMENTED'], own: ['UNIMPLEMENTED'] } as const;
 
-/** The rules for CRI-O, from its releases. We have not run our suites on it. */
+/** The rules for CRI-O, which we derived from its releases. We have not run our test suites on it. */
 export const CRI_O_RULES: readonly RuleText[] = [
   {
     ...{ path: 'ContainerStatus.reason', as: 'ignore', values: ['Error', 'seccomp killed'] },

@@ -1,7 +1,8 @@
 import type { RuleText } from '../rule';
 
 /**
- * The rules for Docker Engine, from dockbridge's own suites. cri-dockerd reports the same name, but no rule here allows its mistakes.
+ * The rules for Docker Engine, which we derived from dockbridge's test suites. They also apply to cri-dockerd, because it reports the same
+ * name, but they do not allow its errors.
  */
 export const DOCKER_RULES: readonly RuleText[] = [
   {

@@ -15,7 +15,7 @@ const SEEN: SeenRuntime = {
   ],
 };
 
-it('is read as it was written', () => {
+it('a written file is read back unchanged', () => {
   expect(readSeen(writeSeen(SEEN), 'x')).toEqual(SEEN);
 });
 
@@ -31,6 +31,6 @@ it.each([
     writeSeen({ ...SEEN, containers: [{ container: 'plain/first', effects: new Map() }] }),
     'x: has no containers, or a container without effects',
   ],
-])('a text that is none is refused: %#', (text, why) => {
+])('an invalid file is refused: %#', (text, why) => {
   expect(() => readSeen(text, 'x')).toThrow(why);
 });
